@@ -1,0 +1,102 @@
+//! Settings, and the only place that reads environment variables.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use etcetera::BaseStrategy;
+
+use crate::secret::Redactor;
+
+/// What the command line said; each field wins over its environment variable.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `--home`
+    pub home: Option<PathBuf>,
+    /// `--postgres`
+    pub postgres: Option<String>,
+}
+
+/// The settings of this process, fixed at its start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The folder that holds all state: journal, storage and the managed Postgres.
+    pub home: PathBuf,
+    /// The Postgres address of `--postgres`, which wins over a flow's own.
+    pub postgres: Option<String>,
+    /// Removes secrets from everything that is written.
+    pub redactor: Redactor,
+    environment: BTreeMap<String, String>,
+}
+
+impl Settings {
+    /// Reads the environment of this process under the command line's words.
+    ///
+    /// # Errors
+    /// When no home folder is named and the user has none.
+    pub fn load(overrides: Overrides) -> anyhow::Result<Self> {
+        Self::from_environment(overrides, std::env::vars().collect())
+    }
+
+    /// The same from a given environment.
+    ///
+    /// # Errors
+    /// When no home folder is named and the user has none.
+    pub fn from_environment(overrides: Overrides, environment: BTreeMap<String, String>) -> anyhow::Result<Self> {
+        let named = overrides.home.or_else(|| environment.get("JITNEY_HOME").map(PathBuf::from));
+        let home = match named {
+            Some(home) => home,
+            None => etcetera::choose_base_strategy()?.data_dir().join("jitney"),
+        };
+        let redactor = Redactor::default();
+        if let Some(password) = environment.get("PGPASSWORD") {
+            redactor.learn(password);
+        }
+        Ok(Self { home: std::path::absolute(home)?, postgres: overrides.postgres, redactor, environment })
+    }
+
+    /// An environment variable; an empty one counts as unset.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.environment.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// The journal's file.
+    pub fn journal(&self) -> PathBuf {
+        self.home.join("journal.db")
+    }
+
+    /// The folder of the files that tasks hand to each other.
+    pub fn storage(&self) -> PathBuf {
+        self.home.join("storage")
+    }
+
+    /// The folder of the managed Postgres.
+    pub fn managed_postgres(&self) -> PathBuf {
+        self.home.join("postgres")
+    }
+
+    /// The first file of this name on `PATH`.
+    pub fn find_program(&self, name: &str) -> Option<PathBuf> {
+        let path = self.variable("PATH")?;
+        std::env::split_paths(path).map(|folder| folder.join(name)).find(|file| Path::is_file(file))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+    }
+
+    #[test]
+    fn the_command_line_wins_over_the_environment() {
+        let variables = environment(&[("JITNEY_HOME", "/from/environment"), ("EMPTY", "")]);
+        let plain = Settings::from_environment(Overrides::default(), variables.clone()).unwrap();
+        assert_eq!(plain.home, Path::new("/from/environment"));
+        assert_eq!(plain.variable("EMPTY"), None);
+        let overrides = Overrides { home: Some("/from/flag".into()), postgres: None };
+        let flagged = Settings::from_environment(overrides, variables).unwrap();
+        assert_eq!(flagged.home, Path::new("/from/flag"));
+    }
+}

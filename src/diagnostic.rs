@@ -1,0 +1,134 @@
+//! What is wrong with something that a user wrote, and where: one shape for the terminal, for JSON and for a page.
+
+use std::fmt::{self, Write as _};
+
+use serde::Serialize;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The flow cannot run.
+    Error,
+    /// The flow runs, but probably not as its author thinks.
+    Warning,
+}
+
+/// One located finding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Diagnostic {
+    /// Whether the flow can run all the same.
+    pub severity: Severity,
+    /// What is wrong, in one plain sentence without a full stop.
+    pub message: String,
+    /// The file as the user named it; empty where there is none (a command line value).
+    pub file: String,
+    /// Line of the finding, from 1; 0 where the whole file is meant.
+    pub line: usize,
+    /// Column of the finding in characters, from 1; 0 where the whole line is meant.
+    pub column: usize,
+    /// The line of text that the finding is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snippet: Option<String>,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// An error with no place yet.
+    pub fn error(message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            message: message.into(),
+            file: String::new(),
+            line: 0,
+            column: 0,
+            snippet: None,
+            help: None,
+        }
+    }
+
+    /// A warning with no place yet.
+    pub fn warning(message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(message) }
+    }
+
+    /// Puts the finding at a line and column (both from 1) of a file whose text is given.
+    pub fn at(mut self, file: &str, text: &str, line: usize, column: usize) -> Self {
+        self.file = file.to_owned();
+        self.line = line;
+        self.column = column;
+        self.snippet = line.checked_sub(1).and_then(|index| text.lines().nth(index)).map(str::to_owned);
+        self
+    }
+
+    /// Adds the line that says what to do.
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Whether this finding stops the flow from running.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
+        let word = if self.is_error() { "error" } else { "warning" };
+        write!(text, "{word}: {}", self.message)?;
+        if !self.file.is_empty() {
+            write!(text, "\n  --> {}", self.file)?;
+            if self.line > 0 {
+                write!(text, ":{}:{}", self.line, self.column.max(1))?;
+            }
+        }
+        if let Some(snippet) = &self.snippet {
+            let number = self.line.to_string();
+            let gutter = " ".repeat(number.len());
+            write!(text, "\n {gutter} |\n {number} | {snippet}")?;
+            if self.column > 0 {
+                write!(text, "\n {gutter} | {}^", " ".repeat(self.column - 1))?;
+            }
+        }
+        if let Some(help) = &self.help {
+            write!(text, "\n  help: {help}")?;
+        }
+        f.write_str(&text)
+    }
+}
+
+/// The candidate that a misspelt word most probably means, if any is near enough to offer.
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = word.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::jaro_winkler(&lower, &candidate.to_lowercase()), candidate))
+        .filter(|(score, _)| *score > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_points_at_its_column() {
+        let text = "id: taxi\ntaks: []\n";
+        let shown = Diagnostic::error("unknown key `taks`").at("flow.yaml", text, 2, 1).help("did you mean `tasks`?");
+        assert_eq!(
+            shown.to_string(),
+            "error: unknown key `taks`\n  --> flow.yaml:2:1\n   |\n 2 | taks: []\n   | ^\n  help: did you mean `tasks`?"
+        );
+    }
+
+    #[test]
+    fn the_nearest_name_is_offered_and_a_far_one_is_not() {
+        assert_eq!(nearest("postgres.lod", ["http.download", "postgres.load"]), Some("postgres.load"));
+        assert_eq!(nearest("xyz", ["http.download", "postgres.load"]), None);
+    }
+}

@@ -1,0 +1,82 @@
+//! The names that cross layers, as types: a task's id is never mistaken for a flow's.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Wraps a name that is already known to be valid.
+            pub fn new(name: impl Into<String>) -> Self {
+                Self(name.into())
+            }
+
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+    };
+}
+
+id! {
+    /// A flow's `id`, unique in its namespace.
+    FlowId
+}
+id! {
+    /// A task's `id`, unique in its flow.
+    TaskId
+}
+id! {
+    /// One execution of a flow: 16 characters that sort by the time of creation.
+    ExecutionId
+}
+
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+impl ExecutionId {
+    /// A new id: 9 characters of milliseconds since 1970, then 7 random ones, in Crockford's base 32.
+    pub fn generate(now: chrono::DateTime<chrono::Utc>) -> Self {
+        let millis = now.timestamp_millis().max(0).unsigned_abs();
+        let random: u64 = rand::random();
+        let mut text = String::with_capacity(16);
+        push_base32(&mut text, millis, 9);
+        push_base32(&mut text, random, 7);
+        Self(text)
+    }
+}
+
+fn push_base32(text: &mut String, value: u64, digits: u32) {
+    for place in (0..digits).rev() {
+        let index = (value >> (5 * place)) & 31;
+        text.push(char::from(ALPHABET[index as usize]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::{TimeZone, Utc};
+
+    #[test]
+    fn execution_ids_sort_by_time_and_never_repeat() {
+        let early = ExecutionId::generate(Utc.timestamp_millis_opt(1_600_000_000_000).unwrap());
+        let late = ExecutionId::generate(Utc.timestamp_millis_opt(1_600_000_000_001).unwrap());
+        assert!(early < late, "{early} should sort before {late}");
+        assert_eq!(early.as_str().len(), 16);
+        let now = Utc::now();
+        assert_ne!(ExecutionId::generate(now), ExecutionId::generate(now));
+    }
+}

@@ -1,0 +1,136 @@
+//! The files that tasks hand to each other, named by URI and kept under one folder.
+//!
+//! A URI reads `jitney:///{execution}/{task}/{name}`. It is the only name that crosses a task's border: a path never
+//! leaves this module unless it lies below the storage's own folder.
+
+use std::fs;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use crate::id::{ExecutionId, TaskId};
+
+const SCHEME: &str = "jitney:///";
+
+/// The files of one execution.
+#[derive(Clone, Debug)]
+pub struct Storage {
+    root: PathBuf,
+    execution: ExecutionId,
+}
+
+/// A file in storage: where it is and what later tasks call it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredFile {
+    /// The name that goes into a task's outputs.
+    pub uri: String,
+    /// The file on this machine.
+    pub path: PathBuf,
+}
+
+impl Storage {
+    /// The storage of one execution below `root`. Nothing is created yet.
+    pub fn new(root: impl Into<PathBuf>, execution: ExecutionId) -> Self {
+        Self { root: root.into(), execution }
+    }
+
+    /// The place for a file that `task` is about to write. The folder exists afterwards, the file need not.
+    ///
+    /// # Errors
+    /// When `name` is not a plain file name, or the folder cannot be made.
+    pub fn place(&self, task: &TaskId, name: &str) -> io::Result<StoredFile> {
+        if Path::new(name).components().count() != 1 || !is_plain(Path::new(name)) {
+            return Err(invalid(format!("`{name}` is not a plain file name")));
+        }
+        let folder = self.folder().join(task.as_str());
+        fs::create_dir_all(&folder)?;
+        let uri = format!("{SCHEME}{}/{task}/{name}", self.execution);
+        Ok(StoredFile { uri, path: folder.join(name) })
+    }
+
+    /// The path behind a URI of this storage. The file need not be there any more.
+    ///
+    /// # Errors
+    /// When the text is not such a URI, or points outside the storage.
+    pub fn path(&self, uri: &str) -> io::Result<PathBuf> {
+        let relative = uri.strip_prefix(SCHEME).ok_or_else(|| invalid(format!("`{uri}` is not a {SCHEME}… address")))?;
+        let relative = Path::new(relative);
+        if !is_plain(relative) {
+            return Err(invalid(format!("`{uri}` points outside the storage")));
+        }
+        Ok(self.root.join(relative))
+    }
+
+    /// Deletes every file of the execution and says how many there were.
+    ///
+    /// # Errors
+    /// When a file cannot be removed. Files removed until then stay removed; a repeat goes on.
+    pub fn purge(&self) -> io::Result<usize> {
+        let folder = self.folder();
+        if !folder.exists() {
+            return Ok(0);
+        }
+        let count = count_files(&folder)?;
+        fs::remove_dir_all(&folder)?;
+        Ok(count)
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.root.join(self.execution.as_str())
+    }
+}
+
+/// Whether the text names a file in storage.
+pub fn is_uri(text: &str) -> bool {
+    text.starts_with(SCHEME)
+}
+
+fn is_plain(path: &Path) -> bool {
+    path.components().all(|part| matches!(part, Component::Normal(_)))
+}
+
+fn invalid(message: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, message)
+}
+
+fn count_files(folder: &Path) -> io::Result<usize> {
+    let mut count = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        count += if entry.file_type()?.is_dir() { count_files(&entry.path())? } else { 1 };
+    }
+    Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn storage(root: &Path) -> Storage {
+        Storage::new(root, ExecutionId::new("e1"))
+    }
+
+    #[test]
+    fn a_file_is_found_again_by_its_uri_until_it_is_purged() {
+        let root = tempfile::tempdir().unwrap();
+        let storage = storage(root.path());
+        let file = storage.place(&TaskId::new("extract"), "a.csv").unwrap();
+        fs::write(&file.path, "x").unwrap();
+        assert_eq!(file.uri, "jitney:///e1/extract/a.csv");
+        assert_eq!(storage.path(&file.uri).unwrap(), file.path);
+        assert_eq!(storage.purge().unwrap(), 1);
+        assert!(!file.path.exists());
+        assert_eq!(storage.purge().unwrap(), 0);
+    }
+
+    #[test]
+    fn nothing_outside_the_folder_can_be_named() {
+        let root = tempfile::tempdir().unwrap();
+        let storage = storage(root.path());
+        for name in ["../a", "a/b", "/etc/passwd", "..", ""] {
+            assert!(storage.place(&TaskId::new("t"), name).is_err(), "{name:?} was accepted");
+        }
+        for uri in ["jitney:///../x", "jitney:////etc/passwd", "jitney:///e1/../../x", "file:///etc/passwd"] {
+            assert!(storage.path(uri).is_err(), "{uri:?} was accepted");
+        }
+    }
+}

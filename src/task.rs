@@ -1,0 +1,295 @@
+//! What a task is: a struct read from YAML, with a `run`. Everything else about it derives from the struct.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use schemars::{JsonSchema, Schema};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Settings;
+use crate::id::{ExecutionId, FlowId, TaskId};
+use crate::storage::{self, Storage};
+
+/// A task type: a plain struct whose fields are the YAML keys, already rendered, and whose doc comments are what the
+/// user reads in `jitney tasks TYPE`.
+pub trait Task: DeserializeOwned + JsonSchema + Send + Sync + 'static {
+    /// The short name, `system.verb`.
+    const NAME: &'static str;
+    /// Other names for the same task, Kestra's first.
+    const ALIASES: &'static [&'static str] = &[];
+    /// A list item of a flow's `tasks` that shows the usual fields.
+    const EXAMPLE: &'static str;
+    /// What later tasks may refer to as `outputs.<id>.<field>`.
+    type Outputs: Serialize + JsonSchema;
+
+    /// Does the work of one attempt.
+    fn run(&self, context: &TaskContext) -> impl Future<Output = Result<Self::Outputs, TaskError>> + Send;
+}
+
+/// The outputs of a finished task, by name.
+pub type Outputs = Map<String, Value>;
+
+/// A task attempt in flight.
+pub type Running = Pin<Box<dyn Future<Output = Result<Outputs, TaskError>> + Send>>;
+
+/// Why a task's YAML does not fit its struct: the path of the field and what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldError {
+    /// Keys and indexes from the task down to the field, such as `["mode", "merge", "key"]`.
+    pub path: Vec<String>,
+    /// What is wrong, in serde's words.
+    pub message: String,
+}
+
+/// A task type without its Rust type: the entry of the registry.
+pub struct TaskType {
+    /// The short name.
+    pub name: &'static str,
+    /// Other names, Kestra's first.
+    pub aliases: &'static [&'static str],
+    /// The YAML example.
+    pub example: &'static str,
+    /// The JSON Schema of the fields.
+    pub schema: fn() -> Schema,
+    /// The JSON Schema of the outputs.
+    pub outputs: fn() -> Schema,
+    /// Whether these fields make a task, without running it.
+    pub check: fn(&Value) -> Result<(), FieldError>,
+    /// Starts one attempt.
+    pub run: fn(Value, Arc<TaskContext>) -> Running,
+}
+
+impl TaskType {
+    /// The registry entry of a task type.
+    pub const fn of<T: Task>() -> Self {
+        Self {
+            name: T::NAME,
+            aliases: T::ALIASES,
+            example: T::EXAMPLE,
+            schema: || schemars::schema_for!(T),
+            outputs: || schemars::schema_for!(T::Outputs),
+            check: |fields| parse::<T>(fields).map(drop),
+            run: |fields, context| Box::pin(run::<T>(fields, context)),
+        }
+    }
+
+    /// Whether `name` is one of this type's names.
+    pub fn is(&self, name: &str) -> bool {
+        self.name == name || self.aliases.contains(&name)
+    }
+}
+
+fn parse<T: Task>(fields: &Value) -> Result<T, FieldError> {
+    serde_path_to_error::deserialize(fields).map_err(|error| {
+        let path = error.path().iter().filter_map(|segment| match segment {
+            serde_path_to_error::Segment::Seq { index } => Some(index.to_string()),
+            serde_path_to_error::Segment::Map { key } => Some(key.clone()),
+            serde_path_to_error::Segment::Enum { variant } => Some(variant.clone()),
+            serde_path_to_error::Segment::Unknown => None,
+        });
+        FieldError { path: path.collect(), message: error.inner().to_string() }
+    })
+}
+
+async fn run<T: Task>(fields: Value, context: Arc<TaskContext>) -> Result<Outputs, TaskError> {
+    let task: T = parse(&fields)
+        .map_err(|error| TaskError::permanent(format!("`{}`: {}", error.path.join("."), error.message)))?;
+    let outputs = task.run(&context).await?;
+    match serde_json::to_value(outputs) {
+        Ok(Value::Object(outputs)) => Ok(outputs),
+        Ok(Value::Null) => Ok(Outputs::new()),
+        Ok(other) => Err(TaskError::permanent(format!("outputs are not a map: {other}"))),
+        Err(error) => Err(TaskError::permanent("outputs cannot be stored").because(error)),
+    }
+}
+
+/// Whether a repeat of the same attempt can help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorClass {
+    /// The world may have changed by then: a cut line, a busy server.
+    Transient,
+    /// The same will happen again: a wrong password, a bad file.
+    Permanent,
+    /// The user stopped it.
+    Cancelled,
+}
+
+/// Why an attempt failed.
+#[derive(Debug)]
+pub struct TaskError {
+    /// Whether a repeat can help.
+    pub class: ErrorClass,
+    /// What was being done to what, and what went wrong.
+    pub message: String,
+    /// What to do next.
+    pub help: Option<String>,
+}
+
+impl TaskError {
+    /// A failure that will happen again.
+    pub fn permanent(message: impl Into<String>) -> Self {
+        Self { class: ErrorClass::Permanent, message: message.into(), help: None }
+    }
+
+    /// A failure that may pass.
+    pub fn transient(message: impl Into<String>) -> Self {
+        Self { class: ErrorClass::Transient, message: message.into(), help: None }
+    }
+
+    /// The user stopped the attempt.
+    pub fn cancelled(message: impl Into<String>) -> Self {
+        Self { class: ErrorClass::Cancelled, message: message.into(), help: None }
+    }
+
+    /// Adds the cause and the causes behind it to the message, each once.
+    pub fn because(mut self, cause: impl std::error::Error) -> Self {
+        let mut next: Option<&dyn std::error::Error> = Some(&cause);
+        while let Some(error) = next {
+            let text = error.to_string();
+            if !self.message.contains(&text) {
+                self.message = format!("{}: {text}", self.message);
+            }
+            next = error.source();
+        }
+        self
+    }
+
+    /// Adds what to do next.
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+impl std::fmt::Display for TaskError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)?;
+        self.help.iter().try_for_each(|help| write!(f, "\n  help: {help}"))
+    }
+}
+
+impl std::error::Error for TaskError {}
+
+/// How far an attempt has come; a display reads it while the task writes it.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Bytes done so far, of the source as it is stored (compressed).
+    pub bytes: AtomicU64,
+    /// Bytes to do in all; 0 while unknown.
+    pub total_bytes: AtomicU64,
+    /// Rows done so far.
+    pub rows: AtomicU64,
+}
+
+impl Progress {
+    /// Adds to the bytes done.
+    pub fn add_bytes(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Adds to the rows done.
+    pub fn add_rows(&self, rows: u64) {
+        self.rows.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    /// Sets what there is to do.
+    pub fn set_total_bytes(&self, bytes: u64) {
+        self.total_bytes.store(bytes, Ordering::Relaxed);
+    }
+}
+
+/// How grave a log line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Level {
+    /// For the author of a task.
+    Debug,
+    /// For whoever follows a run.
+    Info,
+    /// Something to look at.
+    Warn,
+    /// Something failed.
+    Error,
+}
+
+/// Where the lines that a task logs go.
+pub type LogSink = Arc<dyn Fn(&TaskId, Level, &str) + Send + Sync>;
+
+/// What an attempt may know and use.
+pub struct TaskContext {
+    /// The flow's id.
+    pub flow: FlowId,
+    /// The execution that the attempt belongs to.
+    pub execution: ExecutionId,
+    /// The task's id.
+    pub task: TaskId,
+    /// The attempt's number, from 1.
+    pub attempt: u32,
+    /// The folder of the flow's file: relative paths in a flow start there.
+    pub folder: PathBuf,
+    /// The files of this execution.
+    pub storage: Storage,
+    /// The process's settings.
+    pub settings: Arc<Settings>,
+    /// Set when the user stops the execution; long work looks at it, and ends with [`TaskError::cancelled`].
+    pub cancel: CancellationToken,
+    /// How far the attempt has come.
+    pub progress: Arc<Progress>,
+    /// Labels that the task adds to its execution.
+    pub labels: Mutex<Map<String, Value>>,
+    /// Where log lines go; tasks call [`TaskContext::info`] and its kin.
+    pub log: LogSink,
+}
+
+impl TaskContext {
+    /// Logs a line for whoever follows the run.
+    pub fn info(&self, message: impl AsRef<str>) {
+        self.say(Level::Info, message.as_ref());
+    }
+
+    /// Logs something to look at.
+    pub fn warn(&self, message: impl AsRef<str>) {
+        self.say(Level::Warn, message.as_ref());
+    }
+
+    /// Logs at a level, without secrets.
+    pub fn say(&self, level: Level, message: &str) {
+        (self.log)(&self.task, level, &self.settings.redactor.clean(message));
+    }
+
+    /// The path behind a `from`-like field: a storage URI, or a path relative to the flow's folder.
+    ///
+    /// # Errors
+    /// When the URI is malformed, or nothing is there.
+    pub fn input_file(&self, from: &str) -> Result<PathBuf, TaskError> {
+        let path = if storage::is_uri(from) {
+            self.storage
+                .path(from)
+                .map_err(|error| TaskError::permanent(format!("cannot read `{from}`")).because(error))?
+        } else {
+            self.folder.join(from.strip_prefix("file://").unwrap_or(from))
+        };
+        if path.is_file() {
+            return Ok(path);
+        }
+        Err(TaskError::permanent(format!("there is no file `{from}`"))
+            .help(format!("looked at {}; relative paths start at the flow's own folder", path.display())))
+    }
+
+    /// A place in storage for a file of this task.
+    ///
+    /// # Errors
+    /// When the name is no plain file name, or the storage cannot be written.
+    pub fn output_file(&self, name: &str) -> Result<storage::StoredFile, TaskError> {
+        self.storage
+            .place(&self.task, name)
+            .map_err(|error| TaskError::permanent(format!("cannot store `{name}`")).because(error))
+    }
+}
