@@ -2,11 +2,19 @@
 
 pub mod config;
 pub mod diagnostic;
+pub mod duration;
 pub mod id;
 pub mod secret;
 
+pub mod journal;
+pub mod postgres;
 pub mod storage;
 pub mod stream;
 pub mod task;
 
+pub mod flow;
 pub mod tasks;
+
+pub mod engine;
+
+pub mod cli;

@@ -1,1 +1,7 @@
-fn main(){}
+//! The `jitney` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    jitney::cli::run()
+}

@@ -5,9 +5,25 @@
 //! decides whether it ends the load. What is wrong with the file as a whole (a cut gzip stream, a web page in place of
 //! data) ends the stream with a located [`Diagnostic`].
 
+use std::path::Path;
+use std::sync::Arc;
+
 use polars::prelude::DataFrame;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{self, Diagnostic};
+use crate::task::Progress;
+
+pub mod bytes;
+mod column;
+mod csv;
+mod ndjson;
+mod parquet;
+mod split;
+pub mod value;
+mod write;
+
+pub use bytes::Limits;
+pub use write::write;
 
 /// The result of reading: an error names the file, the line and the column.
 pub type Result<T> = std::result::Result<T, Box<Diagnostic>>;
@@ -57,6 +73,18 @@ pub struct BadRow {
     pub text: String,
 }
 
+impl BadRow {
+    /// The row as an error, for consumers that put up with none; `file` is what the user calls the file.
+    pub fn diagnostic(&self, file: &str) -> Diagnostic {
+        let mut diagnostic = Diagnostic::error(&self.message);
+        diagnostic.file = file.to_owned();
+        diagnostic.line = usize::try_from(self.line).unwrap_or(usize::MAX);
+        diagnostic.column = self.column;
+        diagnostic.snippet = self.text.lines().next().map(str::to_owned);
+        diagnostic
+    }
+}
+
 /// Some thousands of rows.
 #[derive(Debug)]
 pub struct Batch {
@@ -68,5 +96,149 @@ pub struct Batch {
     pub bad: Vec<BadRow>,
 }
 
-/// Batches in the order of the file.
+/// Batches in the order of the file; at least one of an intact file, possibly without rows.
 pub type Batches = Box<dyn Iterator<Item = Result<Batch>> + Send>;
+
+/// What kind of file it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Delimited text.
+    Csv,
+    /// One JSON object on each line.
+    Ndjson,
+    /// Apache Parquet.
+    Parquet,
+}
+
+impl Format {
+    /// Tells by a file's name, compressed or not; CSV is the default.
+    pub fn of(name: &str) -> Self {
+        let name = name.to_ascii_lowercase();
+        let plain = match bytes::Compression::promised_by(&name) {
+            Some(_) => name.rsplit_once('.').map_or("", |(stem, _)| stem),
+            None => &name,
+        };
+        match plain.rsplit_once('.').map_or("", |(_, extension)| extension) {
+            "parquet" | "pq" => Self::Parquet,
+            "ndjson" | "jsonl" | "json" => Self::Ndjson,
+            _ => Self::Csv,
+        }
+    }
+}
+
+/// How to read a file.
+#[derive(Clone, Debug)]
+pub struct ReadOptions {
+    /// What errors call the file; its path if `None`.
+    pub name: Option<String>,
+    /// The file's format; by its name if `None`.
+    pub format: Option<Format>,
+    /// Between the fields of a CSV file.
+    pub delimiter: u8,
+    /// Around fields that hold delimiters or line ends; `None` if quotes mean nothing.
+    pub quote: Option<u8>,
+    /// Before a quote within quotes.
+    pub escape: u8,
+    /// Whether the first line of a CSV file names its columns.
+    pub header: bool,
+    /// A field, besides the empty one, that is NULL.
+    pub null_string: String,
+    /// The columns of a CSV file without a header.
+    pub columns: Option<Vec<String>>,
+    /// How much the file may unpack to.
+    pub limits: Limits,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self {
+            name: None,
+            format: None,
+            delimiter: b',',
+            quote: Some(b'"'),
+            escape: b'"',
+            header: true,
+            null_string: String::new(),
+            columns: None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// A file whose columns are known and whose rows are still to come.
+pub struct Reader {
+    name: String,
+    columns: Vec<(String, Option<ColumnType>)>,
+    file: Open,
+}
+
+enum Open {
+    Csv(csv::CsvFile),
+    Ndjson(ndjson::NdjsonFile),
+    Parquet(parquet::ParquetFile),
+}
+
+impl Reader {
+    /// Opens a file and reads as much of it as names its columns.
+    ///
+    /// # Errors
+    /// When the file is missing, empty, damaged, or not what its name promises.
+    pub fn open(path: &Path, options: &ReadOptions, progress: Arc<Progress>) -> Result<Self> {
+        let file_name = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = options.name.clone().unwrap_or_else(|| path.display().to_string());
+        let bytes = |progress| bytes::Bytes::open(path, &name, options.limits, progress);
+        let (columns, file) = match options.format.unwrap_or_else(|| Format::of(&file_name)) {
+            Format::Csv => {
+                let file = csv::CsvFile::open(bytes(progress)?, options, &name)?;
+                (file.header().iter().map(|name| (name.clone(), None)).collect(), Open::Csv(file))
+            }
+            Format::Ndjson => {
+                let file = ndjson::NdjsonFile::open(bytes(progress)?, &name)?;
+                (file.columns().to_vec(), Open::Ndjson(file))
+            }
+            Format::Parquet => {
+                let file = parquet::ParquetFile::open(path, &name, progress)?;
+                (file.columns().to_vec(), Open::Parquet(file))
+            }
+        };
+        Ok(Self { name, columns, file })
+    }
+
+    /// The file's columns, with their types as far as the file tells.
+    pub fn columns(&self) -> &[(String, Option<ColumnType>)] {
+        &self.columns
+    }
+
+    /// Whether the file has all wanted columns, wherever they stand.
+    ///
+    /// # Errors
+    /// Names those that are missing, and what the file has.
+    pub fn check(&self, wanted: &[Column]) -> Result<()> {
+        let has = |name: &str| self.columns.iter().any(|(column, _)| column == name);
+        let missing: Vec<&str> = wanted.iter().map(|column| column.name.as_str()).filter(|name| !has(name)).collect();
+        let Some(first) = missing.first() else { return Ok(()) };
+        let noun = if missing.len() == 1 { "column" } else { "columns" };
+        let mut diagnostic = Diagnostic::error(format!("the file has no {noun} `{}`", missing.join("`, `")));
+        let names = || self.columns.iter().map(|(name, _)| name.as_str());
+        let listed = names().collect::<Vec<_>>().join(", ");
+        diagnostic.help = Some(match diagnostic::nearest(first, names()) {
+            Some(near) => format!("did you mean `{near}`? The file has: {listed}"),
+            None => format!("the file has: {listed}"),
+        });
+        diagnostic.file = self.name.clone();
+        diagnostic.line = 1;
+        Err(Box::new(diagnostic))
+    }
+
+    /// Reads the wanted columns. A column that the file lacks ends the stream at once, as [`Reader::check`] says.
+    pub fn batches(self, wanted: Vec<Column>) -> Batches {
+        if let Err(error) = self.check(&wanted) {
+            return Box::new(std::iter::once(Err(error)));
+        }
+        match self.file {
+            Open::Csv(file) => Box::new(file.batches(wanted)),
+            Open::Ndjson(file) => Box::new(file.batches(wanted)),
+            Open::Parquet(file) => Box::new(file.batches(wanted)),
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! What a task is: a struct read from YAML, with a `run`. Everything else about it derives from the struct.
 
+mod fields;
+
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -13,8 +15,12 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
+use crate::diagnostic::Diagnostic;
 use crate::id::{ExecutionId, FlowId, TaskId};
 use crate::storage::{self, Storage};
+use fields::Fields;
+
+pub use fields::is_template;
 
 /// A task type: a plain struct whose fields are the YAML keys, already rendered, and whose doc comments are what the
 /// user reads in `jitney tasks TYPE`.
@@ -23,6 +29,8 @@ pub trait Task: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     const NAME: &'static str;
     /// Other names for the same task, Kestra's first.
     const ALIASES: &'static [&'static str] = &[];
+    /// The fields that hold sub-tasks. The output `branch` names the one whose tasks run next.
+    const BRANCHES: &'static [&'static str] = &[];
     /// A list item of a flow's `tasks` that shows the usual fields.
     const EXAMPLE: &'static str;
     /// What later tasks may refer to as `outputs.<id>.<field>`.
@@ -53,13 +61,15 @@ pub struct TaskType {
     pub name: &'static str,
     /// Other names, Kestra's first.
     pub aliases: &'static [&'static str],
+    /// The fields that hold sub-tasks.
+    pub branches: &'static [&'static str],
     /// The YAML example.
     pub example: &'static str,
     /// The JSON Schema of the fields.
     pub schema: fn() -> Schema,
     /// The JSON Schema of the outputs.
     pub outputs: fn() -> Schema,
-    /// Whether these fields make a task, without running it.
+    /// Whether these fields, their templates not yet rendered, can make a task.
     pub check: fn(&Value) -> Result<(), FieldError>,
     /// Starts one attempt.
     pub run: fn(Value, Arc<TaskContext>) -> Running,
@@ -71,10 +81,11 @@ impl TaskType {
         Self {
             name: T::NAME,
             aliases: T::ALIASES,
+            branches: T::BRANCHES,
             example: T::EXAMPLE,
             schema: || schemars::schema_for!(T),
             outputs: || schemars::schema_for!(T::Outputs),
-            check: |fields| parse::<T>(fields).map(drop),
+            check: check::<T>,
             run: |fields, context| Box::pin(run::<T>(fields, context)),
         }
     }
@@ -85,7 +96,22 @@ impl TaskType {
     }
 }
 
-fn parse<T: Task>(fields: &Value) -> Result<T, FieldError> {
+/// Reads a struct from values as leniently as a task is read, templates standing for whatever their fields want.
+///
+/// # Errors
+/// When a field does not fit.
+pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, FieldError> {
+    parse(Fields::new(value, true))
+}
+
+fn check<T: Task>(fields: &Value) -> Result<(), FieldError> {
+    match parse::<T>(Fields::new(fields, true)) {
+        Err(error) if error.message != fields::LATER => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn parse<T: DeserializeOwned>(fields: Fields) -> Result<T, FieldError> {
     serde_path_to_error::deserialize(fields).map_err(|error| {
         let path = error.path().iter().filter_map(|segment| match segment {
             serde_path_to_error::Segment::Seq { index } => Some(index.to_string()),
@@ -98,7 +124,7 @@ fn parse<T: Task>(fields: &Value) -> Result<T, FieldError> {
 }
 
 async fn run<T: Task>(fields: Value, context: Arc<TaskContext>) -> Result<Outputs, TaskError> {
-    let task: T = parse(&fields)
+    let task: T = parse(Fields::new(&fields, false))
         .map_err(|error| TaskError::permanent(format!("`{}`: {}", error.path.join("."), error.message)))?;
     let outputs = task.run(&context).await?;
     match serde_json::to_value(outputs) {
@@ -176,6 +202,25 @@ impl std::fmt::Display for TaskError {
 }
 
 impl std::error::Error for TaskError {}
+
+impl From<Box<Diagnostic>> for TaskError {
+    /// A finding in a file is permanent, and starts with its place: `trips.csv:12:3: …`.
+    fn from(diagnostic: Box<Diagnostic>) -> Self {
+        let Diagnostic { message, file, line, column, help, .. } = *diagnostic;
+        let place = match (file.is_empty(), line) {
+            (true, _) => String::new(),
+            (false, 0) => format!("{file}: "),
+            (false, line) => format!("{file}:{line}:{}: ", column.max(1)),
+        };
+        Self { class: ErrorClass::Permanent, message: place + &message, help }
+    }
+}
+
+impl From<Diagnostic> for TaskError {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Box::new(diagnostic).into()
+    }
+}
 
 /// How far an attempt has come; a display reads it while the task writes it.
 #[derive(Debug, Default)]

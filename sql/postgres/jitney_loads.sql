@@ -1,0 +1,23 @@
+-- The ledger: one row for each load that was committed, written in the load's own transaction.
+CREATE TABLE IF NOT EXISTS jitney_loads (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    execution text NOT NULL,
+    flow text NOT NULL,
+    task text NOT NULL,
+    target text NOT NULL,
+    partition text NOT NULL,
+    source text NOT NULL,
+    source_sha256 text NOT NULL,
+    definition_sha256 text NOT NULL,
+    rows_read bigint NOT NULL,
+    rows_loaded bigint NOT NULL,
+    rows_rejected bigint NOT NULL,
+    rows_skipped bigint NOT NULL,
+    bytes bigint NOT NULL,
+    seconds double precision NOT NULL,
+    loaded_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE INDEX IF NOT EXISTS jitney_loads_by_target ON jitney_loads (target, partition, id DESC);
+
+COMMENT ON TABLE jitney_loads IS 'What jitney loaded: rows_read = rows_loaded + rows_rejected + rows_skipped';

@@ -1,0 +1,233 @@
+//! `jitney doctor`: what is here, what is missing, and the command that fixes it.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use clap::Args;
+use serde::Serialize;
+use tokio::process::Command;
+
+use crate::config::Settings;
+use crate::postgres::{Wanted, binaries, connect_to, managed, resolve};
+
+use super::Exit;
+
+/// `jitney doctor`
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Print JSON: a list of {what, state, detail, fix}
+    #[arg(long)]
+    json: bool,
+}
+
+/// How one thing stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Ok,
+    /// Some tasks cannot run without it.
+    Missing,
+    /// It works, but look at it.
+    Warn,
+}
+
+/// One line of the answer.
+#[derive(Debug, Serialize)]
+struct Finding {
+    what: &'static str,
+    state: State,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<String>,
+}
+
+impl Finding {
+    fn ok(what: &'static str, detail: impl Into<String>) -> Self {
+        Self { what, state: State::Ok, detail: detail.into(), fix: None }
+    }
+
+    fn missing(what: &'static str, detail: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { what, state: State::Missing, detail: detail.into(), fix: Some(fix.into()) }
+    }
+
+    fn warn(self) -> Self {
+        Self { state: State::Warn, ..self }
+    }
+}
+
+/// Looks around and prints what it finds. What is missing is no error: most flows do without most of it.
+///
+/// # Errors
+/// When the answer cannot be written as JSON.
+pub async fn run(arguments: Arguments, settings: &Settings) -> anyhow::Result<Exit> {
+    let (postgres, docker, python, uv) =
+        tokio::join!(postgres(settings), docker(settings), python(settings), uv(settings));
+    let home = home(settings);
+    let findings =
+        [home, disk(settings).await, postgres, server_programs(settings), docker, python, uv, google(settings)];
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&findings)?);
+    } else {
+        findings.iter().for_each(print);
+    }
+    Ok(Exit::Ok)
+}
+
+fn print(finding: &Finding) {
+    let word = match finding.state {
+        State::Ok => "ok",
+        State::Missing => "missing",
+        State::Warn => "look",
+    };
+    println!("{word:<8} {:<20} {}", finding.what, finding.detail.replace('\n', "\n                              "));
+    if let Some(fix) = &finding.fix {
+        println!("{:<29} fix: {fix}", "");
+    }
+}
+
+fn home(settings: &Settings) -> Finding {
+    let place = settings.home.display().to_string();
+    let trial = settings.home.join(".doctor");
+    let written = std::fs::create_dir_all(&settings.home)
+        .and_then(|()| std::fs::write(&trial, ""))
+        .and_then(|()| std::fs::remove_file(&trial));
+    match written {
+        Ok(()) => Finding::ok("home", place),
+        Err(error) => Finding::missing(
+            "home",
+            format!("{place} cannot be written: {error}"),
+            "choose another folder with --home or JITNEY_HOME",
+        ),
+    }
+}
+
+/// A month of trips and its load fit into this with room to spare.
+const ENOUGH_DISK_MIB: u64 = 5 * 1024;
+
+async fn disk(settings: &Settings) -> Finding {
+    let folder = settings.home.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
+    let answer = ask(Path::new("df"), &["-Pk", &folder.to_string_lossy()]).await.unwrap_or_default();
+    let free = answer.lines().nth(1).and_then(|line| line.split_whitespace().nth(3)?.parse::<u64>().ok());
+    match free.map(|kib| kib / 1024) {
+        Some(mib) if mib >= ENOUGH_DISK_MIB => Finding::ok("disk", format!("{} GiB free", mib / 1024)),
+        Some(mib) => Finding::missing(
+            "disk",
+            format!("{mib} MiB free"),
+            format!("free some space in {}, or choose another folder with --home", folder.display()),
+        )
+        .warn(),
+        None => Finding::missing("disk", "`df` does not tell how much is free", "look yourself").warn(),
+    }
+}
+
+/// The server that a flow without an address would use. The private one is not started for this.
+async fn postgres(settings: &Settings) -> Finding {
+    let what = "Postgres";
+    let address = match resolve(settings, None) {
+        Err(problem) => {
+            return Finding::missing(what, problem.message.clone(), problem.help.clone().unwrap_or_default());
+        }
+        Ok(Wanted::Server(address)) => *address,
+        Ok(Wanted::Managed) => match managed::status(settings) {
+            Ok(managed::Status { running: true, address: Some(address), .. }) => address,
+            Ok(status) if status.major.is_some() => {
+                return Finding::ok(what, "a private server, stopped; it starts when a flow needs it");
+            }
+            Ok(_) => return Finding::ok(what, "none is named; a private server is made when a flow needs one"),
+            Err(error) => return Finding::missing(what, error.message, error.help.unwrap_or_default()),
+        },
+    };
+    match connect_to(&address).await {
+        Ok(session) if session.notes.is_empty() => Finding::ok(what, session.description),
+        Ok(session) => Finding::missing(
+            what,
+            format!("{}\n{}", session.description, session.notes.join("\n")),
+            "upgrade the server",
+        )
+        .warn(),
+        Err(error) => Finding::missing(what, error.message, error.help.unwrap_or_default()),
+    }
+}
+
+fn server_programs(settings: &Settings) -> Finding {
+    match binaries::find(settings, &settings.managed_postgres().join("binaries"), None) {
+        Some(found) => {
+            Finding::ok("Postgres programs", format!("PostgreSQL {} in {}", found.version, found.folder.display()))
+        }
+        None => Finding::missing(
+            "Postgres programs",
+            "none; they are fetched when the private server is first needed",
+            binaries::INSTALL,
+        )
+        .warn(),
+    }
+}
+
+async fn docker(settings: &Settings) -> Finding {
+    let install = "install Docker, if your flows run scripts in containers: https://docs.docker.com/engine/install/";
+    let Some(docker) = settings.find_program("docker") else {
+        return Finding::missing("Docker", "there is no `docker` on PATH", install);
+    };
+    match ask(&docker, &["version", "--format", "{{.Server.Version}}"]).await {
+        Some(version) if !version.is_empty() => Finding::ok("Docker", format!("server {version}")),
+        _ => Finding::missing(
+            "Docker",
+            "the client is here, but its daemon does not answer",
+            "start it: sudo systemctl start docker, or Docker Desktop",
+        ),
+    }
+}
+
+async fn python(settings: &Settings) -> Finding {
+    match version_of(settings, &["python3", "python"]).await {
+        Some(version) => Finding::ok("Python", version),
+        None => Finding::missing(
+            "Python",
+            "there is no `python3` on PATH",
+            "install Python 3, if your flows run Python scripts: https://www.python.org/downloads/",
+        ),
+    }
+}
+
+async fn uv(settings: &Settings) -> Finding {
+    match version_of(settings, &["uv"]).await {
+        Some(version) => Finding::ok("uv", version),
+        None => Finding::missing(
+            "uv",
+            "there is no `uv` on PATH",
+            "install it, if your flows' scripts have dependencies: pip install uv",
+        ),
+    }
+}
+
+async fn version_of(settings: &Settings, names: &[&str]) -> Option<String> {
+    let program = names.iter().find_map(|name| settings.find_program(name))?;
+    ask(&program, &["--version"]).await
+}
+
+fn google(settings: &Settings) -> Finding {
+    let what = "Google credentials";
+    let fix = "gcloud auth application-default login, or GOOGLE_APPLICATION_CREDENTIALS=/path/service-account.json";
+    if let Some(file) = settings.variable("GOOGLE_APPLICATION_CREDENTIALS") {
+        return match Path::new(file).is_file() {
+            true => Finding::ok(what, format!("{file}, from GOOGLE_APPLICATION_CREDENTIALS")),
+            false => {
+                Finding::missing(what, format!("GOOGLE_APPLICATION_CREDENTIALS names {file}, which is not there"), fix)
+            }
+        };
+    }
+    let folder = settings.variable("CLOUDSDK_CONFIG").map(PathBuf::from);
+    let folder = folder.or_else(|| Some(Path::new(settings.variable("HOME")?).join(".config/gcloud")));
+    match folder.map(|folder| folder.join("application_default_credentials.json")).filter(|file| file.is_file()) {
+        Some(file) => Finding::ok(what, file.display().to_string()),
+        None => Finding::missing(what, "none; only flows on Google Cloud need them", fix),
+    }
+}
+
+/// A program's answer on stdout, if it gives one within ten seconds.
+async fn ask(program: &Path, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).kill_on_drop(true).output();
+    let output = tokio::time::timeout(Duration::from_secs(10), output).await.ok()?.ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}

@@ -1,0 +1,61 @@
+//! Exit codes, and how an error ends the program.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use crate::diagnostic::Diagnostic;
+use crate::engine::EngineError;
+
+/// How the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// All went well.
+    Ok = 0,
+    /// An execution failed.
+    Failed = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// A flow, an input or a setting is wrong. Nothing was started.
+    Invalid = 3,
+    /// A defect of jitney, or a machine that cannot go on.
+    Internal = 70,
+    /// The user stopped it.
+    Cancelled = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Findings that end a command before it has done anything.
+#[derive(Debug)]
+pub struct Invalid(pub Vec<Diagnostic>);
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts: Vec<String> = self.0.iter().map(Diagnostic::to_string).collect();
+        f.write_str(&texts.join("\n\n"))
+    }
+}
+
+impl std::error::Error for Invalid {}
+
+impl From<Diagnostic> for Invalid {
+    fn from(finding: Diagnostic) -> Self {
+        Self(vec![finding])
+    }
+}
+
+/// The exit code that an error stands for.
+pub(super) fn code_of(error: &anyhow::Error) -> Exit {
+    if error.is::<Invalid>() {
+        Exit::Invalid
+    } else if error.is::<crate::task::TaskError>() || matches!(error.downcast_ref(), Some(EngineError::Taken(_))) {
+        Exit::Failed
+    } else {
+        Exit::Internal
+    }
+}

@@ -1,0 +1,62 @@
+//! Finding and reading flow files.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::cli::Invalid;
+use crate::diagnostic::Diagnostic;
+use crate::flow::{Flow, Parsed, parse};
+use crate::tasks;
+
+/// Reads one flow.
+///
+/// # Errors
+/// [`Invalid`] with every problem of the file; a file that is not there is one.
+pub(super) fn read(file: &Path) -> anyhow::Result<(Flow, Vec<Diagnostic>)> {
+    let name = file.display().to_string();
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) => {
+            let finding = Diagnostic::error(format!("cannot read the flow `{name}`: {error}")).help(neighbours(file));
+            return Err(Invalid::from(finding).into());
+        }
+    };
+    let Parsed { flow, findings } = parse(&name, &text, tasks::ALL);
+    match flow {
+        Some(flow) => Ok((flow, findings)),
+        None => Err(Invalid(findings).into()),
+    }
+}
+
+/// The YAML files of a folder and the folders below it, or the file itself.
+///
+/// # Errors
+/// When nothing of that name can be read.
+pub(super) fn find(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut found = Vec::new();
+    let entries = std::fs::read_dir(path).with_context(|| format!("cannot read the folder {}", path.display()))?;
+    for entry in entries {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(find(&path)?);
+        } else if is_yaml(&path) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn is_yaml(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+}
+
+fn neighbours(file: &Path) -> String {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let names: Vec<String> = find(folder).unwrap_or_default().iter().take(8).map(|path| path.display().to_string()).collect();
+    if names.is_empty() { "give the path of a YAML file".to_owned() } else { format!("there is {}", names.join(", ")) }
+}

@@ -1,0 +1,115 @@
+//! The command line: one file per subcommand. The only place that prints.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what a command line is for")]
+
+pub mod demo;
+mod doctor;
+mod executions;
+mod exit;
+mod flows;
+mod format;
+mod postgres;
+mod resume;
+mod run;
+mod screen;
+mod tasks;
+mod validate;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Overrides, Settings};
+pub use exit::{Exit, Invalid};
+
+/// Runs YAML flows: extract, load and transform, safe to repeat.
+#[derive(Parser)]
+#[command(
+    name = "jitney",
+    version,
+    arg_required_else_help = true,
+    after_help = "Try `jitney demo` first. Exit codes: 0 ok, 1 an execution failed, 2 usage, 3 an invalid flow or setting, 70 internal, 130 stopped."
+)]
+struct Cli {
+    /// The folder that holds all state [default: JITNEY_HOME, else the user's data folder]
+    #[arg(long, global = true, value_name = "FOLDER")]
+    home: Option<PathBuf>,
+    /// The Postgres to use, whatever a flow says: postgres://user:password@host:port/database
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    postgres: Option<String>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a flow now
+    Run(run::Arguments),
+    /// Go on with an execution that was stopped, failed, or lost its process
+    Resume(resume::Arguments),
+    /// Check flows without running them
+    Validate(validate::Arguments),
+    /// What ran, when, how long and how many rows
+    Executions(executions::Arguments),
+    /// The task types; of one of them: fields, outputs and an example
+    Tasks(tasks::Arguments),
+    /// The Postgres that jitney manages for you
+    Postgres(postgres::Arguments),
+    /// What is here, what is missing, and the command that fixes it
+    Doctor(doctor::Arguments),
+    // /// See it work: sample months, served and loaded on this machine
+//    Demo(demo::Arguments),
+}
+
+/// Runs the program's command line.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let overrides = Overrides { home: cli.home, postgres: cli.postgres };
+    let ended = Settings::load(overrides).and_then(|settings| {
+        let settings = Arc::new(settings);
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let ended = runtime.block_on(dispatch(cli.command, &settings)).map_err(|error| (error, settings));
+        // A task that would not stop must not keep the program.
+        runtime.shutdown_background();
+        Ok(ended)
+    });
+    match ended {
+        Ok(Ok(exit)) => exit.into(),
+        Ok(Err((error, settings))) => complain(&error, |text| settings.redactor.clean(text)),
+        Err(error) => complain(&error, str::to_owned),
+    }
+}
+
+async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
+    match command {
+        Command::Run(arguments) => run::run(arguments, settings).await,
+        Command::Resume(arguments) => resume::run(arguments, settings).await,
+        Command::Validate(arguments) => validate::run(&arguments),
+        Command::Executions(arguments) => executions::run(&arguments, settings),
+        Command::Tasks(arguments) => tasks::run(&arguments),
+    //    Command::Postgres(arguments) => postgres::run(arguments, settings).await,
+    //    Command::Doctor(arguments) => doctor::run(arguments, settings).await,
+    //    Command::Demo(arguments) => demo::run(arguments, settings).await,
+    }
+}
+
+/// Prints an error once, with its causes, and says how the program ends.
+fn complain(error: &anyhow::Error, clean: impl Fn(&str) -> String) -> ExitCode {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    let prefix = if error.is::<Invalid>() { "" } else { "error: " };
+    eprintln!("{prefix}{}", clean(&text));
+    exit::code_of(error).into()
+}
+
+/// A table of the house style: no frame, numbers to the right.
+fn table<const N: usize>(columns: [&str; N]) -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING).set_header(columns);
+    table
+}

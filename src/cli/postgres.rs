@@ -1,0 +1,137 @@
+//! `jitney postgres`: the private server that jitney keeps.
+
+use std::io::{BufRead, Write};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+
+use crate::config::Settings;
+use crate::postgres::{connect_to, managed};
+
+use super::Exit;
+
+/// `jitney postgres …`
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Start the private Postgres server, making it first if there is none
+    Start,
+    /// Stop it; its data stay
+    Stop,
+    /// Say whether it runs, and where its files are
+    Status,
+    /// Print the address that psql and other programs take, password included
+    Url,
+    /// Open psql on it; further words go to psql: `jitney postgres psql -- -c 'SELECT 1'`
+    Psql {
+        /// psql's own arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Delete it with all its data
+    Destroy {
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the server or its files do not do what was asked.
+pub async fn run(arguments: Arguments, settings: &Settings) -> anyhow::Result<Exit> {
+    match arguments.verb {
+        Verb::Start => start(settings).await?,
+        Verb::Stop => {
+            let ran = managed::stop(settings).await?;
+            println!("{}", if ran { "stopped; the data stay" } else { "it was not running" });
+        }
+        Verb::Status => status(settings).await?,
+        Verb::Url => println!("{}", managed::url(&managed::ensure_running_saying(settings, &tell).await?)),
+        Verb::Psql { arguments } => psql(settings, &arguments).await?,
+        Verb::Destroy { yes } => destroy(settings, yes).await?,
+    }
+    Ok(Exit::Ok)
+}
+
+fn tell(line: &str) {
+    eprintln!("{line}");
+}
+
+async fn start(settings: &Settings) -> anyhow::Result<()> {
+    let address = managed::ensure_running_saying(settings, &tell).await?;
+    println!("running: {}", connect_to(&address).await?.description);
+    println!("  jitney postgres url    prints the address for other programs\n  jitney postgres psql   opens psql");
+    Ok(())
+}
+
+async fn status(settings: &Settings) -> anyhow::Result<()> {
+    let status = managed::status(settings)?;
+    match (&status.address, status.running) {
+        (Some(address), true) => println!("running: {}", connect_to(address).await?.description),
+        (Some(_), false) => {
+            println!("stopped; `jitney postgres start` starts it, and so does every flow that needs it")
+        }
+        (None, _) => println!("not there yet; `jitney postgres start` makes it, and so does every flow that needs it"),
+    }
+    println!("files:   {}", status.folder.display());
+    if status.moved {
+        println!("         (not under {}: Postgres does not run as root, and", settings.home.display());
+        println!("         the user that runs it instead cannot enter that folder)");
+    }
+    if status.major.is_some() {
+        println!("log:     {}", status.log.display());
+    }
+    Ok(())
+}
+
+async fn psql(settings: &Settings, arguments: &[String]) -> anyhow::Result<()> {
+    let address = managed::ensure_running_saying(settings, &tell).await?;
+    let Some(program) = settings.find_program("psql") else {
+        bail!(
+            "there is no psql on PATH\n  help: install it (Debian and Ubuntu: apt-get install postgresql-client; \
+             macOS: brew install libpq), or give another program the address that `jitney postgres url` prints"
+        );
+    };
+    // By its environment and not by its arguments, which every user of the machine can read.
+    let mut psql = Command::new(program);
+    psql.env("PGHOST", "127.0.0.1").env("PGPORT", address.port().to_string());
+    psql.env("PGUSER", address.user()).env("PGDATABASE", address.database());
+    if let Some(password) = address.password() {
+        psql.env("PGPASSWORD", password.expose());
+    }
+    Err(psql.args(arguments).exec()).context("cannot run psql")
+}
+
+async fn destroy(settings: &Settings, yes: bool) -> anyhow::Result<()> {
+    let status = managed::status(settings)?;
+    if !status.folder.exists() {
+        println!("there is nothing to delete");
+        return Ok(());
+    }
+    if !yes
+        && !confirmed(&format!("Delete the private Postgres server and all its data in {}?", status.folder.display()))?
+    {
+        println!("nothing was deleted");
+        return Ok(());
+    }
+    managed::destroy(settings).await?;
+    println!("deleted {}", status.folder.display());
+    Ok(())
+}
+
+fn confirmed(question: &str) -> anyhow::Result<bool> {
+    print!("{question} [y/N] ");
+    std::io::stdout().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}

@@ -1,0 +1,187 @@
+//! `jitney run`
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use clap::Args;
+use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::format::{bytes, seconds, thousands};
+use crate::cli::screen::Screen;
+use crate::cli::{Exit, Invalid, flows};
+use crate::config::Settings;
+use crate::engine::Runner;
+use crate::flow::{Flow, input};
+use crate::id::ExecutionId;
+use crate::journal::{ExecutionState, Journal, State};
+use crate::task::Outputs;
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// The flow's file
+    flow: PathBuf,
+    /// An input of the flow; may be repeated
+    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = pair)]
+    input: Vec<(String, String)>,
+    /// The moment that the run is for, where the flow uses `trigger.date` [default: now]
+    #[arg(long, value_name = "DATE", value_parser = moment)]
+    trigger_date: Option<DateTime<Utc>>,
+    /// Print the execution as JSON when it has ended
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
+    let (flow, warnings) = flows::read(&arguments.flow)?;
+    warnings.iter().for_each(|warning| eprintln!("{warning}"));
+    let inputs = input::resolve(&flow.inputs, &arguments.input).map_err(Invalid)?;
+    let session = Session::open(settings, arguments.json)?;
+    let id = session.runner.create(&flow, &inputs, arguments.trigger_date)?;
+    let state = session.execute(&id, &flow, &inputs).await?;
+    Ok(session.report(&id, &state, arguments.json))
+}
+
+/// A runner with a display, and what is needed to stop it.
+pub(super) struct Session {
+    /// The runner.
+    pub runner: Runner,
+    screen: Arc<Screen>,
+}
+
+impl Session {
+    /// Opens the journal and a display; a quiet one shows warnings and errors alone.
+    ///
+    /// # Errors
+    /// When the journal cannot be opened.
+    pub fn open(settings: &Arc<Settings>, quiet: bool) -> anyhow::Result<Self> {
+        let screen = Screen::new(quiet);
+        let journal = Arc::new(Journal::open(&settings.journal())?);
+        let runner = Runner { settings: settings.clone(), journal, observer: screen.observer() };
+        Ok(Self { runner, screen })
+    }
+
+    /// Works on an execution until it ends or the user stops it.
+    ///
+    /// # Errors
+    /// When the engine cannot go on; a failed task is no error here.
+    pub async fn execute(&self, id: &ExecutionId, flow: &Flow, inputs: &Map<String, Value>) -> anyhow::Result<State> {
+        let public = inputs.iter().filter(|(name, _)| !is_secret(flow, name)).map(|(name, value)| format!("{name}={}", plain(value)));
+        self.screen.line(&format!("{}  {}  {}", flow.id, id, public.collect::<Vec<_>>().join(" ")));
+        let cancel = CancellationToken::new();
+        let _watch = watch_for_stop(cancel.clone(), self.screen.clone());
+        let _animation = self.screen.animate();
+        Ok(self.runner.run(id, flow, inputs, cancel).await?)
+    }
+
+    /// Says how the execution ended: in words on stderr and a table of what was loaded, or as JSON.
+    pub fn report(&self, id: &ExecutionId, state: &State, as_json: bool) -> Exit {
+        if as_json {
+            println!("{}", to_json(id, state));
+        } else {
+            let took = state.ended.zip(state.started).and_then(|(ended, started)| (ended - started).to_std().ok());
+            self.screen.line(&format!("{} in {}", state.status, seconds(took.unwrap_or_default())));
+            if let Some(table) = loads(state) {
+                println!("{table}");
+            }
+            if state.status == ExecutionState::Killed {
+                self.screen.line(&format!("Stopped; what was under way is rolled back. Go on with: jitney resume {id}"));
+            } else if state.status == ExecutionState::Failed {
+                self.screen.line(&format!("Look closer: jitney executions logs {id}   Try again: jitney resume {id}"));
+            }
+        }
+        match state.status {
+            ExecutionState::Success | ExecutionState::Warning => Exit::Ok,
+            ExecutionState::Killed => Exit::Cancelled,
+            _ => Exit::Failed,
+        }
+    }
+}
+
+fn is_secret(flow: &Flow, name: &str) -> bool {
+    flow.inputs.iter().any(|input| input.id == name && input.kind == input::InputType::Secret)
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// Sets the token at the first Ctrl-C or SIGTERM, and ends the process at the second.
+fn watch_for_stop(cancel: CancellationToken, screen: Arc<Screen>) -> tokio_util::task::AbortOnDropHandle<()> {
+    tokio_util::task::AbortOnDropHandle::new(tokio::spawn(async move {
+        stop_signal().await;
+        screen.line("  stopping; press Ctrl-C again to leave at once");
+        cancel.cancel();
+        stop_signal().await;
+        std::process::exit(i32::from(Exit::Cancelled as u8));
+    }))
+}
+
+#[cfg(unix)]
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! { _ = tokio::signal::ctrl_c() => {}, _ = terminate.recv() => {} },
+        Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
+}
+
+#[cfg(not(unix))]
+async fn stop_signal() {
+    drop(tokio::signal::ctrl_c().await);
+}
+
+/// One row for each load of an execution; none when it loaded nothing.
+fn loads(state: &State) -> Option<comfy_table::Table> {
+    let mut table = super::table(["task", "table", "rows in file", "loaded", "rejected", "already there", "time", "rows/s", "size"]);
+    for (id, task) in &state.tasks {
+        let Some(number) = numbers(&task.outputs) else { continue };
+        let spent = task.outputs.get("seconds").and_then(Value::as_f64).unwrap_or_default();
+        let table_name = task.outputs.get("table").and_then(Value::as_str).unwrap_or_default();
+        table.add_row([
+            id.to_string(),
+            table_name.to_owned(),
+            thousands(number("rows_read")),
+            thousands(number("rows_loaded")),
+            thousands(number("rows_rejected")),
+            thousands(number("rows_skipped")),
+            format!("{spent:.1} s"),
+            thousands((number("rows_read") as f64 / spent.max(0.001)) as u64),
+            bytes(number("bytes")),
+        ]);
+    }
+    (table.row_iter().count() > 0).then_some(table)
+}
+
+/// A way to the counts of a load; none when the outputs are not a load's.
+fn numbers(outputs: &Outputs) -> Option<impl Fn(&str) -> u64> {
+    outputs.get("rows_loaded")?;
+    Some(|name: &str| outputs.get(name).and_then(Value::as_u64).unwrap_or_default())
+}
+
+/// An execution for other programs.
+pub(super) fn to_json(id: &ExecutionId, state: &State) -> Value {
+    json!({
+        "id": id,
+        "flow": state.created.flow,
+        "namespace": state.created.namespace,
+        "state": state.status,
+        "inputs": state.created.inputs,
+        "labels": state.labels,
+        "started": state.started,
+        "ended": state.ended,
+        "tasks": state.tasks,
+    })
+}
+
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is not NAME=VALUE"))?;
+    Ok((name.trim().to_owned(), value.to_owned()))
+}
+
+fn moment(text: &str) -> Result<DateTime<Utc>, String> {
+    let day = text.parse::<NaiveDate>().map(|day| day.and_time(NaiveTime::MIN).and_utc());
+    day.or_else(|_| text.parse::<DateTime<Utc>>())
+        .map_err(|_| format!("`{text}` is neither a date (2019-01-01) nor a time (2019-01-01T06:00:00Z)"))
+}

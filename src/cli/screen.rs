@@ -1,0 +1,183 @@
+//! What a run shows while it goes on: a live line on a terminal, plain lines elsewhere. All of it on stderr.
+
+use std::io::IsTerminal;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::Value;
+
+use crate::cli::format::{bytes, seconds, thousands};
+use crate::engine::{Notice, Observer};
+use crate::task::{Level, Outputs, Progress};
+
+/// Between two plain lines of the same task.
+const PLAIN_PAUSE: Duration = Duration::from_secs(5);
+const LIVE_PAUSE: Duration = Duration::from_millis(100);
+
+/// The display of one run.
+pub struct Screen {
+    bar: ProgressBar,
+    live: bool,
+    quiet: bool,
+    current: Mutex<Option<Current>>,
+}
+
+struct Current {
+    task: String,
+    began: Instant,
+    progress: Arc<Progress>,
+}
+
+impl Screen {
+    /// A display on stderr; a quiet one shows warnings and errors alone.
+    pub fn new(quiet: bool) -> Arc<Self> {
+        let live = !quiet && std::io::stderr().is_terminal();
+        let target = if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(None, target);
+        if let Ok(style) = ProgressStyle::with_template("  {spinner} {msg}") {
+            bar.set_style(style.tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ "));
+        }
+        Arc::new(Self { bar, live, quiet, current: Mutex::new(None) })
+    }
+
+    /// The engine's way to this display.
+    pub fn observer(self: &Arc<Self>) -> Observer {
+        let screen = self.clone();
+        Arc::new(move |notice| screen.show(&notice))
+    }
+
+    /// Keeps the line of the running task up to date until the returned guard is dropped.
+    pub fn animate(self: &Arc<Self>) -> tokio_util::task::AbortOnDropHandle<()> {
+        let screen = self.clone();
+        tokio_util::task::AbortOnDropHandle::new(tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(if screen.live { LIVE_PAUSE } else { PLAIN_PAUSE }).await;
+                screen.tick();
+            }
+        }))
+    }
+
+    /// Prints a line above the live one.
+    pub fn line(&self, text: &str) {
+        if self.quiet {
+            return;
+        }
+        self.always(text);
+    }
+
+    fn always(&self, text: &str) {
+        if self.live { self.bar.suspend(|| eprintln!("{text}")) } else { eprintln!("{text}") }
+    }
+
+    fn tick(&self) {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(current) = &*current else { return };
+        let text = format!("{}  {}", current.task, describe(&current.progress, current.began.elapsed()));
+        if self.live {
+            self.bar.set_message(text);
+            self.bar.tick();
+        } else {
+            self.line(&format!("  … {text}"));
+        }
+    }
+
+    fn show(&self, notice: &Notice) {
+        match notice {
+            Notice::TaskStarted { step, attempt, progress } => {
+                let task = if *attempt > 1 { format!("{} (attempt {attempt})", step.id) } else { step.id.to_string() };
+                self.set(Some(Current { task, began: Instant::now(), progress: progress.clone() }));
+            }
+            Notice::TaskSucceeded { step, outputs, took } => {
+                self.set(None);
+                self.line(&format!("  ✓ {:<16} {}", step.id, result(outputs, *took)));
+            }
+            Notice::TaskFailed { step, error, retry_at } => {
+                self.set(None);
+                let help = error.help.as_ref().map(|help| format!("\n      help: {}", indent(help))).unwrap_or_default();
+                let mark = if retry_at.is_some() { "↻" } else { "✗" };
+                self.always(&format!("  {mark} {:<16} {}{help}", step.id, indent(&error.message)));
+                if let Some(at) = retry_at {
+                    self.always(&format!("      tries again at {}", at.with_timezone(&chrono::Local).format("%H:%M:%S")));
+                }
+            }
+            Notice::TaskSkipped(step) => self.line(&format!("  - {:<16} skipped", step.id)),
+            Notice::Log { level: Level::Debug, .. } => {}
+            Notice::Log { level: Level::Info, message, .. } => self.line(&format!("    {}", indent(message))),
+            Notice::Log { level, message, .. } => {
+                self.always(&format!("    {} {}", format!("{level:?}").to_lowercase(), indent(message)));
+            }
+        }
+    }
+
+    fn set(&self, current: Option<Current>) {
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = current;
+        if self.live {
+            self.bar.set_message("");
+        }
+    }
+}
+
+/// Further lines of a message stand under its first.
+fn indent(text: &str) -> String {
+    text.replace('\n', "\n      ")
+}
+
+/// What a finished task has to show: `48,326 rows loaded, 0.9 s`.
+fn result(outputs: &Outputs, took: Duration) -> String {
+    let number = |name: &str| outputs.get(name).and_then(Value::as_u64);
+    let mut parts = Vec::new();
+    if let Some(rows) = number("rows_loaded") {
+        parts.push(format!("{} rows loaded", thousands(rows)));
+        parts.extend(number("rows_rejected").filter(|rows| *rows > 0).map(|rows| format!("{} rejected", thousands(rows))));
+        parts.extend(number("rows_skipped").filter(|rows| *rows > 0).map(|rows| format!("{} already there", thousands(rows))));
+    } else if let Some(length) = number("length").or(number("bytes")) {
+        parts.push(bytes(length));
+    }
+    parts.push(seconds(took));
+    parts.join(", ")
+}
+
+/// How far a task has come: rows, bytes, rate and the time left.
+fn describe(progress: &Progress, elapsed: Duration) -> String {
+    let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    let (done, total, rows) = (read(&progress.bytes), read(&progress.total_bytes), read(&progress.rows));
+    let spent = elapsed.as_secs_f64().max(0.001);
+    let mut parts = Vec::new();
+    if rows > 0 {
+        parts.push(format!("{} rows, {} rows/s", thousands(rows), thousands((rows as f64 / spent) as u64)));
+    }
+    if total > 0 {
+        parts.push(format!("{} of {}", bytes(done), bytes(total)));
+    } else if done > 0 {
+        parts.push(bytes(done));
+    }
+    if rows == 0 && done > 0 {
+        parts.push(format!("{}/s", bytes((done as f64 / spent) as u64)));
+    }
+    if done > 0 && done < total {
+        let left = spent * (total - done) as f64 / done as f64;
+        parts.push(format!("about {} left", seconds(Duration::from_secs_f64(left))));
+    }
+    if parts.is_empty() { seconds(elapsed) } else { parts.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_says_rows_bytes_rate_and_time_left() {
+        let progress = Progress::default();
+        assert_eq!(describe(&progress, Duration::from_secs(2)), "2.0 s");
+        progress.set_total_bytes(4_000_000);
+        progress.add_bytes(1_000_000);
+        assert_eq!(describe(&progress, Duration::from_secs(2)), "1.0 MB of 4.0 MB, 500.0 kB/s, about 6.0 s left");
+        progress.add_rows(10_000);
+        assert_eq!(
+            describe(&progress, Duration::from_secs(2)),
+            "10,000 rows, 5,000 rows/s, 1.0 MB of 4.0 MB, about 6.0 s left"
+        );
+    }
+}

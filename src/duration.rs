@@ -1,0 +1,108 @@
+//! Durations as users write them: `15s`, `2m`, `1h30m`, `10d`, or ISO 8601 (`PT15S`, `P1DT2H`).
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+/// A length of time, read from text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span(pub Duration);
+
+/// A text that is no duration.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{0}` is not a duration; write for example 15s, 2m, 1h30m, 10d or PT15S")]
+pub struct NotADuration(String);
+
+impl FromStr for Span {
+    type Err = NotADuration;
+
+    fn from_str(text: &str) -> Result<Self, NotADuration> {
+        let upper = text.trim().to_uppercase();
+        let seconds = match upper.strip_prefix('P') {
+            Some(iso) => {
+                let (days, time) = iso.split_once('T').unwrap_or((iso, ""));
+                sum(days, &[('W', 604_800.0), ('D', 86_400.0)])
+                    .zip(sum(time, &[('H', 3600.0), ('M', 60.0), ('S', 1.0)]))
+                    .map(|(days, time)| days + time)
+                    .filter(|_| !iso.is_empty() && !iso.ends_with('T'))
+            }
+            None => sum(&upper.replace("MS", "L"), &[('D', 86_400.0), ('H', 3600.0), ('M', 60.0), ('S', 1.0), ('L', 0.001)])
+                .filter(|_| !upper.is_empty()),
+        };
+        seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).map(Self).ok_or_else(|| NotADuration(text.to_owned()))
+    }
+}
+
+/// Adds up `12H30M`; none when something else is in the text.
+fn sum(mut text: &str, units: &[(char, f64)]) -> Option<f64> {
+    let mut total = 0.0;
+    while !text.is_empty() {
+        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let number: f64 = text[..end].parse().ok()?;
+        let unit = text[end..].chars().next()?;
+        total += number * units.iter().find(|(name, _)| *name == unit)?.1;
+        text = &text[end + unit.len_utf8()..];
+    }
+    Some(total)
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
+impl JsonSchema for Span {
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "format": "duration"})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_notations_are_read() {
+        for (text, seconds) in [
+            ("15s", 15.0),
+            ("2m", 120.0),
+            ("1h30m", 5400.0),
+            ("250ms", 0.25),
+            ("10d", 864_000.0),
+            ("PT15S", 15.0),
+            ("PT0.5S", 0.5),
+            ("P1DT2H", 93_600.0),
+            ("pt1m", 60.0),
+        ] {
+            assert_eq!(text.parse::<Span>().map(|span| span.0.as_secs_f64()), Ok(seconds), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_duration_is_refused() {
+        for text in ["", "15", "s", "P", "PT", "1x", "-5s", "1h 30m"] {
+            assert!(text.parse::<Span>().is_err(), "{text:?} was read");
+        }
+    }
+}

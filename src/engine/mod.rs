@@ -1,0 +1,9 @@
+//! Runs flows: a pure plan, a runner that does what the plan says, and a journal in between.
+
+pub mod plan;
+mod retry;
+mod run;
+mod snapshot;
+
+pub use run::{EngineError, Notice, Observer, Runner};
+pub use snapshot::Recorded;

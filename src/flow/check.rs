@@ -1,0 +1,111 @@
+//! What can be known about a flow's expressions before anything runs.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::diagnostic::{Diagnostic, nearest};
+use crate::flow::expression::references as names_in;
+use crate::flow::{Flow, Step};
+use crate::task::{TaskType, is_template};
+
+/// The first words that an expression may begin with.
+const ROOTS: &[&str] = &["inputs", "outputs", "vars", "flow", "execution", "labels", "task", "taskrun", "trigger"];
+
+/// Malformed templates, and references to what is not there: an input, a variable, a task that does not run before,
+/// an output that its task does not give.
+pub(super) fn references(flow: &Flow) -> Vec<Diagnostic> {
+    let mut checker = Checker { flow, before: BTreeMap::new(), findings: Vec::new() };
+    checker.steps(&flow.steps);
+    checker.findings
+}
+
+struct Checker<'a> {
+    flow: &'a Flow,
+    /// The tasks that run before the current one.
+    before: BTreeMap<&'a str, &'static TaskType>,
+    findings: Vec<Diagnostic>,
+}
+
+impl<'a> Checker<'a> {
+    fn steps(&mut self, steps: &'a [Step]) {
+        for step in steps {
+            self.value(&step.fields, step.path.clone());
+            if let Some(condition) = &step.common.run_if {
+                let key = if self.flow.document.value.pointer(&pointer(&step.path, "runIf")).is_some() { "runIf" } else { "when" };
+                self.value(condition, step.path.iter().cloned().chain([key.to_owned()]).collect());
+            }
+            for (_, branch) in &step.branches {
+                self.steps(branch);
+            }
+            self.before.insert(step.id.as_str(), step.task);
+        }
+    }
+
+    fn value(&mut self, value: &Value, path: Vec<String>) {
+        let below = |key: String| path.iter().cloned().chain([key]).collect();
+        match value {
+            Value::String(text) if is_template(text) => self.template(text, &path),
+            Value::Array(items) => {
+                items.iter().enumerate().for_each(|(index, item)| self.value(item, below(index.to_string())));
+            }
+            Value::Object(map) => map.iter().for_each(|(key, item)| self.value(item, below(key.clone()))),
+            _ => {}
+        }
+    }
+
+    fn template(&mut self, text: &str, path: &[String]) {
+        match names_in(text) {
+            Err(error) => self.findings.push(self.flow.document.locate(path, Diagnostic::error(error.message))),
+            Ok(names) => {
+                for name in names {
+                    if let Some((message, help)) = self.problem(&name) {
+                        let finding = Diagnostic::error(message).help(help);
+                        self.findings.push(self.flow.document.locate_text(path, &name, finding));
+                    }
+                }
+            }
+        }
+    }
+
+    fn problem(&self, reference: &str) -> Option<(String, String)> {
+        let mut parts = reference.split('.');
+        let (root, name, field) = (parts.next()?, parts.next(), parts.next());
+        let known: Vec<&str> = match root {
+            "inputs" => self.flow.inputs.iter().map(|input| input.id.as_str()).collect(),
+            "vars" => self.flow.variables.keys().map(String::as_str).collect(),
+            "outputs" => return self.output_problem(reference, name?, field),
+            root if ROOTS.contains(&root) => return None,
+            other => return Some((format!("`{other}` is not defined"), choice(other, ROOTS))),
+        };
+        let name = name?;
+        (!known.contains(&name)).then(|| (format!("`{reference}` is not defined"), choice(name, &known)))
+    }
+
+    fn output_problem(&self, reference: &str, task: &str, field: Option<&str>) -> Option<(String, String)> {
+        let Some(kind) = self.before.get(task) else {
+            let known: Vec<&str> = self.before.keys().copied().collect();
+            return Some((format!("`{reference}`: no task `{task}` runs before this one"), choice(task, &known)));
+        };
+        let schema = (kind.outputs)();
+        let outputs = schema.get("properties").and_then(Value::as_object)?;
+        let field = field?;
+        let known: Vec<&str> = outputs.keys().map(String::as_str).collect();
+        let open = schema.get("additionalProperties").is_some_and(|open| *open != Value::Bool(false));
+        (!open && !known.contains(&field)).then(|| {
+            (format!("`{reference}`: `{}` gives no output `{field}`", kind.name), choice(field, &known))
+        })
+    }
+}
+
+fn pointer(path: &[String], key: &str) -> String {
+    path.iter().map(String::as_str).chain([key]).map(|part| format!("/{part}")).collect()
+}
+
+fn choice(word: &str, known: &[&str]) -> String {
+    match nearest(word, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => "there is none".to_owned(),
+        None => format!("there is `{}`", known.join("`, `")),
+    }
+}

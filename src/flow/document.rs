@@ -1,0 +1,199 @@
+//! A flow's text with the positions of everything in it: the only module that knows YAML.
+//!
+//! saphyr's marked tree gives positions, serde_yaml gives values. serde_yaml is no longer developed; should it have to
+//! go, this file alone changes.
+
+use saphyr::{LoadableYamlNode, MarkedYaml, Marker, ScanError, YamlData};
+use serde_json::{Map, Value};
+
+use crate::diagnostic::Diagnostic;
+
+/// A parsed YAML file.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// The file as the user named it.
+    pub file: String,
+    /// Its text.
+    pub text: String,
+    /// Its content.
+    pub value: Value,
+    root: Node,
+}
+
+/// Where a value stands, and the same for what is in it.
+#[derive(Clone, Debug)]
+struct Node {
+    position: Position,
+    children: Vec<Child>,
+}
+
+#[derive(Clone, Debug)]
+struct Child {
+    key: String,
+    /// The key's own place; a list item's is its value's.
+    position: Position,
+    value: Node,
+}
+
+/// Line and column, both from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The line.
+    pub line: usize,
+    /// The column in characters.
+    pub column: usize,
+}
+
+impl Document {
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// When it is not YAML, holds no map, or has a key twice.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Box<Diagnostic>> {
+        let marked = MarkedYaml::load_from_str(text).map_err(|error| Box::new(syntax_error(file, text, &error)))?;
+        let value: serde_yaml::Value =
+            serde_yaml::from_str(text).map_err(|error| Box::new(yaml_error(file, text, &error)))?;
+        let Some(root) = marked.first().filter(|_| marked.len() == 1 && value.is_mapping()) else {
+            let help = "a flow is one map that begins with `id:` and `namespace:`";
+            return Err(Box::new(Diagnostic::error("this is not a flow").at(file, text, 1, 1).help(help)));
+        };
+        let root = node(root);
+        Ok(Self { file: file.to_owned(), text: text.to_owned(), value: to_json(value), root })
+    }
+
+    /// Puts a finding at the value behind `path`, or at the deepest part of the path that exists.
+    pub fn locate(&self, path: &[String], finding: Diagnostic) -> Diagnostic {
+        self.at(self.position(path, false), finding)
+    }
+
+    /// Puts a finding at the key that ends `path`.
+    pub fn locate_key(&self, path: &[String], finding: Diagnostic) -> Diagnostic {
+        self.at(self.position(path, true), finding)
+    }
+
+    /// Puts a finding at the first place of `needle` within the value behind `path`.
+    pub fn locate_text(&self, path: &[String], needle: &str, finding: Diagnostic) -> Diagnostic {
+        let start = self.position(path, false);
+        let found = self.text.lines().enumerate().skip(start.line.saturating_sub(1)).find_map(|(index, line)| {
+            let from = if index + 1 == start.line { byte_of_column(line, start.column) } else { 0 };
+            let byte = from + line.get(from..)?.find(needle)?;
+            Some(Position { line: index + 1, column: line[..byte].chars().count() + 1 })
+        });
+        self.at(found.unwrap_or(start), finding)
+    }
+
+    fn at(&self, position: Position, finding: Diagnostic) -> Diagnostic {
+        finding.at(&self.file, &self.text, position.line, position.column)
+    }
+
+    fn position(&self, path: &[String], key: bool) -> Position {
+        let mut node = &self.root;
+        let mut position = node.position;
+        for (depth, part) in path.iter().enumerate() {
+            let Some(child) = node.children.iter().find(|child| child.key == *part) else { break };
+            node = &child.value;
+            position = if key && depth + 1 == path.len() { child.position } else { node.position };
+        }
+        position
+    }
+}
+
+fn byte_of_column(line: &str, column: usize) -> usize {
+    line.char_indices().nth(column - 1).map_or(line.len(), |(byte, _)| byte)
+}
+
+fn node(marked: &MarkedYaml) -> Node {
+    let children = match &marked.data {
+        YamlData::Mapping(entries) => entries.iter().map(|(key, value)| entry(key, value)).collect(),
+        YamlData::Sequence(items) => items.iter().enumerate().map(|(index, item)| list_item(index, item)).collect(),
+        _ => Vec::new(),
+    };
+    Node { position: place(marked.span.start), children }
+}
+
+fn entry(key: &MarkedYaml, value: &MarkedYaml) -> Child {
+    let text = match &key.data {
+        YamlData::Value(saphyr::Scalar::Integer(number)) => number.to_string(),
+        YamlData::Value(saphyr::Scalar::Boolean(flag)) => flag.to_string(),
+        data => data.as_str().unwrap_or_default().to_owned(),
+    };
+    Child { key: text, position: place(key.span.start), value: node(value) }
+}
+
+fn list_item(index: usize, item: &MarkedYaml) -> Child {
+    Child { key: index.to_string(), position: place(item.span.start), value: node(item) }
+}
+
+fn place(marker: Marker) -> Position {
+    Position { line: marker.line().max(1), column: marker.col() + 1 }
+}
+
+fn syntax_error(file: &str, text: &str, error: &ScanError) -> Diagnostic {
+    let Position { line, column } = place(*error.marker());
+    let words = error.info().trim_end_matches('.');
+    let tab = text.lines().nth(line - 1).is_some_and(|line| line.starts_with('\t'));
+    let help = if tab { "YAML is indented with blanks, not tabs" } else { "look at the indentation and at quotes, here and on the line before" };
+    Diagnostic::error(format!("this is not YAML: {words}")).at(file, text, line, column).help(help)
+}
+
+fn yaml_error(file: &str, text: &str, error: &serde_yaml::Error) -> Diagnostic {
+    let words = error.to_string();
+    let words = words.split(" at line ").next().unwrap_or(&words).to_owned();
+    match error.location() {
+        Some(place) => Diagnostic::error(words).at(file, text, place.line(), place.column()),
+        None => Diagnostic::error(words).at(file, text, 1, 1),
+    }
+}
+
+fn to_json(value: serde_yaml::Value) -> Value {
+    match value {
+        serde_yaml::Value::Null => Value::Null,
+        serde_yaml::Value::Bool(flag) => Value::Bool(flag),
+        serde_yaml::Value::Number(number) => serde_json::to_value(&number).unwrap_or(Value::Null),
+        serde_yaml::Value::String(text) => Value::String(text),
+        serde_yaml::Value::Sequence(items) => Value::Array(items.into_iter().map(to_json).collect()),
+        serde_yaml::Value::Mapping(entries) => {
+            Value::Object(entries.into_iter().map(|(key, value)| (key_text(&key), to_json(value))).collect::<Map<_, _>>())
+        }
+        serde_yaml::Value::Tagged(tagged) => to_json(tagged.value),
+    }
+}
+
+fn key_text(key: &serde_yaml::Value) -> String {
+    match to_json(key.clone()) {
+        Value::String(text) => text,
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(parts: &[&str]) -> Vec<String> {
+        parts.iter().map(|part| (*part).to_owned()).collect()
+    }
+
+    #[test]
+    fn every_value_and_key_is_found_again() {
+        let text = "id: a\ntasks:\n  - id: one\n    type: log\n    message: \"hi {{ inputs.x }}\"\n";
+        let document = Document::parse("f.yaml", text).unwrap();
+        let place = |finding: Diagnostic| (finding.line, finding.column);
+        let blank = || Diagnostic::error("x");
+        assert_eq!(place(document.locate(&path(&["tasks", "0", "type"]), blank())), (4, 11));
+        assert_eq!(place(document.locate_key(&path(&["tasks", "0", "type"]), blank())), (4, 5));
+        assert_eq!(place(document.locate_text(&path(&["tasks", "0", "message"]), "inputs.x", blank())), (5, 21));
+        assert_eq!(place(document.locate(&path(&["tasks", "0", "gone"]), blank())), (3, 5));
+    }
+
+    #[test]
+    fn what_is_not_yaml_is_an_error_with_a_place() {
+        for (text, line) in [("id: a\n  b: c\n", 2), ("id: [a\n", 2), ("id: a\n\tb: c\n", 2), ("id: a\nid: b\n", 1)] {
+            let error = Document::parse("f.yaml", text).unwrap_err();
+            assert!(error.line >= 1 && error.line <= line + 1, "{text:?}: {error}");
+            assert!(!error.message.is_empty());
+        }
+        assert_eq!(Document::parse("f.yaml", "- a\n").unwrap_err().message, "this is not a flow");
+        assert_eq!(Document::parse("f.yaml", "").unwrap_err().message, "this is not a flow");
+    }
+}

@@ -1,0 +1,131 @@
+//! Flows: from YAML text to something that can be planned. No I/O here: a caller reads the file.
+
+mod check;
+mod document;
+pub mod expression;
+mod findings;
+pub mod input;
+mod parse;
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::duration::Span;
+use crate::id::{FlowId, TaskId};
+use crate::task::TaskType;
+
+pub use document::{Document, Position};
+pub use input::Input;
+pub use parse::{Parsed, parse};
+
+/// A flow that can run.
+#[derive(Debug)]
+pub struct Flow {
+    /// The flow's id.
+    pub id: FlowId,
+    /// The namespace it lives in.
+    pub namespace: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Labels that every execution gets.
+    pub labels: Map<String, Value>,
+    /// What a run may be given.
+    pub inputs: Vec<Input>,
+    /// Values under `vars`.
+    pub variables: Map<String, Value>,
+    /// The tasks, in order.
+    pub steps: Vec<Step>,
+    /// The folder of the flow's file: relative paths start there.
+    pub folder: PathBuf,
+    /// The text and the positions in it.
+    pub document: Document,
+}
+
+/// A task in a flow.
+pub struct Step {
+    /// The task's id.
+    pub id: TaskId,
+    /// Its type.
+    pub task: &'static TaskType,
+    /// Its own fields, not rendered; sub-tasks and the common fields are taken out.
+    pub fields: Value,
+    /// The fields that every task may have.
+    pub common: Common,
+    /// Sub-tasks, by the field that holds them.
+    pub branches: Vec<(&'static str, Vec<Step>)>,
+    /// Where the task stands in the document.
+    pub path: Vec<String>,
+}
+
+impl std::fmt::Debug for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.id, self.task.name)
+    }
+}
+
+/// The fields that every task may have.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Common {
+    /// The task's name in the flow; later tasks refer to its outputs by it.
+    pub id: String,
+    /// What kind of task it is; `jitney tasks` lists them.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// A note for the reader.
+    pub description: Option<String>,
+    /// How to repeat the task when it fails for a reason that may pass.
+    pub retry: Option<Retry>,
+    /// The longest that one attempt may take.
+    pub timeout: Option<Span>,
+    /// Leaves the task out.
+    #[serde(default)]
+    pub disabled: bool,
+    /// A condition; when it does not hold the task is skipped.
+    #[serde(alias = "when")]
+    pub run_if: Option<Value>,
+    /// Whether the flow goes on, with a warning, when the task fails.
+    #[serde(default)]
+    pub allow_failure: bool,
+}
+
+/// The names of [`Common`]'s fields in YAML.
+pub const COMMON_FIELDS: &[&str] =
+    &["id", "type", "description", "retry", "timeout", "disabled", "runIf", "when", "allowFailure"];
+
+/// How a failed task is repeated.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Retry {
+    /// `constant`: always after `interval`. `exponential`: each pause `delayFactor` times longer. `random`: between
+    /// `minInterval` and `maxInterval`.
+    #[serde(rename = "type")]
+    pub kind: RetryKind,
+    /// The pause, or the first pause.
+    pub interval: Option<Span>,
+    /// The shortest pause of `random`.
+    pub min_interval: Option<Span>,
+    /// The longest pause.
+    pub max_interval: Option<Span>,
+    /// How much longer each pause of `exponential` is; 2 by default.
+    pub delay_factor: Option<f64>,
+    /// How many attempts there are in all.
+    pub max_attempts: Option<u32>,
+    /// No attempt starts later than this after the first.
+    pub max_duration: Option<Span>,
+}
+
+/// The kinds of [`Retry`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RetryKind {
+    /// Equal pauses.
+    Constant,
+    /// Growing pauses.
+    Exponential,
+    /// Random pauses.
+    Random,
+}

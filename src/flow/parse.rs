@@ -1,0 +1,267 @@
+//! From a document to a flow, with every problem at once.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use crate::diagnostic::Diagnostic;
+use crate::flow::findings::{self, offer};
+use crate::flow::{COMMON_FIELDS, Common, Document, Flow, Input, Step, check};
+use crate::id::{FlowId, TaskId};
+use crate::task::{TaskType, read};
+
+/// The keys of a flow.
+const FLOW_KEYS: &[&str] = &["id", "namespace", "description", "labels", "inputs", "variables", "tasks", "disabled"];
+
+/// Keys that Kestra has and this version has not.
+const NOT_YET: &[&str] = &[
+    "outputs", "errors", "finally", "afterExecution", "triggers", "pluginDefaults", "concurrency", "retry", "sla", "checks", "revision",
+];
+
+/// What came of a flow's text.
+#[derive(Debug)]
+pub struct Parsed {
+    /// The flow; none when there is an error.
+    pub flow: Option<Flow>,
+    /// Errors and warnings, in the order of the text.
+    pub findings: Vec<Diagnostic>,
+}
+
+/// Reads a flow. `file` is the path as the user named it; nothing is read from it here.
+pub fn parse(file: &str, text: &str, tasks: &'static [TaskType]) -> Parsed {
+    let document = match Document::parse(file, text) {
+        Ok(document) => document,
+        Err(finding) => return Parsed { flow: None, findings: vec![*finding] },
+    };
+    let mut parser = Parser { document: &document, tasks, findings: Vec::new(), ids: BTreeSet::new() };
+    let parts = parser.flow();
+    let mut findings = parser.findings;
+    let flow = parts.map(|parts| parts.into_flow(document));
+    if let Some(flow) = &flow {
+        findings.extend(check::references(flow));
+    }
+    findings.sort_by_key(|finding| (finding.line, finding.column));
+    let broken = findings.iter().any(Diagnostic::is_error);
+    Parsed { flow: flow.filter(|_| !broken), findings }
+}
+
+struct Parser<'a> {
+    document: &'a Document,
+    tasks: &'static [TaskType],
+    findings: Vec<Diagnostic>,
+    ids: BTreeSet<String>,
+}
+
+struct Parts {
+    id: String,
+    namespace: String,
+    description: Option<String>,
+    labels: Map<String, Value>,
+    inputs: Vec<Input>,
+    variables: Map<String, Value>,
+    steps: Vec<Step>,
+}
+
+impl Parts {
+    fn into_flow(self, document: Document) -> Flow {
+        let folder = Path::new(&document.file).parent().map(Path::to_path_buf).unwrap_or_default();
+        Flow {
+            id: FlowId::new(self.id),
+            namespace: self.namespace,
+            description: self.description,
+            labels: self.labels,
+            inputs: self.inputs,
+            variables: self.variables,
+            steps: self.steps,
+            folder,
+            document,
+        }
+    }
+}
+
+impl Parser<'_> {
+    fn flow(&mut self) -> Option<Parts> {
+        let map = self.document.value.as_object()?;
+        for key in map.keys().filter(|key| !FLOW_KEYS.contains(&key.as_str())) {
+            self.unknown_key(key);
+        }
+        let id = self.name(map, "id");
+        let namespace = self.name(map, "namespace");
+        let inputs = self.inputs(map.get("inputs"));
+        let labels = self.labels(map.get("labels"));
+        let variables = self.map(map, "variables");
+        let steps = match map.get("tasks") {
+            Some(tasks) => self.steps(tasks, &["tasks".to_owned()]),
+            None => self.missing("tasks"),
+        };
+        let description = map.get("description").and_then(Value::as_str).map(str::to_owned);
+        Some(Parts { id: id?, namespace: namespace?, description, labels, inputs, variables, steps })
+    }
+
+    fn unknown_key(&mut self, key: &str) {
+        let finding = if NOT_YET.contains(&key) {
+            Diagnostic::error(format!("`{key}` is not supported yet")).help(format!("a flow may have `{}`", FLOW_KEYS.join("`, `")))
+        } else {
+            Diagnostic::error(format!("unknown key `{key}`")).help(offer(key, FLOW_KEYS))
+        };
+        self.findings.push(self.document.locate_key(&[key.to_owned()], finding));
+    }
+
+    fn missing<T: Default>(&mut self, key: &str) -> T {
+        self.findings.push(self.document.locate(&[], Diagnostic::error(format!("`{key}` is missing"))));
+        T::default()
+    }
+
+    /// A flow's id or namespace.
+    fn name(&mut self, map: &Map<String, Value>, key: &str) -> Option<String> {
+        let Some(value) = map.get(key) else { return self.missing(key) };
+        let name = value.as_str().filter(|name| is_name(name));
+        if name.is_none() {
+            let finding = Diagnostic::error(format!("`{key}` is not a name")).help("use letters, digits, `-`, `_` and `.`");
+            self.findings.push(self.document.locate(&[key.to_owned()], finding));
+        }
+        name.map(str::to_owned)
+    }
+
+    fn map(&mut self, map: &Map<String, Value>, key: &str) -> Map<String, Value> {
+        match map.get(key) {
+            Some(Value::Object(found)) => found.clone(),
+            None | Some(Value::Null) => Map::new(),
+            Some(_) => {
+                self.findings.push(self.document.locate(&[key.to_owned()], Diagnostic::error(format!("`{key}` is not a map"))));
+                Map::new()
+            }
+        }
+    }
+
+    /// Labels are a map, or a list of `{key, value}`.
+    fn labels(&mut self, value: Option<&Value>) -> Map<String, Value> {
+        match value {
+            None | Some(Value::Null) => Map::new(),
+            Some(Value::Object(map)) => map.clone(),
+            Some(Value::Array(items)) => items
+                .iter()
+                .filter_map(|item| Some((item.get("key")?.as_str()?.to_owned(), item.get("value")?.clone())))
+                .collect(),
+            Some(_) => {
+                let finding = Diagnostic::error("`labels` is neither a map nor a list of {key, value}");
+                self.findings.push(self.document.locate(&["labels".to_owned()], finding));
+                Map::new()
+            }
+        }
+    }
+
+    fn inputs(&mut self, value: Option<&Value>) -> Vec<Input> {
+        let items = self.list(value, "inputs");
+        let mut inputs: Vec<Input> = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            let path = ["inputs".to_owned(), index.to_string()];
+            let found = findings::all(self.document, &path, item, |value| read::<Input>(value).map(drop));
+            self.findings.extend(found);
+            let Ok(input) = read::<Input>(item) else { continue };
+            if let Err(message) = input.check_definition() {
+                self.findings.push(self.document.locate(&path, Diagnostic::error(message)));
+            } else if inputs.iter().any(|other| other.id == input.id) {
+                let finding = Diagnostic::error(format!("there are two inputs called `{}`", input.id));
+                self.findings.push(self.document.locate(&path, finding));
+            } else {
+                inputs.push(input);
+            }
+        }
+        inputs
+    }
+
+    fn list(&mut self, value: Option<&Value>, key: &str) -> Vec<Value> {
+        match value {
+            None | Some(Value::Null) => Vec::new(),
+            Some(Value::Array(items)) => items.clone(),
+            Some(_) => {
+                self.findings.push(self.document.locate(&[key.to_owned()], Diagnostic::error(format!("`{key}` is not a list"))));
+                Vec::new()
+            }
+        }
+    }
+
+    fn steps(&mut self, value: &Value, path: &[String]) -> Vec<Step> {
+        let Value::Array(items) = value else {
+            self.findings.push(self.document.locate(path, Diagnostic::error("this is not a list of tasks")));
+            return Vec::new();
+        };
+        if items.is_empty() {
+            self.findings.push(self.document.locate(path, Diagnostic::error("there is no task in this list")));
+        }
+        let steps = items.iter().enumerate().filter_map(|(index, item)| {
+            let path: Vec<String> = path.iter().cloned().chain([index.to_string()]).collect();
+            self.step(item, path)
+        });
+        steps.collect()
+    }
+
+    fn step(&mut self, value: &Value, path: Vec<String>) -> Option<Step> {
+        let Value::Object(map) = value else {
+            self.findings.push(self.document.locate(&path, Diagnostic::error("a task is a map with `id` and `type`")));
+            return None;
+        };
+        let (common, own): (Map<_, _>, Map<_, _>) =
+            map.clone().into_iter().partition(|(key, _)| COMMON_FIELDS.contains(&key.as_str()));
+        let common = Value::Object(common);
+        let found = findings::all(self.document, &path, &common, |value| read::<Common>(value).map(drop));
+        self.findings.extend(found);
+        self.unique(&common, &path);
+        let task = self.task_type(&common, &path)?;
+        let (branches, own) = self.branches(task, own, &path);
+        let fields = Value::Object(own);
+        self.findings.extend(findings::all(self.document, &path, &fields, task.check));
+        let common: Common = read(&common).ok()?;
+        (!common.disabled).then(|| Step { id: TaskId::new(&common.id), task, fields, common, branches, path })
+    }
+
+    fn unique(&mut self, common: &Value, path: &[String]) {
+        let Some(id) = common.get("id").and_then(Value::as_str) else { return };
+        let path: Vec<String> = path.iter().cloned().chain(["id".to_owned()]).collect();
+        if !is_name(id) {
+            let finding = Diagnostic::error(format!("`{id}` is not a task id")).help("use letters, digits, `-` and `_`");
+            self.findings.push(self.document.locate(&path, finding));
+        } else if !self.ids.insert(id.to_owned()) {
+            self.findings.push(self.document.locate(&path, Diagnostic::error(format!("there are two tasks called `{id}`"))));
+        }
+    }
+
+    fn task_type(&mut self, common: &Value, path: &[String]) -> Option<&'static TaskType> {
+        let name = common.get("type").and_then(Value::as_str)?;
+        let found = self.tasks.iter().find(|task| task.is(name));
+        if found.is_none() {
+            let known: Vec<&str> = self.tasks.iter().flat_map(|task| std::iter::once(task.name).chain(task.aliases.iter().copied())).collect();
+            let help = match crate::diagnostic::nearest(name, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`? `jitney tasks` lists them all"),
+                None => "`jitney tasks` lists them all".to_owned(),
+            };
+            let path: Vec<String> = path.iter().cloned().chain(["type".to_owned()]).collect();
+            self.findings.push(self.document.locate(&path, Diagnostic::error(format!("unknown task type `{name}`")).help(help)));
+        }
+        found
+    }
+
+    /// Takes the sub-tasks out of a task's fields.
+    fn branches(
+        &mut self,
+        task: &'static TaskType,
+        mut own: Map<String, Value>,
+        path: &[String],
+    ) -> (Vec<(&'static str, Vec<Step>)>, Map<String, Value>) {
+        let mut branches = Vec::new();
+        for name in task.branches {
+            if let Some(value) = own.get_mut(*name) {
+                let path: Vec<String> = path.iter().cloned().chain([(*name).to_owned()]).collect();
+                branches.push((*name, self.steps(value, &path)));
+                *value = Value::Array(Vec::new());
+            }
+        }
+        (branches, own)
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) && !text.starts_with('.')
+}

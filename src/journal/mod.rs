@@ -1,0 +1,277 @@
+//! The journal: every event of every execution, in one SQLite file. The only module that speaks SQLite.
+//!
+//! An append is one transaction in WAL mode with `synchronous=NORMAL`: it survives the death of the process at any
+//! moment, and a power cut may take the newest events but never leaves a torn one. That is enough, because a task whose
+//! end was lost runs again, and every load is idempotent.
+
+mod event;
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::id::{ExecutionId, TaskId};
+use crate::task::Level;
+
+pub use event::{Created, Event, ExecutionState, Failure, IllegalTransition, State, TaskRun, TaskState};
+
+/// Why the journal cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// SQLite's own words.
+    #[error("the journal cannot be used")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The folder cannot be made.
+    #[error("the journal's folder cannot be made")]
+    Folder(#[from] std::io::Error),
+    /// An event is not readable: another version wrote it, or the file is damaged.
+    #[error("an event of execution {0} cannot be read")]
+    Unreadable(ExecutionId, #[source] serde_json::Error),
+    /// An event that cannot follow the others.
+    #[error("the journal of execution {0} is not possible")]
+    Impossible(ExecutionId, #[source] IllegalTransition),
+}
+
+/// The result of a journal call.
+pub type Result<T> = std::result::Result<T, JournalError>;
+
+/// An execution as a list shows it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Summary {
+    /// The execution.
+    pub id: ExecutionId,
+    /// The flow's namespace.
+    pub namespace: String,
+    /// The flow's id.
+    pub flow: String,
+    /// Its state, in capitals.
+    pub state: String,
+    /// The inputs it ran with.
+    pub inputs: Map<String, Value>,
+    /// When it was created.
+    pub created: DateTime<Utc>,
+    /// When it was first taken up.
+    pub started: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub ended: Option<DateTime<Utc>>,
+    /// Rows that its tasks loaded.
+    pub rows: u64,
+}
+
+/// A log line.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LogLine {
+    /// When.
+    pub time: DateTime<Utc>,
+    /// The task that wrote it; empty for the engine.
+    pub task: String,
+    /// How grave it is, in capitals.
+    pub level: String,
+    /// The text.
+    pub message: String,
+}
+
+/// An open journal. Several processes may have the same file open.
+pub struct Journal {
+    connection: Mutex<Connection>,
+}
+
+impl Journal {
+    /// Opens or makes the journal's file, readable by its owner alone.
+    ///
+    /// # Errors
+    /// When the folder or the file cannot be used.
+    pub fn open(file: &Path) -> Result<Self> {
+        if let Some(folder) = file.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let connection = Connection::open(file)?;
+        restrict(file)?;
+        connection.busy_timeout(Duration::from_secs(10))?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        connection.execute_batch(include_str!("schema.sql"))?;
+        Ok(Self { connection: Mutex::new(connection) })
+    }
+
+    /// Appends one event and brings the summary up to date. After a crash both are there, or neither.
+    ///
+    /// # Errors
+    /// When the event cannot follow the others, or the file cannot be written. Nothing is written then.
+    pub fn append(&self, id: &ExecutionId, time: DateTime<Utc>, event: &Event) -> Result<State> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        let (mut state, count) = match (load(&transaction, id)?, event) {
+            (None, Event::Created(created)) => (State::new(created.clone()), 0),
+            (None, _) => return Err(rusqlite::Error::QueryReturnedNoRows.into()),
+            (Some((mut state, count)), event) => {
+                state.apply(time, event).map_err(|error| JournalError::Impossible(id.clone(), error))?;
+                (state, count)
+            }
+        };
+        let body = serde_json::to_string(event).map_err(|error| JournalError::Unreadable(id.clone(), error))?;
+        transaction.execute("INSERT INTO events VALUES (?, ?, ?, ?)", params![id.as_str(), count, stamp(time), body])?;
+        summarize(&transaction, id, time, &mut state)?;
+        transaction.commit()?;
+        Ok(state)
+    }
+
+    /// The state of an execution, or none when there is no such execution.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or holds what no execution can do.
+    pub fn state(&self, id: &ExecutionId) -> Result<Option<State>> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        Ok(load(&transaction, id)?.map(|(state, _)| state))
+    }
+
+    /// The newest executions first, at most `limit`, of one flow or of all.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn executions(&self, flow: Option<&str>, limit: u32) -> Result<Vec<Summary>> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "SELECT id, namespace, flow, state, inputs, created, started, ended, rows FROM executions
+             WHERE ?1 IS NULL OR flow = ?1 ORDER BY id DESC LIMIT ?2",
+        )?;
+        let rows = statement.query_map(params![flow, limit], |row| {
+            Ok(Summary {
+                id: ExecutionId::new(row.get::<_, String>(0)?),
+                namespace: row.get(1)?,
+                flow: row.get(2)?,
+                state: row.get(3)?,
+                inputs: serde_json::from_str(&row.get::<_, String>(4)?).unwrap_or_default(),
+                created: row.get(5)?,
+                started: row.get(6)?,
+                ended: row.get(7)?,
+                rows: row.get::<_, i64>(8)?.unsigned_abs(),
+            })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The full ids that begin with `prefix`, the newest first.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn ids_with_prefix(&self, prefix: &str) -> Result<Vec<ExecutionId>> {
+        let connection = self.lock();
+        let mut statement =
+            connection.prepare_cached("SELECT id FROM executions WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id DESC LIMIT 10")?;
+        let rows = statement.query_map(params![prefix], |row| row.get::<_, String>(0))?;
+        Ok(rows.map(|id| id.map(ExecutionId::new)).collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The newest execution that did not end well, if any: what a plain `jitney resume` means.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn newest_unfinished(&self) -> Result<Option<ExecutionId>> {
+        let connection = self.lock();
+        let found = connection
+            .query_row(
+                "SELECT id FROM executions WHERE state NOT IN ('SUCCESS', 'WARNING') ORDER BY id DESC LIMIT 1",
+                [],
+                |row| row.get::<_, String>(0),
+            )
+            .optional()?;
+        Ok(found.map(ExecutionId::new))
+    }
+
+    /// Appends a log line.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn log(&self, id: &ExecutionId, time: DateTime<Utc>, task: &TaskId, level: Level, message: &str) -> Result<()> {
+        self.lock().execute(
+            "INSERT INTO logs VALUES (?, ?, ?, ?, ?)",
+            params![id.as_str(), stamp(time), task.as_str(), format!("{level:?}").to_uppercase(), message],
+        )?;
+        Ok(())
+    }
+
+    /// The log lines of an execution, in the order of writing.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn logs(&self, id: &ExecutionId) -> Result<Vec<LogLine>> {
+        let connection = self.lock();
+        let mut statement = connection
+            .prepare_cached("SELECT time, task, level, message FROM logs WHERE execution = ? ORDER BY rowid")?;
+        let rows = statement.query_map([id.as_str()], |row| {
+            Ok(LogLine { time: row.get(0)?, task: row.get(1)?, level: row.get(2)?, message: row.get(3)? })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// A panic elsewhere cannot have left a transaction open: it rolls back when it is dropped.
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn load(transaction: &Transaction, id: &ExecutionId) -> Result<Option<(State, u32)>> {
+    let mut statement =
+        transaction.prepare_cached("SELECT time, body FROM events WHERE execution = ? ORDER BY number")?;
+    let mut rows = statement.query([id.as_str()])?;
+    let mut state: Option<State> = None;
+    let mut count = 0;
+    while let Some(row) = rows.next()? {
+        let body: String = row.get(1)?;
+        let event: Event =
+            serde_json::from_str(&body).map_err(|error| JournalError::Unreadable(id.clone(), error))?;
+        match (&mut state, event) {
+            (Some(state), event) => {
+                state.apply(row.get(0)?, &event).map_err(|error| JournalError::Impossible(id.clone(), error))?;
+            }
+            (none, Event::Created(created)) => *none = Some(State::new(created)),
+            (None, _) => return Ok(None),
+        }
+        count += 1;
+    }
+    Ok(state.map(|state| (state, count)))
+}
+
+fn summarize(transaction: &Transaction, id: &ExecutionId, time: DateTime<Utc>, state: &mut State) -> Result<()> {
+    let rows: u64 = state.tasks.values().filter_map(|run| run.outputs.get("rows_loaded")?.as_u64()).sum();
+    let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+    let inputs = Value::Object(state.created.inputs.clone()).to_string();
+    transaction.execute(
+        "INSERT INTO executions (id, namespace, flow, state, inputs, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (id) DO UPDATE SET state = ?4, started = ?7, ended = ?8, rows = ?9",
+        params![
+            id.as_str(),
+            state.created.namespace,
+            state.created.flow,
+            state.status.as_str(),
+            inputs,
+            stamp(time),
+            state.started.map(stamp),
+            state.ended.map(stamp),
+            rows
+        ],
+    )?;
+    Ok(())
+}
+
+fn stamp(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
+#[cfg(unix)]
+fn restrict(file: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600))
+}
+
+#[cfg(not(unix))]
+fn restrict(_: &Path) -> std::io::Result<()> {
+    Ok(())
+}

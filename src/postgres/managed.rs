@@ -1,0 +1,148 @@
+//! The private server: made on first use, started when wanted, and left running for the next time.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use crate::config::Settings;
+use crate::task::TaskError;
+
+use super::address::{Address, percent_encode};
+use super::binaries::{self, Binaries, FETCHED_VERSION};
+use super::cluster::{Cluster, NAME};
+
+/// What there is of the private server.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// Whether it answers.
+    pub running: bool,
+    /// The folder of its files.
+    pub folder: PathBuf,
+    /// Whether the folder had to be outside jitney's home, because root's home hides it from the server's user.
+    pub moved: bool,
+    /// The major version of its data; none while there is no cluster.
+    pub major: Option<u32>,
+    /// The server's log.
+    pub log: PathBuf,
+    /// Where it answers; none while there is no cluster.
+    pub address: Option<Address>,
+}
+
+/// The address of the private server, which runs afterwards.
+///
+/// # Errors
+/// When there are no server programs, or they fail; the message has their words.
+pub async fn ensure_running(settings: &Settings) -> Result<Address, TaskError> {
+    ensure_running_saying(settings, &|_| {}).await
+}
+
+/// The same, telling what takes its time.
+///
+/// # Errors
+/// As [`ensure_running`].
+pub async fn ensure_running_saying(settings: &Settings, say: &(dyn Fn(&str) + Sync)) -> Result<Address, TaskError> {
+    let cluster = Cluster::of(settings).map_err(|error| failed("find a place for", error))?;
+    if !cluster.answers() {
+        let locked = cluster.clone();
+        let _lock = blocking("lock", move || locked.lock()).await?;
+        if !cluster.answers() {
+            start(settings, &cluster, say).await?;
+        }
+    }
+    let address = cluster.address().map_err(|error| failed("read the address of", error))?;
+    if let Some(password) = address.password() {
+        settings.redactor.learn(password.expose());
+    }
+    Ok(address)
+}
+
+async fn start(settings: &Settings, cluster: &Cluster, say: &(dyn Fn(&str) + Sync)) -> Result<(), TaskError> {
+    let clock = Instant::now();
+    let programs = programs(settings, cluster, say).await?;
+    let (starting, used) = (cluster.clone(), programs.clone());
+    blocking("start", move || {
+        starting.create(&used)?;
+        starting.start(&used)
+    })
+    .await?;
+    say(&format!("started a private PostgreSQL {} in {:.1} s", programs.version, clock.elapsed().as_secs_f64()));
+    Ok(())
+}
+
+/// The programs that fit the cluster's data, fetched if they are nowhere.
+async fn programs(settings: &Settings, cluster: &Cluster, say: &(dyn Fn(&str) + Sync)) -> Result<Binaries, TaskError> {
+    let (owned, into, major) = (settings.clone(), cluster.binaries(), cluster.major());
+    if let Some(found) = blocking("find", move || Ok(binaries::find(&owned, &into, major))).await? {
+        return Ok(found);
+    }
+    let wanted = major.unwrap_or(FETCHED_VERSION);
+    say(&format!("no PostgreSQL {wanted} server on this machine: fetching one, about 10 MB"));
+    binaries::fetch(wanted, &cluster.binaries()).await
+}
+
+/// Stops the private server and says whether it ran. Its data stay.
+///
+/// # Errors
+/// When it does not stop.
+pub async fn stop(settings: &Settings) -> Result<bool, TaskError> {
+    let cluster = Cluster::of(settings).map_err(|error| failed("find", error))?;
+    if !cluster.answers() {
+        return Ok(false);
+    }
+    let programs = programs(settings, &cluster, &|_| {}).await?;
+    blocking("stop", move || {
+        let _lock = cluster.lock()?;
+        cluster.stop(&programs)
+    })
+    .await?;
+    Ok(true)
+}
+
+/// Stops the private server and deletes it with all its data.
+///
+/// # Errors
+/// When it does not stop, or a file cannot be removed.
+pub async fn destroy(settings: &Settings) -> Result<(), TaskError> {
+    stop(settings).await?;
+    let cluster = Cluster::of(settings).map_err(|error| failed("find", error))?;
+    blocking("delete", move || cluster.remove()).await
+}
+
+/// What there is, without changing anything.
+///
+/// # Errors
+/// When its place cannot be found out.
+pub fn status(settings: &Settings) -> Result<Status, TaskError> {
+    let cluster = Cluster::of(settings).map_err(|error| failed("find", error))?;
+    Ok(Status {
+        running: cluster.answers(),
+        moved: cluster.folder != settings.managed_postgres(),
+        major: cluster.major(),
+        log: cluster.log(),
+        address: cluster.address().ok(),
+        folder: cluster.folder,
+    })
+}
+
+/// The address that `psql` and other programs take, over loopback. It holds the password: that is what it is for.
+pub fn url(address: &Address) -> String {
+    let password =
+        address.password().map(|password| format!(":{}", percent_encode(password.expose()))).unwrap_or_default();
+    format!("postgres://{NAME}{password}@127.0.0.1:{}/{NAME}", address.port())
+}
+
+/// Runs blocking work on its own thread.
+async fn blocking<T: Send + 'static>(
+    verb: &str,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, TaskError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(io::Error::other).and_then(|result| result).map_err(|error| failed(verb, error))
+}
+
+fn failed(verb: &str, error: io::Error) -> TaskError {
+    TaskError::permanent(format!("cannot {verb} the private Postgres server")).because(error).help(
+        "`jitney postgres status` shows where its files and its log are; \
+         or name another server with --postgres postgres://user:password@host:5432/database",
+    )
+}

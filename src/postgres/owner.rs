@@ -1,0 +1,145 @@
+//! The user that the private server runs as: ourselves, or, since Postgres refuses root, an unprivileged one.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Who runs the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// The user of this process.
+    Ourselves,
+    /// We are root; this user is not.
+    Dropped {
+        /// The number in `/etc/passwd`.
+        uid: u32,
+        /// The group's number.
+        gid: u32,
+    },
+}
+
+impl Owner {
+    /// Finds out who may run the server.
+    ///
+    /// # Errors
+    /// When we are root and there is neither a user `postgres` nor `nobody`.
+    pub(super) fn find() -> io::Result<Self> {
+        if user_number()? != 0 {
+            return Ok(Self::Ourselves);
+        }
+        let accounts = fs::read_to_string("/etc/passwd")?;
+        ["postgres", "nobody"].into_iter().find_map(|name| account(&accounts, name)).ok_or_else(|| {
+            io::Error::other("Postgres does not run as root, and there is no user `postgres` or `nobody` to run it")
+        })
+    }
+
+    /// A command that runs as this user, with nothing of our environment that could bend Postgres.
+    pub(super) fn command(&self, program: &Path, folder: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(folder).env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C");
+        if let Self::Dropped { uid, gid } = self {
+            command.uid(*uid).gid(*gid);
+        }
+        command
+    }
+
+    /// Makes a folder that only this user may enter. One that is there already must be this user's: under `/tmp`
+    /// anybody could have put one, or a link to somewhere else.
+    pub(super) fn make_private_folder(&self, folder: &Path) -> io::Result<()> {
+        match fs::create_dir(folder) {
+            Ok(()) => self.take(folder)?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let found = fs::symlink_metadata(folder)?;
+                let is_ours = match self {
+                    Self::Ourselves => true,
+                    Self::Dropped { uid, .. } => found.uid() == *uid,
+                };
+                if !found.is_dir() || !is_ours {
+                    return Err(io::Error::other(format!("{} belongs to somebody else", folder.display())));
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
+    }
+
+    /// Makes a folder of ours that the server's user may pass through, but not change.
+    pub(super) fn make_shared_folder(&self, folder: &Path) -> io::Result<()> {
+        fs::create_dir_all(folder)?;
+        let mode = if *self == Self::Ourselves { 0o700 } else { 0o711 };
+        fs::set_permissions(folder, fs::Permissions::from_mode(mode))
+    }
+
+    /// Gives a file or folder to this user.
+    pub(super) fn take(&self, path: &Path) -> io::Result<()> {
+        match self {
+            Self::Ourselves => Ok(()),
+            Self::Dropped { uid, gid } => chown(path, Some(*uid), Some(*gid)),
+        }
+    }
+
+    /// Whether this user can reach `folder`: whether every folder above it that exists lets it pass.
+    pub(super) fn reaches(&self, folder: &Path) -> bool {
+        let Self::Dropped { uid, gid } = self else { return true };
+        let lets_pass = |metadata: fs::Metadata| {
+            let bit = if metadata.uid() == *uid {
+                0o100
+            } else if metadata.gid() == *gid {
+                0o010
+            } else {
+                0o001
+            };
+            metadata.mode() & bit != 0
+        };
+        folder.ancestors().skip(1).filter_map(|above| fs::metadata(above).ok()).all(lets_pass)
+    }
+}
+
+/// The effective user. No call of the standard library tells it, and the program `id` is everywhere.
+fn user_number() -> io::Result<u32> {
+    let answer = Command::new("id").arg("-u").output()?;
+    let text = String::from_utf8_lossy(&answer.stdout);
+    text.trim().parse().map_err(|_| io::Error::other(format!("`id -u` said `{}`", text.trim())))
+}
+
+fn account(accounts: &str, wanted: &str) -> Option<Owner> {
+    accounts.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        if fields.next()? != wanted {
+            return None;
+        }
+        Some(Owner::Dropped { uid: fields.nth(1)?.parse().ok()?, gid: fields.next()?.parse().ok()? })
+    })
+}
+
+/// The folder of the server's files: below `wanted` if the owner can reach it, else one of root's own places.
+pub(super) fn reachable(wanted: PathBuf, owner: &Owner, short_name: &str) -> PathBuf {
+    if owner.reaches(&wanted) { wanted } else { Path::new("/var/lib/jitney").join(short_name) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_found_by_its_name_alone() {
+        let accounts = "postgresql:x:1:1::/:\npostgres:x:101:104:PostgreSQL,,,:/var/lib/postgresql:/bin/bash\n";
+        assert_eq!(account(accounts, "postgres"), Some(Owner::Dropped { uid: 101, gid: 104 }));
+        assert_eq!(account(accounts, "nobody"), None);
+    }
+
+    #[test]
+    fn a_private_folder_stops_other_users() {
+        let home = tempfile::tempdir().unwrap();
+        let below = home.path().join("postgres");
+        let stranger = Owner::Dropped { uid: 4_000_000, gid: 4_000_000 };
+        fs::set_permissions(home.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        assert!(!stranger.reaches(&below));
+        assert!(Owner::Ourselves.reaches(&below));
+        assert_eq!(reachable(below.clone(), &stranger, "abc"), Path::new("/var/lib/jitney/abc"));
+        assert_eq!(reachable(below.clone(), &Owner::Ourselves, "abc"), below);
+    }
+}

@@ -1,0 +1,222 @@
+//! Which server is meant: the command line's word wins over the flow's, the flow's over the environment's.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::config::Settings;
+use crate::diagnostic::Diagnostic;
+use crate::secret::{Secret, hide_address_passwords};
+
+use super::address::{Address, Origin};
+
+/// The address that a task's fields give; empty texts count as missing.
+#[derive(Clone, Debug, Default)]
+pub struct FlowAddress {
+    /// `url`
+    pub url: Option<String>,
+    /// `username`, which wins over the address's.
+    pub username: Option<String>,
+    /// `password`, which wins over the address's.
+    pub password: Option<Secret>,
+}
+
+impl FlowAddress {
+    /// The address in a task's fields.
+    pub fn of(url: Option<&String>, username: Option<&String>, password: Option<&String>) -> Self {
+        Self { url: url.cloned(), username: username.cloned(), password: password.map(Secret::new) }
+    }
+}
+
+/// The server that is meant.
+#[derive(Clone, Debug)]
+pub enum Wanted {
+    /// A server that somebody else runs.
+    Server(Box<Address>),
+    /// None is named: jitney's own.
+    Managed,
+}
+
+/// Finds out which server is meant. Reads settings and `~/.pgpass`; connects to nothing.
+///
+/// # Errors
+/// When the address that counts cannot be read.
+pub fn resolve(settings: &Settings, flow: Option<&FlowAddress>) -> Result<Wanted, Box<Diagnostic>> {
+    let flow_url = flow.and_then(|flow| flow.url.as_deref()).filter(|url| !url.trim().is_empty());
+    let (text, origin) = if let Some(text) = &settings.postgres {
+        (text.clone(), Origin::Flag)
+    } else if let Some(text) = flow_url {
+        (text.to_owned(), Origin::Flow)
+    } else if let Some(text) = settings.variable("DATABASE_URL") {
+        (text.to_owned(), Origin::Variable("DATABASE_URL"))
+    } else if let Some(name) = ["PGHOST", "PGDATABASE"].into_iter().find(|name| settings.variable(name).is_some()) {
+        (from_variables(settings), Origin::Variable(name))
+    } else {
+        return Ok(Wanted::Managed);
+    };
+    let mut address = Address::parse(&text, origin.clone()).map_err(|reason| unreadable(&text, &origin, &reason))?;
+    if let (Some(flow), true) = (flow, origin != Origin::Flag) {
+        apply_login(&mut address, flow);
+    }
+    complete(&mut address, settings);
+    if let Some(password) = address.password() {
+        settings.redactor.learn(password.expose());
+    }
+    Ok(Wanted::Server(Box::new(address)))
+}
+
+fn unreadable(text: &str, origin: &Origin, reason: &str) -> Box<Diagnostic> {
+    let place = match origin {
+        Origin::Flag => "the address of --postgres".to_owned(),
+        Origin::Flow => "the task's `url`".to_owned(),
+        other => format!("the address {other}"),
+    };
+    let shown = hide_address_passwords(text);
+    let help = "write it as postgres://user:password@host:5432/database or jdbc:postgresql://host:5432/database; \
+                letters such as @ or / in a password are written %40 and %2F";
+    let message = if reason.contains(text) { reason.to_owned() } else { format!("{reason} (`{shown}`)") };
+    Box::new(Diagnostic::error(format!("cannot read {place}: {message}")).help(help))
+}
+
+fn from_variables(settings: &Settings) -> String {
+    let quote = |value: &str| value.replace('\\', "\\\\").replace('\'', "\\'");
+    let pairs = [
+        ("host", "PGHOST"),
+        ("port", "PGPORT"),
+        ("user", "PGUSER"),
+        ("dbname", "PGDATABASE"),
+        ("sslmode", "PGSSLMODE"),
+        ("sslrootcert", "PGSSLROOTCERT"),
+        ("options", "PGOPTIONS"),
+    ];
+    let written = pairs.iter().filter_map(|(key, name)| Some(format!("{key}='{}'", quote(settings.variable(name)?))));
+    written.collect::<Vec<_>>().join(" ")
+}
+
+fn apply_login(address: &mut Address, flow: &FlowAddress) {
+    if let Some(name) = flow.username.as_deref().filter(|name| !name.is_empty()) {
+        address.config.user(name);
+    }
+    if let Some(password) = flow.password.as_ref().filter(|password| !password.expose().is_empty()) {
+        address.config.password(password.expose());
+    }
+}
+
+/// Fills what the address leaves open, as libpq does.
+fn complete(address: &mut Address, settings: &Settings) {
+    if address.config.get_hosts().is_empty() && address.config.get_hostaddrs().is_empty() {
+        let socket = format!("/var/run/postgresql/.s.PGSQL.{}", address.port());
+        match settings.variable("PGHOST") {
+            Some(host) => drop(address.config.host(host)),
+            None if PathBuf::from(socket).exists() => drop(address.config.host("/var/run/postgresql")),
+            None => drop(address.config.host("localhost")),
+        }
+    }
+    if address.config.get_user().is_none() {
+        let name = ["PGUSER", "USER", "LOGNAME"].into_iter().find_map(|name| settings.variable(name));
+        address.config.user(name.unwrap_or("postgres"));
+    }
+    if address.config.get_password().is_none() {
+        let known =
+            settings.variable("PGPASSWORD").map(str::to_owned).or_else(|| from_password_file(address, settings));
+        if let Some(password) = known {
+            address.config.password(password);
+        }
+    }
+}
+
+/// The password in `~/.pgpass`, whose lines read `host:port:database:user:password`.
+fn from_password_file(address: &Address, settings: &Settings) -> Option<String> {
+    let named = settings.variable("PGPASSFILE").map(PathBuf::from);
+    let file = named.or_else(|| Some(PathBuf::from(settings.variable("HOME")?).join(".pgpass")))?;
+    let host = if address.is_socket() { "localhost".to_owned() } else { address.host() };
+    let port = address.port().to_string();
+    let wanted = [host.as_str(), &port, address.database(), address.user()];
+    let text = fs::read_to_string(file).ok()?;
+    text.lines().find_map(|line| {
+        let fields = split_password_line(line);
+        let (login, password) = fields.split_at_checked(4)?;
+        let fits = login.iter().zip(wanted).all(|(field, wanted)| field == "*" || field == wanted);
+        password.first().filter(|_| fits).cloned()
+    })
+}
+
+/// The five fields of a line; `\:` and `\\` stand for the plain letter.
+fn split_password_line(line: &str) -> Vec<String> {
+    let mut fields = vec![String::new()];
+    let mut letters = line.chars();
+    while let Some(letter) = letters.next() {
+        match (letter, fields.len()) {
+            (':', 1..=4) => fields.push(String::new()),
+            (letter, count) => {
+                let plain = if letter == '\\' { letters.next().unwrap_or(letter) } else { letter };
+                fields[count - 1].push(plain);
+            }
+        }
+    }
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Overrides;
+
+    fn settings(flag: Option<&str>, variables: &[(&str, &str)]) -> Settings {
+        let overrides = Overrides { home: Some("/nowhere".into()), postgres: flag.map(str::to_owned) };
+        let variables = variables.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        Settings::from_environment(overrides, variables.collect()).unwrap()
+    }
+
+    fn flow() -> FlowAddress {
+        FlowAddress {
+            url: Some("jdbc:postgresql://pgdatabase:5432/ny_taxi".into()),
+            username: Some("root".into()),
+            password: Some(Secret::new("rootroot")),
+        }
+    }
+
+    fn server(settings: &Settings, flow: Option<&FlowAddress>) -> Address {
+        match resolve(settings, flow).unwrap() {
+            Wanted::Server(address) => *address,
+            Wanted::Managed => panic!("the managed server was chosen"),
+        }
+    }
+
+    #[test]
+    fn the_command_line_wins_over_the_flow_and_the_flow_over_the_environment() {
+        let variables = [("DATABASE_URL", "postgres://c@env/d"), ("PGHOST", "pg"), ("PGUSER", "someone")];
+        let flagged = server(&settings(Some("postgres://a@flag/b"), &variables), Some(&flow()));
+        assert_eq!((flagged.to_string().as_str(), flagged.user()), ("flag:5432/b", "a"));
+        assert_eq!(flagged.password().map(|password| password.expose().to_owned()), None);
+        let flown = server(&settings(None, &variables), Some(&flow()));
+        assert_eq!((flown.to_string().as_str(), flown.user()), ("pgdatabase:5432/ny_taxi", "root"));
+        assert_eq!(server(&settings(None, &variables), None).to_string(), "env:5432/d");
+        let plain = server(
+            &settings(None, &variables[1..]),
+            Some(&FlowAddress { url: Some(" ".into()), ..Default::default() }),
+        );
+        assert_eq!(plain.to_string(), "pg:5432/someone");
+        assert_eq!(plain.origin, Origin::Variable("PGHOST"));
+        assert!(matches!(resolve(&settings(None, &[("PGUSER", "x")]), None), Ok(Wanted::Managed)));
+    }
+
+    #[test]
+    fn passwords_that_are_found_are_never_shown_again() {
+        let settings = settings(None, &[]);
+        server(&settings, Some(&flow()));
+        assert_eq!(settings.redactor.clean("tried rootroot"), "tried ***");
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pgpass");
+        fs::write(&file, "# note\nother:*:*:*:no\nh:5432:*:u:a\\:b:c\n").unwrap();
+        let variables = [("PGPASSFILE", file.to_str().unwrap()), ("DATABASE_URL", "postgres://u@h/d")];
+        let address = server(&self::settings(None, &variables), None);
+        assert_eq!(address.password().unwrap().expose(), "a:b:c");
+    }
+
+    #[test]
+    fn an_unreadable_address_names_its_place_and_no_password() {
+        let error = resolve(&settings(Some("postgres://u:geheim@h:no/d"), &[]), None).unwrap_err().to_string();
+        assert!(error.contains("--postgres") && error.contains("help: write it as"), "{error}");
+        assert!(!error.contains("geheim"), "{error}");
+    }
+}

@@ -1,0 +1,115 @@
+//! Texts to one typed Polars column.
+
+use std::collections::BTreeMap;
+
+use polars::prelude::{
+    BooleanChunked, BooleanChunkedBuilder, ChunkedBuilder, Column as Filled, DataFrame, Float64Type, Int32Type,
+    Int64Type, IntoColumn, IntoSeries, NewChunkedArray, PlSmallStr, PolarsResult, PrimitiveChunkedBuilder,
+    StringChunkedBuilder, TimeUnit, TimeZone,
+};
+
+use super::value;
+use super::{Column, ColumnType};
+
+/// Parses a column's fields, top to bottom. `None` is NULL, and so is a blank field of any type but text. Calls `bad`
+/// with the index of each field that does not fit; it is NULL in the column.
+pub fn fill<'a>(
+    column: &Column,
+    fields: impl ExactSizeIterator<Item = Option<&'a [u8]>>,
+    bad: impl FnMut(usize),
+) -> Filled {
+    let name = PlSmallStr::from_str(&column.name);
+    let rows = fields.len();
+    let parse = Parse { fields, required: column.required, bad };
+    match column.kind {
+        ColumnType::Bool => {
+            let mut builder = BooleanChunkedBuilder::new(name, rows);
+            parse.each(value::parse_bool, |value| builder.append_option(value));
+            builder.finish().into_column()
+        }
+        ColumnType::Int(bits) => {
+            let mut builder = PrimitiveChunkedBuilder::<Int64Type>::new(name, rows);
+            parse.each(|text| value::parse_int(text, bits), |value| builder.append_option(value));
+            builder.finish().into_column()
+        }
+        ColumnType::Float => {
+            let mut builder = PrimitiveChunkedBuilder::<Float64Type>::new(name, rows);
+            parse.each(value::parse_float, |value| builder.append_option(value));
+            builder.finish().into_column()
+        }
+        ColumnType::Numeric => parse.texts(name, rows, value::parse_numeric),
+        ColumnType::Text => parse.texts(name, rows, value::parse_text),
+        ColumnType::Date => {
+            let mut builder = PrimitiveChunkedBuilder::<Int32Type>::new(name, rows);
+            parse.each(value::parse_date, |value| builder.append_option(value));
+            builder.finish().into_date().into_column()
+        }
+        ColumnType::Timestamp => parse.moments(name, rows, value::parse_timestamp, None),
+        ColumnType::TimestampTz => parse.moments(name, rows, value::parse_timestamptz, Some(TimeZone::UTC)),
+    }
+}
+
+struct Parse<F, B> {
+    fields: F,
+    required: bool,
+    bad: B,
+}
+
+impl<'a, F: Iterator<Item = Option<&'a [u8]>>, B: FnMut(usize)> Parse<F, B> {
+    fn each<T>(mut self, parse: impl Fn(&'a [u8]) -> Option<T>, mut append: impl FnMut(Option<T>)) {
+        for (row, field) in self.fields.enumerate() {
+            let value = field.and_then(&parse);
+            if value.is_none() && (self.required || field.is_some_and(|text| !text.trim_ascii().is_empty())) {
+                (self.bad)(row);
+            }
+            append(value);
+        }
+    }
+
+    fn texts(self, name: PlSmallStr, rows: usize, parse: impl Fn(&'a [u8]) -> Option<&'a str>) -> Filled {
+        let mut builder = StringChunkedBuilder::new(name, rows);
+        self.each(parse, |text| builder.append_option(text));
+        builder.finish().into_column()
+    }
+
+    fn moments(
+        self,
+        name: PlSmallStr,
+        rows: usize,
+        parse: impl Fn(&'a [u8]) -> Option<i64>,
+        zone: Option<TimeZone>,
+    ) -> Filled {
+        let mut builder = PrimitiveChunkedBuilder::<Int64Type>::new(name, rows);
+        self.each(parse, |value| builder.append_option(value));
+        builder.finish().into_datetime(TimeUnit::Microseconds, zone).into_series().into_column()
+    }
+}
+
+/// The columns as one frame, without the rows that there are complaints about.
+///
+/// # Errors
+/// When columns differ in length or share a name.
+pub fn frame<T>(rows: usize, columns: Vec<Filled>, complaints: &BTreeMap<usize, T>) -> PolarsResult<DataFrame> {
+    let frame = DataFrame::new(rows, columns)?;
+    if complaints.is_empty() {
+        return Ok(frame);
+    }
+    let keep = (0..rows).map(|row| !complaints.contains_key(&row));
+    frame.filter(&BooleanChunked::from_iter_values(PlSmallStr::EMPTY, keep))
+}
+
+/// Why a field is a bad one, naming its column.
+pub fn complaint(column: &Column, field: Option<&[u8]>) -> String {
+    match field.filter(|text| !text.trim_ascii().is_empty()) {
+        None => format!("`{}` is empty, and it is required", column.name),
+        Some(text) => {
+            let shown: String = String::from_utf8_lossy(text).chars().take(60).collect();
+            format!("`{}`: `{shown}` {}", column.name, value::complaint(text, column.kind))
+        }
+    }
+}
+
+/// As much of a bad row's text as is worth keeping.
+pub fn kept(row: &[u8]) -> String {
+    String::from_utf8_lossy(row).trim_end().chars().take(2_000).collect()
+}

@@ -1,0 +1,239 @@
+//! Delimited text as typed batches, one for each block of the file.
+//!
+//! An empty field without quotes is NULL, as is the `null_string`; an empty one in quotes is an empty text, and NULL in
+//! a column of any other type. Blank lines are no rows.
+
+use std::collections::{BTreeMap, HashSet};
+
+use polars::prelude::Column as Filled;
+
+use super::bytes::{Bytes, is_web_page, preview};
+use super::split::{Dialect, Endless, Row, Rows};
+use super::{BadRow, Batch, Column, ReadOptions, Result, column};
+use crate::diagnostic::Diagnostic;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// A delimited file whose header has been read.
+#[derive(Debug)]
+pub struct CsvFile {
+    source: Bytes,
+    rows: Rows,
+    spare: Vec<u8>,
+    name: String,
+    null_string: String,
+    header: Vec<String>,
+}
+
+impl CsvFile {
+    /// Reads the header.
+    ///
+    /// # Errors
+    /// When the file is empty, is no text, or its header names a column twice.
+    pub fn open(source: Bytes, options: &ReadOptions, name: &str) -> Result<Self> {
+        let dialect = Dialect { delimiter: options.delimiter, quote: options.quote, escape: options.escape };
+        let mut file = Self {
+            source,
+            rows: Rows::new(dialect),
+            spare: Vec::new(),
+            name: name.to_owned(),
+            null_string: options.null_string.clone(),
+            header: Vec::new(),
+        };
+        file.refill()?;
+        file.check_start()?;
+        file.header = match (&options.columns, options.header) {
+            (Some(columns), false) => columns.clone(),
+            (None, false) => {
+                return Err(file.error(1, "the file has no header, and `columns` does not name its columns"));
+            }
+            (_, true) => file.read_header()?,
+        };
+        file.refuse_duplicates()?;
+        Ok(file)
+    }
+
+    /// The names in the header.
+    pub fn header(&self) -> &[String] {
+        &self.header
+    }
+
+    fn refill(&mut self) -> Result<()> {
+        match self.source.next_block(std::mem::take(&mut self.spare))? {
+            Some(block) => {
+                self.rows.push(&block);
+                self.spare = block;
+            }
+            None => self.rows.end(),
+        }
+        Ok(())
+    }
+
+    fn check_start(&mut self) -> Result<()> {
+        let start = self.rows.rest();
+        if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {
+            return Err(self.error(1, "the file is UTF-16, and only UTF-8 is read"));
+        }
+        if is_web_page(start) {
+            let message = format!(
+                "the file is a web page, not data: it starts with `{}`",
+                preview(&start[..start.len().min(256)])
+            );
+            return Err(self.error(1, message));
+        }
+        if start.starts_with(BYTE_ORDER_MARK) {
+            self.rows.skip(BYTE_ORDER_MARK.len());
+        }
+        Ok(())
+    }
+
+    fn read_header(&mut self) -> Result<Vec<String>> {
+        if !self.find_rows(1)? {
+            return Err(self.error(1, "the file is empty; its first line should name its columns"));
+        }
+        let Some(row) = self.rows.found().first() else { return Ok(Vec::new()) };
+        let fields = (0..row.width as usize).map(|column| self.rows.field(row, column).unwrap_or_default());
+        Ok(fields.map(|field| String::from_utf8_lossy(field).trim().to_owned()).collect())
+    }
+
+    fn refuse_duplicates(&self) -> Result<()> {
+        let mut seen = HashSet::new();
+        match self.header.iter().find(|name| !name.is_empty() && !seen.insert(*name)) {
+            None => Ok(()),
+            Some(name) => Err(self.error(1, format!("the header names the column `{name}` twice"))),
+        }
+    }
+
+    fn error(&self, line: u64, message: impl Into<String>) -> Box<Diagnostic> {
+        let mut diagnostic = Diagnostic::error(message);
+        diagnostic.file = self.name.clone();
+        diagnostic.line = usize::try_from(line).unwrap_or(usize::MAX);
+        Box::new(diagnostic)
+    }
+
+    /// Finds the next rows; `false` at the end of the file.
+    fn find_rows(&mut self, limit: usize) -> Result<bool> {
+        loop {
+            self.rows.split(limit).map_err(|endless| self.endless(endless))?;
+            if !self.rows.found().is_empty() {
+                return Ok(true);
+            }
+            if self.rows.is_at_end() {
+                return Ok(false);
+            }
+            self.refill()?;
+        }
+    }
+
+    fn endless(&self, endless: Endless) -> Box<Diagnostic> {
+        let what = if endless.in_quotes {
+            "a quoted field that opens in this row never closes"
+        } else {
+            "this row is longer than 16 MiB"
+        };
+        let mut error = self.error(endless.line, what);
+        error.help = Some("check the `quote` and `delimiter` settings, and whether the file was cut off".to_owned());
+        error
+    }
+
+    /// The file's rows with the wanted columns, which the header must have.
+    pub fn batches(self, wanted: Vec<Column>) -> impl Iterator<Item = Result<Batch>> + Send {
+        let places = wanted.iter().map(|column| self.header.iter().position(|name| *name == column.name));
+        let places = places.map(|place| place.unwrap_or(usize::MAX)).collect();
+        CsvBatches { file: self, wanted, places, is_over: false, is_first: true }
+    }
+}
+
+struct CsvBatches {
+    file: CsvFile,
+    wanted: Vec<Column>,
+    /// Where each wanted column stands in the file.
+    places: Vec<usize>,
+    is_over: bool,
+    is_first: bool,
+}
+
+impl Iterator for CsvBatches {
+    type Item = Result<Batch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_over {
+            return None;
+        }
+        match self.file.find_rows(usize::MAX) {
+            Ok(true) => {
+                self.is_first = false;
+                Some(self.batch())
+            }
+            Ok(false) => {
+                self.is_over = true;
+                self.is_first.then(|| self.batch())
+            }
+            Err(error) => {
+                self.is_over = true;
+                Some(Err(error))
+            }
+        }
+    }
+}
+
+impl CsvBatches {
+    fn batch(&self) -> Result<Batch> {
+        let width = self.file.header.len();
+        let found = self.file.rows.found();
+        let (good, odd): (Vec<&Row>, Vec<&Row>) =
+            found.iter().partition(|row| row.width as usize == width && !row.has_stray_text);
+        let mut bad: Vec<BadRow> = odd.into_iter().map(|row| self.misshapen(row)).collect();
+        let mut complaints = BTreeMap::new();
+        let columns = self
+            .places
+            .iter()
+            .zip(&self.wanted)
+            .map(|(place, wanted)| self.column(*place, wanted, &good, &mut complaints));
+        let columns = columns.collect();
+        let frame = column::frame(good.len(), columns, &complaints)
+            .map_err(|error| self.file.error(0, format!("cannot hold the rows: {error}")))?;
+        bad.extend(complaints.iter().filter_map(|(index, place)| Some(self.unfit(good.get(*index)?, *place))));
+        bad.sort_by_key(|row| row.line);
+        Ok(Batch { frame, rows_read: found.len() as u64, bad })
+    }
+
+    /// Parses one column; the leftmost complaint of each row is kept.
+    fn column(&self, place: usize, wanted: &Column, good: &[&Row], complaints: &mut BTreeMap<usize, usize>) -> Filled {
+        let fields = good.iter().map(|row| self.field(row, place));
+        column::fill(wanted, fields, |row| {
+            complaints.entry(row).and_modify(|first| *first = place.min(*first)).or_insert(place);
+        })
+    }
+
+    fn field(&self, row: &Row, place: usize) -> Option<&[u8]> {
+        let field = self.file.rows.field(row, place)?;
+        let null = self.file.null_string.as_bytes();
+        let is_null = !null.is_empty() && field == null && !self.file.rows.is_field_quoted(row, place);
+        (!is_null).then_some(field)
+    }
+
+    fn unfit(&self, row: &Row, place: usize) -> BadRow {
+        let wanted =
+            self.places.iter().position(|candidate| *candidate == place).and_then(|index| self.wanted.get(index));
+        let message = wanted.map(|wanted| column::complaint(wanted, self.field(row, place))).unwrap_or_default();
+        self.bad_row(row, self.file.rows.position_of(row, place), message)
+    }
+
+    fn misshapen(&self, row: &Row) -> BadRow {
+        let (found, due) = (row.width as usize, self.file.header.len());
+        let message = if row.has_stray_text {
+            "text follows a closing quote within a field".to_owned()
+        } else if row.is_unterminated && found < due {
+            format!(
+                "the row has {found} fields, the header has {due}; the file seems to be cut in the middle of its last row"
+            )
+        } else {
+            format!("the row has {found} fields, the header has {due}")
+        };
+        self.bad_row(row, 0, message)
+    }
+
+    fn bad_row(&self, row: &Row, column: usize, message: String) -> BadRow {
+        BadRow { line: row.line, column, message, text: column::kept(self.file.rows.text_of(row)) }
+    }
+}

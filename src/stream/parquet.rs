@@ -1,0 +1,267 @@
+//! Parquet files, read from the disk directly, since their index stands at their end.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Read, Seek, SeekFrom};
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+
+use polars::prelude::{
+    Column as Filled, DataFrame, DataType, Engine, IntoColumn, LazyFrame, ParquetReader, ParquetWriter, PlRefPath,
+    PlanCallback, PolarsResult, ScanArgsParquet, SerReader, Series, TimeUnit, TimeZone, col,
+};
+
+use super::bytes::Compression;
+use super::{BadRow, Batch, Column, ColumnType, Result, column};
+use crate::diagnostic::Diagnostic;
+use crate::task::Progress;
+
+const MAGIC: &[u8; 4] = b"PAR1";
+const BATCH_ROWS: usize = 16_384;
+/// Rows of a group in files that are written: large enough to pack well, small enough to hold in memory.
+const GROUP_ROWS: usize = 131_072;
+
+/// A Parquet file whose index has been read.
+pub struct ParquetFile {
+    name: String,
+    scan: LazyFrame,
+    columns: Vec<(String, Option<ColumnType>)>,
+    size: u64,
+    rows: u64,
+    progress: Arc<Progress>,
+}
+
+impl ParquetFile {
+    /// Reads the index; `name` is what errors call the file.
+    ///
+    /// # Errors
+    /// When the file is cut off, packed, or no Parquet file.
+    pub fn open(path: &Path, name: &str, progress: Arc<Progress>) -> Result<Self> {
+        let size = check_ends(path, name)?;
+        progress.set_total_bytes(size);
+        let read = || -> PolarsResult<_> {
+            let mut reader = ParquetReader::new(File::open(path)?);
+            let rows = reader.num_rows()? as u64;
+            let arguments = ScanArgsParquet { glob: false, ..ScanArgsParquet::default() };
+            let mut scan = LazyFrame::scan_parquet(PlRefPath::try_from_path(path)?, arguments)?;
+            let schema = scan.collect_schema()?;
+            Ok((scan, schema, rows))
+        };
+        let (scan, schema, rows) =
+            read().map_err(|error| broken(name, format!("cannot read the Parquet file: {error}")))?;
+        let columns = schema.iter().map(|(name, kind)| (name.to_string(), kind_of(kind))).collect();
+        Ok(Self { name: name.to_owned(), scan, columns, size, rows, progress })
+    }
+
+    /// The columns with their types; `None` where the file's type has no counterpart.
+    pub fn columns(&self) -> &[(String, Option<ColumnType>)] {
+        &self.columns
+    }
+
+    /// The file's rows with the wanted columns, which the file must have.
+    pub fn batches(self, wanted: Vec<Column>) -> impl Iterator<Item = Result<Batch>> + Send {
+        let names: Vec<_> = wanted.iter().map(|column| col(column.name.as_str())).collect();
+        let mut state =
+            Progressing { name: self.name, size: self.size, rows: self.rows, done: 0, progress: self.progress };
+        frames(self.scan.select(names)).map(move |frame| {
+            let frame = frame.map_err(|error| broken(&state.name, format!("cannot read the Parquet file: {error}")))?;
+            state.batch(&frame, &wanted)
+        })
+    }
+}
+
+/// Runs a query on a thread of its own; dropping the iterator ends it.
+fn frames(query: LazyFrame) -> impl Iterator<Item = PolarsResult<DataFrame>> + Send {
+    let (send, frames) = sync_channel(1);
+    std::thread::spawn(move || {
+        let sink = send.clone();
+        let hand_over = PlanCallback::new(move |frame| Ok(sink.send(Ok(frame)).is_err()));
+        let run = query.sink_batches(hand_over, true, NonZeroUsize::new(BATCH_ROWS));
+        if let Err(error) = run.and_then(|query| query.collect_with_engine(Engine::Streaming)) {
+            // Nobody is left to hear it when the reader was dropped.
+            drop(send.send(Err(error)));
+        }
+    });
+    frames.into_iter()
+}
+
+struct Progressing {
+    name: String,
+    size: u64,
+    rows: u64,
+    done: u64,
+    progress: Arc<Progress>,
+}
+
+impl Progressing {
+    fn batch(&mut self, frame: &DataFrame, wanted: &[Column]) -> Result<Batch> {
+        let mut complaints = BTreeMap::new();
+        let convert = || -> PolarsResult<DataFrame> {
+            let columns = wanted
+                .iter()
+                .map(|wanted| convert(frame.column(&wanted.name)?.as_materialized_series(), wanted, &mut complaints))
+                .collect::<PolarsResult<_>>()?;
+            column::frame(frame.height(), columns, &complaints)
+        };
+        let frame_of_good =
+            { convert }().map_err(|error| broken(&self.name, format!("cannot convert the rows: {error}")))?;
+        let first = self.done + 1;
+        let bad = complaints.into_iter().map(|(row, message)| {
+            let line = first + row as u64;
+            BadRow { line, column: 0, message: format!("row {line}: {message}"), text: String::new() }
+        });
+        let batch = Batch { frame: frame_of_good, rows_read: frame.height() as u64, bad: bad.collect() };
+        self.advance(batch.rows_read);
+        Ok(batch)
+    }
+
+    /// The reader does not tell its place in the file; its share of the rows is near enough.
+    fn advance(&mut self, rows: u64) {
+        let bytes = |rows: u64| (u128::from(self.size) * u128::from(rows) / u128::from(self.rows.max(1))) as u64;
+        self.progress.add_bytes(bytes(self.done + rows) - bytes(self.done));
+        self.done += rows;
+    }
+}
+
+fn broken(name: &str, message: impl Into<String>) -> Box<Diagnostic> {
+    let mut diagnostic = Diagnostic::error(message).help("if the file was downloaded, download it again");
+    diagnostic.file = name.to_owned();
+    Box::new(diagnostic)
+}
+
+/// The file's size, when it begins and ends as a Parquet file does.
+fn check_ends(path: &Path, name: &str) -> Result<u64> {
+    let read = || -> std::io::Result<(Vec<u8>, Vec<u8>, u64)> {
+        let mut file = File::open(path)?;
+        let (mut start, mut end) = (Vec::new(), Vec::new());
+        file.by_ref().take(4).read_to_end(&mut start)?;
+        let size = file.seek(SeekFrom::End(0))?;
+        file.seek(SeekFrom::Start(size.saturating_sub(4)))?;
+        file.read_to_end(&mut end)?;
+        Ok((start, end, size))
+    };
+    let (start, end, size) = read().map_err(|error| broken(name, format!("cannot open the file: {error}")))?;
+    let packed = Compression::of(&start);
+    if packed != Compression::Plain {
+        let mut diagnostic =
+            broken(name, format!("the file is {packed} data around Parquet, which cannot be read in one go"));
+        diagnostic.help = Some("unpack it first with a `file.decompress` task".to_owned());
+        return Err(diagnostic);
+    }
+    if start != MAGIC {
+        return Err(broken(name, "the file is not a Parquet file: it does not start with `PAR1`"));
+    }
+    if end != MAGIC || size < 12 {
+        return Err(broken(name, "the Parquet file is cut off: its index, which stands at its end, is missing"));
+    }
+    Ok(size)
+}
+
+fn kind_of(kind: &DataType) -> Option<ColumnType> {
+    match kind {
+        DataType::Boolean => Some(ColumnType::Bool),
+        DataType::Int8 | DataType::UInt8 | DataType::Int16 => Some(ColumnType::Int(16)),
+        DataType::UInt16 | DataType::Int32 => Some(ColumnType::Int(32)),
+        DataType::UInt32 | DataType::Int64 => Some(ColumnType::Int(64)),
+        DataType::Float32 | DataType::Float64 => Some(ColumnType::Float),
+        DataType::UInt64 => Some(ColumnType::Numeric),
+        DataType::String => Some(ColumnType::Text),
+        DataType::Date => Some(ColumnType::Date),
+        DataType::Datetime(_, None) => Some(ColumnType::Timestamp),
+        DataType::Datetime(_, Some(_)) => Some(ColumnType::TimestampTz),
+        _ => None,
+    }
+}
+
+/// One column in the wanted type. What fits without loss is cast; everything else goes through its text, so that a
+/// value is refused for the same reasons as in a CSV file.
+fn convert(values: &Series, wanted: &Column, complaints: &mut BTreeMap<usize, String>) -> PolarsResult<Filled> {
+    let found = kind_of(values.dtype());
+    let cast = match (found, wanted.kind) {
+        (Some(ColumnType::Bool), ColumnType::Bool) | (Some(ColumnType::Date), ColumnType::Date) => values.clone(),
+        (Some(ColumnType::Int(from)), ColumnType::Int(to)) if from <= to => values.cast(&DataType::Int64)?,
+        (Some(ColumnType::Int(_) | ColumnType::Float), ColumnType::Float) => values.cast(&DataType::Float64)?,
+        (Some(ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz), ColumnType::Timestamp) => {
+            moments(values, None)?
+        }
+        (Some(ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz), ColumnType::TimestampTz) => {
+            moments(values, Some(TimeZone::UTC))?
+        }
+        _ => return by_text(values, wanted, complaints),
+    };
+    if wanted.required && cast.null_count() > 0 {
+        for (row, _) in cast.is_null().iter().enumerate().filter(|(_, is_null)| *is_null == Some(true)) {
+            complaints.entry(row).or_insert_with(|| column::complaint(wanted, None));
+        }
+    }
+    Ok(cast.into_column())
+}
+
+/// Polars stores every moment in UTC, so only its label changes.
+fn moments(values: &Series, zone: Option<TimeZone>) -> PolarsResult<Series> {
+    let own_zone = match values.dtype() {
+        DataType::Datetime(_, zone) => zone.clone(),
+        _ => None,
+    };
+    let micros = values.cast(&DataType::Datetime(TimeUnit::Microseconds, own_zone))?;
+    Ok(micros.to_physical_repr().into_owned().into_datetime(TimeUnit::Microseconds, zone))
+}
+
+fn by_text(values: &Series, wanted: &Column, complaints: &mut BTreeMap<usize, String>) -> PolarsResult<Filled> {
+    let texts = values.cast(&DataType::String)?;
+    let texts: Vec<Option<&[u8]>> = texts.str()?.iter().map(|text| text.map(str::as_bytes)).collect();
+    let column = column::fill(wanted, texts.iter().copied(), |row| {
+        complaints.entry(row).or_insert_with(|| column::complaint(wanted, texts.get(row).copied().flatten()));
+    });
+    Ok(column)
+}
+
+/// Writes frames of one schema as a Parquet file, packed with zstd.
+pub struct ParquetSink {
+    writer: polars::io::parquet::write::BatchedWriter<BufWriter<File>>,
+    waiting: Option<DataFrame>,
+}
+
+impl ParquetSink {
+    /// Starts the file with the schema of its first frame.
+    ///
+    /// # Errors
+    /// When a column's type has no place in a Parquet file.
+    pub fn new(file: File, first: &DataFrame) -> PolarsResult<Self> {
+        let writer = ParquetWriter::new(BufWriter::new(file)).batched(first.schema())?;
+        Ok(Self { writer, waiting: None })
+    }
+
+    /// Adds rows. They are written once a row group is full.
+    ///
+    /// # Errors
+    /// When the disk refuses them.
+    pub fn write(&mut self, frame: DataFrame) -> PolarsResult<()> {
+        match &mut self.waiting {
+            Some(waiting) => drop(waiting.vstack_mut(&frame)?),
+            None => self.waiting = Some(frame),
+        }
+        if self.waiting.as_ref().is_some_and(|waiting| waiting.height() >= GROUP_ROWS) { self.flush() } else { Ok(()) }
+    }
+
+    /// Writes what is left, and the index.
+    ///
+    /// # Errors
+    /// When the disk refuses them.
+    pub fn finish(mut self) -> PolarsResult<()> {
+        self.flush()?;
+        self.writer.finish().map(drop)
+    }
+
+    fn flush(&mut self) -> PolarsResult<()> {
+        match self.waiting.take() {
+            Some(mut frame) => {
+                frame.rechunk_mut();
+                self.writer.write_batch(&frame)
+            }
+            None => Ok(()),
+        }
+    }
+}

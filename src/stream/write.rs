@@ -1,0 +1,162 @@
+//! Batches to a file: CSV, CSV.gz or Parquet, by its name.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use flate2::Compression as Level;
+use flate2::write::GzEncoder;
+use polars::prelude::{Column, CsvWriter, DataFrame, DataType, IntoColumn, PolarsResult, SerWriter};
+
+use super::bytes::Compression;
+use super::parquet::ParquetSink;
+use super::{Batch, Format, Result};
+use crate::diagnostic::Diagnostic;
+
+const MOMENT: &str = "%Y-%m-%d %H:%M:%S%.f";
+
+/// Writes batches to a file in the format that its name tells (`.csv`, `.csv.gz`, `.parquet`) and returns the number
+/// of rows. The file appears under its name once it is complete. Bad rows must have been dealt with.
+///
+/// # Errors
+/// The first error of the batches, the first bad row, or what the disk says. No file is left then.
+pub fn write(path: &Path, batches: impl Iterator<Item = Result<Batch>>) -> Result<u64> {
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".part");
+    let partial = Path::new(&partial);
+    let rows = write_all(path, partial, batches)
+        .and_then(|rows| std::fs::rename(partial, path).map(|()| rows).map_err(|error| refused(path, error)));
+    if rows.is_err() {
+        // The first error is the one to tell; a leftover is only untidy.
+        drop(std::fs::remove_file(partial));
+    }
+    rows
+}
+
+fn write_all(path: &Path, partial: &Path, batches: impl Iterator<Item = Result<Batch>>) -> Result<u64> {
+    let mut sink = None;
+    let mut rows = 0;
+    for batch in batches {
+        let batch = batch?;
+        if let Some(bad) = batch.bad.first() {
+            return Err(Box::new(bad.diagnostic(&path.display().to_string())));
+        }
+        let sink = match &mut sink {
+            Some(sink) => sink,
+            empty => empty.insert(Sink::open(path, partial, &batch.frame).map_err(|error| refused(path, error))?),
+        };
+        rows += batch.frame.height() as u64;
+        sink.write(batch.frame).map_err(|error| refused(path, error))?;
+    }
+    match sink {
+        Some(sink) => sink.finish().map_err(|error| refused(path, error))?,
+        None => drop(File::create(partial).map_err(|error| refused(path, error))?),
+    }
+    Ok(rows)
+}
+
+fn refused(path: &Path, error: impl std::fmt::Display) -> Box<Diagnostic> {
+    let mut diagnostic = Diagnostic::error(format!("cannot write the file: {error}"));
+    diagnostic.file = path.display().to_string();
+    Box::new(diagnostic)
+}
+
+enum Sink {
+    Csv(CsvSink),
+    Parquet(ParquetSink),
+}
+
+impl Sink {
+    fn open(path: &Path, partial: &Path, first: &DataFrame) -> PolarsResult<Self> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let file = File::create(partial)?;
+        Ok(match Format::of(&name) {
+            Format::Parquet => Self::Parquet(ParquetSink::new(file, first)?),
+            Format::Csv | Format::Ndjson => Self::Csv(CsvSink::new(file, Compression::promised_by(&name))),
+        })
+    }
+
+    fn write(&mut self, frame: DataFrame) -> PolarsResult<()> {
+        match self {
+            Self::Csv(sink) => sink.write(frame),
+            Self::Parquet(sink) => sink.write(frame),
+        }
+    }
+
+    fn finish(self) -> PolarsResult<()> {
+        match self {
+            Self::Csv(sink) => Ok(sink.output.finish()?),
+            Self::Parquet(sink) => sink.finish(),
+        }
+    }
+}
+
+struct CsvSink {
+    output: Output,
+    has_header: bool,
+}
+
+impl CsvSink {
+    fn new(file: File, compression: Option<Compression>) -> Self {
+        let file = BufWriter::with_capacity(1 << 18, file);
+        let output = match compression {
+            Some(Compression::Gzip) => Output::Gzip(GzEncoder::new(file, Level::fast())),
+            _ => Output::Plain(file),
+        };
+        Self { output, has_header: false }
+    }
+
+    fn write(&mut self, frame: DataFrame) -> PolarsResult<()> {
+        let mut frame = without_zones(frame);
+        frame.align_chunks();
+        CsvWriter::new(&mut self.output)
+            .include_header(!std::mem::replace(&mut self.has_header, true))
+            .with_datetime_format(Some(MOMENT.into()))
+            .finish(&mut frame)
+    }
+}
+
+/// A moment is written in UTC and without its zone, as it is read back.
+fn without_zones(frame: DataFrame) -> DataFrame {
+    let zoned = |column: &Column| matches!(column.dtype(), DataType::Datetime(_, Some(_)));
+    if !frame.columns().iter().any(zoned) {
+        return frame;
+    }
+    let columns = frame.columns().iter().map(|column| match column.dtype() {
+        DataType::Datetime(unit, Some(_)) => {
+            let moments = column.as_materialized_series().to_physical_repr().into_owned();
+            moments.into_datetime(*unit, None).into_column()
+        }
+        _ => column.clone(),
+    });
+    // The heights are those of the frame that the columns come from.
+    DataFrame::new(frame.height(), columns.collect()).unwrap_or(frame)
+}
+
+enum Output {
+    Plain(BufWriter<File>),
+    Gzip(GzEncoder<BufWriter<File>>),
+}
+
+impl Output {
+    fn finish(self) -> io::Result<()> {
+        match self {
+            Self::Plain(mut file) => file.flush(),
+            Self::Gzip(encoder) => encoder.finish()?.flush(),
+        }
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(file) => file.write(bytes),
+            Self::Gzip(encoder) => encoder.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        // Flushing for each batch would cost the packing; `finish` does it once.
+        Ok(())
+    }
+}

@@ -1,0 +1,130 @@
+//! What happens to rows of a file that do not fit: they stop the task, or they are set aside, counted and kept.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::diagnostic::Diagnostic;
+use crate::storage::StoredFile;
+use crate::stream::{BadRow, Result};
+use crate::task::{TaskContext, TaskError};
+
+/// What to do with a row that does not fit its column types.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BadRows {
+    /// The first one fails the task, which names the file, the line and the column.
+    #[default]
+    Fail,
+    /// Bad rows are left out and written to a file of their own, until there are too many.
+    Reject(Reject),
+}
+
+/// How many bad rows are put up with, and where they go.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reject {
+    /// One more bad row than this fails the task.
+    #[serde(default = "default_max")]
+    pub max: u64,
+    /// The name of the CSV file in storage that gets the rows: `line,column,message,row`.
+    #[serde(default = "default_file")]
+    pub file: String,
+}
+
+fn default_max() -> u64 {
+    1000
+}
+
+fn default_file() -> String {
+    "rejected.csv".to_owned()
+}
+
+/// Takes a task's bad rows as they come.
+pub struct Rejected {
+    /// What the user calls the file that is read.
+    source: String,
+    limit: Option<(u64, StoredFile)>,
+    writer: Option<csv::Writer<File>>,
+    count: u64,
+}
+
+impl Rejected {
+    /// Starts with none. Nothing is written before there is a row to write.
+    ///
+    /// # Errors
+    /// When the file's name is not a plain one.
+    pub fn start(policy: &BadRows, source: &str, context: &TaskContext) -> std::result::Result<Self, TaskError> {
+        let limit = match policy {
+            BadRows::Fail => None,
+            BadRows::Reject(Reject { max, file }) => Some((*max, context.output_file(file)?)),
+        };
+        Ok(Self { source: source.to_owned(), limit, writer: None, count: 0 })
+    }
+
+    /// Takes the bad rows of a batch.
+    ///
+    /// # Errors
+    /// The located row, when there are to be none; that there are too many; what the disk says.
+    pub fn take(&mut self, rows: &[BadRow]) -> Result<()> {
+        rows.iter().try_for_each(|row| self.take_one(row))
+    }
+
+    fn take_one(&mut self, row: &BadRow) -> Result<()> {
+        let Some((max, file)) = &self.limit else {
+            let help = "mend the row, or let such rows be set aside: `on_bad_row: {reject: {max: 100}}`";
+            return Err(Box::new(row.diagnostic(&self.source).help(help)));
+        };
+        if self.count == *max {
+            let mut last = row.diagnostic(&self.source);
+            last.message = format!("more than {max} bad rows; this one: {}", last.message);
+            return Err(Box::new(last.help(format!("the rows so far are in {}", file.uri))));
+        }
+        self.count += 1;
+        let path = file.path.clone();
+        self.write(&path, row).map_err(|error| {
+            Box::new(Diagnostic::error(format!("cannot write the bad rows to {}: {error}", path.display())))
+        })
+    }
+
+    fn write(&mut self, path: &PathBuf, row: &BadRow) -> csv::Result<()> {
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            empty => {
+                let writer = empty.insert(csv::Writer::from_path(path)?);
+                writer.write_record(["line", "column", "message", "row"])?;
+                writer
+            }
+        };
+        writer.write_record([&row.line.to_string(), &row.column.to_string(), &row.message, &row.text])?;
+        // The last row must be in the file when the limit ends the task.
+        Ok(writer.flush()?)
+    }
+
+    /// How many rows were set aside.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The address of the file that holds them, if there were any.
+    pub fn uri(&self) -> Option<&str> {
+        self.limit.as_ref().filter(|_| self.count > 0).map(|(_, file)| file.uri.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_policy_is_a_word_or_a_limit() {
+        let read = |text: &str| serde_yaml::from_str::<serde_json::Value>(text).map(serde_json::from_value::<BadRows>);
+        assert_eq!(read("fail").unwrap().unwrap(), BadRows::Fail);
+        let reject = |max, file: &str| BadRows::Reject(Reject { max, file: file.to_owned() });
+        assert_eq!(read("{reject: {max: 5, file: bad.csv}}").unwrap().unwrap(), reject(5, "bad.csv"));
+        assert_eq!(read("{reject: {}}").unwrap().unwrap(), reject(1000, "rejected.csv"));
+        assert!(read("ignore").unwrap().is_err());
+    }
+}

@@ -1,0 +1,8 @@
+//! Tasks that need no other system.
+
+pub mod condition;
+pub mod labels;
+pub mod log;
+pub mod purge_files;
+pub mod returns;
+pub mod sleep;

@@ -1,0 +1,3 @@
+//! Tasks about files as such.
+
+pub mod decompress;

@@ -1,0 +1,53 @@
+//! How long to wait before the next try.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+const FIRST: Duration = Duration::from_millis(200);
+const LONGEST: Duration = Duration::from_secs(30);
+/// A server that asks for more than this is better served by the flow's own `retry`.
+const LONGEST_ASKED: Duration = Duration::from_secs(300);
+
+/// The pause after the `failed`th failure in a row (from 1): what the server asked for, else twice as long each time.
+/// `jitter` from 0 to 1 takes away up to half, so that many clients do not come back at the same moment.
+pub(super) fn pause(failed: u32, asked: Option<Duration>, jitter: f64) -> Duration {
+    if let Some(asked) = asked {
+        return asked.min(LONGEST_ASKED);
+    }
+    let doubled = FIRST.saturating_mul(1 << failed.saturating_sub(1).min(16));
+    doubled.min(LONGEST).mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0)
+}
+
+/// Reads a `Retry-After` header: seconds, or a date.
+pub(super) fn retry_after(header: &str, now: DateTime<Utc>) -> Option<Duration> {
+    if let Ok(seconds) = header.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = DateTime::parse_from_rfc2822(header.trim()).ok()?;
+    Some((date.to_utc() - now).to_std().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_a_limit_and_yield_to_the_server() {
+        assert_eq!(pause(1, None, 0.0), Duration::from_millis(200));
+        assert_eq!(pause(3, None, 0.0), Duration::from_millis(800));
+        assert_eq!(pause(3, None, 1.0), Duration::from_millis(400));
+        assert_eq!(pause(99, None, 0.0), LONGEST);
+        assert_eq!(pause(1, Some(Duration::from_secs(40)), 1.0), Duration::from_secs(40));
+        assert_eq!(pause(1, Some(Duration::from_secs(86_400)), 0.0), LONGEST_ASKED);
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = DateTime::parse_from_rfc2822("Wed, 21 Oct 2015 07:28:00 GMT").unwrap().to_utc();
+        assert_eq!(retry_after("7", now), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after("Wed, 21 Oct 2015 07:28:09 GMT", now), Some(Duration::from_secs(9)));
+        assert_eq!(retry_after("Wed, 21 Oct 2015 07:00:00 GMT", now), Some(Duration::ZERO));
+        assert_eq!(retry_after("soon", now), None);
+    }
+}

@@ -1,0 +1,29 @@
+//! The one way in which this program speaks HTTP.
+
+use std::time::Duration;
+
+/// How long a server may take to accept a connection.
+const CONNECT: Duration = Duration::from_secs(20);
+
+/// Chooses ring for all TLS of this process; every call after the first changes nothing.
+///
+/// Two providers are compiled in by way of different crates, and rustls refuses to guess between them.
+pub fn install_crypto() {
+    // An error only says that a provider is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// A client that follows ten redirects at most, trusts the system's root certificates (`SSL_CERT_FILE` replaces them)
+/// and uses the proxy that the environment names. It gives up on a server that sends nothing for `idle`.
+///
+/// # Errors
+/// When the system's root certificates cannot be read.
+pub fn client(idle: Duration) -> reqwest::Result<reqwest::Client> {
+    install_crypto();
+    reqwest::Client::builder()
+        .user_agent(concat!("jitney/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::limited(10))
+        .connect_timeout(CONNECT.min(idle))
+        .read_timeout(idle)
+        .build()
+}

@@ -1,0 +1,185 @@
+//! `http.download`: a file into storage, whole and checked.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use reqwest::Url;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::fetch::{Fetch, Fetched};
+use super::{client, local, neighbours};
+use crate::duration::Span;
+use crate::storage::{self, StoredFile};
+use crate::task::{Task, TaskContext, TaskError};
+
+/// Downloads a file into storage.
+///
+/// Retries when the line is cut or the server is busy, and goes on where it stopped, even after the process was killed.
+/// The length is checked, and of a gzip file every checksum. A file of this machine is copied and checked alike, so
+/// that a folder can stand in for a server.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Download {
+    /// What to get: an `http://`, `https://` or `file://` address, a path relative to the flow's folder, or the
+    /// storage address of another task's file.
+    uri: String,
+    /// The file's name in storage. By default the last part of the address.
+    name: Option<String>,
+    /// Headers to send, such as `Authorization`. A login is not passed on when the server redirects to another host.
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    /// Refuses a file of more bytes than this. By default any length will do.
+    max_bytes: Option<u64>,
+    /// The file's expected SHA-256 in hexadecimal digits. By default any content will do.
+    sha256: Option<String>,
+    /// How many tries in a row may fail without getting a byte further. By default 5.
+    attempts: Option<u32>,
+    /// After how long without a byte the line counts as cut. By default 60s.
+    idle_timeout: Option<Span>,
+}
+
+/// What a download gives to later tasks.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Outputs {
+    /// The file's address in storage.
+    pub uri: String,
+    /// The server's status code: 200, or 206 when an earlier try was continued. For a file of this machine 200.
+    pub code: u16,
+    /// Bytes of the file.
+    pub length: u64,
+    /// The server's headers, names in lower case, each with its values.
+    pub headers: BTreeMap<String, Vec<String>>,
+    /// The file's SHA-256 in hexadecimal digits.
+    pub sha256: String,
+    /// Bytes that earlier tries had left and that were not fetched again.
+    pub resumed_bytes: u64,
+    /// Seconds from the first byte's request to the whole file on disk.
+    pub seconds: f64,
+}
+
+impl Task for Download {
+    const NAME: &'static str = "http.download";
+    const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.http.Download"];
+    const EXAMPLE: &'static str = "\
+id: extract
+type: http.download
+uri: https://github.com/DataTalksClub/nyc-tlc-data/releases/download/green/green_tripdata_2019-01.csv.gz
+";
+    type Outputs = Outputs;
+
+    async fn run(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
+        let started = Instant::now();
+        let scheme = self.uri.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+        let outputs = match scheme.as_deref() {
+            Some("http" | "https") => self.from_server(context).await?,
+            Some("file") | None => self.from_folder(context).await?,
+            Some(_) if storage::is_uri(&self.uri) => self.from_folder(context).await?,
+            Some(other) => {
+                let message = format!("cannot download from `{other}://`: only http, https and file are known");
+                return Err(TaskError::permanent(message).help("or give the path of a file on this machine"));
+            }
+        };
+        context.info(format!("{} bytes in {}, SHA-256 {}", outputs.length, outputs.uri, outputs.sha256));
+        Ok(Outputs { seconds: started.elapsed().as_secs_f64(), ..outputs })
+    }
+}
+
+impl Download {
+    async fn from_server(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
+        let url = Url::parse(&self.uri).map_err(|error| {
+            TaskError::permanent(format!("`{}` is no address", context.settings.redactor.clean(&self.uri)))
+                .because(error)
+        })?;
+        let shown = shown(&url);
+        let last = url.path_segments().and_then(|mut segments| segments.next_back()).unwrap_or_default();
+        let file = self.place(context, last)?;
+        let client = client::client(self.idle_timeout.map_or(Duration::from_secs(60), |span| span.0))
+            .map_err(|error| TaskError::permanent("cannot prepare the connection").because(error))?;
+        context.info(format!("downloading {shown}"));
+        let fetch = Fetch {
+            context,
+            client,
+            url,
+            shown,
+            headers: self.headers()?,
+            attempts: self.attempts.unwrap_or(5),
+            max_bytes: self.max_bytes.unwrap_or(u64::MAX),
+            sha256: self.sha256.clone(),
+            target: file.path,
+        };
+        let fetched = tokio::select! {
+            fetched = fetch.run() => fetched?,
+            () = context.cancel.cancelled() => {
+                let message = format!("stopped downloading {}", fetch.shown);
+                return Err(TaskError::cancelled(message).help("what is here stays: the next try goes on from it"));
+            }
+        };
+        Ok(outputs(file.uri, fetched))
+    }
+
+    async fn from_folder(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
+        let from = context.input_file(&self.uri).map_err(|error| self.explain(context, error))?;
+        let name = from.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let file = self.place(context, name)?;
+        let (target, sha256, limit) = (file.path.clone(), self.sha256.clone(), self.max_bytes.unwrap_or(u64::MAX));
+        let (cancel, progress) = (context.cancel.clone(), context.progress.clone());
+        let what = format!("copying {}", from.display());
+        let copied =
+            tokio::task::spawn_blocking(move || local::copy(&from, &target, limit, sha256, &cancel, &progress));
+        let copied = copied.await.map_err(std::io::Error::other).flatten();
+        if context.cancel.is_cancelled() {
+            return Err(TaskError::cancelled(format!("stopped {what}")));
+        }
+        let copied = copied.map_err(|error| TaskError::permanent(what).because(error))?;
+        let (length, sha256) =
+            copied.map_err(|wrong| TaskError::permanent(format!("the file {} {wrong}", self.uri)))?;
+        Ok(outputs(file.uri, Fetched { code: 200, headers: HeaderMap::new(), length, sha256, resumed: 0 }))
+    }
+
+    fn place(&self, context: &TaskContext, last: &str) -> Result<StoredFile, TaskError> {
+        let name = self.name.as_deref().unwrap_or(if last.is_empty() { "download" } else { last });
+        context.output_file(name)
+    }
+
+    fn headers(&self) -> Result<HeaderMap, TaskError> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.headers {
+            // The value may be a login: it is not quoted.
+            let wrong = || TaskError::permanent(format!("the header `{name}` cannot be sent"));
+            let mut text = HeaderValue::from_str(value).map_err(|error| wrong().because(error))?;
+            text.set_sensitive(true);
+            headers.append(HeaderName::try_from(name).map_err(|error| wrong().because(error))?, text);
+        }
+        Ok(headers)
+    }
+
+    fn explain(&self, context: &TaskContext, error: TaskError) -> TaskError {
+        let path: PathBuf = context.folder.join(self.uri.strip_prefix("file://").unwrap_or(&self.uri));
+        match neighbours::in_folder(&path) {
+            Some(near) => error.help(format!("looked at {}; {near}", path.display())),
+            None => error,
+        }
+    }
+}
+
+/// The address without user and password.
+fn shown(url: &Url) -> String {
+    let mut shown = url.clone();
+    // Both only fail for addresses without a host, which have no login either.
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    shown.into()
+}
+
+fn outputs(uri: String, fetched: Fetched) -> Outputs {
+    let mut headers: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    // Outputs are kept and shown; a session's cookie is nobody's business.
+    for (name, value) in fetched.headers.iter().filter(|(name, _)| *name != SET_COOKIE) {
+        headers.entry(name.to_string()).or_default().push(String::from_utf8_lossy(value.as_bytes()).into_owned());
+    }
+    let Fetched { code, length, sha256, resumed, .. } = fetched;
+    Outputs { uri, code, length, headers, sha256, resumed_bytes: resumed, seconds: 0.0 }
+}

@@ -1,0 +1,226 @@
+//! Getting a file from a web server, however often the line is cut.
+//!
+//! Every try opens the part as if the process had just started, so that a cut line and a killed process are the same
+//! thing: what is in the part is continued if the server still has the same file, else the part starts over.
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, IF_RANGE, LAST_MODIFIED, RANGE};
+use reqwest::{Client, Response, StatusCode, Url};
+use tokio::sync::mpsc;
+
+use super::part::{self, Mark, Part};
+use super::refusal::{self, Trouble};
+use super::{backoff, neighbours};
+use crate::task::{TaskContext, TaskError};
+
+/// Pieces of a few KiB that may wait for the disk.
+const QUEUE: usize = 64;
+
+/// A file to get.
+pub(super) struct Fetch<'a> {
+    pub(super) context: &'a TaskContext,
+    pub(super) client: Client,
+    pub(super) url: Url,
+    /// The address as messages and the part's mark show it.
+    pub(super) shown: String,
+    pub(super) headers: HeaderMap,
+    /// Tries in a row that get no byte further.
+    pub(super) attempts: u32,
+    pub(super) max_bytes: u64,
+    pub(super) sha256: Option<String>,
+    pub(super) target: PathBuf,
+}
+
+/// A file that is here, whole and checked.
+pub(super) struct Fetched {
+    pub(super) code: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) length: u64,
+    pub(super) sha256: String,
+    /// Bytes that the last try did not have to get again.
+    pub(super) resumed: u64,
+}
+
+impl Fetch<'_> {
+    /// Tries until the file is here or nothing more helps.
+    pub(super) async fn run(&self) -> Result<Fetched, TaskError> {
+        let mut furthest = part::bytes_left(&self.target);
+        let mut failed = 0;
+        loop {
+            let (error, asked) = match self.attempt().await {
+                Ok(fetched) => return Ok(fetched),
+                Err(Trouble::Stop(error)) => return Err(error),
+                Err(Trouble::Again(error, asked)) => (error, asked),
+            };
+            let reached = part::bytes_left(&self.target);
+            if reached > furthest {
+                (furthest, failed) = (reached, 0);
+            }
+            failed += 1;
+            if failed >= self.attempts.max(1) {
+                return Err(error);
+            }
+            let pause = backoff::pause(failed, asked, rand::random());
+            self.context.warn(format!("{}; trying again in {:.1} s", error.message, pause.as_secs_f64()));
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn attempt(&self) -> Result<Fetched, Trouble> {
+        let (target, url) = (self.target.clone(), self.shown.clone());
+        let part = self.blocking(move || Part::open(&target, &url)).await?;
+        let response = self.ask(&part).await?;
+        let (code, headers) = (response.status().as_u16(), response.headers().clone());
+        let part = self.settle(part, &response)?;
+        let resumed = part.length();
+        let part = self.pour(part, response).await?;
+        let length = part.length();
+        let sha256 = self.sha256.clone();
+        match self.blocking(move || part.finish(sha256.as_deref())).await? {
+            Ok(sha256) => Ok(Fetched { code, headers, length, sha256, resumed }),
+            Err(damage) => Err(self.damaged(&damage, resumed)),
+        }
+    }
+
+    async fn ask(&self, part: &Part) -> Result<Response, Trouble> {
+        let mut request = self.client.get(self.url.clone()).header(ACCEPT_ENCODING, "identity");
+        request = request.headers(self.headers.clone());
+        if let (Some(validator), 1..) = (part.mark.validator(), part.length()) {
+            request = request.header(RANGE, format!("bytes={}-", part.length())).header(IF_RANGE, validator);
+        }
+        let response = request.send().await.map_err(|error| Trouble::of_line(&self.what(), error))?;
+        match response.status() {
+            status if status.is_success() => Ok(response),
+            StatusCode::NOT_FOUND | StatusCode::GONE => Err(self.missing(response.status()).await),
+            StatusCode::RANGE_NOT_SATISFIABLE => Err(self.start_over("the server's file is shorter than what is here")),
+            _ => Err(refusal::of_answer(&self.what(), response).await),
+        }
+    }
+
+    async fn missing(&self, status: StatusCode) -> Trouble {
+        let near = neighbours::on_server(&self.client, &self.url, &self.headers).await;
+        let help = near.unwrap_or_else(|| "check the address; the server gives no list of what it has".to_owned());
+        let message = format!("there is no file at {}: the server answered {status}", self.shown);
+        Trouble::Stop(TaskError::permanent(message).help(help))
+    }
+
+    /// Decides whether the answer continues the part or replaces it.
+    fn settle(&self, mut part: Part, response: &Response) -> Result<Part, Trouble> {
+        let range = response.headers().get(CONTENT_RANGE).and_then(|value| content_range(value.to_str().ok()?));
+        let partial = response.status() == StatusCode::PARTIAL_CONTENT;
+        let length = if partial { range.and_then(|range| range.1) } else { response.content_length() };
+        if let Some(length) = length.filter(|length| *length > self.max_bytes) {
+            return Err(self.too_large(&format!("it has {length} bytes")));
+        }
+        let text = |name: HeaderName| response.headers().get(name)?.to_str().ok().map(str::to_owned);
+        let mark = Mark { url: self.shown.clone(), etag: text(ETAG), last_modified: text(LAST_MODIFIED), length };
+        if !partial {
+            part.restart(mark).map_err(|error| self.disk(error))?;
+        } else if range.is_none_or(|range| range.0 != part.length()) || !part.mark.agrees(&mark) {
+            return Err(self.start_over("the server's file is another one now"));
+        }
+        let progress = &self.context.progress;
+        progress.bytes.store(part.length(), Ordering::Relaxed);
+        progress.set_total_bytes(length.unwrap_or(0));
+        Ok(part)
+    }
+
+    /// Lets the body flow into the part. Writing, hashing and checking go on in a thread of their own.
+    async fn pour(&self, part: Part, response: Response) -> Result<Part, Trouble> {
+        let start = part.length();
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let writer = self.blocking(move || part.fill(receiver));
+        let (part, read) = tokio::join!(writer, self.read(response, sender, start));
+        let part = part?;
+        match (read, part.mark.length) {
+            _ if part.is_broken() => Ok(part),
+            (Err(trouble), _) => Err(trouble),
+            (Ok(()), Some(length)) if length != part.length() => {
+                let message = format!("{}: the line ended after {} of {length} bytes", self.what(), part.length());
+                Err(Trouble::Again(TaskError::transient(message), None))
+            }
+            _ => Ok(part),
+        }
+    }
+
+    async fn read(&self, mut response: Response, sender: mpsc::Sender<Bytes>, start: u64) -> Result<(), Trouble> {
+        let mut reached = start;
+        while let Some(piece) = response.chunk().await.map_err(|error| self.cut(reached, error))? {
+            reached += piece.len() as u64;
+            if reached > self.max_bytes {
+                return Err(self.too_large("it goes on after that"));
+            }
+            self.context.progress.add_bytes(piece.len() as u64);
+            if sender.send(piece).await.is_err() {
+                break; // The writer has stopped, and says why.
+            }
+        }
+        Ok(())
+    }
+
+    fn what(&self) -> String {
+        format!("downloading {}", self.shown)
+    }
+
+    fn cut(&self, reached: u64, error: reqwest::Error) -> Trouble {
+        Trouble::of_line(&format!("{}: the line was cut after {reached} bytes", self.what()), error)
+    }
+
+    fn too_large(&self, how: &str) -> Trouble {
+        let message = format!("{}: the file is larger than `max_bytes: {}`: {how}", self.what(), self.max_bytes);
+        // What is here can never become a file that is allowed.
+        let _ = part::discard(&self.target);
+        Trouble::Stop(TaskError::permanent(message).help("raise `max_bytes` if the file is meant to be that large"))
+    }
+
+    fn start_over(&self, why: &str) -> Trouble {
+        match part::discard(&self.target) {
+            Ok(()) => Trouble::Again(TaskError::transient(format!("{}: {why}, starting over", self.what())), None),
+            Err(error) => self.disk(error),
+        }
+    }
+
+    fn damaged(&self, damage: &str, resumed: u64) -> Trouble {
+        let message = format!("the file from {} {damage}", self.shown);
+        if resumed > 0 {
+            // The pieces may not fit together: the file deserves one try in one piece.
+            return Trouble::Again(TaskError::transient(message), None);
+        }
+        Trouble::Stop(TaskError::permanent(message).help("open the address in a browser, or try another source"))
+    }
+
+    fn disk(&self, error: std::io::Error) -> Trouble {
+        let message = format!("cannot write {}", self.target.display());
+        Trouble::Stop(TaskError::permanent(message).because(error).help("check the space and the permissions there"))
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+    ) -> Result<T, Trouble> {
+        let done = tokio::task::spawn_blocking(work).await;
+        done.map_err(std::io::Error::other).flatten().map_err(|error| self.disk(error))
+    }
+}
+
+/// First byte and whole length of `bytes 100-199/200`.
+fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
+    let (range, length) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
+    let (first, _) = range.split_once('-')?;
+    Some((first.trim().parse().ok()?, length.trim().parse().ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::content_range;
+
+    #[test]
+    fn a_content_range_is_read() {
+        assert_eq!(content_range("bytes 100-199/200"), Some((100, Some(200))));
+        assert_eq!(content_range("bytes 0-1/*"), Some((0, None)));
+        assert_eq!(content_range("bytes */200"), None);
+    }
+}

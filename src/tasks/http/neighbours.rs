@@ -1,0 +1,97 @@
+//! What a folder has beside a file that is missing: the names that differ from it in their digits only.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use reqwest::{Client, Url, header::HeaderMap};
+
+/// A look at a listing is a courtesy: it must not cost more than this.
+const TIME: Duration = Duration::from_secs(3);
+const BYTES: usize = 256 << 10;
+
+/// A help line that names the nearest files of the same kind beside `url`, if the server lists that folder.
+pub(super) async fn on_server(client: &Client, url: &Url, headers: &HeaderMap) -> Option<String> {
+    let wanted = url.path_segments()?.next_back()?.to_owned();
+    let mut folder = url.join(".").ok()?;
+    folder.set_query(None);
+    let listing = tokio::time::timeout(TIME, listing(client, folder, headers)).await.ok()??;
+    help("the server", near(&wanted, names(&listing)))
+}
+
+/// The same beside a file of this machine.
+pub(super) fn in_folder(path: &Path) -> Option<String> {
+    let wanted = path.file_name()?.to_str()?;
+    let entries = path.parent()?.read_dir().ok()?;
+    let names: Vec<_> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    help("the folder", near(wanted, names.iter().map(String::as_str)))
+}
+
+async fn listing(client: &Client, folder: Url, headers: &HeaderMap) -> Option<String> {
+    let mut response = client.get(folder).headers(headers.clone()).send().await.ok()?.error_for_status().ok()?;
+    let mut bytes = Vec::new();
+    while let Some(piece) = response.chunk().await.ok()? {
+        bytes.extend(piece.iter().take(BYTES - bytes.len()));
+        if bytes.len() == BYTES {
+            break;
+        }
+    }
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Whatever looks like a file name, in HTML, JSON or plain text alike.
+fn names(listing: &str) -> impl Iterator<Item = &str> {
+    listing.split(|c: char| !(c.is_alphanumeric() || "._-%+".contains(c)))
+}
+
+/// Up to two names before and two after the wanted one.
+fn near<'a>(wanted: &'a str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let kind = kind(wanted);
+    let alike: BTreeSet<&str> = names.filter(|name| *name != wanted && self::kind(name) == kind).collect();
+    let mut near: Vec<&str> = alike.range(..wanted).rev().take(2).copied().collect();
+    near.reverse();
+    near.extend(alike.range(wanted..).take(2));
+    near
+}
+
+/// A name with every digit alike.
+fn kind(name: &str) -> String {
+    name.replace(|c: char| c.is_ascii_digit(), "0")
+}
+
+fn help(place: &str, names: Vec<&str>) -> Option<String> {
+    let (last, others) = names.split_last()?;
+    let list = if others.is_empty() { (*last).to_owned() } else { format!("{} and {last}", others.join(", ")) };
+    Some(format!("{place} has {list}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WANTED: &str = "green_tripdata_2020-04.csv.gz";
+
+    #[test]
+    fn the_months_around_a_missing_one_are_found_in_any_listing() {
+        let months = [1, 2, 3, 5, 6, 7].map(|month| format!("green_tripdata_2020-{month:02}.csv.gz"));
+        let html: String = months.iter().map(|name| format!("<li><a href=\"{name}\">{name}</a>\n")).collect();
+        let json = format!("{{\"files\":{months:?}}} yellow_tripdata_2020-04.csv.gz green_tripdata_2020-04.csv");
+        for listing in [html, json, months.join("\n")] {
+            assert_eq!(near(WANTED, names(&listing)), [&months[1], &months[2], &months[3], &months[4]], "{listing}");
+        }
+        let hint = help("the server", near(WANTED, names(&months[2..4].join(" "))));
+        assert_eq!(
+            hint.as_deref(),
+            Some("the server has green_tripdata_2020-03.csv.gz and green_tripdata_2020-05.csv.gz")
+        );
+        assert_eq!(help("the server", near(WANTED, names("<p>nothing here"))), None);
+    }
+
+    #[test]
+    fn a_folder_is_listed_too() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("m-03.csv"), "").unwrap();
+        assert_eq!(in_folder(&folder.path().join("m-04.csv")).as_deref(), Some("the folder has m-03.csv"));
+        assert_eq!(in_folder(&folder.path().join("none/m-04.csv")), None);
+    }
+}

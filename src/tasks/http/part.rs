@@ -1,0 +1,219 @@
+//! A file on its way: its bytes so far in `NAME.part`, and in `NAME.part.json` what they are bytes of.
+//!
+//! Both stay when a line is cut or the process is killed, and whoever opens the part next goes on from there.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc::Receiver;
+
+use super::sums::Sums;
+
+/// What a server says of the file behind an address: with it, two answers are known to be of the same file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Mark {
+    /// The address, without its password.
+    pub(super) url: String,
+    pub(super) etag: Option<String>,
+    pub(super) last_modified: Option<String>,
+    /// Bytes of the whole file.
+    pub(super) length: Option<u64>,
+}
+
+impl Mark {
+    /// What to send as `If-Range`. A weak tag does not promise the same bytes.
+    pub(super) fn validator(&self) -> Option<&str> {
+        let strong = self.etag.as_deref().filter(|tag| !tag.starts_with("W/"));
+        strong.or(self.last_modified.as_deref())
+    }
+
+    /// Whether bytes of the one file can follow bytes of the other. A server may leave things out of a later answer.
+    pub(super) fn agrees(&self, other: &Mark) -> bool {
+        fn same<T: PartialEq>(a: &Option<T>, b: &Option<T>) -> bool {
+            a.is_none() || b.is_none() || a == b
+        }
+        same(&self.etag, &other.etag)
+            && same(&self.last_modified, &other.last_modified)
+            && same(&self.length, &other.length)
+    }
+}
+
+/// An open part: what is in it has been added up.
+pub(super) struct Part {
+    target: PathBuf,
+    file: File,
+    /// What the bytes are bytes of.
+    pub(super) mark: Mark,
+    sums: Sums,
+}
+
+impl Part {
+    /// Opens the part of `target`, with the bytes that an earlier try left if they are of `url` and can be continued.
+    pub(super) fn open(target: &Path, url: &str) -> io::Result<Self> {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(part_path(target))?;
+        let mut part = Self { target: target.to_owned(), file, mark: Mark::default(), sums: Sums::default() };
+        match read_mark(target).filter(|mark| mark.url == url && mark.validator().is_some()) {
+            Some(mark) => {
+                part.mark = mark;
+                part.add_up()?;
+            }
+            None => part.restart(Mark { url: url.to_owned(), ..Mark::default() })?,
+        }
+        Ok(part)
+    }
+
+    fn add_up(&mut self) -> io::Result<()> {
+        // Of a whole part the last byte is asked for again: a range past the end is an error to servers.
+        let most = self.mark.length.map_or(u64::MAX, |length| length.saturating_sub(1));
+        self.file.set_len(self.file.metadata()?.len().min(most))?;
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            match self.file.read(&mut buffer)? {
+                0 => return Ok(()),
+                count => self.sums.add(&buffer[..count]),
+            }
+        }
+    }
+
+    /// Empties the part: it becomes one of the file behind `mark`.
+    pub(super) fn restart(&mut self, mark: Mark) -> io::Result<()> {
+        // In this order, so that a mark never stands beside bytes of another file.
+        self.file.set_len(0)?;
+        self.file.rewind()?;
+        self.sums = Sums::default();
+        fs::write(mark_path(&self.target), serde_json::to_vec(&mark)?)?;
+        self.mark = mark;
+        Ok(())
+    }
+
+    /// Bytes so far.
+    pub(super) fn length(&self) -> u64 {
+        self.sums.length()
+    }
+
+    /// Whether the bytes so far cannot become a whole file.
+    pub(super) fn is_broken(&self) -> bool {
+        self.sums.is_broken()
+    }
+
+    /// Adds bytes at the end.
+    pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)?;
+        self.sums.add(bytes);
+        Ok(())
+    }
+
+    /// Appends whatever comes, until nothing more comes or the file is broken beyond repair.
+    pub(super) fn fill(mut self, mut pieces: Receiver<Bytes>) -> io::Result<Self> {
+        while let Some(piece) = pieces.blocking_recv() {
+            self.append(&piece)?;
+            if self.is_broken() {
+                break;
+            }
+        }
+        Ok(self)
+    }
+
+    /// Ends the part: a good file gets its own name and survives a power cut, a bad one goes.
+    /// Gives the SHA-256 of the file, or what is wrong with it.
+    pub(super) fn finish(self, sha256: Option<&str>) -> io::Result<Result<String, String>> {
+        let wants_gzip = self.target.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
+        let verdict = self.sums.finish(wants_gzip, sha256);
+        if verdict.is_err() {
+            return discard(&self.target).map(|()| verdict);
+        }
+        self.file.sync_all()?;
+        fs::rename(part_path(&self.target), &self.target)?;
+        remove(&mark_path(&self.target))?;
+        self.target.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())?;
+        Ok(verdict)
+    }
+}
+
+/// Bytes that tries until now have left for `target`.
+pub(super) fn bytes_left(target: &Path) -> u64 {
+    fs::metadata(part_path(target)).map_or(0, |metadata| metadata.len())
+}
+
+/// Removes whatever earlier tries have left for `target`.
+pub(super) fn discard(target: &Path) -> io::Result<()> {
+    remove(&mark_path(target))?;
+    remove(&part_path(target))
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn read_mark(target: &Path) -> Option<Mark> {
+    // A mark that was only half written counts as none.
+    serde_json::from_slice(&fs::read(mark_path(target)).ok()?).ok()
+}
+
+fn part_path(target: &Path) -> PathBuf {
+    with_suffix(target, ".part")
+}
+
+fn mark_path(target: &Path) -> PathBuf {
+    with_suffix(target, ".part.json")
+}
+
+fn with_suffix(target: &Path, suffix: &str) -> PathBuf {
+    let mut name = target.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(etag: &str, length: u64) -> Mark {
+        Mark { url: "http://a/f".into(), etag: Some(etag.into()), last_modified: None, length: Some(length) }
+    }
+
+    #[test]
+    fn a_part_goes_on_where_a_killed_process_left_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("f");
+        let mut first = Part::open(&target, "http://a/f").unwrap();
+        first.restart(mark("\"1\"", 6)).unwrap();
+        first.append(b"abc").unwrap();
+        drop(first);
+        let mut second = Part::open(&target, "http://a/f").unwrap();
+        assert_eq!((second.length(), second.mark.validator()), (3, Some("\"1\"")));
+        second.append(b"def").unwrap();
+        drop(second);
+        let mut third = Part::open(&target, "http://a/f").unwrap();
+        assert_eq!(third.length(), 5, "a whole part should ask for its last byte again");
+        third.append(b"f").unwrap();
+        third.finish(None).unwrap().unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"abcdef");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "part and mark should be gone");
+    }
+
+    #[test]
+    fn bytes_of_another_address_or_of_an_unmarked_file_are_not_continued() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("f");
+        for (etag, url) in [("\"1\"", "http://b/f"), ("W/\"1\"", "http://a/f")] {
+            let mut part = Part::open(&target, "http://a/f").unwrap();
+            part.restart(mark(etag, 6)).unwrap();
+            part.append(b"abc").unwrap();
+            assert_eq!(Part::open(&target, url).unwrap().length(), 0, "{etag} {url}");
+        }
+    }
+
+    #[test]
+    fn marks_agree_unless_both_say_something_else() {
+        assert!(mark("\"1\"", 6).agrees(&Mark::default()));
+        assert!(!mark("\"1\"", 6).agrees(&mark("\"2\"", 6)));
+        assert!(!mark("\"1\"", 6).agrees(&mark("\"1\"", 7)));
+    }
+}

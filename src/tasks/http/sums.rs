@@ -1,0 +1,143 @@
+//! What is known of a file's bytes once they have all gone by: length, checksum, and whether its gzip stream is whole.
+
+use std::io::{self, Write};
+
+use flate2::write::MultiGzDecoder;
+use sha2::{Digest, Sha256};
+
+use super::page;
+
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+/// Enough of the beginning to quote a page's title.
+const HEAD: usize = 2048;
+
+/// Sums over the bytes that have gone by so far.
+#[derive(Default)]
+pub(super) struct Sums {
+    length: u64,
+    sha256: Sha256,
+    head: Vec<u8>,
+    /// Decompresses to nowhere: only the trailers' checksums and lengths matter.
+    gzip: Option<MultiGzDecoder<io::Sink>>,
+    broken: Option<io::Error>,
+}
+
+impl Sums {
+    /// Takes in the next bytes.
+    pub(super) fn add(&mut self, bytes: &[u8]) {
+        self.length += bytes.len() as u64;
+        self.sha256.update(bytes);
+        let seen = self.head.len();
+        self.head.extend(bytes.iter().take(HEAD - seen));
+        if seen < GZIP.len() && self.head.starts_with(&GZIP) {
+            self.gzip = Some(MultiGzDecoder::new(io::sink()));
+            let first = self.head[..seen].to_vec();
+            self.decompress(&first);
+        }
+        self.decompress(bytes);
+    }
+
+    fn decompress(&mut self, bytes: &[u8]) {
+        if let (Some(gzip), None) = (&mut self.gzip, &self.broken) {
+            self.broken = gzip.write_all(bytes).err();
+        }
+    }
+
+    /// Bytes so far.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Whether more bytes cannot make the file whole again.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.is_some()
+    }
+
+    /// The SHA-256 of the whole file in hexadecimal digits.
+    ///
+    /// # Errors
+    /// What is wrong with the file, as the end of a sentence that begins with it.
+    pub(super) fn finish(mut self, wants_gzip: bool, sha256: Option<&str>) -> Result<String, String> {
+        let offset = self.length;
+        if let Some(error) = self.broken {
+            return Err(format!("is damaged: its gzip stream breaks within the first {offset} bytes ({error})"));
+        }
+        match self.gzip.as_mut().map(MultiGzDecoder::try_finish) {
+            Some(Err(_)) => {
+                return Err(format!(
+                    "is damaged: its gzip stream is cut short or its checksum is wrong ({offset} bytes)"
+                ));
+            }
+            None if wants_gzip => return Err(not_gzip(&self.head)),
+            _ => {}
+        }
+        let found = self.sha256.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        match sha256 {
+            Some(wanted) if !wanted.trim().eq_ignore_ascii_case(&found) => {
+                Err(format!("has the SHA-256 {found}, but {} was expected", wanted.trim()))
+            }
+            _ => Ok(found),
+        }
+    }
+}
+
+fn not_gzip(head: &[u8]) -> String {
+    let words = page::words(head);
+    match head {
+        [] => "is empty, where a gzip file was expected".to_owned(),
+        _ if page::is_html(head) => format!("is a web page, where a gzip file was expected: “{words}”"),
+        _ => format!("is no gzip file, as its name says; it begins with “{words}”"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::{Compression, write::GzEncoder};
+
+    fn member(text: &str) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn verdict(bytes: &[u8], step: usize) -> Result<String, String> {
+        let mut sums = Sums::default();
+        bytes.chunks(step).for_each(|chunk| sums.add(chunk));
+        assert!(sums.is_broken() || sums.length() == bytes.len() as u64);
+        sums.finish(true, None)
+    }
+
+    #[test]
+    fn every_member_is_checked_whatever_the_pieces() {
+        let two = [member("a,b\n1,2\n"), member("3,4\n")].concat();
+        let first = member("a,b\n1,2\n").len();
+        for step in [1, 2, 3, 7, 1000] {
+            let whole = verdict(&two, step).unwrap();
+            assert_eq!(whole.len(), 64);
+            for cut in 1..two.len() {
+                assert_eq!(verdict(&two[..cut], step).is_ok(), cut == first, "cut at {cut} in steps of {step}");
+            }
+            for trailer in [first - 8, first - 1, two.len() - 8, two.len() - 1] {
+                let mut damaged = two.clone();
+                damaged[trailer] ^= 1;
+                assert!(verdict(&damaged, step).is_err(), "a changed byte {trailer} went unseen in steps of {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_came_in_place_of_gzip_is_quoted() {
+        let page = verdict(b"<!DOCTYPE html><title>Not found</title>", 5).unwrap_err();
+        assert_eq!(page, "is a web page, where a gzip file was expected: “Not found”");
+        assert!(verdict(b"VendorID,x\n", 100).unwrap_err().contains("“VendorID,x”"));
+        assert!(verdict(b"", 100).unwrap_err().contains("is empty"));
+    }
+
+    #[test]
+    fn the_checksum_is_compared_in_any_case() {
+        let empty = "E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855";
+        assert_eq!(Sums::default().finish(false, Some(empty)), Ok(empty.to_lowercase()));
+        assert!(Sums::default().finish(false, Some("00")).unwrap_err().contains("but 00 was expected"));
+    }
+}

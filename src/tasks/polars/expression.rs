@@ -1,0 +1,195 @@
+//! SQL text as Polars expressions, checked against the columns that there are before any row is read.
+
+use chrono::{NaiveDate, NaiveDateTime};
+use polars::polars_utils::arena::Arena;
+use polars::prelude::*;
+use polars::sql::sql_expr;
+use polars_plan::plans::{ExprToIRContext, is_elementwise_rec, to_expr_ir};
+
+use crate::diagnostic::nearest;
+use crate::stream::ColumnType;
+use crate::task::TaskError;
+
+/// Columns by name, with what they hold.
+pub type Columns = [(String, ColumnType)];
+
+/// The Polars type that a column of this type has in every frame.
+pub fn representation(kind: ColumnType) -> DataType {
+    match kind {
+        ColumnType::Bool => DataType::Boolean,
+        ColumnType::Int(_) => DataType::Int64,
+        ColumnType::Float => DataType::Float64,
+        ColumnType::Numeric | ColumnType::Text => DataType::String,
+        ColumnType::Date => DataType::Date,
+        ColumnType::Timestamp => DataType::Datetime(TimeUnit::Microseconds, None),
+        ColumnType::TimestampTz => DataType::Datetime(TimeUnit::Microseconds, Some(TimeZone::UTC)),
+    }
+}
+
+/// What a computed column of this Polars type holds.
+pub fn natural(dtype: &DataType) -> ColumnType {
+    match dtype {
+        DataType::Boolean => ColumnType::Bool,
+        DataType::Int8 | DataType::Int16 | DataType::UInt8 => ColumnType::Int(16),
+        DataType::Int32 | DataType::UInt16 => ColumnType::Int(32),
+        dtype if dtype.is_integer() => ColumnType::Int(64),
+        dtype if dtype.is_float() => ColumnType::Float,
+        DataType::Date => ColumnType::Date,
+        DataType::Datetime(_, None) => ColumnType::Timestamp,
+        DataType::Datetime(_, Some(_)) => ColumnType::TimestampTz,
+        _ => ColumnType::Text,
+    }
+}
+
+/// Makes a column hold `kind`; a value that does not fit is an error when the rows come.
+pub fn convert(expression: Expr, kind: ColumnType) -> Expr {
+    match kind {
+        ColumnType::Int(16) => expression.strict_cast(DataType::Int16).cast(DataType::Int64),
+        ColumnType::Int(32) => expression.strict_cast(DataType::Int32).cast(DataType::Int64),
+        kind => expression.strict_cast(representation(kind)),
+    }
+}
+
+/// A frame without rows that has these columns.
+pub fn empty(columns: &Columns) -> DataFrame {
+    DataFrame::empty_with_schema(&schema(columns))
+}
+
+/// These columns as Polars has them.
+pub fn schema(columns: &Columns) -> Schema {
+    columns.iter().map(|(name, kind)| Field::new(name.as_str().into(), representation(*kind))).collect()
+}
+
+/// Reads the SQL expression of a step (`field`, such as `filter`), and says what type it gives.
+///
+/// # Errors
+/// When it is no SQL, names an unknown column, mixes types, or needs more than one row at a time.
+pub fn parse(field: &str, text: &str, columns: &Columns) -> Result<(Expr, DataType), TaskError> {
+    let wrong = |reason: String| TaskError::permanent(format!("`{field}`: {reason} in `{text}`"));
+    let expression = sql_expr(text).map_err(|error| wrong(plain(&error)))?;
+    for name in leaves(&expression) {
+        if !columns.iter().any(|(column, _)| *column == name) {
+            return Err(unknown_column(field, &name, columns));
+        }
+    }
+    let expression = expression.try_map_expr(|node| adapt(node, columns)).map_err(|error| wrong(plain(&error)))?;
+    // Without rows, all that can go wrong is what would go wrong with any rows.
+    let result = empty(columns).lazy().select([expression.clone().alias("result")]).collect();
+    let result = result.map_err(|error| wrong(plain(&error)).help("`schema` or `cast` gives a column another type"))?;
+    let dtype = result.column("result").map_err(|error| wrong(plain(&error)))?.dtype().clone();
+    if !is_row_by_row(&expression, &schema(columns)) {
+        return Err(wrong("sums, windows and the like see all rows, which is not possible".to_owned())
+            .help("this step looks at one row at a time; `sql` sees all rows, as the table `self`"));
+    }
+    Ok((expression, dtype))
+}
+
+/// The columns that an expression reads.
+pub fn leaves(expression: &Expr) -> Vec<String> {
+    let names = expression.into_iter().filter_map(|node| match node {
+        Expr::Column(name) => Some(name.to_string()),
+        _ => None,
+    });
+    names.collect()
+}
+
+/// The column that a user means by `name`: the one so called, or the only one so called but for case and blanks.
+pub fn resolve<'a>(name: &str, candidates: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
+    let alike = |candidate: &&str| candidate.trim().to_lowercase() == name.trim().to_lowercase();
+    let mut similar = candidates.clone().filter(alike);
+    let only = similar.next().filter(|_| similar.next().is_none());
+    candidates.clone().find(|candidate| *candidate == name).or(only)
+}
+
+/// The column that the field of a step names.
+///
+/// # Errors
+/// When there is none.
+pub fn find<'a>(field: &str, name: &str, columns: &'a Columns) -> Result<&'a (String, ColumnType), TaskError> {
+    let found = resolve(name, columns.iter().map(|(column, _)| column.as_str()));
+    let column = found.and_then(|found| columns.iter().find(|(column, _)| column == found));
+    column.ok_or_else(|| unknown_column(field, name, columns))
+}
+
+/// The error for a name that no column has, with the nearest one.
+pub fn unknown_column(field: &str, name: &str, columns: &Columns) -> TaskError {
+    let names: Vec<&str> = columns.iter().map(|(column, _)| column.as_str()).collect();
+    let help = match nearest(name, names.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("the columns are {}", names.join(", ")),
+    };
+    TaskError::permanent(format!("`{field}`: there is no column `{name}`")).help(help)
+}
+
+/// What Polars says, in one plain line.
+pub fn plain(error: &PolarsError) -> String {
+    let text = error.to_string();
+    let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("unknown error").trim();
+    let line = line.split(" Resolved plan until failure").next().unwrap_or(line);
+    line.replace("SQL error: ", "").replace("sql parser error: ", "").trim_end_matches('.').to_owned()
+}
+
+/// Lets SQL's habits work: text beside a date or timestamp column is read as one, and decimals take part in sums.
+fn adapt(node: Expr, columns: &Columns) -> PolarsResult<Expr> {
+    let kind = |expr: &Expr| match expr {
+        Expr::Column(name) => columns.iter().find(|(column, _)| *column == name.as_str()).map(|(_, kind)| *kind),
+        _ => None,
+    };
+    match node {
+        node @ Expr::Column(_) if kind(&node) == Some(ColumnType::Numeric) => Ok(node.cast(DataType::Float64)),
+        Expr::BinaryExpr { left, op, right } => {
+            let read = |side: &Arc<Expr>, other: &Arc<Expr>| match (side.as_ref(), kind(other)) {
+                (Expr::Literal(text), Some(kind)) => match text.extract_str() {
+                    Some(text) => moment(text, kind).transpose().map(|found| found.map(Arc::new)),
+                    None => Ok(None),
+                },
+                _ => Ok(None),
+            };
+            let new_left = read(&left, &right)?.unwrap_or_else(|| left.clone());
+            let new_right = read(&right, &left)?.unwrap_or_else(|| right.clone());
+            Ok(Expr::BinaryExpr { left: new_left, op, right: new_right })
+        }
+        node => Ok(node),
+    }
+}
+
+/// The value that a text beside a date or timestamp column stands for; none beside other columns.
+pub fn moment(text: &str, kind: ColumnType) -> Option<PolarsResult<Expr>> {
+    let value = match kind {
+        ColumnType::Date => read_date(text).map(|date| days(date).lit()),
+        ColumnType::Timestamp | ColumnType::TimestampTz => {
+            read_timestamp(text).map(|time| time.and_utc().timestamp_micros().lit())
+        }
+        _ => return None,
+    };
+    let word = if kind == ColumnType::Date { "date" } else { "timestamp" };
+    let value = value.map(|value| value.cast(representation(kind)));
+    Some(value.ok_or_else(|| PolarsError::ComputeError(format!("'{text}' is not a {word}").into())))
+}
+
+fn days(date: NaiveDate) -> i32 {
+    (date - NaiveDate::default()).num_days() as i32
+}
+
+fn read_date(text: &str) -> Option<NaiveDate> {
+    text.trim().parse().ok()
+}
+
+fn read_timestamp(text: &str) -> Option<NaiveDateTime> {
+    let text = text.trim();
+    if let Ok(time) = chrono::DateTime::parse_from_rfc3339(text) {
+        return Some(time.naive_utc());
+    }
+    let formats = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"];
+    let time = formats.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
+    time.or_else(|| Some(read_date(text)?.into()))
+}
+
+fn is_row_by_row(expression: &Expr, schema: &Schema) -> bool {
+    let mut arena = Arena::new();
+    let mut context = ExprToIRContext::new(&mut arena, schema);
+    match to_expr_ir(expression.clone(), &mut context) {
+        Ok(resolved) => is_elementwise_rec(resolved.node(), &arena),
+        Err(_) => false,
+    }
+}

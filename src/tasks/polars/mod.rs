@@ -1,0 +1,17 @@
+//! Rows between a file and its destination: typed, filtered, changed, checked.
+//!
+//! [`spec`] is what YAML says; [`plan`] turns it into steps before a row is read; [`expression`] reads SQL text;
+//! [`spool`] and [`keys`] see all rows without holding them in memory.
+
+pub mod expect;
+pub mod expression;
+pub mod keys;
+pub mod plan;
+pub mod row_id;
+pub mod spec;
+pub mod spool;
+pub mod text;
+pub mod transform;
+
+pub use plan::Plan;
+pub use spec::Transform;

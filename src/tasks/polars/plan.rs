@@ -1,0 +1,303 @@
+//! A transform made ready for one file: every name and expression is checked before a row is read.
+
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use polars::prelude::*;
+
+use super::expect::{self, Expectation, Warnings, checked};
+use super::expression::{self, Columns, convert, find, natural, plain, representation, unknown_column};
+use super::keys::{Keys, Nulls};
+use super::row_id::RowId;
+use super::spec::{Dedupe, Keep, Pairs, Transform};
+use super::spool::{FirstOrLast, Query, failed, spooled};
+use crate::stream::{Batch, Batches, Column, ColumnType};
+use crate::task::TaskError;
+
+/// What the steps will do to the rows of one file.
+pub struct Plan {
+    wanted: Vec<Column>,
+    rows: RowSteps,
+    dedupe: Option<(Vec<(String, ColumnType)>, Keep)>,
+    query: Option<Whole>,
+    row_id: Option<RowId>,
+    expect: Vec<Expectation>,
+    columns: Vec<(String, ColumnType)>,
+    warnings: Warnings,
+}
+
+/// The steps that look at one row at a time.
+#[derive(Clone)]
+struct RowSteps {
+    filter: Option<Expr>,
+    computed: Vec<Expr>,
+    cast: Vec<Expr>,
+    output: Vec<Expr>,
+    /// Whether the rows go out as they come in.
+    is_idle: bool,
+    columns: Vec<(String, ColumnType)>,
+}
+
+struct Whole {
+    sql: String,
+    input: Vec<Expr>,
+    output: Vec<Expr>,
+    columns: Vec<(String, ColumnType)>,
+}
+
+impl Transform {
+    /// Makes the steps ready for a file that has these columns. `types` says what the destination holds under a name of
+    /// the result; it decides where `schema` and `cast` are silent, and before the file's own types.
+    ///
+    /// # Errors
+    /// When a step names a column that there is not, or an expression or query is not possible.
+    pub fn plan(
+        &self,
+        columns: &[(String, Option<ColumnType>)],
+        types: &dyn Fn(&str) -> Option<ColumnType>,
+    ) -> Result<Plan, TaskError> {
+        let file = self.typed(columns, types)?;
+        let (rows, used) = self.row_steps(&file, types)?;
+        let mut columns = rows.columns.clone();
+        let dedupe = match self.dedupe.as_ref().map(Dedupe::choice) {
+            Some((names, keep)) => Some((find_all("dedupe", names, &columns)?, keep)),
+            None => None,
+        };
+        let query = self.sql.as_ref().map(|sql| whole(sql, &columns, types)).transpose()?;
+        if let Some(query) = &query {
+            columns = query.columns.clone();
+        }
+        let row_id = self.row_id_of(&columns)?;
+        columns.extend(row_id.iter().map(|row_id| (row_id.name.clone(), ColumnType::Text)));
+        let expect = expect::compile(&self.expect, &columns)?;
+        let wanted = file.into_iter().filter(|(name, _)| used.contains(name));
+        let wanted = wanted.map(|(name, kind)| Column { name, kind, required: false }).collect();
+        Ok(Plan { wanted, rows, dedupe, query, row_id, expect, columns, warnings: Warnings::default() })
+    }
+
+    /// The file's columns with what each is read as.
+    fn typed(
+        &self,
+        columns: &[(String, Option<ColumnType>)],
+        types: &dyn Fn(&str) -> Option<ColumnType>,
+    ) -> Result<Vec<(String, ColumnType)>, TaskError> {
+        let names: Vec<(String, ColumnType)> =
+            columns.iter().map(|(name, _)| (name.clone(), ColumnType::Text)).collect();
+        let schema = resolved("schema", &self.schema, &names)?;
+        let kind = |name: &String, own: Option<ColumnType>| {
+            let stated = schema.iter().find(|(column, _)| column == name).map(|(_, kind)| ColumnType::from(*kind));
+            let new_name = renamed(name, &self.rename);
+            stated.or_else(|| types(new_name)).or(own).unwrap_or(ColumnType::Text)
+        };
+        Ok(columns.iter().map(|(name, own)| (name.clone(), kind(name, *own))).collect())
+    }
+
+    /// The row-wise steps, and which of the file's columns they use.
+    fn row_steps(
+        &self,
+        file: &Columns,
+        types: &dyn Fn(&str) -> Option<ColumnType>,
+    ) -> Result<(RowSteps, Vec<String>), TaskError> {
+        let filter = self.filter.as_ref().map(|text| condition(text, file)).transpose()?;
+        let mut columns = file.to_vec();
+        let mut used: Vec<String> = filter.iter().flat_map(expression::leaves).collect();
+        let mut computed = Vec::new();
+        for (name, text) in &self.with_columns.0 {
+            let (expression, dtype) = expression::parse(&format!("with_columns.{name}"), text, file)?;
+            used.extend(expression::leaves(&expression));
+            let kind = types(renamed(name, &self.rename)).unwrap_or_else(|| natural(&dtype));
+            computed.push(convert(expression, kind).alias(name.as_str()));
+            match columns.iter_mut().find(|(column, _)| column == name) {
+                Some(column) => column.1 = kind,
+                None => columns.push((name.clone(), kind)),
+            }
+        }
+        let mut cast = Vec::new();
+        for (name, kind) in resolved("cast", &self.cast, &columns)? {
+            cast.push(convert(col(name.as_str()), kind.into()));
+            columns.iter_mut().filter(|(column, _)| *column == name).for_each(|column| column.1 = kind.into());
+        }
+        let output = self.output(&columns)?;
+        let is_made = |name: &str| self.with_columns.0.iter().any(|(made, _)| made == name);
+        used.extend(output.iter().filter(|(old, _, _)| !is_made(old)).map(|(old, _, _)| old.clone()));
+        if used.is_empty() {
+            // Rows cannot be counted without any column.
+            used.extend(file.first().map(|(name, _)| name.clone()));
+        }
+        let unchanged = file.iter().filter(|(name, _)| used.contains(name)).map(|(name, _)| name);
+        let is_idle = filter.is_none()
+            && computed.is_empty()
+            && cast.is_empty()
+            && output.iter().all(|(old, new, _)| old == new)
+            && unchanged.eq(output.iter().map(|(_, new, _)| new));
+        let steps = RowSteps {
+            filter,
+            computed,
+            cast,
+            output: output.iter().map(|(old, new, _)| col(old.as_str()).alias(new.as_str())).collect(),
+            is_idle,
+            columns: output.into_iter().map(|(_, new, kind)| (new, kind)).collect(),
+        };
+        Ok((steps, used))
+    }
+
+    /// The columns after `rename` and `select`: the name so far, the new name, and what the column holds.
+    fn output(&self, columns: &Columns) -> Result<Vec<(String, String, ColumnType)>, TaskError> {
+        resolved("rename", &self.rename, columns)?;
+        let after: Vec<_> =
+            columns.iter().map(|(name, kind)| (renamed(name, &self.rename).to_owned(), *kind)).collect();
+        let mut names: Vec<&str> = after.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        if let Some([twice, _]) = names.array_windows().find(|[one, next]| one == next) {
+            return Err(TaskError::permanent(format!("`rename`: two columns would be called `{twice}`")));
+        }
+        let whole = columns.iter().zip(after.iter()).map(|((old, _), (new, kind))| (old.clone(), new.clone(), *kind));
+        let whole: Vec<_> = whole.collect();
+        if self.select.is_empty() {
+            return Ok(whole);
+        }
+        let chosen = find_all("select", &self.select, &after)?;
+        let keep = |name: &String| whole.iter().find(|(_, new, _)| new == name).cloned();
+        Ok(chosen.iter().filter_map(|(name, _)| keep(name)).collect())
+    }
+
+    fn row_id_of(&self, columns: &Columns) -> Result<Option<RowId>, TaskError> {
+        let Some(spec) = &self.row_id else { return Ok(None) };
+        if spec.columns.is_empty() {
+            return Err(
+                TaskError::permanent("`row_id.columns` is empty").help("name the columns that make a row unique")
+            );
+        }
+        if columns.iter().any(|(name, _)| *name == spec.name) {
+            return Err(TaskError::permanent(format!("`row_id`: there is a column `{}` already", spec.name))
+                .help("give `row_id.name` another name"));
+        }
+        Ok(Some(RowId { columns: find_all("row_id", &spec.columns, columns)?, name: spec.name.clone() }))
+    }
+}
+
+impl Plan {
+    /// The columns of the file that the steps need, and what to read them as. A consumer may make some required.
+    pub fn wanted(&self) -> Vec<Column> {
+        self.wanted.clone()
+    }
+
+    /// The columns of the result, with what they hold.
+    pub fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
+    /// What rules with `on_fail: warn` have to say, once the stream of [`Plan::run`] has ended.
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings.lock().map(|warnings| warnings.clone()).unwrap_or_default()
+    }
+
+    /// Sends the batches that were read (with the columns of [`Plan::wanted`]) through the steps. What needs all rows
+    /// at once keeps them in files in `scratch`, which are gone when the stream is dropped. `now` is for `freshness`.
+    pub fn run(&self, batches: Batches, scratch: &Path, now: DateTime<Utc>) -> Batches {
+        self.try_run(batches, scratch, now).unwrap_or_else(|error| Box::new(std::iter::once(Err(failed(&error)))))
+    }
+
+    fn try_run(&self, mut batches: Batches, scratch: &Path, now: DateTime<Utc>) -> PolarsResult<Batches> {
+        let rows = self.rows.clone();
+        if !rows.is_idle {
+            batches = each(batches, move |frame| rows.apply(frame));
+        }
+        let before = expression::empty(&self.rows.columns);
+        if let Some((columns, keep)) = &self.dedupe {
+            let keys = Keys::create(columns.clone(), Nulls::Equal, scratch.join("dedupe-keys"))?;
+            let step = Box::new(FirstOrLast { keys, keep: *keep });
+            batches = spooled(batches, step, scratch, "dedupe.parquet", &before, before.clone());
+        }
+        if let Some(Whole { sql, input, output, columns }) = &self.query {
+            let step = Box::new(Query { input: input.clone(), sql: sql.clone(), output: output.clone() });
+            batches = spooled(batches, step, scratch, "sql.parquet", &before, expression::empty(columns));
+        }
+        if let Some(row_id) = self.row_id.clone() {
+            batches = each(batches, move |mut frame| row_id.add(&mut frame).map(|()| frame));
+        }
+        if !self.expect.is_empty() {
+            batches = checked(batches, &self.expect, scratch, now, self.warnings.clone())?;
+        }
+        Ok(batches)
+    }
+}
+
+impl RowSteps {
+    fn apply(&self, frame: DataFrame) -> PolarsResult<DataFrame> {
+        let mut rows = frame.lazy();
+        if let Some(filter) = &self.filter {
+            rows = rows.filter(filter.clone());
+        }
+        for step in [&self.computed, &self.cast] {
+            if !step.is_empty() {
+                rows = rows.with_columns(step);
+            }
+        }
+        rows.select(&self.output).collect()
+    }
+}
+
+/// Changes the frame of every batch.
+fn each(batches: Batches, mut change: impl FnMut(DataFrame) -> PolarsResult<DataFrame> + Send + 'static) -> Batches {
+    Box::new(batches.map(move |batch| {
+        let Batch { frame, rows_read, bad } = batch?;
+        let frame = change(frame).map_err(|error| failed(&error))?;
+        Ok(Batch { frame, rows_read, bad })
+    }))
+}
+
+fn condition(text: &str, columns: &Columns) -> Result<Expr, TaskError> {
+    let (expression, dtype) = expression::parse("filter", text, columns)?;
+    if dtype != DataType::Boolean {
+        return Err(TaskError::permanent(format!("`filter`: `{text}` is neither true nor false"))
+            .help("write a comparison, such as `total_amount > 0`"));
+    }
+    Ok(expression)
+}
+
+fn whole(sql: &str, columns: &Columns, types: &dyn Fn(&str) -> Option<ColumnType>) -> Result<Whole, TaskError> {
+    let input = columns.iter().map(|(name, kind)| match kind {
+        ColumnType::Numeric => col(name.as_str()).cast(DataType::Float64),
+        _ => col(name.as_str()),
+    });
+    let query = Query { input: input.collect(), sql: sql.to_owned(), output: Vec::new() };
+    let result = query.over(expression::empty(columns).lazy()).and_then(LazyFrame::collect);
+    let result = result.map_err(|error| bad_query(&error, columns))?;
+    let fields = result.schema().iter().map(|(name, dtype)| {
+        let kind = types(name).unwrap_or_else(|| natural(dtype));
+        let column = col(name.clone());
+        let column = if *dtype == representation(kind) { column } else { convert(column, kind) };
+        (column, (name.to_string(), kind))
+    });
+    let (output, columns) = fields.unzip();
+    Ok(Whole { sql: query.sql, input: query.input, output, columns })
+}
+
+fn bad_query(error: &PolarsError, columns: &Columns) -> TaskError {
+    let text = plain(error);
+    let quoted = text.split_once("unable to find column \"").and_then(|(_, rest)| rest.split_once('"'));
+    match quoted {
+        Some((name, _)) => unknown_column("sql", name, columns),
+        None => TaskError::permanent(format!("`sql`: {text}")).help("the rows so far are the table `self`"),
+    }
+}
+
+/// The pairs under the names that their columns really have.
+fn resolved<T: Clone>(field: &str, pairs: &Pairs<T>, columns: &Columns) -> Result<Vec<(String, T)>, TaskError> {
+    let found = pairs.0.iter().map(|(name, value)| Ok((find(field, name, columns)?.0.clone(), value.clone())));
+    found.collect()
+}
+
+fn find_all(field: &str, names: &[String], columns: &Columns) -> Result<Vec<(String, ColumnType)>, TaskError> {
+    names.iter().map(|name| find(field, name, columns).cloned()).collect()
+}
+
+/// The name that a column has after `rename`.
+fn renamed<'a>(name: &'a str, rename: &'a Pairs<String>) -> &'a str {
+    let old_names = rename.0.iter().map(|(old, _)| old.as_str());
+    let alike = |old: &str| old == name || expression::resolve(old, std::iter::once(name)).is_some();
+    let exact = old_names.clone().any(|old| old == name);
+    let pair = rename.0.iter().find(|(old, _)| if exact { old == name } else { alike(old) });
+    pair.map_or(name, |(_, new)| new)
+}

@@ -1,0 +1,472 @@
+//! Values as the text that Postgres prints for them: what `CAST(column AS text)` gives, byte for byte.
+//!
+//! Row ids and keys are built from this text, so it is the hot path of a load: nothing here allocates per value.
+
+use std::io::Write as _;
+
+use polars::prelude::*;
+
+use crate::stream::ColumnType;
+
+/// A column whose values can be written as Postgres's text.
+pub enum Texts<'a> {
+    /// `true`, `false`.
+    Bool(&'a BooleanChunked),
+    /// Whole numbers.
+    Int(&'a Int64Chunked),
+    /// Double precision.
+    Float(&'a Float64Chunked),
+    /// Text as it is.
+    Text(&'a StringChunked),
+    /// Decimal numbers kept as their text.
+    Numeric(&'a StringChunked),
+    /// Days since 1970.
+    Date(&'a Int32Chunked),
+    /// Microseconds since 1970.
+    Timestamp(&'a Int64Chunked),
+    /// Microseconds since 1970, UTC.
+    TimestampTz(&'a Int64Chunked),
+}
+
+impl<'a> Texts<'a> {
+    /// The column `name` of a frame, which holds what the readers make of `kind`.
+    ///
+    /// # Errors
+    /// When there is no such column, or it holds something else.
+    pub fn of(frame: &'a DataFrame, name: &str, kind: ColumnType) -> PolarsResult<Self> {
+        let series = frame.column(name)?.as_materialized_series();
+        Ok(match kind {
+            ColumnType::Bool => Self::Bool(series.bool()?),
+            ColumnType::Int(_) => Self::Int(series.i64()?),
+            ColumnType::Float => Self::Float(series.f64()?),
+            ColumnType::Text => Self::Text(series.str()?),
+            ColumnType::Numeric => Self::Numeric(series.str()?),
+            ColumnType::Date => Self::Date(series.date()?.physical()),
+            ColumnType::Timestamp => Self::Timestamp(series.datetime()?.physical()),
+            ColumnType::TimestampTz => Self::TimestampTz(series.datetime()?.physical()),
+        })
+    }
+
+    /// Appends the text of a row's value; `false`, and nothing appended, where it is NULL.
+    pub fn push(&self, row: usize, out: &mut Vec<u8>) -> bool {
+        let pushed = match self {
+            Self::Bool(values) => {
+                values.get(row).map(|value| out.extend_from_slice(if value { b"true" } else { b"false" }))
+            }
+            Self::Int(values) => values.get(row).map(|value| push_int(value, out)),
+            Self::Float(values) => values.get(row).map(|value| push_float(value, out)),
+            Self::Text(values) => values.get(row).map(|value| out.extend_from_slice(value.as_bytes())),
+            Self::Numeric(values) => values.get(row).map(|value| push_numeric(value, out)),
+            Self::Date(values) => values.get(row).map(|days| push_date(i64::from(days), out)),
+            Self::Timestamp(values) => values.get(row).map(|micros| push_timestamp(micros, "", out)),
+            Self::TimestampTz(values) => values.get(row).map(|micros| push_timestamp(micros, "+00", out)),
+        };
+        pushed.is_some()
+    }
+}
+
+fn push_int(value: impl itoa::Integer, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// Appends a double precision number with the fewest digits that read back as the same number.
+pub fn push_float(value: f64, out: &mut Vec<u8>) {
+    if value.is_nan() {
+        return out.extend_from_slice(b"NaN");
+    }
+    if value.is_sign_negative() {
+        out.push(b'-');
+    }
+    let magnitude = value.abs();
+    if magnitude == 0.0 {
+        out.push(b'0');
+    } else if magnitude.is_infinite() {
+        out.extend_from_slice(b"Infinity");
+    } else if !push_short_decimal(magnitude, out) {
+        push_shortest(magnitude, out);
+    }
+}
+
+/// Money and distances: at most four decimals. A decimal of up to 15 digits that reads back as the same number is the
+/// only one of its length, so nothing shorter is missed.
+fn push_short_decimal(magnitude: f64, out: &mut Vec<u8>) -> bool {
+    if !(1e-4..1e10).contains(&magnitude) {
+        return false;
+    }
+    for (scale, places) in [(100_u32, 2), (10_000, 4)] {
+        let digits = (magnitude * f64::from(scale) + 0.5) as u64;
+        if digits as f64 / f64::from(scale) == magnitude {
+            let scale = u64::from(scale);
+            push_int(digits / scale, out);
+            push_fraction(digits % scale, places, out);
+            return true;
+        }
+    }
+    false
+}
+
+/// Appends `.` and the digits of a fraction without the zeros at its end; nothing for zero.
+fn push_fraction(mut fraction: u64, mut places: usize, out: &mut Vec<u8>) {
+    if fraction == 0 {
+        return;
+    }
+    while fraction.is_multiple_of(10) {
+        fraction /= 10;
+        places -= 1;
+    }
+    out.push(b'.');
+    let digits = itoa::Buffer::new().format(fraction).len();
+    out.extend(std::iter::repeat_n(b'0', places.saturating_sub(digits)));
+    push_int(fraction, out);
+}
+
+/// From this exponent on Postgres prints `1e+15`; up to this one, `1e-05`.
+const EXPONENTS: std::ops::Range<i32> = -4..15;
+
+fn push_shortest(magnitude: f64, out: &mut Vec<u8>) {
+    let (digits, exponent) = Scientific::shortest(magnitude).parts();
+    if !EXPONENTS.contains(&exponent) {
+        push_scientific(&digits, exponent, out);
+    } else if exponent < 0 {
+        out.extend_from_slice(b"0.");
+        out.extend(std::iter::repeat_n(b'0', exponent.unsigned_abs() as usize - 1));
+        out.extend_from_slice(&digits);
+    } else {
+        let whole = exponent.unsigned_abs() as usize + 1;
+        out.extend_from_slice(&digits[..whole.min(digits.len())]);
+        out.extend(std::iter::repeat_n(b'0', whole.saturating_sub(digits.len())));
+        if digits.len() > whole {
+            out.push(b'.');
+            out.extend_from_slice(&digits[whole..]);
+        }
+    }
+}
+
+fn push_scientific(digits: &[u8], exponent: i32, out: &mut Vec<u8>) {
+    let (first, rest) = digits.split_at(1);
+    out.extend_from_slice(first);
+    if !rest.is_empty() {
+        out.push(b'.');
+        out.extend_from_slice(rest);
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    // Writing to a Vec cannot fail.
+    let _ = write!(out, "e{sign}{:02}", exponent.unsigned_abs());
+}
+
+/// A number as Rust's `{:e}` prints it: `1.2345e-5`.
+#[derive(Clone, Copy)]
+struct Scientific {
+    text: [u8; 32],
+    len: usize,
+}
+
+impl Scientific {
+    /// The fewest digits that read back as the number, chosen as Postgres does: strictly nearer to this number than to
+    /// its neighbours (`1e23` lies halfway, so it prints `9.999999999999999e+22`), and of two that are equally near the
+    /// even one. Rust's own choice differs in these two points only.
+    fn shortest(magnitude: f64) -> Self {
+        /// Decimals of up to this many digits differ as doubles, so no two are equally near.
+        const UNIQUE: usize = 15;
+        /// No decimal this short lies halfway between smaller numbers.
+        const SMALL: f64 = (1_u64 << 54) as f64;
+        let shortest = Self::format(format_args!("{magnitude:e}"));
+        let digits = shortest.parts().0.len();
+        if digits <= UNIQUE && magnitude < SMALL {
+            return shortest;
+        }
+        let rounded = |places: usize| Self::format(format_args!("{magnitude:.places$e}"));
+        let is_right = |text: &Self| text.value() == Some(magnitude) && !text.is_halfway(magnitude);
+        // Beside a power of two the nearest decimal of this length can belong to the neighbour.
+        let candidates = [rounded(digits - 1), shortest];
+        candidates.into_iter().chain((digits..17).map(rounded)).find(is_right).unwrap_or(shortest)
+    }
+
+    fn format(number: std::fmt::Arguments<'_>) -> Self {
+        let mut text = [0; 32];
+        let mut rest = &mut text[..];
+        // 17 digits, a point and an exponent of four characters always fit.
+        let _ = rest.write_fmt(number);
+        let len = 32 - rest.len();
+        Self { text, len }
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.text[..self.len]).unwrap_or_default()
+    }
+
+    fn value(&self) -> Option<f64> {
+        self.as_str().parse().ok()
+    }
+
+    /// The digits without the point, and the exponent of the first.
+    fn parts(&self) -> (Digits, i32) {
+        let (mantissa, exponent) = self.as_str().split_once('e').unwrap_or_default();
+        (Digits::of(mantissa), exponent.parse().unwrap_or_default())
+    }
+
+    /// Whether this decimal lies exactly between the number and one of its neighbours.
+    fn is_halfway(&self, magnitude: f64) -> bool {
+        let (digits, exponent) = self.parts();
+        let integer = digits.iter().fold(0_u128, |sum, digit| sum * 10 + u128::from(digit - b'0'));
+        let Ok(tens) = u32::try_from(exponent + 1 - digits.len() as i32) else { return false };
+        // The odd part of a halfway point has 55 bits at most, and 5^24 has more.
+        if tens > 23 {
+            return false;
+        }
+        let twos = integer.trailing_zeros();
+        let odd = (integer >> twos) * 5_u128.pow(tens);
+        halfway_points(magnitude).contains(&(odd, (twos + tens) as i32))
+    }
+}
+
+/// The points halfway to the number's neighbours, each as an odd number and a power of two.
+fn halfway_points(magnitude: f64) -> [(u128, i32); 2] {
+    const MANTISSA: u64 = (1 << 52) - 1;
+    let bits = magnitude.to_bits();
+    let mantissa = u128::from((bits & MANTISSA) | (1 << 52));
+    let power = (bits >> 52) as i32 - 1075;
+    // Below a power of two the neighbours lie twice as close.
+    let below = if bits & MANTISSA == 0 { (4 * mantissa - 1, power - 2) } else { (2 * mantissa - 1, power - 1) };
+    [below, (2 * mantissa + 1, power - 1)]
+}
+
+/// Up to 17 decimal digits without zeros at the end.
+struct Digits {
+    bytes: [u8; 17],
+    len: usize,
+}
+
+impl Digits {
+    fn of(mantissa: &str) -> Self {
+        let mut bytes = [0; 17];
+        let mut len = 0;
+        for (slot, digit) in bytes.iter_mut().zip(mantissa.bytes().filter(u8::is_ascii_digit)) {
+            *slot = digit;
+            len += 1;
+        }
+        while len > 1 && bytes[len - 1] == b'0' {
+            len -= 1;
+        }
+        Self { bytes, len }
+    }
+}
+
+impl std::ops::Deref for Digits {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+/// Appends a decimal number as Postgres prints it: no sign or zeros too many, no exponent. What is no number stays as
+/// it is.
+pub fn push_numeric(text: &str, out: &mut Vec<u8>) {
+    let text = text.trim();
+    let (negative, unsigned) = match text.as_bytes().first() {
+        Some(b'-') => (true, &text[1..]),
+        Some(b'+') => (false, &text[1..]),
+        _ => (false, text),
+    };
+    let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let is_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    match exponent.parse::<i32>() {
+        Ok(exponent) if is_digits(whole) && is_digits(fraction) && exponent.abs() < 20_000 => {
+            push_decimal(negative, whole, fraction, exponent, out);
+        }
+        _ => push_special(text, unsigned, negative, out),
+    }
+}
+
+fn push_decimal(negative: bool, whole: &str, fraction: &str, exponent: i32, out: &mut Vec<u8>) {
+    let digit = |place: i32| {
+        // Places count from the point: 0 is the first decimal, -1 the last whole digit.
+        let index = whole.len() as i32 + place;
+        let (index, digits) = if place < 0 { (index, whole) } else { (place, fraction) };
+        usize::try_from(index).ok().and_then(|index| digits.as_bytes().get(index).copied()).unwrap_or(b'0')
+    };
+    let scale = (fraction.len() as i32 - exponent).max(0);
+    let start = -(whole.len() as i32) - exponent.max(0);
+    let is_zero = whole.bytes().chain(fraction.bytes()).all(|byte| byte == b'0');
+    if negative && !is_zero {
+        out.push(b'-');
+    }
+    let leading = (start..0).find(|place| digit(place + exponent) != b'0').unwrap_or(-1);
+    out.extend((leading..0).map(|place| digit(place + exponent)));
+    if scale > 0 {
+        out.push(b'.');
+        out.extend((0..scale).map(|place| digit(place + exponent)));
+    }
+}
+
+fn push_special(text: &str, unsigned: &str, negative: bool, out: &mut Vec<u8>) {
+    if unsigned.eq_ignore_ascii_case("nan") {
+        return out.extend_from_slice(b"NaN");
+    }
+    if !unsigned.eq_ignore_ascii_case("infinity") && !unsigned.eq_ignore_ascii_case("inf") {
+        return out.extend_from_slice(text.as_bytes());
+    }
+    if negative {
+        out.push(b'-');
+    }
+    out.extend_from_slice(b"Infinity");
+}
+
+/// Appends a day, counted from 1970-01-01.
+pub fn push_date(days: i64, out: &mut Vec<u8>) {
+    let year = push_day(days, out);
+    push_era(year, out);
+}
+
+const DAY: i64 = 86_400_000_000;
+
+/// Appends a timestamp, counted in microseconds from 1970-01-01, with the offset (`+00`) that its type prints.
+pub fn push_timestamp(micros: i64, offset: &str, out: &mut Vec<u8>) {
+    let year = push_day(micros.div_euclid(DAY), out);
+    let time = micros.rem_euclid(DAY).unsigned_abs();
+    let seconds = time / 1_000_000;
+    for (separator, part) in [(b' ', seconds / 3600), (b':', seconds / 60 % 60), (b':', seconds % 60)] {
+        out.push(separator);
+        push_two(part, out);
+    }
+    push_fraction(time % 1_000_000, 6, out);
+    out.extend_from_slice(offset.as_bytes());
+    push_era(year, out);
+}
+
+/// Appends `year-month-day`; gives the year, where 0 is 1 BC.
+fn push_day(days: i64, out: &mut Vec<u8>) -> i64 {
+    let (year, month, day) = civil(days);
+    let shown = if year > 0 { year } else { 1 - year }.unsigned_abs();
+    if shown < 10_000 {
+        push_two(shown / 100, out);
+        push_two(shown % 100, out);
+    } else {
+        push_int(shown, out);
+    }
+    out.push(b'-');
+    push_two(month, out);
+    out.push(b'-');
+    push_two(day, out);
+    year
+}
+
+fn push_era(year: i64, out: &mut Vec<u8>) {
+    if year <= 0 {
+        out.extend_from_slice(b" BC");
+    }
+}
+
+fn push_two(value: u64, out: &mut Vec<u8>) {
+    let digit = |value: u64| b'0' + (value % 10) as u8;
+    out.extend_from_slice(&[digit(value / 10), digit(value)]);
+}
+
+/// Year, month and day of a day counted from 1970-01-01 in the Gregorian calendar, by the era method: years that
+/// start in March put the leap day last, and 400 of them always have 146,097 days.
+fn civil(days: i64) -> (i64, u64, u64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (year, month.unsigned_abs(), day.unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(push: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        push(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn floats_read_as_postgres_prints_them() {
+        let expected = [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (8.5, "8.5"),
+            (-3.0, "-3"),
+            (0.3, "0.3"),
+            (12.05, "12.05"),
+            (0.1 + 0.2, "0.30000000000000004"),
+            (100.0, "100"),
+            (1.0005, "1.0005"),
+            (1e6, "1000000"),
+            (1e14, "100000000000000"),
+            (999_999_999_999_999.0, "999999999999999"),
+            (999_999_999_999_999.9, "999999999999999.9"),
+            (1e15, "1e+15"),
+            (1_234_567_890_123_456.7, "1.2345678901234568e+15"),
+            (0.001, "0.001"),
+            (0.0001, "0.0001"),
+            (0.000_123_45, "0.00012345"),
+            (1e-5, "1e-05"),
+            (1.2345e-5, "1.2345e-05"),
+            (1_000_000_000_000_000.25, "1.0000000000000002e+15"),
+            (1e100, "1e+100"),
+            (2_f64.powi(-808), "5.858190679279809e-244"),
+            (1e-100, "1e-100"),
+            (5e-324, "5e-324"),
+            (f64::MAX, "1.7976931348623157e+308"),
+            (1e22, "1e+22"),
+            (1e23, "9.999999999999999e+22"),
+            (8.41e21, "8.409999999999999e+21"),
+            (f64::NAN, "NaN"),
+            (f64::INFINITY, "Infinity"),
+            (f64::NEG_INFINITY, "-Infinity"),
+        ];
+        for (value, shown) in expected {
+            assert_eq!(text(|out| push_float(value, out)), shown);
+        }
+    }
+
+    #[test]
+    fn decimals_lose_what_postgres_does_not_print() {
+        let expected = [
+            ("1.50", "1.50"),
+            (" 00.10 ", "0.10"),
+            (".5", "0.5"),
+            ("1.", "1"),
+            ("+5", "5"),
+            ("-0", "0"),
+            ("-0.0", "0.0"),
+            ("-12.300", "-12.300"),
+            ("1e3", "1000"),
+            ("1.50e1", "15.0"),
+            ("1.5e-3", "0.0015"),
+            ("120e-1", "12.0"),
+            ("0e5", "0"),
+            ("0.000e-2", "0.00000"),
+            ("12345678901234567890.123", "12345678901234567890.123"),
+            ("nan", "NaN"),
+            ("-inf", "-Infinity"),
+        ];
+        for (value, shown) in expected {
+            assert_eq!(text(|out| push_numeric(value, out)), shown, "of {value}");
+        }
+    }
+
+    #[test]
+    fn days_and_times_read_as_postgres_prints_them() {
+        assert_eq!(text(|out| push_timestamp(1_585_701_842_000_000, "", out)), "2020-04-01 00:44:02");
+        assert_eq!(text(|out| push_timestamp(1_585_701_842_123_450, "+00", out)), "2020-04-01 00:44:02.12345+00");
+        assert_eq!(text(|out| push_timestamp(1_585_701_842_000_001, "", out)), "2020-04-01 00:44:02.000001");
+        assert_eq!(text(|out| push_timestamp(-1, "", out)), "1969-12-31 23:59:59.999999");
+        assert_eq!(text(|out| push_date(18_353, out)), "2020-04-01");
+        assert_eq!(text(|out| push_date(11_016, out)), "2000-02-29");
+        assert_eq!(text(|out| push_date(2_932_897, out)), "10000-01-01");
+        assert_eq!(text(|out| push_date(-719_162, out)), "0001-01-01");
+        assert_eq!(text(|out| push_date(-719_163, out)), "0001-12-31 BC");
+        assert_eq!(text(|out| push_timestamp(-719_163 * DAY, "+00", out)), "0001-12-31 00:00:00+00 BC");
+    }
+}

@@ -1,0 +1,206 @@
+//! `polars.transform`
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use chrono::Utc;
+use schemars::JsonSchema;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use super::spec::with_steps;
+use super::{Plan, Transform};
+use crate::diagnostic::Diagnostic;
+use crate::storage::StoredFile;
+use crate::stream::{self, Batch, ReadOptions, Reader};
+use crate::task::{Progress, Task, TaskContext, TaskError};
+use crate::tasks::bad_rows::{BadRows, Rejected};
+
+with_steps! {
+    /// Reads a file, changes its rows and writes them to another. CSV (compressed or not), Parquet and NDJSON come in;
+    /// CSV, CSV.gz or Parquet go out. The steps run in this order, whatever the order in YAML: `schema`, `filter`,
+    /// `with_columns`, `cast`, `rename`, `select`, `dedupe`, `sql`, `row_id`, `expect`.
+    pub struct PolarsTransform {
+        /// The file to read: a storage address such as `{{ outputs.extract.uri }}`, or a path from the flow's folder.
+        pub from: String,
+        /// The name of the file to write, which also says its format: `.parquet`, `.csv` or `.csv.gz`. By default the
+        /// name of the file that is read, as `.parquet`.
+        #[serde(default)]
+        pub to: Option<String>,
+        /// The character between the fields of a CSV file.
+        #[serde(default = "comma")]
+        pub delimiter: char,
+        /// The character around CSV fields that hold delimiters or line ends.
+        #[serde(default = "double_quote")]
+        pub quote: char,
+        /// Whether the first line of a CSV file names its columns.
+        #[serde(default = "yes")]
+        pub header: bool,
+        /// The text of a CSV field, besides the empty one, that is NULL.
+        #[serde(default)]
+        pub null_string: String,
+        /// The columns of a CSV file without a header.
+        #[serde(default)]
+        pub columns: Option<Vec<String>>,
+        /// What to do with rows that do not fit their types: `fail`, or `{reject: {max, file}}`.
+        #[serde(default)]
+        pub on_bad_row: BadRows,
+    }
+}
+
+fn comma() -> char {
+    ','
+}
+
+fn double_quote() -> char {
+    '"'
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What was written.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Written {
+    /// The address of the new file.
+    pub uri: String,
+    /// Rows in the file that was read.
+    pub rows_read: u64,
+    /// Rows in the new file.
+    pub rows_written: u64,
+    /// Bad rows that were set aside.
+    pub rows_rejected: u64,
+    /// The address of the file with the bad rows, if there were any.
+    pub rejected_uri: Option<String>,
+    /// How long it took.
+    pub seconds: f64,
+    /// The size of the new file in bytes.
+    pub bytes: u64,
+}
+
+impl Task for PolarsTransform {
+    const NAME: &'static str = "polars.transform";
+    const EXAMPLE: &'static str = "\
+- id: clean
+  type: polars.transform
+  from: \"{{ outputs.extract.uri }}\"
+  to: trips.parquet
+  schema: {VendorID: int, lpep_pickup_datetime: timestamp, total_amount: float}
+  filter: total_amount > 0
+  with_columns: {tip_share: tip_amount / total_amount}
+  row_id: {columns: [VendorID, lpep_pickup_datetime, total_amount]}
+  expect:
+    - not_null: [lpep_pickup_datetime]
+    - row_count: {min: 1}";
+    type Outputs = Written;
+
+    async fn run(&self, context: &TaskContext) -> Result<Written, TaskError> {
+        let input = context.input_file(&self.from)?;
+        let job = Job {
+            options: self.options(&input)?,
+            steps: self.steps(),
+            output: context.output_file(&self.output_name(&input))?,
+            rejected: Rejected::start(&self.on_bad_row, &display_name(&input), context)?,
+            progress: context.progress.clone(),
+            cancel: context.cancel.clone(),
+            input,
+        };
+        let work = tokio::task::spawn_blocking(|| job.work());
+        let (written, warnings) =
+            work.await.map_err(|error| TaskError::permanent("the transform broke off").because(error))??;
+        warnings.iter().for_each(|warning| context.warn(warning));
+        if let Some(uri) = &written.rejected_uri {
+            context.warn(format!("{} bad rows were set aside in {uri}", written.rows_rejected));
+        }
+        Ok(written)
+    }
+}
+
+impl PolarsTransform {
+    fn options(&self, input: &Path) -> Result<ReadOptions, TaskError> {
+        Ok(ReadOptions {
+            name: Some(display_name(input)),
+            delimiter: byte("delimiter", self.delimiter)?,
+            quote: Some(byte("quote", self.quote)?),
+            header: self.header,
+            null_string: self.null_string.clone(),
+            columns: self.columns.clone(),
+            ..ReadOptions::default()
+        })
+    }
+
+    fn output_name(&self, input: &Path) -> String {
+        let name = display_name(input);
+        let stem = name.split('.').next().unwrap_or(&name);
+        self.to.clone().unwrap_or_else(|| format!("{stem}.parquet"))
+    }
+}
+
+fn display_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn byte(field: &str, character: char) -> Result<u8, TaskError> {
+    u8::try_from(character).ok().filter(u8::is_ascii).ok_or_else(|| {
+        TaskError::permanent(format!("`{field}`: `{character}` is not a plain character"))
+            .help("use an ASCII character such as , ; | or a tab")
+    })
+}
+
+/// What the blocking thread needs of the task and its context.
+struct Job {
+    input: PathBuf,
+    options: ReadOptions,
+    steps: Transform,
+    output: StoredFile,
+    rejected: Rejected,
+    progress: Arc<Progress>,
+    cancel: CancellationToken,
+}
+
+impl Job {
+    fn work(mut self) -> Result<(Written, Vec<String>), TaskError> {
+        let started = Instant::now();
+        let reader = Reader::open(&self.input, &self.options, self.progress.clone())?;
+        let plan = self.steps.plan(reader.columns(), &|_| None)?;
+        let (rows_read, rows_written) = self.copy(reader, &plan)?;
+        let bytes = std::fs::metadata(&self.output.path).map_or(0, |file| file.len());
+        let written = Written {
+            uri: self.output.uri,
+            rows_read,
+            rows_written,
+            rows_rejected: self.rejected.count(),
+            rejected_uri: self.rejected.uri().map(str::to_owned),
+            seconds: started.elapsed().as_secs_f64(),
+            bytes,
+        };
+        Ok((written, plan.warnings()))
+    }
+
+    /// Sends the rows through the plan into the new file; how many were read and written.
+    fn copy(&mut self, reader: Reader, plan: &Plan) -> Result<(u64, u64), TaskError> {
+        let folder = self.output.path.with_extension("work");
+        let batches = plan.run(reader.batches(plan.wanted()), &folder, Utc::now());
+        let mut rows_read = 0;
+        let good = batches.map(|batch| {
+            let Batch { frame, rows_read: rows, bad } = batch?;
+            if self.cancel.is_cancelled() {
+                return Err(Box::new(Diagnostic::error("stopped")));
+            }
+            self.rejected.take(&bad)?;
+            rows_read += rows;
+            self.progress.add_rows(rows);
+            Ok(Batch { frame, rows_read: rows, bad: Vec::new() })
+        });
+        let written = stream::write(&self.output.path, good);
+        // Only there when a step needed it, and empty by now.
+        let _ = std::fs::remove_dir(&folder);
+        match written {
+            Ok(rows_written) => Ok((rows_read, rows_written)),
+            Err(_) if self.cancel.is_cancelled() => Err(TaskError::cancelled("stopped; no file was written")),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

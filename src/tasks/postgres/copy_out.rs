@@ -1,0 +1,234 @@
+//! `postgres.copy_out`: rows of Postgres as a file.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use std::pin::pin;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use futures_util::TryStreamExt;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use crate::postgres::sql::{Statement, quote, quote_name, statements};
+use crate::postgres::{FlowAddress, Session, connect_for, explain_in};
+use crate::storage::StoredFile;
+use crate::task::{Task, TaskContext, TaskError};
+
+/// Writes a table or the result of a query to a file, by `COPY … TO STDOUT`: fast, and in flat memory.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CopyOut {
+    /// The server, such as `postgres://user:password@host:5432/database` or `jdbc:postgresql://host:5432/database`.
+    /// `--postgres` wins over it. Without any address jitney starts a private server of its own.
+    url: Option<String>,
+    /// The user that logs in; wins over the address's.
+    username: Option<String>,
+    /// The user's password; wins over the address's.
+    password: Option<String>,
+    /// One query. Either this or `table`.
+    sql: Option<String>,
+    /// A table or view, with its schema if need be: `public.zones`.
+    table: Option<String>,
+    /// The columns of the table to write, by default all.
+    #[serde(default)]
+    columns: Vec<String>,
+    /// Values for the query: a list for `$1`, `$2`…, or a map for `:name`.
+    #[serde(default)]
+    parameters: Value,
+    /// The file's name, by default `data` with an ending that fits.
+    name: Option<String>,
+    /// Whether to compress with gzip; a name that ends with `.gz` says so too.
+    #[serde(default)]
+    compress: bool,
+    /// The file's format.
+    #[serde(default)]
+    format: Format,
+    /// Whether the first line names the columns; by default so for CSV.
+    header: Option<bool>,
+    /// The character between fields; by default a comma, or a tab in text format.
+    delimiter: Option<String>,
+    /// What stands for a missing value; by default nothing, or `\N` in text format.
+    #[serde(alias = "nullString")]
+    null_string: Option<String>,
+    /// The quoting character of CSV.
+    quote: Option<String>,
+    /// The character before a quote inside quotes.
+    escape: Option<String>,
+    /// The file's encoding, such as `LATIN1`; by default UTF-8.
+    encoding: Option<String>,
+}
+
+/// The formats that COPY writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+enum Format {
+    /// Comma-separated values.
+    #[default]
+    #[serde(alias = "csv")]
+    Csv,
+    /// Postgres's own text format.
+    #[serde(alias = "text")]
+    Text,
+    /// Postgres's own binary format.
+    #[serde(alias = "binary")]
+    Binary,
+}
+
+/// The file that was written.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct CopyOutOutputs {
+    /// The file, for the `from` of later tasks.
+    uri: String,
+    /// Rows written, without the header.
+    row_count: u64,
+    /// The same under Kestra's name.
+    #[serde(rename = "rowCount")]
+    row_count_too: u64,
+    /// The file's size in bytes, compressed if it is.
+    bytes: u64,
+}
+
+impl Task for CopyOut {
+    const NAME: &'static str = "postgres.copy_out";
+    const ALIASES: &'static [&'static str] = &["io.kestra.plugin.jdbc.postgresql.CopyOut"];
+    const EXAMPLE: &'static str = "\
+- id: report
+  type: postgres.copy_out
+  sql: SELECT zone, count(*) AS trips FROM trips JOIN zones USING (location_id) GROUP BY zone ORDER BY trips DESC
+  name: trips_by_zone.csv.gz
+";
+    type Outputs = CopyOutOutputs;
+
+    async fn run(&self, context: &TaskContext) -> Result<CopyOutOutputs, TaskError> {
+        let source = self.source()?;
+        let query = single(&source, &self.parameters)?.inside("COPY (", &format!(") TO STDOUT ({})", self.options()));
+        let address = FlowAddress::of(self.url.as_ref(), self.username.as_ref(), self.password.as_ref());
+        let session = connect_for(context, Some(&address)).await?;
+        let stored = context.output_file(&self.file_name())?;
+        let work = self.copy(&session, context, &query, &stored);
+        session.unless_cancelled(&context.cancel, "copying rows out of Postgres", work).await
+    }
+}
+
+/// The one statement of a text.
+fn single<'a>(source: &'a str, parameters: &Value) -> Result<Statement<'a>, TaskError> {
+    let mut all = statements("sql", source, parameters).map_err(TaskError::permanent)?;
+    match (all.pop(), all.len()) {
+        (Some(query), 0) => Ok(query),
+        (_, others) => {
+            Err(TaskError::permanent(format!("`sql` holds {} statements", if others == 0 { 0 } else { others + 1 }))
+                .help("postgres.copy_out writes the result of exactly one query"))
+        }
+    }
+}
+
+impl CopyOut {
+    fn source(&self) -> Result<String, TaskError> {
+        match (&self.sql, &self.table) {
+            (Some(sql), None) => Ok(sql.clone()),
+            (None, Some(table)) => {
+                let table = table.split('.').map(quote_name).collect::<Vec<_>>().join(".");
+                let columns = self.columns.iter().map(|name| quote_name(name)).collect::<Vec<_>>().join(", ");
+                Ok(format!("SELECT {} FROM {table}", if columns.is_empty() { "*" } else { &columns }))
+            }
+            _ => Err(TaskError::permanent("`postgres.copy_out` needs either `sql` or `table`")),
+        }
+    }
+
+    fn has_header(&self) -> bool {
+        self.format != Format::Binary && self.header.unwrap_or(self.format == Format::Csv)
+    }
+
+    fn options(&self) -> String {
+        let format = match self.format {
+            Format::Csv => "FORMAT csv",
+            Format::Text => "FORMAT text",
+            Format::Binary => "FORMAT binary",
+        };
+        let texts = [
+            ("DELIMITER", &self.delimiter),
+            ("NULL", &self.null_string),
+            ("QUOTE", &self.quote),
+            ("ESCAPE", &self.escape),
+            ("ENCODING", &self.encoding),
+        ];
+        let texts = texts.into_iter().filter_map(|(key, value)| Some(format!("{key} {}", quote(value.as_deref()?))));
+        let header = self.has_header().then(|| "HEADER true".to_owned());
+        std::iter::once(format.to_owned()).chain(header).chain(texts).collect::<Vec<_>>().join(", ")
+    }
+
+    fn file_name(&self) -> String {
+        let ending = match self.format {
+            Format::Csv => "csv",
+            Format::Text => "txt",
+            Format::Binary => "bin",
+        };
+        let name = self.name.clone().unwrap_or_else(|| format!("data.{ending}"));
+        if self.compress && !name.ends_with(".gz") { name + ".gz" } else { name }
+    }
+
+    async fn copy(
+        &self,
+        session: &Session,
+        context: &TaskContext,
+        query: &Statement<'_>,
+        stored: &StoredFile,
+    ) -> Result<CopyOutOutputs, TaskError> {
+        let failed = |error| explain_in("copying rows out of Postgres", &error, query);
+        let mut chunks = pin!(session.client.copy_out(&query.text).await.map_err(failed)?);
+        let (sender, receiver) = mpsc::channel(256);
+        let path = stored.path.clone();
+        // Compressing and writing happen beside the wait for the next rows.
+        let writer = tokio::task::spawn_blocking(move || write(receiver, &path));
+        // The server sends one message per row, and one more for the header or the binary format's trailer.
+        let mut rows = 0u64;
+        while let Some(chunk) = chunks.try_next().await.map_err(failed)? {
+            rows += 1;
+            context.progress.add_rows(1);
+            if sender.send(Some(chunk)).await.is_err() {
+                break;
+            }
+        }
+        // Only this makes the file whole: a copy that fails or is stopped just drops its sender.
+        let _ = sender.send(None).await;
+        let written = writer.await.map_err(io::Error::other).and_then(|written| written);
+        let bytes =
+            written.map_err(|error| TaskError::permanent(format!("cannot write {}", stored.uri)).because(error))?;
+        let extra = u64::from(self.has_header() || self.format == Format::Binary);
+        let row_count = rows.saturating_sub(extra);
+        Ok(CopyOutOutputs { uri: stored.uri.clone(), row_count, row_count_too: row_count, bytes })
+    }
+}
+
+/// Writes what comes to the file, and gives its size. The file appears under its name once it is whole.
+fn write(chunks: mpsc::Receiver<Option<Bytes>>, path: &Path) -> io::Result<u64> {
+    let draft = path.with_added_extension("part");
+    let mut file = BufWriter::with_capacity(1 << 16, File::create(&draft)?);
+    if path.extension().is_some_and(|ending| ending == "gz") {
+        let mut encoder = GzEncoder::new(file, Compression::fast());
+        pour(chunks, &mut encoder, &draft)?;
+        file = encoder.finish()?;
+    } else {
+        pour(chunks, &mut file, &draft)?;
+    }
+    file.flush()?;
+    fs::rename(&draft, path)?;
+    Ok(fs::metadata(path)?.len())
+}
+
+/// Writes the chunks up to the mark of the end; without one the draft is of no use.
+fn pour(mut chunks: mpsc::Receiver<Option<Bytes>>, output: &mut impl Write, draft: &Path) -> io::Result<()> {
+    while let Some(chunk) = chunks.blocking_recv() {
+        match chunk {
+            Some(chunk) => output.write_all(&chunk)?,
+            None => return Ok(()),
+        }
+    }
+    fs::remove_file(draft)?;
+    Err(io::Error::other("the rows stopped coming"))
+}

@@ -1,0 +1,148 @@
+//! How rows get into a table that may hold some of them already.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use tokio_postgres::Transaction;
+
+use super::failed;
+use super::target::{Field, Target};
+use crate::postgres::sql::{quote, quote_name};
+use crate::task::TaskError;
+
+/// How rows get into the table. Each way is safe to repeat.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Adds the file's rows. A file that the ledger knows is not added again.
+    #[default]
+    Append,
+    /// Replaces all rows of the table.
+    Truncate,
+    /// Replaces the rows of one partition, named by one column and its value, such as
+    /// `{replace_partition: {filename: green_tripdata_2019-01.csv.gz}}`. Every row gets the value.
+    ReplacePartition(Map<String, Value>),
+    /// Compares rows by a key.
+    Merge(Merge),
+}
+
+/// How a merge compares.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Merge {
+    /// The columns that make a row unique; none of them may be NULL.
+    key: Vec<String>,
+    /// What to do with a row whose key is there.
+    #[serde(default)]
+    on_match: OnMatch,
+}
+
+/// What to do with a row whose key is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum OnMatch {
+    /// The table's row stays.
+    #[default]
+    Ignore,
+    /// The table's row becomes as the file's, where they differ.
+    Update,
+}
+
+/// The stage of a merge: a table that is gone with the transaction.
+const STAGE: &str = "pg_temp.jitney_stage";
+
+impl Mode {
+    /// The column and value that every row of this load gets.
+    ///
+    /// # Errors
+    /// When there is not exactly one.
+    pub(super) fn partition(&self) -> Result<Option<(&str, String)>, TaskError> {
+        let Self::ReplacePartition(map) = self else { return Ok(None) };
+        let mut entries = map.iter();
+        match (entries.next(), entries.next()) {
+            (Some((column, value)), None) if !value.is_null() => {
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                Ok(Some((column, text)))
+            }
+            _ => Err(TaskError::permanent("`replace_partition` wants one column and its value")
+                .help("for example `mode: {replace_partition: {filename: green_tripdata_2019-01.csv.gz}}`")),
+        }
+    }
+
+    /// Makes room for the rows, and says which table they are copied to.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub(super) async fn prepare(&self, transaction: &Transaction<'_>, target: &Target, fields: &[Field]) -> Result<String, TaskError> {
+        let table = &target.sql_name;
+        let sql = match self {
+            Self::Append => return Ok(table.clone()),
+            Self::Truncate if target.is_new => return Ok(table.clone()),
+            Self::Truncate => format!("TRUNCATE {table}"),
+            Self::ReplacePartition(_) => match self.partition()? {
+                Some((column, value)) if !target.is_new => {
+                    format!("DELETE FROM {table} WHERE {} = {}", quote_name(target.own_name(column)?), quote(&value))
+                }
+                _ => return Ok(table.clone()),
+            },
+            Self::Merge(_) => {
+                let columns = list(fields);
+                format!("CREATE TEMP TABLE jitney_stage ON COMMIT DROP AS SELECT {columns} FROM {table} WITH NO DATA")
+            }
+        };
+        transaction.batch_execute(&sql).await.map_err(|error| failed(&format!("making room in `{}`", target.name), &error))?;
+        Ok(if matches!(self, Self::Merge(_)) { STAGE.to_owned() } else { table.clone() })
+    }
+
+    /// Brings staged rows into the table; how many rows of it changed. `sent` rows were copied.
+    ///
+    /// # Errors
+    /// When a key is NULL, or the server refuses.
+    pub(super) async fn finish(&self, transaction: &Transaction<'_>, target: &Target, fields: &[Field], sent: u64) -> Result<u64, TaskError> {
+        let Self::Merge(merge) = self else { return Ok(sent) };
+        let key: Vec<String> =
+            merge.key.iter().map(|name| target.own_name(name).map(quote_name)).collect::<Result<_, _>>()?;
+        if key.is_empty() {
+            return Err(TaskError::permanent("`merge` wants a key").help("for example `mode: {merge: {key: [unique_row_id]}}`"));
+        }
+        let doing = format!("merging into `{}`", target.name);
+        let nulls = key.iter().map(|name| format!("{name} IS NULL")).collect::<Vec<_>>().join(" OR ");
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM {STAGE} WHERE {nulls})");
+        if transaction.query_one(&sql, &[]).await.map_err(|error| failed(&doing, &error))?.get(0) {
+            return Err(TaskError::permanent(format!("{doing}: the key is NULL in some rows"))
+                .help("choose a key that every row has, for example a `row_id` of the transform"));
+        }
+        transaction.batch_execute(&format!("ANALYZE {STAGE}")).await.map_err(|error| failed(&doing, &error))?;
+        let mut changed = 0;
+        for sql in merge.statements(target, fields, &key) {
+            changed += transaction.execute(&sql, &[]).await.map_err(|error| failed(&doing, &error))?;
+        }
+        Ok(changed)
+    }
+}
+
+impl Merge {
+    /// Of rows with the same key in the file, the last one counts for `update` and the first for `ignore`.
+    fn statements(&self, target: &Target, fields: &[Field], key: &[String]) -> Vec<String> {
+        let (table, columns, keys) = (&target.sql_name, list(fields), key.join(", "));
+        let last = if self.on_match == OnMatch::Update { " DESC" } else { "" };
+        let staged = format!("(SELECT DISTINCT ON ({keys}) {columns} FROM {STAGE} ORDER BY {keys}, ctid{last})");
+        let same = key.iter().map(|name| format!("t.{name} = s.{name}")).collect::<Vec<_>>().join(" AND ");
+        let insert = format!(
+            "INSERT INTO {table} ({columns}) SELECT {columns} FROM {staged} s
+             WHERE NOT EXISTS (SELECT 1 FROM {table} t WHERE {same})"
+        );
+        let rest: Vec<String> = fields.iter().map(|field| quote_name(&field.name)).filter(|name| !key.contains(name)).collect();
+        if self.on_match == OnMatch::Ignore || rest.is_empty() {
+            return vec![insert];
+        }
+        let set = rest.iter().map(|name| format!("{name} = s.{name}")).collect::<Vec<_>>().join(", ");
+        let differs = rest.iter().map(|name| format!("t.{name} IS DISTINCT FROM s.{name}")).collect::<Vec<_>>().join(" OR ");
+        vec![format!("UPDATE {table} t SET {set} FROM {staged} s WHERE {same} AND ({differs})"), insert]
+    }
+}
+
+/// The columns for SQL.
+pub(super) fn list(fields: &[Field]) -> String {
+    fields.iter().map(|field| quote_name(&field.name)).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,310 @@
+//! The table that a load goes to: found or made, and what its columns hold.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value};
+use tokio_postgres::Transaction;
+use tokio_postgres::types::{Oid, Type};
+
+use super::failed;
+use crate::diagnostic::nearest;
+use crate::postgres::explain_in;
+use crate::postgres::sql::{quote, quote_name, statements};
+use crate::stream::ColumnType;
+use crate::task::TaskError;
+
+/// The Postgres types that are written in binary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Int2,
+    Int4,
+    Int8,
+    Float4,
+    Float8,
+    Numeric,
+    Bool,
+    /// Every type whose binary form is its text: text, varchar, char, name, json, xml and enums.
+    Text,
+    Jsonb,
+    Uuid,
+    Date,
+    Timestamp,
+    TimestampTz,
+}
+
+impl Kind {
+    fn of(oid: Oid, is_enum: bool) -> Option<Self> {
+        Some(match Type::from_oid(oid) {
+            Some(Type::INT2) => Self::Int2,
+            Some(Type::INT4) => Self::Int4,
+            Some(Type::INT8) => Self::Int8,
+            Some(Type::FLOAT4) => Self::Float4,
+            Some(Type::FLOAT8) => Self::Float8,
+            Some(Type::NUMERIC) => Self::Numeric,
+            Some(Type::BOOL) => Self::Bool,
+            Some(Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::JSON | Type::XML) => Self::Text,
+            Some(Type::JSONB) => Self::Jsonb,
+            Some(Type::UUID) => Self::Uuid,
+            Some(Type::DATE) => Self::Date,
+            Some(Type::TIMESTAMP) => Self::Timestamp,
+            Some(Type::TIMESTAMPTZ) => Self::TimestampTz,
+            None if is_enum => Self::Text,
+            _ => return None,
+        })
+    }
+
+    /// What a file's text is read as for this type.
+    fn column_type(self) -> ColumnType {
+        match self {
+            Self::Int2 => ColumnType::Int(16),
+            Self::Int4 => ColumnType::Int(32),
+            Self::Int8 => ColumnType::Int(64),
+            Self::Float4 | Self::Float8 => ColumnType::Float,
+            Self::Numeric => ColumnType::Numeric,
+            Self::Bool => ColumnType::Bool,
+            Self::Text | Self::Jsonb | Self::Uuid => ColumnType::Text,
+            Self::Date => ColumnType::Date,
+            Self::Timestamp => ColumnType::Timestamp,
+            Self::TimestampTz => ColumnType::TimestampTz,
+        }
+    }
+}
+
+/// A column of the table.
+#[derive(Clone, Debug)]
+struct TableColumn {
+    name: String,
+    type_name: String,
+    kind: Option<Kind>,
+    not_null: bool,
+    /// Whether the server fills it in: a default, an identity or a generated column.
+    has_default: bool,
+    is_generated: bool,
+}
+
+/// A column that rows are sent for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Field {
+    /// The column's name in the table.
+    pub(super) name: String,
+    /// What it holds.
+    pub(super) kind: Kind,
+}
+
+/// The table, inside the load's transaction.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// The table as SQL names it, quoted and with its schema.
+    pub(super) sql_name: String,
+    /// The table as the user names it.
+    pub(super) name: String,
+    /// Whether this transaction made it.
+    pub(super) is_new: bool,
+    columns: Vec<TableColumn>,
+}
+
+/// How a table that is not there is made.
+pub(super) enum Making<'a> {
+    /// Not at all.
+    Never,
+    /// By the statements of a file.
+    File { name: &'a str, text: &'a str },
+    /// With these columns and types.
+    Columns(&'a Map<String, Value>),
+}
+
+impl Target {
+    /// Finds the table, or makes it.
+    ///
+    /// # Errors
+    /// When there is none and no way to make it, or the server refuses.
+    pub(super) async fn find(transaction: &Transaction<'_>, name: &str, making: &Making<'_>) -> Result<Self, TaskError> {
+        let mut sql_name = lookup(transaction, name).await?;
+        if sql_name.is_none() {
+            // Two loads that make the same table at once would collide; the second waits here and then finds it.
+            let lock = "SELECT pg_advisory_xact_lock(hashtextextended('jitney: create ' || $1, 0))";
+            transaction.execute(lock, &[&name]).await.map_err(|error| failed("waiting to create the table", &error))?;
+            sql_name = lookup(transaction, name).await?;
+        }
+        let is_new = sql_name.is_none();
+        if is_new {
+            make(transaction, name, making).await?;
+            sql_name = lookup(transaction, name).await?;
+        }
+        let Some(sql_name) = sql_name else {
+            return Err(TaskError::permanent(format!("the `ddl` file does not create a table `{name}`")));
+        };
+        let columns = columns(transaction, &sql_name).await?;
+        Ok(Self { sql_name, name: name.to_owned(), is_new, columns })
+    }
+
+    /// What the table holds under a name of the file.
+    pub(super) fn column_type(&self, name: &str) -> Option<ColumnType> {
+        self.column(name)?.kind.map(Kind::column_type)
+    }
+
+    /// Whether the column under a name of the file must have a value.
+    pub(super) fn is_required(&self, name: &str) -> bool {
+        self.column(name).is_some_and(|column| column.not_null)
+    }
+
+    /// The columns that rows are sent for: those of the file, then `constant`, the one with the same value in each row.
+    ///
+    /// # Errors
+    /// When the file has a column that the table has not, or lacks one that the table has.
+    pub(super) fn fields(&self, from_file: &[String], constant: Option<&str>, lenient: Leniency) -> Result<(Vec<Field>, Vec<usize>), TaskError> {
+        let mut fields = Vec::new();
+        let mut used = Vec::new();
+        for (index, name) in from_file.iter().enumerate() {
+            match self.column(name) {
+                Some(column) => {
+                    fields.push(field(column)?);
+                    used.push(index);
+                }
+                None if lenient.extra => {}
+                None => return Err(self.extra(name)),
+            }
+        }
+        if let Some(name) = constant {
+            let column = self.column(name).ok_or_else(|| self.no_column(name))?;
+            fields.retain(|field| field.name != column.name);
+            used.retain(|index| from_file.get(*index).is_none_or(|other| normal(other) != normal(name)));
+            let field = field(column)?;
+            if field.kind != Kind::Text {
+                return Err(TaskError::permanent(format!("the partition column `{name}` is of type {}", column.type_name))
+                    .help("a partition column holds text: text or varchar"));
+            }
+            fields.push(field);
+        }
+        self.check_missing(&fields, lenient)?;
+        Ok((fields, used))
+    }
+
+    /// The name of a table column as the table has it.
+    ///
+    /// # Errors
+    /// When there is no such column.
+    pub(super) fn own_name(&self, name: &str) -> Result<&str, TaskError> {
+        self.column(name).map(|column| column.name.as_str()).ok_or_else(|| self.no_column(name))
+    }
+
+    fn check_missing(&self, fields: &[Field], lenient: Leniency) -> Result<(), TaskError> {
+        let sent = |column: &&TableColumn| fields.iter().any(|field| field.name == column.name);
+        let missing: Vec<&str> = self
+            .columns
+            .iter()
+            .filter(|column| !sent(column) && !column.has_default && !column.is_generated)
+            .filter(|column| column.not_null || !lenient.missing)
+            .map(|column| column.name.as_str())
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let help = "name the file's column in `transform: {rename: …}`, or leave it empty with `on_missing_column: \"null\"`";
+        Err(TaskError::permanent(format!("the file has no column for `{}` of table `{}`", missing.join("`, `"), self.name)).help(help))
+    }
+
+    fn extra(&self, name: &str) -> TaskError {
+        let near = nearest(name, self.columns.iter().map(|column| column.name.as_str()));
+        let near = near.map(|near| format!("did you mean `{near}` (`transform: {{rename: {{{name}: {near}}}}}`)? else ")).unwrap_or_default();
+        TaskError::permanent(format!("the file has a column `{name}` that table `{}` has not", self.name)).help(format!(
+            "{near}add it to the table, choose columns with `transform: {{select: […]}}`, or leave it out with `on_extra_column: ignore`"
+        ))
+    }
+
+    fn no_column(&self, name: &str) -> TaskError {
+        let names: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
+        TaskError::permanent(format!("table `{}` has no column `{name}`", self.name))
+            .help(format!("it has `{}`", names.join("`, `")))
+    }
+
+    /// Names are compared as Postgres folds them: without regard to case, and to blanks around them.
+    fn column(&self, name: &str) -> Option<&TableColumn> {
+        let exact = self.columns.iter().find(|column| column.name == name);
+        exact.or_else(|| self.columns.iter().find(|column| normal(&column.name) == normal(name)))
+    }
+}
+
+/// What is allowed to differ between file and table.
+#[derive(Clone, Copy)]
+pub(super) struct Leniency {
+    /// The file may have more columns.
+    pub(super) extra: bool,
+    /// The file may have fewer, where the table allows NULL.
+    pub(super) missing: bool,
+}
+
+fn normal(name: &str) -> String {
+    name.trim().to_lowercase()
+}
+
+fn field(column: &TableColumn) -> Result<Field, TaskError> {
+    if column.is_generated {
+        return Err(TaskError::permanent(format!("column `{}` is generated by the server", column.name))
+            .help("leave it out with `transform: {select: […]}`"));
+    }
+    let kind = column.kind.ok_or_else(|| {
+        TaskError::permanent(format!("column `{}` is of type {}, which cannot be loaded", column.name, column.type_name))
+            .help("load into a text column and convert with `postgres.query`")
+    })?;
+    Ok(Field { name: column.name.clone(), kind })
+}
+
+/// The table's full name, or none when there is no such table.
+async fn lookup(transaction: &Transaction<'_>, name: &str) -> Result<Option<String>, TaskError> {
+    let sql = "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+               WHERE c.oid = to_regclass($1) AND c.relkind IN ('r', 'p', 'f')";
+    let row = transaction.query_opt(sql, &[&name]).await.map_err(|error| failed("looking for the table", &error))?;
+    Ok(row.map(|row| row.get(0)))
+}
+
+async fn make(transaction: &Transaction<'_>, name: &str, making: &Making<'_>) -> Result<(), TaskError> {
+    match making {
+        Making::Never => Err(TaskError::permanent(format!("there is no table `{name}`"))
+            .help("create it, or let the task do so: `ddl: file.sql`, or `schema: {column: type}`")),
+        Making::Columns(columns) => {
+            let sql = create_table(name, columns)?;
+            transaction.batch_execute(&sql).await.map_err(|error| failed(&format!("creating table `{name}`"), &error))
+        }
+        Making::File { name: file, text } => {
+            for statement in statements(file, text, &Value::Null).map_err(TaskError::permanent)? {
+                let doing = format!("creating table `{name}`");
+                transaction.batch_execute(&statement.text).await.map_err(|error| explain_in(&doing, &error, &statement))?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Types are written as the user has them, so that `varchar(3)` and `bigint not null` work.
+fn create_table(name: &str, columns: &Map<String, Value>) -> Result<String, TaskError> {
+    let mut sql = format!("CREATE TABLE {name} (");
+    for (index, (column, kind)) in columns.iter().enumerate() {
+        let kind = kind.as_str().filter(|kind| !kind.contains([';', '\'', '"'])).ok_or_else(|| {
+            TaskError::permanent(format!("`schema.{column}`: {kind} is not a Postgres type")).help("write for example bigint, double precision, text or timestamp")
+        })?;
+        let comma = if index > 0 { ", " } else { "" };
+        let _ = write!(sql, "{comma}{} {kind}", quote_name(&column.trim().to_lowercase()));
+    }
+    Ok(sql + ")")
+}
+
+async fn columns(transaction: &Transaction<'_>, sql_name: &str) -> Result<Vec<TableColumn>, TaskError> {
+    let sql = format!(
+        "SELECT a.attname, format_type(a.atttypid, a.atttypmod), coalesce(nullif(t.typbasetype, 0), t.oid), t.typtype = 'e',
+                a.attnotnull, a.atthasdef OR a.attidentity <> '', a.attgenerated <> ''
+         FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+         WHERE a.attrelid = {}::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
+        quote(sql_name)
+    );
+    let rows = transaction.query(&sql, &[]).await.map_err(|error| failed("reading the table's columns", &error))?;
+    let column = |row: &tokio_postgres::Row| TableColumn {
+        name: row.get(0),
+        type_name: row.get(1),
+        kind: Kind::of(row.get(2), row.get(3)),
+        not_null: row.get(4),
+        has_default: row.get(5),
+        is_generated: row.get(6),
+    };
+    Ok(rows.iter().map(column).collect())
+}

@@ -1,0 +1,5 @@
+//! Tasks on Postgres.
+
+pub mod copy_out;
+pub mod load;
+pub mod query;

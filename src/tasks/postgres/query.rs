@@ -1,0 +1,306 @@
+//! `postgres.query`: a user's SQL.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::time::Instant;
+
+use futures_util::TryStreamExt;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tokio_postgres::types::Type;
+use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
+
+use crate::postgres::sql::{Statement, statements};
+use crate::postgres::{FlowAddress, Session, connect_for, explain, explain_in, value};
+use crate::task::{Task, TaskContext, TaskError};
+
+/// More rows than this do not belong into an execution's outputs.
+const MOST_FETCHED: usize = 100_000;
+
+/// Runs SQL statements on Postgres, by default all in one transaction, and can give or store the rows they return.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Query {
+    /// The server, such as `postgres://user:password@host:5432/database` or `jdbc:postgresql://host:5432/database`.
+    /// `--postgres` wins over it. Without any address jitney starts a private server of its own.
+    url: Option<String>,
+    /// The user that logs in; wins over the address's.
+    username: Option<String>,
+    /// The user's password; wins over the address's.
+    password: Option<String>,
+    /// One or several statements, with semicolons between them. Either this or `file`.
+    sql: Option<String>,
+    /// A file of statements, relative to the flow's own folder.
+    file: Option<String>,
+    /// Values for the SQL: a list for `$1`, `$2`…, or a map for `:name`. Texts are quoted, lists become arrays.
+    #[serde(default)]
+    parameters: Value,
+    /// Whether several statements take effect together or not at all. `VACUUM` and its like need `false`.
+    #[serde(default = "yes")]
+    transaction: bool,
+    /// What to do with the rows: `NONE`, `FETCH` them all as `rows`, `FETCH_ONE` as `row`, or `STORE` them as a file
+    /// of one JSON object per line.
+    #[serde(default, alias = "fetchType")]
+    fetch: Keep,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What to do with the rows that a statement returns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+enum Keep {
+    /// Nothing: they are counted.
+    #[default]
+    #[serde(rename = "NONE", alias = "none")]
+    Nothing,
+    /// Give all as `rows`.
+    #[serde(rename = "FETCH", alias = "fetch")]
+    All,
+    /// Give the first as `row`.
+    #[serde(rename = "FETCH_ONE", alias = "fetch_one")]
+    First,
+    /// Write them to a file and give its `uri`.
+    #[serde(rename = "STORE", alias = "store")]
+    File,
+}
+
+/// What the statements gave.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct QueryOutputs {
+    /// The last result.
+    #[serde(flatten)]
+    last: ResultSet,
+    /// The result of each statement that returns rows, in order; empty with `fetch: NONE`.
+    outputs: Vec<ResultSet>,
+    /// Rows inserted, updated, deleted or merged by all statements.
+    affected: u64,
+    /// Seconds from the first statement to the commit.
+    seconds: f64,
+}
+
+/// The rows that one statement returned.
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+struct ResultSet {
+    /// All rows, with `fetch: FETCH`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<Vec<Map<String, Value>>>,
+    /// The first row, with `fetch: FETCH_ONE`; absent if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    row: Option<Map<String, Value>>,
+    /// The file of the rows, with `fetch: STORE`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uri: Option<String>,
+    /// How many rows the statement returned.
+    size: u64,
+}
+
+impl Task for Query {
+    const NAME: &'static str = "postgres.query";
+    const ALIASES: &'static [&'static str] =
+        &["io.kestra.plugin.jdbc.postgresql.Queries", "io.kestra.plugin.jdbc.postgresql.Query"];
+    const EXAMPLE: &'static str = "\
+- id: trips
+  type: postgres.query
+  sql: SELECT count(*) AS trips FROM green_tripdata WHERE filename = :file
+  parameters: {file: green_tripdata_2019-01.csv}
+  fetch: FETCH_ONE
+";
+    type Outputs = QueryOutputs;
+
+    async fn run(&self, context: &TaskContext) -> Result<QueryOutputs, TaskError> {
+        let (name, source) = self.source(context)?;
+        let all = statements(&name, &source, &self.parameters).map_err(TaskError::permanent)?;
+        if all.is_empty() {
+            return Err(TaskError::permanent(format!("there is no SQL statement in `{name}`")));
+        }
+        let address = FlowAddress::of(self.url.as_ref(), self.username.as_ref(), self.password.as_ref());
+        let session = connect_for(context, Some(&address)).await?;
+        let work = self.execute(&session, context, &all);
+        let outputs = session.unless_cancelled(&context.cancel, "the query", work).await;
+        session.take_notices().iter().for_each(|notice| context.info(notice));
+        outputs
+    }
+}
+
+impl Query {
+    /// What the SQL is called, and the SQL.
+    fn source(&self, context: &TaskContext) -> Result<(String, String), TaskError> {
+        match (&self.sql, &self.file) {
+            (Some(sql), None) => Ok(("sql".to_owned(), sql.clone())),
+            (None, Some(file)) => {
+                let text = fs::read_to_string(context.input_file(file)?);
+                let text =
+                    text.map_err(|error| TaskError::permanent(format!("cannot read `{file}`")).because(error))?;
+                Ok((file.clone(), text))
+            }
+            _ => Err(TaskError::permanent("`postgres.query` needs either `sql` or `file`")),
+        }
+    }
+
+    async fn execute(
+        &self,
+        session: &Session,
+        context: &TaskContext,
+        all: &[Statement<'_>],
+    ) -> Result<QueryOutputs, TaskError> {
+        let clock = Instant::now();
+        // A single statement is a transaction of its own, and some (VACUUM) can be in no other.
+        let together = self.transaction && all.len() > 1;
+        let control = |verb: &'static str| async move {
+            session.client.batch_execute(verb).await.map_err(|error| explain(&format!("{verb} of the SQL"), &error))
+        };
+        if together {
+            control("BEGIN").await?;
+        }
+        let (mut outputs, mut affected) = (Vec::new(), 0);
+        for (index, statement) in all.iter().enumerate() {
+            let step = Step { session, context, statement, number: index + 1, of: all.len(), fetch: self.fetch };
+            let done = step.run().await?;
+            outputs.extend(done.result);
+            affected += done.affected;
+        }
+        if together {
+            control("COMMIT").await?;
+        }
+        let last = outputs.last().cloned().unwrap_or_default();
+        Ok(QueryOutputs { last, outputs, affected, seconds: clock.elapsed().as_secs_f64() })
+    }
+}
+
+/// One statement on its way.
+struct Step<'a> {
+    session: &'a Session,
+    context: &'a TaskContext,
+    statement: &'a Statement<'a>,
+    number: usize,
+    of: usize,
+    fetch: Keep,
+}
+
+/// What came of one statement.
+struct Done {
+    result: Option<ResultSet>,
+    affected: u64,
+}
+
+impl Step<'_> {
+    async fn run(&self) -> Result<Done, TaskError> {
+        let kinds = self.column_types().await?;
+        let failed = |error| self.failed(&error);
+        let client = &self.session.client;
+        let mut messages = Box::pin(client.simple_query_raw(&self.statement.text).await.map_err(failed)?);
+        let (mut rows, mut affected) = (None, 0);
+        while let Some(message) = messages.try_next().await.map_err(failed)? {
+            match message {
+                SimpleQueryMessage::RowDescription(_) => rows = Some(self.collector()?),
+                SimpleQueryMessage::Row(row) => {
+                    if let Some(rows) = &mut rows {
+                        rows.add(&row, &kinds)?;
+                        self.context.progress.add_rows(1);
+                    }
+                }
+                SimpleQueryMessage::CommandComplete(count) if rows.is_none() || self.changes_rows() => {
+                    affected += count
+                }
+                _ => {}
+            }
+        }
+        let result = rows.filter(|_| self.fetch != Keep::Nothing).map(Collector::finish).transpose()?;
+        Ok(Done { result, affected })
+    }
+
+    /// The types of the columns, which the simple protocol does not tell.
+    async fn column_types(&self) -> Result<Vec<Type>, TaskError> {
+        if self.fetch == Keep::Nothing {
+            return Ok(Vec::new());
+        }
+        let prepared = self.session.client.prepare(&self.statement.text).await.map_err(|error| self.failed(&error))?;
+        Ok(prepared.columns().iter().map(|column| column.type_().clone()).collect())
+    }
+
+    fn collector(&self) -> Result<Collector, TaskError> {
+        let mut collector = Collector { fetch: self.fetch, result: ResultSet::default(), file: None };
+        if self.fetch == Keep::All {
+            collector.result.rows = Some(Vec::new());
+        }
+        if self.fetch == Keep::File {
+            let name = if self.of == 1 { "rows.ndjson".to_owned() } else { format!("rows-{}.ndjson", self.number) };
+            let stored = self.context.output_file(&name)?;
+            collector.file = Some(BufWriter::new(File::create(&stored.path).map_err(unwritable)?));
+            collector.result.uri = Some(stored.uri);
+        }
+        Ok(collector)
+    }
+
+    /// `SELECT` reports a count too, of rows that it did not change.
+    fn changes_rows(&self) -> bool {
+        let start = self.statement.text.trim_start().get(..6).unwrap_or_default().to_ascii_lowercase();
+        ["insert", "update", "delete", "merge "].contains(&start.as_str())
+    }
+
+    fn failed(&self, error: &tokio_postgres::Error) -> TaskError {
+        let doing = if self.of == 1 {
+            "the SQL failed".to_owned()
+        } else {
+            format!("statement {} of {} failed", self.number, self.of)
+        };
+        explain_in(&doing, error, self.statement)
+    }
+}
+
+/// Takes the rows of one statement as they come.
+struct Collector {
+    fetch: Keep,
+    result: ResultSet,
+    file: Option<BufWriter<File>>,
+}
+
+impl Collector {
+    fn add(&mut self, row: &SimpleQueryRow, kinds: &[Type]) -> Result<(), TaskError> {
+        self.result.size += 1;
+        match self.fetch {
+            Keep::Nothing => {}
+            Keep::First if self.result.row.is_some() => {}
+            Keep::First => self.result.row = Some(to_json(row, kinds)),
+            Keep::All => {
+                let rows = self.result.rows.get_or_insert_default();
+                if rows.len() == MOST_FETCHED {
+                    return Err(TaskError::permanent(format!("the SQL returns more than {MOST_FETCHED} rows"))
+                        .help("use `fetch: STORE` for results of this size, or postgres.copy_out"));
+                }
+                rows.push(to_json(row, kinds));
+            }
+            Keep::File => {
+                if let Some(file) = &mut self.file {
+                    let line = Value::Object(to_json(row, kinds));
+                    writeln!(file, "{line}").map_err(unwritable)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<ResultSet, TaskError> {
+        if let Some(file) = &mut self.file {
+            file.flush().map_err(unwritable)?;
+        }
+        Ok(self.result)
+    }
+}
+
+fn to_json(row: &SimpleQueryRow, kinds: &[Type]) -> Map<String, Value> {
+    let columns = row.columns().iter().enumerate();
+    columns
+        .map(|(index, column)| {
+            let kind = kinds.get(index).unwrap_or(&Type::TEXT);
+            (column.name().to_owned(), value::from_text(kind, row.try_get(index).ok().flatten()))
+        })
+        .collect()
+}
+
+fn unwritable(error: std::io::Error) -> TaskError {
+    TaskError::permanent("cannot store the rows").because(error)
+}

@@ -1,0 +1,31 @@
+//! What integration tests share.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use jitney::config::{Overrides, Settings};
+use jitney::id::{ExecutionId, FlowId, TaskId};
+use jitney::storage::Storage;
+use jitney::task::TaskContext;
+
+/// What an attempt of task `test` in execution `e1` would get, with all state under `home`, which is also the flow's
+/// folder. Log lines go nowhere.
+pub fn context(home: &Path) -> TaskContext {
+    let overrides = Overrides { home: Some(home.to_owned()), postgres: None };
+    let settings = Settings::from_environment(overrides, BTreeMap::new()).unwrap();
+    let execution = ExecutionId::new("e1");
+    TaskContext {
+        flow: FlowId::new("flow"),
+        execution: execution.clone(),
+        task: TaskId::new("test"),
+        attempt: 1,
+        folder: home.to_owned(),
+        storage: Storage::new(settings.storage(), execution),
+        settings: Arc::new(settings),
+        cancel: Default::default(),
+        progress: Default::default(),
+        labels: Default::default(),
+        log: Arc::new(|_, _, _| {}),
+    }
+}

@@ -1,0 +1,193 @@
+//! `polars.transform`: what comes out of each step, and what a user hears when a step is not possible.
+
+mod common;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use jitney::task::{Outputs, TaskError};
+use jitney::tasks;
+use serde_json::{Value, json};
+
+const TRIPS: &str = "\
+VendorID,pickup,total,flag
+1,2020-04-01 00:44:02,8.5,N
+2,2020-04-01 00:24:39,6.3,
+,2020-04-02 10:00:00,-3.25,Y
+2,2020-04-01 00:24:39,6.3,N
+";
+
+struct Run {
+    home: tempfile::TempDir,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Run {
+    fn new(text: &str) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join("trips.csv"), text).unwrap();
+        Self { home, log: Arc::default() }
+    }
+
+    /// Runs the task on `trips.csv` with these steps.
+    async fn task(&self, steps: Value) -> Result<Outputs, TaskError> {
+        let mut fields = json!({"from": "trips.csv", "to": "out.csv"});
+        fields.as_object_mut().unwrap().extend(steps.as_object().unwrap().clone());
+        let mut context = common::context(self.home.path());
+        let log = self.log.clone();
+        context.log = Arc::new(move |_, _, line| log.lock().unwrap().push(line.to_owned()));
+        (tasks::find("polars.transform").unwrap().run)(fields, Arc::new(context)).await
+    }
+
+    fn read(&self, uri: &Value) -> String {
+        let context = common::context(self.home.path());
+        std::fs::read_to_string(context.input_file(uri.as_str().unwrap()).unwrap()).unwrap()
+    }
+}
+
+/// The new file's text.
+async fn transform(steps: Value) -> String {
+    let run = Run::new(TRIPS);
+    let outputs = run.task(steps).await.unwrap();
+    assert_eq!(outputs["rows_read"], 4);
+    run.read(&outputs["uri"])
+}
+
+async fn error(steps: Value) -> String {
+    Run::new(TRIPS).task(steps).await.unwrap_err().to_string()
+}
+
+fn schema() -> Value {
+    json!({"VendorID": "int", "pickup": "timestamp", "total": "float"})
+}
+
+#[tokio::test]
+async fn without_steps_the_file_stays_as_it_is() {
+    assert_eq!(transform(json!({})).await, TRIPS);
+}
+
+#[tokio::test]
+async fn rows_and_columns_change_in_the_documented_order() {
+    let steps = json!({
+        "schema": schema(),
+        "filter": "total > 0 AND pickup < '2020-04-02'",
+        "with_columns": {"cents": "total * 100"},
+        "cast": {"cents": "bigint"},
+        "rename": {"VendorID": "vendor"},
+        "select": ["cents", "vendor"],
+    });
+    assert_eq!(transform(steps).await, "cents,vendor\n850,1\n630,2\n630,2\n");
+}
+
+#[tokio::test]
+async fn a_repeated_row_is_dropped_and_the_rest_keeps_its_order() {
+    let first = transform(json!({"dedupe": ["VendorID", "pickup"], "select": ["VendorID", "pickup", "flag"]})).await;
+    assert_eq!(first, "VendorID,pickup,flag\n1,2020-04-01 00:44:02,N\n2,2020-04-01 00:24:39,\n,2020-04-02 10:00:00,Y\n");
+    let last = transform(json!({"dedupe": {"columns": ["vendorid"], "keep": "last"}, "select": ["VendorID", "flag"]})).await;
+    assert_eq!(last, "VendorID,flag\n1,N\n,Y\n2,N\n");
+}
+
+#[tokio::test]
+async fn sql_sees_all_rows() {
+    let sql = "SELECT VendorID, COUNT(*) AS trips, SUM(total) AS total FROM self GROUP BY VendorID ORDER BY VendorID NULLS LAST";
+    let text = transform(json!({"schema": schema(), "sql": sql})).await;
+    assert_eq!(text, "VendorID,trips,total\n1,1,8.5\n2,2,12.6\n,1,-3.25\n");
+}
+
+#[tokio::test]
+async fn the_row_id_is_the_md5_of_the_text_that_postgres_prints() {
+    let steps = json!({"schema": schema(), "row_id": {"columns": ["VendorID", "pickup", "total"]}, "select": ["VendorID", "pickup", "total"]});
+    let text = transform(steps).await;
+    // echo -n '12020-04-01 00:44:028.5' | md5sum
+    assert_eq!(text.lines().nth(1), Some("1,2020-04-01 00:44:02,8.5,0ca7328ade8d3f48d1dabf6b0ff75ec4"));
+}
+
+#[tokio::test]
+async fn a_file_without_rows_goes_through_every_step() {
+    let run = Run::new("VendorID,pickup,total,flag\n");
+    let steps = json!({
+        "schema": schema(),
+        "filter": "total > 0",
+        "dedupe": ["pickup"],
+        "sql": "SELECT VendorID, total FROM self",
+        "row_id": {"columns": ["total"]},
+    });
+    let outputs = run.task(steps).await.unwrap();
+    assert_eq!((&outputs["rows_read"], &outputs["rows_written"]), (&json!(0), &json!(0)));
+    assert_eq!(run.read(&outputs["uri"]), "VendorID,total,unique_row_id\n");
+}
+
+#[tokio::test]
+async fn many_rows_pass_through_files_on_disk_and_leave_none_behind() {
+    let rows: String = (0..100_000).map(|row| format!("{},{}\n", row % 70_000, row)).collect();
+    let run = Run::new(&format!("key,row\n{rows}"));
+    let steps = json!({"schema": {"key": "int", "row": "int"}, "dedupe": ["key"], "sql": "SELECT row FROM self",
+                       "expect": [{"unique": ["row"]}, {"row_count": {"min": 70000, "max": 70000}}]});
+    let outputs = run.task(steps).await.unwrap();
+    let expected: String = (0..70_000).map(|row| format!("{row}\n")).collect();
+    assert!(run.read(&outputs["uri"]) == format!("row\n{expected}"), "other rows, or in another order");
+    let stored = std::fs::read_dir(common::context(run.home.path()).output_file("x").unwrap().path.parent().unwrap()).unwrap();
+    assert_eq!(stored.count(), 1, "only the new file should be left");
+}
+
+#[tokio::test]
+async fn a_failed_expectation_leaves_no_file_and_a_warning_is_logged() {
+    let failed = error(json!({"schema": schema(), "expect": [{"not_null": ["VendorID"]}]})).await;
+    assert!(failed.starts_with("the data is not as expected: `VendorID` is NULL in 1 of 4 rows"), "{failed}");
+    let run = Run::new(TRIPS);
+    let rule = json!({"between": {"column": "total", "min": 0}, "on_fail": "warn"});
+    let outputs = run.task(json!({"schema": schema(), "expect": [rule]})).await.unwrap();
+    assert_eq!(outputs["rows_written"], 4);
+    assert_eq!(*run.log.lock().unwrap(), ["`total` is less than 0 in 1 of 4 rows, such as -3.25"]);
+}
+
+#[tokio::test]
+async fn a_bad_row_is_located_or_set_aside() {
+    let text = "a,b\n1,x\n2,y\nthree,z\n4,w\n";
+    let failed = Run::new(text).task(json!({"schema": {"a": "int"}})).await.unwrap_err().to_string();
+    assert!(failed.starts_with("trips.csv:4:1: "), "{failed}");
+    let run = Run::new(text);
+    let outputs = run.task(json!({"schema": {"a": "int"}, "on_bad_row": {"reject": {"max": 1}}})).await.unwrap();
+    assert_eq!((&outputs["rows_read"], &outputs["rows_written"], &outputs["rows_rejected"]), (&json!(4), &json!(3), &json!(1)));
+    let rejected = run.read(&outputs["rejected_uri"]);
+    assert!(rejected.starts_with("line,column,message,row\n4,1,"), "{rejected}");
+    assert!(rejected.ends_with("\"three,z\"\n"), "{rejected}");
+    let too_many = run.task(json!({"schema": {"a": "int"}, "on_bad_row": {"reject": {"max": 0}}})).await.unwrap_err();
+    assert!(too_many.message.contains("more than 0 bad rows"), "{too_many}");
+}
+
+#[tokio::test]
+async fn what_is_not_possible_is_said_before_a_row_is_read() {
+    let cases = [
+        (json!({"filter": "totl > 0"}), "`filter`: there is no column `totl`\n  help: did you mean `total`?"),
+        (json!({"select": ["vendor_id"]}), "`select`: there is no column `vendor_id`\n  help: did you mean `VendorID`?"),
+        (json!({"schema": {"nothing": "int"}}), "help: the columns are VendorID, pickup, total, flag"),
+        (json!({"filter": "total >"}), "`filter`: "),
+        (json!({"filter": "total > 0"}), "`schema` or `cast` gives a column another type"),
+        (json!({"filter": "VendorID", "schema": schema()}), "neither true nor false"),
+        (json!({"filter": "pickup > 'yesterday'", "schema": schema()}), "'yesterday' is not a timestamp"),
+        (json!({"with_columns": {"share": "total / SUM(total)"}, "schema": schema()}), "help: this step looks at one row at a time"),
+        (json!({"with_columns": {"n": "ROW_NUMBER() OVER (ORDER BY total)"}, "schema": schema()}), "`with_columns.n`: "),
+        (json!({"sql": "SELECT totl FROM self"}), "`sql`: there is no column `totl`\n  help: did you mean `total`?"),
+        (json!({"sql": "SELECT * FROM trips"}), "help: the rows so far are the table `self`"),
+        (json!({"rename": {"flag": "total"}}), "two columns would be called `total`"),
+        (json!({"row_id": {"columns": ["total"], "name": "flag"}}), "there is a column `flag` already"),
+        (json!({"schema": {"total": "flaot"}}), "unknown variant `flaot`"),
+        (json!({"selct": ["total"]}), "unknown field `selct`"),
+    ];
+    for (steps, said) in cases {
+        let shown = steps.to_string();
+        let error = error(steps).await;
+        assert!(error.contains(said), "{shown} gave: {error}");
+    }
+}
+
+#[test]
+fn the_example_is_a_task() {
+    let task = tasks::find("polars.transform").unwrap();
+    let list: Vec<Value> = serde_yaml::from_str(task.example).unwrap();
+    let mut fields = list[0].as_object().unwrap().clone();
+    fields.retain(|key, _| key != "id" && key != "type");
+    assert_eq!((task.check)(&Value::Object(fields)), Ok(()));
+    assert!(Path::new(list[0]["to"].as_str().unwrap()).extension().is_some());
+}
