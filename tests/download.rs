@@ -1,4 +1,5 @@
 //! `http.download` against servers that behave, and servers that do not, over real connections.
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod common;
 

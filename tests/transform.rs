@@ -82,8 +82,12 @@ async fn rows_and_columns_change_in_the_documented_order() {
 #[tokio::test]
 async fn a_repeated_row_is_dropped_and_the_rest_keeps_its_order() {
     let first = transform(json!({"dedupe": ["VendorID", "pickup"], "select": ["VendorID", "pickup", "flag"]})).await;
-    assert_eq!(first, "VendorID,pickup,flag\n1,2020-04-01 00:44:02,N\n2,2020-04-01 00:24:39,\n,2020-04-02 10:00:00,Y\n");
-    let last = transform(json!({"dedupe": {"columns": ["vendorid"], "keep": "last"}, "select": ["VendorID", "flag"]})).await;
+    assert_eq!(
+        first,
+        "VendorID,pickup,flag\n1,2020-04-01 00:44:02,N\n2,2020-04-01 00:24:39,\n,2020-04-02 10:00:00,Y\n"
+    );
+    let last =
+        transform(json!({"dedupe": {"columns": ["vendorid"], "keep": "last"}, "select": ["VendorID", "flag"]})).await;
     assert_eq!(last, "VendorID,flag\n1,N\n,Y\n2,N\n");
 }
 
@@ -126,7 +130,8 @@ async fn many_rows_pass_through_files_on_disk_and_leave_none_behind() {
     let outputs = run.task(steps).await.unwrap();
     let expected: String = (0..70_000).map(|row| format!("{row}\n")).collect();
     assert!(run.read(&outputs["uri"]) == format!("row\n{expected}"), "other rows, or in another order");
-    let stored = std::fs::read_dir(common::context(run.home.path()).output_file("x").unwrap().path.parent().unwrap()).unwrap();
+    let stored =
+        std::fs::read_dir(common::context(run.home.path()).output_file("x").unwrap().path.parent().unwrap()).unwrap();
     assert_eq!(stored.count(), 1, "only the new file should be left");
 }
 
@@ -148,7 +153,10 @@ async fn a_bad_row_is_located_or_set_aside() {
     assert!(failed.starts_with("trips.csv:4:1: "), "{failed}");
     let run = Run::new(text);
     let outputs = run.task(json!({"schema": {"a": "int"}, "on_bad_row": {"reject": {"max": 1}}})).await.unwrap();
-    assert_eq!((&outputs["rows_read"], &outputs["rows_written"], &outputs["rows_rejected"]), (&json!(4), &json!(3), &json!(1)));
+    assert_eq!(
+        (&outputs["rows_read"], &outputs["rows_written"], &outputs["rows_rejected"]),
+        (&json!(4), &json!(3), &json!(1))
+    );
     let rejected = run.read(&outputs["rejected_uri"]);
     assert!(rejected.starts_with("line,column,message,row\n4,1,"), "{rejected}");
     assert!(rejected.ends_with("\"three,z\"\n"), "{rejected}");
@@ -160,14 +168,23 @@ async fn a_bad_row_is_located_or_set_aside() {
 async fn what_is_not_possible_is_said_before_a_row_is_read() {
     let cases = [
         (json!({"filter": "totl > 0"}), "`filter`: there is no column `totl`\n  help: did you mean `total`?"),
-        (json!({"select": ["vendor_id"]}), "`select`: there is no column `vendor_id`\n  help: did you mean `VendorID`?"),
+        (
+            json!({"select": ["vendor_id"]}),
+            "`select`: there is no column `vendor_id`\n  help: did you mean `VendorID`?",
+        ),
         (json!({"schema": {"nothing": "int"}}), "help: the columns are VendorID, pickup, total, flag"),
         (json!({"filter": "total >"}), "`filter`: "),
         (json!({"filter": "total > 0"}), "`schema` or `cast` gives a column another type"),
         (json!({"filter": "VendorID", "schema": schema()}), "neither true nor false"),
         (json!({"filter": "pickup > 'yesterday'", "schema": schema()}), "'yesterday' is not a timestamp"),
-        (json!({"with_columns": {"share": "total / SUM(total)"}, "schema": schema()}), "help: this step looks at one row at a time"),
-        (json!({"with_columns": {"n": "ROW_NUMBER() OVER (ORDER BY total)"}, "schema": schema()}), "`with_columns.n`: "),
+        (
+            json!({"with_columns": {"share": "total / SUM(total)"}, "schema": schema()}),
+            "help: this step looks at one row at a time",
+        ),
+        (
+            json!({"with_columns": {"n": "ROW_NUMBER() OVER (ORDER BY total)"}, "schema": schema()}),
+            "`with_columns.n`: ",
+        ),
         (json!({"sql": "SELECT totl FROM self"}), "`sql`: there is no column `totl`\n  help: did you mean `total`?"),
         (json!({"sql": "SELECT * FROM trips"}), "help: the rows so far are the table `self`"),
         (json!({"rename": {"flag": "total"}}), "two columns would be called `total`"),

@@ -151,7 +151,8 @@ async fn postgres(settings: &Settings) -> Finding {
 }
 
 fn server_programs(settings: &Settings) -> Finding {
-    match binaries::find(settings, &settings.managed_postgres().join("binaries"), None) {
+    let folder = managed::status(settings).map_or_else(|_| settings.managed_postgres(), |status| status.folder);
+    match binaries::find(settings, &folder.join("binaries"), None) {
         Some(found) => {
             Finding::ok("Postgres programs", format!("PostgreSQL {} in {}", found.version, found.folder.display()))
         }

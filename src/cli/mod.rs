@@ -58,8 +58,8 @@ enum Command {
     Postgres(postgres::Arguments),
     /// What is here, what is missing, and the command that fixes it
     Doctor(doctor::Arguments),
-    // /// See it work: sample months, served and loaded on this machine
-//    Demo(demo::Arguments),
+    /// See it work: sample months, served and loaded on this machine
+    Demo(demo::Arguments),
 }
 
 /// Runs the program's command line.
@@ -88,9 +88,9 @@ async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Executions(arguments) => executions::run(&arguments, settings),
         Command::Tasks(arguments) => tasks::run(&arguments),
-    //    Command::Postgres(arguments) => postgres::run(arguments, settings).await,
-    //    Command::Doctor(arguments) => doctor::run(arguments, settings).await,
-    //    Command::Demo(arguments) => demo::run(arguments, settings).await,
+        Command::Postgres(arguments) => postgres::run(arguments, settings).await,
+        Command::Doctor(arguments) => doctor::run(arguments, settings).await,
+        Command::Demo(arguments) => demo::run(arguments, settings).await,
     }
 }
 
@@ -107,9 +107,17 @@ fn complain(error: &anyhow::Error, clean: impl Fn(&str) -> String) -> ExitCode {
     exit::code_of(error).into()
 }
 
-/// A table of the house style: no frame, numbers to the right.
+/// A table of the house style, without frames.
 fn table<const N: usize>(columns: [&str; N]) -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING).set_header(columns);
     table
+}
+
+/// The table's text, with all columns but the first to the right.
+fn right_aligned(mut table: comfy_table::Table) -> String {
+    table.column_iter_mut().skip(1).for_each(|column| {
+        column.set_cell_alignment(comfy_table::CellAlignment::Right);
+    });
+    format!("{}\n", table.trim_fmt())
 }

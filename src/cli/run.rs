@@ -155,7 +155,7 @@ fn loads(state: &State) -> Option<comfy_table::Table> {
 }
 
 /// A way to the counts of a load; none when the outputs are not a load's.
-fn numbers(outputs: &Outputs) -> Option<impl Fn(&str) -> u64> {
+pub(super) fn numbers(outputs: &Outputs) -> Option<impl Fn(&str) -> u64> {
     outputs.get("rows_loaded")?;
     Some(|name: &str| outputs.get(name).and_then(Value::as_u64).unwrap_or_default())
 }

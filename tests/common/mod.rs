@@ -1,4 +1,5 @@
 //! What integration tests share.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use std::collections::BTreeMap;
 use std::path::Path;

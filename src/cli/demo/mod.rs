@@ -1,10 +1,188 @@
-//! `jitney demo`: sample months, a server for them, and what is shown of them.
+//! `jitney demo`: sample months, served over HTTP on this machine and loaded by the shipped flows.
 
 pub mod chart;
 pub mod month;
 pub mod serve;
 pub mod zones;
 
+mod kit;
 mod random;
 mod row;
 mod trip;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use chrono::NaiveDate;
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::format::{bytes, seconds, thousands};
+use crate::cli::run::{Session, numbers};
+use crate::cli::{Exit, Invalid, flows};
+use crate::config::Settings;
+use crate::flow::input;
+use crate::journal::{ExecutionState, State};
+use crate::postgres::{Session as Connection, connect, explain};
+use kit::Kit;
+use month::{Colour, MonthFacts, write_month};
+
+/// The months of the demo: which taxis, and how many times `--rows` there are.
+const MONTHS: [(Colour, u64); 2] = [(Colour::Green, 1), (Colour::Yellow, 4)];
+pub(super) const YEAR: i32 = 2020;
+pub(super) const MONTH: u32 = 4;
+const SEED: u64 = 1;
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Rows of the green month; the yellow one has four times as many
+    #[arg(long, default_value_t = 50_000)]
+    rows: u64,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write one sample month to a file, compressed if its name ends in .gz
+    Month {
+        /// The file
+        file: PathBuf,
+        /// Which taxis
+        #[arg(long, value_enum, default_value_t = Taxi::Yellow)]
+        taxi: Taxi,
+        /// How many rows
+        #[arg(long, default_value_t = 100_000)]
+        rows: u64,
+        /// The year
+        #[arg(long, default_value_t = YEAR)]
+        year: i32,
+        /// The month, 1 to 12
+        #[arg(long, default_value_t = MONTH)]
+        month: u32,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Taxi {
+    Yellow,
+    Green,
+}
+
+pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
+    match arguments.command {
+        Some(Command::Month { file, taxi, rows, year, month }) => {
+            let colour = if matches!(taxi, Taxi::Yellow) { Colour::Yellow } else { Colour::Green };
+            let facts = write_month(&file, colour, year, month, rows, SEED)?;
+            println!("{} rows, {} of CSV, in {}", thousands(facts.rows), bytes(facts.raw_bytes), file.display());
+            Ok(Exit::Ok)
+        }
+        None => show(arguments.rows, settings).await,
+    }
+}
+
+/// One month's load, beside what is known of its file.
+struct Load {
+    colour: Colour,
+    facts: MonthFacts,
+    state: State,
+}
+
+async fn show(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
+    let began = Instant::now();
+    let kit = Kit::unpack(&settings.home.join("demo"))?;
+    eprintln!("Making two sample months and serving them on this machine …");
+    let shutdown = CancellationToken::new();
+    let _stop = shutdown.clone().drop_guard();
+    let (address, _) = serve::serve(kit.mirror.clone(), shutdown).await?;
+    let source = format!("http://{address}");
+    let mut loads = Vec::new();
+    for (colour, times) in MONTHS {
+        let facts = write_month(&kit.month(colour)?, colour, YEAR, MONTH, rows * times, SEED)?;
+        let given = [("taxi", colour.as_str()), ("year", &YEAR.to_string()), ("month", &format!("{MONTH:02}")), ("source", &source)];
+        let state = execute(&kit, "postgres_taxi.yaml", &given, settings).await?;
+        if !state.status.is_done() {
+            return Ok(if state.status == ExecutionState::Killed { Exit::Cancelled } else { Exit::Failed });
+        }
+        loads.push(Load { colour, facts, state });
+    }
+    zones::write_zones(&kit.zones()?)?;
+    let zones = execute(&kit, "postgres_zones.yaml", &[("source", source.as_str())], settings).await?;
+    let connection = connect(settings, None).await?;
+    print!("\n{}\n", table(&loads));
+    let agrees = check(&connection, &loads).await?;
+    println!("{}", chart(&connection).await?);
+    println!("In {}, by {}.", seconds(began.elapsed()), connection.description);
+    print!("{}", kit.next_steps());
+    Ok(if agrees && zones.status.is_done() { Exit::Ok } else { Exit::Failed })
+}
+
+async fn execute(kit: &Kit, flow: &str, given: &[(&str, &str)], settings: &Arc<Settings>) -> anyhow::Result<State> {
+    let (flow, _) = flows::read(&kit.flow(flow))?;
+    let given: Vec<(String, String)> = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let inputs = input::resolve(&flow.inputs, &given).map_err(Invalid)?;
+    let session = Session::open(settings, false)?;
+    let id = session.runner.create(&flow, &inputs, None)?;
+    session.execute(&id, &flow, &inputs).await
+}
+
+/// What was loaded, one line for each file.
+fn table(loads: &[Load]) -> String {
+    let mut table = super::table(["file", "rows in file", "loaded", "rejected", "already there", "time", "rows/s", "CSV/s"]);
+    for load in loads {
+        let outputs = load.state.tasks.values().find_map(|task| Some((numbers(&task.outputs)?, &task.outputs)));
+        let Some((number, outputs)) = outputs else { continue };
+        let spent = outputs.get("seconds").and_then(Value::as_f64).unwrap_or_default();
+        let rate = |amount: u64| if spent > 0.0 { (amount as f64 / spent) as u64 } else { 0 };
+        table.add_row([
+            load.colour.file_name(YEAR, MONTH),
+            thousands(load.facts.rows),
+            thousands(number("rows_loaded")),
+            thousands(number("rows_rejected")),
+            thousands(number("rows_skipped")),
+            format!("{spent:.1} s"),
+            thousands(rate(number("rows_read"))),
+            bytes(rate(load.facts.raw_bytes)),
+        ]);
+    }
+    super::right_aligned(table)
+}
+
+/// Holds the tables against the files: rows, and dollars to the cent.
+async fn check(connection: &Connection, loads: &[Load]) -> anyhow::Result<bool> {
+    let mut agrees = true;
+    for load in loads {
+        let taxi = load.colour.as_str();
+        let file = format!("{taxi}_tripdata_{YEAR}-{MONTH:02}.csv");
+        let sql = format!(
+            "SELECT count(*), round(sum(total_amount) * 100)::bigint FROM public.{taxi}_tripdata WHERE filename = $1"
+        );
+        let row = connection.client.query_one(&sql, &[&file]).await;
+        let row = row.map_err(|error| explain("counting the rows of the demo", &error))?;
+        let (rows, cents): (i64, Option<i64>) = (row.get(0), row.get(1));
+        let same = rows.unsigned_abs() == load.facts.rows && cents == Some(load.facts.total_cents);
+        agrees &= same;
+        let dollars = |cents: i64| format!("{}.{:02} dollars", thousands((cents / 100).unsigned_abs()), cents % 100);
+        if same {
+            println!("✓ {taxi}: the table holds the file's {} rows and {}", thousands(load.facts.rows), dollars(load.facts.total_cents));
+        } else {
+            println!("✗ {taxi}: the table holds {rows} rows and {}, the file {} and {}", dollars(cents.unwrap_or(0)), load.facts.rows, dollars(load.facts.total_cents));
+        }
+    }
+    println!();
+    Ok(agrees)
+}
+
+async fn chart(connection: &Connection) -> anyhow::Result<String> {
+    let rows = connection.client.query(kit::TRIPS_PER_DAY, &[]).await;
+    let rows = rows.map_err(|error| explain("counting trips per day", &error))?;
+    let in_month = |day: &NaiveDate| day.format("%Y-%m").to_string() == format!("{YEAR}-{MONTH:02}");
+    let counts: Vec<(NaiveDate, u64)> = rows
+        .iter()
+        .map(|row| (row.get::<_, NaiveDate>(0), row.get::<_, i64>(1).unsigned_abs()))
+        .filter(|(day, _)| in_month(day))
+        .collect();
+    Ok(chart::trips_per_day(&counts, 78))
+}

@@ -74,9 +74,9 @@ uri: https://github.com/DataTalksClub/nyc-tlc-data/releases/download/green/green
         let started = Instant::now();
         let scheme = self.uri.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
         let outputs = match scheme.as_deref() {
-            Some("http" | "https") => self.from_server(context).await?,
-            Some("file") | None => self.from_folder(context).await?,
-            Some(_) if storage::is_uri(&self.uri) => self.from_folder(context).await?,
+            Some("http" | "https") => self.fetch(context).await?,
+            Some("file") | None => self.copy(context).await?,
+            Some(_) if storage::is_uri(&self.uri) => self.copy(context).await?,
             Some(other) => {
                 let message = format!("cannot download from `{other}://`: only http, https and file are known");
                 return Err(TaskError::permanent(message).help("or give the path of a file on this machine"));
@@ -88,7 +88,7 @@ uri: https://github.com/DataTalksClub/nyc-tlc-data/releases/download/green/green
 }
 
 impl Download {
-    async fn from_server(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
+    async fn fetch(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
         let url = Url::parse(&self.uri).map_err(|error| {
             TaskError::permanent(format!("`{}` is no address", context.settings.redactor.clean(&self.uri)))
                 .because(error)
@@ -120,7 +120,7 @@ impl Download {
         Ok(outputs(file.uri, fetched))
     }
 
-    async fn from_folder(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
+    async fn copy(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
         let from = context.input_file(&self.uri).map_err(|error| self.explain(context, error))?;
         let name = from.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let file = self.place(context, name)?;

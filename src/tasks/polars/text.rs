@@ -327,10 +327,8 @@ pub fn push_timestamp(micros: i64, offset: &str, out: &mut Vec<u8>) {
     let year = push_day(micros.div_euclid(DAY), out);
     let time = micros.rem_euclid(DAY).unsigned_abs();
     let seconds = time / 1_000_000;
-    for (separator, part) in [(b' ', seconds / 3600), (b':', seconds / 60 % 60), (b':', seconds % 60)] {
-        out.push(separator);
-        push_two(part, out);
-    }
+    let ([h, hh], [m, mm], [s, ss]) = (two(seconds / 3600), two(seconds / 60 % 60), two(seconds % 60));
+    out.extend_from_slice(&[b' ', h, hh, b':', m, mm, b':', s, ss]);
     push_fraction(time % 1_000_000, 6, out);
     out.extend_from_slice(offset.as_bytes());
     push_era(year, out);
@@ -340,16 +338,14 @@ pub fn push_timestamp(micros: i64, offset: &str, out: &mut Vec<u8>) {
 fn push_day(days: i64, out: &mut Vec<u8>) -> i64 {
     let (year, month, day) = civil(days);
     let shown = if year > 0 { year } else { 1 - year }.unsigned_abs();
+    let ([m, mm], [d, dd]) = (two(month), two(day));
     if shown < 10_000 {
-        push_two(shown / 100, out);
-        push_two(shown % 100, out);
+        let ([c, cc], [y, yy]) = (two(shown / 100), two(shown % 100));
+        out.extend_from_slice(&[c, cc, y, yy, b'-', m, mm, b'-', d, dd]);
     } else {
         push_int(shown, out);
+        out.extend_from_slice(&[b'-', m, mm, b'-', d, dd]);
     }
-    out.push(b'-');
-    push_two(month, out);
-    out.push(b'-');
-    push_two(day, out);
     year
 }
 
@@ -359,9 +355,9 @@ fn push_era(year: i64, out: &mut Vec<u8>) {
     }
 }
 
-fn push_two(value: u64, out: &mut Vec<u8>) {
+fn two(value: u64) -> [u8; 2] {
     let digit = |value: u64| b'0' + (value % 10) as u8;
-    out.extend_from_slice(&[digit(value / 10), digit(value)]);
+    [digit(value / 10), digit(value)]
 }
 
 /// Year, month and day of a day counted from 1970-01-01 in the Gregorian calendar, by the era method: years that
