@@ -1,4 +1,5 @@
 //! What a user sees when a file is damaged, cut off, misnamed or odd: an error with a place and a remedy, or the rows.
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use std::fs;
 use std::io::Write;

@@ -1,4 +1,5 @@
 //! The row id equals, byte for byte, what Postgres computes from the same values.
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 #[path = "common/postgres.rs"]
 mod postgres;

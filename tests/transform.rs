@@ -1,4 +1,5 @@
 //! `polars.transform`: what comes out of each step, and what a user hears when a step is not possible.
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod common;
 

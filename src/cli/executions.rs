@@ -101,7 +101,7 @@ fn list(executions: &[Summary], as_json: bool) {
             inputs.collect::<Vec<_>>().join(" "),
         ]);
     }
-    println!("{table}");
+    println!("{}", table.trim_fmt());
 }
 
 fn show(id: &ExecutionId, state: &State, as_json: bool) {

@@ -83,7 +83,7 @@ impl Session {
             let took = state.ended.zip(state.started).and_then(|(ended, started)| (ended - started).to_std().ok());
             self.screen.line(&format!("{} in {}", state.status, seconds(took.unwrap_or_default())));
             if let Some(table) = loads(state) {
-                println!("{table}");
+                print!("{table}");
             }
             if state.status == ExecutionState::Killed {
                 self.screen.line(&format!("Stopped; what was under way is rolled back. Go on with: jitney resume {id}"));
@@ -133,7 +133,7 @@ async fn stop_signal() {
 }
 
 /// One row for each load of an execution; none when it loaded nothing.
-fn loads(state: &State) -> Option<comfy_table::Table> {
+fn loads(state: &State) -> Option<String> {
     let mut table = super::table(["task", "table", "rows in file", "loaded", "rejected", "already there", "time", "rows/s", "size"]);
     for (id, task) in &state.tasks {
         let Some(number) = numbers(&task.outputs) else { continue };
@@ -151,7 +151,7 @@ fn loads(state: &State) -> Option<comfy_table::Table> {
             bytes(number("bytes")),
         ]);
     }
-    (table.row_iter().count() > 0).then_some(table)
+    (!table.is_empty()).then(|| super::right_aligned(table))
 }
 
 /// A way to the counts of a load; none when the outputs are not a load's.

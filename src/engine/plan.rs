@@ -1,5 +1,8 @@
 //! What to do next, as a pure function of what has happened.
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
@@ -39,6 +42,8 @@ pub struct Run {
     pub id: ExecutionId,
     /// Secret inputs by name.
     pub secrets: Map<String, Value>,
+    /// Log lines that need not be said again.
+    pub said: Arc<Mutex<BTreeSet<String>>>,
 }
 
 /// Says what to do next. Pure: the same arguments give the same answer.

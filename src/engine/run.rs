@@ -138,7 +138,7 @@ impl Runner {
     ) -> Result<State, EngineError> {
         let _lock = self.lock(id)?;
         let (_, secrets) = self.split_secrets(flow, inputs);
-        let run = Run { id: id.clone(), secrets };
+        let run = Run { id: id.clone(), secrets, said: Arc::default() };
         let mut state = self.journal.state(id)?.ok_or_else(|| EngineError::Unknown(id.clone()))?;
         if state.status.is_done() {
             return Ok(state);
@@ -233,6 +233,7 @@ impl Runner {
             cancel,
             progress: Arc::default(),
             labels: Mutex::default(),
+            said: run.said.clone(),
             log: Arc::new(move |task, level, message| {
                 observer(Notice::Log { task, level, message });
                 // A line that cannot be kept has been shown; the task itself must not fail for it.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::StreamExt;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_postgres::error::DbError;
 use tokio_postgres::{AsyncMessage, CancelToken, Client, Connection, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::sync::CancellationToken;
@@ -90,7 +91,7 @@ pub async fn connect_for(context: &TaskContext, flow: Option<&FlowAddress>) -> R
         () = context.cancel.cancelled() => return Err(TaskError::cancelled("connecting to Postgres was stopped")),
         session = connect_saying(&context.settings, flow, &say) => session?,
     };
-    context.info(format!("using {}", session.description));
+    context.info_once(format!("using {}", session.description));
     session.notes.iter().for_each(|note| context.warn(note));
     Ok(session)
 }
@@ -146,12 +147,19 @@ where
         while let Some(Ok(message)) = messages.next().await {
             if let (AsyncMessage::Notice(notice), Ok(mut notices)) = (message, notices.lock())
                 && notices.len() < MOST_NOTICES
+                && !is_expected(&notice)
             {
                 notices.push(format!("{}: {}", notice.severity(), notice.message()));
             }
         }
     });
     version
+}
+
+/// What `IF NOT EXISTS` asks for is no news.
+fn is_expected(notice: &DbError) -> bool {
+    use tokio_postgres::error::SqlState;
+    [SqlState::DUPLICATE_TABLE, SqlState::DUPLICATE_OBJECT, SqlState::DUPLICATE_COLUMN, SqlState::DUPLICATE_SCHEMA].contains(notice.code())
 }
 
 fn describe(address: &Address, version: &str) -> String {

@@ -8,8 +8,8 @@ use polars::prelude::{
     StringChunkedBuilder, TimeUnit, TimeZone,
 };
 
-use super::value;
 use super::{Column, ColumnType};
+use super::{moment, value};
 
 /// Parses a column's fields, top to bottom. `None` is NULL, and so is a blank field of any type but text. Calls `bad`
 /// with the index of each field that does not fit; it is NULL in the column.
@@ -41,11 +41,11 @@ pub fn fill<'a>(
         ColumnType::Text => parse.texts(name, rows, value::parse_text),
         ColumnType::Date => {
             let mut builder = PrimitiveChunkedBuilder::<Int32Type>::new(name, rows);
-            parse.each(value::parse_date, |value| builder.append_option(value));
+            parse.each(moment::parse_date, |value| builder.append_option(value));
             builder.finish().into_date().into_column()
         }
-        ColumnType::Timestamp => parse.moments(name, rows, value::parse_timestamp, None),
-        ColumnType::TimestampTz => parse.moments(name, rows, value::parse_timestamptz, Some(TimeZone::UTC)),
+        ColumnType::Timestamp => parse.moments(name, rows, moment::parse_timestamp, None),
+        ColumnType::TimestampTz => parse.moments(name, rows, moment::parse_timestamptz, Some(TimeZone::UTC)),
     }
 }
 

@@ -16,10 +16,12 @@ use crate::task::Progress;
 pub mod bytes;
 mod column;
 mod csv;
+mod marks;
+mod moment;
 mod ndjson;
 mod parquet;
 mod split;
-pub mod value;
+mod value;
 mod write;
 
 pub use bytes::Limits;

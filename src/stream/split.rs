@@ -1,6 +1,8 @@
 //! Delimited text to rows and fields: positions only, nothing is copied but the fields that need unescaping.
 
-use memchr::{memchr_iter, memchr2, memchr3_iter};
+use memchr::{memchr_iter, memchr2};
+
+use super::marks::Marks;
 
 /// A row that is longer than this has most probably lost its closing quote.
 const LONGEST_ROW: usize = 16 << 20;
@@ -131,9 +133,7 @@ impl Rows {
         let mut row = Open::at(self.consumed, self.line);
         let mut resume = self.consumed;
         'restart: loop {
-            let rest = text.get(resume..).unwrap_or_default();
-            for found in memchr3_iter(delimiter, b'\n', quote.unwrap_or(delimiter), rest) {
-                let at = resume + found;
+            for at in Marks::new(text, resume, [delimiter, b'\n', quote.unwrap_or(delimiter)]) {
                 let byte = text[at];
                 if byte == delimiter {
                     self.end_field(&mut row, at);

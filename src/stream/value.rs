@@ -5,8 +5,6 @@ use super::ColumnType;
 /// Digits that a double holds exactly, whatever they are.
 const EXACT_DIGITS: usize = 15;
 const POWERS_OF_TEN: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
-const MICROS_PER_SECOND: i64 = 1_000_000;
-const SECONDS_PER_DAY: i64 = 86_400;
 
 /// A truth value: `true false t f yes no y n on off 1 0`, in any case.
 pub fn parse_bool(text: &[u8]) -> Option<bool> {
@@ -117,7 +115,7 @@ fn is_decimal(text: &[u8]) -> bool {
     whole + fraction > 0 && exponent_is_fine
 }
 
-fn digits(text: &[u8]) -> (usize, &[u8]) {
+pub(super) fn digits(text: &[u8]) -> (usize, &[u8]) {
     let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     (count, text.get(count..).unwrap_or_default())
 }
@@ -130,112 +128,7 @@ fn sign(text: &[u8]) -> (bool, &[u8]) {
     }
 }
 
-/// `2020-04-01` as days since 1970.
-pub fn parse_date(text: &[u8]) -> Option<i32> {
-    let (days, rest) = date(trim(text))?;
-    if rest.is_empty() { i32::try_from(days).ok() } else { None }
-}
-
-/// `2020-04-01 00:44:02.5` as microseconds since 1970. The time, its seconds and their decimals may be missing.
-pub fn parse_timestamp(text: &[u8]) -> Option<i64> {
-    let (micros, rest) = timestamp(trim(text))?;
-    rest.is_empty().then_some(micros)
-}
-
-/// The same with an offset from UTC, as microseconds since 1970 in UTC.
-pub fn parse_timestamptz(text: &[u8]) -> Option<i64> {
-    let (micros, rest) = timestamp(trim(text))?;
-    let rest = rest.strip_prefix(b" ").unwrap_or(rest);
-    Some(micros - offset_seconds(rest)? * MICROS_PER_SECOND)
-}
-
-fn timestamp(text: &[u8]) -> Option<(i64, &[u8])> {
-    let (days, rest) = date(text)?;
-    let (micros, rest) = match rest {
-        [b' ' | b'T' | b't', clock @ ..] => time(clock)?,
-        _ => (0, rest),
-    };
-    Some((days * SECONDS_PER_DAY * MICROS_PER_SECOND + micros, rest))
-}
-
-fn date(text: &[u8]) -> Option<(i64, &[u8])> {
-    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, rest @ ..] = text else { return None };
-    let year = pair(*y1, *y2)? * 100 + pair(*y3, *y4)?;
-    let month = pair(*m1, *m2)?;
-    let day = pair(*d1, *d2)?;
-    let is_real = year > 0 && (1..=12).contains(&month) && day > 0 && day <= days_in_month(year, month);
-    is_real.then(|| (days_since_1970(year, month, day), rest))
-}
-
-fn time(text: &[u8]) -> Option<(i64, &[u8])> {
-    let [h1, h2, b':', m1, m2, rest @ ..] = text else { return None };
-    let (hour, minute) = (pair(*h1, *h2)?, pair(*m1, *m2)?);
-    let (second, rest) = match rest {
-        [b':', s1, s2, rest @ ..] => (pair(*s1, *s2)?, rest),
-        _ => (0, rest),
-    };
-    let (micros, rest) = match rest {
-        [b'.', rest @ ..] => fraction(rest)?,
-        _ => (0, rest),
-    };
-    let is_real = hour < 24 && minute < 60 && second < 60;
-    is_real.then(|| (((hour * 60 + minute) * 60 + second) * MICROS_PER_SECOND + micros, rest))
-}
-
-/// Decimals of a second, in microseconds. Further digits may follow as long as they are zeros.
-fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
-    let (count, rest) = digits(text);
-    let mut micros = 0;
-    for place in 0..count.max(6) {
-        let digit = if place < count { i64::from(text.get(place)? - b'0') } else { 0 };
-        match place {
-            0..6 => micros = micros * 10 + digit,
-            _ if digit != 0 => return None,
-            _ => {}
-        }
-    }
-    (count > 0).then_some((micros, rest))
-}
-
-fn offset_seconds(text: &[u8]) -> Option<i64> {
-    let (direction, rest) = match text {
-        [] | b"Z" | b"z" | b"UTC" => return Some(0),
-        [b'+', rest @ ..] => (1, rest),
-        [b'-', rest @ ..] => (-1, rest),
-        _ => return None,
-    };
-    let (hours, minutes) = match rest {
-        [h1, h2] => (pair(*h1, *h2)?, 0),
-        [h1, h2, b':', m1, m2] | [h1, h2, m1, m2] => (pair(*h1, *h2)?, pair(*m1, *m2)?),
-        _ => return None,
-    };
-    (hours < 16 && minutes < 60).then_some(direction * (hours * 60 + minutes) * 60)
-}
-
-fn pair(tens: u8, ones: u8) -> Option<i64> {
-    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
-    (tens < 10 && ones < 10).then(|| i64::from(tens) * 10 + i64::from(ones))
-}
-
-fn days_in_month(year: i64, month: i64) -> i64 {
-    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    match month {
-        2 if is_leap => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// Howard Hinnant's days_from_civil for years from 1: the year starts in March, so that its odd day comes last.
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let (era, of_era) = (year / 400, year % 400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + day_of_year - 719_468
-}
-
-fn trim(text: &[u8]) -> &[u8] {
+pub(super) fn trim(text: &[u8]) -> &[u8] {
     match text {
         [first, .., last] if *first > b' ' && *last > b' ' => text,
         _ => text.trim_ascii(),
@@ -278,8 +171,6 @@ fn not_float(text: &[u8]) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const DAY: i64 = SECONDS_PER_DAY * MICROS_PER_SECOND;
 
     #[test]
     fn truth_has_many_spellings() {
@@ -360,68 +251,6 @@ mod tests {
         assert_eq!(parse_numeric(b" 1.50 "), Some("1.50"));
         for text in ["", ".", "1e", "1 2", "one", "--1", "Infinity"] {
             assert_eq!(parse_numeric(text.as_bytes()), None, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn dates_exist_in_the_calendar() {
-        assert_eq!(parse_date(b"1970-01-01"), Some(0));
-        assert_eq!(parse_date(b"1969-12-31"), Some(-1));
-        assert_eq!(parse_date(b"2020-02-29"), Some(18321));
-        assert_eq!(parse_date(b"0001-01-01"), Some(-719_162));
-        assert_eq!(parse_date(b"9999-12-31"), Some(2_932_896));
-        for text in [
-            "2021-02-29",
-            "1900-02-29",
-            "2020-13-01",
-            "2020-00-10",
-            "2020-04-31",
-            "2020-4-1",
-            "0000-01-01",
-            "2020-04-01x",
-            "",
-        ] {
-            assert_eq!(parse_date(text.as_bytes()), None, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn timestamps_have_one_layout_with_optional_ends() {
-        let second = 44 * 60 + 2;
-        let base = 18353 * DAY;
-        assert_eq!(parse_timestamp(b"2020-04-01 00:44:02"), Some(base + second * MICROS_PER_SECOND));
-        assert_eq!(parse_timestamp(b"2020-04-01T00:44:02.5"), Some(base + second * MICROS_PER_SECOND + 500_000));
-        assert_eq!(parse_timestamp(b"2020-04-01 00:44:02.000001000"), Some(base + second * MICROS_PER_SECOND + 1));
-        assert_eq!(parse_timestamp(b"2020-04-01"), Some(base));
-        assert_eq!(parse_timestamp(b"1969-12-31 23:59:59.999999"), Some(-1));
-        for text in [
-            "2020-04-01 24:00:00",
-            "2020-04-01 00:60:00",
-            "2020-04-01 00:44:02Z",
-            "2020-04-01 0:44:02",
-            "2020-04-01 00:44:02.0000001",
-            "2020-04-01 00:44:02.",
-            "04/01/2020 00:44",
-        ] {
-            assert_eq!(parse_timestamp(text.as_bytes()), None, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn an_offset_moves_a_timestamp_to_utc() {
-        let noon = 18353 * DAY + DAY / 2;
-        for text in [
-            "2020-04-01 12:00:00",
-            "2020-04-01T12:00:00Z",
-            "2020-04-01 14:00:00+02",
-            "2020-04-01 06:30:00-05:30",
-            "2020-04-01 12:00:00 UTC",
-            "2020-04-01 13:00+0100",
-        ] {
-            assert_eq!(parse_timestamptz(text.as_bytes()), Some(noon), "{text:?}");
-        }
-        for text in ["2020-04-01 12:00:00 CET", "2020-04-01 12:00:00+2", "2020-04-01 12:00:00+99"] {
-            assert_eq!(parse_timestamptz(text.as_bytes()), None, "{text:?}");
         }
     }
 

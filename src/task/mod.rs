@@ -2,6 +2,7 @@
 
 mod fields;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -289,6 +290,8 @@ pub struct TaskContext {
     pub progress: Arc<Progress>,
     /// Labels that the task adds to its execution.
     pub labels: Mutex<Map<String, Value>>,
+    /// Lines that [`TaskContext::info_once`] has logged for this execution.
+    pub said: Arc<Mutex<BTreeSet<String>>>,
     /// Where log lines go; tasks call [`TaskContext::info`] and its kin.
     pub log: LogSink,
 }
@@ -297,6 +300,15 @@ impl TaskContext {
     /// Logs a line for whoever follows the run.
     pub fn info(&self, message: impl AsRef<str>) {
         self.say(Level::Info, message.as_ref());
+    }
+
+    /// Logs a line unless a task of this execution has logged it this way before.
+    pub fn info_once(&self, message: impl Into<String>) {
+        let message = message.into();
+        let is_new = self.said.lock().is_ok_and(|mut said| said.insert(message.clone()));
+        if is_new {
+            self.info(message);
+        }
     }
 
     /// Logs something to look at.

@@ -27,6 +27,7 @@ pub fn context(home: &Path) -> TaskContext {
         cancel: Default::default(),
         progress: Default::default(),
         labels: Default::default(),
+        said: Default::default(),
         log: Arc::new(|_, _, _| {}),
     }
 }

@@ -59,6 +59,7 @@ pub fn context(home: &Path, postgres: &str) -> (TaskContext, Lines) {
         cancel: Default::default(),
         progress: Default::default(),
         labels: Default::default(),
+        said: Default::default(),
         log,
     };
     (context, lines)

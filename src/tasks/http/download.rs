@@ -13,7 +13,7 @@ use super::fetch::{Fetch, Fetched};
 use super::{client, local, neighbours};
 use crate::duration::Span;
 use crate::storage::{self, StoredFile};
-use crate::task::{Task, TaskContext, TaskError};
+use crate::task::{Level, Task, TaskContext, TaskError};
 
 /// Downloads a file into storage.
 ///
@@ -82,7 +82,7 @@ uri: https://github.com/DataTalksClub/nyc-tlc-data/releases/download/green/green
                 return Err(TaskError::permanent(message).help("or give the path of a file on this machine"));
             }
         };
-        context.info(format!("{} bytes in {}, SHA-256 {}", outputs.length, outputs.uri, outputs.sha256));
+        context.say(Level::Debug, &format!("{} bytes in {}, SHA-256 {}", outputs.length, outputs.uri, outputs.sha256));
         Ok(Outputs { seconds: started.elapsed().as_secs_f64(), ..outputs })
     }
 }

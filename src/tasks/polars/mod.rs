@@ -1,10 +1,11 @@
 //! Rows between a file and its destination: typed, filtered, changed, checked.
 //!
 //! [`spec`] is what YAML says; [`plan`] turns it into steps before a row is read; [`expression`] reads SQL text;
-//! [`spool`] and [`keys`] see all rows without holding them in memory.
+//! [`spool`] and [`keys`] see all rows without holding them in memory; [`text`] and [`float`] print values as Postgres does.
 
 pub mod expect;
 pub mod expression;
+pub mod float;
 pub mod keys;
 pub mod plan;
 pub mod row_id;

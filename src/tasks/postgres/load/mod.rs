@@ -183,10 +183,11 @@ impl Task for Load {
     type Outputs = Loaded;
 
     async fn run(&self, context: &TaskContext) -> Result<Loaded, TaskError> {
-        let began = Instant::now();
-        let source = Source::open(self, context).await?;
+        let path = context.input_file(&self.from)?;
         let address = FlowAddress::of(self.url.as_ref(), self.username.as_ref(), self.password.as_ref());
         let mut session = connect_for(context, Some(&address)).await?;
+        let began = Instant::now();
+        let source = Source::open(path).await?;
         let stop = context.cancel.clone();
         let work = async {
             let transaction = session.client.transaction().await.map_err(|error| failed("beginning the load", &error))?;
@@ -214,8 +215,7 @@ struct Source {
 }
 
 impl Source {
-    async fn open(load: &Load, context: &TaskContext) -> Result<Self, TaskError> {
-        let path = context.input_file(&load.from)?;
+    async fn open(path: PathBuf) -> Result<Self, TaskError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let broke = |error: &dyn std::fmt::Display| TaskError::permanent(format!("cannot read `{name}`: {error}"));
         let file = path.clone();
