@@ -31,10 +31,15 @@ impl FromStr for Span {
                     .map(|(days, time)| days + time)
                     .filter(|_| !iso.is_empty() && !iso.ends_with('T'))
             }
-            None => sum(&upper.replace("MS", "L"), &[('D', 86_400.0), ('H', 3600.0), ('M', 60.0), ('S', 1.0), ('L', 0.001)])
-                .filter(|_| !upper.is_empty()),
+            None => {
+                sum(&upper.replace("MS", "L"), &[('D', 86_400.0), ('H', 3600.0), ('M', 60.0), ('S', 1.0), ('L', 0.001)])
+                    .filter(|_| !upper.is_empty())
+            }
         };
-        seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).map(Self).ok_or_else(|| NotADuration(text.to_owned()))
+        seconds
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+            .map(Self)
+            .ok_or_else(|| NotADuration(text.to_owned()))
     }
 }
 

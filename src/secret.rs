@@ -75,7 +75,8 @@ pub fn hide_address_passwords(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find("://").map(|at| at + 3) {
-        let end = rest[start..].find(|c: char| c.is_whitespace() || "/'\"`".contains(c)).map_or(rest.len(), |at| start + at);
+        let end =
+            rest[start..].find(|c: char| c.is_whitespace() || "/'\"`".contains(c)).map_or(rest.len(), |at| start + at);
         let authority = &rest[start..end];
         clean.push_str(&rest[..start]);
         match authority.rsplit_once('@').and_then(|(login, host)| Some((login.split_once(':')?.0, host))) {

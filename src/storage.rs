@@ -52,7 +52,8 @@ impl Storage {
     /// # Errors
     /// When the text is not such a URI, or points outside the storage.
     pub fn path(&self, uri: &str) -> io::Result<PathBuf> {
-        let relative = uri.strip_prefix(SCHEME).ok_or_else(|| invalid(format!("`{uri}` is not a {SCHEME}… address")))?;
+        let relative =
+            uri.strip_prefix(SCHEME).ok_or_else(|| invalid(format!("`{uri}` is not a {SCHEME}… address")))?;
         let relative = Path::new(relative);
         if !is_plain(relative) {
             return Err(invalid(format!("`{uri}` points outside the storage")));

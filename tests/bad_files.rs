@@ -234,7 +234,7 @@ fn short_and_long_rows_are_set_aside() {
     assert_eq!(rows(&batches), 3);
     assert_eq!(ints(&batches[0].frame, "id"), [Some(2)]);
     let lines: Vec<_> = bad(&batches).iter().map(|row| (row.line, row.message.as_str())).collect();
-    assert_eq!(lines, [(2, "the row has 1 fields, the header has 3"), (4, "the row has 4 fields, the header has 3")]);
+    assert_eq!(lines, [(2, "the row has 1 field, the header has 3"), (4, "the row has 4 fields, the header has 3")]);
 }
 
 #[test]

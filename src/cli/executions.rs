@@ -65,7 +65,9 @@ pub(super) fn find(journal: &Journal, prefix: &str) -> anyhow::Result<ExecutionI
             let help = "`jitney executions` lists them";
             Err(Invalid::from(Diagnostic::error(format!("there is no execution `{prefix}`")).help(help)).into())
         }
-        (Some(_), _) => Err(Invalid::from(Diagnostic::error(format!("several executions begin with `{prefix}`"))).into()),
+        (Some(_), _) => {
+            Err(Invalid::from(Diagnostic::error(format!("several executions begin with `{prefix}`"))).into())
+        }
     }
 }
 
@@ -88,7 +90,8 @@ fn list(executions: &[Summary], as_json: bool) {
     }
     let mut table = super::table(["id", "flow", "state", "started", "took", "rows", "inputs"]);
     for execution in executions {
-        let started = execution.started.map(|time| time.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M:%S").to_string());
+        let started =
+            execution.started.map(|time| time.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M:%S").to_string());
         let took = execution.ended.zip(execution.started).and_then(|(ended, started)| (ended - started).to_std().ok());
         let inputs = execution.inputs.iter().map(|(name, value)| format!("{name}={}", text(value)));
         table.add_row([
@@ -118,7 +121,12 @@ fn show(id: &ExecutionId, state: &State, as_json: bool) {
     }
     for (task, run) in &state.tasks {
         let took = run.ended.zip(run.started).and_then(|(ended, started)| (ended - started).to_std().ok());
-        println!("  task    {task}  {}  attempt {}  {}", run.state, run.attempts, took.map(seconds).unwrap_or_default());
+        println!(
+            "  task    {task}  {}  attempt {}  {}",
+            run.state,
+            run.attempts,
+            took.map(seconds).unwrap_or_default()
+        );
         for (name, value) in &run.outputs {
             println!("            {name} = {}", text(value));
         }

@@ -57,6 +57,9 @@ fn is_yaml(path: &Path) -> bool {
 
 fn neighbours(file: &Path) -> String {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let names: Vec<String> = find(folder).unwrap_or_default().iter().take(8).map(|path| path.display().to_string()).collect();
+    let entries = folder.read_dir().into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let mut names: Vec<String> = entries.filter(|path| is_yaml(path)).map(|path| path.display().to_string()).collect();
+    names.sort();
+    names.truncate(8);
     if names.is_empty() { "give the path of a YAML file".to_owned() } else { format!("there is {}", names.join(", ")) }
 }

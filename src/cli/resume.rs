@@ -42,7 +42,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     };
     let state = executions::state(journal, &id)?;
     let flow = recorded_flow(&state)?;
-    let inputs = input::resolve(&flow.inputs, &given(&state, &flow, arguments.input)).map_err(Invalid)?;
+    let inputs = input::resolve(&flow.inputs, &given(&state, &flow, arguments.input)?).map_err(Invalid)?;
     let state = session.execute(&id, &flow, &inputs).await?;
     Ok(session.report(&id, &state, arguments.json))
 }
@@ -62,10 +62,22 @@ fn recorded_flow(state: &State) -> anyhow::Result<Flow> {
 }
 
 /// The recorded inputs as text, with the secret ones that the command line gives.
-fn given(state: &State, flow: &Flow, secrets: Vec<(String, String)>) -> Vec<(String, String)> {
+///
+/// # Errors
+/// [`Invalid`] when an address was given with a password, and is not given again.
+fn given(state: &State, flow: &Flow, secrets: Vec<(String, String)>) -> Result<Vec<(String, String)>, Invalid> {
     let is_secret = |name: &str| flow.inputs.iter().any(|input| input.id == name && input.kind == InputType::Secret);
     let recorded = state.created.inputs.iter().filter(|(_, value)| !value.is_null());
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let public = recorded.map(|(name, value)| (name.clone(), text(value)));
-    public.chain(secrets.into_iter().filter(|(name, _)| is_secret(name))).collect()
+    let recorded = recorded.map(|(name, value)| (name.clone(), text(value)));
+    let (hidden, mut given): (Vec<_>, Vec<_>) = recorded.partition(|(_, text)| text.contains(":***@"));
+    let is_hidden = |name: &str| hidden.iter().any(|(other, _)| other == name);
+    given.extend(secrets.into_iter().filter(|(name, _)| is_secret(name) || is_hidden(name)));
+    match hidden.iter().find(|(name, _)| !given.iter().any(|(other, _)| other == name)) {
+        None => Ok(given),
+        Some((name, text)) => {
+            let finding = Diagnostic::error(format!("the journal does not keep the password in input `{name}` ({text})"));
+            Err(finding.help(format!("give it again: `-i {name}=ADDRESS`")).into())
+        }
+    }
 }

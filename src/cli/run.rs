@@ -13,9 +13,11 @@ use crate::cli::screen::Screen;
 use crate::cli::{Exit, Invalid, flows};
 use crate::config::Settings;
 use crate::engine::Runner;
-use crate::flow::{Flow, input};
+use crate::flow::Flow;
+use crate::flow::input::{self, InputType};
 use crate::id::ExecutionId;
 use crate::journal::{ExecutionState, Journal, State};
+use crate::postgres::resolve;
 use crate::task::Outputs;
 
 #[derive(Args)]
@@ -36,7 +38,7 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
     let (flow, warnings) = flows::read(&arguments.flow)?;
     warnings.iter().for_each(|warning| eprintln!("{warning}"));
-    let inputs = input::resolve(&flow.inputs, &arguments.input).map_err(Invalid)?;
+    let inputs = input::resolve(&flow.inputs, &from_here(&flow, arguments.input)).map_err(Invalid)?;
     let session = Session::open(settings, arguments.json)?;
     let id = session.runner.create(&flow, &inputs, arguments.trigger_date)?;
     let state = session.execute(&id, &flow, &inputs).await?;
@@ -54,8 +56,11 @@ impl Session {
     /// Opens the journal and a display; a quiet one shows warnings and errors alone.
     ///
     /// # Errors
-    /// When the journal cannot be opened.
+    /// [`Invalid`] when the address of `--postgres` cannot be read; else when the journal cannot be opened.
     pub fn open(settings: &Arc<Settings>, quiet: bool) -> anyhow::Result<Self> {
+        if settings.postgres.is_some() {
+            resolve(settings, None).map_err(|finding| Invalid::from(*finding))?;
+        }
         let screen = Screen::new(quiet);
         let journal = Arc::new(Journal::open(&settings.journal())?);
         let runner = Runner { settings: settings.clone(), journal, observer: screen.observer() };
@@ -67,8 +72,12 @@ impl Session {
     /// # Errors
     /// When the engine cannot go on; a failed task is no error here.
     pub async fn execute(&self, id: &ExecutionId, flow: &Flow, inputs: &Map<String, Value>) -> anyhow::Result<State> {
-        let public = inputs.iter().filter(|(name, _)| !is_secret(flow, name)).map(|(name, value)| format!("{name}={}", plain(value)));
-        self.screen.line(&format!("{}  {}  {}", flow.id, id, public.collect::<Vec<_>>().join(" ")));
+        let public = inputs
+            .iter()
+            .filter(|(name, _)| !flow.inputs.iter().any(|input| input.id == **name && input.kind == InputType::Secret))
+            .map(|(name, value)| format!("{name}={}", plain(value)));
+        let public = self.runner.settings.redactor.clean(&public.collect::<Vec<_>>().join(" "));
+        self.screen.line(&format!("{}  {}  {public}", flow.id, id));
         let cancel = CancellationToken::new();
         let _watch = watch_for_stop(cancel.clone(), self.screen.clone());
         let _animation = self.screen.animate();
@@ -86,7 +95,8 @@ impl Session {
                 print!("{table}");
             }
             if state.status == ExecutionState::Killed {
-                self.screen.line(&format!("Stopped; what was under way is rolled back. Go on with: jitney resume {id}"));
+                self.screen
+                    .line(&format!("Stopped; what was under way is rolled back. Go on with: jitney resume {id}"));
             } else if state.status == ExecutionState::Failed {
                 self.screen.line(&format!("Look closer: jitney executions logs {id}   Try again: jitney resume {id}"));
             }
@@ -99,8 +109,16 @@ impl Session {
     }
 }
 
-fn is_secret(flow: &Flow, name: &str) -> bool {
-    flow.inputs.iter().any(|input| input.id == name && input.kind == input::InputType::Secret)
+/// A path that is given as an address is meant from the folder that the user is in, not from the flow's.
+fn from_here(flow: &Flow, given: Vec<(String, String)>) -> Vec<(String, String)> {
+    let is_address =
+        |name: &str| flow.inputs.iter().any(|input| input.id == name && input.kind == input::InputType::Uri);
+    let place = |(name, value): (String, String)| {
+        let path = std::fs::canonicalize(&value).ok().filter(|_| is_address(&name) && !value.contains("://"));
+        let value = path.map_or(value, |path| path.display().to_string());
+        (name, value)
+    };
+    given.into_iter().map(place).collect()
 }
 
 fn plain(value: &Value) -> String {
@@ -134,7 +152,17 @@ async fn stop_signal() {
 
 /// One row for each load of an execution; none when it loaded nothing.
 fn loads(state: &State) -> Option<String> {
-    let mut table = super::table(["task", "table", "rows in file", "loaded", "rejected", "already there", "time", "rows/s", "size"]);
+    let mut table = super::table([
+        "task",
+        "table",
+        "rows in file",
+        "loaded",
+        "rejected",
+        "already there",
+        "time",
+        "rows/s",
+        "size",
+    ]);
     for (id, task) in &state.tasks {
         let Some(number) = numbers(&task.outputs) else { continue };
         let spent = task.outputs.get("seconds").and_then(Value::as_f64).unwrap_or_default();

@@ -95,11 +95,15 @@ impl Screen {
             }
             Notice::TaskFailed { step, error, retry_at } => {
                 self.set(None);
-                let help = error.help.as_ref().map(|help| format!("\n      help: {}", indent(help))).unwrap_or_default();
+                let help =
+                    error.help.as_ref().map(|help| format!("\n      help: {}", indent(help))).unwrap_or_default();
                 let mark = if retry_at.is_some() { "↻" } else { "✗" };
                 self.always(&format!("  {mark} {:<16} {}{help}", step.id, indent(&error.message)));
                 if let Some(at) = retry_at {
-                    self.always(&format!("      tries again at {}", at.with_timezone(&chrono::Local).format("%H:%M:%S")));
+                    self.always(&format!(
+                        "      tries again at {}",
+                        at.with_timezone(&chrono::Local).format("%H:%M:%S")
+                    ));
                 }
             }
             Notice::TaskSkipped(step) => self.line(&format!("  - {:<16} skipped", step.id)),
@@ -130,8 +134,12 @@ fn result(outputs: &Outputs, took: Duration) -> String {
     let mut parts = Vec::new();
     if let Some(rows) = number("rows_loaded") {
         parts.push(format!("{} rows loaded", thousands(rows)));
-        parts.extend(number("rows_rejected").filter(|rows| *rows > 0).map(|rows| format!("{} rejected", thousands(rows))));
-        parts.extend(number("rows_skipped").filter(|rows| *rows > 0).map(|rows| format!("{} already there", thousands(rows))));
+        parts.extend(
+            number("rows_rejected").filter(|rows| *rows > 0).map(|rows| format!("{} rejected", thousands(rows))),
+        );
+        parts.extend(
+            number("rows_skipped").filter(|rows| *rows > 0).map(|rows| format!("{} already there", thousands(rows))),
+        );
     } else if let Some(length) = number("length").or(number("bytes")) {
         parts.push(bytes(length));
     }

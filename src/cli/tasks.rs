@@ -84,10 +84,13 @@ fn fields(schema: &Value, inputs: bool) -> String {
 /// A field's type in a word or two.
 fn kind(root: &Value, property: &Value) -> String {
     if let Some(target) = property.get("$ref").and_then(Value::as_str) {
-        return root.pointer(target.trim_start_matches('#')).map_or_else(|| "any".to_owned(), |found| kind(root, found));
+        return root
+            .pointer(target.trim_start_matches('#'))
+            .map_or_else(|| "any".to_owned(), |found| kind(root, found));
     }
     if let Some(options) = property.get("anyOf").or_else(|| property.get("oneOf")).and_then(Value::as_array) {
-        let mut kinds: Vec<String> = options.iter().map(|option| kind(root, option)).filter(|kind| kind != "null").collect();
+        let mut kinds: Vec<String> =
+            options.iter().map(|option| kind(root, option)).filter(|kind| kind != "null").collect();
         kinds.dedup();
         return kinds.join(" or ");
     }
@@ -99,7 +102,9 @@ fn kind(root: &Value, property: &Value) -> String {
     }
     match property.get("type") {
         Some(Value::String(word)) => word.clone(),
-        Some(Value::Array(words)) => words.iter().filter_map(Value::as_str).filter(|word| *word != "null").collect::<Vec<_>>().join(" or "),
+        Some(Value::Array(words)) => {
+            words.iter().filter_map(Value::as_str).filter(|word| *word != "null").collect::<Vec<_>>().join(" or ")
+        }
         _ => "any".to_owned(),
     }
 }

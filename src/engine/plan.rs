@@ -50,7 +50,11 @@ pub struct Run {
 pub fn plan<'a>(state: &State, flow: &'a Flow, run: &Run, now: DateTime<Utc>) -> Next<'a> {
     let planner = Planner { state, flow, run, now };
     let mut warning = false;
-    planner.walk(&flow.steps, &mut warning).unwrap_or(Next::End(if warning { ExecutionState::Warning } else { ExecutionState::Success }))
+    planner.walk(&flow.steps, &mut warning).unwrap_or(Next::End(if warning {
+        ExecutionState::Warning
+    } else {
+        ExecutionState::Success
+    }))
 }
 
 struct Planner<'s, 'a> {

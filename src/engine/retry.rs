@@ -33,7 +33,8 @@ fn pause(retry: &Retry, attempt: u32, luck: f64) -> Duration {
     match retry.kind {
         RetryKind::Constant => first,
         RetryKind::Exponential => {
-            let factor = retry.delay_factor.unwrap_or(2.0).max(1.0).powi(attempt.saturating_sub(1).min(64).cast_signed());
+            let factor =
+                retry.delay_factor.unwrap_or(2.0).max(1.0).powi(attempt.saturating_sub(1).min(64).cast_signed());
             Duration::try_from_secs_f64(first.as_secs_f64() * factor).unwrap_or(longest).min(longest)
         }
         RetryKind::Random => {

@@ -12,10 +12,11 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Settings;
 use crate::engine::plan::{Next, Run, plan};
 use crate::engine::{retry, snapshot};
-use crate::flow::input::InputType;
+use crate::flow::input::{self, InputType};
 use crate::flow::{Flow, Step};
 use crate::id::{ExecutionId, TaskId};
 use crate::journal::{Created, Event, ExecutionState, Failure, Journal, JournalError, State};
+use crate::secret::hide_address_passwords;
 use crate::storage::Storage;
 use crate::task::{Level, Outputs, Progress, TaskContext, TaskError};
 
@@ -74,7 +75,7 @@ pub enum EngineError {
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// Another process works on it.
-    #[error("execution {0} is under way in another process")]
+    #[error("execution {0} is under way in another process; wait until it ends, or stop that process first")]
     Taken(ExecutionId),
     /// There is no such execution.
     #[error("there is no execution {0}")]
@@ -96,7 +97,7 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Writes a new execution down, to be run. Secret inputs are not written.
+    /// Writes a new execution down, to be run. Secret inputs are not written, of addresses the password is not.
     ///
     /// # Errors
     /// When the journal cannot be written.
@@ -147,7 +148,9 @@ impl Runner {
         while state.status == ExecutionState::Running {
             state = match plan(&state, flow, &run, Utc::now()) {
                 _ if cancel.is_cancelled() => self.append(id, Event::Ended { state: ExecutionState::Killed })?,
-                Next::Start { step, fields, attempt } => self.attempt(&run, flow, step, fields, attempt, &cancel).await?,
+                Next::Start { step, fields, attempt } => {
+                    self.attempt(&run, flow, step, fields, attempt, &cancel).await?
+                }
                 Next::Skip(step) => {
                     (self.observer)(Notice::TaskSkipped(step));
                     self.append(id, Event::TaskSkipped { task: step.id.clone() })?
@@ -193,11 +196,12 @@ impl Runner {
     fn fail(&self, run: &Run, step: &Step, started: &State, error: TaskError) -> Result<State, EngineError> {
         let now = Utc::now();
         let attempt = started.tasks.get(&step.id).map_or(1, |task| task.attempts);
-        let first = started.tasks.get(&step.id).and_then(|task| task.started).unwrap_or(now);
+        let first = started.tasks.get(&step.id).and_then(|task| task.since).unwrap_or(now);
         let retry_at =
             retry::next_attempt(step.common.retry.as_ref(), error.class, attempt, first, now, rand::random::<f64>());
         let clean = |text: &str| self.settings.redactor.clean(text);
-        let error = Failure { class: error.class, message: clean(&error.message), help: error.help.as_deref().map(clean) };
+        let error =
+            Failure { class: error.class, message: clean(&error.message), help: error.help.as_deref().map(clean) };
         (self.observer)(Notice::TaskFailed { step, error: &error, retry_at });
         self.journal.log(&run.id, now, &step.id, Level::Error, &error.message)?;
         self.append(&run.id, Event::TaskFailed { task: step.id.clone(), error, retry_at })
@@ -259,9 +263,14 @@ impl Runner {
     }
 
     fn split_secrets(&self, flow: &Flow, inputs: &Map<String, Value>) -> (Map<String, Value>, Map<String, Value>) {
-        let is_secret = |name: &str| flow.inputs.iter().any(|input| input.id == name && input.kind == InputType::Secret);
-        let (secret, public): (Map<_, _>, Map<_, _>) = inputs.clone().into_iter().partition(|(name, _)| is_secret(name));
-        secret.values().filter_map(Value::as_str).for_each(|value| self.settings.redactor.learn(value));
+        let (secret, mut public): (Map<_, _>, Map<_, _>) =
+            inputs.clone().into_iter().partition(|(name, value)| input::is_secret(&flow.inputs, name, value));
+        for (name, value) in secret.iter().filter_map(|(name, value)| Some((name, value.as_str()?))) {
+            self.settings.redactor.learn(value);
+            if flow.inputs.iter().any(|input| input.id == *name && input.kind != InputType::Secret) {
+                public.insert(name.clone(), Value::from(hide_address_passwords(value)));
+            }
+        }
         (public, secret)
     }
 }
@@ -294,7 +303,9 @@ async fn bounded(step: &Step, fields: Value, context: Arc<TaskContext>) -> Resul
 }
 
 fn finished(done: Result<Result<Outputs, TaskError>, tokio::task::JoinError>) -> Result<Outputs, TaskError> {
-    done.unwrap_or_else(|error| Err(TaskError::permanent("the task broke off; this is a defect of jitney").because(error)))
+    done.unwrap_or_else(|error| {
+        Err(TaskError::permanent("the task broke off; this is a defect of jitney").because(error))
+    })
 }
 
 /// Blanks secret inputs that a task repeats in its outputs.

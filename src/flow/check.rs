@@ -1,6 +1,6 @@
 //! What can be known about a flow's expressions before anything runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -15,13 +15,24 @@ const ROOTS: &[&str] = &["inputs", "outputs", "vars", "flow", "execution", "labe
 /// Malformed templates, and references to what is not there: an input, a variable, a task that does not run before,
 /// an output that its task does not give.
 pub(super) fn references(flow: &Flow) -> Vec<Diagnostic> {
-    let mut checker = Checker { flow, before: BTreeMap::new(), findings: Vec::new() };
+    let mut all = BTreeSet::new();
+    collect_ids(&flow.steps, &mut all);
+    let mut checker = Checker { flow, all, before: BTreeMap::new(), findings: Vec::new() };
     checker.steps(&flow.steps);
     checker.findings
 }
 
+fn collect_ids<'a>(steps: &'a [Step], into: &mut BTreeSet<&'a str>) {
+    for step in steps {
+        into.insert(step.id.as_str());
+        step.branches.iter().for_each(|(_, branch)| collect_ids(branch, into));
+    }
+}
+
 struct Checker<'a> {
     flow: &'a Flow,
+    /// Every task of the flow.
+    all: BTreeSet<&'a str>,
     /// The tasks that run before the current one.
     before: BTreeMap<&'a str, &'static TaskType>,
     findings: Vec<Diagnostic>,
@@ -32,7 +43,11 @@ impl<'a> Checker<'a> {
         for step in steps {
             self.value(&step.fields, step.path.clone());
             if let Some(condition) = &step.common.run_if {
-                let key = if self.flow.document.value.pointer(&pointer(&step.path, "runIf")).is_some() { "runIf" } else { "when" };
+                let key = if self.flow.document.value.pointer(&pointer(&step.path, "runIf")).is_some() {
+                    "runIf"
+                } else {
+                    "when"
+                };
                 self.value(condition, step.path.iter().cloned().chain([key.to_owned()]).collect());
             }
             for (_, branch) in &step.branches {
@@ -56,7 +71,10 @@ impl<'a> Checker<'a> {
 
     fn template(&mut self, text: &str, path: &[String]) {
         match names_in(text) {
-            Err(error) => self.findings.push(self.flow.document.locate(path, Diagnostic::error(error.message))),
+            Err(error) => {
+                let finding = Diagnostic::error(error.message).help("write `{{ inputs.name }}` or `{{ outputs.task.field }}`");
+                self.findings.push(self.flow.document.locate(path, finding));
+            }
             Ok(names) => {
                 for name in names {
                     if let Some((message, help)) = self.problem(&name) {
@@ -85,16 +103,19 @@ impl<'a> Checker<'a> {
     fn output_problem(&self, reference: &str, task: &str, field: Option<&str>) -> Option<(String, String)> {
         let Some(kind) = self.before.get(task) else {
             let known: Vec<&str> = self.before.keys().copied().collect();
-            return Some((format!("`{reference}`: no task `{task}` runs before this one"), choice(task, &known)));
+            let (problem, help) = match self.all.contains(task) {
+                true => ("does not run before this one", format!("move `{task}` up, before this task")),
+                false => ("is not in the flow", choice(task, &known)),
+            };
+            return Some((format!("`{reference}`: task `{task}` {problem}"), help));
         };
         let schema = (kind.outputs)();
         let outputs = schema.get("properties").and_then(Value::as_object)?;
         let field = field?;
         let known: Vec<&str> = outputs.keys().map(String::as_str).collect();
         let open = schema.get("additionalProperties").is_some_and(|open| *open != Value::Bool(false));
-        (!open && !known.contains(&field)).then(|| {
-            (format!("`{reference}`: `{}` gives no output `{field}`", kind.name), choice(field, &known))
-        })
+        (!open && !known.contains(&field))
+            .then(|| (format!("`{reference}`: `{}` gives no output `{field}`", kind.name), choice(field, &known)))
     }
 }
 
@@ -105,7 +126,7 @@ fn pointer(path: &[String], key: &str) -> String {
 fn choice(word: &str, known: &[&str]) -> String {
     match nearest(word, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None if known.is_empty() => "there is none".to_owned(),
+        None if known.is_empty() => "there is nothing of that kind here".to_owned(),
         None => format!("there is `{}`", known.join("`, `")),
     }
 }

@@ -131,8 +131,19 @@ fn place(marker: Marker) -> Position {
 fn syntax_error(file: &str, text: &str, error: &ScanError) -> Diagnostic {
     let Position { line, column } = place(*error.marker());
     let words = error.info().trim_end_matches('.');
-    let tab = text.lines().nth(line - 1).is_some_and(|line| line.starts_with('\t'));
-    let help = if tab { "YAML is indented with blanks, not tabs" } else { "look at the indentation and at quotes, here and on the line before" };
+    let content = text.lines().nth(line - 1).unwrap_or_default();
+    let indentation = &content[..content.len() - content.trim_start().len()];
+    if let Some(tab) = indentation.find('\t') {
+        let finding = Diagnostic::error("there is a tab in the indentation").at(file, text, line, tab + 1);
+        return finding.help("indent with blanks: YAML allows no tabs here");
+    }
+    if words == "duplicated key in mapping" {
+        let key = content.get(byte_of_column(content, column)..).unwrap_or_default();
+        let key = key.split(':').next().unwrap_or_default().trim();
+        let finding = Diagnostic::error(format!("the key `{key}` is given twice")).at(file, text, line, column);
+        return finding.help("keep one of the two");
+    }
+    let help = "look at the indentation and at quotes, here and on the line before";
     Diagnostic::error(format!("this is not YAML: {words}")).at(file, text, line, column).help(help)
 }
 
@@ -152,9 +163,9 @@ fn to_json(value: serde_yaml::Value) -> Value {
         serde_yaml::Value::Number(number) => serde_json::to_value(&number).unwrap_or(Value::Null),
         serde_yaml::Value::String(text) => Value::String(text),
         serde_yaml::Value::Sequence(items) => Value::Array(items.into_iter().map(to_json).collect()),
-        serde_yaml::Value::Mapping(entries) => {
-            Value::Object(entries.into_iter().map(|(key, value)| (key_text(&key), to_json(value))).collect::<Map<_, _>>())
-        }
+        serde_yaml::Value::Mapping(entries) => Value::Object(
+            entries.into_iter().map(|(key, value)| (key_text(&key), to_json(value))).collect::<Map<_, _>>(),
+        ),
         serde_yaml::Value::Tagged(tagged) => to_json(tagged.value),
     }
 }

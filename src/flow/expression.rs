@@ -34,7 +34,9 @@ impl std::error::Error for ExpressionError {}
 pub fn render(value: &Value, names: &Names) -> Result<Value, ExpressionError> {
     match value {
         Value::String(text) if is_template(text) => render_text(text, names),
-        Value::Array(items) => Ok(Value::Array(items.iter().map(|item| render(item, names)).collect::<Result<_, _>>()?)),
+        Value::Array(items) => {
+            Ok(Value::Array(items.iter().map(|item| render(item, names)).collect::<Result<_, _>>()?))
+        }
         Value::Object(map) => {
             let rendered = map.iter().map(|(key, value)| Ok((key.clone(), render(value, names)?)));
             Ok(Value::Object(rendered.collect::<Result<_, _>>()?))
@@ -88,7 +90,10 @@ fn render_text(text: &str, names: &Names) -> Result<Value, ExpressionError> {
         }
         return Err(undefined(text, names));
     }
-    environment.render_str(text, Context::from(Serde(names))).map(Value::String).map_err(|error| failed(text, names, &error))
+    environment
+        .render_str(text, Context::from(Serde(names)))
+        .map(Value::String)
+        .map_err(|error| failed(text, names, &error))
 }
 
 /// The expression of a text that is `{{ expression }}` and nothing else.
@@ -105,7 +110,8 @@ fn environment() -> Environment<'static> {
 
 fn malformed(text: &str, error: &Error) -> ExpressionError {
     let detail = error.detail().unwrap_or("it cannot be read");
-    ExpressionError { message: format!("this template is malformed: {detail}"), culprit: text.to_owned() }
+    let plain = detail.replace("end of variable block", "`}}`").replace("end of block", "`%}`").replace("end of input", "end of the text");
+    ExpressionError { message: format!("this template is malformed: {plain}"), culprit: text.to_owned() }
 }
 
 fn failed(text: &str, names: &Names, error: &Error) -> ExpressionError {
@@ -158,7 +164,8 @@ mod tests {
     use serde_json::json;
 
     fn names() -> Names {
-        let value = json!({"inputs": {"taxi": "green", "year": 2019, "list": [1, 2]}, "outputs": {"get": {"uri": "u"}}});
+        let value =
+            json!({"inputs": {"taxi": "green", "year": 2019, "list": [1, 2]}, "outputs": {"get": {"uri": "u"}}});
         value.as_object().unwrap().clone()
     }
 
@@ -191,7 +198,8 @@ mod tests {
 
     #[test]
     fn conditions_follow_kestra() {
-        for (value, expected) in [(json!("false"), false), (json!("0"), false), (json!(""), false), (json!("no"), true)] {
+        for (value, expected) in [(json!("false"), false), (json!("0"), false), (json!(""), false), (json!("no"), true)]
+        {
             assert_eq!(is_truthy(&value), expected, "{value}");
         }
         assert!(holds(&json!("{{ inputs.taxi == 'green' }}"), &names()).unwrap());

@@ -45,18 +45,46 @@ fn finding(document: &Document, path: &[String], error: &FieldError) -> Diagnost
     let full: Vec<String> = path.iter().chain(&error.path).cloned().collect();
     if let Some(field) = quoted_after(&error.message, "unknown field ") {
         let known = quoted(error.message.split(", expected").nth(1).unwrap_or_default());
-        let key: Vec<String> = full.iter().cloned().chain([field.to_owned()]).collect();
-        return document.locate_key(&key, Diagnostic::error(format!("unknown field `{field}`")).help(offer(field, &known)));
+        return document.locate_key(&below(full, field), Diagnostic::error(format!("unknown field `{field}`")).help(offer(field, &known)));
     }
     if let Some(field) = quoted_after(&error.message, "missing field ") {
-        return document.locate(&full, Diagnostic::error(format!("`{field}` is missing")));
+        let finding = Diagnostic::error(format!("`{field}` is missing")).help(format!("add `{field}: …`"));
+        return document.locate(&full, finding);
     }
     if let Some(word) = quoted_after(&error.message, "unknown variant ") {
         let known = quoted(error.message.split(", expected").nth(1).unwrap_or_default());
-        return document.locate(&full, Diagnostic::error(format!("unknown value `{word}`")).help(offer(word, &known)));
+        let finding = Diagnostic::error(format!("unknown value `{word}`")).help(offer(word, &known));
+        return document.locate_key(&below(full, word), finding);
     }
-    let field = error.path.last().map(|field| format!("`{field}`: ")).unwrap_or_default();
-    document.locate(&full, Diagnostic::error(format!("{field}{}", error.message)))
+    let field = error.path.last().map(|field| format!("`{field}`")).unwrap_or_else(|| "this".to_owned());
+    let message = wrong_kind(&field, &error.message).unwrap_or_else(|| format!("{field}: {}", error.message));
+    document.locate(&full, Diagnostic::error(message))
+}
+
+/// The path of a key, which serde's own path may hold already.
+fn below(mut path: Vec<String>, key: &str) -> Vec<String> {
+    if path.last().is_none_or(|last| last != key) {
+        path.push(key.to_owned());
+    }
+    path
+}
+
+/// serde's `invalid type: sequence, expected a string` in the words of YAML.
+fn wrong_kind(field: &str, message: &str) -> Option<String> {
+    let (found, wanted) = message.strip_prefix("invalid type: ")?.split_once(", expected ")?;
+    let plain = |words: &str| match words {
+        "sequence" | "a sequence" => "a list".to_owned(),
+        "map" | "a map" => "a map".to_owned(),
+        "null" | "unit" | "unit value" => "nothing".to_owned(),
+        "a string" => "a text".to_owned(),
+        "a boolean" => "true or false".to_owned(),
+        other => other
+            .replace("integer", "the number")
+            .replace("floating point", "the number")
+            .replace("string", "the text")
+            .replace("boolean", "the word"),
+    };
+    Some(format!("{field} is {}, but {} is wanted", plain(found), plain(wanted)))
 }
 
 /// A help line that names the nearest word, or all of them.

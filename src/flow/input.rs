@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::diagnostic::{Diagnostic, nearest};
+use crate::secret::hide_address_passwords;
 
 /// One input.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -83,7 +84,9 @@ impl Input {
             Regex::new(pattern).map_err(|_| format!("the validator of `{}` is not a regular expression", self.id))?;
         }
         match &self.defaults {
-            Some(value) => self.accept(&text_of(value)).map(drop).map_err(|message| format!("its default does not fit: {message}")),
+            Some(value) => {
+                self.accept(&text_of(value)).map(drop).map_err(|message| format!("its default does not fit: {message}"))
+            }
             None => Ok(()),
         }
     }
@@ -92,16 +95,25 @@ impl Input {
     fn accept(&self, text: &str) -> Result<Value, String> {
         let id = &self.id;
         let value = match self.kind {
-            InputType::Int => text.parse::<i64>().map(Value::from).map_err(|_| format!("`{id}`: `{text}` is not a whole number"))?,
-            InputType::Float => text.parse::<f64>().map(Value::from).map_err(|_| format!("`{id}`: `{text}` is not a number"))?,
-            InputType::Bool => text.parse::<bool>().map(Value::from).map_err(|_| format!("`{id}`: `{text}` is neither true nor false"))?,
+            InputType::Int => {
+                text.parse::<i64>().map(Value::from).map_err(|_| format!("`{id}`: `{text}` is not a whole number"))?
+            }
+            InputType::Float => {
+                text.parse::<f64>().map(Value::from).map_err(|_| format!("`{id}`: `{text}` is not a number"))?
+            }
+            InputType::Bool => text
+                .parse::<bool>()
+                .map(Value::from)
+                .map_err(|_| format!("`{id}`: `{text}` is neither true nor false"))?,
             InputType::Date => {
                 text.parse::<NaiveDate>().map_err(|_| format!("`{id}`: `{text}` is not a date such as 2020-04-01"))?;
                 Value::from(text)
             }
             InputType::Datetime => {
                 let plain = text.trim_end_matches('Z');
-                plain.parse::<NaiveDateTime>().map_err(|_| format!("`{id}`: `{text}` is not a time such as 2020-04-01T00:00:00"))?;
+                plain
+                    .parse::<NaiveDateTime>()
+                    .map_err(|_| format!("`{id}`: `{text}` is not a time such as 2020-04-01T00:00:00"))?;
                 Value::from(text)
             }
             InputType::String | InputType::Select | InputType::Uri | InputType::Secret => Value::from(text),
@@ -112,9 +124,17 @@ impl Input {
 
     fn check_value(&self, text: &str, value: &Value) -> Result<(), String> {
         let id = &self.id;
-        if self.kind == InputType::Select && !self.allow_custom_value && !self.values.iter().any(|choice| choice == text) {
-            let near = nearest(text, self.values.iter().map(String::as_str)).map(|near| format!("; did you mean `{near}`?"));
-            return Err(format!("`{id}`: `{text}` is none of `{}`{}", self.values.join("`, `"), near.unwrap_or_default()));
+        if self.kind == InputType::Select
+            && !self.allow_custom_value
+            && !self.values.iter().any(|choice| choice == text)
+        {
+            let near =
+                nearest(text, self.values.iter().map(String::as_str)).map(|near| format!("; did you mean `{near}`?"));
+            return Err(format!(
+                "`{id}`: `{text}` is none of `{}`{}",
+                self.values.join("`, `"),
+                near.unwrap_or_default()
+            ));
         }
         if let Some(pattern) = &self.validator
             && !Regex::new(&format!("^(?:{pattern})$")).is_ok_and(|regex| regex.is_match(text))
@@ -152,6 +172,12 @@ pub fn resolve(inputs: &[Input], given: &[(String, String)]) -> Result<Map<Strin
         }
     }
     if findings.is_empty() { Ok(values) } else { Err(findings) }
+}
+
+/// Whether a value may be neither shown nor stored: that of a `SECRET`, and an address with a password in it.
+pub fn is_secret(inputs: &[Input], name: &str, value: &Value) -> bool {
+    let is_declared = inputs.iter().any(|input| input.id == name && input.kind == InputType::Secret);
+    is_declared || value.as_str().is_some_and(|text| hide_address_passwords(text) != text)
 }
 
 fn unknown(inputs: &[Input], name: &str) -> Option<Diagnostic> {
@@ -204,7 +230,8 @@ mod tests {
 
     #[test]
     fn every_problem_is_told_at_once() {
-        let findings = resolve(&inputs(), &given(&[("taxi", "gren"), ("yeer", "1"), ("note", "A1"), ("year", "2000")])).unwrap_err();
+        let findings = resolve(&inputs(), &given(&[("taxi", "gren"), ("yeer", "1"), ("note", "A1"), ("year", "2000")]))
+            .unwrap_err();
         let messages: Vec<&str> = findings.iter().map(|finding| finding.message.as_str()).collect();
         assert_eq!(
             messages,

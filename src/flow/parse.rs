@@ -16,7 +16,17 @@ const FLOW_KEYS: &[&str] = &["id", "namespace", "description", "labels", "inputs
 
 /// Keys that Kestra has and this version has not.
 const NOT_YET: &[&str] = &[
-    "outputs", "errors", "finally", "afterExecution", "triggers", "pluginDefaults", "concurrency", "retry", "sla", "checks", "revision",
+    "outputs",
+    "errors",
+    "finally",
+    "afterExecution",
+    "triggers",
+    "pluginDefaults",
+    "concurrency",
+    "retry",
+    "sla",
+    "checks",
+    "revision",
 ];
 
 /// What came of a flow's text.
@@ -101,7 +111,8 @@ impl Parser<'_> {
 
     fn unknown_key(&mut self, key: &str) {
         let finding = if NOT_YET.contains(&key) {
-            Diagnostic::error(format!("`{key}` is not supported yet")).help(format!("a flow may have `{}`", FLOW_KEYS.join("`, `")))
+            Diagnostic::error(format!("`{key}` is not supported yet"))
+                .help(format!("a flow may have `{}`", FLOW_KEYS.join("`, `")))
         } else {
             Diagnostic::error(format!("unknown key `{key}`")).help(offer(key, FLOW_KEYS))
         };
@@ -109,7 +120,7 @@ impl Parser<'_> {
     }
 
     fn missing<T: Default>(&mut self, key: &str) -> T {
-        self.findings.push(self.document.locate(&[], Diagnostic::error(format!("`{key}` is missing"))));
+        self.findings.push(self.document.locate(&[], Diagnostic::error(format!("`{key}` is missing")).help(format!("add `{key}: …`"))));
         T::default()
     }
 
@@ -118,7 +129,8 @@ impl Parser<'_> {
         let Some(value) = map.get(key) else { return self.missing(key) };
         let name = value.as_str().filter(|name| is_name(name));
         if name.is_none() {
-            let finding = Diagnostic::error(format!("`{key}` is not a name")).help("use letters, digits, `-`, `_` and `.`");
+            let finding =
+                Diagnostic::error(format!("`{key}` is not a name")).help("use letters, digits, `-`, `_` and `.`");
             self.findings.push(self.document.locate(&[key.to_owned()], finding));
         }
         name.map(str::to_owned)
@@ -129,7 +141,8 @@ impl Parser<'_> {
             Some(Value::Object(found)) => found.clone(),
             None | Some(Value::Null) => Map::new(),
             Some(_) => {
-                self.findings.push(self.document.locate(&[key.to_owned()], Diagnostic::error(format!("`{key}` is not a map"))));
+                self.findings
+                    .push(self.document.locate(&[key.to_owned()], Diagnostic::error(format!("`{key}` is not a map"))));
                 Map::new()
             }
         }
@@ -177,7 +190,8 @@ impl Parser<'_> {
             None | Some(Value::Null) => Vec::new(),
             Some(Value::Array(items)) => items.clone(),
             Some(_) => {
-                self.findings.push(self.document.locate(&[key.to_owned()], Diagnostic::error(format!("`{key}` is not a list"))));
+                self.findings
+                    .push(self.document.locate(&[key.to_owned()], Diagnostic::error(format!("`{key}` is not a list"))));
                 Vec::new()
             }
         }
@@ -189,7 +203,7 @@ impl Parser<'_> {
             return Vec::new();
         };
         if items.is_empty() {
-            self.findings.push(self.document.locate(path, Diagnostic::error("there is no task in this list")));
+            self.findings.push(self.document.locate(path, Diagnostic::error("there is no task in this list").help("`jitney tasks` shows what tasks there are")));
         }
         let steps = items.iter().enumerate().filter_map(|(index, item)| {
             let path: Vec<String> = path.iter().cloned().chain([index.to_string()]).collect();
@@ -221,10 +235,12 @@ impl Parser<'_> {
         let Some(id) = common.get("id").and_then(Value::as_str) else { return };
         let path: Vec<String> = path.iter().cloned().chain(["id".to_owned()]).collect();
         if !is_name(id) {
-            let finding = Diagnostic::error(format!("`{id}` is not a task id")).help("use letters, digits, `-` and `_`");
+            let finding =
+                Diagnostic::error(format!("`{id}` is not a task id")).help("use letters, digits, `-` and `_`");
             self.findings.push(self.document.locate(&path, finding));
         } else if !self.ids.insert(id.to_owned()) {
-            self.findings.push(self.document.locate(&path, Diagnostic::error(format!("there are two tasks called `{id}`"))));
+            let finding = Diagnostic::error(format!("there are two tasks called `{id}`"));
+            self.findings.push(self.document.locate(&path, finding.help("give one of them another id: outputs go by it")));
         }
     }
 
@@ -232,13 +248,18 @@ impl Parser<'_> {
         let name = common.get("type").and_then(Value::as_str)?;
         let found = self.tasks.iter().find(|task| task.is(name));
         if found.is_none() {
-            let known: Vec<&str> = self.tasks.iter().flat_map(|task| std::iter::once(task.name).chain(task.aliases.iter().copied())).collect();
+            let known: Vec<&str> = self
+                .tasks
+                .iter()
+                .flat_map(|task| std::iter::once(task.name).chain(task.aliases.iter().copied()))
+                .collect();
             let help = match crate::diagnostic::nearest(name, known.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`? `jitney tasks` lists them all"),
                 None => "`jitney tasks` lists them all".to_owned(),
             };
             let path: Vec<String> = path.iter().cloned().chain(["type".to_owned()]).collect();
-            self.findings.push(self.document.locate(&path, Diagnostic::error(format!("unknown task type `{name}`")).help(help)));
+            self.findings
+                .push(self.document.locate(&path, Diagnostic::error(format!("unknown task type `{name}`")).help(help)));
         }
         found
     }

@@ -171,6 +171,8 @@ pub struct TaskRun {
     pub state: TaskState,
     /// Attempts so far.
     pub attempts: u32,
+    /// When its first attempt began.
+    pub since: Option<DateTime<Utc>>,
     /// When its latest attempt began.
     pub started: Option<DateTime<Utc>>,
     /// When its latest attempt ended.
@@ -263,7 +265,11 @@ impl State {
         if !waiting || attempt != run.attempts + 1 {
             return Err(IllegalTransition { event: "task_started", what: format!("task `{task}`") });
         }
-        *run = TaskRun { state: TaskState::Running, attempts: attempt, started: Some(time), ended: None, ..run.clone() };
+        run.state = TaskState::Running;
+        run.attempts = attempt;
+        run.since.get_or_insert(time);
+        run.started = Some(time);
+        run.ended = None;
         Ok(())
     }
 
@@ -286,7 +292,8 @@ impl State {
         if run.state != TaskState::Created {
             return Err(IllegalTransition { event: "task_skipped", what: format!("task `{task}`") });
         }
-        *run = TaskRun { state: TaskState::Skipped, ended: Some(time), ..run.clone() };
+        run.state = TaskState::Skipped;
+        run.ended = Some(time);
         Ok(())
     }
 
@@ -311,7 +318,15 @@ impl State {
 
 impl TaskRun {
     fn new() -> Self {
-        Self { state: TaskState::Created, attempts: 0, started: None, ended: None, outputs: Outputs::new(), error: None }
+        Self {
+            state: TaskState::Created,
+            attempts: 0,
+            since: None,
+            started: None,
+            ended: None,
+            outputs: Outputs::new(),
+            error: None,
+        }
     }
 }
 

@@ -115,7 +115,8 @@ impl Journal {
             }
         };
         let body = serde_json::to_string(event).map_err(|error| JournalError::Unreadable(id.clone(), error))?;
-        transaction.execute("INSERT INTO events VALUES (?, ?, ?, ?)", params![id.as_str(), count, stamp(time), body])?;
+        transaction
+            .execute("INSERT INTO events VALUES (?, ?, ?, ?)", params![id.as_str(), count, stamp(time), body])?;
         summarize(&transaction, id, time, &mut state)?;
         transaction.commit()?;
         Ok(state)
@@ -163,8 +164,9 @@ impl Journal {
     /// When the file cannot be read.
     pub fn ids_with_prefix(&self, prefix: &str) -> Result<Vec<ExecutionId>> {
         let connection = self.lock();
-        let mut statement =
-            connection.prepare_cached("SELECT id FROM executions WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id DESC LIMIT 10")?;
+        let mut statement = connection.prepare_cached(
+            "SELECT id FROM executions WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id DESC LIMIT 10",
+        )?;
         let rows = statement.query_map(params![prefix], |row| row.get::<_, String>(0))?;
         Ok(rows.map(|id| id.map(ExecutionId::new)).collect::<rusqlite::Result<_>>()?)
     }
@@ -225,8 +227,7 @@ fn load(transaction: &Transaction, id: &ExecutionId) -> Result<Option<(State, u3
     let mut count = 0;
     while let Some(row) = rows.next()? {
         let body: String = row.get(1)?;
-        let event: Event =
-            serde_json::from_str(&body).map_err(|error| JournalError::Unreadable(id.clone(), error))?;
+        let event: Event = serde_json::from_str(&body).map_err(|error| JournalError::Unreadable(id.clone(), error))?;
         match (&mut state, event) {
             (Some(state), event) => {
                 state.apply(row.get(0)?, &event).map_err(|error| JournalError::Impossible(id.clone(), error))?;

@@ -159,7 +159,8 @@ where
 /// What `IF NOT EXISTS` asks for is no news.
 fn is_expected(notice: &DbError) -> bool {
     use tokio_postgres::error::SqlState;
-    [SqlState::DUPLICATE_TABLE, SqlState::DUPLICATE_OBJECT, SqlState::DUPLICATE_COLUMN, SqlState::DUPLICATE_SCHEMA].contains(notice.code())
+    [SqlState::DUPLICATE_TABLE, SqlState::DUPLICATE_OBJECT, SqlState::DUPLICATE_COLUMN, SqlState::DUPLICATE_SCHEMA]
+        .contains(notice.code())
 }
 
 fn describe(address: &Address, version: &str) -> String {

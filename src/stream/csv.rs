@@ -221,15 +221,13 @@ impl CsvBatches {
 
     fn misshapen(&self, row: &Row) -> BadRow {
         let (found, due) = (row.width as usize, self.file.header.len());
-        let message = if row.has_stray_text {
-            "text follows a closing quote within a field".to_owned()
+        let noun = if found == 1 { "field" } else { "fields" };
+        let mut message = format!("the row has {found} {noun}, the header has {due}");
+        if row.has_stray_text {
+            "text follows a closing quote within a field".clone_into(&mut message);
         } else if row.is_unterminated && found < due {
-            format!(
-                "the row has {found} fields, the header has {due}; the file seems to be cut in the middle of its last row"
-            )
-        } else {
-            format!("the row has {found} fields, the header has {due}")
-        };
+            message.push_str("; the file seems to be cut in the middle of its last row");
+        }
         self.bad_row(row, 0, message)
     }
 

@@ -98,21 +98,14 @@ struct Progressing {
 impl Progressing {
     fn batch(&mut self, frame: &DataFrame, wanted: &[Column]) -> Result<Batch> {
         let mut complaints = BTreeMap::new();
-        let convert = || -> PolarsResult<DataFrame> {
-            let columns = wanted
-                .iter()
-                .map(|wanted| convert(frame.column(&wanted.name)?.as_materialized_series(), wanted, &mut complaints))
-                .collect::<PolarsResult<_>>()?;
-            column::frame(frame.height(), columns, &complaints)
-        };
-        let frame_of_good =
-            { convert }().map_err(|error| broken(&self.name, format!("cannot convert the rows: {error}")))?;
+        let good = convert_all(frame, wanted, &mut complaints)
+            .map_err(|error| broken(&self.name, format!("cannot convert the rows: {error}")))?;
         let first = self.done + 1;
         let bad = complaints.into_iter().map(|(row, message)| {
             let line = first + row as u64;
             BadRow { line, column: 0, message: format!("row {line}: {message}"), text: String::new() }
         });
-        let batch = Batch { frame: frame_of_good, rows_read: frame.height() as u64, bad: bad.collect() };
+        let batch = Batch { frame: good, rows_read: frame.height() as u64, bad: bad.collect() };
         self.advance(batch.rows_read);
         Ok(batch)
     }
@@ -173,6 +166,16 @@ fn kind_of(kind: &DataType) -> Option<ColumnType> {
         DataType::Datetime(_, Some(_)) => Some(ColumnType::TimestampTz),
         _ => None,
     }
+}
+
+fn convert_all(
+    frame: &DataFrame,
+    wanted: &[Column],
+    complaints: &mut BTreeMap<usize, String>,
+) -> PolarsResult<DataFrame> {
+    let convert = |wanted: &Column| convert(frame.column(&wanted.name)?.as_materialized_series(), wanted, complaints);
+    let columns = wanted.iter().map(convert).collect::<PolarsResult<_>>()?;
+    column::frame(frame.height(), columns, complaints)
 }
 
 /// One column in the wanted type. What fits without loss is cast; everything else goes through its text, so that a

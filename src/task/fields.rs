@@ -219,7 +219,8 @@ mod tests {
     #[test]
     fn scalars_convert_to_what_the_field_wants() {
         let example = read(json!({"text": 1, "count": "5", "ratio": "0.5", "flag": "true", "mode": "plain"}), false);
-        let expected = Example { text: "1".into(), count: Some(5), ratio: Some(0.5), flag: Some(true), mode: Some(Mode::Plain) };
+        let expected =
+            Example { text: "1".into(), count: Some(5), ratio: Some(0.5), flag: Some(true), mode: Some(Mode::Plain) };
         assert_eq!(example, Ok(expected));
         let merged = read(json!({"text": "x", "mode": {"merge": {"key": ["a"]}}}), false).unwrap();
         assert_eq!(merged.mode, Some(Mode::Merge { key: vec!["a".into()] }));

@@ -101,7 +101,12 @@ async fn show(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
     let mut loads = Vec::new();
     for (colour, times) in MONTHS {
         let facts = write_month(&kit.month(colour)?, colour, YEAR, MONTH, rows * times, SEED)?;
-        let given = [("taxi", colour.as_str()), ("year", &YEAR.to_string()), ("month", &format!("{MONTH:02}")), ("source", &source)];
+        let given = [
+            ("taxi", colour.as_str()),
+            ("year", &YEAR.to_string()),
+            ("month", &format!("{MONTH:02}")),
+            ("source", &source),
+        ];
         let state = execute(&kit, "postgres_taxi.yaml", &given, settings).await?;
         if !state.status.is_done() {
             return Ok(if state.status == ExecutionState::Killed { Exit::Cancelled } else { Exit::Failed });
@@ -121,7 +126,8 @@ async fn show(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
 
 async fn execute(kit: &Kit, flow: &str, given: &[(&str, &str)], settings: &Arc<Settings>) -> anyhow::Result<State> {
     let (flow, _) = flows::read(&kit.flow(flow))?;
-    let given: Vec<(String, String)> = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let given: Vec<(String, String)> =
+        given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let inputs = input::resolve(&flow.inputs, &given).map_err(Invalid)?;
     let session = Session::open(settings, false)?;
     let id = session.runner.create(&flow, &inputs, None)?;
@@ -130,7 +136,8 @@ async fn execute(kit: &Kit, flow: &str, given: &[(&str, &str)], settings: &Arc<S
 
 /// What was loaded, one line for each file.
 fn table(loads: &[Load]) -> String {
-    let mut table = super::table(["file", "rows in file", "loaded", "rejected", "already there", "time", "rows/s", "CSV/s"]);
+    let mut table =
+        super::table(["file", "rows in file", "loaded", "rejected", "already there", "time", "rows/s", "CSV/s"]);
     for load in loads {
         let outputs = load.state.tasks.values().find_map(|task| Some((numbers(&task.outputs)?, &task.outputs)));
         let Some((number, outputs)) = outputs else { continue };
@@ -166,9 +173,18 @@ async fn check(connection: &Connection, loads: &[Load]) -> anyhow::Result<bool> 
         agrees &= same;
         let dollars = |cents: i64| format!("{}.{:02} dollars", thousands((cents / 100).unsigned_abs()), cents % 100);
         if same {
-            println!("✓ {taxi}: the table holds the file's {} rows and {}", thousands(load.facts.rows), dollars(load.facts.total_cents));
+            println!(
+                "✓ {taxi}: the table holds the file's {} rows and {}",
+                thousands(load.facts.rows),
+                dollars(load.facts.total_cents)
+            );
         } else {
-            println!("✗ {taxi}: the table holds {rows} rows and {}, the file {} and {}", dollars(cents.unwrap_or(0)), load.facts.rows, dollars(load.facts.total_cents));
+            println!(
+                "✗ {taxi}: the table holds {rows} rows and {}, the file {} and {}",
+                dollars(cents.unwrap_or(0)),
+                load.facts.rows,
+                dollars(load.facts.total_cents)
+            );
         }
     }
     println!();

@@ -26,8 +26,10 @@ impl Task for PurgeFiles {
     type Outputs = Purged;
 
     async fn run(&self, context: &TaskContext) -> Result<Purged, TaskError> {
-        let files =
-            context.storage.purge().map_err(|error| TaskError::permanent("cannot delete the stored files").because(error))?;
+        let files = context
+            .storage
+            .purge()
+            .map_err(|error| TaskError::permanent("cannot delete the stored files").because(error))?;
         Ok(Purged { files })
     }
 }

@@ -64,9 +64,9 @@ impl Task for Download {
     const NAME: &'static str = "http.download";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.http.Download"];
     const EXAMPLE: &'static str = "\
-id: extract
-type: http.download
-uri: https://github.com/DataTalksClub/nyc-tlc-data/releases/download/green/green_tripdata_2019-01.csv.gz
+- id: extract
+  type: http.download
+  uri: https://github.com/DataTalksClub/nyc-tlc-data/releases/download/green/green_tripdata_2019-01.csv.gz
 ";
     type Outputs = Outputs;
 

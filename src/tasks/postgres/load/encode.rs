@@ -2,7 +2,10 @@
 //! and bytes. Source: the chapter on COPY in Postgres's manual.
 
 use bytes::{BufMut, BytesMut};
-use polars::prelude::{BooleanType, Column, DataType, Int32Type, Int64Type, Float64Type, PolarsDataType, PolarsResult, StringType, TimeUnit};
+use polars::prelude::{
+    BooleanType, Column, DataType, Float64Type, Int32Type, Int64Type, PolarsDataType, PolarsResult, StringType,
+    TimeUnit,
+};
 
 use super::numeric::put_numeric;
 use super::target::{Field, Kind};
@@ -45,11 +48,20 @@ pub(super) struct Misfit {
 }
 
 /// Appends a batch's rows. `constant` is the last field of every row, encoded by [`constant`].
-pub(super) fn rows(columns: &[Column], fields: &[Field], constant: Option<&[u8]>, height: usize, out: &mut BytesMut) -> PolarsResult<Result<(), Misfit>> {
+pub(super) fn rows(
+    columns: &[Column],
+    fields: &[Field],
+    constant: Option<&[u8]>,
+    height: usize,
+    out: &mut BytesMut,
+) -> PolarsResult<Result<(), Misfit>> {
     let converted: Vec<Column> =
         columns.iter().zip(fields).map(|(column, field)| prepared(column, field.kind)).collect::<PolarsResult<_>>()?;
-    let mut cells: Vec<Cells> =
-        converted.iter().zip(fields).map(|(column, field)| cells_of(column, field.kind)).collect::<PolarsResult<_>>()?;
+    let mut cells: Vec<Cells> = converted
+        .iter()
+        .zip(fields)
+        .map(|(column, field)| cells_of(column, field.kind))
+        .collect::<PolarsResult<_>>()?;
     cells.extend(constant.map(Cells::Constant));
     out.reserve(height * (2 + 12 * cells.len()));
     let count = i16::try_from(cells.len()).unwrap_or(i16::MAX);
@@ -124,15 +136,21 @@ impl Cells<'_> {
             Self::Text(array) => some(array.get(row), out, |value, out| put_bytes(value.as_bytes(), out)),
             Self::Jsonb(array) => some(array.get(row), out, put_jsonb),
             Self::Uuid(array) => match array.get(row) {
-                Some(text) => parse_uuid(text).map(|bytes| put(&bytes, out)).ok_or_else(|| format!("`{text}` is not a UUID"))?,
+                Some(text) => {
+                    parse_uuid(text).map(|bytes| put(&bytes, out)).ok_or_else(|| format!("`{text}` is not a UUID"))?
+                }
                 None => put_null(out),
             },
             Self::Numeric(array) => match array.get(row) {
                 Some(text) => put_numeric(text, out).ok_or_else(|| format!("`{text}` is not a decimal number"))?,
                 None => put_null(out),
             },
-            Self::Date(array) => some(value!(array, row), out, |days, out| put(&days.saturating_sub(EPOCH_DAYS).to_be_bytes(), out)),
-            Self::Moment(array) => some(value!(array, row), out, |micros, out| put(&micros.saturating_sub(EPOCH_MICROS).to_be_bytes(), out)),
+            Self::Date(array) => {
+                some(value!(array, row), out, |days, out| put(&days.saturating_sub(EPOCH_DAYS).to_be_bytes(), out))
+            }
+            Self::Moment(array) => some(value!(array, row), out, |micros, out| {
+                put(&micros.saturating_sub(EPOCH_MICROS).to_be_bytes(), out)
+            }),
             Self::Constant(bytes) => out.extend_from_slice(bytes),
         }
         Ok(())
@@ -146,7 +164,11 @@ fn some<T>(value: Option<T>, out: &mut BytesMut, put: impl Fn(T, &mut BytesMut))
     }
 }
 
-fn fitting<T: TryFrom<i64>>(value: Option<i64>, out: &mut BytesMut, put: impl Fn(T, &mut BytesMut)) -> Result<(), String> {
+fn fitting<T: TryFrom<i64>>(
+    value: Option<i64>,
+    out: &mut BytesMut,
+    put: impl Fn(T, &mut BytesMut),
+) -> Result<(), String> {
     some(value.map(|value| T::try_from(value).map_err(|_| format!("{value} is too large"))).transpose()?, out, put);
     Ok(())
 }

@@ -71,9 +71,13 @@ impl Feed {
         for batch in batches {
             let batch = batch?;
             self.rejected.take(&batch.bad)?;
-            let columns: Vec<_> = self.used.iter().filter_map(|index| batch.frame.columns().get(*index).cloned()).collect();
-            let encoded = encode::rows(&columns, &self.fields, self.constant.as_deref(), batch.frame.height(), &mut out);
-            match encoded.map_err(|error| TaskError::permanent("a column cannot be converted for the table").because(error))? {
+            let columns: Vec<_> =
+                self.used.iter().filter_map(|index| batch.frame.columns().get(*index).cloned()).collect();
+            let encoded =
+                encode::rows(&columns, &self.fields, self.constant.as_deref(), batch.frame.height(), &mut out);
+            match encoded
+                .map_err(|error| TaskError::permanent("a column cannot be converted for the table").because(error))?
+            {
                 Ok(()) => {}
                 Err(misfit) => return Err(explain(&self.source, sent, &misfit)),
             }

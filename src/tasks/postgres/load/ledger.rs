@@ -84,7 +84,14 @@ pub(super) async fn record(
     counts: Counts,
 ) -> Result<(), TaskError> {
     let texts = [
-        entry.execution, entry.flow, entry.task, &key.target, &key.partition, entry.source, &key.source_sha256, &key.definition_sha256,
+        entry.execution,
+        entry.flow,
+        entry.task,
+        &key.target,
+        &key.partition,
+        entry.source,
+        &key.source_sha256,
+        &key.definition_sha256,
     ];
     let texts: Vec<String> = texts.iter().map(|text| quote(text)).collect();
     let Counts { read, loaded, rejected, skipped } = counts;

@@ -5,10 +5,9 @@ mod feed;
 mod ledger;
 mod mode;
 mod numeric;
+mod source;
 mod target;
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::Instant;
 
@@ -30,6 +29,7 @@ use crate::tasks::polars::spec::Transform;
 use feed::{Fed, Feed};
 use ledger::{Counts, Entry, Key};
 use mode::Mode;
+use source::{Source, hex};
 use target::{Field, Leniency, Making, Target};
 
 /// Loads a file into a table of Postgres: CSV, NDJSON or Parquet, plain or compressed.
@@ -113,8 +113,8 @@ enum MissingColumn {
     /// The load fails before anything is changed.
     #[default]
     Fail,
-    /// The column stays empty.
-    Null,
+    /// The column stays NULL.
+    Empty,
 }
 
 /// The formats that are read.
@@ -190,7 +190,8 @@ impl Task for Load {
         let source = Source::open(path).await?;
         let stop = context.cancel.clone();
         let work = async {
-            let transaction = session.client.transaction().await.map_err(|error| failed("beginning the load", &error))?;
+            let transaction =
+                session.client.transaction().await.map_err(|error| failed("beginning the load", &error))?;
             let loaded = self.load(&transaction, context, source, began).await?;
             transaction.commit().await.map_err(|error| failed("committing the load", &error))?;
             Ok(loaded)
@@ -203,44 +204,6 @@ impl Task for Load {
         session.interrupt().await;
         Err(TaskError::cancelled(format!("the load into `{}` was stopped and rolled back", self.table)))
     }
-}
-
-/// The file to load.
-struct Source {
-    path: PathBuf,
-    /// What the file is called in messages and in the ledger.
-    name: String,
-    bytes: u64,
-    sha256: String,
-}
-
-impl Source {
-    async fn open(path: PathBuf) -> Result<Self, TaskError> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let broke = |error: &dyn std::fmt::Display| TaskError::permanent(format!("cannot read `{name}`: {error}"));
-        let file = path.clone();
-        let summed = tokio::task::spawn_blocking(move || checksum(&file)).await;
-        let (bytes, sha256) = summed.map_err(|error| broke(&error))?.map_err(|error| broke(&error))?;
-        Ok(Self { path, name, bytes, sha256 })
-    }
-}
-
-fn checksum(path: &Path) -> std::io::Result<(u64, String)> {
-    let mut file = std::fs::File::open(path)?;
-    let (mut hasher, mut total, mut block) = (Sha256::new(), 0, vec![0; 1 << 16]);
-    loop {
-        match file.read(&mut block)? {
-            0 => return Ok((total, hex(&hasher.finalize()))),
-            read => {
-                hasher.update(&block[..read]);
-                total += read as u64;
-            }
-        }
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Load {
@@ -313,7 +276,14 @@ impl Load {
     fn key(&self, target: &Target, source: &Source, partition: Option<&(&str, String)>) -> Key {
         let definition = format!(
             "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
-            self.mode, self.schema, self.transform, self.on_bad_row, self.format, self.columns, self.delimiter, self.null_string
+            self.mode,
+            self.schema,
+            self.transform,
+            self.on_bad_row,
+            self.format,
+            self.columns,
+            self.delimiter,
+            self.null_string
         );
         Key {
             target: target.sql_name.clone(),
@@ -325,7 +295,12 @@ impl Load {
 
     /// Two loads of the same partition at once: the second waits until the first has committed. A merge or a truncate
     /// takes the whole table, since its rows may meet anybody's.
-    async fn take_turn(&self, transaction: &Transaction<'_>, context: &TaskContext, key: &Key) -> Result<(), TaskError> {
+    async fn take_turn(
+        &self,
+        transaction: &Transaction<'_>,
+        context: &TaskContext,
+        key: &Key,
+    ) -> Result<(), TaskError> {
         let whole = matches!(self.mode, Mode::Merge(_) | Mode::Truncate);
         let name = if whole { key.target.clone() } else { format!("{} {}", key.target, key.partition) };
         let waiting = |error: Error| failed("waiting for another load", &error);
@@ -382,7 +357,8 @@ impl Load {
         let counting = |error: Error| failed("counting the rows that are there", &error);
         let row = match self.mode.partition()? {
             Some((column, value)) => {
-                let sql = format!("SELECT count(*) FROM {table} WHERE {} = $1::text", quote_name(target.own_name(column)?));
+                let sql =
+                    format!("SELECT count(*) FROM {table} WHERE {} = $1::text", quote_name(target.own_name(column)?));
                 transaction.query_one(&sql, &[&value]).await.map_err(counting)?
             }
             None if matches!(self.mode, Mode::Append) => {
@@ -407,7 +383,7 @@ impl Load {
         let columns: Vec<String> = plan.columns().iter().map(|(name, _)| name.clone()).collect();
         let leniency = Leniency {
             extra: self.on_extra_column == ExtraColumn::Ignore,
-            missing: self.on_missing_column == MissingColumn::Null,
+            missing: self.on_missing_column == MissingColumn::Empty,
         };
         let (fields, used) = target.fields(&columns, partition.map(|(column, _)| *column), leniency)?;
         let feed = Feed {
@@ -458,7 +434,13 @@ impl Load {
     }
 
     /// Copies the rows; the server's count must be ours.
-    async fn copy(&self, transaction: &Transaction<'_>, table: &str, fields: &[Field], feed: Feed) -> Result<Fed, TaskError> {
+    async fn copy(
+        &self,
+        transaction: &Transaction<'_>,
+        table: &str,
+        fields: &[Field],
+        feed: Feed,
+    ) -> Result<Fed, TaskError> {
         let doing = format!("loading into `{}`", self.table);
         let sql = format!("COPY {table} ({}) FROM STDIN (FORMAT binary)", mode::list(fields));
         let sink = transaction.copy_in::<_, Bytes>(&sql).await.map_err(|error| failed(&doing, &error))?;

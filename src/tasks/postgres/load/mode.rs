@@ -73,7 +73,12 @@ impl Mode {
     ///
     /// # Errors
     /// When the server refuses.
-    pub(super) async fn prepare(&self, transaction: &Transaction<'_>, target: &Target, fields: &[Field]) -> Result<String, TaskError> {
+    pub(super) async fn prepare(
+        &self,
+        transaction: &Transaction<'_>,
+        target: &Target,
+        fields: &[Field],
+    ) -> Result<String, TaskError> {
         let table = &target.sql_name;
         let sql = match self {
             Self::Append => return Ok(table.clone()),
@@ -90,7 +95,10 @@ impl Mode {
                 format!("CREATE TEMP TABLE jitney_stage ON COMMIT DROP AS SELECT {columns} FROM {table} WITH NO DATA")
             }
         };
-        transaction.batch_execute(&sql).await.map_err(|error| failed(&format!("making room in `{}`", target.name), &error))?;
+        transaction
+            .batch_execute(&sql)
+            .await
+            .map_err(|error| failed(&format!("making room in `{}`", target.name), &error))?;
         Ok(if matches!(self, Self::Merge(_)) { STAGE.to_owned() } else { table.clone() })
     }
 
@@ -98,12 +106,20 @@ impl Mode {
     ///
     /// # Errors
     /// When a key is NULL, or the server refuses.
-    pub(super) async fn finish(&self, transaction: &Transaction<'_>, target: &Target, fields: &[Field], sent: u64) -> Result<u64, TaskError> {
+    pub(super) async fn finish(
+        &self,
+        transaction: &Transaction<'_>,
+        target: &Target,
+        fields: &[Field],
+        sent: u64,
+    ) -> Result<u64, TaskError> {
         let Self::Merge(merge) = self else { return Ok(sent) };
         let key: Vec<String> =
             merge.key.iter().map(|name| target.own_name(name).map(quote_name)).collect::<Result<_, _>>()?;
         if key.is_empty() {
-            return Err(TaskError::permanent("`merge` wants a key").help("for example `mode: {merge: {key: [unique_row_id]}}`"));
+            return Err(
+                TaskError::permanent("`merge` wants a key").help("for example `mode: {merge: {key: [unique_row_id]}}`")
+            );
         }
         let doing = format!("merging into `{}`", target.name);
         let nulls = key.iter().map(|name| format!("{name} IS NULL")).collect::<Vec<_>>().join(" OR ");
@@ -132,12 +148,14 @@ impl Merge {
             "INSERT INTO {table} ({columns}) SELECT {columns} FROM {staged} s
              WHERE NOT EXISTS (SELECT 1 FROM {table} t WHERE {same})"
         );
-        let rest: Vec<String> = fields.iter().map(|field| quote_name(&field.name)).filter(|name| !key.contains(name)).collect();
+        let rest: Vec<String> =
+            fields.iter().map(|field| quote_name(&field.name)).filter(|name| !key.contains(name)).collect();
         if self.on_match == OnMatch::Ignore || rest.is_empty() {
             return vec![insert];
         }
         let set = rest.iter().map(|name| format!("{name} = s.{name}")).collect::<Vec<_>>().join(", ");
-        let differs = rest.iter().map(|name| format!("t.{name} IS DISTINCT FROM s.{name}")).collect::<Vec<_>>().join(" OR ");
+        let differs =
+            rest.iter().map(|name| format!("t.{name} IS DISTINCT FROM s.{name}")).collect::<Vec<_>>().join(" OR ");
         vec![format!("UPDATE {table} t SET {set} FROM {staged} s WHERE {same} AND ({differs})"), insert]
     }
 }

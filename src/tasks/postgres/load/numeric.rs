@@ -27,7 +27,10 @@ pub(super) fn put_numeric(text: &str, out: &mut BytesMut) -> Option<()> {
     };
     let (whole, decimals) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let is_number = !(whole.is_empty() && decimals.is_empty());
-    if !is_number || !whole.bytes().chain(decimals.bytes()).all(|byte| byte.is_ascii_digit()) || exponent.unsigned_abs() > 10_000 {
+    if !is_number
+        || !whole.bytes().chain(decimals.bytes()).all(|byte| byte.is_ascii_digit())
+        || exponent.unsigned_abs() > 10_000
+    {
         return None;
     }
     put_digits(whole, decimals, exponent, sign, out)

@@ -118,7 +118,11 @@ impl Target {
     ///
     /// # Errors
     /// When there is none and no way to make it, or the server refuses.
-    pub(super) async fn find(transaction: &Transaction<'_>, name: &str, making: &Making<'_>) -> Result<Self, TaskError> {
+    pub(super) async fn find(
+        transaction: &Transaction<'_>,
+        name: &str,
+        making: &Making<'_>,
+    ) -> Result<Self, TaskError> {
         let mut sql_name = lookup(transaction, name).await?;
         if sql_name.is_none() {
             // Two loads that make the same table at once would collide; the second waits here and then finds it.
@@ -152,7 +156,12 @@ impl Target {
     ///
     /// # Errors
     /// When the file has a column that the table has not, or lacks one that the table has.
-    pub(super) fn fields(&self, from_file: &[String], constant: Option<&str>, lenient: Leniency) -> Result<(Vec<Field>, Vec<usize>), TaskError> {
+    pub(super) fn fields(
+        &self,
+        from_file: &[String],
+        constant: Option<&str>,
+        lenient: Leniency,
+    ) -> Result<(Vec<Field>, Vec<usize>), TaskError> {
         let mut fields = Vec::new();
         let mut used = Vec::new();
         for (index, name) in from_file.iter().enumerate() {
@@ -171,8 +180,11 @@ impl Target {
             used.retain(|index| from_file.get(*index).is_none_or(|other| normal(other) != normal(name)));
             let field = field(column)?;
             if field.kind != Kind::Text {
-                return Err(TaskError::permanent(format!("the partition column `{name}` is of type {}", column.type_name))
-                    .help("a partition column holds text: text or varchar"));
+                return Err(TaskError::permanent(format!(
+                    "the partition column `{name}` is of type {}",
+                    column.type_name
+                ))
+                .help("a partition column holds text: text or varchar"));
             }
             fields.push(field);
         }
@@ -200,13 +212,21 @@ impl Target {
         if missing.is_empty() {
             return Ok(());
         }
-        let help = "name the file's column in `transform: {rename: …}`, or leave it empty with `on_missing_column: \"null\"`";
-        Err(TaskError::permanent(format!("the file has no column for `{}` of table `{}`", missing.join("`, `"), self.name)).help(help))
+        let help =
+            "name the file's column in `transform: {rename: …}`, or leave it empty with `on_missing_column: empty`";
+        Err(TaskError::permanent(format!(
+            "the file has no column for `{}` of table `{}`",
+            missing.join("`, `"),
+            self.name
+        ))
+        .help(help))
     }
 
     fn extra(&self, name: &str) -> TaskError {
         let near = nearest(name, self.columns.iter().map(|column| column.name.as_str()));
-        let near = near.map(|near| format!("did you mean `{near}` (`transform: {{rename: {{{name}: {near}}}}}`)? else ")).unwrap_or_default();
+        let near = near
+            .map(|near| format!("did you mean `{near}` (`transform: {{rename: {{{name}: {near}}}}}`)? else "))
+            .unwrap_or_default();
         TaskError::permanent(format!("the file has a column `{name}` that table `{}` has not", self.name)).help(format!(
             "{near}add it to the table, choose columns with `transform: {{select: […]}}`, or leave it out with `on_extra_column: ignore`"
         ))
@@ -244,15 +264,19 @@ fn field(column: &TableColumn) -> Result<Field, TaskError> {
             .help("leave it out with `transform: {select: […]}`"));
     }
     let kind = column.kind.ok_or_else(|| {
-        TaskError::permanent(format!("column `{}` is of type {}, which cannot be loaded", column.name, column.type_name))
-            .help("load into a text column and convert with `postgres.query`")
+        TaskError::permanent(format!(
+            "column `{}` is of type {}, which cannot be loaded",
+            column.name, column.type_name
+        ))
+        .help("load into a text column and convert with `postgres.query`")
     })?;
     Ok(Field { name: column.name.clone(), kind })
 }
 
 /// The table's full name, or none when there is no such table.
 async fn lookup(transaction: &Transaction<'_>, name: &str) -> Result<Option<String>, TaskError> {
-    let sql = "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    let sql =
+        "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                WHERE c.oid = to_regclass($1) AND c.relkind IN ('r', 'p', 'f')";
     let row = transaction.query_opt(sql, &[&name]).await.map_err(|error| failed("looking for the table", &error))?;
     Ok(row.map(|row| row.get(0)))
@@ -269,7 +293,10 @@ async fn make(transaction: &Transaction<'_>, name: &str, making: &Making<'_>) ->
         Making::File { name: file, text } => {
             for statement in statements(file, text, &Value::Null).map_err(TaskError::permanent)? {
                 let doing = format!("creating table `{name}`");
-                transaction.batch_execute(&statement.text).await.map_err(|error| explain_in(&doing, &error, &statement))?;
+                transaction
+                    .batch_execute(&statement.text)
+                    .await
+                    .map_err(|error| explain_in(&doing, &error, &statement))?;
             }
             Ok(())
         }
@@ -281,7 +308,8 @@ fn create_table(name: &str, columns: &Map<String, Value>) -> Result<String, Task
     let mut sql = format!("CREATE TABLE {name} (");
     for (index, (column, kind)) in columns.iter().enumerate() {
         let kind = kind.as_str().filter(|kind| !kind.contains([';', '\'', '"'])).ok_or_else(|| {
-            TaskError::permanent(format!("`schema.{column}`: {kind} is not a Postgres type")).help("write for example bigint, double precision, text or timestamp")
+            TaskError::permanent(format!("`schema.{column}`: {kind} is not a Postgres type"))
+                .help("write for example bigint, double precision, text or timestamp")
         })?;
         let comma = if index > 0 { ", " } else { "" };
         let _ = write!(sql, "{comma}{} {kind}", quote_name(&column.trim().to_lowercase()));

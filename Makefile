@@ -1,0 +1,49 @@
+# What there is to do:
+#
+#   make demo         build, then the main job end to end: needs no Postgres, no internet once built, no answers
+#   make test         all tests
+#   make check        clippy and the formatter, warnings as errors
+#   make bench        loads side by side with plain Postgres, measured
+#   make clean-demo   delete the demo's files and, after a question, the private Postgres with all its data
+#
+# Only Rust, a C compiler (for SQLite) and make are needed. Demo and tests share one profile, so that dependencies
+# are built once.
+
+SHELL := bash
+.DEFAULT_GOAL := build
+.PHONY: build demo test check bench clean-demo tools
+
+export PATH := $(PATH):$(HOME)/.cargo/bin
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+STATE := $(or $(JITNEY_HOME),$(or $(XDG_DATA_HOME),$(HOME)/.local/share)/jitney)
+
+build: tools
+	@cargo build
+
+demo: build
+	@$(TARGET)/debug/jitney demo
+	@echo "(The program is $(TARGET)/debug/jitney.)"
+
+# Ends with the sum of all test programs' results, whatever they were.
+test: tools
+	@set -o pipefail; log="$$(mktemp)"; trap 'rm -f "$$log"' EXIT; code=0; \
+	cargo test --no-fail-fast 2>&1 | tee "$$log" || code=$$?; \
+	awk '/^test result:/ { passed += $$4; failed += $$6 } \
+	  END { printf "\n%d passed, %d failed\n", passed, failed }' "$$log"; \
+	exit "$$code"
+
+check: tools
+	@cargo clippy --all-targets -- -D warnings
+	@cargo fmt --check
+
+bench: tools
+	@bench/run.sh
+
+clean-demo: build
+	@$(TARGET)/debug/jitney postgres destroy
+	@rm -rf "$(STATE)/demo"
+
+tools:
+	@command -v cargo >/dev/null || { echo "Rust is missing: install it from https://rustup.rs and try again." >&2; exit 1; }
+	@command -v cc >/dev/null || { echo "A C compiler is missing: install it and try again" \
+	  "(Debian and Ubuntu: apt-get install build-essential; macOS: xcode-select --install)." >&2; exit 1; }

@@ -1,0 +1,284 @@
+//! Flows that cannot be meant: each problem with its place and a remedy, the same from `validate` and from `run`.
+
+use serde_json::json;
+
+use crate::world::{Told, World};
+
+const HEAD: &str = "id: f\nnamespace: n\n";
+
+/// Both commands refuse the flow in these very words, and nothing runs.
+#[track_caller]
+fn refused(text: &str, expected: &[&str]) {
+    let world = World::new();
+    world.write("f.yaml", text);
+    let validated = world.jitney(&["validate", "f.yaml"]).ended(3);
+    assert_eq!(validated.out, expected.iter().map(|finding| format!("{finding}\n\n")).collect::<String>());
+    let ran: Told = world.jitney(&["run", "f.yaml"]).ended(3).without_data();
+    assert_eq!(ran.err, format!("{}\n", expected.join("\n\n")));
+    assert!(!world.home().exists(), "something was written");
+}
+
+/// The same for tasks under a good head.
+#[track_caller]
+fn tasks_refused(tasks: &str, expected: &[&str]) {
+    refused(&format!("{HEAD}tasks:\n{tasks}"), expected);
+}
+
+#[test]
+fn a_quote_that_stays_open_is_found_where_it_opens() {
+    tasks_refused(
+        "  - id: a\n    type: log\n    message: \"open\n",
+        &["error: this is not YAML: while scanning a quoted scalar, found unexpected end of stream
+  --> f.yaml:6:14
+   |
+ 6 |     message: \"open
+   |              ^
+  help: look at the indentation and at quotes, here and on the line before"],
+    );
+}
+
+#[test]
+fn a_line_that_is_indented_too_far_is_shown() {
+    tasks_refused(
+        "  - id: a\n    type: log\n     message: x\n",
+        &["error: this is not YAML: mapping values are not allowed in this context
+  --> f.yaml:6:13
+   |
+ 6 |      message: x
+   |             ^
+  help: look at the indentation and at quotes, here and on the line before"],
+    );
+}
+
+#[test]
+fn tabs_are_called_tabs() {
+    tasks_refused(
+        "\t- id: a\n",
+        &["error: there is a tab in the indentation
+  --> f.yaml:4:1
+   |
+ 4 | \t- id: a
+   | ^
+  help: indent with blanks: YAML allows no tabs here"],
+    );
+}
+
+#[test]
+fn a_key_that_is_given_twice_is_shown() {
+    tasks_refused(
+        "  - id: a\n    type: log\n    message: x\n    message: y\n",
+        &["error: the key `message` is given twice
+  --> f.yaml:7:5
+   |
+ 7 |     message: y
+   |     ^
+  help: keep one of the two"],
+    );
+}
+
+#[test]
+fn an_unknown_task_type_is_told_the_nearest() {
+    tasks_refused(
+        "  - id: a\n    type: postgres.lod\n",
+        &["error: unknown task type `postgres.lod`
+  --> f.yaml:5:11
+   |
+ 5 |     type: postgres.lod
+   |           ^
+  help: did you mean `postgres.load`? `jitney tasks` lists them all"],
+    );
+}
+
+#[test]
+fn an_unknown_field_is_told_the_nearest() {
+    tasks_refused(
+        "  - id: a\n    type: log\n    mesage: x\n    message: y\n",
+        &["error: unknown field `mesage`
+  --> f.yaml:6:5
+   |
+ 6 |     mesage: x
+   |     ^
+  help: did you mean `message`?"],
+    );
+}
+
+#[test]
+fn a_missing_field_is_named() {
+    tasks_refused(
+        "  - id: a\n    type: http.download\n",
+        &["error: `uri` is missing
+  --> f.yaml:4:5
+   |
+ 4 |   - id: a
+   |     ^
+  help: add `uri: …`"],
+    );
+}
+
+#[test]
+fn a_list_where_a_text_belongs_is_shown() {
+    tasks_refused(
+        "  - id: a\n    type: http.download\n    uri: [a, b]\n",
+        &["error: `uri` is a list, but a text is wanted
+  --> f.yaml:6:10
+   |
+ 6 |     uri: [a, b]
+   |          ^"],
+    );
+}
+
+#[test]
+fn an_unknown_key_of_the_flow_is_told_the_nearest() {
+    refused(
+        &format!("{HEAD}taks: []\ntasks:\n  - {{id: a, type: log, message: x}}\n"),
+        &["error: unknown key `taks`
+  --> f.yaml:3:1
+   |
+ 3 | taks: []
+   | ^
+  help: did you mean `tasks`?"],
+    );
+}
+
+#[test]
+fn two_tasks_of_one_name_are_refused() {
+    tasks_refused(
+        "  - {id: a, type: log, message: x}\n  - {id: a, type: log, message: y}\n",
+        &["error: there are two tasks called `a`
+  --> f.yaml:5:10
+   |
+ 5 |   - {id: a, type: log, message: y}
+   |          ^
+  help: give one of them another id: outputs go by it"],
+    );
+}
+
+#[test]
+fn an_output_of_a_task_that_is_not_there_is_refused() {
+    tasks_refused(
+        "  - {id: extract, type: http.download, uri: x}\n  - {id: b, type: log, message: \"{{ outputs.extrct.uri }}\"}\n",
+        &["error: `outputs.extrct.uri`: task `extrct` is not in the flow
+  --> f.yaml:5:37
+   |
+ 5 |   - {id: b, type: log, message: \"{{ outputs.extrct.uri }}\"}
+   |                                     ^
+  help: did you mean `extract`?"],
+    );
+}
+
+#[test]
+fn an_output_of_a_task_that_runs_later_is_refused() {
+    tasks_refused(
+        "  - {id: b, type: log, message: \"{{ outputs.extract.uri }}\"}\n  - {id: extract, type: http.download, uri: x}\n",
+        &["error: `outputs.extract.uri`: task `extract` does not run before this one
+  --> f.yaml:4:37
+   |
+ 4 |   - {id: b, type: log, message: \"{{ outputs.extract.uri }}\"}
+   |                                     ^
+  help: move `extract` up, before this task"],
+    );
+}
+
+#[test]
+fn an_output_that_a_task_does_not_give_is_refused() {
+    tasks_refused(
+        "  - {id: extract, type: http.download, uri: x}\n  - {id: b, type: log, message: \"{{ outputs.extract.url }}\"}\n",
+        &["error: `outputs.extract.url`: `http.download` gives no output `url`
+  --> f.yaml:5:37
+   |
+ 5 |   - {id: b, type: log, message: \"{{ outputs.extract.url }}\"}
+   |                                     ^
+  help: did you mean `uri`?"],
+    );
+}
+
+#[test]
+fn malformed_templates_are_shown() {
+    tasks_refused(
+        "  - {id: a, type: log, message: \"{{ inputs.taxi\"}\n  - {id: b, type: log, message: \"{{ inputs. }}\"}\n",
+        &[
+            "error: this template is malformed: unexpected end of the text, expected `}}`
+  --> f.yaml:4:33
+   |
+ 4 |   - {id: a, type: log, message: \"{{ inputs.taxi\"}
+   |                                 ^
+  help: write `{{ inputs.name }}` or `{{ outputs.task.field }}`",
+            "error: this template is malformed: unexpected `}}`, expected identifier or integer
+  --> f.yaml:5:33
+   |
+ 5 |   - {id: b, type: log, message: \"{{ inputs. }}\"}
+   |                                 ^
+  help: write `{{ inputs.name }}` or `{{ outputs.task.field }}`",
+        ],
+    );
+}
+
+#[test]
+fn unknown_variables_and_inputs_are_told_the_nearest() {
+    refused(
+        &format!(
+            "{HEAD}variables: {{table: t}}\ntasks:\n  - {{id: a, type: log, message: \"{{{{ vars.tabel }}}} {{{{ input.x }}}}\"}}\n"
+        ),
+        &[
+            "error: `vars.tabel` is not defined
+  --> f.yaml:5:36
+   |
+ 5 |   - {id: a, type: log, message: \"{{ vars.tabel }} {{ input.x }}\"}
+   |                                    ^
+  help: did you mean `table`?",
+            "error: `input` is not defined
+  --> f.yaml:5:53
+   |
+ 5 |   - {id: a, type: log, message: \"{{ vars.tabel }} {{ input.x }}\"}
+   |                                                     ^
+  help: did you mean `inputs`?",
+        ],
+    );
+}
+
+#[test]
+fn a_wrong_word_deep_in_a_task_is_found() {
+    tasks_refused(
+        "  - id: a\n    type: postgres.load\n    from: x\n    table: t\n    mode:\n      merge:\n        key: [a]\n        on_match: updat\n",
+        &["error: unknown value `updat`
+  --> f.yaml:11:19
+    |
+ 11 |         on_match: updat
+    |                   ^
+  help: did you mean `update`?"],
+    );
+    tasks_refused(
+        "  - id: a\n    type: postgres.load\n    from: x\n    table: t\n    mode: {replace_partion: {a: b}}\n",
+        &["error: unknown value `replace_partion`
+  --> f.yaml:8:12
+   |
+ 8 |     mode: {replace_partion: {a: b}}
+   |            ^
+  help: did you mean `replace_partition`?"],
+    );
+}
+
+#[test]
+fn all_problems_of_a_file_are_told_at_once_and_in_order() {
+    let world = World::new();
+    let tasks = "  - {id: a, type: lgo}\n  - {id: b, type: log, mesage: x}\n  - {id: b, type: log, message: \"{{ vars.x }}\"}\n";
+    world.write("f.yaml", format!("{HEAD}triggers: []\ntasks:\n{tasks}"));
+    world.write("good.yaml", format!("{HEAD}tasks:\n  - {{id: a, type: log, message: x}}\n"));
+    let told = world.jitney(&["validate", "f.yaml", "good.yaml", "--json"]).ended(3);
+    assert_eq!(told.err, "");
+    let report = told.json();
+    assert_eq!((&report["flows"], &report["errors"]), (&json!(2), &json!(6)));
+    let findings: Vec<_> = report["findings"].as_array().unwrap().iter().map(|finding| json!([finding["line"], finding["message"]])).collect();
+    let expected = json!([
+        [3, "`triggers` is not supported yet"],
+        [5, "unknown task type `lgo`"],
+        [6, "`message` is missing"],
+        [6, "unknown field `mesage`"],
+        [7, "there are two tasks called `b`"],
+        [7, "`vars.x` is not defined"],
+    ]);
+    assert_eq!(json!(findings), expected);
+    let first = &report["findings"][0];
+    assert_eq!((&first["severity"], &first["file"], &first["column"]), (&json!("error"), &json!("f.yaml"), &json!(1)));
+    assert_eq!(first["snippet"], "triggers: []");
+}

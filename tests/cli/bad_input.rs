@@ -1,0 +1,81 @@
+//! Inputs and names on the command line that cannot be meant: told with a remedy, and nothing runs.
+
+use crate::world::{TAXI, World};
+
+/// Nothing has run: there is not even a home.
+#[track_caller]
+fn refused(world: &World, arguments: &[&str], expected: &str) {
+    let told = world.jitney(arguments).ended(3).without_data();
+    assert_eq!(told.err, format!("{expected}\n"));
+    assert!(!world.home().exists(), "something was written");
+}
+
+#[test]
+fn every_problem_with_the_inputs_is_told_at_once() {
+    refused(
+        &World::new(),
+        &["run", TAXI, "-i", "taxi=gren", "-i", "yeer=2019", "-i", "month=13", "-i", "year=19"],
+        "error: the flow has no input `yeer`\n  help: did you mean `year`?\n\n\
+         error: input `taxi`: `gren` is none of `yellow`, `green`; did you mean `green`?\n\n\
+         error: input `year`: `19` does not match `20\\d\\d`\n\n\
+         error: input `month`: `13` is none of `01`, `02`, `03`, `04`, `05`, `06`, `07`, `08`, `09`, `10`, `11`, `12`; \
+         did you mean `03`?",
+    );
+}
+
+#[test]
+fn a_required_input_without_a_value_says_how_to_give_it() {
+    let world = World::new();
+    let inputs = "inputs:\n  - {id: taxi, type: SELECT, values: [yellow, green], displayName: Which taxis}\n";
+    world.write("f.yaml", format!("id: f\nnamespace: n\n{inputs}tasks:\n  - {{id: a, type: log, message: x}}\n"));
+    refused(
+        &world,
+        &["run", "f.yaml"],
+        "error: input `taxi` has no value (Which taxis)\n  help: give it with `-i taxi=yellow`",
+    );
+}
+
+#[test]
+fn numbers_dates_and_words_are_checked() {
+    let world = World::new();
+    let inputs = "inputs:
+  - {id: count, type: INT, max: 9}
+  - {id: share, type: FLOAT}
+  - {id: day, type: DATE}
+  - {id: sure, type: BOOL}
+";
+    world.write("f.yaml", format!("id: f\nnamespace: n\n{inputs}tasks:\n  - {{id: a, type: log, message: x}}\n"));
+    refused(
+        &world,
+        &["run", "f.yaml", "-i", "count=10", "-i", "share=half", "-i", "day=2020-04-31", "-i", "sure=yes"],
+        "error: input `count`: 10 is more than 9\n\n\
+         error: input `share`: `half` is not a number\n\n\
+         error: input `day`: `2020-04-31` is not a date such as 2020-04-01\n\n\
+         error: input `sure`: `yes` is neither true nor false",
+    );
+}
+
+#[test]
+fn a_flow_that_is_not_there_is_told_with_its_neighbours() {
+    let world = World::new();
+    world.write("flows/taxi.yaml", "");
+    world.write("flows/zones.yml", "");
+    world.write("flows/notes.txt", "");
+    let expected = "error: cannot read the flow `flows/tax.yaml`: No such file or directory (os error 2)\n  \
+                    help: there is flows/taxi.yaml, flows/zones.yml";
+    refused(&world, &["run", "flows/tax.yaml"], expected);
+    let told = world.jitney(&["validate", "flows/tax.yaml"]).ended(3);
+    assert_eq!(told.out, format!("{expected}\n\n"));
+    let nowhere = world.jitney(&["run", "elsewhere/taxi.yaml"]).ended(3);
+    nowhere.says("help: give the path of a YAML file");
+}
+
+#[test]
+fn an_address_that_cannot_be_read_ends_before_anything_runs() {
+    let mut world = World::new();
+    world.postgres = Some("postgres://root:geheim77@localhost:port/ny_taxi".to_owned());
+    let told = world.load().ended(3).without_data().says("error: cannot read the address of --postgres: ");
+    assert!(told.err.contains("help: write it as postgres://"), "{told}");
+    assert!(!told.err.contains("geheim77"), "{told}");
+    assert!(!world.home().exists(), "something was written");
+}

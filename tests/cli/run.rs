@@ -1,0 +1,93 @@
+//! The job: a month into Postgres, from one command, as often as one likes.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::world::{APRIL, TAXI, World, expected, held, ledger};
+
+#[tokio::test]
+async fn a_month_is_loaded_once_however_often_it_runs() {
+    let world = World::with_database("cli_run_twice").await;
+    let facts = world.month(5000);
+    let client = world.client().await;
+    let first = world.load().ended(0).says("SUCCESS in").says("5,000 rows loaded");
+    assert!(first.out.contains("public.green_tripdata"), "{first}");
+    assert_eq!(held(&client).await, expected(&facts));
+    let before: Vec<String> = places(&client).await;
+    world.load().ended(0).says("5,000 already there");
+    assert_eq!(held(&client).await, expected(&facts));
+    assert_eq!(places(&client).await, before, "the second run rewrote rows");
+    assert_eq!(ledger(&client).await, 1);
+    assert_eq!(world.left_in_storage(), [0; 0].map(|_: i32| Path::new("").to_owned()));
+}
+
+/// Where the rows lie on disk: a row that is written again lies elsewhere.
+async fn places(client: &tokio_postgres::Client) -> Vec<String> {
+    let rows = client.query("SELECT ctid::text FROM green_tripdata ORDER BY ctid", &[]).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+#[tokio::test]
+async fn a_published_month_is_loaded_to_the_cent() {
+    let world = World::with_database("cli_run_published").await;
+    let published = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(APRIL);
+    let wanted = match std::fs::read(published) {
+        Ok(bytes) => {
+            world.write(&format!("mirror/green/{APRIL}"), bytes);
+            (35_612, 70_100_226)
+        }
+        // Where the published file is not at hand, an invented month of its size.
+        Err(_) => expected(&world.month(35_612)),
+    };
+    let client = world.client().await;
+    for _ in 0..2 {
+        world.load().ended(0);
+        assert_eq!(held(&client).await, wanted);
+    }
+}
+
+#[tokio::test]
+async fn a_run_is_found_again_in_the_journal() {
+    let world = World::with_database("cli_run_journal").await;
+    world.month(2000);
+    let mut arguments = world.load_from("source=mirror").to_vec();
+    arguments.push("--json");
+    let told = world.jitney(&arguments).ended(0);
+    assert_eq!(told.err, "", "with --json a good run is silent");
+    let run = told.json();
+    assert_eq!((&run["state"], &run["tasks"]["load"]["outputs"]["rows_loaded"]), (&json!("SUCCESS"), &json!(2000)));
+    let id = run["id"].as_str().unwrap();
+    assert_eq!((world.newest_id().as_str(), &world.newest()["rows"]), (id, &json!(2000)));
+    let list = world.jitney(&["executions"]).ended(0).out;
+    assert!(list.contains(id) && list.contains("SUCCESS") && list.contains("2,000"), "{list}");
+    let show = world.jitney(&["executions", "show", &id[..12]]).ended(0).out;
+    assert!(show.contains("rows_loaded = 2000") && show.contains("input   taxi = green"), "{show}");
+    assert_eq!(world.jitney(&["executions", "show", id, "--json"]).ended(0).json(), run);
+    let logs = world.jitney(&["executions", "logs", id]).ended(0).out;
+    assert!(logs.contains("INFO") && logs.contains("using PostgreSQL"), "{logs}");
+    let lines = world.jitney(&["executions", "logs", id, "--json"]).ended(0).json();
+    assert!(lines.as_array().unwrap().iter().any(|line| line["task"] == "load"), "{lines}");
+    assert_eq!(world.jitney(&["executions", "--flow", "other", "--json"]).ended(0).json(), json!([]));
+}
+
+#[tokio::test]
+async fn two_runs_of_one_month_at_once_load_it_once() {
+    let world = World::with_database("cli_run_together").await;
+    let facts = world.month(20_000);
+    let client = world.client().await;
+    let both = [(); 2].map(|()| world.start(&world.load_from("source=mirror")));
+    both.map(|child| crate::world::told(child).ended(0));
+    assert_eq!(held(&client).await, expected(&facts));
+    assert_eq!(ledger(&client).await, 1);
+}
+
+#[test]
+fn a_command_line_that_is_wrong_ends_with_two() {
+    let world = World::new();
+    for arguments in [&["run"][..], &["nonsense"], &["run", TAXI, "-i", "taxi"], &["executions", "--limit", "x"]] {
+        world.jitney(arguments).ended(2).without_data().says("--help");
+    }
+    world.jitney(&["run", TAXI, "-i", "taxi"]).says("`taxi` is not NAME=VALUE");
+    assert!(!world.home().exists(), "a usage error made a home");
+}

@@ -1,0 +1,74 @@
+//! Rows that do not fit: where they are, where they go, and how they are counted.
+
+use jitney::storage::Storage;
+
+use crate::{Place, assert_says, counts};
+
+const T: &str = "CREATE TABLE t (id int NOT NULL, fare float8)";
+const ODD: &str = "id,fare\n1,2.5\n2,x\n,3\n4,\"4\n5\"\n6,7,8\n9,1\n";
+
+#[tokio::test]
+async fn the_first_bad_row_fails_the_load_and_is_named() {
+    let place = Place::with("bad_fail", T).await;
+    place.file("a.csv", ODD);
+    let shown = place.refused("{from: a.csv, table: t}").await;
+    assert_says(&shown, &["a.csv:3:3: `fare`: `x` is not a number", "on_bad_row"]);
+    assert_eq!((place.t().await, place.ledger().await), (String::new(), String::new()));
+}
+
+#[tokio::test]
+async fn bad_rows_are_set_aside_with_their_lines() {
+    let place = Place::with("bad_reject", T).await;
+    place.file("a.csv", ODD);
+    let outputs = place.load("{from: a.csv, table: t, on_bad_row: {reject: {max: 4, file: bad.csv}}}").await.unwrap();
+    assert_eq!(counts(&outputs), [6, 2, 4, 0]);
+    assert_eq!(place.t().await, "1 2.5\n9 1");
+    assert_eq!(place.ledger().await, "a.csv 6 2 4 0");
+    let context = place.context();
+    let storage = Storage::new(context.settings.storage(), context.execution);
+    let kept = std::fs::read_to_string(storage.path(outputs["rejected_uri"].as_str().unwrap()).unwrap()).unwrap();
+    assert_eq!(
+        kept,
+        "line,column,message,row\n\
+         3,3,`fare`: `x` is not a number,\"2,x\"\n\
+         4,1,\"`id` is empty, and it is required\",\",3\"\n\
+         5,3,\"`fare`: `4\n5` is not a number\",\"4,\"\"4\n5\"\"\"\n\
+         7,0,\"the row has 3 fields, the header has 2\",\"6,7,8\"\n"
+    );
+}
+
+#[tokio::test]
+async fn one_bad_row_too_many_fails_the_load() {
+    let place = Place::with("bad_max", T).await;
+    place.file("a.csv", ODD);
+    let shown = place.refused("{from: a.csv, table: t, on_bad_row: {reject: {max: 3}}}").await;
+    assert_says(&shown, &["a.csv:7:1: more than 3 bad rows", "rejected.csv"]);
+    assert_eq!((place.t().await, place.ledger().await), (String::new(), String::new()));
+}
+
+#[tokio::test]
+async fn rows_that_a_filter_leaves_out_are_skipped() {
+    let place = Place::with("bad_filtered", T).await;
+    place.file("a.csv", "id,fare\n1,2.5\n2,-3\nx,1\n3,0\n");
+    let yaml = "{from: a.csv, table: t, transform: {filter: fare > 0}, on_bad_row: {reject: {}}}";
+    assert_eq!(counts(&place.load(yaml).await.unwrap()), [4, 1, 1, 2]);
+    assert_eq!(place.ledger().await, "a.csv 4 1 1 2");
+}
+
+#[tokio::test]
+async fn a_rule_that_fails_undoes_the_load() {
+    let place = Place::with("bad_rule", T).await;
+    place.file("a.csv", "id,fare\n1,2.5\n1,3\n");
+    let shown = place.refused("{from: a.csv, table: t, transform: {expect: [{unique: [id]}]}}").await;
+    assert_says(&shown, &["unique", "id"]);
+    assert_eq!((place.t().await, place.ledger().await), (String::new(), String::new()));
+}
+
+#[tokio::test]
+async fn a_load_leaves_no_files_beside_its_source() {
+    let place = Place::with("bad_scratch", T).await;
+    place.file("a.csv", "id,fare\n1,2.5\n1,3\n");
+    place.load("{from: a.csv, table: t, transform: {dedupe: [id]}}").await.unwrap();
+    assert!(!place.path().join("a.work").exists(), "the flow's folder is the user's");
+    assert_eq!(place.t().await, "1 2.5");
+}

@@ -1,0 +1,211 @@
+//! What is in the table after one load and after its repeat, mode by mode.
+
+use crate::{Place, assert_says, counts};
+
+const T: &str = "CREATE TABLE t (id int, note text)";
+const SAME: &str = "{from: a.csv, table: t}";
+
+#[tokio::test]
+async fn append_adds_a_file_once() {
+    let place = Place::with("append", T).await;
+    place.file("a.csv", "id,note\n1,x\n2,y\n");
+    assert_eq!(counts(&place.load(SAME).await.unwrap()), [2, 2, 0, 0]);
+    let again = place.load(SAME).await.unwrap();
+    assert_eq!((counts(&again), &again["already_loaded"]), ([2, 0, 0, 2], &true.into()));
+    place.file("b.csv", "id,note\n3,z\n");
+    place.load("{from: b.csv, table: t}").await.unwrap();
+    assert_eq!(place.t().await, "1 x\n2 y\n3 z");
+    assert_eq!(place.ledger().await, "a.csv 2 2 0 0\nb.csv 1 1 0 0");
+}
+
+#[tokio::test]
+async fn append_refuses_other_content_under_the_same_name_unless_forced() {
+    let place = Place::with("append_changed", T).await;
+    place.file("a.csv", "id,note\n1,x\n");
+    place.load(SAME).await.unwrap();
+    place.file("a.csv", "id,note\n2,y\n");
+    assert_says(
+        &place.refused(SAME).await,
+        &["`a.csv` was loaded before, by execution e1", "replace_partition", "force"],
+    );
+    assert_eq!(place.t().await, "1 x");
+    place.load("{from: a.csv, table: t, force: true}").await.unwrap();
+    assert_eq!(place.t().await, "1 x\n2 y");
+}
+
+#[tokio::test]
+async fn append_loads_again_into_a_table_that_was_emptied() {
+    let place = Place::with("append_emptied", T).await;
+    place.file("a.csv", "id,note\n1,x\n");
+    place.load(SAME).await.unwrap();
+    place.run("TRUNCATE t").await;
+    assert_eq!(counts(&place.load(SAME).await.unwrap()), [1, 1, 0, 0]);
+    assert_eq!(place.t().await, "1 x");
+}
+
+#[tokio::test]
+async fn a_repeat_reports_the_rejected_rows_of_the_first_load() {
+    let place = Place::with("repeat_rejected", T).await;
+    place.file("a.csv", "id,note\n1,x\nbad,y\n3,z\n");
+    let yaml = "{from: a.csv, table: t, on_bad_row: {reject: {}}}";
+    assert_eq!(counts(&place.load(yaml).await.unwrap()), [3, 2, 1, 0]);
+    assert_eq!(counts(&place.load(yaml).await.unwrap()), [3, 0, 1, 2]);
+}
+
+#[tokio::test]
+async fn the_same_file_read_in_another_way_is_another_load() {
+    let place = Place::with("read_otherwise", T).await;
+    place.file("a.csv", "1,x\n2,y\n");
+    let yaml =
+        |rest: &str| format!("{{from: a.csv, table: t, mode: truncate, columns: [id, note], header: false{rest}}}");
+    place.load(&yaml("")).await.unwrap();
+    place.file("b.csv", "id,note,other\n3,'z',1\n");
+    place.load("{from: b.csv, table: t, mode: truncate, on_extra_column: ignore}").await.unwrap();
+    assert_eq!(place.t().await, "3 'z'");
+    place.load("{from: b.csv, table: t, mode: truncate, on_extra_column: ignore, quote: \"'\"}").await.unwrap();
+    assert_eq!(place.t().await, "3 z");
+}
+
+#[tokio::test]
+async fn truncate_leaves_the_rows_of_the_last_file_only() {
+    let place = Place::with("truncate", T).await;
+    let yaml = |file: &str| format!("{{from: {file}, table: t, mode: truncate}}");
+    place.file("a.csv", "id,note\n1,x\n2,y\n");
+    place.file("b.csv", "id,note\n3,x\n4,y\n");
+    place.load(&yaml("a.csv")).await.unwrap();
+    assert_eq!(counts(&place.load(&yaml("a.csv")).await.unwrap()), [2, 0, 0, 2]);
+    place.load(&yaml("b.csv")).await.unwrap();
+    assert_eq!(place.t().await, "3 x\n4 y");
+    // As many rows are there as after the first load, but they are another file's.
+    assert_eq!(counts(&place.load(&yaml("a.csv")).await.unwrap()), [2, 2, 0, 0]);
+    assert_eq!(place.t().await, "1 x\n2 y");
+    place.file("a.csv", "id,note\n5,x\n");
+    place.load(&yaml("a.csv")).await.unwrap();
+    assert_eq!(place.t().await, "5 x");
+}
+
+#[tokio::test]
+async fn a_failed_truncate_keeps_the_rows() {
+    let place =
+        Place::with("truncate_failed", "CREATE TABLE t (id int, note text); INSERT INTO t VALUES (9, 'old')").await;
+    place.file("a.csv", "id,note\n1,x\nbad,y\n");
+    place.refused("{from: a.csv, table: t, mode: truncate}").await;
+    assert_eq!(place.t().await, "9 old");
+    assert_eq!(place.ledger().await, "");
+}
+
+const PARTITIONED: &str = "CREATE TABLE t (month text, id int); INSERT INTO t VALUES ('other', 7)";
+
+fn january(file: &str) -> String {
+    format!("{{from: {file}, table: t, mode: {{replace_partition: {{month: '2019-01'}}}}}}")
+}
+
+#[tokio::test]
+async fn a_partition_is_replaced_and_the_others_are_left_alone() {
+    let place = Place::with("partition", PARTITIONED).await;
+    place.file("a.csv", "id\n1\n2\n");
+    assert_eq!(counts(&place.load(&january("a.csv")).await.unwrap()), [2, 2, 0, 0]);
+    assert_eq!(counts(&place.load(&january("a.csv")).await.unwrap()), [2, 0, 0, 2]);
+    assert_eq!(place.t().await, "2019-01 1\n2019-01 2\nother 7");
+    place.file("a.csv", "id\n3\n");
+    assert_eq!(counts(&place.load(&january("a.csv")).await.unwrap()), [1, 1, 0, 0]);
+    assert_eq!(place.t().await, "2019-01 3\nother 7");
+}
+
+#[tokio::test]
+async fn rows_of_a_partition_that_were_deleted_by_hand_come_back() {
+    let place = Place::with("partition_deleted", PARTITIONED).await;
+    place.file("a.csv", "id\n1\n2\n");
+    place.load(&january("a.csv")).await.unwrap();
+    place.run("DELETE FROM t WHERE id = 1").await;
+    assert_eq!(counts(&place.load(&january("a.csv")).await.unwrap()), [2, 2, 0, 0]);
+    assert_eq!(place.t().await, "2019-01 1\n2019-01 2\nother 7");
+}
+
+#[tokio::test]
+async fn the_partitions_value_replaces_the_files_own_column() {
+    let place = Place::with("partition_own", PARTITIONED).await;
+    place.file("a.csv", "Month,id\n,1\nwrong,2\n");
+    place.load(&january("a.csv")).await.unwrap();
+    assert_eq!(place.t().await, "2019-01 1\n2019-01 2\nother 7");
+}
+
+#[tokio::test]
+async fn a_partition_may_be_named_by_an_enum_but_not_by_a_number() {
+    let sql = "CREATE TYPE taxi AS ENUM ('green', 'yellow'); CREATE TABLE t (taxi taxi, id int)";
+    let place = Place::with("partition_enum", sql).await;
+    place.file("a.csv", "id\n1\n");
+    let yaml = "{from: a.csv, table: t, mode: {replace_partition: {taxi: green}}}";
+    place.load(yaml).await.unwrap();
+    assert_eq!(counts(&place.load(yaml).await.unwrap()), [1, 0, 0, 1]);
+    assert_eq!(place.t().await, "green 1");
+    let shown = place.refused("{from: a.csv, table: t, mode: {replace_partition: {id: 5}}}").await;
+    assert_says(&shown, &["partition column `id` is of type integer", "text or varchar"]);
+}
+
+const KEYED: &str = "CREATE TABLE t (id int PRIMARY KEY, note text); INSERT INTO t VALUES (1, 'old'), (2, 'same')";
+const FILE: &str = "id,note\n1,new\n2,same\n3,first\n3,last\n";
+
+#[tokio::test]
+async fn merge_ignore_adds_only_rows_whose_key_is_new() {
+    let place = Place::with("merge_ignore", KEYED).await;
+    place.file("a.csv", FILE);
+    let yaml = "{from: a.csv, table: t, mode: {merge: {key: [id]}}}";
+    assert_eq!(counts(&place.load(yaml).await.unwrap()), [4, 1, 0, 3]);
+    assert_eq!(place.t().await, "1 old\n2 same\n3 first");
+    assert_eq!(counts(&place.load(yaml).await.unwrap()), [4, 0, 0, 4]);
+}
+
+#[tokio::test]
+async fn merge_update_changes_only_rows_that_differ() {
+    let place = Place::with("merge_update", KEYED).await;
+    place.file("a.csv", FILE);
+    let yaml = "{from: a.csv, table: t, mode: {merge: {key: [ID], on_match: update}}}";
+    assert_eq!(counts(&place.load(yaml).await.unwrap()), [4, 2, 0, 2]);
+    assert_eq!(place.t().await, "1 new\n2 same\n3 last");
+    assert_eq!(counts(&place.load(yaml).await.unwrap()), [4, 0, 0, 4]);
+}
+
+#[tokio::test]
+async fn merge_update_counts_rows_of_the_file_where_the_table_has_the_key_twice() {
+    let place =
+        Place::with("merge_twice", "CREATE TABLE t (id int, note text); INSERT INTO t VALUES (1, 'a'), (1, 'b')").await;
+    place.file("a.csv", "id,note\n1,new\n");
+    let yaml = "{from: a.csv, table: t, mode: {merge: {key: [id], on_match: update}}}";
+    assert_eq!(counts(&place.load(yaml).await.unwrap()), [1, 1, 0, 0]);
+    assert_eq!(place.t().await, "1 new\n1 new");
+}
+
+#[tokio::test]
+async fn merge_on_a_row_id_skips_the_rows_of_the_last_time() {
+    let place = Place::with("merge_row_id", "CREATE TABLE t (key text, id int, fare float8)").await;
+    let yaml = |file: &str| {
+        format!(
+            "{{from: {file}, table: t, mode: {{merge: {{key: [key]}}}}, transform: {{row_id: {{name: key, columns: [id, fare]}}}}}}"
+        )
+    };
+    place.file("a.csv", "id,fare\n1,2.50\n2,\n");
+    place.load(&yaml("a.csv")).await.unwrap();
+    place.file("b.csv", "id,fare\n2,\n1,2.5\n3,1e6\n");
+    assert_eq!(counts(&place.load(&yaml("b.csv")).await.unwrap()), [3, 1, 0, 2]);
+    assert_eq!(place.rows("SELECT count(*) FROM t WHERE key = md5(id::text || coalesce(fare::text, ''))").await, "3");
+}
+
+#[tokio::test]
+async fn merge_refuses_a_key_that_is_null_and_says_where() {
+    let place = Place::with("merge_null", "CREATE TABLE t (a int, b int)").await;
+    place.file("a.csv", "a,b\n1,1\n2,\n");
+    let yaml = "{from: a.csv, table: t, mode: {merge: {key: [a, b]}}}";
+    assert_says(&place.refused(yaml).await, &["a.csv:3:3: `b` is empty, and it is required"]);
+    let computed = "{from: a.csv, table: t, mode: {merge: {key: [b]}}, transform: {filter: a > 1}}";
+    assert_says(&place.refused(computed).await, &["the key is NULL in some rows", "row_id"]);
+    assert_eq!((place.t().await, place.ledger().await), (String::new(), String::new()));
+}
+
+#[tokio::test]
+async fn merge_names_the_columns_when_the_key_is_none_of_them() {
+    let place = Place::with("merge_no_key", KEYED).await;
+    place.file("a.csv", FILE);
+    let shown = place.refused("{from: a.csv, table: t, mode: {merge: {key: [ident]}}}").await;
+    assert_says(&shown, &["table `t` has no column `ident`", "`id`, `note`"]);
+}

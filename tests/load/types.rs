@@ -1,0 +1,274 @@
+//! Values of every type arrive as the server itself reads them.
+
+use std::fs::File;
+use std::io::Write;
+
+use futures_util::SinkExt;
+use polars::prelude::*;
+use serde_json::{Map, Value, json};
+
+use crate::{Place, assert_says, gzip};
+
+/// A type, and texts that are values of it.
+const TYPES: &[(&str, &[&str])] = &[
+    ("smallint", &["0", "-32768", "32767", " 7 ", "+5"]),
+    ("integer", &["0", "-2147483648", "2147483647"]),
+    ("bigint", &["0", "-9223372036854775808", "9223372036854775807"]),
+    ("real", &["0.1", "-1.5e10", "1e-30", "NaN", "Infinity", "-Infinity", "3.4028235e38", "16777217"]),
+    (
+        "double precision",
+        &[
+            "0.1",
+            "-0",
+            "1.7976931348623157e308",
+            "5e-324",
+            "1e22",
+            "NaN",
+            "-Infinity",
+            "123456789.123456789",
+            ".5",
+            "5.",
+        ],
+    ),
+    (
+        "numeric",
+        &[
+            "0",
+            "-0.000000000000000000000000000001",
+            "12345678901234567890123456789.1234567890",
+            "1e5",
+            "1.50e-3",
+            "-9999.9999",
+            "10000",
+            "NaN",
+            ".5",
+            "5.",
+            "0.000",
+            "-0",
+        ],
+    ),
+    ("numeric(8,2)", &["1.005", "-99999.999", "1e3", "0"]),
+    ("boolean", &["t", "TRUE", "no", "1", "off", "f"]),
+    ("text", &["", "a,b", "\"q\"", "line\nend", "é日本", "\\N", "back\\slash", " blanks ", "NULL"]),
+    ("varchar(3)", &["", "abc", "日本語"]),
+    ("char(3)", &["a", "abc", ""]),
+    ("name", &["pg_class"]),
+    ("json", &["{\"a\":  1}", "[1, null]", "\"x\""]),
+    ("jsonb", &["{\"b\": [1, 2.50], \"a\": \"é\"}", "null", "1e2"]),
+    (
+        "uuid",
+        &[
+            "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+            "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11",
+            "{a0eebc99-9c0b4ef8-bb6d6bb9-bd380a11}",
+            "a0eebc999c0b4ef8bb6d6bb9bd380a11",
+        ],
+    ),
+    ("date", &["2020-02-29", "0001-01-01", "9999-12-31", "1969-12-31"]),
+    (
+        "timestamp",
+        &[
+            "2020-04-01 00:44:02",
+            "2020-04-01T00:44:02.123456",
+            "0001-01-01 00:00:00",
+            "9999-12-31 23:59:59.999999",
+            "2020-04-01",
+        ],
+    ),
+    (
+        "timestamptz",
+        &[
+            "2020-04-01 00:44:02Z",
+            "2020-04-01 00:44:02.5+02",
+            "2020-04-01 00:44:02-05:30",
+            "1969-12-31 23:59:59.999999+00",
+            "2020-04-01 00:44:02",
+        ],
+    ),
+    ("mood", &["sad", "so so"]),
+    ("small_domain", &["1", "99"]),
+];
+
+const MADE_TYPES: &str =
+    "CREATE TYPE mood AS ENUM ('sad', 'so so'); CREATE DOMAIN small_domain AS int CHECK (VALUE < 100);";
+
+/// Rows of texts, a column for each type; the last row and what is beyond a type's texts is NULL.
+fn rows() -> Vec<Vec<Option<&'static str>>> {
+    let longest = TYPES.iter().map(|(_, texts)| texts.len()).max().unwrap();
+    (0..=longest).map(|row| TYPES.iter().map(|(_, texts)| texts.get(row).copied()).collect()).collect()
+}
+
+fn names() -> Vec<String> {
+    (0..TYPES.len()).map(|index| format!("c{index}")).collect()
+}
+
+fn csv() -> String {
+    let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+    let line = |row: Vec<Option<&str>>| {
+        row.into_iter().map(|text| text.map_or(String::new(), quoted)).collect::<Vec<_>>().join(",")
+    };
+    let lines: Vec<String> = rows().into_iter().map(line).collect();
+    format!("{}\n{}\n", names().join(","), lines.join("\n"))
+}
+
+fn ndjson() -> String {
+    let object = |row: Vec<Option<&str>>| -> Map<String, Value> {
+        names().into_iter().zip(row).map(|(name, text)| (name, json!(text))).collect()
+    };
+    rows()
+        .into_iter()
+        .map(|row| {
+            Value::Object(object(row)).to_string()
+                + "
+"
+        })
+        .collect()
+}
+
+fn write_parquet(file: &std::path::Path, columns: Vec<Column>) {
+    let mut frame = DataFrame::new(columns.first().map_or(0, Column::len), columns).unwrap();
+    ParquetWriter::new(File::create(file).unwrap()).finish(&mut frame).unwrap();
+}
+
+fn zip(name: &str, content: &str) -> Vec<u8> {
+    let mut writer = ::zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    writer.start_file(name, ::zip::write::SimpleFileOptions::default()).unwrap();
+    writer.write_all(content.as_bytes()).unwrap();
+    writer.finish().unwrap().into_inner()
+}
+
+/// A table `t` to load, and `c` that holds what the server makes of the texts.
+async fn place(name: &str) -> Place {
+    let columns: Vec<String> = names().iter().zip(TYPES).map(|(name, (kind, _))| format!("{name} {kind}")).collect();
+    let columns = columns.join(", ");
+    let place =
+        Place::with(name, &format!("{MADE_TYPES} CREATE TABLE t ({columns}); CREATE TABLE c ({columns})")).await;
+    let sink = place.client.copy_in::<_, bytes::Bytes>("COPY c FROM STDIN (FORMAT csv, HEADER)").await.unwrap();
+    let mut sink = std::pin::pin!(sink);
+    sink.send(csv().into()).await.unwrap();
+    sink.finish().await.unwrap();
+    place
+}
+
+/// Loads a file and compares column by column.
+async fn assert_equal(place: &Place, file: &str) {
+    place.load(&format!("{{from: {file}, table: t, mode: truncate}}")).await.unwrap();
+    for (name, (kind, texts)) in names().iter().zip(TYPES) {
+        let values = async |table: &str| place.rows(&format!("SELECT {name}::text FROM {table}")).await;
+        assert_eq!(values("t").await, values("c").await, "{kind} from {file}; the texts are {texts:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_type_arrives_from_csv_as_the_server_reads_it() {
+    let place = place("types_csv").await;
+    place.file("a.csv", csv());
+    place.file("b.csv.gz", gzip(&csv()));
+    place.file("c.csv.zst", zstd::encode_all(csv().as_bytes(), 1).unwrap());
+    place.file("d.csv.zip", zip("d.csv", &csv()));
+    for file in ["a.csv", "b.csv.gz", "c.csv.zst", "d.csv.zip"] {
+        assert_equal(&place, file).await;
+    }
+}
+
+#[tokio::test]
+async fn every_type_arrives_from_json_lines_as_the_server_reads_it() {
+    let place = place("types_ndjson").await;
+    place.file("a.ndjson", ndjson());
+    place.file("b.ndjson.gz", gzip(&ndjson()));
+    assert_equal(&place, "a.ndjson").await;
+    assert_equal(&place, "b.ndjson.gz").await;
+}
+
+#[tokio::test]
+async fn every_type_arrives_from_texts_in_parquet_as_the_server_reads_it() {
+    let place = place("types_parquet").await;
+    let texts = |index: usize| rows().iter().map(|row| row[index]).collect::<Vec<_>>();
+    let columns = names().into_iter().enumerate().map(|(index, name)| Column::new(name.into(), texts(index)));
+    write_parquet(&place.path().join("a.parquet"), columns.collect());
+    assert_equal(&place, "a.parquet").await;
+}
+
+#[tokio::test]
+async fn values_that_have_a_type_in_the_file_keep_their_meaning() {
+    let sql = "CREATE TABLE t (yes bool, small int, big bigint, ratio float8, day date, at timestamp, utc timestamptz, exact numeric, note text)";
+    let place = Place::with("types_typed", sql).await;
+    let micros = |zone: Option<TimeZone>| {
+        let values = Column::new("at".into(), [Some(1_585_701_842_000_001_i64), None]);
+        values.cast(&DataType::Datetime(TimeUnit::Microseconds, zone)).unwrap()
+    };
+    let columns = vec![
+        Column::new("yes".into(), [Some(true), None]),
+        Column::new("small".into(), [Some(-1_i32), None]),
+        Column::new("big".into(), [Some(i64::MAX), None]),
+        Column::new("ratio".into(), [Some(0.1_f64), None]),
+        Column::new("day".into(), [Some(18_353_i32), None]).cast(&DataType::Date).unwrap(),
+        micros(None),
+        micros(Some(TimeZone::UTC)).with_name("utc".into()),
+        Column::new("exact".into(), [Some(2.5_f64), None]),
+        Column::new("note".into(), [Some(7_i64), None]),
+    ];
+    write_parquet(&place.path().join("a.parquet"), columns);
+    place.load("{from: a.parquet, table: t}").await.unwrap();
+    let expected =
+        "t -1 9223372036854775807 0.1 2020-04-01 2020-04-01 00:44:02.000001 2020-04-01 00:44:02.000001+00 2.5 7";
+    assert_eq!(place.t().await, format!("{}\n{expected}", ["NULL"; 9].join(" ")));
+
+    place.file(
+        "a.ndjson",
+        "{\"yes\": true, \"small\": -1, \"big\": 9223372036854775807, \"ratio\": 0.1, \"day\": \"2020-04-01\",
+        \"at\": null, \"utc\": null, \"exact\": 2.5, \"note\": {\"a\": [1]}}\n"
+            .replace("\n        ", ""),
+    );
+    place.load("{from: a.ndjson, table: t, mode: truncate}").await.unwrap();
+    assert_eq!(place.t().await, "t -1 9223372036854775807 0.1 2020-04-01 NULL NULL 2.5 {\"a\":[1]}");
+}
+
+#[tokio::test]
+async fn values_that_do_not_fit_are_refused_and_nothing_is_committed() {
+    let place = Place::with("types_refused", MADE_TYPES).await;
+    let refused: &[(&str, &str, &[&str])] = &[
+        ("smallint", "32768", &["a.csv:3:3: `v`: `32768` does not fit an integer of 16 bits"]),
+        ("integer", "12a", &["a.csv:3:3: `v`: `12a` is not a number"]),
+        ("integer", "1.5", &["a.csv:3:3: `v`: `1.5` is not a whole number"]),
+        (
+            "bigint",
+            "9223372036854775808",
+            &["a.csv:3:3: `v`: `9223372036854775808` does not fit an integer of 64 bits"],
+        ),
+        ("double precision", "1e999", &["a.csv:3:3: `v`: `1e999` is too large"]),
+        ("real", "1e39", &["a.csv", "`v`", "too large"]),
+        ("numeric", "Infinity", &["a.csv:3:3: `v`: `Infinity` is not a number"]),
+        ("numeric(4,2)", "1000", &["numeric field overflow", "column v"]),
+        ("boolean", "maybe", &["a.csv:3:3: `v`: `maybe` is not true or false"]),
+        ("date", "2021-02-29", &["a.csv:3:3: `v`: `2021-02-29` is not a date"]),
+        ("timestamp", "infinity", &["a.csv:3:3: `v`: `infinity` is not a timestamp"]),
+        ("timestamptz", "2020-04-01 12:00:00 CET", &["a.csv:3:3: `v`", "is not a timestamp"]),
+        ("uuid", "a0eebc99", &["a.csv", "`v`: `a0eebc99` is not a UUID"]),
+        ("uuid", "+0eebc999c0b4ef8bb6d6bb9bd380a11", &["a.csv", "is not a UUID"]),
+        ("jsonb", "{bad}", &["invalid input syntax for type json", "v"]),
+        ("varchar(3)", "long", &["value too long for type character varying(3)", "column v"]),
+        ("char(3)", "long", &["value too long for type character(3)", "column v"]),
+        ("mood", "angry", &["invalid input value for enum mood: \"angry\"", "column v"]),
+        ("small_domain", "100", &["small_domain_check"]),
+        ("text", "a\0b", &["a.csv:3:3: `v`", "zero byte"]),
+        ("int CHECK (v > 0)", "-1", &["violates check constraint \"t_v_check\""]),
+        ("bytea", "x", &["column `v` is of type bytea, which cannot be loaded", "text column"]),
+        ("int[]", "{1}", &["column `v` is of type integer[], which cannot be loaded"]),
+    ];
+    for (kind, value, parts) in refused {
+        place.run(&format!("DROP TABLE IF EXISTS t; CREATE TABLE t (id int, v {kind})")).await;
+        place.file("a.csv", format!("id,v\n1,\n2,{value}\n"));
+        assert_says(&place.refused("{from: a.csv, table: t}").await, parts);
+        assert_eq!((place.t().await, place.ledger().await), (String::new(), String::new()), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_packed_parquet_file_is_refused_with_a_remedy() {
+    let place = Place::with("types_packed", "CREATE TABLE t (id int)").await;
+    write_parquet(&place.path().join("a.parquet"), vec![Column::new("id".into(), [1_i64])]);
+    let content = std::fs::read(place.path().join("a.parquet")).unwrap();
+    place.file("b.parquet.zst", zstd::encode_all(content.as_slice(), 1).unwrap());
+    assert_says(&place.refused("{from: b.parquet.zst, table: t}").await, &["b.parquet.zst", "file.decompress"]);
+}
