@@ -11,8 +11,8 @@ rounds=${ROUNDS:-3}
 work=$(mktemp -d "${TMPDIR:-/tmp}/jitney-bench.XXXXXX")
 chmod 755 "$work"
 home=$work/home
-cargo build --release --quiet
-jitney=${CARGO_TARGET_DIR:-target}/release/jitney
+cargo build --quiet
+jitney=${CARGO_TARGET_DIR:-target}/debug/jitney
 trap '"$jitney" --home "$home" postgres destroy --yes >/dev/null 2>&1 || true; rm -rf "$work"' EXIT
 
 say() { echo "$*" >&2; }

@@ -75,10 +75,11 @@ fn bad(batches: &[Batch]) -> Vec<&BadRow> {
 }
 
 fn only(path: &Path, wanted: Vec<Column>) -> DataFrame {
-    let mut batches = read(path, wanted).unwrap();
+    let batches = read(path, wanted).unwrap();
     assert_eq!(bad(&batches), Vec::<&BadRow>::new());
-    assert_eq!(batches.len(), 1);
-    batches.remove(0).frame
+    let mut frames = batches.into_iter().map(|batch| batch.frame);
+    let first = frames.next().unwrap();
+    frames.fold(first, |all, frame| all.vstack(&frame).unwrap())
 }
 
 fn ints(frame: &DataFrame, name: &str) -> Vec<Option<i64>> {

@@ -76,7 +76,8 @@ fn given(state: &State, flow: &Flow, secrets: Vec<(String, String)>) -> Result<V
     match hidden.iter().find(|(name, _)| !given.iter().any(|(other, _)| other == name)) {
         None => Ok(given),
         Some((name, text)) => {
-            let finding = Diagnostic::error(format!("the journal does not keep the password in input `{name}` ({text})"));
+            let finding =
+                Diagnostic::error(format!("the journal does not keep the password in input `{name}` ({text})"));
             Err(finding.help(format!("give it again: `-i {name}=ADDRESS`")).into())
         }
     }

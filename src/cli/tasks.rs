@@ -20,7 +20,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     match &arguments.name {
-        None if arguments.json => println!("{}", ALL.iter().map(|task| summary_json(task)).collect::<Value>()),
+        None if arguments.json => println!("{}", ALL.iter().map(summary_json).collect::<Value>()),
         None => list(),
         Some(name) => {
             let task = find(name).ok_or_else(|| unknown(name))?;

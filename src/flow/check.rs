@@ -72,7 +72,8 @@ impl<'a> Checker<'a> {
     fn template(&mut self, text: &str, path: &[String]) {
         match names_in(text) {
             Err(error) => {
-                let finding = Diagnostic::error(error.message).help("write `{{ inputs.name }}` or `{{ outputs.task.field }}`");
+                let finding =
+                    Diagnostic::error(error.message).help("write `{{ inputs.name }}` or `{{ outputs.task.field }}`");
                 self.findings.push(self.flow.document.locate(path, finding));
             }
             Ok(names) => {

@@ -110,7 +110,10 @@ fn environment() -> Environment<'static> {
 
 fn malformed(text: &str, error: &Error) -> ExpressionError {
     let detail = error.detail().unwrap_or("it cannot be read");
-    let plain = detail.replace("end of variable block", "`}}`").replace("end of block", "`%}`").replace("end of input", "end of the text");
+    let plain = detail
+        .replace("end of variable block", "`}}`")
+        .replace("end of block", "`%}`")
+        .replace("end of input", "end of the text");
     ExpressionError { message: format!("this template is malformed: {plain}"), culprit: text.to_owned() }
 }
 
@@ -134,9 +137,8 @@ fn undefined(text: &str, names: &Names) -> ExpressionError {
 
 fn missing_part(reference: &str, names: &Names) -> Option<String> {
     let mut map = names;
-    let mut parts = reference.split('.').peekable();
     let mut walked = String::new();
-    while let Some(part) = parts.next() {
+    for part in reference.split('.') {
         match map.get(part) {
             Some(Value::Object(inner)) => map = inner,
             Some(_) => return None,

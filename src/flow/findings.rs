@@ -45,7 +45,10 @@ fn finding(document: &Document, path: &[String], error: &FieldError) -> Diagnost
     let full: Vec<String> = path.iter().chain(&error.path).cloned().collect();
     if let Some(field) = quoted_after(&error.message, "unknown field ") {
         let known = quoted(error.message.split(", expected").nth(1).unwrap_or_default());
-        return document.locate_key(&below(full, field), Diagnostic::error(format!("unknown field `{field}`")).help(offer(field, &known)));
+        return document.locate_key(
+            &below(full, field),
+            Diagnostic::error(format!("unknown field `{field}`")).help(offer(field, &known)),
+        );
     }
     if let Some(field) = quoted_after(&error.message, "missing field ") {
         let finding = Diagnostic::error(format!("`{field}` is missing")).help(format!("add `{field}: …`"));

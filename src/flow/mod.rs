@@ -55,10 +55,13 @@ pub struct Step {
     /// The fields that every task may have.
     pub common: Common,
     /// Sub-tasks, by the field that holds them.
-    pub branches: Vec<(&'static str, Vec<Step>)>,
+    pub branches: Branches,
     /// Where the task stands in the document.
     pub path: Vec<String>,
 }
+
+/// Lists of sub-tasks, each with the field that holds it.
+pub type Branches = Vec<(&'static str, Vec<Step>)>;
 
 impl std::fmt::Debug for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

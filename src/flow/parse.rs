@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::diagnostic::Diagnostic;
 use crate::flow::findings::{self, offer};
-use crate::flow::{COMMON_FIELDS, Common, Document, Flow, Input, Step, check};
+use crate::flow::{Branches, COMMON_FIELDS, Common, Document, Flow, Input, Step, check};
 use crate::id::{FlowId, TaskId};
 use crate::task::{TaskType, read};
 
@@ -120,7 +120,9 @@ impl Parser<'_> {
     }
 
     fn missing<T: Default>(&mut self, key: &str) -> T {
-        self.findings.push(self.document.locate(&[], Diagnostic::error(format!("`{key}` is missing")).help(format!("add `{key}: …`"))));
+        self.findings.push(
+            self.document.locate(&[], Diagnostic::error(format!("`{key}` is missing")).help(format!("add `{key}: …`"))),
+        );
         T::default()
     }
 
@@ -203,7 +205,10 @@ impl Parser<'_> {
             return Vec::new();
         };
         if items.is_empty() {
-            self.findings.push(self.document.locate(path, Diagnostic::error("there is no task in this list").help("`jitney tasks` shows what tasks there are")));
+            self.findings.push(self.document.locate(
+                path,
+                Diagnostic::error("there is no task in this list").help("`jitney tasks` shows what tasks there are"),
+            ));
         }
         let steps = items.iter().enumerate().filter_map(|(index, item)| {
             let path: Vec<String> = path.iter().cloned().chain([index.to_string()]).collect();
@@ -240,7 +245,8 @@ impl Parser<'_> {
             self.findings.push(self.document.locate(&path, finding));
         } else if !self.ids.insert(id.to_owned()) {
             let finding = Diagnostic::error(format!("there are two tasks called `{id}`"));
-            self.findings.push(self.document.locate(&path, finding.help("give one of them another id: outputs go by it")));
+            self.findings
+                .push(self.document.locate(&path, finding.help("give one of them another id: outputs go by it")));
         }
     }
 
@@ -270,7 +276,7 @@ impl Parser<'_> {
         task: &'static TaskType,
         mut own: Map<String, Value>,
         path: &[String],
-    ) -> (Vec<(&'static str, Vec<Step>)>, Map<String, Value>) {
+    ) -> (Branches, Map<String, Value>) {
         let mut branches = Vec::new();
         for name in task.branches {
             if let Some(value) = own.get_mut(*name) {

@@ -25,12 +25,12 @@ impl<'a> Marks<'a> {
         let rest = self.text.get(self.next..).filter(|rest| !rest.is_empty())?;
         let (word, length) = match rest.first_chunk() {
             Some(word) => (u64::from_le_bytes(*word), 8),
-            None => (rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)), rest.len()),
+            None => (rest.iter().rev().fold(0, |word, byte| (word << 8) | u64::from(*byte)), rest.len()),
         };
         // A byte that equals the wanted one is zero here, and only then keeps its top bit clear in all three terms.
         let is = |wanted: u64| {
             let zero = word ^ wanted;
-            !((zero & LOW) + LOW | zero | LOW)
+            !(((zero & LOW) + LOW) | zero | LOW)
         };
         let [one, two, three] = self.wanted;
         self.found = (is(one) | is(two) | is(three)) & (u64::MAX >> (64 - 8 * length));

@@ -39,12 +39,11 @@ impl NdjsonFile {
         let (text, spare, columns) = (Vec::new(), Vec::new(), Vec::new());
         let mut file = Self { source, name: name.to_owned(), text, spare, line: 1, is_last: false, columns };
         let end = file.find_lines()?;
-        let start = file.text.get(..end).unwrap_or_default();
-        if is_web_page(start) {
-            let shown = preview(&start[..end.min(256)]);
+        if is_web_page(&file.text) {
+            let shown = preview(&file.text[..file.text.len().min(256)]);
             return Err(file.error(format!("the file is a web page, not data: it starts with `{shown}`")));
         }
-        file.columns = columns_of(start);
+        file.columns = columns_of(file.text.get(..end).unwrap_or_default());
         if file.columns.is_empty() {
             return Err(file.error("no JSON object is in the first lines of the file"));
         }

@@ -140,7 +140,7 @@ impl Rows {
                 } else if byte == b'\n' {
                     self.end_row(text, row, at);
                     self.consumed = at + 1;
-                    self.line = row.next_line;
+                    self.line = row.next_line + 1;
                     row = Open::at(at + 1, self.line);
                     if self.rows.len() == limit {
                         return false;
@@ -199,7 +199,6 @@ impl Rows {
     }
 
     fn end_row(&mut self, text: &[u8], mut row: Open, at: usize) {
-        row.next_line += 1;
         let end = if at > row.start && text.get(at - 1) == Some(&b'\r') { at - 1 } else { at };
         if end == row.start {
             return;

@@ -63,7 +63,7 @@ fn refused(path: &Path, error: impl std::fmt::Display) -> Box<Diagnostic> {
 
 enum Sink {
     Csv(CsvSink),
-    Parquet(ParquetSink),
+    Parquet(Box<ParquetSink>),
 }
 
 impl Sink {
@@ -71,7 +71,7 @@ impl Sink {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let file = File::create(partial)?;
         Ok(match Format::of(&name) {
-            Format::Parquet => Self::Parquet(ParquetSink::new(file, first)?),
+            Format::Parquet => Self::Parquet(Box::new(ParquetSink::new(file, first)?)),
             Format::Csv | Format::Ndjson => Self::Csv(CsvSink::new(file, Compression::promised_by(&name))),
         })
     }
@@ -100,7 +100,7 @@ impl CsvSink {
     fn new(file: File, compression: Option<Compression>) -> Self {
         let file = BufWriter::with_capacity(1 << 18, file);
         let output = match compression {
-            Some(Compression::Gzip) => Output::Gzip(GzEncoder::new(file, Level::fast())),
+            Some(Compression::Gzip) => Output::Gzip(Box::new(GzEncoder::new(file, Level::fast()))),
             _ => Output::Plain(file),
         };
         Self { output, has_header: false }
@@ -135,7 +135,7 @@ fn without_zones(frame: DataFrame) -> DataFrame {
 
 enum Output {
     Plain(BufWriter<File>),
-    Gzip(GzEncoder<BufWriter<File>>),
+    Gzip(Box<GzEncoder<BufWriter<File>>>),
 }
 
 impl Output {

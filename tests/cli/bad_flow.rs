@@ -268,7 +268,12 @@ fn all_problems_of_a_file_are_told_at_once_and_in_order() {
     assert_eq!(told.err, "");
     let report = told.json();
     assert_eq!((&report["flows"], &report["errors"]), (&json!(2), &json!(6)));
-    let findings: Vec<_> = report["findings"].as_array().unwrap().iter().map(|finding| json!([finding["line"], finding["message"]])).collect();
+    let findings: Vec<_> = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| json!([finding["line"], finding["message"]]))
+        .collect();
     let expected = json!([
         [3, "`triggers` is not supported yet"],
         [5, "unknown task type `lgo`"],

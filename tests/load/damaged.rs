@@ -12,7 +12,7 @@ async fn assert_nothing_changed(place: &Place) {
     assert_eq!((place.t().await, place.ledger().await), ("0 old".to_owned(), String::new()));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_checksum_at_the_end_undoes_the_rows_that_were_sent_before() {
     let place = Place::with("damaged_crc", T).await;
     let mut packed = gzip(&many_rows(ROWS));
@@ -27,7 +27,7 @@ async fn a_wrong_checksum_at_the_end_undoes_the_rows_that_were_sent_before() {
     assert_nothing_changed(&place).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gzip_stream_that_is_cut_commits_nothing() {
     let place = Place::with("damaged_gzip", T).await;
     let packed = gzip(&many_rows(ROWS));
@@ -36,7 +36,7 @@ async fn a_gzip_stream_that_is_cut_commits_nothing() {
     assert_nothing_changed(&place).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_is_cut_in_its_last_row_commits_nothing() {
     let place = Place::with("damaged_row", T).await;
     let text = many_rows(ROWS);
@@ -47,7 +47,7 @@ async fn a_file_that_is_cut_in_its_last_row_commits_nothing() {
     assert_nothing_changed(&place).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_web_page_in_place_of_a_file_commits_nothing() {
     let place = Place::with("damaged_page", T).await;
     place.file("a.csv.gz", "<!DOCTYPE html><title>404 Not Found</title>");
@@ -55,7 +55,7 @@ async fn a_web_page_in_place_of_a_file_commits_nothing() {
     assert_nothing_changed(&place).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_with_a_header_alone_loads_no_rows() {
     let place = Place::with("damaged_empty", T).await;
     place.file("a.csv.gz", gzip("id,note\n"));
@@ -63,7 +63,7 @@ async fn a_file_with_a_header_alone_loads_no_rows() {
     assert_eq!((place.t().await, place.ledger().await.ends_with("0 0 0 0")), (String::new(), true));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_servers_refusal_of_one_row_undoes_all_and_names_the_constraint() {
     let place =
         Place::with("damaged_unique", "CREATE TABLE t (id int, note text); INSERT INTO t VALUES (0, 'old')").await;

@@ -5,7 +5,7 @@ use crate::{Place, assert_says, counts};
 const T: &str = "CREATE TABLE t (id int, note text)";
 const SAME: &str = "{from: a.csv, table: t}";
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn append_adds_a_file_once() {
     let place = Place::with("append", T).await;
     place.file("a.csv", "id,note\n1,x\n2,y\n");
@@ -18,7 +18,7 @@ async fn append_adds_a_file_once() {
     assert_eq!(place.ledger().await, "a.csv 2 2 0 0\nb.csv 1 1 0 0");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn append_refuses_other_content_under_the_same_name_unless_forced() {
     let place = Place::with("append_changed", T).await;
     place.file("a.csv", "id,note\n1,x\n");
@@ -33,7 +33,7 @@ async fn append_refuses_other_content_under_the_same_name_unless_forced() {
     assert_eq!(place.t().await, "1 x\n2 y");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn append_loads_again_into_a_table_that_was_emptied() {
     let place = Place::with("append_emptied", T).await;
     place.file("a.csv", "id,note\n1,x\n");
@@ -43,7 +43,7 @@ async fn append_loads_again_into_a_table_that_was_emptied() {
     assert_eq!(place.t().await, "1 x");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repeat_reports_the_rejected_rows_of_the_first_load() {
     let place = Place::with("repeat_rejected", T).await;
     place.file("a.csv", "id,note\n1,x\nbad,y\n3,z\n");
@@ -52,7 +52,7 @@ async fn a_repeat_reports_the_rejected_rows_of_the_first_load() {
     assert_eq!(counts(&place.load(yaml).await.unwrap()), [3, 0, 1, 2]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_file_read_in_another_way_is_another_load() {
     let place = Place::with("read_otherwise", T).await;
     place.file("a.csv", "1,x\n2,y\n");
@@ -66,7 +66,7 @@ async fn the_same_file_read_in_another_way_is_another_load() {
     assert_eq!(place.t().await, "3 z");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn truncate_leaves_the_rows_of_the_last_file_only() {
     let place = Place::with("truncate", T).await;
     let yaml = |file: &str| format!("{{from: {file}, table: t, mode: truncate}}");
@@ -84,7 +84,7 @@ async fn truncate_leaves_the_rows_of_the_last_file_only() {
     assert_eq!(place.t().await, "5 x");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_truncate_keeps_the_rows() {
     let place =
         Place::with("truncate_failed", "CREATE TABLE t (id int, note text); INSERT INTO t VALUES (9, 'old')").await;
@@ -100,7 +100,7 @@ fn january(file: &str) -> String {
     format!("{{from: {file}, table: t, mode: {{replace_partition: {{month: '2019-01'}}}}}}")
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_partition_is_replaced_and_the_others_are_left_alone() {
     let place = Place::with("partition", PARTITIONED).await;
     place.file("a.csv", "id\n1\n2\n");
@@ -112,7 +112,7 @@ async fn a_partition_is_replaced_and_the_others_are_left_alone() {
     assert_eq!(place.t().await, "2019-01 3\nother 7");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_of_a_partition_that_were_deleted_by_hand_come_back() {
     let place = Place::with("partition_deleted", PARTITIONED).await;
     place.file("a.csv", "id\n1\n2\n");
@@ -122,7 +122,7 @@ async fn rows_of_a_partition_that_were_deleted_by_hand_come_back() {
     assert_eq!(place.t().await, "2019-01 1\n2019-01 2\nother 7");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_partitions_value_replaces_the_files_own_column() {
     let place = Place::with("partition_own", PARTITIONED).await;
     place.file("a.csv", "Month,id\n,1\nwrong,2\n");
@@ -130,7 +130,7 @@ async fn the_partitions_value_replaces_the_files_own_column() {
     assert_eq!(place.t().await, "2019-01 1\n2019-01 2\nother 7");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_partition_may_be_named_by_an_enum_but_not_by_a_number() {
     let sql = "CREATE TYPE taxi AS ENUM ('green', 'yellow'); CREATE TABLE t (taxi taxi, id int)";
     let place = Place::with("partition_enum", sql).await;
@@ -146,7 +146,7 @@ async fn a_partition_may_be_named_by_an_enum_but_not_by_a_number() {
 const KEYED: &str = "CREATE TABLE t (id int PRIMARY KEY, note text); INSERT INTO t VALUES (1, 'old'), (2, 'same')";
 const FILE: &str = "id,note\n1,new\n2,same\n3,first\n3,last\n";
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn merge_ignore_adds_only_rows_whose_key_is_new() {
     let place = Place::with("merge_ignore", KEYED).await;
     place.file("a.csv", FILE);
@@ -156,7 +156,7 @@ async fn merge_ignore_adds_only_rows_whose_key_is_new() {
     assert_eq!(counts(&place.load(yaml).await.unwrap()), [4, 0, 0, 4]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn merge_update_changes_only_rows_that_differ() {
     let place = Place::with("merge_update", KEYED).await;
     place.file("a.csv", FILE);
@@ -166,7 +166,7 @@ async fn merge_update_changes_only_rows_that_differ() {
     assert_eq!(counts(&place.load(yaml).await.unwrap()), [4, 0, 0, 4]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn merge_update_counts_rows_of_the_file_where_the_table_has_the_key_twice() {
     let place =
         Place::with("merge_twice", "CREATE TABLE t (id int, note text); INSERT INTO t VALUES (1, 'a'), (1, 'b')").await;
@@ -176,7 +176,7 @@ async fn merge_update_counts_rows_of_the_file_where_the_table_has_the_key_twice(
     assert_eq!(place.t().await, "1 new\n1 new");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn merge_on_a_row_id_skips_the_rows_of_the_last_time() {
     let place = Place::with("merge_row_id", "CREATE TABLE t (key text, id int, fare float8)").await;
     let yaml = |file: &str| {
@@ -191,7 +191,7 @@ async fn merge_on_a_row_id_skips_the_rows_of_the_last_time() {
     assert_eq!(place.rows("SELECT count(*) FROM t WHERE key = md5(id::text || coalesce(fare::text, ''))").await, "3");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn merge_refuses_a_key_that_is_null_and_says_where() {
     let place = Place::with("merge_null", "CREATE TABLE t (a int, b int)").await;
     place.file("a.csv", "a,b\n1,1\n2,\n");
@@ -202,7 +202,7 @@ async fn merge_refuses_a_key_that_is_null_and_says_where() {
     assert_eq!((place.t().await, place.ledger().await), (String::new(), String::new()));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn merge_names_the_columns_when_the_key_is_none_of_them() {
     let place = Place::with("merge_no_key", KEYED).await;
     place.file("a.csv", FILE);

@@ -55,12 +55,12 @@ async fn assert_loads(colour: Colour) {
     assert_eq!(place.rows(&keys).await, format!("{} {} {name}", facts.rows, facts.rows));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_yellow_trip_arrives_with_the_key_that_sql_computes() {
     assert_loads(Colour::Yellow).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_green_trip_arrives_with_the_key_that_sql_computes() {
     assert_loads(Colour::Green).await;
 }

@@ -14,7 +14,7 @@ fn partition(file: &str, value: &str) -> String {
     )
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_loads_of_the_same_partition_at_once_do_not_double_its_rows() {
     let place = Place::new("same_at_once").await;
     place.file("a.csv", "id\n1\n2\n");
@@ -26,7 +26,7 @@ async fn two_loads_of_the_same_partition_at_once_do_not_double_its_rows() {
     assert_eq!(place.ledger().await, "a 2 2 0 0");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_partitions_at_once_both_get_into_a_table_that_was_not_there() {
     let place = Place::new("two_at_once").await;
     place.file("a.csv", "id\n1\n");
@@ -37,7 +37,7 @@ async fn two_partitions_at_once_both_get_into_a_table_that_was_not_there() {
     assert_eq!(place.t().await, "a 1\nb 2");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_merges_at_once_do_not_add_a_key_twice() {
     let place = Place::with("merges_at_once", "CREATE TABLE t (id int)").await;
     place.file("a.csv", "id\n1\n2\n");
@@ -91,7 +91,7 @@ async fn waiting(place: &Place) -> i32 {
     panic!("no session waits for a lock");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_load_that_is_stopped_in_the_middle_leaves_nothing() {
     let held = Held::new("stopped").await;
     held.cancel.cancel();
@@ -106,7 +106,7 @@ async fn a_load_that_is_stopped_in_the_middle_leaves_nothing() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_breaks_in_the_middle_leaves_nothing_and_is_worth_a_repeat() {
     let held = Held::new("broken").await;
     held.place.run(&format!("SELECT pg_terminate_backend({})", held.backend)).await;
@@ -120,7 +120,7 @@ async fn a_connection_that_breaks_in_the_middle_leaves_nothing_and_is_worth_a_re
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_load_that_was_stopped_before_it_began_does_nothing() {
     let place = Place::with("stopped_before", "CREATE TABLE t (id int)").await;
     place.file("a.csv", "id\n1\n");

@@ -159,7 +159,7 @@ async fn assert_equal(place: &Place, file: &str) {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_type_arrives_from_csv_as_the_server_reads_it() {
     let place = place("types_csv").await;
     place.file("a.csv", csv());
@@ -171,7 +171,7 @@ async fn every_type_arrives_from_csv_as_the_server_reads_it() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_type_arrives_from_json_lines_as_the_server_reads_it() {
     let place = place("types_ndjson").await;
     place.file("a.ndjson", ndjson());
@@ -180,7 +180,7 @@ async fn every_type_arrives_from_json_lines_as_the_server_reads_it() {
     assert_equal(&place, "b.ndjson.gz").await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_type_arrives_from_texts_in_parquet_as_the_server_reads_it() {
     let place = place("types_parquet").await;
     let texts = |index: usize| rows().iter().map(|row| row[index]).collect::<Vec<_>>();
@@ -189,7 +189,7 @@ async fn every_type_arrives_from_texts_in_parquet_as_the_server_reads_it() {
     assert_equal(&place, "a.parquet").await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn values_that_have_a_type_in_the_file_keep_their_meaning() {
     let sql = "CREATE TABLE t (yes bool, small int, big bigint, ratio float8, day date, at timestamp, utc timestamptz, exact numeric, note text)";
     let place = Place::with("types_typed", sql).await;
@@ -224,7 +224,7 @@ async fn values_that_have_a_type_in_the_file_keep_their_meaning() {
     assert_eq!(place.t().await, "t -1 9223372036854775807 0.1 2020-04-01 NULL NULL 2.5 {\"a\":[1]}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn values_that_do_not_fit_are_refused_and_nothing_is_committed() {
     let place = Place::with("types_refused", MADE_TYPES).await;
     let refused: &[(&str, &str, &[&str])] = &[
@@ -264,7 +264,7 @@ async fn values_that_do_not_fit_are_refused_and_nothing_is_committed() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_packed_parquet_file_is_refused_with_a_remedy() {
     let place = Place::with("types_packed", "CREATE TABLE t (id int)").await;
     write_parquet(&place.path().join("a.parquet"), vec![Column::new("id".into(), [1_i64])]);

@@ -134,8 +134,10 @@ impl Download {
             return Err(TaskError::cancelled(format!("stopped {what}")));
         }
         let copied = copied.map_err(|error| TaskError::permanent(what).because(error))?;
-        let (length, sha256) =
-            copied.map_err(|wrong| TaskError::permanent(format!("the file {} {wrong}", self.uri)))?;
+        let (length, sha256) = copied.map_err(|wrong| {
+            TaskError::permanent(format!("the file {} {wrong}", self.uri))
+                .help("fetch the file anew, or try another source")
+        })?;
         Ok(outputs(file.uri, Fetched { code: 200, headers: HeaderMap::new(), length, sha256, resumed: 0 }))
     }
 

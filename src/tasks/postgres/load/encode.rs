@@ -130,7 +130,7 @@ impl Cells<'_> {
             Self::Int2(array) => fitting(value!(array, row), out, |value: i16, out| put(&value.to_be_bytes(), out))?,
             Self::Int4(array) => fitting(value!(array, row), out, |value: i32, out| put(&value.to_be_bytes(), out))?,
             Self::Int8(array) => some(value!(array, row), out, |value, out| put(&value.to_be_bytes(), out)),
-            Self::Float4(array) => some(value!(array, row), out, |value, out| put(&(value as f32).to_be_bytes(), out)),
+            Self::Float4(array) => put_real(value!(array, row), out)?,
             Self::Float8(array) => some(value!(array, row), out, |value, out| put(&value.to_be_bytes(), out)),
             Self::Bool(array) => some(value!(array, row), out, |value, out| put(&[u8::from(value)], out)),
             Self::Text(array) => some(array.get(row), out, |value, out| put_bytes(value.as_bytes(), out)),
@@ -173,6 +173,18 @@ fn fitting<T: TryFrom<i64>>(
     Ok(())
 }
 
+fn put_real(value: Option<f64>, out: &mut BytesMut) -> Result<(), String> {
+    let real = value.map(|value| value as f32);
+    if let (Some(value), Some(real)) = (value, real)
+        && real.is_infinite()
+        && value.is_finite()
+    {
+        return Err(format!("{value:e} is too large for a real"));
+    }
+    some(real, out, |real, out| put(&real.to_be_bytes(), out));
+    Ok(())
+}
+
 fn put_null(out: &mut BytesMut) {
     out.extend_from_slice(&(-1i32).to_be_bytes());
 }
@@ -198,5 +210,6 @@ fn put_jsonb(text: &str, out: &mut BytesMut) {
 /// The 16 bytes of a UUID, with or without hyphens and braces.
 fn parse_uuid(text: &str) -> Option<[u8; 16]> {
     let text = text.trim().trim_start_matches('{').trim_end_matches('}').replace('-', "");
-    (text.len() == 32).then(|| u128::from_str_radix(&text, 16).ok()).flatten().map(u128::to_be_bytes)
+    let is_hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    u128::from_str_radix(&text, 16).ok().filter(|_| is_hex).map(u128::to_be_bytes)
 }

@@ -90,6 +90,8 @@ impl Feed {
         }
         out.extend_from_slice(&encode::TRAILER);
         hand_over(sender, &mut out);
+        // The steps have removed their files; a folder that is not there was not needed.
+        let _ = std::fs::remove_dir(&self.scratch);
         Ok(Fed {
             read,
             sent,

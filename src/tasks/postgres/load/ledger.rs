@@ -27,8 +27,8 @@ pub(super) struct Earlier {
     pub(super) execution: String,
     /// Whether file and definition were the same as now.
     pub(super) is_same: bool,
-    /// Rows it loaded.
-    pub(super) rows_loaded: u64,
+    /// What it counted.
+    pub(super) counts: Counts,
 }
 
 /// What a load counts.
@@ -51,18 +51,23 @@ pub(super) async fn ensure(transaction: &Transaction<'_>) -> Result<(), TaskErro
     transaction.batch_execute(&sql).await.map_err(|error| failed("creating the ledger `jitney_loads`", &error))
 }
 
-/// The newest load of the partition, if any.
-pub(super) async fn earlier(transaction: &Transaction<'_>, key: &Key) -> Result<Option<Earlier>, TaskError> {
-    let sql = "SELECT execution, source_sha256 = $3 AND definition_sha256 = $4, rows_loaded FROM jitney_loads
-               WHERE target = $1 AND partition = $2 ORDER BY id DESC LIMIT 1";
+/// The newest load of the partition, or of the whole table, if any.
+pub(super) async fn earlier(
+    transaction: &Transaction<'_>,
+    key: &Key,
+    any_partition: bool,
+) -> Result<Option<Earlier>, TaskError> {
+    let sql = "SELECT execution, partition = $2 AND source_sha256 = $3 AND definition_sha256 = $4,
+                      rows_read, rows_loaded, rows_rejected, rows_skipped FROM jitney_loads
+               WHERE target = $1 AND ($5 OR partition = $2) ORDER BY id DESC LIMIT 1";
     let row = transaction
-        .query_opt(sql, &[&key.target, &key.partition, &key.source_sha256, &key.definition_sha256])
+        .query_opt(sql, &[&key.target, &key.partition, &key.source_sha256, &key.definition_sha256, &any_partition])
         .await
         .map_err(|error| failed("reading the ledger", &error))?;
-    Ok(row.map(|row| Earlier {
-        execution: row.get(0),
-        is_same: row.get(1),
-        rows_loaded: row.get::<_, i64>(2).unsigned_abs(),
+    Ok(row.map(|row| {
+        let count = |index| row.get::<_, i64>(index).unsigned_abs();
+        let counts = Counts { read: count(2), loaded: count(3), rejected: count(4), skipped: count(5) };
+        Earlier { execution: row.get(0), is_same: row.get(1), counts }
     }))
 }
 

@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use tokio_postgres::{Error, Transaction};
 
-use crate::postgres::sql::quote_name;
+use crate::postgres::sql::{quote, quote_name};
 use crate::postgres::{FlowAddress, connect_for, explain};
 use crate::stream::{Format, ReadOptions, Reader};
 use crate::task::{Task, TaskContext, TaskError};
@@ -188,19 +188,18 @@ impl Task for Load {
         let mut session = connect_for(context, Some(&address)).await?;
         let began = Instant::now();
         let source = Source::open(path).await?;
-        let stop = context.cancel.clone();
-        let work = async {
-            let transaction =
-                session.client.transaction().await.map_err(|error| failed("beginning the load", &error))?;
-            let loaded = self.load(&transaction, context, source, began).await?;
-            transaction.commit().await.map_err(|error| failed("committing the load", &error))?;
-            Ok(loaded)
-        };
-        tokio::select! {
+        let transaction = session.client.transaction().await.map_err(|error| failed("beginning the load", &error))?;
+        let loaded = tokio::select! {
             biased;
-            () = stop.cancelled() => {}
-            loaded = work => return loaded,
+            () = context.cancel.cancelled() => None,
+            loaded = self.load(&transaction, context, source, began) => Some(loaded?),
+        };
+        if let Some(loaded) = loaded {
+            // From here on nobody could say whether a stop came in time, so there is none.
+            transaction.commit().await.map_err(|error| failed("committing the load", &error))?;
+            return Ok(loaded);
         }
+        drop(transaction);
         session.interrupt().await;
         Err(TaskError::cancelled(format!("the load into `{}` was stopped and rolled back", self.table)))
     }
@@ -274,17 +273,10 @@ impl Load {
     }
 
     fn key(&self, target: &Target, source: &Source, partition: Option<&(&str, String)>) -> Key {
-        let definition = format!(
-            "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
-            self.mode,
-            self.schema,
-            self.transform,
-            self.on_bad_row,
-            self.format,
-            self.columns,
-            self.delimiter,
-            self.null_string
-        );
+        let rows = (&self.mode, &self.schema, &self.transform, &self.on_bad_row);
+        let columns = (&self.columns, self.header, self.on_extra_column, self.on_missing_column);
+        let reading = (self.format, self.delimiter, self.quote, self.escape, &self.null_string);
+        let definition = format!("{rows:?} {columns:?} {reading:?}");
         Key {
             target: target.sql_name.clone(),
             partition: partition.map_or_else(|| source.name.clone(), |(_, value)| value.clone()),
@@ -326,7 +318,9 @@ impl Load {
         if self.force || target.is_new || matches!(self.mode, Mode::Merge(_)) {
             return Ok(None);
         }
-        let Some(earlier) = ledger::earlier(transaction, key).await? else { return Ok(None) };
+        // A truncate takes everybody's rows, so the last load counts, whatever its partition.
+        let any_partition = matches!(self.mode, Mode::Truncate);
+        let Some(earlier) = ledger::earlier(transaction, key, any_partition).await? else { return Ok(None) };
         let rows = self.rows_there(transaction, target).await?;
         if matches!(self.mode, Mode::Append) && !earlier.is_same && rows > 0 {
             return Err(TaskError::permanent(format!(
@@ -335,16 +329,17 @@ impl Load {
             ))
             .help("replace its rows with `mode: {replace_partition: {…}}`, or add these too with `force: true`"));
         }
-        let is_there = if matches!(self.mode, Mode::Append) { rows > 0 } else { rows == earlier.rows_loaded };
+        let is_there = if matches!(self.mode, Mode::Append) { rows > 0 } else { rows == earlier.counts.loaded };
         if !earlier.is_same || !is_there {
             return Ok(None);
         }
         context.info(format!("execution {} has loaded this very file already; nothing to do", earlier.execution));
-        let rows = earlier.rows_loaded;
+        let Counts { read, rejected, .. } = earlier.counts;
         Ok(Some(Loaded {
             table: self.table.clone(),
-            rows_read: rows,
-            rows_skipped: rows,
+            rows_read: read,
+            rows_rejected: rejected,
+            rows_skipped: read.saturating_sub(rejected),
             already_loaded: true,
             bytes: source.bytes,
             ..Loaded::default()
@@ -357,12 +352,13 @@ impl Load {
         let counting = |error: Error| failed("counting the rows that are there", &error);
         let row = match self.mode.partition()? {
             Some((column, value)) => {
-                let sql =
-                    format!("SELECT count(*) FROM {table} WHERE {} = $1::text", quote_name(target.own_name(column)?));
-                transaction.query_one(&sql, &[&value]).await.map_err(counting)?
+                // A literal, not a parameter: it takes the column's own type, which may be an enum.
+                let column = quote_name(target.own_name(column)?);
+                let sql = format!("SELECT count(*) FROM {table} WHERE {column} = {}", quote(&value));
+                transaction.query_one(&sql, &[]).await.map_err(counting)?
             }
             None if matches!(self.mode, Mode::Append) => {
-                let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT 1) some");
+                let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT 1) AS one_row");
                 transaction.query_one(&sql, &[]).await.map_err(counting)?
             }
             None => transaction.query_one(&format!("SELECT count(*) FROM {table}"), &[]).await.map_err(counting)?,
@@ -393,7 +389,7 @@ impl Load {
             fields: fields.clone(),
             constant: partition.map(|(_, value)| encode::constant(value)),
             rejected: Rejected::start(&self.on_bad_row, &source.name, context)?,
-            scratch: source.path.with_extension("work"),
+            scratch: context.output_file("load.work")?.path,
             progress: context.progress.clone(),
             source: source.name.clone(),
             plan,
@@ -401,7 +397,8 @@ impl Load {
         Ok((feed, fields))
     }
 
-    /// What to read. A column that goes straight into one that must not be NULL must have a value itself.
+    /// What to read. A column that goes straight into one that must not be NULL, or into a merge's key, must have a
+    /// value itself.
     fn wanted(&self, plan: &Plan, target: &Target) -> Vec<crate::stream::Column> {
         let mut wanted = plan.wanted();
         let steps = &self.transform;
@@ -409,7 +406,8 @@ impl Load {
             steps.filter.is_none() && steps.with_columns.0.is_empty() && steps.dedupe.is_none() && steps.sql.is_none();
         for column in wanted.iter_mut().filter(|_| goes_straight) {
             let renamed = steps.rename.0.iter().find(|(old, _)| *old == column.name);
-            column.required = target.is_required(renamed.map_or(&column.name, |(_, new)| new));
+            let name = renamed.map_or(&column.name, |(_, new)| new);
+            column.required = target.is_required(name) || self.mode.is_key(name, target);
         }
         wanted
     }

@@ -69,6 +69,14 @@ impl Mode {
         }
     }
 
+    /// Whether a merge compares by the table's column that goes by this name in the file.
+    pub(super) fn is_key(&self, name: &str, target: &Target) -> bool {
+        let Self::Merge(merge) = self else { return false };
+        target
+            .own_name(name)
+            .is_ok_and(|own| merge.key.iter().any(|key| target.own_name(key).is_ok_and(|key| key == own)))
+    }
+
     /// Makes room for the rows, and says which table they are copied to.
     ///
     /// # Errors
@@ -102,7 +110,7 @@ impl Mode {
         Ok(if matches!(self, Self::Merge(_)) { STAGE.to_owned() } else { table.clone() })
     }
 
-    /// Brings staged rows into the table; how many rows of it changed. `sent` rows were copied.
+    /// Brings staged rows into the table; how many of the file's rows it took. `sent` rows were copied.
     ///
     /// # Errors
     /// When a key is NULL, or the server refuses.
@@ -129,17 +137,21 @@ impl Mode {
                 .help("choose a key that every row has, for example a `row_id` of the transform"));
         }
         transaction.batch_execute(&format!("ANALYZE {STAGE}")).await.map_err(|error| failed(&doing, &error))?;
+        let (update, insert) = merge.statements(target, fields, &key);
         let mut changed = 0;
-        for sql in merge.statements(target, fields, &key) {
-            changed += transaction.execute(&sql, &[]).await.map_err(|error| failed(&doing, &error))?;
+        if let Some(update) = update {
+            let row = transaction.query_one(&update, &[]).await.map_err(|error| failed(&doing, &error))?;
+            changed += row.get::<_, i64>(0).unsigned_abs();
         }
-        Ok(changed)
+        Ok(changed + transaction.execute(&insert, &[]).await.map_err(|error| failed(&doing, &error))?)
     }
 }
 
 impl Merge {
-    /// Of rows with the same key in the file, the last one counts for `update` and the first for `ignore`.
-    fn statements(&self, target: &Target, fields: &[Field], key: &[String]) -> Vec<String> {
+    /// The update, if there is anything to update, and the insert. Of rows with the same key in the file, the last one
+    /// counts for `update` and the first for `ignore`. The update gives the number of keys that it changed, not of the
+    /// table's rows: without a unique index the table may hold a key twice.
+    fn statements(&self, target: &Target, fields: &[Field], key: &[String]) -> (Option<String>, String) {
         let (table, columns, keys) = (&target.sql_name, list(fields), key.join(", "));
         let last = if self.on_match == OnMatch::Update { " DESC" } else { "" };
         let staged = format!("(SELECT DISTINCT ON ({keys}) {columns} FROM {STAGE} ORDER BY {keys}, ctid{last})");
@@ -151,12 +163,17 @@ impl Merge {
         let rest: Vec<String> =
             fields.iter().map(|field| quote_name(&field.name)).filter(|name| !key.contains(name)).collect();
         if self.on_match == OnMatch::Ignore || rest.is_empty() {
-            return vec![insert];
+            return (None, insert);
         }
         let set = rest.iter().map(|name| format!("{name} = s.{name}")).collect::<Vec<_>>().join(", ");
         let differs =
             rest.iter().map(|name| format!("t.{name} IS DISTINCT FROM s.{name}")).collect::<Vec<_>>().join(" OR ");
-        vec![format!("UPDATE {table} t SET {set} FROM {staged} s WHERE {same} AND ({differs})"), insert]
+        let changed = key.iter().map(|name| format!("s.{name}")).collect::<Vec<_>>().join(", ");
+        let update = format!(
+            "WITH changed AS (UPDATE {table} t SET {set} FROM {staged} s WHERE {same} AND ({differs}) RETURNING {changed})
+             SELECT count(*) FROM (SELECT DISTINCT {keys} FROM changed) AS keys"
+        );
+        (Some(update), insert)
     }
 }
 

@@ -162,34 +162,39 @@ impl Target {
         constant: Option<&str>,
         lenient: Leniency,
     ) -> Result<(Vec<Field>, Vec<usize>), TaskError> {
-        let mut fields = Vec::new();
-        let mut used = Vec::new();
+        let constant = constant.map(|name| self.partition_field(name)).transpose()?;
+        let mut fields: Vec<Field> = Vec::new();
+        let mut used: Vec<usize> = Vec::new();
         for (index, name) in from_file.iter().enumerate() {
-            match self.column(name) {
-                Some(column) => {
-                    fields.push(field(column)?);
-                    used.push(index);
+            let Some(column) = self.column(name) else {
+                if lenient.extra {
+                    continue;
                 }
-                None if lenient.extra => {}
-                None => return Err(self.extra(name)),
+                return Err(self.extra(name));
+            };
+            if constant.as_ref().is_some_and(|constant| constant.name == column.name) {
+                continue;
             }
-        }
-        if let Some(name) = constant {
-            let column = self.column(name).ok_or_else(|| self.no_column(name))?;
-            fields.retain(|field| field.name != column.name);
-            used.retain(|index| from_file.get(*index).is_none_or(|other| normal(other) != normal(name)));
-            let field = field(column)?;
-            if field.kind != Kind::Text {
-                return Err(TaskError::permanent(format!(
-                    "the partition column `{name}` is of type {}",
-                    column.type_name
-                ))
-                .help("a partition column holds text: text or varchar"));
+            if let Some(place) = fields.iter().position(|field| field.name == column.name) {
+                let first = used.get(place).and_then(|index| from_file.get(*index)).map_or("", String::as_str);
+                return Err(twice(first, name, &column.name));
             }
-            fields.push(field);
+            fields.push(field(column)?);
+            used.push(index);
         }
+        fields.extend(constant);
         self.check_missing(&fields, lenient)?;
         Ok((fields, used))
+    }
+
+    fn partition_field(&self, name: &str) -> Result<Field, TaskError> {
+        let column = self.column(name).ok_or_else(|| self.no_column(name))?;
+        let field = field(column)?;
+        if field.kind == Kind::Text {
+            return Ok(field);
+        }
+        Err(TaskError::permanent(format!("the partition column `{name}` is of type {}", column.type_name))
+            .help("a partition column holds text: text or varchar"))
     }
 
     /// The name of a table column as the table has it.
@@ -256,6 +261,11 @@ pub(super) struct Leniency {
 
 fn normal(name: &str) -> String {
     name.trim().to_lowercase()
+}
+
+fn twice(first: &str, second: &str, column: &str) -> TaskError {
+    TaskError::permanent(format!("the file's columns `{first}` and `{second}` both go to column `{column}`"))
+        .help("choose one of them with `transform: {select: […]}`")
 }
 
 fn field(column: &TableColumn) -> Result<Field, TaskError> {

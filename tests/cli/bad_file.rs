@@ -1,0 +1,162 @@
+//! Months that are damaged, cut or changed: the error names the place and the remedy, and nothing is committed.
+
+use std::io::{Read, Write};
+
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use jitney::cli::demo::serve::serve;
+use tokio::sync::OnceCell;
+
+use crate::postgres;
+use crate::world::{APRIL, Told, World, expected, held};
+
+/// One database for all: what is refused leaves nothing in it.
+static DATABASE: OnceCell<String> = OnceCell::const_new();
+
+async fn world() -> World {
+    let url = DATABASE.get_or_init(|| postgres::database("cli_bad_file")).await.clone();
+    World { postgres: Some(url), ..World::new() }
+}
+
+/// A place whose month has had its text changed.
+async fn with_month(change: impl FnOnce(String) -> String) -> World {
+    let world = world().await;
+    world.month(500);
+    let path = world.path(&format!("mirror/green/{APRIL}"));
+    let mut text = String::new();
+    GzDecoder::new(std::fs::File::open(&path).unwrap()).read_to_string(&mut text).unwrap();
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(change(text).as_bytes()).unwrap();
+    std::fs::write(&path, packed.finish().unwrap()).unwrap();
+    world
+}
+
+/// The text with every field in its line and column, from 0, changed.
+fn map_fields(text: &str, change: impl Fn(usize, Vec<&str>) -> Vec<String>) -> String {
+    let lines = text.split_terminator("\r\n").enumerate();
+    lines.map(|(number, line)| change(number, line.split(',').collect()).join(",") + "\r\n").collect()
+}
+
+fn owned(fields: Vec<&str>) -> Vec<String> {
+    fields.into_iter().map(str::to_owned).collect()
+}
+
+/// The load fails in these words, and the database stays empty.
+async fn refused(world: &World, problem: &str, help: &str) -> Told {
+    let told = world.load().ended(1).without_data().says(problem).says(&format!("help: {help}")).says("FAILED in");
+    let there = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace";
+    let relations: i64 = world.client().await.query_one(there, &[]).await.unwrap().get(0);
+    assert_eq!(relations, 0, "something was committed\n{told}");
+    assert_eq!(world.newest()["state"], "FAILED");
+    told
+}
+
+#[tokio::test]
+async fn a_letter_in_a_number_has_a_line_and_a_column() {
+    let world = with_month(|text| {
+        map_fields(&text, |line, fields| {
+            let mut fields = owned(fields);
+            if line == 6 {
+                fields[9] = "12x.5".into();
+            }
+            fields
+        })
+    })
+    .await;
+    let told =
+        refused(&world, ": `fare_amount`: `12x.5` is not a number", "mend the row, or let such rows be set aside")
+            .await;
+    assert!(told.err.contains(&format!("{APRIL}:7:")), "the line is 7\n{told}");
+}
+
+#[tokio::test]
+async fn a_file_cut_in_a_row_says_so() {
+    let world = with_month(|text| text[..text.len() - 60].to_owned()).await;
+    let told = refused(&world, "the file seems to be cut in the middle of its last row", "mend the row").await;
+    assert!(told.err.contains(&format!("{APRIL}:501:")), "the line is 501\n{told}");
+}
+
+#[tokio::test]
+async fn a_file_cut_in_the_gzip_stream_says_so() {
+    let world = world().await;
+    world.month(500);
+    let path = world.path(&format!("mirror/green/{APRIL}"));
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    refused(&world, "is damaged: its gzip stream is cut short or its checksum is wrong", "fetch the file anew").await;
+}
+
+#[tokio::test]
+async fn a_column_that_is_missing_or_renamed_is_named() {
+    let rename = |text: String| text.replacen("tip_amount", "tips", 1);
+    let world = with_month(rename).await;
+    refused(&world, "`tip_amount`", "did you mean `tips`?").await;
+    let drop = |text: String| {
+        map_fields(&text, |_, mut fields| {
+            fields.remove(12);
+            owned(fields)
+        })
+    };
+    refused(&with_month(drop).await, "`tip_amount`", "").await;
+    let key = |text: String| text.replacen("fare_amount", "fare", 1);
+    refused(&with_month(key).await, "`row_id`: there is no column `fare_amount`", "did you mean `fare`?").await;
+}
+
+#[tokio::test]
+async fn a_column_too_many_is_named() {
+    let add = |text: String| {
+        map_fields(&text, |line, fields| {
+            let mut fields = owned(fields);
+            fields.push(if line == 0 { "cbd_fee".into() } else { "0.75".into() });
+            fields
+        })
+    };
+    let problem = "the file has a column `cbd_fee` that table `public.green_tripdata` has not";
+    let told = refused(&with_month(add).await, problem, "").await;
+    assert!(told.err.contains("`on_extra_column: ignore`"), "{told}");
+}
+
+#[tokio::test]
+async fn columns_in_another_order_are_no_problem() {
+    let mut world = with_month(|text| {
+        map_fields(&text, |_, fields| {
+            let mut fields = owned(fields);
+            fields.rotate_left(5);
+            fields
+        })
+    })
+    .await;
+    world.postgres = Some(postgres::database("cli_reordered").await);
+    world.load().ended(0);
+    let facts = World::new().month(500);
+    assert_eq!(held(&world.client().await).await, expected(&facts));
+}
+
+#[tokio::test]
+async fn a_month_that_is_not_in_the_folder_is_told_with_those_around_it() {
+    let world = world().await;
+    for month in ["03", "05"] {
+        world.write(&format!("mirror/green/green_tripdata_2020-{month}.csv.gz"), "");
+    }
+    let beside = "green_tripdata_2020-03.csv.gz and green_tripdata_2020-05.csv.gz";
+    let told = refused(&world, "there is no file `", "looked at ").await;
+    assert!(told.err.contains(&format!("the folder has {beside}")), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_the_month_and_one_with_a_web_page_are_told_apart() {
+    let world = world().await;
+    world.write("mirror/green/green_tripdata_2020-05.csv.gz", "");
+    let shutdown = tokio_util::sync::CancellationToken::new();
+    let _stop = shutdown.clone().drop_guard();
+    let (address, _) = serve(world.path("mirror"), shutdown).await.unwrap();
+    let source = format!("source=http://{address}");
+    let told = world.jitney(&world.load_from(&source)).ended(1).without_data();
+    let missing = format!("there is no file at http://{address}/green/{APRIL}: the server answered 404 Not Found");
+    told.says(&missing).says("help: the server has green_tripdata_2020-05.csv.gz");
+    world.write(&format!("mirror/green/{APRIL}"), "<!doctype html><title>Rate limit</title>");
+    let told = world.jitney(&world.load_from(&source)).ended(1).without_data();
+    told.says("is a web page, where a gzip file was expected: “Rate limit”")
+        .says("help: open the address in a browser");
+}

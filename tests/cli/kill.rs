@@ -1,0 +1,124 @@
+//! Crash safety with a crash: the process is killed or stopped in the middle, and a resume sets everything right.
+
+use std::time::{Duration, Instant};
+
+use jitney::cli::demo::serve::serve;
+use tokio_postgres::Client;
+use tokio_util::sync::CancellationToken;
+
+use crate::world::{World, expected, held, ledger, signal, told, until};
+
+const ROWS: u64 = 100_000;
+const MOMENTS: u32 = 10;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_ten_moments_it_always_ends_in_exactly_the_month() {
+    let world = World::with_database("cli_kill").await;
+    let facts = world.month(ROWS);
+    let client = world.client().await;
+    let shutdown = CancellationToken::new();
+    let _stop = shutdown.clone().drop_guard();
+    let (address, _) = serve(world.path("mirror"), shutdown).await.unwrap();
+    let source = format!("source=http://{address}");
+    let began = Instant::now();
+    world.jitney(&world.load_from(&source)).ended(0);
+    let whole = began.elapsed();
+    let mut killed = 0;
+    for moment in 0..MOMENTS {
+        client.batch_execute("DROP TABLE green_tripdata, jitney_loads").await.unwrap();
+        let mut child = world.start(&world.load_from(&source));
+        tokio::time::sleep(Duration::from_millis(20) + whole * moment / MOMENTS).await;
+        killed += u32::from(child.try_wait().unwrap().is_none());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let resumed = world.jitney(&["resume"]).ended(0);
+        if resumed.err.contains("nothing to resume") {
+            world.jitney(&world.load_from(&source)).ended(0);
+        }
+        assert_eq!(held(&client).await, expected(&facts), "killed at moment {moment}\n{resumed}");
+        assert_eq!(ledger(&client).await, 1, "killed at moment {moment}\n{resumed}");
+        assert_eq!(world.left_in_storage().len(), 0, "{:?}", world.left_in_storage());
+    }
+    assert!(killed > 0, "every run was over before it could be killed");
+}
+
+/// A table whose 1000th row waits for a lock that the returned client holds: a load that is surely in the middle.
+async fn gate(world: &World) -> Client {
+    let client = world.client().await;
+    let ddl = concat!(env!("CARGO_MANIFEST_DIR"), "/sql/postgres/green_tripdata.sql");
+    client.batch_execute(&std::fs::read_to_string(ddl).unwrap()).await.unwrap();
+    let gate = "CREATE SEQUENCE seen;
+        CREATE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF nextval('seen') = 1000 THEN PERFORM pg_advisory_xact_lock(7); END IF;
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER gate BEFORE INSERT ON green_tripdata FOR EACH ROW EXECUTE FUNCTION gate();
+        SELECT pg_advisory_lock(7)";
+    client.batch_execute(gate).await.unwrap();
+    client
+}
+
+async fn until_at_the_gate(client: &Client) {
+    let sql = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 7
+               AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))";
+    until("the load is at its 1000th row", async || client.query_one(sql, &[]).await.unwrap().get(0)).await;
+}
+
+async fn open_the_gate(client: &Client) {
+    client.batch_execute("SELECT pg_advisory_unlock(7)").await.unwrap();
+}
+
+#[tokio::test]
+async fn killed_in_the_middle_of_the_copy_nothing_is_there_until_it_is_resumed() {
+    let world = World::with_database("cli_kill_copy").await;
+    let facts = world.month(3000);
+    let client = gate(&world).await;
+    let mut child = world.start(&world.load_from("source=mirror"));
+    until_at_the_gate(&client).await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(world.newest()["state"], "RUNNING", "the journal cannot know yet");
+    open_the_gate(&client).await;
+    assert_eq!(held(&client).await, (0, 0));
+    world.jitney(&["resume"]).ended(0).says("3,000 rows loaded");
+    assert_eq!(held(&client).await, expected(&facts));
+    assert_eq!(world.newest()["state"], "SUCCESS");
+}
+
+#[tokio::test]
+async fn ctrl_c_rolls_back_and_says_how_to_go_on() {
+    let world = World::with_database("cli_interrupt").await;
+    let facts = world.month(3000);
+    let client = gate(&world).await;
+    let child = world.start(&world.load_from("source=mirror"));
+    until_at_the_gate(&client).await;
+    signal(&child, "INT");
+    let stopped = told(child).ended(130).without_data();
+    let id = world.newest_id();
+    let words = format!("Stopped; what was under way is rolled back. Go on with: jitney resume {id}");
+    stopped.says("stopping; press Ctrl-C again to leave at once").says(&words);
+    assert_eq!(world.newest()["state"], "KILLED");
+    assert_eq!(held(&client).await, (0, 0));
+    open_the_gate(&client).await;
+    world.jitney(&["resume", &id]).ended(0).says("3,000 rows loaded");
+    assert_eq!(held(&client).await, expected(&facts));
+    assert_eq!(ledger(&client).await, 1);
+}
+
+#[tokio::test]
+async fn an_execution_that_is_under_way_is_not_resumed_beside_itself() {
+    let world = World::with_database("cli_taken").await;
+    let facts = world.month(3000);
+    let client = gate(&world).await;
+    let child = world.start(&world.load_from("source=mirror"));
+    until_at_the_gate(&client).await;
+    let id = world.newest_id();
+    let refused = world.jitney(&["resume", &id]).ended(1).without_data();
+    refused.says(&format!(
+        "execution {id} is under way in another process; wait until it ends, or stop that process first"
+    ));
+    open_the_gate(&client).await;
+    told(child).ended(0);
+    assert_eq!(held(&client).await, expected(&facts));
+    assert_eq!(ledger(&client).await, 1);
+}

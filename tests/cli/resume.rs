@@ -1,0 +1,79 @@
+//! Going on with an execution: the flow and the inputs are those that it began with.
+
+use crate::world::World;
+
+fn flow(message: &str, more: &str) -> String {
+    format!(
+        "id: f\nnamespace: n\ntasks:\n  - {{id: get, type: http.download, uri: late.csv}}\n  - {{id: say, type: log, message: {message}}}\n{more}"
+    )
+}
+
+#[test]
+fn a_failed_execution_goes_on_from_the_task_that_failed() {
+    let world = World::new();
+    let text = flow("got it", "").replace("  - {id: get", "  - {id: early, type: log, message: hello}\n  - {id: get");
+    world.write("f.yaml", text);
+    world.jitney(&["run", "f.yaml"]).ended(1).says("there is no file `late.csv`");
+    let id = world.newest_id();
+    world.write("late.csv", "a\n1\n");
+    let told = world.jitney(&["resume"]).ended(0).says("got it").says(&id);
+    assert!(!told.err.contains("hello"), "a task that had ended well ran again\n{told}");
+    world.jitney(&["resume"]).ended(0).says("nothing to resume");
+    let again = world.jitney(&["resume", &id, "--json"]).ended(0).json();
+    assert_eq!((&again["id"], &again["state"]), (&id.as_str().into(), &"SUCCESS".into()));
+}
+
+#[test]
+fn a_flow_that_was_edited_meanwhile_goes_on_as_it_began() {
+    let world = World::new();
+    world.write("f.yaml", flow("the old words", ""));
+    world.jitney(&["run", "f.yaml"]).ended(1);
+    world.write("late.csv", "a\n1\n");
+    world.write("f.yaml", flow("the new words", ""));
+    let told = world.jitney(&["resume"]).ended(0).says("the old words");
+    assert!(!told.err.contains("the new words"), "{told}");
+}
+
+#[test]
+fn an_edited_flow_whose_passwords_are_not_kept_is_refused_with_a_remedy() {
+    let world = World::new();
+    let secret = "  - {id: q, type: postgres.query, sql: SELECT 1, disabled: true, url: 'postgres://a:geheim77@h/d'}\n";
+    world.write("f.yaml", flow("x", secret));
+    world.jitney(&["run", "f.yaml"]).ended(1);
+    let file = world.write("f.yaml", flow("y", secret));
+    let told = world.jitney(&["resume"]).ended(3).without_data();
+    let expected = format!(
+        "error: {} has changed since the execution began\n  \
+         help: bring the old text back, or start anew with `jitney run`: loads are safe to repeat\n",
+        file.display()
+    );
+    assert_eq!(told.err, expected);
+    assert_eq!(world.newest()["state"], "FAILED");
+}
+
+#[test]
+fn a_secret_is_asked_for_again() {
+    let world = World::new();
+    let inputs = "inputs:\n  - {id: token, type: SECRET}\ntasks:";
+    world.write("f.yaml", flow("x", "").replace("tasks:", inputs));
+    world.jitney(&["run", "f.yaml", "-i", "token=geheim77"]).ended(1);
+    world.write("late.csv", "a\n1\n");
+    let refused = world.jitney(&["resume"]).ended(3).without_data();
+    assert_eq!(refused.err, "error: input `token` has no value\n  help: give it with `-i token=VALUE`\n");
+    world.jitney(&["resume", "-i", "token=geheim77"]).ended(0);
+}
+
+#[test]
+fn the_password_in_an_address_is_asked_for_again() {
+    let world = World::new();
+    let inputs = "inputs:\n  - {id: server, type: STRING, defaults: 'postgres://h/other'}\ntasks:";
+    world.write("f.yaml", flow("\"{{ inputs.server }}\"", "").replace("tasks:", inputs));
+    let given = "server=postgres://root:geheim77@db/taxi";
+    world.jitney(&["run", "f.yaml", "-i", given]).ended(1);
+    world.write("late.csv", "a\n1\n");
+    let refused = world.jitney(&["resume"]).ended(3).without_data();
+    let expected = "error: the journal does not keep the password in input `server` (postgres://root:***@db/taxi)\n  \
+                    help: give it again: `-i server=ADDRESS`\n";
+    assert_eq!(refused.err, expected);
+    world.jitney(&["resume", "-i", given]).ended(0).says("    postgres://root:***@db/taxi");
+}
