@@ -22,7 +22,7 @@ build: tools
 
 demo: build
 	@$(TARGET)/debug/jitney demo
-	@echo "(The program is $(TARGET)/debug/jitney.)"
+	@echo "To have \`jitney\` at hand in this shell:  export PATH=\"$(abspath $(TARGET))/debug:\$$PATH\""
 
 # Ends with the sum of all test programs' results, whatever they were.
 test: tools

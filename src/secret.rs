@@ -70,8 +70,36 @@ impl Redactor {
     }
 }
 
-/// Replaces the password in every `scheme://user:password@host` of a text by `***`.
+/// Replaces the password in every `scheme://user:password@host` and `password=…` of a text by `***`.
 pub fn hide_address_passwords(text: &str) -> String {
+    hide_parameters(&hide_logins(text))
+}
+
+const PARAMETER: &str = "password=";
+
+fn hide_parameters(text: &str) -> String {
+    // ASCII lower case keeps every byte in its place.
+    let lower = text.to_ascii_lowercase();
+    let mut clean = String::with_capacity(text.len());
+    let mut done = 0;
+    for (at, _) in lower.match_indices(PARAMETER) {
+        let start = at + PARAMETER.len();
+        let value = &text[start..];
+        let end = match value.strip_prefix('\'') {
+            Some(quoted) => quoted.find('\'').map(|at| at + 2),
+            None => value.find(|c: char| c.is_whitespace() || "&\"'`,;)".contains(c)),
+        };
+        let end = start + end.unwrap_or(value.len());
+        if at >= done && end > start && !value.starts_with("{{") {
+            clean.push_str(&text[done..start]);
+            clean.push_str(MASK);
+            done = end;
+        }
+    }
+    clean + &text[done..]
+}
+
+fn hide_logins(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find("://").map(|at| at + 3) {
@@ -100,6 +128,11 @@ mod tests {
         assert_eq!(
             redactor.clean("login hunter22 at postgres://root:s3:cr@et@db:5432/x, see http://a/b in /root"),
             "login *** at postgres://root:***@db:5432/x, see http://a/b in /root"
+        );
+        assert_eq!(
+            redactor
+                .clean("jdbc:postgresql://h/d?user=a&Password=b&x=y or host=h password='a b' port=1, password={{ x }}"),
+            "jdbc:postgresql://h/d?user=a&Password=***&x=y or host=h password=*** port=1, password={{ x }}"
         );
         assert_eq!(format!("{:?} {}", Secret::new("x"), Secret::new("x")), "*** ***");
     }

@@ -70,7 +70,7 @@ fn given(state: &State, flow: &Flow, secrets: Vec<(String, String)>) -> Result<V
     let recorded = state.created.inputs.iter().filter(|(_, value)| !value.is_null());
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let recorded = recorded.map(|(name, value)| (name.clone(), text(value)));
-    let (hidden, mut given): (Vec<_>, Vec<_>) = recorded.partition(|(_, text)| text.contains(":***@"));
+    let (hidden, mut given): (Vec<_>, Vec<_>) = recorded.partition(|(_, text)| text.contains("***"));
     let is_hidden = |name: &str| hidden.iter().any(|(other, _)| other == name);
     given.extend(secrets.into_iter().filter(|(name, _)| is_secret(name) || is_hidden(name)));
     match hidden.iter().find(|(name, _)| !given.iter().any(|(other, _)| other == name)) {

@@ -115,7 +115,7 @@ impl Runner {
             flow: flow.id.to_string(),
             namespace: flow.namespace.clone(),
             file: file.display().to_string(),
-            text: snapshot::blank(&flow.document.text),
+            text: snapshot::blank(&flow.document),
             sha256: snapshot::fingerprint(&flow.document.text),
             inputs: public,
             labels: flow.labels.clone(),

@@ -1,11 +1,10 @@
 //! The flow as the journal keeps it, so that an execution can go on after its file has changed or gone.
 
 use std::path::Path;
-use std::sync::LazyLock;
 
-use regex::{Captures, Regex};
 use sha2::{Digest, Sha256};
 
+use crate::flow::Document;
 use crate::journal::Created;
 use crate::secret::hide_address_passwords;
 
@@ -18,22 +17,13 @@ pub enum Recorded {
     Changed,
 }
 
-/// A key whose value is a password, written out.
-static SECRET_LINE: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"(?mi)^(\s*(?:-\s+)?[\w.-]*(?:password|secret|token|api_?key)\s*:\s*)(\S.*)$").ok());
+/// What ends the names of keys whose values are secret.
+const SECRET_KEYS: &[&str] = &["password", "secret", "token", "apikey", "api_key"];
 
-/// The text without written-out passwords.
-pub(super) fn blank(text: &str) -> String {
-    let text = hide_address_passwords(text);
-    match &*SECRET_LINE {
-        Some(line) => line.replace_all(&text, blank_value).into_owned(),
-        None => text,
-    }
-}
-
-fn blank_value(found: &Captures) -> String {
-    let value = if found[2].contains("{{") { &found[2] } else { "'***'" };
-    format!("{}{value}", &found[1])
+/// The flow's text without passwords that are written out in it.
+pub(super) fn blank(document: &Document) -> String {
+    let is_secret = |key: &str| SECRET_KEYS.iter().any(|end| key.to_lowercase().ends_with(end));
+    hide_address_passwords(&document.masked(is_secret))
 }
 
 /// SHA-256 in hex.
@@ -56,10 +46,12 @@ mod tests {
 
     #[test]
     fn written_out_passwords_are_blanked_and_templates_stay() {
-        let text = "- password: hunter2\n  url: postgres://a:b@c/d\n  token: \"{{ secret('X') }}\"\n  table: t\n";
-        assert_eq!(
-            blank(text),
-            "- password: '***'\n  url: postgres://a:***@c/d\n  token: \"{{ secret('X') }}\"\n  table: t\n"
-        );
+        let text = "tasks:\n  - password: hunter2 # note\n    url: postgres://a:b@c/d\n    table: t\n    \
+                    token: \"{{ secret('X') }}\"\n  - {a: ü, apiKey: \"hun\\\"ter3\", b: 1, \"PGPASSWORD\": 1234}\n  \
+                    - client_secret: |\n      hunter4\n      hunter5\n    z: 1\n";
+        let expected = "tasks:\n  - password: *** # note\n    url: postgres://a:***@c/d\n    table: t\n    \
+                        token: \"{{ secret('X') }}\"\n  - {a: ü, apiKey: ***, b: 1, \"PGPASSWORD\": ***}\n  \
+                        - client_secret: ***\n    z: 1\n";
+        assert_eq!(blank(&Document::parse("f.yaml", text).unwrap()), expected);
     }
 }

@@ -3,6 +3,8 @@
 //! saphyr's marked tree gives positions, serde_yaml gives values. serde_yaml is no longer developed; should it have to
 //! go, this file alone changes.
 
+use std::ops::Range;
+
 use saphyr::{LoadableYamlNode, MarkedYaml, Marker, ScanError, YamlData};
 use serde_json::{Map, Value};
 
@@ -24,7 +26,20 @@ pub struct Document {
 #[derive(Clone, Debug)]
 struct Node {
     position: Position,
+    /// The letters of the text that it takes, from 0.
+    letters: Range<usize>,
     children: Vec<Child>,
+}
+
+impl Node {
+    fn collect(&self, is_secret: &impl Fn(&str) -> bool, places: &mut Vec<Range<usize>>) {
+        for Child { key, value, .. } in &self.children {
+            if is_secret(key) && value.children.is_empty() {
+                places.push(value.letters.clone());
+            }
+            value.collect(is_secret, places);
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -82,6 +97,23 @@ impl Document {
         self.at(found.unwrap_or(start), finding)
     }
 
+    /// The text, with `***` for the value of every key that `is_secret`; templates stay.
+    pub fn masked(&self, is_secret: impl Fn(&str) -> bool) -> String {
+        let mut places = Vec::new();
+        self.root.collect(&is_secret, &mut places);
+        let mut letters: Vec<char> = self.text.chars().collect();
+        // From the end, so that the places before stay where they are.
+        for place in places.into_iter().rev() {
+            let Some(value) = letters.get(place.clone()) else { continue };
+            let value = value.iter().collect::<String>();
+            if !value.contains("{{") {
+                let end = place.start + value.trim_end().chars().count();
+                letters.splice(place.start..end, "***".chars());
+            }
+        }
+        letters.into_iter().collect()
+    }
+
     fn at(&self, position: Position, finding: Diagnostic) -> Diagnostic {
         finding.at(&self.file, &self.text, position.line, position.column)
     }
@@ -108,7 +140,8 @@ fn node(marked: &MarkedYaml) -> Node {
         YamlData::Sequence(items) => items.iter().enumerate().map(|(index, item)| list_item(index, item)).collect(),
         _ => Vec::new(),
     };
-    Node { position: place(marked.span.start), children }
+    let letters = marked.span.start.index()..marked.span.end.index();
+    Node { position: place(marked.span.start), letters, children }
 }
 
 fn entry(key: &MarkedYaml, value: &MarkedYaml) -> Child {

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -104,6 +104,8 @@ impl Journal {
     /// # Errors
     /// When the event cannot follow the others, or the file cannot be written. Nothing is written then.
     pub fn append(&self, id: &ExecutionId, time: DateTime<Utc>, event: &Event) -> Result<State> {
+        // As it is stored, so that the state now is the state as read later.
+        let time = time.trunc_subsecs(6);
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
         let (mut state, count) = match (load(&transaction, id)?, event) {

@@ -16,7 +16,7 @@ static DATABASE: OnceCell<String> = OnceCell::const_new();
 
 async fn world() -> World {
     let url = DATABASE.get_or_init(|| postgres::database("cli_bad_file")).await.clone();
-    World { postgres: Some(url), ..World::new() }
+    World::at(url)
 }
 
 /// A place whose month has had its text changed.
@@ -91,14 +91,17 @@ async fn a_file_cut_in_the_gzip_stream_says_so() {
 async fn a_column_that_is_missing_or_renamed_is_named() {
     let rename = |text: String| text.replacen("tip_amount", "tips", 1);
     let world = with_month(rename).await;
-    refused(&world, "`tip_amount`", "did you mean `tips`?").await;
+    let problem = "the file has a column `tips` that table `public.green_tripdata` has not";
+    refused(&world, problem, "did you mean `tip_amount` (`transform: {rename: {tips: tip_amount}}`)?").await;
     let drop = |text: String| {
         map_fields(&text, |_, mut fields| {
             fields.remove(12);
             owned(fields)
         })
     };
-    refused(&with_month(drop).await, "`tip_amount`", "").await;
+    let problem = "the file has no column for `tip_amount` of table `public.green_tripdata`";
+    refused(&with_month(drop).await, problem, "name the file's column in `transform: {rename: …}`, or leave it empty")
+        .await;
     let key = |text: String| text.replacen("fare_amount", "fare", 1);
     refused(&with_month(key).await, "`row_id`: there is no column `fare_amount`", "did you mean `fare`?").await;
 }

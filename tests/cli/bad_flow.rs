@@ -221,16 +221,16 @@ fn unknown_variables_and_inputs_are_told_the_nearest() {
         ),
         &[
             "error: `vars.tabel` is not defined
-  --> f.yaml:5:36
+  --> f.yaml:5:37
    |
  5 |   - {id: a, type: log, message: \"{{ vars.tabel }} {{ input.x }}\"}
-   |                                    ^
+   |                                     ^
   help: did you mean `table`?",
             "error: `input` is not defined
-  --> f.yaml:5:53
+  --> f.yaml:5:54
    |
  5 |   - {id: a, type: log, message: \"{{ vars.tabel }} {{ input.x }}\"}
-   |                                                     ^
+   |                                                      ^
   help: did you mean `inputs`?",
         ],
     );

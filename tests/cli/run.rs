@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::world::{APRIL, TAXI, World, expected, held, ledger};
+use crate::world::{APRIL, TAXI, World, expected, held, ledger, told};
 
 #[tokio::test]
 async fn a_month_is_loaded_once_however_often_it_runs() {
@@ -19,7 +19,7 @@ async fn a_month_is_loaded_once_however_often_it_runs() {
     assert_eq!(held(&client).await, expected(&facts));
     assert_eq!(places(&client).await, before, "the second run rewrote rows");
     assert_eq!(ledger(&client).await, 1);
-    assert_eq!(world.left_in_storage(), [0; 0].map(|_: i32| Path::new("").to_owned()));
+    assert!(world.left_in_storage().is_empty(), "{:?}", world.left_in_storage());
 }
 
 /// Where the rows lie on disk: a row that is written again lies elsewhere.
@@ -77,7 +77,7 @@ async fn two_runs_of_one_month_at_once_load_it_once() {
     let facts = world.month(20_000);
     let client = world.client().await;
     let both = [(); 2].map(|()| world.start(&world.load_from("source=mirror")));
-    both.map(|child| crate::world::told(child).ended(0));
+    both.into_iter().for_each(|child| drop(told(child).ended(0)));
     assert_eq!(held(&client).await, expected(&facts));
     assert_eq!(ledger(&client).await, 1);
 }

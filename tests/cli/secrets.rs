@@ -14,7 +14,7 @@ tasks:
   - {id: shout, type: http.download, uri: "nowhere-{{ inputs.token }}", allowFailure: true}
   - id: login
     type: postgres.query
-    sql: SELECT 'pass-in-field'
+    sql: SELECT 1
     url: "{{ inputs.server }}"
     password: pass-in-field
     allowFailure: true
@@ -22,7 +22,12 @@ tasks:
     type: postgres.query
     sql: SELECT 1
     url: postgres://someone:pass-in-url@127.0.0.1:1/d
-    fetch: FETCH_ONE
+    allowFailure: true
+  - {id: inline, type: postgres.query, sql: SELECT 1, url: "postgres://x@127.0.0.1:1/d", password: pass-inline, allowFailure: true}
+  - id: parameter
+    type: postgres.query
+    sql: SELECT 1
+    url: jdbc:postgresql://127.0.0.1:1/d?user=x&password=pass-in-parameter
 "#;
 
 #[test]
@@ -42,7 +47,8 @@ fn no_secret_is_ever_shown_or_kept() {
     }
     let journal = world.journal_text();
     assert!(journal.contains("someone:***@127.0.0.1"), "the journal should hold the flow's text");
-    for secret in ["secret-input", "pass-in-input", "pass-in-field", "pass-in-url"] {
+    for secret in ["secret-input", "pass-in-input", "pass-in-field", "pass-in-url", "pass-inline", "pass-in-parameter"]
+    {
         assert!(!seen.contains(secret), "`{secret}` is on the screen\n{seen}");
         assert!(!journal.contains(secret), "`{secret}` is in the journal");
     }

@@ -34,9 +34,14 @@ impl World {
         Self { folder: tempfile::tempdir().unwrap(), postgres: None }
     }
 
+    /// A place that uses this server.
+    pub fn at(postgres: String) -> Self {
+        Self { postgres: Some(postgres), ..Self::new() }
+    }
+
     /// A place with a new database of this name.
     pub async fn with_database(name: &str) -> Self {
-        Self { postgres: Some(postgres::database(name).await), ..Self::new() }
+        Self::at(postgres::database(name).await)
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -65,7 +70,9 @@ impl World {
         let mut command = Command::new(env!("CARGO_BIN_EXE_jitney"));
         command.env_clear().env("PATH", std::env::var("PATH").unwrap_or_default()).env("HOME", self.folder.path());
         command.current_dir(self.folder.path()).stdin(Stdio::null()).arg("--home").arg(self.home());
-        self.postgres.iter().for_each(|address| drop(command.args(["--postgres", address])));
+        if let Some(address) = &self.postgres {
+            command.args(["--postgres", address]);
+        }
         command.args(arguments);
         command
     }

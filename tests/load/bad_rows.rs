@@ -32,7 +32,7 @@ async fn bad_rows_are_set_aside_with_their_lines() {
         "line,column,message,row\n\
          3,3,`fare`: `x` is not a number,\"2,x\"\n\
          4,1,\"`id` is empty, and it is required\",\",3\"\n\
-         5,3,\"`fare`: `4\n5` is not a number\",\"4,\"\"4\n5\"\"\"\n\
+         5,4,\"`fare`: `4\n5` is not a number\",\"4,\"\"4\n5\"\"\"\n\
          7,0,\"the row has 3 fields, the header has 2\",\"6,7,8\"\n"
     );
 }

@@ -167,6 +167,17 @@ async fn merge_update_changes_only_rows_that_differ() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn merge_update_compares_json_as_text() {
+    let place =
+        Place::with("merge_json", "CREATE TABLE t (id int, doc json); INSERT INTO t VALUES (1, '[1]'), (2, '[2]')")
+            .await;
+    place.file("a.csv", "id,doc\n1,[1]\n2,[3]\n");
+    let yaml = "{from: a.csv, table: t, mode: {merge: {key: [id], on_match: update}}}";
+    assert_eq!(counts(&place.load(yaml).await.unwrap()), [2, 1, 0, 1]);
+    assert_eq!(place.t().await, "1 [1]\n2 [3]");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn merge_update_counts_rows_of_the_file_where_the_table_has_the_key_twice() {
     let place =
         Place::with("merge_twice", "CREATE TABLE t (id int, note text); INSERT INTO t VALUES (1, 'a'), (1, 'b')").await;

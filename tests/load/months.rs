@@ -21,7 +21,8 @@ fn shipped(taxi: &str, file: &Path) -> String {
     let flow: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
     let tasks = flow["tasks"].as_sequence().unwrap();
     let mut load = tasks.iter().find(|task| task["id"] == "load").unwrap().as_mapping().unwrap().clone();
-    ["id", "type"].map(|key| load.remove(key));
+    load.remove("id");
+    load.remove("type");
     serde_yaml::to_string(&load).unwrap()
 }
 

@@ -27,6 +27,17 @@ async fn two_loads_of_the_same_partition_at_once_do_not_double_its_rows() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_whose_transactions_see_the_past_makes_no_difference() {
+    let place = Place::new("past").await;
+    place.run("ALTER DATABASE load_past SET default_transaction_isolation TO 'repeatable read'").await;
+    place.file("a.csv", "id\n1\n2\n");
+    let yaml = partition("a.csv", "a");
+    let (one, other) = tokio::join!(place.load(&yaml), place.load(&yaml));
+    assert_eq!(counts(&one.unwrap())[1] + counts(&other.unwrap())[1], 2);
+    assert_eq!(place.t().await, "a 1\na 2");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_partitions_at_once_both_get_into_a_table_that_was_not_there() {
     let place = Place::new("two_at_once").await;
     place.file("a.csv", "id\n1\n");

@@ -17,7 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
-use tokio_postgres::{Error, Transaction};
+use tokio_postgres::{Error, IsolationLevel, Transaction};
 
 use crate::postgres::sql::{quote, quote_name};
 use crate::postgres::{FlowAddress, connect_for, explain};
@@ -188,7 +188,9 @@ impl Task for Load {
         let mut session = connect_for(context, Some(&address)).await?;
         let began = Instant::now();
         let source = Source::open(path).await?;
-        let transaction = session.client.transaction().await.map_err(|error| failed("beginning the load", &error))?;
+        // What the load before this one committed must be seen after waiting for it, whatever the server's default.
+        let beginning = session.client.build_transaction().isolation_level(IsolationLevel::ReadCommitted);
+        let transaction = beginning.start().await.map_err(|error| failed("beginning the load", &error))?;
         let loaded = tokio::select! {
             biased;
             () = context.cancel.cancelled() => None,

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use tokio_postgres::Transaction;
 
 use super::failed;
-use super::target::{Field, Target};
+use super::target::{Field, Kind, Target};
 use crate::postgres::sql::{quote, quote_name};
 use crate::task::TaskError;
 
@@ -160,14 +160,13 @@ impl Merge {
             "INSERT INTO {table} ({columns}) SELECT {columns} FROM {staged} s
              WHERE NOT EXISTS (SELECT 1 FROM {table} t WHERE {same})"
         );
-        let rest: Vec<String> =
-            fields.iter().map(|field| quote_name(&field.name)).filter(|name| !key.contains(name)).collect();
+        let rest = fields.iter().map(|field| (quote_name(&field.name), field.kind));
+        let rest: Vec<(String, Kind)> = rest.filter(|(name, _)| !key.contains(name)).collect();
         if self.on_match == OnMatch::Ignore || rest.is_empty() {
             return (None, insert);
         }
-        let set = rest.iter().map(|name| format!("{name} = s.{name}")).collect::<Vec<_>>().join(", ");
-        let differs =
-            rest.iter().map(|name| format!("t.{name} IS DISTINCT FROM s.{name}")).collect::<Vec<_>>().join(" OR ");
+        let set = rest.iter().map(|(name, _)| format!("{name} = s.{name}")).collect::<Vec<_>>().join(", ");
+        let differs = rest.iter().map(|(name, kind)| differs(name, *kind)).collect::<Vec<_>>().join(" OR ");
         let changed = key.iter().map(|name| format!("s.{name}")).collect::<Vec<_>>().join(", ");
         let update = format!(
             "WITH changed AS (UPDATE {table} t SET {set} FROM {staged} s WHERE {same} AND ({differs}) RETURNING {changed})
@@ -175,6 +174,12 @@ impl Merge {
         );
         (Some(update), insert)
     }
+}
+
+/// Types that go by their text are compared by it: among them are json and xml, which cannot be compared themselves.
+fn differs(name: &str, kind: Kind) -> String {
+    let cast = if kind == Kind::Text { "::text" } else { "" };
+    format!("t.{name}{cast} IS DISTINCT FROM s.{name}{cast}")
 }
 
 /// The columns for SQL.

@@ -170,7 +170,7 @@ impl Target {
                 if lenient.extra {
                     continue;
                 }
-                return Err(self.extra(name));
+                return Err(self.extra(name, from_file));
             };
             if constant.as_ref().is_some_and(|constant| constant.name == column.name) {
                 continue;
@@ -227,8 +227,11 @@ impl Target {
         .help(help))
     }
 
-    fn extra(&self, name: &str) -> TaskError {
-        let near = nearest(name, self.columns.iter().map(|column| column.name.as_str()));
+    fn extra(&self, name: &str, from_file: &[String]) -> TaskError {
+        // Only a column that the file has not can be the one that is meant.
+        let given: Vec<&str> = from_file.iter().filter_map(|name| Some(self.column(name)?.name.as_str())).collect();
+        let open = self.columns.iter().map(|column| column.name.as_str()).filter(|column| !given.contains(column));
+        let near = nearest(name, open);
         let near = near
             .map(|near| format!("did you mean `{near}` (`transform: {{rename: {{{name}: {near}}}}}`)? else "))
             .unwrap_or_default();
