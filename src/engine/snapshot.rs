@@ -51,7 +51,7 @@ mod tests {
                     - client_secret: |\n      hunter4\n      hunter5\n    z: 1\n";
         let expected = "tasks:\n  - password: *** # note\n    url: postgres://a:***@c/d\n    table: t\n    \
                         token: \"{{ secret('X') }}\"\n  - {a: ü, apiKey: ***, b: 1, \"PGPASSWORD\": ***}\n  \
-                        - client_secret: ***\n    z: 1\n";
+                        - client_secret: |\n      ***\n    z: 1\n";
         assert_eq!(blank(&Document::parse("f.yaml", text).unwrap()), expected);
     }
 }

@@ -89,10 +89,10 @@ async fn a_file_cut_in_the_gzip_stream_says_so() {
 
 #[tokio::test]
 async fn a_column_that_is_missing_or_renamed_is_named() {
-    let rename = |text: String| text.replacen("tip_amount", "tips", 1);
+    let rename = |text: String| text.replacen("tip_amount", "tip_amt", 1);
     let world = with_month(rename).await;
-    let problem = "the file has a column `tips` that table `public.green_tripdata` has not";
-    refused(&world, problem, "did you mean `tip_amount` (`transform: {rename: {tips: tip_amount}}`)?").await;
+    let problem = "the file has a column `tip_amt` that table `public.green_tripdata` has not";
+    refused(&world, problem, "did you mean `tip_amount` (`transform: {rename: {tip_amt: tip_amount}}`)?").await;
     let drop = |text: String| {
         map_fields(&text, |_, mut fields| {
             fields.remove(12);

@@ -80,7 +80,7 @@ impl Bench {
 /// How each task ended, and what the last one said.
 fn ends(state: &State) -> Vec<String> {
     let tasks = state.tasks.iter().map(|(id, run)| format!("{id} {}", run.state));
-    tasks.chain(state.tasks.iter().filter_map(|(_, run)| run.outputs.get("value")).map(Value::to_string)).collect()
+    tasks.chain(state.tasks.values().filter_map(|run| run.outputs.get("value")).map(Value::to_string)).collect()
 }
 
 fn has_loaded(state: &State) -> bool {

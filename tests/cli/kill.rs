@@ -39,7 +39,7 @@ async fn killed_at_ten_moments_it_always_ends_in_exactly_the_month() {
         assert_eq!(ledger(&client).await, 1, "killed at moment {moment}\n{resumed}");
         assert_eq!(world.left_in_storage().len(), 0, "{:?}", world.left_in_storage());
     }
-    assert!(killed > 0, "every run was over before it could be killed");
+    assert!(killed > 2, "nearly every run was over before it could be killed");
 }
 
 /// A table whose 1000th row waits for a lock that the returned client holds: a load that is surely in the middle.
