@@ -65,8 +65,10 @@ pub(super) fn find(journal: &Journal, prefix: &str) -> anyhow::Result<ExecutionI
             let help = "`jitney executions` lists them";
             Err(Invalid::from(Diagnostic::error(format!("there is no execution `{prefix}`")).help(help)).into())
         }
-        (Some(_), _) => {
-            Err(Invalid::from(Diagnostic::error(format!("several executions begin with `{prefix}`"))).into())
+        (Some(oldest), others) => {
+            let ids: Vec<&str> = others.iter().chain([&oldest]).map(ExecutionId::as_str).collect();
+            let finding = Diagnostic::error(format!("several executions begin with `{prefix}`"));
+            Err(Invalid::from(finding.help(format!("give more of the id: {}", ids.join(", ")))).into())
         }
     }
 }

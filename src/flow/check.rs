@@ -14,10 +14,11 @@ const ROOTS: &[&str] = &["inputs", "outputs", "vars", "flow", "execution", "labe
 
 /// Malformed templates, and references to what is not there: an input, a variable, a task that does not run before,
 /// an output that its task does not give.
-pub(super) fn references(flow: &Flow) -> Vec<Diagnostic> {
+/// Nothing is known of the tasks in `broken`, which have findings of their own.
+pub(super) fn references(flow: &Flow, broken: &BTreeSet<String>) -> Vec<Diagnostic> {
     let mut all = BTreeSet::new();
     collect_ids(&flow.steps, &mut all);
-    let mut checker = Checker { flow, all, before: BTreeMap::new(), findings: Vec::new() };
+    let mut checker = Checker { flow, broken, all, before: BTreeMap::new(), findings: Vec::new() };
     checker.steps(&flow.steps);
     checker.findings
 }
@@ -31,6 +32,7 @@ fn collect_ids<'a>(steps: &'a [Step], into: &mut BTreeSet<&'a str>) {
 
 struct Checker<'a> {
     flow: &'a Flow,
+    broken: &'a BTreeSet<String>,
     /// Every task of the flow.
     all: BTreeSet<&'a str>,
     /// The tasks that run before the current one.
@@ -103,6 +105,9 @@ impl<'a> Checker<'a> {
 
     fn output_problem(&self, reference: &str, task: &str, field: Option<&str>) -> Option<(String, String)> {
         let Some(kind) = self.before.get(task) else {
+            if self.broken.contains(task) {
+                return None;
+            }
             let known: Vec<&str> = self.before.keys().copied().collect();
             let (problem, help) = match self.all.contains(task) {
                 true => ("does not run before this one", format!("move `{task}` up, before this task")),

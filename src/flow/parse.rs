@@ -44,12 +44,13 @@ pub fn parse(file: &str, text: &str, tasks: &'static [TaskType]) -> Parsed {
         Ok(document) => document,
         Err(finding) => return Parsed { flow: None, findings: vec![*finding] },
     };
-    let mut parser = Parser { document: &document, tasks, findings: Vec::new(), ids: BTreeSet::new() };
+    let mut parser =
+        Parser { document: &document, tasks, findings: Vec::new(), ids: BTreeSet::new(), broken: BTreeSet::new() };
     let parts = parser.flow();
-    let mut findings = parser.findings;
+    let (mut findings, broken) = (parser.findings, parser.broken);
     let flow = parts.map(|parts| parts.into_flow(document));
     if let Some(flow) = &flow {
-        findings.extend(check::references(flow));
+        findings.extend(check::references(flow, &broken));
     }
     findings.sort_by_key(|finding| (finding.line, finding.column));
     let broken = findings.iter().any(Diagnostic::is_error);
@@ -61,6 +62,8 @@ struct Parser<'a> {
     tasks: &'static [TaskType],
     findings: Vec<Diagnostic>,
     ids: BTreeSet<String>,
+    /// Tasks of an unknown type.
+    broken: BTreeSet<String>,
 }
 
 struct Parts {
@@ -228,7 +231,10 @@ impl Parser<'_> {
         let found = findings::all(self.document, &path, &common, |value| read::<Common>(value).map(drop));
         self.findings.extend(found);
         self.unique(&common, &path);
-        let task = self.task_type(&common, &path)?;
+        let Some(task) = self.task_type(&common, &path) else {
+            self.broken.extend(common.get("id").and_then(Value::as_str).map(str::to_owned));
+            return None;
+        };
         let (branches, own) = self.branches(task, own, &path);
         let fields = Value::Object(own);
         self.findings.extend(findings::all(self.document, &path, &fields, task.check));

@@ -6,12 +6,13 @@
 
 mod event;
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -26,8 +27,8 @@ pub enum JournalError {
     /// SQLite's own words.
     #[error("the journal cannot be used")]
     Sqlite(#[from] rusqlite::Error),
-    /// The folder cannot be made.
-    #[error("the journal's folder cannot be made")]
+    /// The folder or the lock file cannot be made.
+    #[error("the journal's folder cannot be used")]
     Folder(#[from] std::io::Error),
     /// An event is not readable: another version wrote it, or the file is damaged.
     #[error("an event of execution {0} cannot be read")]
@@ -90,6 +91,9 @@ impl Journal {
         if let Some(folder) = file.parent() {
             std::fs::create_dir_all(folder)?;
         }
+        // SQLite does not wait when two processes turn a new file to WAL at once: they take turns here.
+        let turn = File::create(file.with_extension("lock"))?;
+        turn.lock()?;
         let connection = Connection::open(file)?;
         restrict(file)?;
         connection.busy_timeout(Duration::from_secs(10))?;
@@ -107,7 +111,8 @@ impl Journal {
         // As it is stored, so that the state now is the state as read later.
         let time = time.trunc_subsecs(6);
         let mut connection = self.lock();
-        let transaction = connection.transaction()?;
+        // The write lock from the start: a read that another process overtakes could not become a write any more.
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let (mut state, count) = match (load(&transaction, id)?, event) {
             (None, Event::Created(created)) => (State::new(created.clone()), 0),
             (None, _) => return Err(rusqlite::Error::QueryReturnedNoRows.into()),

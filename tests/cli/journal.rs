@@ -14,7 +14,7 @@ use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::postgres;
-use crate::world::{APRIL, World, expected, held, ledger};
+use crate::world::{APRIL, World, expected, held, ledger, told};
 
 const FLOW: &str = r#"
 id: steps
@@ -75,6 +75,16 @@ impl Bench {
         Connection::open(&copy).unwrap().execute("DELETE FROM events WHERE number >= ?", [events]).unwrap();
         copy
     }
+}
+
+#[test]
+fn processes_that_write_to_one_journal_at_once_wait_for_each_other() {
+    let world = World::new();
+    let tasks: String = (0..20).map(|number| format!("  - {{id: t{number}, type: log, message: x}}\n")).collect();
+    world.write("f.yaml", format!("id: f\nnamespace: n\ntasks:\n{tasks}"));
+    let runs = [(); 6].map(|()| world.start(&["run", "f.yaml"]));
+    runs.into_iter().for_each(|run| drop(told(run).ended(0)));
+    assert_eq!(world.jitney(&["executions", "--json"]).json().as_array().map(Vec::len), Some(6));
 }
 
 /// How each task ended, and what the last one said.

@@ -24,6 +24,22 @@ fn a_failed_execution_goes_on_from_the_task_that_failed() {
 }
 
 #[test]
+fn an_id_that_is_cut_too_short_is_told_with_those_it_fits() {
+    let world = World::new();
+    world.write("f.yaml", flow("x", ""));
+    let ids = [(); 2].map(|()| {
+        world.jitney(&["run", "f.yaml"]).ended(1);
+        world.newest_id()
+    });
+    let shared: String = ids[0].chars().zip(ids[1].chars()).take_while(|(a, b)| a == b).map(|(a, _)| a).collect();
+    let told = world.jitney(&["resume", &shared]).ended(3).without_data();
+    let [older, newer] = ids;
+    let expected =
+        format!("error: several executions begin with `{shared}`\n  help: give more of the id: {newer}, {older}\n");
+    assert_eq!(told.err, expected);
+}
+
+#[test]
 fn a_flow_that_was_edited_meanwhile_goes_on_as_it_began() {
     let world = World::new();
     world.write("f.yaml", flow("the old words", ""));
