@@ -8,6 +8,7 @@ use clap::Args;
 use serde::Serialize;
 use tokio::process::Command;
 
+use crate::cli::out::outln;
 use crate::config::Settings;
 use crate::postgres::{Wanted, binaries, connect_to, managed, resolve};
 
@@ -67,7 +68,7 @@ pub async fn run(arguments: Arguments, settings: &Settings) -> anyhow::Result<Ex
     let findings =
         [home, disk(settings).await, postgres, server_programs(settings), docker, python, uv, google(settings)];
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&findings)?);
+        outln!("{}", serde_json::to_string_pretty(&findings)?);
     } else {
         findings.iter().for_each(print);
     }
@@ -80,9 +81,9 @@ fn print(finding: &Finding) {
         State::Missing => "missing",
         State::Warn => "look",
     };
-    println!("{word:<8} {:<20} {}", finding.what, finding.detail.replace('\n', "\n                              "));
+    outln!("{word:<8} {:<20} {}", finding.what, finding.detail.replace('\n', "\n                              "));
     if let Some(fix) = &finding.fix {
-        println!("{:<29} fix: {fix}", "");
+        outln!("{:<29} fix: {fix}", "");
     }
 }
 

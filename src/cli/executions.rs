@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use crate::cli::format::{seconds, thousands};
+use crate::cli::out::outln;
 use crate::cli::run::to_json;
 use crate::cli::{Exit, Invalid};
 use crate::config::Settings;
@@ -83,7 +84,7 @@ pub(super) fn state(journal: &Journal, id: &ExecutionId) -> anyhow::Result<State
 
 fn list(executions: &[Summary], as_json: bool) {
     if as_json {
-        println!("{}", serde_json::json!(executions));
+        outln!("{}", serde_json::json!(executions));
         return;
     }
     if executions.is_empty() {
@@ -106,34 +107,29 @@ fn list(executions: &[Summary], as_json: bool) {
             inputs.collect::<Vec<_>>().join(" "),
         ]);
     }
-    println!("{}", table.trim_fmt());
+    outln!("{}", table.trim_fmt());
 }
 
 fn show(id: &ExecutionId, state: &State, as_json: bool) {
     if as_json {
-        println!("{}", to_json(id, state));
+        outln!("{}", to_json(id, state));
         return;
     }
-    println!("{id}  {}  {}", state.created.flow, state.status);
+    outln!("{id}  {}  {}", state.created.flow, state.status);
     for (name, value) in &state.created.inputs {
-        println!("  input   {name} = {}", text(value));
+        outln!("  input   {name} = {}", text(value));
     }
     for (name, value) in &state.labels {
-        println!("  label   {name} = {}", text(value));
+        outln!("  label   {name} = {}", text(value));
     }
     for (task, run) in &state.tasks {
         let took = run.ended.zip(run.started).and_then(|(ended, started)| (ended - started).to_std().ok());
-        println!(
-            "  task    {task}  {}  attempt {}  {}",
-            run.state,
-            run.attempts,
-            took.map(seconds).unwrap_or_default()
-        );
+        outln!("  task    {task}  {}  attempt {}  {}", run.state, run.attempts, took.map(seconds).unwrap_or_default());
         for (name, value) in &run.outputs {
-            println!("            {name} = {}", text(value));
+            outln!("            {name} = {}", text(value));
         }
         if let Some(error) = &run.error {
-            println!("            error: {}", error.message);
+            outln!("            error: {}", error.message);
         }
     }
 }
@@ -141,12 +137,12 @@ fn show(id: &ExecutionId, state: &State, as_json: bool) {
 fn logs(journal: &Journal, id: &ExecutionId, as_json: bool) -> anyhow::Result<()> {
     let lines = journal.logs(id)?;
     if as_json {
-        println!("{}", serde_json::json!(lines));
+        outln!("{}", serde_json::json!(lines));
         return Ok(());
     }
     for line in lines {
         let time = line.time.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M:%S%.3f");
-        println!("{time} {:<5} {:<16} {}", line.level, line.task, line.message);
+        outln!("{time} {:<5} {:<16} {}", line.level, line.task, line.message);
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 
+use crate::cli::out::{out, outln};
 use crate::config::Settings;
 use crate::postgres::{connect_to, managed};
 
@@ -52,10 +53,10 @@ pub async fn run(arguments: Arguments, settings: &Settings) -> anyhow::Result<Ex
         Verb::Start => start(settings).await?,
         Verb::Stop => {
             let ran = managed::stop(settings).await?;
-            println!("{}", if ran { "stopped; the data stay" } else { "it was not running" });
+            outln!("{}", if ran { "stopped; the data stay" } else { "it was not running" });
         }
         Verb::Status => status(settings).await?,
-        Verb::Url => println!("{}", managed::url(&managed::ensure_running_saying(settings, &tell).await?)),
+        Verb::Url => outln!("{}", managed::url(&managed::ensure_running_saying(settings, &tell).await?)),
         Verb::Psql { arguments } => psql(settings, &arguments).await?,
         Verb::Destroy { yes } => destroy(settings, yes).await?,
     }
@@ -68,27 +69,27 @@ fn tell(line: &str) {
 
 async fn start(settings: &Settings) -> anyhow::Result<()> {
     let address = managed::ensure_running_saying(settings, &tell).await?;
-    println!("running: {}", connect_to(&address).await?.description);
-    println!("  jitney postgres url    prints the address for other programs\n  jitney postgres psql   opens psql");
+    outln!("running: {}", connect_to(&address).await?.description);
+    outln!("  jitney postgres url    prints the address for other programs\n  jitney postgres psql   opens psql");
     Ok(())
 }
 
 async fn status(settings: &Settings) -> anyhow::Result<()> {
     let status = managed::status(settings)?;
     match (&status.address, status.running) {
-        (Some(address), true) => println!("running: {}", connect_to(address).await?.description),
+        (Some(address), true) => outln!("running: {}", connect_to(address).await?.description),
         (Some(_), false) => {
-            println!("stopped; `jitney postgres start` starts it, and so does every flow that needs it")
+            outln!("stopped; `jitney postgres start` starts it, and so does every flow that needs it")
         }
-        (None, _) => println!("not there yet; `jitney postgres start` makes it, and so does every flow that needs it"),
+        (None, _) => outln!("not there yet; `jitney postgres start` makes it, and so does every flow that needs it"),
     }
-    println!("files:   {}", status.folder.display());
+    outln!("files:   {}", status.folder.display());
     if status.moved {
-        println!("         (not under {}: Postgres does not run as root, and", settings.home.display());
-        println!("         the user that runs it instead cannot enter that folder)");
+        outln!("         (not under {}: Postgres does not run as root, and", settings.home.display());
+        outln!("         the user that runs it instead cannot enter that folder)");
     }
     if status.major.is_some() {
-        println!("log:     {}", status.log.display());
+        outln!("log:     {}", status.log.display());
     }
     Ok(())
 }
@@ -114,22 +115,22 @@ async fn psql(settings: &Settings, arguments: &[String]) -> anyhow::Result<()> {
 async fn destroy(settings: &Settings, yes: bool) -> anyhow::Result<()> {
     let status = managed::status(settings)?;
     if !status.folder.exists() {
-        println!("there is nothing to delete");
+        outln!("there is nothing to delete");
         return Ok(());
     }
     if !yes
         && !confirmed(&format!("Delete the private Postgres server and all its data in {}?", status.folder.display()))?
     {
-        println!("nothing was deleted");
+        outln!("nothing was deleted");
         return Ok(());
     }
     managed::destroy(settings).await?;
-    println!("deleted {}", status.folder.display());
+    outln!("deleted {}", status.folder.display());
     Ok(())
 }
 
 fn confirmed(question: &str) -> anyhow::Result<bool> {
-    print!("{question} [y/N] ");
+    out!("{question} [y/N] ");
     std::io::stdout().flush()?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::format::{bytes, seconds, thousands};
+use crate::cli::out::{out, outln};
 use crate::cli::screen::Screen;
 use crate::cli::{Exit, Invalid, flows};
 use crate::config::Settings;
@@ -87,12 +88,12 @@ impl Session {
     /// Says how the execution ended: in words on stderr and a table of what was loaded, or as JSON.
     pub fn report(&self, id: &ExecutionId, state: &State, as_json: bool) -> Exit {
         if as_json {
-            println!("{}", to_json(id, state));
+            outln!("{}", to_json(id, state));
         } else {
             let took = state.ended.zip(state.started).and_then(|(ended, started)| (ended - started).to_std().ok());
             self.screen.line(&format!("{} in {}", state.status, seconds(took.unwrap_or_default())));
             if let Some(table) = loads(state) {
-                print!("{table}");
+                out!("{table}");
             }
             if state.status == ExecutionState::Killed {
                 self.screen

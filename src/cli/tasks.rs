@@ -3,6 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::cli::out::{out, outln};
 use crate::cli::{Exit, Invalid};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::task::TaskType;
@@ -20,11 +21,11 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     match &arguments.name {
-        None if arguments.json => println!("{}", ALL.iter().map(summary_json).collect::<Value>()),
+        None if arguments.json => outln!("{}", ALL.iter().map(summary_json).collect::<Value>()),
         None => list(),
         Some(name) => {
             let task = find(name).ok_or_else(|| unknown(name))?;
-            if arguments.json { println!("{}", details_json(task)) } else { print!("{}", page(task)) }
+            if arguments.json { outln!("{}", details_json(task)) } else { out!("{}", page(task)) }
         }
     }
     Ok(Exit::Ok)
@@ -40,7 +41,7 @@ fn unknown(name: &str) -> Invalid {
 
 fn list() {
     for task in ALL {
-        println!("{:<20} {}", task.name, first_sentence(&description(&(task.schema)().to_value())));
+        outln!("{:<20} {}", task.name, first_sentence(&description(&(task.schema)().to_value())));
     }
     eprintln!("\nFields, outputs and an example of one: jitney tasks TYPE");
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::cli::out::outln;
 use crate::cli::{Exit, Invalid, flows};
 use crate::diagnostic::Diagnostic;
 use crate::flow::parse;
@@ -45,9 +46,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
 fn report(findings: &[Diagnostic], count: usize, as_json: bool) -> Exit {
     let errors = findings.iter().filter(|finding| finding.is_error()).count();
     if as_json {
-        println!("{}", serde_json::json!({"flows": count, "errors": errors, "findings": findings}));
+        outln!("{}", serde_json::json!({"flows": count, "errors": errors, "findings": findings}));
     } else {
-        findings.iter().for_each(|finding| println!("{finding}\n"));
+        findings.iter().for_each(|finding| outln!("{finding}\n"));
         let flows = if count == 1 { "1 flow".to_owned() } else { format!("{count} flows") };
         match errors {
             0 => eprintln!("{flows} checked, no errors"),

@@ -20,6 +20,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::format::{bytes, seconds, thousands};
+use crate::cli::out::{out, outln};
 use crate::cli::run::{Session, numbers};
 use crate::cli::{Exit, Invalid, flows};
 use crate::config::Settings;
@@ -76,7 +77,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         Some(Command::Month { file, taxi, rows, year, month }) => {
             let colour = if matches!(taxi, Taxi::Yellow) { Colour::Yellow } else { Colour::Green };
             let facts = write_month(&file, colour, year, month, rows, SEED)?;
-            println!("{} rows, {} of CSV, in {}", thousands(facts.rows), bytes(facts.raw_bytes), file.display());
+            outln!("{} rows, {} of CSV, in {}", thousands(facts.rows), bytes(facts.raw_bytes), file.display());
             Ok(Exit::Ok)
         }
         None => show(arguments.rows, settings).await,
@@ -116,11 +117,11 @@ async fn show(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
     zones::write_zones(&kit.zones()?)?;
     let zones = execute(&kit, "postgres_zones.yaml", &[("source", source.as_str())], settings).await?;
     let connection = connect(settings, None).await?;
-    print!("\n{}\n", table(&loads));
+    out!("\n{}\n", table(&loads));
     let agrees = check(&connection, &loads).await?;
-    println!("{}", chart(&connection).await?);
-    println!("In {}, by {}.", seconds(began.elapsed()), connection.description);
-    print!("{}", kit.next_steps());
+    outln!("{}", chart(&connection).await?);
+    outln!("In {}, by {}.", seconds(began.elapsed()), connection.description);
+    out!("{}", kit.next_steps());
     Ok(if agrees && zones.status.is_done() { Exit::Ok } else { Exit::Failed })
 }
 
@@ -173,13 +174,13 @@ async fn check(connection: &Connection, loads: &[Load]) -> anyhow::Result<bool> 
         agrees &= same;
         let dollars = |cents: i64| format!("{}.{:02} dollars", thousands((cents / 100).unsigned_abs()), cents % 100);
         if same {
-            println!(
+            outln!(
                 "✓ {taxi}: the table holds the file's {} rows and {}",
                 thousands(load.facts.rows),
                 dollars(load.facts.total_cents)
             );
         } else {
-            println!(
+            outln!(
                 "✗ {taxi}: the table holds {rows} rows and {}, the file {} and {}",
                 dollars(cents.unwrap_or(0)),
                 load.facts.rows,
@@ -187,7 +188,7 @@ async fn check(connection: &Connection, loads: &[Load]) -> anyhow::Result<bool> 
             );
         }
     }
-    println!();
+    outln!();
     Ok(agrees)
 }
 
