@@ -82,7 +82,9 @@ impl Session {
         let cancel = CancellationToken::new();
         let _watch = watch_for_stop(cancel.clone(), self.screen.clone());
         let _animation = self.screen.animate();
-        Ok(self.runner.run(id, flow, inputs, cancel).await?)
+        let state = self.runner.run(id, flow, inputs, cancel).await;
+        self.screen.clear();
+        Ok(state?)
     }
 
     /// Says how the execution ended: in words on stderr and a table of what was loaded, or as JSON.

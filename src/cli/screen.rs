@@ -59,6 +59,11 @@ impl Screen {
         }))
     }
 
+    /// Takes the live line away: the run is over.
+    pub fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+
     /// Prints a line above the live one.
     pub fn line(&self, text: &str) {
         if self.quiet {

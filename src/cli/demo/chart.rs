@@ -85,7 +85,7 @@ mod tests {
         assert!(trips_per_day(&april(|_| 7), 40).lines().all(|line| line.chars().count() <= 50));
         assert!(trips_per_day(&april(|_| 0), 80).contains("│\n"));
         assert_eq!(trips_per_day(&[], 80), "no trips\n");
-        let one = trips_per_day(&april(|day| u64::from(day)), 40);
+        let one = trips_per_day(&april(u64::from), 40);
         assert_eq!(one.lines().nth(8).unwrap().chars().filter(|c| *c == '─').count(), 30);
     }
 }
