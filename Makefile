@@ -17,12 +17,14 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 STATE := $(or $(JITNEY_HOME),$(or $(XDG_DATA_HOME),$(HOME)/.local/share)/jitney)
 
+# `make test` leaves a slower program in the debug folder; this one stays as it is.
 build: tools
 	@cargo build
+	@ln -f $(TARGET)/debug/jitney $(TARGET)/jitney
 
 demo: build
-	@$(TARGET)/debug/jitney demo
-	@echo "To have \`jitney\` at hand in this shell:  export PATH=\"$(abspath $(TARGET))/debug:\$$PATH\""
+	@$(TARGET)/jitney demo
+	@echo "To have \`jitney\` at hand in this shell:  export PATH=\"$(abspath $(TARGET)):\$$PATH\""
 
 # Ends with the sum of all test programs' results, whatever they were.
 test: tools
@@ -40,7 +42,7 @@ bench: tools
 	@bench/run.sh
 
 clean-demo: build
-	@$(TARGET)/debug/jitney postgres destroy
+	@$(TARGET)/jitney postgres destroy
 	@rm -rf "$(STATE)/demo"
 
 tools:
