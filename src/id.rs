@@ -40,8 +40,25 @@ id! {
     TaskId
 }
 id! {
+    /// One run of a task in an execution: the task's id, behind the iterations of the loops around it, as in
+    /// `months[3].load`.
+    RunId
+}
+id! {
     /// One execution of a flow: 16 characters that sort by the time of creation.
     ExecutionId
+}
+
+impl RunId {
+    /// What the ids of all task runs of one iteration begin with.
+    pub fn iteration(&self, index: u32) -> String {
+        format!("{}[{index}].", self.0)
+    }
+
+    /// The id of the task.
+    pub fn task(&self) -> &str {
+        self.0.rsplit_once("].").map_or(&self.0, |(_, task)| task)
+    }
 }
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";

@@ -1,13 +1,13 @@
 //! The files that tasks hand to each other, named by URI and kept under one folder.
 //!
-//! A URI reads `jitney:///{execution}/{task}/{name}`. It is the only name that crosses a task's border: a path never
+//! A URI reads `jitney:///{execution}/{task run}/{name}`. It is the only name that crosses a task's border: a path never
 //! leaves this module unless it lies below the storage's own folder.
 
 use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use crate::id::{ExecutionId, TaskId};
+use crate::id::{ExecutionId, RunId};
 
 const SCHEME: &str = "jitney:///";
 
@@ -33,17 +33,17 @@ impl Storage {
         Self { root: root.into(), execution }
     }
 
-    /// The place for a file that `task` is about to write. The folder exists afterwards, the file need not.
+    /// The place for a file that a task run is about to write. The folder exists afterwards, the file need not.
     ///
     /// # Errors
     /// When `name` is not a plain file name, or the folder cannot be made.
-    pub fn place(&self, task: &TaskId, name: &str) -> io::Result<StoredFile> {
+    pub fn place(&self, run: &RunId, name: &str) -> io::Result<StoredFile> {
         if Path::new(name).components().count() != 1 || !is_plain(Path::new(name)) {
             return Err(invalid(format!("`{name}` is not a plain file name")));
         }
-        let folder = self.folder().join(task.as_str());
+        let folder = self.folder().join(run.as_str());
         fs::create_dir_all(&folder)?;
-        let uri = format!("{SCHEME}{}/{task}/{name}", self.execution);
+        let uri = format!("{SCHEME}{}/{run}/{name}", self.execution);
         Ok(StoredFile { uri, path: folder.join(name) })
     }
 
@@ -114,7 +114,7 @@ mod tests {
     fn a_file_is_found_again_by_its_uri_until_it_is_purged() {
         let root = tempfile::tempdir().unwrap();
         let storage = storage(root.path());
-        let file = storage.place(&TaskId::new("extract"), "a.csv").unwrap();
+        let file = storage.place(&RunId::new("extract"), "a.csv").unwrap();
         fs::write(&file.path, "x").unwrap();
         assert_eq!(file.uri, "jitney:///e1/extract/a.csv");
         assert_eq!(storage.path(&file.uri).unwrap(), file.path);
@@ -128,7 +128,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let storage = storage(root.path());
         for name in ["../a", "a/b", "/etc/passwd", "..", ""] {
-            assert!(storage.place(&TaskId::new("t"), name).is_err(), "{name:?} was accepted");
+            assert!(storage.place(&RunId::new("t"), name).is_err(), "{name:?} was accepted");
         }
         for uri in ["jitney:///../x", "jitney:////etc/passwd", "jitney:///e1/../../x", "file:///etc/passwd"] {
             assert!(storage.path(uri).is_err(), "{uri:?} was accepted");

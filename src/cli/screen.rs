@@ -1,8 +1,9 @@
 //! What a run shows while it goes on: a live line on a terminal, plain lines elsewhere. All of it on stderr.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -10,10 +11,13 @@ use serde_json::Value;
 
 use crate::cli::format::{bytes, seconds, thousands};
 use crate::engine::{Notice, Observer};
+use crate::id::RunId;
 use crate::task::{Level, Outputs, Progress};
 
 /// Between two plain lines of the same task.
 const PLAIN_PAUSE: Duration = Duration::from_secs(5);
+/// Tasks that get a plain line at a time.
+const MOST_LINES: usize = 4;
 const LIVE_PAUSE: Duration = Duration::from_millis(100);
 
 /// The display of one run.
@@ -21,7 +25,7 @@ pub struct Screen {
     bar: ProgressBar,
     live: bool,
     quiet: bool,
-    current: Mutex<Option<Current>>,
+    current: Mutex<BTreeMap<RunId, Current>>,
 }
 
 struct Current {
@@ -39,7 +43,7 @@ impl Screen {
         if let Ok(style) = ProgressStyle::with_template("  {spinner} {msg}") {
             bar.set_style(style.tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ "));
         }
-        Arc::new(Self { bar, live, quiet, current: Mutex::new(None) })
+        Arc::new(Self { bar, live, quiet, current: Mutex::default() })
     }
 
     /// The engine's way to this display.
@@ -77,33 +81,38 @@ impl Screen {
     }
 
     fn tick(&self) {
-        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(current) = &*current else { return };
-        let text = format!("{}  {}", current.task, describe(&current.progress, current.began.elapsed()));
+        let lines: Vec<String> = self
+            .running()
+            .values()
+            .map(|current| format!("{}  {}", current.task, describe(&current.progress, current.began.elapsed())))
+            .collect();
+        let Some(first) = lines.first() else { return };
         if self.live {
-            self.bar.set_message(text);
+            let more = if lines.len() > 1 { format!("   and {} more", lines.len() - 1) } else { String::new() };
+            self.bar.set_message(format!("{first}{more}"));
             self.bar.tick();
         } else {
-            self.line(&format!("  … {text}"));
+            lines.iter().take(MOST_LINES).for_each(|line| self.line(&format!("  … {line}")));
         }
     }
 
     fn show(&self, notice: &Notice) {
         match notice {
-            Notice::TaskStarted { step, attempt, progress } => {
-                let task = if *attempt > 1 { format!("{} (attempt {attempt})", step.id) } else { step.id.to_string() };
-                self.set(Some(Current { task, began: Instant::now(), progress: progress.clone() }));
+            Notice::TaskStarted { run, attempt, progress, .. } => {
+                let task = if *attempt > 1 { format!("{run} (attempt {attempt})") } else { run.to_string() };
+                let current = Current { task, began: Instant::now(), progress: progress.clone() };
+                self.running().insert((*run).clone(), current);
             }
-            Notice::TaskSucceeded { step, outputs, took } => {
-                self.set(None);
-                self.line(&format!("  ✓ {:<16} {}", step.id, result(outputs, *took)));
+            Notice::TaskSucceeded { run, outputs, took, .. } => {
+                self.end(run);
+                self.line(&format!("  ✓ {run:<16} {}", result(outputs, *took)));
             }
-            Notice::TaskFailed { step, error, retry_at } => {
-                self.set(None);
+            Notice::TaskFailed { run, error, retry_at, .. } => {
+                self.end(run);
                 let help =
                     error.help.as_ref().map(|help| format!("\n      help: {}", indent(help))).unwrap_or_default();
                 let mark = if retry_at.is_some() { "↻" } else { "✗" };
-                self.always(&format!("  {mark} {:<16} {}{help}", step.id, indent(&error.message)));
+                self.always(&format!("  {mark} {run:<16} {}{help}", indent(&error.message)));
                 if let Some(at) = retry_at {
                     self.always(&format!(
                         "      tries again at {}",
@@ -120,11 +129,15 @@ impl Screen {
         }
     }
 
-    fn set(&self, current: Option<Current>) {
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = current;
+    fn end(&self, run: &RunId) {
+        self.running().remove(run);
         if self.live {
             self.bar.set_message("");
         }
+    }
+
+    fn running(&self) -> MutexGuard<'_, BTreeMap<RunId, Current>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -3,19 +3,26 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use chrono::{DateTime, SecondsFormat, Utc};
-use serde_json::{Map, Value, json};
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
 
-use crate::flow::expression::{ExpressionError, Names, holds, render};
+use crate::engine::names::{Scope, names};
+use crate::flow::expression::{ExpressionError, Outside, holds, render};
 use crate::flow::{Flow, Step};
-use crate::id::ExecutionId;
-use crate::journal::{ExecutionState, State, TaskRun, TaskState};
+use crate::id::{ExecutionId, RunId};
+use crate::journal::{ExecutionState, Outcome, State, TaskRun, TaskState};
+use crate::task::Expansion;
 
-/// The one thing to do next.
+/// The most attempts that are under way at a time in one execution.
+const MOST_AT_ONCE: usize = 64;
+
+/// A thing to do next.
 #[derive(Debug)]
 pub enum Next<'a> {
     /// Start an attempt of a task.
     Start {
+        /// The task run.
+        run: RunId,
         /// The task.
         step: &'a Step,
         /// Its fields, rendered.
@@ -24,13 +31,15 @@ pub enum Next<'a> {
         attempt: u32,
     },
     /// The task's condition does not hold.
-    Skip(&'a Step),
+    Skip(RunId, &'a Step),
     /// The task cannot start: an expression in it has no value.
-    Refuse(&'a Step, ExpressionError),
-    /// The task's next attempt is due later.
+    Refuse(RunId, &'a Step, ExpressionError),
+    /// All sub-tasks of an iteration have ended.
+    Iteration(RunId, u32, Outcome),
+    /// All sub-tasks of a task have ended.
+    Finish(RunId, &'a Step, Outcome),
+    /// A task's next attempt is due later.
     Wait(DateTime<Utc>),
-    /// An attempt is under way.
-    Busy,
     /// Nothing is left to do.
     End(ExecutionState),
 }
@@ -46,15 +55,44 @@ pub struct Run {
     pub said: Arc<Mutex<BTreeSet<String>>>,
 }
 
-/// Says what to do next. Pure: the same arguments give the same answer.
-pub fn plan<'a>(state: &State, flow: &'a Flow, run: &Run, now: DateTime<Utc>) -> Next<'a> {
-    let planner = Planner { state, flow, run, now };
-    let mut warning = false;
-    planner.walk(&flow.steps, &mut warning).unwrap_or(Next::End(if warning {
-        ExecutionState::Warning
-    } else {
-        ExecutionState::Success
-    }))
+/// What expressions may ask: the time of the plan.
+struct Clock(DateTime<Utc>);
+
+impl Outside for Clock {
+    fn now(&self) -> Result<DateTime<Utc>, String> {
+        Ok(self.0)
+    }
+}
+
+/// Says what to do next; nothing, while what is under way must be waited for. Pure: the same arguments give the same
+/// answer.
+pub fn plan<'a>(state: &State, flow: &'a Flow, run: &Run, now: DateTime<Utc>) -> Vec<Next<'a>> {
+    let under_way = state.tasks.values().filter(|task| is_under_way(task)).count();
+    let mut planner = Planner { state, flow, run, now, under_way, actions: Vec::new() };
+    let block = Block { tasks: &flow.steps, errors: &flow.errors, finally: &flow.finally };
+    match planner.block(block, &Scope::default(), 1) {
+        Standing::Done(outcome) if planner.actions.is_empty() => vec![Next::End(outcome.into())],
+        _ => planner.actions,
+    }
+}
+
+fn is_under_way(task: &TaskRun) -> bool {
+    task.state == TaskState::Running && task.expansion.is_none()
+}
+
+/// How far a task, or a list of them, has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Open,
+    Done(Outcome),
+}
+
+/// Tasks with what runs when they fail, and what runs in any case.
+#[derive(Clone, Copy)]
+struct Block<'a> {
+    tasks: &'a [Step],
+    errors: &'a [Step],
+    finally: &'a [Step],
 }
 
 struct Planner<'s, 'a> {
@@ -62,81 +100,147 @@ struct Planner<'s, 'a> {
     flow: &'a Flow,
     run: &'s Run,
     now: DateTime<Utc>,
+    under_way: usize,
+    actions: Vec<Next<'a>>,
 }
 
 impl<'a> Planner<'_, 'a> {
-    /// The next thing to do in a list of tasks; none when all of them are over.
-    fn walk(&self, steps: &'a [Step], warning: &mut bool) -> Option<Next<'a>> {
-        steps.iter().find_map(|step| match self.state.tasks.get(&step.id) {
-            None => Some(self.start(step, 1)),
-            Some(task) => self.follow(step, task, warning),
-        })
+    fn block(&mut self, block: Block<'a>, scope: &Scope, concurrent: u32) -> Standing {
+        let Standing::Done(mut outcome) = self.list(block.tasks, scope, concurrent) else { return Standing::Open };
+        if outcome == Outcome::Failed && self.list(block.errors, scope, 1) == Standing::Open {
+            return Standing::Open;
+        }
+        match self.list(block.finally, scope, 1) {
+            Standing::Open => return Standing::Open,
+            Standing::Done(last) => outcome = outcome.max(last),
+        }
+        Standing::Done(outcome)
     }
 
-    fn follow(&self, step: &'a Step, task: &TaskRun, warning: &mut bool) -> Option<Next<'a>> {
-        match task.state {
-            TaskState::Created => Some(self.start(step, task.attempts + 1)),
-            TaskState::Running => Some(Next::Busy),
-            TaskState::Retrying { at } if at > self.now => Some(Next::Wait(at)),
-            TaskState::Retrying { .. } => Some(self.start(step, task.attempts + 1)),
-            TaskState::Skipped => None,
-            TaskState::Success => self.walk(branch(step, task), warning),
-            TaskState::Failed if step.common.allow_failure => {
-                *warning = true;
-                None
+    /// Tasks one after another, until one fails; or side by side, each as soon as those that it depends on have ended
+    /// well, all of them to the end.
+    fn list(&mut self, steps: &'a [Step], scope: &Scope, concurrent: u32) -> Standing {
+        let limit = if concurrent == 0 { usize::MAX } else { concurrent as usize };
+        let (mut open, mut worst) = (0, Outcome::Success);
+        let mut passed: BTreeSet<&str> = BTreeSet::new();
+        for step in steps {
+            let waits = step.depends_on.iter().any(|id| !passed.contains(id.as_str()));
+            if open >= limit || (waits && !self.has_begun(step, scope)) {
+                continue;
             }
-            TaskState::Failed => Some(Next::End(ExecutionState::Failed)),
+            match self.step(step, scope) {
+                Standing::Open => open += 1,
+                Standing::Done(Outcome::Failed) if concurrent == 1 => return Standing::Done(Outcome::Failed),
+                Standing::Done(outcome) => {
+                    worst = worst.max(outcome);
+                    if outcome != Outcome::Failed {
+                        passed.insert(step.id.as_str());
+                    }
+                }
+            }
+        }
+        // What waits for a task that failed never runs; else something open will let it run.
+        if open > 0 { Standing::Open } else { Standing::Done(worst) }
+    }
+
+    fn has_begun(&self, step: &Step, scope: &Scope) -> bool {
+        self.state.tasks.contains_key(&scope.run_id(&step.id))
+    }
+
+    fn step(&mut self, step: &'a Step, scope: &Scope) -> Standing {
+        let run = scope.run_id(&step.id);
+        let state = self.state;
+        let Some(task) = state.tasks.get(&run) else { return self.start(run, step, scope, 1) };
+        match (&task.state, &task.expansion) {
+            (TaskState::Created, _) => self.start(run, step, scope, task.attempts + 1),
+            (TaskState::Running, None) => Standing::Open,
+            (TaskState::Running, Some(expansion)) => self.expanded(run, step, task, expansion, scope),
+            (TaskState::Retrying { at }, _) if *at > self.now => {
+                self.actions.push(Next::Wait(*at));
+                Standing::Open
+            }
+            (TaskState::Retrying { .. }, _) => self.start(run, step, scope, task.attempts + 1),
+            (TaskState::Success | TaskState::Skipped, _) => Standing::Done(Outcome::Success),
+            (TaskState::Warning, _) => Standing::Done(Outcome::Warning),
+            (TaskState::Failed, _) if step.common.allow_failure => Standing::Done(Outcome::Warning),
+            (TaskState::Failed, _) => Standing::Done(Outcome::Failed),
         }
     }
 
-    fn start(&self, step: &'a Step, attempt: u32) -> Next<'a> {
-        let names = self.names(step, attempt);
-        let condition = step.common.run_if.as_ref().map_or(Ok(true), |condition| holds(condition, &names));
-        match condition.and_then(|holds| Ok((holds, render(&step.fields, &names)?))) {
-            Ok((true, fields)) => Next::Start { step, fields, attempt },
-            Ok((false, _)) => Next::Skip(step),
-            Err(error) => Next::Refuse(step, error),
+    fn start(&mut self, run: RunId, step: &'a Step, scope: &Scope, attempt: u32) -> Standing {
+        if self.under_way >= MOST_AT_ONCE {
+            return Standing::Open;
         }
-    }
-
-    /// The names that expressions of a task may use.
-    fn names(&self, step: &Step, attempt: u32) -> Names {
-        let created = &self.state.created;
-        let mut inputs = created.inputs.clone();
-        inputs.extend(self.run.secrets.clone());
-        let outputs: Map<String, Value> = self
-            .state
-            .tasks
-            .iter()
-            .filter(|(_, task)| task.state == TaskState::Success)
-            .map(|(id, task)| (id.as_str().to_owned(), Value::Object(task.outputs.clone())))
-            .collect();
-        let started = self.state.started.unwrap_or(self.now);
-        let names = json!({
-            "inputs": inputs,
-            "outputs": outputs,
-            "vars": self.flow.variables,
-            "labels": self.state.labels,
-            "flow": {"id": self.flow.id, "namespace": self.flow.namespace},
-            "execution": {"id": self.run.id, "startDate": stamp(started), "state": self.state.status},
-            "trigger": {"date": stamp(created.trigger_date)},
-            "task": {"id": step.id, "type": step.task.name},
-            "taskrun": {"startDate": stamp(self.now), "attemptsCount": attempt - 1},
+        let names = names(self.state, self.flow, self.run, step, scope, attempt, self.now);
+        let clock = Clock(self.now);
+        let condition = step.common.run_if.as_ref().map_or(Ok(true), |condition| holds(condition, &names, &clock));
+        self.actions.push(match condition.and_then(|holds| Ok((holds, render(&step.fields, &names, &clock)?))) {
+            Ok((true, fields)) => {
+                self.under_way += 1;
+                Next::Start { run, step, fields, attempt }
+            }
+            Ok((false, _)) => Next::Skip(run, step),
+            Err(error) => Next::Refuse(run, step, error),
         });
-        match names {
-            Value::Object(names) => names,
-            _ => Names::new(),
+        Standing::Open
+    }
+
+    /// A task that has decided which of its sub-tasks run.
+    fn expanded(
+        &mut self,
+        run: RunId,
+        step: &'a Step,
+        task: &TaskRun,
+        expansion: &Expansion,
+        scope: &Scope,
+    ) -> Standing {
+        let tasks = expansion.branch.as_ref().map_or(&[][..], |name| step.branch(name));
+        let standing = match &expansion.values {
+            Some(values) => self.iterations(&run, tasks, task, expansion, values, scope),
+            None => {
+                let block = Block { tasks, errors: step.branch("errors"), finally: step.branch("finally") };
+                self.block(block, scope, expansion.concurrent)
+            }
+        };
+        if let Standing::Done(outcome) = standing {
+            let forgiven = outcome == Outcome::Failed && expansion.allow_failure;
+            let outcome = if forgiven { Outcome::Warning } else { outcome };
+            self.actions.push(Next::Finish(run, step, outcome));
+        }
+        Standing::Open
+    }
+
+    /// Once an iteration has failed no other begins; those that have begun go on to their end.
+    fn iterations(
+        &mut self,
+        run: &RunId,
+        tasks: &'a [Step],
+        task: &TaskRun,
+        expansion: &Expansion,
+        values: &[Value],
+        scope: &Scope,
+    ) -> Standing {
+        let limit = if expansion.concurrent == 0 { MOST_AT_ONCE } else { expansion.concurrent as usize };
+        let progress = &task.progress;
+        let mut open = 0;
+        for index in
+            (progress.next..u32::try_from(values.len()).unwrap_or(u32::MAX)).filter(|index| !progress.has_ended(*index))
+        {
+            let inside = scope.enter(run, index, &values[index as usize]);
+            let begun = tasks.iter().any(|step| self.has_begun(step, &inside));
+            if open >= limit || (!progress.failed.is_empty() && !begun) {
+                break;
+            }
+            open += 1;
+            if let Standing::Done(outcome) = self.list(tasks, &inside, expansion.concurrent_within) {
+                self.actions.push(Next::Iteration(run.clone(), index, outcome));
+            }
+        }
+        match (open, progress.failed.is_empty(), progress.warning) {
+            (1.., _, _) => Standing::Open,
+            (_, false, _) => Standing::Done(Outcome::Failed),
+            (_, _, true) => Standing::Done(Outcome::Warning),
+            _ => Standing::Done(Outcome::Success),
         }
     }
-}
-
-/// The sub-tasks that a finished task chose.
-fn branch<'a>(step: &'a Step, task: &TaskRun) -> &'a [Step] {
-    let chosen = task.outputs.get("branch").and_then(Value::as_str);
-    let found = step.branches.iter().find(|(name, _)| Some(*name) == chosen);
-    found.map(|(_, steps)| steps.as_slice()).unwrap_or_default()
-}
-
-fn stamp(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

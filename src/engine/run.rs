@@ -1,5 +1,6 @@
 //! The runner: does what the plan says and writes down what happened.
 
+use std::collections::HashMap;
 use std::fs::{File, TryLockError};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -7,26 +8,27 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
-use crate::engine::plan::{Next, Run, plan};
-use crate::engine::{retry, snapshot};
+use crate::engine::plan::Run;
+use crate::engine::snapshot;
+use crate::engine::work::Work;
 use crate::flow::input::{self, InputType};
 use crate::flow::{Flow, Step};
-use crate::id::{ExecutionId, TaskId};
-use crate::journal::{Created, Event, ExecutionState, Failure, Journal, JournalError, State};
+use crate::id::{ExecutionId, RunId, TaskId};
+use crate::journal::{Created, Event, Failure, Journal, JournalError, State};
 use crate::secret::hide_address_passwords;
 use crate::storage::Storage;
-use crate::task::{Level, Outputs, Progress, TaskContext, TaskError};
-
-/// How long a stopped task may take to clean up.
-const GRACE: Duration = Duration::from_secs(10);
+use crate::task::{Level, Outputs, Progress, TaskContext};
 
 /// What a display may want to know.
 pub enum Notice<'a> {
     /// An attempt begins.
     TaskStarted {
+        /// The task run.
+        run: &'a RunId,
         /// The task.
         step: &'a Step,
         /// The attempt's number, from 1.
@@ -36,6 +38,8 @@ pub enum Notice<'a> {
     },
     /// An attempt ended well.
     TaskSucceeded {
+        /// The task run.
+        run: &'a RunId,
         /// The task.
         step: &'a Step,
         /// What it gave.
@@ -45,6 +49,8 @@ pub enum Notice<'a> {
     },
     /// An attempt ended badly.
     TaskFailed {
+        /// The task run.
+        run: &'a RunId,
         /// The task.
         step: &'a Step,
         /// Why.
@@ -121,7 +127,7 @@ impl Runner {
             labels: flow.labels.clone(),
             trigger_date: trigger_date.unwrap_or(now),
         };
-        self.journal.append(&id, now, &Event::Created(created))?;
+        self.journal.create(&id, now, created)?;
         Ok(id)
     }
 
@@ -144,92 +150,32 @@ impl Runner {
         if state.status.is_done() {
             return Ok(state);
         }
-        state = self.append(id, Event::Started)?;
-        while state.status == ExecutionState::Running {
-            state = match plan(&state, flow, &run, Utc::now()) {
-                _ if cancel.is_cancelled() => self.append(id, Event::Ended { state: ExecutionState::Killed })?,
-                Next::Start { step, fields, attempt } => {
-                    self.attempt(&run, flow, step, fields, attempt, &cancel).await?
-                }
-                Next::Skip(step) => {
-                    (self.observer)(Notice::TaskSkipped(step));
-                    self.append(id, Event::TaskSkipped { task: step.id.clone() })?
-                }
-                Next::Refuse(step, error) => self.refuse(&run, flow, step, &error)?,
-                Next::Wait(at) => {
-                    let pause = (at - Utc::now()).to_std().unwrap_or_default();
-                    tokio::select! { () = tokio::time::sleep(pause) => {}, () = cancel.cancelled() => {} }
-                    state
-                }
-                // Attempts are awaited one by one, and `Started` puts those of a dead process back.
-                Next::Busy => self.append(id, Event::Started)?,
-                Next::End(end) => self.append(id, Event::Ended { state: end })?,
-            };
-        }
+        self.append(id, &mut state, Event::Started)?;
+        let mut work =
+            Work { runner: self, flow, run: &run, cancel: &cancel, attempts: JoinSet::new(), begun: HashMap::new() };
+        work.until_end(&mut state).await?;
         Ok(state)
     }
 
-    async fn attempt(
+    pub(super) fn append(&self, id: &ExecutionId, state: &mut State, event: Event) -> Result<(), EngineError> {
+        Ok(self.journal.append(id, state, Utc::now(), &event)?)
+    }
+
+    pub(super) fn context(
         &self,
         run: &Run,
         flow: &Flow,
         step: &Step,
-        fields: Value,
+        id: &RunId,
         attempt: u32,
-        cancel: &CancellationToken,
-    ) -> Result<State, EngineError> {
-        let began = std::time::Instant::now();
-        let started = self.append(&run.id, Event::TaskStarted { task: step.id.clone(), attempt })?;
-        let context = Arc::new(self.context(run, flow, step, attempt, cancel.child_token()));
-        (self.observer)(Notice::TaskStarted { step, attempt, progress: context.progress.clone() });
-        match bounded(step, fields, context.clone()).await {
-            Ok(outputs) => {
-                (self.observer)(Notice::TaskSucceeded { step, outputs: &outputs, took: began.elapsed() });
-                let labels = context.labels.lock().map(|labels| labels.clone()).unwrap_or_default();
-                let outputs = without_secrets(outputs, &run.secrets);
-                self.append(&run.id, Event::TaskSucceeded { task: step.id.clone(), outputs, labels })
-            }
-            Err(error) => self.fail(run, step, &started, error),
-        }
-    }
-
-    fn fail(&self, run: &Run, step: &Step, started: &State, error: TaskError) -> Result<State, EngineError> {
-        let now = Utc::now();
-        let attempt = started.tasks.get(&step.id).map_or(1, |task| task.attempts);
-        let first = started.tasks.get(&step.id).and_then(|task| task.since).unwrap_or(now);
-        let retry_at =
-            retry::next_attempt(step.common.retry.as_ref(), error.class, attempt, first, now, rand::random::<f64>());
-        let clean = |text: &str| self.settings.redactor.clean(text);
-        let error =
-            Failure { class: error.class, message: clean(&error.message), help: error.help.as_deref().map(clean) };
-        (self.observer)(Notice::TaskFailed { step, error: &error, retry_at });
-        self.journal.log(&run.id, now, &step.id, Level::Error, &error.message)?;
-        self.append(&run.id, Event::TaskFailed { task: step.id.clone(), error, retry_at })
-    }
-
-    /// A task whose expressions have no value fails without an attempt of its own code.
-    fn refuse(
-        &self,
-        run: &Run,
-        flow: &Flow,
-        step: &Step,
-        error: &crate::flow::expression::ExpressionError,
-    ) -> Result<State, EngineError> {
-        let finding = crate::diagnostic::Diagnostic::error(&error.message);
-        let located = flow.document.locate_text(&step.path, &error.culprit, finding);
-        let state = self.journal.state(&run.id)?.ok_or_else(|| EngineError::Unknown(run.id.clone()))?;
-        let attempt = state.tasks.get(&step.id).map_or(0, |task| task.attempts) + 1;
-        let started = self.append(&run.id, Event::TaskStarted { task: step.id.clone(), attempt })?;
-        let message = format!("{} ({}:{}:{})", error.message, located.file, located.line, located.column);
-        self.fail(run, step, &started, TaskError::permanent(message))
-    }
-
-    fn context(&self, run: &Run, flow: &Flow, step: &Step, attempt: u32, cancel: CancellationToken) -> TaskContext {
-        let (journal, observer, id) = (self.journal.clone(), self.observer.clone(), run.id.clone());
+        cancel: CancellationToken,
+    ) -> TaskContext {
+        let (journal, observer, execution) = (self.journal.clone(), self.observer.clone(), run.id.clone());
         TaskContext {
             flow: flow.id.clone(),
             execution: run.id.clone(),
             task: step.id.clone(),
+            run: id.clone(),
             attempt,
             folder: std::path::absolute(&flow.folder).unwrap_or_else(|_| flow.folder.clone()),
             storage: Storage::new(self.settings.storage(), run.id.clone()),
@@ -241,13 +187,9 @@ impl Runner {
             log: Arc::new(move |task, level, message| {
                 observer(Notice::Log { task, level, message });
                 // A line that cannot be kept has been shown; the task itself must not fail for it.
-                let _ = journal.log(&id, Utc::now(), task, level, message);
+                let _ = journal.log(&execution, Utc::now(), task, level, message);
             }),
         }
-    }
-
-    fn append(&self, id: &ExecutionId, event: Event) -> Result<State, EngineError> {
-        Ok(self.journal.append(id, Utc::now(), &event)?)
     }
 
     /// One process at a time works on an execution; the lock goes with the process.
@@ -272,56 +214,5 @@ impl Runner {
             }
         }
         (public, secret)
-    }
-}
-
-/// One attempt within its time, stopped cleanly when the user asks.
-async fn bounded(step: &Step, fields: Value, context: Arc<TaskContext>) -> Result<Outputs, TaskError> {
-    let cancel = context.cancel.clone();
-    let mut work = tokio::spawn((step.task.run)(fields, context));
-    let limit = step.common.timeout.map(|span| span.0);
-    let late = async {
-        match limit {
-            Some(limit) => tokio::time::sleep(limit).await,
-            None => std::future::pending().await,
-        }
-    };
-    let stopped = tokio::select! {
-        done = &mut work => return finished(done),
-        () = cancel.cancelled() => TaskError::cancelled("stopped by the user"),
-        () = late => TaskError::transient(format!("took longer than its timeout of {}", crate::duration::Span(limit.unwrap_or_default()))),
-    };
-    cancel.cancel();
-    match tokio::time::timeout(GRACE, &mut work).await {
-        // It was done just before it could be stopped: the work is real, so it counts.
-        Ok(done) => finished(done).or(Err(stopped)),
-        Err(_) => {
-            work.abort();
-            Err(stopped)
-        }
-    }
-}
-
-fn finished(done: Result<Result<Outputs, TaskError>, tokio::task::JoinError>) -> Result<Outputs, TaskError> {
-    done.unwrap_or_else(|error| {
-        Err(TaskError::permanent("the task broke off; this is a defect of jitney").because(error))
-    })
-}
-
-/// Blanks secret inputs that a task repeats in its outputs.
-fn without_secrets(outputs: Outputs, secrets: &Map<String, Value>) -> Outputs {
-    let blank = |text: String| {
-        let known = secrets.values().filter_map(Value::as_str).filter(|secret| !secret.is_empty());
-        known.fold(text, |text, secret| text.replace(secret, "***"))
-    };
-    outputs.into_iter().map(|(name, value)| (name, map_text(value, &blank))).collect()
-}
-
-fn map_text(value: Value, change: &impl Fn(String) -> String) -> Value {
-    match value {
-        Value::String(text) => Value::String(change(text)),
-        Value::Array(items) => items.into_iter().map(|item| map_text(item, change)).collect(),
-        Value::Object(map) => map.into_iter().map(|(key, value)| (key, map_text(value, change))).collect(),
-        other => other,
     }
 }

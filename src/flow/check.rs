@@ -5,21 +5,38 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::diagnostic::{Diagnostic, nearest};
-use crate::flow::expression::references as names_in;
+use crate::flow::expression::{check as check_calls, references as names_in};
 use crate::flow::{Flow, Step};
 use crate::task::{TaskType, is_template};
 
 /// The first words that an expression may begin with.
-const ROOTS: &[&str] = &["inputs", "outputs", "vars", "flow", "execution", "labels", "task", "taskrun", "trigger"];
+const ROOTS: &[&str] = &[
+    "inputs",
+    "outputs",
+    "vars",
+    "flow",
+    "execution",
+    "labels",
+    "task",
+    "taskrun",
+    "trigger",
+    "tasks",
+    "parent",
+    "parents",
+    "envs",
+    "globals",
+    "workingDir",
+];
 
 /// Malformed templates, and references to what is not there: an input, a variable, a task that does not run before,
 /// an output that its task does not give.
 /// Nothing is known of the tasks in `broken`, which have findings of their own.
 pub(super) fn references(flow: &Flow, broken: &BTreeSet<String>) -> Vec<Diagnostic> {
     let mut all = BTreeSet::new();
-    collect_ids(&flow.steps, &mut all);
-    let mut checker = Checker { flow, broken, all, before: BTreeMap::new(), findings: Vec::new() };
-    checker.steps(&flow.steps);
+    [&flow.steps, &flow.errors, &flow.finally].into_iter().for_each(|steps| collect_ids(steps, &mut all));
+    let mut checker =
+        Checker { flow, broken, all, before: BTreeMap::new(), looped: BTreeSet::new(), findings: Vec::new() };
+    [&flow.steps, &flow.errors, &flow.finally].into_iter().for_each(|steps| checker.steps(steps));
     checker.findings
 }
 
@@ -37,6 +54,8 @@ struct Checker<'a> {
     all: BTreeSet<&'a str>,
     /// The tasks that run before the current one.
     before: BTreeMap<&'a str, &'static TaskType>,
+    /// The tasks inside of loops that are over.
+    looped: BTreeSet<&'a str>,
     findings: Vec<Diagnostic>,
 }
 
@@ -54,6 +73,9 @@ impl<'a> Checker<'a> {
             }
             for (_, branch) in &step.branches {
                 self.steps(branch);
+                if step.task.name == "for_each" {
+                    collect_ids(branch, &mut self.looped);
+                }
             }
             self.before.insert(step.id.as_str(), step.task);
         }
@@ -72,19 +94,18 @@ impl<'a> Checker<'a> {
     }
 
     fn template(&mut self, text: &str, path: &[String]) {
-        match names_in(text) {
-            Err(error) => {
-                let finding =
-                    Diagnostic::error(error.message).help("write `{{ inputs.name }}` or `{{ outputs.task.field }}`");
-                self.findings.push(self.flow.document.locate(path, finding));
+        let names = names_in(text);
+        for error in check_calls(text).err().unwrap_or_default() {
+            let mut finding = Diagnostic::error(error.message);
+            if names.is_err() {
+                finding = finding.help("write `{{ inputs.name }}` or `{{ outputs.task.field }}`");
             }
-            Ok(names) => {
-                for name in names {
-                    if let Some((message, help)) = self.problem(&name) {
-                        let finding = Diagnostic::error(message).help(help);
-                        self.findings.push(self.flow.document.locate_text(path, &name, finding));
-                    }
-                }
+            self.findings.push(self.flow.document.locate_text(path, &error.culprit, finding));
+        }
+        for name in names.unwrap_or_default() {
+            if let Some((message, help)) = self.problem(&name) {
+                let finding = Diagnostic::error(message).help(help);
+                self.findings.push(self.flow.document.locate_text(path, &name, finding));
             }
         }
     }
@@ -115,6 +136,10 @@ impl<'a> Checker<'a> {
             };
             return Some((format!("`{reference}`: task `{task}` {problem}"), help));
         };
+        // What a task with sub-tasks gives depends on its decision; what stands in a loop is seen by value from outside.
+        if kind.is_flowable() || self.looped.contains(task) {
+            return None;
+        }
         let schema = (kind.outputs)();
         let outputs = schema.get("properties").and_then(Value::as_object)?;
         let field = field?;

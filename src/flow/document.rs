@@ -59,6 +59,22 @@ pub struct Position {
     pub column: usize,
 }
 
+/// The value of a YAML text.
+///
+/// # Errors
+/// When it is not YAML.
+pub fn from_yaml(text: &str) -> Result<Value, String> {
+    serde_yaml::from_str(text).map(to_json).map_err(|error| format!("this is not YAML: {error}"))
+}
+
+/// A value as YAML text, which ends with a line break.
+///
+/// # Errors
+/// When it has no YAML form.
+pub fn to_yaml(value: &Value) -> Result<String, String> {
+    serde_yaml::to_string(value).map_err(|error| format!("this cannot be written as YAML: {error}"))
+}
+
 impl Document {
     /// Reads a text.
     ///

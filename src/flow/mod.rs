@@ -6,7 +6,9 @@ pub mod expression;
 mod findings;
 pub mod input;
 mod parse;
+mod steps;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -38,11 +40,18 @@ pub struct Flow {
     pub variables: Map<String, Value>,
     /// The tasks, in order.
     pub steps: Vec<Step>,
+    /// The tasks that run when one of `steps` has failed.
+    pub errors: Vec<Step>,
+    /// The tasks that run after all others, whatever came of them.
+    pub finally: Vec<Step>,
     /// The folder of the flow's file: relative paths start there.
     pub folder: PathBuf,
     /// The text and the positions in it.
     pub document: Document,
 }
+
+/// Sub-tasks, by the field that holds them: `then`, `tasks`, `cases.green`.
+pub type Branches = Vec<(String, Vec<Step>)>;
 
 /// A task in a flow.
 pub struct Step {
@@ -56,12 +65,21 @@ pub struct Step {
     pub common: Common,
     /// Sub-tasks, by the field that holds them.
     pub branches: Branches,
+    /// The tasks that must have ended well before it begins; only in a `dag`.
+    pub depends_on: Vec<TaskId>,
+    /// The tasks whose outputs its expressions name; none when that is not known before it runs.
+    pub uses: Option<BTreeSet<String>>,
     /// Where the task stands in the document.
     pub path: Vec<String>,
 }
 
-/// Lists of sub-tasks, each with the field that holds it.
-pub type Branches = Vec<(&'static str, Vec<Step>)>;
+impl Step {
+    /// The sub-tasks of one field; empty when there are none.
+    pub fn branch(&self, name: &str) -> &[Step] {
+        let found = self.branches.iter().find(|(field, _)| field == name);
+        found.map(|(_, steps)| steps.as_slice()).unwrap_or_default()
+    }
+}
 
 impl std::fmt::Debug for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

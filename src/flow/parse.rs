@@ -7,27 +7,17 @@ use serde_json::{Map, Value};
 
 use crate::diagnostic::Diagnostic;
 use crate::flow::findings::{self, offer};
-use crate::flow::{Branches, COMMON_FIELDS, Common, Document, Flow, Input, Step, check};
-use crate::id::{FlowId, TaskId};
+use crate::flow::{Document, Flow, Input, Step, check};
+use crate::id::FlowId;
 use crate::task::{TaskType, read};
 
 /// The keys of a flow.
-const FLOW_KEYS: &[&str] = &["id", "namespace", "description", "labels", "inputs", "variables", "tasks", "disabled"];
+const FLOW_KEYS: &[&str] =
+    &["id", "namespace", "description", "labels", "inputs", "variables", "tasks", "errors", "finally", "disabled"];
 
 /// Keys that Kestra has and this version has not.
-const NOT_YET: &[&str] = &[
-    "outputs",
-    "errors",
-    "finally",
-    "afterExecution",
-    "triggers",
-    "pluginDefaults",
-    "concurrency",
-    "retry",
-    "sla",
-    "checks",
-    "revision",
-];
+const NOT_YET: &[&str] =
+    &["outputs", "afterExecution", "triggers", "pluginDefaults", "concurrency", "retry", "sla", "checks", "revision"];
 
 /// What came of a flow's text.
 #[derive(Debug)]
@@ -57,13 +47,13 @@ pub fn parse(file: &str, text: &str, tasks: &'static [TaskType]) -> Parsed {
     Parsed { flow: flow.filter(|_| !broken), findings }
 }
 
-struct Parser<'a> {
-    document: &'a Document,
-    tasks: &'static [TaskType],
-    findings: Vec<Diagnostic>,
-    ids: BTreeSet<String>,
+pub(super) struct Parser<'a> {
+    pub(super) document: &'a Document,
+    pub(super) tasks: &'static [TaskType],
+    pub(super) findings: Vec<Diagnostic>,
+    pub(super) ids: BTreeSet<String>,
     /// Tasks of an unknown type.
-    broken: BTreeSet<String>,
+    pub(super) broken: BTreeSet<String>,
 }
 
 struct Parts {
@@ -74,6 +64,8 @@ struct Parts {
     inputs: Vec<Input>,
     variables: Map<String, Value>,
     steps: Vec<Step>,
+    errors: Vec<Step>,
+    finally: Vec<Step>,
 }
 
 impl Parts {
@@ -87,6 +79,8 @@ impl Parts {
             inputs: self.inputs,
             variables: self.variables,
             steps: self.steps,
+            errors: self.errors,
+            finally: self.finally,
             folder,
             document,
         }
@@ -108,8 +102,10 @@ impl Parser<'_> {
             Some(tasks) => self.steps(tasks, &["tasks".to_owned()]),
             None => self.missing("tasks"),
         };
+        let errors = map.get("errors").map_or_else(Vec::new, |tasks| self.steps(tasks, &["errors".to_owned()]));
+        let finally = map.get("finally").map_or_else(Vec::new, |tasks| self.steps(tasks, &["finally".to_owned()]));
         let description = map.get("description").and_then(Value::as_str).map(str::to_owned);
-        Some(Parts { id: id?, namespace: namespace?, description, labels, inputs, variables, steps })
+        Some(Parts { id: id?, namespace: namespace?, description, labels, inputs, variables, steps, errors, finally })
     }
 
     fn unknown_key(&mut self, key: &str) {
@@ -201,100 +197,8 @@ impl Parser<'_> {
             }
         }
     }
-
-    fn steps(&mut self, value: &Value, path: &[String]) -> Vec<Step> {
-        let Value::Array(items) = value else {
-            self.findings.push(self.document.locate(path, Diagnostic::error("this is not a list of tasks")));
-            return Vec::new();
-        };
-        if items.is_empty() {
-            self.findings.push(self.document.locate(
-                path,
-                Diagnostic::error("there is no task in this list").help("`jitney tasks` shows what tasks there are"),
-            ));
-        }
-        let steps = items.iter().enumerate().filter_map(|(index, item)| {
-            let path: Vec<String> = path.iter().cloned().chain([index.to_string()]).collect();
-            self.step(item, path)
-        });
-        steps.collect()
-    }
-
-    fn step(&mut self, value: &Value, path: Vec<String>) -> Option<Step> {
-        let Value::Object(map) = value else {
-            self.findings.push(self.document.locate(&path, Diagnostic::error("a task is a map with `id` and `type`")));
-            return None;
-        };
-        let (common, own): (Map<_, _>, Map<_, _>) =
-            map.clone().into_iter().partition(|(key, _)| COMMON_FIELDS.contains(&key.as_str()));
-        let common = Value::Object(common);
-        let found = findings::all(self.document, &path, &common, |value| read::<Common>(value).map(drop));
-        self.findings.extend(found);
-        self.unique(&common, &path);
-        let Some(task) = self.task_type(&common, &path) else {
-            self.broken.extend(common.get("id").and_then(Value::as_str).map(str::to_owned));
-            return None;
-        };
-        let (branches, own) = self.branches(task, own, &path);
-        let fields = Value::Object(own);
-        self.findings.extend(findings::all(self.document, &path, &fields, task.check));
-        let common: Common = read(&common).ok()?;
-        (!common.disabled).then(|| Step { id: TaskId::new(&common.id), task, fields, common, branches, path })
-    }
-
-    fn unique(&mut self, common: &Value, path: &[String]) {
-        let Some(id) = common.get("id").and_then(Value::as_str) else { return };
-        let path: Vec<String> = path.iter().cloned().chain(["id".to_owned()]).collect();
-        if !is_name(id) {
-            let finding =
-                Diagnostic::error(format!("`{id}` is not a task id")).help("use letters, digits, `-` and `_`");
-            self.findings.push(self.document.locate(&path, finding));
-        } else if !self.ids.insert(id.to_owned()) {
-            let finding = Diagnostic::error(format!("there are two tasks called `{id}`"));
-            self.findings
-                .push(self.document.locate(&path, finding.help("give one of them another id: outputs go by it")));
-        }
-    }
-
-    fn task_type(&mut self, common: &Value, path: &[String]) -> Option<&'static TaskType> {
-        let name = common.get("type").and_then(Value::as_str)?;
-        let found = self.tasks.iter().find(|task| task.is(name));
-        if found.is_none() {
-            let known: Vec<&str> = self
-                .tasks
-                .iter()
-                .flat_map(|task| std::iter::once(task.name).chain(task.aliases.iter().copied()))
-                .collect();
-            let help = match crate::diagnostic::nearest(name, known.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`? `jitney tasks` lists them all"),
-                None => "`jitney tasks` lists them all".to_owned(),
-            };
-            let path: Vec<String> = path.iter().cloned().chain(["type".to_owned()]).collect();
-            self.findings
-                .push(self.document.locate(&path, Diagnostic::error(format!("unknown task type `{name}`")).help(help)));
-        }
-        found
-    }
-
-    /// Takes the sub-tasks out of a task's fields.
-    fn branches(
-        &mut self,
-        task: &'static TaskType,
-        mut own: Map<String, Value>,
-        path: &[String],
-    ) -> (Branches, Map<String, Value>) {
-        let mut branches = Vec::new();
-        for name in task.branches {
-            if let Some(value) = own.get_mut(*name) {
-                let path: Vec<String> = path.iter().cloned().chain([(*name).to_owned()]).collect();
-                branches.push((*name, self.steps(value, &path)));
-                *value = Value::Array(Vec::new());
-            }
-        }
-        (branches, own)
-    }
 }
 
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) && !text.starts_with('.')
 }

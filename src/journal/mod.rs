@@ -5,6 +5,7 @@
 //! end was lost runs again, and every load is idempotent.
 
 mod event;
+mod state;
 
 use std::fs::File;
 use std::path::Path;
@@ -19,7 +20,8 @@ use serde_json::{Map, Value};
 use crate::id::{ExecutionId, TaskId};
 use crate::task::Level;
 
-pub use event::{Created, Event, ExecutionState, Failure, IllegalTransition, State, TaskRun, TaskState};
+pub use event::{Created, Event, ExecutionState, Failure, Outcome};
+pub use state::{IllegalTransition, Loop, State, TaskRun, TaskState};
 
 /// Why the journal cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -103,30 +105,44 @@ impl Journal {
         Ok(Self { connection: Mutex::new(connection) })
     }
 
-    /// Appends one event and brings the summary up to date. After a crash both are there, or neither.
+    /// Writes a new execution down.
     ///
     /// # Errors
-    /// When the event cannot follow the others, or the file cannot be written. Nothing is written then.
-    pub fn append(&self, id: &ExecutionId, time: DateTime<Utc>, event: &Event) -> Result<State> {
+    /// When the file cannot be written.
+    pub fn create(&self, id: &ExecutionId, time: DateTime<Utc>, created: Created) -> Result<State> {
+        let event = Event::Created(created.clone());
+        let state = State::new(created);
+        self.write(id, time, &event, &state)?;
+        Ok(state)
+    }
+
+    /// Appends one event to an execution that stands at `state`, which then includes it. After a crash the event and
+    /// the summary are both there, or neither.
+    ///
+    /// # Errors
+    /// When the event cannot follow the others, when another process has appended meanwhile, or when the file cannot be
+    /// written. Nothing is written then.
+    pub fn append(&self, id: &ExecutionId, state: &mut State, time: DateTime<Utc>, event: &Event) -> Result<()> {
         // As it is stored, so that the state now is the state as read later.
         let time = time.trunc_subsecs(6);
+        state.apply(time, event).map_err(|error| JournalError::Impossible(id.clone(), error))?;
+        self.write(id, time, event, state)
+    }
+
+    fn write(&self, id: &ExecutionId, time: DateTime<Utc>, event: &Event, state: &State) -> Result<()> {
+        let body = serde_json::to_string(event).map_err(|error| JournalError::Unreadable(id.clone(), error))?;
         let mut connection = self.lock();
         // The write lock from the start: a read that another process overtakes could not become a write any more.
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let (mut state, count) = match (load(&transaction, id)?, event) {
-            (None, Event::Created(created)) => (State::new(created.clone()), 0),
-            (None, _) => return Err(rusqlite::Error::QueryReturnedNoRows.into()),
-            (Some((mut state, count)), event) => {
-                state.apply(time, event).map_err(|error| JournalError::Impossible(id.clone(), error))?;
-                (state, count)
-            }
-        };
-        let body = serde_json::to_string(event).map_err(|error| JournalError::Unreadable(id.clone(), error))?;
-        transaction
-            .execute("INSERT INTO events VALUES (?, ?, ?, ?)", params![id.as_str(), count, stamp(time), body])?;
-        summarize(&transaction, id, time, &mut state)?;
+        transaction.prepare_cached("INSERT INTO events VALUES (?, ?, ?, ?)")?.execute(params![
+            id.as_str(),
+            state.events - 1,
+            stamp(time),
+            body
+        ])?;
+        summarize(&transaction, id, time, state)?;
         transaction.commit()?;
-        Ok(state)
+        Ok(())
     }
 
     /// The state of an execution, or none when there is no such execution.
@@ -136,7 +152,7 @@ impl Journal {
     pub fn state(&self, id: &ExecutionId) -> Result<Option<State>> {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
-        Ok(load(&transaction, id)?.map(|(state, _)| state))
+        load(&transaction, id)
     }
 
     /// The newest executions first, at most `limit`, of one flow or of all.
@@ -226,12 +242,11 @@ impl Journal {
     }
 }
 
-fn load(transaction: &Transaction, id: &ExecutionId) -> Result<Option<(State, u32)>> {
+fn load(transaction: &Transaction, id: &ExecutionId) -> Result<Option<State>> {
     let mut statement =
         transaction.prepare_cached("SELECT time, body FROM events WHERE execution = ? ORDER BY number")?;
     let mut rows = statement.query([id.as_str()])?;
     let mut state: Option<State> = None;
-    let mut count = 0;
     while let Some(row) = rows.next()? {
         let body: String = row.get(1)?;
         let event: Event = serde_json::from_str(&body).map_err(|error| JournalError::Unreadable(id.clone(), error))?;
@@ -242,30 +257,23 @@ fn load(transaction: &Transaction, id: &ExecutionId) -> Result<Option<(State, u3
             (none, Event::Created(created)) => *none = Some(State::new(created)),
             (None, _) => return Ok(None),
         }
-        count += 1;
     }
-    Ok(state.map(|state| (state, count)))
+    Ok(state)
 }
 
-fn summarize(transaction: &Transaction, id: &ExecutionId, time: DateTime<Utc>, state: &mut State) -> Result<()> {
-    let rows: u64 = state.tasks.values().filter_map(|run| run.outputs.get("rows_loaded")?.as_u64()).sum();
-    let rows = i64::try_from(rows).unwrap_or(i64::MAX);
-    let inputs = Value::Object(state.created.inputs.clone()).to_string();
-    transaction.execute(
-        "INSERT INTO executions (id, namespace, flow, state, inputs, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT (id) DO UPDATE SET state = ?4, started = ?7, ended = ?8, rows = ?9",
-        params![
-            id.as_str(),
-            state.created.namespace,
-            state.created.flow,
-            state.status.as_str(),
-            inputs,
-            stamp(time),
-            state.started.map(stamp),
-            state.ended.map(stamp),
-            rows
-        ],
-    )?;
+fn summarize(transaction: &Transaction, id: &ExecutionId, time: DateTime<Utc>, state: &State) -> Result<()> {
+    let (created, rows) = (&state.created, i64::try_from(state.rows).unwrap_or(i64::MAX));
+    if state.events == 1 {
+        let sql = "INSERT INTO executions (id, namespace, flow, state, inputs, created) VALUES (?, ?, ?, ?, ?, ?)";
+        let inputs = Value::Object(created.inputs.clone()).to_string();
+        let values = params![id.as_str(), created.namespace, created.flow, state.status.as_str(), inputs, stamp(time)];
+        transaction.execute(sql, values)?;
+    } else {
+        let sql = "UPDATE executions SET state = ?2, started = ?3, ended = ?4, rows = ?5 WHERE id = ?1";
+        let (started, ended) = (state.started.map(stamp), state.ended.map(stamp));
+        let values = params![id.as_str(), state.status.as_str(), started, ended, rows];
+        transaction.prepare_cached(sql)?.execute(values)?;
+    }
     Ok(())
 }
 

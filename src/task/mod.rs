@@ -1,5 +1,6 @@
 //! What a task is: a struct read from YAML, with a `run`. Everything else about it derives from the struct.
 
+mod expansion;
 mod fields;
 
 use std::collections::BTreeSet;
@@ -17,10 +18,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
-use crate::id::{ExecutionId, FlowId, TaskId};
+use crate::id::{ExecutionId, FlowId, RunId, TaskId};
 use crate::storage::{self, Storage};
 use fields::Fields;
 
+pub use expansion::Expansion;
 pub use fields::is_template;
 
 /// A task type: a plain struct whose fields are the YAML keys, already rendered, and whose doc comments are what the
@@ -30,8 +32,8 @@ pub trait Task: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     const NAME: &'static str;
     /// Other names for the same task, Kestra's first.
     const ALIASES: &'static [&'static str] = &[];
-    /// The fields that hold sub-tasks. The output `branch` names the one whose tasks run next.
-    const BRANCHES: &'static [&'static str] = &[];
+    /// The fields that hold sub-tasks. A task that has any gives an [`Expansion`], which says which of them run.
+    const BRANCHES: &'static [Branch] = &[];
     /// A list item of a flow's `tasks` that shows the usual fields.
     const EXAMPLE: &'static str;
     /// What later tasks may refer to as `outputs.<id>.<field>`.
@@ -40,6 +42,20 @@ pub trait Task: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// Does the work of one attempt.
     fn run(&self, context: &TaskContext) -> impl Future<Output = Result<Self::Outputs, TaskError>> + Send;
 }
+
+/// A field that holds sub-tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Branch {
+    /// A list of tasks.
+    List(&'static str),
+    /// A map of lists of tasks; the branch of each is called `{field}.{key}`.
+    Cases(&'static str),
+    /// A list of `{task, dependsOn}`.
+    Graph(&'static str),
+}
+
+/// What `workingDir` is in expressions, until the task that has such a folder puts its path there.
+pub const WORKING_DIR: &str = "__JITNEY_WORKING_DIR__";
 
 /// The outputs of a finished task, by name.
 pub type Outputs = Map<String, Value>;
@@ -62,8 +78,8 @@ pub struct TaskType {
     pub name: &'static str,
     /// Other names, Kestra's first.
     pub aliases: &'static [&'static str],
-    /// The fields that hold sub-tasks.
-    pub branches: &'static [&'static str],
+    /// The fields that hold sub-tasks; empty for a task that does its own work.
+    pub branches: &'static [Branch],
     /// The YAML example.
     pub example: &'static str,
     /// The JSON Schema of the fields.
@@ -91,6 +107,11 @@ impl TaskType {
         }
     }
 
+    /// Whether its work is to run other tasks.
+    pub fn is_flowable(&self) -> bool {
+        !self.branches.is_empty()
+    }
+
     /// Whether `name` is one of this type's names.
     pub fn is(&self, name: &str) -> bool {
         self.name == name || self.aliases.contains(&name)
@@ -107,9 +128,19 @@ pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, FieldError> {
 
 fn check<T: Task>(fields: &Value) -> Result<(), FieldError> {
     match parse::<T>(Fields::new(fields, true)) {
-        Err(error) if error.message != fields::LATER => Err(error),
+        Err(error) if error.message != fields::LATER && !is_decided_later(fields, &error.path) => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Whether a template stands at the place of an error: what it comes to may well fit.
+fn is_decided_later(fields: &Value, path: &[String]) -> bool {
+    let step = |value: Option<&'_ Value>, part: &String| match value? {
+        Value::Array(items) => items.get(part.parse::<usize>().ok()?).cloned(),
+        other => other.get(part).cloned(),
+    };
+    let found = path.iter().fold(Some(fields.clone()), |value, part| step(value.as_ref(), part));
+    !path.is_empty() && found.as_ref().and_then(Value::as_str).is_some_and(is_template)
 }
 
 fn parse<T: DeserializeOwned>(fields: Fields) -> Result<T, FieldError> {
@@ -276,6 +307,8 @@ pub struct TaskContext {
     pub execution: ExecutionId,
     /// The task's id.
     pub task: TaskId,
+    /// The task run's id: the task's, behind the iterations of the loops around it.
+    pub run: RunId,
     /// The attempt's number, from 1.
     pub attempt: u32,
     /// The folder of the flow's file: relative paths in a flow start there.
@@ -346,7 +379,7 @@ impl TaskContext {
     /// When the name is no plain file name, or the storage cannot be written.
     pub fn output_file(&self, name: &str) -> Result<storage::StoredFile, TaskError> {
         self.storage
-            .place(&self.task, name)
+            .place(&self.run, name)
             .map_err(|error| TaskError::permanent(format!("cannot store `{name}`")).because(error))
     }
 }

@@ -2,27 +2,41 @@
 
 pub mod bad_rows;
 pub mod core;
+pub mod duckdb;
 pub mod file;
+pub mod flow;
 pub mod http;
 pub mod polars;
 pub mod postgres;
+pub mod script;
 
 use crate::task::TaskType;
 
 /// Every task type, by name.
 pub static ALL: &[TaskType] = &[
-    TaskType::of::<core::condition::If>(),
     TaskType::of::<core::labels::Labels>(),
     TaskType::of::<core::log::Log>(),
     TaskType::of::<core::purge_files::PurgeFiles>(),
     TaskType::of::<core::returns::Return>(),
     TaskType::of::<core::sleep::Sleep>(),
+    TaskType::of::<duckdb::query::Query>(),
     TaskType::of::<file::decompress::Decompress>(),
+    TaskType::of::<flow::allow_failure::AllowFailure>(),
+    TaskType::of::<flow::dag::Dag>(),
+    TaskType::of::<flow::for_each::ForEach>(),
+    TaskType::of::<flow::if_::If>(),
+    TaskType::of::<flow::parallel::Parallel>(),
+    TaskType::of::<flow::sequential::Sequential>(),
+    TaskType::of::<flow::switch::Switch>(),
     TaskType::of::<http::download::Download>(),
     TaskType::of::<polars::transform::PolarsTransform>(),
     TaskType::of::<postgres::copy_out::CopyOut>(),
     TaskType::of::<postgres::load::Load>(),
     TaskType::of::<postgres::query::Query>(),
+    TaskType::of::<script::python::PythonCommands>(),
+    TaskType::of::<script::python::PythonScript>(),
+    TaskType::of::<script::shell::ShellCommands>(),
+    TaskType::of::<script::shell::ShellScript>(),
 ];
 
 /// The task type of this name, short or Kestra's.

@@ -197,17 +197,17 @@ fn malformed_templates_are_shown() {
     tasks_refused(
         "  - {id: a, type: log, message: \"{{ inputs.taxi\"}\n  - {id: b, type: log, message: \"{{ inputs. }}\"}\n",
         &[
-            "error: this template is malformed: unexpected end of the text, expected `}}`
-  --> f.yaml:4:33
+            "error: this template is malformed: the end `}}` is missing
+  --> f.yaml:4:34
    |
  4 |   - {id: a, type: log, message: \"{{ inputs.taxi\"}
-   |                                 ^
+   |                                  ^
   help: write `{{ inputs.name }}` or `{{ outputs.task.field }}`",
-            "error: this template is malformed: unexpected `}}`, expected identifier or integer
-  --> f.yaml:5:33
+            "error: this template is malformed: expected a name after the dot, found `}}`
+  --> f.yaml:5:45
    |
  5 |   - {id: b, type: log, message: \"{{ inputs. }}\"}
-   |                                 ^
+   |                                             ^
   help: write `{{ inputs.name }}` or `{{ outputs.task.field }}`",
         ],
     );

@@ -28,6 +28,7 @@ pub fn context(home: &Path) -> TaskContext {
         progress: Default::default(),
         labels: Default::default(),
         said: Default::default(),
+        run: jitney::id::RunId::new("test"),
         log: Arc::new(|_, _, _| {}),
     }
 }

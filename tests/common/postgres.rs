@@ -60,6 +60,7 @@ pub fn context(home: &Path, postgres: &str) -> (TaskContext, Lines) {
         progress: Default::default(),
         labels: Default::default(),
         said: Default::default(),
+        run: jitney::id::RunId::new("t1"),
         log,
     };
     (context, lines)

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::task::{Level, Task, TaskContext, TaskError};
 
@@ -9,18 +10,11 @@ use crate::task::{Level, Task, TaskContext, TaskError};
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Log {
-    /// The text, or a list of texts.
-    message: Message,
+    /// The text, or a list of texts; anything else is written as JSON.
+    message: Value,
     /// How grave it is.
     #[serde(default = "info")]
     level: Level,
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(untagged)]
-enum Message {
-    One(String),
-    Many(Vec<String>),
 }
 
 fn info() -> Level {
@@ -41,10 +35,15 @@ impl Task for Log {
     type Outputs = Nothing;
 
     async fn run(&self, context: &TaskContext) -> Result<Nothing, TaskError> {
-        match &self.message {
-            Message::One(text) => context.say(self.level, text),
-            Message::Many(texts) => texts.iter().for_each(|text| context.say(self.level, text)),
-        }
+        let lines = match &self.message {
+            Value::Array(items) => items.as_slice(),
+            other => std::slice::from_ref(other),
+        };
+        lines.iter().for_each(|line| context.say(self.level, &text(line)));
         Ok(Nothing {})
     }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

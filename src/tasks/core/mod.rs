@@ -1,6 +1,5 @@
 //! Tasks that need no other system.
 
-pub mod condition;
 pub mod labels;
 pub mod log;
 pub mod purge_files;

@@ -1,11 +1,11 @@
 //! `if`
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::flow::expression::is_truthy;
-use crate::task::{Task, TaskContext, TaskError};
+use crate::task::{Branch, Expansion, Task, TaskContext, TaskError};
 
 /// Runs one list of tasks when a condition holds, and another when it does not.
 #[derive(Deserialize, JsonSchema)]
@@ -22,20 +22,10 @@ pub struct If {
     otherwise: Vec<Value>,
 }
 
-/// Which way it went.
-#[derive(Serialize, JsonSchema)]
-pub struct Chosen {
-    /// Whether the condition held.
-    #[serde(rename = "evaluationResult")]
-    evaluation_result: bool,
-    /// `then` or `else`.
-    branch: &'static str,
-}
-
 impl Task for If {
     const NAME: &'static str = "if";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.flow.If"];
-    const BRANCHES: &'static [&'static str] = &["then", "else"];
+    const BRANCHES: &'static [Branch] = &[Branch::List("then"), Branch::List("else")];
     const EXAMPLE: &'static str = "\
 - id: which
   type: if
@@ -48,10 +38,10 @@ impl Task for If {
     - id: yellow
       type: log
       message: a yellow one";
-    type Outputs = Chosen;
+    type Outputs = Expansion;
 
-    async fn run(&self, _: &TaskContext) -> Result<Chosen, TaskError> {
+    async fn run(&self, _: &TaskContext) -> Result<Expansion, TaskError> {
         let holds = is_truthy(&self.condition);
-        Ok(Chosen { evaluation_result: holds, branch: if holds { "then" } else { "else" } })
+        Ok(Expansion::of(if holds { "then" } else { "else" }).output("evaluationResult", holds))
     }
 }

@@ -1,0 +1,169 @@
+//! What is called by name: `now()`, `secret('X')` and their kin.
+
+use std::cmp::Ordering;
+
+use serde_json::{Map, Value};
+
+use super::builtin::{Answer, Builtin, Call};
+use super::date::Moment;
+use super::filters::date::{english, zone};
+use super::operators::{compare, range};
+use super::value::{kind, to_text};
+use crate::diagnostic::nearest;
+use crate::flow::document;
+
+const ALL: &[Builtin] = &[
+    Builtin::new("currentEachOutput", &["outputs"], 1, current_each_output),
+    Builtin::new("errorLogs", &[], 0, |call| call.machine.outside.error_logs()),
+    Builtin::new("fileEmpty", &["path"], 1, |call| {
+        call.machine.outside.file_empty(call.required_text("path")?).map(Value::Bool)
+    }),
+    Builtin::new("fileExists", &["path"], 1, |call| {
+        call.machine.outside.file_exists(call.required_text("path")?).map(Value::Bool)
+    }),
+    Builtin::new("fileSize", &["path"], 1, |call| {
+        call.machine.outside.file_size(call.required_text("path")?).map(Value::from)
+    }),
+    Builtin::new("fileURI", &["path"], 1, |call| {
+        call.machine.outside.file_uri(call.required_text("path")?).map(Value::String)
+    }),
+    Builtin::new("fromJson", &["json"], 1, from_json),
+    Builtin::new("id", &[], 0, id),
+    Builtin::new("json", &["json"], 1, from_json),
+    Builtin::new("kv", &["key", "namespace", "errorOnMissing"], 1, kv),
+    Builtin::new("max", &["…"], 1, |call| extreme(call, Ordering::Greater)),
+    Builtin::new("min", &["…"], 1, |call| extreme(call, Ordering::Less)),
+    Builtin::new("now", &["format", "timeZone", "existingFormat", "locale"], 0, now),
+    Builtin::new("printContext", &[], 0, |call| Ok(Value::Object(call.machine.names.clone()))),
+    Builtin::new("randomInt", &["lower", "upper"], 2, random_int),
+    Builtin::new("range", &["start", "end", "increment"], 2, |call| {
+        let bound = |name: &str| call.argument(name).unwrap_or(&Value::Null);
+        range(bound("start"), bound("end"), call.integer("increment")?.unwrap_or(1))
+    }),
+    Builtin::new("read", &["path"], 1, |call| {
+        call.machine.outside.read(call.required_text("path")?).map(Value::String)
+    }),
+    Builtin::new("render", &["toRender", "recursive"], 1, |call| {
+        call.machine.render(value(call, "toRender"), call.flag("recursive", true)?)
+    }),
+    Builtin::new("renderOnce", &["toRender"], 1, |call| call.machine.render(value(call, "toRender"), false)),
+    Builtin::new("secret", &["key"], 1, |call| {
+        call.machine.outside.secret(call.required_text("key")?).map(Value::String)
+    }),
+    Builtin::new("tasksWithState", &["state"], 1, |call| {
+        call.machine.outside.tasks_with_state(call.required_text("state")?)
+    }),
+    Builtin::new("uuid", &[], 0, uuid),
+    Builtin::new("yaml", &["yaml"], 1, from_yaml),
+];
+
+/// The function of this name.
+pub(super) fn find(name: &str) -> Option<&'static Builtin> {
+    ALL.iter().find(|function| function.name == name)
+}
+
+/// What to say of a function that is neither there nor a macro.
+pub(super) fn unknown<'m>(name: &str, macros: impl Iterator<Item = &'m String>) -> String {
+    let known = ALL.iter().map(|function| function.name).chain(macros.map(String::as_str));
+    if super::filters::find(name).is_some() {
+        return format!("there is no function `{name}`, but a filter: write `value | {name}`");
+    }
+    let guess = nearest(name, known).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+    format!("there is no function `{name}`{guess}")
+}
+
+fn value<'c>(call: &'c Call, name: &str) -> &'c Value {
+    call.argument(name).unwrap_or(&Value::Null)
+}
+
+fn now(call: &Call) -> Answer {
+    english(call)?;
+    let moment = Moment::new(call.machine.outside.now()?, zone(call)?);
+    moment.format(call.text("format")?.unwrap_or("iso")).map(Value::String)
+}
+
+fn from_json(call: &Call) -> Answer {
+    let Some(text) = call.text("json")? else { return Ok(Value::Null) };
+    call.room(text.len())?;
+    serde_json::from_str(text).map_err(|error| format!("this is not JSON: {error}"))
+}
+
+fn from_yaml(call: &Call) -> Answer {
+    let Some(text) = call.text("yaml")? else { return Ok(Value::Null) };
+    call.room(text.len())?;
+    document::from_yaml(text)
+}
+
+fn kv(call: &Call) -> Answer {
+    let (key, namespace) = (call.required_text("key")?, call.text("namespace")?);
+    match call.machine.outside.kv(key, namespace)? {
+        Some(value) => Ok(value),
+        None if call.flag("errorOnMissing", true)? => {
+            Err(format!("there is no key `{key}` in the store; `errorOnMissing=false` gives null instead"))
+        }
+        None => Ok(Value::Null),
+    }
+}
+
+fn extreme(call: &Call, wanted: Ordering) -> Answer {
+    let mut values = call.arguments.iter().flatten();
+    let first = values.next().cloned().unwrap_or_default();
+    values.try_fold(first, |best, value| Ok(if compare(value, &best)? == Some(wanted) { value.clone() } else { best }))
+}
+
+fn random_int(call: &Call) -> Answer {
+    let (Some(lower), Some(upper)) = (call.integer("lower")?, call.integer("upper")?) else {
+        return Err("`lower` and `upper` are whole numbers".to_owned());
+    };
+    if lower > upper {
+        return Err(format!("`lower` ({lower}) is above `upper` ({upper})"));
+    }
+    let span = i128::from(upper) - i128::from(lower) + 1;
+    let number = i128::from(lower) + i128::from(call.machine.outside.random()?) % span;
+    i64::try_from(number).map(Value::from).map_err(|error| error.to_string())
+}
+
+fn uuid(call: &Call) -> Answer {
+    let (high, low) = (call.machine.outside.random()?, call.machine.outside.random()?);
+    // Version 4, variant 1, by RFC 9562.
+    let (high, low) = (high & !0xf000 | 0x4000, low & !(0b11 << 62) | 0b10 << 62);
+    Ok(Value::String(format!(
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        high >> 32,
+        high >> 16 & 0xffff,
+        high & 0xffff,
+        low >> 48,
+        low & 0xffff_ffff_ffff
+    )))
+}
+
+/// 22 letters and digits.
+fn id(call: &Call) -> Answer {
+    const LETTERS: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut text = String::new();
+    for _ in 0..2 {
+        let mut bits = call.machine.outside.random()?;
+        for _ in 0..11 {
+            let index = usize::try_from(bits % LETTERS.len() as u64).unwrap_or_default();
+            text.extend(LETTERS.get(index).map(|letter| char::from(*letter)));
+            bits /= LETTERS.len() as u64;
+        }
+    }
+    Ok(Value::String(text))
+}
+
+/// The output of this turn of the loops that the task stands in: one step into `outputs` for each loop's value.
+fn current_each_output(call: &Call) -> Answer {
+    let names = call.machine.names;
+    let value_of = |holder: &Map<String, Value>| holder.get("taskrun").and_then(|run| run.get("value")).map(to_text);
+    let parents = names.get("parents").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let outer = parents.iter().rev().filter_map(Value::as_object).filter_map(value_of);
+    let mut found = value(call, "outputs");
+    for step in outer.chain(value_of(names)) {
+        found = match found {
+            Value::Object(map) => map.get(&step).ok_or_else(|| format!("there is no output for the value `{step}`"))?,
+            other => return Err(format!("`outputs` is {}, not the outputs of a task in a loop", kind(other))),
+        };
+    }
+    Ok(found.clone())
+}

@@ -1,0 +1,224 @@
+//! From tokens to expressions, with Pebble's precedences.
+
+use serde_json::Value;
+
+use super::ExpressionError;
+use super::ast::{Argument, Expr, FILTER, Invocation, Kind, Link, Operator, Part, TEST};
+use super::lexer::Kind as Token;
+use super::parser::Parser;
+
+type Parsed = Result<Expr, ExpressionError>;
+
+/// What stands between an expression and what is done to it.
+enum Joint {
+    Binary(Operator, u16),
+    Filter,
+    Test,
+}
+
+impl Parser<'_> {
+    /// A whole expression, the ternary operator included.
+    pub(super) fn expression(&mut self) -> Parsed {
+        let start = self.start();
+        let condition = self.chain(0)?;
+        if !self.eat("?") {
+            return Ok(condition);
+        }
+        let one = self.deeper(Self::expression)?;
+        self.expect(":")?;
+        let other = self.deeper(Self::expression)?;
+        Ok(Expr { kind: Kind::Choice(Box::new([condition, one, other])), source: self.source(start) })
+    }
+
+    /// Operators that bind at least as tightly as `lowest`.
+    fn chain(&mut self, lowest: u16) -> Parsed {
+        let start = self.start();
+        let head = self.unary()?;
+        let mut links = Vec::new();
+        while let Some(joint) = self.joint(lowest) {
+            self.advance();
+            links.push(match joint {
+                Joint::Binary(operator, binding) => {
+                    Link::Binary(operator, self.deeper(|parser| parser.chain(binding + 1))?)
+                }
+                Joint::Filter => Link::Filter(self.invocation("the name of a filter")?),
+                Joint::Test => self.test()?,
+            });
+        }
+        if links.is_empty() {
+            return Ok(head);
+        }
+        Ok(Expr { kind: Kind::Chain(Box::new(head), links), source: self.source(start) })
+    }
+
+    fn joint(&self, lowest: u16) -> Option<Joint> {
+        let (joint, binding) = match self.peek() {
+            Token::Sign("|") => (Joint::Filter, FILTER),
+            Token::Word(word) if word == "is" => (Joint::Test, TEST),
+            Token::Sign(text) => {
+                Operator::find(text).map(|(operator, binding)| (Joint::Binary(operator, binding), binding))?
+            }
+            Token::Word(word) => {
+                Operator::find(word).map(|(operator, binding)| (Joint::Binary(operator, binding), binding))?
+            }
+            _ => return None,
+        };
+        (binding >= lowest).then_some(joint)
+    }
+
+    fn test(&mut self) -> Result<Link, ExpressionError> {
+        let negated = self.at_word("not");
+        if negated {
+            self.advance();
+        }
+        Ok(Link::Test { test: self.invocation("the name of a test")?, negated })
+    }
+
+    fn unary(&mut self) -> Parsed {
+        let start = self.start();
+        let wrap = if self.at_word("not") {
+            self.advance();
+            Kind::Not
+        } else if self.eat("-") {
+            Kind::Minus
+        } else if self.eat("+") {
+            Kind::Plus
+        } else {
+            return self.path();
+        };
+        let operand = self.deeper(Self::unary)?;
+        Ok(Expr { kind: wrap(Box::new(operand)), source: self.source(start) })
+    }
+
+    /// A value with the steps into it.
+    fn path(&mut self) -> Parsed {
+        let start = self.start();
+        let root = self.primary()?;
+        let mut parts = Vec::new();
+        loop {
+            if self.eat(".") {
+                parts.push(Part::Field(self.field()?));
+            } else if self.eat("[") {
+                let index = self.deeper(Self::expression)?;
+                self.expect("]")?;
+                parts.push(match index.kind {
+                    Kind::Literal(Value::String(name)) => Part::Field(name),
+                    _ => Part::Index(index),
+                });
+            } else {
+                break;
+            }
+        }
+        if parts.is_empty() {
+            return Ok(root);
+        }
+        Ok(Expr { kind: Kind::Path(Box::new(root), parts), source: self.source(start) })
+    }
+
+    fn field(&mut self) -> Result<String, ExpressionError> {
+        let name = match self.peek().clone() {
+            Token::Word(word) => word,
+            Token::Number(Value::Number(number)) if number.is_u64() => number.to_string(),
+            _ => return Err(self.error(&format!("expected a name after the dot, found {}", self.found()))),
+        };
+        self.advance();
+        if matches!(self.peek(), Token::Sign("(")) {
+            return Err(self.error(&format!("values have no methods; is there a filter, `| {name}`?")));
+        }
+        Ok(name)
+    }
+
+    fn primary(&mut self) -> Parsed {
+        let start = self.start();
+        let kind = match self.peek().clone() {
+            Token::Number(number) => self.literal(number),
+            Token::Quoted(text) => self.literal(Value::String(text)),
+            Token::Word(word) => return self.named(word, start),
+            Token::Sign("(") => {
+                self.advance();
+                let inner = self.deeper(Self::expression)?;
+                self.expect(")")?;
+                return Ok(inner);
+            }
+            Token::Sign("[") => {
+                self.advance();
+                Kind::List(self.items("]", Self::expression)?)
+            }
+            Token::Sign("{") => {
+                self.advance();
+                Kind::Map(self.items("}", Self::entry)?)
+            }
+            _ => return Err(self.error(&format!("expected a value, found {}", self.found()))),
+        };
+        Ok(Expr { kind, source: self.source(start) })
+    }
+
+    fn literal(&mut self, value: Value) -> Kind {
+        self.advance();
+        Kind::Literal(value)
+    }
+
+    fn named(&mut self, word: String, start: usize) -> Parsed {
+        let constant = match word.as_str() {
+            "true" | "TRUE" => Some(Value::Bool(true)),
+            "false" | "FALSE" => Some(Value::Bool(false)),
+            "null" | "NULL" | "none" | "NONE" => Some(Value::Null),
+            _ => None,
+        };
+        let kind = match constant {
+            Some(value) => self.literal(value),
+            None => {
+                self.advance();
+                if matches!(self.peek(), Token::Sign("(")) {
+                    Kind::Call(self.call(word, start)?)
+                } else {
+                    Kind::Name(word)
+                }
+            }
+        };
+        Ok(Expr { kind, source: self.source(start) })
+    }
+
+    fn entry(&mut self) -> Result<(Expr, Expr), ExpressionError> {
+        let key = self.expression()?;
+        self.expect(":")?;
+        Ok((key, self.expression()?))
+    }
+
+    /// Items between commas, up to the closing sign.
+    fn items<T>(
+        &mut self,
+        close: &str,
+        item: impl Fn(&mut Self) -> Result<T, ExpressionError>,
+    ) -> Result<Vec<T>, ExpressionError> {
+        let mut items = Vec::new();
+        while !self.eat(close) {
+            items.push(self.deeper(&item)?);
+            if !self.eat(",") {
+                self.expect(close)?;
+                break;
+            }
+        }
+        Ok(items)
+    }
+
+    /// A name, with or without arguments.
+    pub(super) fn invocation(&mut self, what: &str) -> Result<Invocation, ExpressionError> {
+        let start = self.start();
+        let name = self.word(what)?;
+        self.call(name, start)
+    }
+
+    fn call(&mut self, name: String, start: usize) -> Result<Invocation, ExpressionError> {
+        let arguments = if self.eat("(") { self.items(")", Self::argument)? } else { Vec::new() };
+        Ok(Invocation { name, arguments, source: self.source(start) })
+    }
+
+    fn argument(&mut self) -> Result<Argument, ExpressionError> {
+        let value = self.expression()?;
+        match value.kind {
+            Kind::Name(name) if self.eat("=") => Ok(Argument { name: Some(name), value: self.expression()? }),
+            _ => Ok(Argument { name: None, value }),
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! Evaluates expressions.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::ast::{Expr, Invocation, Kind, Link, Macro, Operator, Part, Template};
+use super::builtin::{Builtin, Call};
+use super::limits::{Budget, DEPTH};
+use super::outside::Outside;
+use super::value::{is_truthy, kind, list, to_text};
+use super::{ExpressionError, Names, filters, functions, operators, parser, tests};
+use crate::task::is_template;
+
+/// Why there is no value.
+pub(super) enum Failure {
+    /// A name leads nowhere: what `??`, `default` and `is defined` are for.
+    Undefined(ExpressionError),
+    /// Anything else.
+    Other(ExpressionError),
+}
+
+impl From<Failure> for ExpressionError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Undefined(error) | Failure::Other(error) => error,
+        }
+    }
+}
+
+/// What went wrong with a piece of source.
+pub(super) fn failure(source: &str, message: &str) -> Failure {
+    let shown = super::value::short(source);
+    Failure::Other(ExpressionError { message: format!("`{shown}`: {message}"), culprit: source.to_owned() })
+}
+
+type Evaluated<'m> = Result<Cow<'m, Value>, Failure>;
+
+/// Names, the world and what is bound so far.
+pub(super) struct Machine<'a> {
+    pub(super) names: &'a Names,
+    pub(super) outside: &'a dyn Outside,
+    pub(super) macros: &'a BTreeMap<String, Macro>,
+    pub(super) budget: &'a Budget,
+    /// What `set`, `for` and parameters bind, the innermost last.
+    pub(super) scopes: Vec<Map<String, Value>>,
+}
+
+impl Machine<'_> {
+    /// The value of an expression.
+    pub(super) fn evaluate<'m>(&'m self, expression: &'m Expr) -> Evaluated<'m> {
+        let fail = |message: String| failure(&expression.source, &message);
+        self.budget.enter().map_err(fail)?;
+        let value = self.value(expression);
+        self.budget.leave();
+        value
+    }
+
+    fn value<'m>(&'m self, expression: &'m Expr) -> Evaluated<'m> {
+        let fail = |message: String| failure(&expression.source, &message);
+        let made = match &expression.kind {
+            Kind::Literal(value) => return Ok(Cow::Borrowed(value)),
+            Kind::Name(name) => return self.name(name),
+            Kind::Path(root, parts) => return self.path(expression, root, parts),
+            Kind::Chain(head, links) => return self.chain(&expression.source, head, links),
+            Kind::Choice(choice) => {
+                let [condition, one, other] = &**choice;
+                let holds = is_truthy(&*self.evaluate(condition)?);
+                return self.evaluate(if holds { one } else { other });
+            }
+            Kind::Call(invocation) => self.call(invocation)?,
+            Kind::Not(operand) => Value::Bool(!is_truthy(&*self.evaluate(operand)?)),
+            Kind::Minus(operand) => operators::negative(&*self.evaluate(operand)?).map_err(fail)?,
+            Kind::Plus(operand) => {
+                operators::apply(Operator::Subtract, &*self.evaluate(operand)?, &Value::from(0)).map_err(fail)?
+            }
+            Kind::List(items) => Value::Array(items.iter().map(|item| self.owned(item)).collect::<Result<_, _>>()?),
+            Kind::Map(entries) => self.map(entries)?,
+        };
+        self.budget.handle(&made).map_err(fail)?;
+        Ok(Cow::Owned(made))
+    }
+
+    fn owned(&self, expression: &Expr) -> Result<Value, Failure> {
+        self.evaluate(expression).map(Cow::into_owned)
+    }
+
+    fn map(&self, entries: &[(Expr, Expr)]) -> Result<Value, Failure> {
+        let entry = |(key, value): &(Expr, Expr)| Ok((to_text(&*self.evaluate(key)?), self.owned(value)?));
+        Ok(Value::Object(entries.iter().map(entry).collect::<Result<_, Failure>>()?))
+    }
+
+    fn name(&self, name: &str) -> Evaluated<'_> {
+        let bound = self.scopes.iter().rev().find_map(|scope| scope.get(name));
+        bound.or_else(|| self.names.get(name)).map(Cow::Borrowed).ok_or_else(|| {
+            let known = list(self.names.keys().map(String::as_str));
+            let message = format!("`{name}` is not defined; here there is {known}");
+            Failure::Undefined(ExpressionError { message, culprit: name.to_owned() })
+        })
+    }
+
+    fn path<'m>(&'m self, whole: &'m Expr, root: &'m Expr, parts: &'m [Part]) -> Evaluated<'m> {
+        let mut value = match self.evaluate(root) {
+            Err(Failure::Undefined(error)) if matches!(root.kind, Kind::Name(_)) => {
+                let message = error.message.replacen(&root.source, &whole.source, 1);
+                return Err(Failure::Undefined(ExpressionError { message, culprit: whole.source.clone() }));
+            }
+            other => other?,
+        };
+        let mut walked = root.source.clone();
+        for part in parts {
+            let key = match part {
+                Part::Field(name) => Cow::Borrowed(name.as_str()),
+                Part::Index(index) => Cow::Owned(to_text(&*self.evaluate(index)?)),
+            };
+            let step = match value {
+                Cow::Borrowed(value) => part_of(value, &key).map(Cow::Borrowed),
+                Cow::Owned(ref value) => part_of(value, &key).cloned().map(Cow::Owned),
+            };
+            value = match step {
+                Some(step) => step,
+                None => return Err(undefined(&whole.source, &walked, &value, &key)),
+            };
+            walked = if walked.is_empty() { key.into_owned() } else { format!("{walked}.{key}") };
+        }
+        Ok(value)
+    }
+
+    fn chain<'m>(&'m self, whole: &str, head: &'m Expr, links: &'m [Link]) -> Evaluated<'m> {
+        let mut current = self.evaluate(head);
+        for link in links {
+            current = match link {
+                Link::Binary(operator, right) => self.binary(whole, *operator, current, right),
+                Link::Filter(filter) if filter.name == "default" => {
+                    let value =
+                        if let Err(Failure::Undefined(_)) = current { Ok(Cow::Owned(Value::Null)) } else { current };
+                    value.and_then(|value| self.filter(filter, &value)).map(Cow::Owned)
+                }
+                Link::Filter(filter) => current.and_then(|value| self.filter(filter, &value)).map(Cow::Owned),
+                Link::Test { test, negated } => {
+                    let value = match current {
+                        Err(Failure::Undefined(_)) if test.name == "defined" => Ok(Cow::Owned(Value::Null)),
+                        other => other,
+                    };
+                    value.and_then(|value| self.test(test, &value, *negated)).map(Cow::Owned)
+                }
+            };
+        }
+        current
+    }
+
+    fn test(&self, test: &Invocation, value: &Value, negated: bool) -> Result<Value, Failure> {
+        let holds = tests::run(&test.name, value).map_err(|message| failure(&test.source, &message))?;
+        Ok(Value::Bool(holds != negated))
+    }
+
+    fn binary<'m>(&'m self, whole: &str, operator: Operator, left: Evaluated<'m>, right: &'m Expr) -> Evaluated<'m> {
+        match (operator, &left) {
+            (Operator::IfNull | Operator::IfUndefined, Err(Failure::Undefined(_))) => return self.evaluate(right),
+            (Operator::IfNull, Ok(value)) if value.is_null() => return self.evaluate(right),
+            (Operator::IfNull | Operator::IfUndefined, _) => return left,
+            _ => {}
+        }
+        let left = left?;
+        let decided = match operator {
+            Operator::And => Some(is_truthy(&left) && is_truthy(&*self.evaluate(right)?)),
+            Operator::Or => Some(is_truthy(&left) || is_truthy(&*self.evaluate(right)?)),
+            _ => None,
+        };
+        if let Some(decided) = decided {
+            return Ok(Cow::Owned(Value::Bool(decided)));
+        }
+        let value = self.evaluate(right)?;
+        let result = self.budget.handle(&left).and_then(|()| self.budget.handle(&value));
+        let result = result.and_then(|()| operators::apply(operator, &left, &value));
+        let result = result.and_then(|result| self.budget.handle(&result).map(|()| result));
+        result.map(Cow::Owned).map_err(|message| failure(whole, &message))
+    }
+
+    /// What a filter makes of a value.
+    pub(super) fn filter(&self, invocation: &Invocation, input: &Value) -> Result<Value, Failure> {
+        let fail = |message: String| failure(&invocation.source, &message);
+        let filter = filters::find(&invocation.name).ok_or_else(|| fail(filters::unknown(&invocation.name)))?;
+        if input.is_null() && !filter.takes_null {
+            return Ok(Value::Null);
+        }
+        self.run(filter, invocation, input)
+    }
+
+    fn call(&self, invocation: &Invocation) -> Result<Value, Failure> {
+        if let Some(definition) = self.macros.get(&invocation.name) {
+            return self.expand(definition, invocation);
+        }
+        let function = functions::find(&invocation.name)
+            .ok_or_else(|| failure(&invocation.source, &functions::unknown(&invocation.name, self.macros.keys())))?;
+        self.run(function, invocation, &Value::Null)
+    }
+
+    fn run(&self, builtin: &Builtin, invocation: &Invocation, input: &Value) -> Result<Value, Failure> {
+        let fail = |message: String| failure(&invocation.source, &message);
+        let places = builtin.places(invocation).map_err(fail)?;
+        let mut arguments: Vec<Option<Value>> = Vec::new();
+        for (place, argument) in places.into_iter().zip(&invocation.arguments) {
+            arguments.resize(arguments.len().max(place + 1), None);
+            let value = self.owned(&argument.value)?;
+            if let Some(slot) = arguments.get_mut(place) {
+                *slot = Some(value);
+            }
+        }
+        self.budget.handle(input).map_err(fail)?;
+        let call = Call { builtin, input, arguments, machine: self };
+        let result = (builtin.run)(&call).map_err(fail)?;
+        self.budget.handle(&result).map_err(fail)?;
+        Ok(result)
+    }
+
+    /// What a macro writes.
+    fn expand(&self, definition: &Macro, invocation: &Invocation) -> Result<Value, Failure> {
+        let fail = |message: String| failure(&invocation.source, &message);
+        let mut scope = Map::new();
+        for (name, default) in &definition.parameters {
+            scope.insert(name.clone(), default.as_ref().map_or(Ok(Value::Null), |default| self.owned(default))?);
+        }
+        for (position, argument) in invocation.arguments.iter().enumerate() {
+            let name = argument.name.as_ref().or_else(|| definition.parameters.get(position).map(|(name, _)| name));
+            let known = name.filter(|name| scope.contains_key(*name));
+            let name = known.ok_or_else(|| fail("the macro has no such parameter".to_owned()))?;
+            scope.insert(name.clone(), self.owned(&argument.value)?);
+        }
+        let mut inner = Machine { scopes: vec![scope], ..*self };
+        let mut out = String::new();
+        self.budget.enter().map_err(fail)?;
+        let written = inner.write(&definition.body, &mut out);
+        self.budget.leave();
+        written.map(|()| Value::String(out))
+    }
+
+    /// A value whose own templates are rendered, and those in the result again if `again` is set.
+    pub(super) fn render(&self, value: &Value, again: bool) -> Result<Value, String> {
+        match value {
+            Value::Array(items) => items.iter().map(|item| self.render(item, again)).collect(),
+            Value::Object(map) => {
+                let entries = map.iter().map(|(key, item)| Ok((key.clone(), self.render(item, again)?)));
+                Ok(Value::Object(entries.collect::<Result<_, String>>()?))
+            }
+            Value::String(text) if is_template(text) => {
+                let mut rendered = self.render_text(text)?;
+                for _ in 0..DEPTH {
+                    match &rendered {
+                        Value::String(text) if again && is_template(text) => rendered = self.render_text(text)?,
+                        _ => return Ok(rendered),
+                    }
+                }
+                Err(format!("the text still holds a template after {DEPTH} rounds; does it contain itself?"))
+            }
+            other => Ok(other.clone()),
+        }
+    }
+
+    fn render_text(&self, text: &str) -> Result<Value, String> {
+        self.budget.spend(text.len())?;
+        self.budget.enter()?;
+        let rendered = parser::parse(text)
+            .and_then(|template| Ok(evaluate(&template, self.names, self.outside, self.budget)?))
+            .map_err(|error| error.message);
+        self.budget.leave();
+        rendered
+    }
+}
+
+/// The value of a whole text: of a lone expression its result, else a text.
+pub(super) fn evaluate(
+    template: &Template,
+    names: &Names,
+    outside: &dyn Outside,
+    budget: &Budget,
+) -> Result<Value, Failure> {
+    let mut machine = Machine { names, outside, macros: &template.macros, budget, scopes: vec![Map::new()] };
+    if let Some(expression) = template.sole_expression() {
+        return machine.owned(expression);
+    }
+    let mut out = String::new();
+    machine.write(&template.nodes, &mut out)?;
+    Ok(Value::String(out))
+}
+
+fn part_of<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {
+    match value {
+        Value::Object(map) => map.get(key),
+        Value::Array(items) => items.get(key.parse::<usize>().ok()?),
+        _ => None,
+    }
+}
+
+fn undefined(whole: &str, walked: &str, value: &Value, key: &str) -> Failure {
+    let there = match value {
+        Value::Object(map) => {
+            let dashed = map.keys().find(|name| name.starts_with(&format!("{key}-")));
+            let hint =
+                dashed.map(|name| format!("; write `{walked}['{name}']` for a name with a dash")).unwrap_or_default();
+            format!("in `{walked}` there is {}{hint}", list(map.keys().map(String::as_str)))
+        }
+        Value::Array(items) => format!("`{walked}` has {} items, counted from 0", items.len()),
+        other => format!("`{walked}` is {}", kind(other)),
+    };
+    let message = format!("`{whole}` is not defined; {there}");
+    Failure::Undefined(ExpressionError { message, culprit: whole.to_owned() })
+}

@@ -1,0 +1,127 @@
+//! Templates in a flow's values: `{{ inputs.taxi }}`, in the language of Pebble as Kestra speaks it.
+//!
+//! The engine is our own, because none that is at hand can carry the language: minijinja has no `??`, no `? :` and no
+//! `elseif`, binds `~` and filters otherwise, and counts loops from 1. It is small: `lexer.rs` and `parser.rs` with
+//! `grammar.rs` make the tree of `ast.rs`; `machine.rs` evaluates it with `operators.rs`, `write.rs` runs the tags;
+//! filters, functions and tests are tables of plain functions. What is not pure is asked of an [`Outside`]; whatever
+//! is written in a template, it ends within the bounds of `limits.rs`.
+//!
+//! One rule of truth serves all conditions, [`is_truthy`], where Pebble has several.
+
+mod ast;
+mod builtin;
+mod date;
+mod filters;
+mod functions;
+mod grammar;
+mod lexer;
+mod limits;
+mod machine;
+mod names;
+mod operators;
+mod outside;
+mod parser;
+mod tests;
+mod value;
+mod write;
+
+use serde_json::{Map, Value};
+
+use crate::task::is_template;
+use limits::Budget;
+
+pub use outside::{Nowhere, Outside};
+pub use value::is_truthy;
+
+/// The names that an expression may use, by their first word.
+pub type Names = Map<String, Value>;
+
+/// A template that cannot be used: what is wrong with it, and the part of it that is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExpressionError {
+    /// What is wrong.
+    pub message: String,
+    /// The text to point at: a part of the template on one line, or the whole template.
+    pub culprit: String,
+}
+
+impl ExpressionError {
+    /// A template that cannot be read from byte `at` on.
+    fn malformed(text: &str, at: usize, message: &str) -> Self {
+        let rest = text.get(at..).unwrap_or_default();
+        let line = rest.lines().next().unwrap_or_default().trim();
+        let culprit = if line.is_empty() { text.trim().lines().last().unwrap_or_default().trim() } else { line };
+        Self { message: format!("this template is malformed: {message}"), culprit: culprit.to_owned() }
+    }
+}
+
+impl std::fmt::Display for ExpressionError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ExpressionError {}
+
+/// The value with every template in it rendered. A text that is one `{{ … }}` and nothing else keeps the type of its
+/// result; any other becomes text, in which lists and maps are JSON and null is empty.
+///
+/// # Errors
+/// When a template is malformed, names what is not there, or takes more than it may.
+pub fn render(value: &Value, names: &Names, outside: &dyn Outside) -> Result<Value, ExpressionError> {
+    match value {
+        Value::String(text) if is_template(text) => render_text(text, names, outside),
+        Value::Array(items) => items.iter().map(|item| render(item, names, outside)).collect(),
+        Value::Object(map) => {
+            let entry = |(key, value): (&String, &Value)| {
+                let key =
+                    if is_template(key) { value::to_text(&render_text(key, names, outside)?) } else { key.clone() };
+                render(value, names, outside).map(|value| (key, value))
+            };
+            Ok(Value::Object(map.iter().map(entry).collect::<Result<_, _>>()?))
+        }
+        other => Ok(other.clone()),
+    }
+}
+
+fn render_text(text: &str, names: &Names, outside: &dyn Outside) -> Result<Value, ExpressionError> {
+    let template = parser::parse(text)?;
+    Ok(machine::evaluate(&template, names, outside, &Budget::default())?)
+}
+
+/// Whether a condition holds, by the rules of [`is_truthy`].
+///
+/// # Errors
+/// As [`render`].
+pub fn holds(condition: &Value, names: &Names, outside: &dyn Outside) -> Result<bool, ExpressionError> {
+    Ok(is_truthy(&render(condition, names, outside)?))
+}
+
+/// The dotted names that the templates of a text need, such as `outputs.extract.uri`; `a['b']` is `a.b`. Left out are
+/// names that the text binds itself, and those that `??`, `is defined` or `default` make optional.
+///
+/// # Errors
+/// When a template is malformed.
+pub fn references(text: &str) -> Result<Vec<String>, ExpressionError> {
+    Ok(names::references(&parser::parse(text)?))
+}
+
+/// Every dotted name that the templates of a text may look at, the optional ones too; `*` stands for any name, where
+/// `render()` or `printContext()` is called.
+///
+/// # Errors
+/// When a template is malformed.
+pub fn mentions(text: &str) -> Result<Vec<String>, ExpressionError> {
+    Ok(names::mentions(&parser::parse(text)?))
+}
+
+/// Whether the templates of a text can be used: they are well-formed, and every filter, function and test is there
+/// and gets arguments that it takes.
+///
+/// # Errors
+/// All that is wrong.
+pub fn check(text: &str) -> Result<(), Vec<ExpressionError>> {
+    let template = parser::parse(text).map_err(|error| vec![error])?;
+    let wrong = names::wrong_calls(&template);
+    if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+}

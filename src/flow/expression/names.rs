@@ -1,0 +1,229 @@
+//! What can be said of a template before it runs: the names it uses, and the filters, functions and tests that it
+//! calls wrongly.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::ast::{Argument, Expr, Invocation, Kind, Link, Node, Operator, Part, Template};
+use super::{ExpressionError, filters, functions, tests};
+
+/// Functions that see every name.
+const SEE_ALL: &[&str] = &["printContext", "render", "renderOnce"];
+
+/// The dotted names that a template cannot do without.
+pub(super) fn references(template: &Template) -> Vec<String> {
+    let Reader { found, tested, .. } = Reader::read(template);
+    let is_tested = |name: &str| {
+        tested.iter().any(|tested| {
+            name.strip_prefix(tested.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+    };
+    found.into_iter().filter(|name| !is_tested(name)).collect()
+}
+
+/// Every dotted name that a template may look at; `*` where that cannot be known.
+pub(super) fn mentions(template: &Template) -> Vec<String> {
+    Reader::read(template).mentioned.into_iter().collect()
+}
+
+/// What is wrong with the calls in a template.
+pub(super) fn wrong_calls(template: &Template) -> Vec<ExpressionError> {
+    Reader::read(template).wrong
+}
+
+struct Reader<'a> {
+    template: &'a Template,
+    /// What `set`, `for` and parameters bind at this place.
+    bound: Vec<String>,
+    found: BTreeSet<String>,
+    /// Found or not: what stands before `??` too.
+    mentioned: BTreeSet<String>,
+    /// Names that the template itself asks whether they are defined.
+    tested: BTreeSet<String>,
+    wrong: Vec<ExpressionError>,
+}
+
+impl<'a> Reader<'a> {
+    fn read(template: &'a Template) -> Self {
+        let mut reader = Self {
+            template,
+            bound: Vec::new(),
+            found: BTreeSet::new(),
+            mentioned: BTreeSet::new(),
+            tested: BTreeSet::new(),
+            wrong: Vec::new(),
+        };
+        reader.template();
+        reader
+    }
+
+    fn template(&mut self) {
+        let template = self.template;
+        self.nodes(&template.nodes);
+        for definition in template.macros.values() {
+            let defaults = definition.parameters.iter().filter_map(|(_, default)| default.as_ref());
+            defaults.for_each(|default| self.expression(default));
+            self.within(definition.parameters.iter().map(|(name, _)| name.clone()), &definition.body);
+        }
+    }
+
+    /// Nodes in which more names are bound.
+    fn within(&mut self, names: impl Iterator<Item = String>, nodes: &'a [Node]) {
+        let before = self.bound.len();
+        self.bound.extend(names);
+        self.nodes(nodes);
+        self.bound.truncate(before);
+    }
+
+    fn nodes(&mut self, nodes: &'a [Node]) {
+        for node in nodes {
+            match node {
+                Node::Text(_) => {}
+                Node::Print(expression) => self.expression(expression),
+                Node::Set { name, value } => {
+                    self.expression(value);
+                    self.bound.push(name.clone());
+                }
+                Node::If { arms, otherwise } => {
+                    for (condition, body) in arms {
+                        self.expression(condition);
+                        self.nodes(body);
+                    }
+                    self.nodes(otherwise);
+                }
+                Node::For { item, list, body, otherwise } => {
+                    self.expression(list);
+                    self.within([item.clone(), "loop".to_owned()].into_iter(), body);
+                    self.nodes(otherwise);
+                }
+                Node::Filter { filters, body } => {
+                    filters.iter().for_each(|filter| {
+                        let names = self.filter(filter);
+                        self.found.extend(names);
+                    });
+                    self.nodes(body);
+                }
+            }
+        }
+    }
+
+    fn expression(&mut self, expression: &Expr) {
+        let names = self.names(expression);
+        self.found.extend(names);
+    }
+
+    /// The names that an expression needs to have a value.
+    fn names(&mut self, expression: &Expr) -> Vec<String> {
+        match &expression.kind {
+            Kind::Literal(_) => Vec::new(),
+            Kind::Name(name) => self.name(name, &[]),
+            Kind::Path(root, parts) => {
+                let mut names = match &root.kind {
+                    Kind::Name(name) => self.name(name, parts),
+                    _ => self.names(root),
+                };
+                for part in parts {
+                    if let Part::Index(index) = part {
+                        names.extend(self.names(index));
+                    }
+                }
+                names
+            }
+            Kind::List(items) => items.iter().flat_map(|item| self.names(item)).collect(),
+            Kind::Map(entries) => {
+                entries.iter().flat_map(|(key, value)| [self.names(key), self.names(value)].concat()).collect()
+            }
+            Kind::Call(invocation) => self.call(invocation),
+            Kind::Not(operand) | Kind::Minus(operand) | Kind::Plus(operand) => self.names(operand),
+            Kind::Choice(choice) => choice.iter().flat_map(|part| self.names(part)).collect(),
+            Kind::Chain(head, links) => self.chain(head, links),
+        }
+    }
+
+    /// A name and the constant steps that follow it.
+    fn name(&mut self, root: &str, parts: &[Part]) -> Vec<String> {
+        if self.bound.iter().any(|bound| bound == root) {
+            return Vec::new();
+        }
+        let mut name = root.to_owned();
+        for part in parts {
+            let step = match part {
+                Part::Field(field) => field.clone(),
+                Part::Index(Expr { kind: Kind::Literal(Value::Number(index)), .. }) => index.to_string(),
+                Part::Index(_) => break,
+            };
+            name = format!("{name}.{step}");
+        }
+        self.mentioned.insert(name.clone());
+        vec![name]
+    }
+
+    fn chain(&mut self, head: &Expr, links: &[Link]) -> Vec<String> {
+        let mut names = self.names(head);
+        for link in links {
+            match link {
+                Link::Binary(operator, right) => {
+                    if matches!(operator, Operator::IfNull | Operator::IfUndefined) {
+                        names.clear();
+                    }
+                    names.extend(self.names(right));
+                }
+                Link::Filter(filter) => {
+                    if filter.name == "default" {
+                        names.clear();
+                    }
+                    names.extend(self.filter(filter));
+                }
+                Link::Test { test, .. } => {
+                    if test.name == "defined" {
+                        self.tested.extend(names.drain(..));
+                    }
+                    let checked = tests::check(test);
+                    self.note(test, checked);
+                }
+            }
+        }
+        names
+    }
+
+    fn filter(&mut self, filter: &Invocation) -> Vec<String> {
+        let checked = match filters::find(&filter.name) {
+            Some(found) => {
+                found.places(filter).map(drop).map_err(|reason| format!("the filter `{}`: {reason}", filter.name))
+            }
+            None => Err(filters::unknown(&filter.name)),
+        };
+        self.note(filter, checked);
+        self.arguments(&filter.arguments)
+    }
+
+    fn call(&mut self, call: &Invocation) -> Vec<String> {
+        let macros = &self.template.macros;
+        let checked = match (macros.get(&call.name), functions::find(&call.name)) {
+            (Some(definition), _) if call.arguments.len() > definition.parameters.len() => {
+                Err(format!("the macro `{}` takes {} arguments at most", call.name, definition.parameters.len()))
+            }
+            (Some(_), _) => Ok(()),
+            (None, Some(found)) => {
+                found.places(call).map(drop).map_err(|reason| format!("the function `{}`: {reason}", call.name))
+            }
+            (None, None) => Err(functions::unknown(&call.name, macros.keys())),
+        };
+        self.note(call, checked);
+        if SEE_ALL.contains(&call.name.as_str()) {
+            self.mentioned.insert("*".to_owned());
+        }
+        self.arguments(&call.arguments)
+    }
+
+    fn arguments(&mut self, arguments: &[Argument]) -> Vec<String> {
+        arguments.iter().flat_map(|argument| self.names(&argument.value)).collect()
+    }
+
+    fn note(&mut self, invocation: &Invocation, checked: Result<(), String>) {
+        if let Err(message) = checked {
+            self.wrong.push(ExpressionError { message, culprit: invocation.source.clone() });
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What operators do to values.
+
+use std::cmp::Ordering;
+
+use serde_json::{Number, Value};
+
+use super::ast::Operator;
+use super::value::{kind, to_text};
+
+/// Applies an operator that looks at both sides.
+pub(super) fn apply(operator: Operator, left: &Value, right: &Value) -> Result<Value, String> {
+    use Operator as O;
+    Ok(match operator {
+        O::Equal => Value::Bool(equal(left, right)),
+        O::Unequal => Value::Bool(!equal(left, right)),
+        O::Less => Value::Bool(compare(left, right)?.is_some_and(Ordering::is_lt)),
+        O::AtMost => Value::Bool(compare(left, right)?.is_some_and(Ordering::is_le)),
+        O::More => Value::Bool(compare(left, right)?.is_some_and(Ordering::is_gt)),
+        O::AtLeast => Value::Bool(compare(left, right)?.is_some_and(Ordering::is_ge)),
+        O::Contains => Value::Bool(contains(left, right)?),
+        O::Join => Value::String(to_text(left) + &to_text(right)),
+        O::Add => add(left, right)?,
+        O::Range => range(left, right, 1)?,
+        other => arithmetic(other, left, right)?,
+    })
+}
+
+/// Equality. Numbers are equal by value, whatever their kind; a number never equals a text.
+pub(super) fn equal(left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::Number(a), Value::Number(b)) => order(a, b) == Some(Ordering::Equal),
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b)),
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| equal(a, b)))
+        }
+        _ => left == right,
+    }
+}
+
+/// The order of two numbers or two texts; none when one side is null.
+pub(super) fn compare(left: &Value, right: &Value) -> Result<Option<Ordering>, String> {
+    match (left, right) {
+        (Value::Null, _) | (_, Value::Null) => Ok(None),
+        (Value::Number(a), Value::Number(b)) => Ok(order(a, b)),
+        (Value::String(a), Value::String(b)) => Ok(Some(a.cmp(b))),
+        _ => Err(format!(
+            "{} cannot be compared with {}; `| number` reads a number from a text",
+            kind(left),
+            kind(right)
+        )),
+    }
+}
+
+fn order(left: &Number, right: &Number) -> Option<Ordering> {
+    match (left.as_i64(), right.as_i64()) {
+        (Some(a), Some(b)) => Some(a.cmp(&b)),
+        _ => left.as_f64()?.partial_cmp(&right.as_f64()?),
+    }
+}
+
+fn contains(whole: &Value, part: &Value) -> Result<bool, String> {
+    Ok(match (whole, part) {
+        (Value::Null, _) => false,
+        (Value::Array(items), Value::Array(parts)) => {
+            items.iter().any(|item| equal(item, part))
+                || parts.iter().all(|part| items.iter().any(|item| equal(item, part)))
+        }
+        (Value::Array(items), part) => items.iter().any(|item| equal(item, part)),
+        (Value::Object(map), part) => map.contains_key(&to_text(part)),
+        (Value::String(text), part) => text.contains(&to_text(part)),
+        (other, _) => return Err(format!("{} contains nothing", kind(other))),
+    })
+}
+
+fn add(left: &Value, right: &Value) -> Result<Value, String> {
+    match (left, right) {
+        (Value::Array(items), Value::Array(more)) => Ok(Value::Array(items.iter().chain(more).cloned().collect())),
+        (Value::Array(items), item) => Ok(Value::Array(items.iter().chain([item]).cloned().collect())),
+        (Value::String(_), _) | (_, Value::String(_)) => Ok(Value::String(to_text(left) + &to_text(right))),
+        _ => arithmetic(Operator::Add, left, right),
+    }
+}
+
+/// Whole numbers stay whole (`7 / 2` is 3), as in Pebble.
+fn arithmetic(operator: Operator, left: &Value, right: &Value) -> Result<Value, String> {
+    let (Value::Number(a), Value::Number(b)) = (left, right) else {
+        return Err(format!(
+            "cannot calculate with {} and {}; `| number` reads a number from a text",
+            kind(left),
+            kind(right)
+        ));
+    };
+    match (a.as_i64(), b.as_i64()) {
+        (Some(a), Some(b)) => whole(operator, a, b),
+        _ => float(operator, a.as_f64().unwrap_or(f64::NAN), b.as_f64().unwrap_or(f64::NAN)),
+    }
+}
+
+fn whole(operator: Operator, a: i64, b: i64) -> Result<Value, String> {
+    let result = match operator {
+        Operator::Add => a.checked_add(b),
+        Operator::Subtract => a.checked_sub(b),
+        Operator::Multiply => a.checked_mul(b),
+        Operator::Divide | Operator::Remainder if b == 0 => return Err("cannot divide by zero".to_owned()),
+        Operator::Divide => a.checked_div(b),
+        Operator::Remainder => a.checked_rem(b),
+        _ => None,
+    };
+    result.map(Value::from).ok_or_else(|| "the result is too large a number".to_owned())
+}
+
+fn float(operator: Operator, a: f64, b: f64) -> Result<Value, String> {
+    let result = match operator {
+        Operator::Add => a + b,
+        Operator::Subtract => a - b,
+        Operator::Multiply => a * b,
+        Operator::Divide => a / b,
+        Operator::Remainder => a % b,
+        _ => f64::NAN,
+    };
+    from_float(result)
+}
+
+/// A number, unless it is none (a division by zero).
+pub(super) fn from_float(number: f64) -> Result<Value, String> {
+    Number::from_f64(number).map(Value::Number).ok_or_else(|| "the result is no number".to_owned())
+}
+
+/// `-value`
+pub(super) fn negative(value: &Value) -> Result<Value, String> {
+    arithmetic(Operator::Subtract, &Value::from(0), value)
+}
+
+/// The whole numbers from one to another, both included.
+pub(super) fn range(start: &Value, end: &Value, step: i64) -> Result<Value, String> {
+    let (Some(start), Some(end)) = (start.as_i64(), end.as_i64()) else {
+        return Err(format!("a range goes from a whole number to another, not from {} to {}", kind(start), kind(end)));
+    };
+    let (distance, step_size) = (i128::from(end) - i128::from(start), i128::from(step));
+    if step == 0 {
+        return Err("a range cannot go on by 0".to_owned());
+    }
+    let count = if distance.signum() * step_size.signum() < 0 { 0 } else { distance / step_size + 1 };
+    if count > i128::from(super::limits::TURNS) {
+        return Err(format!("the range has {count} items, more than {}", super::limits::TURNS));
+    }
+    Ok((0..count).map(|index| Value::from((i128::from(start) + index * step_size) as i64)).collect())
+}

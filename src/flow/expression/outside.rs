@@ -1,0 +1,106 @@
+//! What expressions may ask of the world around them.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+/// What an expression needs that is not a value at hand. Each question fails by default, in words that follow
+/// "function `name`:".
+pub trait Outside {
+    /// The time.
+    ///
+    /// # Errors
+    /// When there is no clock here.
+    fn now(&self) -> Result<DateTime<Utc>, String> {
+        impossible()
+    }
+
+    /// 64 random bits.
+    ///
+    /// # Errors
+    /// When there is no chance here.
+    fn random(&self) -> Result<u64, String> {
+        impossible()
+    }
+
+    /// A secret's value.
+    ///
+    /// # Errors
+    /// When there is no such secret.
+    fn secret(&self, _name: &str) -> Result<String, String> {
+        impossible()
+    }
+
+    /// What the key-value store holds, if anything; without a namespace, in the flow's own.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn kv(&self, _key: &str, _namespace: Option<&str>) -> Result<Option<Value>, String> {
+        impossible()
+    }
+
+    /// The text of a file, by URI or by its path among the namespace's files.
+    ///
+    /// # Errors
+    /// When it is not there or no text.
+    fn read(&self, _uri: &str) -> Result<String, String> {
+        impossible()
+    }
+
+    /// A file's size in bytes.
+    ///
+    /// # Errors
+    /// When it is not there.
+    fn file_size(&self, _uri: &str) -> Result<u64, String> {
+        impossible()
+    }
+
+    /// Whether there is such a file.
+    ///
+    /// # Errors
+    /// When it cannot be known.
+    fn file_exists(&self, _uri: &str) -> Result<bool, String> {
+        impossible()
+    }
+
+    /// Whether a file holds nothing.
+    ///
+    /// # Errors
+    /// When it is not there.
+    fn file_empty(&self, uri: &str) -> Result<bool, String> {
+        Ok(self.file_size(uri)? == 0)
+    }
+
+    /// The URI of a file of the namespace.
+    ///
+    /// # Errors
+    /// When there is no such file.
+    fn file_uri(&self, _path: &str) -> Result<String, String> {
+        impossible()
+    }
+
+    /// The execution's error logs: a list of maps.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn error_logs(&self) -> Result<Value, String> {
+        impossible()
+    }
+
+    /// The execution's tasks in a state: a list of maps.
+    ///
+    /// # Errors
+    /// When they cannot be known.
+    fn tasks_with_state(&self, _state: &str) -> Result<Value, String> {
+        impossible()
+    }
+}
+
+fn impossible<T>() -> Result<T, String> {
+    Err("this is not possible here".to_owned())
+}
+
+/// A world without anything in it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Nowhere;
+
+impl Outside for Nowhere {}

@@ -1,0 +1,257 @@
+//! From tokens to nodes: text, prints and tags. Expressions are read in `grammar.rs`.
+
+use super::ExpressionError;
+use super::ast::{Expr, Invocation, Macro, Node, Template};
+use super::lexer::{Kind, Token, tokens};
+use super::limits::DEPTH;
+use crate::diagnostic::nearest;
+
+/// The tags that begin something.
+const TAGS: &[&str] = &["set", "if", "for", "filter", "macro", "raw", "verbatim"];
+
+/// Reads a text.
+pub(super) fn parse(text: &str) -> Result<Template, ExpressionError> {
+    let mut parser = Parser { text, tokens: tokens(text)?, at: 0, depth: 0, template: Template::default() };
+    parser.template.nodes = parser.block(None, &[])?;
+    Ok(parser.template)
+}
+
+pub(super) struct Parser<'t> {
+    pub(super) text: &'t str,
+    tokens: Vec<Token>,
+    at: usize,
+    depth: usize,
+    template: Template,
+}
+
+impl Parser<'_> {
+    /// The token that comes next.
+    pub(super) fn peek(&self) -> &Kind {
+        self.tokens.get(self.at).map_or(&Kind::End, |token| &token.kind)
+    }
+
+    /// Where the next token begins.
+    pub(super) fn start(&self) -> usize {
+        self.tokens.get(self.at).map_or(self.text.len(), |token| token.start)
+    }
+
+    /// The text from `start` to the last token taken.
+    pub(super) fn source(&self, start: usize) -> String {
+        let end = self.at.checked_sub(1).and_then(|last| self.tokens.get(last)).map_or(start, |token| token.end);
+        self.text.get(start..end).unwrap_or_default().to_owned()
+    }
+
+    pub(super) fn advance(&mut self) {
+        self.at += 1;
+    }
+
+    /// Takes the sign if it comes next.
+    pub(super) fn eat(&mut self, sign: &str) -> bool {
+        let comes = matches!(self.peek(), Kind::Sign(next) if *next == sign);
+        self.at += usize::from(comes);
+        comes
+    }
+
+    /// Whether this word comes next.
+    pub(super) fn at_word(&self, word: &str) -> bool {
+        matches!(self.peek(), Kind::Word(next) if next == word)
+    }
+
+    pub(super) fn expect(&mut self, sign: &str) -> Result<(), ExpressionError> {
+        if self.eat(sign) { Ok(()) } else { Err(self.error(&format!("expected `{sign}`, found {}", self.found()))) }
+    }
+
+    /// Takes a word.
+    pub(super) fn word(&mut self, what: &str) -> Result<String, ExpressionError> {
+        match self.peek().clone() {
+            Kind::Word(word) => {
+                self.advance();
+                Ok(word)
+            }
+            _ => Err(self.error(&format!("expected {what}, found {}", self.found()))),
+        }
+    }
+
+    /// An error at the next token.
+    pub(super) fn error(&self, message: &str) -> ExpressionError {
+        ExpressionError::malformed(self.text, self.start(), message)
+    }
+
+    /// The next token as a message names it.
+    pub(super) fn found(&self) -> String {
+        match self.peek() {
+            Kind::End => "the end of the text".to_owned(),
+            Kind::Plain(_) => "text".to_owned(),
+            Kind::Open(sign) | Kind::Close(sign) | Kind::Sign(sign) => format!("`{sign}`"),
+            Kind::Word(word) => format!("`{word}`"),
+            Kind::Quoted(text) => format!("'{text}'"),
+            Kind::Number(number) => format!("`{number}`"),
+        }
+    }
+
+    /// Runs a part of the parser one level deeper.
+    pub(super) fn deeper<T>(
+        &mut self,
+        part: impl FnOnce(&mut Self) -> Result<T, ExpressionError>,
+    ) -> Result<T, ExpressionError> {
+        if self.depth >= DEPTH {
+            return Err(self.error(&format!("this nests deeper than {DEPTH} levels")));
+        }
+        self.depth += 1;
+        let result = part(self);
+        self.depth -= 1;
+        result
+    }
+
+    /// Nodes up to one of the tags in `ends`, whose name is left to be read; without ends, up to the text's end.
+    fn block(&mut self, tag: Option<(&str, usize)>, ends: &[&str]) -> Result<Vec<Node>, ExpressionError> {
+        let mut nodes = Vec::new();
+        loop {
+            let start = self.start();
+            match self.peek().clone() {
+                Kind::Plain(text) => {
+                    self.advance();
+                    nodes.push(Node::Text(text));
+                }
+                Kind::Open("{{") => {
+                    self.advance();
+                    let expression = self.expression()?;
+                    self.close("}}")?;
+                    nodes.push(Node::Print(expression));
+                }
+                Kind::Open(_) => {
+                    self.advance();
+                    if matches!(self.peek(), Kind::Word(word) if ends.contains(&word.as_str())) {
+                        return Ok(nodes);
+                    }
+                    nodes.extend(self.deeper(|parser| parser.tag(start))?);
+                }
+                _ => {
+                    let Some((tag, begin)) = tag else { return Ok(nodes) };
+                    let message = format!("the tag `{tag}` has no `{{% end{tag} %}}`");
+                    return Err(ExpressionError::malformed(self.text, begin, &message));
+                }
+            }
+        }
+    }
+
+    fn close(&mut self, sign: &str) -> Result<(), ExpressionError> {
+        if matches!(self.peek(), Kind::Close(_)) {
+            self.advance();
+            return Ok(());
+        }
+        Err(self.error(&format!("expected `{sign}` or an operator, found {}", self.found())))
+    }
+
+    fn tag(&mut self, start: usize) -> Result<Option<Node>, ExpressionError> {
+        let name = self.word("the name of a tag")?;
+        Ok(Some(match name.as_str() {
+            "set" => self.set()?,
+            "if" => self.condition(start)?,
+            "for" => self.repetition(start)?,
+            "filter" => self.filter(start)?,
+            "macro" => {
+                self.definition(start)?;
+                return Ok(None);
+            }
+            other => return Err(self.unknown_tag(other, start)),
+        }))
+    }
+
+    fn unknown_tag(&self, name: &str, start: usize) -> ExpressionError {
+        let message = if name.starts_with("end") || name.starts_with("else") {
+            format!("nothing is open that `{name}` could belong to")
+        } else {
+            let guess = nearest(name, TAGS.iter().copied().chain(["elseif"]));
+            let guess = guess
+                .map_or_else(|| format!("there is `{}`", TAGS.join("`, `")), |near| format!("did you mean `{near}`?"));
+            format!("there is no tag `{name}`; {guess}")
+        };
+        ExpressionError::malformed(self.text, start, &message)
+    }
+
+    fn set(&mut self) -> Result<Node, ExpressionError> {
+        let name = self.word("a name")?;
+        self.expect("=")?;
+        let value = self.expression()?;
+        self.close("%}")?;
+        Ok(Node::Set { name, value })
+    }
+
+    fn condition(&mut self, start: usize) -> Result<Node, ExpressionError> {
+        let mut arms = Vec::new();
+        loop {
+            let condition = self.expression()?;
+            self.close("%}")?;
+            arms.push((condition, self.block(Some(("if", start)), &["elseif", "else", "endif"])?));
+            if !self.at_word("elseif") {
+                break;
+            }
+            self.advance();
+        }
+        let otherwise = self.otherwise("if", start)?;
+        Ok(Node::If { arms, otherwise })
+    }
+
+    /// What comes after `else`, if there is one, and the closing tag.
+    fn otherwise(&mut self, tag: &str, start: usize) -> Result<Vec<Node>, ExpressionError> {
+        let mut nodes = Vec::new();
+        if self.at_word("else") {
+            self.advance();
+            self.close("%}")?;
+            nodes = self.block(Some((tag, start)), &[&format!("end{tag}")])?;
+        }
+        self.advance();
+        self.close("%}")?;
+        Ok(nodes)
+    }
+
+    fn repetition(&mut self, start: usize) -> Result<Node, ExpressionError> {
+        let item = self.word("a name for the item")?;
+        if !self.at_word("in") {
+            return Err(self.error(&format!("expected `in`, found {}", self.found())));
+        }
+        self.advance();
+        let list = self.expression()?;
+        self.close("%}")?;
+        let body = self.block(Some(("for", start)), &["else", "endfor"])?;
+        let otherwise = self.otherwise("for", start)?;
+        Ok(Node::For { item, list, body, otherwise })
+    }
+
+    fn filter(&mut self, start: usize) -> Result<Node, ExpressionError> {
+        let mut filters: Vec<Invocation> = vec![self.invocation("the name of a filter")?];
+        while self.eat("|") {
+            filters.push(self.invocation("the name of a filter")?);
+        }
+        self.close("%}")?;
+        let body = self.block(Some(("filter", start)), &["endfilter"])?;
+        self.advance();
+        self.close("%}")?;
+        Ok(Node::Filter { filters, body })
+    }
+
+    fn definition(&mut self, start: usize) -> Result<(), ExpressionError> {
+        let name = self.word("the macro's name")?;
+        self.expect("(")?;
+        let mut parameters: Vec<(String, Option<Expr>)> = Vec::new();
+        while !self.eat(")") {
+            let parameter = self.word("a parameter's name")?;
+            let default = if self.eat("=") { Some(self.expression()?) } else { None };
+            parameters.push((parameter, default));
+            if !self.eat(",") {
+                self.expect(")")?;
+                break;
+            }
+        }
+        self.close("%}")?;
+        let body = self.block(Some(("macro", start)), &["endmacro"])?;
+        self.advance();
+        if matches!(self.peek(), Kind::Word(_)) {
+            self.advance();
+        }
+        self.close("%}")?;
+        self.template.macros.insert(name, Macro { parameters, body });
+        Ok(())
+    }
+}

@@ -1,0 +1,217 @@
+//! From a list in a document to tasks, and the tasks inside of them.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use crate::diagnostic::Diagnostic;
+use crate::flow::expression::mentions;
+use crate::flow::findings;
+use crate::flow::parse::{Parser, is_name};
+use crate::flow::{Branches, COMMON_FIELDS, Common, Step};
+use crate::id::TaskId;
+use crate::task::{Branch, TaskType, is_template, read};
+
+impl Parser<'_> {
+    pub(super) fn steps(&mut self, value: &Value, path: &[String]) -> Vec<Step> {
+        let Value::Array(items) = value else {
+            self.findings.push(self.document.locate(path, Diagnostic::error("this is not a list of tasks")));
+            return Vec::new();
+        };
+        if items.is_empty() {
+            self.findings.push(self.document.locate(
+                path,
+                Diagnostic::error("there is no task in this list").help("`jitney tasks` shows what tasks there are"),
+            ));
+        }
+        let steps = items.iter().enumerate().filter_map(|(index, item)| {
+            let path: Vec<String> = path.iter().cloned().chain([index.to_string()]).collect();
+            self.step(item, path)
+        });
+        steps.collect()
+    }
+
+    fn step(&mut self, value: &Value, path: Vec<String>) -> Option<Step> {
+        let Value::Object(map) = value else {
+            self.findings.push(self.document.locate(&path, Diagnostic::error("a task is a map with `id` and `type`")));
+            return None;
+        };
+        let (common, own): (Map<_, _>, Map<_, _>) =
+            map.clone().into_iter().partition(|(key, _)| COMMON_FIELDS.contains(&key.as_str()));
+        let common = Value::Object(common);
+        let found = findings::all(self.document, &path, &common, |value| read::<Common>(value).map(drop));
+        self.findings.extend(found);
+        self.unique(&common, &path);
+        let Some(task) = self.task_type(&common, &path) else {
+            self.broken.extend(common.get("id").and_then(Value::as_str).map(str::to_owned));
+            return None;
+        };
+        let (branches, own) = self.branches(task, own, &path);
+        let fields = Value::Object(own);
+        let uses =
+            uses(&[&fields, common.get("runIf").unwrap_or(&Value::Null), common.get("when").unwrap_or(&Value::Null)]);
+        self.findings.extend(findings::all(self.document, &path, &fields, task.check));
+        let common: Common = read(&common).ok()?;
+        (!common.disabled).then(|| Step {
+            id: TaskId::new(&common.id),
+            task,
+            fields,
+            common,
+            branches,
+            depends_on: Vec::new(),
+            uses,
+            path,
+        })
+    }
+
+    fn unique(&mut self, common: &Value, path: &[String]) {
+        let Some(id) = common.get("id").and_then(Value::as_str) else { return };
+        let path: Vec<String> = path.iter().cloned().chain(["id".to_owned()]).collect();
+        if !is_name(id) {
+            let finding =
+                Diagnostic::error(format!("`{id}` is not a task id")).help("use letters, digits, `-` and `_`");
+            self.findings.push(self.document.locate(&path, finding));
+        } else if !self.ids.insert(id.to_owned()) {
+            let finding = Diagnostic::error(format!("there are two tasks called `{id}`"));
+            self.findings
+                .push(self.document.locate(&path, finding.help("give one of them another id: outputs go by it")));
+        }
+    }
+
+    fn task_type(&mut self, common: &Value, path: &[String]) -> Option<&'static TaskType> {
+        let name = common.get("type").and_then(Value::as_str)?;
+        let found = self.tasks.iter().find(|task| task.is(name));
+        if found.is_none() {
+            let known: Vec<&str> = self
+                .tasks
+                .iter()
+                .flat_map(|task| std::iter::once(task.name).chain(task.aliases.iter().copied()))
+                .collect();
+            let help = match crate::diagnostic::nearest(name, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`? `jitney tasks` lists them all"),
+                None => "`jitney tasks` lists them all".to_owned(),
+            };
+            let path: Vec<String> = path.iter().cloned().chain(["type".to_owned()]).collect();
+            self.findings
+                .push(self.document.locate(&path, Diagnostic::error(format!("unknown task type `{name}`")).help(help)));
+        }
+        found
+    }
+
+    /// Takes the sub-tasks out of a task's fields.
+    fn branches(
+        &mut self,
+        task: &'static TaskType,
+        mut own: Map<String, Value>,
+        path: &[String],
+    ) -> (Branches, Map<String, Value>) {
+        let mut branches = Branches::new();
+        let extra = [Branch::List("errors"), Branch::List("finally")];
+        for branch in task.branches.iter().chain(if task.is_flowable() { &extra[..] } else { &[] }) {
+            let (Branch::List(name) | Branch::Cases(name) | Branch::Graph(name)) = *branch;
+            let Some(value) = own.get(name).cloned() else { continue };
+            let path = below(path, name);
+            let empty = match branch {
+                Branch::List(_) => {
+                    branches.push((name.to_owned(), self.steps(&value, &path)));
+                    Value::Array(Vec::new())
+                }
+                Branch::Cases(_) => self.cases(name, &value, &path, &mut branches),
+                Branch::Graph(_) => {
+                    branches.push((name.to_owned(), self.graph(&value, &path)));
+                    Value::Array(Vec::new())
+                }
+            };
+            own.insert(name.to_owned(), empty);
+        }
+        for name in ["errors", "finally"].iter().filter(|_| task.is_flowable()) {
+            own.shift_remove(*name);
+        }
+        (branches, own)
+    }
+
+    /// A map of lists of tasks. Its keys stay in the task's fields: the task chooses among them.
+    fn cases(&mut self, name: &str, value: &Value, path: &[String], branches: &mut Branches) -> Value {
+        let Value::Object(cases) = value else {
+            self.findings.push(
+                self.document.locate(path, Diagnostic::error(format!("`{name}` is not a map of lists of tasks"))),
+            );
+            return Value::Object(Map::new());
+        };
+        for (key, tasks) in cases {
+            let steps = self.steps(tasks, &below(path, key));
+            branches.push((format!("{name}.{key}"), steps));
+        }
+        Value::Object(cases.keys().map(|key| (key.clone(), Value::Array(Vec::new()))).collect())
+    }
+
+    /// A list of `{task, dependsOn}`.
+    fn graph(&mut self, value: &Value, path: &[String]) -> Vec<Step> {
+        let Value::Array(items) = value else {
+            self.findings
+                .push(self.document.locate(path, Diagnostic::error("this is not a list of {task, dependsOn}")));
+            return Vec::new();
+        };
+        let mut steps = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            let path = below(path, &index.to_string());
+            let Some(task) = item.get("task") else {
+                self.findings.push(self.document.locate(&path, Diagnostic::error("`task` is missing")));
+                continue;
+            };
+            let wanted = item.get("dependsOn").and_then(Value::as_array).into_iter().flatten();
+            let depends_on = wanted.filter_map(Value::as_str).map(TaskId::new).collect();
+            steps.extend(self.step(task, below(&path, "task")).map(|step| Step { depends_on, ..step }));
+        }
+        self.sorted(steps, path)
+    }
+
+    /// The steps in an order in which each stands behind those that it depends on.
+    fn sorted(&mut self, mut rest: Vec<Step>, path: &[String]) -> Vec<Step> {
+        let mut sorted: Vec<Step> = Vec::new();
+        while !rest.is_empty() {
+            let is_free = |step: &Step| step.depends_on.iter().all(|id| sorted.iter().any(|before| before.id == *id));
+            let Some(next) = rest.iter().position(is_free) else { break };
+            sorted.push(rest.remove(next));
+        }
+        if let Some(stuck) = rest.first() {
+            let named: Vec<&str> = stuck.depends_on.iter().map(TaskId::as_str).collect();
+            let message =
+                format!("`{}` depends on `{}`, which does not come to an end before it", stuck.id, named.join("`, `"));
+            let finding = Diagnostic::error(message).help("name tasks of the same list, and make no circle");
+            self.findings.push(self.document.locate(path, finding));
+        }
+        sorted
+    }
+}
+
+fn below(path: &[String], key: &str) -> Vec<String> {
+    path.iter().cloned().chain([key.to_owned()]).collect()
+}
+
+/// The tasks whose outputs the templates of these values name; none when that is not known before they run.
+fn uses(values: &[&Value]) -> Option<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    values.iter().try_for_each(|value| collect(value, &mut names))?;
+    Some(names)
+}
+
+fn collect(value: &Value, into: &mut BTreeSet<String>) -> Option<()> {
+    match value {
+        Value::String(text) if is_template(text) => {
+            for name in mentions(text).ok()? {
+                let mut parts = name.split('.');
+                match (parts.next(), parts.next()) {
+                    (Some("outputs"), Some(task)) => drop(into.insert(task.to_owned())),
+                    // Variables may hold templates that name anything.
+                    (Some("outputs" | "vars" | "*"), _) => return None,
+                    _ => {}
+                }
+            }
+            Some(())
+        }
+        Value::Array(items) => items.iter().try_for_each(|item| collect(item, into)),
+        Value::Object(map) => map.values().try_for_each(|item| collect(item, into)),
+        _ => Some(()),
+    }
+}

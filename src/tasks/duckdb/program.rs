@@ -1,0 +1,104 @@
+//! The program that speaks with DuckDB, and what it says.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::task::{TaskContext, TaskError};
+use crate::tasks::script::environment::{Environment, python};
+use crate::tasks::script::process::{Invocation, ending, run_quietly};
+use crate::tasks::script::workspace::Workspace;
+
+/// The program that speaks with DuckDB.
+const PROGRAM: &str = include_str!("run.py");
+/// What it needs; `pytz` is for moments with a time zone.
+const PACKAGES: [&str; 2] = ["duckdb", "pytz"];
+
+/// What the program says in `result.json`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Reply {
+    /// DuckDB's version.
+    pub(super) version: String,
+    of: usize,
+    statement: usize,
+    /// Rows inserted, updated, deleted or copied.
+    pub(super) affected: u64,
+    /// The rows of each statement that returned any columns.
+    pub(super) outputs: Vec<Written>,
+    error: Option<Refusal>,
+}
+
+/// The rows of one statement in a file.
+#[derive(Debug, Deserialize)]
+pub(super) struct Written {
+    /// One JSON object per line.
+    pub(super) file: PathBuf,
+    /// How many rows the statement returned.
+    pub(super) size: u64,
+}
+
+/// DuckDB's error.
+#[derive(Debug, Deserialize)]
+struct Refusal {
+    kind: String,
+    message: String,
+}
+
+/// Has the program run what `request.json` says.
+///
+/// # Errors
+/// When DuckDB cannot be had, or refuses.
+pub(super) async fn ask(context: &TaskContext, workspace: &Workspace) -> Result<Reply, TaskError> {
+    let python = python_with_duckdb(context).await?;
+    let root = workspace.root().display().to_string();
+    // Isolated (`-I`), so that an input file called json.py is data and not a module.
+    let program = Invocation::new(&context.settings, python, workspace.folder()).with(["-I", "-c", PROGRAM, &root]);
+    let (status, said) = run_quietly(&program, &context.cancel).await?;
+    let broken = || TaskError::transient(format!("DuckDB {}: {}", ending(status), said.join("\n")));
+    if !status.success() {
+        return Err(broken());
+    }
+    let reply = fs::read(workspace.root().join("result.json")).map_err(|error| broken().because(error))?;
+    let reply: Reply = serde_json::from_slice(&reply).map_err(|error| broken().because(error))?;
+    match &reply.error {
+        Some(error) => Err(refused(error, reply.statement, reply.of)),
+        None => Ok(reply),
+    }
+}
+
+/// A Python that knows DuckDB: the environment that was made for it, else the machine's own, else one to be made.
+async fn python_with_duckdb(context: &TaskContext) -> Result<PathBuf, TaskError> {
+    let environment = Environment::of(context, &PACKAGES.map(str::to_owned)).await?;
+    if !environment.is_ready() {
+        let python = python(context)?;
+        let question = Invocation::new(&context.settings, &python, &context.folder);
+        let import = format!("import {}", PACKAGES.join(", "));
+        let (status, _) = run_quietly(&question.with(["-I", "-c", &import]), &context.cancel).await?;
+        if status.success() {
+            return Ok(python);
+        }
+        environment.make().await?;
+    }
+    Ok(environment.programs().join("python"))
+}
+
+fn refused(error: &Refusal, statement: usize, of: usize) -> TaskError {
+    let place = match (statement, of) {
+        (0, _) | (_, 1) => "the SQL failed".to_owned(),
+        (number, of) => format!("statement {number} of {of} failed"),
+    };
+    let message = format!("{place}: {}", error.message.trim());
+    let passes = ["set lock on file", "Could not establish connection", "Failed to download"];
+    if error.kind == "HTTPException" || passes.iter().any(|sign| error.message.contains(sign)) {
+        return TaskError::transient(message);
+    }
+    let failed = TaskError::permanent(message);
+    if error.kind == "OverflowError" {
+        return failed.help("use `fetch: STORE` for results of this size, or COPY … TO a file of `outputFiles`");
+    }
+    if error.message.contains("ransaction") && of > 1 {
+        return failed.help("set `transaction: false` to run the statements one by one");
+    }
+    failed
+}

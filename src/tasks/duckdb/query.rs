@@ -1,0 +1,209 @@
+//! `duckdb.query`
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::program::{Written, ask};
+use crate::postgres::sql::statements;
+use crate::task::{Task, TaskContext, TaskError};
+use crate::tasks::script::inputs::Inputs;
+use crate::tasks::script::workspace::Workspace;
+
+/// More rows than this do not belong into an execution's outputs.
+const MOST_FETCHED: usize = 100_000;
+
+/// Runs SQL statements on DuckDB, in memory or on a database file, and can give or store the rows they return.
+///
+/// It works in a folder of its own, `{{ workingDir }}`, with `inputFiles` in it. Addresses of stored files in the SQL,
+/// such as `{{ outputs.extract.uri }}`, become paths of copies.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Query {
+    /// One or several statements, with semicolons between them.
+    sql: String,
+    /// The database: `jdbc:duckdb:` is one in memory, as is none; `jdbc:duckdb:/data/taxi.db` is a file. Relative paths
+    /// start at the flow's own folder.
+    #[serde(default)]
+    url: String,
+    /// Files for the working folder: a map from names to contents or addresses in storage, or a list of addresses.
+    #[serde(default, alias = "input_files")]
+    input_files: Value,
+    /// Files to keep that the SQL writes, by patterns such as `*.parquet`; later tasks find their addresses in the
+    /// output `outputFiles`.
+    #[serde(default, alias = "output_files")]
+    output_files: Vec<String>,
+    /// Values for the SQL: a list for `$1`, `$2`…, or a map for `:name`.
+    #[serde(default)]
+    parameters: Value,
+    /// Whether several statements take effect together or not at all. Writing to several databases needs `false`.
+    #[serde(default = "yes")]
+    transaction: bool,
+    /// What to do with the rows: `NONE`, `FETCH` them all as `rows`, `FETCH_ONE` as `row`, or `STORE` them as a file of
+    /// one JSON object per line.
+    #[serde(default, alias = "fetchType", alias = "fetch_type")]
+    fetch: Keep,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What to do with the rows that a statement returns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+enum Keep {
+    /// Nothing.
+    #[default]
+    #[serde(rename = "NONE", alias = "none")]
+    Nothing,
+    /// Give all as `rows`.
+    #[serde(rename = "FETCH", alias = "fetch")]
+    All,
+    /// Give the first as `row`.
+    #[serde(rename = "FETCH_ONE", alias = "fetch_one")]
+    First,
+    /// Write them to a file and give its `uri`.
+    #[serde(rename = "STORE", alias = "store")]
+    File,
+}
+
+/// What the statements gave.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct QueryOutputs {
+    /// The last result.
+    #[serde(flatten)]
+    last: ResultSet,
+    /// The result of each statement that returns rows, in order; empty with `fetch: NONE`.
+    outputs: Vec<ResultSet>,
+    /// Rows inserted, updated, deleted or copied by all statements.
+    affected: u64,
+    /// The addresses of the files that `outputFiles` names.
+    output_files: BTreeMap<String, String>,
+}
+
+/// The rows that one statement returned.
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+struct ResultSet {
+    /// All rows, with `fetch: FETCH`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<Vec<Map<String, Value>>>,
+    /// The first row, with `fetch: FETCH_ONE`; absent if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    row: Option<Map<String, Value>>,
+    /// The file of the rows, with `fetch: STORE`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uri: Option<String>,
+    /// How many rows the statement returned.
+    size: u64,
+}
+
+impl Task for Query {
+    const NAME: &'static str = "duckdb.query";
+    const ALIASES: &'static [&'static str] =
+        &["io.kestra.plugin.jdbc.duckdb.Queries", "io.kestra.plugin.jdbc.duckdb.Query", "duckdb.queries"];
+    const EXAMPLE: &'static str = "\
+- id: brands
+  type: duckdb.query
+  inputFiles: {products.csv: \"brand,price\\na,1\\na,3\\nb,5\\n\"}
+  sql: SELECT brand, avg(price) AS price FROM 'products.csv' GROUP BY brand ORDER BY brand
+  fetch: STORE";
+    type Outputs = QueryOutputs;
+
+    async fn run(&self, context: &TaskContext) -> Result<QueryOutputs, TaskError> {
+        let workspace = Workspace::make(context)?;
+        let mut inputs = Inputs::new(context, &workspace);
+        inputs.add(&self.input_files)?;
+        let sql = self.filled(&inputs.localize(&self.sql))?;
+        inputs.add_text(workspace.root().join("request.json"), self.request(context, &workspace, sql).to_string());
+        inputs.place().await?;
+        let reply = ask(context, &workspace).await?;
+        context.info_once(format!("using DuckDB {}", reply.version));
+        let results = reply.outputs.iter().enumerate();
+        let outputs: Vec<ResultSet> = results
+            .map(|(index, written)| self.result(context, written, index + 1, reply.outputs.len()))
+            .collect::<Result<_, _>>()?;
+        let output_files = workspace.take(context, &self.output_files)?;
+        let last = outputs.last().cloned().unwrap_or_default();
+        Ok(QueryOutputs { last, outputs, affected: reply.affected, output_files })
+    }
+}
+
+impl Query {
+    /// The SQL with its parameters in it. Without parameters DuckDB gets the text as it stands.
+    fn filled(&self, sql: &str) -> Result<String, TaskError> {
+        let parameters = match &self.parameters {
+            Value::Null => return Ok(sql.to_owned()),
+            Value::Array(list) => list.iter().map(as_text).collect(),
+            Value::Object(map) => map.iter().map(|(name, value)| (name.clone(), as_text(value))).collect(),
+            other => return Err(TaskError::permanent(format!("`parameters` is a list or a map, and not {other}"))),
+        };
+        let all = statements("sql", sql, &parameters).map_err(TaskError::permanent)?;
+        // On a line of its own, the semicolon is safe from a comment at the statement's end.
+        Ok(all.into_iter().map(|statement| statement.text + "\n;").collect())
+    }
+
+    fn request(&self, context: &TaskContext, workspace: &Workspace, sql: String) -> Value {
+        json!({
+            "database": database(&workspace.fill(&self.url), &context.folder),
+            "sql": sql,
+            "fetch": self.fetch,
+            "transaction": self.transaction,
+            "most_fetched": MOST_FETCHED,
+            "rows": workspace.root().join("rows"),
+        })
+    }
+
+    fn result(
+        &self,
+        context: &TaskContext,
+        written: &Written,
+        number: usize,
+        of: usize,
+    ) -> Result<ResultSet, TaskError> {
+        let mut result = ResultSet { size: written.size, ..ResultSet::default() };
+        match self.fetch {
+            Keep::Nothing => {}
+            Keep::All => result.rows = Some(read_rows(&written.file)?),
+            Keep::First => result.row = read_rows(&written.file)?.into_iter().next(),
+            Keep::File => {
+                let name = if of == 1 { "rows.ndjson".to_owned() } else { format!("rows-{number}.ndjson") };
+                let stored = context.output_file(&name)?;
+                fs::rename(&written.file, &stored.path)
+                    .map_err(|error| TaskError::permanent("cannot store the rows").because(error))?;
+                result.uri = Some(stored.uri);
+            }
+        }
+        Ok(result)
+    }
+}
+
+/// A list or map as the text that DuckDB reads as one.
+fn as_text(value: &Value) -> Value {
+    if value.is_array() || value.is_object() { Value::String(value.to_string()) } else { value.clone() }
+}
+
+/// What DuckDB calls the database of an address.
+fn database(url: &str, folder: &Path) -> String {
+    let url = url.trim();
+    let name = url.strip_prefix("jdbc:").unwrap_or(url);
+    match name.strip_prefix("duckdb:").unwrap_or(name) {
+        "" | ":memory:" => ":memory:".to_owned(),
+        remote if remote.starts_with("md:") => remote.to_owned(),
+        file => folder.join(file).display().to_string(),
+    }
+}
+
+fn read_rows(file: &Path) -> Result<Vec<Map<String, Value>>, TaskError> {
+    let unreadable = |error: std::io::Error| TaskError::permanent("cannot read the rows").because(error);
+    let lines = BufReader::new(File::open(file).map_err(unreadable)?).lines();
+    let row = |line: Result<String, std::io::Error>| {
+        serde_json::from_str(&line.map_err(unreadable)?).map_err(|error| unreadable(error.into()))
+    };
+    lines.map(row).collect()
+}

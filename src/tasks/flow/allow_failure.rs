@@ -1,0 +1,34 @@
+//! `allow_failure`
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::task::{Branch, Expansion, Task, TaskContext, TaskError};
+
+/// Runs tasks one after another; when one fails, the flow goes on with a warning.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AllowFailure {
+    /// The tasks.
+    #[expect(dead_code, reason = "the engine runs sub-tasks; the field is here for its documentation and its check")]
+    tasks: Vec<Value>,
+}
+
+impl Task for AllowFailure {
+    const NAME: &'static str = "allow_failure";
+    const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.flow.AllowFailure"];
+    const BRANCHES: &'static [Branch] = &[Branch::List("tasks")];
+    const EXAMPLE: &'static str = "\
+- id: try
+  type: allow_failure
+  tasks:
+    - id: wait
+      type: sleep
+      duration: 1s";
+    type Outputs = Expansion;
+
+    async fn run(&self, _: &TaskContext) -> Result<Expansion, TaskError> {
+        Ok(Expansion { allow_failure: true, ..Expansion::of("tasks") })
+    }
+}

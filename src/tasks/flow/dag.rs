@@ -1,0 +1,43 @@
+//! `dag`
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::task::{Branch, Expansion, Task, TaskContext, TaskError};
+
+/// Runs each task as soon as those that it depends on have ended well.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Dag {
+    /// The tasks, as a list of `{task: …, dependsOn: [ids]}`.
+    #[expect(dead_code, reason = "the engine runs sub-tasks; the field is here for its documentation and its check")]
+    tasks: Vec<Value>,
+    /// How many run at a time; 0 means all that can.
+    #[serde(default)]
+    concurrent: u32,
+}
+
+impl Task for Dag {
+    const NAME: &'static str = "dag";
+    const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.flow.Dag"];
+    const BRANCHES: &'static [Branch] = &[Branch::Graph("tasks")];
+    const EXAMPLE: &'static str = "\
+- id: graph
+  type: dag
+  tasks:
+    - task:
+        id: first
+        type: log
+        message: first
+    - task:
+        id: second
+        type: log
+        message: second
+      dependsOn: [first]";
+    type Outputs = Expansion;
+
+    async fn run(&self, _: &TaskContext) -> Result<Expansion, TaskError> {
+        Ok(Expansion::of("tasks").at_a_time(self.concurrent))
+    }
+}

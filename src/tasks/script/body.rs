@@ -1,0 +1,159 @@
+//! One attempt of a script: its text, its folder, its environment, and where it runs.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use super::container::Container;
+use super::environment::{Environment, python};
+use super::inputs::Inputs;
+use super::process::{self, Invocation};
+use super::protocol::Report;
+use super::runner::TaskRunner;
+use super::workspace::Workspace;
+use super::{ScriptOutputs, Shared};
+use crate::task::{Level, TaskContext, TaskError};
+
+/// What is to be run.
+pub(super) struct Script<'a> {
+    /// The fields that all script tasks have.
+    pub(super) shared: Shared<'a>,
+    /// Its own text.
+    pub(super) body: Body<'a>,
+    /// Python packages; none for a shell script.
+    pub(super) dependencies: &'a [String],
+    /// Whether `python` must be there.
+    pub(super) needs_python: bool,
+    /// What a container is made of unless the task says it.
+    pub(super) default_image: &'a str,
+}
+
+/// The script's own text.
+pub(super) enum Body<'a> {
+    /// Lines for the shell.
+    Commands(&'a [String]),
+    /// A text for the shell.
+    Shell(&'a str),
+    /// A text for Python.
+    Python(&'a str),
+}
+
+impl Script<'_> {
+    /// Runs it, with the files that it needs.
+    pub(super) async fn run(&self, context: &TaskContext) -> Result<ScriptOutputs, TaskError> {
+        let workspace = Workspace::make(context)?;
+        let mut inputs = Inputs::new(context, &workspace);
+        inputs.add(self.shared.input_files)?;
+        let docker = self.shared.task_runner.filter(|runner| runner.is_docker(context));
+        let environment = self.environment(&mut inputs);
+        let own = workspace.folder().join("__script__.py");
+        let command = self.command(&mut inputs, &own, docker.is_some());
+        inputs.place().await?;
+        let stderr = if self.shared.warning_on_stderr { Level::Warn } else { Level::Info };
+        let mut report = Report::new(context, stderr);
+        match docker {
+            Some(runner) => {
+                self.run_in_container(context, &workspace, runner, (command, environment), &mut report).await?
+            }
+            None => self.run_as_process(context, &workspace, (command, environment), &mut report).await?,
+        }
+        // It is ours, whatever the patterns say.
+        drop(fs::remove_file(&own));
+        let output_files = workspace.take(context, self.shared.output_files)?;
+        Ok(ScriptOutputs { vars: report.vars, exit_code: 0, output_files, metrics: report.metrics })
+    }
+
+    /// The interpreter and the text that it runs. A Python script becomes a file, so that errors show its lines.
+    fn command(&self, inputs: &mut Inputs<'_>, own: &Path, in_container: bool) -> Vec<String> {
+        let mut lines: Vec<String> = if self.shared.fail_fast { vec!["set -e".to_owned()] } else { Vec::new() };
+        if in_container && !self.dependencies.is_empty() {
+            let packages: Vec<String> = self.dependencies.iter().map(|name| quoted(name)).collect();
+            lines.push(format!(
+                "pip install --quiet --disable-pip-version-check --root-user-action=ignore {}",
+                packages.join(" ")
+            ));
+        }
+        lines.extend(self.shared.before_commands.iter().map(|line| inputs.localize(line)));
+        match self.body {
+            Body::Commands(commands) => lines.extend(commands.iter().map(|line| inputs.localize(line))),
+            Body::Shell(text) => lines.push(inputs.localize(text)),
+            Body::Python(text) => {
+                let text = inputs.localize(text);
+                inputs.add_text(own.to_owned(), text);
+                lines.push(format!("python {}", quoted(&own.display().to_string())));
+            }
+        }
+        let interpreter = self.shared.interpreter;
+        let mut command =
+            if interpreter.is_empty() { vec!["/bin/sh".to_owned(), "-c".to_owned()] } else { interpreter.to_vec() };
+        command.push(lines.join("\n"));
+        command
+    }
+
+    fn environment(&self, inputs: &mut Inputs<'_>) -> BTreeMap<String, String> {
+        // Python would keep its lines back until many have come, and leave files for `outputFiles` to find.
+        let ours = [("PYTHONUNBUFFERED", "1"), ("PYTHONDONTWRITEBYTECODE", "1")];
+        let ours = ours.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let own = self.shared.env.iter().map(|(name, value)| (name.clone(), inputs.localize(value)));
+        ours.into_iter().chain(own).collect()
+    }
+
+    async fn run_as_process(
+        &self,
+        context: &TaskContext,
+        workspace: &Workspace,
+        (command, environment): (Vec<String>, BTreeMap<String, String>),
+        report: &mut Report<'_>,
+    ) -> Result<(), TaskError> {
+        let mut command = command.into_iter();
+        let program = command.next().unwrap_or_default();
+        let mut invocation = Invocation::new(&context.settings, program, workspace.folder()).with(command);
+        invocation.environment.extend(environment);
+        if let Some(programs) = self.python(context, workspace).await? {
+            invocation = invocation.with_programs_of(&programs);
+        }
+        let status = process::run(&invocation, &context.cancel, &mut |line| report.hear(line)).await?;
+        report.conclude(status)
+    }
+
+    async fn run_in_container(
+        &self,
+        context: &TaskContext,
+        workspace: &Workspace,
+        runner: &TaskRunner,
+        (command, environment): (Vec<String>, BTreeMap<String, String>),
+        report: &mut Report<'_>,
+    ) -> Result<(), TaskError> {
+        let image = self.shared.container_image.unwrap_or(self.default_image);
+        let container = Container::prepare(context, workspace, runner, image, &environment, command).await?;
+        let ended = process::run(&container.invocation, &context.cancel, &mut |line| report.hear(line)).await;
+        if ended.is_err() {
+            container.remove(context, workspace).await;
+        }
+        report.conclude(ended?)
+    }
+
+    /// The folder that `python` is to be found in, unless `PATH` leads there anyway.
+    async fn python(&self, context: &TaskContext, workspace: &Workspace) -> Result<Option<PathBuf>, TaskError> {
+        if !self.dependencies.is_empty() {
+            let environment = Environment::of(context, self.dependencies).await?;
+            environment.make().await?;
+            return Ok(Some(environment.programs()));
+        }
+        if !self.needs_python || context.settings.find_program("python").is_some() {
+            return Ok(None);
+        }
+        // Many systems know Python as `python3` only.
+        let (python, folder) = (python(context)?, workspace.root().join("bin"));
+        fs::create_dir(&folder)
+            .and_then(|()| symlink(&python, folder.join("python")))
+            .map_err(|error| TaskError::permanent("cannot make a link to Python").because(error))?;
+        Ok(Some(folder))
+    }
+}
+
+/// A text as one word of the shell's.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}

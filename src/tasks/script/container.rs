@@ -1,0 +1,85 @@
+//! A script in a Docker container, by way of the program `docker`.
+
+use std::collections::BTreeMap;
+
+use super::process::{self, Invocation, ending};
+use super::runner::{AS_PROCESS, TaskRunner};
+use super::workspace::Workspace;
+use crate::config::Settings;
+use crate::task::{TaskContext, TaskError};
+
+/// What the Docker client goes by.
+const CLIENT: &[&str] =
+    &["DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "XDG_RUNTIME_DIR"];
+
+/// A script in a container, through the Docker client.
+pub(super) struct Container {
+    /// The client's call that runs it.
+    pub(super) invocation: Invocation,
+    name: String,
+}
+
+impl Container {
+    /// Prepares a container that sees the working folder under the same path as we do.
+    ///
+    /// # Errors
+    /// When there is no Docker client, or no daemon answers it.
+    pub(super) async fn prepare(
+        context: &TaskContext,
+        workspace: &Workspace,
+        runner: &TaskRunner,
+        image: &str,
+        environment: &BTreeMap<String, String>,
+        command: Vec<String>,
+    ) -> Result<Self, TaskError> {
+        check_daemon(context, workspace).await?;
+        let name = format!("jitney-{}", workspace.root().file_name().unwrap_or_default().to_string_lossy());
+        let root = workspace.root().display();
+        let mut invocation = client(&context.settings, workspace).with(["run", "--rm", "--init", "--name", &name]);
+        invocation = invocation.with([format!("--volume={root}:{root}")]);
+        invocation = invocation.with([format!("--workdir={}", workspace.folder().display())]);
+        for (variable, value) in environment {
+            let is_clients = invocation.environment.contains_key(variable) || CLIENT.contains(&variable.as_str());
+            // By name alone, the value stays out of the list of processes.
+            let given = if is_clients { format!("{variable}={value}") } else { variable.clone() };
+            invocation = invocation.with(["--env".to_owned(), given]);
+            if !is_clients {
+                invocation.environment.insert(variable.clone(), value.clone());
+            }
+        }
+        // The image's own entry point would take the shell for its argument.
+        invocation = invocation.with(runner.options()).with(["--entrypoint", "", image]).with(command);
+        Ok(Self { invocation, name })
+    }
+
+    /// Removes the container of a stopped client, which does not take it along.
+    pub(super) async fn remove(&self, context: &TaskContext, workspace: &Workspace) {
+        let removal = client(&context.settings, workspace).with(["rm", "--force", &self.name]);
+        if let Err(error) = process::run_quietly(&removal, &Default::default()).await {
+            context.warn(format!("the container {} may still run: {error}", self.name));
+        }
+    }
+}
+
+fn client(settings: &Settings, workspace: &Workspace) -> Invocation {
+    Invocation::new(settings, "docker", workspace.root()).inheriting(settings, CLIENT)
+}
+
+async fn check_daemon(context: &TaskContext, workspace: &Workspace) -> Result<(), TaskError> {
+    let help = format!(
+        "start Docker, or use the Process runner (`type: io.kestra.plugin.core.runner.Process`), or set {AS_PROCESS}=1 \
+         to run all Docker tasks as processes of this machine"
+    );
+    if context.settings.find_program("docker").is_none() {
+        let error = TaskError::permanent("the task wants to run in Docker, and there is no `docker` program on PATH");
+        return Err(error.help(help));
+    }
+    let question = client(&context.settings, workspace).with(["version", "--format", "{{.Server.Version}}"]);
+    let (status, said) = process::run_quietly(&question, &context.cancel).await?;
+    if status.success() {
+        return Ok(());
+    }
+    let reason = said.last().cloned().unwrap_or_else(|| format!("`docker version` {}", ending(status)));
+    Err(TaskError::transient(format!("the task wants to run in Docker, and no Docker daemon answers: {reason}"))
+        .help(help))
+}

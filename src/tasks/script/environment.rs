@@ -1,0 +1,184 @@
+//! Python packages for a script: installed once into an environment of their own, which is kept.
+//!
+//! An environment is named by its packages and the Python that it is made of. It is built in its place and not moved
+//! there, because the programs in it begin with a line that holds their path; a file says that it is whole.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use super::process::{Invocation, ending, run_quietly};
+use crate::task::{TaskContext, TaskError};
+
+/// The file that says that an environment is whole.
+const WHOLE: &str = "jitney-complete";
+/// What installers go by.
+const INSTALLER: &[&str] = &[
+    "PIP_CONFIG_FILE",
+    "PIP_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_FIND_LINKS",
+    "PIP_NO_INDEX",
+    "PIP_TRUSTED_HOST", //
+    "PIP_CERT",
+    "PIP_CACHE_DIR",
+    "PIP_DEFAULT_TIMEOUT",
+    "PIP_RETRIES",
+    "UV_HTTP_RETRIES",
+    "UV_INDEX_URL",
+    "UV_EXTRA_INDEX_URL",
+    "UV_DEFAULT_INDEX", //
+    "UV_INDEX",
+    "UV_FIND_LINKS",
+    "UV_CACHE_DIR",
+    "UV_OFFLINE",
+    "UV_NATIVE_TLS",
+    "XDG_CONFIG_HOME",
+];
+/// How long between two looks at a lock that somebody else holds.
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
+
+/// The Python on `PATH`.
+///
+/// # Errors
+/// When there is none.
+pub(in crate::tasks) fn python(context: &TaskContext) -> Result<PathBuf, TaskError> {
+    ["python3", "python"].iter().find_map(|name| context.settings.find_program(name)).ok_or_else(|| {
+        TaskError::permanent("there is no Python on PATH").help("install Python 3, for example as the package python3")
+    })
+}
+
+/// The environment of these packages: made already, or to be made.
+pub(in crate::tasks) struct Environment<'a> {
+    context: &'a TaskContext,
+    packages: Vec<String>,
+    python: PathBuf,
+    folder: PathBuf,
+}
+
+impl<'a> Environment<'a> {
+    /// Finds its place; nothing is made yet.
+    ///
+    /// # Errors
+    /// When there is no Python that runs.
+    pub(in crate::tasks) async fn of(context: &'a TaskContext, packages: &[String]) -> Result<Self, TaskError> {
+        let mut packages = packages.to_vec();
+        packages.sort();
+        packages.dedup();
+        let python = python(context)?;
+        let question = Invocation::new(&context.settings, &python, &context.folder)
+            .with(["-c", "import sys; print(sys.version.replace('\\n', ' '), sys.base_prefix)"]);
+        let (status, said) = run_quietly(&question, &context.cancel).await?;
+        let version = said
+            .last()
+            .filter(|_| status.success())
+            .ok_or_else(|| TaskError::permanent(format!("{} does not run: it {}", python.display(), ending(status))))?;
+        let named = format!("{version}\n{}", packages.join("\n"));
+        let key: String = Sha256::digest(named.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { folder: context.settings.home.join("python").join(key), context, packages, python })
+    }
+
+    /// Its folder of programs, `python` among them.
+    pub(in crate::tasks) fn programs(&self) -> PathBuf {
+        self.folder.join("bin")
+    }
+
+    /// Whether it is made already.
+    pub(in crate::tasks) fn is_ready(&self) -> bool {
+        self.folder.join(WHOLE).is_file()
+    }
+
+    /// Makes it unless it is there; of several that want it at the same time, one does.
+    ///
+    /// # Errors
+    /// When packages cannot be installed, or the attempt is stopped.
+    pub(in crate::tasks) async fn make(&self) -> Result<(), TaskError> {
+        if self.is_ready() {
+            return Ok(());
+        }
+        let _lock = self.lock().await?;
+        if self.is_ready() {
+            return Ok(());
+        }
+        self.context.info(format!("installing Python packages, once: {}", self.packages.join(", ")));
+        let uv = self.context.settings.find_program("uv");
+        clear(&self.folder).map_err(unwritable)?;
+        let folder = self.folder.display().to_string();
+        let python = self.python.display().to_string();
+        let made = match &uv {
+            Some(uv) => self.step(uv, &["venv", "--quiet", "--python", &python, &folder]).await,
+            None => self.step(&self.python, &["-m", "venv", &folder]).await,
+        };
+        made.map_err(|error| if uv.is_none() { error.help(VENV) } else { error })?;
+        self.install(uv.as_deref()).await?;
+        fs::write(self.folder.join(WHOLE), self.packages.join("\n")).map_err(unwritable)
+    }
+
+    async fn install(&self, uv: Option<&Path>) -> Result<(), TaskError> {
+        let own = self.programs().join("python");
+        let own_name = own.display().to_string();
+        let mut arguments = match uv {
+            Some(_) => vec!["pip", "install", "--quiet", "--python", &own_name],
+            None => vec!["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"],
+        };
+        arguments.extend(self.packages.iter().map(String::as_str));
+        self.step(uv.unwrap_or(&own), &arguments).await
+    }
+
+    async fn step(&self, program: &Path, arguments: &[&str]) -> Result<(), TaskError> {
+        let settings = &self.context.settings;
+        let invocation = Invocation::new(settings, program, &self.context.folder).inheriting(settings, INSTALLER);
+        let (status, said) = run_quietly(&invocation.with(arguments.iter().copied()), &self.context.cancel).await?;
+        if status.success() {
+            return Ok(());
+        }
+        let said = said.join("\n");
+        let packages = self.packages.join(", ");
+        let error = TaskError::transient(format!(
+            "cannot install the Python packages {packages}: the installer {}:\n{said}",
+            ending(status)
+        ));
+        Err(if is_offline(&said) { error.help(OFFLINE) } else { error })
+    }
+
+    async fn lock(&self) -> Result<File, TaskError> {
+        let file = fs::create_dir_all(&self.folder)
+            .and_then(|()| File::create(self.folder.with_extension("lock")))
+            .map_err(unwritable)?;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::Error(error)) => return Err(unwritable(error)),
+                Err(TryLockError::WouldBlock) => tokio::select! {
+                    () = tokio::time::sleep(LOCK_PAUSE) => {}
+                    () = self.context.cancel.cancelled() => return Err(TaskError::cancelled("stopped by the user")),
+                },
+            }
+        }
+    }
+}
+
+const VENV: &str = "Python needs its module `venv`; on Debian and Ubuntu it is the package python3-venv";
+const OFFLINE: &str = "the package index cannot be reached, or does not have them: look at the names, the network and the \
+                       proxy; the settings of pip and uv apply. Once installed, packages are kept";
+
+fn is_offline(said: &str) -> bool {
+    let of_pip = ["from versions: none", "Failed to establish a new connection", "NameResolutionError", "ProxyError"];
+    let of_uv = ["dns error", "error sending request", "Connection refused", "Failed to fetch"];
+    of_pip.iter().chain(&of_uv).any(|sign| said.contains(sign))
+}
+
+/// Removes what an installation that died left behind.
+fn clear(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn unwritable(error: io::Error) -> TaskError {
+    TaskError::permanent("cannot make a folder for Python packages").because(error)
+}

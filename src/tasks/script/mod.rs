@@ -1,0 +1,113 @@
+//! Scripts of the user's own: shell and Python, as processes of this machine or in containers.
+
+pub mod python;
+pub mod shell;
+
+mod body;
+mod container;
+pub(in crate::tasks) mod environment;
+mod glob;
+pub(in crate::tasks) mod inputs;
+pub(in crate::tasks) mod process;
+mod protocol;
+mod runner;
+pub(in crate::tasks) mod workspace;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use runner::TaskRunner;
+
+/// A script task's struct: its own fields and those that all have. (`serde(flatten)` would share them too, but it
+/// accepts misspelt fields and loses their places.)
+macro_rules! script_task {
+    ($(#[$doc:meta])* pub struct $name:ident { $($own:tt)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, serde::Deserialize, schemars::JsonSchema)]
+        #[serde(deny_unknown_fields, rename_all = "camelCase")]
+        pub struct $name {
+            $($own)*
+            /// Files for the script's folder: a map from names to contents or addresses in storage, or a list of
+            /// addresses and paths.
+            #[serde(default, alias = "input_files")]
+            input_files: serde_json::Value,
+            /// Files to keep, by patterns such as `*.csv` or `out/**`; later tasks find their addresses in the output
+            /// `outputFiles`.
+            #[serde(default, alias = "output_files")]
+            output_files: Vec<String>,
+            /// Environment variables. Of jitney's own environment a script gets `PATH`, `HOME` and their like only.
+            #[serde(default)]
+            env: std::collections::BTreeMap<String, String>,
+            /// Commands to run before, in the same shell.
+            #[serde(default, alias = "before_commands")]
+            before_commands: Vec<String>,
+            /// The program that runs the commands as one text, its last argument. By default `/bin/sh -c`.
+            #[serde(default)]
+            interpreter: Vec<String>,
+            /// Whether the first command that fails ends the script.
+            #[serde(default = "super::yes", alias = "fail_fast")]
+            fail_fast: bool,
+            /// Whether lines of the error output are logged as warnings.
+            #[serde(default = "super::yes", rename = "warningOnStdErr", alias = "warning_on_stderr")]
+            warning_on_stderr: bool,
+            /// Where the script runs. By default as a process of this machine.
+            #[serde(alias = "task_runner")]
+            task_runner: Option<super::runner::TaskRunner>,
+            /// The image that the script runs in, with the Docker runner.
+            #[serde(alias = "container_image")]
+            container_image: Option<String>,
+        }
+
+        impl $name {
+            fn shared(&self) -> super::Shared<'_> {
+                super::Shared {
+                    input_files: &self.input_files,
+                    output_files: &self.output_files,
+                    env: &self.env,
+                    before_commands: &self.before_commands,
+                    interpreter: &self.interpreter,
+                    fail_fast: self.fail_fast,
+                    warning_on_stderr: self.warning_on_stderr,
+                    task_runner: self.task_runner.as_ref(),
+                    container_image: self.container_image.as_deref(),
+                }
+            }
+        }
+    };
+}
+use script_task;
+
+fn yes() -> bool {
+    true
+}
+
+/// The fields that all script tasks have.
+struct Shared<'a> {
+    input_files: &'a Value,
+    output_files: &'a [String],
+    env: &'a BTreeMap<String, String>,
+    before_commands: &'a [String],
+    interpreter: &'a [String],
+    fail_fast: bool,
+    warning_on_stderr: bool,
+    task_runner: Option<&'a TaskRunner>,
+    container_image: Option<&'a str>,
+}
+
+/// What a script gave.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScriptOutputs {
+    /// What the script printed as `::{"outputs": {…}}::`, by name.
+    pub vars: Map<String, Value>,
+    /// The exit code, 0.
+    pub exit_code: i32,
+    /// The addresses of the files that `outputFiles` names, by their paths in the script's folder.
+    pub output_files: BTreeMap<String, String>,
+    /// What the script printed as `::{"metrics": […]}::`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<Value>,
+}

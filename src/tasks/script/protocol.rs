@@ -1,0 +1,137 @@
+//! What a script says: lines for the log, and lines of the form `::{"outputs": …}::` that mean something to us.
+
+use std::process::ExitStatus;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::process::{Line, Stream, ending, keep_last};
+use crate::task::{Level, TaskContext, TaskError};
+
+/// Bytes of an ordinary line that go into the log.
+const LOGGED: usize = 16 << 10;
+/// Lines of the error output that an error message repeats.
+const REPEATED: usize = 5;
+
+/// `::{…}::`, as the PyPI package `kestra` prints it.
+#[derive(Deserialize)]
+struct Message {
+    outputs: Option<Map<String, Value>>,
+    metrics: Option<Vec<Value>>,
+    logs: Option<Vec<LogLine>>,
+}
+
+#[derive(Deserialize)]
+struct LogLine {
+    #[serde(default)]
+    level: String,
+    #[serde(default)]
+    message: String,
+}
+
+/// What a script has said so far.
+pub(super) struct Report<'a> {
+    /// What it gave as outputs.
+    pub(super) vars: Map<String, Value>,
+    /// What it measured.
+    pub(super) metrics: Vec<Value>,
+    context: &'a TaskContext,
+    stderr: Level,
+    last_errors: Vec<String>,
+    /// Why what it gave cannot be taken.
+    refused: Option<TaskError>,
+}
+
+impl<'a> Report<'a> {
+    /// Nothing yet; lines of the error output will be logged at the given level.
+    pub(super) fn new(context: &'a TaskContext, stderr: Level) -> Self {
+        Self { vars: Map::new(), metrics: Vec::new(), context, stderr, last_errors: Vec::new(), refused: None }
+    }
+
+    /// Takes a line in.
+    pub(super) fn hear(&mut self, line: Line) {
+        if line.text.starts_with("::{") && line.is_cut {
+            let refused = TaskError::permanent("the script gave outputs in a line of more than 1 MiB");
+            self.refused = Some(refused.help("write large results into a file and name it in `outputFiles`"));
+            return;
+        }
+        match line.text.trim_end().strip_prefix("::").and_then(|rest| rest.strip_suffix("::")) {
+            Some(json) if json.starts_with('{') => match serde_json::from_str(json) {
+                Ok(message) => self.take(message),
+                Err(error) => self.context.warn(format!("these outputs cannot be read ({error}): {}", cut(&line.text))),
+            },
+            _ => self.log(&line),
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        self.vars.extend(message.outputs.unwrap_or_default());
+        for metric in message.metrics.unwrap_or_default() {
+            self.context.say(Level::Debug, &format!("metric {metric}"));
+            self.metrics.push(metric);
+        }
+        for line in message.logs.unwrap_or_default() {
+            self.context.say(level(&line.level), cut(&line.message));
+        }
+    }
+
+    fn log(&mut self, line: &Line) {
+        let level = if line.stream == Stream::Out { Level::Info } else { self.stderr };
+        let text = cut(&line.text);
+        let is_short = text.len() == line.text.len() && !line.is_cut;
+        self.context.say(level, &if is_short { text.to_owned() } else { format!("{text} … (a longer line)") });
+        if line.stream == Stream::Error {
+            keep_last(&mut self.last_errors, text.to_owned(), REPEATED);
+        }
+    }
+
+    /// What the script came to.
+    ///
+    /// # Errors
+    /// When it did not end with exit code 0, with its last words; or when its outputs could not be taken.
+    pub(super) fn conclude(&mut self, status: ExitStatus) -> Result<(), TaskError> {
+        if status.success() {
+            return self.refused.take().map_or(Ok(()), Err);
+        }
+        let said = self.last_errors.join("\n");
+        let colon = if said.is_empty() { "" } else { ":\n" };
+        let error = TaskError::transient(format!("the script {}{colon}{said}", ending(status)));
+        Err(match remedy(status, &said) {
+            Some(help) => error.help(help),
+            None => error,
+        })
+    }
+}
+
+fn remedy(status: ExitStatus, said: &str) -> Option<String> {
+    let module = said.rsplit_once("ModuleNotFoundError: No module named '").and_then(|(_, rest)| rest.split_once('\''));
+    match (status.code(), module) {
+        (_, Some((module, _))) => {
+            let package = module.split('.').next().unwrap_or(module);
+            Some(format!(
+                "name the package that brings `{package}` in `dependencies`, such as dependencies: [{package}]"
+            ))
+        }
+        (Some(127), None) => Some("a program that the script calls is not installed on this machine".to_owned()),
+        (None, None) => Some("something outside the script ended it, perhaps for lack of memory".to_owned()),
+        _ => None,
+    }
+}
+
+fn level(name: &str) -> Level {
+    match name.to_ascii_uppercase().as_str() {
+        "TRACE" | "DEBUG" => Level::Debug,
+        "WARN" | "WARNING" => Level::Warn,
+        "ERROR" | "CRITICAL" | "FATAL" => Level::Error,
+        _ => Level::Info,
+    }
+}
+
+/// The beginning of a text, as much as is logged.
+fn cut(text: &str) -> &str {
+    let mut end = text.len().min(LOGGED);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}

@@ -1,0 +1,71 @@
+//! `python.script` and `python.commands`
+
+use super::body::{Body, Script};
+use super::{ScriptOutputs, Shared, script_task};
+use crate::task::{Task, TaskContext, TaskError};
+
+const IMAGE: &str = "python:3-slim";
+
+script_task! {
+    /// Runs a Python script.
+    ///
+    /// It starts in an empty folder of its own, `{{ workingDir }}`. Addresses of stored files in the script, such as
+    /// `{{ outputs.extract.uri }}`, become paths of copies. It gives outputs by printing `::{"outputs": {…}}::`, which
+    /// the package `kestra` does for `Kestra.outputs({…})`.
+    pub struct PythonScript {
+        /// The script.
+        script: String,
+        /// Packages to be installed, as pip has them, such as `[kestra, pandas==2.3.1]`. They are kept for the next time.
+        #[serde(default)]
+        dependencies: Vec<String>,
+    }
+}
+
+impl Task for PythonScript {
+    const NAME: &'static str = "python.script";
+    const ALIASES: &'static [&'static str] = &["io.kestra.plugin.scripts.python.Script"];
+    const EXAMPLE: &'static str = "\
+- id: stars
+  type: python.script
+  dependencies: [kestra]
+  script: |
+    from kestra import Kestra
+    Kestra.outputs({\"stars\": 5})";
+    type Outputs = ScriptOutputs;
+
+    async fn run(&self, context: &TaskContext) -> Result<ScriptOutputs, TaskError> {
+        script(self.shared(), Body::Python(&self.script), &self.dependencies).run(context).await
+    }
+}
+
+script_task! {
+    /// Runs shell commands that find Python and its packages.
+    ///
+    /// They start in an empty folder of their own, `{{ workingDir }}`, with `inputFiles` in it.
+    pub struct PythonCommands {
+        /// The commands, such as `python main.py`.
+        commands: Vec<String>,
+        /// Packages to be installed, as pip has them, such as `[kestra, pandas==2.3.1]`. They are kept for the next time.
+        #[serde(default)]
+        dependencies: Vec<String>,
+    }
+}
+
+impl Task for PythonCommands {
+    const NAME: &'static str = "python.commands";
+    const ALIASES: &'static [&'static str] = &["io.kestra.plugin.scripts.python.Commands"];
+    const EXAMPLE: &'static str = "\
+- id: hello
+  type: python.commands
+  inputFiles: {main.py: \"print('hello')\"}
+  commands: [python main.py]";
+    type Outputs = ScriptOutputs;
+
+    async fn run(&self, context: &TaskContext) -> Result<ScriptOutputs, TaskError> {
+        script(self.shared(), Body::Commands(&self.commands), &self.dependencies).run(context).await
+    }
+}
+
+fn script<'a>(shared: Shared<'a>, body: Body<'a>, dependencies: &'a [String]) -> Script<'a> {
+    Script { shared, body, dependencies, needs_python: true, default_image: IMAGE }
+}

@@ -1,0 +1,102 @@
+//! `taskRunner`: whether a script runs as a process of this machine or in a container.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::task::TaskContext;
+
+/// The setting that runs Docker tasks as processes.
+pub(super) const AS_PROCESS: &str = "JITNEY_DOCKER_AS_PROCESS";
+/// Where a script runs.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct TaskRunner {
+    /// A process of this machine, or a Docker container.
+    r#type: Kind,
+    /// Docker: whether the image is fetched. By default when it is not there.
+    #[serde(alias = "pull_policy")]
+    pull_policy: Option<PullPolicy>,
+    /// Docker: the user in the container. By default the image's own.
+    user: Option<String>,
+    /// Docker: the network, such as `host`.
+    #[serde(alias = "network_mode")]
+    network_mode: Option<String>,
+    /// Docker: folders of this machine for the container, `/here:/there`.
+    #[serde(default)]
+    volumes: Vec<String>,
+    /// Docker: names for addresses, such as `host.docker.internal:host-gateway`.
+    #[serde(default, alias = "extra_hosts")]
+    extra_hosts: Vec<String>,
+    /// Docker: the most processor time.
+    cpu: Option<Cpu>,
+    /// Docker: the most memory.
+    memory: Option<Memory>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+enum Kind {
+    #[serde(rename = "io.kestra.plugin.core.runner.Process", alias = "process")]
+    Process,
+    #[serde(rename = "io.kestra.plugin.scripts.runner.docker.Docker", alias = "docker")]
+    Docker,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum PullPolicy {
+    IfNotPresent,
+    Always,
+    Never,
+}
+
+/// The most processor time.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Cpu {
+    /// How many processors' worth.
+    cpus: f64,
+}
+
+/// The most memory.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Memory {
+    /// An amount, such as `512m`.
+    memory: String,
+}
+
+impl TaskRunner {
+    /// Whether this attempt runs in a container; when it would but a setting says otherwise, that is logged.
+    pub(super) fn is_docker(&self, context: &TaskContext) -> bool {
+        let as_process = context.settings.variable(AS_PROCESS).is_some_and(|value| value != "0" && value != "false");
+        if self.kind_is_docker() && as_process {
+            context.info(format!("runs as a process of this machine and not in a container, as {AS_PROCESS} says"));
+        }
+        self.kind_is_docker() && !as_process
+    }
+
+    fn kind_is_docker(&self) -> bool {
+        self.r#type == Kind::Docker
+    }
+
+    /// The options of `docker run` that the fields stand for.
+    pub(super) fn options(&self) -> Vec<String> {
+        let mut options = Vec::new();
+        let mut add = |name: &str, value: &str| options.extend([name.to_owned(), value.to_owned()]);
+        if let Some(policy) = self.pull_policy {
+            let word = match policy {
+                PullPolicy::IfNotPresent => "missing",
+                PullPolicy::Always => "always",
+                PullPolicy::Never => "never",
+            };
+            add("--pull", word);
+        }
+        self.user.iter().for_each(|user| add("--user", user));
+        self.network_mode.iter().for_each(|network| add("--network", network));
+        self.volumes.iter().for_each(|volume| add("--volume", volume));
+        self.extra_hosts.iter().for_each(|host| add("--add-host", host));
+        self.cpu.iter().for_each(|cpu| add("--cpus", &cpu.cpus.to_string()));
+        self.memory.iter().for_each(|memory| add("--memory", &memory.memory));
+        options
+    }
+}

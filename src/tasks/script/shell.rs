@@ -1,0 +1,69 @@
+//! `shell.commands` and `shell.script`
+
+use super::body::{Body, Script};
+use super::{ScriptOutputs, Shared, script_task};
+use crate::task::{Task, TaskContext, TaskError};
+
+const IMAGE: &str = "ubuntu:latest";
+
+script_task! {
+    /// Runs shell commands, one after another in one shell.
+    ///
+    /// They start in an empty folder of their own, `{{ workingDir }}`. Addresses of stored files in the commands, such
+    /// as `{{ outputs.extract.uri }}`, become paths of copies.
+    pub struct ShellCommands {
+        /// The commands.
+        commands: Vec<String>,
+    }
+}
+
+impl Task for ShellCommands {
+    const NAME: &'static str = "shell.commands";
+    const ALIASES: &'static [&'static str] = &["io.kestra.plugin.scripts.shell.Commands"];
+    const EXAMPLE: &'static str = "\
+- id: count
+  type: shell.commands
+  inputFiles: {trips.csv: \"1,2\\n3,4\\n\"}
+  outputFiles: [\"*.txt\"]
+  commands:
+    - wc -l < trips.csv > lines.txt
+    - echo '::{\"outputs\":{\"lines\":'$(cat lines.txt)'}}::'";
+    type Outputs = ScriptOutputs;
+
+    async fn run(&self, context: &TaskContext) -> Result<ScriptOutputs, TaskError> {
+        script(self.shared(), Body::Commands(&self.commands)).run(context).await
+    }
+}
+
+script_task! {
+    /// Runs a shell script.
+    ///
+    /// It starts in an empty folder of its own, `{{ workingDir }}`. Addresses of stored files in the script, such as
+    /// `{{ outputs.extract.uri }}`, become paths of copies.
+    pub struct ShellScript {
+        /// The script.
+        script: String,
+    }
+}
+
+impl Task for ShellScript {
+    const NAME: &'static str = "shell.script";
+    const ALIASES: &'static [&'static str] = &["io.kestra.plugin.scripts.shell.Script"];
+    const EXAMPLE: &'static str = "\
+- id: letters
+  type: shell.script
+  outputFiles: [letters.txt]
+  script: |
+    for letter in a b c; do
+      echo $letter
+    done > letters.txt";
+    type Outputs = ScriptOutputs;
+
+    async fn run(&self, context: &TaskContext) -> Result<ScriptOutputs, TaskError> {
+        script(self.shared(), Body::Shell(&self.script)).run(context).await
+    }
+}
+
+fn script<'a>(shared: Shared<'a>, body: Body<'a>) -> Script<'a> {
+    Script { shared, body, dependencies: &[], needs_python: false, default_image: IMAGE }
+}

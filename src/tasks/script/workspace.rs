@@ -1,0 +1,152 @@
+//! The folder that an attempt works in: what goes in before it, and what comes out after it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Component, Path, PathBuf};
+
+use crate::task::{TaskContext, TaskError};
+
+use super::glob;
+
+/// What `{{ workingDir }}` is rendered to, since the folder is known only to the attempt.
+pub(in crate::tasks) const PLACEHOLDER: &str = crate::task::WORKING_DIR;
+
+/// A folder of one attempt, removed when this is dropped.
+pub(in crate::tasks) struct Workspace {
+    root: PathBuf,
+    folder: PathBuf,
+}
+
+impl Workspace {
+    /// Makes the folder, below `work` in jitney's home.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(in crate::tasks) fn make(context: &TaskContext) -> Result<Self, TaskError> {
+        // Brackets, which a loop's tasks have in their names, mean something to shells and globs.
+        let run = context.run.as_str().replace(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_', "-");
+        let name = format!("{}.{run}.{}", context.execution, context.attempt);
+        let root = make_folder(&context.settings.home.join("work"), &name)
+            .map_err(|error| TaskError::permanent("cannot make the task's working folder").because(error))?;
+        Ok(Self { folder: root.join("files"), root })
+    }
+
+    /// The folder that the program starts in and `{{ workingDir }}` stands for.
+    pub(in crate::tasks) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The folder around it, which no pattern of `outputFiles` reaches.
+    pub(in crate::tasks) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The text with the folder in place of `{{ workingDir }}`.
+    pub(in crate::tasks) fn fill(&self, text: &str) -> String {
+        text.replace(PLACEHOLDER, &self.folder.display().to_string())
+    }
+
+    /// The path of a file below the folder that a user named.
+    ///
+    /// # Errors
+    /// When the name points outside.
+    pub(in crate::tasks) fn place(&self, name: &str) -> Result<PathBuf, TaskError> {
+        let relative = Path::new(name);
+        let is_inside = relative.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        if !is_inside || relative.file_name().is_none() {
+            let error = TaskError::permanent(format!("`{name}` is no name of a file in the working folder"));
+            return Err(error.help("write a relative path without `..`, such as data/trips.csv"));
+        }
+        Ok(self.folder.join(relative))
+    }
+
+    /// Moves the files that match any of the patterns into storage, and gives their addresses by their names.
+    ///
+    /// # Errors
+    /// When a pattern is malformed or a file cannot be stored.
+    pub(in crate::tasks) fn take(
+        &self,
+        context: &TaskContext,
+        patterns: &[String],
+    ) -> Result<BTreeMap<String, String>, TaskError> {
+        let mut found = Vec::new();
+        if !patterns.is_empty() {
+            walk(&self.folder, "", &mut found)
+                .map_err(|error| TaskError::permanent("cannot look through the working folder").because(error))?;
+        }
+        let mut taken = BTreeMap::new();
+        for written in patterns {
+            let written = self.fill(written);
+            let relative = Path::new(&written).strip_prefix(&self.folder).ok().and_then(Path::to_str);
+            let pattern = glob::pattern(relative.unwrap_or(&written).trim_start_matches("./"))?;
+            let matching: Vec<&String> = found.iter().filter(|name| pattern.is_match(name)).collect();
+            if matching.is_empty() {
+                context.warn(format!("no file matches `{written}` of `outputFiles`"));
+            }
+            for name in matching {
+                if !taken.contains_key(name) {
+                    taken.insert(name.clone(), self.store(context, name)?);
+                }
+            }
+        }
+        Ok(taken)
+    }
+
+    fn store(&self, context: &TaskContext, name: &str) -> Result<String, TaskError> {
+        let stored = context.output_file(&flat(name))?;
+        let path = self.folder.join(name);
+        let is_link = path.is_symlink();
+        let moved = if is_link { Err(io::Error::other("a link")) } else { fs::rename(&path, &stored.path) };
+        moved
+            .or_else(|_| fs::copy(&path, &stored.path).map(drop))
+            .map_err(|error| TaskError::permanent(format!("cannot store `{name}`")).because(error))?;
+        Ok(stored.uri)
+    }
+}
+
+/// A relative path as one name: storage knows no folders within a task, and `a/b` must not meet `a_b`.
+fn flat(name: &str) -> String {
+    let escaped = |letter: char| match letter {
+        '%' | '/' | ' ' => format!("%{:02X}", u32::from(letter)),
+        other => other.to_string(),
+    };
+    name.chars().map(escaped).collect()
+}
+
+impl Drop for Workspace {
+    fn drop(&mut self) {
+        // What cannot be removed, such as a folder that a container's root made, is only untidy.
+        drop(fs::remove_dir_all(&self.root));
+    }
+}
+
+/// A new folder of this name, or of one like it if an attempt that died left one behind.
+fn make_folder(parent: &Path, name: &str) -> io::Result<PathBuf> {
+    fs::create_dir_all(parent)?;
+    let mut number = 1;
+    loop {
+        let root = parent.join(format!("{name}.{number}"));
+        match fs::DirBuilder::new().mode(0o700).create(&root) {
+            Ok(()) => return fs::create_dir(root.join("files")).map(|()| root),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The files below a folder by their relative paths, in order; linked folders are not entered.
+fn walk(folder: &Path, prefix: &str, found: &mut Vec<String>) -> io::Result<()> {
+    let mut entries: Vec<_> = fs::read_dir(folder)?.collect::<io::Result<_>>()?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        if entry.file_type()?.is_dir() {
+            walk(&entry.path(), &format!("{name}/"), found)?;
+        } else if entry.path().is_file() {
+            found.push(name);
+        }
+    }
+    Ok(())
+}

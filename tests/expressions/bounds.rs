@@ -1,0 +1,118 @@
+//! Hostile templates end, with an error that says why.
+
+use std::iter::repeat_n;
+
+use jitney::flow::expression::{Names, Nowhere, check, references, render};
+use serde_json::{Value, json};
+
+fn message(template: &str) -> String {
+    match render(&json!(template), &Names::new(), &Nowhere) {
+        Ok(value) => format!("gives {} bytes", value.to_string().len()),
+        Err(error) => error.message,
+    }
+}
+
+#[test]
+fn deep_nesting_is_refused() {
+    let deep = [
+        format!("{{{{ {}1{} }}}}", "(".repeat(100_000), ")".repeat(100_000)),
+        format!("{{{{ {}1{} }}}}", "[".repeat(65), "]".repeat(65)),
+        format!("{{{{ {}1 }}}}", "- ".repeat(100_000)),
+        format!("{{{{ {}1 }}}}", "not ".repeat(100_000)),
+        format!("{{{{ {}1 }}}}", "1 ? 1 : ".repeat(100_000)),
+        format!("{{{{ {}1 }}}}", "1 or 1 == 1 + 1 * ".repeat(100_000)),
+        format!("{{{{ a{}", "[a".repeat(100_000)),
+        format!("{}{}", "{% if true %}".repeat(100_000), "{% endif %}".repeat(100_000)),
+    ];
+    for template in &deep[..5] {
+        assert!(
+            message(template).contains("nests deeper than 64 levels"),
+            "{}: {}",
+            &template[..60],
+            message(template)
+        );
+    }
+    for template in deep {
+        assert!(check(&template).is_err() || template.contains("or 1"), "{}", &template[..60]);
+    }
+}
+
+#[test]
+fn long_chains_are_no_nesting() {
+    let sum: Vec<&str> = repeat_n("1", 50_000).collect();
+    assert_eq!(render(&json!(format!("{{{{ {} }}}}", sum.join(" + "))), &Names::new(), &Nowhere).unwrap(), 50_000);
+    let path = format!("{{{{ a{} ?? 1 }}}}", ".b".repeat(50_000));
+    assert_eq!(render(&json!(path), &Names::new(), &Nowhere).unwrap(), 1);
+    assert_eq!(references(&format!("{{{{ a{} }}}}", " ~ a".repeat(10_000))).unwrap(), ["a"]);
+    let arms = "{% elseif false %}".repeat(10_000);
+    assert_eq!(message(&format!("{{% if false %}}{arms}{{% else %}}x{{% endif %}}")), "gives 3 bytes");
+}
+
+/// A template with `a` as text of 2 to the power of `doublings` letters.
+fn big(doublings: u32, template: &str) -> String {
+    format!("{{% set a = 'x' %}}{{% for i in 1..{doublings} %}}{{% set a = a ~ a %}}{{% endfor %}}{template}")
+}
+
+#[test]
+fn work_and_size_are_bounded() {
+    for (template, expected) in [
+        (
+            "{% for a in 1..2000 %}{% for b in 1..2000 %}{% endfor %}{% endfor %}",
+            "the loops turn more than 1000000 times",
+        ),
+        ("{{ range(1, 10000000) | length }}", "the range has 10000000 items, more than 1000000"),
+        ("{{ range(-9223372036854775807, 9223372036854775807) }}", "the range has 18446744073709551615 items"),
+        (
+            "{% set a = 'xxxxxxxxxxxxxxxx' %}{% for i in 1..100 %}{% set a = a ~ a %}{% endfor %}{{ 1 }}",
+            "the value is larger than 64 MiB",
+        ),
+        (
+            "{% set a = [1] %}{% for i in 1..100 %}{% set a = [a, a] %}{% endfor %}{{ 1 }}",
+            "the value is larger than 64 MiB",
+        ),
+        ("{% set a = [1] %}{% for i in 1..1000 %}{% set a = [a] %}{% endfor %}{{ 1 }}", "the value nests too deeply"),
+        (
+            "{% for i in 1..100000 %}{{ '0123456789012345678901234567890123456789' ~ 'x' | indent(10) }}{{ '0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789' }}{% endfor %}",
+            "the text grows larger than 16 MiB",
+        ),
+        ("{{ 'a' | indent(9000000000000000000, 'xx') }}", "the text grows larger than 16 MiB"),
+        (&big(20, "{{ a | replace({'x': a}) }}"), "the text grows larger than 16 MiB"),
+        (&big(20, "{{ a | replace({'x+': a | replace({'x': '$0'})}, true) }}"), "the text grows larger than 16 MiB"),
+        (&big(21, "{{ a | split('') }}"), "there are more than 1000000 parts"),
+        (&big(17, "{{ 1 | numberFormat(a | replace({'x': '0'})) }}"), "the pattern is longer"),
+        ("{{ '9999-12-31' | dateAdd(300000, 'YEARS') }}", "lead out of the calendar"),
+        ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "this nests too deeply"),
+        (
+            "{{ render('{{ render(\"{{ 1 }}\") }}') }}{% macro m(x) %}{{ render('{{ 1 }}') }}{{ m(x) }}{% endmacro %}{{ m(1) }}",
+            "this nests too deeply",
+        ),
+        ("{{ 'aaaa' | replace({'(a{1000}){1000}': 'b'}, regexp=true) }}", "Compiled regex exceeds size limit"),
+        ("{% for i in 1..1000000 %}{{ 'x' | split('[a]') }}{% endfor %}", "takes too much work"),
+        ("{{ 1 | jq('[range(100000000)]') }}", "the range is too long"),
+    ] {
+        assert!(message(template).contains(expected), "{template}: {}", message(template));
+    }
+    let deep_jq = format!("{{{{ 1 | jq('{}1{}') }}}}", "[".repeat(4_000), "]".repeat(4_000));
+    assert!(!message(&deep_jq).is_empty());
+}
+
+#[test]
+fn any_text_is_read_to_its_end() {
+    let pieces = [
+        "{{", "}}", "{%", "%}", "{#", "#}", "-", "'", "\"", "\\", "(", ")", "[", "]", "{", "}", "a", " ", "1", ".",
+        "..", "??", "?", ":", "|", "if", "for", "set", "raw", "endraw", "macro", "in", "=", ",", "ü", "\n", "is",
+        "not",
+    ];
+    // A fixed sequence of pseudo-random picks.
+    let mut state = 7_u64;
+    for _ in 0..20_000 {
+        let mut text = String::from("{{");
+        for _ in 0..12 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            text.push_str(pieces[(state >> 33) as usize % pieces.len()]);
+        }
+        let names = json!({"a": {"a": [1, "a"]}}).as_object().cloned().unwrap();
+        let rendered = render(&Value::from(text.as_str()), &names, &Nowhere);
+        assert!(rendered.is_err() || check(&text).is_ok(), "{text}: {rendered:?}");
+    }
+}
