@@ -135,12 +135,16 @@ fn check<T: Task>(fields: &Value) -> Result<(), FieldError> {
 
 /// Whether a template stands at the place of an error: what it comes to may well fit.
 fn is_decided_later(fields: &Value, path: &[String]) -> bool {
-    let step = |value: Option<&'_ Value>, part: &String| match value? {
-        Value::Array(items) => items.get(part.parse::<usize>().ok()?).cloned(),
-        other => other.get(part).cloned(),
-    };
-    let found = path.iter().fold(Some(fields.clone()), |value, part| step(value.as_ref(), part));
-    !path.is_empty() && found.as_ref().and_then(Value::as_str).is_some_and(is_template)
+    let mut found = fields;
+    for part in path {
+        let inside = match found {
+            Value::Array(items) => part.parse::<usize>().ok().and_then(|index| items.get(index)),
+            other => other.get(part),
+        };
+        let Some(inside) = inside else { return false };
+        found = inside;
+    }
+    !path.is_empty() && found.as_str().is_some_and(is_template)
 }
 
 fn parse<T: DeserializeOwned>(fields: Fields) -> Result<T, FieldError> {
