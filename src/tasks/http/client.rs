@@ -7,7 +7,7 @@ const CONNECT: Duration = Duration::from_secs(20);
 
 /// Chooses ring for all TLS of this process; every call after the first changes nothing.
 ///
-/// Two providers are compiled in by way of different crates, and rustls refuses to guess between them.
+/// rustls is built without a provider of its own choice, so that one serves all connections: this one.
 pub fn install_crypto() {
     // An error only says that a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
