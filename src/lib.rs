@@ -5,6 +5,7 @@ pub mod diagnostic;
 pub mod duration;
 pub mod id;
 pub mod secret;
+pub mod text;
 
 pub mod journal;
 pub mod postgres;

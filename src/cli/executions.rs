@@ -1,7 +1,6 @@
 //! `jitney executions`
 
 use clap::{Args, Subcommand};
-use serde_json::Value;
 
 use crate::cli::format::{seconds, thousands};
 use crate::cli::out::outln;
@@ -11,6 +10,7 @@ use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::id::ExecutionId;
 use crate::journal::{Journal, State, Summary};
+use crate::text::plain;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -96,7 +96,7 @@ fn list(executions: &[Summary], as_json: bool) {
         let started =
             execution.started.map(|time| time.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M:%S").to_string());
         let took = execution.ended.zip(execution.started).and_then(|(ended, started)| (ended - started).to_std().ok());
-        let inputs = execution.inputs.iter().map(|(name, value)| format!("{name}={}", text(value)));
+        let inputs = execution.inputs.iter().map(|(name, value)| format!("{name}={}", plain(value)));
         table.add_row([
             execution.id.to_string(),
             execution.flow.clone(),
@@ -117,16 +117,16 @@ fn show(id: &ExecutionId, state: &State, as_json: bool) {
     }
     outln!("{id}  {}  {}", state.created.flow, state.status);
     for (name, value) in &state.created.inputs {
-        outln!("  input   {name} = {}", text(value));
+        outln!("  input   {name} = {}", plain(value));
     }
     for (name, value) in &state.labels {
-        outln!("  label   {name} = {}", text(value));
+        outln!("  label   {name} = {}", plain(value));
     }
     for (task, run) in &state.tasks {
         let took = run.ended.zip(run.started).and_then(|(ended, started)| (ended - started).to_std().ok());
         outln!("  task    {task}  {}  attempt {}  {}", run.state, run.attempts, took.map(seconds).unwrap_or_default());
         for (name, value) in &run.outputs {
-            outln!("            {name} = {}", text(value));
+            outln!("            {name} = {}", plain(value));
         }
         if let Some(error) = &run.error {
             outln!("            error: {}", error.message);
@@ -145,8 +145,4 @@ fn logs(journal: &Journal, id: &ExecutionId, as_json: bool) -> anyhow::Result<()
         outln!("{time} {:<5} {:<16} {}", line.level, line.task, line.message);
     }
     Ok(())
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

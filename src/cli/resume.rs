@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use clap::Args;
-use serde_json::Value;
 
 use crate::cli::run::Session;
 use crate::cli::{Exit, Invalid, executions};
@@ -14,6 +13,7 @@ use crate::flow::input::{self, InputType};
 use crate::flow::{Flow, parse};
 use crate::journal::State;
 use crate::tasks;
+use crate::text::plain;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -68,8 +68,7 @@ fn recorded_flow(state: &State) -> anyhow::Result<Flow> {
 fn given(state: &State, flow: &Flow, secrets: Vec<(String, String)>) -> Result<Vec<(String, String)>, Invalid> {
     let is_secret = |name: &str| flow.inputs.iter().any(|input| input.id == name && input.kind == InputType::Secret);
     let recorded = state.created.inputs.iter().filter(|(_, value)| !value.is_null());
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let recorded = recorded.map(|(name, value)| (name.clone(), text(value)));
+    let recorded = recorded.map(|(name, value)| (name.clone(), plain(value)));
     let (hidden, mut given): (Vec<_>, Vec<_>) = recorded.partition(|(_, text)| text.contains("***"));
     let is_hidden = |name: &str| hidden.iter().any(|(other, _)| other == name);
     given.extend(secrets.into_iter().filter(|(name, _)| is_secret(name) || is_hidden(name)));

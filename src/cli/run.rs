@@ -20,6 +20,7 @@ use crate::id::ExecutionId;
 use crate::journal::{ExecutionState, Journal, State};
 use crate::postgres::resolve;
 use crate::task::Outputs;
+use crate::text::plain;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -122,10 +123,6 @@ fn from_here(flow: &Flow, given: Vec<(String, String)>) -> Vec<(String, String)>
         (name, value)
     };
     given.into_iter().map(place).collect()
-}
-
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// Sets the token at the first Ctrl-C or SIGTERM, and ends the process at the second.

@@ -28,7 +28,7 @@ pub(super) fn blank(document: &Document) -> String {
 
 /// SHA-256 in hex.
 pub(super) fn fingerprint(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    crate::text::hex(&Sha256::digest(text.as_bytes()))
 }
 
 impl Recorded {

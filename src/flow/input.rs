@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::secret::hide_address_passwords;
+use crate::text::plain;
 
 /// One input.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -85,7 +86,7 @@ impl Input {
         }
         match &self.defaults {
             Some(value) => {
-                self.accept(&text_of(value)).map(drop).map_err(|message| format!("its default does not fit: {message}"))
+                self.accept(&plain(value)).map(drop).map_err(|message| format!("its default does not fit: {message}"))
             }
             None => Ok(()),
         }
@@ -161,7 +162,7 @@ pub fn resolve(inputs: &[Input], given: &[(String, String)]) -> Result<Map<Strin
     let mut values = Map::new();
     for input in inputs {
         let given = given.iter().rev().find(|(name, _)| *name == input.id).map(|(_, text)| text.clone());
-        let text = given.or_else(|| input.defaults.as_ref().map(text_of));
+        let text = given.or_else(|| input.defaults.as_ref().map(plain));
         match text {
             Some(text) => match input.accept(&text) {
                 Ok(value) => drop(values.insert(input.id.clone(), value)),
@@ -198,10 +199,6 @@ fn missing(input: &Input) -> Diagnostic {
     let what = input.description.as_deref().or(input.display_name.as_deref()).map(|what| format!(" ({what})"));
     Diagnostic::error(format!("input `{}` has no value{}", input.id, what.unwrap_or_default()))
         .help(format!("give it with `-i {}={example}`", input.id))
-}
-
-fn text_of(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::event::{Created, Event, ExecutionState, Failure, Outcome};
 use crate::id::RunId;
 use crate::task::{Expansion, Outputs};
+use crate::text::plain;
 
 /// Where a task run stands.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -230,7 +231,7 @@ impl State {
         let Some(value) = values.and_then(|values| values.get(index as usize)) else {
             return Err(IllegalTransition { event: "iteration_ended", what: format!("task `{run}`") });
         };
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let value = plain(value);
         task.progress.end(index);
         task.progress.warning |= outcome == Outcome::Warning;
         if outcome == Outcome::Failed {

@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::config::Settings;
+use crate::text::hex;
 
 use super::address::Address;
 use super::binaries::Binaries;
@@ -57,7 +58,7 @@ impl Cluster {
         let owner = Owner::find()?;
         let wanted = settings.managed_postgres();
         let digest = Sha256::digest(wanted.to_string_lossy().as_bytes());
-        let short_name: String = digest.iter().take(5).map(|byte| format!("{byte:02x}")).collect();
+        let short_name = hex(&digest[..5]);
         Ok(Self { folder: reachable(wanted, &owner, &short_name), owner, short_name })
     }
 
@@ -283,5 +284,5 @@ fn free_port() -> io::Result<u16> {
 
 fn generate_password() -> String {
     let letters: [u8; 16] = rand::random();
-    letters.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&letters)
 }

@@ -3,6 +3,7 @@
 pub mod bad_rows;
 pub mod core;
 pub mod duckdb;
+mod fetch;
 pub mod file;
 pub mod flow;
 pub mod http;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::task::{Level, Task, TaskContext, TaskError};
+use crate::text::plain;
 
 /// Writes a line, or several, to the execution's log.
 #[derive(Deserialize, JsonSchema)]
@@ -39,11 +40,7 @@ impl Task for Log {
             Value::Array(items) => items.as_slice(),
             other => std::slice::from_ref(other),
         };
-        lines.iter().for_each(|line| context.say(self.level, &text(line)));
+        lines.iter().for_each(|line| context.say(self.level, &plain(line)));
         Ok(Nothing {})
     }
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

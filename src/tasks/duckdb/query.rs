@@ -12,11 +12,9 @@ use serde_json::{Map, Value, json};
 use super::program::{Written, ask};
 use crate::postgres::sql::statements;
 use crate::task::{Task, TaskContext, TaskError};
+use crate::tasks::fetch::{Keep, MOST_FETCHED, ResultSet};
 use crate::tasks::script::inputs::Inputs;
 use crate::tasks::script::workspace::Workspace;
-
-/// More rows than this do not belong into an execution's outputs.
-const MOST_FETCHED: usize = 100_000;
 
 /// Runs SQL statements on DuckDB, in memory or on a database file, and can give or store the rows they return.
 ///
@@ -54,24 +52,6 @@ fn yes() -> bool {
     true
 }
 
-/// What to do with the rows that a statement returns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-enum Keep {
-    /// Nothing.
-    #[default]
-    #[serde(rename = "NONE", alias = "none")]
-    Nothing,
-    /// Give all as `rows`.
-    #[serde(rename = "FETCH", alias = "fetch")]
-    All,
-    /// Give the first as `row`.
-    #[serde(rename = "FETCH_ONE", alias = "fetch_one")]
-    First,
-    /// Write them to a file and give its `uri`.
-    #[serde(rename = "STORE", alias = "store")]
-    File,
-}
-
 /// What the statements gave.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -85,22 +65,6 @@ pub struct QueryOutputs {
     affected: u64,
     /// The addresses of the files that `outputFiles` names.
     output_files: BTreeMap<String, String>,
-}
-
-/// The rows that one statement returned.
-#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
-struct ResultSet {
-    /// All rows, with `fetch: FETCH`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rows: Option<Vec<Map<String, Value>>>,
-    /// The first row, with `fetch: FETCH_ONE`; absent if there is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    row: Option<Map<String, Value>>,
-    /// The file of the rows, with `fetch: STORE`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    uri: Option<String>,
-    /// How many rows the statement returned.
-    size: u64,
 }
 
 impl Task for Query {

@@ -6,6 +6,7 @@ use flate2::write::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
 use super::page;
+use crate::text::hex;
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// Enough of the beginning to quote a page's title.
@@ -71,7 +72,7 @@ impl Sums {
             None if wants_gzip => return Err(not_gzip(&self.head)),
             _ => {}
         }
-        let found = self.sha256.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let found = hex(&self.sha256.finalize());
         match sha256 {
             Some(wanted) if !wanted.trim().eq_ignore_ascii_case(&found) => {
                 Err(format!("has the SHA-256 {found}, but {} was expected", wanted.trim()))

@@ -16,6 +16,7 @@ use super::text::{Texts, push_timestamp};
 use crate::diagnostic::Diagnostic;
 use crate::stream::{Batches, ColumnType, Result};
 use crate::task::TaskError;
+use crate::text::plain;
 
 /// How many wrong values a message shows.
 const SAMPLES: usize = 3;
@@ -136,7 +137,7 @@ fn value_of((name, kind): &(String, ColumnType)) -> Expr {
 }
 
 fn literal(field: &str, value: &Value, (name, kind): &(String, ColumnType)) -> std::result::Result<Expr, TaskError> {
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let text = plain(value);
     let found = match kind {
         ColumnType::Bool => text.parse().ok().map(|flag: bool| lit(flag)),
         ColumnType::Int(_) | ColumnType::Float | ColumnType::Numeric => {

@@ -142,7 +142,8 @@ fn display_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-fn byte(field: &str, character: char) -> Result<u8, TaskError> {
+/// A character that separates or encloses fields, as the one byte that it must be.
+pub(in crate::tasks) fn byte(field: &str, character: char) -> Result<u8, TaskError> {
     u8::try_from(character).ok().filter(u8::is_ascii).ok_or_else(|| {
         TaskError::permanent(format!("`{field}`: `{character}` is not a plain character"))
             .help("use an ASCII character such as , ; | or a tab")

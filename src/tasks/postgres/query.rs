@@ -14,9 +14,7 @@ use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 use crate::postgres::sql::{Statement, statements};
 use crate::postgres::{FlowAddress, Session, connect_for, explain, explain_in, value};
 use crate::task::{Task, TaskContext, TaskError};
-
-/// More rows than this do not belong into an execution's outputs.
-const MOST_FETCHED: usize = 100_000;
+use crate::tasks::fetch::{Keep, MOST_FETCHED, ResultSet};
 
 /// Runs SQL statements on Postgres, by default all in one transaction, and can give or store the rows they return.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -49,24 +47,6 @@ fn yes() -> bool {
     true
 }
 
-/// What to do with the rows that a statement returns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-enum Keep {
-    /// Nothing: they are counted.
-    #[default]
-    #[serde(rename = "NONE", alias = "none")]
-    Nothing,
-    /// Give all as `rows`.
-    #[serde(rename = "FETCH", alias = "fetch")]
-    All,
-    /// Give the first as `row`.
-    #[serde(rename = "FETCH_ONE", alias = "fetch_one")]
-    First,
-    /// Write them to a file and give its `uri`.
-    #[serde(rename = "STORE", alias = "store")]
-    File,
-}
-
 /// What the statements gave.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct QueryOutputs {
@@ -79,22 +59,6 @@ pub struct QueryOutputs {
     affected: u64,
     /// Seconds from the first statement to the commit.
     seconds: f64,
-}
-
-/// The rows that one statement returned.
-#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
-struct ResultSet {
-    /// All rows, with `fetch: FETCH`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rows: Option<Vec<Map<String, Value>>>,
-    /// The first row, with `fetch: FETCH_ONE`; absent if there is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    row: Option<Map<String, Value>>,
-    /// The file of the rows, with `fetch: STORE`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    uri: Option<String>,
-    /// How many rows the statement returned.
-    size: u64,
 }
 
 impl Task for Query {

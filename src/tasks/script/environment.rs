@@ -77,7 +77,7 @@ impl<'a> Environment<'a> {
             .filter(|_| status.success())
             .ok_or_else(|| TaskError::permanent(format!("{} does not run: it {}", python.display(), ending(status))))?;
         let named = format!("{version}\n{}", packages.join("\n"));
-        let key: String = Sha256::digest(named.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let key = crate::text::hex(&Sha256::digest(named.as_bytes())[..8]);
         Ok(Self { folder: context.settings.home.join("python").join(key), context, packages, python })
     }
 

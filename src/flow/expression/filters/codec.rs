@@ -24,7 +24,7 @@ pub(super) const FILTERS: &[Builtin] = &[
 
 fn hash<D: Digest>(call: &Call) -> Answer {
     let digest = D::digest(call.input_text()?.as_bytes());
-    Ok(Value::String(digest.iter().map(|byte| format!("{byte:02x}")).collect()))
+    Ok(Value::String(crate::text::hex(&digest)))
 }
 
 fn base64_decode(call: &Call) -> Answer {

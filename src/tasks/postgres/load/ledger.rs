@@ -2,7 +2,7 @@
 
 use tokio_postgres::Transaction;
 
-use super::failed;
+use crate::postgres::explain;
 use crate::postgres::sql::quote;
 use crate::task::TaskError;
 
@@ -43,12 +43,12 @@ pub(super) struct Counts {
 /// Makes the ledger if it is not there.
 pub(super) async fn ensure(transaction: &Transaction<'_>) -> Result<(), TaskError> {
     let there = transaction.query_one("SELECT to_regclass('jitney_loads') IS NOT NULL", &[]).await;
-    if there.map_err(|error| failed("looking for the ledger", &error))?.get(0) {
+    if there.map_err(|error| explain("looking for the ledger", &error))?.get(0) {
         return Ok(());
     }
     let lock = "SELECT pg_advisory_xact_lock(hashtextextended('jitney: ledger', 0));";
     let sql = format!("SET LOCAL client_min_messages = warning; {lock} {LEDGER} RESET client_min_messages");
-    transaction.batch_execute(&sql).await.map_err(|error| failed("creating the ledger `jitney_loads`", &error))
+    transaction.batch_execute(&sql).await.map_err(|error| explain("creating the ledger `jitney_loads`", &error))
 }
 
 /// The newest load of the partition, or of the whole table, if any.
@@ -63,7 +63,7 @@ pub(super) async fn earlier(
     let row = transaction
         .query_opt(sql, &[&key.target, &key.partition, &key.source_sha256, &key.definition_sha256, &any_partition])
         .await
-        .map_err(|error| failed("reading the ledger", &error))?;
+        .map_err(|error| explain("reading the ledger", &error))?;
     Ok(row.map(|row| {
         let count = |index| row.get::<_, i64>(index).unsigned_abs();
         let counts = Counts { read: count(2), loaded: count(3), rejected: count(4), skipped: count(5) };
@@ -108,5 +108,5 @@ pub(super) async fn record(
         entry.bytes,
         entry.seconds
     );
-    transaction.batch_execute(&sql).await.map_err(|error| failed("writing to the ledger", &error))
+    transaction.batch_execute(&sql).await.map_err(|error| explain("writing to the ledger", &error))
 }

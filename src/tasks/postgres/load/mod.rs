@@ -26,10 +26,12 @@ use crate::task::{Task, TaskContext, TaskError};
 use crate::tasks::bad_rows::{BadRows, Rejected};
 use crate::tasks::polars::plan::Plan;
 use crate::tasks::polars::spec::Transform;
+use crate::tasks::polars::transform::byte;
+use crate::text::hex;
 use feed::{Fed, Feed};
 use ledger::{Counts, Entry, Key};
 use mode::Mode;
-use source::{Source, hex};
+use source::Source;
 use target::{Field, Leniency, Making, Target};
 
 /// Loads a file into a table of Postgres: CSV, NDJSON or Parquet, plain or compressed.
@@ -190,7 +192,7 @@ impl Task for Load {
         let source = Source::open(path).await?;
         // What the load before this one committed must be seen after waiting for it, whatever the server's default.
         let beginning = session.client.build_transaction().isolation_level(IsolationLevel::ReadCommitted);
-        let transaction = beginning.start().await.map_err(|error| failed("beginning the load", &error))?;
+        let transaction = beginning.start().await.map_err(|error| explain("beginning the load", &error))?;
         let loaded = tokio::select! {
             biased;
             () = context.cancel.cancelled() => None,
@@ -198,7 +200,7 @@ impl Task for Load {
         };
         if let Some(loaded) = loaded {
             // From here on nobody could say whether a stop came in time, so there is none.
-            transaction.commit().await.map_err(|error| failed("committing the load", &error))?;
+            transaction.commit().await.map_err(|error| explain("committing the load", &error))?;
             return Ok(loaded);
         }
         drop(transaction);
@@ -297,7 +299,7 @@ impl Load {
     ) -> Result<(), TaskError> {
         let whole = matches!(self.mode, Mode::Merge(_) | Mode::Truncate);
         let name = if whole { key.target.clone() } else { format!("{} {}", key.target, key.partition) };
-        let waiting = |error: Error| failed("waiting for another load", &error);
+        let waiting = |error: Error| explain("waiting for another load", &error);
         let sql = "SELECT pg_try_advisory_xact_lock(hashtextextended('jitney: load ' || $1, 0))";
         let free: bool = transaction.query_one(sql, &[&name]).await.map_err(waiting)?.get(0);
         if !free {
@@ -351,7 +353,7 @@ impl Load {
     /// How many rows of this load's partition the table holds; for an append, whether it holds any.
     async fn rows_there(&self, transaction: &Transaction<'_>, target: &Target) -> Result<u64, TaskError> {
         let table = &target.sql_name;
-        let counting = |error: Error| failed("counting the rows that are there", &error);
+        let counting = |error: Error| explain("counting the rows that are there", &error);
         let row = match self.mode.partition()? {
             Some((column, value)) => {
                 // A literal, not a parameter: it takes the column's own type, which may be an enum.
@@ -443,29 +445,17 @@ impl Load {
     ) -> Result<Fed, TaskError> {
         let doing = format!("loading into `{}`", self.table);
         let sql = format!("COPY {table} ({}) FROM STDIN (FORMAT binary)", mode::list(fields));
-        let sink = transaction.copy_in::<_, Bytes>(&sql).await.map_err(|error| failed(&doing, &error))?;
+        let sink = transaction.copy_in::<_, Bytes>(&sql).await.map_err(|error| explain(&doing, &error))?;
         let mut sink = pin!(sink);
         let (mut chunks, worker) = feed.start();
         while let Some(chunk) = chunks.recv().await {
-            sink.send(chunk).await.map_err(|error| failed(&doing, &error))?;
+            sink.send(chunk).await.map_err(|error| explain(&doing, &error))?;
         }
         let fed = worker.await.map_err(|error| TaskError::permanent(format!("{doing} broke off")).because(error))??;
-        let stored = sink.finish().await.map_err(|error| failed(&doing, &error))?;
+        let stored = sink.finish().await.map_err(|error| explain(&doing, &error))?;
         if stored != fed.sent {
             return Err(TaskError::permanent(format!("{doing}: {} rows were sent and {stored} arrived", fed.sent)));
         }
         Ok(fed)
     }
-}
-
-fn byte(field: &str, character: char) -> Result<u8, TaskError> {
-    u8::try_from(character).ok().filter(u8::is_ascii).ok_or_else(|| {
-        TaskError::permanent(format!("`{field}`: `{character}` is not a plain character"))
-            .help("use an ASCII character such as , ; | or a tab")
-    })
-}
-
-/// What the server says of a statement of ours.
-fn failed(doing: &str, error: &Error) -> TaskError {
-    explain(doing, error)
 }

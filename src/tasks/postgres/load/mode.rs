@@ -5,10 +5,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio_postgres::Transaction;
 
-use super::failed;
 use super::target::{Field, Kind, Target};
+use crate::postgres::explain;
 use crate::postgres::sql::{quote, quote_name};
 use crate::task::TaskError;
+use crate::text::plain;
 
 /// How rows get into the table. Each way is safe to repeat.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -61,7 +62,7 @@ impl Mode {
         let mut entries = map.iter();
         match (entries.next(), entries.next()) {
             (Some((column, value)), None) if !value.is_null() => {
-                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                let text = plain(value);
                 Ok(Some((column, text)))
             }
             _ => Err(TaskError::permanent("`replace_partition` wants one column and its value")
@@ -106,7 +107,7 @@ impl Mode {
         transaction
             .batch_execute(&sql)
             .await
-            .map_err(|error| failed(&format!("making room in `{}`", target.name), &error))?;
+            .map_err(|error| explain(&format!("making room in `{}`", target.name), &error))?;
         Ok(if matches!(self, Self::Merge(_)) { STAGE.to_owned() } else { table.clone() })
     }
 
@@ -132,18 +133,18 @@ impl Mode {
         let doing = format!("merging into `{}`", target.name);
         let nulls = key.iter().map(|name| format!("{name} IS NULL")).collect::<Vec<_>>().join(" OR ");
         let sql = format!("SELECT EXISTS (SELECT 1 FROM {STAGE} WHERE {nulls})");
-        if transaction.query_one(&sql, &[]).await.map_err(|error| failed(&doing, &error))?.get(0) {
+        if transaction.query_one(&sql, &[]).await.map_err(|error| explain(&doing, &error))?.get(0) {
             return Err(TaskError::permanent(format!("{doing}: the key is NULL in some rows"))
                 .help("choose a key that every row has, for example a `row_id` of the transform"));
         }
-        transaction.batch_execute(&format!("ANALYZE {STAGE}")).await.map_err(|error| failed(&doing, &error))?;
+        transaction.batch_execute(&format!("ANALYZE {STAGE}")).await.map_err(|error| explain(&doing, &error))?;
         let (update, insert) = merge.statements(target, fields, &key);
         let mut changed = 0;
         if let Some(update) = update {
-            let row = transaction.query_one(&update, &[]).await.map_err(|error| failed(&doing, &error))?;
+            let row = transaction.query_one(&update, &[]).await.map_err(|error| explain(&doing, &error))?;
             changed += row.get::<_, i64>(0).unsigned_abs();
         }
-        Ok(changed + transaction.execute(&insert, &[]).await.map_err(|error| failed(&doing, &error))?)
+        Ok(changed + transaction.execute(&insert, &[]).await.map_err(|error| explain(&doing, &error))?)
     }
 }
 

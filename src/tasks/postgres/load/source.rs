@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::task::TaskError;
+use crate::text::hex;
 
 /// The file to load.
 pub(super) struct Source {
@@ -46,9 +47,4 @@ fn checksum(path: &Path) -> std::io::Result<(u64, String)> {
             }
         }
     }
-}
-
-/// Bytes in hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -6,10 +6,9 @@ use serde_json::{Map, Value};
 use tokio_postgres::Transaction;
 use tokio_postgres::types::{Oid, Type};
 
-use super::failed;
 use crate::diagnostic::nearest;
-use crate::postgres::explain_in;
 use crate::postgres::sql::{quote, quote_name, statements};
+use crate::postgres::{explain, explain_in};
 use crate::stream::ColumnType;
 use crate::task::TaskError;
 
@@ -127,7 +126,10 @@ impl Target {
         if sql_name.is_none() {
             // Two loads that make the same table at once would collide; the second waits here and then finds it.
             let lock = "SELECT pg_advisory_xact_lock(hashtextextended('jitney: create ' || $1, 0))";
-            transaction.execute(lock, &[&name]).await.map_err(|error| failed("waiting to create the table", &error))?;
+            transaction
+                .execute(lock, &[&name])
+                .await
+                .map_err(|error| explain("waiting to create the table", &error))?;
             sql_name = lookup(transaction, name).await?;
         }
         let is_new = sql_name.is_none();
@@ -291,7 +293,7 @@ async fn lookup(transaction: &Transaction<'_>, name: &str) -> Result<Option<Stri
     let sql =
         "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                WHERE c.oid = to_regclass($1) AND c.relkind IN ('r', 'p', 'f')";
-    let row = transaction.query_opt(sql, &[&name]).await.map_err(|error| failed("looking for the table", &error))?;
+    let row = transaction.query_opt(sql, &[&name]).await.map_err(|error| explain("looking for the table", &error))?;
     Ok(row.map(|row| row.get(0)))
 }
 
@@ -301,7 +303,7 @@ async fn make(transaction: &Transaction<'_>, name: &str, making: &Making<'_>) ->
             .help("create it, or let the task do so: `ddl: file.sql`, or `schema: {column: type}`")),
         Making::Columns(columns) => {
             let sql = create_table(name, columns)?;
-            transaction.batch_execute(&sql).await.map_err(|error| failed(&format!("creating table `{name}`"), &error))
+            transaction.batch_execute(&sql).await.map_err(|error| explain(&format!("creating table `{name}`"), &error))
         }
         Making::File { name: file, text } => {
             for statement in statements(file, text, &Value::Null).map_err(TaskError::permanent)? {
@@ -338,7 +340,7 @@ async fn columns(transaction: &Transaction<'_>, sql_name: &str) -> Result<Vec<Ta
          WHERE a.attrelid = {}::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
         quote(sql_name)
     );
-    let rows = transaction.query(&sql, &[]).await.map_err(|error| failed("reading the table's columns", &error))?;
+    let rows = transaction.query(&sql, &[]).await.map_err(|error| explain("reading the table's columns", &error))?;
     let column = |row: &tokio_postgres::Row| TableColumn {
         name: row.get(0),
         type_name: row.get(1),
