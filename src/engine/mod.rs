@@ -4,6 +4,7 @@ mod names;
 pub mod plan;
 mod retry;
 mod run;
+pub mod schedule;
 mod snapshot;
 mod work;
 
