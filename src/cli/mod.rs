@@ -7,6 +7,7 @@ mod executions;
 mod exit;
 mod flows;
 mod format;
+mod graph;
 mod out;
 mod postgres;
 mod resume;
@@ -51,6 +52,8 @@ enum Command {
     Resume(resume::Arguments),
     /// Check flows without running them
     Validate(validate::Arguments),
+    /// Draw a flow: what runs after what, and whose outputs go where
+    Graph(graph::Arguments),
     /// What ran, when, how long and how many rows
     Executions(executions::Arguments),
     /// The task types; of one of them: fields, outputs and an example
@@ -87,6 +90,7 @@ async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<
         Command::Run(arguments) => run::run(arguments, settings).await,
         Command::Resume(arguments) => resume::run(arguments, settings).await,
         Command::Validate(arguments) => validate::run(&arguments),
+        Command::Graph(arguments) => graph::run(&arguments),
         Command::Executions(arguments) => executions::run(&arguments, settings),
         Command::Tasks(arguments) => tasks::run(&arguments),
         Command::Postgres(arguments) => postgres::run(arguments, settings).await,
