@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. The only place that prints.
 #![expect(clippy::print_stderr, reason = "printing is what a command line is for")]
 
+mod convert;
 pub mod demo;
 mod doctor;
 mod executions;
@@ -54,6 +55,8 @@ enum Command {
     Validate(validate::Arguments),
     /// Draw a flow: what runs after what, and whose outputs go where
     Graph(graph::Arguments),
+    /// Put short names in place of Kestra's, and leave all else as it is
+    Convert(convert::Arguments),
     /// What ran, when, how long and how many rows
     Executions(executions::Arguments),
     /// The task types; of one of them: fields, outputs and an example
@@ -91,6 +94,7 @@ async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<
         Command::Resume(arguments) => resume::run(arguments, settings).await,
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Graph(arguments) => graph::run(&arguments),
+        Command::Convert(arguments) => convert::run(&arguments),
         Command::Executions(arguments) => executions::run(&arguments, settings),
         Command::Tasks(arguments) => tasks::run(&arguments),
         Command::Postgres(arguments) => postgres::run(arguments, settings).await,

@@ -1,6 +1,7 @@
 //! Flows: from YAML text to something that can be planned. No I/O here: a caller reads the file.
 
 mod check;
+pub mod convert;
 mod document;
 pub mod expression;
 mod findings;
