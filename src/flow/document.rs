@@ -90,6 +90,9 @@ impl Document {
             let help = "a flow is one map that begins with `id:` and `namespace:`";
             return Err(Box::new(Diagnostic::error("this is not a flow").at(file, text, 1, 1).help(help)));
         };
+        if let Some(key) = odd_key(root) {
+            return Err(Box::new(odd_key_error(file, text, place(key.span.start))));
+        }
         let root = node(root);
         Ok(Self { file: file.to_owned(), text: text.to_owned(), value: to_json(value), root })
     }
@@ -172,6 +175,30 @@ fn node(marked: &MarkedYaml) -> Node {
     };
     let letters = marked.span.start.index()..marked.span.end.index();
     Node { position: place(marked.span.start), letters, children }
+}
+
+/// The first key that is a list or a map itself.
+fn odd_key<'a, 'text>(marked: &'a MarkedYaml<'text>) -> Option<&'a MarkedYaml<'text>> {
+    match &marked.data {
+        YamlData::Mapping(entries) => entries.iter().find_map(|(key, value)| {
+            let is_odd = matches!(key.data, YamlData::Mapping(_) | YamlData::Sequence(_));
+            if is_odd { Some(key) } else { odd_key(value) }
+        }),
+        YamlData::Sequence(items) => items.iter().find_map(odd_key),
+        _ => None,
+    }
+}
+
+/// `message: {{ inputs.x }}` is a map in a map to YAML.
+fn odd_key_error(file: &str, text: &str, place: Position) -> Diagnostic {
+    let line = text.lines().nth(place.line - 1).unwrap_or_default();
+    let before = line.get(..byte_of_column(line, place.column)).unwrap_or_default();
+    let finding = if before.ends_with('{') && line.get(before.len()..).is_some_and(|rest| rest.starts_with('{')) {
+        Diagnostic::error("a value that begins with a template needs quotes").help("write `\"{{ … }}\"`")
+    } else {
+        Diagnostic::error("a list or a map cannot be a key").help("write a plain word before the colon")
+    };
+    finding.at(file, text, place.line, place.column)
 }
 
 fn entry(key: &MarkedYaml, value: &MarkedYaml) -> Child {
