@@ -112,7 +112,7 @@ impl Document {
         let start = self.position(path, false);
         let found = self.text.lines().enumerate().skip(start.line.saturating_sub(1)).find_map(|(index, line)| {
             let from = if index + 1 == start.line { byte_of_column(line, start.column) } else { 0 };
-            let byte = from + line.get(from..)?.find(needle)?;
+            let byte = from + place_of(line.get(from..)?, needle)?;
             Some(Position { line: index + 1, column: line[..byte].chars().count() + 1 })
         });
         self.at(found.unwrap_or(start), finding)
@@ -161,6 +161,17 @@ impl Document {
         }
         position
     }
+}
+
+/// Where a text stands in a line: as a word of its own, if it is one somewhere.
+fn place_of(line: &str, needle: &str) -> Option<usize> {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    let whole = line.match_indices(needle).map(|(at, _)| at).find(|at| {
+        let before = line[..*at].chars().next_back();
+        let after = line[at + needle.len()..].chars().next();
+        !before.is_some_and(|c| is_part(c) || c == '.') && !after.is_some_and(is_part)
+    });
+    whole.or_else(|| line.find(needle))
 }
 
 fn byte_of_column(line: &str, column: usize) -> usize {
@@ -235,13 +246,29 @@ fn syntax_error(file: &str, text: &str, error: &ScanError) -> Diagnostic {
         let finding = Diagnostic::error(format!("the key `{key}` is given twice")).at(file, text, line, column);
         return finding.help("keep one of the two");
     }
-    let help = "look at the indentation and at quotes, here and on the line before";
-    Diagnostic::error(format!("this is not YAML: {words}")).at(file, text, line, column).help(help)
+    let (message, help) = match words {
+        "simple key expect ':'" => (
+            "this is not YAML: there is no `key: value` here",
+            "write a blank behind the colon, here or on the line before",
+        ),
+        "while parsing node, found unknown anchor" => (
+            "no value before this one has such an anchor",
+            "`*name` repeats what stands behind `&name`; a text that begins with `*` needs quotes",
+        ),
+        _ => ("", "look at the indentation, at quotes and brackets, here and on the line before"),
+    };
+    let message = if message.is_empty() { format!("this is not YAML: {words}") } else { message.to_owned() };
+    Diagnostic::error(message).at(file, text, line, column).help(help)
 }
 
 fn yaml_error(file: &str, text: &str, error: &serde_yaml::Error) -> Diagnostic {
     let words = error.to_string();
     let words = words.split(" at line ").next().unwrap_or(&words).to_owned();
+    if words.contains("more than one document") {
+        let second = text.lines().skip(1).position(|line| line.starts_with("---")).map_or(1, |index| index + 2);
+        let finding = Diagnostic::error("a second flow begins here").at(file, text, second, 1);
+        return finding.help("a file holds one flow: put the other into a file of its own");
+    }
     match error.location() {
         Some(place) => Diagnostic::error(words).at(file, text, place.line(), place.column()),
         None => Diagnostic::error(words).at(file, text, 1, 1),

@@ -10,6 +10,7 @@ pub mod input;
 mod parse;
 mod steps;
 pub mod trigger;
+mod unknown;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

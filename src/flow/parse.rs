@@ -157,8 +157,10 @@ impl Parser<'_> {
             Some(Value::Object(found)) => found.clone(),
             None | Some(Value::Null) => Map::new(),
             Some(_) => {
-                self.findings
-                    .push(self.document.locate(&[key.to_owned()], Diagnostic::error(format!("`{key}` is not a map"))));
+                self.findings.push(self.document.locate(
+                    &[key.to_owned()],
+                    Diagnostic::error(format!("`{key}` is not a map")).help(format!("write `{key}: {{name: value}}`")),
+                ));
                 Map::new()
             }
         }
@@ -178,7 +180,8 @@ impl Parser<'_> {
                 .filter_map(|item| Some((item.get("key")?.as_str()?.to_owned(), item.get("value")?.clone())))
                 .collect(),
             Some(_) => {
-                let finding = Diagnostic::error("`labels` is neither a map nor a list of {key, value}");
+                let finding = Diagnostic::error("`labels` is neither a map nor a list of {key, value}")
+                    .help("write `labels: {team: data}`");
                 self.findings.push(self.document.locate(path, finding));
                 Map::new()
             }
@@ -210,8 +213,13 @@ impl Parser<'_> {
             None | Some(Value::Null) => Vec::new(),
             Some(Value::Array(items)) => items.clone(),
             Some(_) => {
-                self.findings
-                    .push(self.document.locate(&[key.to_owned()], Diagnostic::error(format!("`{key}` is not a list"))));
+                self.findings.push(
+                    self.document.locate(
+                        &[key.to_owned()],
+                        Diagnostic::error(format!("`{key}` is not a list"))
+                            .help("write a list, each item of it a map: `- {id: …, type: …}`"),
+                    ),
+                );
                 Vec::new()
             }
         }
