@@ -83,6 +83,9 @@ impl Document {
     /// # Errors
     /// When it is not YAML, holds no map, or has a key twice.
     pub fn parse(file: &str, text: &str) -> Result<Self, Box<Diagnostic>> {
+        if let Some(finding) = lone_return(file, text) {
+            return Err(Box::new(finding));
+        }
         let marked = MarkedYaml::load_from_str(text).map_err(|error| Box::new(syntax_error(file, text, &error)))?;
         let value: serde_yaml::Value =
             serde_yaml::from_str(text).map_err(|error| Box::new(yaml_error(file, text, &error)))?;
@@ -186,6 +189,17 @@ fn node(marked: &MarkedYaml) -> Node {
     };
     let letters = marked.span.start.index()..marked.span.end.index();
     Node { position: place(marked.span.start), letters, children }
+}
+
+/// A carriage return ends a line to YAML, and to nobody else any more: lines would be counted in two ways.
+fn lone_return(file: &str, text: &str) -> Option<Diagnostic> {
+    let is_lone = |at: &usize| !text[at + 1..].starts_with('\n');
+    let at = text.match_indices('\r').map(|(at, _)| at).find(is_lone)?;
+    let (line, column) = (text[..at].matches('\n').count() + 1, text[..at].rsplit('\n').next()?.chars().count() + 1);
+    let mut finding =
+        Diagnostic::error("a carriage return stands here without a line feed").at(file, text, line, column);
+    finding.snippet = finding.snippet.map(|snippet| snippet.replace('\r', "␍"));
+    Some(finding.help("save the file with the line ends of Unix or Windows"))
 }
 
 /// The first key that is a list or a map itself.
@@ -323,6 +337,8 @@ mod tests {
             assert!(error.line >= 1 && error.line <= line + 1, "{text:?}: {error}");
             assert!(!error.message.is_empty());
         }
+        let lone = Document::parse("f.yaml", "id: a\nb: x\ry\r\n").unwrap_err();
+        assert_eq!((lone.line, lone.column, lone.snippet.as_deref()), (2, 5, Some("b: x␍y")));
         assert_eq!(Document::parse("f.yaml", "- a\n").unwrap_err().message, "this is not a flow");
         assert_eq!(Document::parse("f.yaml", "").unwrap_err().message, "this is not a flow");
     }
