@@ -1,9 +1,11 @@
 //! Runs flows: a pure plan, a runner that does what the plan says, and a journal in between.
 
 mod names;
+mod outside;
 pub mod plan;
 mod retry;
 mod run;
+mod secrets;
 mod snapshot;
 mod work;
 
