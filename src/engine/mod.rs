@@ -5,6 +5,7 @@ mod outside;
 pub mod plan;
 mod retry;
 mod run;
+pub mod schedule;
 mod secrets;
 mod snapshot;
 mod work;

@@ -7,6 +7,7 @@ mod findings;
 pub mod input;
 mod parse;
 mod steps;
+pub mod trigger;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use crate::task::{Level, TaskType};
 pub use document::{Document, Position};
 pub use input::Input;
 pub use parse::{Parsed, parse};
+pub use trigger::Trigger;
 
 /// A flow that can run.
 #[derive(Debug)]
@@ -44,6 +46,8 @@ pub struct Flow {
     pub errors: Vec<Step>,
     /// The tasks that run after all others, whatever came of them.
     pub finally: Vec<Step>,
+    /// What starts it without anybody asking.
+    pub triggers: Vec<Trigger>,
     /// The folder of the flow's file: relative paths start there.
     pub folder: PathBuf,
     /// The text and the positions in it.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::diagnostic::Diagnostic;
 use crate::flow::expression::mentions;
 use crate::flow::findings;
-use crate::flow::parse::{Parser, is_name};
+use crate::flow::parse::{Parser, below, is_name};
 use crate::flow::{Branches, COMMON_FIELDS, Common, Step, WITHOUT_EFFECT};
 use crate::id::TaskId;
 use crate::task::{Branch, TaskType, is_template, read};
@@ -195,10 +195,6 @@ impl Parser<'_> {
         }
         sorted
     }
-}
-
-fn below(path: &[String], key: &str) -> Vec<String> {
-    path.iter().cloned().chain([key.to_owned()]).collect()
 }
 
 /// The tasks whose outputs the templates of these values name; none when that is not known before they run.
