@@ -8,6 +8,7 @@ mod exit;
 mod flows;
 mod format;
 mod kv;
+mod graph;
 mod out;
 mod postgres;
 mod resume;
@@ -52,6 +53,8 @@ enum Command {
     Resume(resume::Arguments),
     /// Check flows without running them
     Validate(validate::Arguments),
+    /// Draw a flow: what runs after what, and whose outputs go where
+    Graph(graph::Arguments),
     /// What ran, when, how long and how many rows
     Executions(executions::Arguments),
     /// The values that flows keep under keys
@@ -90,6 +93,7 @@ async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<
         Command::Run(arguments) => run::run(arguments, settings).await,
         Command::Resume(arguments) => resume::run(arguments, settings).await,
         Command::Validate(arguments) => validate::run(&arguments),
+        Command::Graph(arguments) => graph::run(&arguments),
         Command::Executions(arguments) => executions::run(&arguments, settings),
         Command::Kv(arguments) => kv::run(arguments, settings),
         Command::Tasks(arguments) => tasks::run(&arguments),

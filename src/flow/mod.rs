@@ -4,6 +4,7 @@ mod check;
 mod document;
 pub mod expression;
 mod findings;
+pub mod graph;
 pub mod input;
 mod parse;
 mod steps;

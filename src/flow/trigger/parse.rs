@@ -145,7 +145,7 @@ impl Parser<'_> {
             }
         };
         match cron::Times::read(&schedule.cron, schedule.with_seconds, zone) {
-            Ok(times) => Some(On::Schedule(schedule, times)),
+            Ok(times) => Some(On::Schedule(schedule, Box::new(times))),
             Err(error) => {
                 let finding = Diagnostic::error(error.message).help(error.help);
                 let located = self.document.locate_text(&below(path, "cron"), &error.culprit, finding);
