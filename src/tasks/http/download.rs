@@ -10,10 +10,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::fetch::{Fetch, Fetched};
-use super::{client, local, neighbours};
+use super::{local, neighbours};
 use crate::duration::Span;
 use crate::storage::{self, StoredFile};
 use crate::task::{Level, Task, TaskContext, TaskError};
+use crate::web::client;
 
 /// Downloads a file into storage.
 ///

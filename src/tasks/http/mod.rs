@@ -1,9 +1,7 @@
 //! Files and answers from web servers.
 
-pub mod client;
 pub mod download;
 
-mod backoff;
 mod fetch;
 mod local;
 mod neighbours;
