@@ -10,7 +10,7 @@ use google_cloud_auth::errors::CredentialsError;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 
 use super::key::{Key, LOGIN};
-use super::{Service, metadata};
+use super::{Login, Service, metadata};
 use crate::config::Settings;
 use crate::secret::Redactor;
 use crate::task::TaskError;
@@ -18,19 +18,6 @@ use crate::web::{Trouble, client};
 
 /// What every request may do, within what the account's roles allow.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
-
-/// The fields of a task that say who it is.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Login<'a> {
-    /// `serviceAccount`: a key as JSON, its path, or its base64 form.
-    pub service_account: Option<&'a str>,
-    /// `impersonatedServiceAccount`: the e-mail address of the account to act as.
-    pub impersonate: Option<&'a str>,
-    /// `projectId`.
-    pub project: Option<&'a str>,
-    /// `scopes`; none stands for all of Google Cloud.
-    pub scopes: &'a [String],
-}
 
 /// Somebody that Google Cloud knows, ready to sign requests. Clones share their tokens.
 #[derive(Clone, Debug)]

@@ -4,6 +4,7 @@
 mod api;
 mod auth;
 mod key;
+mod login;
 mod metadata;
 mod refusal;
 mod retry;
@@ -11,7 +12,9 @@ mod role;
 mod service;
 
 pub use api::{Api, Failure};
-pub use auth::{Access, Login};
+pub use auth::Access;
+pub use login::Login;
+pub(crate) use login::google_task;
 pub use refusal::Refusal;
 pub use retry::Retry;
 pub use role::Role;

@@ -6,6 +6,7 @@ pub mod duckdb;
 mod fetch;
 pub mod file;
 pub mod flow;
+pub mod gcs;
 pub mod http;
 pub mod polars;
 pub mod postgres;
@@ -29,6 +30,12 @@ pub static ALL: &[TaskType] = &[
     TaskType::of::<flow::parallel::Parallel>(),
     TaskType::of::<flow::sequential::Sequential>(),
     TaskType::of::<flow::switch::Switch>(),
+    TaskType::of::<gcs::create_bucket::CreateBucket>(),
+    TaskType::of::<gcs::delete::Delete>(),
+    TaskType::of::<gcs::delete_list::DeleteList>(),
+    TaskType::of::<gcs::download::Download>(),
+    TaskType::of::<gcs::list::List>(),
+    TaskType::of::<gcs::upload::Upload>(),
     TaskType::of::<http::download::Download>(),
     TaskType::of::<polars::transform::PolarsTransform>(),
     TaskType::of::<postgres::copy_out::CopyOut>(),
