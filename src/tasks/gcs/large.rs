@@ -98,7 +98,7 @@ impl Upload<'_> {
     async fn end(&mut self, reached: Reached, checksum: Option<u32>) -> Result<Outcome, Trouble> {
         let what = &self.source.what;
         match reached {
-            Reached::Done(blob) => Ok((Some(blob), self.checksum(checksum).await?, self.resumed)),
+            Reached::Done(blob) => Ok((Some(*blob), self.checksum(checksum).await?, self.resumed)),
             Reached::Overtaken => Ok((None, 0, 0)),
             Reached::Bytes(there) => {
                 let message = format!("{what}: Google has {there} of {} bytes", self.source.length);
