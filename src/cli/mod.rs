@@ -1,16 +1,19 @@
 //! The command line: one file per subcommand. The only place that prints.
 #![expect(clippy::print_stderr, reason = "printing is what a command line is for")]
 
+mod ask;
 pub mod demo;
 mod doctor;
 mod executions;
 mod exit;
 mod flows;
 mod format;
+mod inputs;
 mod out;
 mod postgres;
 mod resume;
 mod run;
+mod run_help;
 mod screen;
 mod tasks;
 mod validate;

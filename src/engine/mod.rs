@@ -1,5 +1,7 @@
 //! Runs flows: a pure plan, a runner that does what the plan says, and a journal in between.
 
+mod before;
+pub mod input_files;
 mod names;
 pub mod plan;
 mod retry;
@@ -7,5 +9,6 @@ mod run;
 mod snapshot;
 mod work;
 
+pub use before::Before;
 pub use run::{EngineError, Notice, Observer, Runner};
 pub use snapshot::Recorded;

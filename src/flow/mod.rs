@@ -19,7 +19,7 @@ use crate::duration::Span;
 use crate::id::{FlowId, TaskId};
 use crate::task::TaskType;
 
-pub use document::{Document, Position};
+pub use document::{Document, Position, from_yaml};
 pub use input::Input;
 pub use parse::{Parsed, parse};
 
