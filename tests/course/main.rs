@@ -90,7 +90,7 @@ async fn the_taxi_flow_in_sql_loads_what_the_native_flow_loads() {
         assert_eq!(held(&client).await, expected(&facts));
         assert_eq!(world.left_in_storage().len(), 0, "the flow purges its files");
     }
-    assert_eq!(rows(&client).await, rows(&native.client().await));
+    assert_eq!(rows(&client).await, rows(&native.client().await).await);
     assert_eq!(world.newest()["labels"]["taxi"], "green");
 }
 
