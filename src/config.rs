@@ -59,6 +59,16 @@ impl Settings {
         self.environment.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// The environment variables that begin with `prefix`, by the rest of their names.
+    pub fn variables<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.environment.iter().filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))
+    }
+
+    /// The key-value store's file.
+    pub fn kv(&self) -> PathBuf {
+        self.home.join("kv.db")
+    }
+
     /// The journal's file.
     pub fn journal(&self) -> PathBuf {
         self.home.join("journal.db")

@@ -8,6 +8,7 @@ pub mod secret;
 pub mod text;
 
 pub mod journal;
+pub mod namespace_files;
 pub mod postgres;
 pub mod storage;
 pub mod stream;

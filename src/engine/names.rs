@@ -79,6 +79,7 @@ pub(super) fn names(
         "tasks": states(state, scope),
         "parent": parent,
         "parents": parents,
+        "envs": run.world.envs(),
         "workingDir": WORKING_DIR,
     });
     match names {

@@ -1,4 +1,5 @@
-//! The journal: every event of every execution, in one SQLite file. The only module that speaks SQLite.
+//! The journal: every event of every execution, in one SQLite file; and in another the values that flows keep. The
+//! only module that speaks SQLite.
 //!
 //! An append is one transaction in WAL mode with `synchronous=NORMAL`: it survives the death of the process at any
 //! moment, and a power cut may take the newest events but never leaves a torn one. That is enough, because a task whose
@@ -6,6 +7,7 @@
 
 mod event;
 mod happened;
+mod kv;
 mod migrate;
 mod queue;
 mod revisions;
@@ -29,6 +31,7 @@ use crate::task::Level;
 
 pub use event::{Created, Event, ExecutionState, Failure, Outcome, Triggered};
 pub use happened::Happened;
+pub use kv::{Entry, Kv, KvError, KvType, New};
 pub use queue::{Chosen, Limit, Overflow, Submission, Submitted};
 pub use revisions::Revision;
 pub use search::{Page, Query};
@@ -112,19 +115,8 @@ impl Journal {
     /// # Errors
     /// When the folder or the file cannot be used.
     pub fn open(file: &Path) -> Result<Self> {
-        if let Some(folder) = file.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        // SQLite does not wait when two processes turn a new file to WAL at once: they take turns here.
-        let turn = File::create(file.with_extension("lock"))?;
-        turn.lock()?;
-        let mut connection = Connection::open(file)?;
-        restrict(file)?;
-        connection.busy_timeout(Duration::from_secs(10))?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        let connection = open_file(file, migrate::migrate)?;
         connection.set_prepared_statement_cache_capacity(64);
-        migrate::migrate(&mut connection)?;
         Ok(Self { connection: Mutex::new(connection), listeners: happened::channel() })
     }
 
@@ -269,6 +261,26 @@ fn insert(
     let mut statement = transaction.prepare_cached("INSERT INTO events VALUES (?, ?, ?, ?)")?;
     statement.execute(params![id.as_str(), number, stamp(time), body])?;
     Ok(())
+}
+
+/// Opens or makes a database, readable by its owner alone.
+fn open_file<E: From<rusqlite::Error> + From<std::io::Error>>(
+    file: &Path,
+    make_tables: impl FnOnce(&mut Connection) -> std::result::Result<(), E>,
+) -> std::result::Result<Connection, E> {
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    // SQLite does not wait when two processes turn a new file to WAL at once: they take turns here.
+    let turn = File::create(file.with_extension("lock"))?;
+    turn.lock()?;
+    let mut connection = Connection::open(file)?;
+    restrict(file)?;
+    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    make_tables(&mut connection)?;
+    Ok(connection)
 }
 
 fn load(transaction: &Transaction, id: &ExecutionId) -> Result<Option<State>> {
