@@ -20,3 +20,4 @@ pub mod tasks;
 pub mod engine;
 
 pub mod cli;
+pub mod server;

@@ -15,7 +15,7 @@ const LAYERS: [&[&str]; 5] = [
     &["journal", "namespace_files", "postgres", "storage", "stream", "task"],
     &["flow", "tasks"],
     &["engine"],
-    &["cli"],
+    &["cli", "server"],
 ];
 
 fn root() -> &'static Path {

@@ -12,6 +12,7 @@ mod postgres;
 mod resume;
 mod run;
 mod screen;
+mod server;
 mod tasks;
 mod validate;
 
@@ -59,6 +60,8 @@ enum Command {
     Postgres(postgres::Arguments),
     /// What is here, what is missing, and the command that fixes it
     Doctor(doctor::Arguments),
+    /// Run flows by their triggers, and answer calls, until stopped
+    Server(server::Arguments),
     /// See it work: sample months, served and loaded on this machine
     Demo(demo::Arguments),
 }
@@ -91,6 +94,7 @@ async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<
         Command::Tasks(arguments) => tasks::run(&arguments),
         Command::Postgres(arguments) => postgres::run(arguments, settings).await,
         Command::Doctor(arguments) => doctor::run(arguments, settings).await,
+        Command::Server(arguments) => server::run(arguments, settings).await,
         Command::Demo(arguments) => demo::run(arguments, settings).await,
     }
 }

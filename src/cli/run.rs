@@ -137,7 +137,7 @@ fn watch_for_stop(cancel: CancellationToken, screen: Arc<Screen>) -> tokio_util:
 }
 
 #[cfg(unix)]
-async fn stop_signal() {
+pub(super) async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     match signal(SignalKind::terminate()) {
         Ok(mut terminate) => tokio::select! { _ = tokio::signal::ctrl_c() => {}, _ = terminate.recv() => {} },
@@ -146,7 +146,7 @@ async fn stop_signal() {
 }
 
 #[cfg(not(unix))]
-async fn stop_signal() {
+pub(super) async fn stop_signal() {
     drop(tokio::signal::ctrl_c().await);
 }
 

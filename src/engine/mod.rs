@@ -1,6 +1,7 @@
 //! Runs flows: a pure plan, a runner that does what the plan says, and a journal in between.
 
 pub mod catalog;
+pub mod clock;
 pub mod control;
 pub mod executor;
 pub mod lock;
@@ -11,6 +12,7 @@ mod retry;
 pub mod revive;
 mod run;
 pub mod schedule;
+pub mod scheduler;
 mod secrets;
 mod snapshot;
 mod work;

@@ -99,6 +99,9 @@ pub enum EngineError {
         /// Its state.
         state: ExecutionState,
     },
+    /// The process stops, and starts nothing more.
+    #[error("the process is stopping")]
+    Stopping,
     /// Something is missing that it needs to go on.
     #[error("execution {id} {reason}")]
     Stuck {

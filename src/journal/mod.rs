@@ -35,7 +35,7 @@ pub use kv::{Entry, Kv, KvError, KvType, New};
 pub use queue::{Chosen, Limit, Overflow, Submission, Submitted};
 pub use revisions::Revision;
 pub use search::{Page, Query};
-pub use ticks::{Ended, Tick, TriggerKey};
+pub use ticks::{Tick, TriggerKey};
 pub use state::{IllegalTransition, Loop, State, TaskRun, TaskState};
 
 /// Why the journal cannot be read or written.
