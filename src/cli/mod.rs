@@ -2,6 +2,7 @@
 #![expect(clippy::print_stderr, reason = "printing is what a command line is for")]
 
 mod ask;
+mod convert;
 pub mod demo;
 mod doctor;
 mod executions;
@@ -59,6 +60,8 @@ enum Command {
     Validate(validate::Arguments),
     /// Draw a flow: what runs after what, and whose outputs go where
     Graph(graph::Arguments),
+    /// Put short names in place of Kestra's, and leave all else as it is
+    Convert(convert::Arguments),
     /// What ran, when, how long and how many rows
     Executions(executions::Arguments),
     /// The values that flows keep under keys
@@ -100,6 +103,7 @@ async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<
         Command::Resume(arguments) => resume::run(arguments, settings).await,
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Graph(arguments) => graph::run(&arguments),
+        Command::Convert(arguments) => convert::run(&arguments),
         Command::Executions(arguments) => executions::run(&arguments, settings),
         Command::Kv(arguments) => kv::run(arguments, settings),
         Command::Tasks(arguments) => tasks::run(&arguments),

@@ -2,6 +2,7 @@
 
 mod check;
 mod concurrency;
+pub mod convert;
 mod document;
 pub mod expression;
 mod findings;
