@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. The only place that prints.
 #![expect(clippy::print_stderr, reason = "printing is what a command line is for")]
 
+mod ask;
 pub mod demo;
 mod doctor;
 mod executions;
@@ -8,11 +9,13 @@ mod exit;
 mod flows;
 mod format;
 mod graph;
+mod inputs;
 mod kv;
 mod out;
 mod postgres;
 mod resume;
 mod run;
+mod run_help;
 mod screen;
 mod tasks;
 mod validate;

@@ -1,5 +1,7 @@
 //! Runs flows: a pure plan, a runner that does what the plan says, and a journal in between.
 
+mod before;
+pub mod input_files;
 mod names;
 mod outside;
 pub mod plan;
@@ -10,5 +12,6 @@ mod secrets;
 mod snapshot;
 mod work;
 
+pub use before::Before;
 pub use run::{EngineError, Notice, Observer, Runner};
 pub use snapshot::Recorded;

@@ -21,7 +21,7 @@ use crate::duration::Span;
 use crate::id::{FlowId, TaskId};
 use crate::task::{Level, TaskType};
 
-pub use document::{Document, Position};
+pub use document::{Document, Position, from_yaml};
 pub use input::Input;
 pub use parse::{Parsed, parse};
 pub use trigger::Trigger;
