@@ -9,11 +9,13 @@ mod exit;
 mod flows;
 mod format;
 mod inputs;
+mod new;
 mod out;
 mod postgres;
 mod resume;
 mod run;
 mod run_help;
+mod schema;
 mod screen;
 mod tasks;
 mod validate;
@@ -52,12 +54,19 @@ enum Command {
     Run(run::Arguments),
     /// Go on with an execution that was stopped, failed, or lost its process
     Resume(resume::Arguments),
+    /// Write a flow to begin with
+    New(new::Arguments),
     /// Check flows without running them
     Validate(validate::Arguments),
     /// What ran, when, how long and how many rows
     Executions(executions::Arguments),
     /// The task types; of one of them: fields, outputs and an example
     Tasks(tasks::Arguments),
+    /// The JSON Schema of flows, for editors
+    ///
+    /// Save it once, `jitney schema > flow.schema.json`, and begin a flow with the line
+    /// `# yaml-language-server: $schema=flow.schema.json`: editors then complete and check it as you type.
+    Schema(schema::Arguments),
     /// The Postgres that jitney manages for you
     Postgres(postgres::Arguments),
     /// What is here, what is missing, and the command that fixes it
@@ -89,9 +98,11 @@ async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<
     match command {
         Command::Run(arguments) => run::run(arguments, settings).await,
         Command::Resume(arguments) => resume::run(arguments, settings).await,
+        Command::New(arguments) => new::run(&arguments),
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Executions(arguments) => executions::run(&arguments, settings),
         Command::Tasks(arguments) => tasks::run(&arguments),
+        Command::Schema(arguments) => schema::run(&arguments),
         Command::Postgres(arguments) => postgres::run(arguments, settings).await,
         Command::Doctor(arguments) => doctor::run(arguments, settings).await,
         Command::Demo(arguments) => demo::run(arguments, settings).await,

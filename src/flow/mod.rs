@@ -6,6 +6,7 @@ pub mod expression;
 mod findings;
 pub mod input;
 mod parse;
+mod schema;
 mod steps;
 
 use std::collections::BTreeSet;
@@ -22,6 +23,7 @@ use crate::task::TaskType;
 pub use document::{Document, Position, from_yaml};
 pub use input::Input;
 pub use parse::{Parsed, parse};
+pub use schema::schema;
 
 /// A flow that can run.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use crate::id::FlowId;
 use crate::task::TaskType;
 
 /// The keys of a flow.
-const FLOW_KEYS: &[&str] =
+pub(super) const FLOW_KEYS: &[&str] =
     &["id", "namespace", "description", "labels", "inputs", "variables", "tasks", "errors", "finally", "disabled"];
 
 /// Keys that Kestra has and this version has not.

@@ -57,6 +57,15 @@ impl InputType {
         self.words().0
     }
 
+    /// Every name of the type in a flow.
+    pub(super) fn names(self) -> Vec<&'static str> {
+        match self {
+            Self::Bool => vec!["BOOL", "BOOLEAN"],
+            Self::Select => vec!["SELECT", "ENUM"],
+            other => vec![other.name()],
+        }
+    }
+
     /// What help calls a value of this type.
     pub fn noun(self) -> &'static str {
         self.words().1
@@ -227,7 +236,7 @@ mod tests {
     use super::InputType::{self, *};
     use serde_json::{Value, json};
 
-    fn read(kind: InputType, given: impl Into<Value>) -> Result<Value, String> {
+    fn read(kind: InputType, given: impl Into<Value>) -> Result<Value, std::string::String> {
         kind.read(&given.into(), None)
     }
 

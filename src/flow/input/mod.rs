@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use crate::secret::hide_address_passwords;
 use crate::text::plain;
 
-pub(super) use definition::read_all;
+pub(super) use definition::{read_all, type_fields};
 pub use definition::outline;
 pub use kind::InputType;
 pub(super) use needs::{check, is_named};
