@@ -74,10 +74,14 @@ fn what_the_reader_forgives_is_forgiven() {
     // Templates for numbers, flags and lists; texts for numbers; numbers for texts.
     editor.accepts(&tasks("- {id: a, type: for_each, values: \"{{ inputs.x }}\", concurrencyLimit: \"{{ n }}\", tasks: [{id: b, type: log, message: 1}]}"));
     editor.accepts(&tasks("- {id: a, type: postgres.load, from: x, table: t, header: \"{{ h }}\", mode: \"{{ m }}\", transform: \"{{ t }}\", null_string: 0}"));
-    editor.accepts(&tasks("- {id: a, type: log, message: x, retry: {type: constant, interval: 15s, maxAttempts: \"3\"}}"));
+    editor.accepts(&tasks(
+        "- {id: a, type: log, message: x, retry: {type: constant, interval: 15s, maxAttempts: \"3\"}}",
+    ));
     // Other spellings of fields, required ones too, and of words.
     editor.accepts(&tasks("- {id: a, type: io.kestra.plugin.core.flow.ForEach, value: [1], concurrency_limit: 2, tasks: [{id: b, type: log, message: x, when: \"{{ c }}\"}]}"));
-    editor.accepts(&tasks("- {id: a, type: io.kestra.plugin.jdbc.postgresql.CopyIn, from: x, table: t, format: CSV, nullString: x}"));
+    editor.accepts(&tasks(
+        "- {id: a, type: io.kestra.plugin.jdbc.postgresql.CopyIn, from: x, table: t, format: CSV, nullString: x}",
+    ));
     editor.accepts(&tasks("- {id: a, type: postgres.query, sql: SELECT 1, fetchType: fetch_one}"));
     editor.accepts(&flow("inputs: [{id: a, type: BOOLEAN}, {name: b, type: ENUM, values: [1]}]\nlabels: [{key: a, value: b}]\ntasks: [{id: b, type: log, message: x}]"));
 }
@@ -96,7 +100,8 @@ fn what_is_wrong_is_underlined_where_it_stands() {
         "'/tasks/0/then/0/tasks/0'",
     );
     editor.refuses(&flow("tasks: [{id: a, type: log, message: x}]\ntaks: []"), "'taks'");
-    editor.refuses(&flow("inputs: [{id: a, type: STRNG}]\ntasks: [{id: a, type: log, message: x}]"), "'/inputs/0/type'");
+    editor
+        .refuses(&flow("inputs: [{id: a, type: STRNG}]\ntasks: [{id: a, type: log, message: x}]"), "'/inputs/0/type'");
     editor.refuses(
         &flow("inputs: [{id: a, type: STRING, min: 1}]\ntasks: [{id: a, type: log, message: x}]"),
         "'/inputs/0/type'",

@@ -77,8 +77,7 @@ impl Questions {
     }
 
     fn choices(&self, title: &str, input: &Input, question: &Question) -> dialoguer::Result<Value> {
-        let prefill: Vec<String> =
-            question.prefill.iter().filter_map(Value::as_array).flatten().map(plain).collect();
+        let prefill: Vec<String> = question.prefill.iter().filter_map(Value::as_array).flatten().map(plain).collect();
         let items: Vec<(&str, bool)> =
             question.choices.iter().map(|choice| (choice.as_str(), prefill.contains(choice))).collect();
         let title = format!("{title}, space marks");
@@ -174,6 +173,7 @@ impl Drop for Raw {
 
 /// What is asked for: the name, the short name, and what it is for.
 fn title(input: &Input) -> String {
-    let words: Vec<&str> = [&input.display_name, &input.description].into_iter().flatten().map(String::as_str).collect();
+    let words: Vec<&str> =
+        [&input.display_name, &input.description].into_iter().flatten().map(String::as_str).collect();
     if words.is_empty() { input.id.clone() } else { format!("{} ({})", words.join(": "), input.id) }
 }

@@ -77,7 +77,15 @@ enum Command {
 
 /// Runs the program's command line.
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => match run_help::asked_for(&answer) {
+            Some(flow) => {
+                return run_help::print(&flow).map_or_else(|error| complain(&error, str::to_owned), Exit::into);
+            }
+            None => answer.exit(),
+        },
+    };
     let overrides = Overrides { home: cli.home, postgres: cli.postgres };
     let ended = Settings::load(overrides).and_then(|settings| {
         let settings = Arc::new(settings);

@@ -42,7 +42,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         TEMPLATES.iter().for_each(|(name, text)| outln!("{name:<16} {}", description(text)));
         return Ok(Exit::Ok);
     };
-    let template = TEMPLATES.iter().find(|(name, _)| *name == arguments.template).context("there is no such template")?;
+    let template =
+        TEMPLATES.iter().find(|(name, _)| *name == arguments.template).context("there is no such template")?;
     let file = write(name, template)?;
     eprintln!("Wrote {file}. Run it:  jitney run {file}", file = file.display());
     Ok(Exit::Ok)

@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
 use crate::engine::plan::Run;
-use crate::engine::{input_files, snapshot};
 use crate::engine::work::Work;
+use crate::engine::{input_files, snapshot};
 use crate::flow::input;
 use crate::flow::{Flow, Step};
 use crate::id::{ExecutionId, RunId, TaskId};

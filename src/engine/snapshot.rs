@@ -22,9 +22,8 @@ const SECRET_KEYS: &[&str] = &["password", "secret", "token", "apikey", "api_key
 
 /// The flow's text without passwords that are written out in it.
 pub(super) fn blank(document: &Document) -> String {
-    let is_secret_key = |path: &[&str]| {
-        path.last().is_some_and(|key| SECRET_KEYS.iter().any(|end| key.to_lowercase().ends_with(end)))
-    };
+    let is_secret_key =
+        |path: &[&str]| path.last().is_some_and(|key| SECRET_KEYS.iter().any(|end| key.to_lowercase().ends_with(end)));
     hide_address_passwords(&document.masked(|path| is_secret_key(path) || is_secret_default(document, path)))
 }
 

@@ -3,5 +3,6 @@
 
 mod branches;
 mod failures;
+mod inputs;
 mod loops;
 mod world;

@@ -149,7 +149,8 @@ impl Input {
                 problems.push(("itemType", finding.help("add `itemType: STRING`, or another type")));
             }
             Some(kind) if kind.is_list() || matches!(kind, File | Secret | Select) => {
-                problems.push(("itemType", Diagnostic::error(format!("the items of a list cannot be {}", kind.name()))));
+                problems
+                    .push(("itemType", Diagnostic::error(format!("the items of a list cannot be {}", kind.name()))));
             }
             _ => {}
         }

@@ -225,7 +225,8 @@ fn moment(text: &str) -> Option<DateTime<Utc>> {
 
 /// Whether mail could go there: one `@`, something before it, and a dotted name behind it.
 fn is_email(text: &str) -> bool {
-    let is_plain = |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || "@,;<>\"".contains(c));
+    let is_plain =
+        |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || "@,;<>\"".contains(c));
     text.rsplit_once('@').is_some_and(|(user, host)| {
         is_plain(user) && host.contains('.') && host.split('.').all(is_plain) && text.len() <= 254
     })

@@ -15,8 +15,8 @@ use serde_json::{Map, Value};
 use crate::secret::hide_address_passwords;
 use crate::text::plain;
 
-pub(super) use definition::{read_all, type_fields};
 pub use definition::outline;
+pub(super) use definition::{read_all, type_fields};
 pub use kind::InputType;
 pub(super) use needs::{check, is_named};
 pub use resolve::{Question, Resolution, resolve, settle, settle_again};

@@ -138,9 +138,8 @@ impl Resolver<'_> {
             return Ok(Found::Later);
         }
         if !self.is_wanted(index)? {
-            let warning = given.map(|_| {
-                Diagnostic::warning(format!("input `{}` is left out: its condition does not hold", input.id))
-            });
+            let warning = given
+                .map(|_| Diagnostic::warning(format!("input `{}` is left out: its condition does not hold", input.id)));
             return Ok(Found::Unwanted(warning));
         }
         let choices = self.choices(index)?;
@@ -184,11 +183,8 @@ impl Resolver<'_> {
     fn choices(&self, index: usize) -> Result<Vec<String>, Diagnostic> {
         let input = &self.flow.inputs[index];
         let Some(expression) = &input.expression else { return Ok(input.values.clone()) };
-        let expression = Value::from(if is_template(expression) {
-            expression.clone()
-        } else {
-            format!("{{{{ {expression} }}}}")
-        });
+        let expression =
+            Value::from(if is_template(expression) { expression.clone() } else { format!("{{{{ {expression} }}}}") });
         let rendered = self.rendered(index, &["expression"], Some(&expression))?.unwrap_or_default();
         let list = match &rendered {
             Value::String(text) => serde_json::from_str(text).unwrap_or(Value::Null),

@@ -77,6 +77,9 @@ impl<'a> Rewriter<'a> {
                 _ => drop(new.insert(key.clone(), part.clone())),
             }
         }
+        if schema.get("additionalProperties") == Some(&Value::Bool(false)) {
+            new.entry("properties").or_insert_with(|| json!({}));
+        }
         self.add_words(&mut new, wrap);
         self.add_fields(&mut new, wrap);
         Value::Object(new)
@@ -128,7 +131,7 @@ impl<'a> Rewriter<'a> {
         let Some(Value::Object(properties)) = schema.get_mut("properties") else { return };
         let names: Vec<String> = properties.keys().cloned().collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let owners = probe::owners(&spellings, &names);
+        let owners = probe::owners(&spellings, &names, self.check, wrap);
         for (spelling, name) in &owners {
             let mut same = properties.get(*name).cloned().unwrap_or_default();
             if let Value::Object(same) = &mut same {

@@ -139,9 +139,7 @@ fn any_task(tasks: &[TaskType], mut task: Value) -> Value {
 /// Which fields go with which types of inputs.
 fn input_rules(definitions: &mut Map<String, Value>) {
     let Some(Value::Object(input)) = definitions.get_mut("input") else { return };
-    let rule = |(field, kinds): (&str, Vec<&str>)| {
-        json!({"if": {"required": [field]}, "then": {"properties": {"type": {"enum": kinds}}}})
-    };
+    let rule = |(field, kinds): (&str, Vec<&str>)| json!({"if": {"required": [field]}, "then": {"properties": {"type": {"enum": kinds}}}});
     let rules: Vec<Value> = type_fields().map(rule).collect();
     match input.get_mut("allOf") {
         Some(Value::Array(all)) => all.extend(rules),
@@ -161,7 +159,10 @@ fn flow_property(key: &str) -> Value {
         "id" => ("The flow's name, unique in its namespace.", name),
         "namespace" => ("Where the flow belongs, such as a team or a project.", name),
         "description" => ("What the flow is for.", json!({"type": "string"})),
-        "labels" => ("Labels that every execution gets: a map, or a list of `{key, value}`.", json!({"type": ["object", "array"]})),
+        "labels" => (
+            "Labels that every execution gets: a map, or a list of `{key, value}`.",
+            json!({"type": ["object", "array"]}),
+        ),
         "inputs" => ("What a run may be given.", json!({"type": "array", "items": reference("input")})),
         "variables" => ("Values that expressions know as `vars`.", json!({"type": "object"})),
         "tasks" => ("What the flow does, in order.", reference("tasks")),
