@@ -60,7 +60,7 @@ const TASKS: &[(&str, &str)] = &[
     ),
     (
         "a misspelt type of Kestra's",
-        "  - {id: a, type: io.kestra.plugin.core.http.Downlaod}\n  - {id: b, type: io.kestra.core.tasks.log.Log}\n",
+        "  - {id: a, type: io.kestra.plugin.core.http.Downlaod}\n  - {id: b, type: io.kestra.core.tasks.debugs.Retrun}\n",
     ),
     ("a trigger among the tasks", "  - {id: a, type: io.kestra.plugin.core.trigger.Schedule, cron: \"@daily\"}\n"),
     ("an unknown field", "  - {id: a, type: log, mesage: x}\n"),

@@ -8,7 +8,7 @@ use crate::diagnostic::Diagnostic;
 use crate::flow::expression::mentions;
 use crate::flow::findings;
 use crate::flow::parse::{Parser, below, is_name};
-use crate::flow::{Branches, COMMON_FIELDS, Common, Step, unknown};
+use crate::flow::{Branches, COMMON_FIELDS, Common, Step, WITHOUT_EFFECT, unknown};
 use crate::id::TaskId;
 use crate::task::{Branch, TaskType, is_template, read};
 
@@ -45,8 +45,9 @@ impl Parser<'_> {
             ));
             return None;
         };
+        let map = self.without_effectless(map.clone(), &path);
         let (common, own): (Map<_, _>, Map<_, _>) =
-            map.clone().into_iter().partition(|(key, _)| COMMON_FIELDS.contains(&key.as_str()));
+            map.into_iter().partition(|(key, _)| COMMON_FIELDS.contains(&key.as_str()));
         let common = Value::Object(common);
         let found = findings::all(self.document, &path, &common, |value| read::<Common>(value).map(drop));
         self.findings.extend(found);
@@ -71,6 +72,17 @@ impl Parser<'_> {
             uses,
             path,
         })
+    }
+
+    /// Takes out the fields that change nothing, and says so.
+    fn without_effectless(&mut self, mut map: Map<String, Value>, path: &[String]) -> Map<String, Value> {
+        for name in WITHOUT_EFFECT {
+            if map.shift_remove(*name).is_some() {
+                let finding = Diagnostic::warning(format!("`{name}` has no effect here")).help("it may be left out");
+                self.findings.push(self.document.locate_key(&below(path, name), finding));
+            }
+        }
+        map
     }
 
     fn unique(&mut self, common: &Value, path: &[String]) {
