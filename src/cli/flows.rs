@@ -6,6 +6,7 @@ use anyhow::Context;
 
 use crate::cli::Invalid;
 use crate::diagnostic::Diagnostic;
+use crate::engine::catalog::{self, Folder};
 use crate::flow::{Flow, Parsed, parse};
 use crate::tasks;
 
@@ -22,9 +23,12 @@ pub(super) fn read(file: &Path) -> anyhow::Result<(Flow, Vec<Diagnostic>)> {
             return Err(Invalid::from(finding).into());
         }
     };
-    let Parsed { flow, findings } = parse(&name, &text, tasks::ALL);
+    let Parsed { flow, mut findings } = parse(&name, &text, tasks::ALL);
     match flow {
-        Some(flow) => Ok((flow, findings)),
+        Some(flow) => {
+            findings.extend(catalog::missing(&flow, &Folder::around(&flow)));
+            if findings.iter().any(Diagnostic::is_error) { Err(Invalid(findings).into()) } else { Ok((flow, findings)) }
+        }
         None => Err(Invalid(findings).into()),
     }
 }

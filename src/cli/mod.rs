@@ -9,6 +9,7 @@ mod flows;
 mod format;
 mod out;
 mod postgres;
+mod replay;
 mod resume;
 mod run;
 mod screen;
@@ -30,7 +31,7 @@ pub use exit::{Exit, Invalid};
     name = "jitney",
     version,
     arg_required_else_help = true,
-    after_help = "Try `jitney demo` first. Exit codes: 0 ok, 1 an execution failed, 2 usage, 3 an invalid flow or setting, 70 internal, 130 stopped."
+    after_help = "Try `jitney demo` first. Exit codes: 0 ok, 1 an execution failed, 2 usage, 3 an invalid flow or setting, 4 paused, 70 internal, 130 stopped."
 )]
 struct Cli {
     /// The folder that holds all state [default: JITNEY_HOME, else the user's data folder]
@@ -47,8 +48,10 @@ struct Cli {
 enum Command {
     /// Run a flow now
     Run(run::Arguments),
-    /// Go on with an execution that was stopped, failed, or lost its process
+    /// Go on with an execution that is paused, was stopped, failed, or lost its process
     Resume(resume::Arguments),
+    /// Run an execution once more as a new one, from a task on or as a whole
+    Replay(replay::Arguments),
     /// Check flows without running them
     Validate(validate::Arguments),
     /// What ran, when, how long and how many rows
@@ -86,6 +89,7 @@ async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<
     match command {
         Command::Run(arguments) => run::run(arguments, settings).await,
         Command::Resume(arguments) => resume::run(arguments, settings).await,
+        Command::Replay(arguments) => replay::run(arguments, settings).await,
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Executions(arguments) => executions::run(&arguments, settings),
         Command::Tasks(arguments) => tasks::run(&arguments),

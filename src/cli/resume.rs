@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use crate::cli::exit::told;
 use crate::cli::run::Session;
 use crate::cli::{Exit, Invalid, executions};
 use crate::config::Settings;
@@ -19,7 +20,8 @@ use crate::text::plain;
 pub(super) struct Arguments {
     /// The execution, or the beginning of its id [default: the newest that did not end well]
     id: Option<String>,
-    /// A secret input of the flow, which the journal does not keep; may be repeated
+    /// An input that the paused task asks for, or a secret one of the flow, which the journal does not keep; may be
+    /// repeated
     #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = super::run::pair)]
     input: Vec<(String, String)>,
     /// Print the execution as JSON when it has ended
@@ -42,12 +44,27 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     };
     let state = executions::state(journal, &id)?;
     let flow = recorded_flow(&state)?;
-    let inputs = input::resolve(&flow.inputs, &given(&state, &flow, arguments.input)?).map_err(Invalid)?;
-    let state = session.execute(&id, &flow, &inputs).await?;
+    let is_paused = state.paused().next().is_some() && !state.status.has_ended();
+    let (own, to_pause): (Vec<_>, Vec<_>) = if is_paused {
+        arguments.input.into_iter().partition(|(name, _)| is_asked_again(&state, &flow, name))
+    } else {
+        (arguments.input, Vec::new())
+    };
+    let inputs = input::resolve(&flow.inputs, &given(&state, &flow, own)?).map_err(Invalid)?;
+    if is_paused {
+        session.runner.resume(&id, &flow, &to_pause, "jitney resume").map_err(told)?;
+    }
+    let (id, state) = session.execute(&id, &flow, &inputs).await?;
     Ok(session.report(&id, &state, arguments.json))
 }
 
-fn recorded_flow(state: &State) -> anyhow::Result<Flow> {
+/// Whether the journal does not keep this input, so that it must be given again.
+fn is_asked_again(state: &State, flow: &Flow, name: &str) -> bool {
+    let is_secret = flow.inputs.iter().any(|input| input.id == name && input.kind == InputType::Secret);
+    is_secret || state.created.inputs.get(name).is_some_and(|value| plain(value).contains("***"))
+}
+
+pub(super) fn recorded_flow(state: &State) -> anyhow::Result<Flow> {
     let file = &state.created.file;
     let text = match Recorded::find(&state.created) {
         Recorded::Same(text) => text,
@@ -65,7 +82,11 @@ fn recorded_flow(state: &State) -> anyhow::Result<Flow> {
 ///
 /// # Errors
 /// [`Invalid`] when an address was given with a password, and is not given again.
-fn given(state: &State, flow: &Flow, secrets: Vec<(String, String)>) -> Result<Vec<(String, String)>, Invalid> {
+pub(super) fn given(
+    state: &State,
+    flow: &Flow,
+    secrets: Vec<(String, String)>,
+) -> Result<Vec<(String, String)>, Invalid> {
     let is_secret = |name: &str| flow.inputs.iter().any(|input| input.id == name && input.kind == InputType::Secret);
     let recorded = state.created.inputs.iter().filter(|(_, value)| !value.is_null());
     let recorded = recorded.map(|(name, value)| (name.clone(), plain(value)));

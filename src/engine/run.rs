@@ -1,29 +1,28 @@
-//! The runner: does what the plan says and writes down what happened.
+//! The runner: takes executions up and works on them.
 
-use std::collections::HashMap;
-use std::fs::{File, TryLockError};
-use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::config::Settings;
+use crate::diagnostic::Diagnostic;
+use crate::engine::again;
+use crate::engine::catalog::{Catalog, Folder};
+use crate::engine::children::Nest;
+use crate::engine::locks::Admission;
 use crate::engine::outside::World;
-use crate::engine::plan::Run;
-use crate::engine::snapshot;
+use crate::engine::plan::{Run, Start};
 use crate::engine::work::Work;
-use crate::flow::input::{self, InputType};
 use crate::flow::{Flow, Step};
 use crate::id::{ExecutionId, RunId, TaskId};
-use crate::journal::{Created, Event, Failure, Journal, JournalError, State};
-use crate::secret::hide_address_passwords;
+use crate::journal::{Event, ExecutionState, Failure, Journal, JournalError, State};
 use crate::storage::Storage;
-use crate::task::{Level, Outputs, Progress, TaskContext};
+use crate::task::{Level, Outputs, Progress, Surroundings, TaskContext};
 
 /// What a display may want to know.
 pub enum Notice<'a> {
@@ -64,7 +63,7 @@ pub enum Notice<'a> {
     TaskSkipped(&'a Step),
     /// A task, or the engine, logs a line.
     Log {
-        /// The task.
+        /// The task; empty for the engine.
         task: &'a TaskId,
         /// How grave it is.
         level: Level,
@@ -91,6 +90,15 @@ pub enum EngineError {
     /// The lock file cannot be used.
     #[error("the lock of execution {0} cannot be taken")]
     Lock(ExecutionId, #[source] std::io::Error),
+    /// What was asked for cannot be: the flow is disabled, a check does not hold, an input does not fit.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n"))]
+    Refused(Vec<Diagnostic>),
+}
+
+impl From<Diagnostic> for EngineError {
+    fn from(finding: Diagnostic) -> Self {
+        Self::Refused(vec![finding])
+    }
 }
 
 /// Runs executions.
@@ -102,39 +110,21 @@ pub struct Runner {
     pub journal: Arc<Journal>,
     /// Where notices go.
     pub observer: Observer,
+    /// Where flows find the others that they start; each looks beside itself when there is none.
+    pub catalog: Option<Arc<dyn Catalog>>,
+    /// Sub-executions that nobody waits for. Whoever ends the process should.
+    pub background: TaskTracker,
 }
 
 impl Runner {
-    /// Writes a new execution down, to be run. Secret inputs are not written, of addresses the password is not.
-    ///
-    /// # Errors
-    /// When the journal cannot be written.
-    pub fn create(
-        &self,
-        flow: &Flow,
-        inputs: &Map<String, Value>,
-        trigger_date: Option<DateTime<Utc>>,
-    ) -> Result<ExecutionId, EngineError> {
-        let now = Utc::now();
-        let id = ExecutionId::generate(now);
-        let file = std::path::absolute(&flow.document.file).unwrap_or_else(|_| PathBuf::from(&flow.document.file));
-        let (public, _) = self.split_secrets(flow, inputs);
-        let created = Created {
-            flow: flow.id.to_string(),
-            namespace: flow.namespace.clone(),
-            file: file.display().to_string(),
-            text: snapshot::blank(&flow.document),
-            sha256: snapshot::fingerprint(&flow.document.text),
-            inputs: public,
-            labels: flow.labels.clone(),
-            trigger_date: trigger_date.unwrap_or(now),
-        };
-        self.journal.create(&id, now, created)?;
-        Ok(id)
+    /// A runner of flows that find others beside themselves.
+    pub fn new(settings: Arc<Settings>, journal: Arc<Journal>, observer: Observer) -> Self {
+        Self { settings, journal, observer, catalog: None, background: TaskTracker::new() }
     }
 
-    /// Takes an execution up and works on it until it ends. A journal that another process left in the middle is no
-    /// different from a new one: what had not ended well starts again.
+    /// Takes an execution up and works on it until it ends or is paused until somebody resumes it. A journal that
+    /// another process left in the middle is no different from a new one: what was under way starts again. One that
+    /// ended otherwise than well is restarted.
     ///
     /// # Errors
     /// When the journal fails, or another process works on the execution.
@@ -145,43 +135,134 @@ impl Runner {
         inputs: &Map<String, Value>,
         cancel: CancellationToken,
     ) -> Result<State, EngineError> {
+        let mut state = self.run_until_pause(id, flow, inputs, &cancel).await?;
+        // Nobody holds the execution while it is paused, so that others can resume it.
+        while let (ExecutionState::Paused, Some(at)) = (state.status, state.pause_ends()) {
+            self.until_pause_ends(id, at, &cancel).await?;
+            state = match self.run_until_pause(id, flow, inputs, &cancel).await {
+                Err(EngineError::Taken(_)) => {
+                    self.until_free(id, &cancel).await?;
+                    let state = self.state(id)?;
+                    if state.status.has_ended() {
+                        return Ok(state);
+                    }
+                    state
+                }
+                other => other?,
+            };
+        }
+        Ok(state)
+    }
+
+    /// As [`Runner::run`], and goes on with the executions that repeat this one, to the last.
+    ///
+    /// # Errors
+    /// As [`Runner::run`].
+    pub async fn run_to_the_last(
+        &self,
+        id: &ExecutionId,
+        flow: &Flow,
+        inputs: &Map<String, Value>,
+        cancel: CancellationToken,
+    ) -> Result<(ExecutionId, State), EngineError> {
+        let (mut id, mut state) = (id.clone(), self.run(id, flow, inputs, cancel.clone()).await?);
+        while let (ExecutionState::Retried, Some(successor)) = (state.status, state.successor.clone()) {
+            self.repeat_anew(flow, inputs, &id, &state, &successor)?;
+            state = self.run(&successor, flow, inputs, cancel.clone()).await?;
+            id = successor;
+        }
+        Ok((id, state))
+    }
+
+    async fn run_until_pause(
+        &self,
+        id: &ExecutionId,
+        flow: &Flow,
+        inputs: &Map<String, Value>,
+        cancel: &CancellationToken,
+    ) -> Result<State, EngineError> {
         let _lock = self.lock(id)?;
-        let (_, secrets) = self.split_secrets(flow, inputs);
-        let world = Arc::new(World::new(self, id, flow, &secrets));
-        let run = Run { id: id.clone(), secrets, said: Arc::default(), world };
-        let mut state = self.journal.state(id)?.ok_or_else(|| EngineError::Unknown(id.clone()))?;
-        if state.status.is_done() {
+        let mut state = self.state(id)?;
+        let is_due = state.pause_ends().is_some_and(|at| at <= Utc::now());
+        let rests = state.status == ExecutionState::Paused && !is_due && !cancel.is_cancelled();
+        if state.status.is_done() || rests {
             return Ok(state);
         }
-        self.append(id, &mut state, Event::Started)?;
-        let mut work =
-            Work { runner: self, flow, run: &run, cancel: &cancel, attempts: JoinSet::new(), begun: HashMap::new() };
-        work.until_end(&mut state).await?;
+        if matches!(state.status, ExecutionState::Created | ExecutionState::Queued)
+            && self.fails_a_check(id, flow, inputs, &mut state)?
+        {
+            return Ok(state);
+        }
+        let Admission::Granted(_place) = self.admit(id, flow, &mut state, cancel).await? else { return Ok(state) };
+        self.take_up(id, flow, &mut state)?;
+        let run = self.around(id, flow, inputs);
+        Work::new(self, flow, &run, inputs, cancel).until_end(&mut state).await?;
         Ok(state)
+    }
+
+    /// Begins, goes on where a process broke off, or restarts, as the execution stands.
+    fn take_up(&self, id: &ExecutionId, flow: &Flow, state: &mut State) -> Result<(), EngineError> {
+        match state.status {
+            ExecutionState::Running => {
+                let again = again::forgotten(state, flow, false);
+                return self.append(id, state, Event::TakenUp { again });
+            }
+            status if status.is_restartable() => {
+                let again = again::forgotten(state, flow, true);
+                self.append(id, state, Event::Restarted { again })?;
+            }
+            ExecutionState::Paused | ExecutionState::Retrying | ExecutionState::Killing => return Ok(()),
+            _ => {}
+        }
+        self.append(id, state, Event::Started)
+    }
+
+    /// What plans need to know beside the state.
+    pub(super) fn around(&self, id: &ExecutionId, flow: &Flow, inputs: &Map<String, Value>) -> Run {
+        let (_, secrets) = self.split_secrets(flow, inputs);
+        let world = Arc::new(World::new(self, id, flow, &secrets));
+        let catalog = self.catalog.clone().unwrap_or_else(|| Arc::new(Folder::around(flow)));
+        Run { id: id.clone(), secrets, said: Arc::default(), world, catalog }
+    }
+
+    /// The state of an execution.
+    ///
+    /// # Errors
+    /// When there is none, or the journal cannot be read.
+    pub fn state(&self, id: &ExecutionId) -> Result<State, EngineError> {
+        self.journal.state(id)?.ok_or_else(|| EngineError::Unknown(id.clone()))
     }
 
     pub(super) fn append(&self, id: &ExecutionId, state: &mut State, event: Event) -> Result<(), EngineError> {
         Ok(self.journal.append(id, state, Utc::now(), &event)?)
     }
 
+    /// Shows and keeps a line of the engine's.
+    pub(super) fn say(&self, id: &ExecutionId, level: Level, task: &TaskId, text: &str) -> Result<(), EngineError> {
+        let message = &*self.settings.redactor.clean(text);
+        (self.observer)(Notice::Log { task, level, message });
+        Ok(self.journal.log(id, Utc::now(), task, level, message)?)
+    }
+
     pub(super) fn context(
         &self,
         run: &Run,
         flow: &Flow,
-        step: &Step,
-        id: &RunId,
-        attempt: u32,
+        start: &Start,
+        state: &State,
         cancel: CancellationToken,
     ) -> TaskContext {
         let (journal, observer, execution) = (self.journal.clone(), self.observer.clone(), run.id.clone());
-        let lowest = step.common.log_level.unwrap_or(Level::Debug);
+        let lowest = start.step.common.log_level.unwrap_or(Level::Debug);
+        let folder = start.folder.as_ref().map(|folder| self.settings.home.join("work").join(folder));
+        let nest = Nest::new(self, run, flow, start, state);
         TaskContext {
             flow: flow.id.clone(),
             namespace: flow.namespace.clone(),
             execution: run.id.clone(),
-            task: step.id.clone(),
-            run: id.clone(),
-            attempt,
+            task: start.step.id.clone(),
+            run: start.run.clone(),
+            attempt: start.attempt,
             folder: std::path::absolute(&flow.folder).unwrap_or_else(|_| flow.folder.clone()),
             storage: Storage::new(self.settings.storage(), run.id.clone()),
             settings: self.settings.clone(),
@@ -198,30 +279,7 @@ impl Runner {
                 // A line that cannot be kept has been shown; the task itself must not fail for it.
                 let _ = journal.log(&execution, Utc::now(), task, level, message);
             }),
+            surroundings: Surroundings { children: Some(Arc::new(nest)), folder, pause: Mutex::default() },
         }
-    }
-
-    /// One process at a time works on an execution; the lock goes with the process.
-    fn lock(&self, id: &ExecutionId) -> Result<File, EngineError> {
-        let folder = self.settings.home.join("locks");
-        let lock = std::fs::create_dir_all(&folder).and_then(|()| File::create(folder.join(id.as_str())));
-        let file = lock.map_err(|error| EngineError::Lock(id.clone(), error))?;
-        match file.try_lock() {
-            Ok(()) => Ok(file),
-            Err(TryLockError::WouldBlock) => Err(EngineError::Taken(id.clone())),
-            Err(TryLockError::Error(error)) => Err(EngineError::Lock(id.clone(), error)),
-        }
-    }
-
-    fn split_secrets(&self, flow: &Flow, inputs: &Map<String, Value>) -> (Map<String, Value>, Map<String, Value>) {
-        let (secret, mut public): (Map<_, _>, Map<_, _>) =
-            inputs.clone().into_iter().partition(|(name, value)| input::is_secret(&flow.inputs, name, value));
-        for (name, value) in secret.iter().filter_map(|(name, value)| Some((name, value.as_str()?))) {
-            self.settings.redactor.learn(value);
-            if flow.inputs.iter().any(|input| input.id == *name && input.kind != InputType::Secret) {
-                public.insert(name.clone(), Value::from(hide_address_passwords(value)));
-            }
-        }
-        (public, secret)
     }
 }

@@ -10,6 +10,29 @@ use crate::diagnostic::{Diagnostic, nearest};
 use crate::secret::hide_address_passwords;
 use crate::text::plain;
 
+/// The names of the types of inputs and outputs.
+pub const TYPES: &[&str] = &[
+    "STRING",
+    "INT",
+    "FLOAT",
+    "BOOL",
+    "BOOLEAN",
+    "SELECT",
+    "MULTISELECT",
+    "ENUM",
+    "DATETIME",
+    "DATE",
+    "TIME",
+    "DURATION",
+    "FILE",
+    "JSON",
+    "YAML",
+    "URI",
+    "SECRET",
+    "ARRAY",
+    "EMAIL",
+];
+
 /// One input.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]

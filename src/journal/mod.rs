@@ -8,6 +8,7 @@
 mod event;
 mod kv;
 mod state;
+mod task_run;
 
 use std::fs::File;
 use std::path::Path;
@@ -22,9 +23,10 @@ use serde_json::{Map, Value};
 use crate::id::{ExecutionId, TaskId};
 use crate::task::Level;
 
-pub use event::{Created, Event, ExecutionState, Failure, Outcome};
+pub use event::{Created, Event, ExecutionState, Failure, Outcome, Parent};
 pub use kv::{Entry, Kv, KvError, KvType, New};
-pub use state::{IllegalTransition, Loop, State, TaskRun, TaskState};
+pub use state::{IllegalTransition, State};
+pub use task_run::{Kept, Loop, TaskRun, TaskState};
 
 /// Why the journal cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +84,31 @@ pub struct LogLine {
     pub message: String,
 }
 
+/// Events that are to be written together.
+#[derive(Debug, Default)]
+pub struct Batch {
+    events: Vec<(DateTime<Utc>, String)>,
+}
+
+impl Batch {
+    /// Adds an event to a batch, and to the state.
+    ///
+    /// # Errors
+    /// When the event cannot follow the others.
+    pub fn add(&mut self, id: &ExecutionId, state: &mut State, time: DateTime<Utc>, event: &Event) -> Result<()> {
+        // As it is stored, so that the state now is the state as read later.
+        let time = time.trunc_subsecs(6);
+        state.apply(time, event).map_err(|error| JournalError::Impossible(id.clone(), error))?;
+        self.push(id, time, event)
+    }
+
+    fn push(&mut self, id: &ExecutionId, time: DateTime<Utc>, event: &Event) -> Result<()> {
+        let body = serde_json::to_string(event).map_err(|error| JournalError::Unreadable(id.clone(), error))?;
+        self.events.push((time, body));
+        Ok(())
+    }
+}
+
 /// An open journal. Several processes may have the same file open.
 pub struct Journal {
     connection: Mutex<Connection>,
@@ -101,9 +128,27 @@ impl Journal {
     /// # Errors
     /// When the file cannot be written.
     pub fn create(&self, id: &ExecutionId, time: DateTime<Utc>, created: Created) -> Result<State> {
-        let event = Event::Created(created.clone());
-        let state = State::new(created);
-        self.write(id, time, &event, &state)?;
+        self.create_with(id, time, created, &[])
+    }
+
+    /// Writes a new execution down with what has happened to it already: all of that, or nothing.
+    ///
+    /// # Errors
+    /// When an event cannot be the next one, or the file cannot be written.
+    pub fn create_with(
+        &self,
+        id: &ExecutionId,
+        time: DateTime<Utc>,
+        created: Created,
+        events: &[Event],
+    ) -> Result<State> {
+        let mut batch = Batch::default();
+        batch.push(id, time, &Event::Created(created.clone()))?;
+        let mut state = State::new(created);
+        for event in events {
+            batch.add(id, &mut state, time, event)?;
+        }
+        self.write(id, &state, &mut batch)?;
         Ok(state)
     }
 
@@ -114,25 +159,31 @@ impl Journal {
     /// When the event cannot follow the others, when another process has appended meanwhile, or when the file cannot be
     /// written. Nothing is written then.
     pub fn append(&self, id: &ExecutionId, state: &mut State, time: DateTime<Utc>, event: &Event) -> Result<()> {
-        // As it is stored, so that the state now is the state as read later.
-        let time = time.trunc_subsecs(6);
-        state.apply(time, event).map_err(|error| JournalError::Impossible(id.clone(), error))?;
-        self.write(id, time, event, state)
+        let mut batch = Batch::default();
+        batch.add(id, state, time, event)?;
+        self.write(id, state, &mut batch)
     }
 
-    fn write(&self, id: &ExecutionId, time: DateTime<Utc>, event: &Event, state: &State) -> Result<()> {
-        let body = serde_json::to_string(event).map_err(|error| JournalError::Unreadable(id.clone(), error))?;
+    /// Writes the events of a batch in one transaction: after a crash all of them are there, or none. `state` includes
+    /// them already. The batch is empty then.
+    ///
+    /// # Errors
+    /// When another process has appended meanwhile, or when the file cannot be written. Nothing is written then, and
+    /// `state` must not be used any more.
+    pub fn write(&self, id: &ExecutionId, state: &State, batch: &mut Batch) -> Result<()> {
+        let Some((latest, _)) = batch.events.last() else { return Ok(()) };
+        let first = state.events - u32::try_from(batch.events.len()).unwrap_or(u32::MAX);
         let mut connection = self.lock();
         // The write lock from the start: a read that another process overtakes could not become a write any more.
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        transaction.prepare_cached("INSERT INTO events VALUES (?, ?, ?, ?)")?.execute(params![
-            id.as_str(),
-            state.events - 1,
-            stamp(time),
-            body
-        ])?;
-        summarize(&transaction, id, time, state)?;
+        let mut insert = transaction.prepare_cached("INSERT INTO events VALUES (?, ?, ?, ?)")?;
+        for (number, (time, body)) in (first..).zip(&batch.events) {
+            insert.execute(params![id.as_str(), number, stamp(*time), body])?;
+        }
+        drop(insert);
+        summarize(&transaction, id, *latest, first == 0, state)?;
         transaction.commit()?;
+        batch.events.clear();
         Ok(())
     }
 
@@ -185,7 +236,8 @@ impl Journal {
         Ok(rows.map(|id| id.map(ExecutionId::new)).collect::<rusqlite::Result<_>>()?)
     }
 
-    /// The newest execution that did not end well, if any: what a plain `jitney resume` means.
+    /// The newest execution that did not end well, if any: what a plain `jitney resume` means. Sub-executions go on with
+    /// those that started them.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -193,7 +245,8 @@ impl Journal {
         let connection = self.lock();
         let found = connection
             .query_row(
-                "SELECT id FROM executions WHERE state NOT IN ('SUCCESS', 'WARNING') ORDER BY id DESC LIMIT 1",
+                "SELECT id FROM executions WHERE parent IS NULL
+                 AND state NOT IN ('SUCCESS', 'WARNING', 'RETRIED', 'CANCELLED') ORDER BY id DESC LIMIT 1",
                 [],
                 |row| row.get::<_, String>(0),
             )
@@ -201,15 +254,52 @@ impl Journal {
         Ok(found.map(ExecutionId::new))
     }
 
+    /// The newest execution that a task run of another one started, if any.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn child(&self, parent: &ExecutionId, run: &str) -> Result<Option<ExecutionId>> {
+        let connection = self.lock();
+        let sql = "SELECT id FROM executions WHERE parent = ? AND parent_run = ? ORDER BY id DESC LIMIT 1";
+        let mut statement = connection.prepare_cached(sql)?;
+        let found = statement.query_row([parent.as_str(), run], |row| row.get::<_, String>(0)).optional()?;
+        Ok(found.map(ExecutionId::new))
+    }
+
+    /// The executions that the tasks of another one started, the oldest first.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn children(&self, parent: &ExecutionId) -> Result<Vec<ExecutionId>> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached("SELECT id FROM executions WHERE parent = ? ORDER BY id")?;
+        let rows = statement.query_map([parent.as_str()], |row| row.get::<_, String>(0))?;
+        Ok(rows.map(|id| id.map(ExecutionId::new)).collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Where an execution stands, in capitals: cheaper to ask than its whole state.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn status(&self, id: &ExecutionId) -> Result<Option<String>> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached("SELECT state FROM executions WHERE id = ?")?;
+        Ok(statement.query_row([id.as_str()], |row| row.get(0)).optional()?)
+    }
+
     /// Appends a log line.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn log(&self, id: &ExecutionId, time: DateTime<Utc>, task: &TaskId, level: Level, message: &str) -> Result<()> {
-        self.lock().execute(
-            "INSERT INTO logs VALUES (?, ?, ?, ?, ?)",
-            params![id.as_str(), stamp(time), task.as_str(), format!("{level:?}").to_uppercase(), message],
-        )?;
+        let connection = self.lock();
+        connection.prepare_cached("INSERT INTO logs VALUES (?, ?, ?, ?, ?)")?.execute(params![
+            id.as_str(),
+            stamp(time),
+            task.as_str(),
+            format!("{level:?}").to_uppercase(),
+            message
+        ])?;
         Ok(())
     }
 
@@ -249,8 +339,21 @@ fn open_file<E: From<rusqlite::Error> + From<std::io::Error>>(
     connection.busy_timeout(Duration::from_secs(10))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
+    add_columns(&connection)?;
     connection.execute_batch(schema)?;
     Ok(connection)
+}
+
+/// Adds what older journals have not.
+fn add_columns(connection: &Connection) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare("SELECT name FROM pragma_table_info('executions')")?;
+    let columns: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    for column in ["parent", "parent_run", "original"] {
+        if !columns.is_empty() && !columns.iter().any(|name| name == column) {
+            connection.execute_batch(&format!("ALTER TABLE executions ADD COLUMN {column} TEXT"))?;
+        }
+    }
+    Ok(())
 }
 
 fn load(transaction: &Transaction, id: &ExecutionId) -> Result<Option<State>> {
@@ -272,13 +375,31 @@ fn load(transaction: &Transaction, id: &ExecutionId) -> Result<Option<State>> {
     Ok(state)
 }
 
-fn summarize(transaction: &Transaction, id: &ExecutionId, time: DateTime<Utc>, state: &State) -> Result<()> {
+fn summarize(
+    transaction: &Transaction,
+    id: &ExecutionId,
+    time: DateTime<Utc>,
+    is_new: bool,
+    state: &State,
+) -> Result<()> {
     let (created, rows) = (&state.created, i64::try_from(state.rows).unwrap_or(i64::MAX));
-    if state.events == 1 {
-        let sql = "INSERT INTO executions (id, namespace, flow, state, inputs, created) VALUES (?, ?, ?, ?, ?, ?)";
+    if is_new {
+        let sql = "INSERT INTO executions (id, namespace, flow, state, inputs, created, parent, parent_run, original)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
         let inputs = Value::Object(created.inputs.clone()).to_string();
-        let values = params![id.as_str(), created.namespace, created.flow, state.status.as_str(), inputs, stamp(time)];
-        transaction.execute(sql, values)?;
+        let parent = created.parent.as_ref();
+        let values = params![
+            id.as_str(),
+            created.namespace,
+            created.flow,
+            state.status.as_str(),
+            inputs,
+            stamp(time),
+            parent.map(|parent| parent.execution.as_str()),
+            parent.map(|parent| parent.run.as_str()),
+            created.original.as_ref().map(ExecutionId::as_str),
+        ];
+        transaction.prepare_cached(sql)?.execute(values)?;
     } else {
         let sql = "UPDATE executions SET state = ?2, started = ?3, ended = ?4, rows = ?5 WHERE id = ?1";
         let (started, ended) = (state.started.map(stamp), state.ended.map(stamp));

@@ -46,15 +46,13 @@ pub async fn run_with(text: &str, given: &[(&str, &str)]) -> Ran {
     let inputs = input::resolve(&flow.inputs, &given).unwrap();
     let lines = Arc::<Mutex<Vec<String>>>::default();
     let log = lines.clone();
-    let runner = Runner {
-        journal: Arc::new(Journal::open(&settings.journal()).unwrap()),
-        settings: Arc::new(settings),
-        observer: Arc::new(move |notice| {
-            if let Notice::Log { message, .. } = notice {
-                log.lock().unwrap().push(message.to_owned());
-            }
-        }),
-    };
+    let journal = Arc::new(Journal::open(&settings.journal()).unwrap());
+    let observer = Arc::new(move |notice: Notice| {
+        if let Notice::Log { message, .. } = notice {
+            log.lock().unwrap().push(message.to_owned());
+        }
+    });
+    let runner = Runner::new(Arc::new(settings), journal, observer);
     let id = runner.create(&flow, &inputs, None).unwrap();
     let state = runner.run(&id, &flow, &inputs, CancellationToken::new()).await.unwrap();
     assert_eq!(runner.journal.state(&id).unwrap().as_ref(), Some(&state), "the journal says the same as the run");
