@@ -138,3 +138,10 @@ async fn what_cannot_be_is_said_in_duckdbs_words() {
     let many = run("duckdb.query", json!({"sql": "FROM range(100001)", "fetch": "FETCH"})).await.unwrap().unwrap_err();
     assert!(many.help.unwrap().contains("fetch: STORE"));
 }
+
+#[tokio::test]
+async fn extensions_that_are_built_in_are_not_fetched() {
+    let sql = "-- as tutorials have it\nINSTALL json; LOAD json; INSTALL 'parquet' FROM core; FORCE INSTALL icu /* all of it */; SELECT 1 AS n";
+    let Some(outputs) = run(QUERIES, json!({"sql": sql, "fetch": "FETCH"})).await else { return };
+    assert_eq!(outputs.unwrap()["rows"], json!([{"n": 1}]));
+}

@@ -7,6 +7,7 @@ mod executions;
 mod exit;
 mod flows;
 mod format;
+mod kv;
 mod out;
 mod postgres;
 mod replay;
@@ -56,6 +57,8 @@ enum Command {
     Validate(validate::Arguments),
     /// What ran, when, how long and how many rows
     Executions(executions::Arguments),
+    /// The values that flows keep under keys
+    Kv(kv::Arguments),
     /// The task types; of one of them: fields, outputs and an example
     Tasks(tasks::Arguments),
     /// The Postgres that jitney manages for you
@@ -92,6 +95,7 @@ async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<
         Command::Replay(arguments) => replay::run(arguments, settings).await,
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Executions(arguments) => executions::run(&arguments, settings),
+        Command::Kv(arguments) => kv::run(arguments, settings),
         Command::Tasks(arguments) => tasks::run(&arguments),
         Command::Postgres(arguments) => postgres::run(arguments, settings).await,
         Command::Doctor(arguments) => doctor::run(arguments, settings).await,

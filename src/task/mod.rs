@@ -61,6 +61,8 @@ pub trait Task: DeserializeOwned + JsonSchema + Send + Sync + 'static {
 pub enum Branch {
     /// A list of tasks.
     List(&'static str),
+    /// A single task.
+    One(&'static str),
     /// A map of lists of tasks; the branch of each is called `{field}.{key}`.
     Cases(&'static str),
     /// A list of `{task, dependsOn}`.

@@ -7,6 +7,7 @@ mod fetch;
 pub mod file;
 pub mod flow;
 pub mod http;
+pub mod kv;
 pub mod polars;
 pub mod postgres;
 pub mod script;
@@ -15,8 +16,10 @@ use crate::task::TaskType;
 
 /// Every task type, by name.
 pub static ALL: &[TaskType] = &[
+    TaskType::of::<core::fail::Fail>(),
     TaskType::of::<core::labels::Labels>(),
     TaskType::of::<core::log::Log>(),
+    TaskType::of::<core::output_values::OutputValues>(),
     TaskType::of::<core::purge_files::PurgeFiles>(),
     TaskType::of::<core::returns::Return>(),
     TaskType::of::<core::sleep::Sleep>(),
@@ -24,12 +27,24 @@ pub static ALL: &[TaskType] = &[
     TaskType::of::<file::decompress::Decompress>(),
     TaskType::of::<flow::allow_failure::AllowFailure>(),
     TaskType::of::<flow::dag::Dag>(),
+    TaskType::of::<flow::each_parallel::EachParallel>(),
     TaskType::of::<flow::for_each::ForEach>(),
+    TaskType::of::<flow::for_each_item::ForEachItem>(),
     TaskType::of::<flow::if_::If>(),
+    TaskType::of::<flow::loop_::Loop>(),
     TaskType::of::<flow::parallel::Parallel>(),
+    TaskType::of::<flow::pause::Pause>(),
     TaskType::of::<flow::sequential::Sequential>(),
+    TaskType::of::<flow::subflow::Subflow>(),
     TaskType::of::<flow::switch::Switch>(),
+    TaskType::of::<flow::wait_for::WaitFor>(),
+    TaskType::of::<flow::working_directory::WorkingDirectory>(),
     TaskType::of::<http::download::Download>(),
+    TaskType::of::<http::request::Request>(),
+    TaskType::of::<kv::delete::Delete>(),
+    TaskType::of::<kv::get::Get>(),
+    TaskType::of::<kv::keys::Keys>(),
+    TaskType::of::<kv::set::Set>(),
     TaskType::of::<polars::transform::PolarsTransform>(),
     TaskType::of::<postgres::copy_out::CopyOut>(),
     TaskType::of::<postgres::load::Load>(),

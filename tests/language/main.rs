@@ -2,6 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
 mod branches;
+mod crashes;
 mod failures;
+mod keys;
 mod loops;
+mod pauses;
+mod repeats;
+mod subflows;
+mod waits;
 mod world;

@@ -54,7 +54,8 @@ pub(super) fn split(source: &Path, batch: &Batch, path: impl Fn(usize) -> PathBu
     let (mut count, mut open): (usize, Option<(BufWriter<File>, u64, u64)>) = (0, None);
     while let Some(item) = items.next()? {
         let length = item.len() as u64;
-        let is_full = |(_, rows_in, bytes_in): &(_, u64, u64)| *rows_in >= rows || bytes_in.saturating_add(length) > most;
+        let is_full =
+            |(_, rows_in, bytes_in): &(_, u64, u64)| *rows_in >= rows || bytes_in.saturating_add(length) > most;
         if open.as_ref().is_some_and(is_full)
             && let Some((mut file, ..)) = open.take()
         {

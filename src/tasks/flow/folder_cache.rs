@@ -9,9 +9,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::duration::Span;
+use crate::namespace_files::files_below;
 use crate::task::{TaskContext, TaskError};
 use crate::tasks::script::glob;
-use crate::tasks::script::workspace::{Workspace, walk};
+use crate::tasks::script::workspace::Workspace;
 
 /// What is kept, and how long.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -73,7 +74,7 @@ fn store(context: &TaskContext) -> PathBuf {
 /// Copies the files below a folder whose relative paths are wanted; says how many.
 fn copy(from: &Path, to: &Path, wanted: impl Fn(&str) -> bool) -> io::Result<usize> {
     let mut names = Vec::new();
-    walk(from, "", &mut names)?;
+    files_below(from, "", &mut names)?;
     names.retain(|name| wanted(name));
     for name in &names {
         let target = to.join(name);

@@ -156,7 +156,8 @@ impl ForEachItem {
         let bad: Vec<&Child> = ended.iter().filter(|child| !child.is_well).collect();
         if let Some(first) = bad.first().filter(|_| self.transmit_failed) {
             let name = format!("{}.{}", self.namespace, self.flow_id);
-            let message = format!("{} of {count} executions of `{name}` did not end well, the first is {}", bad.len(), first.id);
+            let message =
+                format!("{} of {count} executions of `{name}` did not end well, the first is {}", bad.len(), first.id);
             return Err(TaskError::transient(message).help(format!("look closer: jitney executions logs {}", first.id)));
         }
         if self.transmit_failed && iterations.contains_key("WARNING") {

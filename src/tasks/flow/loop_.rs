@@ -88,7 +88,9 @@ impl Task for Loop {
 impl Loop {
     fn list(&self, context: &TaskContext) -> Result<(Vec<Value>, Option<Vec<String>>), TaskError> {
         let parsed = match &self.values {
-            Value::String(text) if is_uri(text.trim()) => return lines(context, text.trim()).map(|lines| (lines, None)),
+            Value::String(text) if is_uri(text.trim()) => {
+                return lines(context, text.trim()).map(|lines| (lines, None));
+            }
             Value::String(text) => serde_json::from_str(text).unwrap_or(Value::Null),
             other => other.clone(),
         };

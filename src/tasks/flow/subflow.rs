@@ -35,6 +35,7 @@ pub struct Subflow {
     transmit_failed: bool,
     /// When it starts; at once by default.
     #[serde(alias = "scheduleOn")]
+    #[schemars(with = "Option<String>")]
     schedule_date: Option<DateTime<Utc>>,
     /// What a repeat of this task does about an execution that did not end well: it goes on from the tasks that failed
     /// (`RETRY_FAILED`), or a new one starts (`NEW_EXECUTION`).
@@ -74,8 +75,11 @@ pub struct Outputs {
 
 impl Task for Subflow {
     const NAME: &'static str = "subflow";
-    const ALIASES: &'static [&'static str] =
-        &["io.kestra.plugin.core.flow.Subflow", "io.kestra.core.tasks.flows.Subflow", "io.kestra.core.tasks.flows.Flow"];
+    const ALIASES: &'static [&'static str] = &[
+        "io.kestra.plugin.core.flow.Subflow",
+        "io.kestra.core.tasks.flows.Subflow",
+        "io.kestra.core.tasks.flows.Flow",
+    ];
     const EXAMPLE: &'static str = "\
 - id: month
   type: subflow

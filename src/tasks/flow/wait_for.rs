@@ -15,10 +15,12 @@ pub struct WaitFor {
     /// The condition that is waited for. `false`, `0` and nothing do not hold, nor do their texts.
     #[expect(dead_code, reason = "the engine asks it after each iteration; the field is here for its documentation")]
     condition: Value,
-    /// The tasks; a single one may stand here without a list.
+    /// The tasks.
+    #[serde(default)]
     #[expect(dead_code, reason = "the engine runs sub-tasks; the field is here for its documentation and its check")]
-    #[serde(alias = "task")]
     tasks: Vec<Value>,
+    /// The task, where there is only one.
+    task: Option<Value>,
     /// How often, and how long.
     #[serde(default)]
     check_frequency: CheckFrequency,
@@ -43,7 +45,7 @@ impl Task for WaitFor {
     const NAME: &'static str = "wait_for";
     const ALIASES: &'static [&'static str] =
         &["io.kestra.plugin.core.flow.WaitFor", "io.kestra.plugin.core.flow.LoopUntil"];
-    const BRANCHES: &'static [Branch] = &[Branch::List("tasks"), Branch::List("task")];
+    const BRANCHES: &'static [Branch] = &[Branch::List("tasks"), Branch::One("task")];
     const LATE: &'static [&'static str] = &["condition"];
     const EXAMPLE: &'static str = "\
 - id: ready
@@ -67,6 +69,7 @@ impl Task for WaitFor {
             max_duration: max_duration.map(seconds),
             fail_on_max: self.fail_on_max_reached,
         };
-        Ok(Expansion { until: Some(until), ..Expansion::of("tasks") })
+        let branch = if self.task.is_some() { "task" } else { "tasks" };
+        Ok(Expansion { until: Some(until), ..Expansion::of(branch) })
     }
 }

@@ -7,9 +7,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::folder_cache::Cache;
-use crate::tasks::script::inputs::Inputs;
-use crate::tasks::script::workspace::Workspace;
 use crate::task::{Branch, Expansion, Outputs, Task, TaskContext, TaskError};
+use crate::tasks::script::inputs::Inputs;
+use crate::tasks::script::namespace;
+use crate::tasks::script::workspace::Workspace;
 
 /// Runs tasks one after another, the scripts among them in one folder that they share. Should the process die or a task
 /// fail, all of them start anew, in a new folder.
@@ -26,6 +27,10 @@ pub struct WorkingDirectory {
     /// `outputFiles`.
     #[serde(default, alias = "output_files")]
     output_files: Vec<String>,
+    /// Copies the files of the namespace, those in `_files/{namespace}` beside the flow, into the folder: `true`, or a
+    /// map of `enabled`, `include`, `exclude` and `namespaces`.
+    #[serde(default, alias = "namespace_files")]
+    namespace_files: namespace::Wanted,
     /// Files that the next execution of the flow finds in the folder again.
     cache: Option<Cache>,
 }
@@ -61,6 +66,7 @@ impl Task for WorkingDirectory {
             cache.bring(context, workspace.folder())?;
         }
         let mut inputs = Inputs::new(context, &workspace);
+        self.namespace_files.add_to(&mut inputs, context)?;
         inputs.add(&self.input_files)?;
         inputs.place().await?;
         Ok(Expansion { folder: Some(name), ..Expansion::of("tasks") })

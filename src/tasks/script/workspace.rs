@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Component, Path, PathBuf};
 
+use crate::namespace_files::files_below;
 use crate::task::{TaskContext, TaskError};
 
 use super::glob;
@@ -17,6 +18,15 @@ pub(in crate::tasks) const PLACEHOLDER: &str = crate::task::WORKING_DIR;
 pub(in crate::tasks) struct Workspace {
     root: PathBuf,
     folder: PathBuf,
+    /// Whether others use it too.
+    stays: bool,
+}
+
+/// The folder that programs work in, within the one of an attempt.
+const FILES: &str = "files";
+
+fn unmade(error: &io::Error) -> TaskError {
+    TaskError::permanent("cannot make the task's working folder").because(error)
 }
 
 impl Workspace {
@@ -25,12 +35,35 @@ impl Workspace {
     /// # Errors
     /// When it cannot be made.
     pub(in crate::tasks) fn make(context: &TaskContext) -> Result<Self, TaskError> {
-        // Brackets, which a loop's tasks have in their names, mean something to shells and globs.
-        let run = context.run.as_str().replace(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_', "-");
-        let name = format!("{}.{run}.{}", context.execution, context.attempt);
-        let root = make_folder(&context.settings.home.join("work"), &name)
-            .map_err(|error| TaskError::permanent("cannot make the task's working folder").because(error))?;
-        Ok(Self { folder: root.join("files"), root })
+        let name = format!("{}.{}.{}", context.execution, Self::plain(context.run.as_str()), context.attempt);
+        let root = make_folder(&context.settings.home.join("work"), &name).map_err(|error| unmade(&error))?;
+        match &context.surroundings.folder {
+            Some(shared) => Ok(Self { folder: shared.join(FILES), root, stays: false }),
+            None => Ok(Self { folder: root.join(FILES), root, stays: false }),
+        }
+    }
+
+    /// A name without brackets, which a loop's tasks have in theirs, and which mean something to shells and globs.
+    pub(in crate::tasks) fn plain(name: &str) -> String {
+        name.replace(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_', "-")
+    }
+
+    /// Makes a folder that several tasks share, in place of one that an earlier attempt left behind. It stays.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(in crate::tasks) fn make_shared(root: PathBuf) -> Result<Self, TaskError> {
+        let workspace = Self::shared(root);
+        if workspace.root.exists() {
+            fs::remove_dir_all(&workspace.root).map_err(|error| unmade(&error))?;
+        }
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(workspace.folder()).map_err(|error| unmade(&error))?;
+        Ok(workspace)
+    }
+
+    /// A folder that several tasks share, which is there.
+    pub(in crate::tasks) fn shared(root: PathBuf) -> Self {
+        Self { folder: root.join(FILES), root, stays: true }
     }
 
     /// The folder that the program starts in and `{{ workingDir }}` stands for.
@@ -73,7 +106,7 @@ impl Workspace {
     ) -> Result<BTreeMap<String, String>, TaskError> {
         let mut found = Vec::new();
         if !patterns.is_empty() {
-            walk(&self.folder, "", &mut found)
+            files_below(&self.folder, "", &mut found)
                 .map_err(|error| TaskError::permanent("cannot look through the working folder").because(error))?;
         }
         let mut taken = BTreeMap::new();
@@ -117,6 +150,9 @@ fn flat(name: &str) -> String {
 
 impl Drop for Workspace {
     fn drop(&mut self) {
+        if self.stays {
+            return;
+        }
         // What cannot be removed, such as a folder that a container's root made, is only untidy.
         drop(fs::remove_dir_all(&self.root));
     }
@@ -129,24 +165,9 @@ fn make_folder(parent: &Path, name: &str) -> io::Result<PathBuf> {
     loop {
         let root = parent.join(format!("{name}.{number}"));
         match fs::DirBuilder::new().mode(0o700).create(&root) {
-            Ok(()) => return fs::create_dir(root.join("files")).map(|()| root),
+            Ok(()) => return fs::create_dir(root.join(FILES)).map(|()| root),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
             Err(error) => return Err(error),
         }
     }
-}
-
-/// The files below a folder by their relative paths, in order; linked folders are not entered.
-fn walk(folder: &Path, prefix: &str, found: &mut Vec<String>) -> io::Result<()> {
-    let mut entries: Vec<_> = fs::read_dir(folder)?.collect::<io::Result<_>>()?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
-        if entry.file_type()?.is_dir() {
-            walk(&entry.path(), &format!("{name}/"), found)?;
-        } else if entry.path().is_file() {
-            found.push(name);
-        }
-    }
-    Ok(())
 }
