@@ -64,7 +64,10 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         catalog: Some(catalog.clone()),
         takes_all: true,
     };
-    let runner = Runner { settings: settings.clone(), journal: journal.clone(), observer: Arc::new(|_| {}) };
+    let runner = Runner {
+        catalog: Some(catalog.clone()),
+        ..Runner::new(settings.clone(), journal.clone(), Arc::new(|_| {}))
+    };
     let executor = Executor::open(runner, options)?;
     let words = lines.clone();
     let scheduler = Scheduler::new(executor.clone(), catalog.clone(), move |key, problem| {

@@ -198,8 +198,9 @@ pub(super) fn summarize_new(
 ) -> Result<()> {
     let created = &state.created;
     let sql = "INSERT INTO executions
-               (id, namespace, flow, state, inputs, created, labels, trigger_id, trigger_date)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+               (id, namespace, flow, state, inputs, created, labels, trigger_id, trigger_date, parent, parent_run, original)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let parent = created.parent.as_ref();
     transaction.prepare_cached(sql)?.execute(params![
         id.as_str(),
         created.namespace,
@@ -210,6 +211,9 @@ pub(super) fn summarize_new(
         labels(state),
         created.trigger.as_ref().map(|trigger| &trigger.id),
         stamp(created.trigger_date),
+        parent.map(|parent| parent.execution.as_str()),
+        parent.map(|parent| parent.run.as_str()),
+        created.original.as_ref().map(ExecutionId::as_str),
     ])?;
     Ok(())
 }

@@ -21,7 +21,7 @@ use tokio::sync::{Notify, broadcast};
 use crate::engine::catalog::Catalog;
 use crate::engine::control::{Control, Rest};
 use crate::engine::lock::{self, Claim};
-use crate::engine::{Before, EngineError, Runner, input_files};
+use crate::engine::{self, Before, EngineError, Runner, input_files};
 use crate::flow::input;
 use crate::flow::{Behavior, Flow};
 use crate::id::ExecutionId;
@@ -141,8 +141,8 @@ impl Executor {
             return Err(Refused::Inputs(unreadable));
         }
         let id = ExecutionId::generate(now);
-        let (mut created, secrets) = shared.runner.created(&id, &flow, &inputs, trigger_date.unwrap_or(now))?;
-        created.labels.extend(labels);
+        let wanted = engine::Request { inputs, labels, trigger_date, ..engine::Request::default() };
+        let (mut created, secrets) = shared.runner.created(&id, &flow, &wanted, now)?;
         created.trigger = trigger;
         created.revision = revision;
         let claim = Claim::take(&shared.runner.settings, &id)?;

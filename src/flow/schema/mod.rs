@@ -66,6 +66,7 @@ fn add_branches(task: &TaskType, schema: &mut Value) {
     for branch in task.branches.iter().chain(if task.is_flowable() { &more[..] } else { &[] }) {
         let (name, within) = match branch {
             Branch::List(name) => (*name, reference("tasks")),
+            Branch::One(name) => (*name, reference("task")),
             Branch::Cases(name) => (*name, json!({"type": "object", "additionalProperties": reference("tasks")})),
             Branch::Graph(name) => (*name, json!({"type": "array", "items": graph_item()})),
         };
