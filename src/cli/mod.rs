@@ -2,13 +2,16 @@
 #![expect(clippy::print_stderr, reason = "printing is what a command line is for")]
 
 mod ask;
+mod convert;
 pub mod demo;
 mod doctor;
 mod executions;
 mod exit;
 mod flows;
 mod format;
+mod graph;
 mod inputs;
+mod kv;
 mod new;
 mod out;
 mod postgres;
@@ -17,6 +20,7 @@ mod run;
 mod run_help;
 mod schema;
 mod screen;
+mod server;
 mod tasks;
 mod validate;
 
@@ -58,8 +62,14 @@ enum Command {
     New(new::Arguments),
     /// Check flows without running them
     Validate(validate::Arguments),
+    /// Draw a flow: what runs after what, and whose outputs go where
+    Graph(graph::Arguments),
+    /// Put short names in place of Kestra's, and leave all else as it is
+    Convert(convert::Arguments),
     /// What ran, when, how long and how many rows
     Executions(executions::Arguments),
+    /// The values that flows keep under keys
+    Kv(kv::Arguments),
     /// The task types; of one of them: fields, outputs and an example
     Tasks(tasks::Arguments),
     /// The JSON Schema of flows, for editors
@@ -71,6 +81,8 @@ enum Command {
     Postgres(postgres::Arguments),
     /// What is here, what is missing, and the command that fixes it
     Doctor(doctor::Arguments),
+    /// Run flows by their triggers, and answer calls, until stopped
+    Server(server::Arguments),
     /// See it work: sample months, served and loaded on this machine
     Demo(demo::Arguments),
 }
@@ -108,11 +120,15 @@ async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<
         Command::Resume(arguments) => resume::run(arguments, settings).await,
         Command::New(arguments) => new::run(&arguments),
         Command::Validate(arguments) => validate::run(&arguments),
+        Command::Graph(arguments) => graph::run(&arguments),
+        Command::Convert(arguments) => convert::run(&arguments),
         Command::Executions(arguments) => executions::run(&arguments, settings),
+        Command::Kv(arguments) => kv::run(arguments, settings),
         Command::Tasks(arguments) => tasks::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Postgres(arguments) => postgres::run(arguments, settings).await,
         Command::Doctor(arguments) => doctor::run(arguments, settings).await,
+        Command::Server(arguments) => server::run(arguments, settings).await,
         Command::Demo(arguments) => demo::run(arguments, settings).await,
     }
 }

@@ -13,7 +13,7 @@ use crate::cli::inputs::{self, Given, pair};
 use crate::cli::out::{out, outln};
 use crate::cli::screen::Screen;
 use crate::cli::{Exit, Invalid, flows};
-use crate::config::Settings;
+use crate::config::{ScriptRunner, Settings};
 use crate::engine::Runner;
 use crate::flow::Flow;
 use crate::flow::input;
@@ -35,6 +35,9 @@ pub(super) struct Arguments {
     /// The moment that the run is for, where the flow uses `trigger.date` [default: now]
     #[arg(long, value_name = "DATE", value_parser = moment)]
     trigger_date: Option<DateTime<Utc>>,
+    /// Where all scripts run, whatever their tasks say [default: JITNEY_SCRIPT_RUNNER]
+    #[arg(long, value_name = "RUNNER")]
+    script_runner: Option<ScriptRunner>,
     /// Print the execution as JSON when it has ended
     #[arg(long)]
     json: bool,
@@ -44,10 +47,11 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     let (mut flow, warnings) = flows::read(&arguments.flow)?;
     warnings.iter().for_each(|warning| eprintln!("{warning}"));
     flow.labels.extend(arguments.label.into_iter().map(|(key, value)| (key, Value::from(value))));
-    let Some(inputs) = inputs::gather(&flow, arguments.given, settings, arguments.json)? else {
+    let settings = Arc::new(settings.with_script_runner(arguments.script_runner));
+    let Some(inputs) = inputs::gather(&flow, arguments.given, &settings, arguments.json)? else {
         return Ok(Exit::Cancelled);
     };
-    let session = Session::open(settings, arguments.json)?;
+    let session = Session::open(&settings, arguments.json)?;
     let id = session.runner.create(&flow, &inputs, arguments.trigger_date)?;
     let state = session.execute(&id, &flow, &inputs).await?;
     Ok(session.report(&id, &state, arguments.json))

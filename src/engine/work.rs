@@ -10,6 +10,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::diagnostic::Diagnostic;
+use crate::engine::control::{Control, Rest};
+use crate::engine::outside::World;
 use crate::engine::plan::{Next, Run, plan};
 use crate::engine::retry;
 use crate::engine::run::{EngineError, Notice, Runner};
@@ -27,7 +29,9 @@ pub(super) struct Work<'a> {
     pub(super) runner: &'a Runner,
     pub(super) flow: &'a Flow,
     pub(super) run: &'a Run,
-    pub(super) cancel: &'a CancellationToken,
+    pub(super) control: &'a Control,
+    /// Breaks off what is under way.
+    pub(super) cancel: CancellationToken,
     pub(super) attempts: JoinSet<(RunId, Result<Outputs, TaskError>)>,
     pub(super) begun: HashMap<RunId, Begun<'a>>,
 }
@@ -40,11 +44,14 @@ pub(super) struct Begun<'a> {
 }
 
 impl<'a> Work<'a> {
-    /// Works until the execution has ended or the user stops it.
+    /// Works until the execution has ended or is to stop.
     pub(super) async fn until_end(&mut self, state: &mut State) -> Result<(), EngineError> {
         while state.status == ExecutionState::Running {
-            if self.cancel.is_cancelled() {
+            if self.control.kill.is_cancelled() {
                 return self.stop(state).await;
+            }
+            if let Some(rest) = self.control.resting() {
+                return self.rest(state, rest).await;
             }
             let mut due = None;
             let mut moved = false;
@@ -114,7 +121,7 @@ impl<'a> Work<'a> {
         let ended = tokio::select! {
             Some(ended) = self.attempts.join_next(), if !self.attempts.is_empty() => ended,
             () = tokio::time::sleep(pause.min(Duration::from_secs(3600))) => return Ok(()),
-            () = self.cancel.cancelled() => return Ok(()),
+            () = self.control.asked() => return Ok(()),
         };
         self.end(state, ended)?;
         // Others may have ended at the same time: the plan need look only once.
@@ -126,10 +133,32 @@ impl<'a> Work<'a> {
 
     /// Stops what is under way and closes the execution; what had ended well by then counts.
     async fn stop(&mut self, state: &mut State) -> Result<(), EngineError> {
+        self.cancel.cancel();
         while let Some(ended) = self.attempts.join_next().await {
             self.end(state, ended)?;
         }
         self.append(state, Event::Ended { state: ExecutionState::Killed })
+    }
+
+    /// Lets what is under way come to its end, unless it is cut off; what is, begins again later, as after a crash.
+    async fn rest(&mut self, state: &mut State, rest: Rest) -> Result<(), EngineError> {
+        while !self.attempts.is_empty() {
+            tokio::select! {
+                Some(ended) = self.attempts.join_next() => self.end(state, ended)?,
+                () = self.control.cut_off() => break,
+            }
+        }
+        if self.control.kill.is_cancelled() {
+            return self.stop(state).await;
+        }
+        self.cancel.cancel();
+        while let Some(ended) = self.attempts.join_next().await {
+            if !matches!(&ended, Ok((_, Err(error))) if error.class == ErrorClass::Cancelled) {
+                self.end(state, ended)?;
+            }
+        }
+        let event = if rest == Rest::Paused { Event::Paused } else { Event::Queued };
+        self.append(state, event)
     }
 
     fn end(
@@ -139,9 +168,10 @@ impl<'a> Work<'a> {
     ) -> Result<(), EngineError> {
         let Ok((run, result)) = ended else { return Ok(()) };
         let Some(begun) = self.begun.remove(&run) else { return Ok(()) };
-        match result.and_then(|outputs| decided(begun.step, outputs)) {
+        match result.and_then(|outputs| decided(begun.step, outputs, &self.run.world)) {
             Ok(Decided::Expands(expansion)) => self.append(state, Event::TaskExpanded { run, expansion }),
             Ok(Decided::Gives(outputs)) => {
+                let outputs = self.run.world.without_secrets(outputs);
                 (self.runner.observer)(Notice::TaskSucceeded {
                     run: &run,
                     step: begun.step,
@@ -149,8 +179,9 @@ impl<'a> Work<'a> {
                     took: begun.at.elapsed(),
                 });
                 let labels = begun.context.labels.lock().map(|labels| labels.clone()).unwrap_or_default();
-                let outputs = without_secrets(outputs, &self.run.secrets);
-                self.append(state, Event::TaskSucceeded { run, outputs, labels, warning: false })
+                let labels = self.run.world.without_secrets(labels);
+                let warning = begun.context.has_warning() && !begun.step.common.allow_warning;
+                self.append(state, Event::TaskSucceeded { run, outputs, labels, warning })
             }
             Err(error) => self.fail(state, run, begun.step, error),
         }
@@ -212,10 +243,11 @@ enum Decided {
 }
 
 /// A task with sub-tasks decides which of them run; any other gives its outputs.
-fn decided(step: &Step, outputs: Outputs) -> Result<Decided, TaskError> {
+fn decided(step: &Step, outputs: Outputs, world: &World) -> Result<Decided, TaskError> {
     if !step.task.is_flowable() {
         return Ok(Decided::Gives(outputs));
     }
+    let outputs = world.fit_to_keep(outputs)?;
     serde_json::from_value(Value::Object(outputs))
         .map(Decided::Expands)
         .map_err(|error| TaskError::permanent("the task cannot say which tasks to run").because(error))
@@ -259,22 +291,4 @@ fn finished(done: Result<Result<Outputs, TaskError>, tokio::task::JoinError>) ->
     done.unwrap_or_else(|error| {
         Err(TaskError::permanent("the task broke off; this is a defect of jitney").because(error))
     })
-}
-
-/// Blanks secret inputs that a task repeats in its outputs.
-fn without_secrets(outputs: Outputs, secrets: &Map<String, Value>) -> Outputs {
-    let blank = |text: String| {
-        let known = secrets.values().filter_map(Value::as_str).filter(|secret| !secret.is_empty());
-        known.fold(text, |text, secret| text.replace(secret, "***"))
-    };
-    outputs.into_iter().map(|(name, value)| (name, map_text(value, &blank))).collect()
-}
-
-fn map_text(value: Value, change: &impl Fn(String) -> String) -> Value {
-    match value {
-        Value::String(text) => Value::String(change(text)),
-        Value::Array(items) => items.into_iter().map(|item| map_text(item, change)).collect(),
-        Value::Object(map) => map.into_iter().map(|(key, value)| (key, map_text(value, change))).collect(),
-        other => other,
-    }
 }

@@ -1,13 +1,17 @@
 //! Flows: from YAML text to something that can be planned. No I/O here: a caller reads the file.
 
 mod check;
+mod concurrency;
+pub mod convert;
 mod document;
 pub mod expression;
 mod findings;
+pub mod graph;
 pub mod input;
 mod parse;
 mod schema;
 mod steps;
+pub mod trigger;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -18,12 +22,14 @@ use serde_json::{Map, Value};
 
 use crate::duration::Span;
 use crate::id::{FlowId, TaskId};
-use crate::task::TaskType;
+use crate::task::{Level, TaskType};
 
+pub use concurrency::{Behavior, Concurrency};
 pub use document::{Document, Position, from_yaml};
 pub use input::Input;
 pub use parse::{Parsed, parse};
 pub use schema::schema;
+pub use trigger::Trigger;
 
 /// A flow that can run.
 #[derive(Debug)]
@@ -46,6 +52,12 @@ pub struct Flow {
     pub errors: Vec<Step>,
     /// The tasks that run after all others, whatever came of them.
     pub finally: Vec<Step>,
+    /// What starts it without anybody asking.
+    pub triggers: Vec<Trigger>,
+    /// How many of its executions may run at a time; any number unless it is said.
+    pub concurrency: Option<Concurrency>,
+    /// Whether it must not run.
+    pub disabled: bool,
     /// The folder of the flow's file: relative paths start there.
     pub folder: PathBuf,
     /// The text and the positions in it.
@@ -113,11 +125,30 @@ pub struct Common {
     /// Whether the flow goes on, with a warning, when the task fails.
     #[serde(default)]
     pub allow_failure: bool,
+    /// Whether the flow takes no notice when the task ends with a warning.
+    #[serde(default)]
+    pub allow_warning: bool,
+    /// The lowest level that is logged of what the task says: `DEBUG`, `INFO`, `WARN` or `ERROR`. By default all are.
+    pub log_level: Option<Level>,
 }
 
 /// The names of [`Common`]'s fields in YAML.
-pub const COMMON_FIELDS: &[&str] =
-    &["id", "type", "description", "retry", "timeout", "disabled", "runIf", "when", "allowFailure"];
+pub const COMMON_FIELDS: &[&str] = &[
+    "id",
+    "type",
+    "description",
+    "retry",
+    "timeout",
+    "disabled",
+    "runIf",
+    "when",
+    "allowFailure",
+    "allowWarning",
+    "logLevel",
+];
+
+/// Kestra's further fields for every task, which change nothing here.
+pub const WITHOUT_EFFECT: &[&str] = &["version", "workerGroup", "logToFile", "taskCache", "assets"];
 
 /// How a failed task is repeated.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]

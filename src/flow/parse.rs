@@ -6,18 +6,29 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use crate::diagnostic::Diagnostic;
-use crate::flow::findings::offer;
-use crate::flow::{Document, Flow, Input, Step, check, input};
+use crate::flow::findings::{self, offer};
+use crate::flow::{Concurrency, Document, Flow, Input, Step, Trigger, check, input};
 use crate::id::FlowId;
-use crate::task::TaskType;
+use crate::task::{TaskType, read};
 
 /// The keys of a flow.
-pub(super) const FLOW_KEYS: &[&str] =
-    &["id", "namespace", "description", "labels", "inputs", "variables", "tasks", "errors", "finally", "disabled"];
+pub(super) const FLOW_KEYS: &[&str] = &[
+    "id",
+    "namespace",
+    "description",
+    "labels",
+    "inputs",
+    "variables",
+    "tasks",
+    "errors",
+    "finally",
+    "triggers",
+    "concurrency",
+    "disabled",
+];
 
 /// Keys that Kestra has and this version has not.
-const NOT_YET: &[&str] =
-    &["outputs", "afterExecution", "triggers", "pluginDefaults", "concurrency", "retry", "sla", "checks", "revision"];
+const NOT_YET: &[&str] = &["outputs", "afterExecution", "pluginDefaults", "retry", "sla", "checks", "revision"];
 
 /// What came of a flow's text.
 #[derive(Debug)]
@@ -66,6 +77,9 @@ struct Parts {
     steps: Vec<Step>,
     errors: Vec<Step>,
     finally: Vec<Step>,
+    triggers: Vec<Trigger>,
+    concurrency: Option<Concurrency>,
+    disabled: bool,
 }
 
 impl Parts {
@@ -81,6 +95,9 @@ impl Parts {
             steps: self.steps,
             errors: self.errors,
             finally: self.finally,
+            triggers: self.triggers,
+            concurrency: self.concurrency,
+            disabled: self.disabled,
             folder,
             document,
         }
@@ -104,8 +121,24 @@ impl Parser<'_> {
         };
         let errors = map.get("errors").map_or_else(Vec::new, |tasks| self.steps(tasks, &["errors".to_owned()]));
         let finally = map.get("finally").map_or_else(Vec::new, |tasks| self.steps(tasks, &["finally".to_owned()]));
+        let triggers = self.triggers(map.get("triggers"), &inputs);
         let description = map.get("description").and_then(Value::as_str).map(str::to_owned);
-        Some(Parts { id: id?, namespace: namespace?, description, labels, inputs, variables, steps, errors, finally })
+        let concurrency = self.concurrency(map.get("concurrency"));
+        let disabled = map.get("disabled").and_then(Value::as_bool).unwrap_or_default();
+        Some(Parts {
+            id: id?,
+            namespace: namespace?,
+            description,
+            labels,
+            inputs,
+            variables,
+            steps,
+            errors,
+            finally,
+            triggers,
+            concurrency,
+            disabled,
+        })
     }
 
     fn unknown_key(&mut self, key: &str) {
@@ -151,6 +184,10 @@ impl Parser<'_> {
 
     /// Labels are a map, or a list of `{key, value}`.
     fn labels(&mut self, value: Option<&Value>) -> Map<String, Value> {
+        self.labels_at(value, &["labels".to_owned()])
+    }
+
+    pub(super) fn labels_at(&mut self, value: Option<&Value>, path: &[String]) -> Map<String, Value> {
         match value {
             None | Some(Value::Null) => Map::new(),
             Some(Value::Object(map)) => map.clone(),
@@ -160,7 +197,7 @@ impl Parser<'_> {
                 .collect(),
             Some(_) => {
                 let finding = Diagnostic::error("`labels` is neither a map nor a list of {key, value}");
-                self.findings.push(self.document.locate(&["labels".to_owned()], finding));
+                self.findings.push(self.document.locate(path, finding));
                 Map::new()
             }
         }
@@ -173,7 +210,19 @@ impl Parser<'_> {
         inputs
     }
 
-    fn list(&mut self, value: Option<&Value>, key: &str) -> Vec<Value> {
+    fn concurrency(&mut self, value: Option<&Value>) -> Option<Concurrency> {
+        let (value, path) = (value.filter(|value| !value.is_null())?, ["concurrency".to_owned()]);
+        let found = findings::all(self.document, &path, value, |value| read::<Concurrency>(value).map(drop));
+        self.findings.extend(found);
+        let concurrency = read::<Concurrency>(value).ok()?;
+        if concurrency.limit == 0 {
+            let finding = Diagnostic::error("with a `limit` of 0 nothing would ever run").help("write 1 or more");
+            self.findings.push(self.document.locate(&below(&path, "limit"), finding));
+        }
+        Some(concurrency)
+    }
+
+    pub(super) fn list(&mut self, value: Option<&Value>, key: &str) -> Vec<Value> {
         match value {
             None | Some(Value::Null) => Vec::new(),
             Some(Value::Array(items)) => items.clone(),
@@ -188,4 +237,9 @@ impl Parser<'_> {
 
 pub(super) fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) && !text.starts_with('.')
+}
+
+/// The path of what stands under a key.
+pub(super) fn below(path: &[String], key: &str) -> Vec<String> {
+    path.iter().cloned().chain([key.to_owned()]).collect()
 }

@@ -9,6 +9,7 @@ mod inputs;
 mod journal;
 mod kill;
 mod new;
+mod outside;
 mod pages;
 #[cfg(target_os = "linux")]
 mod questions;

@@ -5,4 +5,5 @@ mod branches;
 mod failures;
 mod inputs;
 mod loops;
+mod tasks;
 mod world;
