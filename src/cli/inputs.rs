@@ -36,7 +36,7 @@ pub(super) fn gather(
     quiet: bool,
 ) -> anyhow::Result<Option<Map<String, Value>>> {
     let mut given = given.values(flow)?;
-    let before = Before::at(Utc::now());
+    let before = Before::of(settings, flow, Utc::now());
     let asks = !quiet && can_ask(settings);
     let mut questions = None;
     loop {

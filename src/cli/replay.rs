@@ -31,7 +31,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     let old = executions::find(&session.runner.journal, &arguments.id)?;
     let state = executions::state(&session.runner.journal, &old)?;
     let flow = revive::recorded_flow(&state.created, tasks::ALL).map_err(Invalid)?;
-    let inputs = revive::recorded_values(&state, &flow, arguments.input).map_err(Invalid)?;
+    let inputs = revive::recorded_values(settings, &state, &flow, arguments.input).map_err(Invalid)?;
     let id = session.runner.replay(&old, &flow, &inputs, arguments.from.as_deref()).map_err(told)?;
     let (id, state) = session.execute(&id, &flow, &inputs).await?;
     Ok(session.report(&id, &state, arguments.json))

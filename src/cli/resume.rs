@@ -52,7 +52,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     } else {
         (arguments.input, Vec::new())
     };
-    let inputs = revive::recorded_values(&state, &flow, own).map_err(Invalid)?;
+    let inputs = revive::recorded_values(&settings, &state, &flow, own).map_err(Invalid)?;
     if is_paused {
         session.runner.resume(&id, &flow, &to_pause, "jitney resume").map_err(told)?;
     }

@@ -65,7 +65,7 @@ impl Nest {
         }
         let given = wanted.inputs.iter().filter(|(_, value)| !value.is_null());
         let given: Vec<(String, Value)> = given.map(|(name, value)| (name.clone(), value.clone())).collect();
-        let before = Before::at(Utc::now());
+        let before = Before::of(&self.runner.settings, &flow, Utc::now());
         let inputs = input::resolve(&flow, &given, &before).map_err(|findings| unfit(&flow, &findings))?;
         let broken = |error: EngineError| self.broken(&flow, &error);
         let (id, is_new) = self.find_or_submit(&flow, &inputs, &wanted).map_err(broken)?;

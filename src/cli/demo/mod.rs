@@ -130,7 +130,7 @@ async fn execute(kit: &Kit, flow: &str, given: &[(&str, &str)], settings: &Arc<S
     let (flow, _) = flows::read(&kit.flow(flow))?;
     let given: Vec<(String, String)> =
         given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let inputs = input::resolve(&flow, &given, &Before::at(Utc::now())).map_err(Invalid)?;
+    let inputs = input::resolve(&flow, &given, &Before::of(settings, &flow, Utc::now())).map_err(Invalid)?;
     let session = Session::open(settings, false)?;
     let id = session.runner.create(&flow, &inputs, None)?;
     Ok(session.execute(&id, &flow, &inputs).await?.1)

@@ -133,7 +133,7 @@ impl Executor {
     pub(super) fn revive(&self, state: &State, secrets: Vec<(String, String)>) -> Result<Prepared, Vec<Diagnostic>> {
         let tasks = self.shared.options.tasks;
         let flow = self.shared.flows.find(&state.created, || revive::recorded_flow(&state.created, tasks))?;
-        let values = revive::recorded_values(state, &flow, secrets)?;
+        let values = revive::recorded_values(&self.shared.runner.settings, state, &flow, secrets)?;
         let (_, secrets) = self.shared.runner.split_secrets(&flow, &values);
         Ok(Prepared { flow, secrets })
     }

@@ -135,7 +135,8 @@ impl Executor {
             return Err(Refused::Disabled);
         }
         let now = Utc::now();
-        let inputs = input::resolve(&flow, &inputs, &Before::at(now)).map_err(Refused::Inputs)?;
+        let inputs = input::resolve(&flow, &inputs, &Before::of(&shared.runner.settings, &flow, now))
+            .map_err(Refused::Inputs)?;
         let unreadable = input_files::unreadable(&flow, &inputs);
         if !unreadable.is_empty() {
             return Err(Refused::Inputs(unreadable));

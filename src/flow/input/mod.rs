@@ -6,6 +6,7 @@ mod definition;
 mod kind;
 mod limits;
 mod needs;
+mod public;
 mod resolve;
 
 use schemars::JsonSchema;

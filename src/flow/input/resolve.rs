@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::needs::order;
+use super::public::Public;
 use super::{Input, InputType, nested};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::flow::Flow;
@@ -176,7 +177,7 @@ impl Resolver<'_> {
         let Some(condition) = &depends.condition else {
             return Ok(depends.inputs.iter().all(|id| self.found.get(id).is_some_and(|value| !value.is_null())));
         };
-        let result = holds(condition, &self.names(), self.outside);
+        let result = holds(condition, &self.names(), &Public(self.outside));
         result.map_err(|error| self.at(index, &["dependsOn", "condition"], Diagnostic::error(error.message)))
     }
 
@@ -204,7 +205,10 @@ impl Resolver<'_> {
     /// A value with its templates rendered; null is nothing.
     fn rendered(&self, index: usize, place: &[&str], value: Option<&Value>) -> Result<Option<Value>, Diagnostic> {
         let Some(value) = value else { return Ok(None) };
-        let rendered = render(value, &self.names(), self.outside);
+        let rendered = match self.flow.inputs[index].kind {
+            InputType::Secret if place == ["defaults"] => render(value, &self.names(), self.outside),
+            _ => render(value, &self.names(), &Public(self.outside)),
+        };
         let rendered = rendered.map_err(|error| self.at(index, place, Diagnostic::error(error.message)))?;
         Ok((!rendered.is_null()).then_some(rendered))
     }
