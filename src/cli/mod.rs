@@ -1,16 +1,21 @@
 //! The command line: one file per subcommand. The only place that prints.
 #![expect(clippy::print_stderr, reason = "printing is what a command line is for")]
 
+mod ask;
 pub mod demo;
 mod doctor;
 mod executions;
 mod exit;
 mod flows;
 mod format;
+mod graph;
+mod inputs;
+mod kv;
 mod out;
 mod postgres;
 mod resume;
 mod run;
+mod run_help;
 mod screen;
 mod tasks;
 mod validate;
@@ -51,8 +56,12 @@ enum Command {
     Resume(resume::Arguments),
     /// Check flows without running them
     Validate(validate::Arguments),
+    /// Draw a flow: what runs after what, and whose outputs go where
+    Graph(graph::Arguments),
     /// What ran, when, how long and how many rows
     Executions(executions::Arguments),
+    /// The values that flows keep under keys
+    Kv(kv::Arguments),
     /// The task types; of one of them: fields, outputs and an example
     Tasks(tasks::Arguments),
     /// The Postgres that jitney manages for you
@@ -87,7 +96,9 @@ async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<
         Command::Run(arguments) => run::run(arguments, settings).await,
         Command::Resume(arguments) => resume::run(arguments, settings).await,
         Command::Validate(arguments) => validate::run(&arguments),
+        Command::Graph(arguments) => graph::run(&arguments),
         Command::Executions(arguments) => executions::run(&arguments, settings),
+        Command::Kv(arguments) => kv::run(arguments, settings),
         Command::Tasks(arguments) => tasks::run(&arguments),
         Command::Postgres(arguments) => postgres::run(arguments, settings).await,
         Command::Doctor(arguments) => doctor::run(arguments, settings).await,

@@ -4,8 +4,10 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::engine::plan::Run;
+use crate::engine::schedule;
 use crate::flow::expression::Names;
-use crate::flow::{Flow, Step};
+use crate::flow::input::nested;
+use crate::flow::{Flow, Step, Trigger};
 use crate::id::{RunId, TaskId};
 use crate::journal::{State, TaskState};
 use crate::task::WORKING_DIR;
@@ -61,7 +63,7 @@ pub(super) fn names(
         taskrun.insert("value".to_owned(), value_text(value));
     }
     let names = json!({
-        "inputs": inputs,
+        "inputs": nested(&inputs),
         "outputs": outputs(state, step, scope),
         "vars": flow.variables,
         "labels": state.labels,
@@ -72,12 +74,13 @@ pub(super) fn names(
             "startDate": stamp(state.started.unwrap_or(now)),
             "state": state.status,
         },
-        "trigger": {"date": stamp(state.created.trigger_date)},
+        "trigger": schedule::facts(flow.triggers.iter().find_map(Trigger::times), state.created.trigger_date),
         "task": {"id": step.id, "type": step.task.name},
         "taskrun": taskrun,
         "tasks": states(state, scope),
         "parent": parent,
         "parents": parents,
+        "envs": run.world.envs(),
         "workingDir": WORKING_DIR,
     });
     match names {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,14 +13,14 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
+use crate::engine::outside::World;
 use crate::engine::plan::Run;
-use crate::engine::snapshot;
 use crate::engine::work::Work;
-use crate::flow::input::{self, InputType};
+use crate::engine::{input_files, snapshot};
+use crate::flow::input;
 use crate::flow::{Flow, Step};
 use crate::id::{ExecutionId, RunId, TaskId};
 use crate::journal::{Created, Event, Failure, Journal, JournalError, State};
-use crate::secret::hide_address_passwords;
 use crate::storage::Storage;
 use crate::task::{Level, Outputs, Progress, TaskContext};
 
@@ -89,6 +90,9 @@ pub enum EngineError {
     /// The lock file cannot be used.
     #[error("the lock of execution {0} cannot be taken")]
     Lock(ExecutionId, #[source] std::io::Error),
+    /// The file of an input cannot be copied.
+    #[error("input `{0}`: cannot copy {1} into storage")]
+    InputFile(String, String, #[source] std::io::Error),
 }
 
 /// Runs executions.
@@ -103,10 +107,11 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Writes a new execution down, to be run. Secret inputs are not written, of addresses the password is not.
+    /// Writes a new execution down, to be run. Secret inputs are not written, of addresses the password is not. Files
+    /// are copied into its storage.
     ///
     /// # Errors
-    /// When the journal cannot be written.
+    /// When a file cannot be copied, or the journal cannot be written.
     pub fn create(
         &self,
         flow: &Flow,
@@ -116,7 +121,8 @@ impl Runner {
         let now = Utc::now();
         let id = ExecutionId::generate(now);
         let file = std::path::absolute(&flow.document.file).unwrap_or_else(|_| PathBuf::from(&flow.document.file));
-        let (public, _) = self.split_secrets(flow, inputs);
+        let inputs = input_files::keep(flow, inputs, &Storage::new(self.settings.storage(), id.clone()))?;
+        let (public, _) = self.split_secrets(flow, &inputs);
         let created = Created {
             flow: flow.id.to_string(),
             namespace: flow.namespace.clone(),
@@ -145,7 +151,8 @@ impl Runner {
     ) -> Result<State, EngineError> {
         let _lock = self.lock(id)?;
         let (_, secrets) = self.split_secrets(flow, inputs);
-        let run = Run { id: id.clone(), secrets, said: Arc::default() };
+        let world = Arc::new(World::new(self, id, flow, &secrets));
+        let run = Run { id: id.clone(), secrets, said: Arc::default(), world };
         let mut state = self.journal.state(id)?.ok_or_else(|| EngineError::Unknown(id.clone()))?;
         if state.status.is_done() {
             return Ok(state);
@@ -171,8 +178,10 @@ impl Runner {
         cancel: CancellationToken,
     ) -> TaskContext {
         let (journal, observer, execution) = (self.journal.clone(), self.observer.clone(), run.id.clone());
+        let lowest = step.common.log_level.unwrap_or(Level::Debug);
         TaskContext {
             flow: flow.id.clone(),
+            namespace: flow.namespace.clone(),
             execution: run.id.clone(),
             task: step.id.clone(),
             run: id.clone(),
@@ -183,8 +192,12 @@ impl Runner {
             cancel,
             progress: Arc::default(),
             labels: Mutex::default(),
+            warning: AtomicBool::default(),
             said: run.said.clone(),
             log: Arc::new(move |task, level, message| {
+                if level < lowest {
+                    return;
+                }
                 observer(Notice::Log { task, level, message });
                 // A line that cannot be kept has been shown; the task itself must not fail for it.
                 let _ = journal.log(&execution, Utc::now(), task, level, message);
@@ -207,11 +220,11 @@ impl Runner {
     fn split_secrets(&self, flow: &Flow, inputs: &Map<String, Value>) -> (Map<String, Value>, Map<String, Value>) {
         let (secret, mut public): (Map<_, _>, Map<_, _>) =
             inputs.clone().into_iter().partition(|(name, value)| input::is_secret(&flow.inputs, name, value));
-        for (name, value) in secret.iter().filter_map(|(name, value)| Some((name, value.as_str()?))) {
+        for value in secret.values().filter_map(Value::as_str) {
             self.settings.redactor.learn(value);
-            if flow.inputs.iter().any(|input| input.id == *name && input.kind != InputType::Secret) {
-                public.insert(name.clone(), Value::from(hide_address_passwords(value)));
-            }
+        }
+        for (name, value) in secret.iter().filter(|(name, _)| !input::is_declared_secret(&flow.inputs, name)) {
+            public.insert(name.clone(), input::without_passwords(value));
         }
         (public, secret)
     }

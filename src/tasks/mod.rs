@@ -9,6 +9,7 @@ pub mod file;
 pub mod flow;
 pub mod gcs;
 pub mod http;
+pub mod kv;
 pub mod polars;
 pub mod postgres;
 pub mod script;
@@ -21,8 +22,10 @@ pub static ALL: &[TaskType] = &[
     TaskType::of::<bigquery::delete_table::DeleteTable>(),
     TaskType::of::<bigquery::load::Load>(),
     TaskType::of::<bigquery::query::Query>(),
+    TaskType::of::<core::fail::Fail>(),
     TaskType::of::<core::labels::Labels>(),
     TaskType::of::<core::log::Log>(),
+    TaskType::of::<core::output_values::OutputValues>(),
     TaskType::of::<core::purge_files::PurgeFiles>(),
     TaskType::of::<core::returns::Return>(),
     TaskType::of::<core::sleep::Sleep>(),
@@ -42,6 +45,11 @@ pub static ALL: &[TaskType] = &[
     TaskType::of::<gcs::list::List>(),
     TaskType::of::<gcs::upload::Upload>(),
     TaskType::of::<http::download::Download>(),
+    TaskType::of::<http::request::Request>(),
+    TaskType::of::<kv::delete::Delete>(),
+    TaskType::of::<kv::get::Get>(),
+    TaskType::of::<kv::keys::Keys>(),
+    TaskType::of::<kv::set::Set>(),
     TaskType::of::<polars::transform::PolarsTransform>(),
     TaskType::of::<postgres::copy_out::CopyOut>(),
     TaskType::of::<postgres::load::Load>(),

@@ -1,10 +1,14 @@
 //! Files and answers from web servers.
 
 pub mod download;
+pub mod request;
 
 mod fetch;
+mod form;
 mod local;
+mod message;
 mod neighbours;
+mod options;
 mod page;
 mod part;
 mod refusal;
