@@ -9,15 +9,14 @@ pub(super) fn of(refusal: &Refusal, location: Option<&str>) -> Option<String> {
     if refusal.reason == "bytesBilledLimitExceeded" || says("bytes billed") {
         return Some(BYTES.to_owned());
     }
-    if says("was not found in location") || says("read and write in different locations") || says("different location")
-    {
+    if says("different location") {
         return Some(place(location));
     }
     if says("invalid dataset id") {
         return Some("datasets have letters, digits and underscores in their names, no dashes: write my_data".into());
     }
     if refusal.status == 404 || refusal.reason == "notFound" {
-        return missing(&message);
+        return missing(&message, location);
     }
     if says("access denied") && (says("permission to query") || says("permission to access")) {
         return Some(READER.to_owned());
@@ -31,20 +30,23 @@ pub(super) fn of(refusal: &Refusal, location: Option<&str>) -> Option<String> {
     reading(&message)
 }
 
-fn missing(message: &str) -> Option<String> {
-    let text = if message.contains("not found: dataset") {
-        "make it first, with a task `bigquery.create_dataset` or `jitney run flows/gcp_setup.yaml`; if it exists, check \
-         `project` and `location`"
-    } else if message.contains("not found: table") {
-        "check the names of project, dataset and table; `create_disposition: CREATE_IF_NEEDED` lets a job make the table"
-    } else if message.contains("not found: uri") || message.contains("matched no files") {
+fn missing(message: &str, location: Option<&str>) -> Option<String> {
+    let says = |words: &str| message.contains(words);
+    let text = if says("not found: dataset") {
+        "make it first, with a task `bigquery.create_dataset` or `jitney run flows/gcp_setup.yaml`"
+    } else if says("not found: table") {
+        "check the names of project, dataset and table"
+    } else if says("not found: uri") || says("matched no files") {
         "check the address, and that the upload went into the same bucket; `gcloud storage ls gs://BUCKET/` shows it"
-    } else if message.contains("not found: project") {
+    } else if says("not found: project") {
         "check `project`: `gcloud projects list` shows yours"
     } else {
         return None;
     };
-    Some(text.to_owned())
+    match says("in location") {
+        true => Some(format!("{text}. If it exists, it is elsewhere: {}", place(location))),
+        false => Some(text.to_owned()),
+    }
 }
 
 /// Mistakes in files, as load jobs find them.

@@ -61,7 +61,7 @@ impl BigQuery<'_> {
             Err(failure) => return Err(failure.into()),
         }
         let what = format!("creating the ledger {name}");
-        self.statement(&what, DDL, main, "ledger").await.map(|_| ())
+        self.statement(&what, DDL, main, &fresh()).await.map(|_| ())
     }
 
     /// The newest load, if any.
@@ -77,8 +77,7 @@ impl BigQuery<'_> {
             literal(&asked.main.to_string()),
             partition.unwrap_or_default()
         );
-        // A name that no other job has: an earlier answer would be out of date.
-        let job = self.statement("reading the ledger", &sql, asked.main, &uuid::Uuid::new_v4().to_string()).await?;
+        let job = self.statement("reading the ledger", &sql, asked.main, &fresh()).await?;
         let result = self.rows(&job.job_reference.unwrap_or_default(), Keep::First).await?;
         Ok(result.row.map(|row| Earlier::of(&row)))
     }
@@ -102,6 +101,11 @@ impl BigQuery<'_> {
         let configuration = JobConfiguration { query: Some(query), ..JobConfiguration::default() };
         self.run(&Work { what: what.to_owned(), configuration, mark: mark.to_owned(), file: None }).await
     }
+}
+
+/// A mark that no other job has: an earlier job's answer would be out of date.
+fn fresh() -> String {
+    uuid::Uuid::new_v4().to_string()
 }
 
 impl Earlier {

@@ -100,7 +100,8 @@ impl Script<'_> {
         }
     }
 
-    /// What comes before the transaction, the merge, and how many rows are new or changed by it.
+    /// What comes before the transaction, the merge, and how many rows are new or changed by it. An update and an insert,
+    /// so that each can be counted within the transaction; `MERGE` tells only afterwards, and not in a script.
     fn merge(&self, merge: &Merge) -> Result<(String, String, String), TaskError> {
         let main = self.main.sql();
         let key = self.key(merge)?;
@@ -118,21 +119,19 @@ impl Script<'_> {
         );
         let rest: Vec<&TableFieldSchema> =
             self.fields.iter().filter(|field| !key.contains(&column(&field.name))).collect();
-        let mut matched = String::new();
         if merge.on_match == OnMatch::Update && !rest.is_empty() {
             let differs = rest.iter().map(|field| differs(field)).collect::<Vec<_>>().join(" OR ");
             let set = rest.iter().map(|field| column(&field.name)).map(|name| format!("{name} = s.{name}"));
             let set = set.collect::<Vec<_>>().join(", ");
             change.push_str(&format!(
-                "SET rows_changed = (SELECT COUNT(*) FROM {main} t JOIN {source} s ON {same} WHERE {differs});\n"
+                "SET rows_changed = (SELECT COUNT(*) FROM {main} t JOIN {source} s ON {same} WHERE {differs});\n\
+                 UPDATE {main} t SET {set}\nFROM {source} s\nWHERE {same} AND ({differs});\n"
             ));
-            matched = format!("WHEN MATCHED AND ({differs}) THEN UPDATE SET {set}\n");
         }
         let columns = self.columns();
-        let values = self.fields.iter().map(|field| format!("s.{}", column(&field.name))).collect::<Vec<_>>();
         change.push_str(&format!(
-            "MERGE {main} t USING {source} s\nON {same}\n{matched}WHEN NOT MATCHED THEN INSERT ({columns}) VALUES ({});",
-            values.join(", ")
+            "INSERT INTO {main} ({columns})\nSELECT {columns} FROM {source} s\n\
+             WHERE NOT EXISTS (SELECT 1 FROM {main} t WHERE {same});"
         ));
         Ok((before, change, format!("(SELECT COUNT(*) FROM {main}) - rows_before + rows_changed")))
     }
