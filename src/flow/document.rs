@@ -3,6 +3,7 @@
 //! saphyr's marked tree gives positions, serde_yaml gives values. serde_yaml is no longer developed; should it have to
 //! go, this file alone changes.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use saphyr::{LoadableYamlNode, MarkedYaml, Marker, ScanError, YamlData};
@@ -20,6 +21,8 @@ pub struct Document {
     /// Its content.
     pub value: Value,
     root: Node,
+    /// Paths of values that were put in, and the paths that they come from.
+    redirects: BTreeMap<Vec<String>, Vec<String>>,
 }
 
 /// Where a value stands, and the same for what is in it.
@@ -54,6 +57,8 @@ struct Child {
     key: String,
     /// The key's own place; a list item's is its value's.
     position: Position,
+    /// The letters that the key takes, from 0.
+    letters: Range<usize>,
     value: Node,
 }
 
@@ -96,7 +101,13 @@ impl Document {
             return Err(Box::new(Diagnostic::error("this is not a flow").at(file, text, 1, 1).help(help)));
         };
         let root = node(root);
-        Ok(Self { file: file.to_owned(), text: text.to_owned(), value: to_json(value), root })
+        Ok(Self {
+            file: file.to_owned(),
+            text: text.to_owned(),
+            value: to_json(value),
+            root,
+            redirects: BTreeMap::new(),
+        })
     }
 
     /// Puts a finding at the value behind `path`, or at the deepest part of the path that exists.
@@ -137,11 +148,38 @@ impl Document {
         letters.into_iter().collect()
     }
 
+    /// The letters of the text, from 0, that the value behind `path` takes, or the key that ends it.
+    pub fn letters(&self, path: &[String], key: bool) -> Option<Range<usize>> {
+        let mut node = &self.root;
+        let mut letters = node.letters.clone();
+        for (depth, part) in path.iter().enumerate() {
+            let child = node.children.iter().find(|child| child.key == *part)?;
+            node = &child.value;
+            letters = if key && depth + 1 == path.len() { child.letters.clone() } else { node.letters.clone() };
+        }
+        Some(letters)
+    }
+
+    /// Lets findings about the value behind `path` point at `to`, where it comes from.
+    pub fn redirect(&mut self, path: Vec<String>, to: Vec<String>) {
+        self.redirects.insert(path, to);
+    }
+
+    /// The path at which a value is written.
+    fn written(&self, path: &[String]) -> Vec<String> {
+        let redirected = (1..=path.len()).rev().find_map(|length| {
+            let to = self.redirects.get(&path[..length])?;
+            Some(to.iter().chain(&path[length..]).cloned().collect())
+        });
+        redirected.unwrap_or_else(|| path.to_vec())
+    }
+
     fn at(&self, position: Position, finding: Diagnostic) -> Diagnostic {
         finding.at(&self.file, &self.text, position.line, position.column)
     }
 
     fn position(&self, path: &[String], key: bool) -> Position {
+        let path = self.written(path);
         let mut node = &self.root;
         let mut position = node.position;
         for (depth, part) in path.iter().enumerate() {
@@ -173,11 +211,13 @@ fn entry(key: &MarkedYaml, value: &MarkedYaml) -> Child {
         YamlData::Value(saphyr::Scalar::Boolean(flag)) => flag.to_string(),
         data => data.as_str().unwrap_or_default().to_owned(),
     };
-    Child { key: text, position: place(key.span.start), value: node(value) }
+    let letters = key.span.start.index()..key.span.end.index();
+    Child { key: text, position: place(key.span.start), letters, value: node(value) }
 }
 
 fn list_item(index: usize, item: &MarkedYaml) -> Child {
-    Child { key: index.to_string(), position: place(item.span.start), value: node(item) }
+    let letters = item.span.start.index()..item.span.end.index();
+    Child { key: index.to_string(), position: place(item.span.start), letters, value: node(item) }
 }
 
 fn place(marker: Marker) -> Position {

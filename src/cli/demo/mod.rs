@@ -133,7 +133,7 @@ async fn execute(kit: &Kit, flow: &str, given: &[(&str, &str)], settings: &Arc<S
     let inputs = input::resolve(&flow, &given, &Before::at(Utc::now())).map_err(Invalid)?;
     let session = Session::open(settings, false)?;
     let id = session.runner.create(&flow, &inputs, None)?;
-    session.execute(&id, &flow, &inputs).await
+    Ok(session.execute(&id, &flow, &inputs).await?.1)
 }
 
 /// What was loaded, one line for each file.

@@ -226,6 +226,29 @@ impl Resolver<'_> {
     }
 }
 
+/// Checks what is given for inputs that are no flow's, such as those of a pause: their defaults stand as they are.
+///
+/// # Errors
+/// Every problem at once, as [`resolve`].
+pub fn resolve_alone(inputs: &[Input], given: &[(String, String)]) -> Result<Map<String, Value>, Vec<Diagnostic>> {
+    let mut findings: Vec<Diagnostic> = given.iter().filter_map(|(name, _)| unknown(inputs, name)).collect();
+    let mut values = Map::new();
+    for input in inputs {
+        let text = given.iter().rev().find(|(name, _)| *name == input.id).map(|(_, text)| Value::from(text.as_str()));
+        let accepted = text.or_else(|| input.defaults.clone()).map(|value| input.accept(&value, &input.values));
+        match accepted {
+            Some(Ok(value)) => drop(values.insert(input.id.clone(), value)),
+            Some(Err(message)) => findings.push(Diagnostic::error(format!("input `{}`: {message}", input.id))),
+            None if input.required => {
+                let finding = Diagnostic::error(format!("input `{}` has no value", input.id));
+                findings.push(finding.help(format!("give it with `-i {}={}`", input.id, input.example())));
+            }
+            None => drop(values.insert(input.id.clone(), Value::Null)),
+        }
+    }
+    if findings.is_empty() { Ok(values) } else { Err(findings) }
+}
+
 fn unknown(inputs: &[Input], name: &str) -> Option<Diagnostic> {
     let known: Vec<&str> = inputs.iter().map(|input| input.id.as_str()).collect();
     if known.contains(&name) {
