@@ -1,6 +1,7 @@
 //! The task types: one file each, and one line each in [`ALL`].
 
 pub mod bad_rows;
+pub mod bigquery;
 pub mod core;
 pub mod duckdb;
 mod fetch;
@@ -17,6 +18,10 @@ use crate::task::TaskType;
 
 /// Every task type, by name.
 pub static ALL: &[TaskType] = &[
+    TaskType::of::<bigquery::create_dataset::CreateDataset>(),
+    TaskType::of::<bigquery::delete_table::DeleteTable>(),
+    TaskType::of::<bigquery::load::Load>(),
+    TaskType::of::<bigquery::query::Query>(),
     TaskType::of::<core::fail::Fail>(),
     TaskType::of::<core::labels::Labels>(),
     TaskType::of::<core::log::Log>(),
