@@ -19,3 +19,4 @@ pub mod tasks;
 pub mod engine;
 
 pub mod cli;
+pub mod server;

@@ -5,6 +5,7 @@
 //! end was lost runs again, and every load is idempotent.
 
 mod event;
+mod notices;
 mod state;
 
 use std::fs::File;
@@ -21,6 +22,7 @@ use crate::id::{ExecutionId, TaskId};
 use crate::task::Level;
 
 pub use event::{Created, Event, ExecutionState, Failure, Outcome};
+pub use notices::NoticeKey;
 pub use state::{IllegalTransition, Loop, State, TaskRun, TaskState};
 
 /// Why the journal cannot be read or written.
