@@ -6,6 +6,7 @@
 
 mod event;
 mod notices;
+mod retention;
 mod state;
 
 use std::fs::File;

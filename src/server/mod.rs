@@ -2,3 +2,5 @@
 
 pub mod lineage;
 pub mod notify;
+pub mod retention;
+pub mod settings;

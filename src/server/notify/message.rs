@@ -15,7 +15,8 @@ const USUAL: &str = "{{ flow.namespace }}.{{ flow.id }} {% if event == 'failure'
 {% if trigger.date %} for {{ trigger.date | date('yyyy-MM-dd') }}{% endif %}\
 {% if error %}\nTask {{ error.task }}: {{ error.message }}{% endif %}\
 {% if rows > 0 %}\n{{ rows }} rows loaded{% endif %}\
-{% if repeated > 0 %}\nThe same happened {{ repeated }} times since the last message{% endif %}\
+{% if repeated > 0 and event == 'recovery' %}\nIt had failed {{ repeated + 1 }} times\
+{% elseif repeated > 0 %}\nThe same happened {{ repeated }} times since the last message{% endif %}\
 \nExecution {{ execution.id }}{% if link %}: {{ link }}{% endif %}";
 
 /// An execution as a message sees it.

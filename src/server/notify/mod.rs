@@ -98,6 +98,11 @@ impl Rule {
             && self.labels.iter().all(|(key, value)| news.labels.get(key).is_some_and(|found| plain(found) == *value))
     }
 
+    /// Whether it reaches nobody.
+    pub fn is_silent(&self) -> bool {
+        Channel::of(self).is_empty()
+    }
+
     /// What tells rules apart in the journal: the rule itself, so that another order of the rules changes nothing.
     fn name(&self) -> String {
         let target = (&self.webhook, self.mail.as_ref().map(|mail| &mail.to), &self.command, &self.flows, &self.labels);
