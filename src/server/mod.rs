@@ -1,6 +1,8 @@
 //! The server: what runs when nobody watches.
 
 pub mod lineage;
+pub mod metrics;
 pub mod notify;
 pub mod retention;
 pub mod settings;
+pub mod traces;

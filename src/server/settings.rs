@@ -28,6 +28,9 @@ pub struct ServerSettings {
     pub retention: Retention,
     /// Where OpenLineage events of loads go.
     pub openlineage: Option<Collector>,
+    /// Where OpenTelemetry traces go by OTLP over HTTP, such as `http://localhost:4318`; else where
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT` says.
+    pub opentelemetry: Option<String>,
 }
 
 impl ServerSettings {
