@@ -7,6 +7,9 @@ use etcetera::BaseStrategy;
 
 use crate::secret::Redactor;
 
+/// Names the runner of all scripts.
+const SCRIPT_RUNNER: &str = "JITNEY_SCRIPT_RUNNER";
+
 /// What the command line said; each field wins over its environment variable.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
@@ -16,6 +19,13 @@ pub struct Overrides {
     pub postgres: Option<String>,
 }
 
+/// Where scripts run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ScriptRunner {
+    /// As processes of this machine, those of Docker tasks too.
+    Process,
+}
+
 /// The settings of this process, fixed at its start.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -23,6 +33,8 @@ pub struct Settings {
     pub home: PathBuf,
     /// The Postgres address of `--postgres`, which wins over a flow's own.
     pub postgres: Option<String>,
+    /// Where all scripts run, whatever their tasks say.
+    pub script_runner: Option<ScriptRunner>,
     /// Removes secrets from everything that is written.
     pub redactor: Redactor,
     environment: BTreeMap<String, String>,
@@ -51,12 +63,33 @@ impl Settings {
         if let Some(password) = environment.get("PGPASSWORD") {
             redactor.learn(password);
         }
-        Ok(Self { home: std::path::absolute(home)?, postgres: overrides.postgres, redactor, environment })
+        let script_runner = match environment.get(SCRIPT_RUNNER).map(String::as_str) {
+            None | Some("") => None,
+            Some("process") => Some(ScriptRunner::Process),
+            Some(other) => anyhow::bail!("{SCRIPT_RUNNER} is `{other}`; it may be `process`"),
+        };
+        let home = std::path::absolute(home)?;
+        Ok(Self { home, postgres: overrides.postgres, script_runner, redactor, environment })
+    }
+
+    /// The same settings with this script runner, if there is one.
+    pub fn with_script_runner(&self, runner: Option<ScriptRunner>) -> Self {
+        Self { script_runner: runner.or(self.script_runner), ..self.clone() }
     }
 
     /// An environment variable; an empty one counts as unset.
     pub fn variable(&self, name: &str) -> Option<&str> {
         self.environment.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// The environment variables that begin with `prefix`, by the rest of their names.
+    pub fn variables<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.environment.iter().filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))
+    }
+
+    /// The key-value store's file.
+    pub fn kv(&self) -> PathBuf {
+        self.home.join("kv.db")
     }
 
     /// The journal's file.

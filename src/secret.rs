@@ -3,6 +3,9 @@
 use std::fmt;
 use std::sync::{Arc, RwLock};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 const MASK: &str = "***";
 
 /// A password or token. `Debug` and `Display` print `***`.
@@ -56,6 +59,12 @@ impl Redactor {
         }
     }
 
+    /// Removes this value in every form that it may take in a text: as it stands, line by line, in base64, in JSON, in
+    /// an address.
+    pub fn learn_all_forms(&self, secret: &str) {
+        forms(secret).iter().for_each(|form| self.learn(form));
+    }
+
     /// The text without any known secret and without the password of any address in it.
     pub fn clean(&self, text: &str) -> String {
         let mut clean = hide_address_passwords(text);
@@ -68,6 +77,37 @@ impl Redactor {
         }
         clean
     }
+}
+
+/// A shorter line of a secret, such as `{`, says nothing of it.
+const SHORTEST_LINE: usize = 12;
+
+/// A secret as it may stand in a text, the longest form first.
+pub fn forms(secret: &str) -> Vec<String> {
+    let json = serde_json::Value::from(secret).to_string();
+    let mut forms = vec![
+        secret.to_owned(),
+        json[1..json.len() - 1].to_owned(),
+        STANDARD.encode(secret),
+        STANDARD.encode(format!("{secret}\n")),
+        percent_encoded(secret, "+"),
+        percent_encoded(secret, "%20"),
+    ];
+    let lines = secret.lines().map(str::trim).filter(|line| line.len() >= SHORTEST_LINE);
+    forms.extend(lines.map(str::to_owned));
+    forms.retain(|form| !form.is_empty());
+    forms.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+    forms.dedup();
+    forms
+}
+
+fn percent_encoded(text: &str, space: &str) -> String {
+    let encoded = text.bytes().map(|byte| match byte {
+        b' ' => space.to_owned(),
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    });
+    encoded.collect()
 }
 
 /// Replaces the password in every `scheme://user:password@host` and `password=…` of a text by `***`.
@@ -135,5 +175,21 @@ mod tests {
             "jdbc:postgresql://h/d?user=a&Password=***&x=y or host=h password=*** port=1, password={{ x }}"
         );
         assert_eq!(format!("{:?} {}", Secret::new("x"), Secret::new("x")), "*** ***");
+    }
+
+    #[test]
+    fn a_secret_is_known_again_in_other_forms() {
+        let redactor = Redactor::default();
+        let secret = "pa\"ss word&\nsecond line of it";
+        redactor.learn_all_forms(secret);
+        for text in [
+            r#"{"key":"pa\"ss word&\nsecond line of it"}"#,
+            &STANDARD.encode(secret),
+            "http://a/?token=pa%22ss+word%26%0Asecond+line+of+it",
+            "the second line of it alone",
+        ] {
+            let clean = redactor.clean(text);
+            assert!(clean.contains("***") && !clean.contains("line") && !clean.contains("cGEi"), "{clean}");
+        }
     }
 }

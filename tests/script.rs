@@ -267,8 +267,8 @@ async fn docker_without_a_daemon_says_so_and_can_be_done_without() {
     let (context, _) = attempt::context(home.path(), &[nowhere]);
     let error = attempt::run(context, COMMANDS, fields.clone()).await.unwrap_err();
     assert!(error.message.contains("Docker"), "{error}");
-    assert!(error.help.unwrap().contains("JITNEY_DOCKER_AS_PROCESS=1"));
-    let (context, lines) = attempt::context(home.path(), &[nowhere, ("JITNEY_DOCKER_AS_PROCESS", "1")]);
+    assert!(error.help.unwrap().contains("JITNEY_SCRIPT_RUNNER=process"));
+    let (context, lines) = attempt::context(home.path(), &[nowhere, ("JITNEY_SCRIPT_RUNNER", "process")]);
     attempt::run(context, COMMANDS, fields).await.unwrap();
     let lines = lines.lock().unwrap();
     assert!(lines[0].1.contains("as a process of this machine") && lines[1].1 == "here", "{lines:?}");

@@ -7,6 +7,8 @@ mod executions;
 mod exit;
 mod flows;
 mod format;
+mod graph;
+mod kv;
 mod out;
 mod postgres;
 mod resume;
@@ -51,8 +53,12 @@ enum Command {
     Resume(resume::Arguments),
     /// Check flows without running them
     Validate(validate::Arguments),
+    /// Draw a flow: what runs after what, and whose outputs go where
+    Graph(graph::Arguments),
     /// What ran, when, how long and how many rows
     Executions(executions::Arguments),
+    /// The values that flows keep under keys
+    Kv(kv::Arguments),
     /// The task types; of one of them: fields, outputs and an example
     Tasks(tasks::Arguments),
     /// The Postgres that jitney manages for you
@@ -87,7 +93,9 @@ async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<
         Command::Run(arguments) => run::run(arguments, settings).await,
         Command::Resume(arguments) => resume::run(arguments, settings).await,
         Command::Validate(arguments) => validate::run(&arguments),
+        Command::Graph(arguments) => graph::run(&arguments),
         Command::Executions(arguments) => executions::run(&arguments, settings),
+        Command::Kv(arguments) => kv::run(arguments, settings),
         Command::Tasks(arguments) => tasks::run(&arguments),
         Command::Postgres(arguments) => postgres::run(arguments, settings).await,
         Command::Doctor(arguments) => doctor::run(arguments, settings).await,

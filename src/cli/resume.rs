@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::cli::run::Session;
 use crate::cli::{Exit, Invalid, executions};
-use crate::config::Settings;
+use crate::config::{ScriptRunner, Settings};
 use crate::diagnostic::Diagnostic;
 use crate::engine::Recorded;
 use crate::flow::input::{self, InputType};
@@ -22,13 +22,17 @@ pub(super) struct Arguments {
     /// A secret input of the flow, which the journal does not keep; may be repeated
     #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = super::run::pair)]
     input: Vec<(String, String)>,
+    /// Where all scripts run, whatever their tasks say [default: JITNEY_SCRIPT_RUNNER]
+    #[arg(long, value_name = "RUNNER")]
+    script_runner: Option<ScriptRunner>,
     /// Print the execution as JSON when it has ended
     #[arg(long)]
     json: bool,
 }
 
 pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
-    let session = Session::open(settings, arguments.json)?;
+    let settings = Arc::new(settings.with_script_runner(arguments.script_runner));
+    let session = Session::open(&settings, arguments.json)?;
     let journal = &session.runner.journal;
     let id = match &arguments.id {
         Some(prefix) => executions::find(journal, prefix)?,

@@ -12,7 +12,7 @@ use crate::cli::format::{bytes, seconds, thousands};
 use crate::cli::out::{out, outln};
 use crate::cli::screen::Screen;
 use crate::cli::{Exit, Invalid, flows};
-use crate::config::Settings;
+use crate::config::{ScriptRunner, Settings};
 use crate::engine::Runner;
 use crate::flow::Flow;
 use crate::flow::input::{self, InputType};
@@ -32,6 +32,9 @@ pub(super) struct Arguments {
     /// The moment that the run is for, where the flow uses `trigger.date` [default: now]
     #[arg(long, value_name = "DATE", value_parser = moment)]
     trigger_date: Option<DateTime<Utc>>,
+    /// Where all scripts run, whatever their tasks say [default: JITNEY_SCRIPT_RUNNER]
+    #[arg(long, value_name = "RUNNER")]
+    script_runner: Option<ScriptRunner>,
     /// Print the execution as JSON when it has ended
     #[arg(long)]
     json: bool,
@@ -41,7 +44,8 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     let (flow, warnings) = flows::read(&arguments.flow)?;
     warnings.iter().for_each(|warning| eprintln!("{warning}"));
     let inputs = input::resolve(&flow.inputs, &from_here(&flow, arguments.input)).map_err(Invalid)?;
-    let session = Session::open(settings, arguments.json)?;
+    let settings = Arc::new(settings.with_script_runner(arguments.script_runner));
+    let session = Session::open(&settings, arguments.json)?;
     let id = session.runner.create(&flow, &inputs, arguments.trigger_date)?;
     let state = session.execute(&id, &flow, &inputs).await?;
     Ok(session.report(&id, &state, arguments.json))

@@ -4,8 +4,9 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::engine::plan::Run;
+use crate::engine::schedule;
 use crate::flow::expression::Names;
-use crate::flow::{Flow, Step};
+use crate::flow::{Flow, Step, Trigger};
 use crate::id::{RunId, TaskId};
 use crate::journal::{State, TaskState};
 use crate::task::WORKING_DIR;
@@ -72,12 +73,13 @@ pub(super) fn names(
             "startDate": stamp(state.started.unwrap_or(now)),
             "state": state.status,
         },
-        "trigger": {"date": stamp(state.created.trigger_date)},
+        "trigger": schedule::facts(flow.triggers.iter().find_map(Trigger::times), state.created.trigger_date),
         "task": {"id": step.id, "type": step.task.name},
         "taskrun": taskrun,
         "tasks": states(state, scope),
         "parent": parent,
         "parents": parents,
+        "envs": run.world.envs(),
         "workingDir": WORKING_DIR,
     });
     match names {

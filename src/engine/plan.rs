@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use crate::engine::names::{Scope, names};
-use crate::flow::expression::{ExpressionError, Outside, holds, render};
+use crate::engine::outside::{View, World};
+use crate::flow::expression::{ExpressionError, holds, render};
 use crate::flow::{Flow, Step};
 use crate::id::{ExecutionId, RunId};
 use crate::journal::{ExecutionState, Outcome, State, TaskRun, TaskState};
@@ -53,19 +54,12 @@ pub struct Run {
     pub secrets: Map<String, Value>,
     /// Log lines that need not be said again.
     pub said: Arc<Mutex<BTreeSet<String>>>,
+    /// What expressions may ask beyond the state: secrets, files, stored values.
+    pub world: Arc<World>,
 }
 
-/// What expressions may ask: the time of the plan.
-struct Clock(DateTime<Utc>);
-
-impl Outside for Clock {
-    fn now(&self) -> Result<DateTime<Utc>, String> {
-        Ok(self.0)
-    }
-}
-
-/// Says what to do next; nothing, while what is under way must be waited for. Pure: the same arguments give the same
-/// answer.
+/// Says what to do next; nothing, while what is under way must be waited for. The same arguments in the same world give
+/// the same answer, but for chance.
 pub fn plan<'a>(state: &State, flow: &'a Flow, run: &Run, now: DateTime<Utc>) -> Vec<Next<'a>> {
     let under_way = state.tasks.values().filter(|task| is_under_way(task)).count();
     let mut planner = Planner { state, flow, run, now, under_way, actions: Vec::new() };
@@ -151,6 +145,7 @@ impl<'a> Planner<'_, 'a> {
         let run = scope.run_id(&step.id);
         let state = self.state;
         let Some(task) = state.tasks.get(&run) else { return self.start(run, step, scope, 1) };
+        let warned = if step.common.allow_warning { Outcome::Success } else { Outcome::Warning };
         match (&task.state, &task.expansion) {
             (TaskState::Created, _) => self.start(run, step, scope, task.attempts + 1),
             (TaskState::Running, None) => Standing::Open,
@@ -161,8 +156,8 @@ impl<'a> Planner<'_, 'a> {
             }
             (TaskState::Retrying { .. }, _) => self.start(run, step, scope, task.attempts + 1),
             (TaskState::Success | TaskState::Skipped, _) => Standing::Done(Outcome::Success),
-            (TaskState::Warning, _) => Standing::Done(Outcome::Warning),
-            (TaskState::Failed, _) if step.common.allow_failure => Standing::Done(Outcome::Warning),
+            (TaskState::Warning, _) => Standing::Done(warned),
+            (TaskState::Failed, _) if step.common.allow_failure => Standing::Done(warned),
             (TaskState::Failed, _) => Standing::Done(Outcome::Failed),
         }
     }
@@ -172,9 +167,9 @@ impl<'a> Planner<'_, 'a> {
             return Standing::Open;
         }
         let names = names(self.state, self.flow, self.run, step, scope, attempt, self.now);
-        let clock = Clock(self.now);
-        let condition = step.common.run_if.as_ref().map_or(Ok(true), |condition| holds(condition, &names, &clock));
-        self.actions.push(match condition.and_then(|holds| Ok((holds, render(&step.fields, &names, &clock)?))) {
+        let view = View { world: &self.run.world, state: self.state, now: self.now };
+        let condition = step.common.run_if.as_ref().map_or(Ok(true), |condition| holds(condition, &names, &view));
+        self.actions.push(match condition.and_then(|holds| Ok((holds, render(&step.fields, &names, &view)?))) {
             Ok((true, fields)) => {
                 self.under_way += 1;
                 Next::Start { run, step, fields, attempt }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
+use crate::engine::outside::World;
 use crate::engine::plan::Run;
 use crate::engine::snapshot;
 use crate::engine::work::Work;
@@ -145,7 +147,8 @@ impl Runner {
     ) -> Result<State, EngineError> {
         let _lock = self.lock(id)?;
         let (_, secrets) = self.split_secrets(flow, inputs);
-        let run = Run { id: id.clone(), secrets, said: Arc::default() };
+        let world = Arc::new(World::new(self, id, flow, &secrets));
+        let run = Run { id: id.clone(), secrets, said: Arc::default(), world };
         let mut state = self.journal.state(id)?.ok_or_else(|| EngineError::Unknown(id.clone()))?;
         if state.status.is_done() {
             return Ok(state);
@@ -171,8 +174,10 @@ impl Runner {
         cancel: CancellationToken,
     ) -> TaskContext {
         let (journal, observer, execution) = (self.journal.clone(), self.observer.clone(), run.id.clone());
+        let lowest = step.common.log_level.unwrap_or(Level::Debug);
         TaskContext {
             flow: flow.id.clone(),
+            namespace: flow.namespace.clone(),
             execution: run.id.clone(),
             task: step.id.clone(),
             run: id.clone(),
@@ -183,8 +188,12 @@ impl Runner {
             cancel,
             progress: Arc::default(),
             labels: Mutex::default(),
+            warning: AtomicBool::default(),
             said: run.said.clone(),
             log: Arc::new(move |task, level, message| {
+                if level < lowest {
+                    return;
+                }
                 observer(Notice::Log { task, level, message });
                 // A line that cannot be kept has been shown; the task itself must not fail for it.
                 let _ = journal.log(&execution, Utc::now(), task, level, message);

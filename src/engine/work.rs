@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::diagnostic::Diagnostic;
+use crate::engine::outside::World;
 use crate::engine::plan::{Next, Run, plan};
 use crate::engine::retry;
 use crate::engine::run::{EngineError, Notice, Runner};
@@ -139,9 +140,10 @@ impl<'a> Work<'a> {
     ) -> Result<(), EngineError> {
         let Ok((run, result)) = ended else { return Ok(()) };
         let Some(begun) = self.begun.remove(&run) else { return Ok(()) };
-        match result.and_then(|outputs| decided(begun.step, outputs)) {
+        match result.and_then(|outputs| decided(begun.step, outputs, &self.run.world)) {
             Ok(Decided::Expands(expansion)) => self.append(state, Event::TaskExpanded { run, expansion }),
             Ok(Decided::Gives(outputs)) => {
+                let outputs = self.run.world.without_secrets(outputs);
                 (self.runner.observer)(Notice::TaskSucceeded {
                     run: &run,
                     step: begun.step,
@@ -149,8 +151,9 @@ impl<'a> Work<'a> {
                     took: begun.at.elapsed(),
                 });
                 let labels = begun.context.labels.lock().map(|labels| labels.clone()).unwrap_or_default();
-                let outputs = without_secrets(outputs, &self.run.secrets);
-                self.append(state, Event::TaskSucceeded { run, outputs, labels, warning: false })
+                let labels = self.run.world.without_secrets(labels);
+                let warning = begun.context.has_warning() && !begun.step.common.allow_warning;
+                self.append(state, Event::TaskSucceeded { run, outputs, labels, warning })
             }
             Err(error) => self.fail(state, run, begun.step, error),
         }
@@ -212,10 +215,11 @@ enum Decided {
 }
 
 /// A task with sub-tasks decides which of them run; any other gives its outputs.
-fn decided(step: &Step, outputs: Outputs) -> Result<Decided, TaskError> {
+fn decided(step: &Step, outputs: Outputs, world: &World) -> Result<Decided, TaskError> {
     if !step.task.is_flowable() {
         return Ok(Decided::Gives(outputs));
     }
+    let outputs = world.fit_to_keep(outputs)?;
     serde_json::from_value(Value::Object(outputs))
         .map(Decided::Expands)
         .map_err(|error| TaskError::permanent("the task cannot say which tasks to run").because(error))
@@ -259,22 +263,4 @@ fn finished(done: Result<Result<Outputs, TaskError>, tokio::task::JoinError>) ->
     done.unwrap_or_else(|error| {
         Err(TaskError::permanent("the task broke off; this is a defect of jitney").because(error))
     })
-}
-
-/// Blanks secret inputs that a task repeats in its outputs.
-fn without_secrets(outputs: Outputs, secrets: &Map<String, Value>) -> Outputs {
-    let blank = |text: String| {
-        let known = secrets.values().filter_map(Value::as_str).filter(|secret| !secret.is_empty());
-        known.fold(text, |text, secret| text.replace(secret, "***"))
-    };
-    outputs.into_iter().map(|(name, value)| (name, map_text(value, &blank))).collect()
-}
-
-fn map_text(value: Value, change: &impl Fn(String) -> String) -> Value {
-    match value {
-        Value::String(text) => Value::String(change(text)),
-        Value::Array(items) => items.into_iter().map(|item| map_text(item, change)).collect(),
-        Value::Object(map) => map.into_iter().map(|(key, value)| (key, map_text(value, change))).collect(),
-        other => other,
-    }
 }

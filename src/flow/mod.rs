@@ -4,9 +4,11 @@ mod check;
 mod document;
 pub mod expression;
 mod findings;
+pub mod graph;
 pub mod input;
 mod parse;
 mod steps;
+pub mod trigger;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -17,11 +19,12 @@ use serde_json::{Map, Value};
 
 use crate::duration::Span;
 use crate::id::{FlowId, TaskId};
-use crate::task::TaskType;
+use crate::task::{Level, TaskType};
 
 pub use document::{Document, Position};
 pub use input::Input;
 pub use parse::{Parsed, parse};
+pub use trigger::Trigger;
 
 /// A flow that can run.
 #[derive(Debug)]
@@ -44,6 +47,8 @@ pub struct Flow {
     pub errors: Vec<Step>,
     /// The tasks that run after all others, whatever came of them.
     pub finally: Vec<Step>,
+    /// What starts it without anybody asking.
+    pub triggers: Vec<Trigger>,
     /// The folder of the flow's file: relative paths start there.
     pub folder: PathBuf,
     /// The text and the positions in it.
@@ -111,11 +116,30 @@ pub struct Common {
     /// Whether the flow goes on, with a warning, when the task fails.
     #[serde(default)]
     pub allow_failure: bool,
+    /// Whether the flow takes no notice when the task ends with a warning.
+    #[serde(default)]
+    pub allow_warning: bool,
+    /// The lowest level that is logged of what the task says: `DEBUG`, `INFO`, `WARN` or `ERROR`. By default all are.
+    pub log_level: Option<Level>,
 }
 
 /// The names of [`Common`]'s fields in YAML.
-pub const COMMON_FIELDS: &[&str] =
-    &["id", "type", "description", "retry", "timeout", "disabled", "runIf", "when", "allowFailure"];
+pub const COMMON_FIELDS: &[&str] = &[
+    "id",
+    "type",
+    "description",
+    "retry",
+    "timeout",
+    "disabled",
+    "runIf",
+    "when",
+    "allowFailure",
+    "allowWarning",
+    "logLevel",
+];
+
+/// Kestra's further fields for every task, which change nothing here.
+pub const WITHOUT_EFFECT: &[&str] = &["version", "workerGroup", "logToFile", "taskCache", "assets"];
 
 /// How a failed task is repeated.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]

@@ -7,17 +7,28 @@ use serde_json::{Map, Value};
 
 use crate::diagnostic::Diagnostic;
 use crate::flow::findings::{self, offer};
-use crate::flow::{Document, Flow, Input, Step, check};
+use crate::flow::{Document, Flow, Input, Step, Trigger, check};
 use crate::id::FlowId;
 use crate::task::{TaskType, read};
 
 /// The keys of a flow.
-const FLOW_KEYS: &[&str] =
-    &["id", "namespace", "description", "labels", "inputs", "variables", "tasks", "errors", "finally", "disabled"];
+const FLOW_KEYS: &[&str] = &[
+    "id",
+    "namespace",
+    "description",
+    "labels",
+    "inputs",
+    "variables",
+    "tasks",
+    "errors",
+    "finally",
+    "triggers",
+    "disabled",
+];
 
 /// Keys that Kestra has and this version has not.
 const NOT_YET: &[&str] =
-    &["outputs", "afterExecution", "triggers", "pluginDefaults", "concurrency", "retry", "sla", "checks", "revision"];
+    &["outputs", "afterExecution", "pluginDefaults", "concurrency", "retry", "sla", "checks", "revision"];
 
 /// What came of a flow's text.
 #[derive(Debug)]
@@ -66,6 +77,7 @@ struct Parts {
     steps: Vec<Step>,
     errors: Vec<Step>,
     finally: Vec<Step>,
+    triggers: Vec<Trigger>,
 }
 
 impl Parts {
@@ -81,6 +93,7 @@ impl Parts {
             steps: self.steps,
             errors: self.errors,
             finally: self.finally,
+            triggers: self.triggers,
             folder,
             document,
         }
@@ -104,8 +117,10 @@ impl Parser<'_> {
         };
         let errors = map.get("errors").map_or_else(Vec::new, |tasks| self.steps(tasks, &["errors".to_owned()]));
         let finally = map.get("finally").map_or_else(Vec::new, |tasks| self.steps(tasks, &["finally".to_owned()]));
+        let triggers = self.triggers(map.get("triggers"), &inputs);
         let description = map.get("description").and_then(Value::as_str).map(str::to_owned);
-        Some(Parts { id: id?, namespace: namespace?, description, labels, inputs, variables, steps, errors, finally })
+        let (id, namespace) = (id?, namespace?);
+        Some(Parts { id, namespace, description, labels, inputs, variables, steps, errors, finally, triggers })
     }
 
     fn unknown_key(&mut self, key: &str) {
@@ -151,6 +166,10 @@ impl Parser<'_> {
 
     /// Labels are a map, or a list of `{key, value}`.
     fn labels(&mut self, value: Option<&Value>) -> Map<String, Value> {
+        self.labels_at(value, &["labels".to_owned()])
+    }
+
+    pub(super) fn labels_at(&mut self, value: Option<&Value>, path: &[String]) -> Map<String, Value> {
         match value {
             None | Some(Value::Null) => Map::new(),
             Some(Value::Object(map)) => map.clone(),
@@ -160,7 +179,7 @@ impl Parser<'_> {
                 .collect(),
             Some(_) => {
                 let finding = Diagnostic::error("`labels` is neither a map nor a list of {key, value}");
-                self.findings.push(self.document.locate(&["labels".to_owned()], finding));
+                self.findings.push(self.document.locate(path, finding));
                 Map::new()
             }
         }
@@ -186,7 +205,7 @@ impl Parser<'_> {
         inputs
     }
 
-    fn list(&mut self, value: Option<&Value>, key: &str) -> Vec<Value> {
+    pub(super) fn list(&mut self, value: Option<&Value>, key: &str) -> Vec<Value> {
         match value {
             None | Some(Value::Null) => Vec::new(),
             Some(Value::Array(items)) => items.clone(),
@@ -201,4 +220,9 @@ impl Parser<'_> {
 
 pub(super) fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) && !text.starts_with('.')
+}
+
+/// The path of what stands under a key.
+pub(super) fn below(path: &[String], key: &str) -> Vec<String> {
+    path.iter().cloned().chain([key.to_owned()]).collect()
 }

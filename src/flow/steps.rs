@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use crate::diagnostic::Diagnostic;
 use crate::flow::expression::mentions;
 use crate::flow::findings;
-use crate::flow::parse::{Parser, is_name};
-use crate::flow::{Branches, COMMON_FIELDS, Common, Step};
+use crate::flow::parse::{Parser, below, is_name};
+use crate::flow::{Branches, COMMON_FIELDS, Common, Step, WITHOUT_EFFECT};
 use crate::id::TaskId;
 use crate::task::{Branch, TaskType, is_template, read};
 
@@ -36,8 +36,9 @@ impl Parser<'_> {
             self.findings.push(self.document.locate(&path, Diagnostic::error("a task is a map with `id` and `type`")));
             return None;
         };
+        let map = self.without_effectless(map.clone(), &path);
         let (common, own): (Map<_, _>, Map<_, _>) =
-            map.clone().into_iter().partition(|(key, _)| COMMON_FIELDS.contains(&key.as_str()));
+            map.into_iter().partition(|(key, _)| COMMON_FIELDS.contains(&key.as_str()));
         let common = Value::Object(common);
         let found = findings::all(self.document, &path, &common, |value| read::<Common>(value).map(drop));
         self.findings.extend(found);
@@ -62,6 +63,17 @@ impl Parser<'_> {
             uses,
             path,
         })
+    }
+
+    /// Takes out the fields that change nothing, and says so.
+    fn without_effectless(&mut self, mut map: Map<String, Value>, path: &[String]) -> Map<String, Value> {
+        for name in WITHOUT_EFFECT {
+            if map.shift_remove(*name).is_some() {
+                let finding = Diagnostic::warning(format!("`{name}` has no effect here")).help("it may be left out");
+                self.findings.push(self.document.locate_key(&below(path, name), finding));
+            }
+        }
+        map
     }
 
     fn unique(&mut self, common: &Value, path: &[String]) {
@@ -183,10 +195,6 @@ impl Parser<'_> {
         }
         sorted
     }
-}
-
-fn below(path: &[String], key: &str) -> Vec<String> {
-    path.iter().cloned().chain([key.to_owned()]).collect()
 }
 
 /// The tasks whose outputs the templates of these values name; none when that is not known before they run.

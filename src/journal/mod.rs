@@ -1,10 +1,12 @@
-//! The journal: every event of every execution, in one SQLite file. The only module that speaks SQLite.
+//! The journal: every event of every execution, in one SQLite file; and in another the values that flows keep. The
+//! only module that speaks SQLite.
 //!
 //! An append is one transaction in WAL mode with `synchronous=NORMAL`: it survives the death of the process at any
 //! moment, and a power cut may take the newest events but never leaves a torn one. That is enough, because a task whose
 //! end was lost runs again, and every load is idempotent.
 
 mod event;
+mod kv;
 mod notices;
 mod retention;
 mod state;
@@ -23,6 +25,7 @@ use crate::id::{ExecutionId, TaskId};
 use crate::task::Level;
 
 pub use event::{Created, Event, ExecutionState, Failure, Outcome};
+pub use kv::{Entry, Kv, KvError, KvType, New};
 pub use notices::NoticeKey;
 pub use state::{IllegalTransition, Loop, State, TaskRun, TaskState};
 
@@ -93,19 +96,7 @@ impl Journal {
     /// # Errors
     /// When the folder or the file cannot be used.
     pub fn open(file: &Path) -> Result<Self> {
-        if let Some(folder) = file.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        // SQLite does not wait when two processes turn a new file to WAL at once: they take turns here.
-        let turn = File::create(file.with_extension("lock"))?;
-        turn.lock()?;
-        let connection = Connection::open(file)?;
-        restrict(file)?;
-        connection.busy_timeout(Duration::from_secs(10))?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "NORMAL")?;
-        connection.execute_batch(include_str!("schema.sql"))?;
-        Ok(Self { connection: Mutex::new(connection) })
+        open_file(file, include_str!("schema.sql")).map(|connection| Self { connection: Mutex::new(connection) })
     }
 
     /// Writes a new execution down.
@@ -243,6 +234,26 @@ impl Journal {
     fn lock(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Opens or makes a database, readable by its owner alone.
+fn open_file<E: From<rusqlite::Error> + From<std::io::Error>>(
+    file: &Path,
+    schema: &str,
+) -> std::result::Result<Connection, E> {
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    // SQLite does not wait when two processes turn a new file to WAL at once: they take turns here.
+    let turn = File::create(file.with_extension("lock"))?;
+    turn.lock()?;
+    let connection = Connection::open(file)?;
+    restrict(file)?;
+    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.execute_batch(schema)?;
+    Ok(connection)
 }
 
 fn load(transaction: &Transaction, id: &ExecutionId) -> Result<Option<State>> {

@@ -61,7 +61,8 @@ impl Access {
             // A page from elsewhere, opened in a browser of this machine, must not be able to start flows.
             let is_foreign = matches!(text("sec-fetch-site"), Some("cross-site" | "same-site"));
             let is_rebound = self.loopback && !text("host").is_some_and(names_this_machine);
-            let words = "this server has no login and answers only its own machine; set JITNEY_USER and JITNEY_PASSWORD";
+            let words =
+                "this server has no login and answers only its own machine; set JITNEY_USER and JITNEY_PASSWORD";
             return (is_foreign || is_rebound).then_some((StatusCode::FORBIDDEN, words));
         }
         let passes = text("authorization").is_some_and(|authorization| self.knows(authorization));

@@ -27,7 +27,7 @@ impl Traces {
     /// # Errors
     /// When the address cannot be used.
     pub fn to(endpoint: &str) -> Result<Self, String> {
-        crate::tasks::http::client::install_crypto();
+        crate::web::client::install_crypto();
         let address = format!("{}/v1/traces", endpoint.trim_end_matches('/'));
         let exporter = SpanExporter::builder().with_http().with_endpoint(address).build();
         let mut exporter = exporter.map_err(|error| format!("traces cannot be sent to {endpoint}: {error}"))?;

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use schemars::{JsonSchema, Schema};
@@ -291,6 +291,7 @@ impl Progress {
 #[serde(rename_all = "UPPERCASE")]
 pub enum Level {
     /// For the author of a task.
+    #[serde(alias = "TRACE")]
     Debug,
     /// For whoever follows a run.
     Info,
@@ -307,6 +308,8 @@ pub type LogSink = Arc<dyn Fn(&TaskId, Level, &str) + Send + Sync>;
 pub struct TaskContext {
     /// The flow's id.
     pub flow: FlowId,
+    /// The flow's namespace.
+    pub namespace: String,
     /// The execution that the attempt belongs to.
     pub execution: ExecutionId,
     /// The task's id.
@@ -327,6 +330,8 @@ pub struct TaskContext {
     pub progress: Arc<Progress>,
     /// Labels that the task adds to its execution.
     pub labels: Mutex<Map<String, Value>>,
+    /// Whether the task, should it end well, ends with a warning.
+    pub warning: AtomicBool,
     /// Lines that [`TaskContext::info_once`] has logged for this execution.
     pub said: Arc<Mutex<BTreeSet<String>>>,
     /// Where log lines go; tasks call [`TaskContext::info`] and its kin.
@@ -351,6 +356,16 @@ impl TaskContext {
     /// Logs something to look at.
     pub fn warn(&self, message: impl AsRef<str>) {
         self.say(Level::Warn, message.as_ref());
+    }
+
+    /// Lets the task end with a warning if it ends well.
+    pub fn end_with_warning(&self) {
+        self.warning.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the task ends with a warning if it ends well.
+    pub fn has_warning(&self) -> bool {
+        self.warning.load(Ordering::Relaxed)
     }
 
     /// Logs at a level, without secrets.

@@ -6,7 +6,9 @@ pub mod duckdb;
 mod fetch;
 pub mod file;
 pub mod flow;
+pub mod gcs;
 pub mod http;
+pub mod kv;
 pub mod polars;
 pub mod postgres;
 pub mod script;
@@ -15,8 +17,10 @@ use crate::task::TaskType;
 
 /// Every task type, by name.
 pub static ALL: &[TaskType] = &[
+    TaskType::of::<core::fail::Fail>(),
     TaskType::of::<core::labels::Labels>(),
     TaskType::of::<core::log::Log>(),
+    TaskType::of::<core::output_values::OutputValues>(),
     TaskType::of::<core::purge_files::PurgeFiles>(),
     TaskType::of::<core::returns::Return>(),
     TaskType::of::<core::sleep::Sleep>(),
@@ -29,7 +33,18 @@ pub static ALL: &[TaskType] = &[
     TaskType::of::<flow::parallel::Parallel>(),
     TaskType::of::<flow::sequential::Sequential>(),
     TaskType::of::<flow::switch::Switch>(),
+    TaskType::of::<gcs::create_bucket::CreateBucket>(),
+    TaskType::of::<gcs::delete::Delete>(),
+    TaskType::of::<gcs::delete_list::DeleteList>(),
+    TaskType::of::<gcs::download::Download>(),
+    TaskType::of::<gcs::list::List>(),
+    TaskType::of::<gcs::upload::Upload>(),
     TaskType::of::<http::download::Download>(),
+    TaskType::of::<http::request::Request>(),
+    TaskType::of::<kv::delete::Delete>(),
+    TaskType::of::<kv::get::Get>(),
+    TaskType::of::<kv::keys::Keys>(),
+    TaskType::of::<kv::set::Set>(),
     TaskType::of::<polars::transform::PolarsTransform>(),
     TaskType::of::<postgres::copy_out::CopyOut>(),
     TaskType::of::<postgres::load::Load>(),

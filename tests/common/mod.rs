@@ -18,6 +18,7 @@ pub fn context(home: &Path) -> TaskContext {
     let execution = ExecutionId::new("e1");
     TaskContext {
         flow: FlowId::new("flow"),
+        namespace: "n".to_owned(),
         execution: execution.clone(),
         task: TaskId::new("test"),
         attempt: 1,
@@ -27,6 +28,7 @@ pub fn context(home: &Path) -> TaskContext {
         cancel: Default::default(),
         progress: Default::default(),
         labels: Default::default(),
+        warning: Default::default(),
         said: Default::default(),
         run: jitney::id::RunId::new("test"),
         log: Arc::new(|_, _, _| {}),

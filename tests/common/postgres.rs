@@ -50,6 +50,7 @@ pub fn context(home: &Path, postgres: &str) -> (TaskContext, Lines) {
     let execution = ExecutionId::new("e1");
     let context = TaskContext {
         flow: FlowId::new("test"),
+        namespace: "n".to_owned(),
         execution: execution.clone(),
         task: TaskId::new("t1"),
         attempt: 1,
@@ -59,6 +60,7 @@ pub fn context(home: &Path, postgres: &str) -> (TaskContext, Lines) {
         cancel: Default::default(),
         progress: Default::default(),
         labels: Default::default(),
+        warning: Default::default(),
         said: Default::default(),
         run: jitney::id::RunId::new("t1"),
         log,

@@ -41,7 +41,7 @@ impl Outside for World {
         Ok(self.random.fetch_add(1, Ordering::Relaxed))
     }
 
-    fn secret(&self, name: &str) -> Result<String, String> {
+    fn secret(&self, name: &str, _: Option<&str>) -> Result<String, String> {
         if name == "API_KEY" { Ok("s3cret".to_owned()) } else { Err(format!("there is no secret `{name}`")) }
     }
 
@@ -49,19 +49,19 @@ impl Outside for World {
         Ok((key == "city").then(|| json!({"name": "New York", "namespace": namespace})))
     }
 
-    fn read(&self, uri: &str) -> Result<String, String> {
+    fn read(&self, uri: &str, _: Option<&str>) -> Result<String, String> {
         if uri == "a.json" { Ok(r#"{"a": [1, 2]}"#.to_owned()) } else { Err(format!("there is no file `{uri}`")) }
     }
 
-    fn file_size(&self, uri: &str) -> Result<u64, String> {
-        self.read(uri).map(|text| text.len() as u64)
+    fn file_size(&self, uri: &str, _: Option<&str>) -> Result<u64, String> {
+        self.read(uri, None).map(|text| text.len() as u64)
     }
 
-    fn file_exists(&self, uri: &str) -> Result<bool, String> {
-        Ok(self.read(uri).is_ok())
+    fn file_exists(&self, uri: &str, _: Option<&str>) -> Result<bool, String> {
+        Ok(self.read(uri, None).is_ok())
     }
 
-    fn file_uri(&self, path: &str) -> Result<String, String> {
+    fn file_uri(&self, path: &str, _: Option<&str>) -> Result<String, String> {
         Ok(format!("jitney:///files/{path}"))
     }
 

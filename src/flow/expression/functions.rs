@@ -12,20 +12,22 @@ use super::value::{kind, to_text};
 use crate::diagnostic::nearest;
 use crate::flow::document;
 
+const FILE: &[&str] = &["path", "namespace"];
+
 const ALL: &[Builtin] = &[
     Builtin::new("currentEachOutput", &["outputs"], 1, current_each_output),
     Builtin::new("errorLogs", &[], 0, |call| call.machine.outside.error_logs()),
-    Builtin::new("fileEmpty", &["path"], 1, |call| {
-        call.machine.outside.file_empty(call.required_text("path")?).map(Value::Bool)
+    Builtin::new("fileEmpty", FILE, 1, |call| {
+        call.machine.outside.file_empty(call.required_text("path")?, call.text("namespace")?).map(Value::Bool)
     }),
-    Builtin::new("fileExists", &["path"], 1, |call| {
-        call.machine.outside.file_exists(call.required_text("path")?).map(Value::Bool)
+    Builtin::new("fileExists", FILE, 1, |call| {
+        call.machine.outside.file_exists(call.required_text("path")?, call.text("namespace")?).map(Value::Bool)
     }),
-    Builtin::new("fileSize", &["path"], 1, |call| {
-        call.machine.outside.file_size(call.required_text("path")?).map(Value::from)
+    Builtin::new("fileSize", FILE, 1, |call| {
+        call.machine.outside.file_size(call.required_text("path")?, call.text("namespace")?).map(Value::from)
     }),
-    Builtin::new("fileURI", &["path"], 1, |call| {
-        call.machine.outside.file_uri(call.required_text("path")?).map(Value::String)
+    Builtin::new("fileURI", FILE, 1, |call| {
+        call.machine.outside.file_uri(call.required_text("path")?, call.text("namespace")?).map(Value::String)
     }),
     Builtin::new("fromJson", &["json"], 1, from_json),
     Builtin::new("id", &[], 0, id),
@@ -40,15 +42,16 @@ const ALL: &[Builtin] = &[
         let bound = |name: &str| call.argument(name).unwrap_or(&Value::Null);
         range(bound("start"), bound("end"), call.integer("increment")?.unwrap_or(1))
     }),
-    Builtin::new("read", &["path"], 1, |call| {
-        call.machine.outside.read(call.required_text("path")?).map(Value::String)
+    Builtin::new("read", FILE, 1, |call| {
+        call.machine.outside.read(call.required_text("path")?, call.text("namespace")?).map(Value::String)
     }),
     Builtin::new("render", &["toRender", "recursive"], 1, |call| {
         call.machine.render(value(call, "toRender"), call.flag("recursive", true)?)
     }),
     Builtin::new("renderOnce", &["toRender"], 1, |call| call.machine.render(value(call, "toRender"), false)),
-    Builtin::new("secret", &["key"], 1, |call| {
-        call.machine.outside.secret(call.required_text("key")?).map(Value::String)
+    // Secrets belong to no namespace; Kestra's own open version has it so too.
+    Builtin::new("secret", &["key", "namespace", "subkey"], 1, |call| {
+        call.machine.outside.secret(call.required_text("key")?, call.text("subkey")?).map(Value::String)
     }),
     Builtin::new("tasksWithState", &["state"], 1, |call| {
         call.machine.outside.tasks_with_state(call.required_text("state")?)
@@ -125,16 +128,8 @@ fn random_int(call: &Call) -> Answer {
 
 fn uuid(call: &Call) -> Answer {
     let (high, low) = (call.machine.outside.random()?, call.machine.outside.random()?);
-    // Version 4, variant 1, by RFC 9562.
-    let (high, low) = (high & !0xf000 | 0x4000, low & !(0b11 << 62) | 0b10 << 62);
-    Ok(Value::String(format!(
-        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-        high >> 32,
-        high >> 16 & 0xffff,
-        high & 0xffff,
-        low >> 48,
-        low & 0xffff_ffff_ffff
-    )))
+    let bits = u128::from(high) << 64 | u128::from(low);
+    Ok(Value::String(uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid().to_string()))
 }
 
 /// 22 letters and digits.

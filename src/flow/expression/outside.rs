@@ -22,11 +22,11 @@ pub trait Outside {
         impossible()
     }
 
-    /// A secret's value.
+    /// A secret's value; of a secret that is a JSON map, with a subkey, the value of that key.
     ///
     /// # Errors
     /// When there is no such secret.
-    fn secret(&self, _name: &str) -> Result<String, String> {
+    fn secret(&self, _name: &str, _subkey: Option<&str>) -> Result<String, String> {
         impossible()
     }
 
@@ -38,11 +38,11 @@ pub trait Outside {
         impossible()
     }
 
-    /// The text of a file, by URI or by its path among the namespace's files.
+    /// The text of a file, by URI or by its path among a namespace's files; without a namespace, the flow's own.
     ///
     /// # Errors
     /// When it is not there or no text.
-    fn read(&self, _uri: &str) -> Result<String, String> {
+    fn read(&self, _uri: &str, _namespace: Option<&str>) -> Result<String, String> {
         impossible()
     }
 
@@ -50,7 +50,7 @@ pub trait Outside {
     ///
     /// # Errors
     /// When it is not there.
-    fn file_size(&self, _uri: &str) -> Result<u64, String> {
+    fn file_size(&self, _uri: &str, _namespace: Option<&str>) -> Result<u64, String> {
         impossible()
     }
 
@@ -58,7 +58,7 @@ pub trait Outside {
     ///
     /// # Errors
     /// When it cannot be known.
-    fn file_exists(&self, _uri: &str) -> Result<bool, String> {
+    fn file_exists(&self, _uri: &str, _namespace: Option<&str>) -> Result<bool, String> {
         impossible()
     }
 
@@ -66,15 +66,15 @@ pub trait Outside {
     ///
     /// # Errors
     /// When it is not there.
-    fn file_empty(&self, uri: &str) -> Result<bool, String> {
-        Ok(self.file_size(uri)? == 0)
+    fn file_empty(&self, uri: &str, namespace: Option<&str>) -> Result<bool, String> {
+        Ok(self.file_size(uri, namespace)? == 0)
     }
 
-    /// The URI of a file of the namespace.
+    /// The URI of a file of a namespace.
     ///
     /// # Errors
     /// When there is no such file.
-    fn file_uri(&self, _path: &str) -> Result<String, String> {
+    fn file_uri(&self, _path: &str, _namespace: Option<&str>) -> Result<String, String> {
         impossible()
     }
 

@@ -9,7 +9,7 @@ use chrono::Utc;
 use serde_json::{Value, json};
 
 use crate::duration::Span;
-use crate::journal::kv::{Entry, Kv, KvError, New};
+use crate::journal::{Entry, Kv, KvError, New};
 use crate::server::App;
 use crate::server::api::parameters::Parameters;
 use crate::server::api::problem::Problem;

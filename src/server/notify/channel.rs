@@ -160,7 +160,7 @@ async fn send_mail(mail: &Mail, message: &str) -> Result<(), String> {
 }
 
 fn transport(mail: &Mail) -> Result<AsyncSmtpTransport<Tokio1Executor>, String> {
-    crate::tasks::http::client::install_crypto();
+    crate::web::client::install_crypto();
     let builder = match mail.tls {
         Tls::Starttls => AsyncSmtpTransport::<Tokio1Executor>::starttls_relay(&mail.host),
         Tls::Wrapper => AsyncSmtpTransport::<Tokio1Executor>::relay(&mail.host),

@@ -144,7 +144,7 @@ impl Notifier {
         settings: Arc<Settings>,
         outside: Arc<dyn Outside + Send + Sync>,
     ) -> reqwest::Result<Self> {
-        let client = crate::tasks::http::client::client(std::time::Duration::from_secs(30))?;
+        let client = crate::web::client::client(std::time::Duration::from_secs(30))?;
         Ok(Self { rules, journal, settings, outside, client })
     }
 

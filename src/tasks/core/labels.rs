@@ -11,15 +11,16 @@ use crate::tasks::core::log::Nothing;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Labels {
-    /// A map, or a list of {key, value}.
+    /// A map, a list of {key, value}, or either as JSON text.
     labels: Given,
 }
 
 #[derive(Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "write a map, or a list of {key, value}")]
 enum Given {
     Map(Map<String, Value>),
     List(Vec<Label>),
+    Json(String),
 }
 
 #[derive(Clone, Deserialize, JsonSchema)]
@@ -33,7 +34,8 @@ struct Label {
 
 impl Task for Labels {
     const NAME: &'static str = "labels";
-    const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.execution.Labels"];
+    const ALIASES: &'static [&'static str] =
+        &["io.kestra.plugin.core.execution.Labels", "io.kestra.core.tasks.executions.Labels"];
     const EXAMPLE: &'static str = "\
 - id: label
   type: labels
@@ -42,13 +44,22 @@ impl Task for Labels {
     type Outputs = Nothing;
 
     async fn run(&self, context: &TaskContext) -> Result<Nothing, TaskError> {
-        let labels: Map<String, Value> = match &self.labels {
-            Given::Map(map) => map.clone(),
-            Given::List(list) => list.iter().cloned().map(|label| (label.key, label.value)).collect(),
-        };
         if let Ok(mut known) = context.labels.lock() {
-            known.extend(labels);
+            known.extend(self.labels.read()?);
         }
         Ok(Nothing {})
+    }
+}
+
+impl Given {
+    fn read(&self) -> Result<Map<String, Value>, TaskError> {
+        match self {
+            Self::Map(map) => Ok(map.clone()),
+            Self::List(list) => Ok(list.iter().cloned().map(|label| (label.key, label.value)).collect()),
+            Self::Json(text) => match serde_json::from_str(text) {
+                Ok(inner @ (Self::Map(_) | Self::List(_))) => inner.read(),
+                _ => Err(TaskError::permanent("`labels` is neither a map nor a list of {key, value}")),
+            },
+        }
     }
 }

@@ -19,7 +19,11 @@ pub struct Purged {
 
 impl Task for PurgeFiles {
     const NAME: &'static str = "purge_files";
-    const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.storage.PurgeCurrentExecutionFiles"];
+    const ALIASES: &'static [&'static str] = &[
+        "io.kestra.plugin.core.storage.PurgeCurrentExecutionFiles",
+        "io.kestra.plugin.core.storage.PurgeExecution",
+        "io.kestra.core.tasks.storages.PurgeExecution",
+    ];
     const EXAMPLE: &'static str = "\
 - id: tidy
   type: purge_files";

@@ -24,7 +24,8 @@ pub struct Returned {
 
 impl Task for Return {
     const NAME: &'static str = "return";
-    const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.debug.Return"];
+    const ALIASES: &'static [&'static str] =
+        &["io.kestra.plugin.core.debug.Return", "io.kestra.core.tasks.debugs.Return"];
     const EXAMPLE: &'static str = "\
 - id: file_name
   type: return

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use reqwest::Url;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
+use reqwest::header::HeaderMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::fetch::{Fetch, Fetched};
-use super::{client, local, neighbours};
+use super::{local, message, neighbours};
 use crate::duration::Span;
 use crate::storage::{self, StoredFile};
 use crate::task::{Level, Task, TaskContext, TaskError};
+use crate::web::client;
 
 /// Downloads a file into storage.
 ///
@@ -64,7 +64,8 @@ pub struct Outputs {
 
 impl Task for Download {
     const NAME: &'static str = "http.download";
-    const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.http.Download"];
+    const ALIASES: &'static [&'static str] =
+        &["io.kestra.plugin.core.http.Download", "io.kestra.plugin.fs.http.Download"];
     const EXAMPLE: &'static str = "\
 - id: extract
   type: http.download
@@ -91,11 +92,8 @@ impl Task for Download {
 
 impl Download {
     async fn fetch(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
-        let url = Url::parse(&self.uri).map_err(|error| {
-            TaskError::permanent(format!("`{}` is no address", context.settings.redactor.clean(&self.uri)))
-                .because(error)
-        })?;
-        let shown = shown(&url);
+        let url = message::address(&self.uri, &context.settings.redactor)?;
+        let shown = message::shown(&url);
         let last = url.path_segments().and_then(|mut segments| segments.next_back()).unwrap_or_default();
         let file = self.place(context, last)?;
         let client = client::client(self.idle_timeout.map_or(Duration::from_secs(60), |span| span.0))
@@ -106,7 +104,7 @@ impl Download {
             client,
             url,
             shown,
-            headers: self.headers()?,
+            headers: message::to_send(&self.headers)?,
             attempts: self.attempts.unwrap_or(5),
             max_bytes: self.max_bytes.unwrap_or(u64::MAX),
             sha256: self.sha256.clone(),
@@ -149,18 +147,6 @@ impl Download {
         context.output_file(name)
     }
 
-    fn headers(&self) -> Result<HeaderMap, TaskError> {
-        let mut headers = HeaderMap::new();
-        for (name, value) in &self.headers {
-            // The value may be a login: it is not quoted.
-            let wrong = || TaskError::permanent(format!("the header `{name}` cannot be sent"));
-            let mut text = HeaderValue::from_str(value).map_err(|error| wrong().because(error))?;
-            text.set_sensitive(true);
-            headers.append(HeaderName::try_from(name).map_err(|error| wrong().because(error))?, text);
-        }
-        Ok(headers)
-    }
-
     fn explain(&self, context: &TaskContext, error: TaskError) -> TaskError {
         let path: PathBuf = context.folder.join(self.uri.strip_prefix("file://").unwrap_or(&self.uri));
         match neighbours::in_folder(&path) {
@@ -170,26 +156,13 @@ impl Download {
     }
 }
 
-/// The address without user and password.
-fn shown(url: &Url) -> String {
-    let mut shown = url.clone();
-    // Both only fail for addresses without a host, which have no login either.
-    let _ = shown.set_username("");
-    let _ = shown.set_password(None);
-    shown.into()
-}
-
 /// A query may hold a signature, which is as good as a password.
 fn without_query(shown: &str) -> &str {
     shown.split(['?', '#']).next().unwrap_or_default()
 }
 
 fn outputs(uri: String, fetched: Fetched) -> Outputs {
-    let mut headers: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    // Outputs are kept and shown; a session's cookie is nobody's business.
-    for (name, value) in fetched.headers.iter().filter(|(name, _)| *name != SET_COOKIE) {
-        headers.entry(name.to_string()).or_default().push(String::from_utf8_lossy(value.as_bytes()).into_owned());
-    }
+    let headers = message::received(&fetched.headers);
     let Fetched { code, length, sha256, resumed, .. } = fetched;
     Outputs { uri, source_uri: String::new(), code, length, headers, sha256, resumed_bytes: resumed, seconds: 0.0 }
 }

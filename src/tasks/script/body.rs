@@ -6,6 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use super::container::Container;
+use super::deprecated;
 use super::environment::{Environment, python};
 use super::inputs::Inputs;
 use super::process::{self, Invocation};
@@ -44,19 +45,25 @@ impl Script<'_> {
     pub(super) async fn run(&self, context: &TaskContext) -> Result<ScriptOutputs, TaskError> {
         let workspace = Workspace::make(context)?;
         let mut inputs = Inputs::new(context, &workspace);
+        // Files that the task names itself come later and win.
+        self.shared.namespace_files.add_to(&mut inputs, context)?;
         inputs.add(self.shared.input_files)?;
-        let docker = self.shared.task_runner.filter(|runner| runner.is_docker(context));
+        let runner = deprecated::translated(&self.shared, context);
+        let docker = runner.as_deref().filter(|runner| runner.is_docker(context));
         let environment = self.environment(&mut inputs);
         let own = workspace.folder().join("__script__.py");
         let command = self.command(&mut inputs, &own, docker.is_some());
         inputs.place().await?;
-        let stderr = if self.shared.warning_on_stderr { Level::Warn } else { Level::Info };
+        let stderr = if self.shared.warning_on_stderr == Some(false) { Level::Info } else { Level::Warn };
         let mut report = Report::new(context, stderr);
         match docker {
             Some(runner) => {
                 self.run_in_container(context, &workspace, runner, (command, environment), &mut report).await?
             }
             None => self.run_as_process(context, &workspace, (command, environment), &mut report).await?,
+        }
+        if self.shared.warning_on_stderr == Some(true) && report.has_errors() {
+            context.end_with_warning();
         }
         // It is ours, whatever the patterns say.
         drop(fs::remove_file(&own));
@@ -125,7 +132,8 @@ impl Script<'_> {
         (command, environment): (Vec<String>, BTreeMap<String, String>),
         report: &mut Report<'_>,
     ) -> Result<(), TaskError> {
-        let image = self.shared.container_image.unwrap_or(self.default_image);
+        let old = self.shared.docker.and_then(|docker| docker.image.as_deref());
+        let image = self.shared.container_image.or(old).unwrap_or(self.default_image);
         let container = Container::prepare(context, workspace, runner, image, &environment, command).await?;
         let ended = process::run(&container.invocation, &context.cancel, &mut |line| report.hear(line)).await;
         if ended.is_err() {

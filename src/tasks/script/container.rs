@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::process::{self, Invocation, ending};
-use super::runner::{AS_PROCESS, TaskRunner};
+use super::runner::TaskRunner;
 use super::workspace::Workspace;
 use crate::config::Settings;
 use crate::task::{TaskContext, TaskError};
@@ -66,10 +66,8 @@ fn client(settings: &Settings, workspace: &Workspace) -> Invocation {
 }
 
 async fn check_daemon(context: &TaskContext, workspace: &Workspace) -> Result<(), TaskError> {
-    let help = format!(
-        "start Docker, or use the Process runner (`type: io.kestra.plugin.core.runner.Process`), or set {AS_PROCESS}=1 \
-         to run all Docker tasks as processes of this machine"
-    );
+    let help = "start Docker, or use the Process runner (`type: io.kestra.plugin.core.runner.Process`), or run all Docker \
+                tasks as processes of this machine: `--script-runner process` or JITNEY_SCRIPT_RUNNER=process";
     if context.settings.find_program("docker").is_none() {
         let error = TaskError::permanent("the task wants to run in Docker, and there is no `docker` program on PATH");
         return Err(error.help(help));

@@ -1,4 +1,4 @@
-//! The patterns of `outputFiles`: `*.csv`, `**/part-?.{csv,gz}`.
+//! The patterns of `outputFiles` and `namespaceFiles`: `*.csv`, `**/part-?.{csv,gz}`.
 
 use regex::Regex;
 
@@ -9,7 +9,7 @@ use crate::task::TaskError;
 /// # Errors
 /// When a bracket or brace is not closed.
 pub(super) fn pattern(glob: &str) -> Result<Regex, TaskError> {
-    let invalid = || TaskError::permanent(format!("`{glob}` in `outputFiles` is no valid pattern"));
+    let invalid = || TaskError::permanent(format!("`{glob}` is no valid pattern for files"));
     Regex::new(&translate(glob)).map_err(|_| invalid().help("write for example *.csv, **/*.csv or part-{a,b}.csv"))
 }
 

@@ -73,6 +73,16 @@ impl<'a> Inputs<'a> {
         Ok(())
     }
 
+    /// Adds a file of this machine under a name.
+    ///
+    /// # Errors
+    /// When the name points outside the folder.
+    pub(in crate::tasks) fn add_file(&mut self, name: &str, source: PathBuf) -> Result<(), TaskError> {
+        let target = self.workspace.place(name)?;
+        self.files.push((Content::File(source), target));
+        Ok(())
+    }
+
     /// Adds a file of ours.
     pub(in crate::tasks) fn add_text(&mut self, target: PathBuf, text: String) {
         self.files.push((Content::Text(text), target));

@@ -5,9 +5,11 @@ pub mod shell;
 
 mod body;
 mod container;
+mod deprecated;
 pub(in crate::tasks) mod environment;
 mod glob;
 pub(in crate::tasks) mod inputs;
+mod namespace;
 pub(in crate::tasks) mod process;
 mod protocol;
 mod runner;
@@ -19,6 +21,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use deprecated::{Docker, Runner};
+use namespace::Wanted;
 use runner::TaskRunner;
 
 /// A script task's struct: its own fields and those that all have. (`serde(flatten)` would share them too, but it
@@ -50,12 +54,21 @@ macro_rules! script_task {
             /// Whether the first command that fails ends the script.
             #[serde(default = "super::yes", alias = "fail_fast")]
             fail_fast: bool,
-            /// Whether lines of the error output are logged as warnings.
-            #[serde(default = "super::yes", rename = "warningOnStdErr", alias = "warning_on_stderr")]
-            warning_on_stderr: bool,
+            /// With `true` the task ends with a warning when there is any error output; with `false` its lines are no
+            /// warnings in the log either. By default they are, and the task ends well.
+            #[serde(rename = "warningOnStdErr", alias = "warning_on_stderr")]
+            warning_on_stderr: Option<bool>,
+            /// Copies the files of the namespace, those in `_files/{namespace}` beside the flow, into the script's
+            /// folder: `true`, or a map of `enabled`, `include`, `exclude` and `namespaces`.
+            #[serde(default, alias = "namespace_files")]
+            namespace_files: super::namespace::Wanted,
             /// Where the script runs. By default as a process of this machine.
             #[serde(alias = "task_runner")]
             task_runner: Option<super::runner::TaskRunner>,
+            /// The old way to say `taskRunner`: `PROCESS` or `DOCKER`.
+            runner: Option<super::deprecated::Runner>,
+            /// The old way to say `containerImage` and the options of the Docker runner.
+            docker: Option<super::deprecated::Docker>,
             /// The image that the script runs in, with the Docker runner.
             #[serde(alias = "container_image")]
             container_image: Option<String>,
@@ -71,7 +84,10 @@ macro_rules! script_task {
                     interpreter: &self.interpreter,
                     fail_fast: self.fail_fast,
                     warning_on_stderr: self.warning_on_stderr,
+                    namespace_files: &self.namespace_files,
                     task_runner: self.task_runner.as_ref(),
+                    runner: self.runner,
+                    docker: self.docker.as_ref(),
                     container_image: self.container_image.as_deref(),
                 }
             }
@@ -92,8 +108,11 @@ struct Shared<'a> {
     before_commands: &'a [String],
     interpreter: &'a [String],
     fail_fast: bool,
-    warning_on_stderr: bool,
+    warning_on_stderr: Option<bool>,
+    namespace_files: &'a Wanted,
     task_runner: Option<&'a TaskRunner>,
+    runner: Option<Runner>,
+    docker: Option<&'a Docker>,
     container_image: Option<&'a str>,
 }
 

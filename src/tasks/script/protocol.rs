@@ -64,6 +64,11 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// Whether there was any error output.
+    pub(super) fn has_errors(&self) -> bool {
+        !self.last_errors.is_empty()
+    }
+
     fn take(&mut self, message: Message) {
         self.vars.extend(message.outputs.unwrap_or_default());
         for metric in message.metrics.unwrap_or_default() {

@@ -3,38 +3,38 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::config::ScriptRunner;
 use crate::task::TaskContext;
 
-/// The setting that runs Docker tasks as processes.
-pub(super) const AS_PROCESS: &str = "JITNEY_DOCKER_AS_PROCESS";
 /// Where a script runs.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct TaskRunner {
     /// A process of this machine, or a Docker container.
-    r#type: Kind,
+    pub(super) r#type: Kind,
     /// Docker: whether the image is fetched. By default when it is not there.
     #[serde(alias = "pull_policy")]
-    pull_policy: Option<PullPolicy>,
+    pub(super) pull_policy: Option<PullPolicy>,
     /// Docker: the user in the container. By default the image's own.
-    user: Option<String>,
+    pub(super) user: Option<String>,
     /// Docker: the network, such as `host`.
     #[serde(alias = "network_mode")]
-    network_mode: Option<String>,
+    pub(super) network_mode: Option<String>,
     /// Docker: folders of this machine for the container, `/here:/there`.
     #[serde(default)]
-    volumes: Vec<String>,
+    pub(super) volumes: Vec<String>,
     /// Docker: names for addresses, such as `host.docker.internal:host-gateway`.
     #[serde(default, alias = "extra_hosts")]
-    extra_hosts: Vec<String>,
+    pub(super) extra_hosts: Vec<String>,
     /// Docker: the most processor time.
-    cpu: Option<Cpu>,
+    pub(super) cpu: Option<Cpu>,
     /// Docker: the most memory.
-    memory: Option<Memory>,
+    pub(super) memory: Option<Memory>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-enum Kind {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(super) enum Kind {
+    #[default]
     #[serde(rename = "io.kestra.plugin.core.runner.Process", alias = "process")]
     Process,
     #[serde(rename = "io.kestra.plugin.scripts.runner.docker.Docker", alias = "docker")]
@@ -43,24 +43,24 @@ enum Kind {
 
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-enum PullPolicy {
+pub(super) enum PullPolicy {
     IfNotPresent,
     Always,
     Never,
 }
 
 /// The most processor time.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Cpu {
+pub(super) struct Cpu {
     /// How many processors' worth.
     cpus: f64,
 }
 
 /// The most memory.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Memory {
+pub(super) struct Memory {
     /// An amount, such as `512m`.
     memory: String,
 }
@@ -68,9 +68,9 @@ struct Memory {
 impl TaskRunner {
     /// Whether this attempt runs in a container; when it would but a setting says otherwise, that is logged.
     pub(super) fn is_docker(&self, context: &TaskContext) -> bool {
-        let as_process = context.settings.variable(AS_PROCESS).is_some_and(|value| value != "0" && value != "false");
+        let as_process = context.settings.script_runner == Some(ScriptRunner::Process);
         if self.kind_is_docker() && as_process {
-            context.info(format!("runs as a process of this machine and not in a container, as {AS_PROCESS} says"));
+            context.info_once("scripts run as processes of this machine and not in containers, as the settings say");
         }
         self.kind_is_docker() && !as_process
     }

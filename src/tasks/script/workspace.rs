@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Component, Path, PathBuf};
 
+use crate::namespace_files::files_below;
 use crate::task::{TaskContext, TaskError};
 
 use super::glob;
@@ -73,7 +74,7 @@ impl Workspace {
     ) -> Result<BTreeMap<String, String>, TaskError> {
         let mut found = Vec::new();
         if !patterns.is_empty() {
-            walk(&self.folder, "", &mut found)
+            files_below(&self.folder, "", &mut found)
                 .map_err(|error| TaskError::permanent("cannot look through the working folder").because(error))?;
         }
         let mut taken = BTreeMap::new();
@@ -134,19 +135,4 @@ fn make_folder(parent: &Path, name: &str) -> io::Result<PathBuf> {
             Err(error) => return Err(error),
         }
     }
-}
-
-/// The files below a folder by their relative paths, in order; linked folders are not entered.
-fn walk(folder: &Path, prefix: &str, found: &mut Vec<String>) -> io::Result<()> {
-    let mut entries: Vec<_> = fs::read_dir(folder)?.collect::<io::Result<_>>()?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
-        if entry.file_type()?.is_dir() {
-            walk(&entry.path(), &format!("{name}/"), found)?;
-        } else if entry.path().is_file() {
-            found.push(name);
-        }
-    }
-    Ok(())
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// How long a server may take to accept a connection.
-const CONNECT: Duration = Duration::from_secs(20);
+pub const CONNECT: Duration = Duration::from_secs(20);
 
 /// Chooses ring for all TLS of this process; every call after the first changes nothing.
 ///
@@ -19,11 +19,20 @@ pub fn install_crypto() {
 /// # Errors
 /// When the system's root certificates cannot be read.
 pub fn client(idle: Duration) -> reqwest::Result<reqwest::Client> {
+    client_with(CONNECT.min(idle), idle, true)
+}
+
+/// As [`client()`], with a time limit for the connection too, and with or without redirects.
+///
+/// # Errors
+/// As [`client()`].
+pub fn client_with(connect: Duration, idle: Duration, redirects: bool) -> reqwest::Result<reqwest::Client> {
+    use reqwest::redirect::Policy;
     install_crypto();
     reqwest::Client::builder()
         .user_agent(concat!("jitney/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::limited(10))
-        .connect_timeout(CONNECT.min(idle))
+        .redirect(if redirects { Policy::limited(10) } else { Policy::none() })
+        .connect_timeout(connect)
         .read_timeout(idle)
         .build()
 }

@@ -1,0 +1,135 @@
+//! `jitney kv`
+
+use chrono::{DateTime, Utc};
+use clap::{Args, Subcommand};
+
+use crate::cli::out::outln;
+use crate::cli::{Exit, Invalid};
+use crate::config::Settings;
+use crate::diagnostic::Diagnostic;
+use crate::duration::Span;
+use crate::journal::{Entry, Kv, KvError, KvType, New};
+use crate::text::plain;
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// All keys with their values
+    List {
+        /// Only those of this namespace
+        #[arg(short, long)]
+        namespace: Option<String>,
+    },
+    /// The value of a key
+    Get {
+        /// The key
+        key: String,
+        /// Its namespace; those around it are looked at too
+        #[arg(short, long)]
+        namespace: String,
+    },
+    /// Keep a value under a key
+    Set {
+        /// The key
+        key: String,
+        /// The value
+        value: String,
+        /// Its namespace
+        #[arg(short, long)]
+        namespace: String,
+        /// STRING, NUMBER, BOOLEAN, DATETIME, DATE, DURATION or JSON [default: STRING]
+        #[arg(long = "type", value_name = "TYPE", value_parser = kind)]
+        kind: Option<KvType>,
+        /// After how long the key goes, such as 12h [default: never]
+        #[arg(long)]
+        ttl: Option<Span>,
+        /// What the key is for
+        #[arg(long)]
+        description: Option<String>,
+    },
+    /// Remove a key
+    Delete {
+        /// The key
+        key: String,
+        /// Its namespace
+        #[arg(short, long)]
+        namespace: String,
+    },
+}
+
+pub(super) fn run(arguments: Arguments, settings: &Settings) -> anyhow::Result<Exit> {
+    let (store, now) = (Kv::open(&settings.kv())?, Utc::now());
+    match arguments.command {
+        Command::List { namespace } => list(&store.list(namespace.as_deref(), now)?, arguments.json),
+        Command::Get { key, namespace } => match store.find(&namespace, &key, now)? {
+            Some(entry) if arguments.json => outln!("{}", serde_json::json!(entry)),
+            Some(entry) => outln!("{}", plain(&entry.value)),
+            None => return Err(missing(&key, &namespace)),
+        },
+        Command::Set { key, value, namespace, kind, ttl, description } => {
+            let new = New { value: value.into(), kind, description, ttl: ttl.map(|span| span.0) };
+            let entry = store.set(&namespace, &key, new, true, now).map_err(refused)?;
+            if arguments.json {
+                outln!("{}", serde_json::json!(entry));
+            }
+        }
+        Command::Delete { key, namespace } => {
+            if !store.delete(&namespace, &key, now)? {
+                return Err(missing(&key, &namespace));
+            }
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn list(entries: &[Entry], as_json: bool) {
+    if as_json {
+        outln!("{}", serde_json::json!(entries));
+        return;
+    }
+    let shown = |time: DateTime<Utc>| time.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M:%S").to_string();
+    let mut table = super::table(["namespace", "key", "type", "value", "updated", "expires", "description"]);
+    for entry in entries {
+        table.add_row([
+            entry.namespace.clone(),
+            entry.key.clone(),
+            entry.kind.to_string(),
+            plain(&entry.value),
+            shown(entry.updated),
+            entry.expires.map(shown).unwrap_or_default(),
+            entry.description.clone().unwrap_or_default(),
+        ]);
+    }
+    if entries.is_empty() {
+        eprintln!("Nothing is kept. Flows keep values with the task kv.set; so does: jitney kv set");
+    } else {
+        outln!("{}", table.trim_fmt());
+    }
+}
+
+/// A type by its name in any case.
+fn kind(text: &str) -> Result<KvType, String> {
+    serde_json::from_value(text.to_uppercase().into())
+        .map_err(|_| "it is STRING, NUMBER, BOOLEAN, DATETIME, DATE, DURATION or JSON".to_owned())
+}
+
+fn missing(key: &str, namespace: &str) -> anyhow::Error {
+    let finding = Diagnostic::error(format!("there is no key `{key}` in namespace `{namespace}`"));
+    Invalid::from(finding.help("`jitney kv list` shows what there is")).into()
+}
+
+/// What the user gave is wrong, or the store is.
+fn refused(error: KvError) -> anyhow::Error {
+    match error {
+        KvError::Sqlite(_) | KvError::Folder(_) => error.into(),
+        wrong => Invalid::from(Diagnostic::error(wrong.to_string())).into(),
+    }
+}

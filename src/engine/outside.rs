@@ -1,0 +1,249 @@
+//! The world that the expressions of an execution ask: secrets, stored values, files, and what happened so far.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value, json};
+
+use crate::config::Settings;
+use crate::engine::run::Runner;
+use crate::engine::secrets;
+use crate::flow::Flow;
+use crate::flow::expression::Outside;
+use crate::id::ExecutionId;
+use crate::journal::{Journal, Kv, State};
+use crate::namespace_files::NamespaceFiles;
+use crate::secret::forms;
+use crate::storage::{self, Storage};
+use crate::task::{Outputs, TaskError};
+
+/// The largest file that an expression reads.
+const MOST_READ: u64 = 16 << 20;
+/// A shorter secret is not looked for in names, which would become others.
+const SHORTEST: usize = 6;
+/// What the variables of `envs` begin with.
+const ENVS: &str = "ENV_";
+
+/// The states that a task may be asked for.
+const STATES: &[&str] = &[
+    "CREATED",
+    "QUEUED",
+    "RUNNING",
+    "PAUSED",
+    "RESTARTED",
+    "RETRYING",
+    "RETRIED",
+    "KILLING",
+    "KILLED",
+    "CANCELLED",
+    "SKIPPED",
+    "WARNING",
+    "FAILED",
+    "SUCCESS",
+];
+
+/// What the expressions of one execution may ask, and the secrets that they were told.
+pub struct World {
+    settings: Arc<Settings>,
+    journal: Arc<Journal>,
+    execution: ExecutionId,
+    storage: Storage,
+    namespace: String,
+    flows: PathBuf,
+    kv: Mutex<Option<Kv>>,
+    /// Secret inputs, and what `secret()` gave: every form of each.
+    told: Mutex<Vec<String>>,
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").field("execution", &self.execution).finish_non_exhaustive()
+    }
+}
+
+impl World {
+    pub(super) fn new(runner: &Runner, id: &ExecutionId, flow: &Flow, inputs: &Map<String, Value>) -> Self {
+        let world = Self {
+            settings: runner.settings.clone(),
+            journal: runner.journal.clone(),
+            execution: id.clone(),
+            storage: Storage::new(runner.settings.storage(), id.clone()),
+            namespace: flow.namespace.clone(),
+            flows: std::path::absolute(&flow.folder).unwrap_or_else(|_| flow.folder.clone()),
+            kv: Mutex::default(),
+            told: Mutex::default(),
+        };
+        inputs.values().filter_map(Value::as_str).for_each(|secret| world.tell(secret));
+        world
+    }
+
+    /// The environment variables that `envs` holds: `ENV_NAME` as `name`.
+    pub(super) fn envs(&self) -> Map<String, Value> {
+        let variables = self.settings.variables(ENVS);
+        variables.map(|(name, value)| (name.to_lowercase(), Value::from(value))).collect()
+    }
+
+    /// Blanks the secrets that a task repeats in what the journal is to keep.
+    pub(super) fn without_secrets(&self, kept: Map<String, Value>) -> Map<String, Value> {
+        let told = self.told();
+        match blank(Value::Object(kept), &told) {
+            Value::Object(kept) => kept,
+            _ => Map::new(),
+        }
+    }
+
+    /// The decision of a task with sub-tasks as the journal is to keep it.
+    ///
+    /// # Errors
+    /// When a loop goes over secrets: blanked, they would be other values.
+    pub(super) fn fit_to_keep(&self, mut decision: Outputs) -> Result<Outputs, TaskError> {
+        let values = Map::from_iter(decision.get_key_value("values").map(|(key, value)| (key.clone(), value.clone())));
+        if self.without_secrets(values.clone()) != values {
+            let error = TaskError::permanent("a secret is among the values of the loop, which the journal keeps");
+            return Err(error.help("loop over the names of secrets, and call secret() inside of the loop"));
+        }
+        if let Some(Value::Object(outputs)) = decision.get_mut("outputs") {
+            *outputs = self.without_secrets(std::mem::take(outputs));
+        }
+        Ok(decision)
+    }
+
+    /// Takes note of a secret, so that it is blanked wherever it turns up.
+    fn tell(&self, secret: &str) {
+        self.settings.redactor.learn_all_forms(secret);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let new: Vec<String> = forms(secret).into_iter().filter(|form| !told.contains(form)).collect();
+        told.extend(new);
+    }
+
+    fn told(&self) -> Vec<String> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn files(&self, namespace: Option<&str>) -> Result<NamespaceFiles, String> {
+        NamespaceFiles::new(&self.flows, namespace.unwrap_or(&self.namespace))
+    }
+
+    /// The file of a storage address or of a path in a namespace.
+    fn file(&self, uri: &str, namespace: Option<&str>) -> Result<PathBuf, String> {
+        if !storage::is_uri(uri) {
+            return self.files(namespace)?.find(uri);
+        }
+        let path = self.storage.path(uri).map_err(|error| error.to_string())?;
+        if path.is_file() { Ok(path) } else { Err(format!("there is no file `{uri}` in storage any more")) }
+    }
+
+    fn stored(&self, key: &str, namespace: Option<&str>, now: DateTime<Utc>) -> Result<Option<Value>, String> {
+        let mut store = self.kv.lock().unwrap_or_else(PoisonError::into_inner);
+        if store.is_none() {
+            *store = Some(Kv::open(&self.settings.kv()).map_err(|error| told_with_causes(&error))?);
+        }
+        let Some(kv) = store.as_ref() else { return Ok(None) };
+        let found = match namespace {
+            Some(namespace) => kv.get(namespace, key, now),
+            None => kv.find(&self.namespace, key, now),
+        };
+        Ok(found.map_err(|error| told_with_causes(&error))?.map(|entry| entry.value))
+    }
+}
+
+/// The world at the moment of a plan.
+pub(super) struct View<'a> {
+    pub(super) world: &'a World,
+    pub(super) state: &'a State,
+    pub(super) now: DateTime<Utc>,
+}
+
+impl Outside for View<'_> {
+    fn now(&self) -> Result<DateTime<Utc>, String> {
+        Ok(self.now)
+    }
+
+    fn random(&self) -> Result<u64, String> {
+        Ok(rand::random())
+    }
+
+    fn secret(&self, name: &str, subkey: Option<&str>) -> Result<String, String> {
+        let secret = secrets::find(&self.world.settings, &self.world.flows, name)?;
+        self.world.tell(&secret);
+        let Some(subkey) = subkey else { return Ok(secret) };
+        let map: Map<String, Value> =
+            serde_json::from_str(&secret).map_err(|_| format!("the secret `{name}` is not a JSON map"))?;
+        let value = map.get(subkey).ok_or_else(|| format!("the secret `{name}` has no key `{subkey}`"))?;
+        let value = crate::text::plain(value);
+        self.world.tell(&value);
+        Ok(value)
+    }
+
+    fn kv(&self, key: &str, namespace: Option<&str>) -> Result<Option<Value>, String> {
+        self.world.stored(key, namespace, self.now)
+    }
+
+    fn read(&self, uri: &str, namespace: Option<&str>) -> Result<String, String> {
+        let path = self.world.file(uri, namespace)?;
+        if size(&path, uri)? > MOST_READ {
+            return Err(format!("`{uri}` is larger than {} MiB; hand it to a task instead", MOST_READ >> 20));
+        }
+        let bytes = std::fs::read(&path).map_err(|error| format!("cannot read `{uri}`: {error}"))?;
+        String::from_utf8(bytes).map_err(|_| format!("`{uri}` is no text"))
+    }
+
+    fn file_size(&self, uri: &str, namespace: Option<&str>) -> Result<u64, String> {
+        size(&self.world.file(uri, namespace)?, uri)
+    }
+
+    fn file_exists(&self, uri: &str, namespace: Option<&str>) -> Result<bool, String> {
+        self.world.files(namespace)?;
+        Ok(self.world.file(uri, namespace).is_ok())
+    }
+
+    fn file_uri(&self, path: &str, namespace: Option<&str>) -> Result<String, String> {
+        if storage::is_uri(path) { Ok(path.to_owned()) } else { self.world.files(namespace)?.uri(path) }
+    }
+
+    fn error_logs(&self) -> Result<Value, String> {
+        let lines = self.world.journal.logs(&self.world.execution).map_err(|error| told_with_causes(&error))?;
+        let errors = lines.iter().filter(|line| line.level == "ERROR");
+        let shown = |time: DateTime<Utc>| time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+        Ok(errors
+            .map(|line| {
+                json!({"taskId": line.task, "level": line.level, "message": line.message, "timestamp": shown(line.time)})
+            })
+            .collect())
+    }
+
+    fn tasks_with_state(&self, state: &str) -> Result<Value, String> {
+        let wanted = state.to_uppercase();
+        if !STATES.contains(&wanted.as_str()) {
+            return Err(format!("there is no state `{state}`; there is {}", STATES.join(", ")));
+        }
+        let tasks = self.state.tasks.iter().filter(|(_, task)| task.state.as_str() == wanted);
+        Ok(tasks.map(|(run, _)| json!({"taskId": run.task(), "taskRunId": run, "state": wanted})).collect())
+    }
+}
+
+fn size(path: &Path, uri: &str) -> Result<u64, String> {
+    std::fs::metadata(path).map(|data| data.len()).map_err(|error| format!("cannot look at `{uri}`: {error}"))
+}
+
+fn told_with_causes(error: &dyn std::error::Error) -> String {
+    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+    format!("{error}{cause}")
+}
+
+/// The value without these secrets; longer ones stand first.
+fn blank(value: Value, secrets: &[String]) -> Value {
+    let within = |text: String, shortest: usize| {
+        let found = secrets.iter().filter(|secret| secret.len() >= shortest);
+        found.fold(text, |text, secret| if text.contains(secret) { text.replace(secret, "***") } else { text })
+    };
+    match value {
+        Value::String(text) => Value::String(within(text, 1)),
+        Value::Array(items) => items.into_iter().map(|item| blank(item, secrets)).collect(),
+        Value::Object(map) => {
+            map.into_iter().map(|(key, value)| (within(key, SHORTEST), blank(value, secrets))).collect()
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,115 @@
+//! When schedules are due: pure functions of a trigger and of moments that the caller names.
+
+use chrono::{DateTime, Duration, Utc};
+use serde_json::{Value, json};
+
+use crate::flow::expression::{Names, Outside};
+use crate::flow::trigger::{Context, On, Recover, Schedule, Times, Trigger};
+
+/// The most moments that are tried in search of one at which a trigger's conditions hold: each hour of eleven years.
+const MOST_TRIED: usize = 100_000;
+
+/// A moment that expressions may ask for, and nothing else.
+struct At(DateTime<Utc>);
+
+impl Outside for At {
+    fn now(&self) -> Result<DateTime<Utc>, String> {
+        Ok(self.0)
+    }
+}
+
+/// The first moment after this one at which a trigger starts its flow; none when it is no schedule, or when its
+/// conditions hold at none of the next 100,000 moments.
+///
+/// # Errors
+/// When a condition cannot be decided.
+pub fn next(trigger: &Trigger, after: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, String> {
+    let Some(times) = trigger.times() else { return Ok(None) };
+    first(trigger, times, std::iter::successors(times.next(after), |moment| times.next(*moment)))
+}
+
+/// The last moment before this one at which a trigger started its flow.
+///
+/// # Errors
+/// When a condition cannot be decided.
+pub fn previous(trigger: &Trigger, before: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, String> {
+    let Some(times) = trigger.times() else { return Ok(None) };
+    first(trigger, times, std::iter::successors(times.previous(before), |moment| times.previous(*moment)))
+}
+
+/// Every moment from `from` on and before `to` at which a trigger starts its flow, in order.
+pub fn between(
+    trigger: &Trigger,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> impl Iterator<Item = Result<DateTime<Utc>, String>> + '_ {
+    trigger.times().into_iter().flat_map(move |times| {
+        times.between(from, to).filter_map(|moment| match holds(trigger, times, moment) {
+            Ok(true) => Some(Ok(moment)),
+            Ok(false) => None,
+            Err(error) => Some(Err(error)),
+        })
+    })
+}
+
+/// The moments for which executions start now, when `last` is the latest one that has been dealt with: all that have
+/// come since, less what the trigger's `recoverMissedSchedules` leaves out and what is later than its
+/// `lateMaximumDelay`. What came within `grace` of now is not missed, but on time.
+///
+/// # Errors
+/// When a condition cannot be decided.
+pub fn due(
+    trigger: &Trigger,
+    last: DateTime<Utc>,
+    now: DateTime<Utc>,
+    grace: Duration,
+) -> Result<Vec<DateTime<Utc>>, String> {
+    let On::Schedule(schedule, _) = &trigger.on else { return Ok(Vec::new()) };
+    let nanosecond = Duration::nanoseconds(1);
+    let mut from = last + nanosecond;
+    if schedule.recover_missed_schedules == Some(Recover::None) {
+        from = from.max(now - grace);
+    }
+    if let Some(earliest) = earliest(schedule, now) {
+        from = from.max(earliest);
+    }
+    if schedule.recover_missed_schedules == Some(Recover::Last) {
+        let latest = previous(trigger, now + nanosecond)?;
+        return Ok(latest.into_iter().filter(|moment| *moment >= from).collect());
+    }
+    between(trigger, from, now + nanosecond).collect()
+}
+
+fn earliest(schedule: &Schedule, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let delay = Duration::from_std(schedule.late_maximum_delay?.0).ok()?;
+    now.checked_sub_signed(delay)
+}
+
+/// What expressions know as `trigger` when a schedule starts its flow for a moment.
+pub fn facts(times: Option<&Times>, date: DateTime<Utc>) -> Value {
+    let Some(times) = times else { return json!({"date": date.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)}) };
+    let stamp = |moment: Option<DateTime<Utc>>| moment.map(|moment| times.stamp(moment));
+    json!({"date": times.stamp(date), "next": stamp(times.next(date)), "previous": stamp(times.previous(date))})
+}
+
+fn first(
+    trigger: &Trigger,
+    times: &Times,
+    moments: impl Iterator<Item = DateTime<Utc>>,
+) -> Result<Option<DateTime<Utc>>, String> {
+    for moment in moments.take(MOST_TRIED) {
+        if holds(trigger, times, moment)? {
+            return Ok(Some(moment));
+        }
+    }
+    Ok(None)
+}
+
+fn holds(trigger: &Trigger, times: &Times, moment: DateTime<Utc>) -> Result<bool, String> {
+    if trigger.conditions.is_empty() {
+        return Ok(true);
+    }
+    let names = Names::from_iter([("trigger".to_owned(), json!({"date": times.stamp(moment)}))]);
+    let date = moment.with_timezone(&times.zone()).fixed_offset();
+    trigger.holds(&Context { date, upstream: None, names: &names, outside: &At(moment) })
+}

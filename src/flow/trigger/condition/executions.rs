@@ -1,0 +1,91 @@
+//! Conditions on the execution of another flow.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::Context;
+use crate::flow::trigger::upstream::{Status, has_labels};
+
+/// Holds for executions of one flow.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct ExecutionFlow {
+    /// The flow's namespace.
+    namespace: String,
+    /// The flow's id.
+    flow_id: String,
+}
+
+impl ExecutionFlow {
+    pub(super) fn holds(&self, context: &Context) -> Result<bool, String> {
+        let upstream = context.upstream()?;
+        Ok(upstream.namespace == self.namespace && upstream.flow == self.flow_id)
+    }
+}
+
+/// Holds for executions of the flows of a namespace.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExecutionNamespace {
+    /// The namespace.
+    namespace: String,
+    /// How it is compared; `EQUALS` unless said otherwise.
+    comparison: Option<Comparison>,
+    /// Whether namespaces that begin so are meant too; `comparison: PREFIX` says the same.
+    #[serde(default)]
+    prefix: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+enum Comparison {
+    Equals,
+    Prefix,
+    Suffix,
+}
+
+impl ExecutionNamespace {
+    pub(super) fn holds(&self, context: &Context) -> Result<bool, String> {
+        let namespace = &context.upstream()?.namespace;
+        let by_default = if self.prefix { Comparison::Prefix } else { Comparison::Equals };
+        Ok(match self.comparison.unwrap_or(by_default) {
+            Comparison::Equals => *namespace == self.namespace,
+            Comparison::Prefix => namespace.starts_with(&self.namespace),
+            Comparison::Suffix => namespace.ends_with(&self.namespace),
+        })
+    }
+}
+
+/// Holds for executions that have all of these labels.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExecutionLabels {
+    /// The labels, as a map.
+    labels: Map<String, Value>,
+}
+
+impl ExecutionLabels {
+    pub(super) fn holds(&self, context: &Context) -> Result<bool, String> {
+        Ok(has_labels(context.upstream()?, &self.labels))
+    }
+}
+
+/// Holds for executions in certain states.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct ExecutionStatus {
+    /// The states that are meant; any when there are none.
+    #[serde(rename = "in")]
+    within: Option<Vec<Status>>,
+    /// The states that are not meant.
+    #[serde(default)]
+    not_in: Vec<Status>,
+}
+
+impl ExecutionStatus {
+    pub(super) fn holds(&self, context: &Context) -> Result<bool, String> {
+        let status = context.upstream()?.status;
+        Ok(self.within.as_ref().is_none_or(|states| states.contains(&status)) && !self.not_in.contains(&status))
+    }
+}

@@ -1,0 +1,193 @@
+//! Cron expressions: which field is wrong, and the moments that a right one means.
+//!
+//! The search is croner's. Where a clock goes forward, a time that does not exist that day runs at the first moment
+//! after the gap, if hour and minute are fixed (`30 2 * * *`); what repeats (`*/15 * * * *`) has nothing to make up for
+//! and goes on. Where a clock goes back, a fixed time runs once, at its first reading, and what repeats goes on in real
+//! time, so that every hour stays every hour.
+
+use chrono::{DateTime, SecondsFormat, TimeZone, Utc};
+use chrono_tz::Tz;
+use croner::Cron;
+use croner::parser::{CronParser, Seconds, Year};
+
+use crate::diagnostic::nearest;
+
+/// The moments that a cron expression means in a time zone.
+#[derive(Clone, Debug)]
+pub struct Times {
+    cron: Cron,
+    zone: Tz,
+}
+
+/// What is wrong with a cron expression.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CronError {
+    /// What is wrong.
+    pub message: String,
+    /// The part of the expression that is.
+    pub culprit: String,
+    /// What to write instead.
+    pub help: String,
+}
+
+struct Field {
+    name: &'static str,
+    values: &'static str,
+}
+
+const SECOND: Field = Field { name: "second", values: "0 to 59" };
+const FIELDS: [Field; 5] = [
+    Field { name: "minute", values: "0 to 59" },
+    Field { name: "hour", values: "0 to 23" },
+    Field { name: "day of month", values: "1 to 31, or L for the last" },
+    Field { name: "month", values: "1 to 12, or JAN to DEC" },
+    Field { name: "day of week", values: "0 to 7, or SUN to SAT; 0 and 7 are Sunday" },
+];
+
+const NICKNAMES: [(&str, &str); 7] = [
+    ("@hourly", "0 * * * *"),
+    ("@daily", "0 0 * * *"),
+    ("@midnight", "0 0 * * *"),
+    ("@weekly", "0 0 * * 0"),
+    ("@monthly", "0 0 1 * *"),
+    ("@yearly", "0 0 1 1 *"),
+    ("@annually", "0 0 1 1 *"),
+];
+
+impl Times {
+    /// Reads an expression of five fields, or of six with seconds first.
+    ///
+    /// # Errors
+    /// When a field is wrong, or the moment never comes, such as 31 February.
+    pub fn read(text: &str, with_seconds: bool, zone: Tz) -> Result<Self, CronError> {
+        let text = text.trim();
+        let expression = match text.strip_prefix('@') {
+            Some(_) => nickname(text)?,
+            None => text.to_owned(),
+        };
+        let with_seconds = with_seconds && !text.starts_with('@');
+        check_fields(&expression, with_seconds)?;
+        let cron = parser(with_seconds).parse(&expression).map_err(|error| CronError {
+            message: format!("`{text}` is no cron expression: {error}"),
+            culprit: text.to_owned(),
+            help: "write minute, hour, day of month, month and day of week: `0 9 1 * *`".to_owned(),
+        })?;
+        let times = Self { cron, zone };
+        if times.next(DateTime::UNIX_EPOCH).is_none() {
+            return Err(CronError {
+                message: format!("`{text}` never comes"),
+                culprit: text.to_owned(),
+                help: "no month has such a day; `L` is the last day of any month".to_owned(),
+            });
+        }
+        Ok(times)
+    }
+
+    /// The first moment after this one.
+    pub fn next(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let found = self.cron.find_next_occurrence(&self.zone.from_utc_datetime(&after.naive_utc()), false);
+        found.ok().map(|moment| moment.to_utc())
+    }
+
+    /// The last moment before this one.
+    pub fn previous(&self, before: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let found = self.cron.find_previous_occurrence(&self.zone.from_utc_datetime(&before.naive_utc()), false);
+        found.ok().map(|moment| moment.to_utc())
+    }
+
+    /// Every moment from `from` on and before `to`, in order.
+    pub fn between(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> + '_ {
+        let first = from.checked_sub_signed(chrono::Duration::nanoseconds(1)).and_then(|before| self.next(before));
+        std::iter::successors(first, |moment| self.next(*moment)).take_while(move |moment| *moment < to)
+    }
+
+    /// The time zone.
+    pub fn zone(&self) -> Tz {
+        self.zone
+    }
+
+    /// A moment as expressions see it: with the zone's offset, so that its day is the schedule's day.
+    pub fn stamp(&self, moment: DateTime<Utc>) -> String {
+        if self.zone == Tz::UTC {
+            return moment.to_rfc3339_opts(SecondsFormat::Millis, true);
+        }
+        moment.with_timezone(&self.zone).to_rfc3339_opts(SecondsFormat::Millis, true)
+    }
+}
+
+/// The time zone of a name.
+///
+/// # Errors
+/// In plain words, with the nearest name.
+pub fn zone(name: &str) -> Result<Tz, (String, String)> {
+    name.parse::<Tz>().map_err(|_| {
+        let help = match nearest(name, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name())) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "write a name such as `Europe/Paris`, `America/New_York` or `UTC`".to_owned(),
+        };
+        (format!("there is no time zone `{name}`"), help)
+    })
+}
+
+fn nickname(text: &str) -> Result<String, CronError> {
+    let found = NICKNAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
+    found.map(|(_, expression)| (*expression).to_owned()).ok_or_else(|| {
+        let names: Vec<&str> = NICKNAMES.iter().map(|(name, _)| *name).collect();
+        let help = match nearest(text, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("there is `{}`", names.join("`, `")),
+        };
+        CronError { message: format!("there is no schedule `{text}`"), culprit: text.to_owned(), help }
+    })
+}
+
+fn parser(with_seconds: bool) -> CronParser {
+    let seconds = if with_seconds { Seconds::Required } else { Seconds::Disallowed };
+    CronParser::builder().seconds(seconds).year(Year::Disallowed).build()
+}
+
+/// Tries each field alone, so that the error can say which one it is.
+fn check_fields(expression: &str, with_seconds: bool) -> Result<(), CronError> {
+    let parts: Vec<&str> = expression.split_whitespace().collect();
+    let fields: Vec<&Field> = with_seconds.then_some(&SECOND).into_iter().chain(&FIELDS).collect();
+    if parts.len() != fields.len() {
+        return Err(wrong_count(expression, parts.len(), fields.len()));
+    }
+    for (place, (part, field)) in parts.iter().zip(&fields).enumerate() {
+        let mut alone = vec!["*"; fields.len()];
+        alone[place] = part;
+        if is_too_big(part) || parser(with_seconds).parse(&alone.join(" ")).is_err() {
+            let Field { name, values } = field;
+            return Err(CronError {
+                message: format!("`{part}` is no {name}"),
+                culprit: (*part).to_owned(),
+                help: format!(
+                    "a {name} is {values}; `*` is every one, `1,3` a list, `1-5` a range, `*/5` every fifth; this is field {} of {}",
+                    place + 1,
+                    fields.len()
+                ),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Numbers that no field has, whatever a parser makes of them.
+fn is_too_big(part: &str) -> bool {
+    part.len() > 200 || part.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() > 4)
+}
+
+fn wrong_count(expression: &str, found: usize, wanted: usize) -> CronError {
+    let help = match (found, wanted) {
+        (6, 5) => "with seconds in front, add `withSeconds: true`; there is no field for years".to_owned(),
+        (5, 6) => "`withSeconds: true` wants the second in front: `0 0 9 1 * *`".to_owned(),
+        (_, 6) => "write second, minute, hour, day of month, month and day of week: `0 0 9 1 * *`".to_owned(),
+        _ => "write minute, hour, day of month, month and day of week: `0 9 1 * *`".to_owned(),
+    };
+    let fields = if found == 1 { "field" } else { "fields" };
+    CronError {
+        message: format!("this cron expression has {found} {fields} instead of {wanted}"),
+        culprit: expression.to_owned(),
+        help,
+    }
+}

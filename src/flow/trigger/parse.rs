@@ -1,0 +1,317 @@
+//! From `triggers` in a document to triggers, with every problem at once.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use crate::diagnostic::{Diagnostic, nearest};
+use crate::flow::expression::{check as check_calls, references};
+use crate::flow::findings;
+use crate::flow::parse::{Parser, below, is_name};
+use crate::flow::trigger::condition::{CONDITIONS, ConditionType};
+use crate::flow::trigger::{Condition, On, TRIGGER_FIELDS, TRIGGERS, Trigger, TriggerCommon, TriggerType, cron};
+use crate::flow::{Input, input};
+use crate::task::{is_template, read};
+
+/// The first words that an expression of a trigger may begin with.
+const ROOTS: &[&str] =
+    &["trigger", "response", "execution", "outputs", "flow", "labels", "vars", "inputs", "envs", "globals"];
+
+/// How deep conditions may stand within conditions.
+const DEEPEST: usize = 20;
+
+impl Parser<'_> {
+    /// The flow's triggers. `inputs` are what an execution may be given.
+    pub(in crate::flow) fn triggers(&mut self, value: Option<&Value>, inputs: &[Input]) -> Vec<Trigger> {
+        let items = self.list(value, "triggers");
+        let mut ids = BTreeSet::new();
+        let mut triggers = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            let path = vec!["triggers".to_owned(), index.to_string()];
+            let Value::Object(map) = item else {
+                self.find(&path, Diagnostic::error("a trigger is a map with `id` and `type`"));
+                continue;
+            };
+            triggers.extend(self.trigger(map, path, &mut ids, inputs));
+        }
+        triggers
+    }
+
+    fn trigger(
+        &mut self,
+        map: &Map<String, Value>,
+        path: Vec<String>,
+        ids: &mut BTreeSet<String>,
+        inputs: &[Input],
+    ) -> Option<Trigger> {
+        let (common, own): (Map<_, _>, Map<_, _>) =
+            map.clone().into_iter().partition(|(key, _)| TRIGGER_FIELDS.contains(&key.as_str()));
+        let common = Value::Object(common);
+        let found = findings::all(self.document, &path, &common, |value| read::<TriggerCommon>(value).map(drop));
+        self.findings.extend(found);
+        self.trigger_id(&common, &path, ids);
+        self.meaningless(map, &path);
+        let kind = self.trigger_type(&common, &path)?;
+        let own = Value::Object(own.into_iter().filter(|(key, _)| key != "workerGroup").collect());
+        self.findings.extend(findings::all(self.document, &path, &own, kind.check));
+        self.templates(&own, &path);
+        let conditions = self.all_conditions(&common, kind, &path);
+        let on = self.on(kind, &own, &path);
+        let common: TriggerCommon = read(&common).ok()?;
+        self.trigger_inputs(&common, &path, inputs);
+        let labels = self.labels_at(Some(&common.labels), &below(&path, "labels"));
+        let trigger = Trigger { id: common.id.clone(), on: on?, labels, common, conditions, path };
+        self.endless(&trigger);
+        Some(trigger)
+    }
+
+    fn find(&mut self, path: &[String], finding: Diagnostic) {
+        let located = self.document.locate(path, finding);
+        self.findings.push(located);
+    }
+
+    fn trigger_id(&mut self, common: &Value, path: &[String], ids: &mut BTreeSet<String>) {
+        let Some(id) = common.get("id").and_then(Value::as_str) else { return };
+        let path = below(path, "id");
+        if !is_name(id) {
+            self.find(
+                &path,
+                Diagnostic::error(format!("`{id}` is not a trigger id")).help("use letters, digits, `-` and `_`"),
+            );
+        } else if !ids.insert(id.to_owned()) {
+            let finding = Diagnostic::error(format!("there are two triggers called `{id}`"));
+            self.find(&path, finding.help("give one of them another id: what is known of each is kept by it"));
+        }
+    }
+
+    /// Keys that are read for the sake of older flows.
+    fn meaningless(&mut self, map: &Map<String, Value>, path: &[String]) {
+        for key in ["workerGroup", "logLevel"].iter().filter(|key| map.contains_key(**key)) {
+            let finding = Diagnostic::warning(format!("`{key}` has no meaning here")).help("leave it out");
+            self.findings.push(self.document.locate_key(&below(path, key), finding));
+        }
+    }
+
+    fn trigger_type(&mut self, common: &Value, path: &[String]) -> Option<&'static TriggerType> {
+        let name = common.get("type").and_then(Value::as_str)?;
+        let found = TriggerType::find(name);
+        if found.is_none() {
+            let short: Vec<&str> = TRIGGERS.iter().map(|kind| kind.name).collect();
+            let known = TRIGGERS.iter().flat_map(|kind| std::iter::once(&kind.name).chain(kind.aliases)).copied();
+            // A long name of another package resembles those of all packages.
+            let near = nearest(name, known).filter(|near| near.contains('.') == name.contains('.'));
+            let near = near.filter(|near| near.rsplit('.').next() != Some("Trigger") || name.contains(".http."));
+            let help = match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("there is `{}`", short.join("`, `")),
+            };
+            self.find(&below(path, "type"), Diagnostic::error(format!("unknown trigger type `{name}`")).help(help));
+        }
+        found
+    }
+
+    fn on(&mut self, kind: &TriggerType, own: &Value, path: &[String]) -> Option<On> {
+        match kind.name {
+            "schedule" => self.schedule(own, path),
+            "webhook" => {
+                let webhook: super::Webhook = read(own).ok()?;
+                if webhook.key.is_empty() || webhook.key.contains(['/', '?', '#', ' ']) {
+                    let finding = Diagnostic::error("this key cannot be part of an address");
+                    self.find(&below(path, "key"), finding.help("use letters and digits, some twenty of them"));
+                }
+                Some(On::Webhook(webhook))
+            }
+            "flow" => {
+                let flow: super::FlowEnd = read(own).ok()?;
+                if let Some(missing) = flow.preconditions.as_ref().and_then(|all| all.time_window.missing()) {
+                    let path = below(&below(path, "preconditions"), "timeWindow");
+                    let finding = Diagnostic::error(format!("`{missing}` is missing"));
+                    self.find(&path, finding.help(format!("add `{missing}: \"09:00:00\"`")));
+                }
+                Some(On::Flow(flow))
+            }
+            "file" => read(own).ok().map(On::File),
+            _ => read(own).ok().map(On::Http),
+        }
+    }
+
+    fn schedule(&mut self, own: &Value, path: &[String]) -> Option<On> {
+        let schedule: super::Schedule = read(own).ok()?;
+        let zone = match schedule.timezone.as_deref().map_or(Ok(chrono_tz::Tz::UTC), cron::zone) {
+            Ok(zone) => zone,
+            Err((message, help)) => {
+                self.find(&below(path, "timezone"), Diagnostic::error(message).help(help));
+                chrono_tz::Tz::UTC
+            }
+        };
+        match cron::Times::read(&schedule.cron, schedule.with_seconds, zone) {
+            Ok(times) => Some(On::Schedule(schedule, Box::new(times))),
+            Err(error) => {
+                let finding = Diagnostic::error(error.message).help(error.help);
+                let located = self.document.locate_text(&below(path, "cron"), &error.culprit, finding);
+                self.findings.push(located);
+                None
+            }
+        }
+    }
+
+    /// `conditions`, and `when`.
+    fn all_conditions(&mut self, common: &Value, kind: &TriggerType, path: &[String]) -> Vec<Condition> {
+        let mut conditions = Vec::new();
+        for key in ["conditions", "scheduleConditions"] {
+            if let Some(value) = common.get(key).filter(|value| !value.is_null()) {
+                conditions.extend(self.conditions(value, &below(path, key), 0));
+            }
+        }
+        match common.get("when") {
+            Some(list @ Value::Array(_)) => conditions.extend(self.conditions(list, &below(path, "when"), 0)),
+            Some(expression) => {
+                self.templates(expression, &below(path, "when"));
+                conditions.extend(Condition::expression(expression));
+            }
+            None => {}
+        }
+        if kind.name != "flow"
+            && let Some(condition) = conditions.iter().find_map(needs_execution)
+        {
+            let finding = Diagnostic::error(format!(
+                "`{}` looks at another flow's execution, and a `{}` trigger has none",
+                condition.name, kind.name
+            ));
+            self.find(&below(path, "conditions"), finding.help("use it in a trigger of the type `flow`"));
+        }
+        conditions
+    }
+
+    fn conditions(&mut self, value: &Value, path: &[String], depth: usize) -> Vec<Condition> {
+        let Value::Array(items) = value else {
+            self.find(path, Diagnostic::error("this is not a list of conditions").help("write `- type: weekend`"));
+            return Vec::new();
+        };
+        if depth > DEEPEST {
+            self.find(path, Diagnostic::error(format!("conditions stand more than {DEEPEST} deep in one another")));
+            return Vec::new();
+        }
+        let conditions = items.iter().enumerate();
+        conditions.filter_map(|(index, item)| self.condition(item, below(path, &index.to_string()), depth)).collect()
+    }
+
+    fn condition(&mut self, item: &Value, path: Vec<String>, depth: usize) -> Option<Condition> {
+        let Some((name, map)) = item.as_object().and_then(|map| Some((map.get("type")?.as_str()?, map))) else {
+            self.find(&path, Diagnostic::error("a condition is a map with a `type`").help("write `- type: weekend`"));
+            return None;
+        };
+        let Some(kind) = ConditionType::find(name) else {
+            self.find(&below(&path, "type"), unknown_condition(name));
+            return None;
+        };
+        let mut own = map.clone();
+        own.shift_remove("type");
+        let mut inner = Vec::new();
+        if kind.is_compound
+            && let Some(list) = own.get_mut("conditions")
+        {
+            inner = self.conditions(list, &below(&path, "conditions"), depth + 1);
+            if list.is_array() {
+                *list = Value::Array(Vec::new());
+            }
+        }
+        let own = Value::Object(own);
+        self.findings.extend(findings::all(self.document, &path, &own, |value| kind.check(value)));
+        self.templates(&own, &path);
+        Condition::read(kind, &own, inner)
+    }
+
+    /// Every expression in a value can be read, and begins with a word that triggers know.
+    fn templates(&mut self, value: &Value, path: &[String]) {
+        match value {
+            Value::String(text) if is_template(text) => {
+                for error in check_calls(text).err().unwrap_or_default() {
+                    let finding = Diagnostic::error(error.message);
+                    self.findings.push(self.document.locate_text(path, &error.culprit, finding));
+                }
+                for name in references(text).unwrap_or_default() {
+                    let root = name.split('.').next().unwrap_or_default();
+                    if !ROOTS.contains(&root) {
+                        let finding = Diagnostic::error(format!("`{root}` is not defined in a trigger"));
+                        let help = findings::offer(root, ROOTS);
+                        self.findings.push(self.document.locate_text(path, &name, finding.help(help)));
+                    }
+                }
+            }
+            Value::Array(items) => {
+                items
+                    .iter()
+                    .enumerate()
+                    .for_each(|(index, item)| self.templates(item, &below(path, &index.to_string())));
+            }
+            Value::Object(map) => map.iter().for_each(|(key, item)| self.templates(item, &below(path, key))),
+            _ => {}
+        }
+    }
+
+    /// The values for inputs fit, and no input is left without one.
+    fn trigger_inputs(&mut self, common: &TriggerCommon, path: &[String], inputs: &[Input]) {
+        let path = below(path, "inputs");
+        for (name, value) in &common.inputs {
+            let place = below(&path, name);
+            self.templates(value, &place);
+            // Dotted ids nest, so that `a` may hold the value of `a.b`.
+            let known = inputs.iter().find(|input| {
+                input.id == *name || input.id.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('.'))
+            });
+            let Some(known) = known else {
+                let ids: Vec<&str> = inputs.iter().map(|input| input.id.as_str()).collect();
+                let help =
+                    if ids.is_empty() { "the flow has no inputs".to_owned() } else { findings::offer(name, &ids) };
+                let finding = Diagnostic::error(format!("the flow has no input `{name}`")).help(help);
+                self.findings.push(self.document.locate_key(&place, finding));
+                continue;
+            };
+            let is_literal = !holds_template(value) && (value.is_string() || value.is_number() || value.is_boolean());
+            if is_literal && known.id == *name {
+                let given = [(name.clone(), crate::text::plain(value))];
+                for finding in input::resolve(std::slice::from_ref(known), &given).err().unwrap_or_default() {
+                    self.find(&place, finding);
+                }
+            }
+        }
+    }
+
+    /// A trigger that every execution of every flow sets off, the flow's own among them.
+    fn endless(&mut self, trigger: &Trigger) {
+        if let On::Flow(flow) = &trigger.on
+            && flow.preconditions.is_none()
+            && trigger.conditions.is_empty()
+        {
+            let finding = Diagnostic::warning("this trigger waits for any execution of any flow");
+            self.find(
+                &trigger.path,
+                finding.help("name the flow: `conditions: [{type: execution_flow, namespace: …, flowId: …}]`"),
+            );
+        }
+    }
+}
+
+fn holds_template(value: &Value) -> bool {
+    value.as_str().is_some_and(is_template)
+}
+
+fn needs_execution(condition: &Condition) -> Option<&'static ConditionType> {
+    if condition.kind.needs_execution {
+        return Some(condition.kind);
+    }
+    condition.inner.iter().find_map(needs_execution)
+}
+
+fn unknown_condition(name: &str) -> Diagnostic {
+    let known: Vec<&str> = CONDITIONS.iter().map(|kind| kind.name).collect();
+    let last = name.rsplit('.').next().unwrap_or(name);
+    let by_kestra = nearest(last, CONDITIONS.iter().map(|kind| kind.kestra))
+        .and_then(|kestra| CONDITIONS.iter().find(|kind| kind.kestra == kestra).map(|kind| kind.name));
+    let help = match nearest(name, known.iter().copied()).or(by_kestra) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("there is `{}`", known.join("`, `")),
+    };
+    Diagnostic::error(format!("unknown condition `{name}`")).help(help)
+}

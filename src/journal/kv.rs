@@ -1,0 +1,284 @@
+//! The key-value store: what flows keep between executions.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{open_file, stamp};
+use crate::duration::Span;
+use crate::text::plain;
+
+/// Why the store cannot do what it is asked.
+#[derive(Debug, thiserror::Error)]
+pub enum KvError {
+    /// SQLite's own words.
+    #[error("the key-value store cannot be used")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The folder or the lock file cannot be made.
+    #[error("the key-value store's folder cannot be used")]
+    Folder(#[from] std::io::Error),
+    /// A key or namespace that is none.
+    #[error("`{0}` is no name for a {1}: it has letters, digits, `.`, `_` and `-`, and begins with a letter or digit")]
+    Name(String, &'static str),
+    /// A value that its type does not allow.
+    #[error("the value of `{key}` is not of type {kind}: {reason}")]
+    Value {
+        /// The key.
+        key: String,
+        /// The type.
+        kind: KvType,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The key is taken and may not be overwritten.
+    #[error("the key `{key}` exists already in namespace `{namespace}`")]
+    Taken {
+        /// The key.
+        key: String,
+        /// Its namespace.
+        namespace: String,
+    },
+}
+
+/// The types of values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum KvType {
+    /// Text.
+    String,
+    /// A number.
+    Number,
+    /// True or false.
+    Boolean,
+    /// A moment, `2024-05-06T07:08:09Z`.
+    Datetime,
+    /// A day, `2024-05-06`.
+    Date,
+    /// A time span, `PT15S` or `15s`.
+    Duration,
+    /// A list, a map, or anything else that JSON has.
+    Json,
+}
+
+impl std::fmt::Display for KvType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&format!("{self:?}").to_uppercase())
+    }
+}
+
+/// A value in the store.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Entry {
+    /// The namespace.
+    pub namespace: String,
+    /// The key.
+    pub key: String,
+    /// The value's type.
+    #[serde(rename = "type")]
+    pub kind: KvType,
+    /// The value.
+    pub value: Value,
+    /// What it is for.
+    pub description: Option<String>,
+    /// When the key was first set.
+    pub created: DateTime<Utc>,
+    /// When it was last set.
+    pub updated: DateTime<Utc>,
+    /// When it goes.
+    pub expires: Option<DateTime<Utc>>,
+}
+
+/// A value for the store.
+#[derive(Clone, Debug, Default)]
+pub struct New {
+    /// The value; text is read as its type has it.
+    pub value: Value,
+    /// Its type; by default what the value itself is.
+    pub kind: Option<KvType>,
+    /// What it is for; by default as before.
+    pub description: Option<String>,
+    /// After how long it goes; by default never.
+    pub ttl: Option<Duration>,
+}
+
+/// An open store. Several processes may have the same file open.
+pub struct Kv {
+    connection: Mutex<Connection>,
+}
+
+/// The result of a call.
+type Result<T> = std::result::Result<T, KvError>;
+
+impl Kv {
+    /// Opens or makes the store's file, readable by its owner alone.
+    ///
+    /// # Errors
+    /// When the folder or the file cannot be used.
+    pub fn open(file: &Path) -> Result<Self> {
+        open_file(file, include_str!("kv.sql")).map(|connection| Self { connection: Mutex::new(connection) })
+    }
+
+    /// What a namespace holds under a key.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn get(&self, namespace: &str, key: &str, now: DateTime<Utc>) -> Result<Option<Entry>> {
+        let connection = self.lock();
+        let sql = "SELECT namespace, key, type, value, description, created, updated, expires FROM kv
+                   WHERE namespace = ? AND key = ? AND (expires IS NULL OR expires > ?)";
+        Ok(connection.prepare_cached(sql)?.query_row(params![namespace, key, stamp(now)], entry).optional()?)
+    }
+
+    /// What a namespace, or the nearest of those around it, holds under a key: `a.b`, then `a`.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn find(&self, namespace: &str, key: &str, now: DateTime<Utc>) -> Result<Option<Entry>> {
+        let mut next = Some(namespace);
+        while let Some(namespace) = next {
+            if let Some(found) = self.get(namespace, key, now)? {
+                return Ok(Some(found));
+            }
+            next = namespace.rsplit_once('.').map(|(outer, _)| outer);
+        }
+        Ok(None)
+    }
+
+    /// All that a namespace holds, or all namespaces, in order.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn list(&self, namespace: Option<&str>, now: DateTime<Utc>) -> Result<Vec<Entry>> {
+        let connection = self.lock();
+        let sql = "SELECT namespace, key, type, value, description, created, updated, expires FROM kv
+                   WHERE (?1 IS NULL OR namespace = ?1) AND (expires IS NULL OR expires > ?2) ORDER BY namespace, key";
+        let mut statement = connection.prepare_cached(sql)?;
+        let rows = statement.query_map(params![namespace, stamp(now)], entry)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Keeps a value, in one transaction, and gives it as it is kept.
+    ///
+    /// # Errors
+    /// When a name is none, the value is not of its type, the key is taken and `overwrite` is not set, or the file cannot
+    /// be written. Nothing is changed then.
+    pub fn set(&self, namespace: &str, key: &str, new: New, overwrite: bool, now: DateTime<Utc>) -> Result<Entry> {
+        check_name(namespace, "namespace")?;
+        check_name(key, "key")?;
+        let kind = new.kind.unwrap_or_else(|| kind_of(&new.value));
+        let value = typed(kind, new.value).map_err(|reason| KvError::Value {
+            key: key.to_owned(),
+            kind,
+            reason: reason.to_owned(),
+        })?;
+        let expires = new.ttl.and_then(|ttl| now.checked_add_signed(chrono::Duration::from_std(ttl).ok()?)).map(stamp);
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // What has expired is gone, whoever asks; here is a good time to make room.
+        transaction.execute("DELETE FROM kv WHERE expires <= ?", [stamp(now)])?;
+        let conflict = if overwrite {
+            "UPDATE SET type = excluded.type, value = excluded.value, updated = excluded.updated,
+             expires = excluded.expires, description = coalesce(excluded.description, description)"
+        } else {
+            "NOTHING"
+        };
+        let sql = format!("INSERT INTO kv VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7) ON CONFLICT DO {conflict}");
+        let values = params![namespace, key, kind.to_string(), value.to_string(), new.description, stamp(now), expires];
+        if transaction.execute(&sql, values)? == 0 {
+            return Err(KvError::Taken { key: key.to_owned(), namespace: namespace.to_owned() });
+        }
+        let sql = "SELECT namespace, key, type, value, description, created, updated, expires FROM kv
+                   WHERE namespace = ? AND key = ?";
+        let kept = transaction.query_row(sql, [namespace, key], entry)?;
+        transaction.commit()?;
+        Ok(kept)
+    }
+
+    /// Removes a key; whether it was there.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn delete(&self, namespace: &str, key: &str, now: DateTime<Utc>) -> Result<bool> {
+        let connection = self.lock();
+        connection.execute("DELETE FROM kv WHERE expires <= ?", [stamp(now)])?;
+        Ok(connection.execute("DELETE FROM kv WHERE namespace = ? AND key = ?", [namespace, key])? > 0)
+    }
+
+    /// A panic elsewhere cannot have left a transaction open: it rolls back when it is dropped.
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn entry(row: &Row) -> rusqlite::Result<Entry> {
+    let unreadable = |column, error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error));
+    Ok(Entry {
+        namespace: row.get(0)?,
+        key: row.get(1)?,
+        kind: serde_json::from_value(row.get::<_, String>(2)?.into()).map_err(|error| unreadable(2, error))?,
+        value: serde_json::from_str(&row.get::<_, String>(3)?).map_err(|error| unreadable(3, error))?,
+        description: row.get(4)?,
+        created: row.get(5)?,
+        updated: row.get(6)?,
+        expires: row.get(7)?,
+    })
+}
+
+fn check_name(name: &str, what: &'static str) -> Result<()> {
+    let begins = name.starts_with(|letter: char| letter.is_ascii_alphanumeric());
+    if begins && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "._-".contains(letter)) {
+        Ok(())
+    } else {
+        Err(KvError::Name(name.to_owned(), what))
+    }
+}
+
+fn kind_of(value: &Value) -> KvType {
+    match value {
+        Value::String(_) => KvType::String,
+        Value::Number(_) => KvType::Number,
+        Value::Bool(_) => KvType::Boolean,
+        _ => KvType::Json,
+    }
+}
+
+/// The value as its type has it.
+fn typed(kind: KvType, value: Value) -> std::result::Result<Value, &'static str> {
+    if value.is_null() {
+        return Err("it is null, which nothing could tell from a missing key");
+    }
+    let text = plain(&value);
+    let text = text.trim();
+    let is_one = match kind {
+        KvType::String => return Ok(Value::String(plain(&value))),
+        KvType::Number => return number(text).ok_or("write a number, such as 5 or 2.5"),
+        KvType::Boolean => return text.parse().map(Value::Bool).map_err(|_| "write true or false"),
+        KvType::Json if value.is_string() => {
+            return serde_json::from_str(text).map_err(|_| "this text is not JSON").and_then(|inner| typed_json(inner));
+        }
+        KvType::Json => return Ok(value),
+        KvType::Datetime => is_moment(text).then_some(()).ok_or("write a moment, such as 2024-05-06T07:08:09Z"),
+        KvType::Date => text.parse::<NaiveDate>().map(drop).map_err(|_| "write a day, such as 2024-05-06"),
+        KvType::Duration => text.parse::<Span>().map(drop).map_err(|_| "write a time span, such as PT15S or 15s"),
+    };
+    is_one.map(|()| Value::String(text.to_owned()))
+}
+
+fn typed_json(value: Value) -> std::result::Result<Value, &'static str> {
+    if value.is_null() { Err("it is null, which nothing could tell from a missing key") } else { Ok(value) }
+}
+
+fn number(text: &str) -> Option<Value> {
+    serde_json::from_str(text).ok().filter(Value::is_number)
+}
+
+fn is_moment(text: &str) -> bool {
+    DateTime::parse_from_rfc3339(text).is_ok() || text.parse::<NaiveDateTime>().is_ok()
+}

@@ -1,0 +1,54 @@
+//! `kv.get`
+
+use chrono::Utc;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{failed, open};
+use crate::task::{Task, TaskContext, TaskError};
+
+/// Gives the value that is kept under a key.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Get {
+    /// The key.
+    key: String,
+    /// The namespace. By default the flow's own, then those around it: `a.b`, then `a`.
+    namespace: Option<String>,
+    /// Whether the task fails when there is no such key; else the value is null.
+    #[serde(default, alias = "error_on_missing")]
+    error_on_missing: bool,
+}
+
+/// What is kept.
+#[derive(Serialize, JsonSchema)]
+pub struct Got {
+    /// The value, null when there is none.
+    value: Value,
+}
+
+impl Task for Get {
+    const NAME: &'static str = "kv.get";
+    const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.kv.Get"];
+    const EXAMPLE: &'static str = "\
+- id: recall
+  type: kv.get
+  key: last_month";
+    type Outputs = Got;
+
+    async fn run(&self, context: &TaskContext) -> Result<Got, TaskError> {
+        let (store, now) = (open(context)?, Utc::now());
+        let found = match &self.namespace {
+            Some(namespace) => store.get(namespace, &self.key, now),
+            None => store.find(&context.namespace, &self.key, now),
+        };
+        let found = found.map_err(|error| failed(&format!("cannot read `{}`", self.key), error))?;
+        if found.is_none() && self.error_on_missing {
+            let namespace = self.namespace.as_ref().unwrap_or(&context.namespace);
+            let error = TaskError::permanent(format!("there is no key `{}` in namespace `{namespace}`", self.key));
+            return Err(error.help("`jitney kv list` shows what there is"));
+        }
+        Ok(Got { value: found.map(|entry| entry.value).unwrap_or_default() })
+    }
+}

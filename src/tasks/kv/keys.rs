@@ -1,0 +1,44 @@
+//! `kv.keys`
+
+use chrono::Utc;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{failed, open};
+use crate::task::{Task, TaskContext, TaskError};
+
+/// Gives the keys of a namespace.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Keys {
+    /// What the keys begin with. By default all are given.
+    #[serde(default)]
+    prefix: String,
+    /// The namespace. By default the flow's own.
+    namespace: Option<String>,
+}
+
+/// What there is.
+#[derive(Serialize, JsonSchema)]
+pub struct Found {
+    /// The keys, in order.
+    keys: Vec<String>,
+}
+
+impl Task for Keys {
+    const NAME: &'static str = "kv.keys";
+    const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.kv.GetKeys"];
+    const EXAMPLE: &'static str = "\
+- id: known
+  type: kv.keys
+  prefix: last_";
+    type Outputs = Found;
+
+    async fn run(&self, context: &TaskContext) -> Result<Found, TaskError> {
+        let namespace = self.namespace.as_deref().unwrap_or(&context.namespace);
+        let all = open(context)?.list(Some(namespace), Utc::now());
+        let all = all.map_err(|error| failed("cannot list the keys", error))?;
+        let keys = all.into_iter().map(|entry| entry.key).filter(|key| key.starts_with(&self.prefix));
+        Ok(Found { keys: keys.collect() })
+    }
+}

@@ -1,0 +1,74 @@
+//! `kv.set`
+
+use chrono::Utc;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{failed, open};
+use crate::duration::Span;
+use crate::journal::{KvError, KvType, New};
+use crate::task::{Task, TaskContext, TaskError};
+use crate::tasks::core::log::Nothing;
+use crate::text::plain;
+
+/// Keeps a value under a key, for later executions and other flows. Expressions read it with `kv('key')`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Set {
+    /// The key: letters, digits, `.`, `_` and `-`.
+    key: String,
+    /// The value. A text is read as its type has it.
+    value: Value,
+    /// The value's type. By default what the value is: a text is a `STRING`, a list or map is `JSON`.
+    #[serde(alias = "kv_type")]
+    kv_type: Option<KvType>,
+    /// The namespace. By default the flow's own.
+    namespace: Option<String>,
+    /// Whether a value that is there is replaced; else the task fails.
+    #[serde(default = "yes")]
+    overwrite: bool,
+    /// What the key is for. By default as it was before.
+    #[serde(alias = "kv_description")]
+    kv_description: Option<String>,
+    /// After how long the key goes, such as `P1D` or `12h`. By default never.
+    ttl: Option<Span>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Task for Set {
+    const NAME: &'static str = "kv.set";
+    const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.kv.Set"];
+    const EXAMPLE: &'static str = "\
+- id: remember
+  type: kv.set
+  key: last_month
+  value: \"{{ inputs.year }}-{{ inputs.month }}\"";
+    type Outputs = Nothing;
+
+    async fn run(&self, context: &TaskContext) -> Result<Nothing, TaskError> {
+        let text = plain(&self.value);
+        if context.settings.redactor.clean(&text) != text {
+            context.warn(format!(
+                "the value of `{}` holds a secret; the key-value store keeps it in plain text",
+                self.key
+            ));
+        }
+        let namespace = self.namespace.as_deref().unwrap_or(&context.namespace);
+        let new = New {
+            value: self.value.clone(),
+            kind: self.kv_type,
+            description: self.kv_description.clone(),
+            ttl: self.ttl.map(|span| span.0),
+        };
+        let kept = open(context)?.set(namespace, &self.key, new, self.overwrite, Utc::now());
+        kept.map(|_| Nothing {}).map_err(|error| {
+            let is_taken = matches!(error, KvError::Taken { .. });
+            let error = failed(&format!("cannot keep `{}`", self.key), error);
+            if is_taken { error.help("`overwrite: true` replaces it") } else { error }
+        })
+    }
+}
