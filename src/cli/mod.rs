@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. The only place that prints.
 #![expect(clippy::print_stderr, reason = "printing is what a command line is for")]
 
+mod ask;
 pub mod demo;
 mod doctor;
 mod executions;
@@ -8,12 +9,15 @@ mod exit;
 mod flows;
 mod format;
 mod graph;
+mod inputs;
 mod kv;
 mod out;
 mod postgres;
 mod resume;
 mod run;
+mod run_help;
 mod screen;
+mod server;
 mod tasks;
 mod validate;
 
@@ -65,6 +69,8 @@ enum Command {
     Postgres(postgres::Arguments),
     /// What is here, what is missing, and the command that fixes it
     Doctor(doctor::Arguments),
+    /// Run flows by their triggers, and answer calls, until stopped
+    Server(server::Arguments),
     /// See it work: sample months, served and loaded on this machine
     Demo(demo::Arguments),
 }
@@ -99,6 +105,7 @@ async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<
         Command::Tasks(arguments) => tasks::run(&arguments),
         Command::Postgres(arguments) => postgres::run(arguments, settings).await,
         Command::Doctor(arguments) => doctor::run(arguments, settings).await,
+        Command::Server(arguments) => server::run(arguments, settings).await,
         Command::Demo(arguments) => demo::run(arguments, settings).await,
     }
 }

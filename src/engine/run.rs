@@ -1,7 +1,6 @@
 //! The runner: does what the plan says and writes down what happened.
 
 use std::collections::HashMap;
-use std::fs::{File, TryLockError};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -13,15 +12,16 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
+use crate::engine::control::Control;
+use crate::engine::lock::Claim;
 use crate::engine::outside::World;
 use crate::engine::plan::Run;
-use crate::engine::snapshot;
 use crate::engine::work::Work;
-use crate::flow::input::{self, InputType};
+use crate::engine::{input_files, snapshot};
+use crate::flow::input;
 use crate::flow::{Flow, Step};
 use crate::id::{ExecutionId, RunId, TaskId};
-use crate::journal::{Created, Event, Failure, Journal, JournalError, State};
-use crate::secret::hide_address_passwords;
+use crate::journal::{Created, Event, ExecutionState, Failure, Journal, JournalError, State};
 use crate::storage::Storage;
 use crate::task::{Level, Outputs, Progress, TaskContext};
 
@@ -88,9 +88,33 @@ pub enum EngineError {
     /// There is no such execution.
     #[error("there is no execution {0}")]
     Unknown(ExecutionId),
+    /// It is in a state in which that cannot be done.
+    #[error("execution {id} is {state} and cannot be {what}")]
+    NotPossible {
+        /// The execution.
+        id: ExecutionId,
+        /// What cannot be done to it, as in `restarted`.
+        what: &'static str,
+        /// Its state.
+        state: ExecutionState,
+    },
+    /// The process stops, and starts nothing more.
+    #[error("the process is stopping")]
+    Stopping,
+    /// Something is missing that it needs to go on.
+    #[error("execution {id} {reason}")]
+    Stuck {
+        /// The execution.
+        id: ExecutionId,
+        /// What is missing.
+        reason: String,
+    },
     /// The lock file cannot be used.
     #[error("the lock of execution {0} cannot be taken")]
     Lock(ExecutionId, #[source] std::io::Error),
+    /// The file of an input cannot be copied.
+    #[error("input `{0}`: cannot copy {1} into storage")]
+    InputFile(String, String, #[source] std::io::Error),
 }
 
 /// Runs executions.
@@ -105,10 +129,11 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Writes a new execution down, to be run. Secret inputs are not written, of addresses the password is not.
+    /// Writes a new execution down, to be run. Secret inputs are not written, of addresses the password is not. Files
+    /// are copied into its storage.
     ///
     /// # Errors
-    /// When the journal cannot be written.
+    /// When a file cannot be copied, or the journal cannot be written.
     pub fn create(
         &self,
         flow: &Flow,
@@ -117,8 +142,23 @@ impl Runner {
     ) -> Result<ExecutionId, EngineError> {
         let now = Utc::now();
         let id = ExecutionId::generate(now);
+        let (created, _) = self.created(&id, flow, inputs, trigger_date.unwrap_or(now))?;
+        self.journal.create(&id, now, created)?;
+        Ok(id)
+    }
+
+    /// What the journal keeps of a new execution, and the secret inputs that it does not. Files among the inputs are
+    /// copied into its storage.
+    pub(super) fn created(
+        &self,
+        id: &ExecutionId,
+        flow: &Flow,
+        inputs: &Map<String, Value>,
+        trigger_date: DateTime<Utc>,
+    ) -> Result<(Created, Map<String, Value>), EngineError> {
         let file = std::path::absolute(&flow.document.file).unwrap_or_else(|_| PathBuf::from(&flow.document.file));
-        let (public, _) = self.split_secrets(flow, inputs);
+        let inputs = input_files::keep(flow, inputs, &Storage::new(self.settings.storage(), id.clone()))?;
+        let (public, secrets) = self.split_secrets(flow, &inputs);
         let created = Created {
             flow: flow.id.to_string(),
             namespace: flow.namespace.clone(),
@@ -127,10 +167,11 @@ impl Runner {
             sha256: snapshot::fingerprint(&flow.document.text),
             inputs: public,
             labels: flow.labels.clone(),
-            trigger_date: trigger_date.unwrap_or(now),
+            trigger_date,
+            trigger: None,
+            revision: None,
         };
-        self.journal.create(&id, now, created)?;
-        Ok(id)
+        Ok((created, secrets))
     }
 
     /// Takes an execution up and works on it until it ends. A journal that another process left in the middle is no
@@ -145,19 +186,35 @@ impl Runner {
         inputs: &Map<String, Value>,
         cancel: CancellationToken,
     ) -> Result<State, EngineError> {
-        let _lock = self.lock(id)?;
+        let _claim = Claim::take(&self.settings, id)?;
         let (_, secrets) = self.split_secrets(flow, inputs);
-        let world = Arc::new(World::new(self, id, flow, &secrets));
-        let run = Run { id: id.clone(), secrets, said: Arc::default(), world };
         let mut state = self.journal.state(id)?.ok_or_else(|| EngineError::Unknown(id.clone()))?;
         if state.status.is_done() {
             return Ok(state);
         }
         self.append(id, &mut state, Event::Started)?;
-        let mut work =
-            Work { runner: self, flow, run: &run, cancel: &cancel, attempts: JoinSet::new(), begun: HashMap::new() };
-        work.until_end(&mut state).await?;
+        self.work(id, &mut state, flow, secrets, &Control::killed_by(cancel)).await?;
         Ok(state)
+    }
+
+    /// Works on an execution that has been taken up, until it ends or is to rest.
+    ///
+    /// # Errors
+    /// When the journal fails.
+    pub(super) async fn work(
+        &self,
+        id: &ExecutionId,
+        state: &mut State,
+        flow: &Flow,
+        secrets: Map<String, Value>,
+        control: &Control,
+    ) -> Result<(), EngineError> {
+        let world = Arc::new(World::new(self, id, flow, &secrets));
+        let run = Run { id: id.clone(), secrets, said: Arc::default(), world };
+        let cancel = CancellationToken::new();
+        let attempts = JoinSet::new();
+        let mut work = Work { runner: self, flow, run: &run, control, cancel, attempts, begun: HashMap::new() };
+        work.until_end(state).await
     }
 
     pub(super) fn append(&self, id: &ExecutionId, state: &mut State, event: Event) -> Result<(), EngineError> {
@@ -201,26 +258,18 @@ impl Runner {
         }
     }
 
-    /// One process at a time works on an execution; the lock goes with the process.
-    fn lock(&self, id: &ExecutionId) -> Result<File, EngineError> {
-        let folder = self.settings.home.join("locks");
-        let lock = std::fs::create_dir_all(&folder).and_then(|()| File::create(folder.join(id.as_str())));
-        let file = lock.map_err(|error| EngineError::Lock(id.clone(), error))?;
-        match file.try_lock() {
-            Ok(()) => Ok(file),
-            Err(TryLockError::WouldBlock) => Err(EngineError::Taken(id.clone())),
-            Err(TryLockError::Error(error)) => Err(EngineError::Lock(id.clone(), error)),
-        }
-    }
-
-    fn split_secrets(&self, flow: &Flow, inputs: &Map<String, Value>) -> (Map<String, Value>, Map<String, Value>) {
+    pub(super) fn split_secrets(
+        &self,
+        flow: &Flow,
+        inputs: &Map<String, Value>,
+    ) -> (Map<String, Value>, Map<String, Value>) {
         let (secret, mut public): (Map<_, _>, Map<_, _>) =
             inputs.clone().into_iter().partition(|(name, value)| input::is_secret(&flow.inputs, name, value));
-        for (name, value) in secret.iter().filter_map(|(name, value)| Some((name, value.as_str()?))) {
+        for value in secret.values().filter_map(Value::as_str) {
             self.settings.redactor.learn(value);
-            if flow.inputs.iter().any(|input| input.id == *name && input.kind != InputType::Secret) {
-                public.insert(name.clone(), Value::from(hide_address_passwords(value)));
-            }
+        }
+        for (name, value) in secret.iter().filter(|(name, _)| !input::is_declared_secret(&flow.inputs, name)) {
+            public.insert(name.clone(), input::without_passwords(value));
         }
         (public, secret)
     }

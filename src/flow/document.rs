@@ -32,12 +32,19 @@ struct Node {
 }
 
 impl Node {
-    fn collect(&self, is_secret: &impl Fn(&str) -> bool, places: &mut Vec<Range<usize>>) {
+    fn collect<'a>(
+        &'a self,
+        path: &mut Vec<&'a str>,
+        is_secret: &impl Fn(&[&str]) -> bool,
+        places: &mut Vec<Range<usize>>,
+    ) {
         for Child { key, value, .. } in &self.children {
-            if is_secret(key) && value.children.is_empty() {
+            path.push(key);
+            if is_secret(path) && value.children.is_empty() {
                 places.push(value.letters.clone());
             }
-            value.collect(is_secret, places);
+            value.collect(path, is_secret, places);
+            path.pop();
         }
     }
 }
@@ -113,10 +120,10 @@ impl Document {
         self.at(found.unwrap_or(start), finding)
     }
 
-    /// The text, with `***` for the value of every key that `is_secret`; templates stay.
-    pub fn masked(&self, is_secret: impl Fn(&str) -> bool) -> String {
+    /// The text, with `***` for the value behind every path that `is_secret`; templates stay.
+    pub fn masked(&self, is_secret: impl Fn(&[&str]) -> bool) -> String {
         let mut places = Vec::new();
-        self.root.collect(&is_secret, &mut places);
+        self.root.collect(&mut Vec::new(), &is_secret, &mut places);
         let mut letters: Vec<char> = self.text.chars().collect();
         // From the end, so that the places before stay where they are.
         for place in places.into_iter().rev() {

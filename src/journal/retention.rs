@@ -1,7 +1,7 @@
 //! Removing what is no longer wanted.
 
 use chrono::{DateTime, Utc};
-use rusqlite::{TransactionBehavior, params};
+use rusqlite::params;
 
 use super::{Journal, Result, stamp};
 use crate::id::ExecutionId;
@@ -16,23 +16,10 @@ impl Journal {
     /// When the file cannot be read.
     pub fn ended_before(&self, time: DateTime<Utc>) -> Result<Vec<ExecutionId>> {
         let connection = self.lock();
-        let sql = "SELECT id FROM executions WHERE ended < ? AND state NOT IN ('CREATED', 'RUNNING') ORDER BY id";
+        let sql = "SELECT id FROM executions WHERE ended < ? AND state IN ('SUCCESS', 'WARNING', 'FAILED', 'KILLED', 'CANCELLED', 'RETRIED') ORDER BY id";
         let mut statement = connection.prepare_cached(sql)?;
         let rows = statement.query_map([stamp(time)], |row| row.get::<_, String>(0))?;
         Ok(rows.map(|id| id.map(ExecutionId::new)).collect::<rusqlite::Result<_>>()?)
-    }
-
-    /// Removes an execution with its events and logs, all or nothing.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn delete(&self, id: &ExecutionId) -> Result<()> {
-        let mut connection = self.lock();
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        transaction.execute("DELETE FROM logs WHERE execution = ?", [id.as_str()])?;
-        transaction.execute("DELETE FROM events WHERE execution = ?", [id.as_str()])?;
-        transaction.execute("DELETE FROM executions WHERE id = ?", [id.as_str()])?;
-        Ok(transaction.commit()?)
     }
 
     /// Removes log lines that are older than a moment; how many there were.

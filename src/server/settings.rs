@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::flow::Document;
+use crate::flow::expression::{Names, Outside, render};
+use crate::server::access::User;
 use crate::server::lineage::Collector;
 use crate::server::notify::Rule;
 use crate::server::retention::Retention;
@@ -28,6 +31,12 @@ pub struct ServerSettings {
     pub retention: Retention,
     /// Where OpenLineage events of loads go.
     pub openlineage: Option<Collector>,
+    /// Who may log in, beside `JITNEY_USER` with `JITNEY_PASSWORD`.
+    #[serde(default)]
+    pub users: Vec<User>,
+    /// Tokens that may be sent instead of a login, beside `JITNEY_TOKEN`; best as `"{{ secret('JITNEY_TOKEN') }}"`.
+    #[serde(default)]
+    pub tokens: Vec<String>,
     /// Where OpenTelemetry traces go by OTLP over HTTP, such as `http://localhost:4318`; else where
     /// `OTEL_EXPORTER_OTLP_ENDPOINT` says.
     pub opentelemetry: Option<String>,
@@ -45,6 +54,34 @@ impl ServerSettings {
         let text = std::fs::read_to_string(&file)
             .map_err(|error| vec![Diagnostic::error(format!("cannot read the settings `{name}`: {error}"))])?;
         Self::parse(&name, &text)
+    }
+
+    /// The same with the secrets of logins and collectors in their places, and with what the environment says.
+    ///
+    /// # Errors
+    /// When a template has no value.
+    pub fn settled(mut self, settings: &Settings, outside: &dyn Outside) -> Result<Self, Diagnostic> {
+        let text = |template: &mut String| {
+            let rendered = render(&Value::from(template.as_str()), &Names::new(), outside);
+            let rendered =
+                rendered.map_err(|error| Diagnostic::error(format!("the settings: `{template}`: {error}")))?;
+            *template = crate::text::plain(&rendered);
+            settings.redactor.learn(template);
+            Ok(())
+        };
+        self.users.iter_mut().try_for_each(|user| text(&mut user.password))?;
+        self.tokens.iter_mut().try_for_each(text)?;
+        self.openlineage.iter_mut().filter_map(|collector| collector.token.as_mut()).try_for_each(text)?;
+        if let Some((name, password)) = settings.variable("JITNEY_USER").zip(settings.variable("JITNEY_PASSWORD")) {
+            settings.redactor.learn(password);
+            self.users.push(User { name: name.to_owned(), password: password.to_owned() });
+        }
+        self.tokens.extend(
+            settings.variable("JITNEY_TOKEN").inspect(|token| settings.redactor.learn(token)).map(str::to_owned),
+        );
+        self.opentelemetry =
+            self.opentelemetry.or_else(|| settings.variable("OTEL_EXPORTER_OTLP_ENDPOINT").map(str::to_owned));
+        Ok(self)
     }
 
     fn parse(file: &str, text: &str) -> Result<Self, Vec<Diagnostic>> {

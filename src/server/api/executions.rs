@@ -6,9 +6,11 @@ use axum::Json;
 use axum::extract::{Multipart, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
+use chrono::Utc;
 use serde_json::{Map, Value, json};
 
-use crate::engine::{Action, Call, Request, WebhookError};
+use crate::engine::executor::{Action, Request};
+use crate::engine::scheduler::{Call, WebhookError};
 use crate::id::ExecutionId;
 use crate::server::App;
 use crate::server::api::form::Form;
@@ -38,14 +40,12 @@ pub(super) async fn create(
     form: Option<Multipart>,
 ) -> Shown {
     let entry = app.catalog.get(&namespace, &id).ok_or_else(|| Problem::no_flow(&namespace, &id))?;
-    let broken = || Problem::conflict(format!("the flow `{id}` has errors: look at its findings"));
-    let flow = entry.flow.clone().ok_or_else(broken)?;
     let form = Form::read(form, app.settings.home.join("uploads")).await?;
     let request = Request {
         inputs: form.inputs.clone(),
         labels: parameters.label_map()?,
         trigger_date: parameters.time("scheduleDate")?,
-        ..Request::new(flow)
+        ..Request::new(entry.flow.clone())
     };
     let execution = app.executor.submit(request)?;
     if parameters.is_on("wait") {
@@ -84,15 +84,6 @@ pub(super) async fn restart(State(app): State<Arc<App>>, Path(id): Path<String>,
     let form = Form::read(form, app.settings.home.join("uploads")).await?;
     app.executor.restart(&id, form.inputs.clone())?;
     shown(&app, &id)
-}
-
-/// Runs it once more from a task on, as a new execution; what came before is kept.
-#[utoipa::path(post, path = "/executions/{id}/replay", tag = "executions",
-    params(("taskRunId" = Option<String>, Query, description = "Where to begin; from the first task unless given")),
-    responses((status = 200, body = ExecutionShape), (status = 404, body = Problem), (status = 409, body = Problem)))]
-pub(super) async fn replay(State(app): State<Arc<App>>, Path(id): Path<String>, parameters: Parameters) -> Shown {
-    let again = app.executor.replay(&ExecutionId::new(id), parameters.one("taskRunId"))?;
-    shown(&app, &again)
 }
 
 /// Lets what runs end, and starts nothing more until it is resumed.
@@ -172,11 +163,12 @@ pub(super) async fn webhook(
     let text = String::from_utf8_lossy(&body).into_owned();
     let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
     let call = Call { body, headers: header_map(&headers), parameters: parameters.map() };
-    match app.scheduler.webhook(&namespace, &id, &key, call) {
+    match app.scheduler.webhook(&namespace, &id, &key, call, Utc::now()) {
         Ok(execution) => Ok(shown(&app, &execution)?.into_response()),
         Err(WebhookError::Conditions) => Ok(StatusCode::NO_CONTENT.into_response()),
         Err(WebhookError::Unknown) => Err(Problem::missing("there is no such webhook")),
         Err(WebhookError::Refused(refused)) => Err(refused.into()),
+        Err(WebhookError::Undecided(problem)) => Err(Problem::conflict(problem)),
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use crate::diagnostic::Diagnostic;
-use crate::engine::Entry;
+use crate::engine::catalog::Entry;
 use crate::flow::parse;
 use crate::server::App;
 use crate::server::api::parameters::Parameters;
@@ -20,15 +20,14 @@ use crate::tasks;
 
 /// A flow as the API shows it: its own keys, and these.
 fn shape(entry: &Entry) -> Value {
-    let document = entry.flow.as_ref().map(|flow| flow.document.value.clone());
-    let mut map = match document {
-        Some(Value::Object(map)) => map,
+    let mut map = match entry.flow.document.value.clone() {
+        Value::Object(map) => map,
         _ => Map::new(),
     };
     map.insert("id".to_owned(), json!(entry.id));
     map.insert("namespace".to_owned(), json!(entry.namespace));
     map.insert("revision".to_owned(), json!(entry.revision));
-    map.insert("source".to_owned(), json!(entry.text));
+    map.insert("source".to_owned(), json!(entry.text()));
     map.insert("broken".to_owned(), json!(entry.is_broken));
     map.insert("findings".to_owned(), json!(entry.findings));
     Value::Object(map)
@@ -66,7 +65,8 @@ pub(super) async fn update(
 async fn save(app: &Arc<App>, text: String) -> Result<Json<Value>, Problem> {
     let catalog = app.catalog.clone();
     let saved = tokio::task::spawn_blocking(move || catalog.save(&text)).await;
-    Ok(Json(shape(&saved.map_err(|error| Problem::internal(&error))??)))
+    let entry = saved.map_err(|error| Problem::internal(&error))??;
+    Ok(Json(shape(&entry)))
 }
 
 /// The namespace and the id that a text names; empty where it names none.
@@ -176,7 +176,8 @@ pub(super) async fn search(
     let word = parameters.one("q").unwrap_or_default().to_lowercase();
     let wanted = |entry: &Arc<Entry>| {
         let in_namespace = parameters.one("namespace").is_none_or(|namespace| {
-            entry.namespace == namespace || entry.namespace.strip_prefix(namespace).is_some_and(|rest| rest.starts_with('.'))
+            entry.namespace == namespace
+                || entry.namespace.strip_prefix(namespace).is_some_and(|rest| rest.starts_with('.'))
         });
         in_namespace && format!("{}.{}", entry.namespace, entry.id).to_lowercase().contains(&word)
     };

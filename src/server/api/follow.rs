@@ -18,7 +18,8 @@ use crate::server::api::parameters::Parameters;
 use crate::server::api::problem::Problem;
 use crate::server::api::shape::ExecutionShape;
 
-type Events = Sse<axum::response::sse::KeepAliveStream<std::pin::Pin<Box<dyn Stream<Item = Result<Event, Infallible>> + Send>>>>;
+type Events =
+    Sse<axum::response::sse::KeepAliveStream<std::pin::Pin<Box<dyn Stream<Item = Result<Event, Infallible>> + Send>>>>;
 
 /// Follows an execution to its end: `start`, `progress` each time something changes, `end`.
 #[utoipa::path(get, path = "/executions/{id}/follow", tag = "executions",
@@ -98,7 +99,14 @@ pub(super) async fn logs(
     let mut heard = app.executor.journal().subscribe();
     let state = app.executor.journal().state(&id)?.ok_or_else(|| Problem::no_execution(&id))?;
     let wanted = super::logs::Wanted::of(&parameters)?;
-    let known: Vec<Event> = app.executor.journal().logs(&id)?.iter().filter(|line| wanted.has(line)).map(|line| event("line", line)).collect();
+    let known: Vec<Event> = app
+        .executor
+        .journal()
+        .logs(&id)?
+        .iter()
+        .filter(|line| wanted.has(line))
+        .map(|line| event("line", line))
+        .collect();
     let mut is_over = is_over(state.status);
     let coming = async_stream(move |events| async move {
         for line in known {
@@ -106,7 +114,9 @@ pub(super) async fn logs(
         }
         while !is_over {
             match heard.recv().await.as_deref() {
-                Ok(Happened::Log { id: of, line }) if *of == id && wanted.has(line) => events.send(event("line", line)).await.ok()?,
+                Ok(Happened::Log { id: of, line }) if *of == id && wanted.has(line) => {
+                    events.send(event("line", line)).await.ok()?
+                }
                 Ok(Happened::Event { id: of, status, .. }) if *of == id => is_over = self::is_over(*status),
                 Ok(Happened::Deleted { id: of }) if *of == id => return None,
                 Ok(_) | Err(RecvError::Lagged(_)) => {}

@@ -9,7 +9,7 @@ mod kv;
 mod logs;
 mod parameters;
 mod plugins;
-mod problem;
+pub(super) mod problem;
 mod shape;
 
 use std::sync::Arc;
@@ -30,7 +30,7 @@ const LARGEST_TEXT: usize = 4 << 20;
     servers((url = "/api/v1")),
     paths(
         executions::bulk, executions::create, executions::delete, executions::kill, executions::pause,
-        executions::replay, executions::restart, executions::resume, executions::search, executions::show,
+        executions::restart, executions::resume, executions::search, executions::show,
         executions::webhook, flows::create, flows::import, flows::remove, flows::search, flows::show, flows::update,
         flows::validate, follow::execution, follow::logs, kv::get, kv::list, kv::remove, kv::set, logs::download,
         logs::list, plugins::list,
@@ -53,7 +53,6 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/executions/{id}", get(executions::show).delete(executions::delete))
         .route("/executions/{id}/follow", get(follow::execution))
         .route("/executions/{id}/restart", post(executions::restart).layer(large()))
-        .route("/executions/{id}/replay", post(executions::replay))
         .route("/executions/{id}/pause", post(executions::pause))
         .route("/executions/{id}/resume", post(executions::resume).layer(large()))
         .route("/executions/{id}/kill", delete(executions::kill))

@@ -94,7 +94,8 @@ impl Parameters {
     pub(crate) fn query(&self) -> Result<Query, Problem> {
         let state = |name: &str| {
             let value = Value::from(name.to_uppercase());
-            serde_json::from_value::<ExecutionState>(value).map_err(|_| Problem::wrong(format!("there is no state `{name}`")))
+            serde_json::from_value::<ExecutionState>(value)
+                .map_err(|_| Problem::wrong(format!("there is no state `{name}`")))
         };
         Ok(Query {
             namespace: self.one("namespace").map(str::to_owned),

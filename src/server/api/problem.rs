@@ -7,7 +7,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::diagnostic::Diagnostic;
-use crate::engine::{CatalogError, EngineError, Refused};
+use crate::engine::EngineError;
+use crate::engine::catalog::CatalogError;
+use crate::engine::executor::Refused;
 use crate::id::ExecutionId;
 use crate::journal::JournalError;
 
@@ -109,7 +111,7 @@ impl From<CatalogError> for Problem {
     fn from(error: CatalogError) -> Self {
         match error {
             CatalogError::Invalid(findings) => Self::findings(findings),
-            CatalogError::Unknown { namespace, id } => Self::no_flow(&namespace, &id),
+            CatalogError::Unknown(namespace, id) => Self::no_flow(&namespace, &id),
             other => Self::internal(&other),
         }
     }
