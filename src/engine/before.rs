@@ -1,6 +1,7 @@
-//! What expressions may ask before there is an execution: those of inputs.
+//! What expressions may ask where there is no execution: those of inputs, and of a server's settings.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -77,5 +78,30 @@ impl Outside for Before {
             None => store.find(own, key, self.now),
         });
         Ok(found.map_err(|error| told_with_causes(&error))?.map(|entry| entry.value))
+    }
+}
+
+/// What a server's settings may ask: the time, and secrets.
+#[derive(Clone, Debug)]
+pub struct Beside {
+    settings: Arc<Settings>,
+}
+
+impl Beside {
+    /// Around these settings.
+    pub fn new(settings: Arc<Settings>) -> Self {
+        Self { settings }
+    }
+}
+
+impl Outside for Beside {
+    fn now(&self) -> Result<DateTime<Utc>, String> {
+        Ok(Utc::now())
+    }
+
+    fn secret(&self, name: &str, _subkey: Option<&str>) -> Result<String, String> {
+        let secret = secrets::find(&self.settings, Path::new("."), name)?;
+        self.settings.redactor.learn_all_forms(&secret);
+        Ok(secret)
     }
 }

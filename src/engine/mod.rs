@@ -29,7 +29,7 @@ mod snapshot;
 mod steer;
 mod work;
 
-pub use before::Before;
+pub use before::{Before, Beside};
 pub use create::Request;
 pub use run::{EngineError, Notice, Observer, Runner};
 pub use snapshot::Recorded;

@@ -133,7 +133,7 @@ impl World {
         let overrides = Overrides { home: Some(self.folder.path().join("home")), postgres: None };
         let settings = Arc::new(Settings::from_environment(overrides, BTreeMap::new()).unwrap());
         let journal = Arc::new(Journal::open(&settings.journal()).unwrap());
-        Runner { settings, journal, observer: Arc::new(|_| {}) }
+        Runner::new(settings, journal, Arc::new(|_| {}))
     }
 }
 

@@ -6,10 +6,10 @@ use serde_json::Map;
 
 use super::dispatch::told;
 use super::{Executor, UnderWay, lock};
-use crate::engine::{EngineError, again};
 use crate::diagnostic::Diagnostic;
 use crate::engine::control::Rest;
 use crate::engine::lock::Claim;
+use crate::engine::{EngineError, again};
 use crate::id::ExecutionId;
 use crate::journal::{Event, ExecutionState, Query, State};
 
@@ -47,7 +47,11 @@ impl Executor {
         if state.status.has_ended() {
             return Err(not_possible(id, "killed", &state));
         }
-        self.shared.runner.append(id, &mut state, Event::Ended { state: ExecutionState::Killed, outputs: Map::new() })?;
+        self.shared.runner.append(
+            id,
+            &mut state,
+            Event::Ended { state: ExecutionState::Killed, outputs: Map::new() },
+        )?;
         lock(&self.shared.waiting).remove(id);
         drop(under_way);
         self.wake_watchers(id);
@@ -106,6 +110,20 @@ impl Executor {
     /// When it ended well or has not ended, or cannot go on without an input that is not given.
     pub fn restart(&self, id: &ExecutionId, inputs: Vec<(String, String)>) -> Result<(), EngineError> {
         self.again(id, "restarted", inputs, |state| state.has_ended() && !state.is_done())
+    }
+
+    /// A new execution that repeats another: from a task on, with the outputs of what ran before it, or as a whole.
+    ///
+    /// # Errors
+    /// When there is no such execution or task, or it cannot go on without an input that is not given.
+    pub fn replay(&self, id: &ExecutionId, from: Option<&str>) -> Result<ExecutionId, EngineError> {
+        let state = self.shared.runner.state(id)?;
+        let prepared = self.revive(&state, Vec::new()).map_err(|findings| stuck(id, &findings))?;
+        let mut inputs = state.created.inputs.clone();
+        inputs.extend(prepared.secrets);
+        let again = self.shared.runner.replay(id, &prepared.flow, &inputs, from)?;
+        self.again(&again, "started", Vec::new(), |state| state == ExecutionState::Created)?;
+        Ok(again)
     }
 
     /// Takes up an execution that nobody works on and that is not done: what a process left that is no more, and what

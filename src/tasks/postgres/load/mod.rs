@@ -149,6 +149,12 @@ fn double_quote() -> char {
 pub struct Loaded {
     /// The table.
     table: String,
+    /// The server with its database, as `postgres://host:port/database`.
+    server: String,
+    /// The file's name.
+    source: String,
+    /// SHA-256 of the file, in hex.
+    source_sha256: String,
     /// Rows in the file.
     rows_read: u64,
     /// Rows that are new or changed in the table.
@@ -201,7 +207,7 @@ impl Task for Load {
         if let Some(loaded) = loaded {
             // From here on nobody could say whether a stop came in time, so there is none.
             transaction.commit().await.map_err(|error| explain("committing the load", &error))?;
-            return Ok(loaded);
+            return Ok(Loaded { server: format!("postgres://{}", session.server), ..loaded });
         }
         drop(transaction);
         session.interrupt().await;
@@ -248,15 +254,17 @@ impl Load {
         ledger::record(transaction, &key, &entry, counts).await?;
         Ok(Loaded {
             table: self.table.clone(),
+            source: source.name.clone(),
+            source_sha256: key.source_sha256,
             rows_read: counts.read,
             rows_loaded: counts.loaded,
             rows_rejected: counts.rejected,
             rows_skipped: counts.skipped,
             rejected_uri: fed.rejected_uri,
-            already_loaded: false,
             bytes: source.bytes,
             seconds,
             row_count: counts.loaded,
+            ..Loaded::default()
         })
     }
 
@@ -341,6 +349,8 @@ impl Load {
         let Counts { read, rejected, .. } = earlier.counts;
         Ok(Some(Loaded {
             table: self.table.clone(),
+            source: source.name.clone(),
+            source_sha256: key.source_sha256.clone(),
             rows_read: read,
             rows_rejected: rejected,
             rows_skipped: read.saturating_sub(rejected),
