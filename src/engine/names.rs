@@ -66,14 +66,14 @@ pub(super) fn names(
         "outputs": outputs(state, step, scope),
         "vars": flow.variables,
         "labels": state.labels,
-        "flow": {"id": flow.id, "namespace": flow.namespace, "revision": 1},
+        "flow": {"id": flow.id, "namespace": flow.namespace, "revision": state.created.revision.unwrap_or(1)},
         "execution": {
             "id": run.id,
             "originalId": run.id,
             "startDate": stamp(state.started.unwrap_or(now)),
             "state": state.status,
         },
-        "trigger": schedule::facts(flow.triggers.iter().find_map(Trigger::times), state.created.trigger_date),
+        "trigger": trigger(state, flow),
         "task": {"id": step.id, "type": step.task.name},
         "taskrun": taskrun,
         "tasks": states(state, scope),
@@ -86,6 +86,22 @@ pub(super) fn names(
         Value::Object(names) => names,
         _ => Names::new(),
     }
+}
+
+/// What is known about the trigger: of a schedule its moments, of another one what it said, with its moment.
+fn trigger(state: &State, flow: &Flow) -> Value {
+    let (date, triggered) = (state.created.trigger_date, state.created.trigger.as_ref());
+    let its_own = triggered.and_then(|triggered| flow.triggers.iter().find(|trigger| trigger.id == triggered.id));
+    let times = match triggered {
+        Some(_) => its_own.and_then(Trigger::times),
+        None => flow.triggers.iter().find_map(Trigger::times),
+    };
+    let mut facts = schedule::facts(times, date);
+    if let (Some(facts), Some(triggered)) = (facts.as_object_mut(), triggered) {
+        facts.insert("id".to_owned(), Value::from(triggered.id.as_str()));
+        facts.extend(triggered.facts.clone());
+    }
+    facts
 }
 
 /// What the tasks before gave: those in sight by their id, and those inside of a loop by id and the iteration's value.

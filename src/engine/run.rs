@@ -128,6 +128,8 @@ impl Runner {
             inputs: public,
             labels: flow.labels.clone(),
             trigger_date: trigger_date.unwrap_or(now),
+            trigger: None,
+            revision: None,
         };
         self.journal.create(&id, now, created)?;
         Ok(id)

@@ -64,6 +64,10 @@ pub enum Event {
         /// The task run.
         run: RunId,
     },
+    /// It waits for its turn: others of its flow are under way, or its process has gone.
+    Queued,
+    /// Somebody wants it to rest, until somebody resumes it.
+    Paused,
     /// The execution is over, or stopped until somebody resumes it.
     Ended {
         /// How it ended.
@@ -102,6 +106,23 @@ pub struct Created {
     pub labels: Map<String, Value>,
     /// The moment that the run is for.
     pub trigger_date: DateTime<Utc>,
+    /// What started it, if nobody did by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<Triggered>,
+    /// Which of the flow's texts it runs; none where they are not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u32>,
+}
+
+/// The trigger that started an execution.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Triggered {
+    /// The trigger's id in its flow.
+    pub id: String,
+    /// What kind of trigger it is: `schedule`, `webhook`, `flow`, `file`, `http`.
+    pub kind: String,
+    /// What expressions see as `trigger`, beside its `date`.
+    pub facts: Map<String, Value>,
 }
 
 /// Why an attempt failed, as data.
@@ -121,8 +142,12 @@ pub struct Failure {
 pub enum ExecutionState {
     /// Written down, not started.
     Created,
+    /// Waits for its turn.
+    Queued,
     /// A process works on it, or died while it did.
     Running,
+    /// Rests until somebody resumes it.
+    Paused,
     /// All tasks ended well.
     Success,
     /// A task that may fail did.
@@ -131,6 +156,8 @@ pub enum ExecutionState {
     Failed,
     /// The user stopped it.
     Killed,
+    /// It was not started, because others of its flow were under way.
+    Cancelled,
 }
 
 impl ExecutionState {
@@ -138,12 +165,20 @@ impl ExecutionState {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Created => "CREATED",
+            Self::Queued => "QUEUED",
             Self::Running => "RUNNING",
+            Self::Paused => "PAUSED",
             Self::Success => "SUCCESS",
             Self::Warning => "WARNING",
             Self::Failed => "FAILED",
             Self::Killed => "KILLED",
+            Self::Cancelled => "CANCELLED",
         }
+    }
+
+    /// Whether it has come to an end, good or bad; some ends can be gone on from.
+    pub fn has_ended(self) -> bool {
+        !matches!(self, Self::Created | Self::Queued | Self::Running | Self::Paused)
     }
 
     /// Whether nothing remains to be done.

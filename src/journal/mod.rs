@@ -6,24 +6,36 @@
 //! end was lost runs again, and every load is idempotent.
 
 mod event;
+mod happened;
 mod kv;
+mod migrate;
+mod queue;
+mod revisions;
+mod search;
 mod state;
+mod ticks;
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use tokio::sync::broadcast;
 
 use crate::id::{ExecutionId, TaskId};
 use crate::task::Level;
 
-pub use event::{Created, Event, ExecutionState, Failure, Outcome};
+pub use event::{Created, Event, ExecutionState, Failure, Outcome, Triggered};
+pub use happened::Happened;
 pub use kv::{Entry, Kv, KvError, KvType, New};
+pub use queue::{Chosen, Limit, Overflow, Submission, Submitted};
+pub use revisions::Revision;
+pub use search::{Page, Query};
+pub use ticks::{Ended, Tick, TriggerKey};
 pub use state::{IllegalTransition, Loop, State, TaskRun, TaskState};
 
 /// Why the journal cannot be read or written.
@@ -35,6 +47,9 @@ pub enum JournalError {
     /// The folder or the lock file cannot be made.
     #[error("the journal's folder cannot be used")]
     Folder(#[from] std::io::Error),
+    /// A later version has been here.
+    #[error("the journal was written by a newer jitney; use that version, or another `--home`")]
+    Newer,
     /// An event is not readable: another version wrote it, or the file is damaged.
     #[error("an event of execution {0} cannot be read")]
     Unreadable(ExecutionId, #[source] serde_json::Error),
@@ -67,6 +82,12 @@ pub struct Summary {
     pub ended: Option<DateTime<Utc>>,
     /// Rows that its tasks loaded.
     pub rows: u64,
+    /// Its labels.
+    pub labels: Map<String, Value>,
+    /// The trigger that started it.
+    pub trigger: Option<String>,
+    /// The moment that it is for.
+    pub trigger_date: Option<DateTime<Utc>>,
 }
 
 /// A log line.
@@ -85,6 +106,7 @@ pub struct LogLine {
 /// An open journal. Several processes may have the same file open.
 pub struct Journal {
     connection: Mutex<Connection>,
+    listeners: broadcast::Sender<Arc<Happened>>,
 }
 
 impl Journal {
@@ -93,7 +115,9 @@ impl Journal {
     /// # Errors
     /// When the folder or the file cannot be used.
     pub fn open(file: &Path) -> Result<Self> {
-        open_file(file, include_str!("schema.sql")).map(|connection| Self { connection: Mutex::new(connection) })
+        let connection = open_file(file, migrate::migrate)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        Ok(Self { connection: Mutex::new(connection), listeners: happened::channel() })
     }
 
     /// Writes a new execution down.
@@ -101,9 +125,12 @@ impl Journal {
     /// # Errors
     /// When the file cannot be written.
     pub fn create(&self, id: &ExecutionId, time: DateTime<Utc>, created: Created) -> Result<State> {
-        let event = Event::Created(created.clone());
-        let state = State::new(created);
-        self.write(id, time, &event, &state)?;
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let state = begin(&transaction, id, time, created)?;
+        transaction.commit()?;
+        drop(connection);
+        self.tell(id, time, &state, Event::Created(state.created.clone()));
         Ok(state)
     }
 
@@ -114,25 +141,13 @@ impl Journal {
     /// When the event cannot follow the others, when another process has appended meanwhile, or when the file cannot be
     /// written. Nothing is written then.
     pub fn append(&self, id: &ExecutionId, state: &mut State, time: DateTime<Utc>, event: &Event) -> Result<()> {
-        // As it is stored, so that the state now is the state as read later.
-        let time = time.trunc_subsecs(6);
-        state.apply(time, event).map_err(|error| JournalError::Impossible(id.clone(), error))?;
-        self.write(id, time, event, state)
-    }
-
-    fn write(&self, id: &ExecutionId, time: DateTime<Utc>, event: &Event, state: &State) -> Result<()> {
-        let body = serde_json::to_string(event).map_err(|error| JournalError::Unreadable(id.clone(), error))?;
         let mut connection = self.lock();
         // The write lock from the start: a read that another process overtakes could not become a write any more.
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        transaction.prepare_cached("INSERT INTO events VALUES (?, ?, ?, ?)")?.execute(params![
-            id.as_str(),
-            state.events - 1,
-            stamp(time),
-            body
-        ])?;
-        summarize(&transaction, id, time, state)?;
+        add(&transaction, id, state, time, event)?;
         transaction.commit()?;
+        drop(connection);
+        self.tell(id, time, state, event.clone());
         Ok(())
     }
 
@@ -144,32 +159,6 @@ impl Journal {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
         load(&transaction, id)
-    }
-
-    /// The newest executions first, at most `limit`, of one flow or of all.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn executions(&self, flow: Option<&str>, limit: u32) -> Result<Vec<Summary>> {
-        let connection = self.lock();
-        let mut statement = connection.prepare_cached(
-            "SELECT id, namespace, flow, state, inputs, created, started, ended, rows FROM executions
-             WHERE ?1 IS NULL OR flow = ?1 ORDER BY id DESC LIMIT ?2",
-        )?;
-        let rows = statement.query_map(params![flow, limit], |row| {
-            Ok(Summary {
-                id: ExecutionId::new(row.get::<_, String>(0)?),
-                namespace: row.get(1)?,
-                flow: row.get(2)?,
-                state: row.get(3)?,
-                inputs: serde_json::from_str(&row.get::<_, String>(4)?).unwrap_or_default(),
-                created: row.get(5)?,
-                started: row.get(6)?,
-                ended: row.get(7)?,
-                rows: row.get::<_, i64>(8)?.unsigned_abs(),
-            })
-        })?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
     /// The full ids that begin with `prefix`, the newest first.
@@ -193,7 +182,7 @@ impl Journal {
         let connection = self.lock();
         let found = connection
             .query_row(
-                "SELECT id FROM executions WHERE state NOT IN ('SUCCESS', 'WARNING') ORDER BY id DESC LIMIT 1",
+                "SELECT id FROM executions WHERE state NOT IN ('SUCCESS', 'WARNING', 'CANCELLED') ORDER BY id DESC LIMIT 1",
                 [],
                 |row| row.get::<_, String>(0),
             )
@@ -206,10 +195,11 @@ impl Journal {
     /// # Errors
     /// When the file cannot be written.
     pub fn log(&self, id: &ExecutionId, time: DateTime<Utc>, task: &TaskId, level: Level, message: &str) -> Result<()> {
-        self.lock().execute(
-            "INSERT INTO logs VALUES (?, ?, ?, ?, ?)",
-            params![id.as_str(), stamp(time), task.as_str(), format!("{level:?}").to_uppercase(), message],
-        )?;
+        let level = format!("{level:?}").to_uppercase();
+        let values = params![id.as_str(), stamp(time), task.as_str(), level, message];
+        self.lock().prepare_cached("INSERT INTO logs VALUES (?, ?, ?, ?, ?)")?.execute(values)?;
+        let line = LogLine { time, task: task.to_string(), level, message: message.to_owned() };
+        self.spread(|| Happened::Log { id: id.clone(), line });
         Ok(())
     }
 
@@ -233,10 +223,50 @@ impl Journal {
     }
 }
 
+/// The first event of an execution.
+fn begin(transaction: &Transaction, id: &ExecutionId, time: DateTime<Utc>, created: Created) -> Result<State> {
+    insert(transaction, id, 0, time, &Event::Created(created.clone()))?;
+    let state = State::new(created);
+    search::summarize_new(transaction, id, time, &state)?;
+    Ok(state)
+}
+
+/// One more event; `state` includes it afterwards.
+fn add(
+    transaction: &Transaction,
+    id: &ExecutionId,
+    state: &mut State,
+    time: DateTime<Utc>,
+    event: &Event,
+) -> Result<()> {
+    // As it is stored, so that the state now is the state as read later.
+    let time = time.trunc_subsecs(6);
+    let before = search::Summarized::of(state);
+    state.apply(time, event).map_err(|error| JournalError::Impossible(id.clone(), error))?;
+    insert(transaction, id, state.events - 1, time, event)?;
+    if search::Summarized::of(state) != before {
+        search::summarize(transaction, id, state)?;
+    }
+    Ok(())
+}
+
+fn insert(
+    transaction: &Transaction,
+    id: &ExecutionId,
+    number: u32,
+    time: DateTime<Utc>,
+    event: &Event,
+) -> Result<()> {
+    let body = serde_json::to_string(event).map_err(|error| JournalError::Unreadable(id.clone(), error))?;
+    let mut statement = transaction.prepare_cached("INSERT INTO events VALUES (?, ?, ?, ?)")?;
+    statement.execute(params![id.as_str(), number, stamp(time), body])?;
+    Ok(())
+}
+
 /// Opens or makes a database, readable by its owner alone.
 fn open_file<E: From<rusqlite::Error> + From<std::io::Error>>(
     file: &Path,
-    schema: &str,
+    make_tables: impl FnOnce(&mut Connection) -> std::result::Result<(), E>,
 ) -> std::result::Result<Connection, E> {
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder)?;
@@ -244,12 +274,12 @@ fn open_file<E: From<rusqlite::Error> + From<std::io::Error>>(
     // SQLite does not wait when two processes turn a new file to WAL at once: they take turns here.
     let turn = File::create(file.with_extension("lock"))?;
     turn.lock()?;
-    let connection = Connection::open(file)?;
+    let mut connection = Connection::open(file)?;
     restrict(file)?;
     connection.busy_timeout(Duration::from_secs(10))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
-    connection.execute_batch(schema)?;
+    make_tables(&mut connection)?;
     Ok(connection)
 }
 
@@ -270,22 +300,6 @@ fn load(transaction: &Transaction, id: &ExecutionId) -> Result<Option<State>> {
         }
     }
     Ok(state)
-}
-
-fn summarize(transaction: &Transaction, id: &ExecutionId, time: DateTime<Utc>, state: &State) -> Result<()> {
-    let (created, rows) = (&state.created, i64::try_from(state.rows).unwrap_or(i64::MAX));
-    if state.events == 1 {
-        let sql = "INSERT INTO executions (id, namespace, flow, state, inputs, created) VALUES (?, ?, ?, ?, ?, ?)";
-        let inputs = Value::Object(created.inputs.clone()).to_string();
-        let values = params![id.as_str(), created.namespace, created.flow, state.status.as_str(), inputs, stamp(time)];
-        transaction.execute(sql, values)?;
-    } else {
-        let sql = "UPDATE executions SET state = ?2, started = ?3, ended = ?4, rows = ?5 WHERE id = ?1";
-        let (started, ended) = (state.started.map(stamp), state.ended.map(stamp));
-        let values = params![id.as_str(), state.status.as_str(), started, ended, rows];
-        transaction.prepare_cached(sql)?.execute(values)?;
-    }
-    Ok(())
 }
 
 fn stamp(time: DateTime<Utc>) -> String {

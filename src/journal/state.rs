@@ -187,6 +187,8 @@ impl State {
                 self.end_task("task_failed", time, run, state)?.error = Some(error.clone());
             }
             Event::TaskSkipped { run } => self.skip_task(time, run)?,
+            Event::Queued => self.queue()?,
+            Event::Paused => self.running("paused")?.status = ExecutionState::Paused,
             Event::Ended { state } => self.end(time, *state)?,
         }
         self.events += 1;
@@ -206,6 +208,16 @@ impl State {
             task.state = if task.expansion.is_some() { TaskState::Running } else { TaskState::Created };
             task.progress.reopen();
         }
+        Ok(())
+    }
+
+    /// What is not done may wait for its turn: a new execution, one whose process has gone, one that is taken up again.
+    fn queue(&mut self) -> Result<(), IllegalTransition> {
+        if self.status.is_done() || self.status == ExecutionState::Queued {
+            return Err(self.refuse("queued"));
+        }
+        self.status = ExecutionState::Queued;
+        self.ended = None;
         Ok(())
     }
 
@@ -279,8 +291,9 @@ impl State {
     }
 
     fn end(&mut self, time: DateTime<Utc>, state: ExecutionState) -> Result<(), IllegalTransition> {
-        self.running("ended")?;
-        if matches!(state, ExecutionState::Created | ExecutionState::Running) {
+        let is_bad = !state.is_done();
+        let may_end = self.status == ExecutionState::Running || (is_bad && !self.status.has_ended());
+        if !may_end || !state.has_ended() {
             return Err(self.refuse("ended"));
         }
         self.status = state;
@@ -333,6 +346,8 @@ mod tests {
             inputs: Map::new(),
             labels: Map::new(),
             trigger_date: DateTime::UNIX_EPOCH,
+            trigger: None,
+            revision: None,
         }
     }
 
@@ -414,6 +429,10 @@ mod tests {
             &[Event::Started, started(1), succeeded(), succeeded()],
             &[Event::Started, done.clone(), Event::Started],
             &[Event::Started, Event::Ended { state: ExecutionState::Running }],
+            &[Event::Queued, Event::Queued],
+            &[Event::Queued, done.clone()],
+            &[Event::Paused],
+            &[Event::Started, done.clone(), Event::Queued],
             &[Event::Created(created())],
         ];
         for events in impossible {
