@@ -163,7 +163,7 @@ impl<'a> Work<'a> {
     fn finish(&mut self, state: &mut State, run: RunId, step: &Step, outcome: Outcome) -> Result<(), EngineError> {
         if outcome == Outcome::Failed {
             let message = format!("a task inside of `{}` failed", step.id);
-            let error = Failure { class: ErrorClass::Permanent, message, help: None };
+            let error = Failure { class: ErrorClass::Permanent, message, help: None, code: None };
             return self.append(state, Event::TaskFailed { run, error, retry_at: None });
         }
         let expansion = state.tasks.get(&run).and_then(|task| task.expansion.as_ref());
@@ -180,8 +180,12 @@ impl<'a> Work<'a> {
         let policy = step.common.retry.as_ref();
         let retry_at = retry::next_attempt(policy, error.class, attempt, first, now, rand::random::<f64>());
         let clean = |text: &str| self.runner.settings.redactor.clean(text);
-        let error =
-            Failure { class: error.class, message: clean(&error.message), help: error.help.as_deref().map(clean) };
+        let error = Failure {
+            class: error.class,
+            message: clean(&error.message),
+            help: error.help.as_deref().map(clean),
+            code: error.code,
+        };
         (self.runner.observer)(Notice::TaskFailed { run: &run, step, error: &error, retry_at });
         self.runner.journal.log(&self.run.id, now, &step.id, Level::Error, &error.message)?;
         self.append(state, Event::TaskFailed { run, error, retry_at })
@@ -245,7 +249,7 @@ async fn bounded(
         () = cancel.cancelled() => TaskError::cancelled("stopped by the user"),
         () = late => {
             let limit = crate::duration::Span(limit.unwrap_or_default());
-            TaskError::transient(format!("took longer than its timeout of {limit}"))
+            TaskError::transient(format!("took longer than its timeout of {limit}")).code("timeout")
         }
     };
     cancel.cancel();

@@ -35,8 +35,8 @@ pub use kv::{Entry, Kv, KvError, KvType, New};
 pub use queue::{Chosen, Limit, Overflow, Submission, Submitted};
 pub use revisions::Revision;
 pub use search::{Page, Query};
-pub use ticks::{Ended, Tick, TriggerKey};
 pub use state::{IllegalTransition, Loop, State, TaskRun, TaskState};
+pub use ticks::{Ended, Tick, TriggerKey};
 
 /// Why the journal cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -250,13 +250,7 @@ fn add(
     Ok(())
 }
 
-fn insert(
-    transaction: &Transaction,
-    id: &ExecutionId,
-    number: u32,
-    time: DateTime<Utc>,
-    event: &Event,
-) -> Result<()> {
+fn insert(transaction: &Transaction, id: &ExecutionId, number: u32, time: DateTime<Utc>, event: &Event) -> Result<()> {
     let body = serde_json::to_string(event).map_err(|error| JournalError::Unreadable(id.clone(), error))?;
     let mut statement = transaction.prepare_cached("INSERT INTO events VALUES (?, ?, ?, ?)")?;
     statement.execute(params![id.as_str(), number, stamp(time), body])?;

@@ -99,7 +99,9 @@ impl Journal {
         let new = state.clone();
         add(&transaction, id, &mut state, now, &event)?;
         let slots = limit.map(|limit| limit.most);
-        transaction.prepare_cached("UPDATE executions SET slots = ? WHERE id = ?")?.execute(params![slots, id.as_str()])?;
+        transaction
+            .prepare_cached("UPDATE executions SET slots = ? WHERE id = ?")?
+            .execute(params![slots, id.as_str()])?;
         if event == Event::Queued {
             place(&transaction, id, queue, Place::Back)?;
         }
@@ -204,8 +206,8 @@ impl Journal {
         let connection = self.lock();
         let sql = "SELECT id, created FROM executions WHERE ended IS NULL AND state = ? ORDER BY id";
         let mut statement = connection.prepare_cached(sql)?;
-        let rows =
-            statement.query_map([state.as_str()], |row| Ok((ExecutionId::new(row.get::<_, String>(0)?), row.get(1)?)))?;
+        let rows = statement
+            .query_map([state.as_str()], |row| Ok((ExecutionId::new(row.get::<_, String>(0)?), row.get(1)?)))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 }
@@ -268,8 +270,7 @@ fn has_slot(transaction: &Transaction, created: &Created, most: u32, is_alive: I
 }
 
 fn is_free(transaction: &Transaction, namespace: &str, flow: &str, most: u32, is_alive: IsAlive) -> Result<bool> {
-    let sql =
-        "SELECT id FROM executions WHERE namespace = ? AND flow = ? AND state = 'RUNNING' AND ended IS NULL";
+    let sql = "SELECT id FROM executions WHERE namespace = ? AND flow = ? AND state = 'RUNNING' AND ended IS NULL";
     let mut statement = transaction.prepare_cached(sql)?;
     let rows = statement.query_map([namespace, flow], |row| row.get::<_, String>(0))?;
     let running = rows.collect::<rusqlite::Result<Vec<String>>>()?;
@@ -281,6 +282,7 @@ fn is_free(transaction: &Transaction, namespace: &str, flow: &str, most: u32, is
 fn has_queued(transaction: &Transaction, created: &Created) -> Result<bool> {
     let sql = "SELECT 1 FROM executions
                WHERE namespace = ? AND flow = ? AND state = 'QUEUED' AND ended IS NULL LIMIT 1";
-    let found = transaction.prepare_cached(sql)?.query_row([&created.namespace, &created.flow], |_| Ok(())).optional()?;
+    let found =
+        transaction.prepare_cached(sql)?.query_row([&created.namespace, &created.flow], |_| Ok(())).optional()?;
     Ok(found.is_some())
 }

@@ -192,22 +192,24 @@ pub struct TaskError {
     pub message: String,
     /// What to do next.
     pub help: Option<String>,
+    /// What went wrong in a word or two, for tables: `404`, `corrupt`.
+    pub code: Option<String>,
 }
 
 impl TaskError {
     /// A failure that will happen again.
     pub fn permanent(message: impl Into<String>) -> Self {
-        Self { class: ErrorClass::Permanent, message: message.into(), help: None }
+        Self { class: ErrorClass::Permanent, message: message.into(), help: None, code: None }
     }
 
     /// A failure that may pass.
     pub fn transient(message: impl Into<String>) -> Self {
-        Self { class: ErrorClass::Transient, message: message.into(), help: None }
+        Self { class: ErrorClass::Transient, message: message.into(), help: None, code: None }
     }
 
     /// The user stopped the attempt.
     pub fn cancelled(message: impl Into<String>) -> Self {
-        Self { class: ErrorClass::Cancelled, message: message.into(), help: None }
+        Self { class: ErrorClass::Cancelled, message: message.into(), help: None, code: None }
     }
 
     /// Adds the cause and the causes behind it to the message, each once.
@@ -220,6 +222,12 @@ impl TaskError {
             }
             next = error.source();
         }
+        self
+    }
+
+    /// Adds what went wrong in a word or two.
+    pub fn code(mut self, code: impl Into<String>) -> Self {
+        self.code = Some(code.into());
         self
     }
 
@@ -248,7 +256,9 @@ impl From<Box<Diagnostic>> for TaskError {
             (false, 0) => format!("{file}: "),
             (false, line) => format!("{file}:{line}:{}: ", column.max(1)),
         };
-        Self { class: ErrorClass::Permanent, message: place + &message, help }
+        // What has a line is a row, or a statement, that does not fit.
+        let code = (line > 0).then(|| "bad data".to_owned());
+        Self { class: ErrorClass::Permanent, message: place + &message, help, code }
     }
 }
 
@@ -389,6 +399,7 @@ impl TaskContext {
             return Ok(path);
         }
         Err(TaskError::permanent(format!("there is no file `{from}`"))
+            .code("no file")
             .help(format!("looked at {}; relative paths start at the flow's own folder", path.display())))
     }
 

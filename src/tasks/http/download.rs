@@ -8,7 +8,7 @@ use reqwest::header::HeaderMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::fetch::{Fetch, Fetched};
+use super::fetch::{CORRUPT, Fetch, Fetched};
 use super::{local, message, neighbours};
 use crate::duration::Span;
 use crate::storage::{self, StoredFile};
@@ -134,6 +134,7 @@ impl Download {
         let copied = copied.map_err(|error| TaskError::permanent(what).because(error))?;
         let (length, sha256) = copied.map_err(|wrong| {
             TaskError::permanent(format!("the file {} {wrong}", self.uri))
+                .code(CORRUPT)
                 .help("fetch the file anew, or try another source")
         })?;
         Ok(outputs(file.uri, Fetched { code: 200, headers: HeaderMap::new(), length, sha256, resumed: 0 }))
