@@ -1,9 +1,14 @@
 //! Runs flows: a pure plan, a runner that does what the plan says, and a journal in between.
 
+pub mod catalog;
+pub mod control;
+pub mod executor;
+pub mod lock;
 mod names;
 mod outside;
 pub mod plan;
 mod retry;
+pub mod revive;
 mod run;
 pub mod schedule;
 mod secrets;

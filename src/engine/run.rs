@@ -1,7 +1,6 @@
 //! The runner: does what the plan says and writes down what happened.
 
 use std::collections::HashMap;
-use std::fs::{File, TryLockError};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -13,6 +12,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
+use crate::engine::control::Control;
+use crate::engine::lock::Claim;
 use crate::engine::outside::World;
 use crate::engine::plan::Run;
 use crate::engine::snapshot;
@@ -20,7 +21,7 @@ use crate::engine::work::Work;
 use crate::flow::input::{self, InputType};
 use crate::flow::{Flow, Step};
 use crate::id::{ExecutionId, RunId, TaskId};
-use crate::journal::{Created, Event, Failure, Journal, JournalError, State};
+use crate::journal::{Created, Event, ExecutionState, Failure, Journal, JournalError, State};
 use crate::secret::hide_address_passwords;
 use crate::storage::Storage;
 use crate::task::{Level, Outputs, Progress, TaskContext};
@@ -88,6 +89,24 @@ pub enum EngineError {
     /// There is no such execution.
     #[error("there is no execution {0}")]
     Unknown(ExecutionId),
+    /// It is in a state in which that cannot be done.
+    #[error("execution {id} is {state} and cannot be {what}")]
+    NotPossible {
+        /// The execution.
+        id: ExecutionId,
+        /// What cannot be done to it, as in `restarted`.
+        what: &'static str,
+        /// Its state.
+        state: ExecutionState,
+    },
+    /// Something is missing that it needs to go on.
+    #[error("execution {id} {reason}")]
+    Stuck {
+        /// The execution.
+        id: ExecutionId,
+        /// What is missing.
+        reason: String,
+    },
     /// The lock file cannot be used.
     #[error("the lock of execution {0} cannot be taken")]
     Lock(ExecutionId, #[source] std::io::Error),
@@ -117,8 +136,20 @@ impl Runner {
     ) -> Result<ExecutionId, EngineError> {
         let now = Utc::now();
         let id = ExecutionId::generate(now);
+        let (created, _) = self.created(flow, inputs, trigger_date.unwrap_or(now));
+        self.journal.create(&id, now, created)?;
+        Ok(id)
+    }
+
+    /// What the journal keeps of a new execution, and the secret inputs that it does not.
+    pub(super) fn created(
+        &self,
+        flow: &Flow,
+        inputs: &Map<String, Value>,
+        trigger_date: DateTime<Utc>,
+    ) -> (Created, Map<String, Value>) {
         let file = std::path::absolute(&flow.document.file).unwrap_or_else(|_| PathBuf::from(&flow.document.file));
-        let (public, _) = self.split_secrets(flow, inputs);
+        let (public, secrets) = self.split_secrets(flow, inputs);
         let created = Created {
             flow: flow.id.to_string(),
             namespace: flow.namespace.clone(),
@@ -127,12 +158,11 @@ impl Runner {
             sha256: snapshot::fingerprint(&flow.document.text),
             inputs: public,
             labels: flow.labels.clone(),
-            trigger_date: trigger_date.unwrap_or(now),
+            trigger_date,
             trigger: None,
             revision: None,
         };
-        self.journal.create(&id, now, created)?;
-        Ok(id)
+        (created, secrets)
     }
 
     /// Takes an execution up and works on it until it ends. A journal that another process left in the middle is no
@@ -147,19 +177,35 @@ impl Runner {
         inputs: &Map<String, Value>,
         cancel: CancellationToken,
     ) -> Result<State, EngineError> {
-        let _lock = self.lock(id)?;
+        let _claim = Claim::take(&self.settings, id)?;
         let (_, secrets) = self.split_secrets(flow, inputs);
-        let world = Arc::new(World::new(self, id, flow, &secrets));
-        let run = Run { id: id.clone(), secrets, said: Arc::default(), world };
         let mut state = self.journal.state(id)?.ok_or_else(|| EngineError::Unknown(id.clone()))?;
         if state.status.is_done() {
             return Ok(state);
         }
         self.append(id, &mut state, Event::Started)?;
-        let mut work =
-            Work { runner: self, flow, run: &run, cancel: &cancel, attempts: JoinSet::new(), begun: HashMap::new() };
-        work.until_end(&mut state).await?;
+        self.work(id, &mut state, flow, secrets, &Control::killed_by(cancel)).await?;
         Ok(state)
+    }
+
+    /// Works on an execution that has been taken up, until it ends or is to rest.
+    ///
+    /// # Errors
+    /// When the journal fails.
+    pub(super) async fn work(
+        &self,
+        id: &ExecutionId,
+        state: &mut State,
+        flow: &Flow,
+        secrets: Map<String, Value>,
+        control: &Control,
+    ) -> Result<(), EngineError> {
+        let world = Arc::new(World::new(self, id, flow, &secrets));
+        let run = Run { id: id.clone(), secrets, said: Arc::default(), world };
+        let cancel = CancellationToken::new();
+        let attempts = JoinSet::new();
+        let mut work = Work { runner: self, flow, run: &run, control, cancel, attempts, begun: HashMap::new() };
+        work.until_end(state).await
     }
 
     pub(super) fn append(&self, id: &ExecutionId, state: &mut State, event: Event) -> Result<(), EngineError> {
@@ -203,19 +249,11 @@ impl Runner {
         }
     }
 
-    /// One process at a time works on an execution; the lock goes with the process.
-    fn lock(&self, id: &ExecutionId) -> Result<File, EngineError> {
-        let folder = self.settings.home.join("locks");
-        let lock = std::fs::create_dir_all(&folder).and_then(|()| File::create(folder.join(id.as_str())));
-        let file = lock.map_err(|error| EngineError::Lock(id.clone(), error))?;
-        match file.try_lock() {
-            Ok(()) => Ok(file),
-            Err(TryLockError::WouldBlock) => Err(EngineError::Taken(id.clone())),
-            Err(TryLockError::Error(error)) => Err(EngineError::Lock(id.clone(), error)),
-        }
-    }
-
-    fn split_secrets(&self, flow: &Flow, inputs: &Map<String, Value>) -> (Map<String, Value>, Map<String, Value>) {
+    pub(super) fn split_secrets(
+        &self,
+        flow: &Flow,
+        inputs: &Map<String, Value>,
+    ) -> (Map<String, Value>, Map<String, Value>) {
         let (secret, mut public): (Map<_, _>, Map<_, _>) =
             inputs.clone().into_iter().partition(|(name, value)| input::is_secret(&flow.inputs, name, value));
         for (name, value) in secret.iter().filter_map(|(name, value)| Some((name, value.as_str()?))) {

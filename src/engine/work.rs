@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::diagnostic::Diagnostic;
+use crate::engine::control::{Control, Rest};
 use crate::engine::outside::World;
 use crate::engine::plan::{Next, Run, plan};
 use crate::engine::retry;
@@ -28,7 +29,9 @@ pub(super) struct Work<'a> {
     pub(super) runner: &'a Runner,
     pub(super) flow: &'a Flow,
     pub(super) run: &'a Run,
-    pub(super) cancel: &'a CancellationToken,
+    pub(super) control: &'a Control,
+    /// Breaks off what is under way.
+    pub(super) cancel: CancellationToken,
     pub(super) attempts: JoinSet<(RunId, Result<Outputs, TaskError>)>,
     pub(super) begun: HashMap<RunId, Begun<'a>>,
 }
@@ -41,11 +44,14 @@ pub(super) struct Begun<'a> {
 }
 
 impl<'a> Work<'a> {
-    /// Works until the execution has ended or the user stops it.
+    /// Works until the execution has ended or is to stop.
     pub(super) async fn until_end(&mut self, state: &mut State) -> Result<(), EngineError> {
         while state.status == ExecutionState::Running {
-            if self.cancel.is_cancelled() {
+            if self.control.kill.is_cancelled() {
                 return self.stop(state).await;
+            }
+            if let Some(rest) = self.control.resting() {
+                return self.rest(state, rest).await;
             }
             let mut due = None;
             let mut moved = false;
@@ -115,7 +121,7 @@ impl<'a> Work<'a> {
         let ended = tokio::select! {
             Some(ended) = self.attempts.join_next(), if !self.attempts.is_empty() => ended,
             () = tokio::time::sleep(pause.min(Duration::from_secs(3600))) => return Ok(()),
-            () = self.cancel.cancelled() => return Ok(()),
+            () = self.control.asked() => return Ok(()),
         };
         self.end(state, ended)?;
         // Others may have ended at the same time: the plan need look only once.
@@ -127,10 +133,32 @@ impl<'a> Work<'a> {
 
     /// Stops what is under way and closes the execution; what had ended well by then counts.
     async fn stop(&mut self, state: &mut State) -> Result<(), EngineError> {
+        self.cancel.cancel();
         while let Some(ended) = self.attempts.join_next().await {
             self.end(state, ended)?;
         }
         self.append(state, Event::Ended { state: ExecutionState::Killed })
+    }
+
+    /// Lets what is under way come to its end, unless it is cut off; what is, begins again later, as after a crash.
+    async fn rest(&mut self, state: &mut State, rest: Rest) -> Result<(), EngineError> {
+        while !self.attempts.is_empty() {
+            tokio::select! {
+                Some(ended) = self.attempts.join_next() => self.end(state, ended)?,
+                () = self.control.cut_off() => break,
+            }
+        }
+        if self.control.kill.is_cancelled() {
+            return self.stop(state).await;
+        }
+        self.cancel.cancel();
+        while let Some(ended) = self.attempts.join_next().await {
+            if !matches!(&ended, Ok((_, Err(error))) if error.class == ErrorClass::Cancelled) {
+                self.end(state, ended)?;
+            }
+        }
+        let event = if rest == Rest::Paused { Event::Paused } else { Event::Queued };
+        self.append(state, event)
     }
 
     fn end(

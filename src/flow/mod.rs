@@ -1,6 +1,7 @@
 //! Flows: from YAML text to something that can be planned. No I/O here: a caller reads the file.
 
 mod check;
+mod concurrency;
 mod document;
 pub mod expression;
 mod findings;
@@ -21,6 +22,7 @@ use crate::duration::Span;
 use crate::id::{FlowId, TaskId};
 use crate::task::{Level, TaskType};
 
+pub use concurrency::{Behavior, Concurrency};
 pub use document::{Document, Position};
 pub use input::Input;
 pub use parse::{Parsed, parse};
@@ -49,6 +51,10 @@ pub struct Flow {
     pub finally: Vec<Step>,
     /// What starts it without anybody asking.
     pub triggers: Vec<Trigger>,
+    /// How many of its executions may run at a time; any number unless it is said.
+    pub concurrency: Option<Concurrency>,
+    /// Whether it must not run.
+    pub disabled: bool,
     /// The folder of the flow's file: relative paths start there.
     pub folder: PathBuf,
     /// The text and the positions in it.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::diagnostic::Diagnostic;
 use crate::flow::findings::{self, offer};
-use crate::flow::{Document, Flow, Input, Step, Trigger, check};
+use crate::flow::{Concurrency, Document, Flow, Input, Step, Trigger, check};
 use crate::id::FlowId;
 use crate::task::{TaskType, read};
 
@@ -23,12 +23,12 @@ const FLOW_KEYS: &[&str] = &[
     "errors",
     "finally",
     "triggers",
+    "concurrency",
     "disabled",
 ];
 
 /// Keys that Kestra has and this version has not.
-const NOT_YET: &[&str] =
-    &["outputs", "afterExecution", "pluginDefaults", "concurrency", "retry", "sla", "checks", "revision"];
+const NOT_YET: &[&str] = &["outputs", "afterExecution", "pluginDefaults", "retry", "sla", "checks", "revision"];
 
 /// What came of a flow's text.
 #[derive(Debug)]
@@ -78,6 +78,8 @@ struct Parts {
     errors: Vec<Step>,
     finally: Vec<Step>,
     triggers: Vec<Trigger>,
+    concurrency: Option<Concurrency>,
+    disabled: bool,
 }
 
 impl Parts {
@@ -94,6 +96,8 @@ impl Parts {
             errors: self.errors,
             finally: self.finally,
             triggers: self.triggers,
+            concurrency: self.concurrency,
+            disabled: self.disabled,
             folder,
             document,
         }
@@ -119,8 +123,22 @@ impl Parser<'_> {
         let finally = map.get("finally").map_or_else(Vec::new, |tasks| self.steps(tasks, &["finally".to_owned()]));
         let triggers = self.triggers(map.get("triggers"), &inputs);
         let description = map.get("description").and_then(Value::as_str).map(str::to_owned);
-        let (id, namespace) = (id?, namespace?);
-        Some(Parts { id, namespace, description, labels, inputs, variables, steps, errors, finally, triggers })
+        let concurrency = self.concurrency(map.get("concurrency"));
+        let disabled = map.get("disabled").and_then(Value::as_bool).unwrap_or_default();
+        Some(Parts {
+            id: id?,
+            namespace: namespace?,
+            description,
+            labels,
+            inputs,
+            variables,
+            steps,
+            errors,
+            finally,
+            triggers,
+            concurrency,
+            disabled,
+        })
     }
 
     fn unknown_key(&mut self, key: &str) {
@@ -203,6 +221,18 @@ impl Parser<'_> {
             }
         }
         inputs
+    }
+
+    fn concurrency(&mut self, value: Option<&Value>) -> Option<Concurrency> {
+        let (value, path) = (value.filter(|value| !value.is_null())?, ["concurrency".to_owned()]);
+        let found = findings::all(self.document, &path, value, |value| read::<Concurrency>(value).map(drop));
+        self.findings.extend(found);
+        let concurrency = read::<Concurrency>(value).ok()?;
+        if concurrency.limit == 0 {
+            let finding = Diagnostic::error("with a `limit` of 0 nothing would ever run").help("write 1 or more");
+            self.findings.push(self.document.locate(&below(&path, "limit"), finding));
+        }
+        Some(concurrency)
     }
 
     pub(super) fn list(&mut self, value: Option<&Value>, key: &str) -> Vec<Value> {

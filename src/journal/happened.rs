@@ -63,7 +63,7 @@ impl Journal {
         self.listeners.subscribe()
     }
 
-    pub(super) fn tell(&self, id: &ExecutionId, time: DateTime<Utc>, state: &State, event: Event) {
+    pub(super) fn tell(&self, id: &ExecutionId, time: DateTime<Utc>, state: &State, event: &Event) {
         let (namespace, flow) = (&state.created.namespace, &state.created.flow);
         self.spread(|| Happened::Event {
             id: id.clone(),
@@ -71,7 +71,7 @@ impl Journal {
             flow: flow.clone(),
             status: state.status,
             time,
-            event,
+            event: event.clone(),
         });
     }
 

@@ -130,7 +130,7 @@ impl Journal {
         let state = begin(&transaction, id, time, created)?;
         transaction.commit()?;
         drop(connection);
-        self.tell(id, time, &state, Event::Created(state.created.clone()));
+        self.tell(id, time, &state, &Event::Created(state.created.clone()));
         Ok(state)
     }
 
@@ -147,7 +147,7 @@ impl Journal {
         add(&transaction, id, state, time, event)?;
         transaction.commit()?;
         drop(connection);
-        self.tell(id, time, state, event.clone());
+        self.tell(id, time, state, event);
         Ok(())
     }
 

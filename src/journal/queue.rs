@@ -107,8 +107,8 @@ impl Journal {
         }
         transaction.commit()?;
         drop(connection);
-        self.tell(id, now, &new, Event::Created(new.created.clone()));
-        self.tell(id, now, &state, event.clone());
+        self.tell(id, now, &new, &Event::Created(new.created.clone()));
+        self.tell(id, now, &state, &event);
         Ok(match event {
             Event::Started => Submitted::Runs(state),
             Event::Queued => Submitted::Waits,
@@ -134,7 +134,7 @@ impl Journal {
         place(&transaction, id, queue, if first { Place::Front } else { Place::Back })?;
         transaction.commit()?;
         drop(connection);
-        self.tell(id, now, state, Event::Queued);
+        self.tell(id, now, state, &Event::Queued);
         Ok(())
     }
 
@@ -158,7 +158,7 @@ impl Journal {
         add(&transaction, &chosen.id, &mut state, now, &Event::Started)?;
         transaction.commit()?;
         drop(connection);
-        self.tell(&chosen.id, now, &state, Event::Started);
+        self.tell(&chosen.id, now, &state, &Event::Started);
         Ok(Some((chosen.id, state, claim)))
     }
 
@@ -198,17 +198,31 @@ impl Journal {
         Ok(transaction.commit()?)
     }
 
-    /// The executions that have not ended and are in this state, the oldest first.
+    /// The executions that somebody should take care of, the newest first: those that are RUNNING or CREATED, and those
+    /// that wait in no queue. Whether a process works on them is not known here.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn open_in(&self, state: ExecutionState) -> Result<Vec<(ExecutionId, DateTime<Utc>)>> {
+    pub fn unattended(&self) -> Result<Vec<(ExecutionId, DateTime<Utc>)>> {
         let connection = self.lock();
-        let sql = "SELECT id, created FROM executions WHERE ended IS NULL AND state = ? ORDER BY id";
+        let sql = "SELECT id, created FROM executions WHERE state IN ('RUNNING', 'CREATED')
+                   UNION ALL SELECT id, created FROM executions WHERE state = 'QUEUED' AND queued IS NULL
+                   ORDER BY id DESC";
         let mut statement = connection.prepare_cached(sql)?;
-        let rows = statement
-            .query_map([state.as_str()], |row| Ok((ExecutionId::new(row.get::<_, String>(0)?), row.get(1)?)))?;
+        let row = |row: &rusqlite::Row| Ok((ExecutionId::new(row.get::<_, String>(0)?), row.get(1)?));
+        let rows = statement.query_map([], row)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Puts an execution that is QUEUED before all others of a queue.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn place_first(&self, id: &ExecutionId, queue: &str) -> Result<()> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        place(&transaction, id, queue, Place::Front)?;
+        Ok(transaction.commit()?)
     }
 }
 

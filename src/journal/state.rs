@@ -188,7 +188,7 @@ impl State {
             }
             Event::TaskSkipped { run } => self.skip_task(time, run)?,
             Event::Queued => self.queue()?,
-            Event::Paused => self.running("paused")?.status = ExecutionState::Paused,
+            Event::Paused => self.pause()?,
             Event::Ended { state } => self.end(time, *state)?,
         }
         self.events += 1;
@@ -218,6 +218,14 @@ impl State {
         }
         self.status = ExecutionState::Queued;
         self.ended = None;
+        Ok(())
+    }
+
+    fn pause(&mut self) -> Result<(), IllegalTransition> {
+        if !matches!(self.status, ExecutionState::Running | ExecutionState::Queued) {
+            return Err(self.refuse("paused"));
+        }
+        self.status = ExecutionState::Paused;
         Ok(())
     }
 
