@@ -1,6 +1,8 @@
 //! The command line: one file per subcommand. The only place that prints.
 #![expect(clippy::print_stderr, reason = "printing is what a command line is for")]
 
+mod backfill;
+mod calendar;
 pub mod demo;
 mod doctor;
 mod executions;
@@ -51,6 +53,8 @@ enum Command {
     Run(run::Arguments),
     /// Go on with an execution that was stopped, failed, or lost its process
     Resume(resume::Arguments),
+    /// Run a flow for many moments of the past: months, days, hours
+    Backfill(backfill::Arguments),
     /// Check flows without running them
     Validate(validate::Arguments),
     /// Draw a flow: what runs after what, and whose outputs go where
@@ -92,6 +96,7 @@ async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<
     match command {
         Command::Run(arguments) => run::run(arguments, settings).await,
         Command::Resume(arguments) => resume::run(arguments, settings).await,
+        Command::Backfill(arguments) => backfill::run(arguments, settings).await,
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Graph(arguments) => graph::run(&arguments),
         Command::Executions(arguments) => executions::run(&arguments, settings),

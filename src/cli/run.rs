@@ -118,7 +118,7 @@ impl Session {
 }
 
 /// A path that is given as an address is meant from the folder that the user is in, not from the flow's.
-fn from_here(flow: &Flow, given: Vec<(String, String)>) -> Vec<(String, String)> {
+pub(super) fn from_here(flow: &Flow, given: Vec<(String, String)>) -> Vec<(String, String)> {
     let is_address =
         |name: &str| flow.inputs.iter().any(|input| input.id == name && input.kind == input::InputType::Uri);
     let place = |(name, value): (String, String)| {
@@ -141,7 +141,7 @@ fn watch_for_stop(cancel: CancellationToken, screen: Arc<Screen>) -> tokio_util:
 }
 
 #[cfg(unix)]
-async fn stop_signal() {
+pub(super) async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     match signal(SignalKind::terminate()) {
         Ok(mut terminate) => tokio::select! { _ = tokio::signal::ctrl_c() => {}, _ = terminate.recv() => {} },
@@ -150,7 +150,7 @@ async fn stop_signal() {
 }
 
 #[cfg(not(unix))]
-async fn stop_signal() {
+pub(super) async fn stop_signal() {
     drop(tokio::signal::ctrl_c().await);
 }
 

@@ -1,8 +1,10 @@
 //! Runs flows: a pure plan, a runner that does what the plan says, and a journal in between.
 
+pub mod backfill;
 pub mod catalog;
 pub mod control;
 pub mod executor;
+mod foresee;
 pub mod lock;
 mod names;
 mod outside;
@@ -15,5 +17,6 @@ mod secrets;
 mod snapshot;
 mod work;
 
+pub use foresee::{Foreseen, Possible, Wanted};
 pub use run::{EngineError, Notice, Observer, Runner};
 pub use snapshot::Recorded;

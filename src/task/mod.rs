@@ -2,6 +2,7 @@
 
 mod expansion;
 mod fields;
+mod foresight;
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -24,6 +25,7 @@ use fields::Fields;
 
 pub use expansion::Expansion;
 pub use fields::is_template;
+pub use foresight::{Held, Holding, Ledger, Looking, Offer, Source};
 
 /// A task type: a plain struct whose fields are the YAML keys, already rendered, and whose doc comments are what the
 /// user reads in `jitney tasks TYPE`.
@@ -34,6 +36,10 @@ pub trait Task: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     const ALIASES: &'static [&'static str] = &[];
     /// The fields that hold sub-tasks. A task that has any gives an [`Expansion`], which says which of them run.
     const BRANCHES: &'static [Branch] = &[];
+    /// How to ask what its target holds already, if it loads into one that can tell.
+    const LEDGER: Option<Ledger> = None;
+    /// How to ask what its source offers now, if it downloads from one.
+    const SOURCE: Option<Source> = None;
     /// A list item of a flow's `tasks` that shows the usual fields.
     const EXAMPLE: &'static str;
     /// What later tasks may refer to as `outputs.<id>.<field>`.
@@ -80,6 +86,10 @@ pub struct TaskType {
     pub aliases: &'static [&'static str],
     /// The fields that hold sub-tasks; empty for a task that does its own work.
     pub branches: &'static [Branch],
+    /// How to ask what its target holds already.
+    pub ledger: Option<Ledger>,
+    /// How to ask what its source offers now.
+    pub source: Option<Source>,
     /// The YAML example.
     pub example: &'static str,
     /// The JSON Schema of the fields.
@@ -99,6 +109,8 @@ impl TaskType {
             name: T::NAME,
             aliases: T::ALIASES,
             branches: T::BRANCHES,
+            ledger: T::LEDGER,
+            source: T::SOURCE,
             example: T::EXAMPLE,
             schema: || schemars::schema_for!(T),
             outputs: || schemars::schema_for!(T::Outputs),

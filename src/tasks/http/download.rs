@@ -9,10 +9,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::fetch::{CORRUPT, Fetch, Fetched};
-use super::{local, message, neighbours};
+use super::{local, message, neighbours, offer};
 use crate::duration::Span;
 use crate::storage::{self, StoredFile};
-use crate::task::{Level, Task, TaskContext, TaskError};
+use crate::task::{Level, Source, Task, TaskContext, TaskError};
 use crate::web::client;
 
 /// Downloads a file into storage.
@@ -69,6 +69,7 @@ impl Task for Download {
   type: http.download
   uri: https://github.com/DataTalksClub/nyc-tlc-data/releases/download/green/green_tripdata_2019-01.csv.gz
 ";
+    const SOURCE: Option<Source> = Some(offer::SOURCE);
     type Outputs = Outputs;
 
     async fn run(&self, context: &TaskContext) -> Result<Outputs, TaskError> {

@@ -2,6 +2,7 @@
 
 mod encode;
 mod feed;
+mod held;
 mod ledger;
 mod mode;
 mod numeric;
@@ -22,7 +23,7 @@ use tokio_postgres::{Error, IsolationLevel, Transaction};
 use crate::postgres::sql::{quote, quote_name};
 use crate::postgres::{FlowAddress, connect_for, explain};
 use crate::stream::{Format, ReadOptions, Reader};
-use crate::task::{Task, TaskContext, TaskError};
+use crate::task::{Ledger, Task, TaskContext, TaskError};
 use crate::tasks::bad_rows::{BadRows, Rejected};
 use crate::tasks::polars::plan::Plan;
 use crate::tasks::polars::spec::Transform;
@@ -182,6 +183,7 @@ impl Task for Load {
   mode: {replace_partition: {filename: green_tripdata_2019-01.csv.gz}}
   transform:
     row_id: {columns: [VendorID, lpep_pickup_datetime, PULocationID, fare_amount]}";
+    const LEDGER: Option<Ledger> = Some(held::LEDGER);
     type Outputs = Loaded;
 
     async fn run(&self, context: &TaskContext) -> Result<Loaded, TaskError> {
