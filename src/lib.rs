@@ -22,3 +22,4 @@ pub mod tasks;
 pub mod engine;
 
 pub mod cli;
+pub mod server;

@@ -15,7 +15,7 @@ const LAYERS: [&[&str]; 5] = [
     &["gcp", "journal", "namespace_files", "postgres", "storage", "stream", "task", "web"],
     &["flow", "tasks"],
     &["engine"],
-    &["cli"],
+    &["cli", "server"],
 ];
 
 fn root() -> &'static Path {

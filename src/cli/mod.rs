@@ -1,8 +1,10 @@
 //! The command line: one file per subcommand. The only place that prints.
 #![expect(clippy::print_stderr, reason = "printing is what a command line is for")]
 
+mod ask;
 mod backfill;
 mod calendar;
+mod convert;
 pub mod demo;
 mod doctor;
 mod executions;
@@ -10,12 +12,15 @@ mod exit;
 mod flows;
 mod format;
 mod graph;
+mod inputs;
 mod kv;
 mod out;
 mod postgres;
 mod resume;
 mod run;
+mod run_help;
 mod screen;
+mod server;
 mod tasks;
 mod validate;
 
@@ -59,6 +64,8 @@ enum Command {
     Validate(validate::Arguments),
     /// Draw a flow: what runs after what, and whose outputs go where
     Graph(graph::Arguments),
+    /// Put short names in place of Kestra's, and leave all else as it is
+    Convert(convert::Arguments),
     /// What ran, when, how long and how many rows
     Executions(executions::Arguments),
     /// The values that flows keep under keys
@@ -69,6 +76,8 @@ enum Command {
     Postgres(postgres::Arguments),
     /// What is here, what is missing, and the command that fixes it
     Doctor(doctor::Arguments),
+    /// Run flows by their triggers, and answer calls, until stopped
+    Server(server::Arguments),
     /// See it work: sample months, served and loaded on this machine
     Demo(demo::Arguments),
 }
@@ -99,11 +108,13 @@ async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<
         Command::Backfill(arguments) => backfill::run(arguments, settings).await,
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Graph(arguments) => graph::run(&arguments),
+        Command::Convert(arguments) => convert::run(&arguments),
         Command::Executions(arguments) => executions::run(&arguments, settings),
         Command::Kv(arguments) => kv::run(arguments, settings),
         Command::Tasks(arguments) => tasks::run(&arguments),
         Command::Postgres(arguments) => postgres::run(arguments, settings).await,
         Command::Doctor(arguments) => doctor::run(arguments, settings).await,
+        Command::Server(arguments) => server::run(arguments, settings).await,
         Command::Demo(arguments) => demo::run(arguments, settings).await,
     }
 }

@@ -15,7 +15,7 @@ pub(super) struct Arguments {
     /// The execution, or the beginning of its id [default: the newest that did not end well]
     id: Option<String>,
     /// A secret input of the flow, which the journal does not keep; may be repeated
-    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = super::run::pair)]
+    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = super::inputs::pair)]
     input: Vec<(String, String)>,
     /// Where all scripts run, whatever their tasks say [default: JITNEY_SCRIPT_RUNNER]
     #[arg(long, value_name = "RUNNER")]

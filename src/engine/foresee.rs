@@ -47,7 +47,7 @@ impl Runner {
     /// The tasks that matter of a run that may come to be, in the order of the flow. Nothing is run and nothing written.
     pub async fn foresee<'a>(&self, flow: &'a Flow, possible: &Possible, wanted: Wanted) -> Vec<Foreseen<'a>> {
         let id = ExecutionId::new("none");
-        let (mut created, secrets) = self.created(flow, &possible.inputs, possible.date);
+        let (mut created, secrets) = self.recorded(flow, &possible.inputs, possible.date);
         created.trigger = possible.trigger.clone();
         let world = Arc::new(World::new(self, &id, flow, &secrets));
         let run = Run { id, secrets, said: Arc::default(), world };

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::engine::plan::Run;
 use crate::engine::schedule;
 use crate::flow::expression::Names;
+use crate::flow::input::nested;
 use crate::flow::{Flow, Step, Trigger};
 use crate::id::{RunId, TaskId};
 use crate::journal::{State, TaskState};
@@ -62,7 +63,7 @@ pub(super) fn names(
         taskrun.insert("value".to_owned(), value_text(value));
     }
     let names = json!({
-        "inputs": inputs,
+        "inputs": nested(&inputs),
         "outputs": outputs(state, step, scope),
         "vars": flow.variables,
         "labels": state.labels,

@@ -1,8 +1,11 @@
 //! What an execution needs to go on, from what the journal keeps of it.
 
+use chrono::Utc;
+use serde_json::{Map, Value};
+
 use crate::diagnostic::Diagnostic;
-use crate::engine::Recorded;
-use crate::flow::input::{self, InputType};
+use crate::engine::{Before, Recorded};
+use crate::flow::input::{is_declared_secret, settle_again};
 use crate::flow::{Flow, parse};
 use crate::journal::{Created, State};
 use crate::task::TaskType;
@@ -28,40 +31,28 @@ pub fn recorded_flow(created: &Created, tasks: &'static [TaskType]) -> Result<Fl
     }
 }
 
-/// The inputs that an execution began with, as text, with the secret ones that are given again.
+/// The values of an execution's inputs: the recorded ones, with the secret ones that are given again.
 ///
 /// # Errors
-/// When an address was given with a password, and is not given again.
-pub fn recorded_inputs(
-    state: &State,
-    flow: &Flow,
-    secrets: Vec<(String, String)>,
-) -> Result<Vec<(String, String)>, Diagnostic> {
-    let is_secret = |name: &str| flow.inputs.iter().any(|input| input.id == name && input.kind == InputType::Secret);
-    let recorded = state.created.inputs.iter().filter(|(_, value)| !value.is_null());
-    let recorded = recorded.map(|(name, value)| (name.clone(), plain(value)));
-    let (hidden, mut given): (Vec<_>, Vec<_>) = recorded.partition(|(_, text)| text.contains("***"));
-    let is_hidden = |name: &str| hidden.iter().any(|(other, _)| other == name);
-    given.extend(secrets.into_iter().filter(|(name, _)| is_secret(name) || is_hidden(name)));
-    match hidden.iter().find(|(name, _)| !given.iter().any(|(other, _)| other == name)) {
-        None => Ok(given),
-        Some((name, text)) => {
-            let finding =
-                Diagnostic::error(format!("the journal does not keep the password in input `{name}` ({text})"));
-            Err(finding.help(format!("give it again: `-i {name}=ADDRESS`")))
-        }
-    }
-}
-
-/// The values of an execution's inputs.
-///
-/// # Errors
-/// When one is secret, needed and not given again.
+/// When a secret, or an address with a password, is needed and not given again.
 pub fn recorded_values(
     state: &State,
     flow: &Flow,
-    secrets: Vec<(String, String)>,
-) -> Result<serde_json::Map<String, serde_json::Value>, Vec<Diagnostic>> {
-    let given = recorded_inputs(state, flow, secrets).map_err(|finding| vec![finding])?;
-    input::resolve(&flow.inputs, &given)
+    given: Vec<(String, String)>,
+) -> Result<Map<String, Value>, Vec<Diagnostic>> {
+    let is_hidden = |value: &Value| value.to_string().contains("***");
+    let (hidden, recorded): (Map<_, _>, Map<_, _>) =
+        state.created.inputs.clone().into_iter().partition(|(_, value)| is_hidden(value));
+    let is_wanted = |name: &str| is_declared_secret(&flow.inputs, name) || hidden.contains_key(name);
+    let given: Vec<(String, String)> = given.into_iter().filter(|(name, _)| is_wanted(name)).collect();
+    let is_given = |name: &str| given.iter().any(|(other, _)| other == name);
+    if let Some((name, value)) = hidden.iter().find(|(name, _)| !is_given(name)) {
+        let text = plain(value);
+        let finding = Diagnostic::error(format!("the journal does not keep the password in input `{name}` ({text})"));
+        return Err(vec![finding.help(format!("give it again: `-i {name}=ADDRESS`"))]);
+    }
+    let resolution = settle_again(flow, &recorded, &given, &Before::at(Utc::now()));
+    let missing = resolution.missing.iter().map(|question| question.as_finding(&flow.inputs));
+    let problems: Vec<Diagnostic> = resolution.findings.into_iter().chain(missing).collect();
+    if problems.is_empty() { Ok(resolution.values) } else { Err(problems) }
 }

@@ -16,13 +16,12 @@ use crate::engine::control::Control;
 use crate::engine::lock::Claim;
 use crate::engine::outside::World;
 use crate::engine::plan::Run;
-use crate::engine::snapshot;
 use crate::engine::work::Work;
-use crate::flow::input::{self, InputType};
+use crate::engine::{input_files, snapshot};
+use crate::flow::input;
 use crate::flow::{Flow, Step};
 use crate::id::{ExecutionId, RunId, TaskId};
 use crate::journal::{Created, Event, ExecutionState, Failure, Journal, JournalError, State};
-use crate::secret::hide_address_passwords;
 use crate::storage::Storage;
 use crate::task::{Level, Outputs, Progress, TaskContext};
 
@@ -99,6 +98,9 @@ pub enum EngineError {
         /// Its state.
         state: ExecutionState,
     },
+    /// The process stops, and starts nothing more.
+    #[error("the process is stopping")]
+    Stopping,
     /// Something is missing that it needs to go on.
     #[error("execution {id} {reason}")]
     Stuck {
@@ -110,6 +112,9 @@ pub enum EngineError {
     /// The lock file cannot be used.
     #[error("the lock of execution {0} cannot be taken")]
     Lock(ExecutionId, #[source] std::io::Error),
+    /// The file of an input cannot be copied.
+    #[error("input `{0}`: cannot copy {1} into storage")]
+    InputFile(String, String, #[source] std::io::Error),
 }
 
 /// Runs executions.
@@ -124,10 +129,11 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Writes a new execution down, to be run. Secret inputs are not written, of addresses the password is not.
+    /// Writes a new execution down, to be run. Secret inputs are not written, of addresses the password is not. Files
+    /// are copied into its storage.
     ///
     /// # Errors
-    /// When the journal cannot be written.
+    /// When a file cannot be copied, or the journal cannot be written.
     pub fn create(
         &self,
         flow: &Flow,
@@ -136,13 +142,26 @@ impl Runner {
     ) -> Result<ExecutionId, EngineError> {
         let now = Utc::now();
         let id = ExecutionId::generate(now);
-        let (created, _) = self.created(flow, inputs, trigger_date.unwrap_or(now));
+        let (created, _) = self.created(&id, flow, inputs, trigger_date.unwrap_or(now))?;
         self.journal.create(&id, now, created)?;
         Ok(id)
     }
 
-    /// What the journal keeps of a new execution, and the secret inputs that it does not.
+    /// What the journal keeps of a new execution, and the secret inputs that it does not. Files among the inputs are
+    /// copied into its storage.
     pub(super) fn created(
+        &self,
+        id: &ExecutionId,
+        flow: &Flow,
+        inputs: &Map<String, Value>,
+        trigger_date: DateTime<Utc>,
+    ) -> Result<(Created, Map<String, Value>), EngineError> {
+        let inputs = input_files::keep(flow, inputs, &Storage::new(self.settings.storage(), id.clone()))?;
+        Ok(self.recorded(flow, &inputs, trigger_date))
+    }
+
+    /// The same for inputs whose files are where they are to be.
+    pub(super) fn recorded(
         &self,
         flow: &Flow,
         inputs: &Map<String, Value>,
@@ -256,11 +275,11 @@ impl Runner {
     ) -> (Map<String, Value>, Map<String, Value>) {
         let (secret, mut public): (Map<_, _>, Map<_, _>) =
             inputs.clone().into_iter().partition(|(name, value)| input::is_secret(&flow.inputs, name, value));
-        for (name, value) in secret.iter().filter_map(|(name, value)| Some((name, value.as_str()?))) {
+        for value in secret.values().filter_map(Value::as_str) {
             self.settings.redactor.learn(value);
-            if flow.inputs.iter().any(|input| input.id == *name && input.kind != InputType::Secret) {
-                public.insert(name.clone(), Value::from(hide_address_passwords(value)));
-            }
+        }
+        for (name, value) in secret.iter().filter(|(name, _)| !input::is_declared_secret(&flow.inputs, name)) {
+            public.insert(name.clone(), input::without_passwords(value));
         }
         (public, secret)
     }

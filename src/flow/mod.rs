@@ -2,6 +2,7 @@
 
 mod check;
 mod concurrency;
+pub mod convert;
 mod document;
 pub mod expression;
 mod findings;
@@ -23,7 +24,7 @@ use crate::id::{FlowId, TaskId};
 use crate::task::{Level, TaskType};
 
 pub use concurrency::{Behavior, Concurrency};
-pub use document::{Document, Position};
+pub use document::{Document, Position, from_yaml};
 pub use input::Input;
 pub use parse::{Parsed, parse};
 pub use trigger::Trigger;

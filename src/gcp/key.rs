@@ -106,17 +106,10 @@ fn kept_by_gcloud(settings: &Settings) -> Option<PathBuf> {
     Some(folder.join("application_default_credentials.json"))
 }
 
-/// Teaches the redactor every secret of a key, also as it stands in JSON and line by line.
+/// Teaches the redactor every secret of a key.
 fn hide(json: &Value, redactor: &Redactor) {
-    for name in ["private_key", "private_key_id", "client_secret", "refresh_token"] {
-        let Some(secret) = json[name].as_str() else { continue };
-        redactor.learn(secret);
-        redactor.learn(json[name].to_string().trim_matches('"'));
-        secret
-            .lines()
-            .filter(|line| line.len() >= 20 && !line.starts_with("-----"))
-            .for_each(|line| redactor.learn(line));
-    }
+    let names = ["private_key", "private_key_id", "client_secret", "refresh_token"];
+    names.iter().filter_map(|name| json[name].as_str()).for_each(|secret| redactor.learn_all_forms(secret));
     if !json["source_credentials"].is_null() {
         hide(&json["source_credentials"], redactor);
     }

@@ -3,19 +3,19 @@
 
 mod api;
 mod auth;
+mod endpoint;
 mod key;
 mod login;
 mod metadata;
 mod refusal;
 mod retry;
 mod role;
-mod service;
 
 pub use api::{Api, Failure};
 pub use auth::Access;
+pub use endpoint::Service;
 pub use login::Login;
 pub(crate) use login::google_task;
 pub use refusal::Refusal;
 pub use retry::Retry;
 pub use role::Role;
-pub use service::Service;

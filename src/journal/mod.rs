@@ -38,7 +38,7 @@ pub use queue::{Chosen, Limit, Overflow, Submission, Submitted};
 pub use revisions::Revision;
 pub use search::{Page, Query};
 pub use state::{IllegalTransition, Loop, State, TaskRun, TaskState};
-pub use ticks::{Ended, Tick, TriggerKey};
+pub use ticks::{Tick, TriggerKey};
 
 /// Why the journal cannot be read or written.
 #[derive(Debug, thiserror::Error)]

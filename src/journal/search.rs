@@ -115,6 +115,18 @@ impl Journal {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// The executions that ended at this moment or later, in that order.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn ended_since(&self, time: DateTime<Utc>) -> Result<Vec<Summary>> {
+        let connection = self.lock();
+        let sql = format!("SELECT {COLUMNS} FROM executions WHERE ended >= ? ORDER BY ended, id");
+        let mut statement = connection.prepare_cached(&sql)?;
+        let rows = statement.query_map([stamp(time)], summary)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// Removes an execution with its events and logs, all or nothing.
     ///
     /// # Errors

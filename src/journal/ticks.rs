@@ -28,15 +28,6 @@ pub struct Tick {
     pub moment: Option<DateTime<Utc>>,
 }
 
-/// An execution that has ended, as triggers see it.
-#[derive(Clone, Debug)]
-pub struct Ended {
-    /// The execution.
-    pub id: ExecutionId,
-    /// When.
-    pub at: DateTime<Utc>,
-}
-
 impl std::fmt::Display for TriggerKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}.{}.{}", self.namespace, self.flow, self.trigger)
@@ -77,25 +68,8 @@ fn remember(transaction: &rusqlite::Connection, of: &TriggerKey, moment: DateTim
 }
 
 impl Journal {
-    /// The latest moment that a trigger has dealt with; `now` for one that has not been seen before, which is then
-    /// remembered, so that it makes up for what comes after.
-    ///
-    /// # Errors
-    /// When the file cannot be used.
-    pub fn trigger_last(&self, of: &TriggerKey, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
-        let connection = self.lock();
-        let sql = "SELECT last FROM triggers WHERE namespace = ? AND flow = ? AND trigger = ?";
-        let found: Option<DateTime<Utc>> = connection
-            .prepare_cached(sql)?
-            .query_row([&of.namespace, &of.flow, &of.trigger], |row| row.get(0))
-            .optional()?;
-        if found.is_none() {
-            remember(&connection, of, now)?;
-        }
-        Ok(found.unwrap_or(now))
-    }
-
-    /// What [`Journal::trigger_last`] gives for many triggers, in one transaction.
+    /// The latest moment that each trigger has dealt with, and whether it is switched off. One that has not been seen
+    /// before has dealt with all up to now; that is remembered, so that it makes up for what comes after.
     ///
     /// # Errors
     /// When the file cannot be used.
@@ -171,18 +145,5 @@ impl Journal {
         let found =
             statement.query_row([&of.namespace, &of.flow, &of.trigger], |row| row.get::<_, String>(0)).optional()?;
         Ok(found.map(ExecutionId::new))
-    }
-
-    /// The executions that ended at this moment or later, in that order.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn ended_since(&self, time: DateTime<Utc>) -> Result<Vec<Ended>> {
-        let connection = self.lock();
-        let mut statement =
-            connection.prepare_cached("SELECT id, ended FROM executions WHERE ended >= ? ORDER BY ended, id")?;
-        let row = |row: &rusqlite::Row| Ok(Ended { id: ExecutionId::new(row.get::<_, String>(0)?), at: row.get(1)? });
-        let rows = statement.query_map([stamp(time)], row)?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 }

@@ -7,6 +7,7 @@ mod bad_input;
 mod bad_server;
 mod journal;
 mod kill;
+mod outside;
 mod pages;
 mod resume;
 mod run;

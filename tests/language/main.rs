@@ -4,4 +4,5 @@
 mod branches;
 mod failures;
 mod loops;
+mod tasks;
 mod world;

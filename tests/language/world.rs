@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use chrono::Utc;
 use jitney::config::{Overrides, Settings};
-use jitney::engine::{Notice, Runner};
+use jitney::engine::{Before, Notice, Runner};
 use jitney::flow::{input, parse};
 use jitney::journal::{Journal, State};
 use jitney::tasks;
@@ -43,7 +44,7 @@ pub async fn run_with(text: &str, given: &[(&str, &str)]) -> Ran {
     let flow = parsed.flow.unwrap_or_else(|| panic!("{}", problems.join("\n")));
     let given: Vec<(String, String)> =
         given.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-    let inputs = input::resolve(&flow.inputs, &given).unwrap();
+    let inputs = input::resolve(&flow, &given, &Before::at(Utc::now())).unwrap();
     let lines = Arc::<Mutex<Vec<String>>>::default();
     let log = lines.clone();
     let runner = Runner {

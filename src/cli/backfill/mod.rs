@@ -10,7 +10,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
+use serde_json::Value;
 
+use crate::cli::inputs::from_here;
 use crate::cli::{Exit, Invalid};
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
@@ -20,6 +22,7 @@ use crate::flow::input::{self, InputType};
 use crate::journal::Journal;
 use crate::postgres::resolve;
 use crate::secret::hide_address_passwords;
+use crate::text::plain;
 
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -72,6 +75,13 @@ pub(super) fn silent_runner(settings: &Arc<Settings>) -> anyhow::Result<Runner> 
 
 /// What stands for a value that the journal does not keep.
 const HIDDEN: &str = "***";
+
+/// Values for inputs as text, paths from the folder that the user is in.
+fn given_here(flow: &Flow, given: &[(String, String)]) -> Vec<(String, String)> {
+    let given: Vec<(String, Value)> =
+        given.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
+    from_here(flow, &given).into_iter().map(|(name, value)| (name, plain(&value))).collect()
+}
 
 /// Values for inputs as the journal may keep them.
 fn without_secrets(flow: &Flow, given: &[(String, String)]) -> Vec<(String, String)> {

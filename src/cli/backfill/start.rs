@@ -7,8 +7,8 @@ use chrono::Utc;
 use clap::Args;
 use serde_json::{Map, Value};
 
-use super::{go, invalid, preview, secrets_of, silent_runner, without_secrets};
-use crate::cli::run::{from_here, pair};
+use super::{given_here, go, invalid, preview, secrets_of, silent_runner, without_secrets};
+use crate::cli::inputs::pair;
 use crate::cli::{Exit, Invalid, flows};
 use crate::config::Settings;
 use crate::engine::Runner;
@@ -87,7 +87,7 @@ impl Only {
 pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
     let (flow, warnings) = flows::read(&arguments.flow.clone().unwrap_or_default())?;
     warnings.iter().for_each(|warning| eprintln!("{warning}"));
-    let given = from_here(&flow, arguments.input.clone());
+    let given = given_here(&flow, &arguments.input);
     let spec = spec(&arguments, &flow, &given)?;
     let runner = silent_runner(settings)?;
     let flow = Arc::new(flow);

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::calendar::{Beat, Slot};
 use crate::diagnostic::Diagnostic;
 use crate::engine::schedule::{self, At};
-use crate::engine::{Possible, Runner};
+use crate::engine::{Before, Possible, Runner};
 use crate::flow::Flow;
 use crate::flow::expression::{Names, render};
 use crate::flow::input::{self, InputType};
@@ -48,10 +48,10 @@ impl Partitioned<'_> {
     pub fn run(&self, runner: &Runner, slot: &Slot) -> Result<PartitionRun, Vec<Diagnostic>> {
         let facts = schedule::facts(Some(self.beat.times()), slot.date);
         let given = self.rendered(&facts, slot.date).map_err(|finding| vec![finding])?;
-        let inputs = input::resolve(&self.flow.inputs, &given)?;
-        let (created, _) = runner.created(self.flow, &inputs, slot.date);
+        let inputs = input::resolve(self.flow, &given, &Before::at(Utc::now()))?;
+        let (shown, _) = runner.split_secrets(self.flow, &inputs);
         let possible = Possible { inputs, date: slot.date, trigger: Some(self.triggered(facts)) };
-        Ok(PartitionRun { slot: slot.clone(), given, shown: created.inputs, possible })
+        Ok(PartitionRun { slot: slot.clone(), given, shown, possible })
     }
 
     /// The executions of many partitions.
@@ -74,7 +74,7 @@ impl Partitioned<'_> {
     fn identity<'v>(&self, inputs: &'v Map<String, Value>) -> Vec<(&'v String, String)> {
         let counts = |name: &str| {
             let declared = self.flow.inputs.iter().find(|input| input.id == name);
-            declared.is_some_and(|input| !matches!(input.kind, InputType::Uri | InputType::Secret))
+            declared.is_some_and(|input| !matches!(input.kind, InputType::Uri | InputType::File | InputType::Secret))
         };
         inputs.iter().filter(|(name, _)| counts(name)).map(|(name, value)| (name, plain(value))).collect()
     }

@@ -21,7 +21,7 @@ use tokio::sync::{Notify, broadcast};
 use crate::engine::catalog::Catalog;
 use crate::engine::control::{Control, Rest};
 use crate::engine::lock::{self, Claim};
-use crate::engine::{EngineError, Runner};
+use crate::engine::{Before, EngineError, Runner, input_files};
 use crate::flow::input;
 use crate::flow::{Behavior, Flow};
 use crate::id::ExecutionId;
@@ -134,13 +134,17 @@ impl Executor {
         if flow.disabled {
             return Err(Refused::Disabled);
         }
-        let inputs = input::resolve(&flow.inputs, &inputs).map_err(Refused::Inputs)?;
         let now = Utc::now();
-        let (mut created, secrets) = shared.runner.created(&flow, &inputs, trigger_date.unwrap_or(now));
+        let inputs = input::resolve(&flow, &inputs, &Before::at(now)).map_err(Refused::Inputs)?;
+        let unreadable = input_files::unreadable(&flow, &inputs);
+        if !unreadable.is_empty() {
+            return Err(Refused::Inputs(unreadable));
+        }
+        let id = ExecutionId::generate(now);
+        let (mut created, secrets) = shared.runner.created(&id, &flow, &inputs, trigger_date.unwrap_or(now))?;
         created.labels.extend(labels);
         created.trigger = trigger;
         created.revision = revision;
-        let id = ExecutionId::generate(now);
         let claim = Claim::take(&shared.runner.settings, &id)?;
         let mut under_way = self.under_way();
         if shared.stopping.load(Ordering::SeqCst) {

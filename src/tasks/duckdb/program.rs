@@ -90,6 +90,12 @@ fn refused(error: &Refusal, statement: usize, of: usize) -> TaskError {
     };
     let message = format!("{place}: {}", error.message.trim());
     let passes = ["set lock on file", "Could not establish connection", "Failed to download"];
+    if error.message.contains("Failed to download extension") {
+        return TaskError::transient(message).help(
+            "DuckDB fetches extensions from the internet; those built in (json, parquet, icu) need neither INSTALL nor LOAD. \
+             Where there is no internet, install it beforehand for this user",
+        );
+    }
     if error.kind == "HTTPException" || passes.iter().any(|sign| error.message.contains(sign)) {
         return TaskError::transient(message);
     }

@@ -10,6 +10,12 @@ import sys
 import duckdb
 
 BATCH = 10_000
+# White space and comments.
+GAP = r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)*"
+INSTALL = re.compile(
+    GAP + r"(?P<force>FORCE\s+)?INSTALL\s+['\"]?(?P<name>\w+)['\"]?(?:\s+FROM\s+['\"]?core['\"]?)?;?" + GAP + ";?" + GAP,
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def plain(value):
@@ -36,11 +42,13 @@ def plain(value):
 
 def is_needless(connection, text):
     """Whether the statement installs an extension that is there: DuckDB would ask the internet for it all the same."""
-    install = re.fullmatch(r"\s*INSTALL\s+['\"]?(\w+)['\"]?\s*;?\s*", text, re.IGNORECASE)
+    install = INSTALL.fullmatch(text)
     if not install:
         return False
-    known = "SELECT bool_or(installed) FROM duckdb_extensions() WHERE extension_name = ?"
-    return bool(connection.execute(known, [install[1].lower()]).fetchone()[0])
+    # What is built in has no other version to be forced.
+    there = "install_mode = 'STATICALLY_LINKED'" if install["force"] else "installed"
+    known = f"SELECT bool_or({there}) FROM duckdb_extensions() WHERE extension_name = $1 OR list_contains(aliases, $1)"
+    return bool(connection.execute(known, [install["name"].lower()]).fetchone()[0])
 
 
 def keep(result, request, number):

@@ -19,6 +19,8 @@ struct Upload<'a> {
     session: Option<Session>,
     /// Whether Google has to be asked how far the session is.
     unsure: bool,
+    /// Whether an earlier attempt left the session, and Google has not been asked yet.
+    is_left: bool,
     /// The most that was there whenever Google was asked.
     furthest: u64,
     /// Bytes that an earlier attempt had sent.
@@ -31,8 +33,8 @@ struct Upload<'a> {
 pub(super) async fn send(store: &Store<'_>, source: &Source, now: u64) -> Result<Outcome, TaskError> {
     let left = Session::left(source, &store.context.settings.redactor);
     let before = store.context.progress.bytes.load(Ordering::Relaxed);
-    let unsure = left.is_some();
-    let mut upload = Upload { store, source, session: left, unsure, furthest: 0, resumed: 0, before };
+    let is_left = left.is_some();
+    let mut upload = Upload { store, source, session: left, unsure: is_left, is_left, furthest: 0, resumed: 0, before };
     let mut failed = 0;
     loop {
         let furthest = upload.furthest;
@@ -63,7 +65,6 @@ impl Upload<'_> {
                 TaskError::permanent(message).help("write it under another name first, then upload"),
             ));
         }
-        let is_left = self.unsure && self.furthest == 0;
         let session = match self.session.clone() {
             Some(session) => session,
             None => match Session::open(self.store, self.source, now).await.map_err(Trouble::Stop)? {
@@ -78,7 +79,7 @@ impl Upload<'_> {
             },
             false => 0,
         };
-        if is_left {
+        if std::mem::take(&mut self.is_left) {
             self.resumed = offset;
         }
         (self.unsure, self.furthest) = (true, self.furthest.max(offset));
@@ -97,7 +98,7 @@ impl Upload<'_> {
     async fn end(&mut self, reached: Reached, checksum: Option<u32>) -> Result<Outcome, Trouble> {
         let what = &self.source.what;
         match reached {
-            Reached::Done(blob) => Ok((Some(blob), self.checksum(checksum).await?, self.resumed)),
+            Reached::Done(blob) => Ok((Some(*blob), self.checksum(checksum).await?, self.resumed)),
             Reached::Overtaken => Ok((None, 0, 0)),
             Reached::Bytes(there) => {
                 let message = format!("{what}: Google has {there} of {} bytes", self.source.length);
@@ -105,7 +106,7 @@ impl Upload<'_> {
             }
             Reached::Gone => {
                 session::forget(&self.source.kept);
-                (self.session, self.unsure, self.resumed) = (None, false, 0);
+                (self.session, self.unsure, self.is_left, self.resumed) = (None, false, false, 0);
                 let message = format!("{what}: Google does not know the upload's session any more; it starts over");
                 Err(Trouble::Again(TaskError::transient(message), None))
             }

@@ -32,7 +32,7 @@ pub(super) enum Reached {
     /// So many bytes are there.
     Bytes(u64),
     /// The object is whole.
-    Done(Blob),
+    Done(Box<Blob>),
     /// Google does not know the session any more.
     Gone,
     /// Somebody else has written the object in between.
@@ -115,7 +115,7 @@ async fn read(store: &Store<'_>, source: &Source, response: Response) -> Result<
                 let message = format!("{}: the answer is not what Google documents", source.what);
                 Trouble::Stop(TaskError::permanent(message).because(error))
             })?;
-            Ok(Reached::Done(blob.addressed()))
+            Ok(Reached::Done(Box::new(blob.addressed())))
         }
         // 499: the session was cancelled.
         StatusCode::NOT_FOUND | StatusCode::GONE => Ok(Reached::Gone),

@@ -6,7 +6,7 @@
 use google_cloud_storage::client::Storage;
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::address::{Address, encode};
 use super::blob::Blob;
@@ -51,7 +51,9 @@ impl<'a> Store<'a> {
     /// What a client of Google's failed with; `what` was being done.
     pub(super) fn trouble(&self, what: &str, error: google_cloud_storage::Error) -> Trouble {
         if let Some(status) = error.http_status_code() {
-            let body = error.http_payload().cloned().unwrap_or_default();
+            // The client has read the answer's JSON already, and keeps Google's sentence alone.
+            let read = error.status().map(|status| json!({"error": {"message": status.message}}).to_string().into());
+            let body = read.or_else(|| error.http_payload().cloned()).unwrap_or_default();
             return self.explained(self.api.refusal_of(what, status, &body)).trouble();
         }
         // No answer came: the line, or no token. Only the latter will be the same again.

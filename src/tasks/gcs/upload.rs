@@ -14,7 +14,6 @@ use super::blob::Blob;
 use super::send::{Source, send};
 use super::store::Store;
 use crate::gcp::google_task;
-use crate::storage::is_uri;
 use crate::task::{Task, TaskContext, TaskError};
 use crate::text;
 
@@ -120,7 +119,7 @@ impl Upload {
     /// Every file under the name that the outputs give it, checked before anything is sent.
     fn sources(&self, context: &TaskContext) -> Result<Vec<(String, Source)>, TaskError> {
         let files = files(&self.from)?;
-        let several = !matches!(self.from, Value::String(_)) || files.len() != 1;
+        let several = !matches!(&self.from, Value::String(text) if !is_json(text));
         let mut sources: Vec<(String, Source)> = Vec::new();
         for (name, from) in files {
             let path = context.input_file(&from)?;
@@ -184,6 +183,11 @@ impl Upload {
     }
 }
 
+/// Whether a template gave a list or a map as text.
+fn is_json(text: &str) -> bool {
+    text.trim_start().starts_with(['[', '{'])
+}
+
 /// The files that `from` names, each with the object's name where it says one.
 fn files(from: &Value) -> Result<Vec<(Option<String>, String)>, TaskError> {
     let wrong = |found: &Value| {
@@ -192,8 +196,7 @@ fn files(from: &Value) -> Result<Vec<(Option<String>, String)>, TaskError> {
     };
     let text = |value: &Value| value.as_str().map(|text| text.trim().to_owned()).ok_or_else(|| wrong(value));
     match from {
-        // A template that gives a list or a map gives it as JSON.
-        Value::String(text) if text.trim_start().starts_with(['[', '{']) && !is_uri(text) => {
+        Value::String(text) if is_json(text) => {
             files(&serde_json::from_str(text).map_err(|error| wrong(from).because(error))?)
         }
         Value::String(_) => Ok(vec![(None, text(from)?)]),
