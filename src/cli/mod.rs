@@ -15,6 +15,7 @@ mod graph;
 mod inputs;
 mod kv;
 mod out;
+mod partitions;
 mod postgres;
 mod resume;
 mod run;
@@ -60,6 +61,8 @@ enum Command {
     Resume(resume::Arguments),
     /// Run a flow for many moments of the past: months, days, hours
     Backfill(backfill::Arguments),
+    /// A flow's partitions: which are in, which failed, what changed at the source
+    Partitions(partitions::Arguments),
     /// Check flows without running them
     Validate(validate::Arguments),
     /// Draw a flow: what runs after what, and whose outputs go where
@@ -106,6 +109,7 @@ async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<
         Command::Run(arguments) => run::run(arguments, settings).await,
         Command::Resume(arguments) => resume::run(arguments, settings).await,
         Command::Backfill(arguments) => backfill::run(arguments, settings).await,
+        Command::Partitions(arguments) => partitions::run(arguments, settings).await,
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Graph(arguments) => graph::run(&arguments),
         Command::Convert(arguments) => convert::run(&arguments),

@@ -30,7 +30,7 @@ pub(super) struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    start: start::Arguments,
+    start: start::Asked,
 }
 
 #[derive(Subcommand)]
@@ -48,6 +48,8 @@ enum Command {
     /// Run the partitions again that failed, were stopped or were not begun
     Retry(control::Again),
 }
+
+pub(super) use preview::words;
 
 pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
     match arguments.command {
@@ -77,7 +79,7 @@ pub(super) fn silent_runner(settings: &Arc<Settings>) -> anyhow::Result<Runner> 
 const HIDDEN: &str = "***";
 
 /// Values for inputs as text, paths from the folder that the user is in.
-fn given_here(flow: &Flow, given: &[(String, String)]) -> Vec<(String, String)> {
+pub(super) fn given_here(flow: &Flow, given: &[(String, String)]) -> Vec<(String, String)> {
     let given: Vec<(String, Value)> =
         given.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
     from_here(flow, &given).into_iter().map(|(name, value)| (name, plain(&value))).collect()
@@ -118,7 +120,7 @@ fn secrets_of(flow: &Flow, given: &[(String, String)]) -> Vec<(String, String)> 
     given.iter().filter(|(name, value)| is_secret(name, value)).cloned().collect()
 }
 
-fn invalid(message: impl Into<String>) -> Invalid {
+pub(super) fn invalid(message: impl Into<String>) -> Invalid {
     Invalid::from(Diagnostic::error(message))
 }
 

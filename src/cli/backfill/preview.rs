@@ -90,7 +90,7 @@ fn skip(only: Only, standing: &Standing) -> Option<String> {
 }
 
 /// How a partition stands, in words.
-pub(super) fn words(standing: &Standing) -> String {
+pub(in crate::cli) fn words(standing: &Standing) -> String {
     match standing {
         Standing::Waiting => "never ran".to_owned(),
         Standing::Running => "under way".to_owned(),

@@ -18,7 +18,7 @@ use crate::id::BackfillId;
 use crate::journal::{BACKFILL_LABEL, Backfill, BackfillSpec, PARTITION_LABEL, Wish};
 
 #[derive(Args)]
-pub(super) struct Arguments {
+pub(super) struct Asked {
     /// The flow's file
     #[arg(required = true)]
     flow: Option<PathBuf>,
@@ -84,7 +84,7 @@ impl Only {
     }
 }
 
-pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
+pub(super) async fn run(arguments: Asked, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
     let (flow, warnings) = flows::read(&arguments.flow.clone().unwrap_or_default())?;
     warnings.iter().for_each(|warning| eprintln!("{warning}"));
     let given = given_here(&flow, &arguments.input);
@@ -132,7 +132,7 @@ fn earlier(runner: &Runner, flow: &Flow, spec: &BackfillSpec) -> anyhow::Result<
     Ok(runner.journal.backfill(&id)?)
 }
 
-fn spec(arguments: &Arguments, flow: &Flow, given: &[(String, String)]) -> anyhow::Result<BackfillSpec> {
+fn spec(arguments: &Asked, flow: &Flow, given: &[(String, String)]) -> anyhow::Result<BackfillSpec> {
     for reserved in [BACKFILL_LABEL, PARTITION_LABEL] {
         if arguments.label.iter().any(|(key, _)| key == reserved) {
             return Err(invalid(format!("the label `{reserved}` is the backfill's own; take another name")).into());

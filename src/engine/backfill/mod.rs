@@ -6,6 +6,7 @@ mod period;
 mod presence;
 mod run;
 mod standing;
+mod survey;
 
 pub use calendar::{Beat, Grain, Slot};
 pub use drive::{Drive, Driven, is_driven};
@@ -13,3 +14,4 @@ pub use period::Period;
 pub use presence::Presence;
 pub use run::{PartitionRun, Partitioned};
 pub use standing::{Cell, Standing};
+pub use survey::{Known, Verdict};
