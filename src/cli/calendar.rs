@@ -50,7 +50,7 @@ impl Mark {
         match self {
             Self::Skipped => "not to run",
             Self::Loaded => "loaded",
-            Self::Waiting => "waits",
+            Self::Waiting => "not loaded",
             Self::Stopped => "stopped",
             Self::Running => "under way",
             Self::Failed => "failed",
@@ -120,6 +120,6 @@ mod tests {
         let hours = [(at("2019-01-01T23:30:00Z"), Mark::Loaded), (at("2019-01-01T23:45:00Z"), Mark::Failed)];
         let text = calendar(&hours, Tz::Europe__Paris, Grain::Minute);
         assert!(text.ends_with("  2019-01-02  ✗\n"), "{text}");
-        assert_eq!(legend(months.iter().map(|(_, mark)| *mark)), "✓ 1 loaded   · 1 waits   ✗ 1 failed");
+        assert_eq!(legend(months.iter().map(|(_, mark)| *mark)), "✓ 1 loaded   · 1 not loaded   ✗ 1 failed");
     }
 }
