@@ -14,12 +14,14 @@ mod format;
 mod graph;
 mod inputs;
 mod kv;
+mod new;
 mod out;
 mod partitions;
 mod postgres;
 mod resume;
 mod run;
 mod run_help;
+mod schema;
 mod screen;
 mod server;
 mod tasks;
@@ -63,6 +65,8 @@ enum Command {
     Backfill(backfill::Arguments),
     /// A flow's partitions: which are in, which failed, what changed at the source
     Partitions(partitions::Arguments),
+    /// Write a flow to begin with
+    New(new::Arguments),
     /// Check flows without running them
     Validate(validate::Arguments),
     /// Draw a flow: what runs after what, and whose outputs go where
@@ -75,6 +79,11 @@ enum Command {
     Kv(kv::Arguments),
     /// The task types; of one of them: fields, outputs and an example
     Tasks(tasks::Arguments),
+    /// The JSON Schema of flows, for editors
+    ///
+    /// Save it once, `jitney schema > flow.schema.json`, and begin a flow with the line
+    /// `# yaml-language-server: $schema=flow.schema.json`: editors then complete and check it as you type.
+    Schema(schema::Arguments),
     /// The Postgres that jitney manages for you
     Postgres(postgres::Arguments),
     /// What is here, what is missing, and the command that fixes it
@@ -87,7 +96,15 @@ enum Command {
 
 /// Runs the program's command line.
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => match run_help::asked_for(&answer) {
+            Some(flow) => {
+                return run_help::print(&flow).map_or_else(|error| complain(&error, str::to_owned), Exit::into);
+            }
+            None => answer.exit(),
+        },
+    };
     let overrides = Overrides { home: cli.home, postgres: cli.postgres };
     let ended = Settings::load(overrides).and_then(|settings| {
         let settings = Arc::new(settings);
@@ -110,12 +127,14 @@ async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<
         Command::Resume(arguments) => resume::run(arguments, settings).await,
         Command::Backfill(arguments) => backfill::run(arguments, settings).await,
         Command::Partitions(arguments) => partitions::run(arguments, settings).await,
+        Command::New(arguments) => new::run(&arguments),
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Graph(arguments) => graph::run(&arguments),
         Command::Convert(arguments) => convert::run(&arguments),
         Command::Executions(arguments) => executions::run(&arguments, settings),
         Command::Kv(arguments) => kv::run(arguments, settings),
         Command::Tasks(arguments) => tasks::run(&arguments),
+        Command::Schema(arguments) => schema::run(&arguments),
         Command::Postgres(arguments) => postgres::run(arguments, settings).await,
         Command::Doctor(arguments) => doctor::run(arguments, settings).await,
         Command::Server(arguments) => server::run(arguments, settings).await,

@@ -12,7 +12,7 @@ use crate::cli::format::{bytes, seconds, thousands};
 use crate::cli::inputs::{self, Given, pair};
 use crate::cli::out::{out, outln};
 use crate::cli::screen::Screen;
-use crate::cli::{Exit, Invalid, flows, run_help};
+use crate::cli::{Exit, Invalid, flows};
 use crate::config::{ScriptRunner, Settings};
 use crate::engine::Runner;
 use crate::flow::Flow;
@@ -23,11 +23,10 @@ use crate::postgres::resolve;
 use crate::task::Outputs;
 
 #[derive(Args)]
-#[command(disable_help_flag = true)]
+#[command(after_help = "What a flow takes: jitney run FLOW --help. On a terminal it asks for what is missing.")]
 pub(super) struct Arguments {
     /// The flow's file
-    #[arg(required_unless_present = "help")]
-    flow: Option<PathBuf>,
+    flow: PathBuf,
     #[command(flatten)]
     given: Given,
     /// A label for the execution; may be repeated
@@ -42,16 +41,10 @@ pub(super) struct Arguments {
     /// Print the execution as JSON when it has ended
     #[arg(long)]
     json: bool,
-    /// Print help; with a flow, that of its inputs too
-    #[arg(short, long)]
-    help: bool,
 }
 
 pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
-    let Some(file) = arguments.flow.as_deref().filter(|_| !arguments.help) else {
-        return run_help::print(arguments.flow.as_deref());
-    };
-    let (mut flow, warnings) = flows::read(file)?;
+    let (mut flow, warnings) = flows::read(&arguments.flow)?;
     warnings.iter().for_each(|warning| eprintln!("{warning}"));
     flow.labels.extend(arguments.label.into_iter().map(|(key, value)| (key, Value::from(value))));
     let settings = Arc::new(settings.with_script_runner(arguments.script_runner));

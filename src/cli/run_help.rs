@@ -1,9 +1,10 @@
 //! `jitney run FLOW --help`: what this very flow takes.
 
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use clap::CommandFactory;
+use clap::error::ErrorKind;
+use clap::{Arg, ArgAction, CommandFactory};
 use dialoguer::console::Term;
 
 use crate::cli::out::out;
@@ -16,15 +17,25 @@ use crate::text::plain;
 const LEFT: usize = 30;
 const WIDEST: usize = 100;
 
-/// Prints the help of `run`, with that of a flow's inputs when there is one.
+/// The flow whose help a command line asks for: `run`, a flow and `--help`, in any order.
+pub(super) fn asked_for(answer: &clap::Error) -> Option<PathBuf> {
+    if answer.kind() != ErrorKind::DisplayHelp {
+        return None;
+    }
+    // The same command line once more, with `--help` as one flag among the others.
+    let help = Arg::new("help").short('h').long("help").action(ArgAction::SetTrue);
+    let command = Cli::command().mut_subcommand("run", |run| {
+        run.disable_help_flag(true).arg(help).mut_arg("flow", |flow| flow.required(false))
+    });
+    let matches = command.try_get_matches().ok()?;
+    matches.subcommand_matches("run")?.get_one::<PathBuf>("flow").cloned()
+}
+
+/// Prints the help of `run` with that of a flow's inputs.
 ///
 /// # Errors
 /// `Invalid` with the findings of a flow that cannot run, after what could be said of it.
-pub(super) fn print(file: Option<&Path>) -> anyhow::Result<Exit> {
-    let Some(file) = file else {
-        show(command());
-        return Ok(Exit::Ok);
-    };
+pub(super) fn print(file: &Path) -> anyhow::Result<Exit> {
     let (about, inputs, findings) = match flows::read(file) {
         Ok((flow, _)) => (flow.description, flow.inputs, None),
         Err(error) => {

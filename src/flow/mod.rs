@@ -9,6 +9,7 @@ mod findings;
 pub mod graph;
 pub mod input;
 mod parse;
+mod schema;
 mod steps;
 pub mod trigger;
 
@@ -27,6 +28,7 @@ pub use concurrency::{Behavior, Concurrency};
 pub use document::{Document, Position, from_yaml};
 pub use input::Input;
 pub use parse::{Parsed, parse};
+pub use schema::schema;
 pub use trigger::Trigger;
 
 /// A flow that can run.

@@ -12,7 +12,7 @@ use crate::id::FlowId;
 use crate::task::{TaskType, read};
 
 /// The keys of a flow.
-const FLOW_KEYS: &[&str] = &[
+pub(super) const FLOW_KEYS: &[&str] = &[
     "id",
     "namespace",
     "description",

@@ -3,6 +3,7 @@
 
 mod branches;
 mod failures;
+mod inputs;
 mod loops;
 mod tasks;
 mod world;

@@ -160,10 +160,10 @@ fn kill_left(runner: Runner, backfill: &Backfill) -> anyhow::Result<()> {
     let executor = Executor::open(runner, Options::new(tasks::ALL))?;
     for cell in executor.runner().cells(backfill)? {
         let is_open = matches!(cell.standing, Standing::Running | Standing::Stopped);
-        match cell.execution.filter(|_| is_open).map(|id| executor.kill(&id)) {
-            Some(Err(EngineError::Journal(error))) => return Err(error.into()),
-            // It has ended meanwhile, or another process works on it.
-            _ => {}
+        let killed = cell.execution.filter(|_| is_open).map(|id| executor.kill(&id));
+        // Any other error: it has ended meanwhile, or another process works on it.
+        if let Some(Err(EngineError::Journal(error))) = killed {
+            return Err(error.into());
         }
     }
     Ok(())

@@ -115,11 +115,11 @@ pub(super) async fn run(arguments: Asked, settings: &Arc<Settings>) -> anyhow::R
 
 /// The same backfill, asked for before and not ended: a command that is repeated after a crash goes on with it.
 fn earlier(runner: &Runner, flow: &Flow, spec: &BackfillSpec) -> anyhow::Result<Option<Backfill>> {
-    let open = runner.journal.backfills(Some(flow.id.as_str()), 1000)?.into_iter();
+    let mut open = runner.journal.backfills(Some(flow.id.as_str()), 1000)?.into_iter();
     let same = |backfill: &Backfill| {
         backfill.outcome.is_none() && backfill.namespace == flow.namespace && backfill.spec.asks_for_the_same(spec)
     };
-    let Some(found) = open.filter(same).next() else { return Ok(None) };
+    let Some(found) = open.find(same) else { return Ok(None) };
     let id = found.id;
     if is_driven(&runner.settings, &id) {
         let finding =

@@ -180,10 +180,9 @@ impl Drive<'_> {
 
     async fn kill(&self, under_way: &mut UnderWay, cells: &mut [Cell]) -> Result<(), EngineError> {
         for id in under_way.ids.values() {
-            match self.executor.kill(id) {
-                Err(EngineError::Journal(error)) => return Err(error.into()),
-                // It has just ended, or another process works on it and goes on.
-                _ => {}
+            // Any other error: it has just ended, or another process works on it and goes on.
+            if let Err(EngineError::Journal(error)) = self.executor.kill(id) {
+                return Err(error.into());
             }
         }
         let patience = tokio::time::sleep(Duration::from_secs(15));

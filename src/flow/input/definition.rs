@@ -27,6 +27,11 @@ const FIELDS: &[(&str, &[InputType])] = &[
     ("allowedFileExtensions", &[File]),
 ];
 
+/// The same by the names of the types.
+pub(in crate::flow) fn type_fields() -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
+    FIELDS.iter().map(|(field, kinds)| (*field, kinds.iter().flat_map(|kind| kind.names()).collect()))
+}
+
 /// Reads a flow's inputs. Those with an error are left out.
 pub(in crate::flow) fn read_all(document: &Document, items: &[Value]) -> (Vec<Input>, Vec<Diagnostic>) {
     let (mut inputs, mut all) = (Vec::<Input>::new(), Vec::new());

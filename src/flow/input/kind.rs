@@ -57,6 +57,15 @@ impl InputType {
         self.words().0
     }
 
+    /// Every name of the type in a flow.
+    pub(super) fn names(self) -> Vec<&'static str> {
+        match self {
+            Self::Bool => vec!["BOOL", "BOOLEAN"],
+            Self::Select => vec!["SELECT", "ENUM"],
+            other => vec![other.name()],
+        }
+    }
+
     /// What help calls a value of this type.
     pub fn noun(self) -> &'static str {
         self.words().1

@@ -16,7 +16,7 @@ use crate::secret::hide_address_passwords;
 use crate::text::plain;
 
 pub use definition::outline;
-pub(super) use definition::read_all;
+pub(super) use definition::{read_all, type_fields};
 pub use kind::InputType;
 pub(super) use needs::{check, is_named};
 pub use resolve::{Question, Resolution, resolve, settle, settle_again};
