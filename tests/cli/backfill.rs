@@ -179,7 +179,8 @@ fn a_dry_run_names_every_partition_and_changes_nothing() {
     let world = World::new();
     napping(&world, "1ms", "");
     let told = world.jitney(&months(&["--dry-run"])).ended(0).without_data();
-    told.says("  2019-01 … 2019-12 (12)   never ran                        runs\n").says("12 of 12 partitions to run");
+    told.says("  2019-01 … 2019-12 (12)   never ran                          runs\n")
+        .says("12 of 12 partitions to run");
     assert_eq!(world.jitney(&["backfill", "list", "--json"]).json(), Value::Array(Vec::new()));
     assert_eq!(world.jitney(&["executions", "--json"]).json(), Value::Array(Vec::new()));
 }

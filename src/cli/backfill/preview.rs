@@ -133,11 +133,16 @@ pub(super) fn print(of: &Partitioned, choices: &[Choice], spec: &BackfillSpec, a
             _ => first.label.clone(),
         };
         let next = if first.skipped.is_some() { "stays" } else { "runs" };
-        eprintln!("  {name:<24} {:<32} {next}", first.last);
+        eprintln!("  {name:<24} {:<34} {next}", first.last);
     }
     let runs = choices.iter().filter(|choice| choice.skipped.is_none()).count();
     let many = if choices.len() == 1 { "partition" } else { "partitions" };
     eprintln!("{runs} of {} {many} to run, {} at a time.", choices.len(), spec.parallel);
+}
+
+/// Whether there is nothing to run.
+pub(super) fn is_empty(choices: &[Choice]) -> bool {
+    choices.iter().all(|choice| choice.skipped.is_some())
 }
 
 /// The backfill that was chosen.

@@ -100,8 +100,9 @@ pub(super) async fn run(arguments: Asked, settings: &Arc<Settings>) -> anyhow::R
         Some(backfill) => backfill,
         None => {
             let choices = preview::choose(&runner, &of, &runs, arguments.only).await?;
-            preview::print(&of, &choices, &spec, arguments.json && arguments.dry_run, arguments.json);
-            if arguments.dry_run {
+            let ends_here = arguments.dry_run || preview::is_empty(&choices);
+            preview::print(&of, &choices, &spec, arguments.json && ends_here, arguments.json);
+            if ends_here {
                 return Ok(Exit::Ok);
             }
             let backfill = preview::backfill(BackfillId::generate(Utc::now()), &flow, spec, &runs, &choices);
