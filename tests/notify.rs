@@ -58,7 +58,7 @@ impl Place {
         let mut events = vec![Event::Started, Event::TaskStarted { run: run.clone(), attempt: 1 }];
         if end == ExecutionState::Failed {
             let message = "404 Not Found".to_owned();
-            let error = Failure { class: ErrorClass::Permanent, message, help: None };
+            let error = Failure { class: ErrorClass::Permanent, message, help: None, code: None };
             events.push(Event::TaskFailed { run, error, retry_at: None });
         } else {
             let (outputs, labels) = Default::default();

@@ -2,6 +2,8 @@
 #![expect(clippy::print_stderr, reason = "printing is what a command line is for")]
 
 mod ask;
+mod backfill;
+mod calendar;
 mod convert;
 pub mod demo;
 mod doctor;
@@ -14,6 +16,7 @@ mod inputs;
 mod kv;
 mod new;
 mod out;
+mod partitions;
 mod postgres;
 mod replay;
 mod resume;
@@ -59,6 +62,10 @@ enum Command {
     Run(run::Arguments),
     /// Go on with an execution that is paused, was stopped, failed, or lost its process
     Resume(resume::Arguments),
+    /// Run a flow for many moments of the past: months, days, hours
+    Backfill(backfill::Arguments),
+    /// A flow's partitions: which are in, which failed, what changed at the source
+    Partitions(partitions::Arguments),
     /// Write a flow to begin with
     New(new::Arguments),
     /// Run an execution once more as a new one, from a task on or as a whole
@@ -121,6 +128,8 @@ async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<
     match command {
         Command::Run(arguments) => run::run(arguments, settings).await,
         Command::Resume(arguments) => resume::run(arguments, settings).await,
+        Command::Backfill(arguments) => backfill::run(arguments, settings).await,
+        Command::Partitions(arguments) => partitions::run(arguments, settings).await,
         Command::New(arguments) => new::run(&arguments),
         Command::Replay(arguments) => replay::run(arguments, settings).await,
         Command::Validate(arguments) => validate::run(&arguments),

@@ -58,7 +58,7 @@ pub(super) async fn bounded(
         () = cancel.cancelled() => TaskError::cancelled("stopped by the user"),
         () = late => {
             let limit = crate::duration::Span(limit.unwrap_or_default());
-            TaskError::transient(format!("took longer than its timeout of {limit}"))
+            TaskError::transient(format!("took longer than its timeout of {limit}")).code("timeout")
         }
     };
     cancel.cancel();

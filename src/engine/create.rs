@@ -92,9 +92,20 @@ impl Runner {
         request: &Request,
         now: DateTime<Utc>,
     ) -> Result<(Created, Map<String, Value>), EngineError> {
-        let file = std::path::absolute(&flow.document.file).unwrap_or_else(|_| PathBuf::from(&flow.document.file));
         let inputs = input_files::keep(flow, &request.inputs, &Storage::new(self.settings.storage(), id.clone()))?;
-        let (public, secrets) = self.split_secrets(flow, &inputs);
+        Ok(self.recorded(flow, &inputs, request, now))
+    }
+
+    /// The same for inputs whose files are where they are to be.
+    pub(super) fn recorded(
+        &self,
+        flow: &Flow,
+        inputs: &Map<String, Value>,
+        request: &Request,
+        now: DateTime<Utc>,
+    ) -> (Created, Map<String, Value>) {
+        let file = std::path::absolute(&flow.document.file).unwrap_or_else(|_| PathBuf::from(&flow.document.file));
+        let (public, secrets) = self.split_secrets(flow, inputs);
         let mut labels = flow.labels.clone();
         labels.extend(request.labels.clone());
         let created = Created {
@@ -112,7 +123,7 @@ impl Runner {
             original: request.original.clone(),
             attempt: request.attempt.max(1),
         };
-        Ok((created, secrets))
+        (created, secrets)
     }
 
     /// Says which checks a new execution does not meet; whether one of them fails it.

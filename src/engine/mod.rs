@@ -3,6 +3,7 @@
 mod admission;
 mod again;
 mod attempt;
+pub mod backfill;
 mod before;
 pub mod catalog;
 mod children;
@@ -11,6 +12,7 @@ pub mod control;
 mod create;
 mod ending;
 pub mod executor;
+mod foresee;
 pub mod input_files;
 pub mod lock;
 pub mod lookup;
@@ -31,5 +33,6 @@ mod work;
 
 pub use before::{Before, Beside};
 pub use create::Request;
+pub use foresee::{Foreseen, Possible, Wanted};
 pub use run::{EngineError, Notice, Observer, Runner};
 pub use snapshot::Recorded;

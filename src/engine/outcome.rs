@@ -32,7 +32,7 @@ impl Work<'_> {
                 return self.fail(state, run, step, TaskError::permanent(message));
             }
             let message = format!("a task inside of `{}` failed", step.id);
-            let error = Failure { class: ErrorClass::Permanent, message, help: None };
+            let error = Failure { class: ErrorClass::Permanent, message, help: None, code: None };
             return self.add(state, Event::TaskFailed { run, error, retry_at: None });
         }
         let outputs = state.tasks.get(&run).map(of_sub_tasks).unwrap_or_default();
@@ -98,8 +98,12 @@ impl Work<'_> {
         let policy = step.common.retry.as_ref().filter(|retry| retry.behavior == RetryBehavior::RetryFailedTask);
         let retry_at = retry::next_attempt(policy, error.class, attempt, first, now, rand::random::<f64>());
         let clean = |text: &str| self.runner.settings.redactor.clean(text);
-        let error =
-            Failure { class: error.class, message: clean(&error.message), help: error.help.as_deref().map(clean) };
+        let error = Failure {
+            class: error.class,
+            message: clean(&error.message),
+            help: error.help.as_deref().map(clean),
+            code: error.code,
+        };
         (self.runner.observer)(Notice::TaskFailed { run: &run, step, error: &error, retry_at });
         self.runner.journal.log(&self.run.id, now, &step.id, Level::Error, &error.message)?;
         self.add(state, Event::TaskFailed { run, error, retry_at })

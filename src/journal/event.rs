@@ -227,6 +227,9 @@ pub struct Failure {
     pub message: String,
     /// What to do next.
     pub help: Option<String>,
+    /// What went wrong in a word or two, if the task knows: `404`, `corrupt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
 }
 
 /// The states of an execution, in Kestra's words.

@@ -5,6 +5,7 @@
 //! moment, and a power cut may take the newest events but never leaves a torn one. That is enough, because a task whose
 //! end was lost runs again, and every load is idempotent.
 
+mod backfill;
 mod batch;
 mod event;
 mod happened;
@@ -33,6 +34,7 @@ use tokio::sync::broadcast;
 use crate::id::{ExecutionId, TaskId};
 use crate::task::Level;
 
+pub use backfill::{BACKFILL_LABEL, Backfill, BackfillEnd, BackfillSpec, PARTITION_LABEL, Partition, Wish};
 pub use batch::Batch;
 pub use event::{Created, Event, ExecutionState, Failure, Outcome, Parent, Triggered};
 pub use happened::Happened;

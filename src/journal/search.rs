@@ -40,7 +40,7 @@ pub struct Page {
     pub executions: Vec<Summary>,
 }
 
-const COLUMNS: &str =
+pub(super) const COLUMNS: &str =
     "id, namespace, flow, state, inputs, created, started, ended, rows, labels, trigger_id, trigger_date";
 
 impl Query {
@@ -144,7 +144,7 @@ impl Journal {
     }
 }
 
-fn summary(row: &Row) -> rusqlite::Result<Summary> {
+pub(super) fn summary(row: &Row) -> rusqlite::Result<Summary> {
     let map = |text: String| -> Map<String, Value> { serde_json::from_str(&text).unwrap_or_default() };
     Ok(Summary {
         id: ExecutionId::new(row.get::<_, String>(0)?),

@@ -462,7 +462,7 @@ mod tests {
 
     #[test]
     fn a_failed_execution_goes_on_from_the_task_that_failed() {
-        let failure = Failure { class: ErrorClass::Permanent, message: "no".into(), help: None };
+        let failure = Failure { class: ErrorClass::Permanent, message: "no".into(), help: None, code: None };
         let failed = Event::TaskFailed { run: RunId::new("t"), error: failure, retry_at: None };
         let ended = Event::Ended { state: ExecutionState::Failed, outputs: Map::new() };
         let state = after(&[Event::Started, started(1), failed, ended, Event::Started]).unwrap();

@@ -3,6 +3,7 @@
 mod children;
 mod expansion;
 mod fields;
+mod foresight;
 mod pause;
 
 use std::collections::BTreeSet;
@@ -27,6 +28,7 @@ use fields::Fields;
 pub use children::{Child, Children, Starting, Surroundings, Wanted};
 pub use expansion::{Expansion, Until};
 pub use fields::is_template;
+pub use foresight::{Held, Holding, Ledger, Looking, Offer, Source};
 pub use pause::{AfterPause, Pause};
 
 /// A task type: a plain struct whose fields are the YAML keys, already rendered, and whose doc comments are what the
@@ -42,6 +44,10 @@ pub trait Task: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     const LATE: &'static [&'static str] = &[];
     /// Whether there is work to do after the sub-tasks.
     const CONCLUDES: bool = false;
+    /// How to ask what its target holds already, if it loads into one that can tell.
+    const LEDGER: Option<Ledger> = None;
+    /// How to ask what its source offers now, if it downloads from one.
+    const SOURCE: Option<Source> = None;
     /// A list item of a flow's `tasks` that shows the usual fields.
     const EXAMPLE: &'static str;
     /// What later tasks may refer to as `outputs.<id>.<field>`.
@@ -97,6 +103,10 @@ pub struct TaskType {
     pub branches: &'static [Branch],
     /// The fields whose templates are not rendered before the task runs.
     pub late: &'static [&'static str],
+    /// How to ask what its target holds already.
+    pub ledger: Option<Ledger>,
+    /// How to ask what its source offers now.
+    pub source: Option<Source>,
     /// The YAML example.
     pub example: &'static str,
     /// The JSON Schema of the fields.
@@ -125,6 +135,8 @@ impl TaskType {
             aliases: T::ALIASES,
             branches: T::BRANCHES,
             late: T::LATE,
+            ledger: T::LEDGER,
+            source: T::SOURCE,
             example: T::EXAMPLE,
             schema: || schemars::schema_for!(T),
             outputs: || schemars::schema_for!(T::Outputs),
@@ -230,22 +242,24 @@ pub struct TaskError {
     pub message: String,
     /// What to do next.
     pub help: Option<String>,
+    /// What went wrong in a word or two, for tables: `404`, `corrupt`.
+    pub code: Option<String>,
 }
 
 impl TaskError {
     /// A failure that will happen again.
     pub fn permanent(message: impl Into<String>) -> Self {
-        Self { class: ErrorClass::Permanent, message: message.into(), help: None }
+        Self { class: ErrorClass::Permanent, message: message.into(), help: None, code: None }
     }
 
     /// A failure that may pass.
     pub fn transient(message: impl Into<String>) -> Self {
-        Self { class: ErrorClass::Transient, message: message.into(), help: None }
+        Self { class: ErrorClass::Transient, message: message.into(), help: None, code: None }
     }
 
     /// The user stopped the attempt.
     pub fn cancelled(message: impl Into<String>) -> Self {
-        Self { class: ErrorClass::Cancelled, message: message.into(), help: None }
+        Self { class: ErrorClass::Cancelled, message: message.into(), help: None, code: None }
     }
 
     /// Adds the cause and the causes behind it to the message, each once.
@@ -258,6 +272,12 @@ impl TaskError {
             }
             next = error.source();
         }
+        self
+    }
+
+    /// Adds what went wrong in a word or two.
+    pub fn code(mut self, code: impl Into<String>) -> Self {
+        self.code = Some(code.into());
         self
     }
 
@@ -286,7 +306,9 @@ impl From<Box<Diagnostic>> for TaskError {
             (false, 0) => format!("{file}: "),
             (false, line) => format!("{file}:{line}:{}: ", column.max(1)),
         };
-        Self { class: ErrorClass::Permanent, message: place + &message, help }
+        // What has a line is a row, or a statement, that does not fit.
+        let code = (line > 0).then(|| "bad data".to_owned());
+        Self { class: ErrorClass::Permanent, message: place + &message, help, code }
     }
 }
 
@@ -445,6 +467,7 @@ impl TaskContext {
             return Ok(path);
         }
         Err(TaskError::permanent(format!("there is no file `{from}`"))
+            .code("no file")
             .help(format!("looked at {}; relative paths start at the flow's own folder", path.display())))
     }
 

@@ -42,7 +42,7 @@ impl Flows {
 
 impl Executor {
     /// Starts all that may start.
-    pub(super) fn dispatch(&self) {
+    pub(in crate::engine) fn dispatch(&self) {
         loop {
             let mut under_way = self.under_way();
             let is_full = under_way.len() >= self.shared.options.parallel;

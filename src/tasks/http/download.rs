@@ -8,11 +8,11 @@ use reqwest::header::HeaderMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::fetch::{Fetch, Fetched};
-use super::{local, message, neighbours};
+use super::fetch::{CORRUPT, Fetch, Fetched};
+use super::{local, message, neighbours, offer};
 use crate::duration::Span;
 use crate::storage::{self, StoredFile};
-use crate::task::{Level, Task, TaskContext, TaskError};
+use crate::task::{Level, Source, Task, TaskContext, TaskError};
 use crate::web::client;
 
 /// Downloads a file into storage.
@@ -71,6 +71,7 @@ impl Task for Download {
   type: http.download
   uri: https://github.com/DataTalksClub/nyc-tlc-data/releases/download/green/green_tripdata_2019-01.csv.gz
 ";
+    const SOURCE: Option<Source> = Some(offer::SOURCE);
     type Outputs = Outputs;
 
     async fn run(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
@@ -136,6 +137,7 @@ impl Download {
         let copied = copied.map_err(|error| TaskError::permanent(what).because(error))?;
         let (length, sha256) = copied.map_err(|wrong| {
             TaskError::permanent(format!("the file {} {wrong}", self.uri))
+                .code(CORRUPT)
                 .help("fetch the file anew, or try another source")
         })?;
         let outputs = outputs(file.uri, Fetched { code: 200, headers: HeaderMap::new(), length, sha256, resumed: 0 });
