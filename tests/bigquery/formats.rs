@@ -80,12 +80,13 @@ async fn rows_that_do_not_fit_are_counted_up_to_the_limit() {
     let home = home.path();
     let Some(dataset) = dataset(home, "bad_records").await else { return };
     fs::write(home.join("a.csv"), "1,x\nten,y\n3,z\n").unwrap();
-    let fields = |most: u32| {
-        json!({"from": "a.csv", "table": format!("{dataset}.t"), "schema": schema(), "max_bad_records": most})
-    };
+    let fields = |most: u32| json!({"from": "a.csv", "table": format!("{dataset}.t"), "schema": schema(), "max_bad_records": most});
     let error = run(home, "bigquery.load", fields(0)).await.unwrap_err();
     assert!(error.help.unwrap().contains("max_bad_records"), "{}", error.message);
     let loaded = run(home, "bigquery.load", fields(1)).await.unwrap();
-    assert_eq!((&loaded["rows_read"], &loaded["rows_loaded"], &loaded["rows_rejected"]), (&json!(3), &json!(2), &json!(1)));
+    assert_eq!(
+        (&loaded["rows_read"], &loaded["rows_loaded"], &loaded["rows_rejected"]),
+        (&json!(3), &json!(2), &json!(1))
+    );
     assert_eq!(rows(home, &format!("{dataset}.t")).await, 2);
 }

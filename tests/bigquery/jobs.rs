@@ -31,7 +31,8 @@ async fn table(home: &std::path::Path, name: &str) -> Option<String> {
 async fn a_job_whose_answer_was_lost_is_found_by_its_id() {
     let home = tempfile::tempdir().unwrap();
     let Some(dataset) = table(home.path(), "lost_answer").await else { return };
-    let lost = Fault { lost: true, ..fault("POST /bigquery/v2/projects/test-project/jobs", 503, "backendError", "busy") };
+    let lost =
+        Fault { lost: true, ..fault("POST /bigquery/v2/projects/test-project/jobs", 503, "backendError", "busy") };
     let proxy = Proxy::start(vec![lost]).await.unwrap();
     let (context, log) = through(home.path(), &proxy);
     let outputs = attempt::run(context, "bigquery.query", insert(&dataset)).await.unwrap();
@@ -64,9 +65,12 @@ async fn jobs_that_failed_are_passed_by_and_passing_failures_tried_again() {
     let home = tempfile::tempdir().unwrap();
     let Some(dataset) = table(home.path(), "failed_jobs").await else { return };
     let failed = |reason: &str| {
-        reply("POST /bigquery/v2/projects/test-project/jobs", json!({"jobReference": {"projectId": "test-project", "jobId": "x"},
+        reply(
+            "POST /bigquery/v2/projects/test-project/jobs",
+            json!({"jobReference": {"projectId": "test-project", "jobId": "x"},
             "status": {"state": "DONE", "errorResult": {"reason": reason, "message": format!("said {reason}")},
-            "errors": []}}))
+            "errors": []}}),
+        )
     };
     let proxy = Proxy::start(vec![failed("backendError"), failed("rateLimitExceeded")]).await.unwrap();
     let (context, log) = through(home.path(), &proxy);
@@ -99,7 +103,10 @@ async fn an_upload_goes_on_after_a_cut_with_what_google_has() {
     let text: String = (0..count).map(|row| format!("{row},some text that fills the line {row}\n")).collect();
     fs::write(home.path().join("a.csv"), &text).unwrap();
     // The session's opening is refused once, and its first piece's answer is lost.
-    let faults = vec![fault("POST /upload", 503, "backendError", "busy"), Fault { lost: true, ..fault("PUT", 503, "backendError", "cut") }];
+    let faults = vec![
+        fault("POST /upload", 503, "backendError", "busy"),
+        Fault { lost: true, ..fault("PUT", 503, "backendError", "cut") },
+    ];
     let plain = Proxy::start(faults).await.unwrap();
     let (context, _) = through(home.path(), &plain);
     let fields = json!({"from": "a.csv", "table": format!("{dataset}.t"),

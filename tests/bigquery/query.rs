@@ -23,7 +23,10 @@ async fn rows_come_typed_all_of_them_the_first_or_as_a_file() {
     assert_eq!(fetch("FETCH_ONE").await["row"], wanted);
     let file = fetch("STORE").await["uri"].as_str().unwrap().strip_prefix("jitney:///").unwrap().to_owned();
     let lines = fs::read_to_string(home.join("storage").join(file)).unwrap();
-    assert_eq!(lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["n"].clone()).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(
+        lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["n"].clone()).collect::<Vec<_>>(),
+        [1, 2, 3]
+    );
     let into = json!({"sql": sql.replace(", STRUCT(n AS inner_n) AS part", ""), "destinationTable": format!("{dataset}.copy"),
         "writeDisposition": "WRITE_TRUNCATE"});
     for _ in 0..2 {

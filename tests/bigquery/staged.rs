@@ -63,8 +63,13 @@ async fn a_published_month_is_in_the_main_table_once_however_often_it_is_loaded(
     );
     let held = ask(home, &sums).await;
     assert_eq!(held, json!({"n": count, "cents": cents, "files": 1, "ids": count}));
-    let ledger = format!("SELECT COUNT(*) AS n, MIN(rows_read) AS r, MIN(rows_loaded) AS l FROM {dataset}.jitney_loads");
-    assert_eq!(ask(home, &ledger).await, json!({"n": 2, "r": count, "l": count}), "only what changed rows is in the ledger");
+    let ledger =
+        format!("SELECT COUNT(*) AS n, MIN(rows_read) AS r, MIN(rows_loaded) AS l FROM {dataset}.jitney_loads");
+    assert_eq!(
+        ask(home, &ledger).await,
+        json!({"n": 2, "r": count, "l": count}),
+        "only what changed rows is in the ledger"
+    );
     let tables = format!("SELECT COUNT(*) AS n FROM {dataset}.INFORMATION_SCHEMA.TABLES");
     assert_eq!(ask(home, &tables).await["n"], json!(2), "the staging table is gone");
 }
@@ -74,12 +79,18 @@ async fn columns_go_by_their_names_and_a_renamed_one_is_told_before_anything_is_
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     let Some(dataset) = dataset(home, "staged_columns").await else { return };
-    fs::write(home.join("s.json"), r#"[{"name": "f", "type": "STRING"}, {"name": "a", "type": "INT64"}, {"name": "b", "type": "STRING"}]"#).unwrap();
+    fs::write(
+        home.join("s.json"),
+        r#"[{"name": "f", "type": "STRING"}, {"name": "a", "type": "INT64"}, {"name": "b", "type": "STRING"}]"#,
+    )
+    .unwrap();
     fs::write(home.join("x.csv"), "b,a\nten,10\n").unwrap();
     fs::write(home.join("wrong.csv"), "b,aa\nten,10\n").unwrap();
     fs::write(home.join("bad.csv"), "a,b\n1,x\nseven,y\n").unwrap();
-    let fields = |from: &str| json!({"from": from, "table": format!("{dataset}.t"), "schema": "s.json",
-        "mode": {"replace_partition": {"f": "x"}}});
+    let fields = |from: &str| {
+        json!({"from": from, "table": format!("{dataset}.t"), "schema": "s.json",
+        "mode": {"replace_partition": {"f": "x"}}})
+    };
     let uri = upload(home, &home.join("x.csv"), "columns/x.csv").await;
     run(home, "bigquery.load", fields(&uri)).await.unwrap();
     assert_eq!(ask(home, &format!("SELECT * FROM {dataset}.t")).await, json!({"f": "x", "a": 10, "b": "ten"}));
@@ -112,7 +123,11 @@ async fn a_merge_inserts_what_is_new_and_updates_what_differs() {
         ["rows_read", "rows_loaded", "rows_skipped"].map(|name| outputs[name].as_u64().unwrap())
     };
     fs::write(home.join("one.csv"), "k,v\n1,a\n2,b\n").unwrap();
-    fs::write(home.join("two.ndjson"), "{\"k\": 2, \"v\": \"B\"}\n{\"k\": 3, \"v\": \"c\"}\n{\"k\": 1, \"v\": \"a\"}\n").unwrap();
+    fs::write(
+        home.join("two.ndjson"),
+        "{\"k\": 2, \"v\": \"B\"}\n{\"k\": 3, \"v\": \"c\"}\n{\"k\": 1, \"v\": \"a\"}\n",
+    )
+    .unwrap();
     fs::write(home.join("none.csv"), "k,v\n,a\n").unwrap();
     assert_eq!(counts(run(home, "bigquery.load", load("one.csv", "ignore")).await.unwrap()), [2, 2, 0]);
     assert_eq!(counts(run(home, "bigquery.load", load("one.csv", "ignore")).await.unwrap()), [2, 0, 2]);
@@ -129,9 +144,7 @@ async fn appends_and_truncates_are_safe_to_repeat() {
     let home = home.path();
     let Some(dataset) = dataset(home, "staged_append").await else { return };
     let schema = json!([{"name": "k", "type": "INT64"}]);
-    let load = |from: &str, mode: &str| {
-        json!({"from": from, "table": format!("{dataset}.{mode}"), "schema": schema, "mode": mode})
-    };
+    let load = |from: &str, mode: &str| json!({"from": from, "table": format!("{dataset}.{mode}"), "schema": schema, "mode": mode});
     for (name, text) in [("a.csv", "k\n1\n2\n"), ("b.csv", "k\n3\n")] {
         fs::write(home.join(name), text).unwrap();
     }
@@ -159,7 +172,11 @@ async fn a_second_attempt_finds_what_the_first_had_committed() {
         let mut context = execution(home, &name);
         context.attempt = attempt;
         let outputs = attempt::run(context, "bigquery.load", fields.clone()).await.unwrap();
-        assert_eq!((&outputs["rows_loaded"], &outputs["already_loaded"]), (&json!(2), &json!(false)), "attempt {attempt}");
+        assert_eq!(
+            (&outputs["rows_loaded"], &outputs["already_loaded"]),
+            (&json!(2), &json!(false)),
+            "attempt {attempt}"
+        );
     }
     assert_eq!(rows(home, &format!("{dataset}.jitney_loads")).await, 1);
 }

@@ -11,7 +11,8 @@ async fn asked(kind: &str, fields: Value) -> Option<Value> {
     let done = json!({"jobReference": {"projectId": "test-project", "jobId": "x", "location": "EU"}, "status": {"state": "DONE"},
         "statistics": {"load": {"outputRows": "0"}, "query": {"statementType": "CREATE_TABLE"}}});
     let rows = json!({"jobComplete": true, "totalRows": "0", "schema": {"fields": []}});
-    let proxy = Proxy::start(vec![reply("POST", done), reply("GET /bigquery/v2/projects/test-project/queries", rows)]).await?;
+    let proxy =
+        Proxy::start(vec![reply("POST", done), reply("GET /bigquery/v2/projects/test-project/queries", rows)]).await?;
     let (context, _) = context(home.path(), &[("BIGQUERY_EMULATOR_HOST", &proxy.url)])?;
     attempt::run(context, kind, fields).await.unwrap();
     let mut jobs = proxy.jobs();
@@ -51,16 +52,19 @@ async fn a_load_job_names_partition_decorator_and_all_that_it_was_told() {
         "labels": {"team": "taxi"},
     });
     let Some(job) = asked("io.kestra.plugin.gcp.bigquery.LoadFromGcs", fields).await else { return };
-    assert_eq!(job["configuration"], json!({"labels": {"team": "taxi"}, "load": {
-        "allowJaggedRows": true, "allowQuotedNewlines": true, "clustering": {"fields": ["a", "b"]},
-        "createDisposition": "CREATE_NEVER",
-        "destinationTable": {"datasetId": "d", "projectId": "other-project", "tableId": "t$202004"},
-        "encoding": "UTF-8", "fieldDelimiter": ";", "ignoreUnknownValues": true, "maxBadRecords": 7, "nullMarker": "NA",
-        "quote": "'", "schema": {"fields": [{"description": "when", "mode": "REQUIRED", "name": "at", "type": "TIMESTAMP"}]},
-        "schemaUpdateOptions": ["ALLOW_FIELD_ADDITION"], "skipLeadingRows": 1, "sourceFormat": "CSV",
-        "sourceUris": ["gs://b/a-*.csv.gz"], "timePartitioning": {"field": "at", "type": "MONTH"},
-        "writeDisposition": "WRITE_TRUNCATE",
-    }}));
+    assert_eq!(
+        job["configuration"],
+        json!({"labels": {"team": "taxi"}, "load": {
+            "allowJaggedRows": true, "allowQuotedNewlines": true, "clustering": {"fields": ["a", "b"]},
+            "createDisposition": "CREATE_NEVER",
+            "destinationTable": {"datasetId": "d", "projectId": "other-project", "tableId": "t$202004"},
+            "encoding": "UTF-8", "fieldDelimiter": ";", "ignoreUnknownValues": true, "maxBadRecords": 7, "nullMarker": "NA",
+            "quote": "'", "schema": {"fields": [{"description": "when", "mode": "REQUIRED", "name": "at", "type": "TIMESTAMP"}]},
+            "schemaUpdateOptions": ["ALLOW_FIELD_ADDITION"], "skipLeadingRows": 1, "sourceFormat": "CSV",
+            "sourceUris": ["gs://b/a-*.csv.gz"], "timePartitioning": {"field": "at", "type": "MONTH"},
+            "writeDisposition": "WRITE_TRUNCATE",
+        }})
+    );
 }
 
 #[tokio::test]
@@ -71,13 +75,16 @@ async fn a_query_names_destination_limits_and_labels() {
         "jobTimeout": "PT10M", "defaultDataset": "d", "clusteringFields": ["a"], "parameters": {"x": 1},
     });
     let Some(job) = asked("bigquery.query", fields).await else { return };
-    assert_eq!(job["configuration"], json!({"jobTimeoutMs": "600000", "labels": {"team": "taxi"}, "query": {
-        "clustering": {"fields": ["a"]}, "defaultDataset": {"datasetId": "d", "projectId": "test-project"},
-        "destinationTable": {"datasetId": "d", "projectId": "test-project", "tableId": "t$20200401"},
-        "maximumBytesBilled": "1000000000", "parameterMode": "NAMED", "priority": "BATCH", "query": "SELECT 1 AS a",
-        "queryParameters": [{"name": "x", "parameterType": {"type": "INT64"}, "parameterValue": {"value": "1"}}],
-        "useLegacySql": false, "useQueryCache": false, "writeDisposition": "WRITE_TRUNCATE",
-    }}));
+    assert_eq!(
+        job["configuration"],
+        json!({"jobTimeoutMs": "600000", "labels": {"team": "taxi"}, "query": {
+            "clustering": {"fields": ["a"]}, "defaultDataset": {"datasetId": "d", "projectId": "test-project"},
+            "destinationTable": {"datasetId": "d", "projectId": "test-project", "tableId": "t$20200401"},
+            "maximumBytesBilled": "1000000000", "parameterMode": "NAMED", "priority": "BATCH", "query": "SELECT 1 AS a",
+            "queryParameters": [{"name": "x", "parameterType": {"type": "INT64"}, "parameterValue": {"value": "1"}}],
+            "useLegacySql": false, "useQueryCache": false, "writeDisposition": "WRITE_TRUNCATE",
+        }})
+    );
 }
 
 #[tokio::test]

@@ -6,10 +6,10 @@ use serde_json::Map;
 
 use super::dispatch::told;
 use super::{Executor, UnderWay, lock};
-use crate::engine::{EngineError, again};
 use crate::diagnostic::Diagnostic;
 use crate::engine::control::Rest;
 use crate::engine::lock::Claim;
+use crate::engine::{EngineError, again};
 use crate::id::ExecutionId;
 use crate::journal::{Event, ExecutionState, Query, State};
 
@@ -47,7 +47,11 @@ impl Executor {
         if state.status.has_ended() {
             return Err(not_possible(id, "killed", &state));
         }
-        self.shared.runner.append(id, &mut state, Event::Ended { state: ExecutionState::Killed, outputs: Map::new() })?;
+        self.shared.runner.append(
+            id,
+            &mut state,
+            Event::Ended { state: ExecutionState::Killed, outputs: Map::new() },
+        )?;
         lock(&self.shared.waiting).remove(id);
         drop(under_way);
         self.wake_watchers(id);

@@ -109,7 +109,11 @@ impl Executor {
             }
             Err(findings) => {
                 findings.iter().for_each(|finding| self.say(id, &told(finding)));
-                self.shared.runner.append(id, &mut state, Event::Ended { state: ExecutionState::Failed, outputs: Map::new() })
+                self.shared.runner.append(
+                    id,
+                    &mut state,
+                    Event::Ended { state: ExecutionState::Failed, outputs: Map::new() },
+                )
             }
         };
         if let Err(error) = worked {

@@ -115,7 +115,11 @@ impl Task for CreateDataset {
         let text = |name: &str| json[name].as_str().map(str::to_owned);
         let location = text("location").unwrap_or_default();
         self.compare_location(context, &location);
-        context.info(format!("dataset {} in {location} {}", self.name, if created { "is created" } else { "is there" }));
+        context.info(format!(
+            "dataset {} in {location} {}",
+            self.name,
+            if created { "is created" } else { "is there" }
+        ));
         Ok(Outputs {
             dataset: self.name.clone(),
             project: bigquery.project.clone(),

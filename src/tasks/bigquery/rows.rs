@@ -41,9 +41,8 @@ impl BigQuery<'_> {
                 ..GetQueryResultsParameters::default()
             };
             let jobs = self.client.job();
-            let page = self.call(&what, || {
-                jobs.get_query_results(&self.project, text(&reference.job_id), parameters.clone())
-            });
+            let page =
+                self.call(&what, || jobs.get_query_results(&self.project, text(&reference.job_id), parameters.clone()));
             let page = page.await?;
             if !page.job_complete.unwrap_or(true) {
                 token = parameters.page_token;

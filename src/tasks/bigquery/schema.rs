@@ -114,7 +114,8 @@ mod tests {
 
     #[test]
     fn a_schema_is_read_leniently_and_refused_with_its_place() {
-        let text = r#"{"fields": [{"name": "a", "type": "string", "description": "d"}, {"name": "b", "type": "int64"}]}"#;
+        let text =
+            r#"{"fields": [{"name": "a", "type": "string", "description": "d"}, {"name": "b", "type": "int64"}]}"#;
         let schema = of_text(text, "s.json").unwrap();
         assert_eq!(fields(&schema).iter().map(sql_type).collect::<Vec<_>>(), ["STRING", "INT64"]);
         let message = |text| of_text(text, "s.json").unwrap_err().message;

@@ -190,8 +190,10 @@ pub struct Loaded {
     #[serde(rename = "jobId")]
     job_id: Option<String>,
     /// The table.
-    #[serde(rename = "destinationTable")]
     table: String,
+    /// `table` under Kestra's name.
+    #[serde(rename = "destinationTable")]
+    destination: String,
     /// `rows_loaded` under Kestra's name.
     rows: u64,
     /// Rows in the files.
@@ -294,7 +296,9 @@ impl Load {
         let remote = texts.iter().filter(|text| text.starts_with("gs://")).count();
         match (texts.as_slice(), remote) {
             _ if texts.is_empty() || texts.len() != list.len() => Err(wrong()),
-            (all, count) if count == all.len() => Ok(From::Objects(all.iter().map(|text| (*text).to_owned()).collect())),
+            (all, count) if count == all.len() => {
+                Ok(From::Objects(all.iter().map(|text| (*text).to_owned()).collect()))
+            }
             ([one], 0) if is_uri(one) || !one.contains("://") || one.starts_with("file://") => {
                 Ok(From::File(local(context.input_file(one)?)?))
             }
@@ -366,7 +370,8 @@ impl Load {
             write_disposition: if staged { word(Write::WriteTruncate) } else { self.write_disposition.and_then(word) },
             create_disposition: self.create_disposition.filter(|_| !staged).and_then(word),
             schema_update_options: some(&self.schema_update_options),
-            max_bad_records: (self.max_bad_records > 0).then(|| i32::try_from(self.max_bad_records).unwrap_or(i32::MAX)),
+            max_bad_records: (self.max_bad_records > 0)
+                .then(|| i32::try_from(self.max_bad_records).unwrap_or(i32::MAX)),
             ignore_unknown_values: self.ignore_unknown_values,
             time_partitioning: self.partitioning().filter(|_| !staged),
             clustering: some(&self.clustering_fields).map(|fields| Clustering { fields: Some(fields) }),
@@ -452,15 +457,21 @@ impl Load {
     /// The fields of a header.
     fn split(&self, line: &str) -> Vec<String> {
         let delimiter = u8::try_from(self.delimiter()).unwrap_or(b',');
-        let mut reader =
-            csv::ReaderBuilder::new().has_headers(false).delimiter(delimiter).from_reader(line.as_bytes());
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).delimiter(delimiter).from_reader(line.as_bytes());
         let record = reader.records().next().and_then(Result::ok).unwrap_or_default();
         record.iter().map(|name| name.trim().to_owned()).collect()
     }
 
     /// What changes the result of a load.
     fn definition(&self) -> impl std::fmt::Debug + '_ {
-        (&self.row_id, self.format(), &self.csv_options, &self.avro_options, self.max_bad_records, self.ignore_unknown_values)
+        (
+            &self.row_id,
+            self.format(),
+            &self.csv_options,
+            &self.avro_options,
+            self.max_bad_records,
+            self.ignore_unknown_values,
+        )
     }
 
     fn plain(&self, table: &TableName, from: &From, job: (String, u64, u64), began: Instant) -> Loaded {
@@ -468,6 +479,7 @@ impl Load {
         Loaded {
             job_id: Some(id),
             table: table.to_string(),
+            destination: table.to_string(),
             rows,
             rows_read: rows + bad,
             rows_loaded: rows,

@@ -60,17 +60,20 @@ impl<'a> Objects<'a> {
             }
             let retry = &self.bigquery.retry;
             let page: Page = self.api.ask(retry, &what, || self.api.request_to(Method::GET, url.as_str())).await?;
-            found.extend(page.items.into_iter().filter(|object| {
-                if name.contains('*') { object.name.ends_with(end) } else { object.name == name }
-            }));
+            found.extend(
+                page.items
+                    .into_iter()
+                    .filter(|object| if name.contains('*') { object.name.ends_with(end) } else { object.name == name }),
+            );
             token = page.next_page_token;
             if token.is_none() {
                 break;
             }
         }
         if found.is_empty() {
-            return Err(TaskError::permanent(format!("{what}: there is no such object"))
-                .help(format!("`gcloud storage ls gs://{bucket}/` shows what there is; `gcs.upload` puts files there")));
+            return Err(TaskError::permanent(format!("{what}: there is no such object")).help(format!(
+                "`gcloud storage ls gs://{bucket}/` shows what there is; `gcs.upload` puts files there"
+            )));
         }
         found.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(found)
@@ -95,7 +98,9 @@ impl<'a> Objects<'a> {
         });
         let head = head.await?;
         let line = first_line(&head).map_err(|error| TaskError::permanent(&what).because(error))?;
-        line.ok_or_else(|| TaskError::permanent(format!("{what}: the first line is longer than {HEAD} bytes, or empty")))
+        line.ok_or_else(|| {
+            TaskError::permanent(format!("{what}: the first line is longer than {HEAD} bytes, or empty"))
+        })
     }
 
     fn url(&self, segments: &[&str]) -> Result<Url, TaskError> {

@@ -46,7 +46,9 @@ impl Script<'_> {
         let loaded = self.staged.to_string();
         let (before, change, loaded) = match self.mode {
             Mode::Append => (String::new(), insert, loaded),
-            Mode::Truncate => (String::new(), format!("DELETE FROM {main} WHERE TRUE;\n{insert}\n{}", self.holds("TRUE")), loaded),
+            Mode::Truncate => {
+                (String::new(), format!("DELETE FROM {main} WHERE TRUE;\n{insert}\n{}", self.holds("TRUE")), loaded)
+            }
             Mode::ReplacePartition(_) => {
                 let rows = self.condition();
                 (String::new(), format!("DELETE FROM {main} WHERE {rows};\n{insert}\n{}", self.holds(&rows)), loaded)
@@ -82,7 +84,9 @@ impl Script<'_> {
         let all = self.fields.iter().map(|field| {
             let name = column(&field.name);
             match (self.row_id, self.constant) {
-                (Some((id, from)), _) if id.eq_ignore_ascii_case(&field.name) => format!("{} AS {name}", key(from, field)),
+                (Some((id, from)), _) if id.eq_ignore_ascii_case(&field.name) => {
+                    format!("{} AS {name}", key(from, field))
+                }
                 (_, Some((own, value))) if own.eq_ignore_ascii_case(&field.name) => {
                     format!("{} AS {name}", self.cast(own, value))
                 }
@@ -207,7 +211,8 @@ mod tests {
         let texts = ["i", "e", "f", "t", "p.d.trips", "2020-04-01", "it's", "s", "d"];
         let text = script.text(&Entry { texts, read: 8, rejected: 1, bytes: 9, seconds: 1.5 }).unwrap();
         let steps: Vec<&str> = text.lines().map(|line| line.split('(').next().unwrap().trim()).collect();
-        let order = ["BEGIN TRANSACTION;", "ASSERT", "DELETE FROM `p.d.trips` WHERE `day` = CAST", "INSERT INTO `p.d.trips`"];
+        let order =
+            ["BEGIN TRANSACTION;", "ASSERT", "DELETE FROM `p.d.trips` WHERE `day` = CAST", "INSERT INTO `p.d.trips`"];
         assert_eq!(steps[..4], order, "{text}");
         assert_eq!(steps[steps.len() - 2], "COMMIT TRANSACTION;");
         assert!(text.contains("CAST('2020-04-01' AS DATE)") && text.contains(r"'it\'s'"), "{text}");

@@ -173,7 +173,8 @@ fn fits(columns: &[String], expected: &[TableFieldSchema], name: &str) -> Result
         };
         return Err(located(format!("the schema has no column `{extra}`, but the file has"), help));
     }
-    let has = |field: &&TableFieldSchema| columns.iter().any(|column| find(std::slice::from_ref(field), column).is_some());
+    let has =
+        |field: &&TableFieldSchema| columns.iter().any(|column| find(std::slice::from_ref(field), column).is_some());
     match expected.iter().find(|field| !has(field)) {
         Some(missing) => {
             let help = format!("the file has: {}", columns.join(", "));

@@ -84,7 +84,8 @@ impl Staged<'_> {
             return Err(TaskError::permanent(format!("the schema of {} has no column `{unknown}`", self.main))
                 .help("add it to the schema, or name another one"));
         }
-        let is_made = |field: &&TableFieldSchema| made.iter().flatten().any(|name| field.name.eq_ignore_ascii_case(name));
+        let is_made =
+            |field: &&TableFieldSchema| made.iter().flatten().any(|name| field.name.eq_ignore_ascii_case(name));
         Ok(fields.iter().filter(|field| !is_made(field)).cloned().collect())
     }
 
@@ -98,8 +99,12 @@ impl Staged<'_> {
             },
             Err(failure) => return Err(failure.into()),
         };
-        let there: Vec<&str> =
-            found["schema"]["fields"].as_array().into_iter().flatten().filter_map(|field| field["name"].as_str()).collect();
+        let there: Vec<&str> = found["schema"]["fields"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|field| field["name"].as_str())
+            .collect();
         let lacks = |field: &&TableFieldSchema| !there.iter().any(|name| name.eq_ignore_ascii_case(&field.name));
         match schema::fields(self.schema).iter().find(lacks) {
             None => Ok(()),
@@ -161,11 +166,7 @@ impl Staged<'_> {
         let fits = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '_' };
         let stem: String = stem.chars().map(fits).take(100).collect();
         let sum = hex(&Sha256::digest(format!("{} {}", self.bigquery.context.run, key.partition))[..4]);
-        self.main.beside(format!(
-            "{table}_{}_stage_{}_{sum}",
-            stem.trim_matches('_'),
-            self.bigquery.context.execution
-        ))
+        self.main.beside(format!("{table}_{}_stage_{}_{sum}", stem.trim_matches('_'), self.bigquery.context.execution))
     }
 
     /// The result of a load that the ledger knows and the table still holds.
@@ -186,7 +187,8 @@ impl Staged<'_> {
         if self.load.force || matches!(self.mode, Mode::Merge(_)) {
             return Ok(None);
         }
-        let same = earlier.sums == (source.sha256.clone(), key.definition.clone()) && earlier.partition == key.partition;
+        let same =
+            earlier.sums == (source.sha256.clone(), key.definition.clone()) && earlier.partition == key.partition;
         if matches!(self.mode, Mode::Append) {
             return self.appended(source, &earlier, same);
         }
@@ -233,8 +235,10 @@ impl Staged<'_> {
                 source.name,
                 rows + bad
             ))
-            .help("nothing was changed in the table; look for quotes and line breaks within fields: \
-                   `csv_options: {allow_quoted_newlines: true}`"));
+            .help(
+                "nothing was changed in the table; look for quotes and line breaks within fields: \
+                   `csv_options: {allow_quoted_newlines: true}`",
+            ));
         }
         if self.load.staging.is_none() {
             self.let_expire(stage).await?;
@@ -310,6 +314,7 @@ impl Staged<'_> {
         Loaded {
             job_id: job,
             table: self.main.to_string(),
+            destination: self.main.to_string(),
             rows: counts.loaded,
             rows_read: counts.read,
             rows_loaded: counts.loaded,
