@@ -56,7 +56,7 @@ pub(super) async fn show(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<
     }
     // Emulators that were left running have the tables of the last demo.
     let dataset = format!("jitney_demo_{}", Utc::now().timestamp());
-    let place = [("bucket", BUCKET), ("dataset", &dataset), ("location", "US")];
+    let place = [("bucket", BUCKET), ("dataset", &dataset), ("location", "US-CENTRAL1")];
     let setup = execute(&kit, "gcp_setup.yaml", &place, settings).await?;
     if !setup.status.is_done() {
         return Ok(ended(&setup));
