@@ -190,8 +190,10 @@ pub struct Loaded {
     #[serde(rename = "jobId")]
     job_id: Option<String>,
     /// The table.
-    #[serde(rename = "destinationTable")]
     table: String,
+    /// `table` under Kestra's name.
+    #[serde(rename = "destinationTable")]
+    destination: String,
     /// `rows_loaded` under Kestra's name.
     rows: u64,
     /// Rows in the files.
@@ -477,6 +479,7 @@ impl Load {
         Loaded {
             job_id: Some(id),
             table: table.to_string(),
+            destination: table.to_string(),
             rows,
             rows_read: rows + bad,
             rows_loaded: rows,

@@ -314,6 +314,7 @@ impl Staged<'_> {
         Loaded {
             job_id: job,
             table: self.main.to_string(),
+            destination: self.main.to_string(),
             rows: counts.loaded,
             rows_read: counts.read,
             rows_loaded: counts.loaded,
