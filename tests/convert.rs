@@ -93,8 +93,27 @@ fn what_cannot_be_converted_is_left_and_told() {
     let messages: Vec<&str> = left.iter().map(|finding| finding.message.as_str()).collect();
     assert!(messages[0].contains("`io.kestra.plugin.aws.s3.Upload` is left as it is"), "{messages:?}");
     assert!(messages.len() > 1, "{messages:?}\n{after}");
-    let defaults = "id: f\nnamespace: n\npluginDefaults:\n  - {type: io.kestra.plugin.core.log, values: {message: x}}\ntasks:\n  - {id: a, type: io.kestra.plugin.core.log.Log}\n  - {id: b, type: io.kestra.plugin.core.debug.Return, format: x}\n";
-    let Converted { text, changes, left } = converted(defaults);
-    assert_eq!((changes, left.len()), (1, 1));
-    assert!(text.contains("type: io.kestra.plugin.core.log.Log}") && text.contains("type: return,"), "{text}");
+}
+
+#[test]
+fn defaults_keep_the_tasks_that_they_are_for() {
+    let with = |default: &str, tasks: &str| {
+        let text = format!(
+            "id: f\nnamespace: n\npluginDefaults:\n  - type: {default}\n    values: {{fetchType: NONE}}\ntasks:\n{tasks}"
+        );
+        converted(&text)
+    };
+    let query = "  - {id: a, type: io.kestra.plugin.jdbc.postgresql.Queries, sql: x}\n";
+    let load = "  - {id: b, type: io.kestra.plugin.jdbc.postgresql.CopyIn, from: x, table: t}\n";
+    let log = "  - {id: c, type: io.kestra.plugin.core.log.Log, message: x}\n";
+    let native = "  - {id: d, type: postgres.query, sql: x}\n";
+    let all = with("io.kestra.plugin.jdbc.postgresql", &format!("{query}{load}{log}"));
+    assert!(all.text.contains("- type: postgres\n") && all.text.contains("type: postgres.load,"), "{}", all.text);
+    assert!(all.left.is_empty() && all.text.contains("type: log,"), "{}", all.text);
+    // A task that these defaults were not for stays without them.
+    let some = with("io.kestra.plugin.jdbc.postgresql", &format!("{query}{log}{native}"));
+    assert!(some.text.contains("type: io.kestra.plugin.jdbc.postgresql.Queries,"), "{}", some.text);
+    assert!(some.text.contains("type: log,") && some.left.len() == 1, "{}", some.text);
+    let exact = with("io.kestra.plugin.core.log.Log", &format!("{query}{log}"));
+    assert!(exact.text.contains("- type: log\n"), "{}", exact.text);
 }

@@ -148,8 +148,9 @@ impl<'a> Checker<'a> {
     fn template(&mut self, text: &str, path: &[String]) {
         let names = names_in(text);
         for error in check_calls(text).err().unwrap_or_default() {
+            let is_tag = error.message.contains("tag");
             let mut finding = Diagnostic::error(error.message);
-            if names.is_err() {
+            if names.is_err() && !is_tag {
                 finding = finding.help("write `{{ inputs.name }}` or `{{ outputs.task.field }}`");
             }
             self.findings.push(self.flow.document.locate_text(path, &error.culprit, finding));

@@ -93,6 +93,9 @@ impl Document {
     /// # Errors
     /// When it is not YAML, holds no map, or has a key twice.
     pub fn parse(file: &str, text: &str) -> Result<Self, Box<Diagnostic>> {
+        if let Some(finding) = lone_return(file, text) {
+            return Err(Box::new(finding));
+        }
         let marked = MarkedYaml::load_from_str(text).map_err(|error| Box::new(syntax_error(file, text, &error)))?;
         let value: serde_yaml::Value =
             serde_yaml::from_str(text).map_err(|error| Box::new(yaml_error(file, text, &error)))?;
@@ -100,6 +103,9 @@ impl Document {
             let help = "a flow is one map that begins with `id:` and `namespace:`";
             return Err(Box::new(Diagnostic::error("this is not a flow").at(file, text, 1, 1).help(help)));
         };
+        if let Some(key) = odd_key(root) {
+            return Err(Box::new(odd_key_error(file, text, place(key.span.start))));
+        }
         let root = node(root);
         Ok(Self {
             file: file.to_owned(),
@@ -125,7 +131,7 @@ impl Document {
         let start = self.position(path, false);
         let found = self.text.lines().enumerate().skip(start.line.saturating_sub(1)).find_map(|(index, line)| {
             let from = if index + 1 == start.line { byte_of_column(line, start.column) } else { 0 };
-            let byte = from + line.get(from..)?.find(needle)?;
+            let byte = from + place_of(line.get(from..)?, needle)?;
             Some(Position { line: index + 1, column: line[..byte].chars().count() + 1 })
         });
         self.at(found.unwrap_or(start), finding)
@@ -191,6 +197,17 @@ impl Document {
     }
 }
 
+/// Where a text stands in a line: as a word of its own, if it is one somewhere.
+fn place_of(line: &str, needle: &str) -> Option<usize> {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    let whole = line.match_indices(needle).map(|(at, _)| at).find(|at| {
+        let before = line[..*at].chars().next_back();
+        let after = line[at + needle.len()..].chars().next();
+        !before.is_some_and(|c| is_part(c) || c == '.') && !after.is_some_and(is_part)
+    });
+    whole.or_else(|| line.find(needle))
+}
+
 fn byte_of_column(line: &str, column: usize) -> usize {
     line.char_indices().nth(column - 1).map_or(line.len(), |(byte, _)| byte)
 }
@@ -203,6 +220,41 @@ fn node(marked: &MarkedYaml) -> Node {
     };
     let letters = marked.span.start.index()..marked.span.end.index();
     Node { position: place(marked.span.start), letters, children }
+}
+
+/// A carriage return ends a line to YAML, and to nobody else any more: lines would be counted in two ways.
+fn lone_return(file: &str, text: &str) -> Option<Diagnostic> {
+    let is_lone = |at: &usize| !text[at + 1..].starts_with('\n');
+    let at = text.match_indices('\r').map(|(at, _)| at).find(is_lone)?;
+    let (line, column) = (text[..at].matches('\n').count() + 1, text[..at].rsplit('\n').next()?.chars().count() + 1);
+    let mut finding =
+        Diagnostic::error("a carriage return stands here without a line feed").at(file, text, line, column);
+    finding.snippet = finding.snippet.map(|snippet| snippet.replace('\r', "␍"));
+    Some(finding.help("save the file with the line ends of Unix or Windows"))
+}
+
+/// The first key that is a list or a map itself.
+fn odd_key<'a, 'text>(marked: &'a MarkedYaml<'text>) -> Option<&'a MarkedYaml<'text>> {
+    match &marked.data {
+        YamlData::Mapping(entries) => entries.iter().find_map(|(key, value)| {
+            let is_odd = matches!(key.data, YamlData::Mapping(_) | YamlData::Sequence(_));
+            if is_odd { Some(key) } else { odd_key(value) }
+        }),
+        YamlData::Sequence(items) => items.iter().find_map(odd_key),
+        _ => None,
+    }
+}
+
+/// `message: {{ inputs.x }}` is a map in a map to YAML.
+fn odd_key_error(file: &str, text: &str, place: Position) -> Diagnostic {
+    let line = text.lines().nth(place.line - 1).unwrap_or_default();
+    let before = line.get(..byte_of_column(line, place.column)).unwrap_or_default();
+    let finding = if before.ends_with('{') && line.get(before.len()..).is_some_and(|rest| rest.starts_with('{')) {
+        Diagnostic::error("a value that begins with a template needs quotes").help("write `\"{{ … }}\"`")
+    } else {
+        Diagnostic::error("a list or a map cannot be a key").help("write a plain word before the colon")
+    };
+    finding.at(file, text, place.line, place.column)
 }
 
 fn entry(key: &MarkedYaml, value: &MarkedYaml) -> Child {
@@ -239,13 +291,29 @@ fn syntax_error(file: &str, text: &str, error: &ScanError) -> Diagnostic {
         let finding = Diagnostic::error(format!("the key `{key}` is given twice")).at(file, text, line, column);
         return finding.help("keep one of the two");
     }
-    let help = "look at the indentation and at quotes, here and on the line before";
-    Diagnostic::error(format!("this is not YAML: {words}")).at(file, text, line, column).help(help)
+    let (message, help) = match words {
+        "simple key expect ':'" => (
+            "this is not YAML: there is no `key: value` here",
+            "write a blank behind the colon, here or on the line before",
+        ),
+        "while parsing node, found unknown anchor" => (
+            "no value before this one has such an anchor",
+            "`*name` repeats what stands behind `&name`; a text that begins with `*` needs quotes",
+        ),
+        _ => ("", "look at the indentation, at quotes and brackets, here and on the line before"),
+    };
+    let message = if message.is_empty() { format!("this is not YAML: {words}") } else { message.to_owned() };
+    Diagnostic::error(message).at(file, text, line, column).help(help)
 }
 
 fn yaml_error(file: &str, text: &str, error: &serde_yaml::Error) -> Diagnostic {
     let words = error.to_string();
     let words = words.split(" at line ").next().unwrap_or(&words).to_owned();
+    if words.contains("more than one document") {
+        let second = text.lines().skip(1).position(|line| line.starts_with("---")).map_or(1, |index| index + 2);
+        let finding = Diagnostic::error("a second flow begins here").at(file, text, second, 1);
+        return finding.help("a file holds one flow: put the other into a file of its own");
+    }
     match error.location() {
         Some(place) => Diagnostic::error(words).at(file, text, place.line(), place.column()),
         None => Diagnostic::error(words).at(file, text, 1, 1),
@@ -300,6 +368,8 @@ mod tests {
             assert!(error.line >= 1 && error.line <= line + 1, "{text:?}: {error}");
             assert!(!error.message.is_empty());
         }
+        let lone = Document::parse("f.yaml", "id: a\nb: x\ry\r\n").unwrap_err();
+        assert_eq!((lone.line, lone.column, lone.snippet.as_deref()), (2, 5, Some("b: x␍y")));
         assert_eq!(Document::parse("f.yaml", "- a\n").unwrap_err().message, "this is not a flow");
         assert_eq!(Document::parse("f.yaml", "").unwrap_err().message, "this is not a flow");
     }

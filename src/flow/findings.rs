@@ -30,6 +30,14 @@ pub(super) fn all(
         }
         removed.push(culprit);
     }
+    // One of them is the other, misspelt.
+    let meant: Vec<String> = findings
+        .iter()
+        .filter(|finding| finding.message.starts_with("unknown field "))
+        .filter_map(|finding| finding.help.as_deref()?.strip_prefix("did you mean `")?.split('`').next())
+        .map(|field| format!("`{field}` is missing"))
+        .collect();
+    findings.retain(|finding| !meant.contains(&finding.message));
     findings
 }
 

@@ -13,6 +13,7 @@ mod parse;
 mod schema;
 mod steps;
 pub mod trigger;
+mod unknown;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -200,8 +200,10 @@ impl Parser<'_> {
             Some(Value::Object(found)) => found.clone(),
             None | Some(Value::Null) => Map::new(),
             Some(_) => {
-                self.findings
-                    .push(self.document.locate(&[key.to_owned()], Diagnostic::error(format!("`{key}` is not a map"))));
+                self.findings.push(self.document.locate(
+                    &[key.to_owned()],
+                    Diagnostic::error(format!("`{key}` is not a map")).help(format!("write `{key}: {{name: value}}`")),
+                ));
                 Map::new()
             }
         }
@@ -217,7 +219,8 @@ impl Parser<'_> {
             None | Some(Value::Null) => Map::new(),
             Some(labels @ (Value::Object(_) | Value::Array(_))) => labels_of(labels),
             Some(_) => {
-                let finding = Diagnostic::error("`labels` is neither a map nor a list of {key, value}");
+                let finding = Diagnostic::error("`labels` is neither a map nor a list of {key, value}")
+                    .help("write `labels: {team: data}`");
                 self.findings.push(self.document.locate(path, finding));
                 Map::new()
             }
@@ -236,8 +239,13 @@ impl Parser<'_> {
             None | Some(Value::Null) => Vec::new(),
             Some(Value::Array(items)) => items.clone(),
             Some(_) => {
-                self.findings
-                    .push(self.document.locate(&[key.to_owned()], Diagnostic::error(format!("`{key}` is not a list"))));
+                self.findings.push(
+                    self.document.locate(
+                        &[key.to_owned()],
+                        Diagnostic::error(format!("`{key}` is not a list"))
+                            .help("write a list, each item of it a map: `- {id: …, type: …}`"),
+                    ),
+                );
                 Vec::new()
             }
         }

@@ -8,14 +8,20 @@ use crate::diagnostic::Diagnostic;
 use crate::flow::expression::mentions;
 use crate::flow::findings;
 use crate::flow::parse::{Parser, below, is_name};
-use crate::flow::{Branches, COMMON_FIELDS, Common, Step, WITHOUT_EFFECT};
+use crate::flow::{Branches, COMMON_FIELDS, Common, Step, WITHOUT_EFFECT, unknown};
 use crate::id::TaskId;
 use crate::task::{Branch, TaskType, is_template, read};
 
 impl Parser<'_> {
     pub(super) fn steps(&mut self, value: &Value, path: &[String]) -> Vec<Step> {
         let Value::Array(items) = value else {
-            self.findings.push(self.document.locate(path, Diagnostic::error("this is not a list of tasks")));
+            self.findings.push(
+                self.document.locate(
+                    path,
+                    Diagnostic::error("this is not a list of tasks")
+                        .help("write a list, each item of it a map: `- {id: …, type: …}`"),
+                ),
+            );
             return Vec::new();
         };
         if items.is_empty() {
@@ -33,7 +39,10 @@ impl Parser<'_> {
 
     fn step(&mut self, value: &Value, path: Vec<String>) -> Option<Step> {
         let Value::Object(map) = value else {
-            self.findings.push(self.document.locate(&path, Diagnostic::error("a task is a map with `id` and `type`")));
+            self.findings.push(self.document.locate(
+                &path,
+                Diagnostic::error("a task is a map with `id` and `type`").help("write `- {id: …, type: …}`"),
+            ));
             return None;
         };
         let map = self.without_effectless(map.clone(), &path);
@@ -94,15 +103,7 @@ impl Parser<'_> {
         let name = common.get("type").and_then(Value::as_str)?;
         let found = self.tasks.iter().find(|task| task.is(name));
         if found.is_none() {
-            let known: Vec<&str> = self
-                .tasks
-                .iter()
-                .flat_map(|task| std::iter::once(task.name).chain(task.aliases.iter().copied()))
-                .collect();
-            let help = match crate::diagnostic::nearest(name, known.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`? `jitney tasks` lists them all"),
-                None => "`jitney tasks` lists them all".to_owned(),
-            };
+            let help = unknown::help(name, self.tasks);
             let path: Vec<String> = path.iter().cloned().chain(["type".to_owned()]).collect();
             self.findings
                 .push(self.document.locate(&path, Diagnostic::error(format!("unknown task type `{name}`")).help(help)));
@@ -150,7 +151,11 @@ impl Parser<'_> {
     fn cases(&mut self, name: &str, value: &Value, path: &[String], branches: &mut Branches) -> Value {
         let Value::Object(cases) = value else {
             self.findings.push(
-                self.document.locate(path, Diagnostic::error(format!("`{name}` is not a map of lists of tasks"))),
+                self.document.locate(
+                    path,
+                    Diagnostic::error(format!("`{name}` is not a map of lists of tasks"))
+                        .help("write the value as key: `green: [{id: …, type: …}]`"),
+                ),
             );
             return Value::Object(Map::new());
         };
@@ -172,32 +177,65 @@ impl Parser<'_> {
         for (index, item) in items.iter().enumerate() {
             let path = below(path, &index.to_string());
             let Some(task) = item.get("task") else {
-                self.findings.push(self.document.locate(&path, Diagnostic::error("`task` is missing")));
+                let finding = Diagnostic::error("`task` is missing")
+                    .help("write `- task: {id: …, type: …}`, and `dependsOn` beside `task`");
+                self.findings.push(self.document.locate(&path, finding));
                 continue;
             };
             let wanted = item.get("dependsOn").and_then(Value::as_array).into_iter().flatten();
             let depends_on = wanted.filter_map(Value::as_str).map(TaskId::new).collect();
             steps.extend(self.step(task, below(&path, "task")).map(|step| Step { depends_on, ..step }));
         }
-        self.sorted(steps, path)
+        self.sorted(steps)
     }
 
     /// The steps in an order in which each stands behind those that it depends on.
-    fn sorted(&mut self, mut rest: Vec<Step>, path: &[String]) -> Vec<Step> {
+    fn sorted(&mut self, mut rest: Vec<Step>) -> Vec<Step> {
         let mut sorted: Vec<Step> = Vec::new();
         while !rest.is_empty() {
             let is_free = |step: &Step| step.depends_on.iter().all(|id| sorted.iter().any(|before| before.id == *id));
             let Some(next) = rest.iter().position(is_free) else { break };
             sorted.push(rest.remove(next));
         }
-        if let Some(stuck) = rest.first() {
-            let named: Vec<&str> = stuck.depends_on.iter().map(TaskId::as_str).collect();
+        let listed = |id: &TaskId| sorted.iter().chain(&rest).any(|step| step.id == *id);
+        let strangers: Vec<(&Step, &TaskId)> = rest
+            .iter()
+            .flat_map(|step| step.depends_on.iter().map(move |id| (step, id)))
+            .filter(|(_, id)| !listed(id))
+            .collect();
+        let known: Vec<&str> = sorted.iter().chain(&rest).map(|step| step.id.as_str()).collect();
+        for (step, id) in &strangers {
+            let finding = Diagnostic::error(format!("`{}` depends on `{id}`, which is not in this list", step.id));
+            let finding = finding.help(findings::offer(id.as_str(), &known));
+            self.findings.push(self.document.locate_text(&depends_on(step), id.as_str(), finding));
+        }
+        if let Some(circle) = circle(&rest).filter(|_| strangers.is_empty()) {
+            let names: Vec<&str> = circle.iter().map(|step| step.id.as_str()).collect();
             let message =
-                format!("`{}` depends on `{}`, which does not come to an end before it", stuck.id, named.join("`, `"));
-            let finding = Diagnostic::error(message).help("name tasks of the same list, and make no circle");
-            self.findings.push(self.document.locate(path, finding));
+                format!("these tasks wait for one another in a circle: `{}`, `{}`", names.join("`, `"), names[0]);
+            let finding = Diagnostic::error(message).help("take one of the names out of a `dependsOn`");
+            self.findings.push(self.document.locate(&depends_on(circle[0]), finding));
         }
         sorted
+    }
+}
+
+/// Where a task of a `dag` says what it depends on.
+fn depends_on(step: &Step) -> Vec<String> {
+    let item = step.path.split_last().map_or(&[][..], |(_, item)| item);
+    below(item, "dependsOn")
+}
+
+/// Tasks each of which waits for the next, and the last for the first.
+fn circle(stuck: &[Step]) -> Option<Vec<&Step>> {
+    let mut path: Vec<&Step> = vec![stuck.first()?];
+    loop {
+        let last = path.last()?;
+        let next = last.depends_on.iter().find_map(|id| stuck.iter().find(|step| step.id == *id))?;
+        if let Some(begin) = path.iter().position(|step| step.id == next.id) {
+            return Some(path.split_off(begin));
+        }
+        path.push(next);
     }
 }
 

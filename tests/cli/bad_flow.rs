@@ -33,7 +33,7 @@ fn a_quote_that_stays_open_is_found_where_it_opens() {
    |
  6 |     message: \"open
    |              ^
-  help: look at the indentation and at quotes, here and on the line before"],
+  help: look at the indentation, at quotes and brackets, here and on the line before"],
     );
 }
 
@@ -46,7 +46,7 @@ fn a_line_that_is_indented_too_far_is_shown() {
    |
  6 |      message: x
    |             ^
-  help: look at the indentation and at quotes, here and on the line before"],
+  help: look at the indentation, at quotes and brackets, here and on the line before"],
     );
 }
 
@@ -267,7 +267,7 @@ fn all_problems_of_a_file_are_told_at_once_and_in_order() {
     let told = world.jitney(&["validate", "f.yaml", "good.yaml", "--json"]).ended(3);
     assert_eq!(told.err, "");
     let report = told.json();
-    assert_eq!((&report["flows"], &report["errors"]), (&json!(2), &json!(6)));
+    assert_eq!((&report["flows"], &report["errors"]), (&json!(2), &json!(5)));
     let findings: Vec<_> = report["findings"]
         .as_array()
         .unwrap()
@@ -277,7 +277,6 @@ fn all_problems_of_a_file_are_told_at_once_and_in_order() {
     let expected = json!([
         [3, "`sla` is not supported yet"],
         [5, "unknown task type `lgo`"],
-        [6, "`message` is missing"],
         [6, "unknown field `mesage`"],
         [7, "there are two tasks called `b`"],
         [7, "`vars.x` is not defined"],

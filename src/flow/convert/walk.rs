@@ -29,19 +29,24 @@ pub(super) struct Walk<'a> {
     tasks: &'static [TaskType],
     pub(super) edits: Vec<Edit>,
     pub(super) left: Vec<Diagnostic>,
-    /// The types that `pluginDefaults` names.
-    defaults: Vec<(Vec<String>, String)>,
+    /// The types of tasks and triggers: where, what, and its short name.
+    kinds: Vec<Kind>,
+}
+
+struct Kind {
+    path: Vec<String>,
+    old: String,
+    new: String,
 }
 
 impl<'a> Walk<'a> {
     pub(super) fn new(document: &'a Document, tasks: &'static [TaskType]) -> Self {
-        Self { document, tasks, edits: Vec::new(), left: Vec::new(), defaults: Vec::new() }
+        Self { document, tasks, edits: Vec::new(), left: Vec::new(), kinds: Vec::new() }
     }
 
     pub(super) fn flow(&mut self) {
         let document = self.document;
         let Some(flow) = document.value.as_object() else { return };
-        self.plugin_defaults(flow);
         for key in LISTS {
             self.tasks(flow.get(key), &[key.to_owned()]);
         }
@@ -50,6 +55,15 @@ impl<'a> Walk<'a> {
         }
         for (index, input) in list(flow.get("inputs")) {
             self.rename(input, &["inputs".to_owned(), index], &INPUTS);
+        }
+        let defaults = self.defaults(flow);
+        for Kind { path, old, new } in std::mem::take(&mut self.kinds) {
+            if old != new && !defaults.kept.iter().any(|default| old.starts_with(default.as_str())) {
+                self.edit(path, false, &old, &new);
+            }
+        }
+        for Kind { path, old, new } in defaults.renamed {
+            self.edit(path, false, &old, &new);
         }
     }
 
@@ -133,10 +147,7 @@ impl<'a> Walk<'a> {
 
     /// The type of what stands at `path`.
     fn kind(&mut self, path: &[String], name: &str, new: &str) {
-        // What `pluginDefaults` goes by must go on to fit.
-        if name != new && !self.is_named(name) {
-            self.edit(below(path, "type"), false, name, new);
-        }
+        self.kinds.push(Kind { path: below(path, "type"), old: name.to_owned(), new: new.to_owned() });
     }
 
     /// The fields that are called by another name than the documented one.
@@ -173,21 +184,28 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn plugin_defaults(&mut self, flow: &Map<String, Value>) {
-        for (index, item) in list(flow.get("pluginDefaults")) {
-            let Some(name) = item.get("type").and_then(Value::as_str) else { continue };
-            let path = vec!["pluginDefaults".to_owned(), index, "type".to_owned()];
-            let finding = Diagnostic::warning(format!(
-                "`{name}` is left as it is, and so are the types of the tasks that these defaults are for"
-            ));
-            let finding = finding.help("defaults go by how a type's name begins, and the short names begin otherwise");
-            self.left.push(self.document.locate(&path, finding));
-            self.defaults.push((path, name.to_owned()));
+    /// `pluginDefaults` go by how the name of a type begins: each gets a short beginning that fits the same tasks and
+    /// no others, or stays as it is, with the types of its tasks.
+    fn defaults(&mut self, flow: &Map<String, Value>) -> Defaults {
+        let all = list(flow.get("pluginDefaults")).filter_map(|(index, item)| {
+            let old = item.get("type").and_then(Value::as_str)?.to_owned();
+            let new = beginning(&self.kinds, &old);
+            Some(Kind { path: vec!["pluginDefaults".to_owned(), index, "type".to_owned()], old, new })
+        });
+        let mut renamed: Vec<Kind> = all.collect();
+        let mut kept: Vec<String> = Vec::new();
+        // One that stays keeps the names of its tasks, which another may go by.
+        while let Some(misfit) = renamed.iter().position(|default| !fits(&self.kinds, default, &kept)) {
+            let default = renamed.remove(misfit);
+            let message =
+                format!("`{}` is left as it is, and so are the types of the tasks that it is for", default.old);
+            let finding =
+                Diagnostic::warning(message).help("no short name begins the types of these tasks, and of no others");
+            self.left.push(self.document.locate(&default.path, finding));
+            kept.push(default.old);
         }
-    }
-
-    fn is_named(&self, name: &str) -> bool {
-        self.defaults.iter().any(|(_, default)| name.starts_with(default.as_str()))
+        renamed.retain(|default| default.old != default.new);
+        Defaults { renamed, kept }
     }
 
     fn unknown(&mut self, name: &str, path: &[String]) {
@@ -202,6 +220,33 @@ impl<'a> Walk<'a> {
     fn edit(&mut self, path: Vec<String>, is_key: bool, old: &str, new: &str) {
         self.edits.push(Edit { path, is_key, old: old.to_owned(), new: new.to_owned() });
     }
+}
+
+struct Defaults {
+    renamed: Vec<Kind>,
+    kept: Vec<String>,
+}
+
+/// How the short names of all types begin that begin with `old`, up to a dot.
+fn beginning(kinds: &[Kind], old: &str) -> String {
+    let mut names = kinds.iter().filter(|kind| kind.old.starts_with(old)).map(|kind| kind.new.as_str());
+    let Some(first) = names.next() else { return old.to_owned() };
+    let mut parts: Vec<&str> = first.split('.').collect();
+    for name in names {
+        let same = parts.iter().zip(name.split('.')).take_while(|(part, other)| *part == other).count();
+        parts.truncate(same);
+    }
+    parts.join(".")
+}
+
+/// Whether a default goes for the same types after the change as before.
+fn fits(kinds: &[Kind], default: &Kind, kept: &[String]) -> bool {
+    let is_kept = |name: &str| kept.iter().any(|default| name.starts_with(default.as_str()));
+    !default.new.is_empty()
+        && kinds.iter().all(|kind| {
+            let after = if is_kept(&kind.old) { &kind.old } else { &kind.new };
+            kind.old.starts_with(&default.old) == after.starts_with(&default.new)
+        })
 }
 
 fn list(value: Option<&Value>) -> impl Iterator<Item = (String, &Value)> {

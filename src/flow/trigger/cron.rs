@@ -162,7 +162,7 @@ fn check_fields(expression: &str, with_seconds: bool) -> Result<(), CronError> {
                 message: format!("`{part}` is no {name}"),
                 culprit: (*part).to_owned(),
                 help: format!(
-                    "a {name} is {values}; `*` is every one, `1,3` a list, `1-5` a range, `*/5` every fifth; this is field {} of {}",
+                    "write {values}; `*` is every one, `1,3` a list, `1-5` a range, `*/5` every fifth; this is field {} of {}",
                     place + 1,
                     fields.len()
                 ),

@@ -29,7 +29,11 @@ impl Parser<'_> {
         for (index, item) in items.iter().enumerate() {
             let path = vec!["triggers".to_owned(), index.to_string()];
             let Value::Object(map) = item else {
-                self.find(&path, Diagnostic::error("a trigger is a map with `id` and `type`"));
+                self.find(
+                    &path,
+                    Diagnostic::error("a trigger is a map with `id` and `type`")
+                        .help("write `- {id: daily, type: schedule, cron: \"@daily\"}`"),
+                );
                 continue;
             };
             triggers.extend(self.trigger(map, path, &mut ids, inputs));
@@ -101,7 +105,12 @@ impl Parser<'_> {
             // A long name of another package resembles those of all packages.
             let near = nearest(name, known).filter(|near| near.contains('.') == name.contains('.'));
             let near = near.filter(|near| near.rsplit('.').next() != Some("Trigger") || name.contains(".http."));
+            let is_store =
+                ["gcs", "s3", "fs", "azure", "minio"].iter().any(|store| name.split('.').any(|part| part == *store));
             let help = match near {
+                None if is_store => {
+                    "the nearest is `file`, whose `from` is a folder or `gs://bucket/folder`".to_owned()
+                }
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("there is `{}`", short.join("`, `")),
             };
@@ -215,6 +224,10 @@ impl Parser<'_> {
             if list.is_array() {
                 *list = Value::Array(Vec::new());
             }
+        }
+        if kind.name.ends_with("_between") && !own.contains_key("after") && !own.contains_key("before") {
+            let finding = Diagnostic::error("`after` and `before` are missing");
+            self.find(&path, finding.help("add one of the two, or both"));
         }
         let own = Value::Object(own);
         self.findings.extend(findings::all(self.document, &path, &own, |value| kind.check(value)));

@@ -25,9 +25,6 @@ pub(super) struct DateTimeBetween {
 
 impl DateTimeBetween {
     pub(super) fn check(&self) -> Result<(), Wrong> {
-        if self.after.is_none() && self.before.is_none() {
-            return Err(("after", "`after` or `before` must be given".to_owned()));
-        }
         for (field, text) in [("after", &self.after), ("before", &self.before)] {
             if let Some(text) = text.as_ref().filter(|text| !is_template(text)) {
                 moment(text, NOWHERE).map_err(|message| (field, message))?;
@@ -100,9 +97,6 @@ pub(super) struct TimeBetween {
 
 impl TimeBetween {
     pub(super) fn check(&self) -> Result<(), Wrong> {
-        if self.after.is_none() && self.before.is_none() {
-            return Err(("after", "`after` or `before` must be given".to_owned()));
-        }
         for (field, text) in [("after", &self.after), ("before", &self.before)] {
             if let Some(text) = text.as_ref().filter(|text| !is_template(text)) {
                 NaiveTimeText::read(text).map_err(|message| (field, message))?;

@@ -1,0 +1,61 @@
+//! What to offer instead of a task type that is not there.
+
+use crate::diagnostic::nearest;
+use crate::flow::trigger::TriggerType;
+use crate::task::TaskType;
+
+/// Parts of Kestra's names, the task types that come nearest to what is behind them, and why.
+const FAMILIES: &[(&[&str], &[&str], &str)] = &[
+    (&["jdbc"], &["postgres.query", "duckdb.query"], "DuckDB can attach other databases and read their tables"),
+    (
+        &["aws", "azure", "minio", "fs", "googleworkspace"],
+        &["gcs.upload", "http.download", "python.script"],
+        "a script with the system's own client among its `dependencies` does the rest",
+    ),
+    (&["serdes", "transform", "pandas"], &["polars.transform"], "it reads CSV, NDJSON and Parquet"),
+    (
+        &["notifications", "slack", "discord", "teams", "telegram", "airbyte", "fivetran"],
+        &["http.request", "shell.commands"],
+        "these services are called by HTTP",
+    ),
+    (&["gcp"], &["gcs.upload", "bigquery.query", "python.script"], "these are for Google's services"),
+    (&["ai", "openai", "langchain"], &["ai.chat", "http.request", "python.script"], "models are called by HTTP"),
+];
+
+/// A help line for a task type that is not there.
+pub(super) fn help(name: &str, tasks: &[TaskType]) -> String {
+    if let Some(kind) = TriggerType::find(name).filter(|_| name.contains('.')) {
+        return format!("this is a trigger: write it under `triggers`, where it is also called `{}`", kind.name);
+    }
+    let all = || tasks.iter().flat_map(|task| std::iter::once(task.name).chain(task.aliases.iter().copied()));
+    let near = match name.starts_with("io.kestra.") {
+        true => same_class(name, tasks).or_else(|| misspelt(name, all())),
+        false => nearest(name, tasks.iter().map(|task| task.name)),
+    };
+    if let Some(near) = near {
+        return format!("did you mean `{near}`? `jitney tasks` lists them all");
+    }
+    let family = FAMILIES.iter().find(|(words, ..)| name.split('.').any(|part| words.contains(&part)));
+    let (candidates, reason) = match family {
+        Some((_, candidates, reason)) => (*candidates, *reason),
+        None => (&["shell.commands", "python.script"][..], "a script can call what there is no task for"),
+    };
+    let known: Vec<&str> = candidates.iter().copied().filter(|name| tasks.iter().any(|task| task.is(name))).collect();
+    if known.is_empty() {
+        return "`jitney tasks` lists those that there are".to_owned();
+    }
+    format!("the nearest is `{}`: {reason}; `jitney tasks` lists them all", known.join("`, `"))
+}
+
+/// The task of an older package of Kestra's core, by the last part of its name.
+fn same_class(name: &str, tasks: &[TaskType]) -> Option<&'static str> {
+    let class = name.strip_prefix("io.kestra.core.")?.rsplit('.').next()?;
+    let found = tasks.iter().find(|task| task.aliases.iter().any(|alias| alias.rsplit('.').next() == Some(class)));
+    found.map(|task| task.name)
+}
+
+/// A name that differs by a letter or two.
+fn misspelt<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let near = known.map(|known| (strsim::damerau_levenshtein(name, known), known)).min()?;
+    (near.0 <= 3).then_some(near.1)
+}

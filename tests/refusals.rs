@@ -1,0 +1,195 @@
+//! Everything that a flow may be refused for, on one page: tests/snapshots/refusals__every_refusal_reads_well.snap.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
+use jitney::flow::parse;
+use jitney::tasks::ALL;
+
+/// A heading, and a whole flow.
+const FLOWS: &[(&str, &str)] = &[
+    ("an empty file", ""),
+    ("a list", "- id: a\n"),
+    ("two documents", "id: a\nnamespace: n\n---\nid: b\n"),
+    ("a tab", "id: f\nnamespace: n\ntasks:\n\t- id: a\n"),
+    ("a quote that stays open", "id: f\nnamespace: n\ndescription: \"open\ntasks: []\n"),
+    ("a list that stays open", "id: f\nnamespace: [n\ntasks: []\n"),
+    ("a line that is indented too far", "id: f\n  namespace: n\n"),
+    ("a key without a blank", "id: f\nnamespace:n\ntasks: []\n"),
+    (
+        "a template without quotes",
+        "id: f\nnamespace: n\ntasks:\n  - id: a\n    type: log\n    message: {{ inputs.x }}\n",
+    ),
+    ("a key given twice", "id: f\nnamespace: n\nid: g\ntasks: []\n"),
+    ("an anchor that is not there", "id: f\nnamespace: n\ntasks: *none\n"),
+    ("nothing but an id", "id: f\n"),
+    ("names that are none", "id: a b\nnamespace: 7/8\ntasks: [{id: a, type: log, message: x}]\n"),
+    (
+        "unknown keys",
+        "id: f\nnamespace: n\ntaks: []\nlisteners: []\nsla: []\ntasks: [{id: a, type: log, message: x}]\n",
+    ),
+    (
+        "lists and maps in each other's place",
+        "id: f\nnamespace: n\nlabels: x\nvariables: [a]\ninputs: {a: b}\ntriggers: x\ntasks: {a: b}\n",
+    ),
+    ("no tasks", "id: f\nnamespace: n\ntasks: []\n"),
+];
+
+/// A heading, and what stands under `inputs`.
+const INPUTS: &[(&str, &str)] = &[
+    ("an input of an unknown type", "  - {id: a, type: STRNG}\n"),
+    ("an input without a type", "  - {id: a}\n"),
+    ("an unknown key of an input", "  - {id: a, type: STRING, default: x}\n"),
+    ("a SELECT without values", "  - {id: a, type: SELECT}\n"),
+    (
+        "a default that does not fit",
+        "  - {id: a, type: INT, defaults: seven}\n  - {id: b, type: DATE, defaults: yesterday}\n",
+    ),
+    ("a validator that is no regular expression", "  - {id: a, type: STRING, validator: \"[a\"}\n"),
+    ("two inputs of one name", "  - {id: a, type: STRING}\n  - {id: a, type: INT}\n"),
+];
+
+/// A heading, and what stands under `tasks`.
+const TASKS: &[(&str, &str)] = &[
+    ("a task that is no map", "  - log\n"),
+    ("a task without id and type", "  - message: x\n"),
+    ("an id that is no name", "  - {id: \"a b\", type: log, message: x}\n"),
+    ("two tasks of one name", "  - {id: a, type: log, message: x}\n  - {id: a, type: log, message: y}\n"),
+    ("a misspelt task type", "  - {id: a, type: postgres.lod}\n"),
+    (
+        "task types of other systems",
+        "  - {id: a, type: io.kestra.plugin.aws.s3.Upload}\n  - {id: b, type: io.kestra.plugin.jdbc.mysql.Query}\n  - {id: c, type: io.kestra.plugin.dbt.cli.DbtCLI}\n  - {id: d, type: io.kestra.plugin.notifications.slack.SlackIncomingWebhook}\n  - {id: e, type: io.kestra.plugin.scripts.node.Script}\n  - {id: g, type: s3.upload}\n",
+    ),
+    (
+        "a misspelt type of Kestra's",
+        "  - {id: a, type: io.kestra.plugin.core.http.Downlaod}\n  - {id: b, type: io.kestra.core.tasks.debugs.Retrun}\n",
+    ),
+    ("a trigger among the tasks", "  - {id: a, type: io.kestra.plugin.core.trigger.Schedule, cron: \"@daily\"}\n"),
+    ("an unknown field", "  - {id: a, type: log, mesage: x}\n"),
+    ("a field that is missing", "  - {id: a, type: http.download}\n"),
+    (
+        "values of the wrong kind",
+        "  - {id: a, type: http.download, uri: [x]}\n  - {id: b, type: log, message: x, disabled: maybe}\n  - {id: c, type: sleep, duration: soon}\n  - {id: d, type: log, message: x, timeout: 5}\n",
+    ),
+    ("a word that is no choice", "  - {id: a, type: postgres.load, from: x, table: t, mode: replace}\n"),
+    (
+        "a retry that cannot be",
+        "  - {id: a, type: log, message: x, retry: {type: linear, interval: PT1S, maxAttempt: 3}}\n",
+    ),
+    (
+        "templates that cannot be read",
+        "  - {id: a, type: log, message: \"{{ inputs.taxi\"}\n  - {id: b, type: log, message: \"{{ 1 + }}\"}\n  - {id: c, type: log, message: \"{% if true %}x\"}\n  - {id: d, type: log, message: \"{{ a.b( }}\"}\n",
+    ),
+    (
+        "filters, functions and tests that are not there",
+        "  - {id: a, type: log, message: \"{{ inputs.taxi | uper }}\"}\n  - {id: b, type: log, message: \"{{ nw() }}\"}\n  - {id: c, type: log, message: \"{{ 1 is prime }}\"}\n  - {id: d, type: log, message: \"{{ 'a' | date }} {{ 'a' | replace }}\"}\n",
+    ),
+    (
+        "names that are not there",
+        "  - {id: a, type: log, message: \"{{ input.taxi }} {{ inputs.tax }} {{ vars.x }} {{ taxi }}\"}\n",
+    ),
+    (
+        "outputs that are not there",
+        "  - {id: a, type: http.download, uri: x}\n  - {id: b, type: log, message: \"{{ outputs.a.url }} {{ outputs.aa.uri }} {{ outputs.c.uri }}\"}\n  - {id: c, type: http.download, uri: x}\n",
+    ),
+    (
+        "a circle in a dag",
+        "  - id: g\n    type: dag\n    tasks:\n      - {task: {id: a, type: log, message: x}, dependsOn: [b]}\n      - {task: {id: b, type: log, message: x}, dependsOn: [a]}\n",
+    ),
+    (
+        "a dag that waits for nobody",
+        "  - id: g\n    type: dag\n    tasks:\n      - {task: {id: a, type: log, message: x}, dependsOn: [z]}\n      - {id: b, type: log, message: x}\n",
+    ),
+    (
+        "branches that are no lists",
+        "  - {id: a, type: if, condition: true, then: {id: b, type: log, message: x}}\n  - {id: c, type: switch, value: x, cases: [a]}\n  - {id: d, type: for_each, values: [1], tasks: []}\n",
+    ),
+    ("an if without anything to do", "  - {id: a, type: if, condition: true}\n"),
+];
+
+/// A heading, and what stands under `triggers`.
+const TRIGGERS: &[(&str, &str)] = &[
+    ("a trigger that is no map", "  - daily\n"),
+    (
+        "trigger types that are not there",
+        "  - {id: a, type: shedule, cron: \"@daily\"}\n  - {id: b, type: io.kestra.plugin.core.trigger.Schedul, cron: \"@daily\"}\n  - {id: c, type: io.kestra.plugin.aws.s3.Trigger}\n  - {id: d, type: io.kestra.plugin.gcp.gcs.Trigger}\n",
+    ),
+    (
+        "two triggers of one name",
+        "  - {id: a, type: schedule, cron: \"@daily\"}\n  - {id: a, type: webhook, key: abc}\n",
+    ),
+    (
+        "cron expressions that are none",
+        "  - {id: a, type: schedule, cron: \"61 * * * *\"}\n  - {id: b, type: schedule, cron: \"0 25 * * *\"}\n  - {id: c, type: schedule, cron: \"0 0 0 * *\"}\n  - {id: d, type: schedule, cron: \"0 0 1 13 *\"}\n  - {id: e, type: schedule, cron: \"0 0 * * MUN\"}\n",
+    ),
+    (
+        "cron expressions of the wrong length",
+        "  - {id: a, type: schedule, cron: \"0 9 * *\"}\n  - {id: b, type: schedule, cron: \"0 0 9 1 * *\"}\n  - {id: c, type: schedule, cron: \"0 9 1 * *\", withSeconds: true}\n  - {id: d, type: schedule, cron: \"@dayly\"}\n",
+    ),
+    ("a day that never comes", "  - {id: a, type: schedule, cron: \"0 0 31 2 *\"}\n"),
+    ("a time zone that is not there", "  - {id: a, type: schedule, cron: \"@daily\", timezone: America/NewYork}\n"),
+    (
+        "inputs that are not there, or do not fit",
+        "  - {id: a, type: schedule, cron: \"@daily\", inputs: {taxy: green, taxi: blue}}\n",
+    ),
+    (
+        "states that are none",
+        "  - {id: a, type: schedule, cron: \"@daily\", stopAfter: [FAILURE], recoverMissedSchedules: SOME}\n",
+    ),
+    (
+        "conditions that are none",
+        "  - {id: a, type: schedule, cron: \"@daily\", conditions: [{type: weekday}, {type: io.kestra.plugin.core.condition.DayWek, dayOfWeek: MONDAY}, {type: day_week, dayOfWeek: MON}, weekend]}\n",
+    ),
+    (
+        "times that are none",
+        "  - {id: a, type: schedule, cron: \"@daily\", conditions: [{type: time_between, after: nine}, {type: date_time_between, before: tomorrow}, {type: date_time_between}]}\n",
+    ),
+    (
+        "a country whose holidays are not known",
+        "  - {id: a, type: schedule, cron: \"@daily\", conditions: [{type: public_holiday, country: IT}]}\n",
+    ),
+    (
+        "an execution where there is none",
+        "  - {id: a, type: schedule, cron: \"@daily\", conditions: [{type: execution_status, in: [SUCCESS]}]}\n",
+    ),
+    (
+        "a name that a trigger does not know",
+        "  - {id: a, type: schedule, cron: \"@daily\", when: \"{{ triger.date | date('dd') == '01' }}\"}\n",
+    ),
+    ("a key that is no part of an address", "  - {id: a, type: webhook, key: \"a/b\"}\n  - {id: b, type: webhook}\n"),
+    (
+        "a window without its time",
+        "  - {id: a, type: flow, preconditions: {flows: [{namespace: n}], timeWindow: {type: DAILY_TIME_DEADLINE}}}\n",
+    ),
+    ("a flow trigger that waits for anything", "  - {id: a, type: flow}\n"),
+];
+
+const HEAD: &str = "id: f\nnamespace: n\n";
+const LOG: &str = "tasks: [{id: a, type: log, message: x}]\n";
+const TAXI: &str = "inputs: [{id: taxi, type: SELECT, values: [green, yellow], defaults: green}]\n";
+
+fn told(heading: &str, text: &str) -> String {
+    let parsed = parse("f.yaml", text, ALL);
+    assert!(!parsed.findings.is_empty(), "{heading}: not refused");
+    for finding in &parsed.findings {
+        assert!(finding.line > 0 && finding.column > 0, "{heading} has no place: {finding}");
+    }
+    let findings: Vec<String> = parsed.findings.iter().map(ToString::to_string).collect();
+    format!("## {heading}\n\n{}\n\n", findings.join("\n\n"))
+}
+
+#[test]
+fn every_refusal_reads_well() {
+    let mut page = String::new();
+    for (heading, text) in FLOWS {
+        page += &told(heading, text);
+    }
+    for (heading, inputs) in INPUTS {
+        page += &told(heading, &format!("{HEAD}inputs:\n{inputs}{LOG}"));
+    }
+    for (heading, tasks) in TASKS {
+        page += &told(heading, &format!("{HEAD}{TAXI}tasks:\n{tasks}"));
+    }
+    for (heading, triggers) in TRIGGERS {
+        page += &told(heading, &format!("{HEAD}{TAXI}triggers:\n{triggers}{LOG}"));
+    }
+    insta::assert_snapshot!(page);
+}
