@@ -1,6 +1,7 @@
 # What there is to do:
 #
 #   make demo         build, then the main job end to end: needs no Postgres, no internet once built, no answers
+#   make demo-elt     the same by way of Cloud Storage into BigQuery, on emulators of both
 #   make test         all tests
 #   make emulators    set up Google Cloud's emulators for the tests, once (`make test` does it by itself)
 #   make check        clippy and the formatter, warnings as errors
@@ -12,7 +13,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := build
-.PHONY: build demo test emulators check bench clean-demo tools
+.PHONY: build demo demo-elt test emulators check bench clean-demo tools
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -26,6 +27,10 @@ build: tools
 demo: build
 	@$(TARGET)/jitney demo
 	@echo "To have \`jitney\` at hand in this shell:  export PATH=\"$(abspath $(TARGET)):\$$PATH\""
+
+demo-elt: build
+	@folder="$(abspath $(TARGET))/tmp/emulators-demo"; trap 'tests/emulators/run stop "$$folder"' EXIT; \
+	variables="$$(tests/emulators/run start "$$folder")" && env $$variables $(TARGET)/jitney demo --elt
 
 # Ends with the sum of all test programs' results, whatever they were.
 test: tools

@@ -49,6 +49,18 @@ id! {
     ExecutionId
 }
 
+id! {
+    /// One backfill of a flow: made like the id of an execution.
+    BackfillId
+}
+
+impl BackfillId {
+    /// A new id, which sorts by time.
+    pub fn generate(now: chrono::DateTime<chrono::Utc>) -> Self {
+        Self(ExecutionId::generate(now).0)
+    }
+}
+
 impl RunId {
     /// What the ids of all task runs of one iteration begin with.
     pub fn iteration(&self, index: u32) -> String {

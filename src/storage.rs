@@ -7,7 +7,10 @@ use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
 use crate::id::{ExecutionId, RunId};
+use crate::text::hex;
 
 const SCHEME: &str = "jitney:///";
 
@@ -25,6 +28,24 @@ pub struct StoredFile {
     pub uri: String,
     /// The file on this machine.
     pub path: PathBuf,
+}
+
+/// Length and SHA-256, in hex, of a file.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn checksum(path: &Path) -> io::Result<(u64, String)> {
+    let mut file = fs::File::open(path)?;
+    let (mut hasher, mut total, mut block) = (Sha256::new(), 0, vec![0; 1 << 16]);
+    loop {
+        match io::Read::read(&mut file, &mut block)? {
+            0 => return Ok((total, hex(&hasher.finalize()))),
+            read => {
+                hasher.update(&block[..read]);
+                total += read as u64;
+            }
+        }
+    }
 }
 
 impl Storage {

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use boon::{Compiler, Draft, SchemaIndex, Schemas};
+use jitney::flow::trigger::TRIGGERS;
 use jitney::flow::{from_yaml, schema};
 use jitney::tasks::ALL;
 use serde_json::Value;
@@ -60,6 +61,10 @@ fn flows_that_run_are_accepted() {
             editor.accepts(&tasks(&task.example.replacen(task.name, alias, 1)));
         }
     }
+    for trigger in TRIGGERS {
+        let items: Vec<String> = trigger.example.lines().map(|line| format!("  {line}\n")).collect();
+        editor.accepts(&format!("{}\ntriggers:\n{}", tasks("- {id: a, type: log, message: x}"), items.concat()));
+    }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for folder in ["flows", "templates"] {
         for entry in root.join(folder).read_dir().unwrap() {
@@ -100,6 +105,10 @@ fn what_is_wrong_is_underlined_where_it_stands() {
         "'/tasks/0/then/0/tasks/0'",
     );
     editor.refuses(&flow("tasks: [{id: a, type: log, message: x}]\ntaks: []"), "'taks'");
+    editor.refuses(
+        &flow("tasks: [{id: a, type: log, message: x}]\ntriggers: [{id: t, type: schedule, corn: '@daily'}]"),
+        "'/triggers/0'",
+    );
     editor
         .refuses(&flow("inputs: [{id: a, type: STRNG}]\ntasks: [{id: a, type: log, message: x}]"), "'/inputs/0/type'");
     editor.refuses(

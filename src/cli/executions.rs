@@ -122,6 +122,15 @@ fn show(id: &ExecutionId, state: &State, as_json: bool) {
     for (name, value) in &state.labels {
         outln!("  label   {name} = {}", plain(value));
     }
+    if let Some(parent) = &state.created.parent {
+        outln!("  parent  {} {}", parent.execution, parent.run);
+    }
+    if let Some(original) = &state.created.original {
+        outln!("  repeats {original}");
+    }
+    for (name, value) in &state.outputs {
+        outln!("  output  {name} = {}", plain(value));
+    }
     for (task, run) in &state.tasks {
         let took = run.ended.zip(run.started).and_then(|(ended, started)| (ended - started).to_std().ok());
         outln!("  task    {task}  {}  attempt {}  {}", run.state, run.attempts, took.map(seconds).unwrap_or_default());

@@ -18,6 +18,8 @@ pub enum Exit {
     Usage = 2,
     /// A flow, an input or a setting is wrong. Nothing was started.
     Invalid = 3,
+    /// An execution is paused until somebody resumes it.
+    Paused = 4,
     /// A defect of jitney, or a machine that cannot go on.
     Internal = 70,
     /// The user stopped it.
@@ -46,6 +48,14 @@ impl std::error::Error for Invalid {}
 impl From<Diagnostic> for Invalid {
     fn from(finding: Diagnostic) -> Self {
         Self(vec![finding])
+    }
+}
+
+/// What the engine refuses is wrong with a flow, an input or a setting.
+pub(super) fn told(error: EngineError) -> anyhow::Error {
+    match error {
+        EngineError::Refused(findings) => Invalid(findings).into(),
+        other => other.into(),
     }
 }
 

@@ -6,6 +6,7 @@ use anyhow::Context;
 
 use crate::cli::Invalid;
 use crate::diagnostic::Diagnostic;
+use crate::engine::lookup::{self, Folder};
 use crate::flow::{Flow, Parsed, parse};
 use crate::tasks;
 
@@ -14,9 +15,12 @@ use crate::tasks;
 /// # Errors
 /// [`Invalid`] with every problem of the file; a file that is not there is one.
 pub(super) fn read(file: &Path) -> anyhow::Result<(Flow, Vec<Diagnostic>)> {
-    let Parsed { flow, findings } = parse(&file.display().to_string(), &text(file)?, tasks::ALL);
+    let Parsed { flow, mut findings } = parse(&file.display().to_string(), &text(file)?, tasks::ALL);
     match flow {
-        Some(flow) => Ok((flow, findings)),
+        Some(flow) => {
+            findings.extend(lookup::missing(&flow, &Folder::around(&flow)));
+            if findings.iter().any(Diagnostic::is_error) { Err(Invalid(findings).into()) } else { Ok((flow, findings)) }
+        }
         None => Err(Invalid(findings).into()),
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn gather(
     quiet: bool,
 ) -> anyhow::Result<Option<Map<String, Value>>> {
     let mut given = given.values(flow)?;
-    let before = Before::at(Utc::now());
+    let before = Before::of(settings, flow, Utc::now());
     let asks = !quiet && can_ask(settings);
     let mut questions = None;
     loop {
@@ -73,7 +73,7 @@ fn can_ask(settings: &Settings) -> bool {
 
 /// A path is meant from the folder that the user is in, not from the flow's: that of a file, and of an address that
 /// is one.
-fn from_here(flow: &Flow, given: &[(String, Value)]) -> Vec<(String, Value)> {
+pub(super) fn from_here(flow: &Flow, given: &[(String, Value)]) -> Vec<(String, Value)> {
     let kind = |name: &str| flow.inputs.iter().find(|input| input.id == name).map(|input| input.kind);
     let place = |name: &str, text: &str| match kind(name) {
         _ if text.is_empty() || text.contains("://") => None,

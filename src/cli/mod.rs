@@ -2,6 +2,8 @@
 #![expect(clippy::print_stderr, reason = "printing is what a command line is for")]
 
 mod ask;
+mod backfill;
+mod calendar;
 mod convert;
 pub mod demo;
 mod doctor;
@@ -14,7 +16,9 @@ mod inputs;
 mod kv;
 mod new;
 mod out;
+mod partitions;
 mod postgres;
+mod replay;
 mod resume;
 mod run;
 mod run_help;
@@ -39,7 +43,7 @@ pub use exit::{Exit, Invalid};
     name = "jitney",
     version,
     arg_required_else_help = true,
-    after_help = "Try `jitney demo` first. Exit codes: 0 ok, 1 an execution failed, 2 usage, 3 an invalid flow or setting, 70 internal, 130 stopped."
+    after_help = "Try `jitney demo` first. Exit codes: 0 ok, 1 an execution failed, 2 usage, 3 an invalid flow or setting, 4 paused, 70 internal, 130 stopped."
 )]
 struct Cli {
     /// The folder that holds all state [default: JITNEY_HOME, else the user's data folder]
@@ -56,10 +60,16 @@ struct Cli {
 enum Command {
     /// Run a flow now
     Run(run::Arguments),
-    /// Go on with an execution that was stopped, failed, or lost its process
+    /// Go on with an execution that is paused, was stopped, failed, or lost its process
     Resume(resume::Arguments),
+    /// Run a flow for many moments of the past: months, days, hours
+    Backfill(backfill::Arguments),
+    /// A flow's partitions: which are in, which failed, what changed at the source
+    Partitions(partitions::Arguments),
     /// Write a flow to begin with
     New(new::Arguments),
+    /// Run an execution once more as a new one, from a task on or as a whole
+    Replay(replay::Arguments),
     /// Check flows without running them
     Validate(validate::Arguments),
     /// Draw a flow: what runs after what, and whose outputs go where
@@ -118,7 +128,10 @@ async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<
     match command {
         Command::Run(arguments) => run::run(arguments, settings).await,
         Command::Resume(arguments) => resume::run(arguments, settings).await,
+        Command::Backfill(arguments) => backfill::run(arguments, settings).await,
+        Command::Partitions(arguments) => partitions::run(arguments, settings).await,
         Command::New(arguments) => new::run(&arguments),
+        Command::Replay(arguments) => replay::run(arguments, settings).await,
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Graph(arguments) => graph::run(&arguments),
         Command::Convert(arguments) => convert::run(&arguments),

@@ -4,17 +4,22 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use crate::cli::exit::told;
 use crate::cli::run::Session;
 use crate::cli::{Exit, Invalid, executions};
 use crate::config::{ScriptRunner, Settings};
 use crate::engine::revive;
+use crate::flow::Flow;
+use crate::flow::input::is_declared_secret;
+use crate::journal::State;
 use crate::tasks;
 
 #[derive(Args)]
 pub(super) struct Arguments {
     /// The execution, or the beginning of its id [default: the newest that did not end well]
     id: Option<String>,
-    /// A secret input of the flow, which the journal does not keep; may be repeated
+    /// An input that the paused task asks for, or a secret one of the flow, which the journal does not keep; may be
+    /// repeated
     #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = super::inputs::pair)]
     input: Vec<(String, String)>,
     /// Where all scripts run, whatever their tasks say [default: JITNEY_SCRIPT_RUNNER]
@@ -41,7 +46,22 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     };
     let state = executions::state(journal, &id)?;
     let flow = revive::recorded_flow(&state.created, tasks::ALL).map_err(Invalid)?;
-    let inputs = revive::recorded_values(&state, &flow, arguments.input).map_err(Invalid)?;
-    let state = session.execute(&id, &flow, &inputs).await?;
+    let is_paused = state.paused().next().is_some() && !state.status.has_ended();
+    let (own, to_pause): (Vec<_>, Vec<_>) = if is_paused {
+        arguments.input.into_iter().partition(|(name, _)| is_asked_again(&state, &flow, name))
+    } else {
+        (arguments.input, Vec::new())
+    };
+    let inputs = revive::recorded_values(&settings, &state, &flow, own).map_err(Invalid)?;
+    if is_paused {
+        session.runner.resume(&id, &flow, &to_pause, "jitney resume").map_err(told)?;
+    }
+    let (id, state) = session.execute(&id, &flow, &inputs).await?;
     Ok(session.report(&id, &state, arguments.json))
+}
+
+/// Whether the journal does not keep this input, so that it must be given again.
+fn is_asked_again(state: &State, flow: &Flow, name: &str) -> bool {
+    let hidden = state.created.inputs.get(name).is_some_and(|value| value.to_string().contains("***"));
+    hidden || is_declared_secret(&flow.inputs, name)
 }

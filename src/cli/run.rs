@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::exit::told;
 use crate::cli::format::{bytes, seconds, thousands};
 use crate::cli::inputs::{self, Given, pair};
 use crate::cli::out::{out, outln};
@@ -21,6 +22,7 @@ use crate::id::ExecutionId;
 use crate::journal::{ExecutionState, Journal, State};
 use crate::postgres::resolve;
 use crate::task::Outputs;
+use crate::text::plain;
 
 #[derive(Args)]
 #[command(after_help = "What a flow takes: jitney run FLOW --help. On a terminal it asks for what is missing.")]
@@ -52,8 +54,8 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         return Ok(Exit::Cancelled);
     };
     let session = Session::open(&settings, arguments.json)?;
-    let id = session.runner.create(&flow, &inputs, arguments.trigger_date)?;
-    let state = session.execute(&id, &flow, &inputs).await?;
+    let id = session.runner.create(&flow, &inputs, arguments.trigger_date).map_err(told)?;
+    let (id, state) = session.execute(&id, &flow, &inputs).await?;
     Ok(session.report(&id, &state, arguments.json))
 }
 
@@ -75,15 +77,21 @@ impl Session {
         }
         let screen = Screen::new(quiet);
         let journal = Arc::new(Journal::open(&settings.journal())?);
-        let runner = Runner { settings: settings.clone(), journal, observer: screen.observer() };
+        let runner = Runner::new(settings.clone(), journal, screen.observer());
         Ok(Self { runner, screen })
     }
 
-    /// Works on an execution until it ends or the user stops it.
+    /// Works on an execution until it ends, is paused, or the user stops it, and on those that repeat it; gives the last
+    /// of them.
     ///
     /// # Errors
     /// When the engine cannot go on; a failed task is no error here.
-    pub async fn execute(&self, id: &ExecutionId, flow: &Flow, inputs: &Map<String, Value>) -> anyhow::Result<State> {
+    pub async fn execute(
+        &self,
+        id: &ExecutionId,
+        flow: &Flow,
+        inputs: &Map<String, Value>,
+    ) -> anyhow::Result<(ExecutionId, State)> {
         let public = inputs
             .iter()
             .filter(|(name, value)| !value.is_null() && !input::is_declared_secret(&flow.inputs, name))
@@ -93,9 +101,11 @@ impl Session {
         let cancel = CancellationToken::new();
         let _watch = watch_for_stop(cancel.clone(), self.screen.clone());
         let _animation = self.screen.animate();
-        let state = self.runner.run(id, flow, inputs, cancel).await;
+        let last = self.runner.run_to_the_last(id, flow, inputs, cancel).await;
+        self.runner.background.close();
+        self.runner.background.wait().await;
         self.screen.clear();
-        Ok(state?)
+        last.map_err(told)
     }
 
     /// Says how the execution ended: in words on stderr and a table of what was loaded, or as JSON.
@@ -108,17 +118,35 @@ impl Session {
             if let Some(table) = loads(state) {
                 out!("{table}");
             }
-            if state.status == ExecutionState::Killed {
-                self.screen
-                    .line(&format!("Stopped; what was under way is rolled back. Go on with: jitney resume {id}"));
-            } else if state.status == ExecutionState::Failed {
-                self.screen.line(&format!("Look closer: jitney executions logs {id}   Try again: jitney resume {id}"));
+            for (name, value) in &state.outputs {
+                self.screen.line(&format!("  {name} = {}", plain(value)));
             }
+            self.advise(id, state);
         }
         match state.status {
             ExecutionState::Success | ExecutionState::Warning => Exit::Ok,
+            ExecutionState::Paused => Exit::Paused,
             ExecutionState::Killed => Exit::Cancelled,
             _ => Exit::Failed,
+        }
+    }
+}
+
+impl Session {
+    /// Says what to do next.
+    fn advise(&self, id: &ExecutionId, state: &State) {
+        match state.status {
+            ExecutionState::Killed => {
+                self.screen.line(&format!("Stopped; what was under way is rolled back. Go on with: jitney resume {id}"))
+            }
+            ExecutionState::Failed => {
+                self.screen.line(&format!("Look closer: jitney executions logs {id}   Try again: jitney resume {id}"))
+            }
+            ExecutionState::Paused => {
+                let runs: Vec<&str> = state.paused().map(|(run, _)| run.as_str()).collect();
+                self.screen.line(&format!("Waits at {}. Go on with: jitney resume {id}", runs.join(", ")));
+            }
+            _ => {}
         }
     }
 }
@@ -197,6 +225,9 @@ pub(super) fn to_json(id: &ExecutionId, state: &State) -> Value {
         "labels": state.labels,
         "started": state.started,
         "ended": state.ended,
+        "parent": state.created.parent,
+        "original": state.created.original,
+        "outputs": state.outputs,
         "tasks": state.tasks,
     })
 }

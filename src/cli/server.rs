@@ -18,14 +18,20 @@ use crate::cli::run::stop_signal;
 use crate::cli::{Exit, Invalid};
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
-use crate::engine::Runner;
 use crate::engine::catalog::{Catalog, CatalogError, Change, ChangeKind};
 use crate::engine::clock::SystemClock;
 use crate::engine::executor::{Executor, Options};
 use crate::engine::scheduler::Scheduler;
+use crate::engine::{Beside, Runner};
 use crate::journal::{Happened, Journal};
 use crate::secret::Redactor;
+use crate::server::access::Access;
 use crate::server::arrivals::{Arrivals, Local as LocalFolders};
+use crate::server::metrics::Metrics;
+use crate::server::notify::Notifier;
+use crate::server::reports::Reports;
+use crate::server::settings::ServerSettings;
+use crate::server::traces::Traces;
 use crate::server::{self, App};
 use crate::tasks;
 use crate::web::client::client;
@@ -44,9 +50,16 @@ pub(super) struct Arguments {
     /// How long what is under way may take to end when the server stops; what has not is begun again later
     #[arg(long, value_name = "DURATION", default_value = "30s")]
     grace: crate::duration::Span,
+    /// The server's settings: notifications, retention, logins [default: jitney.yaml here or in the home folder]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
+    let outside = Arc::new(Beside::new(settings.clone()));
+    let own = ServerSettings::load(arguments.config.as_deref(), settings).map_err(Invalid)?;
+    let own = own.settled(settings, &*outside).map_err(Invalid::from)?;
+    let access = Access::at(arguments.listen, &own.users, &own.tokens).map_err(Invalid::from)?;
     let _lock = only_server(settings)?;
     let listener = TcpListener::bind(arguments.listen).await.map_err(|error| taken(arguments.listen, &error))?;
     let journal = Arc::new(Journal::open(&settings.journal())?);
@@ -64,7 +77,8 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         catalog: Some(catalog.clone()),
         takes_all: true,
     };
-    let runner = Runner { settings: settings.clone(), journal: journal.clone(), observer: Arc::new(|_| {}) };
+    let runner =
+        Runner { catalog: Some(catalog.clone()), ..Runner::new(settings.clone(), journal.clone(), Arc::new(|_| {})) };
     let executor = Executor::open(runner, options)?;
     let words = lines.clone();
     let scheduler = Scheduler::new(executor.clone(), catalog.clone(), move |key, problem| {
@@ -75,16 +89,20 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         catalog: catalog.clone(),
         scheduler: scheduler.clone(),
         settings: settings.clone(),
+        metrics: Metrics::default(),
         started: Utc::now(),
     });
-    let background = background(&app, &journal, &lines, &shutdown)?;
+    let mut background = background(&app, &journal, &lines, &shutdown)?;
+    let (reports, told, words) = (reports(own, &app, outside)?, app.clone(), lines.clone());
+    let stop = shutdown.clone();
+    background.push(tokio::spawn(async move { reports.run(told, stop, |problem| words.say(problem)).await }));
     lines.say(&format!(
         "listening on http://{}  {} flows  home {}",
         listener.local_addr()?,
         catalog.list().len(),
         settings.home.display()
     ));
-    let serving = tokio::spawn(server::run(listener, app, shutdown.clone()));
+    let serving = tokio::spawn(server::run(listener, app, access, shutdown.clone()));
     stop_signal().await;
     lines.say("stopping; again to leave at once, and what is under way goes on at the next start");
     tokio::spawn(async {
@@ -105,6 +123,20 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         format!("stopped; {left} executions go on at the next start")
     });
     Ok(Exit::Ok)
+}
+
+/// Those who are told of what happens.
+fn reports(own: ServerSettings, app: &App, outside: Arc<Beside>) -> anyhow::Result<Reports> {
+    let roots = "the system's root certificates cannot be read";
+    let notifier = Notifier::new(own.notifications, app.executor.journal().clone(), app.settings.clone(), outside);
+    let lineage = own.openlineage.map(|collector| client(Duration::from_secs(30)).map(|client| (client, collector)));
+    let traces = own.opentelemetry.map(|endpoint| Traces::to(&endpoint)).transpose();
+    Ok(Reports {
+        notifier: notifier.context(roots)?,
+        lineage: lineage.transpose().context(roots)?,
+        traces: traces.map_err(|problem| Invalid::from(Diagnostic::error(problem)))?,
+        retention: own.retention,
+    })
 }
 
 /// Starts what works beside the answers.

@@ -1,19 +1,48 @@
-//! What expressions may ask before there is an execution: those of inputs.
+//! What expressions may ask where there is no execution: those of inputs, and of a server's settings.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 
+use crate::config::Settings;
+use crate::engine::outside::told_with_causes;
+use crate::engine::secrets;
+use crate::flow::Flow;
 use crate::flow::expression::Outside;
+use crate::journal::Kv;
+use crate::text::plain;
 
-/// The moment in which a run is asked for.
-#[derive(Clone, Copy, Debug)]
+/// The moment in which a run is asked for, and what is at hand then.
+#[derive(Clone, Debug)]
 pub struct Before {
     now: DateTime<Utc>,
+    place: Option<Place>,
+}
+
+#[derive(Clone, Debug)]
+struct Place {
+    settings: Settings,
+    flows: PathBuf,
+    namespace: String,
 }
 
 impl Before {
-    /// What may be asked at this moment.
+    /// Time and chance alone.
     pub fn at(now: DateTime<Utc>) -> Self {
-        Self { now }
+        Self { now, place: None }
+    }
+
+    /// What a run of this flow may ask: stored values and secrets too.
+    pub fn of(settings: &Settings, flow: &Flow, now: DateTime<Utc>) -> Self {
+        let flows = std::path::absolute(&flow.folder).unwrap_or_else(|_| flow.folder.clone());
+        let place = Place { settings: settings.clone(), flows, namespace: flow.namespace.clone() };
+        Self { now, place: Some(place) }
+    }
+
+    fn place(&self) -> Result<&Place, String> {
+        self.place.as_ref().ok_or_else(|| "this is not possible here".to_owned())
     }
 }
 
@@ -24,5 +53,55 @@ impl Outside for Before {
 
     fn random(&self) -> Result<u64, String> {
         Ok(rand::random())
+    }
+
+    fn secret(&self, name: &str, subkey: Option<&str>) -> Result<String, String> {
+        let Place { settings, flows, .. } = self.place()?;
+        let secret = secrets::find(settings, flows, name)?;
+        settings.redactor.learn_all_forms(&secret);
+        let Some(subkey) = subkey else { return Ok(secret) };
+        let map: Value = serde_json::from_str(&secret).map_err(|_| format!("the secret `{name}` is not a JSON map"))?;
+        let value = map.get(subkey).map(plain).ok_or_else(|| format!("the secret `{name}` has no key `{subkey}`"))?;
+        settings.redactor.learn_all_forms(&value);
+        Ok(value)
+    }
+
+    fn kv(&self, key: &str, namespace: Option<&str>) -> Result<Option<Value>, String> {
+        let Place { settings, namespace: own, .. } = self.place()?;
+        // Looking at a store that nobody has written makes none.
+        if !settings.kv().exists() {
+            return Ok(None);
+        }
+        let store = Kv::open(&settings.kv());
+        let found = store.and_then(|store| match namespace {
+            Some(namespace) => store.get(namespace, key, self.now),
+            None => store.find(own, key, self.now),
+        });
+        Ok(found.map_err(|error| told_with_causes(&error))?.map(|entry| entry.value))
+    }
+}
+
+/// What a server's settings may ask: the time, and secrets.
+#[derive(Clone, Debug)]
+pub struct Beside {
+    settings: Arc<Settings>,
+}
+
+impl Beside {
+    /// Around these settings.
+    pub fn new(settings: Arc<Settings>) -> Self {
+        Self { settings }
+    }
+}
+
+impl Outside for Beside {
+    fn now(&self) -> Result<DateTime<Utc>, String> {
+        Ok(Utc::now())
+    }
+
+    fn secret(&self, name: &str, _subkey: Option<&str>) -> Result<String, String> {
+        let secret = secrets::find(&self.settings, Path::new("."), name)?;
+        self.settings.redactor.learn_all_forms(&secret);
+        Ok(secret)
     }
 }

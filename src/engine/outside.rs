@@ -227,7 +227,7 @@ fn size(path: &Path, uri: &str) -> Result<u64, String> {
     std::fs::metadata(path).map(|data| data.len()).map_err(|error| format!("cannot look at `{uri}`: {error}"))
 }
 
-fn told_with_causes(error: &dyn std::error::Error) -> String {
+pub(super) fn told_with_causes(error: &dyn std::error::Error) -> String {
     let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
     format!("{error}{cause}")
 }

@@ -1,4 +1,4 @@
-//! What to do next, as a pure function of what has happened.
+//! What to do next, as a function of what has happened.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -6,47 +6,90 @@ use std::sync::{Arc, Mutex};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use crate::engine::names::{Scope, names};
-use crate::engine::outside::{View, World};
-use crate::flow::expression::{ExpressionError, holds, render};
-use crate::flow::{Flow, Step};
+use crate::engine::lookup::Lookup;
+use crate::engine::names::{Facts, Scope};
+use crate::engine::outside::World;
+use crate::flow::expression::{ExpressionError, Names, holds, render};
+use crate::flow::{Flow, Retry, Sla, Step};
 use crate::id::{ExecutionId, RunId};
 use crate::journal::{ExecutionState, Outcome, State, TaskRun, TaskState};
-use crate::task::Expansion;
+use crate::task::{AfterPause, Expansion};
 
 /// The most attempts that are under way at a time in one execution.
-const MOST_AT_ONCE: usize = 64;
+pub(super) const MOST_AT_ONCE: usize = 64;
 
 /// A thing to do next.
 #[derive(Debug)]
 pub enum Next<'a> {
     /// Start an attempt of a task.
-    Start {
-        /// The task run.
-        run: RunId,
-        /// The task.
-        step: &'a Step,
-        /// Its fields, rendered.
-        fields: Value,
-        /// The attempt's number, from 1.
-        attempt: u32,
-    },
+    Start(Start<'a>),
     /// The task's condition does not hold.
     Skip(RunId, &'a Step),
     /// The task cannot start: an expression in it has no value.
     Refuse(RunId, &'a Step, ExpressionError),
+    /// The task, which has begun, cannot go on: an expression in it has no value.
+    Break(RunId, &'a Step, ExpressionError),
     /// All sub-tasks of an iteration have ended.
-    Iteration(RunId, u32, Outcome),
+    Iteration {
+        /// The loop's run.
+        run: RunId,
+        /// The iteration, from 0.
+        index: u32,
+        /// How it ended.
+        outcome: Outcome,
+        /// What it gives to tasks after the loop.
+        gave: Option<Map<String, Value>>,
+        /// Whether the condition that the loop waits for holds.
+        over: bool,
+    },
+    /// All sub-tasks of a task have ended well; it has work to do itself.
+    Conclude(Start<'a>),
     /// All sub-tasks of a task have ended.
-    Finish(RunId, &'a Step, Outcome),
-    /// A task's next attempt is due later.
+    Finish(RunId, &'a Step, Outcome, Option<String>),
+    /// A pause has lasted its time.
+    Resume(RunId, &'a Step, AfterPause),
+    /// Nothing can be done until a pause ends.
+    Pause,
+    /// A promise of the flow's is broken, and why.
+    Violate(&'a Sla, String),
+    /// The execution failed and is repeated, itself or by a new one.
+    Retry(&'a Retry),
+    /// Nothing is to be done before.
     Wait(DateTime<Utc>),
     /// Nothing is left to do.
-    End(ExecutionState),
+    End(Ending),
+}
+
+/// An attempt of a task.
+#[derive(Debug)]
+pub struct Start<'a> {
+    /// The task run.
+    pub run: RunId,
+    /// The task.
+    pub step: &'a Step,
+    /// Its fields, rendered but for those that are rendered late.
+    pub fields: Value,
+    /// The names for these; empty when there are none.
+    pub names: Names,
+    /// The attempt's number, from 1.
+    pub attempt: u32,
+    /// The folder that the task shares with others.
+    pub folder: Option<String>,
+}
+
+/// How an execution ends.
+#[derive(Debug)]
+pub struct Ending {
+    /// The state.
+    pub state: ExecutionState,
+    /// The flow's outputs.
+    pub outputs: Map<String, Value>,
+    /// Why there are none, should that be a failure.
+    pub problem: Option<String>,
 }
 
 /// What a plan needs to know beside the state: who runs, and the secret inputs that the journal does not hold.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Run {
     /// The execution.
     pub id: ExecutionId,
@@ -56,18 +99,18 @@ pub struct Run {
     pub said: Arc<Mutex<BTreeSet<String>>>,
     /// What expressions may ask beyond the state: secrets, files, stored values.
     pub world: Arc<World>,
+    /// Where other flows are found.
+    pub catalog: Arc<dyn Lookup>,
 }
 
 /// Says what to do next; nothing, while what is under way must be waited for. The same arguments in the same world give
 /// the same answer, but for chance.
 pub fn plan<'a>(state: &State, flow: &'a Flow, run: &Run, now: DateTime<Utc>) -> Vec<Next<'a>> {
     let under_way = state.tasks.values().filter(|task| is_under_way(task)).count();
-    let mut planner = Planner { state, flow, run, now, under_way, actions: Vec::new() };
-    let block = Block { tasks: &flow.steps, errors: &flow.errors, finally: &flow.finally };
-    match planner.block(block, &Scope::default(), 1) {
-        Standing::Done(outcome) if planner.actions.is_empty() => vec![Next::End(outcome.into())],
-        _ => planner.actions,
-    }
+    let facts = Facts { state, flow, run, now, end: None };
+    let mut planner = Planner { facts, under_way, actions: Vec::new() };
+    planner.execution();
+    planner.actions
 }
 
 fn is_under_way(task: &TaskRun) -> bool {
@@ -76,31 +119,35 @@ fn is_under_way(task: &TaskRun) -> bool {
 
 /// How far a task, or a list of them, has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+pub(super) enum Standing {
     Open,
     Done(Outcome),
 }
 
 /// Tasks with what runs when they fail, and what runs in any case.
 #[derive(Clone, Copy)]
-struct Block<'a> {
-    tasks: &'a [Step],
-    errors: &'a [Step],
-    finally: &'a [Step],
+pub(super) struct Block<'a> {
+    pub(super) tasks: &'a [Step],
+    pub(super) errors: &'a [Step],
+    pub(super) finally: &'a [Step],
 }
 
-struct Planner<'s, 'a> {
-    state: &'s State,
-    flow: &'a Flow,
-    run: &'s Run,
-    now: DateTime<Utc>,
-    under_way: usize,
-    actions: Vec<Next<'a>>,
+pub(super) struct Planner<'s, 'a> {
+    pub(super) facts: Facts<'s, 'a>,
+    pub(super) under_way: usize,
+    pub(super) actions: Vec<Next<'a>>,
 }
 
 impl<'a> Planner<'_, 'a> {
-    fn block(&mut self, block: Block<'a>, scope: &Scope, concurrent: u32) -> Standing {
-        let Standing::Done(mut outcome) = self.list(block.tasks, scope, concurrent) else { return Standing::Open };
+    pub(super) fn block(&mut self, block: Block<'a>, scope: &Scope, concurrent: u32) -> Standing {
+        match self.list(block.tasks, scope, concurrent) {
+            Standing::Open => Standing::Open,
+            Standing::Done(outcome) => self.handlers(outcome, block, scope),
+        }
+    }
+
+    /// What runs after tasks that ended so.
+    pub(super) fn handlers(&mut self, mut outcome: Outcome, block: Block<'a>, scope: &Scope) -> Standing {
         if outcome == Outcome::Failed && self.list(block.errors, scope, 1) == Standing::Open {
             return Standing::Open;
         }
@@ -113,7 +160,7 @@ impl<'a> Planner<'_, 'a> {
 
     /// Tasks one after another, until one fails; or side by side, each as soon as those that it depends on have ended
     /// well, all of them to the end.
-    fn list(&mut self, steps: &'a [Step], scope: &Scope, concurrent: u32) -> Standing {
+    pub(super) fn list(&mut self, steps: &'a [Step], scope: &Scope, concurrent: u32) -> Standing {
         let limit = if concurrent == 0 { usize::MAX } else { concurrent as usize };
         let (mut open, mut worst) = (0, Outcome::Success);
         let mut passed: BTreeSet<&str> = BTreeSet::new();
@@ -137,47 +184,72 @@ impl<'a> Planner<'_, 'a> {
         if open > 0 { Standing::Open } else { Standing::Done(worst) }
     }
 
-    fn has_begun(&self, step: &Step, scope: &Scope) -> bool {
-        self.state.tasks.contains_key(&scope.run_id(&step.id))
+    pub(super) fn has_begun(&self, step: &Step, scope: &Scope) -> bool {
+        self.facts.state.tasks.contains_key(&scope.run_id(&step.id))
     }
 
     fn step(&mut self, step: &'a Step, scope: &Scope) -> Standing {
         let run = scope.run_id(&step.id);
-        let state = self.state;
+        let (state, now) = (self.facts.state, self.facts.now);
         let Some(task) = state.tasks.get(&run) else { return self.start(run, step, scope, 1) };
         let warned = if step.common.allow_warning { Outcome::Success } else { Outcome::Warning };
         match (&task.state, &task.expansion) {
             (TaskState::Created, _) => self.start(run, step, scope, task.attempts + 1),
             (TaskState::Running, None) => Standing::Open,
             (TaskState::Running, Some(expansion)) => self.expanded(run, step, task, expansion, scope),
-            (TaskState::Retrying { at }, _) if *at > self.now => {
-                self.actions.push(Next::Wait(*at));
+            (TaskState::Retrying { at }, _) if *at > now => self.wait(*at),
+            (TaskState::Retrying { .. }, _) => self.start(run, step, scope, task.attempts + 1),
+            (TaskState::Paused { until: Some(at), .. }, _) if *at > now => self.wait(*at),
+            (TaskState::Paused { until, behavior }, _) => {
+                if until.is_some() {
+                    self.actions.push(Next::Resume(run, step, *behavior));
+                }
                 Standing::Open
             }
-            (TaskState::Retrying { .. }, _) => self.start(run, step, scope, task.attempts + 1),
             (TaskState::Success | TaskState::Skipped, _) => Standing::Done(Outcome::Success),
             (TaskState::Warning, _) => Standing::Done(warned),
             (TaskState::Failed, _) if step.common.allow_failure => Standing::Done(warned),
-            (TaskState::Failed, _) => Standing::Done(Outcome::Failed),
+            (TaskState::Failed | TaskState::Killed, _) => Standing::Done(Outcome::Failed),
         }
+    }
+
+    pub(super) fn wait(&mut self, at: DateTime<Utc>) -> Standing {
+        self.actions.push(Next::Wait(at));
+        Standing::Open
     }
 
     fn start(&mut self, run: RunId, step: &'a Step, scope: &Scope, attempt: u32) -> Standing {
         if self.under_way >= MOST_AT_ONCE {
             return Standing::Open;
         }
-        let names = names(self.state, self.flow, self.run, step, scope, attempt, self.now);
-        let view = View { world: &self.run.world, state: self.state, now: self.now };
+        let names = self.facts.of_task(step, scope, attempt);
+        let view = self.facts.view();
         let condition = step.common.run_if.as_ref().map_or(Ok(true), |condition| holds(condition, &names, &view));
-        self.actions.push(match condition.and_then(|holds| Ok((holds, render(&step.fields, &names, &view)?))) {
+        let next = match condition.and_then(|holds| Ok((holds, self.fields(step, &names)?))) {
             Ok((true, fields)) => {
                 self.under_way += 1;
-                Next::Start { run, step, fields, attempt }
+                let names = if step.task.late.is_empty() { Names::new() } else { names };
+                Next::Start(Start { run, step, fields, names, attempt, folder: scope.folder.clone() })
             }
             Ok((false, _)) => Next::Skip(run, step),
             Err(error) => Next::Refuse(run, step, error),
-        });
+        };
+        self.actions.push(next);
         Standing::Open
+    }
+
+    /// A task's fields, rendered but for those that are rendered late.
+    fn fields(&self, step: &Step, names: &Names) -> Result<Value, ExpressionError> {
+        let view = self.facts.view();
+        let Some(fields) = step.fields.as_object().filter(|_| !step.task.late.is_empty()) else {
+            return render(&step.fields, names, &view);
+        };
+        let one = |(key, value): (&String, &Value)| -> Result<(String, Value), ExpressionError> {
+            let is_late = step.task.late.contains(&key.as_str());
+            let value = if is_late { value.clone() } else { render(value, names, &view)? };
+            Ok((key.clone(), value))
+        };
+        Ok(Value::Object(fields.iter().map(one).collect::<Result<_, ExpressionError>>()?))
     }
 
     /// A task that has decided which of its sub-tasks run.
@@ -190,52 +262,30 @@ impl<'a> Planner<'_, 'a> {
         scope: &Scope,
     ) -> Standing {
         let tasks = expansion.branch.as_ref().map_or(&[][..], |name| step.branch(name));
-        let standing = match &expansion.values {
-            Some(values) => self.iterations(&run, tasks, task, expansion, values, scope),
-            None => {
-                let block = Block { tasks, errors: step.branch("errors"), finally: step.branch("finally") };
-                self.block(block, scope, expansion.concurrent)
-            }
+        let block = Block { tasks, errors: step.branch("errors"), finally: step.branch("finally") };
+        let standing = if expansion.is_loop() {
+            self.rounds(&run, step, task, expansion, block, scope)
+        } else {
+            self.block(block, &scope.sharing(expansion.folder.as_ref()), expansion.concurrent)
         };
         if let Standing::Done(outcome) = standing {
             let forgiven = outcome == Outcome::Failed && expansion.allow_failure;
             let outcome = if forgiven { Outcome::Warning } else { outcome };
-            self.actions.push(Next::Finish(run, step, outcome));
+            let next = self.after_sub_tasks(run, step, task, outcome, scope);
+            self.actions.push(next);
         }
         Standing::Open
     }
 
-    /// Once an iteration has failed no other begins; those that have begun go on to their end.
-    fn iterations(
-        &mut self,
-        run: &RunId,
-        tasks: &'a [Step],
-        task: &TaskRun,
-        expansion: &Expansion,
-        values: &[Value],
-        scope: &Scope,
-    ) -> Standing {
-        let limit = if expansion.concurrent == 0 { MOST_AT_ONCE } else { expansion.concurrent as usize };
-        let progress = &task.progress;
-        let mut open = 0;
-        for index in
-            (progress.next..u32::try_from(values.len()).unwrap_or(u32::MAX)).filter(|index| !progress.has_ended(*index))
-        {
-            let inside = scope.enter(run, index, &values[index as usize]);
-            let begun = tasks.iter().any(|step| self.has_begun(step, &inside));
-            if open >= limit || (!progress.failed.is_empty() && !begun) {
-                break;
-            }
-            open += 1;
-            if let Standing::Done(outcome) = self.list(tasks, &inside, expansion.concurrent_within) {
-                self.actions.push(Next::Iteration(run.clone(), index, outcome));
-            }
+    fn after_sub_tasks(&self, run: RunId, step: &'a Step, task: &TaskRun, outcome: Outcome, scope: &Scope) -> Next<'a> {
+        if outcome == Outcome::Failed || step.task.conclude.is_none() {
+            return Next::Finish(run, step, outcome, self.in_vain(task));
         }
-        match (open, progress.failed.is_empty(), progress.warning) {
-            (1.., _, _) => Standing::Open,
-            (_, false, _) => Standing::Done(Outcome::Failed),
-            (_, _, true) => Standing::Done(Outcome::Warning),
-            _ => Standing::Done(Outcome::Success),
+        let names = self.facts.of_task(step, scope, task.attempts);
+        let folder = task.expansion.as_ref().and_then(|expansion| expansion.folder.clone());
+        match self.fields(step, &names) {
+            Ok(fields) => Next::Conclude(Start { run, step, fields, names, attempt: task.attempts, folder }),
+            Err(error) => Next::Break(run, step, error),
         }
     }
 }

@@ -27,7 +27,8 @@ pub(super) fn next_attempt(
     (attempt < limit && !too_late).then_some(at)
 }
 
-fn pause(retry: &Retry, attempt: u32, luck: f64) -> Duration {
+/// How long to wait after an attempt.
+pub(super) fn pause(retry: &Retry, attempt: u32, luck: f64) -> Duration {
     let first = retry.interval.map_or(DEFAULT_PAUSE, |span| span.0);
     let longest = retry.max_interval.map_or(Duration::from_secs(3600), |span| span.0);
     match retry.kind {

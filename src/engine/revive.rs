@@ -3,6 +3,7 @@
 use chrono::Utc;
 use serde_json::{Map, Value};
 
+use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{Before, Recorded};
 use crate::flow::input::{is_declared_secret, settle_again};
@@ -36,6 +37,7 @@ pub fn recorded_flow(created: &Created, tasks: &'static [TaskType]) -> Result<Fl
 /// # Errors
 /// When a secret, or an address with a password, is needed and not given again.
 pub fn recorded_values(
+    settings: &Settings,
     state: &State,
     flow: &Flow,
     given: Vec<(String, String)>,
@@ -51,7 +53,7 @@ pub fn recorded_values(
         let finding = Diagnostic::error(format!("the journal does not keep the password in input `{name}` ({text})"));
         return Err(vec![finding.help(format!("give it again: `-i {name}=ADDRESS`"))]);
     }
-    let resolution = settle_again(flow, &recorded, &given, &Before::at(Utc::now()));
+    let resolution = settle_again(flow, &recorded, &given, &Before::of(settings, flow, Utc::now()));
     let missing = resolution.missing.iter().map(|question| question.as_finding(&flow.inputs));
     let problems: Vec<Diagnostic> = resolution.findings.into_iter().chain(missing).collect();
     if problems.is_empty() { Ok(resolution.values) } else { Err(problems) }

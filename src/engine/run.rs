@@ -1,29 +1,29 @@
-//! The runner: does what the plan says and writes down what happened.
+//! The runner: takes executions up and works on them.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::config::Settings;
+use crate::diagnostic::Diagnostic;
+use crate::engine::again;
+use crate::engine::children::Nest;
 use crate::engine::control::Control;
 use crate::engine::lock::Claim;
+use crate::engine::lookup::{Folder, Lookup};
 use crate::engine::outside::World;
-use crate::engine::plan::Run;
+use crate::engine::plan::{Run, Start};
 use crate::engine::work::Work;
-use crate::engine::{input_files, snapshot};
-use crate::flow::input;
 use crate::flow::{Flow, Step};
 use crate::id::{ExecutionId, RunId, TaskId};
-use crate::journal::{Created, Event, ExecutionState, Failure, Journal, JournalError, State};
+use crate::journal::{Event, ExecutionState, Failure, Journal, JournalError, State};
 use crate::storage::Storage;
-use crate::task::{Level, Outputs, Progress, TaskContext};
+use crate::task::{Level, Outputs, Progress, Surroundings, TaskContext};
 
 /// What a display may want to know.
 pub enum Notice<'a> {
@@ -64,7 +64,7 @@ pub enum Notice<'a> {
     TaskSkipped(&'a Step),
     /// A task, or the engine, logs a line.
     Log {
-        /// The task.
+        /// The task; empty for the engine.
         task: &'a TaskId,
         /// How grave it is.
         level: Level,
@@ -115,6 +115,15 @@ pub enum EngineError {
     /// The file of an input cannot be copied.
     #[error("input `{0}`: cannot copy {1} into storage")]
     InputFile(String, String, #[source] std::io::Error),
+    /// What was asked for cannot be: the flow is disabled, a check does not hold, an input does not fit.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n"))]
+    Refused(Vec<Diagnostic>),
+}
+
+impl From<Diagnostic> for EngineError {
+    fn from(finding: Diagnostic) -> Self {
+        Self::Refused(vec![finding])
+    }
 }
 
 /// Runs executions.
@@ -126,56 +135,21 @@ pub struct Runner {
     pub journal: Arc<Journal>,
     /// Where notices go.
     pub observer: Observer,
+    /// Where flows find the others that they start; each looks beside itself when there is none.
+    pub catalog: Option<Arc<dyn Lookup>>,
+    /// Sub-executions that nobody waits for. Whoever ends the process should.
+    pub background: TaskTracker,
 }
 
 impl Runner {
-    /// Writes a new execution down, to be run. Secret inputs are not written, of addresses the password is not. Files
-    /// are copied into its storage.
-    ///
-    /// # Errors
-    /// When a file cannot be copied, or the journal cannot be written.
-    pub fn create(
-        &self,
-        flow: &Flow,
-        inputs: &Map<String, Value>,
-        trigger_date: Option<DateTime<Utc>>,
-    ) -> Result<ExecutionId, EngineError> {
-        let now = Utc::now();
-        let id = ExecutionId::generate(now);
-        let (created, _) = self.created(&id, flow, inputs, trigger_date.unwrap_or(now))?;
-        self.journal.create(&id, now, created)?;
-        Ok(id)
+    /// A runner of flows that find others beside themselves.
+    pub fn new(settings: Arc<Settings>, journal: Arc<Journal>, observer: Observer) -> Self {
+        Self { settings, journal, observer, catalog: None, background: TaskTracker::new() }
     }
 
-    /// What the journal keeps of a new execution, and the secret inputs that it does not. Files among the inputs are
-    /// copied into its storage.
-    pub(super) fn created(
-        &self,
-        id: &ExecutionId,
-        flow: &Flow,
-        inputs: &Map<String, Value>,
-        trigger_date: DateTime<Utc>,
-    ) -> Result<(Created, Map<String, Value>), EngineError> {
-        let file = std::path::absolute(&flow.document.file).unwrap_or_else(|_| PathBuf::from(&flow.document.file));
-        let inputs = input_files::keep(flow, inputs, &Storage::new(self.settings.storage(), id.clone()))?;
-        let (public, secrets) = self.split_secrets(flow, &inputs);
-        let created = Created {
-            flow: flow.id.to_string(),
-            namespace: flow.namespace.clone(),
-            file: file.display().to_string(),
-            text: snapshot::blank(&flow.document),
-            sha256: snapshot::fingerprint(&flow.document.text),
-            inputs: public,
-            labels: flow.labels.clone(),
-            trigger_date,
-            trigger: None,
-            revision: None,
-        };
-        Ok((created, secrets))
-    }
-
-    /// Takes an execution up and works on it until it ends. A journal that another process left in the middle is no
-    /// different from a new one: what had not ended well starts again.
+    /// Takes an execution up and works on it until it ends or is paused until somebody resumes it. A journal that
+    /// another process left in the middle is no different from a new one: what was under way starts again. One that
+    /// ended otherwise than well is restarted.
     ///
     /// # Errors
     /// When the journal fails, or another process works on the execution.
@@ -186,18 +160,71 @@ impl Runner {
         inputs: &Map<String, Value>,
         cancel: CancellationToken,
     ) -> Result<State, EngineError> {
-        let _claim = Claim::take(&self.settings, id)?;
-        let (_, secrets) = self.split_secrets(flow, inputs);
-        let mut state = self.journal.state(id)?.ok_or_else(|| EngineError::Unknown(id.clone()))?;
-        if state.status.is_done() {
-            return Ok(state);
+        let mut state = self.run_until_pause(id, flow, inputs, &cancel).await?;
+        // Nobody holds the execution while it is paused, so that others can resume it.
+        while let (ExecutionState::Paused, Some(at)) = (state.status, state.pause_ends()) {
+            self.until_pause_ends(id, at, &cancel).await?;
+            state = match self.run_until_pause(id, flow, inputs, &cancel).await {
+                Err(EngineError::Taken(_)) => {
+                    self.until_free(id, &cancel).await?;
+                    let state = self.state(id)?;
+                    if state.status.has_ended() {
+                        return Ok(state);
+                    }
+                    state
+                }
+                other => other?,
+            };
         }
-        self.append(id, &mut state, Event::Started)?;
-        self.work(id, &mut state, flow, secrets, &Control::killed_by(cancel)).await?;
         Ok(state)
     }
 
-    /// Works on an execution that has been taken up, until it ends or is to rest.
+    /// As [`Runner::run`], and goes on with the executions that repeat this one, to the last.
+    ///
+    /// # Errors
+    /// As [`Runner::run`].
+    pub async fn run_to_the_last(
+        &self,
+        id: &ExecutionId,
+        flow: &Flow,
+        inputs: &Map<String, Value>,
+        cancel: CancellationToken,
+    ) -> Result<(ExecutionId, State), EngineError> {
+        let (mut id, mut state) = (id.clone(), self.run(id, flow, inputs, cancel.clone()).await?);
+        while let (ExecutionState::Retried, Some(successor)) = (state.status, state.successor.clone()) {
+            self.repeat_anew(flow, inputs, &id, &state, &successor)?;
+            state = self.run(&successor, flow, inputs, cancel.clone()).await?;
+            id = successor;
+        }
+        Ok((id, state))
+    }
+
+    async fn run_until_pause(
+        &self,
+        id: &ExecutionId,
+        flow: &Flow,
+        inputs: &Map<String, Value>,
+        cancel: &CancellationToken,
+    ) -> Result<State, EngineError> {
+        let _claim = Claim::take(&self.settings, id)?;
+        let mut state = self.state(id)?;
+        let is_due = state.pause_ends().is_some_and(|at| at <= Utc::now());
+        let rests = state.status == ExecutionState::Paused && !is_due && !cancel.is_cancelled();
+        if state.status.is_done() || rests {
+            return Ok(state);
+        }
+        if matches!(state.status, ExecutionState::Created | ExecutionState::Queued)
+            && self.fails_a_check(id, flow, inputs, &mut state)?
+        {
+            return Ok(state);
+        }
+        if self.admit(id, flow, &mut state, cancel).await? {
+            self.work(id, &mut state, flow, inputs, &Control::killed_by(cancel.clone())).await?;
+        }
+        Ok(state)
+    }
+
+    /// Works on an execution that has been taken up, until it ends, is paused or is to rest.
     ///
     /// # Errors
     /// When the journal fails.
@@ -206,39 +233,71 @@ impl Runner {
         id: &ExecutionId,
         state: &mut State,
         flow: &Flow,
-        secrets: Map<String, Value>,
+        inputs: &Map<String, Value>,
         control: &Control,
     ) -> Result<(), EngineError> {
+        let run = self.around(id, flow, inputs);
+        Work::new(self, flow, &run, inputs, control).until_end(state).await
+    }
+
+    /// The events by which an execution begins, goes on where a process broke off, or restarts, as it stands.
+    pub(super) fn beginning(&self, flow: &Flow, state: &State) -> Vec<Event> {
+        match state.status {
+            ExecutionState::Running => vec![Event::TakenUp { again: again::forgotten(state, flow, false) }],
+            status if status.is_restartable() => {
+                vec![Event::Restarted { again: again::forgotten(state, flow, true) }, Event::Started]
+            }
+            ExecutionState::Paused | ExecutionState::Retrying | ExecutionState::Killing => Vec::new(),
+            _ => vec![Event::Started],
+        }
+    }
+
+    /// What plans need to know beside the state.
+    pub(super) fn around(&self, id: &ExecutionId, flow: &Flow, inputs: &Map<String, Value>) -> Run {
+        let (_, secrets) = self.split_secrets(flow, inputs);
         let world = Arc::new(World::new(self, id, flow, &secrets));
-        let run = Run { id: id.clone(), secrets, said: Arc::default(), world };
-        let cancel = CancellationToken::new();
-        let attempts = JoinSet::new();
-        let mut work = Work { runner: self, flow, run: &run, control, cancel, attempts, begun: HashMap::new() };
-        work.until_end(state).await
+        let catalog = self.catalog.clone().unwrap_or_else(|| Arc::new(Folder::around(flow)));
+        Run { id: id.clone(), secrets, said: Arc::default(), world, catalog }
+    }
+
+    /// The state of an execution.
+    ///
+    /// # Errors
+    /// When there is none, or the journal cannot be read.
+    pub fn state(&self, id: &ExecutionId) -> Result<State, EngineError> {
+        self.journal.state(id)?.ok_or_else(|| EngineError::Unknown(id.clone()))
     }
 
     pub(super) fn append(&self, id: &ExecutionId, state: &mut State, event: Event) -> Result<(), EngineError> {
         Ok(self.journal.append(id, state, Utc::now(), &event)?)
     }
 
+    /// Shows and keeps a line of the engine's.
+    pub(super) fn say(&self, id: &ExecutionId, level: Level, task: &TaskId, text: &str) -> Result<(), EngineError> {
+        let message = &*self.settings.redactor.clean(text);
+        (self.observer)(Notice::Log { task, level, message });
+        Ok(self.journal.log(id, Utc::now(), task, level, message)?)
+    }
+
     pub(super) fn context(
         &self,
         run: &Run,
         flow: &Flow,
-        step: &Step,
-        id: &RunId,
-        attempt: u32,
+        start: &Start,
+        state: &State,
         cancel: CancellationToken,
     ) -> TaskContext {
         let (journal, observer, execution) = (self.journal.clone(), self.observer.clone(), run.id.clone());
-        let lowest = step.common.log_level.unwrap_or(Level::Debug);
+        let lowest = start.step.common.log_level.unwrap_or(Level::Debug);
+        let folder = start.folder.as_ref().map(|folder| self.settings.home.join("work").join(folder));
+        let nest = Nest::new(self, run, flow, start, state);
         TaskContext {
             flow: flow.id.clone(),
             namespace: flow.namespace.clone(),
             execution: run.id.clone(),
-            task: step.id.clone(),
-            run: id.clone(),
-            attempt,
+            task: start.step.id.clone(),
+            run: start.run.clone(),
+            attempt: start.attempt,
             folder: std::path::absolute(&flow.folder).unwrap_or_else(|_| flow.folder.clone()),
             storage: Storage::new(self.settings.storage(), run.id.clone()),
             settings: self.settings.clone(),
@@ -255,22 +314,7 @@ impl Runner {
                 // A line that cannot be kept has been shown; the task itself must not fail for it.
                 let _ = journal.log(&execution, Utc::now(), task, level, message);
             }),
+            surroundings: Surroundings { children: Some(Arc::new(nest)), folder, pause: Mutex::default() },
         }
-    }
-
-    pub(super) fn split_secrets(
-        &self,
-        flow: &Flow,
-        inputs: &Map<String, Value>,
-    ) -> (Map<String, Value>, Map<String, Value>) {
-        let (secret, mut public): (Map<_, _>, Map<_, _>) =
-            inputs.clone().into_iter().partition(|(name, value)| input::is_secret(&flow.inputs, name, value));
-        for value in secret.values().filter_map(Value::as_str) {
-            self.settings.redactor.learn(value);
-        }
-        for (name, value) in secret.iter().filter(|(name, _)| !input::is_declared_secret(&flow.inputs, name)) {
-            public.insert(name.clone(), input::without_passwords(value));
-        }
-        (public, secret)
     }
 }

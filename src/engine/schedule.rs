@@ -10,7 +10,7 @@ use crate::flow::trigger::{Context, On, Recover, Schedule, Times, Trigger};
 const MOST_TRIED: usize = 100_000;
 
 /// A moment that expressions may ask for, and nothing else.
-struct At(DateTime<Utc>);
+pub(super) struct At(pub(super) DateTime<Utc>);
 
 impl Outside for At {
     fn now(&self) -> Result<DateTime<Utc>, String> {

@@ -9,110 +9,181 @@ use serde_json::{Map, Value};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::diagnostic::Diagnostic;
+use crate::engine::attempt::{Decided, bounded, decided};
 use crate::engine::control::{Control, Rest};
-use crate::engine::outside::World;
-use crate::engine::plan::{Next, Run, plan};
-use crate::engine::retry;
+use crate::engine::plan::{Next, Run, Start, plan};
 use crate::engine::run::{EngineError, Notice, Runner};
-use crate::flow::expression::ExpressionError;
 use crate::flow::{Flow, Step};
 use crate::id::RunId;
-use crate::journal::{Event, ExecutionState, Failure, Outcome, State};
-use crate::task::{ErrorClass, Expansion, Level, Outputs, TaskContext, TaskError, TaskType};
+use crate::journal::{Batch, Event, ExecutionState, State};
+use crate::task::{AfterPause, ErrorClass, Outputs, Pause, Running, TaskContext, TaskError};
 
-/// How long a stopped task may take to clean up.
-const GRACE: Duration = Duration::from_secs(10);
+/// An attempt that has ended: the task run, whether it was what follows its sub-tasks, and what came of it.
+type Ended = (RunId, bool, Result<Outputs, TaskError>);
 
 /// An execution, and its attempts under way.
 pub(super) struct Work<'a> {
     pub(super) runner: &'a Runner,
     pub(super) flow: &'a Flow,
     pub(super) run: &'a Run,
-    pub(super) control: &'a Control,
-    /// Breaks off what is under way.
-    pub(super) cancel: CancellationToken,
-    pub(super) attempts: JoinSet<(RunId, Result<Outputs, TaskError>)>,
-    pub(super) begun: HashMap<RunId, Begun<'a>>,
+    pub(super) inputs: &'a Map<String, Value>,
+    /// How it is asked to stop.
+    control: &'a Control,
+    /// Stops the attempts.
+    stop: CancellationToken,
+    attempts: JoinSet<Ended>,
+    begun: HashMap<RunId, Begun<'a>>,
+    /// Events that have happened and are not written yet.
+    pub(super) batch: Batch,
+    /// Attempts that begin when these are written.
+    ready: Vec<Ready>,
+}
+
+/// An attempt that is to begin.
+struct Ready {
+    run: RunId,
+    concludes: bool,
+    limit: Option<Duration>,
+    work: fn(Value, Arc<TaskContext>) -> Running,
+    fields: Value,
+    context: Arc<TaskContext>,
 }
 
 /// An attempt under way.
-pub(super) struct Begun<'a> {
+struct Begun<'a> {
     step: &'a Step,
     context: Arc<TaskContext>,
     at: Instant,
 }
 
 impl<'a> Work<'a> {
-    /// Works until the execution has ended or is to stop.
+    pub(super) fn new(
+        runner: &'a Runner,
+        flow: &'a Flow,
+        run: &'a Run,
+        inputs: &'a Map<String, Value>,
+        control: &'a Control,
+    ) -> Self {
+        let (attempts, begun) = (JoinSet::new(), HashMap::new());
+        let stop = CancellationToken::new();
+        Self { runner, flow, run, inputs, control, stop, attempts, begun, batch: Batch::default(), ready: Vec::new() }
+    }
+
+    /// Works until the execution has ended, is paused, or is stopped.
     pub(super) async fn until_end(&mut self, state: &mut State) -> Result<(), EngineError> {
-        while state.status == ExecutionState::Running {
-            if self.control.kill.is_cancelled() {
-                return self.stop(state).await;
+        while !state.status.has_ended() {
+            let is_killing = state.status == ExecutionState::Killing;
+            if self.control.kill.is_cancelled() && !is_killing {
+                self.add(state, Event::Killing { state: ExecutionState::Killed })?;
+            } else if let Some(rest) = self.control.resting().filter(|_| !is_killing) {
+                if self.rest(state, rest).await? {
+                    break;
+                }
+                continue;
             }
-            if let Some(rest) = self.control.resting() {
-                return self.rest(state, rest).await;
-            }
-            let mut due = None;
-            let mut moved = false;
-            for next in plan(state, self.flow, self.run, Utc::now()) {
-                match next {
-                    Next::Wait(at) => due = Some(due.map_or(at, |earlier: DateTime<Utc>| earlier.min(at))),
-                    next => moved |= self.take(state, next)?,
+            match state.status {
+                ExecutionState::Killing => self.stop(state).await?,
+                ExecutionState::Retrying => self.repeat(state).await?,
+                _ => {
+                    if !self.step(state).await? {
+                        break;
+                    }
                 }
             }
-            if !moved {
-                self.wait(state, due).await?;
+        }
+        self.flush(state)
+    }
+
+    /// Does all that can be done now and waits for the next thing to happen; false when nothing will, until somebody
+    /// ends a pause or its time has come.
+    async fn step(&mut self, state: &mut State) -> Result<bool, EngineError> {
+        let (mut due, mut moved) = (None, false);
+        for next in plan(state, self.flow, self.run, Utc::now()) {
+            match next {
+                Next::Wait(at) => due = Some(due.map_or(at, |earlier: DateTime<Utc>| earlier.min(at))),
+                next => moved |= self.take(state, next)?,
+            }
+            if state.status == ExecutionState::Killing {
+                return Ok(true);
             }
         }
-        Ok(())
+        self.flush(state)?;
+        if state.status == ExecutionState::Paused && !moved {
+            return Ok(false);
+        }
+        if !moved {
+            self.wait(state, due).await?;
+        }
+        Ok(true)
     }
 
     /// Does one thing; whether the plan may look different now.
     fn take(&mut self, state: &mut State, next: Next<'a>) -> Result<bool, EngineError> {
         match next {
-            Next::Start { run, step, fields, attempt } => {
-                self.start(state, run, step, fields, attempt)?;
+            Next::Start(start) => return self.start(state, start).map(|()| false),
+            Next::Conclude(start) => {
+                if !self.begun.contains_key(&start.run) {
+                    self.conclude(state, start);
+                }
                 return Ok(false);
             }
             Next::Skip(run, step) => {
                 (self.runner.observer)(Notice::TaskSkipped(step));
-                self.append(state, Event::TaskSkipped { run })?;
+                self.add(state, Event::TaskSkipped { run })?;
             }
             Next::Refuse(run, step, error) => self.refuse(state, run, step, &error)?,
-            Next::Iteration(run, index, outcome) => {
-                self.append(state, Event::IterationEnded { run, index, outcome })?
+            Next::Break(run, step, error) => self.break_off(state, run, step, &error)?,
+            Next::Iteration { run, index, outcome, gave, over } => {
+                let gave = gave.map(|gave| self.run.world.without_secrets(gave));
+                self.add(state, Event::IterationEnded { run, index, outcome, gave, over })?;
             }
-            Next::Finish(run, step, outcome) => self.finish(state, run, step, outcome)?,
-            Next::End(end) => self.append(state, Event::Ended { state: end })?,
+            Next::Finish(run, step, outcome, why) => self.finish(state, run, step, outcome, why)?,
+            Next::Resume(run, step, behavior) => self.resume(state, run, step, behavior)?,
+            Next::Pause => self.add(state, Event::Paused)?,
+            Next::Violate(sla, why) => self.violate(state, sla, &why)?,
+            Next::Retry(retry) => self.schedule_repeat(state, retry)?,
+            Next::End(ending) => self.end_execution(state, ending)?,
             Next::Wait(_) => return Ok(false),
         }
         Ok(true)
     }
 
-    fn start(
-        &mut self,
-        state: &mut State,
-        run: RunId,
-        step: &'a Step,
-        fields: Value,
-        attempt: u32,
-    ) -> Result<(), EngineError> {
-        self.append(state, Event::TaskStarted { run: run.clone(), attempt })?;
-        let context =
-            Arc::new(self.runner.context(self.run, self.flow, step, &run, attempt, self.cancel.child_token()));
+    fn start(&mut self, state: &mut State, start: Start<'a>) -> Result<(), EngineError> {
+        let (run, step, attempt) = (start.run.clone(), start.step, start.attempt);
+        self.add(state, Event::TaskStarted { run: run.clone(), attempt })?;
+        let context = Arc::new(self.runner.context(self.run, self.flow, &start, state, self.stop.child_token()));
         if !step.task.is_flowable() {
-            (self.runner.observer)(Notice::TaskStarted {
-                run: &run,
-                step,
-                attempt,
-                progress: context.progress.clone(),
-            });
+            let progress = context.progress.clone();
+            (self.runner.observer)(Notice::TaskStarted { run: &run, step, attempt, progress });
         }
-        let limit = step.common.timeout.map(|span| span.0);
-        let (task, id, given) = (step.task, run.clone(), context.clone());
-        self.attempts.spawn(async move { (id, bounded(task, limit, fields, given).await) });
-        self.begun.insert(run, Begun { step, context, at: Instant::now() });
+        let (limit, fields) = (step.common.timeout.map(|span| span.0), start.fields);
+        self.prepare(step, Ready { run, concludes: false, limit, work: step.task.run, fields, context });
+        Ok(())
+    }
+
+    /// What a task does itself after its sub-tasks. It is no attempt of its own: should the process die, it is done
+    /// again.
+    fn conclude(&mut self, state: &State, start: Start<'a>) {
+        let (run, step) = (start.run.clone(), start.step);
+        let Some(conclude) = step.task.conclude else { return };
+        let context = Arc::new(self.runner.context(self.run, self.flow, &start, state, self.stop.child_token()));
+        let (work, fields) = (conclude, start.fields);
+        self.prepare(step, Ready { run, concludes: true, limit: None, work, fields, context });
+    }
+
+    fn prepare(&mut self, step: &'a Step, ready: Ready) {
+        let (context, at) = (ready.context.clone(), Instant::now());
+        self.begun.insert(ready.run.clone(), Begun { step, context, at });
+        self.ready.push(ready);
+    }
+
+    /// Writes what has happened, and then lets the attempts begin that are among it.
+    pub(super) fn flush(&mut self, state: &State) -> Result<(), EngineError> {
+        self.runner.journal.write(&self.run.id, state, &mut self.batch)?;
+        for Ready { run, concludes, limit, work, fields, context } in self.ready.drain(..) {
+            let work = work(fields, context.clone());
+            self.attempts.spawn(async move { (run, concludes, bounded(work, limit, context).await) });
+        }
         Ok(())
     }
 
@@ -133,15 +204,20 @@ impl<'a> Work<'a> {
 
     /// Stops what is under way and closes the execution; what had ended well by then counts.
     async fn stop(&mut self, state: &mut State) -> Result<(), EngineError> {
-        self.cancel.cancel();
+        self.stop.cancel();
+        self.flush(state)?;
         while let Some(ended) = self.attempts.join_next().await {
             self.end(state, ended)?;
         }
-        self.append(state, Event::Ended { state: ExecutionState::Killed })
+        self.forget_folders(state);
+        let end = state.ending.unwrap_or(ExecutionState::Killed);
+        self.add(state, Event::Ended { state: end, outputs: Map::new() })
     }
 
     /// Lets what is under way come to its end, unless it is cut off; what is, begins again later, as after a crash.
-    async fn rest(&mut self, state: &mut State, rest: Rest) -> Result<(), EngineError> {
+    /// False when it is killed meanwhile.
+    async fn rest(&mut self, state: &mut State, rest: Rest) -> Result<bool, EngineError> {
+        self.flush(state)?;
         while !self.attempts.is_empty() {
             tokio::select! {
                 Some(ended) = self.attempts.join_next() => self.end(state, ended)?,
@@ -149,146 +225,74 @@ impl<'a> Work<'a> {
             }
         }
         if self.control.kill.is_cancelled() {
-            return self.stop(state).await;
+            return Ok(false);
         }
-        self.cancel.cancel();
+        self.stop.cancel();
         while let Some(ended) = self.attempts.join_next().await {
-            if !matches!(&ended, Ok((_, Err(error))) if error.class == ErrorClass::Cancelled) {
+            if !matches!(&ended, Ok((_, _, Err(error))) if error.class == ErrorClass::Cancelled) {
                 self.end(state, ended)?;
             }
         }
-        let event = if rest == Rest::Paused { Event::Paused } else { Event::Queued };
-        self.append(state, event)
+        if !state.status.has_ended() && !matches!(state.status, ExecutionState::Paused | ExecutionState::Queued) {
+            let event = if rest == Rest::Paused { Event::Paused } else { Event::Queued };
+            self.add(state, event)?;
+        }
+        Ok(true)
     }
 
-    fn end(
-        &mut self,
-        state: &mut State,
-        ended: Result<(RunId, Result<Outputs, TaskError>), tokio::task::JoinError>,
-    ) -> Result<(), EngineError> {
-        let Ok((run, result)) = ended else { return Ok(()) };
+    fn end(&mut self, state: &mut State, ended: Result<Ended, tokio::task::JoinError>) -> Result<(), EngineError> {
+        let Ok((run, concludes, result)) = ended else { return Ok(()) };
         let Some(begun) = self.begun.remove(&run) else { return Ok(()) };
-        match result.and_then(|outputs| decided(begun.step, outputs, &self.run.world)) {
-            Ok(Decided::Expands(expansion)) => self.append(state, Event::TaskExpanded { run, expansion }),
-            Ok(Decided::Gives(outputs)) => {
-                let outputs = self.run.world.without_secrets(outputs);
-                (self.runner.observer)(Notice::TaskSucceeded {
-                    run: &run,
-                    step: begun.step,
-                    outputs: &outputs,
-                    took: begun.at.elapsed(),
-                });
-                let labels = begun.context.labels.lock().map(|labels| labels.clone()).unwrap_or_default();
-                let labels = self.run.world.without_secrets(labels);
-                let warning = begun.context.has_warning() && !begun.step.common.allow_warning;
-                self.append(state, Event::TaskSucceeded { run, outputs, labels, warning })
-            }
-            Err(error) => self.fail(state, run, begun.step, error),
+        let (step, context) = (begun.step, &begun.context);
+        match result.and_then(|outputs| decided(step, context, outputs, concludes, &self.run.world)) {
+            Ok(Decided::Expands(expansion)) => self.add(state, Event::TaskExpanded { run, expansion }),
+            Ok(Decided::Pauses(pause)) => self.pause(state, run, step, pause),
+            Ok(Decided::Gives(outputs)) if concludes => self.conclusion(state, run, step, outputs),
+            Ok(Decided::Gives(outputs)) => self.succeed(state, run, &begun, outputs),
+            Err(error) => self.fail(state, run, step, error),
         }
     }
 
-    /// All sub-tasks have ended; the task ends as they did.
-    fn finish(&mut self, state: &mut State, run: RunId, step: &Step, outcome: Outcome) -> Result<(), EngineError> {
-        if outcome == Outcome::Failed {
-            let message = format!("a task inside of `{}` failed", step.id);
-            let error = Failure { class: ErrorClass::Permanent, message, help: None };
-            return self.append(state, Event::TaskFailed { run, error, retry_at: None });
-        }
-        let expansion = state.tasks.get(&run).and_then(|task| task.expansion.as_ref());
-        let outputs = expansion.map(|expansion| expansion.outputs.clone()).unwrap_or_default();
-        let warning = outcome == Outcome::Warning;
-        self.append(state, Event::TaskSucceeded { run, outputs, labels: Map::new(), warning })
-    }
-
-    fn fail(&mut self, state: &mut State, run: RunId, step: &Step, error: TaskError) -> Result<(), EngineError> {
-        let now = Utc::now();
-        let task = state.tasks.get(&run);
-        let attempt = task.map_or(1, |task| task.attempts);
-        let first = task.and_then(|task| task.since).unwrap_or(now);
-        let policy = step.common.retry.as_ref();
-        let retry_at = retry::next_attempt(policy, error.class, attempt, first, now, rand::random::<f64>());
-        let clean = |text: &str| self.runner.settings.redactor.clean(text);
-        let error =
-            Failure { class: error.class, message: clean(&error.message), help: error.help.as_deref().map(clean) };
-        (self.runner.observer)(Notice::TaskFailed { run: &run, step, error: &error, retry_at });
-        self.runner.journal.log(&self.run.id, now, &step.id, Level::Error, &error.message)?;
-        self.append(state, Event::TaskFailed { run, error, retry_at })
-    }
-
-    /// A task whose expressions have no value fails without an attempt of its own code.
-    fn refuse(
+    fn succeed(
         &mut self,
         state: &mut State,
         run: RunId,
-        step: &Step,
-        error: &ExpressionError,
+        begun: &Begun<'a>,
+        outputs: Outputs,
     ) -> Result<(), EngineError> {
-        let document = &self.flow.document;
-        let located = document.locate_text(&step.path, &error.culprit, Diagnostic::error(&error.message));
-        let attempt = state.tasks.get(&run).map_or(0, |task| task.attempts) + 1;
-        self.append(state, Event::TaskStarted { run: run.clone(), attempt })?;
-        let message = format!("{} ({}:{}:{})", error.message, located.file, located.line, located.column);
-        self.fail(state, run, step, TaskError::permanent(message))
+        let (step, took) = (begun.step, begun.at.elapsed());
+        let outputs = self.run.world.without_secrets(outputs);
+        (self.runner.observer)(Notice::TaskSucceeded { run: &run, step, outputs: &outputs, took });
+        let labels = begun.context.labels.lock().map(|labels| labels.clone()).unwrap_or_default();
+        let labels = self.run.world.without_secrets(labels);
+        let is_repeated = state.tasks.get(&run).is_some_and(|task| task.attempts > 1 && task.error.is_some());
+        let warns = is_repeated && step.common.retry.as_ref().is_some_and(|retry| retry.warning_on_retry);
+        let warning = (begun.context.has_warning() || warns) && !step.common.allow_warning;
+        self.add(state, Event::TaskSucceeded { run, outputs, labels, warning })
     }
 
-    fn append(&self, state: &mut State, event: Event) -> Result<(), EngineError> {
-        self.runner.append(&self.run.id, state, event)
-    }
-}
-
-/// What an attempt came to.
-enum Decided {
-    Expands(Expansion),
-    Gives(Outputs),
-}
-
-/// A task with sub-tasks decides which of them run; any other gives its outputs.
-fn decided(step: &Step, outputs: Outputs, world: &World) -> Result<Decided, TaskError> {
-    if !step.task.is_flowable() {
-        return Ok(Decided::Gives(outputs));
-    }
-    let outputs = world.fit_to_keep(outputs)?;
-    serde_json::from_value(Value::Object(outputs))
-        .map(Decided::Expands)
-        .map_err(|error| TaskError::permanent("the task cannot say which tasks to run").because(error))
-}
-
-/// One attempt within its time, stopped cleanly when the user asks.
-async fn bounded(
-    task: &'static TaskType,
-    limit: Option<Duration>,
-    fields: Value,
-    context: Arc<TaskContext>,
-) -> Result<Outputs, TaskError> {
-    let cancel = context.cancel.clone();
-    let mut work = tokio::spawn((task.run)(fields, context));
-    let late = async {
-        match limit {
-            Some(limit) => tokio::time::sleep(limit).await,
-            None => std::future::pending().await,
+    /// The task has asked to wait, no longer than its timeout allows.
+    fn pause(&mut self, state: &mut State, run: RunId, step: &Step, pause: Pause) -> Result<(), EngineError> {
+        let mut pause = pause;
+        if let Some(limit) = step.common.timeout.map(|span| span.0)
+            && pause.duration.is_none_or(|duration| limit < duration)
+        {
+            pause = Pause { duration: Some(limit), behavior: AfterPause::Fail };
         }
-    };
-    let stopped = tokio::select! {
-        done = &mut work => return finished(done),
-        () = cancel.cancelled() => TaskError::cancelled("stopped by the user"),
-        () = late => {
-            let limit = crate::duration::Span(limit.unwrap_or_default());
-            TaskError::transient(format!("took longer than its timeout of {limit}"))
-        }
-    };
-    cancel.cancel();
-    match tokio::time::timeout(GRACE, &mut work).await {
-        // It was done just before it could be stopped: the work is real, so it counts.
-        Ok(done) => finished(done).or(Err(stopped)),
-        Err(_) => {
-            work.abort();
-            Err(stopped)
+        let length = pause.duration.and_then(|duration| chrono::Duration::from_std(duration).ok());
+        let until = length.and_then(|length| Utc::now().checked_add_signed(length));
+        self.add(state, Event::TaskPaused { run, until, behavior: pause.behavior })
+    }
+
+    /// Whether the pause was not cut short.
+    pub(super) async fn sleep(&self, pause: Duration) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => true,
+            () = self.control.asked() => false,
         }
     }
-}
 
-fn finished(done: Result<Result<Outputs, TaskError>, tokio::task::JoinError>) -> Result<Outputs, TaskError> {
-    done.unwrap_or_else(|error| {
-        Err(TaskError::permanent("the task broke off; this is a defect of jitney").because(error))
-    })
+    pub(super) fn add(&mut self, state: &mut State, event: Event) -> Result<(), EngineError> {
+        Ok(self.batch.add(&self.run.id, state, Utc::now(), &event)?)
+    }
 }

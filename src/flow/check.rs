@@ -26,6 +26,7 @@ const ROOTS: &[&str] = &[
     "envs",
     "globals",
     "workingDir",
+    "item",
 ];
 
 /// Malformed templates, and references to what is not there: an input, a variable, a task that does not run before,
@@ -33,10 +34,29 @@ const ROOTS: &[&str] = &[
 /// Nothing is known of the tasks in `broken`, which have findings of their own.
 pub(super) fn references(flow: &Flow, broken: &BTreeSet<String>) -> Vec<Diagnostic> {
     let mut all = BTreeSet::new();
-    [&flow.steps, &flow.errors, &flow.finally].into_iter().for_each(|steps| collect_ids(steps, &mut all));
-    let mut checker =
-        Checker { flow, broken, all, before: BTreeMap::new(), looped: BTreeSet::new(), findings: Vec::new() };
-    [&flow.steps, &flow.errors, &flow.finally].into_iter().for_each(|steps| checker.steps(steps));
+    let blocks = [&flow.steps, &flow.errors, &flow.finally, &flow.after];
+    blocks.into_iter().for_each(|steps| collect_ids(steps, &mut all));
+    let mut checker = Checker {
+        flow,
+        broken,
+        all,
+        before: BTreeMap::new(),
+        looped: BTreeSet::new(),
+        isolated: BTreeMap::new(),
+        findings: Vec::new(),
+    };
+    for (index, check) in flow.checks.iter().enumerate() {
+        checker.at(&check.condition, &["checks", &index.to_string(), "condition"]);
+        checker.at(&check.message, &["checks", &index.to_string(), "message"]);
+    }
+    blocks[..3].iter().for_each(|steps| checker.steps(steps));
+    for (index, output) in flow.outputs.iter().enumerate() {
+        checker.at(&output.value, &["outputs", &index.to_string(), "value"]);
+    }
+    for (index, sla) in flow.sla.iter().enumerate() {
+        checker.at(sla.assertion.as_ref().unwrap_or(&Value::Null), &["sla", &index.to_string(), "assert"]);
+    }
+    checker.steps(&flow.after);
     checker.findings.extend(input::check(flow));
     checker.findings
 }
@@ -57,13 +77,15 @@ struct Checker<'a> {
     before: BTreeMap<&'a str, &'static TaskType>,
     /// The tasks inside of loops that are over.
     looped: BTreeSet<&'a str>,
+    /// The tasks inside of loops that keep them to themselves, and these loops.
+    isolated: BTreeMap<&'a str, &'a str>,
     findings: Vec<Diagnostic>,
 }
 
 impl<'a> Checker<'a> {
     fn steps(&mut self, steps: &'a [Step]) {
         for step in steps {
-            self.value(&step.fields, step.path.clone());
+            self.fields(step, false);
             if let Some(condition) = &step.common.run_if {
                 let key = if self.flow.document.value.pointer(&pointer(&step.path, "runIf")).is_some() {
                     "runIf"
@@ -72,14 +94,43 @@ impl<'a> Checker<'a> {
                 };
                 self.value(condition, step.path.iter().cloned().chain([key.to_owned()]).collect());
             }
+            if !step.task.late.is_empty() {
+                // It says how far it has come while it runs.
+                self.before.insert(step.id.as_str(), step.task);
+            }
             for (_, branch) in &step.branches {
                 self.steps(branch);
-                if step.task.name == "for_each" {
+                if ["for_each", "each_parallel"].contains(&step.task.name) {
                     collect_ids(branch, &mut self.looped);
                 }
             }
+            self.fields(step, true);
+            if step.task.name == "loop" {
+                self.isolate(step);
+            }
             self.before.insert(step.id.as_str(), step.task);
         }
+    }
+
+    /// The fields that are rendered before the task runs, or those rendered late.
+    fn fields(&mut self, step: &'a Step, late: bool) {
+        let Value::Object(fields) = &step.fields else { return };
+        for (key, value) in fields.iter().filter(|(key, _)| step.task.late.contains(&key.as_str()) == late) {
+            self.value(value, step.path.iter().cloned().chain([key.clone()]).collect());
+        }
+    }
+
+    fn isolate(&mut self, step: &'a Step) {
+        let mut inside = BTreeSet::new();
+        step.branches.iter().for_each(|(_, branch)| collect_ids(branch, &mut inside));
+        for id in inside {
+            self.before.remove(id);
+            self.isolated.insert(id, step.id.as_str());
+        }
+    }
+
+    fn at(&mut self, value: &Value, path: &[&str]) {
+        self.value(value, path.iter().map(|part| (*part).to_owned()).collect());
     }
 
     fn value(&mut self, value: &Value, path: Vec<String>) {
@@ -133,6 +184,10 @@ impl<'a> Checker<'a> {
         let Some(kind) = self.before.get(task) else {
             if self.broken.contains(task) {
                 return None;
+            }
+            if let Some(around) = self.isolated.get(task) {
+                let help = format!("name it in the loop's `outputs`, and take it from `outputs.{around}.outputs`");
+                return Some((format!("`{reference}`: task `{task}` is inside of the loop `{around}`"), help));
             }
             let known: Vec<&str> = self.before.keys().copied().collect();
             let (problem, help) = match self.all.contains(task) {

@@ -3,6 +3,7 @@
 //! saphyr's marked tree gives positions, serde_yaml gives values. serde_yaml is no longer developed; should it have to
 //! go, this file alone changes.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use saphyr::{LoadableYamlNode, MarkedYaml, Marker, ScanError, YamlData};
@@ -20,6 +21,8 @@ pub struct Document {
     /// Its content.
     pub value: Value,
     root: Node,
+    /// Paths of values that were put in, and the paths that they come from.
+    redirects: BTreeMap<Vec<String>, Vec<String>>,
 }
 
 /// Where a value stands, and the same for what is in it.
@@ -104,7 +107,13 @@ impl Document {
             return Err(Box::new(odd_key_error(file, text, place(key.span.start))));
         }
         let root = node(root);
-        Ok(Self { file: file.to_owned(), text: text.to_owned(), value: to_json(value), root })
+        Ok(Self {
+            file: file.to_owned(),
+            text: text.to_owned(),
+            value: to_json(value),
+            root,
+            redirects: BTreeMap::new(),
+        })
     }
 
     /// Puts a finding at the value behind `path`, or at the deepest part of the path that exists.
@@ -157,11 +166,26 @@ impl Document {
         Some(letters)
     }
 
+    /// Lets findings about the value behind `path` point at `to`, where it comes from.
+    pub fn redirect(&mut self, path: Vec<String>, to: Vec<String>) {
+        self.redirects.insert(path, to);
+    }
+
+    /// The path at which a value is written.
+    fn written(&self, path: &[String]) -> Vec<String> {
+        let redirected = (1..=path.len()).rev().find_map(|length| {
+            let to = self.redirects.get(&path[..length])?;
+            Some(to.iter().chain(&path[length..]).cloned().collect())
+        });
+        redirected.unwrap_or_else(|| path.to_vec())
+    }
+
     fn at(&self, position: Position, finding: Diagnostic) -> Diagnostic {
         finding.at(&self.file, &self.text, position.line, position.column)
     }
 
     fn position(&self, path: &[String], key: bool) -> Position {
+        let path = self.written(path);
         let mut node = &self.root;
         let mut position = node.position;
         for (depth, part) in path.iter().enumerate() {

@@ -1,8 +1,9 @@
 //! Flows: from YAML text to something that can be planned. No I/O here: a caller reads the file.
 
 mod check;
-mod concurrency;
+mod contract;
 pub mod convert;
+mod defaults;
 mod document;
 pub mod expression;
 mod findings;
@@ -25,7 +26,8 @@ use crate::duration::Span;
 use crate::id::{FlowId, TaskId};
 use crate::task::{Level, TaskType};
 
-pub use concurrency::{Behavior, Concurrency};
+pub use contract::{Behavior, Broken, Check, Concurrency, FlowOutput, Sla, SlaKind, Style, Unmet};
+pub use defaults::PluginDefault;
 pub use document::{Document, Position, from_yaml};
 pub use input::Input;
 pub use parse::{Parsed, parse};
@@ -53,12 +55,24 @@ pub struct Flow {
     pub errors: Vec<Step>,
     /// The tasks that run after all others, whatever came of them.
     pub finally: Vec<Step>,
+    /// The tasks that run when it is known how an execution ends; they change nothing about that.
+    pub after: Vec<Step>,
     /// What starts it without anybody asking.
     pub triggers: Vec<Trigger>,
-    /// How many of its executions may run at a time; any number unless it is said.
+    /// What an execution gives to whoever started it.
+    pub outputs: Vec<FlowOutput>,
+    /// How many executions run at a time.
     pub concurrency: Option<Concurrency>,
+    /// How a failed execution is repeated.
+    pub retry: Option<Retry>,
+    /// Promises about every execution.
+    pub sla: Vec<Sla>,
+    /// What must hold before an execution starts.
+    pub checks: Vec<Check>,
     /// Whether it must not run.
     pub disabled: bool,
+    /// The task types that it was read with.
+    pub tasks: &'static [TaskType],
     /// The folder of the flow's file: relative paths start there.
     pub folder: PathBuf,
     /// The text and the positions in it.
@@ -93,6 +107,42 @@ impl Step {
     pub fn branch(&self, name: &str) -> &[Step] {
         let found = self.branches.iter().find(|(field, _)| field == name);
         found.map(|(_, steps)| steps.as_slice()).unwrap_or_default()
+    }
+}
+
+/// A step, and those in the branches of steps, each before what is in it.
+pub fn each_step<'a>(steps: &'a [Step], visit: &mut impl FnMut(&'a Step)) {
+    for step in steps {
+        visit(step);
+        step.branches.iter().for_each(|(_, branch)| each_step(branch, visit));
+    }
+}
+
+/// Whether a task of this id is inside of a step.
+pub fn contains(step: &Step, id: &str) -> bool {
+    step.branches.iter().flat_map(|(_, branch)| branch).any(|inner| inner.id.as_str() == id || contains(inner, id))
+}
+
+/// Labels: a map, or a list of `{key, value}`.
+pub fn labels_of(value: &Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map.clone(),
+        Value::Array(items) => items
+            .iter()
+            .filter_map(|item| Some((item.get("key")?.as_str()?.to_owned(), item.get("value")?.clone())))
+            .collect(),
+        _ => Map::new(),
+    }
+}
+
+impl Flow {
+    /// All tasks, those inside of others included, in the order of the text.
+    pub fn all_steps(&self) -> Vec<&Step> {
+        let mut all = Vec::new();
+        for steps in [&self.steps, &self.errors, &self.finally, &self.after] {
+            each_step(steps, &mut |step| all.push(step));
+        }
+        all
     }
 }
 
@@ -171,6 +221,24 @@ pub struct Retry {
     pub max_attempts: Option<u32>,
     /// No attempt starts later than this after the first.
     pub max_duration: Option<Span>,
+    /// Whether what ended well after a failure counts as a warning.
+    #[serde(default)]
+    pub warning_on_retry: bool,
+    /// Whether the failed task is repeated (`RETRY_FAILED_TASK`), or the whole flow by a new execution
+    /// (`CREATE_NEW_EXECUTION`).
+    #[serde(default)]
+    pub behavior: RetryBehavior,
+}
+
+/// What a [`Retry`] repeats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum RetryBehavior {
+    /// What failed, in the same execution.
+    #[default]
+    RetryFailedTask,
+    /// The flow, in a new execution.
+    CreateNewExecution,
 }
 
 /// The kinds of [`Retry`].

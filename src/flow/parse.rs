@@ -6,10 +6,12 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use crate::diagnostic::Diagnostic;
-use crate::flow::findings::{self, offer};
-use crate::flow::{Concurrency, Document, Flow, Input, Step, Trigger, check, input};
+use crate::flow::findings::offer;
+use crate::flow::{
+    Check, Concurrency, Document, Flow, FlowOutput, Input, Retry, Sla, Step, Trigger, check, defaults, input, labels_of,
+};
 use crate::id::FlowId;
-use crate::task::{TaskType, read};
+use crate::task::TaskType;
 
 /// The keys of a flow.
 pub(super) const FLOW_KEYS: &[&str] = &[
@@ -18,17 +20,21 @@ pub(super) const FLOW_KEYS: &[&str] = &[
     "description",
     "labels",
     "inputs",
+    "outputs",
     "variables",
     "tasks",
     "errors",
     "finally",
+    "afterExecution",
     "triggers",
+    "pluginDefaults",
     "concurrency",
+    "retry",
+    "sla",
+    "checks",
     "disabled",
+    "revision",
 ];
-
-/// Keys that Kestra has and this version has not.
-const NOT_YET: &[&str] = &["outputs", "afterExecution", "pluginDefaults", "retry", "sla", "checks", "revision"];
 
 /// What came of a flow's text.
 #[derive(Debug)]
@@ -41,15 +47,15 @@ pub struct Parsed {
 
 /// Reads a flow. `file` is the path as the user named it; nothing is read from it here.
 pub fn parse(file: &str, text: &str, tasks: &'static [TaskType]) -> Parsed {
-    let document = match Document::parse(file, text) {
+    let mut document = match Document::parse(file, text) {
         Ok(document) => document,
         Err(finding) => return Parsed { flow: None, findings: vec![*finding] },
     };
-    let mut parser =
-        Parser { document: &document, tasks, findings: Vec::new(), ids: BTreeSet::new(), broken: BTreeSet::new() };
+    let findings = defaults::apply(&mut document, tasks);
+    let mut parser = Parser { document: &document, tasks, findings, ids: BTreeSet::new(), broken: BTreeSet::new() };
     let parts = parser.flow();
     let (mut findings, broken) = (parser.findings, parser.broken);
-    let flow = parts.map(|parts| parts.into_flow(document));
+    let flow = parts.map(|parts| parts.into_flow(document, tasks));
     if let Some(flow) = &flow {
         findings.extend(check::references(flow, &broken));
     }
@@ -77,13 +83,18 @@ struct Parts {
     steps: Vec<Step>,
     errors: Vec<Step>,
     finally: Vec<Step>,
+    after: Vec<Step>,
     triggers: Vec<Trigger>,
+    outputs: Vec<FlowOutput>,
     concurrency: Option<Concurrency>,
+    retry: Option<Retry>,
+    sla: Vec<Sla>,
+    checks: Vec<Check>,
     disabled: bool,
 }
 
 impl Parts {
-    fn into_flow(self, document: Document) -> Flow {
+    fn into_flow(self, document: Document, tasks: &'static [TaskType]) -> Flow {
         let folder = Path::new(&document.file).parent().map(Path::to_path_buf).unwrap_or_default();
         Flow {
             id: FlowId::new(self.id),
@@ -95,9 +106,15 @@ impl Parts {
             steps: self.steps,
             errors: self.errors,
             finally: self.finally,
+            after: self.after,
             triggers: self.triggers,
+            outputs: self.outputs,
             concurrency: self.concurrency,
+            retry: self.retry,
+            sla: self.sla,
+            checks: self.checks,
             disabled: self.disabled,
+            tasks,
             folder,
             document,
         }
@@ -119,36 +136,44 @@ impl Parser<'_> {
             Some(tasks) => self.steps(tasks, &["tasks".to_owned()]),
             None => self.missing("tasks"),
         };
-        let errors = map.get("errors").map_or_else(Vec::new, |tasks| self.steps(tasks, &["errors".to_owned()]));
-        let finally = map.get("finally").map_or_else(Vec::new, |tasks| self.steps(tasks, &["finally".to_owned()]));
+        let mut list = |key: &str| map.get(key).map_or_else(Vec::new, |tasks| self.steps(tasks, &[key.to_owned()]));
+        let (errors, finally, after) = (list("errors"), list("finally"), list("afterExecution"));
         let triggers = self.triggers(map.get("triggers"), &inputs);
-        let description = map.get("description").and_then(Value::as_str).map(str::to_owned);
-        let concurrency = self.concurrency(map.get("concurrency"));
-        let disabled = map.get("disabled").and_then(Value::as_bool).unwrap_or_default();
+        let (outputs, sla, checks) = (self.outputs(map), self.sla(map), self.checks(map));
+        let (concurrency, retry) = (self.concurrency(map), self.retry(map));
         Some(Parts {
             id: id?,
             namespace: namespace?,
-            description,
+            description: map.get("description").and_then(Value::as_str).map(str::to_owned),
             labels,
             inputs,
             variables,
             steps,
             errors,
             finally,
+            after,
             triggers,
+            outputs,
             concurrency,
-            disabled,
+            retry,
+            sla,
+            checks,
+            disabled: self.flag(map, "disabled"),
         })
     }
 
     fn unknown_key(&mut self, key: &str) {
-        let finding = if NOT_YET.contains(&key) {
-            Diagnostic::error(format!("`{key}` is not supported yet"))
-                .help(format!("a flow may have `{}`", FLOW_KEYS.join("`, `")))
-        } else {
-            Diagnostic::error(format!("unknown key `{key}`")).help(offer(key, FLOW_KEYS))
-        };
+        let finding = Diagnostic::error(format!("unknown key `{key}`")).help(offer(key, FLOW_KEYS));
         self.findings.push(self.document.locate_key(&[key.to_owned()], finding));
+    }
+
+    fn flag(&mut self, map: &Map<String, Value>, key: &str) -> bool {
+        let flag = map.get(key).map(Value::as_bool);
+        if flag == Some(None) {
+            let finding = Diagnostic::error(format!("`{key}` is neither true nor false"));
+            self.findings.push(self.document.locate(&[key.to_owned()], finding));
+        }
+        flag.flatten().unwrap_or_default()
     }
 
     fn missing<T: Default>(&mut self, key: &str) -> T {
@@ -192,11 +217,7 @@ impl Parser<'_> {
     pub(super) fn labels_at(&mut self, value: Option<&Value>, path: &[String]) -> Map<String, Value> {
         match value {
             None | Some(Value::Null) => Map::new(),
-            Some(Value::Object(map)) => map.clone(),
-            Some(Value::Array(items)) => items
-                .iter()
-                .filter_map(|item| Some((item.get("key")?.as_str()?.to_owned(), item.get("value")?.clone())))
-                .collect(),
+            Some(labels @ (Value::Object(_) | Value::Array(_))) => labels_of(labels),
             Some(_) => {
                 let finding = Diagnostic::error("`labels` is neither a map nor a list of {key, value}")
                     .help("write `labels: {team: data}`");
@@ -211,18 +232,6 @@ impl Parser<'_> {
         let (inputs, findings) = input::read_all(self.document, &items);
         self.findings.extend(findings);
         inputs
-    }
-
-    fn concurrency(&mut self, value: Option<&Value>) -> Option<Concurrency> {
-        let (value, path) = (value.filter(|value| !value.is_null())?, ["concurrency".to_owned()]);
-        let found = findings::all(self.document, &path, value, |value| read::<Concurrency>(value).map(drop));
-        self.findings.extend(found);
-        let concurrency = read::<Concurrency>(value).ok()?;
-        if concurrency.limit == 0 {
-            let finding = Diagnostic::error("with a `limit` of 0 nothing would ever run").help("write 1 or more");
-            self.findings.push(self.document.locate(&below(&path, "limit"), finding));
-        }
-        Some(concurrency)
     }
 
     pub(super) fn list(&mut self, value: Option<&Value>, key: &str) -> Vec<Value> {

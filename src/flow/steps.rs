@@ -121,12 +121,16 @@ impl Parser<'_> {
         let mut branches = Branches::new();
         let extra = [Branch::List("errors"), Branch::List("finally")];
         for branch in task.branches.iter().chain(if task.is_flowable() { &extra[..] } else { &[] }) {
-            let (Branch::List(name) | Branch::Cases(name) | Branch::Graph(name)) = *branch;
+            let (Branch::List(name) | Branch::One(name) | Branch::Cases(name) | Branch::Graph(name)) = *branch;
             let Some(value) = own.get(name).cloned() else { continue };
             let path = below(path, name);
             let empty = match branch {
                 Branch::List(_) => {
                     branches.push((name.to_owned(), self.steps(&value, &path)));
+                    Value::Array(Vec::new())
+                }
+                Branch::One(_) => {
+                    branches.push((name.to_owned(), self.step(&value, path).into_iter().collect()));
                     Value::Array(Vec::new())
                 }
                 Branch::Cases(_) => self.cases(name, &value, &path, &mut branches),

@@ -1,11 +1,14 @@
 //! What can happen to an execution, as data.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::id::RunId;
-use crate::task::{ErrorClass, Expansion, Outputs};
+use super::task_run::Kept;
+use crate::id::{ExecutionId, RunId};
+use crate::task::{AfterPause, ErrorClass, Expansion, Outputs};
 
 /// One thing that happened. Events are only ever appended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -13,8 +16,29 @@ use crate::task::{ErrorClass, Expansion, Outputs};
 pub enum Event {
     /// The execution exists: what it runs and with what.
     Created(Created),
-    /// A process took the execution up, for the first time or again after a stop.
+    /// The execution repeats another from a task on: what ran before that task is taken over.
+    Replayed {
+        /// The task that it begins with.
+        from: String,
+        /// The task runs that are taken over.
+        tasks: BTreeMap<RunId, Kept>,
+    },
+    /// It waits for its turn: others of its flow are under way, or its process has gone.
+    Queued,
+    /// The execution begins, or begins again: tasks that had not ended well start anew.
     Started,
+    /// A process goes on where another one broke off: attempts that were under way start anew.
+    TakenUp {
+        /// The task runs that are forgotten.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        again: Vec<RunId>,
+    },
+    /// The execution is to run again from the tasks that had not ended well.
+    Restarted {
+        /// The task runs that are forgotten, such as those of `errors`, to run anew should they be needed.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        again: Vec<RunId>,
+    },
     /// An attempt of a task begins.
     TaskStarted {
         /// The task run.
@@ -37,7 +61,24 @@ pub enum Event {
         index: u32,
         /// How it ended.
         outcome: Outcome,
+        /// What the iteration gives to tasks after the loop, where the loop says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gave: Option<Map<String, Value>>,
+        /// Whether the condition that the loop waits for holds now.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        over: bool,
     },
+    /// A task waits: for somebody to resume it, or for a moment.
+    TaskPaused {
+        /// The task run.
+        run: RunId,
+        /// The moment; none when it waits for somebody.
+        until: Option<DateTime<Utc>>,
+        /// What happens then.
+        behavior: AfterPause,
+    },
+    /// It rests until somebody resumes it, or until a paused task goes on.
+    Paused,
     /// An attempt, or all sub-tasks, ended well.
     TaskSucceeded {
         /// The task run.
@@ -64,14 +105,33 @@ pub enum Event {
         /// The task run.
         run: RunId,
     },
-    /// It waits for its turn: others of its flow are under way, or its process has gone.
-    Queued,
-    /// Somebody wants it to rest, until somebody resumes it.
-    Paused,
+    /// The execution failed and is repeated.
+    Retrying {
+        /// When.
+        at: DateTime<Utc>,
+        /// The new execution that repeats it; none when it is repeated itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        successor: Option<ExecutionId>,
+    },
+    /// The execution has not kept what its flow's `sla` promises.
+    Violated {
+        /// The id of the promise.
+        sla: String,
+        /// Labels that the execution gets.
+        labels: Map<String, Value>,
+    },
+    /// The execution is to stop; attempts under way are being ended.
+    Killing {
+        /// How it ends.
+        state: ExecutionState,
+    },
     /// The execution is over, or stopped until somebody resumes it.
     Ended {
         /// How it ended.
         state: ExecutionState,
+        /// The flow's outputs.
+        #[serde(default, skip_serializing_if = "Map::is_empty")]
+        outputs: Map<String, Value>,
     },
 }
 
@@ -88,7 +148,7 @@ pub enum Outcome {
 }
 
 /// What an execution runs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Created {
     /// The flow's id.
     pub flow: String,
@@ -112,6 +172,39 @@ pub struct Created {
     /// Which of the flow's texts it runs; none where they are not counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<u32>,
+    /// The task run of another execution that started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
+    /// The execution that it repeats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original: Option<ExecutionId>,
+    /// How often the flow has been tried with this one, where its `retry` makes new executions.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub attempt: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_one(number: &u32) -> bool {
+    *number == 1
+}
+
+/// What started a sub-execution.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    /// The execution.
+    pub execution: ExecutionId,
+    /// Its task run, and where that starts several the number of this one: `each#3`.
+    pub run: String,
+    /// The flow's id.
+    pub flow: String,
+    /// The flow's namespace.
+    pub namespace: String,
+    /// How many executions stand above, this parent included.
+    pub depth: u32,
 }
 
 /// The trigger that started an execution.
@@ -134,6 +227,9 @@ pub struct Failure {
     pub message: String,
     /// What to do next.
     pub help: Option<String>,
+    /// What went wrong in a word or two, if the task knows: `404`, `corrupt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
 }
 
 /// The states of an execution, in Kestra's words.
@@ -142,22 +238,30 @@ pub struct Failure {
 pub enum ExecutionState {
     /// Written down, not started.
     Created,
-    /// Waits for its turn.
+    /// Waits until others of its flow have ended.
     Queued,
     /// A process works on it, or died while it did.
     Running,
-    /// Rests until somebody resumes it.
+    /// Waits for somebody, or for a moment.
     Paused,
-    /// All tasks ended well.
-    Success,
+    /// To be run again from the tasks that had not ended well.
+    Restarted,
+    /// Failed, and repeated soon.
+    Retrying,
+    /// Failed, and repeated by another execution.
+    Retried,
+    /// What is under way is being stopped.
+    Killing,
+    /// The user stopped it.
+    Killed,
+    /// Not run, or stopped, as its flow says.
+    Cancelled,
     /// A task that may fail did.
     Warning,
     /// A task failed.
     Failed,
-    /// The user stopped it.
-    Killed,
-    /// It was not started, because others of its flow were under way.
-    Cancelled,
+    /// All tasks ended well.
+    Success,
 }
 
 impl ExecutionState {
@@ -168,22 +272,31 @@ impl ExecutionState {
             Self::Queued => "QUEUED",
             Self::Running => "RUNNING",
             Self::Paused => "PAUSED",
-            Self::Success => "SUCCESS",
-            Self::Warning => "WARNING",
-            Self::Failed => "FAILED",
+            Self::Restarted => "RESTARTED",
+            Self::Retrying => "RETRYING",
+            Self::Retried => "RETRIED",
+            Self::Killing => "KILLING",
             Self::Killed => "KILLED",
             Self::Cancelled => "CANCELLED",
+            Self::Warning => "WARNING",
+            Self::Failed => "FAILED",
+            Self::Success => "SUCCESS",
         }
-    }
-
-    /// Whether it has come to an end, good or bad; some ends can be gone on from.
-    pub fn has_ended(self) -> bool {
-        !matches!(self, Self::Created | Self::Queued | Self::Running | Self::Paused)
     }
 
     /// Whether nothing remains to be done.
     pub fn is_done(self) -> bool {
-        matches!(self, Self::Success | Self::Warning)
+        matches!(self, Self::Success | Self::Warning | Self::Retried)
+    }
+
+    /// Whether it is over, for good or until somebody restarts it.
+    pub fn has_ended(self) -> bool {
+        self.is_done() || matches!(self, Self::Failed | Self::Killed | Self::Cancelled)
+    }
+
+    /// Whether it is over and can be restarted.
+    pub fn is_restartable(self) -> bool {
+        self.has_ended() && !self.is_done()
     }
 }
 

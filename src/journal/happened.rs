@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use tokio::sync::broadcast;
 
-use super::{Event, ExecutionState, Journal, LogLine, State};
+use super::{Created, Event, ExecutionState, Journal, LogLine};
 use crate::id::ExecutionId;
 
 /// How far a listener may fall behind before it misses something.
@@ -63,13 +63,19 @@ impl Journal {
         self.listeners.subscribe()
     }
 
-    pub(super) fn tell(&self, id: &ExecutionId, time: DateTime<Utc>, state: &State, event: &Event) {
-        let (namespace, flow) = (&state.created.namespace, &state.created.flow);
+    pub(super) fn tell(
+        &self,
+        id: &ExecutionId,
+        time: DateTime<Utc>,
+        created: &Created,
+        status: ExecutionState,
+        event: &Event,
+    ) {
         self.spread(|| Happened::Event {
             id: id.clone(),
-            namespace: namespace.clone(),
-            flow: flow.clone(),
-            status: state.status,
+            namespace: created.namespace.clone(),
+            flow: created.flow.clone(),
+            status,
             time,
             event: event.clone(),
         });

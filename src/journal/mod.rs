@@ -5,14 +5,19 @@
 //! moment, and a power cut may take the newest events but never leaves a torn one. That is enough, because a task whose
 //! end was lost runs again, and every load is idempotent.
 
+mod backfill;
+mod batch;
 mod event;
 mod happened;
 mod kv;
 mod migrate;
+mod notices;
 mod queue;
+mod retention;
 mod revisions;
 mod search;
 mod state;
+mod task_run;
 mod ticks;
 
 use std::fs::File;
@@ -21,7 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::sync::broadcast;
@@ -29,13 +34,17 @@ use tokio::sync::broadcast;
 use crate::id::{ExecutionId, TaskId};
 use crate::task::Level;
 
-pub use event::{Created, Event, ExecutionState, Failure, Outcome, Triggered};
+pub use backfill::{BACKFILL_LABEL, Backfill, BackfillEnd, BackfillSpec, PARTITION_LABEL, Partition, Wish};
+pub use batch::Batch;
+pub use event::{Created, Event, ExecutionState, Failure, Outcome, Parent, Triggered};
 pub use happened::Happened;
 pub use kv::{Entry, Kv, KvError, KvType, New};
+pub use notices::NoticeKey;
 pub use queue::{Chosen, Limit, Overflow, Submission, Submitted};
 pub use revisions::Revision;
 pub use search::{Page, Query};
-pub use state::{IllegalTransition, Loop, State, TaskRun, TaskState};
+pub use state::{IllegalTransition, State};
+pub use task_run::{Kept, Loop, TaskRun, TaskState};
 pub use ticks::{Tick, TriggerKey};
 
 /// Why the journal cannot be read or written.
@@ -125,13 +134,7 @@ impl Journal {
     /// # Errors
     /// When the file cannot be written.
     pub fn create(&self, id: &ExecutionId, time: DateTime<Utc>, created: Created) -> Result<State> {
-        let mut connection = self.lock();
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let state = begin(&transaction, id, time, created)?;
-        transaction.commit()?;
-        drop(connection);
-        self.tell(id, time, &state, &Event::Created(state.created.clone()));
-        Ok(state)
+        self.create_with(id, time, created, &[])
     }
 
     /// Appends one event to an execution that stands at `state`, which then includes it. After a crash the event and
@@ -141,14 +144,9 @@ impl Journal {
     /// When the event cannot follow the others, when another process has appended meanwhile, or when the file cannot be
     /// written. Nothing is written then.
     pub fn append(&self, id: &ExecutionId, state: &mut State, time: DateTime<Utc>, event: &Event) -> Result<()> {
-        let mut connection = self.lock();
-        // The write lock from the start: a read that another process overtakes could not become a write any more.
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        add(&transaction, id, state, time, event)?;
-        transaction.commit()?;
-        drop(connection);
-        self.tell(id, time, state, event);
-        Ok(())
+        let mut batch = Batch::default();
+        batch.add(id, state, time, event)?;
+        self.write(id, state, &mut batch)
     }
 
     /// The state of an execution, or none when there is no such execution.
@@ -174,7 +172,8 @@ impl Journal {
         Ok(rows.map(|id| id.map(ExecutionId::new)).collect::<rusqlite::Result<_>>()?)
     }
 
-    /// The newest execution that did not end well, if any: what a plain `jitney resume` means.
+    /// The newest execution that did not end well, if any: what a plain `jitney resume` means. Sub-executions go on with
+    /// those that started them.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -182,12 +181,46 @@ impl Journal {
         let connection = self.lock();
         let found = connection
             .query_row(
-                "SELECT id FROM executions WHERE state NOT IN ('SUCCESS', 'WARNING', 'CANCELLED') ORDER BY id DESC LIMIT 1",
+                "SELECT id FROM executions WHERE parent IS NULL
+                 AND state NOT IN ('SUCCESS', 'WARNING', 'RETRIED', 'CANCELLED') ORDER BY id DESC LIMIT 1",
                 [],
                 |row| row.get::<_, String>(0),
             )
             .optional()?;
         Ok(found.map(ExecutionId::new))
+    }
+
+    /// The newest execution that a task run of another one started, if any.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn child(&self, parent: &ExecutionId, run: &str) -> Result<Option<ExecutionId>> {
+        let connection = self.lock();
+        let sql = "SELECT id FROM executions WHERE parent = ? AND parent_run = ? ORDER BY id DESC LIMIT 1";
+        let mut statement = connection.prepare_cached(sql)?;
+        let found = statement.query_row([parent.as_str(), run], |row| row.get::<_, String>(0)).optional()?;
+        Ok(found.map(ExecutionId::new))
+    }
+
+    /// The executions that the tasks of another one started, the oldest first.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn children(&self, parent: &ExecutionId) -> Result<Vec<ExecutionId>> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached("SELECT id FROM executions WHERE parent = ? ORDER BY id")?;
+        let rows = statement.query_map([parent.as_str()], |row| row.get::<_, String>(0))?;
+        Ok(rows.map(|id| id.map(ExecutionId::new)).collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Where an execution stands, in capitals: cheaper to ask than its whole state.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn status(&self, id: &ExecutionId) -> Result<Option<String>> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached("SELECT state FROM executions WHERE id = ?")?;
+        Ok(statement.query_row([id.as_str()], |row| row.get(0)).optional()?)
     }
 
     /// Appends a log line.

@@ -4,8 +4,9 @@
 
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
+use serde_json::Map;
 
-use super::{Created, Event, ExecutionState, Journal, Result, State, Tick, add, begin, load};
+use super::{Batch, Created, Event, ExecutionState, Journal, Result, State, Tick, add, begin, load};
 use crate::id::ExecutionId;
 
 /// How many executions of a flow may run at a time.
@@ -88,8 +89,8 @@ impl Journal {
         let event = match limit {
             Some(limit) if !has_slot(&transaction, &created, limit.most, is_alive)? => match limit.overflow {
                 Overflow::Queue => Event::Queued,
-                Overflow::Cancel => Event::Ended { state: ExecutionState::Cancelled },
-                Overflow::Fail => Event::Ended { state: ExecutionState::Failed },
+                Overflow::Cancel => Event::Ended { state: ExecutionState::Cancelled, outputs: Map::new() },
+                Overflow::Fail => Event::Ended { state: ExecutionState::Failed, outputs: Map::new() },
             },
             Some(_) if has_queued(&transaction, &created)? => Event::Queued,
             _ if has_room => Event::Started,
@@ -107,13 +108,46 @@ impl Journal {
         }
         transaction.commit()?;
         drop(connection);
-        self.tell(id, now, &new, &Event::Created(new.created.clone()));
-        self.tell(id, now, &state, &event);
+        self.tell(id, now, &new.created, new.status, &Event::Created(new.created.clone()));
+        self.tell(id, now, &state.created, state.status, &event);
         Ok(match event {
             Event::Started => Submitted::Runs(state),
             Event::Queued => Submitted::Waits,
             _ => Submitted::TurnedAway,
         })
+    }
+
+    /// Begins an execution by these events if a slot of its flow is free, of which there are `most`; whether it has.
+    ///
+    /// # Errors
+    /// When the events cannot follow the others, or the file cannot be written.
+    pub fn begin_within(
+        &self,
+        id: &ExecutionId,
+        state: &mut State,
+        now: DateTime<Utc>,
+        events: &[Event],
+        most: Option<u32>,
+        is_alive: IsAlive,
+    ) -> Result<bool> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let is_other = |other: &ExecutionId| other != id && is_alive(other);
+        if let Some(most) = most
+            && !has_slot(&transaction, &state.created, most, &is_other)?
+        {
+            return Ok(false);
+        }
+        let (mut begun, mut batch) = (state.clone(), Batch::default());
+        for event in events {
+            batch.add(id, &mut begun, now, event)?;
+        }
+        batch.insert(&transaction, id, &begun)?;
+        transaction.commit()?;
+        drop(connection);
+        self.tell_all(id, &begun, &mut batch);
+        *state = begun;
+        Ok(true)
     }
 
     /// Lets an execution wait for its turn: behind all others, or before them when it had its turn once.
@@ -134,7 +168,7 @@ impl Journal {
         place(&transaction, id, queue, if first { Place::Front } else { Place::Back })?;
         transaction.commit()?;
         drop(connection);
-        self.tell(id, now, state, &Event::Queued);
+        self.tell(id, now, &state.created, state.status, &Event::Queued);
         Ok(())
     }
 
@@ -158,7 +192,7 @@ impl Journal {
         add(&transaction, &chosen.id, &mut state, now, &Event::Started)?;
         transaction.commit()?;
         drop(connection);
-        self.tell(&chosen.id, now, &state, &Event::Started);
+        self.tell(&chosen.id, now, &state.created, state.status, &Event::Started);
         Ok(Some((chosen.id, state, claim)))
     }
 

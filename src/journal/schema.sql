@@ -31,3 +31,14 @@ CREATE TABLE IF NOT EXISTS logs (
 );
 
 CREATE INDEX IF NOT EXISTS logs_by_execution ON logs (execution);
+
+-- What people have been told about a flow, and how often the same was left out since.
+CREATE TABLE IF NOT EXISTS notices (
+    rule TEXT NOT NULL,
+    namespace TEXT NOT NULL,
+    flow TEXT NOT NULL,
+    occasion TEXT NOT NULL,
+    told TEXT NOT NULL,
+    left_out INTEGER NOT NULL,
+    PRIMARY KEY (rule, namespace, flow, occasion)
+) WITHOUT ROWID;

@@ -40,7 +40,7 @@ pub struct Page {
     pub executions: Vec<Summary>,
 }
 
-const COLUMNS: &str =
+pub(super) const COLUMNS: &str =
     "id, namespace, flow, state, inputs, created, started, ended, rows, labels, trigger_id, trigger_date";
 
 impl Query {
@@ -144,7 +144,7 @@ impl Journal {
     }
 }
 
-fn summary(row: &Row) -> rusqlite::Result<Summary> {
+pub(super) fn summary(row: &Row) -> rusqlite::Result<Summary> {
     let map = |text: String| -> Map<String, Value> { serde_json::from_str(&text).unwrap_or_default() };
     Ok(Summary {
         id: ExecutionId::new(row.get::<_, String>(0)?),
@@ -198,8 +198,9 @@ pub(super) fn summarize_new(
 ) -> Result<()> {
     let created = &state.created;
     let sql = "INSERT INTO executions
-               (id, namespace, flow, state, inputs, created, labels, trigger_id, trigger_date)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+               (id, namespace, flow, state, inputs, created, labels, trigger_id, trigger_date, parent, parent_run, original)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let parent = created.parent.as_ref();
     transaction.prepare_cached(sql)?.execute(params![
         id.as_str(),
         created.namespace,
@@ -210,6 +211,9 @@ pub(super) fn summarize_new(
         labels(state),
         created.trigger.as_ref().map(|trigger| &trigger.id),
         stamp(created.trigger_date),
+        parent.map(|parent| parent.execution.as_str()),
+        parent.map(|parent| parent.run.as_str()),
+        created.original.as_ref().map(ExecutionId::as_str),
     ])?;
     Ok(())
 }

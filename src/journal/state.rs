@@ -3,126 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::event::{Created, Event, ExecutionState, Failure, Outcome};
-use crate::id::RunId;
-use crate::task::{Expansion, Outputs};
+use super::event::{Created, Event, ExecutionState, Outcome};
+use super::task_run::{Loop, TaskRun, TaskState};
+use crate::id::{ExecutionId, RunId};
+use crate::task::{ErrorClass, Outputs};
 use crate::text::plain;
-
-/// Where a task run stands.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "state", rename_all = "UPPERCASE")]
-pub enum TaskState {
-    /// To be started.
-    Created,
-    /// An attempt or sub-tasks are under way, or their process died.
-    Running,
-    /// Waits for its next attempt.
-    Retrying {
-        /// When that is.
-        at: DateTime<Utc>,
-    },
-    /// Ended well.
-    Success,
-    /// Ended well, but for something that may fail.
-    Warning,
-    /// Not run, by its condition.
-    Skipped,
-    /// Its last attempt failed.
-    Failed,
-}
-
-impl TaskState {
-    /// The state as users see it.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Created => "CREATED",
-            Self::Running => "RUNNING",
-            Self::Retrying { .. } => "RETRYING",
-            Self::Success => "SUCCESS",
-            Self::Warning => "WARNING",
-            Self::Skipped => "SKIPPED",
-            Self::Failed => "FAILED",
-        }
-    }
-
-    fn is_done(&self) -> bool {
-        matches!(self, Self::Success | Self::Warning | Self::Skipped)
-    }
-}
-
-impl std::fmt::Display for TaskState {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// One run of a task.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct TaskRun {
-    /// Where it stands.
-    #[serde(flatten)]
-    pub state: TaskState,
-    /// Attempts so far.
-    pub attempts: u32,
-    /// When its first attempt began.
-    pub since: Option<DateTime<Utc>>,
-    /// When its latest attempt began.
-    pub started: Option<DateTime<Utc>>,
-    /// When its latest attempt ended.
-    pub ended: Option<DateTime<Utc>>,
-    /// What it gave; empty unless it succeeded.
-    pub outputs: Outputs,
-    /// Why its latest attempt failed.
-    pub error: Option<Failure>,
-    /// Which sub-tasks it runs, once it has decided.
-    #[serde(skip)]
-    pub expansion: Option<Expansion>,
-    /// How far its loop has come.
-    #[serde(skip)]
-    pub progress: Loop,
-}
-
-/// The iterations of a loop that have ended.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Loop {
-    /// All iterations below this one have ended.
-    pub next: u32,
-    /// Those from `next` on that have ended.
-    pub ended: BTreeSet<u32>,
-    /// Those that failed; their task runs are kept.
-    pub failed: BTreeSet<u32>,
-    /// Whether one ended with a warning.
-    pub warning: bool,
-    /// The outputs of the sub-tasks: by task, then by the iteration's value.
-    pub outputs: Map<String, Value>,
-}
-
-impl Loop {
-    /// Whether an iteration is over.
-    pub fn has_ended(&self, index: u32) -> bool {
-        index < self.next || self.ended.contains(&index)
-    }
-
-    fn end(&mut self, index: u32) {
-        self.ended.insert(index);
-        while self.ended.remove(&self.next) {
-            self.next += 1;
-        }
-    }
-
-    /// Failed iterations run again.
-    fn reopen(&mut self) {
-        let Some(first) = self.failed.first().copied() else { return };
-        self.ended.extend(first..self.next);
-        self.next = self.next.min(first);
-        for index in std::mem::take(&mut self.failed) {
-            self.ended.remove(&index);
-        }
-    }
-}
 
 /// All that is known about an execution: its events, summed up.
 #[derive(Clone, Debug, PartialEq)]
@@ -139,8 +26,20 @@ pub struct State {
     pub labels: Map<String, Value>,
     /// The task runs that have begun, but for those of loop iterations that ended well.
     pub tasks: BTreeMap<RunId, TaskRun>,
+    /// The flow's outputs, once it has ended well.
+    pub outputs: Map<String, Value>,
     /// Rows that its tasks loaded.
     pub rows: u64,
+    /// How often the flow's `retry` has repeated it since somebody started it.
+    pub retries: u32,
+    /// When it is repeated, while it waits for that.
+    pub retry_at: Option<DateTime<Utc>>,
+    /// The new execution that repeats it.
+    pub successor: Option<ExecutionId>,
+    /// How it ends, while it is being stopped.
+    pub ending: Option<ExecutionState>,
+    /// The promises of the flow's `sla` that it has not kept.
+    pub violated: BTreeSet<String>,
     /// How many events there are.
     pub(super) events: u32,
 }
@@ -156,9 +55,35 @@ pub struct IllegalTransition {
 impl State {
     /// The state after the first event.
     pub fn new(created: Created) -> Self {
-        let labels = created.labels.clone();
-        let status = ExecutionState::Created;
-        Self { created, status, started: None, ended: None, labels, tasks: BTreeMap::new(), rows: 0, events: 1 }
+        Self {
+            labels: created.labels.clone(),
+            created,
+            status: ExecutionState::Created,
+            started: None,
+            ended: None,
+            tasks: BTreeMap::new(),
+            outputs: Map::new(),
+            rows: 0,
+            retries: 0,
+            retry_at: None,
+            successor: None,
+            ending: None,
+            violated: BTreeSet::new(),
+            events: 1,
+        }
+    }
+
+    /// When the first of the paused tasks goes on by itself; none when all wait for somebody.
+    pub fn pause_ends(&self) -> Option<DateTime<Utc>> {
+        self.paused().filter_map(|(_, until)| until).min()
+    }
+
+    /// The paused task runs, and until when they wait.
+    pub fn paused(&self) -> impl Iterator<Item = (&RunId, Option<DateTime<Utc>>)> {
+        self.tasks.iter().filter_map(|(run, task)| match task.state {
+            TaskState::Paused { until, .. } => Some((run, until)),
+            _ => None,
+        })
     }
 
     /// Sums up one more event.
@@ -168,12 +93,54 @@ impl State {
     pub fn apply(&mut self, time: DateTime<Utc>, event: &Event) -> Result<(), IllegalTransition> {
         match event {
             Event::Created(_) => return Err(self.refuse("created")),
+            Event::Replayed { tasks, .. } => {
+                self.when("replayed", &[ExecutionState::Created])?;
+                self.tasks = tasks.iter().map(|(run, kept)| (run.clone(), kept.clone().into())).collect();
+            }
+            Event::Queued => self.queue()?,
             Event::Started => self.start(time)?,
+            Event::TakenUp { again } => self.take_up(again)?,
+            Event::Restarted { again } => self.restart(again)?,
+            Event::Paused => self.pause()?,
+            Event::Retrying { at, successor } => {
+                self.running("retrying")?.status = ExecutionState::Retrying;
+                self.retry_at = Some(*at);
+                self.successor.clone_from(successor);
+            }
+            Event::Violated { sla, labels } => {
+                self.alive("violated")?.violated.insert(sla.clone());
+                self.labels.extend(labels.clone());
+            }
+            Event::Killing { state } => {
+                self.alive("killing")?.status = ExecutionState::Killing;
+                self.ending = Some(*state);
+            }
+            Event::Ended { state, outputs } => {
+                self.end(time, *state)?;
+                self.outputs.clone_from(outputs);
+            }
+            of_a_task => self.apply_to_task(time, of_a_task)?,
+        }
+        self.events += 1;
+        Ok(())
+    }
+
+    fn apply_to_task(&mut self, time: DateTime<Utc>, event: &Event) -> Result<(), IllegalTransition> {
+        match event {
             Event::TaskStarted { run, attempt } => self.start_task(time, run, *attempt)?,
             Event::TaskExpanded { run, expansion } => {
                 self.running_task("task_expanded", run)?.expansion = Some(expansion.clone());
             }
-            Event::IterationEnded { run, index, outcome } => self.end_iteration(run, *index, *outcome)?,
+            Event::IterationEnded { run, index, outcome, gave, over } => {
+                self.end_iteration(time, run, *index, *outcome)?;
+                if let Some(task) = self.tasks.get_mut(run) {
+                    task.progress.over |= over;
+                    task.progress.gave.extend(gave.clone().map(|gave| (*index, gave)));
+                }
+            }
+            Event::TaskPaused { run, until, behavior } => {
+                self.running_task("task_paused", run)?.state = TaskState::Paused { until: *until, behavior: *behavior };
+            }
             Event::TaskSucceeded { run, outputs, labels, warning } => {
                 let state = if *warning { TaskState::Warning } else { TaskState::Success };
                 let task = self.end_task("task_succeeded", time, run, state)?;
@@ -183,29 +150,37 @@ impl State {
                 self.labels.extend(labels.clone());
             }
             Event::TaskFailed { run, error, retry_at } => {
-                let state = retry_at.map_or(TaskState::Failed, |at| TaskState::Retrying { at });
+                let last = if error.class == ErrorClass::Cancelled { TaskState::Killed } else { TaskState::Failed };
+                let state = retry_at.map_or(last, |at| TaskState::Retrying { at });
                 self.end_task("task_failed", time, run, state)?.error = Some(error.clone());
             }
             Event::TaskSkipped { run } => self.skip_task(time, run)?,
-            Event::Queued => self.queue()?,
-            Event::Paused => self.pause()?,
-            Event::Ended { state } => self.end(time, *state)?,
+            _ => return Err(self.refuse("an event of its own")),
         }
-        self.events += 1;
         Ok(())
     }
 
-    /// An execution is taken up when it is new, when its process died, or when it failed or was stopped. Tasks that
-    /// had not ended well start again; those with sub-tasks go on from these.
+    /// An execution starts when it is new, or again when it has ended otherwise than well. (In journals of the first
+    /// version also when its process died.) Tasks that had not ended well start again; those with sub-tasks go on from
+    /// these.
     fn start(&mut self, time: DateTime<Utc>) -> Result<(), IllegalTransition> {
         if self.status.is_done() {
             return Err(self.refuse("started"));
         }
+        // What waits within the execution goes on waiting when it was only the execution's turn that had to come.
+        let keeps_pauses = self.status == ExecutionState::Queued;
+        let waits = |task: &TaskRun| keeps_pauses && matches!(task.state, TaskState::Paused { .. });
         self.status = ExecutionState::Running;
         self.started.get_or_insert(time);
-        self.ended = None;
-        for task in self.tasks.values_mut().filter(|task| !task.state.is_done()) {
+        (self.ended, self.retry_at, self.ending) = (None, None, None);
+        for task in self.tasks.values_mut().filter(|task| !task.state.is_done() && !waits(task)) {
+            // A loop that waited in vain waits anew.
+            let is_exhausted = task.state == TaskState::Failed
+                && task.expansion.as_ref().is_some_and(|expansion| expansion.until.is_some());
             task.state = if task.expansion.is_some() { TaskState::Running } else { TaskState::Created };
+            if is_exhausted && task.progress.failed.is_empty() {
+                task.progress = Loop::default();
+            }
             task.progress.reopen();
         }
         Ok(())
@@ -222,11 +197,35 @@ impl State {
     }
 
     fn pause(&mut self) -> Result<(), IllegalTransition> {
-        if !matches!(self.status, ExecutionState::Running | ExecutionState::Queued) {
-            return Err(self.refuse("paused"));
-        }
-        self.status = ExecutionState::Paused;
+        self.when("paused", &[ExecutionState::Running, ExecutionState::Queued])?.status = ExecutionState::Paused;
         Ok(())
+    }
+
+    /// Another process goes on: only attempts that were under way are lost.
+    fn take_up(&mut self, again: &[RunId]) -> Result<(), IllegalTransition> {
+        self.running("taken_up")?;
+        self.forget(again);
+        let interrupted = |task: &&mut TaskRun| task.state == TaskState::Running && task.expansion.is_none();
+        self.tasks.values_mut().filter(interrupted).for_each(|task| task.state = TaskState::Created);
+        Ok(())
+    }
+
+    fn restart(&mut self, again: &[RunId]) -> Result<(), IllegalTransition> {
+        if self.status != ExecutionState::Retrying && !self.status.is_restartable() {
+            return Err(self.refuse("restarted"));
+        }
+        self.retries = if self.status == ExecutionState::Retrying { self.retries + 1 } else { 0 };
+        self.status = ExecutionState::Restarted;
+        (self.ended, self.retry_at, self.ending) = (None, None, None);
+        self.violated.clear();
+        self.forget(again);
+        Ok(())
+    }
+
+    fn forget(&mut self, runs: &[RunId]) {
+        for run in runs {
+            self.tasks.remove(run);
+        }
     }
 
     fn start_task(&mut self, time: DateTime<Utc>, run: &RunId, attempt: u32) -> Result<(), IllegalTransition> {
@@ -245,16 +244,22 @@ impl State {
 
     /// The task runs of an iteration that ended well are dropped, and their outputs go to the loop: memory depends on
     /// how many iterations are under way, not on how many there are.
-    fn end_iteration(&mut self, run: &RunId, index: u32, outcome: Outcome) -> Result<(), IllegalTransition> {
+    fn end_iteration(
+        &mut self,
+        time: DateTime<Utc>,
+        run: &RunId,
+        index: u32,
+        outcome: Outcome,
+    ) -> Result<(), IllegalTransition> {
         let task = self.running_task("iteration_ended", run)?;
-        let values = task.expansion.as_ref().and_then(|expansion| expansion.values.as_ref());
-        let Some(value) = values.and_then(|values| values.get(index as usize)) else {
+        let Some(expansion) = task.expansion.as_ref().filter(|expansion| expansion.has_iteration(index)) else {
             return Err(IllegalTransition { event: "iteration_ended", what: format!("task `{run}`") });
         };
-        let value = plain(value);
-        task.progress.end(index);
-        task.progress.warning |= outcome == Outcome::Warning;
-        if outcome == Outcome::Failed {
+        let (value, is_isolated) = (expansion.value(index).map(plain), expansion.isolated);
+        let go_on = expansion.go_on;
+        task.progress.end(index, time);
+        task.progress.warning |= outcome == Outcome::Warning || (go_on && outcome == Outcome::Failed);
+        if outcome == Outcome::Failed && !go_on {
             task.progress.failed.insert(index);
             return Ok(());
         }
@@ -264,11 +269,17 @@ impl State {
         let inside: Vec<RunId> = inside.map(|(id, _)| id.clone()).collect();
         let ended: Vec<(RunId, Outputs)> =
             inside.into_iter().filter_map(|id| self.tasks.remove(&id).map(|task| (id, task.outputs))).collect();
-        if let Some(task) = self.tasks.get_mut(run) {
-            for (id, outputs) in ended.into_iter().filter(|(_, outputs)| !outputs.is_empty()) {
-                let child = task.progress.outputs.entry(id.task().to_owned()).or_insert_with(|| Map::new().into());
-                if let Some(by_value) = child.as_object_mut() {
-                    by_value.insert(value.clone(), Value::Object(outputs));
+        let Some(task) = self.tasks.get_mut(run).filter(|_| !is_isolated) else { return Ok(()) };
+        for (id, outputs) in ended.into_iter().filter(|(_, outputs)| !outputs.is_empty()) {
+            let (name, outputs) = (id.task().to_owned(), Value::Object(outputs));
+            match &value {
+                // What a loop without values gave last counts.
+                None => drop(task.progress.outputs.insert(name, outputs)),
+                Some(value) => {
+                    let child = task.progress.outputs.entry(name).or_insert_with(|| Map::new().into());
+                    if let Some(by_value) = child.as_object_mut() {
+                        by_value.insert(value.clone(), outputs);
+                    }
                 }
             }
         }
@@ -282,7 +293,15 @@ impl State {
         run: &RunId,
         state: TaskState,
     ) -> Result<&mut TaskRun, IllegalTransition> {
-        let task = self.running_task(event, run)?;
+        let is_paused = self.tasks.get(run).is_some_and(|task| matches!(task.state, TaskState::Paused { .. }));
+        if is_paused && self.status == ExecutionState::Paused {
+            // Whoever ends a pause sets the execution going.
+            self.status = ExecutionState::Running;
+        }
+        let is_open = |task: &&mut TaskRun| is_paused || task.state == TaskState::Running;
+        let execution = self.when(event, &[ExecutionState::Running, ExecutionState::Killing])?;
+        let task = execution.tasks.get_mut(run).filter(is_open);
+        let task = task.ok_or_else(|| IllegalTransition { event, what: format!("task `{run}`") })?;
         task.state = state;
         task.ended = Some(time);
         Ok(task)
@@ -299,22 +318,32 @@ impl State {
     }
 
     fn end(&mut self, time: DateTime<Utc>, state: ExecutionState) -> Result<(), IllegalTransition> {
-        let is_bad = !state.is_done();
-        let may_end = self.status == ExecutionState::Running || (is_bad && !self.status.has_ended());
-        if !may_end || !state.has_ended() {
+        let is_kept_out = matches!(self.status, ExecutionState::Created | ExecutionState::Queued);
+        if self.status.has_ended() || !state.has_ended() || (is_kept_out && state.is_done()) {
             return Err(self.refuse("ended"));
         }
         self.status = state;
         self.ended = Some(time);
+        (self.ending, self.retry_at) = (None, None);
         Ok(())
     }
 
-    fn running(&mut self, event: &'static str) -> Result<&mut Self, IllegalTransition> {
-        if self.status == ExecutionState::Running { Ok(self) } else { Err(self.refuse(event)) }
+    fn when(&mut self, event: &'static str, states: &[ExecutionState]) -> Result<&mut Self, IllegalTransition> {
+        if states.contains(&self.status) { Ok(self) } else { Err(self.refuse(event)) }
     }
 
+    fn running(&mut self, event: &'static str) -> Result<&mut Self, IllegalTransition> {
+        self.when(event, &[ExecutionState::Running])
+    }
+
+    fn alive(&mut self, event: &'static str) -> Result<&mut Self, IllegalTransition> {
+        if self.status.has_ended() { Err(self.refuse(event)) } else { Ok(self) }
+    }
+
+    /// A task run that is under way, also while the execution is being stopped.
     fn running_task(&mut self, event: &'static str, run: &RunId) -> Result<&mut TaskRun, IllegalTransition> {
-        let task = self.running(event)?.tasks.get_mut(run).filter(|task| task.state == TaskState::Running);
+        let execution = self.when(event, &[ExecutionState::Running, ExecutionState::Killing])?;
+        let task = execution.tasks.get_mut(run).filter(|task| task.state == TaskState::Running);
         task.ok_or_else(|| IllegalTransition { event, what: format!("task `{run}`") })
     }
 
@@ -323,26 +352,11 @@ impl State {
     }
 }
 
-impl TaskRun {
-    fn new() -> Self {
-        Self {
-            state: TaskState::Created,
-            attempts: 0,
-            since: None,
-            started: None,
-            ended: None,
-            outputs: Outputs::new(),
-            error: None,
-            expansion: None,
-            progress: Loop::default(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::event::Failure;
     use super::*;
-    use crate::task::ErrorClass;
+    use crate::task::Expansion;
 
     fn created() -> Created {
         Created {
@@ -353,9 +367,7 @@ mod tests {
             sha256: String::new(),
             inputs: Map::new(),
             labels: Map::new(),
-            trigger_date: DateTime::UNIX_EPOCH,
-            trigger: None,
-            revision: None,
+            ..Created::default()
         }
     }
 
@@ -397,7 +409,7 @@ mod tests {
         vec![
             Event::TaskStarted { run: run.clone(), attempt: 1 },
             Event::TaskSucceeded { run, outputs, labels: Map::new(), warning: false },
-            Event::IterationEnded { run: RunId::new("t"), index, outcome },
+            Event::IterationEnded { run: RunId::new("t"), index, outcome, gave: None, over: false },
         ]
     }
 
@@ -412,7 +424,7 @@ mod tests {
 
     #[test]
     fn only_failed_iterations_run_again() {
-        let ended = Event::Ended { state: ExecutionState::Failed };
+        let ended = Event::Ended { state: ExecutionState::Failed, outputs: Map::new() };
         let all = [
             child(0, Outcome::Success),
             child(1, Outcome::Failed),
@@ -428,7 +440,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_refused() {
-        let done = Event::Ended { state: ExecutionState::Success };
+        let done = Event::Ended { state: ExecutionState::Success, outputs: Map::new() };
         let impossible: &[&[Event]] = &[
             &[started(1)],
             &[Event::Started, succeeded()],
@@ -436,7 +448,7 @@ mod tests {
             &[Event::Started, started(1), started(2)],
             &[Event::Started, started(1), succeeded(), succeeded()],
             &[Event::Started, done.clone(), Event::Started],
-            &[Event::Started, Event::Ended { state: ExecutionState::Running }],
+            &[Event::Started, Event::Ended { state: ExecutionState::Running, outputs: Map::new() }],
             &[Event::Queued, Event::Queued],
             &[Event::Queued, done.clone()],
             &[Event::Paused],
@@ -450,9 +462,9 @@ mod tests {
 
     #[test]
     fn a_failed_execution_goes_on_from_the_task_that_failed() {
-        let failure = Failure { class: ErrorClass::Permanent, message: "no".into(), help: None };
+        let failure = Failure { class: ErrorClass::Permanent, message: "no".into(), help: None, code: None };
         let failed = Event::TaskFailed { run: RunId::new("t"), error: failure, retry_at: None };
-        let ended = Event::Ended { state: ExecutionState::Failed };
+        let ended = Event::Ended { state: ExecutionState::Failed, outputs: Map::new() };
         let state = after(&[Event::Started, started(1), failed, ended, Event::Started]).unwrap();
         assert_eq!(state.status, ExecutionState::Running);
         assert_eq!(state.tasks[&RunId::new("t")].state, TaskState::Created);

@@ -26,6 +26,8 @@ pub struct Session {
     pub client: Client,
     /// Which server it is and who named it: `PostgreSQL 15.18 at localhost:5432/ny_taxi, from --postgres`.
     pub description: String,
+    /// The server and the database alone: `localhost:5432/ny_taxi`.
+    pub server: String,
     /// What there is to say about the server, for the log.
     pub notes: Vec<String>,
     notices: Arc<Mutex<Vec<String>>>,
@@ -131,7 +133,15 @@ pub async fn connect_to(address: &Address) -> Result<Session, TaskError> {
     // Keys are made from dates as text, so a server's own style must not change them.
     client.batch_execute("SET datestyle TO 'ISO'").await.map_err(failed)?;
     let cancel = client.cancel_token();
-    Ok(Session { client, description: describe(address, &version), notes: notes(&version), notices, cancel, tls })
+    Ok(Session {
+        client,
+        description: describe(address, &version),
+        server: address.to_string(),
+        notes: notes(&version),
+        notices,
+        cancel,
+        tls,
+    })
 }
 
 /// Keeps the connection going in the background and gives the server's version.

@@ -110,7 +110,7 @@ fn from_server(doing: &str, problem: &DbError, said: String) -> TaskError {
             message = format!("{message}\n  {label}: {text}");
         }
     }
-    TaskError { class: class(problem.code()), message, help: remedy(problem) }
+    TaskError { class: class(problem.code()), message, help: remedy(problem), code: None }
 }
 
 fn remedy(problem: &DbError) -> Option<String> {

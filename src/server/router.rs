@@ -3,16 +3,26 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Json, Router, middleware};
 use serde_json::{Value, json};
 
 use super::App;
+use crate::server::access::{Access, guard};
+use crate::server::api;
+use crate::server::api::problem::Problem;
+use crate::server::retention::Disk;
 
-/// All addresses of the server.
-pub(super) fn router(app: Arc<App>) -> Router {
-    Router::new().route("/health", get(health)).with_state(app)
+/// All addresses of the server, for those who have `access`.
+pub(super) fn router(app: Arc<App>, access: Access) -> Router {
+    Router::new()
+        .route("/health", get(health))
+        .route("/metrics", get(metrics))
+        .with_state(app.clone())
+        .merge(api::router(app))
+        .layer(middleware::from_fn_with_state(access, guard))
 }
 
 /// Whether the server can do its work.
@@ -21,4 +31,15 @@ async fn health(State(app): State<Arc<App>>) -> (StatusCode, Json<Value>) {
         Ok(load) => (StatusCode::OK, Json(json!({"status": "UP", "load": load, "started": app.started}))),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "DOWN", "problem": error.to_string()}))),
     }
+}
+
+/// What Prometheus reads.
+async fn metrics(State(app): State<Arc<App>>) -> Result<impl IntoResponse, Problem> {
+    let load = app.executor.load()?;
+    let settings = app.settings.clone();
+    // Files are counted one by one, which may take a while.
+    let disk = tokio::task::spawn_blocking(move || Disk::of(&settings)).await;
+    app.metrics.set(load.running, load.queued, disk.map_err(|error| Problem::internal(&error))?);
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, kind)], app.metrics.text()))
 }

@@ -13,6 +13,9 @@ pub struct Expansion {
     /// The values of a loop: the tasks run once for each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub values: Option<Vec<Value>>,
+    /// The keys of the values, where these come from a map.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<Vec<String>>,
     /// How many tasks, or iterations of a loop, run at a time; 0 means all.
     pub concurrent: u32,
     /// How many tasks of an iteration run at a time; 0 means all.
@@ -21,9 +24,34 @@ pub struct Expansion {
     /// Whether a failure of the sub-tasks is a warning.
     #[serde(default)]
     pub allow_failure: bool,
+    /// Whether the other iterations of a loop go on when one has failed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub go_on: bool,
+    /// Whether the outputs of a loop's tasks stay inside of the loop.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub isolated: bool,
+    /// How often the tasks are repeated until the field `condition` holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Until>,
+    /// The name of the folder that the sub-tasks share. They start anew together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
     /// What later tasks may refer to.
     #[serde(default)]
     pub outputs: Map<String, Value>,
+}
+
+/// The bounds of a loop that waits for a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Until {
+    /// Seconds from the end of one iteration to the next.
+    pub interval: f64,
+    /// The most iterations.
+    pub max_iterations: Option<u32>,
+    /// The most seconds in all.
+    pub max_duration: Option<f64>,
+    /// Whether the task fails when the condition does not hold by then.
+    pub fail_on_max: bool,
 }
 
 fn one() -> u32 {
@@ -36,9 +64,14 @@ impl Expansion {
         Self {
             branch: Some(branch.into()),
             values: None,
+            keys: None,
             concurrent: 1,
             concurrent_within: 1,
             allow_failure: false,
+            go_on: false,
+            isolated: false,
+            until: None,
+            folder: None,
             outputs: Map::new(),
         }
     }
@@ -59,5 +92,20 @@ impl Expansion {
     pub fn output(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.outputs.insert(name.to_owned(), value.into());
         self
+    }
+
+    /// Whether the tasks run more than once.
+    pub fn is_loop(&self) -> bool {
+        self.values.is_some() || self.until.is_some()
+    }
+
+    /// The value of an iteration.
+    pub fn value(&self, index: u32) -> Option<&Value> {
+        self.values.as_ref()?.get(index as usize)
+    }
+
+    /// Whether there can be an iteration of this number.
+    pub fn has_iteration(&self, index: u32) -> bool {
+        self.until.is_some() || self.value(index).is_some()
     }
 }

@@ -1,7 +1,10 @@
 //! What a task is: a struct read from YAML, with a `run`. Everything else about it derives from the struct.
 
+mod children;
 mod expansion;
 mod fields;
+mod foresight;
+mod pause;
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -22,8 +25,11 @@ use crate::id::{ExecutionId, FlowId, RunId, TaskId};
 use crate::storage::{self, Storage};
 use fields::Fields;
 
-pub use expansion::Expansion;
+pub use children::{Child, Children, Starting, Surroundings, Wanted};
+pub use expansion::{Expansion, Until};
 pub use fields::is_template;
+pub use foresight::{Held, Holding, Ledger, Looking, Offer, Source};
+pub use pause::{AfterPause, Pause};
 
 /// A task type: a plain struct whose fields are the YAML keys, already rendered, and whose doc comments are what the
 /// user reads in `jitney tasks TYPE`.
@@ -34,6 +40,14 @@ pub trait Task: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     const ALIASES: &'static [&'static str] = &[];
     /// The fields that hold sub-tasks. A task that has any gives an [`Expansion`], which says which of them run.
     const BRANCHES: &'static [Branch] = &[];
+    /// The fields whose templates are not rendered before the task runs.
+    const LATE: &'static [&'static str] = &[];
+    /// Whether there is work to do after the sub-tasks.
+    const CONCLUDES: bool = false;
+    /// How to ask what its target holds already, if it loads into one that can tell.
+    const LEDGER: Option<Ledger> = None;
+    /// How to ask what its source offers now, if it downloads from one.
+    const SOURCE: Option<Source> = None;
     /// A list item of a flow's `tasks` that shows the usual fields.
     const EXAMPLE: &'static str;
     /// What later tasks may refer to as `outputs.<id>.<field>`.
@@ -41,6 +55,11 @@ pub trait Task: DeserializeOwned + JsonSchema + Send + Sync + 'static {
 
     /// Does the work of one attempt.
     fn run(&self, context: &TaskContext) -> impl Future<Output = Result<Self::Outputs, TaskError>> + Send;
+
+    /// Does what is to be done when all sub-tasks have ended well, if [`Task::CONCLUDES`]; gives further outputs.
+    fn conclude(&self, _context: &TaskContext) -> impl Future<Output = Result<Outputs, TaskError>> + Send {
+        async { Ok(Outputs::new()) }
+    }
 }
 
 /// A field that holds sub-tasks.
@@ -48,6 +67,8 @@ pub trait Task: DeserializeOwned + JsonSchema + Send + Sync + 'static {
 pub enum Branch {
     /// A list of tasks.
     List(&'static str),
+    /// A single task.
+    One(&'static str),
     /// A map of lists of tasks; the branch of each is called `{field}.{key}`.
     Cases(&'static str),
     /// A list of `{task, dependsOn}`.
@@ -80,6 +101,12 @@ pub struct TaskType {
     pub aliases: &'static [&'static str],
     /// The fields that hold sub-tasks; empty for a task that does its own work.
     pub branches: &'static [Branch],
+    /// The fields whose templates are not rendered before the task runs.
+    pub late: &'static [&'static str],
+    /// How to ask what its target holds already.
+    pub ledger: Option<Ledger>,
+    /// How to ask what its source offers now.
+    pub source: Option<Source>,
     /// The YAML example.
     pub example: &'static str,
     /// The JSON Schema of the fields.
@@ -90,6 +117,14 @@ pub struct TaskType {
     pub check: fn(&Value) -> Result<(), FieldError>,
     /// Starts one attempt.
     pub run: fn(Value, Arc<TaskContext>) -> Running,
+    /// Does what is to be done after the sub-tasks; none when that is nothing.
+    pub conclude: Option<fn(Value, Arc<TaskContext>) -> Running>,
+}
+
+impl std::fmt::Debug for TaskType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
 }
 
 impl TaskType {
@@ -99,11 +134,19 @@ impl TaskType {
             name: T::NAME,
             aliases: T::ALIASES,
             branches: T::BRANCHES,
+            late: T::LATE,
+            ledger: T::LEDGER,
+            source: T::SOURCE,
             example: T::EXAMPLE,
             schema: || schemars::schema_for!(T),
             outputs: || schemars::schema_for!(T::Outputs),
             check: check::<T>,
             run: |fields, context| Box::pin(run::<T>(fields, context)),
+            conclude: if T::CONCLUDES {
+                Some(|fields, context| Box::pin(conclude::<T>(fields, context)))
+            } else {
+                None
+            },
         }
     }
 
@@ -159,10 +202,17 @@ fn parse<T: DeserializeOwned>(fields: Fields) -> Result<T, FieldError> {
     })
 }
 
+fn read_rendered<T: Task>(fields: &Value) -> Result<T, TaskError> {
+    parse(Fields::new(fields, false))
+        .map_err(|error| TaskError::permanent(format!("`{}`: {}", error.path.join("."), error.message)))
+}
+
+async fn conclude<T: Task>(fields: Value, context: Arc<TaskContext>) -> Result<Outputs, TaskError> {
+    read_rendered::<T>(&fields)?.conclude(&context).await
+}
+
 async fn run<T: Task>(fields: Value, context: Arc<TaskContext>) -> Result<Outputs, TaskError> {
-    let task: T = parse(Fields::new(&fields, false))
-        .map_err(|error| TaskError::permanent(format!("`{}`: {}", error.path.join("."), error.message)))?;
-    let outputs = task.run(&context).await?;
+    let outputs = read_rendered::<T>(&fields)?.run(&context).await?;
     match serde_json::to_value(outputs) {
         Ok(Value::Object(outputs)) => Ok(outputs),
         Ok(Value::Null) => Ok(Outputs::new()),
@@ -192,22 +242,24 @@ pub struct TaskError {
     pub message: String,
     /// What to do next.
     pub help: Option<String>,
+    /// What went wrong in a word or two, for tables: `404`, `corrupt`.
+    pub code: Option<String>,
 }
 
 impl TaskError {
     /// A failure that will happen again.
     pub fn permanent(message: impl Into<String>) -> Self {
-        Self { class: ErrorClass::Permanent, message: message.into(), help: None }
+        Self { class: ErrorClass::Permanent, message: message.into(), help: None, code: None }
     }
 
     /// A failure that may pass.
     pub fn transient(message: impl Into<String>) -> Self {
-        Self { class: ErrorClass::Transient, message: message.into(), help: None }
+        Self { class: ErrorClass::Transient, message: message.into(), help: None, code: None }
     }
 
     /// The user stopped the attempt.
     pub fn cancelled(message: impl Into<String>) -> Self {
-        Self { class: ErrorClass::Cancelled, message: message.into(), help: None }
+        Self { class: ErrorClass::Cancelled, message: message.into(), help: None, code: None }
     }
 
     /// Adds the cause and the causes behind it to the message, each once.
@@ -220,6 +272,12 @@ impl TaskError {
             }
             next = error.source();
         }
+        self
+    }
+
+    /// Adds what went wrong in a word or two.
+    pub fn code(mut self, code: impl Into<String>) -> Self {
+        self.code = Some(code.into());
         self
     }
 
@@ -248,7 +306,9 @@ impl From<Box<Diagnostic>> for TaskError {
             (false, 0) => format!("{file}: "),
             (false, line) => format!("{file}:{line}:{}: ", column.max(1)),
         };
-        Self { class: ErrorClass::Permanent, message: place + &message, help }
+        // What has a line is a row, or a statement, that does not fit.
+        let code = (line > 0).then(|| "bad data".to_owned());
+        Self { class: ErrorClass::Permanent, message: place + &message, help, code }
     }
 }
 
@@ -336,6 +396,8 @@ pub struct TaskContext {
     pub said: Arc<Mutex<BTreeSet<String>>>,
     /// Where log lines go; tasks call [`TaskContext::info`] and its kin.
     pub log: LogSink,
+    /// What the engine offers beside.
+    pub surroundings: Surroundings,
 }
 
 impl TaskContext {
@@ -368,6 +430,22 @@ impl TaskContext {
         self.warning.load(Ordering::Relaxed)
     }
 
+    /// Lets the task wait after this attempt, until somebody resumes the execution or the time has come.
+    pub fn pause(&self, pause: Pause) {
+        if let Ok(mut wanted) = self.surroundings.pause.lock() {
+            *wanted = Some(pause);
+        }
+    }
+
+    /// The way to other flows.
+    ///
+    /// # Errors
+    /// When the task runs outside of an execution.
+    pub fn children(&self) -> Result<&Arc<dyn Children>, TaskError> {
+        let children = self.surroundings.children.as_ref();
+        children.ok_or_else(|| TaskError::permanent("there are no other flows outside of an execution"))
+    }
+
     /// Logs at a level, without secrets.
     pub fn say(&self, level: Level, message: &str) {
         (self.log)(&self.task, level, &self.settings.redactor.clean(message));
@@ -389,6 +467,7 @@ impl TaskContext {
             return Ok(path);
         }
         Err(TaskError::permanent(format!("there is no file `{from}`"))
+            .code("no file")
             .help(format!("looked at {}; relative paths start at the flow's own folder", path.display())))
     }
 

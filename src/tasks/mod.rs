@@ -1,6 +1,7 @@
 //! The task types: one file each, and one line each in [`ALL`].
 
 pub mod bad_rows;
+pub mod bigquery;
 pub mod core;
 pub mod duckdb;
 mod fetch;
@@ -17,6 +18,10 @@ use crate::task::TaskType;
 
 /// Every task type, by name.
 pub static ALL: &[TaskType] = &[
+    TaskType::of::<bigquery::create_dataset::CreateDataset>(),
+    TaskType::of::<bigquery::delete_table::DeleteTable>(),
+    TaskType::of::<bigquery::load::Load>(),
+    TaskType::of::<bigquery::query::Query>(),
     TaskType::of::<core::fail::Fail>(),
     TaskType::of::<core::labels::Labels>(),
     TaskType::of::<core::log::Log>(),
@@ -28,11 +33,18 @@ pub static ALL: &[TaskType] = &[
     TaskType::of::<file::decompress::Decompress>(),
     TaskType::of::<flow::allow_failure::AllowFailure>(),
     TaskType::of::<flow::dag::Dag>(),
+    TaskType::of::<flow::each_parallel::EachParallel>(),
     TaskType::of::<flow::for_each::ForEach>(),
+    TaskType::of::<flow::for_each_item::ForEachItem>(),
     TaskType::of::<flow::if_::If>(),
+    TaskType::of::<flow::loop_::Loop>(),
     TaskType::of::<flow::parallel::Parallel>(),
+    TaskType::of::<flow::pause::Pause>(),
     TaskType::of::<flow::sequential::Sequential>(),
+    TaskType::of::<flow::subflow::Subflow>(),
     TaskType::of::<flow::switch::Switch>(),
+    TaskType::of::<flow::wait_for::WaitFor>(),
+    TaskType::of::<flow::working_directory::WorkingDirectory>(),
     TaskType::of::<gcs::create_bucket::CreateBucket>(),
     TaskType::of::<gcs::delete::Delete>(),
     TaskType::of::<gcs::delete_list::DeleteList>(),

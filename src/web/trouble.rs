@@ -37,7 +37,8 @@ impl Trouble {
         if timeout && !told.message.contains("timed out") {
             told.message.push_str(": timed out");
         }
-        Self::Again(TaskError::transient(told.message).help("check the address, the network and any proxy"), None)
+        let error = TaskError::transient(told.message).code(if timeout { "timeout" } else { "no answer" });
+        Self::Again(error.help("check the address, the network and any proxy"), None)
     }
 }
 

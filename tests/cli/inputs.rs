@@ -125,3 +125,23 @@ fn help_tells_what_it_can_of_a_broken_flow() {
     let told = world.jitney(&["run", "f.yaml", "--help"]).ended(3).says("unknown task type `lag`").says("`JASON`");
     assert!(told.out.contains("-i db.host=<TEXT>       [default: here]\n") && !told.out.contains("conf"), "{told}");
 }
+
+#[test]
+fn defaults_may_ask_for_stored_values_and_secrets() {
+    let world = World::new();
+    let inputs = "inputs:
+  - {id: month, type: STRING, defaults: \"{{ kv('month', errorOnMissing=false) ?? '01' }}\"}
+  - {id: token, type: SECRET, defaults: \"{{ secret('TOKEN') }}\"}
+  - {id: open, type: STRING, required: false, defaults: \"{{ inputs.month == '02' ? secret('TOKEN') : null }}\"}
+";
+    let tasks =
+        "tasks: [{id: a, type: log, message: \"{{ inputs.month }} {{ inputs.token | length }} {{ inputs.token }}\"}]";
+    world.write("f.yaml", format!("id: f\nnamespace: n\n{inputs}{tasks}\n"));
+    world.jitney(&["run", "f.yaml"]).ended(3).says("there is no secret `TOKEN`").says("f.yaml:5:");
+    world.write(".env", "TOKEN=from-dot-env\n");
+    world.jitney(&["run", "f.yaml"]).ended(0).says("01 12 ***");
+    world.jitney(&["kv", "set", "month", "02", "-n", "n"]).ended(0);
+    let told = world.jitney(&["run", "f.yaml"]).ended(3);
+    assert!(told.err.contains("a secret may go into an input of type SECRET alone"), "{told}");
+    assert!(!world.journal_text().contains("from-dot-env"));
+}

@@ -59,7 +59,7 @@ impl Bench {
 
     fn runner(&self, journal: &Path) -> Runner {
         let settings = Arc::new(postgres::settings(&self.world.home(), self.world.postgres.clone()));
-        Runner { settings, journal: Arc::new(Journal::open(journal).unwrap()), observer: Arc::new(|_| {}) }
+        Runner::new(settings, Arc::new(Journal::open(journal).unwrap()), Arc::new(|_| {}))
     }
 
     async fn go_on(&self, journal: &Path, id: &ExecutionId) -> State {

@@ -1,6 +1,7 @@
 //! The program as its users meet it: the built binary, its words and exit codes, and what it leaves behind.
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
+mod backfill;
 mod bad_file;
 mod bad_flow;
 mod bad_input;

@@ -32,5 +32,6 @@ pub fn context(home: &Path) -> TaskContext {
         said: Default::default(),
         run: jitney::id::RunId::new("test"),
         log: Arc::new(|_, _, _| {}),
+        surroundings: Default::default(),
     }
 }

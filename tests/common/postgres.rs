@@ -64,6 +64,7 @@ pub fn context(home: &Path, postgres: &str) -> (TaskContext, Lines) {
         said: Default::default(),
         run: jitney::id::RunId::new("t1"),
         log,
+        surroundings: Default::default(),
     };
     (context, lines)
 }

@@ -109,6 +109,57 @@ async fn a_machine_of_googles_knows_who_it_is() {
     assert_eq!(token, "Bearer ya29.of-the-machine", "{told}");
 }
 
+/// What gives out tokens at Google, for whoever is not revoked.
+async fn token_server() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = Router::new().fallback(async |request: Request| {
+        let path = request.uri().path().to_owned();
+        let body = axum::body::to_bytes(request.into_body(), 65_536).await.unwrap();
+        if String::from_utf8_lossy(&body).contains("revoked") {
+            let error = json!({"error": "invalid_grant", "error_description": "Token has been expired or revoked."});
+            return (StatusCode::BAD_REQUEST, error.to_string()).into_response();
+        }
+        let token = match path.ends_with(":generateAccessToken") {
+            true => json!({"accessToken": "ya29.of-the-account", "expireTime": "2099-01-01T00:00:00Z"}),
+            false => json!({"access_token": "ya29.of-the-user", "expires_in": 3600, "token_type": "Bearer"}),
+        };
+        ([("content-type", "application/json")], token.to_string()).into_response()
+    });
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    url
+}
+
+#[tokio::test]
+async fn what_gcloud_keeps_is_used_for_the_user_and_for_an_account_that_the_user_acts_as() {
+    let home = tempfile::tempdir().unwrap();
+    let Some(proxy) = Proxy::start(vec![]).await else { return };
+    let server = token_server().await;
+    let user = |refresh: &str| {
+        json!({"type": "authorized_user", "client_id": "id", "client_secret": "of-the-client", "refresh_token": refresh,
+            "quota_project_id": "mine", "token_uri": format!("{server}/token")})
+    };
+    let account = json!({"type": "impersonated_service_account", "source_credentials": user("1//good"),
+        "service_account_impersonation_url": format!("{server}/v1/projects/-/serviceAccounts/a@p.iam.gserviceaccount.com:generateAccessToken")});
+    let folder = home.path().display().to_string();
+    let variables = [("GOOGLE_APPLICATION_CREDENTIALS", ""), ("CLOUDSDK_CONFIG", folder.as_str())];
+    for (kept, expected) in [(user("1//good"), "Bearer ya29.of-the-user"), (account, "Bearer ya29.of-the-account")] {
+        fs::write(home.path().join("application_default_credentials.json"), kept.to_string()).unwrap();
+        let (token, told) = list(&proxy, home.path(), &variables, json!({})).await;
+        assert_eq!(token, expected, "{told}");
+    }
+    fs::write(home.path().join("application_default_credentials.json"), user("1//revoked").to_string()).unwrap();
+    proxy.tokens.lock().unwrap().clear();
+    let (token, told) = list(&proxy, home.path(), &variables, json!({})).await;
+    assert_eq!(token, "", "nothing should be asked without a token");
+    for words in
+        ["credentials from gcloud (", "Token has been expired or revoked", "gcloud auth application-default login"]
+    {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    assert!(!told.contains("1//revoked") && !told.contains("of-the-client"), "{told}");
+}
+
 #[tokio::test]
 async fn without_credentials_the_error_says_where_they_were_looked_for() {
     let home = tempfile::tempdir().unwrap();

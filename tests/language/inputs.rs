@@ -213,7 +213,9 @@ fn expressions_of_inputs_are_checked_where_they_stand() {
   - {id: c, type: STRING, defaults: \"{{ inputs.c }}\"}
   - {id: d, type: STRING, defaults: \"{{ vars.x }}\"}
   - {id: e, type: STRING, defaults: \"{{ 1 | nofilter }}\"}
-  - {id: f, type: STRING, dependsOn: {inputs: [g], condition: \"{{ inputs.h }}\"}}"
+  - {id: f, type: STRING, dependsOn: {inputs: [g], condition: \"{{ inputs.h }}\"}}
+  - {id: s, type: SECRET}
+  - {id: t, type: STRING, defaults: \"x{{ inputs.s }}\"}"
         ),
         [
             "4:41 `inputs.bb` is not defined",
@@ -223,6 +225,7 @@ fn expressions_of_inputs_are_checked_where_they_stand() {
             "8:45 there is no filter `nofilter`",
             "9:48 `f` cannot depend on `g`, which is no other input",
             "9:67 `inputs.h` is not defined",
+            "11:42 `inputs.s` is secret, but `t` is shown and kept",
         ]
     );
 }

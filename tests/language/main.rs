@@ -2,8 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
 mod branches;
+mod crashes;
 mod failures;
 mod inputs;
+mod keys;
 mod loops;
-mod tasks;
+mod pauses;
+mod repeats;
+mod subflows;
+mod waits;
 mod world;

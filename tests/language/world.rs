@@ -1,14 +1,18 @@
-//! Runs a flow's text with the real engine and a home of its own.
+//! Runs flows' texts with the real engine and a home of its own.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use chrono::Utc;
 use jitney::config::{Overrides, Settings};
-use jitney::engine::{Before, Notice, Runner};
-use jitney::flow::{input, parse};
+use jitney::engine::{Before, EngineError, Notice, Runner};
+use jitney::flow::{Flow, input, parse};
+use jitney::id::ExecutionId;
 use jitney::journal::{Journal, State};
 use jitney::tasks;
+use serde_json::{Map, Value};
+use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 /// What came of a flow.
@@ -24,6 +28,96 @@ impl Ran {
     }
 }
 
+/// A folder of flows, a home, and a runner.
+pub struct Place {
+    pub folder: TempDir,
+    pub runner: Runner,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let lines = Arc::<Mutex<Vec<String>>>::default();
+        let runner = runner(&folder.path().join("home"), &lines);
+        Self { folder, runner, lines }
+    }
+
+    /// A place with other flows beside the one that runs.
+    pub fn with(flows: &[(&str, &str)]) -> Self {
+        let place = Self::new();
+        flows.iter().for_each(|(name, text)| place.write(name, text));
+        place
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        let path = self.folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    pub fn flow(&self, text: &str) -> Flow {
+        parsed(self.folder.path(), text)
+    }
+
+    /// A new execution of the flow.
+    pub fn create(&self, flow: &Flow, given: &[(&str, &str)]) -> Result<ExecutionId, EngineError> {
+        self.runner.create(flow, &inputs(flow, given), None)
+    }
+
+    /// Works on an execution until it ends or rests.
+    pub async fn go_on(&self, flow: &Flow, id: &ExecutionId) -> State {
+        let given = self.runner.state(id).unwrap().created.inputs;
+        self.runner.run(id, flow, &given, CancellationToken::new()).await.unwrap()
+    }
+
+    /// Runs a flow to its end, with the executions that repeat it.
+    pub async fn run(&self, text: &str, given: &[(&str, &str)]) -> Ran {
+        let flow = self.flow(text);
+        let id = self.create(&flow, given).unwrap();
+        let last = self.runner.run_to_the_last(&id, &flow, &inputs(&flow, given), CancellationToken::new()).await;
+        let (id, state) = last.unwrap();
+        assert_eq!(self.runner.state(&id).unwrap(), state, "the journal says the same as the run");
+        Ran { state, lines: self.lines() }
+    }
+
+    pub fn lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap().clone()
+    }
+
+    pub fn forget_lines(&self) {
+        self.lines.lock().unwrap().clear();
+    }
+}
+
+/// A runner with all state under `home`.
+pub fn runner(home: &Path, lines: &Arc<Mutex<Vec<String>>>) -> Runner {
+    let overrides = Overrides { home: Some(home.to_owned()), postgres: None };
+    let path = std::env::var("PATH").unwrap_or_default();
+    let settings = Settings::from_environment(overrides, BTreeMap::from([("PATH".to_owned(), path)])).unwrap();
+    let journal = Arc::new(Journal::open(&settings.journal()).unwrap());
+    let log = lines.clone();
+    let observer = Arc::new(move |notice: Notice| {
+        if let Notice::Log { message, .. } = notice {
+            log.lock().unwrap().push(message.to_owned());
+        }
+    });
+    Runner::new(Arc::new(settings), journal, observer)
+}
+
+/// A flow that stands in this folder.
+pub fn parsed(folder: &Path, text: &str) -> Flow {
+    let parsed = parse(&folder.join("f.yaml").display().to_string(), text, tasks::ALL);
+    let problems: Vec<String> = parsed.findings.iter().map(ToString::to_string).collect();
+    parsed.flow.unwrap_or_else(|| panic!("{}", problems.join("\n")))
+}
+
+fn inputs(flow: &Flow, given: &[(&str, &str)]) -> Map<String, Value> {
+    let given: Vec<(String, String)> =
+        given.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    input::resolve(&flow, &given, &Before::at(Utc::now())).unwrap()
+}
+
 /// The tasks of a flow, below its head.
 pub fn flow(tasks: &str) -> String {
     format!("id: f\nnamespace: n\n{tasks}")
@@ -36,31 +130,7 @@ pub async fn run(text: &str) -> Ran {
 
 /// Runs a flow with inputs.
 pub async fn run_with(text: &str, given: &[(&str, &str)]) -> Ran {
-    let home = tempfile::tempdir().unwrap();
-    let overrides = Overrides { home: Some(home.path().to_owned()), postgres: None };
-    let settings = Settings::from_environment(overrides, BTreeMap::new()).unwrap();
-    let parsed = parse("f.yaml", text, tasks::ALL);
-    let problems: Vec<String> = parsed.findings.iter().map(ToString::to_string).collect();
-    let flow = parsed.flow.unwrap_or_else(|| panic!("{}", problems.join("\n")));
-    let given: Vec<(String, String)> =
-        given.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-    let inputs = input::resolve(&flow, &given, &Before::at(Utc::now())).unwrap();
-    let lines = Arc::<Mutex<Vec<String>>>::default();
-    let log = lines.clone();
-    let runner = Runner {
-        journal: Arc::new(Journal::open(&settings.journal()).unwrap()),
-        settings: Arc::new(settings),
-        observer: Arc::new(move |notice| {
-            if let Notice::Log { message, .. } = notice {
-                log.lock().unwrap().push(message.to_owned());
-            }
-        }),
-    };
-    let id = runner.create(&flow, &inputs, None).unwrap();
-    let state = runner.run(&id, &flow, &inputs, CancellationToken::new()).await.unwrap();
-    assert_eq!(runner.journal.state(&id).unwrap().as_ref(), Some(&state), "the journal says the same as the run");
-    let lines = lines.lock().unwrap().clone();
-    Ran { state, lines }
+    Place::new().run(text, given).await
 }
 
 /// Every finding of a flow's text.

@@ -11,6 +11,12 @@ use super::{MONTH, YEAR};
 const FILES: &[(&str, &str)] = &[
     ("flows/postgres_taxi.yaml", include_str!("../../../flows/postgres_taxi.yaml")),
     ("flows/postgres_zones.yaml", include_str!("../../../flows/postgres_zones.yaml")),
+    ("flows/gcp_setup.yaml", include_str!("../../../flows/gcp_setup.yaml")),
+    ("flows/gcp_taxi.yaml", include_str!("../../../flows/gcp_taxi.yaml")),
+    ("flows/gcp_taxi_parquet.yaml", include_str!("../../../flows/gcp_taxi_parquet.yaml")),
+    ("flows/gcp_report.yaml", include_str!("../../../flows/gcp_report.yaml")),
+    ("sql/bigquery/green.json", include_str!("../../../sql/bigquery/green.json")),
+    ("sql/bigquery/yellow.json", include_str!("../../../sql/bigquery/yellow.json")),
     ("sql/postgres/green_tripdata.sql", include_str!("../../../sql/postgres/green_tripdata.sql")),
     ("sql/postgres/yellow_tripdata.sql", include_str!("../../../sql/postgres/yellow_tripdata.sql")),
     ("sql/postgres/zones.sql", include_str!("../../../sql/postgres/zones.sql")),

@@ -5,6 +5,7 @@ pub mod month;
 pub mod serve;
 pub mod zones;
 
+mod elt;
 mod kit;
 mod random;
 mod row;
@@ -41,9 +42,12 @@ const SEED: u64 = 1;
 pub(super) struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Rows of the green month; the yellow one has four times as many
-    #[arg(long, default_value_t = 50_000)]
-    rows: u64,
+    /// Rows of the green month; the yellow one has four times as many [default: 50000, with --elt 5000]
+    #[arg(long)]
+    rows: Option<u64>,
+    /// By way of Cloud Storage into BigQuery, on emulators; `make demo-elt` starts them
+    #[arg(long)]
+    elt: bool,
 }
 
 #[derive(Subcommand)]
@@ -81,7 +85,8 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
             outln!("{} rows, {} of CSV, in {}", thousands(facts.rows), bytes(facts.raw_bytes), file.display());
             Ok(Exit::Ok)
         }
-        None => show(arguments.rows, settings).await,
+        None if arguments.elt => elt::show(arguments.rows.unwrap_or(5_000), settings).await,
+        None => show(arguments.rows.unwrap_or(50_000), settings).await,
     }
 }
 
@@ -130,10 +135,10 @@ async fn execute(kit: &Kit, flow: &str, given: &[(&str, &str)], settings: &Arc<S
     let (flow, _) = flows::read(&kit.flow(flow))?;
     let given: Vec<(String, String)> =
         given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let inputs = input::resolve(&flow, &given, &Before::at(Utc::now())).map_err(Invalid)?;
+    let inputs = input::resolve(&flow, &given, &Before::of(settings, &flow, Utc::now())).map_err(Invalid)?;
     let session = Session::open(settings, false)?;
     let id = session.runner.create(&flow, &inputs, None)?;
-    session.execute(&id, &flow, &inputs).await
+    Ok(session.execute(&id, &flow, &inputs).await?.1)
 }
 
 /// What was loaded, one line for each file.

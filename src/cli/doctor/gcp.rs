@@ -6,7 +6,7 @@ use clap::Args;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
-use super::Finding;
+use super::{Finding, bigquery};
 use crate::config::Settings;
 use crate::gcp::{Access, Api, Failure, Login, Retry, Role, Service};
 use crate::task::TaskError;
@@ -17,7 +17,10 @@ use crate::web::Trouble;
 pub(super) struct Arguments {
     /// The bucket that flows use
     #[arg(long, value_name = "NAME")]
-    bucket: Option<String>,
+    pub(super) bucket: Option<String>,
+    /// The dataset that flows use
+    #[arg(long, value_name = "NAME")]
+    pub(super) dataset: Option<String>,
     /// The project [default: the credentials' own, else GOOGLE_CLOUD_PROJECT]
     #[arg(long, value_name = "PROJECT")]
     project: Option<String>,
@@ -42,6 +45,7 @@ pub(super) async fn look(arguments: &Arguments, settings: &Settings) -> Vec<Find
     // Without a token every question would only be refused.
     if !findings[0].is_missing() {
         findings.extend(bucket(&api, arguments.bucket.as_deref()).await);
+        findings.extend(bigquery::look(&api, settings, &login, arguments).await);
     }
     findings
 }
@@ -112,6 +116,6 @@ async fn roles(api: &Api, name: &str) -> Finding {
     }
 }
 
-fn missing(what: &'static str, error: TaskError) -> Finding {
+pub(super) fn missing(what: &'static str, error: TaskError) -> Finding {
     Finding::missing(what, error.message, error.help.unwrap_or_default())
 }

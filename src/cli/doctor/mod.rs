@@ -1,5 +1,6 @@
 //! `jitney doctor`: what is here, what is missing, and the command that fixes it.
 
+mod bigquery;
 mod gcp;
 
 use std::path::{Path, PathBuf};

@@ -2,12 +2,14 @@
 
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
+use serde_json::Map;
 
 use super::dispatch::told;
 use super::{Executor, UnderWay, lock};
-use crate::engine::EngineError;
+use crate::diagnostic::Diagnostic;
 use crate::engine::control::Rest;
 use crate::engine::lock::Claim;
+use crate::engine::{EngineError, again};
 use crate::id::ExecutionId;
 use crate::journal::{Event, ExecutionState, Query, State};
 
@@ -45,7 +47,11 @@ impl Executor {
         if state.status.has_ended() {
             return Err(not_possible(id, "killed", &state));
         }
-        self.shared.runner.append(id, &mut state, Event::Ended { state: ExecutionState::Killed })?;
+        self.shared.runner.append(
+            id,
+            &mut state,
+            Event::Ended { state: ExecutionState::Killed, outputs: Map::new() },
+        )?;
         lock(&self.shared.waiting).remove(id);
         drop(under_way);
         self.wake_watchers(id);
@@ -77,7 +83,24 @@ impl Executor {
     /// # Errors
     /// When it is not paused, or cannot go on without an input that is not given.
     pub fn resume(&self, id: &ExecutionId, inputs: Vec<(String, String)>) -> Result<(), EngineError> {
+        let state = self.shared.runner.state(id)?;
+        let has_pauses = state.status == ExecutionState::Paused && state.paused().next().is_some();
+        if has_pauses {
+            let flow = self.revive(&state, inputs.clone()).map_err(|findings| stuck(id, &findings))?.flow;
+            self.shared.runner.resume(id, &flow, &inputs, "the server")?;
+            return self.again(id, "resumed", inputs, |state| state == ExecutionState::Running);
+        }
         self.again(id, "resumed", inputs, |state| state == ExecutionState::Paused)
+    }
+
+    /// Lets a paused execution go on whose pause has lasted its time.
+    pub(super) fn end_pause(&self, id: &ExecutionId) -> Result<(), EngineError> {
+        let state = self.shared.runner.state(id)?;
+        let is_due = state.pause_ends().is_some_and(|at| at <= Utc::now());
+        if state.status != ExecutionState::Paused || !is_due {
+            return Ok(());
+        }
+        self.again(id, "resumed", Vec::new(), |state| state == ExecutionState::Paused)
     }
 
     /// Runs an execution that has not ended well again, from what failed or was stopped. `inputs` are secret ones, which
@@ -87,6 +110,20 @@ impl Executor {
     /// When it ended well or has not ended, or cannot go on without an input that is not given.
     pub fn restart(&self, id: &ExecutionId, inputs: Vec<(String, String)>) -> Result<(), EngineError> {
         self.again(id, "restarted", inputs, |state| state.has_ended() && !state.is_done())
+    }
+
+    /// A new execution that repeats another: from a task on, with the outputs of what ran before it, or as a whole.
+    ///
+    /// # Errors
+    /// When there is no such execution or task, or it cannot go on without an input that is not given.
+    pub fn replay(&self, id: &ExecutionId, from: Option<&str>) -> Result<ExecutionId, EngineError> {
+        let state = self.shared.runner.state(id)?;
+        let prepared = self.revive(&state, Vec::new()).map_err(|findings| stuck(id, &findings))?;
+        let mut inputs = state.created.inputs.clone();
+        inputs.extend(prepared.secrets);
+        let again = self.shared.runner.replay(id, &prepared.flow, &inputs, from)?;
+        self.again(&again, "started", Vec::new(), |state| state == ExecutionState::Created)?;
+        Ok(again)
     }
 
     /// Takes up an execution that nobody works on and that is not done: what a process left that is no more, and what
@@ -114,12 +151,13 @@ impl Executor {
             let known = lock(&self.shared.waiting).remove(id).filter(|_| inputs.is_empty());
             let prepared = match known {
                 Some(prepared) => prepared,
-                None => self.revive(&state, inputs).map_err(|findings| EngineError::Stuck {
-                    id: id.clone(),
-                    reason: findings.iter().map(told).collect::<Vec<_>>().join("; "),
-                })?,
+                None => self.revive(&state, inputs).map_err(|findings| stuck(id, &findings))?,
             };
             let queue = &self.shared.queue;
+            if state.status.is_restartable() {
+                let again = again::forgotten(&state, &prepared.flow, true);
+                self.shared.runner.append(id, &mut state, Event::Restarted { again })?;
+            }
             if state.status == ExecutionState::Queued {
                 self.journal().place_first(id, queue)?;
             } else {
@@ -191,6 +229,10 @@ impl Executor {
         let claim = Claim::take(&self.shared.runner.settings, id)?;
         Ok((claim, self.journal().state(id)?.ok_or_else(unknown)?))
     }
+}
+
+fn stuck(id: &ExecutionId, findings: &[Diagnostic]) -> EngineError {
+    EngineError::Stuck { id: id.clone(), reason: findings.iter().map(told).collect::<Vec<_>>().join("; ") }
 }
 
 fn not_possible(id: &ExecutionId, what: &'static str, state: &State) -> EngineError {

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, Weak};
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
+use serde_json::Map;
 
 use super::{Executor, Prepared, UnderWay, lock};
 use crate::diagnostic::Diagnostic;
 use crate::engine::control::Control;
 use crate::engine::lock::Claim;
-use crate::engine::{EngineError, revive};
+use crate::engine::{EngineError, again, revive};
 use crate::flow::Flow;
 use crate::id::ExecutionId;
 use crate::journal::{Chosen, Created, Event, ExecutionState, State};
@@ -41,7 +42,7 @@ impl Flows {
 
 impl Executor {
     /// Starts all that may start.
-    pub(super) fn dispatch(&self) {
+    pub(in crate::engine) fn dispatch(&self) {
         loop {
             let mut under_way = self.under_way();
             let is_full = under_way.len() >= self.shared.options.parallel;
@@ -92,15 +93,27 @@ impl Executor {
         let prepared = prepared.map_or_else(|| self.revive(&state, Vec::new()), Ok);
         let worked = match prepared {
             Ok(Prepared { flow, secrets }) => {
-                let worked = self.shared.runner.work(id, &mut state, &flow, secrets.clone(), control).await;
+                let mut inputs = state.created.inputs.clone();
+                inputs.extend(secrets.clone());
+                let again = again::forgotten(&state, &flow, false);
+                let begun = self.shared.runner.append(id, &mut state, Event::TakenUp { again });
+                let worked = match begun {
+                    Ok(()) => self.shared.runner.work(id, &mut state, &flow, &inputs, control).await,
+                    failed => failed,
+                };
                 if state.status == ExecutionState::Paused {
                     lock(&self.shared.waiting).insert(id.clone(), Prepared { flow, secrets });
+                    self.wake_at(id, state.pause_ends());
                 }
                 worked
             }
             Err(findings) => {
                 findings.iter().for_each(|finding| self.say(id, &told(finding)));
-                self.shared.runner.append(id, &mut state, Event::Ended { state: ExecutionState::Failed })
+                self.shared.runner.append(
+                    id,
+                    &mut state,
+                    Event::Ended { state: ExecutionState::Failed, outputs: Map::new() },
+                )
             }
         };
         if let Err(error) = worked {
@@ -108,11 +121,23 @@ impl Executor {
         }
     }
 
+    /// Lets a paused execution go on at a moment, unless somebody has before.
+    pub(super) fn wake_at(&self, id: &ExecutionId, at: Option<DateTime<Utc>>) {
+        let Some(at) = at else { return };
+        let (executor, id) = (self.clone(), id.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep((at - Utc::now()).to_std().unwrap_or_default()).await;
+            if let Err(error) = executor.end_pause(&id) {
+                executor.say(&id, &chain(&error));
+            }
+        });
+    }
+
     /// What an execution needs, from the journal and from what is given again.
     pub(super) fn revive(&self, state: &State, secrets: Vec<(String, String)>) -> Result<Prepared, Vec<Diagnostic>> {
         let tasks = self.shared.options.tasks;
         let flow = self.shared.flows.find(&state.created, || revive::recorded_flow(&state.created, tasks))?;
-        let values = revive::recorded_values(state, &flow, secrets)?;
+        let values = revive::recorded_values(&self.shared.runner.settings, state, &flow, secrets)?;
         let (_, secrets) = self.shared.runner.split_secrets(&flow, &values);
         Ok(Prepared { flow, secrets })
     }

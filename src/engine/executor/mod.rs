@@ -21,7 +21,7 @@ use tokio::sync::{Notify, broadcast};
 use crate::engine::catalog::Catalog;
 use crate::engine::control::{Control, Rest};
 use crate::engine::lock::{self, Claim};
-use crate::engine::{Before, EngineError, Runner, input_files};
+use crate::engine::{self, Before, EngineError, Runner, input_files};
 use crate::flow::input;
 use crate::flow::{Behavior, Flow};
 use crate::id::ExecutionId;
@@ -135,14 +135,15 @@ impl Executor {
             return Err(Refused::Disabled);
         }
         let now = Utc::now();
-        let inputs = input::resolve(&flow, &inputs, &Before::at(now)).map_err(Refused::Inputs)?;
+        let inputs = input::resolve(&flow, &inputs, &Before::of(&shared.runner.settings, &flow, now))
+            .map_err(Refused::Inputs)?;
         let unreadable = input_files::unreadable(&flow, &inputs);
         if !unreadable.is_empty() {
             return Err(Refused::Inputs(unreadable));
         }
         let id = ExecutionId::generate(now);
-        let (mut created, secrets) = shared.runner.created(&id, &flow, &inputs, trigger_date.unwrap_or(now))?;
-        created.labels.extend(labels);
+        let wanted = engine::Request { inputs, labels, trigger_date, ..engine::Request::default() };
+        let (mut created, secrets) = shared.runner.created(&id, &flow, &wanted, now)?;
         created.trigger = trigger;
         created.revision = revision;
         let claim = Claim::take(&shared.runner.settings, &id)?;
@@ -158,11 +159,16 @@ impl Executor {
             queue: &shared.queue,
             has_room: under_way.len() < shared.options.parallel,
         };
-        let submitted = self.journal().submit(submission, now, &|id| self.is_alive(&under_way, id));
+        // Times are in the order of starts, which is that of the lock.
+        let submitted = self.journal().submit(submission, Utc::now(), &|id| self.is_alive(&under_way, id));
         let prepared = Prepared { flow, secrets };
         match submitted.map_err(EngineError::from)? {
             Submitted::Runs(state) => self.begin(&mut under_way, claim, id.clone(), state, Some(prepared)),
-            Submitted::Waits => drop(lock(&shared.waiting).insert(id.clone(), prepared)),
+            Submitted::Waits => {
+                // Before anybody may look for the next one to start.
+                drop(claim);
+                lock(&shared.waiting).insert(id.clone(), prepared);
+            }
             Submitted::TurnedAway => self.say(&id, "turned away: all slots of the flow's `concurrency` are taken"),
             Submitted::AlreadyRan => return Err(tick.map_or(Refused::Stopping, Refused::AlreadyRan)),
         }
@@ -179,9 +185,12 @@ impl Executor {
             let told = watcher.notified();
             tokio::pin!(told);
             told.as_mut().enable();
-            let state = self.journal().state(id)?.ok_or_else(|| EngineError::Unknown(id.clone()))?;
-            if state.status.has_ended() || state.status == ExecutionState::Paused {
-                return Ok(state);
+            // Its end is told before its place is free: whoever waited may do something with it at once.
+            if !self.under_way().contains_key(id) {
+                let state = self.journal().state(id)?.ok_or_else(|| EngineError::Unknown(id.clone()))?;
+                if state.status.has_ended() || state.status == ExecutionState::Paused {
+                    return Ok(state);
+                }
             }
             // What other processes do is seen by looking.
             tokio::select! { () = told => {}, () = tokio::time::sleep(GLANCE) => {} }

@@ -9,10 +9,12 @@ use super::Executor;
 use crate::engine::EngineError;
 use crate::engine::lock::{self, Claim};
 use crate::id::ExecutionId;
-use crate::journal::ExecutionState;
+use crate::journal::{ExecutionState, Query};
 
 /// How often to look for them.
 const GLANCE: Duration = Duration::from_secs(10);
+/// The most paused executions that are looked at.
+const MOST: u32 = 100_000;
 /// How long a process may take between writing an execution down and taking it up.
 const PATIENCE: TimeDelta = TimeDelta::seconds(10);
 
@@ -39,6 +41,12 @@ impl Executor {
                     taken += 1;
                 }
             }
+        }
+        let paused = Query { states: vec![ExecutionState::Paused], ..Query::default() };
+        for id in journal.search(&paused, MOST, 0)?.executions.into_iter().map(|summary| summary.id) {
+            // Whoever is told twice to go on does so once.
+            let ends = journal.state(&id)?.and_then(|state| state.pause_ends());
+            self.wake_at(&id, ends.filter(|at| *at <= Utc::now() + PATIENCE));
         }
         self.dispatch();
         Ok(taken)

@@ -9,7 +9,7 @@ use super::{Inner, Known, Scheduler};
 use crate::engine::EngineError;
 use crate::engine::executor::Refused;
 use crate::flow::trigger::{FlowEnd, On, Preconditions, Status, Upstream};
-use crate::journal::{Journal, JournalError, Summary, Tick, TriggerKey};
+use crate::journal::{Journal, JournalError, State, Summary, Tick, TriggerKey};
 
 /// Another process may write an end down a little later than it came; so far back is looked again.
 const OVERLAP: TimeDelta = TimeDelta::seconds(60);
@@ -56,12 +56,16 @@ impl Scheduler {
         self.plan(inner, key, last);
     }
 
-    /// Looks whether schedules still wait for something: an execution may have been removed.
+    /// Looks whether schedules still wait for something: an execution may have been removed, or have ended at a time
+    /// that nobody looks at any more, when a clock was set.
     pub(super) fn recheck_waiting(&self, inner: &mut Inner, now: DateTime<Utc>) -> Result<(), EngineError> {
-        let waiting: Vec<TriggerKey> =
-            inner.known.iter().filter(|(_, known)| known.waits_for.is_some()).map(|(key, _)| key.clone()).collect();
-        for key in waiting {
-            if self.executor.journal().open_execution_of(&key)?.is_none() {
+        let earliest = inner.ended_until.map(|until| until - OVERLAP);
+        let waiting = |(key, known): (&TriggerKey, &Known)| Some((key.clone(), known.waits_for.clone()?));
+        let waiting: Vec<_> = inner.known.iter().filter_map(waiting).collect();
+        for (key, id) in waiting {
+            let state = self.executor.journal().state(&id)?;
+            let is_over = |state: &State| state.ended.is_some_and(|ended| Some(ended) < earliest);
+            if state.as_ref().is_none_or(is_over) {
                 self.go_on(inner, &key, now);
             }
         }

@@ -100,6 +100,7 @@ impl<'a> Walk<'a> {
         for branch in task.branches.iter().chain(if task.is_flowable() { &extra[..] } else { &[] }) {
             match *branch {
                 Branch::List(name) => self.tasks(map.get(name), &below(path, name)),
+                Branch::One(name) => map.get(name).into_iter().for_each(|task| self.task(task, &below(path, name))),
                 Branch::Cases(name) => {
                     let cases = map.get(name).and_then(Value::as_object);
                     for (key, tasks) in cases.into_iter().flatten() {

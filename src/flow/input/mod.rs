@@ -6,6 +6,7 @@ mod definition;
 mod kind;
 mod limits;
 mod needs;
+mod public;
 mod resolve;
 
 use schemars::JsonSchema;
@@ -19,7 +20,7 @@ pub use definition::outline;
 pub(super) use definition::{read_all, type_fields};
 pub use kind::InputType;
 pub(super) use needs::{check, is_named};
-pub use resolve::{Question, Resolution, resolve, settle, settle_again};
+pub use resolve::{Question, Resolution, resolve, resolve_alone, settle, settle_again};
 
 /// One input.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -112,6 +113,29 @@ impl Input {
         self.values.first().map_or(self.kind.example(), String::as_str)
     }
 }
+
+/// The names of the types of inputs and outputs.
+pub const TYPES: &[&str] = &[
+    "STRING",
+    "INT",
+    "FLOAT",
+    "BOOL",
+    "BOOLEAN",
+    "SELECT",
+    "MULTISELECT",
+    "ENUM",
+    "DATETIME",
+    "DATE",
+    "TIME",
+    "DURATION",
+    "FILE",
+    "JSON",
+    "YAML",
+    "URI",
+    "SECRET",
+    "ARRAY",
+    "EMAIL",
+];
 
 /// Values as expressions see them: `db.host` becomes `host` within `db`.
 pub fn nested(values: &Map<String, Value>) -> Map<String, Value> {

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::Input;
+use super::{Input, InputType};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::flow::expression::{check as check_calls, mentions, references};
 use crate::flow::{Document, Flow};
@@ -45,7 +45,21 @@ fn wrong_in(flow: &Flow, input: &Input, path: &[String], text: &str) -> Vec<Diag
         Some((name, finding))
     });
     let place = |(culprit, finding): (String, Diagnostic)| flow.document.locate_text(path, &culprit, finding);
-    malformed.chain(unknown).map(place).collect()
+    malformed.chain(unknown).chain(secret_in(flow, input, path, text)).map(place).collect()
+}
+
+/// A secret input in the value of one that is shown and kept. A condition may look at it.
+fn secret_in(flow: &Flow, input: &Input, path: &[String], text: &str) -> Option<(String, Diagnostic)> {
+    if input.kind == InputType::Secret || path.iter().any(|part| part == "dependsOn") {
+        return None;
+    }
+    let is_secret = |name: &String| {
+        let mut secrets = flow.inputs.iter().filter(|other| other.kind == InputType::Secret);
+        name.strip_prefix("inputs.").is_some_and(|name| secrets.any(|secret| is_within(&secret.id, name)))
+    };
+    let name = mentions(text).unwrap_or_default().into_iter().find(is_secret)?;
+    let finding = Diagnostic::error(format!("`{name}` is secret, but `{}` is shown and kept", input.id));
+    Some((name, finding.help("make it a SECRET too, or put the two together in a task")))
 }
 
 fn unknown_name(flow: &Flow, input: &Input, name: &str) -> Option<Diagnostic> {

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::needs::order;
+use super::public::Public;
 use super::{Input, InputType, nested};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::flow::Flow;
@@ -176,7 +177,7 @@ impl Resolver<'_> {
         let Some(condition) = &depends.condition else {
             return Ok(depends.inputs.iter().all(|id| self.found.get(id).is_some_and(|value| !value.is_null())));
         };
-        let result = holds(condition, &self.names(), self.outside);
+        let result = holds(condition, &self.names(), &Public(self.outside));
         result.map_err(|error| self.at(index, &["dependsOn", "condition"], Diagnostic::error(error.message)))
     }
 
@@ -204,7 +205,10 @@ impl Resolver<'_> {
     /// A value with its templates rendered; null is nothing.
     fn rendered(&self, index: usize, place: &[&str], value: Option<&Value>) -> Result<Option<Value>, Diagnostic> {
         let Some(value) = value else { return Ok(None) };
-        let rendered = render(value, &self.names(), self.outside);
+        let rendered = match self.flow.inputs[index].kind {
+            InputType::Secret if place == ["defaults"] => render(value, &self.names(), self.outside),
+            _ => render(value, &self.names(), &Public(self.outside)),
+        };
         let rendered = rendered.map_err(|error| self.at(index, place, Diagnostic::error(error.message)))?;
         Ok((!rendered.is_null()).then_some(rendered))
     }
@@ -224,6 +228,29 @@ impl Resolver<'_> {
         path.extend(place.iter().map(|part| (*part).to_owned()));
         self.flow.document.locate(&path, finding)
     }
+}
+
+/// Checks what is given for inputs that are no flow's, such as those of a pause: their defaults stand as they are.
+///
+/// # Errors
+/// Every problem at once, as [`resolve`].
+pub fn resolve_alone(inputs: &[Input], given: &[(String, String)]) -> Result<Map<String, Value>, Vec<Diagnostic>> {
+    let mut findings: Vec<Diagnostic> = given.iter().filter_map(|(name, _)| unknown(inputs, name)).collect();
+    let mut values = Map::new();
+    for input in inputs {
+        let text = given.iter().rev().find(|(name, _)| *name == input.id).map(|(_, text)| Value::from(text.as_str()));
+        let accepted = text.or_else(|| input.defaults.clone()).map(|value| input.accept(&value, &input.values));
+        match accepted {
+            Some(Ok(value)) => drop(values.insert(input.id.clone(), value)),
+            Some(Err(message)) => findings.push(Diagnostic::error(format!("input `{}`: {message}", input.id))),
+            None if input.required => {
+                let finding = Diagnostic::error(format!("input `{}` has no value", input.id));
+                findings.push(finding.help(format!("give it with `-i {}={}`", input.id, input.example())));
+            }
+            None => drop(values.insert(input.id.clone(), Value::Null)),
+        }
+    }
+    if findings.is_empty() { Ok(values) } else { Err(findings) }
 }
 
 fn unknown(inputs: &[Input], name: &str) -> Option<Diagnostic> {

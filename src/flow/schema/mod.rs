@@ -5,11 +5,14 @@
 mod lenient;
 mod probe;
 
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::flow::input::type_fields;
 use crate::flow::parse::FLOW_KEYS;
-use crate::flow::{COMMON_FIELDS, Common, Input, Retry};
+use crate::flow::trigger::{TRIGGER_FIELDS, TRIGGERS, TriggerCommon, TriggerType};
+use crate::flow::{COMMON_FIELDS, Common, Concurrency, Input, Retry, WITHOUT_EFFECT};
 use crate::task::{Branch, TaskType, read};
 use lenient::Rewriter;
 
@@ -19,23 +22,12 @@ pub fn schema(tasks: &[TaskType]) -> Value {
         ("template".to_owned(), lenient::template()),
         ("tasks".to_owned(), json!({"type": "array", "items": reference("task")})),
     ]);
-    add(&mut definitions, "input", &schemars::schema_for!(Input).to_value(), &|value| read::<Input>(value).map(drop));
-    add(&mut definitions, "retry", &schemars::schema_for!(Retry).to_value(), &|value| read::<Retry>(value).map(drop));
-    add(&mut definitions, "common", &schemars::schema_for!(Common).to_value(), &|value| {
-        read::<Common>(value).map(drop)
-    });
+    add::<Input>(&mut definitions, "input");
     input_rules(&mut definitions);
-    for task in tasks {
-        add(&mut definitions, &format!("task.{}", task.name), &(task.schema)().to_value(), &task.check);
-    }
-    let common = definitions.shift_remove("common").unwrap_or_default();
-    for task in tasks {
-        if let Some(own) = definitions.get_mut(&format!("task.{}", task.name)) {
-            add_branches(task, own);
-            admit_common(own, &common);
-        }
-    }
-    definitions.insert("task".to_owned(), any_task(tasks, common));
+    add::<Retry>(&mut definitions, "retry");
+    add::<Concurrency>(&mut definitions, "concurrency");
+    add_tasks(&mut definitions, tasks);
+    add_triggers(&mut definitions);
     json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "A flow of Jitney",
@@ -51,8 +43,12 @@ fn reference(name: &str) -> Value {
     json!({"$ref": format!("#/definitions/{name}")})
 }
 
-/// Adds a struct's schema and those of the structs in it.
-fn add(definitions: &mut Map<String, Value>, name: &str, schema: &Value, check: probe::Check) {
+/// Adds the schema of a struct and those of the structs in it.
+fn add<T: DeserializeOwned + JsonSchema>(definitions: &mut Map<String, Value>, name: &str) {
+    add_as(definitions, name, &schemars::schema_for!(T).to_value(), &|value| read::<T>(value).map(drop));
+}
+
+fn add_as(definitions: &mut Map<String, Value>, name: &str, schema: &Value, check: probe::Check) {
     let mut rewriter = Rewriter::new(name, schema, check);
     let root = rewriter.root();
     definitions.insert(name.to_owned(), root);
@@ -66,6 +62,7 @@ fn add_branches(task: &TaskType, schema: &mut Value) {
     for branch in task.branches.iter().chain(if task.is_flowable() { &more[..] } else { &[] }) {
         let (name, within) = match branch {
             Branch::List(name) => (*name, reference("tasks")),
+            Branch::One(name) => (*name, reference("task")),
             Branch::Cases(name) => (*name, json!({"type": "object", "additionalProperties": reference("tasks")})),
             Branch::Graph(name) => (*name, json!({"type": "array", "items": graph_item()})),
         };
@@ -98,10 +95,19 @@ fn graph_item() -> Value {
     })
 }
 
-/// Lets a task's own schema pass the fields that every task may have; they are described elsewhere.
-fn admit_common(own: &mut Value, common: &Value) {
+/// What is known of a type of task or trigger.
+struct Kind {
+    /// Every name, the short one first.
+    names: Vec<&'static str>,
+    /// Where its own fields stand among the definitions.
+    definition: String,
+    schema: Value,
+}
+
+/// Lets a type's own schema pass the fields that all of its like may have; they are described elsewhere.
+fn admit_common(own: &mut Value, common: &Value, more: &[&str]) {
     let described = common.get("properties").and_then(Value::as_object);
-    let names = described.into_iter().flat_map(Map::keys).map(String::as_str).chain(COMMON_FIELDS.iter().copied());
+    let names = described.into_iter().flat_map(Map::keys).map(String::as_str).chain(more.iter().copied());
     if let Some(Value::Object(properties)) = own.get_mut("properties") {
         for name in names {
             properties.entry(name).or_insert(Value::Bool(true));
@@ -109,31 +115,68 @@ fn admit_common(own: &mut Value, common: &Value) {
     }
 }
 
-/// The fields of every task, and by its type those of its own.
-fn any_task(tasks: &[TaskType], mut task: Value) -> Value {
+/// The fields that all may have, and by the type those of its own.
+fn any_of(kinds: &[Kind], title: &str, mut common: Value) -> Value {
     let (mut names, mut words, mut rules) = (Vec::new(), Vec::new(), Vec::new());
-    for kind in tasks {
-        let own: Vec<&str> = std::iter::once(kind.name).chain(kind.aliases.iter().copied()).collect();
-        let description = (kind.schema)().to_value().get("description").cloned().unwrap_or_default();
+    for kind in kinds {
+        let description = kind.schema.get("description").cloned().unwrap_or_default();
         rules.push(json!({
-            "if": {"properties": {"type": {"enum": own}}, "required": ["type"]},
-            "then": reference(&format!("task.{}", kind.name)),
+            "if": {"properties": {"type": {"enum": kind.names}}, "required": ["type"]},
+            "then": reference(&kind.definition),
         }));
-        words.extend(own.iter().map(|_| description.clone()));
-        names.extend(own);
+        words.extend(kind.names.iter().map(|_| description.clone()));
+        names.extend(kind.names.iter().copied());
     }
-    if let Some(kind) = task.pointer_mut("/properties/type") {
+    if let Some(kind) = common.pointer_mut("/properties/type") {
         let description = kind.get("description").cloned();
         *kind = json!({"description": description, "type": "string", "enum": names, "markdownEnumDescriptions": words});
     }
-    if let Value::Object(task) = &mut task {
-        task.insert("title".to_owned(), json!("task"));
-        task.insert("description".to_owned(), json!("A task: an `id`, a `type`, and the fields of that type."));
+    if let Value::Object(common) = &mut common {
+        common.insert("title".to_owned(), json!(title));
+        let description = format!("A {title}: an `id`, a `type`, and the fields of that type.");
+        common.insert("description".to_owned(), json!(description));
         // What is known depends on the type, and each type's own schema is closed.
-        task.shift_remove("additionalProperties");
-        task.insert("allOf".to_owned(), Value::Array(rules));
+        common.shift_remove("additionalProperties");
+        common.insert("allOf".to_owned(), Value::Array(rules));
     }
-    task
+    common
+}
+
+fn task_kind(task: &TaskType) -> Kind {
+    let names = std::iter::once(task.name).chain(task.aliases.iter().copied()).collect();
+    Kind { names, definition: format!("task.{}", task.name), schema: (task.schema)().to_value() }
+}
+
+fn trigger_kind(trigger: &TriggerType) -> Kind {
+    let names = std::iter::once(trigger.name).chain(trigger.aliases.iter().copied()).collect();
+    Kind { names, definition: format!("trigger.{}", trigger.name), schema: (trigger.schema)().to_value() }
+}
+
+fn add_tasks(definitions: &mut Map<String, Value>, tasks: &[TaskType]) {
+    add::<Common>(definitions, "task");
+    let common = definitions.get("task").cloned().unwrap_or_default();
+    let kinds: Vec<Kind> = tasks.iter().map(task_kind).collect();
+    for (task, kind) in tasks.iter().zip(&kinds) {
+        add_as(definitions, &kind.definition, &kind.schema, &task.check);
+        if let Some(own) = definitions.get_mut(&kind.definition) {
+            add_branches(task, own);
+            admit_common(own, &common, &[COMMON_FIELDS, WITHOUT_EFFECT].concat());
+        }
+    }
+    definitions.insert("task".to_owned(), any_of(&kinds, "task", common));
+}
+
+fn add_triggers(definitions: &mut Map<String, Value>) {
+    add::<TriggerCommon>(definitions, "trigger");
+    let common = definitions.get("trigger").cloned().unwrap_or_default();
+    let kinds: Vec<Kind> = TRIGGERS.iter().map(trigger_kind).collect();
+    for (trigger, kind) in TRIGGERS.iter().zip(&kinds) {
+        add_as(definitions, &kind.definition, &kind.schema, &trigger.check);
+        if let Some(own) = definitions.get_mut(&kind.definition) {
+            admit_common(own, &common, &[TRIGGER_FIELDS, &["workerGroup"]].concat());
+        }
+    }
+    definitions.insert("trigger".to_owned(), any_of(&kinds, "trigger", common));
 }
 
 /// Which fields go with which types of inputs.
@@ -169,11 +212,11 @@ fn flow_property(key: &str) -> Value {
         "errors" => ("Tasks that run when one of `tasks` has failed.", reference("tasks")),
         "finally" => ("Tasks that run after all others, whatever came of them.", reference("tasks")),
         "afterExecution" => ("Tasks that run when the execution has its final state.", reference("tasks")),
-        "triggers" => ("What starts the flow by itself.", each_with("type", "object")),
+        "triggers" => ("What starts the flow by itself.", json!({"type": "array", "items": reference("trigger")})),
         "outputs" => ("What an execution gives: a list of `{id, type, value}`.", each_with("id", "object")),
         "pluginDefaults" => ("Values for the fields of all tasks of a type.", each_with("type", "object")),
         "retry" => ("How an execution is repeated when it fails.", reference("retry")),
-        "concurrency" => ("How many executions run at a time.", json!({"type": "object"})),
+        "concurrency" => ("How many executions run at a time.", reference("concurrency")),
         "sla" => ("What an execution must keep to.", each_with("id", "object")),
         "checks" => ("What must hold before a run starts.", json!({"type": "array"})),
         "disabled" => ("Whether the flow does not run.", json!({"type": "boolean"})),

@@ -31,7 +31,7 @@ impl Task for ForEach {
     const ALIASES: &'static [&'static str] = &[
         "io.kestra.plugin.core.flow.ForEach",
         "io.kestra.plugin.core.flow.EachSequential",
-        "io.kestra.plugin.core.flow.Loop",
+        "io.kestra.core.tasks.flows.EachSequential",
     ];
     const BRANCHES: &'static [Branch] = &[Branch::List("tasks")];
     const EXAMPLE: &'static str = "\
@@ -51,7 +51,7 @@ impl Task for ForEach {
 }
 
 /// The values of a list, or of a text that is a list in JSON.
-fn list(values: &Value) -> Result<Vec<Value>, TaskError> {
+pub(super) fn list(values: &Value) -> Result<Vec<Value>, TaskError> {
     let parsed = match values {
         Value::String(text) => serde_json::from_str(text).ok(),
         other => Some(other.clone()),

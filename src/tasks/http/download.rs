@@ -8,11 +8,11 @@ use reqwest::header::HeaderMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::fetch::{Fetch, Fetched};
-use super::{local, message, neighbours};
+use super::fetch::{CORRUPT, Fetch, Fetched};
+use super::{local, message, neighbours, offer};
 use crate::duration::Span;
 use crate::storage::{self, StoredFile};
-use crate::task::{Level, Task, TaskContext, TaskError};
+use crate::task::{Level, Source, Task, TaskContext, TaskError};
 use crate::web::client;
 
 /// Downloads a file into storage.
@@ -46,6 +46,8 @@ pub struct Download {
 pub struct Outputs {
     /// The file's address in storage.
     pub uri: String,
+    /// The address that it came from, without login and query.
+    pub source_uri: String,
     /// The server's status code: 200, or 206 when an earlier try was continued. For a file of this machine 200.
     pub code: u16,
     /// Bytes of the file.
@@ -69,6 +71,7 @@ impl Task for Download {
   type: http.download
   uri: https://github.com/DataTalksClub/nyc-tlc-data/releases/download/green/green_tripdata_2019-01.csv.gz
 ";
+    const SOURCE: Option<Source> = Some(offer::SOURCE);
     type Outputs = Outputs;
 
     async fn run(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
@@ -115,7 +118,7 @@ impl Download {
                 return Err(TaskError::cancelled(message).help("what is here stays: the next try goes on from it"));
             }
         };
-        Ok(outputs(file.uri, fetched))
+        Ok(Outputs { source_uri: without_query(&fetch.shown).to_owned(), ..outputs(file.uri, fetched) })
     }
 
     async fn copy(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
@@ -124,9 +127,9 @@ impl Download {
         let file = self.place(context, name)?;
         let (target, sha256, limit) = (file.path.clone(), self.sha256.clone(), self.max_bytes.unwrap_or(u64::MAX));
         let (cancel, progress) = (context.cancel.clone(), context.progress.clone());
-        let what = format!("copying {}", from.display());
+        let (what, path) = (format!("copying {}", from.display()), from.clone());
         let copied =
-            tokio::task::spawn_blocking(move || local::copy(&from, &target, limit, sha256, &cancel, &progress));
+            tokio::task::spawn_blocking(move || local::copy(&path, &target, limit, sha256, &cancel, &progress));
         let copied = copied.await.map_err(std::io::Error::other).flatten();
         if context.cancel.is_cancelled() {
             return Err(TaskError::cancelled(format!("stopped {what}")));
@@ -134,9 +137,11 @@ impl Download {
         let copied = copied.map_err(|error| TaskError::permanent(what).because(error))?;
         let (length, sha256) = copied.map_err(|wrong| {
             TaskError::permanent(format!("the file {} {wrong}", self.uri))
+                .code(CORRUPT)
                 .help("fetch the file anew, or try another source")
         })?;
-        Ok(outputs(file.uri, Fetched { code: 200, headers: HeaderMap::new(), length, sha256, resumed: 0 }))
+        let outputs = outputs(file.uri, Fetched { code: 200, headers: HeaderMap::new(), length, sha256, resumed: 0 });
+        Ok(Outputs { source_uri: format!("file://{}", from.display()), ..outputs })
     }
 
     fn place(&self, context: &TaskContext, last: &str) -> Result<StoredFile, TaskError> {
@@ -153,8 +158,13 @@ impl Download {
     }
 }
 
+/// A query may hold a signature, which is as good as a password.
+fn without_query(shown: &str) -> &str {
+    shown.split(['?', '#']).next().unwrap_or_default()
+}
+
 fn outputs(uri: String, fetched: Fetched) -> Outputs {
     let headers = message::received(&fetched.headers);
     let Fetched { code, length, sha256, resumed, .. } = fetched;
-    Outputs { uri, code, length, headers, sha256, resumed_bytes: resumed, seconds: 0.0 }
+    Outputs { uri, source_uri: String::new(), code, length, headers, sha256, resumed_bytes: resumed, seconds: 0.0 }
 }

@@ -18,6 +18,8 @@ use crate::web::{Trouble, backoff};
 
 /// Pieces of a few KiB that may wait for the disk.
 const QUEUE: usize = 64;
+/// What a file is that came whole and yet cannot be used.
+pub(super) const CORRUPT: &str = "corrupt";
 
 /// A file to get.
 pub(super) struct Fetch<'a> {
@@ -104,7 +106,7 @@ impl Fetch<'_> {
         let near = neighbours::on_server(&self.client, &self.url, &self.headers).await;
         let help = near.unwrap_or_else(|| "check the address; the server gives no list of what it has".to_owned());
         let message = format!("there is no file at {}: the server answered {status}", self.shown);
-        Trouble::Stop(TaskError::permanent(message).help(help))
+        Trouble::Stop(TaskError::permanent(message).code(status.as_str()).help(help))
     }
 
     /// Decides whether the answer continues the part or replaces it.
@@ -187,9 +189,11 @@ impl Fetch<'_> {
         let message = format!("the file from {} {damage}", self.shown);
         if resumed > 0 {
             // The pieces may not fit together: the file deserves one try in one piece.
-            return Trouble::Again(TaskError::transient(message), None);
+            return Trouble::Again(TaskError::transient(message).code(CORRUPT), None);
         }
-        Trouble::Stop(TaskError::permanent(message).help("open the address in a browser, or try another source"))
+        Trouble::Stop(
+            TaskError::permanent(message).code(CORRUPT).help("open the address in a browser, or try another source"),
+        )
     }
 
     fn disk(&self, error: std::io::Error) -> Trouble {

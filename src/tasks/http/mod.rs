@@ -8,6 +8,7 @@ mod form;
 mod local;
 mod message;
 mod neighbours;
+mod offer;
 mod options;
 mod page;
 mod part;

@@ -16,9 +16,9 @@ pub(super) async fn of_answer(what: &str, mut response: Response) -> Trouble {
     let quoted = if words.is_empty() { words } else { format!(": {words}") };
     let message = format!("{what}: the server answered {status}{quoted}");
     if may_pass(status) {
-        return Trouble::Again(TaskError::transient(message), asked);
+        return Trouble::Again(TaskError::transient(message).code(status.as_str()), asked);
     }
-    let error = TaskError::permanent(message);
+    let error = TaskError::permanent(message).code(status.as_str());
     Trouble::Stop(match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             error.help("if the server wants a login, give it in `headers`, such as `Authorization: Bearer …`")

@@ -8,7 +8,7 @@ use crate::task::TaskError;
 ///
 /// # Errors
 /// When a bracket or brace is not closed.
-pub(super) fn pattern(glob: &str) -> Result<Regex, TaskError> {
+pub(in crate::tasks) fn pattern(glob: &str) -> Result<Regex, TaskError> {
     let invalid = || TaskError::permanent(format!("`{glob}` is no valid pattern for files"));
     Regex::new(&translate(glob)).map_err(|_| invalid().help("write for example *.csv, **/*.csv or part-{a,b}.csv"))
 }

@@ -11,7 +11,7 @@ use crate::task::{TaskContext, TaskError};
 /// Whether files are wanted, and which.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "write true, or a map of `enabled`, `include`, `exclude` and `namespaces`")]
-pub(super) enum Wanted {
+pub(in crate::tasks) enum Wanted {
     /// All or none.
     Plain(bool),
     /// Some.
@@ -27,7 +27,7 @@ impl Default for Wanted {
 /// Which files are wanted.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Choice {
+pub(in crate::tasks) struct Choice {
     /// Whether any are copied.
     #[serde(default = "super::yes")]
     enabled: bool,
@@ -74,7 +74,7 @@ impl Wanted {
     ///
     /// # Errors
     /// When a namespace has no folder of files, or a pattern is malformed.
-    pub(super) fn add_to(&self, inputs: &mut Inputs<'_>, context: &TaskContext) -> Result<(), TaskError> {
+    pub(in crate::tasks) fn add_to(&self, inputs: &mut Inputs<'_>, context: &TaskContext) -> Result<(), TaskError> {
         let all = Choice {
             enabled: true,
             include: Patterns::default(),

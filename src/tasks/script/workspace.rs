@@ -18,6 +18,15 @@ pub(in crate::tasks) const PLACEHOLDER: &str = crate::task::WORKING_DIR;
 pub(in crate::tasks) struct Workspace {
     root: PathBuf,
     folder: PathBuf,
+    /// Whether others use it too.
+    stays: bool,
+}
+
+/// The folder that programs work in, within the one of an attempt.
+const FILES: &str = "files";
+
+fn unmade(error: &io::Error) -> TaskError {
+    TaskError::permanent("cannot make the task's working folder").because(error)
 }
 
 impl Workspace {
@@ -26,12 +35,35 @@ impl Workspace {
     /// # Errors
     /// When it cannot be made.
     pub(in crate::tasks) fn make(context: &TaskContext) -> Result<Self, TaskError> {
-        // Brackets, which a loop's tasks have in their names, mean something to shells and globs.
-        let run = context.run.as_str().replace(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_', "-");
-        let name = format!("{}.{run}.{}", context.execution, context.attempt);
-        let root = make_folder(&context.settings.home.join("work"), &name)
-            .map_err(|error| TaskError::permanent("cannot make the task's working folder").because(error))?;
-        Ok(Self { folder: root.join("files"), root })
+        let name = format!("{}.{}.{}", context.execution, Self::plain(context.run.as_str()), context.attempt);
+        let root = make_folder(&context.settings.home.join("work"), &name).map_err(|error| unmade(&error))?;
+        match &context.surroundings.folder {
+            Some(shared) => Ok(Self { folder: shared.join(FILES), root, stays: false }),
+            None => Ok(Self { folder: root.join(FILES), root, stays: false }),
+        }
+    }
+
+    /// A name without brackets, which a loop's tasks have in theirs, and which mean something to shells and globs.
+    pub(in crate::tasks) fn plain(name: &str) -> String {
+        name.replace(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_', "-")
+    }
+
+    /// Makes a folder that several tasks share, in place of one that an earlier attempt left behind. It stays.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(in crate::tasks) fn make_shared(root: PathBuf) -> Result<Self, TaskError> {
+        let workspace = Self::shared(root);
+        if workspace.root.exists() {
+            fs::remove_dir_all(&workspace.root).map_err(|error| unmade(&error))?;
+        }
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(workspace.folder()).map_err(|error| unmade(&error))?;
+        Ok(workspace)
+    }
+
+    /// A folder that several tasks share, which is there.
+    pub(in crate::tasks) fn shared(root: PathBuf) -> Self {
+        Self { folder: root.join(FILES), root, stays: true }
     }
 
     /// The folder that the program starts in and `{{ workingDir }}` stands for.
@@ -118,6 +150,9 @@ fn flat(name: &str) -> String {
 
 impl Drop for Workspace {
     fn drop(&mut self) {
+        if self.stays {
+            return;
+        }
         // What cannot be removed, such as a folder that a container's root made, is only untidy.
         drop(fs::remove_dir_all(&self.root));
     }
@@ -130,7 +165,7 @@ fn make_folder(parent: &Path, name: &str) -> io::Result<PathBuf> {
     loop {
         let root = parent.join(format!("{name}.{number}"));
         match fs::DirBuilder::new().mode(0o700).create(&root) {
-            Ok(()) => return fs::create_dir(root.join("files")).map(|()| root),
+            Ok(()) => return fs::create_dir(root.join(FILES)).map(|()| root),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
             Err(error) => return Err(error),
         }

@@ -25,6 +25,8 @@ pub(super) struct Key {
 pub(super) struct Earlier {
     /// The execution that did it.
     pub(super) execution: String,
+    /// The task of its flow that did it.
+    pub(super) task: String,
     /// Whether file and definition were the same as now.
     pub(super) is_same: bool,
     /// What it counted.
@@ -58,7 +60,7 @@ pub(super) async fn earlier(
     any_partition: bool,
 ) -> Result<Option<Earlier>, TaskError> {
     let sql = "SELECT execution, partition = $2 AND source_sha256 = $3 AND definition_sha256 = $4,
-                      rows_read, rows_loaded, rows_rejected, rows_skipped FROM jitney_loads
+                      rows_read, rows_loaded, rows_rejected, rows_skipped, task FROM jitney_loads
                WHERE target = $1 AND ($5 OR partition = $2) ORDER BY id DESC LIMIT 1";
     let row = transaction
         .query_opt(sql, &[&key.target, &key.partition, &key.source_sha256, &key.definition_sha256, &any_partition])
@@ -67,7 +69,7 @@ pub(super) async fn earlier(
     Ok(row.map(|row| {
         let count = |index| row.get::<_, i64>(index).unsigned_abs();
         let counts = Counts { read: count(2), loaded: count(3), rejected: count(4), skipped: count(5) };
-        Earlier { execution: row.get(0), is_same: row.get(1), counts }
+        Earlier { execution: row.get(0), task: row.get(6), is_same: row.get(1), counts }
     }))
 }
 

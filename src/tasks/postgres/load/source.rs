@@ -1,12 +1,9 @@
 //! The file that a load reads, known by its content.
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use sha2::{Digest, Sha256};
-
+use crate::storage::checksum;
 use crate::task::TaskError;
-use crate::text::hex;
 
 /// The file to load.
 pub(super) struct Source {
@@ -32,19 +29,5 @@ impl Source {
         let summed = tokio::task::spawn_blocking(move || checksum(&file)).await;
         let (bytes, sha256) = summed.map_err(|error| broke(&error))?.map_err(|error| broke(&error))?;
         Ok(Self { path, name, bytes, sha256 })
-    }
-}
-
-fn checksum(path: &Path) -> std::io::Result<(u64, String)> {
-    let mut file = std::fs::File::open(path)?;
-    let (mut hasher, mut total, mut block) = (Sha256::new(), 0, vec![0; 1 << 16]);
-    loop {
-        match file.read(&mut block)? {
-            0 => return Ok((total, hex(&hasher.finalize()))),
-            read => {
-                hasher.update(&block[..read]);
-                total += read as u64;
-            }
-        }
     }
 }

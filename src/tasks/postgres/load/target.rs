@@ -289,7 +289,8 @@ fn field(column: &TableColumn) -> Result<Field, TaskError> {
 }
 
 /// The table's full name, or none when there is no such table.
-async fn lookup(transaction: &Transaction<'_>, name: &str) -> Result<Option<String>, TaskError> {
+/// The table as SQL names it, quoted and with its schema; none when there is no such table.
+pub(super) async fn lookup(transaction: &Transaction<'_>, name: &str) -> Result<Option<String>, TaskError> {
     let sql =
         "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                WHERE c.oid = to_regclass($1) AND c.relkind IN ('r', 'p', 'f')";

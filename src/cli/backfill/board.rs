@@ -1,0 +1,102 @@
+//! What a backfill shows while it goes on: a calendar on a terminal, a line for each partition elsewhere.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use chrono_tz::Tz;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::preview::words;
+use crate::cli::calendar::{Mark, calendar, legend};
+use crate::cli::format::seconds;
+use crate::engine::backfill::{Cell, Grain, Standing};
+use crate::journal::Wish;
+
+/// The display of one backfill, on stderr.
+pub(super) struct Board {
+    bar: ProgressBar,
+    live: bool,
+    quiet: bool,
+    zone: Tz,
+    grain: Grain,
+    began: Instant,
+    told: Vec<Cell>,
+    wish: Wish,
+}
+
+impl Board {
+    /// A display; a quiet one shows nothing.
+    pub(super) fn new(quiet: bool, zone: Tz, grain: Grain) -> Self {
+        let live = !quiet && std::io::stderr().is_terminal();
+        let target = if live { ProgressDrawTarget::stderr_with_hz(5) } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(None, target);
+        if let Ok(style) = ProgressStyle::with_template("{msg}") {
+            bar.set_style(style);
+        }
+        if live {
+            bar.enable_steady_tick(Duration::from_millis(500));
+        }
+        Self { bar, live, quiet, zone, grain, began: Instant::now(), told: Vec::new(), wish: Wish::Run }
+    }
+
+    /// Shows how the partitions stand now.
+    pub(super) fn show(&mut self, cells: &[Cell], wish: Wish) {
+        if self.quiet {
+            return;
+        }
+        for (place, cell) in cells.iter().enumerate() {
+            let is_new = self.told.get(place).is_some_and(|told| told.standing != cell.standing);
+            if is_new && let Some(line) = self.line(cell) {
+                self.say(&line);
+            }
+        }
+        if wish != self.wish {
+            self.wish = wish;
+            self.say(match wish {
+                Wish::Run => "  resumed",
+                Wish::Pause => "  paused: what is under way comes to its end, nothing more begins",
+                Wish::Cancel => "  cancelled",
+            });
+        }
+        self.told = cells.to_vec();
+        if self.live {
+            let marks = cells.iter().map(|cell| Mark::of(&cell.standing));
+            let grid = picture(cells, self.zone, self.grain);
+            self.bar.set_message(format!("{grid}  {}   {}", legend(marks), seconds(self.began.elapsed())));
+        }
+    }
+
+    /// Takes the calendar away: the backfill is over.
+    pub(super) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    /// Prints a line above the calendar.
+    pub(super) fn say(&self, text: &str) {
+        if self.quiet {
+            return;
+        }
+        if self.live { self.bar.suspend(|| eprintln!("{text}")) } else { eprintln!("{text}") }
+    }
+
+    /// What there is to say when a partition changes; on a terminal the calendar says the rest.
+    fn line(&self, cell: &Cell) -> Option<String> {
+        let (sign, name) = (Mark::of(&cell.standing).sign(), &cell.partition);
+        match &cell.standing {
+            Standing::Failed { reason, message } => {
+                let first = message.lines().next().unwrap_or_default();
+                Some(format!("  {sign} {name:<12} failed: {reason}  ({first})"))
+            }
+            Standing::Loaded { .. } | Standing::Stopped if !self.live => {
+                Some(format!("  {sign} {name:<12} {}", words(&cell.standing)))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The calendar of partitions.
+pub(super) fn picture(cells: &[Cell], zone: Tz, grain: Grain) -> String {
+    let marks: Vec<_> = cells.iter().map(|cell| (cell.date, Mark::of(&cell.standing))).collect();
+    calendar(&marks, zone, grain)
+}

@@ -1,0 +1,155 @@
+//! Running a backfill in this process, and saying what came of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono_tz::Tz;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::board::{Board, picture};
+use super::explained;
+use crate::cli::Exit;
+use crate::cli::format::{seconds, thousands};
+use crate::cli::out::outln;
+use crate::cli::run::stop_signal;
+use crate::engine::Runner;
+use crate::engine::backfill::{Beat, Cell, Drive, Driven, Grain, PartitionRun, Standing};
+use crate::engine::executor::{Executor, Options};
+use crate::flow::Flow;
+use crate::journal::{Backfill, BackfillEnd};
+use crate::tasks;
+
+/// Names on one line of the summary.
+const MOST_NAMED: usize = 24;
+
+/// Runs a backfill until it has ended or the user stops it.
+///
+/// # Errors
+/// When the engine cannot go on, or another process runs the backfill; failed partitions are no error here.
+pub(super) async fn go(
+    runner: Runner,
+    flow: Arc<Flow>,
+    backfill: &Backfill,
+    runs: Vec<PartitionRun>,
+    secrets: Vec<(String, String)>,
+    as_json: bool,
+) -> anyhow::Result<Exit> {
+    let (zone, grain) = seen_in(&flow, backfill);
+    let options = Options { parallel: backfill.spec.parallel.max(1) as usize, ..Options::new(tasks::ALL) };
+    let executor = Executor::open(runner, options)?;
+    let stop = CancellationToken::new();
+    let _watch = watch_for_stop(stop.clone());
+    let runs: BTreeMap<String, PartitionRun> = runs.into_iter().map(|run| (run.slot.label.clone(), run)).collect();
+    let mut board = Board::new(as_json, zone, grain);
+    board.say(&format!("backfill {}", backfill.id));
+    let began = std::time::Instant::now();
+    let drive = Drive { executor: &executor, flow: flow.clone(), backfill, runs, secrets, stop };
+    let driven = drive.run(&mut |cells, wish| board.show(cells, wish)).await;
+    board.clear();
+    executor.stop(Duration::from_secs(5)).await;
+    let driven = driven.map_err(|error| explained(error, &backfill.id))?;
+    let cells = executor.runner().cells(backfill)?;
+    if as_json {
+        let ended = executor.journal().backfill(&backfill.id)?;
+        outln!("{}", to_json(ended.as_ref().unwrap_or(backfill), &cells));
+    } else {
+        eprint!("{}", picture(&cells, zone, grain));
+        eprint!("{}", summary(&cells));
+        eprintln!("{}", last_words(backfill, driven, &cells, began.elapsed()));
+    }
+    Ok(match driven {
+        Driven::To(BackfillEnd::Success) => Exit::Ok,
+        Driven::To(BackfillEnd::Failed) => Exit::Failed,
+        Driven::To(BackfillEnd::Cancelled) | Driven::Interrupted => Exit::Cancelled,
+    })
+}
+
+/// The zone and fineness in which the partitions of a backfill are named; plain months where the flow has changed.
+pub(super) fn seen_in(flow: &Flow, backfill: &Backfill) -> (Tz, Grain) {
+    let beat = Beat::find(flow, backfill.spec.trigger.as_deref(), backfill.spec.every.as_deref());
+    let first = backfill.partitions.first().map(|partition| partition.date).unwrap_or_default();
+    beat.map_or((Tz::UTC, Grain::Month), |beat| (beat.times().zone(), beat.grain(first)))
+}
+
+fn watch_for_stop(stop: CancellationToken) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        stop_signal().await;
+        eprintln!("  stopping; press Ctrl-C again to leave at once");
+        stop.cancel();
+        stop_signal().await;
+        std::process::exit(i32::from(Exit::Cancelled as u8));
+    }))
+}
+
+/// What came of the partitions: how many loaded and how many rows, and those that failed by their reason.
+pub(super) fn summary(cells: &[Cell]) -> String {
+    let count = |is: fn(&Standing) -> bool| cells.iter().filter(|cell| is(&cell.standing)).count();
+    let rows: u64 =
+        cells.iter().map(|cell| if let Standing::Loaded { rows, .. } = cell.standing { rows } else { 0 }).sum();
+    let already = count(|standing| matches!(standing, Standing::Loaded { already: true, .. }));
+    let parts = [
+        (count(|standing| matches!(standing, Standing::Loaded { already: false, .. })), "loaded"),
+        (already, "there already"),
+        (count(Standing::is_failed), "failed"),
+        (count(|standing| *standing == Standing::Stopped), "stopped"),
+        (count(|standing| *standing == Standing::Running), "under way"),
+        (count(|standing| *standing == Standing::Waiting), "not begun"),
+        (count(|standing| matches!(standing, Standing::Skipped { .. })), "not to run"),
+    ];
+    let parts = parts.iter().filter(|(count, word)| *count > 0 || *word == "loaded");
+    let parts: Vec<String> = parts.map(|(count, word)| format!("{count} {word}")).collect();
+    let mut text = format!("{}; {} rows in all\n", parts.join(", "), thousands(rows));
+    let mut failed: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for cell in cells {
+        if let Standing::Failed { reason, .. } = &cell.standing {
+            failed.entry(reason).or_default().push(&cell.partition);
+        }
+    }
+    for (reason, names) in failed {
+        let more = names.len().saturating_sub(MOST_NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let names: Vec<&str> = names.into_iter().take(MOST_NAMED).collect();
+        text.push_str(&format!("  failed: {reason}   {}{more}\n", names.join(", ")));
+    }
+    text
+}
+
+fn last_words(backfill: &Backfill, driven: Driven, cells: &[Cell], took: Duration) -> String {
+    let (id, took) = (&backfill.id, seconds(took));
+    match driven {
+        Driven::To(BackfillEnd::Success) => format!("SUCCESS in {took}"),
+        Driven::To(BackfillEnd::Cancelled) => {
+            format!("CANCELLED after {took}. Run what is missing all the same: jitney backfill retry {id}")
+        }
+        Driven::Interrupted => {
+            format!("Stopped; what was under way is rolled back. Go on with: jitney backfill resume {id}")
+        }
+        Driven::To(BackfillEnd::Failed) => {
+            let failed = cells.iter().find(|cell| cell.standing.is_failed());
+            let execution = failed.and_then(|cell| cell.execution.as_ref());
+            let look = execution.map(|id| format!("Look closer: jitney executions logs {id}   ")).unwrap_or_default();
+            format!("FAILED in {took}\n{look}Try the failed again: jitney backfill retry {id}")
+        }
+    }
+}
+
+/// A backfill for other programs.
+pub(super) fn to_json(backfill: &Backfill, cells: &[Cell]) -> Value {
+    let rows: u64 =
+        cells.iter().map(|cell| if let Standing::Loaded { rows, .. } = cell.standing { rows } else { 0 }).sum();
+    json!({
+        "id": backfill.id,
+        "flow": backfill.flow,
+        "namespace": backfill.namespace,
+        "created": backfill.created,
+        "ended": backfill.ended,
+        "outcome": backfill.outcome,
+        "wish": backfill.wish,
+        "spec": backfill.spec,
+        "partitions": cells,
+        "rows": rows,
+    })
+}

@@ -1,0 +1,125 @@
+//! Partitions as a calendar: years by months, months by days, or days by hours, with a mark for each.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use chrono::{DateTime, Datelike, Timelike, Utc};
+use chrono_tz::Tz;
+
+use crate::engine::backfill::{Grain, Standing};
+
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+/// A longer calendar says less than the counts below it.
+const MOST_ROWS: usize = 40;
+
+/// The mark of a partition; a worse one hides a better one of the same place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Mark {
+    Skipped,
+    Loaded,
+    Waiting,
+    Stopped,
+    Running,
+    Failed,
+}
+
+impl Mark {
+    pub(super) fn of(standing: &Standing) -> Self {
+        match standing {
+            Standing::Waiting => Self::Waiting,
+            Standing::Running => Self::Running,
+            Standing::Loaded { .. } => Self::Loaded,
+            Standing::Failed { .. } => Self::Failed,
+            Standing::Stopped => Self::Stopped,
+            Standing::Skipped { .. } => Self::Skipped,
+        }
+    }
+
+    pub(super) fn sign(self) -> char {
+        match self {
+            Self::Skipped => '-',
+            Self::Loaded => '✓',
+            Self::Waiting => '·',
+            Self::Stopped => '!',
+            Self::Running => '▸',
+            Self::Failed => '✗',
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Skipped => "not to run",
+            Self::Loaded => "loaded",
+            Self::Waiting => "not loaded",
+            Self::Stopped => "stopped",
+            Self::Running => "under way",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What the marks mean, as far as they are there.
+pub(super) fn legend(marks: impl Iterator<Item = Mark>) -> String {
+    let mut counts: BTreeMap<Mark, usize> = BTreeMap::new();
+    marks.for_each(|mark| *counts.entry(mark).or_default() += 1);
+    let parts = counts.iter().map(|(mark, count)| format!("{} {count} {}", mark.sign(), mark.word()));
+    parts.collect::<Vec<_>>().join("   ")
+}
+
+/// The calendar; nothing where it would be longer than a screen.
+pub(super) fn calendar(cells: &[(DateTime<Utc>, Mark)], zone: Tz, grain: Grain) -> String {
+    let mut rows: BTreeMap<String, BTreeMap<u32, Mark>> = BTreeMap::new();
+    for (date, mark) in cells {
+        let date = date.with_timezone(&zone);
+        let (row, column) = match grain {
+            Grain::Month => (date.format("%Y").to_string(), date.month()),
+            Grain::Day => (date.format("%Y-%m").to_string(), date.day()),
+            Grain::Minute | Grain::Second => (date.format("%Y-%m-%d").to_string(), date.hour() + 1),
+        };
+        let place = rows.entry(row).or_default().entry(column).or_insert(*mark);
+        *place = (*place).max(*mark);
+    }
+    if rows.len() > MOST_ROWS {
+        return String::new();
+    }
+    let columns: Vec<String> = match grain {
+        Grain::Month => MONTHS.iter().map(|name| format!(" {name}")).collect(),
+        Grain::Day => (1..=31).map(|day| format!(" {day:2}")).collect(),
+        Grain::Minute | Grain::Second => (0..24).map(|hour| format!(" {hour:2}")).collect(),
+    };
+    let (width, margin) = (columns[0].chars().count(), rows.keys().map(String::len).max().unwrap_or(0));
+    let mut text = format!("  {:margin$}{}\n", "", columns.concat());
+    for (name, marks) in &rows {
+        let signs = (1..=columns.len() as u32).map(|column| marks.get(&column).map_or(' ', |mark| mark.sign()));
+        let line = signs.fold(format!("  {name:margin$}"), |mut line, sign| {
+            // Writing into a String cannot fail.
+            let _ = write!(line, "{sign:>width$}");
+            line
+        });
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_year_of_months_is_a_line_and_a_month_of_days_too() {
+        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        let months = [
+            (at("2019-01-01T00:00:00Z"), Mark::Loaded),
+            (at("2019-03-01T00:00:00Z"), Mark::Failed),
+            (at("2020-12-01T00:00:00Z"), Mark::Waiting),
+        ];
+        let expected = "       Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec\n  2019   ✓       ✗\n  \
+                        2020                                               ·\n";
+        assert_eq!(calendar(&months, Tz::UTC, Grain::Month), expected);
+        let hours = [(at("2019-01-01T23:30:00Z"), Mark::Loaded), (at("2019-01-01T23:45:00Z"), Mark::Failed)];
+        let text = calendar(&hours, Tz::Europe__Paris, Grain::Minute);
+        assert!(text.ends_with("  2019-01-02  ✗\n"), "{text}");
+        assert_eq!(legend(months.iter().map(|(_, mark)| *mark)), "✓ 1 loaded   · 1 not loaded   ✗ 1 failed");
+    }
+}

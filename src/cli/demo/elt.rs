@@ -1,0 +1,148 @@
+//! `jitney demo --elt`: the sample months by way of Cloud Storage into BigQuery, on emulators, twice.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use chrono::Utc;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::kit::Kit;
+use super::month::{Colour, MonthFacts, write_month};
+use super::{MONTH, MONTHS, SEED, YEAR, execute, serve};
+use crate::cli::Exit;
+use crate::cli::format::{bytes, seconds, thousands};
+use crate::cli::out::{out, outln};
+use crate::cli::run::numbers;
+use crate::config::Settings;
+use crate::gcp::Service;
+use crate::journal::{ExecutionState, State};
+
+const BUCKET: &str = "jitney-demo-taxi";
+/// The flows in turn: each month as CSV, the same again, then as Parquet.
+const RUNS: [(&str, &str); 3] = [
+    ("gcp_taxi.yaml", "first run"),
+    ("gcp_taxi.yaml", "second run, changes nothing"),
+    ("gcp_taxi_parquet.yaml", "as Parquet, replaces it"),
+];
+
+/// One load, beside what is known of its file.
+struct Load {
+    colour: Colour,
+    name: &'static str,
+    rows: u64,
+    state: State,
+}
+
+pub(super) async fn show(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
+    for service in [Service::Storage, Service::BigQuery] {
+        anyhow::ensure!(
+            service.emulator(settings).is_some(),
+            "the ELT demo runs on emulators of Cloud Storage and BigQuery, and STORAGE_EMULATOR_HOST and \
+             BIGQUERY_EMULATOR_HOST do not lead to any: run `make demo-elt`, which starts them. For your own project on \
+             Google Cloud: jitney run flows/gcp_setup.yaml, then flows/gcp_taxi.yaml"
+        );
+    }
+    let began = Instant::now();
+    let kit = Kit::unpack(&settings.home.join("demo"))?;
+    eprintln!("Making two sample months and serving them on this machine …");
+    let shutdown = CancellationToken::new();
+    let _stop = shutdown.clone().drop_guard();
+    let (address, _) = serve::serve(kit.mirror.clone(), shutdown).await?;
+    let source = format!("http://{address}");
+    let mut months = Vec::new();
+    for (colour, times) in MONTHS {
+        months.push((colour, write_month(&kit.month(colour)?, colour, YEAR, MONTH, rows * times, SEED)?));
+    }
+    // Emulators that were left running have the tables of the last demo.
+    let dataset = format!("jitney_demo_{}", Utc::now().timestamp());
+    let place = [("bucket", BUCKET), ("dataset", &dataset), ("location", "US-CENTRAL1")];
+    let setup = execute(&kit, "gcp_setup.yaml", &place, settings).await?;
+    if !setup.status.is_done() {
+        return Ok(ended(&setup));
+    }
+    let mut loads = Vec::new();
+    for (flow, name) in RUNS {
+        for (colour, facts) in &months {
+            let given = [("taxi", colour.as_str()), ("source", &source), ("bucket", BUCKET), ("dataset", &dataset)];
+            let state = load(&kit, flow, &given, settings).await?;
+            if !state.status.is_done() {
+                return Ok(ended(&state));
+            }
+            loads.push(Load { colour: *colour, name, rows: facts.rows, state });
+        }
+    }
+    out!("\n{}\n", table(&loads));
+    let mut agrees = repeated(&loads);
+    for (colour, facts) in &months {
+        agrees &= check(&kit, *colour, facts, &dataset, settings).await?;
+    }
+    outln!("\nIn {}, on emulators of Cloud Storage and BigQuery.", seconds(began.elapsed()));
+    Ok(if agrees { Exit::Ok } else { Exit::Failed })
+}
+
+fn ended(state: &State) -> Exit {
+    if state.status == ExecutionState::Killed { Exit::Cancelled } else { Exit::Failed }
+}
+
+async fn load(kit: &Kit, flow: &str, given: &[(&str, &str)], settings: &Arc<Settings>) -> anyhow::Result<State> {
+    let (year, month) = (YEAR.to_string(), format!("{MONTH:02}"));
+    execute(kit, flow, &[given, &[("year", &year), ("month", &month)]].concat(), settings).await
+}
+
+/// What was loaded, one line for each run of each month.
+fn table(loads: &[Load]) -> String {
+    let mut table =
+        crate::cli::table(["file", "run", "rows in file", "loaded", "already there", "in the bucket", "time"]);
+    for load in loads {
+        let outputs = load.state.tasks.values().find_map(|task| Some((numbers(&task.outputs)?, &task.outputs)));
+        let Some((number, outputs)) = outputs else { continue };
+        table.add_row([
+            load.colour.file_name(YEAR, MONTH),
+            load.name.to_owned(),
+            thousands(load.rows),
+            thousands(number("rows_loaded")),
+            thousands(number("rows_skipped")),
+            bytes(number("bytes")),
+            format!("{:.1} s", outputs.get("seconds").and_then(Value::as_f64).unwrap_or_default()),
+        ]);
+    }
+    crate::cli::right_aligned(table)
+}
+
+/// Whether the first run loaded every row, and the second none.
+fn repeated(loads: &[Load]) -> bool {
+    let loaded = |load: &Load| {
+        let numbers = load.state.tasks.values().find_map(|task| numbers(&task.outputs));
+        numbers.map(|number| number("rows_loaded"))
+    };
+    let wanted = |load: &Load| if load.name == RUNS[1].1 { 0 } else { load.rows };
+    let good = loads.iter().all(|load| loaded(load) == Some(wanted(load)));
+    let mark = if good { "✓" } else { "✗" };
+    outln!("{mark} every first load brought all rows of its file, every repeat none");
+    good
+}
+
+/// Holds a table against its file, rows and dollars, as the report counts them.
+async fn check(
+    kit: &Kit,
+    colour: Colour,
+    facts: &MonthFacts,
+    dataset: &str,
+    settings: &Arc<Settings>,
+) -> anyhow::Result<bool> {
+    let taxi = colour.as_str();
+    let state = execute(kit, "gcp_report.yaml", &[("taxi", taxi), ("dataset", dataset)], settings).await?;
+    let rows = state.tasks.values().find_map(|task| task.outputs.get("rows")?.as_array().cloned()).unwrap_or_default();
+    let cents = |row: &Value| row["dollars"].as_f64().map(|dollars| (dollars * 100.0).round() as i64);
+    let same =
+        rows.len() == 1 && rows[0]["trips"].as_u64() == Some(facts.rows) && cents(&rows[0]) == Some(facts.total_cents);
+    let dollars = format!("{}.{:02}", thousands((facts.total_cents / 100).unsigned_abs()), facts.total_cents % 100);
+    match same {
+        true => outln!("✓ {taxi}: the table holds the file's {} rows and {dollars} dollars", thousands(facts.rows)),
+        false => {
+            outln!("✗ {taxi}: the file has {} rows and {dollars} dollars, the table {}", facts.rows, Value::from(rows))
+        }
+    }
+    Ok(same)
+}

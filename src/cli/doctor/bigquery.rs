@@ -1,0 +1,83 @@
+//! BigQuery's half of `jitney doctor gcp`: the dataset, its place, and whether jobs may run. Changes nothing.
+
+use std::path::Path;
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::Finding;
+use super::gcp::{Arguments, missing};
+use crate::config::Settings;
+use crate::gcp::{Api, Failure, Login, Retry, Service};
+
+/// Looks at the dataset that the arguments name; `storage` tells where the bucket is.
+pub(super) async fn look(storage: &Api, settings: &Settings, login: &Login<'_>, arguments: &Arguments) -> Vec<Finding> {
+    let Some(name) = arguments.dataset.as_deref() else {
+        let fix = "name the flows' dataset: --dataset NAME";
+        return vec![Finding::missing("dataset", "none is named", fix).warn()];
+    };
+    let api = match Api::find(settings, Path::new("."), Service::BigQuery, login).await {
+        Ok(api) => api,
+        Err(error) => return vec![missing("BigQuery", error)],
+    };
+    let Ok(project) = api.access.project() else { return Vec::new() };
+    let jobs = match try_sql(&api, project, "SELECT 1", "asking whether jobs may run").await {
+        Ok(()) => Finding::ok("BigQuery jobs", format!("may run in project {project}")),
+        Err(failure) => missing("BigQuery jobs", failure.into()),
+    };
+    let mut findings = vec![jobs];
+    findings.extend(dataset(&api, project, name, &place_of_bucket(storage, arguments.bucket.as_deref()).await).await);
+    findings
+}
+
+async fn dataset(api: &Api, project: &str, name: &str, bucket: &str) -> Vec<Finding> {
+    let what = format!("looking at dataset {project}.{name}");
+    let path = format!("/bigquery/v2/projects/{project}/datasets/{name}");
+    let found = api.ask_value(&Retry::never(), &what, || api.request(Method::GET, &path)).await;
+    let place = match found {
+        Ok(found) => found["location"].as_str().unwrap_or_default().to_owned(),
+        Err(failure) if failure.is(StatusCode::NOT_FOUND) => {
+            let at = if bucket.is_empty() { "EU" } else { bucket };
+            let fix = format!(
+                "bq --location={at} mk --dataset {project}:{name}, or a task bigquery.create_dataset; names have \
+                 letters, digits and underscores"
+            );
+            return vec![Finding::missing("dataset", format!("there is no {project}.{name}"), fix)];
+        }
+        Err(failure) => return vec![missing("dataset", failure.into())],
+    };
+    let here = match bucket.is_empty() || bucket.eq_ignore_ascii_case(&place) {
+        true => Finding::ok("dataset", format!("{project}.{name} in {place}")),
+        false => Finding::missing(
+            "dataset",
+            format!("{project}.{name} is in {place}, but the bucket is in {bucket}: loads between them fail"),
+            "make one of them anew in the other's location; data does not move",
+        ),
+    };
+    // Checked, not run: a dry run makes nothing.
+    let sql = format!("CREATE TABLE IF NOT EXISTS `{project}.{name}.jitney_doctor` (a INT64)");
+    let rights = match try_sql(api, project, &sql, &format!("asking whether tables may be made in {name}")).await {
+        Ok(()) => Finding::ok("dataset's roles", "tables can be made"),
+        Err(failure) => missing("dataset's roles", failure.into()),
+    };
+    vec![here, rights]
+}
+
+/// Has Google check SQL and the rights for it, without running it and without cost.
+async fn try_sql(api: &Api, project: &str, sql: &str, what: &str) -> Result<(), Failure> {
+    let body = json!({"configuration": {"dryRun": true, "query": {"query": sql, "useLegacySql": false}}});
+    let path = format!("/bigquery/v2/projects/{project}/jobs");
+    api.ask_value(&Retry::never(), what, || api.request(Method::POST, &path).json(&body)).await.map(|_| ())
+}
+
+/// Where the bucket is; empty where nobody says.
+async fn place_of_bucket(storage: &Api, name: Option<&str>) -> String {
+    let Some(name) = name.map(|name| name.trim_start_matches("gs://").trim_end_matches('/')) else {
+        return String::new();
+    };
+    let path = format!("/storage/v1/b/{name}");
+    let retry = Retry::never();
+    let found = storage.ask_value(&retry, "looking at the bucket", || storage.request(Method::GET, &path)).await;
+    let place = |bucket: Value| bucket["location"].as_str().map(str::to_owned);
+    found.ok().and_then(place).unwrap_or_default()
+}

@@ -1,0 +1,119 @@
+//! Which task runs are forgotten or kept when an execution goes on, restarts, or is repeated from a task on.
+
+use std::collections::BTreeMap;
+
+use serde_json::Map;
+
+use crate::diagnostic::nearest;
+use crate::engine::names::Scope;
+use crate::flow::{Flow, Step, contains, each_step};
+use crate::id::RunId;
+use crate::journal::{Kept, State, TaskRun, TaskState};
+
+/// The task runs that are forgotten: those that share a folder, which is gone, and with `handlers` those of `errors`,
+/// `finally` and `afterExecution`, which run anew should they be needed again.
+pub(super) fn forgotten(state: &State, flow: &Flow, handlers: bool) -> Vec<RunId> {
+    let mut search = Search { state, handlers, found: Vec::new() };
+    let top = Scope::default();
+    search.steps(&flow.steps, &top, false);
+    for steps in [&flow.errors, &flow.finally, &flow.after] {
+        search.steps(steps, &top, handlers);
+    }
+    search.found
+}
+
+struct Search<'a> {
+    state: &'a State,
+    handlers: bool,
+    found: Vec<RunId>,
+}
+
+impl Search<'_> {
+    fn steps(&mut self, steps: &[Step], scope: &Scope, forget: bool) {
+        for step in steps {
+            let run = scope.run_id(&step.id);
+            let Some(task) = self.state.tasks.get(&run) else { continue };
+            if task.state.is_done() && !forget {
+                continue;
+            }
+            let shares = task.expansion.as_ref().is_some_and(|expansion| expansion.folder.is_some());
+            if forget || shares {
+                self.found.push(run.clone());
+            }
+            for (name, branch) in &step.branches {
+                let is_handler = self.handlers && ["errors", "finally"].contains(&name.as_str());
+                let forget = forget || shares || is_handler;
+                for inside in std::iter::once(scope.clone()).chain(iterations(self.state, &run, task, scope)) {
+                    self.steps(branch, &inside, forget);
+                }
+            }
+        }
+    }
+}
+
+/// The scopes of a loop's iterations that have task runs.
+fn iterations(state: &State, run: &RunId, task: &TaskRun, scope: &Scope) -> Vec<Scope> {
+    let Some(expansion) = task.expansion.as_ref().filter(|expansion| expansion.is_loop()) else { return Vec::new() };
+    let begin = format!("{run}[");
+    let inside = state.tasks.range(RunId::new(begin.clone())..).map_while(|(id, _)| id.as_str().strip_prefix(&begin));
+    let mut indexes: Vec<u32> = inside.filter_map(|rest| rest.split(']').next()?.parse().ok()).collect();
+    indexes.sort_unstable();
+    indexes.dedup();
+    indexes.into_iter().map(|index| scope.enter(run, expansion, index)).collect()
+}
+
+/// The task runs that a repetition takes over which begins with a task: those that ended well and stand before it, and
+/// the tasks that it is inside of. A task inside of a loop or of a shared folder begins with the loop, or the folder.
+///
+/// # Errors
+/// When there is no such task, or it is one that runs after others only.
+pub(super) fn kept(state: &State, flow: &Flow, from: &str) -> Result<BTreeMap<RunId, Kept>, String> {
+    if !flow.steps.iter().any(|step| is_or_contains(step, from)) {
+        let mut names = Vec::new();
+        each_step(&flow.steps, &mut |step| names.push(step.id.as_str()));
+        let hint = match nearest(from, names.iter().copied()) {
+            Some(near) => format!("; did you mean `{near}`?"),
+            None => format!("; there is `{}`", names.join("`, `")),
+        };
+        return Err(format!("there is no task `{from}` to begin with{hint}"));
+    }
+    let mut kept = BTreeMap::new();
+    keep_before(state, &flow.steps, from, &Scope::default(), &mut kept);
+    Ok(kept)
+}
+
+fn keep_before(state: &State, steps: &[Step], from: &str, scope: &Scope, kept: &mut BTreeMap<RunId, Kept>) {
+    for step in steps {
+        let run = scope.run_id(&step.id);
+        let task = state.tasks.get(&run);
+        if is_or_contains(step, from) {
+            let expansion = task.and_then(|task| task.expansion.as_ref());
+            let is_whole = expansion.is_none_or(|expansion| expansion.is_loop() || expansion.folder.is_some());
+            if let Some(task) = task.filter(|_| step.id.as_str() != from && !is_whole) {
+                let open = Kept { state: TaskState::Running, ended: None, outputs: Map::new(), ..task.kept() };
+                kept.insert(run, open);
+                let leads_there = |branch: &[Step]| branch.iter().any(|step| is_or_contains(step, from));
+                let around = step.branches.iter().filter(|(_, branch)| leads_there(branch));
+                around.for_each(|(_, branch)| keep_before(state, branch, from, scope, kept));
+            }
+            return;
+        }
+        if let Some(task) = task.filter(|task| task.state.is_done()) {
+            kept.insert(run.clone(), task.kept());
+            keep_inside(state, step, scope, kept);
+        }
+    }
+}
+
+fn is_or_contains(step: &Step, id: &str) -> bool {
+    step.id.as_str() == id || contains(step, id)
+}
+
+/// Everything inside of a task that has ended well.
+fn keep_inside(state: &State, step: &Step, scope: &Scope, kept: &mut BTreeMap<RunId, Kept>) {
+    for step in step.branches.iter().flat_map(|(_, branch)| branch) {
+        let run = scope.run_id(&step.id);
+        kept.extend(state.tasks.get(&run).map(|task| (run, task.kept())));
+        keep_inside(state, step, scope, kept);
+    }
+}

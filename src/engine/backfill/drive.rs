@@ -1,0 +1,244 @@
+//! Running a backfill: as many partitions at a time as are wanted, until each has ended or the user wants it to stop.
+//!
+//! Nothing is remembered here that matters: which execution belongs to which partition stands in the executions'
+//! labels, and what the user wants stands in the journal. A process that dies is followed by one that looks there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use serde_json::Value;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::run::PartitionRun;
+use super::standing::{Cell, Standing};
+use crate::config::Settings;
+use crate::engine::EngineError;
+use crate::engine::executor::{Executor, Refused, Request};
+use crate::engine::lock::{Claim, is_claimed};
+use crate::flow::Flow;
+use crate::id::{BackfillId, ExecutionId};
+use crate::journal::{BACKFILL_LABEL, Backfill, BackfillEnd, ExecutionState, PARTITION_LABEL, State, Wish};
+
+/// How often the journal is asked what the user wants.
+const GLANCE: Duration = Duration::from_millis(200);
+
+/// How a drive ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Driven {
+    /// The backfill has ended.
+    To(BackfillEnd),
+    /// This process was stopped; the backfill can go on.
+    Interrupted,
+}
+
+/// A backfill that this process runs.
+pub struct Drive<'a> {
+    /// Runs the executions.
+    pub executor: &'a Executor,
+    /// The flow.
+    pub flow: Arc<Flow>,
+    /// The backfill.
+    pub backfill: &'a Backfill,
+    /// What the execution of each partition is given, by the partition's name.
+    pub runs: BTreeMap<String, PartitionRun>,
+    /// Inputs that the journal does not keep.
+    pub secrets: Vec<(String, String)>,
+    /// Set when the process is to stop.
+    pub stop: CancellationToken,
+}
+
+/// Whether some process runs a backfill.
+pub fn is_driven(settings: &Settings, id: &BackfillId) -> bool {
+    is_claimed(settings, &lock_name(id))
+}
+
+fn lock_name(id: &BackfillId) -> ExecutionId {
+    ExecutionId::new(format!("backfill-{id}"))
+}
+
+struct UnderWay {
+    waits: JoinSet<(usize, Result<State, EngineError>)>,
+    ids: BTreeMap<usize, ExecutionId>,
+    /// Those that this process has begun: it begins none twice.
+    begun: BTreeSet<usize>,
+}
+
+impl Drive<'_> {
+    /// Runs the backfill to its end; `show` is told whenever a partition changes.
+    ///
+    /// # Errors
+    /// When the journal cannot be used, or another process runs the backfill.
+    pub async fn run(&self, show: &mut dyn FnMut(&[Cell], Wish)) -> Result<Driven, EngineError> {
+        let runner = self.executor.runner();
+        let _claim = Claim::take(&runner.settings, &lock_name(&self.backfill.id))?;
+        let mut cells = runner.cells(self.backfill)?;
+        let mut order: Vec<usize> = (0..cells.len()).collect();
+        if self.backfill.spec.descending {
+            order.reverse();
+        }
+        let mut under_way = UnderWay { waits: JoinSet::new(), ids: BTreeMap::new(), begun: BTreeSet::new() };
+        let mut shown = None;
+        loop {
+            let wish = runner.journal.backfill_wish(&self.backfill.id)?.unwrap_or(Wish::Cancel);
+            if wish == Wish::Cancel || self.stop.is_cancelled() {
+                self.kill(&mut under_way, &mut cells).await?;
+                show(&cells, wish);
+                return self.stopped(wish);
+            }
+            let mut changed = shown != Some(wish);
+            if wish == Wish::Run {
+                changed |= self.begin(&order, &mut cells, &mut under_way)?;
+            }
+            if under_way.ids.is_empty() && (wish == Wish::Run || !self.has_more(&cells, &under_way)) {
+                show(&cells, wish);
+                return self.ended(&cells);
+            }
+            if changed {
+                show(&cells, wish);
+                shown = Some(wish);
+            }
+            self.wait(&mut under_way, &mut cells, &mut |cells| show(cells, wish)).await?;
+        }
+    }
+
+    /// Starts what may start; whether anything did.
+    fn begin(&self, order: &[usize], cells: &mut [Cell], under_way: &mut UnderWay) -> Result<bool, EngineError> {
+        let mut begun = false;
+        for &place in order {
+            let is_open = !under_way.begun.contains(&place) && may_begin(&cells[place].standing);
+            let has_room = under_way.ids.len() < self.backfill.spec.parallel.max(1) as usize;
+            if !has_room || self.is_over(cells) {
+                break;
+            }
+            if is_open {
+                let id = self.execution(&cells[place])?;
+                cells[place].standing = Standing::Running;
+                cells[place].execution = Some(id.clone());
+                under_way.begun.insert(place);
+                under_way.ids.insert(place, id.clone());
+                let executor = self.executor.clone();
+                under_way.waits.spawn(async move { (place, until_end(&executor, &id).await) });
+                begun = true;
+            }
+        }
+        Ok(begun)
+    }
+
+    /// The execution of a partition: the one that a stop left in the middle, else a new one.
+    fn execution(&self, cell: &Cell) -> Result<ExecutionId, EngineError> {
+        let can_go_on = matches!(cell.standing, Standing::Stopped | Standing::Running);
+        if let Some(id) = cell.execution.as_ref().filter(|_| can_go_on) {
+            match self.executor.take_up(id, self.secrets.clone()) {
+                // Another process works on it, or has just ended it: there is nothing to do but to wait.
+                Ok(()) | Err(EngineError::Taken(_) | EngineError::NotPossible { .. }) => return Ok(id.clone()),
+                // Its flow has changed, or a secret is gone: a new one does the same work.
+                Err(EngineError::Stuck { .. } | EngineError::Unknown(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let mut request = Request::new(self.flow.clone());
+        if let Some(run) = self.runs.get(&cell.partition) {
+            request.inputs = run.given.clone();
+            request.trigger = run.possible.trigger.clone();
+        }
+        request.trigger_date = Some(cell.date);
+        request.labels = self.backfill.spec.labels.clone();
+        request.labels.insert(BACKFILL_LABEL.to_owned(), Value::from(self.backfill.id.as_str()));
+        request.labels.insert(PARTITION_LABEL.to_owned(), Value::from(cell.partition.as_str()));
+        self.executor.submit(request).map_err(|refused| match refused {
+            Refused::Engine(error) => error,
+            other => EngineError::Stuck { id: lock_name(&self.backfill.id), reason: other.to_string() },
+        })
+    }
+
+    async fn wait(
+        &self,
+        under_way: &mut UnderWay,
+        cells: &mut [Cell],
+        show: &mut dyn FnMut(&[Cell]),
+    ) -> Result<(), EngineError> {
+        let ended = tokio::select! {
+            Some(ended) = under_way.waits.join_next(), if !under_way.waits.is_empty() => ended,
+            () = tokio::time::sleep(GLANCE) => {
+                // Another process may have freed a slot of the flow.
+                if self.flow.concurrency.is_some() {
+                    self.executor.dispatch();
+                }
+                return Ok(());
+            }
+            () = self.stop.cancelled() => return Ok(()),
+        };
+        let Ok((place, state)) = ended else { return Ok(()) };
+        under_way.ids.remove(&place);
+        cells[place].standing = Standing::of_state(&state?);
+        show(cells);
+        Ok(())
+    }
+
+    async fn kill(&self, under_way: &mut UnderWay, cells: &mut [Cell]) -> Result<(), EngineError> {
+        for id in under_way.ids.values() {
+            // Any other error: it has just ended, or another process works on it and goes on.
+            if let Err(EngineError::Journal(error)) = self.executor.kill(id) {
+                return Err(error.into());
+            }
+        }
+        let patience = tokio::time::sleep(Duration::from_secs(15));
+        tokio::pin!(patience);
+        while !under_way.waits.is_empty() {
+            tokio::select! {
+                Some(ended) = under_way.waits.join_next() => {
+                    if let Ok((place, state)) = ended {
+                        cells[place].standing = Standing::of_state(&state?);
+                    }
+                }
+                () = &mut patience => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn stopped(&self, wish: Wish) -> Result<Driven, EngineError> {
+        if wish != Wish::Cancel {
+            return Ok(Driven::Interrupted);
+        }
+        let journal = self.executor.journal();
+        journal.end_backfill(&self.backfill.id, BackfillEnd::Cancelled, Utc::now())?;
+        Ok(Driven::To(BackfillEnd::Cancelled))
+    }
+
+    fn ended(&self, cells: &[Cell]) -> Result<Driven, EngineError> {
+        let is_in = |cell: &Cell| matches!(cell.standing, Standing::Loaded { .. } | Standing::Skipped { .. });
+        let end = if cells.iter().all(is_in) { BackfillEnd::Success } else { BackfillEnd::Failed };
+        self.executor.journal().end_backfill(&self.backfill.id, end, Utc::now())?;
+        Ok(Driven::To(end))
+    }
+
+    /// Whether nothing more is to begin, because a partition has failed.
+    fn is_over(&self, cells: &[Cell]) -> bool {
+        self.backfill.spec.stop_on_failure && cells.iter().any(|cell| cell.standing.is_failed())
+    }
+
+    fn has_more(&self, cells: &[Cell], under_way: &UnderWay) -> bool {
+        let mut open = (0..).zip(cells).filter(|(place, _)| !under_way.begun.contains(place));
+        !self.is_over(cells) && open.any(|(_, cell)| may_begin(&cell.standing))
+    }
+}
+
+/// A partition that looks as if it were running when this process begins waits in another one's queue.
+fn may_begin(standing: &Standing) -> bool {
+    matches!(standing, Standing::Waiting | Standing::Stopped | Standing::Running)
+}
+
+async fn until_end(executor: &Executor, id: &ExecutionId) -> Result<State, EngineError> {
+    loop {
+        let state = executor.wait(id).await?;
+        if state.status != ExecutionState::Paused {
+            return Ok(state);
+        }
+        // Somebody will resume it, or not; its slot is kept for it.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}

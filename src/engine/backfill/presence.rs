@@ -1,0 +1,80 @@
+//! What the flow's targets hold of its partitions, by the word of their ledgers.
+
+use serde_json::Value;
+
+use super::run::PartitionRun;
+use crate::engine::Runner;
+use crate::flow::Flow;
+use crate::task::{Held, Holding, Ledger, TaskError};
+
+/// What the targets hold of one partition.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Presence {
+    /// All of it: the rows, and the newest of its loads.
+    In(u64, Held),
+    /// Nothing, or not all, with a word about it if there is something to say.
+    Missing(Option<String>),
+    /// It cannot be known from a ledger: why.
+    Unknown(String),
+}
+
+struct Asked {
+    /// The partition's place.
+    place: usize,
+    ledger: Ledger,
+    name: &'static str,
+    fields: Value,
+}
+
+impl Runner {
+    /// Asks the ledgers of the flow's targets for these partitions. Nothing is run for it.
+    ///
+    /// # Errors
+    /// When a target cannot be asked.
+    pub async fn presence(&self, flow: &Flow, runs: &[PartitionRun]) -> Result<Vec<Presence>, TaskError> {
+        let mut answers: Vec<Option<Presence>> = vec![None; runs.len()];
+        let mut asked: Vec<Asked> = Vec::new();
+        for (place, run) in runs.iter().enumerate() {
+            for foreseen in self.foresee(flow, &run.possible, |task| task.ledger.map(|ledger| ledger.fields)).await {
+                let (step, Some(ledger)) = (foreseen.step, foreseen.step.task.ledger) else { continue };
+                match foreseen.fields {
+                    Ok(fields) => asked.push(Asked { place, ledger, name: step.task.name, fields }),
+                    Err(why) => {
+                        let why = format!("what `{}` loads is known only when it runs: {why}", step.id);
+                        answers[place] = Some(merge(answers[place].take(), Presence::Unknown(why)));
+                    }
+                }
+            }
+        }
+        while let Some(name) = asked.first().map(|asked| asked.name) {
+            let (same, others): (Vec<Asked>, Vec<Asked>) = asked.into_iter().partition(|asked| asked.name == name);
+            asked = others;
+            let Some(ledger) = same.first().map(|asked| asked.ledger) else { break };
+            let fields = same.iter().map(|asked| asked.fields.clone()).collect();
+            let found = (ledger.look)(fields, self.settings.clone()).await?;
+            for (asked, holding) in same.iter().zip(found) {
+                let presence = match holding {
+                    Holding::Held(held) => Presence::In(held.rows, held),
+                    Holding::Missing(note) => Presence::Missing(note),
+                    Holding::Unknown(why) => Presence::Unknown(why),
+                };
+                answers[asked.place] = Some(merge(answers[asked.place].take(), presence));
+            }
+        }
+        let none = || Presence::Unknown("no task of the flow loads into a target with a ledger".to_owned());
+        Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(none)).collect())
+    }
+}
+
+/// A partition is in when all of its loads are.
+fn merge(first: Option<Presence>, second: Presence) -> Presence {
+    match (first, second) {
+        (None, other) => other,
+        (Some(Presence::Missing(note)), _) | (_, Presence::Missing(note)) => Presence::Missing(note),
+        (Some(Presence::Unknown(why)), _) | (_, Presence::Unknown(why)) => Presence::Unknown(why),
+        (Some(Presence::In(rows, held)), Presence::In(more, other)) => {
+            let newest = if held.loaded_at > other.loaded_at { held } else { other };
+            Presence::In(rows + more, newest)
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! How partitions stand: by their executions, and by what the flow's target holds.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::run::{PartitionRun, Partitioned};
+use crate::engine::lock::is_claimed;
+use crate::engine::{EngineError, Runner};
+use crate::id::ExecutionId;
+use crate::journal::{Backfill, ExecutionState, Query, State, Summary, TaskState};
+
+/// The most executions of a flow that are looked through, the newest first.
+const MOST: u32 = 200_000;
+/// A reason without a short name is cut to this length.
+const REASON: usize = 48;
+
+/// How a partition stands.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "state", rename_all = "UPPERCASE")]
+pub enum Standing {
+    /// It has not run.
+    Waiting,
+    /// It is under way.
+    Running,
+    /// It ended well.
+    Loaded {
+        /// Rows that are new or changed.
+        rows: u64,
+        /// Whether everything was there already.
+        already: bool,
+    },
+    /// It failed.
+    Failed {
+        /// Why, in a word or two: `404`.
+        reason: String,
+        /// Why.
+        message: String,
+    },
+    /// It was stopped, or its process died; it can go on.
+    Stopped,
+    /// It is not to run.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A partition and how it stands.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Cell {
+    /// The partition.
+    pub partition: String,
+    /// The moment that it is for.
+    pub date: DateTime<Utc>,
+    /// How it stands.
+    #[serde(flatten)]
+    pub standing: Standing,
+    /// Its newest execution.
+    pub execution: Option<ExecutionId>,
+}
+
+impl Standing {
+    /// How an execution that has ended leaves its partition.
+    pub fn of_state(state: &State) -> Self {
+        match state.status {
+            ExecutionState::Success | ExecutionState::Warning => {
+                Self::Loaded { rows: state.rows, already: state.rows == 0 && is_there_already(state) }
+            }
+            ExecutionState::Killed => Self::Stopped,
+            ExecutionState::Cancelled => {
+                let message = "the flow's `concurrency` lets no more run at a time".to_owned();
+                Self::Failed { reason: "no free slot".to_owned(), message }
+            }
+            ExecutionState::Failed => {
+                let (reason, message) = why(state);
+                Self::Failed { reason, message }
+            }
+            _ => Self::Running,
+        }
+    }
+
+    /// Whether it failed.
+    pub fn is_failed(&self) -> bool {
+        matches!(self, Self::Failed { .. })
+    }
+}
+
+fn is_there_already(state: &State) -> bool {
+    state.tasks.values().any(|task| task.outputs.get("already_loaded") == Some(&Value::Bool(true)))
+}
+
+/// Why an execution failed: short, and in full.
+fn why(state: &State) -> (String, String) {
+    let failed = state.tasks.values().filter(|task| task.state == TaskState::Failed);
+    let mut errors: Vec<_> = failed.filter_map(|task| Some((task.ended, task.error.as_ref()?))).collect();
+    // A task around the one that failed ends after it.
+    errors.sort_by_key(|(ended, error)| (error.code.is_none(), *ended));
+    let Some((_, error)) = errors.first() else {
+        let message = "it did not come to run; its log says why".to_owned();
+        return ("not run".to_owned(), message);
+    };
+    let line = error.message.lines().next().unwrap_or_default();
+    let short: String = line.chars().take(REASON).collect();
+    let cut = if short.len() < line.len() { format!("{}…", short.trim_end()) } else { short };
+    (error.code.clone().unwrap_or(cut), error.message.clone())
+}
+
+impl Runner {
+    /// How an execution leaves its partition, by its summary and, where that does not say it all, by its events.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn standing(&self, summary: &Summary) -> Result<Standing, EngineError> {
+        let known = [ExecutionState::Success, ExecutionState::Warning, ExecutionState::Killed];
+        if known.iter().any(|state| state.as_str() == summary.state) && (summary.rows > 0 || summary.state == "KILLED")
+        {
+            return Ok(match summary.state.as_str() {
+                "KILLED" => Standing::Stopped,
+                _ => Standing::Loaded { rows: summary.rows, already: false },
+            });
+        }
+        let Some(state) = self.journal.state(&summary.id)? else { return Ok(Standing::Waiting) };
+        if state.status.has_ended() || is_claimed(&self.settings, &summary.id) {
+            return Ok(Standing::of_state(&state));
+        }
+        let rests = matches!(state.status, ExecutionState::Queued | ExecutionState::Paused);
+        Ok(if rests { Standing::Running } else { Standing::Stopped })
+    }
+
+    /// The partitions of a backfill and how they stand.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn cells(&self, backfill: &Backfill) -> Result<Vec<Cell>, EngineError> {
+        let executions = self.journal.backfill_executions(&backfill.id)?;
+        let cell = |partition: &crate::journal::Partition| {
+            let summary = executions.get(&partition.label);
+            let standing = match (&partition.skipped, summary) {
+                (Some(reason), _) => Standing::Skipped { reason: reason.clone() },
+                (None, None) => Standing::Waiting,
+                (None, Some(summary)) => match self.standing(summary)? {
+                    Standing::Failed { .. } if summary.created < backfill.since => Standing::Waiting,
+                    standing => standing,
+                },
+            };
+            let execution = summary.map(|summary| summary.id.clone());
+            Ok(Cell { partition: partition.label.clone(), date: partition.date, standing, execution })
+        };
+        backfill.partitions.iter().map(cell).collect()
+    }
+
+    /// The newest execution of each partition, whoever started it, by the partition's name.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn last_runs(&self, of: &Partitioned, runs: &[PartitionRun]) -> Result<BTreeMap<String, Summary>, EngineError> {
+        let Some(first) = runs.first() else { return Ok(BTreeMap::new()) };
+        let told_by_inputs = of.is_told_by_inputs(self, &first.slot);
+        let query = Query { flow: Some(of.flow.id.to_string()), ..Query::default() };
+        let all = self.journal.search(&query, MOST, 0)?.executions;
+        let mine: Vec<Summary> = all.into_iter().filter(|summary| summary.namespace == of.flow.namespace).collect();
+        let newest = |run: &PartitionRun| {
+            let found = mine.iter().find(|summary| of.is_of(summary, run, told_by_inputs))?;
+            Some((run.slot.label.clone(), found.clone()))
+        };
+        Ok(runs.iter().filter_map(newest).collect())
+    }
+}

@@ -1,0 +1,199 @@
+//! Sub-executions: a task starts another flow, and goes on with the same execution when it is itself repeated.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use serde_json::{Map, Value};
+
+use crate::diagnostic::Diagnostic;
+use crate::engine::Before;
+use crate::engine::create::Request;
+use crate::engine::names::Facts;
+use crate::engine::plan::{Run, Start};
+use crate::engine::run::{EngineError, Runner};
+use crate::flow::expression::{Names, render};
+use crate::flow::{Flow, input};
+use crate::id::{ExecutionId, TaskId};
+use crate::journal::{ExecutionState, Parent, State};
+use crate::task::{Child, Children, Level, Starting, TaskError, Wanted};
+
+/// How deep executions may start executions.
+const DEEPEST: u32 = 16;
+/// How often a sub-execution that others work on, or should, is looked at.
+const GLANCE: Duration = Duration::from_millis(200);
+
+/// What an attempt of a task needs to start executions.
+#[derive(Clone)]
+pub(super) struct Nest {
+    runner: Runner,
+    run: Run,
+    task: TaskId,
+    parent: Parent,
+    labels: Map<String, Value>,
+    names: Arc<Names>,
+    state: Option<Arc<State>>,
+}
+
+impl Nest {
+    pub(super) fn new(runner: &Runner, run: &Run, flow: &Flow, start: &Start, state: &State) -> Self {
+        let renders = !start.names.is_empty();
+        let parent = Parent {
+            execution: run.id.clone(),
+            run: start.run.to_string(),
+            flow: flow.id.to_string(),
+            namespace: flow.namespace.clone(),
+            depth: state.created.parent.as_ref().map_or(0, |parent| parent.depth) + 1,
+        };
+        Self {
+            runner: runner.clone(),
+            run: run.clone(),
+            task: start.step.id.clone(),
+            parent,
+            labels: state.labels.clone(),
+            names: Arc::new(start.names.clone()),
+            state: renders.then(|| Arc::new(state.clone())),
+        }
+    }
+
+    async fn get(self, wanted: Wanted) -> Result<Child, TaskError> {
+        let flow = self.run.catalog.find(&wanted.namespace, &wanted.flow)?;
+        if self.parent.depth > DEEPEST {
+            let error =
+                TaskError::permanent(format!("flows start flows more than {DEEPEST} deep, `{}` the last", flow.id));
+            return Err(error.help("does a flow start itself?"));
+        }
+        let given = wanted.inputs.iter().filter(|(_, value)| !value.is_null());
+        let given: Vec<(String, Value)> = given.map(|(name, value)| (name.clone(), value.clone())).collect();
+        let before = Before::of(&self.runner.settings, &flow, Utc::now());
+        let inputs = input::resolve(&flow, &given, &before).map_err(|findings| unfit(&flow, &findings))?;
+        let broken = |error: EngineError| self.broken(&flow, &error);
+        let (id, is_new) = self.find_or_submit(&flow, &inputs, &wanted).map_err(broken)?;
+        if !wanted.waits {
+            if is_new {
+                self.leave(flow, id.clone(), inputs, wanted);
+            }
+            return Ok(Child { id, state: "CREATED", is_well: true, outputs: Map::new() });
+        }
+        let (id, state) = self.follow(&flow, id, &inputs, &wanted).await.map_err(broken)?;
+        if wanted.cancel.is_cancelled() && !state.status.is_done() {
+            return Err(TaskError::cancelled("stopped by the user"));
+        }
+        let (is_well, outputs) = (state.status.is_done(), state.outputs);
+        Ok(Child { id, state: state.status.as_str(), is_well, outputs })
+    }
+
+    /// The execution that an earlier attempt started, or a new one.
+    fn find_or_submit(
+        &self,
+        flow: &Flow,
+        inputs: &Map<String, Value>,
+        wanted: &Wanted,
+    ) -> Result<(ExecutionId, bool), EngineError> {
+        let mut parent = self.parent.clone();
+        if let Some(key) = wanted.key {
+            parent.run = format!("{}#{key}", parent.run);
+        }
+        if let Some(id) = self.runner.journal.child(&parent.execution, &parent.run)? {
+            let status = self.runner.state(&id)?.status;
+            if !(wanted.anew && status.is_restartable()) {
+                return Ok((id, false));
+            }
+        }
+        let mut labels = if wanted.inherits_labels { self.labels.clone() } else { Map::new() };
+        labels.extend(wanted.labels.clone());
+        let (inputs, trigger_date) = (inputs.clone(), wanted.date);
+        let request = Request { inputs, labels, trigger_date, parent: Some(parent), ..Request::default() };
+        Ok((self.runner.submit(flow, request)?, true))
+    }
+
+    /// Lets an execution run that nobody waits for.
+    fn leave(self, flow: Arc<Flow>, id: ExecutionId, inputs: Map<String, Value>, wanted: Wanted) {
+        let background = self.runner.background.clone();
+        background.spawn(async move {
+            if let Err(error) = self.follow(&flow, id, &inputs, &wanted).await {
+                let message = format!("the execution of `{}` broke off: {error}", flow.id);
+                drop(self.runner.say(&self.run.id, Level::Error, &self.task, &message));
+            }
+        });
+    }
+
+    /// Works on an execution until it has ended. While it is paused, or another process works on it, that is waited
+    /// for.
+    async fn follow(
+        &self,
+        flow: &Flow,
+        mut id: ExecutionId,
+        inputs: &Map<String, Value>,
+        wanted: &Wanted,
+    ) -> Result<(ExecutionId, State), EngineError> {
+        let runner = &self.runner;
+        self.until_date(wanted).await;
+        let mut told = false;
+        loop {
+            match runner.run_to_the_last(&id, flow, inputs, wanted.cancel.clone()).await {
+                Ok((last, state)) if state.status != ExecutionState::Paused => return Ok((last, state)),
+                Ok((last, _)) => {
+                    id = last;
+                    if !told {
+                        let message = format!("waits for {id}, which is paused; go on with: jitney resume {id}");
+                        runner.say(&self.run.id, Level::Info, &self.task, &message)?;
+                        told = true;
+                    }
+                    self.while_paused(&id, wanted).await?;
+                }
+                Err(EngineError::Taken(_)) => runner.until_free(&id, &wanted.cancel).await?,
+                Err(error) => return Err(error),
+            }
+            // Somebody else may have brought it to an end, which counts whatever it was.
+            let state = runner.state(&id)?;
+            if state.status.has_ended() && state.status != ExecutionState::Retried {
+                return Ok((id, state));
+            }
+        }
+    }
+
+    async fn while_paused(&self, id: &ExecutionId, wanted: &Wanted) -> Result<(), EngineError> {
+        while self.runner.journal.status(id)?.as_deref() == Some("PAUSED") && !wanted.cancel.is_cancelled() {
+            tokio::select! {
+                () = tokio::time::sleep(GLANCE) => {}
+                () = wanted.cancel.cancelled() => {}
+            }
+        }
+        self.runner.until_free(id, &wanted.cancel).await
+    }
+
+    async fn until_date(&self, wanted: &Wanted) {
+        let Some(left) = wanted.date.and_then(|date| (date - Utc::now()).to_std().ok()) else { return };
+        tokio::select! {
+            () = tokio::time::sleep(left) => {}
+            () = wanted.cancel.cancelled() => {}
+        }
+    }
+
+    fn broken(&self, flow: &Flow, error: &EngineError) -> TaskError {
+        TaskError::permanent(format!("cannot run the flow `{}.{}`", flow.namespace, flow.id)).because(error)
+    }
+}
+
+impl Children for Nest {
+    fn start(&self, wanted: Wanted) -> Starting {
+        Box::pin(self.clone().get(wanted))
+    }
+
+    fn render(&self, value: &Value, taskrun: Map<String, Value>) -> Result<Value, TaskError> {
+        let Some(state) = &self.state else { return Ok(value.clone()) };
+        let mut names = (*self.names).clone();
+        if let Some(Value::Object(own)) = names.get_mut("taskrun") {
+            own.extend(taskrun);
+        }
+        let view = Facts::view_of(state, &self.run, Utc::now());
+        render(value, &names, &view).map_err(|error| TaskError::permanent(error.message))
+    }
+}
+
+fn unfit(flow: &Flow, findings: &[Diagnostic]) -> TaskError {
+    let told: Vec<&str> = findings.iter().map(|finding| finding.message.as_str()).collect();
+    let error = TaskError::permanent(format!("the flow `{}.{}`: {}", flow.namespace, flow.id, told.join("; ")));
+    error.help("see the field `inputs` of this task")
+}

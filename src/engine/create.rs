@@ -1,0 +1,266 @@
+//! New executions: what must hold before there is one, and what is written of it.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+
+use crate::diagnostic::Diagnostic;
+use crate::engine::names::Facts;
+use crate::engine::run::{EngineError, Runner};
+use crate::engine::snapshot;
+use crate::engine::{again, input_files};
+use crate::flow::expression::{holds, render};
+use crate::flow::input;
+use crate::flow::{Flow, Style, Unmet};
+use crate::id::{ExecutionId, TaskId};
+use crate::journal::{Created, Event, ExecutionState, Parent, State};
+use crate::storage::Storage;
+use crate::task::Level;
+use crate::text::plain;
+
+/// What is wanted of a new execution.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// The validated inputs.
+    pub inputs: Map<String, Value>,
+    /// Labels beside the flow's own.
+    pub labels: Map<String, Value>,
+    /// The moment that the run is for; now when none is given.
+    pub trigger_date: Option<DateTime<Utc>>,
+    /// What started it, when it is a sub-execution.
+    pub parent: Option<Parent>,
+    /// The execution that it repeats.
+    pub original: Option<ExecutionId>,
+    /// How often the flow has been tried with this one; 0 counts as 1.
+    pub attempt: u32,
+    /// Its id, when that is settled already.
+    pub id: Option<ExecutionId>,
+}
+
+impl Runner {
+    /// Writes a new execution down, to be run. Secret inputs are not written, of addresses the password is not.
+    ///
+    /// # Errors
+    /// As [`Runner::submit`].
+    pub fn create(
+        &self,
+        flow: &Flow,
+        inputs: &Map<String, Value>,
+        trigger_date: Option<DateTime<Utc>>,
+    ) -> Result<ExecutionId, EngineError> {
+        self.submit(flow, Request { inputs: inputs.clone(), trigger_date, ..Request::default() })
+    }
+
+    /// Writes a new execution down, to be run.
+    ///
+    /// # Errors
+    /// When the flow is disabled, one of its checks forbids the execution, or the journal cannot be written.
+    pub fn submit(&self, flow: &Flow, request: Request) -> Result<ExecutionId, EngineError> {
+        self.submit_with(flow, request, &[])
+    }
+
+    fn submit_with(&self, flow: &Flow, request: Request, events: &[Event]) -> Result<ExecutionId, EngineError> {
+        if flow.disabled {
+            let finding = Diagnostic::error(format!("the flow `{}` is disabled", flow.id));
+            let finding = finding.help("take `disabled: true` out of it");
+            return Err(flow.document.locate_key(&["disabled".to_owned()], finding).into());
+        }
+        let now = Utc::now();
+        let id = request.id.clone().unwrap_or_else(|| ExecutionId::generate(now));
+        let (created, _) = self.created(&id, flow, &request, now)?;
+        let state = State::new(created.clone());
+        let unmet = self.unmet_checks(&id, flow, &request.inputs, &state)?;
+        let blocking: Vec<Diagnostic> = unmet
+            .into_iter()
+            .filter(|unmet| unmet.behavior == Unmet::BlockExecution)
+            .map(|unmet| flow.document.locate_key(&unmet.path, Diagnostic::error(unmet.message)))
+            .collect();
+        if !blocking.is_empty() {
+            return Err(EngineError::Refused(blocking));
+        }
+        self.journal.create_with(&id, now, created, events)?;
+        Ok(id)
+    }
+
+    /// What the journal keeps of a new execution, and the secret inputs that it does not. Files among the inputs are
+    /// copied into its storage.
+    pub(super) fn created(
+        &self,
+        id: &ExecutionId,
+        flow: &Flow,
+        request: &Request,
+        now: DateTime<Utc>,
+    ) -> Result<(Created, Map<String, Value>), EngineError> {
+        let inputs = input_files::keep(flow, &request.inputs, &Storage::new(self.settings.storage(), id.clone()))?;
+        Ok(self.recorded(flow, &inputs, request, now))
+    }
+
+    /// The same for inputs whose files are where they are to be.
+    pub(super) fn recorded(
+        &self,
+        flow: &Flow,
+        inputs: &Map<String, Value>,
+        request: &Request,
+        now: DateTime<Utc>,
+    ) -> (Created, Map<String, Value>) {
+        let file = std::path::absolute(&flow.document.file).unwrap_or_else(|_| PathBuf::from(&flow.document.file));
+        let (public, secrets) = self.split_secrets(flow, inputs);
+        let mut labels = flow.labels.clone();
+        labels.extend(request.labels.clone());
+        let created = Created {
+            flow: flow.id.to_string(),
+            namespace: flow.namespace.clone(),
+            file: file.display().to_string(),
+            text: snapshot::blank(&flow.document),
+            sha256: snapshot::fingerprint(&flow.document.text),
+            inputs: public,
+            labels,
+            trigger_date: request.trigger_date.unwrap_or(now),
+            trigger: None,
+            revision: None,
+            parent: request.parent.clone(),
+            original: request.original.clone(),
+            attempt: request.attempt.max(1),
+        };
+        (created, secrets)
+    }
+
+    /// Says which checks a new execution does not meet; whether one of them fails it.
+    pub(super) fn fails_a_check(
+        &self,
+        id: &ExecutionId,
+        flow: &Flow,
+        inputs: &Map<String, Value>,
+        state: &mut State,
+    ) -> Result<bool, EngineError> {
+        let unmet = self.unmet_checks(id, flow, inputs, state)?;
+        for Unheld { message, style, .. } in &unmet {
+            let level = match style {
+                Style::Error => Level::Error,
+                Style::Warning => Level::Warn,
+                Style::Info | Style::Success => Level::Info,
+            };
+            self.say(id, level, &TaskId::new(""), message)?;
+        }
+        let fails = unmet.iter().any(|unmet| unmet.behavior == Unmet::FailExecution);
+        if fails {
+            self.append(id, state, Event::Ended { state: ExecutionState::Failed, outputs: Map::new() })?;
+        }
+        Ok(fails)
+    }
+
+    fn unmet_checks(
+        &self,
+        id: &ExecutionId,
+        flow: &Flow,
+        inputs: &Map<String, Value>,
+        state: &State,
+    ) -> Result<Vec<Unheld>, EngineError> {
+        if flow.checks.is_empty() {
+            return Ok(Vec::new());
+        }
+        let run = self.around(id, flow, inputs);
+        let facts = Facts { state, flow, run: &run, now: Utc::now(), end: None };
+        let names = facts.of_flow();
+        let mut unmet = Vec::new();
+        for (index, check) in flow.checks.iter().enumerate() {
+            let path = |key: &str| ["checks".to_owned(), index.to_string(), key.to_owned()];
+            let broken = |key: &str, error: crate::flow::expression::ExpressionError| {
+                let finding = Diagnostic::error(error.message);
+                EngineError::from(flow.document.locate_text(&path(key), &error.culprit, finding))
+            };
+            if !holds(&check.condition, &names, &facts.view()).map_err(|error| broken("condition", error))? {
+                let message =
+                    render(&check.message, &names, &facts.view()).map_err(|error| broken("message", error))?;
+                let (style, behavior) = (check.style, check.behavior);
+                unmet.push(Unheld { message: plain(&message), style, behavior, path: path("condition") });
+            }
+        }
+        Ok(unmet)
+    }
+
+    /// The execution that repeats one which failed; it is made unless it is there.
+    pub(super) fn repeat_anew(
+        &self,
+        flow: &Flow,
+        inputs: &Map<String, Value>,
+        id: &ExecutionId,
+        state: &State,
+        successor: &ExecutionId,
+    ) -> Result<(), EngineError> {
+        if self.journal.status(successor)?.is_some() {
+            return Ok(());
+        }
+        let created = &state.created;
+        let request = Request {
+            inputs: inputs.clone(),
+            labels: created.labels.clone(),
+            trigger_date: Some(created.trigger_date),
+            parent: created.parent.clone(),
+            original: Some(created.original.clone().unwrap_or_else(|| id.clone())),
+            attempt: created.attempt + 1,
+            id: Some(successor.clone()),
+        };
+        self.submit(flow, request).map(drop)
+    }
+
+    /// A new execution that repeats another: from a task on, with the outputs of what ran before it, or as a whole.
+    ///
+    /// # Errors
+    /// When there is no such task, or as [`Runner::submit`].
+    pub fn replay(
+        &self,
+        id: &ExecutionId,
+        flow: &Flow,
+        inputs: &Map<String, Value>,
+        from: Option<&str>,
+    ) -> Result<ExecutionId, EngineError> {
+        let state = self.state(id)?;
+        let events = match from {
+            None => Vec::new(),
+            Some(from) => {
+                let tasks = again::kept(&state, flow, from).map_err(Diagnostic::error)?;
+                vec![Event::Replayed { from: from.to_owned(), tasks }]
+            }
+        };
+        let request = Request {
+            inputs: inputs.clone(),
+            labels: if from.is_some() { state.labels.clone() } else { state.created.labels.clone() },
+            trigger_date: Some(state.created.trigger_date),
+            original: Some(state.created.original.clone().unwrap_or_else(|| id.clone())),
+            ..Request::default()
+        };
+        self.submit_with(flow, request, &events)
+    }
+
+    /// The inputs that the journal may keep, and those that it may not.
+    pub(super) fn split_secrets(
+        &self,
+        flow: &Flow,
+        inputs: &Map<String, Value>,
+    ) -> (Map<String, Value>, Map<String, Value>) {
+        // What a flow hands to another may hold its own secrets.
+        let clean = |value: &Value| value.as_str().map(|text| self.settings.redactor.clean(text));
+        let is_secret = |name: &str, value: &Value| {
+            input::is_secret(&flow.inputs, name, value)
+                || clean(value).is_some_and(|clean| Some(&*clean) != value.as_str())
+        };
+        let (secret, mut public): (Map<_, _>, Map<_, _>) =
+            inputs.clone().into_iter().partition(|(name, value)| is_secret(name, value));
+        for (name, value) in secret.iter().filter(|(name, _)| !input::is_declared_secret(&flow.inputs, name)) {
+            let shown = clean(value).map_or_else(|| input::without_passwords(value), Value::from);
+            public.insert(name.clone(), shown);
+        }
+        secret.values().filter_map(Value::as_str).for_each(|value| self.settings.redactor.learn(value));
+        (public, secret)
+    }
+}
+
+/// A check that does not hold.
+struct Unheld {
+    message: String,
+    style: Style,
+    behavior: Unmet,
+    path: [String; 3],
+}

@@ -1,0 +1,155 @@
+//! The beginning and the end of an execution as a whole: its tasks, what runs after them, promises, outputs, retries.
+
+use chrono::Duration;
+use serde_json::{Map, Value};
+
+use crate::engine::names::Scope;
+use crate::engine::plan::{Block, Ending, Next, Planner, Standing};
+use crate::engine::retry;
+use crate::flow::expression::{holds, render};
+use crate::flow::{Retry, RetryBehavior, Sla, SlaKind};
+use crate::journal::{ExecutionState, Outcome, TaskRun, TaskState};
+use crate::task::ErrorClass;
+use crate::text::plain;
+
+impl<'a> Planner<'_, 'a> {
+    /// The whole execution.
+    pub(super) fn execution(&mut self) {
+        if self.watch_the_clock() {
+            return;
+        }
+        let (flow, top) = (self.facts.flow, Scope::default());
+        let Standing::Done(outcome) = self.list(&flow.steps, &top, 1) else { return self.rest() };
+        let again = if outcome == Outcome::Failed { self.retry() } else { None };
+        if let Some(retry) = again.filter(|retry| retry.behavior == RetryBehavior::RetryFailedTask) {
+            return self.actions.push(Next::Retry(retry));
+        }
+        let block = Block { tasks: &flow.steps, errors: &flow.errors, finally: &flow.finally };
+        match self.handlers(outcome, block, &top) {
+            Standing::Open => self.rest(),
+            Standing::Done(outcome) => self.end(outcome, again),
+        }
+    }
+
+    /// Looks at promises about time; whether one is broken just now.
+    fn watch_the_clock(&mut self) -> bool {
+        let (state, now) = (self.facts.state, self.facts.now);
+        let Some(started) = state.started else { return false };
+        for sla in self.facts.flow.sla.iter().filter(|sla| !state.violated.contains(&sla.id)) {
+            let Some(longest) = sla.duration.filter(|_| sla.kind == SlaKind::MaxDuration) else { continue };
+            let at = started + Duration::from_std(longest.0).unwrap_or(Duration::MAX);
+            if at <= now {
+                self.actions.push(Next::Violate(sla, format!("it takes longer than {longest}")));
+                return true;
+            }
+            self.wait(at);
+        }
+        false
+    }
+
+    /// When only pauses are open, the execution is paused.
+    fn rest(&mut self) {
+        let state = self.facts.state;
+        let waits_alone = self.under_way == 0 && self.actions.iter().all(|next| matches!(next, Next::Wait(_)));
+        let retries = state.tasks.values().any(|task| matches!(task.state, TaskState::Retrying { .. }));
+        let is_paused = state.paused().next().is_some();
+        if state.status == ExecutionState::Running && waits_alone && is_paused && !retries && !self.waits_in_loop() {
+            self.actions.push(Next::Pause);
+        }
+    }
+
+    /// Whether a loop waits for its next iteration.
+    fn waits_in_loop(&self) -> bool {
+        let waiting = |task: &TaskRun| {
+            let is_waiting = task.expansion.as_ref().is_some_and(|expansion| expansion.until.is_some());
+            task.state == TaskState::Running && is_waiting
+        };
+        self.facts.state.tasks.iter().any(|(run, task)| {
+            let inside = run.iteration(task.progress.next);
+            waiting(task) && !self.facts.state.tasks.keys().any(|other| other.as_str().starts_with(&inside))
+        })
+    }
+
+    /// All tasks have ended, and so have those for errors and those that run in any case.
+    fn end(&mut self, outcome: Outcome, again: Option<&'a Retry>) {
+        let mut ending = Ending { state: outcome.into(), outputs: Map::new(), problem: None };
+        if outcome != Outcome::Failed {
+            if let Some((sla, why)) = self.broken_assertion() {
+                return self.actions.push(Next::Violate(sla, why));
+            }
+            match self.outputs() {
+                Ok(outputs) => ending.outputs = outputs,
+                Err(problem) => (ending.state, ending.problem) = (ExecutionState::Failed, Some(problem)),
+            }
+            let warns = self.facts.flow.retry.as_ref().is_some_and(|retry| retry.warning_on_retry);
+            let is_repeated = self.facts.state.retries > 0 || self.facts.state.created.attempt > 1;
+            if ending.state == ExecutionState::Success && warns && is_repeated {
+                ending.state = ExecutionState::Warning;
+            }
+        }
+        self.facts.end = Some(if again.is_some() { ExecutionState::Retried } else { ending.state });
+        if self.list(&self.facts.flow.after, &Scope::default(), 1) != Standing::Open {
+            self.actions.push(again.map_or(Next::End(ending), Next::Retry));
+        }
+    }
+
+    fn broken_assertion(&self) -> Option<(&'a Sla, String)> {
+        let open = self.facts.flow.sla.iter().filter(|sla| !self.facts.state.violated.contains(&sla.id));
+        let names = self.facts.of_flow();
+        open.filter(|sla| sla.kind == SlaKind::ExecutionAssertion).find_map(|sla| {
+            let condition = sla.assertion.as_ref()?;
+            match holds(condition, &names, &self.facts.view()) {
+                Ok(true) => None,
+                Ok(false) => Some((sla, format!("`{}` does not hold", plain(condition)))),
+                Err(error) => Some((sla, error.message)),
+            }
+        })
+    }
+
+    /// The flow's outputs, rendered.
+    fn outputs(&self) -> Result<Map<String, Value>, String> {
+        let flow = self.facts.flow;
+        if flow.outputs.is_empty() {
+            return Ok(Map::new());
+        }
+        let names = self.facts.of_flow();
+        let mut outputs = Map::new();
+        for output in &flow.outputs {
+            let value = match render(&output.value, &names, &self.facts.view()) {
+                Ok(value) => value,
+                Err(_) if !output.required => continue,
+                Err(error) => return Err(format!("output `{}`: {}", output.id, error.message)),
+            };
+            if value.is_null() && !output.required {
+                continue;
+            }
+            outputs.insert(output.id.clone(), output.typed(value)?);
+        }
+        Ok(outputs)
+    }
+
+    /// How the execution is repeated after a failure, if it is: as a failed task says, or else the flow.
+    fn retry(&self) -> Option<&'a Retry> {
+        let (state, flow) = (self.facts.state, self.facts.flow);
+        let is_failed = |task: &TaskRun| task.state == TaskState::Failed;
+        let failed: Vec<_> = state.tasks.iter().filter(|(_, task)| is_failed(task)).collect();
+        let passing = failed
+            .iter()
+            .filter(|(_, task)| task.error.as_ref().is_some_and(|error| error.class == ErrorClass::Transient));
+        let names: Vec<&str> = passing.map(|(run, _)| run.task()).collect();
+        if names.is_empty() {
+            return None;
+        }
+        let own = flow.all_steps().into_iter().filter(|step| names.contains(&step.id.as_str()));
+        let own = own.filter_map(|step| step.common.retry.as_ref());
+        let anew = own.filter(|retry| retry.behavior == RetryBehavior::CreateNewExecution);
+        anew.chain(&flow.retry).find(|retry| {
+            let tries = match retry.behavior {
+                RetryBehavior::CreateNewExecution => state.created.attempt,
+                RetryBehavior::RetryFailedTask => state.retries + 1,
+            };
+            let first = state.started.unwrap_or(self.facts.now);
+            retry::next_attempt(Some(retry), ErrorClass::Transient, tries, first, self.facts.now, 0.0).is_some()
+        })
+    }
+}

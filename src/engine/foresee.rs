@@ -1,0 +1,145 @@
+//! What a run would do, without running it: the fields of its tasks as far as they can be known before.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::Request;
+use crate::engine::names::{Facts, Scope};
+use crate::engine::plan::{Run, Start};
+use crate::engine::run::Runner;
+use crate::flow::expression::{holds, render};
+use crate::flow::{Flow, Step};
+use crate::id::{ExecutionId, RunId};
+use crate::journal::{State, Triggered};
+use crate::task::{Expansion, TaskType};
+
+/// Tasks with sub-tasks whose decision can be known before, because it hangs on their own fields alone.
+const DECIDABLE: &[&str] = &["if", "switch", "sequential", "parallel", "dag", "allow_failure"];
+
+/// A run that may come to be.
+#[derive(Clone, Debug)]
+pub struct Possible {
+    /// The values of its inputs.
+    pub inputs: Map<String, Value>,
+    /// The moment that it is for.
+    pub date: DateTime<Utc>,
+    /// The trigger that would start it.
+    pub trigger: Option<Triggered>,
+}
+
+/// A task of a run that may come to be.
+#[derive(Debug)]
+pub struct Foreseen<'a> {
+    /// The task.
+    pub step: &'a Step,
+    /// The fields that were asked for, rendered; or why they cannot be known before the run.
+    pub fields: Result<Value, String>,
+}
+
+/// Which of a task's fields are asked for; none when the task does not matter.
+pub type Wanted = fn(&TaskType) -> Option<&'static [&'static str]>;
+
+impl Runner {
+    /// The tasks that matter of a run that may come to be, in the order of the flow. Nothing is run and nothing written.
+    pub async fn foresee<'a>(&self, flow: &'a Flow, possible: &Possible, wanted: Wanted) -> Vec<Foreseen<'a>> {
+        let id = ExecutionId::new("none");
+        let request = Request { trigger_date: Some(possible.date), ..Request::default() };
+        let (mut created, _) = self.recorded(flow, &possible.inputs, &request, possible.date);
+        created.trigger = possible.trigger.clone();
+        let run = self.around(&id, flow, &possible.inputs);
+        let mut seer = Seer { runner: self, flow, run, state: State::new(created), wanted, found: Vec::new() };
+        seer.steps(&flow.steps).await;
+        seer.found
+    }
+}
+
+struct Seer<'s, 'a> {
+    runner: &'s Runner,
+    flow: &'a Flow,
+    run: Run,
+    state: State,
+    wanted: Wanted,
+    found: Vec<Foreseen<'a>>,
+}
+
+impl<'a> Seer<'_, 'a> {
+    async fn steps(&mut self, steps: &'a [Step]) {
+        for step in steps.iter().filter(|step| !step.common.disabled) {
+            match self.runs(step) {
+                Ok(false) => {}
+                Ok(true) if step.task.is_flowable() => Box::pin(self.flowable(step)).await,
+                Ok(true) => {
+                    if let Some(fields) = (self.wanted)(step.task) {
+                        let fields = self.rendered(step, Some(fields));
+                        self.found.push(Foreseen { step, fields });
+                    }
+                }
+                Err(why) => self.unknown(step, &why),
+            }
+        }
+    }
+
+    async fn flowable(&mut self, step: &'a Step) {
+        let decided = if DECIDABLE.contains(&step.task.name) {
+            self.decision(step).await
+        } else {
+            Err(format!("it stands in `{}`", step.id))
+        };
+        match decided {
+            Ok(branch) => self.steps(branch.as_ref().map_or(&[], |branch| step.branch(branch))).await,
+            Err(why) => self.unknown(step, &why),
+        }
+    }
+
+    /// Which sub-tasks run; these tasks decide it from their fields and do nothing else.
+    async fn decision(&self, step: &Step) -> Result<Option<String>, String> {
+        let fields = self.rendered(step, None)?;
+        let facts = self.facts();
+        let names = facts.of_task(step, &Scope::default(), 1);
+        let run = RunId::new(step.id.as_str());
+        let start = Start { run, step, fields: fields.clone(), attempt: 1, folder: None, names };
+        let context = self.runner.context(&self.run, self.flow, &start, &self.state, CancellationToken::new());
+        let outputs = (step.task.run)(fields, Arc::new(context)).await.map_err(|error| error.message)?;
+        let expansion = serde_json::from_value::<Expansion>(Value::Object(outputs));
+        expansion.map(|expansion| expansion.branch).map_err(|error| error.to_string())
+    }
+
+    fn facts(&self) -> Facts<'_, 'a> {
+        Facts { state: &self.state, flow: self.flow, run: &self.run, now: Utc::now(), end: None }
+    }
+
+    fn runs(&self, step: &Step) -> Result<bool, String> {
+        let Some(condition) = &step.common.run_if else { return Ok(true) };
+        let facts = self.facts();
+        holds(condition, &facts.of_task(step, &Scope::default(), 1), &facts.view()).map_err(|error| error.message)
+    }
+
+    /// Some of a task's fields, or all of them.
+    fn rendered(&self, step: &Step, only: Option<&[&str]>) -> Result<Value, String> {
+        let fields = match (&step.fields, only) {
+            (Value::Object(fields), Some(only)) => {
+                let chosen = fields.iter().filter(|(name, _)| only.contains(&name.as_str()));
+                Value::Object(chosen.map(|(name, value)| (name.clone(), value.clone())).collect())
+            }
+            (fields, _) => fields.clone(),
+        };
+        let facts = self.facts();
+        render(&fields, &facts.of_task(step, &Scope::default(), 1), &facts.view()).map_err(|error| error.message)
+    }
+
+    /// Nothing is known of a task and of those in it.
+    fn unknown(&mut self, step: &'a Step, why: &str) {
+        let mut open = vec![step];
+        let mut seen = BTreeSet::new();
+        while let Some(step) = open.pop() {
+            if (self.wanted)(step.task).is_some() && seen.insert(step.id.as_str()) {
+                self.found.push(Foreseen { step, fields: Err(why.to_owned()) });
+            }
+            open.extend(step.branches.iter().flat_map(|(_, steps)| steps));
+        }
+    }
+}

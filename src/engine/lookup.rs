@@ -1,0 +1,153 @@
+//! Where a flow finds the others that it starts.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::diagnostic::{Diagnostic, nearest};
+use crate::engine::catalog::Catalog;
+use crate::flow::{Document, Flow, parse};
+use crate::task::{TaskError, TaskType, is_template};
+
+/// How many folders below the flow's own are looked into.
+const DEEPEST: u32 = 6;
+
+/// A way to find flows.
+pub trait Lookup: Send + Sync {
+    /// The flow of this id.
+    ///
+    /// # Errors
+    /// When there is none, or it is not valid.
+    fn find(&self, namespace: &str, id: &str) -> Result<Arc<Flow>, TaskError>;
+}
+
+/// The flows of a folder and of those below it. It is looked through once, and each flow is parsed once.
+pub struct Folder {
+    root: PathBuf,
+    tasks: &'static [TaskType],
+    known: Mutex<Option<Known>>,
+}
+
+/// The files of flows by namespace and id, and those parsed so far.
+type Known = BTreeMap<(String, String), (PathBuf, Option<Arc<Flow>>)>;
+
+impl Folder {
+    /// The flows beside this one.
+    pub fn around(flow: &Flow) -> Self {
+        let root = std::path::absolute(&flow.folder).unwrap_or_else(|_| flow.folder.clone());
+        Self { root, tasks: flow.tasks, known: Mutex::default() }
+    }
+
+    fn missing(&self, known: &Known, namespace: &str, id: &str) -> TaskError {
+        let names: Vec<String> = known.keys().map(|(namespace, id)| format!("{namespace}.{id}")).collect();
+        let wanted = format!("{namespace}.{id}");
+        let help = match nearest(&wanted, names.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("looked through {} and the folders below it", self.root.display()),
+        };
+        TaskError::permanent(format!("there is no flow `{id}` in the namespace `{namespace}`")).help(help)
+    }
+}
+
+impl Lookup for Folder {
+    fn find(&self, namespace: &str, id: &str) -> Result<Arc<Flow>, TaskError> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = known.get_or_insert_with(|| {
+            let mut files = Vec::new();
+            collect(&self.root, 0, &mut files);
+            files.into_iter().filter_map(|file| Some((names(&file)?, (file, None)))).collect()
+        });
+        let Some((file, parsed)) = known.get_mut(&(namespace.to_owned(), id.to_owned())) else {
+            return Err(self.missing(known, namespace, id));
+        };
+        if let Some(flow) = parsed {
+            return Ok(flow.clone());
+        }
+        let flow = Arc::new(read(file, self.tasks)?);
+        *parsed = Some(flow.clone());
+        Ok(flow)
+    }
+}
+
+impl Lookup for Catalog {
+    fn find(&self, namespace: &str, id: &str) -> Result<Arc<Flow>, TaskError> {
+        let missing = || TaskError::permanent(format!("there is no flow `{id}` in the namespace `{namespace}`"));
+        self.flow(namespace, id).ok_or_else(missing)
+    }
+}
+
+fn read(file: &Path, tasks: &'static [TaskType]) -> Result<Flow, TaskError> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| TaskError::permanent(format!("cannot read the flow {name}")).because(error))?;
+    let parsed = parse(&name, &text, tasks);
+    let errors = parsed.findings.iter().filter(|finding| finding.is_error());
+    let errors: Vec<String> = errors.map(ToString::to_string).collect();
+    parsed.flow.ok_or_else(|| TaskError::permanent(format!("the flow is not valid:\n{}", errors.join("\n"))))
+}
+
+/// The YAML files of a folder and those below, but for hidden folders.
+fn collect(folder: &Path, depth: u32, files: &mut Vec<PathBuf>) {
+    let mut entries: Vec<PathBuf> =
+        std::fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect();
+    entries.sort();
+    for path in entries {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_dir() {
+            if depth < DEEPEST && !name.starts_with(['.', '_']) && !["node_modules", "target"].contains(&name.as_str())
+            {
+                collect(&path, depth + 1, files);
+            }
+        } else if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
+            files.push(path);
+        }
+    }
+}
+
+/// The namespace and the id of the flow in a file, if it is one.
+fn names(file: &Path) -> Option<(String, String)> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let document = Document::parse(&file.display().to_string(), &text).ok()?;
+    let name = |key: &str| document.value.get(key)?.as_str().map(str::to_owned);
+    document.value.get("tasks")?;
+    Some((name("namespace")?, name("id")?))
+}
+
+/// The flows that a flow starts by name and that are not there, and inputs that they do not have.
+pub fn missing(flow: &Flow, catalog: &dyn Lookup) -> Vec<Diagnostic> {
+    let mut findings = Vec::new();
+    for step in flow.all_steps() {
+        let literal = |key: &str| step.fields.get(key)?.as_str().filter(|text| !is_template(text));
+        if !["subflow", "for_each_item"].contains(&step.task.name) {
+            continue;
+        }
+        let (Some(namespace), Some(id)) = (literal("namespace"), literal("flowId")) else { continue };
+        let at = |key: &str| step.path.iter().cloned().chain([key.to_owned()]).collect::<Vec<_>>();
+        match catalog.find(namespace, id) {
+            Err(error) => {
+                let finding = Diagnostic::error(error.message);
+                let finding = error.help.into_iter().fold(finding, Diagnostic::help);
+                findings.push(flow.document.locate(&at("flowId"), finding));
+            }
+            Ok(other) => findings.extend(unknown_inputs(flow, &step.fields, &at("inputs"), &other)),
+        }
+    }
+    findings
+}
+
+fn unknown_inputs(flow: &Flow, fields: &serde_json::Value, path: &[String], other: &Flow) -> Vec<Diagnostic> {
+    let known: Vec<&str> = other.inputs.iter().map(|input| input.id.as_str()).collect();
+    let given = fields.get("inputs").and_then(serde_json::Value::as_object);
+    let unknown = given.into_iter().flat_map(|given| given.keys()).filter(|name| !known.contains(&name.as_str()));
+    let finding = |name: &String| {
+        let finding = Diagnostic::error(format!("the flow `{}` has no input `{name}`", other.id));
+        let help = match nearest(name, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if known.is_empty() => "it has no inputs".to_owned(),
+            None => format!("it has `{}`", known.join("`, `")),
+        };
+        let path: Vec<String> = path.iter().cloned().chain([name.clone()]).collect();
+        flow.document.locate_key(&path, finding.help(help))
+    };
+    unknown.map(finding).collect()
+}

@@ -1,0 +1,227 @@
+//! What happens to an execution when its tasks, pauses and promises have come to an end.
+
+use chrono::Utc;
+use serde_json::{Map, Value, json};
+
+use crate::diagnostic::Diagnostic;
+use crate::engine::again;
+use crate::engine::names::{stamp, value_text};
+use crate::engine::plan::Ending;
+use crate::engine::retry;
+use crate::engine::run::{EngineError, Notice};
+use crate::engine::work::Work;
+use crate::flow::expression::ExpressionError;
+use crate::flow::{Broken, Retry, RetryBehavior, Sla, Step, contains, labels_of};
+use crate::id::{ExecutionId, RunId, TaskId};
+use crate::journal::{Event, ExecutionState, Failure, Outcome, State, TaskRun, TaskState};
+use crate::task::{AfterPause, ErrorClass, Level, Outputs, TaskError};
+
+impl Work<'_> {
+    /// All sub-tasks have ended; the task ends as they did.
+    pub(super) fn finish(
+        &mut self,
+        state: &mut State,
+        run: RunId,
+        step: &Step,
+        outcome: Outcome,
+        why: Option<String>,
+    ) -> Result<(), EngineError> {
+        self.forget_folder(state, &run);
+        if outcome == Outcome::Failed {
+            if let Some(message) = why {
+                return self.fail(state, run, step, TaskError::permanent(message));
+            }
+            let message = format!("a task inside of `{}` failed", step.id);
+            let error = Failure { class: ErrorClass::Permanent, message, help: None, code: None };
+            return self.add(state, Event::TaskFailed { run, error, retry_at: None });
+        }
+        let outputs = state.tasks.get(&run).map(of_sub_tasks).unwrap_or_default();
+        let warning = outcome == Outcome::Warning;
+        self.add(state, Event::TaskSucceeded { run, outputs, labels: Map::new(), warning })
+    }
+
+    /// A task has done its own work after its sub-tasks.
+    pub(super) fn conclusion(
+        &mut self,
+        state: &mut State,
+        run: RunId,
+        step: &Step,
+        further: Outputs,
+    ) -> Result<(), EngineError> {
+        self.forget_folder(state, &run);
+        let mut outputs = state.tasks.get(&run).map(of_sub_tasks).unwrap_or_default();
+        outputs.extend(self.run.world.without_secrets(further));
+        let inside = |task: &str| contains(step, task);
+        let warns = |(id, task): (&RunId, &TaskRun)| task.state == TaskState::Warning && inside(id.task());
+        let warning = state.tasks.iter().any(warns);
+        self.add(state, Event::TaskSucceeded { run, outputs, labels: Map::new(), warning })
+    }
+
+    /// A pause has lasted its time.
+    pub(super) fn resume(
+        &mut self,
+        state: &mut State,
+        run: RunId,
+        step: &Step,
+        behavior: AfterPause,
+    ) -> Result<(), EngineError> {
+        match behavior {
+            AfterPause::Resume | AfterPause::Warn => {
+                let outputs = resumed("time", Map::new());
+                let warning = behavior == AfterPause::Warn && !step.common.allow_warning;
+                self.add(state, Event::TaskSucceeded { run, outputs, labels: Map::new(), warning })
+            }
+            AfterPause::Fail => {
+                let error = TaskError::permanent("nobody resumed it in time");
+                self.fail(state, run, step, error)
+            }
+            AfterPause::Cancel => {
+                self.say(Level::Warn, &step.id, "nobody resumed it in time: the execution is cancelled")?;
+                self.add(state, Event::Killing { state: ExecutionState::Cancelled })
+            }
+        }
+    }
+
+    pub(super) fn fail(
+        &mut self,
+        state: &mut State,
+        run: RunId,
+        step: &Step,
+        error: TaskError,
+    ) -> Result<(), EngineError> {
+        self.forget_folder(state, &run);
+        let now = Utc::now();
+        let task = state.tasks.get(&run);
+        let attempt = task.map_or(1, |task| task.attempts);
+        let first = task.and_then(|task| task.since).unwrap_or(now);
+        // A new execution, if that is what the policy asks for, comes when this one has ended.
+        let policy = step.common.retry.as_ref().filter(|retry| retry.behavior == RetryBehavior::RetryFailedTask);
+        let retry_at = retry::next_attempt(policy, error.class, attempt, first, now, rand::random::<f64>());
+        let clean = |text: &str| self.runner.settings.redactor.clean(text);
+        let error = Failure {
+            class: error.class,
+            message: clean(&error.message),
+            help: error.help.as_deref().map(clean),
+            code: error.code,
+        };
+        (self.runner.observer)(Notice::TaskFailed { run: &run, step, error: &error, retry_at });
+        self.runner.journal.log(&self.run.id, now, &step.id, Level::Error, &error.message)?;
+        self.add(state, Event::TaskFailed { run, error, retry_at })
+    }
+
+    /// A task whose expressions have no value fails without an attempt of its own code.
+    pub(super) fn refuse(
+        &mut self,
+        state: &mut State,
+        run: RunId,
+        step: &Step,
+        error: &ExpressionError,
+    ) -> Result<(), EngineError> {
+        let attempt = state.tasks.get(&run).map_or(0, |task| task.attempts) + 1;
+        self.add(state, Event::TaskStarted { run: run.clone(), attempt })?;
+        self.break_off(state, run, step, error)
+    }
+
+    /// A task that has begun cannot go on: an expression in it has no value.
+    pub(super) fn break_off(
+        &mut self,
+        state: &mut State,
+        run: RunId,
+        step: &Step,
+        error: &ExpressionError,
+    ) -> Result<(), EngineError> {
+        let document = &self.flow.document;
+        let located = document.locate_text(&step.path, &error.culprit, Diagnostic::error(&error.message));
+        let message = format!("{} ({}:{}:{})", error.message, located.file, located.line, located.column);
+        self.fail(state, run, step, TaskError::permanent(message))
+    }
+
+    /// The execution has not kept a promise of its flow's.
+    pub(super) fn violate(&mut self, state: &mut State, sla: &Sla, why: &str) -> Result<(), EngineError> {
+        let labels = labels_of(&sla.labels);
+        self.say(Level::Warn, &TaskId::new(""), &format!("the promise `{}` is broken: {why}", sla.id))?;
+        self.add(state, Event::Violated { sla: sla.id.clone(), labels })?;
+        match sla.behavior {
+            Broken::Fail => self.add(state, Event::Killing { state: ExecutionState::Failed }),
+            Broken::Cancel => self.add(state, Event::Killing { state: ExecutionState::Cancelled }),
+            Broken::None => Ok(()),
+        }
+    }
+
+    pub(super) fn end_execution(&mut self, state: &mut State, ending: Ending) -> Result<(), EngineError> {
+        if let Some(problem) = &ending.problem {
+            self.say(Level::Error, &TaskId::new(""), problem)?;
+        }
+        let outputs = self.run.world.without_secrets(ending.outputs);
+        self.add(state, Event::Ended { state: ending.state, outputs })
+    }
+
+    /// The execution failed and is repeated after a while.
+    pub(super) fn schedule_repeat(&mut self, state: &mut State, retry: &Retry) -> Result<(), EngineError> {
+        let now = Utc::now();
+        let at = now + retry::pause(retry, state.retries.max(state.created.attempt - 1) + 1, rand::random::<f64>());
+        let anew = retry.behavior == RetryBehavior::CreateNewExecution;
+        let successor = anew.then(|| ExecutionId::generate(now));
+        let who = if anew { "a new execution repeats it" } else { "what failed is repeated" };
+        let shown = at.with_timezone(&chrono::Local).format("%H:%M:%S");
+        self.say(Level::Warn, &TaskId::new(""), &format!("the execution failed; {who} at {shown}"))?;
+        self.add(state, Event::Retrying { at, successor })
+    }
+
+    /// Waits until the execution is to be repeated, and does so.
+    pub(super) async fn repeat(&mut self, state: &mut State) -> Result<(), EngineError> {
+        self.flush(state)?;
+        let pause = state.retry_at.map(|at| (at - Utc::now()).to_std().unwrap_or_default()).unwrap_or_default();
+        if !self.sleep(pause).await {
+            return Ok(());
+        }
+        if let Some(successor) = state.successor.clone() {
+            self.runner.repeat_anew(self.flow, self.inputs, &self.run.id, state, &successor)?;
+            return self.add(state, Event::Ended { state: ExecutionState::Retried, outputs: Map::new() });
+        }
+        let again = again::forgotten(state, self.flow, true);
+        self.add(state, Event::Restarted { again })?;
+        self.add(state, Event::Started)
+    }
+
+    pub(super) fn say(&self, level: Level, task: &TaskId, message: &str) -> Result<(), EngineError> {
+        self.runner.say(&self.run.id, level, task, message)
+    }
+
+    /// Removes the folder that the sub-tasks of a task shared.
+    fn forget_folder(&self, state: &State, run: &RunId) {
+        let expansion = state.tasks.get(run).and_then(|task| task.expansion.as_ref());
+        if let Some(folder) = expansion.and_then(|expansion| expansion.folder.as_ref()) {
+            // What cannot be removed is only untidy.
+            drop(std::fs::remove_dir_all(self.runner.settings.home.join("work").join(folder)));
+        }
+    }
+
+    pub(super) fn forget_folders(&self, state: &State) {
+        state.tasks.keys().for_each(|run| self.forget_folder(state, run));
+    }
+}
+
+/// What a pause gives when it ends.
+pub(super) fn resumed(by: &str, inputs: Map<String, Value>) -> Outputs {
+    let resumed = json!({"on": stamp(Utc::now()), "by": by});
+    Map::from_iter([("onResume".to_owned(), Value::Object(inputs)), ("resumed".to_owned(), resumed)])
+}
+
+/// The outputs of a task with sub-tasks: what it decided, and what its iterations gave.
+fn of_sub_tasks(task: &TaskRun) -> Outputs {
+    let Some(expansion) = &task.expansion else { return Outputs::new() };
+    let mut outputs = expansion.outputs.clone();
+    if expansion.until.is_some() {
+        outputs.insert("iterationCount".to_owned(), json!(task.progress.next));
+    }
+    if expansion.isolated {
+        let entry = |(index, gave): (&u32, &Map<String, Value>)| {
+            let value = expansion.value(*index).map(value_text);
+            let key = expansion.keys.as_ref().and_then(|keys| keys.get(*index as usize));
+            json!({"item": {"value": value, "iteration": index, "key": key}, "outputs": gave})
+        };
+        outputs.insert("outputs".to_owned(), task.progress.gave.iter().map(entry).collect());
+    }
+    outputs
+}

@@ -1,0 +1,166 @@
+//! The iterations of loops: those over values, and those that wait for a condition.
+
+use chrono::Duration;
+use serde_json::{Map, Value};
+
+use crate::engine::names::Scope;
+use crate::engine::plan::{Block, MOST_AT_ONCE, Next, Planner, Standing};
+use crate::flow::expression::{ExpressionError, holds, render};
+use crate::flow::{FlowOutput, Step};
+use crate::id::RunId;
+use crate::journal::{Outcome, TaskRun};
+use crate::task::{Expansion, Until, read};
+
+impl<'a> Planner<'_, 'a> {
+    /// A loop: its iterations, then what runs after them. A loop that keeps its tasks to itself has `errors` for each
+    /// iteration, any other for the whole.
+    pub(super) fn rounds(
+        &mut self,
+        run: &RunId,
+        step: &'a Step,
+        task: &TaskRun,
+        expansion: &Expansion,
+        block: Block<'a>,
+        scope: &Scope,
+    ) -> Standing {
+        let errors = if expansion.isolated { block.errors } else { &[] };
+        let inner = Block { errors, finally: &[], ..block };
+        let standing = match &expansion.until {
+            Some(until) => self.until(run, step, task, expansion, until, inner, scope),
+            None => self.iterations(run, step, task, expansion, inner, scope),
+        };
+        let errors = if expansion.isolated { &[] } else { block.errors };
+        match standing {
+            Standing::Open => Standing::Open,
+            Standing::Done(outcome) => self.handlers(outcome, Block { errors, ..block }, scope),
+        }
+    }
+
+    /// Once an iteration has failed no other begins, unless the loop goes on; those that have begun go on to their end.
+    fn iterations(
+        &mut self,
+        run: &RunId,
+        step: &'a Step,
+        task: &TaskRun,
+        expansion: &Expansion,
+        block: Block<'a>,
+        scope: &Scope,
+    ) -> Standing {
+        let limit = if expansion.concurrent == 0 { MOST_AT_ONCE } else { expansion.concurrent as usize };
+        let (progress, mut open) = (&task.progress, 0);
+        let count = expansion.values.as_ref().map_or(0, |values| u32::try_from(values.len()).unwrap_or(u32::MAX));
+        for index in (progress.next..count).filter(|index| !progress.has_ended(*index)) {
+            if open >= limit {
+                break;
+            }
+            let inside = scope.enter(run, expansion, index);
+            let has_begun = || block.tasks.iter().any(|step| self.has_begun(step, &inside));
+            if !progress.failed.is_empty() && !has_begun() {
+                break;
+            }
+            open += 1;
+            if let Standing::Done(outcome) = self.block(block, &inside, expansion.concurrent_within) {
+                self.end_iteration(run, step, expansion, index, outcome, &inside);
+            }
+        }
+        match (open, progress.failed.is_empty(), progress.warning) {
+            (1.., _, _) => Standing::Open,
+            (_, false, _) => Standing::Done(Outcome::Failed),
+            (_, _, true) => Standing::Done(Outcome::Warning),
+            _ => Standing::Done(Outcome::Success),
+        }
+    }
+
+    fn end_iteration(
+        &mut self,
+        run: &RunId,
+        step: &'a Step,
+        expansion: &Expansion,
+        index: u32,
+        outcome: Outcome,
+        inside: &Scope,
+    ) {
+        let gives = expansion.isolated && outcome != Outcome::Failed;
+        let gave = if gives { self.gave(step, inside) } else { Ok(None) };
+        self.actions.push(match gave {
+            Ok(gave) => Next::Iteration { run: run.clone(), index, outcome, gave, over: false },
+            Err(error) => Next::Break(run.clone(), step, error),
+        });
+    }
+
+    /// What an iteration gives: the loop's `outputs`, rendered.
+    fn gave(&self, step: &Step, inside: &Scope) -> Result<Option<Map<String, Value>>, ExpressionError> {
+        let Some(Value::Array(outputs)) = step.fields.get("outputs") else { return Ok(None) };
+        let names = self.facts.of_task(step, inside, 1);
+        let mut gave = Map::new();
+        for output in outputs.iter().filter_map(|output| read::<FlowOutput>(output).ok()) {
+            let value = render(&output.value, &names, &self.facts.view())?;
+            let typed = output.typed(value);
+            let culprit = output.value.as_str().unwrap_or(&output.id).to_owned();
+            gave.insert(output.id, typed.map_err(|message| ExpressionError { message, culprit })?);
+        }
+        Ok(Some(gave))
+    }
+
+    /// One iteration after another until the condition holds, or the bounds are reached.
+    #[expect(clippy::too_many_arguments, reason = "all of it is what the loop is at this moment")]
+    fn until(
+        &mut self,
+        run: &RunId,
+        step: &'a Step,
+        task: &TaskRun,
+        expansion: &Expansion,
+        until: &Until,
+        block: Block<'a>,
+        scope: &Scope,
+    ) -> Standing {
+        let progress = &task.progress;
+        let warned = if progress.warning { Outcome::Warning } else { Outcome::Success };
+        if !progress.failed.is_empty() {
+            return Standing::Done(Outcome::Failed);
+        }
+        if progress.over {
+            return Standing::Done(warned);
+        }
+        if let Some(latest) = progress.latest {
+            let due = latest + seconds(until.interval);
+            if is_exhausted(until, task) {
+                return Standing::Done(if until.fail_on_max { Outcome::Failed } else { warned });
+            }
+            if due > self.facts.now {
+                return self.wait(due);
+            }
+        }
+        let inside = scope.enter(run, expansion, progress.next);
+        let Standing::Done(outcome) = self.block(block, &inside, 1) else { return Standing::Open };
+        let names = self.facts.of_task(step, &inside, task.attempts);
+        let condition = step.fields.get("condition").unwrap_or(&Value::Null);
+        let over = if outcome == Outcome::Failed { Ok(false) } else { holds(condition, &names, &self.facts.view()) };
+        self.actions.push(match over {
+            Ok(over) => Next::Iteration { run: run.clone(), index: progress.next, outcome, gave: None, over },
+            Err(error) => Next::Break(run.clone(), step, error),
+        });
+        Standing::Open
+    }
+
+    /// Why a loop that waits for a condition failed, if for want of it.
+    pub(super) fn in_vain(&self, task: &TaskRun) -> Option<String> {
+        let until = task.expansion.as_ref()?.until.as_ref()?;
+        let in_vain = task.progress.failed.is_empty() && !task.progress.over && until.fail_on_max;
+        in_vain.then(|| format!("the condition still did not hold after {} iterations", task.progress.next))
+    }
+}
+
+/// Whether there is no room for another iteration.
+fn is_exhausted(until: &Until, task: &TaskRun) -> bool {
+    let too_many = until.max_iterations.is_some_and(|most| task.progress.next >= most);
+    let (Some(longest), Some(latest), Some(since)) = (until.max_duration, task.progress.latest, task.started) else {
+        return too_many;
+    };
+    too_many || latest + seconds(until.interval) > since + seconds(longest)
+}
+
+fn seconds(seconds: f64) -> Duration {
+    let micros = (seconds.clamp(0.0, 3.0e9) * 1e6).round();
+    Duration::microseconds(micros as i64)
+}

@@ -1,0 +1,97 @@
+//! What somebody may do to an execution: resume it, restart it, kill it.
+
+use chrono::Utc;
+use serde_json::Map;
+
+use crate::diagnostic::Diagnostic;
+use crate::engine::again;
+use crate::engine::lock::Claim;
+use crate::engine::outcome::resumed;
+use crate::engine::run::{EngineError, Runner};
+use crate::flow::input::{self, Input};
+use crate::flow::{Flow, Step};
+use crate::id::{ExecutionId, RunId};
+use crate::journal::{Batch, Event, ExecutionState, State};
+use crate::task::read;
+
+impl Runner {
+    /// Ends the pauses of an execution, `given` being their inputs. It goes on when it is [run](Runner::run).
+    ///
+    /// # Errors
+    /// When it is not paused, an input does not fit, or another process works on it.
+    pub fn resume(
+        &self,
+        id: &ExecutionId,
+        flow: &Flow,
+        given: &[(String, String)],
+        by: &str,
+    ) -> Result<State, EngineError> {
+        let _claim = Claim::take(&self.settings, id)?;
+        let mut state = self.state(id)?;
+        let paused: Vec<RunId> = state.paused().map(|(run, _)| run.clone()).collect();
+        if paused.is_empty() || state.status.has_ended() {
+            let finding = Diagnostic::error(format!("execution {id} is {}, not paused", state.status));
+            return Err(finding.into());
+        }
+        let steps = flow.all_steps();
+        let inputs: Vec<Vec<Input>> = paused.iter().map(|run| wanted(&steps, run)).collect();
+        let mut batch = Batch::default();
+        for (run, own) in paused.into_iter().zip(&inputs) {
+            let is_own = |name: &str| own.iter().any(|input| input.id == name);
+            let is_others = |name: &str| inputs.iter().flatten().any(|input| input.id == name);
+            let given = given.iter().filter(|(name, _)| is_own(name) || !is_others(name));
+            let given: Vec<(String, String)> = given.cloned().collect();
+            let values = input::resolve_alone(own, &given).map_err(EngineError::Refused)?;
+            let outputs = resumed(by, values);
+            let event = Event::TaskSucceeded { run, outputs, labels: Map::new(), warning: false };
+            batch.add(id, &mut state, Utc::now(), &event)?;
+        }
+        self.journal.write(id, &state, &mut batch)?;
+        Ok(state)
+    }
+
+    /// Lets an execution that ended otherwise than well begin again from the tasks that did. It goes on when it is
+    /// [run](Runner::run).
+    ///
+    /// # Errors
+    /// When it has not ended so, or another process works on it.
+    pub fn restart(&self, id: &ExecutionId, flow: &Flow) -> Result<State, EngineError> {
+        let _claim = Claim::take(&self.settings, id)?;
+        let mut state = self.state(id)?;
+        if !state.status.is_restartable() {
+            let finding = Diagnostic::error(format!("execution {id} is {}: there is nothing to restart", state.status));
+            return Err(finding.into());
+        }
+        let again = again::forgotten(&state, flow, true);
+        self.append(id, &mut state, Event::Restarted { again })?;
+        Ok(state)
+    }
+
+    /// Ends an execution that no process works on, and those that it started. One that is under way is stopped by the
+    /// token that it is [run](Runner::run) with.
+    ///
+    /// # Errors
+    /// When a process works on it.
+    pub fn kill(&self, id: &ExecutionId) -> Result<State, EngineError> {
+        let _claim = Claim::take(&self.settings, id)?;
+        let mut state = self.state(id)?;
+        if !state.status.has_ended() {
+            let end = ExecutionState::Killed;
+            self.append(id, &mut state, Event::Killing { state: end })?;
+            self.append(id, &mut state, Event::Ended { state: end, outputs: Map::new() })?;
+        }
+        for child in self.journal.children(id)? {
+            match self.kill(&child) {
+                Err(EngineError::Taken(_)) => {}
+                other => drop(other?),
+            }
+        }
+        Ok(state)
+    }
+}
+
+/// The inputs that a pause wants.
+fn wanted(steps: &[&Step], run: &RunId) -> Vec<Input> {
+    let step = steps.iter().find(|step| step.id.as_str() == run.task());
+    step.and_then(|step| step.fields.get("onResume")).and_then(|inputs| read(inputs).ok()).unwrap_or_default()
+}

@@ -1,0 +1,238 @@
+//! What a flow promises and demands beside its tasks: outputs, checks, bounds.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::diagnostic::Diagnostic;
+use crate::duration::Span;
+use crate::flow::findings::{self, offer};
+use crate::flow::parse::{Parser, below};
+use crate::flow::{Retry, input};
+use crate::task::read;
+use crate::text::plain;
+
+/// What an execution gives to whoever started it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct FlowOutput {
+    /// The name.
+    pub id: String,
+    /// What kind of value it is; one of the types of inputs.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The value, rendered when all tasks have ended well.
+    pub value: Value,
+    /// A short name for people.
+    pub display_name: Option<String>,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Whether the execution fails when there is no value; true unless said otherwise.
+    #[serde(default = "yes")]
+    pub required: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl FlowOutput {
+    /// The value as its type has it.
+    ///
+    /// # Errors
+    /// When it does not fit.
+    pub fn typed(&self, value: Value) -> Result<Value, String> {
+        let (text, name) = (plain(&value), &self.id);
+        let parsed = |wanted: &str, fits: fn(&Value) -> bool| {
+            let parsed = value.as_str().and_then(|text| serde_json::from_str(text).ok());
+            let parsed = parsed.unwrap_or_else(|| value.clone());
+            if fits(&parsed) { Ok(parsed) } else { Err(format!("output `{name}`: `{text}` is not {wanted}")) }
+        };
+        match self.kind.as_str() {
+            "INT" => parsed("a whole number", |value| value.is_i64() || value.is_u64()),
+            "FLOAT" => parsed("a number", Value::is_number),
+            "BOOL" | "BOOLEAN" => parsed("true or false", Value::is_boolean),
+            "ARRAY" | "MULTISELECT" => parsed("a list", Value::is_array),
+            "JSON" | "YAML" => parsed("", |_| true),
+            _ if value.is_null() => Ok(value),
+            _ => Ok(Value::String(text)),
+        }
+    }
+}
+
+/// How many executions of a flow run at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Concurrency {
+    /// The most executions.
+    pub limit: u32,
+    /// What happens to one more: it waits (`QUEUE`), or it ends at once (`CANCEL`, `FAIL`).
+    #[serde(default)]
+    pub behavior: Behavior,
+}
+
+/// What happens to an execution for which there is no room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Behavior {
+    /// It waits.
+    #[default]
+    Queue,
+    /// It is cancelled.
+    Cancel,
+    /// It fails.
+    Fail,
+}
+
+/// A promise about every execution.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Sla {
+    /// The promise's name.
+    pub id: String,
+    /// What is promised.
+    #[serde(rename = "type")]
+    pub kind: SlaKind,
+    /// `MAX_DURATION`: the longest that an execution may take.
+    pub duration: Option<Span>,
+    /// `EXECUTION_ASSERTION`: what must hold when all tasks have ended well.
+    #[serde(rename = "assert")]
+    pub assertion: Option<Value>,
+    /// What happens when the promise is not kept: the execution fails, is cancelled, or goes on (`NONE`).
+    pub behavior: Broken,
+    /// Labels that the execution gets then: a map, or a list of `{key, value}`.
+    #[serde(default)]
+    pub labels: Value,
+}
+
+/// What an [`Sla`] promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum SlaKind {
+    /// It does not take longer.
+    MaxDuration,
+    /// A condition holds at its end.
+    ExecutionAssertion,
+}
+
+/// What happens to an execution that breaks a promise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Broken {
+    /// It fails.
+    Fail,
+    /// It is cancelled.
+    Cancel,
+    /// It goes on, with the labels.
+    None,
+}
+
+/// What must hold before an execution starts.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Check {
+    /// The condition, of inputs, variables and labels.
+    pub condition: Value,
+    /// What is said when it does not hold.
+    pub message: Value,
+    /// How that is shown.
+    #[serde(default)]
+    pub style: Style,
+    /// What happens then.
+    #[serde(default)]
+    pub behavior: Unmet,
+}
+
+/// How the message of a [`Check`] is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Style {
+    /// As an error.
+    Error,
+    /// As a warning.
+    Warning,
+    /// As good news.
+    Success,
+    /// As a note.
+    #[default]
+    Info,
+}
+
+/// What happens when a [`Check`] does not hold; of several the last in this order counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Unmet {
+    /// The execution starts all the same.
+    CreateExecution,
+    /// The execution is there, and has failed.
+    FailExecution,
+    /// There is no execution.
+    #[default]
+    BlockExecution,
+}
+
+impl Parser<'_> {
+    pub(super) fn outputs(&mut self, map: &Map<String, Value>) -> Vec<FlowOutput> {
+        let outputs: Vec<FlowOutput> = self.each(map, "outputs");
+        for (index, output) in outputs.iter().enumerate() {
+            let path = ["outputs".to_owned(), index.to_string()];
+            if !input::TYPES.contains(&output.kind.as_str()) {
+                let finding = Diagnostic::error(format!("unknown type `{}`", output.kind));
+                let finding = finding.help(offer(&output.kind, input::TYPES));
+                self.findings.push(self.document.locate(&below(&path, "type"), finding));
+            }
+            if outputs[..index].iter().any(|other| other.id == output.id) {
+                let finding = Diagnostic::error(format!("there are two outputs called `{}`", output.id));
+                self.findings.push(self.document.locate(&path, finding));
+            }
+        }
+        outputs
+    }
+
+    pub(super) fn sla(&mut self, map: &Map<String, Value>) -> Vec<Sla> {
+        let promises: Vec<Sla> = self.each(map, "sla");
+        for (index, promise) in promises.iter().enumerate() {
+            let missing = match promise.kind {
+                SlaKind::MaxDuration if promise.duration.is_none() => "duration",
+                SlaKind::ExecutionAssertion if promise.assertion.is_none() => "assert",
+                _ => continue,
+            };
+            let path = ["sla".to_owned(), index.to_string()];
+            let finding = Diagnostic::error(format!("`{missing}` is missing")).help(format!("add `{missing}: …`"));
+            self.findings.push(self.document.locate(&path, finding));
+        }
+        promises
+    }
+
+    pub(super) fn checks(&mut self, map: &Map<String, Value>) -> Vec<Check> {
+        self.each(map, "checks")
+    }
+
+    pub(super) fn concurrency(&mut self, map: &Map<String, Value>) -> Option<Concurrency> {
+        let concurrency: Concurrency = self.one(map.get("concurrency")?, &["concurrency".to_owned()])?;
+        if concurrency.limit == 0 {
+            let finding = Diagnostic::error("a limit of 0 would let nothing run").help("write 1 or more");
+            let path = ["concurrency".to_owned(), "limit".to_owned()];
+            self.findings.push(self.document.locate(&path, finding));
+        }
+        Some(concurrency)
+    }
+
+    pub(super) fn retry(&mut self, map: &Map<String, Value>) -> Option<Retry> {
+        self.one(map.get("retry")?, &["retry".to_owned()])
+    }
+
+    fn each<T: DeserializeOwned>(&mut self, map: &Map<String, Value>, key: &str) -> Vec<T> {
+        let items = self.list(map.get(key), key);
+        let read =
+            items.iter().enumerate().filter_map(|(index, item)| self.one(item, &[key.to_owned(), index.to_string()]));
+        read.collect()
+    }
+
+    fn one<T: DeserializeOwned>(&mut self, value: &Value, path: &[String]) -> Option<T> {
+        let found = findings::all(self.document, path, value, |value| read::<T>(value).map(drop));
+        self.findings.extend(found);
+        read(value).ok()
+    }
+}

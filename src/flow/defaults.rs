@@ -1,0 +1,157 @@
+//! `pluginDefaults`: values that tasks, triggers and task runners of a type have unless they say otherwise.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::diagnostic::Diagnostic;
+use crate::flow::parse::below;
+use crate::flow::{COMMON_FIELDS, Document, WITHOUT_EFFECT, findings};
+use crate::task::{TaskType, read};
+
+/// Where plugins stand in a flow.
+const PLACES: &[&str] = &["tasks", "errors", "finally", "afterExecution", "triggers"];
+
+/// An item of `pluginDefaults`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct PluginDefault {
+    /// The type that the values are for, or the beginning of several types' names.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Whether these values win over a task's own.
+    #[serde(default)]
+    pub forced: bool,
+    /// The values, by the names of fields.
+    #[serde(default)]
+    pub values: Map<String, Value>,
+}
+
+/// Puts the defaults of a document into the tasks that they are for. What is wrong with such a value is found at the
+/// place of the default.
+pub(super) fn apply(document: &mut Document, tasks: &'static [TaskType]) -> Vec<Diagnostic> {
+    let items = match document.value.get("pluginDefaults") {
+        None | Some(Value::Null) => return Vec::new(),
+        Some(Value::Array(items)) => items.clone(),
+        Some(_) => {
+            let path = ["pluginDefaults".to_owned()];
+            return vec![document.locate(&path, Diagnostic::error("`pluginDefaults` is not a list"))];
+        }
+    };
+    let mut filler = Filler { tasks, defaults: Vec::new(), met: BTreeSet::new(), places: Vec::new() };
+    let mut found = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        let path = vec!["pluginDefaults".to_owned(), index.to_string()];
+        found.extend(findings::all(document, &path, item, |value| read::<PluginDefault>(value).map(drop)));
+        filler.defaults.extend(read(item).ok().map(|default: PluginDefault| (default, path)));
+    }
+    let mut value = std::mem::take(&mut document.value);
+    for place in PLACES {
+        if let Some(part) = value.get_mut(*place) {
+            filler.fill(part, &[(*place).to_owned()]);
+        }
+    }
+    document.value = value;
+    found.extend(filler.idle(document));
+    for (place, default) in filler.places {
+        document.redirect(place, default);
+    }
+    found
+}
+
+struct Filler {
+    tasks: &'static [TaskType],
+    defaults: Vec<(PluginDefault, Vec<String>)>,
+    /// The defaults that were for something, and those of their fields that were.
+    met: BTreeSet<(usize, Option<String>)>,
+    /// Where a value was put, and where it comes from.
+    places: Vec<(Vec<String>, Vec<String>)>,
+}
+
+impl Filler {
+    fn fill(&mut self, value: &mut Value, path: &[String]) {
+        match value {
+            Value::Array(items) => {
+                for (index, item) in items.iter_mut().enumerate() {
+                    self.fill(item, &below(path, &index.to_string()));
+                }
+            }
+            Value::Object(map) => {
+                if let Some(kind) = map.get("type").and_then(Value::as_str).map(str::to_owned) {
+                    self.fill_plugin(map, &kind, path);
+                }
+                for (key, item) in map.iter_mut() {
+                    self.fill(item, &below(path, key));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn fill_plugin(&mut self, map: &mut Map<String, Value>, kind: &str, path: &[String]) {
+        let task = self.tasks.iter().find(|task| task.is(kind));
+        let mut names = vec![kind];
+        names.extend(task.into_iter().flat_map(|task| task.aliases.iter().copied().chain([task.name])));
+        for (index, (default, from)) in self.defaults.iter().enumerate() {
+            if !names.iter().any(|name| name.starts_with(&default.kind)) {
+                continue;
+            }
+            self.met.insert((index, None));
+            let is_exact = names.contains(&default.kind.as_str());
+            // The values for a family of types need not suit each of them.
+            let suits = |field: &str| is_exact || task.is_none_or(|task| has_field(task, field));
+            let suiting =
+                default.values.iter().filter(|(field, _)| !["id", "type"].contains(&field.as_str()) && suits(field));
+            let suiting: Map<String, Value> = suiting.map(|(field, value)| (field.clone(), value.clone())).collect();
+            self.met.extend(suiting.keys().map(|field| (index, Some(field.clone()))));
+            merge(map, &suiting, default.forced, (path, &below(from, "values")), &mut self.places);
+        }
+    }
+
+    /// Fields that none of the tasks has which a default is for.
+    fn idle(&self, document: &Document) -> Vec<Diagnostic> {
+        let mut found = Vec::new();
+        for (index, (default, from)) in self.defaults.iter().enumerate() {
+            let is_met = |field: Option<&String>| self.met.contains(&(index, field.cloned()));
+            for field in default.values.keys().filter(|field| is_met(None) && !is_met(Some(field))) {
+                let finding = Diagnostic::warning(format!("no task that this is for has a field `{field}`"));
+                let path = below(&below(from, "values"), field);
+                found.push(document.locate_key(&path, finding.help("it may be left out")));
+            }
+        }
+        found
+    }
+}
+
+fn has_field(task: &TaskType, field: &str) -> bool {
+    let one = Value::Object(Map::from_iter([(field.to_owned(), Value::Null)]));
+    let is_unknown = |message: &str| {
+        message.strip_prefix("unknown field `").is_some_and(|rest| rest.starts_with(&format!("{field}`")))
+    };
+    COMMON_FIELDS.contains(&field)
+        || WITHOUT_EFFECT.contains(&field)
+        || !(task.check)(&one).is_err_and(|error| is_unknown(&error.message))
+}
+
+/// Puts values under or over those of a map, maps within maps included.
+fn merge(
+    own: &mut Map<String, Value>,
+    values: &Map<String, Value>,
+    forced: bool,
+    (path, from): (&[String], &[String]),
+    places: &mut Vec<(Vec<String>, Vec<String>)>,
+) {
+    for (key, value) in values {
+        let (path, from) = (below(path, key), below(from, key));
+        match (own.get_mut(key), value) {
+            (Some(Value::Object(inner)), Value::Object(value)) => merge(inner, value, forced, (&path, &from), places),
+            (Some(_), _) if !forced => {}
+            _ => {
+                own.insert(key.clone(), value.clone());
+                places.push((path, from));
+            }
+        }
+    }
+}

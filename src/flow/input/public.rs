@@ -1,0 +1,27 @@
+//! The world as an input sees it whose value is shown and kept: without secrets.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use crate::flow::expression::Outside;
+
+/// All that may be asked, but for secrets.
+pub(super) struct Public<'a>(pub(super) &'a dyn Outside);
+
+impl Outside for Public<'_> {
+    fn now(&self) -> Result<DateTime<Utc>, String> {
+        self.0.now()
+    }
+
+    fn random(&self) -> Result<u64, String> {
+        self.0.random()
+    }
+
+    fn secret(&self, _: &str, _: Option<&str>) -> Result<String, String> {
+        Err("a secret may go into an input of type SECRET alone, as others are shown and kept".to_owned())
+    }
+
+    fn kv(&self, key: &str, namespace: Option<&str>) -> Result<Option<Value>, String> {
+        self.0.kv(key, namespace)
+    }
+}

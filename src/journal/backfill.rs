@@ -1,0 +1,292 @@
+//! Backfills: what was asked for, and which partitions that means.
+//!
+//! How far a partition has come is never written down twice: its executions carry the backfill and the partition as
+//! labels, from the same transaction in which they begin to exist.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use rusqlite::{OptionalExtension, Row, TransactionBehavior, params};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::search::{COLUMNS, summary};
+use super::{Journal, Result, Summary, stamp};
+use crate::id::BackfillId;
+
+/// The label that names the backfill of an execution.
+pub const BACKFILL_LABEL: &str = "backfill";
+/// The label that names the partition of an execution.
+pub const PARTITION_LABEL: &str = "partition";
+
+/// What a backfill was asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BackfillSpec {
+    /// The flow's file.
+    pub file: String,
+    /// The schedule whose moments the partitions are; without one, `every` says.
+    pub trigger: Option<String>,
+    /// The step of the partitions of a flow without a schedule: `month`, `day` or `hour`.
+    pub every: Option<String>,
+    /// The first partition, as it was written.
+    pub from: String,
+    /// The last partition, as it was written.
+    pub to: String,
+    /// Values for inputs, expressions in them not rendered; those of secret inputs are left out.
+    pub inputs: Vec<(String, String)>,
+    /// Which partitions run: `all`, `missing` or `failed`.
+    pub only: String,
+    /// Labels of the executions.
+    pub labels: Map<String, Value>,
+    /// How many run at a time.
+    pub parallel: u32,
+    /// Whether the latest partition comes first.
+    pub descending: bool,
+    /// Whether nothing more starts once a partition has failed.
+    pub stop_on_failure: bool,
+}
+
+impl BackfillSpec {
+    /// Whether both ask for the same partitions, however many at a time.
+    pub fn asks_for_the_same(&self, other: &Self) -> bool {
+        let how = |spec: &Self| Self { parallel: 0, descending: false, stop_on_failure: false, ..spec.clone() };
+        how(self) == how(other)
+    }
+}
+
+/// One partition of a backfill.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Partition {
+    /// Its name: `2019-01`.
+    pub label: String,
+    /// The moment that it is for.
+    pub date: DateTime<Utc>,
+    /// The inputs of its execution; secret ones are left out.
+    pub inputs: Map<String, Value>,
+    /// Why it does not run, if so.
+    pub skipped: Option<String>,
+}
+
+/// What the user wants of a backfill that has not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Wish {
+    /// To go on.
+    Run,
+    /// To begin nothing more until it is resumed.
+    Pause,
+    /// To stop what is under way and begin nothing more.
+    Cancel,
+}
+
+/// How a backfill ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum BackfillEnd {
+    /// Every partition is in.
+    Success,
+    /// Some are not.
+    Failed,
+    /// The user did not want the rest.
+    Cancelled,
+}
+
+/// A backfill.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Backfill {
+    /// Its id.
+    pub id: BackfillId,
+    /// The flow's namespace.
+    pub namespace: String,
+    /// The flow's id.
+    pub flow: String,
+    /// When it was asked for.
+    pub created: DateTime<Utc>,
+    /// What failed before this moment runs again.
+    pub since: DateTime<Utc>,
+    /// What was asked for.
+    pub spec: BackfillSpec,
+    /// What the user wants of it now.
+    pub wish: Wish,
+    /// How it ended; none while it has not.
+    pub outcome: Option<BackfillEnd>,
+    /// When it ended.
+    pub ended: Option<DateTime<Utc>>,
+    /// Its partitions, the earliest first.
+    pub partitions: Vec<Partition>,
+}
+
+impl Wish {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Run => "RUN",
+            Self::Pause => "PAUSE",
+            Self::Cancel => "CANCEL",
+        }
+    }
+
+    fn read(text: &str) -> Self {
+        [Self::Pause, Self::Cancel].into_iter().find(|wish| wish.as_str() == text).unwrap_or(Self::Run)
+    }
+}
+
+impl BackfillEnd {
+    /// The end as users see it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "SUCCESS",
+            Self::Failed => "FAILED",
+            Self::Cancelled => "CANCELLED",
+        }
+    }
+
+    fn read(text: &str) -> Self {
+        [Self::Success, Self::Cancelled].into_iter().find(|end| end.as_str() == text).unwrap_or(Self::Failed)
+    }
+}
+
+const BACKFILL: &str = "SELECT id, namespace, flow, created, since, spec, wish, outcome, ended FROM backfills";
+
+impl Journal {
+    /// Writes a new backfill down, with all its partitions or not at all.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn create_backfill(&self, backfill: &Backfill) -> Result<()> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let id = backfill.id.as_str();
+        let spec = serde_json::to_string(&backfill.spec).unwrap_or_default();
+        let (created, since) = (stamp(backfill.created), stamp(backfill.since));
+        transaction.execute(
+            "INSERT INTO backfills (id, namespace, flow, created, since, spec, wish) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            params![id, backfill.namespace, backfill.flow, created, since, spec, backfill.wish.as_str()],
+        )?;
+        for (number, partition) in (0u32..).zip(&backfill.partitions) {
+            let Partition { label, date, inputs, skipped } = partition;
+            let inputs = Value::Object(inputs.clone()).to_string();
+            let mut statement =
+                transaction.prepare_cached("INSERT INTO backfill_partitions VALUES (?, ?, ?, ?, ?, ?)")?;
+            statement.execute(params![id, number, label, stamp(*date), inputs, skipped])?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    /// A backfill by its id.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn backfill(&self, id: &BackfillId) -> Result<Option<Backfill>> {
+        let connection = self.lock();
+        let found = connection.query_row(&format!("{BACKFILL} WHERE id = ?"), [id.as_str()], backfill).optional()?;
+        let Some(mut found) = found else { return Ok(None) };
+        let sql = "SELECT label, date, inputs, skipped FROM backfill_partitions WHERE backfill = ? ORDER BY number";
+        let mut statement = connection.prepare_cached(sql)?;
+        let rows = statement.query_map([id.as_str()], partition)?;
+        found.partitions = rows.collect::<rusqlite::Result<_>>()?;
+        Ok(Some(found))
+    }
+
+    /// The newest backfills first, at most `limit`, of one flow or of all. Their partitions are left out.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn backfills(&self, flow: Option<&str>, limit: u32) -> Result<Vec<Backfill>> {
+        let connection = self.lock();
+        let sql = format!("{BACKFILL} WHERE ?1 IS NULL OR flow = ?1 ORDER BY id DESC LIMIT ?2");
+        let mut statement = connection.prepare_cached(&sql)?;
+        let rows = statement.query_map(params![flow, limit], backfill)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The full ids of backfills that begin with `prefix`, the newest first.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn backfill_ids_with_prefix(&self, prefix: &str) -> Result<Vec<BackfillId>> {
+        let connection = self.lock();
+        let sql = "SELECT id FROM backfills WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id DESC LIMIT 10";
+        let mut statement = connection.prepare_cached(sql)?;
+        let rows = statement.query_map([prefix], |row| row.get::<_, String>(0))?;
+        Ok(rows.map(|id| id.map(BackfillId::new)).collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// What the user wants of a backfill now; none when there is no such backfill.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn backfill_wish(&self, id: &BackfillId) -> Result<Option<Wish>> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached("SELECT wish FROM backfills WHERE id = ?")?;
+        let wish = statement.query_row([id.as_str()], |row| row.get::<_, String>(0)).optional()?;
+        Ok(wish.map(|wish| Wish::read(&wish)))
+    }
+
+    /// Notes what the user wants of a backfill that has not ended; whoever runs it will see it. False when it has ended.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn wish_backfill(&self, id: &BackfillId, wish: Wish) -> Result<bool> {
+        let sql = "UPDATE backfills SET wish = ?2 WHERE id = ?1 AND ended IS NULL";
+        Ok(self.lock().execute(sql, params![id.as_str(), wish.as_str()])? == 1)
+    }
+
+    /// Notes how a backfill ended.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn end_backfill(&self, id: &BackfillId, end: BackfillEnd, now: DateTime<Utc>) -> Result<()> {
+        let sql = "UPDATE backfills SET outcome = ?2, ended = ?3 WHERE id = ?1";
+        self.lock().execute(sql, params![id.as_str(), end.as_str(), stamp(now)])?;
+        Ok(())
+    }
+
+    /// Takes a backfill up again; what failed before `now` will run anew.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn retry_backfill(&self, id: &BackfillId, now: DateTime<Utc>) -> Result<()> {
+        let sql = "UPDATE backfills SET since = ?2, wish = 'RUN', outcome = NULL, ended = NULL WHERE id = ?1";
+        self.lock().execute(sql, params![id.as_str(), stamp(now)])?;
+        Ok(())
+    }
+
+    /// The newest execution of each partition that has had one.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn backfill_executions(&self, id: &BackfillId) -> Result<BTreeMap<String, Summary>> {
+        let connection = self.lock();
+        let sql = format!("SELECT {COLUMNS} FROM executions WHERE labels ->> '$.backfill' = ? ORDER BY id");
+        let mut statement = connection.prepare_cached(&sql)?;
+        let mut newest = BTreeMap::new();
+        for found in statement.query_map([id.as_str()], summary)? {
+            let found = found?;
+            let label = found.labels.get(PARTITION_LABEL).and_then(Value::as_str).map(str::to_owned);
+            newest.extend(label.map(|label| (label, found)));
+        }
+        Ok(newest)
+    }
+}
+
+fn backfill(row: &Row) -> rusqlite::Result<Backfill> {
+    let spec = serde_json::from_str(&row.get::<_, String>(5)?)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(5, rusqlite::types::Type::Text, Box::new(error)))?;
+    Ok(Backfill {
+        id: BackfillId::new(row.get::<_, String>(0)?),
+        namespace: row.get(1)?,
+        flow: row.get(2)?,
+        created: row.get(3)?,
+        since: row.get(4)?,
+        spec,
+        wish: Wish::read(&row.get::<_, String>(6)?),
+        outcome: row.get::<_, Option<String>>(7)?.map(|end| BackfillEnd::read(&end)),
+        ended: row.get(8)?,
+        partitions: Vec::new(),
+    })
+}
+
+fn partition(row: &Row) -> rusqlite::Result<Partition> {
+    let inputs = serde_json::from_str(&row.get::<_, String>(2)?).unwrap_or_default();
+    Ok(Partition { label: row.get(0)?, date: row.get(1)?, inputs, skipped: row.get(3)? })
+}

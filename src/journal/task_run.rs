@@ -1,0 +1,197 @@
+//! One run of a task, as the events leave it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::event::Failure;
+use crate::task::{AfterPause, Expansion, Outputs};
+
+/// Where a task run stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "UPPERCASE")]
+pub enum TaskState {
+    /// To be started.
+    Created,
+    /// An attempt or sub-tasks are under way, or their process died.
+    Running,
+    /// Waits for its next attempt.
+    Retrying {
+        /// When that is.
+        at: DateTime<Utc>,
+    },
+    /// Waits for somebody, or for a moment.
+    Paused {
+        /// The moment.
+        until: Option<DateTime<Utc>>,
+        /// What happens then.
+        behavior: AfterPause,
+    },
+    /// Ended well.
+    Success,
+    /// Ended well, but for something that may fail.
+    Warning,
+    /// Not run, by its condition.
+    Skipped,
+    /// Its last attempt failed.
+    Failed,
+    /// It was stopped.
+    Killed,
+}
+
+impl TaskState {
+    /// The state as users see it.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Created => "CREATED",
+            Self::Running => "RUNNING",
+            Self::Retrying { .. } => "RETRYING",
+            Self::Paused { .. } => "PAUSED",
+            Self::Success => "SUCCESS",
+            Self::Warning => "WARNING",
+            Self::Skipped => "SKIPPED",
+            Self::Failed => "FAILED",
+            Self::Killed => "KILLED",
+        }
+    }
+
+    /// Whether it ended well, or did not have to run.
+    pub fn is_done(&self) -> bool {
+        matches!(self, Self::Success | Self::Warning | Self::Skipped)
+    }
+}
+
+impl std::fmt::Display for TaskState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One run of a task.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TaskRun {
+    /// Where it stands.
+    #[serde(flatten)]
+    pub state: TaskState,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// When its first attempt began.
+    pub since: Option<DateTime<Utc>>,
+    /// When its latest attempt began.
+    pub started: Option<DateTime<Utc>>,
+    /// When its latest attempt ended.
+    pub ended: Option<DateTime<Utc>>,
+    /// What it gave; empty unless it succeeded.
+    pub outputs: Outputs,
+    /// Why its latest attempt failed.
+    pub error: Option<Failure>,
+    /// Which sub-tasks it runs, once it has decided.
+    #[serde(skip)]
+    pub expansion: Option<Expansion>,
+    /// How far its loop has come.
+    #[serde(skip)]
+    pub progress: Loop,
+}
+
+/// The iterations of a loop that have ended.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Loop {
+    /// All iterations below this one have ended.
+    pub next: u32,
+    /// Those from `next` on that have ended.
+    pub ended: BTreeSet<u32>,
+    /// Those that failed; their task runs are kept.
+    pub failed: BTreeSet<u32>,
+    /// Whether one ended with a warning.
+    pub warning: bool,
+    /// The outputs of the sub-tasks: by task, then by the iteration's value.
+    pub outputs: Map<String, Value>,
+    /// What the iterations gave, where the loop says so.
+    #[serde(default)]
+    pub gave: BTreeMap<u32, Map<String, Value>>,
+    /// When the latest one ended.
+    #[serde(default)]
+    pub latest: Option<DateTime<Utc>>,
+    /// Whether the condition that the loop waits for holds.
+    #[serde(default)]
+    pub over: bool,
+}
+
+impl Loop {
+    /// Whether an iteration is over.
+    pub fn has_ended(&self, index: u32) -> bool {
+        index < self.next || self.ended.contains(&index)
+    }
+
+    pub(super) fn end(&mut self, index: u32, time: DateTime<Utc>) {
+        self.latest = Some(time);
+        self.ended.insert(index);
+        while self.ended.remove(&self.next) {
+            self.next += 1;
+        }
+    }
+
+    /// Failed iterations run again.
+    pub(super) fn reopen(&mut self) {
+        let Some(first) = self.failed.first().copied() else { return };
+        self.ended.extend(first..self.next);
+        self.next = self.next.min(first);
+        for index in std::mem::take(&mut self.failed) {
+            self.ended.remove(&index);
+        }
+    }
+}
+
+impl TaskRun {
+    pub(super) fn new() -> Self {
+        Self {
+            state: TaskState::Created,
+            attempts: 0,
+            since: None,
+            started: None,
+            ended: None,
+            outputs: Outputs::new(),
+            error: None,
+            expansion: None,
+            progress: Loop::default(),
+        }
+    }
+
+    /// What a replay takes over.
+    pub fn kept(&self) -> Kept {
+        Kept {
+            state: self.state.clone(),
+            started: self.started,
+            ended: self.ended,
+            outputs: self.outputs.clone(),
+            expansion: self.expansion.clone(),
+            progress: self.progress.clone(),
+        }
+    }
+}
+
+/// A task run that a replay takes over from the execution that it repeats.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Where it stands.
+    pub state: TaskState,
+    /// When its latest attempt began.
+    pub started: Option<DateTime<Utc>>,
+    /// When its latest attempt ended.
+    pub ended: Option<DateTime<Utc>>,
+    /// What it gave.
+    pub outputs: Outputs,
+    /// Which sub-tasks it runs.
+    pub expansion: Option<Expansion>,
+    /// How far its loop has come.
+    pub progress: Loop,
+}
+
+impl From<Kept> for TaskRun {
+    fn from(kept: Kept) -> Self {
+        let Kept { state, started, ended, outputs, expansion, progress } = kept;
+        Self { state, started, ended, outputs, expansion, progress, since: started, attempts: 1, ..Self::new() }
+    }
+}

@@ -1,0 +1,190 @@
+//! Executions: starting, looking, and everything that can be done to one.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Multipart, Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use bytes::Bytes;
+use chrono::Utc;
+use serde_json::{Map, Value, json};
+
+use crate::engine::executor::{Action, Request};
+use crate::engine::scheduler::{Call, WebhookError};
+use crate::id::ExecutionId;
+use crate::server::App;
+use crate::server::api::form::Form;
+use crate::server::api::parameters::Parameters;
+use crate::server::api::problem::Problem;
+use crate::server::api::shape::{ExecutionShape, Results};
+
+type Shown = Result<Json<ExecutionShape>, Problem>;
+
+/// The execution as it stands.
+pub(super) fn shown(app: &App, id: &ExecutionId) -> Shown {
+    let state = app.executor.journal().state(id)?.ok_or_else(|| Problem::no_execution(id))?;
+    Ok(Json(ExecutionShape::whole(id, &state)))
+}
+
+/// Starts a flow.
+#[utoipa::path(post, path = "/executions/{namespace}/{id}", tag = "executions",
+    params(("labels" = Option<Vec<String>>, Query, description = "`key:value`, may be repeated"),
+        ("wait" = Option<bool>, Query, description = "Answer when it has ended"),
+        ("scheduleDate" = Option<String>, Query, description = "The moment that it is for")),
+    request_body(content = Object, content_type = "multipart/form-data", description = "The inputs; files as files"),
+    responses((status = 200, body = ExecutionShape), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn create(
+    State(app): State<Arc<App>>,
+    Path((namespace, id)): Path<(String, String)>,
+    parameters: Parameters,
+    form: Option<Multipart>,
+) -> Shown {
+    let entry = app.catalog.get(&namespace, &id).ok_or_else(|| Problem::no_flow(&namespace, &id))?;
+    let form = Form::read(form, app.settings.home.join("uploads")).await?;
+    let request = Request {
+        inputs: form.inputs.clone(),
+        labels: parameters.label_map()?,
+        trigger_date: parameters.time("scheduleDate")?,
+        ..Request::new(entry.flow.clone())
+    };
+    let execution = app.executor.submit(request)?;
+    if parameters.is_on("wait") {
+        app.executor.wait(&execution).await?;
+    }
+    shown(&app, &execution)
+}
+
+/// One execution, whole.
+#[utoipa::path(get, path = "/executions/{id}", tag = "executions",
+    responses((status = 200, body = ExecutionShape), (status = 404, body = Problem)))]
+pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Shown {
+    shown(&app, &ExecutionId::new(id))
+}
+
+/// Executions, the newest first.
+#[utoipa::path(get, path = "/executions/search", tag = "executions",
+    params(("namespace" = Option<String>, Query), ("flowId" = Option<String>, Query), ("state" = Option<Vec<String>>, Query),
+        ("labels" = Option<Vec<String>>, Query), ("startDate" = Option<String>, Query), ("endDate" = Option<String>, Query),
+        ("q" = Option<String>, Query), ("page" = Option<u32>, Query), ("size" = Option<u32>, Query)),
+    responses((status = 200, description = "A page of executions", body = Object), (status = 422, body = Problem)))]
+pub(super) async fn search(
+    State(app): State<Arc<App>>,
+    parameters: Parameters,
+) -> Result<Json<Results<ExecutionShape>>, Problem> {
+    let (size, skipped) = parameters.page()?;
+    let page = app.executor.journal().search(&parameters.query()?, size, skipped)?;
+    Ok(Json(Results { results: page.executions.iter().map(ExecutionShape::listed).collect(), total: page.total }))
+}
+
+/// Runs what had not ended well once more, in the same execution.
+#[utoipa::path(post, path = "/executions/{id}/restart", tag = "executions",
+    responses((status = 200, body = ExecutionShape), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn restart(State(app): State<Arc<App>>, Path(id): Path<String>, form: Option<Multipart>) -> Shown {
+    let id = ExecutionId::new(id);
+    let form = Form::read(form, app.settings.home.join("uploads")).await?;
+    app.executor.restart(&id, form.inputs.clone())?;
+    shown(&app, &id)
+}
+
+/// Runs it once more from a task on, as a new execution; what came before is kept.
+#[utoipa::path(post, path = "/executions/{id}/replay", tag = "executions",
+    params(("taskRunId" = Option<String>, Query, description = "Where to begin; from the first task unless given")),
+    responses((status = 200, body = ExecutionShape), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn replay(State(app): State<Arc<App>>, Path(id): Path<String>, parameters: Parameters) -> Shown {
+    let again = app.executor.replay(&ExecutionId::new(id), parameters.one("taskRunId"))?;
+    shown(&app, &again)
+}
+
+/// Lets what runs end, and starts nothing more until it is resumed.
+#[utoipa::path(post, path = "/executions/{id}/pause", tag = "executions",
+    responses((status = 200, body = ExecutionShape), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn pause(State(app): State<Arc<App>>, Path(id): Path<String>) -> Shown {
+    let id = ExecutionId::new(id);
+    app.executor.pause(&id)?;
+    shown(&app, &id)
+}
+
+/// Goes on with a paused execution.
+#[utoipa::path(post, path = "/executions/{id}/resume", tag = "executions",
+    request_body(content = Object, content_type = "multipart/form-data", description = "What a pause asks for"),
+    responses((status = 200, body = ExecutionShape), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn resume(State(app): State<Arc<App>>, Path(id): Path<String>, form: Option<Multipart>) -> Shown {
+    let id = ExecutionId::new(id);
+    let form = Form::read(form, app.settings.home.join("uploads")).await?;
+    app.executor.resume(&id, form.inputs.clone())?;
+    shown(&app, &id)
+}
+
+/// Stops it.
+#[utoipa::path(delete, path = "/executions/{id}/kill", tag = "executions",
+    responses((status = 202, description = "It is being stopped"), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn kill(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    app.executor.kill(&ExecutionId::new(id))?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Removes it with its events, logs and files.
+#[utoipa::path(delete, path = "/executions/{id}", tag = "executions",
+    responses((status = 204, description = "It is gone"), (status = 404, body = Problem)))]
+pub(super) async fn delete(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    app.executor.delete(&ExecutionId::new(id)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Does the same to all executions that a query names.
+#[utoipa::path(post, path = "/executions/{action}/by-query", tag = "executions",
+    params(("action" = String, Path, description = "restart, pause, resume, kill or delete"),
+        ("namespace" = Option<String>, Query), ("flowId" = Option<String>, Query), ("state" = Option<Vec<String>>, Query)),
+    responses((status = 200, description = "How many, and what could not be done", body = Object), (status = 422, body = Problem)))]
+pub(super) async fn bulk(
+    State(app): State<Arc<App>>,
+    Path(action): Path<String>,
+    parameters: Parameters,
+) -> Result<Json<Value>, Problem> {
+    let action = match action.as_str() {
+        "restart" => Action::Restart,
+        "pause" => Action::Pause,
+        "resume" => Action::Resume,
+        "kill" => Action::Kill,
+        "delete" => Action::Delete,
+        _ => return Err(Problem::missing(format!("`{action}` cannot be done by query"))),
+    };
+    let done = app.executor.bulk(&parameters.query()?, action).await?;
+    let failed: Map<String, Value> = done
+        .iter()
+        .filter_map(|(id, result)| Some((id.to_string(), json!(result.as_ref().err()?.to_string()))))
+        .collect();
+    Ok(Json(json!({"count": done.len() - failed.len(), "failed": failed})))
+}
+
+/// Starts a flow by the key of its webhook trigger.
+#[utoipa::path(post, path = "/executions/webhook/{namespace}/{id}/{key}", tag = "executions",
+    request_body(content = Object, description = "What the flow sees as `trigger.body`"),
+    responses((status = 200, body = ExecutionShape), (status = 204, description = "Its conditions do not hold"), (status = 404, body = Problem)))]
+pub(super) async fn webhook(
+    State(app): State<Arc<App>>,
+    Path((namespace, id, key)): Path<(String, String, String)>,
+    parameters: Parameters,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<axum::response::Response, Problem> {
+    use axum::response::IntoResponse;
+    let text = String::from_utf8_lossy(&body).into_owned();
+    let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+    let call = Call { body, headers: header_map(&headers), parameters: parameters.map() };
+    match app.scheduler.webhook(&namespace, &id, &key, call, Utc::now()) {
+        Ok(execution) => Ok(shown(&app, &execution)?.into_response()),
+        Err(WebhookError::Conditions) => Ok(StatusCode::NO_CONTENT.into_response()),
+        Err(WebhookError::Unknown) => Err(Problem::missing("there is no such webhook")),
+        Err(WebhookError::Refused(refused)) => Err(refused.into()),
+        Err(WebhookError::Undecided(problem)) => Err(Problem::conflict(problem)),
+    }
+}
+
+/// Headers by name, without those that carry logins.
+fn header_map(headers: &HeaderMap) -> Map<String, Value> {
+    let secret = ["authorization", "cookie", "proxy-authorization"];
+    let names = headers.keys().filter(|name| !secret.contains(&name.as_str()));
+    let values = |name| headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect::<Vec<_>>();
+    names.map(|name| (name.to_string(), json!(values(name)))).collect()
+}

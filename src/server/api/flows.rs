@@ -1,0 +1,187 @@
+//! Flows: what the server knows, and changes to it. A flow that is saved here is written to a file of its folder.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Multipart, Path, State};
+use axum::http::StatusCode;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+use crate::diagnostic::Diagnostic;
+use crate::engine::catalog::Entry;
+use crate::flow::parse;
+use crate::server::App;
+use crate::server::api::parameters::Parameters;
+use crate::server::api::problem::Problem;
+use crate::server::api::shape::Results;
+use crate::tasks;
+
+/// A flow as the API shows it: its own keys, and these.
+fn shape(entry: &Entry) -> Value {
+    let mut map = match entry.flow.document.value.clone() {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    };
+    map.insert("id".to_owned(), json!(entry.id));
+    map.insert("namespace".to_owned(), json!(entry.namespace));
+    map.insert("revision".to_owned(), json!(entry.revision));
+    map.insert("source".to_owned(), json!(entry.text()));
+    map.insert("broken".to_owned(), json!(entry.is_broken));
+    map.insert("findings".to_owned(), json!(entry.findings));
+    Value::Object(map)
+}
+
+/// Saves a new flow.
+#[utoipa::path(post, path = "/flows", tag = "flows", request_body(content = String, content_type = "application/x-yaml"),
+    responses((status = 200, description = "The flow", body = Object), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn create(State(app): State<Arc<App>>, text: String) -> Result<Json<Value>, Problem> {
+    let (namespace, id) = name_of(&text);
+    if app.catalog.get(&namespace, &id).is_some() {
+        return Err(Problem::conflict(format!("the flow `{id}` is there already; change it with PUT")));
+    }
+    save(&app, text).await
+}
+
+/// Saves a flow that is there.
+#[utoipa::path(put, path = "/flows/{namespace}/{id}", tag = "flows",
+    request_body(content = String, content_type = "application/x-yaml"),
+    responses((status = 200, description = "The flow", body = Object), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn update(
+    State(app): State<Arc<App>>,
+    Path((namespace, id)): Path<(String, String)>,
+    text: String,
+) -> Result<Json<Value>, Problem> {
+    if app.catalog.get(&namespace, &id).is_none() {
+        return Err(Problem::no_flow(&namespace, &id));
+    }
+    if name_of(&text) != (namespace.clone(), id.clone()) {
+        return Err(Problem::wrong(format!("the text is not of the flow `{id}` in the namespace `{namespace}`")));
+    }
+    save(&app, text).await
+}
+
+async fn save(app: &Arc<App>, text: String) -> Result<Json<Value>, Problem> {
+    let catalog = app.catalog.clone();
+    let saved = tokio::task::spawn_blocking(move || catalog.save(&text)).await;
+    let entry = saved.map_err(|error| Problem::internal(&error))??;
+    Ok(Json(shape(&entry)))
+}
+
+/// The namespace and the id that a text names; empty where it names none.
+fn name_of(text: &str) -> (String, String) {
+    let value = crate::flow::from_yaml(text).unwrap_or_default();
+    let part = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    (part("namespace"), part("id"))
+}
+
+/// Saves all flows of a file: YAML texts between lines of `---`.
+#[utoipa::path(post, path = "/flows/import", tag = "flows",
+    request_body(content = String, content_type = "multipart/form-data", description = "The file as `fileUpload`"),
+    responses((status = 200, description = "The flows", body = [Object]), (status = 422, body = Problem)))]
+pub(super) async fn import(State(app): State<Arc<App>>, mut form: Multipart) -> Result<Json<Vec<Value>>, Problem> {
+    let broken = |error: axum::extract::multipart::MultipartError| Problem::wrong(error.body_text());
+    let mut saved = Vec::new();
+    while let Some(field) = form.next_field().await.map_err(broken)? {
+        if field.name() != Some("fileUpload") {
+            continue;
+        }
+        for text in texts(&field.text().await.map_err(broken)?) {
+            saved.push(save(&app, text).await?.0);
+        }
+    }
+    if saved.is_empty() {
+        return Err(Problem::wrong("the form has no file `fileUpload` with a flow in it"));
+    }
+    Ok(Json(saved))
+}
+
+/// The texts between lines of `---`.
+fn texts(file: &str) -> Vec<String> {
+    let mut texts = vec![String::new()];
+    for line in file.lines() {
+        if line.trim_end() == "---" {
+            texts.push(String::new());
+        } else if let Some(text) = texts.last_mut() {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    texts.retain(|text| !text.trim().is_empty());
+    texts
+}
+
+/// What is wrong with a text.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Validated {
+    /// The text's place in the request, from 0.
+    index: usize,
+    namespace: String,
+    flow: String,
+    /// The errors as text; none when there are none.
+    constraints: Option<String>,
+    /// Every finding, each with its place.
+    #[schema(value_type = Vec<Object>)]
+    findings: Vec<Diagnostic>,
+}
+
+/// Checks flows and changes nothing.
+#[utoipa::path(post, path = "/flows/validate", tag = "flows",
+    request_body(content = String, content_type = "application/x-yaml"),
+    responses((status = 200, description = "What is wrong with each text", body = [Validated])))]
+pub(super) async fn validate(body: String) -> Json<Vec<Validated>> {
+    let check = |(index, text): (usize, String)| {
+        let findings = parse("flow.yaml", &text, tasks::ALL).findings;
+        let errors: Vec<String> =
+            findings.iter().filter(|finding| finding.is_error()).map(ToString::to_string).collect();
+        let (namespace, flow) = name_of(&text);
+        let constraints = (!errors.is_empty()).then(|| errors.join("\n"));
+        Validated { index, namespace, flow, constraints, findings }
+    };
+    Json(texts(&body).into_iter().enumerate().map(check).collect())
+}
+
+/// One flow.
+#[utoipa::path(get, path = "/flows/{namespace}/{id}", tag = "flows",
+    responses((status = 200, description = "The flow with its source", body = Object), (status = 404, body = Problem)))]
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    Path((namespace, id)): Path<(String, String)>,
+) -> Result<Json<Value>, Problem> {
+    let entry = app.catalog.get(&namespace, &id).ok_or_else(|| Problem::no_flow(&namespace, &id))?;
+    Ok(Json(shape(&entry)))
+}
+
+/// Removes a flow and its file; its executions stay.
+#[utoipa::path(delete, path = "/flows/{namespace}/{id}", tag = "flows",
+    responses((status = 204, description = "It is gone"), (status = 404, body = Problem)))]
+pub(super) async fn remove(
+    State(app): State<Arc<App>>,
+    Path((namespace, id)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    app.catalog.remove(&namespace, &id)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// All flows, or those with a word in their name.
+#[utoipa::path(get, path = "/flows/search", tag = "flows",
+    params(("q" = Option<String>, Query), ("namespace" = Option<String>, Query), ("page" = Option<u32>, Query), ("size" = Option<u32>, Query)),
+    responses((status = 200, description = "A page of flows", body = Object)))]
+pub(super) async fn search(
+    State(app): State<Arc<App>>,
+    parameters: Parameters,
+) -> Result<Json<Results<Value>>, Problem> {
+    let (size, skipped) = parameters.page()?;
+    let word = parameters.one("q").unwrap_or_default().to_lowercase();
+    let wanted = |entry: &Arc<Entry>| {
+        let in_namespace = parameters.one("namespace").is_none_or(|namespace| {
+            entry.namespace == namespace
+                || entry.namespace.strip_prefix(namespace).is_some_and(|rest| rest.starts_with('.'))
+        });
+        in_namespace && format!("{}.{}", entry.namespace, entry.id).to_lowercase().contains(&word)
+    };
+    let found: Vec<Arc<Entry>> = app.catalog.list().into_iter().filter(wanted).collect();
+    let page = found.iter().skip(skipped as usize).take(size as usize).map(|entry| shape(entry)).collect();
+    Ok(Json(Results { results: page, total: found.len() as u64 }))
+}

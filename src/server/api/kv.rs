@@ -1,0 +1,81 @@
+//! The key-value store of a namespace.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use chrono::Utc;
+use serde_json::{Value, json};
+
+use crate::duration::Span;
+use crate::journal::{Entry, Kv, KvError, New};
+use crate::server::App;
+use crate::server::api::parameters::Parameters;
+use crate::server::api::problem::Problem;
+
+impl From<KvError> for Problem {
+    fn from(error: KvError) -> Self {
+        match &error {
+            KvError::Sqlite(_) | KvError::Folder(_) => Self::internal(&error),
+            KvError::Taken { .. } => Self::conflict(error.to_string()),
+            _ => Self::wrong(error.to_string()),
+        }
+    }
+}
+
+fn store(app: &App) -> Result<Kv, Problem> {
+    Ok(Kv::open(&app.settings.kv())?)
+}
+
+/// All keys of a namespace with their values.
+#[utoipa::path(get, path = "/namespaces/{namespace}/kv", tag = "kv",
+    responses((status = 200, description = "The entries, in order", body = [Object])))]
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    Path(namespace): Path<String>,
+) -> Result<Json<Vec<Entry>>, Problem> {
+    Ok(Json(store(&app)?.list(Some(&namespace), Utc::now())?))
+}
+
+/// One value.
+#[utoipa::path(get, path = "/namespaces/{namespace}/kv/{key}", tag = "kv",
+    responses((status = 200, description = "`{type, value, …}`", body = Object), (status = 404, body = Problem)))]
+pub(super) async fn get(
+    State(app): State<Arc<App>>,
+    Path((namespace, key)): Path<(String, String)>,
+) -> Result<Json<Entry>, Problem> {
+    let missing = || Problem::missing(format!("there is no key `{key}` in the namespace `{namespace}`"));
+    store(&app)?.get(&namespace, &key, Utc::now())?.map(Json).ok_or_else(missing)
+}
+
+/// Sets a value: the body as JSON, else as text.
+#[utoipa::path(put, path = "/namespaces/{namespace}/kv/{key}", tag = "kv", request_body(content = Object),
+    params(("ttl" = Option<String>, Query, description = "After how long it goes, such as PT1H; a header of that name does too")),
+    responses((status = 200, description = "The entry", body = Object), (status = 422, body = Problem)))]
+pub(super) async fn set(
+    State(app): State<Arc<App>>,
+    Path((namespace, key)): Path<(String, String)>,
+    parameters: Parameters,
+    headers: HeaderMap,
+    body: String,
+) -> Result<Json<Entry>, Problem> {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let ttl = parameters.one("ttl").or(header("ttl")).map(str::parse::<Span>).transpose();
+    let ttl = ttl.map_err(|error| Problem::wrong(error.to_string()))?;
+    let value = serde_json::from_str(&body).unwrap_or(Value::String(body));
+    let description = header("description").map(str::to_owned);
+    let new = New { value, description, ttl: ttl.map(|span| span.0), ..New::default() };
+    Ok(Json(store(&app)?.set(&namespace, &key, new, true, Utc::now())?))
+}
+
+/// Removes a key.
+#[utoipa::path(delete, path = "/namespaces/{namespace}/kv/{key}", tag = "kv",
+    responses((status = 200, description = "Whether it was there", body = Object)))]
+pub(super) async fn remove(
+    State(app): State<Arc<App>>,
+    Path((namespace, key)): Path<(String, String)>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let was_there = store(&app)?.delete(&namespace, &key, Utc::now())?;
+    Ok((StatusCode::OK, Json(json!(was_there))))
+}

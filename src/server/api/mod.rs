@@ -1,0 +1,72 @@
+//! The HTTP interface under `/api/v1` (and `/api/v1/main`, where Kestra's scripts look), described by itself at
+//! `/api/v1/openapi.json`.
+
+mod executions;
+mod flows;
+mod follow;
+mod form;
+mod kv;
+mod logs;
+mod parameters;
+mod plugins;
+pub(super) mod problem;
+mod shape;
+
+use std::sync::Arc;
+
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use utoipa::OpenApi;
+
+use crate::server::App;
+
+/// The largest flow that is taken, and the largest body of a webhook.
+const LARGEST_TEXT: usize = 4 << 20;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Jitney", description = "Flows, their executions and their logs."),
+    servers((url = "/api/v1")),
+    paths(
+        executions::bulk, executions::create, executions::delete, executions::kill, executions::pause,
+        executions::replay, executions::restart, executions::resume, executions::search, executions::show,
+        executions::webhook, flows::create, flows::import, flows::remove, flows::search, flows::show, flows::update,
+        flows::validate, follow::execution, follow::logs, kv::get, kv::list, kv::remove, kv::set, logs::download,
+        logs::list, plugins::list,
+    )
+)]
+struct Description;
+
+/// Every address of the interface.
+pub(super) fn router(app: Arc<App>) -> Router {
+    let large = || DefaultBodyLimit::disable();
+    let webhook = post(executions::webhook).get(executions::webhook).put(executions::webhook);
+    let api = Router::new()
+        .route("/flows", post(flows::create))
+        .route("/flows/import", post(flows::import))
+        .route("/flows/validate", post(flows::validate))
+        .route("/flows/search", get(flows::search))
+        .route("/flows/{namespace}/{id}", get(flows::show).put(flows::update).delete(flows::remove))
+        .route("/executions/search", get(executions::search))
+        .route("/executions/{namespace}/{id}", post(executions::create).layer(large()))
+        .route("/executions/{id}", get(executions::show).delete(executions::delete))
+        .route("/executions/{id}/follow", get(follow::execution))
+        .route("/executions/{id}/restart", post(executions::restart).layer(large()))
+        .route("/executions/{id}/replay", post(executions::replay))
+        .route("/executions/{id}/pause", post(executions::pause))
+        .route("/executions/{id}/resume", post(executions::resume).layer(large()))
+        .route("/executions/{id}/kill", delete(executions::kill))
+        .route("/executions/{action}/by-query", post(executions::bulk))
+        .route("/executions/webhook/{namespace}/{id}/{key}", webhook)
+        .route("/logs/{id}", get(logs::list))
+        .route("/logs/{id}/follow", get(follow::logs))
+        .route("/logs/{id}/download", get(logs::download))
+        .route("/namespaces/{namespace}/kv", get(kv::list))
+        .route("/namespaces/{namespace}/kv/{key}", get(kv::get).put(kv::set).delete(kv::remove))
+        .route("/plugins", get(plugins::list))
+        .route("/openapi.json", get(async || Json(Description::openapi())))
+        .layer(DefaultBodyLimit::max(LARGEST_TEXT))
+        .with_state(app);
+    Router::new().nest("/api/v1/main", api.clone()).nest("/api/v1", api)
+}

@@ -1,0 +1,127 @@
+//! What an address says behind its question mark. Names may be repeated, as `labels=a:b&labels=c:d`.
+
+use std::convert::Infallible;
+use std::str::FromStr;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use chrono::{DateTime, Utc};
+use reqwest::Url;
+use serde_json::{Map, Value};
+
+use crate::journal::{ExecutionState, Query};
+use crate::server::api::problem::Problem;
+
+/// The pairs of a query.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Parameters(Vec<(String, String)>);
+
+impl<S: Sync> FromRequestParts<S> for Parameters {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::parse(parts.uri.query().unwrap_or_default()))
+    }
+}
+
+impl Parameters {
+    fn parse(query: &str) -> Self {
+        let url = Url::parse(&format!("http://localhost/?{query}"));
+        Self(url.map(|url| url.query_pairs().into_owned().collect()).unwrap_or_default())
+    }
+
+    /// All of them, by name.
+    pub(crate) fn map(&self) -> Map<String, Value> {
+        let mut map = Map::new();
+        for (name, value) in &self.0 {
+            let values = map.entry(name).or_insert_with(|| Value::Array(Vec::new()));
+            if let Value::Array(values) = values {
+                values.push(Value::from(value.as_str()));
+            }
+        }
+        map
+    }
+
+    /// Every value of a name; an empty one counts as none.
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let wanted = move |(found, value): &&(String, String)| found == name && !value.is_empty();
+        self.0.iter().filter(wanted).map(|(_, value)| value.as_str())
+    }
+
+    /// The first value of a name.
+    pub(crate) fn one(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(found, value)| found == name && !value.is_empty()).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether something is switched on.
+    pub(crate) fn is_on(&self, name: &str) -> bool {
+        self.one(name).is_some_and(|value| value != "false")
+    }
+
+    /// A value that is read.
+    pub(crate) fn read<T: FromStr>(&self, name: &str, example: &str) -> Result<Option<T>, Problem> {
+        let wrong = |text: &str| Problem::wrong(format!("`{name}={text}` cannot be read; write for example {example}"));
+        self.one(name).map(|text| text.parse().map_err(|_| wrong(text))).transpose()
+    }
+
+    /// A moment.
+    pub(crate) fn time(&self, name: &str) -> Result<Option<DateTime<Utc>>, Problem> {
+        self.read(name, "2020-04-01T00:00:00Z")
+    }
+
+    /// The pairs of `labels=key:value`.
+    pub(crate) fn labels(&self) -> Result<Vec<(String, String)>, Problem> {
+        let pair = |text: &str| {
+            let pair = text.split_once(':').map(|(key, value)| (key.to_owned(), value.to_owned()));
+            pair.ok_or_else(|| Problem::wrong(format!("`labels={text}` is not labels=key:value")))
+        };
+        self.all("labels").map(pair).collect()
+    }
+
+    /// The same as a map.
+    pub(crate) fn label_map(&self) -> Result<Map<String, Value>, Problem> {
+        Ok(self.labels()?.into_iter().map(|(key, value)| (key, Value::from(value))).collect())
+    }
+
+    /// The page that is wanted: limit and offset. Pages count from 1.
+    pub(crate) fn page(&self) -> Result<(u32, u32), Problem> {
+        let size = self.read("size", "25")?.unwrap_or(25_u32).min(1000);
+        let page = self.read("page", "1")?.unwrap_or(1_u32).max(1);
+        Ok((size, size.saturating_mul(page - 1)))
+    }
+
+    /// The executions that are meant.
+    pub(crate) fn query(&self) -> Result<Query, Problem> {
+        let state = |name: &str| {
+            let value = Value::from(name.to_uppercase());
+            serde_json::from_value::<ExecutionState>(value)
+                .map_err(|_| Problem::wrong(format!("there is no state `{name}`")))
+        };
+        Ok(Query {
+            namespace: self.one("namespace").map(str::to_owned),
+            flow: self.one("flowId").map(str::to_owned),
+            states: self.all("state").flat_map(|names| names.split(',')).map(state).collect::<Result<_, _>>()?,
+            labels: self.labels()?,
+            trigger: self.one("trigger").map(str::to_owned),
+            since: self.time("startDate")?,
+            until: self.time("endDate")?,
+            text: self.one("q").map(str::to_owned),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_may_be_repeated_and_nothing_wrong_is_overlooked() {
+        let given = Parameters::parse("labels=a%3Ab:c&labels=d:e&state=FAILED,killed&page=3&size=10&startDate=soon");
+        assert_eq!(given.labels().ok(), Some(vec![("a".into(), "b:c".into()), ("d".into(), "e".into())]));
+        assert_eq!(given.page().ok(), Some((10, 20)));
+        assert!(given.time("startDate").is_err() && given.query().is_err());
+        let query = Parameters::parse("state=FAILED,killed&flowId=f").query().ok();
+        assert_eq!(query.map(|query| query.states.len()), Some(2));
+        assert!(Parameters::parse("state=BAD").query().is_err());
+    }
+}

@@ -1,0 +1,37 @@
+//! The task types.
+
+use axum::Json;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::tasks;
+
+/// A task type.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Plugin {
+    /// The short name.
+    name: &'static str,
+    /// Other names, Kestra's first.
+    aliases: &'static [&'static str],
+    /// A list item of a flow's `tasks` that shows the usual fields.
+    example: &'static str,
+    /// The JSON Schema of the fields.
+    #[schema(value_type = Object)]
+    schema: schemars::Schema,
+    /// The JSON Schema of the outputs.
+    #[schema(value_type = Object)]
+    outputs: schemars::Schema,
+}
+
+/// Every task type with its fields, outputs and an example.
+#[utoipa::path(get, path = "/plugins", tag = "plugins", responses((status = 200, body = [Plugin])))]
+pub(super) async fn list() -> Json<Vec<Plugin>> {
+    let plugin = |task: &crate::task::TaskType| Plugin {
+        name: task.name,
+        aliases: task.aliases,
+        example: task.example,
+        schema: (task.schema)(),
+        outputs: (task.outputs)(),
+    };
+    Json(tasks::ALL.iter().map(plugin).collect())
+}

@@ -1,0 +1,118 @@
+//! Answers that are no success, in the shape that scripts expect: `{"message": …}`.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::diagnostic::Diagnostic;
+use crate::engine::EngineError;
+use crate::engine::catalog::CatalogError;
+use crate::engine::executor::Refused;
+use crate::id::ExecutionId;
+use crate::journal::JournalError;
+
+/// Why a request was not served.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Problem {
+    #[serde(skip)]
+    status: u16,
+    /// In plain words.
+    message: String,
+    /// What is wrong with a flow or with inputs, each with its place.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Object>)]
+    findings: Vec<Diagnostic>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status: status.as_u16(), message: message.into(), findings: Vec::new() }
+    }
+
+    /// The request itself is wrong.
+    pub(crate) fn wrong(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, message)
+    }
+
+    /// There is no such thing.
+    pub(crate) fn missing(what: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, what)
+    }
+
+    /// There is no such execution.
+    pub(crate) fn no_execution(id: &ExecutionId) -> Self {
+        Self::missing(format!("there is no execution {id}"))
+    }
+
+    /// There is no such flow.
+    pub(crate) fn no_flow(namespace: &str, id: &str) -> Self {
+        Self::missing(format!("there is no flow `{id}` in the namespace `{namespace}`"))
+    }
+
+    /// It cannot be done as things stand.
+    pub(crate) fn conflict(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, message)
+    }
+
+    fn findings(findings: Vec<Diagnostic>) -> Self {
+        let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        Self { findings, ..Self::wrong(lines.join("\n")) }
+    }
+
+    /// Something of our own failed.
+    pub(crate) fn internal(error: &dyn std::error::Error) -> Self {
+        let mut message = error.to_string();
+        let mut next = error.source();
+        while let Some(cause) = next {
+            message = format!("{message}: {cause}");
+            next = cause.source();
+        }
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, Json(self)).into_response()
+    }
+}
+
+impl From<JournalError> for Problem {
+    fn from(error: JournalError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<EngineError> for Problem {
+    fn from(error: EngineError) -> Self {
+        match &error {
+            EngineError::Unknown(_) => Self::missing(error.to_string()),
+            EngineError::Taken(_) | EngineError::NotPossible { .. } => Self::conflict(error.to_string()),
+            _ => Self::internal(&error),
+        }
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Inputs(findings) => Self::findings(findings),
+            Refused::Engine(error) => error.into(),
+            Refused::Stopping => Self::new(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping"),
+            other => Self::conflict(other.to_string()),
+        }
+    }
+}
+
+impl From<CatalogError> for Problem {
+    fn from(error: CatalogError) -> Self {
+        match error {
+            CatalogError::Invalid(findings) => Self::findings(findings),
+            CatalogError::Unknown(namespace, id) => Self::no_flow(&namespace, &id),
+            other => Self::internal(&other),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Executions as the API shows them: in the fields that scripts written for Kestra look at.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::id::ExecutionId;
+use crate::journal::{State, Summary, TaskRun};
+
+/// A state with its times.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct StateShape {
+    /// The state's name, in capitals.
+    pub(crate) current: String,
+    /// When it began.
+    pub(crate) start_date: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub(crate) end_date: Option<DateTime<Utc>>,
+    /// How long it took, in ISO 8601.
+    pub(crate) duration: Option<String>,
+}
+
+impl StateShape {
+    fn new(current: &str, began: Option<DateTime<Utc>>, ended: Option<DateTime<Utc>>) -> Self {
+        let took = ended.zip(began).map(|(ended, began)| ended - began);
+        let duration = took.map(|took| format!("PT{:.3}S", took.as_seconds_f64()));
+        Self { current: current.to_owned(), start_date: began, end_date: ended, duration }
+    }
+}
+
+/// A page of a list.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Results<T> {
+    /// The page.
+    pub(crate) results: Vec<T>,
+    /// How many there are in all.
+    pub(crate) total: u64,
+}
+
+/// A label.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Label {
+    key: String,
+    value: String,
+}
+
+/// One run of a task.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TaskRunShape {
+    /// The task run's id: the task's, behind the iterations of the loops around it.
+    id: String,
+    /// The task's id.
+    task_id: String,
+    /// Where it stands.
+    state: StateShape,
+    /// Attempts so far.
+    attempts: u32,
+    /// What it gave.
+    #[schema(value_type = Object)]
+    outputs: Map<String, Value>,
+    /// Why its latest attempt failed.
+    error: Option<String>,
+}
+
+/// An execution.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ExecutionShape {
+    /// The execution's id.
+    pub(crate) id: String,
+    /// The flow's namespace.
+    pub(crate) namespace: String,
+    /// The flow's id.
+    pub(crate) flow_id: String,
+    /// Where it stands.
+    pub(crate) state: StateShape,
+    /// The inputs, without secret ones.
+    #[schema(value_type = Object)]
+    inputs: Map<String, Value>,
+    /// The labels.
+    labels: Vec<Label>,
+    /// Rows that its tasks loaded.
+    rows: u64,
+    /// The task runs; lists leave them out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_run_list: Option<Vec<TaskRunShape>>,
+    /// The moment that it is for; lists leave it out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schedule_date: Option<DateTime<Utc>>,
+}
+
+impl ExecutionShape {
+    /// A whole execution.
+    pub(crate) fn whole(id: &ExecutionId, state: &State) -> Self {
+        let text = crate::text::plain;
+        let label = |(key, value): (&String, &Value)| Label { key: key.clone(), value: text(value) };
+        let runs = state.tasks.iter().map(|(run, task)| task_run(run.as_str(), run.task(), task)).collect();
+        Self {
+            id: id.to_string(),
+            namespace: state.created.namespace.clone(),
+            flow_id: state.created.flow.clone(),
+            state: StateShape::new(state.status.as_str(), state.started, state.ended),
+            inputs: state.created.inputs.clone(),
+            labels: state.labels.iter().map(label).collect(),
+            rows: state.rows,
+            task_run_list: Some(runs),
+            schedule_date: Some(state.created.trigger_date),
+        }
+    }
+
+    /// An execution in a list.
+    pub(crate) fn listed(summary: &Summary) -> Self {
+        Self {
+            id: summary.id.to_string(),
+            namespace: summary.namespace.clone(),
+            flow_id: summary.flow.clone(),
+            state: StateShape::new(&summary.state, summary.started, summary.ended),
+            inputs: summary.inputs.clone(),
+            labels: Vec::new(),
+            rows: summary.rows,
+            task_run_list: None,
+            schedule_date: None,
+        }
+    }
+}
+
+fn task_run(id: &str, task_id: &str, task: &TaskRun) -> TaskRunShape {
+    TaskRunShape {
+        id: id.to_owned(),
+        task_id: task_id.to_owned(),
+        state: StateShape::new(task.state.as_str(), task.since, task.ended),
+        attempts: task.attempts,
+        outputs: task.outputs.clone(),
+        error: task.error.as_ref().map(|error| error.message.clone()),
+    }
+}

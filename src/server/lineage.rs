@@ -1,0 +1,141 @@
+//! Tells an OpenLineage collector what was loaded from where, as <https://openlineage.io/spec/2-0-2/OpenLineage.json>
+//! has it: for each load of an execution one run, with the table as its output and its file as its input.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::id::{ExecutionId, RunId};
+use crate::journal::{State, TaskRun, TaskState};
+
+const PRODUCER: &str = concat!("https://crates.io/crates/jitney/", env!("CARGO_PKG_VERSION"));
+const SCHEMA: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/definitions/RunEvent";
+const STATISTICS: &str = "https://openlineage.io/spec/facets/1-0-2/OutputStatisticsOutputDatasetFacet.json";
+const ERROR: &str = "https://openlineage.io/spec/facets/1-0-0/ErrorMessageRunFacet.json";
+
+/// Where the collector is.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub struct Collector {
+    /// The address that takes events, such as `http://localhost:5000/api/v1/lineage`.
+    pub url: String,
+    /// A token that is sent as `Authorization: Bearer …`, best as `"{{ secret('LINEAGE_TOKEN') }}"`.
+    pub token: Option<String>,
+}
+
+/// The events of an execution that has ended, in order: each load's start and its end.
+pub fn events(id: &ExecutionId, state: &State) -> Vec<Value> {
+    state.tasks.iter().filter_map(|(run, task)| events_of(id, state, run, task)).flatten().collect()
+}
+
+/// The start and the end of a load; none when the task is no load.
+fn events_of(id: &ExecutionId, state: &State, run: &RunId, task: &TaskRun) -> Option<[Value; 2]> {
+    let text = |name: &str| task.outputs.get(name).and_then(Value::as_str);
+    let (server, table) = (text("server")?, text("table")?);
+    let (began, ended) = (task.started?, task.ended?);
+    let kind = if task.state == TaskState::Failed { "FAIL" } else { "COMPLETE" };
+    let output = json!({
+        "namespace": namespace(server),
+        "name": name(server, table),
+        "outputFacets": {"outputStatistics": {
+            "_producer": PRODUCER,
+            "_schemaURL": format!("{STATISTICS}#/$defs/OutputStatisticsOutputDatasetFacet"),
+            "rowCount": task.outputs.get("rows_loaded"),
+            "size": task.outputs.get("bytes"),
+        }},
+    });
+    let input = source(state).unwrap_or_else(|| json!({"namespace": "file", "name": text("source")}));
+    let event = |kind: &str, time: DateTime<Utc>, facets: Value| {
+        json!({
+            "eventType": kind,
+            "eventTime": time.to_rfc3339_opts(SecondsFormat::Millis, true),
+            "producer": PRODUCER,
+            "schemaURL": SCHEMA,
+            "run": {"runId": run_id(id, run), "facets": facets},
+            "job": {
+                "namespace": state.created.namespace,
+                "name": format!("{}.{}", state.created.flow, run.task()),
+            },
+            "inputs": [input],
+            "outputs": [output],
+        })
+    };
+    Some([event("START", began, json!({})), event(kind, ended, error(task))])
+}
+
+/// The datasets of a server are in a namespace of their own: its address without the database.
+fn namespace(server: &str) -> &str {
+    let path = server.find("://").map_or(0, |at| at + 3);
+    server[path..].rfind('/').map_or(server, |slash| &server[..path + slash])
+}
+
+/// A table's name with its database and schema.
+fn name(server: &str, table: &str) -> String {
+    let database = server.rsplit('/').next().unwrap_or_default();
+    let table = if table.contains('.') { table.to_owned() } else { format!("public.{table}") };
+    format!("{database}.{table}")
+}
+
+/// The address that the execution downloaded from.
+fn source(state: &State) -> Option<Value> {
+    let uri = state.tasks.values().find_map(|task| task.outputs.get("source_uri").and_then(Value::as_str))?;
+    let (scheme, rest) = uri.split_once("://")?;
+    let (host, path) = rest.split_once('/')?;
+    let path = path.split('?').next()?;
+    Some(json!({"namespace": format!("{scheme}://{host}"), "name": path}))
+}
+
+fn error(task: &TaskRun) -> Value {
+    let failed = task.error.as_ref().filter(|_| task.state == TaskState::Failed);
+    failed.map_or_else(
+        || json!({}),
+        |error| {
+            json!({"errorMessage": {
+                "_producer": PRODUCER,
+                "_schemaURL": format!("{ERROR}#/$defs/ErrorMessageRunFacet"),
+                "message": error.message,
+                "programmingLanguage": "yaml",
+            }})
+        },
+    )
+}
+
+/// A UUID made from the execution and the task, so that an event that is sent twice is the same event.
+fn run_id(id: &ExecutionId, run: &RunId) -> String {
+    let digest = Sha256::digest(format!("{id}/{run}").as_bytes());
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string()
+}
+
+/// Sends events to a collector, one after another.
+///
+/// # Errors
+/// In plain words, at the first that is not taken.
+pub async fn send(client: &reqwest::Client, collector: &Collector, events: &[Value]) -> Result<(), String> {
+    for event in events {
+        let mut request = client.post(&collector.url).json(event);
+        if let Some(token) = &collector.token {
+            request = request.bearer_auth(token);
+        }
+        let answer = request.send().await.map_err(|error| format!("the lineage collector: {}", error.without_url()))?;
+        if !answer.status().is_success() {
+            return Err(format!("the lineage collector answered {}", answer.status()));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn datasets_are_named_as_the_convention_has_it() {
+        assert_eq!(namespace("postgres://localhost:5432/ny_taxi"), "postgres://localhost:5432");
+        assert_eq!(name("postgres://localhost:5432/ny_taxi", "public.green_tripdata"), "ny_taxi.public.green_tripdata");
+        assert_eq!(name("postgres://localhost:5432/ny_taxi", "zones"), "ny_taxi.public.zones");
+    }
+}

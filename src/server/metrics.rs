@@ -1,0 +1,97 @@
+//! What a Prometheus server reads at `/metrics`.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::journal::State;
+use crate::server::retention::Disk;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfFlow {
+    namespace: String,
+    flow: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfEnd {
+    namespace: String,
+    flow: String,
+    state: &'static str,
+}
+
+/// Counts since the start of the process, and how things stand.
+pub struct Metrics {
+    registry: Registry,
+    executions: Family<OfEnd, Counter>,
+    task_runs: Family<OfEnd, Counter>,
+    rows: Family<OfFlow, Counter>,
+    seconds: Family<OfFlow, Histogram>,
+    running: Gauge,
+    queued: Gauge,
+    journal: Gauge,
+    files: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("jitney");
+        let (executions, task_runs, rows) = (Family::default(), Family::default(), Family::default());
+        registry.register("executions", "Executions that have ended", executions.clone());
+        registry.register("task_runs", "Task runs that have ended", task_runs.clone());
+        registry.register("rows_loaded", "Rows that loads added or changed", rows.clone());
+        // From 10 ms to some 3 hours.
+        let seconds: Family<OfFlow, Histogram> =
+            Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.01, 4.0, 11)));
+        let words = "How long executions took, from their start to their end";
+        registry.register_with_unit("execution_duration", words, Unit::Seconds, seconds.clone());
+        let gauge = |registry: &mut Registry, name: &str, words: &str| {
+            let gauge = Gauge::default();
+            registry.register(name, words, gauge.clone());
+            gauge
+        };
+        let running = gauge(&mut registry, "executions_running", "Executions under way");
+        let queued = gauge(&mut registry, "executions_queued", "Executions that wait for a place");
+        let journal = gauge(&mut registry, "journal_bytes", "What the journal takes on disk");
+        let files = gauge(&mut registry, "files_bytes", "What files of executions take on disk");
+        Self { registry, executions, task_runs, rows, seconds, running, queued, journal, files }
+    }
+}
+
+impl Metrics {
+    /// Counts an execution that has ended.
+    pub fn ended(&self, state: &State) {
+        let (namespace, flow) = (&state.created.namespace, &state.created.flow);
+        let of_flow = OfFlow { namespace: namespace.clone(), flow: flow.clone() };
+        let of_end = |state| OfEnd { namespace: namespace.clone(), flow: flow.clone(), state };
+        self.executions.get_or_create(&of_end(state.status.as_str())).inc();
+        for task in state.tasks.values() {
+            self.task_runs.get_or_create(&of_end(task.state.as_str())).inc();
+        }
+        self.rows.get_or_create(&of_flow).inc_by(state.rows);
+        if let Some((began, ended)) = state.started.zip(state.ended) {
+            self.seconds.get_or_create(&of_flow).observe((ended - began).as_seconds_f64());
+        }
+    }
+
+    /// Says how things stand.
+    pub fn set(&self, running: usize, queued: usize, disk: Disk) {
+        let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.running.set(number(running as u64));
+        self.queued.set(number(queued as u64));
+        self.journal.set(number(disk.journal));
+        self.files.set(number(disk.files));
+    }
+
+    /// All of it in the text format of OpenMetrics.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing into a string does not fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}

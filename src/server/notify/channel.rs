@@ -1,0 +1,194 @@
+//! The ways to reach people.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use lettre::message::Mailbox;
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+use crate::flow::expression::{Names, Outside, render};
+use crate::server::notify::Rule;
+
+/// How long one message may take to be sent.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often a message is tried.
+const TRIES: u32 = 3;
+
+/// A mail by SMTP.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub struct Mail {
+    /// The mail server.
+    pub host: String,
+    /// Its port; 587, or 465 with `tls: wrapper`, or 25 with `tls: none`.
+    pub port: Option<u16>,
+    /// How the connection is kept secret.
+    #[serde(default)]
+    pub tls: Tls,
+    /// Who logs in; nobody unless said.
+    pub username: Option<String>,
+    /// The password, best as `"{{ secret('SMTP_PASSWORD') }}"`.
+    pub password: Option<String>,
+    /// The sender, as `Jitney <jitney@example.com>` or the bare address.
+    pub from: String,
+    /// The receivers.
+    pub to: Vec<String>,
+    /// The subject, a template; the message's first line unless said.
+    pub subject: Option<String>,
+}
+
+/// How a mail server is spoken to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Tls {
+    /// In plain words at first, then by `STARTTLS`; never without.
+    #[default]
+    Starttls,
+    /// By TLS from the start.
+    Wrapper,
+    /// In plain words, for a server on the same machine.
+    None,
+}
+
+/// One way to reach people.
+#[derive(Clone, Debug)]
+pub enum Channel {
+    /// A chat's webhook: its address.
+    Webhook(String),
+    /// A mail.
+    Mail(Box<Mail>),
+    /// A command.
+    Command(Vec<String>),
+}
+
+impl Channel {
+    /// Those of a rule.
+    pub(super) fn of(rule: &Rule) -> Vec<Self> {
+        let webhook = rule.webhook.clone().map(Self::Webhook);
+        let mail = rule.mail.clone().map(|mail| Self::Mail(Box::new(mail)));
+        let command = rule.command.clone().map(Self::Command);
+        webhook.into_iter().chain(mail).chain(command).collect()
+    }
+
+    /// The channel with its templates rendered; `message` is among the names.
+    pub(super) fn rendered(self, names: &Names, message: &str, outside: &dyn Outside) -> Result<Self, String> {
+        let mut names = names.clone();
+        names.insert("message".to_owned(), json!(message));
+        let text = |text: &str| {
+            render(&Value::from(text), &names, outside)
+                .map(|value| crate::text::plain(&value))
+                .map_err(|error| format!("`{text}` cannot be used: {error}"))
+        };
+        Ok(match self {
+            Self::Webhook(address) => Self::Webhook(text(&address)?),
+            Self::Command(words) => Self::Command(words.iter().map(|word| text(word)).collect::<Result<_, _>>()?),
+            Self::Mail(mut mail) => {
+                let subject = mail.subject.as_deref().unwrap_or(message.lines().next().unwrap_or_default());
+                mail.subject = Some(text(subject)?);
+                mail.username = mail.username.as_deref().map(&text).transpose()?;
+                mail.password = mail.password.as_deref().map(&text).transpose()?;
+                Self::Mail(mail)
+            }
+        })
+    }
+
+    /// Sends a message, in three tries.
+    ///
+    /// # Errors
+    /// In plain words, after the last try.
+    pub(super) async fn send(&self, client: &reqwest::Client, message: &str) -> Result<(), String> {
+        let mut tried = 0;
+        loop {
+            let sent = tokio::time::timeout(PATIENCE, self.send_once(client, message)).await;
+            let problem = match sent {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(problem)) => problem,
+                Err(_) => format!("{} did not answer within a minute", self.target()),
+            };
+            tried += 1;
+            if tried == TRIES {
+                return Err(format!("a notification was not sent: {problem}"));
+            }
+            tokio::time::sleep(Duration::from_millis(500) * 4_u32.pow(tried - 1)).await;
+        }
+    }
+
+    /// The receiver, without what is secret about it.
+    fn target(&self) -> String {
+        match self {
+            Self::Webhook(address) => {
+                let host = address.split("://").nth(1).and_then(|rest| rest.split('/').next());
+                format!("the webhook at {}", host.unwrap_or("its address"))
+            }
+            Self::Mail(mail) => format!("the mail server {}", mail.host),
+            Self::Command(words) => format!("`{}`", words.first().map_or("", String::as_str)),
+        }
+    }
+
+    async fn send_once(&self, client: &reqwest::Client, message: &str) -> Result<(), String> {
+        let target = self.target();
+        match self {
+            Self::Webhook(address) => {
+                // The address of a webhook is its password: no error may carry it.
+                let answer = client.post(address).json(&json!({ "text": message })).send().await;
+                let answer = answer.map_err(|error| format!("{target}: {}", error.without_url()))?;
+                let status = answer.status();
+                if status.is_success() { Ok(()) } else { Err(format!("{target} answered {status}")) }
+            }
+            Self::Mail(mail) => send_mail(mail, message).await.map_err(|problem| format!("{target}: {problem}")),
+            Self::Command(words) => run(words, message).await.map_err(|problem| format!("{target}: {problem}")),
+        }
+    }
+}
+
+async fn send_mail(mail: &Mail, message: &str) -> Result<(), String> {
+    let address = |text: &str| text.parse::<Mailbox>().map_err(|error| format!("`{text}` is no mail address: {error}"));
+    let mut builder = Message::builder().from(address(&mail.from)?);
+    for to in &mail.to {
+        builder = builder.to(address(to)?);
+    }
+    // A line break in a subject would end it.
+    let subject = mail.subject.as_deref().unwrap_or_default().replace(['\r', '\n'], " ");
+    let letter = builder.subject(subject).body(message.to_owned()).map_err(|error| error.to_string())?;
+    transport(mail)?.send(letter).await.map(drop).map_err(|error| error.to_string())
+}
+
+fn transport(mail: &Mail) -> Result<AsyncSmtpTransport<Tokio1Executor>, String> {
+    crate::web::client::install_crypto();
+    let builder = match mail.tls {
+        Tls::Starttls => AsyncSmtpTransport::<Tokio1Executor>::starttls_relay(&mail.host),
+        Tls::Wrapper => AsyncSmtpTransport::<Tokio1Executor>::relay(&mail.host),
+        Tls::None => Ok(AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&mail.host)),
+    };
+    let mut builder = builder.map_err(|error| error.to_string())?.timeout(Some(PATIENCE));
+    if let Some(port) = mail.port {
+        builder = builder.port(port);
+    }
+    if let Some((username, password)) = mail.username.clone().zip(mail.password.clone()) {
+        builder = builder.credentials(Credentials::new(username, password));
+    }
+    Ok(builder.build())
+}
+
+async fn run(words: &[String], message: &str) -> Result<(), String> {
+    let (program, arguments) = words.split_first().ok_or("it is empty")?;
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().map_err(|error| error.to_string())?;
+    if let Some(mut input) = child.stdin.take() {
+        // A command that reads nothing may have closed it.
+        let _ = input.write_all(message.as_bytes()).await;
+    }
+    let output = child.wait_with_output().await.map_err(|error| error.to_string())?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{}: {}", output.status, said.lines().last().unwrap_or_default()))
+}

@@ -1,0 +1,139 @@
+//! What is told: an execution in the words of a template.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::{Map, Value, json};
+
+use crate::flow::expression::{Names, Outside, render};
+use crate::id::ExecutionId;
+use crate::journal::{State, TaskState};
+use crate::server::notify::Occasion;
+
+const USUAL: &str = "{{ flow.namespace }}.{{ flow.id }} {% if event == 'failure' %}failed\
+{% elseif event == 'recovery' %}runs again\
+{% elseif event == 'late' %}is late\
+{% else %}ended well{% endif %}\
+{% if trigger.date %} for {{ trigger.date | date('yyyy-MM-dd') }}{% endif %}\
+{% if error %}\nTask {{ error.task }}: {{ error.message }}{% endif %}\
+{% if rows > 0 %}\n{{ rows }} rows loaded{% endif %}\
+{% if repeated > 0 and event == 'recovery' %}\nIt had failed {{ repeated + 1 }} times\
+{% elseif repeated > 0 %}\nThe same happened {{ repeated }} times since the last message{% endif %}\
+\nExecution {{ execution.id }}{% if link %}: {{ link }}{% endif %}";
+
+/// An execution as a message sees it.
+#[derive(Clone, Debug, Default)]
+pub struct News {
+    /// The flow's namespace.
+    pub namespace: String,
+    /// The flow's id.
+    pub flow: String,
+    /// The execution; none for a late one that has not begun.
+    pub execution: Option<ExecutionId>,
+    /// Its state, in capitals.
+    pub state: String,
+    /// The moment that it is for.
+    pub date: Option<DateTime<Utc>>,
+    /// When it began.
+    pub started: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub ended: Option<DateTime<Utc>>,
+    /// Its inputs, without secret ones.
+    pub inputs: Map<String, Value>,
+    /// Its labels.
+    pub labels: Map<String, Value>,
+    /// The task that failed, and why.
+    pub error: Option<(String, String)>,
+    /// Rows that it loaded.
+    pub rows: u64,
+    /// How many times the same was not told since the last message.
+    pub repeated: u32,
+    /// Where to look closer.
+    pub link: Option<String>,
+}
+
+impl News {
+    /// What there is to say about an execution.
+    pub fn of(id: &ExecutionId, state: &State) -> Self {
+        let failed = state.tasks.iter().filter(|(_, task)| task.state == TaskState::Failed);
+        // The innermost: those around it only repeat that something in them failed.
+        let error = failed
+            .filter_map(|(run, task)| Some((run.to_string(), task.error.as_ref()?.message.clone())))
+            .max_by_key(|(run, _)| run.len());
+        Self {
+            namespace: state.created.namespace.clone(),
+            flow: state.created.flow.clone(),
+            execution: Some(id.clone()),
+            state: state.status.as_str().to_owned(),
+            date: Some(state.created.trigger_date),
+            started: state.started,
+            ended: state.ended,
+            inputs: state.created.inputs.clone(),
+            labels: state.labels.clone(),
+            error,
+            rows: state.rows,
+            repeated: 0,
+            link: None,
+        }
+    }
+
+    /// The names that a message may use.
+    pub(super) fn names(&self, occasion: Occasion) -> Names {
+        let stamp = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Millis, true);
+        let took = self.ended.zip(self.started).map(|(ended, started)| (ended - started).as_seconds_f64());
+        let names = json!({
+            "event": occasion.as_str(),
+            "flow": {"id": self.flow, "namespace": self.namespace},
+            "execution": {
+                "id": self.execution,
+                "state": self.state,
+                "startDate": self.started.map(stamp),
+                "endDate": self.ended.map(stamp),
+                "seconds": took,
+            },
+            "trigger": {"date": self.date.map(stamp)},
+            "inputs": self.inputs,
+            "labels": self.labels,
+            "error": self.error.as_ref().map(|(task, message)| json!({"task": task, "message": message})),
+            "rows": self.rows,
+            "repeated": self.repeated,
+            "link": self.link,
+        });
+        match names {
+            Value::Object(names) => names,
+            _ => Names::new(),
+        }
+    }
+}
+
+/// The text of a message.
+pub(super) fn text(template: Option<&str>, names: &Names, outside: &dyn Outside) -> Result<String, String> {
+    let rendered = render(&Value::from(template.unwrap_or(USUAL)), names, outside);
+    rendered.map(|value| crate::text::plain(&value)).map_err(|error| format!("the message cannot be written: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::expression::Nowhere;
+
+    #[test]
+    fn the_usual_message_says_what_failed_where_and_why() {
+        let news = News {
+            namespace: "zoomcamp".to_owned(),
+            flow: "postgres_taxi".to_owned(),
+            execution: Some(ExecutionId::new("01ABC")),
+            date: Some("2020-04-01T00:00:00Z".parse().unwrap()),
+            error: Some(("extract".to_owned(), "404 Not Found".to_owned())),
+            repeated: 3,
+            ..News::default()
+        };
+        let told = text(None, &news.names(Occasion::Failure), &Nowhere).unwrap();
+        assert_eq!(
+            told,
+            "zoomcamp.postgres_taxi failed for 2020-04-01\nTask extract: 404 Not Found\n\
+             The same happened 3 times since the last message\nExecution 01ABC"
+        );
+        let quiet = News { error: None, repeated: 0, rows: 35_612, ..news };
+        let told = text(None, &quiet.names(Occasion::Recovery), &Nowhere).unwrap();
+        assert_eq!(told, "zoomcamp.postgres_taxi runs again for 2020-04-01\n35612 rows loaded\nExecution 01ABC");
+    }
+}

@@ -1,0 +1,226 @@
+//! Tells people what happened: through a chat's webhook, by mail, or by a command of their own.
+//!
+//! A flow that fails again and again is told once, and once more each `repeat`; then the message says how often it was
+//! left out. What has been told is kept in the journal, so that a restart tells nothing twice.
+
+mod channel;
+mod message;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::config::Settings;
+use crate::duration::Span;
+use crate::flow::expression::Outside;
+use crate::id::ExecutionId;
+use crate::journal::{ExecutionState, Journal, JournalError, NoticeKey, State};
+
+pub use channel::{Channel, Mail, Tls};
+pub use message::News;
+
+/// Whom to tell about what.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub struct Rule {
+    /// What to tell; failures and recoveries unless said otherwise.
+    #[serde(default = "failure_and_recovery")]
+    pub on: Vec<Occasion>,
+    /// Which flows, as `namespace.flow`, where `*` stands for anything; all unless said otherwise.
+    #[serde(default = "everything")]
+    pub flows: Vec<String>,
+    /// Only executions that have these labels.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// The text, a template over `event`, `flow`, `execution`, `trigger`, `inputs`, `labels`, `error`, `rows`,
+    /// `repeated` and `link`.
+    pub message: Option<String>,
+    /// How long a flow that goes on failing is not told again; 24 h unless said otherwise.
+    #[serde(default = "a_day")]
+    pub repeat: Span,
+    /// The address of an incoming webhook, as Slack, Mattermost, Discord (with `/slack`) and others have them: it is
+    /// sent `{"text": …}`.
+    pub webhook: Option<String>,
+    /// A mail.
+    pub mail: Option<Mail>,
+    /// A command with its arguments, each a template; the text is on its standard input too.
+    pub command: Option<Vec<String>>,
+}
+
+/// What there is to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Occasion {
+    /// An execution failed.
+    Failure,
+    /// A flow that had failed ended well again.
+    Recovery,
+    /// A scheduled execution did not start in time, or takes longer than it may.
+    Late,
+    /// An execution ended well.
+    Success,
+}
+
+impl Occasion {
+    /// The word for it, in lower case.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Failure => "failure",
+            Self::Recovery => "recovery",
+            Self::Late => "late",
+            Self::Success => "success",
+        }
+    }
+}
+
+fn failure_and_recovery() -> Vec<Occasion> {
+    vec![Occasion::Failure, Occasion::Recovery]
+}
+
+fn everything() -> Vec<String> {
+    vec!["*".to_owned()]
+}
+
+fn a_day() -> Span {
+    Span(std::time::Duration::from_secs(86_400))
+}
+
+impl Rule {
+    /// Whether this rule tells about this.
+    fn concerns(&self, occasion: Occasion, news: &News) -> bool {
+        let name = format!("{}.{}", news.namespace, news.flow);
+        self.on.contains(&occasion)
+            && self.flows.iter().any(|pattern| matches(pattern, &name))
+            && self.labels.iter().all(|(key, value)| news.labels.get(key).is_some_and(|found| plain(found) == *value))
+    }
+
+    /// Whether it reaches nobody.
+    pub fn is_silent(&self) -> bool {
+        Channel::of(self).is_empty()
+    }
+
+    /// What tells rules apart in the journal: the rule itself, so that another order of the rules changes nothing.
+    fn name(&self) -> String {
+        let target = (&self.webhook, self.mail.as_ref().map(|mail| &mail.to), &self.command, &self.flows, &self.labels);
+        crate::text::hex(&<sha2::Sha256 as sha2::Digest>::digest(format!("{target:?}").as_bytes()))
+    }
+}
+
+fn plain(value: &Value) -> String {
+    crate::text::plain(value)
+}
+
+/// Whether a pattern in which `*` stands for anything fits a whole text.
+fn matches(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((head, tail)) => text.strip_prefix(head).is_some_and(|rest| {
+            (0..=rest.len()).filter(|at| rest.is_char_boundary(*at)).any(|at| matches(tail, &rest[at..]))
+        }),
+    }
+}
+
+/// Sends what the rules want told.
+pub struct Notifier {
+    rules: Vec<Rule>,
+    journal: Arc<Journal>,
+    settings: Arc<Settings>,
+    outside: Arc<dyn Outside + Send + Sync>,
+    client: reqwest::Client,
+}
+
+impl Notifier {
+    /// A notifier; `outside` answers `secret()` in the rules.
+    ///
+    /// # Errors
+    /// When the system's root certificates cannot be read.
+    pub fn new(
+        rules: Vec<Rule>,
+        journal: Arc<Journal>,
+        settings: Arc<Settings>,
+        outside: Arc<dyn Outside + Send + Sync>,
+    ) -> reqwest::Result<Self> {
+        let client = crate::web::client::client(std::time::Duration::from_secs(30))?;
+        Ok(Self { rules, journal, settings, outside, client })
+    }
+
+    /// Tells about an execution that has ended; what could not be sent comes back in plain words.
+    pub async fn ended(&self, id: &ExecutionId, state: &State, now: DateTime<Utc>) -> Vec<String> {
+        let news = News::of(id, state);
+        match state.status {
+            ExecutionState::Failed => self.tell(Occasion::Failure, news, now).await,
+            ExecutionState::Success | ExecutionState::Warning => {
+                let mut problems = self.tell(Occasion::Recovery, news.clone(), now).await;
+                problems.extend(self.tell(Occasion::Success, news, now).await);
+                problems
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Tells about one thing, each rule for itself; what could not be sent comes back in plain words.
+    pub async fn tell(&self, occasion: Occasion, news: News, now: DateTime<Utc>) -> Vec<String> {
+        let mut problems = Vec::new();
+        for rule in self.rules.iter().filter(|rule| rule.concerns(occasion, &news)) {
+            let key = NoticeKey { rule: rule.name(), namespace: news.namespace.clone(), flow: news.flow.clone() };
+            match self.is_due(rule, occasion, &key, now) {
+                Ok(Some(repeated)) => {
+                    let told = News { repeated, ..news.clone() };
+                    if let Err(problem) = self.send(rule, occasion, &told).await {
+                        // Untold: the next failure tells it.
+                        let forgotten = self.journal.forget_notice(&key, occasion.as_str());
+                        problems.extend(forgotten.err().map(|error| error.to_string()));
+                        problems.push(self.settings.redactor.clean(&problem));
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => problems.push(format!("a notification was not sent: {error}")),
+            }
+        }
+        problems
+    }
+
+    /// How many times the same was left out before, when it is to be told now.
+    fn is_due(
+        &self,
+        rule: &Rule,
+        occasion: Occasion,
+        key: &NoticeKey,
+        now: DateTime<Utc>,
+    ) -> Result<Option<u32>, JournalError> {
+        match occasion {
+            Occasion::Success => Ok(Some(0)),
+            Occasion::Recovery => self.journal.forget_notice(key, Occasion::Failure.as_str()),
+            _ => self.journal.take_notice(key, occasion.as_str(), now, rule.repeat.0),
+        }
+    }
+
+    async fn send(&self, rule: &Rule, occasion: Occasion, news: &News) -> Result<(), String> {
+        let names = news.names(occasion);
+        let message = message::text(rule.message.as_deref(), &names, self.outside.as_ref())?;
+        let message = self.settings.redactor.clean(&message);
+        for channel in Channel::of(rule) {
+            let channel = channel.rendered(&names, &message, self.outside.as_ref())?;
+            channel.send(&self.client, &message).await?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_anything() {
+        assert!(matches("*", "zoomcamp.taxi"));
+        assert!(matches("zoomcamp.*", "zoomcamp.taxi"));
+        assert!(matches("*.taxi*", "zoomcamp.taxi_scheduled"));
+        assert!(!matches("zoomcamp.*", "other.taxi"));
+        assert!(!matches("zoomcamp", "zoomcamp.taxi"));
+    }
+}

@@ -1,0 +1,113 @@
+//! Tells those outside what happens: people, a lineage collector, a trace collector; and removes what is too old.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::executor::Executor;
+use crate::id::ExecutionId;
+use crate::journal::{Event, Happened, State};
+use crate::server::App;
+use crate::server::lineage::{self, Collector};
+use crate::server::notify::{News, Notifier, Occasion};
+use crate::server::retention::Retention;
+use crate::server::traces::Traces;
+
+/// How often late schedules are looked for.
+const LOOK: Duration = Duration::from_secs(60);
+/// How late a schedule is before it is told.
+const LATE: TimeDelta = TimeDelta::minutes(5);
+/// How often what is too old is removed.
+const SWEEP: Duration = Duration::from_secs(3600);
+
+/// All who are told.
+pub struct Reports {
+    /// People.
+    pub notifier: Notifier,
+    /// Where lineage events go.
+    pub lineage: Option<(reqwest::Client, Collector)>,
+    /// Where traces go.
+    pub traces: Option<Traces>,
+    /// How long things are kept.
+    pub retention: Retention,
+}
+
+impl Reports {
+    /// Tells until `shutdown`; `say` gets what could not be told.
+    pub async fn run(self, app: Arc<App>, shutdown: CancellationToken, say: impl Fn(&str) + Send + Sync) {
+        let mut happened = app.executor.subscribe();
+        let (mut look, mut sweep) = (tokio::time::interval(LOOK), tokio::time::interval(SWEEP));
+        let mut told = HashSet::new();
+        loop {
+            let problems = tokio::select! {
+                () = shutdown.cancelled() => return,
+                heard = happened.recv() => match heard {
+                    Ok(happened) => self.heard(&app, &happened).await,
+                    Err(RecvError::Lagged(missed)) => vec![format!("{missed} events came too fast to tell anybody")],
+                    Err(RecvError::Closed) => return,
+                },
+                _ = look.tick() => self.late(&app, &mut told, Utc::now()).await,
+                _ = sweep.tick() => self.sweep(&app.executor).await,
+            };
+            problems.iter().for_each(|problem| say(problem));
+        }
+    }
+
+    async fn heard(&self, app: &App, happened: &Happened) -> Vec<String> {
+        let Happened::Event { id, event: Event::Ended { .. }, status, time, .. } = happened else { return Vec::new() };
+        if !status.has_ended() {
+            return Vec::new();
+        }
+        match app.executor.journal().state(id) {
+            Ok(Some(state)) => self.ended(app, id, &state, *time).await,
+            Ok(None) => Vec::new(),
+            Err(error) => vec![format!("nobody was told of the end of {id}: {error}")],
+        }
+    }
+
+    async fn ended(&self, app: &App, id: &ExecutionId, state: &State, now: DateTime<Utc>) -> Vec<String> {
+        app.metrics.ended(state);
+        let mut problems = self.notifier.ended(id, state, now).await;
+        if let Some((client, collector)) = &self.lineage {
+            problems.extend(lineage::send(client, collector, &lineage::events(id, state)).await.err());
+        }
+        if let Some(traces) = &self.traces {
+            problems.extend(traces.send(id, state).await.err());
+        }
+        problems
+    }
+
+    /// Tells of schedules whose moment has long passed without an execution, each moment once.
+    async fn late(&self, app: &App, told: &mut HashSet<String>, now: DateTime<Utc>) -> Vec<String> {
+        let mut problems = Vec::new();
+        for status in app.scheduler.triggers().into_iter().filter(|status| !status.disabled) {
+            let Some(due) = status.next.filter(|due| now - *due > LATE) else { continue };
+            if told.insert(format!("{}.{} {} {due}", status.namespace, status.flow, status.id)) {
+                let news = News {
+                    namespace: status.namespace,
+                    flow: status.flow,
+                    execution: status.waits_for,
+                    date: Some(due),
+                    ..News::default()
+                };
+                problems.extend(self.notifier.tell(Occasion::Late, news, now).await);
+            }
+        }
+        problems
+    }
+
+    async fn sweep(&self, executor: &Executor) -> Vec<String> {
+        let (retention, runner) = (self.retention.clone(), executor.runner().clone());
+        let swept =
+            tokio::task::spawn_blocking(move || retention.sweep(&runner.journal, &runner.settings, Utc::now())).await;
+        match swept {
+            Ok(Ok(_)) => Vec::new(),
+            Ok(Err(error)) => vec![format!("what is too old was not removed: {error}")],
+            Err(error) => vec![format!("what is too old was not removed: {error}")],
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! How long what has run is kept, so that a server does not fill its disk.
+
+use std::path::Path;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::config::Settings;
+use crate::duration::Span;
+use crate::id::ExecutionId;
+use crate::journal::{Journal, JournalError};
+
+/// How long what has run is kept. Executions that have not ended are never touched.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub struct Retention {
+    /// Executions with all their events; a year unless said otherwise.
+    #[serde(default = "a_year")]
+    pub executions: Span,
+    /// Their log lines; 90 days unless said otherwise.
+    #[serde(default = "ninety_days")]
+    pub logs: Span,
+    /// The files that their tasks left; 7 days unless said otherwise.
+    #[serde(default = "seven_days")]
+    pub files: Span,
+    /// How much the files may take in all, such as `20GB`; the oldest go first. Without it any amount.
+    pub disk: Option<Size>,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { executions: a_year(), logs: ninety_days(), files: seven_days(), disk: None }
+    }
+}
+
+fn days(days: u64) -> Span {
+    Span(Duration::from_secs(days * 86_400))
+}
+
+fn a_year() -> Span {
+    days(365)
+}
+
+fn ninety_days() -> Span {
+    days(90)
+}
+
+fn seven_days() -> Span {
+    days(7)
+}
+
+/// An amount of bytes, read from text such as `500MB` or `20GB`, in powers of 1000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "String")]
+pub struct Size(pub u64);
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let upper = text.trim().to_uppercase();
+        let units = [("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("KB", 1e3), ("B", 1.0), ("", 1.0)];
+        let size = units.iter().find_map(|(unit, factor)| {
+            let number: f64 = upper.strip_suffix(unit)?.trim().parse().ok()?;
+            (number >= 0.0 && number.is_finite()).then_some(Self((number * factor) as u64))
+        });
+        size.ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no size; write for example 500MB or 20GB")))
+    }
+}
+
+/// What a sweep removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Swept {
+    /// Executions, with their events, logs and files.
+    pub executions: usize,
+    /// Log lines of executions that are kept.
+    pub log_lines: usize,
+    /// Executions whose files were removed.
+    pub files_of: usize,
+    /// Bytes of files.
+    pub bytes: u64,
+}
+
+/// What the home folder takes, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Disk {
+    /// The journal.
+    pub journal: u64,
+    /// The files that tasks left.
+    pub files: u64,
+}
+
+impl Disk {
+    /// Measures it.
+    pub fn of(settings: &Settings) -> Self {
+        let journal = settings.journal();
+        let beside = |end: &str| journal.with_file_name(format!("journal.db{end}"));
+        let journal = ["", "-wal", "-shm"].iter().map(|end| size(&beside(end))).sum();
+        Self { journal, files: size(&settings.storage()) }
+    }
+}
+
+impl Retention {
+    /// Removes what is too old or too much.
+    ///
+    /// # Errors
+    /// When the journal cannot be used; files that cannot be removed are left for the next sweep.
+    pub fn sweep(&self, journal: &Journal, settings: &Settings, now: DateTime<Utc>) -> Result<Swept, JournalError> {
+        let before = |span: Span| now - TimeDelta::from_std(span.0).unwrap_or(TimeDelta::MAX);
+        let mut swept = Swept::default();
+        for id in journal.ended_before(before(self.executions))? {
+            swept.bytes += remove_files(settings, &id);
+            journal.delete(&id)?;
+            swept.executions += 1;
+        }
+        swept.log_lines = journal.delete_logs_before(before(self.logs))?;
+        let mut kept: Vec<(ExecutionId, u64)> = Vec::new();
+        let old = journal.ended_before(before(self.files))?;
+        for id in journal.ended_before(now)? {
+            let folder = settings.storage().join(id.as_str());
+            match folder.is_dir() {
+                true if old.contains(&id) => swept.remove(settings, &id),
+                true => kept.push((id, size(&folder))),
+                false => {}
+            }
+        }
+        self.shrink(settings, kept, &mut swept);
+        Ok(swept)
+    }
+
+    /// Removes files, the oldest first, until those that are left are within bounds.
+    fn shrink(&self, settings: &Settings, mut kept: Vec<(ExecutionId, u64)>, swept: &mut Swept) {
+        let Some(Size(limit)) = self.disk else { return };
+        kept.sort();
+        let mut total: u64 = kept.iter().map(|(_, bytes)| bytes).sum();
+        for (id, bytes) in kept {
+            if total <= limit {
+                return;
+            }
+            swept.remove(settings, &id);
+            total -= bytes;
+        }
+    }
+}
+
+impl Swept {
+    fn remove(&mut self, settings: &Settings, id: &ExecutionId) {
+        self.bytes += remove_files(settings, id);
+        self.files_of += 1;
+    }
+}
+
+fn remove_files(settings: &Settings, id: &ExecutionId) -> u64 {
+    let folder = settings.storage().join(id.as_str());
+    let bytes = size(&folder);
+    // What cannot be removed now is found again by the next sweep.
+    if std::fs::remove_dir_all(&folder).is_ok() { bytes } else { 0 }
+}
+
+/// The bytes of a file, or of all files below a folder; what vanishes meanwhile counts nothing.
+fn size(path: &Path) -> u64 {
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => {
+            let entries = path.read_dir().into_iter().flatten().flatten();
+            entries.map(|entry| size(&entry.path())).sum()
+        }
+        Ok(found) => found.len(),
+        Err(_) => 0,
+    }
+}

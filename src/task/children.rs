@@ -1,0 +1,78 @@
+//! What a task may ask of the engine that runs it: executions of other flows.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use crate::id::ExecutionId;
+use crate::task::{Pause, TaskError};
+
+/// What the engine offers to an attempt.
+#[derive(Default)]
+pub struct Surroundings {
+    /// The way to other flows; none outside of an execution.
+    pub children: Option<Arc<dyn Children>>,
+    /// The folder that the task shares with others.
+    pub folder: Option<PathBuf>,
+    /// What the task asked for with [`TaskContext::pause`](crate::task::TaskContext::pause).
+    pub pause: Mutex<Option<Pause>>,
+}
+
+/// The execution of another flow that a task wants.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Distinguishes several executions of one task run. An attempt that asks again under the same key gets the same
+    /// execution.
+    pub key: Option<u32>,
+    /// The flow's namespace.
+    pub namespace: String,
+    /// The flow's id.
+    pub flow: String,
+    /// Its inputs.
+    pub inputs: Map<String, Value>,
+    /// Labels that it gets.
+    pub labels: Map<String, Value>,
+    /// Whether it gets the labels of the asking execution too.
+    pub inherits_labels: bool,
+    /// Whether the task waits for its end.
+    pub waits: bool,
+    /// When it starts; none is at once.
+    pub date: Option<DateTime<Utc>>,
+    /// Whether one that did not end well is repeated by a new execution, not restarted.
+    pub anew: bool,
+    /// Set when the task is to stop.
+    pub cancel: CancellationToken,
+}
+
+/// An execution that a task got.
+#[derive(Clone, Debug)]
+pub struct Child {
+    /// The execution.
+    pub id: ExecutionId,
+    /// Where it stands, in capitals.
+    pub state: &'static str,
+    /// Whether it did its work, perhaps with a warning; true as well when nobody waited for it.
+    pub is_well: bool,
+    /// The outputs of its flow.
+    pub outputs: Map<String, Value>,
+}
+
+/// An execution on its way.
+pub type Starting = Pin<Box<dyn Future<Output = Result<Child, TaskError>> + Send>>;
+
+/// The engine's side.
+pub trait Children: Send + Sync {
+    /// Starts an execution, or goes on with the one that an earlier attempt started.
+    fn start(&self, wanted: Wanted) -> Starting;
+
+    /// Renders a field that [`Task::LATE`](crate::task::Task::LATE) names; `taskrun` gets these further names.
+    ///
+    /// # Errors
+    /// When an expression has no value.
+    fn render(&self, value: &Value, taskrun: Map<String, Value>) -> Result<Value, TaskError>;
+}

@@ -1,0 +1,30 @@
+//! A task that waits: for somebody, or for a moment.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What a task asks for with [`TaskContext::pause`](crate::task::TaskContext::pause).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Pause {
+    /// How long it waits; none means until somebody resumes the execution.
+    pub duration: Option<Duration>,
+    /// What happens when nobody has resumed it by then.
+    pub behavior: AfterPause,
+}
+
+/// What happens when a pause has lasted its time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum AfterPause {
+    /// The flow goes on.
+    #[default]
+    Resume,
+    /// The flow goes on, with a warning.
+    Warn,
+    /// The task fails.
+    Fail,
+    /// The execution is cancelled.
+    Cancel,
+}

@@ -1,0 +1,130 @@
+//! The ledger: what has been loaded, written in the load's own transaction, so that it is never ahead or behind.
+
+use gcp_bigquery_client::model::dataset_reference::DatasetReference;
+use gcp_bigquery_client::model::job_configuration::JobConfiguration;
+use gcp_bigquery_client::model::job_configuration_query::JobConfigurationQuery;
+use reqwest::StatusCode;
+use serde_json::{Map, Value};
+
+use super::super::client::BigQuery;
+use super::super::job::Work;
+use super::super::name::{TableName, literal};
+use crate::task::TaskError;
+use crate::tasks::fetch::Keep;
+
+const DDL: &str = include_str!("../../../../sql/bigquery/jitney_loads.sql");
+/// What the ledger is called, in the dataset of the table that is loaded.
+pub(super) const NAME: &str = "jitney_loads";
+
+/// What a load counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Counts {
+    pub(super) read: u64,
+    pub(super) loaded: u64,
+    pub(super) rejected: u64,
+    pub(super) skipped: u64,
+}
+
+/// The newest load of a partition.
+#[derive(Debug)]
+pub(super) struct Earlier {
+    /// Its name in the ledger.
+    pub(super) id: String,
+    /// The execution that did it.
+    pub(super) execution: String,
+    /// The partition.
+    pub(super) partition: String,
+    /// SHA-256 of the source and of the definition.
+    pub(super) sums: (String, String),
+    /// What it counted.
+    pub(super) counts: Counts,
+    /// Rows of the partition that the table holds now.
+    pub(super) present: u64,
+}
+
+/// Which load is asked about.
+pub(super) struct Question<'a> {
+    pub(super) main: &'a TableName,
+    /// None asks about the whole table.
+    pub(super) partition: Option<&'a str>,
+    /// Which rows of the table are the partition's, in SQL.
+    pub(super) rows: String,
+}
+
+impl BigQuery<'_> {
+    /// Makes the ledger if it is not there.
+    pub(super) async fn ensure_ledger(&self, main: &TableName) -> Result<(), TaskError> {
+        let name = main.beside(NAME);
+        match self.table(&name).await {
+            Ok(_) => return Ok(()),
+            Err(failure) if failure.is(StatusCode::NOT_FOUND) => {}
+            Err(failure) => return Err(failure.into()),
+        }
+        let what = format!("creating the ledger {name}");
+        self.statement(&what, DDL, main, &fresh()).await.map(|_| ())
+    }
+
+    /// The newest load, if any.
+    pub(super) async fn earlier(&self, asked: &Question<'_>) -> Result<Option<Earlier>, TaskError> {
+        let partition = asked.partition.map(|value| format!(" AND `partition` = {}", literal(value)));
+        let sql = format!(
+            "SELECT id, execution, `partition`, source_sha256, definition_sha256, rows_read, rows_loaded, \
+             rows_rejected, rows_skipped, (SELECT COUNT(*) FROM {} WHERE {}) AS present\n\
+             FROM {} WHERE target = {}{} ORDER BY loaded_at DESC LIMIT 1",
+            asked.main.sql(),
+            asked.rows,
+            asked.main.beside(NAME).sql(),
+            literal(&asked.main.to_string()),
+            partition.unwrap_or_default()
+        );
+        let job = self.statement("reading the ledger", &sql, asked.main, &fresh()).await?;
+        let result = self.rows(&job.job_reference.unwrap_or_default(), Keep::First).await?;
+        Ok(result.row.map(|row| Earlier::of(&row)))
+    }
+
+    /// Runs SQL of this task's own, once for each `mark`.
+    pub(super) async fn statement(
+        &self,
+        what: &str,
+        sql: &str,
+        main: &TableName,
+        mark: &str,
+    ) -> Result<gcp_bigquery_client::model::job::Job, TaskError> {
+        let dataset = DatasetReference { dataset_id: main.dataset.clone(), project_id: main.project.clone() };
+        let query = JobConfigurationQuery {
+            query: sql.to_owned(),
+            use_legacy_sql: Some(false),
+            use_query_cache: Some(false),
+            default_dataset: Some(dataset),
+            ..JobConfigurationQuery::default()
+        };
+        let configuration = JobConfiguration { query: Some(query), ..JobConfiguration::default() };
+        self.run(&Work { what: what.to_owned(), configuration, mark: mark.to_owned(), file: None }).await
+    }
+}
+
+/// A mark that no other job has: an earlier job's answer would be out of date.
+fn fresh() -> String {
+    uuid::Uuid::new_v4().to_string()
+}
+
+impl Earlier {
+    fn of(row: &Map<String, Value>) -> Self {
+        let text = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let count = |name: &str| row.get(name).and_then(Value::as_u64).unwrap_or(0);
+        let counts = Counts {
+            read: count("rows_read"),
+            loaded: count("rows_loaded"),
+            rejected: count("rows_rejected"),
+            skipped: count("rows_skipped"),
+        };
+        Self {
+            id: text("id"),
+            execution: text("execution"),
+            partition: text("partition"),
+            sums: (text("source_sha256"), text("definition_sha256")),
+            counts,
+            present: count("present"),
+        }
+    }
+}

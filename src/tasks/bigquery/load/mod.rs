@@ -1,0 +1,492 @@
+//! `bigquery.load`: files and objects into a table.
+
+mod ledger;
+mod mode;
+mod objects;
+mod script;
+mod source;
+mod staged;
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use gcp_bigquery_client::model::clustering::Clustering;
+use gcp_bigquery_client::model::job_configuration::JobConfiguration;
+use gcp_bigquery_client::model::job_configuration_load::JobConfigurationLoad;
+use gcp_bigquery_client::model::table_schema::TableSchema;
+use gcp_bigquery_client::model::time_partitioning::TimePartitioning;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::client::BigQuery;
+use super::job::{Work, text};
+use super::name::TableName;
+use super::query::{Create, Period, Write, by_time, labels, word};
+use super::schema;
+use super::upload::LocalFile;
+use crate::duration::Span;
+use crate::gcp::google_task;
+use crate::storage::is_uri;
+use crate::stream::{self, ReadOptions};
+use crate::task::{Task, TaskContext, TaskError};
+use crate::tasks::polars::transform::byte;
+use mode::Mode;
+use source::Source;
+use staged::{Staged, local};
+
+google_task! {
+    /// Loads files into a table of BigQuery by a load job, which is free: CSV, NDJSON, Parquet, Avro or ORC, from
+    /// Cloud Storage or from this machine.
+    ///
+    /// With `mode`, the rows go by way of a staging table: one transaction brings them into the table, checks their
+    /// number and writes one row into the ledger `jitney_loads`; a load that the ledger knows changes nothing. Without
+    /// it, this is a plain load job, as `write_disposition` says. A new attempt finds the job of the one before.
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    pub struct Load {
+        /// What to load: `gs://bucket/name`, which may hold one `*`, or a list of such; or a file, an output of an
+        /// earlier task or a path from the flow's folder.
+        from: Value,
+        /// The table, `dataset.table`; `dataset.table$202004` is one partition of it.
+        #[serde(alias = "destinationTable", alias = "destination_table")]
+        table: String,
+        /// The format: `CSV`, `JSON` (one object a line), `PARQUET`, `AVRO` or `ORC`; by default what the name says.
+        format: Option<Format>,
+        /// The columns: a file such as `../sql/bigquery/green.json`, or a list of `{name, type, mode, description}`.
+        schema: Option<Value>,
+        /// Whether BigQuery guesses the columns. By default it does where there is no `schema`.
+        autodetect: Option<bool>,
+        /// How rows get into the table: `append`, `truncate`, `{replace_partition: {column: value}}`, or
+        /// `{merge: {key: [columns], on_match: ignore|update, set: {column: value}}}`. Wants a `schema`.
+        mode: Option<Mode>,
+        /// With `mode`: the file that the object was made from. Its rows are counted and checked before, and compared
+        /// with what the load job and the table count.
+        file: Option<String>,
+        /// With `mode`: a key made from columns, `{name: unique_row_id, columns: [VendorID, …]}`, the MD5 of their text.
+        row_id: Option<RowId>,
+        /// With `mode`: the table that the load job fills first. By default one with a name of its own. It is deleted
+        /// at the end.
+        staging: Option<String>,
+        /// With `mode`: loads the file even if the ledger knows it.
+        #[serde(default)]
+        force: bool,
+        /// What the table holds, for people; for a new table.
+        #[serde(alias = "tableDescription")]
+        table_description: Option<String>,
+        /// Without `mode`, what to do with what the table holds: `WRITE_APPEND` (Google's default), `WRITE_TRUNCATE`
+        /// or `WRITE_EMPTY` (fail).
+        #[serde(alias = "writeDisposition")]
+        write_disposition: Option<Write>,
+        /// Whether a missing table is made: `CREATE_IF_NEEDED` (by default) or `CREATE_NEVER`.
+        #[serde(alias = "createDisposition")]
+        create_disposition: Option<Create>,
+        /// How the table may change: `ALLOW_FIELD_ADDITION`, `ALLOW_FIELD_RELAXATION`.
+        #[serde(default, alias = "schemaUpdateOptions")]
+        schema_update_options: Vec<String>,
+        /// How a CSV file is read.
+        #[serde(default, alias = "csvOptions")]
+        csv_options: CsvOptions,
+        /// How an Avro file is read.
+        #[serde(default, alias = "avroOptions")]
+        avro_options: AvroOptions,
+        /// How many rows that do not fit are left out before the job fails.
+        #[serde(default, alias = "maxBadRecords")]
+        max_bad_records: u32,
+        /// Whether columns that the schema has not are ignored.
+        #[serde(alias = "ignoreUnknownValues")]
+        ignore_unknown_values: Option<bool>,
+        /// The column by whose time a new table is partitioned.
+        #[serde(alias = "timePartitioningField")]
+        time_partitioning_field: Option<String>,
+        /// How long the time of one partition is: `DAY` (by default), `HOUR`, `MONTH` or `YEAR`.
+        #[serde(alias = "timePartitioningType")]
+        time_partitioning_type: Option<Period>,
+        /// How long a partition of a new table lives.
+        #[serde(alias = "timePartitioningExpiration")]
+        time_partitioning_expiration: Option<Span>,
+        /// The columns that a new table is sorted by, four at most.
+        #[serde(default, alias = "clusteringFields")]
+        clustering_fields: Vec<String>,
+        /// Labels of the job and of a new table: small letters, digits, dashes and underscores.
+        #[serde(default)]
+        labels: BTreeMap<String, String>,
+    }
+}
+
+/// A key made from columns.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RowId {
+    /// The column of the key.
+    #[serde(default = "unique_row_id")]
+    name: String,
+    /// The columns that it is made from, in order.
+    columns: Vec<String>,
+}
+
+fn unique_row_id() -> String {
+    "unique_row_id".to_owned()
+}
+
+/// How a CSV file is read.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct CsvOptions {
+    /// How many lines come before the rows: 1 for a header. With `mode` that is the default.
+    #[serde(alias = "skipLeadingRows")]
+    skip_leading_rows: Option<u32>,
+    /// The character between fields; by default a comma.
+    #[serde(alias = "fieldDelimiter")]
+    field_delimiter: Option<String>,
+    /// The quoting character.
+    quote: Option<String>,
+    /// What stands for NULL, beside an empty field.
+    #[serde(alias = "nullMarker")]
+    null_marker: Option<String>,
+    /// Whether rows may lack their last columns.
+    #[serde(alias = "allowJaggedRows")]
+    allow_jagged_rows: Option<bool>,
+    /// Whether quoted fields may hold line breaks.
+    #[serde(alias = "allowQuotedNewLines", alias = "allowQuotedNewlines")]
+    allow_quoted_newlines: Option<bool>,
+    /// `UTF-8` (by default) or `ISO-8859-1`.
+    encoding: Option<String>,
+}
+
+/// How an Avro file is read.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct AvroOptions {
+    /// Whether dates and decimals become such.
+    #[serde(alias = "useAvroLogicalTypes")]
+    use_avro_logical_types: Option<bool>,
+}
+
+/// The formats that load jobs read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+enum Format {
+    /// Comma-separated values, or another delimiter; plain or gzip.
+    #[serde(rename = "CSV", alias = "csv")]
+    Csv,
+    /// One JSON object a line; plain or gzip.
+    #[serde(rename = "NEWLINE_DELIMITED_JSON", alias = "JSON", alias = "NDJSON", alias = "json", alias = "ndjson")]
+    Json,
+    /// Parquet.
+    #[serde(rename = "PARQUET", alias = "parquet")]
+    Parquet,
+    /// Avro.
+    #[serde(rename = "AVRO", alias = "avro")]
+    Avro,
+    /// ORC.
+    #[serde(rename = "ORC", alias = "orc")]
+    Orc,
+}
+
+/// What is loaded: `rows_read = rows_loaded + rows_rejected + rows_skipped`.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub struct Loaded {
+    /// The load job; none where nothing was to be done.
+    #[serde(rename = "jobId")]
+    job_id: Option<String>,
+    /// The table.
+    table: String,
+    /// `table` under Kestra's name.
+    #[serde(rename = "destinationTable")]
+    destination: String,
+    /// `rows_loaded` under Kestra's name.
+    rows: u64,
+    /// Rows in the files.
+    rows_read: u64,
+    /// Rows that are new or changed in the table.
+    rows_loaded: u64,
+    /// Rows that did not fit.
+    rows_rejected: u64,
+    /// Rows that were there already.
+    rows_skipped: u64,
+    /// Whether the ledger knew this very load, so that nothing was done.
+    already_loaded: bool,
+    /// The size of the files in bytes, as they are stored.
+    bytes: u64,
+    /// How long it took.
+    seconds: f64,
+}
+
+/// Where the rows come from.
+enum From {
+    /// Objects, by their addresses.
+    Objects(Vec<String>),
+    /// A file of this machine.
+    File(LocalFile),
+}
+
+impl Task for Load {
+    const NAME: &'static str = "bigquery.load";
+    const ALIASES: &'static [&'static str] =
+        &["io.kestra.plugin.gcp.bigquery.LoadFromGcs", "io.kestra.plugin.gcp.bigquery.Load"];
+    const EXAMPLE: &'static str = "\
+- id: load
+  type: bigquery.load
+  from: gs://my-bucket/green/green_tripdata_2019-01.csv.gz
+  table: zoomcamp.green_tripdata
+  schema: ../sql/bigquery/green.json
+  time_partitioning_field: lpep_pickup_datetime
+  time_partitioning_type: MONTH
+  mode: {replace_partition: {filename: green_tripdata_2019-01.csv}}
+";
+    type Outputs = Loaded;
+
+    async fn run(&self, context: &TaskContext) -> Result<Loaded, TaskError> {
+        let began = Instant::now();
+        let from = self.source(context)?;
+        let schema = self.schema.as_ref().map(|given| schema::read(context, given)).transpose()?;
+        let mut bigquery = BigQuery::open(context, &self.login(), self.location.as_deref()).await?;
+        let main = TableName::parse(&self.table, &bigquery.project)?;
+        let Some(mode) = &self.mode else {
+            let (job, rows, bad) = self.load_job(&bigquery, &main, schema, &from, None).await?;
+            context.info(format!("{job}: {rows} rows into {main}"));
+            return Ok(self.plain(&main, &from, (job, rows, bad), began));
+        };
+        self.check_mode(&main)?;
+        let Some(schema) = &schema else {
+            return Err(TaskError::permanent("`mode` wants a `schema`: the columns of the table")
+                .help("for example `schema: ../sql/bigquery/green.json`"));
+        };
+        bigquery.settle(&main).await?;
+        Staged { load: self, bigquery: &bigquery, mode, main: &main, schema, from: &from, began }.run().await
+    }
+}
+
+impl BigQuery<'_> {
+    /// Learns where the dataset is, and that it is there.
+    async fn settle(&mut self, main: &TableName) -> Result<(), TaskError> {
+        let dataset = self.dataset(&main.project, &main.dataset).await?;
+        let place = dataset["location"].as_str().unwrap_or_default();
+        if let Some(wanted) = self.location.as_deref().filter(|wanted| !wanted.eq_ignore_ascii_case(place)) {
+            return Err(TaskError::permanent(format!(
+                "dataset {}.{} is in {place}, but `location` is {wanted}",
+                main.project, main.dataset
+            ))
+            .help(format!(
+                "set `location: {place}`; the bucket must be there too. Data does not move: for {wanted}, make a new \
+                 dataset with `bigquery.create_dataset`"
+            )));
+        }
+        self.location = Some(place.to_owned()).filter(|place| !place.is_empty());
+        Ok(())
+    }
+}
+
+impl Load {
+    fn source(&self, context: &TaskContext) -> Result<From, TaskError> {
+        let wrong = || {
+            TaskError::permanent("`from` wants gs://bucket/name, a list of such, or one file")
+                .help("several files of this machine: upload them first, with `gcs.upload`")
+        };
+        let list = match &self.from {
+            // A template that gives a list gives it as JSON.
+            Value::String(text) if text.trim_start().starts_with('[') => {
+                serde_json::from_str(text).map_err(|_| wrong())?
+            }
+            Value::String(text) => vec![Value::from(text.trim())],
+            Value::Array(list) => list.clone(),
+            _ => return Err(wrong()),
+        };
+        let texts: Vec<&str> = list.iter().filter_map(Value::as_str).collect();
+        let remote = texts.iter().filter(|text| text.starts_with("gs://")).count();
+        match (texts.as_slice(), remote) {
+            _ if texts.is_empty() || texts.len() != list.len() => Err(wrong()),
+            (all, count) if count == all.len() => {
+                Ok(From::Objects(all.iter().map(|text| (*text).to_owned()).collect()))
+            }
+            ([one], 0) if is_uri(one) || !one.contains("://") || one.starts_with("file://") => {
+                Ok(From::File(local(context.input_file(one)?)?))
+            }
+            _ => Err(wrong()),
+        }
+    }
+
+    fn check_mode(&self, main: &TableName) -> Result<(), TaskError> {
+        let clash = match () {
+            () if main.table.contains('$') => "a partition behind `$`",
+            () if self.write_disposition.is_some() => "`write_disposition`",
+            () if self.autodetect == Some(true) => "`autodetect`",
+            () if !self.schema_update_options.is_empty() => "`schema_update_options`",
+            () => return Ok(()),
+        };
+        Err(TaskError::permanent(format!("`mode` and {clash} do not go together"))
+            .help("`mode` says how rows get into the table; leave one of them out"))
+    }
+
+    /// Runs the load job. Gives its id, the rows that it brought, and those that did not fit.
+    async fn load_job(
+        &self,
+        bigquery: &BigQuery<'_>,
+        table: &TableName,
+        schema: Option<TableSchema>,
+        from: &From,
+        staged: Option<&Source>,
+    ) -> Result<(String, u64, u64), TaskError> {
+        let configuration = JobConfiguration {
+            labels: labels(&self.labels),
+            load: Some(self.configuration(table, schema, from, staged.is_some())),
+            ..JobConfiguration::default()
+        };
+        let (name, file) = match from {
+            From::Objects(uris) => (uris.join(", "), None),
+            From::File(file) => (file.path.file_name().unwrap_or_default().to_string_lossy().into_owned(), Some(file)),
+        };
+        let sum = staged.map(|source| source.sha256.as_str()).unwrap_or_default();
+        let mark = format!("{} {name} {sum}", Work::mark(&configuration)?);
+        let what = format!("loading {name} into {table}");
+        let job = bigquery.run(&Work { what, configuration, mark, file }).await?;
+        let counts = job.statistics.and_then(|all| all.load).unwrap_or_default();
+        let number = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok()).unwrap_or(0);
+        let id = job.job_reference.map(|own| text(&own.job_id).to_owned()).unwrap_or_default();
+        let rows = number(&counts.output_rows);
+        bigquery.context.progress.add_rows(rows);
+        Ok((id, rows, number(&counts.bad_records)))
+    }
+
+    fn configuration(
+        &self,
+        table: &TableName,
+        schema: Option<TableSchema>,
+        from: &From,
+        staged: bool,
+    ) -> JobConfigurationLoad {
+        let csv = (self.format() == Format::Csv).then_some(&self.csv_options);
+        let some = |list: &Vec<String>| (!list.is_empty() && !staged).then(|| list.clone());
+        let skipped = csv.and_then(|csv| csv.skip_leading_rows.or(staged.then_some(1)));
+        JobConfigurationLoad {
+            autodetect: self.autodetect.or(schema.is_none().then_some(true)),
+            schema,
+            destination_table: Some(table.reference()),
+            source_format: word(self.format()),
+            source_uris: match from {
+                From::Objects(uris) => Some(uris.clone()),
+                From::File(_) => None,
+            },
+            write_disposition: if staged { word(Write::WriteTruncate) } else { self.write_disposition.and_then(word) },
+            create_disposition: self.create_disposition.filter(|_| !staged).and_then(word),
+            schema_update_options: some(&self.schema_update_options),
+            max_bad_records: (self.max_bad_records > 0)
+                .then(|| i32::try_from(self.max_bad_records).unwrap_or(i32::MAX)),
+            ignore_unknown_values: self.ignore_unknown_values,
+            time_partitioning: self.partitioning().filter(|_| !staged),
+            clustering: some(&self.clustering_fields).map(|fields| Clustering { fields: Some(fields) }),
+            skip_leading_rows: skipped.and_then(|rows| i32::try_from(rows).ok()),
+            field_delimiter: csv.and_then(|csv| csv.field_delimiter.clone()),
+            quote: csv.and_then(|csv| csv.quote.clone()),
+            null_marker: csv.and_then(|csv| csv.null_marker.clone()),
+            allow_jagged_rows: csv.and_then(|csv| csv.allow_jagged_rows),
+            allow_quoted_newlines: csv.and_then(|csv| csv.allow_quoted_newlines),
+            encoding: csv.and_then(|csv| csv.encoding.clone()),
+            use_avro_logical_types: self.avro_options.use_avro_logical_types,
+            ..JobConfigurationLoad::default()
+        }
+    }
+
+    fn partitioning(&self) -> Option<TimePartitioning> {
+        let by = by_time(self.time_partitioning_field.as_ref(), self.time_partitioning_type)?;
+        Some(TimePartitioning {
+            expiration_ms: self.time_partitioning_expiration.map(|span| span.0.as_millis().to_string()),
+            ..by
+        })
+    }
+
+    /// The format of what is loaded.
+    fn format(&self) -> Format {
+        let first = match &self.from {
+            Value::Array(list) => list.first().and_then(Value::as_str).unwrap_or_default(),
+            other => other.as_str().unwrap_or_default(),
+        };
+        let name = first.trim_end_matches(['"', ']', ' ']).to_ascii_lowercase();
+        let by_name = match name.rsplit('.').next() {
+            Some("avro") => Format::Avro,
+            Some("orc") => Format::Orc,
+            _ => match stream::Format::of(&name) {
+                stream::Format::Csv => Format::Csv,
+                stream::Format::Ndjson => Format::Json,
+                stream::Format::Parquet => Format::Parquet,
+            },
+        };
+        self.format.unwrap_or(by_name)
+    }
+
+    /// Lines before the rows of a CSV file, in a load by way of a staging table.
+    fn skipped_rows(&self) -> u32 {
+        if self.format() == Format::Csv { self.csv_options.skip_leading_rows.unwrap_or(1) } else { 1 }
+    }
+
+    /// How the file is read here; none for what is not read here.
+    fn reading(&self, name: &str) -> Result<Option<ReadOptions>, TaskError> {
+        let format = match self.format() {
+            Format::Csv if self.skipped_rows() == 1 => stream::Format::Csv,
+            Format::Json => stream::Format::Ndjson,
+            Format::Parquet => stream::Format::Parquet,
+            Format::Csv | Format::Avro | Format::Orc => return Ok(None),
+        };
+        let quote = self.quote()?;
+        Ok(Some(ReadOptions {
+            name: Some(name.to_owned()),
+            format: Some(format),
+            delimiter: byte("field_delimiter", self.delimiter())?,
+            quote: Some(byte("quote", quote)?),
+            escape: byte("quote", quote)?,
+            null_string: self.csv_options.null_marker.clone().unwrap_or_default(),
+            ..ReadOptions::default()
+        }))
+    }
+
+    fn delimiter(&self) -> char {
+        match self.csv_options.field_delimiter.as_deref() {
+            None | Some("") => ',',
+            Some("\\t" | "tab") => '\t',
+            Some(other) => other.chars().next().unwrap_or(','),
+        }
+    }
+
+    fn quote(&self) -> Result<char, TaskError> {
+        let quote = self.csv_options.quote.as_deref().unwrap_or("\"");
+        quote.chars().next().ok_or_else(|| {
+            TaskError::permanent("with `mode`, a CSV file needs a quoting character").help("leave `quote` out")
+        })
+    }
+
+    /// The fields of a header.
+    fn split(&self, line: &str) -> Vec<String> {
+        let delimiter = u8::try_from(self.delimiter()).unwrap_or(b',');
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).delimiter(delimiter).from_reader(line.as_bytes());
+        let record = reader.records().next().and_then(Result::ok).unwrap_or_default();
+        record.iter().map(|name| name.trim().to_owned()).collect()
+    }
+
+    /// What changes the result of a load.
+    fn definition(&self) -> impl std::fmt::Debug + '_ {
+        (
+            &self.row_id,
+            self.format(),
+            &self.csv_options,
+            &self.avro_options,
+            self.max_bad_records,
+            self.ignore_unknown_values,
+        )
+    }
+
+    fn plain(&self, table: &TableName, from: &From, job: (String, u64, u64), began: Instant) -> Loaded {
+        let (id, rows, bad) = job;
+        Loaded {
+            job_id: Some(id),
+            table: table.to_string(),
+            destination: table.to_string(),
+            rows,
+            rows_read: rows + bad,
+            rows_loaded: rows,
+            rows_rejected: bad,
+            bytes: if let From::File(file) = from { file.bytes } else { 0 },
+            seconds: began.elapsed().as_secs_f64(),
+            ..Loaded::default()
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! A load by way of a staging table: the load job fills it, one transaction brings its rows over and writes the ledger.
+
+use std::time::{Instant, SystemTime};
+
+use gcp_bigquery_client::model::clustering::Clustering;
+use gcp_bigquery_client::model::table::Table;
+use gcp_bigquery_client::model::table_field_schema::TableFieldSchema;
+use gcp_bigquery_client::model::table_schema::TableSchema;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::super::client::{BigQuery, path};
+use super::super::name::TableName;
+use super::super::query::{by_time, labels};
+use super::super::schema;
+use super::super::upload::LocalFile;
+use super::ledger::{Counts, Earlier, Question};
+use super::mode::Mode;
+use super::script::{Entry, Script};
+use super::source::{Source, find};
+use super::{From, Load, Loaded};
+use crate::task::TaskError;
+use crate::text::hex;
+
+/// A staging table that nobody deletes is gone after a day.
+const STAGE_LIFE_MS: u128 = 24 * 60 * 60 * 1000;
+
+/// A load by way of a staging table.
+pub(super) struct Staged<'a> {
+    pub(super) load: &'a Load,
+    pub(super) bigquery: &'a BigQuery<'a>,
+    pub(super) mode: &'a Mode,
+    pub(super) main: &'a TableName,
+    pub(super) schema: &'a TableSchema,
+    pub(super) from: &'a From,
+    pub(super) began: Instant,
+}
+
+/// What tells a load from others.
+struct Key {
+    partition: String,
+    definition: String,
+}
+
+impl Staged<'_> {
+    /// # Errors
+    /// When something does not fit, Google refuses, or the counts differ.
+    pub(super) async fn run(&self) -> Result<Loaded, TaskError> {
+        let constant = self.mode.constant()?;
+        let expected = self.expected(constant.as_ref())?;
+        let source = match self.from {
+            From::File(file) => Source::of_file(self.load, self.bigquery, file, &expected).await?,
+            From::Objects(uris) => Source::of_objects(self.load, self.bigquery, uris, &expected).await?,
+        };
+        self.ensure_table().await?;
+        self.bigquery.ensure_ledger(self.main).await?;
+        let key = self.key(&source, constant.as_ref());
+        let stage = self.stage(&key);
+        let script = |staged| Script {
+            main: self.main,
+            stage: &stage,
+            fields: schema::fields(self.schema),
+            mode: self.mode,
+            constant: constant.as_ref(),
+            row_id: self.load.row_id.as_ref().map(|id| (id.name.as_str(), id.columns.as_slice())),
+            staged,
+        };
+        if let Some(loaded) = self.already_there(&source, &key, &script(0)).await? {
+            return Ok(loaded);
+        }
+        let (job, staged, rejected) = self.fill(&stage, &source, expected).await?;
+        let counts = self.commit(&source, &key, &script(staged), (staged, rejected)).await?;
+        Ok(self.loaded(&source, counts, Some(job)))
+    }
+
+    /// The columns that the file has to bring: all but those that are made here.
+    fn expected(&self, constant: Option<&(String, String)>) -> Result<Vec<TableFieldSchema>, TaskError> {
+        let fields = schema::fields(self.schema);
+        let id = self.load.row_id.as_ref();
+        let made = [id.map(|id| id.name.as_str()), constant.map(|(name, _)| name.as_str())];
+        let from = id.iter().flat_map(|id| id.columns.iter().map(String::as_str));
+        if let Some(unknown) = made.into_iter().flatten().chain(from).find(|name| find(fields, name).is_none()) {
+            return Err(TaskError::permanent(format!("the schema of {} has no column `{unknown}`", self.main))
+                .help("add it to the schema, or name another one"));
+        }
+        let is_made =
+            |field: &&TableFieldSchema| made.iter().flatten().any(|name| field.name.eq_ignore_ascii_case(name));
+        Ok(fields.iter().filter(|field| !is_made(field)).cloned().collect())
+    }
+
+    /// Makes the table if it is not there, else checks its columns before anything is changed.
+    async fn ensure_table(&self) -> Result<(), TaskError> {
+        let found = match self.bigquery.table(self.main).await {
+            Ok(found) => found,
+            Err(failure) if failure.is(StatusCode::NOT_FOUND) => match self.create_table().await? {
+                None => return Ok(()),
+                Some(found) => found,
+            },
+            Err(failure) => return Err(failure.into()),
+        };
+        let there: Vec<&str> = found["schema"]["fields"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|field| field["name"].as_str())
+            .collect();
+        let lacks = |field: &&TableFieldSchema| !there.iter().any(|name| name.eq_ignore_ascii_case(&field.name));
+        match schema::fields(self.schema).iter().find(lacks) {
+            None => Ok(()),
+            Some(field) => Err(TaskError::permanent(format!("the table {} has no column `{}`", self.main, field.name))
+                .help(format!(
+                    "add it: ALTER TABLE {} ADD COLUMN `{}` {}; or take it out of the schema",
+                    self.main.sql(),
+                    field.name,
+                    schema::sql_type(field)
+                ))),
+        }
+    }
+
+    /// Gives the table that somebody else has made in between.
+    async fn create_table(&self) -> Result<Option<Value>, TaskError> {
+        let (load, main) = (self.load, self.main);
+        let clustering = (!load.clustering_fields.is_empty()).then(|| load.clustering_fields.clone());
+        let table = Table {
+            description: load.table_description.clone(),
+            labels: labels(&load.labels),
+            time_partitioning: load.partitioning(),
+            clustering: clustering.map(|fields| Clustering { fields: Some(fields) }),
+            require_partition_filter: None,
+            ..Table::new(&main.project, &main.dataset, &main.table, self.schema.clone())
+        };
+        let what = format!("creating table {main}");
+        let tables = self.bigquery.client.table();
+        match self.bigquery.call(&what, || tables.create(table.clone())).await {
+            Ok(_) => {
+                let by = by_time(load.time_partitioning_field.as_ref(), load.time_partitioning_type);
+                let by = by.and_then(|by| Some(format!(", partitioned by {} of {}", by.r#type, by.field?)));
+                self.bigquery.context.info(format!("made table {main}{}", by.unwrap_or_default()));
+                Ok(None)
+            }
+            Err(failure) if failure.is(StatusCode::CONFLICT) => Ok(Some(self.bigquery.table(main).await?)),
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    fn key(&self, source: &Source, constant: Option<&(String, String)>) -> Key {
+        let definition = format!("{:?} {:?} {}", self.mode, self.load.definition(), json!(self.schema));
+        Key {
+            partition: constant.map_or_else(|| source.name.clone(), |(_, value)| value.clone()),
+            definition: hex(&Sha256::digest(definition)),
+        }
+    }
+
+    /// The staging table: the flow's own, else one that no other execution has.
+    fn stage(&self, key: &Key) -> TableName {
+        if let Some(own) = &self.load.staging
+            && let Ok(name) = TableName::parse(own, &self.bigquery.project)
+        {
+            return name;
+        }
+        let table = &self.main.table;
+        let stem = key.partition.rsplit('/').next().unwrap_or_default();
+        let stem = stem.split('.').next().unwrap_or_default();
+        let stem = stem.strip_prefix(table.as_str()).unwrap_or(stem);
+        let fits = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '_' };
+        let stem: String = stem.chars().map(fits).take(100).collect();
+        let sum = hex(&Sha256::digest(format!("{} {}", self.bigquery.context.run, key.partition))[..4]);
+        self.main.beside(format!("{table}_{}_stage_{}_{sum}", stem.trim_matches('_'), self.bigquery.context.execution))
+    }
+
+    /// The result of a load that the ledger knows and the table still holds.
+    async fn already_there(
+        &self,
+        source: &Source,
+        key: &Key,
+        script: &Script<'_>,
+    ) -> Result<Option<Loaded>, TaskError> {
+        // A truncate takes everybody's rows, so the last load counts, whatever its partition.
+        let partition = (!matches!(self.mode, Mode::Truncate)).then_some(key.partition.as_str());
+        let asked = Question { main: self.main, partition, rows: script.condition() };
+        let Some(earlier) = self.bigquery.earlier(&asked).await? else { return Ok(None) };
+        if earlier.id == self.id(source, key) {
+            self.bigquery.context.info("an earlier attempt had committed the load");
+            return Ok(Some(self.loaded(source, earlier.counts, None)));
+        }
+        if self.load.force || matches!(self.mode, Mode::Merge(_)) {
+            return Ok(None);
+        }
+        let same =
+            earlier.sums == (source.sha256.clone(), key.definition.clone()) && earlier.partition == key.partition;
+        if matches!(self.mode, Mode::Append) {
+            return self.appended(source, &earlier, same);
+        }
+        Ok((same && earlier.present == earlier.counts.loaded).then(|| self.known(source, &earlier)))
+    }
+
+    fn appended(&self, source: &Source, earlier: &Earlier, same: bool) -> Result<Option<Loaded>, TaskError> {
+        match (earlier.present, same) {
+            (0, _) => Ok(None),
+            (_, true) => Ok(Some(self.known(source, earlier))),
+            (_, false) => Err(TaskError::permanent(format!(
+                "`{}` was loaded before, by execution {}, with other content or by other steps",
+                source.name, earlier.execution
+            ))
+            .help("replace its rows with `mode: {replace_partition: {…}}`, or add these too with `force: true`")),
+        }
+    }
+
+    fn known(&self, source: &Source, earlier: &Earlier) -> Loaded {
+        let by = &earlier.execution;
+        self.bigquery.context.info(format!("execution {by} has loaded this very file already; nothing to do"));
+        let Counts { read, rejected, .. } = earlier.counts;
+        let counts = Counts { read, rejected, loaded: 0, skipped: read.saturating_sub(rejected) };
+        Loaded { already_loaded: true, ..self.loaded(source, counts, None) }
+    }
+
+    /// Runs the load job. Gives its id, the rows that it brought, and those that did not fit.
+    async fn fill(
+        &self,
+        stage: &TableName,
+        source: &Source,
+        expected: Vec<TableFieldSchema>,
+    ) -> Result<(String, u64, u64), TaskError> {
+        let fields = match &source.columns {
+            // A load job takes the columns of a CSV file by their places.
+            Some(columns) => columns.iter().filter_map(|column| find(&expected, column).cloned()).collect(),
+            None => expected,
+        };
+        let job = self.load.load_job(self.bigquery, stage, Some(TableSchema::new(fields)), self.from, Some(source));
+        let (job, rows, bad) = job.await?;
+        if let Some(counted) = source.rows.filter(|counted| *counted != rows + bad) {
+            return Err(TaskError::permanent(format!(
+                "`{}` has {counted} rows, but the load job read {}: {rows} into {stage} and {bad} that did not fit",
+                source.name,
+                rows + bad
+            ))
+            .help(
+                "nothing was changed in the table; look for quotes and line breaks within fields: \
+                   `csv_options: {allow_quoted_newlines: true}`",
+            ));
+        }
+        if self.load.staging.is_none() {
+            self.let_expire(stage).await?;
+        }
+        Ok((job, rows, bad))
+    }
+
+    async fn let_expire(&self, stage: &TableName) -> Result<(), TaskError> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let body = json!({"expirationTime": (now.as_millis() + STAGE_LIFE_MS).to_string()});
+        let what = format!("letting {stage} expire");
+        match self.bigquery.ask(&what, Method::PATCH, &path(stage), Some(&body)).await {
+            // An earlier attempt has come further: it committed and deleted the stage.
+            Err(failure) if failure.is(StatusCode::NOT_FOUND) => Ok(()),
+            other => Ok(other.map(|_| ())?),
+        }
+    }
+
+    /// Brings the rows over; rows and ledger, or neither.
+    async fn commit(
+        &self,
+        source: &Source,
+        key: &Key,
+        script: &Script<'_>,
+        (staged, rejected): (u64, u64),
+    ) -> Result<Counts, TaskError> {
+        let (context, id) = (self.bigquery.context, self.id(source, key));
+        let target = self.main.to_string();
+        let entry = Entry {
+            texts: [
+                &id,
+                context.execution.as_str(),
+                context.flow.as_str(),
+                context.task.as_str(),
+                &target,
+                &key.partition,
+                &source.name,
+                &source.sha256,
+                &key.definition,
+            ],
+            read: staged + rejected,
+            rejected,
+            bytes: source.bytes,
+            seconds: self.began.elapsed().as_secs_f64(),
+        };
+        let what = format!("bringing the rows of {} into {}", source.name, self.main);
+        self.bigquery.statement(&what, &script.text(&entry)?, self.main, &id).await?;
+        let asked = Question { main: self.main, partition: Some(&key.partition), rows: script.condition() };
+        let recorded = self.bigquery.earlier(&asked).await?.filter(|recorded| recorded.id == id);
+        let recorded = recorded.ok_or_else(|| {
+            TaskError::permanent(format!("{what}: it is done, but the ledger does not show it"))
+                .help("another load of the same partition came in between; run this one again")
+        })?;
+        let counts = recorded.counts;
+        let holds = matches!(self.mode, Mode::ReplacePartition(_)).then_some(recorded.present);
+        if counts.read != counts.loaded + counts.rejected + counts.skipped || holds.is_some_and(|rows| rows != staged) {
+            return Err(TaskError::permanent(format!(
+                "{what}: the counts differ: {} read, {} loaded, {} rejected, {} skipped, {} in the table",
+                counts.read, counts.loaded, counts.rejected, counts.skipped, recorded.present
+            ))
+            .help("another load of the same partition came in between; run this one again"));
+        }
+        Ok(counts)
+    }
+
+    /// The name of this load: the same for all attempts of one task run.
+    fn id(&self, source: &Source, key: &Key) -> String {
+        let mark = format!("commit {} {} {} {}", self.main, key.partition, source.sha256, key.definition);
+        self.bigquery.job_id(&mark)
+    }
+
+    fn loaded(&self, source: &Source, counts: Counts, job: Option<String>) -> Loaded {
+        Loaded {
+            job_id: job,
+            table: self.main.to_string(),
+            destination: self.main.to_string(),
+            rows: counts.loaded,
+            rows_read: counts.read,
+            rows_loaded: counts.loaded,
+            rows_rejected: counts.rejected,
+            rows_skipped: counts.skipped,
+            already_loaded: false,
+            bytes: source.bytes,
+            seconds: self.began.elapsed().as_secs_f64(),
+        }
+    }
+}
+
+/// Whether a path leads to a file that can be sent, and how long it is.
+pub(super) fn local(path: std::path::PathBuf) -> Result<LocalFile, TaskError> {
+    let length = std::fs::metadata(&path).map(|data| data.len());
+    let bytes =
+        length.map_err(|error| TaskError::permanent(format!("cannot read {}", path.display())).because(error))?;
+    Ok(LocalFile { path, bytes })
+}

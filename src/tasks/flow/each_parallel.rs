@@ -1,0 +1,48 @@
+//! `each_parallel`
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::for_each::list;
+use crate::task::{Branch, Expansion, Task, TaskContext, TaskError};
+
+/// Runs tasks once for each value of a list, everything side by side: the values, and the tasks of each. Otherwise as
+/// `for_each`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EachParallel {
+    /// The values: a list, or the JSON text of one.
+    #[serde(alias = "value")]
+    values: Value,
+    /// The tasks.
+    #[expect(dead_code, reason = "the engine runs sub-tasks; the field is here for its documentation and its check")]
+    tasks: Vec<Value>,
+    /// How many values are worked on at a time; 0 means all.
+    #[serde(default)]
+    concurrent: u32,
+}
+
+impl Task for EachParallel {
+    const NAME: &'static str = "each_parallel";
+    const ALIASES: &'static [&'static str] =
+        &["io.kestra.plugin.core.flow.EachParallel", "io.kestra.core.tasks.flows.EachParallel"];
+    const BRANCHES: &'static [Branch] = &[Branch::List("tasks")];
+    const EXAMPLE: &'static str = "\
+- id: colours
+  type: each_parallel
+  value: [\"green\", \"yellow\"]
+  tasks:
+    - id: name
+      type: log
+      message: \"{{ taskrun.value }}\"
+    - id: wait
+      type: sleep
+      duration: 1s";
+    type Outputs = Expansion;
+
+    async fn run(&self, _: &TaskContext) -> Result<Expansion, TaskError> {
+        let expansion = Expansion::of("tasks").each(list(&self.values)?).at_a_time(self.concurrent);
+        Ok(Expansion { concurrent_within: 0, ..expansion })
+    }
+}

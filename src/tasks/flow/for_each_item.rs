@@ -1,0 +1,173 @@
+//! `for_each_item`
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+
+use futures_util::StreamExt;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::batches::{Batch, split};
+use super::subflow::{RestartBehavior, yes};
+use crate::flow::labels_of;
+use crate::task::{Child, Task, TaskContext, TaskError, Wanted};
+
+/// The most executions under way at a time, unless the task says otherwise.
+const AT_ONCE: usize = 16;
+
+/// Cuts a file in storage into batches and runs another flow for each, side by side. In `inputs` and `labels`,
+/// `taskrun.items` is the address of the batch and `taskrun.iteration` its number from 0. A repeat of the task goes on
+/// with the executions that are there.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ForEachItem {
+    /// The file: an address in storage, or a path.
+    items: String,
+    /// How it is cut; each line is a batch by default.
+    #[serde(default)]
+    batch: Batch,
+    /// The flow's namespace.
+    namespace: String,
+    /// The flow's id.
+    #[serde(alias = "flow_id")]
+    flow_id: String,
+    /// Its inputs, such as `{file: "{{ taskrun.items }}"}`.
+    #[serde(default)]
+    inputs: Value,
+    /// Labels that the executions get: a map, or a list of `{key, value}`.
+    #[serde(default)]
+    labels: Value,
+    /// Whether the executions get the labels of this one too.
+    #[serde(default)]
+    inherit_labels: bool,
+    /// Whether the task waits until all have ended.
+    #[serde(default = "yes")]
+    wait: bool,
+    /// Whether the task fails, or ends with a warning, when one of the executions does.
+    #[serde(default = "yes")]
+    transmit_failed: bool,
+    /// How many run at a time; 16 by default.
+    concurrency_limit: Option<usize>,
+    /// What a repeat of this task does about executions that did not end well: they go on (`RETRY_FAILED`), or new ones
+    /// start (`NEW_EXECUTION`).
+    #[serde(default)]
+    restart_behavior: RestartBehavior,
+}
+
+/// What the executions gave.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Outputs {
+    /// How many batches there were.
+    number_of_batches: usize,
+    /// How many executions ended in which state.
+    iterations: BTreeMap<String, usize>,
+    /// The address of a file with the outputs of each execution, one JSON line each, in the order of the batches.
+    subflow_outputs: String,
+}
+
+impl Task for ForEachItem {
+    const NAME: &'static str = "for_each_item";
+    const ALIASES: &'static [&'static str] =
+        &["io.kestra.plugin.core.flow.ForEachItem", "io.kestra.core.tasks.flows.ForEachItem"];
+    const LATE: &'static [&'static str] = &["inputs", "labels"];
+    const EXAMPLE: &'static str = "\
+- id: each
+  type: for_each_item
+  items: data/trips.csv
+  batch:
+    rows: 1000
+  namespace: zoomcamp
+  flowId: one_batch
+  inputs:
+    file: \"{{ taskrun.items }}\"";
+    type Outputs = Outputs;
+
+    async fn run(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
+        let batches = self.cut(context).await?;
+        let count = batches.len();
+        let limit = self.concurrency_limit.filter(|limit| *limit > 0).unwrap_or(AT_ONCE);
+        let runs = batches.into_iter().enumerate().map(|(index, items)| self.one(context, index, items));
+        let mut children = futures_util::stream::iter(runs).buffered(limit);
+        let mut ended = Vec::with_capacity(count);
+        let mut broken = None;
+        while let Some(child) = children.next().await {
+            // Those under way go on to their end.
+            match child {
+                Ok(child) => ended.push(child),
+                Err(error) => broken = broken.or(Some(error)),
+            }
+        }
+        match broken {
+            Some(error) => Err(error),
+            None => self.conclude_all(context, count, &ended),
+        }
+    }
+}
+
+impl ForEachItem {
+    async fn cut(&self, context: &TaskContext) -> Result<Vec<String>, TaskError> {
+        let source = context.input_file(&self.items)?;
+        let end = source.extension().map(|end| format!(".{}", end.to_string_lossy())).unwrap_or_default();
+        let (batch, what) = (self.batch.clone(), self.items.clone());
+        // A place for each batch as it comes: how many there are is known at the end.
+        let first = context.output_file("batch-000000")?;
+        let (folder, uri): (PathBuf, String) = (
+            first.path.parent().map(PathBuf::from).unwrap_or_default(),
+            first.uri.trim_end_matches("batch-000000").to_owned(),
+        );
+        let name = move |index: usize| format!("batch-{index:06}{end}");
+        let named = name.clone();
+        let cut = tokio::task::spawn_blocking(move || split(&source, &batch, |index| folder.join(named(index))));
+        let count = cut.await.map_err(|error| TaskError::permanent("cutting the file broke off").because(error))?;
+        let count = count.map_err(|error| TaskError::permanent(format!("cannot cut `{what}`")).because(error))?;
+        Ok((0..count).map(|index| format!("{uri}{}", name(index))).collect())
+    }
+
+    async fn one(&self, context: &TaskContext, index: usize, items: String) -> Result<Child, TaskError> {
+        let children = context.children()?;
+        let taskrun = Map::from_iter([("items".to_owned(), json!(items)), ("iteration".to_owned(), json!(index))]);
+        let inputs = match children.render(&self.inputs, taskrun.clone())? {
+            Value::Object(inputs) => inputs,
+            Value::Null => Map::new(),
+            other => return Err(TaskError::permanent(format!("`inputs` is not a map: {other}"))),
+        };
+        let wanted = Wanted {
+            key: u32::try_from(index).ok(),
+            namespace: self.namespace.clone(),
+            flow: self.flow_id.clone(),
+            inputs,
+            labels: labels_of(&children.render(&self.labels, taskrun)?),
+            inherits_labels: self.inherit_labels,
+            waits: self.wait,
+            date: None,
+            anew: self.restart_behavior == RestartBehavior::NewExecution,
+            cancel: context.cancel.child_token(),
+        };
+        children.start(wanted).await
+    }
+
+    fn conclude_all(&self, context: &TaskContext, count: usize, ended: &[Child]) -> Result<Outputs, TaskError> {
+        let mut iterations: BTreeMap<String, usize> = BTreeMap::new();
+        ended.iter().for_each(|child| *iterations.entry(child.state.to_owned()).or_default() += 1);
+        let bad: Vec<&Child> = ended.iter().filter(|child| !child.is_well).collect();
+        if let Some(first) = bad.first().filter(|_| self.transmit_failed) {
+            let name = format!("{}.{}", self.namespace, self.flow_id);
+            let message =
+                format!("{} of {count} executions of `{name}` did not end well, the first is {}", bad.len(), first.id);
+            return Err(TaskError::transient(message).help(format!("look closer: jitney executions logs {}", first.id)));
+        }
+        if self.transmit_failed && iterations.contains_key("WARNING") {
+            context.end_with_warning();
+        }
+        let merged = context.output_file("outputs.jsonl")?;
+        let lines = ended.iter().map(|child| format!("{}\n", Value::Object(child.outputs.clone())));
+        File::create(&merged.path)
+            .and_then(|mut file| file.write_all(lines.collect::<String>().as_bytes()))
+            .map_err(|error| TaskError::permanent("cannot store the outputs of the executions").because(error))?;
+        Ok(Outputs { number_of_batches: count, iterations, subflow_outputs: merged.uri })
+    }
+}

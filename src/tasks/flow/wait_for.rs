@@ -1,0 +1,75 @@
+//! `wait_for`
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::duration::Span;
+use crate::task::{Branch, Expansion, Task, TaskContext, TaskError, Until};
+
+/// Runs tasks again and again until a condition holds. The condition sees what they gave last, and
+/// `outputs.<id>.iterationCount`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct WaitFor {
+    /// The condition that is waited for. `false`, `0` and nothing do not hold, nor do their texts.
+    #[expect(dead_code, reason = "the engine asks it after each iteration; the field is here for its documentation")]
+    condition: Value,
+    /// The tasks.
+    #[serde(default)]
+    #[expect(dead_code, reason = "the engine runs sub-tasks; the field is here for its documentation and its check")]
+    tasks: Vec<Value>,
+    /// The task, where there is only one.
+    task: Option<Value>,
+    /// How often, and how long.
+    #[serde(default)]
+    check_frequency: CheckFrequency,
+    /// Whether the task fails when the condition does not hold by then; otherwise the flow goes on.
+    #[serde(default)]
+    fail_on_max_reached: bool,
+}
+
+/// How often a condition is looked at, and how long it is waited for.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct CheckFrequency {
+    /// From the end of one iteration to the next; one minute by default.
+    interval: Option<Span>,
+    /// The most iterations; there is no limit by default.
+    max_iterations: Option<u32>,
+    /// The longest time in all; there is no limit by default.
+    max_duration: Option<Span>,
+}
+
+impl Task for WaitFor {
+    const NAME: &'static str = "wait_for";
+    const ALIASES: &'static [&'static str] =
+        &["io.kestra.plugin.core.flow.WaitFor", "io.kestra.plugin.core.flow.LoopUntil"];
+    const BRANCHES: &'static [Branch] = &[Branch::List("tasks"), Branch::One("task")];
+    const LATE: &'static [&'static str] = &["condition"];
+    const EXAMPLE: &'static str = "\
+- id: ready
+  type: wait_for
+  condition: \"{{ outputs.ask.value == '3' }}\"
+  checkFrequency:
+    interval: 1s
+    maxIterations: 10
+  tasks:
+    - id: ask
+      type: return
+      format: \"{{ outputs.ready.iterationCount }}\"";
+    type Outputs = Expansion;
+
+    async fn run(&self, _: &TaskContext) -> Result<Expansion, TaskError> {
+        let CheckFrequency { interval, max_iterations, max_duration } = self.check_frequency;
+        let seconds = |span: Span| span.0.as_secs_f64();
+        let until = Until {
+            interval: interval.map_or(60.0, seconds),
+            max_iterations,
+            max_duration: max_duration.map(seconds),
+            fail_on_max: self.fail_on_max_reached,
+        };
+        let branch = if self.task.is_some() { "task" } else { "tasks" };
+        Ok(Expansion { until: Some(until), ..Expansion::of(branch) })
+    }
+}

@@ -1,0 +1,85 @@
+//! `working_directory`
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::folder_cache::Cache;
+use crate::task::{Branch, Expansion, Outputs, Task, TaskContext, TaskError};
+use crate::tasks::script::inputs::Inputs;
+use crate::tasks::script::namespace;
+use crate::tasks::script::workspace::Workspace;
+
+/// Runs tasks one after another, the scripts among them in one folder that they share. Should the process die or a task
+/// fail, all of them start anew, in a new folder.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct WorkingDirectory {
+    /// The tasks.
+    #[expect(dead_code, reason = "the engine runs sub-tasks; the field is here for its documentation and its check")]
+    tasks: Vec<Value>,
+    /// Files for the folder: a map from names to contents or addresses in storage, or a list of addresses and paths.
+    #[serde(default, alias = "input_files")]
+    input_files: Value,
+    /// Files to keep, by patterns such as `*.csv` or `out/**`; later tasks find their addresses in the output
+    /// `outputFiles`.
+    #[serde(default, alias = "output_files")]
+    output_files: Vec<String>,
+    /// Copies the files of the namespace, those in `_files/{namespace}` beside the flow, into the folder: `true`, or a
+    /// map of `enabled`, `include`, `exclude` and `namespaces`.
+    #[serde(default, alias = "namespace_files")]
+    namespace_files: namespace::Wanted,
+    /// Files that the next execution of the flow finds in the folder again.
+    cache: Option<Cache>,
+}
+
+impl Task for WorkingDirectory {
+    const NAME: &'static str = "working_directory";
+    const ALIASES: &'static [&'static str] =
+        &["io.kestra.plugin.core.flow.WorkingDirectory", "io.kestra.core.tasks.flows.WorkingDirectory"];
+    const BRANCHES: &'static [Branch] = &[Branch::List("tasks")];
+    const CONCLUDES: bool = true;
+    const EXAMPLE: &'static str = "\
+- id: together
+  type: working_directory
+  inputFiles:
+    names.txt: |
+      green
+      yellow
+  outputFiles: [\"*.gz\"]
+  tasks:
+    - id: pack
+      type: shell.commands
+      commands: [gzip names.txt]
+    - id: show
+      type: shell.commands
+      commands: [ls -l]";
+    type Outputs = Expansion;
+
+    async fn run(&self, context: &TaskContext) -> Result<Expansion, TaskError> {
+        let name = format!("{}.{}.shared", context.execution, Workspace::plain(context.run.as_str()));
+        let folder = context.settings.home.join("work").join(&name);
+        let workspace = Workspace::make_shared(folder)?;
+        if let Some(cache) = &self.cache {
+            cache.bring(context, workspace.folder())?;
+        }
+        let mut inputs = Inputs::new(context, &workspace);
+        self.namespace_files.add_to(&mut inputs, context)?;
+        inputs.add(&self.input_files)?;
+        inputs.place().await?;
+        Ok(Expansion { folder: Some(name), ..Expansion::of("tasks") })
+    }
+
+    async fn conclude(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
+        let folder: PathBuf = context.surroundings.folder.clone().unwrap_or_default();
+        let workspace = Workspace::shared(folder);
+        if let Some(cache) = &self.cache {
+            cache.keep(context, workspace.folder())?;
+        }
+        let taken = workspace.take(context, &self.output_files)?;
+        let files = taken.into_iter().map(|(name, uri)| (name, Value::from(uri))).collect();
+        Ok(Outputs::from_iter([("outputFiles".to_owned(), Value::Object(files))]))
+    }
+}

@@ -1,0 +1,223 @@
+//! Backfills as their users meet them: a year with holes, kills, and words from another terminal.
+
+use std::fs;
+use std::process::Child;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use jitney::cli::demo::month::{Colour, MonthFacts, write_month};
+use jitney::cli::demo::serve::serve;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::world::{TAXI, Told, World, held, ledger, told, until};
+
+const ROWS: u64 = 1500;
+
+/// Writes the months of a year of green trips; of each month another number of rows.
+fn year(world: &World) -> Vec<MonthFacts> {
+    let write = |month: u32| {
+        let file = world.write(&format!("mirror/green/green_tripdata_2019-{month:02}.csv.gz"), "");
+        write_month(&file, Colour::Green, 2019, month, ROWS + u64::from(month), 7).unwrap()
+    };
+    (1..=12).map(write).collect()
+}
+
+fn sum<'a>(facts: impl Iterator<Item = &'a MonthFacts>) -> (i64, i64) {
+    facts.fold((0, 0), |(rows, cents), month| (rows + month.rows.cast_signed(), cents + month.total_cents))
+}
+
+fn path(world: &World, month: u32) -> std::path::PathBuf {
+    world.path(&format!("mirror/green/green_tripdata_2019-{month:02}.csv.gz"))
+}
+
+fn command<'a>(source: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let year = ["backfill", TAXI, "-i", "taxi=green", "-i", source, "--from", "2019-01", "--to", "2019-12"];
+    year.iter().chain(more).copied().collect()
+}
+
+/// How many partitions are in each state, and how many failed for which reason.
+fn counted(backfill: &Value, what: &str, value: &str) -> usize {
+    backfill["partitions"].as_array().unwrap().iter().filter(|partition| partition[what] == value).count()
+}
+
+fn kill(mut child: Child) {
+    assert!(child.try_wait().unwrap().is_none(), "it was over before it could be killed");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_year_with_holes_is_killed_three_times_and_ends_in_exactly_its_months() {
+    let world = World::with_database("cli_backfill").await;
+    let facts = year(&world);
+    let kept: Vec<(u32, Vec<u8>)> = [3, 5, 8].map(|month| (month, fs::read(path(&world, month)).unwrap())).to_vec();
+    fs::remove_file(path(&world, 3)).unwrap();
+    fs::remove_file(path(&world, 8)).unwrap();
+    fs::write(path(&world, 5), &kept[1].1[..kept[1].1.len() / 2]).unwrap();
+    let shutdown = CancellationToken::new();
+    let _stop = shutdown.clone().drop_guard();
+    let (address, _) = serve(world.path("mirror"), shutdown).await.unwrap();
+    let source = format!("source=http://{address}");
+    let client = world.client().await;
+    let loads = async || match held(&client).await {
+        (0, _) => 0,
+        _ => ledger(&client).await,
+    };
+    let parallel = command(&source, &["--parallel", "3"]);
+    let again = ["backfill", "resume"];
+    let commands: [&[&str]; 3] = [&parallel, &parallel, &again];
+    for (more, command) in [1, 3, 5].into_iter().zip(commands) {
+        let child = world.start(command);
+        until("some months are in", async || loads().await >= more).await;
+        kill(child);
+    }
+    let told = world.jitney(&["backfill", "resume"]).ended(1);
+    let told = told.says("9 loaded, 3 failed; 13,562 rows in all").says("  failed: 404   2019-03, 2019-08\n");
+    told.says("  failed: corrupt   2019-05\n").says("  2019   ✓   ✓   ✗   ✓   ✗   ✓   ✓   ✗   ✓   ✓   ✓   ✓\n");
+    let whole = facts.iter().enumerate().filter(|(index, _)| ![2, 4, 7].contains(index)).map(|(_, month)| month);
+    assert_eq!(held(&client).await, sum(whole));
+    assert_eq!(ledger(&client).await, 9, "a month was loaded twice");
+    let executions = world.jitney(&["executions", "--limit", "100", "--json"]).ended(0).json();
+    assert_eq!(executions.as_array().unwrap().len(), 12, "an execution under way was started anew");
+
+    kept.iter().for_each(|(month, bytes)| fs::write(path(&world, *month), bytes).unwrap());
+    let failed = world.jitney(&command(&source, &["--only", "failed", "--parallel", "3"])).ended(0);
+    failed.says("3 of 12 partitions to run, 3 at a time.").says("3 loaded, 9 not to run");
+    assert_eq!(held(&client).await, sum(facts.iter()));
+    assert_eq!(ledger(&client).await, 12);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn missing_is_what_the_database_does_not_hold() {
+    let world = World::with_database("cli_backfill_missing").await;
+    let facts = year(&world);
+    fs::remove_file(path(&world, 4)).unwrap();
+    world.jitney(&command("source=mirror", &["--parallel", "4"])).ended(1).says("11 loaded, 1 failed");
+    let client = world.client().await;
+    client.batch_execute("DELETE FROM green_tripdata WHERE filename = 'green_tripdata_2019-02.csv'").await.unwrap();
+    let dry = world.jitney(&command("source=mirror", &["--only", "missing", "--dry-run"])).ended(0);
+    let dry = dry.says("`public.green_tripdata` holds 0 of 1502 rows").says("not in; failed: no file");
+    dry.says("2 of 12 partitions to run").without_data();
+    write_month(&path(&world, 4), Colour::Green, 2019, 4, ROWS + 4, 7).unwrap();
+    let backfill = world.jitney(&command("source=mirror", &["--only", "missing", "--json"])).ended(0).json();
+    assert_eq!((counted(&backfill, "state", "LOADED"), counted(&backfill, "state", "SKIPPED")), (2, 10), "{backfill}");
+    assert_eq!(held(&client).await, sum(facts.iter()));
+
+    // The source has a new June, and January is gone from it.
+    write_month(&path(&world, 6), Colour::Green, 2019, 6, ROWS + 60, 8).unwrap();
+    fs::remove_file(path(&world, 1)).unwrap();
+    let arguments =
+        ["partitions", TAXI, "-i", "taxi=green", "-i", "source=mirror", "--to", "2019-12", "--check", "--json"];
+    let grid = world.jitney(&arguments).ended(0).json();
+    let partitions = grid[0]["partitions"].as_array().unwrap();
+    let source = |month: usize| partitions[month - 1]["source"]["source"].as_str().unwrap().to_owned();
+    assert_eq!([source(1), source(2), source(6)], ["gone", "same", "changed"], "{grid}");
+    assert_eq!(
+        (partitions.len(), &partitions[5]["rows"], &partitions[5]["state"]),
+        (12, &1506.into(), &"LOADED".into())
+    );
+}
+
+/// A flow that naps, each month as long as it says.
+fn napping(world: &World, nap: &str, more: &str) {
+    let tasks = format!("tasks:\n  - {{id: nap, type: sleep, duration: {nap}}}\n");
+    world.write("nap.yaml", format!("id: nap\nnamespace: n\n{tasks}{more}"));
+}
+
+fn months<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    ["backfill", "nap.yaml", "--from", "2019-01", "--to", "2019-12"].iter().chain(more).copied().collect()
+}
+
+fn shown(world: &World) -> Value {
+    world.jitney(&["backfill", "show", "--json"]).ended(0).json()
+}
+
+#[tokio::test]
+async fn another_terminal_pauses_resumes_and_cancels() {
+    let world = World::new();
+    napping(&world, "400ms", "");
+    let child = world.start(&months(&["--parallel", "2"]));
+    until("it has begun", async || world.jitney(&["backfill", "show"]).out.contains("loaded")).await;
+    world.jitney(&["backfill", "pause"]).ended(0).says("what is under way comes to its end");
+    until("all rest", async || counted(&shown(&world), "state", "RUNNING") == 0).await;
+    let before = counted(&shown(&world), "state", "LOADED");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(counted(&shown(&world), "state", "LOADED"), before, "it went on while it was paused");
+    assert!(world.jitney(&["backfill", "list"]).out.contains("PAUSED"));
+    let refused = world.jitney(&months(&["--parallel", "2"])).ended(3);
+    refused.says("is under way in another process");
+    world.jitney(&["backfill", "resume"]).ended(0).says("goes on, in the process that runs it");
+    until("it goes on", async || counted(&shown(&world), "state", "LOADED") > before).await;
+    world.jitney(&["backfill", "cancel"]).ended(0);
+    let told = told(child).ended(130).says("  paused").says("  resumed").says("CANCELLED");
+    assert!(counted(&shown(&world), "state", "WAITING") > 0, "{told}");
+    world.jitney(&["backfill", "resume"]).ended(3).says("has ended").says("jitney backfill retry");
+}
+
+/// When each execution began and ended, in the order of beginning.
+fn spans(told: &Told) -> Vec<[DateTime<Utc>; 3]> {
+    let executions = told.json();
+    let time = |value: &Value| value.as_str().unwrap().parse().unwrap();
+    let span = |one: &Value| ["started", "ended", "trigger_date"].map(|name| time(&one[name]));
+    let mut spans: Vec<_> = executions.as_array().unwrap().iter().map(span).collect();
+    spans.sort();
+    spans
+}
+
+#[test]
+fn the_flows_own_limit_holds_and_the_latest_may_come_first() {
+    let world = World::new();
+    napping(&world, "30ms", "concurrency: {limit: 1}\n");
+    world.jitney(&months(&["--parallel", "4", "--order", "desc"])).ended(0).says("12 loaded");
+    let spans = spans(&world.jitney(&["executions", "--limit", "100", "--json"]));
+    assert!(spans.windows(2).all(|pair| pair[0][1] <= pair[1][0]), "two ran at a time: {spans:?}");
+    assert!(spans.windows(2).all(|pair| pair[0][2] > pair[1][2]), "not the latest first: {spans:?}");
+}
+
+#[test]
+fn a_dry_run_names_every_partition_and_changes_nothing() {
+    let world = World::new();
+    napping(&world, "1ms", "");
+    let told = world.jitney(&months(&["--dry-run"])).ended(0).without_data();
+    told.says("  2019-01 … 2019-12 (12)   never ran                          runs\n")
+        .says("12 of 12 partitions to run");
+    assert_eq!(world.jitney(&["backfill", "list", "--json"]).json(), Value::Array(Vec::new()));
+    assert_eq!(world.jitney(&["executions", "--json"]).json(), Value::Array(Vec::new()));
+}
+
+#[test]
+fn a_failure_stops_the_rest_only_when_asked_and_retry_does_what_is_left() {
+    let world = World::new();
+    let fail = "  - {id: look, type: http.download, uri: '{{ trigger.date | date(\"yyyy-MM\") }}.csv'}\n";
+    napping(&world, "1ms", fail);
+    world.write("2019-01.csv", "a\n1\n");
+    let told = world.jitney(&months(&["--stop-on-failure"])).ended(1);
+    told.says("1 loaded, 1 failed, 10 not begun").says("  failed: no file   2019-02\n");
+    (2..=12).for_each(|month| drop(world.write(&format!("2019-{month:02}.csv"), "a\n1\n")));
+    world.jitney(&["backfill", "retry"]).ended(0).says("12 loaded");
+    let executions = world.jitney(&["executions", "--limit", "100", "--json"]).json();
+    assert_eq!(executions.as_array().unwrap().len(), 13, "what was in ran again");
+    world.jitney(&["backfill", "retry"]).ended(0).says("there is nothing to run again");
+}
+
+#[test]
+fn inputs_may_come_from_the_date_and_a_wrong_one_is_told_before_anything_starts() {
+    let world = World::new();
+    let flow = "id: f\nnamespace: n\ninputs:\n  - {id: year, type: INT, min: 2019}\n\
+                tasks:\n  - {id: say, type: log, message: 'year {{ inputs.year }}'}\n";
+    world.write("f.yaml", flow);
+    let year = "year={{ trigger.date | date('yyyy') }}";
+    let all = |from: &'static str| {
+        ["backfill", "f.yaml", "--from", from, "--to", "2019-02", "-i", year, "--label", "why=test"]
+    };
+    world.jitney(&all("2018-12")).ended(3).without_data().says("input `year`: 2018 is less than 2019");
+    assert_eq!(world.jitney(&["executions", "--json"]).json(), Value::Array(Vec::new()));
+    world.jitney(&all("2019-01")).ended(0).says("2 loaded");
+    let newest = world.newest();
+    assert_eq!((&newest["inputs"]["year"], &newest["labels"]["why"]), (&2019.into(), &"test".into()));
+    world
+        .jitney(&["backfill", "f.yaml", "--from", "2019", "--to", "2019", "--trigger", "x"])
+        .ended(3)
+        .says("no schedule `x`");
+}

@@ -1,0 +1,142 @@
+//! Crash safety of every construct: a journal is cut after every event in turn, and goes on to the same end.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use jitney::id::ExecutionId;
+use jitney::journal::State;
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::world::{Place, flow, parsed, runner};
+
+const CHILD: &str = "
+id: child
+namespace: n
+inputs: [{id: name, type: STRING}]
+outputs: [{id: name, type: STRING, value: \"{{ outputs.greet.value }}\"}]
+tasks: [{id: greet, type: return, format: \"hello {{ inputs.name }}\"}, {id: rest, type: pause, delay: 1ms}]
+";
+
+/// A home whose journal ends after this many events of an execution, and of others at the same time.
+fn cut(home: &Path, into: &Path, id: &ExecutionId, events: u32) {
+    std::fs::create_dir_all(into).unwrap();
+    let whole = Connection::open(home.join("journal.db")).unwrap();
+    whole.execute("VACUUM INTO ?", [into.join("journal.db").to_str().unwrap()]).unwrap();
+    let journal = Connection::open(into.join("journal.db")).unwrap();
+    let last = "SELECT time FROM events WHERE execution = ?1 AND number = ?2";
+    let time: String = journal.query_row(last, (id.as_str(), events - 1), |row| row.get(0)).unwrap();
+    journal.execute("DELETE FROM events WHERE execution = ?1 AND number >= ?2", (id.as_str(), events)).unwrap();
+    journal.execute("DELETE FROM events WHERE execution <> ?1 AND time > ?2", (id.as_str(), &time)).unwrap();
+    journal.execute("DELETE FROM executions WHERE id NOT IN (SELECT execution FROM events)", ()).unwrap();
+}
+
+/// How an execution and each of its tasks ended, and what they gave but for ids and times.
+fn end(state: &State) -> Value {
+    let tasks = state.tasks.iter().map(|(run, task)| {
+        let mut outputs = task.outputs.clone();
+        ["executionId", "resumed", "subflowOutputs", "uri"].iter().for_each(|name| drop(outputs.shift_remove(*name)));
+        json!([run, task.state.as_str(), outputs])
+    });
+    json!({"state": state.status, "outputs": state.outputs, "tasks": tasks.collect::<Vec<_>>()})
+}
+
+async fn ends_the_same_wherever_it_is_cut(tasks: &str) {
+    let place = Place::with(&[("child.yaml", CHILD), ("items.txt", "a\nb\nc\n")]);
+    let flow = place.flow(&flow(tasks));
+    let id = place.create(&flow, &[]).unwrap();
+    let none = serde_json::Map::new();
+    let whole = place.runner.run(&id, &flow, &none, CancellationToken::new()).await.unwrap();
+    let home = place.folder.path().join("home");
+    let count = "SELECT count(*) FROM events WHERE execution = ?";
+    let journal = Connection::open(home.join("journal.db")).unwrap();
+    let count: u32 = journal.query_row(count, [id.as_str()], |row| row.get(0)).unwrap();
+    assert!(count > 5, "{count} events");
+    for events in 1..=count {
+        let into = place.folder.path().join(format!("cut-{events}"));
+        cut(&home, &into, &id, events);
+        let lines = Arc::<Mutex<Vec<String>>>::default();
+        let flow = parsed(place.folder.path(), &crate::world::flow(tasks));
+        let runner = runner(&into, &lines);
+        let state = runner.run(&id, &flow, &none, CancellationToken::new()).await.unwrap();
+        assert_eq!(end(&state), end(&whole), "after {events} of {count} events: {lines:?}");
+        assert_eq!(runner.state(&id).unwrap(), state, "after {events} events");
+    }
+}
+
+#[tokio::test]
+async fn loops_and_pauses() {
+    ends_the_same_wherever_it_is_cut(
+        "outputs: [{id: count, type: INT, value: \"{{ outputs.ready.iterationCount }}\"}]
+tasks:
+  - {id: rest, type: pause, delay: 20ms, behavior: WARN}
+  - id: ready
+    type: wait_for
+    condition: \"{{ outputs.ask.value == '2' }}\"
+    checkFrequency: {interval: 5ms}
+    tasks: [{id: ask, type: return, format: \"{{ outputs.ready.iterationCount }}\"}]
+  - id: each
+    type: loop
+    values: [1, 2]
+    concurrencyLimit: 2
+    outputs: [{id: x, type: STRING, value: \"{{ outputs.y.value }}\"}]
+    tasks: [{id: y, type: return, format: \"y{{ item.value }}\"}]
+  - {id: last, type: return, format: \"{{ outputs.each.outputs[1].outputs.x }}\"}",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn sub_executions() {
+    ends_the_same_wherever_it_is_cut(
+        "tasks:
+  - {id: sub, type: subflow, namespace: n, flowId: child, inputs: {name: you}}
+  - {id: each, type: for_each_item, items: items.txt, namespace: n, flowId: child, inputs: {name: \"{{ taskrun.items }}\"}}
+  - {id: last, type: return, format: \"{{ outputs.sub.outputs.name }} {{ outputs.each.numberOfBatches }}\"}",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn failures_and_what_follows_them() {
+    ends_the_same_wherever_it_is_cut(
+        "tasks:
+  - id: try
+    type: sequential
+    tasks: [{id: bad, type: sleep, duration: \"{{ 'no duration' }}\"}]
+    errors: [{id: inside, type: log, message: inside}]
+errors: [{id: sorry, type: log, message: sorry}]
+finally: [{id: last, type: log, message: last}]
+afterExecution: [{id: tell, type: return, format: \"{{ execution.state }}\"}]",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn repeated_executions() {
+    ends_the_same_wherever_it_is_cut(
+        "retry: {type: constant, interval: 1ms, maxAttempts: 3}
+tasks:
+  - {id: first, type: return, format: first}
+  - {id: bad, type: shell.commands, commands: [exit 3]}
+errors: [{id: sorry, type: log, message: sorry}]",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn shared_folders_and_promises() {
+    ends_the_same_wherever_it_is_cut(
+        "sla: [{id: wrong, type: EXECUTION_ASSERTION, assert: \"{{ false }}\", behavior: NONE, labels: {a: b}}]
+tasks:
+  - id: together
+    type: working_directory
+    outputFiles: [out]
+    tasks:
+      - {id: make, type: shell.commands, commands: [\"echo x > out\"]}
+      - {id: need, type: shell.commands, commands: [\"test -f out\"]}
+  - {id: last, type: return, format: \"{{ outputs.need.exitCode }}\"}",
+    )
+    .await;
+}

@@ -1,0 +1,131 @@
+//! Pauses: what resumes them, and what they are told.
+
+use std::time::Duration;
+
+use jitney::journal::ExecutionState;
+use tokio_util::sync::CancellationToken;
+
+use crate::world::{Place, findings, flow, run};
+
+fn approval() -> String {
+    flow(
+        "tasks:
+  - {id: before, type: log, message: before}
+  - id: approve
+    type: io.kestra.plugin.core.flow.Pause
+    onResume:
+      - {id: reason, type: STRING}
+      - {id: days, type: INT, defaults: 3}
+  - {id: after, type: log, message: \"{{ outputs.approve.onResume.reason }} {{ outputs.approve.onResume.days }}\"}",
+    )
+}
+
+fn told(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+}
+
+#[tokio::test]
+async fn an_execution_waits_until_somebody_resumes_it_and_hears_what_they_say() {
+    let place = Place::new();
+    let flow = place.flow(&approval());
+    let id = place.create(&flow, &[]).unwrap();
+    let state = place.go_on(&flow, &id).await;
+    assert_eq!((state.status, place.lines()), (ExecutionState::Paused, vec!["before".to_owned()]));
+    // Taken up again without an answer, it is still paused.
+    assert_eq!(place.go_on(&flow, &id).await.status, ExecutionState::Paused);
+    let refused = place.runner.resume(&id, &flow, &told(&[("days", "x")]), "test").unwrap_err();
+    assert!(refused.to_string().contains("input `reason` has no value"), "{refused}");
+    place.runner.resume(&id, &flow, &told(&[("reason", "fine")]), "test").unwrap();
+    assert_eq!(place.go_on(&flow, &id).await.status, ExecutionState::Success);
+    assert_eq!(place.lines(), ["before", "fine 3"]);
+    let again = place.runner.resume(&id, &flow, &[], "test").unwrap_err();
+    assert!(again.to_string().contains("is SUCCESS, not paused"), "{again}");
+}
+
+#[tokio::test]
+async fn a_pause_with_a_duration_goes_on_by_itself_as_it_says() {
+    let text = |behavior: &str| {
+        flow(&format!(
+            "tasks:
+  - {{id: rest, type: pause, delay: 30ms, behavior: {behavior}}}
+  - {{id: after, type: log, message: after}}"
+        ))
+    };
+    for (behavior, end, lines) in [("RESUME", "SUCCESS", 1), ("WARN", "WARNING", 1), ("FAIL", "FAILED", 0)] {
+        let ran = run(&text(behavior)).await;
+        assert_eq!((ran.status(), ran.lines.len()), (end, lines), "{behavior}: {:?}", ran.lines);
+    }
+    let ran = run(&text("CANCEL")).await;
+    assert_eq!(ran.status(), "CANCELLED");
+    assert_eq!(ran.lines, ["nobody resumed it in time: the execution is cancelled"]);
+}
+
+#[tokio::test]
+async fn a_pause_that_nobody_ends_fails_at_its_timeout() {
+    let ran = run(&flow("tasks: [{id: rest, type: pause, timeout: 30ms}]")).await;
+    let task = ran.state.tasks.values().next().unwrap();
+    assert_eq!((ran.status(), &*task.error.as_ref().unwrap().message), ("FAILED", "nobody resumed it in time"));
+}
+
+#[tokio::test]
+async fn others_go_on_beside_a_pause() {
+    let place = Place::new();
+    let flow = place.flow(&flow(
+        "tasks:
+  - id: both
+    type: parallel
+    tasks:
+      - {id: rest, type: pause}
+      - id: work
+        type: sequential
+        tasks: [{id: s, type: sleep, duration: 30ms}, {id: say, type: log, message: done}]",
+    ));
+    let id = place.create(&flow, &[]).unwrap();
+    let state = place.go_on(&flow, &id).await;
+    assert_eq!((state.status, place.lines()), (ExecutionState::Paused, vec!["done".to_owned()]));
+}
+
+#[tokio::test]
+async fn what_waits_for_a_moment_can_be_resumed_earlier_from_elsewhere_and_killed() {
+    let place = Place::new();
+    let flow = place.flow(&flow("tasks: [{id: rest, type: pause, pauseDuration: 1h}]"));
+    for kills in [false, true] {
+        let id = place.create(&flow, &[]).unwrap();
+        let cancel = CancellationToken::new();
+        let none = serde_json::Map::new();
+        let waiting = place.runner.run(&id, &flow, &none, cancel.clone());
+        let other = async {
+            while place.runner.state(&id).unwrap().status != ExecutionState::Paused {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            if kills {
+                cancel.cancel();
+            } else {
+                place.runner.resume(&id, &flow, &[], "test").unwrap();
+            }
+        };
+        let (state, ()) = tokio::join!(waiting, other);
+        let end = if kills { ExecutionState::Killed } else { ExecutionState::Success };
+        assert_eq!(state.unwrap().status, end);
+    }
+}
+
+#[tokio::test]
+async fn a_paused_execution_that_is_killed_starts_again_with_the_pause() {
+    let place = Place::new();
+    let flow = place.flow(&approval());
+    let id = place.create(&flow, &[]).unwrap();
+    place.go_on(&flow, &id).await;
+    assert_eq!(place.runner.kill(&id).unwrap().status, ExecutionState::Killed);
+    assert_eq!(place.runner.restart(&id, &flow).unwrap().status, ExecutionState::Restarted);
+    assert_eq!(place.go_on(&flow, &id).await.status, ExecutionState::Paused);
+    assert_eq!(place.lines(), ["before"], "what had ended well did not run again");
+}
+
+#[test]
+fn a_pause_asks_for_no_secrets() {
+    let text = flow("tasks:\n  - {id: p, type: pause, onResume: [{id: token, type: SECRET}]}");
+    let expected = "4:34 `onResume`: `token` cannot be a SECRET: what a pause is told is kept; \
+                    use an input of the flow, or secret()";
+    assert_eq!(findings(&text), [expected]);
+}

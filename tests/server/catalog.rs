@@ -1,0 +1,89 @@
+//! A folder of flows, while people work in it.
+
+use std::sync::{Arc, Mutex};
+
+use jitney::engine::catalog::{CatalogError, ChangeKind};
+use tokio_util::sync::CancellationToken;
+
+use crate::world::{World, until, write};
+
+const GOOD: &str = "tasks:\n  - {id: p, type: probe}\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_come_change_break_and_go_are_seen_and_the_last_good_flow_stays() {
+    let world = World::new();
+    world.write("first", GOOD);
+    let server = world.server();
+    let seen = Arc::<Mutex<Vec<String>>>::default();
+    let (tell, stop) = (seen.clone(), CancellationToken::new());
+    let _guard = stop.clone().drop_guard();
+    tokio::spawn(server.catalog.clone().watch(stop, move |found| {
+        for change in found.unwrap() {
+            tell.lock().unwrap().push(format!("{} {:?} {}", change.entry.id, change.kind, change.entry.revision));
+        }
+    }));
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    let last = |expected: &str| seen.lock().unwrap().last().map(String::as_str) == Some(expected);
+    world.write("second", GOOD);
+    until("it is added", || last("second Added 1")).await;
+    world.write("second", "tasks:\n  - {id: q, type: probe}\n");
+    until("it is changed", || last("second Changed 2")).await;
+    world.write("second", "tasks:\n  - {id: q, type: prob}\n");
+    until("it is broken", || last("second Broken 2")).await;
+    let entry = server.catalog.get("n", "second").unwrap();
+    assert_eq!(entry.flow.steps[0].id.as_str(), "q", "the last good flow stays");
+    assert!(entry.is_broken && entry.text().contains("type: prob}"));
+    assert_eq!((entry.findings[0].line, entry.findings[0].column), (4, 19));
+    let id = server.executor.submit(server.request("second")).unwrap();
+    assert_eq!(server.executor.wait(&id).await.unwrap().status.as_str(), "SUCCESS");
+    // Another process finds the broken file and knows what it was.
+    let other = world.server();
+    let entry = other.catalog.get("n", "second").unwrap();
+    assert!(entry.is_broken && entry.revision == 2);
+    world.write("second", GOOD);
+    until("it is mended", || last("second Changed 3")).await;
+    std::fs::remove_file(world.flows().join("second.yaml")).unwrap();
+    until("it is gone", || last("second Removed 3")).await;
+    assert!(server.catalog.get("n", "second").is_none());
+    let numbers: Vec<u32> =
+        server.executor.journal().revisions("n", "second").unwrap().iter().map(|text| text.number).collect();
+    assert_eq!(numbers, [3, 2, 1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flow_is_saved_where_it_stands_and_a_bad_one_not_at_all() {
+    let world = World::new();
+    write(&world.flows().join("deep/mine.yaml"), &format!("id: mine\nnamespace: n\n{GOOD}"));
+    let server = world.server();
+    let changed = format!("id: mine\nnamespace: n\ndescription: new\n{GOOD}");
+    let entry = server.catalog.save(&changed).unwrap();
+    assert_eq!((entry.file.clone(), entry.revision), (world.flows().join("deep/mine.yaml"), 2));
+    assert_eq!(std::fs::read_to_string(&entry.file).unwrap(), changed);
+    let new = server.catalog.save(&format!("id: new\nnamespace: some.where\n{GOOD}")).unwrap();
+    assert_eq!(new.file, world.flows().join("some.where/new.yaml"));
+    let Err(CatalogError::Invalid(findings)) = server.catalog.save("id: new\nnamespace: n\n") else {
+        panic!("a flow without tasks was saved");
+    };
+    assert!(findings[0].message.contains("`tasks` is missing"), "{findings:?}");
+    server.catalog.remove("some.where", "new").unwrap();
+    assert!(!new.file.exists());
+    assert!(matches!(server.catalog.remove("some.where", "new"), Err(CatalogError::Unknown(..))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_of_two_flows_of_one_id_is_used_and_the_other_is_told() {
+    let world = World::new();
+    world.write("a", GOOD);
+    write(&world.flows().join("b.yaml"), &format!("id: a\nnamespace: n\n{GOOD}"));
+    write(&world.flows().join("no_flow.yaml"), "services: {}\n");
+    let server = world.server();
+    assert_eq!(server.catalog.list().len(), 1);
+    assert_eq!(server.catalog.get("n", "a").unwrap().file, world.flows().join("a.yaml"));
+    let problems: Vec<String> = server.catalog.problems().iter().map(|finding| finding.message.clone()).collect();
+    assert!(problems.contains(&"there are two flows n.a".to_owned()), "{problems:?}");
+    assert!(problems.iter().any(|problem| problem.contains("`tasks` is missing")), "{problems:?}");
+    std::fs::remove_file(world.flows().join("a.yaml")).unwrap();
+    let changes = server.catalog.refresh().unwrap();
+    assert_eq!(changes[0].kind, ChangeKind::Changed);
+    assert_eq!(server.catalog.get("n", "a").unwrap().file, world.flows().join("b.yaml"));
+}

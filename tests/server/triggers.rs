@@ -1,0 +1,162 @@
+//! Triggers that wait for something else than a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::routing::get;
+use chrono::Utc;
+use jitney::engine::scheduler::{Call, WebhookError};
+use jitney::id::ExecutionId;
+use jitney::server::arrivals::{Arrivals, Local};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::world::{Server, World, until, write};
+
+fn follower(trigger: &str) -> String {
+    format!(
+        "tasks:\n  - {{id: p, type: probe, says: \"{{{{ trigger.flowId }}}} {{{{ trigger.state }}}}\"}}\n\
+         triggers:\n  - id: after\n    type: flow\n{trigger}"
+    )
+}
+
+async fn run(server: &Server, flow: &str) {
+    let id = server.executor.submit(server.request(flow)).unwrap();
+    server.executor.wait(&id).await.unwrap();
+    server.scheduler.turn(Utc::now()).unwrap();
+}
+
+fn said(server: &Server, flow: &str) -> Vec<String> {
+    let state = |id: &ExecutionId| server.executor.journal().state(id).unwrap().unwrap();
+    let states = server.executions(flow).into_iter().map(|execution| state(&execution.id));
+    states.filter_map(|state| Some(state.tasks.values().next()?.outputs.get("said")?.as_str()?.to_owned())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flow_follows_others_by_state_and_condition_once_for_each_and_after_a_crash() {
+    let world = World::new();
+    world.write("good", "tasks:\n  - {id: p, type: probe}\n");
+    world.write("bad", "tasks:\n  - {id: p, type: probe, fails: true}\n");
+    world.write("on_failure", &follower("    states: [FAILED]\n"));
+    let condition = "    conditions:\n      - {type: execution_flow, namespace: n, flowId: good}\n";
+    world.write("after_good", &follower(condition));
+    let server = world.server();
+    server.scheduler.turn(Utc::now()).unwrap();
+    run(&server, "good").await;
+    run(&server, "bad").await;
+    until("they have followed", || said(&server, "on_failure").len() + said(&server, "after_good").len() == 2).await;
+    assert_eq!(said(&server, "on_failure"), ["bad FAILED"]);
+    assert_eq!(said(&server, "after_good"), ["good SUCCESS"]);
+    // The process dies after the end of an execution and before anybody looked at it.
+    let id = server.executor.submit(server.request("good")).unwrap();
+    server.executor.wait(&id).await.unwrap();
+    drop(server);
+    let server = world.server();
+    server.scheduler.turn(Utc::now()).unwrap();
+    server.scheduler.turn(Utc::now()).unwrap();
+    until("it has followed", || said(&server, "after_good").len() == 2).await;
+    assert_eq!(server.executions("on_failure").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flow_waits_until_all_others_have_ended_and_then_begins_anew() {
+    let world = World::new();
+    ["one", "two"].iter().for_each(|id| world.write(id, "tasks:\n  - {id: p, type: probe}\n"));
+    let both = "    preconditions:\n      flows:\n        - {namespace: n, flowId: one}\n        \
+                - {namespace: n, flowId: two}\n";
+    world.write("both", &follower(both));
+    let server = world.server();
+    server.scheduler.turn(Utc::now()).unwrap();
+    run(&server, "one").await;
+    run(&server, "one").await;
+    assert!(server.executions("both").is_empty());
+    run(&server, "two").await;
+    assert_eq!(server.executions("both").len(), 1);
+    run(&server, "two").await;
+    assert_eq!(server.executions("both").len(), 1, "what has been used up does not count again");
+    run(&server, "one").await;
+    assert_eq!(server.executions("both").len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_gives_its_call_to_the_flow_and_knows_its_key() {
+    let world = World::new();
+    let text = "tasks:\n  - {id: p, type: probe, says: \"{{ trigger.body.month }} {{ trigger.parameters.taxi }}\"}\n\
+                triggers:\n  - {id: call, type: webhook, key: k3y, when: \"{{ trigger.body.month is defined }}\"}\n";
+    world.write("called", text);
+    let server = world.server();
+    server.scheduler.turn(Utc::now()).unwrap();
+    let call =
+        |body| Call { body, parameters: json!({"taxi": "green"}).as_object().unwrap().clone(), ..Call::default() };
+    let webhook = |key, body| server.scheduler.webhook("n", "called", key, call(body), Utc::now());
+    assert!(matches!(webhook("wrong", json!({"month": 4})), Err(WebhookError::Unknown)));
+    assert!(matches!(webhook("k3y", json!({"other": 4})), Err(WebhookError::Conditions)));
+    let id = webhook("k3y", json!({"month": 4})).unwrap();
+    server.executor.wait(&id).await.unwrap();
+    assert_eq!(said(&server, "called"), ["4 green"]);
+}
+
+/// Looks for arrivals until it is dropped.
+fn look(server: &Server) -> tokio_util::sync::DropGuard {
+    let stop = CancellationToken::new();
+    let client = jitney::web::client::client(Duration::from_secs(5)).unwrap();
+    let journal = server.executor.journal().clone();
+    let arrivals = Arrivals::new(server.scheduler.clone(), journal, vec![Box::new(Local)], client);
+    let until = stop.clone();
+    tokio::spawn(async move { arrivals.run(until).await });
+    stop.drop_guard()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_file_that_arrives_starts_one_execution_also_over_a_restart() {
+    let world = World::new();
+    let incoming = world.flows().join("in");
+    write(&incoming.join("there_already.csv"), "x");
+    let text = "tasks:\n  - {id: p, type: probe, says: \"{{ trigger.name }}\"}\ntriggers:\n  \
+                - {id: files, type: file, from: in/*.csv, interval: 100ms}\n";
+    world.write("arrives", text);
+    let server = world.server();
+    server.scheduler.turn(Utc::now()).unwrap();
+    let looking = look(&server);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    write(&incoming.join("one.csv"), "x");
+    write(&incoming.join("other.txt"), "x");
+    until("the first has arrived", || said(&server, "arrives").len() == 1).await;
+    drop((looking, server));
+    write(&incoming.join("two.csv"), "x");
+    let server = world.server();
+    server.scheduler.turn(Utc::now()).unwrap();
+    let _looking = look(&server);
+    until("the second has arrived", || said(&server, "arrives").len() == 2).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(said(&server, "arrives"), ["one.csv", "two.csv"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_waited_for_starts_the_flow() {
+    let ready = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let flag = ready.clone();
+    let answer = move || {
+        let ready = flag.load(std::sync::atomic::Ordering::SeqCst);
+        async move { axum::Json(json!({"ready": ready, "month": "2020-04"})) }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().route("/", get(answer))).await });
+    let world = World::new();
+    let text = format!(
+        "tasks:\n  - {{id: p, type: probe, says: \"{{{{ trigger.body.month }}}}\", millis: 50000}}\ntriggers:\n  \
+         - {{id: poll, type: http, uri: \"http://{address}/\", interval: 100ms, \
+         condition: \"{{{{ response.body.ready }}}}\"}}\n"
+    );
+    world.write("polls", &text);
+    let server = world.server();
+    server.scheduler.turn(Utc::now()).unwrap();
+    let _looking = look(&server);
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert!(server.executions("polls").is_empty());
+    ready.store(true, std::sync::atomic::Ordering::SeqCst);
+    until("it has started", || !server.executions("polls").is_empty()).await;
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert_eq!(server.executions("polls").len(), 1, "one at a time");
+}

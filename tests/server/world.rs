@@ -1,0 +1,179 @@
+//! A home with a catalog of flows, and a task that shows how many of its kind run at a time.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use jitney::config::{Overrides, Settings};
+use jitney::engine::Runner;
+use jitney::engine::catalog::Catalog;
+use jitney::engine::executor::{Executor, Options, Request};
+use jitney::engine::scheduler::Scheduler;
+use jitney::flow::Flow;
+use jitney::journal::{Journal, Query, Summary};
+use jitney::task::{Task, TaskContext, TaskError, TaskType};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
+
+/// The task types of these tests.
+pub static TASKS: &[TaskType] = &[TaskType::of::<Probe>()];
+
+/// How many probes of a flow run, and the most that ever did.
+static RUNNING: Mutex<BTreeMap<String, (u32, u32)>> = Mutex::new(BTreeMap::new());
+
+/// Sleeps for some milliseconds and counts who sleeps beside it.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    /// How long.
+    #[serde(default)]
+    millis: u64,
+    /// Whether it fails then.
+    #[serde(default)]
+    fails: bool,
+    /// What it gives.
+    #[serde(default)]
+    says: String,
+}
+
+/// What a probe gives.
+#[derive(Serialize, JsonSchema)]
+pub struct Said {
+    /// What it was told.
+    said: String,
+}
+
+struct Sleeper(String);
+
+impl Sleeper {
+    fn new(flow: &str) -> Self {
+        let mut running = RUNNING.lock().unwrap();
+        let (now, most) = running.entry(flow.to_owned()).or_default();
+        *now += 1;
+        *most = (*most).max(*now);
+        Self(flow.to_owned())
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        RUNNING.lock().unwrap().get_mut(&self.0).unwrap().0 -= 1;
+    }
+}
+
+impl Task for Probe {
+    const NAME: &'static str = "probe";
+    const EXAMPLE: &'static str = "- id: p\n  type: probe";
+    type Outputs = Said;
+
+    async fn run(&self, context: &TaskContext) -> Result<Said, TaskError> {
+        let _sleeper = Sleeper::new(context.flow.as_str());
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(self.millis)) => {}
+            () = context.cancel.cancelled() => return Err(TaskError::cancelled("stopped")),
+        }
+        if self.fails { Err(TaskError::permanent("as told")) } else { Ok(Said { said: self.says.clone() }) }
+    }
+}
+
+/// The most probes of a flow that ever ran at a time.
+pub fn most(flow: &str) -> u32 {
+    RUNNING.lock().unwrap().get(flow).map_or(0, |(_, most)| *most)
+}
+
+pub struct World {
+    pub folder: TempDir,
+}
+
+/// What a process has: all of it goes when its runtime does.
+pub struct Server {
+    pub executor: Executor,
+    pub catalog: Arc<Catalog>,
+    pub scheduler: Arc<Scheduler>,
+    pub problems: Arc<Mutex<Vec<String>>>,
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn flows(&self) -> PathBuf {
+        self.folder.path().join("flows")
+    }
+
+    /// Writes a flow of namespace `n`.
+    pub fn write(&self, id: &str, rest: &str) {
+        std::fs::create_dir_all(self.flows()).unwrap();
+        std::fs::write(self.flows().join(format!("{id}.yaml")), format!("id: {id}\nnamespace: n\n{rest}")).unwrap();
+    }
+
+    /// What a server process has.
+    pub fn server(&self) -> Server {
+        self.server_with(16)
+    }
+
+    pub fn server_with(&self, parallel: usize) -> Server {
+        let runner = self.runner();
+        let journal = runner.journal.clone();
+        let catalog = Catalog::open(vec![self.flows()], TASKS, journal).unwrap();
+        let options = Options { parallel, catalog: Some(catalog.clone()), takes_all: true, ..Options::new(TASKS) };
+        let executor = Executor::open(runner, options).unwrap();
+        let problems = Arc::<Mutex<Vec<String>>>::default();
+        let told = problems.clone();
+        let scheduler = Scheduler::new(executor.clone(), catalog.clone(), move |key, problem| {
+            told.lock().unwrap().push(format!("{key}: {problem}"));
+        });
+        Server { executor, catalog, scheduler, problems }
+    }
+
+    pub fn runner(&self) -> Runner {
+        let overrides = Overrides { home: Some(self.folder.path().join("home")), postgres: None };
+        let settings = Arc::new(Settings::from_environment(overrides, BTreeMap::new()).unwrap());
+        let journal = Arc::new(Journal::open(&settings.journal()).unwrap());
+        Runner::new(settings, journal, Arc::new(|_| {}))
+    }
+}
+
+impl Server {
+    pub fn flow(&self, id: &str) -> Arc<Flow> {
+        self.catalog.flow("n", id).unwrap()
+    }
+
+    pub fn request(&self, id: &str) -> Request {
+        Request::new(self.flow(id))
+    }
+
+    /// All executions of a flow, the oldest first.
+    pub fn executions(&self, flow: &str) -> Vec<Summary> {
+        let query = Query { flow: Some(flow.to_owned()), ..Query::default() };
+        let mut found = self.executor.journal().search(&query, 100_000, 0).unwrap().executions;
+        found.reverse();
+        found
+    }
+
+    /// How many executions of a flow there are, by state.
+    pub fn states(&self, flow: &str) -> HashMap<String, usize> {
+        let mut states = HashMap::new();
+        for execution in self.executions(flow) {
+            *states.entry(execution.state).or_default() += 1;
+        }
+        states
+    }
+}
+
+/// Waits until something holds.
+pub async fn until(what: &str, holds: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < Duration::from_secs(60), "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+pub fn write(path: &Path, text: &str) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
