@@ -146,18 +146,16 @@ fn background(
     lines: &Lines,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<Vec<tokio::task::JoinHandle<()>>> {
-    let App { executor, catalog, scheduler, .. } = &**app;
+    let App { catalog, scheduler, .. } = &**app;
     let (words, stop) = (lines.clone(), shutdown.clone());
     let watching = tokio::spawn(catalog.clone().watch(stop, move |found| words.changes(found)));
     let (clock, stop, scheduler_) = (Arc::new(SystemClock), shutdown.clone(), scheduler.clone());
     let scheduling = tokio::spawn(async move { scheduler_.run(clock, stop).await });
-    let (looking, stop) = (executor.clone(), shutdown.clone());
-    let looking = tokio::spawn(async move { looking.keep_looking(stop).await });
     let client = client(Duration::from_secs(30)).context("the system's root certificates cannot be read")?;
     let arrivals = Arrivals::new(scheduler.clone(), journal.clone(), vec![Box::new(LocalFolders)], client);
     let stop = shutdown.clone();
     let arriving = tokio::spawn(async move { arrivals.run(stop).await });
-    Ok(vec![watching, scheduling, looking, arriving])
+    Ok(vec![watching, scheduling, arriving])
 }
 
 /// One server at a time on a home folder.

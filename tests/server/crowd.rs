@@ -41,7 +41,7 @@ fn first_process(world: &World, ids: &mut Vec<ExecutionId>, touched: &mut HashSe
         until("some have run", || server.states("crowd").get("SUCCESS").copied() > Some(60)).await;
     });
     // Everything under way is dropped where it stands, as nothing was written about it.
-    runtime.shutdown_timeout(Duration::ZERO);
+    runtime.shutdown_timeout(Duration::from_secs(5));
 }
 
 async fn disturb(server: &Server, id: &ExecutionId, how: usize, touched: &mut HashSet<ExecutionId>) {

@@ -20,7 +20,7 @@ async fn a_paused_execution_rests_between_its_tasks_and_frees_its_slot() {
     );
     let server = world.server();
     let first = server.executor.submit(server.request("rests")).unwrap();
-    until("it runs", || status(&server, &first) == ExecutionState::Running).await;
+    until("it works", || !server.executor.journal().state(&first).unwrap().unwrap().tasks.is_empty()).await;
     server.executor.pause(&first).unwrap();
     let state = server.executor.wait(&first).await.unwrap();
     assert_eq!(state.status, ExecutionState::Paused);

@@ -44,7 +44,7 @@ impl Executor {
     /// Starts all that may start.
     pub(in crate::engine) fn dispatch(&self) {
         loop {
-            let mut under_way = self.under_way();
+            let under_way = self.under_way();
             let is_full = under_way.len() >= self.shared.options.parallel;
             if is_full || self.shared.stopping.load(Ordering::SeqCst) {
                 return;
@@ -60,7 +60,7 @@ impl Executor {
             // A journal that cannot be written now is tried again when the next execution ends, or at the next look.
             let Ok(Some((id, state, claim))) = next else { return };
             let prepared = lock(&self.shared.waiting).remove(&id);
-            self.begin(&mut under_way, claim, id, state, prepared);
+            self.begin(under_way, claim, id, state, prepared);
         }
     }
 
@@ -74,7 +74,7 @@ impl Executor {
     /// Works on an execution that the journal says is RUNNING.
     pub(super) fn begin(
         &self,
-        under_way: &mut UnderWay,
+        mut under_way: UnderWay,
         claim: Claim,
         id: ExecutionId,
         state: State,
@@ -82,6 +82,8 @@ impl Executor {
     ) {
         let control = Control::default();
         under_way.insert(id.clone(), control.clone());
+        // A runtime that is going drops the work at once, which then takes the lock itself.
+        drop(under_way);
         let mut end = End { executor: self.clone(), id: id.clone(), claim: Some(claim), is_over: false };
         tokio::spawn(async move {
             end.executor.execute(&id, state, prepared, &control).await;
@@ -172,9 +174,11 @@ impl Drop for End {
         drop(under_way);
         self.executor.shared.left.notify_waiters();
         self.executor.wake_watchers(&self.id);
-        // Work that was dropped was so with its runtime, on which nothing can be started any more.
         if self.is_over || std::thread::panicking() {
             self.executor.dispatch();
+        } else {
+            // Work that was dropped was so with its runtime, on which nothing can be started any more.
+            self.executor.shared.stopping.store(true, Ordering::SeqCst);
         }
     }
 }

@@ -120,6 +120,7 @@ impl Executor {
         if executor.shared.options.takes_all {
             executor.take_over()?;
         }
+        executor.keep_looking();
         Ok(executor)
     }
 
@@ -147,7 +148,7 @@ impl Executor {
         created.trigger = trigger;
         created.revision = revision;
         let claim = Claim::take(&shared.runner.settings, &id)?;
-        let mut under_way = self.under_way();
+        let under_way = self.under_way();
         if shared.stopping.load(Ordering::SeqCst) {
             return Err(Refused::Stopping);
         }
@@ -163,7 +164,7 @@ impl Executor {
         let submitted = self.journal().submit(submission, Utc::now(), &|id| self.is_alive(&under_way, id));
         let prepared = Prepared { flow, secrets };
         match submitted.map_err(EngineError::from)? {
-            Submitted::Runs(state) => self.begin(&mut under_way, claim, id.clone(), state, Some(prepared)),
+            Submitted::Runs(state) => self.begin(under_way, claim, id.clone(), state, Some(prepared)),
             Submitted::Waits => {
                 // Before anybody may look for the next one to start.
                 drop(claim);

@@ -1,9 +1,9 @@
 //! Taking up what processes left that are no more.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
-use tokio_util::sync::CancellationToken;
 
 use super::Executor;
 use crate::engine::EngineError;
@@ -11,8 +11,10 @@ use crate::engine::lock::{self, Claim};
 use crate::id::ExecutionId;
 use crate::journal::{ExecutionState, Query};
 
-/// How often to look for them.
-const GLANCE: Duration = Duration::from_secs(10);
+/// How often to look for slots that other processes have freed.
+const GLANCE: Duration = Duration::from_millis(500);
+/// At which of these looks to look for what other processes left.
+const RARELY: u64 = 20;
 /// The most paused executions that are looked at.
 const MOST: u32 = 100_000;
 /// How long a process may take between writing an execution down and taking it up.
@@ -66,11 +68,22 @@ impl Executor {
         Ok(true)
     }
 
-    /// Looks for what other processes left, again and again.
-    pub async fn keep_looking(&self, shutdown: CancellationToken) {
-        while tokio::time::timeout(GLANCE, shutdown.cancelled()).await.is_err() {
-            // A journal that cannot be used now is tried again at the next look.
-            let _ = self.take_over();
-        }
+    /// Looks again and again, as long as the executor is there: for slots that other processes have freed, and for what
+    /// they left.
+    pub(super) fn keep_looking(&self) {
+        let shared = Arc::downgrade(&self.shared);
+        tokio::spawn(async move {
+            for look in 1_u64.. {
+                tokio::time::sleep(GLANCE).await;
+                let Some(shared) = shared.upgrade() else { return };
+                let executor = Self { shared };
+                if executor.shared.options.takes_all && look.is_multiple_of(RARELY) {
+                    // A journal that cannot be used now is tried again at the next look.
+                    let _ = executor.take_over();
+                } else {
+                    executor.dispatch();
+                }
+            }
+        });
     }
 }
