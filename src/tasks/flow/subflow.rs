@@ -81,7 +81,7 @@ impl Task for Subflow {
         "io.kestra.core.tasks.flows.Flow",
     ];
     const EXAMPLE: &'static str = "\
-- id: month
+- id: load_month
   type: subflow
   namespace: zoomcamp
   flowId: postgres_taxi
