@@ -12,6 +12,7 @@ mod pages;
 mod resume;
 mod run;
 mod secrets;
+mod steering;
 mod world;
 
 #[path = "../common/postgres.rs"]
