@@ -73,10 +73,10 @@ fn a_flow_that_is_not_there_is_found_before_anything_runs() {
     world.write("sub/child.yaml", "id: child\nnamespace: n\ntasks: [{id: a, type: log, message: a}]\n");
     world.write("f.yaml", "id: f\nnamespace: n\ntasks:\n  - {id: s, type: subflow, namespace: n, flowId: chidl}\n");
     let expected = "error: there is no flow `chidl` in the namespace `n`
-  --> f.yaml:4:52
+  --> f.yaml:4:50
    |
  4 |   - {id: s, type: subflow, namespace: n, flowId: chidl}
-   |                                                    ^
+   |                                                  ^
   help: did you mean `n.child`?
 ";
     let refused = world.jitney(&["run", "f.yaml"]).ended(3).without_data();
@@ -92,7 +92,7 @@ fn a_flow_that_is_not_there_is_found_before_anything_runs() {
 fn checks_and_disabled_flows_are_refused_with_their_words() {
     let world = World::new();
     world.write("f.yaml", "id: f\nnamespace: n\nchecks: [{condition: \"{{ false }}\", message: not today}]\ntasks: [{id: a, type: log, message: a}]\n");
-    world.jitney(&["run", "f.yaml"]).ended(3).without_data().says("error: not today\n  --> f.yaml:3:23");
+    world.jitney(&["run", "f.yaml"]).ended(3).without_data().says("error: not today\n  --> f.yaml:3:11");
     world.write("f.yaml", "id: f\nnamespace: n\ndisabled: true\ntasks: [{id: a, type: log, message: a}]\n");
     world.jitney(&["run", "f.yaml"]).ended(3).without_data().says("error: the flow `f` is disabled\n  --> f.yaml:3:1");
 }
