@@ -2,6 +2,7 @@
 #
 #   make demo         build, then the main job end to end: needs no Postgres, no internet once built, no answers
 #   make test         all tests
+#   make emulators    set up Google Cloud's emulators for the tests, once (`make test` does it by itself)
 #   make check        clippy and the formatter, warnings as errors
 #   make bench        loads side by side with plain Postgres, measured
 #   make clean-demo   delete the demo's files and, after a question, the private Postgres with all its data
@@ -11,7 +12,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := build
-.PHONY: build demo test check bench clean-demo tools
+.PHONY: build demo test emulators check bench clean-demo tools
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -28,11 +29,15 @@ demo: build
 
 # Ends with the sum of all test programs' results, whatever they were.
 test: tools
-	@set -o pipefail; log="$$(mktemp)"; trap 'rm -f "$$log"' EXIT; code=0; \
+	@set -o pipefail; log="$$(mktemp)"; code=0; \
+	trap 'rm -f "$$log"; tests/emulators/run stop "$(abspath $(TARGET))/tmp/emulators"' EXIT; \
 	cargo test --no-fail-fast 2>&1 | tee "$$log" || code=$$?; \
 	awk '/^test result:/ { passed += $$4; failed += $$6 } \
 	  END { printf "\n%d passed, %d failed\n", passed, failed }' "$$log"; \
 	exit "$$code"
+
+emulators:
+	@tests/emulators/run install
 
 check: tools
 	@cargo clippy --all-targets -- -D warnings

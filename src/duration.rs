@@ -43,6 +43,25 @@ impl FromStr for Span {
     }
 }
 
+impl Span {
+    /// The same as ISO 8601 has it: `PT1H30M`, `PT0.5S`.
+    pub fn iso(self) -> String {
+        let (whole, nanos) = (self.0.as_secs(), self.0.subsec_nanos());
+        let mut text = String::from("PT");
+        for (unit, amount) in [('H', whole / 3600), ('M', whole / 60 % 60)] {
+            if amount > 0 {
+                text += &format!("{amount}{unit}");
+            }
+        }
+        let fraction = format!(".{nanos:09}");
+        let fraction = fraction.trim_end_matches('0').trim_end_matches('.');
+        if whole % 60 > 0 || !fraction.is_empty() || text == "PT" {
+            text += &format!("{}{fraction}S", whole % 60);
+        }
+        text
+    }
+}
+
 /// Adds up `12H30M`; none when something else is in the text.
 fn sum(mut text: &str, units: &[(char, f64)]) -> Option<f64> {
     let mut total = 0.0;

@@ -7,12 +7,14 @@ pub mod id;
 pub mod secret;
 pub mod text;
 
+pub mod gcp;
 pub mod journal;
 pub mod namespace_files;
 pub mod postgres;
 pub mod storage;
 pub mod stream;
 pub mod task;
+pub mod web;
 
 pub mod flow;
 pub mod tasks;
@@ -20,3 +22,4 @@ pub mod tasks;
 pub mod engine;
 
 pub mod cli;
+pub mod server;

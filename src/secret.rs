@@ -110,9 +110,31 @@ fn percent_encoded(text: &str, space: &str) -> String {
     encoded.collect()
 }
 
-/// Replaces the password in every `scheme://user:password@host` and `password=…` of a text by `***`.
+/// Replaces the password in every `scheme://user:password@host` and `password=…` of a text, and every private key, by
+/// `***`.
 pub fn hide_address_passwords(text: &str) -> String {
-    hide_parameters(&hide_logins(text))
+    hide_keys(hide_parameters(&hide_logins(text)))
+}
+
+/// Private keys as they stand in the JSON of a service account, or in a file of their own.
+fn hide_keys(text: String) -> String {
+    const BEGIN: &str = "PRIVATE KEY-----";
+    if !text.contains(BEGIN) {
+        return text;
+    }
+    let mut pieces = text.split(BEGIN);
+    let mut clean = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        clean.push_str(BEGIN);
+        // Behind the last line of a key, as `-----END PRIVATE KEY-----`, stands what is no key.
+        let is_end = clean.ends_with(&format!("-----END {BEGIN}")) || clean.ends_with(&format!("-----END RSA {BEGIN}"));
+        match (is_end, piece.find("-----END")) {
+            (true, _) => clean.push_str(piece),
+            (false, Some(end)) => clean.push_str(&format!("{MASK}{}", &piece[end..])),
+            (false, None) => clean.push_str(MASK),
+        }
+    }
+    clean
 }
 
 const PARAMETER: &str = "password=";
@@ -173,6 +195,10 @@ mod tests {
             redactor
                 .clean("jdbc:postgresql://h/d?user=a&Password=b&x=y or host=h password='a b' port=1, password={{ x }}"),
             "jdbc:postgresql://h/d?user=a&Password=***&x=y or host=h password=*** port=1, password={{ x }}"
+        );
+        assert_eq!(
+            redactor.clean("a -----BEGIN PRIVATE KEY-----\\nMIIE\\n-----END PRIVATE KEY-----\\n b"),
+            "a -----BEGIN PRIVATE KEY-----***-----END PRIVATE KEY-----\\n b"
         );
         assert_eq!(format!("{:?} {}", Secret::new("x"), Secret::new("x")), "*** ***");
     }

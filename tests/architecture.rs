@@ -12,10 +12,10 @@ use jitney::tasks::ALL;
 /// The modules of each layer, lowest first. A module imports from its own layer and those below.
 const LAYERS: [&[&str]; 5] = [
     &["config", "diagnostic", "duration", "id", "secret", "text"],
-    &["journal", "namespace_files", "postgres", "storage", "stream", "task"],
+    &["gcp", "journal", "namespace_files", "postgres", "storage", "stream", "task", "web"],
     &["flow", "tasks"],
     &["engine"],
-    &["cli"],
+    &["cli", "server"],
 ];
 
 fn root() -> &'static Path {

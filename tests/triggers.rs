@@ -239,6 +239,5 @@ fn ten_thousand_schedules_are_cheap_to_advance() {
     let now = at("2024-05-01T10:20:30Z");
     assert!(schedules.iter().all(|times| times.next(now).is_some()));
     let took = began.elapsed();
-    println!("10,000 schedules advanced in {took:?}");
     assert!(took.as_millis() < 3000, "{took:?}");
 }

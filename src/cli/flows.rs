@@ -6,7 +6,7 @@ use anyhow::Context;
 
 use crate::cli::Invalid;
 use crate::diagnostic::Diagnostic;
-use crate::engine::catalog::{self, Folder};
+use crate::engine::lookup::{self, Folder};
 use crate::flow::{Flow, Parsed, parse};
 use crate::tasks;
 
@@ -15,22 +15,25 @@ use crate::tasks;
 /// # Errors
 /// [`Invalid`] with every problem of the file; a file that is not there is one.
 pub(super) fn read(file: &Path) -> anyhow::Result<(Flow, Vec<Diagnostic>)> {
-    let name = file.display().to_string();
-    let text = match std::fs::read_to_string(file) {
-        Ok(text) => text,
-        Err(error) => {
-            let finding = Diagnostic::error(format!("cannot read the flow `{name}`: {error}")).help(neighbours(file));
-            return Err(Invalid::from(finding).into());
-        }
-    };
-    let Parsed { flow, mut findings } = parse(&name, &text, tasks::ALL);
+    let Parsed { flow, mut findings } = parse(&file.display().to_string(), &text(file)?, tasks::ALL);
     match flow {
         Some(flow) => {
-            findings.extend(catalog::missing(&flow, &Folder::around(&flow)));
+            findings.extend(lookup::missing(&flow, &Folder::around(&flow)));
             if findings.iter().any(Diagnostic::is_error) { Err(Invalid(findings).into()) } else { Ok((flow, findings)) }
         }
         None => Err(Invalid(findings).into()),
     }
+}
+
+/// The text of a flow's file.
+///
+/// # Errors
+/// [`Invalid`] when it cannot be read.
+pub(super) fn text(file: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(file).map_err(|error| {
+        let finding = Diagnostic::error(format!("cannot read the flow `{}`: {error}", file.display()));
+        Invalid::from(finding.help(neighbours(file))).into()
+    })
 }
 
 /// The YAML files of a folder and the folders below it, or the file itself.

@@ -1,19 +1,27 @@
 //! The command line: one file per subcommand. The only place that prints.
 #![expect(clippy::print_stderr, reason = "printing is what a command line is for")]
 
+mod ask;
+mod convert;
 pub mod demo;
 mod doctor;
 mod executions;
 mod exit;
 mod flows;
 mod format;
+mod graph;
+mod inputs;
 mod kv;
+mod new;
 mod out;
 mod postgres;
 mod replay;
 mod resume;
 mod run;
+mod run_help;
+mod schema;
 mod screen;
+mod server;
 mod tasks;
 mod validate;
 
@@ -51,27 +59,48 @@ enum Command {
     Run(run::Arguments),
     /// Go on with an execution that is paused, was stopped, failed, or lost its process
     Resume(resume::Arguments),
+    /// Write a flow to begin with
+    New(new::Arguments),
     /// Run an execution once more as a new one, from a task on or as a whole
     Replay(replay::Arguments),
     /// Check flows without running them
     Validate(validate::Arguments),
+    /// Draw a flow: what runs after what, and whose outputs go where
+    Graph(graph::Arguments),
+    /// Put short names in place of Kestra's, and leave all else as it is
+    Convert(convert::Arguments),
     /// What ran, when, how long and how many rows
     Executions(executions::Arguments),
     /// The values that flows keep under keys
     Kv(kv::Arguments),
     /// The task types; of one of them: fields, outputs and an example
     Tasks(tasks::Arguments),
+    /// The JSON Schema of flows, for editors
+    ///
+    /// Save it once, `jitney schema > flow.schema.json`, and begin a flow with the line
+    /// `# yaml-language-server: $schema=flow.schema.json`: editors then complete and check it as you type.
+    Schema(schema::Arguments),
     /// The Postgres that jitney manages for you
     Postgres(postgres::Arguments),
     /// What is here, what is missing, and the command that fixes it
     Doctor(doctor::Arguments),
+    /// Run flows by their triggers, and answer calls, until stopped
+    Server(server::Arguments),
     /// See it work: sample months, served and loaded on this machine
     Demo(demo::Arguments),
 }
 
 /// Runs the program's command line.
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => match run_help::asked_for(&answer) {
+            Some(flow) => {
+                return run_help::print(&flow).map_or_else(|error| complain(&error, str::to_owned), Exit::into);
+            }
+            None => answer.exit(),
+        },
+    };
     let overrides = Overrides { home: cli.home, postgres: cli.postgres };
     let ended = Settings::load(overrides).and_then(|settings| {
         let settings = Arc::new(settings);
@@ -92,13 +121,18 @@ async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<
     match command {
         Command::Run(arguments) => run::run(arguments, settings).await,
         Command::Resume(arguments) => resume::run(arguments, settings).await,
+        Command::New(arguments) => new::run(&arguments),
         Command::Replay(arguments) => replay::run(arguments, settings).await,
         Command::Validate(arguments) => validate::run(&arguments),
+        Command::Graph(arguments) => graph::run(&arguments),
+        Command::Convert(arguments) => convert::run(&arguments),
         Command::Executions(arguments) => executions::run(&arguments, settings),
         Command::Kv(arguments) => kv::run(arguments, settings),
         Command::Tasks(arguments) => tasks::run(&arguments),
+        Command::Schema(arguments) => schema::run(&arguments),
         Command::Postgres(arguments) => postgres::run(arguments, settings).await,
         Command::Doctor(arguments) => doctor::run(arguments, settings).await,
+        Command::Server(arguments) => server::run(arguments, settings).await,
         Command::Demo(arguments) => demo::run(arguments, settings).await,
     }
 }

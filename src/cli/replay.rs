@@ -5,11 +5,11 @@ use std::sync::Arc;
 use clap::Args;
 
 use crate::cli::exit::told;
-use crate::cli::resume::{given, recorded_flow};
 use crate::cli::run::Session;
 use crate::cli::{Exit, Invalid, executions};
 use crate::config::Settings;
-use crate::flow::input;
+use crate::engine::revive;
+use crate::tasks;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -19,7 +19,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "TASK")]
     from: Option<String>,
     /// A secret input of the flow, which the journal does not keep; may be repeated
-    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = super::run::pair)]
+    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = super::inputs::pair)]
     input: Vec<(String, String)>,
     /// Print the execution as JSON when it has ended
     #[arg(long)]
@@ -30,8 +30,8 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     let session = Session::open(settings, arguments.json)?;
     let old = executions::find(&session.runner.journal, &arguments.id)?;
     let state = executions::state(&session.runner.journal, &old)?;
-    let flow = recorded_flow(&state)?;
-    let inputs = input::resolve(&flow.inputs, &given(&state, &flow, arguments.input)?).map_err(Invalid)?;
+    let flow = revive::recorded_flow(&state.created, tasks::ALL).map_err(Invalid)?;
+    let inputs = revive::recorded_values(&state, &flow, arguments.input).map_err(Invalid)?;
     let id = session.runner.replay(&old, &flow, &inputs, arguments.from.as_deref()).map_err(told)?;
     let (id, state) = session.execute(&id, &flow, &inputs).await?;
     Ok(session.report(&id, &state, arguments.json))

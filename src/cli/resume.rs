@@ -8,13 +8,11 @@ use crate::cli::exit::told;
 use crate::cli::run::Session;
 use crate::cli::{Exit, Invalid, executions};
 use crate::config::{ScriptRunner, Settings};
-use crate::diagnostic::Diagnostic;
-use crate::engine::Recorded;
-use crate::flow::input::{self, InputType};
-use crate::flow::{Flow, parse};
+use crate::engine::revive;
+use crate::flow::Flow;
+use crate::flow::input::is_declared_secret;
 use crate::journal::State;
 use crate::tasks;
-use crate::text::plain;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -22,7 +20,7 @@ pub(super) struct Arguments {
     id: Option<String>,
     /// An input that the paused task asks for, or a secret one of the flow, which the journal does not keep; may be
     /// repeated
-    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = super::run::pair)]
+    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = super::inputs::pair)]
     input: Vec<(String, String)>,
     /// Where all scripts run, whatever their tasks say [default: JITNEY_SCRIPT_RUNNER]
     #[arg(long, value_name = "RUNNER")]
@@ -47,14 +45,14 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         },
     };
     let state = executions::state(journal, &id)?;
-    let flow = recorded_flow(&state)?;
+    let flow = revive::recorded_flow(&state.created, tasks::ALL).map_err(Invalid)?;
     let is_paused = state.paused().next().is_some() && !state.status.has_ended();
     let (own, to_pause): (Vec<_>, Vec<_>) = if is_paused {
         arguments.input.into_iter().partition(|(name, _)| is_asked_again(&state, &flow, name))
     } else {
         (arguments.input, Vec::new())
     };
-    let inputs = input::resolve(&flow.inputs, &given(&state, &flow, own)?).map_err(Invalid)?;
+    let inputs = revive::recorded_values(&state, &flow, own).map_err(Invalid)?;
     if is_paused {
         session.runner.resume(&id, &flow, &to_pause, "jitney resume").map_err(told)?;
     }
@@ -64,45 +62,6 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
 
 /// Whether the journal does not keep this input, so that it must be given again.
 fn is_asked_again(state: &State, flow: &Flow, name: &str) -> bool {
-    let is_secret = flow.inputs.iter().any(|input| input.id == name && input.kind == InputType::Secret);
-    is_secret || state.created.inputs.get(name).is_some_and(|value| plain(value).contains("***"))
-}
-
-pub(super) fn recorded_flow(state: &State) -> anyhow::Result<Flow> {
-    let file = &state.created.file;
-    let text = match Recorded::find(&state.created) {
-        Recorded::Same(text) => text,
-        Recorded::Changed => {
-            let finding = Diagnostic::error(format!("{file} has changed since the execution began"))
-                .help("bring the old text back, or start anew with `jitney run`: loads are safe to repeat");
-            return Err(Invalid::from(finding).into());
-        }
-    };
-    let parsed = parse(file, &text, tasks::ALL);
-    parsed.flow.ok_or_else(|| Invalid(parsed.findings).into())
-}
-
-/// The recorded inputs as text, with the secret ones that the command line gives.
-///
-/// # Errors
-/// [`Invalid`] when an address was given with a password, and is not given again.
-pub(super) fn given(
-    state: &State,
-    flow: &Flow,
-    secrets: Vec<(String, String)>,
-) -> Result<Vec<(String, String)>, Invalid> {
-    let is_secret = |name: &str| flow.inputs.iter().any(|input| input.id == name && input.kind == InputType::Secret);
-    let recorded = state.created.inputs.iter().filter(|(_, value)| !value.is_null());
-    let recorded = recorded.map(|(name, value)| (name.clone(), plain(value)));
-    let (hidden, mut given): (Vec<_>, Vec<_>) = recorded.partition(|(_, text)| text.contains("***"));
-    let is_hidden = |name: &str| hidden.iter().any(|(other, _)| other == name);
-    given.extend(secrets.into_iter().filter(|(name, _)| is_secret(name) || is_hidden(name)));
-    match hidden.iter().find(|(name, _)| !given.iter().any(|(other, _)| other == name)) {
-        None => Ok(given),
-        Some((name, text)) => {
-            let finding =
-                Diagnostic::error(format!("the journal does not keep the password in input `{name}` ({text})"));
-            Err(finding.help(format!("give it again: `-i {name}=ADDRESS`")).into())
-        }
-    }
+    let hidden = state.created.inputs.get(name).is_some_and(|value| value.to_string().contains("***"));
+    hidden || is_declared_secret(&flow.inputs, name)
 }

@@ -10,13 +10,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::exit::told;
 use crate::cli::format::{bytes, seconds, thousands};
+use crate::cli::inputs::{self, Given, pair};
 use crate::cli::out::{out, outln};
 use crate::cli::screen::Screen;
 use crate::cli::{Exit, Invalid, flows};
 use crate::config::{ScriptRunner, Settings};
 use crate::engine::Runner;
 use crate::flow::Flow;
-use crate::flow::input::{self, InputType};
+use crate::flow::input;
 use crate::id::ExecutionId;
 use crate::journal::{ExecutionState, Journal, State};
 use crate::postgres::resolve;
@@ -24,12 +25,15 @@ use crate::task::Outputs;
 use crate::text::plain;
 
 #[derive(Args)]
+#[command(after_help = "What a flow takes: jitney run FLOW --help. On a terminal it asks for what is missing.")]
 pub(super) struct Arguments {
     /// The flow's file
     flow: PathBuf,
-    /// An input of the flow; may be repeated
-    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = pair)]
-    input: Vec<(String, String)>,
+    #[command(flatten)]
+    given: Given,
+    /// A label for the execution; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    label: Vec<(String, String)>,
     /// The moment that the run is for, where the flow uses `trigger.date` [default: now]
     #[arg(long, value_name = "DATE", value_parser = moment)]
     trigger_date: Option<DateTime<Utc>>,
@@ -42,10 +46,13 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
-    let (flow, warnings) = flows::read(&arguments.flow)?;
+    let (mut flow, warnings) = flows::read(&arguments.flow)?;
     warnings.iter().for_each(|warning| eprintln!("{warning}"));
-    let inputs = input::resolve(&flow.inputs, &from_here(&flow, arguments.input)).map_err(Invalid)?;
+    flow.labels.extend(arguments.label.into_iter().map(|(key, value)| (key, Value::from(value))));
     let settings = Arc::new(settings.with_script_runner(arguments.script_runner));
+    let Some(inputs) = inputs::gather(&flow, arguments.given, &settings, arguments.json)? else {
+        return Ok(Exit::Cancelled);
+    };
     let session = Session::open(&settings, arguments.json)?;
     let id = session.runner.create(&flow, &inputs, arguments.trigger_date).map_err(told)?;
     let (id, state) = session.execute(&id, &flow, &inputs).await?;
@@ -87,8 +94,8 @@ impl Session {
     ) -> anyhow::Result<(ExecutionId, State)> {
         let public = inputs
             .iter()
-            .filter(|(name, _)| !flow.inputs.iter().any(|input| input.id == **name && input.kind == InputType::Secret))
-            .map(|(name, value)| format!("{name}={}", plain(value)));
+            .filter(|(name, value)| !value.is_null() && !input::is_declared_secret(&flow.inputs, name))
+            .map(|(name, value)| format!("{name}={}", input::shown(value)));
         let public = self.runner.settings.redactor.clean(&public.collect::<Vec<_>>().join(" "));
         self.screen.line(&format!("{}  {}  {public}", flow.id, id));
         let cancel = CancellationToken::new();
@@ -144,18 +151,6 @@ impl Session {
     }
 }
 
-/// A path that is given as an address is meant from the folder that the user is in, not from the flow's.
-fn from_here(flow: &Flow, given: Vec<(String, String)>) -> Vec<(String, String)> {
-    let is_address =
-        |name: &str| flow.inputs.iter().any(|input| input.id == name && input.kind == input::InputType::Uri);
-    let place = |(name, value): (String, String)| {
-        let path = std::fs::canonicalize(&value).ok().filter(|_| is_address(&name) && !value.contains("://"));
-        let value = path.map_or(value, |path| path.display().to_string());
-        (name, value)
-    };
-    given.into_iter().map(place).collect()
-}
-
 /// Sets the token at the first Ctrl-C or SIGTERM, and ends the process at the second.
 fn watch_for_stop(cancel: CancellationToken, screen: Arc<Screen>) -> tokio_util::task::AbortOnDropHandle<()> {
     tokio_util::task::AbortOnDropHandle::new(tokio::spawn(async move {
@@ -168,7 +163,7 @@ fn watch_for_stop(cancel: CancellationToken, screen: Arc<Screen>) -> tokio_util:
 }
 
 #[cfg(unix)]
-async fn stop_signal() {
+pub(super) async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     match signal(SignalKind::terminate()) {
         Ok(mut terminate) => tokio::select! { _ = tokio::signal::ctrl_c() => {}, _ = terminate.recv() => {} },
@@ -177,7 +172,7 @@ async fn stop_signal() {
 }
 
 #[cfg(not(unix))]
-async fn stop_signal() {
+pub(super) async fn stop_signal() {
     drop(tokio::signal::ctrl_c().await);
 }
 
@@ -235,11 +230,6 @@ pub(super) fn to_json(id: &ExecutionId, state: &State) -> Value {
         "outputs": state.outputs,
         "tasks": state.tasks,
     })
-}
-
-pub(super) fn pair(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is not NAME=VALUE"))?;
-    Ok((name.trim().to_owned(), value.to_owned()))
 }
 
 fn moment(text: &str) -> Result<DateTime<Utc>, String> {

@@ -10,13 +10,13 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::create::Request;
 use crate::engine::names::Facts;
 use crate::engine::plan::{Run, Start};
+use crate::engine::Before;
 use crate::engine::run::{EngineError, Runner};
 use crate::flow::expression::{Names, render};
 use crate::flow::{Flow, input};
 use crate::id::{ExecutionId, TaskId};
 use crate::journal::{ExecutionState, Parent, State};
 use crate::task::{Child, Children, Level, Starting, TaskError, Wanted};
-use crate::text::plain;
 
 /// How deep executions may start executions.
 const DEEPEST: u32 = 16;
@@ -64,8 +64,9 @@ impl Nest {
             return Err(error.help("does a flow start itself?"));
         }
         let given = wanted.inputs.iter().filter(|(_, value)| !value.is_null());
-        let given: Vec<(String, String)> = given.map(|(name, value)| (name.clone(), plain(value))).collect();
-        let inputs = input::resolve(&flow.inputs, &given).map_err(|findings| unfit(&flow, &findings))?;
+        let given: Vec<(String, Value)> = given.map(|(name, value)| (name.clone(), value.clone())).collect();
+        let before = Before::at(Utc::now());
+        let inputs = input::resolve(&flow, &given, &before).map_err(|findings| unfit(&flow, &findings))?;
         let broken = |error: EngineError| self.broken(&flow, &error);
         let (id, is_new) = self.find_or_submit(&flow, &inputs, &wanted).map_err(broken)?;
         if !wanted.waits {

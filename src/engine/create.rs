@@ -6,15 +6,16 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use crate::diagnostic::Diagnostic;
-use crate::engine::again;
 use crate::engine::names::Facts;
 use crate::engine::run::{EngineError, Runner};
 use crate::engine::snapshot;
+use crate::engine::{again, input_files};
 use crate::flow::expression::{holds, render};
-use crate::flow::input::{self, InputType};
+use crate::flow::input;
 use crate::flow::{Flow, Style, Unmet};
 use crate::id::{ExecutionId, TaskId};
 use crate::journal::{Created, Event, ExecutionState, Parent, State};
+use crate::storage::Storage;
 use crate::task::Level;
 use crate::text::plain;
 
@@ -67,7 +68,7 @@ impl Runner {
         }
         let now = Utc::now();
         let id = request.id.clone().unwrap_or_else(|| ExecutionId::generate(now));
-        let created = self.created(flow, &request, now);
+        let (created, _) = self.created(&id, flow, &request, now)?;
         let state = State::new(created.clone());
         let unmet = self.unmet_checks(&id, flow, &request.inputs, &state)?;
         let blocking: Vec<Diagnostic> = unmet
@@ -82,12 +83,21 @@ impl Runner {
         Ok(id)
     }
 
-    fn created(&self, flow: &Flow, request: &Request, now: DateTime<Utc>) -> Created {
+    /// What the journal keeps of a new execution, and the secret inputs that it does not. Files among the inputs are
+    /// copied into its storage.
+    pub(super) fn created(
+        &self,
+        id: &ExecutionId,
+        flow: &Flow,
+        request: &Request,
+        now: DateTime<Utc>,
+    ) -> Result<(Created, Map<String, Value>), EngineError> {
         let file = std::path::absolute(&flow.document.file).unwrap_or_else(|_| PathBuf::from(&flow.document.file));
-        let (public, _) = self.split_secrets(flow, &request.inputs);
+        let inputs = input_files::keep(flow, &request.inputs, &Storage::new(self.settings.storage(), id.clone()))?;
+        let (public, secrets) = self.split_secrets(flow, &inputs);
         let mut labels = flow.labels.clone();
         labels.extend(request.labels.clone());
-        Created {
+        let created = Created {
             flow: flow.id.to_string(),
             namespace: flow.namespace.clone(),
             file: file.display().to_string(),
@@ -96,10 +106,13 @@ impl Runner {
             inputs: public,
             labels,
             trigger_date: request.trigger_date.unwrap_or(now),
+            trigger: None,
+            revision: None,
             parent: request.parent.clone(),
             original: request.original.clone(),
             attempt: request.attempt.max(1),
-        }
+        };
+        Ok((created, secrets))
     }
 
     /// Says which checks a new execution does not meet; whether one of them fails it.
@@ -224,12 +237,11 @@ impl Runner {
         };
         let (secret, mut public): (Map<_, _>, Map<_, _>) =
             inputs.clone().into_iter().partition(|(name, value)| is_secret(name, value));
-        for (name, value) in secret.iter().filter_map(|(name, value)| Some((name, value.as_str()?))) {
-            if flow.inputs.iter().any(|input| input.id == *name && input.kind != InputType::Secret) {
-                public.insert(name.clone(), Value::from(self.settings.redactor.clean(value)));
-            }
-            self.settings.redactor.learn(value);
+        for (name, value) in secret.iter().filter(|(name, _)| !input::is_declared_secret(&flow.inputs, name)) {
+            let shown = clean(value).map_or_else(|| input::without_passwords(value), Value::from);
+            public.insert(name.clone(), shown);
         }
+        secret.values().filter_map(Value::as_str).for_each(|value| self.settings.redactor.learn(value));
         (public, secret)
     }
 }

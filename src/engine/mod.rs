@@ -1,25 +1,35 @@
 //! Runs flows: a pure plan, a runner that does what the plan says, and a journal in between.
 
+mod admission;
 mod again;
 mod attempt;
+mod before;
 pub mod catalog;
 mod children;
+pub mod clock;
+pub mod control;
 mod create;
 mod ending;
-mod locks;
+pub mod executor;
+pub mod input_files;
+pub mod lock;
+pub mod lookup;
 mod names;
 mod outcome;
 mod outside;
 pub mod plan;
 mod retry;
+pub mod revive;
 mod rounds;
 mod run;
 pub mod schedule;
+pub mod scheduler;
 mod secrets;
 mod snapshot;
 mod steer;
 mod work;
 
+pub use before::Before;
 pub use create::Request;
 pub use run::{EngineError, Notice, Observer, Runner};
 pub use snapshot::Recorded;

@@ -7,6 +7,7 @@ use crate::engine::outside::View;
 use crate::engine::plan::Run;
 use crate::engine::schedule;
 use crate::flow::expression::Names;
+use crate::flow::input::nested;
 use crate::flow::{Flow, Step, Trigger};
 use crate::id::{RunId, TaskId};
 use crate::journal::{ExecutionState, State, TaskRun, TaskState};
@@ -110,11 +111,11 @@ impl<'s> Facts<'s, '_> {
         let (parent, parents) = parents(scope);
         let started = stamp(state.started.unwrap_or(now));
         let mut names = json!({
-            "inputs": inputs,
+            "inputs": nested(&inputs),
             "outputs": outputs(state, step, scope),
             "vars": flow.variables,
             "labels": state.labels,
-            "flow": {"id": flow.id, "namespace": flow.namespace, "revision": 1},
+            "flow": {"id": flow.id, "namespace": flow.namespace, "revision": state.created.revision.unwrap_or(1)},
             "execution": {
                 "id": run.id,
                 "originalId": state.created.original.as_ref().unwrap_or(&run.id),
@@ -138,8 +139,19 @@ impl<'s> Facts<'s, '_> {
     }
 }
 
+/// What is known about the trigger: of a schedule its moments, of another one what it said, with its moment.
 fn trigger(state: &State, flow: &Flow) -> Value {
-    let mut facts = schedule::facts(flow.triggers.iter().find_map(Trigger::times), state.created.trigger_date);
+    let (date, triggered) = (state.created.trigger_date, state.created.trigger.as_ref());
+    let its_own = triggered.and_then(|triggered| flow.triggers.iter().find(|trigger| trigger.id == triggered.id));
+    let times = match triggered {
+        Some(_) => its_own.and_then(Trigger::times),
+        None => flow.triggers.iter().find_map(Trigger::times),
+    };
+    let mut facts = schedule::facts(times, date);
+    if let (Some(facts), Some(triggered)) = (facts.as_object_mut(), triggered) {
+        facts.insert("id".to_owned(), Value::from(triggered.id.as_str()));
+        facts.extend(triggered.facts.clone());
+    }
     if let Some(parent) = &state.created.parent {
         facts["executionId"] = json!(parent.execution);
         facts["flowId"] = json!(parent.flow);

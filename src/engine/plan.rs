@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use crate::engine::catalog::Catalog;
+use crate::engine::lookup::Lookup;
 use crate::engine::names::{Facts, Scope};
 use crate::engine::outside::World;
 use crate::flow::expression::{ExpressionError, Names, holds, render};
@@ -100,7 +100,7 @@ pub struct Run {
     /// What expressions may ask beyond the state: secrets, files, stored values.
     pub world: Arc<World>,
     /// Where other flows are found.
-    pub catalog: Arc<dyn Catalog>,
+    pub catalog: Arc<dyn Lookup>,
 }
 
 /// Says what to do next; nothing, while what is under way must be waited for. The same arguments in the same world give

@@ -12,9 +12,10 @@ use tokio_util::task::TaskTracker;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::again;
-use crate::engine::catalog::{Catalog, Folder};
 use crate::engine::children::Nest;
-use crate::engine::locks::Admission;
+use crate::engine::control::Control;
+use crate::engine::lock::Claim;
+use crate::engine::lookup::{Folder, Lookup};
 use crate::engine::outside::World;
 use crate::engine::plan::{Run, Start};
 use crate::engine::work::Work;
@@ -87,9 +88,33 @@ pub enum EngineError {
     /// There is no such execution.
     #[error("there is no execution {0}")]
     Unknown(ExecutionId),
+    /// It is in a state in which that cannot be done.
+    #[error("execution {id} is {state} and cannot be {what}")]
+    NotPossible {
+        /// The execution.
+        id: ExecutionId,
+        /// What cannot be done to it, as in `restarted`.
+        what: &'static str,
+        /// Its state.
+        state: ExecutionState,
+    },
+    /// The process stops, and starts nothing more.
+    #[error("the process is stopping")]
+    Stopping,
+    /// Something is missing that it needs to go on.
+    #[error("execution {id} {reason}")]
+    Stuck {
+        /// The execution.
+        id: ExecutionId,
+        /// What is missing.
+        reason: String,
+    },
     /// The lock file cannot be used.
     #[error("the lock of execution {0} cannot be taken")]
     Lock(ExecutionId, #[source] std::io::Error),
+    /// The file of an input cannot be copied.
+    #[error("input `{0}`: cannot copy {1} into storage")]
+    InputFile(String, String, #[source] std::io::Error),
     /// What was asked for cannot be: the flow is disabled, a check does not hold, an input does not fit.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n"))]
     Refused(Vec<Diagnostic>),
@@ -111,7 +136,7 @@ pub struct Runner {
     /// Where notices go.
     pub observer: Observer,
     /// Where flows find the others that they start; each looks beside itself when there is none.
-    pub catalog: Option<Arc<dyn Catalog>>,
+    pub catalog: Option<Arc<dyn Lookup>>,
     /// Sub-executions that nobody waits for. Whoever ends the process should.
     pub background: TaskTracker,
 }
@@ -181,7 +206,7 @@ impl Runner {
         inputs: &Map<String, Value>,
         cancel: &CancellationToken,
     ) -> Result<State, EngineError> {
-        let _lock = self.lock(id)?;
+        let _claim = Claim::take(&self.settings, id)?;
         let mut state = self.state(id)?;
         let is_due = state.pause_ends().is_some_and(|at| at <= Utc::now());
         let rests = state.status == ExecutionState::Paused && !is_due && !cancel.is_cancelled();
@@ -193,28 +218,38 @@ impl Runner {
         {
             return Ok(state);
         }
-        let Admission::Granted(_place) = self.admit(id, flow, &mut state, cancel).await? else { return Ok(state) };
-        self.take_up(id, flow, &mut state)?;
-        let run = self.around(id, flow, inputs);
-        Work::new(self, flow, &run, inputs, cancel).until_end(&mut state).await?;
+        if self.admit(id, flow, &mut state, cancel).await? {
+            self.work(id, &mut state, flow, inputs, &Control::killed_by(cancel.clone())).await?;
+        }
         Ok(state)
     }
 
-    /// Begins, goes on where a process broke off, or restarts, as the execution stands.
-    fn take_up(&self, id: &ExecutionId, flow: &Flow, state: &mut State) -> Result<(), EngineError> {
+    /// Works on an execution that has been taken up, until it ends, is paused or is to rest.
+    ///
+    /// # Errors
+    /// When the journal fails.
+    pub(super) async fn work(
+        &self,
+        id: &ExecutionId,
+        state: &mut State,
+        flow: &Flow,
+        inputs: &Map<String, Value>,
+        control: &Control,
+    ) -> Result<(), EngineError> {
+        let run = self.around(id, flow, inputs);
+        Work::new(self, flow, &run, inputs, control).until_end(state).await
+    }
+
+    /// The events by which an execution begins, goes on where a process broke off, or restarts, as it stands.
+    pub(super) fn beginning(&self, flow: &Flow, state: &State) -> Vec<Event> {
         match state.status {
-            ExecutionState::Running => {
-                let again = again::forgotten(state, flow, false);
-                return self.append(id, state, Event::TakenUp { again });
-            }
+            ExecutionState::Running => vec![Event::TakenUp { again: again::forgotten(state, flow, false) }],
             status if status.is_restartable() => {
-                let again = again::forgotten(state, flow, true);
-                self.append(id, state, Event::Restarted { again })?;
+                vec![Event::Restarted { again: again::forgotten(state, flow, true) }, Event::Started]
             }
-            ExecutionState::Paused | ExecutionState::Retrying | ExecutionState::Killing => return Ok(()),
-            _ => {}
+            ExecutionState::Paused | ExecutionState::Retrying | ExecutionState::Killing => Vec::new(),
+            _ => vec![Event::Started],
         }
-        self.append(id, state, Event::Started)
     }
 
     /// What plans need to know beside the state.

@@ -52,7 +52,10 @@ pub fn between(
     })
 }
 
-/// The moments for which executions start now, when `last` is the latest one that has been dealt with: all that have
+/// The most moments that are due at a time; the others are when these have been dealt with.
+const MOST_DUE: usize = 1000;
+
+/// The moments for which executions start now, at most a thousand, when `last` is the latest one that has been dealt with: all that have
 /// come since, less what the trigger's `recoverMissedSchedules` leaves out and what is later than its
 /// `lateMaximumDelay`. What came within `grace` of now is not missed, but on time.
 ///
@@ -77,7 +80,7 @@ pub fn due(
         let latest = previous(trigger, now + nanosecond)?;
         return Ok(latest.into_iter().filter(|moment| *moment >= from).collect());
     }
-    between(trigger, from, now + nanosecond).collect()
+    between(trigger, from, now + nanosecond).take(MOST_DUE).collect()
 }
 
 fn earliest(schedule: &Schedule, now: DateTime<Utc>) -> Option<DateTime<Utc>> {

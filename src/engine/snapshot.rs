@@ -22,8 +22,15 @@ const SECRET_KEYS: &[&str] = &["password", "secret", "token", "apikey", "api_key
 
 /// The flow's text without passwords that are written out in it.
 pub(super) fn blank(document: &Document) -> String {
-    let is_secret = |key: &str| SECRET_KEYS.iter().any(|end| key.to_lowercase().ends_with(end));
-    hide_address_passwords(&document.masked(is_secret))
+    let is_secret_key =
+        |path: &[&str]| path.last().is_some_and(|key| SECRET_KEYS.iter().any(|end| key.to_lowercase().ends_with(end)));
+    hide_address_passwords(&document.masked(|path| is_secret_key(path) || is_secret_default(document, path)))
+}
+
+/// Whether the default of a secret input stands there.
+fn is_secret_default(document: &Document, path: &[&str]) -> bool {
+    let ["inputs", index, "defaults" | "prefill"] = path else { return false };
+    document.value.pointer(&format!("/inputs/{index}/type")).is_some_and(|kind| kind == "SECRET")
 }
 
 /// SHA-256 in hex.
@@ -46,10 +53,12 @@ mod tests {
 
     #[test]
     fn written_out_passwords_are_blanked_and_templates_stay() {
-        let text = "tasks:\n  - password: hunter2 # note\n    url: postgres://a:b@c/d\n    table: t\n    \
+        let text = "inputs:\n  - {id: a, type: SECRET, defaults: hunter1}\n  - {id: b, type: STRING, defaults: b}\n\
+                    tasks:\n  - password: hunter2 # note\n    url: postgres://a:b@c/d\n    table: t\n    \
                     token: \"{{ secret('X') }}\"\n  - {a: ü, apiKey: \"hun\\\"ter3\", b: 1, \"PGPASSWORD\": 1234}\n  \
                     - client_secret: |\n      hunter4\n      hunter5\n    z: 1\n";
-        let expected = "tasks:\n  - password: *** # note\n    url: postgres://a:***@c/d\n    table: t\n    \
+        let expected = "inputs:\n  - {id: a, type: SECRET, defaults: ***}\n  - {id: b, type: STRING, defaults: b}\n\
+                        tasks:\n  - password: *** # note\n    url: postgres://a:***@c/d\n    table: t\n    \
                         token: \"{{ secret('X') }}\"\n  - {a: ü, apiKey: ***, b: 1, \"PGPASSWORD\": ***}\n  \
                         - client_secret: |\n      ***\n    z: 1\n";
         assert_eq!(blank(&Document::parse("f.yaml", text).unwrap()), expected);

@@ -5,6 +5,7 @@ use serde_json::Map;
 
 use crate::diagnostic::Diagnostic;
 use crate::engine::again;
+use crate::engine::lock::Claim;
 use crate::engine::outcome::resumed;
 use crate::engine::run::{EngineError, Runner};
 use crate::flow::input::{self, Input};
@@ -25,7 +26,7 @@ impl Runner {
         given: &[(String, String)],
         by: &str,
     ) -> Result<State, EngineError> {
-        let _lock = self.lock(id)?;
+        let _claim = Claim::take(&self.settings, id)?;
         let mut state = self.state(id)?;
         let paused: Vec<RunId> = state.paused().map(|(run, _)| run.clone()).collect();
         if paused.is_empty() || state.status.has_ended() {
@@ -40,7 +41,7 @@ impl Runner {
             let is_others = |name: &str| inputs.iter().flatten().any(|input| input.id == name);
             let given = given.iter().filter(|(name, _)| is_own(name) || !is_others(name));
             let given: Vec<(String, String)> = given.cloned().collect();
-            let values = input::resolve(own, &given).map_err(EngineError::Refused)?;
+            let values = input::resolve_alone(own, &given).map_err(EngineError::Refused)?;
             let outputs = resumed(by, values);
             let event = Event::TaskSucceeded { run, outputs, labels: Map::new(), warning: false };
             batch.add(id, &mut state, Utc::now(), &event)?;
@@ -55,7 +56,7 @@ impl Runner {
     /// # Errors
     /// When it has not ended so, or another process works on it.
     pub fn restart(&self, id: &ExecutionId, flow: &Flow) -> Result<State, EngineError> {
-        let _lock = self.lock(id)?;
+        let _claim = Claim::take(&self.settings, id)?;
         let mut state = self.state(id)?;
         if !state.status.is_restartable() {
             let finding = Diagnostic::error(format!("execution {id} is {}: there is nothing to restart", state.status));
@@ -72,7 +73,7 @@ impl Runner {
     /// # Errors
     /// When a process works on it.
     pub fn kill(&self, id: &ExecutionId) -> Result<State, EngineError> {
-        let _lock = self.lock(id)?;
+        let _claim = Claim::take(&self.settings, id)?;
         let mut state = self.state(id)?;
         if !state.status.has_ended() {
             let end = ExecutionState::Killed;

@@ -10,12 +10,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::attempt::{Decided, bounded, decided};
+use crate::engine::control::{Control, Rest};
 use crate::engine::plan::{Next, Run, Start, plan};
 use crate::engine::run::{EngineError, Notice, Runner};
 use crate::flow::{Flow, Step};
 use crate::id::RunId;
 use crate::journal::{Batch, Event, ExecutionState, State};
-use crate::task::{AfterPause, Outputs, Pause, Running, TaskContext, TaskError};
+use crate::task::{AfterPause, ErrorClass, Outputs, Pause, Running, TaskContext, TaskError};
 
 /// An attempt that has ended: the task run, whether it was what follows its sub-tasks, and what came of it.
 type Ended = (RunId, bool, Result<Outputs, TaskError>);
@@ -26,8 +27,9 @@ pub(super) struct Work<'a> {
     pub(super) flow: &'a Flow,
     pub(super) run: &'a Run,
     pub(super) inputs: &'a Map<String, Value>,
-    cancel: &'a CancellationToken,
-    /// Stops the attempts alone.
+    /// How it is asked to stop.
+    control: &'a Control,
+    /// Stops the attempts.
     stop: CancellationToken,
     attempts: JoinSet<Ended>,
     begun: HashMap<RunId, Begun<'a>>,
@@ -60,18 +62,24 @@ impl<'a> Work<'a> {
         flow: &'a Flow,
         run: &'a Run,
         inputs: &'a Map<String, Value>,
-        cancel: &'a CancellationToken,
+        control: &'a Control,
     ) -> Self {
         let (attempts, begun) = (JoinSet::new(), HashMap::new());
-        let stop = cancel.child_token();
-        Self { runner, flow, run, inputs, cancel, stop, attempts, begun, batch: Batch::default(), ready: Vec::new() }
+        let stop = CancellationToken::new();
+        Self { runner, flow, run, inputs, control, stop, attempts, begun, batch: Batch::default(), ready: Vec::new() }
     }
 
     /// Works until the execution has ended, is paused, or is stopped.
     pub(super) async fn until_end(&mut self, state: &mut State) -> Result<(), EngineError> {
         while !state.status.has_ended() {
-            if self.cancel.is_cancelled() && state.status != ExecutionState::Killing {
+            let is_killing = state.status == ExecutionState::Killing;
+            if self.control.kill.is_cancelled() && !is_killing {
                 self.add(state, Event::Killing { state: ExecutionState::Killed })?;
+            } else if let Some(rest) = self.control.resting().filter(|_| !is_killing) {
+                if self.rest(state, rest).await? {
+                    break;
+                }
+                continue;
             }
             match state.status {
                 ExecutionState::Killing => self.stop(state).await?,
@@ -184,7 +192,7 @@ impl<'a> Work<'a> {
         let ended = tokio::select! {
             Some(ended) = self.attempts.join_next(), if !self.attempts.is_empty() => ended,
             () = tokio::time::sleep(pause.min(Duration::from_secs(3600))) => return Ok(()),
-            () = self.cancel.cancelled() => return Ok(()),
+            () = self.control.asked() => return Ok(()),
         };
         self.end(state, ended)?;
         // Others may have ended at the same time: the plan need look only once.
@@ -204,6 +212,32 @@ impl<'a> Work<'a> {
         self.forget_folders(state);
         let end = state.ending.unwrap_or(ExecutionState::Killed);
         self.add(state, Event::Ended { state: end, outputs: Map::new() })
+    }
+
+    /// Lets what is under way come to its end, unless it is cut off; what is, begins again later, as after a crash.
+    /// False when it is killed meanwhile.
+    async fn rest(&mut self, state: &mut State, rest: Rest) -> Result<bool, EngineError> {
+        self.flush(state)?;
+        while !self.attempts.is_empty() {
+            tokio::select! {
+                Some(ended) = self.attempts.join_next() => self.end(state, ended)?,
+                () = self.control.cut_off() => break,
+            }
+        }
+        if self.control.kill.is_cancelled() {
+            return Ok(false);
+        }
+        self.stop.cancel();
+        while let Some(ended) = self.attempts.join_next().await {
+            if !matches!(&ended, Ok((_, _, Err(error))) if error.class == ErrorClass::Cancelled) {
+                self.end(state, ended)?;
+            }
+        }
+        if !state.status.has_ended() && !matches!(state.status, ExecutionState::Paused | ExecutionState::Queued) {
+            let event = if rest == Rest::Paused { Event::Paused } else { Event::Queued };
+            self.add(state, event)?;
+        }
+        Ok(true)
     }
 
     fn end(&mut self, state: &mut State, ended: Result<Ended, tokio::task::JoinError>) -> Result<(), EngineError> {
@@ -254,7 +288,7 @@ impl<'a> Work<'a> {
     pub(super) async fn sleep(&self, pause: Duration) -> bool {
         tokio::select! {
             () = tokio::time::sleep(pause) => true,
-            () = self.cancel.cancelled() => false,
+            () = self.control.asked() => false,
         }
     }
 

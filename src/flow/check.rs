@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::flow::expression::{check as check_calls, references as names_in};
-use crate::flow::{Flow, Step};
+use crate::flow::{Flow, Step, input};
 use crate::task::{TaskType, is_template};
 
 /// The first words that an expression may begin with.
@@ -57,6 +57,7 @@ pub(super) fn references(flow: &Flow, broken: &BTreeSet<String>) -> Vec<Diagnost
         checker.at(sla.assertion.as_ref().unwrap_or(&Value::Null), &["sla", &index.to_string(), "assert"]);
     }
     checker.steps(&flow.after);
+    checker.findings.extend(input::check(flow));
     checker.findings
 }
 
@@ -165,7 +166,10 @@ impl<'a> Checker<'a> {
         let mut parts = reference.split('.');
         let (root, name, field) = (parts.next()?, parts.next(), parts.next());
         let known: Vec<&str> = match root {
-            "inputs" => self.flow.inputs.iter().map(|input| input.id.as_str()).collect(),
+            "inputs" => match reference.split_once('.') {
+                Some((_, rest)) if input::is_named(&self.flow.inputs, rest) => return None,
+                _ => self.flow.inputs.iter().map(|input| input.id.as_str()).collect(),
+            },
             "vars" => self.flow.variables.keys().map(String::as_str).collect(),
             "outputs" => return self.output_problem(reference, name?, field),
             root if ROOTS.contains(&root) => return None,

@@ -69,13 +69,13 @@ pub struct Concurrency {
     pub limit: u32,
     /// What happens to one more: it waits (`QUEUE`), or it ends at once (`CANCEL`, `FAIL`).
     #[serde(default)]
-    pub behavior: Crowded,
+    pub behavior: Behavior,
 }
 
 /// What happens to an execution for which there is no room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum Crowded {
+pub enum Behavior {
     /// It waits.
     #[default]
     Queue,

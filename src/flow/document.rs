@@ -35,12 +35,19 @@ struct Node {
 }
 
 impl Node {
-    fn collect(&self, is_secret: &impl Fn(&str) -> bool, places: &mut Vec<Range<usize>>) {
+    fn collect<'a>(
+        &'a self,
+        path: &mut Vec<&'a str>,
+        is_secret: &impl Fn(&[&str]) -> bool,
+        places: &mut Vec<Range<usize>>,
+    ) {
         for Child { key, value, .. } in &self.children {
-            if is_secret(key) && value.children.is_empty() {
+            path.push(key);
+            if is_secret(path) && value.children.is_empty() {
                 places.push(value.letters.clone());
             }
-            value.collect(is_secret, places);
+            value.collect(path, is_secret, places);
+            path.pop();
         }
     }
 }
@@ -50,6 +57,8 @@ struct Child {
     key: String,
     /// The key's own place; a list item's is its value's.
     position: Position,
+    /// The letters that the key takes, from 0.
+    letters: Range<usize>,
     value: Node,
 }
 
@@ -122,10 +131,10 @@ impl Document {
         self.at(found.unwrap_or(start), finding)
     }
 
-    /// The text, with `***` for the value of every key that `is_secret`; templates stay.
-    pub fn masked(&self, is_secret: impl Fn(&str) -> bool) -> String {
+    /// The text, with `***` for the value behind every path that `is_secret`; templates stay.
+    pub fn masked(&self, is_secret: impl Fn(&[&str]) -> bool) -> String {
         let mut places = Vec::new();
-        self.root.collect(&is_secret, &mut places);
+        self.root.collect(&mut Vec::new(), &is_secret, &mut places);
         let mut letters: Vec<char> = self.text.chars().collect();
         // From the end, so that the places before stay where they are.
         for place in places.into_iter().rev() {
@@ -137,6 +146,18 @@ impl Document {
             }
         }
         letters.into_iter().collect()
+    }
+
+    /// The letters of the text, from 0, that the value behind `path` takes, or the key that ends it.
+    pub fn letters(&self, path: &[String], key: bool) -> Option<Range<usize>> {
+        let mut node = &self.root;
+        let mut letters = node.letters.clone();
+        for (depth, part) in path.iter().enumerate() {
+            let child = node.children.iter().find(|child| child.key == *part)?;
+            node = &child.value;
+            letters = if key && depth + 1 == path.len() { child.letters.clone() } else { node.letters.clone() };
+        }
+        Some(letters)
     }
 
     /// Lets findings about the value behind `path` point at `to`, where it comes from.
@@ -190,11 +211,13 @@ fn entry(key: &MarkedYaml, value: &MarkedYaml) -> Child {
         YamlData::Value(saphyr::Scalar::Boolean(flag)) => flag.to_string(),
         data => data.as_str().unwrap_or_default().to_owned(),
     };
-    Child { key: text, position: place(key.span.start), value: node(value) }
+    let letters = key.span.start.index()..key.span.end.index();
+    Child { key: text, position: place(key.span.start), letters, value: node(value) }
 }
 
 fn list_item(index: usize, item: &MarkedYaml) -> Child {
-    Child { key: index.to_string(), position: place(item.span.start), value: node(item) }
+    let letters = item.span.start.index()..item.span.end.index();
+    Child { key: index.to_string(), position: place(item.span.start), letters, value: node(item) }
 }
 
 fn place(marker: Marker) -> Position {

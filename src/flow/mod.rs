@@ -2,12 +2,15 @@
 
 mod check;
 mod contract;
+pub mod convert;
 mod defaults;
 mod document;
 pub mod expression;
 mod findings;
+pub mod graph;
 pub mod input;
 mod parse;
+mod schema;
 mod steps;
 pub mod trigger;
 
@@ -22,11 +25,12 @@ use crate::duration::Span;
 use crate::id::{FlowId, TaskId};
 use crate::task::{Level, TaskType};
 
-pub use contract::{Broken, Check, Concurrency, Crowded, FlowOutput, Sla, SlaKind, Style, Unmet};
+pub use contract::{Behavior, Broken, Check, Concurrency, FlowOutput, Sla, SlaKind, Style, Unmet};
 pub use defaults::PluginDefault;
-pub use document::{Document, Position};
+pub use document::{Document, Position, from_yaml};
 pub use input::Input;
 pub use parse::{Parsed, parse};
+pub use schema::schema;
 pub use trigger::Trigger;
 
 /// A flow that can run.

@@ -6,15 +6,15 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use crate::diagnostic::Diagnostic;
-use crate::flow::findings::{self, offer};
+use crate::flow::findings::offer;
 use crate::flow::{
-    Check, Concurrency, Document, Flow, FlowOutput, Input, Retry, Sla, Step, Trigger, check, defaults, labels_of,
+    Check, Concurrency, Document, Flow, FlowOutput, Input, Retry, Sla, Step, Trigger, check, defaults, input, labels_of,
 };
 use crate::id::FlowId;
-use crate::task::{TaskType, read};
+use crate::task::TaskType;
 
 /// The keys of a flow.
-const FLOW_KEYS: &[&str] = &[
+pub(super) const FLOW_KEYS: &[&str] = &[
     "id",
     "namespace",
     "description",
@@ -226,21 +226,8 @@ impl Parser<'_> {
 
     fn inputs(&mut self, value: Option<&Value>) -> Vec<Input> {
         let items = self.list(value, "inputs");
-        let mut inputs: Vec<Input> = Vec::new();
-        for (index, item) in items.iter().enumerate() {
-            let path = ["inputs".to_owned(), index.to_string()];
-            let found = findings::all(self.document, &path, item, |value| read::<Input>(value).map(drop));
-            self.findings.extend(found);
-            let Ok(input) = read::<Input>(item) else { continue };
-            if let Err(message) = input.check_definition() {
-                self.findings.push(self.document.locate(&path, Diagnostic::error(message)));
-            } else if inputs.iter().any(|other| other.id == input.id) {
-                let finding = Diagnostic::error(format!("there are two inputs called `{}`", input.id));
-                self.findings.push(self.document.locate(&path, finding));
-            } else {
-                inputs.push(input);
-            }
-        }
+        let (inputs, findings) = input::read_all(self.document, &items);
+        self.findings.extend(findings);
         inputs
     }
 

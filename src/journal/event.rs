@@ -23,7 +23,7 @@ pub enum Event {
         /// The task runs that are taken over.
         tasks: BTreeMap<RunId, Kept>,
     },
-    /// The execution waits until others of its flow have ended.
+    /// It waits for its turn: others of its flow are under way, or its process has gone.
     Queued,
     /// The execution begins, or begins again: tasks that had not ended well start anew.
     Started,
@@ -77,7 +77,7 @@ pub enum Event {
         /// What happens then.
         behavior: AfterPause,
     },
-    /// Nothing is left to do until a paused task goes on.
+    /// It rests until somebody resumes it, or until a paused task goes on.
     Paused,
     /// An attempt, or all sub-tasks, ended well.
     TaskSucceeded {
@@ -166,6 +166,12 @@ pub struct Created {
     pub labels: Map<String, Value>,
     /// The moment that the run is for.
     pub trigger_date: DateTime<Utc>,
+    /// What started it, if nobody did by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<Triggered>,
+    /// Which of the flow's texts it runs; none where they are not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u32>,
     /// The task run of another execution that started it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<Parent>,
@@ -199,6 +205,17 @@ pub struct Parent {
     pub namespace: String,
     /// How many executions stand above, this parent included.
     pub depth: u32,
+}
+
+/// The trigger that started an execution.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Triggered {
+    /// The trigger's id in its flow.
+    pub id: String,
+    /// What kind of trigger it is: `schedule`, `webhook`, `flow`, `file`, `http`.
+    pub kind: String,
+    /// What expressions see as `trigger`, beside its `date`.
+    pub facts: Map<String, Value>,
 }
 
 /// Why an attempt failed, as data.

@@ -122,7 +122,8 @@ impl Kv {
     /// # Errors
     /// When the folder or the file cannot be used.
     pub fn open(file: &Path) -> Result<Self> {
-        open_file(file, include_str!("kv.sql")).map(|connection| Self { connection: Mutex::new(connection) })
+        let tables = |connection: &mut Connection| Ok(connection.execute_batch(include_str!("kv.sql"))?);
+        open_file(file, tables).map(|connection| Self { connection: Mutex::new(connection) })
     }
 
     /// What a namespace holds under a key.

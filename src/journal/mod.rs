@@ -5,28 +5,42 @@
 //! moment, and a power cut may take the newest events but never leaves a torn one. That is enough, because a task whose
 //! end was lost runs again, and every load is idempotent.
 
+mod batch;
 mod event;
+mod happened;
 mod kv;
+mod migrate;
+mod queue;
+mod revisions;
+mod search;
 mod state;
 mod task_run;
+mod ticks;
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use tokio::sync::broadcast;
 
 use crate::id::{ExecutionId, TaskId};
 use crate::task::Level;
 
-pub use event::{Created, Event, ExecutionState, Failure, Outcome, Parent};
+pub use batch::Batch;
+pub use event::{Created, Event, ExecutionState, Failure, Outcome, Parent, Triggered};
+pub use happened::Happened;
 pub use kv::{Entry, Kv, KvError, KvType, New};
+pub use queue::{Chosen, Limit, Overflow, Submission, Submitted};
+pub use revisions::Revision;
+pub use search::{Page, Query};
 pub use state::{IllegalTransition, State};
 pub use task_run::{Kept, Loop, TaskRun, TaskState};
+pub use ticks::{Tick, TriggerKey};
 
 /// Why the journal cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +51,9 @@ pub enum JournalError {
     /// The folder or the lock file cannot be made.
     #[error("the journal's folder cannot be used")]
     Folder(#[from] std::io::Error),
+    /// A later version has been here.
+    #[error("the journal was written by a newer jitney; use that version, or another `--home`")]
+    Newer,
     /// An event is not readable: another version wrote it, or the file is damaged.
     #[error("an event of execution {0} cannot be read")]
     Unreadable(ExecutionId, #[source] serde_json::Error),
@@ -69,6 +86,12 @@ pub struct Summary {
     pub ended: Option<DateTime<Utc>>,
     /// Rows that its tasks loaded.
     pub rows: u64,
+    /// Its labels.
+    pub labels: Map<String, Value>,
+    /// The trigger that started it.
+    pub trigger: Option<String>,
+    /// The moment that it is for.
+    pub trigger_date: Option<DateTime<Utc>>,
 }
 
 /// A log line.
@@ -84,34 +107,10 @@ pub struct LogLine {
     pub message: String,
 }
 
-/// Events that are to be written together.
-#[derive(Debug, Default)]
-pub struct Batch {
-    events: Vec<(DateTime<Utc>, String)>,
-}
-
-impl Batch {
-    /// Adds an event to a batch, and to the state.
-    ///
-    /// # Errors
-    /// When the event cannot follow the others.
-    pub fn add(&mut self, id: &ExecutionId, state: &mut State, time: DateTime<Utc>, event: &Event) -> Result<()> {
-        // As it is stored, so that the state now is the state as read later.
-        let time = time.trunc_subsecs(6);
-        state.apply(time, event).map_err(|error| JournalError::Impossible(id.clone(), error))?;
-        self.push(id, time, event)
-    }
-
-    fn push(&mut self, id: &ExecutionId, time: DateTime<Utc>, event: &Event) -> Result<()> {
-        let body = serde_json::to_string(event).map_err(|error| JournalError::Unreadable(id.clone(), error))?;
-        self.events.push((time, body));
-        Ok(())
-    }
-}
-
 /// An open journal. Several processes may have the same file open.
 pub struct Journal {
     connection: Mutex<Connection>,
+    listeners: broadcast::Sender<Arc<Happened>>,
 }
 
 impl Journal {
@@ -120,7 +119,9 @@ impl Journal {
     /// # Errors
     /// When the folder or the file cannot be used.
     pub fn open(file: &Path) -> Result<Self> {
-        open_file(file, include_str!("schema.sql")).map(|connection| Self { connection: Mutex::new(connection) })
+        let connection = open_file(file, migrate::migrate)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        Ok(Self { connection: Mutex::new(connection), listeners: happened::channel() })
     }
 
     /// Writes a new execution down.
@@ -129,27 +130,6 @@ impl Journal {
     /// When the file cannot be written.
     pub fn create(&self, id: &ExecutionId, time: DateTime<Utc>, created: Created) -> Result<State> {
         self.create_with(id, time, created, &[])
-    }
-
-    /// Writes a new execution down with what has happened to it already: all of that, or nothing.
-    ///
-    /// # Errors
-    /// When an event cannot be the next one, or the file cannot be written.
-    pub fn create_with(
-        &self,
-        id: &ExecutionId,
-        time: DateTime<Utc>,
-        created: Created,
-        events: &[Event],
-    ) -> Result<State> {
-        let mut batch = Batch::default();
-        batch.push(id, time, &Event::Created(created.clone()))?;
-        let mut state = State::new(created);
-        for event in events {
-            batch.add(id, &mut state, time, event)?;
-        }
-        self.write(id, &state, &mut batch)?;
-        Ok(state)
     }
 
     /// Appends one event to an execution that stands at `state`, which then includes it. After a crash the event and
@@ -164,29 +144,6 @@ impl Journal {
         self.write(id, state, &mut batch)
     }
 
-    /// Writes the events of a batch in one transaction: after a crash all of them are there, or none. `state` includes
-    /// them already. The batch is empty then.
-    ///
-    /// # Errors
-    /// When another process has appended meanwhile, or when the file cannot be written. Nothing is written then, and
-    /// `state` must not be used any more.
-    pub fn write(&self, id: &ExecutionId, state: &State, batch: &mut Batch) -> Result<()> {
-        let Some((latest, _)) = batch.events.last() else { return Ok(()) };
-        let first = state.events - u32::try_from(batch.events.len()).unwrap_or(u32::MAX);
-        let mut connection = self.lock();
-        // The write lock from the start: a read that another process overtakes could not become a write any more.
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut insert = transaction.prepare_cached("INSERT INTO events VALUES (?, ?, ?, ?)")?;
-        for (number, (time, body)) in (first..).zip(&batch.events) {
-            insert.execute(params![id.as_str(), number, stamp(*time), body])?;
-        }
-        drop(insert);
-        summarize(&transaction, id, *latest, first == 0, state)?;
-        transaction.commit()?;
-        batch.events.clear();
-        Ok(())
-    }
-
     /// The state of an execution, or none when there is no such execution.
     ///
     /// # Errors
@@ -195,32 +152,6 @@ impl Journal {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
         load(&transaction, id)
-    }
-
-    /// The newest executions first, at most `limit`, of one flow or of all.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn executions(&self, flow: Option<&str>, limit: u32) -> Result<Vec<Summary>> {
-        let connection = self.lock();
-        let mut statement = connection.prepare_cached(
-            "SELECT id, namespace, flow, state, inputs, created, started, ended, rows FROM executions
-             WHERE ?1 IS NULL OR flow = ?1 ORDER BY id DESC LIMIT ?2",
-        )?;
-        let rows = statement.query_map(params![flow, limit], |row| {
-            Ok(Summary {
-                id: ExecutionId::new(row.get::<_, String>(0)?),
-                namespace: row.get(1)?,
-                flow: row.get(2)?,
-                state: row.get(3)?,
-                inputs: serde_json::from_str(&row.get::<_, String>(4)?).unwrap_or_default(),
-                created: row.get(5)?,
-                started: row.get(6)?,
-                ended: row.get(7)?,
-                rows: row.get::<_, i64>(8)?.unsigned_abs(),
-            })
-        })?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
     /// The full ids that begin with `prefix`, the newest first.
@@ -292,14 +223,11 @@ impl Journal {
     /// # Errors
     /// When the file cannot be written.
     pub fn log(&self, id: &ExecutionId, time: DateTime<Utc>, task: &TaskId, level: Level, message: &str) -> Result<()> {
-        let connection = self.lock();
-        connection.prepare_cached("INSERT INTO logs VALUES (?, ?, ?, ?, ?)")?.execute(params![
-            id.as_str(),
-            stamp(time),
-            task.as_str(),
-            format!("{level:?}").to_uppercase(),
-            message
-        ])?;
+        let level = format!("{level:?}").to_uppercase();
+        let values = params![id.as_str(), stamp(time), task.as_str(), level, message];
+        self.lock().prepare_cached("INSERT INTO logs VALUES (?, ?, ?, ?, ?)")?.execute(values)?;
+        let line = LogLine { time, task: task.to_string(), level, message: message.to_owned() };
+        self.spread(|| Happened::Log { id: id.clone(), line });
         Ok(())
     }
 
@@ -323,10 +251,44 @@ impl Journal {
     }
 }
 
+/// The first event of an execution.
+fn begin(transaction: &Transaction, id: &ExecutionId, time: DateTime<Utc>, created: Created) -> Result<State> {
+    insert(transaction, id, 0, time, &Event::Created(created.clone()))?;
+    let state = State::new(created);
+    search::summarize_new(transaction, id, time, &state)?;
+    Ok(state)
+}
+
+/// One more event; `state` includes it afterwards.
+fn add(
+    transaction: &Transaction,
+    id: &ExecutionId,
+    state: &mut State,
+    time: DateTime<Utc>,
+    event: &Event,
+) -> Result<()> {
+    // As it is stored, so that the state now is the state as read later.
+    let time = time.trunc_subsecs(6);
+    let before = search::Summarized::of(state);
+    state.apply(time, event).map_err(|error| JournalError::Impossible(id.clone(), error))?;
+    insert(transaction, id, state.events - 1, time, event)?;
+    if search::Summarized::of(state) != before {
+        search::summarize(transaction, id, state)?;
+    }
+    Ok(())
+}
+
+fn insert(transaction: &Transaction, id: &ExecutionId, number: u32, time: DateTime<Utc>, event: &Event) -> Result<()> {
+    let body = serde_json::to_string(event).map_err(|error| JournalError::Unreadable(id.clone(), error))?;
+    let mut statement = transaction.prepare_cached("INSERT INTO events VALUES (?, ?, ?, ?)")?;
+    statement.execute(params![id.as_str(), number, stamp(time), body])?;
+    Ok(())
+}
+
 /// Opens or makes a database, readable by its owner alone.
 fn open_file<E: From<rusqlite::Error> + From<std::io::Error>>(
     file: &Path,
-    schema: &str,
+    make_tables: impl FnOnce(&mut Connection) -> std::result::Result<(), E>,
 ) -> std::result::Result<Connection, E> {
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder)?;
@@ -334,26 +296,13 @@ fn open_file<E: From<rusqlite::Error> + From<std::io::Error>>(
     // SQLite does not wait when two processes turn a new file to WAL at once: they take turns here.
     let turn = File::create(file.with_extension("lock"))?;
     turn.lock()?;
-    let connection = Connection::open(file)?;
+    let mut connection = Connection::open(file)?;
     restrict(file)?;
     connection.busy_timeout(Duration::from_secs(10))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
-    add_columns(&connection)?;
-    connection.execute_batch(schema)?;
+    make_tables(&mut connection)?;
     Ok(connection)
-}
-
-/// Adds what older journals have not.
-fn add_columns(connection: &Connection) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare("SELECT name FROM pragma_table_info('executions')")?;
-    let columns: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-    for column in ["parent", "parent_run", "original"] {
-        if !columns.is_empty() && !columns.iter().any(|name| name == column) {
-            connection.execute_batch(&format!("ALTER TABLE executions ADD COLUMN {column} TEXT"))?;
-        }
-    }
-    Ok(())
 }
 
 fn load(transaction: &Transaction, id: &ExecutionId) -> Result<Option<State>> {
@@ -373,40 +322,6 @@ fn load(transaction: &Transaction, id: &ExecutionId) -> Result<Option<State>> {
         }
     }
     Ok(state)
-}
-
-fn summarize(
-    transaction: &Transaction,
-    id: &ExecutionId,
-    time: DateTime<Utc>,
-    is_new: bool,
-    state: &State,
-) -> Result<()> {
-    let (created, rows) = (&state.created, i64::try_from(state.rows).unwrap_or(i64::MAX));
-    if is_new {
-        let sql = "INSERT INTO executions (id, namespace, flow, state, inputs, created, parent, parent_run, original)
-                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
-        let inputs = Value::Object(created.inputs.clone()).to_string();
-        let parent = created.parent.as_ref();
-        let values = params![
-            id.as_str(),
-            created.namespace,
-            created.flow,
-            state.status.as_str(),
-            inputs,
-            stamp(time),
-            parent.map(|parent| parent.execution.as_str()),
-            parent.map(|parent| parent.run.as_str()),
-            created.original.as_ref().map(ExecutionId::as_str),
-        ];
-        transaction.prepare_cached(sql)?.execute(values)?;
-    } else {
-        let sql = "UPDATE executions SET state = ?2, started = ?3, ended = ?4, rows = ?5 WHERE id = ?1";
-        let (started, ended) = (state.started.map(stamp), state.ended.map(stamp));
-        let values = params![id.as_str(), state.status.as_str(), started, ended, rows];
-        transaction.prepare_cached(sql)?.execute(values)?;
-    }
-    Ok(())
 }
 
 fn stamp(time: DateTime<Utc>) -> String {

@@ -17,14 +17,10 @@ CREATE TABLE IF NOT EXISTS executions (
     created TEXT NOT NULL,
     started TEXT,
     ended TEXT,
-    rows INTEGER NOT NULL DEFAULT 0,
-    parent TEXT,
-    parent_run TEXT,
-    original TEXT
+    rows INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 
 CREATE INDEX IF NOT EXISTS executions_by_flow ON executions (flow, id);
-CREATE INDEX IF NOT EXISTS executions_by_parent ON executions (parent, parent_run, id) WHERE parent IS NOT NULL;
 
 CREATE TABLE IF NOT EXISTS logs (
     execution TEXT NOT NULL,

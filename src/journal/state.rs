@@ -97,16 +97,11 @@ impl State {
                 self.when("replayed", &[ExecutionState::Created])?;
                 self.tasks = tasks.iter().map(|(run, kept)| (run.clone(), kept.clone().into())).collect();
             }
-            Event::Queued => {
-                self.when("queued", &[ExecutionState::Created, ExecutionState::Queued])?;
-                self.status = ExecutionState::Queued;
-            }
+            Event::Queued => self.queue()?,
             Event::Started => self.start(time)?,
             Event::TakenUp { again } => self.take_up(again)?,
             Event::Restarted { again } => self.restart(again)?,
-            Event::Paused => {
-                self.running("paused")?.status = ExecutionState::Paused;
-            }
+            Event::Paused => self.pause()?,
             Event::Retrying { at, successor } => {
                 self.running("retrying")?.status = ExecutionState::Retrying;
                 self.retry_at = Some(*at);
@@ -172,10 +167,13 @@ impl State {
         if self.status.is_done() {
             return Err(self.refuse("started"));
         }
+        // What waits within the execution goes on waiting when it was only the execution's turn that had to come.
+        let keeps_pauses = self.status == ExecutionState::Queued;
+        let waits = |task: &TaskRun| keeps_pauses && matches!(task.state, TaskState::Paused { .. });
         self.status = ExecutionState::Running;
         self.started.get_or_insert(time);
-        self.ended = None;
-        for task in self.tasks.values_mut().filter(|task| !task.state.is_done()) {
+        (self.ended, self.retry_at, self.ending) = (None, None, None);
+        for task in self.tasks.values_mut().filter(|task| !task.state.is_done() && !waits(task)) {
             // A loop that waited in vain waits anew.
             let is_exhausted = task.state == TaskState::Failed
                 && task.expansion.as_ref().is_some_and(|expansion| expansion.until.is_some());
@@ -185,6 +183,21 @@ impl State {
             }
             task.progress.reopen();
         }
+        Ok(())
+    }
+
+    /// What is not done may wait for its turn: a new execution, one whose process has gone, one that is taken up again.
+    fn queue(&mut self) -> Result<(), IllegalTransition> {
+        if self.status.is_done() || self.status == ExecutionState::Queued {
+            return Err(self.refuse("queued"));
+        }
+        self.status = ExecutionState::Queued;
+        self.ended = None;
+        Ok(())
+    }
+
+    fn pause(&mut self) -> Result<(), IllegalTransition> {
+        self.when("paused", &[ExecutionState::Running, ExecutionState::Queued])?.status = ExecutionState::Paused;
         Ok(())
     }
 
@@ -436,6 +449,10 @@ mod tests {
             &[Event::Started, started(1), succeeded(), succeeded()],
             &[Event::Started, done.clone(), Event::Started],
             &[Event::Started, Event::Ended { state: ExecutionState::Running, outputs: Map::new() }],
+            &[Event::Queued, Event::Queued],
+            &[Event::Queued, done.clone()],
+            &[Event::Paused],
+            &[Event::Started, done.clone(), Event::Queued],
             &[Event::Created(created())],
         ];
         for events in impossible {

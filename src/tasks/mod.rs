@@ -6,6 +6,7 @@ pub mod duckdb;
 mod fetch;
 pub mod file;
 pub mod flow;
+pub mod gcs;
 pub mod http;
 pub mod kv;
 pub mod polars;
@@ -39,6 +40,12 @@ pub static ALL: &[TaskType] = &[
     TaskType::of::<flow::switch::Switch>(),
     TaskType::of::<flow::wait_for::WaitFor>(),
     TaskType::of::<flow::working_directory::WorkingDirectory>(),
+    TaskType::of::<gcs::create_bucket::CreateBucket>(),
+    TaskType::of::<gcs::delete::Delete>(),
+    TaskType::of::<gcs::delete_list::DeleteList>(),
+    TaskType::of::<gcs::download::Download>(),
+    TaskType::of::<gcs::list::List>(),
+    TaskType::of::<gcs::upload::Upload>(),
     TaskType::of::<http::download::Download>(),
     TaskType::of::<http::request::Request>(),
     TaskType::of::<kv::delete::Delete>(),

@@ -5,14 +5,20 @@ mod bad_file;
 mod bad_flow;
 mod bad_input;
 mod bad_server;
+mod inputs;
 mod journal;
 mod kill;
+mod new;
 mod outside;
 mod pages;
+#[cfg(target_os = "linux")]
+mod questions;
 mod resume;
 mod run;
 mod secrets;
 mod steering;
+#[cfg(target_os = "linux")]
+mod terminal;
 mod world;
 
 #[path = "../common/postgres.rs"]

@@ -4,6 +4,7 @@
 mod branches;
 mod crashes;
 mod failures;
+mod inputs;
 mod keys;
 mod loops;
 mod pauses;

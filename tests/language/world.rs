@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use chrono::Utc;
 use jitney::config::{Overrides, Settings};
-use jitney::engine::{EngineError, Notice, Runner};
+use jitney::engine::{Before, EngineError, Notice, Runner};
 use jitney::flow::{Flow, input, parse};
 use jitney::id::ExecutionId;
 use jitney::journal::{Journal, State};
@@ -114,7 +115,7 @@ pub fn parsed(folder: &Path, text: &str) -> Flow {
 fn inputs(flow: &Flow, given: &[(&str, &str)]) -> Map<String, Value> {
     let given: Vec<(String, String)> =
         given.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-    input::resolve(&flow.inputs, &given).unwrap()
+    input::resolve(&flow, &given, &Before::at(Utc::now())).unwrap()
 }
 
 /// The tasks of a flow, below its head.

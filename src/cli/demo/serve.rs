@@ -59,7 +59,7 @@ fn page(path: &str, names: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tasks::http::client::client;
+    use crate::web::client::client;
     use std::time::Duration;
 
     #[tokio::test]

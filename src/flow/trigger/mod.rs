@@ -40,7 +40,7 @@ pub struct Trigger {
 #[derive(Clone, Debug)]
 pub enum On {
     /// Times.
-    Schedule(Schedule, Times),
+    Schedule(Schedule, Box<Times>),
     /// Calls.
     Webhook(Webhook),
     /// Other flows.

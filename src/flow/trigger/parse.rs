@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use crate::diagnostic::{Diagnostic, nearest};
+use crate::flow::Input;
 use crate::flow::expression::{check as check_calls, references};
 use crate::flow::findings;
 use crate::flow::parse::{Parser, below, is_name};
 use crate::flow::trigger::condition::{CONDITIONS, ConditionType};
 use crate::flow::trigger::{Condition, On, TRIGGER_FIELDS, TRIGGERS, Trigger, TriggerCommon, TriggerType, cron};
-use crate::flow::{Input, input};
 use crate::task::{is_template, read};
 
 /// The first words that an expression of a trigger may begin with.
@@ -145,7 +145,7 @@ impl Parser<'_> {
             }
         };
         match cron::Times::read(&schedule.cron, schedule.with_seconds, zone) {
-            Ok(times) => Some(On::Schedule(schedule, times)),
+            Ok(times) => Some(On::Schedule(schedule, Box::new(times))),
             Err(error) => {
                 let finding = Diagnostic::error(error.message).help(error.help);
                 let located = self.document.locate_text(&below(path, "cron"), &error.culprit, finding);
@@ -270,9 +270,8 @@ impl Parser<'_> {
             };
             let is_literal = !holds_template(value) && (value.is_string() || value.is_number() || value.is_boolean());
             if is_literal && known.id == *name {
-                let given = [(name.clone(), crate::text::plain(value))];
-                for finding in input::resolve(std::slice::from_ref(known), &given).err().unwrap_or_default() {
-                    self.find(&place, finding);
+                if let Err(message) = known.accept(value, &known.values) {
+                    self.find(&place, Diagnostic::error(format!("input `{name}`: {message}")));
                 }
             }
         }

@@ -9,10 +9,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::fetch::{Fetch, Fetched};
-use super::{client, local, message, neighbours};
+use super::{local, message, neighbours};
 use crate::duration::Span;
 use crate::storage::{self, StoredFile};
 use crate::task::{Level, Task, TaskContext, TaskError};
+use crate::web::client;
 
 /// Downloads a file into storage.
 ///

@@ -12,9 +12,9 @@ use reqwest::{Client, Response, StatusCode, Url};
 use tokio::sync::mpsc;
 
 use super::part::{self, Mark, Part};
-use super::refusal::{self, Trouble};
-use super::{backoff, neighbours};
+use super::{neighbours, refusal};
 use crate::task::{TaskContext, TaskError};
+use crate::web::{Trouble, backoff};
 
 /// Pieces of a few KiB that may wait for the disk.
 const QUEUE: usize = 64;

@@ -1,10 +1,8 @@
 //! Files and answers from web servers.
 
-pub mod client;
 pub mod download;
 pub mod request;
 
-mod backoff;
 mod fetch;
 mod form;
 mod local;

@@ -6,10 +6,10 @@ use reqwest::{RequestBuilder, StatusCode};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::client::{self, CONNECT};
 use crate::duration::Span;
 use crate::secret::Redactor;
 use crate::task::TaskError;
+use crate::web::client::{self, CONNECT};
 
 /// How long a server may be silent unless the request says it.
 const IDLE: Duration = Duration::from_secs(60);

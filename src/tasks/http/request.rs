@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::options::Options;
-use super::refusal::{self, Trouble};
+use super::refusal;
 use super::{form, message};
 use crate::task::{Task, TaskContext, TaskError};
 use crate::text::plain;
+use crate::web::Trouble;
 
 /// The largest answer that becomes an output.
 const MOST: usize = 10_000_000;

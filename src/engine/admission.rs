@@ -1,15 +1,14 @@
-//! Locks that the system releases when their process is gone: of executions, and of the places that a flow's
-//! `concurrency` leaves.
+//! Waiting: for a place that a flow's `concurrency` leaves, for the end of a pause, for other processes.
 
-use std::fs::{File, TryLockError};
 use std::time::Duration;
 
 use chrono::Utc;
 use serde_json::Map;
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::lock::is_claimed;
 use crate::engine::run::{EngineError, Runner};
-use crate::flow::{Crowded, Flow};
+use crate::flow::{Behavior, Flow};
 use crate::id::{ExecutionId, TaskId};
 use crate::journal::{Event, ExecutionState, State};
 use crate::task::Level;
@@ -17,51 +16,28 @@ use crate::task::Level;
 /// How often a waiting execution looks for a free place.
 const GLANCE: Duration = Duration::from_millis(100);
 
-/// Whether an execution may begin.
-pub(super) enum Admission {
-    /// It may; the lock is its place.
-    Granted(Option<File>),
-    /// It has ended already.
-    Refused,
-}
-
 impl Runner {
-    /// One process at a time works on an execution; the lock goes with the process.
-    pub(super) fn lock(&self, id: &ExecutionId) -> Result<File, EngineError> {
-        self.try_lock(id, id.as_str())?.ok_or_else(|| EngineError::Taken(id.clone()))
-    }
-
-    fn try_lock(&self, id: &ExecutionId, name: &str) -> Result<Option<File>, EngineError> {
-        let folder = self.settings.home.join("locks");
-        let lock = std::fs::create_dir_all(&folder).and_then(|()| File::create(folder.join(name)));
-        let file = lock.map_err(|error| EngineError::Lock(id.clone(), error))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(file)),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(EngineError::Lock(id.clone(), error)),
-        }
-    }
-
-    /// A place among the executions of a flow that run at a time. A new execution that finds none does as the flow
-    /// says; one that goes on waits.
+    /// Takes an execution up as soon as its flow's `concurrency` has room for it; whether it has been. A new one that
+    /// finds none does as the flow says; one that goes on waits.
     pub(super) async fn admit(
         &self,
         id: &ExecutionId,
         flow: &Flow,
         state: &mut State,
         cancel: &CancellationToken,
-    ) -> Result<Admission, EngineError> {
-        let Some(concurrency) = flow.concurrency else { return Ok(Admission::Granted(None)) };
+    ) -> Result<bool, EngineError> {
         loop {
-            for place in 0..concurrency.limit {
-                if let Some(lock) = self.try_lock(id, &format!("{}.{}.{place}", flow.namespace, flow.id))? {
-                    return Ok(Admission::Granted(Some(lock)));
-                }
+            let events = self.beginning(flow, state);
+            let most = flow.concurrency.filter(|_| !events.is_empty()).map(|concurrency| concurrency.limit);
+            let is_alive = |id: &ExecutionId| is_claimed(&self.settings, id);
+            if self.journal.begin_within(id, state, Utc::now(), &events, most, &is_alive)? {
+                return Ok(true);
             }
-            let end = match (state.status, concurrency.behavior) {
+            let behavior = flow.concurrency.map(|concurrency| concurrency.behavior).unwrap_or_default();
+            let end = match (state.status, behavior) {
                 _ if cancel.is_cancelled() => Some(ExecutionState::Killed),
-                (ExecutionState::Created, Crowded::Fail) => Some(ExecutionState::Failed),
-                (ExecutionState::Created, Crowded::Cancel) => Some(ExecutionState::Cancelled),
+                (ExecutionState::Created, Behavior::Fail) => Some(ExecutionState::Failed),
+                (ExecutionState::Created, Behavior::Cancel) => Some(ExecutionState::Cancelled),
                 _ => None,
             };
             if let Some(end) = end {
@@ -84,13 +60,13 @@ impl Runner {
         flow: &Flow,
         state: &mut State,
         end: ExecutionState,
-    ) -> Result<Admission, EngineError> {
+    ) -> Result<bool, EngineError> {
         if end != ExecutionState::Killed {
             let message = format!("there is no room for it: {} run already", crowd(flow));
             self.say(id, Level::Error, &TaskId::new(""), &message)?;
         }
         self.append(id, state, Event::Ended { state: end, outputs: Map::new() })?;
-        Ok(Admission::Refused)
+        Ok(false)
     }
 
     /// Waits until a pause has lasted its time, somebody has ended it, or the user stops.
@@ -114,7 +90,7 @@ impl Runner {
 
     /// Waits until no other process works on an execution.
     pub(super) async fn until_free(&self, id: &ExecutionId, cancel: &CancellationToken) -> Result<(), EngineError> {
-        while !cancel.is_cancelled() && self.try_lock(id, id.as_str())?.is_none() {
+        while !cancel.is_cancelled() && is_claimed(&self.settings, id) {
             tokio::select! {
                 () = tokio::time::sleep(GLANCE) => {}
                 () = cancel.cancelled() => {}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// How long a server may take to accept a connection.
-pub(super) const CONNECT: Duration = Duration::from_secs(20);
+pub const CONNECT: Duration = Duration::from_secs(20);
 
 /// Chooses ring for all TLS of this process; every call after the first changes nothing.
 ///
@@ -26,7 +26,7 @@ pub fn client(idle: Duration) -> reqwest::Result<reqwest::Client> {
 ///
 /// # Errors
 /// As [`client()`].
-pub(super) fn client_with(connect: Duration, idle: Duration, redirects: bool) -> reqwest::Result<reqwest::Client> {
+pub fn client_with(connect: Duration, idle: Duration, redirects: bool) -> reqwest::Result<reqwest::Client> {
     use reqwest::redirect::Policy;
     install_crypto();
     reqwest::Client::builder()

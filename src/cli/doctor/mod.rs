@@ -1,10 +1,12 @@
 //! `jitney doctor`: what is here, what is missing, and the command that fixes it.
 
+mod gcp;
+
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde::Serialize;
 use tokio::process::Command;
 
@@ -18,8 +20,16 @@ use super::Exit;
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Print JSON: a list of {what, state, detail, fix}
-    #[arg(long)]
+    #[arg(long, global = true)]
     json: bool,
+    #[command(subcommand)]
+    topic: Option<Topic>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Topic {
+    /// Google Cloud: credentials, bucket and roles, and what to grant
+    Gcp(gcp::Arguments),
 }
 
 /// How one thing stands.
@@ -52,6 +62,10 @@ impl Finding {
         Self { what, state: State::Missing, detail: detail.into(), fix: Some(fix.into()) }
     }
 
+    fn is_missing(&self) -> bool {
+        self.state == State::Missing
+    }
+
     fn warn(self) -> Self {
         Self { state: State::Warn, ..self }
     }
@@ -62,17 +76,23 @@ impl Finding {
 /// # Errors
 /// When the answer cannot be written as JSON.
 pub async fn run(arguments: Arguments, settings: &Settings) -> anyhow::Result<Exit> {
-    let (postgres, docker, python, uv) =
-        tokio::join!(postgres(settings), docker(settings), python(settings), uv(settings));
-    let home = home(settings);
-    let findings =
-        [home, disk(settings).await, postgres, server_programs(settings), docker, python, uv, google(settings)];
+    let findings = match &arguments.topic {
+        Some(Topic::Gcp(gcp)) => gcp::look(gcp, settings).await,
+        None => look(settings).await,
+    };
     if arguments.json {
         outln!("{}", serde_json::to_string_pretty(&findings)?);
     } else {
         findings.iter().for_each(print);
     }
     Ok(Exit::Ok)
+}
+
+async fn look(settings: &Settings) -> Vec<Finding> {
+    let (postgres, docker, python, uv) =
+        tokio::join!(postgres(settings), docker(settings), python(settings), uv(settings));
+    let (home, disk, programs) = (home(settings), disk(settings).await, server_programs(settings));
+    vec![home, disk, postgres, programs, docker, python, uv, google(settings)]
 }
 
 fn print(finding: &Finding) {
@@ -83,7 +103,7 @@ fn print(finding: &Finding) {
     };
     outln!("{word:<8} {:<20} {}", finding.what, finding.detail.replace('\n', "\n                              "));
     if let Some(fix) = &finding.fix {
-        outln!("{:<29} fix: {fix}", "");
+        outln!("{:<29} fix: {}", "", fix.replace('\n', "\n                                   "));
     }
 }
 
@@ -222,7 +242,7 @@ fn google(settings: &Settings) -> Finding {
     let folder = settings.variable("CLOUDSDK_CONFIG").map(PathBuf::from);
     let folder = folder.or_else(|| Some(Path::new(settings.variable("HOME")?).join(".config/gcloud")));
     match folder.map(|folder| folder.join("application_default_credentials.json")).filter(|file| file.is_file()) {
-        Some(file) => Finding::ok(what, file.display().to_string()),
+        Some(file) => Finding::ok(what, format!("{}; `jitney doctor gcp` tries them", file.display())),
         None => Finding::missing(what, "none; only flows on Google Cloud need them", fix),
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::diagnostic::{Diagnostic, nearest};
+use crate::engine::catalog::Catalog;
 use crate::flow::{Document, Flow, parse};
 use crate::task::{TaskError, TaskType, is_template};
 
@@ -12,7 +13,7 @@ use crate::task::{TaskError, TaskType, is_template};
 const DEEPEST: u32 = 6;
 
 /// A way to find flows.
-pub trait Catalog: Send + Sync {
+pub trait Lookup: Send + Sync {
     /// The flow of this id.
     ///
     /// # Errors
@@ -50,7 +51,7 @@ impl Folder {
     }
 }
 
-impl Catalog for Folder {
+impl Lookup for Folder {
     fn find(&self, namespace: &str, id: &str) -> Result<Arc<Flow>, TaskError> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let known = known.get_or_insert_with(|| {
@@ -67,6 +68,13 @@ impl Catalog for Folder {
         let flow = Arc::new(read(file, self.tasks)?);
         *parsed = Some(flow.clone());
         Ok(flow)
+    }
+}
+
+impl Lookup for Catalog {
+    fn find(&self, namespace: &str, id: &str) -> Result<Arc<Flow>, TaskError> {
+        let missing = || TaskError::permanent(format!("there is no flow `{id}` in the namespace `{namespace}`"));
+        self.flow(namespace, id).ok_or_else(missing)
     }
 }
 
@@ -108,7 +116,7 @@ fn names(file: &Path) -> Option<(String, String)> {
 }
 
 /// The flows that a flow starts by name and that are not there, and inputs that they do not have.
-pub fn missing(flow: &Flow, catalog: &dyn Catalog) -> Vec<Diagnostic> {
+pub fn missing(flow: &Flow, catalog: &dyn Lookup) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
     for step in flow.all_steps() {
         let literal = |key: &str| step.fields.get(key)?.as_str().filter(|text| !is_template(text));

@@ -11,7 +11,7 @@ const LONGEST_ASKED: Duration = Duration::from_secs(300);
 
 /// The pause after the `failed`th failure in a row (from 1): what the server asked for, else twice as long each time.
 /// `jitter` from 0 to 1 takes away up to half, so that many clients do not come back at the same moment.
-pub(super) fn pause(failed: u32, asked: Option<Duration>, jitter: f64) -> Duration {
+pub fn pause(failed: u32, asked: Option<Duration>, jitter: f64) -> Duration {
     if let Some(asked) = asked {
         return asked.min(LONGEST_ASKED);
     }
@@ -20,7 +20,7 @@ pub(super) fn pause(failed: u32, asked: Option<Duration>, jitter: f64) -> Durati
 }
 
 /// Reads a `Retry-After` header: seconds, or a date.
-pub(super) fn retry_after(header: &str, now: DateTime<Utc>) -> Option<Duration> {
+pub fn retry_after(header: &str, now: DateTime<Utc>) -> Option<Duration> {
     if let Ok(seconds) = header.trim().parse() {
         return Some(Duration::from_secs(seconds));
     }

@@ -1,0 +1,179 @@
+//! Questions for the inputs that a run lacks, on a terminal.
+
+use std::io::{Error, ErrorKind};
+
+use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
+use dialoguer::console::{Key, Term};
+use dialoguer::theme::{ColorfulTheme, Theme};
+use dialoguer::{Confirm, Input as Text, MultiSelect, Select};
+use serde_json::Value;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::cli::{Exit, run};
+use crate::flow::Input;
+use crate::flow::input::{InputType, Question, shown};
+use crate::text::plain;
+
+/// The questions of one run. While they last, a stop leaves the program with the terminal as it was.
+pub(super) struct Questions {
+    terminal: Term,
+    theme: ColorfulTheme,
+    _watch: AbortOnDropHandle<()>,
+}
+
+impl Questions {
+    /// Begins to ask.
+    pub fn begin() -> Self {
+        let watch = tokio::spawn(async {
+            run::stop_signal().await;
+            let _ = disable_raw_mode();
+            let _ = Term::stderr().show_cursor();
+            std::process::exit(i32::from(Exit::Cancelled as u8));
+        });
+        Self { terminal: Term::stderr(), theme: ColorfulTheme::default(), _watch: AbortOnDropHandle::new(watch) }
+    }
+
+    /// Asks for one input until the answer fits; none when the user leaves.
+    ///
+    /// # Errors
+    /// When the terminal fails.
+    pub fn ask(&self, input: &Input, question: &Question) -> anyhow::Result<Option<Value>> {
+        match self.answer(input, question).map_err(Error::from) {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::UnexpectedEof) => {
+                self.terminal.show_cursor()?;
+                Ok(None)
+            }
+            Err(error) => Err(anyhow::Error::new(error).context(format!("cannot ask for the input `{}`", input.id))),
+        }
+    }
+
+    fn answer(&self, input: &Input, question: &Question) -> dialoguer::Result<Value> {
+        let title = title(input);
+        match input.kind {
+            InputType::Bool => self.yes_or_no(&title, question),
+            InputType::Select if !input.allow_custom_value => self.choice(&title, question),
+            InputType::Multiselect if !input.allow_custom_value => self.choices(&title, input, question),
+            InputType::Secret => self.hidden(&title, input),
+            _ => self.text(&title, input, question),
+        }
+    }
+
+    fn yes_or_no(&self, title: &str, question: &Question) -> dialoguer::Result<Value> {
+        let confirm = Confirm::with_theme(&self.theme).with_prompt(title);
+        let confirm = match question.prefill.as_ref().and_then(|value| plain(value).parse().ok()) {
+            Some(prefill) => confirm.default(prefill),
+            None => confirm,
+        };
+        Ok(Value::Bool(confirm.interact_on(&self.terminal)?))
+    }
+
+    fn choice(&self, title: &str, question: &Question) -> dialoguer::Result<Value> {
+        let prefill = question.prefill.as_ref().map(plain);
+        let first = question.choices.iter().position(|choice| Some(choice) == prefill.as_ref());
+        let select = Select::with_theme(&self.theme).with_prompt(title).items(&question.choices);
+        let chosen = select.default(first.unwrap_or_default()).interact_on(&self.terminal)?;
+        Ok(question.choices.get(chosen).map_or(Value::Null, |choice| Value::from(choice.as_str())))
+    }
+
+    fn choices(&self, title: &str, input: &Input, question: &Question) -> dialoguer::Result<Value> {
+        let prefill: Vec<String> = question.prefill.iter().filter_map(Value::as_array).flatten().map(plain).collect();
+        let items: Vec<(&str, bool)> =
+            question.choices.iter().map(|choice| (choice.as_str(), prefill.contains(choice))).collect();
+        let title = format!("{title}, space marks");
+        loop {
+            let select = MultiSelect::with_theme(&self.theme).with_prompt(&title).items_checked(items.clone());
+            let chosen = select.interact_on(&self.terminal)?;
+            let chosen: Value = chosen.iter().filter_map(|index| question.choices.get(*index).cloned()).collect();
+            match chosen.as_array().is_some_and(Vec::is_empty) {
+                true => self.complain("mark at least one")?,
+                false => match input.accept(&chosen, &question.choices) {
+                    Ok(_) => return Ok(chosen),
+                    Err(message) => self.complain(&message)?,
+                },
+            }
+        }
+    }
+
+    fn text(&self, title: &str, input: &Input, question: &Question) -> dialoguer::Result<Value> {
+        let title = match question.choices.as_slice() {
+            [] => title.to_owned(),
+            choices => format!("{title}: {}, or another", choices.join(", ")),
+        };
+        let text = Text::<String>::with_theme(&self.theme).with_prompt(title);
+        let text = match &question.prefill {
+            Some(prefill) => text.with_initial_text(shown(prefill)),
+            None => text,
+        };
+        let check = |answer: &String| -> Result<(), String> {
+            input.accept(&Value::from(answer.as_str()), &question.choices)?;
+            match input.kind {
+                InputType::File if !std::path::Path::new(answer.trim()).is_file() => {
+                    Err(format!("there is no file `{answer}`"))
+                }
+                _ => Ok(()),
+            }
+        };
+        text.validate_with(check).interact_text_on(&self.terminal).map(Value::from)
+    }
+
+    /// Reads a line of which nothing is shown, whatever is typed or pasted.
+    fn hidden(&self, title: &str, input: &Input) -> dialoguer::Result<Value> {
+        loop {
+            let mut prompt = String::new();
+            let _ = self.theme.format_input_prompt(&mut prompt, &format!("{title}, hidden"), None);
+            self.terminal.write_str(&prompt)?;
+            let line = self.hidden_line();
+            self.terminal.write_line("")?;
+            let line = Value::from(line?);
+            match input.accept(&line, &[]) {
+                _ if line == "" => self.complain("this is empty, but a value is wanted")?,
+                Ok(_) => return Ok(line),
+                Err(message) => self.complain(&message)?,
+            }
+        }
+    }
+
+    fn hidden_line(&self) -> std::io::Result<String> {
+        let _raw = Raw::begin()?;
+        let mut line = String::new();
+        loop {
+            match self.terminal.read_key_raw()? {
+                Key::Enter => return Ok(line),
+                Key::Backspace => drop(line.pop()),
+                Key::CtrlC => return Err(ErrorKind::Interrupted.into()),
+                Key::Char('\u{4}') if line.is_empty() => return Err(ErrorKind::UnexpectedEof.into()),
+                Key::Char(letter) if !letter.is_control() => line.push(letter),
+                _ => {}
+            }
+        }
+    }
+
+    fn complain(&self, message: &str) -> std::io::Result<()> {
+        let mut text = String::new();
+        let _ = self.theme.format_error(&mut text, message);
+        self.terminal.write_line(&text)
+    }
+}
+
+/// The terminal without echo, for as long as this lives.
+struct Raw;
+
+impl Raw {
+    fn begin() -> std::io::Result<Self> {
+        enable_raw_mode().map(|()| Self)
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        let _ = disable_raw_mode();
+    }
+}
+
+/// What is asked for: the name, the short name, and what it is for.
+fn title(input: &Input) -> String {
+    let words: Vec<&str> =
+        [&input.display_name, &input.description].into_iter().flatten().map(String::as_str).collect();
+    if words.is_empty() { input.id.clone() } else { format!("{} ({})", words.join(": "), input.id) }
+}

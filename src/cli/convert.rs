@@ -1,0 +1,44 @@
+//! `jitney convert`
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+
+use crate::cli::out::out;
+use crate::cli::{Exit, Invalid, flows};
+use crate::flow::convert::{Converted, convert};
+use crate::flow::parse;
+use crate::tasks;
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// The flow's file
+    flow: PathBuf,
+    /// Change the file itself instead of printing
+    #[arg(long)]
+    write: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+    let name = arguments.flow.display().to_string();
+    let text = flows::text(&arguments.flow)?;
+    let Converted { text: converted, changes, left } =
+        convert(&name, &text, tasks::ALL).map_err(|finding| Invalid::from(*finding))?;
+    left.iter().for_each(|finding| eprintln!("{finding}\n"));
+    let parsed = parse(&name, &converted, tasks::ALL);
+    if parsed.flow.is_none() {
+        if !arguments.write {
+            out!("{converted}");
+        }
+        return Err(Invalid(parsed.findings).into());
+    }
+    let names = if changes == 1 { "1 name".to_owned() } else { format!("{changes} names") };
+    if !arguments.write {
+        out!("{converted}");
+    } else if changes > 0 {
+        std::fs::write(&arguments.flow, converted).with_context(|| format!("cannot write {name}"))?;
+    }
+    eprintln!("{name}: {names} converted, {} left", left.len());
+    Ok(Exit::Ok)
+}

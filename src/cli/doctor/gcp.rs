@@ -1,0 +1,117 @@
+//! `jitney doctor gcp`: who this is on Google Cloud, what is there, and which roles are missing. Changes nothing.
+
+use std::path::Path;
+
+use clap::Args;
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+
+use super::Finding;
+use crate::config::Settings;
+use crate::gcp::{Access, Api, Failure, Login, Retry, Role, Service};
+use crate::task::TaskError;
+use crate::web::Trouble;
+
+/// `jitney doctor gcp`
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The bucket that flows use
+    #[arg(long, value_name = "NAME")]
+    bucket: Option<String>,
+    /// The project [default: the credentials' own, else GOOGLE_CLOUD_PROJECT]
+    #[arg(long, value_name = "PROJECT")]
+    project: Option<String>,
+    /// A service account's key [default: Application Default Credentials]
+    #[arg(long, value_name = "FILE")]
+    service_account: Option<String>,
+}
+
+/// What flows do with objects.
+const NEEDED: [&str; 4] =
+    ["storage.objects.create", "storage.objects.delete", "storage.objects.get", "storage.objects.list"];
+
+/// Looks around.
+pub(super) async fn look(arguments: &Arguments, settings: &Settings) -> Vec<Finding> {
+    let service_account = arguments.service_account.as_deref();
+    let login = Login { service_account, project: arguments.project.as_deref(), ..Login::default() };
+    let api = match Api::find(settings, Path::new("."), Service::Storage, &login).await {
+        Ok(api) => api,
+        Err(error) => return vec![missing("Google credentials", error)],
+    };
+    let mut findings = vec![credentials(&api.access).await, project(&api.access)];
+    // Without a token every question would only be refused.
+    if !findings[0].is_missing() {
+        findings.extend(bucket(&api, arguments.bucket.as_deref()).await);
+    }
+    findings
+}
+
+async fn credentials(access: &Access) -> Finding {
+    let who = access.member.as_deref().map(|member| format!("{member}, ")).unwrap_or_default();
+    match access.headers().await {
+        Ok(_) => Finding::ok("Google credentials", format!("{who}from {}", access.from)),
+        Err(Trouble::Again(error, _) | Trouble::Stop(error)) => missing("Google credentials", error),
+    }
+}
+
+fn project(access: &Access) -> Finding {
+    match access.project() {
+        Ok(project) => Finding::ok("Google project", project),
+        Err(error) => missing("Google project", error),
+    }
+}
+
+async fn bucket(api: &Api, name: Option<&str>) -> Vec<Finding> {
+    let Some(name) = name.map(|name| name.trim_start_matches("gs://").trim_end_matches('/')) else {
+        return vec![Finding::missing("bucket", "none is named", "name the flows' bucket: --bucket NAME").warn()];
+    };
+    let path = format!("/storage/v1/b/{name}");
+    let found =
+        api.ask_value(&Retry::never(), &format!("looking at gs://{name}"), || api.request(Method::GET, &path)).await;
+    let here = match found {
+        Ok(bucket) => {
+            let text = |field: &str| bucket[field].as_str().unwrap_or_default().to_owned();
+            Finding::ok("bucket", format!("gs://{name} in {}, {}", text("location"), text("storageClass")))
+        }
+        Err(failure) if failure.is(StatusCode::NOT_FOUND) => {
+            let project = api.access.project().unwrap_or("PROJECT");
+            let make = format!(
+                "gcloud storage buckets create gs://{name} --project={project} --location=EU, or a task gcs.create_bucket"
+            );
+            return vec![Finding::missing("bucket", format!("there is no gs://{name}"), make)];
+        }
+        // To look at a bucket is a right of its own, which no task but gcs.create_bucket needs.
+        Err(Failure::Refused(refusal)) if refusal.status == 403 && Role::missing(&refusal.message).is_some() => {
+            Finding::ok("bucket", format!("gs://{name}, which this account may not look at"))
+        }
+        Err(failure) => return vec![missing("bucket", failure.into())],
+    };
+    vec![here, roles(api, name).await]
+}
+
+async fn roles(api: &Api, name: &str) -> Finding {
+    let what = "bucket's roles";
+    let asked: Vec<String> = NEEDED.iter().map(|permission| format!("permissions={permission}")).collect();
+    let path = format!("/storage/v1/b/{name}/iam/testPermissions?{}", asked.join("&"));
+    let doing = format!("asking for the rights on gs://{name}");
+    let given = match api.ask_value(&Retry::never(), &doing, || api.request(Method::GET, &path)).await {
+        Ok(given) => given,
+        Err(failure) if failure.is(StatusCode::NOT_FOUND) => {
+            return Finding::ok(what, "unknown here: an emulator has none");
+        }
+        Err(failure) => return missing(what, failure.into()),
+    };
+    let given: Vec<&str> = given["permissions"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let lacking: Vec<&str> = NEEDED.into_iter().filter(|permission| !given.contains(permission)).collect();
+    let mut grants: Vec<String> =
+        lacking.iter().filter_map(|permission| Some(Role::with(permission)?.grant(&api.access, Some(name)))).collect();
+    grants.dedup();
+    match lacking.is_empty() {
+        true => Finding::ok(what, "objects can be listed, read, written and deleted"),
+        false => Finding::missing(what, format!("lacking {}", lacking.join(", ")), grants.join("\n")),
+    }
+}
+
+fn missing(what: &'static str, error: TaskError) -> Finding {
+    Finding::missing(what, error.message, error.help.unwrap_or_default())
+}

@@ -1,0 +1,139 @@
+//! What a run is given: `-i`, a file of inputs, and answers to questions.
+
+use std::io::{IsTerminal, Read};
+use std::path::{Path, PathBuf};
+
+use chrono::Utc;
+use clap::Args;
+use serde_json::{Map, Value};
+
+use crate::cli::{Invalid, ask};
+use crate::config::Settings;
+use crate::diagnostic::Diagnostic;
+use crate::engine::{Before, input_files};
+use crate::flow::input::{InputType, Resolution, settle};
+use crate::flow::{Flow, from_yaml};
+
+#[derive(Args)]
+pub(super) struct Given {
+    /// An input of the flow; may be repeated
+    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = pair)]
+    input: Vec<(String, String)>,
+    /// A YAML or JSON file of inputs, `-` for stdin; `-i` wins over it
+    #[arg(long, value_name = "FILE")]
+    inputs: Option<PathBuf>,
+}
+
+/// The inputs of a run, complete and checked; none when the user leaves while being asked. Questions are asked on a
+/// terminal alone, and never when `quiet`.
+///
+/// # Errors
+/// [`Invalid`] with every problem at once.
+pub(super) fn gather(
+    flow: &Flow,
+    given: Given,
+    settings: &Settings,
+    quiet: bool,
+) -> anyhow::Result<Option<Map<String, Value>>> {
+    let mut given = given.values(flow)?;
+    let before = Before::at(Utc::now());
+    let asks = !quiet && can_ask(settings);
+    let mut questions = None;
+    loop {
+        let resolution = settle(flow, &from_here(flow, &given), &before);
+        let problems = problems(flow, &resolution);
+        let next = resolution.missing.first().filter(|_| asks);
+        match next {
+            Some(question) if problems.is_empty() => {
+                let questions = questions.get_or_insert_with(ask::Questions::begin);
+                let Some(input) = flow.inputs.get(question.index) else { continue };
+                match questions.ask(input, question)? {
+                    Some(answer) => given.push((input.id.clone(), answer)),
+                    None => return Ok(None),
+                }
+            }
+            _ => {
+                let missing = resolution.missing.iter().map(|question| question.as_finding(&flow.inputs));
+                let problems: Vec<Diagnostic> = problems.into_iter().chain(missing).collect();
+                resolution.warnings.iter().for_each(|warning| eprintln!("{warning}"));
+                return if problems.is_empty() { Ok(Some(resolution.values)) } else { Err(Invalid(problems).into()) };
+            }
+        }
+    }
+}
+
+fn problems(flow: &Flow, resolution: &Resolution) -> Vec<Diagnostic> {
+    let unreadable = input_files::unreadable(flow, &resolution.values);
+    resolution.findings.iter().cloned().chain(unreadable).collect()
+}
+
+fn can_ask(settings: &Settings) -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal() && settings.variable("CI").is_none()
+}
+
+/// A path is meant from the folder that the user is in, not from the flow's: that of a file, and of an address that
+/// is one.
+fn from_here(flow: &Flow, given: &[(String, Value)]) -> Vec<(String, Value)> {
+    let kind = |name: &str| flow.inputs.iter().find(|input| input.id == name).map(|input| input.kind);
+    let place = |name: &str, text: &str| match kind(name) {
+        _ if text.is_empty() || text.contains("://") => None,
+        Some(InputType::File) => std::path::absolute(text).ok(),
+        Some(InputType::Uri) => std::fs::canonicalize(text).ok(),
+        _ => None,
+    };
+    let place = |(name, value): &(String, Value)| {
+        let path = value.as_str().and_then(|text| place(name, text));
+        (name.clone(), path.map_or_else(|| value.clone(), |path| Value::from(path.display().to_string())))
+    };
+    given.iter().map(place).collect()
+}
+
+impl Given {
+    /// The file's values, then those of `-i`, which win.
+    fn values(self, flow: &Flow) -> Result<Vec<(String, Value)>, Invalid> {
+        let mut values = Vec::new();
+        if let Some(file) = &self.inputs {
+            flatten(flow, "", from_file(file)?, &mut values);
+        }
+        values.extend(self.input.into_iter().map(|(name, value)| (name, Value::from(value))));
+        Ok(values)
+    }
+}
+
+fn from_file(file: &Path) -> Result<Map<String, Value>, Invalid> {
+    let mut text = String::new();
+    let (name, read) = if file == Path::new("-") {
+        ("stdin".to_owned(), std::io::stdin().read_to_string(&mut text).map(drop))
+    } else {
+        (file.display().to_string(), std::fs::read_to_string(file).map(|found| text = found))
+    };
+    let wrong = |message: String| {
+        let help = "write a map such as `{taxi: green, month: \"04\"}`, in YAML or JSON";
+        Invalid::from(Diagnostic::error(message).help(help))
+    };
+    read.map_err(|error| wrong(format!("cannot read the inputs from {name}: {error}")))?;
+    match from_yaml(&text).map_err(|error| wrong(format!("cannot read the inputs from {name}: {error}")))? {
+        Value::Object(map) => Ok(map),
+        Value::Null => Ok(Map::new()),
+        _ => Err(wrong(format!("the inputs from {name} are no map"))),
+    }
+}
+
+/// A map inside of the map stands for inputs with dots in their names, unless there is an input that takes a map.
+fn flatten(flow: &Flow, prefix: &str, map: Map<String, Value>, into: &mut Vec<(String, Value)>) {
+    for (key, value) in map {
+        let id = format!("{prefix}{key}");
+        let group = format!("{id}.");
+        let is_group = flow.inputs.iter().any(|input| input.id.starts_with(&group));
+        match value {
+            Value::Object(inner) if is_group => flatten(flow, &group, inner, into),
+            value => into.push((id, value)),
+        }
+    }
+}
+
+/// Reads `NAME=VALUE`.
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is not NAME=VALUE"))?;
+    Ok((name.trim().to_owned(), value.to_owned()))
+}

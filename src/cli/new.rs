@@ -1,0 +1,81 @@
+//! `jitney new`
+
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+
+use crate::cli::out::outln;
+use crate::cli::{Exit, Invalid};
+use crate::diagnostic::Diagnostic;
+
+/// The flows to begin with: name and text. Each runs as it is.
+const TEMPLATES: &[(&str, &str)] = &[
+    ("hello", include_str!("../../templates/hello.yaml")),
+    ("http_python", include_str!("../../templates/http_python.yaml")),
+    ("postgres_report", include_str!("../../templates/postgres_report.yaml")),
+    ("postgres_taxi", include_str!("../../templates/postgres_taxi.yaml")),
+];
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// The flow's name; a folder may stand before it
+    #[arg(required_unless_present = "list")]
+    name: Option<PathBuf>,
+    /// What to begin with
+    #[arg(long, default_value = "hello", value_name = "NAME", value_parser = names())]
+    template: String,
+    /// List what there is to begin with
+    #[arg(long)]
+    list: bool,
+}
+
+fn names() -> PossibleValuesParser {
+    PossibleValuesParser::new(TEMPLATES.iter().map(|(name, _)| *name))
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+    let Some(name) = arguments.name.as_deref().filter(|_| !arguments.list) else {
+        TEMPLATES.iter().for_each(|(name, text)| outln!("{name:<16} {}", description(text)));
+        return Ok(Exit::Ok);
+    };
+    let template =
+        TEMPLATES.iter().find(|(name, _)| *name == arguments.template).context("there is no such template")?;
+    let file = write(name, template)?;
+    eprintln!("Wrote {file}. Run it:  jitney run {file}", file = file.display());
+    Ok(Exit::Ok)
+}
+
+fn description(text: &str) -> &str {
+    text.lines().find_map(|line| line.strip_prefix("description: ")).unwrap_or_default()
+}
+
+/// Writes a template under another name, and says where. A file that is there stays as it is.
+fn write(name: &Path, (template, text): &(&str, &str)) -> anyhow::Result<PathBuf> {
+    let stem = name.file_name().unwrap_or_default().to_string_lossy();
+    let id = stem.trim_end_matches(".yaml").trim_end_matches(".yml");
+    let is_name = id.starts_with(|c: char| c.is_ascii_alphabetic())
+        && id.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+    if !is_name {
+        let finding = Diagnostic::error(format!("`{stem}` cannot be a flow's name"));
+        return Err(Invalid::from(finding.help("begin with a letter, and use letters, digits, `-` and `_`")).into());
+    }
+    let file = name.with_file_name(format!("{id}.yaml"));
+    let text = text.replace(&format!("{template}.yaml"), &file.display().to_string());
+    let text = text.replacen(&format!("\nid: {template}\n"), &format!("\nid: {id}\n"), 1);
+    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    }
+    match OpenOptions::new().write(true).create_new(true).open(&file) {
+        Ok(mut open) => open.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", file.display()))?,
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            let finding = Diagnostic::error(format!("{} is there already, and stays as it is", file.display()));
+            return Err(Invalid::from(finding.help("choose another name")).into());
+        }
+        Err(error) => return Err(error).with_context(|| format!("cannot write {}", file.display())),
+    }
+    Ok(file)
+}

@@ -1,0 +1,226 @@
+//! `jitney server`
+
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use chrono::{Local, Utc};
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::run::stop_signal;
+use crate::cli::{Exit, Invalid};
+use crate::config::Settings;
+use crate::diagnostic::Diagnostic;
+use crate::engine::Runner;
+use crate::engine::catalog::{Catalog, CatalogError, Change, ChangeKind};
+use crate::engine::clock::SystemClock;
+use crate::engine::executor::{Executor, Options};
+use crate::engine::scheduler::Scheduler;
+use crate::journal::{Happened, Journal};
+use crate::secret::Redactor;
+use crate::server::arrivals::{Arrivals, Local as LocalFolders};
+use crate::server::{self, App};
+use crate::tasks;
+use crate::web::client::client;
+
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// A folder of flows, watched for changes; may be repeated. New flows are saved in the first
+    #[arg(long, value_name = "FOLDER", default_value = "flows")]
+    flows: Vec<PathBuf>,
+    /// The address to answer on
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// The most executions that run at a time
+    #[arg(long, value_name = "COUNT", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
+    parallel: u16,
+    /// How long what is under way may take to end when the server stops; what has not is begun again later
+    #[arg(long, value_name = "DURATION", default_value = "30s")]
+    grace: crate::duration::Span,
+}
+
+pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
+    let _lock = only_server(settings)?;
+    let listener = TcpListener::bind(arguments.listen).await.map_err(|error| taken(arguments.listen, &error))?;
+    let journal = Arc::new(Journal::open(&settings.journal())?);
+    let catalog = Catalog::open(arguments.flows, tasks::ALL, journal.clone())?;
+    let lines = Lines { redactor: settings.redactor.clone() };
+    catalog.problems().iter().for_each(|finding| lines.finding(finding));
+    for entry in catalog.list().iter().filter(|entry| entry.is_broken) {
+        entry.findings.iter().for_each(|finding| lines.finding(finding));
+    }
+    let shutdown = CancellationToken::new();
+    let listening = tokio::spawn(tell(journal.subscribe(), lines.clone()));
+    let options = Options {
+        parallel: usize::from(arguments.parallel),
+        tasks: tasks::ALL,
+        catalog: Some(catalog.clone()),
+        takes_all: true,
+    };
+    let runner = Runner {
+        catalog: Some(catalog.clone()),
+        ..Runner::new(settings.clone(), journal.clone(), Arc::new(|_| {}))
+    };
+    let executor = Executor::open(runner, options)?;
+    let words = lines.clone();
+    let scheduler = Scheduler::new(executor.clone(), catalog.clone(), move |key, problem| {
+        words.say(&format!("{key}  {problem}"));
+    });
+    let app = Arc::new(App {
+        executor: executor.clone(),
+        catalog: catalog.clone(),
+        scheduler: scheduler.clone(),
+        settings: settings.clone(),
+        started: Utc::now(),
+    });
+    let background = background(&app, &journal, &lines, &shutdown)?;
+    lines.say(&format!(
+        "listening on http://{}  {} flows  home {}",
+        listener.local_addr()?,
+        catalog.list().len(),
+        settings.home.display()
+    ));
+    let serving = tokio::spawn(server::run(listener, app, shutdown.clone()));
+    stop_signal().await;
+    lines.say("stopping; again to leave at once, and what is under way goes on at the next start");
+    tokio::spawn(async {
+        stop_signal().await;
+        std::process::exit(i32::from(Exit::Cancelled as u8));
+    });
+    shutdown.cancel();
+    executor.stop(arguments.grace.0).await;
+    serving.await?.context("the server cannot answer any more")?;
+    for task in background {
+        task.await?;
+    }
+    listening.abort();
+    let left = executor.load()?.queued;
+    lines.say(&if left == 0 {
+        "stopped".to_owned()
+    } else {
+        format!("stopped; {left} executions go on at the next start")
+    });
+    Ok(Exit::Ok)
+}
+
+/// Starts what works beside the answers.
+fn background(
+    app: &Arc<App>,
+    journal: &Arc<Journal>,
+    lines: &Lines,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Vec<tokio::task::JoinHandle<()>>> {
+    let App { executor, catalog, scheduler, .. } = &**app;
+    let (words, stop) = (lines.clone(), shutdown.clone());
+    let watching = tokio::spawn(catalog.clone().watch(stop, move |found| words.changes(found)));
+    let (clock, stop, scheduler_) = (Arc::new(SystemClock), shutdown.clone(), scheduler.clone());
+    let scheduling = tokio::spawn(async move { scheduler_.run(clock, stop).await });
+    let (looking, stop) = (executor.clone(), shutdown.clone());
+    let looking = tokio::spawn(async move { looking.keep_looking(stop).await });
+    let client = client(Duration::from_secs(30)).context("the system's root certificates cannot be read")?;
+    let arrivals = Arrivals::new(scheduler.clone(), journal.clone(), vec![Box::new(LocalFolders)], client);
+    let stop = shutdown.clone();
+    let arriving = tokio::spawn(async move { arrivals.run(stop).await });
+    Ok(vec![watching, scheduling, looking, arriving])
+}
+
+/// One server at a time on a home folder.
+fn only_server(settings: &Settings) -> anyhow::Result<File> {
+    let path = settings.home.join("server.lock");
+    let failed = || format!("cannot use {}", path.display());
+    std::fs::create_dir_all(&settings.home).with_context(failed)?;
+    let opened = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+    let mut file = opened.with_context(failed)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut pid = String::new();
+            // The number is for people; without it the message is still right.
+            let _ = file.read_to_string(&mut pid);
+            let message = format!("a server is running on {} already: process {}", settings.home.display(), pid.trim());
+            let help = "stop it first, or give this one another folder with `--home`";
+            return Err(Invalid::from(Diagnostic::error(message).help(help)).into());
+        }
+        Err(TryLockError::Error(error)) => return Err(error).with_context(failed),
+    }
+    file.set_len(0).and_then(|()| file.rewind()).with_context(failed)?;
+    writeln!(file, "{}", std::process::id()).with_context(failed)?;
+    Ok(file)
+}
+
+fn taken(address: SocketAddr, error: &std::io::Error) -> Invalid {
+    let finding = Diagnostic::error(format!("cannot listen on {address}: {error}"));
+    finding.help("choose another port with `--listen`").into()
+}
+
+/// Says what happens to executions.
+async fn tell(mut happened: tokio::sync::broadcast::Receiver<Arc<Happened>>, lines: Lines) {
+    loop {
+        match happened.recv().await {
+            Ok(happened) => lines.happened(&happened),
+            Err(RecvError::Lagged(missed)) => lines.say(&format!("({missed} lines left out)")),
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+/// Plain lines of what happens, on stderr.
+#[derive(Clone)]
+struct Lines {
+    redactor: Redactor,
+}
+
+impl Lines {
+    fn say(&self, text: &str) {
+        eprintln!("{}  {}", Local::now().format("%Y-%m-%d %H:%M:%S"), self.redactor.clean(text));
+    }
+
+    fn finding(&self, finding: &Diagnostic) {
+        self.say(&finding.to_string());
+    }
+
+    fn changes(&self, found: Result<Vec<Change>, CatalogError>) {
+        match found {
+            Ok(changes) => changes.iter().for_each(|change| self.change(change)),
+            Err(error) => self.say(&format!("the flows cannot be read: {:#}", anyhow::Error::from(error))),
+        }
+    }
+
+    fn change(&self, change: &Change) {
+        let entry = &change.entry;
+        let what = match change.kind {
+            ChangeKind::Added => format!("added, revision {}", entry.revision),
+            ChangeKind::Changed => format!("changed, revision {}", entry.revision),
+            ChangeKind::Broken => format!("broken; revision {} goes on", entry.revision),
+            ChangeKind::Removed => "removed".to_owned(),
+        };
+        self.say(&format!("{}.{}  {what}  {}", entry.namespace, entry.id, entry.file.display()));
+        if entry.is_broken {
+            entry.findings.iter().for_each(|finding| self.finding(finding));
+        }
+    }
+
+    fn happened(&self, happened: &Happened) {
+        use crate::journal::Event;
+        match happened {
+            Happened::Event { id, namespace, flow, status, event, .. } => match event {
+                Event::Started | Event::Queued | Event::Paused | Event::Ended { .. } => {
+                    self.say(&format!("{namespace}.{flow}  {id}  {status}"));
+                }
+                Event::TaskFailed { run, error, .. } => {
+                    self.say(&format!("{namespace}.{flow}  {id}  {run} failed: {}", error.message));
+                }
+                _ => {}
+            },
+            Happened::Deleted { id } => self.say(&format!("{id}  deleted")),
+            Happened::Log { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! The flows of one or more folders, by namespace and id. Files that come, change, break and go are seen; a broken one
+//! keeps its last good flow.
+
+mod files;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use chrono::Utc;
+use tokio::sync::watch as channel;
+
+use crate::diagnostic::Diagnostic;
+use crate::engine::snapshot;
+use crate::flow::{Flow, parse};
+use crate::journal::{Journal, JournalError, Revision};
+use crate::task::TaskType;
+use files::Read;
+
+/// A flow of the catalog.
+#[derive(Debug)]
+pub struct Entry {
+    /// The flow's namespace.
+    pub namespace: String,
+    /// The flow's id.
+    pub id: String,
+    /// The flow as it was last good.
+    pub flow: Arc<Flow>,
+    /// The number of its text.
+    pub revision: u32,
+    /// The file it stands in.
+    pub file: PathBuf,
+    /// What is wrong with the file, and what could be better.
+    pub findings: Vec<Diagnostic>,
+    /// Whether the file is no good flow now.
+    pub is_broken: bool,
+    /// The file's text, where it is broken.
+    broken_text: Option<String>,
+}
+
+impl Entry {
+    /// The text of the file.
+    pub fn text(&self) -> &str {
+        self.broken_text.as_deref().unwrap_or(&self.flow.document.text)
+    }
+}
+
+/// What became of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// It is new.
+    Added,
+    /// It has another text.
+    Changed,
+    /// Its file is no good flow any more; the last good one stays.
+    Broken,
+    /// Its file is gone.
+    Removed,
+}
+
+/// A flow that has changed.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// How.
+    pub kind: ChangeKind,
+    /// The flow, as it is now or was last.
+    pub entry: Arc<Entry>,
+}
+
+/// Why the catalog cannot do what it is asked.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// The text is no flow.
+    #[error("{}", .0.iter().map(|finding| finding.message.as_str()).collect::<Vec<_>>().join("; "))]
+    Invalid(Vec<Diagnostic>),
+    /// A file cannot be read or written.
+    #[error("cannot {what} {}", file.display())]
+    File {
+        /// What was being done.
+        what: &'static str,
+        /// To which file.
+        file: PathBuf,
+        /// Why it failed.
+        #[source]
+        error: io::Error,
+    },
+    /// The journal, which numbers the texts.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// There is no such flow.
+    #[error("there is no flow {0}.{1}")]
+    Unknown(String, String),
+}
+
+type Key = (String, String);
+
+/// The flows of some folders.
+pub struct Catalog {
+    folders: Vec<PathBuf>,
+    tasks: &'static [TaskType],
+    journal: Arc<Journal>,
+    /// What each file held when it was last read. Held throughout a refresh, so that they take turns.
+    files: Mutex<BTreeMap<PathBuf, Read>>,
+    /// Never held while the journal is asked something: the journal asks for limits in the middle of its own work.
+    view: RwLock<View>,
+    changes: channel::Sender<u64>,
+}
+
+#[derive(Default)]
+struct View {
+    entries: BTreeMap<Key, Arc<Entry>>,
+    problems: Vec<Diagnostic>,
+}
+
+impl Catalog {
+    /// Reads the flows of some folders. The first one is where new flows are saved; it is made if need be.
+    ///
+    /// # Errors
+    /// When a folder cannot be read, or the journal cannot be used. Files that are no flows are problems, not errors.
+    pub fn open(
+        folders: Vec<PathBuf>,
+        tasks: &'static [TaskType],
+        journal: Arc<Journal>,
+    ) -> Result<Arc<Self>, CatalogError> {
+        let absolute = |folder: PathBuf| std::path::absolute(&folder).unwrap_or(folder);
+        let folders: Vec<PathBuf> = folders.into_iter().map(absolute).collect();
+        if let Some(first) = folders.first() {
+            std::fs::create_dir_all(first).map_err(file_error("make the folder", first))?;
+        }
+        let (files, view, changes) = (Mutex::default(), RwLock::default(), channel::Sender::new(0));
+        let catalog = Self { folders, tasks, journal, files, view, changes };
+        catalog.refresh()?;
+        Ok(Arc::new(catalog))
+    }
+
+    /// A flow as it was last good.
+    pub fn flow(&self, namespace: &str, id: &str) -> Option<Arc<Flow>> {
+        self.get(namespace, id).map(|entry| entry.flow.clone())
+    }
+
+    /// A flow with all that is known about it.
+    pub fn get(&self, namespace: &str, id: &str) -> Option<Arc<Entry>> {
+        let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
+        view.entries.get(&(namespace.to_owned(), id.to_owned())).cloned()
+    }
+
+    /// All flows, by namespace and id.
+    pub fn list(&self) -> Vec<Arc<Entry>> {
+        self.view.read().unwrap_or_else(PoisonError::into_inner).entries.values().cloned().collect()
+    }
+
+    /// What is wrong with files that give no flow: those that never were one, and those whose flow another file has.
+    pub fn problems(&self) -> Vec<Diagnostic> {
+        self.view.read().unwrap_or_else(PoisonError::into_inner).problems.clone()
+    }
+
+    /// A count that goes up whenever a flow has changed.
+    pub fn subscribe(&self) -> channel::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// The folders that are looked at.
+    pub fn folders(&self) -> &[PathBuf] {
+        &self.folders
+    }
+
+    /// Looks at the folders and takes in what has changed.
+    ///
+    /// # Errors
+    /// When a folder cannot be read, or the journal cannot be used; the catalog is then as it was.
+    pub fn refresh(&self) -> Result<Vec<Change>, CatalogError> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = files::find(&self.folders)?;
+        let before = files.len();
+        files.retain(|file, _| found.contains_key(file));
+        let mut is_same = files.len() == before;
+        for (file, mark) in found {
+            if files.get(&file).is_none_or(|read| read.mark != mark) {
+                // A file that is gone by now is so at the next look.
+                let Some(read) = Read::file(&file, mark, files.remove(&file), self.tasks, &self.journal)? else {
+                    continue;
+                };
+                is_same = false;
+                files.insert(file, read);
+            }
+        }
+        if is_same {
+            return Ok(Vec::new());
+        }
+        self.number(&mut files)?;
+        let view = self.view_of(&files);
+        let mut held = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *held, view);
+        let changes = differences(&old.entries, &held.entries);
+        drop(held);
+        if !changes.is_empty() {
+            self.changes.send_modify(|count| *count += 1);
+        }
+        Ok(changes)
+    }
+
+    /// Gives each text its number.
+    fn number(&self, files: &mut BTreeMap<PathBuf, Read>) -> Result<(), CatalogError> {
+        let mut new: Vec<&mut Read> =
+            files.values_mut().filter(|read| read.revision == 0 && read.flow.is_some()).collect();
+        let revision = |flow: &Flow| Revision {
+            number: 0,
+            time: Utc::now(),
+            sha256: snapshot::fingerprint(&flow.document.text),
+            file: flow.document.file.clone(),
+            text: snapshot::blank(&flow.document),
+        };
+        let flows: Vec<Arc<Flow>> = new.iter().filter_map(|read| read.flow.clone()).collect();
+        let texts: Vec<(&str, &str, Revision)> =
+            flows.iter().map(|flow| (flow.namespace.as_str(), flow.id.as_str(), revision(flow))).collect();
+        let numbers = self.journal.number_revisions(&texts)?;
+        new.iter_mut().zip(numbers).for_each(|(read, number)| read.revision = number);
+        Ok(())
+    }
+
+    /// Where two files have a flow of the same id, the one in the earlier folder, or of the earlier name, has it.
+    fn view_of(&self, files: &BTreeMap<PathBuf, Read>) -> View {
+        let mut view = View::default();
+        let place = |file: &Path| self.folders.iter().position(|folder| file.starts_with(folder));
+        let mut sorted: Vec<(&PathBuf, &Read)> = files.iter().collect();
+        sorted.sort_by_key(|(file, _)| (place(file), *file));
+        for (file, read) in sorted {
+            let Some(flow) = &read.flow else {
+                view.problems.extend(read.findings.clone());
+                continue;
+            };
+            let key = (flow.namespace.clone(), flow.id.to_string());
+            if let Some(first) = view.entries.get(&key) {
+                let message = format!("there are two flows {}.{}", key.0, key.1);
+                let finding = flow.document.locate(&["id".to_owned()], Diagnostic::error(message));
+                view.problems.push(
+                    finding.help(format!("the one in {} is used; give this one another id", first.file.display())),
+                );
+                continue;
+            }
+            view.entries.insert(key, Arc::new(read.entry(file, flow)));
+        }
+        view
+    }
+
+    /// Saves a flow: into the file that has it, else into `{namespace}/{id}.yaml` of the first folder. The file is
+    /// there as a whole or as it was before.
+    ///
+    /// # Errors
+    /// When the text is no flow, or the file cannot be written; nothing is changed then.
+    pub fn save(&self, text: &str) -> Result<Arc<Entry>, CatalogError> {
+        let parsed = parse("flow.yaml", text, self.tasks);
+        let flow = parsed.flow.ok_or(CatalogError::Invalid(parsed.findings))?;
+        let (namespace, id) = (flow.namespace.as_str(), flow.id.as_str());
+        let file = match self.get(namespace, id) {
+            Some(entry) => entry.file.clone(),
+            None => self.new_file(namespace, id)?,
+        };
+        files::replace(&file, text).map_err(file_error("write", &file))?;
+        self.refresh()?;
+        self.get(namespace, id).ok_or_else(|| CatalogError::Unknown(namespace.to_owned(), id.to_owned()))
+    }
+
+    fn new_file(&self, namespace: &str, id: &str) -> Result<PathBuf, CatalogError> {
+        let none = || CatalogError::Unknown(namespace.to_owned(), id.to_owned());
+        let folder = self.folders.first().ok_or_else(none)?.join(namespace);
+        let file = folder.join(format!("{id}.yaml"));
+        if file.exists() {
+            let message = format!("{} is there already and holds another flow", file.display());
+            return Err(CatalogError::Invalid(vec![Diagnostic::error(message).help("rename that file")]));
+        }
+        Ok(file)
+    }
+
+    /// Removes a flow with its file. Its executions stay.
+    ///
+    /// # Errors
+    /// When there is none, or the file cannot be removed.
+    pub fn remove(&self, namespace: &str, id: &str) -> Result<(), CatalogError> {
+        let unknown = || CatalogError::Unknown(namespace.to_owned(), id.to_owned());
+        let entry = self.get(namespace, id).ok_or_else(unknown)?;
+        std::fs::remove_file(&entry.file).map_err(file_error("remove", &entry.file))?;
+        self.refresh().map(drop)
+    }
+}
+
+fn file_error(what: &'static str, file: &Path) -> impl FnOnce(io::Error) -> CatalogError {
+    let file = file.to_owned();
+    move |error| CatalogError::File { what, file, error }
+}
+
+fn differences(old: &BTreeMap<Key, Arc<Entry>>, new: &BTreeMap<Key, Arc<Entry>>) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for (key, entry) in new {
+        let kind = match old.get(key) {
+            None => ChangeKind::Added,
+            Some(_) if entry.is_broken => ChangeKind::Broken,
+            Some(_) => ChangeKind::Changed,
+        };
+        let is_same =
+            |old: &Arc<Entry>| old.file == entry.file && old.is_broken == entry.is_broken && old.text() == entry.text();
+        if !old.get(key).is_some_and(is_same) {
+            changes.push(Change { kind, entry: entry.clone() });
+        }
+    }
+    let gone = old.iter().filter(|(key, _)| !new.contains_key(*key));
+    changes.extend(gone.map(|(_, entry)| Change { kind: ChangeKind::Removed, entry: entry.clone() }));
+    changes
+}

@@ -1,0 +1,44 @@
+//! Seeing that files have changed: the system says so, and a slow look finds what it does not say.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::{RecursiveMode, Watcher};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::{Catalog, CatalogError, Change};
+
+/// How long a folder must be quiet before it is looked at: editors write a file in several steps.
+const QUIET: Duration = Duration::from_millis(100);
+/// How often to look where the system says nothing: network folders, and those that are mounted into a container.
+const GLANCE: Duration = Duration::from_secs(15);
+
+impl Catalog {
+    /// Keeps the catalog up to date until it is told to stop. Whatever a look finds goes to `tell`.
+    pub async fn watch(
+        self: Arc<Self>,
+        shutdown: CancellationToken,
+        tell: impl Fn(Result<Vec<Change>, CatalogError>) + Send,
+    ) {
+        let moved = Arc::new(Notify::new());
+        let signal = moved.clone();
+        let watcher = notify::recommended_watcher(move |_| signal.notify_one());
+        // Without a watcher the slow look must do.
+        let mut watcher = watcher.ok();
+        for folder in &self.folders {
+            let _ = watcher.as_mut().map(|watcher| watcher.watch(folder, RecursiveMode::Recursive));
+        }
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = moved.notified() => tokio::time::sleep(QUIET).await,
+                () = tokio::time::sleep(GLANCE) => {}
+            }
+            let catalog = self.clone();
+            if let Ok(found) = tokio::task::spawn_blocking(move || catalog.refresh()).await {
+                tell(found);
+            }
+        }
+    }
+}

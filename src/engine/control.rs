@@ -1,0 +1,58 @@
+//! How an execution under way is asked to stop.
+
+use std::sync::{Arc, OnceLock};
+
+use tokio_util::sync::CancellationToken;
+
+/// What an execution that is to rest becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// It waits for its turn again: its process stops.
+    Queued,
+    /// It is paused.
+    Paused,
+}
+
+/// The ways to stop an execution under way, held by whoever may do so. The first one that is used holds, but for a
+/// kill, which always does.
+#[derive(Clone, Debug, Default)]
+pub struct Control {
+    /// Stops it for good: what is under way is broken off.
+    pub kill: CancellationToken,
+    rest: CancellationToken,
+    cut: CancellationToken,
+    becomes: Arc<OnceLock<Rest>>,
+}
+
+impl Control {
+    /// A control whose kill is this token.
+    pub fn killed_by(kill: CancellationToken) -> Self {
+        Self { kill, ..Self::default() }
+    }
+
+    /// Begins nothing more; what is under way goes on to its end.
+    pub fn rest(&self, rest: Rest) {
+        self.becomes.get_or_init(|| rest);
+        self.rest.cancel();
+    }
+
+    /// Breaks off what is under way in an execution that is to rest. It will begin again.
+    pub fn cut(&self) {
+        self.cut.cancel();
+    }
+
+    /// What it is to become, once it is to rest.
+    pub(super) fn resting(&self) -> Option<Rest> {
+        self.becomes.get().copied()
+    }
+
+    /// Comes when it is to stop in any way.
+    pub(super) async fn asked(&self) {
+        tokio::select! { () = self.kill.cancelled() => {}, () = self.rest.cancelled() => {} }
+    }
+
+    /// Comes when what is under way is to be broken off.
+    pub(super) async fn cut_off(&self) {
+        tokio::select! { () = self.kill.cancelled() => {}, () = self.cut.cancelled() => {} }
+    }
+}

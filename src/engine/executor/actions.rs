@@ -1,0 +1,222 @@
+//! What can be done to an execution from outside.
+
+use chrono::Utc;
+use serde::{Deserialize, Serialize};
+use serde_json::Map;
+
+use super::dispatch::told;
+use super::{Executor, UnderWay, lock};
+use crate::engine::{EngineError, again};
+use crate::diagnostic::Diagnostic;
+use crate::engine::control::Rest;
+use crate::engine::lock::Claim;
+use crate::id::ExecutionId;
+use crate::journal::{Event, ExecutionState, Query, State};
+
+/// Something done to many executions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// [`Executor::kill`]
+    Kill,
+    /// [`Executor::pause`]
+    Pause,
+    /// [`Executor::resume`]
+    Resume,
+    /// [`Executor::restart`]
+    Restart,
+    /// [`Executor::delete`]
+    Delete,
+}
+
+/// The most executions that one bulk action is about.
+const MOST: u32 = 100_000;
+
+impl Executor {
+    /// Stops an execution for good. What is under way is broken off; [`Executor::wait`] says when it has ended.
+    ///
+    /// # Errors
+    /// When it has ended, or another process works on it.
+    pub fn kill(&self, id: &ExecutionId) -> Result<(), EngineError> {
+        let under_way = self.under_way();
+        if let Some(control) = under_way.get(id) {
+            control.kill.cancel();
+            return Ok(());
+        }
+        let (_claim, mut state) = self.take(&under_way, id)?;
+        if state.status.has_ended() {
+            return Err(not_possible(id, "killed", &state));
+        }
+        self.shared.runner.append(id, &mut state, Event::Ended { state: ExecutionState::Killed, outputs: Map::new() })?;
+        lock(&self.shared.waiting).remove(id);
+        drop(under_way);
+        self.wake_watchers(id);
+        Ok(())
+    }
+
+    /// Lets an execution rest once what is under way has come to its end. It holds no slot while it rests.
+    ///
+    /// # Errors
+    /// When it is neither running nor waiting, or another process works on it.
+    pub fn pause(&self, id: &ExecutionId) -> Result<(), EngineError> {
+        let under_way = self.under_way();
+        if let Some(control) = under_way.get(id) {
+            control.rest(Rest::Paused);
+            return Ok(());
+        }
+        let (_claim, mut state) = self.take(&under_way, id)?;
+        if state.status != ExecutionState::Queued {
+            return Err(not_possible(id, "paused", &state));
+        }
+        self.shared.runner.append(id, &mut state, Event::Paused)?;
+        drop(under_way);
+        self.wake_watchers(id);
+        Ok(())
+    }
+
+    /// Lets a paused execution go on when it is its turn. `inputs` are secret ones, which the journal does not keep.
+    ///
+    /// # Errors
+    /// When it is not paused, or cannot go on without an input that is not given.
+    pub fn resume(&self, id: &ExecutionId, inputs: Vec<(String, String)>) -> Result<(), EngineError> {
+        let state = self.shared.runner.state(id)?;
+        let has_pauses = state.status == ExecutionState::Paused && state.paused().next().is_some();
+        if has_pauses {
+            let flow = self.revive(&state, inputs.clone()).map_err(|findings| stuck(id, &findings))?.flow;
+            self.shared.runner.resume(id, &flow, &inputs, "the server")?;
+            return self.again(id, "resumed", inputs, |state| state == ExecutionState::Running);
+        }
+        self.again(id, "resumed", inputs, |state| state == ExecutionState::Paused)
+    }
+
+    /// Lets a paused execution go on whose pause has lasted its time.
+    pub(super) fn end_pause(&self, id: &ExecutionId) -> Result<(), EngineError> {
+        let state = self.shared.runner.state(id)?;
+        let is_due = state.pause_ends().is_some_and(|at| at <= Utc::now());
+        if state.status != ExecutionState::Paused || !is_due {
+            return Ok(());
+        }
+        self.again(id, "resumed", Vec::new(), |state| state == ExecutionState::Paused)
+    }
+
+    /// Runs an execution that has not ended well again, from what failed or was stopped. `inputs` are secret ones, which
+    /// the journal does not keep.
+    ///
+    /// # Errors
+    /// When it ended well or has not ended, or cannot go on without an input that is not given.
+    pub fn restart(&self, id: &ExecutionId, inputs: Vec<(String, String)>) -> Result<(), EngineError> {
+        self.again(id, "restarted", inputs, |state| state.has_ended() && !state.is_done())
+    }
+
+    /// Takes up an execution that nobody works on and that is not done: what a process left that is no more, and what
+    /// [`Executor::restart`] and [`Executor::resume`] would take.
+    ///
+    /// # Errors
+    /// When it ended well, another process works on it, or it cannot go on without an input that is not given.
+    pub fn take_up(&self, id: &ExecutionId, inputs: Vec<(String, String)>) -> Result<(), EngineError> {
+        self.again(id, "taken up", inputs, |state| !state.is_done())
+    }
+
+    fn again(
+        &self,
+        id: &ExecutionId,
+        what: &'static str,
+        inputs: Vec<(String, String)>,
+        may: impl Fn(ExecutionState) -> bool,
+    ) -> Result<(), EngineError> {
+        {
+            let under_way = self.under_way();
+            let (_claim, mut state) = self.take(&under_way, id)?;
+            if !may(state.status) {
+                return Err(not_possible(id, what, &state));
+            }
+            let known = lock(&self.shared.waiting).remove(id).filter(|_| inputs.is_empty());
+            let prepared = match known {
+                Some(prepared) => prepared,
+                None => self.revive(&state, inputs).map_err(|findings| stuck(id, &findings))?,
+            };
+            let queue = &self.shared.queue;
+            if state.status.is_restartable() {
+                let again = again::forgotten(&state, &prepared.flow, true);
+                self.shared.runner.append(id, &mut state, Event::Restarted { again })?;
+            }
+            if state.status == ExecutionState::Queued {
+                self.journal().place_first(id, queue)?;
+            } else {
+                self.journal().enqueue(id, &mut state, Utc::now(), queue, false)?;
+            }
+            lock(&self.shared.waiting).insert(id.clone(), prepared);
+        }
+        self.dispatch();
+        Ok(())
+    }
+
+    /// Removes an execution with its events, logs and files. One that is under way is killed first.
+    ///
+    /// # Errors
+    /// When there is none, or another process works on it.
+    pub async fn delete(&self, id: &ExecutionId) -> Result<(), EngineError> {
+        loop {
+            let left = self.shared.left.notified();
+            tokio::pin!(left);
+            left.as_mut().enable();
+            {
+                let under_way = self.under_way();
+                match under_way.get(id) {
+                    Some(control) => control.kill.cancel(),
+                    None => {
+                        let _claim = self.take(&under_way, id)?;
+                        self.journal().delete(id)?;
+                        break;
+                    }
+                }
+            }
+            left.await;
+        }
+        lock(&self.shared.waiting).remove(id);
+        // Files that cannot be removed now are found by the next clean-up.
+        let _ = std::fs::remove_dir_all(self.shared.runner.settings.storage().join(id.as_str()));
+        self.wake_watchers(id);
+        Ok(())
+    }
+
+    /// Does the same to all executions that a query means, the oldest first, and says what came of each.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn bulk(
+        &self,
+        query: &Query,
+        action: Action,
+    ) -> Result<Vec<(ExecutionId, Result<(), EngineError>)>, EngineError> {
+        let found = self.journal().search(query, MOST, 0)?.executions;
+        let mut done = Vec::with_capacity(found.len());
+        for id in found.into_iter().rev().map(|summary| summary.id) {
+            let result = match action {
+                Action::Kill => self.kill(&id),
+                Action::Pause => self.pause(&id),
+                Action::Resume => self.resume(&id, Vec::new()),
+                Action::Restart => self.restart(&id, Vec::new()),
+                Action::Delete => self.delete(&id).await,
+            };
+            done.push((id, result));
+        }
+        Ok(done)
+    }
+
+    /// Takes an execution that is not under way here, so that nobody else starts it meanwhile.
+    fn take(&self, _under_way: &UnderWay, id: &ExecutionId) -> Result<(Claim, State), EngineError> {
+        let unknown = || EngineError::Unknown(id.clone());
+        self.journal().state(id)?.ok_or_else(unknown)?;
+        let claim = Claim::take(&self.shared.runner.settings, id)?;
+        Ok((claim, self.journal().state(id)?.ok_or_else(unknown)?))
+    }
+}
+
+fn stuck(id: &ExecutionId, findings: &[Diagnostic]) -> EngineError {
+    EngineError::Stuck { id: id.clone(), reason: findings.iter().map(told).collect::<Vec<_>>().join("; ") }
+}
+
+fn not_possible(id: &ExecutionId, what: &'static str, state: &State) -> EngineError {
+    EngineError::NotPossible { id: id.clone(), what, state: state.status }
+}

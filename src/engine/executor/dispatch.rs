@@ -1,0 +1,193 @@
+//! Starting what may start, and what happens when it has ended.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, Weak};
+
+use chrono::{DateTime, Utc};
+use serde_json::Map;
+
+use super::{Executor, Prepared, UnderWay, lock};
+use crate::diagnostic::Diagnostic;
+use crate::engine::control::Control;
+use crate::engine::lock::Claim;
+use crate::engine::{EngineError, again, revive};
+use crate::flow::Flow;
+use crate::id::ExecutionId;
+use crate::journal::{Chosen, Created, Event, ExecutionState, State};
+
+/// Flows that executions began with and that somebody still uses, by file and SHA-256.
+#[derive(Default)]
+pub(super) struct Flows {
+    known: Mutex<HashMap<(String, String), Weak<Flow>>>,
+}
+
+impl Flows {
+    fn find(
+        &self,
+        created: &Created,
+        read: impl FnOnce() -> Result<Flow, Vec<Diagnostic>>,
+    ) -> Result<Arc<Flow>, Vec<Diagnostic>> {
+        let key = (created.file.clone(), created.sha256.clone());
+        if let Some(flow) = lock(&self.known).get(&key).and_then(Weak::upgrade) {
+            return Ok(flow);
+        }
+        let flow = Arc::new(read()?);
+        let mut known = lock(&self.known);
+        known.retain(|_, flow| flow.strong_count() > 0);
+        known.insert(key, Arc::downgrade(&flow));
+        Ok(flow)
+    }
+}
+
+impl Executor {
+    /// Starts all that may start.
+    pub(super) fn dispatch(&self) {
+        loop {
+            let mut under_way = self.under_way();
+            let is_full = under_way.len() >= self.shared.options.parallel;
+            if is_full || self.shared.stopping.load(Ordering::SeqCst) {
+                return;
+            }
+            let settings = &self.shared.runner.settings;
+            let next = self.journal().start_next(
+                &self.shared.queue,
+                Utc::now(),
+                &|chosen| self.limit(chosen),
+                &|id| self.is_alive(&under_way, id),
+                &|id| Claim::take(settings, id).ok(),
+            );
+            // A journal that cannot be written now is tried again when the next execution ends, or at the next look.
+            let Ok(Some((id, state, claim))) = next else { return };
+            let prepared = lock(&self.shared.waiting).remove(&id);
+            self.begin(&mut under_way, claim, id, state, prepared);
+        }
+    }
+
+    /// The limit that the flow has now, else the one it had.
+    fn limit(&self, chosen: &Chosen) -> Option<u32> {
+        let catalog = self.shared.options.catalog.as_ref();
+        let flow = catalog.and_then(|catalog| catalog.flow(&chosen.namespace, &chosen.flow));
+        flow.map_or(chosen.slots, |flow| flow.concurrency.map(|concurrency| concurrency.limit))
+    }
+
+    /// Works on an execution that the journal says is RUNNING.
+    pub(super) fn begin(
+        &self,
+        under_way: &mut UnderWay,
+        claim: Claim,
+        id: ExecutionId,
+        state: State,
+        prepared: Option<Prepared>,
+    ) {
+        let control = Control::default();
+        under_way.insert(id.clone(), control.clone());
+        let mut end = End { executor: self.clone(), id: id.clone(), claim: Some(claim), is_over: false };
+        tokio::spawn(async move {
+            end.executor.execute(&id, state, prepared, &control).await;
+            end.over();
+        });
+    }
+
+    async fn execute(&self, id: &ExecutionId, mut state: State, prepared: Option<Prepared>, control: &Control) {
+        let prepared = prepared.map_or_else(|| self.revive(&state, Vec::new()), Ok);
+        let worked = match prepared {
+            Ok(Prepared { flow, secrets }) => {
+                let mut inputs = state.created.inputs.clone();
+                inputs.extend(secrets.clone());
+                let again = again::forgotten(&state, &flow, false);
+                let begun = self.shared.runner.append(id, &mut state, Event::TakenUp { again });
+                let worked = match begun {
+                    Ok(()) => self.shared.runner.work(id, &mut state, &flow, &inputs, control).await,
+                    failed => failed,
+                };
+                if state.status == ExecutionState::Paused {
+                    lock(&self.shared.waiting).insert(id.clone(), Prepared { flow, secrets });
+                    self.wake_at(id, state.pause_ends());
+                }
+                worked
+            }
+            Err(findings) => {
+                findings.iter().for_each(|finding| self.say(id, &told(finding)));
+                self.shared.runner.append(id, &mut state, Event::Ended { state: ExecutionState::Failed, outputs: Map::new() })
+            }
+        };
+        if let Err(error) = worked {
+            self.say(id, &chain(&error));
+        }
+    }
+
+    /// Lets a paused execution go on at a moment, unless somebody has before.
+    pub(super) fn wake_at(&self, id: &ExecutionId, at: Option<DateTime<Utc>>) {
+        let Some(at) = at else { return };
+        let (executor, id) = (self.clone(), id.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep((at - Utc::now()).to_std().unwrap_or_default()).await;
+            if let Err(error) = executor.end_pause(&id) {
+                executor.say(&id, &chain(&error));
+            }
+        });
+    }
+
+    /// What an execution needs, from the journal and from what is given again.
+    pub(super) fn revive(&self, state: &State, secrets: Vec<(String, String)>) -> Result<Prepared, Vec<Diagnostic>> {
+        let tasks = self.shared.options.tasks;
+        let flow = self.shared.flows.find(&state.created, || revive::recorded_flow(&state.created, tasks))?;
+        let values = revive::recorded_values(state, &flow, secrets)?;
+        let (_, secrets) = self.shared.runner.split_secrets(&flow, &values);
+        Ok(Prepared { flow, secrets })
+    }
+
+    /// Tells those who wait for an execution to look at it.
+    pub(super) fn wake_watchers(&self, id: &ExecutionId) {
+        if let Some(watcher) = lock(&self.shared.watchers).remove(id) {
+            watcher.notify_waiters();
+        }
+    }
+}
+
+/// Frees the place of an execution, whichever way its work ends.
+struct End {
+    executor: Executor,
+    id: ExecutionId,
+    claim: Option<Claim>,
+    is_over: bool,
+}
+
+impl End {
+    fn over(&mut self) {
+        self.is_over = true;
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let mut under_way = self.executor.under_way();
+        self.claim = None;
+        under_way.remove(&self.id);
+        drop(under_way);
+        self.executor.shared.left.notify_waiters();
+        self.executor.wake_watchers(&self.id);
+        // Work that was dropped was so with its runtime, on which nothing can be started any more.
+        if self.is_over || std::thread::panicking() {
+            self.executor.dispatch();
+        }
+    }
+}
+
+pub(super) fn told(finding: &Diagnostic) -> String {
+    match &finding.help {
+        Some(help) => format!("cannot go on: {} ({help})", finding.message),
+        None => format!("cannot go on: {}", finding.message),
+    }
+}
+
+fn chain(error: &EngineError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
+}

@@ -1,0 +1,275 @@
+//! Runs many executions in one process: those that may start do, the others wait in the journal's queue.
+//!
+//! The map of what is under way is held while the journal decides who starts, so that the process's own limit is never
+//! exceeded either. Everything else that matters is in the journal: an executor that dies leaves nothing behind that
+//! the next one would have to clean up.
+
+mod actions;
+mod dispatch;
+mod request;
+mod takeover;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::Utc;
+use serde_json::{Map, Value};
+use tokio::sync::{Notify, broadcast};
+
+use crate::engine::catalog::Catalog;
+use crate::engine::control::{Control, Rest};
+use crate::engine::lock::{self, Claim};
+use crate::engine::{self, Before, EngineError, Runner, input_files};
+use crate::flow::input;
+use crate::flow::{Behavior, Flow};
+use crate::id::ExecutionId;
+use crate::journal::{ExecutionState, Happened, Journal, Limit, Overflow, State, Submission, Submitted};
+use crate::task::TaskType;
+
+pub use actions::Action;
+pub use request::{Refused, Request};
+
+/// How often somebody who waits looks for what other processes did.
+const GLANCE: Duration = Duration::from_secs(2);
+
+/// How an executor works.
+#[derive(Clone)]
+pub struct Options {
+    /// The most executions that run at a time in this process.
+    pub parallel: usize,
+    /// The task types.
+    pub tasks: &'static [TaskType],
+    /// Where the current limits of flows are found; without it each execution's own flow says.
+    pub catalog: Option<Arc<Catalog>>,
+    /// Whether it also takes up what processes left that are no more.
+    pub takes_all: bool,
+}
+
+impl Options {
+    /// Those of a process that runs only what it submits: sixteen at a time.
+    pub fn new(tasks: &'static [TaskType]) -> Self {
+        Self { parallel: 16, tasks, catalog: None, takes_all: false }
+    }
+}
+
+/// How much there is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Load {
+    /// Executions under way in this process.
+    pub running: usize,
+    /// Executions that wait in its queue.
+    pub queued: usize,
+    /// The most that run at a time.
+    pub parallel: usize,
+}
+
+/// Runs executions in this process. Clones are one and the same.
+#[derive(Clone)]
+pub struct Executor {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    runner: Runner,
+    options: Options,
+    /// The name of this process's queue, locked as long as the process lives.
+    queue: String,
+    _claim: Claim,
+    under_way: Mutex<HashMap<ExecutionId, Control>>,
+    /// What executions that wait need, as far as this process has been told: the journal keeps no secrets.
+    waiting: Mutex<HashMap<ExecutionId, Prepared>>,
+    watchers: Mutex<HashMap<ExecutionId, Arc<Notify>>>,
+    flows: dispatch::Flows,
+    stopping: AtomicBool,
+    /// Told whenever an execution leaves `under_way`.
+    left: Notify,
+}
+
+/// What an execution needs beside its state.
+#[derive(Clone)]
+struct Prepared {
+    flow: Arc<Flow>,
+    secrets: Map<String, Value>,
+}
+
+type UnderWay<'a> = MutexGuard<'a, HashMap<ExecutionId, Control>>;
+
+impl Executor {
+    /// An executor on the runner's home. Called within the runtime, which its executions run on.
+    ///
+    /// # Errors
+    /// When the home folder or the journal cannot be used.
+    pub fn open(runner: Runner, options: Options) -> Result<Self, EngineError> {
+        let queue = format!("queue-{}-{:08x}", std::process::id(), rand::random::<u32>());
+        let claim = Claim::take(&runner.settings, &ExecutionId::new(&queue))?;
+        let shared = Shared {
+            runner,
+            options,
+            queue,
+            _claim: claim,
+            under_way: Mutex::default(),
+            waiting: Mutex::default(),
+            watchers: Mutex::default(),
+            flows: dispatch::Flows::default(),
+            stopping: AtomicBool::new(false),
+            left: Notify::new(),
+        };
+        let executor = Self { shared: Arc::new(shared) };
+        if executor.shared.options.takes_all {
+            executor.take_over()?;
+        }
+        Ok(executor)
+    }
+
+    /// Writes a new execution down. It starts at once if it may, else it waits for its turn, or is turned away as its
+    /// flow's `concurrency` says.
+    ///
+    /// # Errors
+    /// When it is refused; nothing is written then.
+    pub fn submit(&self, request: Request) -> Result<ExecutionId, Refused> {
+        let shared = &self.shared;
+        let Request { flow, inputs, labels, trigger_date, trigger, tick, revision } = request;
+        if flow.disabled {
+            return Err(Refused::Disabled);
+        }
+        let now = Utc::now();
+        let inputs = input::resolve(&flow, &inputs, &Before::at(now)).map_err(Refused::Inputs)?;
+        let unreadable = input_files::unreadable(&flow, &inputs);
+        if !unreadable.is_empty() {
+            return Err(Refused::Inputs(unreadable));
+        }
+        let id = ExecutionId::generate(now);
+        let wanted = engine::Request { inputs, labels, trigger_date, ..engine::Request::default() };
+        let (mut created, secrets) = shared.runner.created(&id, &flow, &wanted, now)?;
+        created.trigger = trigger;
+        created.revision = revision;
+        let claim = Claim::take(&shared.runner.settings, &id)?;
+        let mut under_way = self.under_way();
+        if shared.stopping.load(Ordering::SeqCst) {
+            return Err(Refused::Stopping);
+        }
+        let submission = Submission {
+            id: &id,
+            created,
+            tick: tick.as_ref(),
+            limit: limit_of(&flow),
+            queue: &shared.queue,
+            has_room: under_way.len() < shared.options.parallel,
+        };
+        let submitted = self.journal().submit(submission, now, &|id| self.is_alive(&under_way, id));
+        let prepared = Prepared { flow, secrets };
+        match submitted.map_err(EngineError::from)? {
+            Submitted::Runs(state) => self.begin(&mut under_way, claim, id.clone(), state, Some(prepared)),
+            Submitted::Waits => drop(lock(&shared.waiting).insert(id.clone(), prepared)),
+            Submitted::TurnedAway => self.say(&id, "turned away: all slots of the flow's `concurrency` are taken"),
+            Submitted::AlreadyRan => return Err(tick.map_or(Refused::Stopping, Refused::AlreadyRan)),
+        }
+        Ok(id)
+    }
+
+    /// Waits until an execution has ended or is paused.
+    ///
+    /// # Errors
+    /// When there is no such execution, or the journal cannot be read.
+    pub async fn wait(&self, id: &ExecutionId) -> Result<State, EngineError> {
+        loop {
+            let watcher = lock(&self.shared.watchers).entry(id.clone()).or_default().clone();
+            let told = watcher.notified();
+            tokio::pin!(told);
+            told.as_mut().enable();
+            let state = self.journal().state(id)?.ok_or_else(|| EngineError::Unknown(id.clone()))?;
+            if state.status.has_ended() || state.status == ExecutionState::Paused {
+                return Ok(state);
+            }
+            // What other processes do is seen by looking.
+            tokio::select! { () = told => {}, () = tokio::time::sleep(GLANCE) => {} }
+        }
+    }
+
+    /// All that this process writes into the journal from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Happened>> {
+        self.journal().subscribe()
+    }
+
+    /// How much there is to do.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn load(&self) -> Result<Load, EngineError> {
+        let running = self.under_way().len();
+        let queued = self.journal().queued(&self.shared.queue)?;
+        Ok(Load { running, queued, parallel: self.shared.options.parallel })
+    }
+
+    /// The journal.
+    pub fn journal(&self) -> &Arc<Journal> {
+        &self.shared.runner.journal
+    }
+
+    /// What runs the executions.
+    pub fn runner(&self) -> &Runner {
+        &self.shared.runner
+    }
+
+    /// Starts nothing more. What is under way gets `grace` to come to its end; what has not by then is cut off, and
+    /// begins again when an executor takes it up. Waits until nothing is under way.
+    pub async fn stop(&self, grace: Duration) {
+        let controls: Vec<Control> = {
+            let under_way = self.under_way();
+            self.shared.stopping.store(true, Ordering::SeqCst);
+            under_way.values().cloned().collect()
+        };
+        controls.iter().for_each(|control| control.rest(Rest::Queued));
+        if tokio::time::timeout(grace, self.until_idle()).await.is_err() {
+            controls.iter().for_each(Control::cut);
+            self.until_idle().await;
+        }
+    }
+
+    async fn until_idle(&self) {
+        loop {
+            let left = self.shared.left.notified();
+            tokio::pin!(left);
+            left.as_mut().enable();
+            if self.under_way().is_empty() {
+                return;
+            }
+            left.await;
+        }
+    }
+
+    fn under_way(&self) -> UnderWay<'_> {
+        lock(&self.shared.under_way)
+    }
+
+    /// Whether some process works on an execution that is RUNNING.
+    fn is_alive(&self, under_way: &HashMap<ExecutionId, Control>, id: &ExecutionId) -> bool {
+        under_way.contains_key(id) || lock::is_claimed(&self.shared.runner.settings, id)
+    }
+
+    /// A line in the execution's log.
+    fn say(&self, id: &ExecutionId, text: &str) {
+        let text = self.shared.runner.settings.redactor.clean(text);
+        let engine = crate::id::TaskId::new("");
+        // A line that cannot be kept is no reason to stop.
+        let _ = self.journal().log(id, Utc::now(), &engine, crate::task::Level::Error, &text);
+    }
+}
+
+fn limit_of(flow: &Flow) -> Option<Limit> {
+    flow.concurrency.map(|concurrency| Limit {
+        most: concurrency.limit,
+        overflow: match concurrency.behavior {
+            Behavior::Queue => Overflow::Queue,
+            Behavior::Cancel => Overflow::Cancel,
+            Behavior::Fail => Overflow::Fail,
+        },
+    })
+}
+
+/// What a panic elsewhere left is whole: nothing here is changed in more than one step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

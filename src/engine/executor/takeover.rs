@@ -1,0 +1,76 @@
+//! Taking up what processes left that are no more.
+
+use std::time::Duration;
+
+use chrono::{TimeDelta, Utc};
+use tokio_util::sync::CancellationToken;
+
+use super::Executor;
+use crate::engine::EngineError;
+use crate::engine::lock::{self, Claim};
+use crate::id::ExecutionId;
+use crate::journal::{ExecutionState, Query};
+
+/// How often to look for them.
+const GLANCE: Duration = Duration::from_secs(10);
+/// The most paused executions that are looked at.
+const MOST: u32 = 100_000;
+/// How long a process may take between writing an execution down and taking it up.
+const PATIENCE: TimeDelta = TimeDelta::seconds(10);
+
+impl Executor {
+    /// Takes up all that nobody works on: executions whose process is gone come first, in their old order, then their
+    /// queues. How many there were.
+    ///
+    /// # Errors
+    /// When the journal cannot be used.
+    pub fn take_over(&self) -> Result<usize, EngineError> {
+        let journal = self.journal();
+        let mut taken = 0;
+        {
+            let under_way = self.under_way();
+            for queue in journal.queues()?.iter().filter(|queue| **queue != self.shared.queue) {
+                if !lock::is_claimed(&self.shared.runner.settings, &ExecutionId::new(queue)) {
+                    journal.inherit(queue, &self.shared.queue)?;
+                    taken += 1;
+                }
+            }
+            for (id, created) in journal.unattended()? {
+                let is_fresh = Utc::now() - created < PATIENCE;
+                if !under_way.contains_key(&id) && self.take_one(&id, is_fresh)? {
+                    taken += 1;
+                }
+            }
+        }
+        let paused = Query { states: vec![ExecutionState::Paused], ..Query::default() };
+        for id in journal.search(&paused, MOST, 0)?.executions.into_iter().map(|summary| summary.id) {
+            // Whoever is told twice to go on does so once.
+            let ends = journal.state(&id)?.and_then(|state| state.pause_ends());
+            self.wake_at(&id, ends.filter(|at| *at <= Utc::now() + PATIENCE));
+        }
+        self.dispatch();
+        Ok(taken)
+    }
+
+    fn take_one(&self, id: &ExecutionId, is_fresh: bool) -> Result<bool, EngineError> {
+        let Ok(_claim) = Claim::take(&self.shared.runner.settings, id) else { return Ok(false) };
+        let Some(mut state) = self.journal().state(id)? else { return Ok(false) };
+        match state.status {
+            ExecutionState::Created if is_fresh => return Ok(false),
+            ExecutionState::Created | ExecutionState::Running => {
+                self.journal().enqueue(id, &mut state, Utc::now(), &self.shared.queue, true)?;
+            }
+            ExecutionState::Queued => self.journal().place_first(id, &self.shared.queue)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Looks for what other processes left, again and again.
+    pub async fn keep_looking(&self, shutdown: CancellationToken) {
+        while tokio::time::timeout(GLANCE, shutdown.cancelled()).await.is_err() {
+            // A journal that cannot be used now is tried again at the next look.
+            let _ = self.take_over();
+        }
+    }
+}

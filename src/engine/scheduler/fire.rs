@@ -1,0 +1,207 @@
+//! Starting an execution for a trigger, whatever it waited for.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{Known, Scheduler, kind};
+use crate::engine::executor::{Refused, Request};
+use crate::flow::expression::{Names, Outside, render};
+use crate::flow::trigger::{Context, On, Upstream};
+use crate::id::ExecutionId;
+use crate::journal::{Tick, TriggerKey, Triggered};
+use crate::text::plain;
+
+/// A call of a webhook.
+#[derive(Clone, Debug, Default)]
+pub struct Call {
+    /// The body: JSON if it is that, else text.
+    pub body: Value,
+    /// The headers.
+    pub headers: Map<String, Value>,
+    /// The parameters of the address.
+    pub parameters: Map<String, Value>,
+}
+
+/// Why a call starts nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum WebhookError {
+    /// There is no such address.
+    #[error("there is no such webhook")]
+    Unknown,
+    /// The trigger's conditions do not hold.
+    #[error("the conditions of the trigger do not hold")]
+    Conditions,
+    /// A condition cannot be decided.
+    #[error("a condition of the trigger cannot be decided: {0}")]
+    Undecided(String),
+    /// There is no execution.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}
+
+/// What triggers' expressions may ask: the time.
+pub(super) struct At(pub(super) DateTime<Utc>);
+
+impl Outside for At {
+    fn now(&self) -> Result<DateTime<Utc>, String> {
+        Ok(self.0)
+    }
+}
+
+impl Scheduler {
+    /// Starts an execution for a call of `/executions/webhook/{namespace}/{flow}/{key}`.
+    ///
+    /// # Errors
+    /// When there is no such webhook, or it starts nothing. A wrong key is as good as no webhook.
+    pub fn webhook(
+        &self,
+        namespace: &str,
+        flow: &str,
+        key: &str,
+        call: Call,
+        now: DateTime<Utc>,
+    ) -> Result<ExecutionId, WebhookError> {
+        let mut inner = self.lock();
+        let found = inner.known.iter_mut().find(|(of, known)| {
+            let is_it = |on: &On| matches!(on, On::Webhook(webhook) if is_same(&webhook.key, key));
+            of.namespace == namespace && of.flow == flow && !known.is_disabled() && is_it(&known.trigger().on)
+        });
+        let Some((of, known)) = found else { return Err(WebhookError::Unknown) };
+        let Call { body, headers, parameters } = call;
+        let facts = json!({"body": body, "headers": headers, "parameters": parameters});
+        if !holds(known, &facts, None, now).map_err(WebhookError::Undecided)? {
+            return Err(WebhookError::Conditions);
+        }
+        Ok(self.start(known, &of.clone(), now, facts, None)?)
+    }
+
+    /// Starts an execution for something that a trigger found: a file, an answer. For the same `what` it does so once.
+    /// None when its conditions do not hold.
+    ///
+    /// # Errors
+    /// When it is refused, or a condition cannot be decided.
+    pub fn found(
+        &self,
+        key: &TriggerKey,
+        what: Option<&str>,
+        facts: Value,
+        now: DateTime<Utc>,
+    ) -> Result<Option<ExecutionId>, WebhookError> {
+        let mut inner = self.lock();
+        let Some(known) = inner.known.get_mut(key) else { return Err(WebhookError::Unknown) };
+        if known.is_disabled() || !holds(known, &facts, None, now).map_err(WebhookError::Undecided)? {
+            return Ok(None);
+        }
+        let tick = what.map(|what| Tick::about(key.clone(), what));
+        Ok(Some(self.start(known, key, now, facts, tick)?))
+    }
+
+    /// A trigger's fields, rendered.
+    ///
+    /// # Errors
+    /// In plain words, when an expression has no value.
+    pub fn rendered(&self, key: &TriggerKey, fields: &Value, now: DateTime<Utc>) -> Result<Value, String> {
+        let inner = self.lock();
+        let Some(known) = inner.known.get(key) else { return Err("the trigger is gone".to_owned()) };
+        render(fields, &names(known, &json!({})), &At(now)).map_err(|error| error.message)
+    }
+
+    /// Whether a trigger's own condition holds for what it found, which expressions know by `name`.
+    ///
+    /// # Errors
+    /// In plain words, when it cannot be decided.
+    pub fn holds(
+        &self,
+        key: &TriggerKey,
+        condition: &Value,
+        name: &str,
+        found: Value,
+        now: DateTime<Utc>,
+    ) -> Result<bool, String> {
+        let inner = self.lock();
+        let Some(known) = inner.known.get(key) else { return Ok(false) };
+        let mut names = names(known, &json!({}));
+        names.insert(name.to_owned(), found);
+        crate::flow::expression::holds(condition, &names, &At(now)).map_err(|error| error.message)
+    }
+
+    /// Says that something went wrong with a trigger, or that it is well again.
+    pub fn note_problem(&self, key: &TriggerKey, problem: Option<String>) {
+        let mut inner = self.lock();
+        let Some(known) = inner.known.get_mut(key) else { return };
+        match problem {
+            // The same again is not said again.
+            Some(problem) if known.problem.as_ref() != Some(&problem) => self.complain(known, key, problem),
+            Some(_) => {}
+            None => known.problem = None,
+        }
+    }
+
+    pub(super) fn start(
+        &self,
+        known: &mut Known,
+        key: &TriggerKey,
+        moment: DateTime<Utc>,
+        mut facts: Value,
+        tick: Option<Tick>,
+    ) -> Result<ExecutionId, Refused> {
+        let trigger = known.trigger();
+        if let Some(facts) = facts.as_object_mut() {
+            facts.entry("date").or_insert_with(|| Value::from(moment.to_rfc3339()));
+        }
+        let names = names(known, &facts);
+        let rendered = |map: &Map<String, Value>| -> Result<Map<String, Value>, Refused> {
+            let one = |(name, value): (&String, &Value)| match render(value, &names, &At(moment)) {
+                Ok(value) => Ok((name.clone(), value)),
+                Err(error) => {
+                    let message = format!("`{name}` of trigger `{}`: {}", key.trigger, error.message);
+                    Err(Refused::Inputs(vec![crate::diagnostic::Diagnostic::error(message)]))
+                }
+            };
+            map.iter().map(one).collect()
+        };
+        let inputs = rendered(&trigger.common.inputs)?;
+        let labels = rendered(&trigger.labels)?;
+        let facts = match facts {
+            Value::Object(facts) => facts,
+            _ => Map::new(),
+        };
+        let mut request = Request::new(known.flow.clone());
+        request.inputs = inputs.into_iter().map(|(name, value)| (name, plain(&value))).collect();
+        request.labels = labels;
+        request.trigger_date = Some(moment);
+        request.trigger = Some(Triggered { id: key.trigger.clone(), kind: kind(trigger).to_owned(), facts });
+        request.tick = tick;
+        request.revision = Some(known.revision);
+        let id = self.executor.submit(request)?;
+        known.problem = None;
+        Ok(id)
+    }
+}
+
+/// Whether a trigger's conditions hold.
+pub(super) fn holds(
+    known: &Known,
+    facts: &Value,
+    upstream: Option<&Upstream>,
+    now: DateTime<Utc>,
+) -> Result<bool, String> {
+    let names = names(known, facts);
+    known.trigger().holds(&Context { date: now.fixed_offset(), upstream, names: &names, outside: &At(now) })
+}
+
+fn names(known: &Known, facts: &Value) -> Names {
+    let flow = &known.flow;
+    Names::from_iter([
+        ("trigger".to_owned(), facts.clone()),
+        ("vars".to_owned(), Value::Object(flow.variables.clone())),
+        ("labels".to_owned(), Value::Object(flow.labels.clone())),
+        ("flow".to_owned(), json!({"id": flow.id, "namespace": flow.namespace, "revision": known.revision})),
+    ])
+}
+
+/// Compares so that the time it takes says nothing about where the texts differ.
+fn is_same(ours: &str, theirs: &str) -> bool {
+    Sha256::digest(ours.as_bytes()) == Sha256::digest(theirs.as_bytes())
+}

@@ -1,0 +1,303 @@
+//! Starts executions for triggers. A heap holds the next moment of each schedule, so that thousands of them cost nothing
+//! while none is due; what has been dealt with is in the journal, written in the same transaction as the execution.
+
+mod ended;
+mod fire;
+mod times;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::Notify;
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::EngineError;
+use crate::engine::catalog::Catalog;
+use crate::engine::clock::Clock;
+use crate::engine::executor::Executor;
+use crate::flow::trigger::On;
+use crate::flow::{Flow, Trigger};
+use crate::id::ExecutionId;
+use crate::journal::{Happened, TriggerKey};
+
+pub use fire::{Call, WebhookError};
+
+/// How often to look at what nobody tells of: executions of other processes.
+const GLANCE: TimeDelta = TimeDelta::seconds(10);
+
+/// How late a moment may be dealt with and still count as on time.
+const ON_TIME: TimeDelta = TimeDelta::seconds(60);
+
+/// A trigger as it stands.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct TriggerStatus {
+    /// The flow's namespace.
+    pub namespace: String,
+    /// The flow's id.
+    pub flow: String,
+    /// The trigger's id.
+    pub id: String,
+    /// What kind of trigger it is: `schedule`, `webhook`, `flow`, `file`, `http`.
+    pub kind: &'static str,
+    /// Whether it is switched off, in the flow or since.
+    pub disabled: bool,
+    /// The latest moment that it has dealt with.
+    pub last: DateTime<Utc>,
+    /// The next moment of a schedule.
+    pub next: Option<DateTime<Utc>>,
+    /// The execution that must end before it starts another.
+    pub waits_for: Option<ExecutionId>,
+    /// Why it did not start what it should have.
+    pub problem: Option<String>,
+}
+
+/// A trigger, and how far it has come.
+struct Known {
+    flow: Arc<Flow>,
+    revision: u32,
+    /// Its place among the flow's triggers.
+    place: usize,
+    last: DateTime<Utc>,
+    /// When it was first seen.
+    since: DateTime<Utc>,
+    /// Whether somebody has switched it off.
+    is_off: bool,
+    next: Option<DateTime<Utc>>,
+    waits_for: Option<ExecutionId>,
+    problem: Option<String>,
+}
+
+impl Known {
+    fn trigger(&self) -> &Trigger {
+        &self.flow.triggers[self.place]
+    }
+
+    fn is_disabled(&self) -> bool {
+        self.is_off || self.flow.disabled || self.trigger().common.disabled
+    }
+}
+
+/// Starts executions for triggers.
+pub struct Scheduler {
+    executor: Executor,
+    catalog: Arc<Catalog>,
+    inner: Mutex<Inner>,
+    /// Told when something was changed from outside.
+    changed: Notify,
+    tell: Box<dyn Fn(&TriggerKey, &str) + Send + Sync>,
+}
+
+#[derive(Default)]
+struct Inner {
+    known: HashMap<TriggerKey, Known>,
+    /// The next moment of each schedule. A moment that is no longer its trigger's `next` means nothing.
+    heap: BinaryHeap<Reverse<(DateTime<Utc>, TriggerKey)>>,
+    /// The triggers that wait for other flows.
+    followers: Vec<TriggerKey>,
+    /// The state of the catalog that `known` shows.
+    seen: Option<u64>,
+    /// Up to when ended executions have been looked at, and those of the last minute that have been.
+    ended_until: Option<DateTime<Utc>>,
+    ended_seen: HashSet<ExecutionId>,
+    last_glance: Option<DateTime<Utc>>,
+}
+
+impl Scheduler {
+    /// A scheduler of all flows in the catalog. What goes wrong with a trigger goes to `tell`.
+    pub fn new(
+        executor: Executor,
+        catalog: Arc<Catalog>,
+        tell: impl Fn(&TriggerKey, &str) + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        let (inner, changed) = (Mutex::default(), Notify::new());
+        Arc::new(Self { executor, catalog, inner, changed, tell: Box::new(tell) })
+    }
+
+    /// Works until it is told to stop.
+    pub async fn run(&self, clock: Arc<dyn Clock>, shutdown: CancellationToken) {
+        let mut happened = self.executor.subscribe();
+        let mut changes = self.catalog.subscribe();
+        loop {
+            let glance = clock.now() + GLANCE;
+            let next = match self.turn(clock.now()) {
+                Ok(next) => next.map_or(glance, |next| next.min(glance)),
+                // A journal that cannot be used now is tried again.
+                Err(_) => clock.now() + TimeDelta::seconds(1),
+            };
+            let due = clock.until(next);
+            tokio::pin!(due);
+            loop {
+                tokio::select! {
+                    () = shutdown.cancelled() => return,
+                    () = &mut due => break,
+                    () = self.changed.notified() => break,
+                    Ok(()) = changes.changed() => break,
+                    heard = happened.recv() => match heard {
+                        Ok(happened) if !is_end(&happened) => {}
+                        Err(RecvError::Closed) => return,
+                        // Others often end at the same time: one look is enough.
+                        _ => {
+                            tokio::time::sleep(Duration::from_millis(20)).await;
+                            happened = happened.resubscribe();
+                            break;
+                        }
+                    },
+                }
+            }
+        }
+    }
+
+    /// Does all that is due, and says when there is more to do.
+    ///
+    /// # Errors
+    /// When the journal cannot be used; what was left undone is done at the next turn.
+    pub fn turn(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, EngineError> {
+        let mut inner = self.lock();
+        self.follow_catalog(&mut inner, now)?;
+        let is_time = inner.last_glance.is_none_or(|last| now - last >= GLANCE || now < last);
+        self.look_at_ended(&mut inner, now)?;
+        if is_time {
+            inner.last_glance = Some(now);
+            self.recheck_waiting(&mut inner, now)?;
+        }
+        while let Some(Reverse((moment, key))) = inner.heap.peek().cloned() {
+            if moment > now {
+                return Ok(Some(moment));
+            }
+            inner.heap.pop();
+            if inner.known.get(&key).is_some_and(|known| known.next == Some(moment)) {
+                self.start_due(&mut inner, &key, now)?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes in flows that are new, changed or gone.
+    fn follow_catalog(&self, inner: &mut Inner, now: DateTime<Utc>) -> Result<(), EngineError> {
+        let count = *self.catalog.subscribe().borrow();
+        if inner.seen == Some(count) {
+            return Ok(());
+        }
+        let entries = self.catalog.list();
+        let mut old = std::mem::take(&mut inner.known);
+        let mut new = Vec::new();
+        let mut was_off = HashSet::new();
+        for entry in &entries {
+            for (place, trigger) in entry.flow.triggers.iter().enumerate() {
+                let key = TriggerKey {
+                    namespace: entry.namespace.clone(),
+                    flow: entry.id.clone(),
+                    trigger: trigger.id.clone(),
+                };
+                match old.remove(&key) {
+                    Some(known) if Arc::ptr_eq(&known.flow, &entry.flow) => drop(inner.known.insert(key, known)),
+                    before => {
+                        if before.is_some_and(|known| known.is_disabled()) {
+                            was_off.insert(key.clone());
+                        }
+                        new.push((key, entry.clone(), place));
+                    }
+                }
+            }
+        }
+        let keys: Vec<TriggerKey> = new.iter().map(|(key, ..)| key.clone()).collect();
+        let memories = self.executor.journal().triggers_last(&keys, now)?;
+        for ((key, entry, place), (last, is_off)) in new.into_iter().zip(memories) {
+            let (flow, revision) = (entry.flow.clone(), entry.revision);
+            let (next, waits_for, problem) = (None, None, None);
+            let mut known = Known { flow, revision, place, last, since: last, is_off, next, waits_for, problem };
+            // What is switched on does not make up for the time in which it was off.
+            if was_off.contains(&key) || known.is_disabled() {
+                self.executor.journal().set_trigger_last(&key, now)?;
+                known.last = last.max(now);
+            }
+            let last = known.last;
+            inner.known.insert(key.clone(), known);
+            self.plan(inner, &key, last);
+        }
+        let followers = inner.known.iter().filter(|(_, known)| matches!(known.trigger().on, On::Flow(_)));
+        inner.followers = followers.map(|(key, _)| key.clone()).collect();
+        inner.followers.sort();
+        inner.seen = Some(count);
+        Ok(())
+    }
+
+    /// Every trigger, by its flow.
+    pub fn triggers(&self) -> Vec<TriggerStatus> {
+        let inner = self.lock();
+        let status = |(key, known): (&TriggerKey, &Known)| TriggerStatus {
+            namespace: key.namespace.clone(),
+            flow: key.flow.clone(),
+            id: key.trigger.clone(),
+            kind: kind(known.trigger()),
+            disabled: known.is_disabled(),
+            last: known.last,
+            next: known.next,
+            waits_for: known.waits_for.clone(),
+            problem: known.problem.clone(),
+        };
+        let mut all: Vec<TriggerStatus> = inner.known.iter().map(status).collect();
+        all.sort_by(|a, b| (&a.namespace, &a.flow, &a.id).cmp(&(&b.namespace, &b.flow, &b.id)));
+        all
+    }
+
+    /// Switches a trigger off or on. One that is switched on does not make up for the time in between.
+    ///
+    /// # Errors
+    /// When the journal cannot be written. A trigger that is not there is none.
+    pub fn set_disabled(&self, key: &TriggerKey, disabled: bool, now: DateTime<Utc>) -> Result<bool, EngineError> {
+        let mut inner = self.lock();
+        if !inner.known.contains_key(key) {
+            return Ok(false);
+        }
+        self.executor.journal().set_trigger_disabled(key, disabled, now)?;
+        if !disabled {
+            self.executor.journal().set_trigger_last(key, now)?;
+        }
+        if let Some(known) = inner.known.get_mut(key) {
+            known.is_off = disabled;
+            known.last = if disabled { known.last } else { now };
+        }
+        self.plan(&mut inner, key, now);
+        drop(inner);
+        self.changed.notify_one();
+        Ok(true)
+    }
+
+    /// The triggers that somebody must look for: files and answers, each with its flow.
+    pub fn watched(&self) -> Vec<(TriggerKey, Arc<Flow>, Trigger)> {
+        let inner = self.lock();
+        let is_watched =
+            |known: &&Known| matches!(known.trigger().on, On::File(_) | On::Http(_)) && !known.is_disabled();
+        let found = inner.known.iter().filter(|(_, known)| is_watched(known));
+        found.map(|(key, known)| (key.clone(), known.flow.clone(), known.trigger().clone())).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn complain(&self, known: &mut Known, key: &TriggerKey, problem: String) {
+        (self.tell)(key, &problem);
+        known.problem = Some(problem);
+    }
+}
+
+fn is_end(happened: &Happened) -> bool {
+    matches!(happened, Happened::Event { status, .. } if status.has_ended())
+        || matches!(happened, Happened::Deleted { .. })
+}
+
+fn kind(trigger: &Trigger) -> &'static str {
+    match trigger.on {
+        On::Schedule(..) => "schedule",
+        On::Webhook(_) => "webhook",
+        On::Flow(_) => "flow",
+        On::File(_) => "file",
+        On::Http(_) => "http",
+    }
+}

@@ -1,0 +1,134 @@
+//! Kestra's names in a flow's text, and the short ones in their place. The text is edited where the names stand, so
+//! that comments, order and layout stay as they are.
+
+mod names;
+mod walk;
+
+use serde_json::Value;
+
+use crate::diagnostic::Diagnostic;
+use crate::flow::document::Document;
+use crate::task::TaskType;
+
+/// A converted flow.
+#[derive(Debug)]
+pub struct Converted {
+    /// The text; the very same when there was nothing to convert.
+    pub text: String,
+    /// How many names were changed.
+    pub changes: usize,
+    /// What was left as it is, and why.
+    pub left: Vec<Diagnostic>,
+}
+
+/// A name to put in place of another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Edit {
+    path: Vec<String>,
+    /// Whether the key that ends the path is meant, or its value.
+    is_key: bool,
+    old: String,
+    new: String,
+}
+
+/// Puts short names into a flow's text.
+///
+/// # Errors
+/// When the text is no YAML map.
+pub fn convert(file: &str, text: &str, tasks: &'static [TaskType]) -> Result<Converted, Box<Diagnostic>> {
+    let document = Document::parse(file, text)?;
+    let mut walk = walk::Walk::new(&document, tasks);
+    walk.flow();
+    let mut left = walk.left;
+    let mut places: Vec<(std::ops::Range<usize>, Edit)> = Vec::new();
+    let letters: Vec<char> = text.chars().collect();
+    let mut value = document.value.clone();
+    // A key that has been renamed is not found again: what stands below it comes first.
+    walk.edits.sort_by_key(|edit| (edit.is_key, std::cmp::Reverse(edit.path.len())));
+    for edit in walk.edits {
+        match place(&document, &letters, &edit) {
+            Some(place) => {
+                // What stands behind an anchor is met several times, and is edited once.
+                if !places.iter().any(|(other, _)| *other == place) {
+                    places.push((place, edit.clone()));
+                }
+                apply(&mut value, &edit);
+            }
+            None => left.push(unreachable_by_edit(&document, &edit)),
+        }
+    }
+    let changes = places.len();
+    let edited = splice(letters, places);
+    // What the text says now must be what was meant; else nothing is changed.
+    let is_meant = Document::parse(file, &edited).is_ok_and(|again| again.value == value);
+    if !is_meant {
+        let finding =
+            Diagnostic::warning("this flow is written in a way that cannot be edited safely; nothing was changed");
+        left.push(document.locate(&[], finding.help("write anchors and merged keys out, and try again")));
+        return Ok(Converted { text: text.to_owned(), changes: 0, left });
+    }
+    left.sort_by_key(|finding| (finding.line, finding.column));
+    Ok(Converted { text: edited, changes, left })
+}
+
+/// The letters to replace: those of the name itself, without quotes. A value's own letters may reach beyond it, into
+/// blanks and a comment.
+fn place(document: &Document, letters: &[char], edit: &Edit) -> Option<std::ops::Range<usize>> {
+    let found = document.letters(&edit.path, edit.is_key)?;
+    let quote = letters.get(found.start).copied().filter(|letter| ['"', '\''].contains(letter));
+    let start = found.start + usize::from(quote.is_some());
+    let end = start + edit.old.chars().count();
+    let is_there = letters.get(start..end)?.iter().copied().eq(edit.old.chars());
+    let next = letters.get(end).copied();
+    let is_whole = match quote {
+        Some(_) => next == quote,
+        None => next.is_none_or(|next| next.is_whitespace() || ",}]:".contains(next)),
+    };
+    (is_there && (is_whole || edit.is_start())).then_some(start..end)
+}
+
+impl Edit {
+    /// Whether the old text is only how the value begins.
+    fn is_start(&self) -> bool {
+        self.old.ends_with("://")
+    }
+}
+
+fn splice(mut letters: Vec<char>, mut places: Vec<(std::ops::Range<usize>, Edit)>) -> String {
+    places.sort_by_key(|(place, _)| place.start);
+    for (place, edit) in places.into_iter().rev() {
+        letters.splice(place, edit.new.chars());
+    }
+    letters.into_iter().collect()
+}
+
+/// The same edit in the value.
+fn apply(value: &mut Value, edit: &Edit) {
+    let Some((last, above)) = edit.path.split_last() else { return };
+    let mut target = value;
+    for part in above {
+        let next = match target {
+            Value::Object(map) => map.get_mut(part),
+            Value::Array(items) => part.parse().ok().and_then(|index: usize| items.get_mut(index)),
+            _ => None,
+        };
+        let Some(next) = next else { return };
+        target = next;
+    }
+    let Value::Object(map) = target else { return };
+    if edit.is_key {
+        *map = map
+            .iter()
+            .map(|(key, value)| (if key == last { edit.new.clone() } else { key.clone() }, value.clone()))
+            .collect();
+    } else if let Some(Value::String(text)) = map.get_mut(last)
+        && let Some(rest) = text.strip_prefix(edit.old.as_str())
+    {
+        *text = format!("{}{rest}", edit.new);
+    }
+}
+
+fn unreachable_by_edit(document: &Document, edit: &Edit) -> Diagnostic {
+    let finding = Diagnostic::warning(format!("`{}` is left as it is: it is not written out here", edit.old));
+    document.locate(&edit.path, finding.help(format!("write `{}`", edit.new)))
+}

@@ -1,0 +1,210 @@
+//! A way through everything in a document that has a name of Kestra's.
+
+use serde_json::{Map, Value};
+
+use super::Edit;
+use super::names::first_name;
+use crate::diagnostic::{Diagnostic, nearest};
+use crate::flow::document::Document;
+use crate::flow::parse::below;
+use crate::flow::trigger::condition::ConditionType;
+use crate::flow::trigger::{TRIGGER_FIELDS, TriggerCommon, TriggerType};
+use crate::flow::{COMMON_FIELDS, Common};
+use crate::task::{Branch, TaskType, read};
+
+/// Where scripts run, by Kestra's names.
+const RUNNERS: [(&str, &str); 2] =
+    [("io.kestra.plugin.core.runner.Process", "process"), ("io.kestra.plugin.scripts.runner.docker.Docker", "docker")];
+
+/// Types of inputs that have a newer name.
+const INPUTS: [(&str, &str); 2] = [("BOOLEAN", "BOOL"), ("ENUM", "SELECT")];
+
+/// The keys of a flow that hold tasks.
+const LISTS: [&str; 4] = ["tasks", "errors", "finally", "afterExecution"];
+
+const JDBC: &str = "jdbc:postgresql://";
+
+pub(super) struct Walk<'a> {
+    document: &'a Document,
+    tasks: &'static [TaskType],
+    pub(super) edits: Vec<Edit>,
+    pub(super) left: Vec<Diagnostic>,
+    /// The types that `pluginDefaults` names.
+    defaults: Vec<(Vec<String>, String)>,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(document: &'a Document, tasks: &'static [TaskType]) -> Self {
+        Self { document, tasks, edits: Vec::new(), left: Vec::new(), defaults: Vec::new() }
+    }
+
+    pub(super) fn flow(&mut self) {
+        let document = self.document;
+        let Some(flow) = document.value.as_object() else { return };
+        self.plugin_defaults(flow);
+        for key in LISTS {
+            self.tasks(flow.get(key), &[key.to_owned()]);
+        }
+        for (index, trigger) in list(flow.get("triggers")) {
+            self.trigger(trigger, &["triggers".to_owned(), index]);
+        }
+        for (index, input) in list(flow.get("inputs")) {
+            self.rename(input, &["inputs".to_owned(), index], &INPUTS);
+        }
+    }
+
+    fn tasks(&mut self, value: Option<&Value>, path: &[String]) {
+        for (index, task) in list(value) {
+            self.task(task, &below(path, &index));
+        }
+    }
+
+    fn task(&mut self, value: &Value, path: &[String]) {
+        let Value::Object(map) = value else { return };
+        let Some(name) = map.get("type").and_then(Value::as_str) else { return };
+        let Some(task) = self.tasks.iter().find(|task| task.is(name)) else { return self.unknown(name, path) };
+        self.kind(path, name, task.name);
+        let (common, own): (Map<_, _>, Map<_, _>) =
+            map.clone().into_iter().partition(|(key, _)| COMMON_FIELDS.contains(&key.as_str()));
+        let schema = schemars::schema_for!(Common).to_value();
+        self.fields(path, &Value::Object(common), &schema, |value| read::<Common>(value).map(drop));
+        let own = Value::Object(own);
+        self.fields(path, &own, &(task.schema)().to_value(), task.check);
+        for key in ["taskRunner", "task_runner"] {
+            if let Some(runner) = map.get(key) {
+                self.rename(runner, &below(path, key), &RUNNERS);
+            }
+        }
+        if task.name.starts_with("postgres.") {
+            self.address(map, path);
+        }
+        self.branches(task, map, path);
+    }
+
+    fn branches(&mut self, task: &TaskType, map: &Map<String, Value>, path: &[String]) {
+        let extra = [Branch::List("errors"), Branch::List("finally")];
+        for branch in task.branches.iter().chain(if task.is_flowable() { &extra[..] } else { &[] }) {
+            match *branch {
+                Branch::List(name) => self.tasks(map.get(name), &below(path, name)),
+                Branch::One(name) => map.get(name).into_iter().for_each(|task| self.task(task, &below(path, name))),
+                Branch::Cases(name) => {
+                    let cases = map.get(name).and_then(Value::as_object);
+                    for (key, tasks) in cases.into_iter().flatten() {
+                        self.tasks(Some(tasks), &below(&below(path, name), key));
+                    }
+                }
+                Branch::Graph(name) => {
+                    for (index, item) in list(map.get(name)) {
+                        if let Some(task) = item.get("task") {
+                            self.task(task, &below(&below(&below(path, name), &index), "task"));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn trigger(&mut self, value: &Value, path: &[String]) {
+        let Value::Object(map) = value else { return };
+        let Some(name) = map.get("type").and_then(Value::as_str) else { return };
+        let Some(kind) = TriggerType::find(name) else { return self.unknown(name, path) };
+        self.kind(path, name, kind.name);
+        let (common, own): (Map<_, _>, Map<_, _>) =
+            map.clone().into_iter().partition(|(key, _)| TRIGGER_FIELDS.contains(&key.as_str()));
+        let schema = schemars::schema_for!(TriggerCommon).to_value();
+        self.fields(path, &Value::Object(common), &schema, |value| read::<TriggerCommon>(value).map(drop));
+        self.fields(path, &Value::Object(own), &(kind.schema)().to_value(), kind.check);
+        for key in ["conditions", "scheduleConditions", "when"] {
+            self.conditions(map.get(key), &below(path, key), 0);
+        }
+    }
+
+    fn conditions(&mut self, value: Option<&Value>, path: &[String], depth: usize) {
+        for (index, condition) in list(value).take_while(|_| depth < 20) {
+            let path = below(path, &index);
+            let Some(name) = condition.get("type").and_then(Value::as_str) else { continue };
+            match ConditionType::find(name) {
+                Some(kind) => self.kind(&path, name, kind.name),
+                None => self.unknown(name, &path),
+            }
+            self.conditions(condition.get("conditions"), &below(&path, "conditions"), depth + 1);
+        }
+    }
+
+    /// The type of what stands at `path`.
+    fn kind(&mut self, path: &[String], name: &str, new: &str) {
+        // What `pluginDefaults` goes by must go on to fit.
+        if name != new && !self.is_named(name) {
+            self.edit(below(path, "type"), false, name, new);
+        }
+    }
+
+    /// The fields that are called by another name than the documented one.
+    fn fields(
+        &mut self,
+        path: &[String],
+        fields: &Value,
+        schema: &Value,
+        check: impl Fn(&Value) -> Result<(), crate::task::FieldError>,
+    ) {
+        for key in fields.as_object().into_iter().flat_map(Map::keys) {
+            if let Some(first) = first_name(fields, key, schema, &check) {
+                self.edit(below(path, key), true, key, &first);
+            }
+        }
+    }
+
+    /// The `type` of a map, by a table.
+    fn rename(&mut self, value: &Value, path: &[String], table: &[(&str, &str)]) {
+        let name = value.get("type").and_then(Value::as_str);
+        if let Some((old, new)) = table.iter().find(|(old, _)| Some(*old) == name) {
+            self.kind(path, old, new);
+        }
+    }
+
+    fn address(&mut self, map: &Map<String, Value>, path: &[String]) {
+        let Some(rest) = map.get("url").and_then(Value::as_str).and_then(|url| url.strip_prefix(JDBC)) else { return };
+        let path = below(path, "url");
+        if rest.contains('?') {
+            let finding = Diagnostic::warning("this address is left as it is: it has settings of JDBC's");
+            self.left.push(self.document.locate(&path, finding.help("such addresses are understood as they are")));
+        } else {
+            self.edit(path, false, JDBC, "postgres://");
+        }
+    }
+
+    fn plugin_defaults(&mut self, flow: &Map<String, Value>) {
+        for (index, item) in list(flow.get("pluginDefaults")) {
+            let Some(name) = item.get("type").and_then(Value::as_str) else { continue };
+            let path = vec!["pluginDefaults".to_owned(), index, "type".to_owned()];
+            let finding = Diagnostic::warning(format!(
+                "`{name}` is left as it is, and so are the types of the tasks that these defaults are for"
+            ));
+            let finding = finding.help("defaults go by how a type's name begins, and the short names begin otherwise");
+            self.left.push(self.document.locate(&path, finding));
+            self.defaults.push((path, name.to_owned()));
+        }
+    }
+
+    fn is_named(&self, name: &str) -> bool {
+        self.defaults.iter().any(|(_, default)| name.starts_with(default.as_str()))
+    }
+
+    fn unknown(&mut self, name: &str, path: &[String]) {
+        let finding = Diagnostic::warning(format!("`{name}` is left as it is: there is nothing like it here"));
+        let finding = match nearest(name, self.tasks.iter().map(|task| task.name)) {
+            Some(near) => finding.help(format!("the nearest is `{near}`")),
+            None => finding,
+        };
+        self.left.push(self.document.locate(&below(path, "type"), finding));
+    }
+
+    fn edit(&mut self, path: Vec<String>, is_key: bool, old: &str, new: &str) {
+        self.edits.push(Edit { path, is_key, old: old.to_owned(), new: new.to_owned() });
+    }
+}
+
+fn list(value: Option<&Value>) -> impl Iterator<Item = (String, &Value)> {
+    let items = value.and_then(Value::as_array);
+    items.into_iter().flatten().enumerate().map(|(index, item)| (index.to_string(), item))
+}

@@ -1,0 +1,286 @@
+//! Where everything of a picture stands, in whole pixels from its upper left corner.
+
+use std::collections::BTreeMap;
+
+use crate::flow::graph::{Graph, Lane, Node, Order, clip};
+
+/// Space between tasks that follow one another, and between those side by side.
+const GAP: i32 = 32;
+const BESIDE: i32 = 22;
+/// Space between a frame and what is in it.
+const INSET: i32 = 16;
+/// How many stand side by side before a new row begins.
+const ROW: usize = 4;
+/// A line of text in a box, and the width of a letter of the two sizes.
+pub(super) const LINE: i32 = 17;
+pub(super) const LETTER: i32 = 8;
+const SMALL: i32 = 7;
+
+/// Things with their places.
+#[derive(Default)]
+pub(super) struct Plan<'a> {
+    pub(super) width: i32,
+    pub(super) height: i32,
+    pub(super) boxes: Vec<Placed<'a>>,
+    pub(super) frames: Vec<Placed<'a>>,
+    /// Names of branches.
+    pub(super) labels: Vec<(i32, i32, String)>,
+    /// Lines between the branches of a frame: x, and from y to y.
+    pub(super) rules: Vec<(i32, i32, i32)>,
+    /// Frames around what runs for errors and at the end: x, y, width, height.
+    pub(super) endings: Vec<(i32, i32, i32, i32)>,
+    /// What runs after what.
+    pub(super) arrows: Vec<Arrow>,
+    /// Where the first and the last task stand, to be joined from above and below.
+    head: Option<(i32, i32)>,
+    tail: Option<(i32, i32)>,
+}
+
+/// A task, or a frame around tasks.
+#[derive(Clone)]
+pub(super) struct Placed<'a> {
+    pub(super) node: &'a Node,
+    /// The lines below its head.
+    pub(super) lines: Vec<String>,
+    pub(super) x: i32,
+    pub(super) y: i32,
+    pub(super) width: i32,
+    pub(super) height: i32,
+    pub(super) is_trigger: bool,
+}
+
+/// From below one thing to above another.
+#[derive(Clone, Copy)]
+pub(super) struct Arrow {
+    pub(super) from: (i32, i32),
+    pub(super) to: (i32, i32),
+    pub(super) is_light: bool,
+}
+
+impl<'a> Plan<'a> {
+    /// The whole flow: triggers, tasks, and side by side what runs for errors and at the end.
+    pub(super) fn of(graph: &'a Graph) -> Self {
+        let triggers: Vec<Plan> = graph.triggers.iter().map(|trigger| leaf(trigger, true)).collect();
+        let mut rows: Vec<Plan> = Vec::new();
+        if !triggers.is_empty() {
+            rows.push(beside(triggers));
+        }
+        let (endings, tasks): (Vec<&Lane>, Vec<&Lane>) = graph.lanes.iter().partition(|lane| !lane.label.is_empty());
+        rows.extend(tasks.iter().map(|lane| lane_plan(lane)));
+        if !endings.is_empty() {
+            rows.push(beside(endings.into_iter().map(|lane| framed(vec![lane], None)).collect()));
+        }
+        let unjoined = rows.into_iter().map(|row| Plan { head: None, tail: None, ..row }).collect();
+        let mut plan = stack(unjoined);
+        let joints = tasks.first().map(|lane| plan.joints(lane)).unwrap_or_default();
+        plan.arrows.extend(joints);
+        plan
+    }
+
+    /// The arrows from the triggers to the tasks, and from these to what runs at the end.
+    fn joints(&self, lane: &Lane) -> Vec<Arrow> {
+        let places = self.places();
+        let place = |node: Option<&Node>| node.and_then(|node| places.get(node.id.as_str()));
+        let (Some(first), Some(last)) = (place(lane.nodes.first()), place(lane.nodes.last())) else {
+            return Vec::new();
+        };
+        let top = (first.x + first.width / 2, first.y);
+        let bottom = (last.x + last.width / 2, last.y + last.height);
+        let light = |from, to| Arrow { from, to, is_light: true };
+        let triggers = self.boxes.iter().filter(|placed| placed.is_trigger);
+        let starts = triggers.map(|placed| light((placed.x + placed.width / 2, placed.y + placed.height), top));
+        starts.chain(self.endings.iter().map(|(x, y, width, _)| light(bottom, (x + width / 2, *y)))).collect()
+    }
+
+    /// The place of every task, by its id.
+    pub(super) fn places(&self) -> BTreeMap<&str, &Placed<'a>> {
+        self.boxes.iter().chain(&self.frames).map(|placed| (placed.node.id.as_str(), placed)).collect()
+    }
+
+    fn shift(mut self, x: i32, y: i32) -> Self {
+        for placed in self.boxes.iter_mut().chain(&mut self.frames) {
+            (placed.x, placed.y) = (placed.x + x, placed.y + y);
+        }
+        self.endings.iter_mut().for_each(|ending| (ending.0, ending.1) = (ending.0 + x, ending.1 + y));
+        self.labels.iter_mut().for_each(|label| (label.0, label.1) = (label.0 + x, label.1 + y));
+        self.rules.iter_mut().for_each(|rule| *rule = (rule.0 + x, rule.1 + y, rule.2 + y));
+        for arrow in &mut self.arrows {
+            arrow.from = (arrow.from.0 + x, arrow.from.1 + y);
+            arrow.to = (arrow.to.0 + x, arrow.to.1 + y);
+        }
+        for end in [&mut self.head, &mut self.tail].into_iter().flatten() {
+            *end = (end.0 + x, end.1 + y);
+        }
+        self
+    }
+
+    fn take(&mut self, other: Self) {
+        self.boxes.extend(other.boxes);
+        self.frames.extend(other.frames);
+        self.labels.extend(other.labels);
+        self.rules.extend(other.rules);
+        self.endings.extend(other.endings);
+        self.arrows.extend(other.arrows);
+    }
+}
+
+fn lane_plan(lane: &Lane) -> Plan<'_> {
+    let plans = || lane.nodes.iter().map(node_plan).collect::<Vec<_>>();
+    match lane.order {
+        Order::Sequence => stack(plans()),
+        Order::Parallel => rows(plans()),
+        Order::Dependencies => layers(lane, plans()),
+    }
+}
+
+fn node_plan(node: &Node) -> Plan<'_> {
+    if node.lanes.is_empty() { leaf(node, false) } else { framed(node.lanes.iter().collect(), Some(node)) }
+}
+
+/// What is said below a task's name.
+fn lines(node: &Node) -> Vec<String> {
+    let kind = [node.kind.clone()];
+    let rest = [node.detail.clone(), node.notes.join(", ")];
+    kind.into_iter().chain(rest.into_iter().filter(|line| !line.is_empty())).map(|line| clip(&line, 44)).collect()
+}
+
+fn width_of(node: &Node, lines: &[String]) -> i32 {
+    let letters = |text: &str| i32::try_from(text.chars().count().min(60)).unwrap_or_default();
+    let below = lines.iter().map(|line| letters(line) * SMALL).max().unwrap_or_default();
+    (letters(&node.id) * LETTER).max(below) + 34
+}
+
+fn leaf(node: &Node, is_trigger: bool) -> Plan<'_> {
+    let lines = lines(node);
+    let width = width_of(node, &lines).max(130);
+    let height = 30 + LINE * i32::try_from(lines.len()).unwrap_or_default();
+    let placed = Placed { node, lines, x: 0, y: 0, width, height, is_trigger };
+    Plan {
+        width,
+        height,
+        boxes: vec![placed],
+        head: Some((width / 2, 0)),
+        tail: Some((width / 2, height)),
+        ..Plan::default()
+    }
+}
+
+/// A frame around branches that stand side by side. Without a node it is called after its one branch.
+fn framed<'a>(lanes: Vec<&'a Lane>, node: Option<&'a Node>) -> Plan<'a> {
+    let lines = node.map(lines).unwrap_or_default();
+    let head = 14 + node.map_or(0, |_| LINE + LINE * i32::try_from(lines.len()).unwrap_or_default());
+    let mut plan = Plan::default();
+    let (mut x, mut height) = (INSET, 0);
+    let top = head + if lanes.iter().any(|lane| !lane.label.is_empty()) { 22 } else { 4 };
+    for (index, lane) in lanes.iter().enumerate() {
+        let inner = lane_plan(lane);
+        if index > 0 {
+            plan.rules.push((x + BESIDE / 2, head, 0));
+            x += BESIDE;
+        }
+        if !lane.label.is_empty() {
+            plan.labels.push((x, head + 12, lane.label.clone()));
+        }
+        let label = i32::try_from(lane.label.chars().count()).unwrap_or_default() * SMALL;
+        height = height.max(inner.height);
+        let width = inner.width.max(label);
+        let indent = (width - inner.width) / 2;
+        plan.take(inner.shift(x + indent, top));
+        x += width;
+    }
+    let wanted = node.map_or(0, |node| width_of(node, &lines));
+    plan.width = (x + INSET).max(wanted);
+    plan.height = top + height + INSET;
+    plan.rules.iter_mut().for_each(|rule| rule.2 = plan.height - 10);
+    if x + INSET < wanted {
+        let (width, height) = (plan.width, plan.height);
+        plan = Plan { width, height, ..plan.shift((wanted - x - INSET) / 2, 0) };
+    }
+    let (width, height) = (plan.width, plan.height);
+    if let Some(node) = node {
+        plan.frames.insert(0, Placed { node, lines, x: 0, y: 0, width, height, is_trigger: false });
+    } else {
+        plan.endings.push((0, 0, width, height));
+    }
+    plan.head = Some((plan.width / 2, 0));
+    plan.tail = Some((plan.width / 2, plan.height));
+    plan
+}
+
+/// One below the other, joined by arrows.
+fn stack(plans: Vec<Plan<'_>>) -> Plan<'_> {
+    let width = plans.iter().map(|plan| plan.width).max().unwrap_or_default();
+    let mut stacked = Plan { width, ..Plan::default() };
+    let mut y = 0;
+    for plan in plans {
+        let height = plan.height;
+        let indent = (width - plan.width) / 2;
+        let plan = plan.shift(indent, y);
+        if let Some((from, to)) = stacked.tail.zip(plan.head) {
+            stacked.arrows.push(Arrow { from, to, is_light: false });
+        }
+        stacked.head = stacked.head.or(plan.head);
+        stacked.tail = plan.tail;
+        stacked.take(plan);
+        y += height + GAP;
+    }
+    stacked.height = (y - GAP).max(0);
+    stacked
+}
+
+/// Side by side.
+fn beside(plans: Vec<Plan<'_>>) -> Plan<'_> {
+    let mut row = Plan::default();
+    let mut x = 0;
+    for plan in plans {
+        let width = plan.width;
+        row.height = row.height.max(plan.height);
+        row.take(plan.shift(x, 0));
+        x += width + BESIDE;
+    }
+    row.width = (x - BESIDE).max(0);
+    row.head = Some((row.width / 2, 0));
+    row.tail = Some((row.width / 2, row.height));
+    row
+}
+
+/// Rows of some side by side.
+fn rows(plans: Vec<Plan<'_>>) -> Plan<'_> {
+    let mut left = plans.into_iter().peekable();
+    let mut rows = Vec::new();
+    while left.peek().is_some() {
+        rows.push(Plan { tail: None, head: None, ..beside(left.by_ref().take(ROW).collect()) });
+    }
+    let plan = stack(rows);
+    Plan { head: Some((plan.width / 2, 0)), tail: Some((plan.width / 2, plan.height)), ..plan }
+}
+
+/// Tasks below those that they depend on.
+fn layers<'a>(lane: &'a Lane, plans: Vec<Plan<'a>>) -> Plan<'a> {
+    let mut depths: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut layers: Vec<Vec<Plan>> = Vec::new();
+    // The flow lists each task behind those that it depends on.
+    for (node, plan) in lane.nodes.iter().zip(plans) {
+        let before = node.depends_on.iter().filter_map(|id| depths.get(id.as_str()));
+        let depth = before.max().map_or(0, |depth| depth + 1);
+        depths.insert(&node.id, depth);
+        if layers.len() <= depth {
+            layers.resize_with(depth + 1, Vec::new);
+        }
+        layers[depth].push(plan);
+    }
+    let rows = layers.into_iter().map(|layer| Plan { head: None, tail: None, ..beside(layer) }).collect();
+    let mut plan = stack(rows);
+    let arrows: Vec<Arrow> = {
+        let places = plan.places();
+        let all = lane.nodes.iter().flat_map(|node| node.depends_on.iter().map(move |before| (before, node)));
+        let arrow = |(before, node): (&String, &Node)| {
+            let (from, to) = (places.get(before.as_str())?, places.get(node.id.as_str())?);
+            let from = (from.x + from.width / 2, from.y + from.height);
+            Some(Arrow { from, to: (to.x + to.width / 2, to.y), is_light: false })
+        };
+        all.filter_map(arrow).collect()
+    };
+    plan.arrows.extend(arrows);
+    Plan { head: Some((plan.width / 2, 0)), tail: Some((plan.width / 2, plan.height)), ..plan }
+}

@@ -1,0 +1,276 @@
+//! A flow as a picture: what runs after what, what stands inside of what, and whose outputs go where. The picture is
+//! data; `text.rs`, `mermaid.rs` and `svg.rs` write it.
+
+mod layout;
+mod mermaid;
+mod svg;
+mod text;
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::duration::Span;
+use crate::flow::expression::mentions;
+use crate::flow::trigger::{Condition, On};
+use crate::flow::{Flow, Step, Trigger};
+use crate::task::{Branch, is_template};
+use crate::text::plain;
+
+/// A flow's picture.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    /// The flow's id.
+    pub id: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// What starts it.
+    pub triggers: Vec<Node>,
+    /// What runs: the tasks, and those for errors and for the end.
+    pub lanes: Vec<Lane>,
+    /// Whose outputs go where, by ids.
+    pub data: Vec<(String, String)>,
+}
+
+/// Tasks that belong together: those of a flow, or of a branch.
+#[derive(Clone, Debug)]
+pub struct Lane {
+    /// What a reader calls it; empty for the tasks of a flow or of a loop.
+    pub label: String,
+    /// How its tasks follow one another.
+    pub order: Order,
+    /// The tasks.
+    pub nodes: Vec<Node>,
+}
+
+/// How tasks follow one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// One after another.
+    Sequence,
+    /// Side by side.
+    Parallel,
+    /// Each after those that it depends on.
+    Dependencies,
+}
+
+/// A task, or a trigger.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Its id.
+    pub id: String,
+    /// Its type.
+    pub kind: String,
+    /// What decides about it: a condition, the values of a loop, the times of a schedule.
+    pub detail: String,
+    /// What is special about it: retries, conditions.
+    pub notes: Vec<String>,
+    /// Tasks inside of it.
+    pub lanes: Vec<Lane>,
+    /// The tasks that must have ended before it, where its lane goes by dependencies.
+    pub depends_on: Vec<String>,
+}
+
+impl Graph {
+    /// The picture of a flow.
+    pub fn of(flow: &Flow) -> Self {
+        let mut graph = Self {
+            id: flow.id.to_string(),
+            namespace: flow.namespace.clone(),
+            description: flow.description.clone(),
+            triggers: flow.triggers.iter().map(trigger).collect(),
+            lanes: Vec::new(),
+            data: Vec::new(),
+        };
+        for (label, steps) in [("", &flow.steps), ("errors", &flow.errors), ("finally", &flow.finally)] {
+            if !steps.is_empty() {
+                graph.lanes.push(lane(label, Order::Sequence, steps));
+            }
+        }
+        let mut known = BTreeSet::new();
+        let all = [&flow.steps, &flow.errors, &flow.finally];
+        all.iter().for_each(|steps| ids(steps, &mut known));
+        all.iter().for_each(|steps| data(steps, &known, &mut graph.data));
+        graph
+    }
+
+    /// As text for a terminal.
+    pub fn to_text(&self) -> String {
+        text::write(self)
+    }
+
+    /// As a Mermaid flow chart.
+    pub fn to_mermaid(&self) -> String {
+        mermaid::write(self)
+    }
+
+    /// As an SVG image that needs nothing else.
+    pub fn to_svg(&self) -> String {
+        svg::write(self)
+    }
+
+    /// The tasks whose outputs a task uses.
+    fn sources<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a str> {
+        self.data.iter().filter(move |(_, to)| to == id).map(|(from, _)| from.as_str())
+    }
+}
+
+fn lane(label: &str, order: Order, steps: &[Step]) -> Lane {
+    Lane { label: label.to_owned(), order, nodes: steps.iter().map(node).collect() }
+}
+
+fn node(step: &Step) -> Node {
+    let lanes = step.branches.iter().filter(|(_, steps)| !steps.is_empty()).map(|(name, steps)| {
+        let label = match name.as_str() {
+            "tasks" => "",
+            name => name.split_once('.').map_or(name, |(_, case)| case),
+        };
+        lane(label, order(step, name), steps)
+    });
+    Node {
+        id: step.id.to_string(),
+        kind: step.task.name.to_owned(),
+        detail: detail(step),
+        notes: notes(step),
+        lanes: lanes.collect(),
+        depends_on: step.depends_on.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn order(step: &Step, branch: &str) -> Order {
+    let is_graph = step.task.branches.iter().any(|kind| matches!(kind, Branch::Graph(name) if *name == branch));
+    match step.task.name {
+        _ if is_graph => Order::Dependencies,
+        "parallel" if branch == "tasks" => Order::Parallel,
+        _ => Order::Sequence,
+    }
+}
+
+/// What decides about a task with sub-tasks.
+fn detail(step: &Step) -> String {
+    let field = |name: &&str| step.fields.get(*name).filter(|value| !value.is_null()).map(short);
+    let decides = ["condition", "value", "values", "items", "flowId"].iter().find_map(field);
+    let decides = decides.filter(|_| step.task.is_flowable() || step.fields.get("flowId").is_some());
+    let limit = ["concurrencyLimit", "concurrent", "concurrency_limit"].iter().find_map(|name| step.fields.get(*name));
+    let limit = limit.and_then(Value::as_u64).map(|limit| match limit {
+        0 => "all at a time".to_owned(),
+        limit => format!("{limit} at a time"),
+    });
+    decides.into_iter().chain(limit).collect::<Vec<_>>().join(" · ")
+}
+
+/// A value on one line. A template that is all of a text loses its braces.
+fn short(value: &Value) -> String {
+    let text = match value {
+        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
+        other => plain(other),
+    };
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let inner = text.strip_prefix("{{").and_then(|text| text.strip_suffix("}}"));
+    clip(inner.filter(|text| !text.contains("{{")).unwrap_or(&text).trim(), 48)
+}
+
+/// At most so many letters.
+fn clip(text: &str, length: usize) -> String {
+    if text.chars().count() <= length {
+        return text.to_owned();
+    }
+    let mut clipped: String = text.chars().take(length - 1).collect();
+    clipped.truncate(clipped.trim_end().len());
+    clipped.push('…');
+    clipped
+}
+
+fn notes(step: &Step) -> Vec<String> {
+    let common = &step.common;
+    let condition = common.run_if.as_ref().map(|condition| format!("if {}", short(condition)));
+    let attempts = common.retry.as_ref().map(|retry| match retry.max_attempts {
+        Some(attempts) => format!("{attempts} attempts"),
+        None => "repeated".to_owned(),
+    });
+    let limit = common.timeout.map(|timeout| format!("at most {}", long(timeout)));
+    let forgiven = common.allow_failure.then(|| "may fail".to_owned());
+    condition.into_iter().chain(attempts).chain(limit).chain(forgiven).collect()
+}
+
+/// `2h`, `90s`
+fn long(span: Span) -> String {
+    match span.0.as_secs() {
+        seconds if span.0.subsec_nanos() > 0 || seconds % 60 > 0 => format!("{}s", span.0.as_secs_f64()),
+        seconds if seconds % 3600 > 0 => format!("{}m", seconds / 60),
+        seconds => format!("{}h", seconds / 3600),
+    }
+}
+
+/// A condition's name, in words that tell what it looks at.
+fn words(condition: &Condition) -> String {
+    let inner = |word: &str| condition.inner.iter().map(words).collect::<Vec<_>>().join(word);
+    match condition.kind.name {
+        "not" => format!("not ({})", inner(" or ")),
+        "or" => inner(" or "),
+        name => name.replace('_', " "),
+    }
+}
+
+fn trigger(trigger: &Trigger) -> Node {
+    let (kind, detail) = match &trigger.on {
+        On::Schedule(schedule, _) => {
+            let zone = schedule.timezone.as_ref().map(|zone| format!(" {zone}"));
+            ("schedule", format!("{}{}", schedule.cron, zone.unwrap_or_default()))
+        }
+        // The key is a secret.
+        On::Webhook(_) => ("webhook", String::new()),
+        On::Flow(flow) => {
+            let waited = flow.preconditions.iter().flat_map(|all| &all.flows).filter_map(|flow| flow.flow_id.clone());
+            ("flow", waited.collect::<Vec<_>>().join(", "))
+        }
+        On::File(file) => ("file", crate::secret::hide_address_passwords(&file.from)),
+        On::Http(poll) => ("http", crate::secret::hide_address_passwords(&poll.uri)),
+    };
+    let disabled = trigger.common.disabled.then(|| "disabled".to_owned());
+    let conditions = trigger.conditions.iter().map(|condition| format!("if {}", words(condition)));
+    Node {
+        id: trigger.id.clone(),
+        kind: kind.to_owned(),
+        detail: clip(&detail, 48),
+        notes: disabled.into_iter().chain(conditions).collect(),
+        lanes: Vec::new(),
+        depends_on: Vec::new(),
+    }
+}
+
+fn ids<'a>(steps: &'a [Step], into: &mut BTreeSet<&'a str>) {
+    for step in steps {
+        into.insert(step.id.as_str());
+        step.branches.iter().for_each(|(_, steps)| ids(steps, into));
+    }
+}
+
+fn data(steps: &[Step], known: &BTreeSet<&str>, into: &mut Vec<(String, String)>) {
+    for step in steps {
+        let mut named = BTreeSet::new();
+        outputs_in(&step.fields, &mut named);
+        step.common.run_if.iter().for_each(|condition| outputs_in(condition, &mut named));
+        into.extend(
+            named.into_iter().filter(|name| known.contains(name.as_str())).map(|name| (name, step.id.to_string())),
+        );
+        step.branches.iter().for_each(|(_, steps)| data(steps, known, into));
+    }
+}
+
+/// The tasks whose outputs the templates of a value name.
+fn outputs_in(value: &Value, into: &mut BTreeSet<String>) {
+    match value {
+        Value::String(text) if is_template(text) => {
+            let names = mentions(text).unwrap_or_default();
+            into.extend(
+                names.iter().filter_map(|name| name.strip_prefix("outputs.")?.split('.').next().map(str::to_owned)),
+            );
+        }
+        Value::Array(items) => items.iter().for_each(|item| outputs_in(item, into)),
+        Value::Object(map) => map.values().for_each(|item| outputs_in(item, into)),
+        _ => {}
+    }
+}

@@ -1,0 +1,189 @@
+//! A flow's inputs: what they are, and what the values of a run must be. `definition.rs` reads and checks what a flow
+//! declares, `kind.rs` reads a value by its type, `limits.rs` holds it against what its input allows beyond that, and
+//! `resolve.rs` puts a run's values together: those given, and the defaults of the others.
+
+mod definition;
+mod kind;
+mod limits;
+mod needs;
+mod resolve;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::secret::hide_address_passwords;
+use crate::text::plain;
+
+pub use definition::outline;
+pub(super) use definition::{read_all, type_fields};
+pub use kind::InputType;
+pub(super) use needs::{check, is_named};
+pub use resolve::{Question, Resolution, resolve, resolve_alone, settle, settle_again};
+
+/// One input.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Input {
+    /// The name: `-i name=value`, and `inputs.name` in expressions. A name with dots nests: `db.host` is
+    /// `inputs.db.host`.
+    #[serde(alias = "name")]
+    pub id: String,
+    /// What values are allowed.
+    #[serde(rename = "type")]
+    pub kind: InputType,
+    /// Whether a run must have it; true unless said otherwise.
+    #[serde(default = "yes")]
+    pub required: bool,
+    /// The value when none is given. It may be an expression over `vars`, other inputs and functions such as `now()`.
+    pub defaults: Option<Value>,
+    /// What a question begins with, to be kept or changed. It is never used without being asked for.
+    pub prefill: Option<Value>,
+    /// When the input is wanted at all: which inputs it depends on, and a condition.
+    pub depends_on: Option<DependsOn>,
+    /// A short name for people.
+    pub display_name: Option<String>,
+    /// What it is for.
+    pub description: Option<String>,
+    /// The choices of a `SELECT` or `MULTISELECT`.
+    #[serde(default)]
+    pub values: Vec<String>,
+    /// An expression that gives the choices, instead of `values`.
+    pub expression: Option<String>,
+    /// Whether a `SELECT` or `MULTISELECT` takes other values too.
+    #[serde(default)]
+    pub allow_custom_value: bool,
+    /// Whether the first choice of a `SELECT` is its default.
+    #[serde(default)]
+    pub auto_select_first: bool,
+    /// Whether a form shows the choices of a `SELECT` side by side.
+    #[serde(default)]
+    pub is_radio: bool,
+    /// The type of each item of an `ARRAY` or `MULTISELECT`.
+    pub item_type: Option<InputType>,
+    /// A regular expression that a text must match as a whole.
+    pub validator: Option<String>,
+    /// The smallest `INT`, `FLOAT` or `DURATION`.
+    pub min: Option<Value>,
+    /// The largest `INT`, `FLOAT` or `DURATION`.
+    pub max: Option<Value>,
+    /// The earliest `DATE`, `TIME` or `DATETIME`.
+    pub after: Option<String>,
+    /// The latest `DATE`, `TIME` or `DATETIME`.
+    pub before: Option<String>,
+    /// How the name of a `FILE` may end, such as `.csv`.
+    #[serde(default)]
+    pub allowed_file_extensions: Vec<String>,
+}
+
+/// When an input is wanted.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DependsOn {
+    /// The inputs that it depends on. Without a `condition`, each of them must have a value.
+    #[serde(default)]
+    pub inputs: Vec<String>,
+    /// An expression. While it does not hold, the input is not asked for, and is null.
+    pub condition: Option<Value>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Input {
+    /// The typed value of what was given, which must be one of `choices` where the type has choices.
+    ///
+    /// # Errors
+    /// In plain words, which never repeat a secret.
+    pub fn accept(&self, given: &Value, choices: &[String]) -> Result<Value, String> {
+        let value = self.kind.read(given, self.item_type)?;
+        self.check_limits(&value, choices)?;
+        Ok(value)
+    }
+
+    /// What people call it: its short name, else its id.
+    pub fn title(&self) -> &str {
+        self.display_name.as_deref().unwrap_or(&self.id)
+    }
+
+    /// A value of the right kind, to show how one is given.
+    pub fn example(&self) -> &str {
+        self.values.first().map_or(self.kind.example(), String::as_str)
+    }
+}
+
+/// The names of the types of inputs and outputs.
+pub const TYPES: &[&str] = &[
+    "STRING",
+    "INT",
+    "FLOAT",
+    "BOOL",
+    "BOOLEAN",
+    "SELECT",
+    "MULTISELECT",
+    "ENUM",
+    "DATETIME",
+    "DATE",
+    "TIME",
+    "DURATION",
+    "FILE",
+    "JSON",
+    "YAML",
+    "URI",
+    "SECRET",
+    "ARRAY",
+    "EMAIL",
+];
+
+/// Values as expressions see them: `db.host` becomes `host` within `db`.
+pub fn nested(values: &Map<String, Value>) -> Map<String, Value> {
+    let mut nested = Map::new();
+    for (id, value) in values {
+        let mut group = &mut nested;
+        let mut parts: Vec<&str> = id.split('.').collect();
+        let last = parts.pop().unwrap_or_default();
+        for part in parts {
+            let inner = group.entry(part).or_insert_with(|| Value::Object(Map::new()));
+            if !inner.is_object() {
+                *inner = Value::Object(Map::new());
+            }
+            let Value::Object(inner) = inner else { return Map::new() };
+            group = inner;
+        }
+        group.insert(last.to_owned(), value.clone());
+    }
+    nested
+}
+
+/// Whether a value may be neither shown nor stored: that of a `SECRET`, and one that holds an address with a password.
+pub fn is_secret(inputs: &[Input], name: &str, value: &Value) -> bool {
+    is_declared_secret(inputs, name) || without_passwords(value) != *value
+}
+
+/// Whether an input is a `SECRET`.
+pub fn is_declared_secret(inputs: &[Input], name: &str) -> bool {
+    inputs.iter().any(|input| input.id == name && input.kind == InputType::Secret)
+}
+
+/// A value whose addresses show no passwords.
+pub fn without_passwords(value: &Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(hide_address_passwords(text)),
+        Value::Array(items) => items.iter().map(without_passwords).collect(),
+        Value::Object(map) => {
+            Value::Object(map.iter().map(|(key, value)| (key.clone(), without_passwords(value))).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+/// A value as `-i` takes it: a text as it is, a list of plain texts with commas, anything else as JSON.
+pub fn shown(value: &Value) -> String {
+    match value {
+        Value::Array(items) if items.iter().all(|item| item.as_str().is_some_and(|text| !text.contains(','))) => {
+            items.iter().map(plain).collect::<Vec<_>>().join(",")
+        }
+        other => plain(other),
+    }
+}

@@ -1,0 +1,184 @@
+//! What an input's expressions need: other inputs, variables. Checked before anything runs, and the order in which a
+//! run's values can be found.
+
+use serde_json::Value;
+
+use super::Input;
+use crate::diagnostic::{Diagnostic, nearest};
+use crate::flow::expression::{check as check_calls, mentions, references};
+use crate::flow::{Document, Flow};
+use crate::task::is_template;
+
+/// What the expressions of inputs may begin with.
+const ROOTS: &[&str] = &["inputs", "vars", "flow", "labels", "envs", "globals"];
+
+/// Whether what follows `inputs.` names an input, a part of one, or a group of them.
+pub(in crate::flow) fn is_named(inputs: &[Input], rest: &str) -> bool {
+    inputs.iter().any(|input| is_within(rest, &input.id) || is_within(&input.id, rest))
+}
+
+/// Whether a dotted name is another one, or begins with it.
+fn is_within(name: &str, outer: &str) -> bool {
+    name.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// All that is wrong with the expressions of a flow's inputs, and with what they depend on.
+pub(in crate::flow) fn check(flow: &Flow) -> Vec<Diagnostic> {
+    let mut findings = Vec::new();
+    for (index, input) in flow.inputs.iter().enumerate() {
+        let path = ["inputs".to_owned(), index.to_string()];
+        for (place, text) in input.expressions() {
+            let path: Vec<String> = path.iter().cloned().chain(place).collect();
+            findings.extend(wrong_in(flow, input, &path, text));
+        }
+        findings.extend(unknown_dependencies(flow, input, &path));
+    }
+    if findings.is_empty() { circle(&flow.document, &flow.inputs).into_iter().collect() } else { findings }
+}
+
+fn wrong_in(flow: &Flow, input: &Input, path: &[String], text: &str) -> Vec<Diagnostic> {
+    let malformed = check_calls(text).err().unwrap_or_default();
+    let malformed = malformed.into_iter().map(|error| (error.culprit, Diagnostic::error(error.message)));
+    let names = references(text).unwrap_or_default();
+    let unknown = names.into_iter().filter_map(|name| {
+        let finding = unknown_name(flow, input, &name)?;
+        Some((name, finding))
+    });
+    let place = |(culprit, finding): (String, Diagnostic)| flow.document.locate_text(path, &culprit, finding);
+    malformed.chain(unknown).map(place).collect()
+}
+
+fn unknown_name(flow: &Flow, input: &Input, name: &str) -> Option<Diagnostic> {
+    let (root, rest) = name.split_once('.').unwrap_or((name, ""));
+    let own = |message: String, help: String| Some(Diagnostic::error(message).help(help));
+    match root {
+        "inputs" if rest.is_empty() => None,
+        "inputs" if is_within(rest, &input.id) => {
+            own(format!("`{name}` is the input itself"), "name another input, or write a value".to_owned())
+        }
+        "inputs" if !is_named(&flow.inputs, rest) => {
+            let known = flow.inputs.iter().map(|input| input.id.as_str()).filter(|id| *id != input.id);
+            own(format!("`{name}` is not defined"), offer(rest, &known.collect::<Vec<_>>()))
+        }
+        "vars" if !rest.is_empty() => {
+            let name_of = rest.split('.').next().unwrap_or(rest);
+            let known: Vec<&str> = flow.variables.keys().map(String::as_str).collect();
+            let is_known = flow.variables.contains_key(name_of);
+            if is_known { None } else { own(format!("`{name}` is not defined"), offer(name_of, &known)) }
+        }
+        root if ROOTS.contains(&root) => None,
+        root => own(
+            format!("`{root}` is not known before the flow runs"),
+            "the expressions of inputs may name other inputs, `vars`, `flow` and `labels`".to_owned(),
+        ),
+    }
+}
+
+fn unknown_dependencies(flow: &Flow, input: &Input, path: &[String]) -> Vec<Diagnostic> {
+    let wanted = input.depends_on.iter().flat_map(|depends| depends.inputs.iter().enumerate());
+    let unknown = wanted.filter(|(_, id)| **id == input.id || !flow.inputs.iter().any(|other| other.id == **id));
+    let finding = |(index, id): (usize, &String)| {
+        let known: Vec<&str> = flow.inputs.iter().map(|other| other.id.as_str()).filter(|id| *id != input.id).collect();
+        let place = ["dependsOn".to_owned(), "inputs".to_owned(), index.to_string()];
+        let path: Vec<String> = path.iter().cloned().chain(place).collect();
+        let message = format!("`{}` cannot depend on `{id}`, which is no other input", input.id);
+        flow.document.locate(&path, Diagnostic::error(message).help(offer(id, &known)))
+    };
+    unknown.map(finding).collect()
+}
+
+fn circle(document: &Document, inputs: &[Input]) -> Option<Diagnostic> {
+    let sorted = order(inputs);
+    let stuck: Vec<usize> = (0..inputs.len()).filter(|index| !sorted.contains(index)).collect();
+    let first = *stuck.first()?;
+    // Among those that are stuck each needs another; following them comes back somewhere.
+    let mut walk = vec![first];
+    while let Some(next) = inputs[*walk.last()?].needs(inputs).into_iter().find(|need| stuck.contains(need)) {
+        if let Some(start) = walk.iter().position(|seen| *seen == next) {
+            walk.drain(..start);
+            walk.push(next);
+            break;
+        }
+        walk.push(next);
+    }
+    let ids: Vec<&str> = walk.iter().map(|index| inputs[*index].id.as_str()).collect();
+    let finding = Diagnostic::error(format!("inputs need each other in a circle: `{}`", ids.join("` needs `")))
+        .help("give one of them a value that needs no other");
+    Some(document.locate(&["inputs".to_owned(), walk.first()?.to_string()], finding))
+}
+
+fn offer(word: &str, known: &[&str]) -> String {
+    match nearest(word, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => "there is nothing of that kind here".to_owned(),
+        None => format!("there is `{}`", known.join("`, `")),
+    }
+}
+
+/// The inputs in an order in which each stands behind those that it needs; those of a circle are left out.
+pub(super) fn order(inputs: &[Input]) -> Vec<usize> {
+    let needs: Vec<Vec<usize>> = inputs.iter().map(|input| input.needs(inputs)).collect();
+    let mut sorted: Vec<usize> = Vec::new();
+    loop {
+        let is_free = |index: &usize| !sorted.contains(index) && needs[*index].iter().all(|need| sorted.contains(need));
+        match (0..inputs.len()).find(is_free) {
+            Some(next) => sorted.push(next),
+            None => return sorted,
+        }
+    }
+}
+
+impl Input {
+    /// The other inputs that must have their values before this one.
+    pub(super) fn needs(&self, inputs: &[Self]) -> Vec<usize> {
+        let names: Vec<String> =
+            self.expressions().iter().flat_map(|(_, text)| mentions(text).unwrap_or_default()).collect();
+        let depends: &[String] = self.depends_on.as_ref().map(|depends| depends.inputs.as_slice()).unwrap_or_default();
+        let is_needed = |other: &Self| {
+            let named = names.iter().filter_map(|name| name.strip_prefix("inputs."));
+            depends.contains(&other.id)
+                || named.into_iter().any(|name| is_within(name, &other.id) || is_within(&other.id, name))
+        };
+        // Whatever looks at all inputs sees those that are written before it.
+        let sees_all = names.iter().any(|name| name == "*" || name == "inputs");
+        let mut is_before = true;
+        let mut needs = Vec::new();
+        for (index, other) in inputs.iter().enumerate() {
+            let is_self = other.id == self.id;
+            is_before &= !is_self;
+            if !is_self && (is_needed(other) || (sees_all && is_before)) {
+                needs.push(index);
+            }
+        }
+        needs
+    }
+
+    /// Every text with a template in it, and the path below the input where it stands.
+    pub(super) fn expressions(&self) -> Vec<(Vec<String>, &str)> {
+        let mut found = Vec::new();
+        let condition = self.depends_on.as_ref().and_then(|depends| depends.condition.as_ref());
+        for (place, value) in [
+            (vec!["defaults"], self.defaults.as_ref()),
+            (vec!["prefill"], self.prefill.as_ref()),
+            (vec!["dependsOn", "condition"], condition),
+        ] {
+            let place: Vec<String> = place.into_iter().map(str::to_owned).collect();
+            value.into_iter().for_each(|value| collect(value, place.clone(), &mut found));
+        }
+        let choices = self.expression.as_deref().filter(|text| is_template(text));
+        found.extend(choices.map(|text| (vec!["expression".to_owned()], text)));
+        found
+    }
+}
+
+fn collect<'a>(value: &'a Value, place: Vec<String>, found: &mut Vec<(Vec<String>, &'a str)>) {
+    let below = |key: String| place.iter().cloned().chain([key]).collect();
+    match value {
+        Value::String(text) if is_template(text) => found.push((place, text)),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(index, item)| collect(item, below(index.to_string()), found));
+        }
+        Value::Object(map) => map.iter().for_each(|(key, item)| collect(item, below(key.clone()), found)),
+        _ => {}
+    }
+}

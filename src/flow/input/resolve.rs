@@ -1,0 +1,263 @@
+//! The values of a run: what was given, and the defaults of what was not.
+
+use serde_json::{Map, Value, json};
+
+use super::needs::order;
+use super::{Input, InputType, nested};
+use crate::diagnostic::{Diagnostic, nearest};
+use crate::flow::Flow;
+use crate::flow::expression::{Names, Outside, holds, render};
+use crate::task::is_template;
+use crate::text::plain;
+
+/// What is known of a run's inputs.
+#[derive(Debug, Default)]
+pub struct Resolution {
+    /// The typed values, by the input's id; those that are not wanted or may be left out are null.
+    pub values: Map<String, Value>,
+    /// Required inputs without a value. What depends on them is not known yet.
+    pub missing: Vec<Question>,
+    /// What is wrong with what was given, and with defaults.
+    pub findings: Vec<Diagnostic>,
+    /// What was given in vain.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// An input that wants a value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Question {
+    /// The input's place among the flow's.
+    pub index: usize,
+    /// What may be chosen, where the type has choices.
+    pub choices: Vec<String>,
+    /// What the answer may begin with.
+    pub prefill: Option<Value>,
+}
+
+/// Checks what a run is given against what its flow wants. Values are texts as of a command line, or typed.
+///
+/// # Errors
+/// Every problem at once: an unknown name, a value that does not fit, a required input without a value.
+pub fn resolve<V: Clone + Into<Value>>(
+    flow: &Flow,
+    given: &[(String, V)],
+    outside: &dyn Outside,
+) -> Result<Map<String, Value>, Vec<Diagnostic>> {
+    let Resolution { values, missing, mut findings, .. } = settle(flow, given, outside);
+    findings.extend(missing.iter().map(|question| question.as_finding(&flow.inputs)));
+    if findings.is_empty() { Ok(values) } else { Err(findings) }
+}
+
+/// The same, for a caller that can ask for what is missing.
+pub fn settle<V: Clone + Into<Value>>(flow: &Flow, given: &[(String, V)], outside: &dyn Outside) -> Resolution {
+    settle_again(flow, &Map::new(), given, outside)
+}
+
+/// The same for an execution that goes on: what is `recorded` stays as it is, unless it is given anew.
+pub fn settle_again<V: Clone + Into<Value>>(
+    flow: &Flow,
+    recorded: &Map<String, Value>,
+    given: &[(String, V)],
+    outside: &dyn Outside,
+) -> Resolution {
+    let given: Vec<(&str, Value)> = given.iter().map(|(name, value)| (name.as_str(), value.clone().into())).collect();
+    let mut resolver = Resolver { flow, given, outside, open: Vec::new(), found: Map::new(), wrong: Vec::new() };
+    let mut resolution = Resolution::default();
+    for index in order(&flow.inputs) {
+        let id = &flow.inputs[index].id;
+        let kept = recorded.get(id).filter(|_| !resolver.given.iter().any(|(name, _)| name == id));
+        match kept.map_or_else(|| resolver.input(index), |value| Found::Value(value.clone())) {
+            Found::Value(value) => drop(resolver.found.insert(flow.inputs[index].id.clone(), value)),
+            Found::Unwanted(warning) => {
+                resolution.warnings.extend(warning);
+                resolver.found.insert(flow.inputs[index].id.clone(), Value::Null);
+            }
+            Found::Missing(question) => {
+                resolver.open.push(index);
+                resolution.missing.push(question);
+            }
+            Found::Wrong(finding) => {
+                resolver.open.push(index);
+                resolver.wrong.push((index, finding));
+            }
+            Found::Later => resolver.open.push(index),
+        }
+    }
+    resolution.missing.sort_by_key(|question| question.index);
+    resolver.wrong.sort_by_key(|(index, _)| *index);
+    resolution.findings = resolver.given.iter().filter_map(|(name, _)| unknown(&flow.inputs, name)).collect();
+    resolution.findings.extend(resolver.wrong.into_iter().map(|(_, finding)| finding));
+    let mut found = resolver.found;
+    let in_order = flow.inputs.iter().filter_map(|input| found.remove_entry(&input.id));
+    resolution.values = in_order.collect();
+    resolution
+}
+
+impl Question {
+    /// The complaint of a program that cannot ask.
+    pub fn as_finding(&self, inputs: &[Input]) -> Diagnostic {
+        let Some(input) = inputs.get(self.index) else { return Diagnostic::error("an input has no value") };
+        let what = input.description.as_deref().or(input.display_name.as_deref()).map(|what| format!(" ({what})"));
+        let example = self.choices.first().map_or(input.example(), String::as_str);
+        let quote = if example.contains([' ', '{']) { "'" } else { "" };
+        Diagnostic::error(format!("input `{}` has no value{}", input.id, what.unwrap_or_default()))
+            .help(format!("give it with `-i {quote}{}={example}{quote}`", input.id))
+    }
+}
+
+enum Found {
+    Value(Value),
+    /// Its condition does not hold.
+    Unwanted(Option<Diagnostic>),
+    Missing(Question),
+    Wrong(Diagnostic),
+    /// It needs one that is missing or wrong.
+    Later,
+}
+
+struct Resolver<'a> {
+    flow: &'a Flow,
+    given: Vec<(&'a str, Value)>,
+    outside: &'a dyn Outside,
+    /// Inputs that have no value yet.
+    open: Vec<usize>,
+    found: Map<String, Value>,
+    wrong: Vec<(usize, Diagnostic)>,
+}
+
+impl Resolver<'_> {
+    fn input(&self, index: usize) -> Found {
+        self.try_input(index).unwrap_or_else(Found::Wrong)
+    }
+
+    fn try_input(&self, index: usize) -> Result<Found, Diagnostic> {
+        let input = &self.flow.inputs[index];
+        let given = self.given(input);
+        let is_open = input.needs(&self.flow.inputs).iter().any(|need| self.open.contains(need));
+        if is_open && (given.is_none() || input.depends_on.is_some() || input.expression.is_some()) {
+            return Ok(Found::Later);
+        }
+        if !self.is_wanted(index)? {
+            let warning = given
+                .map(|_| Diagnostic::warning(format!("input `{}` is left out: its condition does not hold", input.id)));
+            return Ok(Found::Unwanted(warning));
+        }
+        let choices = self.choices(index)?;
+        if let Some(given) = given {
+            let accepted = input.accept(given, &choices);
+            return accepted
+                .map(Found::Value)
+                .map_err(|message| Diagnostic::error(format!("input `{}`: {message}", input.id)));
+        }
+        let first = choices.first().filter(|_| input.auto_select_first).map(|first| Value::from(first.as_str()));
+        match self.rendered(index, &["defaults"], input.defaults.as_ref())?.or(first) {
+            Some(default) => input.accept(&default, &choices).map(Found::Value).map_err(|message| {
+                let finding = Diagnostic::error(format!("input `{}`: its default does not fit: {message}", input.id));
+                self.at(index, &["defaults"], finding)
+            }),
+            None if input.required => {
+                let prefill = self.rendered(index, &["prefill"], input.prefill.as_ref())?;
+                Ok(Found::Missing(Question { index, choices, prefill }))
+            }
+            None => Ok(Found::Value(Value::Null)),
+        }
+    }
+
+    /// What was given last. Nothing at all is no value where nothing may be given, but for texts.
+    fn given(&self, input: &Input) -> Option<&Value> {
+        let given = self.given.iter().rev().find(|(name, _)| *name == input.id).map(|(_, value)| value)?;
+        let is_text = matches!(input.kind, InputType::String | InputType::Secret);
+        let is_nothing = given.is_null() || (!input.required && !is_text && given.as_str() == Some(""));
+        (!is_nothing).then_some(given)
+    }
+
+    fn is_wanted(&self, index: usize) -> Result<bool, Diagnostic> {
+        let Some(depends) = &self.flow.inputs[index].depends_on else { return Ok(true) };
+        let Some(condition) = &depends.condition else {
+            return Ok(depends.inputs.iter().all(|id| self.found.get(id).is_some_and(|value| !value.is_null())));
+        };
+        let result = holds(condition, &self.names(), self.outside);
+        result.map_err(|error| self.at(index, &["dependsOn", "condition"], Diagnostic::error(error.message)))
+    }
+
+    fn choices(&self, index: usize) -> Result<Vec<String>, Diagnostic> {
+        let input = &self.flow.inputs[index];
+        let Some(expression) = &input.expression else { return Ok(input.values.clone()) };
+        let expression =
+            Value::from(if is_template(expression) { expression.clone() } else { format!("{{{{ {expression} }}}}") });
+        let rendered = self.rendered(index, &["expression"], Some(&expression))?.unwrap_or_default();
+        let list = match &rendered {
+            Value::String(text) => serde_json::from_str(text).unwrap_or(Value::Null),
+            other => other.clone(),
+        };
+        match list {
+            Value::Array(items) if !items.is_empty() || input.allow_custom_value => {
+                Ok(items.iter().map(plain).collect())
+            }
+            _ => {
+                let message = format!("the expression of `{}` gives no list of choices", input.id);
+                Err(self.at(index, &["expression"], Diagnostic::error(message)))
+            }
+        }
+    }
+
+    /// A value with its templates rendered; null is nothing.
+    fn rendered(&self, index: usize, place: &[&str], value: Option<&Value>) -> Result<Option<Value>, Diagnostic> {
+        let Some(value) = value else { return Ok(None) };
+        let rendered = render(value, &self.names(), self.outside);
+        let rendered = rendered.map_err(|error| self.at(index, place, Diagnostic::error(error.message)))?;
+        Ok((!rendered.is_null()).then_some(rendered))
+    }
+
+    fn names(&self) -> Names {
+        let names = json!({
+            "inputs": nested(&self.found),
+            "vars": self.flow.variables,
+            "labels": self.flow.labels,
+            "flow": {"id": self.flow.id, "namespace": self.flow.namespace, "revision": 1},
+        });
+        if let Value::Object(names) = names { names } else { Names::new() }
+    }
+
+    fn at(&self, index: usize, place: &[&str], finding: Diagnostic) -> Diagnostic {
+        let mut path = vec!["inputs".to_owned(), index.to_string()];
+        path.extend(place.iter().map(|part| (*part).to_owned()));
+        self.flow.document.locate(&path, finding)
+    }
+}
+
+/// Checks what is given for inputs that are no flow's, such as those of a pause: their defaults stand as they are.
+///
+/// # Errors
+/// Every problem at once, as [`resolve`].
+pub fn resolve_alone(inputs: &[Input], given: &[(String, String)]) -> Result<Map<String, Value>, Vec<Diagnostic>> {
+    let mut findings: Vec<Diagnostic> = given.iter().filter_map(|(name, _)| unknown(inputs, name)).collect();
+    let mut values = Map::new();
+    for input in inputs {
+        let text = given.iter().rev().find(|(name, _)| *name == input.id).map(|(_, text)| Value::from(text.as_str()));
+        let accepted = text.or_else(|| input.defaults.clone()).map(|value| input.accept(&value, &input.values));
+        match accepted {
+            Some(Ok(value)) => drop(values.insert(input.id.clone(), value)),
+            Some(Err(message)) => findings.push(Diagnostic::error(format!("input `{}`: {message}", input.id))),
+            None if input.required => {
+                let finding = Diagnostic::error(format!("input `{}` has no value", input.id));
+                findings.push(finding.help(format!("give it with `-i {}={}`", input.id, input.example())));
+            }
+            None => drop(values.insert(input.id.clone(), Value::Null)),
+        }
+    }
+    if findings.is_empty() { Ok(values) } else { Err(findings) }
+}
+
+fn unknown(inputs: &[Input], name: &str) -> Option<Diagnostic> {
+    let known: Vec<&str> = inputs.iter().map(|input| input.id.as_str()).collect();
+    if known.contains(&name) {
+        return None;
+    }
+    let help = match nearest(name, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => "the flow has no inputs".to_owned(),
+        None => format!("the flow has `{}`", known.join("`, `")),
+    };
+    Some(Diagnostic::error(format!("the flow has no input `{name}`")).help(help))
+}

@@ -1,0 +1,202 @@
+//! From a struct's own schema to one that takes what the reader takes: templates for anything, texts for numbers, and
+//! every spelling.
+
+use serde_json::{Map, Value, json};
+
+use super::probe::{self, Check, Wrap};
+
+/// What a template looks like.
+const TEMPLATE: &str = r"\{\{|\{%";
+
+/// The schema of a text with a template in it.
+pub(super) fn template() -> Value {
+    json!({"description": "A template: `{{ … }}`.", "type": "string", "pattern": TEMPLATE})
+}
+
+/// Rewrites the schema of one struct.
+pub(super) struct Rewriter<'a> {
+    /// What its definitions' names begin with.
+    name: &'a str,
+    schema: &'a Value,
+    check: Check<'a>,
+    definitions: Map<String, Value>,
+}
+
+impl<'a> Rewriter<'a> {
+    pub(super) fn new(name: &'a str, schema: &'a Value, check: Check<'a>) -> Self {
+        Self { name, schema, check, definitions: Map::new() }
+    }
+
+    /// The struct itself, for which no template may stand.
+    pub(super) fn root(&mut self) -> Value {
+        let schema = self.schema;
+        self.rewrite(schema, &|value| value)
+    }
+
+    /// The structs and words that it refers to.
+    pub(super) fn into_definitions(self) -> Map<String, Value> {
+        self.definitions
+    }
+
+    /// A value's schema, with room for a template.
+    fn value(&mut self, schema: &Value, wrap: Wrap) -> Value {
+        admit_template(self.rewrite(schema, wrap))
+    }
+
+    fn rewrite(&mut self, schema: &Value, wrap: Wrap) -> Value {
+        let Value::Object(schema) = schema else { return schema.clone() };
+        let mut new = Map::new();
+        for (key, part) in schema {
+            match (key.as_str(), part) {
+                ("$schema" | "$defs" | "format" | "title", _) => {}
+                ("$ref", Value::String(target)) if target.starts_with("#/$defs/") => {
+                    let target = self.definition(target.trim_start_matches("#/$defs/"), wrap);
+                    // Beside a reference draft 7 sees nothing else.
+                    new.insert("allOf".to_owned(), json!([{"$ref": target}]));
+                }
+                ("properties", Value::Object(properties)) => {
+                    let property = |(name, property): (&String, &Value)| {
+                        let wrap = |value: Value| wrap(json!({name.as_str(): value}));
+                        (name.clone(), self.value(property, &wrap))
+                    };
+                    new.insert(key.clone(), Value::Object(properties.iter().map(property).collect()));
+                }
+                ("items", items) => {
+                    let items = self.value(items, &|value| wrap(json!([value])));
+                    new.insert(key.clone(), items);
+                }
+                ("additionalProperties", Value::Object(_)) => {
+                    let values = self.value(part, &|value| wrap(json!({"x": value})));
+                    new.insert(key.clone(), values);
+                }
+                // With templates, and other spellings, more than one may fit.
+                ("oneOf" | "anyOf", Value::Array(options)) => {
+                    let options = options.iter().map(|option| self.rewrite(option, wrap)).collect();
+                    new.insert("anyOf".to_owned(), options);
+                }
+                _ => drop(new.insert(key.clone(), part.clone())),
+            }
+        }
+        if schema.get("additionalProperties") == Some(&Value::Bool(false)) {
+            new.entry("properties").or_insert_with(|| json!({}));
+        }
+        self.add_words(&mut new, wrap);
+        self.add_fields(&mut new, wrap);
+        Value::Object(new)
+    }
+
+    /// Rewrites a definition where it is first met.
+    fn definition(&mut self, name: &str, wrap: Wrap) -> String {
+        let full = format!("{}.{name}", self.name);
+        if !self.definitions.contains_key(&full) {
+            self.definitions.insert(full.clone(), Value::Bool(true));
+            let schema = self.schema;
+            let rewritten = schema.pointer(&format!("/$defs/{name}")).map(|found| self.rewrite(found, wrap));
+            self.definitions.insert(full.clone(), rewritten.unwrap_or(Value::Bool(true)));
+        }
+        format!("#/definitions/{full}")
+    }
+
+    /// Other spellings of the words of a list.
+    fn add_words(&self, schema: &mut Map<String, Value>, wrap: Wrap) {
+        let mut known: Vec<Value> = Vec::new();
+        match (schema.get("enum"), schema.get("anyOf")) {
+            (Some(Value::Array(words)), _) => known.extend(words.iter().cloned()),
+            (_, Some(Value::Array(options))) => options.iter().for_each(|option| {
+                known.extend(option.get("const").cloned());
+                known.extend(option.get("enum").and_then(Value::as_array).cloned().unwrap_or_default());
+                let keys = option.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::keys);
+                known.extend(keys.map(|key| Value::from(key.as_str())));
+            }),
+            _ => return,
+        }
+        let more: Vec<Value> = probe::words(self.check, wrap).into_iter().map(Value::from).collect();
+        let more: Vec<Value> = more.into_iter().filter(|word| !known.contains(word)).collect();
+        if known.is_empty() || more.is_empty() {
+            return;
+        }
+        if let Some(Value::Array(words)) = schema.get_mut("enum") {
+            words.extend(more);
+        } else if let Some(Value::Array(options)) = schema.get_mut("anyOf") {
+            options.push(json!({"type": "string", "enum": more}));
+        }
+    }
+
+    /// Other spellings of the fields of a struct.
+    fn add_fields(&self, schema: &mut Map<String, Value>, wrap: Wrap) {
+        if schema.get("additionalProperties") != Some(&Value::Bool(false)) {
+            return;
+        }
+        let spellings = probe::fields(self.check, wrap);
+        let Some(Value::Object(properties)) = schema.get_mut("properties") else { return };
+        let names: Vec<String> = properties.keys().cloned().collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let owners = probe::owners(&spellings, &names, self.check, wrap);
+        for (spelling, name) in &owners {
+            let mut same = properties.get(*name).cloned().unwrap_or_default();
+            if let Value::Object(same) = &mut same {
+                same.insert("description".to_owned(), json!(format!("The same as `{name}`.")));
+            }
+            properties.insert((*spelling).to_owned(), same);
+        }
+        require_any(schema, &owners);
+    }
+}
+
+/// A required field may be there under any of its spellings.
+fn require_any(schema: &mut Map<String, Value>, owners: &[(&str, &str)]) {
+    let Some(Value::Array(required)) = schema.get_mut("required") else { return };
+    let mut rules = Vec::new();
+    required.retain(|name| {
+        let spellings: Vec<&str> =
+            owners.iter().filter(|(_, owner)| name == *owner).map(|(spelling, _)| *spelling).collect();
+        let one_of = name.as_str().into_iter().chain(spellings.iter().copied());
+        let one_of: Vec<Value> = one_of.map(|spelling| json!({"required": [spelling]})).collect();
+        if !spellings.is_empty() {
+            rules.push(json!({"anyOf": one_of}));
+        }
+        spellings.is_empty()
+    });
+    if !rules.is_empty() {
+        schema.insert("allOf".to_owned(), Value::Array(rules));
+    }
+}
+
+/// Lets a template stand for a value, and a number or a flag for a text and the other way round.
+fn admit_template(schema: Value) -> Value {
+    let Value::Object(mut schema) = schema else { return schema };
+    let kinds: Vec<String> = match schema.get("type") {
+        Some(Value::String(kind)) => vec![kind.clone()],
+        Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        _ => Vec::new(),
+    };
+    let is = |kind: &str| kinds.iter().any(|other| other == kind);
+    let is_limited = ["enum", "const", "pattern", "minLength", "maxLength"].iter().any(|key| schema.contains_key(*key));
+    if is("string") && !is_limited {
+        let more = ["number", "boolean"].iter().map(|kind| (*kind).to_owned());
+        schema.insert("type".to_owned(), kinds.iter().cloned().chain(more).collect());
+        return Value::Object(schema);
+    }
+    let pattern = match () {
+        () if is("integer") || is("number") => r"\{\{|\{%|^\s*[-+0-9.eE]+\s*$",
+        () if is("boolean") => r"\{\{|\{%|^(true|false)$",
+        () => TEMPLATE,
+    };
+    let text = match pattern {
+        TEMPLATE => json!({"$ref": "#/definitions/template"}),
+        pattern => json!({"type": "string", "pattern": pattern}),
+    };
+    if let Some(Value::Array(options)) = schema.get_mut("anyOf") {
+        options.push(text);
+        return Value::Object(schema);
+    }
+    let says_nothing = ["type", "enum", "const", "allOf"].iter().all(|key| !schema.contains_key(*key));
+    if says_nothing {
+        return Value::Object(schema);
+    }
+    let (outside, inside): (Map<_, _>, Map<_, _>) =
+        schema.into_iter().partition(|(key, _)| key == "description" || key == "default");
+    let mut schema = outside;
+    schema.insert("anyOf".to_owned(), json!([inside, text]));
+    Value::Object(schema)
+}

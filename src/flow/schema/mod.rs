@@ -1,0 +1,208 @@
+//! The JSON Schema of flows, for editors: made from the structs that read them. `lenient.rs` lets templates and texts
+//! stand where the structs' own schemas want other types, as the reader does; `probe.rs` asks the structs for the other
+//! spellings of their fields and words, of which their schemas know nothing.
+
+mod lenient;
+mod probe;
+
+use serde_json::{Map, Value, json};
+
+use crate::flow::input::type_fields;
+use crate::flow::parse::FLOW_KEYS;
+use crate::flow::{COMMON_FIELDS, Common, Input, Retry};
+use crate::task::{Branch, TaskType, read};
+use lenient::Rewriter;
+
+/// The JSON Schema (draft 7) of a flow whose tasks may be of these types.
+pub fn schema(tasks: &[TaskType]) -> Value {
+    let mut definitions = Map::from_iter([
+        ("template".to_owned(), lenient::template()),
+        ("tasks".to_owned(), json!({"type": "array", "items": reference("task")})),
+    ]);
+    add(&mut definitions, "input", &schemars::schema_for!(Input).to_value(), &|value| read::<Input>(value).map(drop));
+    add(&mut definitions, "retry", &schemars::schema_for!(Retry).to_value(), &|value| read::<Retry>(value).map(drop));
+    add(&mut definitions, "common", &schemars::schema_for!(Common).to_value(), &|value| {
+        read::<Common>(value).map(drop)
+    });
+    input_rules(&mut definitions);
+    for task in tasks {
+        add(&mut definitions, &format!("task.{}", task.name), &(task.schema)().to_value(), &task.check);
+    }
+    let common = definitions.shift_remove("common").unwrap_or_default();
+    for task in tasks {
+        if let Some(own) = definitions.get_mut(&format!("task.{}", task.name)) {
+            add_branches(task, own);
+            admit_common(own, &common);
+        }
+    }
+    definitions.insert("task".to_owned(), any_task(tasks, common));
+    json!({
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "A flow of Jitney",
+        "type": "object",
+        "properties": flow_properties(),
+        "required": ["id", "namespace", "tasks"],
+        "additionalProperties": false,
+        "definitions": definitions,
+    })
+}
+
+fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/definitions/{name}")})
+}
+
+/// Adds a struct's schema and those of the structs in it.
+fn add(definitions: &mut Map<String, Value>, name: &str, schema: &Value, check: probe::Check) {
+    let mut rewriter = Rewriter::new(name, schema, check);
+    let root = rewriter.root();
+    definitions.insert(name.to_owned(), root);
+    definitions.extend(rewriter.into_definitions());
+}
+
+/// Sub-tasks in the place of the plain values that a task's struct holds for them.
+fn add_branches(task: &TaskType, schema: &mut Value) {
+    let Some(Value::Object(properties)) = schema.get_mut("properties") else { return };
+    let more = [Branch::List("errors"), Branch::List("finally")];
+    for branch in task.branches.iter().chain(if task.is_flowable() { &more[..] } else { &[] }) {
+        let (name, within) = match branch {
+            Branch::List(name) => (*name, reference("tasks")),
+            Branch::One(name) => (*name, reference("task")),
+            Branch::Cases(name) => (*name, json!({"type": "object", "additionalProperties": reference("tasks")})),
+            Branch::Graph(name) => (*name, json!({"type": "array", "items": graph_item()})),
+        };
+        let described = properties.get(name).and_then(|property| property.get("description")).cloned();
+        let description = described.unwrap_or_else(|| json!(branch_description(name)));
+        properties.insert(name.to_owned(), json!({"description": description, "allOf": [within]}));
+    }
+}
+
+fn branch_description(name: &str) -> &'static str {
+    match name {
+        "errors" => "Tasks that run when one of these tasks has failed.",
+        _ => "Tasks that run after all others, whatever came of them.",
+    }
+}
+
+fn graph_item() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "task": reference("task"),
+            "dependsOn": {
+                "description": "The tasks that must have ended well before it begins.",
+                "type": "array",
+                "items": {"type": "string"},
+            },
+        },
+        "required": ["task"],
+        "additionalProperties": false,
+    })
+}
+
+/// Lets a task's own schema pass the fields that every task may have; they are described elsewhere.
+fn admit_common(own: &mut Value, common: &Value) {
+    let described = common.get("properties").and_then(Value::as_object);
+    let names = described.into_iter().flat_map(Map::keys).map(String::as_str).chain(COMMON_FIELDS.iter().copied());
+    if let Some(Value::Object(properties)) = own.get_mut("properties") {
+        for name in names {
+            properties.entry(name).or_insert(Value::Bool(true));
+        }
+    }
+}
+
+/// The fields of every task, and by its type those of its own.
+fn any_task(tasks: &[TaskType], mut task: Value) -> Value {
+    let (mut names, mut words, mut rules) = (Vec::new(), Vec::new(), Vec::new());
+    for kind in tasks {
+        let own: Vec<&str> = std::iter::once(kind.name).chain(kind.aliases.iter().copied()).collect();
+        let description = (kind.schema)().to_value().get("description").cloned().unwrap_or_default();
+        rules.push(json!({
+            "if": {"properties": {"type": {"enum": own}}, "required": ["type"]},
+            "then": reference(&format!("task.{}", kind.name)),
+        }));
+        words.extend(own.iter().map(|_| description.clone()));
+        names.extend(own);
+    }
+    if let Some(kind) = task.pointer_mut("/properties/type") {
+        let description = kind.get("description").cloned();
+        *kind = json!({"description": description, "type": "string", "enum": names, "markdownEnumDescriptions": words});
+    }
+    if let Value::Object(task) = &mut task {
+        task.insert("title".to_owned(), json!("task"));
+        task.insert("description".to_owned(), json!("A task: an `id`, a `type`, and the fields of that type."));
+        // What is known depends on the type, and each type's own schema is closed.
+        task.shift_remove("additionalProperties");
+        task.insert("allOf".to_owned(), Value::Array(rules));
+    }
+    task
+}
+
+/// Which fields go with which types of inputs.
+fn input_rules(definitions: &mut Map<String, Value>) {
+    let Some(Value::Object(input)) = definitions.get_mut("input") else { return };
+    let rule = |(field, kinds): (&str, Vec<&str>)| json!({"if": {"required": [field]}, "then": {"properties": {"type": {"enum": kinds}}}});
+    let rules: Vec<Value> = type_fields().map(rule).collect();
+    match input.get_mut("allOf") {
+        Some(Value::Array(all)) => all.extend(rules),
+        _ => drop(input.insert("allOf".to_owned(), Value::Array(rules))),
+    }
+}
+
+/// The keys of a flow.
+fn flow_properties() -> Map<String, Value> {
+    FLOW_KEYS.iter().map(|key| ((*key).to_owned(), flow_property(key))).collect()
+}
+
+/// A key of a flow: what it is for, and what may stand there.
+fn flow_property(key: &str) -> Value {
+    let name = json!({"type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]*$"});
+    let (description, mut schema) = match key {
+        "id" => ("The flow's name, unique in its namespace.", name),
+        "namespace" => ("Where the flow belongs, such as a team or a project.", name),
+        "description" => ("What the flow is for.", json!({"type": "string"})),
+        "labels" => (
+            "Labels that every execution gets: a map, or a list of `{key, value}`.",
+            json!({"type": ["object", "array"]}),
+        ),
+        "inputs" => ("What a run may be given.", json!({"type": "array", "items": reference("input")})),
+        "variables" => ("Values that expressions know as `vars`.", json!({"type": "object"})),
+        "tasks" => ("What the flow does, in order.", reference("tasks")),
+        "errors" => ("Tasks that run when one of `tasks` has failed.", reference("tasks")),
+        "finally" => ("Tasks that run after all others, whatever came of them.", reference("tasks")),
+        "afterExecution" => ("Tasks that run when the execution has its final state.", reference("tasks")),
+        "triggers" => ("What starts the flow by itself.", each_with("type", "object")),
+        "outputs" => ("What an execution gives: a list of `{id, type, value}`.", each_with("id", "object")),
+        "pluginDefaults" => ("Values for the fields of all tasks of a type.", each_with("type", "object")),
+        "retry" => ("How an execution is repeated when it fails.", reference("retry")),
+        "concurrency" => ("How many executions run at a time.", json!({"type": "object"})),
+        "sla" => ("What an execution must keep to.", each_with("id", "object")),
+        "checks" => ("What must hold before a run starts.", json!({"type": "array"})),
+        "disabled" => ("Whether the flow does not run.", json!({"type": "boolean"})),
+        "revision" => ("The flow's revision elsewhere; it has no meaning here.", json!({"type": "integer"})),
+        _ => ("A key of a flow.", json!({})),
+    };
+    if let Value::Object(map) = &mut schema {
+        // Beside a reference draft 7 sees nothing else.
+        if let Some(target) = map.shift_remove("$ref") {
+            map.insert("allOf".to_owned(), json!([{"$ref": target}]));
+        }
+        map.insert("description".to_owned(), json!(description));
+    }
+    schema
+}
+
+fn each_with(key: &str, kind: &str) -> Value {
+    json!({"type": "array", "items": {"type": kind, "required": [key]}})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_of_a_flow_is_described() {
+        for key in FLOW_KEYS {
+            assert_ne!(flow_property(key)["description"], "A key of a flow.", "`{key}`");
+        }
+    }
+}

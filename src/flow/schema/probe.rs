@@ -1,0 +1,60 @@
+//! Asking a struct what it takes, by giving it something that it cannot know: its complaint lists every spelling.
+
+use std::cmp::Ordering;
+
+use serde_json::{Value, json};
+
+use crate::task::FieldError;
+
+/// Tries a value on a struct.
+pub(super) type Check<'a> = &'a dyn Fn(&Value) -> Result<(), FieldError>;
+
+/// Puts a value at its place in the struct.
+pub(super) type Wrap<'a> = &'a dyn Fn(Value) -> Value;
+
+/// What nothing is called.
+const NOBODY: &str = "?";
+
+/// The fields of the struct at a place, every spelling of each, in order; empty when that cannot be known.
+pub(super) fn fields(check: Check, wrap: Wrap) -> Vec<String> {
+    known(check, &wrap(json!({NOBODY: null})), "unknown field ")
+}
+
+/// The words that a place takes, every spelling of each; empty when that cannot be known.
+pub(super) fn words(check: Check, wrap: Wrap) -> Vec<String> {
+    known(check, &wrap(json!(NOBODY)), "unknown variant ")
+}
+
+fn known(check: Check, value: &Value, complaint: &str) -> Vec<String> {
+    let Err(error) = check(value) else { return Vec::new() };
+    let Some((_, expected)) = error.message.split_once(", expected ").filter(|_| error.message.starts_with(complaint))
+    else {
+        return Vec::new();
+    };
+    expected.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// For each spelling that is not a field's own name, that name. Spellings stand beside the name that they belong to;
+/// which side it is, the struct says when both are given, else their likeness does.
+pub(super) fn owners<'a>(
+    spellings: &'a [String],
+    names: &[&'a str],
+    check: Check,
+    wrap: Wrap,
+) -> Vec<(&'a str, &'a str)> {
+    let is_name = |spelling: &&str| names.contains(spelling);
+    let spellings: Vec<&str> = spellings.iter().map(String::as_str).collect();
+    let owner = |(index, spelling): (usize, &&'a str)| {
+        let before = spellings[..index].iter().rev().copied().find(is_name);
+        let after = spellings[index..].iter().copied().find(is_name);
+        let beside = [before, after].into_iter().flatten();
+        let is_same = |name: &&str| {
+            let both = json!({*spelling: "{{ x }}", *name: "{{ x }}"});
+            check(&wrap(both)).is_err_and(|error| error.message.starts_with("duplicate field"))
+        };
+        let likeness = |name: &&str| (is_same(name), strsim::jaro_winkler(name, spelling));
+        let owner = beside.max_by(|a, b| likeness(a).partial_cmp(&likeness(b)).unwrap_or(Ordering::Equal));
+        owner.map(|name| (*spelling, name))
+    };
+    spellings.iter().enumerate().filter(|(_, spelling)| !is_name(spelling)).filter_map(owner).collect()
+}

@@ -1,0 +1,166 @@
+//! One of Google's services, spoken to as its JSON documentation says.
+
+use std::path::Path;
+use std::time::Duration;
+
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{Access, Login, Refusal, Retry, Service};
+use crate::config::Settings;
+use crate::task::{TaskContext, TaskError};
+use crate::web::{Trouble, client};
+
+/// A server that sends nothing for so long is gone.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// Why a request came to nothing.
+#[derive(Debug)]
+pub enum Failure {
+    /// Google said no, and will again.
+    Refused(Box<Refusal>),
+    /// There were no credentials or no line, the user stopped, or Google stayed busy for too long.
+    Other(TaskError),
+}
+
+impl Failure {
+    /// Whether Google answered with this status.
+    pub fn is(&self, status: StatusCode) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.status == status.as_u16())
+    }
+
+    /// With another remedy, where Google refused.
+    pub fn help(self, help: impl Into<String>) -> Self {
+        match self {
+            Self::Refused(refusal) => Self::Refused(Box::new(refusal.help(help))),
+            other => other,
+        }
+    }
+}
+
+impl From<Failure> for TaskError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(refusal) => (*refusal).into(),
+            Failure::Other(error) => error,
+        }
+    }
+}
+
+impl From<TaskError> for Failure {
+    fn from(error: TaskError) -> Self {
+        Self::Other(error)
+    }
+}
+
+/// A service, and who speaks to it.
+#[derive(Clone, Debug)]
+pub struct Api {
+    /// Who speaks.
+    pub access: Access,
+    /// The address that paths are added to.
+    pub endpoint: String,
+    service: Service,
+    client: Client,
+}
+
+impl Api {
+    /// The service as a task means it.
+    ///
+    /// # Errors
+    /// When there are no credentials.
+    pub async fn open(context: &TaskContext, service: Service, login: &Login<'_>) -> Result<Self, TaskError> {
+        Self::find(&context.settings, &context.folder, service, login).await
+    }
+
+    /// The same without a task: `folder` is where the path of a key starts.
+    ///
+    /// # Errors
+    /// When there are no credentials.
+    pub async fn find(
+        settings: &Settings,
+        folder: &Path,
+        service: Service,
+        login: &Login<'_>,
+    ) -> Result<Self, TaskError> {
+        let access = Access::find(settings, folder, service, login).await?;
+        let client = client::client(IDLE)
+            .map_err(|error| TaskError::permanent("cannot prepare the connection to Google Cloud").because(error))?;
+        Ok(Self { access, endpoint: service.endpoint(settings), service, client })
+    }
+
+    /// A request to a path such as `/storage/v1/b`, not signed yet.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.endpoint))
+    }
+
+    /// A request to an address that the service gave.
+    pub fn request_to(&self, method: Method, url: &str) -> RequestBuilder {
+        self.client.request(method, url)
+    }
+
+    /// Signs and sends once. Every answer counts, also one that says no.
+    ///
+    /// # Errors
+    /// When no token is to be had, or no answer comes.
+    pub async fn send(&self, what: &str, request: RequestBuilder) -> Result<Response, Trouble> {
+        let headers = self.access.headers().await?;
+        request.headers(headers).send().await.map_err(|error| Trouble::of_line(what, error))
+    }
+
+    /// What a response says no with.
+    pub async fn refusal(&self, what: &str, response: Response) -> Refusal {
+        Refusal::of(what, self.service, &self.access, response).await
+    }
+
+    /// The same for an answer that a client of somebody else's has fetched.
+    pub fn refusal_of(&self, what: &str, status: u16, body: &[u8]) -> Refusal {
+        Refusal::read(what, self.service, &self.access, status, &Default::default(), body)
+    }
+
+    /// Sends what `make` makes until Google answers for good, and reads the answer as JSON.
+    ///
+    /// # Errors
+    /// When Google refuses, or nothing helps.
+    pub async fn ask<T: DeserializeOwned>(
+        &self,
+        retry: &Retry<'_>,
+        what: &str,
+        make: impl Fn() -> RequestBuilder,
+    ) -> Result<T, Failure> {
+        let answer = retry.run(|| self.answer(what, make())).await?;
+        let bytes = answer.map_err(Failure::Refused)?;
+        // Deletions are answered with nothing at all.
+        let bytes = if bytes.is_empty() { b"null" } else { &bytes[..] };
+        serde_json::from_slice(bytes).map_err(|error| {
+            let message = format!("{what}: the answer is not what Google documents");
+            TaskError::permanent(message)
+                .because(error)
+                .help("check that nothing stands in between, such as a proxy")
+                .into()
+        })
+    }
+
+    /// As [`Api::ask`], for an answer that nobody reads field by field.
+    ///
+    /// # Errors
+    /// When Google refuses, or nothing helps.
+    pub async fn ask_value(
+        &self,
+        retry: &Retry<'_>,
+        what: &str,
+        make: impl Fn() -> RequestBuilder,
+    ) -> Result<Value, Failure> {
+        self.ask(retry, what, make).await
+    }
+
+    async fn answer(&self, what: &str, request: RequestBuilder) -> Result<Result<bytes::Bytes, Box<Refusal>>, Trouble> {
+        let response = self.send(what, request).await?;
+        if response.status().is_success() {
+            return response.bytes().await.map(Ok).map_err(|error| Trouble::of_line(what, error));
+        }
+        let refusal = self.refusal(what, response).await;
+        if refusal.may_pass() { Err(refusal.trouble()) } else { Ok(Err(Box::new(refusal))) }
+    }
+}

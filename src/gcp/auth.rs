@@ -1,0 +1,211 @@
+//! Who a task is on Google Cloud: Application Default Credentials as Google documents them, or a key of its own.
+
+use std::path::Path;
+
+use google_cloud_auth::credentials::{
+    CacheableResource, Credentials, CredentialsProvider, anonymous, external_account, impersonated, mds,
+    service_account, user_account,
+};
+use google_cloud_auth::errors::CredentialsError;
+use reqwest::header::{AUTHORIZATION, HeaderMap};
+
+use super::key::{Key, LOGIN};
+use super::{Login, Service, metadata};
+use crate::config::Settings;
+use crate::secret::Redactor;
+use crate::task::TaskError;
+use crate::web::{Trouble, client};
+
+/// What every request may do, within what the account's roles allow.
+const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+
+/// Somebody that Google Cloud knows, ready to sign requests. Clones share their tokens.
+#[derive(Clone, Debug)]
+pub struct Access {
+    credentials: Credentials,
+    /// Where the credentials came from, in the words of a sentence.
+    pub from: String,
+    /// The account as roles are granted to it: `serviceAccount:name@project.iam.gserviceaccount.com`.
+    pub member: Option<String>,
+    project: Option<String>,
+}
+
+impl Access {
+    /// Finds the credentials for a service. An emulator gets none.
+    ///
+    /// # Errors
+    /// When there are none, or they cannot be read.
+    pub async fn find(
+        settings: &Settings,
+        folder: &Path,
+        service: Service,
+        login: &Login<'_>,
+    ) -> Result<Self, TaskError> {
+        client::install_crypto();
+        let mut access = match service.emulator(settings) {
+            Some(address) => {
+                Self::of(anonymous::Builder::new().build(), format!("nobody, for the emulator at {address}"))
+            }
+            None => Self::real(settings, folder, login).await?,
+        };
+        let own = access.project.take();
+        let named = login.project.filter(|project| !project.is_empty()).map(str::to_owned);
+        access.project = named.or(own).or_else(|| {
+            let names = ["GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT"];
+            names.iter().find_map(|name| settings.variable(name)).map(str::to_owned)
+        });
+        Ok(access)
+    }
+
+    async fn real(settings: &Settings, folder: &Path, login: &Login<'_>) -> Result<Self, TaskError> {
+        let key = match login.service_account {
+            Some(text) => Some(Key::given(text, folder, &settings.redactor)?),
+            None => Key::from_environment(settings)?,
+        };
+        let scopes = if login.scopes.is_empty() { vec![SCOPE.to_owned()] } else { login.scopes.to_vec() };
+        let quota = settings.variable("GOOGLE_CLOUD_QUOTA_PROJECT");
+        let mut access = match key {
+            Some(key) => of_key(key, &scopes, quota)?,
+            None => of_machine(settings, &scopes, quota).await?,
+        };
+        if let Some(account) = login.impersonate {
+            let builder = impersonated::Builder::from_source_credentials(access.credentials);
+            let built = builder.with_target_principal(account).with_scopes(scopes).build();
+            access.credentials = built.map_err(|error| unusable(&access.from, error))?;
+            access.member = Some(format!("serviceAccount:{account}"));
+            access.from = format!("{}, acting as {account}", access.from);
+        }
+        access.credentials = Watched { inner: access.credentials, redactor: settings.redactor.clone() }.into();
+        Ok(access)
+    }
+
+    fn of(credentials: Credentials, from: String) -> Self {
+        Self { credentials, from, member: None, project: None }
+    }
+
+    /// For Google's own clients. What they send is known to the redactor too.
+    pub fn credentials(&self) -> Credentials {
+        self.credentials.clone()
+    }
+
+    /// The headers that sign a request; none for an emulator.
+    ///
+    /// # Errors
+    /// When no token is to be had.
+    pub async fn headers(&self) -> Result<HeaderMap, Trouble> {
+        match self.credentials.headers(Default::default()).await {
+            Ok(CacheableResource::New { data, .. }) => Ok(data),
+            Ok(CacheableResource::NotModified) => Ok(HeaderMap::new()),
+            Err(error) => Err(self.no_token(error)),
+        }
+    }
+
+    /// The token alone, for a client that writes the header itself; empty for an emulator.
+    ///
+    /// # Errors
+    /// When no token is to be had.
+    pub async fn token(&self) -> Result<String, Trouble> {
+        let headers = self.headers().await?;
+        let value = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        Ok(value.strip_prefix("Bearer ").unwrap_or(value).to_owned())
+    }
+
+    /// The project that pays and owns: `projectId`, else the credentials' own, else the environment's.
+    ///
+    /// # Errors
+    /// When nothing names one.
+    pub fn project(&self) -> Result<&str, TaskError> {
+        self.project.as_deref().ok_or_else(|| {
+            TaskError::permanent(format!("no project is named, and the credentials from {} have none", self.from))
+                .help("set `projectId`, or GOOGLE_CLOUD_PROJECT; `gcloud projects list` shows your projects")
+        })
+    }
+
+    fn no_token(&self, error: CredentialsError) -> Trouble {
+        let what = format!("getting a token with the credentials from {}", self.from);
+        if error.is_transient() {
+            let error = TaskError::transient(what).because(error);
+            return Trouble::Again(error.help("check the network and any proxy"), None);
+        }
+        Trouble::Stop(TaskError::permanent(what).because(error).help(format!("log in anew: {LOGIN}")))
+    }
+}
+
+fn of_key(key: Key, scopes: &[String], quota: Option<&str>) -> Result<Access, TaskError> {
+    macro_rules! build {
+        ($builder:expr) => {{
+            let builder = $builder;
+            match quota {
+                Some(project) => builder.with_quota_project_id(project).build(),
+                None => builder.build(),
+            }
+        }};
+    }
+    let json = key.json.clone();
+    let built = match key.kind() {
+        "service_account" => {
+            let specifier = service_account::AccessSpecifier::from_scopes(scopes);
+            build!(service_account::Builder::new(json).with_access_specifier(specifier))
+        }
+        "authorized_user" => build!(user_account::Builder::new(json).with_scopes(scopes)),
+        "impersonated_service_account" => build!(impersonated::Builder::new(json).with_scopes(scopes)),
+        "external_account" => build!(external_account::Builder::new(json).with_scopes(scopes)),
+        other => {
+            let message = format!("the credentials from {} are of the type `{other}`, which is not known", key.from);
+            return Err(TaskError::permanent(message).help(format!("use another kind: {LOGIN}")));
+        }
+    };
+    let mut access = Access::of(built.map_err(|error| unusable(&key.from, error))?, key.from.clone());
+    access.project = key.text("project_id").or(key.text("quota_project_id")).map(str::to_owned);
+    access.member = key.text("client_email").map(|email| format!("serviceAccount:{email}"));
+    Ok(access)
+}
+
+async fn of_machine(settings: &Settings, scopes: &[String], quota: Option<&str>) -> Result<Access, TaskError> {
+    let Some(found) = metadata::find(settings).await else {
+        return Err(TaskError::permanent(
+            "there are no credentials for Google Cloud: no `serviceAccount`, no GOOGLE_APPLICATION_CREDENTIALS, \
+             nothing kept by gcloud, and this is no machine of Google's",
+        )
+        .help(LOGIN));
+    };
+    let builder = mds::Builder::default().with_endpoint(&found.endpoint).with_scopes(scopes);
+    let builder = quota.into_iter().fold(builder, |builder, project| builder.with_quota_project_id(project));
+    let from = format!("the metadata server at {}", found.endpoint);
+    let mut access = Access::of(builder.build().map_err(|error| unusable(&from, error))?, from);
+    access.project = Some(found.project);
+    access.member = found.account.map(|account| format!("serviceAccount:{account}"));
+    Ok(access)
+}
+
+fn unusable(from: &str, error: impl std::error::Error) -> TaskError {
+    TaskError::permanent(format!("the credentials from {from} cannot be used"))
+        .because(error)
+        .help("create a new key: gcloud iam service-accounts keys create key.json --iam-account=…")
+}
+
+/// Credentials whose every token the redactor gets to know before it is used.
+#[derive(Debug)]
+struct Watched {
+    inner: Credentials,
+    redactor: Redactor,
+}
+
+impl CredentialsProvider for Watched {
+    async fn headers(
+        &self,
+        extensions: axum::http::Extensions,
+    ) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
+        let given = self.inner.headers(extensions).await;
+        if let Ok(CacheableResource::New { data, .. }) = &given
+            && let Some(value) = data.get(AUTHORIZATION).and_then(|value| value.to_str().ok())
+        {
+            self.redactor.learn(value.strip_prefix("Bearer ").unwrap_or(value));
+        }
+        given
+    }
+
+    async fn universe_domain(&self) -> Option<String> {
+        self.inner.universe_domain().await
+    }
+}

@@ -1,0 +1,144 @@
+//! Credentials as JSON: a service account's key, or what `gcloud auth application-default login` leaves.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use serde_json::Value;
+
+use crate::config::Settings;
+use crate::secret::Redactor;
+use crate::task::TaskError;
+
+/// What to do when there are no credentials.
+pub(super) const LOGIN: &str = "`gcloud auth application-default login`, or name a service account's key in the \
+     field `serviceAccount` or in GOOGLE_APPLICATION_CREDENTIALS=/path/key.json";
+
+/// Credentials that were found, and where.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) json: Value,
+    /// In the words of a sentence: `GOOGLE_APPLICATION_CREDENTIALS (/path/key.json)`.
+    pub(super) from: String,
+}
+
+impl Key {
+    /// What a task's `serviceAccount` gives: JSON, the path of a file with it, or its base64 form.
+    pub(super) fn given(text: &str, folder: &Path, redactor: &Redactor) -> Result<Self, TaskError> {
+        let (text, from) = (text.trim(), "the field `serviceAccount`".to_owned());
+        if text.starts_with('{') {
+            return Self::parse(text, from, redactor);
+        }
+        let path = folder.join(text.strip_prefix("file://").unwrap_or(text));
+        if text.len() < 4096 && path.is_file() {
+            return Self::read(&path, format!("{from} ({})", path.display()), redactor);
+        }
+        let compact: String = text.chars().filter(|letter| !letter.is_whitespace()).collect();
+        let decoded = STANDARD.decode(&compact).or_else(|_| URL_SAFE.decode(&compact)).ok();
+        match decoded.and_then(|bytes| String::from_utf8(bytes).ok()) {
+            Some(json) => {
+                redactor.learn(text);
+                redactor.learn(&compact);
+                Self::parse(&json, from, redactor)
+            }
+            // The text may be half a key: only what is surely a path is quoted.
+            None if text.ends_with(".json") => {
+                Err(TaskError::permanent(format!("there is no file `{text}`, which {from} names"))
+                    .help(format!("looked at {}; relative paths start at the flow's own folder", path.display())))
+            }
+            None => Err(TaskError::permanent(format!(
+                "{from} holds neither JSON, nor its base64 form, nor the path of a file"
+            ))
+            .help(
+                "give the whole key as `gcloud iam service-accounts keys create key.json --iam-account=…` writes it",
+            )),
+        }
+    }
+
+    /// The credentials that the environment names: a file, else the one that gcloud keeps.
+    pub(super) fn from_environment(settings: &Settings) -> Result<Option<Self>, TaskError> {
+        if let Some(file) = settings.variable("GOOGLE_APPLICATION_CREDENTIALS") {
+            let from = format!("GOOGLE_APPLICATION_CREDENTIALS ({file})");
+            return Self::read(Path::new(file), from, &settings.redactor).map(Some);
+        }
+        let kept = kept_by_gcloud(settings).filter(|file| file.is_file());
+        kept.map(|file| Self::read(&file, format!("gcloud ({})", file.display()), &settings.redactor)).transpose()
+    }
+
+    fn read(path: &Path, from: String, redactor: &Redactor) -> Result<Self, TaskError> {
+        let text = fs::read_to_string(path).map_err(|error| {
+            TaskError::permanent(format!("cannot read the credentials from {from}")).because(error).help(LOGIN)
+        })?;
+        Self::parse(&text, from, redactor)
+    }
+
+    fn parse(text: &str, from: String, redactor: &Redactor) -> Result<Self, TaskError> {
+        let wrong = |what: String| {
+            TaskError::permanent(format!("the credentials from {from} {what}"))
+                .help("create a new key: gcloud iam service-accounts keys create key.json --iam-account=…")
+        };
+        // serde's message could quote the key.
+        let json: Value = serde_json::from_str(text)
+            .map_err(|error| wrong(format!("are no JSON (line {}, column {})", error.line(), error.column())))?;
+        hide(&json, redactor);
+        match json["type"].as_str() {
+            Some(_) => Ok(Self { json, from }),
+            None => Err(wrong("have no `type`; they are no key of Google's".into())),
+        }
+    }
+
+    /// `service_account`, `authorized_user` …
+    pub(super) fn kind(&self) -> &str {
+        self.text("type").unwrap_or_default()
+    }
+
+    /// A text of the key.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.json[name].as_str().filter(|text| !text.is_empty())
+    }
+}
+
+/// Where gcloud keeps what `gcloud auth application-default login` gave it.
+fn kept_by_gcloud(settings: &Settings) -> Option<PathBuf> {
+    let folder = settings.variable("CLOUDSDK_CONFIG").map(PathBuf::from);
+    let folder = folder.or_else(|| Some(Path::new(settings.variable("HOME")?).join(".config/gcloud")))?;
+    Some(folder.join("application_default_credentials.json"))
+}
+
+/// Teaches the redactor every secret of a key.
+fn hide(json: &Value, redactor: &Redactor) {
+    let names = ["private_key", "private_key_id", "client_secret", "refresh_token"];
+    names.iter().filter_map(|name| json[name].as_str()).for_each(|secret| redactor.learn_all_forms(secret));
+    if !json["source_credentials"].is_null() {
+        hide(&json["source_credentials"], redactor);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = r#"{"type": "service_account", "project_id": "p", "private_key": "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0\n-----END PRIVATE KEY-----\n"}"#;
+
+    #[test]
+    fn a_key_is_json_or_a_path_or_base64_and_its_secret_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("key.json"), KEY).unwrap();
+        for text in [KEY.to_owned(), "key.json".to_owned(), STANDARD.encode(KEY)] {
+            let redactor = Redactor::default();
+            let key = Key::given(&text, folder.path(), &redactor).unwrap();
+            assert_eq!((key.kind(), key.text("project_id")), ("service_account", Some("p")), "{text}");
+            assert_eq!(redactor.clean("x MIIEvQIBADANBgkqhkiG9w0 y"), "x *** y", "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_without_being_quoted() {
+        let refuse = |text: &str| Key::given(text, Path::new("/nowhere"), &Redactor::default()).unwrap_err().message;
+        assert!(refuse("key.json").contains("there is no file `key.json`"));
+        assert!(refuse("{\"private_key\": \"abc").contains("are no JSON (line 1, column 20)"));
+        assert!(refuse("{}").contains("have no `type`"));
+        assert!(!refuse("hunter22!").contains("hunter22"));
+    }
+}

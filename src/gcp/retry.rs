@@ -1,0 +1,82 @@
+//! Trying again while Google is busy, a quota is used up or the line is bad: ever later, and never all at once.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::task::{TaskContext, TaskError};
+use crate::web::{Trouble, backoff};
+
+/// Tries in a row that may fail. With pauses that double from 0.2 s this is half a minute of trying.
+const TRIES: u32 = 8;
+
+/// How patient a caller is, and whom it tells.
+pub struct Retry<'a> {
+    tries: u32,
+    cancel: Option<&'a CancellationToken>,
+    say: Box<dyn Fn(&str) + Send + Sync + 'a>,
+}
+
+impl<'a> Retry<'a> {
+    /// For a task: eight tries, each told in its log, until the user stops it.
+    pub fn of(context: &'a TaskContext) -> Self {
+        Self { tries: TRIES, cancel: Some(&context.cancel), say: Box::new(|line| context.warn(line)) }
+    }
+
+    /// For somebody who looks around and wants to hear at once how things stand.
+    pub fn never() -> Self {
+        Self { tries: 1, cancel: None, say: Box::new(|_| {}) }
+    }
+
+    /// Tries until it succeeds, a failure will not pass, or too many did not.
+    ///
+    /// # Errors
+    /// The last try's, or that the user stopped the task.
+    pub async fn run<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<T, TaskError>
+    where
+        F: Future<Output = Result<T, Trouble>>,
+    {
+        let mut failed = 0;
+        loop {
+            let outcome = tokio::select! {
+                outcome = attempt() => outcome,
+                () = self.stopped() => return Err(stopped()),
+            };
+            match outcome {
+                Ok(value) => return Ok(value),
+                Err(Trouble::Stop(error)) => return Err(error),
+                Err(Trouble::Again(error, asked)) => {
+                    failed += 1;
+                    self.pause(failed, error, asked).await?;
+                }
+            }
+        }
+    }
+
+    /// Waits after the `failed`th failure in a row.
+    ///
+    /// # Errors
+    /// The failure itself when it was one too many, or that the user stopped the task.
+    pub async fn pause(&self, failed: u32, error: TaskError, asked: Option<Duration>) -> Result<(), TaskError> {
+        if failed >= self.tries {
+            return Err(error);
+        }
+        let pause = backoff::pause(failed, asked, rand::random());
+        (self.say)(&format!("{}; trying again in {:.1} s", error.message, pause.as_secs_f64()));
+        tokio::select! {
+            () = tokio::time::sleep(pause) => Ok(()),
+            () = self.stopped() => Err(stopped()),
+        }
+    }
+
+    async fn stopped(&self) {
+        match self.cancel {
+            Some(cancel) => cancel.cancelled().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+fn stopped() -> TaskError {
+    TaskError::cancelled("stopped while speaking to Google Cloud")
+}

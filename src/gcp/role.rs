@@ -1,0 +1,77 @@
+//! Which role gives a permission that Google says is missing, and the command that grants it.
+
+use super::Access;
+
+/// Where a role is granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum On {
+    Bucket,
+    Dataset,
+    Project,
+}
+
+/// A role of Google's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Role {
+    /// Its name, such as `roles/storage.objectUser`.
+    pub name: &'static str,
+    on: On,
+}
+
+/// The narrowest usual role for each permission; the first entry that a permission begins with.
+const ROLES: &[(&str, Role)] = &[
+    ("storage.objects.", Role { name: "roles/storage.objectUser", on: On::Bucket }),
+    ("storage.multipartUploads.", Role { name: "roles/storage.objectUser", on: On::Bucket }),
+    ("storage.buckets.create", Role { name: "roles/storage.admin", on: On::Project }),
+    ("storage.buckets.", Role { name: "roles/storage.admin", on: On::Bucket }),
+    ("bigquery.jobs.", Role { name: "roles/bigquery.jobUser", on: On::Project }),
+    ("bigquery.readsessions.", Role { name: "roles/bigquery.readSessionUser", on: On::Project }),
+    ("bigquery.datasets.create", Role { name: "roles/bigquery.user", on: On::Project }),
+    ("bigquery.", Role { name: "roles/bigquery.dataEditor", on: On::Dataset }),
+    ("serviceusage.", Role { name: "roles/serviceusage.serviceUsageConsumer", on: On::Project }),
+    ("iam.serviceAccounts.getAccessToken", Role { name: "roles/iam.serviceAccountTokenCreator", on: On::Project }),
+];
+
+impl Role {
+    /// The role that gives a permission.
+    pub fn with(permission: &str) -> Option<Self> {
+        ROLES.iter().find(|(start, _)| permission.starts_with(start)).map(|(_, role)| *role)
+    }
+
+    /// The permission that a refusal of Google's names, as in `… does not have storage.objects.create access to …`.
+    pub fn missing(message: &str) -> Option<(&str, Self)> {
+        let ends = |letter: char| letter.is_whitespace() || "'\"`,()".contains(letter);
+        let words = message.split(ends).map(|word| word.trim_end_matches(['.', ':', ';']));
+        words.filter(|word| word.matches('.').count() >= 2).find_map(|word| Some((word, Self::with(word)?)))
+    }
+
+    /// The command that grants it. `bucket` is a plain name, as everything on Cloud Storage has one.
+    pub fn grant(self, access: &Access, bucket: Option<&str>) -> String {
+        let member = access.member.as_deref().unwrap_or("user:YOUR-ADDRESS");
+        let project = access.project().unwrap_or("PROJECT");
+        let binding = format!("--member={member} --role={}", self.name);
+        match (self.on, bucket) {
+            (On::Bucket, Some(bucket)) => {
+                format!("gcloud storage buckets add-iam-policy-binding gs://{bucket} {binding}")
+            }
+            // A dataset's own grants are made in SQL or the console; on the project it is one command.
+            _ => format!("gcloud projects add-iam-policy-binding {project} {binding}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_missing_permission_is_found_in_googles_own_words() {
+        let storage = "load@p.iam.gserviceaccount.com does not have storage.objects.create access to the Google Cloud \
+                       Storage object. Permission 'storage.objects.create' denied on resource (or it may not exist).";
+        let (permission, role) = Role::missing(storage).unwrap();
+        assert_eq!((permission, role.name), ("storage.objects.create", "roles/storage.objectUser"));
+        let query = "Access Denied: Project p: User does not have bigquery.jobs.create permission in project p.";
+        assert_eq!(Role::missing(query).unwrap().1.name, "roles/bigquery.jobUser");
+        assert!(Role::missing("The caller www.googleapis.com is unknown.").is_none());
+    }
+}

@@ -1,0 +1,90 @@
+//! What this process writes into the journal, for whoever listens.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::broadcast;
+
+use super::{Created, Event, ExecutionState, Journal, LogLine};
+use crate::id::ExecutionId;
+
+/// How far a listener may fall behind before it misses something.
+const BACKLOG: usize = 4096;
+
+/// Something that has been written.
+#[derive(Clone, Debug)]
+pub enum Happened {
+    /// An event.
+    Event {
+        /// The execution.
+        id: ExecutionId,
+        /// The flow's namespace.
+        namespace: String,
+        /// The flow's id.
+        flow: String,
+        /// Where the execution stands now.
+        status: ExecutionState,
+        /// When.
+        time: DateTime<Utc>,
+        /// The event.
+        event: Event,
+    },
+    /// A log line.
+    Log {
+        /// The execution.
+        id: ExecutionId,
+        /// The line.
+        line: LogLine,
+    },
+    /// An execution was removed.
+    Deleted {
+        /// The execution.
+        id: ExecutionId,
+    },
+}
+
+impl Happened {
+    /// The execution that it happened to.
+    pub fn id(&self) -> &ExecutionId {
+        match self {
+            Self::Event { id, .. } | Self::Log { id, .. } | Self::Deleted { id } => id,
+        }
+    }
+}
+
+pub(super) fn channel() -> broadcast::Sender<Arc<Happened>> {
+    broadcast::channel(BACKLOG).0
+}
+
+impl Journal {
+    /// All that this process writes from now on, after it is safely there. Who falls far behind misses some, is told
+    /// so, and reads the state anew.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Happened>> {
+        self.listeners.subscribe()
+    }
+
+    pub(super) fn tell(
+        &self,
+        id: &ExecutionId,
+        time: DateTime<Utc>,
+        created: &Created,
+        status: ExecutionState,
+        event: &Event,
+    ) {
+        self.spread(|| Happened::Event {
+            id: id.clone(),
+            namespace: created.namespace.clone(),
+            flow: created.flow.clone(),
+            status,
+            time,
+            event: event.clone(),
+        });
+    }
+
+    pub(super) fn spread(&self, happened: impl FnOnce() -> Happened) {
+        if self.listeners.receiver_count() > 0 {
+            // That the last listener has just gone is no loss.
+            let _ = self.listeners.send(Arc::new(happened()));
+        }
+    }
+}

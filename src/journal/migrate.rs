@@ -1,0 +1,59 @@
+//! Journals of earlier versions: what has been added to the tables since.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::{JournalError, Result};
+
+/// What each version of the tables adds to the one before, the first being `schema.sql`. Only ever appended to.
+const STEPS: &[&str] = &[include_str!("server.sql"), include_str!("children.sql")];
+
+/// Brings the tables up to date, all or nothing. The caller sees to it that no other process does the same.
+///
+/// # Errors
+/// When a later version has written the journal, or the file cannot be written.
+pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
+    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let version = version as usize;
+    if version > STEPS.len() {
+        return Err(JournalError::Newer);
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch(include_str!("schema.sql"))?;
+    for step in &STEPS[version..] {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", STEPS.len() as u32)?;
+    Ok(transaction.commit()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::ExecutionId;
+    use crate::journal::{Event, ExecutionState, Journal};
+
+    #[test]
+    fn a_journal_of_the_first_version_opens_and_one_of_a_later_version_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("journal.db");
+        let old = Connection::open(&file).unwrap();
+        old.execute_batch(include_str!("schema.sql")).unwrap();
+        let created = r#"{"kind":"created","flow":"f","namespace":"n","file":"f.yaml","text":"","sha256":"",
+            "inputs":{},"labels":{},"trigger_date":"2024-01-01T00:00:00Z"}"#;
+        let time = "2024-01-01T00:00:00.000000Z";
+        old.execute("INSERT INTO events VALUES ('e', 0, ?, ?)", [time, created]).unwrap();
+        old.execute("INSERT INTO executions VALUES ('e', 'n', 'f', 'CREATED', '{}', ?, NULL, NULL, 0)", [time])
+            .unwrap();
+        drop(old);
+        let id = ExecutionId::new("e");
+        let journal = Journal::open(&file).unwrap();
+        let mut state = journal.state(&id).unwrap().unwrap();
+        journal.append(&id, &mut state, chrono::Utc::now(), &Event::Started).unwrap();
+        drop(journal);
+        let again = Journal::open(&file).unwrap();
+        assert_eq!(again.state(&id).unwrap().unwrap().status, ExecutionState::Running);
+        drop(again);
+        Connection::open(&file).unwrap().pragma_update(None, "user_version", 1000).unwrap();
+        assert!(matches!(Journal::open(&file), Err(JournalError::Newer)));
+    }
+}

@@ -1,0 +1,336 @@
+//! Who may start now and who waits. A flow's slots are held by its executions that are RUNNING and whose process lives;
+//! nothing is counted apart from them, so that whatever ends an execution frees its slot. Looking and starting are one
+//! transaction, so that two processes never give one slot away twice.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
+use serde_json::Map;
+
+use super::{Batch, Created, Event, ExecutionState, Journal, Result, State, Tick, add, begin, load};
+use crate::id::ExecutionId;
+
+/// How many executions of a flow may run at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// The most.
+    pub most: u32,
+    /// What becomes of one more.
+    pub overflow: Overflow,
+}
+
+/// What becomes of an execution that finds all slots of its flow taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overflow {
+    /// It waits.
+    Queue,
+    /// It is cancelled.
+    Cancel,
+    /// It fails.
+    Fail,
+}
+
+/// An execution that is to be.
+pub struct Submission<'a> {
+    /// Its id.
+    pub id: &'a ExecutionId,
+    /// What it runs.
+    pub created: Created,
+    /// What a trigger starts it for; it happens once.
+    pub tick: Option<&'a Tick>,
+    /// The limit of its flow.
+    pub limit: Option<Limit>,
+    /// The queue that it waits in.
+    pub queue: &'a str,
+    /// Whether this process has room for it.
+    pub has_room: bool,
+}
+
+/// What became of a submission.
+#[derive(Debug)]
+pub enum Submitted {
+    /// It runs; the caller sees to that.
+    Runs(State),
+    /// It waits in the queue.
+    Waits,
+    /// It was cancelled, or failed, because the flow's slots are taken.
+    TurnedAway,
+    /// Its tick has had an execution; there is no other.
+    AlreadyRan,
+}
+
+/// An execution that waits.
+#[derive(Clone, Debug)]
+pub struct Chosen {
+    /// The execution.
+    pub id: ExecutionId,
+    /// The flow's namespace.
+    pub namespace: String,
+    /// The flow's id.
+    pub flow: String,
+    /// The limit of its flow when it was submitted.
+    pub slots: Option<u32>,
+}
+
+/// Says of an execution in state RUNNING whether a process works on it.
+pub type IsAlive<'a> = &'a dyn Fn(&ExecutionId) -> bool;
+
+impl Journal {
+    /// Writes a new execution down, and starts it if it may. After a crash all of it is there, or nothing.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn submit(&self, submission: Submission, now: DateTime<Utc>, is_alive: IsAlive) -> Result<Submitted> {
+        let Submission { id, created, tick, limit, queue, has_room } = submission;
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if !tick.map_or(Ok(true), |tick| tick.take(&transaction, Some(id)))? {
+            return Ok(Submitted::AlreadyRan);
+        }
+        let event = match limit {
+            Some(limit) if !has_slot(&transaction, &created, limit.most, is_alive)? => match limit.overflow {
+                Overflow::Queue => Event::Queued,
+                Overflow::Cancel => Event::Ended { state: ExecutionState::Cancelled, outputs: Map::new() },
+                Overflow::Fail => Event::Ended { state: ExecutionState::Failed, outputs: Map::new() },
+            },
+            Some(_) if has_queued(&transaction, &created)? => Event::Queued,
+            _ if has_room => Event::Started,
+            _ => Event::Queued,
+        };
+        let mut state = begin(&transaction, id, now, created)?;
+        let new = state.clone();
+        add(&transaction, id, &mut state, now, &event)?;
+        let slots = limit.map(|limit| limit.most);
+        transaction
+            .prepare_cached("UPDATE executions SET slots = ? WHERE id = ?")?
+            .execute(params![slots, id.as_str()])?;
+        if event == Event::Queued {
+            place(&transaction, id, queue, Place::Back)?;
+        }
+        transaction.commit()?;
+        drop(connection);
+        self.tell(id, now, &new.created, new.status, &Event::Created(new.created.clone()));
+        self.tell(id, now, &state.created, state.status, &event);
+        Ok(match event {
+            Event::Started => Submitted::Runs(state),
+            Event::Queued => Submitted::Waits,
+            _ => Submitted::TurnedAway,
+        })
+    }
+
+    /// Begins an execution by these events if a slot of its flow is free, of which there are `most`; whether it has.
+    ///
+    /// # Errors
+    /// When the events cannot follow the others, or the file cannot be written.
+    pub fn begin_within(
+        &self,
+        id: &ExecutionId,
+        state: &mut State,
+        now: DateTime<Utc>,
+        events: &[Event],
+        most: Option<u32>,
+        is_alive: IsAlive,
+    ) -> Result<bool> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let is_other = |other: &ExecutionId| other != id && is_alive(other);
+        if let Some(most) = most
+            && !has_slot(&transaction, &state.created, most, &is_other)?
+        {
+            return Ok(false);
+        }
+        let (mut begun, mut batch) = (state.clone(), Batch::default());
+        for event in events {
+            batch.add(id, &mut begun, now, event)?;
+        }
+        batch.insert(&transaction, id, &begun)?;
+        transaction.commit()?;
+        drop(connection);
+        self.tell_all(id, &begun, &mut batch);
+        *state = begun;
+        Ok(true)
+    }
+
+    /// Lets an execution wait for its turn: behind all others, or before them when it had its turn once.
+    ///
+    /// # Errors
+    /// When it cannot wait, or the file cannot be written.
+    pub fn enqueue(
+        &self,
+        id: &ExecutionId,
+        state: &mut State,
+        now: DateTime<Utc>,
+        queue: &str,
+        first: bool,
+    ) -> Result<()> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        add(&transaction, id, state, now, &Event::Queued)?;
+        place(&transaction, id, queue, if first { Place::Front } else { Place::Back })?;
+        transaction.commit()?;
+        drop(connection);
+        self.tell(id, now, &state.created, state.status, &Event::Queued);
+        Ok(())
+    }
+
+    /// Starts the first of a queue that may: whose flow has a free slot, and which `claim` gets for this process.
+    /// `limit` is the number of slots of its flow.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn start_next<C>(
+        &self,
+        queue: &str,
+        now: DateTime<Utc>,
+        limit: &dyn Fn(&Chosen) -> Option<u32>,
+        is_alive: IsAlive,
+        claim: &dyn Fn(&ExecutionId) -> Option<C>,
+    ) -> Result<Option<(ExecutionId, State, C)>> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let Some((chosen, claim)) = first_free(&transaction, queue, limit, is_alive, claim)? else { return Ok(None) };
+        let Some(mut state) = load(&transaction, &chosen.id)? else { return Ok(None) };
+        add(&transaction, &chosen.id, &mut state, now, &Event::Started)?;
+        transaction.commit()?;
+        drop(connection);
+        self.tell(&chosen.id, now, &state.created, state.status, &Event::Started);
+        Ok(Some((chosen.id, state, claim)))
+    }
+
+    /// How many wait in a queue.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn queued(&self, queue: &str) -> Result<usize> {
+        let sql = "SELECT count(*) FROM executions WHERE queue = ? AND queued IS NOT NULL";
+        let count: u32 = self.lock().prepare_cached(sql)?.query_row([queue], |row| row.get(0))?;
+        Ok(count as usize)
+    }
+
+    /// The queues in which somebody waits.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn queues(&self) -> Result<Vec<String>> {
+        let connection = self.lock();
+        let sql = "SELECT DISTINCT queue FROM executions WHERE queued IS NOT NULL AND queue IS NOT NULL";
+        let mut statement = connection.prepare_cached(sql)?;
+        let rows = statement.query_map([], |row| row.get(0))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Appends another process's queue to one's own, in order.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn inherit(&self, from: &str, to: &str) -> Result<()> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let last: i64 = edge(&transaction, to, "max")?.unwrap_or(0);
+        let first: i64 = edge(&transaction, from, "min")?.unwrap_or(0);
+        let sql = "UPDATE executions SET queue = ?2, queued = queued + ?3 WHERE queue = ?1 AND queued IS NOT NULL";
+        transaction.execute(sql, params![from, to, last + 1 - first])?;
+        Ok(transaction.commit()?)
+    }
+
+    /// The executions that somebody should take care of, the newest first: those that are RUNNING or CREATED, and those
+    /// that wait in no queue. Whether a process works on them is not known here.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn unattended(&self) -> Result<Vec<(ExecutionId, DateTime<Utc>)>> {
+        let connection = self.lock();
+        let sql = "SELECT id, created FROM executions WHERE state IN ('RUNNING', 'CREATED')
+                   UNION ALL SELECT id, created FROM executions WHERE state = 'QUEUED' AND queued IS NULL
+                   ORDER BY id DESC";
+        let mut statement = connection.prepare_cached(sql)?;
+        let row = |row: &rusqlite::Row| Ok((ExecutionId::new(row.get::<_, String>(0)?), row.get(1)?));
+        let rows = statement.query_map([], row)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Puts an execution that is QUEUED before all others of a queue.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn place_first(&self, id: &ExecutionId, queue: &str) -> Result<()> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        place(&transaction, id, queue, Place::Front)?;
+        Ok(transaction.commit()?)
+    }
+}
+
+enum Place {
+    Front,
+    Back,
+}
+
+fn place(transaction: &Transaction, id: &ExecutionId, queue: &str, place: Place) -> Result<()> {
+    let number = match place {
+        Place::Back => edge(transaction, queue, "max")?.map_or(1, |last| last + 1),
+        Place::Front => edge(transaction, queue, "min")?.map_or(1, |first| first - 1),
+    };
+    let mut statement = transaction.prepare_cached("UPDATE executions SET queue = ?, queued = ? WHERE id = ?")?;
+    statement.execute(params![queue, number, id.as_str()])?;
+    Ok(())
+}
+
+fn edge(transaction: &Transaction, queue: &str, which: &str) -> Result<Option<i64>> {
+    let sql = format!("SELECT {which}(queued) FROM executions WHERE queue = ? AND queued IS NOT NULL");
+    Ok(transaction.prepare_cached(&sql)?.query_row([queue], |row| row.get(0))?)
+}
+
+fn first_free<C>(
+    transaction: &Transaction,
+    queue: &str,
+    limit: &dyn Fn(&Chosen) -> Option<u32>,
+    is_alive: IsAlive,
+    claim: &dyn Fn(&ExecutionId) -> Option<C>,
+) -> Result<Option<(Chosen, C)>> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT id, namespace, flow, slots FROM executions WHERE queue = ? AND queued IS NOT NULL ORDER BY queued",
+    )?;
+    let mut rows = statement.query([queue])?;
+    // Where one of a flow must wait, those behind it do too.
+    let mut full: std::collections::HashSet<(String, String)> = std::collections::HashSet::new();
+    while let Some(row) = rows.next()? {
+        let (namespace, flow): (String, String) = (row.get(1)?, row.get(2)?);
+        let place = (namespace, flow);
+        if full.contains(&place) {
+            continue;
+        }
+        let id = ExecutionId::new(row.get::<_, String>(0)?);
+        let chosen = Chosen { id, namespace: place.0.clone(), flow: place.1.clone(), slots: row.get(3)? };
+        let is_free = match limit(&chosen) {
+            Some(most) => is_free(transaction, &place.0, &place.1, most, is_alive)?,
+            None => true,
+        };
+        match claim(&chosen.id).filter(|_| is_free) {
+            Some(claim) => return Ok(Some((chosen, claim))),
+            None => drop(full.insert(place)),
+        }
+    }
+    Ok(None)
+}
+
+fn has_slot(transaction: &Transaction, created: &Created, most: u32, is_alive: IsAlive) -> Result<bool> {
+    is_free(transaction, &created.namespace, &created.flow, most, is_alive)
+}
+
+fn is_free(transaction: &Transaction, namespace: &str, flow: &str, most: u32, is_alive: IsAlive) -> Result<bool> {
+    let sql = "SELECT id FROM executions WHERE namespace = ? AND flow = ? AND state = 'RUNNING' AND ended IS NULL";
+    let mut statement = transaction.prepare_cached(sql)?;
+    let rows = statement.query_map([namespace, flow], |row| row.get::<_, String>(0))?;
+    let running = rows.collect::<rusqlite::Result<Vec<String>>>()?;
+    let most = most as usize;
+    // Whether a process lives is asked only where it matters.
+    Ok(running.len() < most || running.into_iter().filter(|id| is_alive(&ExecutionId::new(id.clone()))).count() < most)
+}
+
+fn has_queued(transaction: &Transaction, created: &Created) -> Result<bool> {
+    let sql = "SELECT 1 FROM executions
+               WHERE namespace = ? AND flow = ? AND state = 'QUEUED' AND ended IS NULL LIMIT 1";
+    let found =
+        transaction.prepare_cached(sql)?.query_row([&created.namespace, &created.flow], |_| Ok(())).optional()?;
+    Ok(found.is_some())
+}

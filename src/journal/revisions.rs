@@ -1,0 +1,88 @@
+//! The texts that flows have had.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{OptionalExtension, TransactionBehavior, params};
+use serde::Serialize;
+
+use super::{Journal, Result, stamp};
+
+/// A text of a flow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Revision {
+    /// Its number, from 1.
+    pub number: u32,
+    /// When it was first seen.
+    pub time: DateTime<Utc>,
+    /// SHA-256 of the flow's own text, in hex.
+    pub sha256: String,
+    /// The file that it stood in.
+    pub file: String,
+    /// The text, passwords blanked.
+    pub text: String,
+}
+
+const COLUMNS: &str = "number, time, sha256, file, text";
+
+impl Journal {
+    /// The numbers of flows' texts, each of `(namespace, flow, revision)`; a text that is not the flow's newest gets
+    /// the next number. The revisions' own numbers are not looked at.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn number_revisions(&self, texts: &[(&str, &str, Revision)]) -> Result<Vec<u32>> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut numbers = Vec::with_capacity(texts.len());
+        {
+            let sql = "SELECT number, sha256 FROM revisions WHERE namespace = ? AND flow = ?
+                       ORDER BY number DESC LIMIT 1";
+            let mut newest = transaction.prepare_cached(sql)?;
+            let mut insert = transaction.prepare_cached("INSERT INTO revisions VALUES (?, ?, ?, ?, ?, ?, ?)")?;
+            for (namespace, flow, text) in texts {
+                let row = |row: &rusqlite::Row| Ok((row.get::<_, u32>(0)?, row.get::<_, String>(1)?));
+                let last = newest.query_row([namespace, flow], row).optional()?;
+                let number = match last {
+                    Some((number, sha256)) if sha256 == text.sha256 => number,
+                    last => {
+                        let number = last.map_or(1, |(number, _)| number + 1);
+                        let values =
+                            params![namespace, flow, number, stamp(text.time), text.sha256, text.file, text.text];
+                        insert.execute(values)?;
+                        number
+                    }
+                };
+                numbers.push(number);
+            }
+        }
+        transaction.commit()?;
+        Ok(numbers)
+    }
+
+    /// The texts of a flow, the newest first.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn revisions(&self, namespace: &str, flow: &str) -> Result<Vec<Revision>> {
+        let connection = self.lock();
+        let sql = format!("SELECT {COLUMNS} FROM revisions WHERE namespace = ? AND flow = ? ORDER BY number DESC");
+        let mut statement = connection.prepare_cached(&sql)?;
+        let rows = statement.query_map([namespace, flow], revision)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The newest text that each of the flows in a file has had.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn revisions_of_file(&self, file: &str) -> Result<Vec<Revision>> {
+        let connection = self.lock();
+        let sql = format!("SELECT {COLUMNS} FROM revisions WHERE file = ? ORDER BY time DESC, number DESC");
+        let mut statement = connection.prepare_cached(&sql)?;
+        let rows = statement.query_map([file], revision)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+}
+
+fn revision(row: &rusqlite::Row) -> rusqlite::Result<Revision> {
+    Ok(Revision { number: row.get(0)?, time: row.get(1)?, sha256: row.get(2)?, file: row.get(3)?, text: row.get(4)? })
+}

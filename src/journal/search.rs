@@ -1,0 +1,230 @@
+//! Executions as lists show them: the summary that is written with each event, and searches in it.
+
+use chrono::{DateTime, Utc};
+use rusqlite::types::Value as Sql;
+use rusqlite::{Row, Transaction, TransactionBehavior, params, params_from_iter};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{ExecutionState, Happened, Journal, Result, State, Summary, stamp};
+use crate::id::ExecutionId;
+use crate::text::plain;
+
+/// Which executions are meant; all of them unless something is said.
+#[derive(Clone, Debug, Default)]
+pub struct Query {
+    /// Those of the flows of this namespace, and of those below it.
+    pub namespace: Option<String>,
+    /// Those of the flows of this id.
+    pub flow: Option<String>,
+    /// Those in one of these states; in any, when there are none.
+    pub states: Vec<ExecutionState>,
+    /// Those with all of these labels.
+    pub labels: Vec<(String, String)>,
+    /// Those that a trigger of this id started.
+    pub trigger: Option<String>,
+    /// Those created at this moment or later.
+    pub since: Option<DateTime<Utc>>,
+    /// Those created before this moment.
+    pub until: Option<DateTime<Utc>>,
+    /// Those with this text in their id or their flow's.
+    pub text: Option<String>,
+}
+
+/// Some of the executions that were asked for.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Page {
+    /// How many there are in all.
+    pub total: u64,
+    /// Some of them, the newest first.
+    pub executions: Vec<Summary>,
+}
+
+const COLUMNS: &str =
+    "id, namespace, flow, state, inputs, created, started, ended, rows, labels, trigger_id, trigger_date";
+
+impl Query {
+    /// The condition in SQL, and its values.
+    fn condition(&self) -> (String, Vec<Sql>) {
+        let mut parts: Vec<String> = Vec::new();
+        let mut values: Vec<Sql> = Vec::new();
+        let mut add = |part: &str, given: Vec<String>| {
+            parts.push(part.to_owned());
+            values.extend(given.into_iter().map(Sql::from));
+        };
+        if let Some(namespace) = &self.namespace {
+            let below = format!("{namespace}.");
+            let given = vec![namespace.clone(), below.clone(), below];
+            add("(namespace = ? OR substr(namespace, 1, length(?)) = ?)", given);
+        }
+        if let Some(flow) = &self.flow {
+            add("flow = ?", vec![flow.clone()]);
+        }
+        if !self.states.is_empty() {
+            let marks = vec!["?"; self.states.len()].join(", ");
+            add(&format!("state IN ({marks})"), self.states.iter().map(|state| state.as_str().to_owned()).collect());
+        }
+        for (key, value) in &self.labels {
+            add("labels ->> ? = ?", vec![format!("$.\"{}\"", key.replace('"', "")), value.clone()]);
+        }
+        if let Some(trigger) = &self.trigger {
+            add("trigger_id = ?", vec![trigger.clone()]);
+        }
+        if let Some(since) = self.since {
+            add("created >= ?", vec![stamp(since)]);
+        }
+        if let Some(until) = self.until {
+            add("created < ?", vec![stamp(until)]);
+        }
+        if let Some(text) = &self.text {
+            add("(instr(id, ?) > 0 OR instr(flow, ?) > 0)", vec![text.clone(), text.clone()]);
+        }
+        let condition = if parts.is_empty() { "1".to_owned() } else { parts.join(" AND ") };
+        (condition, values)
+    }
+}
+
+impl Journal {
+    /// The newest executions first, at most `limit`, of one flow or of all.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn executions(&self, flow: Option<&str>, limit: u32) -> Result<Vec<Summary>> {
+        let query = Query { flow: flow.map(str::to_owned), ..Query::default() };
+        self.listed(&query, limit, 0)
+    }
+
+    /// The executions that a query means, the newest first: at most `limit` of them after the first `offset`.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn search(&self, query: &Query, limit: u32, offset: u32) -> Result<Page> {
+        let (condition, values) = query.condition();
+        let sql = format!("SELECT count(*) FROM executions WHERE {condition}");
+        let total: i64 = self.lock().prepare_cached(&sql)?.query_row(params_from_iter(values), |row| row.get(0))?;
+        Ok(Page { total: total.unsigned_abs(), executions: self.listed(query, limit, offset)? })
+    }
+
+    fn listed(&self, query: &Query, limit: u32, offset: u32) -> Result<Vec<Summary>> {
+        let (condition, mut values) = query.condition();
+        values.extend([Sql::from(i64::from(limit)), Sql::from(i64::from(offset))]);
+        let sql = format!("SELECT {COLUMNS} FROM executions WHERE {condition} ORDER BY id DESC LIMIT ? OFFSET ?");
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(&sql)?;
+        let rows = statement.query_map(params_from_iter(values), summary)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The executions that ended at this moment or later, in that order.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn ended_since(&self, time: DateTime<Utc>) -> Result<Vec<Summary>> {
+        let connection = self.lock();
+        let sql = format!("SELECT {COLUMNS} FROM executions WHERE ended >= ? ORDER BY ended, id");
+        let mut statement = connection.prepare_cached(&sql)?;
+        let rows = statement.query_map([stamp(time)], summary)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Removes an execution with its events and logs, all or nothing.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn delete(&self, id: &ExecutionId) -> Result<()> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute("DELETE FROM logs WHERE execution = ?", [id.as_str()])?;
+        transaction.execute("DELETE FROM events WHERE execution = ?", [id.as_str()])?;
+        transaction.execute("DELETE FROM executions WHERE id = ?", [id.as_str()])?;
+        transaction.commit()?;
+        drop(connection);
+        self.spread(|| Happened::Deleted { id: id.clone() });
+        Ok(())
+    }
+}
+
+fn summary(row: &Row) -> rusqlite::Result<Summary> {
+    let map = |text: String| -> Map<String, Value> { serde_json::from_str(&text).unwrap_or_default() };
+    Ok(Summary {
+        id: ExecutionId::new(row.get::<_, String>(0)?),
+        namespace: row.get(1)?,
+        flow: row.get(2)?,
+        state: row.get(3)?,
+        inputs: map(row.get(4)?),
+        created: row.get(5)?,
+        started: row.get(6)?,
+        ended: row.get(7)?,
+        rows: row.get::<_, i64>(8)?.unsigned_abs(),
+        labels: map(row.get(9)?),
+        trigger: row.get(10)?,
+        trigger_date: row.get(11)?,
+    })
+}
+
+/// What the summary says beside what was known at the beginning. Most events change none of it.
+#[derive(PartialEq)]
+pub(super) struct Summarized {
+    status: ExecutionState,
+    started: Option<DateTime<Utc>>,
+    ended: Option<DateTime<Utc>>,
+    rows: u64,
+    labels: String,
+}
+
+impl Summarized {
+    pub(super) fn of(state: &State) -> Self {
+        Self {
+            status: state.status,
+            started: state.started,
+            ended: state.ended,
+            rows: state.rows,
+            labels: labels(state),
+        }
+    }
+}
+
+/// Labels are compared as texts, so they are kept as texts.
+fn labels(state: &State) -> String {
+    let labels = state.labels.iter().map(|(key, value)| (key.clone(), Value::from(plain(value))));
+    Value::Object(labels.collect()).to_string()
+}
+
+pub(super) fn summarize_new(
+    transaction: &Transaction,
+    id: &ExecutionId,
+    time: DateTime<Utc>,
+    state: &State,
+) -> Result<()> {
+    let created = &state.created;
+    let sql = "INSERT INTO executions
+               (id, namespace, flow, state, inputs, created, labels, trigger_id, trigger_date, parent, parent_run, original)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let parent = created.parent.as_ref();
+    transaction.prepare_cached(sql)?.execute(params![
+        id.as_str(),
+        created.namespace,
+        created.flow,
+        state.status.as_str(),
+        Value::Object(created.inputs.clone()).to_string(),
+        stamp(time),
+        labels(state),
+        created.trigger.as_ref().map(|trigger| &trigger.id),
+        stamp(created.trigger_date),
+        parent.map(|parent| parent.execution.as_str()),
+        parent.map(|parent| parent.run.as_str()),
+        created.original.as_ref().map(ExecutionId::as_str),
+    ])?;
+    Ok(())
+}
+
+/// What waits has a place in a queue, which is given to it apart; whatever else it does takes it out.
+pub(super) fn summarize(transaction: &Transaction, id: &ExecutionId, state: &State) -> Result<()> {
+    let rows = i64::try_from(state.rows).unwrap_or(i64::MAX);
+    let (started, ended) = (state.started.map(stamp), state.ended.map(stamp));
+    let values = params![id.as_str(), state.status.as_str(), started, ended, rows, labels(state)];
+    let sql = "UPDATE executions SET state = ?2, started = ?3, ended = ?4, rows = ?5, labels = ?6, queue = NULL,
+               queued = NULL WHERE id = ?1";
+    transaction.prepare_cached(sql)?.execute(values)?;
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! What triggers have done, so that they do it once.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::{Journal, Result, stamp};
+use crate::id::ExecutionId;
+
+/// A trigger of a flow.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TriggerKey {
+    /// The flow's namespace.
+    pub namespace: String,
+    /// The flow's id.
+    pub flow: String,
+    /// The trigger's id.
+    pub trigger: String,
+}
+
+/// What a trigger starts an execution for: at most one, ever.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tick {
+    /// The trigger.
+    pub of: TriggerKey,
+    /// The moment, the file or the execution that it is about.
+    pub key: String,
+    /// The moment that the trigger has then dealt with, if it goes by time.
+    pub moment: Option<DateTime<Utc>>,
+}
+
+impl std::fmt::Display for TriggerKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}.{}", self.namespace, self.flow, self.trigger)
+    }
+}
+
+impl Tick {
+    /// The tick of a schedule.
+    pub fn at(of: TriggerKey, moment: DateTime<Utc>) -> Self {
+        Self { of, key: stamp(moment), moment: Some(moment) }
+    }
+
+    /// A tick that is about something else than a moment.
+    pub fn about(of: TriggerKey, key: impl Into<String>) -> Self {
+        Self { of, key: key.into(), moment: None }
+    }
+
+    /// Notes it; false when it has been noted before.
+    pub(super) fn take(&self, transaction: &Transaction, execution: Option<&ExecutionId>) -> Result<bool> {
+        let TriggerKey { namespace, flow, trigger } = &self.of;
+        let sql = "INSERT OR IGNORE INTO ticks VALUES (?, ?, ?, ?, ?)";
+        let values = params![namespace, flow, trigger, self.key, execution.map(ExecutionId::as_str)];
+        let is_new = transaction.prepare_cached(sql)?.execute(values)? == 1;
+        if let Some(moment) = self.moment {
+            remember(transaction, &self.of, moment)?;
+        }
+        Ok(is_new)
+    }
+}
+
+/// A trigger's latest moment never goes back.
+fn remember(transaction: &rusqlite::Connection, of: &TriggerKey, moment: DateTime<Utc>) -> Result<()> {
+    let sql = "INSERT INTO triggers (namespace, flow, trigger, last) VALUES (?, ?, ?, ?)
+               ON CONFLICT DO UPDATE SET last = max(last, excluded.last)";
+    let values = params![of.namespace, of.flow, of.trigger, stamp(moment)];
+    transaction.prepare_cached(sql)?.execute(values)?;
+    Ok(())
+}
+
+impl Journal {
+    /// The latest moment that each trigger has dealt with, and whether it is switched off. One that has not been seen
+    /// before has dealt with all up to now; that is remembered, so that it makes up for what comes after.
+    ///
+    /// # Errors
+    /// When the file cannot be used.
+    pub fn triggers_last(&self, of: &[TriggerKey], now: DateTime<Utc>) -> Result<Vec<(DateTime<Utc>, bool)>> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let mut found = Vec::with_capacity(of.len());
+        {
+            let sql = "INSERT OR IGNORE INTO triggers (namespace, flow, trigger, last) VALUES (?, ?, ?, ?)";
+            let mut insert = transaction.prepare_cached(sql)?;
+            let sql = "SELECT last, disabled FROM triggers WHERE namespace = ? AND flow = ? AND trigger = ?";
+            let mut select = transaction.prepare_cached(sql)?;
+            for of in of {
+                insert.execute(params![of.namespace, of.flow, of.trigger, stamp(now)])?;
+                let row = |row: &rusqlite::Row| Ok((row.get(0)?, row.get(1)?));
+                found.push(select.query_row([&of.namespace, &of.flow, &of.trigger], row)?);
+            }
+        }
+        transaction.commit()?;
+        Ok(found)
+    }
+
+    /// Notes that a trigger has dealt with all moments up to this one.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn set_trigger_last(&self, of: &TriggerKey, moment: DateTime<Utc>) -> Result<()> {
+        remember(&self.lock(), of, moment)
+    }
+
+    /// Switches a trigger off or on.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn set_trigger_disabled(&self, of: &TriggerKey, disabled: bool, now: DateTime<Utc>) -> Result<()> {
+        let sql = "INSERT INTO triggers VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET disabled = excluded.disabled";
+        self.lock().execute(sql, params![of.namespace, of.flow, of.trigger, stamp(now), disabled])?;
+        Ok(())
+    }
+
+    /// Notes a tick that starts nothing; false when it has been noted before.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn note_tick(&self, tick: &Tick) -> Result<bool> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let is_new = tick.take(&transaction, None)?;
+        transaction.commit()?;
+        Ok(is_new)
+    }
+
+    /// Whether a tick has been noted.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn has_tick(&self, of: &TriggerKey, key: &str) -> Result<bool> {
+        let sql = "SELECT 1 FROM ticks WHERE namespace = ? AND flow = ? AND trigger = ? AND date = ?";
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(sql)?;
+        Ok(statement.query_row([&of.namespace, &of.flow, &of.trigger, key], |_| Ok(())).optional()?.is_some())
+    }
+
+    /// An execution that this trigger started and that has not ended.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn open_execution_of(&self, of: &TriggerKey) -> Result<Option<ExecutionId>> {
+        let sql = "SELECT id FROM executions
+                   WHERE namespace = ? AND flow = ? AND ended IS NULL AND trigger_id = ? LIMIT 1";
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(sql)?;
+        let found =
+            statement.query_row([&of.namespace, &of.flow, &of.trigger], |row| row.get::<_, String>(0)).optional()?;
+        Ok(found.map(ExecutionId::new))
+    }
+}

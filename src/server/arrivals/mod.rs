@@ -1,0 +1,149 @@
+//! Triggers that somebody must look for: files that arrive, answers that change.
+
+mod folder;
+mod poll;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::scheduler::{Scheduler, WebhookError};
+use crate::flow::trigger::On;
+use crate::flow::{Flow, Trigger};
+use crate::journal::{Journal, Tick, TriggerKey};
+
+pub use folder::Local;
+
+/// How soon to look again while an execution of the trigger is under way, or a file is still being written.
+const SOON: Duration = Duration::from_secs(1);
+/// How often to look whether there is something new to look at.
+const GLANCE: Duration = Duration::from_secs(5);
+
+/// A file that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Where it is.
+    pub uri: String,
+    /// Its name, without folders.
+    pub name: String,
+    /// What changes when its content does: size and time, or a generation.
+    pub mark: String,
+}
+
+/// A kind of place where files arrive, such as the folders of this machine or buckets.
+pub trait Place: Send + Sync {
+    /// Whether it has this address.
+    fn has(&self, address: &str) -> bool;
+
+    /// The files that are at an address now, and what is wrong if they cannot be listed.
+    fn list<'a>(&'a self, address: &'a str) -> BoxFuture<'a, Result<Vec<Found>, String>>;
+}
+
+/// Looks for what triggers wait for.
+pub struct Arrivals {
+    scheduler: Arc<Scheduler>,
+    journal: Arc<Journal>,
+    /// Asked in this order.
+    places: Vec<Box<dyn Place>>,
+    client: reqwest::Client,
+}
+
+/// A trigger to look for.
+struct Watched {
+    key: TriggerKey,
+    flow: Arc<Flow>,
+    trigger: Trigger,
+    due: Instant,
+    /// What the last look saw: a file that has just changed is still being written.
+    before: HashMap<String, String>,
+}
+
+impl Arrivals {
+    /// Looks in these places, and on the web with this client.
+    pub fn new(
+        scheduler: Arc<Scheduler>,
+        journal: Arc<Journal>,
+        places: Vec<Box<dyn Place>>,
+        client: reqwest::Client,
+    ) -> Self {
+        Self { scheduler, journal, places, client }
+    }
+
+    /// Looks until it is told to stop.
+    pub async fn run(&self, shutdown: CancellationToken) {
+        let mut watched: HashMap<TriggerKey, Watched> = HashMap::new();
+        loop {
+            self.follow(&mut watched);
+            let now = Instant::now();
+            let mut looks: FuturesUnordered<_> = FuturesUnordered::new();
+            for one in watched.values_mut().filter(|one| one.due <= now) {
+                looks.push(self.look(one));
+            }
+            while looks.next().await.is_some() {}
+            drop(looks);
+            let next = watched.values().map(|one| one.due).min().unwrap_or(now + GLANCE).min(now + GLANCE);
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep_until(next) => {}
+            }
+        }
+    }
+
+    fn follow(&self, watched: &mut HashMap<TriggerKey, Watched>) {
+        let mut old = std::mem::take(watched);
+        for (key, flow, trigger) in self.scheduler.watched() {
+            let known = old.remove(&key).filter(|known| Arc::ptr_eq(&known.flow, &flow));
+            let (due, before) = (Instant::now(), HashMap::new());
+            let one = known.unwrap_or(Watched { key: key.clone(), flow, trigger, due, before });
+            watched.insert(key, one);
+        }
+    }
+
+    async fn look(&self, one: &mut Watched) {
+        let (interval, looked) = match &one.trigger.on {
+            On::File(arrival) => (arrival.interval.0, self.look_for_files(&arrival.clone(), one).await),
+            On::Http(poll) => (poll.interval.0, self.ask(&poll.clone(), one).await),
+            _ => return,
+        };
+        let interval = interval.max(Duration::from_millis(100));
+        match looked {
+            Ok(is_waiting) => {
+                let pause = if is_waiting { SOON.min(interval) } else { interval };
+                one.due = Instant::now() + pause;
+            }
+            Err(problem) => {
+                self.scheduler.note_problem(&one.key, Some(problem));
+                one.due = Instant::now() + interval.max(SOON);
+            }
+        }
+    }
+
+    /// Whether an execution of the trigger must end before it starts another.
+    fn must_wait(&self, one: &Watched) -> Result<bool, String> {
+        let alone = !one.trigger.common.allow_concurrent;
+        let open = self.journal.open_execution_of(&one.key).map_err(|error| error.to_string())?;
+        Ok(alone && open.is_some())
+    }
+
+    /// Starts an execution for what was found; a refusal is a problem of the trigger and not tried again.
+    fn start(&self, one: &Watched, what: Option<&str>, facts: serde_json::Value) -> Result<(), String> {
+        use crate::engine::executor::Refused;
+        match self.scheduler.found(&one.key, what, facts, Utc::now()) {
+            Ok(_) | Err(WebhookError::Refused(Refused::AlreadyRan(_) | Refused::Stopping)) => Ok(()),
+            Err(problem) => {
+                if let (Some(what), WebhookError::Refused(Refused::Inputs(_) | Refused::Disabled)) = (what, &problem) {
+                    let noted = self.journal.note_tick(&Tick::about(one.key.clone(), what));
+                    noted.map_err(|error| error.to_string())?;
+                }
+                Err(problem.to_string())
+            }
+        }
+    }
+}

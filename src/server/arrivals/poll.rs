@@ -1,0 +1,64 @@
+//! Answers that are waited for.
+
+use chrono::Utc;
+use futures_util::StreamExt;
+use serde_json::{Map, Value, json};
+
+use super::{Arrivals, Watched};
+use crate::flow::trigger::HttpPoll;
+use crate::text::plain;
+
+/// The most that is read of an answer.
+const MOST: usize = 1 << 20;
+
+impl Arrivals {
+    /// Asks once, and starts an execution if the answer is the one that is waited for; whether to ask again soon.
+    pub(super) async fn ask(&self, poll: &HttpPoll, one: &mut Watched) -> Result<bool, String> {
+        if self.must_wait(one)? {
+            return Ok(true);
+        }
+        let response = self.answer(poll, one).await?;
+        let is_it = match &poll.condition {
+            Some(condition) => self.scheduler.holds(&one.key, condition, "response", response.clone(), Utc::now())?,
+            None => response["statusCode"].as_u64().is_some_and(|status| status < 400),
+        };
+        if is_it {
+            self.start(one, None, response)?;
+        }
+        self.scheduler.note_problem(&one.key, None);
+        Ok(false)
+    }
+
+    async fn answer(&self, poll: &HttpPoll, one: &Watched) -> Result<Value, String> {
+        let fields = json!({"uri": poll.uri, "headers": poll.headers, "body": poll.body});
+        let fields = self.scheduler.rendered(&one.key, &fields, Utc::now())?;
+        let uri = plain(&fields["uri"]);
+        let method = poll.method.to_uppercase();
+        let method = reqwest::Method::from_bytes(method.as_bytes()).map_err(|_| format!("`{method}` is no method"))?;
+        let failed = |error: reqwest::Error| format!("cannot ask {uri}: {}", error.without_url());
+        let mut request = self.client.request(method, &uri);
+        for (name, value) in fields["headers"].as_object().into_iter().flatten() {
+            request = request.header(name, plain(value));
+        }
+        if let Some(body) = fields["body"].as_str() {
+            request = request.body(body.to_owned());
+        }
+        let answer = request.send().await.map_err(failed)?;
+        let status = answer.status().as_u16();
+        let headers: Map<String, Value> = answer
+            .headers()
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str().to_owned(), Value::from(value.to_str().ok()?))))
+            .collect();
+        let (mut body, mut parts) = (Vec::new(), answer.bytes_stream());
+        while let Some(part) = parts.next().await {
+            body.extend_from_slice(&part.map_err(failed)?);
+            if body.len() > MOST {
+                return Err(format!("the answer of {uri} is larger than {MOST} bytes"));
+            }
+        }
+        let text = String::from_utf8_lossy(&body).into_owned();
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        Ok(json!({"statusCode": status, "headers": headers, "body": body}))
+    }
+}

@@ -1,0 +1,68 @@
+//! `gcs.download`: an object of Cloud Storage into storage.
+
+use std::time::Instant;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::address::Address;
+use super::receive::receive;
+use super::store::Store;
+use crate::gcp::google_task;
+use crate::task::{Task, TaskContext, TaskError};
+
+google_task! {
+    /// Downloads an object of Cloud Storage into storage.
+    ///
+    /// A cut line is continued, and the file has to have the object's length and CRC-32C.
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    pub struct Download {
+        /// The object, `gs://bucket/folder/name`.
+        from: String,
+        /// The file's name in storage. By default the last part of the object's.
+        name: Option<String>,
+    }
+}
+
+/// What a download gives to later tasks.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Outputs {
+    /// The file's address in storage.
+    pub uri: String,
+    /// The object's bucket.
+    pub bucket: String,
+    /// The object's name.
+    pub path: String,
+    /// Bytes of the file.
+    pub length: u64,
+    /// The number of the object's content.
+    pub generation: u64,
+    /// Seconds in all.
+    pub seconds: f64,
+}
+
+impl Task for Download {
+    const NAME: &'static str = "gcs.download";
+    const ALIASES: &'static [&'static str] = &["io.kestra.plugin.gcp.gcs.Download"];
+    const EXAMPLE: &'static str = "\
+- id: fetch
+  type: gcs.download
+  from: gs://my-bucket/green/green_tripdata_2019-01.csv.gz
+";
+    type Outputs = Outputs;
+
+    async fn run(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
+        let started = Instant::now();
+        let from = Address::of_object(&self.from, self.bucket.as_deref())?;
+        let last = from.name.rsplit('/').next().unwrap_or_default();
+        let file = context.output_file(self.name.as_deref().unwrap_or(last))?;
+        let store = Store::open(context, &self.login()).await?;
+        let client = store.client().await?;
+        context.info(format!("downloading {from}"));
+        let blob = receive(&store, &client, &from, &file.path).await?;
+        let seconds = started.elapsed().as_secs_f64();
+        let (length, generation) = (blob.size, blob.generation);
+        Ok(Outputs { uri: file.uri, bucket: from.bucket, path: from.name, length, generation, seconds })
+    }
+}

@@ -1,0 +1,86 @@
+//! `gcs.list`: what is in a bucket.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::address::Address;
+use super::blob::Blob;
+use super::selection::{Depth, Kind, Selection, pattern};
+use super::store::Store;
+use crate::gcp::google_task;
+use crate::task::{Task, TaskContext, TaskError};
+
+/// More do not belong into an execution's outputs.
+const MOST: usize = 10_000;
+
+google_task! {
+    /// Lists objects of Cloud Storage.
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    pub struct List {
+        /// What the objects' addresses begin with, such as `gs://bucket/folder/`.
+        from: String,
+        /// `DIRECTORY` (by default) for what is in the folder, `RECURSIVE` for everything below.
+        #[serde(default, alias = "listingType")]
+        listing_type: Depth,
+        /// Whether to list everything below; the same as `listing_type: RECURSIVE`.
+        #[serde(default)]
+        recursive: bool,
+        /// `FILES`, `DIRECTORY` or `BOTH` (by default).
+        #[serde(default)]
+        filter: Kind,
+        /// A regular expression that an object's whole address has to fit.
+        #[serde(alias = "regExp")]
+        reg_exp: Option<String>,
+        /// Whether to list earlier versions too, in a bucket that keeps them.
+        #[serde(default, alias = "allVersions")]
+        all_versions: bool,
+        /// How many to give at most. By default 10,000.
+        #[serde(alias = "maxFiles")]
+        max_files: Option<usize>,
+    }
+}
+
+/// What a listing gives to later tasks.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Outputs {
+    /// The objects, by name.
+    pub blobs: Vec<Blob>,
+    /// How many there are.
+    pub size: u64,
+    /// Bytes of all of them.
+    pub length: u64,
+    /// Whether there were more than could be given.
+    pub truncated: bool,
+}
+
+impl Task for List {
+    const NAME: &'static str = "gcs.list";
+    const ALIASES: &'static [&'static str] = &["io.kestra.plugin.gcp.gcs.List"];
+    const EXAMPLE: &'static str = "\
+- id: months
+  type: gcs.list
+  from: gs://my-bucket/green/
+  reg_exp: .*2019-\\d\\d\\.csv\\.gz
+";
+    type Outputs = Outputs;
+
+    async fn run(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
+        let selection = Selection {
+            start: Address::parse(&self.from, self.bucket.as_deref())?,
+            depth: if self.recursive { Depth::Recursive } else { self.listing_type },
+            kind: self.filter,
+            pattern: pattern(self.reg_exp.as_deref())?,
+            versions: self.all_versions,
+            most: self.max_files.unwrap_or(MOST),
+        };
+        let store = Store::open(context, &self.login()).await?;
+        let (blobs, truncated) = selection.find(&store).await?;
+        if truncated {
+            context.warn(format!("{} has more than {} objects: the rest is left out", selection.start, selection.most));
+        }
+        context.info(format!("{} objects in {}", blobs.len(), selection.start));
+        let length = blobs.iter().map(|blob| blob.size).sum();
+        Ok(Outputs { size: blobs.len() as u64, length, truncated, blobs })
+    }
+}

@@ -1,0 +1,123 @@
+//! Cloud Storage over its JSON API: all but the content of objects.
+//!
+//! Google's crate for Rust asks for buckets, lists and deletions over gRPC, which emulators and many proxies do not
+//! speak, and it keeps the address of a resumable upload to itself. These requests are made here as documented.
+
+use google_cloud_storage::client::Storage;
+use reqwest::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::address::{Address, encode};
+use super::blob::Blob;
+use crate::gcp::{Api, Failure, Login, Refusal, Retry, Service};
+use crate::task::{TaskContext, TaskError};
+use crate::web::Trouble;
+
+/// Cloud Storage as a task sees it.
+pub(super) struct Store<'a> {
+    pub(super) context: &'a TaskContext,
+    pub(super) api: Api,
+    pub(super) retry: Retry<'a>,
+}
+
+/// One page of a listing.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Page {
+    #[serde(default)]
+    pub(super) items: Vec<Blob>,
+    #[serde(default)]
+    pub(super) prefixes: Vec<String>,
+    pub(super) next_page_token: Option<String>,
+}
+
+impl<'a> Store<'a> {
+    pub(super) async fn open(context: &'a TaskContext, login: &Login<'_>) -> Result<Self, TaskError> {
+        let api = Api::open(context, Service::Storage, login).await?;
+        Ok(Self { context, api, retry: Retry::of(context) })
+    }
+
+    /// Google's own client, which moves the content of objects.
+    pub(super) async fn client(&self) -> Result<Storage, TaskError> {
+        let builder =
+            Storage::builder().with_endpoint(&self.api.endpoint).with_credentials(self.api.access.credentials());
+        builder
+            .build()
+            .await
+            .map_err(|error| TaskError::permanent("cannot prepare Google's storage client").because(error))
+    }
+
+    /// What a client of Google's failed with; `what` was being done.
+    pub(super) fn trouble(&self, what: &str, error: google_cloud_storage::Error) -> Trouble {
+        if let Some(status) = error.http_status_code() {
+            // The client has read the answer's JSON already, and keeps Google's sentence alone.
+            let read = error.status().map(|status| json!({"error": {"message": status.message}}).to_string().into());
+            let body = read.or_else(|| error.http_payload().cloned()).unwrap_or_default();
+            return self.explained(self.api.refusal_of(what, status, &body)).trouble();
+        }
+        // No answer came: the line, or no token. Only the latter will be the same again.
+        let lasting = error.is_authentication();
+        let told = TaskError::transient(what).because(error);
+        if lasting { Trouble::Stop(TaskError::permanent(told.message)) } else { Trouble::Again(told, None) }
+    }
+
+    /// With the remedies that only storage knows.
+    pub(super) fn explained(&self, refusal: Refusal) -> Refusal {
+        match refusal.help {
+            None if refusal.status == 404 && names_bucket(&refusal) => refusal.help(NO_BUCKET),
+            _ => refusal,
+        }
+    }
+
+    /// An object's own description; none where it is missing.
+    pub(super) async fn find(&self, address: &Address) -> Result<Option<Blob>, TaskError> {
+        let what = format!("looking at {address}");
+        let found = self.api.ask::<Blob>(&self.retry, &what, || self.api.request(Method::GET, &address.path())).await;
+        match found {
+            Ok(blob) => Ok(Some(blob.addressed())),
+            // Google says `No such object`, or that the bucket is what is missing.
+            Err(Failure::Refused(refusal)) if refusal.status == 404 && !names_bucket(&refusal) => Ok(None),
+            Err(Failure::Refused(refusal)) => Err(self.explained(*refusal).into()),
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    /// Deletes an object, of just this content if `generation` says so. Whether it was there.
+    pub(super) async fn delete(&self, address: &Address, generation: Option<u64>) -> Result<bool, TaskError> {
+        let what = format!("deleting {address}");
+        let query = generation.map(|number| format!("?generation={number}")).unwrap_or_default();
+        let path = format!("{}{query}", address.path());
+        match self.api.ask_value(&self.retry, &what, || self.api.request(Method::DELETE, &path)).await {
+            Ok(_) => Ok(true),
+            Err(failure) if failure.is(StatusCode::NOT_FOUND) => Ok(false),
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    /// One page of the objects whose names begin with the address's.
+    pub(super) async fn page(&self, start: &Address, options: &str, token: Option<&str>) -> Result<Page, TaskError> {
+        let token = token.map(|token| format!("&pageToken={}", encode(token))).unwrap_or_default();
+        let (bucket, prefix) = (encode(&start.bucket), encode(&start.name));
+        let path = format!("/storage/v1/b/{bucket}/o?prefix={prefix}{options}{token}");
+        let page =
+            self.api.ask(&self.retry, &format!("listing {start}"), || self.api.request(Method::GET, &path)).await;
+        page.map_err(|failure| match failure {
+            failure if failure.is(StatusCode::NOT_FOUND) => failure.help(NO_BUCKET).into(),
+            failure => failure.into(),
+        })
+    }
+
+    /// What Google says of a bucket.
+    pub(super) async fn bucket(&self, name: &str) -> Result<Value, Failure> {
+        let (what, path) = (format!("looking at gs://{name}"), format!("/storage/v1/b/{}", encode(name)));
+        self.api.ask_value(&self.retry, &what, || self.api.request(Method::GET, &path)).await
+    }
+}
+
+fn names_bucket(refusal: &Refusal) -> bool {
+    refusal.message.to_ascii_lowercase().contains("bucket does not exist")
+}
+
+/// What to do where a bucket is missing.
+pub(super) const NO_BUCKET: &str = "check the name, or make the bucket with a task `gcs.create_bucket`";

@@ -1,0 +1,229 @@
+//! `gcs.upload`: files to Cloud Storage.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::address::Address;
+use super::blob::Blob;
+use super::send::{Source, send};
+use super::store::Store;
+use crate::gcp::google_task;
+use crate::task::{Task, TaskContext, TaskError};
+use crate::text;
+
+google_task! {
+    /// Uploads files to Cloud Storage.
+    ///
+    /// Safe to repeat: what is there with the same length and checksum is not sent again. A large file goes on where a
+    /// cut line or a killed process left it. What Google then has is compared with the file, byte for byte by CRC-32C.
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    pub struct Upload {
+        /// The file: the storage address of another task's file, or a path relative to the flow's folder. Or several:
+        /// a list of them, or a map from object names to them; `to` is then what all their addresses begin with.
+        from: Value,
+        /// Where to: `gs://bucket/folder/name`. One that ends with a slash is a folder, and the file keeps its name.
+        to: String,
+        /// The objects' media type. By default what the name's ending stands for.
+        #[serde(alias = "contentType")]
+        content_type: Option<String>,
+        /// `gzip` where readers shall get the file unpacked. Leave it out for a `.csv.gz` that BigQuery is to load.
+        #[serde(alias = "contentEncoding")]
+        content_encoding: Option<String>,
+        /// How a browser shall offer the file.
+        #[serde(alias = "contentDisposition")]
+        content_disposition: Option<String>,
+        /// How long others may keep copies.
+        #[serde(alias = "cacheControl")]
+        cache_control: Option<String>,
+        /// The objects' storage class. By default the bucket's.
+        #[serde(alias = "storageClass")]
+        storage_class: Option<String>,
+        /// Names and values to keep with the objects.
+        #[serde(default)]
+        metadata: BTreeMap<String, String>,
+    }
+}
+
+/// What an upload gives to later tasks.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Outputs {
+    /// The object's address, `gs://bucket/name`; of several files, what their addresses begin with.
+    pub uri: String,
+    /// The addresses by the files' names.
+    pub files: BTreeMap<String, String>,
+    /// Objects written.
+    pub uploaded: u64,
+    /// Objects that were there already, with the same content.
+    pub skipped: u64,
+    /// Bytes of all files.
+    pub length: u64,
+    /// Bytes that earlier attempts had sent and that were not sent again.
+    pub resumed_bytes: u64,
+    /// The object's CRC-32C in base64, as Google writes it; of several files the last one's.
+    pub crc32c: Option<String>,
+    /// The number of the object's content; of several files the last one's.
+    pub generation: u64,
+    /// Seconds in all.
+    pub seconds: f64,
+}
+
+impl Task for Upload {
+    const NAME: &'static str = "gcs.upload";
+    const ALIASES: &'static [&'static str] = &["io.kestra.plugin.gcp.gcs.Upload"];
+    const EXAMPLE: &'static str = "\
+- id: upload
+  type: gcs.upload
+  from: \"{{ outputs.extract.uri }}\"
+  to: gs://my-bucket/green/green_tripdata_2019-01.csv.gz
+";
+    type Outputs = Outputs;
+
+    async fn run(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
+        let started = Instant::now();
+        let sources = self.sources(context)?;
+        let total: u64 = sources.iter().map(|(_, source)| source.length).sum();
+        context.progress.set_total_bytes(total);
+        let store = Store::open(context, &self.login()).await?;
+        let client = store.client().await?;
+        let mut outputs = self.outputs(&sources, total);
+        for (name, source) in sources {
+            context.info(source.what.clone());
+            let sent = send(&store, &client, &source).await?;
+            if sent.skipped {
+                context.info(format!("{} is there already, with the same content", source.to));
+            }
+            outputs.count(name, &sent.blob, sent.skipped, sent.resumed);
+        }
+        outputs.seconds = started.elapsed().as_secs_f64();
+        Ok(outputs)
+    }
+}
+
+impl Outputs {
+    fn count(&mut self, name: String, blob: &Blob, skipped: bool, resumed: u64) {
+        self.files.insert(name, blob.uri.clone());
+        (self.crc32c, self.generation) = (blob.crc32c.clone(), blob.generation);
+        self.resumed_bytes += resumed;
+        *(if skipped { &mut self.skipped } else { &mut self.uploaded }) += 1;
+    }
+}
+
+impl Upload {
+    /// Every file under the name that the outputs give it, checked before anything is sent.
+    fn sources(&self, context: &TaskContext) -> Result<Vec<(String, Source)>, TaskError> {
+        let files = files(&self.from)?;
+        let several = !matches!(&self.from, Value::String(text) if !is_json(text));
+        let mut sources: Vec<(String, Source)> = Vec::new();
+        for (name, from) in files {
+            let path = context.input_file(&from)?;
+            let own = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let name = name.unwrap_or(own);
+            let to = self.target(&name, several)?;
+            if let Some((_, other)) = sources.iter().find(|(_, other)| other.to == to) {
+                let message = format!("{} and {} would both become {to}", other.path.display(), path.display());
+                return Err(TaskError::permanent(message).help("give `from` as a map from object names to files"));
+            }
+            let kept = kept(context, &to)?;
+            let metadata = self.metadata(&to.name);
+            sources.push((name, Source::open(&path, to, kept, metadata)?));
+        }
+        Ok(sources)
+    }
+
+    fn target(&self, name: &str, several: bool) -> Result<Address, TaskError> {
+        let folder = Address::parse(&self.to, self.bucket.as_deref())?;
+        if !several && !folder.name.is_empty() && !folder.name.ends_with('/') {
+            return Ok(folder);
+        }
+        let slash = if folder.name.is_empty() || folder.name.ends_with('/') { "" } else { "/" };
+        Address::of_object(&format!("{folder}{slash}{name}"), None)
+    }
+
+    fn metadata(&self, name: &str) -> Map<String, Value> {
+        let guessed = media_type(name);
+        let texts = [
+            ("contentType", Some(self.content_type.as_deref().unwrap_or(guessed))),
+            ("contentEncoding", self.content_encoding.as_deref()),
+            ("contentDisposition", self.content_disposition.as_deref()),
+            ("cacheControl", self.cache_control.as_deref()),
+            ("storageClass", self.storage_class.as_deref()),
+        ];
+        let mut metadata: Map<String, Value> =
+            texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.into()))).collect();
+        if !self.metadata.is_empty() {
+            let own = self.metadata.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+            metadata.insert("metadata".into(), Value::Object(own));
+        }
+        metadata
+    }
+
+    fn outputs(&self, sources: &[(String, Source)], length: u64) -> Outputs {
+        let uri = match sources {
+            [(_, one)] => one.to.to_string(),
+            _ => self.to.clone(),
+        };
+        Outputs {
+            uri,
+            files: BTreeMap::new(),
+            uploaded: 0,
+            skipped: 0,
+            length,
+            resumed_bytes: 0,
+            crc32c: None,
+            generation: 0,
+            seconds: 0.0,
+        }
+    }
+}
+
+/// Whether a template gave a list or a map as text.
+fn is_json(text: &str) -> bool {
+    text.trim_start().starts_with(['[', '{'])
+}
+
+/// The files that `from` names, each with the object's name where it says one.
+fn files(from: &Value) -> Result<Vec<(Option<String>, String)>, TaskError> {
+    let wrong = |found: &Value| {
+        TaskError::permanent(format!("`from` holds {found}, which is no file"))
+            .help("give an address or a path, a list of them, or a map from names to them")
+    };
+    let text = |value: &Value| value.as_str().map(|text| text.trim().to_owned()).ok_or_else(|| wrong(value));
+    match from {
+        Value::String(text) if is_json(text) => {
+            files(&serde_json::from_str(text).map_err(|error| wrong(from).because(error))?)
+        }
+        Value::String(_) => Ok(vec![(None, text(from)?)]),
+        Value::Array(list) => list.iter().map(|one| Ok((None, text(one)?))).collect(),
+        Value::Object(map) => map.iter().map(|(name, one)| Ok((Some(name.clone()), text(one)?))).collect(),
+        other => Err(wrong(other)),
+    }
+}
+
+/// Where the session of an upload is kept: attempts of one task run find each other's.
+fn kept(context: &TaskContext, to: &Address) -> Result<PathBuf, TaskError> {
+    let digest = text::hex(&Sha256::digest(to.to_string())[..8]);
+    Ok(context.output_file(&format!("upload-{digest}.session.json"))?.path)
+}
+
+/// What the ending of a name stands for. Google guesses nothing.
+fn media_type(name: &str) -> &'static str {
+    let ending = Path::new(name).extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    match ending.to_ascii_lowercase().as_str() {
+        "csv" => "text/csv",
+        "gz" => "application/gzip",
+        "json" => "application/json",
+        "jsonl" | "ndjson" => "application/x-ndjson",
+        "parquet" => "application/vnd.apache.parquet",
+        "txt" | "log" | "sql" => "text/plain",
+        "yaml" | "yml" => "application/yaml",
+        "zip" => "application/zip",
+        _ => "application/octet-stream",
+    }
+}

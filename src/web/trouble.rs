@@ -1,0 +1,52 @@
+//! A try that failed: whether another one may do better.
+
+use std::time::Duration;
+
+use chrono::Utc;
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+
+use super::backoff;
+use crate::task::TaskError;
+
+/// A try that failed.
+#[derive(Debug)]
+pub enum Trouble {
+    /// May pass; the server may have said after how long.
+    Again(TaskError, Option<Duration>),
+    /// Will happen again.
+    Stop(TaskError),
+}
+
+impl Trouble {
+    /// The line was cut, or could not be had; `what` was being done.
+    pub fn of_line(what: &str, error: reqwest::Error) -> Self {
+        let (redirects, unusable) = (error.is_redirect(), error.is_builder());
+        let timeout = error.is_timeout();
+        // The address is in `what`, without its password.
+        let mut told = TaskError::permanent(what).because(error.without_url());
+        if told.message.contains("invalid peer certificate") {
+            return Self::Stop(told.help(
+                "if a private authority signed the server's certificate, name its file in SSL_CERT_FILE; \
+                 also check this machine's clock",
+            ));
+        }
+        if redirects || unusable {
+            return Self::Stop(told);
+        }
+        if timeout && !told.message.contains("timed out") {
+            told.message.push_str(": timed out");
+        }
+        Self::Again(TaskError::transient(told.message).help("check the address, the network and any proxy"), None)
+    }
+}
+
+/// Whether the same request may be answered better a little later.
+pub fn may_pass(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 425 | 429 | 500..)
+}
+
+/// How long the server asks to be left alone.
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    backoff::retry_after(headers.get(RETRY_AFTER)?.to_str().ok()?, Utc::now())
+}

@@ -1,0 +1,43 @@
+//! Emulators of Cloud Storage and BigQuery for all test programs, left running between them.
+#![allow(dead_code, reason = "each test program uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a failure here is the failure of a test")]
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The variables that lead to the emulators: `STORAGE_EMULATOR_HOST`, `BIGQUERY_EMULATOR_HOST` and
+/// `GOOGLE_CLOUD_PROJECT`. None where they cannot be set up; with `JITNEY_TEST_STRICT=1` that fails the test, else the
+/// test has to return, and stderr says that it did.
+pub fn emulators() -> Option<&'static BTreeMap<String, String>> {
+    static FOUND: OnceLock<Result<BTreeMap<String, String>, String>> = OnceLock::new();
+    match FOUND.get_or_init(start) {
+        Ok(variables) => Some(variables),
+        Err(problem) => {
+            let strict = std::env::var("JITNEY_TEST_STRICT").is_ok_and(|value| value == "1");
+            assert!(!strict, "{problem}");
+            let test = std::thread::current().name().unwrap_or("a test").to_owned();
+            // Past the harness, which would keep the lines of a test that ends well to itself.
+            std::io::stderr().write_all(format!("SKIPPED {test}: {}\n", problem.trim()).as_bytes()).unwrap();
+            None
+        }
+    }
+}
+
+/// The folder that the emulators run in; `tests/emulators/run stop` takes it.
+pub fn folder() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("emulators")
+}
+
+fn start() -> Result<BTreeMap<String, String>, String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/emulators/run");
+    let output = Command::new(&script).arg("start").arg(folder()).output();
+    let output = output.map_err(|error| format!("cannot run {}: {error}", script.display()))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ok(text.lines().filter_map(|line| line.split_once('=')).map(|(name, value)| (name.into(), value.into())).collect())
+}

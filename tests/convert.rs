@@ -1,0 +1,100 @@
+//! Kestra's names in a flow become short ones, and nothing else about it changes.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
+use jitney::flow::convert::{Converted, convert};
+use jitney::flow::{Flow, Step, parse};
+use jitney::tasks::ALL;
+use serde_json::{Value, json};
+
+const KESTRA: &str = include_str!("flows/kestra.yaml");
+
+fn converted(text: &str) -> Converted {
+    convert("f.yaml", text, ALL).unwrap()
+}
+
+fn parsed(text: &str) -> Flow {
+    let parsed = parse("f.yaml", text, ALL);
+    let problems: Vec<String> = parsed.findings.iter().map(ToString::to_string).collect();
+    parsed.flow.unwrap_or_else(|| panic!("{}", problems.join("\n")))
+}
+
+/// What a flow comes to, apart from how it is spelt: task types by their place in the registry, fields by their value.
+fn essence(flow: &Flow) -> Value {
+    fn steps(list: &[Step]) -> Value {
+        let step = |step: &Step| {
+            let mut values: Vec<String> = step
+                .fields
+                .as_object()
+                .unwrap()
+                .values()
+                .map(|value| {
+                    value
+                        .to_string()
+                        .replace("jdbc:postgresql://localhost:5432/kestra\"", "postgres://localhost:5432/kestra\"")
+                        .replace("io.kestra.plugin.core.runner.Process", "process")
+                })
+                .collect();
+            values.sort();
+            let branches: Vec<Value> =
+                step.branches.iter().map(|(name, branch)| json!([name, steps(branch)])).collect();
+            json!([step.id, step.task.name, values, step.common.run_if, branches, step.depends_on])
+        };
+        list.iter().map(step).collect()
+    }
+    let triggers: Vec<Value> = flow
+        .triggers
+        .iter()
+        .map(|trigger| {
+            let conditions: Vec<String> = trigger.conditions.iter().map(|condition| format!("{condition:?}")).collect();
+            json!([trigger.id, format!("{:?}", trigger.on), conditions])
+        })
+        .collect();
+    let inputs: Vec<String> = flow.inputs.iter().map(|input| format!("{input:?}")).collect();
+    json!([flow.id, flow.namespace, flow.variables, inputs, triggers, steps(&flow.steps), steps(&flow.errors)])
+}
+
+#[test]
+fn names_change_and_comments_order_and_layout_stay() {
+    let Converted { text, changes, left } = converted(KESTRA);
+    assert_eq!(changes, 22, "{text}");
+    insta::assert_snapshot!(text);
+    let left: Vec<String> = left.iter().map(|finding| format!("{}: {}", finding.line, finding.message)).collect();
+    assert_eq!(left, ["50: this address is left as it is: it has settings of JDBC's"]);
+}
+
+#[test]
+fn the_converted_flow_is_the_same_flow_and_converts_to_itself() {
+    let text = converted(KESTRA).text;
+    assert_eq!(essence(&parsed(&text)), essence(&parsed(KESTRA)));
+    let again = converted(&text);
+    assert_eq!((again.changes, again.text.as_str()), (0, text.as_str()));
+    for native in [include_str!("../flows/postgres_taxi.yaml"), include_str!("flows/everything.yaml")] {
+        assert_eq!(converted(native).text, native);
+    }
+}
+
+#[test]
+fn every_name_of_kestras_becomes_the_short_one() {
+    for task in ALL {
+        for alias in task.aliases {
+            let example = task.example.replacen(&format!("type: {}", task.name), &format!("type: {alias}  # why"), 1);
+            let lines: String = example.lines().map(|line| format!("  {line}\n")).collect();
+            let text = format!("id: f\nnamespace: n\ntasks:\n{lines}");
+            let short = converted(&text).text;
+            assert!(short.contains(&format!("type: {}  # why\n", task.name)), "{alias}:\n{short}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_converted_is_left_and_told() {
+    let text = "id: f\nnamespace: n\ntasks:\n  - id: a\n    type: io.kestra.plugin.aws.s3.Upload\n  - {id: b, type: &log io.kestra.plugin.core.log.Log, message: x}\n  - {id: c, type: *log, message: x}\n";
+    let Converted { text: after, left, .. } = converted(text);
+    let messages: Vec<&str> = left.iter().map(|finding| finding.message.as_str()).collect();
+    assert!(messages[0].contains("`io.kestra.plugin.aws.s3.Upload` is left as it is"), "{messages:?}");
+    assert!(messages.len() > 1, "{messages:?}\n{after}");
+    let defaults = "id: f\nnamespace: n\npluginDefaults:\n  - {type: io.kestra.plugin.core.log, values: {message: x}}\ntasks:\n  - {id: a, type: io.kestra.plugin.core.log.Log}\n  - {id: b, type: io.kestra.plugin.core.debug.Return, format: x}\n";
+    let Converted { text, changes, left } = converted(defaults);
+    assert_eq!((changes, left.len()), (1, 1));
+    assert!(text.contains("type: io.kestra.plugin.core.log.Log}") && text.contains("type: return,"), "{text}");
+}

@@ -1,0 +1,127 @@
+//! Who a task is, as Google sees it: the requests are signed, and neither key nor token is seen anywhere else.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+
+use super::proxy::{Proxy, fault};
+use super::{attempt, lines};
+
+/// A service account's key that nobody has ever used.
+fn key(folder: &Path) -> String {
+    let pem = folder.join("key.pem");
+    let made = Command::new("openssl")
+        .args(["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out"])
+        .arg(&pem)
+        .output();
+    assert!(made.expect("`openssl` is needed for this test").status.success());
+    json!({
+        "type": "service_account", "project_id": "key-project", "private_key_id": "0123456789abcdef",
+        "private_key": fs::read_to_string(pem).unwrap(), "client_email": "load@key-project.iam.gserviceaccount.com",
+        "token_uri": "https://oauth2.googleapis.com/token",
+    })
+    .to_string()
+}
+
+/// Lists a bucket as whoever fields and variables say. Gives the token that came, the log and the error.
+async fn list(proxy: &Arc<Proxy>, home: &Path, variables: &[(&str, &str)], fields: Value) -> (String, String) {
+    let mut all = vec![("CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE", proxy.url.as_str()), ("STORAGE_EMULATOR_HOST", "")];
+    all.extend(variables);
+    let (context, log) = attempt::context(home, &all);
+    let mut fields = fields;
+    fields["from"] = json!("gs://no-such-bucket/");
+    let error = attempt::run(context, "gcs.list", fields).await.unwrap_err();
+    (proxy.tokens.lock().unwrap().pop().unwrap_or_default(), format!("{error}\n{}", lines(&log)))
+}
+
+#[tokio::test]
+async fn a_key_signs_as_json_as_a_path_as_base64_and_from_the_environment() {
+    let home = tempfile::tempdir().unwrap();
+    let Some(proxy) = Proxy::start(vec![]).await else { return };
+    let key = key(home.path());
+    fs::write(home.path().join("key.json"), &key).unwrap();
+    let path = home.path().join("key.json").display().to_string();
+    let ways = [
+        (vec![], json!({"serviceAccount": key})),
+        (vec![], json!({"serviceAccount": "key.json"})),
+        (vec![], json!({"serviceAccount": STANDARD.encode(&key)})),
+        (vec![("GOOGLE_APPLICATION_CREDENTIALS", path.as_str())], json!({})),
+    ];
+    for (variables, fields) in ways {
+        let (token, told) = list(&proxy, home.path(), &variables, fields.clone()).await;
+        let token = token.strip_prefix("Bearer ").unwrap_or_else(|| panic!("no token came: {told}"));
+        let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+        let claims: Value = serde_json::from_slice(&claims).unwrap();
+        assert_eq!(claims["iss"], json!("load@key-project.iam.gserviceaccount.com"));
+        assert!(!told.contains(token) && !told.contains("PRIVATE"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_google_repeats_in_an_error_is_not_told_on() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("key.json"), key(home.path())).unwrap();
+    let Some(proxy) = Proxy::start(vec![fault("GET", 503, "backendError", "Backend error.")]).await else { return };
+    let (context, _) = attempt::context(
+        home.path(),
+        &[("CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE", &proxy.url), ("STORAGE_EMULATOR_HOST", "")],
+    );
+    let redactor = context.settings.redactor.clone();
+    let fields = json!({"from": "gs://no-such-bucket/", "serviceAccount": "key.json"});
+    attempt::run(context, "gcs.list", fields).await.unwrap_err();
+    let token = proxy.tokens.lock().unwrap().pop().unwrap();
+    assert_eq!(redactor.clean(&format!("request with {token}")), "request with Bearer ***");
+    let pem = fs::read_to_string(home.path().join("key.pem")).unwrap();
+    let line = pem.lines().nth(3).unwrap();
+    assert_eq!(redactor.clean(line), "***");
+}
+
+#[tokio::test]
+async fn a_machine_of_googles_knows_who_it_is() {
+    let home = tempfile::tempdir().unwrap();
+    let Some(proxy) = Proxy::start(vec![]).await else { return };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let metadata = Router::new().fallback(async |request: Request| {
+        let body = match request.uri().path().trim_start_matches("/computeMetadata/v1/") {
+            "project/project-id" => "machine-project".to_owned(),
+            "instance/service-accounts/default/email" => "vm@machine-project.iam.gserviceaccount.com".to_owned(),
+            "instance/service-accounts/default/token" => {
+                json!({"access_token": "ya29.of-the-machine", "expires_in": 3600, "token_type": "Bearer"}).to_string()
+            }
+            _ => return StatusCode::NOT_FOUND.into_response(),
+        };
+        ([("metadata-flavor", "Google")], body).into_response()
+    });
+    tokio::spawn(async move { axum::serve(listener, metadata).await.unwrap() });
+    let bare = home.path().display().to_string();
+    let variables = [("GCE_METADATA_HOST", host.as_str()), ("GOOGLE_APPLICATION_CREDENTIALS", ""), ("HOME", &bare)];
+    let (token, told) = list(&proxy, home.path(), &variables, json!({})).await;
+    assert_eq!(token, "Bearer ya29.of-the-machine", "{told}");
+}
+
+#[tokio::test]
+async fn without_credentials_the_error_says_where_they_were_looked_for() {
+    let home = tempfile::tempdir().unwrap();
+    let bare = home.path().display().to_string();
+    // Nobody listens there.
+    let variables = [
+        ("STORAGE_EMULATOR_HOST", ""),
+        ("GOOGLE_APPLICATION_CREDENTIALS", ""),
+        ("HOME", bare.as_str()),
+        ("GCE_METADATA_HOST", "127.0.0.1:9"),
+    ];
+    let (context, _) = attempt::context(home.path(), &variables);
+    let error = attempt::run(context, "gcs.list", json!({"from": "gs://b1/"})).await.unwrap_err();
+    assert!(error.message.contains("no GOOGLE_APPLICATION_CREDENTIALS, nothing kept by gcloud"), "{error}");
+    assert!(error.help.unwrap().contains("gcloud auth application-default login"));
+}
