@@ -64,10 +64,8 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         catalog: Some(catalog.clone()),
         takes_all: true,
     };
-    let runner = Runner {
-        catalog: Some(catalog.clone()),
-        ..Runner::new(settings.clone(), journal.clone(), Arc::new(|_| {}))
-    };
+    let runner =
+        Runner { catalog: Some(catalog.clone()), ..Runner::new(settings.clone(), journal.clone(), Arc::new(|_| {})) };
     let executor = Executor::open(runner, options)?;
     let words = lines.clone();
     let scheduler = Scheduler::new(executor.clone(), catalog.clone(), move |key, problem| {

@@ -7,10 +7,10 @@ use chrono::Utc;
 use serde_json::{Map, Value};
 
 use crate::diagnostic::Diagnostic;
+use crate::engine::Before;
 use crate::engine::create::Request;
 use crate::engine::names::Facts;
 use crate::engine::plan::{Run, Start};
-use crate::engine::Before;
 use crate::engine::run::{EngineError, Runner};
 use crate::flow::expression::{Names, render};
 use crate::flow::{Flow, input};

@@ -129,3 +129,9 @@ fn a_pause_asks_for_no_secrets() {
                     use an input of the flow, or secret()";
     assert_eq!(findings(&text), [expected]);
 }
+
+#[test]
+fn tasks_that_share_a_folder_do_not_pause() {
+    let text = flow("tasks:\n  - {id: w, type: working_directory, tasks: [{id: p, type: pause}]}");
+    assert_eq!(findings(&text), ["4:60 `p` cannot pause inside of `w`"]);
+}

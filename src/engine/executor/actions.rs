@@ -6,10 +6,10 @@ use serde_json::Map;
 
 use super::dispatch::told;
 use super::{Executor, UnderWay, lock};
-use crate::engine::{EngineError, again};
 use crate::diagnostic::Diagnostic;
 use crate::engine::control::Rest;
 use crate::engine::lock::Claim;
+use crate::engine::{EngineError, again};
 use crate::id::ExecutionId;
 use crate::journal::{Event, ExecutionState, Query, State};
 
@@ -47,11 +47,40 @@ impl Executor {
         if state.status.has_ended() {
             return Err(not_possible(id, "killed", &state));
         }
-        self.shared.runner.append(id, &mut state, Event::Ended { state: ExecutionState::Killed, outputs: Map::new() })?;
+        self.shared.runner.append(
+            id,
+            &mut state,
+            Event::Ended { state: ExecutionState::Killed, outputs: Map::new() },
+        )?;
         lock(&self.shared.waiting).remove(id);
         drop(under_way);
         self.wake_watchers(id);
+        for child in self.journal().children(id)? {
+            // One that has ended, or that another process works on, is none of ours.
+            drop(self.kill(&child));
+        }
         Ok(())
+    }
+
+    /// Repeats an execution by a new one: from a task on, with the outputs of what ran before it, or as a whole. `inputs`
+    /// are secret ones, which the journal does not keep.
+    ///
+    /// # Errors
+    /// When there is no such task, or an input is missing.
+    pub fn replay(
+        &self,
+        id: &ExecutionId,
+        from: Option<&str>,
+        inputs: Vec<(String, String)>,
+    ) -> Result<ExecutionId, EngineError> {
+        let state = self.shared.runner.state(id)?;
+        let prepared = self.revive(&state, inputs).map_err(|findings| stuck(id, &findings))?;
+        let mut values = state.created.inputs.clone();
+        values.extend(prepared.secrets.clone());
+        let new = self.shared.runner.replay(id, &prepared.flow, &values, from)?;
+        lock(&self.shared.waiting).insert(new.clone(), prepared);
+        self.take_up(&new, Vec::new())?;
+        Ok(new)
     }
 
     /// Lets an execution rest once what is under way has come to its end. It holds no slot while it rests.
