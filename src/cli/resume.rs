@@ -11,7 +11,7 @@ use crate::config::{ScriptRunner, Settings};
 use crate::engine::revive;
 use crate::flow::Flow;
 use crate::flow::input::is_declared_secret;
-use crate::journal::State;
+use crate::journal::{ExecutionState, State};
 use crate::tasks;
 
 #[derive(Args)]
@@ -46,7 +46,8 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     };
     let state = executions::state(journal, &id)?;
     let flow = revive::recorded_flow(&state.created, tasks::ALL).map_err(Invalid)?;
-    let is_paused = state.paused().next().is_some() && !state.status.has_ended();
+    let is_paused = state.status == ExecutionState::Paused
+        || (state.status == ExecutionState::Running && state.paused().next().is_some());
     let (own, to_pause): (Vec<_>, Vec<_>) = if is_paused {
         arguments.input.into_iter().partition(|(name, _)| is_asked_again(&state, &flow, name))
     } else {

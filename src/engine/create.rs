@@ -69,13 +69,7 @@ impl Runner {
         let now = Utc::now();
         let id = request.id.clone().unwrap_or_else(|| ExecutionId::generate(now));
         let (created, _) = self.created(&id, flow, &request, now)?;
-        let state = State::new(created.clone());
-        let unmet = self.unmet_checks(&id, flow, &request.inputs, &state)?;
-        let blocking: Vec<Diagnostic> = unmet
-            .into_iter()
-            .filter(|unmet| unmet.behavior == Unmet::BlockExecution)
-            .map(|unmet| flow.document.locate_key(&unmet.path, Diagnostic::error(unmet.message)))
-            .collect();
+        let blocking = self.blocking_checks(&id, flow, &request.inputs, &created)?;
         if !blocking.is_empty() {
             return Err(EngineError::Refused(blocking));
         }
@@ -105,7 +99,7 @@ impl Runner {
         now: DateTime<Utc>,
     ) -> (Created, Map<String, Value>) {
         let file = std::path::absolute(&flow.document.file).unwrap_or_else(|_| PathBuf::from(&flow.document.file));
-        let (public, secrets) = self.split_secrets(flow, inputs);
+        let (public, secrets) = self.split_secrets(flow, inputs, request.parent.is_some());
         let mut labels = flow.labels.clone();
         labels.extend(request.labels.clone());
         let created = Created {
@@ -124,6 +118,25 @@ impl Runner {
             attempt: request.attempt.max(1),
         };
         (created, secrets)
+    }
+
+    /// The checks that do not hold and forbid an execution.
+    ///
+    /// # Errors
+    /// When a check has no value.
+    pub(super) fn blocking_checks(
+        &self,
+        id: &ExecutionId,
+        flow: &Flow,
+        inputs: &Map<String, Value>,
+        created: &Created,
+    ) -> Result<Vec<Diagnostic>, EngineError> {
+        if flow.checks.is_empty() {
+            return Ok(Vec::new());
+        }
+        let unmet = self.unmet_checks(id, flow, inputs, &State::new(created.clone()))?;
+        let blocking = unmet.into_iter().filter(|unmet| unmet.behavior == Unmet::BlockExecution);
+        Ok(blocking.map(|unmet| flow.document.locate_key(&unmet.path, Diagnostic::error(unmet.message))).collect())
     }
 
     /// Says which checks a new execution does not meet; whether one of them fails it.
@@ -160,7 +173,7 @@ impl Runner {
         if flow.checks.is_empty() {
             return Ok(Vec::new());
         }
-        let run = self.around(id, flow, inputs);
+        let run = self.around(id, flow, inputs, state.created.parent.is_some());
         let facts = Facts { state, flow, run: &run, now: Utc::now(), end: None };
         let names = facts.of_flow();
         let mut unmet = Vec::new();
@@ -239,9 +252,11 @@ impl Runner {
         &self,
         flow: &Flow,
         inputs: &Map<String, Value>,
+        are_handed_on: bool,
     ) -> (Map<String, Value>, Map<String, Value>) {
         // What a flow hands to another may hold its own secrets.
-        let clean = |value: &Value| value.as_str().map(|text| self.settings.redactor.clean(text));
+        let clean =
+            |value: &Value| value.as_str().filter(|_| are_handed_on).map(|text| self.settings.redactor.clean(text));
         let is_secret = |name: &str, value: &Value| {
             input::is_secret(&flow.inputs, name, value)
                 || clean(value).is_some_and(|clean| Some(&*clean) != value.as_str())

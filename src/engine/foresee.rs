@@ -50,7 +50,7 @@ impl Runner {
         let request = Request { trigger_date: Some(possible.date), ..Request::default() };
         let (mut created, _) = self.recorded(flow, &possible.inputs, &request, possible.date);
         created.trigger = possible.trigger.clone();
-        let run = self.around(&id, flow, &possible.inputs);
+        let run = self.around(&id, flow, &possible.inputs, false);
         let mut seer = Seer { runner: self, flow, run, state: State::new(created), wanted, found: Vec::new() };
         seer.steps(&flow.steps).await;
         seer.found

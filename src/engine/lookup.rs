@@ -34,7 +34,9 @@ type Known = BTreeMap<(String, String), (PathBuf, Option<Arc<Flow>>)>;
 impl Folder {
     /// The flows beside this one.
     pub fn around(flow: &Flow) -> Self {
-        let root = std::path::absolute(&flow.folder).unwrap_or_else(|_| flow.folder.clone());
+        // A flow in the current folder has an empty one.
+        let folder = if flow.folder.as_os_str().is_empty() { Path::new(".") } else { &flow.folder };
+        let root = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
         Self { root, tasks: flow.tasks, known: Mutex::default() }
     }
 

@@ -213,11 +213,6 @@ impl Runner {
         if state.status.is_done() || rests {
             return Ok(state);
         }
-        if matches!(state.status, ExecutionState::Created | ExecutionState::Queued)
-            && self.fails_a_check(id, flow, inputs, &mut state)?
-        {
-            return Ok(state);
-        }
         if self.admit(id, flow, &mut state, cancel).await? {
             self.work(id, &mut state, flow, inputs, &Control::killed_by(cancel.clone())).await?;
         }
@@ -236,7 +231,11 @@ impl Runner {
         inputs: &Map<String, Value>,
         control: &Control,
     ) -> Result<(), EngineError> {
-        let run = self.around(id, flow, inputs);
+        let is_new = state.status == ExecutionState::Running && state.tasks.is_empty();
+        if is_new && self.fails_a_check(id, flow, inputs, state)? {
+            return Ok(());
+        }
+        let run = self.around(id, flow, inputs, state.created.parent.is_some());
         Work::new(self, flow, &run, inputs, control).until_end(state).await
     }
 
@@ -253,8 +252,8 @@ impl Runner {
     }
 
     /// What plans need to know beside the state.
-    pub(super) fn around(&self, id: &ExecutionId, flow: &Flow, inputs: &Map<String, Value>) -> Run {
-        let (_, secrets) = self.split_secrets(flow, inputs);
+    pub(super) fn around(&self, id: &ExecutionId, flow: &Flow, inputs: &Map<String, Value>, is_child: bool) -> Run {
+        let (_, secrets) = self.split_secrets(flow, inputs, is_child);
         let world = Arc::new(World::new(self, id, flow, &secrets));
         let catalog = self.catalog.clone().unwrap_or_else(|| Arc::new(Folder::around(flow)));
         Run { id: id.clone(), secrets, said: Arc::default(), world, catalog }

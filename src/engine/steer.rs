@@ -29,6 +29,11 @@ impl Runner {
         let _claim = Claim::take(&self.settings, id)?;
         let mut state = self.state(id)?;
         let paused: Vec<RunId> = state.paused().map(|(run, _)| run.clone()).collect();
+        if paused.is_empty() && state.status == ExecutionState::Paused {
+            // Nobody but whoever paused it is waited for.
+            self.append(id, &mut state, Event::Queued)?;
+            return Ok(state);
+        }
         if paused.is_empty() || state.status.has_ended() {
             let finding = Diagnostic::error(format!("execution {id} is {}, not paused", state.status));
             return Err(finding.into());

@@ -8,7 +8,7 @@ use crate::diagnostic::Diagnostic;
 use crate::flow::expression::mentions;
 use crate::flow::findings;
 use crate::flow::parse::{Parser, below, is_name};
-use crate::flow::{Branches, COMMON_FIELDS, Common, Step, WITHOUT_EFFECT, unknown};
+use crate::flow::{Branches, COMMON_FIELDS, Common, Step, WITHOUT_EFFECT, each_step, unknown};
 use crate::id::TaskId;
 use crate::task::{Branch, TaskType, is_template, read};
 
@@ -62,16 +62,12 @@ impl Parser<'_> {
             uses(&[&fields, common.get("runIf").unwrap_or(&Value::Null), common.get("when").unwrap_or(&Value::Null)]);
         self.findings.extend(findings::all(self.document, &path, &fields, task.check));
         let common: Common = read(&common).ok()?;
-        (!common.disabled).then(|| Step {
-            id: TaskId::new(&common.id),
-            task,
-            fields,
-            common,
-            branches,
-            depends_on: Vec::new(),
-            uses,
-            path,
-        })
+        let (id, depends_on) = (TaskId::new(&common.id), Vec::new());
+        let step = Step { id, task, fields, common, branches, depends_on, uses, path };
+        if task.name == "working_directory" {
+            self.no_pause_inside(&step);
+        }
+        (!step.common.disabled).then_some(step)
     }
 
     /// Takes out the fields that change nothing, and says so.
@@ -109,6 +105,17 @@ impl Parser<'_> {
                 .push(self.document.locate(&path, Diagnostic::error(format!("unknown task type `{name}`")).help(help)));
         }
         found
+    }
+
+    /// Tasks that share a folder start anew together after a pause of their process, so none of them may wait for days.
+    fn no_pause_inside(&mut self, step: &Step) {
+        let mut pauses = Vec::new();
+        step.branches.iter().for_each(|(_, branch)| each_step(branch, &mut |inner| pauses.push(inner)));
+        for pause in pauses.into_iter().filter(|inner| inner.task.name == "pause") {
+            let finding = Diagnostic::error(format!("`{}` cannot pause inside of `{}`", pause.id, step.id));
+            let finding = finding.help("the tasks of a working directory run as one; pause before or after it");
+            self.findings.push(self.document.locate(&below(&pause.path, "type"), finding));
+        }
     }
 
     /// Takes the sub-tasks out of a task's fields.

@@ -239,8 +239,11 @@ impl Journal {
     /// When the file cannot be read.
     pub fn unattended(&self) -> Result<Vec<(ExecutionId, DateTime<Utc>)>> {
         let connection = self.lock();
-        let sql = "SELECT id, created FROM executions WHERE state IN ('RUNNING', 'CREATED')
-                   UNION ALL SELECT id, created FROM executions WHERE state = 'QUEUED' AND queued IS NULL
+        // A sub-execution is taken care of by the one that started it, as long as that one goes on.
+        let sql = "SELECT id, created FROM executions AS own
+                   WHERE (state IN ('RUNNING', 'CREATED', 'RESTARTED', 'RETRYING', 'KILLING')
+                          OR (state = 'QUEUED' AND queued IS NULL))
+                   AND NOT EXISTS (SELECT 1 FROM executions WHERE id = own.parent AND ended IS NULL)
                    ORDER BY id DESC";
         let mut statement = connection.prepare_cached(sql)?;
         let row = |row: &rusqlite::Row| Ok((ExecutionId::new(row.get::<_, String>(0)?), row.get(1)?));

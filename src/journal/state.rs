@@ -40,6 +40,8 @@ pub struct State {
     pub ending: Option<ExecutionState>,
     /// The promises of the flow's `sla` that it has not kept.
     pub violated: BTreeSet<String>,
+    /// Whether it was under way before it waited for its turn, so that it goes on when that comes.
+    pub(super) goes_on: bool,
     /// How many events there are.
     pub(super) events: u32,
 }
@@ -69,6 +71,7 @@ impl State {
             successor: None,
             ending: None,
             violated: BTreeSet::new(),
+            goes_on: false,
             events: 1,
         }
     }
@@ -167,13 +170,14 @@ impl State {
         if self.status.is_done() {
             return Err(self.refuse("started"));
         }
-        // What waits within the execution goes on waiting when it was only the execution's turn that had to come.
-        let keeps_pauses = self.status == ExecutionState::Queued;
-        let waits = |task: &TaskRun| keeps_pauses && matches!(task.state, TaskState::Paused { .. });
         self.status = ExecutionState::Running;
         self.started.get_or_insert(time);
         (self.ended, self.retry_at, self.ending) = (None, None, None);
-        for task in self.tasks.values_mut().filter(|task| !task.state.is_done() && !waits(task)) {
+        if std::mem::take(&mut self.goes_on) {
+            self.reopen_interrupted();
+            return Ok(());
+        }
+        for task in self.tasks.values_mut().filter(|task| !task.state.is_done()) {
             // A loop that waited in vain waits anew.
             let is_exhausted = task.state == TaskState::Failed
                 && task.expansion.as_ref().is_some_and(|expansion| expansion.until.is_some());
@@ -191,6 +195,8 @@ impl State {
         if self.status.is_done() || self.status == ExecutionState::Queued {
             return Err(self.refuse("queued"));
         }
+        self.goes_on |=
+            matches!(self.status, ExecutionState::Running | ExecutionState::Paused | ExecutionState::Retrying);
         self.status = ExecutionState::Queued;
         self.ended = None;
         Ok(())
@@ -205,9 +211,13 @@ impl State {
     fn take_up(&mut self, again: &[RunId]) -> Result<(), IllegalTransition> {
         self.running("taken_up")?;
         self.forget(again);
+        self.reopen_interrupted();
+        Ok(())
+    }
+
+    fn reopen_interrupted(&mut self) {
         let interrupted = |task: &&mut TaskRun| task.state == TaskState::Running && task.expansion.is_none();
         self.tasks.values_mut().filter(interrupted).for_each(|task| task.state = TaskState::Created);
-        Ok(())
     }
 
     fn restart(&mut self, again: &[RunId]) -> Result<(), IllegalTransition> {
@@ -217,6 +227,7 @@ impl State {
         self.retries = if self.status == ExecutionState::Retrying { self.retries + 1 } else { 0 };
         self.status = ExecutionState::Restarted;
         (self.ended, self.retry_at, self.ending) = (None, None, None);
+        self.goes_on = false;
         self.violated.clear();
         self.forget(again);
         Ok(())

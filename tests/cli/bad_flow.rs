@@ -262,7 +262,7 @@ fn a_wrong_word_deep_in_a_task_is_found() {
 fn all_problems_of_a_file_are_told_at_once_and_in_order() {
     let world = World::new();
     let tasks = "  - {id: a, type: lgo}\n  - {id: b, type: log, mesage: x}\n  - {id: b, type: log, message: \"{{ vars.x }}\"}\n";
-    world.write("f.yaml", format!("{HEAD}sla: []\ntasks:\n{tasks}"));
+    world.write("f.yaml", format!("{HEAD}slas: []\ntasks:\n{tasks}"));
     world.write("good.yaml", format!("{HEAD}tasks:\n  - {{id: a, type: log, message: x}}\n"));
     let told = world.jitney(&["validate", "f.yaml", "good.yaml", "--json"]).ended(3);
     assert_eq!(told.err, "");
@@ -275,7 +275,7 @@ fn all_problems_of_a_file_are_told_at_once_and_in_order() {
         .map(|finding| json!([finding["line"], finding["message"]]))
         .collect();
     let expected = json!([
-        [3, "`sla` is not supported yet"],
+        [3, "unknown key `slas`"],
         [5, "unknown task type `lgo`"],
         [6, "unknown field `mesage`"],
         [7, "there are two tasks called `b`"],
@@ -284,5 +284,5 @@ fn all_problems_of_a_file_are_told_at_once_and_in_order() {
     assert_eq!(json!(findings), expected);
     let first = &report["findings"][0];
     assert_eq!((&first["severity"], &first["file"], &first["column"]), (&json!("error"), &json!("f.yaml"), &json!(1)));
-    assert_eq!(first["snippet"], "sla: []");
+    assert_eq!(first["snippet"], "slas: []");
 }

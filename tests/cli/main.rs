@@ -17,6 +17,7 @@ mod questions;
 mod resume;
 mod run;
 mod secrets;
+mod steering;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod world;

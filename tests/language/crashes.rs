@@ -48,6 +48,7 @@ async fn ends_the_same_wherever_it_is_cut(tasks: &str) {
     let id = place.create(&flow, &[]).unwrap();
     let none = serde_json::Map::new();
     let whole = place.runner.run(&id, &flow, &none, CancellationToken::new()).await.unwrap();
+    let children = place.runner.journal.children(&id).unwrap().len();
     let home = place.folder.path().join("home");
     let count = "SELECT count(*) FROM events WHERE execution = ?";
     let journal = Connection::open(home.join("journal.db")).unwrap();
@@ -62,6 +63,7 @@ async fn ends_the_same_wherever_it_is_cut(tasks: &str) {
         let state = runner.run(&id, &flow, &none, CancellationToken::new()).await.unwrap();
         assert_eq!(end(&state), end(&whole), "after {events} of {count} events: {lines:?}");
         assert_eq!(runner.state(&id).unwrap(), state, "after {events} events");
+        assert_eq!(runner.journal.children(&id).unwrap().len(), children, "after {events} events");
     }
 }
 

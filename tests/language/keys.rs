@@ -22,7 +22,10 @@ tasks:
     let ran = run(&text("INT")).await;
     assert_eq!((ran.status(), json!(ran.state.outputs)), ("SUCCESS", json!({"count": 12})));
     let ran = run(&text("ARRAY")).await;
-    assert_eq!((ran.status(), ran.lines), ("FAILED", vec!["output `count`: `12` is not a list".to_owned()]));
+    assert_eq!(
+        (ran.status(), ran.lines),
+        ("FAILED", ["12", "output `count`: `12` is not a list"].map(str::to_owned).to_vec())
+    );
 }
 
 #[tokio::test]
@@ -160,7 +163,7 @@ tasks: [{id: a, type: log}]",
     assert_eq!(
         findings(&text),
         [
-            "5:28 `inputs.nme` is not defined",
+            "5:27 `inputs.nme` is not defined",
             "5:43 no task that this is for has a field `bucket`",
             "7:14 unknown field `levl`",
             "8:19 unknown field `force`"
@@ -184,8 +187,9 @@ tasks: [{id: a, type: log, message: x}]",
         [
             "3:22 a limit of 0 would let nothing run",
             "4:25 unknown type `STRIN`",
+            "4:43 `outputs.gone.x`: task `gone` is not in the flow",
             "5:7 `duration` is missing",
-            "6:66 unknown value `BLOCK`",
+            "6:70 unknown value `BLOCK`",
             "7:11 `disabled` is neither true nor false",
             "8:35 unknown value `AGAIN`",
         ]

@@ -3,6 +3,7 @@
 
 mod branches;
 mod crashes;
+mod executor;
 mod failures;
 mod inputs;
 mod keys;

@@ -125,7 +125,13 @@ async fn a_paused_execution_that_is_killed_starts_again_with_the_pause() {
 #[test]
 fn a_pause_asks_for_no_secrets() {
     let text = flow("tasks:\n  - {id: p, type: pause, onResume: [{id: token, type: SECRET}]}");
-    let expected = "4:34 `onResume`: `token` cannot be a SECRET: what a pause is told is kept; \
+    let expected = "4:36 `onResume`: `token` cannot be a SECRET: what a pause is told is kept; \
                     use an input of the flow, or secret()";
     assert_eq!(findings(&text), [expected]);
+}
+
+#[test]
+fn tasks_that_share_a_folder_do_not_pause() {
+    let text = flow("tasks:\n  - {id: w, type: working_directory, tasks: [{id: p, type: pause}]}");
+    assert_eq!(findings(&text), ["4:60 `p` cannot pause inside of `w`"]);
 }

@@ -123,10 +123,10 @@ async fn a_replay_begins_with_a_task_and_keeps_what_ran_before() {
     let id = place.create(&flow, &[("who", "x")]).unwrap();
     place.go_on(&flow, &id).await;
     for (from, runs, lines) in [
-        (None, 7, vec!["axb", "axbc2"]),
-        (Some("say"), 4, vec!["axb", "axbc2"]),
-        (Some("each"), 2, vec!["axbc2"]),
-        (Some("c"), 2, vec!["axbc2"]),
+        (None, 7, vec!["ax", "b", "axb", "c1", "c2", "axbc2"]),
+        (Some("say"), 4, vec!["axb", "c1", "c2", "axbc2"]),
+        (Some("each"), 2, vec!["c1", "c2", "axbc2"]),
+        (Some("c"), 2, vec!["c1", "c2", "axbc2"]),
         (Some("end"), 1, vec!["axbc2"]),
     ] {
         place.forget_lines();

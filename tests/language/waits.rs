@@ -14,7 +14,7 @@ async fn tasks_are_repeated_until_the_condition_holds() {
   - {id: say, type: log, message: \"{{ outputs.ready.iterationCount }} {{ outputs.ask.value }}\"}",
     ))
     .await;
-    assert_eq!((ran.status(), ran.lines), ("SUCCESS", vec!["3 3".to_owned()]));
+    assert_eq!((ran.status(), ran.lines), ("SUCCESS", ["1", "2", "3", "3 3"].map(str::to_owned).to_vec()));
     assert_eq!(ran.state.tasks.len(), 2, "iterations that are over leave no task runs");
 }
 
@@ -62,7 +62,6 @@ async fn a_loop_gives_what_it_says_and_nothing_else() {
   - id: months
     type: io.kestra.plugin.core.flow.Loop
     values: {a: 1, b: 2}
-    concurrencyLimit: 0
     outputs: [{id: twice, type: INT, value: \"{{ outputs.double.value }}\"}]
     tasks: [{id: double, type: return, format: \"{{ (item.value | number) * 2 }}\"}]
   - id: nested
@@ -77,9 +76,9 @@ async fn a_loop_gives_what_it_says_and_nothing_else() {
   - {id: count, type: log, message: \"{{ outputs.months.iterationCount }}\"}",
     );
     let ran = run(&text).await;
-    assert_eq!(ran.lines, ["xy0", "[\"a\",2,\"b\",4]", "2"], "{:?}", ran.state.tasks);
+    assert_eq!(ran.lines, ["2", "4", "xy0", "a", "2", "b", "4", "2"], "{:?}", ran.state.tasks);
     let text = text.replace("{{ outputs.months.iterationCount }}", "{{ outputs.double.value }}");
-    assert_eq!(findings(&text), ["19:38 `outputs.double.value`: task `double` is inside of the loop `months`"]);
+    assert_eq!(findings(&text), ["18:41 `outputs.double.value`: task `double` is inside of the loop `months`"]);
 }
 
 #[tokio::test]
@@ -112,11 +111,13 @@ async fn each_parallel_runs_values_and_their_tasks_side_by_side() {
     type: io.kestra.plugin.core.flow.EachParallel
     value: '[\"a\", \"b\"]'
     tasks:
-      - {id: wait, type: sleep, duration: 100ms}
-      - {id: say, type: log, message: \"{{ tasks.wait.state }}\"}",
+      - id: slow
+        type: sequential
+        tasks: [{id: wait, type: sleep, duration: 100ms}, {id: late, type: log, message: late}]
+      - {id: say, type: log, message: \"{{ taskrun.value }}\"}",
     ))
     .await;
-    assert_eq!(ran.lines, ["RUNNING", "RUNNING"]);
+    assert_eq!(ran.lines, ["a", "b", "late", "late"]);
 }
 
 #[tokio::test]
@@ -131,12 +132,12 @@ async fn scripts_share_a_folder_that_goes_when_they_have_ended() {
     cache: {patterns: [kept/**], ttl: PT1H}
     tasks:
       - {id: up, type: shell.commands, commands: [\"tr a-z A-Z < in.txt > out.up\"]}
-      - {id: show, type: shell.commands, commands: [\"cat out.up; ls kept 2>/dev/null; mkdir -p kept; echo > kept/a\"]}
+      - {id: show, type: shell.commands, commands: [\"cat out.up; ls kept 2>/dev/null || true; mkdir -p kept; echo > kept/a\"]}
   - {id: read, type: shell.commands, commands: [\"echo read $(cat {{ outputs.together.outputFiles['out.up'] }})\"]}",
     );
     assert_eq!(place.run(&text, &[]).await.lines, ["HELLO", "read HELLO"]);
     place.forget_lines();
-    assert_eq!(place.run(&text, &[]).await.lines, ["1 files from the cache", "HELLO", "a", "read HELLO"]);
+    assert_eq!(place.run(&text, &[]).await.lines, ["1 files from the cache", "HELLOa", "read HELLO"]);
     let left = std::fs::read_dir(place.folder.path().join("home/work")).unwrap().count();
     assert_eq!(left, 0, "folders are left");
 }

@@ -49,7 +49,7 @@ impl Partitioned<'_> {
         let facts = schedule::facts(Some(self.beat.times()), slot.date);
         let given = self.rendered(&facts, slot.date).map_err(|finding| vec![finding])?;
         let inputs = input::resolve(self.flow, &given, &Before::at(Utc::now()))?;
-        let (shown, _) = runner.split_secrets(self.flow, &inputs);
+        let (shown, _) = runner.split_secrets(self.flow, &inputs, false);
         let possible = Possible { inputs, date: slot.date, trigger: Some(self.triggered(facts)) };
         Ok(PartitionRun { slot: slot.clone(), given, shown, possible })
     }

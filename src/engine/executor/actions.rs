@@ -55,7 +55,32 @@ impl Executor {
         lock(&self.shared.waiting).remove(id);
         drop(under_way);
         self.wake_watchers(id);
+        for child in self.journal().children(id)? {
+            // One that has ended, or that another process works on, is none of ours.
+            drop(self.kill(&child));
+        }
         Ok(())
+    }
+
+    /// Repeats an execution by a new one: from a task on, with the outputs of what ran before it, or as a whole. `inputs`
+    /// are secret ones, which the journal does not keep.
+    ///
+    /// # Errors
+    /// When there is no such task, or an input is missing.
+    pub fn replay(
+        &self,
+        id: &ExecutionId,
+        from: Option<&str>,
+        inputs: Vec<(String, String)>,
+    ) -> Result<ExecutionId, EngineError> {
+        let state = self.shared.runner.state(id)?;
+        let prepared = self.revive(&state, inputs).map_err(|findings| stuck(id, &findings))?;
+        let mut values = state.created.inputs.clone();
+        values.extend(prepared.secrets.clone());
+        let new = self.shared.runner.replay(id, &prepared.flow, &values, from)?;
+        lock(&self.shared.waiting).insert(new.clone(), prepared);
+        self.take_up(&new, Vec::new())?;
+        Ok(new)
     }
 
     /// Lets an execution rest once what is under way has come to its end. It holds no slot while it rests.
@@ -110,20 +135,6 @@ impl Executor {
     /// When it ended well or has not ended, or cannot go on without an input that is not given.
     pub fn restart(&self, id: &ExecutionId, inputs: Vec<(String, String)>) -> Result<(), EngineError> {
         self.again(id, "restarted", inputs, |state| state.has_ended() && !state.is_done())
-    }
-
-    /// A new execution that repeats another: from a task on, with the outputs of what ran before it, or as a whole.
-    ///
-    /// # Errors
-    /// When there is no such execution or task, or it cannot go on without an input that is not given.
-    pub fn replay(&self, id: &ExecutionId, from: Option<&str>) -> Result<ExecutionId, EngineError> {
-        let state = self.shared.runner.state(id)?;
-        let prepared = self.revive(&state, Vec::new()).map_err(|findings| stuck(id, &findings))?;
-        let mut inputs = state.created.inputs.clone();
-        inputs.extend(prepared.secrets);
-        let again = self.shared.runner.replay(id, &prepared.flow, &inputs, from)?;
-        self.again(&again, "started", Vec::new(), |state| state == ExecutionState::Created)?;
-        Ok(again)
     }
 
     /// Takes up an execution that nobody works on and that is not done: what a process left that is no more, and what

@@ -98,15 +98,15 @@ impl Executor {
                 let mut inputs = state.created.inputs.clone();
                 inputs.extend(secrets.clone());
                 let again = again::forgotten(&state, &flow, false);
-                let begun = self.shared.runner.append(id, &mut state, Event::TakenUp { again });
+                let begun = match again.is_empty() {
+                    true => Ok(()),
+                    false => self.shared.runner.append(id, &mut state, Event::TakenUp { again }),
+                };
                 let worked = match begun {
                     Ok(()) => self.shared.runner.work(id, &mut state, &flow, &inputs, control).await,
                     failed => failed,
                 };
-                if state.status == ExecutionState::Paused {
-                    lock(&self.shared.waiting).insert(id.clone(), Prepared { flow, secrets });
-                    self.wake_at(id, state.pause_ends());
-                }
+                self.after_work(id, &state, Prepared { flow, secrets });
                 worked
             }
             Err(findings) => {
@@ -120,6 +120,19 @@ impl Executor {
         };
         if let Err(error) = worked {
             self.say(id, &chain(&error));
+        }
+    }
+
+    /// A pause ends some time, and what is repeated by another execution is so.
+    fn after_work(&self, id: &ExecutionId, state: &State, prepared: Prepared) {
+        if state.status == ExecutionState::Paused {
+            lock(&self.shared.waiting).insert(id.clone(), prepared);
+            self.wake_at(id, state.pause_ends());
+        } else if let (ExecutionState::Retried, Some(successor)) = (state.status, &state.successor) {
+            lock(&self.shared.waiting).insert(successor.clone(), prepared);
+            if let Err(error) = self.take_up(successor, Vec::new()) {
+                self.say(successor, &chain(&error));
+            }
         }
     }
 
@@ -140,7 +153,7 @@ impl Executor {
         let tasks = self.shared.options.tasks;
         let flow = self.shared.flows.find(&state.created, || revive::recorded_flow(&state.created, tasks))?;
         let values = revive::recorded_values(&self.shared.runner.settings, state, &flow, secrets)?;
-        let (_, secrets) = self.shared.runner.split_secrets(&flow, &values);
+        let (_, secrets) = self.shared.runner.split_secrets(&flow, &values, state.created.parent.is_some());
         Ok(Prepared { flow, secrets })
     }
 

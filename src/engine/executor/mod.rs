@@ -145,6 +145,10 @@ impl Executor {
         let id = ExecutionId::generate(now);
         let wanted = engine::Request { inputs, labels, trigger_date, ..engine::Request::default() };
         let (mut created, secrets) = shared.runner.created(&id, &flow, &wanted, now)?;
+        let blocking = shared.runner.blocking_checks(&id, &flow, &wanted.inputs, &created)?;
+        if !blocking.is_empty() {
+            return Err(Refused::Inputs(blocking));
+        }
         created.trigger = trigger;
         created.revision = revision;
         let claim = Claim::take(&shared.runner.settings, &id)?;

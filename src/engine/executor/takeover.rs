@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
+use serde_json::Map;
 
 use super::Executor;
 use crate::engine::EngineError;
 use crate::engine::lock::{self, Claim};
 use crate::id::ExecutionId;
-use crate::journal::{ExecutionState, Query};
+use crate::journal::{Event, ExecutionState, Query};
 
 /// How often to look for slots that other processes have freed.
 const GLANCE: Duration = Duration::from_millis(500);
@@ -59,8 +60,15 @@ impl Executor {
         let Some(mut state) = self.journal().state(id)? else { return Ok(false) };
         match state.status {
             ExecutionState::Created if is_fresh => return Ok(false),
-            ExecutionState::Created | ExecutionState::Running => {
+            ExecutionState::Created
+            | ExecutionState::Running
+            | ExecutionState::Restarted
+            | ExecutionState::Retrying => {
                 self.journal().enqueue(id, &mut state, Utc::now(), &self.shared.queue, true)?;
+            }
+            ExecutionState::Killing => {
+                let end = state.ending.unwrap_or(ExecutionState::Killed);
+                self.shared.runner.append(id, &mut state, Event::Ended { state: end, outputs: Map::new() })?;
             }
             ExecutionState::Queued => self.journal().place_first(id, &self.shared.queue)?,
             _ => return Ok(false),

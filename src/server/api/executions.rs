@@ -91,7 +91,7 @@ pub(super) async fn restart(State(app): State<Arc<App>>, Path(id): Path<String>,
     params(("taskRunId" = Option<String>, Query, description = "Where to begin; from the first task unless given")),
     responses((status = 200, body = ExecutionShape), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(super) async fn replay(State(app): State<Arc<App>>, Path(id): Path<String>, parameters: Parameters) -> Shown {
-    let again = app.executor.replay(&ExecutionId::new(id), parameters.one("taskRunId"))?;
+    let again = app.executor.replay(&ExecutionId::new(id), parameters.one("taskRunId"), Vec::new())?;
     shown(&app, &again)
 }
 

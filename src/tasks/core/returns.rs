@@ -34,6 +34,11 @@ impl Task for Return {
 
     async fn run(&self, context: &TaskContext) -> Result<Returned, TaskError> {
         context.info(self.format.as_str().map_or_else(|| self.format.to_string(), str::to_owned));
-        Ok(Returned { value: self.format.clone() })
+        // A text whose template gives a number is still a text, as it would be with more words around it.
+        let value = match &self.format {
+            Value::Number(_) | Value::Bool(_) => Value::String(self.format.to_string()),
+            other => other.clone(),
+        };
+        Ok(Returned { value })
     }
 }

@@ -69,9 +69,9 @@ impl Task for Loop {
   outputs:
     - id: name
       type: STRING
-      value: \"{{ outputs.month.value }}\"
+      value: \"{{ outputs.say_month.value }}\"
   tasks:
-    - id: month
+    - id: say_month
       type: return
       format: \"month {{ item.value }}\"";
     type Outputs = Expansion;

@@ -43,7 +43,8 @@ macro_rules! script_task {
             #[serde(default, alias = "output_files")]
             output_files: Vec<String>,
             /// Environment variables. Of jitney's own environment a script gets `PATH`, `HOME` and their like only.
-            #[serde(default)]
+            #[serde(default, deserialize_with = "crate::tasks::script::texts")]
+            #[schemars(with = "std::collections::BTreeMap<String, String>")]
             env: std::collections::BTreeMap<String, String>,
             /// Commands to run before, in the same shell.
             #[serde(default, alias = "before_commands")]
@@ -129,4 +130,10 @@ pub struct ScriptOutputs {
     /// What the script printed as `::{"metrics": […]}::`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub metrics: Vec<Value>,
+}
+
+/// Values of any kind as texts: lists and maps as JSON.
+fn texts<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let values = <BTreeMap<String, serde_json::Value> as serde::Deserialize>::deserialize(deserializer)?;
+    Ok(values.into_iter().map(|(name, value)| (name, crate::text::plain(&value))).collect())
 }

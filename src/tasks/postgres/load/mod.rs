@@ -76,7 +76,7 @@ pub struct Load {
     /// Whether the first line of a CSV file names the columns.
     #[serde(default = "yes")]
     header: bool,
-    /// The columns of a CSV file without such a line, in order.
+    /// The columns of a CSV file without such a line, in order; the table's other columns stay empty.
     columns: Option<Vec<String>>,
     /// The character between the fields of a CSV file.
     #[serde(default = "comma")]
@@ -404,7 +404,8 @@ impl Load {
         let columns: Vec<String> = plan.columns().iter().map(|(name, _)| name.clone()).collect();
         let leniency = Leniency {
             extra: self.on_extra_column == ExtraColumn::Ignore,
-            missing: self.on_missing_column == MissingColumn::Empty,
+            // Whoever names the columns leaves the others out on purpose.
+            missing: self.on_missing_column == MissingColumn::Empty || self.columns.is_some(),
         };
         let (fields, used) = target.fields(&columns, partition.map(|(column, _)| *column), leniency)?;
         let feed = Feed {

@@ -1,0 +1,134 @@
+//! Executions that wait, are resumed, replayed and held back, as users meet them.
+
+use serde_json::json;
+
+use crate::world::{World, told};
+
+const APPROVAL: &str = "id: f
+namespace: n
+inputs: [{id: token, type: SECRET}]
+outputs: [{id: answer, type: STRING, value: \"{{ outputs.approve.onResume.reason }}\"}]
+tasks:
+  - {id: before, type: log, message: before}
+  - id: approve
+    type: pause
+    onResume: [{id: reason, type: SELECT, values: [fine, bad]}]
+  - {id: after, type: log, message: \"after {{ outputs.approve.onResume.reason }}\"}
+";
+
+#[test]
+fn a_pause_ends_the_run_with_its_own_code_and_says_how_to_go_on() {
+    let world = World::new();
+    world.write("f.yaml", APPROVAL);
+    let paused = world.jitney(&["run", "f.yaml", "-i", "token=geheim77"]).ended(4).without_data();
+    let id = world.newest_id();
+    paused.says("PAUSED in").says(&format!("Waits at approve. Go on with: jitney resume {id}"));
+    assert_eq!(world.newest()["state"], "PAUSED");
+    let refused = world.jitney(&["resume", &id, "-i", "token=geheim77", "-i", "reason=worse"]).ended(3).without_data();
+    assert_eq!(refused.err, "error: input `reason`: `worse` is none of `fine`, `bad`\n");
+    let resumed = world.jitney(&["resume", &id, "-i", "token=geheim77", "-i", "reason=fine", "--json"]).ended(0);
+    assert_eq!(resumed.json()["outputs"], json!({"answer": "fine"}));
+    assert!(!world.journal_text().contains("geheim77"));
+    let shown = world.jitney(&["executions", "show", &id]).ended(0);
+    assert!(shown.out.contains("  output  answer = fine\n"), "{shown}");
+}
+
+#[test]
+fn a_replay_is_a_new_execution_that_begins_with_a_task() {
+    let world = World::new();
+    world.write("f.yaml", "id: f\nnamespace: n\ntasks:\n  - {id: a, type: return, format: early}\n  - {id: b, type: log, message: \"{{ outputs.a.value }} words\"}\n");
+    world.jitney(&["run", "f.yaml"]).ended(0);
+    let id = world.newest_id();
+    let replayed = world.jitney(&["replay", &id, "--from", "b"]).ended(0).says("early words");
+    assert!(!replayed.err.contains("✓ a "), "{replayed}");
+    assert_ne!(world.newest_id(), id);
+    let shown = world.jitney(&["executions", "show", &world.newest_id()]).ended(0);
+    assert!(shown.out.contains(&format!("  repeats {id}\n")), "{shown}");
+    world.jitney(&["replay", &id, "--from", "c"]).ended(3).says("error: there is no task `c` to begin with");
+}
+
+#[test]
+fn processes_of_one_flow_run_one_at_a_time_when_it_says_so() {
+    let world = World::new();
+    world.write(
+        "f.yaml",
+        "id: f\nnamespace: n\nconcurrency: {limit: 1}\ntasks: [{id: s, type: sleep, duration: 200ms}]\n",
+    );
+    let runs = [(); 3].map(|()| world.start(&["run", "f.yaml"]));
+    runs.into_iter().for_each(|run| drop(told(run).ended(0)));
+    let listed = world.jitney(&["executions", "--json"]).json();
+    let mut spans: Vec<(String, String)> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|run| (run["started"].as_str().unwrap().to_owned(), run["ended"].as_str().unwrap().to_owned()))
+        .collect();
+    spans.sort();
+    assert!(spans.windows(2).all(|pair| pair[0].1 <= pair[1].0), "they ran at once: {spans:?}");
+}
+
+#[test]
+fn a_flow_that_is_not_there_is_found_before_anything_runs() {
+    let world = World::new();
+    world.write("sub/child.yaml", "id: child\nnamespace: n\ntasks: [{id: a, type: log, message: a}]\n");
+    world.write("f.yaml", "id: f\nnamespace: n\ntasks:\n  - {id: s, type: subflow, namespace: n, flowId: chidl}\n");
+    let expected = "error: there is no flow `chidl` in the namespace `n`
+  --> f.yaml:4:50
+   |
+ 4 |   - {id: s, type: subflow, namespace: n, flowId: chidl}
+   |                                                  ^
+  help: did you mean `n.child`?
+";
+    let refused = world.jitney(&["run", "f.yaml"]).ended(3).without_data();
+    assert_eq!(refused.err, expected);
+    world.write("f.yaml", "id: f\nnamespace: n\ntasks:\n  - {id: s, type: subflow, namespace: n, flowId: child}\n");
+    let ran = world.jitney(&["run", "f.yaml"]).ended(0);
+    let child = world.newest_id();
+    let shown = world.jitney(&["executions", "show", &child]).ended(0);
+    assert!(shown.out.contains("  parent  "), "{shown}\n{ran}");
+}
+
+#[test]
+fn checks_and_disabled_flows_are_refused_with_their_words() {
+    let world = World::new();
+    world.write("f.yaml", "id: f\nnamespace: n\nchecks: [{condition: \"{{ false }}\", message: not today}]\ntasks: [{id: a, type: log, message: a}]\n");
+    world.jitney(&["run", "f.yaml"]).ended(3).without_data().says("error: not today\n  --> f.yaml:3:11");
+    world.write("f.yaml", "id: f\nnamespace: n\ndisabled: true\ntasks: [{id: a, type: log, message: a}]\n");
+    world.jitney(&["run", "f.yaml"]).ended(3).without_data().says("error: the flow `f` is disabled\n  --> f.yaml:3:1");
+}
+
+#[test]
+fn a_journal_of_the_first_version_still_opens() {
+    let world = World::new();
+    world.write(
+        "f.yaml",
+        "id: f\nnamespace: n\ntasks: [{id: a, type: log, message: a}, {id: b, type: log, message: b}]\n",
+    );
+    world.jitney(&["run", "f.yaml"]).ended(0);
+    let id = world.newest_id();
+    let journal = rusqlite::Connection::open(world.home().join("journal.db")).unwrap();
+    // As the first version left it when its process died in the first task, failed in the next one, and died again.
+    journal
+        .execute_batch(
+            "DROP INDEX executions_by_parent;
+             ALTER TABLE executions DROP COLUMN parent;
+             ALTER TABLE executions DROP COLUMN parent_run;
+             ALTER TABLE executions DROP COLUMN original;
+             UPDATE executions SET state = 'RUNNING', ended = NULL;
+             DELETE FROM events WHERE number > 2;",
+        )
+        .unwrap();
+    let failed =
+        r#"{"kind":"task_failed","run":"a","error":{"class":"permanent","message":"no","help":null},"retry_at":null}"#;
+    for (number, body) in [
+        (3, r#"{"kind":"started"}"#),
+        (4, r#"{"kind":"task_started","run":"a","attempt":2}"#),
+        (5, failed),
+        (6, r#"{"kind":"started"}"#),
+    ] {
+        let values = (id.as_str(), number, "2026-01-01T00:00:00.000000Z", body);
+        journal.execute("INSERT INTO events VALUES (?, ?, ?, ?)", values).unwrap();
+    }
+    drop(journal);
+    world.jitney(&["resume", &id]).ended(0).says("    b");
+}

@@ -1,0 +1,115 @@
+//! The same constructs where many executions run in one process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jitney::engine::executor::{Executor, Options, Refused, Request};
+use jitney::id::ExecutionId;
+use jitney::journal::{ExecutionState, State};
+use jitney::tasks;
+
+use crate::world::{Place, flow};
+
+fn executor(place: &Place) -> Executor {
+    Executor::open(place.runner.clone(), Options { takes_all: true, ..Options::new(tasks::ALL) }).unwrap()
+}
+
+/// Submits a flow that stands in a file, as all flows of a server do.
+fn submit(place: &Place, executor: &Executor, text: &str) -> Result<ExecutionId, Refused> {
+    place.write("f.yaml", text);
+    executor.submit(Request::new(Arc::new(place.flow(text))))
+}
+
+async fn ended(executor: &Executor, id: &ExecutionId) -> State {
+    loop {
+        let state = executor.runner().state(id).unwrap();
+        if state.status.has_ended() {
+            return state;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn pauses_end_by_themselves_or_by_an_answer() {
+    let (place, text) = (Place::new(), flow("tasks: [{id: rest, type: pause, delay: 30ms}]"));
+    let executor = executor(&place);
+    let id = submit(&place, &executor, &text).unwrap();
+    assert_eq!(ended(&executor, &id).await.status, ExecutionState::Success);
+    let text = flow("tasks: [{id: ask, type: pause, onResume: [{id: a, type: INT}]}]");
+    let id = submit(&place, &executor, &text).unwrap();
+    assert_eq!(executor.wait(&id).await.unwrap().status, ExecutionState::Paused);
+    assert!(executor.resume(&id, vec![("a".into(), "x".into())]).is_err());
+    executor.resume(&id, vec![("a".into(), "3".into())]).unwrap();
+    let state = ended(&executor, &id).await;
+    let outputs = &state.tasks.values().next().unwrap().outputs;
+    assert_eq!((state.status, &outputs["onResume"]["a"]), (ExecutionState::Success, &3.into()));
+}
+
+#[tokio::test]
+async fn a_rest_in_the_middle_changes_nothing() {
+    let (place, text) = (
+        Place::new(),
+        flow(
+            "tasks:
+  - id: both
+    type: parallel
+    tasks:
+      - {id: bad, type: sleep, duration: \"{{ 'no duration' }}\"}
+      - {id: slow, type: sleep, duration: 200ms}
+errors: [{id: sorry, type: log, message: sorry}]",
+        ),
+    );
+    let first = executor(&place);
+    let id = submit(&place, &first, &text).unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    first.stop(Duration::ZERO).await;
+    drop(first);
+    assert_eq!(place.runner.state(&id).unwrap().status, ExecutionState::Queued);
+    let second = executor(&place);
+    let state = ended(&second, &id).await;
+    let attempts: Vec<(&str, u32)> = state.tasks.iter().map(|(run, task)| (run.as_str(), task.attempts)).collect();
+    assert_eq!(state.status, ExecutionState::Failed);
+    assert_eq!(attempts, [("bad", 1), ("both", 1), ("slow", 2), ("sorry", 1)], "what had failed was not repeated");
+}
+
+#[tokio::test]
+async fn what_a_flow_repeats_anew_is_and_what_somebody_replays_too() {
+    let place = Place::new();
+    let marker = place.folder.path().join("there").display().to_string();
+    let text = flow(&format!(
+        "retry: {{type: constant, interval: 10ms, maxAttempts: 3, behavior: CREATE_NEW_EXECUTION}}
+tasks:
+  - {{id: first, type: return, format: x}}
+  - {{id: once, type: shell.commands, commands: ['test -f {marker} || (touch {marker}; exit 1)']}}"
+    ));
+    let executor = executor(&place);
+    let id = submit(&place, &executor, &text).unwrap();
+    let state = ended(&executor, &id).await;
+    assert_eq!(state.status, ExecutionState::Retried);
+    let successor = state.successor.unwrap();
+    assert_eq!(ended(&executor, &successor).await.status, ExecutionState::Success);
+    let replay = executor.replay(&id, Some("once"), Vec::new()).unwrap();
+    let state = ended(&executor, &replay).await;
+    assert_eq!((state.status, state.created.original.as_ref()), (ExecutionState::Success, Some(&id)));
+}
+
+#[tokio::test]
+async fn checks_forbid_executions_and_a_kill_takes_sub_executions_along() {
+    let place = Place::with(&[("slow.yaml", "id: slow\nnamespace: n\ntasks: [{id: nap, type: sleep, duration: 1h}]")]);
+    let executor = executor(&place);
+    let text =
+        flow("checks: [{condition: \"{{ false }}\", message: not now}]\ntasks: [{id: a, type: log, message: a}]");
+    let refused = submit(&place, &executor, &text).unwrap_err();
+    assert_eq!(refused.to_string(), "not now");
+    let id = submit(&place, &executor, &flow("tasks: [{id: sub, type: subflow, namespace: n, flowId: slow}]")).unwrap();
+    let child = loop {
+        match place.runner.journal.children(&id).unwrap().pop() {
+            Some(child) if place.runner.state(&child).unwrap().status == ExecutionState::Running => break child,
+            _ => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    };
+    executor.kill(&id).unwrap();
+    assert_eq!(ended(&executor, &id).await.status, ExecutionState::Killed);
+    assert_eq!(ended(&executor, &child).await.status, ExecutionState::Killed);
+}
