@@ -282,10 +282,11 @@ impl Parser<'_> {
                 continue;
             };
             let is_literal = !holds_template(value) && (value.is_string() || value.is_number() || value.is_boolean());
-            if is_literal && known.id == *name {
-                if let Err(message) = known.accept(value, &known.values) {
-                    self.find(&place, Diagnostic::error(format!("input `{name}`: {message}")));
-                }
+            if is_literal
+                && known.id == *name
+                && let Err(message) = known.accept(value, &known.values)
+            {
+                self.find(&place, Diagnostic::error(format!("input `{name}`: {message}")));
             }
         }
     }
