@@ -256,10 +256,9 @@ fn flow_around(example: &str) -> String {
     let id_of = |example: &str| {
         example.lines().find_map(|line| line.trim_start_matches("- ").strip_prefix("id: ").map(str::to_owned))
     };
-    let earlier = ALL
-        .iter()
-        .map(|task| task.example)
-        .filter(|other| id_of(other).is_some_and(|id| example.contains(&format!("outputs.{id}."))));
+    let earlier = ALL.iter().map(|task| task.example).filter(|other| {
+        *other != example && id_of(other).is_some_and(|id| example.contains(&format!("outputs.{id}.")))
+    });
     for line in earlier.chain([example]).flat_map(str::lines) {
         text += &format!("  {line}\n");
     }

@@ -13,6 +13,7 @@ use crate::task::{AfterPause, ErrorClass, Expansion, Outputs};
 /// One thing that happened. Events are only ever appended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "an execution has one large event, its first")]
 pub enum Event {
     /// The execution exists: what it runs and with what.
     Created(Created),

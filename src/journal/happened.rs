@@ -13,6 +13,7 @@ const BACKLOG: usize = 4096;
 
 /// Something that has been written.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is only ever behind an Arc")]
 pub enum Happened {
     /// An event.
     Event {

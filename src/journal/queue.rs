@@ -47,6 +47,7 @@ pub struct Submission<'a> {
 
 /// What became of a submission.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it lives for one call")]
 pub enum Submitted {
     /// It runs; the caller sees to that.
     Runs(State),

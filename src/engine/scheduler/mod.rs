@@ -81,6 +81,9 @@ impl Known {
     }
 }
 
+/// Where what goes wrong with a trigger is told.
+type Tell = Box<dyn Fn(&TriggerKey, &str) + Send + Sync>;
+
 /// Starts executions for triggers.
 pub struct Scheduler {
     executor: Executor,
@@ -88,7 +91,7 @@ pub struct Scheduler {
     inner: Mutex<Inner>,
     /// Told when something was changed from outside.
     changed: Notify,
-    tell: Box<dyn Fn(&TriggerKey, &str) + Send + Sync>,
+    tell: Tell,
 }
 
 #[derive(Default)]

@@ -101,6 +101,7 @@ google_task! {
 /// What a job does with what its table holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[expect(clippy::enum_variant_names, reason = "these are Google's words")]
 pub(super) enum Write {
     /// Add to it.
     WriteAppend,
