@@ -115,7 +115,7 @@ pub fn parsed(folder: &Path, text: &str) -> Flow {
 fn inputs(flow: &Flow, given: &[(&str, &str)]) -> Map<String, Value> {
     let given: Vec<(String, String)> =
         given.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-    input::resolve(&flow, &given, &Before::at(Utc::now())).unwrap()
+    input::resolve(flow, &given, &Before::at(Utc::now())).unwrap()
 }
 
 /// The tasks of a flow, below its head.
