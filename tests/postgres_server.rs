@@ -4,6 +4,8 @@
 #[path = "common/postgres.rs"]
 mod postgres;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
 use jitney::postgres::{Address, FlowAddress, Origin, connect, connect_to, managed};
 use jitney::task::{ErrorClass, TaskError};
 
@@ -59,6 +61,37 @@ async fn a_taken_port_and_a_crash_do_not_keep_the_server_from_starting() {
         connect_to(&moved).await.unwrap();
     })
     .await;
+}
+
+/// A server that says to the first two clients that it is starting, then one that works.
+async fn starting_before(port: u16) -> u16 {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let own = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        for number in 0.. {
+            let (mut client, _) = listener.accept().await.unwrap();
+            if number < 2 {
+                let fields = b"SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0";
+                let length = u32::try_from(fields.len() + 4).unwrap().to_be_bytes();
+                let answer = [b"E".as_slice(), &length, fields].concat();
+                client.read_buf(&mut Vec::new()).await.unwrap();
+                client.write_all(&answer).await.unwrap();
+                continue;
+            }
+            let mut server = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut server).await });
+        }
+    });
+    own
+}
+
+#[tokio::test]
+async fn a_server_that_is_still_starting_is_waited_for() {
+    let url = postgres::database("starting").await;
+    let port = Address::parse(&url, Origin::Flag).unwrap().port();
+    let through = url.replace(&format!(":{port}/"), &format!(":{}/", starting_before(port).await));
+    let client = postgres::client(&format!("{through}?sslmode=disable")).await;
+    assert_eq!(client.query_one("SELECT 1", &[]).await.unwrap().get::<_, i32>(0), 1);
 }
 
 #[tokio::test]

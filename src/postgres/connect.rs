@@ -2,10 +2,12 @@
 
 use std::future::Future;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_postgres::error::DbError;
+use tokio::time::Instant;
+use tokio_postgres::error::{DbError, SqlState};
 use tokio_postgres::{AsyncMessage, CancelToken, Client, Connection, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +21,12 @@ use super::{error, managed, tls};
 
 /// The oldest version that jitney is tested with.
 const OLDEST: u32 = 13;
+
+/// How long a server that says it is starting is waited for; after a crash in the middle of a load it reads back what
+/// it had written.
+const STARTING: Duration = Duration::from_secs(60);
+/// How often it is asked meanwhile.
+const GLANCE: Duration = Duration::from_millis(100);
 
 /// A connection that is ready for statements. Dropping it closes the connection; the server then rolls back.
 pub struct Session {
@@ -112,26 +120,38 @@ async fn connect_saying(
     connect_to(&address).await
 }
 
-/// Connects to a known address.
+/// Connects to a known address. A server that is still starting, or recovering from a crash, is waited for.
 ///
 /// # Errors
 /// When the server cannot be reached or refuses the login.
 pub async fn connect_to(address: &Address) -> Result<Session, TaskError> {
     let tls = tls::connector(address)?;
-    let failed = |problem: tokio_postgres::Error| error::explain_connect(&problem, address);
+    let patience = Instant::now() + STARTING;
+    let session = loop {
+        match open(address, tls.clone()).await {
+            Err(problem) if problem.code() == Some(&SqlState::CANNOT_CONNECT_NOW) && Instant::now() < patience => {
+                tokio::time::sleep(GLANCE).await;
+            }
+            result => break result,
+        }
+    };
+    session.map_err(|problem| error::explain_connect(&problem, address))
+}
+
+async fn open(address: &Address, tls: Option<MakeRustlsConnect>) -> Result<Session, tokio_postgres::Error> {
     let notices = Arc::<Mutex<Vec<String>>>::default();
     let (client, version) = match &tls {
         Some(tls) => {
-            let (client, connection) = address.config.connect(tls.clone()).await.map_err(failed)?;
+            let (client, connection) = address.config.connect(tls.clone()).await?;
             (client, drive(connection, notices.clone()))
         }
         None => {
-            let (client, connection) = address.config.connect(NoTls).await.map_err(failed)?;
+            let (client, connection) = address.config.connect(NoTls).await?;
             (client, drive(connection, notices.clone()))
         }
     };
     // Keys are made from dates as text, so a server's own style must not change them.
-    client.batch_execute("SET datestyle TO 'ISO'").await.map_err(failed)?;
+    client.batch_execute("SET datestyle TO 'ISO'").await?;
     let cancel = client.cancel_token();
     Ok(Session {
         client,
@@ -168,7 +188,6 @@ where
 
 /// What `IF NOT EXISTS` asks for is no news.
 fn is_expected(notice: &DbError) -> bool {
-    use tokio_postgres::error::SqlState;
     [SqlState::DUPLICATE_TABLE, SqlState::DUPLICATE_OBJECT, SqlState::DUPLICATE_COLUMN, SqlState::DUPLICATE_SCHEMA]
         .contains(notice.code())
 }
