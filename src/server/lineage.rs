@@ -10,7 +10,8 @@ use sha2::{Digest, Sha256};
 use crate::id::{ExecutionId, RunId};
 use crate::journal::{State, TaskRun, TaskState};
 
-const PRODUCER: &str = concat!("https://crates.io/crates/jitney/", env!("CARGO_PKG_VERSION"));
+/// This program as a package URL, which is a URI.
+const PRODUCER: &str = concat!("pkg:cargo/jitney@", env!("CARGO_PKG_VERSION"));
 const SCHEMA: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/definitions/RunEvent";
 const STATISTICS: &str = "https://openlineage.io/spec/facets/1-0-2/OutputStatisticsOutputDatasetFacet.json";
 const ERROR: &str = "https://openlineage.io/spec/facets/1-0-0/ErrorMessageRunFacet.json";
