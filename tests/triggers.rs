@@ -7,7 +7,7 @@ use chrono::{DateTime, Duration, Utc};
 use jitney::engine::schedule::{between, due, facts, next, previous};
 use jitney::flow::expression::{Names, Nowhere};
 use jitney::flow::trigger::cron::zone;
-use jitney::flow::trigger::{Context, Status, TRIGGERS, Times, Trigger, Upstream};
+use jitney::flow::trigger::{Context, On, Status, TRIGGERS, Times, Trigger, Upstream};
 use jitney::flow::{Flow, parse};
 use jitney::tasks::ALL;
 
@@ -220,6 +220,28 @@ fn a_flow_trigger_looks_at_the_execution_that_has_ended() {
     assert!(!holds("n", "load", Status::Failed, "data"));
     assert!(!holds("n", "other", Status::Success, "data"));
     assert!(!holds("n", "load", Status::Success, "sales"));
+}
+
+#[test]
+fn files_arrive_in_buckets_by_kestras_words_and_what_it_does_more_is_refused_with_its_place() {
+    let kestra = trigger(
+        "type: io.kestra.plugin.gcp.gcs.Trigger, from: 'gs://b/in/', interval: PT30S, regExp: '.*csv', action: NONE, \
+         listingType: DIRECTORY, serviceAccount: k, projectId: p",
+    );
+    let On::File(arrival) = kestra.on else { panic!("another kind") };
+    assert_eq!((arrival.place(), arrival.interval().as_secs()), (("gs://b/in", "*"), 30));
+    assert_eq!(arrival.service_account.as_deref(), Some("k"));
+    let text = "id: f\nnamespace: n\ntasks: [{id: t, type: log, message: x}]\ntriggers:\n  - id: x\n    \
+                type: io.kestra.plugin.gcp.gcs.Trigger\n    from: gs://b/in\n    action: MOVE\n    moveDirectory: gs://b/old\n    \
+                regExp: '(.csv'\n";
+    let findings: Vec<String> = parse("f.yaml", text, ALL).findings.iter().map(ToString::to_string).collect();
+    let all = findings.join("\n");
+    assert_eq!(findings.len(), 2, "{all}");
+    assert!(all.contains("f.yaml:8:13") && all.contains("unknown value `MOVE`"), "{all}");
+    assert!(all.contains("f.yaml:9:5") && all.contains("unknown field `moveDirectory`"), "{all}");
+    let text = text.replace("action: MOVE\n    moveDirectory: gs://b/old", "interval: 1m");
+    let findings: Vec<String> = parse("f.yaml", &text, ALL).findings.iter().map(ToString::to_string).collect();
+    assert!(findings[0].contains("f.yaml:9:13") && findings[0].contains("no regular expression"), "{findings:?}");
 }
 
 #[test]

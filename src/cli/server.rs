@@ -26,7 +26,7 @@ use crate::engine::{Beside, Runner};
 use crate::journal::{Happened, Journal};
 use crate::secret::Redactor;
 use crate::server::access::Access;
-use crate::server::arrivals::{Arrivals, Local as LocalFolders};
+use crate::server::arrivals::{Arrivals, Buckets, Local as LocalFolders, Place};
 use crate::server::metrics::Metrics;
 use crate::server::notify::Notifier;
 use crate::server::reports::Reports;
@@ -152,7 +152,8 @@ fn background(
     let (clock, stop, scheduler_) = (Arc::new(SystemClock), shutdown.clone(), scheduler.clone());
     let scheduling = tokio::spawn(async move { scheduler_.run(clock, stop).await });
     let client = client(Duration::from_secs(30)).context("the system's root certificates cannot be read")?;
-    let arrivals = Arrivals::new(scheduler.clone(), journal.clone(), vec![Box::new(LocalFolders)], client);
+    let places: Vec<Box<dyn Place>> = vec![Box::new(LocalFolders), Box::new(Buckets::new(app.settings.clone()))];
+    let arrivals = Arrivals::new(scheduler.clone(), journal.clone(), places, client);
     let stop = shutdown.clone();
     let arriving = tokio::spawn(async move { arrivals.run(stop).await });
     Ok(vec![watching, scheduling, arriving])

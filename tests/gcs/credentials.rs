@@ -17,7 +17,7 @@ use super::proxy::{Proxy, fault};
 use super::{attempt, lines};
 
 /// A service account's key that nobody has ever used.
-fn key(folder: &Path) -> String {
+pub fn key(folder: &Path) -> String {
     let pem = folder.join("key.pem");
     let made = Command::new("openssl")
         .args(["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out"])

@@ -2,6 +2,7 @@
 //! that fails as Google does.
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
+mod arrivals;
 #[path = "../common/attempt.rs"]
 mod attempt;
 mod credentials;
@@ -9,6 +10,7 @@ mod doctor;
 mod faults;
 #[path = "../common/google.rs"]
 mod google;
+mod killed;
 mod objects;
 mod proxy;
 mod refusals;

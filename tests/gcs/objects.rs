@@ -39,6 +39,36 @@ async fn an_upload_is_repeated_only_when_the_content_is_another() {
 }
 
 #[tokio::test]
+async fn files_are_packed_on_the_way_and_found_again_as_the_same() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let Some(bucket) = bucket(home, "packed").await else { return };
+    let text: String = (0..200_000).map(|row| format!("{row},green,2020-04\n")).collect();
+    fs::write(home.join("f.csv"), &text).unwrap();
+    let fields = json!({"from": "f.csv", "to": format!("gs://{bucket}/in/"), "gzip": true});
+    for (uploaded, skipped) in [(1, 0), (0, 1)] {
+        let outputs = run(home, "gcs.upload", fields.clone()).await.unwrap();
+        assert_eq!((&outputs["uploaded"], &outputs["skipped"]), (&json!(uploaded), &json!(skipped)));
+        assert_eq!(outputs["uri"], json!(format!("gs://{bucket}/in/f.csv.gz")));
+        let left = fs::read_dir(home.join("storage/e1/test")).unwrap().count();
+        assert_eq!(left, 0, "the packed file should not stay");
+    }
+    let packed = content(&bucket, "in%2Ff.csv.gz").await;
+    assert!(packed.len() < text.len() / 3, "{} of {} bytes", packed.len(), text.len());
+    let mut unpacked = String::new();
+    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&packed[..]), &mut unpacked).unwrap();
+    assert!(unpacked == text, "the content differs");
+    // What is packed is sent as it is.
+    fs::write(home.join("g.csv.gz"), &packed).unwrap();
+    let again = json!({"from": "g.csv.gz", "to": format!("gs://{bucket}/in/g.csv.gz"), "gzip": true});
+    run(home, "gcs.upload", again).await.unwrap();
+    assert!(content(&bucket, "in%2Fg.csv.gz").await == packed);
+    let wrong = json!({"from": "f.csv", "to": format!("gs://{bucket}/f.csv"), "gzip": true});
+    let error = run(home, "gcs.upload", wrong).await.unwrap_err();
+    assert!(error.help.unwrap().ends_with("/f.csv.gz`"));
+}
+
+#[tokio::test]
 async fn a_download_gives_back_what_was_uploaded() {
     let home = tempfile::tempdir().unwrap();
     let Some(bucket) = bucket(home.path(), "back").await else { return };

@@ -2,6 +2,7 @@
 //! which the emulator does not: it ends one when it is asked how far it is.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -38,6 +39,22 @@ struct Upload {
     bytes: Vec<u8>,
 }
 
+/// Somebody who sends bytes. Where the line is cut, what answers it is dropped in the middle.
+struct Busy<'a>(&'a AtomicUsize);
+
+impl<'a> Busy<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 #[derive(Default)]
 pub struct Proxy {
     pub url: String,
@@ -47,6 +64,8 @@ pub struct Proxy {
     pub requests: Mutex<Vec<String>>,
     pub tokens: Mutex<Vec<String>>,
     uploads: Mutex<BTreeMap<String, Upload>>,
+    received: AtomicUsize,
+    under_way: AtomicUsize,
     /// Bits to flip in the next upload's first byte.
     pub damage: Mutex<u8>,
 }
@@ -65,6 +84,16 @@ impl Proxy {
 
     pub fn count(&self, part: &str) -> usize {
         self.requests.lock().unwrap().iter().filter(|request| request.contains(part)).count()
+    }
+
+    /// Bytes that sessions were sent, over and over if need be.
+    pub fn received(&self) -> usize {
+        self.received.load(Ordering::SeqCst)
+    }
+
+    /// Whether no session is being sent bytes.
+    pub fn is_idle(&self) -> bool {
+        self.under_way.load(Ordering::SeqCst) == 0
     }
 
     /// Forgets all sessions, as Google does after a week.
@@ -110,10 +139,13 @@ impl Proxy {
             let start: usize = start.parse().unwrap();
             self.with(id, |upload| assert_eq!(upload.bytes.len(), start, "bytes left out or sent twice"));
         }
+        let busy = Busy::new(&self.under_way);
         let mut pieces = body.into_data_stream();
         while let Some(Ok(piece)) = pieces.next().await {
             self.with(id, |upload| upload.bytes.extend_from_slice(&piece));
+            self.received.fetch_add(piece.len(), Ordering::SeqCst);
         }
+        drop(busy);
         let there = self.with(id, |upload| upload.bytes.len());
         if there < total {
             let range = if there == 0 { vec![] } else { vec![("range", format!("bytes=0-{}", there - 1))] };

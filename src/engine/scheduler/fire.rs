@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{Known, Scheduler, kind};
+use crate::engine::before::Before;
 use crate::engine::executor::{Refused, Request};
 use crate::flow::expression::{Names, Outside, render};
 use crate::flow::trigger::{Context, On, Upstream};
@@ -97,14 +98,15 @@ impl Scheduler {
         Ok(Some(self.start(known, key, now, facts, tick)?))
     }
 
-    /// A trigger's fields, rendered.
+    /// A trigger's fields, rendered; their expressions may ask for secrets and stored values too.
     ///
     /// # Errors
     /// In plain words, when an expression has no value.
     pub fn rendered(&self, key: &TriggerKey, fields: &Value, now: DateTime<Utc>) -> Result<Value, String> {
         let inner = self.lock();
         let Some(known) = inner.known.get(key) else { return Err("the trigger is gone".to_owned()) };
-        render(fields, &names(known, &json!({})), &At(now)).map_err(|error| error.message)
+        let outside = Before::of(&self.executor.runner().settings, &known.flow, now);
+        render(fields, &names(known, &json!({})), &outside).map_err(|error| error.message)
     }
 
     /// Whether a trigger's own condition holds for what it found, which expressions know by `name`.

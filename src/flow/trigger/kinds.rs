@@ -72,65 +72,6 @@ pub struct FlowEnd {
     pub preconditions: Option<Preconditions>,
 }
 
-/// Starts the flow for each file that arrives in a folder or under a `gs://` address: `trigger.uri` is its place,
-/// `trigger.name` its name.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct FileArrival {
-    /// The folder, or `gs://bucket/folder`. Its last part may be a pattern, as in `incoming/*.csv.gz`. A path without a
-    /// root starts at the flow's own folder.
-    #[serde(alias = "path")]
-    pub from: String,
-    /// How often to look.
-    #[serde(default = "ten_seconds")]
-    pub interval: Span,
-}
-
-fn ten_seconds() -> Span {
-    Span(Duration::from_secs(10))
-}
-
-impl FileArrival {
-    /// The folder, and the pattern of the files' names.
-    pub fn place(&self) -> (&str, &str) {
-        match self.from.rsplit_once('/') {
-            Some((folder, last)) if last.contains(['*', '?']) => (folder, last),
-            None if self.from.contains(['*', '?']) => (".", &self.from),
-            _ => (self.from.trim_end_matches('/'), "*"),
-        }
-    }
-
-    /// Whether a file of this name, without folders, is meant.
-    pub fn accepts(&self, name: &str) -> bool {
-        is_like(self.place().1, name)
-    }
-}
-
-/// Whether a name fits a pattern, in which `*` is any text and `?` any letter.
-fn is_like(pattern: &str, name: &str) -> bool {
-    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
-    let (mut at, mut place) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while place < name.len() {
-        match pattern.get(at) {
-            Some('*') => {
-                star = Some((at, place));
-                at += 1;
-            }
-            Some(letter) if *letter == '?' || *letter == name[place] => (at, place) = (at + 1, place + 1),
-            // Let the last star take one letter more.
-            _ => match star {
-                Some((stars, taken)) => {
-                    star = Some((stars, taken + 1));
-                    (at, place) = (stars + 1, taken + 1);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[at..].iter().all(|letter| *letter == '*')
-}
-
 /// Asks an address again and again, and starts the flow when a condition on its answer holds: `trigger.statusCode`,
 /// `trigger.headers` and `trigger.body` are the answer.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -161,21 +102,4 @@ fn get() -> String {
 
 fn a_minute() -> Span {
     Span(Duration::from_secs(60))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_stand_at_the_end_of_a_path() {
-        let arrival = |from: &str| FileArrival { from: from.to_owned(), interval: ten_seconds() };
-        assert_eq!(arrival("in/*.csv.gz").place(), ("in", "*.csv.gz"));
-        assert_eq!(arrival("gs://b/in/").place(), ("gs://b/in", "*"));
-        assert_eq!(arrival("*.csv").place(), (".", "*.csv"));
-        let months = arrival("in/green_*_20??-*.csv");
-        assert!(months.accepts("green_tripdata_2020-04.csv"));
-        assert!(!months.accepts("green_tripdata_2020-04.csv.gz") && !months.accepts("x"));
-        assert!(arrival("in").accepts("anything") && arrival("in/**a*").accepts("banana"));
-    }
 }

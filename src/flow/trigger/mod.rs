@@ -1,6 +1,7 @@
 //! What starts a flow without anybody asking: times, other flows, calls, files, answers. What is here is read and
 //! checked; the engine and the server act on it.
 
+mod arrival;
 pub mod condition;
 pub mod cron;
 mod kinds;
@@ -14,9 +15,10 @@ use serde_json::{Map, Value};
 
 use crate::task::{FieldError, read};
 
+pub use arrival::{Depth, FileArrival};
 pub use condition::{Condition, Context};
 pub use cron::Times;
-pub use kinds::{Backfill, FileArrival, FlowEnd, HttpPoll, Recover, Schedule, Webhook};
+pub use kinds::{Backfill, FlowEnd, HttpPoll, Recover, Schedule, Webhook};
 pub use upstream::{NaiveTimeText, Preconditions, Status, TimeWindow, Upstream, UpstreamFlow, WindowKind};
 
 /// A trigger of a flow.
@@ -152,7 +154,7 @@ const fn kind<T: DeserializeOwned + JsonSchema>(
 pub static TRIGGERS: &[TriggerType] = &[
     kind::<FileArrival>(
         "file",
-        &[],
+        &["io.kestra.plugin.gcp.gcs.Trigger"],
         "\
 - id: arrivals
   type: file

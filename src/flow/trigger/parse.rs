@@ -106,7 +106,7 @@ impl Parser<'_> {
             let near = nearest(name, known).filter(|near| near.contains('.') == name.contains('.'));
             let near = near.filter(|near| near.rsplit('.').next() != Some("Trigger") || name.contains(".http."));
             let is_store =
-                ["gcs", "s3", "fs", "azure", "minio"].iter().any(|store| name.split('.').any(|part| part == *store));
+                ["s3", "fs", "azure", "minio"].iter().any(|store| name.split('.').any(|part| part == *store));
             let help = match near {
                 None if is_store => {
                     "the nearest is `file`, whose `from` is a folder or `gs://bucket/folder`".to_owned()
@@ -139,7 +139,17 @@ impl Parser<'_> {
                 }
                 Some(On::Flow(flow))
             }
-            "file" => read(own).ok().map(On::File),
+            "file" => {
+                let arrival: super::FileArrival = read(own).ok()?;
+                if let Err(problem) = arrival.expression()
+                    && !holds_template(&Value::from(arrival.reg_exp.as_deref()))
+                {
+                    let key = if own.get("regExp").is_some() { "regExp" } else { "reg_exp" };
+                    let help = "it has to fit the whole address, as in `.*2020-0[1-6]\\.csv\\.gz`";
+                    self.find(&below(path, key), Diagnostic::error(problem).help(help));
+                }
+                Some(On::File(arrival))
+            }
             _ => read(own).ok().map(On::Http),
         }
     }

@@ -1,9 +1,12 @@
 //! Triggers that somebody must look for: files that arrive, answers that change.
 
+mod bucket;
+mod files;
 mod folder;
 mod poll;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,9 +22,10 @@ use crate::flow::trigger::On;
 use crate::flow::{Flow, Trigger};
 use crate::journal::{Journal, Tick, TriggerKey};
 
+pub use bucket::Buckets;
 pub use folder::Local;
 
-/// How soon to look again while an execution of the trigger is under way, or a file is still being written.
+/// How soon to ask again while an execution of the trigger is under way, and the soonest after a failure.
 const SOON: Duration = Duration::from_secs(1);
 /// How often to look whether there is something new to look at.
 const GLANCE: Duration = Duration::from_secs(5);
@@ -35,6 +39,29 @@ pub struct Found {
     pub name: String,
     /// What changes when its content does: size and time, or a generation.
     pub mark: String,
+    /// Its bytes.
+    pub size: u64,
+    /// Whether all of it is there; otherwise it is once it has not changed from one look to the next.
+    pub is_whole: bool,
+}
+
+/// Where to look, and as whom.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// The folder.
+    pub address: String,
+    /// What the names of the files there begin with; a place may give others too.
+    pub start: String,
+    /// Whether the folders below count too.
+    pub deep: bool,
+    /// The flow's folder, where the path of a key starts.
+    pub folder: PathBuf,
+    /// A key: its text, or where it is.
+    pub service_account: Option<String>,
+    /// The account to act as.
+    pub impersonate: Option<String>,
+    /// What a token is asked for.
+    pub scopes: Vec<String>,
 }
 
 /// A kind of place where files arrive, such as the folders of this machine or buckets.
@@ -42,8 +69,11 @@ pub trait Place: Send + Sync {
     /// Whether it has this address.
     fn has(&self, address: &str) -> bool;
 
-    /// The files that are at an address now, and what is wrong if they cannot be listed.
-    fn list<'a>(&'a self, address: &'a str) -> BoxFuture<'a, Result<Vec<Found>, String>>;
+    /// How soon to look again while an execution of the trigger is under way, or a file is still being written.
+    fn soon(&self) -> Duration;
+
+    /// The files that are there now, and what is wrong if they cannot be listed.
+    fn list<'a>(&'a self, look: &'a Look) -> BoxFuture<'a, Result<Vec<Found>, String>>;
 }
 
 /// Looks for what triggers wait for.
@@ -63,6 +93,8 @@ struct Watched {
     due: Instant,
     /// What the last look saw: a file that has just changed is still being written.
     before: HashMap<String, String>,
+    /// Whether the last look could not see the place.
+    is_blind: bool,
 }
 
 impl Arrivals {
@@ -101,23 +133,20 @@ impl Arrivals {
         for (key, flow, trigger) in self.scheduler.watched() {
             let known = old.remove(&key).filter(|known| Arc::ptr_eq(&known.flow, &flow));
             let (due, before) = (Instant::now(), HashMap::new());
-            let one = known.unwrap_or(Watched { key: key.clone(), flow, trigger, due, before });
+            let one = known.unwrap_or(Watched { key: key.clone(), flow, trigger, due, before, is_blind: false });
             watched.insert(key, one);
         }
     }
 
     async fn look(&self, one: &mut Watched) {
         let (interval, looked) = match &one.trigger.on {
-            On::File(arrival) => (arrival.interval.0, self.look_for_files(&arrival.clone(), one).await),
+            On::File(arrival) => (arrival.interval(), self.look_for_files(&arrival.clone(), one).await),
             On::Http(poll) => (poll.interval.0, self.ask(&poll.clone(), one).await),
             _ => return,
         };
         let interval = interval.max(Duration::from_millis(100));
         match looked {
-            Ok(is_waiting) => {
-                let pause = if is_waiting { SOON.min(interval) } else { interval };
-                one.due = Instant::now() + pause;
-            }
+            Ok(soon) => one.due = Instant::now() + soon.unwrap_or(interval).min(interval),
             Err(problem) => {
                 self.scheduler.note_problem(&one.key, Some(problem));
                 one.due = Instant::now() + interval.max(SOON);

@@ -1,10 +1,12 @@
 //! Answers that are waited for.
 
+use std::time::Duration;
+
 use chrono::Utc;
 use futures_util::StreamExt;
 use serde_json::{Map, Value, json};
 
-use super::{Arrivals, Watched};
+use super::{Arrivals, SOON, Watched};
 use crate::flow::trigger::HttpPoll;
 use crate::text::plain;
 
@@ -12,10 +14,11 @@ use crate::text::plain;
 const MOST: usize = 1 << 20;
 
 impl Arrivals {
-    /// Asks once, and starts an execution if the answer is the one that is waited for; whether to ask again soon.
-    pub(super) async fn ask(&self, poll: &HttpPoll, one: &mut Watched) -> Result<bool, String> {
+    /// Asks once, and starts an execution if the answer is the one that is waited for. How soon to ask again, if
+    /// sooner than usual.
+    pub(super) async fn ask(&self, poll: &HttpPoll, one: &mut Watched) -> Result<Option<Duration>, String> {
         if self.must_wait(one)? {
-            return Ok(true);
+            return Ok(Some(SOON));
         }
         let response = self.answer(poll, one).await?;
         let is_it = match &poll.condition {
@@ -26,7 +29,7 @@ impl Arrivals {
             self.start(one, None, response)?;
         }
         self.scheduler.note_problem(&one.key, None);
-        Ok(false)
+        Ok(None)
     }
 
     async fn answer(&self, poll: &HttpPoll, one: &Watched) -> Result<Value, String> {

@@ -1,5 +1,6 @@
 //! Tasks on Google Cloud Storage.
 
+pub mod arrivals;
 pub mod create_bucket;
 pub mod delete;
 pub mod delete_list;
@@ -10,9 +11,12 @@ pub mod upload;
 mod address;
 mod blob;
 mod large;
+mod pack;
 mod pieces;
 mod receive;
 mod selection;
 mod send;
 mod session;
 mod store;
+
+pub use blob::Blob;

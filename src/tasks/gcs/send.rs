@@ -63,7 +63,9 @@ impl Source {
     /// What a session is of: bytes of another file must never follow these.
     pub(super) fn mark(&self) -> String {
         let metadata = Value::Object(self.metadata.clone());
-        format!("{} {} {} {} {metadata}", self.to, self.path.display(), self.length, self.changed)
+        // A resume may come to the same file from another folder.
+        let path = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
+        format!("{} {} {} {} {metadata}", self.to, path.display(), self.length, self.changed)
     }
 
     /// Whether the file is still the one that was opened.

@@ -97,15 +97,7 @@ impl<'a> Store<'a> {
 
     /// One page of the objects whose names begin with the address's.
     pub(super) async fn page(&self, start: &Address, options: &str, token: Option<&str>) -> Result<Page, TaskError> {
-        let token = token.map(|token| format!("&pageToken={}", encode(token))).unwrap_or_default();
-        let (bucket, prefix) = (encode(&start.bucket), encode(&start.name));
-        let path = format!("/storage/v1/b/{bucket}/o?prefix={prefix}{options}{token}");
-        let page =
-            self.api.ask(&self.retry, &format!("listing {start}"), || self.api.request(Method::GET, &path)).await;
-        page.map_err(|failure| match failure {
-            failure if failure.is(StatusCode::NOT_FOUND) => failure.help(NO_BUCKET).into(),
-            failure => failure.into(),
-        })
+        page(&self.api, &self.retry, start, options, token).await
     }
 
     /// What Google says of a bucket.
@@ -113,6 +105,24 @@ impl<'a> Store<'a> {
         let (what, path) = (format!("looking at gs://{name}"), format!("/storage/v1/b/{}", encode(name)));
         self.api.ask_value(&self.retry, &what, || self.api.request(Method::GET, &path)).await
     }
+}
+
+/// One page of the objects whose names begin with the address's, for whoever speaks to `api`.
+pub(super) async fn page(
+    api: &Api,
+    retry: &Retry<'_>,
+    start: &Address,
+    options: &str,
+    token: Option<&str>,
+) -> Result<Page, TaskError> {
+    let token = token.map(|token| format!("&pageToken={}", encode(token))).unwrap_or_default();
+    let (bucket, prefix) = (encode(&start.bucket), encode(&start.name));
+    let path = format!("/storage/v1/b/{bucket}/o?prefix={prefix}{options}{token}");
+    let page = api.ask(retry, &format!("listing {start}"), || api.request(Method::GET, &path)).await;
+    page.map_err(|failure| match failure {
+        failure if failure.is(StatusCode::NOT_FOUND) => failure.help(NO_BUCKET).into(),
+        failure => failure.into(),
+    })
 }
 
 fn names_bucket(refusal: &Refusal) -> bool {

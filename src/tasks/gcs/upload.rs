@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::address::Address;
 use super::blob::Blob;
+use super::pack::pack;
 use super::send::{Source, send};
 use super::store::Store;
 use crate::gcp::google_task;
@@ -30,6 +31,10 @@ google_task! {
         from: Value,
         /// Where to: `gs://bucket/folder/name`. One that ends with a slash is a folder, and the file keeps its name.
         to: String,
+        /// Whether to pack the files with gzip on the way, each to an object whose name ends in `.gz`. What is packed
+        /// already stays as it is.
+        #[serde(default)]
+        gzip: bool,
         /// The objects' media type. By default what the name's ending stands for.
         #[serde(alias = "contentType")]
         content_type: Option<String>,
@@ -87,7 +92,7 @@ impl Task for Upload {
 
     async fn run(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
         let started = Instant::now();
-        let sources = self.sources(context)?;
+        let sources = self.sources(context).await?;
         let total: u64 = sources.iter().map(|(_, source)| source.length).sum();
         context.progress.set_total_bytes(total);
         let store = Store::open(context, &self.login()).await?;
@@ -96,6 +101,10 @@ impl Task for Upload {
         for (name, source) in sources {
             context.info(source.what.clone());
             let sent = send(&store, &client, &source).await?;
+            if self.gzip {
+                // A packed file that stays is only in the way.
+                let _ = std::fs::remove_file(beside(context, &source.to, "gz")?);
+            }
             if sent.skipped {
                 context.info(format!("{} is there already, with the same content", source.to));
             }
@@ -117,22 +126,29 @@ impl Outputs {
 
 impl Upload {
     /// Every file under the name that the outputs give it, checked before anything is sent.
-    fn sources(&self, context: &TaskContext) -> Result<Vec<(String, Source)>, TaskError> {
+    async fn sources(&self, context: &TaskContext) -> Result<Vec<(String, Source)>, TaskError> {
         let files = files(&self.from)?;
         let several = !matches!(&self.from, Value::String(text) if !is_json(text));
         let mut sources: Vec<(String, Source)> = Vec::new();
         for (name, from) in files {
             let path = context.input_file(&from)?;
             let own = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let name = name.unwrap_or(own);
+            let mut name = name.unwrap_or_else(|| own.clone());
+            if self.gzip && !name.ends_with(GZIP) {
+                name.push_str(GZIP);
+            }
             let to = self.target(&name, several)?;
             if let Some((_, other)) = sources.iter().find(|(_, other)| other.to == to) {
                 let message = format!("{} and {} would both become {to}", other.path.display(), path.display());
                 return Err(TaskError::permanent(message).help("give `from` as a map from object names to files"));
             }
-            let kept = kept(context, &to)?;
+            let what = format!("uploading {own} to {to}");
+            let path = if self.gzip { pack(context, path, beside(context, &to, "gz")?).await? } else { path };
+            let kept = beside(context, &to, "session.json")?;
             let metadata = self.metadata(&to.name);
-            sources.push((name, Source::open(&path, to, kept, metadata)?));
+            let mut source = Source::open(&path, to, kept, metadata)?;
+            source.what = what;
+            sources.push((name, source));
         }
         Ok(sources)
     }
@@ -140,6 +156,10 @@ impl Upload {
     fn target(&self, name: &str, several: bool) -> Result<Address, TaskError> {
         let folder = Address::parse(&self.to, self.bucket.as_deref())?;
         if !several && !folder.name.is_empty() && !folder.name.ends_with('/') {
+            if self.gzip && !folder.name.ends_with(GZIP) {
+                let message = format!("with `gzip`, {folder} would be a packed file whose name does not say so");
+                return Err(TaskError::permanent(message).help(format!("write `to: {folder}{GZIP}`")));
+            }
             return Ok(folder);
         }
         let slash = if folder.name.is_empty() || folder.name.ends_with('/') { "" } else { "/" };
@@ -183,6 +203,9 @@ impl Upload {
     }
 }
 
+/// How the name of a packed object ends.
+const GZIP: &str = ".gz";
+
 /// Whether a template gave a list or a map as text.
 fn is_json(text: &str) -> bool {
     text.trim_start().starts_with(['[', '{'])
@@ -206,10 +229,10 @@ fn files(from: &Value) -> Result<Vec<(Option<String>, String)>, TaskError> {
     }
 }
 
-/// Where the session of an upload is kept: attempts of one task run find each other's.
-fn kept(context: &TaskContext, to: &Address) -> Result<PathBuf, TaskError> {
+/// A file of an upload's own, such as its session: attempts of one task run find each other's.
+fn beside(context: &TaskContext, to: &Address, ending: &str) -> Result<PathBuf, TaskError> {
     let digest = text::hex(&Sha256::digest(to.to_string())[..8]);
-    Ok(context.output_file(&format!("upload-{digest}.session.json"))?.path)
+    Ok(context.output_file(&format!("upload-{digest}.{ending}"))?.path)
 }
 
 /// What the ending of a name stands for. Google guesses nothing.

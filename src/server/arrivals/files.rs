@@ -1,0 +1,116 @@
+//! Files that arrive.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use chrono::Utc;
+use serde_json::{Value, json};
+
+use super::{Arrivals, Found, Look, Place, Watched};
+use crate::flow::trigger::{Depth, FileArrival};
+use crate::journal::{JournalError, Tick};
+use crate::text::plain;
+
+/// The tick that says that a trigger has looked once: what was there then had not arrived.
+const LOOKED: &str = "(looked)";
+
+impl Arrivals {
+    /// Looks into the folder, and starts an execution for each file that has arrived. How soon to look again, if sooner
+    /// than usual.
+    pub(super) async fn look_for_files(
+        &self,
+        arrival: &FileArrival,
+        one: &mut Watched,
+    ) -> Result<Option<Duration>, String> {
+        let arrival = &self.settled(arrival, one)?;
+        let (place, found) = self.files(arrival, one).await?;
+        if std::mem::take(&mut one.is_blind) {
+            self.scheduler.note_problem(&one.key, None);
+        }
+        if self.journal.note_tick(&Tick::about(one.key.clone(), LOOKED)).map_err(failed)? {
+            for file in &found {
+                self.journal.note_tick(&Tick::about(one.key.clone(), tick_key(file))).map_err(failed)?;
+            }
+        }
+        let mut is_waiting = false;
+        for file in &found {
+            let key = tick_key(file);
+            if self.journal.has_tick(&one.key, &key).map_err(failed)? {
+                continue;
+            }
+            let is_whole = file.is_whole || one.before.get(&file.uri) == Some(&file.mark);
+            if !is_whole || self.must_wait(one)? {
+                is_waiting = true;
+                continue;
+            }
+            self.start(one, Some(&key), facts(file))?;
+        }
+        one.before = found.into_iter().map(|file| (file.uri, file.mark)).collect::<HashMap<_, _>>();
+        Ok(is_waiting.then(|| place.soon()))
+    }
+
+    /// The trigger with the values of its expressions.
+    fn settled(&self, arrival: &FileArrival, one: &Watched) -> Result<FileArrival, String> {
+        let FileArrival { from, reg_exp, service_account, impersonate, .. } = arrival;
+        let fields = json!([from, reg_exp, service_account, impersonate]);
+        let fields = self.scheduler.rendered(&one.key, &fields, Utc::now())?;
+        let text = |index: usize| Some(&fields[index]).filter(|value| !value.is_null()).map(plain);
+        Ok(FileArrival {
+            from: text(0).unwrap_or_default(),
+            reg_exp: text(1),
+            service_account: text(2),
+            impersonate: text(3),
+            ..arrival.clone()
+        })
+    }
+
+    /// The files that are there and that the trigger means, in the order of their addresses.
+    async fn files(&self, arrival: &FileArrival, one: &mut Watched) -> Result<(&dyn Place, Vec<Found>), String> {
+        let (folder, pattern) = arrival.place();
+        let address = match folder.contains("://") {
+            true => folder.to_owned(),
+            false => one.flow.folder.join(folder).display().to_string(),
+        };
+        let deep = arrival.listing_type == Depth::Recursive;
+        let start = if deep { "" } else { pattern.split(['*', '?']).next().unwrap_or_default() };
+        let place = self.places.iter().find(|place| place.has(&address));
+        let place = place.ok_or_else(|| format!("cannot look at {address}: there is no access to such places here"))?;
+        let expression = arrival.expression()?;
+        let look = Look {
+            start: start.to_owned(),
+            deep,
+            folder: one.flow.folder.clone(),
+            service_account: arrival.service_account.clone(),
+            impersonate: arrival.impersonate.clone(),
+            scopes: arrival.scopes.clone(),
+            address,
+        };
+        let listed = place.list(&look).await;
+        one.is_blind |= listed.is_err();
+        let mut found = listed?;
+        found.retain(|file| {
+            let fits = expression.as_ref().is_none_or(|expression| expression.is_match(&file.uri));
+            fits && arrival.accepts(&file.name)
+        });
+        found.sort_by(|a, b| a.uri.cmp(&b.uri));
+        Ok((place.as_ref(), found))
+    }
+}
+
+/// What expressions know of a file as `trigger`.
+fn facts(file: &Found) -> Value {
+    let mut facts = json!({"uri": file.uri, "name": file.name, "size": file.size});
+    if file.uri.starts_with("gs://") {
+        facts["blobs"] = json!([facts]);
+    }
+    facts
+}
+
+/// The same file with other content has arrived anew.
+fn tick_key(file: &Found) -> String {
+    format!("{} {}", file.uri, file.mark)
+}
+
+fn failed(error: JournalError) -> String {
+    error.to_string()
+}
