@@ -23,6 +23,11 @@ impl<'a> Retry<'a> {
         Self { tries: TRIES, cancel: Some(&context.cancel), say: Box::new(|line| context.warn(line)) }
     }
 
+    /// For somebody who wants an answer soon, and whom nobody stops: three tries.
+    pub fn brief() -> Self {
+        Self { tries: 3, ..Self::never() }
+    }
+
     /// For somebody who looks around and wants to hear at once how things stand.
     pub fn never() -> Self {
         Self { tries: 1, cancel: None, say: Box::new(|_| {}) }

@@ -20,8 +20,9 @@ pub type Looking<T> = Pin<Box<dyn Future<Output = Result<T, TaskError>> + Send>>
 pub struct Ledger {
     /// The fields that say what is loaded where. Only these are rendered.
     pub fields: &'static [&'static str],
-    /// Asks for many loads at once, each given by those fields; the answers are in the same order.
-    pub look: fn(Vec<Value>, Arc<Settings>) -> Looking<Vec<Holding>>,
+    /// Asks for many loads at once, each given by those fields; the answers are in the same order. Relative paths start
+    /// at the folder.
+    pub look: fn(Vec<Value>, PathBuf, Arc<Settings>) -> Looking<Vec<Holding>>,
 }
 
 /// What a target holds of one load.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::proxy::Proxy;
 use super::{ask, dataset, google, rows};
 
-fn jitney(home: &Path, arguments: &[&str]) -> Command {
+pub fn jitney(home: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_jitney"));
     command.env_clear().env("PATH", std::env::var("PATH").unwrap_or_default()).env("HOME", home);
     command.envs(google::emulators().unwrap()).arg("--home").arg(home.join("home")).args(arguments);
@@ -27,7 +27,7 @@ fn run(home: &Path, flow: &str, given: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-fn month(home: &Path, colour: Colour, rows: u64) -> MonthFacts {
+pub fn month(home: &Path, colour: Colour, rows: u64) -> MonthFacts {
     let file = home.join("mirror").join(colour.as_str()).join(colour.file_name(2020, 4));
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     write_month(&file, colour, 2020, 4, rows, 5).unwrap()
@@ -122,6 +122,54 @@ async fn a_killed_load_is_resumed_and_is_there_once() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(rows(home, &format!("{dataset}.green_tripdata")).await, 3000);
     assert_eq!(rows(home, &format!("{dataset}.jitney_loads")).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn missing_is_what_the_ledger_and_the_table_do_not_hold_together() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let Some(dataset) = dataset(home, "backfilled").await else { return };
+    for month in 1..=3 {
+        let file = home.join("mirror/green").join(Colour::Green.file_name(2020, month));
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        write_month(&file, Colour::Green, 2020, month, 300 + u64::from(month), 5).unwrap();
+    }
+    let place = ["bucket=test-backfilled".to_owned(), format!("dataset={dataset}")];
+    run(home, "gcp_setup", &[&place[0], &place[1], "location=US"]);
+    let source = format!("source={}", home.join("mirror").display());
+    let command = |name: &str, more: &[&str]| {
+        let given = [&place[0], &place[1], &source, "taxi=green"];
+        let given = given.iter().flat_map(|pair| ["-i", pair]);
+        let start = [name, "flows/gcp_taxi.yaml", "--from", "2020-01", "--to", "2020-03"];
+        let arguments: Vec<&str> = start.into_iter().chain(given).chain(more.iter().copied()).collect();
+        let output = jitney(home, &arguments).output().unwrap();
+        let told = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+        told
+    };
+    let backfill = |more: &[&str]| -> Vec<String> {
+        let told: Value = serde_json::from_str(&command("backfill", &[more, &["--json"]].concat())).unwrap();
+        let states = told["partitions"].as_array().unwrap().iter();
+        states.map(|partition| partition["state"].as_str().unwrap().to_owned()).collect()
+    };
+    // Nothing is there, not even the ledger.
+    assert_eq!(backfill(&["--only", "missing"]), ["LOADED"; 3]);
+    let main = format!("{dataset}.green_tripdata");
+    let delete = format!("DELETE FROM {main} WHERE filename = 'green_tripdata_2020-02.csv'");
+    super::run(home, "bigquery.query", json!({"sql": delete})).await.unwrap();
+
+    let grid: Value = serde_json::from_str(&command("partitions", &["--json"])).unwrap();
+    let partitions = grid[0]["partitions"].as_array().unwrap();
+    let states: Vec<&Value> = partitions.iter().map(|partition| &partition["state"]).collect();
+    assert_eq!((states[0], &partitions[0]["rows"]), (&json!("LOADED"), &json!(301)), "{grid}");
+    assert_eq!((states[2], &partitions[2]["rows"]), (&json!("LOADED"), &json!(303)), "{grid}");
+    assert_eq!(partitions[1]["note"], json!(format!("`{main}` holds 0 of 302 rows")), "{grid}");
+
+    assert_eq!(backfill(&["--only", "missing"]), ["SKIPPED", "LOADED", "SKIPPED"]);
+    assert_eq!(rows(home, &main).await, 906);
+    assert_eq!(rows(home, &format!("{dataset}.jitney_loads")).await, 4);
+    command("backfill", &["--only", "missing"]);
+    assert_eq!(rows(home, &format!("{dataset}.jitney_loads")).await, 4, "nothing was missing");
 }
 
 #[tokio::test(flavor = "multi_thread")]

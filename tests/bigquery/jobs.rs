@@ -88,10 +88,11 @@ async fn a_busy_google_is_asked_again_whatever_its_answer_looks_like() {
     let Some(dataset) = table(home.path(), "busy").await else { return };
     let page = Fault { when: "/jobs", status: 502, body: "<html>Bad Gateway</html>".to_owned(), lost: false };
     let quota = fault("/jobs", 403, "rateLimitExceeded", "Exceeded rate limits");
-    let proxy = Proxy::start(vec![page, quota, fault("/jobs", 503, "backendError", "busy")]).await.unwrap();
+    let limit = fault("/jobs", 429, "rateLimitExceeded", "Too many requests");
+    let proxy = Proxy::start(vec![page, quota, fault("/jobs", 503, "backendError", "busy"), limit]).await.unwrap();
     let (context, log) = through(home.path(), &proxy);
     attempt::run(context, "bigquery.query", insert(&dataset)).await.unwrap();
-    assert_eq!(lines(&log).matches("trying again").count(), 3, "{}", lines(&log));
+    assert_eq!(lines(&log).matches("trying again").count(), 4, "{}", lines(&log));
     assert_eq!(rows(home.path(), &format!("{dataset}.t")).await, 1);
 }
 

@@ -4,6 +4,7 @@
 
 #[path = "../common/attempt.rs"]
 mod attempt;
+mod course;
 mod flows;
 mod formats;
 #[path = "../common/google.rs"]

@@ -51,7 +51,7 @@ impl Runner {
             asked = others;
             let Some(ledger) = same.first().map(|asked| asked.ledger) else { break };
             let fields = same.iter().map(|asked| asked.fields.clone()).collect();
-            let found = (ledger.look)(fields, self.settings.clone()).await?;
+            let found = (ledger.look)(fields, flow.folder.clone(), self.settings.clone()).await?;
             for (asked, holding) in same.iter().zip(found) {
                 let presence = match holding {
                     Holding::Held(held) => Presence::In(held.rows, held),

@@ -1,5 +1,6 @@
 //! `bigquery.load`: files and objects into a table.
 
+mod held;
 mod ledger;
 mod mode;
 mod objects;
@@ -29,7 +30,7 @@ use crate::duration::Span;
 use crate::gcp::google_task;
 use crate::storage::is_uri;
 use crate::stream::{self, ReadOptions};
-use crate::task::{Task, TaskContext, TaskError};
+use crate::task::{Ledger, Task, TaskContext, TaskError};
 use crate::tasks::polars::transform::byte;
 use mode::Mode;
 use source::Source;
@@ -234,6 +235,7 @@ impl Task for Load {
   time_partitioning_type: MONTH
   mode: {replace_partition: {filename: green_tripdata_2019-01.csv}}
 ";
+    const LEDGER: Option<Ledger> = Some(held::LEDGER);
     type Outputs = Loaded;
 
     async fn run(&self, context: &TaskContext) -> Result<Loaded, TaskError> {

@@ -97,11 +97,7 @@ impl Script<'_> {
     }
 
     fn cast(&self, name: &str, value: &str) -> String {
-        let field = self.fields.iter().find(|field| field.name.eq_ignore_ascii_case(name));
-        match field.map(sql_type).as_deref() {
-            None | Some("STRING") => literal(value),
-            Some(other) => format!("CAST({} AS {other})", literal(value)),
-        }
+        constant(self.fields.iter().find(|field| field.name.eq_ignore_ascii_case(name)), value)
     }
 
     /// What comes before the transaction, the merge, and how many rows are new or changed by it. An update and an insert,
@@ -168,6 +164,14 @@ impl Script<'_> {
             entry.bytes,
             entry.seconds
         )
+    }
+}
+
+/// A value of a column in SQL.
+pub(super) fn constant(field: Option<&TableFieldSchema>, value: &str) -> String {
+    match field.map(sql_type).as_deref() {
+        None | Some("STRING") => literal(value),
+        Some(other) => format!("CAST({} AS {other})", literal(value)),
     }
 }
 

@@ -20,7 +20,7 @@ const AT_ONCE: usize = 500;
 
 pub(super) const LEDGER: Ledger = Ledger {
     fields: &["table", "mode", "url", "username", "password"],
-    look: |loads, settings| Box::pin(look(loads, settings)),
+    look: |loads, _, settings| Box::pin(look(loads, settings)),
 };
 
 /// Where a load goes.

@@ -1,0 +1,220 @@
+//! What BigQuery holds of loads that are yet to run: the ledger's word, held against the table's rows.
+//!
+//! One query asks for up to 500 partitions of a table. It reads six columns of the ledger and one of the table, that of
+//! the partition: some 30 bytes for each row where that is the name of a month's file, and less where the table is sorted
+//! by it. Looking at table and ledger themselves costs nothing.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chrono::DateTime;
+use gcp_bigquery_client::model::table_field_schema::TableFieldSchema;
+use reqwest::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::super::client::path;
+use super::super::name::{TableName, column, literal};
+use super::ledger::NAME;
+use super::mode::Mode;
+use super::script::constant;
+use crate::config::Settings;
+use crate::gcp::{Api, Failure, Login, Retry, Service};
+use crate::task::{Held, Holding, Ledger, TaskError, read};
+
+/// Partitions that one query asks for.
+const AT_ONCE: usize = 500;
+/// How long Google may take before it says that it is not done yet.
+const WAIT_MS: u32 = 10_000;
+
+pub(super) const LEDGER: Ledger = Ledger {
+    fields: &[
+        "table",
+        "destinationTable",
+        "destination_table",
+        "mode",
+        "service_account",
+        "serviceAccount",
+        "impersonate",
+        "impersonatedServiceAccount",
+        "scopes",
+        "project",
+        "projectId",
+    ],
+    look: |loads, folder, settings| Box::pin(look(loads, folder, settings)),
+};
+
+/// Where a load goes.
+#[derive(Deserialize)]
+struct Where {
+    #[serde(alias = "destinationTable", alias = "destination_table")]
+    table: String,
+    mode: Option<Mode>,
+    #[serde(flatten)]
+    who: Who,
+}
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
+struct Who {
+    #[serde(alias = "serviceAccount")]
+    service_account: Option<String>,
+    #[serde(alias = "impersonatedServiceAccount")]
+    impersonate: Option<String>,
+    #[serde(default)]
+    scopes: Vec<String>,
+    #[serde(alias = "projectId")]
+    project: Option<String>,
+}
+
+/// The partition of a load, and its place among the answers.
+struct Asked {
+    place: usize,
+    value: String,
+}
+
+async fn look(loads: Vec<Value>, folder: PathBuf, settings: Arc<Settings>) -> Result<Vec<Holding>, TaskError> {
+    let mut answers = vec![Holding::Missing(None); loads.len()];
+    let mut all: HashMap<Who, HashMap<(String, String), Vec<Asked>>> = HashMap::new();
+    for (place, load) in loads.iter().enumerate() {
+        let load: Where = read(load).map_err(|error| TaskError::permanent(error.message))?;
+        match &load.mode {
+            Some(mode @ Mode::ReplacePartition(_)) => {
+                let Some((column, value)) = mode.constant()? else { continue };
+                let tables = all.entry(load.who).or_default();
+                tables.entry((load.table, column)).or_default().push(Asked { place, value });
+            }
+            _ => answers[place] = Holding::Unknown(format!("the load into `{}` has no partition", load.table)),
+        }
+    }
+    for (who, tables) in all {
+        let reader = Reader::open(&settings, &folder, &who).await?;
+        for ((table, column), asked) in &tables {
+            reader.table_holds(table, column, asked, &mut answers).await?;
+        }
+    }
+    Ok(answers)
+}
+
+/// Somebody who asks BigQuery without a task.
+struct Reader {
+    api: Api,
+    project: String,
+}
+
+impl Reader {
+    async fn open(settings: &Settings, folder: &std::path::Path, who: &Who) -> Result<Self, TaskError> {
+        let login = Login {
+            service_account: who.service_account.as_deref(),
+            impersonate: who.impersonate.as_deref(),
+            project: who.project.as_deref(),
+            scopes: &who.scopes,
+        };
+        let api = Api::find(settings, folder, Service::BigQuery, &login).await?;
+        let project = api.access.project()?.to_owned();
+        Ok(Self { api, project })
+    }
+
+    async fn table_holds(
+        &self,
+        table: &str,
+        column: &str,
+        asked: &[Asked],
+        answers: &mut [Holding],
+    ) -> Result<(), TaskError> {
+        let main = TableName::parse(table, &self.project)?;
+        let Some(found) = self.find(&main).await? else { return Ok(()) };
+        if self.find(&main.beside(NAME)).await?.is_none() {
+            return Ok(());
+        }
+        let fields: Vec<TableFieldSchema> =
+            serde_json::from_value(found["schema"]["fields"].clone()).unwrap_or_default();
+        let Some(field) = fields.iter().find(|field| field.name.eq_ignore_ascii_case(column)) else { return Ok(()) };
+        for asked in asked.chunks(AT_ONCE) {
+            let sql = question(&main, field, asked);
+            let known = self.rows(&format!("asking what {main} holds"), &sql, found["location"].as_str()).await?;
+            for asked in asked {
+                let Some((held, there)) = known.get(&asked.value) else { continue };
+                answers[asked.place] = if *there == held.rows {
+                    Holding::Held(held.clone())
+                } else {
+                    Holding::Missing(Some(format!("`{table}` holds {there} of {} rows", held.rows)))
+                };
+            }
+        }
+        Ok(())
+    }
+
+    /// What Google says of a table; none where it is missing, perhaps with its dataset.
+    async fn find(&self, name: &TableName) -> Result<Option<Value>, TaskError> {
+        let address = format!("/bigquery/v2/projects/{}", path(name));
+        let what = format!("looking at table {name}");
+        match self.api.ask_value(&Retry::brief(), &what, || self.api.request(Method::GET, &address)).await {
+            Ok(found) => Ok(Some(found)),
+            Err(failure) if failure.is(StatusCode::NOT_FOUND) => Ok(None),
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    /// The newest load of each partition, and the rows that the table holds of it.
+    async fn rows(
+        &self,
+        what: &str,
+        sql: &str,
+        location: Option<&str>,
+    ) -> Result<HashMap<String, (Held, u64)>, TaskError> {
+        let query = json!({"query": sql, "useLegacySql": false, "useQueryCache": false, "timeoutMs": WAIT_MS, "location": location});
+        let start = format!("/bigquery/v2/projects/{}/queries", self.project);
+        let ask = |method: Method, address: String, body: Option<Value>| async move {
+            let request = || {
+                let request = self.api.request(method.clone(), &address);
+                body.iter().fold(request, |request, body| request.json(body))
+            };
+            let answer: Result<Value, Failure> = self.api.ask_value(&Retry::brief(), what, request).await;
+            answer
+        };
+        let mut answer = ask(Method::POST, start.clone(), Some(query)).await?;
+        while answer["jobComplete"] == false {
+            let job = &answer["jobReference"];
+            let text = |name: &str| job[name].as_str().unwrap_or_default().to_owned();
+            let place = format!("{start}/{}?timeoutMs={WAIT_MS}&location={}", text("jobId"), text("location"));
+            answer = ask(Method::GET, place, None).await?;
+        }
+        Ok(answer["rows"].as_array().into_iter().flatten().map(held).collect())
+    }
+}
+
+/// The SQL that asks for the newest load of each partition and for its rows in the table.
+fn question(main: &TableName, field: &TableFieldSchema, asked: &[Asked]) -> String {
+    let column = column(&field.name);
+    let names: Vec<String> = asked.iter().map(|asked| literal(&asked.value)).collect();
+    let values: Vec<String> = asked.iter().map(|asked| constant(Some(field), &asked.value)).collect();
+    let cases: String = values.iter().zip(&names).map(|(value, name)| format!(" WHEN {value} THEN {name}")).collect();
+    format!(
+        "SELECT newest.`partition`, execution, rows_loaded, UNIX_MICROS(loaded_at), source_sha256, bytes, IFNULL(n, 0)\n\
+         FROM (SELECT * FROM {} WHERE target = {} AND `partition` IN ({})\n\
+         QUALIFY ROW_NUMBER() OVER (PARTITION BY `partition` ORDER BY loaded_at DESC) = 1) newest\n\
+         LEFT JOIN (SELECT CASE {column}{cases} END AS name, COUNT(*) AS n FROM {} WHERE {column} IN ({}) GROUP BY 1) there\n\
+         ON there.name = newest.`partition`",
+        main.beside(NAME).sql(),
+        literal(&main.to_string()),
+        names.join(", "),
+        main.sql(),
+        values.join(", "),
+    )
+}
+
+/// A row of the answer.
+fn held(row: &Value) -> (String, (Held, u64)) {
+    let text = |index: usize| row["f"][index]["v"].as_str().unwrap_or_default();
+    let number = |index: usize| text(index).parse::<u64>().unwrap_or_default();
+    let held = Held {
+        execution: text(1).to_owned(),
+        rows: number(2),
+        loaded_at: text(3).parse().ok().and_then(DateTime::from_timestamp_micros).unwrap_or_default(),
+        sha256: text(4).to_owned(),
+        bytes: number(5),
+    };
+    (text(0).to_owned(), (held, number(6)))
+}
