@@ -62,6 +62,16 @@ impl Server {
     }
 }
 
+fn until(what: &str, holds: impl Fn() -> bool) {
+    for _ in 0..400 {
+        if holds() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(25));
+    }
+    panic!("waited in vain until {what}");
+}
+
 #[test]
 fn a_flow_is_imported_run_followed_and_run_again() {
     let server = Server::start(&[]);
@@ -100,6 +110,26 @@ fn values_are_kept_and_pages_from_elsewhere_are_not_answered() {
     assert_eq!(server.code(&["/api/v1/flows/search", "-H", "Sec-Fetch-Site: cross-site"]), "403");
     assert_eq!(server.code(&["/api/v1/flows/search", "-H", "Host: evil.example"]), "403");
     assert_eq!(server.code(&["/api/v1/executions/none"]), "404");
+    assert!(server.json(&["/api/v1/nothing"])["message"].as_str().unwrap().contains("/api/v1/openapi.json"));
+}
+
+#[test]
+fn a_schedule_tells_its_next_moment_and_is_switched_off_and_on() {
+    let server = Server::start(&[]);
+    let text = format!("{FLOW}triggers:\n  - {{id: yearly, type: schedule, cron: \"0 0 1 1 *\"}}\n");
+    std::fs::write(server.folder.path().join("flows/hello.yaml"), text).unwrap();
+    let search = || server.json(&["/api/v1/triggers/search?flowId=hello"]);
+    until("the schedule is known", || search()["total"] == 1);
+    let next = search()["results"][0]["nextExecutionDate"].as_str().unwrap().to_owned();
+    assert!(next.ends_with("-01-01T00:00:00Z"), "{next}");
+    let switch = |disabled: bool| {
+        let body = json!({"namespace": "zoomcamp", "flowId": "hello", "triggerId": "yearly", "disabled": disabled});
+        let kind = "content-type: application/json";
+        server.json(&["/api/v1/triggers", "-X", "PUT", "-H", kind, "-d", &body.to_string()])
+    };
+    assert_eq!(switch(true)["disabled"], true);
+    assert_eq!(search()["results"][0]["nextExecutionDate"], Value::Null);
+    assert_eq!(switch(false)["nextExecutionDate"], json!(next));
 }
 
 #[test]

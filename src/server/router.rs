@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{StatusCode, Uri, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router, middleware};
@@ -22,7 +22,13 @@ pub(super) fn router(app: Arc<App>, access: Access) -> Router {
         .route("/metrics", get(metrics))
         .with_state(app.clone())
         .merge(api::router(app))
+        .fallback(nothing)
         .layer(middleware::from_fn_with_state(access, guard))
+}
+
+/// Where nothing is.
+async fn nothing(uri: Uri) -> Problem {
+    Problem::missing(format!("there is nothing at {}; /api/v1/openapi.json describes what there is", uri.path()))
 }
 
 /// Whether the server can do its work.

@@ -11,11 +11,12 @@ mod parameters;
 mod plugins;
 pub(super) mod problem;
 mod shape;
+mod triggers;
 
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 use utoipa::OpenApi;
 
@@ -33,7 +34,7 @@ const LARGEST_TEXT: usize = 4 << 20;
         executions::replay, executions::restart, executions::resume, executions::search, executions::show,
         executions::webhook, flows::create, flows::import, flows::remove, flows::search, flows::show, flows::update,
         flows::validate, follow::execution, follow::logs, kv::get, kv::list, kv::remove, kv::set, logs::download,
-        logs::list, plugins::list,
+        logs::list, plugins::list, triggers::search, triggers::switch,
     )
 )]
 struct Description;
@@ -64,6 +65,8 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/logs/{id}/download", get(logs::download))
         .route("/namespaces/{namespace}/kv", get(kv::list))
         .route("/namespaces/{namespace}/kv/{key}", get(kv::get).put(kv::set).delete(kv::remove))
+        .route("/triggers", put(triggers::switch))
+        .route("/triggers/search", get(triggers::search))
         .route("/plugins", get(plugins::list))
         .route("/openapi.json", get(async || Json(Description::openapi())))
         .layer(DefaultBodyLimit::max(LARGEST_TEXT))

@@ -1,0 +1,116 @@
+//! Triggers: what starts flows by itself, when it will next, and why it did not.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::engine::scheduler::TriggerStatus;
+use crate::journal::TriggerKey;
+use crate::server::App;
+use crate::server::api::parameters::Parameters;
+use crate::server::api::problem::Problem;
+use crate::server::api::shape::Results;
+
+/// A trigger.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TriggerShape {
+    /// The flow's namespace.
+    namespace: String,
+    /// The flow's id.
+    flow_id: String,
+    /// The trigger's id.
+    trigger_id: String,
+    /// What kind it is: `schedule`, `webhook`, `flow`, `file`, `http`.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// Whether it is switched off, in the flow or since.
+    disabled: bool,
+    /// The latest moment that it has dealt with.
+    date: DateTime<Utc>,
+    /// The next moment of a schedule.
+    next_execution_date: Option<DateTime<Utc>>,
+    /// The execution that must end before it starts another.
+    execution_id: Option<String>,
+    /// Why it did not start what it should have.
+    problem: Option<String>,
+}
+
+impl From<TriggerStatus> for TriggerShape {
+    fn from(status: TriggerStatus) -> Self {
+        Self {
+            namespace: status.namespace,
+            flow_id: status.flow,
+            trigger_id: status.id,
+            kind: status.kind,
+            disabled: status.disabled,
+            date: status.last,
+            next_execution_date: status.next,
+            execution_id: status.waits_for.map(|id| id.to_string()),
+            problem: status.problem,
+        }
+    }
+}
+
+/// Which trigger is switched, and how.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Switch {
+    /// The flow's namespace.
+    namespace: String,
+    /// The flow's id.
+    flow_id: String,
+    /// The trigger's id.
+    trigger_id: String,
+    /// Whether it is off from now on.
+    disabled: bool,
+}
+
+/// Every trigger, by its flow.
+#[utoipa::path(get, path = "/triggers/search", tag = "triggers",
+    params(("namespace" = Option<String>, Query), ("flowId" = Option<String>, Query), ("page" = Option<usize>, Query),
+        ("size" = Option<usize>, Query)),
+    responses((status = 200, description = "A page of triggers", body = Object), (status = 422, body = Problem)))]
+pub(super) async fn search(
+    State(app): State<Arc<App>>,
+    parameters: Parameters,
+) -> Result<Json<Results<TriggerShape>>, Problem> {
+    let (size, skipped) = parameters.page()?;
+    let is_meant = |status: &TriggerStatus| {
+        parameters.one("namespace").is_none_or(|namespace| namespace == status.namespace)
+            && parameters.one("flowId").is_none_or(|flow| flow == status.flow)
+    };
+    let found: Vec<TriggerStatus> = app.scheduler.triggers().into_iter().filter(is_meant).collect();
+    let total = found.len() as u64;
+    let page = found.into_iter().skip(skipped as usize).take(size as usize);
+    Ok(Json(Results { results: page.map(TriggerShape::from).collect(), total }))
+}
+
+/// Switches a trigger off or on. One that is switched on does not make up for the time in between.
+#[utoipa::path(put, path = "/triggers", tag = "triggers", request_body = Switch,
+    responses((status = 200, body = TriggerShape), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn switch(
+    State(app): State<Arc<App>>,
+    Json(switch): Json<Switch>,
+) -> Result<Json<TriggerShape>, Problem> {
+    let Switch { namespace, flow_id, trigger_id, disabled } = switch;
+    let missing =
+        || Problem::missing(format!("there is no trigger `{trigger_id}` in the flow `{namespace}.{flow_id}`"));
+    let key = TriggerKey { namespace: namespace.clone(), flow: flow_id.clone(), trigger: trigger_id.clone() };
+    if !app.scheduler.set_disabled(&key, disabled, Utc::now())? {
+        return Err(missing());
+    }
+    let is_it =
+        |status: &TriggerStatus| status.namespace == namespace && status.flow == flow_id && status.id == trigger_id;
+    let status = app.scheduler.triggers().into_iter().find(is_it).ok_or_else(missing)?;
+    if status.disabled && !disabled {
+        return Err(Problem::conflict(format!(
+            "the text of the flow says that `{trigger_id}` is disabled: change it there"
+        )));
+    }
+    Ok(Json(status.into()))
+}
