@@ -55,6 +55,7 @@ impl From<Diagnostic> for Invalid {
 pub(super) fn told(error: EngineError) -> anyhow::Error {
     match error {
         EngineError::Refused(findings) => Invalid(findings).into(),
+        EngineError::NotPossible { .. } => Invalid::from(Diagnostic::error(error.to_string())).into(),
         other => other.into(),
     }
 }

@@ -35,8 +35,7 @@ impl Runner {
             return Ok(state);
         }
         if paused.is_empty() || state.status.has_ended() {
-            let finding = Diagnostic::error(format!("execution {id} is {}, not paused", state.status));
-            return Err(finding.into());
+            return Err(EngineError::NotPossible { id: id.clone(), what: "resumed", state: state.status });
         }
         let steps = flow.all_steps();
         let inputs: Vec<Vec<Input>> = paused.iter().map(|run| wanted(&steps, run)).collect();

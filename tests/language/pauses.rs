@@ -39,7 +39,7 @@ async fn an_execution_waits_until_somebody_resumes_it_and_hears_what_they_say() 
     assert_eq!(place.go_on(&flow, &id).await.status, ExecutionState::Success);
     assert_eq!(place.lines(), ["before", "fine 3"]);
     let again = place.runner.resume(&id, &flow, &[], "test").unwrap_err();
-    assert!(again.to_string().contains("is SUCCESS, not paused"), "{again}");
+    assert!(again.to_string().contains("is SUCCESS and cannot be resumed"), "{again}");
 }
 
 #[tokio::test]

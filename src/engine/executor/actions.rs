@@ -2,14 +2,15 @@
 
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use super::dispatch::told;
-use super::{Executor, UnderWay, lock};
+use super::{Executor, Prepared, UnderWay, lock};
 use crate::diagnostic::Diagnostic;
 use crate::engine::control::Rest;
 use crate::engine::lock::Claim;
 use crate::engine::{EngineError, again};
+use crate::flow::input::shown;
 use crate::id::ExecutionId;
 use crate::journal::{Event, ExecutionState, Query, State};
 
@@ -109,13 +110,9 @@ impl Executor {
     /// When it is not paused, or cannot go on without an input that is not given.
     pub fn resume(&self, id: &ExecutionId, inputs: Vec<(String, String)>) -> Result<(), EngineError> {
         let state = self.shared.runner.state(id)?;
-        let has_pauses = state.status == ExecutionState::Paused && state.paused().next().is_some();
-        if has_pauses {
-            let flow = self.revive(&state, inputs.clone()).map_err(|findings| stuck(id, &findings))?.flow;
-            self.shared.runner.resume(id, &flow, &inputs, "the server")?;
-            return self.again(id, "resumed", inputs, |state| state == ExecutionState::Running);
-        }
-        self.again(id, "resumed", inputs, |state| state == ExecutionState::Paused)
+        let flow = self.needed(id, &state, inputs.clone())?.flow;
+        self.shared.runner.resume(id, &flow, &inputs, "the server")?;
+        self.again(id, "resumed", inputs, |state| matches!(state, ExecutionState::Running | ExecutionState::Queued))
     }
 
     /// Lets a paused execution go on whose pause has lasted its time.
@@ -138,11 +135,18 @@ impl Executor {
     }
 
     /// Takes up an execution that nobody works on and that is not done: what a process left that is no more, and what
-    /// [`Executor::restart`] and [`Executor::resume`] would take.
+    /// [`Executor::restart`] would take. One that is paused goes on when somebody resumes it, or its pause ends.
     ///
     /// # Errors
     /// When it ended well, another process works on it, or it cannot go on without an input that is not given.
     pub fn take_up(&self, id: &ExecutionId, inputs: Vec<(String, String)>) -> Result<(), EngineError> {
+        let state = self.shared.runner.state(id)?;
+        if state.status == ExecutionState::Paused {
+            let prepared = self.needed(id, &state, inputs)?;
+            lock(&self.shared.waiting).insert(id.clone(), prepared);
+            self.wake_at(id, state.pause_ends());
+            return Ok(());
+        }
         self.again(id, "taken up", inputs, |state| !state.is_done())
     }
 
@@ -159,11 +163,7 @@ impl Executor {
             if !may(state.status) {
                 return Err(not_possible(id, what, &state));
             }
-            let known = lock(&self.shared.waiting).remove(id).filter(|_| inputs.is_empty());
-            let prepared = match known {
-                Some(prepared) => prepared,
-                None => self.revive(&state, inputs).map_err(|findings| stuck(id, &findings))?,
-            };
+            let prepared = self.needed(id, &state, inputs)?;
             let queue = &self.shared.queue;
             if state.status.is_restartable() {
                 let again = again::forgotten(&state, &prepared.flow, true);
@@ -178,6 +178,27 @@ impl Executor {
         }
         self.dispatch();
         Ok(())
+    }
+
+    /// What an execution needs: what this process was told of it before, and over that what is given now.
+    fn needed(
+        &self,
+        id: &ExecutionId,
+        state: &State,
+        mut inputs: Vec<(String, String)>,
+    ) -> Result<Prepared, EngineError> {
+        let known = lock(&self.shared.waiting).get(id).cloned();
+        match known {
+            Some(known) if inputs.is_empty() => return Ok(known),
+            Some(known) => {
+                let is_new = |(name, _): &(&String, &Value)| inputs.iter().all(|(given, _)| given != *name);
+                let old: Vec<_> =
+                    known.secrets.iter().filter(is_new).map(|(name, value)| (name.clone(), shown(value))).collect();
+                inputs.extend(old);
+            }
+            None => {}
+        }
+        self.revive(state, inputs).map_err(|findings| stuck(id, &findings))
     }
 
     /// Removes an execution with its events, logs and files. One that is under way is killed first.
