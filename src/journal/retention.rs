@@ -1,7 +1,7 @@
 //! Removing what is no longer wanted.
 
 use chrono::{DateTime, Utc};
-use rusqlite::params;
+use rusqlite::{Row, params};
 
 use super::{Journal, Result, stamp};
 use crate::id::ExecutionId;
@@ -22,18 +22,26 @@ impl Journal {
         Ok(rows.map(|id| id.map(ExecutionId::new)).collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Removes log lines that are older than a moment; how many there were.
+    /// Removes log lines that are older than a moment, but for those of executions that have not ended; how many there
+    /// were.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn delete_logs_before(&self, time: DateTime<Utc>) -> Result<usize> {
-        // Lines are written in the order of time, so that the oldest come first without an index.
-        let sql = "DELETE FROM logs WHERE time < ? AND rowid IN (SELECT rowid FROM logs ORDER BY rowid LIMIT ?)";
-        let mut removed = 0;
+        let time = stamp(time);
+        let (mut removed, mut after) = (0, 0);
         loop {
-            let piece = self.lock().execute(sql, params![stamp(time), PIECE])?;
-            removed += piece;
-            if piece < PIECE as usize {
+            let connection = self.lock();
+            // Lines are written in the order of time, so that the oldest come first without an index.
+            let sql = "SELECT max(rowid), total(time < ?)
+                       FROM (SELECT rowid, time FROM logs WHERE rowid > ? ORDER BY rowid LIMIT ?)";
+            let found = |row: &Row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, f64>(1)?));
+            let (last, old) = connection.query_row(sql, params![time, after, PIECE], found)?;
+            let sql = "DELETE FROM logs WHERE rowid > ? AND rowid <= ? AND time < ?
+                       AND NOT EXISTS (SELECT 1 FROM executions WHERE id = logs.execution AND ended IS NULL)";
+            removed += connection.execute(sql, params![after, last, time])?;
+            after = last.unwrap_or(after);
+            if old < f64::from(PIECE) {
                 return Ok(removed);
             }
         }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::flow::Flow;
 use crate::id::{ExecutionId, RunId};
 use crate::journal::{State, TaskRun, TaskState};
 
@@ -26,28 +27,52 @@ pub struct Collector {
     pub token: Option<String>,
 }
 
-/// The events of an execution that has ended, in order: each load's start and its end.
-pub fn events(id: &ExecutionId, state: &State) -> Vec<Value> {
-    state.tasks.iter().filter_map(|(run, task)| events_of(id, state, run, task)).flatten().collect()
+/// The events of an execution that has ended, in order: each load's start and its end. `flow` tells which of the tasks
+/// that failed are loads; without it those are left out.
+pub fn events(id: &ExecutionId, state: &State, flow: Option<&Flow>) -> Vec<Value> {
+    let steps = flow.map(Flow::all_steps).unwrap_or_default();
+    let is_load = |run: &RunId| steps.iter().any(|step| step.id.as_str() == run.task() && step.task.ledger.is_some());
+    let events = |(run, task): (&RunId, &TaskRun)| match (output(task), &task.state) {
+        (Some(output), _) => events_of(id, state, run, task, "COMPLETE", &[output]),
+        (None, TaskState::Failed) if is_load(run) => events_of(id, state, run, task, "FAIL", &[]),
+        (None, _) => None,
+    };
+    state.tasks.iter().filter_map(events).flatten().collect()
 }
 
-/// The start and the end of a load; none when the task is no load.
-fn events_of(id: &ExecutionId, state: &State, run: &RunId, task: &TaskRun) -> Option<[Value; 2]> {
+/// The table that a load gave rows to; none when the task is no load, or loaded nothing.
+fn output(task: &TaskRun) -> Option<Value> {
     let text = |name: &str| task.outputs.get(name).and_then(Value::as_str);
-    let (server, table) = (text("server")?, text("table")?);
-    let (began, ended) = (task.started?, task.ended?);
-    let kind = if task.state == TaskState::Failed { "FAIL" } else { "COMPLETE" };
-    let output = json!({
-        "namespace": namespace(server),
-        "name": name(server, table),
+    let table = text("table")?;
+    let (namespace, name) = match (text("server"), text("destinationTable")) {
+        (Some(server), _) => (namespace(server), name(server, table)),
+        (None, Some(_)) => ("bigquery", table.to_owned()),
+        (None, None) => return None,
+    };
+    Some(json!({
+        "namespace": namespace,
+        "name": name,
         "outputFacets": {"outputStatistics": {
             "_producer": PRODUCER,
             "_schemaURL": format!("{STATISTICS}#/$defs/OutputStatisticsOutputDatasetFacet"),
             "rowCount": task.outputs.get("rows_loaded"),
             "size": task.outputs.get("bytes"),
         }},
-    });
-    let input = source(state).unwrap_or_else(|| json!({"namespace": "file", "name": text("source")}));
+    }))
+}
+
+/// The start and the end of a load.
+fn events_of(
+    id: &ExecutionId,
+    state: &State,
+    run: &RunId,
+    task: &TaskRun,
+    end: &str,
+    outputs: &[Value],
+) -> Option<[Value; 2]> {
+    let (began, ended) = (task.started?, task.ended?);
+    let file = || task.outputs.get("source").map(|name| json!({"namespace": "file", "name": name}));
+    let inputs: Vec<Value> = source(state).or_else(file).into_iter().collect();
     let event = |kind: &str, time: DateTime<Utc>, facets: Value| {
         json!({
             "eventType": kind,
@@ -59,11 +84,11 @@ fn events_of(id: &ExecutionId, state: &State, run: &RunId, task: &TaskRun) -> Op
                 "namespace": state.created.namespace,
                 "name": format!("{}.{}", state.created.flow, run.task()),
             },
-            "inputs": [input],
-            "outputs": [output],
+            "inputs": inputs,
+            "outputs": outputs,
         })
     };
-    Some([event("START", began, json!({})), event(kind, ended, error(task))])
+    Some([event("START", began, json!({})), event(end, ended, error(task))])
 }
 
 /// The datasets of a server are in a namespace of their own: its address without the database.

@@ -9,16 +9,18 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::executor::Executor;
+use crate::engine::revive;
 use crate::id::ExecutionId;
-use crate::journal::{Event, Happened, State};
+use crate::journal::{Event, Happened, State, TaskState};
 use crate::server::App;
 use crate::server::lineage::{self, Collector};
 use crate::server::notify::{News, Notifier, Occasion};
 use crate::server::retention::Retention;
 use crate::server::traces::Traces;
+use crate::tasks;
 
 /// How often late schedules are looked for.
-const LOOK: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_secs(10);
 /// How late a schedule is before it is told.
 const LATE: TimeDelta = TimeDelta::minutes(5);
 /// How often what is too old is removed.
@@ -73,7 +75,11 @@ impl Reports {
         app.metrics.ended(state);
         let mut problems = self.notifier.ended(id, state, now).await;
         if let Some((client, collector)) = &self.lineage {
-            problems.extend(lineage::send(client, collector, &lineage::events(id, state)).await.err());
+            // Only of a load that failed is the flow asked which task that was.
+            let has_failed = state.tasks.values().any(|task| task.state == TaskState::Failed);
+            let flow = has_failed.then(|| revive::recorded_flow(&state.created, tasks::ALL).ok()).flatten();
+            let events = lineage::events(id, state, flow.as_ref());
+            problems.extend(lineage::send(client, collector, &events).await.err());
         }
         if let Some(traces) = &self.traces {
             problems.extend(traces.send(id, state).await.err());

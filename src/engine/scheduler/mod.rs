@@ -15,10 +15,10 @@ use tokio::sync::Notify;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::EngineError;
 use crate::engine::catalog::Catalog;
 use crate::engine::clock::Clock;
 use crate::engine::executor::Executor;
+use crate::engine::{EngineError, schedule};
 use crate::flow::trigger::On;
 use crate::flow::{Flow, Trigger};
 use crate::id::ExecutionId;
@@ -78,6 +78,13 @@ impl Known {
 
     fn is_disabled(&self) -> bool {
         self.is_off || self.flow.disabled || self.trigger().common.disabled
+    }
+
+    /// The moment whose turn it is once the execution that this one waits for has ended.
+    fn held_back(&self) -> Option<DateTime<Utc>> {
+        self.waits_for.as_ref()?;
+        // What is wrong with the trigger is told elsewhere.
+        schedule::next(self.trigger(), self.last).ok().flatten()
     }
 }
 
@@ -239,7 +246,7 @@ impl Scheduler {
             kind: kind(known.trigger()),
             disabled: known.is_disabled(),
             last: known.last,
-            next: known.next,
+            next: known.next.or_else(|| known.held_back()),
             waits_for: known.waits_for.clone(),
             problem: known.problem.clone(),
         };
