@@ -1,4 +1,4 @@
-//! Bytes and values as text.
+//! Bytes, numbers and values as text.
 
 use serde_json::Value;
 
@@ -12,13 +12,27 @@ pub fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
+/// `1,734,051`
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn texts_lose_their_quotes_and_bytes_keep_their_zeros() {
+    fn texts_lose_their_quotes_and_numbers_get_commas_and_bytes_keep_their_zeros() {
         assert_eq!([plain(&"a".into()), plain(&1.into()), plain(&Value::Null)], ["a", "1", "null"]);
+        assert_eq!([thousands(0), thousands(999), thousands(1_734_051)], ["0", "999", "1,734,051"]);
         assert_eq!(hex(&[0, 10, 255]), "000aff");
     }
 }

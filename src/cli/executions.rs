@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use crate::cli::format::{seconds, thousands};
+use crate::cli::format::seconds;
 use crate::cli::out::outln;
 use crate::cli::run::to_json;
 use crate::cli::{Exit, Invalid};
@@ -10,7 +10,7 @@ use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::id::ExecutionId;
 use crate::journal::{Journal, State, Summary};
-use crate::text::plain;
+use crate::text::{plain, thousands};
 
 #[derive(Args)]
 pub(super) struct Arguments {

@@ -2,19 +2,6 @@
 
 use std::time::Duration;
 
-/// `1,734,051`
-pub fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// `670.4 kB`, `110.2 MB`: powers of 1000.
 pub fn bytes(number: u64) -> String {
     let mut value = number as f64;
@@ -43,7 +30,6 @@ mod tests {
 
     #[test]
     fn numbers_read_well() {
-        assert_eq!([thousands(0), thousands(999), thousands(1_734_051)], ["0", "999", "1,734,051"]);
         assert_eq!([bytes(999), bytes(670_357), bytes(110_200_000)], ["999 B", "670.4 kB", "110.2 MB"]);
         assert_eq!(seconds(Duration::from_millis(800)), "0.8 s");
         assert_eq!(seconds(Duration::from_secs(125)), "2 min 05 s");

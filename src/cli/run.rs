@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::exit::told;
-use crate::cli::format::{bytes, seconds, thousands};
+use crate::cli::format::{bytes, seconds};
 use crate::cli::inputs::{self, Given, pair};
 use crate::cli::out::{out, outln};
 use crate::cli::screen::Screen;
@@ -22,7 +22,7 @@ use crate::id::ExecutionId;
 use crate::journal::{ExecutionState, Journal, State};
 use crate::postgres::resolve;
 use crate::task::Outputs;
-use crate::text::plain;
+use crate::text::{plain, thousands};
 
 #[derive(Args)]
 #[command(after_help = "What a flow takes: jitney run FLOW --help. On a terminal it asks for what is missing.")]

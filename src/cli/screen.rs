@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
-use crate::cli::format::{bytes, seconds, thousands};
+use crate::cli::format::{bytes, seconds};
 use crate::engine::{Notice, Observer};
 use crate::id::RunId;
 use crate::task::{Level, Outputs, Progress};
+use crate::text::thousands;
 
 /// Between two plain lines of the same task.
 const PLAIN_PAUSE: Duration = Duration::from_secs(5);

@@ -61,7 +61,8 @@ pub fn is_claimed(settings: &Settings, id: &ExecutionId) -> bool {
     is_locked(&path(settings, id))
 }
 
-pub(super) fn is_locked(path: &Path) -> bool {
+/// Whether some process holds the lock on a file.
+pub fn is_locked(path: &Path) -> bool {
     File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 

@@ -10,7 +10,7 @@ use rusqlite::{OptionalExtension, Row, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::search::{COLUMNS, summary};
+use super::search::{COLUMNS, Query, summary};
 use super::{Journal, Result, Summary, stamp};
 use crate::id::BackfillId;
 
@@ -34,8 +34,8 @@ pub struct BackfillSpec {
     pub to: String,
     /// Values for inputs, expressions in them not rendered; those of secret inputs are left out.
     pub inputs: Vec<(String, String)>,
-    /// Which partitions run: `all`, `missing` or `failed`.
-    pub only: String,
+    /// Which partitions run.
+    pub only: Only,
     /// Labels of the executions.
     pub labels: Map<String, Value>,
     /// How many run at a time.
@@ -44,13 +44,35 @@ pub struct BackfillSpec {
     pub descending: bool,
     /// Whether nothing more starts once a partition has failed.
     pub stop_on_failure: bool,
+    /// Whether the server runs it; else whoever asked for it does, in a terminal.
+    #[serde(default)]
+    pub by_server: bool,
+}
+
+/// Which partitions of a backfill run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Only {
+    /// All of them.
+    #[default]
+    All,
+    /// Those that the target does not hold, by the word of its ledger.
+    Missing,
+    /// Those whose last run failed.
+    Failed,
 }
 
 impl BackfillSpec {
-    /// Whether both ask for the same partitions, however many at a time.
+    /// Whether both ask for the same partitions, however many at a time and whoever runs them.
     pub fn asks_for_the_same(&self, other: &Self) -> bool {
-        let how = |spec: &Self| Self { parallel: 0, descending: false, stop_on_failure: false, ..spec.clone() };
-        how(self) == how(other)
+        let what = |spec: &Self| Self {
+            parallel: 0,
+            descending: false,
+            stop_on_failure: false,
+            by_server: false,
+            ..spec.clone()
+        };
+        what(self) == what(other)
     }
 }
 
@@ -108,6 +130,8 @@ pub struct Backfill {
     pub spec: BackfillSpec,
     /// What the user wants of it now.
     pub wish: Wish,
+    /// Why it rests, where nobody wanted it to.
+    pub problem: Option<String>,
     /// How it ended; none while it has not.
     pub outcome: Option<BackfillEnd>,
     /// When it ended.
@@ -145,7 +169,7 @@ impl BackfillEnd {
     }
 }
 
-const BACKFILL: &str = "SELECT id, namespace, flow, created, since, spec, wish, outcome, ended FROM backfills";
+const BACKFILL: &str = "SELECT id, namespace, flow, created, since, spec, wish, outcome, ended, problem FROM backfills";
 
 impl Journal {
     /// Writes a new backfill down, with all its partitions or not at all.
@@ -187,16 +211,34 @@ impl Journal {
         Ok(Some(found))
     }
 
-    /// The newest backfills first, at most `limit`, of one flow or of all. Their partitions are left out.
+    /// The backfills of the flows that a query names, the newest first: at most `limit` after the first `skipped`, and how
+    /// many there are in all. Their partitions are left out. Of the query only namespace and flow count.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn backfills(&self, flow: Option<&str>, limit: u32) -> Result<Vec<Backfill>> {
+    pub fn backfills(&self, query: &Query, limit: u32, skipped: u32) -> Result<(u64, Vec<Backfill>)> {
         let connection = self.lock();
-        let sql = format!("{BACKFILL} WHERE ?1 IS NULL OR flow = ?1 ORDER BY id DESC LIMIT ?2");
+        let wanted = "(?1 IS NULL OR flow = ?1) AND
+                      (?2 IS NULL OR namespace = ?2 OR substr(namespace, 1, length(?2) + 1) = ?2 || '.')";
+        let sql = format!("SELECT count(*) FROM backfills WHERE {wanted}");
+        let total: i64 = connection.query_row(&sql, params![query.flow, query.namespace], |row| row.get(0))?;
+        let sql = format!("{BACKFILL} WHERE {wanted} ORDER BY id DESC LIMIT ?3 OFFSET ?4");
         let mut statement = connection.prepare_cached(&sql)?;
-        let rows = statement.query_map(params![flow, limit], backfill)?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        let rows = statement.query_map(params![query.flow, query.namespace, limit, skipped], backfill)?;
+        Ok((total.unsigned_abs(), rows.collect::<rusqlite::Result<_>>()?))
+    }
+
+    /// The backfills of the server that are to go on or to be cancelled, the oldest first.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn backfills_to_do(&self) -> Result<Vec<BackfillId>> {
+        let connection = self.lock();
+        let sql =
+            "SELECT id FROM backfills WHERE ended IS NULL AND wish <> 'PAUSE' AND spec ->> '$.by_server' ORDER BY id";
+        let mut statement = connection.prepare_cached(sql)?;
+        let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
+        Ok(rows.map(|id| id.map(BackfillId::new)).collect::<rusqlite::Result<_>>()?)
     }
 
     /// The full ids of backfills that begin with `prefix`, the newest first.
@@ -227,8 +269,28 @@ impl Journal {
     /// # Errors
     /// When the file cannot be written.
     pub fn wish_backfill(&self, id: &BackfillId, wish: Wish) -> Result<bool> {
-        let sql = "UPDATE backfills SET wish = ?2 WHERE id = ?1 AND ended IS NULL";
+        let sql = "UPDATE backfills SET wish = ?2, problem = NULL WHERE id = ?1 AND ended IS NULL";
         Ok(self.lock().execute(sql, params![id.as_str(), wish.as_str()])? == 1)
+    }
+
+    /// Lets a backfill that cannot go on rest, and notes why. Whoever wants it to go on wishes it once more.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn rest_backfill(&self, id: &BackfillId, problem: &str) -> Result<()> {
+        let sql = "UPDATE backfills SET wish = 'PAUSE', problem = ?2 WHERE id = ?1 AND ended IS NULL";
+        self.lock().execute(sql, params![id.as_str(), problem])?;
+        Ok(())
+    }
+
+    /// Gives a backfill that nobody runs to the server.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn hand_backfill_to_server(&self, id: &BackfillId) -> Result<()> {
+        let sql = "UPDATE backfills SET spec = json_set(spec, '$.by_server', json('true')) WHERE id = ?1";
+        self.lock().execute(sql, params![id.as_str()])?;
+        Ok(())
     }
 
     /// Notes how a backfill ended.
@@ -236,7 +298,7 @@ impl Journal {
     /// # Errors
     /// When the file cannot be written.
     pub fn end_backfill(&self, id: &BackfillId, end: BackfillEnd, now: DateTime<Utc>) -> Result<()> {
-        let sql = "UPDATE backfills SET outcome = ?2, ended = ?3 WHERE id = ?1";
+        let sql = "UPDATE backfills SET outcome = ?2, ended = ?3, problem = NULL WHERE id = ?1";
         self.lock().execute(sql, params![id.as_str(), end.as_str(), stamp(now)])?;
         Ok(())
     }
@@ -246,7 +308,8 @@ impl Journal {
     /// # Errors
     /// When the file cannot be written.
     pub fn retry_backfill(&self, id: &BackfillId, now: DateTime<Utc>) -> Result<()> {
-        let sql = "UPDATE backfills SET since = ?2, wish = 'RUN', outcome = NULL, ended = NULL WHERE id = ?1";
+        let sql =
+            "UPDATE backfills SET since = ?2, wish = 'RUN', problem = NULL, outcome = NULL, ended = NULL WHERE id = ?1";
         self.lock().execute(sql, params![id.as_str(), stamp(now)])?;
         Ok(())
     }
@@ -282,6 +345,7 @@ fn backfill(row: &Row) -> rusqlite::Result<Backfill> {
         wish: Wish::read(&row.get::<_, String>(6)?),
         outcome: row.get::<_, Option<String>>(7)?.map(|end| BackfillEnd::read(&end)),
         ended: row.get(8)?,
+        problem: row.get(9)?,
         partitions: Vec::new(),
     })
 }

@@ -5,7 +5,12 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{JournalError, Result};
 
 /// What each version of the tables adds to the one before, the first being `schema.sql`. Only ever appended to.
-const STEPS: &[&str] = &[include_str!("server.sql"), include_str!("children.sql"), include_str!("backfill.sql")];
+const STEPS: &[&str] = &[
+    include_str!("server.sql"),
+    include_str!("children.sql"),
+    include_str!("backfill.sql"),
+    include_str!("backfill_problem.sql"),
+];
 
 /// Brings the tables up to date, all or nothing. The caller sees to it that no other process does the same.
 ///

@@ -34,7 +34,7 @@ use tokio::sync::broadcast;
 use crate::id::{ExecutionId, TaskId};
 use crate::task::Level;
 
-pub use backfill::{BACKFILL_LABEL, Backfill, BackfillEnd, BackfillSpec, PARTITION_LABEL, Partition, Wish};
+pub use backfill::{BACKFILL_LABEL, Backfill, BackfillEnd, BackfillSpec, Only, PARTITION_LABEL, Partition, Wish};
 pub use batch::Batch;
 pub use event::{Created, Event, ExecutionState, Failure, Outcome, Parent, Triggered};
 pub use happened::Happened;

@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
+use crate::engine::backfill::Keeper;
 use crate::engine::catalog::Catalog;
 use crate::engine::executor::Executor;
 use crate::engine::scheduler::Scheduler;
@@ -38,6 +39,8 @@ pub struct App {
     pub catalog: Arc<Catalog>,
     /// Acts on triggers.
     pub scheduler: Arc<Scheduler>,
+    /// Drives backfills.
+    pub backfills: Keeper,
     /// The process's settings.
     pub settings: Arc<Settings>,
     /// What is counted.

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use chrono_tz::Tz;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::preview::words;
 use crate::cli::calendar::{Mark, calendar, legend};
 use crate::cli::format::seconds;
 use crate::engine::backfill::{Cell, Grain, Standing};
@@ -88,7 +87,7 @@ impl Board {
                 Some(format!("  {sign} {name:<12} failed: {reason}  ({first})"))
             }
             Standing::Loaded { .. } | Standing::Stopped if !self.live => {
-                Some(format!("  {sign} {name:<12} {}", words(&cell.standing)))
+                Some(format!("  {sign} {name:<12} {}", cell.standing))
             }
             _ => None,
         }

@@ -7,20 +7,20 @@ use chrono::Utc;
 use clap::Args;
 
 use super::board::picture;
-use super::preview::{inputs_line, words};
-use super::{go, invalid, secrets_of, shown_path, silent_runner, with_secrets};
+use super::preview::inputs_line;
+use super::{go, shown_path, silent_runner, told};
 use crate::cli::calendar::Mark;
 use crate::cli::inputs::pair;
 use crate::cli::out::{out, outln};
+use crate::cli::server::is_served;
 use crate::cli::{Exit, Invalid, flows};
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
-use crate::engine::backfill::{Beat, Grain, PartitionRun, Partitioned, Slot, Standing, is_driven};
+use crate::engine::Runner;
+use crate::engine::backfill::{Asked, BackfillError, Grain, Standing, state};
 use crate::engine::executor::{Executor, Options};
-use crate::engine::{EngineError, Runner};
-use crate::flow::Flow;
 use crate::id::BackfillId;
-use crate::journal::{Backfill, BackfillEnd, Journal, Wish};
+use crate::journal::{Backfill, Journal, Query, Wish};
 use crate::tasks;
 
 #[derive(Args)]
@@ -59,7 +59,8 @@ pub(super) struct Again {
 
 pub(super) fn list(listing: &Listing, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
     let runner = silent_runner(settings)?;
-    let found = runner.journal.backfills(listing.flow.as_deref(), listing.limit)?;
+    let query = Query { flow: listing.flow.clone(), ..Query::default() };
+    let (_, found) = runner.journal.backfills(&query, listing.limit, 0)?;
     if listing.json {
         outln!("{}", serde_json::json!(found));
         return Ok(Exit::Ok);
@@ -72,8 +73,7 @@ pub(super) fn list(listing: &Listing, settings: &Arc<Settings>) -> anyhow::Resul
     for backfill in found {
         let Some(backfill) = runner.journal.backfill(&backfill.id)? else { continue };
         let cells = runner.cells(&backfill)?;
-        let is_in =
-            cells.iter().filter(|cell| matches!(cell.standing, Standing::Loaded { .. } | Standing::Skipped { .. }));
+        let is_in = cells.iter().filter(|cell| cell.standing.is_in());
         table.add_row([
             backfill.id.to_string(),
             backfill.flow.clone(),
@@ -100,11 +100,14 @@ pub(super) fn show(named: &Named, settings: &Arc<Settings>) -> anyhow::Result<Ex
     let flow = flows::read(Path::new(&backfill.spec.file)).map(|(flow, _)| flow);
     let (zone, grain) = flow.map_or((chrono_tz::Tz::UTC, Grain::Month), |flow| go::seen_in(&flow, &backfill));
     outln!("backfill {}  {}  {}", backfill.id, backfill.flow, state(settings, &backfill));
+    if let Some(problem) = &backfill.problem {
+        outln!("  it rests: {problem}");
+    }
     out!("{}", picture(&cells, zone, grain));
     for (cell, partition) in cells.iter().zip(&backfill.partitions) {
         let execution = cell.execution.as_ref().map(ToString::to_string).unwrap_or_default();
         let (sign, inputs) = (Mark::of(&cell.standing).sign(), inputs_line(partition));
-        outln!("  {sign} {:<12} {:<24} {execution:<16}  {inputs}", cell.partition, words(&cell.standing));
+        outln!("  {sign} {:<12} {:<24} {execution:<16}  {inputs}", cell.partition, cell.standing.to_string());
         if let Standing::Failed { message, .. } = &cell.standing {
             outln!("      {}", message.replace('\n', "\n      "));
         }
@@ -116,10 +119,8 @@ pub(super) fn show(named: &Named, settings: &Arc<Settings>) -> anyhow::Result<Ex
 pub(super) fn pause(named: &Named, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
     let runner = silent_runner(settings)?;
     let id = find(&runner.journal, named.id.as_deref())?.id;
-    if !runner.journal.wish_backfill(&id, Wish::Pause)? {
-        return Err(ended(&id).into());
-    }
-    let words = if is_driven(settings, &id) { "what is under way comes to its end" } else { "no process runs it" };
+    let is_seen = runner.wish_backfill(&id, Wish::Pause).map_err(told)?;
+    let words = if is_seen { "what is under way comes to its end" } else { "no process runs it" };
     eprintln!("Backfill {id} is paused: {words}. Go on with: jitney backfill resume {id}");
     Ok(Exit::Ok)
 }
@@ -128,10 +129,7 @@ pub(super) async fn resume(again: Again, settings: &Arc<Settings>) -> anyhow::Re
     let runner = silent_runner(settings)?;
     let backfill = find(&runner.journal, again.id.as_deref())?;
     let id = backfill.id.clone();
-    if !runner.journal.wish_backfill(&id, Wish::Run)? {
-        return Err(ended(&id).into());
-    }
-    if is_driven(settings, &id) {
+    if runner.wish_backfill(&id, Wish::Run).map_err(told)? {
         eprintln!("Backfill {id} goes on, in the process that runs it.");
         return Ok(Exit::Ok);
     }
@@ -139,47 +137,22 @@ pub(super) async fn resume(again: Again, settings: &Arc<Settings>) -> anyhow::Re
 }
 
 pub(super) async fn cancel(named: &Named, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
-    let runner = silent_runner(settings)?;
-    let backfill = find(&runner.journal, named.id.as_deref())?;
+    let executor = Executor::open(silent_runner(settings)?, Options::new(tasks::ALL))?;
+    let backfill = find(executor.journal(), named.id.as_deref())?;
     let id = &backfill.id;
-    if !runner.journal.wish_backfill(id, Wish::Cancel)? {
-        return Err(ended(id).into());
-    }
-    if is_driven(settings, id) {
+    if executor.cancel_backfill(&backfill, Utc::now()).map_err(told)? {
         eprintln!("Backfill {id} is being cancelled: what is under way is stopped and rolled back.");
-        return Ok(Exit::Ok);
+    } else {
+        eprintln!("Backfill {id} is cancelled. What it had loaded stays.");
     }
-    kill_left(runner.clone(), &backfill)?;
-    runner.journal.end_backfill(id, BackfillEnd::Cancelled, Utc::now())?;
-    eprintln!("Backfill {id} is cancelled. What it had loaded stays.");
     Ok(Exit::Ok)
-}
-
-/// Executions that a dead process left open are closed, so that nobody takes them up again.
-fn kill_left(runner: Runner, backfill: &Backfill) -> anyhow::Result<()> {
-    let executor = Executor::open(runner, Options::new(tasks::ALL))?;
-    for cell in executor.runner().cells(backfill)? {
-        let is_open = matches!(cell.standing, Standing::Running | Standing::Stopped);
-        let killed = cell.execution.filter(|_| is_open).map(|id| executor.kill(&id));
-        // Any other error: it has ended meanwhile, or another process works on it.
-        if let Some(Err(EngineError::Journal(error))) = killed {
-            return Err(error.into());
-        }
-    }
-    Ok(())
 }
 
 pub(super) async fn retry(again: Again, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
     let runner = silent_runner(settings)?;
     let backfill = find(&runner.journal, again.id.as_deref())?;
     let id = &backfill.id;
-    if is_driven(settings, id) {
-        let help = "wait until it has ended; one failed partition does not stop the others";
-        return Err(Invalid::from(Diagnostic::error(format!("backfill {id} is under way")).help(help)).into());
-    }
-    let is_in = |standing: &Standing| matches!(standing, Standing::Loaded { .. } | Standing::Skipped { .. });
-    let open = runner.cells(&backfill)?.iter().filter(|cell| !is_in(&cell.standing)).count();
-    if open == 0 {
+    if !runner.may_retry(&backfill).map_err(told)? {
         eprintln!("Every partition of backfill {id} is in; there is nothing to run again.");
         return Ok(Exit::Ok);
     }
@@ -188,41 +161,22 @@ pub(super) async fn retry(again: Again, settings: &Arc<Settings>) -> anyhow::Res
     go_on(runner, backfill, again).await
 }
 
-/// Runs the rest of a backfill in this process, with the flow as its file has it now.
+/// Runs the rest of a backfill, with the flow as its file has it now: in this process, unless the server is there whose
+/// backfill it is.
 async fn go_on(runner: Runner, backfill: Backfill, again: Again) -> anyhow::Result<Exit> {
-    let (flow, _) = flows::read(Path::new(&shown_path(&backfill.spec.file)))?;
-    let given = with_secrets(&backfill.spec.inputs, &again.input)?;
-    let secrets = secrets_of(&flow, &given);
-    let flow = Arc::new(flow);
-    let runs = runs_of(&runner, &flow, &backfill, &given)?;
-    go::go(runner, flow, &backfill, runs, secrets, again.json).await
-}
-
-fn runs_of(
-    runner: &Runner,
-    flow: &Flow,
-    backfill: &Backfill,
-    given: &[(String, String)],
-) -> anyhow::Result<Vec<PartitionRun>> {
-    let beat = Beat::find(flow, backfill.spec.trigger.as_deref(), backfill.spec.every.as_deref()).map_err(invalid)?;
-    let slot = |partition: &crate::journal::Partition| Slot { date: partition.date, label: partition.label.clone() };
-    let slots: Vec<Slot> = backfill.partitions.iter().map(slot).collect();
-    Ok(Partitioned { flow, beat: &beat, given }.runs(runner, &slots).map_err(Invalid)?)
-}
-
-fn ended(id: &BackfillId) -> Invalid {
-    let finding = Diagnostic::error(format!("backfill {id} has ended"));
-    Invalid::from(finding.help(format!("`jitney backfill retry {id}` runs again what is not in")))
-}
-
-/// RUNNING and PAUSED while it goes on, STOPPED when its process has gone, else how it ended.
-fn state(settings: &Settings, backfill: &Backfill) -> &'static str {
-    match (backfill.outcome, backfill.wish) {
-        (Some(end), _) => end.as_str(),
-        (None, Wish::Pause) => "PAUSED",
-        (None, _) if is_driven(settings, &backfill.id) => "RUNNING",
-        (None, _) => "STOPPED",
+    if backfill.spec.by_server && is_served(&runner.settings) {
+        if let Some((name, _)) = again.input.first() {
+            let finding = Diagnostic::error(format!("the server that runs the backfill does not see `{name}` here"));
+            let address = format!("/api/v1/backfills/{}/resume", backfill.id);
+            let help = format!("give it to the server: POST {address} with {{\"inputs\": {{\"{name}\": …}}}}");
+            return Err(Invalid::from(finding.help(help)).into());
+        }
+        eprintln!("Backfill {} goes on, in the server.", backfill.id);
+        return Ok(Exit::Ok);
     }
+    let (flow, _) = flows::read(Path::new(&shown_path(&backfill.spec.file)))?;
+    let asked = Asked::again(&runner, Arc::new(flow), &backfill, &again.input).map_err(told)?;
+    go::go(runner, asked, &backfill, again.json).await
 }
 
 /// The backfill that a prefix names.
@@ -232,16 +186,16 @@ fn state(settings: &Settings, backfill: &Backfill) -> &'static str {
 fn find(journal: &Journal, prefix: Option<&str>) -> anyhow::Result<Backfill> {
     let ids = match prefix {
         Some(prefix) => journal.backfill_ids_with_prefix(prefix)?,
-        None => journal.backfills(None, 1)?.into_iter().map(|backfill| backfill.id).collect(),
+        None => journal.backfills(&Query::default(), 1, 0)?.1.into_iter().map(|backfill| backfill.id).collect(),
     };
-    let lost = || invalid("the journal has lost the backfill");
+    let lost = || BackfillError::wrong("the journal has lost the backfill");
     match (ids.as_slice(), prefix) {
-        ([id], _) => Ok(journal.backfill(id)?.ok_or_else(lost)?),
+        ([id], _) => Ok(journal.backfill(id)?.ok_or_else(lost).map_err(told)?),
         ([], Some(prefix)) => {
             let finding = Diagnostic::error(format!("there is no backfill `{prefix}`"));
             Err(Invalid::from(finding.help("`jitney backfill list` lists them")).into())
         }
-        ([], None) => Err(invalid("there are no backfills yet").into()),
+        ([], None) => Err(told(BackfillError::wrong("there are no backfills yet"))),
         (several, prefix) => {
             let ids: Vec<&str> = several.iter().map(BackfillId::as_str).collect();
             let finding = Diagnostic::error(format!("several backfills begin with `{}`", prefix.unwrap_or_default()));

@@ -1,7 +1,6 @@
 //! Running a backfill in this process, and saying what came of it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono_tz::Tz;
@@ -12,15 +11,16 @@ use tokio_util::task::AbortOnDropHandle;
 use super::board::{Board, picture};
 use super::explained;
 use crate::cli::Exit;
-use crate::cli::format::{seconds, thousands};
+use crate::cli::format::seconds;
 use crate::cli::out::outln;
 use crate::cli::run::stop_signal;
 use crate::engine::Runner;
-use crate::engine::backfill::{Beat, Cell, Drive, Driven, Grain, PartitionRun, Standing};
+use crate::engine::backfill::{Asked, Beat, Cell, Drive, Driven, Grain, Leaves, PartitionRun, Standing, rows};
 use crate::engine::executor::{Executor, Options};
 use crate::flow::Flow;
 use crate::journal::{Backfill, BackfillEnd};
 use crate::tasks;
+use crate::text::thousands;
 
 /// Names on one line of the summary.
 const MOST_NAMED: usize = 24;
@@ -29,24 +29,20 @@ const MOST_NAMED: usize = 24;
 ///
 /// # Errors
 /// When the engine cannot go on, or another process runs the backfill; failed partitions are no error here.
-pub(super) async fn go(
-    runner: Runner,
-    flow: Arc<Flow>,
-    backfill: &Backfill,
-    runs: Vec<PartitionRun>,
-    secrets: Vec<(String, String)>,
-    as_json: bool,
-) -> anyhow::Result<Exit> {
-    let (zone, grain) = seen_in(&flow, backfill);
+pub(super) async fn go(runner: Runner, asked: Asked, backfill: &Backfill, as_json: bool) -> anyhow::Result<Exit> {
+    let (zone, grain) = seen_in(&asked.flow, backfill);
     let options = Options { parallel: backfill.spec.parallel.max(1) as usize, ..Options::new(tasks::ALL) };
     let executor = Executor::open(runner, options)?;
     let stop = CancellationToken::new();
     let _watch = watch_for_stop(stop.clone());
-    let runs: BTreeMap<String, PartitionRun> = runs.into_iter().map(|run| (run.slot.label.clone(), run)).collect();
+    let secrets = asked.secrets();
+    let runs: BTreeMap<String, PartitionRun> =
+        asked.runs.into_iter().map(|run| (run.slot.label.clone(), run)).collect();
     let mut board = Board::new(as_json, zone, grain);
     board.say(&format!("backfill {}", backfill.id));
     let began = std::time::Instant::now();
-    let drive = Drive { executor: &executor, flow: flow.clone(), backfill, runs, secrets, stop };
+    let (flow, leaves) = (asked.flow, Leaves::Nothing);
+    let drive = Drive { executor: &executor, flow, backfill, runs, secrets, stop, leaves };
     let driven = drive.run(&mut |cells, wish| board.show(cells, wish)).await;
     board.clear();
     executor.stop(Duration::from_secs(5)).await;
@@ -87,8 +83,7 @@ fn watch_for_stop(stop: CancellationToken) -> AbortOnDropHandle<()> {
 /// What came of the partitions: how many loaded and how many rows, and those that failed by their reason.
 pub(super) fn summary(cells: &[Cell]) -> String {
     let count = |is: fn(&Standing) -> bool| cells.iter().filter(|cell| is(&cell.standing)).count();
-    let rows: u64 =
-        cells.iter().map(|cell| if let Standing::Loaded { rows, .. } = cell.standing { rows } else { 0 }).sum();
+    let rows = rows(cells);
     let already = count(|standing| matches!(standing, Standing::Loaded { already: true, .. }));
     let parts = [
         (count(|standing| matches!(standing, Standing::Loaded { already: false, .. })), "loaded"),
@@ -138,8 +133,6 @@ fn last_words(backfill: &Backfill, driven: Driven, cells: &[Cell], took: Duratio
 
 /// A backfill for other programs.
 pub(super) fn to_json(backfill: &Backfill, cells: &[Cell]) -> Value {
-    let rows: u64 =
-        cells.iter().map(|cell| if let Standing::Loaded { rows, .. } = cell.standing { rows } else { 0 }).sum();
     json!({
         "id": backfill.id,
         "flow": backfill.flow,
@@ -148,8 +141,9 @@ pub(super) fn to_json(backfill: &Backfill, cells: &[Cell]) -> Value {
         "ended": backfill.ended,
         "outcome": backfill.outcome,
         "wish": backfill.wish,
+        "problem": backfill.problem,
         "spec": backfill.spec,
         "partitions": cells,
-        "rows": rows,
+        "rows": rows(cells),
     })
 }

@@ -15,13 +15,12 @@ use serde_json::Value;
 use crate::cli::inputs::from_here;
 use crate::cli::{Exit, Invalid};
 use crate::config::Settings;
-use crate::diagnostic::Diagnostic;
+use crate::engine::backfill::BackfillError;
 use crate::engine::{EngineError, Runner};
 use crate::flow::Flow;
-use crate::flow::input::{self, InputType};
+use crate::id::BackfillId;
 use crate::journal::Journal;
 use crate::postgres::resolve;
-use crate::secret::hide_address_passwords;
 use crate::text::plain;
 
 #[derive(Args)]
@@ -30,7 +29,7 @@ pub(super) struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    start: start::Asked,
+    start: start::Asking,
 }
 
 #[derive(Subcommand)]
@@ -48,8 +47,6 @@ enum Command {
     /// Run the partitions again that failed, were stopped or were not begun
     Retry(control::Again),
 }
-
-pub(super) use preview::words;
 
 pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
     match arguments.command {
@@ -75,53 +72,11 @@ pub(super) fn silent_runner(settings: &Arc<Settings>) -> anyhow::Result<Runner> 
     Ok(Runner::new(settings.clone(), journal, Arc::new(|_| {})))
 }
 
-/// What stands for a value that the journal does not keep.
-const HIDDEN: &str = "***";
-
 /// Values for inputs as text, paths from the folder that the user is in.
 pub(super) fn given_here(flow: &Flow, given: &[(String, String)]) -> Vec<(String, String)> {
     let given: Vec<(String, Value)> =
         given.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
     from_here(flow, &given).into_iter().map(|(name, value)| (name, plain(&value))).collect()
-}
-
-/// Values for inputs as the journal may keep them.
-fn without_secrets(flow: &Flow, given: &[(String, String)]) -> Vec<(String, String)> {
-    let is_secret = |name: &str| flow.inputs.iter().any(|input| input.id == name && input.kind == InputType::Secret);
-    let hide = |(name, value): &(String, String)| {
-        let value = if is_secret(name) { HIDDEN.to_owned() } else { hide_address_passwords(value).to_string() };
-        (name.clone(), value)
-    };
-    given.iter().map(hide).collect()
-}
-
-/// Values for inputs as they were given, from those that the journal kept and those that are given again.
-///
-/// # Errors
-/// [`Invalid`] when one that was not kept is not given again.
-fn with_secrets(kept: &[(String, String)], again: &[(String, String)]) -> Result<Vec<(String, String)>, Invalid> {
-    let restore = |(name, value): &(String, String)| {
-        let given = again.iter().rev().find(|(other, _)| other == name);
-        match given {
-            Some(given) => Ok(given.clone()),
-            None if value.contains(HIDDEN) => {
-                let finding = Diagnostic::error(format!("the journal does not keep the secret in input `{name}`"));
-                Err(Invalid::from(finding.help(format!("give it again: `-i {name}=VALUE`"))))
-            }
-            None => Ok((name.clone(), value.clone())),
-        }
-    };
-    kept.iter().map(restore).collect()
-}
-
-/// Those of the inputs that the journal does not keep.
-fn secrets_of(flow: &Flow, given: &[(String, String)]) -> Vec<(String, String)> {
-    let is_secret = |name: &str, value: &str| input::is_secret(&flow.inputs, name, &value.into());
-    given.iter().filter(|(name, value)| is_secret(name, value)).cloned().collect()
-}
-
-pub(super) fn invalid(message: impl Into<String>) -> Invalid {
-    Invalid::from(Diagnostic::error(message))
 }
 
 /// The flow's file as messages name it, from the folder that the user is in.
@@ -130,13 +85,24 @@ fn shown_path(file: &str) -> String {
     Path::new(file).strip_prefix(&here).map_or_else(|_| file.to_owned(), |path| path.display().to_string())
 }
 
-/// The error of an engine that another process keeps from a backfill.
-fn explained(error: EngineError, id: &crate::id::BackfillId) -> anyhow::Error {
+/// The error as the command line tells it.
+pub(super) fn told(error: BackfillError) -> anyhow::Error {
     match error {
-        EngineError::Taken(lock) if lock.as_str().starts_with("backfill-") => invalid(format!(
-            "backfill {id} is under way in another process; `jitney backfill show {id}` tells how it stands"
-        ))
-        .into(),
+        BackfillError::Wrong(findings) => Invalid(findings).into(),
+        BackfillError::NotNow(finding) => Invalid::from(*finding).into(),
+        BackfillError::Target(error) => error.into(),
+        BackfillError::Engine(error) => error.into(),
+        BackfillError::Unknown(_) => anyhow::Error::from(error),
+    }
+}
+
+/// The error of an engine that another process keeps from a backfill.
+fn explained(error: EngineError, id: &BackfillId) -> anyhow::Error {
+    match error {
+        EngineError::Taken(lock) if lock.as_str().starts_with("backfill-") => {
+            let message = format!("backfill {id} is under way in another process");
+            told(BackfillError::not_now(message, format!("`jitney backfill show {id}` tells how it stands")))
+        }
         other => other.into(),
     }
 }

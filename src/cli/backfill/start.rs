@@ -5,20 +5,18 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use clap::Args;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{given_here, go, invalid, preview, secrets_of, silent_runner, without_secrets};
+use super::{given_here, go, preview, silent_runner, told};
 use crate::cli::inputs::pair;
-use crate::cli::{Exit, Invalid, flows};
+use crate::cli::{Exit, flows};
 use crate::config::Settings;
-use crate::engine::Runner;
-use crate::engine::backfill::{Beat, Partitioned, is_driven};
+use crate::engine::backfill::{Asked, Preview};
 use crate::flow::Flow;
-use crate::id::BackfillId;
-use crate::journal::{BACKFILL_LABEL, Backfill, BackfillSpec, PARTITION_LABEL, Wish};
+use crate::journal::{BackfillSpec, Only, Wish};
 
 #[derive(Args)]
-pub(super) struct Asked {
+pub(super) struct Asking {
     /// The flow's file
     #[arg(required = true)]
     flow: Option<PathBuf>,
@@ -38,8 +36,8 @@ pub(super) struct Asked {
     #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = pair)]
     input: Vec<(String, String)>,
     /// Which partitions run: all, those that the target's ledger does not have, or those whose last run failed
-    #[arg(long, value_enum, default_value_t = Only::All)]
-    only: Only,
+    #[arg(long, value_enum, default_value_t = Which::All)]
+    only: Which,
     /// How many run at a time, within the flow's own `concurrency`
     #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=64))]
     parallel: u32,
@@ -60,85 +58,69 @@ pub(super) struct Asked {
     json: bool,
 }
 
-/// Which partitions run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Only {
-    All,
-    Missing,
-    Failed,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Order {
     Asc,
     Desc,
 }
 
-impl Only {
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::Missing => "missing",
-            Self::Failed => "failed",
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Which {
+    All,
+    Missing,
+    Failed,
+}
+
+impl From<Which> for Only {
+    fn from(which: Which) -> Self {
+        match which {
+            Which::All => Self::All,
+            Which::Missing => Self::Missing,
+            Which::Failed => Self::Failed,
         }
     }
 }
 
-pub(super) async fn run(arguments: Asked, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
+pub(super) async fn run(arguments: Asking, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
     let (flow, warnings) = flows::read(&arguments.flow.clone().unwrap_or_default())?;
     warnings.iter().for_each(|warning| eprintln!("{warning}"));
-    let given = given_here(&flow, &arguments.input);
-    let spec = spec(&arguments, &flow, &given)?;
+    let spec = spec(&arguments, &flow)?;
     let runner = silent_runner(settings)?;
-    let flow = Arc::new(flow);
-    let beat = Beat::find(&flow, spec.trigger.as_deref(), spec.every.as_deref()).map_err(invalid)?;
-    let slots = beat.slots(&spec.from, &spec.to).map_err(invalid)?;
-    let of = Partitioned { flow: &flow, beat: &beat, given: &given };
-    let runs = of.runs(&runner, &slots).map_err(Invalid)?;
-    let earlier = if arguments.dry_run { None } else { earlier(&runner, &flow, &spec)? };
+    let asked = Asked::new(&runner, Arc::new(flow), spec).map_err(told)?;
+    let earlier = if arguments.dry_run { None } else { asked.earlier(&runner).map_err(told)? };
     let backfill = match earlier {
-        Some(backfill) => backfill,
+        Some(earlier) => {
+            eprintln!("Going on with backfill {}, which was asked for before and has not ended.", earlier.id);
+            runner.wish_backfill(&earlier.id, Wish::Run).map_err(told)?;
+            earlier
+        }
         None => {
-            let choices = preview::choose(&runner, &of, &runs, arguments.only).await?;
-            let ends_here = arguments.dry_run || preview::is_empty(&choices);
-            preview::print(&of, &choices, &spec, arguments.json && ends_here, arguments.json);
-            if ends_here {
+            let preview = asked.preview(&runner).await.map_err(told)?;
+            show(&asked, &preview, &arguments)?;
+            if arguments.dry_run || preview.runs() == 0 {
                 return Ok(Exit::Ok);
             }
-            let backfill = preview::backfill(BackfillId::generate(Utc::now()), &flow, spec, &runs, &choices);
+            let backfill = asked.chosen(&preview, Utc::now());
             runner.journal.create_backfill(&backfill)?;
             backfill
         }
     };
-    let secrets = secrets_of(&flow, &given);
-    go::go(runner, flow.clone(), &backfill, runs, secrets, arguments.json).await
+    go::go(runner, asked, &backfill, arguments.json).await
 }
 
-/// The same backfill, asked for before and not ended: a command that is repeated after a crash goes on with it.
-fn earlier(runner: &Runner, flow: &Flow, spec: &BackfillSpec) -> anyhow::Result<Option<Backfill>> {
-    let mut open = runner.journal.backfills(Some(flow.id.as_str()), 1000)?.into_iter();
-    let same = |backfill: &Backfill| {
-        backfill.outcome.is_none() && backfill.namespace == flow.namespace && backfill.spec.asks_for_the_same(spec)
-    };
-    let Some(found) = open.find(same) else { return Ok(None) };
-    let id = found.id;
-    if is_driven(&runner.settings, &id) {
-        let finding =
-            crate::diagnostic::Diagnostic::error(format!("this very backfill, {id}, is under way in another process"));
-        let help = format!("`jitney backfill show {id}` tells how it stands; `jitney backfill cancel {id}` stops it");
-        return Err(Invalid::from(finding.help(help)).into());
+fn show(asked: &Asked, preview: &Preview, arguments: &Asking) -> anyhow::Result<()> {
+    if let Some(why) = &preview.unsure {
+        eprintln!("The target cannot say what it holds ({why}): what ran before decides.");
     }
-    eprintln!("Going on with backfill {id}, which was asked for before and has not ended.");
-    runner.journal.wish_backfill(&id, Wish::Run)?;
-    Ok(runner.journal.backfill(&id)?)
+    match (arguments.json, arguments.dry_run || preview.runs() == 0) {
+        (false, _) => preview::print(asked, preview).map_err(told)?,
+        (true, true) => preview::print_json(asked, preview),
+        (true, false) => {}
+    }
+    Ok(())
 }
 
-fn spec(arguments: &Asked, flow: &Flow, given: &[(String, String)]) -> anyhow::Result<BackfillSpec> {
-    for reserved in [BACKFILL_LABEL, PARTITION_LABEL] {
-        if arguments.label.iter().any(|(key, _)| key == reserved) {
-            return Err(invalid(format!("the label `{reserved}` is the backfill's own; take another name")).into());
-        }
-    }
+fn spec(arguments: &Asking, flow: &Flow) -> anyhow::Result<BackfillSpec> {
     let file = std::path::absolute(arguments.flow.clone().unwrap_or_default())?;
     let labels = arguments.label.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str())));
     Ok(BackfillSpec {
@@ -147,11 +129,12 @@ fn spec(arguments: &Asked, flow: &Flow, given: &[(String, String)]) -> anyhow::R
         every: arguments.every.clone(),
         from: arguments.from.clone().unwrap_or_default(),
         to: arguments.to.clone().unwrap_or_default(),
-        inputs: without_secrets(flow, given),
-        only: arguments.only.as_str().to_owned(),
-        labels: labels.collect::<Map<_, _>>(),
+        inputs: given_here(flow, &arguments.input),
+        only: arguments.only.into(),
+        labels: labels.collect(),
         parallel: arguments.parallel,
         descending: arguments.order == Order::Desc,
         stop_on_failure: arguments.stop_on_failure,
+        by_server: false,
     })
 }

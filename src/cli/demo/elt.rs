@@ -11,12 +11,13 @@ use super::kit::Kit;
 use super::month::{Colour, MonthFacts, write_month};
 use super::{MONTH, MONTHS, SEED, YEAR, execute, serve};
 use crate::cli::Exit;
-use crate::cli::format::{bytes, seconds, thousands};
+use crate::cli::format::{bytes, seconds};
 use crate::cli::out::{out, outln};
 use crate::cli::run::numbers;
 use crate::config::Settings;
 use crate::gcp::Service;
 use crate::journal::{ExecutionState, State};
+use crate::text::thousands;
 
 const BUCKET: &str = "jitney-demo-taxi";
 /// The flows in turn: each month as CSV, the same again, then as Parquet.

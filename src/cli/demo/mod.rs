@@ -20,7 +20,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::format::{bytes, seconds, thousands};
+use crate::cli::format::{bytes, seconds};
 use crate::cli::out::{out, outln};
 use crate::cli::run::{Session, numbers};
 use crate::cli::{Exit, Invalid, flows};
@@ -29,6 +29,7 @@ use crate::engine::Before;
 use crate::flow::input;
 use crate::journal::{ExecutionState, State};
 use crate::postgres::{Session as Connection, connect, explain};
+use crate::text::thousands;
 use kit::Kit;
 use month::{Colour, MonthFacts, write_month};
 

@@ -1,4 +1,4 @@
-//! Running a backfill: as many partitions at a time as are wanted, until each has ended or the user wants it to stop.
+//! Driving a backfill: as many partitions at a time as are wanted, until each has ended or the user wants it to stop.
 //!
 //! Nothing is remembered here that matters: which execution belongs to which partition stands in the executions'
 //! labels, and what the user wants stands in the journal. A process that dies is followed by one that looks there.
@@ -48,6 +48,17 @@ pub struct Drive<'a> {
     pub secrets: Vec<(String, String)>,
     /// Set when the process is to stop.
     pub stop: CancellationToken,
+    /// What becomes of what is under way then.
+    pub leaves: Leaves,
+}
+
+/// What becomes of executions under way when their process stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaves {
+    /// They are killed.
+    Nothing,
+    /// They are the executor's, which gives them time, and takes them up again at its next start.
+    ToExecutor,
 }
 
 /// Whether some process runs a backfill.
@@ -71,7 +82,7 @@ impl Drive<'_> {
     ///
     /// # Errors
     /// When the journal cannot be used, or another process runs the backfill.
-    pub async fn run(&self, show: &mut dyn FnMut(&[Cell], Wish)) -> Result<Driven, EngineError> {
+    pub async fn run(&self, show: &mut (dyn FnMut(&[Cell], Wish) + Send)) -> Result<Driven, EngineError> {
         let runner = self.executor.runner();
         let _claim = Claim::take(&runner.settings, &lock_name(&self.backfill.id))?;
         let mut cells = runner.cells(self.backfill)?;
@@ -79,10 +90,15 @@ impl Drive<'_> {
         if self.backfill.spec.descending {
             order.reverse();
         }
+        // What is under way already has its place among those that may run at a time.
+        order.sort_by_key(|place| cells[*place].standing != Standing::Running);
         let mut under_way = UnderWay { waits: JoinSet::new(), ids: BTreeMap::new(), begun: BTreeSet::new() };
         let mut shown = None;
         loop {
             let wish = runner.journal.backfill_wish(&self.backfill.id)?.unwrap_or(Wish::Cancel);
+            if self.stop.is_cancelled() && self.leaves == Leaves::ToExecutor {
+                return Ok(Driven::Interrupted);
+            }
             if wish == Wish::Cancel || self.stop.is_cancelled() {
                 self.kill(&mut under_way, &mut cells).await?;
                 show(&cells, wish);
@@ -158,7 +174,7 @@ impl Drive<'_> {
         &self,
         under_way: &mut UnderWay,
         cells: &mut [Cell],
-        show: &mut dyn FnMut(&[Cell]),
+        show: &mut (dyn FnMut(&[Cell]) + Send),
     ) -> Result<(), EngineError> {
         let ended = tokio::select! {
             Some(ended) = under_way.waits.join_next(), if !under_way.waits.is_empty() => ended,
@@ -210,8 +226,8 @@ impl Drive<'_> {
     }
 
     fn ended(&self, cells: &[Cell]) -> Result<Driven, EngineError> {
-        let is_in = |cell: &Cell| matches!(cell.standing, Standing::Loaded { .. } | Standing::Skipped { .. });
-        let end = if cells.iter().all(is_in) { BackfillEnd::Success } else { BackfillEnd::Failed };
+        let end =
+            if cells.iter().all(|cell| cell.standing.is_in()) { BackfillEnd::Success } else { BackfillEnd::Failed };
         self.executor.journal().end_backfill(&self.backfill.id, end, Utc::now())?;
         Ok(Driven::To(end))
     }

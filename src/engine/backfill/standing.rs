@@ -82,6 +82,11 @@ impl Standing {
         }
     }
 
+    /// Whether there is nothing to do for it: it is in, or is not to run.
+    pub fn is_in(&self) -> bool {
+        matches!(self, Self::Loaded { .. } | Self::Skipped { .. })
+    }
+
     /// Whether it failed.
     pub fn is_failed(&self) -> bool {
         matches!(self, Self::Failed { .. })
@@ -106,6 +111,11 @@ fn why(state: &State) -> (String, String) {
     let short: String = line.chars().take(REASON).collect();
     let cut = if short.len() < line.len() { format!("{}…", short.trim_end()) } else { short };
     (error.code.clone().unwrap_or(cut), error.message.clone())
+}
+
+/// The rows of all partitions together.
+pub fn rows(cells: &[Cell]) -> u64 {
+    cells.iter().map(|cell| if let Standing::Loaded { rows, .. } = cell.standing { rows } else { 0 }).sum()
 }
 
 impl Runner {

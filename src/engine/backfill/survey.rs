@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -129,7 +130,10 @@ impl Runner {
         runs: &[PartitionRun],
         known: &mut [Known],
     ) -> Result<(), EngineError> {
-        let asking = runs.iter().zip(known.iter()).map(|(run, known)| self.check_source(of, run, known));
+        let mut asking: Vec<BoxFuture<Result<Verdict, EngineError>>> = Vec::with_capacity(runs.len());
+        for (run, known) in runs.iter().zip(known.iter()) {
+            asking.push(Box::pin(self.check_source(of, run, known)));
+        }
         let verdicts: Vec<_> = futures_util::stream::iter(asking).buffered(AT_ONCE).collect().await;
         for (known, verdict) in known.iter_mut().zip(verdicts) {
             known.source = Some(verdict?);

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Multipart, Path, State};
 use axum::http::StatusCode;
+use chrono::Utc;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use crate::diagnostic::Diagnostic;
+use crate::engine::backfill::Wanted;
 use crate::engine::catalog::Entry;
 use crate::flow::parse;
 use crate::server::App;
@@ -151,6 +153,32 @@ pub(super) async fn show(
 ) -> Result<Json<Value>, Problem> {
     let entry = app.catalog.get(&namespace, &id).ok_or_else(|| Problem::no_flow(&namespace, &id))?;
     Ok(Json(shape(&entry)))
+}
+
+/// What is known of a flow's partitions: what the target holds, what ran last, whether the source has changed since.
+#[utoipa::path(get, path = "/flows/{namespace}/{id}/partitions", tag = "flows",
+    params(("trigger" = Option<String>, Query), ("every" = Option<String>, Query), ("from" = Option<String>, Query), ("to" = Option<String>, Query),
+        ("inputs" = Option<Vec<String>>, Query, description = "`name:value`, may be repeated"),
+        ("check" = Option<bool>, Query, description = "Ask the sources, by headers alone, which partitions have changed there")),
+    responses((status = 200, description = "`[{column, partitions: [{partition, date, state, rows, …}]}]`", body = [Object]),
+        (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn partitions(
+    State(app): State<Arc<App>>,
+    Path((namespace, id)): Path<(String, String)>,
+    parameters: Parameters,
+) -> Result<Json<Value>, Problem> {
+    let flow = app.catalog.flow(&namespace, &id).ok_or_else(|| Problem::no_flow(&namespace, &id))?;
+    let text = |name: &str| parameters.one(name).map(str::to_owned);
+    let wanted = Wanted {
+        trigger: text("trigger"),
+        every: text("every"),
+        from: text("from"),
+        to: text("to"),
+        given: parameters.pairs("inputs")?,
+        check: parameters.is_on("check"),
+    };
+    let grid = app.executor.runner().grid(&flow, &wanted, Utc::now()).await?;
+    Ok(Json(json!(grid.columns)))
 }
 
 /// Removes a flow and its file; its executions stay.

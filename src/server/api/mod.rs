@@ -1,6 +1,8 @@
 //! The HTTP interface under `/api/v1` (and `/api/v1/main`, where Kestra's scripts look), described by itself at
 //! `/api/v1/openapi.json`.
 
+mod backfill_shape;
+mod backfills;
 mod executions;
 mod flows;
 mod follow;
@@ -27,14 +29,15 @@ const LARGEST_TEXT: usize = 4 << 20;
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Jitney", description = "Flows, their executions and their logs."),
+    info(title = "Jitney", description = "Flows, their executions, backfills and logs."),
     servers((url = "/api/v1")),
     paths(
-        executions::bulk, executions::create, executions::delete, executions::kill, executions::pause,
+        backfills::cancel, backfills::create, backfills::pause, backfills::resume, backfills::retry, backfills::search,
+        backfills::show, executions::bulk, executions::create, executions::delete, executions::kill, executions::pause,
         executions::replay, executions::restart, executions::resume, executions::search, executions::show,
-        executions::webhook, flows::create, flows::import, flows::remove, flows::search, flows::show, flows::update,
-        flows::validate, follow::execution, follow::logs, kv::get, kv::list, kv::remove, kv::set, logs::download,
-        logs::list, plugins::list, triggers::search, triggers::switch,
+        executions::webhook, flows::create, flows::import, flows::partitions, flows::remove, flows::search,
+        flows::show, flows::update, flows::validate, follow::execution, follow::logs, kv::get, kv::list, kv::remove,
+        kv::set, logs::download, logs::list, plugins::list, triggers::search, triggers::switch,
     )
 )]
 struct Description;
@@ -49,6 +52,13 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/flows/validate", post(flows::validate))
         .route("/flows/search", get(flows::search))
         .route("/flows/{namespace}/{id}", get(flows::show).put(flows::update).delete(flows::remove))
+        .route("/flows/{namespace}/{id}/partitions", get(flows::partitions))
+        .route("/backfills", get(backfills::search).post(backfills::create))
+        .route("/backfills/{id}", get(backfills::show))
+        .route("/backfills/{id}/pause", post(backfills::pause))
+        .route("/backfills/{id}/resume", post(backfills::resume))
+        .route("/backfills/{id}/cancel", post(backfills::cancel))
+        .route("/backfills/{id}/retry", post(backfills::retry))
         .route("/executions/search", get(executions::search))
         .route("/executions/{namespace}/{id}", post(executions::create).layer(large()))
         .route("/executions/{id}", get(executions::show).delete(executions::delete))

@@ -71,14 +71,19 @@ impl Parameters {
 
     /// The pairs of `labels=key:value`.
     pub(crate) fn labels(&self) -> Result<Vec<(String, String)>, Problem> {
-        let pair = |text: &str| {
-            let pair = text.split_once(':').map(|(key, value)| (key.to_owned(), value.to_owned()));
-            pair.ok_or_else(|| Problem::wrong(format!("`labels={text}` is not labels=key:value")))
-        };
-        self.all("labels").map(pair).collect()
+        self.pairs("labels")
     }
 
-    /// The same as a map.
+    /// The pairs of `name=key:value`.
+    pub(crate) fn pairs(&self, name: &str) -> Result<Vec<(String, String)>, Problem> {
+        let pair = |text: &str| {
+            let pair = text.split_once(':').map(|(key, value)| (key.to_owned(), value.to_owned()));
+            pair.ok_or_else(|| Problem::wrong(format!("`{name}={text}` is not {name}=key:value")))
+        };
+        self.all(name).map(pair).collect()
+    }
+
+    /// The labels as a map.
     pub(crate) fn label_map(&self) -> Result<Map<String, Value>, Problem> {
         Ok(self.labels()?.into_iter().map(|(key, value)| (key, Value::from(value))).collect())
     }

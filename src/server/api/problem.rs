@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use crate::diagnostic::Diagnostic;
 use crate::engine::EngineError;
+use crate::engine::backfill::BackfillError;
 use crate::engine::catalog::CatalogError;
 use crate::engine::executor::Refused;
 use crate::id::ExecutionId;
@@ -61,6 +62,10 @@ impl Problem {
         Self { findings, ..Self::wrong(lines.join("\n")) }
     }
 
+    fn stopping() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping")
+    }
+
     /// Something of our own failed.
     pub(crate) fn internal(error: &dyn std::error::Error) -> Self {
         let mut message = error.to_string();
@@ -88,10 +93,14 @@ impl From<JournalError> for Problem {
 
 impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {
-        match &error {
+        match error {
             EngineError::Unknown(_) => Self::missing(error.to_string()),
-            EngineError::Taken(_) | EngineError::NotPossible { .. } => Self::conflict(error.to_string()),
-            _ => Self::internal(&error),
+            EngineError::Taken(_) | EngineError::NotPossible { .. } | EngineError::Stuck { .. } => {
+                Self::conflict(error.to_string())
+            }
+            EngineError::Refused(findings) => Self::findings(findings),
+            EngineError::Stopping => Self::stopping(),
+            other => Self::internal(&other),
         }
     }
 }
@@ -101,8 +110,22 @@ impl From<Refused> for Problem {
         match refused {
             Refused::Inputs(findings) => Self::findings(findings),
             Refused::Engine(error) => error.into(),
-            Refused::Stopping => Self::new(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping"),
+            Refused::Stopping => Self::stopping(),
             other => Self::conflict(other.to_string()),
+        }
+    }
+}
+
+impl From<BackfillError> for Problem {
+    fn from(error: BackfillError) -> Self {
+        match error {
+            BackfillError::Wrong(findings) => Self::findings(findings),
+            BackfillError::Unknown(_) => Self::missing(error.to_string()),
+            BackfillError::NotNow(finding) => {
+                Self { message: finding.to_string(), findings: vec![*finding], ..Self::conflict("") }
+            }
+            BackfillError::Target(_) => Self::new(StatusCode::BAD_GATEWAY, error.to_string()),
+            BackfillError::Engine(error) => error.into(),
         }
     }
 }

@@ -1,30 +1,30 @@
 //! `jitney server`
 
-use std::fs::{File, TryLockError};
-use std::io::{Read, Seek, Write};
+mod alone;
+mod lines;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use chrono::{Local, Utc};
+use chrono::Utc;
 use clap::Args;
 use tokio::net::TcpListener;
-use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::run::stop_signal;
 use crate::cli::{Exit, Invalid};
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
-use crate::engine::catalog::{Catalog, CatalogError, Change, ChangeKind};
+use crate::engine::backfill::Keeper;
+use crate::engine::catalog::Catalog;
 use crate::engine::clock::SystemClock;
 use crate::engine::executor::{Executor, Options};
 use crate::engine::scheduler::Scheduler;
 use crate::engine::{Beside, Runner};
-use crate::journal::{Happened, Journal};
-use crate::secret::Redactor;
+use crate::journal::Journal;
 use crate::server::access::Access;
 use crate::server::arrivals::{Arrivals, Buckets, Local as LocalFolders, Place};
 use crate::server::metrics::Metrics;
@@ -35,6 +35,10 @@ use crate::server::traces::Traces;
 use crate::server::{self, App};
 use crate::tasks;
 use crate::web::client::client;
+
+pub(super) use alone::is_served;
+use alone::only_server;
+use lines::{Format, Lines};
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -53,6 +57,10 @@ pub(super) struct Arguments {
     /// The server's settings: notifications, retention, logins [default: jitney.yaml here or in the home folder]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// How what happens is written on stderr: plain lines, or a JSON object for each, with time, level, namespace, flow,
+    /// execution, task and message
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Plain)]
+    log: Format,
 }
 
 pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
@@ -64,13 +72,11 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     let listener = TcpListener::bind(arguments.listen).await.map_err(|error| taken(arguments.listen, &error))?;
     let journal = Arc::new(Journal::open(&settings.journal())?);
     let catalog = Catalog::open(arguments.flows, tasks::ALL, journal.clone())?;
-    let lines = Lines { redactor: settings.redactor.clone() };
+    let lines = Lines::new(arguments.log, settings.redactor.clone());
     catalog.problems().iter().for_each(|finding| lines.finding(finding));
-    for entry in catalog.list().iter().filter(|entry| entry.is_broken) {
-        entry.findings.iter().for_each(|finding| lines.finding(finding));
-    }
+    catalog.list().iter().for_each(|entry| lines.broken(entry));
     let shutdown = CancellationToken::new();
-    let listening = tokio::spawn(tell(journal.subscribe(), lines.clone()));
+    let listening = tokio::spawn(lines.clone().tell(journal.subscribe()));
     let options = Options {
         parallel: usize::from(arguments.parallel),
         tasks: tasks::ALL,
@@ -82,12 +88,13 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     let executor = Executor::open(runner, options)?;
     let words = lines.clone();
     let scheduler = Scheduler::new(executor.clone(), catalog.clone(), move |key, problem| {
-        words.say(&format!("{key}  {problem}"));
+        words.trigger(key, problem);
     });
     let app = Arc::new(App {
         executor: executor.clone(),
         catalog: catalog.clone(),
         scheduler: scheduler.clone(),
+        backfills: Keeper::new(executor.clone(), catalog.clone()),
         settings: settings.clone(),
         metrics: Metrics::default(),
         started: Utc::now(),
@@ -95,7 +102,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     let mut background = background(&app, &journal, &lines, &shutdown)?;
     let (reports, told, words) = (reports(own, &app, outside)?, app.clone(), lines.clone());
     let stop = shutdown.clone();
-    background.push(tokio::spawn(async move { reports.run(told, stop, |problem| words.say(problem)).await }));
+    background.push(tokio::spawn(async move { reports.run(told, stop, |problem| words.warn(problem)).await }));
     lines.say(&format!(
         "listening on http://{}  {} flows  home {}",
         listener.local_addr()?,
@@ -148,7 +155,10 @@ fn background(
 ) -> anyhow::Result<Vec<tokio::task::JoinHandle<()>>> {
     let App { catalog, scheduler, .. } = &**app;
     let (words, stop) = (lines.clone(), shutdown.clone());
-    let watching = tokio::spawn(catalog.clone().watch(stop, move |found| words.changes(found)));
+    let watching = tokio::spawn(catalog.clone().watch(stop, move |found| match found {
+        Ok(changes) => changes.iter().for_each(|change| words.change(change)),
+        Err(error) => words.warn(&format!("the flows cannot be read: {:#}", anyhow::Error::from(error))),
+    }));
     let (clock, stop, scheduler_) = (Arc::new(SystemClock), shutdown.clone(), scheduler.clone());
     let scheduling = tokio::spawn(async move { scheduler_.run(clock, stop).await });
     let client = client(Duration::from_secs(30)).context("the system's root certificates cannot be read")?;
@@ -156,99 +166,14 @@ fn background(
     let arrivals = Arrivals::new(scheduler.clone(), journal.clone(), places, client);
     let stop = shutdown.clone();
     let arriving = tokio::spawn(async move { arrivals.run(stop).await });
-    Ok(vec![watching, scheduling, arriving])
-}
-
-/// One server at a time on a home folder.
-fn only_server(settings: &Settings) -> anyhow::Result<File> {
-    let path = settings.home.join("server.lock");
-    let failed = || format!("cannot use {}", path.display());
-    std::fs::create_dir_all(&settings.home).with_context(failed)?;
-    let opened = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-    let mut file = opened.with_context(failed)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut pid = String::new();
-            // The number is for people; without it the message is still right.
-            let _ = file.read_to_string(&mut pid);
-            let message = format!("a server is running on {} already: process {}", settings.home.display(), pid.trim());
-            let help = "stop it first, or give this one another folder with `--home`";
-            return Err(Invalid::from(Diagnostic::error(message).help(help)).into());
-        }
-        Err(TryLockError::Error(error)) => return Err(error).with_context(failed),
-    }
-    file.set_len(0).and_then(|()| file.rewind()).with_context(failed)?;
-    writeln!(file, "{}", std::process::id()).with_context(failed)?;
-    Ok(file)
+    let (app, words, stop) = (app.clone(), lines.clone(), shutdown.clone());
+    let keeping = tokio::spawn(async move {
+        app.backfills.run(stop, |backfill, text| words.backfill(backfill, text)).await;
+    });
+    Ok(vec![watching, scheduling, arriving, keeping])
 }
 
 fn taken(address: SocketAddr, error: &std::io::Error) -> Invalid {
     let finding = Diagnostic::error(format!("cannot listen on {address}: {error}"));
     finding.help("choose another port with `--listen`").into()
-}
-
-/// Says what happens to executions.
-async fn tell(mut happened: tokio::sync::broadcast::Receiver<Arc<Happened>>, lines: Lines) {
-    loop {
-        match happened.recv().await {
-            Ok(happened) => lines.happened(&happened),
-            Err(RecvError::Lagged(missed)) => lines.say(&format!("({missed} lines left out)")),
-            Err(RecvError::Closed) => return,
-        }
-    }
-}
-
-/// Plain lines of what happens, on stderr.
-#[derive(Clone)]
-struct Lines {
-    redactor: Redactor,
-}
-
-impl Lines {
-    fn say(&self, text: &str) {
-        eprintln!("{}  {}", Local::now().format("%Y-%m-%d %H:%M:%S"), self.redactor.clean(text));
-    }
-
-    fn finding(&self, finding: &Diagnostic) {
-        self.say(&finding.to_string());
-    }
-
-    fn changes(&self, found: Result<Vec<Change>, CatalogError>) {
-        match found {
-            Ok(changes) => changes.iter().for_each(|change| self.change(change)),
-            Err(error) => self.say(&format!("the flows cannot be read: {:#}", anyhow::Error::from(error))),
-        }
-    }
-
-    fn change(&self, change: &Change) {
-        let entry = &change.entry;
-        let what = match change.kind {
-            ChangeKind::Added => format!("added, revision {}", entry.revision),
-            ChangeKind::Changed => format!("changed, revision {}", entry.revision),
-            ChangeKind::Broken => format!("broken; revision {} goes on", entry.revision),
-            ChangeKind::Removed => "removed".to_owned(),
-        };
-        self.say(&format!("{}.{}  {what}  {}", entry.namespace, entry.id, entry.file.display()));
-        if entry.is_broken {
-            entry.findings.iter().for_each(|finding| self.finding(finding));
-        }
-    }
-
-    fn happened(&self, happened: &Happened) {
-        use crate::journal::Event;
-        match happened {
-            Happened::Event { id, namespace, flow, status, event, .. } => match event {
-                Event::Started | Event::Queued | Event::Paused | Event::Ended { .. } => {
-                    self.say(&format!("{namespace}.{flow}  {id}  {status}"));
-                }
-                Event::TaskFailed { run, error, .. } => {
-                    self.say(&format!("{namespace}.{flow}  {id}  {run} failed: {}", error.message));
-                }
-                _ => {}
-            },
-            Happened::Deleted { id } => self.say(&format!("{id}  deleted")),
-            Happened::Log { .. } => {}
-        }
-    }
 }

@@ -1,0 +1,48 @@
+//! One server at a time on a home folder.
+
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::PathBuf;
+
+use anyhow::Context;
+
+use crate::cli::Invalid;
+use crate::config::Settings;
+use crate::diagnostic::Diagnostic;
+use crate::engine::lock::is_locked;
+
+fn path(settings: &Settings) -> PathBuf {
+    settings.home.join("server.lock")
+}
+
+/// Whether a server runs on the home folder.
+pub(in crate::cli) fn is_served(settings: &Settings) -> bool {
+    is_locked(&path(settings))
+}
+
+/// Makes this process the only server of the home folder, as long as it keeps the file.
+///
+/// # Errors
+/// [`Invalid`] when there is one.
+pub(super) fn only_server(settings: &Settings) -> anyhow::Result<File> {
+    let path = path(settings);
+    let failed = || format!("cannot use {}", path.display());
+    std::fs::create_dir_all(&settings.home).with_context(failed)?;
+    let opened = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+    let mut file = opened.with_context(failed)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut pid = String::new();
+            // The number is for people; without it the message is still right.
+            let _ = file.read_to_string(&mut pid);
+            let message = format!("a server is running on {} already: process {}", settings.home.display(), pid.trim());
+            let help = "stop it first, or give this one another folder with `--home`";
+            return Err(Invalid::from(Diagnostic::error(message).help(help)).into());
+        }
+        Err(TryLockError::Error(error)) => return Err(error).with_context(failed),
+    }
+    file.set_len(0).and_then(|()| file.rewind()).with_context(failed)?;
+    writeln!(file, "{}", std::process::id()).with_context(failed)?;
+    Ok(file)
+}

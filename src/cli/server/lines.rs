@@ -1,0 +1,194 @@
+//! What the server says on stderr: a line for everything that happens, plain or as JSON.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Local, SecondsFormat, Utc};
+use serde::Serialize;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::diagnostic::Diagnostic;
+use crate::engine::catalog::{Change, ChangeKind, Entry};
+use crate::id::ExecutionId;
+use crate::journal::{Backfill, Event, ExecutionState, Happened, LogLine, TriggerKey};
+use crate::secret::Redactor;
+
+/// How lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Format {
+    /// For people.
+    Plain,
+    /// An object for each line, for programs.
+    Json,
+}
+
+const INFO: &str = "INFO";
+const WARN: &str = "WARN";
+const ERROR: &str = "ERROR";
+
+/// One line: what it is about, as far as it is about something, and what there is to say.
+#[derive(Clone, Debug, Default, Serialize)]
+struct Line {
+    time: String,
+    level: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flow: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    execution: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task: Option<String>,
+    message: String,
+}
+
+/// Where lines go.
+#[derive(Clone)]
+pub(super) struct Lines {
+    format: Format,
+    redactor: Redactor,
+    /// The flows of executions that have begun and not ended: a log line names its execution alone.
+    flows: Arc<Mutex<HashMap<ExecutionId, (String, String)>>>,
+}
+
+impl Lines {
+    pub(super) fn new(format: Format, redactor: Redactor) -> Self {
+        Self { format, redactor, flows: Arc::default() }
+    }
+
+    /// Something that is as it should be.
+    pub(super) fn say(&self, text: &str) {
+        self.write(Utc::now(), Line { level: INFO.to_owned(), message: text.to_owned(), ..Line::default() });
+    }
+
+    /// Something that is not.
+    pub(super) fn warn(&self, text: &str) {
+        self.write(Utc::now(), Line { level: WARN.to_owned(), message: text.to_owned(), ..Line::default() });
+    }
+
+    /// Something wrong with what a user wrote.
+    pub(super) fn finding(&self, finding: &Diagnostic) {
+        let level = if finding.is_error() { ERROR } else { WARN };
+        self.write(Utc::now(), Line { level: level.to_owned(), message: finding.to_string(), ..Line::default() });
+    }
+
+    /// A trigger that could not do what it is for.
+    pub(super) fn trigger(&self, key: &TriggerKey, problem: &str) {
+        let message = format!("trigger {}: {problem}", key.trigger);
+        self.write(Utc::now(), about(&key.namespace, &key.flow, WARN, message));
+    }
+
+    /// What a backfill has come to.
+    pub(super) fn backfill(&self, backfill: &Backfill, text: &str) {
+        let message = format!("backfill {} {text}", backfill.id);
+        self.write(Utc::now(), about(&backfill.namespace, &backfill.flow, INFO, message));
+    }
+
+    /// A flow that has changed.
+    pub(super) fn change(&self, change: &Change) {
+        let entry = &change.entry;
+        let (level, what) = match change.kind {
+            ChangeKind::Added => (INFO, format!("added, revision {}", entry.revision)),
+            ChangeKind::Changed => (INFO, format!("changed, revision {}", entry.revision)),
+            ChangeKind::Broken => (ERROR, format!("broken; revision {} goes on", entry.revision)),
+            ChangeKind::Removed => (INFO, "removed".to_owned()),
+        };
+        let message = format!("{what}  {}", entry.file.display());
+        self.write(Utc::now(), about(&entry.namespace, &entry.id, level, message));
+        self.broken(entry);
+    }
+
+    /// What is wrong with a flow, if it is broken.
+    pub(super) fn broken(&self, entry: &Entry) {
+        entry.findings.iter().filter(|_| entry.is_broken).for_each(|finding| self.finding(finding));
+    }
+
+    /// Says what happens to executions, as long as the journal is there.
+    pub(super) async fn tell(self, mut happened: Receiver<Arc<Happened>>) {
+        loop {
+            match happened.recv().await {
+                Ok(happened) => self.happened(&happened),
+                Err(RecvError::Lagged(missed)) => self.warn(&format!("({missed} lines left out)")),
+                Err(RecvError::Closed) => return,
+            }
+        }
+    }
+
+    fn happened(&self, happened: &Happened) {
+        match happened {
+            Happened::Event { id, namespace, flow, status, time, event } => {
+                let of = self.remember(id, namespace, flow, event);
+                if let Some((level, message)) = told(*status, event) {
+                    let about = about(&of.0, &of.1, level, message);
+                    self.write(*time, Line { execution: Some(id.to_string()), ..about });
+                }
+            }
+            Happened::Log { id, line } => self.log(id, line),
+            Happened::Deleted { id } => {
+                let line = Line { level: INFO.to_owned(), message: "deleted".to_owned(), ..Line::default() };
+                self.write(Utc::now(), Line { execution: Some(id.to_string()), ..line });
+            }
+        }
+    }
+
+    /// The flow of an execution, kept until it has ended.
+    fn remember(&self, id: &ExecutionId, namespace: &str, flow: &str, event: &Event) -> (String, String) {
+        let of = (namespace.to_owned(), flow.to_owned());
+        let mut flows = self.flows.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Event::Ended { .. } => drop(flows.remove(id)),
+            _ => drop(flows.insert(id.clone(), of.clone())),
+        }
+        of
+    }
+
+    fn log(&self, id: &ExecutionId, line: &LogLine) {
+        let of = self.flows.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
+        let (namespace, flow) = of.unzip();
+        let task = (!line.task.is_empty()).then(|| line.task.clone());
+        let (level, message) = (line.level.clone(), line.message.clone());
+        let execution = Some(id.to_string());
+        self.write(line.time, Line { level, namespace, flow, execution, task, message, ..Line::default() });
+    }
+
+    fn write(&self, time: DateTime<Utc>, mut line: Line) {
+        line.message = self.redactor.clean(&line.message).to_string();
+        match self.format {
+            Format::Plain => {
+                line.time = time.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S").to_string();
+                eprintln!("{}", line.plain());
+            }
+            Format::Json => {
+                line.time = time.to_rfc3339_opts(SecondsFormat::Millis, true);
+                eprintln!("{}", serde_json::json!(line));
+            }
+        }
+    }
+}
+
+impl Line {
+    fn plain(&self) -> String {
+        let flow =
+            self.namespace.as_ref().zip(self.flow.as_ref()).map(|(namespace, flow)| format!("{namespace}.{flow}"));
+        let parts = [flow.as_deref(), self.execution.as_deref(), self.task.as_deref(), Some(self.message.as_str())];
+        let parts: Vec<&str> = parts.into_iter().flatten().collect();
+        format!("{}  {:<5}  {}", self.time, self.level, parts.join("  "))
+    }
+}
+
+fn about(namespace: &str, flow: &str, level: &str, message: String) -> Line {
+    let (namespace, flow) = (Some(namespace.to_owned()), Some(flow.to_owned()));
+    Line { namespace, flow, level: level.to_owned(), message, ..Line::default() }
+}
+
+/// How grave an event is and what there is to say. Most say nothing: what becomes of tasks is logged.
+fn told(status: ExecutionState, event: &Event) -> Option<(&'static str, String)> {
+    let level = match status {
+        ExecutionState::Failed => ERROR,
+        ExecutionState::Warning | ExecutionState::Killed | ExecutionState::Cancelled => WARN,
+        _ => INFO,
+    };
+    let is_told = matches!(event, Event::Started | Event::Queued | Event::Paused | Event::Ended { .. });
+    is_told.then(|| (level, status.to_string()))
+}

@@ -1,0 +1,151 @@
+//! A backfill that is asked for: checked, chosen, written down.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::calendar::{Beat, Slot};
+use super::choice::Preview;
+use super::drive::is_driven;
+use super::inputs::{secrets_of, with_secrets, without_secrets};
+use super::refusal::BackfillError;
+use super::run::{PartitionRun, Partitioned};
+use crate::engine::Runner;
+use crate::flow::Flow;
+use crate::id::BackfillId;
+use crate::journal::{BACKFILL_LABEL, Backfill, BackfillSpec, PARTITION_LABEL, Partition, Query, Wish};
+
+/// The most backfills of a flow that are looked through for one that is the same.
+const MOST: u32 = 1000;
+
+/// A backfill that is asked for, or one that is to go on: its flow, and what each partition is given.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The flow.
+    pub flow: Arc<Flow>,
+    /// What is asked for, as the journal may keep it.
+    pub spec: BackfillSpec,
+    /// Values for inputs as they were given.
+    pub given: Vec<(String, String)>,
+    /// The execution of each partition, as it would be.
+    pub runs: Vec<PartitionRun>,
+}
+
+impl Asked {
+    /// Checks what is asked for, its inputs being those that were given. Nothing is written.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn new(runner: &Runner, flow: Arc<Flow>, mut spec: BackfillSpec) -> Result<Self, BackfillError> {
+        if let Some(reserved) = [BACKFILL_LABEL, PARTITION_LABEL].iter().find(|label| spec.labels.contains_key(**label))
+        {
+            let message = format!("the label `{reserved}` is the backfill's own; take another name");
+            return Err(BackfillError::wrong(message));
+        }
+        let beat = beat(&flow, &spec)?;
+        let slots = beat.slots(&spec.from, &spec.to).map_err(BackfillError::wrong)?;
+        let given = std::mem::take(&mut spec.inputs);
+        let of = Partitioned { flow: &flow, beat: &beat, given: &given };
+        let runs = of.runs(runner, &slots).map_err(BackfillError::Wrong)?;
+        spec.inputs = without_secrets(&flow, &given);
+        Ok(Self { flow: flow.clone(), spec, given, runs })
+    }
+
+    /// The rest of a backfill, with a flow as it is now and with inputs that the journal does not keep.
+    ///
+    /// # Errors
+    /// When such an input is missing, or the flow does not take the inputs any more.
+    pub fn again(
+        runner: &Runner,
+        flow: Arc<Flow>,
+        backfill: &Backfill,
+        inputs: &[(String, String)],
+    ) -> Result<Self, BackfillError> {
+        let spec = backfill.spec.clone();
+        let given = with_secrets(&spec.inputs, inputs)?;
+        let beat = beat(&flow, &spec)?;
+        let slot = |partition: &Partition| Slot { date: partition.date, label: partition.label.clone() };
+        let slots: Vec<Slot> = backfill.partitions.iter().map(slot).collect();
+        let of = Partitioned { flow: &flow, beat: &beat, given: &given };
+        let runs = of.runs(runner, &slots).map_err(BackfillError::Wrong)?;
+        Ok(Self { flow: flow.clone(), spec, given, runs })
+    }
+
+    /// What its partitions go by.
+    ///
+    /// # Errors
+    /// When the flow has no such schedule.
+    pub fn beat(&self) -> Result<Beat<'_>, BackfillError> {
+        beat(&self.flow, &self.spec)
+    }
+
+    /// Inputs that the journal does not keep.
+    pub fn secrets(&self) -> Vec<(String, String)> {
+        secrets_of(&self.flow, &self.given)
+    }
+
+    /// The same backfill, asked for before and not ended: whoever repeats a request after a crash goes on with it.
+    ///
+    /// # Errors
+    /// When it is under way.
+    pub fn earlier(&self, runner: &Runner) -> Result<Option<Backfill>, BackfillError> {
+        let query = Query { flow: Some(self.flow.id.to_string()), ..Query::default() };
+        let (_, open) = runner.journal.backfills(&query, MOST, 0)?;
+        let same = |backfill: &Backfill| {
+            backfill.outcome.is_none()
+                && backfill.namespace == self.flow.namespace
+                && backfill.spec.asks_for_the_same(&self.spec)
+        };
+        let Some(found) = open.into_iter().find(same) else { return Ok(None) };
+        let id = found.id;
+        if is_driven(&runner.settings, &id) {
+            let message = format!("this very backfill, {id}, is under way in another process");
+            let help =
+                format!("`jitney backfill show {id}` tells how it stands; `jitney backfill cancel {id}` stops it");
+            return Err(BackfillError::not_now(message, help));
+        }
+        Ok(runner.journal.backfill(&id)?)
+    }
+
+    /// How each partition stands, and whether it runs. Nothing is run for it.
+    ///
+    /// # Errors
+    /// When the journal cannot be read, or the target cannot be asked.
+    pub async fn preview(&self, runner: &Runner) -> Result<Preview, BackfillError> {
+        let beat = self.beat()?;
+        let of = Partitioned { flow: &self.flow, beat: &beat, given: &self.given };
+        runner.choose(&of, &self.runs, self.spec.only).await
+    }
+
+    /// The backfill, as it was chosen. Once the journal has it, whoever drives it finds all there is to know, but for
+    /// secrets.
+    pub fn chosen(&self, preview: &Preview, now: DateTime<Utc>) -> Backfill {
+        let partitions = self.runs.iter().zip(&preview.choices).map(|(run, choice)| Partition {
+            label: run.slot.label.clone(),
+            date: run.slot.date,
+            inputs: run.shown.clone(),
+            skipped: choice.skipped.clone(),
+        });
+        Backfill {
+            id: BackfillId::generate(now),
+            namespace: self.flow.namespace.clone(),
+            flow: self.flow.id.to_string(),
+            created: now,
+            since: now,
+            spec: self.spec.clone(),
+            wish: Wish::Run,
+            problem: None,
+            outcome: None,
+            ended: None,
+            partitions: partitions.collect(),
+        }
+    }
+}
+
+fn beat<'a>(flow: &'a Flow, spec: &BackfillSpec) -> Result<Beat<'a>, BackfillError> {
+    if flow.disabled {
+        let message = format!("the flow `{}` is disabled", flow.id);
+        return Err(BackfillError::not_now(message, "take `disabled: true` out of it"));
+    }
+    Beat::find(flow, spec.trigger.as_deref(), spec.every.as_deref()).map_err(BackfillError::wrong)
+}

@@ -1,0 +1,194 @@
+//! The grid of a flow's partitions: a column for each schedule and each choice of a SELECT, a row for each moment.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::calendar::{Beat, Grain, Slot};
+use super::period::Period;
+use super::presence::Presence;
+use super::refusal::BackfillError;
+use super::run::Partitioned;
+use super::survey::Known;
+use crate::diagnostic::Diagnostic;
+use crate::engine::Runner;
+use crate::flow::Flow;
+use crate::flow::input::InputType;
+use crate::journal::Query;
+
+/// How many partitions are shown when nobody says from when on.
+const SHOWN: usize = 12;
+/// The most columns of a grid.
+const MOST_COLUMNS: usize = 8;
+/// The most backfills of a flow that are looked through for the first partition.
+const MOST: u32 = 1000;
+
+/// Which partitions are shown.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Those of this schedule alone.
+    pub trigger: Option<String>,
+    /// The step, for a flow without a schedule.
+    pub every: Option<String>,
+    /// The first one; else the first that a backfill of the flow asked for, else a year of them.
+    pub from: Option<String>,
+    /// The last one; else now.
+    pub to: Option<String>,
+    /// Values for inputs; without one there is a column for each choice of a SELECT.
+    pub given: Vec<(String, String)>,
+    /// Whether the sources are asked, by headers alone, which partitions have changed there since they were loaded.
+    pub check: bool,
+}
+
+/// The partitions of a flow.
+#[derive(Debug)]
+pub struct Grid<'a> {
+    /// Its columns.
+    pub columns: Vec<Column<'a>>,
+    /// What could not be found out.
+    pub notes: Vec<String>,
+}
+
+/// A column of the grid: a schedule with values for inputs.
+#[derive(Debug, Serialize)]
+pub struct Column<'a> {
+    /// Its name.
+    #[serde(rename = "column")]
+    pub name: String,
+    /// What its partitions go by.
+    #[serde(skip)]
+    pub beat: Beat<'a>,
+    /// Its partitions, the earliest first.
+    #[serde(rename = "partitions")]
+    pub known: Vec<Known>,
+    #[serde(skip)]
+    given: Vec<(String, String)>,
+}
+
+impl Column<'_> {
+    /// How finely its partitions are named.
+    pub fn grain(&self) -> Grain {
+        self.beat.grain(self.known.first().map(|known| known.date).unwrap_or_default())
+    }
+}
+
+impl Runner {
+    /// What is known of a flow's partitions. Nothing is run and nothing downloaded for it.
+    ///
+    /// # Errors
+    /// When something that is wanted is not to be had, or the journal cannot be read.
+    pub async fn grid<'a>(
+        &self,
+        flow: &'a Flow,
+        wanted: &Wanted,
+        now: DateTime<Utc>,
+    ) -> Result<Grid<'a>, BackfillError> {
+        let mut grid = Grid { columns: columns(flow, wanted)?, notes: Vec::new() };
+        for column in &mut grid.columns {
+            let slots = self.shown_slots(flow, &column.beat, wanted, now)?;
+            column.known = self.look(flow, column, &slots, wanted.check, &mut grid.notes).await?;
+        }
+        Ok(grid)
+    }
+
+    fn shown_slots(
+        &self,
+        flow: &Flow,
+        beat: &Beat,
+        wanted: &Wanted,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Slot>, BackfillError> {
+        let to = wanted.to.clone().unwrap_or_else(|| now.to_rfc3339());
+        let from = match &wanted.from {
+            Some(from) => Some(from.clone()),
+            None => self.first_asked_for(flow)?,
+        };
+        if let Some(from) = from {
+            return beat.slots(&from, &to).map_err(BackfillError::wrong);
+        }
+        let times = beat.times();
+        let mut first = Period::read(&to, times.zone()).map_err(BackfillError::wrong)?.end;
+        for _ in 0..SHOWN {
+            first = times.previous(first).unwrap_or(first);
+        }
+        beat.slots(&first.to_rfc3339(), &to).map_err(BackfillError::wrong)
+    }
+
+    fn first_asked_for(&self, flow: &Flow) -> Result<Option<String>, BackfillError> {
+        let query = Query { flow: Some(flow.id.to_string()), ..Query::default() };
+        let (_, earlier) = self.journal.backfills(&query, MOST, 0)?;
+        let own = earlier.into_iter().filter(|backfill| backfill.namespace == flow.namespace);
+        Ok(own.map(|backfill| backfill.spec.from).min())
+    }
+
+    async fn look(
+        &self,
+        flow: &Flow,
+        column: &Column<'_>,
+        slots: &[Slot],
+        check: bool,
+        notes: &mut Vec<String>,
+    ) -> Result<Vec<Known>, BackfillError> {
+        let of = Partitioned { flow, beat: &column.beat, given: &column.given };
+        let runs = of.runs(self, slots).map_err(BackfillError::Wrong)?;
+        let presence = match self.presence(flow, &runs).await {
+            Ok(presence) => Some(presence),
+            Err(error) => {
+                notes.push(format!(
+                    "The target cannot be asked what it holds: {error}\nWhat ran before is shown instead."
+                ));
+                None
+            }
+        };
+        if let Some(Presence::Unknown(why)) = presence.as_ref().and_then(|all| all.first()) {
+            notes.push(format!("The target cannot say what it holds ({why}): what ran before is shown."));
+        }
+        let mut known = self.survey(&of, &runs, presence.as_deref())?;
+        if check {
+            self.check_sources(&of, &runs, &mut known).await?;
+        }
+        Ok(known)
+    }
+}
+
+/// A column for each schedule, and for each choice of a SELECT input that nothing gives a value.
+fn columns<'a>(flow: &'a Flow, wanted: &Wanted) -> Result<Vec<Column<'a>>, BackfillError> {
+    let schedules: Vec<&str> =
+        flow.triggers.iter().filter(|trigger| trigger.times().is_some()).map(|trigger| trigger.id.as_str()).collect();
+    let chosen: Vec<Option<&str>> = match (&wanted.trigger, &wanted.every) {
+        (Some(trigger), _) => vec![Some(trigger)],
+        (None, None) if !schedules.is_empty() => schedules.iter().copied().map(Some).collect(),
+        (None, _) => vec![None],
+    };
+    let mut columns = Vec::new();
+    for trigger in &chosen {
+        let beat = Beat::find(flow, *trigger, wanted.every.as_deref()).map_err(BackfillError::wrong)?;
+        let name = trigger.filter(|_| chosen.len() > 1).map(str::to_owned);
+        columns.extend(variants(flow, &beat, &wanted.given).into_iter().map(|extra| {
+            let values: Vec<&str> = extra.iter().map(|(_, value)| value.as_str()).collect();
+            let parts: Vec<&str> = name.as_deref().into_iter().chain(values).collect();
+            let name = if parts.is_empty() { flow.id.to_string() } else { parts.join(" ") };
+            let given = wanted.given.iter().cloned().chain(extra).collect();
+            Column { name, beat: beat.clone(), known: Vec::new(), given }
+        }));
+    }
+    if columns.len() > MOST_COLUMNS {
+        let finding = Diagnostic::error(format!("that would be a grid of {} columns", columns.len()));
+        return Err(BackfillError::Wrong(vec![finding.help("say which with -i NAME=VALUE or --trigger")]));
+    }
+    Ok(columns)
+}
+
+fn variants(flow: &Flow, beat: &Beat, given: &[(String, String)]) -> Vec<Vec<(String, String)>> {
+    let is_given = |id: &str| {
+        let by_trigger = beat.trigger().is_some_and(|trigger| trigger.common.inputs.contains_key(id));
+        by_trigger || given.iter().any(|(name, _)| name == id)
+    };
+    let open = flow.inputs.iter().filter(|input| input.kind == InputType::Select && !is_given(&input.id));
+    open.filter(|input| !input.values.is_empty()).fold(vec![Vec::new()], |variants, input| {
+        let with = |variant: &Vec<(String, String)>| -> Vec<Vec<(String, String)>> {
+            let each = input.values.iter().map(|value| (input.id.clone(), value.clone()));
+            each.map(|pair| variant.iter().cloned().chain([pair]).collect()).collect()
+        };
+        variants.iter().flat_map(with).collect()
+    })
+}

@@ -1,0 +1,253 @@
+//! The server's backfills: it drives those that were started through it, and goes on with them when it starts again.
+//!
+//! The journal alone says which there are and what is wanted of them, so that a terminal and a call steer them alike.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::Utc;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::asked::Asked;
+use super::choice::Preview;
+use super::drive::{Drive, Driven, Leaves, is_driven};
+use super::refusal::BackfillError;
+use super::run::PartitionRun;
+use super::steer::state;
+use crate::engine::EngineError;
+use crate::engine::catalog::Catalog;
+use crate::engine::executor::Executor;
+use crate::flow::Flow;
+use crate::id::BackfillId;
+use crate::journal::{Backfill, BackfillSpec, Wish};
+
+/// How often the journal is asked what is to be done.
+const GLANCE: Duration = Duration::from_secs(1);
+
+/// Values for inputs, by name.
+type Given = Vec<(String, String)>;
+
+/// Drives the server's backfills.
+pub struct Keeper {
+    executor: Executor,
+    catalog: Arc<Catalog>,
+    /// Inputs as they were given to this process: the journal keeps no secrets.
+    given: Mutex<HashMap<BackfillId, Given>>,
+    wake: Notify,
+}
+
+/// What became of a backfill that was asked for.
+#[derive(Debug)]
+pub struct Started {
+    /// What it would run.
+    pub preview: Preview,
+    /// The backfill; none when there is nothing to run, or it was only asked what would.
+    pub backfill: Option<Backfill>,
+}
+
+impl Keeper {
+    /// A keeper of the backfills in the executor's journal, their flows being those of the catalog.
+    pub fn new(executor: Executor, catalog: Arc<Catalog>) -> Self {
+        Self { executor, catalog, given: Mutex::default(), wake: Notify::new() }
+    }
+
+    /// Drives what is to be driven until `stop`; what is under way then is left to the executor. `say` gets what people
+    /// may want to know.
+    pub async fn run(&self, stop: CancellationToken, say: impl Fn(&Backfill, &str)) {
+        let mut drives: JoinSet<(Backfill, Result<Driven, EngineError>)> = JoinSet::new();
+        while !stop.is_cancelled() {
+            // A journal that cannot be read now is asked again at the next glance.
+            for backfill in self.to_do().unwrap_or_default() {
+                match self.begin(&backfill, &stop, &mut drives) {
+                    Ok(true) => say(&backfill, "RUNNING"),
+                    Ok(false) => {}
+                    Err(error) => self.rest(&backfill, &error.in_full(), &say),
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(GLANCE) => {}
+                Some(ended) = drives.join_next(), if !drives.is_empty() => self.ended(ended.ok(), &stop, &say),
+            }
+        }
+        while drives.join_next().await.is_some() {}
+    }
+
+    /// Starts a backfill of a flow, its inputs being those that were given; with `dry_run` it only says what would run.
+    /// One that was asked for before and has not ended goes on instead.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, or when this very backfill is under way.
+    pub async fn start(&self, flow: Arc<Flow>, spec: BackfillSpec, dry_run: bool) -> Result<Started, BackfillError> {
+        let runner = self.executor.runner();
+        let asked = Asked::new(runner, flow, BackfillSpec { by_server: true, ..spec })?;
+        let earlier = if dry_run { None } else { asked.earlier(runner)? };
+        let preview = asked.preview(runner).await?;
+        let backfill = match earlier {
+            Some(earlier) => Some(self.go_on(earlier, asked.given)?),
+            None if dry_run || preview.runs() == 0 => None,
+            None => {
+                let backfill = asked.chosen(&preview, Utc::now());
+                // Whoever finds it in the journal must find its secrets here.
+                self.given().insert(backfill.id.clone(), asked.given);
+                self.executor.journal().create_backfill(&backfill)?;
+                Some(backfill)
+            }
+        };
+        self.wake.notify_one();
+        Ok(Started { preview, backfill })
+    }
+
+    /// A backfill by its id.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn find(&self, id: &BackfillId) -> Result<Backfill, BackfillError> {
+        self.executor.journal().backfill(id)?.ok_or_else(|| BackfillError::Unknown(id.clone()))
+    }
+
+    /// How a backfill stands. One of the server's that is to go on does, though nobody may have begun yet.
+    pub fn state(&self, backfill: &Backfill) -> &'static str {
+        match state(&self.executor.runner().settings, backfill) {
+            "STOPPED" if backfill.spec.by_server && backfill.wish == Wish::Run => "RUNNING",
+            "STOPPED" if backfill.spec.by_server => "CANCELLING",
+            other => other,
+        }
+    }
+
+    /// Begins no more partitions of a backfill until it is resumed.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn pause(&self, id: &BackfillId) -> Result<Backfill, BackfillError> {
+        self.find(id)?;
+        self.executor.runner().wish_backfill(id, Wish::Pause)?;
+        self.find(id)
+    }
+
+    /// Goes on with a backfill: whoever drives it, else the server, whoever began it. `inputs` are secret ones, which the
+    /// journal does not keep.
+    ///
+    /// # Errors
+    /// When it has ended, or cannot go on without an input that is not given.
+    pub fn resume(&self, id: &BackfillId, inputs: Given) -> Result<Backfill, BackfillError> {
+        let backfill = self.find(id)?;
+        let settings = &self.executor.runner().settings;
+        if is_driven(settings, id) || backfill.outcome.is_some() {
+            self.executor.runner().wish_backfill(id, Wish::Run)?;
+            return self.find(id);
+        }
+        self.go_on(backfill, inputs)
+    }
+
+    /// Stops what is under way of a backfill, and begins no more of it.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn cancel(&self, id: &BackfillId) -> Result<Backfill, BackfillError> {
+        self.executor.cancel_backfill(&self.find(id)?, Utc::now())?;
+        self.find(id)
+    }
+
+    /// Runs the partitions of a backfill again that failed, were stopped or were not begun.
+    ///
+    /// # Errors
+    /// When it is under way, has nothing left to run, or cannot go on without an input that is not given.
+    pub fn retry(&self, id: &BackfillId, inputs: Given) -> Result<Backfill, BackfillError> {
+        let backfill = self.find(id)?;
+        if !self.executor.runner().may_retry(&backfill)? {
+            let message = format!("every partition of backfill {id} is in; there is nothing to run again");
+            return Err(BackfillError::not_now(message, "start another one to run them all"));
+        }
+        let asked = self.prepare(&backfill, &inputs)?;
+        self.given().insert(id.clone(), asked.given);
+        self.executor.journal().retry_backfill(id, Utc::now())?;
+        self.go_on(backfill, inputs)
+    }
+
+    /// Takes a backfill that nobody drives, if it can go on.
+    fn go_on(&self, backfill: Backfill, inputs: Given) -> Result<Backfill, BackfillError> {
+        let asked = self.prepare(&backfill, &inputs)?;
+        self.given().insert(backfill.id.clone(), asked.given);
+        self.executor.journal().hand_backfill_to_server(&backfill.id)?;
+        self.executor.runner().wish_backfill(&backfill.id, Wish::Run)?;
+        self.wake.notify_one();
+        self.find(&backfill.id)
+    }
+
+    /// The rest of a backfill, with the flow as it is now.
+    fn prepare(&self, backfill: &Backfill, inputs: &Given) -> Result<Asked, BackfillError> {
+        let flow = self.catalog.flow(&backfill.namespace, &backfill.flow).ok_or_else(|| {
+            let message = format!("there is no flow `{}` in the namespace `{}`", backfill.flow, backfill.namespace);
+            BackfillError::not_now(message, "bring it back and resume the backfill")
+        })?;
+        let known = self.given().get(&backfill.id).cloned().unwrap_or_default();
+        let inputs: Given = known.into_iter().chain(inputs.iter().cloned()).collect();
+        Asked::again(self.executor.runner(), flow, backfill, &inputs)
+    }
+
+    fn to_do(&self) -> Result<Vec<Backfill>, BackfillError> {
+        let journal = self.executor.journal();
+        let ids = journal.backfills_to_do()?;
+        let free = ids.iter().filter(|id| !is_driven(&self.executor.runner().settings, id));
+        free.filter_map(|id| journal.backfill(id).transpose()).map(|found| Ok(found?)).collect()
+    }
+
+    /// Begins to drive a backfill; false when it is to be cancelled, and is then.
+    fn begin(
+        &self,
+        backfill: &Backfill,
+        stop: &CancellationToken,
+        drives: &mut JoinSet<(Backfill, Result<Driven, EngineError>)>,
+    ) -> Result<bool, BackfillError> {
+        if backfill.wish == Wish::Cancel {
+            self.executor.cancel_backfill(backfill, Utc::now())?;
+            return Ok(false);
+        }
+        let asked = self.prepare(backfill, &Given::new())?;
+        let (executor, backfill, stop) = (self.executor.clone(), backfill.clone(), stop.clone());
+        drives.spawn(async move {
+            let secrets = asked.secrets();
+            let runs: BTreeMap<String, PartitionRun> =
+                asked.runs.into_iter().map(|run| (run.slot.label.clone(), run)).collect();
+            let (flow, leaves) = (asked.flow, Leaves::ToExecutor);
+            let drive = Drive { executor: &executor, flow, backfill: &backfill, runs, secrets, stop, leaves };
+            let driven = drive.run(&mut |_, _| {}).await;
+            (backfill, driven)
+        });
+        Ok(true)
+    }
+
+    fn ended(
+        &self,
+        ended: Option<(Backfill, Result<Driven, EngineError>)>,
+        stop: &CancellationToken,
+        say: &impl Fn(&Backfill, &str),
+    ) {
+        match ended {
+            Some((backfill, Ok(Driven::To(end)))) => say(&backfill, end.as_str()),
+            // A process that stops refuses executions, and one that is faster drives it.
+            Some((_, Ok(Driven::Interrupted) | Err(EngineError::Taken(_)))) | None => {}
+            Some((backfill, Err(error))) if !stop.is_cancelled() => {
+                self.rest(&backfill, &BackfillError::Engine(error).in_full(), say);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Lets a backfill rest that cannot go on, and says why.
+    fn rest(&self, backfill: &Backfill, problem: &str, say: &impl Fn(&Backfill, &str)) {
+        let problem = self.executor.runner().settings.redactor.clean(problem);
+        say(backfill, &format!("rests: {problem}"));
+        // Where the journal cannot be written it is tried again, and said again, at the next glance.
+        let _ = self.executor.journal().rest_backfill(&backfill.id, &problem);
+    }
+
+    fn given(&self) -> MutexGuard<'_, HashMap<BackfillId, Given>> {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,59 @@
+//! Why there is no backfill, or nothing is done to one.
+
+use crate::diagnostic::Diagnostic;
+use crate::engine::EngineError;
+use crate::id::BackfillId;
+use crate::journal::JournalError;
+use crate::task::TaskError;
+
+/// Why there is no backfill, or nothing is done to one.
+#[derive(Debug, thiserror::Error)]
+pub enum BackfillError {
+    /// What is asked for is wrong.
+    #[error("{}", .0.iter().map(|finding| finding.message.as_str()).collect::<Vec<_>>().join("; "))]
+    Wrong(Vec<Diagnostic>),
+    /// There is no such backfill.
+    #[error("there is no backfill `{0}`")]
+    Unknown(BackfillId),
+    /// It cannot be done as things stand.
+    #[error("{}", .0.message)]
+    NotNow(Box<Diagnostic>),
+    /// The target cannot be asked what it holds.
+    #[error("the target cannot be asked what it holds: {0}")]
+    Target(TaskError),
+    /// The engine cannot do it.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+impl BackfillError {
+    /// What is asked for is wrong, in plain words.
+    pub fn wrong(message: impl Into<String>) -> Self {
+        Self::Wrong(vec![Diagnostic::error(message)])
+    }
+
+    /// It cannot be done as things stand.
+    pub fn not_now(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::NotNow(Box::new(Diagnostic::error(message).help(help)))
+    }
+
+    /// Everything there is to say about it, on one line.
+    pub fn in_full(&self) -> String {
+        let findings = match self {
+            Self::Wrong(findings) => findings.as_slice(),
+            Self::NotNow(finding) => std::slice::from_ref(&**finding),
+            other => return other.to_string(),
+        };
+        let line = |finding: &Diagnostic| match &finding.help {
+            Some(help) => format!("{} ({help})", finding.message),
+            None => finding.message.clone(),
+        };
+        findings.iter().map(line).collect::<Vec<_>>().join("; ")
+    }
+}
+
+impl From<JournalError> for BackfillError {
+    fn from(error: JournalError) -> Self {
+        Self::Engine(error.into())
+    }
+}

@@ -1,0 +1,2 @@
+-- Why a backfill rests, where nobody wanted it to.
+ALTER TABLE backfills ADD COLUMN problem TEXT;

@@ -1,0 +1,169 @@
+//! Backfills as the API shows them.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::engine::backfill::{Cell, Preview, Standing, rows};
+use crate::journal::Backfill;
+
+/// What a backfill would run, and the backfill if there is one now.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PreviewShape {
+    /// The flow's namespace.
+    namespace: String,
+    /// The flow's id.
+    flow_id: String,
+    /// How many partitions run.
+    runs: usize,
+    /// Why the target cannot say what it holds, so that what ran before decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unsure: Option<String>,
+    /// Every partition.
+    partitions: Vec<ChoiceShape>,
+    /// The backfill; none after a dry run, and when there is nothing to run.
+    backfill: Option<BackfillShape>,
+}
+
+/// A partition before the backfill.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct ChoiceShape {
+    /// Its name.
+    partition: String,
+    /// The moment that it is for.
+    date: DateTime<Utc>,
+    /// How it stands, in words.
+    last: String,
+    /// Its newest execution.
+    execution: Option<String>,
+    /// Whether it runs.
+    runs: bool,
+}
+
+/// A backfill.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct BackfillShape {
+    /// Its id.
+    id: String,
+    /// The flow's namespace.
+    namespace: String,
+    /// The flow's id.
+    flow_id: String,
+    /// RUNNING, PAUSED, CANCELLING, STOPPED (nobody runs it), SUCCESS, FAILED or CANCELLED.
+    state: String,
+    /// Why it rests, where nobody wanted it to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+    /// When it was asked for.
+    created: DateTime<Utc>,
+    /// When it ended.
+    ended: Option<DateTime<Utc>>,
+    /// The schedule that its partitions go by.
+    trigger: Option<String>,
+    /// The step of its partitions, where there is no schedule.
+    every: Option<String>,
+    /// The first partition, as it was written.
+    from: String,
+    /// The last partition, as it was written.
+    to: String,
+    /// The inputs, without secret ones.
+    #[schema(value_type = Object)]
+    inputs: Map<String, Value>,
+    /// Which partitions run: all, missing or failed.
+    #[schema(value_type = String)]
+    only: crate::journal::Only,
+    /// How many run at a time.
+    parallel: u32,
+    /// Whether the server runs it, and not a terminal.
+    by_server: bool,
+    /// How many partitions there are.
+    total: usize,
+    /// How many of them need nothing more: they are in, or were not to run.
+    done: usize,
+    /// How many failed.
+    failed: usize,
+    /// Rows that it loaded.
+    rows: u64,
+    /// Every partition; lists leave them out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partitions: Option<Vec<PartitionShape>>,
+}
+
+/// A partition of a backfill.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PartitionShape {
+    /// Its name.
+    partition: String,
+    /// The moment that it is for.
+    date: DateTime<Utc>,
+    /// WAITING, RUNNING, LOADED, FAILED, STOPPED or SKIPPED.
+    #[schema(value_type = Object)]
+    #[serde(flatten)]
+    standing: Standing,
+    /// The inputs of its execution, without secret ones.
+    #[schema(value_type = Object)]
+    inputs: Map<String, Value>,
+    /// Its newest execution.
+    execution: Option<String>,
+}
+
+impl PreviewShape {
+    pub(super) fn new(namespace: &str, flow_id: &str, preview: Preview, backfill: Option<BackfillShape>) -> Self {
+        let runs = preview.runs();
+        let choices = preview.choices.into_iter().map(|choice| ChoiceShape {
+            partition: choice.partition,
+            date: choice.date,
+            last: choice.last,
+            execution: choice.execution.map(|id| id.to_string()),
+            runs: choice.runs,
+        });
+        let (namespace, flow_id) = (namespace.to_owned(), flow_id.to_owned());
+        Self { namespace, flow_id, runs, unsure: preview.unsure, partitions: choices.collect(), backfill }
+    }
+}
+
+impl BackfillShape {
+    /// A whole backfill.
+    pub(super) fn new(backfill: &Backfill, state: &str, cells: &[Cell]) -> Self {
+        let spec = backfill.spec.clone();
+        let count = |is: fn(&Standing) -> bool| cells.iter().filter(|cell| is(&cell.standing)).count();
+        let partitions = cells.iter().zip(&backfill.partitions).map(|(cell, partition)| PartitionShape {
+            partition: cell.partition.clone(),
+            date: cell.date,
+            standing: cell.standing.clone(),
+            inputs: partition.inputs.clone(),
+            execution: cell.execution.as_ref().map(ToString::to_string),
+        });
+        Self {
+            id: backfill.id.to_string(),
+            namespace: backfill.namespace.clone(),
+            flow_id: backfill.flow.clone(),
+            state: state.to_owned(),
+            problem: backfill.problem.clone(),
+            created: backfill.created,
+            ended: backfill.ended,
+            trigger: spec.trigger,
+            every: spec.every,
+            from: spec.from,
+            to: spec.to,
+            inputs: spec.inputs.into_iter().map(|(name, value)| (name, Value::from(value))).collect(),
+            only: spec.only,
+            parallel: spec.parallel,
+            by_server: spec.by_server,
+            total: cells.len(),
+            done: count(Standing::is_in),
+            failed: count(Standing::is_failed),
+            rows: rows(cells),
+            partitions: Some(partitions.collect()),
+        }
+    }
+
+    /// The same in a list.
+    pub(super) fn listed(self) -> Self {
+        Self { partitions: None, ..self }
+    }
+}

@@ -1,0 +1,200 @@
+//! Backfills: asking for one, looking, and everything that can be done to one.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::flow::input::shown as as_text;
+use crate::id::BackfillId;
+use crate::journal::{Backfill, BackfillSpec, Only, Query};
+use crate::server::App;
+use crate::server::api::backfill_shape::{BackfillShape, PreviewShape};
+use crate::server::api::parameters::Parameters;
+use crate::server::api::problem::Problem;
+use crate::server::api::shape::Results;
+use crate::text::plain;
+
+type Shown = Result<Json<BackfillShape>, Problem>;
+
+/// The most partitions that run at a time.
+const MOST_PARALLEL: u32 = 64;
+
+/// A backfill that is asked for.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct BackfillRequest {
+    /// The flow's namespace.
+    namespace: String,
+    /// The flow's id.
+    flow_id: String,
+    /// The schedule whose moments are made up for; the flow's only one unless given.
+    trigger: Option<String>,
+    /// The step, for a flow without a schedule: month (unless given), day or hour.
+    every: Option<String>,
+    /// The first partition: a month, a day, an hour or a year, in the schedule's time zone.
+    from: String,
+    /// The last partition, included.
+    to: String,
+    /// Inputs of the flow, by name; expressions may name `trigger.date`.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    inputs: Map<String, Value>,
+    /// Which partitions run: all (unless given), missing (those that the target's ledger does not have) or failed.
+    #[serde(default)]
+    #[schema(value_type = String)]
+    only: Only,
+    /// How many run at a time, 1 to 64, within the flow's own `concurrency`; 1 unless given.
+    #[serde(default = "one")]
+    parallel: u32,
+    /// Whether the earliest partition comes first (asc, unless given) or the latest (desc).
+    #[serde(default)]
+    order: Order,
+    /// Labels for the executions.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    labels: Map<String, Value>,
+    /// Whether nothing more begins once a partition has failed.
+    #[serde(default)]
+    stop_on_failure: bool,
+    /// Only say what would run, and how each partition stands.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Order {
+    #[default]
+    Asc,
+    Desc,
+}
+
+/// What a backfill is given to go on with.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Again {
+    /// Secret inputs, which the server does not keep when it stops.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    inputs: Map<String, Value>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+impl BackfillRequest {
+    fn spec(&self, file: String) -> Result<BackfillSpec, Problem> {
+        if self.trigger.is_some() && self.every.is_some() {
+            return Err(Problem::wrong("`trigger` and `every` cannot both be given"));
+        }
+        if !(1..=MOST_PARALLEL).contains(&self.parallel) {
+            let message = format!("`parallel` is {}; it goes from 1 to {MOST_PARALLEL}", self.parallel);
+            return Err(Problem::wrong(message));
+        }
+        Ok(BackfillSpec {
+            file,
+            trigger: self.trigger.clone(),
+            every: self.every.clone(),
+            from: self.from.clone(),
+            to: self.to.clone(),
+            inputs: texts(&self.inputs),
+            only: self.only,
+            labels: self.labels.iter().map(|(key, value)| (key.clone(), Value::from(plain(value)))).collect(),
+            parallel: self.parallel,
+            descending: self.order == Order::Desc,
+            stop_on_failure: self.stop_on_failure,
+            by_server: true,
+        })
+    }
+}
+
+fn texts(inputs: &Map<String, Value>) -> Vec<(String, String)> {
+    inputs.iter().map(|(name, value)| (name.clone(), as_text(value))).collect()
+}
+
+/// Reads a body of JSON; an empty one says nothing.
+fn read<T: for<'de> Deserialize<'de>>(body: &Bytes) -> Result<T, Problem> {
+    let body: &[u8] = if body.is_empty() { b"{}" } else { body };
+    serde_json::from_slice(body).map_err(|error| Problem::wrong(format!("the body cannot be read: {error}")))
+}
+
+/// Runs a flow for many moments of the past. Repeated, it goes on with the same backfill if that has not ended.
+#[utoipa::path(post, path = "/backfills", tag = "backfills", request_body = BackfillRequest,
+    responses((status = 200, description = "Every partition, and the backfill unless there is nothing to run", body = PreviewShape),
+        (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn create(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<PreviewShape>, Problem> {
+    let request: BackfillRequest = read(&body)?;
+    let (namespace, id) = (&request.namespace, &request.flow_id);
+    let entry = app.catalog.get(namespace, id).ok_or_else(|| Problem::no_flow(namespace, id))?;
+    let spec = request.spec(entry.file.display().to_string())?;
+    let started = app.backfills.start(entry.flow.clone(), spec, request.dry_run).await?;
+    let backfill = started.backfill.map(|backfill| whole(&app, &backfill)).transpose()?;
+    Ok(Json(PreviewShape::new(namespace, id, started.preview, backfill)))
+}
+
+/// Backfills, the newest first.
+#[utoipa::path(get, path = "/backfills", tag = "backfills",
+    params(("namespace" = Option<String>, Query), ("flowId" = Option<String>, Query), ("page" = Option<u32>, Query), ("size" = Option<u32>, Query)),
+    responses((status = 200, description = "A page of backfills, without their partitions", body = Object), (status = 422, body = Problem)))]
+pub(super) async fn search(
+    State(app): State<Arc<App>>,
+    parameters: Parameters,
+) -> Result<Json<Results<BackfillShape>>, Problem> {
+    let (size, skipped) = parameters.page()?;
+    let query = Query {
+        namespace: parameters.one("namespace").map(str::to_owned),
+        flow: parameters.one("flowId").map(str::to_owned),
+        ..Query::default()
+    };
+    let (total, found) = app.executor.journal().backfills(&query, size, skipped)?;
+    let listed = |found: Backfill| Ok(whole(&app, &app.backfills.find(&found.id)?)?.listed());
+    Ok(Json(Results { results: found.into_iter().map(listed).collect::<Result<_, Problem>>()?, total }))
+}
+
+/// One backfill, with every partition.
+#[utoipa::path(get, path = "/backfills/{id}", tag = "backfills",
+    responses((status = 200, body = BackfillShape), (status = 404, body = Problem)))]
+pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Shown {
+    Ok(Json(whole(&app, &app.backfills.find(&BackfillId::new(id))?)?))
+}
+
+/// Begins no more partitions until it is resumed; what is under way comes to its end.
+#[utoipa::path(post, path = "/backfills/{id}/pause", tag = "backfills",
+    responses((status = 200, body = BackfillShape), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn pause(State(app): State<Arc<App>>, Path(id): Path<String>) -> Shown {
+    Ok(Json(whole(&app, &app.backfills.pause(&BackfillId::new(id))?)?))
+}
+
+/// Goes on with one that is paused, or that nobody runs.
+#[utoipa::path(post, path = "/backfills/{id}/resume", tag = "backfills", request_body = Again,
+    responses((status = 200, body = BackfillShape), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn resume(State(app): State<Arc<App>>, Path(id): Path<String>, body: Bytes) -> Shown {
+    let again: Again = read(&body)?;
+    Ok(Json(whole(&app, &app.backfills.resume(&BackfillId::new(id), texts(&again.inputs))?)?))
+}
+
+/// Stops what is under way, and begins no more partitions.
+#[utoipa::path(post, path = "/backfills/{id}/cancel", tag = "backfills",
+    responses((status = 200, body = BackfillShape), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn cancel(State(app): State<Arc<App>>, Path(id): Path<String>) -> Shown {
+    Ok(Json(whole(&app, &app.backfills.cancel(&BackfillId::new(id))?)?))
+}
+
+/// Runs the partitions again that failed, were stopped or were not begun.
+#[utoipa::path(post, path = "/backfills/{id}/retry", tag = "backfills", request_body = Again,
+    responses((status = 200, body = BackfillShape), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn retry(State(app): State<Arc<App>>, Path(id): Path<String>, body: Bytes) -> Shown {
+    let again: Again = read(&body)?;
+    Ok(Json(whole(&app, &app.backfills.retry(&BackfillId::new(id), texts(&again.inputs))?)?))
+}
+
+fn whole(app: &App, backfill: &Backfill) -> Result<BackfillShape, Problem> {
+    let cells = app.executor.runner().cells(backfill)?;
+    Ok(BackfillShape::new(backfill, app.backfills.state(backfill), &cells))
+}

@@ -1,0 +1,209 @@
+//! Whom the server tells what happens, what it removes, and what it says itself.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::routing::post;
+use chrono::{TimeDelta, Utc};
+use jitney::cli::demo::month::{Colour, write_month};
+use jitney::journal::{Journal, TriggerKey};
+use serde_json::{Value, json};
+
+use crate::postgres;
+use crate::world::{Place, Server, until};
+
+type Kept = Arc<Mutex<Vec<Value>>>;
+
+/// A web server that keeps the JSON that it is sent.
+async fn receiver() -> (String, Kept) {
+    let kept = Kept::default();
+    let keep = kept.clone();
+    let take = move |body: axum::Json<Value>| async move { keep.lock().unwrap().push(body.0) };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}/told", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, Router::new().route("/told", post(take))).await });
+    (address, kept)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_that_cannot_start_in_time_is_told_once() {
+    let place = Place::new();
+    let (address, kept) = receiver().await;
+    place.write("jitney.yaml", format!("notifications:\n  - {{on: [late], webhook: \"{address}\"}}\n"));
+    let flow = "id: busy\nnamespace: n\ntasks:\n  - {id: nap, type: sleep, duration: PT1H}\n\
+                triggers:\n  - {id: minutely, type: schedule, cron: '* * * * *'}\n";
+    place.write("flows/busy.yaml", flow);
+    // The trigger has last been dealt with before the server was away for a while.
+    let journal = Journal::open(&place.path("home/journal.db")).unwrap();
+    let of = TriggerKey { namespace: "n".to_owned(), flow: "busy".to_owned(), trigger: "minutely".to_owned() };
+    journal.triggers_last(&[of], Utc::now() - TimeDelta::minutes(20)).unwrap();
+    drop(journal);
+    let server = place.server();
+    until("it is told", async || !kept.lock().unwrap().is_empty()).await;
+    let running = server.get("/api/v1/executions/search?state=RUNNING");
+    assert_eq!(running["total"], 1, "{running}");
+    let text = kept.lock().unwrap()[0]["text"].as_str().unwrap().to_owned();
+    assert!(text.starts_with("n.busy is late for "), "{text}");
+    assert!(text.contains(running["results"][0]["id"].as_str().unwrap()), "it does not name what it waits for: {text}");
+    assert_eq!(kept.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_hears_of_every_load_and_of_one_that_failed() {
+    let place = Place { postgres: Some(postgres::database("rest_lineage").await), ..Place::new() };
+    place.ship("postgres_taxi.yaml");
+    let (address, kept) = receiver().await;
+    place.write("jitney.yaml", format!("openlineage: {{url: \"{address}\"}}\n"));
+    let file = place.write("mirror/green/green_tripdata_2019-01.csv.gz", "");
+    let facts = write_month(&file, Colour::Green, 2019, 1, 700, 7).unwrap();
+    let broken = "id: broken\nnamespace: n\ntasks:\n  - {id: get, type: http.download, uri: ../bad.csv}\n  \
+        - {id: load, type: postgres.load, from: \"{{ outputs.get.uri }}\", table: public.bad, mode: append, \
+        schema: {a: integer}}\n";
+    place.write("flows/broken.yaml", broken);
+    place.write("bad.csv", "a\nx\n");
+    let server = place.server();
+    let source = format!("source={}", place.path("mirror").display());
+    let month = ["-F", "taxi=green", "-F", "year=2019", "-F", "month=01", "-F", &source];
+    let ran = server.json(&[&["/api/v1/executions/zoomcamp/postgres_taxi?wait=true"], &month[..]].concat());
+    assert_eq!(ran["state"]["current"], "SUCCESS", "{ran}");
+    until("both events are there", async || kept.lock().unwrap().len() >= 2).await;
+    let events = kept.lock().unwrap().clone();
+    let kinds: Vec<&Value> = events.iter().map(|event| &event["eventType"]).collect();
+    assert_eq!(kinds, ["START", "COMPLETE"]);
+    assert_eq!(events[0]["run"]["runId"], events[1]["run"]["runId"]);
+    let job = json!({"namespace": "zoomcamp", "name": "postgres_taxi.load"});
+    let (output, input) = (&events[1]["outputs"][0], &events[1]["inputs"][0]);
+    assert_eq!(events[1]["job"], job);
+    assert!(output["name"].as_str().unwrap().ends_with("rest_lineage.public.green_tripdata"), "{output}");
+    assert_eq!(output["outputFacets"]["outputStatistics"]["rowCount"], json!(facts.rows), "{output}");
+    assert!(input["name"].as_str().unwrap().contains("green_tripdata_2019-01.csv"), "{input}");
+    let password = postgres_password(place.postgres.as_ref().unwrap());
+    assert!(password.is_empty() || !format!("{events:?}").contains(&password));
+
+    let failed = server.json(&["/api/v1/executions/n/broken?wait=true", "-X", "POST"]);
+    assert_eq!(failed["state"]["current"], "FAILED", "{failed}");
+    until("the failure is there", async || kept.lock().unwrap().len() >= 4).await;
+    let events = kept.lock().unwrap().clone();
+    assert_eq!((&events[2]["eventType"], &events[3]["eventType"]), (&json!("START"), &json!("FAIL")), "{events:?}");
+    assert_eq!(events[3]["job"], json!({"namespace": "n", "name": "broken.load"}));
+    let told = events[3]["run"]["facets"]["errorMessage"]["message"].as_str().unwrap();
+    assert!(told.contains("bad.csv:2"), "{told}");
+    if let Some(folder) = std::env::var_os("CARGO_TARGET_TMPDIR").or(option_env!("CARGO_TARGET_TMPDIR").map(Into::into))
+    {
+        std::fs::write(Path::new(&folder).join("openlineage.json"), json!(events).to_string()).unwrap();
+    }
+}
+
+fn postgres_password(address: &str) -> String {
+    let login = address.split_once("://").and_then(|(_, rest)| rest.split_once('@')).map_or("", |(login, _)| login);
+    login.split_once(':').map_or("", |(_, password)| password).to_owned()
+}
+
+/// Runs a flow that leaves a file of some bytes and a log line, and gives the execution's id.
+fn leave(server: &Server) -> String {
+    let ran = server.json(&["/api/v1/executions/n/leaves?wait=true", "-X", "POST"]);
+    assert_eq!(ran["state"]["current"], "SUCCESS", "{ran}");
+    ran["id"].as_str().unwrap().to_owned()
+}
+
+fn bytes_of(place: &Place, id: &str) -> u64 {
+    let folder = place.path("home/storage").join(id);
+    let mut left = vec![folder];
+    let mut sum = 0;
+    while let Some(path) = left.pop() {
+        match path.read_dir() {
+            Ok(entries) => left.extend(entries.map(|entry| entry.unwrap().path())),
+            Err(_) => sum += path.metadata().map_or(0, |found| found.len()),
+        }
+    }
+    sum
+}
+
+/// A number of `/metrics`.
+fn metric(server: &Server, name: &str) -> u64 {
+    let text = server.curl(&["/metrics"]);
+    let line = text.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap_or_else(|| panic!("{text}"));
+    line.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+const LEAVES: &str = "id: leaves\nnamespace: n\ntasks:\n  - {id: get, type: http.download, uri: ../data.csv}\n  \
+    - {id: say, type: log, message: got it}\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_old_or_too_much_goes_and_what_runs_stays() {
+    let place = Place::new();
+    place.write("data.csv", "a\n".repeat(5000));
+    place.write("flows/leaves.yaml", LEAVES);
+    let nap = "  - {id: nap, type: sleep, duration: PT1H}\n";
+    place.write("flows/stays.yaml", LEAVES.replace("id: leaves", "id: stays") + nap);
+    let server = place.server();
+    let runs = server.json(&["/api/v1/executions/n/stays", "-X", "POST"])["id"].as_str().unwrap().to_owned();
+    until("it has its file", async || server.curl(&[&format!("/api/v1/logs/{runs}/download")]).contains("got it"))
+        .await;
+    let old: Vec<String> = (0..3).map(|_| leave(&server)).collect();
+    let all: u64 = old.iter().chain([&runs]).map(|id| bytes_of(&place, id)).sum();
+    assert!(all >= 40_000 && metric(&server, "jitney_files_bytes") == all, "{all}");
+    assert!(metric(&server, "jitney_journal_bytes") > 0);
+    server.kill();
+
+    // Room for one of them: the newest stays.
+    place.write("jitney.yaml", "retention: {disk: 15kB}\n");
+    let server = place.server();
+    until("the oldest are gone", async || bytes_of(&place, &old[0]) + bytes_of(&place, &old[1]) == 0).await;
+    assert!(bytes_of(&place, &old[2]) >= 10_000 && bytes_of(&place, &runs) >= 10_000);
+    assert_eq!(metric(&server, "jitney_files_bytes"), bytes_of(&place, &old[2]) + bytes_of(&place, &runs));
+    server.kill();
+
+    place.write("jitney.yaml", "retention: {files: 0s, logs: 0s}\n");
+    let server = place.server();
+    let log = |id: &str| server.curl(&[&format!("/api/v1/logs/{id}/download")]);
+    until("all that is old is gone", async || bytes_of(&place, &old[2]) == 0 && log(&old[2]).is_empty()).await;
+    assert!(bytes_of(&place, &runs) >= 10_000 && log(&runs).contains("got it"));
+    assert_eq!(server.get("/api/v1/executions/search")["total"], 4, "what ran is still known");
+    assert_eq!(server.get(&format!("/api/v1/executions/{runs}"))["state"]["current"], "RUNNING");
+}
+
+const SAYS: &str = "id: says\nnamespace: n\ntasks:\n  - {id: warn, type: log, level: WARN, message: mind the gap}\n  \
+    - {id: boom, type: fail, errorMessage: it is over}\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_line_is_an_object_that_says_what_it_is_about() {
+    let place = Place::new();
+    place.write("flows/says.yaml", SAYS);
+    place.write("flows/bad.yaml", "id: bad\n");
+    let server = place.server_with(&["--log", "json"]);
+    let id = server.json(&["/api/v1/executions/n/says?wait=true", "-X", "POST"])["id"].clone();
+    let said = || -> Vec<Value> {
+        let lines = server.said.lock().unwrap().clone();
+        lines.iter().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+    };
+    let of = |message: &str| said().into_iter().find(|line| line["message"].as_str().unwrap().contains(message));
+    until("the end is told", async || of("FAILED").is_some()).await;
+    for line in said() {
+        assert!(line["time"].as_str().unwrap().parse::<chrono::DateTime<Utc>>().is_ok(), "{line}");
+        assert!(["DEBUG", "INFO", "WARN", "ERROR"].contains(&line["level"].as_str().unwrap()), "{line}");
+    }
+    for (message, level, task) in [("mind the gap", "WARN", "warn"), ("it is over", "ERROR", "boom")] {
+        let mut line = of(message).unwrap();
+        line.as_object_mut().unwrap().remove("time");
+        let expected = json!({"level": level, "namespace": "n", "flow": "says", "execution": id, "task": task, "message": message});
+        assert_eq!(line, expected);
+    }
+    let ended = of("FAILED").unwrap();
+    assert_eq!((&ended["level"], &ended["execution"], &ended["flow"]), (&json!("ERROR"), &id, &json!("says")));
+    assert_eq!(of("bad.yaml").unwrap()["level"], "ERROR");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_lines_name_the_level_the_flow_and_the_task() {
+    let place = Place::new();
+    place.write("flows/says.yaml", SAYS);
+    let server = place.server();
+    let ran = server.json(&["/api/v1/executions/n/says?wait=true", "-X", "POST"]);
+    let id = ran["id"].as_str().unwrap();
+    let has = |text: &str| server.said.lock().unwrap().iter().any(|line| line.ends_with(text));
+    until("the end is told", async || has(&format!("  ERROR  n.says  {id}  FAILED"))).await;
+    assert!(has(&format!("  WARN   n.says  {id}  warn  mind the gap")), "{:?}", server.said);
+    assert!(has(&format!("  ERROR  n.says  {id}  boom  it is over")), "{:?}", server.said);
+}
