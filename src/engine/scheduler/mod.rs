@@ -82,7 +82,7 @@ impl Known {
 
     /// The moment whose turn it is once the execution that this one waits for has ended.
     fn held_back(&self) -> Option<DateTime<Utc>> {
-        self.waits_for.as_ref()?;
+        self.waits_for.as_ref().filter(|_| !self.is_disabled())?;
         // What is wrong with the trigger is told elsewhere.
         schedule::next(self.trigger(), self.last).ok().flatten()
     }
