@@ -15,6 +15,9 @@ use crate::task::TaskError;
 /// An answer on its way.
 pub type Looking<T> = Pin<Box<dyn Future<Output = Result<T, TaskError>> + Send>>;
 
+/// Asks a ledger for many loads at once, each given by the fields of its task.
+pub type AskLedger = fn(Vec<Value>, PathBuf, Arc<Settings>) -> Looking<Vec<Holding>>;
+
 /// How to ask the target of a loading task what it holds.
 #[derive(Clone, Copy)]
 pub struct Ledger {
@@ -22,7 +25,7 @@ pub struct Ledger {
     pub fields: &'static [&'static str],
     /// Asks for many loads at once, each given by those fields; the answers are in the same order. Relative paths start
     /// at the folder.
-    pub look: fn(Vec<Value>, PathBuf, Arc<Settings>) -> Looking<Vec<Holding>>,
+    pub look: AskLedger,
 }
 
 /// What a target holds of one load.

@@ -55,7 +55,7 @@ async fn the_courses_flows_run_as_they_are_and_their_statements_go_out_unchanged
     let flow = format!("{FLOWS}/gcp_taxi.yaml");
     let given = ["run", &flow, "-i", &mirror, "-i", "taxi=green", "-i", "year=2020", "-i", "month=04"];
     run(home, &proxy.url, &given).await;
-    let sent: Vec<String> = proxy.jobs().iter().filter_map(|job| sql(job)).collect();
+    let sent: Vec<String> = proxy.jobs().iter().filter_map(sql).collect();
     assert_eq!(sent, written("if_green_taxi"));
     // The emulator makes external tables empty. What the others do with rows can be seen all the same.
     assert_eq!(rows(home, "course.green_tripdata").await, 0);
