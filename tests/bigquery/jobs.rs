@@ -131,12 +131,15 @@ async fn a_user_who_stops_a_task_stops_its_job() {
     faults.extend((0..100).map(|_| reply("GET /bigquery", running.clone())));
     let proxy: Arc<Proxy> = Proxy::start(faults).await.unwrap();
     let (context, log) = through(home.path(), &proxy);
-    let stop = context.cancel.clone();
-    tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_millis(500)).await;
+    let (stop, looked) = (context.cancel.clone(), proxy.clone());
+    let stopper = tokio::spawn(async move {
+        while looked.count("GET /bigquery") == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         stop.cancel();
     });
     let error = attempt::run(context, "bigquery.query", json!({"sql": "SELECT 1"})).await.unwrap_err();
+    stopper.await.unwrap();
     assert_eq!(error.class, ErrorClass::Cancelled);
     assert_eq!(proxy.count("/cancel"), 1, "{}", lines(&log));
 }

@@ -5,6 +5,7 @@
 #[path = "../common/attempt.rs"]
 mod attempt;
 mod course;
+mod credentials;
 mod flows;
 mod formats;
 #[path = "../common/google.rs"]

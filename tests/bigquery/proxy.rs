@@ -42,6 +42,8 @@ pub struct Proxy {
     faults: Mutex<Vec<Fault>>,
     /// Method and address of every request, and its body.
     pub requests: Mutex<Vec<(String, Value)>>,
+    /// Who asked.
+    pub tokens: Mutex<Vec<String>>,
 }
 
 impl Proxy {
@@ -87,6 +89,8 @@ impl Proxy {
 async fn answer(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     let line = format!("{} {}", request.method(), request.uri());
     let (parts, body) = request.into_parts();
+    let token = parts.headers.get("authorization").and_then(|token| token.to_str().ok()).unwrap_or_default();
+    proxy.tokens.lock().unwrap().push(token.to_owned());
     let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
     let json = serde_json::from_slice(&body).unwrap_or_default();
     proxy.requests.lock().unwrap().push((line.clone(), json));

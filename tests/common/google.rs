@@ -31,6 +31,22 @@ pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("emulators")
 }
 
+/// A service account's key that nobody has ever used.
+pub fn key(folder: &Path) -> String {
+    let pem = folder.join("key.pem");
+    let made = Command::new("openssl")
+        .args(["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out"])
+        .arg(&pem)
+        .output();
+    assert!(made.expect("`openssl` is needed for this test").status.success());
+    serde_json::json!({
+        "type": "service_account", "project_id": "key-project", "private_key_id": "0123456789abcdef",
+        "private_key": std::fs::read_to_string(pem).unwrap(), "client_email": "load@key-project.iam.gserviceaccount.com",
+        "token_uri": "https://oauth2.googleapis.com/token",
+    })
+    .to_string()
+}
+
 fn start() -> Result<BTreeMap<String, String>, String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/emulators/run");
     let output = Command::new(&script).arg("start").arg(folder()).output();

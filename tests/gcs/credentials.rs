@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 
 use axum::Router;
@@ -13,24 +12,9 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
+use super::google::key;
 use super::proxy::{Proxy, fault};
 use super::{attempt, lines};
-
-/// A service account's key that nobody has ever used.
-pub fn key(folder: &Path) -> String {
-    let pem = folder.join("key.pem");
-    let made = Command::new("openssl")
-        .args(["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out"])
-        .arg(&pem)
-        .output();
-    assert!(made.expect("`openssl` is needed for this test").status.success());
-    json!({
-        "type": "service_account", "project_id": "key-project", "private_key_id": "0123456789abcdef",
-        "private_key": fs::read_to_string(pem).unwrap(), "client_email": "load@key-project.iam.gserviceaccount.com",
-        "token_uri": "https://oauth2.googleapis.com/token",
-    })
-    .to_string()
-}
 
 /// Lists a bucket as whoever fields and variables say. Gives the token that came, the log and the error.
 async fn list(proxy: &Arc<Proxy>, home: &Path, variables: &[(&str, &str)], fields: Value) -> (String, String) {

@@ -78,6 +78,21 @@ async fn a_new_attempt_goes_on_where_the_last_one_was_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_download_goes_on_where_the_line_was_cut() {
+    let home = tempfile::tempdir().unwrap();
+    let Some(fields) = prepare(home.path(), "cut-download").await else { return };
+    super::run(home.path(), "gcs.upload", fields.clone()).await.unwrap();
+    let proxy = Proxy::start(Vec::new()).await.unwrap();
+    let host = cut(&proxy.url, vec![6_000_000; 3]).await;
+    let (context, _) = context(home.path(), &[("STORAGE_EMULATOR_HOST", &host)]).unwrap();
+    attempt::run(context, "gcs.download", json!({"from": fields["to"], "name": "back"})).await.unwrap();
+    assert!(fs::read(home.path().join("storage/e1/test/back")).unwrap() == noise(LENGTH), "the file differs");
+    let ranges = proxy.ranges.lock().unwrap().clone();
+    let starts: Vec<usize> = ranges.iter().filter_map(|range| range.split(['=', '-']).nth(1)?.parse().ok()).collect();
+    assert!(starts.last().is_some_and(|start| *start > 10_000_000), "it began again: {ranges:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lost_session_starts_over() {
     let home = tempfile::tempdir().unwrap();
     let Some(fields) = prepare(home.path(), "lost").await else { return };

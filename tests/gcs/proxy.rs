@@ -63,6 +63,8 @@ pub struct Proxy {
     /// Method, address and range of every request, and who asked.
     pub requests: Mutex<Vec<String>>,
     pub tokens: Mutex<Vec<String>>,
+    /// The ranges that downloads asked for.
+    pub ranges: Mutex<Vec<String>>,
     uploads: Mutex<BTreeMap<String, Upload>>,
     received: AtomicUsize,
     under_way: AtomicUsize,
@@ -175,6 +177,7 @@ async fn answer(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     let line = format!("{} {} {}", request.method(), request.uri(), text(request.headers(), "content-range"));
     proxy.requests.lock().unwrap().push(line.clone());
     proxy.tokens.lock().unwrap().push(text(request.headers(), "authorization"));
+    proxy.ranges.lock().unwrap().extend(Some(text(request.headers(), "range")).filter(|range| !range.is_empty()));
     if let Some(fault) = proxy.fault(&line) {
         // Answered before it is read, a body would look like a cut line.
         let _ = to_bytes(request.into_body(), usize::MAX).await;
@@ -197,7 +200,8 @@ async fn answer(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     }
 }
 
-/// A line to a server, of which the first, second … connection is cut after so many bytes; further ones are not.
+/// A line to a server, of which the first, second … connection is cut after so many bytes, whichever way they go; further
+/// ones are not.
 pub async fn cut(url: &str, limits: Vec<usize>) -> String {
     let server = url.trim_start_matches("http://").to_owned();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -217,7 +221,7 @@ pub async fn cut(url: &str, limits: Vec<usize>) -> String {
                             _ => break,
                         },
                         read = server.read(&mut to_client) => match read {
-                            Ok(count @ 1..) => client.write_all(&to_client[..count]).await.unwrap_or(()),
+                            Ok(count @ 1..) => { sent += count; client.write_all(&to_client[..count]).await.unwrap_or(()) }
                             _ => break,
                         },
                     }
