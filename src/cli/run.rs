@@ -201,7 +201,7 @@ fn loads(state: &State) -> Option<String> {
             thousands(number("rows_rejected")),
             thousands(number("rows_skipped")),
             format!("{spent:.1} s"),
-            thousands((number("rows_read") as f64 / spent.max(0.001)) as u64),
+            rate(&number, number("rows_read"), spent).map(thousands).unwrap_or_default(),
             bytes(number("bytes")),
         ]);
     }
@@ -212,6 +212,12 @@ fn loads(state: &State) -> Option<String> {
 pub(super) fn numbers(outputs: &Outputs) -> Option<impl Fn(&str) -> u64> {
     outputs.get("rows_loaded")?;
     Some(|name: &str| outputs.get(name).and_then(Value::as_u64).unwrap_or_default())
+}
+
+/// How much of a load there was for each second; none when it moved nothing, which says nothing about speed.
+pub(super) fn rate(number: &impl Fn(&str) -> u64, amount: u64, seconds: f64) -> Option<u64> {
+    let moved = number("rows_loaded") + number("rows_rejected");
+    (moved > 0 && seconds > 0.0).then(|| (amount as f64 / seconds) as u64)
 }
 
 /// An execution for other programs.

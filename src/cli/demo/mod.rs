@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::format::{bytes, seconds};
 use crate::cli::out::{out, outln};
-use crate::cli::run::{Session, numbers};
+use crate::cli::run::{Session, numbers, rate};
 use crate::cli::{Exit, Invalid, flows};
 use crate::config::Settings;
 use crate::engine::Before;
@@ -150,7 +150,7 @@ fn table(loads: &[Load]) -> String {
         let outputs = load.state.tasks.values().find_map(|task| Some((numbers(&task.outputs)?, &task.outputs)));
         let Some((number, outputs)) = outputs else { continue };
         let spent = outputs.get("seconds").and_then(Value::as_f64).unwrap_or_default();
-        let rate = |amount: u64| if spent > 0.0 { (amount as f64 / spent) as u64 } else { 0 };
+        let rate = |amount: u64| rate(&number, amount, spent);
         table.add_row([
             load.colour.file_name(YEAR, MONTH),
             thousands(load.facts.rows),
@@ -158,8 +158,8 @@ fn table(loads: &[Load]) -> String {
             thousands(number("rows_rejected")),
             thousands(number("rows_skipped")),
             format!("{spent:.1} s"),
-            thousands(rate(number("rows_read"))),
-            bytes(rate(load.facts.raw_bytes)),
+            rate(number("rows_read")).map(thousands).unwrap_or_default(),
+            rate(load.facts.raw_bytes).map(bytes).unwrap_or_default(),
         ]);
     }
     super::right_aligned(table)
