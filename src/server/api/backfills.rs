@@ -14,6 +14,7 @@ use crate::id::BackfillId;
 use crate::journal::{Backfill, BackfillSpec, Only, Query};
 use crate::server::App;
 use crate::server::api::backfill_shape::{BackfillShape, PreviewShape};
+use crate::server::api::body::read;
 use crate::server::api::parameters::Parameters;
 use crate::server::api::problem::Problem;
 use crate::server::api::shape::Results;
@@ -116,12 +117,6 @@ impl BackfillRequest {
 
 fn texts(inputs: &Map<String, Value>) -> Vec<(String, String)> {
     inputs.iter().map(|(name, value)| (name.clone(), as_text(value))).collect()
-}
-
-/// Reads a body of JSON; an empty one says nothing.
-fn read<T: for<'de> Deserialize<'de>>(body: &Bytes) -> Result<T, Problem> {
-    let body: &[u8] = if body.is_empty() { b"{}" } else { body };
-    serde_json::from_slice(body).map_err(|error| Problem::wrong(format!("the body cannot be read: {error}")))
 }
 
 /// Runs a flow for many moments of the past. Repeated, it goes on with the same backfill if that has not ended.

@@ -3,6 +3,7 @@
 
 mod backfill_shape;
 mod backfills;
+mod body;
 mod executions;
 mod flows;
 mod follow;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -11,6 +12,7 @@ use utoipa::ToSchema;
 use crate::engine::scheduler::TriggerStatus;
 use crate::journal::TriggerKey;
 use crate::server::App;
+use crate::server::api::body::read;
 use crate::server::api::parameters::Parameters;
 use crate::server::api::problem::Problem;
 use crate::server::api::shape::Results;
@@ -92,12 +94,10 @@ pub(super) async fn search(
 
 /// Switches a trigger off or on. One that is switched on does not make up for the time in between.
 #[utoipa::path(put, path = "/triggers", tag = "triggers", request_body = Switch,
-    responses((status = 200, body = TriggerShape), (status = 404, body = Problem), (status = 409, body = Problem)))]
-pub(super) async fn switch(
-    State(app): State<Arc<App>>,
-    Json(switch): Json<Switch>,
-) -> Result<Json<TriggerShape>, Problem> {
-    let Switch { namespace, flow_id, trigger_id, disabled } = switch;
+    responses((status = 200, body = TriggerShape), (status = 404, body = Problem), (status = 409, body = Problem),
+        (status = 422, body = Problem)))]
+pub(super) async fn switch(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<TriggerShape>, Problem> {
+    let Switch { namespace, flow_id, trigger_id, disabled } = read(&body)?;
     let missing =
         || Problem::missing(format!("there is no trigger `{trigger_id}` in the flow `{namespace}.{flow_id}`"));
     let key = TriggerKey { namespace: namespace.clone(), flow: flow_id.clone(), trigger: trigger_id.clone() };
