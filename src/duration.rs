@@ -102,6 +102,39 @@ impl JsonSchema for Span {
     }
 }
 
+/// A length of time, or an expression that gives one when its task starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// It is known.
+    Fixed(Span),
+    /// It is to be rendered.
+    Later(String),
+}
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        if text.contains("{{") {
+            return Ok(Self::Later(text.into_owned()));
+        }
+        text.parse().map(Self::Fixed).map_err(D::Error::custom)
+    }
+}
+
+impl JsonSchema for Limit {
+    fn schema_name() -> Cow<'static, str> {
+        Span::schema_name()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Span::json_schema(generator)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Map;
 
 use crate::diagnostic::nearest;
-use crate::engine::names::Scope;
+use crate::engine::scope::Scope;
 use crate::flow::{Flow, Step, contains, each_step};
 use crate::id::RunId;
 use crate::journal::{Kept, State, TaskRun, TaskState};

@@ -3,9 +3,9 @@
 use chrono::Duration;
 use serde_json::{Map, Value};
 
-use crate::engine::names::Scope;
 use crate::engine::plan::{Block, Ending, Next, Planner, Standing};
 use crate::engine::retry;
+use crate::engine::scope::Scope;
 use crate::flow::expression::{holds, render};
 use crate::flow::{Retry, RetryBehavior, Sla, SlaKind};
 use crate::journal::{ExecutionState, Outcome, TaskRun, TaskState};

@@ -8,9 +8,10 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Request;
-use crate::engine::names::{Facts, Scope};
+use crate::engine::names::Facts;
 use crate::engine::plan::{Run, Start};
 use crate::engine::run::Runner;
+use crate::engine::scope::Scope;
 use crate::flow::expression::{holds, render};
 use crate::flow::{Flow, Step};
 use crate::id::{ExecutionId, RunId};
@@ -101,7 +102,7 @@ impl<'a> Seer<'_, 'a> {
         let facts = self.facts();
         let names = facts.of_task(step, &Scope::default(), 1);
         let run = RunId::new(step.id.as_str());
-        let start = Start { run, step, fields: fields.clone(), attempt: 1, folder: None, names };
+        let start = Start { run, step, fields: fields.clone(), attempt: 1, folder: None, limit: None, names };
         let context = self.runner.context(&self.run, self.flow, &start, &self.state, CancellationToken::new());
         let outputs = (step.task.run)(fields, Arc::new(context)).await.map_err(|error| error.message)?;
         let expansion = serde_json::from_value::<Expansion>(Value::Object(outputs));

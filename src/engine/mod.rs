@@ -26,6 +26,7 @@ mod rounds;
 mod run;
 pub mod schedule;
 pub mod scheduler;
+mod scope;
 mod secrets;
 mod snapshot;
 mod steer;

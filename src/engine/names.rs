@@ -6,58 +6,12 @@ use serde_json::{Map, Value, json};
 use crate::engine::outside::View;
 use crate::engine::plan::Run;
 use crate::engine::schedule;
+use crate::engine::scope::Scope;
 use crate::flow::expression::Names;
 use crate::flow::input::nested;
 use crate::flow::{Flow, Step, Trigger};
-use crate::id::{RunId, TaskId};
 use crate::journal::{ExecutionState, State, TaskRun, TaskState};
-use crate::task::{Expansion, WORKING_DIR};
-
-/// Where in the loops of an execution a task stands: empty at the top.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Scope {
-    prefix: String,
-    /// The iterations around the task, the outermost first.
-    iterations: Vec<Iteration>,
-    /// The folder that the tasks around share.
-    pub(super) folder: Option<String>,
-}
-
-/// One iteration of a loop.
-#[derive(Clone, Debug)]
-struct Iteration {
-    run: RunId,
-    index: u32,
-    value: Value,
-    key: Option<String>,
-}
-
-impl Scope {
-    /// The id of a task's run in this scope.
-    pub(super) fn run_id(&self, task: &TaskId) -> RunId {
-        RunId::new(format!("{}{task}", self.prefix))
-    }
-
-    /// The scope of one iteration of a loop.
-    pub(super) fn enter(&self, run: &RunId, expansion: &Expansion, index: u32) -> Self {
-        let value = expansion.value(index).cloned().unwrap_or_else(|| Value::from(index));
-        let key = expansion.keys.as_ref().and_then(|keys| keys.get(index as usize)).cloned();
-        let mut iterations = self.iterations.clone();
-        iterations.push(Iteration { run: run.clone(), index, value, key });
-        Self { prefix: run.iteration(index), iterations, folder: self.folder.clone() }
-    }
-
-    /// The scope of tasks that share a folder; the same when they share none.
-    pub(super) fn sharing(&self, folder: Option<&String>) -> Self {
-        Self { folder: folder.or(self.folder.as_ref()).cloned(), ..self.clone() }
-    }
-
-    /// Whether outputs of a task run can be seen from here: it stands in this scope or in one around it.
-    fn sees(&self, run: &RunId) -> bool {
-        let prefix_length = run.as_str().len() - run.task().len();
-        self.prefix.starts_with(&run.as_str()[..prefix_length])
-    }
-}
+use crate::task::WORKING_DIR;
 
 /// What is known when expressions are rendered.
 #[derive(Clone, Copy)]
@@ -89,13 +43,9 @@ impl<'s> Facts<'s, '_> {
             ("startDate".to_owned(), json!(stamp(self.now))),
             ("attemptsCount".to_owned(), json!(attempt.saturating_sub(1))),
         ]);
-        if let Some(iteration) = scope.iterations.last() {
-            taskrun.insert("parentId".to_owned(), json!(iteration.run));
-            taskrun.insert("iteration".to_owned(), json!(iteration.index));
-            taskrun.insert("value".to_owned(), value_text(&iteration.value));
-        }
+        taskrun.extend(scope.of_taskrun());
         names.insert("taskrun".to_owned(), Value::Object(taskrun));
-        names.insert("task".to_owned(), json!({"id": step.id, "type": step.task.name}));
+        names.insert("task".to_owned(), json!({"id": step.id, "type": step.common.kind}));
         names
     }
 
@@ -108,7 +58,7 @@ impl<'s> Facts<'s, '_> {
         let Self { state, flow, run, now, .. } = *self;
         let mut inputs = state.created.inputs.clone();
         inputs.extend(run.secrets.clone());
-        let (parent, parents) = parents(scope);
+        let parents = scope.parents(|run| state.tasks.get(run).map(so_far));
         let started = stamp(state.started.unwrap_or(now));
         let mut names = json!({
             "inputs": nested(&inputs),
@@ -124,13 +74,13 @@ impl<'s> Facts<'s, '_> {
             },
             "trigger": trigger(state, flow),
             "tasks": states(state, scope),
-            "parent": parent,
+            "parent": parents.first().cloned().unwrap_or_else(|| json!({})),
             "parents": parents,
             "envs": run.world.envs(),
             "workingDir": WORKING_DIR,
         });
-        if !scope.iterations.is_empty() {
-            names["item"] = item(scope);
+        if let Some(item) = scope.item() {
+            names["item"] = item;
         }
         match names {
             Value::Object(names) => names,
@@ -160,23 +110,49 @@ fn trigger(state: &State, flow: &Flow) -> Value {
     facts
 }
 
-/// What the tasks before gave: those in sight by their id, and those inside of a loop by id and the iteration's value.
-/// Only what the task's expressions name is put together.
+/// What the tasks before gave: those in sight by their id, and those inside of a loop by id and the iteration's value,
+/// from within the loop too. Only what the task's expressions name is put together.
 fn outputs(state: &State, step: Option<&Step>, scope: &Scope) -> Map<String, Value> {
     let mut outputs = Map::new();
     let uses = step.and_then(|step| step.uses.as_ref());
     let is_used = |task: &str| uses.is_none_or(|uses| uses.contains(task));
-    for (run, task) in &state.tasks {
+    for (run, task) in state.tasks.iter().filter(|(run, _)| scope.sees(run)) {
+        let values = scope.values_around(run);
         for (child, by_value) in task.progress.outputs.iter().filter(|(child, _)| is_used(child)) {
-            outputs.insert(child.clone(), by_value.clone());
+            by_value.as_object().into_iter().for_each(|own| give(&mut outputs, child, &values, own));
         }
         let is_done = matches!(task.state, TaskState::Success | TaskState::Warning);
-        if is_used(run.task()) && (is_done || task.expansion.is_some()) && scope.sees(run) {
+        let merged = format!("{}_merge", run.task());
+        if is_used(&merged) && task.outputs.contains_key("subflowOutputs") {
+            // Kestra gives what a `for_each_item` gathers to a task of this name.
+            give(&mut outputs, &merged, &values, &task.outputs);
+        }
+        if is_used(run.task()) && (is_done || task.expansion.is_some()) {
             let own = if is_done { task.outputs.clone() } else { so_far(task) };
-            outputs.insert(run.task().to_owned(), Value::Object(own));
+            give(&mut outputs, run.task(), &values, &own);
         }
     }
     outputs
+}
+
+/// Adds what a task gave, as `outputs.task` and, within loops, as `outputs.task[value][value]`.
+fn give(outputs: &mut Map<String, Value>, task: &str, values: &[String], own: &Map<String, Value>) {
+    let place = outputs.entry(task).or_insert_with(|| Value::Object(Map::new()));
+    put(place, &[], own);
+    if !values.is_empty() {
+        put(place, values, own);
+    }
+}
+
+fn put(place: &mut Value, path: &[String], own: &Map<String, Value>) {
+    if !place.is_object() {
+        *place = Value::Object(Map::new());
+    }
+    let Value::Object(map) = place else { return };
+    match path.split_first() {
+        None => map.extend(own.clone()),
+        Some((value, rest)) => put(map.entry(value).or_insert_with(|| Value::Object(Map::new())), rest, own),
+    }
 }
 
 /// What a task with sub-tasks tells these.
@@ -192,31 +168,6 @@ fn so_far(task: &TaskRun) -> Map<String, Value> {
 fn states(state: &State, scope: &Scope) -> Map<String, Value> {
     let seen = state.tasks.iter().filter(|(run, _)| scope.sees(run));
     seen.map(|(run, task)| (run.task().to_owned(), json!({"state": task.state.as_str()}))).collect()
-}
-
-/// The iteration around this one, and all of them, the innermost first.
-fn parents(scope: &Scope) -> (Value, Vec<Value>) {
-    let outer = scope.iterations.iter().rev().skip(1);
-    let one = |outer: &Iteration| json!({"taskrun": {"value": value_text(&outer.value), "iteration": outer.index}});
-    let parents: Vec<Value> = outer.map(one).collect();
-    (parents.first().cloned().unwrap_or_else(|| json!({})), parents)
-}
-
-/// The iteration as Kestra 2 has it, with those around it.
-fn item(scope: &Scope) -> Value {
-    let one = |iteration: &Iteration| {
-        let mut item = json!({"index": iteration.index, "value": value_text(&iteration.value)});
-        if let Some(key) = &iteration.key {
-            item["key"] = json!(key);
-        }
-        item
-    };
-    let mut items: Vec<Value> = scope.iterations.iter().rev().map(one).collect();
-    let outer = items.split_off(1.min(items.len()));
-    let mut item = items.pop().unwrap_or_else(|| json!({}));
-    item["parent"] = outer.first().cloned().unwrap_or_else(|| json!({}));
-    item["parents"] = Value::Array(outer);
-    item
 }
 
 /// The value of an iteration: text as it is, anything else as JSON text, as Kestra has it.

@@ -6,14 +6,17 @@ use std::sync::{Arc, Mutex};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
+use crate::duration::{Limit, NotADuration, Span};
 use crate::engine::lookup::Lookup;
-use crate::engine::names::{Facts, Scope};
+use crate::engine::names::Facts;
 use crate::engine::outside::World;
+use crate::engine::scope::Scope;
 use crate::flow::expression::{ExpressionError, Names, holds, render};
 use crate::flow::{Flow, Retry, Sla, Step};
 use crate::id::{ExecutionId, RunId};
 use crate::journal::{ExecutionState, Outcome, State, TaskRun, TaskState};
 use crate::task::{AfterPause, Expansion};
+use crate::text::plain;
 
 /// The most attempts that are under way at a time in one execution.
 pub(super) const MOST_AT_ONCE: usize = 64;
@@ -75,6 +78,8 @@ pub struct Start<'a> {
     pub attempt: u32,
     /// The folder that the task shares with others.
     pub folder: Option<String>,
+    /// The longest that it may take.
+    pub limit: Option<Span>,
 }
 
 /// How an execution ends.
@@ -225,21 +230,49 @@ impl<'a> Planner<'_, 'a> {
         let names = self.facts.of_task(step, scope, attempt);
         let view = self.facts.view();
         let condition = step.common.run_if.as_ref().map_or(Ok(true), |condition| holds(condition, &names, &view));
-        let next = match condition.and_then(|holds| Ok((holds, self.fields(step, &names)?))) {
-            Ok((true, fields)) => {
+        let rendered = condition.and_then(|holds| {
+            Ok(if holds { Some((self.fields(step, &names)?, self.limit(step, &names)?)) } else { None })
+        });
+        let next = match rendered {
+            Ok(Some((fields, limit))) => {
                 self.under_way += 1;
                 let names = if step.task.late.is_empty() { Names::new() } else { names };
-                Next::Start(Start { run, step, fields, names, attempt, folder: scope.folder.clone() })
+                Next::Start(Start { run, step, fields, names, attempt, folder: scope.folder.clone(), limit })
             }
-            Ok((false, _)) => Next::Skip(run, step),
+            Ok(None) => Next::Skip(run, step),
             Err(error) => Next::Refuse(run, step, error),
         };
         self.actions.push(next);
         Standing::Open
     }
 
+    fn limit(&self, step: &Step, names: &Names) -> Result<Option<Span>, ExpressionError> {
+        match &step.common.timeout {
+            None => Ok(None),
+            Some(Limit::Fixed(span)) => Ok(Some(*span)),
+            Some(Limit::Later(text)) => {
+                let rendered = plain(&render(&Value::from(text.as_str()), names, &self.facts.view())?);
+                let wrong = |error: NotADuration| ExpressionError {
+                    message: format!("`timeout`: {error}"),
+                    culprit: text.clone(),
+                };
+                rendered.parse().map(Some).map_err(wrong)
+            }
+        }
+    }
+
     /// A task's fields, rendered but for those that are rendered late.
     fn fields(&self, step: &Step, names: &Names) -> Result<Value, ExpressionError> {
+        let mut fields = self.rendered(step, names)?;
+        for name in step.task.texts.iter().filter(|name| step.fields.get(**name).is_some_and(Value::is_string)) {
+            if let Some(value @ (Value::Array(_) | Value::Object(_))) = fields.get_mut(*name) {
+                *value = Value::String(value.to_string());
+            }
+        }
+        Ok(fields)
+    }
+
+    fn rendered(&self, step: &Step, names: &Names) -> Result<Value, ExpressionError> {
         let view = self.facts.view();
         let Some(fields) = step.fields.as_object().filter(|_| !step.task.late.is_empty()) else {
             return render(&step.fields, names, &view);
@@ -266,7 +299,7 @@ impl<'a> Planner<'_, 'a> {
         let standing = if expansion.is_loop() {
             self.rounds(&run, step, task, expansion, block, scope)
         } else {
-            self.block(block, &scope.sharing(expansion.folder.as_ref()), expansion.concurrent)
+            self.block(block, &scope.below(&run, expansion.folder.as_ref()), expansion.concurrent)
         };
         if let Standing::Done(outcome) = standing {
             let forgiven = outcome == Outcome::Failed && expansion.allow_failure;
@@ -284,7 +317,9 @@ impl<'a> Planner<'_, 'a> {
         let names = self.facts.of_task(step, scope, task.attempts);
         let folder = task.expansion.as_ref().and_then(|expansion| expansion.folder.clone());
         match self.fields(step, &names) {
-            Ok(fields) => Next::Conclude(Start { run, step, fields, names, attempt: task.attempts, folder }),
+            Ok(fields) => {
+                Next::Conclude(Start { run, step, fields, names, attempt: task.attempts, folder, limit: None })
+            }
             Err(error) => Next::Break(run, step, error),
         }
     }

@@ -3,8 +3,8 @@
 use chrono::Duration;
 use serde_json::{Map, Value};
 
-use crate::engine::names::Scope;
 use crate::engine::plan::{Block, MOST_AT_ONCE, Next, Planner, Standing};
+use crate::engine::scope::Scope;
 use crate::flow::expression::{ExpressionError, holds, render};
 use crate::flow::{FlowOutput, Step};
 use crate::id::RunId;

@@ -54,6 +54,7 @@ struct Begun<'a> {
     step: &'a Step,
     context: Arc<TaskContext>,
     at: Instant,
+    limit: Option<Duration>,
 }
 
 impl<'a> Work<'a> {
@@ -156,7 +157,7 @@ impl<'a> Work<'a> {
             let progress = context.progress.clone();
             (self.runner.observer)(Notice::TaskStarted { run: &run, step, attempt, progress });
         }
-        let (limit, fields) = (step.common.timeout.map(|span| span.0), start.fields);
+        let (limit, fields) = (start.limit.map(|span| span.0), start.fields);
         self.prepare(step, Ready { run, concludes: false, limit, work: step.task.run, fields, context });
         Ok(())
     }
@@ -173,7 +174,7 @@ impl<'a> Work<'a> {
 
     fn prepare(&mut self, step: &'a Step, ready: Ready) {
         let (context, at) = (ready.context.clone(), Instant::now());
-        self.begun.insert(ready.run.clone(), Begun { step, context, at });
+        self.begun.insert(ready.run.clone(), Begun { step, context, at, limit: ready.limit });
         self.ready.push(ready);
     }
 
@@ -246,7 +247,7 @@ impl<'a> Work<'a> {
         let (step, context) = (begun.step, &begun.context);
         match result.and_then(|outputs| decided(step, context, outputs, concludes, &self.run.world)) {
             Ok(Decided::Expands(expansion)) => self.add(state, Event::TaskExpanded { run, expansion }),
-            Ok(Decided::Pauses(pause)) => self.pause(state, run, step, pause),
+            Ok(Decided::Pauses(pause)) => self.pause(state, run, begun.limit, pause),
             Ok(Decided::Gives(outputs)) if concludes => self.conclusion(state, run, step, outputs),
             Ok(Decided::Gives(outputs)) => self.succeed(state, run, &begun, outputs),
             Err(error) => self.fail(state, run, step, error),
@@ -272,9 +273,15 @@ impl<'a> Work<'a> {
     }
 
     /// The task has asked to wait, no longer than its timeout allows.
-    fn pause(&mut self, state: &mut State, run: RunId, step: &Step, pause: Pause) -> Result<(), EngineError> {
+    fn pause(
+        &mut self,
+        state: &mut State,
+        run: RunId,
+        limit: Option<Duration>,
+        pause: Pause,
+    ) -> Result<(), EngineError> {
         let mut pause = pause;
-        if let Some(limit) = step.common.timeout.map(|span| span.0)
+        if let Some(limit) = limit
             && pause.duration.is_none_or(|duration| limit < duration)
         {
             pause = Pause { duration: Some(limit), behavior: AfterPause::Fail };

@@ -10,6 +10,7 @@ mod findings;
 pub mod graph;
 pub mod input;
 mod parse;
+mod reference;
 mod schema;
 mod steps;
 pub mod trigger;
@@ -22,7 +23,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::duration::Span;
+use crate::duration::{Limit, Span};
 use crate::id::{FlowId, TaskId};
 use crate::task::{Level, TaskType};
 
@@ -165,8 +166,8 @@ pub struct Common {
     pub description: Option<String>,
     /// How to repeat the task when it fails for a reason that may pass.
     pub retry: Option<Retry>,
-    /// The longest that one attempt may take.
-    pub timeout: Option<Span>,
+    /// The longest that one attempt may take; it may be an expression.
+    pub timeout: Option<Limit>,
     /// Leaves the task out.
     #[serde(default)]
     pub disabled: bool,

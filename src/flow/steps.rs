@@ -14,7 +14,8 @@ use crate::task::{Branch, TaskType, is_template, read};
 
 impl Parser<'_> {
     pub(super) fn steps(&mut self, value: &Value, path: &[String]) -> Vec<Step> {
-        let Value::Array(items) = value else {
+        let nothing = Vec::new();
+        let Some(items) = value.as_array().or_else(|| value.is_null().then_some(&nothing)) else {
             self.findings.push(
                 self.document.locate(
                     path,
@@ -53,13 +54,13 @@ impl Parser<'_> {
         self.findings.extend(found);
         self.unique(&common, &path);
         let Some(task) = self.task_type(&common, &path) else {
-            self.broken.extend(common.get("id").and_then(Value::as_str).map(str::to_owned));
+            self.broken.tasks.extend(common.get("id").and_then(Value::as_str).map(str::to_owned));
             return None;
         };
         let (branches, own) = self.branches(task, own, &path);
         let fields = Value::Object(own);
-        let uses =
-            uses(&[&fields, common.get("runIf").unwrap_or(&Value::Null), common.get("when").unwrap_or(&Value::Null)]);
+        let of_common = ["runIf", "when", "timeout"].map(|name| common.get(name).unwrap_or(&Value::Null));
+        let uses = uses(&[&[&fields], &of_common[..]].concat());
         self.findings.extend(findings::all(self.document, &path, &fields, task.check));
         let common: Common = read(&common).ok()?;
         let (id, depends_on) = (TaskId::new(&common.id), Vec::new());
@@ -101,8 +102,7 @@ impl Parser<'_> {
         if found.is_none() {
             let help = unknown::help(name, self.tasks);
             let path: Vec<String> = path.iter().cloned().chain(["type".to_owned()]).collect();
-            self.findings
-                .push(self.document.locate(&path, Diagnostic::error(format!("unknown task type `{name}`")).help(help)));
+            self.findings.push(self.document.locate(&path, Diagnostic::error(unknown::message(name)).help(help)));
         }
         found
     }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::event::{Created, Event, ExecutionState, Outcome};
 use super::task_run::{Loop, TaskRun, TaskState};
 use crate::id::{ExecutionId, RunId};
-use crate::task::{ErrorClass, Outputs};
+use crate::task::ErrorClass;
 use crate::text::plain;
 
 /// All that is known about an execution: its events, summed up.
@@ -278,20 +278,14 @@ impl State {
         let begins = |id: &RunId| id.as_str().starts_with(&prefix);
         let inside = self.tasks.range(RunId::new(prefix.clone())..).take_while(|(id, _)| begins(id));
         let inside: Vec<RunId> = inside.map(|(id, _)| id.clone()).collect();
-        let ended: Vec<(RunId, Outputs)> =
-            inside.into_iter().filter_map(|id| self.tasks.remove(&id).map(|task| (id, task.outputs))).collect();
+        let ended: Vec<(RunId, TaskRun)> =
+            inside.into_iter().filter_map(|id| self.tasks.remove(&id).map(|task| (id, task))).collect();
         let Some(task) = self.tasks.get_mut(run).filter(|_| !is_isolated) else { return Ok(()) };
-        for (id, outputs) in ended.into_iter().filter(|(_, outputs)| !outputs.is_empty()) {
-            let (name, outputs) = (id.task().to_owned(), Value::Object(outputs));
-            match &value {
-                // What a loop without values gave last counts.
-                None => drop(task.progress.outputs.insert(name, outputs)),
-                Some(value) => {
-                    let child = task.progress.outputs.entry(name).or_insert_with(|| Map::new().into());
-                    if let Some(by_value) = child.as_object_mut() {
-                        by_value.insert(value.clone(), outputs);
-                    }
-                }
+        for (id, inner) in ended {
+            let own = (!inner.outputs.is_empty()).then(|| (id.task().to_owned(), Value::Object(inner.outputs)));
+            // What the tasks of a loop within gave lies there by the values of that loop.
+            for (name, outputs) in own.into_iter().chain(inner.progress.outputs) {
+                task.progress.keep(name, value.as_deref(), outputs);
             }
         }
         Ok(())
@@ -367,7 +361,7 @@ impl State {
 mod tests {
     use super::super::event::Failure;
     use super::*;
-    use crate::task::Expansion;
+    use crate::task::{Expansion, Outputs};
 
     fn created() -> Created {
         Created {

@@ -133,6 +133,15 @@ impl Loop {
         }
     }
 
+    /// Keeps what a sub-task gave, by the iteration's value. Of a loop without values, what was given last counts.
+    pub(super) fn keep(&mut self, task: String, value: Option<&str>, outputs: Value) {
+        let Some(value) = value else { return drop(self.outputs.insert(task, outputs)) };
+        let child = self.outputs.entry(task).or_insert_with(|| Map::new().into());
+        if let Some(by_value) = child.as_object_mut() {
+            by_value.insert(value.to_owned(), outputs);
+        }
+    }
+
     /// Failed iterations run again.
     pub(super) fn reopen(&mut self) {
         let Some(first) = self.failed.first().copied() else { return };

@@ -32,6 +32,11 @@ impl<'a> Fields<'a> {
         self.unrendered && self.text().is_some_and(is_template)
     }
 
+    /// Whether a template may come to a list or a map.
+    fn is_many_later(self) -> bool {
+        self.is_later() && self.text().is_some_and(may_be_many)
+    }
+
     fn child(self, value: &'a Value) -> Self {
         Self { value, ..self }
     }
@@ -40,6 +45,11 @@ impl<'a> Fields<'a> {
 /// Whether a text holds a template expression or tag.
 pub fn is_template(text: &str) -> bool {
     text.contains("{{") || text.contains("{%")
+}
+
+/// Whether a text with templates may come to a list or a map: it begins with a template, or is JSON.
+pub(super) fn may_be_many(text: &str) -> bool {
+    text.trim_start().starts_with(['{', '['])
 }
 
 impl<'a> IntoDeserializer<'a, Error> for Fields<'a> {
@@ -101,8 +111,8 @@ impl<'de> Deserializer<'de> for Fields<'de> {
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.text() {
             _ if self.is_later() => visitor.visit_bool(false),
-            Some("true") => visitor.visit_bool(true),
-            Some("false") => visitor.visit_bool(false),
+            Some("true" | "yes" | "on") => visitor.visit_bool(true),
+            Some("false" | "no" | "off") => visitor.visit_bool(false),
             _ => self.deserialize_any(visitor),
         }
     }
@@ -116,11 +126,11 @@ impl<'de> Deserializer<'de> for Fields<'de> {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        if self.is_later() { Err(Error::custom(LATER)) } else { self.deserialize_any(visitor) }
+        if self.is_many_later() { Err(Error::custom(LATER)) } else { self.deserialize_any(visitor) }
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        if self.is_later() { Err(Error::custom(LATER)) } else { self.deserialize_any(visitor) }
+        if self.is_many_later() { Err(Error::custom(LATER)) } else { self.deserialize_any(visitor) }
     }
 
     fn deserialize_struct<V: Visitor<'de>>(

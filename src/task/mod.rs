@@ -5,6 +5,7 @@ mod expansion;
 mod fields;
 mod foresight;
 mod pause;
+mod reading;
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -23,13 +24,14 @@ use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::id::{ExecutionId, FlowId, RunId, TaskId};
 use crate::storage::{self, Storage};
-use fields::Fields;
+use reading::{check, read_rendered};
 
 pub use children::{Child, Children, Starting, Surroundings, Wanted};
 pub use expansion::{Expansion, Until};
 pub use fields::is_template;
 pub use foresight::{Held, Holding, Ledger, Looking, Offer, Source};
 pub use pause::{AfterPause, Pause};
+pub use reading::{FieldError, read};
 
 /// A task type: a plain struct whose fields are the YAML keys, already rendered, and whose doc comments are what the
 /// user reads in `jitney tasks TYPE`.
@@ -42,6 +44,8 @@ pub trait Task: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     const BRANCHES: &'static [Branch] = &[];
     /// The fields whose templates are not rendered before the task runs.
     const LATE: &'static [&'static str] = &[];
+    /// The fields to which an expression gives a text, be its result a list or a map.
+    const TEXTS: &'static [&'static str] = &[];
     /// Whether there is work to do after the sub-tasks.
     const CONCLUDES: bool = false;
     /// How to ask what its target holds already, if it loads into one that can tell.
@@ -84,15 +88,6 @@ pub type Outputs = Map<String, Value>;
 /// A task attempt in flight.
 pub type Running = Pin<Box<dyn Future<Output = Result<Outputs, TaskError>> + Send>>;
 
-/// Why a task's YAML does not fit its struct: the path of the field and what is wrong with it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FieldError {
-    /// Keys and indexes from the task down to the field, such as `["mode", "merge", "key"]`.
-    pub path: Vec<String>,
-    /// What is wrong, in serde's words.
-    pub message: String,
-}
-
 /// A task type without its Rust type: the entry of the registry.
 pub struct TaskType {
     /// The short name.
@@ -103,6 +98,8 @@ pub struct TaskType {
     pub branches: &'static [Branch],
     /// The fields whose templates are not rendered before the task runs.
     pub late: &'static [&'static str],
+    /// The fields to which an expression gives a text, be its result a list or a map.
+    pub texts: &'static [&'static str],
     /// How to ask what its target holds already.
     pub ledger: Option<Ledger>,
     /// How to ask what its source offers now.
@@ -135,6 +132,7 @@ impl TaskType {
             aliases: T::ALIASES,
             branches: T::BRANCHES,
             late: T::LATE,
+            texts: T::TEXTS,
             ledger: T::LEDGER,
             source: T::SOURCE,
             example: T::EXAMPLE,
@@ -159,52 +157,6 @@ impl TaskType {
     pub fn is(&self, name: &str) -> bool {
         self.name == name || self.aliases.contains(&name)
     }
-}
-
-/// Reads a struct from values as leniently as a task is read, templates standing for whatever their fields want.
-///
-/// # Errors
-/// When a field does not fit.
-pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, FieldError> {
-    parse(Fields::new(value, true))
-}
-
-fn check<T: Task>(fields: &Value) -> Result<(), FieldError> {
-    match parse::<T>(Fields::new(fields, true)) {
-        Err(error) if error.message != fields::LATER && !is_decided_later(fields, &error.path) => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// Whether a template stands at the place of an error: what it comes to may well fit.
-fn is_decided_later(fields: &Value, path: &[String]) -> bool {
-    let mut found = fields;
-    for part in path {
-        let inside = match found {
-            Value::Array(items) => part.parse::<usize>().ok().and_then(|index| items.get(index)),
-            other => other.get(part),
-        };
-        let Some(inside) = inside else { return false };
-        found = inside;
-    }
-    !path.is_empty() && found.as_str().is_some_and(is_template)
-}
-
-fn parse<T: DeserializeOwned>(fields: Fields) -> Result<T, FieldError> {
-    serde_path_to_error::deserialize(fields).map_err(|error| {
-        let path = error.path().iter().filter_map(|segment| match segment {
-            serde_path_to_error::Segment::Seq { index } => Some(index.to_string()),
-            serde_path_to_error::Segment::Map { key } => Some(key.clone()),
-            serde_path_to_error::Segment::Enum { variant } => Some(variant.clone()),
-            serde_path_to_error::Segment::Unknown => None,
-        });
-        FieldError { path: path.collect(), message: error.inner().to_string() }
-    })
-}
-
-fn read_rendered<T: Task>(fields: &Value) -> Result<T, TaskError> {
-    parse(Fields::new(fields, false))
-        .map_err(|error| TaskError::permanent(format!("`{}`: {}", error.path.join("."), error.message)))
 }
 
 async fn conclude<T: Task>(fields: Value, context: Arc<TaskContext>) -> Result<Outputs, TaskError> {

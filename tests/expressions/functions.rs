@@ -12,6 +12,8 @@ fn pure_functions() {
         ("{{ range(0, 10, 5) }}", "[0, 5, 10]"),
         ("{{ range(start=3, end=1, increment=-1) }}", "[3, 2, 1]"),
         ("{{ printContext().flow.id }}", r#""taxi""#),
+        ("{{ fromJson('[1, 2]')[1] + json(inputs.list)[0] + yaml('a: 4').a + yaml({'a': 5}).a }}", "14"),
+        ("{{ fromJson(null) }}", "null"),
         ("{{ currentEachOutput(outputs.each).value }}", r#""from a x""#),
     ]);
 }

@@ -20,6 +20,7 @@ pub fn names() -> Names {
         "execution": {"id": "e1", "startDate": "2024-05-06T07:08:09.123Z"},
         "flow": {"id": "taxi", "namespace": "zoomcamp"},
         "taskrun": {"value": "x"},
+        "item": {"value": "x", "parents": [{"value": "a"}]},
         "parents": [{"taskrun": {"value": "a"}}],
         "labels": {"team": "data"},
     });

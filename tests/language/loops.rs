@@ -85,3 +85,49 @@ async fn a_failed_iteration_stops_the_loop_and_the_flow() {
     .await;
     assert_eq!((ran.status(), ran.lines), ("FAILED", vec!["1s".to_owned(), "not a duration".to_owned()]));
 }
+
+#[tokio::test]
+async fn tasks_of_an_iteration_see_one_another_by_its_value_too() {
+    let ran = run(&flow(
+        "tasks:
+  - id: taxis
+    type: io.kestra.plugin.core.flow.ForEach
+    values: [green, yellow]
+    concurrencyLimit: 0
+    tasks:
+      - {id: name, type: return, format: \"{{ taskrun.value }}!\"}
+      - id: months
+        type: io.kestra.plugin.core.flow.ForEach
+        values: '[\"01\", \"02\"]'
+        tasks:
+          - {id: file, type: return, format: \"{{ parent.taskrun.value }}-{{ taskrun.value }}\"}
+          - {id: said, type: return, format: \"{{ outputs.file[parent.taskrun.value][taskrun.value].value }} {{ currentEachOutput(outputs.file).value }}\"}
+      - {id: both, type: return, format: \"{{ outputs.name[taskrun.value].value }} {{ outputs.said[taskrun.value]['02'].value }}\"}
+  - {id: after, type: log, message: \"{{ outputs.both.green.value }}, {{ outputs.file.yellow['01'].value }}\"}",
+    ))
+    .await;
+    assert_eq!(ran.lines.last().unwrap(), "green! green-02 green-02, yellow-01");
+}
+
+#[tokio::test]
+async fn what_runs_within_an_if_of_a_loop_finds_the_value_with_its_parent() {
+    let ran = run(&flow(
+        "tasks:
+  - id: each
+    type: io.kestra.plugin.core.flow.ForEach
+    values: [a, b]
+    tasks:
+      - id: only_b
+        type: io.kestra.plugin.core.flow.If
+        condition: \"{{ taskrun.value == 'b' }}\"
+        then:
+          - id: again
+            type: io.kestra.plugin.core.flow.ForEach
+            values: [x]
+            tasks:
+              - {id: say, type: log, message: \"{{ parent.taskrun.value }} {{ taskrun.value }} {{ parents | length }}\"}
+          - {id: tell, type: log, message: \"{{ parent.taskrun.value }} {{ parent.outputs.evaluationResult }} {{ taskrun.value }}\"}",
+    ))
+    .await;
+    assert_eq!(ran.lines, ["b x 1", "b true b"]);
+}

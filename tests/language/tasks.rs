@@ -126,3 +126,33 @@ async fn calls_to_the_world_are_checked_before_anything_runs() {
     let error = missing.state.tasks.values().next().unwrap().error.as_ref().unwrap();
     assert!(error.message.contains("there is no key `gone`"), "{}", error.message);
 }
+
+#[tokio::test]
+async fn a_log_shows_a_list_as_json_and_lines_one_by_one() {
+    let ran = run(&flow(
+        "tasks:
+  - {id: names, type: io.kestra.plugin.core.output.OutputValues, values: {none: [], two: [a, 1], map: {k: v}}}
+  - {id: l1, type: log, message: \"{{ outputs.names.values.none }}\"}
+  - {id: l2, type: log, message: \"{{ outputs.names.values.two }}\"}
+  - {id: l3, type: log, message: [\"{{ outputs.names.values.map }}\", \"{{ task.type }}\"]}",
+    ))
+    .await;
+    assert_eq!(ran.lines, ["[]", r#"["a",1]"#, r#"{"k":"v"}"#, "log"]);
+}
+
+#[tokio::test]
+async fn a_timeout_may_be_an_expression() {
+    let text = |timeout: &str| {
+        flow(&format!(
+            "inputs: [{{id: most, type: DURATION, defaults: PT0.05S}}]
+tasks: [{{id: slow, type: sleep, duration: 10s, timeout: \"{timeout}\"}}]"
+        ))
+    };
+    let error = async |timeout: &str| {
+        let ran = run(&text(timeout)).await;
+        ran.state.tasks.values().find_map(|task| task.error.clone()).unwrap().message
+    };
+    assert_eq!(error("{{ inputs.most }}").await, "took longer than its timeout of 50ms");
+    assert!(error("PT{{ 'x' }}S").await.starts_with("`timeout`: `PTxS` is not a duration"));
+    assert!(findings(&text("{{ inputs.least }}"))[0].contains("`inputs.least` is not defined"));
+}

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::builtin::{Answer, Builtin, Call};
 use super::date::Moment;
@@ -86,13 +86,14 @@ fn now(call: &Call) -> Answer {
 }
 
 fn from_json(call: &Call) -> Answer {
-    let Some(text) = call.text("json")? else { return Ok(Value::Null) };
+    // What is no text any more has been read already.
+    let Some(Value::String(text)) = call.argument("json") else { return Ok(value(call, "json").clone()) };
     call.room(text.len())?;
     serde_json::from_str(text).map_err(|error| format!("this is not JSON: {error}"))
 }
 
 fn from_yaml(call: &Call) -> Answer {
-    let Some(text) = call.text("yaml")? else { return Ok(Value::Null) };
+    let Some(Value::String(text)) = call.argument("yaml") else { return Ok(value(call, "yaml").clone()) };
     call.room(text.len())?;
     document::from_yaml(text)
 }
@@ -147,14 +148,13 @@ fn id(call: &Call) -> Answer {
     Ok(Value::String(text))
 }
 
-/// The output of this turn of the loops that the task stands in: one step into `outputs` for each loop's value.
+/// What a task of the same iteration gave: one step into `outputs` for the value of each loop around.
 fn current_each_output(call: &Call) -> Answer {
-    let names = call.machine.names;
-    let value_of = |holder: &Map<String, Value>| holder.get("taskrun").and_then(|run| run.get("value")).map(to_text);
-    let parents = names.get("parents").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let outer = parents.iter().rev().filter_map(Value::as_object).filter_map(value_of);
+    let item = call.machine.names.get("item").ok_or("it is for tasks inside of a loop")?;
+    let outer = item.get("parents").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let values = outer.iter().rev().chain([item]).filter_map(|item| item.get("value")).map(to_text);
     let mut found = value(call, "outputs");
-    for step in outer.chain(value_of(names)) {
+    for step in values {
         found = match found {
             Value::Object(map) => map.get(&step).ok_or_else(|| format!("there is no output for the value `{step}`"))?,
             other => return Err(format!("`outputs` is {}, not the outputs of a task in a loop", kind(other))),

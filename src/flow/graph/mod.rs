@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::duration::Span;
+use crate::duration::{Limit, Span};
 use crate::flow::expression::mentions;
 use crate::flow::trigger::{Condition, On};
 use crate::flow::{Flow, Step, Trigger};
@@ -190,7 +190,10 @@ fn notes(step: &Step) -> Vec<String> {
         Some(attempts) => format!("{attempts} attempts"),
         None => "repeated".to_owned(),
     });
-    let limit = common.timeout.map(|timeout| format!("at most {}", long(timeout)));
+    let limit = common.timeout.as_ref().map(|timeout| match timeout {
+        Limit::Fixed(span) => format!("at most {}", long(*span)),
+        Limit::Later(text) => format!("at most {text}"),
+    });
     let forgiven = common.allow_failure.then(|| "may fail".to_owned());
     condition.into_iter().chain(attempts).chain(limit).chain(forgiven).collect()
 }

@@ -1,0 +1,79 @@
+//! From the YAML of a task to its struct, and what is wrong where that fails.
+
+use std::borrow::Cow;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::fields::{self, Fields, is_template};
+use super::{Task, TaskError};
+
+/// Why a task's YAML does not fit its struct: the path of the field and what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldError {
+    /// Keys and indexes from the task down to the field, such as `["mode", "merge", "key"]`.
+    pub path: Vec<String>,
+    /// What is wrong, in serde's words.
+    pub message: String,
+}
+
+/// Reads a struct from values as leniently as a task is read, templates standing for whatever their fields want.
+///
+/// # Errors
+/// When a field does not fit.
+pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, FieldError> {
+    parse(Fields::new(value, true))
+}
+
+/// Whether these fields can make a task. A field that a template decides later is left aside, and the rest looked at.
+pub(super) fn check<T: Task>(fields: &Value) -> Result<(), FieldError> {
+    let mut rest = Cow::Borrowed(fields);
+    let mut is_whole = true;
+    while let Err(error) = parse::<T>(Fields::new(&rest, true)) {
+        if error.message != fields::LATER && !is_decided_later(&rest, &error) {
+            let is_left_aside = !is_whole && error.message.starts_with("missing field");
+            return if is_left_aside { Ok(()) } else { Err(error) };
+        }
+        let later = error.path.first().and_then(|field| rest.to_mut().as_object_mut()?.shift_remove(field));
+        if later.is_none() {
+            return Ok(());
+        }
+        is_whole = false;
+    }
+    Ok(())
+}
+
+/// Whether a template stands at the place of an error: what it comes to may well fit. Text around it can make no list
+/// and no map.
+fn is_decided_later(fields: &Value, error: &FieldError) -> bool {
+    let mut found = fields;
+    for part in &error.path {
+        let inside = match found {
+            Value::Array(items) => part.parse::<usize>().ok().and_then(|index| items.get(index)),
+            other => other.get(part),
+        };
+        let Some(inside) = inside else { return false };
+        found = inside;
+    }
+    let wants_many = ["expected a sequence", "expected a map"].iter().any(|wanted| error.message.ends_with(wanted));
+    let fits = |text: &str| is_template(text) && (!wants_many || fields::may_be_many(text));
+    !error.path.is_empty() && found.as_str().is_some_and(fits)
+}
+
+fn parse<T: DeserializeOwned>(fields: Fields) -> Result<T, FieldError> {
+    serde_path_to_error::deserialize(fields).map_err(|error| {
+        let path = error.path().iter().filter_map(|segment| match segment {
+            serde_path_to_error::Segment::Seq { index } => Some(index.to_string()),
+            serde_path_to_error::Segment::Map { key } => Some(key.clone()),
+            serde_path_to_error::Segment::Enum { variant } => Some(variant.clone()),
+            serde_path_to_error::Segment::Unknown => None,
+        });
+        FieldError { path: path.collect(), message: error.inner().to_string() }
+    })
+}
+
+/// Reads a task from its rendered fields.
+pub(super) fn read_rendered<T: Task>(fields: &Value) -> Result<T, TaskError> {
+    parse(Fields::new(fields, false))
+        .map_err(|error| TaskError::permanent(format!("`{}`: {}", error.path.join("."), error.message)))
+}
