@@ -30,6 +30,15 @@ const FLOWS: &[(&str, &str)] = &[
         "lists and maps in each other's place",
         "id: f\nnamespace: n\nlabels: x\nvariables: [a]\ninputs: {a: b}\ntriggers: x\ntasks: {a: b}\n",
     ),
+    ("a tab behind a colon", "id: f\nnamespace:\tn\n"),
+    ("a tab on the next line", "id: f\nnamespace: n\n\ttasks: []\n"),
+    ("a quote that opens on a line of its own", "id: f\nnamespace: 'n\n"),
+    ("a template and more without quotes", "id: f\nnamespace: n\nvariables:\n  file: {{ inputs.x }}.csv\ntasks: []\n"),
+    ("a task list of another name", "id: f\nnamespace: n\ntask: []\n"),
+    (
+        "keys of older versions",
+        "id: f\nnamespace: n\ntaskDefaults: []\npluginDefaults: {log: {level: WARN}}\ntasks: []\n",
+    ),
     ("no tasks", "id: f\nnamespace: n\ntasks: []\n"),
 ];
 
@@ -51,12 +60,23 @@ const INPUTS: &[(&str, &str)] = &[
 const TASKS: &[(&str, &str)] = &[
     ("a task that is no map", "  - log\n"),
     ("a task without id and type", "  - message: x\n"),
+    ("several fields that are missing", "  - {id: a, type: io.kestra.plugin.jdbc.postgresql.CopyIn}\n  - {}\n"),
+    (
+        "a text in place of a list",
+        "  - {id: a, type: shell.commands, commands: \"echo {{ flow.id }} {{ flow.namespace }}\"}\n  - id: b\n    type: shell.commands\n    commands:\n      -echo\n",
+    ),
+    ("a mistake behind a template", "  - {id: a, type: log, level: \"{{ inputs.taxi }}\", mesage: x}\n"),
+    ("a condition without braces", "  - {id: a, type: log, message: x, runIf: inputs.taxi == 'green'}\n"),
     ("an id that is no name", "  - {id: \"a b\", type: log, message: x}\n"),
     ("two tasks of one name", "  - {id: a, type: log, message: x}\n  - {id: a, type: log, message: y}\n"),
     ("a misspelt task type", "  - {id: a, type: postgres.lod}\n"),
     (
         "task types of other systems",
         "  - {id: a, type: io.kestra.plugin.aws.s3.Upload}\n  - {id: b, type: io.kestra.plugin.jdbc.mysql.Query}\n  - {id: c, type: io.kestra.plugin.dbt.cli.DbtCLI}\n  - {id: d, type: io.kestra.plugin.notifications.slack.SlackIncomingWebhook}\n  - {id: e, type: io.kestra.plugin.scripts.node.Script}\n  - {id: g, type: s3.upload}\n",
+    ),
+    (
+        "language models",
+        "  - {id: a, type: io.kestra.plugin.ai.completion.ChatCompletion}\n  - {id: b, type: io.kestra.plugin.ai.rag.IngestDocument}\n  - {id: c, type: io.kestra.plugin.core.http.SseRequest}\n",
     ),
     (
         "a misspelt type of Kestra's",
@@ -85,6 +105,14 @@ const TASKS: &[(&str, &str)] = &[
     (
         "names that are not there",
         "  - {id: a, type: log, message: \"{{ input.taxi }} {{ inputs.tax }} {{ vars.x }} {{ taxi }}\"}\n",
+    ),
+    (
+        "names with a dash",
+        "  - {id: my-file, type: http.download, uri: x}\n  - {id: b, type: log, message: \"{{ outputs.my-file.uri }}\"}\n",
+    ),
+    (
+        "brackets around what is not there",
+        "  - {id: a, type: http.download, uri: x}\n  - {id: b, type: log, message: \"{{ outputs['c'].uri }} {{ outputs.a.url['x'] }}\"}\n",
     ),
     (
         "outputs that are not there",
@@ -162,6 +190,31 @@ const TRIGGERS: &[(&str, &str)] = &[
     ("a flow trigger that waits for anything", "  - {id: a, type: flow}\n"),
 ];
 
+/// A heading, and a flow whose mistakes stand in its variables or inputs.
+const ELSEWHERE: &[(&str, &str)] = &[
+    (
+        "mistakes in variables",
+        "inputs: [{id: taxi, type: STRING}]
+variables:
+  file: \"{{ inputs.tax }}_{{ taxi | uper }}.csv\"
+  path: \"gs://{{ vars.file }}\"
+  data: \"{{ outputs.late.uri }}\"
+  idle: \"{{ nothing( }}\"
+tasks:
+  - {id: a, type: log, message: \"{{ render(vars.path) }} {{ render(vars.data) }}\"}
+  - {id: b, type: log, message: \"{{ vars.file }}\"}
+  - {id: late, type: http.download, uri: x}
+",
+    ),
+    (
+        "an input that is wrong, and those who name it",
+        "inputs: [{id: taxi, type: SELECT, values: [green], defaults: red}]
+tasks: [{id: a, type: log, message: \"{{ inputs.taxi }}\"}]
+triggers: [{id: t, type: schedule, cron: \"@daily\", inputs: {taxi: green}}]
+",
+    ),
+];
+
 const HEAD: &str = "id: f\nnamespace: n\n";
 const LOG: &str = "tasks: [{id: a, type: log, message: x}]\n";
 const TAXI: &str = "inputs: [{id: taxi, type: SELECT, values: [green, yellow], defaults: green}]\n";
@@ -187,6 +240,9 @@ fn every_refusal_reads_well() {
     }
     for (heading, tasks) in TASKS {
         page += &told(heading, &format!("{HEAD}{TAXI}tasks:\n{tasks}"));
+    }
+    for (heading, rest) in ELSEWHERE {
+        page += &told(heading, &format!("{HEAD}{rest}"));
     }
     for (heading, triggers) in TRIGGERS {
         page += &told(heading, &format!("{HEAD}{TAXI}triggers:\n{triggers}{LOG}"));

@@ -31,6 +31,10 @@ pub(super) fn read(file: &Path) -> anyhow::Result<(Flow, Vec<Diagnostic>)> {
 /// [`Invalid`] when it cannot be read.
 pub(super) fn text(file: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(file).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::InvalidData {
+            let finding = Diagnostic::error(format!("the flow `{}` is no text in UTF-8", file.display()));
+            return Invalid::from(finding.help("save it as UTF-8 in your editor")).into();
+        }
         let finding = Diagnostic::error(format!("cannot read the flow `{}`: {error}", file.display()));
         Invalid::from(finding.help(neighbours(file))).into()
     })

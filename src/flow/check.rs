@@ -2,49 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::diagnostic::{Diagnostic, nearest};
-use crate::flow::expression::{check as check_calls, references as names_in};
+use crate::diagnostic::Diagnostic;
+use crate::duration::Limit;
+use crate::flow::expression::{check as check_calls, references as names_in, rendered};
+use crate::flow::parse::{Broken, below};
 use crate::flow::{Flow, Step, input};
 use crate::task::{TaskType, is_template};
-
-/// The first words that an expression may begin with.
-const ROOTS: &[&str] = &[
-    "inputs",
-    "outputs",
-    "vars",
-    "flow",
-    "execution",
-    "labels",
-    "task",
-    "taskrun",
-    "trigger",
-    "tasks",
-    "parent",
-    "parents",
-    "envs",
-    "globals",
-    "workingDir",
-    "item",
-];
+use crate::text::plain;
 
 /// Malformed templates, and references to what is not there: an input, a variable, a task that does not run before,
 /// an output that its task does not give.
-/// Nothing is known of the tasks in `broken`, which have findings of their own.
-pub(super) fn references(flow: &Flow, broken: &BTreeSet<String>) -> Vec<Diagnostic> {
+/// Nothing is known of the tasks and inputs in `broken`, which have findings of their own.
+pub(super) fn references(flow: &Flow, broken: &Broken) -> Vec<Diagnostic> {
     let mut all = BTreeSet::new();
     let blocks = [&flow.steps, &flow.errors, &flow.finally, &flow.after];
     blocks.into_iter().for_each(|steps| collect_ids(steps, &mut all));
-    let mut checker = Checker {
-        flow,
-        broken,
-        all,
-        before: BTreeMap::new(),
-        looped: BTreeSet::new(),
-        isolated: BTreeMap::new(),
-        findings: Vec::new(),
-    };
+    let mut checker = Checker::new(flow, broken, all);
     for (index, check) in flow.checks.iter().enumerate() {
         checker.at(&check.condition, &["checks", &index.to_string(), "condition"]);
         checker.at(&check.message, &["checks", &index.to_string(), "message"]);
@@ -57,8 +32,9 @@ pub(super) fn references(flow: &Flow, broken: &BTreeSet<String>) -> Vec<Diagnost
         checker.at(sla.assertion.as_ref().unwrap_or(&Value::Null), &["sla", &index.to_string(), "assert"]);
     }
     checker.steps(&flow.after);
-    checker.findings.extend(input::check(flow));
-    checker.findings
+    let mut findings = checker.findings;
+    findings.extend(input::check(flow, &broken.inputs));
+    findings
 }
 
 fn collect_ids<'a>(steps: &'a [Step], into: &mut BTreeSet<&'a str>) {
@@ -68,21 +44,31 @@ fn collect_ids<'a>(steps: &'a [Step], into: &mut BTreeSet<&'a str>) {
     }
 }
 
-struct Checker<'a> {
-    flow: &'a Flow,
-    broken: &'a BTreeSet<String>,
+/// The values that the loops around a task have; none where they are not known before it runs.
+pub(super) type LoopValues = Option<BTreeSet<String>>;
+
+pub(super) struct Checker<'a> {
+    pub(super) flow: &'a Flow,
+    pub(super) broken: &'a Broken,
     /// Every task of the flow.
-    all: BTreeSet<&'a str>,
+    pub(super) all: BTreeSet<&'a str>,
     /// The tasks that run before the current one.
-    before: BTreeMap<&'a str, &'static TaskType>,
-    /// The tasks inside of loops that are over.
-    looped: BTreeSet<&'a str>,
+    pub(super) before: BTreeMap<&'a str, &'static TaskType>,
+    /// The tasks inside of loops, whose outputs go by the values of these.
+    pub(super) looped: BTreeMap<&'a str, LoopValues>,
     /// The tasks inside of loops that keep them to themselves, and these loops.
-    isolated: BTreeMap<&'a str, &'a str>,
+    pub(super) isolated: BTreeMap<&'a str, &'a str>,
+    /// The variables that are being rendered, one for the other.
+    rendering: Vec<String>,
     findings: Vec<Diagnostic>,
 }
 
 impl<'a> Checker<'a> {
+    fn new(flow: &'a Flow, broken: &'a Broken, all: BTreeSet<&'a str>) -> Self {
+        let (before, looped, isolated) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { flow, broken, all, before, looped, isolated, rendering: Vec::new(), findings: Vec::new() }
+    }
+
     fn steps(&mut self, steps: &'a [Step]) {
         for step in steps {
             self.fields(step, false);
@@ -92,18 +78,19 @@ impl<'a> Checker<'a> {
                 } else {
                     "when"
                 };
-                self.value(condition, step.path.iter().cloned().chain([key.to_owned()]).collect());
+                self.condition(condition, below(&step.path, key));
+            }
+            if let Some(Limit::Later(timeout)) = &step.common.timeout {
+                self.template(timeout, &below(&step.path, "timeout"));
             }
             if !step.task.late.is_empty() {
                 // It says how far it has come while it runs.
                 self.before.insert(step.id.as_str(), step.task);
             }
-            for (_, branch) in &step.branches {
-                self.steps(branch);
-                if ["for_each", "each_parallel"].contains(&step.task.name) {
-                    collect_ids(branch, &mut self.looped);
-                }
+            if ["for_each", "each_parallel"].contains(&step.task.name) {
+                self.enter_loop(step);
             }
+            step.branches.iter().for_each(|(_, branch)| self.steps(branch));
             self.fields(step, true);
             if step.task.name == "loop" {
                 self.isolate(step);
@@ -116,7 +103,24 @@ impl<'a> Checker<'a> {
     fn fields(&mut self, step: &'a Step, late: bool) {
         let Value::Object(fields) = &step.fields else { return };
         for (key, value) in fields.iter().filter(|(key, _)| step.task.late.contains(&key.as_str()) == late) {
-            self.value(value, step.path.iter().cloned().chain([key.clone()]).collect());
+            match key.as_str() {
+                "condition" => self.condition(value, below(&step.path, key)),
+                _ => self.value(value, below(&step.path, key)),
+            }
+        }
+    }
+
+    fn enter_loop(&mut self, step: &'a Step) {
+        let values = step.fields.get("values").or_else(|| step.fields.get("value"));
+        let values: LoopValues = match values {
+            Some(Value::Array(items)) if !items.iter().any(has_template) => Some(items.iter().map(plain).collect()),
+            _ => None,
+        };
+        let mut inside = BTreeSet::new();
+        step.branches.iter().for_each(|(_, branch)| collect_ids(branch, &mut inside));
+        for id in inside {
+            let around = self.looped.entry(id).or_insert_with(|| Some(BTreeSet::new()));
+            *around = around.take().zip(values.clone()).map(|(around, own)| around.into_iter().chain(own).collect());
         }
     }
 
@@ -133,14 +137,26 @@ impl<'a> Checker<'a> {
         self.value(value, path.iter().map(|part| (*part).to_owned()).collect());
     }
 
+    /// A condition: an expression without its braces is a mere text, and any text but a few is true.
+    fn condition(&mut self, value: &Value, path: Vec<String>) {
+        if let Value::String(text) = value
+            && !is_template(text)
+            && ["==", "!=", ">", "<", " is ", " and ", " or ", "."].iter().any(|sign| text.contains(sign))
+        {
+            let finding = Diagnostic::warning("this condition is a text without an expression, so it always holds");
+            let finding = finding.help(format!("write `\"{{{{ {} }}}}\"`", text.trim()));
+            self.find(self.flow.document.locate(&path, finding));
+        }
+        self.value(value, path);
+    }
+
     fn value(&mut self, value: &Value, path: Vec<String>) {
-        let below = |key: String| path.iter().cloned().chain([key]).collect();
         match value {
             Value::String(text) if is_template(text) => self.template(text, &path),
             Value::Array(items) => {
-                items.iter().enumerate().for_each(|(index, item)| self.value(item, below(index.to_string())));
+                items.iter().enumerate().for_each(|(index, item)| self.value(item, below(&path, &index.to_string())));
             }
-            Value::Object(map) => map.iter().for_each(|(key, item)| self.value(item, below(key.clone()))),
+            Value::Object(map) => map.iter().for_each(|(key, item)| self.value(item, below(&path, key))),
             _ => {}
         }
     }
@@ -148,65 +164,71 @@ impl<'a> Checker<'a> {
     fn template(&mut self, text: &str, path: &[String]) {
         let names = names_in(text);
         for error in check_calls(text).err().unwrap_or_default() {
-            let is_tag = error.message.contains("tag");
             let mut finding = Diagnostic::error(error.message);
-            if names.is_err() && !is_tag {
+            if names.is_err() && !finding.message.contains(" tag") && !finding.message.contains("write ") {
                 finding = finding.help("write `{{ inputs.name }}` or `{{ outputs.task.field }}`");
             }
-            self.findings.push(self.flow.document.locate_text(path, &error.culprit, finding));
+            self.find(self.flow.document.locate_text(path, &error.culprit, finding));
         }
-        for name in names.unwrap_or_default() {
-            if let Some((message, help)) = self.problem(&name) {
-                let finding = Diagnostic::error(message).help(help);
-                self.findings.push(self.flow.document.locate_text(path, &name, finding));
+        let rendered = rendered(text).unwrap_or_default();
+        for finding in self.problems(&names.unwrap_or_default(), path) {
+            self.find(finding);
+        }
+        for name in names_in(text).unwrap_or_default() {
+            match self.rendering.is_empty() && !rendered.contains(&name) {
+                true => self.unrendered(&name, path),
+                // What `render()` gives is rendered again and again.
+                false => self.variable(&name),
             }
         }
     }
 
-    fn problem(&self, reference: &str) -> Option<(String, String)> {
-        let mut parts = reference.split('.');
-        let (root, name, field) = (parts.next()?, parts.next(), parts.next());
-        let known: Vec<&str> = match root {
-            "inputs" => match reference.split_once('.') {
-                Some((_, rest)) if input::is_named(&self.flow.inputs, rest) => return None,
-                _ => self.flow.inputs.iter().map(|input| input.id.as_str()).collect(),
-            },
-            "vars" => self.flow.variables.keys().map(String::as_str).collect(),
-            "outputs" => return self.output_problem(reference, name?, field),
-            root if ROOTS.contains(&root) => return None,
-            other => return Some((format!("`{other}` is not defined"), choice(other, ROOTS))),
-        };
-        let name = name?;
-        (!known.contains(&name)).then(|| (format!("`{reference}` is not defined"), choice(name, &known)))
+    /// A variable that is rendered here, as if its text stood here.
+    fn variable(&mut self, name: &str) {
+        let Some((path, value)) = self.flow_variable(name) else { return };
+        if !has_template(value) || self.rendering.iter().any(|other| other == name) {
+            return;
+        }
+        self.rendering.push(name.to_owned());
+        self.value(value, path);
+        self.rendering.pop();
     }
 
-    fn output_problem(&self, reference: &str, task: &str, field: Option<&str>) -> Option<(String, String)> {
-        let Some(kind) = self.before.get(task) else {
-            if self.broken.contains(task) {
-                return None;
-            }
-            if let Some(around) = self.isolated.get(task) {
-                let help = format!("name it in the loop's `outputs`, and take it from `outputs.{around}.outputs`");
-                return Some((format!("`{reference}`: task `{task}` is inside of the loop `{around}`"), help));
-            }
-            let known: Vec<&str> = self.before.keys().copied().collect();
-            let (problem, help) = match self.all.contains(task) {
-                true => ("does not run before this one", format!("move `{task}` up, before this task")),
-                false => ("is not in the flow", choice(task, &known)),
-            };
-            return Some((format!("`{reference}`: task `{task}` {problem}"), help));
-        };
-        // What a task with sub-tasks gives depends on its decision; what stands in a loop is seen by value from outside.
-        if kind.is_flowable() || self.looped.contains(task) {
-            return None;
+    /// A variable with templates that nobody renders.
+    fn unrendered(&mut self, name: &str, path: &[String]) {
+        if self.flow_variable(name).is_some_and(|(_, value)| has_template(value)) {
+            let finding = Diagnostic::warning(format!("`{name}` holds a template, and stands here as it is"));
+            let finding = finding.help(format!("`{{{{ render({name}) }}}}` puts values in its place"));
+            self.find(self.flow.document.locate_text(path, name, finding));
         }
-        let schema = (kind.outputs)();
-        let outputs = schema.get("properties").and_then(Value::as_object)?;
-        let field = field?;
-        let known: Vec<&str> = outputs.keys().map(String::as_str).collect();
-        let open = schema.get("additionalProperties").is_some_and(|open| *open != Value::Bool(false));
-        (!open && !known.contains(&field))
-            .then(|| (format!("`{reference}`: `{}` gives no output `{field}`", kind.name), choice(field, &known)))
+    }
+
+    /// The variable behind `vars.name.part`, and its path.
+    fn flow_variable(&self, name: &str) -> Option<(Vec<String>, &'a Value)> {
+        let mut path = vec!["variables".to_owned()];
+        let mut parts = name.strip_prefix("vars.")?.split('.');
+        let variables: &'a Map<String, Value> = &self.flow.variables;
+        let first = parts.next()?;
+        let mut value = variables.get(first)?;
+        path.push(first.to_owned());
+        for part in parts {
+            let Some(inner) = value.get(part) else { break };
+            value = inner;
+            path.push(part.to_owned());
+        }
+        Some((path, value))
+    }
+
+    fn find(&mut self, finding: Diagnostic) {
+        // A variable is looked at wherever it is rendered.
+        if !self.findings.contains(&finding) {
+            self.findings.push(finding);
+        }
+    }
+
+    /// The task that the findings of the moment are about, as they name it.
+    pub(super) fn is_in_variable(&self) -> bool {
+        !self.rendering.is_empty()
     }
 }
 
@@ -214,10 +236,11 @@ fn pointer(path: &[String], key: &str) -> String {
     path.iter().map(String::as_str).chain([key]).map(|part| format!("/{part}")).collect()
 }
 
-fn choice(word: &str, known: &[&str]) -> String {
-    match nearest(word, known.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if known.is_empty() => "there is nothing of that kind here".to_owned(),
-        None => format!("there is `{}`", known.join("`, `")),
+fn has_template(value: &Value) -> bool {
+    match value {
+        Value::String(text) => is_template(text),
+        Value::Array(items) => items.iter().any(has_template),
+        Value::Object(map) => map.values().any(has_template),
+        _ => false,
     }
 }

@@ -172,6 +172,11 @@ pub enum Unmet {
     BlockExecution,
 }
 
+/// What stands behind a key, unless nothing does.
+fn given<'m>(map: &'m Map<String, Value>, key: &str) -> Option<&'m Value> {
+    map.get(key).filter(|value| !value.is_null())
+}
+
 impl Parser<'_> {
     pub(super) fn outputs(&mut self, map: &Map<String, Value>) -> Vec<FlowOutput> {
         let outputs: Vec<FlowOutput> = self.each(map, "outputs");
@@ -210,7 +215,7 @@ impl Parser<'_> {
     }
 
     pub(super) fn concurrency(&mut self, map: &Map<String, Value>) -> Option<Concurrency> {
-        let concurrency: Concurrency = self.one(map.get("concurrency")?, &["concurrency".to_owned()])?;
+        let concurrency: Concurrency = self.one(given(map, "concurrency")?, &["concurrency".to_owned()])?;
         if concurrency.limit == 0 {
             let finding = Diagnostic::error("a limit of 0 would let nothing run").help("write 1 or more");
             let path = ["concurrency".to_owned(), "limit".to_owned()];
@@ -220,7 +225,7 @@ impl Parser<'_> {
     }
 
     pub(super) fn retry(&mut self, map: &Map<String, Value>) -> Option<Retry> {
-        self.one(map.get("retry")?, &["retry".to_owned()])
+        self.one(given(map, "retry")?, &["retry".to_owned()])
     }
 
     fn each<T: DeserializeOwned>(&mut self, map: &Map<String, Value>, key: &str) -> Vec<T> {

@@ -37,7 +37,9 @@ pub(super) fn apply(document: &mut Document, tasks: &'static [TaskType]) -> Vec<
         Some(Value::Array(items)) => items.clone(),
         Some(_) => {
             let path = ["pluginDefaults".to_owned()];
-            return vec![document.locate(&path, Diagnostic::error("`pluginDefaults` is not a list"))];
+            let finding = Diagnostic::error("`pluginDefaults` is not a list")
+                .help("write `- type: …`, and the values below `values:`");
+            return vec![document.locate(&path, finding)];
         }
     };
     let mut filler = Filler { tasks, defaults: Vec::new(), met: BTreeSet::new(), places: Vec::new() };

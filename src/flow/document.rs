@@ -29,6 +29,8 @@ pub struct Document {
 #[derive(Clone, Debug)]
 struct Node {
     position: Position,
+    /// Where it is over.
+    end: Position,
     /// The letters of the text that it takes, from 0.
     letters: Range<usize>,
     children: Vec<Child>,
@@ -93,12 +95,15 @@ impl Document {
     /// # Errors
     /// When it is not YAML, holds no map, or has a key twice.
     pub fn parse(file: &str, text: &str) -> Result<Self, Box<Diagnostic>> {
+        // Editors of Windows mark a text as UTF-8 by an invisible letter.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         if let Some(finding) = lone_return(file, text) {
             return Err(Box::new(finding));
         }
         let marked = MarkedYaml::load_from_str(text).map_err(|error| Box::new(syntax_error(file, text, &error)))?;
-        let value: serde_yaml::Value =
+        let mut value: serde_yaml::Value =
             serde_yaml::from_str(text).map_err(|error| Box::new(yaml_error(file, text, &error)))?;
+        value.apply_merge().map_err(|error| Box::new(yaml_error(file, text, &error)))?;
         let Some(root) = marked.first().filter(|_| marked.len() == 1 && value.is_mapping()) else {
             let help = "a flow is one map that begins with `id:` and `namespace:`";
             return Err(Box::new(Diagnostic::error("this is not a flow").at(file, text, 1, 1).help(help)));
@@ -128,13 +133,25 @@ impl Document {
 
     /// Puts a finding at the first place of `needle` within the value behind `path`.
     pub fn locate_text(&self, path: &[String], needle: &str, finding: Diagnostic) -> Diagnostic {
-        let start = self.position(path, false);
-        let found = self.text.lines().enumerate().skip(start.line.saturating_sub(1)).find_map(|(index, line)| {
-            let from = if index + 1 == start.line { byte_of_column(line, start.column) } else { 0 };
-            let byte = from + place_of(line.get(from..)?, needle)?;
+        self.locate_any(path, &[needle.to_owned()], finding)
+    }
+
+    /// Puts a finding at the first place within the value behind `path` of the first of `needles` that is there.
+    pub fn locate_any(&self, path: &[String], needles: &[String], finding: Diagnostic) -> Diagnostic {
+        let found = needles.iter().find_map(|needle| self.place_within(path, needle));
+        self.at(found.unwrap_or_else(|| self.position(path, false)), finding)
+    }
+
+    /// Where a text stands within the value behind `path`.
+    pub fn place_within(&self, path: &[String], needle: &str) -> Option<Position> {
+        let node = self.node(path);
+        let lines = self.text.lines().enumerate().take(node.end.line).skip(node.position.line.saturating_sub(1));
+        lines.into_iter().find_map(|(index, line)| {
+            let from = if index + 1 == node.position.line { byte_of_column(line, node.position.column) } else { 0 };
+            let to = if index + 1 == node.end.line { byte_of_column(line, node.end.column) } else { line.len() };
+            let byte = from + place_of(line.get(from..to)?, needle)?;
             Some(Position { line: index + 1, column: line[..byte].chars().count() + 1 })
-        });
-        self.at(found.unwrap_or(start), finding)
+        })
     }
 
     /// The text, with `***` for the value behind every path that `is_secret`; templates stay.
@@ -195,6 +212,16 @@ impl Document {
         }
         position
     }
+
+    /// The value behind a path, or the deepest around it that exists.
+    fn node(&self, path: &[String]) -> &Node {
+        let mut node = &self.root;
+        for part in self.written(path) {
+            let Some(child) = node.children.iter().find(|child| child.key == part) else { break };
+            node = &child.value;
+        }
+        node
+    }
 }
 
 /// Where a text stands in a line: as a word of its own, if it is one somewhere.
@@ -219,7 +246,7 @@ fn node(marked: &MarkedYaml) -> Node {
         _ => Vec::new(),
     };
     let letters = marked.span.start.index()..marked.span.end.index();
-    Node { position: place(marked.span.start), letters, children }
+    Node { position: place(marked.span.start), end: place(marked.span.end), letters, children }
 }
 
 /// A carriage return ends a line to YAML, and to nobody else any more: lines would be counted in two ways.
@@ -280,10 +307,13 @@ fn syntax_error(file: &str, text: &str, error: &ScanError) -> Diagnostic {
     let Position { line, column } = place(*error.marker());
     let words = error.info().trim_end_matches('.');
     let content = text.lines().nth(line - 1).unwrap_or_default();
-    let indentation = &content[..content.len() - content.trim_start().len()];
-    if let Some(tab) = indentation.find('\t') {
-        let finding = Diagnostic::error("there is a tab in the indentation").at(file, text, line, tab + 1);
-        return finding.help("indent with blanks: YAML allows no tabs here");
+    if let Some(finding) = tab_near(file, text, line) {
+        return finding;
+    }
+    if let Some((line, column)) = bare_template(text, line) {
+        let finding =
+            Diagnostic::error("a value that begins with a template needs quotes").at(file, text, line, column);
+        return finding.help("write `\"{{ … }}\"`");
     }
     if words == "duplicated key in mapping" {
         let key = content.get(byte_of_column(content, column)..).unwrap_or_default();
@@ -292,6 +322,15 @@ fn syntax_error(file: &str, text: &str, error: &ScanError) -> Diagnostic {
         return finding.help("keep one of the two");
     }
     let (message, help) = match words {
+        "simple key expect ':'" if line > 1 && colon_without_blank(text, line - 1).is_some() => {
+            let column = colon_without_blank(text, line - 1).unwrap_or(1);
+            let finding = Diagnostic::error("a blank is missing behind this colon").at(file, text, line - 1, column);
+            return finding.help("write `key: value`");
+        }
+        "invalid indentation in quoted scalar" | "while scanning a quoted scalar, found unexpected end of stream" => (
+            "this is not YAML: the text that begins here has no closing quotation mark",
+            "close it, or take the mark at its beginning away",
+        ),
         "simple key expect ':'" => (
             "this is not YAML: there is no `key: value` here",
             "write a blank behind the colon, here or on the line before",
@@ -304,6 +343,40 @@ fn syntax_error(file: &str, text: &str, error: &ScanError) -> Diagnostic {
     };
     let message = if message.is_empty() { format!("this is not YAML: {words}") } else { message.to_owned() };
     Diagnostic::error(message).at(file, text, line, column).help(help)
+}
+
+/// A tab in the indentation of a line or the next one, or behind a colon.
+fn tab_near(file: &str, text: &str, line: usize) -> Option<Diagnostic> {
+    (line..=line + 1).find_map(|number| {
+        let content = text.lines().nth(number - 1)?;
+        let indentation = content.len() - content.trim_start().len();
+        let inside = content[..indentation].find('\t');
+        let at = inside.or(content.find(":\t").map(|at| at + 1))?;
+        let (message, help) = match inside {
+            Some(_) => ("there is a tab in the indentation", "indent with blanks: YAML allows no tabs here"),
+            None => ("there is a tab behind the colon", "write a blank in its place"),
+        };
+        let column = content[..at].chars().count() + 1;
+        Some(Diagnostic::error(message).at(file, text, number, column).help(help))
+    })
+}
+
+/// A value of a line that begins with a template and no quotation mark: `key: {{ … }}.csv`.
+fn bare_template(text: &str, line: usize) -> Option<(usize, usize)> {
+    let content = text.lines().nth(line - 1)?;
+    let at = content.find("{{")?;
+    let before = content[..at].trim_end();
+    let is_value = before.ends_with(':') || before.trim_start() == "-";
+    is_value.then(|| (line, content[..at].chars().count() + 1))
+}
+
+/// Where the value of a line follows its colon at once: `format:CSV`.
+fn colon_without_blank(text: &str, line: usize) -> Option<usize> {
+    let content = text.lines().nth(line - 1)?;
+    let (key, value) = content.split_once(':')?;
+    let is_key = |letter: char| letter.is_alphanumeric() || "_-".contains(letter);
+    let is_lone = key.trim_start().trim_start_matches("- ").chars().all(is_key) && !value.starts_with([' ', '/']);
+    (is_lone && !value.is_empty()).then(|| key.chars().count() + 1)
 }
 
 fn yaml_error(file: &str, text: &str, error: &serde_yaml::Error) -> Diagnostic {

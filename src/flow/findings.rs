@@ -18,12 +18,18 @@ pub(super) fn all(
     let mut findings = Vec::new();
     let mut removed: Vec<String> = Vec::new();
     while let Err(error) = check(&rest) {
-        if let Some(field) = quoted_after(&error.message, "missing field ")
-            && removed.iter().any(|name| name == field)
-        {
+        let missing = quoted_after(&error.message, "missing field ").filter(|_| error.path.is_empty());
+        let is_ours = |field: &str| removed.iter().any(|name| name == field);
+        if missing.is_some_and(is_ours) || error.path.first().is_some_and(|field| is_ours(field)) {
             break;
         }
         findings.push(finding(document, path, &error));
+        if let (Some(field), Some(map)) = (missing, rest.as_object_mut()) {
+            // A template stands for whatever is wanted, so that the rest is looked at too.
+            map.insert(field.to_owned(), Value::from("{{ }}"));
+            removed.push(field.to_owned());
+            continue;
+        }
         let Some(culprit) = culprit(&error) else { break };
         if rest.as_object_mut().and_then(|map| map.shift_remove(&culprit)).is_none() {
             break;
@@ -69,7 +75,20 @@ fn finding(document: &Document, path: &[String], error: &FieldError) -> Diagnost
     }
     let field = error.path.last().map(|field| format!("`{field}`")).unwrap_or_else(|| "this".to_owned());
     let message = wrong_kind(&field, &error.message).unwrap_or_else(|| format!("{field}: {}", error.message));
-    document.locate(&full, Diagnostic::error(message))
+    let finding = Diagnostic::error(message);
+    let finding = match (error.message.starts_with("invalid type: string"), error.message.ends_with("a sequence")) {
+        (true, true) => finding.help(as_list(&error.message)),
+        _ => finding,
+    };
+    document.locate(&full, finding)
+}
+
+/// How to make a list of a text.
+fn as_list(message: &str) -> String {
+    match message.split('"').nth(1).filter(|text| text.starts_with('-')) {
+        Some(_) => "write a blank behind the dash: `- …`".to_owned(),
+        None => "write a list, each item behind a dash on a line of its own: `- …`".to_owned(),
+    }
 }
 
 /// The path of a key, which serde's own path may hold already.
@@ -89,13 +108,19 @@ fn wrong_kind(field: &str, message: &str) -> Option<String> {
         "null" | "unit" | "unit value" => "nothing".to_owned(),
         "a string" => "a text".to_owned(),
         "a boolean" => "true or false".to_owned(),
+        "a struct" | "an object" => "a map".to_owned(),
+        other if other.starts_with("struct ") => "a map".to_owned(),
         other => other
             .replace("integer", "the number")
             .replace("floating point", "the number")
             .replace("string", "the text")
             .replace("boolean", "the word"),
     };
-    Some(format!("{field} is {}, but {} is wanted", plain(found), plain(wanted)))
+    let found = match found.char_indices().nth(60) {
+        Some((end, _)) => format!("{}…\"", &found[..end]),
+        None => found.to_owned(),
+    };
+    Some(format!("{field} is {}, but {} is wanted", plain(&found), plain(wanted)))
 }
 
 /// A help line that names the nearest word, or all of them.

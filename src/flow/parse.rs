@@ -5,13 +5,13 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, nearest};
 use crate::flow::findings::offer;
 use crate::flow::{
     Check, Concurrency, Document, Flow, FlowOutput, Input, Retry, Sla, Step, Trigger, check, defaults, input, labels_of,
 };
 use crate::id::FlowId;
-use crate::task::TaskType;
+use crate::task::{TaskType, read};
 
 /// The keys of a flow.
 pub(super) const FLOW_KEYS: &[&str] = &[
@@ -52,7 +52,7 @@ pub fn parse(file: &str, text: &str, tasks: &'static [TaskType]) -> Parsed {
         Err(finding) => return Parsed { flow: None, findings: vec![*finding] },
     };
     let findings = defaults::apply(&mut document, tasks);
-    let mut parser = Parser { document: &document, tasks, findings, ids: BTreeSet::new(), broken: BTreeSet::new() };
+    let mut parser = Parser { document: &document, tasks, findings, ids: BTreeSet::new(), broken: Broken::default() };
     let parts = parser.flow();
     let (mut findings, broken) = (parser.findings, parser.broken);
     let flow = parts.map(|parts| parts.into_flow(document, tasks));
@@ -69,8 +69,25 @@ pub(super) struct Parser<'a> {
     pub(super) tasks: &'static [TaskType],
     pub(super) findings: Vec<Diagnostic>,
     pub(super) ids: BTreeSet<String>,
+    pub(super) broken: Broken,
+}
+
+/// What has findings of its own, so that nothing is said of those who name it.
+#[derive(Debug, Default)]
+pub(super) struct Broken {
     /// Tasks of an unknown type.
-    pub(super) broken: BTreeSet<String>,
+    pub(super) tasks: BTreeSet<String>,
+    /// Inputs.
+    pub(super) inputs: BTreeSet<String>,
+}
+
+impl Broken {
+    /// Whether what follows `inputs.` names such an input, or a part of one.
+    pub(super) fn is_input(&self, rest: &str) -> bool {
+        self.inputs
+            .iter()
+            .any(|id| rest.strip_prefix(id.as_str()).is_some_and(|rest| !rest.starts_with(|c: char| c != '.')))
+    }
 }
 
 struct Parts {
@@ -95,7 +112,8 @@ struct Parts {
 
 impl Parts {
     fn into_flow(self, document: Document, tasks: &'static [TaskType]) -> Flow {
-        let folder = Path::new(&document.file).parent().map(Path::to_path_buf).unwrap_or_default();
+        let folder = Path::new(&document.file).parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new(".")).to_path_buf();
         Flow {
             id: FlowId::new(self.id),
             namespace: self.namespace,
@@ -127,6 +145,10 @@ impl Parser<'_> {
         for key in map.keys().filter(|key| !FLOW_KEYS.contains(&key.as_str())) {
             self.unknown_key(key);
         }
+        let meant = |wanted: &str| {
+            let mut strangers = map.keys().filter(|key| !FLOW_KEYS.contains(&key.as_str()));
+            strangers.any(|key| nearest(key, FLOW_KEYS.iter().copied()) == Some(wanted))
+        };
         let id = self.name(map, "id");
         let namespace = self.name(map, "namespace");
         let inputs = self.inputs(map.get("inputs"));
@@ -134,9 +156,13 @@ impl Parser<'_> {
         let variables = self.map(map, "variables");
         let steps = match map.get("tasks") {
             Some(tasks) => self.steps(tasks, &["tasks".to_owned()]),
+            None if meant("tasks") => Vec::new(),
             None => self.missing("tasks"),
         };
-        let mut list = |key: &str| map.get(key).map_or_else(Vec::new, |tasks| self.steps(tasks, &[key.to_owned()]));
+        let mut list = |key: &str| match map.get(key) {
+            None | Some(Value::Null) => Vec::new(),
+            Some(tasks) => self.steps(tasks, &[key.to_owned()]),
+        };
         let (errors, finally, after) = (list("errors"), list("finally"), list("afterExecution"));
         let triggers = self.triggers(map.get("triggers"), &inputs);
         let (outputs, sla, checks) = (self.outputs(map), self.sla(map), self.checks(map));
@@ -163,12 +189,17 @@ impl Parser<'_> {
     }
 
     fn unknown_key(&mut self, key: &str) {
-        let finding = Diagnostic::error(format!("unknown key `{key}`")).help(offer(key, FLOW_KEYS));
+        let help = match key {
+            "taskDefaults" => "it is called `pluginDefaults` now".to_owned(),
+            "listeners" => "use `afterExecution`, or a trigger of the type `flow` in a flow of its own".to_owned(),
+            _ => offer(key, FLOW_KEYS),
+        };
+        let finding = Diagnostic::error(format!("unknown key `{key}`")).help(help);
         self.findings.push(self.document.locate_key(&[key.to_owned()], finding));
     }
 
     fn flag(&mut self, map: &Map<String, Value>, key: &str) -> bool {
-        let flag = map.get(key).map(Value::as_bool);
+        let flag = map.get(key).filter(|value| !value.is_null()).map(|value| read::<bool>(value).ok());
         if flag == Some(None) {
             let finding = Diagnostic::error(format!("`{key}` is neither true nor false"));
             self.findings.push(self.document.locate(&[key.to_owned()], finding));
@@ -230,6 +261,9 @@ impl Parser<'_> {
     fn inputs(&mut self, value: Option<&Value>) -> Vec<Input> {
         let items = self.list(value, "inputs");
         let (inputs, findings) = input::read_all(self.document, &items);
+        let ids = items.iter().filter_map(|item| item.get("id").or_else(|| item.get("name"))?.as_str());
+        let broken = ids.filter(|id| !inputs.iter().any(|input| input.id == **id));
+        self.broken.inputs.extend(broken.map(str::to_owned));
         self.findings.extend(findings);
         inputs
     }

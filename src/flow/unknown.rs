@@ -6,6 +6,8 @@ use crate::task::TaskType;
 
 /// Parts of Kestra's names, the task types that come nearest to what is behind them, and why.
 const FAMILIES: &[(&[&str], &[&str], &str)] = &[
+    (&["ai", "openai", "langchain", "vertexai", "ollama", "gemini"], &["ai.chat", "http.request", "python.script"], AI),
+    (&["postgresql"], &["postgres.load", "postgres.query"], "files are loaded into a table by the first"),
     (&["jdbc"], &["postgres.query", "duckdb.query"], "DuckDB can attach other databases and read their tables"),
     (
         &["aws", "azure", "minio", "fs", "googleworkspace"],
@@ -19,8 +21,23 @@ const FAMILIES: &[(&[&str], &[&str], &str)] = &[
         "these services are called by HTTP",
     ),
     (&["gcp"], &["gcs.upload", "bigquery.query", "python.script"], "these are for Google's services"),
-    (&["ai", "openai", "langchain"], &["ai.chat", "http.request", "python.script"], "models are called by HTTP"),
 ];
+
+const AI: &str = "models are called by HTTP";
+
+/// What to say of a task type that is not there.
+pub(super) fn message(name: &str) -> String {
+    match family(name) {
+        Some((_, _, reason)) if *reason == AI => {
+            format!("there are no tasks for language models yet, such as `{name}`")
+        }
+        _ => format!("unknown task type `{name}`"),
+    }
+}
+
+fn family(name: &str) -> Option<&'static (&'static [&'static str], &'static [&'static str], &'static str)> {
+    FAMILIES.iter().find(|(words, ..)| name.split('.').any(|part| words.contains(&part)))
+}
 
 /// A help line for a task type that is not there.
 pub(super) fn help(name: &str, tasks: &[TaskType]) -> String {
@@ -35,8 +52,7 @@ pub(super) fn help(name: &str, tasks: &[TaskType]) -> String {
     if let Some(near) = near {
         return format!("did you mean `{near}`? `jitney tasks` lists them all");
     }
-    let family = FAMILIES.iter().find(|(words, ..)| name.split('.').any(|part| words.contains(&part)));
-    let (candidates, reason) = match family {
+    let (candidates, reason) = match family(name) {
         Some((_, candidates, reason)) => (*candidates, *reason),
         None => (&["shell.commands", "python.script"][..], "a script can call what there is no task for"),
     };
@@ -57,5 +73,5 @@ fn same_class(name: &str, tasks: &[TaskType]) -> Option<&'static str> {
 /// A name that differs by a letter or two.
 fn misspelt<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let near = known.map(|known| (strsim::damerau_levenshtein(name, known), known)).min()?;
-    (near.0 <= 3).then_some(near.1)
+    (near.0 <= 2).then_some(near.1)
 }

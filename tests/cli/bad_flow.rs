@@ -28,13 +28,21 @@ fn tasks_refused(tasks: &str, expected: &[&str]) {
 fn a_quote_that_stays_open_is_found_where_it_opens() {
     tasks_refused(
         "  - id: a\n    type: log\n    message: \"open\n",
-        &["error: this is not YAML: while scanning a quoted scalar, found unexpected end of stream
+        &["error: this is not YAML: the text that begins here has no closing quotation mark
   --> f.yaml:6:14
    |
  6 |     message: \"open
    |              ^
-  help: look at the indentation, at quotes and brackets, here and on the line before"],
+  help: close it, or take the mark at its beginning away"],
     );
+}
+
+#[test]
+fn a_text_in_another_encoding_is_told_so() {
+    let world = World::new();
+    world.write("f.yaml", b"id: f\nnamespace: n\ndescription: caf\xe9\n");
+    let told = world.jitney(&["validate", "f.yaml"]).ended(3);
+    assert_eq!(told.out, "error: the flow `f.yaml` is no text in UTF-8\n  help: save it as UTF-8 in your editor\n\n");
 }
 
 #[test]
@@ -157,7 +165,7 @@ fn two_tasks_of_one_name_are_refused() {
 fn an_output_of_a_task_that_is_not_there_is_refused() {
     tasks_refused(
         "  - {id: extract, type: http.download, uri: x}\n  - {id: b, type: log, message: \"{{ outputs.extrct.uri }}\"}\n",
-        &["error: `outputs.extrct.uri`: task `extrct` is not in the flow
+        &["error: `outputs.extrct`: task `extrct` is not in the flow
   --> f.yaml:5:37
    |
  5 |   - {id: b, type: log, message: \"{{ outputs.extrct.uri }}\"}
@@ -170,7 +178,7 @@ fn an_output_of_a_task_that_is_not_there_is_refused() {
 fn an_output_of_a_task_that_runs_later_is_refused() {
     tasks_refused(
         "  - {id: b, type: log, message: \"{{ outputs.extract.uri }}\"}\n  - {id: extract, type: http.download, uri: x}\n",
-        &["error: `outputs.extract.uri`: task `extract` does not run before this one
+        &["error: `outputs.extract`: task `extract` does not run before this one
   --> f.yaml:4:37
    |
  4 |   - {id: b, type: log, message: \"{{ outputs.extract.uri }}\"}

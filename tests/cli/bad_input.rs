@@ -46,11 +46,11 @@ fn numbers_dates_and_words_are_checked() {
     world.write("f.yaml", format!("id: f\nnamespace: n\n{inputs}tasks:\n  - {{id: a, type: log, message: x}}\n"));
     refused(
         &world,
-        &["run", "f.yaml", "-i", "count=10", "-i", "share=half", "-i", "day=2020-04-31", "-i", "sure=yes"],
+        &["run", "f.yaml", "-i", "count=10", "-i", "share=half", "-i", "day=2020-04-31", "-i", "sure=perhaps"],
         "error: input `count`: 10 is more than 9\n\n\
          error: input `share`: `half` is not a number\n\n\
          error: input `day`: `2020-04-31` is not a date such as 2020-04-01\n\n\
-         error: input `sure`: `yes` is neither true nor false",
+         error: input `sure`: `perhaps` is neither true nor false",
     );
 }
 

@@ -59,12 +59,13 @@ fn a_python_script_gives_outputs_through_the_package_of_kestra() {
 #[tokio::test(flavor = "multi_thread")]
 async fn http_to_python_to_duckdb() {
     let world = World::new();
-    let flow = flow(&world, "data_pipeline.yaml");
+    flow(&world, "data_pipeline.yaml");
     let product = |brand: &str, price: f64| serde_json::json!({"brand": brand, "price": price, "stock": 3});
     let products = serde_json::json!({"products": [product("A", 1.0), product("B", 9.5), product("A", 2.5)]});
     world.write("mirror/products.json", products.to_string());
     let (mirror, _stop) = mirror(&world).await;
-    world.jitney(&["run", &flow, "-i", &mirror]).ended(0);
+    // From the flow's own folder, as most people do.
+    world.jitney(&["run", "data_pipeline.yaml", "-i", &mirror]).ended(0);
     let execution = world.jitney(&["executions", "show", &world.newest_id(), "--json"]).ended(0).json();
     assert_eq!(execution["tasks"]["query"]["outputs"]["size"], 2, "{execution}");
     let stored = world.left_in_storage().into_iter().find(|file| file.to_string_lossy().contains("/query/")).unwrap();

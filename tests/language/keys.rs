@@ -187,11 +187,30 @@ tasks: [{id: a, type: log, message: x}]",
         [
             "3:22 a limit of 0 would let nothing run",
             "4:25 unknown type `STRIN`",
-            "4:43 `outputs.gone.x`: task `gone` is not in the flow",
+            "4:43 `outputs.gone`: task `gone` is not in the flow",
             "5:7 `duration` is missing",
             "6:70 unknown value `BLOCK`",
             "7:11 `disabled` is neither true nor false",
             "8:35 unknown value `AGAIN`",
         ]
     );
+}
+
+#[tokio::test]
+async fn keys_without_a_value_and_anchors_are_as_yaml_has_them() {
+    let text = "\u{feff}id: f
+namespace: n
+inputs:
+errors:
+finally: ~
+concurrency:
+retry:
+disabled: \"no\"
+variables:
+  base: &base {a: 1, b: 2}
+  more: {<<: *base, b: 3}
+tasks:
+  - {id: a, type: log, message: \"{{ vars.more }}\", retry: , timeout: , runIf: }
+";
+    assert_eq!(run(text).await.lines, [r#"{"b":3,"a":1}"#]);
 }

@@ -115,6 +115,14 @@ pub fn mentions(text: &str) -> Result<Vec<String>, ExpressionError> {
     Ok(names::mentions(&parser::parse(text)?))
 }
 
+/// The dotted names whose values the templates of a text render in their turn: what `render()` is given.
+///
+/// # Errors
+/// When a template is malformed.
+pub fn rendered(text: &str) -> Result<Vec<String>, ExpressionError> {
+    Ok(names::rendered(&parser::parse(text)?))
+}
+
 /// Whether the templates of a text can be used: they are well-formed, and every filter, function and test is there
 /// and gets arguments that it takes.
 ///

@@ -10,6 +10,8 @@ use super::{ExpressionError, filters, functions, tests};
 
 /// Functions that see every name.
 const SEE_ALL: &[&str] = &["printContext", "render", "renderOnce"];
+/// Those that make something of the templates in a value.
+const RENDER: &[&str] = &["render", "renderOnce"];
 
 /// The dotted names that a template cannot do without.
 pub(super) fn references(template: &Template) -> Vec<String> {
@@ -27,6 +29,11 @@ pub(super) fn mentions(template: &Template) -> Vec<String> {
     Reader::read(template).mentioned.into_iter().collect()
 }
 
+/// The dotted names whose values a template renders: what `render()` is given.
+pub(super) fn rendered(template: &Template) -> Vec<String> {
+    Reader::read(template).rendered.into_iter().collect()
+}
+
 /// What is wrong with the calls in a template.
 pub(super) fn wrong_calls(template: &Template) -> Vec<ExpressionError> {
     Reader::read(template).wrong
@@ -41,6 +48,8 @@ struct Reader<'a> {
     mentioned: BTreeSet<String>,
     /// Names that the template itself asks whether they are defined.
     tested: BTreeSet<String>,
+    /// Names that are given to `render()`.
+    rendered: BTreeSet<String>,
     wrong: Vec<ExpressionError>,
 }
 
@@ -52,6 +61,7 @@ impl<'a> Reader<'a> {
             found: BTreeSet::new(),
             mentioned: BTreeSet::new(),
             tested: BTreeSet::new(),
+            rendered: BTreeSet::new(),
             wrong: Vec::new(),
         };
         reader.template();
@@ -214,7 +224,11 @@ impl<'a> Reader<'a> {
         if SEE_ALL.contains(&call.name.as_str()) {
             self.mentioned.insert("*".to_owned());
         }
-        self.arguments(&call.arguments)
+        let names = self.arguments(&call.arguments);
+        if RENDER.contains(&call.name.as_str()) {
+            self.rendered.extend(names.iter().cloned());
+        }
+        names
     }
 
     fn arguments(&mut self, arguments: &[Argument]) -> Vec<String> {

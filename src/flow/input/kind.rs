@@ -127,7 +127,11 @@ impl InputType {
         let fits = match self {
             Self::Int => whole(text),
             Self::Float => text.parse::<f64>().ok().filter(|number| number.is_finite()).map(Value::from),
-            Self::Bool => text.to_ascii_lowercase().parse::<bool>().ok().map(Value::from),
+            Self::Bool => match text.to_ascii_lowercase().as_str() {
+                "true" | "yes" | "on" => Some(Value::from(true)),
+                "false" | "no" | "off" => Some(Value::from(false)),
+                _ => None,
+            },
             Self::Date => date(text).map(|date| Value::from(date.to_string())),
             Self::Datetime => moment(text).map(|_| Value::from(text)),
             Self::Time => time(text).map(|time| Value::from(time.format("%H:%M:%S%.f").to_string())),

@@ -1,6 +1,8 @@
 //! What an input's expressions need: other inputs, variables. Checked before anything runs, and the order in which a
 //! run's values can be found.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::{Input, InputType};
@@ -23,24 +25,26 @@ fn is_within(name: &str, outer: &str) -> bool {
 }
 
 /// All that is wrong with the expressions of a flow's inputs, and with what they depend on.
-pub(in crate::flow) fn check(flow: &Flow) -> Vec<Diagnostic> {
+pub(in crate::flow) fn check(flow: &Flow, broken: &BTreeSet<String>) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
     for (index, input) in flow.inputs.iter().enumerate() {
         let path = ["inputs".to_owned(), index.to_string()];
         for (place, text) in input.expressions() {
             let path: Vec<String> = path.iter().cloned().chain(place).collect();
-            findings.extend(wrong_in(flow, input, &path, text));
+            findings.extend(wrong_in(flow, input, broken, &path, text));
         }
-        findings.extend(unknown_dependencies(flow, input, &path));
+        findings.extend(unknown_dependencies(flow, input, broken, &path));
     }
     if findings.is_empty() { circle(&flow.document, &flow.inputs).into_iter().collect() } else { findings }
 }
 
-fn wrong_in(flow: &Flow, input: &Input, path: &[String], text: &str) -> Vec<Diagnostic> {
+fn wrong_in(flow: &Flow, input: &Input, broken: &BTreeSet<String>, path: &[String], text: &str) -> Vec<Diagnostic> {
     let malformed = check_calls(text).err().unwrap_or_default();
     let malformed = malformed.into_iter().map(|error| (error.culprit, Diagnostic::error(error.message)));
     let names = references(text).unwrap_or_default();
-    let unknown = names.into_iter().filter_map(|name| {
+    let is_broken =
+        |name: &str| name.strip_prefix("inputs.").is_some_and(|rest| broken.iter().any(|id| is_within(rest, id)));
+    let unknown = names.into_iter().filter(|name| !is_broken(name)).filter_map(|name| {
         let finding = unknown_name(flow, input, &name)?;
         Some((name, finding))
     });
@@ -88,9 +92,10 @@ fn unknown_name(flow: &Flow, input: &Input, name: &str) -> Option<Diagnostic> {
     }
 }
 
-fn unknown_dependencies(flow: &Flow, input: &Input, path: &[String]) -> Vec<Diagnostic> {
+fn unknown_dependencies(flow: &Flow, input: &Input, broken: &BTreeSet<String>, path: &[String]) -> Vec<Diagnostic> {
     let wanted = input.depends_on.iter().flat_map(|depends| depends.inputs.iter().enumerate());
-    let unknown = wanted.filter(|(_, id)| **id == input.id || !flow.inputs.iter().any(|other| other.id == **id));
+    let is_known = |id: &String| broken.contains(id) || flow.inputs.iter().any(|other| other.id == *id);
+    let unknown = wanted.filter(|(_, id)| **id == input.id || !is_known(id));
     let finding = |(index, id): (usize, &String)| {
         let known: Vec<&str> = flow.inputs.iter().map(|other| other.id.as_str()).filter(|id| *id != input.id).collect();
         let place = ["dependsOn".to_owned(), "inputs".to_owned(), index.to_string()];

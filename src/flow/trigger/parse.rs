@@ -284,6 +284,9 @@ impl Parser<'_> {
                 input.id == *name || input.id.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('.'))
             });
             let Some(known) = known else {
+                if self.broken.inputs.contains(name) {
+                    continue;
+                }
                 let ids: Vec<&str> = inputs.iter().map(|input| input.id.as_str()).collect();
                 let help =
                     if ids.is_empty() { "the flow has no inputs".to_owned() } else { findings::offer(name, &ids) };

@@ -1,0 +1,207 @@
+//! What is wrong with the names in a template: inputs, variables, tasks and outputs that are not there.
+
+use serde_json::Value;
+
+use crate::diagnostic::{Diagnostic, nearest};
+use crate::flow::check::Checker;
+use crate::flow::input;
+
+/// The first words that an expression may begin with.
+const ROOTS: &[&str] = &[
+    "inputs",
+    "outputs",
+    "vars",
+    "flow",
+    "execution",
+    "labels",
+    "task",
+    "taskrun",
+    "trigger",
+    "tasks",
+    "parent",
+    "parents",
+    "envs",
+    "globals",
+    "workingDir",
+    "item",
+];
+
+/// A name that leads nowhere: what of it, why, and what may be meant.
+struct Problem {
+    name: String,
+    message: String,
+    help: String,
+}
+
+impl Checker<'_> {
+    /// What is wrong with the dotted names that the template at `path` needs.
+    pub(super) fn problems(&self, names: &[String], path: &[String]) -> Vec<Diagnostic> {
+        let dashed: Vec<(&String, String)> =
+            names.iter().filter_map(|name| Some((name, self.with_dash(name, path)?))).collect();
+        let mut findings = Vec::new();
+        for (_, whole) in &dashed {
+            let (root, name) = whole.split_once('.').unwrap_or((whole, ""));
+            let finding = Diagnostic::error(format!("`{whole}` is read as a subtraction: the dash is a minus"));
+            let finding = finding.help(format!("write `{root}['{name}']`"));
+            findings.push(self.flow.document.locate_text(path, whole, finding));
+        }
+        let is_part = |name: &String| {
+            let root = name.split('.').next().unwrap_or_default();
+            dashed.iter().any(|(cut, whole)| *cut == name || whole.split('-').skip(1).any(|part| part == root))
+        };
+        for Problem { name, message, help } in
+            names.iter().filter(|name| !is_part(name)).filter_map(|name| self.problem(name))
+        {
+            let finding = Diagnostic::error(message).help(help);
+            findings.push(self.flow.document.locate_any(path, &spellings(&name), finding));
+        }
+        findings
+    }
+
+    /// The name with a dash that this one is the beginning of, if it is written so.
+    fn with_dash(&self, name: &str, path: &[String]) -> Option<String> {
+        let (root, rest) = name.split_once('.')?;
+        let first = rest.split('.').next()?;
+        let known: Vec<&str> = match root {
+            "outputs" => self.all.iter().copied().collect(),
+            "inputs" => self.flow.inputs.iter().map(|input| input.id.as_str()).collect(),
+            "vars" => self.flow.variables.keys().map(String::as_str).collect(),
+            _ => return None,
+        };
+        if known.contains(&first) {
+            return None;
+        }
+        let begins = |known: &&&str| known.strip_prefix(first).is_some_and(|rest| rest.starts_with('-'));
+        let candidates = known.iter().filter(begins).map(|known| format!("{root}.{known}"));
+        candidates.into_iter().find(|whole| self.flow.document.place_within(path, whole).is_some())
+    }
+
+    fn problem(&self, reference: &str) -> Option<Problem> {
+        let mut parts = reference.split('.');
+        let (root, name, field) = (parts.next()?, parts.next(), parts.next());
+        let known: Vec<&str> = match root {
+            "inputs" => return self.input_problem(reference),
+            "vars" => self.flow.variables.keys().map(String::as_str).collect(),
+            "outputs" => return self.output_problem(name?, field),
+            root if ROOTS.contains(&root) => return None,
+            other => {
+                let message = format!("`{other}` is not defined");
+                return Some(Problem { name: reference.to_owned(), message, help: self.beside(other) });
+            }
+        };
+        let name = name?;
+        (!known.contains(&name)).then(|| undefined(format!("{root}.{name}"), choice(name, &known)))
+    }
+
+    fn input_problem(&self, reference: &str) -> Option<Problem> {
+        let (_, rest) = reference.split_once('.')?;
+        if input::is_named(&self.flow.inputs, rest) || self.broken.is_input(rest) {
+            return None;
+        }
+        let known: Vec<&str> = self.flow.inputs.iter().map(|input| input.id.as_str()).collect();
+        let name = rest.split('.').next().unwrap_or(rest);
+        Some(undefined(format!("inputs.{rest}"), choice(name, &known)))
+    }
+
+    /// What may be meant by a word that no expression begins with: an input or a variable without its `inputs.`.
+    fn beside(&self, word: &str) -> String {
+        if self.flow.inputs.iter().any(|input| input.id == word) {
+            return format!("did you mean `inputs.{word}`?");
+        }
+        if self.flow.variables.contains_key(word) {
+            return format!("did you mean `vars.{word}`?");
+        }
+        if self.before.contains_key(word) {
+            return format!("did you mean `outputs.{word}`?");
+        }
+        match word {
+            "variables" => "did you mean `vars`?".to_owned(),
+            "env" => "did you mean `envs`?".to_owned(),
+            _ => choice(word, ROOTS),
+        }
+    }
+
+    fn output_problem(&self, task: &str, field: Option<&str>) -> Option<Problem> {
+        let name = format!("outputs.{task}");
+        let Some(kind) = self.kind_of(task) else {
+            if self.broken.tasks.contains(task) {
+                return None;
+            }
+            if let Some(around) = self.isolated.get(task) {
+                let help = format!("name it in the loop's `outputs`, and take it from `outputs.{around}.outputs`");
+                let message = format!("`{name}`: task `{task}` is inside of the loop `{around}`");
+                return Some(Problem { name, message, help });
+            }
+            let known: Vec<&str> = self.before.keys().copied().collect();
+            let late = if self.is_in_variable() { "a task that renders this" } else { "this one" };
+            let (problem, help) = match self.all.contains(task) {
+                true => (format!("does not run before {late}"), format!("move `{task}` up, before {}", before(late))),
+                false => ("is not in the flow".to_owned(), choice(task, &known)),
+            };
+            return Some(Problem { message: format!("`{name}`: task `{task}` {problem}"), name, help });
+        };
+        // What a task with sub-tasks gives depends on its decision.
+        if kind.is_flowable() {
+            return None;
+        }
+        let schema = (kind.outputs)();
+        let outputs = schema.get("properties").and_then(Value::as_object)?;
+        let field = field?;
+        let known: Vec<&str> = outputs.keys().map(String::as_str).collect();
+        let open = schema.get("additionalProperties").is_some_and(|open| *open != Value::Bool(false));
+        if open || known.contains(&field) || self.is_loop_value(task, field) {
+            return None;
+        }
+        let name = format!("{name}.{field}");
+        Some(Problem {
+            message: format!("`{name}`: `{}` gives no output `{field}`", kind.name),
+            help: choice(field, &known),
+            name,
+        })
+    }
+
+    /// The type of a task that has run before. What a `for_each_item` gives has a second name in Kestra.
+    fn kind_of(&self, task: &str) -> Option<&'static crate::task::TaskType> {
+        let merged = || {
+            let kind = self.before.get(task.strip_suffix("_merge")?)?;
+            (kind.name == "for_each_item").then_some(kind)
+        };
+        self.before.get(task).or_else(merged).copied()
+    }
+
+    /// Whether a task's outputs may go by this value: it stands in a loop that has it.
+    fn is_loop_value(&self, task: &str, field: &str) -> bool {
+        self.looped.get(task).is_some_and(|values| values.as_ref().is_none_or(|values| values.contains(field)))
+    }
+}
+
+fn undefined(name: String, help: String) -> Problem {
+    Problem { message: format!("`{name}` is not defined"), name, help }
+}
+
+fn before(late: &str) -> &str {
+    if late == "this one" { "this task" } else { "it" }
+}
+
+/// The ways in which a dotted name may be written, the whole of it first.
+fn spellings(name: &str) -> Vec<String> {
+    let mut all = vec![name.to_owned()];
+    let parts: Vec<&str> = name.split('.').collect();
+    if let [root, rest @ ..] = parts.as_slice() {
+        let rest = rest.join(".");
+        all.extend([format!("{root}['{rest}']"), format!("{root}[\"{rest}\"]")]);
+    }
+    all.extend((2..parts.len()).rev().filter_map(|length| Some(parts.get(..length)?.join("."))));
+    if let [root, second, ..] = parts.as_slice() {
+        all.extend([format!("{root}['{second}']"), format!("{root}[\"{second}\"]")]);
+    }
+    all
+}
+
+fn choice(word: &str, known: &[&str]) -> String {
+    match nearest(word, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => "there is nothing of that kind here".to_owned(),
+        None => format!("there is `{}`", known.join("`, `")),
+    }
+}
