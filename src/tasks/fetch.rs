@@ -25,6 +25,17 @@ pub(super) enum Keep {
     File,
 }
 
+impl Keep {
+    /// The same, where older words for it are given.
+    pub(super) fn or_old(self, store: bool, fetch_one: bool) -> Self {
+        match (store, fetch_one) {
+            (true, _) => Self::File,
+            (_, true) => Self::First,
+            _ => self,
+        }
+    }
+}
+
 /// The rows that one statement returned.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub(super) struct ResultSet {

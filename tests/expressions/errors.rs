@@ -25,8 +25,7 @@ fn assert_errors(rows: &[(&str, &str, &str)]) {
 
 #[test]
 fn names_that_lead_nowhere() {
-    let roots =
-        "here there is `inputs`, `vars`, `outputs`, `trigger`, `execution`, `flow`, `taskrun`, `parents`, `labels`";
+    let roots = "here there is `inputs`, `vars`, `outputs`, `trigger`, `execution`, `flow`, `taskrun`, `item`, `parents`, `labels`";
     assert_errors(&[
         (
             "{{ outputs.fetch.uri }}",
@@ -180,7 +179,11 @@ fn malformed_templates() {
         ("{{ a ? b }}", "expected `:`, found `}}`", "}}"),
         ("{{ [1, }}", "`}` closes nothing that is open here", "}}"),
         ("{{ a | }}", "expected the name of a filter, found `}}`", "}}"),
-        ("{{ a & b }}", "`&` has no meaning here", "& b }}"),
+        ("{{ a & b }}", "`&` has no meaning here; write `and`", "& b }}"),
+        ("{{ !a }}", "`!` has no meaning here; write `not`", "!a }}"),
+        ("{{ a || b }}", "expected the name of a filter, found `|`; write `or` for `||`", "| b }}"),
+        ("{{ a = b }}", "expected `}}` or an operator, found `=`; write `==` to compare", "= b }}"),
+        ("{{ a === b }}", "expected a value, found `=`; write `==` to compare", "= b }}"),
         ("{{ inputs.taxi.toUpperCase() }}", "values have no methods; is there a filter, `| toUpperCase`?", "() }}"),
         ("{% if %}", "expected a value, found `%}`", "%}"),
         ("{% if true %}a", "the tag `if` has no `{% endif %}`", "{% if true %}a"),
@@ -194,7 +197,11 @@ fn malformed_templates() {
             "{% extends 'x' %}",
         ),
         ("{% raw %}x{{ 1 }}", "there is no `{% endraw %}`", "{% raw %}x{{ 1 }}"),
-        ("{{ 1 }}{# note", "the comment has no end; write `#}`", "{# note"),
+        (
+            "{{ 1 }}{# note",
+            "the comment has no end; write `#}`, or `{{ '{#' }}` where the two letters are meant",
+            "{# note",
+        ),
         ("{{ 99999999999999999999999999 }} {{ 1", "the end `}}` is missing", "{{ 1"),
     ]
     .map(|(template, message, culprit)| (template, malformed(message), culprit))

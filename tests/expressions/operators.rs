@@ -71,6 +71,7 @@ fn arithmetic() {
         ("{{ 7 / 2 }}", "3"),
         ("{{ 7.0 / 2 }}", "3.5"),
         ("{{ 7 % 3 }}", "1"),
+        ("{{ 100 + 10l * 2L }}", "120"),
         ("{{ 10 - 2 - 3 }}", "5"),
         ("{{ 2 * 3 % 4 }}", "2"),
         ("{{ -inputs.year }}", "-2019"),
@@ -134,6 +135,13 @@ fn contains() {
         ("{{ 'green taxi' contains 'taxi' }}", "true"),
         ("{{ null contains 1 }}", "false"),
         ("{{ not (inputs.list contains 4) }}", "true"),
+        ("{{ 3 in inputs.list }}", "true"),
+        ("{{ '3' isIn inputs.list }}", "true"),
+        ("{{ 4 not in inputs.list and 3 in inputs.list }}", "true"),
+        ("{{ 4 isNotIn inputs.list }}", "true"),
+        ("{{ 'team' in labels and 'data' in labels }}", "true"),
+        ("{{ 'taxi' in 'green taxi' }}", "true"),
+        ("{{ null in [null] }}", "false"),
     ]);
 }
 

@@ -37,6 +37,10 @@ impl Parser<'_> {
         let mut links = Vec::new();
         while let Some(joint) = self.joint(lowest) {
             self.advance();
+            if self.at_word("in") && matches!(joint, Joint::Binary(Operator::NotIn, _)) {
+                // `not in` is two words.
+                self.advance();
+            }
             links.push(match joint {
                 Joint::Binary(operator, binding) => {
                     Link::Binary(operator, self.deeper(|parser| parser.chain(binding + 1))?)
@@ -55,6 +59,9 @@ impl Parser<'_> {
         let (joint, binding) = match self.peek() {
             Token::Sign("|") => (Joint::Filter, FILTER),
             Token::Word(word) if word == "is" => (Joint::Test, TEST),
+            Token::Word(word) if word == "not" && self.comes_after("in") => {
+                (Joint::Binary(Operator::NotIn, TEST), TEST)
+            }
             Token::Sign(text) => {
                 Operator::find(text).map(|(operator, binding)| (Joint::Binary(operator, binding), binding))?
             }
@@ -148,6 +155,7 @@ impl Parser<'_> {
                 self.advance();
                 Kind::Map(self.items("}", Self::entry)?)
             }
+            Token::Sign("=") => return Err(self.error("expected a value, found `=`; write `==` to compare")),
             _ => return Err(self.error(&format!("expected a value, found {}", self.found()))),
         };
         Ok(Expr { kind, source: self.source(start) })

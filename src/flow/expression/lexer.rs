@@ -108,7 +108,8 @@ impl<'t> Lexer<'t> {
 
     fn comment(&mut self, start: usize) -> Result<(), ExpressionError> {
         let Some(length) = self.rest().find("#}") else {
-            return Err(self.error(start, "the comment has no end; write `#}`"));
+            let message = "the comment has no end; write `#}`, or `{{ '{#' }}` where the two letters are meant";
+            return Err(self.error(start, message));
         };
         self.trim = self.rest()[..length].ends_with('-');
         self.at += length + 2;
@@ -179,7 +180,12 @@ impl<'t> Lexer<'t> {
             self.at += sign.len();
             Kind::Sign(sign)
         } else {
-            return Err(self.error(start, &format!("`{first}` has no meaning here")));
+            let meant = match first {
+                '!' => "; write `not`",
+                '&' => "; write `and`",
+                _ => "",
+            };
+            return Err(self.error(start, &format!("`{first}` has no meaning here{meant}")));
         };
         self.push(kind, start);
         Ok(())
@@ -216,7 +222,10 @@ impl<'t> Lexer<'t> {
         if number.is_null() {
             return Err(self.error(self.at, &format!("`{written}` is too large a number")));
         }
-        self.at += end;
+        // Java writes whole numbers of 64 bits with an L.
+        let is_long =
+            rest[end..].starts_with(['l', 'L']) && !rest[end + 1..].starts_with(|c: char| c.is_alphanumeric());
+        self.at += end + usize::from(is_long);
         Ok(Kind::Number(number))
     }
 }

@@ -18,6 +18,8 @@ pub(super) fn apply(operator: Operator, left: &Value, right: &Value) -> Result<V
         O::More => Value::Bool(compare(left, right)?.is_some_and(Ordering::is_gt)),
         O::AtLeast => Value::Bool(compare(left, right)?.is_some_and(Ordering::is_ge)),
         O::Contains => Value::Bool(contains(left, right)?),
+        O::In => Value::Bool(is_in(left, right)?),
+        O::NotIn => Value::Bool(!is_in(left, right)?),
         O::Join => Value::String(to_text(left) + &to_text(right)),
         O::Add => add(left, right)?,
         O::Range => range(left, right, 1)?,
@@ -69,6 +71,20 @@ fn contains(whole: &Value, part: &Value) -> Result<bool, String> {
         (Value::Object(map), part) => map.contains_key(&to_text(part)),
         (Value::String(text), part) => text.contains(&to_text(part)),
         (other, _) => return Err(format!("{} contains nothing", kind(other))),
+    })
+}
+
+/// Whether a value stands in a list, as a key or value in a map, or in a text. In lists and maps texts are compared, as
+/// Kestra does.
+fn is_in(part: &Value, whole: &Value) -> Result<bool, String> {
+    let part = match part {
+        Value::Null => return Ok(false),
+        part => to_text(part),
+    };
+    Ok(match whole {
+        Value::Array(items) => items.iter().any(|item| to_text(item) == part),
+        Value::Object(map) => map.iter().any(|(key, value)| *key == part || to_text(value) == part),
+        whole => contains(whole, &Value::String(part))?,
     })
 }
 

@@ -57,6 +57,11 @@ impl Parser<'_> {
         matches!(self.peek(), Kind::Word(next) if next == word)
     }
 
+    /// Whether this word comes after the next token.
+    pub(super) fn comes_after(&self, word: &str) -> bool {
+        matches!(self.tokens.get(self.at + 1).map(|token| &token.kind), Some(Kind::Word(next)) if next == word)
+    }
+
     pub(super) fn expect(&mut self, sign: &str) -> Result<(), ExpressionError> {
         if self.eat(sign) { Ok(()) } else { Err(self.error(&format!("expected `{sign}`, found {}", self.found()))) }
     }
@@ -68,6 +73,7 @@ impl Parser<'_> {
                 self.advance();
                 Ok(word)
             }
+            Kind::Sign("|") => Err(self.error(&format!("expected {what}, found `|`; write `or` for `||`"))),
             _ => Err(self.error(&format!("expected {what}, found {}", self.found()))),
         }
     }
@@ -140,7 +146,8 @@ impl Parser<'_> {
             self.advance();
             return Ok(());
         }
-        Err(self.error(&format!("expected `{sign}` or an operator, found {}", self.found())))
+        let hint = if matches!(self.peek(), Kind::Sign("=")) { "; write `==` to compare" } else { "" };
+        Err(self.error(&format!("expected `{sign}` or an operator, found {}{hint}", self.found())))
     }
 
     fn tag(&mut self, start: usize) -> Result<Option<Node>, ExpressionError> {

@@ -46,6 +46,12 @@ pub struct Query {
     /// one JSON object per line.
     #[serde(default, alias = "fetchType", alias = "fetch_type")]
     fetch: Keep,
+    /// An older word for `fetch: STORE`.
+    #[serde(default)]
+    store: bool,
+    /// An older word for `fetch: FETCH_ONE`.
+    #[serde(default, alias = "fetch_one")]
+    fetch_one: bool,
 }
 
 fn yes() -> bool {
@@ -116,7 +122,7 @@ impl Query {
         json!({
             "database": database(&workspace.fill(&self.url), &context.folder),
             "sql": sql,
-            "fetch": self.fetch,
+            "fetch": self.fetch.or_old(self.store, self.fetch_one),
             "transaction": self.transaction,
             "most_fetched": MOST_FETCHED,
             "rows": workspace.root().join("rows"),
@@ -131,7 +137,7 @@ impl Query {
         of: usize,
     ) -> Result<ResultSet, TaskError> {
         let mut result = ResultSet { size: written.size, ..ResultSet::default() };
-        match self.fetch {
+        match self.fetch.or_old(self.store, self.fetch_one) {
             Keep::Nothing => {}
             Keep::All => result.rows = Some(read_rows(&written.file)?),
             Keep::First => result.row = read_rows(&written.file)?.into_iter().next(),

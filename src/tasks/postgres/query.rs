@@ -41,6 +41,12 @@ pub struct Query {
     /// of one JSON object per line.
     #[serde(default, alias = "fetchType")]
     fetch: Keep,
+    /// An older word for `fetch: STORE`.
+    #[serde(default)]
+    store: bool,
+    /// An older word for `fetch: FETCH_ONE`.
+    #[serde(default, alias = "fetchOne")]
+    fetch_one: bool,
 }
 
 fn yes() -> bool {
@@ -120,8 +126,9 @@ impl Query {
             control("BEGIN").await?;
         }
         let (mut outputs, mut affected) = (Vec::new(), 0);
+        let fetch = self.fetch.or_old(self.store, self.fetch_one);
         for (index, statement) in all.iter().enumerate() {
-            let step = Step { session, context, statement, number: index + 1, of: all.len(), fetch: self.fetch };
+            let step = Step { session, context, statement, number: index + 1, of: all.len(), fetch };
             let done = step.run().await?;
             outputs.extend(done.result);
             affected += done.affected;

@@ -73,7 +73,13 @@ impl Script<'_> {
 
     /// The interpreter and the text that it runs. A Python script becomes a file, so that errors show its lines.
     fn command(&self, inputs: &mut Inputs<'_>, own: &Path, in_container: bool) -> Vec<String> {
-        let mut lines: Vec<String> = if self.shared.fail_fast { vec!["set -e".to_owned()] } else { Vec::new() };
+        let interpreter = self.shared.interpreter;
+        // Another language would stumble over it.
+        let is_shell = interpreter.first().is_none_or(|program| program.ends_with("sh"));
+        let mut lines: Vec<String> = Vec::new();
+        if self.shared.fail_fast && is_shell {
+            lines.push("set -e".to_owned());
+        }
         if in_container && !self.dependencies.is_empty() {
             let packages: Vec<String> = self.dependencies.iter().map(|name| quoted(name)).collect();
             lines.push(format!(
@@ -91,7 +97,6 @@ impl Script<'_> {
                 lines.push(format!("python {}", quoted(&own.display().to_string())));
             }
         }
-        let interpreter = self.shared.interpreter;
         let mut command =
             if interpreter.is_empty() { vec!["/bin/sh".to_owned(), "-c".to_owned()] } else { interpreter.to_vec() };
         command.push(lines.join("\n"));
