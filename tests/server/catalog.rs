@@ -71,6 +71,24 @@ async fn a_flow_is_saved_where_it_stands_and_a_bad_one_not_at_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn thousands_of_files_are_all_read_and_of_each_the_last_change_is_seen() {
+    let world = World::new();
+    let schedule = "triggers:\n  - {id: t, type: schedule, cron: '0 9 1 * *'}\n";
+    (0..1000).for_each(|number| world.write(&format!("flow{number}"), &format!("{GOOD}{schedule}")));
+    world.write("flow500", "tasks: 1\n");
+    let server = world.server();
+    assert_eq!((server.catalog.list().len(), server.catalog.problems().len()), (999, 1));
+    (0..1000).for_each(|number| world.write(&format!("flow{number}"), &format!("description: new\n{GOOD}")));
+    std::fs::remove_file(world.flows().join("flow7.yaml")).unwrap();
+    let changes = server.catalog.refresh().unwrap();
+    let count = |kind: ChangeKind| changes.iter().filter(|change| change.kind == kind).count();
+    assert_eq!([ChangeKind::Added, ChangeKind::Changed, ChangeKind::Removed].map(count), [1, 998, 1]);
+    let flows = server.catalog.list();
+    assert!(flows.iter().all(|entry| entry.flow.description.as_deref() == Some("new")));
+    assert_eq!(server.catalog.refresh().unwrap().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_first_of_two_flows_of_one_id_is_used_and_the_other_is_told() {
     let world = World::new();
     world.write("a", GOOD);

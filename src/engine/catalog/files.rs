@@ -1,8 +1,10 @@
 //! The files of a catalog: finding, reading and replacing them.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -16,6 +18,9 @@ use crate::task::TaskType;
 
 /// How deep below a catalog's folder flows may stand.
 const DEEPEST: usize = 16;
+
+/// So many files are read on one thread.
+const ALONE: usize = 64;
 
 /// What tells a file's texts apart without reading them.
 pub(super) type Mark = (Option<SystemTime>, u64);
@@ -34,7 +39,7 @@ pub(super) struct Read {
 impl Read {
     /// Reads a file; none when it is gone. One that is no good flow keeps what it was: now, or, at the start of a
     /// process, when another one saw it.
-    pub(super) fn file(
+    fn file(
         file: &Path,
         mark: Mark,
         before: Option<Self>,
@@ -93,8 +98,51 @@ fn last_good(name: &str, tasks: &'static [TaskType], journal: &Journal) -> Resul
     Ok(None)
 }
 
+/// A file that is to be read.
+pub(super) struct Stale {
+    pub(super) file: OsString,
+    pub(super) mark: Mark,
+    /// What it held before.
+    pub(super) before: Option<Read>,
+}
+
+/// Reads files, side by side where there are many. One that is gone by now is left out, and is so at the next look.
+pub(super) fn read_all(
+    mut stale: Vec<Stale>,
+    tasks: &'static [TaskType],
+    journal: &Journal,
+) -> Result<Vec<(OsString, Read)>, JournalError> {
+    let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let share = stale.len().div_ceil(threads).max(ALONE);
+    let mut read = Vec::with_capacity(stale.len());
+    std::thread::scope(|scope| {
+        let mut others = Vec::new();
+        while stale.len() > share {
+            let part = stale.split_off(stale.len() - share);
+            others.push(scope.spawn(|| read_each(part, tasks, journal)));
+        }
+        read.extend(read_each(stale, tasks, journal)?);
+        for other in others {
+            read.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
+        Ok(read)
+    })
+}
+
+fn read_each(
+    stale: Vec<Stale>,
+    tasks: &'static [TaskType],
+    journal: &Journal,
+) -> Result<Vec<(OsString, Read)>, JournalError> {
+    let one = |Stale { file, mark, before }| match Read::file(Path::new(&file), mark, before, tasks, journal) {
+        Ok(read) => read.map(|read| Ok((file, read))),
+        Err(error) => Some(Err(error)),
+    };
+    stale.into_iter().filter_map(one).collect()
+}
+
 /// The YAML files of folders and the folders below them. Folders whose names begin with `.` or `_` hold other things.
-pub(super) fn find(folders: &[PathBuf]) -> Result<BTreeMap<PathBuf, Mark>, CatalogError> {
+pub(super) fn find(folders: &[PathBuf]) -> Result<BTreeMap<OsString, Mark>, CatalogError> {
     let mut found = BTreeMap::new();
     for folder in folders {
         walk(folder, 0, &mut found).map_err(file_error("read the folder", folder))?;
@@ -102,20 +150,24 @@ pub(super) fn find(folders: &[PathBuf]) -> Result<BTreeMap<PathBuf, Mark>, Catal
     Ok(found)
 }
 
-fn walk(folder: &Path, depth: usize, found: &mut BTreeMap<PathBuf, Mark>) -> io::Result<()> {
+fn walk(folder: &Path, depth: usize, found: &mut BTreeMap<OsString, Mark>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_str().unwrap_or_default();
         let is_yaml = name.ends_with(".yaml") || name.ends_with(".yml");
         // What is gone before it could be looked at is gone.
-        let Ok(about) = fs::metadata(&path) else { continue };
-        if name.starts_with(['.', '_']) {
+        let Ok(kind) = entry.file_type() else { continue };
+        if name.starts_with(['.', '_']) || (kind.is_file() && !is_yaml) {
             continue;
         }
+        // A link counts as what it leads to.
+        let about = if kind.is_symlink() { fs::metadata(entry.path()) } else { entry.metadata() };
+        let Ok(about) = about else { continue };
         if about.is_dir() && depth < DEEPEST {
-            walk(&path, depth + 1, found)?;
+            walk(&entry.path(), depth + 1, found)?;
         } else if about.is_file() && is_yaml {
-            found.insert(path, (about.modified().ok(), about.len()));
+            found.insert(entry.path().into_os_string(), (about.modified().ok(), about.len()));
         }
     }
     Ok(())

@@ -5,6 +5,7 @@ mod files;
 mod watch;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -17,7 +18,7 @@ use crate::engine::snapshot;
 use crate::flow::{Flow, parse};
 use crate::journal::{Journal, JournalError, Revision};
 use crate::task::TaskType;
-use files::Read;
+use files::{Mark, Read, Stale};
 
 /// A flow of the catalog.
 #[derive(Debug)]
@@ -96,13 +97,16 @@ pub enum CatalogError {
 
 type Key = (String, String);
 
+/// By the file's path, as text: paths are compared part by part, which takes long for thousands of them.
+type Files = BTreeMap<OsString, Read>;
+
 /// The flows of some folders.
 pub struct Catalog {
     folders: Vec<PathBuf>,
     tasks: &'static [TaskType],
     journal: Arc<Journal>,
     /// What each file held when it was last read. Held throughout a refresh, so that they take turns.
-    files: Mutex<BTreeMap<PathBuf, Read>>,
+    files: Mutex<Files>,
     /// Never held while the journal is asked something: the journal asks for limits in the middle of its own work.
     view: RwLock<View>,
     changes: channel::Sender<u64>,
@@ -175,20 +179,13 @@ impl Catalog {
         let found = files::find(&self.folders)?;
         let before = files.len();
         files.retain(|file, _| found.contains_key(file));
-        let mut is_same = files.len() == before;
-        for (file, mark) in found {
-            if files.get(&file).is_none_or(|read| read.mark != mark) {
-                // A file that is gone by now is so at the next look.
-                let Some(read) = Read::file(&file, mark, files.remove(&file), self.tasks, &self.journal)? else {
-                    continue;
-                };
-                is_same = false;
-                files.insert(file, read);
-            }
-        }
-        if is_same {
+        let is_stale = |(file, mark): &(OsString, Mark)| files.get(file).is_none_or(|read| read.mark != *mark);
+        let stale: Vec<(OsString, Mark)> = found.into_iter().filter(is_stale).collect();
+        if stale.is_empty() && files.len() == before {
             return Ok(Vec::new());
         }
+        let stale = stale.into_iter().map(|(file, mark)| Stale { mark, before: files.remove(&file), file }).collect();
+        files.extend(files::read_all(stale, self.tasks, &self.journal)?);
         self.number(&mut files)?;
         let view = self.view_of(&files);
         let mut held = self.view.write().unwrap_or_else(PoisonError::into_inner);
@@ -202,7 +199,7 @@ impl Catalog {
     }
 
     /// Gives each text its number.
-    fn number(&self, files: &mut BTreeMap<PathBuf, Read>) -> Result<(), CatalogError> {
+    fn number(&self, files: &mut Files) -> Result<(), CatalogError> {
         let mut new: Vec<&mut Read> =
             files.values_mut().filter(|read| read.revision == 0 && read.flow.is_some()).collect();
         let revision = |flow: &Flow| Revision {
@@ -221,11 +218,11 @@ impl Catalog {
     }
 
     /// Where two files have a flow of the same id, the one in the earlier folder, or of the earlier name, has it.
-    fn view_of(&self, files: &BTreeMap<PathBuf, Read>) -> View {
+    fn view_of(&self, files: &Files) -> View {
         let mut view = View::default();
         let place = |file: &Path| self.folders.iter().position(|folder| file.starts_with(folder));
-        let mut sorted: Vec<(&PathBuf, &Read)> = files.iter().collect();
-        sorted.sort_by_key(|(file, _)| (place(file), *file));
+        let mut sorted: Vec<(&Path, &Read)> = files.iter().map(|(file, read)| (Path::new(file), read)).collect();
+        sorted.sort_by_cached_key(|(file, _)| place(file));
         for (file, read) in sorted {
             let Some(flow) = &read.flow else {
                 view.problems.extend(read.findings.clone());

@@ -5,6 +5,9 @@
 //! and goes on. Where a clock goes back, a fixed time runs once, at its first reading, and what repeats goes on in real
 //! time, so that every hour stays every hour.
 
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+
 use chrono::{DateTime, SecondsFormat, TimeZone, Utc};
 use chrono_tz::Tz;
 use croner::Cron;
@@ -15,7 +18,7 @@ use crate::diagnostic::nearest;
 /// The moments that a cron expression means in a time zone.
 #[derive(Clone, Debug)]
 pub struct Times {
-    cron: Cron,
+    cron: Arc<Cron>,
     zone: Tz,
 }
 
@@ -66,13 +69,11 @@ impl Times {
             None => text.to_owned(),
         };
         let with_seconds = with_seconds && !text.starts_with('@');
-        check_fields(&expression, with_seconds)?;
-        let cron = parser(with_seconds).parse(&expression).map_err(|error| CronError {
-            message: format!("`{text}` is no cron expression: {error}"),
-            culprit: text.to_owned(),
-            help: "write minute, hour, day of month, month and day of week: `0 9 1 * *`".to_owned(),
-        })?;
-        let times = Self { cron, zone };
+        let key = (expression, with_seconds);
+        if let Some(cron) = known().get(&key).and_then(Weak::upgrade) {
+            return Ok(Self { cron, zone });
+        }
+        let times = Self { cron: Arc::new(parse(text, &key.0, with_seconds)?), zone };
         if times.next(DateTime::UNIX_EPOCH).is_none() {
             return Err(CronError {
                 message: format!("`{text}` never comes"),
@@ -80,6 +81,9 @@ impl Times {
                 help: "no month has such a day; `L` is the last day of any month".to_owned(),
             });
         }
+        let mut known = known();
+        known.retain(|_, cron| cron.strong_count() > 0);
+        known.insert(key, Arc::downgrade(&times.cron));
         Ok(times)
     }
 
@@ -138,6 +142,24 @@ fn nickname(text: &str) -> Result<String, CronError> {
             None => format!("there is `{}`", names.join("`, `")),
         };
         CronError { message: format!("there is no schedule `{text}`"), culprit: text.to_owned(), help }
+    })
+}
+
+/// The expressions that somebody uses, by text and whether it has seconds: a parsed one takes some KB, and thousands of
+/// flows have the same few.
+type Known = HashMap<(String, bool), Weak<Cron>>;
+
+fn known() -> MutexGuard<'static, Known> {
+    static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
+    KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn parse(text: &str, expression: &str, with_seconds: bool) -> Result<Cron, CronError> {
+    check_fields(expression, with_seconds)?;
+    parser(with_seconds).parse(expression).map_err(|error| CronError {
+        message: format!("`{text}` is no cron expression: {error}"),
+        culprit: text.to_owned(),
+        help: "write minute, hour, day of month, month and day of week: `0 9 1 * *`".to_owned(),
     })
 }
 
