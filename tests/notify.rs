@@ -21,6 +21,7 @@ use jitney::server::notify::Notifier;
 use jitney::server::retention::{Disk, Retention};
 use jitney::task::{ErrorClass, Level};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 struct Place {
     folder: tempfile::TempDir,
@@ -201,16 +202,31 @@ fn what_is_too_old_or_too_much_goes_and_the_rest_stays() {
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("file"), vec![0; 1000]).unwrap();
     }
+    // Of one that has not ended nothing goes, nor what may belong to one that is just being made; what nobody knows of does.
+    let created = place.ended("e6", ExecutionState::Success, now).1.created;
+    place.journal.create(&ExecutionId::new("e0"), now - TimeDelta::days(900), created).unwrap();
+    for (id, days) in [("e0", 900), ("new", 0), ("unknown", 900)] {
+        let folder = place.settings.storage().join(id);
+        std::fs::create_dir_all(&folder).unwrap();
+        let at = now - TimeDelta::days(days);
+        std::fs::File::open(&folder).unwrap().set_modified(at.into()).unwrap();
+    }
     let mut retention = Retention::default();
     retention.disk = Some(jitney::server::retention::Size(1500));
-    let swept = retention.sweep(&place.journal, &place.settings, now).unwrap();
-    // The first is a year old; the files of the second and third are a week old; of the others' only one has room.
-    assert_eq!((swept.executions, swept.log_lines, swept.files_of, swept.bytes), (1, 1, 3, 4000));
+    let sweep = || retention.sweep(&place.journal, &place.settings, now, &CancellationToken::new()).unwrap();
+    let swept = sweep();
+    // The first is a year old; the files of the second and third are a week old, and those of nobody; of the others' only
+    // one has room.
+    assert_eq!((swept.executions, swept.log_lines, swept.files_of, swept.bytes), (1, 1, 4, 4000));
     let left: Vec<String> =
         place.journal.executions(None, 10).unwrap().into_iter().map(|summary| summary.id.to_string()).collect();
-    assert_eq!(left, ["e5", "e4", "e3", "e2"]);
+    assert_eq!(left, ["e6", "e5", "e4", "e3", "e2", "e0"]);
+    let mut folders: Vec<_> =
+        place.settings.storage().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    folders.sort();
+    assert_eq!(folders, ["e0", "e5", "new"]);
     assert_eq!(Disk::of(&place.settings).files, 1000);
     assert_eq!(place.journal.logs(&ExecutionId::new("e2")).unwrap().len(), 0);
     assert_eq!(place.journal.logs(&ExecutionId::new("e3")).unwrap().len(), 1);
-    assert_eq!(retention.sweep(&place.journal, &place.settings, now).unwrap(), Default::default());
+    assert_eq!(sweep(), Default::default());
 }

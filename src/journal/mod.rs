@@ -13,6 +13,7 @@ mod kv;
 mod migrate;
 mod notices;
 mod queue;
+mod reader;
 mod retention;
 mod revisions;
 mod search;
@@ -41,6 +42,7 @@ pub use happened::Happened;
 pub use kv::{Entry, Kv, KvError, KvType, New};
 pub use notices::NoticeKey;
 pub use queue::{Chosen, Limit, Overflow, Submission, Submitted};
+use reader::Reader;
 pub use revisions::Revision;
 pub use search::{Page, Query};
 pub use state::{IllegalTransition, State};
@@ -115,6 +117,8 @@ pub struct LogLine {
 /// An open journal. Several processes may have the same file open.
 pub struct Journal {
     connection: Mutex<Connection>,
+    /// What takes long is read here, beside what is being written.
+    reader: Reader,
     listeners: broadcast::Sender<Arc<Happened>>,
 }
 
@@ -126,7 +130,7 @@ impl Journal {
     pub fn open(file: &Path) -> Result<Self> {
         let connection = open_file(file, migrate::migrate)?;
         connection.set_prepared_statement_cache_capacity(64);
-        Ok(Self { connection: Mutex::new(connection), listeners: happened::channel() })
+        Ok(Self { connection: Mutex::new(connection), reader: Reader::of(file), listeners: happened::channel() })
     }
 
     /// Writes a new execution down.
@@ -165,10 +169,9 @@ impl Journal {
     /// When the file cannot be read.
     pub fn ids_with_prefix(&self, prefix: &str) -> Result<Vec<ExecutionId>> {
         let connection = self.lock();
-        let mut statement = connection.prepare_cached(
-            "SELECT id FROM executions WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id DESC LIMIT 10",
-        )?;
-        let rows = statement.query_map(params![prefix], |row| row.get::<_, String>(0))?;
+        let sql = "SELECT id FROM executions WHERE id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT 10";
+        let mut statement = connection.prepare_cached(sql)?;
+        let rows = statement.query_map([prefix, &format!("{prefix}{}", char::MAX)], |row| row.get::<_, String>(0))?;
         Ok(rows.map(|id| id.map(ExecutionId::new)).collect::<rusqlite::Result<_>>()?)
     }
 

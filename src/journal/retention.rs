@@ -1,33 +1,70 @@
 //! Removing what is no longer wanted.
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Row, params};
+use rusqlite::{OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
-use super::{Journal, Result, stamp};
+use super::{Happened, Journal, Result, stamp};
 use crate::id::ExecutionId;
 
-/// A sweep writes in pieces, so that executions under way need not wait for it.
+/// A sweep writes in pieces, so that executions under way need not wait for it: so many log lines at a time,
 const PIECE: u32 = 500;
+/// and so many executions, each with all its events.
+const FEW: u32 = 50;
 
 impl Journal {
-    /// The executions that ended before a moment, the oldest first.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn ended_before(&self, time: DateTime<Utc>) -> Result<Vec<ExecutionId>> {
-        let connection = self.lock();
-        let sql = "SELECT id FROM executions WHERE ended < ? AND state IN ('SUCCESS', 'WARNING', 'FAILED', 'KILLED', 'CANCELLED', 'RETRIED') ORDER BY id";
-        let mut statement = connection.prepare_cached(sql)?;
-        let rows = statement.query_map([stamp(time)], |row| row.get::<_, String>(0))?;
-        Ok(rows.map(|id| id.map(ExecutionId::new)).collect::<rusqlite::Result<_>>()?)
-    }
-
-    /// Removes log lines that are older than a moment, but for those of executions that have not ended; how many there
-    /// were.
+    /// Removes a piece of the executions that ended before a moment, the first of them first, each with its events and
+    /// logs; which they were, and none when nothing is left to remove. After a crash all of the piece is gone, or nothing.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn delete_logs_before(&self, time: DateTime<Utc>) -> Result<usize> {
+    pub fn delete_ended_before(&self, time: DateTime<Utc>) -> Result<Vec<ExecutionId>> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let ids: Vec<ExecutionId> = {
+            // Only what has ended, and does not run again, has such a time.
+            let sql = "SELECT id FROM executions WHERE ended < ? ORDER BY ended LIMIT ?";
+            let mut statement = transaction.prepare_cached(sql)?;
+            let rows = statement.query_map(params![stamp(time), FEW], |row| row.get::<_, String>(0))?;
+            rows.map(|id| id.map(ExecutionId::new)).collect::<rusqlite::Result<_>>()?
+        };
+        ids.iter().try_for_each(|id| delete(&transaction, id))?;
+        transaction.commit()?;
+        drop(connection);
+        ids.iter().for_each(|id| self.spread(|| Happened::Deleted { id: id.clone() }));
+        Ok(ids)
+    }
+
+    /// Removes an execution with its events and logs, all or nothing.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn delete(&self, id: &ExecutionId) -> Result<()> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        delete(&transaction, id)?;
+        transaction.commit()?;
+        drop(connection);
+        self.spread(|| Happened::Deleted { id: id.clone() });
+        Ok(())
+    }
+
+    /// When an execution ended; none when there is no such execution, and none within when it has not ended.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn ended(&self, id: &ExecutionId) -> Result<Option<Option<DateTime<Utc>>>> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached("SELECT ended FROM executions WHERE id = ?")?;
+            Ok(statement.query_row([id.as_str()], |row| row.get(0)).optional()?)
+        })
+    }
+
+    /// Removes log lines that are older than a moment, but for those of executions that have not ended; how many there
+    /// were. Between its pieces it asks whether to `stop`.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn delete_logs_before(&self, time: DateTime<Utc>, stop: impl Fn() -> bool) -> Result<usize> {
         let time = stamp(time);
         let (mut removed, mut after) = (0, 0);
         loop {
@@ -41,9 +78,20 @@ impl Journal {
                        AND NOT EXISTS (SELECT 1 FROM executions WHERE id = logs.execution AND ended IS NULL)";
             removed += connection.execute(sql, params![after, last, time])?;
             after = last.unwrap_or(after);
-            if old < f64::from(PIECE) {
+            if old < f64::from(PIECE) || stop() {
                 return Ok(removed);
             }
         }
     }
+}
+
+fn delete(transaction: &Transaction, id: &ExecutionId) -> Result<()> {
+    for sql in [
+        "DELETE FROM logs WHERE execution = ?",
+        "DELETE FROM events WHERE execution = ?",
+        "DELETE FROM executions WHERE id = ?",
+    ] {
+        transaction.prepare_cached(sql)?.execute([id.as_str()])?;
+    }
+    Ok(())
 }

@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use rusqlite::types::Value as Sql;
-use rusqlite::{Row, Transaction, TransactionBehavior, params, params_from_iter};
+use rusqlite::{OptionalExtension, Row, Transaction, params, params_from_iter};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{ExecutionState, Happened, Journal, Result, State, Summary, stamp};
+use super::{ExecutionState, Journal, Result, State, Summary, stamp};
 use crate::id::ExecutionId;
 use crate::text::plain;
 
@@ -65,7 +65,8 @@ impl Query {
             add(&format!("state IN ({marks})"), self.states.iter().map(|state| state.as_str().to_owned()).collect());
         }
         for (key, value) in &self.labels {
-            add("labels ->> ? = ?", vec![format!("$.\"{}\"", key.replace('"', "")), value.clone()]);
+            let pair = pair(key, value);
+            add("(instr(labels, ?) = 1 OR instr(labels, ?) > 0)", vec![format!("{{{pair}"), format!(",{pair}")]);
         }
         if let Some(trigger) = &self.trigger {
             add("trigger_id = ?", vec![trigger.clone()]);
@@ -82,6 +83,24 @@ impl Query {
         let condition = if parts.is_empty() { "1".to_owned() } else { parts.join(" AND ") };
         (condition, values)
     }
+
+    /// The index to look in: the one for what is asked, if it asks for one thing alone, else the one that has all of it.
+    /// SQLite would take the first that knows something, and look up each of what may be thousands of rows.
+    fn index(&self) -> &'static str {
+        let Self { namespace, flow, states, labels, trigger, since, until, text } = self;
+        let more = namespace.is_some() || trigger.is_some() || since.is_some() || until.is_some() || text.is_some();
+        match (flow, states.len(), more || !labels.is_empty()) {
+            (Some(_), 0, false) => "executions_by_flow",
+            (None, 1, false) => "executions_by_state",
+            _ => "executions_searched",
+        }
+    }
+}
+
+/// A label as it stands in the JSON text of all of them. Quotes within a text are escaped there, so that it stands nowhere
+/// else behind a brace or a comma.
+fn pair(key: &str, value: &str) -> String {
+    format!("{}:{}", Value::from(key), Value::from(value))
 }
 
 impl Journal {
@@ -100,19 +119,34 @@ impl Journal {
     /// When the file cannot be read.
     pub fn search(&self, query: &Query, limit: u32, offset: u32) -> Result<Page> {
         let (condition, values) = query.condition();
-        let sql = format!("SELECT count(*) FROM executions WHERE {condition}");
-        let total: i64 = self.lock().prepare_cached(&sql)?.query_row(params_from_iter(values), |row| row.get(0))?;
-        Ok(Page { total: total.unsigned_abs(), executions: self.listed(query, limit, offset)? })
+        // SQLite itself finds the smallest index to count in.
+        let index = if values.is_empty() { String::new() } else { format!("INDEXED BY {}", query.index()) };
+        let sql = format!("SELECT count(*) FROM executions {index} WHERE {condition}");
+        let total: i64 = self.read(|connection| {
+            Ok(connection.prepare_cached(&sql)?.query_row(params_from_iter(values), |row| row.get(0))?)
+        })?;
+        let total = total.unsigned_abs();
+        // A search for the page's last one ends there; for one more it would go through all the rest.
+        let left = u32::try_from(total.saturating_sub(u64::from(offset))).unwrap_or(u32::MAX);
+        let executions = if left == 0 { Vec::new() } else { self.listed(query, limit.min(left), offset)? };
+        Ok(Page { total, executions })
     }
 
     fn listed(&self, query: &Query, limit: u32, offset: u32) -> Result<Vec<Summary>> {
         let (condition, mut values) = query.condition();
         values.extend([Sql::from(i64::from(limit)), Sql::from(i64::from(offset))]);
-        let sql = format!("SELECT {COLUMNS} FROM executions WHERE {condition} ORDER BY id DESC LIMIT ? OFFSET ?");
-        let connection = self.lock();
-        let mut statement = connection.prepare_cached(&sql)?;
-        let rows = statement.query_map(params_from_iter(values), summary)?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        // The ids alone first, so that what a deep page leaves out is not read.
+        let sql = format!(
+            "SELECT {COLUMNS} FROM executions WHERE id IN (
+                 SELECT id FROM executions INDEXED BY {} WHERE {condition} ORDER BY id DESC LIMIT ? OFFSET ?
+             ) ORDER BY id DESC",
+            query.index()
+        );
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(&sql)?;
+            let rows = statement.query_map(params_from_iter(values), summary)?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
     }
 
     /// The executions that ended at this moment or later, in that order.
@@ -120,27 +154,35 @@ impl Journal {
     /// # Errors
     /// When the file cannot be read.
     pub fn ended_since(&self, time: DateTime<Utc>) -> Result<Vec<Summary>> {
-        let connection = self.lock();
         let sql = format!("SELECT {COLUMNS} FROM executions WHERE ended >= ? ORDER BY ended, id");
-        let mut statement = connection.prepare_cached(&sql)?;
-        let rows = statement.query_map([stamp(time)], summary)?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(&sql)?;
+            let rows = statement.query_map([stamp(time)], summary)?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
     }
 
-    /// Removes an execution with its events and logs, all or nothing.
+    /// The ends of executions at this moment or later, in that order: when, and of which.
     ///
     /// # Errors
-    /// When the file cannot be written.
-    pub fn delete(&self, id: &ExecutionId) -> Result<()> {
-        let mut connection = self.lock();
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        transaction.execute("DELETE FROM logs WHERE execution = ?", [id.as_str()])?;
-        transaction.execute("DELETE FROM events WHERE execution = ?", [id.as_str()])?;
-        transaction.execute("DELETE FROM executions WHERE id = ?", [id.as_str()])?;
-        transaction.commit()?;
-        drop(connection);
-        self.spread(|| Happened::Deleted { id: id.clone() });
-        Ok(())
+    /// When the file cannot be read.
+    pub fn ends_since(&self, time: DateTime<Utc>) -> Result<Vec<(DateTime<Utc>, ExecutionId)>> {
+        self.read(|connection| {
+            let sql = "SELECT ended, id FROM executions WHERE ended >= ? ORDER BY ended, id";
+            let mut statement = connection.prepare_cached(sql)?;
+            let rows = statement
+                .query_map([stamp(time)], |row| Ok((row.get(0)?, ExecutionId::new(row.get::<_, String>(1)?))))?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    /// An execution as lists show it.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn summary(&self, id: &ExecutionId) -> Result<Option<Summary>> {
+        let sql = format!("SELECT {COLUMNS} FROM executions WHERE id = ?");
+        self.read(|connection| Ok(connection.prepare_cached(&sql)?.query_row([id.as_str()], summary).optional()?))
     }
 }
 

@@ -41,21 +41,35 @@ pub struct Reports {
 impl Reports {
     /// Tells until `shutdown`; `say` gets what could not be told.
     pub async fn run(self, app: Arc<App>, shutdown: CancellationToken, say: impl Fn(&str) + Send + Sync) {
+        // A sweep may take long, and what happens meanwhile is told all the same.
+        tokio::join!(self.tell(&app, &shutdown, &say), self.keep_tidy(&app.executor, &shutdown, &say));
+    }
+
+    async fn tell(&self, app: &Arc<App>, shutdown: &CancellationToken, say: &(impl Fn(&str) + Send + Sync)) {
         let mut happened = app.executor.subscribe();
-        let (mut look, mut sweep) = (tokio::time::interval(LOOK), tokio::time::interval(SWEEP));
+        let mut look = tokio::time::interval(LOOK);
         let mut told = HashSet::new();
         loop {
             let problems = tokio::select! {
                 () = shutdown.cancelled() => return,
                 heard = happened.recv() => match heard {
-                    Ok(happened) => self.heard(&app, &happened).await,
+                    Ok(happened) => self.heard(app, &happened).await,
                     Err(RecvError::Lagged(missed)) => vec![format!("{missed} events came too fast to tell anybody")],
                     Err(RecvError::Closed) => return,
                 },
-                _ = look.tick() => self.late(&app, &mut told, Utc::now()).await,
-                _ = sweep.tick() => self.sweep(&app.executor).await,
+                _ = look.tick() => self.late(app, &mut told, Utc::now()).await,
             };
             problems.iter().for_each(|problem| say(problem));
+        }
+    }
+
+    async fn keep_tidy(&self, executor: &Executor, shutdown: &CancellationToken, say: &(impl Fn(&str) + Send + Sync)) {
+        let mut sweep = tokio::time::interval(SWEEP);
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                _ = sweep.tick() => self.sweep(executor, shutdown).await.iter().for_each(|problem| say(problem)),
+            }
         }
     }
 
@@ -106,11 +120,10 @@ impl Reports {
         problems
     }
 
-    async fn sweep(&self, executor: &Executor) -> Vec<String> {
-        let (retention, runner) = (self.retention.clone(), executor.runner().clone());
-        let swept =
-            tokio::task::spawn_blocking(move || retention.sweep(&runner.journal, &runner.settings, Utc::now())).await;
-        match swept {
+    async fn sweep(&self, executor: &Executor, stop: &CancellationToken) -> Vec<String> {
+        let (retention, runner, stop) = (self.retention.clone(), executor.runner().clone(), stop.clone());
+        let sweep = move || retention.sweep(&runner.journal, &runner.settings, Utc::now(), &stop);
+        match tokio::task::spawn_blocking(sweep).await {
             Ok(Ok(_)) => Vec::new(),
             Ok(Err(error)) => vec![format!("what is too old was not removed: {error}")],
             Err(error) => vec![format!("what is too old was not removed: {error}")],

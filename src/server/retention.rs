@@ -1,11 +1,12 @@
 //! How long what has run is kept, so that a server does not fill its disk.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
 use crate::duration::Span;
@@ -102,30 +103,42 @@ impl Disk {
 }
 
 impl Retention {
-    /// Removes what is too old or too much.
+    /// Removes what is too old or too much, piece by piece, until all of it is gone or `stop` says so. What is left then,
+    /// and files that cannot be removed, are for the next sweep.
     ///
     /// # Errors
-    /// When the journal cannot be used; files that cannot be removed are left for the next sweep.
-    pub fn sweep(&self, journal: &Journal, settings: &Settings, now: DateTime<Utc>) -> Result<Swept, JournalError> {
+    /// When the journal cannot be used.
+    pub fn sweep(
+        &self,
+        journal: &Journal,
+        settings: &Settings,
+        now: DateTime<Utc>,
+        stop: &CancellationToken,
+    ) -> Result<Swept, JournalError> {
         let before = |span: Span| now - TimeDelta::from_std(span.0).unwrap_or(TimeDelta::MAX);
         let mut swept = Swept::default();
-        for id in journal.ended_before(before(self.executions))? {
-            swept.bytes += remove_files(settings, &id);
-            journal.delete(&id)?;
-            swept.executions += 1;
+        while !stop.is_cancelled() {
+            let removed = journal.delete_ended_before(before(self.executions))?;
+            if removed.is_empty() {
+                break;
+            }
+            swept.executions += removed.len();
+            swept.bytes += removed.iter().map(|id| remove_files(settings, id)).sum::<u64>();
         }
-        swept.log_lines = journal.delete_logs_before(before(self.logs))?;
+        swept.log_lines = journal.delete_logs_before(before(self.logs), || stop.is_cancelled())?;
         let mut kept: Vec<(ExecutionId, u64)> = Vec::new();
-        let old = journal.ended_before(before(self.files))?;
-        for id in journal.ended_before(now)? {
-            let folder = settings.storage().join(id.as_str());
-            match folder.is_dir() {
-                true if old.contains(&id) => swept.remove(settings, &id),
-                true => kept.push((id, size(&folder))),
-                false => {}
+        for (id, folder) in folders(settings).take_while(|_| !stop.is_cancelled()) {
+            match journal.ended(&id)? {
+                Some(Some(ended)) if ended < before(self.files) => swept.remove(settings, &id),
+                Some(Some(_)) if self.disk.is_some() => kept.push((id, size(&folder))),
+                // Nobody knows of it any more; one that is new may belong to an execution that is being made.
+                None if modified(&folder) < Some(before(self.files)) => swept.remove(settings, &id),
+                _ => {}
             }
         }
-        self.shrink(settings, kept, &mut swept);
+        if !stop.is_cancelled() {
+            self.shrink(settings, kept, &mut swept);
+        }
         Ok(swept)
     }
 
@@ -149,6 +162,16 @@ impl Swept {
         self.bytes += remove_files(settings, id);
         self.files_of += 1;
     }
+}
+
+/// The folders of files, each with the execution whose they are.
+fn folders(settings: &Settings) -> impl Iterator<Item = (ExecutionId, PathBuf)> {
+    let entries = settings.storage().read_dir().into_iter().flatten().flatten();
+    entries.filter_map(|entry| Some((ExecutionId::new(entry.file_name().into_string().ok()?), entry.path())))
+}
+
+fn modified(path: &Path) -> Option<DateTime<Utc>> {
+    path.symlink_metadata().and_then(|found| found.modified()).ok().map(DateTime::from)
 }
 
 fn remove_files(settings: &Settings, id: &ExecutionId) -> u64 {

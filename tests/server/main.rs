@@ -4,6 +4,7 @@
 mod catalog;
 mod crowd;
 mod process;
+mod searches;
 mod steering;
 mod times;
 mod triggers;

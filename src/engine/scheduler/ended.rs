@@ -9,33 +9,39 @@ use super::{Inner, Known, Scheduler};
 use crate::engine::EngineError;
 use crate::engine::executor::Refused;
 use crate::flow::trigger::{FlowEnd, On, Preconditions, Status, Upstream};
+use crate::id::ExecutionId;
 use crate::journal::{Journal, JournalError, State, Summary, Tick, TriggerKey};
 
-/// Another process may write an end down a little later than it came; so far back is looked again.
+/// Another process may write an end down a little later than it came; so far back is looked again from time to time,
 const OVERLAP: TimeDelta = TimeDelta::seconds(60);
+/// and so far at every look, for ends that were written here side by side.
+const BLINK: TimeDelta = TimeDelta::seconds(2);
 
 impl Scheduler {
-    /// Looks at the executions that have ended since the last look, those of other processes and of the time before a
-    /// crash included.
-    pub(super) fn look_at_ended(&self, inner: &mut Inner, now: DateTime<Utc>) -> Result<(), EngineError> {
+    /// Looks at the executions that have ended since the last look; when it looks `far`, at those of other processes too,
+    /// and of the time before a crash.
+    pub(super) fn look_at_ended(&self, inner: &mut Inner, now: DateTime<Utc>, far: bool) -> Result<(), EngineError> {
         let journal = self.executor.journal();
         let until = match inner.ended_until {
             Some(until) => until,
             None => journal.triggers_last(&[cursor()], Utc::now())?.first().map_or_else(Utc::now, |(last, _)| *last),
         };
         inner.ended_until = Some(until);
-        let ended = journal.ended_since(until - OVERLAP)?;
-        inner.ended_seen.retain(|id| ended.iter().any(|summary| summary.id == *id));
-        let new: Vec<Summary> = ended.into_iter().filter(|summary| !inner.ended_seen.contains(&summary.id)).collect();
-        for summary in &new {
-            self.stop_after(inner, summary, now)?;
-            self.release(inner, summary, now);
-            self.start_followers(inner, summary)?;
-            inner.ended_seen.insert(summary.id.clone());
+        let ends = journal.ends_since(until - if far { OVERLAP } else { BLINK })?;
+        let new: Vec<_> = ends.into_iter().filter(|end| !inner.ended_seen.contains(end)).collect();
+        for end in &new {
+            if let Some(summary) = journal.summary(&end.1)?.filter(|summary| summary.ended == Some(end.0)) {
+                self.stop_after(inner, &summary, now)?;
+                self.release(inner, &summary, now);
+                self.start_followers(inner, &summary)?;
+            }
+            inner.ended_seen.insert(end.clone());
         }
-        if let Some(latest) = new.iter().filter_map(|summary| summary.ended).max().filter(|latest| *latest > until) {
-            journal.set_trigger_last(&cursor(), latest)?;
-            inner.ended_until = Some(latest);
+        if let Some((latest, _)) = new.last().filter(|(latest, _)| *latest > until) {
+            journal.set_trigger_last(&cursor(), *latest)?;
+            inner.ended_until = Some(*latest);
+            let forgotten = (*latest - OVERLAP, ExecutionId::new(""));
+            inner.ended_seen = inner.ended_seen.split_off(&forgotten);
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ mod fire;
 mod times;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -112,7 +112,7 @@ struct Inner {
     seen: Option<u64>,
     /// Up to when ended executions have been looked at, and those of the last minute that have been.
     ended_until: Option<DateTime<Utc>>,
-    ended_seen: HashSet<ExecutionId>,
+    ended_seen: BTreeSet<(DateTime<Utc>, ExecutionId)>,
     last_glance: Option<DateTime<Utc>>,
 }
 
@@ -169,7 +169,7 @@ impl Scheduler {
         let mut inner = self.lock();
         self.follow_catalog(&mut inner, now)?;
         let is_time = inner.last_glance.is_none_or(|last| now - last >= GLANCE || now < last);
-        self.look_at_ended(&mut inner, now)?;
+        self.look_at_ended(&mut inner, now, is_time)?;
         if is_time {
             inner.last_glance = Some(now);
             self.recheck_waiting(&mut inner, now)?;
