@@ -1,5 +1,8 @@
 //! What a Prometheus server reads at `/metrics`.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -7,7 +10,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+use tokio::sync::Mutex;
+use tokio::task::JoinError;
 
+use crate::config::Settings;
 use crate::journal::State;
 use crate::server::retention::Disk;
 
@@ -35,7 +41,12 @@ pub struct Metrics {
     queued: Gauge,
     journal: Gauge,
     files: Gauge,
+    /// What the home took when it was last measured, and until when that holds.
+    measured: Mutex<Option<(Instant, Disk)>>,
 }
+
+/// How long a measurement of the disk holds at least; one that took long holds a hundred times as long.
+const HOLDS: Duration = Duration::from_secs(60);
 
 impl Default for Metrics {
     fn default() -> Self {
@@ -58,7 +69,18 @@ impl Default for Metrics {
         let queued = gauge(&mut registry, "executions_queued", "Executions that wait for a place");
         let journal = gauge(&mut registry, "journal_bytes", "What the journal takes on disk");
         let files = gauge(&mut registry, "files_bytes", "What files of executions take on disk");
-        Self { registry, executions, task_runs, rows, seconds, running, queued, journal, files }
+        Self {
+            registry,
+            executions,
+            task_runs,
+            rows,
+            seconds,
+            running,
+            queued,
+            journal,
+            files,
+            measured: Mutex::default(),
+        }
     }
 }
 
@@ -76,6 +98,24 @@ impl Metrics {
         if let Some((began, ended)) = state.started.zip(state.ended) {
             self.seconds.get_or_create(&of_flow).observe((ended - began).as_seconds_f64());
         }
+    }
+
+    /// What the home takes. Files are counted one by one, so that this is not done anew for everybody who asks; who asks
+    /// meanwhile waits for the same answer.
+    ///
+    /// # Errors
+    /// When the thread that measures it broke off.
+    pub async fn disk(&self, settings: Arc<Settings>) -> Result<Disk, JoinError> {
+        let mut measured = self.measured.lock().await;
+        if let Some((until, disk)) = *measured
+            && Instant::now() < until
+        {
+            return Ok(disk);
+        }
+        let began = Instant::now();
+        let disk = tokio::task::spawn_blocking(move || Disk::of(&settings)).await?;
+        *measured = Some((Instant::now() + HOLDS.max(began.elapsed() * 100), disk));
+        Ok(disk)
     }
 
     /// Says how things stand.

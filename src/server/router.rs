@@ -13,7 +13,6 @@ use super::App;
 use crate::server::access::{Access, guard};
 use crate::server::api;
 use crate::server::api::problem::Problem;
-use crate::server::retention::Disk;
 
 /// All addresses of the server, for those who have `access`.
 pub(super) fn router(app: Arc<App>, access: Access) -> Router {
@@ -42,9 +41,7 @@ async fn health(State(app): State<Arc<App>>) -> (StatusCode, Json<Value>) {
 /// What Prometheus reads.
 async fn metrics(State(app): State<Arc<App>>) -> Result<impl IntoResponse, Problem> {
     let load = app.executor.load()?;
-    let settings = app.settings.clone();
-    // Files are counted one by one, which may take a while.
-    let disk = tokio::task::spawn_blocking(move || Disk::of(&settings)).await;
+    let disk = app.metrics.disk(app.settings.clone()).await;
     app.metrics.set(load.running, load.queued, disk.map_err(|error| Problem::internal(&error))?);
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], app.metrics.text()))
