@@ -13,9 +13,9 @@ use crate::journal::{State, TaskRun, TaskState};
 
 /// This program as a package URL, which is a URI.
 const PRODUCER: &str = concat!("pkg:cargo/jitney@", env!("CARGO_PKG_VERSION"));
-const SCHEMA: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/definitions/RunEvent";
+const SCHEMA: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent";
 const STATISTICS: &str = "https://openlineage.io/spec/facets/1-0-2/OutputStatisticsOutputDatasetFacet.json";
-const ERROR: &str = "https://openlineage.io/spec/facets/1-0-0/ErrorMessageRunFacet.json";
+const ERROR: &str = "https://openlineage.io/spec/facets/1-0-1/ErrorMessageRunFacet.json";
 
 /// Where the collector is.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -108,6 +108,9 @@ fn name(server: &str, table: &str) -> String {
 fn source(state: &State) -> Option<Value> {
     let uri = state.tasks.values().find_map(|task| task.outputs.get("source_uri").and_then(Value::as_str))?;
     let (scheme, rest) = uri.split_once("://")?;
+    if scheme == "file" {
+        return Some(json!({"namespace": "file", "name": rest}));
+    }
     let (host, path) = rest.split_once('/')?;
     let path = path.split('?').next()?;
     Some(json!({"namespace": format!("{scheme}://{host}"), "name": path}))

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use jitney::cli::demo::month::{Colour, MonthFacts, write_month};
 use jitney::cli::demo::serve::serve;
@@ -238,6 +239,9 @@ async fn a_secret_that_died_with_the_server_is_asked_for_again() {
     let problem = rests["problem"].as_str().unwrap();
     assert!(problem.contains("the journal does not keep the secret in input `key`"), "{problem}");
     let resume = format!("{BACKFILLS}/{id}/resume");
+    let refused = place.jitney(&["backfill", "resume", &id, "-i", "key=opensesame"]);
+    assert_eq!(refused.status.code(), Some(3), "{refused:?}");
+    assert_eq!(state(&server, &id), "PAUSED");
     let (code, message) = server.refusal(&resume, &json!({}));
     assert!(code == "422" && message.contains("does not keep the secret in input `key`"), "{code} {message}");
     server.post(&resume, &json!({"inputs": key}));
@@ -251,11 +255,43 @@ async fn a_secret_that_died_with_the_server_is_asked_for_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stops_goes_on_when_it_starts_and_what_is_paused_waits_for_whoever_resumes_it() {
+    let place = Place::new();
+    let pause = "  - {id: ask, type: pause}\n";
+    napping(&place, "100ms", &format!("{pause}concurrency: {{limit: 4}}\n"));
+    let server = place.server();
+    let asked = json!({"namespace": "n", "flowId": "nap", "from": "2019-01", "to": "2019-06", "parallel": 2});
+    let id = id_of(&server.post(BACKFILLS, &asked));
+    let paused = |server: &Server| {
+        let found = server.get("/api/v1/executions/search?state=PAUSED")["results"].as_array().unwrap().clone();
+        found.iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    until("two are paused", async || paused(&server).len() == 2).await;
+    server.stop();
+    let mut server = place.server();
+    for done in 1..=6 {
+        until("some are paused", async || paused(&server).len() == 2.min(7 - done)).await;
+        let first = paused(&server).pop().unwrap();
+        server.json(&[&format!("/api/v1/executions/{first}/resume"), "-X", "POST"]);
+        until("it is done", async || backfill(&server, &id)["done"] == done).await;
+        if done == 3 {
+            server.kill();
+            server = place.server();
+        }
+    }
+    assert_eq!(until_state(&server, &id, "SUCCESS").await["failed"], 0);
+    assert_eq!(server.get("/api/v1/executions/search")["total"], 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_that_a_person_runs_in_a_terminal_stays_that_persons() {
     let place = Place::new();
     let asked = napping(&place, "200ms", "");
-    let mut terminal =
-        place.command(&["backfill", "flows/nap.yaml", "--from", "2019-01", "--to", "2019-12"]).spawn().unwrap();
+    let mut terminal = place
+        .command(&["backfill", "flows/nap.yaml", "--from", "2019-01", "--to", "2019-12"])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let open = || Journal::open(&place.path("home/journal.db")).unwrap();
     until("it has begun", async || {
         place.path("home/journal.db").exists()

@@ -129,6 +129,7 @@ pub(super) async fn resume(again: Again, settings: &Arc<Settings>) -> anyhow::Re
     let runner = silent_runner(settings)?;
     let backfill = find(&runner.journal, again.id.as_deref())?;
     let id = backfill.id.clone();
+    is_seen(&runner, &backfill, &again)?;
     if runner.wish_backfill(&id, Wish::Run).map_err(told)? {
         eprintln!("Backfill {id} goes on, in the process that runs it.");
         return Ok(Exit::Ok);
@@ -156,21 +157,28 @@ pub(super) async fn retry(again: Again, settings: &Arc<Settings>) -> anyhow::Res
         eprintln!("Every partition of backfill {id} is in; there is nothing to run again.");
         return Ok(Exit::Ok);
     }
+    is_seen(&runner, &backfill, &again)?;
     runner.journal.retry_backfill(id, Utc::now())?;
     let backfill = find(&runner.journal, Some(id.as_str()))?;
     go_on(runner, backfill, again).await
 }
 
+/// Whoever runs a backfill in another process does not see what is given here.
+fn is_seen(runner: &Runner, backfill: &Backfill, again: &Again) -> Result<(), Invalid> {
+    let Some((name, _)) = again.input.first().filter(|_| is_the_servers(runner, backfill)) else { return Ok(()) };
+    let finding = Diagnostic::error(format!("the server that runs the backfill does not see `{name}` here"));
+    let address = format!("/api/v1/backfills/{}/resume", backfill.id);
+    Err(finding.help(format!("give it to the server: POST {address} with {{\"inputs\": {{\"{name}\": …}}}}")).into())
+}
+
+fn is_the_servers(runner: &Runner, backfill: &Backfill) -> bool {
+    backfill.spec.by_server && is_served(&runner.settings)
+}
+
 /// Runs the rest of a backfill, with the flow as its file has it now: in this process, unless the server is there whose
 /// backfill it is.
 async fn go_on(runner: Runner, backfill: Backfill, again: Again) -> anyhow::Result<Exit> {
-    if backfill.spec.by_server && is_served(&runner.settings) {
-        if let Some((name, _)) = again.input.first() {
-            let finding = Diagnostic::error(format!("the server that runs the backfill does not see `{name}` here"));
-            let address = format!("/api/v1/backfills/{}/resume", backfill.id);
-            let help = format!("give it to the server: POST {address} with {{\"inputs\": {{\"{name}\": …}}}}");
-            return Err(Invalid::from(finding.help(help)).into());
-        }
+    if is_the_servers(&runner, &backfill) {
         eprintln!("Backfill {} goes on, in the server.", backfill.id);
         return Ok(Exit::Ok);
     }

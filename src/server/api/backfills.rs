@@ -129,7 +129,10 @@ pub(super) async fn create(State(app): State<Arc<App>>, body: Bytes) -> Result<J
     let entry = app.catalog.get(namespace, id).ok_or_else(|| Problem::no_flow(namespace, id))?;
     let spec = request.spec(entry.file.display().to_string())?;
     let started = app.backfills.start(entry.flow.clone(), spec, request.dry_run).await?;
-    let backfill = started.backfill.map(|backfill| whole(&app, &backfill)).transpose()?;
+    let backfill = match started.backfill {
+        Some(backfill) => Some(shown(&app, backfill).await?),
+        None => None,
+    };
     Ok(Json(PreviewShape::new(namespace, id, started.preview, backfill)))
 }
 
@@ -148,22 +151,25 @@ pub(super) async fn search(
         ..Query::default()
     };
     let (total, found) = app.executor.journal().backfills(&query, size, skipped)?;
-    let listed = |found: Backfill| Ok(whole(&app, &app.backfills.find(&found.id)?)?.listed());
-    Ok(Json(Results { results: found.into_iter().map(listed).collect::<Result<_, Problem>>()?, total }))
+    let mut results = Vec::with_capacity(found.len());
+    for listed in found {
+        results.push(shown(&app, app.backfills.find(&listed.id)?).await?.listed());
+    }
+    Ok(Json(Results { results, total }))
 }
 
 /// One backfill, with every partition.
 #[utoipa::path(get, path = "/backfills/{id}", tag = "backfills",
     responses((status = 200, body = BackfillShape), (status = 404, body = Problem)))]
 pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Shown {
-    Ok(Json(whole(&app, &app.backfills.find(&BackfillId::new(id))?)?))
+    shown(&app, app.backfills.find(&BackfillId::new(id))?).await.map(Json)
 }
 
 /// Begins no more partitions until it is resumed; what is under way comes to its end.
 #[utoipa::path(post, path = "/backfills/{id}/pause", tag = "backfills",
     responses((status = 200, body = BackfillShape), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(super) async fn pause(State(app): State<Arc<App>>, Path(id): Path<String>) -> Shown {
-    Ok(Json(whole(&app, &app.backfills.pause(&BackfillId::new(id))?)?))
+    shown(&app, app.backfills.pause(&BackfillId::new(id))?).await.map(Json)
 }
 
 /// Goes on with one that is paused, or that nobody runs.
@@ -171,14 +177,14 @@ pub(super) async fn pause(State(app): State<Arc<App>>, Path(id): Path<String>) -
     responses((status = 200, body = BackfillShape), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn resume(State(app): State<Arc<App>>, Path(id): Path<String>, body: Bytes) -> Shown {
     let again: Again = read(&body)?;
-    Ok(Json(whole(&app, &app.backfills.resume(&BackfillId::new(id), texts(&again.inputs))?)?))
+    shown(&app, app.backfills.resume(&BackfillId::new(id), texts(&again.inputs))?).await.map(Json)
 }
 
 /// Stops what is under way, and begins no more partitions.
 #[utoipa::path(post, path = "/backfills/{id}/cancel", tag = "backfills",
     responses((status = 200, body = BackfillShape), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(super) async fn cancel(State(app): State<Arc<App>>, Path(id): Path<String>) -> Shown {
-    Ok(Json(whole(&app, &app.backfills.cancel(&BackfillId::new(id))?)?))
+    shown(&app, app.backfills.cancel(&BackfillId::new(id))?).await.map(Json)
 }
 
 /// Runs the partitions again that failed, were stopped or were not begun.
@@ -186,10 +192,15 @@ pub(super) async fn cancel(State(app): State<Arc<App>>, Path(id): Path<String>) 
     responses((status = 200, body = BackfillShape), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn retry(State(app): State<Arc<App>>, Path(id): Path<String>, body: Bytes) -> Shown {
     let again: Again = read(&body)?;
-    Ok(Json(whole(&app, &app.backfills.retry(&BackfillId::new(id), texts(&again.inputs))?)?))
+    shown(&app, app.backfills.retry(&BackfillId::new(id), texts(&again.inputs))?).await.map(Json)
 }
 
-fn whole(app: &App, backfill: &Backfill) -> Result<BackfillShape, Problem> {
-    let cells = app.executor.runner().cells(backfill)?;
-    Ok(BackfillShape::new(backfill, app.backfills.state(backfill), &cells))
+/// A backfill as it stands. Thousands of partitions may take a moment, for which nobody else is to wait.
+async fn shown(app: &Arc<App>, backfill: Backfill) -> Result<BackfillShape, Problem> {
+    let app = app.clone();
+    let look = move || {
+        let cells = app.executor.runner().cells(&backfill)?;
+        Ok(BackfillShape::new(&backfill, app.backfills.state(&backfill), &cells))
+    };
+    tokio::task::spawn_blocking(look).await.map_err(|error| Problem::internal(&error))?
 }
