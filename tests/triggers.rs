@@ -237,7 +237,7 @@ fn files_arrive_in_buckets_by_kestras_words_and_what_it_does_more_is_refused_wit
     let findings: Vec<String> = parse("f.yaml", text, ALL).findings.iter().map(ToString::to_string).collect();
     let all = findings.join("\n");
     assert_eq!(findings.len(), 2, "{all}");
-    assert!(all.contains("f.yaml:8:13") && all.contains("unknown value `MOVE`"), "{all}");
+    assert!(all.contains("f.yaml:8:13") && all.contains("a task such as `gcs.delete`"), "{all}");
     assert!(all.contains("f.yaml:9:5") && all.contains("unknown field `moveDirectory`"), "{all}");
     let text = text.replace("action: MOVE\n    moveDirectory: gs://b/old", "interval: 1m");
     let findings: Vec<String> = parse("f.yaml", &text, ALL).findings.iter().map(ToString::to_string).collect();

@@ -118,6 +118,17 @@ async fn a_killed_load_is_resumed_and_is_there_once() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
+    let made = |(line, body): &(String, Value)| {
+        (line.starts_with("POST") && line.contains("/tables"))
+            .then(|| [body["timePartitioning"].clone(), body["clustering"].clone()])
+    };
+    let made: Vec<_> = proxy.requests.lock().unwrap().iter().filter_map(made).collect();
+    let partitioned = json!({"type": "MONTH", "field": "lpep_pickup_datetime"});
+    assert_eq!(
+        made,
+        [[partitioned, json!({"fields": ["filename"]})]],
+        "the main table is made once, partitioned and sorted"
+    );
     let output = jitney(home, &["resume"]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(rows(home, &format!("{dataset}.green_tripdata")).await, 3000);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use regex::Regex;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
 
 use crate::duration::Span;
 
@@ -31,6 +32,7 @@ pub struct FileArrival {
     pub interval: Option<Span>,
     /// What becomes of a file that has arrived: `NONE`. It stays where it is, and has arrived once; a task such as
     /// `gcs.delete` may take it away.
+    #[serde(default, deserialize_with = "stays")]
     pub action: Option<Action>,
     /// A service account's key: its JSON, the path of a file with it, or its base64 form. By default the Application
     /// Default Credentials.
@@ -65,12 +67,21 @@ pub enum Depth {
 }
 
 /// What becomes of a file that has arrived.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(rename_all = "UPPERCASE")]
 pub enum Action {
     /// Nothing.
-    #[serde(alias = "none")]
     None,
+}
+
+fn stays<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Action>, D::Error> {
+    match Option::<String>::deserialize(deserializer)? {
+        Some(word) if !word.eq_ignore_ascii_case("NONE") => Err(D::Error::custom(format!(
+            "a trigger does not {word}: a file stays where it is, and has arrived once. Write `NONE`, and a task such as \
+             `gcs.delete` where it is to go"
+        ))),
+        word => Ok(word.map(|_| Action::None)),
+    }
 }
 
 impl FileArrival {
