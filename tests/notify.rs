@@ -43,8 +43,8 @@ impl Place {
         Notifier::new(rules, self.journal.clone(), self.settings.clone(), Arc::new(Nowhere)).unwrap()
     }
 
-    /// An execution that began and ended at a time.
-    fn ended(&self, id: &str, end: ExecutionState, at: DateTime<Utc>) -> (ExecutionId, State) {
+    /// An execution that begins to exist at a time.
+    fn begun(&self, id: &str, at: DateTime<Utc>) -> (ExecutionId, State) {
         let id = ExecutionId::new(id);
         let created = Created {
             flow: "taxi".to_owned(),
@@ -54,7 +54,13 @@ impl Place {
                 "inputs": {}, "labels": {}, "trigger_date": "2020-04-01T00:00:00Z"}))
             .unwrap()
         };
-        let mut state = self.journal.create(&id, at, created).unwrap();
+        let state = self.journal.create(&id, at, created).unwrap();
+        (id, state)
+    }
+
+    /// An execution that began and ended at a time.
+    fn ended(&self, id: &str, end: ExecutionState, at: DateTime<Utc>) -> (ExecutionId, State) {
+        let (id, mut state) = self.begun(id, at);
         let run = RunId::new("extract");
         let mut events = vec![Event::Started, Event::TaskStarted { run: run.clone(), attempt: 1 }];
         if end == ExecutionState::Failed {
@@ -194,10 +200,13 @@ async fn a_mail_arrives() {
 fn what_is_too_old_or_too_much_goes_and_the_rest_stays() {
     let place = Place::new();
     let now: DateTime<Utc> = "2020-05-01T12:00:00Z".parse().unwrap();
+    let (open, _) = place.begun("e0", now - TimeDelta::days(500));
+    let task = jitney::id::TaskId::new("t");
+    (0..700).for_each(|_| place.journal.log(&open, now - TimeDelta::days(500), &task, Level::Info, "line").unwrap());
     for (id, days) in [("e1", 400), ("e2", 100), ("e3", 20), ("e4", 2), ("e5", 1)] {
         let at = now - TimeDelta::days(days);
         let (id, _) = place.ended(id, ExecutionState::Success, at);
-        place.journal.log(&id, at, &jitney::id::TaskId::new("t"), Level::Info, "line").unwrap();
+        place.journal.log(&id, at, &task, Level::Info, "line").unwrap();
         let folder = place.settings.storage().join(id.as_str());
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("file"), vec![0; 1000]).unwrap();
@@ -228,5 +237,6 @@ fn what_is_too_old_or_too_much_goes_and_the_rest_stays() {
     assert_eq!(Disk::of(&place.settings).files, 1000);
     assert_eq!(place.journal.logs(&ExecutionId::new("e2")).unwrap().len(), 0);
     assert_eq!(place.journal.logs(&ExecutionId::new("e3")).unwrap().len(), 1);
+    assert_eq!(place.journal.logs(&open).unwrap().len(), 700, "it has not ended");
     assert_eq!(sweep(), Default::default());
 }

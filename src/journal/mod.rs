@@ -231,7 +231,7 @@ impl Journal {
     /// # Errors
     /// When the file cannot be written.
     pub fn log(&self, id: &ExecutionId, time: DateTime<Utc>, task: &TaskId, level: Level, message: &str) -> Result<()> {
-        let level = format!("{level:?}").to_uppercase();
+        let level = level.as_str().to_owned();
         let values = params![id.as_str(), stamp(time), task.as_str(), level, message];
         self.lock().prepare_cached("INSERT INTO logs VALUES (?, ?, ?, ?, ?)")?.execute(values)?;
         let line = LogLine { time, task: task.to_string(), level, message: message.to_owned() };

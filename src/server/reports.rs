@@ -10,8 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::executor::Executor;
 use crate::engine::revive;
+use crate::engine::scheduler::TriggerStatus;
 use crate::id::ExecutionId;
-use crate::journal::{Event, Happened, State, TaskState};
+use crate::journal::{Event, ExecutionState, Happened, Query, State, Summary, TaskState};
 use crate::server::App;
 use crate::server::lineage::{self, Collector};
 use crate::server::notify::{News, Notifier, Occasion};
@@ -23,6 +24,8 @@ use crate::tasks;
 const LOOK: Duration = Duration::from_secs(10);
 /// How late a schedule is before it is told.
 const LATE: TimeDelta = TimeDelta::minutes(5);
+/// The most executions that are looked at because they wait.
+const MOST_QUEUED: u32 = 1000;
 /// How often what is too old is removed.
 const SWEEP: Duration = Duration::from_secs(3600);
 
@@ -101,19 +104,21 @@ impl Reports {
         problems
     }
 
-    /// Tells of schedules whose moment has long passed without an execution, each moment once.
+    /// Tells of schedules whose moment has long passed without an execution, or with one that still waits for its turn;
+    /// each moment once.
     async fn late(&self, app: &App, told: &mut HashSet<String>, now: DateTime<Utc>) -> Vec<String> {
+        let schedules = app.scheduler.triggers().into_iter().filter(|status| status.kind == "schedule");
+        let schedules: Vec<TriggerStatus> = schedules.filter(|status| !status.disabled).collect();
+        let mut late: Vec<News> = schedules.iter().filter_map(|status| held_back(status, now)).collect();
+        let queued = Query { states: vec![ExecutionState::Queued], until: Some(now - LATE), ..Query::default() };
         let mut problems = Vec::new();
-        for status in app.scheduler.triggers().into_iter().filter(|status| !status.disabled) {
-            let Some(due) = status.next.filter(|due| now - *due > LATE) else { continue };
-            if told.insert(format!("{}.{} {} {due}", status.namespace, status.flow, status.id)) {
-                let news = News {
-                    namespace: status.namespace,
-                    flow: status.flow,
-                    execution: status.waits_for,
-                    date: Some(due),
-                    ..News::default()
-                };
+        match app.executor.journal().search(&queued, MOST_QUEUED, 0) {
+            Ok(page) => late.extend(page.executions.iter().filter_map(|queued| waits(&schedules, queued))),
+            Err(error) => problems.push(format!("it is not known which executions are late: {error}")),
+        }
+        for news in late {
+            let date = news.date.unwrap_or_default();
+            if told.insert(format!("{}.{} {date} {:?}", news.namespace, news.flow, news.execution)) {
                 problems.extend(self.notifier.tell(Occasion::Late, news, now).await);
             }
         }
@@ -129,4 +134,23 @@ impl Reports {
             Err(error) => vec![format!("what is too old was not removed: {error}")],
         }
     }
+}
+
+/// What there is to say about a schedule whose next moment has long passed.
+fn held_back(status: &TriggerStatus, now: DateTime<Utc>) -> Option<News> {
+    let due = status.next.filter(|due| now - *due > LATE)?;
+    let (namespace, flow) = (status.namespace.clone(), status.flow.clone());
+    Some(News { namespace, flow, execution: status.waits_for.clone(), date: Some(due), ..News::default() })
+}
+
+/// What there is to say about an execution that one of these schedules started and that has not begun.
+fn waits(schedules: &[TriggerStatus], queued: &Summary) -> Option<News> {
+    let is_its = |status: &&TriggerStatus| {
+        (&status.namespace, &status.flow, Some(&status.id))
+            == (&queued.namespace, &queued.flow, queued.trigger.as_ref())
+    };
+    schedules.iter().find(is_its).filter(|_| queued.started.is_none())?;
+    let (namespace, flow) = (queued.namespace.clone(), queued.flow.clone());
+    let (execution, date) = (Some(queued.id.clone()), queued.trigger_date);
+    Some(News { namespace, flow, execution, date, state: queued.state.clone(), ..News::default() })
 }

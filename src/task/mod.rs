@@ -313,6 +313,18 @@ pub enum Level {
     Error,
 }
 
+impl Level {
+    /// The level as logs have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Debug => "DEBUG",
+            Self::Info => "INFO",
+            Self::Warn => "WARN",
+            Self::Error => "ERROR",
+        }
+    }
+}
+
 /// Where the lines that a task logs go.
 pub type LogSink = Arc<dyn Fn(&TaskId, Level, &str) + Send + Sync>;
 

@@ -6,6 +6,7 @@ use axum::Router;
 use axum::routing::post;
 use chrono::{TimeDelta, Utc};
 use jitney::cli::demo::month::{Colour, write_month};
+use jitney::id::ExecutionId;
 use jitney::journal::{Journal, TriggerKey};
 use serde_json::{Value, json};
 
@@ -46,6 +47,36 @@ async fn a_schedule_that_cannot_start_in_time_is_told_once() {
     assert!(text.starts_with("n.busy is late for "), "{text}");
     assert!(text.contains(running["results"][0]["id"].as_str().unwrap()), "it does not name what it waits for: {text}");
     assert_eq!(kept.lock().unwrap().len(), 1);
+}
+
+/// An execution that a trigger started some time ago and that waits in the queue of a process that is no more.
+fn queued(place: &Place, flow: &str, trigger: &str) -> String {
+    let at = Utc::now() - TimeDelta::minutes(10);
+    let created = json!({"flow": flow, "namespace": "n", "file": "", "text": "", "sha256": "", "inputs": {}, "labels": {},
+        "trigger": {"id": trigger, "kind": "schedule", "facts": {}}, "trigger_date": at});
+    let journal = Journal::open(&place.path("home/journal.db")).unwrap();
+    let id = ExecutionId::new("waits");
+    let mut state = journal.create(&id, at, serde_json::from_value(created).unwrap()).unwrap();
+    journal.enqueue(&id, &mut state, at, "queue-of-nobody", false).unwrap();
+    id.to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_execution_of_a_schedule_that_waits_too_long_for_its_turn_is_told() {
+    let place = Place::new();
+    let (address, kept) = receiver().await;
+    place.write("jitney.yaml", format!("notifications:\n  - {{on: [late], webhook: \"{address}\"}}\n"));
+    let flow = "id: narrow\nnamespace: n\nconcurrency: {limit: 1}\ntasks:\n  - {id: nap, type: sleep, duration: PT1H}\n\
+                triggers:\n  - {id: yearly, type: schedule, cron: '@yearly', allowConcurrent: true}\n";
+    place.write("flows/narrow.yaml", flow);
+    let server = place.server();
+    server.json(&["/api/v1/executions/n/narrow", "-X", "POST"]);
+    server.kill();
+    let waits = queued(&place, "narrow", "yearly");
+    let _server = place.server();
+    until("it is told", async || !kept.lock().unwrap().is_empty()).await;
+    let text = kept.lock().unwrap()[0]["text"].as_str().unwrap().to_owned();
+    assert!(text.starts_with("n.narrow is late for ") && text.contains(&waits), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

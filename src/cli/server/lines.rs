@@ -13,6 +13,7 @@ use crate::engine::catalog::{Change, ChangeKind, Entry};
 use crate::id::ExecutionId;
 use crate::journal::{Backfill, Event, ExecutionState, Happened, LogLine, TriggerKey};
 use crate::secret::Redactor;
+use crate::task::Level;
 
 /// How lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -22,10 +23,6 @@ pub(super) enum Format {
     /// An object for each line, for programs.
     Json,
 }
-
-const INFO: &str = "INFO";
-const WARN: &str = "WARN";
-const ERROR: &str = "ERROR";
 
 /// One line: what it is about, as far as it is about something, and what there is to say.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -59,40 +56,49 @@ impl Lines {
 
     /// Something that is as it should be.
     pub(super) fn say(&self, text: &str) {
-        self.write(Utc::now(), Line { level: INFO.to_owned(), message: text.to_owned(), ..Line::default() });
+        self.write(
+            Utc::now(),
+            Line { level: Level::Info.as_str().to_owned(), message: text.to_owned(), ..Line::default() },
+        );
     }
 
     /// Something that is not.
     pub(super) fn warn(&self, text: &str) {
-        self.write(Utc::now(), Line { level: WARN.to_owned(), message: text.to_owned(), ..Line::default() });
+        self.write(
+            Utc::now(),
+            Line { level: Level::Warn.as_str().to_owned(), message: text.to_owned(), ..Line::default() },
+        );
     }
 
     /// Something wrong with what a user wrote.
     pub(super) fn finding(&self, finding: &Diagnostic) {
-        let level = if finding.is_error() { ERROR } else { WARN };
-        self.write(Utc::now(), Line { level: level.to_owned(), message: finding.to_string(), ..Line::default() });
+        let level = if finding.is_error() { Level::Error } else { Level::Warn };
+        self.write(
+            Utc::now(),
+            Line { level: level.as_str().to_owned(), message: finding.to_string(), ..Line::default() },
+        );
     }
 
     /// A trigger that could not do what it is for.
     pub(super) fn trigger(&self, key: &TriggerKey, problem: &str) {
         let message = format!("trigger {}: {problem}", key.trigger);
-        self.write(Utc::now(), about(&key.namespace, &key.flow, WARN, message));
+        self.write(Utc::now(), about(&key.namespace, &key.flow, Level::Warn, message));
     }
 
     /// What a backfill has come to.
-    pub(super) fn backfill(&self, backfill: &Backfill, text: &str) {
+    pub(super) fn backfill(&self, backfill: &Backfill, level: Level, text: &str) {
         let message = format!("backfill {} {text}", backfill.id);
-        self.write(Utc::now(), about(&backfill.namespace, &backfill.flow, INFO, message));
+        self.write(Utc::now(), about(&backfill.namespace, &backfill.flow, level, message));
     }
 
     /// A flow that has changed.
     pub(super) fn change(&self, change: &Change) {
         let entry = &change.entry;
         let (level, what) = match change.kind {
-            ChangeKind::Added => (INFO, format!("added, revision {}", entry.revision)),
-            ChangeKind::Changed => (INFO, format!("changed, revision {}", entry.revision)),
-            ChangeKind::Broken => (ERROR, format!("broken; revision {} goes on", entry.revision)),
-            ChangeKind::Removed => (INFO, "removed".to_owned()),
+            ChangeKind::Added => (Level::Info, format!("added, revision {}", entry.revision)),
+            ChangeKind::Changed => (Level::Info, format!("changed, revision {}", entry.revision)),
+            ChangeKind::Broken => (Level::Error, format!("broken; revision {} goes on", entry.revision)),
+            ChangeKind::Removed => (Level::Info, "removed".to_owned()),
         };
         let message = format!("{what}  {}", entry.file.display());
         self.write(Utc::now(), about(&entry.namespace, &entry.id, level, message));
@@ -126,7 +132,8 @@ impl Lines {
             }
             Happened::Log { id, line } => self.log(id, line),
             Happened::Deleted { id } => {
-                let line = Line { level: INFO.to_owned(), message: "deleted".to_owned(), ..Line::default() };
+                let line =
+                    Line { level: Level::Info.as_str().to_owned(), message: "deleted".to_owned(), ..Line::default() };
                 self.write(Utc::now(), Line { execution: Some(id.to_string()), ..line });
             }
         }
@@ -177,17 +184,17 @@ impl Line {
     }
 }
 
-fn about(namespace: &str, flow: &str, level: &str, message: String) -> Line {
+fn about(namespace: &str, flow: &str, level: Level, message: String) -> Line {
     let (namespace, flow) = (Some(namespace.to_owned()), Some(flow.to_owned()));
-    Line { namespace, flow, level: level.to_owned(), message, ..Line::default() }
+    Line { namespace, flow, level: level.as_str().to_owned(), message, ..Line::default() }
 }
 
 /// How grave an event is and what there is to say. Most say nothing: what becomes of tasks is logged.
-fn told(status: ExecutionState, event: &Event) -> Option<(&'static str, String)> {
+fn told(status: ExecutionState, event: &Event) -> Option<(Level, String)> {
     let level = match status {
-        ExecutionState::Failed => ERROR,
-        ExecutionState::Warning | ExecutionState::Killed | ExecutionState::Cancelled => WARN,
-        _ => INFO,
+        ExecutionState::Failed => Level::Error,
+        ExecutionState::Warning | ExecutionState::Killed | ExecutionState::Cancelled => Level::Warn,
+        _ => Level::Info,
     };
     let is_told = matches!(event, Event::Started | Event::Queued | Event::Paused | Event::Ended { .. });
     is_told.then(|| (level, status.to_string()))

@@ -168,7 +168,7 @@ fn background(
     let arriving = tokio::spawn(async move { arrivals.run(stop).await });
     let (app, words, stop) = (app.clone(), lines.clone(), shutdown.clone());
     let keeping = tokio::spawn(async move {
-        app.backfills.run(stop, |backfill, text| words.backfill(backfill, text)).await;
+        app.backfills.run(stop, |backfill, level, text| words.backfill(backfill, level, text)).await;
     });
     Ok(vec![watching, scheduling, arriving, keeping])
 }

@@ -22,7 +22,8 @@ use crate::engine::catalog::Catalog;
 use crate::engine::executor::Executor;
 use crate::flow::Flow;
 use crate::id::BackfillId;
-use crate::journal::{Backfill, BackfillSpec, Wish};
+use crate::journal::{Backfill, BackfillEnd, BackfillSpec, Wish};
+use crate::task::Level;
 
 /// How often the journal is asked what is to be done.
 const GLANCE: Duration = Duration::from_secs(1);
@@ -56,13 +57,13 @@ impl Keeper {
 
     /// Drives what is to be driven until `stop`; what is under way then is left to the executor. `say` gets what people
     /// may want to know.
-    pub async fn run(&self, stop: CancellationToken, say: impl Fn(&Backfill, &str)) {
+    pub async fn run(&self, stop: CancellationToken, say: impl Fn(&Backfill, Level, &str)) {
         let mut drives: JoinSet<(Backfill, Result<Driven, EngineError>)> = JoinSet::new();
         while !stop.is_cancelled() {
             // A journal that cannot be read now is asked again at the next glance.
             for backfill in self.to_do().unwrap_or_default() {
                 match self.begin(&backfill, &stop, &mut drives) {
-                    Ok(true) => say(&backfill, "RUNNING"),
+                    Ok(true) => say(&backfill, Level::Info, "RUNNING"),
                     Ok(false) => {}
                     Err(error) => self.rest(&backfill, &error.in_full(), &say),
                 }
@@ -226,10 +227,13 @@ impl Keeper {
         &self,
         ended: Option<(Backfill, Result<Driven, EngineError>)>,
         stop: &CancellationToken,
-        say: &impl Fn(&Backfill, &str),
+        say: &impl Fn(&Backfill, Level, &str),
     ) {
         match ended {
-            Some((backfill, Ok(Driven::To(end)))) => say(&backfill, end.as_str()),
+            Some((backfill, Ok(Driven::To(end)))) => {
+                let level = if end == BackfillEnd::Failed { Level::Error } else { Level::Info };
+                say(&backfill, level, end.as_str());
+            }
             // A process that stops refuses executions, and one that is faster drives it.
             Some((_, Ok(Driven::Interrupted) | Err(EngineError::Taken(_)))) | None => {}
             Some((backfill, Err(error))) if !stop.is_cancelled() => {
@@ -240,9 +244,9 @@ impl Keeper {
     }
 
     /// Lets a backfill rest that cannot go on, and says why.
-    fn rest(&self, backfill: &Backfill, problem: &str, say: &impl Fn(&Backfill, &str)) {
+    fn rest(&self, backfill: &Backfill, problem: &str, say: &impl Fn(&Backfill, Level, &str)) {
         let problem = self.executor.runner().settings.redactor.clean(problem);
-        say(backfill, &format!("rests: {problem}"));
+        say(backfill, Level::Warn, &format!("rests: {problem}"));
         // Where the journal cannot be written it is tried again, and said again, at the next glance.
         let _ = self.executor.journal().rest_backfill(&backfill.id, &problem);
     }
