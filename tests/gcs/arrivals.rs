@@ -5,13 +5,12 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use jitney::journal::{Journal, Query};
 use serde_json::{Value, json};
 
 use super::proxy::Proxy;
-use super::{bucket, google, run};
+use super::{bucket, google, run, until};
 
 struct Server {
     child: Child,
@@ -47,14 +46,6 @@ impl Server {
 
     fn said(&self) -> String {
         self.said.lock().unwrap().clone()
-    }
-}
-
-async fn until(what: &str, holds: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < Duration::from_secs(60), "waited in vain until {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

@@ -4,7 +4,6 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -12,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::proxy::Proxy;
-use super::{bucket, noise, run};
+use super::{bucket, noise, run, until};
 
 const LENGTH: usize = 20 * 1024 * 1024;
 /// What goes through before the line stands still.
@@ -58,14 +57,6 @@ fn jitney(home: &Path, host: &str, arguments: &[&str]) -> Command {
     command.env("STORAGE_EMULATOR_HOST", host).current_dir(home).stdin(Stdio::null());
     command.args(["--home", "home"]).args(arguments);
     command
-}
-
-async fn until(what: &str, holds: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < Duration::from_secs(60), "waited in vain until {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,6 +16,7 @@ mod proxy;
 mod refusals;
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use jitney::task::{Outputs, TaskContext, TaskError};
 use serde_json::{Value, json};
@@ -42,6 +43,15 @@ async fn bucket(home: &Path, name: &str) -> Option<String> {
 /// Runs a task against the emulator.
 async fn run(home: &Path, kind: &str, fields: Value) -> Result<Outputs, TaskError> {
     attempt::run(context(home, &[]).unwrap().0, kind, fields).await
+}
+
+/// Waits until something holds.
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < Duration::from_secs(60), "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// Bytes that do not repeat at short distances.

@@ -292,6 +292,7 @@ impl Scheduler {
     }
 
     fn complain(&self, known: &mut Known, key: &TriggerKey, problem: String) {
+        let problem = self.executor.runner().settings.redactor.clean(&problem).to_string();
         (self.tell)(key, &problem);
         known.problem = Some(problem);
     }

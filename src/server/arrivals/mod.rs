@@ -118,7 +118,11 @@ impl Arrivals {
             for one in watched.values_mut().filter(|one| one.due <= now) {
                 looks.push(self.look(one));
             }
-            while looks.next().await.is_some() {}
+            // A place that does not answer must not hold up the end; what was not seen is seen at the next start.
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = async { while looks.next().await.is_some() {} } => {}
+            }
             drop(looks);
             let next = watched.values().map(|one| one.due).min().unwrap_or(now + GLANCE).min(now + GLANCE);
             tokio::select! {
