@@ -88,6 +88,9 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
+/// What a duration looks like, roughly: for editors.
+const PATTERN: &str = r"^\s*([Pp]([0-9.]+[WwDd])*([Tt]([0-9.]+[HhMmSs])+)?|([0-9.]+([DdHhMmSs]|[Mm][Ss]))+)\s*$";
+
 impl JsonSchema for Span {
     fn schema_name() -> Cow<'static, str> {
         "Duration".into()
@@ -98,7 +101,7 @@ impl JsonSchema for Span {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "format": "duration"})
+        json_schema!({"type": "string", "format": "duration", "pattern": PATTERN})
     }
 }
 

@@ -66,6 +66,10 @@ const TASKS: &[(&str, &str)] = &[
         "  - {id: a, type: shell.commands, commands: \"echo {{ flow.id }} {{ flow.namespace }}\"}\n  - id: b\n    type: shell.commands\n    commands:\n      -echo\n",
     ),
     ("a mistake behind a template", "  - {id: a, type: log, level: \"{{ inputs.taxi }}\", mesage: x}\n"),
+    (
+        "expressions where none can be",
+        "  - {id: a, type: log, message: x, disabled: \"{{ inputs.taxi == 'green' }}\", retry: {type: constant, interval: 1s, maxAttempts: \"{{ 3 }}\"}}\n",
+    ),
     ("a condition without braces", "  - {id: a, type: log, message: x, runIf: inputs.taxi == 'green'}\n"),
     ("an id that is no name", "  - {id: \"a b\", type: log, message: x}\n"),
     ("two tasks of one name", "  - {id: a, type: log, message: x}\n  - {id: a, type: log, message: y}\n"),

@@ -300,7 +300,7 @@ async fn docker_gets_the_folder_the_environment_and_the_commands() {
         "<--user> <1000>",
         "<--memory> <512m>",
         "<--volume> </a:/b>",
-        "<--entrypoint> <> <python:slim> </bin/sh> <-c> <set -e pip install --quiet",
+        "<--entrypoint> <> <python:slim> </bin/sh> <-c> <set -e PIP_ROOT_USER_ACTION=ignore pip install --quiet",
         "'kestra' python main.py>",
         "seen: t0ken",
         &format!("<--volume={root}"),

@@ -55,7 +55,7 @@ pub(super) async fn bounded(
     };
     let stopped = tokio::select! {
         done = &mut work => return finished(done),
-        () = cancel.cancelled() => TaskError::cancelled("stopped by the user"),
+        () = cancel.cancelled() => TaskError::cancelled("it was stopped"),
         () = late => {
             let limit = crate::duration::Span(limit.unwrap_or_default());
             TaskError::transient(format!("took longer than its timeout of {limit}")).code("timeout")

@@ -77,7 +77,7 @@ impl Nest {
         }
         let (id, state) = self.follow(&flow, id, &inputs, &wanted).await.map_err(broken)?;
         if wanted.cancel.is_cancelled() && !state.status.is_done() {
-            return Err(TaskError::cancelled("stopped by the user"));
+            return Err(TaskError::cancelled("it was stopped"));
         }
         let (is_well, outputs) = (state.status.is_done(), state.outputs);
         Ok(Child { id, state: state.status.as_str(), is_well, outputs })

@@ -78,6 +78,7 @@ fn finding(document: &Document, path: &[String], error: &FieldError) -> Diagnost
     let finding = Diagnostic::error(message);
     let finding = match (error.message.starts_with("invalid type: string"), error.message.ends_with("a sequence")) {
         (true, true) => finding.help(as_list(&error.message)),
+        (true, false) if error.message.contains("{{") => finding.help("this cannot be an expression; write the value"),
         _ => finding,
     };
     document.locate(&full, finding)
@@ -108,6 +109,8 @@ fn wrong_kind(field: &str, message: &str) -> Option<String> {
         "null" | "unit" | "unit value" => "nothing".to_owned(),
         "a string" => "a text".to_owned(),
         "a boolean" => "true or false".to_owned(),
+        "u8" | "u16" | "u32" | "u64" | "usize" | "i32" | "i64" => "a whole number".to_owned(),
+        "f32" | "f64" => "a number".to_owned(),
         "a struct" | "an object" => "a map".to_owned(),
         other if other.starts_with("struct ") => "a map".to_owned(),
         other => other

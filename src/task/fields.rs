@@ -155,6 +155,7 @@ impl<'de> Deserializer<'de> for Fields<'de> {
                 None => self.deserialize_any(visitor),
             },
             Value::String(variant) => visitor.visit_enum(variant.as_str().into_deserializer()),
+            Value::Bool(flag) => visitor.visit_enum(if *flag { "true" } else { "false" }.into_deserializer()),
             other => Err(Error::custom(format!("expected one word or a map with one key, found {other}"))),
         }
     }

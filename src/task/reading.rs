@@ -17,12 +17,12 @@ pub struct FieldError {
     pub message: String,
 }
 
-/// Reads a struct from values as leniently as a task is read, templates standing for whatever their fields want.
+/// Reads a struct that is never rendered from values, as leniently as a task is read. A template is but a text in it.
 ///
 /// # Errors
 /// When a field does not fit.
 pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, FieldError> {
-    parse(Fields::new(value, true))
+    parse(Fields::new(value, false))
 }
 
 /// Whether these fields can make a task. A field that a template decides later is left aside, and the rest looked at.

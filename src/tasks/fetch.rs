@@ -12,10 +12,10 @@ pub(super) const MOST_FETCHED: usize = 100_000;
 pub(super) enum Keep {
     /// Nothing: they are counted.
     #[default]
-    #[serde(rename = "NONE", alias = "none")]
+    #[serde(rename = "NONE", alias = "none", alias = "false")]
     Nothing,
     /// Give all as `rows`.
-    #[serde(rename = "FETCH", alias = "fetch")]
+    #[serde(rename = "FETCH", alias = "fetch", alias = "true")]
     All,
     /// Give the first as `row`.
     #[serde(rename = "FETCH_ONE", alias = "fetch_one")]

@@ -82,8 +82,9 @@ impl Script<'_> {
         }
         if in_container && !self.dependencies.is_empty() {
             let packages: Vec<String> = self.dependencies.iter().map(|name| quoted(name)).collect();
+            // Older versions know this setting not as an option, but let a variable pass.
             lines.push(format!(
-                "pip install --quiet --disable-pip-version-check --root-user-action=ignore {}",
+                "PIP_ROOT_USER_ACTION=ignore pip install --quiet --disable-pip-version-check {}",
                 packages.join(" ")
             ));
         }

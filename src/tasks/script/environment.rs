@@ -154,7 +154,7 @@ impl<'a> Environment<'a> {
                 Err(TryLockError::Error(error)) => return Err(unwritable(error)),
                 Err(TryLockError::WouldBlock) => tokio::select! {
                     () = tokio::time::sleep(LOCK_PAUSE) => {}
-                    () = self.context.cancel.cancelled() => return Err(TaskError::cancelled("stopped by the user")),
+                    () = self.context.cancel.cancelled() => return Err(TaskError::cancelled("it was stopped")),
                 },
             }
         }
