@@ -220,3 +220,21 @@ async fn merge_names_the_columns_when_the_key_is_none_of_them() {
     let shown = place.refused("{from: a.csv, table: t, mode: {merge: {key: [ident]}}}").await;
     assert_says(&shown, &["table `t` has no column `ident`", "`id`, `note`"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_reads_its_own_formats_and_other_encodings_itself() {
+    let place = Place::with("modes_plain", "CREATE TABLE t (id int, note text)").await;
+    place.file("a.txt", "1\ta\\tb\n2\t\\N\n");
+    let loaded = place.load("{from: a.txt, table: t, format: TEXT}").await.unwrap();
+    assert_eq!(loaded["rowCount"], 2);
+    assert_eq!(place.t().await, "1 a\tb\n2 NULL");
+    let again = place.load("{from: a.txt, table: t, format: TEXT}").await.unwrap();
+    assert_eq!(again["already_loaded"], true);
+    let latin: &[u8] = b"NOTE;ID\ncaf\xe9;3\n";
+    place.file("b.csv", latin);
+    let yaml = "{from: b.csv, table: t, mode: truncate, delimiter: ';', columns: [NOTE, ID], encoding: LATIN1}";
+    place.load(yaml).await.unwrap();
+    assert_eq!(place.t().await, "3 caf\u{e9}");
+    let shown = place.refused("{from: a.txt, table: t, format: TEXT, mode: {merge: {key: [id]}}}").await;
+    assert_says(&shown, &["the server reads itself", "mode: append"]);
+}

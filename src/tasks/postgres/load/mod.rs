@@ -6,6 +6,7 @@ mod held;
 mod ledger;
 mod mode;
 mod numeric;
+mod plain;
 mod source;
 mod target;
 
@@ -71,16 +72,15 @@ pub struct Load {
     /// Loads the file even if the ledger knows it.
     #[serde(default)]
     force: bool,
-    /// The file's format: `csv`, `ndjson` or `parquet`; by default what its name says.
+    /// The file's format: `csv`, `ndjson` or `parquet`; by default what its name says. `text` and `binary` are Postgres's
+    /// own, which the server reads itself.
     format: Option<FileFormat>,
-    /// Whether the first line of a CSV file names the columns.
-    #[serde(default = "yes")]
-    header: bool,
+    /// Whether the first line of a CSV file names the columns; it does by default.
+    header: Option<bool>,
     /// The columns of a CSV file without such a line, in order; the table's other columns stay empty.
     columns: Option<Vec<String>>,
-    /// The character between the fields of a CSV file.
-    #[serde(default = "comma")]
-    delimiter: char,
+    /// The character between the fields: by default a comma, and a tab in the format `text`.
+    delimiter: Option<char>,
     /// The quoting character of a CSV file.
     #[serde(default = "double_quote")]
     quote: char,
@@ -89,6 +89,8 @@ pub struct Load {
     /// What stands for NULL in a CSV file, beside an empty field.
     #[serde(default, alias = "nullString")]
     null_string: String,
+    /// The encoding of the file, such as `LATIN1`; by default UTF-8. Files in another one are read by the server.
+    encoding: Option<String>,
     /// The server, such as `postgres://user:password@host:5432/database` or `jdbc:postgresql://host:5432/database`.
     /// `--postgres` wins over it. Without any address jitney starts a private server of its own.
     url: Option<String>,
@@ -125,20 +127,18 @@ enum MissingColumn {
 #[serde(rename_all = "snake_case")]
 enum FileFormat {
     /// Comma-separated values, or another delimiter.
-    #[serde(alias = "CSV", alias = "TEXT")]
+    #[serde(alias = "CSV")]
     Csv,
+    /// Lines of fields between tabs, with backslashes, as Postgres writes them.
+    #[serde(alias = "TEXT")]
+    Text,
+    /// Postgres's binary format.
+    #[serde(alias = "BINARY")]
+    Binary,
     /// One JSON object a line.
     Ndjson,
     /// Parquet.
     Parquet,
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn comma() -> char {
-    ','
 }
 
 fn double_quote() -> char {
@@ -234,6 +234,9 @@ impl Load {
         if let Some(loaded) = self.already_there(transaction, context, &target, &source, &key).await? {
             return Ok(loaded);
         }
+        if self.is_plain() {
+            return self.load_plain(transaction, context, (&target, &source, &key), began).await;
+        }
         let (feed, fields) = self.feed(context, &target, &source, partition.as_ref())?;
         let table = self.mode.prepare(transaction, &target, &fields).await?;
         let fed = self.copy(transaction, &table, &fields, feed).await?;
@@ -292,8 +295,8 @@ impl Load {
 
     fn key(&self, target: &Target, source: &Source, partition: Option<&(&str, String)>) -> Key {
         let rows = (&self.mode, &self.schema, &self.transform, &self.on_bad_row);
-        let columns = (&self.columns, self.header, self.on_extra_column, self.on_missing_column);
-        let reading = (self.format, self.delimiter, self.quote, self.escape, &self.null_string);
+        let columns = (&self.columns, self.header.unwrap_or(true), self.on_extra_column, self.on_missing_column);
+        let reading = (self.format, self.delimiter.unwrap_or(','), self.quote, self.escape, &self.null_string);
         let definition = format!("{rows:?} {columns:?} {reading:?}");
         Key {
             target: target.sql_name.clone(),
@@ -439,18 +442,19 @@ impl Load {
     }
 
     fn options(&self, source: &Source) -> Result<ReadOptions, TaskError> {
-        let format = self.format.map(|format| match format {
-            FileFormat::Csv => Format::Csv,
-            FileFormat::Ndjson => Format::Ndjson,
-            FileFormat::Parquet => Format::Parquet,
+        let format = self.format.and_then(|format| match format {
+            FileFormat::Csv => Some(Format::Csv),
+            FileFormat::Ndjson => Some(Format::Ndjson),
+            FileFormat::Parquet => Some(Format::Parquet),
+            FileFormat::Text | FileFormat::Binary => None,
         });
         Ok(ReadOptions {
             name: Some(source.name.clone()),
             format,
-            delimiter: byte("delimiter", self.delimiter)?,
+            delimiter: byte("delimiter", self.delimiter.unwrap_or(','))?,
             quote: Some(byte("quote", self.quote)?),
             escape: byte("escape", self.escape.unwrap_or(self.quote))?,
-            header: self.header,
+            header: self.header.unwrap_or(true),
             null_string: self.null_string.clone(),
             columns: self.columns.clone(),
             ..ReadOptions::default()

@@ -154,6 +154,13 @@ impl Target {
         self.column(name).is_some_and(|column| column.not_null)
     }
 
+    /// The name of a column as the table has it, for one that is written in any case; what it has not stays.
+    pub(super) fn spelling<'n>(&'n self, name: &'n str) -> &'n str {
+        let exact = self.columns.iter().find(|column| column.name == name);
+        let found = exact.or_else(|| self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name)));
+        found.map_or(name, |column| column.name.as_str())
+    }
+
     /// The columns that rows are sent for: those of the file, then `constant`, the one with the same value in each row.
     ///
     /// # Errors
