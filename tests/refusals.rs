@@ -111,6 +111,10 @@ const TASKS: &[(&str, &str)] = &[
         "  - {id: a, type: log, message: \"{{ input.taxi }} {{ inputs.tax }} {{ vars.x }} {{ taxi }}\"}\n",
     ),
     (
+        "outputs of a task that is disabled",
+        "  - {id: a, type: http.download, uri: x, disabled: true}\n  - {id: b, type: log, message: \"{{ outputs.a.uri }} {{ outputs.a.uri ?? 'none' }}\"}\n",
+    ),
+    (
         "names with a dash",
         "  - {id: my-file, type: http.download, uri: x}\n  - {id: b, type: log, message: \"{{ outputs.my-file.uri }}\"}\n",
     ),

@@ -79,6 +79,8 @@ pub(super) struct Broken {
     pub(super) tasks: BTreeSet<String>,
     /// Inputs.
     pub(super) inputs: BTreeSet<String>,
+    /// Tasks that are left out.
+    pub(super) disabled: BTreeSet<String>,
 }
 
 impl Broken {

@@ -132,6 +132,10 @@ impl Checker<'_> {
                 let message = format!("`{name}`: task `{task}` is inside of the loop `{around}`");
                 return Some(Problem { name, message, help });
             }
+            if self.broken.disabled.contains(task) {
+                let help = format!("let `{task}` run, or write what is to hold without it: `{name}.… ?? …`");
+                return Some(Problem { message: format!("`{name}`: task `{task}` is disabled"), name, help });
+            }
             let known: Vec<&str> = self.before.keys().copied().collect();
             let late = if self.is_in_variable() { "a task that renders this" } else { "this one" };
             let (problem, help) = match self.all.contains(task) {

@@ -68,7 +68,13 @@ impl Parser<'_> {
         if task.name == "working_directory" {
             self.no_pause_inside(&step);
         }
-        (!step.common.disabled).then_some(step)
+        if step.common.disabled {
+            each_step(std::slice::from_ref(&step), &mut |inner| {
+                self.broken.disabled.insert(inner.id.to_string());
+            });
+            return None;
+        }
+        Some(step)
     }
 
     /// Takes out the fields that change nothing, and says so.
