@@ -201,14 +201,16 @@ impl Journal {
     /// # Errors
     /// When the file cannot be read.
     pub fn backfill(&self, id: &BackfillId) -> Result<Option<Backfill>> {
-        let connection = self.lock();
-        let found = connection.query_row(&format!("{BACKFILL} WHERE id = ?"), [id.as_str()], backfill).optional()?;
-        let Some(mut found) = found else { return Ok(None) };
-        let sql = "SELECT label, date, inputs, skipped FROM backfill_partitions WHERE backfill = ? ORDER BY number";
-        let mut statement = connection.prepare_cached(sql)?;
-        let rows = statement.query_map([id.as_str()], partition)?;
-        found.partitions = rows.collect::<rusqlite::Result<_>>()?;
-        Ok(Some(found))
+        self.read(|connection| {
+            let found =
+                connection.query_row(&format!("{BACKFILL} WHERE id = ?"), [id.as_str()], backfill).optional()?;
+            let Some(mut found) = found else { return Ok(None) };
+            let sql = "SELECT label, date, inputs, skipped FROM backfill_partitions WHERE backfill = ? ORDER BY number";
+            let mut statement = connection.prepare_cached(sql)?;
+            let rows = statement.query_map([id.as_str()], partition)?;
+            found.partitions = rows.collect::<rusqlite::Result<_>>()?;
+            Ok(Some(found))
+        })
     }
 
     /// The backfills of the flows that a query names, the newest first: at most `limit` after the first `skipped`, and how
@@ -319,16 +321,17 @@ impl Journal {
     /// # Errors
     /// When the file cannot be read.
     pub fn backfill_executions(&self, id: &BackfillId) -> Result<BTreeMap<String, Summary>> {
-        let connection = self.lock();
-        let sql = format!("SELECT {COLUMNS} FROM executions WHERE labels ->> '$.backfill' = ? ORDER BY id");
-        let mut statement = connection.prepare_cached(&sql)?;
-        let mut newest = BTreeMap::new();
-        for found in statement.query_map([id.as_str()], summary)? {
-            let found = found?;
-            let label = found.labels.get(PARTITION_LABEL).and_then(Value::as_str).map(str::to_owned);
-            newest.extend(label.map(|label| (label, found)));
-        }
-        Ok(newest)
+        self.read(|connection| {
+            let sql = format!("SELECT {COLUMNS} FROM executions WHERE labels ->> '$.backfill' = ? ORDER BY id");
+            let mut statement = connection.prepare_cached(&sql)?;
+            let mut newest = BTreeMap::new();
+            for found in statement.query_map([id.as_str()], summary)? {
+                let found = found?;
+                let label = found.labels.get(PARTITION_LABEL).and_then(Value::as_str).map(str::to_owned);
+                newest.extend(label.map(|label| (label, found)));
+            }
+            Ok(newest)
+        })
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Keeper {
     /// Inputs as they were given to this process: the journal keeps no secrets.
     given: Mutex<HashMap<BackfillId, Given>>,
     wake: Notify,
+    /// Held by whoever starts a backfill: of two that are the same the second must see the first.
+    starting: tokio::sync::Mutex<()>,
 }
 
 /// What became of a backfill that was asked for.
@@ -52,7 +54,13 @@ pub struct Started {
 impl Keeper {
     /// A keeper of the backfills in the executor's journal, their flows being those of the catalog.
     pub fn new(executor: Executor, catalog: Arc<Catalog>) -> Self {
-        Self { executor, catalog, given: Mutex::default(), wake: Notify::new() }
+        Self {
+            executor,
+            catalog,
+            given: Mutex::default(),
+            wake: Notify::new(),
+            starting: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Drives what is to be driven until `stop`; what is under way then is left to the executor. `say` gets what people
@@ -86,6 +94,7 @@ impl Keeper {
     pub async fn start(&self, flow: Arc<Flow>, spec: BackfillSpec, dry_run: bool) -> Result<Started, BackfillError> {
         let runner = self.executor.runner();
         let asked = Asked::new(runner, flow, BackfillSpec { by_server: true, ..spec })?;
+        let _turn = if dry_run { None } else { Some(self.starting.lock().await) };
         let earlier = if dry_run { None } else { asked.earlier(runner)? };
         let preview = asked.preview(runner).await?;
         let backfill = match earlier {
