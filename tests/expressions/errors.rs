@@ -33,6 +33,11 @@ fn names_that_lead_nowhere() {
             "outputs.fetch.uri",
         ),
         ("x {{ input.taxi }}", &format!("`input.taxi` is not defined; {roots}"), "input.taxi"),
+        (
+            "{{ outputs.extract.outputFiles.green_2019.csv }}",
+            "`outputs.extract.outputFiles.green_2019.csv` is not defined; in `outputs.extract.outputFiles` there is `green_2019.csv`; write `outputs.extract.outputFiles['green_2019.csv']` for a name with a dot",
+            "outputs.extract.outputFiles.green_2019.csv",
+        ),
         ("{{ taxi }}", &format!("`taxi` is not defined; {roots}"), "taxi"),
         (
             "{{ outputs.my-task.value }}",

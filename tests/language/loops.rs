@@ -131,3 +131,20 @@ async fn what_runs_within_an_if_of_a_loop_finds_the_value_with_its_parent() {
     .await;
     assert_eq!(ran.lines, ["b x 1", "b true b"]);
 }
+
+#[tokio::test]
+async fn tasks_side_by_side_within_a_loop_find_its_value_with_their_parent() {
+    let ran = run(&flow(
+        "tasks:
+  - id: for_each
+    type: io.kestra.plugin.core.flow.ForEach
+    values: [1, 2]
+    tasks:
+      - id: parallel
+        type: io.kestra.plugin.core.flow.Parallel
+        tasks:
+          - {id: log, type: io.kestra.plugin.core.log.Log, message: \"Processing {{ parent.taskrun.value }}\"}",
+    ))
+    .await;
+    assert_eq!(ran.lines, ["Processing 1", "Processing 2"]);
+}

@@ -296,9 +296,12 @@ fn part_of<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {
 fn undefined(whole: &str, walked: &str, value: &Value, key: &str) -> Failure {
     let there = match value {
         Value::Object(map) => {
-            let dashed = map.keys().find(|name| name.starts_with(&format!("{key}-")));
-            let hint =
-                dashed.map(|name| format!("; write `{walked}['{name}']` for a name with a dash")).unwrap_or_default();
+            let cut = |sign: char| map.keys().find(|name| name.starts_with(&format!("{key}{sign}")));
+            let hint = match (cut('-'), cut('.')) {
+                (Some(name), _) => format!("; write `{walked}['{name}']` for a name with a dash"),
+                (_, Some(name)) => format!("; write `{walked}['{name}']` for a name with a dot"),
+                _ => String::new(),
+            };
             format!("in `{walked}` there is {}{hint}", list(map.keys().map(String::as_str)))
         }
         Value::Array(items) => format!("`{walked}` has {} items, counted from 0", items.len()),
