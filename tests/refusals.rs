@@ -138,6 +138,10 @@ const TASKS: &[(&str, &str)] = &[
         "branches that are no lists",
         "  - {id: a, type: if, condition: true, then: {id: b, type: log, message: x}}\n  - {id: c, type: switch, value: x, cases: [a]}\n  - {id: d, type: for_each, values: [1], tasks: []}\n",
     ),
+    (
+        "a mistake in a case that looks like a number",
+        "  - id: month\n    type: switch\n    value: \"01\"\n    cases:\n      01: [{id: a, type: log, mesage: x}]\n      2: [{id: b, type: log, message: x, level: LOUD}]\n",
+    ),
     ("an if without anything to do", "  - {id: a, type: if, condition: true}\n"),
 ];
 

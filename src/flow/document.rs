@@ -111,7 +111,8 @@ impl Document {
         if let Some(key) = odd_key(root) {
             return Err(Box::new(odd_key_error(file, text, place(key.span.start))));
         }
-        let root = node(root);
+        let letters: Vec<char> = text.chars().collect();
+        let root = node(root, &letters);
         Ok(Self {
             file: file.to_owned(),
             text: text.to_owned(),
@@ -239,10 +240,12 @@ fn byte_of_column(line: &str, column: usize) -> usize {
     line.char_indices().nth(column - 1).map_or(line.len(), |(byte, _)| byte)
 }
 
-fn node(marked: &MarkedYaml) -> Node {
+fn node(marked: &MarkedYaml, text: &[char]) -> Node {
     let children = match &marked.data {
-        YamlData::Mapping(entries) => entries.iter().map(|(key, value)| entry(key, value)).collect(),
-        YamlData::Sequence(items) => items.iter().enumerate().map(|(index, item)| list_item(index, item)).collect(),
+        YamlData::Mapping(entries) => entries.iter().map(|(key, value)| entry(key, value, text)).collect(),
+        YamlData::Sequence(items) => {
+            items.iter().enumerate().map(|(index, item)| list_item(index, item, text)).collect()
+        }
         _ => Vec::new(),
     };
     let letters = marked.span.start.index()..marked.span.end.index();
@@ -284,19 +287,22 @@ fn odd_key_error(file: &str, text: &str, place: Position) -> Diagnostic {
     finding.at(file, text, place.line, place.column)
 }
 
-fn entry(key: &MarkedYaml, value: &MarkedYaml) -> Child {
-    let text = match &key.data {
+fn entry(key: &MarkedYaml, value: &MarkedYaml, text: &[char]) -> Child {
+    let letters = key.span.start.index()..key.span.end.index();
+    let written = || text.get(letters.clone()).unwrap_or_default().iter().collect::<String>();
+    let name = match &key.data {
+        // `01` is a text to serde_yaml, and a number to saphyr.
+        YamlData::Value(saphyr::Scalar::Integer(_)) if written().starts_with('0') => written(),
         YamlData::Value(saphyr::Scalar::Integer(number)) => number.to_string(),
         YamlData::Value(saphyr::Scalar::Boolean(flag)) => flag.to_string(),
         data => data.as_str().unwrap_or_default().to_owned(),
     };
-    let letters = key.span.start.index()..key.span.end.index();
-    Child { key: text, position: place(key.span.start), letters, value: node(value) }
+    Child { key: name, position: place(key.span.start), letters: letters.clone(), value: node(value, text) }
 }
 
-fn list_item(index: usize, item: &MarkedYaml) -> Child {
+fn list_item(index: usize, item: &MarkedYaml, text: &[char]) -> Child {
     let letters = item.span.start.index()..item.span.end.index();
-    Child { key: index.to_string(), position: place(item.span.start), letters, value: node(item) }
+    Child { key: index.to_string(), position: place(item.span.start), letters, value: node(item, text) }
 }
 
 fn place(marker: Marker) -> Position {
