@@ -132,3 +132,17 @@ fn an_editor_has_something_to_say_about_everything() {
         assert!(documented(place) > Some(10), "{place}");
     }
 }
+
+#[test]
+fn keys_without_a_value_are_accepted_and_what_beside_tasks_is_wrong_is_not() {
+    let editor = Editor::new();
+    let log = "tasks: [{id: a, type: log, message: x, allowFailure: \"yes\", timeout: \"{{ inputs.t }}\"}]\n";
+    let empty =
+        ["inputs", "labels", "errors", "finally", "triggers", "outputs", "pluginDefaults", "retry", "sla", "checks"];
+    let empty: String = empty.iter().map(|key| format!("{key}:\n")).collect();
+    editor.accepts(&flow(&format!("{empty}disabled: \"no\"\n{log}")));
+    editor.accepts(&flow(&format!("pluginDefaults: [{{type: log, forced: true, values: {{level: WARN}}}}]\n{log}")));
+    editor.refuses(&flow(&format!("pluginDefaults: [{{type: log, value: {{level: WARN}}}}]\n{log}")), "pluginDefaults");
+    editor.refuses(&flow(&format!("outputs: [{{id: a, value: x}}]\n{log}")), "outputs");
+    editor.refuses(&tasks("- {id: a, type: log, message: x, timeout: 5 minutes}"), "timeout");
+}

@@ -179,7 +179,7 @@ fn admit_template(schema: Value) -> Value {
     }
     let pattern = match () {
         () if is("integer") || is("number") => r"\{\{|\{%|^\s*[-+0-9.eE]+\s*$",
-        () if is("boolean") => r"\{\{|\{%|^(true|false)$",
+        () if is("boolean") => r"\{\{|\{%|^(true|false|yes|no|on|off)$",
         () => TEMPLATE,
     };
     let text = match pattern {

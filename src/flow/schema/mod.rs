@@ -12,9 +12,14 @@ use serde_json::{Map, Value, json};
 use crate::flow::input::type_fields;
 use crate::flow::parse::FLOW_KEYS;
 use crate::flow::trigger::{TRIGGER_FIELDS, TRIGGERS, TriggerCommon, TriggerType};
-use crate::flow::{COMMON_FIELDS, Common, Concurrency, Input, Retry, WITHOUT_EFFECT};
+use crate::flow::{
+    COMMON_FIELDS, Check, Common, Concurrency, FlowOutput, Input, PluginDefault, Retry, Sla, WITHOUT_EFFECT,
+};
 use crate::task::{Branch, TaskType, read};
 use lenient::Rewriter;
+
+/// The words that are read as true or false.
+const BOOLEAN: &str = "^(true|false|yes|no|on|off)$";
 
 /// The JSON Schema (draft 7) of a flow whose tasks may be of these types.
 pub fn schema(tasks: &[TaskType]) -> Value {
@@ -26,6 +31,10 @@ pub fn schema(tasks: &[TaskType]) -> Value {
     input_rules(&mut definitions);
     add::<Retry>(&mut definitions, "retry");
     add::<Concurrency>(&mut definitions, "concurrency");
+    add::<PluginDefault>(&mut definitions, "pluginDefault");
+    add::<FlowOutput>(&mut definitions, "output");
+    add::<Sla>(&mut definitions, "promise");
+    add::<Check>(&mut definitions, "check");
     add_tasks(&mut definitions, tasks);
     add_triggers(&mut definitions);
     json!({
@@ -213,16 +222,23 @@ fn flow_property(key: &str) -> Value {
         "finally" => ("Tasks that run after all others, whatever came of them.", reference("tasks")),
         "afterExecution" => ("Tasks that run when the execution has its final state.", reference("tasks")),
         "triggers" => ("What starts the flow by itself.", json!({"type": "array", "items": reference("trigger")})),
-        "outputs" => ("What an execution gives: a list of `{id, type, value}`.", each_with("id", "object")),
-        "pluginDefaults" => ("Values for the fields of all tasks of a type.", each_with("type", "object")),
+        "outputs" => ("What an execution gives: a list of `{id, type, value}`.", each("output")),
+        "pluginDefaults" => ("Values for the fields of all tasks of a type.", each("pluginDefault")),
         "retry" => ("How an execution is repeated when it fails.", reference("retry")),
         "concurrency" => ("How many executions run at a time.", reference("concurrency")),
-        "sla" => ("What an execution must keep to.", each_with("id", "object")),
-        "checks" => ("What must hold before a run starts.", json!({"type": "array"})),
-        "disabled" => ("Whether the flow does not run.", json!({"type": "boolean"})),
+        "sla" => ("What an execution must keep to.", each("promise")),
+        "checks" => ("What must hold before a run starts.", each("check")),
+        "disabled" => (
+            "Whether the flow does not run.",
+            json!({"anyOf": [{"type": "boolean"}, {"type": "string", "pattern": BOOLEAN}]}),
+        ),
         "revision" => ("The flow's revision elsewhere; it has no meaning here.", json!({"type": "integer"})),
         _ => ("A key of a flow.", json!({})),
     };
+    if !["id", "namespace", "tasks"].contains(&key) {
+        // A key may stand there without a value.
+        schema = json!({"anyOf": [schema, {"type": "null"}]});
+    }
     if let Value::Object(map) = &mut schema {
         // Beside a reference draft 7 sees nothing else.
         if let Some(target) = map.shift_remove("$ref") {
@@ -233,8 +249,8 @@ fn flow_property(key: &str) -> Value {
     schema
 }
 
-fn each_with(key: &str, kind: &str) -> Value {
-    json!({"type": "array", "items": {"type": kind, "required": [key]}})
+fn each(definition: &str) -> Value {
+    json!({"type": "array", "items": reference(definition)})
 }
 
 #[cfg(test)]
