@@ -13,6 +13,8 @@ const FLOWS: &[(&str, &str)] = &[
     ("a quote that stays open", "id: f\nnamespace: n\ndescription: \"open\ntasks: []\n"),
     ("a list that stays open", "id: f\nnamespace: [n\ntasks: []\n"),
     ("a line that is indented too far", "id: f\n  namespace: n\n"),
+    ("a key that is indented less", "id: f\nnamespace: n\ntasks:\n  - id: a\n   type: log\n"),
+    ("a task that is indented less", "id: f\nnamespace: n\ntasks:\n  - id: a\n    type: log\n - id: b\n"),
     ("a key without a blank", "id: f\nnamespace:n\ntasks: []\n"),
     (
         "a template without quotes",

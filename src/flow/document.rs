@@ -341,6 +341,11 @@ fn syntax_error(file: &str, text: &str, error: &ScanError) -> Diagnostic {
             "this is not YAML: there is no `key: value` here",
             "write a blank behind the colon, here or on the line before",
         ),
+        "while parsing a block collection, did not find expected '-' indicator"
+        | "while parsing a block mapping, did not find expected key" => (
+            "this is not YAML: this line is indented otherwise than those that it belongs to",
+            "give all keys of a task the same indentation, and all tasks of a list; look at the line before too",
+        ),
         "while parsing node, found unknown anchor" => (
             "no value before this one has such an anchor",
             "`*name` repeats what stands behind `&name`; a text that begins with `*` needs quotes",
