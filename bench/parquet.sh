@@ -67,9 +67,10 @@ for _ in $(seq "$rounds"); do
   measure duckdb "$work/venv/bin/python" "$work/duck.py" "$work/month.csv.gz" "$work/duck.parquet"
 done
 
-count() { "$work/venv/bin/python" -c "import duckdb, sys; print(duckdb.sql(f\"SELECT count(*), round(sum(total_amount) * 100) FROM '{sys.argv[1]}'\").fetchone())" "$1"; }
+count() { "$work/venv/bin/python" -c "import duckdb, sys; print(duckdb.sql(f\"SELECT count(*), round(sum(total_amount) * 100) FROM '{sys.argv[1]}'\").fetchall()[0])" "$1"; }
 ours=$(find "$work/home/storage" -name month.parquet)
-[ "$(count "$ours")" = "$(count "$work/duck.parquet")" ] || { echo "the two files differ" >&2; exit 1; }
+held=$(count "$ours")
+[ "$held" = "$(count "$work/duck.parquet")" ] || { echo "the two files differ" >&2; exit 1; }
 median() { sort -n | awk '{v[NR] = $1} END {print v[int((NR + 1) / 2)]}'; }
 column() { cut -d' ' -f"$2" "$work/$1" | median; }
 size() { du -m "$1" | cut -f1; }
