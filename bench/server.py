@@ -1,5 +1,6 @@
 """The parts of bench/server.sh: each starts what it measures, and gives rows of (what, figure, wanted)."""
 
+import datetime
 import http.client
 import json
 import os
@@ -231,11 +232,12 @@ def rate(jitney, work, count=5000):
 
 def overheads(server):
     """Seconds from the event before a task run's start to its end."""
-    sql = """SELECT (julianday(done.time) - julianday(before.time)) * 86400 FROM events AS done
+    sql = """SELECT before.time, done.time FROM events AS done
              JOIN events AS before ON before.execution = done.execution AND before.number = done.number - 2
              WHERE done.body LIKE '{"kind":"task_succeeded"%'"""
-    with server.journal() as journal:
-        yield from (row[0] for row in journal.execute(sql))
+    for times in server.journal().execute(sql):
+        before, done = map(datetime.datetime.fromisoformat, (time.rstrip("Z") for time in times))
+        yield (done - before).total_seconds()
 
 
 def history_of(jitney, work, count):

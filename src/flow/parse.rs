@@ -113,7 +113,9 @@ struct Parts {
 }
 
 impl Parts {
-    fn into_flow(self, document: Document, tasks: &'static [TaskType]) -> Flow {
+    fn into_flow(mut self, document: Document, tasks: &'static [TaskType]) -> Flow {
+        self.inputs.shrink_to_fit();
+        self.triggers.shrink_to_fit();
         let folder = Path::new(&document.file).parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new(".")).to_path_buf();
         Flow {

@@ -35,7 +35,10 @@ impl Parser<'_> {
             let path: Vec<String> = path.iter().cloned().chain([index.to_string()]).collect();
             self.step(item, path)
         });
-        steps.collect()
+        let mut steps: Vec<Step> = steps.collect();
+        // A server keeps thousands of flows, and room for tasks that do not come is most of what they take.
+        steps.shrink_to_fit();
+        steps
     }
 
     fn step(&mut self, value: &Value, path: Vec<String>) -> Option<Step> {

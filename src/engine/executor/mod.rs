@@ -194,11 +194,23 @@ impl Executor {
             if !self.under_way().contains_key(id) {
                 let state = self.journal().state(id)?.ok_or_else(|| EngineError::Unknown(id.clone()))?;
                 if state.status.has_ended() || state.status == ExecutionState::Paused {
+                    self.leave(id, &watcher);
                     return Ok(state);
                 }
             }
             // What other processes do is seen by looking.
             tokio::select! { () = told => {}, () = tokio::time::sleep(GLANCE) => {} }
+        }
+    }
+
+    /// Forgets how to tell those who wait for an execution, when this was the last of them: one that ended before anybody
+    /// waited tells nobody.
+    fn leave(&self, id: &ExecutionId, watcher: &Arc<Notify>) {
+        let mut watchers = lock(&self.shared.watchers);
+        let is_ours = watchers.get(id).is_some_and(|held| Arc::ptr_eq(held, watcher));
+        // One is ours, one is the map's.
+        if is_ours && Arc::strong_count(watcher) == 2 {
+            watchers.remove(id);
         }
     }
 
