@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use notify::event::{AccessKind, AccessMode, Event, EventKind};
 use notify::{RecursiveMode, Watcher};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +24,11 @@ impl Catalog {
     ) {
         let moved = Arc::new(Notify::new());
         let signal = moved.clone();
-        let watcher = notify::recommended_watcher(move |_| signal.notify_one());
+        let watcher = notify::recommended_watcher(move |event| {
+            if may_be_change(&event) {
+                signal.notify_one();
+            }
+        });
         // Without a watcher the slow look must do.
         let mut watcher = watcher.ok();
         for folder in &self.folders {
@@ -40,5 +45,27 @@ impl Catalog {
                 tell(found);
             }
         }
+    }
+}
+
+/// Whether there may be something new. A look opens folders and files itself: whoever looked again for that would never
+/// come to rest.
+fn may_be_change(event: &notify::Result<Event>) -> bool {
+    let is_look = |kind: &AccessKind| *kind != AccessKind::Close(AccessMode::Write);
+    !matches!(event, Ok(Event { kind: EventKind::Access(kind), .. }) if is_look(kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_is_no_change_and_the_end_of_writing_is() {
+        let event = |kind| may_be_change(&Ok(Event::new(kind)));
+        assert!(!event(EventKind::Access(AccessKind::Open(AccessMode::Any))));
+        assert!(!event(EventKind::Access(AccessKind::Read)));
+        assert!(event(EventKind::Access(AccessKind::Close(AccessMode::Write))));
+        assert!(event(EventKind::Create(notify::event::CreateKind::File)));
+        assert!(may_be_change(&Err(notify::Error::generic("too many at once"))));
     }
 }
