@@ -9,7 +9,7 @@ use crate::duration::Limit;
 use crate::flow::expression::{check as check_calls, references as names_in, rendered};
 use crate::flow::parse::{Broken, below};
 use crate::flow::{Flow, Step, input};
-use crate::task::{TaskType, is_template};
+use crate::task::{TaskType, has_template, is_template};
 use crate::text::plain;
 
 /// Malformed templates, and references to what is not there: an input, a variable, a task that does not run before,
@@ -234,13 +234,4 @@ impl<'a> Checker<'a> {
 
 fn pointer(path: &[String], key: &str) -> String {
     path.iter().map(String::as_str).chain([key]).map(|part| format!("/{part}")).collect()
-}
-
-fn has_template(value: &Value) -> bool {
-    match value {
-        Value::String(text) => is_template(text),
-        Value::Array(items) => items.iter().any(has_template),
-        Value::Object(map) => map.values().any(has_template),
-        _ => false,
-    }
 }

@@ -47,6 +47,16 @@ pub fn is_template(text: &str) -> bool {
     text.contains("{{") || text.contains("{%")
 }
 
+/// Whether a value holds one anywhere.
+pub fn has_template(value: &Value) -> bool {
+    match value {
+        Value::String(text) => is_template(text),
+        Value::Array(items) => items.iter().any(has_template),
+        Value::Object(map) => map.values().any(has_template),
+        _ => false,
+    }
+}
+
 /// Whether a text with templates may come to a list or a map: it begins with a template, or is JSON.
 pub(super) fn may_be_many(text: &str) -> bool {
     text.trim_start().starts_with(['{', '['])

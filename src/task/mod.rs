@@ -28,7 +28,7 @@ use reading::{check, read_rendered};
 
 pub use children::{Child, Children, Starting, Surroundings, Wanted};
 pub use expansion::{Expansion, Until};
-pub use fields::is_template;
+pub use fields::{has_template, is_template};
 pub use foresight::{Held, Holding, Ledger, Looking, Offer, Source};
 pub use pause::{AfterPause, Pause};
 pub use reading::{FieldError, read};

@@ -6,7 +6,7 @@ use super::{Input, InputType, limits::pattern_of};
 use crate::diagnostic::Diagnostic;
 use crate::flow::parse::is_name;
 use crate::flow::{Document, findings};
-use crate::task::{is_template, read};
+use crate::task::{has_template, read};
 use crate::text::plain;
 
 use InputType::{Array, Date, Datetime, Duration, Email, File, Float, Int, Multiselect, Secret, Select, Time, Uri};
@@ -173,14 +173,5 @@ impl Input {
         let message = self.accept(value, &self.values).err()?;
         let what = if field == "prefill" { "prefill" } else { "default" };
         Some((field, Diagnostic::error(format!("its {what} does not fit: `{}`: {message}", self.id))))
-    }
-}
-
-fn has_template(value: &Value) -> bool {
-    match value {
-        Value::String(text) => is_template(text),
-        Value::Array(items) => items.iter().any(has_template),
-        Value::Object(map) => map.values().any(has_template),
-        _ => false,
     }
 }

@@ -4,7 +4,9 @@ use tokio_postgres::Transaction;
 
 use crate::postgres::explain;
 use crate::postgres::sql::quote;
-use crate::task::TaskError;
+use crate::task::{TaskContext, TaskError};
+
+use super::source::Source;
 
 const LEDGER: &str = include_str!("../../../../sql/postgres/jitney_loads.sql");
 
@@ -81,6 +83,20 @@ pub(super) struct Entry<'a> {
     pub(super) source: &'a str,
     pub(super) bytes: u64,
     pub(super) seconds: f64,
+}
+
+impl<'a> Entry<'a> {
+    /// What this attempt loaded, and how long it took.
+    pub(super) fn of(context: &'a TaskContext, source: &'a Source, seconds: f64) -> Self {
+        Self {
+            execution: context.execution.as_str(),
+            flow: context.flow.as_str(),
+            task: context.task.as_str(),
+            source: &source.name,
+            bytes: source.bytes,
+            seconds,
+        }
+    }
 }
 
 /// Writes the load down.

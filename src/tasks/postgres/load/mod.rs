@@ -248,15 +248,7 @@ impl Load {
         let skipped = fed.read.saturating_sub(loaded + fed.rejected);
         let counts = Counts { read: fed.read, loaded, rejected: fed.rejected, skipped };
         let seconds = began.elapsed().as_secs_f64();
-        let entry = Entry {
-            execution: context.execution.as_str(),
-            flow: context.flow.as_str(),
-            task: context.task.as_str(),
-            source: &source.name,
-            bytes: source.bytes,
-            seconds,
-        };
-        ledger::record(transaction, &key, &entry, counts).await?;
+        ledger::record(transaction, &key, &Entry::of(context, &source, seconds), counts).await?;
         Ok(self.loaded(&source, counts, seconds, fed.rejected_uri))
     }
 

@@ -50,15 +50,7 @@ impl Load {
         let loaded = self.send(transaction, context, target, source).await?;
         let counts = Counts { read: loaded, loaded, rejected: 0, skipped: 0 };
         let seconds = began.elapsed().as_secs_f64();
-        let entry = Entry {
-            execution: context.execution.as_str(),
-            flow: context.flow.as_str(),
-            task: context.task.as_str(),
-            source: &source.name,
-            bytes: source.bytes,
-            seconds,
-        };
-        ledger::record(transaction, key, &entry, counts).await?;
+        ledger::record(transaction, key, &Entry::of(context, source, seconds), counts).await?;
         Ok(self.loaded(source, counts, seconds, None))
     }
 
