@@ -98,7 +98,10 @@ impl Keeper {
         let earlier = if dry_run { None } else { asked.earlier(runner)? };
         let preview = asked.preview(runner).await?;
         let backfill = match earlier {
-            Some(earlier) => Some(self.go_on(earlier, asked.given)?),
+            Some(earlier) => {
+                self.given().insert(earlier.id.clone(), asked.given);
+                Some(self.take(&earlier.id)?)
+            }
             None if dry_run || preview.runs() == 0 => None,
             None => {
                 let backfill = asked.chosen(&preview, Utc::now());
@@ -151,7 +154,9 @@ impl Keeper {
             self.executor.runner().wish_backfill(id, Wish::Run)?;
             return self.find(id);
         }
-        self.go_on(backfill, inputs)
+        let asked = self.prepare(&backfill, &inputs)?;
+        self.given().insert(id.clone(), asked.given);
+        self.take(id)
     }
 
     /// Stops what is under way of a backfill, and begins no more of it.
@@ -176,17 +181,15 @@ impl Keeper {
         let asked = self.prepare(&backfill, &inputs)?;
         self.given().insert(id.clone(), asked.given);
         self.executor.journal().retry_backfill(id, Utc::now())?;
-        self.go_on(backfill, inputs)
+        self.take(id)
     }
 
-    /// Takes a backfill that nobody drives, if it can go on.
-    fn go_on(&self, backfill: Backfill, inputs: Given) -> Result<Backfill, BackfillError> {
-        let asked = self.prepare(&backfill, &inputs)?;
-        self.given().insert(backfill.id.clone(), asked.given);
-        self.executor.journal().hand_backfill_to_server(&backfill.id)?;
-        self.executor.runner().wish_backfill(&backfill.id, Wish::Run)?;
+    /// Takes a backfill that nobody drives and that can go on.
+    fn take(&self, id: &BackfillId) -> Result<Backfill, BackfillError> {
+        self.executor.journal().hand_backfill_to_server(id)?;
+        self.executor.runner().wish_backfill(id, Wish::Run)?;
         self.wake.notify_one();
-        self.find(&backfill.id)
+        self.find(id)
     }
 
     /// The rest of a backfill, with the flow as it is now.
