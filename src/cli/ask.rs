@@ -7,9 +7,8 @@ use dialoguer::console::{Key, Term};
 use dialoguer::theme::{ColorfulTheme, Theme};
 use dialoguer::{Confirm, Input as Text, MultiSelect, Select};
 use serde_json::Value;
-use tokio_util::task::AbortOnDropHandle;
 
-use crate::cli::{Exit, run};
+use crate::cli::signals::{self, Watch};
 use crate::flow::Input;
 use crate::flow::input::{InputType, Question, shown};
 use crate::text::plain;
@@ -18,19 +17,18 @@ use crate::text::plain;
 pub(super) struct Questions {
     terminal: Term,
     theme: ColorfulTheme,
-    _watch: AbortOnDropHandle<()>,
+    _watch: Watch,
 }
 
 impl Questions {
     /// Begins to ask.
     pub fn begin() -> Self {
-        let watch = tokio::spawn(async {
-            run::stop_signal().await;
+        let watch = Watch::new(|| {
             let _ = disable_raw_mode();
             let _ = Term::stderr().show_cursor();
-            std::process::exit(i32::from(Exit::Cancelled as u8));
+            signals::leave()
         });
-        Self { terminal: Term::stderr(), theme: ColorfulTheme::default(), _watch: AbortOnDropHandle::new(watch) }
+        Self { terminal: Term::stderr(), theme: ColorfulTheme::default(), _watch: watch }
     }
 
     /// Asks for one input until the answer fits; none when the user leaves.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 
-use crate::cli::out::out;
+use crate::cli::out::{errln, out};
 use crate::cli::{Exit, Invalid, flows};
 use crate::flow::convert::{Converted, convert};
 use crate::flow::parse;
@@ -25,7 +25,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let text = flows::text(&arguments.flow)?;
     let Converted { text: converted, changes, left } =
         convert(&name, &text, tasks::ALL).map_err(|finding| Invalid::from(*finding))?;
-    left.iter().for_each(|finding| eprintln!("{finding}\n"));
+    left.iter().for_each(|finding| errln!("{finding}\n"));
     let parsed = parse(&name, &converted, tasks::ALL);
     if parsed.flow.is_none() {
         if !arguments.write {
@@ -39,6 +39,6 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     } else if changes > 0 {
         std::fs::write(&arguments.flow, converted).with_context(|| format!("cannot write {name}"))?;
     }
-    eprintln!("{name}: {names} converted, {} left", left.len());
+    errln!("{name}: {names} converted, {} left", left.len());
     Ok(Exit::Ok)
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 
-use crate::cli::out::outln;
+use crate::cli::out::{errln, outln};
 use crate::cli::{Exit, Invalid};
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
@@ -109,7 +109,7 @@ fn list(entries: &[Entry], as_json: bool) {
         ]);
     }
     if entries.is_empty() {
-        eprintln!("Nothing is kept. Flows keep values with the task kv.set; so does: jitney kv set");
+        errln!("Nothing is kept. Flows keep values with the task kv.set; so does: jitney kv set");
     } else {
         outln!("{}", table.trim_fmt());
     }

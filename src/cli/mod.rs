@@ -1,5 +1,4 @@
 //! The command line: one file per subcommand. The only place that prints.
-#![expect(clippy::print_stderr, reason = "printing is what a command line is for")]
 
 mod ask;
 mod backfill;
@@ -25,6 +24,8 @@ mod run_help;
 mod schema;
 mod screen;
 mod server;
+mod signals;
+mod target;
 mod tasks;
 mod validate;
 
@@ -36,6 +37,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{Overrides, Settings};
 pub use exit::{Exit, Invalid};
+use out::errln;
 
 /// Runs YAML flows: extract, load and transform, safe to repeat.
 #[derive(Parser)]
@@ -99,11 +101,13 @@ enum Command {
 
 /// Runs the program's command line.
 pub fn run() -> ExitCode {
+    signals::outlive_file_limit();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(answer) => match run_help::asked_for(&answer) {
             Some(flow) => {
-                return run_help::print(&flow).map_or_else(|error| complain(&error, str::to_owned), Exit::into);
+                return run_help::print(&flow)
+                    .map_or_else(|error| complain(&error, str::to_owned), |exit| with_all_data(exit).into());
             }
             None => answer.exit(),
         },
@@ -118,7 +122,7 @@ pub fn run() -> ExitCode {
         Ok(ended)
     });
     match ended {
-        Ok(Ok(exit)) => exit.into(),
+        Ok(Ok(exit)) => with_all_data(exit).into(),
         Ok(Err((error, settings))) => complain(&error, |text| settings.redactor.clean(text)),
         Err(error) => complain(&error, str::to_owned),
     }
@@ -146,6 +150,13 @@ async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<
     }
 }
 
+/// How the program ends, which is not well when data for stdout was lost.
+fn with_all_data(exit: Exit) -> Exit {
+    let Some(why) = out::lost() else { return exit };
+    errln!("error: cannot write to stdout: {why}");
+    if exit == Exit::Ok { Exit::Internal } else { exit }
+}
+
 /// Prints an error once, with its causes, and says how the program ends.
 fn complain(error: &anyhow::Error, clean: impl Fn(&str) -> String) -> ExitCode {
     let mut text = error.to_string();
@@ -155,7 +166,7 @@ fn complain(error: &anyhow::Error, clean: impl Fn(&str) -> String) -> ExitCode {
         }
     }
     let prefix = if error.is::<Invalid>() { "" } else { "error: " };
-    eprintln!("{prefix}{}", clean(&text));
+    errln!("{prefix}{}", clean(&text));
     exit::code_of(error).into()
 }
 

@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
-use crate::cli::out::outln;
+use crate::cli::out::{errln, outln};
 use crate::cli::{Exit, Invalid};
 use crate::diagnostic::Diagnostic;
 
@@ -45,7 +45,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let template =
         TEMPLATES.iter().find(|(name, _)| *name == arguments.template).context("there is no such template")?;
     let file = write(name, template)?;
-    eprintln!("Wrote {file}. Run it:  jitney run {file}", file = file.display());
+    errln!("Wrote {file}. Run it:  jitney run {file}", file = file.display());
     Ok(Exit::Ok)
 }
 

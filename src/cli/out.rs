@@ -1,17 +1,32 @@
-//! Writing to stdout, whose reader may have gone: `jitney executions | head -1`.
+//! Writing to stdout and stderr, whose readers may have gone: `jitney executions | head -1`. A write that fails never
+//! ends what is under way: a run goes on to its end, and a server keeps running.
 
 use std::fmt::Arguments;
 use std::io::{self, Write};
+use std::sync::OnceLock;
 
-use crate::cli::Exit;
+/// Why data on stdout has been lost, if it was.
+static LOST: OnceLock<String> = OnceLock::new();
 
-/// Writes data for the user or the next program. When nobody reads any more, the program ends: it has done what was
-/// asked.
+/// Writes data for the user or the next program. When nobody reads any more, there is nobody to miss it; any other
+/// failure is told of when the program ends.
 pub(super) fn write(text: Arguments) {
     let mut stdout = io::stdout().lock();
-    if stdout.write_fmt(text).and_then(|()| stdout.flush()).is_err() {
-        std::process::exit(i32::from(Exit::Ok as u8));
+    match stdout.write_fmt(text).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => drop(LOST.set(error.to_string())),
+        _ => {}
     }
+}
+
+/// Writes a message to stderr. When that fails there is no other place to say so.
+pub(super) fn message(text: Arguments) {
+    let mut stderr = io::stderr().lock();
+    let _ = stderr.write_fmt(text).and_then(|()| stderr.flush());
+}
+
+/// Why data on stdout has been lost, if it was: a full disk, not a reader who has gone.
+pub(super) fn lost() -> Option<&'static str> {
+    LOST.get().map(String::as_str)
 }
 
 /// `println!` for data on stdout.
@@ -25,4 +40,14 @@ macro_rules! out {
     ($($text:tt)*) => { $crate::cli::out::write(format_args!($($text)*)) };
 }
 
-pub(super) use {out, outln};
+/// `eprintln!` for messages on stderr.
+macro_rules! errln {
+    ($($text:tt)*) => { $crate::cli::out::message(format_args!("{}\n", format_args!($($text)*))) };
+}
+
+/// `eprint!` for messages on stderr.
+macro_rules! err {
+    ($($text:tt)*) => { $crate::cli::out::message(format_args!($($text)*)) };
+}
+
+pub(super) use {err, errln, out, outln};

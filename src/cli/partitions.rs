@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::cli::backfill::{given_here, silent_runner, told};
 use crate::cli::calendar::{Mark, calendar, legend};
 use crate::cli::inputs::pair;
-use crate::cli::out::{out, outln};
+use crate::cli::out::{errln, out, outln};
 use crate::cli::{Exit, flows};
 use crate::config::Settings;
 use crate::engine::backfill::{Known, Standing, Verdict, Wanted};
@@ -46,13 +46,13 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
     let (flow, warnings) = flows::read(&arguments.flow)?;
-    warnings.iter().for_each(|warning| eprintln!("{warning}"));
+    warnings.iter().for_each(|warning| errln!("{warning}"));
     let runner = silent_runner(settings)?;
     let given = given_here(&flow, &arguments.input);
     let Arguments { trigger, every, from, to, check, .. } = arguments;
     let wanted = Wanted { trigger, every, from, to, given, check };
     let grid = runner.grid(&flow, &wanted, Utc::now()).await.map_err(told)?;
-    grid.notes.iter().for_each(|note| eprintln!("{note}"));
+    grid.notes.iter().for_each(|note| errln!("{note}"));
     if arguments.json {
         outln!("{}", json!(grid.columns));
         return Ok(Exit::Ok);

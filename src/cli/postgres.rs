@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 
-use crate::cli::out::{out, outln};
+use crate::cli::out::{errln, out, outln};
 use crate::config::Settings;
 use crate::postgres::{connect_to, managed};
 
@@ -64,7 +64,7 @@ pub async fn run(arguments: Arguments, settings: &Settings) -> anyhow::Result<Ex
 }
 
 fn tell(line: &str) {
-    eprintln!("{line}");
+    errln!("{line}");
 }
 
 async fn start(settings: &Settings) -> anyhow::Result<()> {

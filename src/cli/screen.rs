@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
 use crate::cli::format::{bytes, seconds};
+use crate::cli::out::errln;
 use crate::engine::{Notice, Observer};
 use crate::id::RunId;
 use crate::task::{Level, Outputs, Progress};
@@ -78,7 +79,7 @@ impl Screen {
     }
 
     fn always(&self, text: &str) {
-        if self.live { self.bar.suspend(|| eprintln!("{text}")) } else { eprintln!("{text}") }
+        if self.live { self.bar.suspend(|| errln!("{text}")) } else { errln!("{text}") }
     }
 
     fn tick(&self) {

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::cli::out::{out, outln};
+use crate::cli::out::{errln, out, outln};
 use crate::cli::{Exit, Invalid};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::task::TaskType;
@@ -43,7 +43,7 @@ fn list() {
     for task in ALL {
         outln!("{:<20} {}", task.name, first_sentence(&description(&(task.schema)().to_value())));
     }
-    eprintln!("\nFields, outputs and an example of one: jitney tasks TYPE");
+    errln!("\nFields, outputs and an example of one: jitney tasks TYPE");
 }
 
 /// All about one task type, as text.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::cli::out::outln;
+use crate::cli::out::{errln, outln};
 use crate::cli::{Exit, Invalid, flows};
 use crate::diagnostic::Diagnostic;
 use crate::flow::parse;
@@ -51,9 +51,9 @@ fn report(findings: &[Diagnostic], count: usize, as_json: bool) -> Exit {
         findings.iter().for_each(|finding| outln!("{finding}\n"));
         let flows = if count == 1 { "1 flow".to_owned() } else { format!("{count} flows") };
         match errors {
-            0 => eprintln!("{flows} checked, no errors"),
-            1 => eprintln!("{flows} checked, 1 error"),
-            _ => eprintln!("{flows} checked, {errors} errors"),
+            0 => errln!("{flows} checked, no errors"),
+            1 => errln!("{flows} checked, 1 error"),
+            _ => errln!("{flows} checked, {errors} errors"),
         }
     }
     if errors == 0 { Exit::Ok } else { Exit::Invalid }

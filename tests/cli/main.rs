@@ -12,12 +12,15 @@ mod kill;
 mod new;
 mod outside;
 mod pages;
+mod pipes;
 #[cfg(target_os = "linux")]
 mod questions;
 mod resume;
 mod run;
 mod secrets;
 mod steering;
+mod stop;
+mod target;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod world;

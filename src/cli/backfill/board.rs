@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::calendar::{Mark, calendar, legend};
 use crate::cli::format::seconds;
+use crate::cli::out::errln;
 use crate::engine::backfill::{Cell, Grain, Standing};
 use crate::journal::Wish;
 
@@ -75,7 +76,7 @@ impl Board {
         if self.quiet {
             return;
         }
-        if self.live { self.bar.suspend(|| eprintln!("{text}")) } else { eprintln!("{text}") }
+        if self.live { self.bar.suspend(|| errln!("{text}")) } else { errln!("{text}") }
     }
 
     /// What there is to say when a partition changes; on a terminal the calendar says the rest.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::cli::out::outln;
+use crate::cli::out::{errln, outln};
 use crate::engine::backfill::{Asked, BackfillError, Preview};
 use crate::journal::Partition;
 use crate::text::plain;
@@ -20,7 +20,7 @@ pub(super) fn print(asked: &Asked, preview: &Preview) -> Result<(), BackfillErro
     let (spec, beat) = (&asked.spec, asked.beat()?);
     let by = beat.trigger().map(|trigger| format!(" by `{}`", trigger.id)).unwrap_or_default();
     let inputs: Vec<String> = spec.inputs.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    eprintln!("{}{by}, {} to {}   {}", asked.flow.id, spec.from, spec.to, inputs.join(" "));
+    errln!("{}{by}, {} to {}   {}", asked.flow.id, spec.from, spec.to, inputs.join(" "));
     let mut rest = preview.choices.as_slice();
     while let Some(first) = rest.first() {
         let count = rest.iter().take_while(|other| other.last == first.last && other.skipped == first.skipped).count();
@@ -31,11 +31,11 @@ pub(super) fn print(asked: &Asked, preview: &Preview) -> Result<(), BackfillErro
             _ => first.partition.clone(),
         };
         let next = if first.runs { "runs" } else { "stays" };
-        eprintln!("  {name:<24} {:<34} {next}", first.last);
+        errln!("  {name:<24} {:<34} {next}", first.last);
     }
     let (runs, all) = (preview.runs(), preview.choices.len());
     let many = if all == 1 { "partition" } else { "partitions" };
-    eprintln!("{runs} of {all} {many} to run, {} at a time.", spec.parallel);
+    errln!("{runs} of {all} {many} to run, {} at a time.", spec.parallel);
     Ok(())
 }
 

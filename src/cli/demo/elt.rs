@@ -12,7 +12,7 @@ use super::month::{Colour, MonthFacts, write_month};
 use super::{MONTH, MONTHS, SEED, YEAR, execute, serve};
 use crate::cli::Exit;
 use crate::cli::format::{bytes, seconds};
-use crate::cli::out::{out, outln};
+use crate::cli::out::{errln, out, outln};
 use crate::cli::run::numbers;
 use crate::config::Settings;
 use crate::gcp::Service;
@@ -46,7 +46,7 @@ pub(super) async fn show(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<
     }
     let began = Instant::now();
     let kit = Kit::unpack(&settings.home.join("demo"))?;
-    eprintln!("Making two sample months and serving them on this machine …");
+    errln!("Making two sample months and serving them on this machine …");
     let shutdown = CancellationToken::new();
     let _stop = shutdown.clone().drop_guard();
     let (address, _) = serve::serve(kit.mirror.clone(), shutdown).await?;

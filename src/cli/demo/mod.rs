@@ -21,7 +21,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::format::{bytes, seconds};
-use crate::cli::out::{out, outln};
+use crate::cli::out::{errln, out, outln};
 use crate::cli::run::{Session, numbers, rate};
 use crate::cli::{Exit, Invalid, flows};
 use crate::config::Settings;
@@ -101,7 +101,7 @@ struct Load {
 async fn show(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
     let began = Instant::now();
     let kit = Kit::unpack(&settings.home.join("demo"))?;
-    eprintln!("Making two sample months and serving them on this machine …");
+    errln!("Making two sample months and serving them on this machine …");
     let shutdown = CancellationToken::new();
     let _stop = shutdown.clone().drop_guard();
     let (address, _) = serve::serve(kit.mirror.clone(), shutdown).await?;

@@ -8,6 +8,7 @@ use serde::Serialize;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
+use crate::cli::out::errln;
 use crate::diagnostic::Diagnostic;
 use crate::engine::catalog::{Change, ChangeKind, Entry};
 use crate::id::ExecutionId;
@@ -164,11 +165,11 @@ impl Lines {
         match self.format {
             Format::Plain => {
                 line.time = time.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S").to_string();
-                eprintln!("{}", line.plain());
+                errln!("{}", line.plain());
             }
             Format::Json => {
                 line.time = time.to_rfc3339_opts(SecondsFormat::Millis, true);
-                eprintln!("{}", serde_json::json!(line));
+                errln!("{}", serde_json::json!(line));
             }
         }
     }

@@ -14,7 +14,7 @@ use clap::Args;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::run::stop_signal;
+use crate::cli::signals::Watch;
 use crate::cli::{Exit, Invalid};
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
@@ -24,7 +24,7 @@ use crate::engine::clock::SystemClock;
 use crate::engine::executor::{Executor, Options};
 use crate::engine::scheduler::Scheduler;
 use crate::engine::{Beside, Runner};
-use crate::journal::Journal;
+use crate::journal::{Journal, StartedBy};
 use crate::server::access::Access;
 use crate::server::arrivals::{Arrivals, Buckets, Local as LocalFolders, Place};
 use crate::server::metrics::Metrics;
@@ -75,7 +75,8 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     let lines = Lines::new(arguments.log, settings.redactor.clone());
     catalog.problems().iter().for_each(|finding| lines.finding(finding));
     catalog.list().iter().for_each(|entry| lines.broken(entry));
-    let shutdown = CancellationToken::new();
+    let (shutdown, asked_to_stop) = (CancellationToken::new(), CancellationToken::new());
+    let _watch = Watch::cancelling(asked_to_stop.clone());
     let listening = tokio::spawn(lines.clone().tell(journal.subscribe()));
     let options = Options {
         parallel: usize::from(arguments.parallel),
@@ -83,8 +84,11 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         catalog: Some(catalog.clone()),
         takes_all: true,
     };
-    let runner =
-        Runner { catalog: Some(catalog.clone()), ..Runner::new(settings.clone(), journal.clone(), Arc::new(|_| {})) };
+    let runner = Runner {
+        catalog: Some(catalog.clone()),
+        started_by: StartedBy::Server,
+        ..Runner::new(settings.clone(), journal.clone(), Arc::new(|_| {}))
+    };
     let executor = Executor::open(runner, options)?;
     let words = lines.clone();
     let scheduler = Scheduler::new(executor.clone(), catalog.clone(), move |key, problem| {
@@ -110,12 +114,8 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         settings.home.display()
     ));
     let serving = tokio::spawn(server::run(listener, app, access, shutdown.clone()));
-    stop_signal().await;
+    asked_to_stop.cancelled().await;
     lines.say("stopping; again to leave at once, and what is under way goes on at the next start");
-    tokio::spawn(async {
-        stop_signal().await;
-        std::process::exit(i32::from(Exit::Cancelled as u8));
-    });
     shutdown.cancel();
     executor.stop(arguments.grace.0).await;
     serving.await?.context("the server cannot answer any more")?;

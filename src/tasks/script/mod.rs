@@ -10,7 +10,7 @@ pub(in crate::tasks) mod environment;
 pub(in crate::tasks) mod glob;
 pub(in crate::tasks) mod inputs;
 pub(in crate::tasks) mod namespace;
-pub(in crate::tasks) mod process;
+pub(crate) mod process;
 mod protocol;
 mod runner;
 pub(in crate::tasks) mod workspace;

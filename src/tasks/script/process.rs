@@ -1,9 +1,10 @@
 //! A program as a child of ours: in a process group of its own, heard line by line, and gone when its task is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
@@ -157,7 +158,7 @@ async fn run_with_grace(
     hear: &mut (dyn FnMut(Line) + Send),
 ) -> Result<ExitStatus, TaskError> {
     let mut child = invocation.spawn()?;
-    let group = Group(child.id());
+    let group = Group::of(&child);
     let mut lines = listen(&mut child);
     let mut kill_at = None;
     let ended = loop {
@@ -272,7 +273,25 @@ fn shown(bytes: &[u8]) -> String {
 /// A process group by its leader's number; what is left of it is killed when this is dropped.
 struct Group(Option<u32>);
 
+/// The groups of this process that are there now.
+static GROUPS: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+fn groups() -> MutexGuard<'static, BTreeSet<u32>> {
+    GROUPS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Kills all programs that this process has started, and theirs: it leaves at once, and they would go on without it.
+pub(crate) fn kill_all() {
+    let all: Vec<u32> = groups().iter().copied().collect();
+    all.into_iter().for_each(|leader| drop(Group(Some(leader))));
+}
+
 impl Group {
+    fn of(child: &Child) -> Self {
+        groups().extend(child.id());
+        Self(child.id())
+    }
+
     /// The standard library sends no signals to groups, and the shell is there wherever scripts run.
     fn signal(&self, name: &str) {
         let Some(leader) = self.0 else { return };
@@ -286,6 +305,9 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         self.signal("KILL");
+        if let Some(leader) = self.0 {
+            groups().remove(&leader);
+        }
     }
 }
 

@@ -1,0 +1,99 @@
+//! Signals that ask the program to stop: Ctrl-C, SIGTERM, SIGQUIT, and SIGHUP when the terminal closes. They are heard on
+//! a thread of its own, so that a second one always ends the process, however busy everything else is.
+
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+/// What the first signal does.
+type First = Box<dyn FnOnce() + Send>;
+
+static FIRST: Mutex<Option<First>> = Mutex::new(None);
+static HEARING: Once = Once::new();
+
+/// As long as this is there, the first signal does what was said; the next one, or one that comes later, ends the
+/// process at once.
+pub(super) struct Watch(());
+
+impl Watch {
+    /// Lets the first signal do this.
+    pub fn new(first: impl FnOnce() + Send + 'static) -> Self {
+        *slot() = Some(Box::new(first));
+        HEARING.call_once(hear);
+        Self(())
+    }
+
+    /// Lets the first signal set this token.
+    pub fn cancelling(token: CancellationToken) -> Self {
+        Self::new(move || token.cancel())
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        *slot() = None;
+    }
+}
+
+fn slot() -> MutexGuard<'static, Option<First>> {
+    FIRST.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Without a thread for them signals end the process, as they would anyway.
+#[cfg(unix)]
+fn hear() {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+    use signal_hook::iterator::Signals;
+    let hang_up = (!is_ignored(SIGHUP)).then_some(SIGHUP);
+    let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGQUIT].into_iter().chain(hang_up)) else { return };
+    let heard = move || {
+        for _ in signals.forever() {
+            let first = slot().take();
+            match first {
+                // Not here: it may print, and a terminal that takes no more must not keep a second signal waiting.
+                Some(first) => drop(std::thread::Builder::new().spawn(first)),
+                None => leave(),
+            }
+        }
+    };
+    drop(std::thread::Builder::new().name("signals".to_owned()).spawn(heard));
+}
+
+#[cfg(not(unix))]
+fn hear() {
+    drop(tokio::spawn(async {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            let first = slot().take();
+            match first {
+                Some(first) => first(),
+                None => leave(),
+            }
+        }
+    }));
+}
+
+/// Ends the process now, and what its scripts have started: those would go on without it.
+pub(super) fn leave() -> ! {
+    crate::tasks::kill_programs();
+    let code = i32::from(crate::cli::Exit::Cancelled as u8);
+    #[cfg(unix)]
+    signal_hook::low_level::exit(code);
+    #[cfg(not(unix))]
+    std::process::exit(code)
+}
+
+/// Whether whoever started the process wants it to ignore a signal, as `nohup` does.
+#[cfg(unix)]
+fn is_ignored(signal: i32) -> bool {
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return !cfg!(target_os = "linux") };
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+    mask & (1 << (signal - 1)) != 0
+}
+
+/// A file that grows beyond what `ulimit -f` allows makes the write fail, which is told of, instead of ending the
+/// process.
+pub(super) fn outlive_file_limit() {
+    #[cfg(unix)]
+    let _ = signal_hook::flag::register(signal_hook::consts::signal::SIGXFSZ, std::sync::Arc::default());
+}
