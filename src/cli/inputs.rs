@@ -7,6 +7,7 @@ use chrono::Utc;
 use clap::Args;
 use serde_json::{Map, Value};
 
+use crate::cli::out::errln;
 use crate::cli::{Invalid, ask};
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
@@ -41,7 +42,8 @@ pub(super) fn gather(
     let mut questions = None;
     loop {
         let resolution = settle(flow, &from_here(flow, &given), &before);
-        let problems = problems(flow, &resolution);
+        let problems: Vec<Diagnostic> =
+            missing_paths(flow, &given).into_iter().chain(problems(flow, &resolution)).collect();
         let next = resolution.missing.first().filter(|_| asks);
         match next {
             Some(question) if problems.is_empty() => {
@@ -55,7 +57,7 @@ pub(super) fn gather(
             _ => {
                 let missing = resolution.missing.iter().map(|question| question.as_finding(&flow.inputs));
                 let problems: Vec<Diagnostic> = problems.into_iter().chain(missing).collect();
-                resolution.warnings.iter().for_each(|warning| eprintln!("{warning}"));
+                resolution.warnings.iter().for_each(|warning| errln!("{warning}"));
                 return if problems.is_empty() { Ok(Some(resolution.values)) } else { Err(Invalid(problems).into()) };
             }
         }
@@ -86,6 +88,21 @@ pub(super) fn from_here(flow: &Flow, given: &[(String, Value)]) -> Vec<(String, 
         (name.clone(), path.map_or_else(|| value.clone(), |path| Value::from(path.display().to_string())))
     };
     given.iter().map(place).collect()
+}
+
+/// The paths that were given for addresses, stand nowhere, and cannot be anything else: `./mirror`.
+pub(super) fn missing_paths(flow: &Flow, given: &[(String, Value)]) -> Vec<Diagnostic> {
+    let is_uri = |name: &str| flow.inputs.iter().any(|input| input.id == name && input.kind == InputType::Uri);
+    let texts = given.iter().filter(|(name, _)| is_uri(name)).filter_map(|(name, value)| Some((name, value.as_str()?)));
+    let is_path = |text: &str| (text.starts_with("./") || text.starts_with("../")) && !text.contains("{{");
+    let paths = texts.filter(|(_, text)| is_path(text)).filter_map(|(name, text)| {
+        let places = [PathBuf::from("."), flow.folder.clone()].map(|folder| std::path::absolute(folder.join(text)));
+        let [Ok(here), Ok(beside)] = places else { return None };
+        let finding = Diagnostic::error(format!("input `{name}`: there is no `{text}` here, nor next to the flow"));
+        let help = format!("looked for {} and {}", here.display(), beside.display());
+        (!here.exists() && !beside.exists()).then(|| finding.help(help))
+    });
+    paths.collect()
 }
 
 impl Given {

@@ -78,3 +78,22 @@ fn an_address_that_cannot_be_read_ends_before_anything_runs() {
     assert!(!told.err.contains("geheim77"), "{told}");
     assert!(!world.home().exists(), "something was written");
 }
+
+#[test]
+fn a_path_that_stands_nowhere_is_told_with_the_places_where_it_could_stand() {
+    let world = World::new();
+    world.write(
+        "flows/f.yaml",
+        "id: f\nnamespace: n\ninputs:\n  - {id: source, type: URI}\ntasks:\n  - {id: a, type: log, message: hi}\n",
+    );
+    for arguments in
+        [&["run", "flows/f.yaml"][..], &["backfill", "flows/f.yaml", "--from", "2020-01", "--to", "2020-02"]]
+    {
+        let told = world.jitney(&[arguments, &["-i", "source=./nomirror"]].concat()).ended(3).without_data();
+        let told = told.says("input `source`: there is no `./nomirror` here, nor next to the flow");
+        let places = ["nomirror", "flows/nomirror"].map(|name| world.path(name).display().to_string());
+        told.says(&places[0]).says(&places[1]);
+    }
+    world.write("flows/nomirror/x", "");
+    world.jitney(&["run", "flows/f.yaml", "-i", "source=./nomirror"]).ended(0);
+}

@@ -8,8 +8,9 @@ use clap::Args;
 use serde_json::Value;
 
 use super::{given_here, go, preview, silent_runner, told};
-use crate::cli::inputs::pair;
-use crate::cli::{Exit, flows};
+use crate::cli::inputs::{missing_paths, pair};
+use crate::cli::out::errln;
+use crate::cli::{Exit, Invalid, flows};
 use crate::config::Settings;
 use crate::engine::backfill::{Asked, Preview};
 use crate::flow::Flow;
@@ -83,14 +84,20 @@ impl From<Which> for Only {
 
 pub(super) async fn run(arguments: Asking, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
     let (flow, warnings) = flows::read(&arguments.flow.clone().unwrap_or_default())?;
-    warnings.iter().for_each(|warning| eprintln!("{warning}"));
+    warnings.iter().for_each(|warning| errln!("{warning}"));
+    let given: Vec<(String, Value)> =
+        arguments.input.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
+    let missing = missing_paths(&flow, &given);
+    if !missing.is_empty() {
+        return Err(Invalid(missing).into());
+    }
     let spec = spec(&arguments, &flow)?;
     let runner = silent_runner(settings)?;
     let asked = Asked::new(&runner, Arc::new(flow), spec).map_err(told)?;
     let earlier = if arguments.dry_run { None } else { asked.earlier(&runner).map_err(told)? };
     let backfill = match earlier {
         Some(earlier) => {
-            eprintln!("Going on with backfill {}, which was asked for before and has not ended.", earlier.id);
+            errln!("Going on with backfill {}, which was asked for before and has not ended.", earlier.id);
             runner.wish_backfill(&earlier.id, Wish::Run).map_err(told)?;
             earlier
         }
@@ -110,7 +117,7 @@ pub(super) async fn run(arguments: Asking, settings: &Arc<Settings>) -> anyhow::
 
 fn show(asked: &Asked, preview: &Preview, arguments: &Asking) -> anyhow::Result<()> {
     if let Some(why) = &preview.unsure {
-        eprintln!("The target cannot say what it holds ({why}): what ran before decides.");
+        errln!("The target cannot say what it holds ({why}): what ran before decides.");
     }
     match (arguments.json, arguments.dry_run || preview.runs() == 0) {
         (false, _) => preview::print(asked, preview).map_err(told)?,
@@ -136,5 +143,6 @@ fn spec(arguments: &Asking, flow: &Flow) -> anyhow::Result<BackfillSpec> {
         descending: arguments.order == Order::Desc,
         stop_on_failure: arguments.stop_on_failure,
         by_server: false,
+        target: None,
     })
 }
