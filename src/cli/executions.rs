@@ -1,15 +1,19 @@
 //! `jitney executions`
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
+use serde::Serialize;
 
 use crate::cli::format::seconds;
-use crate::cli::out::outln;
+use crate::cli::out::{errln, outln};
 use crate::cli::run::to_json;
 use crate::cli::{Exit, Invalid};
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
+use crate::engine::{is_interrupted, settle_killing};
 use crate::id::ExecutionId;
-use crate::journal::{Journal, State, Summary};
+use crate::journal::{Journal, JournalError, State, Summary};
 use crate::text::{plain, thousands};
 
 #[derive(Args)]
@@ -44,15 +48,44 @@ enum Command {
 pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<Exit> {
     let journal = Journal::open(&settings.journal())?;
     match &arguments.command {
-        None => list(&journal.executions(arguments.flow.as_deref(), arguments.limit)?, arguments.json),
+        None => {
+            let listed = || journal.executions(arguments.flow.as_deref(), arguments.limit);
+            let mut found = listed()?;
+            let killing = found.iter().filter(|execution| execution.state == "KILLING");
+            if settle_killing(settings, &journal, killing.map(|execution| &execution.id))? {
+                found = listed()?;
+            }
+            let asked = |of: &Summary| is_interrupted(settings, &journal, &of.id, &of.state, of.created);
+            let found: Vec<Listed> = found
+                .into_iter()
+                .map(|summary| Ok(Listed { interrupted: asked(&summary)?, summary }))
+                .collect::<Result<_, JournalError>>()?;
+            list(&found, arguments.json);
+        }
         Some(Command::Show { id }) => {
             let id = find(&journal, id)?;
-            show(&id, &state(&journal, &id)?, arguments.json);
+            settle_killing(settings, &journal, std::iter::once(&id))?;
+            let state = state(&journal, &id)?;
+            let created = journal.summary(&id)?.map(|summary| summary.created).unwrap_or_default();
+            let interrupted = is_interrupted(settings, &journal, &id, state.status.as_str(), created)?;
+            show(&id, &state, interrupted, arguments.json);
         }
         Some(Command::Logs { id }) => logs(&journal, &find(&journal, id)?, arguments.json)?,
     }
     Ok(Exit::Ok)
 }
+
+/// An execution in a list.
+#[derive(Serialize)]
+struct Listed {
+    #[serde(flatten)]
+    summary: Summary,
+    /// Whether the process that worked on it is gone.
+    interrupted: bool,
+}
+
+/// What an execution that a process has left in the middle is called.
+const INTERRUPTED: &str = "INTERRUPTED";
 
 /// The execution that a prefix names.
 ///
@@ -82,25 +115,25 @@ pub(super) fn state(journal: &Journal, id: &ExecutionId) -> anyhow::Result<State
     journal.state(id)?.ok_or_else(|| anyhow::anyhow!("the journal has lost execution {id}"))
 }
 
-fn list(executions: &[Summary], as_json: bool) {
+fn list(executions: &[Listed], as_json: bool) {
     if as_json {
         outln!("{}", serde_json::json!(executions));
         return;
     }
     if executions.is_empty() {
-        eprintln!("Nothing has run yet. Try: jitney demo");
+        errln!("Nothing has run yet. Try: jitney demo");
         return;
     }
     let mut table = super::table(["id", "flow", "state", "started", "took", "rows", "inputs"]);
-    for execution in executions {
+    for Listed { summary: execution, interrupted } in executions {
         let started =
             execution.started.map(|time| time.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M:%S").to_string());
-        let took = execution.ended.zip(execution.started).and_then(|(ended, started)| (ended - started).to_std().ok());
+        let took = execution.took.and_then(|took| Duration::try_from_secs_f64(took).ok());
         let inputs = execution.inputs.iter().map(|(name, value)| format!("{name}={}", plain(value)));
         table.add_row([
             execution.id.to_string(),
             execution.flow.clone(),
-            execution.state.clone(),
+            if *interrupted { INTERRUPTED.to_owned() } else { execution.state.clone() },
             started.unwrap_or_default(),
             took.map(seconds).unwrap_or_default(),
             thousands(execution.rows),
@@ -108,14 +141,22 @@ fn list(executions: &[Summary], as_json: bool) {
         ]);
     }
     outln!("{}", table.trim_fmt());
+    if let Some(Listed { summary, .. }) = executions.iter().find(|listed| listed.interrupted) {
+        errln!("INTERRUPTED: its process is gone. Go on with: jitney resume {}", summary.id);
+    }
 }
 
-fn show(id: &ExecutionId, state: &State, as_json: bool) {
+fn show(id: &ExecutionId, state: &State, interrupted: bool, as_json: bool) {
     if as_json {
-        outln!("{}", to_json(id, state));
+        let mut shown = to_json(id, state);
+        shown["interrupted"] = interrupted.into();
+        outln!("{shown}");
         return;
     }
-    outln!("{id}  {}  {}", state.created.flow, state.status);
+    outln!("{id}  {}  {}", state.created.flow, if interrupted { INTERRUPTED } else { state.status.as_str() });
+    if interrupted {
+        outln!("  its process is gone; go on with: jitney resume {id}");
+    }
     for (name, value) in &state.created.inputs {
         outln!("  input   {name} = {}", plain(value));
     }

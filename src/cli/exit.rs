@@ -55,9 +55,16 @@ impl From<Diagnostic> for Invalid {
 pub(super) fn told(error: EngineError) -> anyhow::Error {
     match error {
         EngineError::Refused(findings) => Invalid(findings).into(),
+        EngineError::Elsewhere { .. } => Invalid::from(elsewhere(&error)).into(),
         EngineError::NotPossible { .. } => Invalid::from(Diagnostic::error(error.to_string())).into(),
         other => other.into(),
     }
+}
+
+fn elsewhere(error: &EngineError) -> Diagnostic {
+    let help =
+        "name the old one again, with `--postgres` or in the environment, or go on with the new one: `--retarget`";
+    Diagnostic::error(error.to_string()).help(help)
 }
 
 /// The exit code that an error stands for.

@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::cli::exit::told;
 use crate::cli::run::Session;
+use crate::cli::target::Retarget;
 use crate::cli::{Exit, Invalid, executions};
 use crate::config::Settings;
 use crate::engine::revive;
@@ -21,6 +22,8 @@ pub(super) struct Arguments {
     /// A secret input of the flow, which the journal does not keep; may be repeated
     #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = super::inputs::pair)]
     input: Vec<(String, String)>,
+    #[command(flatten)]
+    retarget: Retarget,
     /// Print the execution as JSON when it has ended
     #[arg(long)]
     json: bool,
@@ -30,6 +33,9 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     let session = Session::open(settings, arguments.json)?;
     let old = executions::find(&session.runner.journal, &arguments.id)?;
     let state = executions::state(&session.runner.journal, &old)?;
+    if !arguments.retarget.retarget {
+        session.runner.expect_here(&format!("execution {old}"), state.target.as_ref()).map_err(told)?;
+    }
     let flow = revive::recorded_flow(&state.created, tasks::ALL).map_err(Invalid)?;
     let inputs = revive::recorded_values(settings, &state, &flow, arguments.input).map_err(Invalid)?;
     let id = session.runner.replay(&old, &flow, &inputs, arguments.from.as_deref()).map_err(told)?;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use clap::Args;
 
 use crate::cli::exit::told;
+use crate::cli::out::errln;
 use crate::cli::run::Session;
+use crate::cli::target::Retarget;
 use crate::cli::{Exit, Invalid, executions};
 use crate::config::{ScriptRunner, Settings};
 use crate::engine::revive;
@@ -25,6 +27,8 @@ pub(super) struct Arguments {
     /// Where all scripts run, whatever their tasks say [default: JITNEY_SCRIPT_RUNNER]
     #[arg(long, value_name = "RUNNER")]
     script_runner: Option<ScriptRunner>,
+    #[command(flatten)]
+    retarget: Retarget,
     /// Print the execution as JSON when it has ended
     #[arg(long)]
     json: bool,
@@ -39,12 +43,13 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         None => match journal.newest_unfinished()? {
             Some(id) => id,
             None => {
-                eprintln!("Every execution ended well; there is nothing to resume.");
+                errln!("Every execution ended well; there is nothing to resume.");
                 return Ok(Exit::Ok);
             }
         },
     };
     let state = executions::state(journal, &id)?;
+    session.settle_target(&id, &state, arguments.retarget).map_err(told)?;
     let flow = revive::recorded_flow(&state.created, tasks::ALL).map_err(Invalid)?;
     let is_paused = state.status == ExecutionState::Paused
         || (state.status == ExecutionState::Running && state.paused().next().is_some());

@@ -11,11 +11,13 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::exit::told;
 use crate::cli::format::{bytes, seconds};
 use crate::cli::inputs::{self, Given, pair};
-use crate::cli::out::{out, outln};
+use crate::cli::out::{errln, out, outln};
 use crate::cli::screen::Screen;
+use crate::cli::signals::Watch;
+use crate::cli::target::{self, Retarget};
 use crate::cli::{Exit, Invalid, flows};
 use crate::config::{ScriptRunner, Settings};
-use crate::engine::Runner;
+use crate::engine::{EngineError, Runner};
 use crate::flow::Flow;
 use crate::flow::input;
 use crate::id::ExecutionId;
@@ -47,7 +49,7 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
     let (mut flow, warnings) = flows::read(&arguments.flow)?;
-    warnings.iter().for_each(|warning| eprintln!("{warning}"));
+    warnings.iter().for_each(|warning| errln!("{warning}"));
     flow.labels.extend(arguments.label.into_iter().map(|(key, value)| (key, Value::from(value))));
     let settings = Arc::new(settings.with_script_runner(arguments.script_runner));
     let Some(inputs) = inputs::gather(&flow, arguments.given, &settings, arguments.json)? else {
@@ -99,7 +101,11 @@ impl Session {
         let public = self.runner.settings.redactor.clean(&public.collect::<Vec<_>>().join(" "));
         self.screen.line(&format!("{}  {}  {public}", flow.id, id));
         let cancel = CancellationToken::new();
-        let _watch = watch_for_stop(cancel.clone(), self.screen.clone());
+        let (token, screen) = (cancel.clone(), self.screen.clone());
+        let _watch = Watch::new(move || {
+            token.cancel();
+            screen.line("  stopping; press Ctrl-C again to leave at once");
+        });
         let _animation = self.screen.animate();
         let last = self.runner.run_to_the_last(id, flow, inputs, cancel).await;
         self.runner.background.close();
@@ -108,13 +114,23 @@ impl Session {
         last.map_err(told)
     }
 
+    /// Sees to it that an execution goes on with what it began with, or with what is set here if that is wanted.
+    ///
+    /// # Errors
+    /// When what is set here is something else and that is not wanted.
+    pub fn settle_target(&self, id: &ExecutionId, state: &State, wanted: Retarget) -> Result<(), EngineError> {
+        match self.runner.expect_here(&format!("execution {id}"), state.target.as_ref()) {
+            Err(EngineError::Elsewhere { .. }) if wanted.retarget => self.runner.retarget(id),
+            settled => settled,
+        }
+    }
+
     /// Says how the execution ended: in words on stderr and a table of what was loaded, or as JSON.
     pub fn report(&self, id: &ExecutionId, state: &State, as_json: bool) -> Exit {
         if as_json {
             outln!("{}", to_json(id, state));
         } else {
-            let took = state.ended.zip(state.started).and_then(|(ended, started)| (ended - started).to_std().ok());
-            self.screen.line(&format!("{} in {}", state.status, seconds(took.unwrap_or_default())));
+            self.screen.line(&format!("{} in {}", state.status, seconds(state.took().unwrap_or_default())));
             if let Some(table) = loads(state) {
                 out!("{table}");
             }
@@ -135,45 +151,22 @@ impl Session {
 impl Session {
     /// Says what to do next.
     fn advise(&self, id: &ExecutionId, state: &State) {
+        let settings = &self.runner.settings;
+        let resume = format!("jitney resume {id}{}{}", target::flags(settings), target::remark(settings));
         match state.status {
             ExecutionState::Killed => {
-                self.screen.line(&format!("Stopped; what was under way is rolled back. Go on with: jitney resume {id}"))
+                self.screen.line(&format!("Stopped; what was under way is rolled back. Go on with: {resume}"));
             }
             ExecutionState::Failed => {
-                self.screen.line(&format!("Look closer: jitney executions logs {id}   Try again: jitney resume {id}"))
+                self.screen.line(&format!("Look closer: jitney executions logs {id}   Try again: {resume}"));
             }
             ExecutionState::Paused => {
                 let runs: Vec<&str> = state.paused().map(|(run, _)| run.as_str()).collect();
-                self.screen.line(&format!("Waits at {}. Go on with: jitney resume {id}", runs.join(", ")));
+                self.screen.line(&format!("Waits at {}. Go on with: {resume}", runs.join(", ")));
             }
             _ => {}
         }
     }
-}
-
-/// Sets the token at the first Ctrl-C or SIGTERM, and ends the process at the second.
-fn watch_for_stop(cancel: CancellationToken, screen: Arc<Screen>) -> tokio_util::task::AbortOnDropHandle<()> {
-    tokio_util::task::AbortOnDropHandle::new(tokio::spawn(async move {
-        stop_signal().await;
-        screen.line("  stopping; press Ctrl-C again to leave at once");
-        cancel.cancel();
-        stop_signal().await;
-        std::process::exit(i32::from(Exit::Cancelled as u8));
-    }))
-}
-
-#[cfg(unix)]
-pub(super) async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => tokio::select! { _ = tokio::signal::ctrl_c() => {}, _ = terminate.recv() => {} },
-        Err(_) => drop(tokio::signal::ctrl_c().await),
-    }
-}
-
-#[cfg(not(unix))]
-pub(super) async fn stop_signal() {
-    drop(tokio::signal::ctrl_c().await);
 }
 
 /// One row for each load of an execution; none when it loaded nothing.
@@ -231,10 +224,12 @@ pub(super) fn to_json(id: &ExecutionId, state: &State) -> Value {
         "labels": state.labels,
         "started": state.started,
         "ended": state.ended,
+        "took": state.took().map(|took| took.as_secs_f64()),
         "parent": state.created.parent,
         "original": state.created.original,
         "outputs": state.outputs,
         "tasks": state.tasks,
+        "interrupted": false,
     })
 }
 

@@ -9,6 +9,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::names::Facts;
 use crate::engine::run::{EngineError, Runner};
 use crate::engine::snapshot;
+use crate::engine::target::target_of;
 use crate::engine::{again, input_files};
 use crate::flow::expression::{holds, render};
 use crate::flow::input;
@@ -116,6 +117,8 @@ impl Runner {
             parent: request.parent.clone(),
             original: request.original.clone(),
             attempt: request.attempt.max(1),
+            started_by: Some(self.started_by),
+            target: Some(target_of(&self.settings, flow)),
         };
         (created, secrets)
     }

@@ -14,6 +14,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::again;
 use crate::engine::children::Nest;
 use crate::engine::control::Control;
+use crate::engine::interrupted::end_killing;
 use crate::engine::lock::Claim;
 use crate::engine::lookup::{Folder, Lookup};
 use crate::engine::outside::World;
@@ -21,7 +22,7 @@ use crate::engine::plan::{Run, Start};
 use crate::engine::work::Work;
 use crate::flow::{Flow, Step};
 use crate::id::{ExecutionId, RunId, TaskId};
-use crate::journal::{Event, ExecutionState, Failure, Journal, JournalError, State};
+use crate::journal::{Event, ExecutionState, Failure, Journal, JournalError, StartedBy, State};
 use crate::storage::Storage;
 use crate::task::{Level, Outputs, Progress, Surroundings, TaskContext};
 
@@ -109,6 +110,16 @@ pub enum EngineError {
         /// What is missing.
         reason: String,
     },
+    /// It began with another Postgres or Google Cloud project than the one that it would reach now.
+    #[error("{what} began with {began} and would go on with {here}")]
+    Elsewhere {
+        /// The execution or the backfill.
+        what: String,
+        /// What it began with.
+        began: String,
+        /// What it would reach now.
+        here: String,
+    },
     /// The lock file cannot be used.
     #[error("the lock of execution {0} cannot be taken")]
     Lock(ExecutionId, #[source] std::io::Error),
@@ -137,14 +148,17 @@ pub struct Runner {
     pub observer: Observer,
     /// Where flows find the others that they start; each looks beside itself when there is none.
     pub catalog: Option<Arc<dyn Lookup>>,
+    /// Which kind of process this is: executions that it starts belong to it.
+    pub started_by: StartedBy,
     /// Sub-executions that nobody waits for. Whoever ends the process should.
     pub background: TaskTracker,
 }
 
 impl Runner {
-    /// A runner of flows that find others beside themselves.
+    /// A terminal's runner of flows that find others beside themselves.
     pub fn new(settings: Arc<Settings>, journal: Arc<Journal>, observer: Observer) -> Self {
-        Self { settings, journal, observer, catalog: None, background: TaskTracker::new() }
+        let (started_by, background) = (StartedBy::Terminal, TaskTracker::new());
+        Self { settings, journal, observer, catalog: None, started_by, background }
     }
 
     /// Takes an execution up and works on it until it ends or is paused until somebody resumes it. A journal that
@@ -208,6 +222,7 @@ impl Runner {
     ) -> Result<State, EngineError> {
         let _claim = Claim::take(&self.settings, id)?;
         let mut state = self.state(id)?;
+        end_killing(&self.journal, id, &mut state)?;
         let is_due = state.pause_ends().is_some_and(|at| at <= Utc::now());
         let rests = state.status == ExecutionState::Paused && !is_due && !cancel.is_cancelled();
         if state.status.is_done() || rests {

@@ -50,10 +50,7 @@ impl Access {
         };
         let own = access.project.take();
         let named = login.project.filter(|project| !project.is_empty()).map(str::to_owned);
-        access.project = named.or(own).or_else(|| {
-            let names = ["GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT"];
-            names.iter().find_map(|name| settings.variable(name)).map(str::to_owned)
-        });
+        access.project = named.or(own).or_else(|| from_variables(settings));
         Ok(access)
     }
 
@@ -131,6 +128,23 @@ impl Access {
     }
 }
 
+/// The project of tasks that name none, as far as it is known without asking the machine: the credentials' own, else
+/// the environment's.
+pub fn default_project(settings: &Settings) -> Option<String> {
+    // Credentials that cannot be read are told of by the task that needs them.
+    let key = Key::from_environment(settings).ok().flatten();
+    key.and_then(|key| project_of(&key)).or_else(|| from_variables(settings))
+}
+
+fn from_variables(settings: &Settings) -> Option<String> {
+    let names = ["GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT"];
+    names.iter().find_map(|name| settings.variable(name)).map(str::to_owned)
+}
+
+fn project_of(key: &Key) -> Option<String> {
+    key.text("project_id").or(key.text("quota_project_id")).map(str::to_owned)
+}
+
 fn of_key(key: Key, scopes: &[String], quota: Option<&str>) -> Result<Access, TaskError> {
     macro_rules! build {
         ($builder:expr) => {{
@@ -156,7 +170,7 @@ fn of_key(key: Key, scopes: &[String], quota: Option<&str>) -> Result<Access, Ta
         }
     };
     let mut access = Access::of(built.map_err(|error| unusable(&key.from, error))?, key.from.clone());
-    access.project = key.text("project_id").or(key.text("quota_project_id")).map(str::to_owned);
+    access.project = project_of(&key);
     access.member = key.text("client_email").map(|email| format!("serviceAccount:{email}"));
     Ok(access)
 }

@@ -12,7 +12,7 @@ mod retry;
 mod role;
 
 pub use api::{Api, Failure};
-pub use auth::Access;
+pub use auth::{Access, default_project};
 pub use endpoint::Service;
 pub use login::Login;
 pub(crate) use login::google_task;

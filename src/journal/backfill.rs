@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::search::{COLUMNS, Query, summary};
-use super::{Journal, Result, Summary, stamp};
+use super::{Journal, Result, Summary, Target, stamp};
 use crate::id::BackfillId;
 
 /// The label that names the backfill of an execution.
@@ -47,6 +47,9 @@ pub struct BackfillSpec {
     /// Whether the server runs it; else whoever asked for it does, in a terminal.
     #[serde(default)]
     pub by_server: bool,
+    /// What its executions reach that do not name it themselves; none in journals of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
 }
 
 /// Which partitions of a backfill run.
@@ -70,9 +73,11 @@ impl BackfillSpec {
             descending: false,
             stop_on_failure: false,
             by_server: false,
+            target: None,
             ..spec.clone()
         };
-        what(self) == what(other)
+        let targets = self.target.as_ref().zip(other.target.as_ref());
+        what(self) == what(other) && targets.is_none_or(|(own, other)| own.difference(other).is_none())
     }
 }
 
@@ -292,6 +297,17 @@ impl Journal {
     pub fn hand_backfill_to_server(&self, id: &BackfillId) -> Result<()> {
         let sql = "UPDATE backfills SET spec = json_set(spec, '$.by_server', json('true')) WHERE id = ?1";
         self.lock().execute(sql, params![id.as_str()])?;
+        Ok(())
+    }
+
+    /// Lets the executions of a backfill reach another target from now on.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn retarget_backfill(&self, id: &BackfillId, target: &Target) -> Result<()> {
+        let sql = "UPDATE backfills SET spec = json_set(spec, '$.target', json(?2)) WHERE id = ?1";
+        let target = serde_json::to_string(target).unwrap_or_default();
+        self.lock().execute(sql, params![id.as_str(), target])?;
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::target::{StartedBy, Target};
 use super::task_run::Kept;
 use crate::id::{ExecutionId, RunId};
 use crate::task::{AfterPause, ErrorClass, Expansion, Outputs};
@@ -33,6 +34,17 @@ pub enum Event {
         /// The task runs that are forgotten.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         again: Vec<RunId>,
+    },
+    /// The process that worked on it has died, as a server finds that resumes it.
+    Interrupted,
+    /// It belongs elsewhere from now on, because somebody said so.
+    Moved {
+        /// Who resumes it from now on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        started_by: Option<StartedBy>,
+        /// What its tasks reach from now on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        target: Option<Target>,
     },
     /// The execution is to run again from the tasks that had not ended well.
     Restarted {
@@ -182,6 +194,12 @@ pub struct Created {
     /// How often the flow has been tried with this one, where its `retry` makes new executions.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub attempt: u32,
+    /// Which kind of process started it; none in journals of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_by: Option<StartedBy>,
+    /// What its tasks reach that do not name it themselves; none in journals of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
 }
 
 fn one() -> u32 {

@@ -11,6 +11,7 @@ const STEPS: &[&str] = &[
     include_str!("backfill.sql"),
     include_str!("backfill_problem.sql"),
     include_str!("search.sql"),
+    include_str!("worked.sql"),
 ];
 
 /// Brings the tables up to date, all or nothing. The caller sees to it that no other process does the same.

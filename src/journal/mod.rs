@@ -18,8 +18,10 @@ mod retention;
 mod revisions;
 mod search;
 mod state;
+mod target;
 mod task_run;
 mod ticks;
+mod worked;
 
 use std::fs::File;
 use std::path::Path;
@@ -46,6 +48,7 @@ use reader::Reader;
 pub use revisions::Revision;
 pub use search::{Page, Query};
 pub use state::{IllegalTransition, State};
+pub use target::{GoogleTarget, Naming, PostgresTarget, StartedBy, Target};
 pub use task_run::{Kept, Loop, TaskRun, TaskState};
 pub use ticks::{Tick, TriggerKey};
 
@@ -91,6 +94,8 @@ pub struct Summary {
     pub started: Option<DateTime<Utc>>,
     /// When it ended.
     pub ended: Option<DateTime<Utc>>,
+    /// How many seconds processes have worked on it, once it has ended.
+    pub took: Option<f64>,
     /// Rows that its tasks loaded.
     pub rows: u64,
     /// Its labels.

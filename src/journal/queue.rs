@@ -219,6 +219,37 @@ impl Journal {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// The executions that wait in a queue.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn queued_in(&self, queue: &str) -> Result<Vec<ExecutionId>> {
+        let connection = self.lock();
+        let mut statement =
+            connection.prepare_cached("SELECT id FROM executions WHERE queue = ? AND queued IS NOT NULL")?;
+        let rows = statement.query_map([queue], |row| row.get::<_, String>(0))?;
+        Ok(rows.map(|id| id.map(ExecutionId::new)).collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The queue that an execution waits in.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn queue_of(&self, id: &ExecutionId) -> Result<Option<String>> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached("SELECT queue FROM executions WHERE id = ?")?;
+        Ok(statement.query_row([id.as_str()], |row| row.get(0)).optional()?.flatten())
+    }
+
+    /// Takes an execution out of its queue; it stays QUEUED, and waits for somebody to resume it.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn unplace(&self, id: &ExecutionId) -> Result<()> {
+        self.lock().execute("UPDATE executions SET queue = NULL, queued = NULL WHERE id = ?", [id.as_str()])?;
+        Ok(())
+    }
+
     /// Appends another process's queue to one's own, in order.
     ///
     /// # Errors

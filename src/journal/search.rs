@@ -1,6 +1,6 @@
 //! Executions as lists show them: the summary that is written with each event, and searches in it.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::types::Value as Sql;
 use rusqlite::{OptionalExtension, Row, Transaction, params, params_from_iter};
 use serde::Serialize;
@@ -41,7 +41,7 @@ pub struct Page {
 }
 
 pub(super) const COLUMNS: &str =
-    "id, namespace, flow, state, inputs, created, started, ended, rows, labels, trigger_id, trigger_date";
+    "id, namespace, flow, state, inputs, created, started, ended, rows, labels, trigger_id, trigger_date, worked";
 
 impl Query {
     /// The condition in SQL, and its values.
@@ -187,6 +187,7 @@ impl Journal {
 }
 
 pub(super) fn summary(row: &Row) -> rusqlite::Result<Summary> {
+    let (started, ended) = (row.get(6)?, row.get(7)?);
     let map = |text: String| -> Map<String, Value> { serde_json::from_str(&text).unwrap_or_default() };
     Ok(Summary {
         id: ExecutionId::new(row.get::<_, String>(0)?),
@@ -195,13 +196,21 @@ pub(super) fn summary(row: &Row) -> rusqlite::Result<Summary> {
         state: row.get(3)?,
         inputs: map(row.get(4)?),
         created: row.get(5)?,
-        started: row.get(6)?,
-        ended: row.get(7)?,
+        started,
+        ended,
+        took: took(started, ended, row.get(12)?),
         rows: row.get::<_, i64>(8)?.unsigned_abs(),
         labels: map(row.get(9)?),
         trigger: row.get(10)?,
         trigger_date: row.get(11)?,
     })
+}
+
+/// How long an execution was worked on; journals of earlier versions know only when it began and ended.
+fn took(started: Option<DateTime<Utc>>, ended: Option<DateTime<Utc>>, worked: Option<i64>) -> Option<f64> {
+    let (ended, started) = ended.zip(started)?;
+    let worked = worked.map_or(ended - started, TimeDelta::milliseconds);
+    Some(worked.as_seconds_f64())
 }
 
 /// What the summary says beside what was known at the beginning. Most events change none of it.
@@ -211,6 +220,7 @@ pub(super) struct Summarized {
     started: Option<DateTime<Utc>>,
     ended: Option<DateTime<Utc>>,
     rows: u64,
+    worked: i64,
     labels: String,
 }
 
@@ -221,6 +231,7 @@ impl Summarized {
             started: state.started,
             ended: state.ended,
             rows: state.rows,
+            worked: state.worked.total.num_milliseconds(),
             labels: labels(state),
         }
     }
@@ -264,9 +275,10 @@ pub(super) fn summarize_new(
 pub(super) fn summarize(transaction: &Transaction, id: &ExecutionId, state: &State) -> Result<()> {
     let rows = i64::try_from(state.rows).unwrap_or(i64::MAX);
     let (started, ended) = (state.started.map(stamp), state.ended.map(stamp));
-    let values = params![id.as_str(), state.status.as_str(), started, ended, rows, labels(state)];
-    let sql = "UPDATE executions SET state = ?2, started = ?3, ended = ?4, rows = ?5, labels = ?6, queue = NULL,
-               queued = NULL WHERE id = ?1";
+    let worked = state.worked.total.num_milliseconds();
+    let values = params![id.as_str(), state.status.as_str(), started, ended, rows, labels(state), worked];
+    let sql = "UPDATE executions SET state = ?2, started = ?3, ended = ?4, rows = ?5, labels = ?6, worked = ?7,
+               queue = NULL, queued = NULL WHERE id = ?1";
     transaction.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }

@@ -6,7 +6,9 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use super::event::{Created, Event, ExecutionState, Outcome};
+use super::target::{StartedBy, Target};
 use super::task_run::{Loop, TaskRun, TaskState};
+use super::worked::Worked;
 use crate::id::{ExecutionId, RunId};
 use crate::task::ErrorClass;
 use crate::text::plain;
@@ -40,6 +42,14 @@ pub struct State {
     pub ending: Option<ExecutionState>,
     /// The promises of the flow's `sla` that it has not kept.
     pub violated: BTreeSet<String>,
+    /// Which kind of process it belongs to; none in journals of earlier versions.
+    pub started_by: Option<StartedBy>,
+    /// What its tasks reach that do not name it themselves; none in journals of earlier versions.
+    pub target: Option<Target>,
+    /// How often a server found that the process which worked on it had died.
+    pub interruptions: u32,
+    /// How long processes have worked on it.
+    pub(super) worked: Worked,
     /// Whether it was under way before it waited for its turn, so that it goes on when that comes.
     pub(super) goes_on: bool,
     /// How many events there are.
@@ -59,6 +69,8 @@ impl State {
     pub fn new(created: Created) -> Self {
         Self {
             labels: created.labels.clone(),
+            started_by: created.started_by,
+            target: created.target.clone(),
             created,
             status: ExecutionState::Created,
             started: None,
@@ -71,6 +83,8 @@ impl State {
             successor: None,
             ending: None,
             violated: BTreeSet::new(),
+            interruptions: 0,
+            worked: Worked::default(),
             goes_on: false,
             events: 1,
         }
@@ -104,6 +118,13 @@ impl State {
             Event::Started => self.start(time)?,
             Event::TakenUp { again } => self.take_up(again)?,
             Event::Restarted { again } => self.restart(again)?,
+            Event::Interrupted => {
+                self.when("interrupted", &[ExecutionState::Running, ExecutionState::Killing])?.interruptions += 1;
+            }
+            Event::Moved { started_by, target } => {
+                self.started_by = started_by.or(self.started_by);
+                self.target = target.clone().or_else(|| self.target.take());
+            }
             Event::Paused => self.pause()?,
             Event::Retrying { at, successor } => {
                 self.running("retrying")?.status = ExecutionState::Retrying;
@@ -124,6 +145,7 @@ impl State {
             }
             of_a_task => self.apply_to_task(time, of_a_task)?,
         }
+        self.worked.follow(time, event, self.status);
         self.events += 1;
         Ok(())
     }
@@ -364,16 +386,7 @@ mod tests {
     use crate::task::{Expansion, Outputs};
 
     fn created() -> Created {
-        Created {
-            flow: "f".into(),
-            namespace: "n".into(),
-            file: "f.yaml".into(),
-            text: String::new(),
-            sha256: String::new(),
-            inputs: Map::new(),
-            labels: Map::new(),
-            ..Created::default()
-        }
+        Created { flow: "f".into(), namespace: "n".into(), file: "f.yaml".into(), ..Created::default() }
     }
 
     fn after(events: &[Event]) -> Result<State, IllegalTransition> {

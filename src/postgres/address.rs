@@ -117,6 +117,23 @@ impl Address {
         Self { config, tls: TlsMode::Disable, root_certificates: None, origin: Origin::Managed }
     }
 
+    /// The servers and the database, without a login. This machine has one name whichever way it is written.
+    pub fn place(&self) -> String {
+        let hosts = self.config.get_hosts().iter().map(|host| match host {
+            Host::Tcp(name) => one_name(name),
+            Host::Unix(folder) => folder.display().to_string(),
+        });
+        let mut hosts: Vec<String> = hosts.collect();
+        if hosts.is_empty() {
+            hosts.push(one_name(&self.host()));
+        }
+        let ports = self.config.get_ports();
+        let port = |index: usize| ports.get(index).or(ports.first()).copied().unwrap_or(5432);
+        let places: Vec<String> =
+            hosts.into_iter().enumerate().map(|(index, host)| format!("{host}:{}", port(index))).collect();
+        format!("{}/{}", places.join(","), self.database())
+    }
+
     /// The first host's name, or the folder of its socket.
     pub fn host(&self) -> String {
         match (self.config.get_hosts().first(), self.config.get_hostaddrs().first()) {
@@ -165,6 +182,10 @@ impl fmt::Display for Address {
         let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
         write!(f, "{open}{host}{close}:{}/{}", self.port(), self.database())
     }
+}
+
+fn one_name(host: &str) -> String {
+    if matches!(host, "127.0.0.1" | "::1") { "localhost".to_owned() } else { host.to_lowercase() }
 }
 
 fn describe(error: &tokio_postgres::Error) -> String {

@@ -58,7 +58,7 @@ impl Default for Metrics {
         // From 10 ms to some 3 hours.
         let seconds: Family<OfFlow, Histogram> =
             Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.01, 4.0, 11)));
-        let words = "How long executions took, from their start to their end";
+        let words = "How long executions took, without pauses and the time between processes";
         registry.register_with_unit("execution_duration", words, Unit::Seconds, seconds.clone());
         let gauge = |registry: &mut Registry, name: &str, words: &str| {
             let gauge = Gauge::default();
@@ -95,8 +95,8 @@ impl Metrics {
             self.task_runs.get_or_create(&of_end(task.state.as_str())).inc();
         }
         self.rows.get_or_create(&of_flow).inc_by(state.rows);
-        if let Some((began, ended)) = state.started.zip(state.ended) {
-            self.seconds.get_or_create(&of_flow).observe((ended - began).as_seconds_f64());
+        if let Some(took) = state.started.and_then(|_| state.took()) {
+            self.seconds.get_or_create(&of_flow).observe(took.as_secs_f64());
         }
     }
 

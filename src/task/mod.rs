@@ -153,6 +153,11 @@ impl TaskType {
         !self.branches.is_empty()
     }
 
+    /// The system that it speaks to: the first part of its short name.
+    pub fn system(&self) -> &'static str {
+        self.name.split('.').next().unwrap_or(self.name)
+    }
+
     /// Whether `name` is one of this type's names.
     pub fn is(&self, name: &str) -> bool {
         self.name == name || self.aliases.contains(&name)

@@ -3,6 +3,8 @@
 
 mod catalog;
 mod crowd;
+#[cfg(unix)]
+mod left;
 mod process;
 mod searches;
 mod steering;

@@ -11,14 +11,15 @@ use super::preview::inputs_line;
 use super::{go, shown_path, silent_runner, told};
 use crate::cli::calendar::Mark;
 use crate::cli::inputs::pair;
-use crate::cli::out::{out, outln};
+use crate::cli::out::{errln, out, outln};
 use crate::cli::server::is_served;
+use crate::cli::target::{self, Retarget};
 use crate::cli::{Exit, Invalid, flows};
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
-use crate::engine::Runner;
-use crate::engine::backfill::{Asked, BackfillError, Grain, Standing, state};
+use crate::engine::backfill::{Asked, BackfillError, Grain, Standing, is_driven, state};
 use crate::engine::executor::{Executor, Options};
+use crate::engine::{EngineError, Runner};
 use crate::id::BackfillId;
 use crate::journal::{Backfill, Journal, Query, Wish};
 use crate::tasks;
@@ -52,6 +53,8 @@ pub(super) struct Again {
     /// An input that the journal does not keep; may be repeated
     #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = pair)]
     input: Vec<(String, String)>,
+    #[command(flatten)]
+    retarget: Retarget,
     /// Print JSON when it has ended
     #[arg(long)]
     json: bool,
@@ -66,7 +69,7 @@ pub(super) fn list(listing: &Listing, settings: &Arc<Settings>) -> anyhow::Resul
         return Ok(Exit::Ok);
     }
     if found.is_empty() {
-        eprintln!("There are no backfills yet. Try: jitney backfill FLOW --from 2019-01 --to 2019-12 --dry-run");
+        errln!("There are no backfills yet. Try: jitney backfill FLOW --from 2019-01 --to 2019-12 --dry-run");
         return Ok(Exit::Ok);
     }
     let mut table = crate::cli::table(["id", "flow", "state", "from", "to", "in", "failed", "asked for"]);
@@ -121,7 +124,8 @@ pub(super) fn pause(named: &Named, settings: &Arc<Settings>) -> anyhow::Result<E
     let id = find(&runner.journal, named.id.as_deref())?.id;
     let is_seen = runner.wish_backfill(&id, Wish::Pause).map_err(told)?;
     let words = if is_seen { "what is under way comes to its end" } else { "no process runs it" };
-    eprintln!("Backfill {id} is paused: {words}. Go on with: jitney backfill resume {id}");
+    let flags = target::flags(settings);
+    errln!("Backfill {id} is paused: {words}. Go on with: jitney backfill resume {id}{flags}");
     Ok(Exit::Ok)
 }
 
@@ -130,8 +134,9 @@ pub(super) async fn resume(again: Again, settings: &Arc<Settings>) -> anyhow::Re
     let backfill = find(&runner.journal, again.id.as_deref())?;
     let id = backfill.id.clone();
     is_seen(&runner, &backfill, &again)?;
+    settle_target(&runner, &backfill, again.retarget)?;
     if runner.wish_backfill(&id, Wish::Run).map_err(told)? {
-        eprintln!("Backfill {id} goes on, in the process that runs it.");
+        errln!("Backfill {id} goes on, in the process that runs it.");
         return Ok(Exit::Ok);
     }
     go_on(runner, backfill, again).await
@@ -142,9 +147,9 @@ pub(super) async fn cancel(named: &Named, settings: &Arc<Settings>) -> anyhow::R
     let backfill = find(executor.journal(), named.id.as_deref())?;
     let id = &backfill.id;
     if executor.cancel_backfill(&backfill, Utc::now()).map_err(told)? {
-        eprintln!("Backfill {id} is being cancelled: what is under way is stopped and rolled back.");
+        errln!("Backfill {id} is being cancelled: what is under way is stopped and rolled back.");
     } else {
-        eprintln!("Backfill {id} is cancelled. What it had loaded stays.");
+        errln!("Backfill {id} is cancelled. What it had loaded stays.");
     }
     Ok(Exit::Ok)
 }
@@ -154,13 +159,31 @@ pub(super) async fn retry(again: Again, settings: &Arc<Settings>) -> anyhow::Res
     let backfill = find(&runner.journal, again.id.as_deref())?;
     let id = &backfill.id;
     if !runner.may_retry(&backfill).map_err(told)? {
-        eprintln!("Every partition of backfill {id} is in; there is nothing to run again.");
+        errln!("Every partition of backfill {id} is in; there is nothing to run again.");
         return Ok(Exit::Ok);
     }
     is_seen(&runner, &backfill, &again)?;
+    settle_target(&runner, &backfill, again.retarget)?;
     runner.journal.retry_backfill(id, Utc::now())?;
     let backfill = find(&runner.journal, Some(id.as_str()))?;
     go_on(runner, backfill, again).await
+}
+
+/// Sees to it that a backfill which goes on in this process does so with what it began with, or with what is set here
+/// if that is wanted.
+fn settle_target(runner: &Runner, backfill: &Backfill, wanted: Retarget) -> anyhow::Result<()> {
+    let id = &backfill.id;
+    if is_driven(&runner.settings, id) || is_the_servers(runner, backfill) {
+        if wanted.retarget {
+            let finding = Diagnostic::error(format!("another process runs backfill {id}, with the settings it has"));
+            return Err(Invalid::from(finding.help("stop it before you use `--retarget`")).into());
+        }
+        return Ok(());
+    }
+    match runner.expect_here(&format!("backfill {id}"), backfill.spec.target.as_ref()) {
+        Err(EngineError::Elsewhere { .. }) if wanted.retarget => Ok(runner.retarget_backfill(backfill)?),
+        settled => settled.map_err(crate::cli::exit::told),
+    }
 }
 
 /// Whoever runs a backfill in another process does not see what is given here.
@@ -179,7 +202,7 @@ fn is_the_servers(runner: &Runner, backfill: &Backfill) -> bool {
 /// backfill it is.
 async fn go_on(runner: Runner, backfill: Backfill, again: Again) -> anyhow::Result<Exit> {
     if is_the_servers(&runner, &backfill) {
-        eprintln!("Backfill {} goes on, in the server.", backfill.id);
+        errln!("Backfill {} goes on, in the server.", backfill.id);
         return Ok(Exit::Ok);
     }
     let (flow, _) = flows::read(Path::new(&shown_path(&backfill.spec.file)))?;

@@ -6,14 +6,14 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::board::{Board, picture};
 use super::explained;
 use crate::cli::Exit;
 use crate::cli::format::seconds;
-use crate::cli::out::outln;
-use crate::cli::run::stop_signal;
+use crate::cli::out::{err, errln, outln};
+use crate::cli::signals::Watch;
+use crate::cli::target;
 use crate::engine::Runner;
 use crate::engine::backfill::{Asked, Beat, Cell, Drive, Driven, Grain, Leaves, PartitionRun, Standing, rows};
 use crate::engine::executor::{Executor, Options};
@@ -34,7 +34,11 @@ pub(super) async fn go(runner: Runner, asked: Asked, backfill: &Backfill, as_jso
     let options = Options { parallel: backfill.spec.parallel.max(1) as usize, ..Options::new(tasks::ALL) };
     let executor = Executor::open(runner, options)?;
     let stop = CancellationToken::new();
-    let _watch = watch_for_stop(stop.clone());
+    let token = stop.clone();
+    let _watch = Watch::new(move || {
+        token.cancel();
+        errln!("  stopping; press Ctrl-C again to leave at once");
+    });
     let secrets = asked.secrets();
     let runs: BTreeMap<String, PartitionRun> =
         asked.runs.into_iter().map(|run| (run.slot.label.clone(), run)).collect();
@@ -52,9 +56,9 @@ pub(super) async fn go(runner: Runner, asked: Asked, backfill: &Backfill, as_jso
         let ended = executor.journal().backfill(&backfill.id)?;
         outln!("{}", to_json(ended.as_ref().unwrap_or(backfill), &cells));
     } else {
-        eprint!("{}", picture(&cells, zone, grain));
-        eprint!("{}", summary(&cells));
-        eprintln!("{}", last_words(backfill, driven, &cells, began.elapsed()));
+        err!("{}", picture(&cells, zone, grain));
+        err!("{}", summary(&cells));
+        errln!("{}", last_words(&executor, backfill, driven, &cells, began.elapsed()));
     }
     Ok(match driven {
         Driven::To(BackfillEnd::Success) => Exit::Ok,
@@ -68,16 +72,6 @@ pub(super) fn seen_in(flow: &Flow, backfill: &Backfill) -> (Tz, Grain) {
     let beat = Beat::find(flow, backfill.spec.trigger.as_deref(), backfill.spec.every.as_deref());
     let first = backfill.partitions.first().map(|partition| partition.date).unwrap_or_default();
     beat.map_or((Tz::UTC, Grain::Month), |beat| (beat.times().zone(), beat.grain(first)))
-}
-
-fn watch_for_stop(stop: CancellationToken) -> AbortOnDropHandle<()> {
-    AbortOnDropHandle::new(tokio::spawn(async move {
-        stop_signal().await;
-        eprintln!("  stopping; press Ctrl-C again to leave at once");
-        stop.cancel();
-        stop_signal().await;
-        std::process::exit(i32::from(Exit::Cancelled as u8));
-    }))
 }
 
 /// What came of the partitions: how many loaded and how many rows, and those that failed by their reason.
@@ -112,8 +106,9 @@ pub(super) fn summary(cells: &[Cell]) -> String {
     text
 }
 
-fn last_words(backfill: &Backfill, driven: Driven, cells: &[Cell], took: Duration) -> String {
-    let (id, took) = (&backfill.id, seconds(took));
+fn last_words(executor: &Executor, backfill: &Backfill, driven: Driven, cells: &[Cell], took: Duration) -> String {
+    let (settings, took) = (&executor.runner().settings, seconds(took));
+    let id = format!("{}{}{}", backfill.id, target::flags(settings), target::remark(settings));
     match driven {
         Driven::To(BackfillEnd::Success) => format!("SUCCESS in {took}"),
         Driven::To(BackfillEnd::Cancelled) => {

@@ -91,7 +91,7 @@ pub(super) fn told(error: BackfillError) -> anyhow::Error {
         BackfillError::Wrong(findings) => Invalid(findings).into(),
         BackfillError::NotNow(finding) => Invalid::from(*finding).into(),
         BackfillError::Target(error) => error.into(),
-        BackfillError::Engine(error) => error.into(),
+        BackfillError::Engine(error) => crate::cli::exit::told(error),
         BackfillError::Unknown(_) => anyhow::Error::from(error),
     }
 }

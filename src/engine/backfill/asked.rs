@@ -10,7 +10,7 @@ use super::drive::is_driven;
 use super::inputs::{secrets_of, with_secrets, without_secrets};
 use super::refusal::BackfillError;
 use super::run::{PartitionRun, Partitioned};
-use crate::engine::Runner;
+use crate::engine::{Runner, target_of};
 use crate::flow::Flow;
 use crate::id::BackfillId;
 use crate::journal::{BACKFILL_LABEL, Backfill, BackfillSpec, PARTITION_LABEL, Partition, Query, Wish};
@@ -48,6 +48,7 @@ impl Asked {
         let of = Partitioned { flow: &flow, beat: &beat, given: &given };
         let runs = of.runs(runner, &slots).map_err(BackfillError::Wrong)?;
         spec.inputs = without_secrets(&flow, &given);
+        spec.target = Some(target_of(&runner.settings, &flow));
         Ok(Self { flow: flow.clone(), spec, given, runs })
     }
 

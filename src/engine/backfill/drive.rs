@@ -150,8 +150,8 @@ impl Drive<'_> {
             match self.executor.take_up(id, self.secrets.clone()) {
                 // Another process works on it, or has just ended it: there is nothing to do but to wait.
                 Ok(()) | Err(EngineError::Taken(_) | EngineError::NotPossible { .. }) => return Ok(id.clone()),
-                // Its flow has changed, or a secret is gone: a new one does the same work.
-                Err(EngineError::Stuck { .. } | EngineError::Unknown(_)) => {}
+                // Its flow has changed, a secret is gone, or the backfill was retargeted: a new one does the same work.
+                Err(EngineError::Stuck { .. } | EngineError::Unknown(_) | EngineError::Elsewhere { .. }) => {}
                 Err(error) => return Err(error),
             }
         }

@@ -198,9 +198,11 @@ impl Keeper {
             let message = format!("there is no flow `{}` in the namespace `{}`", backfill.flow, backfill.namespace);
             BackfillError::not_now(message, "bring it back and resume the backfill")
         })?;
+        let runner = self.executor.runner();
+        runner.expect_here(&format!("backfill {}", backfill.id), backfill.spec.target.as_ref())?;
         let known = self.given().get(&backfill.id).cloned().unwrap_or_default();
         let inputs: Given = known.into_iter().chain(inputs.iter().cloned()).collect();
-        Asked::again(self.executor.runner(), flow, backfill, &inputs)
+        Asked::again(runner, flow, backfill, &inputs)
     }
 
     fn to_do(&self) -> Result<Vec<Backfill>, BackfillError> {

@@ -8,11 +8,12 @@ use super::dispatch::told;
 use super::{Executor, Prepared, UnderWay, lock};
 use crate::diagnostic::Diagnostic;
 use crate::engine::control::Rest;
+use crate::engine::interrupted::end_killing;
 use crate::engine::lock::Claim;
 use crate::engine::{EngineError, again};
 use crate::flow::input::shown;
 use crate::id::ExecutionId;
-use crate::journal::{Event, ExecutionState, Query, State};
+use crate::journal::{Event, ExecutionState, Query, StartedBy, State};
 
 /// Something done to many executions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +76,7 @@ impl Executor {
         inputs: Vec<(String, String)>,
     ) -> Result<ExecutionId, EngineError> {
         let state = self.shared.runner.state(id)?;
+        self.expect_here(id, &state)?;
         let prepared = self.revive(&state, inputs).map_err(|findings| stuck(id, &findings))?;
         let mut values = state.created.inputs.clone();
         values.extend(prepared.secrets.clone());
@@ -110,6 +112,7 @@ impl Executor {
     /// When it is not paused, or cannot go on without an input that is not given.
     pub fn resume(&self, id: &ExecutionId, inputs: Vec<(String, String)>) -> Result<(), EngineError> {
         let state = self.shared.runner.state(id)?;
+        self.expect_here(id, &state)?;
         let flow = self.needed(id, &state, inputs.clone())?.flow;
         self.shared.runner.resume(id, &flow, &inputs, "the server")?;
         self.again(id, "resumed", inputs, |state| matches!(state, ExecutionState::Running | ExecutionState::Queued))
@@ -125,13 +128,13 @@ impl Executor {
         self.again(id, "resumed", Vec::new(), |state| state == ExecutionState::Paused)
     }
 
-    /// Runs an execution that has not ended well again, from what failed or was stopped. `inputs` are secret ones, which
+    /// Runs an execution that has not ended well again, from what failed or was stopped, or where its process died. `inputs` are secret ones, which
     /// the journal does not keep.
     ///
     /// # Errors
-    /// When it ended well or has not ended, or cannot go on without an input that is not given.
+    /// When it ended well, waits for its turn or is under way, or cannot go on without an input that is not given.
     pub fn restart(&self, id: &ExecutionId, inputs: Vec<(String, String)>) -> Result<(), EngineError> {
-        self.again(id, "restarted", inputs, |state| state.has_ended() && !state.is_done())
+        self.again(id, "restarted", inputs, |state| state.is_restartable() || is_at_work(state))
     }
 
     /// Takes up an execution that nobody works on and that is not done: what a process left that is no more, and what
@@ -160,10 +163,16 @@ impl Executor {
         {
             let under_way = self.under_way();
             let (_claim, mut state) = self.take(&under_way, id)?;
+            end_killing(self.journal(), id, &mut state)?;
             if !may(state.status) {
                 return Err(not_possible(id, what, &state));
             }
+            self.expect_here(id, &state)?;
             let prepared = self.needed(id, &state, inputs)?;
+            self.adopt(id, &mut state)?;
+            if state.status == ExecutionState::Running {
+                self.shared.runner.append(id, &mut state, Event::Interrupted)?;
+            }
             let queue = &self.shared.queue;
             if state.status.is_restartable() {
                 let again = again::forgotten(&state, &prepared.flow, true);
@@ -178,6 +187,20 @@ impl Executor {
         }
         self.dispatch();
         Ok(())
+    }
+
+    /// What somebody has this process do is this process's from then on.
+    fn adopt(&self, id: &ExecutionId, state: &mut State) -> Result<(), EngineError> {
+        let started_by = self.shared.runner.started_by;
+        if started_by == StartedBy::Server && state.started_by == Some(StartedBy::Terminal) {
+            let moved = Event::Moved { started_by: Some(started_by), target: None };
+            self.shared.runner.append(id, state, moved)?;
+        }
+        Ok(())
+    }
+
+    fn expect_here(&self, id: &ExecutionId, state: &State) -> Result<(), EngineError> {
+        self.shared.runner.expect_here(&format!("execution {id}"), state.target.as_ref())
     }
 
     /// What an execution needs: what this process was told of it before, and over that what is given now.
@@ -261,6 +284,14 @@ impl Executor {
         let claim = Claim::take(&self.shared.runner.settings, id)?;
         Ok((claim, self.journal().state(id)?.ok_or_else(unknown)?))
     }
+}
+
+/// Whether a process should be working on it.
+fn is_at_work(state: ExecutionState) -> bool {
+    matches!(
+        state,
+        ExecutionState::Created | ExecutionState::Running | ExecutionState::Restarted | ExecutionState::Retrying
+    )
 }
 
 fn stuck(id: &ExecutionId, findings: &[Diagnostic]) -> EngineError {

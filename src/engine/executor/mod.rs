@@ -6,10 +6,11 @@
 
 mod actions;
 mod dispatch;
+mod poison;
 mod request;
 mod takeover;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,7 +26,7 @@ use crate::engine::{self, Before, EngineError, Runner, input_files};
 use crate::flow::input;
 use crate::flow::{Behavior, Flow};
 use crate::id::ExecutionId;
-use crate::journal::{ExecutionState, Happened, Journal, Limit, Overflow, State, Submission, Submitted};
+use crate::journal::{ExecutionState, Happened, Journal, Limit, Overflow, StartedBy, State, Submission, Submitted};
 use crate::task::TaskType;
 
 pub use actions::Action;
@@ -33,6 +34,9 @@ pub use request::{Refused, Request};
 
 /// How often somebody who waits looks for what other processes did.
 const GLANCE: Duration = Duration::from_secs(2);
+
+/// How the names of queues begin that belong to a command in a terminal.
+const TERMINAL: &str = "terminal";
 
 /// How an executor works.
 #[derive(Clone)]
@@ -82,6 +86,8 @@ struct Shared {
     waiting: Mutex<HashMap<ExecutionId, Prepared>>,
     watchers: Mutex<HashMap<ExecutionId, Arc<Notify>>>,
     flows: dispatch::Flows,
+    /// What is not resumed because it began with another target; it is said once.
+    left_alone: Mutex<HashSet<ExecutionId>>,
     stopping: AtomicBool,
     /// Told whenever an execution leaves `under_way`.
     left: Notify,
@@ -102,7 +108,8 @@ impl Executor {
     /// # Errors
     /// When the home folder or the journal cannot be used.
     pub fn open(runner: Runner, options: Options) -> Result<Self, EngineError> {
-        let queue = format!("queue-{}-{:08x}", std::process::id(), rand::random::<u32>());
+        let kind = if runner.started_by == StartedBy::Terminal { TERMINAL } else { "queue" };
+        let queue = format!("{kind}-{}-{:08x}", std::process::id(), rand::random::<u32>());
         let claim = Claim::take(&runner.settings, &ExecutionId::new(&queue))?;
         let shared = Shared {
             runner,
@@ -113,6 +120,7 @@ impl Executor {
             waiting: Mutex::default(),
             watchers: Mutex::default(),
             flows: dispatch::Flows::default(),
+            left_alone: Mutex::default(),
             stopping: AtomicBool::new(false),
             left: Notify::new(),
         };

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
-use serde_json::Map;
+use chrono::Utc;
 
-use super::Executor;
+use super::poison::is_poisoned;
+use super::{Executor, TERMINAL, lock as lock_of};
 use crate::engine::EngineError;
+use crate::engine::interrupted::{PATIENCE, end_killing};
 use crate::engine::lock::{self, Claim};
 use crate::id::ExecutionId;
-use crate::journal::{Event, ExecutionState, Query};
+use crate::journal::{Event, ExecutionState, Query, StartedBy, State};
 
 /// How often to look for slots that other processes have freed.
 const GLANCE: Duration = Duration::from_millis(500);
@@ -18,8 +19,6 @@ const GLANCE: Duration = Duration::from_millis(500);
 const RARELY: u64 = 20;
 /// The most paused executions that are looked at.
 const MOST: u32 = 100_000;
-/// How long a process may take between writing an execution down and taking it up.
-const PATIENCE: TimeDelta = TimeDelta::seconds(10);
 
 impl Executor {
     /// Takes up all that nobody works on: executions whose process is gone come first, in their old order, then their
@@ -33,8 +32,9 @@ impl Executor {
         {
             let under_way = self.under_way();
             for queue in journal.queues()?.iter().filter(|queue| **queue != self.shared.queue) {
-                if !lock::is_claimed(&self.shared.runner.settings, &ExecutionId::new(queue)) {
-                    journal.inherit(queue, &self.shared.queue)?;
+                let is_a_terminals = queue.starts_with(TERMINAL);
+                if !is_a_terminals && !lock::is_claimed(&self.shared.runner.settings, &ExecutionId::new(queue)) {
+                    self.inherit(queue)?;
                     taken += 1;
                 }
             }
@@ -48,7 +48,8 @@ impl Executor {
         let paused = Query { states: vec![ExecutionState::Paused], ..Query::default() };
         for id in journal.search(&paused, MOST, 0)?.executions.into_iter().map(|summary| summary.id) {
             // Whoever is told twice to go on does so once.
-            let ends = journal.state(&id)?.and_then(|state| state.pause_ends());
+            let state = journal.state(&id)?.filter(|state| !is_a_terminals(state));
+            let ends = state.and_then(|state| state.pause_ends());
             self.wake_at(&id, ends.filter(|at| *at <= Utc::now() + PATIENCE));
         }
         self.dispatch();
@@ -58,7 +59,14 @@ impl Executor {
     fn take_one(&self, id: &ExecutionId, is_fresh: bool) -> Result<bool, EngineError> {
         let Ok(_claim) = Claim::take(&self.shared.runner.settings, id) else { return Ok(false) };
         let Some(mut state) = self.journal().state(id)? else { return Ok(false) };
+        if is_a_terminals(&state) || state.status.has_ended() || !self.is_here(id, &state) {
+            return Ok(false);
+        }
+        if state.status == ExecutionState::Running {
+            self.shared.runner.append(id, &mut state, Event::Interrupted)?;
+        }
         match state.status {
+            ExecutionState::Running if is_poisoned(&state) => self.fail_as_poisoned(id, &mut state)?,
             ExecutionState::Created if is_fresh => return Ok(false),
             ExecutionState::Created
             | ExecutionState::Running
@@ -66,14 +74,31 @@ impl Executor {
             | ExecutionState::Retrying => {
                 self.journal().enqueue(id, &mut state, Utc::now(), &self.shared.queue, true)?;
             }
-            ExecutionState::Killing => {
-                let end = state.ending.unwrap_or(ExecutionState::Killed);
-                self.shared.runner.append(id, &mut state, Event::Ended { state: end, outputs: Map::new() })?;
-            }
+            ExecutionState::Killing => drop(end_killing(self.journal(), id, &mut state)?),
             ExecutionState::Queued => self.journal().place_first(id, &self.shared.queue)?,
             _ => return Ok(false),
         }
         Ok(true)
+    }
+
+    /// The queue of a server that is no more, but for what this one cannot go on with.
+    fn inherit(&self, queue: &str) -> Result<(), EngineError> {
+        let journal = self.journal();
+        for id in journal.queued_in(queue)? {
+            if journal.state(&id)?.is_some_and(|state| !self.is_here(&id, &state)) {
+                journal.unplace(&id)?;
+            }
+        }
+        Ok(journal.inherit(queue, &self.shared.queue)?)
+    }
+
+    /// Whether an execution would reach what it began with. Of one that would not its log says so, once.
+    fn is_here(&self, id: &ExecutionId, state: &State) -> bool {
+        let Err(error) = self.shared.runner.expect_here("it", state.target.as_ref()) else { return true };
+        if lock_of(&self.shared.left_alone).insert(id.clone()) {
+            self.say(id, &format!("not resumed: {error}; to go on there or here: jitney resume {id}"));
+        }
+        false
     }
 
     /// Looks again and again, as long as the executor is there: for slots that other processes have freed, and for what
@@ -94,4 +119,9 @@ impl Executor {
             }
         });
     }
+}
+
+/// Whether it was started in a terminal: whoever did so resumes it, or says that the server is to.
+fn is_a_terminals(state: &State) -> bool {
+    state.started_by == Some(StartedBy::Terminal)
 }

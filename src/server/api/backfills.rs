@@ -111,6 +111,7 @@ impl BackfillRequest {
             descending: self.order == Order::Desc,
             stop_on_failure: self.stop_on_failure,
             by_server: true,
+            target: None,
         })
     }
 }

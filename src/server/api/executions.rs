@@ -10,8 +10,10 @@ use chrono::Utc;
 use serde_json::{Map, Value, json};
 
 use crate::engine::executor::{Action, Request};
+use crate::engine::is_interrupted;
 use crate::engine::scheduler::{Call, WebhookError};
 use crate::id::ExecutionId;
+use crate::journal::Summary;
 use crate::server::App;
 use crate::server::api::form::Form;
 use crate::server::api::parameters::Parameters;
@@ -23,7 +25,9 @@ type Shown = Result<Json<ExecutionShape>, Problem>;
 /// The execution as it stands.
 pub(super) fn shown(app: &App, id: &ExecutionId) -> Shown {
     let state = app.executor.journal().state(id)?.ok_or_else(|| Problem::no_execution(id))?;
-    Ok(Json(ExecutionShape::whole(id, &state)))
+    let created = app.executor.journal().summary(id)?.map(|summary| summary.created).unwrap_or_default();
+    let interrupted = is_interrupted(&app.settings, app.executor.journal(), id, state.status.as_str(), created)?;
+    Ok(Json(ExecutionShape::whole(id, &state, interrupted)))
 }
 
 /// Starts a flow.
@@ -73,7 +77,13 @@ pub(super) async fn search(
 ) -> Result<Json<Results<ExecutionShape>>, Problem> {
     let (size, skipped) = parameters.page()?;
     let page = app.executor.journal().search(&parameters.query()?, size, skipped)?;
-    Ok(Json(Results { results: page.executions.iter().map(ExecutionShape::listed).collect(), total: page.total }))
+    let journal = app.executor.journal();
+    let listed = |summary: &Summary| {
+        let interrupted = is_interrupted(&app.settings, journal, &summary.id, &summary.state, summary.created)?;
+        Ok(ExecutionShape::listed(summary, interrupted))
+    };
+    let results = page.executions.iter().map(listed).collect::<Result<_, Problem>>()?;
+    Ok(Json(Results { results, total: page.total }))
 }
 
 /// Runs what had not ended well once more, in the same execution.

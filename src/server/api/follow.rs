@@ -57,7 +57,7 @@ impl Follower {
         let is_over = is_over(state.status);
         let name = if is_over { "end" } else { name };
         self.at = (!is_over).then_some("progress");
-        Some((Ok(event(name, &ExecutionShape::whole(&self.id, &state))), self))
+        Some((Ok(event(name, &ExecutionShape::whole(&self.id, &state, false))), self))
     }
 
     /// Waits until something has happened to the execution; none when it is gone.

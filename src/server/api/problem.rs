@@ -95,9 +95,10 @@ impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Unknown(_) => Self::missing(error.to_string()),
-            EngineError::Taken(_) | EngineError::NotPossible { .. } | EngineError::Stuck { .. } => {
-                Self::conflict(error.to_string())
-            }
+            EngineError::Taken(_)
+            | EngineError::NotPossible { .. }
+            | EngineError::Stuck { .. }
+            | EngineError::Elsewhere { .. } => Self::conflict(error.to_string()),
             EngineError::Refused(findings) => Self::findings(findings),
             EngineError::Stopping => Self::stopping(),
             other => Self::internal(&other),

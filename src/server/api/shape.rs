@@ -18,14 +18,13 @@ pub(crate) struct StateShape {
     pub(crate) start_date: Option<DateTime<Utc>>,
     /// When it ended.
     pub(crate) end_date: Option<DateTime<Utc>>,
-    /// How long it took, in ISO 8601.
+    /// How long it took, in ISO 8601; of an execution without pauses and the time between processes.
     pub(crate) duration: Option<String>,
 }
 
 impl StateShape {
-    fn new(current: &str, began: Option<DateTime<Utc>>, ended: Option<DateTime<Utc>>) -> Self {
-        let took = ended.zip(began).map(|(ended, began)| ended - began);
-        let duration = took.map(|took| format!("PT{:.3}S", took.as_seconds_f64()));
+    fn new(current: &str, began: Option<DateTime<Utc>>, ended: Option<DateTime<Utc>>, took: Option<f64>) -> Self {
+        let duration = took.map(|took| format!("PT{took:.3}S"));
         Self { current: current.to_owned(), start_date: began, end_date: ended, duration }
     }
 }
@@ -77,6 +76,8 @@ pub(crate) struct ExecutionShape {
     pub(crate) flow_id: String,
     /// Where it stands.
     pub(crate) state: StateShape,
+    /// Whether it has not ended and the process that worked on it is gone; a restart goes on with it.
+    pub(crate) interrupted: bool,
     /// The inputs, without secret ones.
     #[schema(value_type = Object)]
     inputs: Map<String, Value>,
@@ -94,7 +95,8 @@ pub(crate) struct ExecutionShape {
 
 impl ExecutionShape {
     /// A whole execution.
-    pub(crate) fn whole(id: &ExecutionId, state: &State) -> Self {
+    pub(crate) fn whole(id: &ExecutionId, state: &State, interrupted: bool) -> Self {
+        let took = state.took().map(|took| took.as_secs_f64());
         let text = crate::text::plain;
         let label = |(key, value): (&String, &Value)| Label { key: key.clone(), value: text(value) };
         let runs = state.tasks.iter().map(|(run, task)| task_run(run.as_str(), run.task(), task)).collect();
@@ -102,7 +104,8 @@ impl ExecutionShape {
             id: id.to_string(),
             namespace: state.created.namespace.clone(),
             flow_id: state.created.flow.clone(),
-            state: StateShape::new(state.status.as_str(), state.started, state.ended),
+            state: StateShape::new(state.status.as_str(), state.started, state.ended, took),
+            interrupted,
             inputs: state.created.inputs.clone(),
             labels: state.labels.iter().map(label).collect(),
             rows: state.rows,
@@ -112,12 +115,13 @@ impl ExecutionShape {
     }
 
     /// An execution in a list.
-    pub(crate) fn listed(summary: &Summary) -> Self {
+    pub(crate) fn listed(summary: &Summary, interrupted: bool) -> Self {
         Self {
             id: summary.id.to_string(),
             namespace: summary.namespace.clone(),
             flow_id: summary.flow.clone(),
-            state: StateShape::new(&summary.state, summary.started, summary.ended),
+            state: StateShape::new(&summary.state, summary.started, summary.ended, summary.took),
+            interrupted,
             inputs: summary.inputs.clone(),
             labels: Vec::new(),
             rows: summary.rows,
@@ -128,10 +132,11 @@ impl ExecutionShape {
 }
 
 fn task_run(id: &str, task_id: &str, task: &TaskRun) -> TaskRunShape {
+    let took = task.ended.zip(task.since).map(|(ended, began)| (ended - began).as_seconds_f64());
     TaskRunShape {
         id: id.to_owned(),
         task_id: task_id.to_owned(),
-        state: StateShape::new(task.state.as_str(), task.since, task.ended),
+        state: StateShape::new(task.state.as_str(), task.since, task.ended, took),
         attempts: task.attempts,
         outputs: task.outputs.clone(),
         error: task.error.as_ref().map(|error| error.message.clone()),

@@ -36,6 +36,8 @@ pub struct News {
     pub started: Option<DateTime<Utc>>,
     /// When it ended.
     pub ended: Option<DateTime<Utc>>,
+    /// How many seconds processes have worked on it.
+    pub seconds: Option<f64>,
     /// Its inputs, without secret ones.
     pub inputs: Map<String, Value>,
     /// Its labels.
@@ -66,6 +68,7 @@ impl News {
             date: Some(state.created.trigger_date),
             started: state.started,
             ended: state.ended,
+            seconds: state.took().map(|took| took.as_secs_f64()),
             inputs: state.created.inputs.clone(),
             labels: state.labels.clone(),
             error,
@@ -78,7 +81,6 @@ impl News {
     /// The names that a message may use.
     pub(super) fn names(&self, occasion: Occasion) -> Names {
         let stamp = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Millis, true);
-        let took = self.ended.zip(self.started).map(|(ended, started)| (ended - started).as_seconds_f64());
         let names = json!({
             "event": occasion.as_str(),
             "flow": {"id": self.flow, "namespace": self.namespace},
@@ -87,7 +89,7 @@ impl News {
                 "state": self.state,
                 "startDate": self.started.map(stamp),
                 "endDate": self.ended.map(stamp),
-                "seconds": took,
+                "seconds": self.seconds,
             },
             "trigger": {"date": self.date.map(stamp)},
             "inputs": self.inputs,

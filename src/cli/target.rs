@@ -1,0 +1,50 @@
+//! Where an execution or a backfill goes on: with what it began with, unless somebody says otherwise.
+
+use clap::Args;
+
+use crate::config::Settings;
+use crate::secret::hide_address_passwords;
+
+/// What to do when something began with another target.
+#[derive(Args, Clone, Copy)]
+pub(super) struct Retarget {
+    /// Go on with the Postgres and the Google Cloud project that are set here, though it began with others
+    #[arg(long)]
+    pub retarget: bool,
+}
+
+/// What a command for later needs so that it reaches the same Postgres: ` --postgres ADDRESS`, without the password.
+pub(super) fn flags(settings: &Settings) -> String {
+    let Some(address) = &settings.postgres else { return String::new() };
+    let shown = hide_address_passwords(address).replace(":***@", "@");
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.,:/@%=+[]".contains(letter);
+    let shown = if shown.chars().all(is_plain) { shown } else { format!("'{}'", shown.replace('\'', "'\\''")) };
+    format!(" --postgres {shown}")
+}
+
+/// What to say behind a command that had to leave the password out.
+pub(super) fn remark(settings: &Settings) -> &'static str {
+    let has_password = settings.postgres.as_ref().is_some_and(|address| hide_address_passwords(address) != *address);
+    if has_password { " (with the password in the address, or in PGPASSWORD)" } else { "" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Overrides;
+
+    fn settings(address: &str) -> Settings {
+        let overrides = Overrides { home: Some("/h".into()), postgres: Some(address.to_owned()) };
+        Settings::from_environment(overrides, std::collections::BTreeMap::new()).unwrap()
+    }
+
+    #[test]
+    fn a_command_for_later_names_the_server_and_not_the_password() {
+        let plain = settings("postgres://root:geheim77@db:5432/taxi");
+        assert_eq!(flags(&plain), " --postgres postgres://root@db:5432/taxi");
+        assert!(!remark(&plain).is_empty());
+        let odd = settings("postgres://root@db/taxi?sslmode=require&x=it's");
+        assert_eq!(flags(&odd), r" --postgres 'postgres://root@db/taxi?sslmode=require&x=it'\''s'");
+        assert_eq!(remark(&odd), "");
+    }
+}

@@ -1,0 +1,68 @@
+//! Executions whose process is gone: the journal still has them under way, and nobody holds their lock.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Map;
+
+use crate::config::Settings;
+use crate::engine::lock::{Claim, is_claimed};
+use crate::engine::run::EngineError;
+use crate::id::ExecutionId;
+use crate::journal::{Event, ExecutionState, Journal, JournalError, State};
+
+/// How long a process may take between writing an execution down and taking it up.
+pub(super) const PATIENCE: TimeDelta = TimeDelta::seconds(10);
+
+/// Whether the process that should work on an execution is gone; `state` is where lists say that it stands.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub fn is_interrupted(
+    settings: &Settings,
+    journal: &Journal,
+    id: &ExecutionId,
+    state: &str,
+    created: DateTime<Utc>,
+) -> Result<bool, JournalError> {
+    let is = |status: ExecutionState| state == status.as_str();
+    let is_missed = if is(ExecutionState::Queued) {
+        let queue = journal.queue_of(id)?;
+        !queue.is_some_and(|queue| is_claimed(settings, &ExecutionId::new(queue)))
+    } else if is(ExecutionState::Created) {
+        Utc::now() - created >= PATIENCE
+    } else {
+        let at_work = [ExecutionState::Running, ExecutionState::Killing];
+        at_work.into_iter().chain([ExecutionState::Retrying, ExecutionState::Restarted]).any(is)
+    };
+    // A process that has just come to the end wrote so before it let the lock go.
+    Ok(is_missed && !is_claimed(settings, id) && journal.status(id)?.as_deref() == Some(state))
+}
+
+/// Ends executions whose process left while they were being stopped; whether there were any.
+///
+/// # Errors
+/// When the journal cannot be used.
+pub fn settle_killing<'a>(
+    settings: &Settings,
+    journal: &Journal,
+    killing: impl Iterator<Item = &'a ExecutionId>,
+) -> Result<bool, EngineError> {
+    let mut settled = false;
+    for id in killing {
+        let Ok(_claim) = Claim::take(settings, id) else { continue };
+        if let Some(mut state) = journal.state(id)? {
+            settled |= end_killing(journal, id, &mut state)?;
+        }
+    }
+    Ok(settled)
+}
+
+/// Ends an execution that was being stopped; whether it was. The caller holds it.
+pub(super) fn end_killing(journal: &Journal, id: &ExecutionId, state: &mut State) -> Result<bool, EngineError> {
+    if state.status != ExecutionState::Killing {
+        return Ok(false);
+    }
+    journal.append(id, state, Utc::now(), &Event::Interrupted)?;
+    let end = state.ending.unwrap_or(ExecutionState::Killed);
+    journal.append(id, state, Utc::now(), &Event::Ended { state: end, outputs: Map::new() })?;
+    Ok(true)
+}

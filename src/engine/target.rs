@@ -1,0 +1,109 @@
+//! What the tasks of a flow reach that do not name it themselves, and whether that is still what they reached when an
+//! execution began.
+
+use crate::config::Settings;
+use crate::engine::lock::Claim;
+use crate::engine::run::{EngineError, Runner};
+use crate::flow::{Flow, Step};
+use crate::gcp;
+use crate::id::ExecutionId;
+use crate::journal::{Backfill, Event, GoogleTarget, Naming, PostgresTarget, Target};
+use crate::postgres::{Wanted, resolve};
+
+/// The fields by which a task names the Postgres that it reaches.
+const ADDRESS: &[&str] = &["url"];
+/// The fields by which a task names its Google Cloud project.
+const PROJECT: &[&str] = &["project", "projectId", "service_account", "serviceAccount"];
+
+/// What the tasks of a flow reach with these settings. A flow that starts others may reach anything.
+pub fn target_of(settings: &Settings, flow: &Flow) -> Target {
+    let steps = flow.all_steps();
+    let starts_others =
+        steps.iter().any(|step| step.task.system() == "subflow" || step.task.system() == "for_each_item");
+    let of = |systems: &[&str], fields: &[&str]| {
+        let own: Vec<bool> = steps
+            .iter()
+            .filter(|step| systems.contains(&step.task.system()))
+            .map(|step| names_one_of(step, fields))
+            .chain(starts_others.then_some(false))
+            .collect();
+        let named = own.iter().filter(|names| **names).count();
+        match (own.len(), named) {
+            (0, _) => None,
+            (_, 0) => Some(Naming::None),
+            (all, named) if all == named => Some(Naming::All),
+            _ => Some(Naming::Some),
+        }
+    };
+    Target {
+        postgres: of(&["postgres"], ADDRESS).and_then(|own| postgres(settings, own)),
+        google: of(&["gcs", "bigquery"], PROJECT).map(|own| google(settings, own)),
+    }
+}
+
+/// The same for what an execution or a backfill that began with `began` would reach now.
+fn target_now(settings: &Settings, began: &Target) -> Target {
+    Target {
+        postgres: began.postgres.as_ref().and_then(|began| postgres(settings, began.own)),
+        google: began.google.as_ref().map(|began| google(settings, began.own)),
+    }
+}
+
+fn names_one_of(step: &Step, fields: &[&str]) -> bool {
+    let given = |field: &&str| step.fields.get(*field).and_then(|value| value.as_str());
+    fields.iter().filter_map(given).any(|text| !text.trim().is_empty())
+}
+
+/// An address that cannot be read is told of by the task that needs it.
+fn postgres(settings: &Settings, own: Naming) -> Option<PostgresTarget> {
+    let address = match resolve(settings, None).ok()? {
+        Wanted::Server(address) => Some(address.place()),
+        Wanted::Managed => None,
+    };
+    Some(PostgresTarget { address, by_flag: settings.postgres.is_some(), own })
+}
+
+fn google(settings: &Settings, own: Naming) -> GoogleTarget {
+    let services = [gcp::Service::Storage, gcp::Service::BigQuery];
+    let emulators = services.iter().filter_map(|service| service.emulator(settings)).collect();
+    GoogleTarget { project: gcp::default_project(settings), emulators, own }
+}
+
+/// Where something began and where it would go on, if these are not the same.
+pub fn elsewhere(settings: &Settings, began: Option<&Target>) -> Option<(String, String)> {
+    began?.difference(&target_now(settings, began?))
+}
+
+impl Runner {
+    /// Lets an execution go on with what is set here, whatever it began with.
+    ///
+    /// # Errors
+    /// When another process works on it, or the journal cannot be written.
+    pub fn retarget(&self, id: &ExecutionId) -> Result<(), EngineError> {
+        let _claim = Claim::take(&self.settings, id)?;
+        let mut state = self.state(id)?;
+        let Some(began) = &state.target else { return Ok(()) };
+        let target = Some(target_now(&self.settings, began));
+        self.append(id, &mut state, Event::Moved { started_by: None, target })
+    }
+
+    /// The same for a backfill that nobody runs; executions of it that were begun elsewhere begin anew.
+    ///
+    /// # Errors
+    /// When the journal cannot be written.
+    pub fn retarget_backfill(&self, backfill: &Backfill) -> Result<(), EngineError> {
+        let Some(began) = &backfill.spec.target else { return Ok(()) };
+        Ok(self.journal.retarget_backfill(&backfill.id, &target_now(&self.settings, began))?)
+    }
+
+    /// Refuses to go on with something that began with another target than the one that is set here.
+    ///
+    /// # Errors
+    /// [`EngineError::Elsewhere`]
+    pub fn expect_here(&self, what: &str, began: Option<&Target>) -> Result<(), EngineError> {
+        match elsewhere(&self.settings, began) {
+            Some((began, here)) => Err(EngineError::Elsewhere { what: what.to_owned(), began, here }),
+            None => Ok(()),
+        }
+    }
+}

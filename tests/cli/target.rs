@@ -1,0 +1,102 @@
+//! An execution and a backfill go on with the Postgres that they began with, unless somebody says otherwise.
+
+use crate::postgres;
+use crate::world::World;
+
+const FLOW: &str = "id: f\nnamespace: n\ntasks:\n  - {id: get, type: http.download, uri: late.csv}\n  \
+    - {id: fill, type: postgres.query, sql: \"CREATE TABLE IF NOT EXISTS filled (a int)\"}\n";
+const MONTHS: &str = "id: f\nnamespace: n\ntasks:\n  - {id: get, type: http.download, uri: late.csv}\n  \
+    - {id: fill, type: postgres.query, sql: \"CREATE TABLE IF NOT EXISTS filled (a int)\"}\n\
+    triggers:\n  - {id: monthly, type: schedule, cron: \"0 6 1 * *\"}\n";
+
+async fn is_filled(address: &str) -> bool {
+    let sql = "SELECT to_regclass('filled') IS NOT NULL";
+    postgres::client(address).await.query_one(sql, &[]).await.unwrap().get(0)
+}
+
+fn place(address: &str) -> String {
+    let (_, place) = address.rsplit_once('@').unwrap();
+    place.replace("127.0.0.1", "localhost")
+}
+
+#[tokio::test]
+async fn an_execution_is_resumed_where_it_began_or_where_it_is_told_to() {
+    let (first, second) = (postgres::database("target_first").await, postgres::database("target_second").await);
+    let mut world = World::at(first.clone());
+    world.write("f.yaml", FLOW);
+    let failed = world.jitney(&["run", "f.yaml"]).ended(1);
+    let id = world.newest_id();
+    let (login, _) = first.rsplit_once('@').unwrap();
+    let (_, password) = login.rsplit_once(':').unwrap();
+    assert!(!failed.err.contains(password), "{failed}");
+    assert!(failed.err.contains(&format!("jitney resume {id} --postgres postgres://")), "{failed}");
+    world.write("late.csv", "a\n");
+
+    world.postgres = None;
+    let began =
+        format!("execution {id} began with Postgres at {} and would go on with the private Postgres", place(&first));
+    world.jitney(&["resume"]).ended(3).without_data().says(&began).says("--retarget");
+    world.jitney(&["replay", &id]).ended(3).says(&began);
+    assert!(!world.home().join("postgres").exists(), "a private server was made");
+
+    world.postgres = Some(second.clone());
+    world.jitney(&["resume"]).ended(3).says(&place(&first)).says(&place(&second));
+    assert_eq!(world.newest()["state"], "FAILED");
+    world.jitney(&["resume", "--retarget"]).ended(0);
+    assert_eq!((is_filled(&first).await, is_filled(&second).await), (false, true));
+    // From now on it belongs there.
+    world.jitney(&["replay", &id]).ended(0);
+    world.postgres = Some(first.clone());
+    world.jitney(&["replay", &id]).ended(3).says(&place(&second));
+}
+
+#[tokio::test]
+async fn it_is_resumed_at_the_same_server_whoever_names_that() {
+    let mut world = World::with_database("target_same").await;
+    world.write("f.yaml", FLOW);
+    world.jitney(&["run", "f.yaml"]).ended(1);
+    world.write("late.csv", "a\n");
+    let address = world.postgres.take().unwrap();
+    let resumed = world.command(&["resume"]).env("DATABASE_URL", &address).output().unwrap();
+    crate::world::Told::from(resumed).ended(0);
+    assert!(is_filled(&address).await);
+}
+
+#[test]
+fn a_flow_without_postgres_and_one_of_an_earlier_version_are_resumed_anywhere() {
+    let mut world = World::at("postgres://u@127.0.0.1:1/x".to_owned());
+    world.write("f.yaml", "id: f\nnamespace: n\ntasks:\n  - {id: get, type: http.download, uri: late.csv}\n");
+    world.jitney(&["run", "f.yaml"]).ended(1);
+    world.write("late.csv", "a\n");
+    world.postgres = None;
+    world.jitney(&["resume"]).ended(0);
+
+    let flow = FLOW.replace("late.csv", "later.csv").replace("type: postgres", "disabled: true, type: postgres");
+    world.write("old.yaml", flow);
+    world.postgres = Some("postgres://u@127.0.0.1:1/x".to_owned());
+    world.jitney(&["run", "old.yaml"]).ended(1);
+    let journal = rusqlite::Connection::open(world.home().join("journal.db")).unwrap();
+    journal.execute("UPDATE events SET body = json_remove(body, '$.target', '$.started_by')", []).unwrap();
+    drop(journal);
+    world.write("later.csv", "a\n");
+    world.postgres = None;
+    world.jitney(&["resume"]).ended(0);
+}
+
+#[tokio::test]
+async fn a_backfill_goes_on_where_it_began_or_where_it_is_told_to() {
+    let (first, second) = (postgres::database("target_months").await, postgres::database("target_others").await);
+    let mut world = World::at(first.clone());
+    world.write("f.yaml", MONTHS);
+    let failed = world.jitney(&["backfill", "f.yaml", "--from", "2020-01", "--to", "2020-02"]).ended(1);
+    assert!(failed.err.contains(" --postgres postgres://"), "{failed}");
+    world.write("late.csv", "a\n");
+
+    world.postgres = None;
+    let words = format!("began with Postgres at {} and would go on with the private Postgres", place(&first));
+    world.jitney(&["backfill", "retry"]).ended(3).says(&words).says("--retarget");
+    world.postgres = Some(second.clone());
+    world.jitney(&["backfill", "retry"]).ended(3).says(&place(&first)).says(&place(&second));
+    world.jitney(&["backfill", "retry", "--retarget"]).ended(0);
+    assert_eq!((is_filled(&first).await, is_filled(&second).await), (false, true));
+}
