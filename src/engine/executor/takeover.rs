@@ -32,8 +32,8 @@ impl Executor {
         {
             let under_way = self.under_way();
             for queue in journal.queues()?.iter().filter(|queue| **queue != self.shared.queue) {
-                let is_a_terminals = queue.starts_with(TERMINAL);
-                if !is_a_terminals && !lock::is_claimed(&self.shared.runner.settings, &ExecutionId::new(queue)) {
+                let is_ours = queue.starts_with(TERMINAL) == (self.kind() == StartedBy::Terminal);
+                if is_ours && !lock::is_claimed(&self.shared.runner.settings, &ExecutionId::new(queue)) {
                     self.inherit(queue)?;
                     taken += 1;
                 }
@@ -48,7 +48,7 @@ impl Executor {
         let paused = Query { states: vec![ExecutionState::Paused], ..Query::default() };
         for id in journal.search(&paused, MOST, 0)?.executions.into_iter().map(|summary| summary.id) {
             // Whoever is told twice to go on does so once.
-            let state = journal.state(&id)?.filter(|state| !is_a_terminals(state));
+            let state = journal.state(&id)?.filter(|state| self.is_ours(state));
             let ends = state.and_then(|state| state.pause_ends());
             self.wake_at(&id, ends.filter(|at| *at <= Utc::now() + PATIENCE));
         }
@@ -59,7 +59,7 @@ impl Executor {
     fn take_one(&self, id: &ExecutionId, is_fresh: bool) -> Result<bool, EngineError> {
         let Ok(_claim) = Claim::take(&self.shared.runner.settings, id) else { return Ok(false) };
         let Some(mut state) = self.journal().state(id)? else { return Ok(false) };
-        if is_a_terminals(&state) || state.status.has_ended() || !self.is_here(id, &state) {
+        if !self.is_ours(&state) || state.status.has_ended() || !self.is_here(id, &state) {
             return Ok(false);
         }
         if state.status == ExecutionState::Running {
@@ -81,7 +81,17 @@ impl Executor {
         Ok(true)
     }
 
-    /// The queue of a server that is no more, but for what this one cannot go on with.
+    fn kind(&self) -> StartedBy {
+        self.shared.runner.started_by
+    }
+
+    /// Whether this kind of process started it: what was started in a terminal is resumed there, or when somebody tells
+    /// the server to.
+    fn is_ours(&self, state: &State) -> bool {
+        state.started_by.is_none_or(|kind| kind == self.kind())
+    }
+
+    /// The queue of a process of this kind that is no more, but for what this one cannot go on with.
     fn inherit(&self, queue: &str) -> Result<(), EngineError> {
         let journal = self.journal();
         for id in journal.queued_in(queue)? {
@@ -119,9 +129,4 @@ impl Executor {
             }
         });
     }
-}
-
-/// Whether it was started in a terminal: whoever did so resumes it, or says that the server is to.
-fn is_a_terminals(state: &State) -> bool {
-    state.started_by == Some(StartedBy::Terminal)
 }
