@@ -2,13 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use etcetera::BaseStrategy;
 
+use crate::duration::Span;
 use crate::secret::Redactor;
 
 /// Names the runner of all scripts.
 const SCRIPT_RUNNER: &str = "JITNEY_SCRIPT_RUNNER";
+/// How long a server that is away is retried, and after how long of silence a load counts as stalled.
+const RETRY_TIMEOUT: (&str, Duration) = ("JITNEY_RETRY_TIMEOUT", Duration::from_secs(90));
+const STALL_TIMEOUT: (&str, Duration) = ("JITNEY_STALL_TIMEOUT", Duration::from_secs(300));
 
 /// What the command line said; each field wins over its environment variable.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +40,10 @@ pub struct Settings {
     pub postgres: Option<String>,
     /// Where all scripts run, whatever their tasks say.
     pub script_runner: Option<ScriptRunner>,
+    /// How long tasks that are safe to repeat retry while a server is away.
+    pub retry_timeout: Duration,
+    /// How long a load may stand still before its connection counts as broken.
+    pub stall_timeout: Duration,
     /// Removes secrets from everything that is written.
     pub redactor: Redactor,
     environment: BTreeMap<String, String>,
@@ -69,7 +78,9 @@ impl Settings {
             Some(other) => anyhow::bail!("{SCRIPT_RUNNER} is `{other}`; it may be `process`"),
         };
         let home = std::path::absolute(home)?;
-        Ok(Self { home, postgres: overrides.postgres, script_runner, redactor, environment })
+        let (retry_timeout, stall_timeout) = (span(&environment, RETRY_TIMEOUT)?, span(&environment, STALL_TIMEOUT)?);
+        let postgres = overrides.postgres;
+        Ok(Self { home, postgres, script_runner, retry_timeout, stall_timeout, redactor, environment })
     }
 
     /// The same settings with this script runner, if there is one.
@@ -114,6 +125,14 @@ impl Settings {
     }
 }
 
+/// The duration that a variable gives, or the default.
+fn span(environment: &BTreeMap<String, String>, (name, default): (&str, Duration)) -> anyhow::Result<Duration> {
+    match environment.get(name).filter(|text| !text.is_empty()) {
+        None => Ok(default),
+        Some(text) => Ok(text.parse::<Span>().map_err(|error| anyhow::anyhow!("{name}: {error}"))?.0),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,5 +150,15 @@ mod tests {
         let overrides = Overrides { home: Some("/from/flag".into()), postgres: None };
         let flagged = Settings::from_environment(overrides, variables).unwrap();
         assert_eq!(flagged.home, Path::new("/from/flag"));
+    }
+
+    #[test]
+    fn a_time_limit_is_read_and_a_wrong_one_named() {
+        let read = |text: &str| {
+            let variables = environment(&[("JITNEY_HOME", "/h"), ("JITNEY_RETRY_TIMEOUT", text)]);
+            Settings::from_environment(Overrides::default(), variables).map(|settings| settings.retry_timeout)
+        };
+        assert_eq!((read("2m").unwrap(), read("").unwrap()), (Duration::from_secs(120), Duration::from_secs(90)));
+        assert!(read("soon").unwrap_err().to_string().starts_with("JITNEY_RETRY_TIMEOUT: `soon` is not a duration"));
     }
 }

@@ -1,11 +1,14 @@
 //! `postgres.query` and `postgres.copy_out` against a real server.
 #![expect(clippy::unwrap_used, reason = "a failure here is the failure of a test")]
 
+#[path = "common/line.rs"]
+mod line;
 #[path = "common/postgres.rs"]
 mod postgres;
 
 use std::io::Read;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jitney::task::{ErrorClass, Outputs, TaskContext, TaskError};
 use jitney::tasks;
@@ -167,4 +170,46 @@ async fn rows_are_copied_out_plain_and_compressed() {
     let error = copy(json!({"sql": "SELECT id,\n  nme FROM \"Zones\""})).await.unwrap_err().to_string();
     assert!(error.contains("--> sql:2:3") && error.contains("nme"), "{error}");
     assert!(copy(json!({"sql": "SELECT 1; SELECT 2"})).await.unwrap_err().message.contains("2 statements"));
+}
+
+/// What a query says whose line breaks around the commit, and how often its row is there.
+async fn broken(name: &str, faults: [line::Fault; 2], fields: Value) -> (Result<Outputs, TaskError>, i64) {
+    let url = postgres::database(name).await;
+    let client = postgres::client(&url).await;
+    client.batch_execute("CREATE TABLE t (a int)").await.unwrap();
+    let line = line::Line::to(line::server_of(&url), move |number| faults[number.min(1)]);
+    let home = tempfile::tempdir().unwrap();
+    let (mut context, _) = postgres::context(home.path(), &line.url(&url));
+    let mut settings = (*context.settings).clone();
+    settings.retry_timeout = Duration::from_secs(1);
+    context.settings = Arc::new(settings);
+    let ended = run(context, "postgres.query", fields).await;
+    (ended, client.query_one("SELECT count(*) FROM t", &[]).await.unwrap().get(0))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_without_an_answer_is_looked_up_or_said_to_be_unknown() {
+    use line::Fault;
+    let sql = json!({"sql": "INSERT INTO t VALUES (1); SELECT 1"});
+    let (ended, rows) = broken("query_commit_in", [Fault::CutAfterCommit, Fault::None], sql.clone()).await;
+    assert_eq!((ended.unwrap()["affected"].clone(), rows), (json!(1), 1));
+    let (ended, rows) = broken("query_commit_out", [Fault::CutBeforeCommit, Fault::None], sql.clone()).await;
+    let error = ended.unwrap_err();
+    assert_eq!(
+        (error.class, error.help.as_deref(), rows),
+        (ErrorClass::Transient, Some("the server rolled the SQL back"), 0)
+    );
+    let (ended, rows) = broken("query_commit_unknown", [Fault::CutAfterCommit, Fault::Refuse], sql).await;
+    let error = ended.unwrap_err();
+    assert!(error.message.ends_with("whether it was committed is not known"), "{error}");
+    assert_eq!((error.class, rows), (ErrorClass::Permanent, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_single_statement_whose_connection_breaks_is_not_said_to_be_undone() {
+    let sql = json!({"sql": "INSERT INTO t VALUES (1); COMMIT", "transaction": false});
+    let (ended, rows) = broken("query_lost", [line::Fault::CutAfterCommit, line::Fault::None], sql).await;
+    let error = ended.unwrap_err().to_string();
+    assert!(error.contains("whether the statement under way took effect is not known"), "{error}");
+    assert_eq!(rows, 1);
 }

@@ -15,6 +15,7 @@ mod inputs;
 mod kv;
 mod new;
 mod out;
+mod pace;
 mod partitions;
 mod postgres;
 mod replay;

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::cli::format::{bytes, seconds};
 use crate::cli::out::errln;
+use crate::cli::pace::Pace;
 use crate::engine::{Notice, Observer};
 use crate::id::RunId;
 use crate::task::{Level, Outputs, Progress};
@@ -34,6 +35,7 @@ struct Current {
     task: String,
     began: Instant,
     progress: Arc<Progress>,
+    pace: Pace,
 }
 
 impl Screen {
@@ -85,8 +87,10 @@ impl Screen {
     fn tick(&self) {
         let lines: Vec<String> = self
             .running()
-            .values()
-            .map(|current| format!("{}  {}", current.task, describe(&current.progress, current.began.elapsed())))
+            .values_mut()
+            .map(|Current { task, began, progress, pace }| {
+                format!("{task}  {}", describe(progress, began.elapsed(), pace))
+            })
             .collect();
         let Some(first) = lines.first() else { return };
         if self.live {
@@ -102,7 +106,8 @@ impl Screen {
         match notice {
             Notice::TaskStarted { run, attempt, progress, .. } => {
                 let task = if *attempt > 1 { format!("{run} (attempt {attempt})") } else { run.to_string() };
-                let current = Current { task, began: Instant::now(), progress: progress.clone() };
+                let current =
+                    Current { task, began: Instant::now(), progress: progress.clone(), pace: Pace::default() };
                 self.running().insert((*run).clone(), current);
             }
             Notice::TaskSucceeded { run, outputs, took, .. } => {
@@ -167,14 +172,14 @@ fn result(outputs: &Outputs, took: Duration) -> String {
     parts.join(", ")
 }
 
-/// How far a task has come: rows, bytes, rate and the time left.
-fn describe(progress: &Progress, elapsed: Duration) -> String {
+/// How far a task has come: rows, bytes, the present rate and the time left; or what it waits for.
+fn describe(progress: &Progress, elapsed: Duration, pace: &mut Pace) -> String {
     let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     let (done, total, rows) = (read(&progress.bytes), read(&progress.total_bytes), read(&progress.rows));
-    let spent = elapsed.as_secs_f64().max(0.001);
+    let [row_rate, byte_rate] = pace.rates(elapsed, [rows, done]);
     let mut parts = Vec::new();
     if rows > 0 {
-        parts.push(format!("{} rows, {} rows/s", thousands(rows), thousands((rows as f64 / spent) as u64)));
+        parts.push(format!("{} rows, {} rows/s", thousands(rows), thousands(row_rate)));
     }
     if total > 0 {
         parts.push(format!("{} of {}", bytes(done), bytes(total)));
@@ -182,10 +187,12 @@ fn describe(progress: &Progress, elapsed: Duration) -> String {
         parts.push(bytes(done));
     }
     if rows == 0 && done > 0 {
-        parts.push(format!("{}/s", bytes((done as f64 / spent) as u64)));
+        parts.push(format!("{}/s", bytes(byte_rate)));
     }
-    if done > 0 && done < total {
-        let left = spent * (total - done) as f64 / done as f64;
+    if let Some(waiting) = progress.waiting() {
+        parts.extend([seconds(elapsed), waiting]);
+    } else if done > 0 && done < total && row_rate + byte_rate > 0 {
+        let left = elapsed.as_secs_f64() * (total - done) as f64 / done as f64;
         parts.push(format!("about {} left", seconds(Duration::from_secs_f64(left))));
     }
     if parts.is_empty() { seconds(elapsed) } else { parts.join(", ") }
@@ -198,14 +205,16 @@ mod tests {
     #[test]
     fn progress_says_rows_bytes_rate_and_time_left() {
         let progress = Progress::default();
-        assert_eq!(describe(&progress, Duration::from_secs(2)), "2.0 s");
+        let show = |after: u64, pace: &mut Pace| describe(&progress, Duration::from_secs(after), pace);
+        assert_eq!(show(2, &mut Pace::default()), "2.0 s");
         progress.set_total_bytes(4_000_000);
         progress.add_bytes(1_000_000);
-        assert_eq!(describe(&progress, Duration::from_secs(2)), "1.0 MB of 4.0 MB, 500.0 kB/s, about 6.0 s left");
+        assert_eq!(show(2, &mut Pace::default()), "1.0 MB of 4.0 MB, 500.0 kB/s, about 6.0 s left");
         progress.add_rows(10_000);
-        assert_eq!(
-            describe(&progress, Duration::from_secs(2)),
-            "10,000 rows, 5,000 rows/s, 1.0 MB of 4.0 MB, about 6.0 s left"
-        );
+        let mut pace = Pace::default();
+        assert_eq!(show(2, &mut pace), "10,000 rows, 5,000 rows/s, 1.0 MB of 4.0 MB, about 6.0 s left");
+        assert_eq!(show(20, &mut pace), "10,000 rows, 0 rows/s, 1.0 MB of 4.0 MB");
+        progress.set_waiting(Some("waiting for a lock held by process 7".to_owned()));
+        assert!(show(30, &mut pace).ends_with("1.0 MB of 4.0 MB, 30.0 s, waiting for a lock held by process 7"));
     }
 }

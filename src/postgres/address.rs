@@ -64,6 +64,9 @@ impl TlsMode {
     }
 }
 
+/// How long a host may take unless the address says so with `connect_timeout`.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// A server, a database and a login. `Display` gives `host:port/database` and never a password.
 #[derive(Clone, Debug)]
 pub struct Address {
@@ -93,9 +96,6 @@ impl Address {
         };
         let mut config: Config = rest.parse().map_err(|error| describe(&error))?;
         config.application_name("jitney");
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(Duration::from_secs(10));
-        }
         // A server that vanishes in the middle of a long load is noticed within two minutes, not two hours.
         config
             .keepalives_idle(Duration::from_secs(60))
@@ -112,7 +112,7 @@ impl Address {
     /// The address of a server at a Unix socket in `folder`.
     pub(super) fn at_socket(folder: &std::path::Path, port: u16) -> Self {
         let mut config = Config::new();
-        config.host_path(folder).port(port).application_name("jitney").connect_timeout(Duration::from_secs(10));
+        config.host_path(folder).port(port).application_name("jitney");
         config.ssl_mode(SslMode::Disable);
         Self { config, tls: TlsMode::Disable, root_certificates: None, origin: Origin::Managed }
     }
@@ -144,9 +144,15 @@ impl Address {
         }
     }
 
-    /// Whether the first host is a socket of this machine.
+    /// Whether every host is a socket of this machine.
     pub fn is_socket(&self) -> bool {
-        matches!(self.config.get_hosts().first(), Some(Host::Unix(_)))
+        let hosts = self.config.get_hosts();
+        !hosts.is_empty() && hosts.iter().all(|host| matches!(host, Host::Unix(_)))
+    }
+
+    /// How long each host may take until the session is ready: TCP, TLS and the login together.
+    pub(super) fn connect_timeout(&self) -> Duration {
+        self.config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT)
     }
 
     /// The first host's port.
@@ -245,6 +251,10 @@ impl Ours {
         for (key, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
             match key {
                 "user" | "password" | "options" => rest.push(format!("{key}={value}")),
+                "connectTimeout" => rest.push(format!("connect_timeout={value}")),
+                "targetServerType" if ["primary", "master"].contains(&value) => {
+                    rest.push("target_session_attrs=read-write".to_owned());
+                }
                 "currentSchema" => rest.push(format!("options=-c%20search_path%3D{value}")),
                 // JDBC means verify-full by a bare `ssl=true`; an sslmode beside it says it better.
                 "ssl" if value != "false" && !query.contains("sslmode=") => self.tls = TlsMode::VerifyFull,

@@ -5,18 +5,22 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use tokio::io::{AsyncRead, AsyncWrite};
+use rand::seq::SliceRandom;
 use tokio::time::Instant;
+use tokio_postgres::config::{LoadBalanceHosts, TargetSessionAttrs};
 use tokio_postgres::error::{DbError, SqlState};
-use tokio_postgres::{AsyncMessage, CancelToken, Client, Connection, NoTls};
-use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_postgres::{AsyncMessage, CancelToken, Client, SimpleQueryMessage};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
-use crate::task::{TaskContext, TaskError};
+use crate::task::{Outage, TaskContext, TaskError};
 
 use super::address::{Address, Origin};
+use super::dial::{Failure, Host, Opened, Way};
+use super::error::Refused;
 use super::resolve::{FlowAddress, Wanted, resolve};
+use super::tap::Heard;
+use super::watch::Watch;
 use super::{error, managed, tls};
 
 /// The oldest version that jitney is tested with.
@@ -27,6 +31,17 @@ const OLDEST: u32 = 13;
 const STARTING: Duration = Duration::from_secs(60);
 /// How often it is asked meanwhile.
 const GLANCE: Duration = Duration::from_millis(100);
+/// How long a request to cancel may take.
+const INTERRUPT: Duration = Duration::from_secs(10);
+
+/// By these a server that knows them notices within two minutes that this process is gone, and frees its locks. They
+/// are asked for one by one: a server, or a pooler in between, may refuse any.
+const FREE_WHEN_GONE: [&str; 2] = [
+    "SET tcp_keepalives_idle TO 60; SET tcp_keepalives_interval TO 10; SET tcp_keepalives_count TO 6",
+    "SET client_connection_check_interval TO '10s'",
+];
+/// The first version that looks after its client while it works.
+const CHECKS_CLIENT: u32 = 14;
 
 /// A connection that is ready for statements. Dropping it closes the connection; the server then rolls back.
 pub struct Session {
@@ -39,8 +54,42 @@ pub struct Session {
     /// What there is to say about the server, for the log.
     pub notes: Vec<String>,
     notices: Arc<Mutex<Vec<String>>>,
+    pub(super) handle: Handle,
+}
+
+/// What can be done with a session beside its statements.
+#[derive(Clone)]
+pub(super) struct Handle {
+    pub(super) way: Way,
+    pub(super) heard: Arc<Heard>,
+    /// Ends the connection at once when set.
+    dead: CancellationToken,
     cancel: CancelToken,
-    tls: Option<MakeRustlsConnect>,
+}
+
+impl Handle {
+    /// Asks the server to stop the statement that runs now.
+    pub(super) async fn interrupt(&self) {
+        let ask = async {
+            let line = self.way.line().await.ok()?;
+            self.cancel.cancel_query_raw(line, self.way.handshake(Arc::default())).await.ok()
+        };
+        // A server that cannot be reached any more has stopped it already, or will when it sees the connection gone.
+        let _ = tokio::time::timeout(INTERRUPT, ask).await;
+    }
+
+    /// Closes the connection without a word to the server.
+    pub(super) fn close(&self) {
+        self.dead.cancel();
+    }
+
+    /// The error with the server's reason in it, where a connection broke and the server had said why.
+    pub(super) fn with_reason(&self, problem: TaskError) -> TaskError {
+        match self.heard.last() {
+            Some(said) if said.is_fatal => error::with_reason(problem, &said),
+            _ => problem,
+        }
+    }
 }
 
 /// Notices beyond this many are dropped: a loop that raises one per row must not fill the memory.
@@ -54,11 +103,12 @@ impl Session {
 
     /// Asks the server to stop the statement that runs now. What it did is rolled back.
     pub async fn interrupt(&self) {
-        // A server that cannot be reached any more has stopped it already, or will when it sees the connection gone.
-        let _ = match &self.tls {
-            Some(tls) => self.cancel.cancel_query(tls.clone()).await,
-            None => self.cancel.cancel_query(NoTls).await,
-        };
+        self.handle.interrupt().await;
+    }
+
+    /// Looks after the waits for this session.
+    pub fn watch<'a>(&self, context: &'a TaskContext) -> Watch<'a> {
+        Watch::new(self.handle.clone(), context)
     }
 
     /// Waits for `work` unless the user stops the execution first; then the running statement is stopped too.
@@ -75,9 +125,9 @@ impl Session {
             biased;
             () = cancel.cancelled() => {
                 self.interrupt().await;
-                Err(TaskError::cancelled(format!("{doing} was stopped; the server rolled the statement back")))
+                Err(TaskError::cancelled(format!("{doing} was stopped; the server was asked to stop the statement")))
             }
-            result = work => result,
+            result = work => result.map_err(|problem| self.handle.with_reason(problem)),
         }
     }
 }
@@ -90,11 +140,26 @@ pub async fn connect(settings: &Settings, flow: Option<&FlowAddress>) -> Result<
     connect_saying(settings, flow, &|_| {}).await
 }
 
-/// The same for a task: logs which server it is, and gives up when the user stops the execution.
+/// The same for a task: logs which server it is, retries while the server is away, and gives up when the user stops
+/// the execution.
 ///
 /// # Errors
 /// As [`connect`], or [`TaskError::cancelled`].
 pub async fn connect_for(context: &TaskContext, flow: Option<&FlowAddress>) -> Result<Session, TaskError> {
+    let mut outage = Outage::none(&context.settings);
+    loop {
+        match connect_once(context, flow).await {
+            Err(problem) => outage.wait(context, problem).await?,
+            connected => return connected,
+        }
+    }
+}
+
+/// The same without retries, for a task that has its own.
+///
+/// # Errors
+/// As [`connect_for`].
+pub async fn connect_once(context: &TaskContext, flow: Option<&FlowAddress>) -> Result<Session, TaskError> {
     let say = |line: &str| context.info(line);
     let session = tokio::select! {
         biased;
@@ -120,58 +185,93 @@ async fn connect_saying(
     connect_to(&address).await
 }
 
-/// Connects to a known address. A server that is still starting, or recovering from a crash, is waited for.
+/// Connects to a known address, its hosts in turn. A server that is still starting, or recovering from a crash, is
+/// waited for.
 ///
 /// # Errors
-/// When the server cannot be reached or refuses the login.
+/// When no host can be reached, or all refuse the login.
 pub async fn connect_to(address: &Address) -> Result<Session, TaskError> {
     let tls = tls::connector(address)?;
     let patience = Instant::now() + STARTING;
-    let session = loop {
-        match open(address, tls.clone()).await {
-            Err(problem) if problem.code() == Some(&SqlState::CANNOT_CONNECT_NOW) && Instant::now() < patience => {
-                tokio::time::sleep(GLANCE).await;
-            }
-            result => break result,
+    loop {
+        let mut refused = Vec::new();
+        let mut hosts = Host::all(address);
+        if address.config.get_load_balance_hosts() == LoadBalanceHosts::Random {
+            hosts.shuffle(&mut rand::rng());
         }
-    };
-    session.map_err(|problem| error::explain_connect(&problem, address))
+        for host in hosts {
+            match open(Way { address: address.clone(), host: host.clone(), tls: tls.clone() }).await {
+                Ok(session) => return Ok(session),
+                Err(failure) => refused.push(Refused { host, failure }),
+            }
+        }
+        let is_starting = refused.iter().any(|refused| refused.code() == Some(&SqlState::CANNOT_CONNECT_NOW));
+        if !is_starting || Instant::now() > patience {
+            return Err(error::explain_connect(&refused, address));
+        }
+        tokio::time::sleep(GLANCE).await;
+    }
 }
 
-async fn open(address: &Address, tls: Option<MakeRustlsConnect>) -> Result<Session, tokio_postgres::Error> {
+/// A session at one host, ready for statements.
+pub(super) async fn open(way: Way) -> Result<Session, Failure> {
+    let heard = Arc::<Heard>::default();
     let notices = Arc::<Mutex<Vec<String>>>::default();
-    let (client, version) = match &tls {
-        Some(tls) => {
-            let (client, connection) = address.config.connect(tls.clone()).await?;
-            (client, drive(connection, notices.clone()))
+    let dead = CancellationToken::new();
+    let limit = way.address.connect_timeout();
+    let (client, version) = drive(way.open(&heard).await?, notices.clone(), dead.clone());
+    let ready = async {
+        // Keys are made from dates as text, so a server's own style must not change them.
+        client.batch_execute("SET datestyle TO 'ISO'").await?;
+        let checks_client = major(&version).is_some_and(|major| major >= CHECKS_CLIENT);
+        for statement in &FREE_WHEN_GONE[..if checks_client { 2 } else { 1 }] {
+            // Without them it takes the server longer, and that is all.
+            let _ = client.batch_execute(statement).await;
         }
-        None => {
-            let (client, connection) = address.config.connect(NoTls).await?;
-            (client, drive(connection, notices.clone()))
-        }
+        check_kind(&client, way.address.config.get_target_session_attrs()).await
     };
-    // Keys are made from dates as text, so a server's own style must not change them.
-    client.batch_execute("SET datestyle TO 'ISO'").await?;
+    let ready = tokio::time::timeout(limit, ready).await.unwrap_or(Err(Failure::Silent(limit)));
+    if let Err(failure) = ready {
+        dead.cancel();
+        return Err(failure);
+    }
+    heard.forget();
     let cancel = client.cancel_token();
     Ok(Session {
         client,
-        description: describe(address, &version),
-        server: address.to_string(),
+        description: describe(&way, &version),
+        server: format!("{}/{}", way.host, way.address.database()),
         notes: notes(&version),
         notices,
-        cancel,
-        tls,
+        handle: Handle { way, heard, dead, cancel },
     })
 }
 
+/// Whether the server is of the kind that the address wants: one that takes writes, or one that does not.
+async fn check_kind(client: &Client, wanted: TargetSessionAttrs) -> Result<(), Failure> {
+    if wanted == TargetSessionAttrs::Any {
+        return Ok(());
+    }
+    let messages = client.simple_query("SHOW transaction_read_only").await?;
+    let read_only = messages.iter().any(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0) == Some("on"),
+        _ => false,
+    });
+    match wanted {
+        TargetSessionAttrs::ReadWrite if read_only => Err(Failure::WrongKind("it takes no writes")),
+        TargetSessionAttrs::ReadOnly if !read_only => Err(Failure::WrongKind("it takes writes")),
+        _ => Ok(()),
+    }
+}
+
 /// Keeps the connection going in the background and gives the server's version.
-fn drive<S, T>(mut connection: Connection<S, T>, notices: Arc<Mutex<Vec<String>>>) -> String
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+fn drive(
+    (client, mut connection): Opened,
+    notices: Arc<Mutex<Vec<String>>>,
+    dead: CancellationToken,
+) -> (Client, String) {
     let version = connection.parameter("server_version").unwrap_or("of an unknown version").to_owned();
-    tokio::spawn(async move {
+    tokio::spawn(dead.run_until_cancelled_owned(async move {
         let mut messages = futures_util::stream::poll_fn(move |context| connection.poll_message(context));
         // An error ends the stream; the statement under way gets its own.
         while let Some(Ok(message)) = messages.next().await {
@@ -182,8 +282,8 @@ where
                 notices.push(format!("{}: {}", notice.severity(), notice.message()));
             }
         }
-    });
-    version
+    }));
+    (client, version)
 }
 
 /// What `IF NOT EXISTS` asks for is no news.
@@ -192,19 +292,22 @@ fn is_expected(notice: &DbError) -> bool {
         .contains(notice.code())
 }
 
-fn describe(address: &Address, version: &str) -> String {
+fn describe(Way { address, host, .. }: &Way, version: &str) -> String {
     let version = version.split_whitespace().next().unwrap_or_default();
     match address.origin {
         Origin::Managed => {
-            format!("PostgreSQL {version}, managed by jitney (127.0.0.1:{}/{})", address.port(), address.database())
+            format!("PostgreSQL {version}, managed by jitney (127.0.0.1:{}/{})", host.port(), address.database())
         }
-        _ => format!("PostgreSQL {version} at {address}, {}", address.origin),
+        _ => format!("PostgreSQL {version} at {host}/{}, {}", address.database(), address.origin),
     }
 }
 
+fn major(version: &str) -> Option<u32> {
+    version.split(['.', ' ']).next()?.parse().ok()
+}
+
 fn notes(version: &str) -> Vec<String> {
-    let major = version.split(['.', ' ']).next().and_then(|number| number.parse::<u32>().ok());
-    let old = major.filter(|major| *major < OLDEST);
+    let old = major(version).filter(|major| *major < OLDEST);
     old.map(|major| format!("PostgreSQL {major} is older than {OLDEST}, the oldest that jitney is tested with"))
         .into_iter()
         .collect()

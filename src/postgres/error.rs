@@ -2,45 +2,110 @@
 
 use std::error::Error as _;
 
-use tokio_postgres::error::{DbError, ErrorPosition, SqlState};
-use tokio_postgres::{Error, error};
+use tokio_postgres::Error;
+use tokio_postgres::error::{ErrorPosition, SqlState};
 
 use crate::diagnostic::Diagnostic;
 use crate::task::{ErrorClass, TaskError};
 
 use super::address::{Address, Origin, TlsMode};
+use super::complaint::Complaint;
+use super::dial::{Failure, Host};
 use super::sql::Statement;
+
+/// The code of the error that a connection broke.
+pub const LOST: &str = "connection lost";
+const BROKE: &str = ": the connection to Postgres broke";
 
 /// The failure of a statement while `doing` something ("loading into `trips`").
 pub fn explain(doing: &str, error: &Error) -> TaskError {
     match error.as_db_error() {
-        Some(problem) => from_server(doing, problem, sentence(problem)),
-        None if is_lost(error) => TaskError::transient(format!("{doing}: the connection to Postgres broke"))
-            .because(error)
-            .help("nothing of it was committed; look at the server's log if it happens again"),
+        Some(problem) => from_server(doing, &problem.into(), None),
+        None if is_lost(error) => lost(doing).because(error),
         None => TaskError::permanent(doing).because(error),
+    }
+}
+
+/// A connection that broke while `doing` something. What it leaves behind is for the task to say.
+pub(super) fn lost(doing: &str) -> TaskError {
+    TaskError::transient(format!("{doing}{BROKE}")).code(LOST).help("look at the server's log if it happens again")
+}
+
+/// The error of a connection that broke, with what the server said as it closed it.
+pub(super) fn with_reason(problem: TaskError, said: &Complaint) -> TaskError {
+    match problem.message.split_once(BROKE) {
+        Some((doing, _)) if problem.code.as_deref() == Some(LOST) => {
+            TaskError { code: problem.code.clone(), ..from_server(doing, said, None) }
+        }
+        _ => problem,
     }
 }
 
 /// The same for a statement of a user's SQL: quotes the line that the server points at.
 pub fn explain_in(doing: &str, error: &Error, statement: &Statement) -> TaskError {
     let Some(problem) = error.as_db_error() else { return explain(doing, error) };
+    let said = Complaint::from(problem);
     let Some(ErrorPosition::Original(position)) = problem.position() else {
         let (line, _) = statement.place(1);
-        let place = format!("{} ({}:{line})", sentence(problem), statement.file);
-        return from_server(doing, problem, place);
+        let place = format!("{} ({}:{line})", said.sentence(), statement.file);
+        return from_server(doing, &said, Some(place));
     };
     let (line, column) = statement.place(*position);
-    let quoted = Diagnostic::error(sentence(problem)).at(statement.file, statement.source, line, column).to_string();
-    from_server(doing, problem, quoted.trim_start_matches("error: ").to_owned())
+    let quoted = Diagnostic::error(said.sentence()).at(statement.file, statement.source, line, column).to_string();
+    from_server(doing, &said, Some(quoted.trim_start_matches("error: ").to_owned()))
 }
 
-/// Why no session came about.
-pub fn explain_connect(error: &Error, address: &Address) -> TaskError {
-    let place = format!("{}:{} ({})", address.host(), address.port(), address.origin);
-    if let Some(problem) = error.as_db_error() {
-        return refused(problem, address, &place);
+/// A host that gave no session.
+pub(super) struct Refused {
+    pub(super) host: Host,
+    pub(super) failure: Failure,
+}
+
+impl Refused {
+    /// The SQLSTATE, if the server gave one.
+    pub(super) fn code(&self) -> Option<&SqlState> {
+        match &self.failure {
+            Failure::Driver(error) => error.code(),
+            _ => None,
+        }
     }
+}
+
+/// Why no session came about, at any of the hosts.
+pub(super) fn explain_connect(refused: &[Refused], address: &Address) -> TaskError {
+    let mut all = refused.iter().map(|refused| explain_host(refused, address));
+    let first = all.next().unwrap_or_else(|| TaskError::permanent("the address names no Postgres server"));
+    all.fold(first, |told, other| TaskError {
+        // A host that may be back is reason enough to try again.
+        class: if other.class == ErrorClass::Transient { other.class } else { told.class },
+        message: format!("{}; {}", told.message, other.message),
+        ..told
+    })
+}
+
+fn explain_host(Refused { host, failure }: &Refused, address: &Address) -> TaskError {
+    let place = format!("{host} ({})", address.origin);
+    match failure {
+        Failure::Line(error) => unreachable_server(address, &place).because(error),
+        Failure::Silent(limit) => {
+            let mut told = unreachable_server(address, &place);
+            told.message += &format!(": nothing came within {} s", limit.as_secs_f64());
+            told.help = Some(
+                "another program may be at that address; a slow server gets more time with connect_timeout=60"
+                    .to_owned(),
+            );
+            told
+        }
+        Failure::WrongKind(what) => TaskError::transient(format!("the Postgres server at {place} is not used: {what}"))
+            .help("the address asks for another kind of server with target_session_attrs"),
+        Failure::Driver(error) => match error.as_db_error() {
+            Some(problem) => refused_login(&problem.into(), host, address, &place),
+            None => no_session(error, address, &place),
+        },
+    }
+}
+
+fn no_session(error: &Error, address: &Address, place: &str) -> TaskError {
     let cause = error.source().map(ToString::to_string).unwrap_or_default();
     if cause.contains("password missing") {
         return TaskError::permanent(format!(
@@ -65,10 +130,10 @@ pub fn explain_connect(error: &Error, address: &Address) -> TaskError {
                 _ => "see the server's log; sslmode=disable goes without TLS where the network is trusted",
             });
     }
-    unreachable_server(error, address, &place)
+    unreachable_server(address, place).because(error)
 }
 
-fn unreachable_server(error: &Error, address: &Address, place: &str) -> TaskError {
+fn unreachable_server(address: &Address, place: &str) -> TaskError {
     let help = match address.origin {
         Origin::Managed => "`jitney postgres status` shows where its log is; `jitney postgres start` starts it",
         _ => {
@@ -76,75 +141,79 @@ fn unreachable_server(error: &Error, address: &Address, place: &str) -> TaskErro
               `jitney doctor` shows what is there"
         }
     };
-    TaskError::transient(format!("no Postgres server answers at {place}")).because(error).help(help)
+    TaskError::transient(format!("no Postgres server answers at {place}")).help(help)
 }
 
 /// The server answered, and said no to the login.
-fn refused(problem: &DbError, address: &Address, place: &str) -> TaskError {
+fn refused_login(problem: &Complaint, host: &Host, address: &Address, place: &str) -> TaskError {
     let (user, database) = (address.user(), address.database());
-    let (message, help) = match *problem.code() {
+    let (message, help) = match problem.code {
         SqlState::INVALID_PASSWORD => (
             format!("Postgres at {place} does not accept the password of `{user}`"),
             "correct the password in the address, the task's `password`, PGPASSWORD or ~/.pgpass".to_owned(),
         ),
         SqlState::INVALID_AUTHORIZATION_SPECIFICATION => (
-            format!("Postgres at {place} does not let `{user}` into `{database}`: {}", problem.message()),
+            format!("Postgres at {place} does not let `{user}` into `{database}`: {}", problem.message),
             "correct the user name, or add a line for it to the server's pg_hba.conf".to_owned(),
         ),
         SqlState::INVALID_CATALOG_NAME => (
             format!("the Postgres server at {place} has no database `{database}`"),
-            format!("create it: createdb -h {} -p {} -U {user} {database}", address.host(), address.port()),
+            format!("create it: createdb -h {} -p {} -U {user} {database}", host.name(), host.port()),
         ),
-        _ => return from_server(&format!("connecting to Postgres at {place}"), problem, sentence(problem)),
+        _ => return from_server(&format!("connecting to Postgres at {place}"), problem, None),
     };
     TaskError::permanent(message).help(help)
 }
 
-fn from_server(doing: &str, problem: &DbError, said: String) -> TaskError {
-    let mut message = match *problem.code() {
+/// What the server complains of while `doing` something; `quoted` is its message with the line that it points at.
+pub(super) fn from_server(doing: &str, problem: &Complaint, quoted: Option<String>) -> TaskError {
+    let said = quoted.unwrap_or_else(|| problem.sentence());
+    let mut message = match problem.code {
         SqlState::DISK_FULL => format!("{doing}: the server's disk is full, and it rolled the work back: {said}"),
         _ => format!("{doing}: {said}"),
     };
-    for (label, text) in [("detail", problem.detail()), ("where", problem.where_())] {
+    for (label, text) in [("detail", &problem.detail), ("where", &problem.context)] {
         if let Some(text) = text {
             message = format!("{message}\n  {label}: {text}");
         }
     }
-    TaskError { class: class(problem.code()), message, help: remedy(problem), code: None }
+    TaskError { class: class(problem), message, help: remedy(problem), code: None }
 }
 
-fn remedy(problem: &DbError) -> Option<String> {
-    let own = match *problem.code() {
+/// Whether the answer is pgbouncer's to a transaction in a pool that has none.
+fn is_statement_pooling(problem: &Complaint) -> bool {
+    problem.code == SqlState::PROTOCOL_VIOLATION && problem.message.contains("statement pooling")
+}
+
+fn remedy(problem: &Complaint) -> Option<String> {
+    let own = match problem.code {
+        _ if is_statement_pooling(problem) => {
+            "set `pool_mode = transaction` or `pool_mode = session` for this database in pgbouncer.ini, or give the \
+             address of the server itself"
+        }
         SqlState::DISK_FULL => "free space on the server's disk, then run it again",
         SqlState::INSUFFICIENT_PRIVILEGE => "let the object's owner GRANT the right to this user, or use another user",
         SqlState::TOO_MANY_CONNECTIONS => "close other sessions, or raise the server's max_connections",
         SqlState::ACTIVE_SQL_TRANSACTION => "set `transaction: false` on the task: this statement cannot run in one",
-        _ => return problem.hint().map(str::to_owned),
+        _ => return problem.hint.clone(),
     };
     Some(own.to_owned())
 }
 
-fn sentence(problem: &DbError) -> String {
-    format!("{} ({})", problem.message(), problem.code().code())
-}
-
 /// Whether a repeat can help, by SQLSTATE: lost connections, shutdowns, conflicts between sessions, full houses.
-fn class(code: &SqlState) -> ErrorClass {
+fn class(problem: &Complaint) -> ErrorClass {
     let passing = [
         SqlState::T_R_SERIALIZATION_FAILURE,
         SqlState::T_R_DEADLOCK_DETECTED,
         SqlState::TOO_MANY_CONNECTIONS,
         SqlState::LOCK_NOT_AVAILABLE,
     ];
-    let text = code.code();
-    if text.starts_with("08") || text.starts_with("57P0") || passing.contains(code) {
-        ErrorClass::Transient
-    } else {
-        ErrorClass::Permanent
-    }
+    let (code, text) = (&problem.code, problem.code.code());
+    let may_pass = text.starts_with("08") || text.starts_with("57P0") || passing.contains(code);
+    if may_pass && !is_statement_pooling(problem) { ErrorClass::Transient } else { ErrorClass::Permanent }
 }
 
-fn is_lost(error: &error::Error) -> bool {
+fn is_lost(error: &Error) -> bool {
     error.is_closed() || error.source().is_some_and(|cause| cause.is::<std::io::Error>())
 }
 
@@ -152,13 +221,25 @@ fn is_lost(error: &error::Error) -> bool {
 mod tests {
     use super::*;
 
+    fn complaint(code: &str, message: &str) -> Complaint {
+        Complaint::read(format!("SERROR\0VERROR\0C{code}\0M{message}\0\0").as_bytes())
+    }
+
     #[test]
     fn conflicts_and_shutdowns_are_worth_a_repeat_and_mistakes_are_not() {
-        for code in ["08006", "57P01", "57P03", "40001", "40P01", "53300", "55P03"] {
-            assert_eq!(class(&SqlState::from_code(code)), ErrorClass::Transient, "{code}");
+        for code in ["08006", "57P01", "57P03", "40001", "40P01", "53300", "55P03", "08P01"] {
+            assert_eq!(class(&complaint(code, "")), ErrorClass::Transient, "{code}");
         }
         for code in ["42601", "53100", "28P01", "23505", "57014"] {
-            assert_eq!(class(&SqlState::from_code(code)), ErrorClass::Permanent, "{code}");
+            assert_eq!(class(&complaint(code, "")), ErrorClass::Permanent, "{code}");
         }
+    }
+
+    #[test]
+    fn a_pool_without_transactions_comes_with_the_setting_that_helps() {
+        let said = complaint("08P01", "transaction blocks not allowed in statement pooling mode");
+        let told = from_server("beginning the load", &said, None);
+        assert_eq!(told.class, ErrorClass::Permanent);
+        assert!(told.help.is_some_and(|help| help.contains("`pool_mode = transaction` or `pool_mode = session`")));
     }
 }

@@ -6,16 +6,23 @@
 pub mod address;
 pub mod binaries;
 mod cluster;
+mod complaint;
 pub mod connect;
+mod dial;
 pub mod error;
 pub mod managed;
+pub mod outcome;
 mod owner;
 mod resolve;
 pub mod sql;
+mod tap;
 mod tls;
 pub mod value;
+mod watch;
 
 pub use address::{Address, Origin};
-pub use connect::{Session, connect, connect_for, connect_to};
-pub use error::{explain, explain_in};
+pub use connect::{Session, connect, connect_for, connect_once, connect_to};
+pub use error::{LOST, explain, explain_in};
+pub use outcome::Outcome;
 pub use resolve::{FlowAddress, Wanted, resolve};
+pub use watch::Watch;

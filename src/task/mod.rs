@@ -4,6 +4,7 @@ mod children;
 mod expansion;
 mod fields;
 mod foresight;
+mod outage;
 mod pause;
 mod reading;
 
@@ -30,6 +31,7 @@ pub use children::{Child, Children, Starting, Surroundings, Wanted};
 pub use expansion::{Expansion, Until};
 pub use fields::{has_template, is_template};
 pub use foresight::{Held, Holding, Ledger, Looking, Offer, Source};
+pub use outage::Outage;
 pub use pause::{AfterPause, Pause};
 pub use reading::{FieldError, read};
 
@@ -284,6 +286,7 @@ pub struct Progress {
     pub total_bytes: AtomicU64,
     /// Rows done so far.
     pub rows: AtomicU64,
+    waiting: Mutex<Option<String>>,
 }
 
 impl Progress {
@@ -295,6 +298,26 @@ impl Progress {
     /// Adds to the rows done.
     pub fn add_rows(&self, rows: u64) {
         self.rows.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    /// Says what the task waits for, such as a lock and who holds it; none while it gets on.
+    pub fn set_waiting(&self, what: Option<String>) {
+        if let Ok(mut waiting) = self.waiting.lock() {
+            *waiting = what;
+        }
+    }
+
+    /// What the task waits for.
+    pub fn waiting(&self) -> Option<String> {
+        self.waiting.lock().ok()?.clone()
+    }
+
+    /// Begins anew, for another attempt at the same work.
+    pub fn reset(&self) {
+        for counter in [&self.bytes, &self.total_bytes, &self.rows] {
+            counter.store(0, Ordering::Relaxed);
+        }
+        self.set_waiting(None);
     }
 
     /// Sets what there is to do.

@@ -68,7 +68,11 @@ impl World {
     /// A command that sees this place and nothing of the machine's settings.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_jitney"));
-        command.env_clear().env("PATH", std::env::var("PATH").unwrap_or_default()).env("HOME", self.folder.path());
+        command
+            .env_clear()
+            .env("JITNEY_RETRY_TIMEOUT", "1s")
+            .env("PATH", std::env::var("PATH").unwrap_or_default())
+            .env("HOME", self.folder.path());
         command.current_dir(self.folder.path()).stdin(Stdio::null()).arg("--home").arg(self.home());
         if let Some(address) = &self.postgres {
             command.args(["--postgres", address]);

@@ -2,12 +2,15 @@
 //! a failed load leaves nothing behind.
 #![allow(clippy::unwrap_used, reason = "a failure here is the failure of a test")]
 
+#[path = "../common/line.rs"]
+mod line;
 #[path = "../common/postgres.rs"]
 mod postgres;
 
 mod bad_rows;
 mod columns;
 mod damaged;
+mod faults;
 mod modes;
 mod months;
 mod together;

@@ -15,11 +15,13 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::postgres::sql::{Statement, quote, quote_name, statements};
-use crate::postgres::{FlowAddress, Session, connect_for, explain_in};
+use crate::postgres::{FlowAddress, Session, connect_once, explain_in};
 use crate::storage::StoredFile;
-use crate::task::{Task, TaskContext, TaskError};
+use crate::task::{Outage, Task, TaskContext, TaskError};
 
 /// Writes a table or the result of a query to a file, by `COPY … TO STDOUT`: fast, and in flat memory.
+///
+/// A table, or a query that begins with `SELECT`, is read again when the connection breaks.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CopyOut {
@@ -108,10 +110,23 @@ impl Task for CopyOut {
         let source = self.source()?;
         let query = single(&source, &self.parameters)?.inside("COPY (", &format!(") TO STDOUT ({})", self.options()));
         let address = FlowAddress::of(self.url.as_ref(), self.username.as_ref(), self.password.as_ref());
-        let session = connect_for(context, Some(&address)).await?;
         let stored = context.output_file(&self.file_name())?;
-        let work = self.copy(&session, context, &query, &stored);
-        session.unless_cancelled(&context.cancel, "copying rows out of Postgres", work).await
+        let mut outage = Outage::none(&context.settings);
+        loop {
+            let session = match connect_once(context, Some(&address)).await {
+                Err(problem) => {
+                    outage.wait(context, problem).await?;
+                    continue;
+                }
+                Ok(session) => session,
+            };
+            let work = self.copy(&session, context, &query, &stored);
+            match session.unless_cancelled(&context.cancel, "copying rows out of Postgres", work).await {
+                Err(problem) if self.only_reads() => outage.wait(context, problem).await?,
+                ended => return ended,
+            }
+            context.progress.reset();
+        }
     }
 }
 
@@ -138,6 +153,12 @@ impl CopyOut {
             }
             _ => Err(TaskError::permanent("`postgres.copy_out` needs either `sql` or `table`")),
         }
+    }
+
+    /// Whether a repeat changes nothing; a `WITH` may hold an UPDATE.
+    fn only_reads(&self) -> bool {
+        let first = |sql: &String| sql.trim_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("select"));
+        self.sql.as_ref().is_none_or(first)
     }
 
     fn has_header(&self) -> bool {
@@ -179,8 +200,12 @@ impl CopyOut {
         query: &Statement<'_>,
         stored: &StoredFile,
     ) -> Result<CopyOutOutputs, TaskError> {
-        let failed = |error| explain_in("copying rows out of Postgres", &error, query);
-        let mut chunks = pin!(session.client.copy_out(&query.text).await.map_err(failed)?);
+        let doing = "copying rows out of Postgres";
+        let failed = |error| explain_in(doing, &error, query);
+        let watch = session.watch(context);
+        watch.identify(&session.client, false).await?;
+        let begun = async { session.client.copy_out(&query.text).await.map_err(failed) };
+        let mut chunks = pin!(watch.over(doing, begun).await?);
         let (sender, receiver) = mpsc::channel(256);
         let path = stored.path.clone();
         // Compressing and writing happen beside the wait for the next rows.

@@ -12,8 +12,8 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 
 use crate::postgres::sql::{Statement, statements};
-use crate::postgres::{FlowAddress, Session, connect_for, explain, explain_in, value};
-use crate::task::{Task, TaskContext, TaskError};
+use crate::postgres::{FlowAddress, LOST, Outcome, Session, Watch, connect_for, explain, explain_in, outcome, value};
+use crate::task::{ErrorClass, Task, TaskContext, TaskError};
 use crate::tasks::fetch::{Keep, MOST_FETCHED, ResultSet};
 
 /// Runs SQL statements on Postgres, by default all in one transaction, and can give or store the rows they return.
@@ -88,10 +88,10 @@ impl Task for Query {
         }
         let address = FlowAddress::of(self.url.as_ref(), self.username.as_ref(), self.password.as_ref());
         let session = connect_for(context, Some(&address)).await?;
-        let work = self.execute(&session, context, &all);
+        let work = self.execute(&session, context, &address, &all);
         let outputs = session.unless_cancelled(&context.cancel, "the query", work).await;
         session.take_notices().iter().for_each(|notice| context.info(notice));
-        outputs
+        outputs.map_err(|problem| self.leaves(problem, &all))
     }
 }
 
@@ -110,34 +110,85 @@ impl Query {
         }
     }
 
+    /// A single statement is a transaction of its own, and some (VACUUM) can be in no other.
+    fn is_together(&self, all: &[Statement<'_>]) -> bool {
+        self.transaction && all.len() > 1
+    }
+
     async fn execute(
         &self,
         session: &Session,
         context: &TaskContext,
+        address: &FlowAddress,
         all: &[Statement<'_>],
     ) -> Result<QueryOutputs, TaskError> {
         let clock = Instant::now();
-        // A single statement is a transaction of its own, and some (VACUUM) can be in no other.
-        let together = self.transaction && all.len() > 1;
-        let control = |verb: &'static str| async move {
-            session.client.batch_execute(verb).await.map_err(|error| explain(&format!("{verb} of the SQL"), &error))
-        };
+        let (together, watch) = (self.is_together(all), session.watch(context));
         if together {
-            control("BEGIN").await?;
+            watch.over("BEGIN of the SQL", control(session, "BEGIN")).await?;
         }
+        watch.identify(&session.client, together).await?;
         let (mut outputs, mut affected) = (Vec::new(), 0);
         let fetch = self.fetch.or_old(self.store, self.fetch_one);
         for (index, statement) in all.iter().enumerate() {
             let step = Step { session, context, statement, number: index + 1, of: all.len(), fetch };
-            let done = step.run().await?;
+            let done = watch.over(&step.name(), step.run()).await?;
             outputs.extend(done.result);
             affected += done.affected;
         }
         if together {
-            control("COMMIT").await?;
+            commit(session, context, &watch, address).await?;
         }
         let last = outputs.last().cloned().unwrap_or_default();
         Ok(QueryOutputs { last, outputs, affected, seconds: clock.elapsed().as_secs_f64() })
+    }
+
+    /// Adds what a connection that broke has left behind, as far as that is known.
+    fn leaves(&self, problem: TaskError, all: &[Statement<'_>]) -> TaskError {
+        if problem.code.as_deref() != Some(LOST) {
+            return problem;
+        }
+        let left = if self.is_together(all) && !all.iter().any(|statement| ends_transaction(&statement.text)) {
+            "the commit had not been sent, so that nothing of the SQL takes effect"
+        } else {
+            "whether the statement under way took effect is not known: look before it is repeated"
+        };
+        let help = problem.help.as_deref().unwrap_or_default();
+        let help = format!("{left}; {help}");
+        problem.help(help)
+    }
+}
+
+/// Whether a statement of the user's own may commit what came before it.
+fn ends_transaction(sql: &str) -> bool {
+    let word: String = sql.trim_start().chars().take_while(char::is_ascii_alphabetic).collect();
+    ["commit", "end", "prepare"].contains(&word.to_ascii_lowercase().as_str())
+}
+
+async fn control(session: &Session, verb: &str) -> Result<(), TaskError> {
+    session.client.batch_execute(verb).await.map_err(|error| explain(&format!("{verb} of the SQL"), &error))
+}
+
+/// Commits. If the connection breaks meanwhile, the server is asked over another one how it ended.
+async fn commit(
+    session: &Session,
+    context: &TaskContext,
+    watch: &Watch<'_>,
+    address: &FlowAddress,
+) -> Result<(), TaskError> {
+    let doing = "COMMIT of the SQL";
+    let number = watch.over(doing, outcome::number(&session.client)).await?;
+    let Err(problem) = watch.over(doing, control(session, "COMMIT")).await else { return Ok(()) };
+    if problem.class != ErrorClass::Transient {
+        return Err(problem);
+    }
+    match outcome::of(context, address, number.as_deref()).await {
+        Outcome::Committed => Ok(()),
+        Outcome::RolledBack => Err(TaskError { code: None, ..problem }.help("the server rolled the SQL back")),
+        Outcome::Unknown => {
+            Err(TaskError::permanent(format!("{}; whether it was committed is not known", problem.message))
+                .help("look into the tables before the SQL is repeated; the server could not be asked"))
+        }
     }
 }
 
@@ -212,13 +263,16 @@ impl Step<'_> {
         ["insert", "update", "delete", "merge "].contains(&start.as_str())
     }
 
-    fn failed(&self, error: &tokio_postgres::Error) -> TaskError {
-        let doing = if self.of == 1 {
+    fn name(&self) -> String {
+        if self.of == 1 {
             "the SQL failed".to_owned()
         } else {
             format!("statement {} of {} failed", self.number, self.of)
-        };
-        explain_in(&doing, error, self.statement)
+        }
+    }
+
+    fn failed(&self, error: &tokio_postgres::Error) -> TaskError {
+        explain_in(&self.name(), error, self.statement)
     }
 }
 

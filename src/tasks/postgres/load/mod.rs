@@ -1,5 +1,6 @@
 //! `postgres.load`: a file into a table, in one transaction, once.
 
+mod attempt;
 mod encode;
 mod feed;
 mod held;
@@ -19,10 +20,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
-use tokio_postgres::{Error, IsolationLevel, Transaction};
+use tokio_postgres::{Error, Transaction};
 
 use crate::postgres::sql::{quote, quote_name};
-use crate::postgres::{FlowAddress, connect_for, explain};
+use crate::postgres::{Watch, explain};
 use crate::stream::{Format, ReadOptions, Reader};
 use crate::task::{Ledger, Task, TaskContext, TaskError};
 use crate::tasks::bad_rows::{BadRows, Rejected};
@@ -193,27 +194,7 @@ impl Task for Load {
     type Outputs = Loaded;
 
     async fn run(&self, context: &TaskContext) -> Result<Loaded, TaskError> {
-        let path = context.input_file(&self.from)?;
-        let address = FlowAddress::of(self.url.as_ref(), self.username.as_ref(), self.password.as_ref());
-        let mut session = connect_for(context, Some(&address)).await?;
-        let began = Instant::now();
-        let source = Source::open(path).await?;
-        // What the load before this one committed must be seen after waiting for it, whatever the server's default.
-        let beginning = session.client.build_transaction().isolation_level(IsolationLevel::ReadCommitted);
-        let transaction = beginning.start().await.map_err(|error| explain("beginning the load", &error))?;
-        let loaded = tokio::select! {
-            biased;
-            () = context.cancel.cancelled() => None,
-            loaded = self.load(&transaction, context, source, began) => Some(loaded?),
-        };
-        if let Some(loaded) = loaded {
-            // From here on nobody could say whether a stop came in time, so there is none.
-            transaction.commit().await.map_err(|error| explain("committing the load", &error))?;
-            return Ok(Loaded { server: format!("postgres://{}", session.server), ..loaded });
-        }
-        drop(transaction);
-        session.interrupt().await;
-        Err(TaskError::cancelled(format!("the load into `{}` was stopped and rolled back", self.table)))
+        self.until_loaded(context).await
     }
 }
 
@@ -222,25 +203,30 @@ impl Load {
         &self,
         transaction: &Transaction<'_>,
         context: &TaskContext,
-        source: Source,
+        watch: &Watch<'_>,
+        source: &Source,
         began: Instant,
     ) -> Result<Loaded, TaskError> {
-        ledger::ensure(transaction).await?;
+        watch.identify(transaction, true).await?;
+        watch.over("looking for the ledger", ledger::ensure(transaction)).await?;
         let ddl = self.ddl_text(context)?;
-        let target = Target::find(transaction, &self.table, &self.making(ddl.as_deref())).await?;
+        let making = self.making(ddl.as_deref());
+        let target = watch.over("looking for the table", Target::find(transaction, &self.table, &making)).await?;
         let partition = self.mode.partition()?;
-        let key = self.key(&target, &source, partition.as_ref());
-        self.take_turn(transaction, context, &key).await?;
-        if let Some(loaded) = self.already_there(transaction, context, &target, &source, &key).await? {
+        let key = self.key(&target, source, partition.as_ref());
+        watch.over("waiting for another load", self.take_turn(transaction, context, &key)).await?;
+        let looking = self.already_there(transaction, context, &target, source, &key);
+        if let Some(loaded) = watch.over("asking what is loaded", looking).await? {
             return Ok(loaded);
         }
         if self.is_plain() {
-            return self.load_plain(transaction, context, (&target, &source, &key), began).await;
+            return self.load_plain(transaction, context, watch, (&target, source, &key), began).await;
         }
-        let (feed, fields) = self.feed(context, &target, &source, partition.as_ref())?;
-        let table = self.mode.prepare(transaction, &target, &fields).await?;
-        let fed = self.copy(transaction, &table, &fields, feed).await?;
-        let loaded = self.mode.finish(transaction, &target, &fields, fed.sent).await?;
+        let (feed, fields) = self.feed(context, &target, source, partition.as_ref())?;
+        let table = watch.over("making room for the rows", self.mode.prepare(transaction, &target, &fields)).await?;
+        let fed = self.copy(transaction, watch, &table, &fields, feed).await?;
+        let finishing = self.mode.finish(transaction, &target, &fields, fed.sent);
+        let loaded = watch.over("merging the rows", finishing).await?;
         fed.warnings.iter().for_each(|warning| context.warn(warning));
         if let Some(uri) = &fed.rejected_uri {
             context.warn(format!("{} bad rows were set aside in {uri}", fed.rejected));
@@ -248,8 +234,9 @@ impl Load {
         let skipped = fed.read.saturating_sub(loaded + fed.rejected);
         let counts = Counts { read: fed.read, loaded, rejected: fed.rejected, skipped };
         let seconds = began.elapsed().as_secs_f64();
-        ledger::record(transaction, &key, &Entry::of(context, &source, seconds), counts).await?;
-        Ok(self.loaded(&source, counts, seconds, fed.rejected_uri))
+        let entry = Entry::of(context, source, seconds);
+        watch.over("writing to the ledger", ledger::record(transaction, &key, &entry, counts)).await?;
+        Ok(self.loaded(source, counts, seconds, fed.rejected_uri))
     }
 
     fn loaded(&self, source: &Source, counts: Counts, seconds: f64, rejected_uri: Option<String>) -> Loaded {
@@ -328,12 +315,17 @@ impl Load {
         source: &Source,
         key: &Key,
     ) -> Result<Option<Loaded>, TaskError> {
-        if self.force || target.is_new || matches!(self.mode, Mode::Merge(_)) {
+        let is_forced = self.force && context.attempt == 1;
+        if is_forced || target.is_new || matches!(self.mode, Mode::Merge(_)) {
             return Ok(None);
         }
         // A truncate takes everybody's rows, so the last load counts, whatever its partition.
         let any_partition = matches!(self.mode, Mode::Truncate);
         let Some(earlier) = ledger::earlier(transaction, key, any_partition).await? else { return Ok(None) };
+        let is_mine = earlier.execution == context.execution.as_str() && earlier.task == context.task.as_str();
+        if self.force && !(is_mine && earlier.is_same) {
+            return Ok(None);
+        }
         let rows = self.rows_there(transaction, target).await?;
         if matches!(self.mode, Mode::Append) && !earlier.is_same && rows > 0 {
             return Err(TaskError::permanent(format!(
@@ -346,7 +338,6 @@ impl Load {
         if !earlier.is_same || !is_there {
             return Ok(None);
         }
-        let is_mine = earlier.execution == context.execution.as_str() && earlier.task == context.task.as_str();
         if is_mine && context.attempt > 1 {
             context.info("an attempt before this one has loaded the file, and could not say so any more");
             return Ok(Some(self.loaded(source, earlier.counts, 0.0, None)));
@@ -457,20 +448,24 @@ impl Load {
     async fn copy(
         &self,
         transaction: &Transaction<'_>,
+        watch: &Watch<'_>,
         table: &str,
         fields: &[Field],
         feed: Feed,
     ) -> Result<Fed, TaskError> {
         let doing = format!("loading into `{}`", self.table);
         let sql = format!("COPY {table} ({}) FROM STDIN (FORMAT binary)", mode::list(fields));
-        let sink = transaction.copy_in::<_, Bytes>(&sql).await.map_err(|error| explain(&doing, &error))?;
-        let mut sink = pin!(sink);
+        let failed = |error: Error| explain(&doing, &error);
+        watch.before_copy();
+        let begun = async { transaction.copy_in::<_, Bytes>(&sql).await.map_err(failed) };
+        let mut sink = pin!(watch.over(&doing, begun).await?);
         let (mut chunks, worker) = feed.start();
-        while let Some(chunk) = chunks.recv().await {
-            sink.send(chunk).await.map_err(|error| explain(&doing, &error))?;
+        while let Some(chunk) = watch.unless_refused(&doing, async { Ok(chunks.recv().await) }).await? {
+            let sent = async { sink.send(chunk).await.map_err(failed) };
+            watch.unless_refused(&doing, watch.over(&doing, sent)).await?;
         }
         let fed = worker.await.map_err(|error| TaskError::permanent(format!("{doing} broke off")).because(error))??;
-        let stored = sink.finish().await.map_err(|error| explain(&doing, &error))?;
+        let stored = watch.over(&doing, async { sink.finish().await.map_err(failed) }).await?;
         if stored != fed.sent {
             return Err(TaskError::permanent(format!("{doing}: {} rows were sent and {stored} arrived", fed.sent)));
         }

@@ -6,15 +6,15 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 use futures_util::SinkExt;
 use tokio::io::AsyncReadExt;
-use tokio_postgres::Transaction;
+use tokio_postgres::{Error, Transaction};
 
 use super::ledger::{self, Counts, Entry, Key};
 use super::mode::Mode;
 use super::source::Source;
 use super::target::Target;
 use super::{FileFormat, Load, Loaded};
-use crate::postgres::explain;
 use crate::postgres::sql::{quote, quote_name};
+use crate::postgres::{Watch, explain};
 use crate::task::{TaskContext, TaskError};
 
 /// Bytes that are sent at a time.
@@ -33,6 +33,7 @@ impl Load {
         &self,
         transaction: &Transaction<'_>,
         context: &TaskContext,
+        watch: &Watch<'_>,
         (target, source, key): (&Target, &Source, &Key),
         began: Instant,
     ) -> Result<Loaded, TaskError> {
@@ -40,17 +41,20 @@ impl Load {
             Mode::Append => {}
             Mode::Truncate => {
                 let sql = format!("TRUNCATE {}", target.sql_name);
-                transaction.batch_execute(&sql).await.map_err(|error| explain("emptying the table", &error))?;
+                let doing = "emptying the table";
+                let emptied = async { transaction.batch_execute(&sql).await.map_err(|error| explain(doing, &error)) };
+                watch.over(doing, emptied).await?;
             }
             _ => {
                 let error = TaskError::permanent("a file that the server reads itself is added, or replaces the table");
                 return Err(error.help("write `mode: append` or `mode: truncate`, or give the file as CSV in UTF-8"));
             }
         }
-        let loaded = self.send(transaction, context, target, source).await?;
+        let loaded = self.send(transaction, context, watch, target, source).await?;
         let counts = Counts { read: loaded, loaded, rejected: 0, skipped: 0 };
         let seconds = began.elapsed().as_secs_f64();
-        ledger::record(transaction, key, &Entry::of(context, source, seconds), counts).await?;
+        let entry = Entry::of(context, source, seconds);
+        watch.over("writing to the ledger", ledger::record(transaction, key, &entry, counts)).await?;
         Ok(self.loaded(source, counts, seconds, None))
     }
 
@@ -58,6 +62,7 @@ impl Load {
         &self,
         transaction: &Transaction<'_>,
         context: &TaskContext,
+        watch: &Watch<'_>,
         target: &Target,
         source: &Source,
     ) -> Result<u64, TaskError> {
@@ -67,17 +72,20 @@ impl Load {
         };
         let mut file = tokio::fs::File::open(&source.path).await.map_err(unreadable)?;
         let sql = format!("COPY {}{} FROM STDIN ({})", target.sql_name, self.column_list(target), self.copy_options());
-        let sink = transaction.copy_in::<_, Bytes>(&sql).await.map_err(|error| explain(&doing, &error))?;
-        let mut sink = pin!(sink);
+        let failed = |error: Error| explain(&doing, &error);
+        watch.before_copy();
+        let begun = async { transaction.copy_in::<_, Bytes>(&sql).await.map_err(failed) };
+        let mut sink = pin!(watch.over(&doing, begun).await?);
         loop {
             let mut chunk = BytesMut::with_capacity(CHUNK);
             if file.read_buf(&mut chunk).await.map_err(unreadable)? == 0 {
                 break;
             }
             context.progress.add_bytes(chunk.len() as u64);
-            sink.send(chunk.freeze()).await.map_err(|error| explain(&doing, &error))?;
+            let sent = async { sink.send(chunk.freeze()).await.map_err(failed) };
+            watch.unless_refused(&doing, watch.over(&doing, sent)).await?;
         }
-        sink.finish().await.map_err(|error| explain(&doing, &error))
+        watch.over(&doing, async { sink.finish().await.map_err(failed) }).await
     }
 
     fn column_list(&self, target: &Target) -> String {

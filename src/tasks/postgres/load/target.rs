@@ -295,14 +295,25 @@ fn field(column: &TableColumn) -> Result<Field, TaskError> {
     Ok(Field { name: column.name.clone(), kind })
 }
 
-/// The table's full name, or none when there is no such table.
 /// The table as SQL names it, quoted and with its schema; none when there is no such table.
+///
+/// # Errors
+/// When the name is that of something else.
 pub(super) async fn lookup(transaction: &Transaction<'_>, name: &str) -> Result<Option<String>, TaskError> {
-    let sql =
-        "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-               WHERE c.oid = to_regclass($1) AND c.relkind IN ('r', 'p', 'f')";
+    let sql = "SELECT format('%I.%I', n.nspname, c.relname), c.relkind::text
+               FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1)";
     let row = transaction.query_opt(sql, &[&name]).await.map_err(|error| explain("looking for the table", &error))?;
-    Ok(row.map(|row| row.get(0)))
+    let Some(row) = row else { return Ok(None) };
+    let kind = match row.get::<_, &str>(1) {
+        "r" | "p" | "f" => return Ok(Some(row.get(0))),
+        "v" => "a view",
+        "m" => "a materialized view",
+        "S" => "a sequence",
+        "i" | "I" => "an index",
+        _ => "a type",
+    };
+    Err(TaskError::permanent(format!("`{name}` is {kind}, and rows are loaded into tables alone"))
+        .help("name the table that it is made of, or choose another name"))
 }
 
 async fn make(transaction: &Transaction<'_>, name: &str, making: &Making<'_>) -> Result<(), TaskError> {

@@ -1,0 +1,73 @@
+//! What became of a transaction whose COMMIT got no answer: the server knows.
+
+use std::time::Duration;
+
+use tokio_postgres::{GenericClient, SimpleQueryMessage};
+
+use crate::task::{Outage, TaskContext, TaskError};
+
+use super::connect::{Session, connect_once};
+use super::{FlowAddress, explain};
+
+/// How often the server is asked while the transaction still ends.
+const GLANCE: Duration = Duration::from_millis(500);
+const LONGEST: u32 = 120;
+
+/// How a transaction ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It took effect.
+    Committed,
+    /// Nothing of it took effect.
+    RolledBack,
+    /// Nobody can say.
+    Unknown,
+}
+
+/// The number of the transaction that is under way; none while it has changed nothing.
+///
+/// # Errors
+/// When the server refuses, or the connection broke.
+pub async fn number(client: &impl GenericClient) -> Result<Option<String>, TaskError> {
+    let asked = client.query_one("SELECT txid_current_if_assigned()::text", &[]).await;
+    Ok(asked.map_err(|error| explain("asking for the transaction's number", &error))?.get(0))
+}
+
+/// Connects again, for as long as tasks retry, and asks how the transaction of this number ended.
+pub async fn of(context: &TaskContext, address: &FlowAddress, number: Option<&str>) -> Outcome {
+    // What has no number has changed nothing, so that there is nothing to lose.
+    let Some(number) = number else { return Outcome::RolledBack };
+    context.warn("the connection to Postgres broke during the commit; asking the server whether it took effect");
+    let mut outage = Outage::none(&context.settings);
+    for _ in 0..LONGEST {
+        let asked = match connect_once(context, Some(address)).await {
+            Ok(session) => status(&session, number).await,
+            Err(problem) => Err(problem),
+        };
+        let answer = match asked {
+            Ok(answer) => answer,
+            Err(problem) => match outage.wait(context, problem).await {
+                Ok(()) => continue,
+                Err(_) => return Outcome::Unknown,
+            },
+        };
+        match answer.as_str() {
+            "committed" => return Outcome::Committed,
+            "aborted" => return Outcome::RolledBack,
+            // The server has not yet noticed that the connection is gone.
+            "in progress" => tokio::time::sleep(GLANCE).await,
+            _ => return Outcome::Unknown,
+        }
+    }
+    Outcome::Unknown
+}
+
+async fn status(session: &Session, number: &str) -> Result<String, TaskError> {
+    let messages = session.client.simple_query(&format!("SELECT txid_status({number})")).await;
+    let messages = messages.map_err(|error| explain("asking how the transaction ended", &error))?;
+    let answer = messages.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    });
+    Ok(answer.unwrap_or_default())
+}

@@ -1,0 +1,207 @@
+//! The connection's bytes, read along for the server's errors.
+//!
+//! The driver reads the answer to a COPY only once all rows are sent, and a connection that the server closes ends with
+//! `connection closed` alone. Here each error is known as it arrives, with the server's own reason.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
+use tokio_postgres::tls::{ChannelBinding, TlsStream};
+
+use super::complaint::Complaint;
+use super::dial::Line;
+
+/// The letter of an `ErrorResponse`, and the bytes before every message's body: its letter and its length.
+const ERROR: u8 = b'E';
+const HEAD: usize = 5;
+/// More than this of an error is not kept.
+const LONGEST: usize = 64 * 1024;
+
+/// What the server has complained of.
+#[derive(Default)]
+pub(super) struct Heard {
+    last: Mutex<Option<Complaint>>,
+    news: Notify,
+}
+
+impl Heard {
+    /// The last error, if there was one.
+    pub(super) fn last(&self) -> Option<Complaint> {
+        self.last.lock().ok()?.clone()
+    }
+
+    /// Forgets what was said until now.
+    pub(super) fn forget(&self) {
+        if let Ok(mut last) = self.last.lock() {
+            *last = None;
+        }
+    }
+
+    /// Waits for an error.
+    pub(super) async fn error(&self) -> Complaint {
+        loop {
+            let news = self.news.notified();
+            if let Some(complaint) = self.last() {
+                return complaint;
+            }
+            news.await;
+        }
+    }
+
+    fn note(&self, complaint: Complaint) {
+        if let Ok(mut last) = self.last.lock() {
+            // What follows the reason why a connection ends only follows from it.
+            if !last.as_ref().is_some_and(|last| last.is_fatal) {
+                *last = Some(complaint);
+            }
+        }
+        self.news.notify_waiters();
+    }
+}
+
+/// A connection after any TLS, whose messages from the server are looked through.
+pub(super) struct Tap {
+    line: Box<dyn Line>,
+    scan: Scan,
+    heard: Arc<Heard>,
+}
+
+impl Tap {
+    pub(super) fn new(line: Box<dyn Line>, heard: Arc<Heard>) -> Self {
+        Self { line, scan: Scan::default(), heard }
+    }
+
+    /// Reads what is left once nothing can be sent any more: the reason may be there.
+    fn read_rest(&mut self, context: &mut Context<'_>) {
+        let mut space = [0; 4096];
+        loop {
+            let mut buffer = ReadBuf::new(&mut space);
+            match Pin::new(&mut self.line).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => self.scan.take(buffer.filled(), &self.heard),
+                _ => return,
+            }
+        }
+    }
+
+    fn watch<T>(&mut self, context: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if matches!(result, Poll::Ready(Err(_))) {
+            self.read_rest(context);
+        }
+        result
+    }
+}
+
+impl AsyncRead for Tap {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let result = Pin::new(&mut self.line).poll_read(context, buffer);
+        let Self { scan, heard, .. } = &mut *self;
+        scan.take(buffer.filled().get(before..).unwrap_or_default(), heard);
+        result
+    }
+}
+
+impl AsyncWrite for Tap {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.line).poll_write(context, bytes);
+        self.watch(context, result)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = Pin::new(&mut self.line).poll_flush(context);
+        self.watch(context, result)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.line).poll_shutdown(context)
+    }
+}
+
+impl TlsStream for Tap {
+    fn channel_binding(&self) -> ChannelBinding {
+        self.line.channel_binding()
+    }
+}
+
+/// Where the scan stands between two reads.
+#[derive(Default)]
+struct Scan {
+    head: Vec<u8>,
+    /// Bytes of the body that are yet to come.
+    left: usize,
+    /// The body so far, if it is an error's.
+    error: Option<Vec<u8>>,
+}
+
+impl Scan {
+    fn take(&mut self, mut bytes: &[u8], heard: &Heard) {
+        while !bytes.is_empty() {
+            if self.left > 0 {
+                let (body, rest) = bytes.split_at(self.left.min(bytes.len()));
+                if let Some(error) = &mut self.error {
+                    error.extend_from_slice(&body[..body.len().min(LONGEST - error.len().min(LONGEST))]);
+                }
+                self.left -= body.len();
+                bytes = rest;
+            } else {
+                let (head, rest) = bytes.split_at((HEAD - self.head.len()).min(bytes.len()));
+                self.head.extend_from_slice(head);
+                bytes = rest;
+                self.begin();
+            }
+            if self.left == 0
+                && let Some(error) = self.error.take()
+            {
+                heard.note(Complaint::read(&error));
+            }
+        }
+    }
+
+    /// Begins a body once its head is there.
+    fn begin(&mut self) {
+        if let [kind, a, b, c, d] = self.head[..] {
+            // The length counts its own four bytes.
+            self.left = (u32::from_be_bytes([a, b, c, d]) as usize).saturating_sub(4);
+            self.error = (kind == ERROR).then(Vec::new);
+            self.head.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
+        [&[kind], &length[..], body].concat()
+    }
+
+    #[test]
+    fn an_error_is_heard_among_other_messages_however_the_bytes_are_cut() {
+        let error = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection\0DE is not a message\0\0";
+        let stream = [message(b'D', b"E row"), message(b'1', b""), message(b'E', error), message(b'Z', b"I")].concat();
+        for step in [1, 2, 5, 7, 1000] {
+            let (mut scan, heard) = (Scan::default(), Heard::default());
+            stream.chunks(step).for_each(|bytes| scan.take(bytes, &heard));
+            let said = heard.last().unwrap();
+            assert_eq!((said.sentence().as_str(), said.is_fatal), ("terminating connection (57P01)", true));
+            assert_eq!(said.detail.as_deref(), Some("E is not a message"));
+        }
+    }
+
+    #[test]
+    fn rows_alone_are_no_error() {
+        let (mut scan, heard) = (Scan::default(), Heard::default());
+        scan.take(&message(b'd', b"E\0\0\0\x05E"), &heard);
+        assert!(heard.last().is_none());
+    }
+}
