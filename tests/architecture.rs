@@ -286,3 +286,50 @@ fn shipped_flows_are_valid() {
         assert!(parsed.flow.is_some() && findings.is_empty(), "{}", findings.join("\n"));
     }
 }
+
+/// The files that the source takes in at build time, from the project's folder.
+fn included() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut files = Vec::new();
+    walk(&root().join("src"), &mut files);
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        for call in ["include_str!(\"", "include_bytes!(\""] {
+            let names = text.split(call).skip(1).filter_map(|rest| rest.split('"').next());
+            found.extend(names.map(|name| fs::canonicalize(file.parent().unwrap().join(name)).unwrap()));
+        }
+    }
+    let own = fs::canonicalize(root()).unwrap();
+    found.iter().map(|file| file.strip_prefix(&own).unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_image_is_built_from_all_that_the_source_includes() {
+    let ignored = fs::read_to_string(root().join(".dockerignore")).unwrap();
+    assert!(ignored.lines().any(|line| line == "*"), ".dockerignore is no list of what is let through");
+    let admitted: Vec<&str> = ignored.lines().filter_map(|line| line.strip_prefix('!')).collect();
+    let included = included();
+    assert!(included.len() > 5, "only {included:?}");
+    for file in included {
+        let is_admitted = admitted.iter().any(|path| file.starts_with(path));
+        assert!(is_admitted, "the source includes {}, which .dockerignore keeps from the build", file.display());
+    }
+}
+
+#[test]
+fn compose_opens_no_port_to_others_and_knows_no_password_of_the_server() {
+    let text = fs::read_to_string(root().join("docker-compose.yaml")).unwrap();
+    let compose: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
+    let services = compose["services"].as_mapping().unwrap();
+    let ports = services.values().flat_map(|service| service["ports"].as_sequence().cloned().unwrap_or_default());
+    let ports: Vec<String> = ports.map(|port| port.as_str().unwrap().to_owned()).collect();
+    assert_eq!(ports.len(), 3, "{ports:?}");
+    assert!(ports.iter().all(|port| port.starts_with("127.0.0.1:")), "{ports:?}");
+    let password = compose["services"]["server"]["environment"]["JITNEY_PASSWORD"].as_str().unwrap();
+    assert!(password.starts_with("${JITNEY_PASSWORD:?"), "{password}");
+    for name in ["server", "jitney"] {
+        let service = &compose["services"][name];
+        assert_eq!(service["cap_drop"][0], "ALL", "{name}");
+        assert_eq!(service["security_opt"][0], "no-new-privileges:true", "{name}");
+    }
+}
