@@ -156,7 +156,7 @@ const TRIGGERS: &[(&str, &str)] = &[
     ),
     (
         "two triggers of one name",
-        "  - {id: a, type: schedule, cron: \"@daily\"}\n  - {id: a, type: webhook, key: abc}\n",
+        "  - {id: a, type: schedule, cron: \"@daily\"}\n  - {id: a, type: webhook, key: aLongKeyOfTwentyOnes}\n",
     ),
     (
         "cron expressions that are none",

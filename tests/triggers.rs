@@ -245,6 +245,24 @@ fn files_arrive_in_buckets_by_kestras_words_and_what_it_does_more_is_refused_wit
 }
 
 #[test]
+fn a_webhooks_key_is_not_empty_and_a_short_one_is_warned_of() {
+    let findings = |key: &str| {
+        let text = format!(
+            "id: f\nnamespace: n\ntasks: [{{id: t, type: log, message: x}}]\ntriggers:\n  - id: x\n    type: webhook\n    key: '{key}'\n"
+        );
+        parse("f.yaml", &text, ALL).findings
+    };
+    for (key, is_error, words) in
+        [("", true, "the key is empty"), ("a b", true, "part of an address"), ("a", false, "easily guessed")]
+    {
+        let found = findings(key);
+        assert_eq!((found.len(), found[0].is_error(), found[0].line), (1, is_error, 7), "{found:?}");
+        assert!(found[0].message.contains(words), "{found:?}");
+    }
+    assert!(findings("4wjtkzwVGBM9").is_empty());
+}
+
+#[test]
 fn ten_thousand_schedules_are_cheap_to_advance() {
     let zones = ["UTC", "America/New_York", "Europe/Paris", "Asia/Tokyo"];
     let schedules: Vec<Times> = (0..10_000)

@@ -17,6 +17,9 @@ use crate::task::{is_template, read};
 const ROOTS: &[&str] =
     &["trigger", "response", "execution", "outputs", "flow", "labels", "vars", "inputs", "envs", "globals"];
 
+/// The least letters of a webhook's key that nobody guesses.
+const SHORTEST_KEY: usize = 12;
+
 /// How deep conditions may stand within conditions.
 const DEEPEST: usize = 20;
 
@@ -124,8 +127,18 @@ impl Parser<'_> {
             "schedule" => self.schedule(own, path),
             "webhook" => {
                 let webhook: super::Webhook = read(own).ok()?;
-                if webhook.key.is_empty() || webhook.key.contains(['/', '?', '#', ' ']) {
-                    let finding = Diagnostic::error("this key cannot be part of an address");
+                let finding = if webhook.key.is_empty() {
+                    Some(Diagnostic::error("the key is empty: anybody could start the flow"))
+                } else if webhook.key.contains(['/', '?', '#']) || webhook.key.contains(char::is_whitespace) {
+                    Some(Diagnostic::error("this key cannot be part of an address"))
+                } else if webhook.key.chars().count() < SHORTEST_KEY {
+                    Some(Diagnostic::warning(
+                        "this key is easily guessed, and it is all that is needed to start the flow",
+                    ))
+                } else {
+                    None
+                };
+                if let Some(finding) = finding {
                     self.find(&below(path, "key"), finding.help("use letters and digits, some twenty of them"));
                 }
                 Some(On::Webhook(webhook))
