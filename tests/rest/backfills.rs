@@ -226,6 +226,23 @@ fn a_dry_run_changes_nothing_and_what_is_wrong_is_said_in_the_words_of_the_comma
     assert!(described["components"]["schemas"]["BackfillRequest"]["properties"]["stopOnFailure"].is_object());
 }
 
+#[test]
+fn a_backfill_with_nothing_to_run_has_an_id_and_has_ended() {
+    let place = Place::new();
+    let mut asked = napping(&place, "1ms", "");
+    asked["only"] = json!("failed");
+    let server = place.server();
+    let answer = server.post(BACKFILLS, &asked);
+    assert_eq!((&answer["runs"], &answer["backfill"]["state"]), (&json!(0), &json!("SUCCESS")), "{answer}");
+    let shown = backfill(&server, &id_of(&answer));
+    assert_eq!(
+        (&shown["state"], &shown["total"], &shown["failed"]),
+        (&json!("SUCCESS"), &json!(12), &json!(0)),
+        "{shown}"
+    );
+    assert_eq!(server.get("/api/v1/executions/search")["total"], 0);
+}
+
 const SECRETIVE: &str = "id: secretive\nnamespace: n\ninputs:\n  - {id: key, type: SECRET}\n\
     tasks:\n  - {id: nap, type: sleep, duration: 300ms}\n  - {id: use, type: log, message: \"{{ inputs.key | length }}\"}\n";
 

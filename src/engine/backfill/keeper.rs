@@ -47,7 +47,7 @@ pub struct Keeper {
 pub struct Started {
     /// What it would run.
     pub preview: Preview,
-    /// The backfill; none when there is nothing to run, or it was only asked what would.
+    /// The backfill; none when it was only asked what would run. One with nothing to run has ended.
     pub backfill: Option<Backfill>,
 }
 
@@ -102,13 +102,16 @@ impl Keeper {
                 self.given().insert(earlier.id.clone(), asked.given);
                 Some(self.take(&earlier.id)?)
             }
-            None if dry_run || preview.runs() == 0 => None,
+            None if dry_run => None,
             None => {
                 let backfill = asked.chosen(&preview, Utc::now());
                 // Whoever finds it in the journal must find its secrets here.
                 self.given().insert(backfill.id.clone(), asked.given);
                 self.executor.journal().create_backfill(&backfill)?;
-                Some(backfill)
+                if preview.runs() == 0 {
+                    self.executor.journal().end_backfill(&backfill.id, BackfillEnd::Success, Utc::now())?;
+                }
+                Some(self.find(&backfill.id)?)
             }
         };
         self.wake.notify_one();

@@ -23,7 +23,7 @@ pub(super) struct PreviewShape {
     unsure: Option<String>,
     /// Every partition.
     partitions: Vec<ChoiceShape>,
-    /// The backfill; none after a dry run, and when there is nothing to run.
+    /// The backfill; none after a dry run. One with nothing to run has ended with SUCCESS.
     backfill: Option<BackfillShape>,
 }
 
