@@ -20,6 +20,10 @@ use crate::journal::{Journal, JournalError, Revision};
 use crate::task::TaskType;
 use files::{Mark, Read, Stale};
 
+/// The longest id or namespace of a flow that is saved: file systems take names of 255 bytes, and a file that is being
+/// written has a longer one.
+const LONGEST_NAME: usize = 200;
+
 /// A flow of the catalog.
 #[derive(Debug)]
 pub struct Entry {
@@ -263,6 +267,12 @@ impl Catalog {
     fn new_file(&self, namespace: &str, id: &str) -> Result<PathBuf, CatalogError> {
         let none = || CatalogError::Unknown(namespace.to_owned(), id.to_owned());
         let folder = self.folders.first().ok_or_else(none)?.join(namespace);
+        if let Some(part) = [namespace, id].into_iter().find(|part| part.starts_with('_') || part.len() > LONGEST_NAME)
+        {
+            let message = format!("a flow called `{part}` cannot be saved here: its file would not be found again");
+            let help = format!("take a name that does not begin with `_`, of at most {LONGEST_NAME} letters");
+            return Err(CatalogError::Invalid(vec![Diagnostic::error(message).help(help)]));
+        }
         let file = folder.join(format!("{id}.yaml"));
         if file.exists() {
             let message = format!("{} is there already and holds another flow", file.display());
