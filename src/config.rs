@@ -113,6 +113,11 @@ impl Settings {
         self.home.join("storage")
     }
 
+    /// The folder of the files that a server is sent, until an execution has its copy.
+    pub fn uploads(&self) -> PathBuf {
+        self.home.join("uploads")
+    }
+
     /// The folder of the managed Postgres.
     pub fn managed_postgres(&self) -> PathBuf {
         self.home.join("postgres")

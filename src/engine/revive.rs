@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{Before, Recorded};
-use crate::flow::input::{is_declared_secret, settle_again};
+use crate::flow::input::{InputType, is_declared_secret, settle_again};
 use crate::flow::{Flow, parse};
 use crate::journal::{Created, State};
 use crate::task::TaskType;
@@ -43,8 +43,10 @@ pub fn recorded_values(
     given: Vec<(String, String)>,
 ) -> Result<Map<String, Value>, Vec<Diagnostic>> {
     let is_hidden = |value: &Value| value.to_string().contains("***");
+    // The address of a file in storage holds no secret, whatever the file is called.
+    let is_file = |name: &str| flow.inputs.iter().any(|input| input.id == name && input.kind == InputType::File);
     let (hidden, recorded): (Map<_, _>, Map<_, _>) =
-        state.created.inputs.clone().into_iter().partition(|(_, value)| is_hidden(value));
+        state.created.inputs.clone().into_iter().partition(|(name, value)| is_hidden(value) && !is_file(name));
     let is_wanted = |name: &str| is_declared_secret(&flow.inputs, name) || hidden.contains_key(name);
     let given: Vec<(String, String)> = given.into_iter().filter(|(name, _)| is_wanted(name)).collect();
     let is_given = |name: &str| given.iter().any(|(other, _)| other == name);

@@ -1,17 +1,18 @@
 //! What somebody may do to an execution: resume it, restart it, kill it.
 
 use chrono::Utc;
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use crate::diagnostic::Diagnostic;
-use crate::engine::again;
 use crate::engine::lock::Claim;
 use crate::engine::outcome::resumed;
 use crate::engine::run::{EngineError, Runner};
+use crate::engine::{again, input_files};
 use crate::flow::input::{self, Input};
 use crate::flow::{Flow, Step};
 use crate::id::{ExecutionId, RunId};
 use crate::journal::{Batch, Event, ExecutionState, State};
+use crate::storage::Storage;
 use crate::task::read;
 
 impl Runner {
@@ -37,8 +38,7 @@ impl Runner {
         if paused.is_empty() || state.status.has_ended() {
             return Err(EngineError::NotPossible { id: id.clone(), what: "resumed", state: state.status });
         }
-        let steps = flow.all_steps();
-        let inputs: Vec<Vec<Input>> = paused.iter().map(|run| wanted(&steps, run)).collect();
+        let inputs = wanted_by_pauses(flow, &paused);
         let mut batch = Batch::default();
         for (run, own) in paused.into_iter().zip(&inputs) {
             let is_own = |name: &str| own.iter().any(|input| input.id == name);
@@ -46,12 +46,30 @@ impl Runner {
             let given = given.iter().filter(|(name, _)| is_own(name) || !is_others(name));
             let given: Vec<(String, String)> = given.cloned().collect();
             let values = input::resolve_alone(own, &given).map_err(EngineError::Refused)?;
+            let values = self.keep_files(id, flow, &run, own, &values)?;
             let outputs = resumed(by, values);
             let event = Event::TaskSucceeded { run, outputs, labels: Map::new(), warning: false };
             batch.add(id, &mut state, Utc::now(), &event)?;
         }
         self.journal.write(id, &state, &mut batch)?;
         Ok(state)
+    }
+
+    /// Copies the files among a pause's inputs into the execution's storage.
+    fn keep_files(
+        &self,
+        id: &ExecutionId,
+        flow: &Flow,
+        run: &RunId,
+        own: &[Input],
+        values: &Map<String, Value>,
+    ) -> Result<Map<String, Value>, EngineError> {
+        let unreadable = input_files::unreadable_of(own, &flow.folder, values);
+        if !unreadable.is_empty() {
+            return Err(EngineError::Refused(unreadable));
+        }
+        let storage = Storage::new(self.settings.storage(), id.clone());
+        input_files::keep_of(own, &flow.folder, values, &storage, &format!("onResume[{run}]"))
     }
 
     /// Lets an execution that ended otherwise than well begin again from the tasks that did. It goes on when it is
@@ -92,6 +110,12 @@ impl Runner {
         }
         Ok(state)
     }
+}
+
+/// The inputs that each of some pauses wants.
+pub(super) fn wanted_by_pauses(flow: &Flow, paused: &[RunId]) -> Vec<Vec<Input>> {
+    let steps = flow.all_steps();
+    paused.iter().map(|run| wanted(&steps, run)).collect()
 }
 
 /// The inputs that a pause wants.

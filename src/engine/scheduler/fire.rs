@@ -5,12 +5,15 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{Known, Scheduler, kind};
+use crate::diagnostic::Diagnostic;
 use crate::engine::before::Before;
 use crate::engine::executor::{Refused, Request};
+use crate::engine::input_files;
 use crate::flow::expression::{Names, Outside, render};
 use crate::flow::trigger::{Context, On, Upstream};
 use crate::id::ExecutionId;
 use crate::journal::{Tick, TriggerKey, Triggered};
+use crate::task::has_template;
 use crate::text::plain;
 
 /// A call of a webhook.
@@ -158,19 +161,24 @@ impl Scheduler {
                 Ok(value) => Ok((name.clone(), value)),
                 Err(error) => {
                     let message = format!("`{name}` of trigger `{}`: {}", key.trigger, error.message);
-                    Err(Refused::Inputs(vec![crate::diagnostic::Diagnostic::error(message)]))
+                    Err(Refused::Inputs(vec![Diagnostic::error(message)]))
                 }
             };
             map.iter().map(one).collect()
         };
         let inputs = rendered(&trigger.common.inputs)?;
+        let inputs: Vec<_> = inputs.into_iter().map(|(name, value)| (name, plain(&value))).collect();
+        let foreign = self.foreign_files(known, &inputs, &facts);
+        if !foreign.is_empty() {
+            return Err(Refused::Inputs(foreign));
+        }
         let labels = rendered(&trigger.labels)?;
         let facts = match facts {
             Value::Object(facts) => facts,
             _ => Map::new(),
         };
         let mut request = Request::new(known.flow.clone());
-        request.inputs = inputs.into_iter().map(|(name, value)| (name, plain(&value))).collect();
+        request.inputs = inputs;
         request.labels = labels;
         request.trigger_date = Some(moment);
         request.trigger = Some(Triggered { id: key.trigger.clone(), kind: kind(trigger).to_owned(), facts });
@@ -179,6 +187,21 @@ impl Scheduler {
         let id = self.executor.submit(request)?;
         known.problem = None;
         Ok(id)
+    }
+}
+
+impl Scheduler {
+    /// What is wrong with files that the inputs of a trigger name, where what they name comes from outside: all that is
+    /// no plain text of the flow, unless the clock alone decides.
+    fn foreign_files(&self, known: &Known, inputs: &[(String, String)], facts: &Value) -> Vec<Diagnostic> {
+        let trigger = known.trigger();
+        if matches!(trigger.on, On::Schedule(..)) {
+            return Vec::new();
+        }
+        let has_template = |name: &str| trigger.common.inputs.get(name).is_some_and(has_template);
+        let given: Vec<_> = inputs.iter().filter(|(name, _)| has_template(name)).cloned().collect();
+        let found = facts["uri"].as_str().filter(|_| matches!(trigger.on, On::File(_)));
+        input_files::foreign(&known.flow.inputs, &given, &self.executor.runner().settings, found)
     }
 }
 

@@ -122,13 +122,14 @@ fn texts(inputs: &Map<String, Value>) -> Vec<(String, String)> {
 
 /// Runs a flow for many moments of the past. Repeated, it goes on with the same backfill if that has not ended.
 #[utoipa::path(post, path = "/backfills", tag = "backfills", request_body = BackfillRequest,
-    responses((status = 200, description = "Every partition, and the backfill unless there is nothing to run", body = PreviewShape),
+    responses((status = 200, description = "Every partition, and the backfill unless it is a dry run", body = PreviewShape),
         (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn create(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<PreviewShape>, Problem> {
     let request: BackfillRequest = read(&body)?;
     let (namespace, id) = (&request.namespace, &request.flow_id);
     let entry = app.catalog.get(namespace, id).ok_or_else(|| Problem::no_flow(namespace, id))?;
     let spec = request.spec(entry.file.display().to_string())?;
+    Problem::of_foreign_files(&app, &entry.flow, &spec.inputs)?;
     let started = app.backfills.start(entry.flow.clone(), spec, request.dry_run).await?;
     let backfill = match started.backfill {
         Some(backfill) => Some(shown(&app, backfill).await?),
@@ -177,8 +178,8 @@ pub(super) async fn pause(State(app): State<Arc<App>>, Path(id): Path<String>) -
 #[utoipa::path(post, path = "/backfills/{id}/resume", tag = "backfills", request_body = Again,
     responses((status = 200, body = BackfillShape), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn resume(State(app): State<Arc<App>>, Path(id): Path<String>, body: Bytes) -> Shown {
-    let again: Again = read(&body)?;
-    shown(&app, app.backfills.resume(&BackfillId::new(id), texts(&again.inputs))?).await.map(Json)
+    let (id, inputs) = again(&app, id, &body)?;
+    shown(&app, app.backfills.resume(&id, inputs)?).await.map(Json)
 }
 
 /// Stops what is under way, and begins no more partitions.
@@ -192,8 +193,19 @@ pub(super) async fn cancel(State(app): State<Arc<App>>, Path(id): Path<String>) 
 #[utoipa::path(post, path = "/backfills/{id}/retry", tag = "backfills", request_body = Again,
     responses((status = 200, body = BackfillShape), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn retry(State(app): State<Arc<App>>, Path(id): Path<String>, body: Bytes) -> Shown {
-    let again: Again = read(&body)?;
-    shown(&app, app.backfills.retry(&BackfillId::new(id), texts(&again.inputs))?).await.map(Json)
+    let (id, inputs) = again(&app, id, &body)?;
+    shown(&app, app.backfills.retry(&id, inputs)?).await.map(Json)
+}
+
+/// A backfill that is to go on, and what it is given for that.
+fn again(app: &App, id: String, body: &Bytes) -> Result<(BackfillId, Vec<(String, String)>), Problem> {
+    let Again { inputs } = read(body)?;
+    let (id, inputs) = (BackfillId::new(id), texts(&inputs));
+    let backfill = app.backfills.find(&id)?;
+    if let Some(flow) = app.catalog.flow(&backfill.namespace, &backfill.flow) {
+        Problem::of_foreign_files(app, &flow, &inputs)?;
+    }
+    Ok((id, inputs))
 }
 
 /// A backfill as it stands. Thousands of partitions may take a moment, for which nobody else is to wait.

@@ -168,6 +168,7 @@ pub(super) async fn partitions(
     parameters: Parameters,
 ) -> Result<Json<Value>, Problem> {
     let flow = app.catalog.flow(&namespace, &id).ok_or_else(|| Problem::no_flow(&namespace, &id))?;
+    Problem::of_foreign_files(&app, &flow, &parameters.pairs("inputs")?)?;
     let text = |name: &str| parameters.one(name).map(str::to_owned);
     let wanted = Wanted {
         trigger: text("trigger"),

@@ -7,12 +7,14 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::diagnostic::Diagnostic;
-use crate::engine::EngineError;
 use crate::engine::backfill::BackfillError;
 use crate::engine::catalog::CatalogError;
 use crate::engine::executor::Refused;
+use crate::engine::{EngineError, input_files};
+use crate::flow::Flow;
 use crate::id::ExecutionId;
 use crate::journal::JournalError;
+use crate::server::App;
 
 /// Why a request was not served.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -28,8 +30,14 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    fn new(status: StatusCode, message: impl Into<String>) -> Self {
+    /// A refusal with its status.
+    pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self { status: status.as_u16(), message: message.into(), findings: Vec::new() }
+    }
+
+    /// Whether it is answered with this status.
+    pub(crate) fn is(&self, status: StatusCode) -> bool {
+        self.status == status.as_u16()
     }
 
     /// The request itself is wrong.
@@ -55,6 +63,15 @@ impl Problem {
     /// It cannot be done as things stand.
     pub(crate) fn conflict(message: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, message)
+    }
+
+    /// A path of this machine is given for a file by somebody who may be on another one.
+    ///
+    /// # Errors
+    /// When there is such an input.
+    pub(crate) fn of_foreign_files(app: &App, flow: &Flow, given: &[(String, String)]) -> Result<(), Self> {
+        let foreign = input_files::foreign(&flow.inputs, given, &app.settings, None);
+        if foreign.is_empty() { Ok(()) } else { Err(Self::findings(foreign)) }
     }
 
     fn findings(findings: Vec<Diagnostic>) -> Self {
