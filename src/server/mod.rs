@@ -3,6 +3,7 @@
 pub mod access;
 mod api;
 pub mod arrivals;
+pub mod connections;
 pub mod lineage;
 pub mod metrics;
 pub mod notify;
@@ -10,9 +11,9 @@ pub mod reports;
 pub mod retention;
 mod router;
 pub mod settings;
+mod slow;
 pub mod traces;
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ use crate::engine::catalog::Catalog;
 use crate::engine::executor::Executor;
 use crate::engine::scheduler::Scheduler;
 use crate::server::access::Access;
+use crate::server::connections::Connections;
 use crate::server::metrics::Metrics;
 
 /// How long calls that are under way may take once the server stops.
@@ -43,6 +45,8 @@ pub struct App {
     pub backfills: Keeper,
     /// The process's settings.
     pub settings: Arc<Settings>,
+    /// How many may call at a time.
+    pub connections: Connections,
     /// What is counted.
     pub metrics: Metrics,
     /// When the server started.
@@ -50,15 +54,12 @@ pub struct App {
 }
 
 /// Answers calls of those who have `access` until it is told to stop.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn run(listener: TcpListener, app: Arc<App>, access: Access, shutdown: CancellationToken) -> io::Result<()> {
-    let stop = shutdown.clone().cancelled_owned();
-    let serving = axum::serve(listener, router::router(app, access)).with_graceful_shutdown(stop);
+pub async fn run(listener: TcpListener, app: Arc<App>, access: Access, shutdown: CancellationToken) {
+    let connections = app.connections.clone();
+    let serving = connections.serve(listener, router::router(app, access), shutdown.clone());
     let late = async {
         shutdown.cancelled().await;
         tokio::time::sleep(LAST_CALLS).await;
     };
-    tokio::select! { served = serving => served, () = late => Ok(()) }
+    tokio::select! { () = serving => {}, () = late => {} }
 }

@@ -13,17 +13,22 @@ use super::App;
 use crate::server::access::{Access, guard};
 use crate::server::api;
 use crate::server::api::problem::Problem;
+use crate::server::slow;
 
-/// All addresses of the server, for those who have `access`.
+/// All addresses of the server, for those who have `access`. Health checks need none, and a webhook has a key of its own.
 pub(super) fn router(app: Arc<App>, access: Access) -> Router {
-    Router::new()
-        .route("/health", get(health))
+    let guarded = Router::new()
         .route("/metrics", get(metrics))
         .with_state(app.clone())
-        .merge(api::router(app))
+        .merge(api::router(app.clone()))
         .fallback(nothing)
-        .layer(middleware::from_fn_with_state(access, guard))
+        .layer(middleware::from_fn_with_state(access, guard));
+    let open = Router::new().route(HEALTH, get(health)).with_state(app.clone()).merge(api::webhooks(app));
+    open.merge(guarded).layer(middleware::map_request(slow::limited))
 }
+
+/// Where it is asked whether the server is well.
+pub(super) const HEALTH: &str = "/health";
 
 /// Where nothing is.
 async fn nothing(uri: Uri) -> Problem {

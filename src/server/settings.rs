@@ -10,7 +10,7 @@ use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::flow::Document;
 use crate::flow::expression::{Names, Outside, render};
-use crate::server::access::User;
+use crate::server::access::{User, secret_problem, user_problem};
 use crate::server::lineage::Collector;
 use crate::server::notify::Rule;
 use crate::server::retention::Retention;
@@ -37,9 +37,16 @@ pub struct ServerSettings {
     /// Tokens that may be sent instead of a login, beside `JITNEY_TOKEN`; best as `"{{ secret('JITNEY_TOKEN') }}"`.
     #[serde(default)]
     pub tokens: Vec<String>,
+    /// Names under which the server is reached, beside localhost, the address that it listens on, and those of `--host`:
+    /// such as that of a proxy in front of it. A server that listens on all addresses answers to each of them.
+    #[serde(default)]
+    pub hosts: Vec<String>,
     /// Where OpenTelemetry traces go by OTLP over HTTP, such as `http://localhost:4318`; else where
     /// `OTEL_EXPORTER_OTLP_ENDPOINT` says.
     pub opentelemetry: Option<String>,
+    /// The text that they were read from.
+    #[serde(skip)]
+    document: Option<Document>,
 }
 
 impl ServerSettings {
@@ -71,17 +78,30 @@ impl ServerSettings {
         };
         self.users.iter_mut().try_for_each(|user| text(&mut user.password))?;
         self.tokens.iter_mut().try_for_each(text)?;
+        self.check_logins()?;
         self.openlineage.iter_mut().filter_map(|collector| collector.token.as_mut()).try_for_each(text)?;
-        if let Some((name, password)) = settings.variable("JITNEY_USER").zip(settings.variable("JITNEY_PASSWORD")) {
-            settings.redactor.learn(password);
-            self.users.push(User { name: name.to_owned(), password: password.to_owned() });
-        }
-        self.tokens.extend(
-            settings.variable("JITNEY_TOKEN").inspect(|token| settings.redactor.learn(token)).map(str::to_owned),
-        );
+        self.users.extend(user_of_environment(settings)?);
+        self.tokens.extend(token_of_environment(settings)?);
         self.opentelemetry =
             self.opentelemetry.or_else(|| settings.variable("OTEL_EXPORTER_OTLP_ENDPOINT").map(str::to_owned));
         Ok(self)
+    }
+
+    /// The logins are whole, once their secrets are in their places.
+    fn check_logins(&self) -> Result<(), Diagnostic> {
+        let place = |list: &str, index: usize, field: Option<&str>, problem: String| {
+            let path: Vec<String> = [list, &index.to_string()].into_iter().chain(field).map(str::to_owned).collect();
+            let finding = login_finding(field.unwrap_or_default(), problem);
+            self.document.as_ref().map_or_else(|| finding.clone(), |document| document.locate(&path, finding.clone()))
+        };
+        for (index, user) in self.users.iter().enumerate() {
+            if let Some((field, problem)) = user_problem(user) {
+                return Err(place("users", index, Some(field), problem));
+            }
+        }
+        let mut tokens = self.tokens.iter().enumerate();
+        let wrong = tokens.find_map(|(index, token)| Some((index, secret_problem("the token", token)?)));
+        wrong.map_or(Ok(()), |(index, problem)| Err(place("tokens", index, None, problem)))
     }
 
     fn parse(file: &str, text: &str) -> Result<Self, Vec<Diagnostic>> {
@@ -95,7 +115,43 @@ impl ServerSettings {
             let finding = Diagnostic::error("this rule tells nobody").help("add `webhook`, `mail` or `command`");
             document.locate(&["notifications".to_owned(), index.to_string()], finding)
         });
-        silent.map_or(Ok(settings), |finding| Err(vec![finding]))
+        silent.map_or(Ok(Self { document: Some(document.clone()), ..settings }), |finding| Err(vec![finding]))
+    }
+}
+
+/// What is wrong with a field of a login.
+fn login_finding(field: &str, problem: String) -> Diagnostic {
+    let finding = Diagnostic::error(problem);
+    if field == "name" { finding } else { finding.help("make one up, for example with `openssl rand -base64 18`") }
+}
+
+/// The login of the environment.
+fn user_of_environment(settings: &Settings) -> Result<Option<User>, Diagnostic> {
+    let [name, password] = ["JITNEY_USER", "JITNEY_PASSWORD"].map(|variable| settings.variable(variable));
+    let (name, password) = match (name, password) {
+        (None, None) => return Ok(None),
+        (Some(name), Some(password)) => (name.to_owned(), password.to_owned()),
+        (Some(_), None) => return Err(Diagnostic::error("JITNEY_USER is set, and JITNEY_PASSWORD is not")),
+        (None, Some(_)) => return Err(Diagnostic::error("JITNEY_PASSWORD is set, and JITNEY_USER is not")),
+    };
+    settings.redactor.learn(&password);
+    let user = User { name, password };
+    match user_problem(&user) {
+        Some((field, problem)) => {
+            let variable = if field == "name" { "JITNEY_USER" } else { "JITNEY_PASSWORD" };
+            Err(login_finding(field, format!("{variable}: {problem}")))
+        }
+        None => Ok(Some(user)),
+    }
+}
+
+/// The token of the environment.
+fn token_of_environment(settings: &Settings) -> Result<Option<String>, Diagnostic> {
+    let Some(token) = settings.variable("JITNEY_TOKEN") else { return Ok(None) };
+    settings.redactor.learn(token);
+    match secret_problem("the token", token) {
+        Some(problem) => Err(login_finding("token", format!("JITNEY_TOKEN: {problem}"))),
+        None => Ok(Some(token.to_owned())),
     }
 }
 

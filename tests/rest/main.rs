@@ -1,9 +1,11 @@
 //! The server as scripts call it: the program, and curl.
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
+mod access;
 mod backfills;
 #[path = "../common/postgres.rs"]
 mod postgres;
 mod scripts;
 mod told;
+mod uploads;
 mod world;

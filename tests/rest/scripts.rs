@@ -73,11 +73,11 @@ async fn a_schedule_tells_its_next_moment_and_is_switched_off_and_on() {
 
 #[test]
 fn who_has_no_login_learns_nothing() {
-    let login = [("JITNEY_USER", "ada@example.com"), ("JITNEY_PASSWORD", "hunter22")];
+    let login = [("JITNEY_USER", "ada@example.com"), ("JITNEY_PASSWORD", "hunter22hunter22")];
     let variables = login.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     let place = Place { variables, ..Place::new() };
     let server = place.server();
     assert_eq!(server.code(&["/api/v1/flows/search"]), "401");
     assert_eq!(server.code(&["/api/v1/flows/search", "-u", "ada@example.com:wrong"]), "401");
-    assert_eq!(server.code(&["/api/v1/flows/search", "-u", "ada@example.com:hunter22"]), "200");
+    assert_eq!(server.code(&["/api/v1/flows/search", "-u", "ada@example.com:hunter22hunter22"]), "200");
 }

@@ -9,6 +9,9 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// A server of its own port.
+const SERVER: &[&str] = &["server", "--listen", "127.0.0.1:0", "--grace", "2s"];
+
 pub struct Place {
     pub folder: TempDir,
     /// What `--postgres` is given.
@@ -63,7 +66,10 @@ impl Place {
 
     /// A command of the program that sees this place and nothing of the machine's settings.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_jitney"));
+        self.prepared(Command::new(env!("CARGO_BIN_EXE_jitney")), arguments)
+    }
+
+    fn prepared(&self, mut command: Command, arguments: &[&str]) -> Command {
         command.env_clear().env("HOME", self.folder.path()).env("PATH", std::env::var("PATH").unwrap_or_default());
         command.envs(self.variables.iter().cloned()).current_dir(self.folder.path()).stdin(Stdio::null());
         command.arg("--home").arg(self.path("home"));
@@ -84,8 +90,20 @@ impl Place {
 
     /// A server that listens; it is the only one of the place.
     pub fn server_with(&self, arguments: &[&str]) -> Server {
-        let mut command = self.command(&["server", "--listen", "127.0.0.1:0", "--grace", "2s"]);
-        let mut process = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut command = self.command(SERVER);
+        command.args(arguments);
+        Self::listening(command)
+    }
+
+    /// The same under limits that a shell sets.
+    pub fn server_limited(&self, limits: &str) -> Server {
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(format!("{limits} && exec \"$0\" \"$@\"")).arg(env!("CARGO_BIN_EXE_jitney"));
+        Self::listening(self.prepared(shell, SERVER))
+    }
+
+    fn listening(mut command: Command) -> Server {
+        let mut process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
         let said = Arc::<Mutex<Vec<String>>>::default();
         let address = loop {

@@ -27,6 +27,7 @@ use crate::engine::{Beside, Runner};
 use crate::journal::{Journal, StartedBy};
 use crate::server::access::Access;
 use crate::server::arrivals::{Arrivals, Buckets, Local as LocalFolders, Place};
+use crate::server::connections::Connections;
 use crate::server::metrics::Metrics;
 use crate::server::notify::Notifier;
 use crate::server::reports::Reports;
@@ -48,6 +49,9 @@ pub(super) struct Arguments {
     /// The address to answer on
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
+    /// A name under which the server is reached, beside localhost and the address that it listens on; may be repeated
+    #[arg(long, value_name = "NAME")]
+    host: Vec<String>,
     /// The most executions that run at a time
     #[arg(long, value_name = "COUNT", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     parallel: u16,
@@ -67,12 +71,16 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     let outside = Arc::new(Beside::new(settings.clone()));
     let own = ServerSettings::load(arguments.config.as_deref(), settings).map_err(Invalid)?;
     let own = own.settled(settings, &*outside).map_err(Invalid::from)?;
-    let access = Access::at(arguments.listen, &own.users, &own.tokens).map_err(Invalid::from)?;
+    let lines = Lines::new(arguments.log, settings.redactor.clone());
+    let hosts = [&arguments.host[..], &own.hosts].concat();
+    let words = lines.clone();
+    let report = move |line: &str| words.warn(line);
+    let access = Access::at(arguments.listen, &own.users, &own.tokens, &hosts, report).map_err(Invalid::from)?;
     let _lock = only_server(settings)?;
+    clear_uploads(settings, &lines);
     let listener = TcpListener::bind(arguments.listen).await.map_err(|error| taken(arguments.listen, &error))?;
     let journal = Arc::new(Journal::open(&settings.journal())?);
     let catalog = Catalog::open(arguments.flows, tasks::ALL, journal.clone())?;
-    let lines = Lines::new(arguments.log, settings.redactor.clone());
     catalog.problems().iter().for_each(|finding| lines.finding(finding));
     catalog.list().iter().for_each(|entry| lines.broken(entry));
     let (shutdown, asked_to_stop) = (CancellationToken::new(), CancellationToken::new());
@@ -100,6 +108,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         scheduler: scheduler.clone(),
         backfills: Keeper::new(executor.clone(), catalog.clone()),
         settings: settings.clone(),
+        connections: Connections::default(),
         metrics: Metrics::default(),
         started: Utc::now(),
     });
@@ -118,7 +127,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     lines.say("stopping; again to leave at once, and what is under way goes on at the next start");
     shutdown.cancel();
     executor.stop(arguments.grace.0).await;
-    serving.await?.context("the server cannot answer any more")?;
+    serving.await.context("the server cannot answer any more")?;
     for task in background {
         task.await?;
     }
@@ -171,6 +180,17 @@ fn background(
         app.backfills.run(stop, |backfill, level, text| words.backfill(backfill, level, text)).await;
     });
     Ok(vec![watching, scheduling, arriving, keeping])
+}
+
+/// Removes what a server was sent that was killed before an execution had its copy.
+fn clear_uploads(settings: &Settings, lines: &Lines) {
+    let uploads = settings.uploads();
+    match std::fs::remove_dir_all(&uploads) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            lines.warn(&format!("cannot remove old uploads in {}: {error}", uploads.display()));
+        }
+        _ => {}
+    }
 }
 
 fn taken(address: SocketAddr, error: &std::io::Error) -> Invalid {

@@ -1,8 +1,12 @@
-//! Who may speak to the server: everybody on this machine while it is bound to loopback, else who has a login.
+//! Who may speak to the server: everybody on this machine while it is bound to loopback, else who has a login. No page
+//! of another site may, whoever looks at it.
 
-use std::net::{IpAddr, SocketAddr};
+mod hosts;
+mod wrong;
 
-use axum::extract::{Request, State};
+use std::net::SocketAddr;
+
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -12,7 +16,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use self::hosts::{Foreign, Hosts};
+use self::wrong::WrongLogins;
 use crate::diagnostic::Diagnostic;
+use crate::server::api::problem::Problem;
 
 /// Somebody who may do everything.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -24,49 +31,95 @@ pub struct User {
     pub password: String,
 }
 
-/// The logins of a server. Only their digests are kept.
-#[derive(Clone, Debug, Default)]
+/// The least letters of a password or token.
+const SHORTEST: usize = 12;
+
+/// What is wrong with a password or a token, if anything is.
+pub(super) fn secret_problem(what: &str, secret: &str) -> Option<String> {
+    let is_short = secret.chars().count() < SHORTEST;
+    match secret.trim().is_empty() {
+        true => Some(format!("{what} is empty")),
+        false => is_short.then(|| format!("{what} has fewer than {SHORTEST} characters")),
+    }
+}
+
+/// What is wrong with a login, if anything is, and the field that it is about.
+pub(super) fn user_problem(user: &User) -> Option<(&'static str, String)> {
+    if user.name.trim().is_empty() {
+        return Some(("name", "the name is empty".to_owned()));
+    }
+    // A login is sent as `name:password`.
+    if user.name.contains(':') {
+        return Some(("name", format!("the name `{}` has a colon in it", user.name)));
+    }
+    let what = format!("the password of `{}`", user.name);
+    secret_problem(&what, &user.password).map(|problem| ("password", problem))
+}
+
+/// Who and what may pass. Of the logins only their digests are kept.
+#[derive(Clone)]
 pub struct Access {
     logins: Vec<[u8; 32]>,
     tokens: Vec<[u8; 32]>,
-    /// Whether only this machine can reach the server.
-    loopback: bool,
+    hosts: Hosts,
+    wrong: WrongLogins,
 }
 
 impl Access {
-    /// The logins for a server at an address.
+    /// The access to a server at an address that also has the names `hosts`. Wrong logins are reported to `report`.
     ///
     /// # Errors
-    /// When the address can be reached from outside and there is no login.
-    pub fn at(address: SocketAddr, users: &[User], tokens: &[String]) -> Result<Self, Diagnostic> {
-        let loopback = address.ip().is_loopback();
-        if !loopback && users.is_empty() && tokens.is_empty() {
+    /// When the address can be reached from outside and there is no login, or a host is no name.
+    pub fn at(
+        address: SocketAddr,
+        users: &[User],
+        tokens: &[String],
+        hosts: &[String],
+        report: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Result<Self, Diagnostic> {
+        if !address.ip().is_loopback() && users.is_empty() && tokens.is_empty() {
             let message = format!("{address} can be reached from other machines, and there is no login");
             return Err(Diagnostic::error(message).help(
                 "set JITNEY_USER and JITNEY_PASSWORD, or `users` or `tokens` in jitney.yaml, or listen on 127.0.0.1",
             ));
         }
-        let logins = users.iter().map(|user| digest(&format!("{}:{}", user.name, user.password))).collect();
-        Ok(Self { logins, tokens: tokens.iter().map(|token| digest(token)).collect(), loopback })
+        Ok(Self {
+            logins: users.iter().map(|user| digest(&format!("{}:{}", user.name, user.password))).collect(),
+            tokens: tokens.iter().map(|token| digest(token)).collect(),
+            hosts: Hosts::new(address.ip(), hosts)?,
+            wrong: WrongLogins::new(report),
+        })
     }
 
     fn is_open(&self) -> bool {
         self.logins.is_empty() && self.tokens.is_empty()
     }
 
-    /// Why a request may not pass, if it may not.
-    fn refuse(&self, headers: &HeaderMap) -> Option<(StatusCode, &'static str)> {
-        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    /// Whether the request was meant for this server and comes from a page of its own, or from no page.
+    fn check_site(&self, request: &Request) -> Result<(), Problem> {
+        let refuse = |message: String| Problem::new(StatusCode::FORBIDDEN, message);
+        self.hosts.check(request).map_err(|foreign| match foreign {
+            Foreign::NoHost => refuse("the request names no host, or more than one".to_owned()),
+            Foreign::Host(host) => refuse(format!(
+                "this server does not go by the name `{host}`; if it should, start it with `--host`, or add the name to \
+                 `hosts` in jitney.yaml"
+            )),
+            Foreign::Site => refuse("a page of another site may not call this server".to_owned()),
+        })
+    }
+
+    /// Whether the request has a login or a token, or needs none. A wrong one takes its time.
+    async fn check_login(&self, headers: &HeaderMap, peer: Option<SocketAddr>) -> Result<(), Problem> {
+        let wanted = || Problem::new(StatusCode::UNAUTHORIZED, "log in with a password (Basic) or a token (Bearer)");
         if self.is_open() {
-            // A page from elsewhere, opened in a browser of this machine, must not be able to start flows.
-            let is_foreign = matches!(text("sec-fetch-site"), Some("cross-site" | "same-site"));
-            let is_rebound = self.loopback && !text("host").is_some_and(names_this_machine);
-            let words =
-                "this server has no login and answers only its own machine; set JITNEY_USER and JITNEY_PASSWORD";
-            return (is_foreign || is_rebound).then_some((StatusCode::FORBIDDEN, words));
+            return Ok(());
         }
-        let passes = text("authorization").is_some_and(|authorization| self.knows(authorization));
-        (!passes).then_some((StatusCode::UNAUTHORIZED, "who is asking? Send a login (Basic) or a token (Bearer)"))
+        let given = headers.get(header::AUTHORIZATION).ok_or_else(wanted)?;
+        if given.to_str().is_ok_and(|given| self.knows(given)) {
+            return Ok(());
+        }
+        self.wrong.wait(peer).await;
+        Err(wanted())
     }
 
     fn knows(&self, authorization: &str) -> bool {
@@ -88,25 +141,19 @@ fn digest_of(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-/// Whether a `Host` header means this machine: another name that leads here is a page's trick.
-fn names_this_machine(host: &str) -> bool {
-    let bracketed = host.strip_prefix('[').and_then(|rest| rest.split(']').next());
-    let name = bracketed.unwrap_or_else(|| host.rsplit_once(':').map_or(host, |(name, _)| name));
-    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
-/// Lets those pass who may; health checks and webhooks, which carry a key of their own, always.
+/// Lets a request pass that was meant for this server and has a login, where one is needed.
 pub async fn guard(State(access): State<Access>, request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    if path == "/health" || path.contains("/executions/webhook/") {
-        return next.run(request).await;
-    }
-    match access.refuse(request.headers()) {
-        None => next.run(request).await,
-        Some((StatusCode::UNAUTHORIZED, words)) => {
-            (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Basic realm=\"jitney\"")], words).into_response()
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
+    let checked = match access.check_site(&request) {
+        Ok(()) => access.check_login(&request.headers().clone(), peer).await,
+        foreign => foreign,
+    };
+    match checked {
+        Ok(()) => next.run(request).await,
+        Err(problem) if problem.is(StatusCode::UNAUTHORIZED) => {
+            ([(header::WWW_AUTHENTICATE, "Basic realm=\"jitney\"")], problem).into_response()
         }
-        Some((status, words)) => (status, words).into_response(),
+        Err(problem) => problem.into_response(),
     }
 }
 
@@ -114,36 +161,32 @@ pub async fn guard(State(access): State<Access>, request: Request, next: Next) -
 mod tests {
     use super::*;
 
-    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    async fn status(access: &Access, login: Option<&str>) -> u16 {
+        let login = login.map(|login| (header::AUTHORIZATION, login.parse().unwrap()));
+        match access.check_login(&login.into_iter().collect(), None).await {
+            Ok(()) => 200,
+            Err(problem) => problem.into_response().status().as_u16(),
+        }
     }
 
-    fn status(access: &Access, pairs: &[(&'static str, &str)]) -> u16 {
-        access.refuse(&headers(pairs)).map_or(200, |(status, _)| status.as_u16())
-    }
-
-    #[test]
-    fn a_public_address_needs_a_login() {
+    #[tokio::test]
+    async fn a_public_address_needs_a_login() {
         let outside: SocketAddr = "0.0.0.0:8080".parse().unwrap();
-        let refused = Access::at(outside, &[], &[]).unwrap_err();
+        let Err(refused) = Access::at(outside, &[], &[], &[], |_| {}) else { panic!("it was let in") };
         assert!(refused.message.contains("0.0.0.0:8080 can be reached from other machines"), "{refused}");
         let user = User { name: "ada@example.com".to_owned(), password: "pass:word".to_owned() };
-        let access = Access::at(outside, &[user], &["t0ken".to_owned()]).unwrap();
+        let access = Access::at(outside, &[user], &["t0ken".to_owned()], &[], |_| {}).unwrap();
         let basic = |login: &str| format!("Basic {}", STANDARD.encode(login));
-        assert_eq!(status(&access, &[("authorization", &basic("ada@example.com:pass:word"))]), 200);
-        assert_eq!(status(&access, &[("authorization", &basic("ada@example.com:other"))]), 401);
-        assert_eq!(status(&access, &[("authorization", "Bearer t0ken")]), 200);
-        assert_eq!(status(&access, &[("authorization", "Bearer nope")]), 401);
-        assert_eq!(status(&access, &[("host", "localhost:8080")]), 401);
+        assert_eq!(status(&access, Some(&basic("ada@example.com:pass:word"))).await, 200);
+        assert_eq!(status(&access, Some(&basic("ada@example.com:other"))).await, 401);
+        assert_eq!(status(&access, Some("Bearer t0ken")).await, 200);
+        assert_eq!(status(&access, Some("Bearer nope")).await, 401);
+        assert_eq!(status(&access, None).await, 401);
     }
 
-    #[test]
-    fn without_a_login_only_this_machine_is_answered_and_no_page_from_elsewhere() {
-        let access = Access::at("127.0.0.1:8080".parse().unwrap(), &[], &[]).unwrap();
-        assert_eq!(status(&access, &[("host", "127.0.0.1:8080")]), 200);
-        assert_eq!(status(&access, &[("host", "[::1]:8080")]), 200);
-        assert_eq!(status(&access, &[("host", "localhost:8080"), ("sec-fetch-site", "same-origin")]), 200);
-        assert_eq!(status(&access, &[("host", "localhost:8080"), ("sec-fetch-site", "cross-site")]), 403);
-        assert_eq!(status(&access, &[("host", "evil.example:8080")]), 403);
+    #[tokio::test]
+    async fn on_loopback_no_login_is_needed() {
+        let access = Access::at("127.0.0.1:8080".parse().unwrap(), &[], &[], &[], |_| {}).unwrap();
+        assert_eq!(status(&access, None).await, 200);
     }
 }

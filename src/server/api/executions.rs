@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Multipart, Path, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use chrono::Utc;
@@ -15,7 +15,7 @@ use crate::engine::scheduler::{Call, WebhookError};
 use crate::id::ExecutionId;
 use crate::journal::Summary;
 use crate::server::App;
-use crate::server::api::form::Form;
+use crate::server::api::form::{Form, Upload};
 use crate::server::api::parameters::Parameters;
 use crate::server::api::problem::Problem;
 use crate::server::api::shape::{ExecutionShape, Results};
@@ -30,6 +30,12 @@ pub(super) fn shown(app: &App, id: &ExecutionId) -> Shown {
     Ok(Json(ExecutionShape::whole(id, &state, interrupted)))
 }
 
+/// The id of an execution that there is: a form is not read for one that there is not.
+fn known(app: &App, id: String) -> Result<ExecutionId, Problem> {
+    let id = ExecutionId::new(id);
+    app.executor.journal().status(&id)?.map(|_| id.clone()).ok_or_else(|| Problem::no_execution(&id))
+}
+
 /// Starts a flow.
 #[utoipa::path(post, path = "/executions/{namespace}/{id}", tag = "executions",
     params(("labels" = Option<Vec<String>>, Query, description = "`key:value`, may be repeated"),
@@ -41,10 +47,12 @@ pub(super) async fn create(
     State(app): State<Arc<App>>,
     Path((namespace, id)): Path<(String, String)>,
     parameters: Parameters,
-    form: Option<Multipart>,
+    upload: Upload,
 ) -> Shown {
     let entry = app.catalog.get(&namespace, &id).ok_or_else(|| Problem::no_flow(&namespace, &id))?;
-    let form = Form::read(form, app.settings.home.join("uploads")).await?;
+    let _waits = parameters.is_on("wait").then(|| app.connections.last()).transpose()?;
+    let form = Form::read(upload, &app).await?;
+    Problem::of_foreign_files(&app, &entry.flow, &form.inputs)?;
     let request = Request {
         inputs: form.inputs.clone(),
         labels: parameters.label_map()?,
@@ -89,9 +97,9 @@ pub(super) async fn search(
 /// Runs what had not ended well once more, in the same execution.
 #[utoipa::path(post, path = "/executions/{id}/restart", tag = "executions",
     responses((status = 200, body = ExecutionShape), (status = 404, body = Problem), (status = 409, body = Problem)))]
-pub(super) async fn restart(State(app): State<Arc<App>>, Path(id): Path<String>, form: Option<Multipart>) -> Shown {
-    let id = ExecutionId::new(id);
-    let form = Form::read(form, app.settings.home.join("uploads")).await?;
+pub(super) async fn restart(State(app): State<Arc<App>>, Path(id): Path<String>, upload: Upload) -> Shown {
+    let id = known(&app, id)?;
+    let form = Form::read(upload, &app).await?;
     app.executor.restart(&id, form.inputs.clone())?;
     shown(&app, &id)
 }
@@ -118,9 +126,9 @@ pub(super) async fn pause(State(app): State<Arc<App>>, Path(id): Path<String>) -
 #[utoipa::path(post, path = "/executions/{id}/resume", tag = "executions",
     request_body(content = Object, content_type = "multipart/form-data", description = "What a pause asks for"),
     responses((status = 200, body = ExecutionShape), (status = 404, body = Problem), (status = 409, body = Problem)))]
-pub(super) async fn resume(State(app): State<Arc<App>>, Path(id): Path<String>, form: Option<Multipart>) -> Shown {
-    let id = ExecutionId::new(id);
-    let form = Form::read(form, app.settings.home.join("uploads")).await?;
+pub(super) async fn resume(State(app): State<Arc<App>>, Path(id): Path<String>, upload: Upload) -> Shown {
+    let id = known(&app, id)?;
+    let form = Form::read(upload, &app).await?;
     app.executor.resume(&id, form.inputs.clone())?;
     shown(&app, &id)
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -30,11 +31,19 @@ pub(super) async fn execution(State(app): State<Arc<App>>, Path(id): Path<String
     // First the ear, then the look: what happens in between is heard.
     let heard = app.executor.journal().subscribe();
     app.executor.journal().state(&id)?.ok_or_else(|| Problem::no_execution(&id))?;
+    let permit = app.connections.last()?;
     let follower = Follower { app, id, heard, at: Some("start") };
-    Ok(stream(futures_util::stream::unfold(follower, Follower::next)))
+    Ok(stream(permit, futures_util::stream::unfold(follower, Follower::next)))
 }
 
-fn stream(events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static) -> Events {
+/// An answer of events, which gives its place among the followers back when it ends.
+fn stream(
+    permit: OwnedSemaphorePermit,
+    events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static,
+) -> Events {
+    let events = events.inspect(move |_| {
+        let _ = &permit;
+    });
     let events: std::pin::Pin<Box<dyn Stream<Item = _> + Send>> = Box::pin(events);
     Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
 }
@@ -99,6 +108,7 @@ pub(super) async fn logs(
     let mut heard = app.executor.journal().subscribe();
     let state = app.executor.journal().state(&id)?.ok_or_else(|| Problem::no_execution(&id))?;
     let wanted = super::logs::Wanted::of(&parameters)?;
+    let permit = app.connections.last()?;
     let known: Vec<Event> = app
         .executor
         .journal()
@@ -125,7 +135,7 @@ pub(super) async fn logs(
         }
         events.send(Event::default().event("end").data("{}")).await.ok()
     });
-    Ok(stream(coming))
+    Ok(stream(permit, coming))
 }
 
 /// A stream of what a task sends; the task ends with the stream.

@@ -1,58 +1,132 @@
 //! What a form brings: inputs as fields, files as files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use axum::extract::Multipart;
-use axum::extract::multipart::Field;
+use axum::body::{Body, Bytes};
+use axum::extract::multipart::{Field, MultipartError};
+use axum::extract::{FromRequest, Multipart, OptionalFromRequest, Request};
+use axum::response::Response;
+use futures_util::TryStreamExt;
 use tokio::io::AsyncWriteExt;
 
+use crate::server::App;
+use crate::server::api::LARGEST_TEXT;
 use crate::server::api::problem::Problem;
+
+/// The largest text field.
+const LARGEST_FIELD: usize = 1 << 20;
+/// The most parts of a form, files included.
+const MOST_PARTS: usize = 1000;
+/// How much is read of a form in search of the next part. A part's own header lines are far shorter.
+const LARGEST_HEAD: usize = 1 << 20;
+/// The longest file name that is kept, in bytes: file systems take 255, and what is made of a file adds to its name.
+const LONGEST_NAME: usize = 160;
+
+/// A form that has not been read yet, or none.
+pub(crate) struct Upload {
+    form: Option<Multipart>,
+    /// How many bytes may still be read before there is something to show for them.
+    ahead: Arc<AtomicUsize>,
+}
+
+impl<S: Send + Sync> FromRequest<S> for Upload {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        use axum::response::IntoResponse;
+        let ahead = Arc::new(AtomicUsize::new(LARGEST_HEAD));
+        let left = ahead.clone();
+        let request = request.map(|body| {
+            let counted = body.into_data_stream().and_then(move |piece: Bytes| {
+                let taken = left.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(piece.len()));
+                std::future::ready(taken.map(|_| piece).map_err(|_| axum::Error::new(NoParts)))
+            });
+            Body::from_stream(counted)
+        });
+        let form = <Multipart as OptionalFromRequest<S>>::from_request(request, state).await;
+        Ok(Self { form: form.map_err(IntoResponse::into_response)?, ahead })
+    }
+}
+
+/// The form has no parts where they should be.
+#[derive(Debug, thiserror::Error)]
+#[error("the form has no part within {LARGEST_HEAD} bytes")]
+struct NoParts;
 
 /// Inputs of an execution. Files of the form lie in a folder that goes with this value.
 #[derive(Debug, Default)]
 pub(crate) struct Form {
     /// Names and values; of a file the path.
     pub(crate) inputs: Vec<(String, String)>,
+    /// The bytes of all text fields.
+    texts: usize,
     folder: Option<PathBuf>,
 }
 
 impl Drop for Form {
     fn drop(&mut self) {
         if let Some(folder) = &self.folder {
-            // What cannot be removed lies in the system's temporary folder, which is emptied anyway.
+            // What cannot be removed is removed at the server's next start.
             let _ = std::fs::remove_dir_all(folder);
         }
     }
 }
 
 impl Form {
-    /// Reads a form; files go to `uploads`, in pieces, whatever their size.
+    /// Reads a form; files go to the server's uploads, in pieces, whatever their size.
     ///
     /// # Errors
-    /// When the form breaks off or a file cannot be written.
-    pub(crate) async fn read(form: Option<Multipart>, uploads: PathBuf) -> Result<Self, Problem> {
+    /// When the form breaks off or is too large beside its files, or a file cannot be written.
+    pub(crate) async fn read(upload: Upload, app: &App) -> Result<Self, Problem> {
         let mut read = Self::default();
-        let Some(mut form) = form else { return Ok(read) };
-        let broken = |error: axum::extract::multipart::MultipartError| Problem::wrong(error.body_text());
+        let Upload { form: Some(mut form), ahead } = upload else { return Ok(read) };
         while let Some(mut field) = form.next_field().await.map_err(broken)? {
+            ahead.store(LARGEST_HEAD, Ordering::Relaxed);
+            if read.inputs.len() >= MOST_PARTS {
+                return Err(Problem::wrong(format!("the form has more than {MOST_PARTS} parts")));
+            }
             let name = field.name().unwrap_or_default().to_owned();
             let value = match field.file_name().map(plain_name) {
-                Some(file) => read.store(&mut field, &uploads, &file).await?,
-                None => field.text().await.map_err(broken)?,
+                Some(file) => read.store(&mut field, &ahead, &app.settings.uploads(), &file).await?,
+                None => read.text(&mut field, &ahead, &name).await?,
             };
             read.inputs.push((name, value));
         }
         Ok(read)
     }
 
-    async fn store(&mut self, field: &mut Field<'_>, uploads: &std::path::Path, name: &str) -> Result<String, Problem> {
+    async fn text(&mut self, field: &mut Field<'_>, ahead: &AtomicUsize, name: &str) -> Result<String, Problem> {
+        let mut bytes = Vec::new();
+        while let Some(piece) = piece(field, ahead).await? {
+            bytes.extend_from_slice(&piece);
+            self.texts += piece.len();
+            if bytes.len() > LARGEST_FIELD {
+                let message = format!("the field `{name}` has more than {LARGEST_FIELD} bytes; send it as a file");
+                return Err(Problem::wrong(message));
+            }
+            if self.texts > LARGEST_TEXT {
+                return Err(Problem::wrong(format!("the form's fields have more than {LARGEST_TEXT} bytes in all")));
+            }
+        }
+        String::from_utf8(bytes).map_err(|_| Problem::wrong(format!("the field `{name}` is no text in UTF-8")))
+    }
+
+    async fn store(
+        &mut self,
+        field: &mut Field<'_>,
+        ahead: &AtomicUsize,
+        uploads: &Path,
+        name: &str,
+    ) -> Result<String, Problem> {
         let folder = uploads.join(uuid::Uuid::new_v4().to_string());
         let folder = self.folder.get_or_insert(folder).join(self.inputs.len().to_string());
         let failed = |error: std::io::Error| Problem::internal(&error);
         tokio::fs::create_dir_all(&folder).await.map_err(failed)?;
         let path = folder.join(name);
         let mut file = tokio::fs::File::create(&path).await.map_err(failed)?;
-        while let Some(piece) = field.chunk().await.map_err(|error| Problem::wrong(error.body_text()))? {
+        while let Some(piece) = piece(field, ahead).await? {
             file.write_all(&piece).await.map_err(failed)?;
         }
         file.flush().await.map_err(failed)?;
@@ -60,8 +134,56 @@ impl Form {
     }
 }
 
-/// A file's name without folders, which could lead anywhere.
+/// The next piece of a part.
+async fn piece(field: &mut Field<'_>, ahead: &AtomicUsize) -> Result<Option<Bytes>, Problem> {
+    let piece = field.chunk().await.map_err(broken)?;
+    ahead.store(LARGEST_HEAD, Ordering::Relaxed);
+    Ok(piece)
+}
+
+/// Why a form cannot be read: what is wrong with it, and the cause below that where there is one.
+fn broken(error: MultipartError) -> Problem {
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(below) = cause.source() {
+        cause = below;
+    }
+    let (message, cause) = (error.body_text(), cause.to_string());
+    Problem::wrong(if message.contains(&cause) { message } else { format!("{message}: {cause}") })
+}
+
+/// A file's name without folders, which could lead anywhere, without what terminals and file systems do not take, and
+/// not too long. Stars stand for secrets in the journal.
 fn plain_name(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    if last.is_empty() || last == "." || last == ".." { "file".to_owned() } else { last.to_owned() }
+    let name: String =
+        last.chars().map(|letter| if letter.is_control() || letter == '*' { '_' } else { letter }).collect();
+    if name.is_empty() || name == "." || name == ".." { "file".to_owned() } else { shortened(&name) }
+}
+
+/// A name of which the middle is left out where it is too long: the end says what kind of file it is.
+fn shortened(name: &str) -> String {
+    if name.len() <= LONGEST_NAME {
+        return name.to_owned();
+    }
+    let (start, end) =
+        (name.floor_char_boundary(LONGEST_NAME / 2), name.ceil_char_boundary(name.len() - LONGEST_NAME / 2));
+    format!("{}{}", &name[..start], &name[end..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_files_name_is_one_that_every_file_system_takes() {
+        let names =
+            [("../../etc/passwd", "passwd"), ("a\\b.csv", "b.csv"), ("..", "file"), ("", "file"), ("a\0b*\n", "a_b__")];
+        for (name, plain) in names {
+            assert_eq!(plain_name(name), plain);
+        }
+        for letter in ["a", "ä", "語"] {
+            let plain = plain_name(&format!("{}.csv.gz", letter.repeat(300)));
+            assert!(plain.len() <= LONGEST_NAME && plain.starts_with(letter) && plain.ends_with(".csv.gz"), "{plain}");
+        }
+    }
 }

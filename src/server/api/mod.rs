@@ -43,10 +43,9 @@ const LARGEST_TEXT: usize = 4 << 20;
 )]
 struct Description;
 
-/// Every address of the interface.
+/// Every address of the interface that a login is needed for.
 pub(super) fn router(app: Arc<App>) -> Router {
     let large = || DefaultBodyLimit::disable();
-    let webhook = post(executions::webhook).get(executions::webhook).put(executions::webhook);
     let api = Router::new()
         .route("/flows", post(flows::create))
         .route("/flows/import", post(flows::import))
@@ -70,7 +69,6 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/executions/{id}/resume", post(executions::resume).layer(large()))
         .route("/executions/{id}/kill", delete(executions::kill))
         .route("/executions/{action}/by-query", post(executions::bulk))
-        .route("/executions/webhook/{namespace}/{id}/{key}", webhook)
         .route("/logs/{id}", get(logs::list))
         .route("/logs/{id}/follow", get(follow::logs))
         .route("/logs/{id}/download", get(logs::download))
@@ -82,5 +80,16 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/openapi.json", get(async || Json(Description::openapi())))
         .layer(DefaultBodyLimit::max(LARGEST_TEXT))
         .with_state(app);
+    under_both(api)
+}
+
+/// The addresses that others call by a key.
+pub(super) fn webhooks(app: Arc<App>) -> Router {
+    let webhook = post(executions::webhook).get(executions::webhook).put(executions::webhook);
+    let api = Router::new().route("/executions/webhook/{namespace}/{id}/{key}", webhook);
+    under_both(api.layer(DefaultBodyLimit::max(LARGEST_TEXT)).with_state(app))
+}
+
+fn under_both(api: Router) -> Router {
     Router::new().nest("/api/v1/main", api.clone()).nest("/api/v1", api)
 }

@@ -1,0 +1,215 @@
+//! Which names the server answers to, and which pages may call it.
+//!
+//! A browser sends requests for any page that it shows, with the login that it knows. `Host` says which name the page
+//! used, `Sec-Fetch-Site` and `Origin` say where the page came from. Programs such as curl send neither of the latter.
+
+use std::net::IpAddr;
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, header};
+
+use crate::diagnostic::Diagnostic;
+
+const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// The names of a server.
+#[derive(Clone, Debug)]
+pub(super) struct Hosts {
+    listen: IpAddr,
+    names: Vec<String>,
+}
+
+/// Why a request is refused before anybody asks who sent it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Foreign {
+    /// It names no host, or more than one.
+    NoHost,
+    /// It means another host than this one.
+    Host(String),
+    /// It was sent by a page of another site.
+    Site,
+}
+
+impl Hosts {
+    /// The names of a server at an address, beside those of loopback.
+    pub(super) fn new(listen: IpAddr, names: &[String]) -> Result<Self, Diagnostic> {
+        let name = |text: &String| match Authority::parse(text) {
+            Some(Authority { name, port: None }) => Ok(name),
+            _ => Err(Diagnostic::error(format!("`{text}` is not a host name"))
+                .help("write a name or an IP address alone, such as `jitney.example.com`: no `http://` and no port")),
+        };
+        Ok(Self { listen, names: names.iter().map(name).collect::<Result<_, _>>()? })
+    }
+
+    /// What is foreign about a request, if anything is.
+    pub(super) fn check(&self, request: &Request) -> Result<(), Foreign> {
+        let headers = request.headers();
+        let named = one(headers, &header::HOST).ok_or(Foreign::NoHost)?;
+        let host = Authority::parse(named).filter(|host| self.has(&host.name));
+        let host = host.ok_or_else(|| Foreign::Host(named.to_owned()))?;
+        // The address of a request that is meant for a proxy names the host too.
+        if let Some(target) = request.uri().authority()
+            && Authority::parse(target.as_str()).is_none_or(|target| target.name != host.name)
+        {
+            return Err(Foreign::Host(target.to_string()));
+        }
+        if comes_from(headers, &host) { Ok(()) } else { Err(Foreign::Site) }
+    }
+
+    /// Whether the server has a name. A page can make a name of its own lead here, but not an IP address: a server that
+    /// listens on all addresses answers to each of them.
+    fn has(&self, name: &str) -> bool {
+        let is_own = |ip: IpAddr| {
+            let ip = ip.to_canonical();
+            let listens_there = ip == self.listen || (self.listen.is_unspecified() && !ip.is_unspecified());
+            ip.is_loopback() || listens_there
+        };
+        name == "localhost" || name.parse::<IpAddr>().is_ok_and(is_own) || self.names.iter().any(|own| own == name)
+    }
+}
+
+/// Whether a request was sent by a page of this very host, or by no page at all.
+fn comes_from(headers: &HeaderMap, host: &Authority) -> bool {
+    if headers.contains_key(SITE) {
+        return matches!(one(headers, &SITE), Some("same-origin" | "none"));
+    }
+    if !headers.contains_key(header::ORIGIN) {
+        return true;
+    }
+    let origin = one(headers, &header::ORIGIN).and_then(|origin| origin.split_once("://"));
+    let Some((scheme, Some(origin))) = origin.map(|(scheme, rest)| (scheme, Authority::parse(rest))) else {
+        return false;
+    };
+    // Behind a proxy that speaks TLS the page's scheme is not ours: a port that goes without saying is none.
+    let usual = if scheme == "https" { 443 } else { 80 };
+    let port = |authority: &Authority| authority.port.filter(|port| *port != usual);
+    origin.name == host.name && port(&origin) == port(host)
+}
+
+/// The value of a header that is there once.
+fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?.to_str().ok();
+    value.filter(|_| values.next().is_none())
+}
+
+/// A host with its port, as `Host` and `Origin` write it. An IPv6 address has lost its brackets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Authority {
+    name: String,
+    port: Option<u16>,
+}
+
+impl Authority {
+    fn parse(text: &str) -> Option<Self> {
+        let (name, rest) = match text.strip_prefix('[') {
+            Some(bracketed) => {
+                let (inner, rest) = bracketed.split_once(']')?;
+                (inner.parse::<std::net::Ipv6Addr>().ok()?.to_string(), rest)
+            }
+            None => {
+                let end = text.find(':').unwrap_or(text.len());
+                (text[..end].to_ascii_lowercase(), &text[end..])
+            }
+        };
+        let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.:".contains(letter);
+        let port = match rest.strip_prefix(':') {
+            Some(digits) if digits.bytes().all(|digit| digit.is_ascii_digit()) => Some(digits.parse().ok()?),
+            None if rest.is_empty() => None,
+            _ => return None,
+        };
+        (!name.is_empty() && name.chars().all(is_plain)).then_some(Self { name, port })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(listen: &str, names: &[&str], headers: &[(&str, &str)]) -> Result<(), Foreign> {
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let mut request = Request::builder().uri("/api/v1/flows/search");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Hosts::new(listen.parse().unwrap(), &names).unwrap().check(&request.body(axum::body::Body::empty()).unwrap())
+    }
+
+    fn is_ours(listen: &str, names: &[&str], host: &str) -> bool {
+        check(listen, names, &[("host", host)]).is_ok()
+    }
+
+    #[test]
+    fn a_server_answers_to_its_own_names_alone() {
+        for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:8080", "127.3.2.1", "[::1]:8080", "[::1]"] {
+            assert!(is_ours("127.0.0.1", &[], host), "{host}");
+        }
+        let foreign = [
+            "evil.example",
+            "evil.example:8080",
+            "[::1]evil.example",
+            "[::1]:evil",
+            "[::1",
+            "localhost.evil.example",
+            "localhost:80:80",
+            "localhost:",
+            "user@localhost",
+            "10.0.0.5",
+            "0.0.0.0:8080",
+            "",
+        ];
+        for host in foreign {
+            assert!(!is_ours("127.0.0.1", &[], host), "{host}");
+        }
+        assert!(is_ours("127.0.0.1", &["Jitney.Example.com"], "jitney.example.com"));
+        assert!(!is_ours("127.0.0.1", &["jitney.example.com"], "x.jitney.example.com"));
+        assert!(is_ours("10.0.0.5", &[], "10.0.0.5:8080") && !is_ours("10.0.0.5", &[], "10.0.0.6:8080"));
+        assert_eq!(check("127.0.0.1", &[], &[]), Err(Foreign::NoHost));
+        assert_eq!(check("127.0.0.1", &[], &[("host", "localhost"), ("host", "localhost")]), Err(Foreign::NoHost));
+    }
+
+    #[test]
+    fn on_all_addresses_each_is_a_name_but_no_other_is() {
+        for host in ["192.168.1.7:8080", "localhost:8080", "[2001:db8::1]:8080"] {
+            assert!(is_ours("0.0.0.0", &[], host), "{host}");
+        }
+        assert!(!is_ours("0.0.0.0", &[], "evil.example") && is_ours("::", &["server"], "server:8080"));
+    }
+
+    #[test]
+    fn a_page_of_another_site_is_refused_and_a_program_is_not() {
+        let from = |headers: &[(&str, &str)]| {
+            let host = [("host", "localhost:8080")];
+            check("127.0.0.1", &[], &[&host, headers].concat())
+        };
+        assert_eq!(from(&[]), Ok(()));
+        for site in ["same-origin", "none"] {
+            assert_eq!(from(&[("sec-fetch-site", site), ("origin", "http://localhost:8080")]), Ok(()));
+        }
+        for site in ["cross-site", "same-site", "", "anything"] {
+            assert_eq!(from(&[("sec-fetch-site", site)]), Err(Foreign::Site), "{site}");
+        }
+        assert_eq!(from(&[("origin", "http://localhost:8080")]), Ok(()));
+        for origin in ["http://evil.example", "null", "http://localhost:3000", "http://localhost", "http://"] {
+            assert_eq!(from(&[("origin", origin)]), Err(Foreign::Site), "{origin}");
+        }
+    }
+
+    #[test]
+    fn behind_a_proxy_that_speaks_tls_its_name_counts() {
+        let from = |host: &str, origin: &str| {
+            check("127.0.0.1", &["jitney.example.com"], &[("host", host), ("origin", origin)]).is_ok()
+        };
+        assert!(from("jitney.example.com", "https://jitney.example.com"));
+        assert!(from("jitney.example.com:8443", "https://jitney.example.com:8443"));
+        assert!(!from("jitney.example.com", "https://evil.example"));
+    }
+
+    #[test]
+    fn a_setting_that_is_no_host_name_is_refused() {
+        for text in ["http://jitney.example.com", "jitney.example.com:8080", "*", ""] {
+            let refused = Hosts::new("127.0.0.1".parse().unwrap(), &[text.to_owned()]).unwrap_err();
+            assert!(refused.message.contains("is not a host name"), "{refused}");
+        }
+    }
+}
