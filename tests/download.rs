@@ -39,6 +39,8 @@ struct Answer {
     cut: Option<usize>,
     /// The line stays open and silent after the cut.
     stall: bool,
+    /// The body comes byte by byte.
+    slow: bool,
 }
 
 impl Answer {
@@ -124,6 +126,16 @@ fn write(mut stream: &TcpStream, answer: &Answer) {
     }
     head += &format!("Content-Length: {}\r\n\r\n", answer.body.len());
     let sent = &answer.body[..answer.cut.unwrap_or(answer.body.len())];
+    if answer.slow {
+        let _ = stream.write_all(head.as_bytes());
+        for byte in sent {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            if stream.write_all(&[*byte]).is_err() {
+                break;
+            }
+        }
+        return;
+    }
     // A client that has hung up already is part of some tests.
     let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(sent)).and_then(|()| stream.flush());
 }
@@ -187,7 +199,7 @@ async fn a_file_arrives_whole_with_its_sums() {
 }
 
 #[tokio::test]
-async fn redirects_are_followed_but_a_login_stays_with_its_host() {
+async fn redirects_are_followed_but_what_the_flow_sends_stays_with_its_origin() {
     let (home, file) = (tempfile::tempdir().unwrap(), month());
     let last = Server::start(move |_, asked| Answer::rest(&file, "\"1\"", asked));
     let target = last.url("/elsewhere");
@@ -196,14 +208,18 @@ async fn redirects_are_followed_but_a_login_stays_with_its_host() {
         Answer::of(302, "").header("Location", next)
     });
     let fields = json!({
-        "uri": format!("http://me:hunter22@{}/f.csv.gz", first.address), "headers": {"X-Plain": "kept"},
+        "uri": format!("http://me:hunter22@{}/f.csv.gz?token=SEKRIT", first.address),
+        "headers": {"X-Api-Key": "SEKRIT", "PRIVATE-TOKEN": "SEKRIT", "Cookie": "id=SEKRIT"},
     });
     let outputs = task(fields).run(&common::context(home.path())).await.unwrap();
     assert!(outputs.uri.ends_with("/f.csv.gz"), "the name is that of the address asked for: {}", outputs.uri);
-    assert!(first.asked().iter().all(|asked| asked.headers.contains_key("authorization")));
+    let asked = first.asked();
+    assert!(asked.iter().all(|asked| asked.headers.contains_key("authorization")), "{asked:?}");
+    assert!(asked.iter().all(|asked| asked.headers["x-api-key"] == "SEKRIT"), "{asked:?}");
     let asked = last.asked();
-    assert_eq!((asked[0].path.as_str(), asked[0].headers["x-plain"].as_str()), ("/elsewhere", "kept"));
-    assert!(!asked[0].headers.contains_key("authorization"));
+    assert_eq!(asked[0].path, "/elsewhere");
+    let names: Vec<&str> = asked[0].headers.keys().map(String::as_str).collect();
+    assert_eq!(names, ["accept", "accept-encoding", "host", "user-agent"]);
 }
 
 #[tokio::test]
@@ -265,6 +281,103 @@ async fn a_server_that_stays_busy_is_a_transient_error_and_a_refusal_a_permanent
     let error = get(&context, &closed.url(FILE)).await.unwrap_err();
     assert_eq!((error.class, closed.asked().len()), (ErrorClass::Permanent, 1));
     assert!(error.message.contains("members only") && error.to_string().contains("`headers`"), "{error}");
+}
+
+#[tokio::test]
+async fn a_day_of_pause_is_not_waited_for() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start(|_, _| Answer::of(503, "").header("Retry-After", "86400"));
+    let error = get(&common::context(home.path()), &server.url(FILE)).await.unwrap_err();
+    assert!(error.message.contains("; the server asks not to be asked again before 2"), "{error}");
+    assert_eq!((error.class, server.asked().len()), (ErrorClass::Transient, 1));
+}
+
+#[tokio::test]
+async fn a_server_that_is_back_after_a_while_is_reached() {
+    let (home, file) = (tempfile::tempdir().unwrap(), month());
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let body = file.clone();
+    std::thread::spawn(move || {
+        // Longer than five tries in a row take.
+        std::thread::sleep(std::time::Duration::from_secs(5));
+        let (stream, _) = TcpListener::bind(address).unwrap().accept().unwrap();
+        let asked = read(&stream);
+        write(&stream, &Answer::rest(&body, "\"1\"", &asked));
+    });
+    let context = common::context(home.path());
+    let outputs = get(&context, &format!("http://{address}{FILE}")).await.unwrap();
+    assert_eq!(stored(&context, &outputs), file);
+}
+
+#[tokio::test]
+async fn a_line_that_drips_is_cut_and_continued_and_a_server_that_drips_given_up() {
+    let (home, file) = (tempfile::tempdir().unwrap(), month());
+    let body = file.clone();
+    let server = Server::start(move |number, asked| Answer { slow: number < 2, ..Answer::rest(&body, "\"1\"", asked) });
+    let fields = json!({"uri": server.url(FILE), "idle_timeout": "300ms"});
+    let context = common::context(home.path());
+    let outputs = task(fields.clone()).run(&context).await.unwrap();
+    assert_eq!((stored(&context, &outputs), server.asked().len()), (file.clone(), 3));
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start(move |_, asked| Answer { slow: true, ..Answer::rest(&file, "\"1\"", asked) });
+    let fields = json!({"uri": server.url(FILE), "idle_timeout": "300ms", "attempts": 2});
+    let error = task(fields).run(&common::context(home.path())).await.unwrap_err();
+    assert!(error.message.contains("bytes a second have come lately"), "{error}");
+    assert_eq!((error.class, server.asked().len()), (ErrorClass::Transient, 2));
+}
+
+#[tokio::test]
+async fn a_range_that_nobody_asked_for_is_no_shorter_file() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start(|_, _| Answer::of(416, ""));
+    let error = get(&common::context(home.path()), &server.url(FILE)).await.unwrap_err();
+    assert!(error.message.ends_with("the server answered 416 Range Not Satisfiable"), "{error}");
+    assert_eq!((error.class, server.asked().len()), (ErrorClass::Permanent, 1));
+}
+
+fn packed(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[tokio::test]
+async fn what_is_packed_for_the_way_is_unpacked_and_a_gzip_file_stays_one() {
+    let text = b"a,b\n1,2\n".repeat(1000);
+    let cases = [
+        ("/twice.csv.gz", packed(&packed(&text)), packed(&text)),
+        ("/once.csv.gz", packed(&text), packed(&text)),
+        ("/plain.csv", packed(&text), text.clone()),
+    ];
+    for (path, body, wanted) in cases {
+        let home = tempfile::tempdir().unwrap();
+        let server =
+            Server::start(move |_, asked| Answer::rest(&body, "\"1\"", asked).header("Content-Encoding", "gzip"));
+        let context = common::context(home.path());
+        let fields = json!({"uri": server.url(path), "sha256": hex(&wanted)});
+        let outputs = task(fields).run(&context).await.unwrap();
+        assert_eq!((stored(&context, &outputs), outputs.length), (wanted.clone(), wanted.len() as u64), "{path}");
+        assert_eq!(left(home.path()), [&path[1..]]);
+    }
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start(|_, _| Answer::of(200, "x").header("Content-Encoding", "br"));
+    let error = get(&common::context(home.path()), &server.url("/f.csv")).await.unwrap_err();
+    assert!(error.message.ends_with("the server sends it with `Content-Encoding: br`"), "{error}");
+    assert!(left(home.path()).is_empty());
+}
+
+#[tokio::test]
+async fn bytes_behind_the_gzip_stream_are_named_and_zero_bytes_pad_it() {
+    let home = tempfile::tempdir().unwrap();
+    let context = common::context(home.path());
+    let padded = [month(), vec![0; 1000]].concat();
+    let server = Server::start(move |_, asked| match asked.path.as_str() {
+        "/padded.csv.gz" => Answer::of(200, padded.clone()),
+        _ => Answer::of(200, [month(), b"7 bytes".to_vec()].concat()),
+    });
+    get(&context, &server.url("/padded.csv.gz")).await.unwrap();
+    let error = get(&context, &server.url(FILE)).await.unwrap_err();
+    assert!(error.message.contains("something that is not gzip follows the gzip stream"), "{error}");
 }
 
 #[tokio::test]

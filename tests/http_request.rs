@@ -43,7 +43,9 @@ async fn server() -> String {
         .route("/echo", any(echo))
         .route("/missing", get(|| async { (StatusCode::NOT_FOUND, "no such page").into_response() }))
         .route("/busy", get(|| async { (StatusCode::SERVICE_UNAVAILABLE, "later").into_response() }))
-        .route("/moved", get(|| async { Redirect::temporary("/echo") }))
+        .route("/moved", any(|| async { Redirect::temporary("/echo") }))
+        .route("/away", any(|request: Request| async move { Redirect::temporary(request.uri().query().unwrap()) }))
+        .route("/seen", any(|request: Request| async move { format!("{:?}", request.headers()) }))
         .route("/cookie", get(move || async move { cookie() }))
         .route("/latin", get(move || async move { latin() }))
         .route("/binary", get(|| async { Bytes::from_static(b"a\xff") }))
@@ -152,6 +154,40 @@ async fn redirects_are_followed_unless_the_request_says_no() {
     assert_eq!((&answer["code"], &answer["uri"]), (&json!(200), &json!(format!("{at}/echo"))));
     let answer = ask(json!({"uri": format!("{at}/moved"), "options": {"followRedirects": false}})).await.unwrap();
     assert_eq!((&answer["code"], &answer["headers"]["location"][0]), (&json!(307), &json!("/echo")));
+}
+
+#[tokio::test]
+async fn content_is_sent_on_within_its_origin_and_nothing_of_the_flow_s_to_another() {
+    let (at, other) = (server().await, server().await);
+    let fields =
+        json!({"uri": format!("{at}/moved"), "method": "POST", "body": {"a": 1}, "headers": {"X-Api-Key": "k"}});
+    let saw = seen(fields).await;
+    assert_eq!((&saw["method"], &saw["body"]), (&json!("POST"), &json!("{\"a\":1}")));
+    let away = format!("{at}/away?{other}/seen");
+    let headers = json!({"X-Api-Key": "SEKRIT", "Cookie": "id=SEKRIT"});
+    let auth = json!({"auth": {"type": "BEARER", "token": "SEKRIT-token"}});
+    let answer = ask(json!({"uri": away, "headers": headers, "options": auth})).await.unwrap();
+    let arrived = answer["body"].as_str().unwrap();
+    assert!(arrived.contains("user-agent") && !arrived.contains("SEKRIT") && !arrived.contains("referer"), "{arrived}");
+    let error = ask(json!({"uri": away, "method": "POST", "body": "SEKRIT"})).await.unwrap_err();
+    assert!(error.message.contains(&format!("redirects to {other}, and content goes to no other origin")), "{error}");
+    assert_eq!(error.class, ErrorClass::Permanent);
+}
+
+#[tokio::test]
+async fn a_server_that_comes_up_meanwhile_is_asked_once_it_is_there() {
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+        axum::serve(listener, Router::new().route("/echo", any(echo))).await
+    });
+    let saw = seen(json!({"uri": format!("http://{address}/echo"), "method": "POST", "body": "once"})).await;
+    assert_eq!(saw["body"], "once");
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (context, _) = attempt::context(tempdir().unwrap().path(), &[("JITNEY_RETRY_TIMEOUT", "0s")]);
+    let error = attempt::run(context, TYPE, json!({"uri": format!("http://{nobody}/")})).await.unwrap_err();
+    assert_eq!((error.class, error.code.as_deref()), (ErrorClass::Transient, Some("no connection")));
 }
 
 #[tokio::test]

@@ -149,7 +149,8 @@ pub async fn send(client: &reqwest::Client, collector: &Collector, events: &[Val
         if let Some(token) = &collector.token {
             request = request.bearer_auth(token);
         }
-        let answer = request.send().await.map_err(|error| format!("the lineage collector: {}", error.without_url()))?;
+        let answer = crate::web::follow::send("the lineage collector", request).await;
+        let answer = answer.map_err(|trouble| trouble.into_error().message)?;
         if !answer.status().is_success() {
             return Err(format!("the lineage collector answered {}", answer.status()));
         }

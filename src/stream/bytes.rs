@@ -267,7 +267,7 @@ impl Pump {
     fn unpack(&mut self, file: BufReader<Counted>) -> std::result::Result<(), Diagnostic> {
         match self.compression {
             Compression::Plain => self.pump(file),
-            Compression::Gzip => self.pump(flate2::bufread::MultiGzDecoder::new(file)),
+            Compression::Gzip => self.pump(super::gzip::Members::new(file)),
             Compression::Zstd => {
                 let decoder = zstd::stream::read::Decoder::with_buffer(file).map_err(|error| self.explain(&error))?;
                 self.pump(decoder)

@@ -16,6 +16,7 @@ use crate::task::Progress;
 pub mod bytes;
 mod column;
 mod csv;
+pub mod gzip;
 mod marks;
 mod moment;
 mod ndjson;

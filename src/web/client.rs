@@ -13,25 +13,26 @@ pub fn install_crypto() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// A client that follows ten redirects at most, trusts the system's root certificates (`SSL_CERT_FILE` replaces them)
-/// and uses the proxy that the environment names. It gives up on a server that sends nothing for `idle`.
+/// A client that trusts the system's root certificates (`SSL_CERT_FILE` replaces them) and uses the proxy that the
+/// environment names. It gives up on a server that sends nothing for `idle`. It follows no redirects by itself:
+/// [`follow::send`](super::follow::send) does.
 ///
 /// # Errors
 /// When the system's root certificates cannot be read.
 pub fn client(idle: Duration) -> reqwest::Result<reqwest::Client> {
-    client_with(CONNECT.min(idle), idle, true)
+    client_with(CONNECT.min(idle), idle)
 }
 
-/// As [`client()`], with a time limit for the connection too, and with or without redirects.
+/// As [`client()`], with a time limit for the connection too.
 ///
 /// # Errors
 /// As [`client()`].
-pub fn client_with(connect: Duration, idle: Duration, redirects: bool) -> reqwest::Result<reqwest::Client> {
-    use reqwest::redirect::Policy;
+pub fn client_with(connect: Duration, idle: Duration) -> reqwest::Result<reqwest::Client> {
     install_crypto();
     reqwest::Client::builder()
         .user_agent(concat!("jitney/", env!("CARGO_PKG_VERSION")))
-        .redirect(if redirects { Policy::limited(10) } else { Policy::none() })
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
         .connect_timeout(connect)
         .read_timeout(idle)
         .build()

@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod client;
+pub mod follow;
 mod trouble;
 
-pub use trouble::{Trouble, may_pass, retry_after};
+pub use trouble::{NO_CONNECTION, Trouble, may_pass, retry_after};

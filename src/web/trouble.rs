@@ -9,6 +9,9 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use super::backoff;
 use crate::task::TaskError;
 
+/// The code of the error that no connection came about, so that nothing was sent.
+pub const NO_CONNECTION: &str = "no connection";
+
 /// A try that failed.
 #[derive(Debug)]
 pub enum Trouble {
@@ -19,10 +22,16 @@ pub enum Trouble {
 }
 
 impl Trouble {
+    /// The error, for a caller that does not try again.
+    pub fn into_error(self) -> TaskError {
+        match self {
+            Self::Again(error, _) | Self::Stop(error) => error,
+        }
+    }
+
     /// The line was cut, or could not be had; `what` was being done.
     pub fn of_line(what: &str, error: reqwest::Error) -> Self {
-        let (redirects, unusable) = (error.is_redirect(), error.is_builder());
-        let timeout = error.is_timeout();
+        let (unusable, unconnected, timeout) = (error.is_builder(), error.is_connect(), error.is_timeout());
         // The address is in `what`, without its password.
         let mut told = TaskError::permanent(what).because(error.without_url());
         if told.message.contains("invalid peer certificate") {
@@ -31,13 +40,18 @@ impl Trouble {
                  also check this machine's clock",
             ));
         }
-        if redirects || unusable {
+        if unusable {
             return Self::Stop(told);
         }
         if timeout && !told.message.contains("timed out") {
             told.message.push_str(": timed out");
         }
-        let error = TaskError::transient(told.message).code(if timeout { "timeout" } else { "no answer" });
+        let code = match (unconnected, timeout) {
+            (true, _) => NO_CONNECTION,
+            (_, true) => "timeout",
+            _ => "no answer",
+        };
+        let error = TaskError::transient(told.message).code(code);
         Self::Again(error.help("check the address, the network and any proxy"), None)
     }
 }

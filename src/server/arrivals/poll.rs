@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{Arrivals, SOON, Watched};
 use crate::flow::trigger::HttpPoll;
 use crate::text::plain;
+use crate::web::follow;
 
 /// The most that is read of an answer.
 const MOST: usize = 1 << 20;
@@ -46,7 +47,8 @@ impl Arrivals {
         if let Some(body) = fields["body"].as_str() {
             request = request.body(body.to_owned());
         }
-        let answer = request.send().await.map_err(failed)?;
+        let answer = follow::send(&format!("cannot ask {uri}"), request).await;
+        let answer = answer.map_err(|trouble| trouble.into_error().message)?;
         let status = answer.status().as_u16();
         let headers: Map<String, Value> = answer
             .headers()

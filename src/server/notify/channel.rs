@@ -14,6 +14,7 @@ use tokio::process::Command;
 
 use crate::flow::expression::{Names, Outside, render};
 use crate::server::notify::Rule;
+use crate::web::follow;
 
 /// How long one message may take to be sent.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -136,8 +137,8 @@ impl Channel {
         match self {
             Self::Webhook(address) => {
                 // The address of a webhook is its password: no error may carry it.
-                let answer = client.post(address).json(&json!({ "text": message })).send().await;
-                let answer = answer.map_err(|error| format!("{target}: {}", error.without_url()))?;
+                let request = client.post(address).json(&json!({ "text": message }));
+                let answer = follow::send(&target, request).await.map_err(|trouble| trouble.into_error().message)?;
                 let status = answer.status();
                 if status.is_success() { Ok(()) } else { Err(format!("{target} answered {status}")) }
             }

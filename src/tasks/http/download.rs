@@ -28,17 +28,23 @@ pub struct Download {
     uri: String,
     /// The file's name in storage. By default the last part of the address.
     name: Option<String>,
-    /// Headers to send, such as `Authorization`. A login is not passed on when the server redirects to another host.
+    /// Headers to send, such as `Authorization`. None of them is passed on when the server redirects to another scheme,
+    /// host or port.
     #[serde(default)]
     headers: BTreeMap<String, String>,
-    /// Refuses a file of more bytes than this. By default any length will do.
+    /// Refuses a file of more bytes than this. By default any length will do that leaves a twentieth of the disk free,
+    /// or 256 MiB where that is less.
     max_bytes: Option<u64>,
     /// The file's expected SHA-256 in hexadecimal digits. By default any content will do.
     sha256: Option<String>,
-    /// How many tries in a row may fail without getting a byte further. By default 5.
+    /// How many tries in a row may fail without getting a byte further. By default 5, and as many more as fit into 90 s
+    /// (`JITNEY_RETRY_TIMEOUT`).
     attempts: Option<u32>,
     /// After how long without a byte the line counts as cut. By default 60s.
     idle_timeout: Option<Span>,
+    /// The line counts as cut when fewer bytes than this come in a second, on the average of `idle_timeout`. By default
+    /// 500.
+    min_speed: Option<u64>,
 }
 
 /// What a download gives to later tasks.
@@ -61,6 +67,9 @@ pub struct Outputs {
     /// Seconds from the first byte's request to the whole file on disk.
     pub seconds: f64,
 }
+
+/// Bytes a second.
+const MIN_SPEED: u64 = 500;
 
 impl Task for Download {
     const NAME: &'static str = "http.download";
@@ -97,7 +106,8 @@ impl Download {
         let shown = message::shown(&url);
         let last = url.path_segments().and_then(|mut segments| segments.next_back()).unwrap_or_default();
         let file = self.place(context, last)?;
-        let client = client::client(self.idle_timeout.map_or(Duration::from_secs(60), |span| span.0))
+        let idle_timeout = self.idle_timeout.map_or(Duration::from_secs(60), |span| span.0);
+        let client = client::client(idle_timeout)
             .map_err(|error| TaskError::permanent("cannot prepare the connection").because(error))?;
         context.info(format!("downloading {shown}"));
         let fetch = Fetch {
@@ -106,7 +116,9 @@ impl Download {
             url,
             shown,
             headers: message::to_send(&self.headers)?,
-            attempts: self.attempts.unwrap_or(5),
+            attempts: self.attempts,
+            min_speed: self.min_speed.unwrap_or(MIN_SPEED),
+            idle_timeout,
             max_bytes: self.max_bytes.unwrap_or(u64::MAX),
             sha256: self.sha256.clone(),
             target: file.path,

@@ -5,19 +5,33 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, IF_RANGE, LAST_MODIFIED, RANGE};
+use chrono::Utc;
+use reqwest::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, IF_RANGE, LAST_MODIFIED, RANGE,
+};
 use reqwest::{Client, Response, StatusCode, Url};
 use tokio::sync::mpsc;
 
 use super::part::{self, Mark, Part};
-use super::{neighbours, refusal};
+use super::{neighbours, refusal, room};
 use crate::task::{TaskContext, TaskError};
-use crate::web::{Trouble, backoff};
+use crate::web::{Trouble, backoff, follow};
 
 /// Pieces of a few KiB that may wait for the disk.
 const QUEUE: usize = 64;
+/// Tries that may fail in a row, if the task does not say it.
+const ATTEMPTS: u32 = 5;
+/// The longest pause before a try, unless the server asks for more.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// Waiting for a server ends after so long, even if it asks for each pause itself.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// The code of a line that is too slow: what came over it is no progress.
+const SLOW: &str = "too slow";
+/// Bytes between two looks at the disk.
+const LOOK_AT_DISK: u64 = 16 << 20;
 /// What a file is that came whole and yet cannot be used.
 pub(super) const CORRUPT: &str = "corrupt";
 
@@ -30,7 +44,10 @@ pub(super) struct Fetch<'a> {
     pub(super) shown: String,
     pub(super) headers: HeaderMap,
     /// Tries in a row that get no byte further.
-    pub(super) attempts: u32,
+    pub(super) attempts: Option<u32>,
+    /// Bytes a second, on the average of `idle_timeout`.
+    pub(super) min_speed: u64,
+    pub(super) idle_timeout: Duration,
     pub(super) max_bytes: u64,
     pub(super) sha256: Option<String>,
     pub(super) target: PathBuf,
@@ -50,7 +67,7 @@ impl Fetch<'_> {
     /// Tries until the file is here or nothing more helps.
     pub(super) async fn run(&self) -> Result<Fetched, TaskError> {
         let mut furthest = part::bytes_left(&self.target);
-        let mut failed = 0;
+        let (mut failed, mut began, mut told) = (0, Instant::now(), String::new());
         loop {
             let (error, asked) = match self.attempt().await {
                 Ok(fetched) => return Ok(fetched),
@@ -58,17 +75,42 @@ impl Fetch<'_> {
                 Err(Trouble::Again(error, asked)) => (error, asked),
             };
             let reached = part::bytes_left(&self.target);
-            if reached > furthest {
-                (furthest, failed) = (reached, 0);
+            if failed == 0 || (reached > furthest && error.code.as_deref() != Some(SLOW)) {
+                (furthest, failed, began) = (reached.max(furthest), 0, Instant::now());
             }
             failed += 1;
-            if failed >= self.attempts.max(1) {
-                return Err(error);
+            let pause = self.pause(failed, began.elapsed(), asked, error)?;
+            if told != pause.why.message {
+                let seconds = pause.length.as_secs_f64();
+                self.context.warn(format!("{}; trying again in {seconds:.1} s", pause.why.message));
+                told = pause.why.message;
             }
-            let pause = backoff::pause(failed, asked, rand::random());
-            self.context.warn(format!("{}; trying again in {:.1} s", error.message, pause.as_secs_f64()));
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(pause.length).await;
         }
+    }
+
+    /// How long to wait after the `failed`th failure in a row, the first of which is `ago`.
+    ///
+    /// # Errors
+    /// The failure itself, if there is no use in another try.
+    fn pause(
+        &self,
+        failed: u32,
+        ago: Duration,
+        asked: Option<Duration>,
+        mut error: TaskError,
+    ) -> Result<Pause, TaskError> {
+        if let Some(until) = backoff::too_long(asked, Utc::now()) {
+            error.message = format!("{}; {until}", error.message);
+            return Err(error);
+        }
+        let length = backoff::pause(failed, asked, rand::random());
+        let length = if asked.is_some() { length } else { length.min(LONGEST_PAUSE) };
+        let is_enough = match self.attempts {
+            Some(attempts) => failed >= attempts.max(1),
+            None => failed >= ATTEMPTS && ago + length > self.context.settings.retry_timeout,
+        };
+        if is_enough || ago + length > PATIENCE { Err(error) } else { Ok(Pause { length, why: error }) }
     }
 
     async fn attempt(&self) -> Result<Fetched, Trouble> {
@@ -79,6 +121,7 @@ impl Fetch<'_> {
         let part = self.settle(part, &response)?;
         let resumed = part.length();
         let part = self.pour(part, response).await?;
+        let part = self.decode(part, &headers).await?;
         let length = part.length();
         let sha256 = self.sha256.clone();
         match self.blocking(move || part.finish(sha256.as_deref())).await? {
@@ -93,11 +136,13 @@ impl Fetch<'_> {
         if let (Some(validator), 1..) = (part.mark.validator(), part.length()) {
             request = request.header(RANGE, format!("bytes={}-", part.length())).header(IF_RANGE, validator);
         }
-        let response = request.send().await.map_err(|error| Trouble::of_line(&self.what(), error))?;
+        let response = follow::send(&self.what(), request).await?;
         match response.status() {
             status if status.is_success() => Ok(response),
             StatusCode::NOT_FOUND | StatusCode::GONE => Err(self.missing(response.status()).await),
-            StatusCode::RANGE_NOT_SATISFIABLE => Err(self.start_over("the server's file is shorter than what is here")),
+            StatusCode::RANGE_NOT_SATISFIABLE if part.length() > 0 => {
+                Err(self.start_over("the server's file is shorter than what is here"))
+            }
             _ => Err(refusal::of_answer(&self.what(), response).await),
         }
     }
@@ -116,6 +161,9 @@ impl Fetch<'_> {
         let length = if partial { range.and_then(|range| range.1) } else { response.content_length() };
         if let Some(length) = length.filter(|length| *length > self.max_bytes) {
             return Err(self.too_large(&format!("it has {length} bytes")));
+        }
+        if let Some(length) = length {
+            self.look_for_room(length.saturating_sub(if partial { part.length() } else { 0 }))?;
         }
         let text = |name: HeaderName| response.headers().get(name)?.to_str().ok().map(str::to_owned);
         let mark = Mark { url: self.shown.clone(), etag: text(ETAG), last_modified: text(LAST_MODIFIED), length };
@@ -149,18 +197,74 @@ impl Fetch<'_> {
     }
 
     async fn read(&self, mut response: Response, sender: mpsc::Sender<Bytes>, start: u64) -> Result<(), Trouble> {
-        let mut reached = start;
+        let (mut reached, mut looked) = (start, start);
+        let mut window = (Instant::now(), start);
         while let Some(piece) = response.chunk().await.map_err(|error| self.cut(reached, error))? {
             reached += piece.len() as u64;
             if reached > self.max_bytes {
                 return Err(self.too_large("it goes on after that"));
             }
+            if reached - looked >= LOOK_AT_DISK {
+                self.look_for_room(LOOK_AT_DISK)?;
+                looked = reached;
+            }
             self.context.progress.add_bytes(piece.len() as u64);
             if sender.send(piece).await.is_err() {
                 break; // The writer has stopped, and says why.
             }
+            let (since, before) = window;
+            if since.elapsed() >= self.idle_timeout {
+                self.check_speed(reached - before, since.elapsed())?;
+                window = (Instant::now(), reached);
+            }
         }
         Ok(())
+    }
+
+    fn check_speed(&self, bytes: u64, took: Duration) -> Result<(), Trouble> {
+        let speed = bytes as f64 / took.as_secs_f64();
+        if speed >= self.min_speed as f64 {
+            return Ok(());
+        }
+        let message = format!("{}: only {speed:.0} bytes a second have come lately", self.what());
+        let help =
+            format!("`min_speed: {}` is less than what is wanted; a slow server gets a lower one", self.min_speed);
+        Err(Trouble::Again(TaskError::transient(message).code(SLOW).help(help), None))
+    }
+
+    /// Ends the download before it fills the disk, which the journal may need.
+    fn look_for_room(&self, wanted: u64) -> Result<(), Trouble> {
+        match room::lacks(&self.target, wanted) {
+            None => Ok(()),
+            Some(lack) => {
+                // What is here would keep the disk full.
+                let _ = part::discard(&self.target);
+                let error = TaskError::permanent(format!("{}: {lack}", self.what())).code("disk full");
+                Err(Trouble::Stop(error.help("make room, or limit the file with `max_bytes`")))
+            }
+        }
+    }
+
+    /// Unpacks what the server packed for the way, although it was asked not to. A `.gz` that is gzip once is the file
+    /// itself: some servers say so of such a file.
+    async fn decode(&self, part: Part, headers: &HeaderMap) -> Result<Part, Trouble> {
+        let encoding = headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default().trim();
+        match encoding.to_ascii_lowercase().as_str() {
+            "" | "identity" => Ok(part),
+            "gzip" | "x-gzip" => {
+                let limit = self.max_bytes;
+                self.blocking(move || part.decode(limit)).await
+            }
+            other => {
+                let _ = part::discard(&self.target);
+                let message = format!("{}: the server sends it with `Content-Encoding: {other}`", self.what());
+                Err(Trouble::Stop(
+                    TaskError::permanent(message)
+                        .code(CORRUPT)
+                        .help("it was asked to send the file as it is; an `Accept-Encoding` in `headers` may help"),
+                ))
+            }
+        }
     }
 
     fn what(&self) -> String {
@@ -208,6 +312,12 @@ impl Fetch<'_> {
         let done = tokio::task::spawn_blocking(work).await;
         done.map_err(std::io::Error::other).flatten().map_err(|error| self.disk(error))
     }
+}
+
+/// A pause before another try.
+struct Pause {
+    length: Duration,
+    why: TaskError,
 }
 
 /// First byte and whole length of `bytes 100-199/200`.

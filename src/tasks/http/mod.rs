@@ -13,4 +13,5 @@ mod options;
 mod page;
 mod part;
 mod refusal;
+mod room;
 mod sums;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use reqwest::{Client, Url, header::HeaderMap};
 
+use crate::web::follow;
+
 /// A look at a listing is a courtesy: it must not cost more than this.
 const TIME: Duration = Duration::from_secs(3);
 const BYTES: usize = 256 << 10;
@@ -28,7 +30,8 @@ pub(super) fn in_folder(path: &Path) -> Option<String> {
 }
 
 async fn listing(client: &Client, folder: Url, headers: &HeaderMap) -> Option<String> {
-    let mut response = client.get(folder).headers(headers.clone()).send().await.ok()?.error_for_status().ok()?;
+    let request = client.get(folder).headers(headers.clone());
+    let mut response = follow::send("looking for a listing", request).await.ok()?.error_for_status().ok()?;
     let mut bytes = Vec::new();
     while let Some(piece) = response.chunk().await.ok()? {
         bytes.extend(piece.iter().take(BYTES - bytes.len()));

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::message;
 use crate::config::Settings;
 use crate::task::{Offer, Source, TaskError, read};
-use crate::web::{Trouble, client};
+use crate::web::{Trouble, client, follow};
 
 /// What tells one version of a file from another.
 const TELLING: [&str; 2] = ["etag", "last-modified"];
@@ -51,9 +51,7 @@ async fn look(fields: Value, folder: PathBuf, settings: Arc<Settings>) -> Result
 async fn ask(client: &Client, method: Method, url: &Url, headers: &HeaderMap) -> Result<Offer, TaskError> {
     let what = format!("asking for the headers of {}", message::shown(url));
     let request = client.request(method, url.clone()).header("accept-encoding", "identity").headers(headers.clone());
-    let response = request.send().await.map_err(|error| match Trouble::of_line(&what, error) {
-        Trouble::Again(error, _) | Trouble::Stop(error) => error,
-    })?;
+    let response = follow::send(&what, request).await.map_err(Trouble::into_error)?;
     let status = response.status();
     let text = |name: &str| response.headers().get(name)?.to_str().ok().map(str::to_owned);
     if !status.is_success() && !matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE) && status.as_u16() >= 429 {

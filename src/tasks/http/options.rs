@@ -90,8 +90,13 @@ impl Options {
     pub(super) fn client(&self) -> Result<reqwest::Client, TaskError> {
         let connect = self.timeout.connect_timeout.or(self.connect_timeout).map_or(CONNECT, |span| span.0);
         let idle = self.timeout.read_idle_timeout.or(self.read_idle_timeout).map_or(IDLE, |span| span.0);
-        client::client_with(connect, idle, self.follow_redirects.unwrap_or(true))
+        client::client_with(connect, idle)
             .map_err(|error| TaskError::permanent("cannot prepare the connection").because(error))
+    }
+
+    /// Whether redirects are followed.
+    pub(super) fn follows(&self) -> bool {
+        self.follow_redirects.unwrap_or(true)
     }
 
     /// The request with its login.

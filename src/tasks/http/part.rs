@@ -3,7 +3,7 @@
 //! Both stay when a line is cut or the process is killed, and whoever opens the part next goes on from there.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::Receiver;
 
 use super::sums::Sums;
+use crate::stream::gzip::{MAGIC, Members};
 
 /// What a server says of the file behind an address: with it, two answers are known to be of the same file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,10 +118,51 @@ impl Part {
         Ok(self)
     }
 
+    /// Takes off one layer of gzip, which the server has put on for the way: of a file whose name does not end with `.gz`,
+    /// or that is packed twice. What is damaged stays as it is, for [`Part::finish`] to tell.
+    pub(super) fn decode(mut self, limit: u64) -> io::Result<Self> {
+        self.file.rewind()?;
+        let mut unpacked = Members::new(BufReader::new(self.file.try_clone()?));
+        let mut buffer = vec![0; 1 << 20];
+        let draft = with_suffix(&self.target, ".part.decoded");
+        let mut output = File::options().read(true).write(true).create(true).truncate(true).open(&draft)?;
+        let mut sums = Sums::default();
+        loop {
+            let count = match unpacked.read(&mut buffer) {
+                Ok(count) => count,
+                Err(_) => return remove(&draft).map(|()| self),
+            };
+            let is_packed_once = self.wants_gzip() && sums.length() == 0 && !buffer[..count].starts_with(&MAGIC);
+            if is_packed_once {
+                return remove(&draft).map(|()| self);
+            }
+            if count == 0 {
+                break;
+            }
+            output.write_all(&buffer[..count])?;
+            sums.add(&buffer[..count]);
+            let is_long = sums.length() > limit;
+            let lack = is_long.then(|| format!("it unpacks to more than `max_bytes: {limit}`"));
+            let lack = lack.or_else(|| super::room::lacks(&self.target, 0));
+            if let Some(lack) = lack {
+                remove(&draft)?;
+                return Err(io::Error::other(lack));
+            }
+        }
+        fs::rename(&draft, part_path(&self.target))?;
+        // The mark tells of packed bytes, which nothing can be added to now.
+        remove(&mark_path(&self.target))?;
+        Ok(Self { file: output, sums, ..self })
+    }
+
+    fn wants_gzip(&self) -> bool {
+        self.target.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"))
+    }
+
     /// Ends the part: a good file gets its own name and survives a power cut, a bad one goes.
     /// Gives the SHA-256 of the file, or what is wrong with it.
     pub(super) fn finish(self, sha256: Option<&str>) -> io::Result<Result<String, String>> {
-        let wants_gzip = self.target.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
+        let wants_gzip = self.wants_gzip();
         let verdict = self.sums.finish(wants_gzip, sha256);
         if verdict.is_err() {
             return discard(&self.target).map(|()| verdict);

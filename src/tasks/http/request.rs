@@ -11,16 +11,17 @@ use serde_json::{Map, Value};
 use super::options::Options;
 use super::refusal;
 use super::{form, message};
-use crate::task::{Task, TaskContext, TaskError};
+use crate::task::{Outage, Task, TaskContext, TaskError};
 use crate::text::plain;
-use crate::web::Trouble;
+use crate::web::{NO_CONNECTION, Trouble, follow};
 
 /// The largest answer that becomes an output.
 const MOST: usize = 10_000_000;
 
 /// Sends a request to a web server and gives its answer to later tasks.
 ///
-/// It is sent once: use `retry` where a repeat does no harm. Answers of more than 10 MB are for `http.download`.
+/// It is sent once: use `retry` where a repeat does no harm. Only a connection that does not come about, so that nothing
+/// was sent, is tried again for a while. Answers of more than 10 MB are for `http.download`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Request {
@@ -32,7 +33,7 @@ pub struct Request {
     /// What is added to the address behind `?`; a list gives the name several times.
     #[serde(default)]
     params: Map<String, Value>,
-    /// Headers to send. A login is not passed on when the server redirects to another host.
+    /// Headers to send. None of them is passed on when the server redirects to another scheme, host or port.
     #[serde(default)]
     headers: BTreeMap<String, String>,
     /// What is sent: a text, or a map or list, which becomes JSON.
@@ -107,11 +108,19 @@ impl Task for Request {
     async fn run(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
         let url = self.address(context)?;
         let what = format!("{} {}", reqwest::Method::from(self.method), message::shown(&url));
-        let request = self.prepare(url, context).await?;
         context.info(&what);
-        tokio::select! {
-            answered = self.ask(&what, request, context) => answered,
-            () = context.cancel.cancelled() => Err(TaskError::cancelled(format!("stopped {what}"))),
+        let mut outage = Outage::none(&context.settings);
+        loop {
+            // Made anew each time: the files of a form are read as they are sent.
+            let request = self.prepare(url.clone(), context).await?;
+            let answered = tokio::select! {
+                answered = self.ask(&what, request, context) => answered,
+                () = context.cancel.cancelled() => Err(TaskError::cancelled(format!("stopped {what}"))),
+            };
+            match answered {
+                Err(error) if error.code.as_deref() == Some(NO_CONNECTION) => outage.wait(context, error).await?,
+                answered => return answered,
+            }
         }
     }
 }
@@ -159,10 +168,15 @@ impl Request {
     }
 
     async fn ask(&self, what: &str, request: RequestBuilder, context: &TaskContext) -> Result<Outputs, TaskError> {
-        let response = request.send().await.map_err(|error| told(Trouble::of_line(what, error)))?;
+        let response = if self.options.follows() {
+            follow::send(what, request).await
+        } else {
+            request.send().await.map_err(|error| Trouble::of_line(what, error))
+        };
+        let response = response.map_err(Trouble::into_error)?;
         let status = response.status();
         if !self.options.accept(status) {
-            return Err(told(refusal::of_answer(what, response).await));
+            return Err(refusal::of_answer(what, response).await.into_error());
         }
         if status.is_client_error() || status.is_server_error() {
             context.warn(format!("{what}: the server answered {status}"));
@@ -189,7 +203,7 @@ async fn whole(what: &str, mut response: Response) -> Result<Vec<u8>, TaskError>
         match response.chunk().await {
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Ok(body),
-            Err(error) => return Err(told(Trouble::of_line(what, error))),
+            Err(error) => return Err(Trouble::of_line(what, error).into_error()),
         }
     }
 }
@@ -202,10 +216,4 @@ fn text(bytes: Vec<u8>, is_latin: bool, context: &TaskContext) -> String {
         context.warn("the answer is no UTF-8 text, and what is none in it is lost; http.download keeps every byte");
         String::from_utf8_lossy(error.as_bytes()).into_owned()
     })
-}
-
-fn told(trouble: Trouble) -> TaskError {
-    match trouble {
-        Trouble::Again(error, _) | Trouble::Stop(error) => error,
-    }
 }

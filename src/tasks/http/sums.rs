@@ -1,14 +1,13 @@
 //! What is known of a file's bytes once they have all gone by: length, checksum, and whether its gzip stream is whole.
 
-use std::io::{self, Write};
+use std::io;
 
-use flate2::write::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
 use super::page;
+use crate::stream::gzip::{Check, FOLLOWED, MAGIC};
 use crate::text::hex;
 
-const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// Enough of the beginning to quote a page's title.
 const HEAD: usize = 2048;
 
@@ -18,8 +17,7 @@ pub(super) struct Sums {
     length: u64,
     sha256: Sha256,
     head: Vec<u8>,
-    /// Decompresses to nowhere: only the trailers' checksums and lengths matter.
-    gzip: Option<MultiGzDecoder<io::Sink>>,
+    gzip: Option<Check>,
     broken: Option<io::Error>,
 }
 
@@ -30,8 +28,8 @@ impl Sums {
         self.sha256.update(bytes);
         let seen = self.head.len();
         self.head.extend(bytes.iter().take(HEAD - seen));
-        if seen < GZIP.len() && self.head.starts_with(&GZIP) {
-            self.gzip = Some(MultiGzDecoder::new(io::sink()));
+        if seen < MAGIC.len() && self.head.starts_with(&MAGIC) {
+            self.gzip = Some(Check::default());
             let first = self.head[..seen].to_vec();
             self.decompress(&first);
         }
@@ -40,7 +38,7 @@ impl Sums {
 
     fn decompress(&mut self, bytes: &[u8]) {
         if let (Some(gzip), None) = (&mut self.gzip, &self.broken) {
-            self.broken = gzip.write_all(bytes).err();
+            self.broken = gzip.add(bytes).err();
         }
     }
 
@@ -61,9 +59,12 @@ impl Sums {
     pub(super) fn finish(mut self, wants_gzip: bool, sha256: Option<&str>) -> Result<String, String> {
         let offset = self.length;
         if let Some(error) = self.broken {
+            if error.to_string() == FOLLOWED {
+                return Err(format!("is damaged: {FOLLOWED}, within the first {offset} bytes"));
+            }
             return Err(format!("is damaged: its gzip stream breaks within the first {offset} bytes ({error})"));
         }
-        match self.gzip.as_mut().map(MultiGzDecoder::try_finish) {
+        match self.gzip.as_mut().map(Check::finish) {
             Some(Err(_)) => {
                 return Err(format!(
                     "is damaged: its gzip stream is cut short or its checksum is wrong ({offset} bytes)"
@@ -95,6 +96,7 @@ fn not_gzip(head: &[u8]) -> String {
 mod tests {
     use super::*;
     use flate2::{Compression, write::GzEncoder};
+    use std::io::Write;
 
     fn member(text: &str) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -124,6 +126,18 @@ mod tests {
                 damaged[trailer] ^= 1;
                 assert!(verdict(&damaged, step).is_err(), "a changed byte {trailer} went unseen in steps of {step}");
             }
+        }
+    }
+
+    #[test]
+    fn zero_bytes_pad_a_stream_and_anything_else_behind_it_is_named() {
+        let padded = [member("a,b\n"), vec![0; 512]].concat();
+        let followed = [member("a,b\n"), b"trailer".to_vec()].concat();
+        for step in [1, 1000] {
+            assert!(verdict(&padded, step).is_ok());
+            assert!(
+                verdict(&followed, step).unwrap_err().contains("something that is not gzip follows the gzip stream")
+            );
         }
     }
 

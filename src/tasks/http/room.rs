@@ -1,0 +1,42 @@
+//! Room on the disk, some of which is left for everybody else.
+
+use std::path::Path;
+
+/// What stays free at least: a twentieth of the disk, and of a large one this much.
+const RESERVE: u64 = 256 << 20;
+
+/// What to say when `wanted` more bytes beside `target` would leave too little; nothing where the disk cannot be asked.
+pub(super) fn lacks(target: &Path, wanted: u64) -> Option<String> {
+    let disk = rustix::fs::statvfs(target.parent()?).ok()?;
+    let (free, all) = (disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize);
+    verdict(wanted, free, all)
+}
+
+fn verdict(wanted: u64, free: u64, all: u64) -> Option<String> {
+    let reserve = RESERVE.min(all / 20);
+    (wanted.saturating_add(reserve) > free).then(|| {
+        let mebibytes = |bytes: u64| bytes >> 20;
+        format!(
+            "the disk has {} MiB left, of which {} MiB stay free; {} MiB are still to come",
+            mebibytes(free),
+            mebibytes(reserve),
+            mebibytes(wanted).max(1)
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_the_disk_stays_free() {
+        let gib = 1 << 30;
+        assert_eq!(verdict(gib, 2 * gib, 100 * gib), None);
+        let lack = verdict(2 * gib, 2 * gib, 100 * gib).unwrap();
+        assert_eq!(lack, "the disk has 2048 MiB left, of which 256 MiB stay free; 2048 MiB are still to come");
+        assert_eq!(verdict(100_000, 7 << 20, 8 << 20), None, "a small disk keeps a twentieth");
+        assert!(verdict(u64::MAX, gib, gib).is_some());
+        assert_eq!(lacks(Path::new("/no/such/folder/file"), 1), None);
+    }
+}
