@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 
 use crate::task::{TaskContext, TaskError};
 use crate::web::{Trouble, backoff};
 
-/// Tries in a row that may fail. With pauses that double from 0.2 s this is half a minute of trying.
-const TRIES: u32 = 8;
+/// Tries in a row that may fail. With pauses that double from 0.2 s to 30 s this is more than a minute of trying.
+const TRIES: u32 = 12;
 
 /// How patient a caller is, and whom it tells.
 pub struct Retry<'a> {
@@ -18,7 +19,7 @@ pub struct Retry<'a> {
 }
 
 impl<'a> Retry<'a> {
-    /// For a task: eight tries, each told in its log, until the user stops it.
+    /// For a task: twelve tries, each told in its log, until the user stops it.
     pub fn of(context: &'a TaskContext) -> Self {
         Self { tries: TRIES, cancel: Some(&context.cancel), say: Box::new(|line| context.warn(line)) }
     }
@@ -62,7 +63,11 @@ impl<'a> Retry<'a> {
     ///
     /// # Errors
     /// The failure itself when it was one too many, or that the user stopped the task.
-    pub async fn pause(&self, failed: u32, error: TaskError, asked: Option<Duration>) -> Result<(), TaskError> {
+    pub async fn pause(&self, failed: u32, mut error: TaskError, asked: Option<Duration>) -> Result<(), TaskError> {
+        if let Some(until) = backoff::too_long(asked, Utc::now()) {
+            error.message = format!("{}; {until}", error.message);
+            return Err(error);
+        }
         if failed >= self.tries {
             return Err(error);
         }
