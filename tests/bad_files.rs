@@ -468,6 +468,96 @@ fn a_parquet_file_that_is_cut_packed_or_none_is_refused() {
     assert!(shown.help.unwrap().contains("file.decompress"));
 }
 
+/// A file of one column whose index says that it begins before the file does.
+const OUTSIDE: &str = "UEFSMRUAFRQVFCwVAhUAFQYVBhwAAAACAAAAAgEBAAAAFQIZLDUAGAZzY2hlbWEVAgAVAiUCGAFhABYCGRwZHCYAHBUCGSUG\
+ABkYAWEVABYCFjoWOyYISRwVABUAFQIAPCkGGSYAAgAAABY6FgImCBY6ACggcGFycXVldC1jcHAtYXJyb3cgdmVyc2lvbiAyNi4wLjEZHBwAAAB6AAAAUEFSMQ==";
+
+/// What a damaged file comes to: rows, or an error in words.
+fn outcome(path: &Path) -> Result<u64, Box<Diagnostic>> {
+    let reader = Reader::open(path, &ReadOptions::default(), Arc::new(Progress::default()))?;
+    let wanted = reader.columns().iter().map(|(name, kind)| column(name, kind.unwrap_or(ColumnType::Text))).collect();
+    reader.batches(wanted).try_fold(0, |rows, batch| Ok(rows + batch?.rows_read))
+}
+
+#[test]
+fn a_parquet_index_that_points_out_of_the_file_is_refused() {
+    use base64::Engine as _;
+    let folder = Folder::new();
+    let bytes = base64::engine::general_purpose::STANDARD.decode(OUTSIDE).unwrap();
+    let shown = outcome(&folder.file("a.parquet", bytes)).unwrap_err();
+    assert!(
+        shown.message.starts_with("the Parquet file is damaged: column `a` of row group 1: a negative place"),
+        "{shown}"
+    );
+    assert!(shown.help.unwrap().contains("download it again"));
+}
+
+#[test]
+fn a_parquet_file_with_any_byte_changed_is_read_or_refused() {
+    let folder = Folder::new();
+    let whole = folder.0.path().join("whole.parquet");
+    let source =
+        Reader::open(&folder.file("a.csv", TRIPS), &ReadOptions::default(), Arc::new(Progress::default())).unwrap();
+    stream::write(&whole, source.batches(trip_columns())).unwrap();
+    let bytes = fs::read(&whole).unwrap();
+    let mut refused = 0;
+    for at in 0..bytes.len() {
+        for value in [bytes[at] ^ 1, bytes[at] ^ 0x80, 0xff] {
+            let mut changed = bytes.clone();
+            changed[at] = value;
+            let path = folder.file(&format!("{at}-{value}.parquet"), changed);
+            match outcome(&path) {
+                Ok(rows) => assert_eq!(rows, 3, "{}", path.display()),
+                Err(shown) => {
+                    assert!(!shown.message.is_empty() && !shown.file.is_empty(), "{shown}");
+                    refused += 1;
+                }
+            }
+        }
+    }
+    assert!(refused > bytes.len(), "{refused} of {}", 3 * bytes.len());
+}
+
+fn parquet(path: &Path, frame: &mut DataFrame) {
+    let writer = polars::prelude::ParquetWriter::new(fs::File::create(path).unwrap());
+    writer.with_row_group_size(Some(frame.height())).finish(frame).unwrap();
+}
+
+#[test]
+fn a_large_row_group_is_read_in_portions_in_order() {
+    let folder = Folder::new();
+    let path = folder.0.path().join("a.parquet");
+    let numbers: Vec<i64> = (0..6_000_000).collect();
+    let column_of = polars::prelude::Column::new("id".into(), numbers);
+    parquet(&path, &mut DataFrame::new(6_000_000, vec![column_of]).unwrap());
+    let mut next = 0;
+    for batch in Reader::open(&path, &ReadOptions::default(), Arc::new(Progress::default()))
+        .unwrap()
+        .batches(vec![column("id", ColumnType::Int(64))])
+    {
+        for id in ints(&batch.unwrap().frame, "id") {
+            assert_eq!(id, Some(next));
+            next += 1;
+        }
+    }
+    assert_eq!(next, 6_000_000);
+}
+
+#[test]
+fn texts_of_a_parquet_file_that_unpack_beyond_measure_are_refused() {
+    let folder = Folder::new();
+    let path = folder.0.path().join("a.parquet");
+    let long = "x".repeat(17 << 20);
+    let texts = polars::prelude::Column::new("note".into(), ["a", long.as_str()]);
+    parquet(&path, &mut DataFrame::new(2, vec![texts]).unwrap());
+    assert!(fs::metadata(&path).unwrap().len() < 20_000);
+    let shown = outcome(&path).unwrap_err();
+    assert_eq!(shown.message, "row 2: `note` is larger than 16 MiB");
+    let tight = ReadOptions { limits: Limits { max_bytes: 1 << 20, max_ratio: 1000 }, ..ReadOptions::default() };
+    let shown = read_with(&path, &tight, vec![column("note", ColumnType::Text)]).unwrap_err();
+    assert!(shown.message.contains("unpacks to more than the limit of 1048576 bytes"), "{shown}");
+}
+
 #[test]
 fn a_failed_write_leaves_no_file() {
     let folder = Folder::new();

@@ -36,7 +36,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    fn check(&self, unpacked: u64, packed: u64) -> Option<Diagnostic> {
+    /// What is wrong with a file of `packed` bytes that unpacks to `unpacked`.
+    pub(super) fn check(&self, unpacked: u64, packed: u64) -> Option<Diagnostic> {
         if unpacked > self.max_bytes {
             let message = format!("the file unpacks to more than the limit of {} bytes", self.max_bytes);
             return Some(Diagnostic::error(message).help("if the file is meant to be that large, raise `max_bytes`"));

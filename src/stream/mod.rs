@@ -14,12 +14,14 @@ use crate::diagnostic::{self, Diagnostic};
 use crate::task::Progress;
 
 pub mod bytes;
+mod chunks;
 mod column;
 mod csv;
 pub mod gzip;
 mod marks;
 mod moment;
 mod ndjson;
+mod pages;
 mod parquet;
 mod split;
 mod value;
@@ -200,7 +202,7 @@ impl Reader {
                 (file.columns().to_vec(), Open::Ndjson(file))
             }
             Format::Parquet => {
-                let file = parquet::ParquetFile::open(path, &name, progress)?;
+                let file = parquet::ParquetFile::open(path, &name, options.limits, progress)?;
                 (file.columns().to_vec(), Open::Parquet(file))
             }
         };

@@ -4,17 +4,22 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom};
 use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 
+use polars::polars_utils::mmap::MMapSemaphore;
 use polars::prelude::{
     Column as Filled, DataFrame, DataType, Engine, IntoColumn, LazyFrame, ParquetReader, ParquetWriter, PlRefPath,
-    PlanCallback, PolarsResult, ScanArgsParquet, SerReader, Series, TimeUnit, TimeZone, col,
+    PlanCallback, PolarsError, PolarsResult, ScanArgsParquet, SerReader, Series, TimeUnit, TimeZone, col,
 };
 
 use super::bytes::Compression;
-use super::{BadRow, Batch, Column, ColumnType, Result, column};
+use super::chunks::Layout;
+use super::{BadRow, Batch, Column, ColumnType, Limits, Result, column};
 use crate::diagnostic::Diagnostic;
 use crate::task::Progress;
 
@@ -23,13 +28,18 @@ const BATCH_ROWS: usize = 16_384;
 /// Rows of a group in files that are written: large enough to pack well, small enough to hold in memory.
 const GROUP_ROWS: usize = 131_072;
 
+/// The largest text of a value, as in other files.
+const LONGEST_TEXT: usize = 16 << 20;
+/// Bytes of texts that are handled at a time: rows may share theirs in the file.
+const TEXTS: usize = 64 << 20;
+
 /// A Parquet file whose index has been read.
 pub struct ParquetFile {
     name: String,
     scan: LazyFrame,
     columns: Vec<(String, Option<ColumnType>)>,
     size: u64,
-    rows: u64,
+    layout: Layout,
     progress: Arc<Progress>,
 }
 
@@ -37,22 +47,27 @@ impl ParquetFile {
     /// Reads the index; `name` is what errors call the file.
     ///
     /// # Errors
-    /// When the file is cut off, packed, or no Parquet file.
-    pub fn open(path: &Path, name: &str, progress: Arc<Progress>) -> Result<Self> {
+    /// When the file is cut off, packed, damaged, or no Parquet file.
+    pub fn open(path: &Path, name: &str, limits: Limits, progress: Arc<Progress>) -> Result<Self> {
         let size = check_ends(path, name)?;
         progress.set_total_bytes(size);
-        let read = || -> PolarsResult<_> {
-            let mut reader = ParquetReader::new(File::open(path)?);
-            let rows = reader.num_rows()? as u64;
+        let unreadable = |error| broken(name, format!("cannot read the Parquet file: {error}"));
+        let layout = guarded(|| {
+            let file = File::open(path)?;
+            let metadata = ParquetReader::new(file.try_clone()?).get_metadata()?.clone();
+            let bytes = MMapSemaphore::new_from_file(&file)?;
+            Ok(Layout::check(&metadata, bytes.as_ref(), name, limits))
+        });
+        let layout = layout.map_err(unreadable)??;
+        let scan = || -> PolarsResult<_> {
             let arguments = ScanArgsParquet { glob: false, ..ScanArgsParquet::default() };
             let mut scan = LazyFrame::scan_parquet(PlRefPath::try_from_path(path)?, arguments)?;
             let schema = scan.collect_schema()?;
-            Ok((scan, schema, rows))
+            Ok((scan, schema))
         };
-        let (scan, schema, rows) =
-            read().map_err(|error| broken(name, format!("cannot read the Parquet file: {error}")))?;
+        let (scan, schema) = guarded(scan).map_err(unreadable)?;
         let columns = schema.iter().map(|(name, kind)| (name.to_string(), kind_of(kind))).collect();
-        Ok(Self { name: name.to_owned(), scan, columns, size, rows, progress })
+        Ok(Self { name: name.to_owned(), scan, columns, size, layout, progress })
     }
 
     /// The columns with their types; `None` where the file's type has no counterpart.
@@ -62,29 +77,102 @@ impl ParquetFile {
 
     /// The file's rows with the wanted columns, which the file must have.
     pub fn batches(self, wanted: Vec<Column>) -> impl Iterator<Item = Result<Batch>> + Send {
-        let names: Vec<_> = wanted.iter().map(|column| col(column.name.as_str())).collect();
-        let mut state =
-            Progressing { name: self.name, size: self.size, rows: self.rows, done: 0, progress: self.progress };
-        frames(self.scan.select(names)).map(move |frame| {
+        let names: Vec<&str> = wanted.iter().map(|column| column.name.as_str()).collect();
+        let (portions, rows) = (self.layout.portions(&names), self.layout.rows());
+        let query = self.scan.select(names.into_iter().map(col).collect::<Vec<_>>());
+        let mut state = Progressing { name: self.name, size: self.size, rows, done: 0, progress: self.progress };
+        frames(query, portions).flat_map(sized).map(move |frame| {
             let frame = frame.map_err(|error| broken(&state.name, format!("cannot read the Parquet file: {error}")))?;
             state.batch(&frame, &wanted)
         })
     }
 }
 
-/// Runs a query on a thread of its own; dropping the iterator ends it.
-fn frames(query: LazyFrame) -> impl Iterator<Item = PolarsResult<DataFrame>> + Send {
+/// What Polars makes of a file from outside. It panics at some damages that no check of the index finds.
+fn guarded<T>(read: impl FnOnce() -> PolarsResult<T>) -> PolarsResult<T> {
+    let damaged = || PolarsError::ComputeError("the file is damaged".into());
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(damaged()))
+}
+
+/// Runs a query over these rows of a file, portion by portion, on a thread of its own; dropping the iterator ends it.
+/// There is at least one frame of an intact file, and none is missing.
+fn frames(query: LazyFrame, portions: Vec<Range<u64>>) -> impl Iterator<Item = PolarsResult<DataFrame>> + Send {
     let (send, frames) = sync_channel(1);
     std::thread::spawn(move || {
-        let sink = send.clone();
-        let hand_over = PlanCallback::new(move |frame| Ok(sink.send(Ok(frame)).is_err()));
-        let run = query.sink_batches(hand_over, true, NonZeroUsize::new(BATCH_ROWS));
-        if let Err(error) = run.and_then(|query| query.collect_with_engine(Engine::Streaming)) {
-            // Nobody is left to hear it when the reader was dropped.
-            drop(send.send(Err(error)));
-        }
+        let read = || match portions.is_empty() {
+            true => portion(query.clone(), &send).map(drop),
+            false => {
+                for rows in &portions {
+                    let length = (rows.end - rows.start).try_into().unwrap_or(u32::MAX);
+                    if !portion(query.clone().slice(rows.start.cast_signed(), length), &send)? {
+                        break;
+                    }
+                }
+                Ok(())
+            }
+        };
+        let end = guarded(read);
+        // Nobody is left to hear it when the reader was dropped.
+        drop(send.send(end.map(|()| None)));
     });
-    frames.into_iter()
+    let mut is_over = false;
+    // A thread that dies without a word must not look like the end of the rows.
+    let died = || Err(PolarsError::ComputeError("the reader broke off".into()));
+    std::iter::from_fn(move || {
+        let next = if is_over { None } else { frames.recv().unwrap_or_else(|_| died()).transpose() };
+        is_over = !matches!(next, Some(Ok(_)));
+        next
+    })
+}
+
+/// Hands over a query's frames; whether more are wanted.
+fn portion(query: LazyFrame, send: &SyncSender<PolarsResult<Option<DataFrame>>>) -> PolarsResult<bool> {
+    let (sink, is_dropped) = (send.clone(), Arc::new(AtomicBool::new(false)));
+    let dropped = is_dropped.clone();
+    let hand_over = PlanCallback::new(move |frame| {
+        let is_unwanted = sink.send(Ok(Some(frame))).is_err();
+        dropped.fetch_or(is_unwanted, Ordering::Relaxed);
+        Ok(is_unwanted)
+    });
+    let query = query.sink_batches(hand_over, true, NonZeroUsize::new(BATCH_ROWS))?;
+    query.collect_with_engine(Engine::Streaming)?;
+    Ok(!is_dropped.load(Ordering::Relaxed))
+}
+
+/// A frame in pieces whose texts fit into memory once each row has its own.
+fn sized(frame: PolarsResult<DataFrame>) -> Vec<PolarsResult<DataFrame>> {
+    match frame {
+        Ok(frame) if frame.height() > 1 && frame.columns().iter().map(text_size).sum::<usize>() > TEXTS => {
+            let (one, other) = frame.split_at((frame.height() / 2) as i64);
+            sized(Ok(one)).into_iter().chain(sized(Ok(other))).collect()
+        }
+        frame => vec![frame],
+    }
+}
+
+/// How many letters a column's texts have.
+fn text_size(column: &Filled) -> usize {
+    match column.dtype() {
+        DataType::String => {
+            column.str().map_or(0, |texts| texts.downcast_iter().map(|part| part.total_bytes_len()).sum())
+        }
+        DataType::Binary => {
+            column.binary().map_or(0, |bytes| bytes.downcast_iter().map(|part| part.total_bytes_len()).sum())
+        }
+        _ => 0,
+    }
+}
+
+/// The first row of a frame with a text that is too long, and its column.
+fn too_long(frame: &DataFrame) -> Option<(usize, &str)> {
+    frame.columns().iter().filter(|column| text_size(column) > LONGEST_TEXT).find_map(|column| {
+        let is_long = |length: Option<usize>| length.is_some_and(|length| length > LONGEST_TEXT);
+        let row = match column.dtype() {
+            DataType::Binary => column.binary().ok()?.iter().position(|bytes| is_long(bytes.map(<[u8]>::len))),
+            _ => column.str().ok()?.iter().position(|text| is_long(text.map(str::len))),
+        };
+        Some((row?, column.name().as_str()))
+    })
 }
 
 struct Progressing {
@@ -97,6 +185,10 @@ struct Progressing {
 
 impl Progressing {
     fn batch(&mut self, frame: &DataFrame, wanted: &[Column]) -> Result<Batch> {
+        if let Some((row, column)) = too_long(frame) {
+            let row = self.done + 1 + row as u64;
+            return Err(broken(&self.name, format!("row {row}: `{column}` is larger than 16 MiB")));
+        }
         let mut complaints = BTreeMap::new();
         let good = convert_all(frame, wanted, &mut complaints)
             .map_err(|error| broken(&self.name, format!("cannot convert the rows: {error}")))?;
@@ -118,7 +210,7 @@ impl Progressing {
     }
 }
 
-fn broken(name: &str, message: impl Into<String>) -> Box<Diagnostic> {
+pub(super) fn broken(name: &str, message: impl Into<String>) -> Box<Diagnostic> {
     let mut diagnostic = Diagnostic::error(message).help("if the file was downloaded, download it again");
     diagnostic.file = name.to_owned();
     Box::new(diagnostic)
