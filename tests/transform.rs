@@ -166,7 +166,18 @@ async fn a_bad_row_is_located_or_set_aside() {
 }
 
 #[tokio::test]
+async fn expressions_as_long_as_they_may_be_are_worked_out() {
+    let sum = format!("total{}", " + 0".repeat(399));
+    let and = format!("total > 0{}", " AND total > 0".repeat(133));
+    let union = vec!["SELECT total FROM self"; 50].join(" UNION ALL ");
+    let steps = json!({"schema": schema(), "filter": and, "with_columns": {"total": sum}, "sql": union});
+    let text = transform(steps).await;
+    assert!(text.lines().count() > 50 && text.starts_with("total\n"), "{text}");
+}
+
+#[tokio::test]
 async fn what_is_not_possible_is_said_before_a_row_is_read() {
+    let long = format!("total{}", " + 1".repeat(20_000));
     let cases = [
         (json!({"filter": "totl > 0"}), "`filter`: there is no column `totl`\n  help: did you mean `total`?"),
         (
@@ -187,7 +198,10 @@ async fn what_is_not_possible_is_said_before_a_row_is_read() {
             "`with_columns.n`: ",
         ),
         (json!({"sql": "SELECT totl FROM self"}), "`sql`: there is no column `totl`\n  help: did you mean `total`?"),
-        (json!({"sql": "SELECT * FROM trips"}), "help: the rows so far are the table `self`"),
+        (json!({"sql": "SELECT * FROM read_csv('http://127.0.0.1/x')"}), "`sql`: the query reads `read_csv`"),
+        (json!({"filter": "total IN (SELECT a FROM read_csv('x'))"}), "`filter`: an expression cannot hold a query"),
+        (json!({"with_columns": {"n": long}}), "`with_columns.n`: more than 400 operators follow one another"),
+        (json!({"sql": "SELECT * FROM trips"}), "help: its input is the table `self`: write `SELECT … FROM self`"),
         (json!({"rename": {"flag": "total"}}), "two columns would be called `total`"),
         (json!({"row_id": {"columns": ["total"], "name": "flag"}}), "there is a column `flag` already"),
         (json!({"schema": {"total": "flaot"}}), "unknown variant `flaot`"),

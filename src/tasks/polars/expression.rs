@@ -6,6 +6,7 @@ use polars::prelude::*;
 use polars::sql::sql_expr;
 use polars_plan::plans::{ExprToIRContext, is_elementwise_rec, to_expr_ir};
 
+use super::sql;
 use crate::diagnostic::nearest;
 use crate::stream::ColumnType;
 use crate::task::TaskError;
@@ -66,6 +67,7 @@ pub fn schema(columns: &Columns) -> Schema {
 /// When it is no SQL, names an unknown column, mixes types, or needs more than one row at a time.
 pub fn parse(field: &str, text: &str, columns: &Columns) -> Result<(Expr, DataType), TaskError> {
     let wrong = |reason: String| TaskError::permanent(format!("`{field}`: {reason} in `{text}`"));
+    sql::check_expression(field, text)?;
     let expression = sql_expr(text).map_err(|error| wrong(plain(&error)))?;
     for name in leaves(&expression) {
         if !columns.iter().any(|(column, _)| *column == name) {

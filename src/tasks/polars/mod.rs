@@ -11,6 +11,7 @@ pub mod plan;
 pub mod row_id;
 pub mod spec;
 pub mod spool;
+mod sql;
 pub mod text;
 pub mod transform;
 

@@ -11,6 +11,7 @@ use super::keys::{Keys, Nulls};
 use super::row_id::RowId;
 use super::spec::{Dedupe, Keep, Pairs, Transform};
 use super::spool::{FirstOrLast, Query, failed, spooled};
+use super::sql;
 use crate::stream::{Batch, Batches, Column, ColumnType};
 use crate::task::TaskError;
 
@@ -52,6 +53,14 @@ impl Transform {
     /// # Errors
     /// When a step names a column that there is not, or an expression or query is not possible.
     pub fn plan(
+        &self,
+        columns: &[(String, Option<ColumnType>)],
+        types: &dyn Fn(&str) -> Option<ColumnType>,
+    ) -> Result<Plan, TaskError> {
+        sql::deep(|| self.make_plan(columns, types))
+    }
+
+    fn make_plan(
         &self,
         columns: &[(String, Option<ColumnType>)],
         types: &dyn Fn(&str) -> Option<ColumnType>,
@@ -234,7 +243,7 @@ impl RowSteps {
                 rows = rows.with_columns(step);
             }
         }
-        rows.select(&self.output).collect()
+        sql::deep(|| rows.select(&self.output).collect())
     }
 }
 
@@ -256,12 +265,13 @@ fn condition(text: &str, columns: &Columns) -> Result<Expr, TaskError> {
     Ok(expression)
 }
 
-fn whole(sql: &str, columns: &Columns, types: &dyn Fn(&str) -> Option<ColumnType>) -> Result<Whole, TaskError> {
+fn whole(query: &str, columns: &Columns, types: &dyn Fn(&str) -> Option<ColumnType>) -> Result<Whole, TaskError> {
+    sql::check_query("sql", query)?;
     let input = columns.iter().map(|(name, kind)| match kind {
         ColumnType::Numeric => col(name.as_str()).cast(DataType::Float64),
         _ => col(name.as_str()),
     });
-    let query = Query { input: input.collect(), sql: sql.to_owned(), output: Vec::new() };
+    let query = Query { input: input.collect(), sql: query.to_owned(), output: Vec::new() };
     let result = query.over(expression::empty(columns).lazy()).and_then(LazyFrame::collect);
     let result = result.map_err(|error| bad_query(&error, columns))?;
     let fields = result.schema().iter().map(|(name, dtype)| {

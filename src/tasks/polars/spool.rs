@@ -13,6 +13,7 @@ use polars::sql::SQLContext;
 use super::expression::plain;
 use super::keys::Keys;
 use super::spec::Keep;
+use super::sql::{INPUT, deep};
 use crate::diagnostic::Diagnostic;
 use crate::stream::{Batch, Batches, Result};
 
@@ -85,7 +86,7 @@ impl Query {
     /// When it does not fit them.
     pub fn over(&self, rows: LazyFrame) -> PolarsResult<LazyFrame> {
         let mut context = SQLContext::new();
-        context.register("self", rows.select(&self.input));
+        context.register(INPUT, rows.select(&self.input));
         context.execute(&self.sql)
     }
 }
@@ -96,7 +97,7 @@ impl Whole for Query {
     }
 
     fn replay(self: Box<Self>, rows: LazyFrame) -> PolarsResult<Frames> {
-        frames(self.over(rows)?.select(&self.output))
+        deep(|| frames(self.over(rows)?.select(&self.output)))
     }
 }
 
@@ -222,7 +223,7 @@ fn frames(rows: LazyFrame) -> PolarsResult<Frames> {
     let hand_over = PlanCallback::new(move |frame| Ok(sender.send(Ok(Some(frame))).is_err()));
     let query = rows.sink_batches(hand_over, true, None)?;
     std::thread::spawn(move || {
-        let end = query.collect_with_engine(Engine::Streaming).map(|_| None);
+        let end = deep(|| query.collect_with_engine(Engine::Streaming)).map(|_| None);
         // Nobody listens after an error elsewhere.
         let _ = send.send(end);
     });
