@@ -9,6 +9,7 @@ pub mod text;
 
 pub mod gcp;
 pub mod journal;
+pub mod jq;
 pub mod namespace_files;
 pub mod postgres;
 pub mod storage;

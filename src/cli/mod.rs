@@ -30,6 +30,7 @@ mod target;
 mod tasks;
 mod validate;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Overrides, Settings};
+use crate::jq;
 pub use exit::{Exit, Invalid};
 use out::errln;
 
@@ -103,6 +105,12 @@ enum Command {
 /// Runs the program's command line.
 pub fn run() -> ExitCode {
     signals::outlive_file_limit();
+    if jq::is_worker() {
+        let written = jq::work().and_then(|answer| std::io::stdout().write_all(&answer));
+        return if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    // Without it, templates with `jq` say that it is not possible.
+    let _ = jq::own_program().map(jq::enable);
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(answer) => match run_help::asked_for(&answer) {

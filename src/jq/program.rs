@@ -1,9 +1,7 @@
-//! The filter `jq`: programs of the jq language, run by jaq.
+//! What jaq makes of a program.
 //!
-//! Only what is pure and what ends is offered: no files, clock, environment or exit; no `def`, `repeat`, `until`,
-//! `while` and `recurse(f)`, whose programs may never end. Regular expressions are left to `replace` and `split`.
-
-use std::sync::LazyLock;
+//! Only what is pure is offered: no files, clock, environment or exit. Regular expressions are left to the filters
+//! `replace` and `split`.
 
 use jaq_core::data::JustLut;
 use jaq_core::load::{Arena, File, Loader};
@@ -11,14 +9,9 @@ use jaq_core::native::{Filter, bome, run as native, v};
 use jaq_core::{Compiler, Ctx, Error, RunPtr, Vars};
 use jaq_json::{Val, read};
 use jaq_std::ValT;
-use regex::Regex;
 use serde_json::Value;
 
-use super::super::value::short;
-
-/// The parser of jaq recurses: long programs and a small stack do not go together.
-const LONGEST: usize = 10_000;
-const STACK: usize = 64 << 20;
+use super::Answer;
 
 /// Definitions of jq's library that stand on what is not offered.
 const LEFT_OUT: &[&str] = &[
@@ -53,42 +46,11 @@ const LEFT_OUT: &[&str] = &[
     "@base64d",
 ];
 
-/// What stands before each program, in place of the definitions of the library.
-const GUARD: &str = r#"
-def repeat(f): error("`repeat` is not supported");
-def until(c; f): error("`until` is not supported");
-def while(c; f): error("`while` is not supported");
-def recurse(f): error("`recurse` with a filter is not supported");
-def recurse(f; c): error("`recurse` with a filter is not supported");
-def range($from; $to): if $to - $from > 1000000 then error("the range is too long") else range($from; $to; 1) end;
-def range($to): range(0; $to);
-def range($from; $to; $by): error("`range` with a step is not supported");
-"#;
+/// The start of a program or value, as a message shows it.
+const SHOWN: usize = 60;
 
-static DEFINITION: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\bdef\s+\w+\s*[:(]").ok());
-
-/// Every result of a program, as a list. A text is read as JSON first.
-pub(super) fn run(program: &str, input: &Value) -> Result<Value, String> {
-    if program.len() > LONGEST {
-        return Err(format!("the program is longer than {LONGEST} bytes"));
-    }
-    if DEFINITION.as_ref().is_none_or(|definition| definition.is_match(program)) {
-        return Err("`def` is not supported in a jq program".to_owned());
-    }
-    let json = match input {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    let code = format!("{GUARD}{program}");
-    std::thread::scope(|scope| {
-        let thread =
-            std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || results(&code, program, &json));
-        let thread = thread.map_err(|error| format!("cannot start a thread: {error}"))?;
-        thread.join().unwrap_or_else(|_| Err(format!("the program `{}` broke off", short(program))))
-    })
-}
-
-fn results(code: &str, program: &str, json: &str) -> Result<Value, String> {
+/// Every result of a program for a JSON text.
+pub(super) fn results(program: &str, json: &str) -> Answer {
     let input =
         read::parse_single(json.as_bytes()).map_err(|error| format!("`{}` is not JSON: {error}", short(json)))?;
     let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
@@ -96,7 +58,7 @@ fn results(code: &str, program: &str, json: &str) -> Result<Value, String> {
     let definitions = definitions.filter(|definition| !is_left_out(definition.name, definition.args.len()));
     let functions = jaq_core::funs().chain(jaq_std::base_funs()).chain(jaq_json::funs()).chain(rounding());
     let arena = Arena::default();
-    let loaded = Loader::new(definitions).load(&arena, File { code, path: () });
+    let loaded = Loader::new(definitions).load(&arena, File { code: program, path: () });
     let loaded = loaded.map_err(|_| format!("`{}` is not a jq program", short(program)))?;
     let compiled = Compiler::default().with_funs(functions).compile(loaded).map_err(|errors| {
         let names: Vec<&str> = errors.iter().flat_map(|(_, errors)| errors.iter().map(|(name, _)| *name)).collect();
@@ -106,11 +68,18 @@ fn results(code: &str, program: &str, json: &str) -> Result<Value, String> {
     compiled.id.run((context, input)).map(|result| to_value(result.map_err(|error| error.get_err().ok()))).collect()
 }
 
+fn short(text: &str) -> String {
+    let shown: String = text.chars().take(SHOWN).collect();
+    if shown.len() < text.len() { format!("{shown}…") } else { shown }
+}
+
 fn to_value(result: Result<Val, Option<Error<Val>>>) -> Result<Value, String> {
     let value =
         result.map_err(|error| error.map_or_else(|| "the jq program broke off".to_owned(), |error| plain(&error)))?;
-    serde_json::from_str(&value.to_string())
-        .map_err(|_| format!("the result `{}` is not JSON", short(&value.to_string())))
+    serde_json::from_str(&value.to_string()).map_err(|error| match error.to_string().starts_with("recursion limit") {
+        true => "the result nests too deeply".to_owned(),
+        false => format!("the result `{}` is not JSON", short(&value.to_string())),
+    })
 }
 
 /// The words of an error; those that a program gives itself come as JSON.

@@ -58,6 +58,7 @@ fn jq() {
             r#"[["a", "b"], "b", 3]"#,
         ),
         ("{{ [3, 1, 2] | jq('sort, max, (map(tostring) | join(\"-\"))') }}", r#"[[1, 2, 3], 3, "3-1-2"]"#),
+        ("{{ 1 | jq('def twice: . * 2; [limit(3; recurse(twice))], until(. > 5; . + 1)') }}", "[[1, 2, 4], 6]"),
         ("{{ [2.5] | jq('.[0] | floor, round, ceil') }}", "[2, 3, 3]"),
         ("{{ {'a': null} | jq('.a // \"none\"') | first }}", r#""none""#),
         ("{{ [[1], [2, [3]]] | jq('flatten | unique') | first }}", "[1, 2, 3]"),

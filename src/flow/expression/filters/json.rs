@@ -3,14 +3,11 @@
 use serde_json::Value;
 
 use super::super::builtin::{Answer, Builtin, Call};
-use super::jq;
 use crate::flow::document;
+use crate::jq;
 
 pub(super) const FILTERS: &[Builtin] = &[
-    Builtin::new("jq", &["expression"], 1, |call| {
-        call.spend(500_000)?;
-        jq::run(call.required_text("expression")?, call.input)
-    }),
+    Builtin::new("jq", &["expression"], 1, run_jq),
     Builtin::new("json", &[], 0, to_json).takes_null(),
     Builtin::new("toJson", &[], 0, to_json).takes_null(),
     Builtin::new("yaml", &[], 0, |call| document::to_yaml(call.input).map(Value::String)).takes_null(),
@@ -18,4 +15,16 @@ pub(super) const FILTERS: &[Builtin] = &[
 
 fn to_json(call: &Call) -> Answer {
     Ok(Value::String(call.input.to_string()))
+}
+
+/// A text is read as JSON first.
+fn run_jq(call: &Call) -> Answer {
+    let input = match call.input {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    // Starting a process is work, too.
+    call.spend(2_000_000 + input.len())?;
+    let program = call.required_text("expression")?;
+    call.machine.budget.timed(|left| jq::run(program, input, left))
 }

@@ -2,7 +2,6 @@
 
 mod codec;
 pub(super) mod date;
-mod jq;
 mod json;
 mod list;
 mod number;
