@@ -14,6 +14,9 @@ pub enum Severity {
     Warning,
 }
 
+/// A longer line is not shown: a line may have thousands of findings.
+const LONGEST_SNIPPET: usize = 1_000;
+
 /// One located finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
@@ -59,7 +62,8 @@ impl Diagnostic {
         self.file = file.to_owned();
         self.line = line;
         self.column = column;
-        self.snippet = line.checked_sub(1).and_then(|index| text.lines().nth(index)).map(str::to_owned);
+        let snippet = line.checked_sub(1).and_then(|index| text.lines().nth(index));
+        self.snippet = snippet.filter(|line| line.len() <= LONGEST_SNIPPET).map(str::to_owned);
         self
     }
 
@@ -104,6 +108,13 @@ impl fmt::Display for Diagnostic {
 /// The candidate that a misspelt word most probably means, if any is near enough to offer.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_lowercase();
+    let candidates: Vec<&str> = candidates.into_iter().collect();
+    // `1` is `01` to whoever writes it, and not `12`.
+    let number = |text: &str| text.trim().parse::<f64>().ok();
+    if let Some(equal) = candidates.iter().find(|candidate| number(word).is_some() && number(candidate) == number(word))
+    {
+        return Some(equal);
+    }
     candidates
         .into_iter()
         .map(|candidate| (strsim::jaro_winkler(&lower, &candidate.to_lowercase()), candidate))
@@ -129,6 +140,7 @@ mod tests {
     #[test]
     fn the_nearest_name_is_offered_and_a_far_one_is_not() {
         assert_eq!(nearest("postgres.lod", ["http.download", "postgres.load"]), Some("postgres.load"));
+        assert_eq!(nearest("1", ["01", "02", "10", "11", "12"]), Some("01"));
         assert_eq!(nearest("xyz", ["http.download", "postgres.load"]), None);
     }
 }

@@ -7,6 +7,22 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// How deep values from outside may nest. The journal keeps them within its own, and JSON is read to a depth of 128.
+pub const DEEPEST: usize = 100;
+
+/// Whether a value nests deeper than [`DEEPEST`] levels.
+pub fn nests_too_deeply(value: &Value) -> bool {
+    fn is_deeper(value: &Value, left: usize) -> bool {
+        let inner = |value: &Value| left == 0 || is_deeper(value, left - 1);
+        match value {
+            Value::Array(items) => left == 0 || items.iter().any(inner),
+            Value::Object(map) => left == 0 || map.values().any(inner),
+            _ => false,
+        }
+    }
+    is_deeper(value, DEEPEST)
+}
+
 /// A text as it stands, anything else as JSON.
 pub fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)

@@ -6,6 +6,7 @@ use anyhow::Context;
 
 use crate::cli::Invalid;
 use crate::diagnostic::Diagnostic;
+use crate::engine::flow_file;
 use crate::engine::lookup::{self, Folder};
 use crate::flow::{Flow, Parsed, parse};
 use crate::tasks;
@@ -30,7 +31,7 @@ pub(super) fn read(file: &Path) -> anyhow::Result<(Flow, Vec<Diagnostic>)> {
 /// # Errors
 /// [`Invalid`] when it cannot be read.
 pub(super) fn text(file: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(file).map_err(|error| {
+    flow_file::read(file).map_err(|error| {
         if error.kind() == std::io::ErrorKind::InvalidData {
             let finding = Diagnostic::error(format!("the flow `{}` is no text in UTF-8", file.display()));
             return Invalid::from(finding.help("save it as UTF-8 in your editor")).into();

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::engine::catalog::Catalog;
+use crate::engine::flow_file;
 use crate::flow::{Document, Flow, parse};
 use crate::task::{TaskError, TaskType, is_template};
 
@@ -80,7 +81,7 @@ impl Lookup for Catalog {
 
 fn read(file: &Path, tasks: &'static [TaskType]) -> Result<Flow, TaskError> {
     let name = file.display().to_string();
-    let text = std::fs::read_to_string(file)
+    let text = flow_file::read(file)
         .map_err(|error| TaskError::permanent(format!("cannot read the flow {name}")).because(error))?;
     let parsed = parse(&name, &text, tasks);
     let errors = parsed.findings.iter().filter(|finding| finding.is_error());
@@ -108,7 +109,7 @@ fn collect(folder: &Path, depth: u32, files: &mut Vec<PathBuf>) {
 
 /// The namespace and the id of the flow in a file, if it is one.
 fn names(file: &Path) -> Option<(String, String)> {
-    let text = std::fs::read_to_string(file).ok()?;
+    let text = flow_file::read(file).ok()?;
     let document = Document::parse(&file.display().to_string(), &text).ok()?;
     let name = |key: &str| document.value.get(key)?.as_str().map(str::to_owned);
     document.value.get("tasks")?;

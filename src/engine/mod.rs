@@ -2,6 +2,7 @@
 
 mod admission;
 mod again;
+mod aside;
 mod attempt;
 pub mod backfill;
 mod before;
@@ -12,6 +13,7 @@ pub mod control;
 mod create;
 mod ending;
 pub mod executor;
+pub mod flow_file;
 mod foresee;
 pub mod input_files;
 mod interrupted;
@@ -34,6 +36,7 @@ mod steer;
 mod target;
 mod work;
 
+pub use aside::aside;
 pub use before::{Before, Beside};
 pub use create::Request;
 pub use foresee::{Foreseen, Possible, Wanted};

@@ -252,10 +252,7 @@ impl<'a> Planner<'_, 'a> {
             Some(Limit::Fixed(span)) => Ok(Some(*span)),
             Some(Limit::Later(text)) => {
                 let rendered = plain(&render(&Value::from(text.as_str()), names, &self.facts.view())?);
-                let wrong = |error: NotADuration| ExpressionError {
-                    message: format!("`timeout`: {error}"),
-                    culprit: text.clone(),
-                };
+                let wrong = |error: NotADuration| ExpressionError::new(format!("`timeout`: {error}"), text);
                 rendered.parse().map(Some).map_err(wrong)
             }
         }

@@ -96,8 +96,9 @@ impl<'a> Planner<'_, 'a> {
         for output in outputs.iter().filter_map(|output| read::<FlowOutput>(output).ok()) {
             let value = render(&output.value, &names, &self.facts.view())?;
             let typed = output.typed(value);
-            let culprit = output.value.as_str().unwrap_or(&output.id).to_owned();
-            gave.insert(output.id, typed.map_err(|message| ExpressionError { message, culprit })?);
+            let culprit = output.value.as_str().unwrap_or(&output.id);
+            let typed = typed.map_err(|message| ExpressionError::new(message, culprit))?;
+            gave.insert(output.id, typed);
         }
         Ok(Some(gave))
     }

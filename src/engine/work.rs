@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::aside::aside;
 use crate::engine::attempt::{Decided, bounded, decided};
 use crate::engine::control::{Control, Rest};
 use crate::engine::plan::{Next, Run, Start, plan};
@@ -99,7 +100,8 @@ impl<'a> Work<'a> {
     /// ends a pause or its time has come.
     async fn step(&mut self, state: &mut State) -> Result<bool, EngineError> {
         let (mut due, mut moved) = (None, false);
-        for next in plan(state, self.flow, self.run, Utc::now()) {
+        let all = aside(|| plan(state, self.flow, self.run, Utc::now()));
+        for next in all {
             match next {
                 Next::Wait(at) => due = Some(due.map_or(at, |earlier: DateTime<Utc>| earlier.min(at))),
                 next => moved |= self.take(state, next)?,

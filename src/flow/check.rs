@@ -10,7 +10,10 @@ use crate::flow::expression::{check as check_calls, references as names_in, rend
 use crate::flow::parse::{Broken, below};
 use crate::flow::{Flow, Step, input};
 use crate::task::{TaskType, has_template, is_template};
-use crate::text::plain;
+use crate::text::{DEEPEST, plain};
+
+/// How many findings are looked for: each costs a search in the text.
+const MOST_FINDINGS: usize = 200;
 
 /// Malformed templates, and references to what is not there: an input, a variable, a task that does not run before,
 /// an output that its task does not give.
@@ -58,15 +61,27 @@ pub(super) struct Checker<'a> {
     pub(super) looped: BTreeMap<&'a str, LoopValues>,
     /// The tasks inside of loops that keep them to themselves, and these loops.
     pub(super) isolated: BTreeMap<&'a str, &'a str>,
-    /// The variables that are being rendered, one for the other.
-    rendering: Vec<String>,
+    /// How many variables are being rendered, one for the other.
+    rendering: usize,
+    /// The variables that the template of the moment renders.
+    rendered: BTreeSet<String>,
     findings: Vec<Diagnostic>,
 }
 
 impl<'a> Checker<'a> {
     fn new(flow: &'a Flow, broken: &'a Broken, all: BTreeSet<&'a str>) -> Self {
         let (before, looped, isolated) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { flow, broken, all, before, looped, isolated, rendering: Vec::new(), findings: Vec::new() }
+        Self {
+            flow,
+            broken,
+            all,
+            before,
+            looped,
+            isolated,
+            rendering: 0,
+            rendered: BTreeSet::new(),
+            findings: Vec::new(),
+        }
     }
 
     fn steps(&mut self, steps: &'a [Step]) {
@@ -162,20 +177,23 @@ impl<'a> Checker<'a> {
     }
 
     fn template(&mut self, text: &str, path: &[String]) {
+        if self.findings.len() >= MOST_FINDINGS {
+            return;
+        }
         let names = names_in(text);
         for error in check_calls(text).err().unwrap_or_default() {
             let mut finding = Diagnostic::error(error.message);
             if names.is_err() && !finding.message.contains(" tag") && !finding.message.contains("write ") {
                 finding = finding.help("write `{{ inputs.name }}` or `{{ outputs.task.field }}`");
             }
-            self.find(self.flow.document.locate_text(path, &error.culprit, finding));
+            self.find(self.flow.document.locate_after(path, &error.before, &error.culprit, finding));
         }
         let rendered = rendered(text).unwrap_or_default();
         for finding in self.problems(&names.unwrap_or_default(), path) {
             self.find(finding);
         }
         for name in names_in(text).unwrap_or_default() {
-            match self.rendering.is_empty() && !rendered.contains(&name) {
+            match self.rendering == 0 && !rendered.contains(&name) {
                 true => self.unrendered(&name, path),
                 // What `render()` gives is rendered again and again.
                 false => self.variable(&name),
@@ -186,12 +204,16 @@ impl<'a> Checker<'a> {
     /// A variable that is rendered here, as if its text stood here.
     fn variable(&mut self, name: &str) {
         let Some((path, value)) = self.flow_variable(name) else { return };
-        if !has_template(value) || self.rendering.iter().any(|other| other == name) {
+        // More of them than may nest are an error when they are rendered.
+        if self.rendering >= DEEPEST || !has_template(value) || !self.rendered.insert(name.to_owned()) {
             return;
         }
-        self.rendering.push(name.to_owned());
+        self.rendering += 1;
         self.value(value, path);
-        self.rendering.pop();
+        self.rendering -= 1;
+        if self.rendering == 0 {
+            self.rendered.clear();
+        }
     }
 
     /// A variable with templates that nobody renders.
@@ -221,14 +243,14 @@ impl<'a> Checker<'a> {
 
     fn find(&mut self, finding: Diagnostic) {
         // A variable is looked at wherever it is rendered.
-        if !self.findings.contains(&finding) {
+        if self.findings.len() < MOST_FINDINGS && !self.findings.contains(&finding) {
             self.findings.push(finding);
         }
     }
 
     /// The task that the findings of the moment are about, as they name it.
     pub(super) fn is_in_variable(&self) -> bool {
-        !self.rendering.is_empty()
+        self.rendering > 0
     }
 }
 

@@ -10,6 +10,7 @@ use saphyr::{LoadableYamlNode, MarkedYaml, Marker, ScanError, YamlData};
 use serde_json::{Map, Value};
 
 use crate::diagnostic::Diagnostic;
+use crate::flow::bounds;
 
 /// A parsed YAML file.
 #[derive(Clone, Debug)]
@@ -37,6 +38,12 @@ struct Node {
 }
 
 impl Node {
+    fn child(&self, key: &str) -> Option<&Child> {
+        // Of a list's items, each stands where its key says.
+        let listed = key.parse().ok().and_then(|index: usize| self.children.get(index));
+        listed.filter(|child| child.key == key).or_else(|| self.children.iter().find(|child| child.key == key))
+    }
+
     fn collect<'a>(
         &'a self,
         path: &mut Vec<&'a str>,
@@ -76,8 +83,11 @@ pub struct Position {
 /// The value of a YAML text.
 ///
 /// # Errors
-/// When it is not YAML.
+/// When it is not YAML, or nests too deeply.
 pub fn from_yaml(text: &str) -> Result<Value, String> {
+    if let Some((reason, line, column)) = bounds::too_much(text) {
+        return Err(format!("{reason}, at line {line} column {column}"));
+    }
     serde_yaml::from_str(text).map(to_json).map_err(|error| format!("this is not YAML: {error}"))
 }
 
@@ -97,7 +107,7 @@ impl Document {
     pub fn parse(file: &str, text: &str) -> Result<Self, Box<Diagnostic>> {
         // Editors of Windows mark a text as UTF-8 by an invisible letter.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        if let Some(finding) = lone_return(file, text) {
+        if let Some(finding) = bounds::check(file, text).or_else(|| lone_return(file, text)) {
             return Err(Box::new(finding));
         }
         let marked = MarkedYaml::load_from_str(text).map_err(|error| Box::new(syntax_error(file, text, &error)))?;
@@ -135,6 +145,17 @@ impl Document {
     /// Puts a finding at the first place of `needle` within the value behind `path`.
     pub fn locate_text(&self, path: &[String], needle: &str, finding: Diagnostic) -> Diagnostic {
         self.locate_any(path, &[needle.to_owned()], finding)
+    }
+
+    /// The same, where `needle` follows `before`, if it does so somewhere.
+    pub fn locate_after(&self, path: &[String], before: &str, needle: &str, finding: Diagnostic) -> Diagnostic {
+        let place = self.place_within(path, &format!("{before}{needle}")).filter(|_| !before.is_empty());
+        match place {
+            Some(Position { line, column }) => {
+                self.at(Position { line, column: column + before.chars().count() }, finding)
+            }
+            None => self.locate_text(path, needle, finding),
+        }
     }
 
     /// Puts a finding at the first place within the value behind `path` of the first of `needles` that is there.
@@ -177,7 +198,7 @@ impl Document {
         let mut node = &self.root;
         let mut letters = node.letters.clone();
         for (depth, part) in path.iter().enumerate() {
-            let child = node.children.iter().find(|child| child.key == *part)?;
+            let child = node.child(part)?;
             node = &child.value;
             letters = if key && depth + 1 == path.len() { child.letters.clone() } else { node.letters.clone() };
         }
@@ -207,7 +228,7 @@ impl Document {
         let mut node = &self.root;
         let mut position = node.position;
         for (depth, part) in path.iter().enumerate() {
-            let Some(child) = node.children.iter().find(|child| child.key == *part) else { break };
+            let Some(child) = node.child(part) else { break };
             node = &child.value;
             position = if key && depth + 1 == path.len() { child.position } else { node.position };
         }
@@ -218,7 +239,7 @@ impl Document {
     fn node(&self, path: &[String]) -> &Node {
         let mut node = &self.root;
         for part in self.written(path) {
-            let Some(child) = node.children.iter().find(|child| child.key == part) else { break };
+            let Some(child) = node.child(&part) else { break };
             node = &child.value;
         }
         node
@@ -305,7 +326,7 @@ fn list_item(index: usize, item: &MarkedYaml, text: &[char]) -> Child {
     Child { key: index.to_string(), position: place(item.span.start), letters, value: node(item, text) }
 }
 
-fn place(marker: Marker) -> Position {
+pub(super) fn place(marker: Marker) -> Position {
     Position { line: marker.line().max(1), column: marker.col() + 1 }
 }
 
@@ -315,6 +336,9 @@ fn syntax_error(file: &str, text: &str, error: &ScanError) -> Diagnostic {
     let content = text.lines().nth(line - 1).unwrap_or_default();
     if let Some(finding) = tab_near(file, text, line) {
         return finding;
+    }
+    if words == "recursion limit exceeded" {
+        return Diagnostic::error(bounds::too_deep()).at(file, text, line, column);
     }
     if let Some((line, column)) = bare_template(text, line) {
         let finding =

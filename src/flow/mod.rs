@@ -1,5 +1,6 @@
 //! Flows: from YAML text to something that can be planned. No I/O here: a caller reads the file.
 
+mod bounds;
 mod check;
 mod contract;
 pub mod convert;
@@ -27,6 +28,7 @@ use crate::duration::{Limit, Span};
 use crate::id::{FlowId, TaskId};
 use crate::task::{Level, TaskType};
 
+pub use bounds::LARGEST_FLOW;
 pub use contract::{Behavior, Broken, Check, Concurrency, FlowOutput, Sla, SlaKind, Style, Unmet};
 pub use defaults::PluginDefault;
 pub use document::{Document, Position, from_yaml};

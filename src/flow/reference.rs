@@ -90,7 +90,11 @@ impl Checker<'_> {
             }
         };
         let name = name?;
-        (!known.contains(&name)).then(|| undefined(format!("{root}.{name}"), choice(name, &known)))
+        let help = match known.as_slice() {
+            [] => format!("declare it: `variables: {{{name}: …}}`"),
+            known => choice(name, known),
+        };
+        (!known.contains(&name)).then(|| undefined(format!("{root}.{name}"), help))
     }
 
     fn input_problem(&self, reference: &str) -> Option<Problem> {
@@ -100,7 +104,11 @@ impl Checker<'_> {
         }
         let known: Vec<&str> = self.flow.inputs.iter().map(|input| input.id.as_str()).collect();
         let name = rest.split('.').next().unwrap_or(rest);
-        Some(undefined(format!("inputs.{rest}"), choice(name, &known)))
+        let help = match nearest(name, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("declare it: `inputs: [{{id: {name}, type: STRING}}]`"),
+        };
+        Some(undefined(format!("inputs.{rest}"), help))
     }
 
     /// What may be meant by a word that no expression begins with: an input or a variable without its `inputs.`.
@@ -205,7 +213,7 @@ fn spellings(name: &str) -> Vec<String> {
 fn choice(word: &str, known: &[&str]) -> String {
     match nearest(word, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None if known.is_empty() => "there is nothing of that kind here".to_owned(),
+        None if known.is_empty() => "no task runs before this one".to_owned(),
         None => format!("there is `{}`", known.join("`, `")),
     }
 }

@@ -57,7 +57,7 @@ impl Parser<'_> {
         self.findings.extend(found);
         self.unique(&common, &path);
         let Some(task) = self.task_type(&common, &path) else {
-            self.broken.tasks.extend(common.get("id").and_then(Value::as_str).map(str::to_owned));
+            collect_tasks(value, &mut self.broken.tasks);
             return None;
         };
         let (branches, own) = self.branches(task, own, &path);
@@ -65,7 +65,17 @@ impl Parser<'_> {
         let of_common = ["runIf", "when", "timeout"].map(|name| common.get(name).unwrap_or(&Value::Null));
         let uses = uses(&[&[&fields], &of_common[..]].concat());
         self.findings.extend(findings::all(self.document, &path, &fields, task.check));
-        let common: Common = read(&common).ok()?;
+        let Ok(common) = read::<Common>(&common) else {
+            // It is there, whatever is wrong with it, and so are the tasks inside of it.
+            self.broken.tasks.extend(common.get("id").and_then(Value::as_str).map(str::to_owned));
+            let inside = branches.iter().flat_map(|(_, branch)| branch);
+            inside.for_each(|step| {
+                each_step(std::slice::from_ref(step), &mut |step| {
+                    self.broken.tasks.insert(step.id.to_string());
+                })
+            });
+            return None;
+        };
         let (id, depends_on) = (TaskId::new(&common.id), Vec::new());
         let step = Step { id, task, fields, common, branches, depends_on, uses, path };
         if task.name == "working_directory" {
@@ -207,11 +217,13 @@ impl Parser<'_> {
 
     /// The steps in an order in which each stands behind those that it depends on.
     fn sorted(&mut self, mut rest: Vec<Step>) -> Vec<Step> {
-        let mut sorted: Vec<Step> = Vec::new();
+        let (mut sorted, mut before) = (Vec::<Step>::new(), BTreeSet::new());
         while !rest.is_empty() {
-            let is_free = |step: &Step| step.depends_on.iter().all(|id| sorted.iter().any(|before| before.id == *id));
+            let is_free = |step: &Step| step.depends_on.iter().all(|id| before.contains(id.as_str()));
             let Some(next) = rest.iter().position(is_free) else { break };
-            sorted.push(rest.remove(next));
+            let next = rest.remove(next);
+            before.insert(next.id.to_string());
+            sorted.push(next);
         }
         let listed = |id: &TaskId| sorted.iter().chain(&rest).any(|step| step.id == *id);
         let strangers: Vec<(&Step, &TaskId)> = rest
@@ -233,6 +245,19 @@ impl Parser<'_> {
             self.findings.push(self.document.locate(&depends_on(circle[0]), finding));
         }
         sorted
+    }
+}
+
+/// The ids of a task and of those inside of it, of which nothing is known.
+fn collect_tasks(value: &Value, into: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(map) => {
+            let id = map.get("id").filter(|_| map.contains_key("type")).and_then(Value::as_str);
+            into.extend(id.map(str::to_owned));
+            map.values().for_each(|value| collect_tasks(value, into));
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect_tasks(item, into)),
+        _ => {}
     }
 }
 

@@ -30,7 +30,9 @@ pub(super) fn check<T: Task>(fields: &Value) -> Result<(), FieldError> {
     let mut rest = Cow::Borrowed(fields);
     let mut is_whole = true;
     while let Err(error) = parse::<T>(Fields::new(&rest, true)) {
-        if error.message != fields::LATER && !is_decided_later(&rest, &error) {
+        // A field that is not known is wrong, whatever its value comes to.
+        let is_unknown = error.message.starts_with("unknown field");
+        if is_unknown || (error.message != fields::LATER && !is_decided_later(&rest, &error)) {
             let is_left_aside = !is_whole && error.message.starts_with("missing field");
             return if is_left_aside { Ok(()) } else { Err(error) };
         }

@@ -294,3 +294,97 @@ fn all_problems_of_a_file_are_told_at_once_and_in_order() {
     assert_eq!((&first["severity"], &first["file"], &first["column"]), (&json!("error"), &json!("f.yaml"), &json!(1)));
     assert_eq!(first["snippet"], "slas: []");
 }
+
+#[test]
+fn a_field_that_is_not_known_is_found_whatever_its_value_is() {
+    let found = |line: usize, column: usize, field: &str, text: &str, near: &str| {
+        format!(
+            "error: unknown field `{field}`\n  --> f.yaml:{line}:{column}\n   |\n {line} | {text}\n   | {}^\n  help: did you mean `{near}`?",
+            " ".repeat(column - 1)
+        )
+    };
+    let tasks = [
+        "  - {id: a, type: log, message: x, mesage: \"{{ 1 }}\"}",
+        "  - {id: b, type: return, formt: \"{{ flow.id }}\"}",
+        "  - {id: c, type: http.request, uri: \"{{ flow.id }}\", options: {timout: \"{{ flow.id }}\"}}",
+    ];
+    let world = World::new();
+    world.write("f.yaml", format!("{HEAD}tasks:\n{}\n", tasks.join("\n")));
+    let told = world.jitney(&["validate", "f.yaml"]).ended(3);
+    assert!(told.out.contains(&found(4, 36, "mesage", tasks[0], "message")), "{}", told.out);
+    assert!(told.out.contains(&found(5, 27, "formt", tasks[1], "format")), "{}", told.out);
+    assert!(told.out.contains("unknown field `timout`"), "{}", told.out);
+}
+
+#[test]
+fn a_task_with_a_wrong_field_is_in_the_flow_all_the_same() {
+    tasks_refused(
+        "  - {id: a, type: return, format: x, retry: {attempts: 3}}\n  - {id: b, type: log, message: \"{{ outputs.a.value }}\"}\n",
+        &["error: unknown field `attempts`
+  --> f.yaml:4:46
+   |
+ 4 |   - {id: a, type: return, format: x, retry: {attempts: 3}}
+   |                                              ^
+  help: did you mean `maxAttempts`?"],
+    );
+}
+
+#[test]
+fn a_malformed_template_is_shown_where_it_is_and_hides_nothing() {
+    tasks_refused(
+        "  - {id: a, type: log, message: \"{{ flow.id }} and {{ flow. }}\"}\n  - {id: b, type: log, message: \"{{ inputs.foo }}\"}\n",
+        &[
+            "error: this template is malformed: expected a name after the dot, found `}}`
+  --> f.yaml:4:61
+   |
+ 4 |   - {id: a, type: log, message: \"{{ flow.id }} and {{ flow. }}\"}
+   |                                                             ^
+  help: write `{{ inputs.name }}` or `{{ outputs.task.field }}`",
+            "error: `inputs.foo` is not defined
+  --> f.yaml:5:37
+   |
+ 5 |   - {id: b, type: log, message: \"{{ inputs.foo }}\"}
+   |                                     ^
+  help: declare it: `inputs: [{id: foo, type: STRING}]`",
+        ],
+    );
+}
+
+#[test]
+fn what_nests_too_deeply_or_is_too_large_is_refused_with_its_place() {
+    for text in ["- ".repeat(20_000), "? ".repeat(20_000), "[".repeat(5_000)] {
+        let world = World::new();
+        world.write("f.yaml", format!("{HEAD}variables:\n  a:\n    {text}x\n"));
+        for command in ["validate", "run"] {
+            let told = world.jitney(&[command, "f.yaml"]).ended(3);
+            let text = format!("{}{}", told.out, told.err);
+            assert!(text.starts_with("error: this nests deeper than 100 levels\n  --> f.yaml:5:"), "{}", text);
+        }
+    }
+    let world = World::new();
+    world.write("f.yaml", format!("{HEAD}description: {}\n", "x".repeat(300_000)));
+    let told = world.jitney(&["validate", "f.yaml"]).ended(3);
+    assert!(told.out.starts_with("error: the flow is larger than 256 kB\n  --> f.yaml:1:1"), "{}", told.out);
+}
+
+/// Texts that cost more than their length would: they end all the same, with findings.
+#[test]
+fn a_flow_cannot_take_forever_to_check() {
+    let chain = |from: usize, to: usize, value: &dyn Fn(usize) -> String| {
+        (from..to).map(|n| format!("  v{n}: \"{}\"\n", value(n))).collect::<String>()
+    };
+    let render = "tasks:\n  - {id: a, type: log, message: \"{{ render(vars.v0) }}\"}\n";
+    let fan = chain(0, 60, &|n| format!("{{{{ vars.v{} }}}}{{{{ vars.v{} }}}}", n + 1, n + 2));
+    let long = chain(0, 6_000, &|n| format!("{{{{ vars.v{} }}}}", n + 1));
+    let path = format!("tasks:\n  - {{id: a, type: log, message: \"{{{{ inputs{} }}}}\"}}\n", ".a".repeat(40_000));
+    for (rest, finding) in [
+        (format!("variables:\n{fan}{render}"), "`vars.v60` is not defined"),
+        (format!("variables:\n{long}{render}"), ""),
+        (path, "a name has more than 64 parts"),
+    ] {
+        let world = World::new();
+        world.write("f.yaml", format!("{HEAD}{rest}"));
+        let told = world.jitney(&["validate", "f.yaml"]).ended(if finding.is_empty() { 0 } else { 3 });
+        assert!(told.out.contains(finding), "{}", told.out);
+    }
+}

@@ -23,6 +23,15 @@ fn every_problem_with_the_inputs_is_told_at_once() {
 }
 
 #[test]
+fn a_month_without_its_zero_is_known_again() {
+    refused(
+        &World::new(),
+        &["run", TAXI, "-i", "taxi=green", "-i", "year=2019", "-i", "month=1"],
+        "error: input `month`: `1` is none of `01`, `02`, `03`, `04`, `05`, `06`, `07`, `08`, `09`, `10`, `11`, `12`; did you mean `01`?",
+    );
+}
+
+#[test]
 fn a_required_input_without_a_value_says_how_to_give_it() {
     let world = World::new();
     let inputs = "inputs:\n  - {id: taxi, type: SELECT, values: [yellow, green], displayName: Which taxis}\n";

@@ -41,8 +41,12 @@ fn deep_nesting_is_refused() {
 fn long_chains_are_no_nesting() {
     let sum: Vec<&str> = repeat_n("1", 50_000).collect();
     assert_eq!(render(&json!(format!("{{{{ {} }}}}", sum.join(" + "))), &Names::new(), &Nowhere).unwrap(), 50_000);
-    let path = format!("{{{{ a{} ?? 1 }}}}", ".b".repeat(50_000));
+    let path = format!("{{{{ a{} ?? 1 }}}}", ".b".repeat(64));
     assert_eq!(render(&json!(path), &Names::new(), &Nowhere).unwrap(), 1);
+    for path in [".b", "[0]"] {
+        let path = format!("{{{{ inputs{} ?? 1 }}}}", path.repeat(100_000));
+        assert!(message(&path).contains("more than 64 parts"), "{}", message(&path));
+    }
     assert_eq!(references(&format!("{{{{ a{} }}}}", " ~ a".repeat(10_000))).unwrap(), ["a"]);
     let arms = "{% elseif false %}".repeat(10_000);
     assert_eq!(message(&format!("{{% if false %}}{arms}{{% else %}}x{{% endif %}}")), "gives 3 bytes");
@@ -88,12 +92,46 @@ fn work_and_size_are_bounded() {
         ),
         ("{{ 'aaaa' | replace({'(a{1000}){1000}': 'b'}, regexp=true) }}", "Compiled regex exceeds size limit"),
         ("{% for i in 1..1000000 %}{{ 'x' | split('[a]') }}{% endfor %}", "takes too much work"),
-        ("{{ 1 | jq('[range(100000000)]') }}", "the range is too long"),
     ] {
         assert!(message(template).contains(expected), "{template}: {}", message(template));
     }
+}
+
+#[test]
+fn a_jq_program_has_bounds_of_time_memory_and_depth() {
+    enable_jq();
+    let (slow, large) = ("the jq program takes too long", "MiB of memory, or nests too deeply");
+    for (program, expected) in [
+        ("def f: f; f", large),
+        ("def #x\n f: f; f", slow),
+        ("range(1000000) as $a | range(1000000) as $b | empty", slow),
+        ("[\"a\", \"b\"] | combinations(1000)", slow),
+        ("[limit(1000000000; repeat(1))]", large),
+        ("[range(1000000000)]", large),
+        ("reduce range(60) as $i ([1]; . + .)", large),
+        ("reduce range(60) as $i (\"a\"; . + .)", large),
+        ("reduce range(40) as $i (\"\\\\\"; tojson)", large),
+        ("reduce range(60) as $i ([1]; [., .]) | tojson", large),
+        ("reduce range(100000) as $i (1; [.])", "nests too deeply"),
+        ("[recurse([.])] | length", large),
+        ("\"a\" * 1000000000", large),
+        ("[][1000000000] = 1", large),
+    ] {
+        let template = format!("{{{{ 1 | jq('{program}') }}}}");
+        let found = message(&template);
+        assert!(found.contains(expected) || found.contains(slow) || found.contains(large), "{program}: {found}");
+    }
     let deep_jq = format!("{{{{ 1 | jq('{}1{}') }}}}", "[".repeat(4_000), "]".repeat(4_000));
-    assert!(!message(&deep_jq).is_empty());
+    assert!(message(&deep_jq).contains("nests too deeply"), "{}", message(&deep_jq));
+    let deep_text = format!("{{{{ '{}1{}' | jq('.') }}}}", "[".repeat(100_000), "]".repeat(100_000));
+    assert!(!message(&deep_text).contains("gives"), "{}", message(&deep_text));
+    // The time is for all programs of a text.
+    let many = format!("{{{{ 1 | jq('.') }}}}{}", "{{ 1 | jq('last(range(20000000))') }}".repeat(20));
+    assert!(message(&many).contains(slow), "{}", message(&many));
+}
+
+fn enable_jq() {
+    jitney::jq::enable(env!("CARGO_BIN_EXE_jitney").into());
 }
 
 #[test]

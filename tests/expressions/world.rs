@@ -7,6 +7,7 @@ use jitney::flow::expression::{Names, Outside};
 use serde_json::{Value, json};
 
 pub fn names() -> Names {
+    jitney::jq::enable(env!("CARGO_BIN_EXE_jitney").into());
     let value = json!({
         "inputs": {"taxi": "green", "year": 2019, "rate": 2.5, "list": [3, 1, 2], "flag": false, "none": null, "empty": ""},
         "vars": {"file": "{{ inputs.taxi }}_tripdata_{{ inputs.year }}.csv", "twice": "{{ vars.file }}.gz",

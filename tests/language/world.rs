@@ -92,6 +92,7 @@ impl Place {
 
 /// A runner with all state under `home`.
 pub fn runner(home: &Path, lines: &Arc<Mutex<Vec<String>>>) -> Runner {
+    jitney::jq::enable(env!("CARGO_BIN_EXE_jitney").into());
     let overrides = Overrides { home: Some(home.to_owned()), postgres: None };
     let path = std::env::var("PATH").unwrap_or_default();
     let settings = Settings::from_environment(overrides, BTreeMap::from([("PATH".to_owned(), path)])).unwrap();

@@ -81,3 +81,49 @@ fn who_has_no_login_learns_nothing() {
     assert_eq!(server.code(&["/api/v1/flows/search", "-u", "ada@example.com:wrong"]), "401");
     assert_eq!(server.code(&["/api/v1/flows/search", "-u", "ada@example.com:hunter22hunter22"]), "200");
 }
+
+#[test]
+fn what_comes_from_outside_does_not_end_the_server() {
+    use base64::Engine as _;
+    let place = Place::new();
+    // A Parquet file whose index points before its beginning.
+    let damaged = "UEFSMRUAFRQVFCwVAhUAFQYVBhwAAAACAAAAAgEBAAAAFQIZLDUAGAZzY2hlbWEVAgAVAiUCGAFhABYCGRwZHCYAHBUCGSUGABkYAWEVABYCFjoW\
+        OyYISRwVABUAFQIAPCkGGSYAAgAAABY6FgImCBY6ACggcGFycXVldC1jcHAtYXJyb3cgdmVyc2lvbiAyNi4wLjEZHBwAAAB6AAAAUEFSMQ==";
+    place.write("flows/x.parquet", base64::engine::general_purpose::STANDARD.decode(damaged).unwrap());
+    let head = |id: &str| format!("id: {id}\nnamespace: n\ntasks:\n");
+    place.write("flows/d.yaml", format!("{}  - {{id: a, type: polars.transform, from: x.parquet}}\n", head("d")));
+    place.write(
+        "flows/j.yaml",
+        format!(
+            "{}  - {{id: a, type: log, message: \"{{{{ 1 | jq('reduce range(99999) as $i (1; [.])') }}}}\"}}\n",
+            head("j")
+        ),
+    );
+    let deep = format!("{}variables:\n  a:\n    {}x\n", head("deep"), "- ".repeat(20_000));
+    place.write("flows/deep.yaml", &deep);
+    let server = place.server();
+    let found = server.json(&[
+        "/api/v1/flows/validate",
+        "-X",
+        "POST",
+        "--data-binary",
+        &format!("@{}", place.path("flows/deep.yaml").display()),
+    ]);
+    let message = |finding: &Value| finding["message"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(message(&found[0]["findings"][0]), "this nests deeper than 100 levels", "{found}");
+    let saved = server.json(&[
+        "/api/v1/flows",
+        "-X",
+        "POST",
+        "--data-binary",
+        &format!("@{}", place.path("flows/deep.yaml").display()),
+    ]);
+    assert!(saved.to_string().contains("nests deeper than 100 levels"), "{saved}");
+    for (flow, said) in [("d", "the Parquet file is damaged"), ("j", "nests too deeply")] {
+        let ran = server.json(&[&format!("/api/v1/executions/n/{flow}?wait=true"), "-X", "POST"]);
+        assert_eq!(ran["state"]["current"], "FAILED", "{ran}");
+        let log = server.curl(&[&format!("/api/v1/logs/{}/download", ran["id"].as_str().unwrap())]);
+        assert!(log.contains(said), "{log}");
+    }
+    assert_eq!(server.code(&["/health"]), "200");
+}

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use super::{CatalogError, Entry, file_error};
 use crate::diagnostic::Diagnostic;
-use crate::engine::snapshot;
+use crate::engine::{flow_file, snapshot};
 use crate::flow::{Flow, parse};
 use crate::journal::{Journal, JournalError};
 use crate::task::TaskType;
@@ -47,7 +47,7 @@ impl Read {
         journal: &Journal,
     ) -> Result<Option<Self>, JournalError> {
         let name = file.display().to_string();
-        let text = match fs::read_to_string(file) {
+        let text = match flow_file::read(file) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => {

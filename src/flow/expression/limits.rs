@@ -1,11 +1,16 @@
 //! Bounds on what one text may cost, so that any template ends.
 
 use std::cell::Cell;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::text::DEEPEST;
+
 /// How deep expressions, blocks, macros and calls of `render()` may nest.
 pub(super) const DEPTH: usize = 64;
+/// How many steps into a value a dotted name may have.
+pub(super) const PARTS: usize = 64;
 /// How long a rendered text may be, in bytes.
 pub(super) const OUTPUT: usize = 16 << 20;
 /// How often loops may turn, all together.
@@ -16,8 +21,8 @@ const VALUE: usize = 64 << 20;
 const NODE: usize = 32;
 /// How much may be done in all, roughly in bytes handled.
 const WORK: u64 = 2 << 30;
-/// How deep a value may nest: the JSON reader allows as much.
-const VALUE_DEPTH: usize = 128;
+/// How long programs of other languages may run, all together.
+const TIME: Duration = Duration::from_secs(5);
 
 /// What is left for a text and for all that it renders.
 #[derive(Debug, Default)]
@@ -25,6 +30,7 @@ pub(super) struct Budget {
     work: Cell<u64>,
     turns: Cell<u64>,
     depth: Cell<usize>,
+    time: Cell<Duration>,
 }
 
 impl Budget {
@@ -55,6 +61,15 @@ impl Budget {
         Ok(())
     }
 
+    /// Does work that is measured by the clock, in the time that is left.
+    pub(super) fn timed<T>(&self, work: impl FnOnce(Duration) -> Result<T, String>) -> Result<T, String> {
+        let left = TIME.saturating_sub(self.time.get());
+        let started = Instant::now();
+        let done = work(left);
+        self.time.set(self.time.get() + started.elapsed());
+        done
+    }
+
     pub(super) fn leave(&self) {
         self.depth.set(self.depth.get().saturating_sub(1));
     }
@@ -62,7 +77,7 @@ impl Budget {
 
 /// The size of a value.
 fn weigh(value: &Value) -> Result<usize, String> {
-    let size = size(value, VALUE_DEPTH).ok_or("the value nests too deeply")?;
+    let size = size(value, DEEPEST).ok_or("the value nests too deeply")?;
     if size > VALUE { Err(format!("the value is larger than {} MiB", VALUE >> 20)) } else { Ok(size) }
 }
 

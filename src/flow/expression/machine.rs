@@ -32,7 +32,7 @@ impl From<Failure> for ExpressionError {
 /// What went wrong with a piece of source.
 pub(super) fn failure(source: &str, message: &str) -> Failure {
     let shown = super::value::short(source);
-    Failure::Other(ExpressionError { message: format!("`{shown}`: {message}"), culprit: source.to_owned() })
+    Failure::Other(ExpressionError::new(format!("`{shown}`: {message}"), source))
 }
 
 type Evaluated<'m> = Result<Cow<'m, Value>, Failure>;
@@ -96,7 +96,7 @@ impl Machine<'_> {
         bound.or_else(|| self.names.get(name)).map(Cow::Borrowed).ok_or_else(|| {
             let known = list(self.names.keys().map(String::as_str));
             let message = format!("`{name}` is not defined; here there is {known}");
-            Failure::Undefined(ExpressionError { message, culprit: name.to_owned() })
+            Failure::Undefined(ExpressionError::new(message, name))
         })
     }
 
@@ -104,7 +104,7 @@ impl Machine<'_> {
         let mut value = match self.evaluate(root) {
             Err(Failure::Undefined(error)) if matches!(root.kind, Kind::Name(_)) => {
                 let message = error.message.replacen(&root.source, &whole.source, 1);
-                return Err(Failure::Undefined(ExpressionError { message, culprit: whole.source.clone() }));
+                return Err(Failure::Undefined(ExpressionError::new(message, &whole.source)));
             }
             other => other?,
         };
@@ -308,5 +308,5 @@ fn undefined(whole: &str, walked: &str, value: &Value, key: &str) -> Failure {
         other => format!("`{walked}` is {}", kind(other)),
     };
     let message = format!("`{whole}` is not defined; {there}");
-    Failure::Undefined(ExpressionError { message, culprit: whole.to_owned() })
+    Failure::Undefined(ExpressionError::new(message, whole))
 }

@@ -43,15 +43,28 @@ pub struct ExpressionError {
     pub message: String,
     /// The text to point at: a part of the template on one line, or the whole template.
     pub culprit: String,
+    /// What stands before the culprit on its line, where it is this very place that is meant.
+    pub before: String,
 }
 
 impl ExpressionError {
+    /// What is wrong with a part of a template, wherever it stands.
+    pub fn new(message: String, culprit: &str) -> Self {
+        Self { message, culprit: culprit.to_owned(), before: String::new() }
+    }
+
     /// A template that cannot be read from byte `at` on.
     fn malformed(text: &str, at: usize, message: &str) -> Self {
         let rest = text.get(at..).unwrap_or_default();
         let line = rest.lines().next().unwrap_or_default().trim();
         let culprit = if line.is_empty() { text.trim().lines().last().unwrap_or_default().trim() } else { line };
-        Self { message: format!("this template is malformed: {message}"), culprit: culprit.to_owned() }
+        let before = text.get(..at).unwrap_or_default().rsplit('\n').next().unwrap_or_default();
+        let before = if line.is_empty() { "" } else { before };
+        Self {
+            message: format!("this template is malformed: {message}"),
+            culprit: culprit.to_owned(),
+            before: before.to_owned(),
+        }
     }
 }
 

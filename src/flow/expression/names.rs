@@ -163,7 +163,8 @@ impl<'a> Reader<'a> {
                 Part::Index(Expr { kind: Kind::Literal(Value::Number(index)), .. }) => index.to_string(),
                 Part::Index(_) => break,
             };
-            name = format!("{name}.{step}");
+            name.push('.');
+            name.push_str(&step);
         }
         self.mentioned.insert(name.clone());
         vec![name]
@@ -237,7 +238,7 @@ impl<'a> Reader<'a> {
 
     fn note(&mut self, invocation: &Invocation, checked: Result<(), String>) {
         if let Err(message) = checked {
-            self.wrong.push(ExpressionError { message, culprit: invocation.source.clone() });
+            self.wrong.push(ExpressionError::new(message, &invocation.source));
         }
     }
 }

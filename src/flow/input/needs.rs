@@ -137,11 +137,14 @@ fn offer(word: &str, known: &[&str]) -> String {
 /// The inputs in an order in which each stands behind those that it needs; those of a circle are left out.
 pub(super) fn order(inputs: &[Input]) -> Vec<usize> {
     let needs: Vec<Vec<usize>> = inputs.iter().map(|input| input.needs(inputs)).collect();
-    let mut sorted: Vec<usize> = Vec::new();
+    let (mut sorted, mut is_sorted) = (Vec::new(), vec![false; inputs.len()]);
     loop {
-        let is_free = |index: &usize| !sorted.contains(index) && needs[*index].iter().all(|need| sorted.contains(need));
+        let is_free = |index: &usize| !is_sorted[*index] && needs[*index].iter().all(|need| is_sorted[*need]);
         match (0..inputs.len()).find(is_free) {
-            Some(next) => sorted.push(next),
+            Some(next) => {
+                sorted.push(next);
+                is_sorted[next] = true;
+            }
             None => return sorted,
         }
     }

@@ -264,7 +264,7 @@ impl Parser<'_> {
             Value::String(text) if is_template(text) => {
                 for error in check_calls(text).err().unwrap_or_default() {
                     let finding = Diagnostic::error(error.message);
-                    self.findings.push(self.document.locate_text(path, &error.culprit, finding));
+                    self.findings.push(self.document.locate_after(path, &error.before, &error.culprit, finding));
                 }
                 for name in references(text).unwrap_or_default() {
                     let root = name.split('.').next().unwrap_or_default();

@@ -11,9 +11,10 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use crate::diagnostic::Diagnostic;
+use crate::engine::aside;
 use crate::engine::backfill::Wanted;
 use crate::engine::catalog::Entry;
-use crate::flow::parse;
+use crate::flow::{LARGEST_FLOW, parse};
 use crate::server::App;
 use crate::server::api::parameters::Parameters;
 use crate::server::api::problem::Problem;
@@ -39,7 +40,7 @@ fn shape(entry: &Entry) -> Value {
 #[utoipa::path(post, path = "/flows", tag = "flows", request_body(content = String, content_type = "application/x-yaml"),
     responses((status = 200, description = "The flow", body = Object), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn create(State(app): State<Arc<App>>, text: String) -> Result<Json<Value>, Problem> {
-    let (namespace, id) = name_of(&text);
+    let (namespace, id) = aside(|| name_of(&text));
     if app.catalog.get(&namespace, &id).is_some() {
         return Err(Problem::conflict(format!("the flow `{id}` is there already; change it with PUT")));
     }
@@ -58,7 +59,7 @@ pub(super) async fn update(
     if app.catalog.get(&namespace, &id).is_none() {
         return Err(Problem::no_flow(&namespace, &id));
     }
-    if name_of(&text) != (namespace.clone(), id.clone()) {
+    if aside(|| name_of(&text)) != (namespace.clone(), id.clone()) {
         return Err(Problem::wrong(format!("the text is not of the flow `{id}` in the namespace `{namespace}`")));
     }
     save(&app, text).await
@@ -73,6 +74,8 @@ async fn save(app: &Arc<App>, text: String) -> Result<Json<Value>, Problem> {
 
 /// The namespace and the id that a text names; empty where it names none.
 fn name_of(text: &str) -> (String, String) {
+    // One that is too large is refused when it is read as a flow.
+    let text = if text.len() > LARGEST_FLOW { "" } else { text };
     let value = crate::flow::from_yaml(text).unwrap_or_default();
     let part = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     (part("namespace"), part("id"))
@@ -141,7 +144,7 @@ pub(super) async fn validate(body: String) -> Json<Vec<Validated>> {
         let constraints = (!errors.is_empty()).then(|| errors.join("\n"));
         Validated { index, namespace, flow, constraints, findings }
     };
-    Json(texts(&body).into_iter().enumerate().map(check).collect())
+    Json(aside(|| texts(&body).into_iter().enumerate().map(check).collect()))
 }
 
 /// One flow.
