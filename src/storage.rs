@@ -82,6 +82,11 @@ impl Storage {
         Ok(self.root.join(relative))
     }
 
+    /// Whether a file lies in the storage, of whichever execution.
+    pub fn holds(&self, path: &Path) -> bool {
+        path.starts_with(&self.root)
+    }
+
     /// Deletes every file of the execution and says how many there were.
     ///
     /// # Errors

@@ -108,7 +108,7 @@ fn defaults_keep_the_tasks_that_they_are_for() {
     let log = "  - {id: c, type: io.kestra.plugin.core.log.Log, message: x}\n";
     let native = "  - {id: d, type: postgres.query, sql: x}\n";
     let all = with("io.kestra.plugin.jdbc.postgresql", &format!("{query}{load}{log}"));
-    assert!(all.text.contains("- type: postgres\n") && all.text.contains("type: postgres.load,"), "{}", all.text);
+    assert!(all.text.contains("- type: postgres\n") && all.text.contains("type: postgres.copy_in,"), "{}", all.text);
     assert!(all.left.is_empty() && all.text.contains("type: log,"), "{}", all.text);
     // A task that these defaults were not for stays without them.
     let some = with("io.kestra.plugin.jdbc.postgresql", &format!("{query}{log}{native}"));

@@ -11,6 +11,7 @@ pub mod connect;
 mod dial;
 pub mod error;
 pub mod managed;
+pub mod name;
 pub mod outcome;
 mod owner;
 mod resolve;

@@ -265,11 +265,6 @@ pub fn quote(text: &str) -> String {
     }
 }
 
-/// A name of a table or column as the server reads it back, letter for letter.
-pub fn quote_name(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
 fn array(items: &[Value]) -> String {
     let mut text = String::from("{");
     for (index, item) in items.iter().enumerate() {

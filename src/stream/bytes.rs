@@ -132,6 +132,11 @@ impl Bytes {
         Ok(Self { compression, name: name.to_owned(), blocks, used, is_over: false })
     }
 
+    /// What errors call the file.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// How the file is packed.
     pub fn compression(&self) -> Compression {
         self.compression
@@ -204,7 +209,7 @@ pub fn preview(start: &[u8]) -> String {
     line.chars().filter(|character| !character.is_control()).take(60).collect()
 }
 
-fn located(mut diagnostic: Diagnostic, name: &str) -> Box<Diagnostic> {
+pub(super) fn located(mut diagnostic: Diagnostic, name: &str) -> Box<Diagnostic> {
     diagnostic.file = name.to_owned();
     Box::new(diagnostic)
 }

@@ -7,19 +7,23 @@ use std::collections::{BTreeMap, HashSet};
 
 use polars::prelude::Column as Filled;
 
-use super::bytes::{Bytes, is_web_page, preview};
+use super::bytes::{is_web_page, preview};
 use super::split::{Dialect, Endless, Row, Rows};
-use super::{BadRow, Batch, Column, ReadOptions, Result, column};
+use super::text::{Text, other_encoding, seems_utf16};
+use super::{BadRow, Batch, Column, ColumnType, ReadOptions, Result, column};
 use crate::diagnostic::Diagnostic;
 
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// What may stand between fields, likeliest first.
+const DELIMITERS: [u8; 4] = *b";\t|,";
+
 /// A delimited file whose header has been read.
 #[derive(Debug)]
 pub struct CsvFile {
-    source: Bytes,
+    source: Text,
     rows: Rows,
     spare: Vec<u8>,
     name: String,
+    delimiter: u8,
     null_string: String,
     header: Vec<String>,
 }
@@ -29,13 +33,14 @@ impl CsvFile {
     ///
     /// # Errors
     /// When the file is empty, is no text, or its header names a column twice.
-    pub fn open(source: Bytes, options: &ReadOptions, name: &str) -> Result<Self> {
+    pub fn open(source: Text, options: &ReadOptions, name: &str) -> Result<Self> {
         let dialect = Dialect { delimiter: options.delimiter, quote: options.quote, escape: options.escape };
         let mut file = Self {
             source,
             rows: Rows::new(dialect),
             spare: Vec::new(),
             name: name.to_owned(),
+            delimiter: options.delimiter,
             null_string: options.null_string.clone(),
             header: Vec::new(),
         };
@@ -70,8 +75,10 @@ impl CsvFile {
 
     fn check_start(&mut self) -> Result<()> {
         let start = self.rows.rest();
-        if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {
-            return Err(self.error(1, "the file is UTF-16, and only UTF-8 is read"));
+        if let Some(found) = seems_utf16(start) {
+            let mut error = self.error(1, format!("the file is {found}, and is read as {}", self.source.encoding()));
+            error.help = Some(format!("say so: `encoding: {found}`"));
+            return Err(error);
         }
         if is_web_page(start) {
             let message = format!(
@@ -79,9 +86,6 @@ impl CsvFile {
                 preview(&start[..start.len().min(256)])
             );
             return Err(self.error(1, message));
-        }
-        if start.starts_with(BYTE_ORDER_MARK) {
-            self.rows.skip(BYTE_ORDER_MARK.len());
         }
         Ok(())
     }
@@ -92,7 +96,34 @@ impl CsvFile {
         }
         let Some(row) = self.rows.found().first() else { return Ok(Vec::new()) };
         let fields = (0..row.width as usize).map(|column| self.rows.field(row, column).unwrap_or_default());
-        Ok(fields.map(|field| String::from_utf8_lossy(field).trim().to_owned()).collect())
+        let names = fields.map(|field| match std::str::from_utf8(field) {
+            Ok(name) => Ok(name.trim().to_owned()),
+            Err(_) => {
+                let shown = preview(field);
+                let message = format!("the header is not valid {} text: `{shown}`", self.source.encoding());
+                let mut error = self.error(1, message);
+                error.help = other_encoding(field).filter(|_| self.source.is_assumed());
+                Err(error)
+            }
+        });
+        names.collect()
+    }
+
+    /// What to do when a header of one name is not the one that is expected: another character seems to separate fields.
+    pub fn other_delimiter(&self) -> Option<String> {
+        let [only] = self.header.as_slice() else { return None };
+        self.separated_by(only.as_bytes(), 1)
+    }
+
+    /// Which other character separates as many fields in a text.
+    fn separated_by(&self, text: &[u8], at_least: usize) -> Option<String> {
+        let count = |delimiter: u8| text.iter().filter(|byte| **byte == delimiter).count();
+        let found = DELIMITERS.into_iter().filter(|other| *other != self.delimiter && count(*other) >= at_least);
+        let shown = match found.max_by_key(|other| count(*other))? {
+            b'\t' => "\\t".to_owned(),
+            other => char::from(other).to_string(),
+        };
+        Some(format!("the file looks separated by `{shown}`: `delimiter: \"{shown}\"`"))
     }
 
     fn refuse_duplicates(&self) -> Result<()> {
@@ -215,8 +246,19 @@ impl CsvBatches {
     fn unfit(&self, row: &Row, place: usize) -> BadRow {
         let wanted =
             self.places.iter().position(|candidate| *candidate == place).and_then(|index| self.wanted.get(index));
-        let message = wanted.map(|wanted| column::complaint(wanted, self.field(row, place))).unwrap_or_default();
-        self.bad_row(row, self.file.rows.position_of(row, place), message)
+        let field = self.field(row, place);
+        let message = wanted.map(|wanted| column::complaint(wanted, field)).unwrap_or_default();
+        let bad = self.bad_row(row, self.file.rows.position_of(row, place), message);
+        match (wanted, field) {
+            (Some(wanted), Some(field)) if wanted.kind == ColumnType::Text && std::str::from_utf8(field).is_err() => {
+                let shown: String = String::from_utf8_lossy(field).chars().take(60).collect();
+                let encoding = self.file.source.encoding();
+                let message = format!("`{}`: `{shown}` is not valid {encoding} text", wanted.name);
+                let hint = other_encoding(field).filter(|_| self.file.source.is_assumed());
+                BadRow { message, hint, ..bad }
+            }
+            _ => bad,
+        }
     }
 
     fn misshapen(&self, row: &Row) -> BadRow {
@@ -228,10 +270,13 @@ impl CsvBatches {
         } else if row.is_unterminated && found < due {
             message.push_str("; the file seems to be cut in the middle of its last row");
         }
-        self.bad_row(row, 0, message)
+        let bad = self.bad_row(row, 0, message);
+        let is_whole = found == 1 && due > 1;
+        let hint = if is_whole { self.file.separated_by(self.file.rows.text_of(row), due - 1) } else { None };
+        BadRow { hint, ..bad }
     }
 
     fn bad_row(&self, row: &Row, column: usize, message: String) -> BadRow {
-        BadRow { line: row.line, column, message, text: column::kept(self.file.rows.text_of(row)) }
+        BadRow { line: row.line, column, message, text: column::kept(self.file.rows.text_of(row)), hint: None }
     }
 }

@@ -9,6 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use polars::prelude::DataFrame;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 use crate::diagnostic::{self, Diagnostic};
 use crate::task::Progress;
@@ -17,6 +19,7 @@ pub mod bytes;
 mod chunks;
 mod column;
 mod csv;
+mod encoding;
 pub mod gzip;
 mod marks;
 mod moment;
@@ -24,10 +27,13 @@ mod ndjson;
 mod pages;
 mod parquet;
 mod split;
+mod text;
 mod value;
 mod write;
 
 pub use bytes::Limits;
+pub use encoding::Encoding;
+pub use text::{Text, decoded};
 pub use write::write;
 
 /// The result of reading: an error names the file, the line and the column.
@@ -76,6 +82,8 @@ pub struct BadRow {
     pub message: String,
     /// The row as the file has it.
     pub text: String,
+    /// What to do, where the row itself tells.
+    pub hint: Option<String>,
 }
 
 impl BadRow {
@@ -105,9 +113,11 @@ pub struct Batch {
 pub type Batches = Box<dyn Iterator<Item = Result<Batch>> + Send>;
 
 /// What kind of file it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Format {
-    /// Delimited text.
+    /// Comma-separated values, or another delimiter.
+    #[serde(alias = "CSV")]
     Csv,
     /// One JSON object on each line.
     Ndjson,
@@ -116,6 +126,15 @@ pub enum Format {
 }
 
 impl Format {
+    /// What such a file is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Csv => "CSV",
+            Self::Ndjson => "NDJSON",
+            Self::Parquet => "Parquet",
+        }
+    }
+
     /// Tells by a file's name, compressed or not; CSV is the default.
     pub fn of(name: &str) -> Self {
         let name = name.to_ascii_lowercase();
@@ -150,6 +169,8 @@ pub struct ReadOptions {
     pub null_string: String,
     /// The columns of a CSV file without a header.
     pub columns: Option<Vec<String>>,
+    /// What the bytes of a text file mean. Without one they are UTF-8, unless a byte order mark says UTF-16.
+    pub encoding: Option<Encoding>,
     /// How much the file may unpack to.
     pub limits: Limits,
 }
@@ -165,6 +186,7 @@ impl Default for ReadOptions {
             header: true,
             null_string: String::new(),
             columns: None,
+            encoding: None,
             limits: Limits::default(),
         }
     }
@@ -174,6 +196,7 @@ impl Default for ReadOptions {
 pub struct Reader {
     name: String,
     columns: Vec<(String, Option<ColumnType>)>,
+    hint: Option<String>,
     file: Open,
 }
 
@@ -191,27 +214,40 @@ impl Reader {
     pub fn open(path: &Path, options: &ReadOptions, progress: Arc<Progress>) -> Result<Self> {
         let file_name = path.file_name().unwrap_or_default().to_string_lossy();
         let name = options.name.clone().unwrap_or_else(|| path.display().to_string());
-        let bytes = |progress| bytes::Bytes::open(path, &name, options.limits, progress);
+        let text = |progress| {
+            let bytes = bytes::Bytes::open(path, &name, options.limits, progress);
+            bytes.map(|bytes| Text::new(bytes, options.encoding.clone()))
+        };
+        let mut hint = None;
         let (columns, file) = match options.format.unwrap_or_else(|| Format::of(&file_name)) {
             Format::Csv => {
-                let file = csv::CsvFile::open(bytes(progress)?, options, &name)?;
+                let file = csv::CsvFile::open(text(progress)?, options, &name)?;
+                hint = file.other_delimiter();
                 (file.header().iter().map(|name| (name.clone(), None)).collect(), Open::Csv(file))
             }
             Format::Ndjson => {
-                let file = ndjson::NdjsonFile::open(bytes(progress)?, &name)?;
+                let file = ndjson::NdjsonFile::open(text(progress)?, &name)?;
                 (file.columns().to_vec(), Open::Ndjson(file))
             }
             Format::Parquet => {
+                if let Some(encoding) = &options.encoding {
+                    return Err(not_for_parquet(encoding, name));
+                }
                 let file = parquet::ParquetFile::open(path, &name, options.limits, progress)?;
                 (file.columns().to_vec(), Open::Parquet(file))
             }
         };
-        Ok(Self { name, columns, file })
+        Ok(Self { name, columns, hint, file })
     }
 
     /// The file's columns, with their types as far as the file tells.
     pub fn columns(&self) -> &[(String, Option<ColumnType>)] {
         &self.columns
+    }
+
+    /// What to do when these are not the columns that are expected, if the file tells.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
     }
 
     /// Whether the file has all wanted columns, wherever they stand.
@@ -226,9 +262,10 @@ impl Reader {
         let mut diagnostic = Diagnostic::error(format!("the file has no {noun} `{}`", missing.join("`, `")));
         let names = || self.columns.iter().map(|(name, _)| name.as_str());
         let listed = names().collect::<Vec<_>>().join(", ");
-        diagnostic.help = Some(match diagnostic::nearest(first, names()) {
-            Some(near) => format!("did you mean `{near}`? The file has: {listed}"),
-            None => format!("the file has: {listed}"),
+        diagnostic.help = Some(match (&self.hint, diagnostic::nearest(first, names())) {
+            (Some(hint), _) => hint.clone(),
+            (None, Some(near)) => format!("did you mean `{near}`? The file has: {listed}"),
+            (None, None) => format!("the file has: {listed}"),
         });
         diagnostic.file = self.name.clone();
         diagnostic.line = 1;
@@ -246,4 +283,11 @@ impl Reader {
             Open::Parquet(file) => Box::new(file.batches(wanted)),
         }
     }
+}
+
+fn not_for_parquet(encoding: &Encoding, file: String) -> Box<Diagnostic> {
+    let message = format!("a Parquet file has no encoding, and `encoding` is {}", encoding.name());
+    let mut diagnostic = Diagnostic::error(message).help("leave `encoding` out");
+    diagnostic.file = file;
+    Box::new(diagnostic)
 }

@@ -10,7 +10,8 @@ use memchr::{memchr_iter, memrchr};
 use polars::prelude::Column as Filled;
 use serde_json::{Map, Value};
 
-use super::bytes::{Bytes, is_web_page, preview};
+use super::bytes::{is_web_page, preview};
+use super::text::{Text, other_encoding, seems_utf16};
 use super::{BadRow, Batch, Column, ColumnType, Result, column};
 use crate::diagnostic::Diagnostic;
 
@@ -21,7 +22,7 @@ const LONGEST_LINE: usize = 16 << 20;
 /// A file of JSON lines whose first rows have been looked at.
 #[derive(Debug)]
 pub struct NdjsonFile {
-    source: Bytes,
+    source: Text,
     name: String,
     text: Vec<u8>,
     spare: Vec<u8>,
@@ -35,7 +36,7 @@ impl NdjsonFile {
     ///
     /// # Errors
     /// When the file is empty, or is no JSON at all.
-    pub fn open(source: Bytes, name: &str) -> Result<Self> {
+    pub fn open(source: Text, name: &str) -> Result<Self> {
         let (text, spare, columns) = (Vec::new(), Vec::new(), Vec::new());
         let mut file = Self { source, name: name.to_owned(), text, spare, line: 1, is_last: false, columns };
         let end = file.find_lines()?;
@@ -45,6 +46,17 @@ impl NdjsonFile {
         }
         file.columns = columns_of(file.text.get(..end).unwrap_or_default());
         if file.columns.is_empty() {
+            if let Some(found) = seems_utf16(&file.text) {
+                let mut error = file.error(format!("the file is {found}, and is read as {}", file.source.encoding()));
+                error.help = Some(format!("say so: `encoding: {found}`"));
+                return Err(error);
+            }
+            let first = lines(&file.text, 1).next().map(|(_, line)| line).unwrap_or_default();
+            if std::str::from_utf8(first).is_err() {
+                let mut error = file.error(format!("the line is not valid {} text", file.source.encoding()));
+                error.help = other_encoding(first).filter(|_| file.source.is_assumed());
+                return Err(error);
+            }
             return Err(file.error("no JSON object is in the first lines of the file"));
         }
         Ok(file)
@@ -166,7 +178,7 @@ impl NdjsonBatches {
         for (number, line) in lines(text, self.file.line) {
             match serde_json::from_slice::<Map<String, Value>>(line) {
                 Ok(object) => rows.push((number, line, object)),
-                Err(error) => bad.push(not_json(number, line, &error, is_whole)),
+                Err(error) => bad.push(not_json(number, line, &error, is_whole, &self.file.source)),
             }
         }
         let rows_read = (rows.len() + bad.len()) as u64;
@@ -176,7 +188,7 @@ impl NdjsonBatches {
             .map_err(|error| self.file.error(format!("cannot hold the rows: {error}")))?;
         bad.extend(complaints.into_iter().filter_map(|(index, message)| {
             let (line, text, _) = rows.get(index)?;
-            Some(BadRow { line: *line, column: 0, message, text: column::kept(text) })
+            Some(BadRow { line: *line, column: 0, message, text: column::kept(text), hint: None })
         }));
         bad.sort_by_key(|row| row.line);
         self.file.line += memchr_iter(b'\n', text).count() as u64;
@@ -206,13 +218,17 @@ fn text_of(value: &Value) -> Option<Cow<'_, str>> {
     }
 }
 
-fn not_json(number: u64, line: &[u8], error: &serde_json::Error, is_whole: bool) -> BadRow {
-    let message = if error.is_eof() && !is_whole {
+fn not_json(number: u64, line: &[u8], error: &serde_json::Error, is_whole: bool, source: &Text) -> BadRow {
+    let is_text = std::str::from_utf8(line).is_ok();
+    let hint = other_encoding(line).filter(|_| !is_text && source.is_assumed());
+    let message = if !is_text {
+        format!("the line is not valid {} text", source.encoding())
+    } else if error.is_eof() && !is_whole {
         "the file seems to be cut in the middle of its last row".to_owned()
     } else {
         let text = error.to_string();
         let reason = text.split(" at line ").next().unwrap_or_default();
         format!("the line is not a JSON object: {reason}")
     };
-    BadRow { line: number, column: error.column(), message, text: column::kept(line) }
+    BadRow { line: number, column: error.column(), message, text: column::kept(line), hint }
 }

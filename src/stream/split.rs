@@ -103,11 +103,6 @@ impl Rows {
         self.text.get(self.consumed..self.content).unwrap_or_default()
     }
 
-    /// Passes over some bytes that are no row.
-    pub fn skip(&mut self, bytes: usize) {
-        self.consumed = (self.consumed + bytes).min(self.content);
-    }
-
     /// Finds up to `limit` whole rows in the text, in place of those found before. Blank lines are no rows.
     ///
     /// # Errors

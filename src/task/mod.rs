@@ -33,7 +33,7 @@ pub use fields::{has_template, is_template};
 pub use foresight::{Held, Holding, Ledger, Looking, Offer, Source};
 pub use outage::Outage;
 pub use pause::{AfterPause, Pause};
-pub use reading::{FieldError, read};
+pub use reading::{Conflict, FieldError, read};
 
 /// A task type: a plain struct whose fields are the YAML keys, already rendered, and whose doc comments are what the
 /// user reads in `jitney tasks TYPE`.
@@ -58,6 +58,11 @@ pub trait Task: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     const EXAMPLE: &'static str;
     /// What later tasks may refer to as `outputs.<id>.<field>`.
     type Outputs: Serialize + JsonSchema;
+
+    /// The fields that contradict each other, or that another field leaves without effect.
+    fn conflicts(&self) -> Vec<Conflict> {
+        Vec::new()
+    }
 
     /// Does the work of one attempt.
     fn run(&self, context: &TaskContext) -> impl Future<Output = Result<Self::Outputs, TaskError>> + Send;

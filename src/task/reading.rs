@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::fields::{self, Fields, is_template};
+use super::fields::{self, Fields, has_template, is_template};
 use super::{Task, TaskError};
 
 /// Why a task's YAML does not fit its struct: the path of the field and what is wrong with it.
@@ -15,6 +15,22 @@ pub struct FieldError {
     pub path: Vec<String>,
     /// What is wrong, in serde's words.
     pub message: String,
+}
+
+/// Fields that are each well-formed, and contradict each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    /// The fields that are part in it; the first is the one to point at.
+    pub fields: Vec<&'static str>,
+    /// What is wrong, and what to do.
+    pub message: String,
+}
+
+impl Conflict {
+    /// A conflict between these fields.
+    pub fn between<const N: usize>(fields: [&'static str; N], message: impl Into<String>) -> Self {
+        Self { fields: fields.to_vec(), message: message.into() }
+    }
 }
 
 /// Reads a struct that is never rendered from values, as leniently as a task is read. A template is but a text in it.
@@ -29,7 +45,11 @@ pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, FieldError> {
 pub(super) fn check<T: Task>(fields: &Value) -> Result<(), FieldError> {
     let mut rest = Cow::Borrowed(fields);
     let mut is_whole = true;
-    while let Err(error) = parse::<T>(Fields::new(&rest, true)) {
+    let task = loop {
+        let error = match parse::<T>(Fields::new(&rest, true)) {
+            Ok(task) => break task,
+            Err(error) => error,
+        };
         // A field that is not known is wrong, whatever its value comes to.
         let is_unknown = error.message.starts_with("unknown field");
         if is_unknown || (error.message != fields::LATER && !is_decided_later(&rest, &error)) {
@@ -41,8 +61,14 @@ pub(super) fn check<T: Task>(fields: &Value) -> Result<(), FieldError> {
             return Ok(());
         }
         is_whole = false;
-    }
-    Ok(())
+    };
+    // What a template decides may well agree with the rest.
+    let is_known = |name: &&str| fields.get(*name).is_none_or(|value| !has_template(value));
+    let conflict = task.conflicts().into_iter().find(|conflict| conflict.fields.iter().all(is_known));
+    conflict.map_or(Ok(()), |conflict| {
+        let path = conflict.fields.iter().filter(|name| fields.get(**name).is_some()).take(1);
+        Err(FieldError { path: path.map(|name| (*name).to_owned()).collect(), message: conflict.message })
+    })
 }
 
 /// Whether a template stands at the place of an error: what it comes to may well fit. Text around it can make no list
@@ -76,6 +102,12 @@ fn parse<T: DeserializeOwned>(fields: Fields) -> Result<T, FieldError> {
 
 /// Reads a task from its rendered fields.
 pub(super) fn read_rendered<T: Task>(fields: &Value) -> Result<T, TaskError> {
-    parse(Fields::new(fields, false))
-        .map_err(|error| TaskError::permanent(format!("`{}`: {}", error.path.join("."), error.message)))
+    let task: T = parse(Fields::new(fields, false))
+        .map_err(|error| TaskError::permanent(format!("`{}`: {}", error.path.join("."), error.message)))?;
+    match task.conflicts().into_iter().next() {
+        None => Ok(task),
+        Some(Conflict { fields, message }) => {
+            Err(TaskError::permanent(format!("`{}`: {message}", fields.first().unwrap_or(&""))))
+        }
+    }
 }

@@ -74,7 +74,11 @@ impl Rejected {
 
     fn take_one(&mut self, row: &BadRow) -> Result<()> {
         let Some((max, file)) = &self.limit else {
-            let help = "mend the row, or let such rows be set aside: `on_bad_row: {reject: {max: 100}}`";
+            let aside = "let such rows be set aside: `on_bad_row: {reject: {max: 100}}`";
+            let help = match &row.hint {
+                Some(hint) => format!("{hint}; or {aside}"),
+                None => format!("mend the row, or {aside}"),
+            };
             return Err(Box::new(row.diagnostic(&self.source).help(help)));
         };
         if self.count == *max {

@@ -1,5 +1,6 @@
 //! The task types: one file each, and one line each in [`ALL`].
 
+mod appended;
 pub mod bad_rows;
 pub mod bigquery;
 pub mod core;
@@ -60,6 +61,7 @@ pub static ALL: &[TaskType] = &[
     TaskType::of::<kv::keys::Keys>(),
     TaskType::of::<kv::set::Set>(),
     TaskType::of::<polars::transform::PolarsTransform>(),
+    TaskType::of::<postgres::copy_in::CopyIn>(),
     TaskType::of::<postgres::copy_out::CopyOut>(),
     TaskType::of::<postgres::load::Load>(),
     TaskType::of::<postgres::query::Query>(),

@@ -19,31 +19,6 @@ async fn append_adds_a_file_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn append_refuses_other_content_under_the_same_name_unless_forced() {
-    let place = Place::with("append_changed", T).await;
-    place.file("a.csv", "id,note\n1,x\n");
-    place.load(SAME).await.unwrap();
-    place.file("a.csv", "id,note\n2,y\n");
-    assert_says(
-        &place.refused(SAME).await,
-        &["`a.csv` was loaded before, by execution e1", "replace_partition", "force"],
-    );
-    assert_eq!(place.t().await, "1 x");
-    place.load("{from: a.csv, table: t, force: true}").await.unwrap();
-    assert_eq!(place.t().await, "1 x\n2 y");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn append_loads_again_into_a_table_that_was_emptied() {
-    let place = Place::with("append_emptied", T).await;
-    place.file("a.csv", "id,note\n1,x\n");
-    place.load(SAME).await.unwrap();
-    place.run("TRUNCATE t").await;
-    assert_eq!(counts(&place.load(SAME).await.unwrap()), [1, 1, 0, 0]);
-    assert_eq!(place.t().await, "1 x");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repeat_reports_the_rejected_rows_of_the_first_load() {
     let place = Place::with("repeat_rejected", T).await;
     place.file("a.csv", "id,note\n1,x\nbad,y\n3,z\n");
@@ -219,22 +194,4 @@ async fn merge_names_the_columns_when_the_key_is_none_of_them() {
     place.file("a.csv", FILE);
     let shown = place.refused("{from: a.csv, table: t, mode: {merge: {key: [ident]}}}").await;
     assert_says(&shown, &["table `t` has no column `ident`", "`id`, `note`"]);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_server_reads_its_own_formats_and_other_encodings_itself() {
-    let place = Place::with("modes_plain", "CREATE TABLE t (id int, note text)").await;
-    place.file("a.txt", "1\ta\\tb\n2\t\\N\n");
-    let loaded = place.load("{from: a.txt, table: t, format: TEXT}").await.unwrap();
-    assert_eq!(loaded["rowCount"], 2);
-    assert_eq!(place.t().await, "1 a\tb\n2 NULL");
-    let again = place.load("{from: a.txt, table: t, format: TEXT}").await.unwrap();
-    assert_eq!(again["already_loaded"], true);
-    let latin: &[u8] = b"NOTE;ID\ncaf\xe9;3\n";
-    place.file("b.csv", latin);
-    let yaml = "{from: b.csv, table: t, mode: truncate, delimiter: ';', columns: [NOTE, ID], encoding: LATIN1}";
-    place.load(yaml).await.unwrap();
-    assert_eq!(place.t().await, "3 caf\u{e9}");
-    let shown = place.refused("{from: a.txt, table: t, format: TEXT, mode: {merge: {key: [id]}}}").await;
-    assert_says(&shown, &["the server reads itself", "mode: append"]);
 }

@@ -13,8 +13,8 @@ use super::spec::with_steps;
 use super::{Plan, Transform};
 use crate::diagnostic::Diagnostic;
 use crate::storage::StoredFile;
-use crate::stream::{self, Batch, ReadOptions, Reader};
-use crate::task::{Progress, Task, TaskContext, TaskError};
+use crate::stream::{self, Batch, Encoding, Format, ReadOptions, Reader};
+use crate::task::{Conflict, Progress, Task, TaskContext, TaskError};
 use crate::tasks::bad_rows::{BadRows, Rejected};
 
 with_steps! {
@@ -28,37 +28,30 @@ with_steps! {
         /// name of the file that is read, as `.parquet`.
         #[serde(default)]
         pub to: Option<String>,
-        /// The character between the fields of a CSV file.
-        #[serde(default = "comma")]
-        pub delimiter: char,
-        /// The character around CSV fields that hold delimiters or line ends.
-        #[serde(default = "double_quote")]
-        pub quote: char,
-        /// Whether the first line of a CSV file names its columns.
-        #[serde(default = "yes")]
-        pub header: bool,
+        /// The character between the fields of a CSV file; by default a comma.
+        #[serde(default)]
+        pub delimiter: Option<char>,
+        /// The character around CSV fields that hold delimiters or line ends; by default a double quote.
+        #[serde(default)]
+        pub quote: Option<char>,
+        /// Whether the first line of a CSV file names its columns; it does by default.
+        #[serde(default)]
+        pub header: Option<bool>,
         /// The text of a CSV field, besides the empty one, that is NULL.
         #[serde(default)]
         pub null_string: String,
         /// The columns of a CSV file without a header.
         #[serde(default)]
         pub columns: Option<Vec<String>>,
+        /// The encoding of a CSV or NDJSON file, such as `LATIN1`, `WIN1252` or `UTF-16`; by default UTF-8, or the UTF-16
+        /// that a byte order mark tells.
+        #[serde(default)]
+        #[schemars(with = "Option<String>")]
+        pub encoding: Option<Encoding>,
         /// What to do with rows that do not fit their types: `fail`, or `{reject: {max, file}}`.
         #[serde(default)]
         pub on_bad_row: BadRows,
     }
-}
-
-fn comma() -> char {
-    ','
-}
-
-fn double_quote() -> char {
-    '"'
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// What was written.
@@ -96,6 +89,21 @@ impl Task for PolarsTransform {
     - row_count: {min: 1}";
     type Outputs = Written;
 
+    fn conflicts(&self) -> Vec<Conflict> {
+        let given = [
+            ("header", self.header.is_some()),
+            ("columns", self.columns.is_some()),
+            ("delimiter", self.delimiter.is_some()),
+            ("quote", self.quote.is_some()),
+            ("null_string", !self.null_string.is_empty()),
+            ("encoding", self.encoding.is_some()),
+        ];
+        idle_fields(Format::of(&self.from), "from", &given)
+            .into_iter()
+            .chain(named_twice(self.columns.as_deref(), self.header))
+            .collect()
+    }
+
     async fn run(&self, context: &TaskContext) -> Result<Written, TaskError> {
         let input = context.input_file(&self.from)?;
         let job = Job {
@@ -122,11 +130,12 @@ impl PolarsTransform {
     fn options(&self, input: &Path) -> Result<ReadOptions, TaskError> {
         Ok(ReadOptions {
             name: Some(display_name(input)),
-            delimiter: byte("delimiter", self.delimiter)?,
-            quote: Some(byte("quote", self.quote)?),
-            header: self.header,
+            delimiter: byte("delimiter", self.delimiter.unwrap_or(','))?,
+            quote: Some(byte("quote", self.quote.unwrap_or('"'))?),
+            header: self.header.unwrap_or(true),
             null_string: self.null_string.clone(),
             columns: self.columns.clone(),
+            encoding: self.encoding.clone(),
             ..ReadOptions::default()
         })
     }
@@ -140,6 +149,29 @@ impl PolarsTransform {
 
 fn display_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The fields of those given that a file of this format leaves without effect; `by` is the field that tells the format.
+pub(in crate::tasks) fn idle_fields(format: Format, by: &'static str, given: &[(&'static str, bool)]) -> Vec<Conflict> {
+    let is_idle = |field: &str| match format {
+        Format::Csv => false,
+        Format::Ndjson => field != "encoding",
+        Format::Parquet => true,
+    };
+    let idle = given.iter().filter(|(field, is_given)| *is_given && is_idle(field));
+    let conflict = |(field, _): &(&'static str, bool)| {
+        Conflict::between([*field, by], format!("a {} file has no `{field}`; leave it out", format.name()))
+    };
+    idle.map(conflict).collect()
+}
+
+/// What is wrong when both a header and the task name the columns.
+pub(in crate::tasks) fn named_twice(columns: Option<&[String]>, header: Option<bool>) -> Option<Conflict> {
+    (columns.is_some() && header != Some(false)).then(|| {
+        let message = "it names the columns of a file whose first line does not: add `header: false`, or leave it out and \
+                       rename columns with `rename`";
+        Conflict::between(["columns", "header"], message)
+    })
 }
 
 /// A character that separates or encloses fields, as the one byte that it must be.
@@ -165,7 +197,12 @@ impl Job {
     fn work(mut self) -> Result<(Written, Vec<String>), TaskError> {
         let started = Instant::now();
         let reader = Reader::open(&self.input, &self.options, self.progress.clone())?;
-        let plan = self.steps.plan(reader.columns(), &|_| None)?;
+        let hint = reader.hint().map(str::to_owned);
+        let plan = self.steps.plan(reader.columns(), &|_| None);
+        let plan = plan.map_err(|error| {
+            let error = TaskError::from(error);
+            TaskError { help: hint.or(error.help), ..error }
+        })?;
         let (rows_read, rows_written) = self.copy(reader, &plan)?;
         let bytes = std::fs::metadata(&self.output.path).map_or(0, |file| file.len());
         let written = Written {

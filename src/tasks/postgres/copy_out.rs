@@ -14,10 +14,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use crate::postgres::sql::{Statement, quote, quote_name, statements};
+use super::target::{Target, readable};
+use crate::postgres::sql::{Statement, quote, statements};
 use crate::postgres::{FlowAddress, Session, connect_once, explain_in};
 use crate::storage::StoredFile;
-use crate::task::{Outage, Task, TaskContext, TaskError};
+use crate::task::{Conflict, Outage, Task, TaskContext, TaskError};
 
 /// Writes a table or the result of a query to a file, by `COPY … TO STDOUT`: fast, and in flat memory.
 ///
@@ -106,9 +107,21 @@ impl Task for CopyOut {
 ";
     type Outputs = CopyOutOutputs;
 
+    fn conflicts(&self) -> Vec<Conflict> {
+        let one = match (&self.sql, &self.table) {
+            (None, None) => Some(Conflict::between(["sql", "table"], "either `sql` or `table` is needed")),
+            (Some(_), Some(_)) => Some(Conflict::between(["table", "sql"], "give either `sql` or `table`")),
+            _ => None,
+        };
+        let columns = (self.table.is_none() && !self.columns.is_empty())
+            .then(|| Conflict::between(["columns", "table"], "`sql` names its columns itself; leave `columns` out"));
+        self.table.iter().filter_map(|table| Target::conflict(table)).chain(one).chain(columns).collect()
+    }
+
     async fn run(&self, context: &TaskContext) -> Result<CopyOutOutputs, TaskError> {
-        let source = self.source()?;
-        let query = single(&source, &self.parameters)?.inside("COPY (", &format!(") TO STDOUT ({})", self.options()));
+        if let Some(sql) = &self.sql {
+            single(sql, &self.parameters)?;
+        }
         let address = FlowAddress::of(self.url.as_ref(), self.username.as_ref(), self.password.as_ref());
         let stored = context.output_file(&self.file_name())?;
         let mut outage = Outage::none(&context.settings);
@@ -120,7 +133,12 @@ impl Task for CopyOut {
                 }
                 Ok(session) => session,
             };
-            let work = self.copy(&session, context, &query, &stored);
+            let work = async {
+                let source = self.source(&session).await?;
+                let query = single(&source, &self.parameters)?;
+                let query = query.inside("COPY (", &format!(") TO STDOUT ({})", self.options()));
+                self.copy(&session, context, &query, &stored).await
+            };
             match session.unless_cancelled(&context.cancel, "copying rows out of Postgres", work).await {
                 Err(problem) if self.only_reads() => outage.wait(context, problem).await?,
                 ended => return ended,
@@ -143,15 +161,13 @@ fn single<'a>(source: &'a str, parameters: &Value) -> Result<Statement<'a>, Task
 }
 
 impl CopyOut {
-    fn source(&self) -> Result<String, TaskError> {
+    async fn source(&self, session: &Session) -> Result<String, TaskError> {
         match (&self.sql, &self.table) {
-            (Some(sql), None) => Ok(sql.clone()),
             (None, Some(table)) => {
-                let table = table.split('.').map(quote_name).collect::<Vec<_>>().join(".");
-                let columns = self.columns.iter().map(|name| quote_name(name)).collect::<Vec<_>>().join(", ");
-                Ok(format!("SELECT {} FROM {table}", if columns.is_empty() { "*" } else { &columns }))
+                let (columns, table) = readable(&session.client, table, &self.columns).await?;
+                Ok(format!("SELECT {columns} FROM {table}"))
             }
-            _ => Err(TaskError::permanent("`postgres.copy_out` needs either `sql` or `table`")),
+            (sql, _) => Ok(sql.clone().unwrap_or_default()),
         }
     }
 

@@ -1,5 +1,11 @@
 //! Tasks on Postgres.
 
+pub mod copy_in;
 pub mod copy_out;
+mod ledger;
 pub mod load;
+mod loaded;
 pub mod query;
+mod source;
+mod target;
+mod transaction;

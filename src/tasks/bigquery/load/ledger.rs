@@ -40,15 +40,46 @@ pub(super) struct Earlier {
     pub(super) counts: Counts,
     /// Rows of the partition that the table holds now.
     pub(super) present: u64,
+    /// Rows that all loads into the table have brought.
+    pub(super) noted: u64,
 }
 
 /// Which load is asked about.
 pub(super) struct Question<'a> {
     pub(super) main: &'a TableName,
-    /// None asks about the whole table.
-    pub(super) partition: Option<&'a str>,
+    pub(super) which: Which<'a>,
     /// Which rows of the table are the partition's, in SQL.
     pub(super) rows: String,
+}
+
+/// Which load of a table is meant.
+pub(super) enum Which<'a> {
+    /// The newest.
+    Newest,
+    /// The newest of a partition.
+    Partition(&'a str),
+    /// The one of this name in the ledger; else what comes nearest to a file: the same, else the same content under
+    /// another address, else other content under the same address. The newest of each.
+    Nearest { id: &'a str, address: &'a str, sha256: &'a str, definition: &'a str },
+}
+
+impl Which<'_> {
+    /// The condition and the order, in SQL.
+    fn sql(&self) -> (String, String) {
+        match self {
+            Self::Newest => (String::new(), String::new()),
+            Self::Partition(value) => (format!(" AND `partition` = {}", literal(value)), String::new()),
+            Self::Nearest { id, address, sha256, definition } => {
+                let [id, address, sha256, definition] = [id, address, sha256, definition].map(|text| literal(text));
+                let condition = format!(" AND (`partition` = {address} OR source_sha256 = {sha256})");
+                let order = format!(
+                    "IF(id = {id}, 0, 1), IF(source_sha256 = {sha256}, 0, 1), IF(`partition` = {address}, 0, 1), \
+                     IF(definition_sha256 = {definition}, 0, 1), "
+                );
+                (condition, order)
+            }
+        }
+    }
 }
 
 impl BigQuery<'_> {
@@ -66,16 +97,16 @@ impl BigQuery<'_> {
 
     /// The newest load, if any.
     pub(super) async fn earlier(&self, asked: &Question<'_>) -> Result<Option<Earlier>, TaskError> {
-        let partition = asked.partition.map(|value| format!(" AND `partition` = {}", literal(value)));
+        let (condition, order) = asked.which.sql();
+        let ledger = asked.main.beside(NAME).sql();
+        let target = literal(&asked.main.to_string());
         let sql = format!(
             "SELECT id, execution, `partition`, source_sha256, definition_sha256, rows_read, rows_loaded, \
-             rows_rejected, rows_skipped, (SELECT COUNT(*) FROM {} WHERE {}) AS present\n\
-             FROM {} WHERE target = {}{} ORDER BY loaded_at DESC LIMIT 1",
+             rows_rejected, rows_skipped, (SELECT COUNT(*) FROM {} WHERE {}) AS present, \
+             (SELECT SUM(rows_loaded) FROM {ledger} WHERE target = {target}) AS noted\n\
+             FROM {ledger} WHERE target = {target}{condition} ORDER BY {order}loaded_at DESC LIMIT 1",
             asked.main.sql(),
             asked.rows,
-            asked.main.beside(NAME).sql(),
-            literal(&asked.main.to_string()),
-            partition.unwrap_or_default()
         );
         let job = self.statement("reading the ledger", &sql, asked.main, &fresh()).await?;
         let result = self.rows(&job.job_reference.unwrap_or_default(), Keep::First).await?;
@@ -125,6 +156,7 @@ impl Earlier {
             sums: (text("source_sha256"), text("definition_sha256")),
             counts,
             present: count("present"),
+            noted: count("noted"),
         }
     }
 }

@@ -29,8 +29,9 @@ use super::upload::LocalFile;
 use crate::duration::Span;
 use crate::gcp::google_task;
 use crate::storage::is_uri;
-use crate::stream::{self, ReadOptions};
-use crate::task::{Ledger, Task, TaskContext, TaskError};
+use crate::stream::{self, Encoding, ReadOptions};
+use crate::task::{Conflict, Ledger, Task, TaskContext, TaskError};
+use crate::tasks::appended::IfLoaded;
 use crate::tasks::polars::transform::byte;
 use mode::Mode;
 use source::Source;
@@ -69,7 +70,11 @@ google_task! {
         /// With `mode`: the table that the load job fills first. By default one with a name of its own. It is deleted
         /// at the end.
         staging: Option<String>,
-        /// With `mode`: loads the file even if the ledger knows it.
+        /// With `mode`, what to do with a file that was loaded before: `skip` it, whatever the table holds by now; `load`
+        /// it again; or `fail`. By default the table decides: a load whose rows are all there is left out, one whose
+        /// rows are gone is done again, and an append that cannot tell which it is fails and says what it found.
+        if_loaded: Option<IfLoaded>,
+        /// The same as `if_loaded: load`.
         #[serde(default)]
         force: bool,
         /// What the table holds, for people; for a new table.
@@ -151,8 +156,9 @@ struct CsvOptions {
     /// Whether quoted fields may hold line breaks.
     #[serde(alias = "allowQuotedNewLines", alias = "allowQuotedNewlines")]
     allow_quoted_newlines: Option<bool>,
-    /// `UTF-8` (by default) or `ISO-8859-1`.
-    encoding: Option<String>,
+    /// `UTF-8` (by default) or `ISO-8859-1`; without `mode` also `UTF-16LE` or `UTF-16BE`.
+    #[schemars(with = "Option<String>")]
+    encoding: Option<Encoding>,
 }
 
 /// How an Avro file is read.
@@ -238,6 +244,31 @@ impl Task for Load {
     const LEDGER: Option<Ledger> = Some(held::LEDGER);
     type Outputs = Loaded;
 
+    fn conflicts(&self) -> Vec<Conflict> {
+        let both = self.force && self.if_loaded.is_some_and(|wanted| wanted != IfLoaded::Load);
+        let forced = both.then(|| {
+            Conflict::between(["if_loaded", "force"], "`force: true` means `if_loaded: load`; leave one of them out")
+        });
+        let plain = (self.mode.is_none() && (self.force || self.if_loaded.is_some())).then(|| {
+            let field = if self.force { "force" } else { "if_loaded" };
+            Conflict::between([field, "mode"], "without `mode` no ledger is kept; add `mode: append`, or leave it out")
+        });
+        let encoding = self.csv_options.encoding.as_ref().filter(|encoding| {
+            let word = encoding_word(encoding);
+            word.is_none_or(|word| self.mode.is_some() && word.starts_with("UTF-16"))
+        });
+        let encoding = encoding.map(|encoding| {
+            let possible = if self.mode.is_some() { "" } else { ", UTF-16LE, UTF-16BE" };
+            let message = format!(
+                "BigQuery does not read {} here, but UTF-8, ISO-8859-1{possible}; `polars.transform` with `encoding` makes \
+                 UTF-8 of it",
+                encoding.name()
+            );
+            Conflict::between(["csv_options", "csvOptions"], message)
+        });
+        forced.into_iter().chain(plain).chain(encoding).collect()
+    }
+
     async fn run(&self, context: &TaskContext) -> Result<Loaded, TaskError> {
         let began = Instant::now();
         let from = self.source(context)?;
@@ -257,6 +288,12 @@ impl Task for Load {
         bigquery.settle(&main).await?;
         Staged { load: self, bigquery: &bigquery, mode, main: &main, schema, from: &from, began }.run().await
     }
+}
+
+/// What BigQuery calls an encoding; none for what it does not read.
+fn encoding_word(encoding: &Encoding) -> Option<&'static str> {
+    let words = [("UTF-8", "UTF-8"), ("LATIN1", "ISO-8859-1"), ("UTF-16LE", "UTF-16LE"), ("UTF-16BE", "UTF-16BE")];
+    words.into_iter().find(|(name, _)| encoding.is(name)).map(|(_, word)| word)
 }
 
 impl BigQuery<'_> {
@@ -383,7 +420,7 @@ impl Load {
             null_marker: csv.and_then(|csv| csv.null_marker.clone()),
             allow_jagged_rows: csv.and_then(|csv| csv.allow_jagged_rows),
             allow_quoted_newlines: csv.and_then(|csv| csv.allow_quoted_newlines),
-            encoding: csv.and_then(|csv| csv.encoding.clone()),
+            encoding: csv.and_then(|csv| encoding_word(csv.encoding.as_ref()?)).map(str::to_owned),
             use_avro_logical_types: self.avro_options.use_avro_logical_types,
             ..JobConfigurationLoad::default()
         }
@@ -437,6 +474,7 @@ impl Load {
             quote: Some(byte("quote", quote)?),
             escape: byte("quote", quote)?,
             null_string: self.csv_options.null_marker.clone().unwrap_or_default(),
+            encoding: self.csv_options.encoding.clone().filter(|_| format == stream::Format::Csv),
             ..ReadOptions::default()
         }))
     }

@@ -11,7 +11,8 @@ use crate::text::plain;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Mode {
-    /// Adds the file's rows. A file that the ledger knows is not added again.
+    /// Adds the file's rows. A file that the ledger knows, by its content and its path, is not added again while its rows
+    /// are there.
     Append,
     /// Replaces all rows of the table.
     Truncate,

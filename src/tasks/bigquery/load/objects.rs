@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::super::client::BigQuery;
 use crate::gcp::{Api, Login, Service};
+use crate::stream::{Encoding, decoded};
 use crate::task::TaskError;
 
 /// Enough for a header of some hundred columns.
@@ -83,7 +84,12 @@ impl<'a> Objects<'a> {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub(super) async fn first_line(&self, uri: &str, object: &Object) -> Result<String, TaskError> {
+    pub(super) async fn first_line(
+        &self,
+        uri: &str,
+        object: &Object,
+        encoding: Option<&Encoding>,
+    ) -> Result<String, TaskError> {
         let (bucket, _) = split(uri)?;
         let what = format!("reading the header of gs://{bucket}/{}", object.name);
         let mut url = self.url(&["b", bucket, "o", &object.name])?;
@@ -97,7 +103,7 @@ impl<'a> Objects<'a> {
             response.bytes().await.map_err(|error| crate::web::Trouble::of_line(&what, error))
         });
         let head = head.await?;
-        let line = first_line(&head).map_err(|error| TaskError::permanent(&what).because(error))?;
+        let line = first_line(&head, encoding).map_err(|error| TaskError::permanent(&what).because(error))?;
         line.ok_or_else(|| {
             TaskError::permanent(format!("{what}: the first line is longer than {HEAD} bytes, or empty"))
         })
@@ -119,12 +125,12 @@ fn split(uri: &str) -> Result<(&str, &str), TaskError> {
 }
 
 /// The head of a file may be cut within a line, or within gzip's blocks.
-fn first_line(head: &[u8]) -> std::io::Result<Option<String>> {
+fn first_line(head: &[u8], encoding: Option<&Encoding>) -> std::io::Result<Option<String>> {
     let packed = head.starts_with(&[0x1f, 0x8b]);
     let reader: Box<dyn Read> = if packed { Box::new(MultiGzDecoder::new(head)) } else { Box::new(head) };
     let mut line = Vec::new();
     BufReader::with_capacity(512, reader).take(HEAD).read_until(b'\n', &mut line)?;
-    let line = String::from_utf8_lossy(&line).trim_start_matches('\u{feff}').trim_end().to_owned();
+    let line = decoded(encoding, &line).trim_end().to_owned();
     Ok((!line.is_empty()).then_some(line))
 }
 
@@ -139,8 +145,10 @@ mod tests {
         packed.write_all("\u{feff}a,b\r\n".as_bytes()).unwrap();
         (0..100_000).for_each(|row| writeln!(packed, "{row},{}", row * 7919).unwrap());
         let packed = packed.finish().unwrap();
-        assert_eq!(first_line(&packed[..20_000]).unwrap().as_deref(), Some("a,b"));
-        assert_eq!(first_line(b"x,y\n1,2\n").unwrap().as_deref(), Some("x,y"));
-        assert_eq!(first_line(b"").unwrap(), None);
+        assert_eq!(first_line(&packed[..20_000], None).unwrap().as_deref(), Some("a,b"));
+        assert_eq!(first_line(b"x,y\n1,2\n", None).unwrap().as_deref(), Some("x,y"));
+        let latin1 = Encoding::parse("ISO-8859-1").ok();
+        assert_eq!(first_line(b"gr\xf6\xdfe\n", latin1.as_ref()).unwrap().as_deref(), Some("größe"));
+        assert_eq!(first_line(b"", None).unwrap(), None);
     }
 }

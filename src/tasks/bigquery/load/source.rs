@@ -18,12 +18,15 @@ use super::{Format, Load};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::stream::{self, ReadOptions, Reader};
 use crate::task::{Progress, TaskError};
+use crate::tasks::appended::address;
 use crate::text::hex;
 
 /// What a load reads.
 pub(super) struct Source {
     /// What it is called in messages and in the ledger.
     pub(super) name: String,
+    /// What tells it from others of the same name: the addresses of objects, the path of a file.
+    pub(super) address: String,
     /// SHA-256 of the file; of objects alone, of their names, sizes and checksums.
     pub(super) sha256: String,
     pub(super) bytes: u64,
@@ -75,17 +78,19 @@ impl Source {
             let path = bigquery.context.input_file(file)?;
             let sums = sums(&path).await?;
             is_same(&all, file, &sums)?;
-            return Self::of_sums(load, bigquery, &path, sums, expected).await;
+            let source = Self::of_sums(load, bigquery, &path, sums, expected).await?;
+            return Ok(Self { address: uris.join(" "), ..source });
         }
         let lines = all.iter().map(|(_, object)| format!("{} {} {}\n", object.name, object.size, object.crc32c));
         let sha256 = hex(&Sha256::digest(lines.collect::<String>()));
         let bytes = all.iter().filter_map(|(_, object)| object.size.parse::<u64>().ok()).sum();
-        let mut source = Self { name: uris.join(" "), sha256, bytes, columns: None, rows: None };
+        let name = uris.join(" ");
+        let mut source = Self { address: name.clone(), name, sha256, bytes, columns: None, rows: None };
         if load.format() == Format::Csv
             && load.skipped_rows() == 1
             && let Some((uri, first)) = all.first()
         {
-            let columns = load.split(&storage.first_line(uri, first).await?);
+            let columns = load.split(&storage.first_line(uri, first, load.csv_options.encoding.as_ref()).await?);
             fits(&columns, expected, &format!("gs://…/{}", first.name))?;
             source.columns = Some(columns);
         }
@@ -101,7 +106,8 @@ impl Source {
     ) -> Result<Self, TaskError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let Sums { bytes, sha256, .. } = sums;
-        let mut source = Self { name: name.clone(), sha256, bytes, columns: None, rows: None };
+        let address = address(bigquery.context, path);
+        let mut source = Self { name: name.clone(), address, sha256, bytes, columns: None, rows: None };
         let Some(options) = load.reading(&name)? else { return Ok(source) };
         let (path, expected) = (path.to_owned(), expected.to_vec());
         let tolerant = load.max_bad_records > 0;
@@ -144,7 +150,8 @@ fn count(
     let reader = Reader::open(path, &options, progress)?;
     let columns: Vec<String> = reader.columns().iter().map(|(column, _)| column.clone()).collect();
     if is_complete {
-        fits(&columns, expected, name)?;
+        fits(&columns, expected, name)
+            .map_err(|error| TaskError { help: reader.hint().map(str::to_owned).or(error.help), ..error })?;
     }
     let wanted = columns.iter().filter_map(|column| Some(schema::column(find(expected, column)?, column)));
     let mut rows = 0;
@@ -152,8 +159,9 @@ fn count(
         let batch = batch?;
         rows += batch.rows_read;
         if let Some(bad) = batch.bad.first().filter(|_| !tolerant) {
+            let hint = bad.hint.as_deref().unwrap_or("mend the row");
             return Err(TaskError::from(bad.diagnostic(name))
-                .help("mend the row, or let some rows be left out: `max_bad_records: 10`"));
+                .help(format!("{hint}, or let some rows be left out: `max_bad_records: 10`")));
         }
     }
     Ok((is_complete.then_some(columns), rows))

@@ -15,12 +15,13 @@ use super::super::name::TableName;
 use super::super::query::{by_time, labels};
 use super::super::schema;
 use super::super::upload::LocalFile;
-use super::ledger::{Counts, Earlier, Question};
+use super::ledger::{Counts, Earlier, Question, Which};
 use super::mode::Mode;
 use super::script::{Entry, Script};
 use super::source::{Source, find};
 use super::{From, Load, Loaded};
 use crate::task::TaskError;
+use crate::tasks::appended::{Before, IfLoaded, Standing, Verdict};
 use crate::text::hex;
 
 /// A staging table that nobody deletes is gone after a day.
@@ -147,7 +148,7 @@ impl Staged<'_> {
     fn key(&self, source: &Source, constant: Option<&(String, String)>) -> Key {
         let definition = format!("{:?} {:?} {}", self.mode, self.load.definition(), json!(self.schema));
         Key {
-            partition: constant.map_or_else(|| source.name.clone(), |(_, value)| value.clone()),
+            partition: constant.map_or_else(|| source.address.clone(), |(_, value)| value.clone()),
             definition: hex(&Sha256::digest(definition)),
         }
     }
@@ -176,40 +177,79 @@ impl Staged<'_> {
         key: &Key,
         script: &Script<'_>,
     ) -> Result<Option<Loaded>, TaskError> {
-        // A truncate takes everybody's rows, so the last load counts, whatever its partition.
-        let partition = (!matches!(self.mode, Mode::Truncate)).then_some(key.partition.as_str());
-        let asked = Question { main: self.main, partition, rows: script.condition() };
+        let id = self.id(source, key);
+        let which = match self.mode {
+            // A truncate takes everybody's rows, so the last load counts, whatever its partition.
+            Mode::Truncate => Which::Newest,
+            Mode::Append => {
+                let (sha256, definition) = (source.sha256.as_str(), key.definition.as_str());
+                Which::Nearest { id: &id, address: &key.partition, sha256, definition }
+            }
+            _ => Which::Partition(&key.partition),
+        };
+        let asked = Question { main: self.main, which, rows: script.condition() };
         let Some(earlier) = self.bigquery.earlier(&asked).await? else { return Ok(None) };
-        if earlier.id == self.id(source, key) {
+        if earlier.id == id {
             self.bigquery.context.info("an earlier attempt had committed the load");
             return Ok(Some(self.loaded(source, earlier.counts, None)));
         }
-        if self.load.force || matches!(self.mode, Mode::Merge(_)) {
-            return Ok(None);
-        }
+        let wanted = if self.load.force { Some(IfLoaded::Load) } else { self.load.if_loaded };
         let same =
             earlier.sums == (source.sha256.clone(), key.definition.clone()) && earlier.partition == key.partition;
-        if matches!(self.mode, Mode::Append) {
-            return self.appended(source, &earlier, same);
-        }
-        Ok((same && earlier.present == earlier.counts.loaded).then(|| self.known(source, &earlier)))
-    }
-
-    fn appended(&self, source: &Source, earlier: &Earlier, same: bool) -> Result<Option<Loaded>, TaskError> {
-        match (earlier.present, same) {
-            (0, _) => Ok(None),
-            (_, true) => Ok(Some(self.known(source, earlier))),
-            (_, false) => Err(TaskError::permanent(format!(
-                "`{}` was loaded before, by execution {}, with other content or by other steps",
-                source.name, earlier.execution
-            ))
-            .help("replace its rows with `mode: {replace_partition: {…}}`, or add these too with `force: true`")),
-        }
-    }
-
-    fn known(&self, source: &Source, earlier: &Earlier) -> Loaded {
         let by = &earlier.execution;
-        self.bigquery.context.info(format!("execution {by} has loaded this very file already; nothing to do"));
+        let is_there = match (self.mode, wanted) {
+            (Mode::Append, _) => return self.appended(source, key, &earlier, wanted),
+            (Mode::Merge(_), None) | (_, Some(IfLoaded::Load)) => false,
+            (_, Some(IfLoaded::Fail)) if same => {
+                let message = format!("execution {by} has loaded this very file already, and `if_loaded` is `fail`");
+                return Err(TaskError::permanent(message));
+            }
+            (_, Some(IfLoaded::Skip)) => same,
+            _ => same && earlier.present == earlier.counts.loaded,
+        };
+        let said = format!("execution {by} has loaded this very file already; nothing to do");
+        Ok(is_there.then(|| self.known(source, &earlier, said)))
+    }
+
+    /// A table of BigQuery does not tell whose rows are whose: only whether it is empty, or as full as all loads have made
+    /// it.
+    fn appended(
+        &self,
+        source: &Source,
+        key: &Key,
+        earlier: &Earlier,
+        wanted: Option<IfLoaded>,
+    ) -> Result<Option<Loaded>, TaskError> {
+        let table = self.main.to_string();
+        let before = Before {
+            file: &source.name,
+            table: &table,
+            execution: &earlier.execution,
+            address: &earlier.partition,
+            has_same_address: earlier.partition == key.partition,
+            has_same_content: earlier.sums.0 == source.sha256,
+            has_same_steps: earlier.sums.1 == key.definition,
+            rows: earlier.counts.loaded,
+        };
+        let (present, noted) = (earlier.present, earlier.noted);
+        let standing = match () {
+            () if present == noted || earlier.counts.loaded == 0 => Standing::Whole,
+            () if present == 0 => Standing::Gone,
+            () => Standing::Unclear(format!(
+                "the table holds {present} rows where its loads have brought {noted}, so these may be gone or not"
+            )),
+        };
+        match before.decide(wanted, &standing)? {
+            Verdict::Load(level, message) => {
+                self.bigquery.context.say(level, &message);
+                Ok(None)
+            }
+            Verdict::Skip(message) => Ok(Some(self.known(source, earlier, message))),
+        }
+    }
+
+    fn known(&self, source: &Source, earlier: &Earlier, said: String) -> Loaded {
+        self.bigquery.context.info(said);
         let Counts { read, rejected, .. } = earlier.counts;
         let counts = Counts { read, rejected, loaded: 0, skipped: read.saturating_sub(rejected) };
         Loaded { already_loaded: true, ..self.loaded(source, counts, None) }
@@ -286,7 +326,7 @@ impl Staged<'_> {
         };
         let what = format!("bringing the rows of {} into {}", source.name, self.main);
         self.bigquery.statement(&what, &script.text(&entry)?, self.main, &id).await?;
-        let asked = Question { main: self.main, partition: Some(&key.partition), rows: script.condition() };
+        let asked = Question { main: self.main, which: Which::Partition(&key.partition), rows: script.condition() };
         let recorded = self.bigquery.earlier(&asked).await?.filter(|recorded| recorded.id == id);
         let recorded = recorded.ok_or_else(|| {
             TaskError::permanent(format!("{what}: it is done, but the ledger does not show it"))

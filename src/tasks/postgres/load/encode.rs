@@ -8,7 +8,7 @@ use polars::prelude::{
 };
 
 use super::numeric::put_numeric;
-use super::target::{Field, Kind};
+use crate::tasks::postgres::target::{Field, Kind};
 
 /// What every stream begins with: signature, flags, length of the header's extension.
 pub(super) const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";

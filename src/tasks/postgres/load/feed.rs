@@ -11,11 +11,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::encode;
-use super::target::Field;
 use crate::stream::{Batches, Column, Reader};
 use crate::task::{Progress, TaskError};
 use crate::tasks::bad_rows::Rejected;
 use crate::tasks::polars::plan::Plan;
+use crate::tasks::postgres::target::Field;
 
 /// Batches that wait between parsing and encoding.
 const PARSED_AHEAD: usize = 2;

@@ -9,11 +9,12 @@ use serde_json::Value;
 use tokio_postgres::{Error, Transaction};
 
 use super::mode::Mode;
-use super::target::lookup;
 use crate::config::Settings;
-use crate::postgres::sql::{quote, quote_name};
+use crate::postgres::name::quote_name;
+use crate::postgres::sql::quote;
 use crate::postgres::{FlowAddress, connect, explain};
 use crate::task::{Held, Holding, Ledger, TaskError, read};
+use crate::tasks::postgres::target::Target;
 
 /// Partitions that one statement asks for.
 const AT_ONCE: usize = 500;
@@ -81,12 +82,13 @@ async fn table_holds(
     if !transaction.query_one(ledger, &[]).await.map_err(looking)?.get::<_, bool>(0) {
         return Ok(());
     }
-    let Some(target) = lookup(transaction, table).await? else { return Ok(()) };
-    let noted = noted(transaction, &target, asked).await?;
+    let Some(target) = Target::look(transaction, table).await? else { return Ok(()) };
+    let Ok(column) = target.own_name(column) else { return Ok(()) };
+    let noted = noted(transaction, &target.sql_name, asked).await?;
     if noted.is_empty() {
         return Ok(());
     }
-    let counted = counted(transaction, &target, column, asked).await?;
+    let counted = counted(transaction, &target.sql_name, column, asked).await?;
     for (index, asked) in asked.iter().enumerate() {
         let Some(held) = noted.get(&asked.value) else { continue };
         let there = counted.get(&index).copied().unwrap_or(0);

@@ -1,15 +1,11 @@
 //! `postgres.load`: a file into a table, in one transaction, once.
 
-mod attempt;
 mod encode;
 mod feed;
 mod held;
-mod ledger;
+mod known;
 mod mode;
 mod numeric;
-mod plain;
-mod source;
-mod target;
 
 use std::pin::pin;
 use std::time::Instant;
@@ -17,31 +13,35 @@ use std::time::Instant;
 use bytes::Bytes;
 use futures_util::SinkExt;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use tokio_postgres::{Error, Transaction};
 
-use crate::postgres::sql::{quote, quote_name};
-use crate::postgres::{Watch, explain};
-use crate::stream::{Format, ReadOptions, Reader};
-use crate::task::{Ledger, Task, TaskContext, TaskError};
+use super::ledger::{self, Counts, Key};
+use super::loaded::Loaded;
+use super::source::Source;
+use super::target::{Field, Leniency, Making, Target};
+use super::transaction::Loading;
+use crate::postgres::{FlowAddress, Watch, explain};
+use crate::stream::{Encoding, Format, ReadOptions, Reader};
+use crate::task::{Conflict, Ledger, Task, TaskContext, TaskError};
+use crate::tasks::appended::IfLoaded;
 use crate::tasks::bad_rows::{BadRows, Rejected};
 use crate::tasks::polars::plan::Plan;
 use crate::tasks::polars::spec::Transform;
-use crate::tasks::polars::transform::byte;
+use crate::tasks::polars::transform::{byte, idle_fields, named_twice};
 use crate::text::hex;
 use feed::{Fed, Feed};
-use ledger::{Counts, Entry, Key};
+use known::Planned;
 use mode::Mode;
-use source::Source;
-use target::{Field, Leniency, Making, Target};
 
 /// Loads a file into a table of Postgres: CSV, NDJSON or Parquet, plain or compressed.
 ///
 /// The load is one transaction: it makes the table if need be, makes room as `mode` says, copies the rows, writes one
-/// row into the ledger `jitney_loads`, and commits. A load that the ledger knows changes nothing. Columns go by name,
-/// whatever their order and case.
+/// row into the ledger `jitney_loads`, and commits. A load that the ledger knows changes nothing while its rows are there.
+/// Columns go by name, whatever their order and case. `postgres.copy_in` is the server's COPY instead: by position, and
+/// as often as it runs.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Load {
@@ -70,28 +70,33 @@ pub struct Load {
     /// What to do when the file lacks a column of the table that may be NULL.
     #[serde(default)]
     on_missing_column: MissingColumn,
-    /// Loads the file even if the ledger knows it.
+    /// What to do with a file that was loaded before: `skip` it, whatever the table holds by now; `load` it again; or
+    /// `fail`. By default the table decides: a load whose rows are all there is left out, one whose rows are gone is
+    /// done again, and an append that cannot tell which it is fails and says what it found.
+    if_loaded: Option<IfLoaded>,
+    /// The same as `if_loaded: load`.
     #[serde(default)]
     force: bool,
-    /// The file's format: `csv`, `ndjson` or `parquet`; by default what its name says. `text` and `binary` are Postgres's
-    /// own, which the server reads itself.
-    format: Option<FileFormat>,
+    /// The file's format: `csv`, `ndjson` or `parquet`; by default what its name says. Postgres's own formats are read by
+    /// `postgres.copy_in`.
+    format: Option<Format>,
     /// Whether the first line of a CSV file names the columns; it does by default.
     header: Option<bool>,
     /// The columns of a CSV file without such a line, in order; the table's other columns stay empty.
     columns: Option<Vec<String>>,
-    /// The character between the fields: by default a comma, and a tab in the format `text`.
+    /// The character between the fields of a CSV file; by default a comma.
     delimiter: Option<char>,
-    /// The quoting character of a CSV file.
-    #[serde(default = "double_quote")]
-    quote: char,
+    /// The quoting character of a CSV file; by default a double quote.
+    quote: Option<char>,
     /// The character before a quote inside quotes; by default the quote itself.
     escape: Option<char>,
     /// What stands for NULL in a CSV file, beside an empty field.
     #[serde(default, alias = "nullString")]
     null_string: String,
-    /// The encoding of the file, such as `LATIN1`; by default UTF-8. Files in another one are read by the server.
-    encoding: Option<String>,
+    /// The encoding of a CSV or NDJSON file, such as `LATIN1`, `WIN1252` or `UTF-16`; by default UTF-8, or the UTF-16
+    /// that a byte order mark tells.
+    #[schemars(with = "Option<String>")]
+    encoding: Option<Encoding>,
     /// The server, such as `postgres://user:password@host:5432/database` or `jdbc:postgresql://host:5432/database`.
     /// `--postgres` wins over it. Without any address jitney starts a private server of its own.
     url: Option<String>,
@@ -123,64 +128,8 @@ enum MissingColumn {
     Empty,
 }
 
-/// The formats that are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum FileFormat {
-    /// Comma-separated values, or another delimiter.
-    #[serde(alias = "CSV")]
-    Csv,
-    /// Lines of fields between tabs, with backslashes, as Postgres writes them.
-    #[serde(alias = "TEXT")]
-    Text,
-    /// Postgres's binary format.
-    #[serde(alias = "BINARY")]
-    Binary,
-    /// One JSON object a line.
-    Ndjson,
-    /// Parquet.
-    Parquet,
-}
-
-fn double_quote() -> char {
-    '"'
-}
-
-/// What was loaded. `rows_read = rows_loaded + rows_rejected + rows_skipped`.
-#[derive(Debug, Default, Serialize, JsonSchema)]
-pub struct Loaded {
-    /// The table.
-    table: String,
-    /// The server with its database, as `postgres://host:port/database`.
-    server: String,
-    /// The file's name.
-    source: String,
-    /// SHA-256 of the file, in hex.
-    source_sha256: String,
-    /// Rows in the file.
-    rows_read: u64,
-    /// Rows that are new or changed in the table.
-    rows_loaded: u64,
-    /// Rows that did not fit.
-    rows_rejected: u64,
-    /// Rows that were there already, or that the transform left out.
-    rows_skipped: u64,
-    /// The address of the file with the rows that did not fit, if there were any.
-    rejected_uri: Option<String>,
-    /// Whether the ledger knew this very load, so that nothing was done.
-    already_loaded: bool,
-    /// The size of the file in bytes, as it is stored.
-    bytes: u64,
-    /// How long it took.
-    seconds: f64,
-    /// `rows_loaded` under Kestra's name.
-    #[serde(rename = "rowCount")]
-    row_count: u64,
-}
-
 impl Task for Load {
     const NAME: &'static str = "postgres.load";
-    const ALIASES: &'static [&'static str] = &["io.kestra.plugin.jdbc.postgresql.CopyIn"];
     const EXAMPLE: &'static str = "\
 - id: load
   type: postgres.load
@@ -193,12 +142,33 @@ impl Task for Load {
     const LEDGER: Option<Ledger> = Some(held::LEDGER);
     type Outputs = Loaded;
 
+    fn conflicts(&self) -> Vec<Conflict> {
+        let both = self.force && self.if_loaded.is_some_and(|wanted| wanted != IfLoaded::Load);
+        let forced = both.then(|| {
+            Conflict::between(["if_loaded", "force"], "`force: true` means `if_loaded: load`; leave one of them out")
+        });
+        let table = Target::conflict(&self.table);
+        table.into_iter().chain(forced).chain(self.idle_fields()).collect()
+    }
+
     async fn run(&self, context: &TaskContext) -> Result<Loaded, TaskError> {
         self.until_loaded(context).await
     }
 }
 
-impl Load {
+impl Loading for Load {
+    fn from(&self) -> &str {
+        &self.from
+    }
+
+    fn table(&self) -> &str {
+        &self.table
+    }
+
+    fn address(&self) -> FlowAddress {
+        FlowAddress::of(self.url.as_ref(), self.username.as_ref(), self.password.as_ref())
+    }
+
     async fn load(
         &self,
         transaction: &Transaction<'_>,
@@ -215,12 +185,10 @@ impl Load {
         let partition = self.mode.partition()?;
         let key = self.key(&target, source, partition.as_ref());
         watch.over("waiting for another load", self.take_turn(transaction, context, &key)).await?;
-        let looking = self.already_there(transaction, context, &target, source, &key);
+        let planned = Planned { target: &target, source, key: &key };
+        let looking = self.already_there(transaction, context, &planned);
         if let Some(loaded) = watch.over("asking what is loaded", looking).await? {
             return Ok(loaded);
-        }
-        if self.is_plain() {
-            return self.load_plain(transaction, context, watch, (&target, source, &key), began).await;
         }
         let (feed, fields) = self.feed(context, &target, source, partition.as_ref())?;
         let table = watch.over("making room for the rows", self.mode.prepare(transaction, &target, &fields)).await?;
@@ -234,28 +202,13 @@ impl Load {
         let skipped = fed.read.saturating_sub(loaded + fed.rejected);
         let counts = Counts { read: fed.read, loaded, rejected: fed.rejected, skipped };
         let seconds = began.elapsed().as_secs_f64();
-        let entry = Entry::of(context, source, seconds);
-        watch.over("writing to the ledger", ledger::record(transaction, &key, &entry, counts)).await?;
-        Ok(self.loaded(source, counts, seconds, fed.rejected_uri))
+        let recording = ledger::record(transaction, context, (source, &key), counts, seconds);
+        watch.over("writing to the ledger", recording).await?;
+        Ok(Loaded { rejected_uri: fed.rejected_uri, ..Loaded::of(&self.table, source, counts, seconds) })
     }
+}
 
-    fn loaded(&self, source: &Source, counts: Counts, seconds: f64, rejected_uri: Option<String>) -> Loaded {
-        Loaded {
-            table: self.table.clone(),
-            source: source.name.clone(),
-            source_sha256: source.sha256.clone(),
-            rows_read: counts.read,
-            rows_loaded: counts.loaded,
-            rows_rejected: counts.rejected,
-            rows_skipped: counts.skipped,
-            rejected_uri,
-            bytes: source.bytes,
-            seconds,
-            row_count: counts.loaded,
-            ..Loaded::default()
-        }
-    }
-
+impl Load {
     fn ddl_text(&self, context: &TaskContext) -> Result<Option<String>, TaskError> {
         let Some(name) = &self.ddl else { return Ok(None) };
         let path = context.input_file(name)?;
@@ -275,11 +228,14 @@ impl Load {
     fn key(&self, target: &Target, source: &Source, partition: Option<&(&str, String)>) -> Key {
         let rows = (&self.mode, &self.schema, &self.transform, &self.on_bad_row);
         let columns = (&self.columns, self.header.unwrap_or(true), self.on_extra_column, self.on_missing_column);
-        let reading = (self.format, self.delimiter.unwrap_or(','), self.quote, self.escape, &self.null_string);
-        let definition = format!("{rows:?} {columns:?} {reading:?}");
+        let quote = self.quote.unwrap_or('"');
+        let reading = (self.format, self.delimiter.unwrap_or(','), quote, self.escape, &self.null_string);
+        let encoding = self.encoding.as_ref().filter(|encoding| !encoding.is_utf8());
+        let encoding = encoding.map(|encoding| format!(" {encoding:?}")).unwrap_or_default();
+        let definition = format!("{rows:?} {columns:?} {reading:?}{encoding}");
         Key {
             target: target.sql_name.clone(),
-            partition: partition.map_or_else(|| source.name.clone(), |(_, value)| value.clone()),
+            partition: partition.map_or_else(|| source.address.clone(), |(_, value)| value.clone()),
             source_sha256: source.sha256.clone(),
             definition_sha256: hex(&Sha256::digest(definition.as_bytes())),
         }
@@ -306,77 +262,6 @@ impl Load {
         Ok(())
     }
 
-    /// The result of a load that the ledger knows and the table still holds.
-    async fn already_there(
-        &self,
-        transaction: &Transaction<'_>,
-        context: &TaskContext,
-        target: &Target,
-        source: &Source,
-        key: &Key,
-    ) -> Result<Option<Loaded>, TaskError> {
-        let is_forced = self.force && context.attempt == 1;
-        if is_forced || target.is_new || matches!(self.mode, Mode::Merge(_)) {
-            return Ok(None);
-        }
-        // A truncate takes everybody's rows, so the last load counts, whatever its partition.
-        let any_partition = matches!(self.mode, Mode::Truncate);
-        let Some(earlier) = ledger::earlier(transaction, key, any_partition).await? else { return Ok(None) };
-        let is_mine = earlier.execution == context.execution.as_str() && earlier.task == context.task.as_str();
-        if self.force && !(is_mine && earlier.is_same) {
-            return Ok(None);
-        }
-        let rows = self.rows_there(transaction, target).await?;
-        if matches!(self.mode, Mode::Append) && !earlier.is_same && rows > 0 {
-            return Err(TaskError::permanent(format!(
-                "`{}` was loaded before, by execution {}, with other content or by other steps",
-                source.name, earlier.execution
-            ))
-            .help("replace its rows with `mode: {replace_partition: {…}}`, or add these too with `force: true`"));
-        }
-        let is_there = if matches!(self.mode, Mode::Append) { rows > 0 } else { rows == earlier.counts.loaded };
-        if !earlier.is_same || !is_there {
-            return Ok(None);
-        }
-        if is_mine && context.attempt > 1 {
-            context.info("an attempt before this one has loaded the file, and could not say so any more");
-            return Ok(Some(self.loaded(source, earlier.counts, 0.0, None)));
-        }
-        context.info(format!("execution {} has loaded this very file already; nothing to do", earlier.execution));
-        let Counts { read, rejected, .. } = earlier.counts;
-        Ok(Some(Loaded {
-            table: self.table.clone(),
-            source: source.name.clone(),
-            source_sha256: key.source_sha256.clone(),
-            rows_read: read,
-            rows_rejected: rejected,
-            rows_skipped: read.saturating_sub(rejected),
-            already_loaded: true,
-            bytes: source.bytes,
-            ..Loaded::default()
-        }))
-    }
-
-    /// How many rows of this load's partition the table holds; for an append, whether it holds any.
-    async fn rows_there(&self, transaction: &Transaction<'_>, target: &Target) -> Result<u64, TaskError> {
-        let table = &target.sql_name;
-        let counting = |error: Error| explain("counting the rows that are there", &error);
-        let row = match self.mode.partition()? {
-            Some((column, value)) => {
-                // A literal, not a parameter: it takes the column's own type, which may be an enum.
-                let column = quote_name(target.own_name(column)?);
-                let sql = format!("SELECT count(*) FROM {table} WHERE {column} = {}", quote(&value));
-                transaction.query_one(&sql, &[]).await.map_err(counting)?
-            }
-            None if matches!(self.mode, Mode::Append) => {
-                let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT 1) AS one_row");
-                transaction.query_one(&sql, &[]).await.map_err(counting)?
-            }
-            None => transaction.query_one(&format!("SELECT count(*) FROM {table}"), &[]).await.map_err(counting)?,
-        };
-        Ok(row.get::<_, i64>(0).unsigned_abs())
-    }
-
     /// Opens the file and checks its columns against the table's, before anything is changed.
     fn feed(
         &self,
@@ -386,14 +271,18 @@ impl Load {
         partition: Option<&(&str, String)>,
     ) -> Result<(Feed, Vec<Field>), TaskError> {
         let reader = Reader::open(&source.path, &self.options(source)?, context.progress.clone())?;
-        let plan = self.transform.plan(reader.columns(), &|name| target.column_type(name))?;
+        let hint = reader.hint().map(str::to_owned);
+        let hinted = |error: TaskError| TaskError { help: hint.clone().or(error.help), ..error };
+        let plan = self.transform.plan(reader.columns(), &|name| target.column_type(name));
+        let plan = plan.map_err(|error| hinted(error.into()))?;
         let columns: Vec<String> = plan.columns().iter().map(|(name, _)| name.clone()).collect();
         let leniency = Leniency {
             extra: self.on_extra_column == ExtraColumn::Ignore,
             // Whoever names the columns leaves the others out on purpose.
             missing: self.on_missing_column == MissingColumn::Empty || self.columns.is_some(),
         };
-        let (fields, used) = target.fields(&columns, partition.map(|(column, _)| *column), leniency)?;
+        let fields = target.fields(&columns, partition.map(|(column, _)| *column), leniency);
+        let (fields, used) = fields.map_err(hinted)?;
         let feed = Feed {
             wanted: self.wanted(&plan, target),
             reader,
@@ -424,22 +313,35 @@ impl Load {
         wanted
     }
 
+    /// The fields that have no effect on a file of this format.
+    fn idle_fields(&self) -> Vec<Conflict> {
+        let format = self.format.unwrap_or_else(|| Format::of(&self.from));
+        let given = [
+            ("header", self.header.is_some()),
+            ("columns", self.columns.is_some()),
+            ("delimiter", self.delimiter.is_some()),
+            ("quote", self.quote.is_some()),
+            ("escape", self.escape.is_some()),
+            ("null_string", !self.null_string.is_empty()),
+            ("encoding", self.encoding.is_some()),
+        ];
+        let mut idle = idle_fields(format, if self.format.is_some() { "format" } else { "from" }, &given);
+        idle.extend(named_twice(self.columns.as_deref(), self.header));
+        idle
+    }
+
     fn options(&self, source: &Source) -> Result<ReadOptions, TaskError> {
-        let format = self.format.and_then(|format| match format {
-            FileFormat::Csv => Some(Format::Csv),
-            FileFormat::Ndjson => Some(Format::Ndjson),
-            FileFormat::Parquet => Some(Format::Parquet),
-            FileFormat::Text | FileFormat::Binary => None,
-        });
+        let quote = self.quote.unwrap_or('"');
         Ok(ReadOptions {
             name: Some(source.name.clone()),
-            format,
+            format: self.format,
             delimiter: byte("delimiter", self.delimiter.unwrap_or(','))?,
-            quote: Some(byte("quote", self.quote)?),
-            escape: byte("escape", self.escape.unwrap_or(self.quote))?,
+            quote: Some(byte("quote", quote)?),
+            escape: byte("escape", self.escape.unwrap_or(quote))?,
             header: self.header.unwrap_or(true),
             null_string: self.null_string.clone(),
             columns: self.columns.clone(),
+            encoding: self.encoding.clone(),
             ..ReadOptions::default()
         })
     }

@@ -5,17 +5,19 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio_postgres::Transaction;
 
-use super::target::{Field, Kind, Target};
 use crate::postgres::explain;
-use crate::postgres::sql::{quote, quote_name};
+use crate::postgres::name::quote_name;
+use crate::postgres::sql::quote;
 use crate::task::TaskError;
+use crate::tasks::postgres::target::{Field, Kind, Target};
 use crate::text::plain;
 
 /// How rows get into the table. Each way is safe to repeat.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// Adds the file's rows. A file that the ledger knows is not added again.
+    /// Adds the file's rows. A file that the ledger knows, by its content and its path, is not added again while its rows
+    /// are there.
     #[default]
     Append,
     /// Replaces all rows of the table.

@@ -3,14 +3,15 @@
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
-use tokio_postgres::Transaction;
 use tokio_postgres::types::{Oid, Type};
+use tokio_postgres::{GenericClient, Transaction};
 
 use crate::diagnostic::nearest;
-use crate::postgres::sql::{quote, quote_name, statements};
+use crate::postgres::name::{TableName, new_column, quote_name};
+use crate::postgres::sql::{quote, statements};
 use crate::postgres::{explain, explain_in};
 use crate::stream::ColumnType;
-use crate::task::TaskError;
+use crate::task::{Conflict, TaskError};
 
 /// The Postgres types that are written in binary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,26 +123,55 @@ impl Target {
         name: &str,
         making: &Making<'_>,
     ) -> Result<Self, TaskError> {
-        let mut sql_name = lookup(transaction, name).await?;
+        let table = TableName::parse(name)?;
+        let mut sql_name = lookup(transaction, &table).await?;
         if sql_name.is_none() {
             // Two loads that make the same table at once would collide; the second waits here and then finds it.
             let lock = "SELECT pg_advisory_xact_lock(hashtextextended('jitney: create ' || $1, 0))";
             transaction
-                .execute(lock, &[&name])
+                .execute(lock, &[&table.sql()])
                 .await
                 .map_err(|error| explain("waiting to create the table", &error))?;
-            sql_name = lookup(transaction, name).await?;
+            sql_name = lookup(transaction, &table).await?;
         }
         let is_new = sql_name.is_none();
         if is_new {
-            make(transaction, name, making).await?;
-            sql_name = lookup(transaction, name).await?;
+            make(transaction, (name, &table), making).await?;
+            sql_name = lookup(transaction, &table).await?;
         }
         let Some(sql_name) = sql_name else {
             return Err(TaskError::permanent(format!("the `ddl` file does not create a table `{name}`")));
         };
         let columns = columns(transaction, &sql_name).await?;
         Ok(Self { sql_name, name: name.to_owned(), is_new, columns })
+    }
+
+    /// Finds the table, which must be there.
+    ///
+    /// # Errors
+    /// When there is none, or the server refuses.
+    pub(super) async fn existing(transaction: &Transaction<'_>, name: &str) -> Result<Self, TaskError> {
+        Self::look(transaction, name).await?.ok_or_else(|| {
+            TaskError::permanent(format!("there is no table `{name}`"))
+                .help("create it before, for example with `postgres.query`")
+        })
+    }
+
+    /// Finds the table, if there is one.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub(super) async fn look(transaction: &Transaction<'_>, name: &str) -> Result<Option<Self>, TaskError> {
+        let Some(sql_name) = lookup(transaction, &TableName::parse(name)?).await? else { return Ok(None) };
+        let columns = columns(transaction, &sql_name).await?;
+        Ok(Some(Self { sql_name, name: name.to_owned(), is_new: false, columns }))
+    }
+
+    /// What is wrong with the name of a table, if anything is.
+    pub(super) fn conflict(name: &str) -> Option<Conflict> {
+        let error = TableName::parse(name).err()?;
+        let help = error.help.map(|help| format!("; {help}")).unwrap_or_default();
+        Some(Conflict::between(["table"], error.message + &help))
     }
 
     /// What the table holds under a name of the file.
@@ -152,13 +182,6 @@ impl Target {
     /// Whether the column under a name of the file must have a value.
     pub(super) fn is_required(&self, name: &str) -> bool {
         self.column(name).is_some_and(|column| column.not_null)
-    }
-
-    /// The name of a column as the table has it, for one that is written in any case; what it has not stays.
-    pub(super) fn spelling<'n>(&'n self, name: &'n str) -> &'n str {
-        let exact = self.columns.iter().find(|column| column.name == name);
-        let found = exact.or_else(|| self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name)));
-        found.map_or(name, |column| column.name.as_str())
     }
 
     /// The columns that rows are sent for: those of the file, then `constant`, the one with the same value in each row.
@@ -295,14 +318,42 @@ fn field(column: &TableColumn) -> Result<Field, TaskError> {
     Ok(Field { name: column.name.clone(), kind })
 }
 
+/// The columns of a table or view for SQL, and the relation itself. It may also be written as it is spelled, capital
+/// letters and all, but for the quotes.
+///
+/// # Errors
+/// When there is no such relation or column, or the server refuses.
+pub(super) async fn readable(
+    client: &impl GenericClient,
+    name: &str,
+    columns_wanted: &[String],
+) -> Result<(String, String), TaskError> {
+    let table = TableName::parse(name)?;
+    let sql =
+        "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+               WHERE c.oid = coalesce(to_regclass($1), to_regclass($2))";
+    let row = client.query_opt(sql, &[&table.sql(), &table.as_written()]).await;
+    let row = row.map_err(|error| explain("looking for the table", &error))?;
+    let sql_name: String = match row {
+        Some(row) => row.get(0),
+        None => return Err(TaskError::permanent(format!("there is no table or view `{name}`"))),
+    };
+    let columns = columns(client, &sql_name).await?;
+    let target = Target { sql_name, name: name.to_owned(), is_new: false, columns };
+    let names = columns_wanted.iter().map(|column| target.own_name(column).map(quote_name));
+    let names = names.collect::<Result<Vec<_>, _>>()?.join(", ");
+    Ok((if names.is_empty() { "*".to_owned() } else { names }, target.sql_name))
+}
+
 /// The table as SQL names it, quoted and with its schema; none when there is no such table.
 ///
 /// # Errors
 /// When the name is that of something else.
-pub(super) async fn lookup(transaction: &Transaction<'_>, name: &str) -> Result<Option<String>, TaskError> {
+async fn lookup(transaction: &Transaction<'_>, name: &TableName) -> Result<Option<String>, TaskError> {
     let sql = "SELECT format('%I.%I', n.nspname, c.relname), c.relkind::text
                FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1)";
-    let row = transaction.query_opt(sql, &[&name]).await.map_err(|error| explain("looking for the table", &error))?;
+    let row =
+        transaction.query_opt(sql, &[&name.sql()]).await.map_err(|error| explain("looking for the table", &error))?;
     let Some(row) = row else { return Ok(None) };
     let kind = match row.get::<_, &str>(1) {
         "r" | "p" | "f" => return Ok(Some(row.get(0))),
@@ -312,16 +363,20 @@ pub(super) async fn lookup(transaction: &Transaction<'_>, name: &str) -> Result<
         "i" | "I" => "an index",
         _ => "a type",
     };
-    Err(TaskError::permanent(format!("`{name}` is {kind}, and rows are loaded into tables alone"))
+    Err(TaskError::permanent(format!("{} is {kind}, and rows are loaded into tables alone", name.sql()))
         .help("name the table that it is made of, or choose another name"))
 }
 
-async fn make(transaction: &Transaction<'_>, name: &str, making: &Making<'_>) -> Result<(), TaskError> {
+async fn make(
+    transaction: &Transaction<'_>,
+    (name, table): (&str, &TableName),
+    making: &Making<'_>,
+) -> Result<(), TaskError> {
     match making {
         Making::Never => Err(TaskError::permanent(format!("there is no table `{name}`"))
             .help("create it, or let the task do so: `ddl: file.sql`, or `schema: {column: type}`")),
         Making::Columns(columns) => {
-            let sql = create_table(name, columns)?;
+            let sql = create_table(table, columns)?;
             transaction.batch_execute(&sql).await.map_err(|error| explain(&format!("creating table `{name}`"), &error))
         }
         Making::File { name: file, text } => {
@@ -338,20 +393,39 @@ async fn make(transaction: &Transaction<'_>, name: &str, making: &Making<'_>) ->
 }
 
 /// Types are written as the user has them, so that `varchar(3)` and `bigint not null` work.
-fn create_table(name: &str, columns: &Map<String, Value>) -> Result<String, TaskError> {
-    let mut sql = format!("CREATE TABLE {name} (");
+fn create_table(table: &TableName, columns: &Map<String, Value>) -> Result<String, TaskError> {
+    let mut sql = format!("CREATE TABLE {} (", table.sql());
     for (index, (column, kind)) in columns.iter().enumerate() {
-        let kind = kind.as_str().filter(|kind| !kind.contains([';', '\'', '"'])).ok_or_else(|| {
+        let kind = kind.as_str().filter(|kind| is_type(kind)).ok_or_else(|| {
             TaskError::permanent(format!("`schema.{column}`: {kind} is not a Postgres type"))
                 .help("write for example bigint, double precision, text or timestamp")
         })?;
         let comma = if index > 0 { ", " } else { "" };
-        let _ = write!(sql, "{comma}{} {kind}", quote_name(&column.trim().to_lowercase()));
+        let _ = write!(sql, "{comma}{} {kind}", new_column(&column.trim().to_lowercase())?);
     }
     Ok(sql + ")")
 }
 
-async fn columns(transaction: &Transaction<'_>, sql_name: &str) -> Result<Vec<TableColumn>, TaskError> {
+/// Whether a text stays within the definition of its column: no comma or parenthesis leads out of it, and nothing in it
+/// begins a text, a name in quotes or a comment.
+fn is_type(text: &str) -> bool {
+    let mut depth = 0usize;
+    let stays_inside = text.chars().all(|letter| match letter {
+        '(' => {
+            depth += 1;
+            true
+        }
+        ')' => depth.checked_sub(1).is_some_and(|outer| {
+            depth = outer;
+            true
+        }),
+        ',' => depth > 0,
+        _ => !";'\"$\\".contains(letter) && !letter.is_control(),
+    });
+    stays_inside && depth == 0 && !text.trim().is_empty() && !text.contains("--") && !text.contains("/*")
+}
+
+async fn columns(client: &impl GenericClient, sql_name: &str) -> Result<Vec<TableColumn>, TaskError> {
     let sql = format!(
         "SELECT a.attname, format_type(a.atttypid, a.atttypmod), coalesce(nullif(t.typbasetype, 0), t.oid), t.typtype = 'e',
                 a.attnotnull, a.atthasdef OR a.attidentity <> '', a.attgenerated <> ''
@@ -359,7 +433,7 @@ async fn columns(transaction: &Transaction<'_>, sql_name: &str) -> Result<Vec<Ta
          WHERE a.attrelid = {}::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
         quote(sql_name)
     );
-    let rows = transaction.query(&sql, &[]).await.map_err(|error| explain("reading the table's columns", &error))?;
+    let rows = client.query(&sql, &[]).await.map_err(|error| explain("reading the table's columns", &error))?;
     let column = |row: &tokio_postgres::Row| TableColumn {
         name: row.get(0),
         type_name: row.get(1),

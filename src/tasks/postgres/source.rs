@@ -1,9 +1,10 @@
-//! The file that a load reads, known by its content.
+//! The file that a load reads, known by its content and by where it is.
 
 use std::path::PathBuf;
 
 use crate::storage::checksum;
-use crate::task::TaskError;
+use crate::task::{TaskContext, TaskError};
+use crate::tasks::appended::address;
 
 /// The file to load.
 pub(super) struct Source {
@@ -11,6 +12,8 @@ pub(super) struct Source {
     pub(super) path: PathBuf,
     /// What the file is called in messages and in the ledger.
     pub(super) name: String,
+    /// What tells it from files of the same name.
+    pub(super) address: String,
     /// Its size as it is stored.
     pub(super) bytes: u64,
     /// SHA-256 of its content, in hex.
@@ -21,13 +24,15 @@ impl Source {
     /// Reads the file once, for its checksum.
     ///
     /// # Errors
-    /// When it cannot be read.
-    pub(super) async fn open(path: PathBuf) -> Result<Self, TaskError> {
+    /// When it is not there, or cannot be read.
+    pub(super) async fn open(context: &TaskContext, from: &str) -> Result<Self, TaskError> {
+        let path = context.input_file(from)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let address = address(context, &path);
         let broke = |error: &dyn std::fmt::Display| TaskError::permanent(format!("cannot read `{name}`: {error}"));
         let file = path.clone();
         let summed = tokio::task::spawn_blocking(move || checksum(&file)).await;
         let (bytes, sha256) = summed.map_err(|error| broke(&error))?.map_err(|error| broke(&error))?;
-        Ok(Self { path, name, bytes, sha256 })
+        Ok(Self { path, name, address, bytes, sha256 })
     }
 }

@@ -1,0 +1,189 @@
+//! Names of tables and columns: read as Postgres reads them, and quoted, in this one place.
+
+use crate::task::TaskError;
+
+/// The longest name, in bytes. The server cuts longer ones off, so that two of them may be one.
+const LONGEST: usize = 63;
+
+/// A table, perhaps with its schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableName {
+    /// As Postgres reads it.
+    read: String,
+    /// As it is written, capital letters and all.
+    written: String,
+}
+
+impl TableName {
+    /// Reads `table` or `schema.table`. A name in double quotes is taken letter for letter, any other in small letters.
+    ///
+    /// # Errors
+    /// When it is no such name.
+    pub fn parse(text: &str) -> Result<Self, TaskError> {
+        let parts = parts(text).map_err(|problem| not_a_name("table", text, &problem))?;
+        if parts.len() > 2 {
+            return Err(not_a_name("table", text, "it has more parts than a schema and a table"));
+        }
+        let join = |quoted: Vec<String>| quoted.join(".");
+        Ok(Self {
+            read: join(parts.iter().map(|part| quote_name(&part.read())).collect()),
+            written: join(parts.iter().map(|part| quote_name(&part.written)).collect()),
+        })
+    }
+
+    /// The name for SQL.
+    pub fn sql(&self) -> &str {
+        &self.read
+    }
+
+    /// The name for SQL, had it been written in quotes.
+    pub fn as_written(&self) -> &str {
+        &self.written
+    }
+}
+
+/// A part of a name.
+struct Part {
+    written: String,
+    is_quoted: bool,
+}
+
+impl Part {
+    /// As Postgres reads it.
+    fn read(&self) -> String {
+        if self.is_quoted { self.written.clone() } else { self.written.to_ascii_lowercase() }
+    }
+}
+
+/// The name of a column that is to be made, checked.
+///
+/// # Errors
+/// When no column can have it.
+pub fn new_column(name: &str) -> Result<String, TaskError> {
+    check(name).map_err(|problem| not_a_name("column", name, &problem))?;
+    Ok(quote_name(name))
+}
+
+/// A name of a table or column as the server reads it back, letter for letter.
+pub fn quote_name(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn not_a_name(what: &str, text: &str, problem: &str) -> TaskError {
+    let shown: String = text.escape_debug().take(100).collect();
+    TaskError::permanent(format!("`{shown}` is no name of a {what}: {problem}")).help(
+        "a name of letters, digits and underscores stands as it is, any other in double quotes: \
+         `'public.\"My Table\"'`",
+    )
+}
+
+/// The parts of a name with dots between them.
+fn parts(text: &str) -> Result<Vec<Part>, String> {
+    let (mut parts, mut rest) = (Vec::new(), text.trim());
+    loop {
+        let (part, after) = match rest.strip_prefix('"') {
+            Some(quoted) => quoted_part(quoted)?,
+            None => plain_part(rest),
+        };
+        match after.chars().next() {
+            Some(odd) if part.written.is_empty() && odd != '.' && !part.is_quoted => {
+                return Err(format!("`{}` cannot stand in it", odd.escape_debug()));
+            }
+            _ => check(&part.written)?,
+        }
+        parts.push(part);
+        rest = match after.trim_start().strip_prefix('.') {
+            Some(next) => next.trim_start(),
+            None if after.trim().is_empty() => return Ok(parts),
+            None => {
+                let odd: String = after.chars().take(1).flat_map(char::escape_debug).collect();
+                return Err(format!("`{odd}` cannot stand in it"));
+            }
+        };
+    }
+}
+
+/// The text up to the closing quote, and what follows.
+fn quoted_part(quoted: &str) -> Result<(Part, &str), String> {
+    let mut written = String::new();
+    let mut rest = quoted;
+    loop {
+        let (before, after) = rest.split_once('"').ok_or("its quotes are not closed")?;
+        written.push_str(before);
+        match after.strip_prefix('"') {
+            Some(next) => {
+                written.push('"');
+                rest = next;
+            }
+            None => return Ok((Part { written, is_quoted: true }, after)),
+        }
+    }
+}
+
+fn plain_part(rest: &str) -> (Part, &str) {
+    let is_plain = |letter: char| letter.is_alphanumeric() || "_$-".contains(letter);
+    let begins = rest.starts_with(|letter: char| letter.is_alphanumeric() || letter == '_');
+    let end = if begins { rest.find(|letter| !is_plain(letter)).unwrap_or(rest.len()) } else { 0 };
+    let (part, after) = rest.split_at(end);
+    (Part { written: part.to_owned(), is_quoted: false }, after)
+}
+
+fn check(name: &str) -> Result<(), String> {
+    match name.len() {
+        0 => Err("it is empty, or a part of it is".to_owned()),
+        length if length > LONGEST => Err(format!("it has {length} bytes, and a name has {LONGEST} at most")),
+        _ if name.contains('\0') => Err("it holds a zero byte".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sql(text: &str) -> String {
+        TableName::parse(text).unwrap_or_else(|error| panic!("{error}")).sql().to_owned()
+    }
+
+    #[test]
+    fn names_are_read_as_postgres_reads_them() {
+        assert_eq!(sql("Green_Tripdata"), r#""green_tripdata""#);
+        assert_eq!(sql(" public . trips "), r#""public"."trips""#);
+        assert_eq!(sql(r#""My ""Data"""."Select.From""#), r#""My ""Data"""."Select.From""#);
+        assert_eq!(sql("ünïcode"), r#""ünïcode""#);
+        assert_eq!(sql("order"), r#""order""#);
+        assert_eq!(sql("2020-trips$1"), r#""2020-trips$1""#);
+        assert_eq!(sql("\"a;\n--b\""), "\"a;\n--b\"");
+        assert_eq!(sql(&"x".repeat(63)).len(), 65);
+        assert_eq!(TableName::parse("public.Zones").unwrap().as_written(), r#""public"."Zones""#);
+    }
+
+    #[test]
+    fn what_is_no_name_is_refused_with_a_reason() {
+        let long = "ü".repeat(32);
+        let cases = [
+            ("x(id int);DROP TABLE victim;--", "`(` cannot stand in it"),
+            ("x;drop table victim", "`;` cannot"),
+            ("x--", ""),
+            ("x/**/y", "`/` cannot"),
+            ("x'y", "`'` cannot"),
+            ("my table", "` ` cannot"),
+            ("a\nb", "`\\n` cannot"),
+            ("a.b.c", "more parts"),
+            ("", "is empty"),
+            ("a.", "is empty"),
+            (r#""""#, "is empty"),
+            (r#""a"#, "not closed"),
+            (r#""a"b"#, "`b` cannot"),
+            ("\"a\0\"", "zero byte"),
+            (&long, "64 bytes"),
+        ];
+        for (text, part) in cases {
+            match (TableName::parse(text), part) {
+                (Ok(name), "") => assert_eq!(name.sql(), format!("\"{text}\""), "quoted it is harmless"),
+                (Ok(name), _) => panic!("{text} is taken for {}", name.sql()),
+                (Err(error), part) => assert!(error.message.contains(part), "{text}: {error}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! What becomes of a file that is to be added to a table, when the ledger knows something like it.
+
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::task::{Level, TaskContext, TaskError};
+
+/// What tells a file from others of the same name: its path from the flow's folder, or the whole path if it is elsewhere.
+/// A file in storage has its name alone, since its folder is another one in each execution.
+pub fn address(context: &TaskContext, path: &Path) -> String {
+    if context.storage.holds(path) {
+        return path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    }
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let (path, folder) = (real(path), real(&context.folder));
+    path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned()
+}
+
+/// What to do with a file that was loaded before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IfLoaded {
+    /// Nothing, whatever the table holds by now.
+    Skip,
+    /// The file is loaded again.
+    Load,
+    /// The task fails.
+    Fail,
+}
+
+/// The earlier load that comes nearest.
+pub struct Before<'a> {
+    /// The file that is to be loaded.
+    pub file: &'a str,
+    /// The table.
+    pub table: &'a str,
+    /// The execution that loaded the earlier file.
+    pub execution: &'a str,
+    /// Where the earlier file was.
+    pub address: &'a str,
+    /// Whether that is where this one is.
+    pub has_same_address: bool,
+    /// Whether it had the same content.
+    pub has_same_content: bool,
+    /// Whether the task did the same with it.
+    pub has_same_steps: bool,
+    /// The rows that were loaded.
+    pub rows: u64,
+}
+
+/// What has become of an earlier load's rows, as far as the table tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// All of them are there.
+    Whole,
+    /// None of them is there.
+    Gone,
+    /// It cannot be known: what the table holds.
+    Unclear(String),
+}
+
+/// What is done.
+#[derive(Debug)]
+pub enum Verdict {
+    /// The file is loaded, with a word about it.
+    Load(Level, String),
+    /// It is not, with a word about it.
+    Skip(String),
+}
+
+impl Before<'_> {
+    /// Whether the answer hangs on what the table holds.
+    pub fn depends_on_rows(&self, wanted: Option<IfLoaded>) -> bool {
+        wanted.is_none() && self.has_same_content && self.has_same_address
+    }
+
+    /// What to do.
+    ///
+    /// # Errors
+    /// When the user wants it so, or when rows might get lost or doubled either way.
+    pub fn decide(&self, wanted: Option<IfLoaded>, standing: &Standing) -> Result<Verdict, TaskError> {
+        let Self { file, table, execution, rows, .. } = self;
+        if !self.has_same_content {
+            let message = format!(
+                "`{file}` was loaded before, by execution {execution}, with other content; the new rows are added, and \
+                 the earlier ones stay"
+            );
+            return Ok(Verdict::Load(Level::Info, message));
+        }
+        let known = if self.has_same_address {
+            format!("execution {execution} has loaded this very file already")
+        } else {
+            format!("execution {execution} has loaded the same content already, from `{}`", self.address)
+        };
+        match wanted {
+            Some(IfLoaded::Load) => {
+                Ok(Verdict::Load(Level::Info, format!("{known}; it is loaded again, as `if_loaded` says")))
+            }
+            Some(IfLoaded::Fail) => Err(TaskError::permanent(format!("{known}, and `if_loaded` is `fail`"))),
+            Some(IfLoaded::Skip) if self.has_same_steps => Ok(Verdict::Skip(format!("{known}; nothing to do"))),
+            Some(IfLoaded::Skip) => Err(self.other_steps(&known)),
+            None if !self.has_same_address => {
+                let level = if *rows > 0 { Level::Warn } else { Level::Info };
+                let message = format!("{known}; `{file}` is another file, so its rows are added to `{table}` too");
+                Ok(Verdict::Load(level, message))
+            }
+            None => match standing {
+                Standing::Gone => {
+                    let message = format!("{known}, but its rows are gone from `{table}`; it is loaded again");
+                    Ok(Verdict::Load(Level::Info, message))
+                }
+                _ if !self.has_same_steps => Err(self.other_steps(&known)),
+                Standing::Whole => Ok(Verdict::Skip(format!("{known}; nothing to do"))),
+                Standing::Unclear(why) => Err(TaskError::permanent(format!("{known}, {rows} rows, and {why}")).help(
+                    "to add all rows of the file again, write `if_loaded: load`; to leave the table as it is, \
+                     `if_loaded: skip`",
+                )),
+            },
+        }
+    }
+
+    fn other_steps(&self, known: &str) -> TaskError {
+        TaskError::permanent(format!(
+            "{known}, with other settings of the task, and `{}` may hold its rows",
+            self.table
+        ))
+        .help("replace its rows with `mode: {replace_partition: {…}}`, or add these too with `if_loaded: load`")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAME: Before = Before {
+        file: "a.csv",
+        table: "t",
+        execution: "e1",
+        address: "a.csv",
+        has_same_address: true,
+        has_same_content: true,
+        has_same_steps: true,
+        rows: 2,
+    };
+
+    fn said(before: &Before, wanted: Option<IfLoaded>, standing: &Standing) -> String {
+        match before.decide(wanted, standing) {
+            Ok(Verdict::Load(level, message)) => format!("load {}: {message}", level.as_str()),
+            Ok(Verdict::Skip(message)) => format!("skip: {message}"),
+            Err(error) => format!("fail: {error}"),
+        }
+    }
+
+    fn unclear() -> Standing {
+        Standing::Unclear("`t` holds 1 of them".to_owned())
+    }
+
+    #[test]
+    fn the_same_file_goes_by_what_the_table_holds() {
+        assert!(said(&SAME, None, &Standing::Whole).starts_with("skip: execution e1"));
+        assert!(said(&SAME, None, &Standing::Gone).starts_with("load INFO"));
+        let unclear = said(&SAME, None, &unclear());
+        assert!(unclear.starts_with("fail") && unclear.contains("`if_loaded: skip`"), "{unclear}");
+    }
+
+    #[test]
+    fn the_setting_decides_whatever_the_table_holds() {
+        for standing in [Standing::Whole, Standing::Gone, unclear()] {
+            assert!(said(&SAME, Some(IfLoaded::Skip), &standing).starts_with("skip"));
+            assert!(said(&SAME, Some(IfLoaded::Load), &standing).starts_with("load"));
+            assert!(said(&SAME, Some(IfLoaded::Fail), &standing).starts_with("fail"));
+        }
+    }
+
+    #[test]
+    fn other_files_are_added_and_the_log_says_why() {
+        let other_content = Before { has_same_content: false, ..SAME };
+        assert!(said(&other_content, None, &Standing::Whole).starts_with("load INFO"));
+        assert!(said(&other_content, Some(IfLoaded::Fail), &Standing::Whole).starts_with("load INFO"));
+        let elsewhere = Before { address: "old/a.csv", has_same_address: false, ..SAME };
+        assert!(
+            said(&elsewhere, None, &Standing::Whole).contains("load WARN: execution e1 has loaded the same content")
+        );
+        assert!(said(&elsewhere, Some(IfLoaded::Skip), &Standing::Gone).starts_with("skip"));
+        assert!(said(&elsewhere, Some(IfLoaded::Fail), &Standing::Gone).contains("`old/a.csv`"));
+    }
+
+    #[test]
+    fn other_settings_never_double_rows_without_a_word() {
+        let changed = Before { has_same_steps: false, ..SAME };
+        for standing in [Standing::Whole, unclear()] {
+            assert!(said(&changed, None, &standing).starts_with("fail"));
+        }
+        assert!(said(&changed, Some(IfLoaded::Skip), &Standing::Gone).starts_with("fail"));
+        assert!(said(&changed, None, &Standing::Gone).starts_with("load"));
+    }
+}

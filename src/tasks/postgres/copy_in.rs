@@ -1,0 +1,287 @@
+//! `postgres.copy_in`: a file into a table by the server's own COPY.
+
+use std::pin::pin;
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures_util::SinkExt;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+use tokio_postgres::{Error, Transaction};
+
+use super::ledger::{self, Counts, Key};
+use super::loaded::Loaded;
+use super::source::Source;
+use super::target::Target;
+use super::transaction::Loading;
+use crate::postgres::name::quote_name;
+use crate::postgres::sql::quote;
+use crate::postgres::{FlowAddress, Watch, explain};
+use crate::stream::bytes::Bytes as Blocks;
+use crate::stream::{Encoding, Limits, Text};
+use crate::task::{Conflict, Task, TaskContext, TaskError};
+use crate::text::hex;
+
+/// Blocks that wait to be sent.
+const READ_AHEAD: usize = 2;
+
+/// Copies a file into a table, as Postgres's `COPY … FROM STDIN` does: fields go into columns by their position, the
+/// format is `TEXT` unless it is named, no line is a header unless `header` says so, and the same file twice is in the
+/// table twice. `postgres.load` goes by column names, checks and transforms rows, and loads a file once.
+///
+/// The copy is one transaction, which also writes a row into the ledger `jitney_loads`. A compressed file is unpacked.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CopyIn {
+    /// The file: an output of an earlier task, or a path from the flow's folder.
+    from: String,
+    /// The table, with its schema if need be: `public.green_tripdata`.
+    table: String,
+    /// The columns that the file's fields go into, in the file's order; by default all of the table, in its order.
+    columns: Option<Vec<String>>,
+    /// The file's format: `TEXT` (by default), `CSV` or `BINARY`.
+    #[serde(default)]
+    format: Format,
+    /// Whether the first line is a header, which is passed over.
+    #[serde(default)]
+    header: bool,
+    /// The character between fields: by default a tab, and a comma in CSV.
+    delimiter: Option<char>,
+    /// What stands for NULL: by default `\N`, and an empty field without quotes in CSV.
+    #[serde(alias = "nullString")]
+    null_string: Option<String>,
+    /// The quoting character of CSV.
+    quote: Option<char>,
+    /// The character before a quote inside quotes; by default the quote itself.
+    escape: Option<char>,
+    /// The columns of a CSV file in which `null_string` is a text.
+    #[serde(alias = "forceNotNull")]
+    force_not_null: Option<Vec<String>>,
+    /// The columns of a CSV file in which `null_string` is NULL, even in quotes.
+    #[serde(alias = "forceNull")]
+    force_null: Option<Vec<String>>,
+    /// The file's encoding, such as `LATIN1` or `UTF-16`; by default UTF-8.
+    #[schemars(with = "Option<String>")]
+    encoding: Option<Encoding>,
+    /// The server, such as `postgres://user:password@host:5432/database` or `jdbc:postgresql://host:5432/database`.
+    /// `--postgres` wins over it. Without any address jitney starts a private server of its own.
+    url: Option<String>,
+    /// The user that logs in; wins over the address's.
+    username: Option<String>,
+    /// The user's password; wins over the address's.
+    password: Option<String>,
+}
+
+/// The formats that COPY reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+enum Format {
+    /// Lines of fields between tabs, with backslashes, as Postgres writes them.
+    #[default]
+    #[serde(alias = "text")]
+    Text,
+    /// Comma-separated values.
+    #[serde(alias = "csv")]
+    Csv,
+    /// Postgres's binary format.
+    #[serde(alias = "binary")]
+    Binary,
+}
+
+impl Task for CopyIn {
+    const NAME: &'static str = "postgres.copy_in";
+    const ALIASES: &'static [&'static str] = &["io.kestra.plugin.jdbc.postgresql.CopyIn"];
+    const EXAMPLE: &'static str = "\
+- id: copy
+  type: postgres.copy_in
+  from: \"{{ outputs.extract.uri }}\"
+  table: public.zones_staging
+  format: CSV
+  header: true
+  columns: [location_id, borough, zone, service_zone]
+";
+    type Outputs = Loaded;
+
+    fn conflicts(&self) -> Vec<Conflict> {
+        let text = [
+            ("header", self.header),
+            ("delimiter", self.delimiter.is_some()),
+            ("null_string", self.null_string.is_some()),
+            ("encoding", self.encoding.is_some()),
+        ];
+        let csv = [
+            ("quote", self.quote.is_some()),
+            ("escape", self.escape.is_some()),
+            ("force_not_null", self.force_not_null.is_some()),
+            ("force_null", self.force_null.is_some()),
+        ];
+        let text = text.into_iter().filter(|_| self.format == Format::Binary);
+        let csv = csv.into_iter().filter(|_| self.format != Format::Csv);
+        let idle = text.chain(csv).filter(|(_, is_given)| *is_given).map(|(field, _)| {
+            let format = format!("{:?}", self.format).to_uppercase();
+            Conflict::between([field, "format"], format!("the format {format} has no `{field}`; leave it out"))
+        });
+        Target::conflict(&self.table).into_iter().chain(idle).collect()
+    }
+
+    async fn run(&self, context: &TaskContext) -> Result<Loaded, TaskError> {
+        self.until_loaded(context).await
+    }
+}
+
+impl Loading for CopyIn {
+    fn from(&self) -> &str {
+        &self.from
+    }
+
+    fn table(&self) -> &str {
+        &self.table
+    }
+
+    fn address(&self) -> FlowAddress {
+        FlowAddress::of(self.url.as_ref(), self.username.as_ref(), self.password.as_ref())
+    }
+
+    async fn load(
+        &self,
+        transaction: &Transaction<'_>,
+        context: &TaskContext,
+        watch: &Watch<'_>,
+        source: &Source,
+        began: Instant,
+    ) -> Result<Loaded, TaskError> {
+        watch.identify(transaction, true).await?;
+        watch.over("looking for the ledger", ledger::ensure(transaction)).await?;
+        let target = watch.over("looking for the table", Target::existing(transaction, &self.table)).await?;
+        let sql = self.sql(&target)?;
+        let key = Key {
+            target: target.sql_name.clone(),
+            partition: source.address.clone(),
+            source_sha256: source.sha256.clone(),
+            definition_sha256: hex(&Sha256::digest(sql.as_bytes())),
+        };
+        let looking = ledger::committed(transaction, &key, context, &target);
+        if let Some(own) = watch.over("asking what is copied", looking).await? {
+            context.info("an attempt before this one has copied the file, and could not say so any more");
+            return Ok(Loaded::of(&self.table, source, own.counts, 0.0));
+        }
+        let loaded = self.send(transaction, context, watch, (source, &sql)).await?;
+        let counts = Counts { read: loaded, loaded, rejected: 0, skipped: 0 };
+        let seconds = began.elapsed().as_secs_f64();
+        let recording = ledger::record(transaction, context, (source, &key), counts, seconds);
+        watch.over("writing to the ledger", recording).await?;
+        Ok(Loaded::of(&self.table, source, counts, seconds))
+    }
+}
+
+impl CopyIn {
+    async fn send(
+        &self,
+        transaction: &Transaction<'_>,
+        context: &TaskContext,
+        watch: &Watch<'_>,
+        (source, sql): (&Source, &str),
+    ) -> Result<u64, TaskError> {
+        let doing = format!("copying into `{}`", self.table);
+        let failed = |error: Error| explain(&doing, &error);
+        watch.before_copy();
+        let begun = async { transaction.copy_in::<_, Bytes>(sql).await.map_err(failed) };
+        let mut sink = pin!(watch.over(&doing, begun).await?);
+        let (sender, mut blocks) = mpsc::channel(READ_AHEAD);
+        let reading = Reading {
+            blocks: Blocks::open(&source.path, &source.name, Limits::default(), context.progress.clone())?,
+            text: self.is_decoded_here().then(|| self.encoding.clone()),
+        };
+        let worker = tokio::task::spawn_blocking(move || reading.run(&sender));
+        while let Some(block) = watch.unless_refused(&doing, async { Ok(blocks.recv().await) }).await? {
+            let sent = async { sink.send(block).await.map_err(failed) };
+            watch.unless_refused(&doing, watch.over(&doing, sent)).await?;
+        }
+        worker.await.map_err(|error| TaskError::permanent(format!("{doing} broke off")).because(error))??;
+        let rows = watch.over(&doing, async { sink.finish().await.map_err(failed) }).await?;
+        context.progress.add_rows(rows);
+        Ok(rows)
+    }
+
+    /// Whether the server gets UTF-8, whatever the file is in. It reads most encodings itself.
+    fn is_decoded_here(&self) -> bool {
+        let is_known = self.encoding.as_ref().is_some_and(|encoding| encoding.in_postgres().is_some());
+        self.format != Format::Binary && (!is_known || self.encoding.as_ref().is_some_and(Encoding::is_utf8))
+    }
+
+    fn sql(&self, target: &Target) -> Result<String, TaskError> {
+        let columns = self.columns.as_ref().map(|columns| list(target, columns)).transpose()?;
+        let columns = columns.map(|columns| format!(" {columns}")).unwrap_or_default();
+        Ok(format!("COPY {}{columns} FROM STDIN ({})", target.sql_name, self.options(target)?))
+    }
+
+    fn options(&self, target: &Target) -> Result<String, TaskError> {
+        let encoding = match &self.encoding {
+            _ if self.format == Format::Binary => None,
+            Some(encoding) if !self.is_decoded_here() => encoding.in_postgres(),
+            _ => Some("UTF8"),
+        };
+        let texts = [
+            ("DELIMITER", self.delimiter.map(String::from)),
+            ("NULL", self.null_string.clone()),
+            ("QUOTE", self.quote.map(String::from)),
+            ("ESCAPE", self.escape.map(String::from)),
+            ("ENCODING", encoding.map(str::to_owned)),
+        ];
+        let texts = texts.into_iter().filter_map(|(key, value)| Some(format!("{key} {}", quote(&value?))));
+        let mut options = vec![format!("FORMAT {}", format!("{:?}", self.format).to_lowercase())];
+        options.extend(self.header.then(|| "HEADER true".to_owned()));
+        options.extend(texts);
+        for (key, columns) in [("FORCE_NOT_NULL", &self.force_not_null), ("FORCE_NULL", &self.force_null)] {
+            if let Some(columns) = columns {
+                options.push(format!("{key} {}", list(target, columns)?));
+            }
+        }
+        Ok(options.join(", "))
+    }
+}
+
+/// The table's columns of these names, for SQL.
+fn list(target: &Target, columns: &[String]) -> Result<String, TaskError> {
+    let names = columns.iter().map(|name| target.own_name(name).map(quote_name));
+    Ok(format!("({})", names.collect::<Result<Vec<_>, _>>()?.join(", ")))
+}
+
+/// A file on its way to the server.
+struct Reading {
+    blocks: Blocks,
+    /// The encoding of a file that is decoded here.
+    text: Option<Option<Encoding>>,
+}
+
+impl Reading {
+    /// Gives the blocks as long as somebody wants them.
+    fn run(self, sender: &mpsc::Sender<Bytes>) -> Result<(), TaskError> {
+        let mut source = match self.text {
+            Some(encoding) => Content::Text(Box::new(Text::new(self.blocks, encoding))),
+            None => Content::AsItIs(self.blocks),
+        };
+        while let Some(block) = source.next()? {
+            if sender.blocking_send(Bytes::from(block)).is_err() {
+                return Err(TaskError::cancelled("the copy was stopped"));
+            }
+        }
+        Ok(())
+    }
+}
+
+enum Content {
+    AsItIs(Blocks),
+    Text(Box<Text>),
+}
+
+impl Content {
+    fn next(&mut self) -> Result<Option<Vec<u8>>, TaskError> {
+        Ok(match self {
+            Self::AsItIs(blocks) => blocks.next_block(Vec::new())?,
+            Self::Text(text) => text.next_block(Vec::new())?,
+        })
+    }
+}

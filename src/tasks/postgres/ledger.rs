@@ -1,0 +1,195 @@
+//! The ledger: what has been loaded, written in the load's own transaction, so that it is never ahead or behind.
+
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, Transaction};
+
+use crate::postgres::explain;
+use crate::postgres::sql::quote;
+use crate::task::{TaskContext, TaskError};
+
+use super::source::Source;
+use super::target::Target;
+
+const LEDGER: &str = include_str!("../../../sql/postgres/jitney_loads.sql");
+
+/// What identifies a load: the same key with the same checksums has the same result.
+pub(super) struct Key {
+    /// The table with its schema.
+    pub(super) target: String,
+    /// The partition's value, or the file's address where the load has no partition.
+    pub(super) partition: String,
+    /// SHA-256 of the file, in hex.
+    pub(super) source_sha256: String,
+    /// SHA-256 of what the task does with it, in hex.
+    pub(super) definition_sha256: String,
+}
+
+/// A load that the ledger holds.
+#[derive(Debug)]
+pub(super) struct Earlier {
+    pub(super) id: i64,
+    /// The execution that did it.
+    pub(super) execution: String,
+    /// The run of a task that did it.
+    run: String,
+    /// The partition, or the file's address.
+    pub(super) partition: String,
+    pub(super) has_same_partition: bool,
+    pub(super) has_same_content: bool,
+    pub(super) has_same_steps: bool,
+    /// What it counted.
+    pub(super) counts: Counts,
+}
+
+impl Earlier {
+    /// Whether partition, file and definition are the same as now.
+    pub(super) fn is_same(&self) -> bool {
+        self.has_same_partition && self.has_same_content && self.has_same_steps
+    }
+
+    /// Whether the very task run did it that asks.
+    pub(super) fn is_of(&self, context: &TaskContext) -> bool {
+        self.execution == context.execution.as_str() && self.run == context.run.as_str()
+    }
+}
+
+/// What a load counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Counts {
+    pub(super) read: u64,
+    pub(super) loaded: u64,
+    pub(super) rejected: u64,
+    pub(super) skipped: u64,
+}
+
+/// The rows of a table, by who put them there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rows {
+    /// Those of one load, as it left them.
+    pub(super) own: u64,
+    /// Those of nobody whom the ledger knows: other programs', or rows that were changed.
+    pub(super) strange: u64,
+}
+
+/// Makes the ledger if it is not there.
+pub(super) async fn ensure(transaction: &Transaction<'_>) -> Result<(), TaskError> {
+    let there = transaction.query_one("SELECT to_regclass('jitney_loads') IS NOT NULL", &[]).await;
+    if there.map_err(|error| explain("looking for the ledger", &error))?.get(0) {
+        return Ok(());
+    }
+    let lock = "SELECT pg_advisory_xact_lock(hashtextextended('jitney: ledger', 0));";
+    let sql = format!("SET LOCAL client_min_messages = warning; {lock} {LEDGER} RESET client_min_messages");
+    transaction.batch_execute(&sql).await.map_err(|error| explain("creating the ledger `jitney_loads`", &error))
+}
+
+/// The newest load of the partition, or of the whole table, if any.
+pub(super) async fn newest(
+    transaction: &Transaction<'_>,
+    key: &Key,
+    any_partition: bool,
+) -> Result<Option<Earlier>, TaskError> {
+    find(transaction, key, "($5 OR partition = $2) ORDER BY id DESC", &[&any_partition]).await
+}
+
+/// The load of this very task run, if an attempt of it has committed one, and could not say so any more. A task run that
+/// begins anew, since a task around it does, counts its attempts anew: then the table's rows must bear the ledger out.
+pub(super) async fn committed(
+    transaction: &Transaction<'_>,
+    key: &Key,
+    context: &TaskContext,
+    target: &Target,
+) -> Result<Option<Earlier>, TaskError> {
+    let rest = "partition = $2 AND source_sha256 = $3 AND definition_sha256 = $4 AND execution = $5 AND task = $6
+                ORDER BY id DESC";
+    let found = find(transaction, key, rest, &[&context.execution.as_str(), &context.run.as_str()]).await?;
+    let Some(own) = found else { return Ok(None) };
+    let is_there = context.attempt > 1 || rows_of(transaction, &target.sql_name, &own).await?.own == own.counts.loaded;
+    Ok(is_there.then_some(own))
+}
+
+/// What comes nearest to a load of the file: one of the same file, else of the same content under another address, else
+/// of other content under the same address. The newest of each.
+pub(super) async fn nearest(transaction: &Transaction<'_>, key: &Key) -> Result<Option<Earlier>, TaskError> {
+    let rest = "(partition = $2 OR source_sha256 = $3)
+                ORDER BY source_sha256 = $3 DESC, partition = $2 DESC, definition_sha256 = $4 DESC, id DESC";
+    find(transaction, key, rest, &[]).await
+}
+
+async fn find(
+    transaction: &Transaction<'_>,
+    key: &Key,
+    rest: &str,
+    more: &[&(dyn ToSql + Sync)],
+) -> Result<Option<Earlier>, TaskError> {
+    let sql = format!(
+        "SELECT id, execution, task, partition, partition = $2, source_sha256 = $3, definition_sha256 = $4,
+                rows_read, rows_loaded, rows_rejected, rows_skipped
+         FROM jitney_loads WHERE target = $1 AND {rest} LIMIT 1"
+    );
+    let mut values: Vec<&(dyn ToSql + Sync)> =
+        vec![&key.target, &key.partition, &key.source_sha256, &key.definition_sha256];
+    values.extend(more);
+    let row = transaction.query_opt(&sql, &values).await.map_err(|error| explain("reading the ledger", &error))?;
+    Ok(row.as_ref().map(earlier))
+}
+
+fn earlier(row: &Row) -> Earlier {
+    let count = |index| row.get::<_, i64>(index).unsigned_abs();
+    Earlier {
+        id: row.get(0),
+        execution: row.get(1),
+        run: row.get(2),
+        partition: row.get(3),
+        has_same_partition: row.get(4),
+        has_same_content: row.get(5),
+        has_same_steps: row.get(6),
+        counts: Counts { read: count(7), loaded: count(8), rejected: count(9), skipped: count(10) },
+    }
+}
+
+/// Which rows of the table are those of a load. Rows carry the number of the transaction that wrote them (`xmin`), and so
+/// does the ledger's row, which that same transaction wrote.
+pub(super) async fn rows_of(transaction: &Transaction<'_>, target: &str, load: &Earlier) -> Result<Rows, TaskError> {
+    let sql = format!(
+        "WITH known AS MATERIALIZED (SELECT DISTINCT xmin AS xid FROM jitney_loads WHERE target = $1)
+         SELECT count(*) FILTER (WHERE t.xmin = (SELECT xmin FROM jitney_loads WHERE id = $2)),
+                count(*) FILTER (WHERE known.xid IS NULL)
+         FROM {target} t LEFT JOIN known ON known.xid = t.xmin"
+    );
+    let row = transaction.query_one(&sql, &[&target, &load.id]).await;
+    let row = row.map_err(|error| {
+        explain("looking for the rows of an earlier load", &error)
+            .help("say what to do with a file that was loaded before: `if_loaded: skip`, or `if_loaded: load`")
+    })?;
+    Ok(Rows { own: row.get::<_, i64>(0).unsigned_abs(), strange: row.get::<_, i64>(1).unsigned_abs() })
+}
+
+/// Writes a load of this attempt down.
+pub(super) async fn record(
+    transaction: &Transaction<'_>,
+    context: &TaskContext,
+    (source, key): (&Source, &Key),
+    counts: Counts,
+    seconds: f64,
+) -> Result<(), TaskError> {
+    let texts = [
+        context.execution.as_str(),
+        context.flow.as_str(),
+        context.run.as_str(),
+        &key.target,
+        &key.partition,
+        &source.name,
+        &key.source_sha256,
+        &key.definition_sha256,
+    ];
+    let texts: Vec<String> = texts.iter().map(|text| quote(text)).collect();
+    let Counts { read, loaded, rejected, skipped } = counts;
+    let sql = format!(
+        "INSERT INTO jitney_loads (execution, flow, task, target, partition, source, source_sha256, definition_sha256,
+             rows_read, rows_loaded, rows_rejected, rows_skipped, bytes, seconds)
+         VALUES ({}, {read}, {loaded}, {rejected}, {skipped}, {}, {seconds})",
+        texts.join(", "),
+        source.bytes,
+    );
+    transaction.batch_execute(&sql).await.map_err(|error| explain("writing to the ledger", &error))
+}

@@ -1,0 +1,117 @@
+//! A file into a table in one transaction, which a stop rolls back. It is repeated while the server is away, and never
+//! left without knowing how it ended.
+
+use std::future::Future;
+use std::time::Instant;
+
+use tokio_postgres::{IsolationLevel, Transaction};
+
+use super::loaded::Loaded;
+use super::source::Source;
+use crate::postgres::{FlowAddress, LOST, Outcome, Watch, connect_once, explain, outcome};
+use crate::task::{ErrorClass, Outage, TaskContext, TaskError};
+
+/// The code of a load of which nobody knows whether it took effect.
+const UNKNOWN: &str = "outcome unknown";
+
+/// A task that loads a file.
+pub(super) trait Loading: Sync {
+    /// The file to load.
+    fn from(&self) -> &str;
+
+    /// The table, as the user names it.
+    fn table(&self) -> &str;
+
+    /// The server.
+    fn address(&self) -> FlowAddress;
+
+    /// Loads the file and writes to the ledger, within the transaction.
+    fn load(
+        &self,
+        transaction: &Transaction<'_>,
+        context: &TaskContext,
+        watch: &Watch<'_>,
+        source: &Source,
+        began: Instant,
+    ) -> impl Future<Output = Result<Loaded, TaskError>> + Send;
+
+    /// Loads the file. A load is safe to repeat, so what may pass is repeated.
+    fn until_loaded(&self, context: &TaskContext) -> impl Future<Output = Result<Loaded, TaskError>> + Send {
+        async move {
+            let source = Source::open(context, self.from()).await?;
+            let mut outage = Outage::none(&context.settings);
+            loop {
+                match attempt(self, context, &source).await {
+                    Err(problem) if problem.code.as_deref() != Some(UNKNOWN) => outage.wait(context, problem).await?,
+                    ended => return ended,
+                }
+                context.progress.reset();
+            }
+        }
+    }
+}
+
+async fn attempt<L: Loading + ?Sized>(task: &L, context: &TaskContext, source: &Source) -> Result<Loaded, TaskError> {
+    let address = task.address();
+    let mut session = connect_once(context, Some(&address)).await?;
+    let (watch, server) = (session.watch(context), format!("postgres://{}", session.server));
+    let began = Instant::now();
+    // What the load before this one committed must be seen after waiting for it, whatever the server's default.
+    let beginning = session.client.build_transaction().isolation_level(IsolationLevel::ReadCommitted);
+    let doing = "beginning the load";
+    let begun = async { beginning.start().await.map_err(|error| explain(doing, &error)) };
+    let transaction = watch.over(doing, begun).await?;
+    let loaded = tokio::select! {
+        biased;
+        () = context.cancel.cancelled() => None,
+        loaded = task.load(&transaction, context, &watch, source, began) => Some(loaded.map_err(rolled_back)?),
+    };
+    let Some(loaded) = loaded else {
+        drop(transaction);
+        session.interrupt().await;
+        return Err(TaskError::cancelled(format!("the load into `{}` was stopped and rolled back", task.table())));
+    };
+    let number = watch.over("committing the load", outcome::number(&transaction)).await.map_err(rolled_back)?;
+    // From here on nobody could say whether a stop came in time, so there is none.
+    let doing = "committing the load";
+    let commit = async { transaction.commit().await.map_err(|error| explain(doing, &error)) };
+    if let Err(problem) = watch.over(doing, commit).await {
+        settle(context, task.table(), &address, number.as_deref(), problem).await?;
+    }
+    Ok(Loaded { server, ..loaded })
+}
+
+/// Finds out whether a commit that was not answered took effect.
+async fn settle(
+    context: &TaskContext,
+    table: &str,
+    address: &FlowAddress,
+    number: Option<&str>,
+    problem: TaskError,
+) -> Result<(), TaskError> {
+    if problem.class != ErrorClass::Transient {
+        return Err(problem);
+    }
+    match outcome::of(context, address, number).await {
+        Outcome::Committed => {
+            context.info("the server has committed the load");
+            Ok(())
+        }
+        Outcome::RolledBack => Err(rolled_back(problem)),
+        Outcome::Unknown => Err(TaskError::transient(format!(
+            "{}; whether the load into `{}` was committed is not known, since the server could not be asked",
+            problem.message, table
+        ))
+        .code(UNKNOWN)
+        .help("resume the execution or run it again: the ledger tells, and what was committed is not loaded twice")),
+    }
+}
+
+/// A connection that broke before the commit was sent leaves nothing.
+fn rolled_back(problem: TaskError) -> TaskError {
+    if problem.code.as_deref() != Some(LOST) {
+        return problem;
+    }
+    let help = problem.help.clone().unwrap_or_default();
+    problem.help(format!("nothing of it was committed; {help}"))
+}

@@ -1,0 +1,145 @@
+//! Files that are in another encoding than UTF-8.
+
+use crate::{Place, assert_says, counts, gzip};
+
+const T: &str = "CREATE TABLE t (id int, name text)";
+
+fn utf16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+    text.encode_utf16().flat_map(bytes).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_encoding_goes_by_column_name_and_through_the_transform() {
+    let place = Place::with("encodings_steps", T).await;
+    place.file("a.csv", b"Name;ID;extra\ncaf\xe9;1;x\nth\xe9;2;\xe9\nna\xefve;3;\n");
+    let yaml = "{from: a.csv, table: t, delimiter: ';', encoding: LATIN1, on_extra_column: ignore,
+                 transform: {filter: ID > 1, with_columns: {Name: upper(Name)}}}";
+    assert_eq!(counts(&place.load(yaml).await.unwrap()), [3, 2, 0, 1]);
+    assert_eq!(place.t().await, "2 THÉ\n3 NAÏVE");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_usual_encoding_gives_the_same_rows() {
+    let place = Place::with("encodings_all", T).await;
+    let expected = "1 Größe\n2 é,\n3";
+    let text = "id,name\r\n1,Größe\r\n2,\"é,\n3\"\r\n";
+    let single: Vec<u8> = text.chars().map(|letter| letter as u8).collect();
+    let marked = |mark: &[u8], rest: Vec<u8>| [mark, &rest].concat();
+    let files = [
+        ("LATIN1", single.clone()),
+        ("iso-8859-1", single.clone()),
+        ("WIN1252", single.clone()),
+        ("windows-1252", single),
+        ("UTF8", marked(b"\xef\xbb\xbf", text.into())),
+        ("SQL_ASCII", text.into()),
+        ("UTF-16", marked(b"\xff\xfe", utf16(text, u16::to_le_bytes))),
+        ("UTF-16", marked(b"\xfe\xff", utf16(text, u16::to_be_bytes))),
+        ("UTF-16BE", utf16(text, u16::to_be_bytes)),
+        ("UTF-16LE", utf16(text, u16::to_le_bytes)),
+    ];
+    for (index, (encoding, bytes)) in files.into_iter().enumerate() {
+        place.file(&format!("{index}.csv"), bytes);
+        let yaml = format!("{{from: {index}.csv, table: t, mode: truncate, encoding: {encoding}}}");
+        place.load(&yaml).await.unwrap();
+        assert_eq!(place.t().await, expected, "{encoding}");
+    }
+    place.file("marked.csv", marked(b"\xff\xfe", utf16(text, u16::to_le_bytes)));
+    place.load("{from: marked.csv, table: t, mode: truncate}").await.unwrap();
+    assert_eq!(place.t().await, expected, "the byte order mark is enough");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn long_files_are_decoded_block_by_block_and_unpacked_before() {
+    let place = Place::with("encodings_long", T).await;
+    let text = (1..=200_000).fold("id,name\n".to_owned(), |text, id| text + &format!("{id},Größe {id} 🚕\n"));
+    let packed = {
+        use std::io::Write as _;
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(&utf16(&text, u16::to_be_bytes)).unwrap();
+        encoder.finish().unwrap()
+    };
+    place.file("a.csv.gz", packed);
+    let outputs = place.load("{from: a.csv.gz, table: t, encoding: UTF-16BE}").await.unwrap();
+    assert_eq!(counts(&outputs), [200_000, 200_000, 0, 0]);
+    assert_eq!(place.rows("SELECT count(*) FROM t WHERE name = 'Größe ' || id || ' 🚕'").await, "200000");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_rows_of_another_encoding_are_set_aside_and_located() {
+    let place = Place::with("encodings_bad", T).await;
+    place.file("a.csv", b"id,name\n1,Jos\xe9\nx,y\n3,a\x81b\n4,\x80\n");
+    let yaml = |rest: &str| format!("{{from: a.csv, table: t, encoding: WIN1252{rest}}}");
+    let outputs = place.load(&yaml(", on_bad_row: {reject: {max: 5}}")).await.unwrap();
+    assert_eq!(counts(&outputs), [4, 2, 2, 0]);
+    assert_eq!(place.t().await, "1 José\n4 €");
+    place.file("b.csv", b"id,name\n1,a\xe9\n2,a\x81b\n");
+    let shown = place.refused("{from: b.csv, table: t, encoding: WIN1252}").await;
+    assert_says(&shown, &["b.csv:3:3: `name`: `a\u{fffd}b` is not valid WIN1252 text"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_corrected_encoding_is_another_load() {
+    let place = Place::with("encodings_corrected", T).await;
+    place.file("a.csv", b"id,name\n1,\xe8\xe9\xf0\n");
+    let yaml = |encoding: &str| format!("{{from: a.csv, table: t, mode: truncate, encoding: {encoding}}}");
+    place.load(&yaml("LATIN1")).await.unwrap();
+    place.load(&yaml("WIN1251")).await.unwrap();
+    assert_eq!(place.t().await, "1 ийр");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_is_no_utf8_is_told_what_it_may_be() {
+    let place = Place::with("encodings_guess", T).await;
+    place.file("a.csv", b"id,name\n1,Gr\xf6\xdfe\n");
+    let shown = place.refused("{from: a.csv, table: t}").await;
+    assert_says(&shown, &["a.csv:2:3", "is not valid UTF-8 text", "`encoding: LATIN1` this is `Größe`"]);
+    place.file("b.csv", b"id,name\n1,5 \x80\n");
+    assert_says(&place.refused("{from: b.csv, table: t}").await, &["`encoding: WIN1252` this is `5 €`"]);
+    place.file("c.csv", b"id,Stra\xdfe\n1,x\n");
+    assert_says(&place.refused("{from: c.csv, table: t}").await, &["c.csv:1:1: the header is not valid", "`Straße`"]);
+    place.file("d.csv", utf16("id,name\n1,x\n", u16::to_le_bytes));
+    assert_says(&place.refused("{from: d.csv, table: t}").await, &["the file is UTF-16LE", "`encoding: UTF-16LE`"]);
+    place.file("e.ndjson", b"{\"id\": 1, \"name\": \"Gr\xf6\xdfe\"}\n");
+    let shown = place.refused("{from: e.ndjson, table: t}").await;
+    assert_says(&shown, &["e.ndjson:1", "not valid UTF-8 text", "`encoding: LATIN1`"]);
+    place.load("{from: e.ndjson, table: t, encoding: LATIN1}").await.unwrap();
+    assert_eq!(place.t().await, "1 Größe");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_delimiter_is_offered() {
+    let place = Place::with("encodings_delimiter", T).await;
+    for (file, delimiter, shown) in [("a.csv", ";", ";"), ("b.csv", "\t", "\\t"), ("c.csv", "|", "|")] {
+        place.file(file, format!("id,name\n1,x\n").replace(',', delimiter));
+        let offer = format!("the file looks separated by `{shown}`: `delimiter: \"{shown}\"`");
+        assert_says(&place.refused(&format!("{{from: {file}, table: t}}")).await, &[&offer]);
+        place.load(&format!("{{from: {file}, table: t, delimiter: \"{shown}\"}}")).await.unwrap();
+    }
+    place.file("d.csv", "1;x\n");
+    let shown = place.refused("{from: d.csv, table: t, header: false, columns: [id, name]}").await;
+    assert_says(&shown, &["d.csv:1", "the row has 1 field", "looks separated by `;`"]);
+    place.file("e.csv", gzip("id;name\n1;x\n"));
+    assert_says(
+        &place.refused("{from: e.csv, table: t, transform: {filter: id > 0}}").await,
+        &["looks separated by `;`"],
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settings_that_a_format_has_not_are_refused() {
+    let place = Place::with("encodings_idle", T).await;
+    place.file("a.ndjson", "{\"id\": 1, \"name\": \"x\"}\n");
+    place.file("a.csv", "1,x\n");
+    for (file, field) in [
+        ("a.ndjson", "header: true"),
+        ("a.ndjson", "delimiter: ';'"),
+        ("a.parquet", "encoding: LATIN1"),
+        ("a.parquet", "null_string: x"),
+        ("a.csv", "columns: [id, name]"),
+    ] {
+        place.file("a.parquet", "");
+        let shown = place.refused(&format!("{{from: {file}, table: t, {field}}}")).await;
+        let name = field.split(':').next().unwrap();
+        assert_says(&shown, &[&format!("`{name}`"), "leave it out"]);
+    }
+}
