@@ -1,6 +1,7 @@
 //! Settings, and the only place that reads environment variables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +15,11 @@ const SCRIPT_RUNNER: &str = "JITNEY_SCRIPT_RUNNER";
 /// How long a server that is away is retried, and after how long of silence a load counts as stalled.
 const RETRY_TIMEOUT: (&str, Duration) = ("JITNEY_RETRY_TIMEOUT", Duration::from_secs(90));
 const STALL_TIMEOUT: (&str, Duration) = ("JITNEY_STALL_TIMEOUT", Duration::from_secs(300));
+/// Names the home folder, which may be no UTF-8 as any folder.
+const HOME: &str = "JITNEY_HOME";
+/// The variables whose values are secret, and those that hold addresses with passwords.
+const SECRETS: [&str; 3] = ["PGPASSWORD", "JITNEY_PASSWORD", "JITNEY_TOKEN"];
+const ADDRESSES: [&str; 1] = ["DATABASE_URL"];
 
 /// What the command line said; each field wins over its environment variable.
 #[derive(Clone, Debug, Default)]
@@ -47,15 +53,37 @@ pub struct Settings {
     /// Removes secrets from everything that is written.
     pub redactor: Redactor,
     environment: BTreeMap<String, String>,
+    /// The variables whose values are no UTF-8.
+    unreadable: BTreeSet<String>,
 }
 
 impl Settings {
     /// Reads the environment of this process under the command line's words.
     ///
     /// # Errors
-    /// When no home folder is named and the user has none.
+    /// When no home folder is named and the user has none, or a variable of this program is no UTF-8.
     pub fn load(overrides: Overrides) -> anyhow::Result<Self> {
-        Self::from_environment(overrides, std::env::vars().collect())
+        Self::from_variables(overrides, std::env::vars_os())
+    }
+
+    fn from_variables(
+        mut overrides: Overrides,
+        variables: impl Iterator<Item = (OsString, OsString)>,
+    ) -> anyhow::Result<Self> {
+        let (mut environment, mut unreadable) = (BTreeMap::new(), BTreeSet::new());
+        for (name, value) in variables {
+            // A variable whose very name is unreadable is none of ours.
+            let Ok(name) = name.into_string() else { continue };
+            match value.into_string() {
+                Ok(value) => drop(environment.insert(name, value)),
+                Err(home) if name == HOME => overrides.home = overrides.home.or(Some(home.into())),
+                Err(_) if name.starts_with("JITNEY_") || name.starts_with("PG") || ADDRESSES.contains(&&*name) => {
+                    anyhow::bail!("the environment variable `{name}` is not UTF-8 text");
+                }
+                Err(_) => drop(unreadable.insert(name)),
+            }
+        }
+        Ok(Self { unreadable, ..Self::from_environment(overrides, environment)? })
     }
 
     /// The same from a given environment.
@@ -63,15 +91,16 @@ impl Settings {
     /// # Errors
     /// When no home folder is named and the user has none.
     pub fn from_environment(overrides: Overrides, environment: BTreeMap<String, String>) -> anyhow::Result<Self> {
-        let named = overrides.home.or_else(|| environment.get("JITNEY_HOME").map(PathBuf::from));
+        let named = overrides.home.or_else(|| environment.get(HOME).map(PathBuf::from));
         let home = match named {
             Some(home) => home,
             None => etcetera::choose_base_strategy()?.data_dir().join("jitney"),
         };
         let redactor = Redactor::default();
-        if let Some(password) = environment.get("PGPASSWORD") {
-            redactor.learn(password);
-        }
+        let value = |name: &&str| environment.get(*name);
+        SECRETS.iter().filter_map(value).for_each(|secret| redactor.learn_for_good(secret));
+        let addresses = ADDRESSES.iter().filter_map(value).chain(&overrides.postgres);
+        addresses.for_each(|address| redactor.learn_address(address));
         let script_runner = match environment.get(SCRIPT_RUNNER).map(String::as_str) {
             None | Some("") => None,
             Some("process") => Some(ScriptRunner::Process),
@@ -80,7 +109,16 @@ impl Settings {
         let home = std::path::absolute(home)?;
         let (retry_timeout, stall_timeout) = (span(&environment, RETRY_TIMEOUT)?, span(&environment, STALL_TIMEOUT)?);
         let postgres = overrides.postgres;
-        Ok(Self { home, postgres, script_runner, retry_timeout, stall_timeout, redactor, environment })
+        Ok(Self {
+            home,
+            postgres,
+            script_runner,
+            retry_timeout,
+            stall_timeout,
+            redactor,
+            environment,
+            unreadable: BTreeSet::new(),
+        })
     }
 
     /// The same settings with this script runner, if there is one.
@@ -91,6 +129,11 @@ impl Settings {
     /// An environment variable; an empty one counts as unset.
     pub fn variable(&self, name: &str) -> Option<&str> {
         self.environment.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Whether a variable is there and its value is no UTF-8.
+    pub fn is_unreadable(&self, name: &str) -> bool {
+        self.unreadable.contains(name)
     }
 
     /// The environment variables that begin with `prefix`, by the rest of their names.
@@ -165,5 +208,30 @@ mod tests {
         };
         assert_eq!((read("2m").unwrap(), read("").unwrap()), (Duration::from_secs(120), Duration::from_secs(90)));
         assert!(read("soon").unwrap_err().to_string().starts_with("JITNEY_RETRY_TIMEOUT: `soon` is not a duration"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn variables_that_are_no_utf_8_do_no_harm_and_those_of_ours_are_named() {
+        use std::os::unix::ffi::OsStringExt;
+        let bad = || OsString::from_vec(b"/h\xff".to_vec());
+        let load = |name: &str| {
+            let home = (OsString::from("JITNEY_HOME"), OsString::from("/home"));
+            let variables = [(OsString::from_vec(b"\xff".to_vec()), "x".into()), home, (name.into(), bad())];
+            Settings::from_variables(Overrides::default(), variables.into_iter())
+        };
+        assert!(load("BAD").unwrap().is_unreadable("BAD"));
+        assert_eq!(load("JITNEY_HOME").unwrap().home, Path::new(&bad()));
+        for name in ["PGPASSWORD", "JITNEY_TOKEN", "DATABASE_URL"] {
+            assert!(load(name).unwrap_err().to_string().contains(&format!("`{name}` is not UTF-8 text")));
+        }
+    }
+
+    #[test]
+    fn secrets_of_the_environment_are_known_from_the_start() {
+        let pairs =
+            [("JITNEY_HOME", "/h"), ("JITNEY_TOKEN", "token-1"), ("DATABASE_URL", "postgres://u:pass%20word@h/d")];
+        let settings = Settings::from_environment(Overrides::default(), environment(&pairs)).unwrap();
+        assert_eq!(settings.redactor.clean("token-1 dG9rZW4tMQ== pass word"), "*** *** ***");
     }
 }

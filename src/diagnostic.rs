@@ -4,6 +4,9 @@ use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
+use crate::secret::hide_line;
+use crate::text::{indented, visible, visible_line};
+
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -63,7 +66,7 @@ impl Diagnostic {
         self.line = line;
         self.column = column;
         let snippet = line.checked_sub(1).and_then(|index| text.lines().nth(index));
-        self.snippet = snippet.filter(|line| line.len() <= LONGEST_SNIPPET).map(str::to_owned);
+        self.snippet = snippet.filter(|line| line.len() <= LONGEST_SNIPPET).map(hide_line);
         self
     }
 
@@ -83,9 +86,9 @@ impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = String::new();
         let word = if self.is_error() { "error" } else { "warning" };
-        write!(text, "{word}: {}", self.message)?;
+        write!(text, "{word}: {}", indented(&visible(&self.message), 2))?;
         if !self.file.is_empty() {
-            write!(text, "\n  --> {}", self.file)?;
+            write!(text, "\n  --> {}", visible_line(&self.file))?;
             if self.line > 0 {
                 write!(text, ":{}:{}", self.line, self.column.max(1))?;
             }
@@ -93,13 +96,15 @@ impl fmt::Display for Diagnostic {
         if let Some(snippet) = &self.snippet {
             let number = self.line.to_string();
             let gutter = " ".repeat(number.len());
-            write!(text, "\n {gutter} |\n {number} | {snippet}")?;
+            write!(text, "\n {gutter} |\n {number} | {}", visible(snippet))?;
             if self.column > 0 {
-                write!(text, "\n {gutter} | {}^", " ".repeat(self.column - 1))?;
+                let before: String = snippet.chars().take(self.column - 1).collect();
+                let shown = visible(&before).chars().count().max(self.column - 1);
+                write!(text, "\n {gutter} | {}^", " ".repeat(shown))?;
             }
         }
         if let Some(help) = &self.help {
-            write!(text, "\n  help: {help}")?;
+            write!(text, "\n  help: {}", indented(&visible(help), 8))?;
         }
         f.write_str(&text)
     }
@@ -135,6 +140,13 @@ mod tests {
             shown.to_string(),
             "error: unknown key `taks`\n  --> flow.yaml:2:1\n   |\n 2 | taks: []\n   | ^\n  help: did you mean `tasks`?"
         );
+    }
+
+    #[test]
+    fn a_finding_shows_no_password_obeys_no_control_character_and_forges_no_line() {
+        let finding = Diagnostic::error("no `a\nerror: b\u{1b}[2J`").at("f\nx.yaml", "password: hunter2\n", 1, 1);
+        let shown = finding.to_string();
+        assert_eq!(shown, "error: no `a\n  error: b\\x1b[2J`\n  --> f\\nx.yaml:1:1\n   |\n 1 | password: ***\n   | ^");
     }
 
     #[test]

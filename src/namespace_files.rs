@@ -7,6 +7,8 @@ use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use crate::secret::is_of_secrets;
+
 /// The folder of all namespaces' files, beside the flows.
 const FOLDER: &str = "_files";
 /// What the address of a file of this machine begins with.
@@ -54,6 +56,7 @@ impl NamespaceFiles {
             }
         };
         match candidates.iter().find(|candidate| candidate.is_file()) {
+            Some(found) if is_of_secrets(found) => Err(format!("`{path}` holds secrets: ask for one with `secret()`")),
             Some(found) if is_below(found, &folders) => Ok(found.clone()),
             Some(_) => Err(outside(path)),
             None => {
@@ -71,7 +74,8 @@ impl NamespaceFiles {
         Ok(format!("{FILE}{}", self.find(path)?.display()))
     }
 
-    /// The files in the namespace's folder by their relative paths, in order. Links that lead out of it are left out.
+    /// The files in the namespace's folder by their relative paths, in order. Links that lead out of it are left out, and
+    /// so is `.env`.
     ///
     /// # Errors
     /// When there is no such folder, or it cannot be read.
@@ -79,7 +83,8 @@ impl NamespaceFiles {
         let folder = self.folder();
         let mut found = Vec::new();
         files_below(&folder, "", &mut found)?;
-        found.retain(|name| is_below(&folder.join(name), std::slice::from_ref(&folder)));
+        let is_wanted = |file: &Path| is_below(file, std::slice::from_ref(&folder)) && !is_of_secrets(file);
+        found.retain(|name| is_wanted(&folder.join(name)));
         Ok(found)
     }
 }
@@ -87,12 +92,13 @@ impl NamespaceFiles {
 /// The files below a folder by their relative paths, in order; linked folders are not entered.
 ///
 /// # Errors
-/// When a folder cannot be read.
+/// When a folder cannot be read, or a name in it is not UTF-8 text.
 pub fn files_below(folder: &Path, prefix: &str, found: &mut Vec<String>) -> io::Result<()> {
     let mut entries: Vec<_> = fs::read_dir(folder)?.collect::<io::Result<_>>()?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
-        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        let name = entry.file_name().into_string().map_err(|name| not_utf8(&folder.join(name)))?;
+        let name = format!("{prefix}{name}");
         if entry.file_type()?.is_dir() {
             files_below(&entry.path(), &format!("{name}/"), found)?;
         } else if entry.path().is_file() {
@@ -100,6 +106,11 @@ pub fn files_below(folder: &Path, prefix: &str, found: &mut Vec<String>) -> io::
         }
     }
     Ok(())
+}
+
+/// A path in a flow is UTF-8 text; what has another name would be missed in silence.
+fn not_utf8(file: &Path) -> io::Error {
+    io::Error::other(format!("the name of {} is not UTF-8 text", file.display()))
 }
 
 /// A path as Kestra has it too, with a slash or `nsfile:///` before it.
@@ -142,7 +153,10 @@ mod tests {
         assert_eq!(found("/b.sql").unwrap(), "b.sql");
         assert_eq!(found(&files.uri("b.sql").unwrap()).unwrap(), "b.sql");
         assert!(found("d.sql").unwrap_err().starts_with("there is no file `d.sql`; looked at /"));
+        put(place.path(), "_files/team.taxi/.env");
+        put(place.path(), ".env");
         assert_eq!(files.all().unwrap(), ["a.sql", "sub/c.sql"]);
+        assert!(found(".env").unwrap_err().contains("`secret()`"));
     }
 
     #[cfg(unix)]

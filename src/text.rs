@@ -1,4 +1,6 @@
-//! Bytes, numbers and values as text.
+//! Bytes, numbers and values as text, and any text as a terminal may show it.
+
+use std::borrow::Cow;
 
 use serde_json::Value;
 
@@ -41,6 +43,45 @@ pub fn thousands(number: u64) -> String {
     text
 }
 
+/// A text whose control characters, and those that change the direction of writing, are shown and not obeyed: `\x1b`.
+/// Line breaks and tabs stay. JSON stays what it says: what may stand in it unescaped becomes its own escape.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\r' if letters.peek() == Some(&'\n') => shown.push(letter),
+            '\r' => shown.push_str("\\r"),
+            '\0'..'\x20' if is_hidden(letter) => shown.push_str(&format!("\\x{:02x}", u32::from(letter))),
+            letter if is_hidden(letter) => shown.push_str(&format!("\\u{:04x}", u32::from(letter))),
+            letter => shown.push(letter),
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// The same in one line, for what has no lines, such as a name.
+pub fn visible_line(text: &str) -> Cow<'_, str> {
+    match visible(text) {
+        shown if shown.contains('\n') => Cow::Owned(shown.replace("\r\n", "\\n").replace('\n', "\\n")),
+        shown => shown,
+    }
+}
+
+/// A text whose further lines are indented, so that none of them looks like a line of its own.
+pub fn indented(text: &str, by: usize) -> String {
+    text.replace('\n', &format!("\n{}", " ".repeat(by)))
+}
+
+fn is_hidden(letter: char) -> bool {
+    let is_direction =
+        matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    is_direction || (letter.is_control() && !matches!(letter, '\n' | '\t'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,5 +91,14 @@ mod tests {
         assert_eq!([plain(&"a".into()), plain(&1.into()), plain(&Value::Null)], ["a", "1", "null"]);
         assert_eq!([thousands(0), thousands(999), thousands(1_734_051)], ["0", "999", "1,734,051"]);
         assert_eq!(hex(&[0, 10, 255]), "000aff");
+    }
+    #[test]
+    fn control_characters_are_shown_and_json_stays_what_it_is() {
+        assert_eq!(visible("a\x1b[31mR\u{9b}\u{202e}x\r\ny\tz\r"), "a\\x1b[31mR\\u009b\\u202ex\r\ny\tz\\r");
+        assert_eq!(visible_line("a\r\nb\nc"), "a\\nb\\nc");
+        let data = serde_json::json!({"a\u{7f}": "\u{1b}[2J\u{9b}\u{202e}\u{feff}\n\r ü 😀"});
+        for json in [data.to_string(), format!("{data:#}")] {
+            assert_eq!(serde_json::from_str::<Value>(&visible(&json)).unwrap(), data, "{json}");
+        }
     }
 }

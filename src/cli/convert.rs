@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 
-use crate::cli::out::{errln, out};
+use crate::cli::out::{data, errln};
 use crate::cli::{Exit, Invalid, flows};
 use crate::flow::convert::{Converted, convert};
 use crate::flow::parse;
@@ -29,13 +29,13 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let parsed = parse(&name, &converted, tasks::ALL);
     if parsed.flow.is_none() {
         if !arguments.write {
-            out!("{converted}");
+            data(&converted);
         }
         return Err(Invalid(parsed.findings).into());
     }
     let names = if changes == 1 { "1 name".to_owned() } else { format!("{changes} names") };
     if !arguments.write {
-        out!("{converted}");
+        data(&converted);
     } else if changes > 0 {
         std::fs::write(&arguments.flow, converted).with_context(|| format!("cannot write {name}"))?;
     }

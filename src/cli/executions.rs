@@ -14,7 +14,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::{is_interrupted, settle_killing};
 use crate::id::ExecutionId;
 use crate::journal::{Journal, JournalError, State, Summary};
-use crate::text::{plain, thousands};
+use crate::text::{indented, plain, thousands};
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -158,10 +158,10 @@ fn show(id: &ExecutionId, state: &State, interrupted: bool, as_json: bool) {
         outln!("  its process is gone; go on with: jitney resume {id}");
     }
     for (name, value) in &state.created.inputs {
-        outln!("  input   {name} = {}", plain(value));
+        outln!("  input   {name} = {}", indented(&plain(value), 14));
     }
     for (name, value) in &state.labels {
-        outln!("  label   {name} = {}", plain(value));
+        outln!("  label   {name} = {}", indented(&plain(value), 14));
     }
     if let Some(parent) = &state.created.parent {
         outln!("  parent  {} {}", parent.execution, parent.run);
@@ -170,16 +170,16 @@ fn show(id: &ExecutionId, state: &State, interrupted: bool, as_json: bool) {
         outln!("  repeats {original}");
     }
     for (name, value) in &state.outputs {
-        outln!("  output  {name} = {}", plain(value));
+        outln!("  output  {name} = {}", indented(&plain(value), 14));
     }
     for (task, run) in &state.tasks {
         let took = run.ended.zip(run.started).and_then(|(ended, started)| (ended - started).to_std().ok());
         outln!("  task    {task}  {}  attempt {}  {}", run.state, run.attempts, took.map(seconds).unwrap_or_default());
         for (name, value) in &run.outputs {
-            outln!("            {name} = {}", plain(value));
+            outln!("            {name} = {}", indented(&plain(value), 14));
         }
         if let Some(error) = &run.error {
-            outln!("            error: {}", error.message);
+            outln!("            error: {}", indented(&error.message, 19));
         }
     }
 }
@@ -192,7 +192,7 @@ fn logs(journal: &Journal, id: &ExecutionId, as_json: bool) -> anyhow::Result<()
     }
     for line in lines {
         let time = line.time.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M:%S%.3f");
-        outln!("{time} {:<5} {:<16} {}", line.level, line.task, line.message);
+        outln!("{time} {:<5} {:<16} {}", line.level, line.task, indented(&line.message, 4));
     }
     Ok(())
 }

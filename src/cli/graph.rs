@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 
-use crate::cli::out::out;
+use crate::cli::out::data;
 use crate::cli::{Exit, flows};
 use crate::flow::graph::Graph;
 
@@ -43,7 +43,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         Some(file) => {
             std::fs::write(file, text).with_context(|| format!("cannot write the picture to {}", file.display()))?;
         }
-        None => out!("{text}"),
+        None => data(&text),
     }
     Ok(Exit::Ok)
 }

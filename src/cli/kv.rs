@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 
-use crate::cli::out::{errln, outln};
+use crate::cli::out::{data, errln, outln};
 use crate::cli::{Exit, Invalid};
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
@@ -71,7 +71,7 @@ pub(super) fn run(arguments: Arguments, settings: &Settings) -> anyhow::Result<E
         Command::List { namespace } => list(&store.list(namespace.as_deref(), now)?, arguments.json),
         Command::Get { key, namespace } => match store.find(&namespace, &key, now)? {
             Some(entry) if arguments.json => outln!("{}", serde_json::json!(entry)),
-            Some(entry) => outln!("{}", plain(&entry.value)),
+            Some(entry) => data(&format!("{}\n", plain(&entry.value))),
             None => return Err(missing(&key, &namespace)),
         },
         Command::Set { key, value, namespace, kind, ttl, description } => {

@@ -38,7 +38,9 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Overrides, Settings};
+use crate::diagnostic::Diagnostic;
 use crate::jq;
+use crate::text::indented;
 pub use exit::{Exit, Invalid};
 use out::errln;
 
@@ -122,7 +124,8 @@ pub fn run() -> ExitCode {
         },
     };
     let overrides = Overrides { home: cli.home, postgres: cli.postgres };
-    let ended = Settings::load(overrides).and_then(|settings| {
+    let invalid = |error: anyhow::Error| Invalid::from(Diagnostic::error(format!("{error:#}"))).into();
+    let ended = Settings::load(overrides).map_err(invalid).and_then(|settings| {
         let settings = Arc::new(settings);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let ended = runtime.block_on(dispatch(cli.command, &settings)).map_err(|error| (error, settings));
@@ -174,8 +177,11 @@ fn complain(error: &anyhow::Error, clean: impl Fn(&str) -> String) -> ExitCode {
             text = format!("{text}: {cause}");
         }
     }
-    let prefix = if error.is::<Invalid>() { "" } else { "error: " };
-    errln!("{prefix}{}", clean(&text));
+    // Findings have their own lines; a line in any other message may be a value's.
+    match error.is::<Invalid>() {
+        true => errln!("{}", clean(&text)),
+        false => errln!("error: {}", indented(&clean(&text), 2)),
+    }
     exit::code_of(error).into()
 }
 

@@ -1,18 +1,33 @@
 //! Writing to stdout and stderr, whose readers may have gone: `jitney executions | head -1`. A write that fails never
 //! ends what is under way: a run goes on to its end, and a server keeps running.
+//!
+//! All text leaves through here. Control characters in it come from data: they are shown and not obeyed. JSON still says
+//! the same.
 
 use std::fmt::Arguments;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
+
+use crate::text::visible;
 
 /// Why data on stdout has been lost, if it was.
 static LOST: OnceLock<String> = OnceLock::new();
 
-/// Writes data for the user or the next program. When nobody reads any more, there is nobody to miss it; any other
-/// failure is told of when the program ends.
+/// Writes text for the user or the next program.
 pub(super) fn write(text: Arguments) {
+    exact(&visible(&text.to_string()));
+}
+
+/// Writes data as they are, for the next program; a terminal gets them as [`write`] has it.
+pub(super) fn data(text: &str) {
+    if io::stdout().is_terminal() { exact(&visible(text)) } else { exact(text) }
+}
+
+/// Writes text of the program's own, which may be coloured. When nobody reads any more, there is nobody to miss it; any other
+/// failure is told of when the program ends.
+pub(super) fn exact(text: &str) {
     let mut stdout = io::stdout().lock();
-    match stdout.write_fmt(text).and_then(|()| stdout.flush()) {
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => drop(LOST.set(error.to_string())),
         _ => {}
     }
@@ -20,8 +35,9 @@ pub(super) fn write(text: Arguments) {
 
 /// Writes a message to stderr. When that fails there is no other place to say so.
 pub(super) fn message(text: Arguments) {
+    let text = text.to_string();
     let mut stderr = io::stderr().lock();
-    let _ = stderr.write_fmt(text).and_then(|()| stderr.flush());
+    let _ = stderr.write_all(visible(&text).as_bytes()).and_then(|()| stderr.flush());
 }
 
 /// Why data on stdout has been lost, if it was: a full disk, not a reader who has gone.

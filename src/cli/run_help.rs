@@ -7,7 +7,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, CommandFactory};
 use dialoguer::console::Term;
 
-use crate::cli::out::out;
+use crate::cli::out::{exact, out};
 use crate::cli::{Cli, Exit, flows};
 use crate::flow::Input;
 use crate::flow::input::{InputType, outline, shown};
@@ -65,7 +65,7 @@ fn command() -> clap::Command {
 
 fn show(mut command: clap::Command) {
     let help = command.render_help();
-    if std::io::stdout().is_terminal() { out!("{}", help.ansi()) } else { out!("{help}") }
+    if std::io::stdout().is_terminal() { exact(&help.ansi().to_string()) } else { out!("{help}") }
 }
 
 fn heading(text: &str) -> String {

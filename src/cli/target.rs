@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::config::Settings;
-use crate::secret::hide_address_passwords;
+use crate::secret::hide_address;
 
 /// What to do when something began with another target.
 #[derive(Args, Clone, Copy)]
@@ -16,7 +16,7 @@ pub(super) struct Retarget {
 /// What a command for later needs so that it reaches the same Postgres: ` --postgres ADDRESS`, without the password.
 pub(super) fn flags(settings: &Settings) -> String {
     let Some(address) = &settings.postgres else { return String::new() };
-    let shown = hide_address_passwords(address).replace(":***@", "@");
+    let shown = hide_address(address).replace(":***@", "@");
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.,:/@%=+[]".contains(letter);
     let shown = if shown.chars().all(is_plain) { shown } else { format!("'{}'", shown.replace('\'', "'\\''")) };
     format!(" --postgres {shown}")
@@ -24,7 +24,7 @@ pub(super) fn flags(settings: &Settings) -> String {
 
 /// What to say behind a command that had to leave the password out.
 pub(super) fn remark(settings: &Settings) -> &'static str {
-    let has_password = settings.postgres.as_ref().is_some_and(|address| hide_address_passwords(address) != *address);
+    let has_password = settings.postgres.as_ref().is_some_and(|address| hide_address(address) != *address);
     if has_password { " (with the password in the address, or in PGPASSWORD)" } else { "" }
 }
 

@@ -58,11 +58,11 @@ impl Outside for Before {
     fn secret(&self, name: &str, subkey: Option<&str>) -> Result<String, String> {
         let Place { settings, flows, .. } = self.place()?;
         let secret = secrets::find(settings, flows, name)?;
-        settings.redactor.learn_all_forms(&secret);
+        settings.redactor.learn(&secret);
         let Some(subkey) = subkey else { return Ok(secret) };
         let map: Value = serde_json::from_str(&secret).map_err(|_| format!("the secret `{name}` is not a JSON map"))?;
         let value = map.get(subkey).map(plain).ok_or_else(|| format!("the secret `{name}` has no key `{subkey}`"))?;
-        settings.redactor.learn_all_forms(&value);
+        settings.redactor.learn(&value);
         Ok(value)
     }
 
@@ -101,7 +101,7 @@ impl Outside for Beside {
 
     fn secret(&self, name: &str, _subkey: Option<&str>) -> Result<String, String> {
         let secret = secrets::find(&self.settings, Path::new("."), name)?;
-        self.settings.redactor.learn_all_forms(&secret);
+        self.settings.redactor.learn(&secret);
         Ok(secret)
     }
 }

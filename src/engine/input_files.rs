@@ -21,6 +21,9 @@ pub fn unreadable(flow: &Flow, inputs: &Map<String, Value>) -> Vec<Diagnostic> {
 pub(super) fn unreadable_of(declared: &[Input], folder: &Path, inputs: &Map<String, Value>) -> Vec<Diagnostic> {
     let check = |(id, path): (&String, PathBuf)| {
         let problem = match std::fs::metadata(&path) {
+            Ok(_) if crate::secret::is_of_secrets(&path) => {
+                Some("it holds secrets; ask for one with `secret()`".to_owned())
+            }
             Ok(found) if found.is_file() => std::fs::File::open(&path).err().map(|error| error.to_string()),
             Ok(_) => Some("this is no file".to_owned()),
             Err(error) => Some(error.to_string()),

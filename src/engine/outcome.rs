@@ -97,7 +97,7 @@ impl Work<'_> {
         // A new execution, if that is what the policy asks for, comes when this one has ended.
         let policy = step.common.retry.as_ref().filter(|retry| retry.behavior == RetryBehavior::RetryFailedTask);
         let retry_at = retry::next_attempt(policy, error.class, attempt, first, now, rand::random::<f64>());
-        let clean = |text: &str| self.runner.settings.redactor.clean(text);
+        let clean = |text: &str| self.runner.settings.redactor.line(text);
         let error = Failure {
             class: error.class,
             message: clean(&error.message),

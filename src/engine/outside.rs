@@ -14,14 +14,12 @@ use crate::flow::expression::Outside;
 use crate::id::ExecutionId;
 use crate::journal::{Journal, Kv, State};
 use crate::namespace_files::NamespaceFiles;
-use crate::secret::forms;
+use crate::secret::Redactor;
 use crate::storage::{self, Storage};
 use crate::task::{Outputs, TaskError};
 
 /// The largest file that an expression reads.
 const MOST_READ: u64 = 16 << 20;
-/// A shorter secret is not looked for in names, which would become others.
-const SHORTEST: usize = 6;
 /// What the variables of `envs` begin with.
 const ENVS: &str = "ENV_";
 
@@ -52,8 +50,8 @@ pub struct World {
     namespace: String,
     flows: PathBuf,
     kv: Mutex<Option<Kv>>,
-    /// Secret inputs, and what `secret()` gave: every form of each.
-    told: Mutex<Vec<String>>,
+    /// Knows the secret inputs, and what `secret()` gave.
+    told: Redactor,
 }
 
 impl std::fmt::Debug for World {
@@ -72,7 +70,7 @@ impl World {
             namespace: flow.namespace.clone(),
             flows: std::path::absolute(&flow.folder).unwrap_or_else(|_| flow.folder.clone()),
             kv: Mutex::default(),
-            told: Mutex::default(),
+            told: Redactor::of_values(),
         };
         inputs.values().filter_map(Value::as_str).for_each(|secret| world.tell(secret));
         world
@@ -86,8 +84,7 @@ impl World {
 
     /// Blanks the secrets that a task repeats in what the journal is to keep.
     pub(super) fn without_secrets(&self, kept: Map<String, Value>) -> Map<String, Value> {
-        let told = self.told();
-        match blank(Value::Object(kept), &told) {
+        match self.blank(Value::Object(kept)) {
             Value::Object(kept) => kept,
             _ => Map::new(),
         }
@@ -111,14 +108,23 @@ impl World {
 
     /// Takes note of a secret, so that it is blanked wherever it turns up.
     fn tell(&self, secret: &str) {
-        self.settings.redactor.learn_all_forms(secret);
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let new: Vec<String> = forms(secret).into_iter().filter(|form| !told.contains(form)).collect();
-        told.extend(new);
+        self.settings.redactor.learn(secret);
+        self.told.learn_for_good(secret);
     }
 
-    fn told(&self) -> Vec<String> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The value without the secrets that were told. Short ones are not looked for in names, which would become others.
+    fn blank(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.told.without_known(&text)),
+            Value::Number(number) if self.told.without_long(&number.to_string()) != number.to_string() => {
+                Value::from("***")
+            }
+            Value::Array(items) => items.into_iter().map(|item| self.blank(item)).collect(),
+            Value::Object(map) => {
+                map.into_iter().map(|(key, value)| (self.told.without_long(&key), self.blank(value))).collect()
+            }
+            other => other,
+        }
     }
 
     fn files(&self, namespace: Option<&str>) -> Result<NamespaceFiles, String> {
@@ -230,20 +236,4 @@ fn size(path: &Path, uri: &str) -> Result<u64, String> {
 pub(super) fn told_with_causes(error: &dyn std::error::Error) -> String {
     let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
     format!("{error}{cause}")
-}
-
-/// The value without these secrets; longer ones stand first.
-fn blank(value: Value, secrets: &[String]) -> Value {
-    let within = |text: String, shortest: usize| {
-        let found = secrets.iter().filter(|secret| secret.len() >= shortest);
-        found.fold(text, |text, secret| if text.contains(secret) { text.replace(secret, "***") } else { text })
-    };
-    match value {
-        Value::String(text) => Value::String(within(text, 1)),
-        Value::Array(items) => items.into_iter().map(|item| blank(item, secrets)).collect(),
-        Value::Object(map) => {
-            map.into_iter().map(|(key, value)| (within(key, SHORTEST), blank(value, secrets))).collect()
-        }
-        other => other,
-    }
 }

@@ -288,7 +288,7 @@ impl Runner {
 
     /// Shows and keeps a line of the engine's.
     pub(super) fn say(&self, id: &ExecutionId, level: Level, task: &TaskId, text: &str) -> Result<(), EngineError> {
-        let message = &*self.settings.redactor.clean(text);
+        let message = &self.settings.redactor.line(text);
         (self.observer)(Notice::Log { task, level, message });
         Ok(self.journal.log(id, Utc::now(), task, level, message)?)
     }

@@ -26,6 +26,10 @@ pub(super) fn find(settings: &Settings, flows: &Path, name: &str) -> Result<Stri
     if name.is_empty() || name.starts_with('.') || !is_name {
         return Err(format!("`{name}` is no name of a secret: it has letters, digits, `_`, `-` and `.`"));
     }
+    let encoded = [format!("{ENCODED}{name}"), format!("{ENCODED}{}", name.to_uppercase()), name.to_owned()];
+    if let Some(name) = encoded.iter().find(|name| settings.is_unreadable(name)) {
+        return Err(format!("the environment variable `{name}` is not UTF-8 text"));
+    }
     let variables = |name: &str| settings.variable(name).map(str::to_owned);
     if let Some(value) = named(name, "the environment", variables)? {
         return Ok(value);

@@ -44,18 +44,14 @@ impl Node {
         listed.filter(|child| child.key == key).or_else(|| self.children.iter().find(|child| child.key == key))
     }
 
-    fn collect<'a>(
-        &'a self,
-        path: &mut Vec<&'a str>,
-        is_secret: &impl Fn(&[&str]) -> bool,
-        places: &mut Vec<Range<usize>>,
-    ) {
+    /// The values that hold no others, with their paths, in the order of the text.
+    fn scalars<'a>(&'a self, path: &mut Vec<&'a str>, found: &mut Vec<(Vec<&'a str>, Range<usize>)>) {
         for Child { key, value, .. } in &self.children {
             path.push(key);
-            if is_secret(path) && value.children.is_empty() {
-                places.push(value.letters.clone());
+            if value.children.is_empty() {
+                found.push((path.clone(), value.letters.clone()));
             }
-            value.collect(path, is_secret, places);
+            value.scalars(path, found);
             path.pop();
         }
     }
@@ -176,21 +172,23 @@ impl Document {
         })
     }
 
-    /// The text, with `***` for the value behind every path that `is_secret`; templates stay.
-    pub fn masked(&self, is_secret: impl Fn(&[&str]) -> bool) -> String {
-        let mut places = Vec::new();
-        self.root.collect(&mut Vec::new(), &is_secret, &mut places);
-        let mut letters: Vec<char> = self.text.chars().collect();
-        // From the end, so that the places before stay where they are.
-        for place in places.into_iter().rev() {
-            let Some(value) = letters.get(place.clone()) else { continue };
-            let value = value.iter().collect::<String>();
-            if !value.contains("{{") {
-                let end = place.start + value.trim_end().chars().count();
-                letters.splice(place.start..end, "***".chars());
+    /// The text with another value wherever `rewrite` gives one for a path and the value as it is written.
+    pub fn rewritten(&self, rewrite: impl Fn(&[&str], &str) -> Option<String>) -> String {
+        let mut scalars = Vec::new();
+        self.root.scalars(&mut Vec::new(), &mut scalars);
+        let letters: Vec<char> = self.text.chars().collect();
+        let (mut text, mut done) = (String::with_capacity(self.text.len()), 0);
+        for (path, place) in scalars {
+            let Some(value) = letters.get(place.clone()).filter(|_| place.start >= done) else { continue };
+            let value: String = value.iter().collect();
+            if let Some(other) = rewrite(&path, value.trim_end()) {
+                text.extend(&letters[done..place.start]);
+                text.push_str(&other);
+                done = place.start + value.trim_end().chars().count();
             }
         }
-        letters.into_iter().collect()
+        text.extend(&letters[done..]);
+        text
     }
 
     /// The letters of the text, from 0, that the value behind `path` takes, or the key that ends it.

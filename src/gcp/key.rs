@@ -38,7 +38,6 @@ impl Key {
         let decoded = STANDARD.decode(&compact).or_else(|_| URL_SAFE.decode(&compact)).ok();
         match decoded.and_then(|bytes| String::from_utf8(bytes).ok()) {
             Some(json) => {
-                redactor.learn(text);
                 redactor.learn(&compact);
                 Self::parse(&json, from, redactor)
             }
@@ -81,7 +80,8 @@ impl Key {
         // serde's message could quote the key.
         let json: Value = serde_json::from_str(text)
             .map_err(|error| wrong(format!("are no JSON (line {}, column {})", error.line(), error.column())))?;
-        hide(&json, redactor);
+        // Its secret members are known with it.
+        redactor.learn(text);
         match json["type"].as_str() {
             Some(_) => Ok(Self { json, from }),
             None => Err(wrong("have no `type`; they are no key of Google's".into())),
@@ -104,15 +104,6 @@ fn kept_by_gcloud(settings: &Settings) -> Option<PathBuf> {
     let folder = settings.variable("CLOUDSDK_CONFIG").map(PathBuf::from);
     let folder = folder.or_else(|| Some(Path::new(settings.variable("HOME")?).join(".config/gcloud")))?;
     Some(folder.join("application_default_credentials.json"))
-}
-
-/// Teaches the redactor every secret of a key.
-fn hide(json: &Value, redactor: &Redactor) {
-    let names = ["private_key", "private_key_id", "client_secret", "refresh_token"];
-    names.iter().filter_map(|name| json[name].as_str()).for_each(|secret| redactor.learn_all_forms(secret));
-    if !json["source_credentials"].is_null() {
-        hide(&json["source_credentials"], redactor);
-    }
 }
 
 #[cfg(test)]

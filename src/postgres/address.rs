@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 
-use crate::secret::{Secret, hide_address_passwords};
+use crate::secret::{Secret, hide_address, hide_passwords};
 
 /// Who named the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +92,9 @@ impl Address {
             Some(jdbc) => ours.take_from_jdbc(jdbc)?,
             None if text.contains("://") => ours.take_from_url(text)?,
             None if text.contains('=') => ours.take_from_pairs(text)?,
-            None => return Err(format!("`{text}` is neither a postgres:// address nor key=value pairs")),
+            None => {
+                return Err(format!("`{}` is neither a postgres:// address nor key=value pairs", hide_address(text)));
+            }
         };
         let mut config: Config = rest.parse().map_err(|error| describe(&error))?;
         config.application_name("jitney");
@@ -196,7 +198,7 @@ fn one_name(host: &str) -> String {
 
 fn describe(error: &tokio_postgres::Error) -> String {
     let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    hide_address_passwords(&format!("{error}{cause}"))
+    hide_passwords(&format!("{error}{cause}"))
 }
 
 /// The settings that the driver's parser does not know, taken out of what it is given.
@@ -227,7 +229,8 @@ impl Ours {
         if !address.starts_with("postgres://") && !address.starts_with("postgresql://") {
             let scheme = address.split("://").next().unwrap_or_default();
             return Err(format!(
-                "`{scheme}://` is not Postgres; the address starts with postgres:// or jdbc:postgresql://"
+                "`{}://` is not Postgres; the address starts with postgres:// or jdbc:postgresql://",
+                hide_address(scheme)
             ));
         }
         let mut rest = Vec::new();

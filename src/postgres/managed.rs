@@ -51,7 +51,7 @@ pub async fn ensure_running_saying(settings: &Settings, say: &(dyn Fn(&str) + Sy
     }
     let address = cluster.address().map_err(|error| failed("read the address of", error))?;
     if let Some(password) = address.password() {
-        settings.redactor.learn(password.expose());
+        settings.redactor.learn_for_good(password.expose());
     }
     Ok(address)
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
-use crate::secret::{Secret, hide_address_passwords};
+use crate::secret::{Secret, has_odd_password, hide_address};
 
 use super::address::{Address, Origin};
 
@@ -59,7 +59,7 @@ pub fn resolve(settings: &Settings, flow: Option<&FlowAddress>) -> Result<Wanted
     }
     complete(&mut address, settings);
     if let Some(password) = address.password() {
-        settings.redactor.learn(password.expose());
+        settings.redactor.learn_login(address.user(), password.expose());
     }
     Ok(Wanted::Server(Box::new(address)))
 }
@@ -70,10 +70,13 @@ fn unreadable(text: &str, origin: &Origin, reason: &str) -> Box<Diagnostic> {
         Origin::Flow => "the task's `url`".to_owned(),
         other => format!("the address {other}"),
     };
-    let shown = hide_address_passwords(text);
+    let shown = hide_address(text);
+    // The reason may name a piece of such a password.
+    let reason = if has_odd_password(text) { "its password has letters that must be escaped" } else { reason };
     let help = "write it as postgres://user:password@host:5432/database or jdbc:postgresql://host:5432/database; \
-                letters such as @ or / in a password are written %40 and %2F";
-    let message = if reason.contains(text) { reason.to_owned() } else { format!("{reason} (`{shown}`)") };
+                letters such as @ or / in a password are written %40 and %2F, and in key=value pairs a value with blanks \
+                stands in single quotes";
+    let message = if reason.contains(&shown) { reason.to_owned() } else { format!("{reason} (`{shown}`)") };
     Box::new(Diagnostic::error(format!("cannot read {place}: {message}")).help(help))
 }
 
@@ -218,5 +221,9 @@ mod tests {
         let error = resolve(&settings(Some("postgres://u:geheim@h:no/d"), &[]), None).unwrap_err().to_string();
         assert!(error.contains("--postgres") && error.contains("help: write it as"), "{error}");
         assert!(!error.contains("geheim"), "{error}");
+        for address in ["u:Geheim@h", "postgres//u:Geheim@h/d", "host=h password=a Geheim"] {
+            let error = resolve(&settings(Some(address), &[]), None).unwrap_err().to_string();
+            assert!(error.contains("***") && !error.contains("Geheim"), "{error}");
+        }
     }
 }

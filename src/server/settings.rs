@@ -73,7 +73,7 @@ impl ServerSettings {
             let rendered =
                 rendered.map_err(|error| Diagnostic::error(format!("the settings: `{template}`: {error}")))?;
             *template = crate::text::plain(&rendered);
-            settings.redactor.learn(template);
+            settings.redactor.learn_for_good(template);
             Ok(())
         };
         self.users.iter_mut().try_for_each(|user| text(&mut user.password))?;
@@ -82,6 +82,11 @@ impl ServerSettings {
         self.openlineage.iter_mut().filter_map(|collector| collector.token.as_mut()).try_for_each(text)?;
         self.users.extend(user_of_environment(settings)?);
         self.tokens.extend(token_of_environment(settings)?);
+        self.tokens.iter().for_each(|token| settings.redactor.learn_for_good(token));
+        for user in &self.users {
+            settings.redactor.learn_for_good(&user.password);
+            settings.redactor.learn_for_good(&format!("{}:{}", user.name, user.password));
+        }
         self.opentelemetry =
             self.opentelemetry.or_else(|| settings.variable("OTEL_EXPORTER_OTLP_ENDPOINT").map(str::to_owned));
         Ok(self)

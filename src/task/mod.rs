@@ -445,7 +445,7 @@ impl TaskContext {
 
     /// Logs at a level, without secrets.
     pub fn say(&self, level: Level, message: &str) {
-        (self.log)(&self.task, level, &self.settings.redactor.clean(message));
+        (self.log)(&self.task, level, &self.settings.redactor.line(message));
     }
 
     /// The path behind a `from`-like field: a storage URI, or a path relative to the flow's folder.
@@ -460,6 +460,9 @@ impl TaskContext {
         } else {
             self.folder.join(from.strip_prefix("file://").unwrap_or(from))
         };
+        if crate::secret::is_of_secrets(&path) && path.is_file() {
+            return Err(TaskError::permanent(format!("`{from}` holds secrets")).help("ask for one with `secret()`"));
+        }
         if path.is_file() {
             return Ok(path);
         }

@@ -28,6 +28,16 @@ tasks:
     type: postgres.query
     sql: SELECT 1
     url: jdbc:postgresql://127.0.0.1:1/d?user=x&password=pass-in-parameter
+  - {id: odd, type: postgres.query, sql: SELECT 1, url: "postgres://x:pass/in'odd@127.0.0.1:1/d", allowFailure: true}
+  - {id: bare, type: postgres.query, sql: SELECT 1, url: "x:pass-in-bare@127.0.0.1", allowFailure: true}
+  - {id: pairs, type: postgres.query, sql: SELECT 1, url: "host=127.0.0.1 port=1 password = pass-in-pairs", allowFailure: true}
+  - {id: ask, type: http.request, uri: "http://127.0.0.1:1/x?token=pass-in-query", allowFailure: true}
+  - {id: get, type: http.download, uri: "http://127.0.0.1:1/x?sig=pass-in-signature", attempts: 1, allowFailure: true}
+  - id: header
+    type: http.request
+    uri: "http://127.0.0.1:1/"
+    headers: {X-Api-Key: pass-in-header}
+    allowFailure: true
 "#;
 
 #[test]
@@ -47,8 +57,21 @@ fn no_secret_is_ever_shown_or_kept() {
     }
     let journal = world.journal_text();
     assert!(journal.contains("someone:***@127.0.0.1"), "the journal should hold the flow's text");
-    for secret in ["secret-input", "pass-in-input", "pass-in-field", "pass-in-url", "pass-inline", "pass-in-parameter"]
-    {
+    for secret in [
+        "secret-input",
+        "pass-in-input",
+        "pass-in-field",
+        "pass-in-url",
+        "pass-inline",
+        "pass-in-parameter",
+        "pass/in",
+        "in'odd",
+        "pass-in-bare",
+        "pass-in-pairs",
+        "pass-in-query",
+        "pass-in-signature",
+        "pass-in-header",
+    ] {
         assert!(!seen.contains(secret), "`{secret}` is on the screen\n{seen}");
         assert!(!journal.contains(secret), "`{secret}` is in the journal");
     }
@@ -63,4 +86,88 @@ async fn the_password_of_a_server_that_works_is_not_kept_either() {
     let password = address.split_once("://").unwrap().1.split_once(':').unwrap().1.split_once('@').unwrap().0;
     assert!(password.len() > 8);
     assert!(!told.to_string().contains(password) && !world.journal_text().contains(password));
+}
+
+const HOSTILE: &str = r#"id: f
+namespace: n
+inputs: [{id: text, type: STRING}]
+tasks:
+  - {id: say, type: log, message: "said {{ inputs.text }}"}
+  - {id: give, type: return, format: "{{ inputs.text }}"}
+  - {id: script, type: shell.commands, env: {TEXT: "{{ inputs.text }}"}, commands: ['echo "$TEXT"; echo "$TEXT" >&2']}
+  - {id: file, type: http.download, uri: "nowhere/{{ inputs.text }}", allowFailure: true}
+  - {id: stop, type: fail, errorMessage: "over: {{ inputs.text }}"}
+"#;
+
+#[test]
+fn what_data_hold_is_shown_and_not_obeyed() {
+    let world = World::new();
+    let text = "a\u{1b}[31mRED\u{1b}]0;title\u{7}\u{202e}\u{9b}b\nerror: forged\n  ✓ forged";
+    world.write("f.yaml", HOSTILE);
+    let input = format!("text={text}");
+    let told = world.jitney(&["run", "f.yaml", "-i", &input]).ended(1);
+    let told = told.says("said a\\x1b[31mRED\\x1b]0;title\\x07\\u202e\\u009bb");
+    let id = world.newest_id();
+    let mut seen = vec![told.err];
+    for command in [&["executions"][..], &["executions", "show", &id], &["executions", "logs", &id]] {
+        seen.push(world.jitney(command).ended(0).out);
+    }
+    for text in &seen {
+        let obeyed: Vec<char> = text.chars().filter(|c| (c.is_control() && *c != '\n') || *c == '\u{202e}').collect();
+        assert!(obeyed.is_empty(), "{obeyed:?} in {text}");
+        assert!(
+            !text.lines().any(|line| line.starts_with("error: forged") || line.starts_with("  ✓ forged")),
+            "{text}"
+        );
+    }
+    let shown = world.jitney(&["executions", "show", &id, "--json"]).ended(0);
+    assert!(!shown.out.contains('\u{202e}'), "{shown}");
+    let state = shown.json();
+    let given = state["tasks"]["give"]["outputs"]["value"].as_str();
+    assert_eq!(given, Some(text), "data are changed in {state}");
+    let error = state["tasks"]["stop"]["error"]["message"].to_string();
+    assert!(error.contains("\\\\x1b[31mRED"), "the journal keeps {error}");
+}
+
+#[test]
+fn the_names_of_columns_and_the_text_of_a_flow_are_not_obeyed_either() {
+    let world = World::new();
+    world.write("a.csv", "a\u{1b}[31mRED\u{1b}]0;title\u{7},b\n1,2\n");
+    world.write(
+        "f.yaml",
+        "id: f\nnamespace: n\ntasks:\n  - {id: t, type: polars.transform, from: a.csv, filter: \"nothing > 1\"}\n",
+    );
+    let told = world.jitney(&["run", "f.yaml"]).ended(1);
+    assert!(told.err.contains("\\x1b[31mRED") && !told.err.contains('\u{1b}'), "{told}");
+    world.write("g.yaml", "id: g\nnamespace: n\ntasks: [{id: \u{202e}t, typ: log}]\n");
+    let told = world.jitney(&["validate", "g.yaml"]).ended(3);
+    assert!(!told.to_string().contains('\u{202e}') && told.to_string().contains("\\u202e"), "{told}");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_utf_8_is_an_error_at_most() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let world = World::new();
+    let bad = OsStr::from_bytes(b"x\xff");
+    let told = |arguments: &[&str], name: &str| -> crate::world::Told {
+        world.command(arguments).env(name, bad).output().unwrap().into()
+    };
+    told(&["executions"], "BAD").ended(0);
+    told(&["executions"], "JITNEY_TOKEN").ended(3).says("`JITNEY_TOKEN` is not UTF-8 text");
+    world.write("f.yaml", "id: f\nnamespace: n\ntasks: [{id: a, type: log, message: \"{{ secret('BAD') }}\"}]\n");
+    told(&["run", "f.yaml"], "BAD").ended(1).says("`BAD` is not UTF-8 text");
+    let output = world.command(&["run", "f.yaml", "-i"]).arg(bad).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let output = world.command(&["run"]).arg(bad).output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let folder = world.path("_files/n");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(bad), "").unwrap();
+    world.write(
+        "f.yaml",
+        "id: f\nnamespace: n\ntasks: [{id: a, type: shell.commands, namespaceFiles: true, commands: [ls]}]\n",
+    );
+    world.jitney(&["run", "f.yaml"]).ended(1).says("is not UTF-8 text");
 }

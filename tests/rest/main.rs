@@ -3,6 +3,7 @@
 
 mod access;
 mod backfills;
+mod leaks;
 #[path = "../common/postgres.rs"]
 mod postgres;
 mod scripts;

@@ -233,3 +233,20 @@ async fn plain_lines_name_the_level_the_flow_and_the_task() {
     assert!(has(&format!("  WARN   n.says  {id}  warn  mind the gap")), "{:?}", server.said);
     assert!(has(&format!("  ERROR  n.says  {id}  boom  it is over")), "{:?}", server.said);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_value_forges_a_line_of_the_log() {
+    let place = Place::new();
+    let flow = "id: says\nnamespace: n\ninputs: [{id: text, type: STRING}]\ntasks:\n  \
+                - {id: say, type: log, message: \"{{ inputs.text }}\"}\n  - {id: boom, type: fail, errorMessage: \"{{ inputs.text }}\"}\n";
+    place.write("flows/says.yaml", flow);
+    let server = place.server();
+    let input = "text=first\n2030-01-01 00:00:00  ERROR  forged\u{1b}[2J";
+    server.json(&["/api/v1/executions/n/says?wait=true", "-F", input]);
+    let said = || server.said.lock().unwrap().clone();
+    until("the end is told", async || said().iter().any(|line| line.ends_with("FAILED"))).await;
+    let forged: Vec<String> = said().into_iter().filter(|line| line.contains("forged")).collect();
+    assert!(forged.len() >= 2, "{:?}", said());
+    let is_tame = |line: &String| line.starts_with("    2030") && line.ends_with("forged\\x1b[2J");
+    assert!(forged.iter().all(is_tame), "{forged:?}");
+}

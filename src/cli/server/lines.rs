@@ -15,6 +15,7 @@ use crate::id::ExecutionId;
 use crate::journal::{Backfill, Event, ExecutionState, Happened, LogLine, TriggerKey};
 use crate::secret::Redactor;
 use crate::task::Level;
+use crate::text::indented;
 
 /// How lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -161,7 +162,7 @@ impl Lines {
     }
 
     fn write(&self, time: DateTime<Utc>, mut line: Line) {
-        line.message = self.redactor.clean(&line.message).to_string();
+        line.message = self.redactor.line(&line.message);
         match self.format {
             Format::Plain => {
                 line.time = time.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S").to_string();
@@ -181,7 +182,8 @@ impl Line {
             self.namespace.as_ref().zip(self.flow.as_ref()).map(|(namespace, flow)| format!("{namespace}.{flow}"));
         let parts = [flow.as_deref(), self.execution.as_deref(), self.task.as_deref(), Some(self.message.as_str())];
         let parts: Vec<&str> = parts.into_iter().flatten().collect();
-        format!("{}  {:<5}  {}", self.time, self.level, parts.join("  "))
+        // No line of a message may look like one of the log's own.
+        indented(&format!("{}  {:<5}  {}", self.time, self.level, parts.join("  ")), 4)
     }
 }
 

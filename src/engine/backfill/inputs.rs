@@ -4,7 +4,7 @@ use super::refusal::BackfillError;
 use crate::diagnostic::Diagnostic;
 use crate::flow::Flow;
 use crate::flow::input::{is_declared_secret, is_secret};
-use crate::secret::hide_address_passwords;
+use crate::secret::hide_passwords;
 
 /// What stands for a value that the journal does not keep.
 const HIDDEN: &str = "***";
@@ -13,7 +13,7 @@ const HIDDEN: &str = "***";
 pub(super) fn without_secrets(flow: &Flow, given: &[(String, String)]) -> Vec<(String, String)> {
     let hide = |(name, value): &(String, String)| {
         let is_secret = is_declared_secret(&flow.inputs, name);
-        let value = if is_secret { HIDDEN.to_owned() } else { hide_address_passwords(value).to_string() };
+        let value = if is_secret { HIDDEN.to_owned() } else { hide_passwords(value).to_string() };
         (name.clone(), value)
     };
     given.iter().map(hide).collect()

@@ -262,7 +262,7 @@ impl Keeper {
 
     /// Lets a backfill rest that cannot go on, and says why.
     fn rest(&self, backfill: &Backfill, problem: &str, say: &impl Fn(&Backfill, Level, &str)) {
-        let problem = self.executor.runner().settings.redactor.clean(problem);
+        let problem = self.executor.runner().settings.redactor.line(problem);
         say(backfill, Level::Warn, &format!("rests: {problem}"));
         // Where the journal cannot be written it is tried again, and said again, at the next glance.
         let _ = self.executor.journal().rest_backfill(&backfill.id, &problem);

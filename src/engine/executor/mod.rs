@@ -285,7 +285,7 @@ impl Executor {
 
     /// A line in the execution's log.
     fn say(&self, id: &ExecutionId, text: &str) {
-        let text = self.shared.runner.settings.redactor.clean(text);
+        let text = self.shared.runner.settings.redactor.line(text);
         let engine = crate::id::TaskId::new("");
         // A line that cannot be kept is no reason to stop.
         let _ = self.journal().log(id, Utc::now(), &engine, crate::task::Level::Error, &text);

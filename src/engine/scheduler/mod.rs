@@ -292,7 +292,7 @@ impl Scheduler {
     }
 
     fn complain(&self, known: &mut Known, key: &TriggerKey, problem: String) {
-        let problem = self.executor.runner().settings.redactor.clean(&problem).to_string();
+        let problem = self.executor.runner().settings.redactor.line(&problem);
         (self.tell)(key, &problem);
         known.problem = Some(problem);
     }

@@ -229,8 +229,8 @@ fn trigger(trigger: &Trigger) -> Node {
             let waited = flow.preconditions.iter().flat_map(|all| &all.flows).filter_map(|flow| flow.flow_id.clone());
             ("flow", waited.collect::<Vec<_>>().join(", "))
         }
-        On::File(file) => ("file", crate::secret::hide_address_passwords(&file.from)),
-        On::Http(poll) => ("http", crate::secret::hide_address_passwords(&poll.uri)),
+        On::File(file) => ("file", crate::secret::hide_passwords(&file.from)),
+        On::Http(poll) => ("http", crate::secret::hide_passwords(&poll.uri)),
     };
     let disabled = trigger.common.disabled.then(|| "disabled".to_owned());
     let conditions = trigger.conditions.iter().map(|condition| format!("if {}", words(condition)));

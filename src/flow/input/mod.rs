@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::secret::hide_address_passwords;
+use crate::secret::hide_passwords;
 use crate::text::plain;
 
 pub use definition::outline;
@@ -170,7 +170,7 @@ pub fn is_declared_secret(inputs: &[Input], name: &str) -> bool {
 /// A value whose addresses show no passwords.
 pub fn without_passwords(value: &Value) -> Value {
     match value {
-        Value::String(text) => Value::String(hide_address_passwords(text)),
+        Value::String(text) => Value::String(hide_passwords(text)),
         Value::Array(items) => items.iter().map(without_passwords).collect(),
         Value::Object(map) => {
             Value::Object(map.iter().map(|(key, value)| (key.clone(), without_passwords(value))).collect())

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Arrivals, SOON, Watched};
 use crate::flow::trigger::HttpPoll;
+use crate::secret::hide_address;
 use crate::text::plain;
 use crate::web::follow;
 
@@ -39,7 +40,8 @@ impl Arrivals {
         let uri = plain(&fields["uri"]);
         let method = poll.method.to_uppercase();
         let method = reqwest::Method::from_bytes(method.as_bytes()).map_err(|_| format!("`{method}` is no method"))?;
-        let failed = |error: reqwest::Error| format!("cannot ask {uri}: {}", error.without_url());
+        let shown = hide_address(uri.split(['?', '#']).next().unwrap_or_default());
+        let failed = |error: reqwest::Error| format!("cannot ask {shown}: {}", error.without_url());
         let mut request = self.client.request(method, &uri);
         for (name, value) in fields["headers"].as_object().into_iter().flatten() {
             request = request.header(name, plain(value));
@@ -59,7 +61,7 @@ impl Arrivals {
         while let Some(part) = parts.next().await {
             body.extend_from_slice(&part.map_err(failed)?);
             if body.len() > MOST {
-                return Err(format!("the answer of {uri} is larger than {MOST} bytes"));
+                return Err(format!("the answer of {shown} is larger than {MOST} bytes"));
             }
         }
         let text = String::from_utf8_lossy(&body).into_owned();

@@ -174,7 +174,7 @@ impl Notifier {
                         // Untold: the next failure tells it.
                         let forgotten = self.journal.forget_notice(&key, occasion.as_str());
                         problems.extend(forgotten.err().map(|error| error.to_string()));
-                        problems.push(self.settings.redactor.clean(&problem));
+                        problems.push(self.settings.redactor.line(&problem));
                     }
                 }
                 Ok(None) => {}
@@ -202,7 +202,7 @@ impl Notifier {
     async fn send(&self, rule: &Rule, occasion: Occasion, news: &News) -> Result<(), String> {
         let names = news.names(occasion);
         let message = message::text(rule.message.as_deref(), &names, self.outside.as_ref())?;
-        let message = self.settings.redactor.clean(&message);
+        let message = self.settings.redactor.line(&message);
         for channel in Channel::of(rule) {
             let channel = channel.rendered(&names, &message, self.outside.as_ref())?;
             channel.send(&self.client, &message).await?;

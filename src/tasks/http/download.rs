@@ -115,7 +115,7 @@ impl Download {
             client,
             url,
             shown,
-            headers: message::to_send(&self.headers)?,
+            headers: message::to_send(&self.headers, &context.settings.redactor)?,
             attempts: self.attempts,
             min_speed: self.min_speed.unwrap_or(MIN_SPEED),
             idle_timeout,
@@ -130,7 +130,7 @@ impl Download {
                 return Err(TaskError::cancelled(message).help("what is here stays: the next try goes on from it"));
             }
         };
-        Ok(Outputs { source_uri: without_query(&fetch.shown).to_owned(), ..outputs(file.uri, fetched) })
+        Ok(Outputs { source_uri: message::place(&fetch.url), ..outputs(file.uri, fetched) })
     }
 
     async fn copy(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
@@ -168,11 +168,6 @@ impl Download {
             None => error,
         }
     }
-}
-
-/// A query may hold a signature, which is as good as a password.
-fn without_query(shown: &str) -> &str {
-    shown.split(['?', '#']).next().unwrap_or_default()
 }
 
 fn outputs(uri: String, fetched: Fetched) -> Outputs {

@@ -13,6 +13,7 @@ use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, IF_RANGE, LAST_MODIFIED, RANGE,
 };
 use reqwest::{Client, Response, StatusCode, Url};
+use sha2::Digest;
 use tokio::sync::mpsc;
 
 use super::part::{self, Mark, Part};
@@ -40,7 +41,7 @@ pub(super) struct Fetch<'a> {
     pub(super) context: &'a TaskContext,
     pub(super) client: Client,
     pub(super) url: Url,
-    /// The address as messages and the part's mark show it.
+    /// The address as messages show it.
     pub(super) shown: String,
     pub(super) headers: HeaderMap,
     /// Tries in a row that get no byte further.
@@ -113,8 +114,14 @@ impl Fetch<'_> {
         if is_enough || ago + length > PATIENCE { Err(error) } else { Ok(Pause { length, why: error }) }
     }
 
+    /// What tells the address from others, without what its query says.
+    fn source(&self) -> String {
+        let digest = crate::text::hex(&sha2::Sha256::digest(self.url.query().unwrap_or_default()));
+        format!("{} {digest}", self.shown)
+    }
+
     async fn attempt(&self) -> Result<Fetched, Trouble> {
-        let (target, url) = (self.target.clone(), self.shown.clone());
+        let (target, url) = (self.target.clone(), self.source());
         let part = self.blocking(move || Part::open(&target, &url)).await?;
         let response = self.ask(&part).await?;
         let (code, headers) = (response.status().as_u16(), response.headers().clone());
@@ -166,7 +173,7 @@ impl Fetch<'_> {
             self.look_for_room(length.saturating_sub(if partial { part.length() } else { 0 }))?;
         }
         let text = |name: HeaderName| response.headers().get(name)?.to_str().ok().map(str::to_owned);
-        let mark = Mark { url: self.shown.clone(), etag: text(ETAG), last_modified: text(LAST_MODIFIED), length };
+        let mark = Mark { url: self.source(), etag: text(ETAG), last_modified: text(LAST_MODIFIED), length };
         if !partial {
             part.restart(mark).map_err(|error| self.disk(error))?;
         } else if range.is_none_or(|range| range.0 != part.length()) || !part.mark.agrees(&mark) {

@@ -2,37 +2,71 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 
-use crate::secret::Redactor;
+use crate::secret::{Redactor, hide_address, hide_literals, percent_decoded};
 use crate::task::TaskError;
 
-/// The address that a text is.
+/// What ends the names of headers whose values are secret.
+const SECRET: &[&str] = &["authorization", "cookie", "key", "token", "secret"];
+
+/// The address that a text is. Its login is not shown from now on.
 ///
 /// # Errors
 /// When it is none.
 pub(super) fn address(text: &str, redactor: &Redactor) -> Result<Url, TaskError> {
-    Url::parse(text)
-        .map_err(|error| TaskError::permanent(format!("`{}` is no address", redactor.clean(text))).because(error))
+    let shown = || redactor.clean(&hide_address(without_query(text)));
+    let url = Url::parse(text)
+        .map_err(|error| TaskError::permanent(format!("`{}` is no address", shown())).because(error))?;
+    if let Some(password) = url.password() {
+        redactor.learn_login(url.username(), password);
+        redactor.learn_login(&percent_decoded(url.username()), &percent_decoded(password));
+    }
+    Ok(url)
 }
 
-/// The address without user and password.
+/// The address without user and password, and without the values of its query: any of them may be a token.
 pub(super) fn shown(url: &Url) -> String {
-    let mut shown = url.clone();
-    // Both only fail for addresses without a host, which have no login either.
-    let _ = shown.set_username("");
-    let _ = shown.set_password(None);
+    let mut shown = plain(url);
+    let names: Vec<_> = url.query_pairs().map(|(name, _)| name).collect();
+    if !names.is_empty() {
+        shown.set_query(Some(&names.iter().map(|name| format!("{name}=***")).collect::<Vec<_>>().join("&")));
+    }
     shown.into()
 }
 
-/// Headers to send.
+/// The address without user and password, and without its query.
+pub(super) fn place(url: &Url) -> String {
+    plain(url).into()
+}
+
+fn plain(url: &Url) -> Url {
+    let mut plain = url.clone();
+    // Both only fail for addresses without a host, which have no login either.
+    let _ = plain.set_username("");
+    let _ = plain.set_password(None);
+    plain.set_query(None);
+    plain.set_fragment(None);
+    plain
+}
+
+fn without_query(text: &str) -> &str {
+    text.split(['?', '#']).next().unwrap_or_default()
+}
+
+/// Headers to send. Those that hold a login are not shown from now on.
 ///
 /// # Errors
 /// When one cannot be sent.
-pub(super) fn to_send(given: &BTreeMap<String, String>) -> Result<HeaderMap, TaskError> {
+pub(super) fn to_send(given: &BTreeMap<String, String>, redactor: &Redactor) -> Result<HeaderMap, TaskError> {
     let mut headers = HeaderMap::new();
     for (name, value) in given {
+        if SECRET.iter().any(|end| name.to_ascii_lowercase().ends_with(end)) {
+            learn(value, redactor);
+        }
         // The value may be a login: it is not quoted.
         let wrong = || TaskError::permanent(format!("the header `{name}` cannot be sent"));
         let mut text = HeaderValue::from_str(value).map_err(|error| wrong().because(error))?;
@@ -42,12 +76,50 @@ pub(super) fn to_send(given: &BTreeMap<String, String>) -> Result<HeaderMap, Tas
     Ok(headers)
 }
 
+/// Learns the value of a header, without the word before it that says what kind it is.
+fn learn(value: &str, redactor: &Redactor) {
+    let login = value.split_once(' ').map_or(value, |(_, login)| login);
+    redactor.learn(login);
+    // Of a Basic login somebody may show the password alone.
+    let decoded = STANDARD.decode(login).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    if let Some((user, password)) = decoded.as_deref().and_then(|login| login.split_once(':')) {
+        redactor.learn_login(user, password);
+    }
+}
+
 /// The server's headers for a task's outputs: names in lower case, each with its values.
 pub(super) fn received(given: &HeaderMap) -> BTreeMap<String, Vec<String>> {
     let mut headers: BTreeMap<String, Vec<String>> = BTreeMap::new();
     // Outputs are kept and shown; a session's cookie is nobody's business.
     for (name, value) in given.iter().filter(|(name, _)| *name != SET_COOKIE) {
-        headers.entry(name.to_string()).or_default().push(String::from_utf8_lossy(value.as_bytes()).into_owned());
+        headers.entry(name.to_string()).or_default().push(hide_literals(&String::from_utf8_lossy(value.as_bytes())));
     }
     headers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_login_and_without_what_its_query_says() {
+        let url = address("https://u:pass@h:1/a/b?token=abc&month=4&flag#part", &Redactor::default()).unwrap();
+        assert_eq!(shown(&url), "https://h:1/a/b?token=***&month=***&flag=***");
+        assert_eq!(place(&url), "https://h:1/a/b");
+        let error = address("h:/a b?token=abc", &Redactor::default()).map(|url| url.to_string());
+        assert!(error.is_ok() || !error.unwrap_err().message.contains("abc"));
+        let error = address("//u:pass@h/?token=abc", &Redactor::default()).unwrap_err().message;
+        assert!(error.contains("//u:***@h/") && !error.contains("abc"), "{error}");
+    }
+
+    #[test]
+    fn logins_of_addresses_and_headers_are_known() {
+        let redactor = Redactor::default();
+        address("http://ada:pass%20word@h/", &redactor).unwrap();
+        let headers = [("Authorization", "Basic dTpodW50ZXIyMg=="), ("X-Api-Key", "key-123"), ("Accept", "text/plain")];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        to_send(&BTreeMap::from(headers), &redactor).unwrap();
+        let text = "pass word, YWRhOnBhc3Mgd29yZA==, hunter22, dTpodW50ZXIyMg==, key-123, text/plain";
+        assert_eq!(redactor.clean(text), "***, ***, ***, ***, ***, text/plain");
+    }
 }

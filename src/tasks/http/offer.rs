@@ -37,7 +37,7 @@ async fn look(fields: Value, folder: PathBuf, settings: Arc<Settings>) -> Result
         return summed.map_err(|error| TaskError::permanent("looking at the file").because(error));
     }
     let url = message::address(&place.uri, &settings.redactor)?;
-    let headers = message::to_send(&place.headers)?;
+    let headers = message::to_send(&place.headers, &settings.redactor)?;
     let client = client::client(Duration::from_secs(30))
         .map_err(|error| TaskError::permanent("cannot prepare the connection").because(error))?;
     let head = ask(&client, Method::HEAD, &url, &headers).await?;

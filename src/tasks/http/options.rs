@@ -115,7 +115,7 @@ impl Options {
             None => (self.basic_auth_user.as_ref(), &self.basic_auth_password),
         };
         let Some(user) = user else { return Ok(request) };
-        password.iter().for_each(|password| redactor.learn(password));
+        password.iter().for_each(|password| redactor.learn_login(user, password));
         Ok(request.basic_auth(user, password.as_ref()))
     }
 

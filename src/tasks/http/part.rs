@@ -16,7 +16,7 @@ use crate::stream::gzip::{MAGIC, Members};
 /// What a server says of the file behind an address: with it, two answers are known to be of the same file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Mark {
-    /// The address, without its password.
+    /// What tells the address from others: without its password, and with a checksum of its query.
     pub(super) url: String,
     pub(super) etag: Option<String>,
     pub(super) last_modified: Option<String>,

@@ -83,7 +83,7 @@ impl From<Method> for reqwest::Method {
 /// The answer.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Outputs {
-    /// The address that answered, after redirects.
+    /// The address that answered, after redirects, without login and query.
     uri: String,
     /// The status code.
     code: u16,
@@ -146,7 +146,7 @@ impl Request {
     }
 
     async fn prepare(&self, url: Url, context: &TaskContext) -> Result<RequestBuilder, TaskError> {
-        let headers = message::to_send(&self.headers)?;
+        let headers = message::to_send(&self.headers, &context.settings.redactor)?;
         let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).map(str::to_owned);
         let kind = self.content_type.clone().or(kind);
         let request = self.options.client()?.request(self.method.into(), url);
@@ -181,7 +181,7 @@ impl Request {
         if status.is_client_error() || status.is_server_error() {
             context.warn(format!("{what}: the server answered {status}"));
         }
-        let (uri, headers) = (message::shown(response.url()), message::received(response.headers()));
+        let (uri, headers) = (message::place(response.url()), message::received(response.headers()));
         let is_latin = response.headers().get(CONTENT_TYPE).is_some_and(|kind| {
             let kind = String::from_utf8_lossy(kind.as_bytes()).to_lowercase();
             kind.contains("iso-8859-1") || kind.contains("latin1")

@@ -1,0 +1,185 @@
+//! The secrets known so far, and where they stand in a text.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
+
+use super::forms::{Form, SHORTEST, forms};
+use super::views::View;
+
+/// Bytes of forms that are kept; then the secrets that were not used for the longest time go.
+const MOST: usize = 4 << 20;
+/// Stands where a message was cut off, perhaps within a secret.
+const CUT: char = '…';
+/// A text that is cut more often is no message of ours.
+const MOST_CUTS: usize = 16;
+/// Of a secret that was cut off, more letters than this are not compared.
+const LONGEST_CUT: usize = 512;
+/// How often a text may be escaped.
+const DEPTH: usize = 2;
+
+/// Secrets, and what finds them.
+#[derive(Debug, Default)]
+pub struct Known {
+    secrets: HashMap<String, Used>,
+    /// How often something was learned.
+    clock: u64,
+    bytes: usize,
+    /// Forms that are in no level yet.
+    fresh: Vec<Form>,
+    /// The forms, each level more than twice as large as the next: to learn one secret does not build all of it anew.
+    levels: Vec<Level>,
+}
+
+#[derive(Debug)]
+struct Used {
+    last: u64,
+    is_kept: bool,
+}
+
+#[derive(Debug)]
+struct Level {
+    forms: Vec<Form>,
+    /// None in the case, not known to occur, that none can be built; every text is hidden then.
+    automaton: Option<AhoCorasick>,
+}
+
+impl Level {
+    fn new(forms: Vec<Form>) -> Self {
+        let mut builder = AhoCorasick::builder();
+        // Tables of the fastest kind take megabytes for some hundred secrets.
+        let automaton = builder.kind(Some(AhoCorasickKind::ContiguousNFA)).build(forms.iter().map(|form| &form.text));
+        Self { forms, automaton: automaton.ok() }
+    }
+}
+
+impl Known {
+    /// Whether a secret is known; one that is counts as used just now.
+    fn touch(&mut self, secret: &str, is_kept: bool) -> bool {
+        self.clock += 1;
+        let clock = self.clock;
+        let used = self.secrets.get_mut(secret);
+        used.map(|used| *used = Used { last: clock, is_kept: is_kept || used.is_kept }).is_some()
+    }
+
+    /// Learns a secret; one that is kept is not forgotten when there are too many.
+    pub fn learn(&mut self, secret: &str, shortest: usize, is_kept: bool) {
+        if secret.len() < shortest || self.touch(secret, is_kept) {
+            return;
+        }
+        self.add(forms(secret), shortest);
+        self.secrets.insert(secret.to_owned(), Used { last: self.clock, is_kept });
+        if self.bytes > MOST {
+            self.forget(shortest);
+        }
+    }
+
+    fn add(&mut self, mut forms: Vec<Form>, shortest: usize) {
+        forms.retain(|form| form.text.len() >= shortest);
+        self.bytes += forms.iter().map(|form| form.text.len()).sum::<usize>();
+        self.fresh.extend(forms);
+    }
+
+    /// Forgets the half of the secrets that was used longest ago.
+    fn forget(&mut self, shortest: usize) {
+        let mut used: Vec<u64> = self.secrets.values().filter(|used| !used.is_kept).map(|used| used.last).collect();
+        used.sort_unstable();
+        let middle = used.get(used.len() / 2).copied().unwrap_or_default();
+        self.secrets.retain(|_, used| used.is_kept || used.last >= middle);
+        (self.bytes, self.fresh, self.levels) = (0, Vec::new(), Vec::new());
+        let left: Vec<Vec<Form>> = self.secrets.keys().map(|secret| forms(secret)).collect();
+        left.into_iter().for_each(|forms| self.add(forms, shortest));
+    }
+
+    /// Whether all that was learned can be found.
+    pub fn is_ready(&self) -> bool {
+        self.fresh.is_empty()
+    }
+
+    /// Makes all that was learned findable.
+    pub fn prepare(&mut self) {
+        let mut forms = std::mem::take(&mut self.fresh);
+        if forms.is_empty() {
+            return;
+        }
+        while let Some(level) = self.levels.pop_if(|level| level.forms.len() <= 2 * forms.len()) {
+            forms.extend(level.forms);
+        }
+        self.levels.push(Level::new(forms));
+    }
+
+    /// Where secrets stand that have so many bytes, in order and without overlaps.
+    pub fn places(&self, text: &str, shortest: usize) -> Vec<Range<usize>> {
+        if self.secrets.is_empty() {
+            return Vec::new();
+        }
+        let mut places = self.in_bytes(text.as_bytes(), shortest);
+        places.extend(self.in_views(text.as_bytes(), shortest, DEPTH));
+        places.extend(self.cut_off(text));
+        merged(text, places)
+    }
+
+    fn in_bytes(&self, bytes: &[u8], shortest: usize) -> Vec<Range<usize>> {
+        let mut places = Vec::new();
+        for level in &self.levels {
+            let Some(automaton) = &level.automaton else { return std::iter::once(0..bytes.len()).collect() };
+            for found in automaton.find_overlapping_iter(bytes).filter(|found| found.len() >= shortest) {
+                let form = &level.forms[found.pattern().as_usize()];
+                let start = found.start() - usize::from(form.before && is_base64(bytes, found.start().checked_sub(1)));
+                let end = found.end() + if form.after { rest_of_base64(&bytes[found.end()..]) } else { 0 };
+                places.push(start..end);
+            }
+        }
+        places
+    }
+
+    fn in_views(&self, bytes: &[u8], shortest: usize, depth: usize) -> Vec<Range<usize>> {
+        let Some(depth) = depth.checked_sub(1) else { return Vec::new() };
+        let mut places = Vec::new();
+        for view in View::all_of(bytes) {
+            let within = self.in_bytes(&view.bytes, shortest).into_iter();
+            let deeper = self.in_views(&view.bytes, shortest, depth);
+            places.extend(within.chain(deeper).map(|part| view.place(&part)));
+        }
+        places
+    }
+
+    /// The beginnings of secrets that stand where a text was cut off.
+    fn cut_off(&self, text: &str) -> Vec<Range<usize>> {
+        let bytes = text.as_bytes();
+        let begins = |end: usize| {
+            let of = |secret: &String| {
+                let longest = secret.len().min(LONGEST_CUT).min(end);
+                (SHORTEST..=longest).rev().find(|length| bytes[..end].ends_with(&secret.as_bytes()[..*length]))
+            };
+            self.secrets.keys().filter_map(of).max().map(|length| end - length..end)
+        };
+        text.rmatch_indices(CUT).take(MOST_CUTS).filter_map(|(at, _)| begins(at)).collect()
+    }
+}
+
+/// The length of the letter that is partly the secret's, and of the padding behind it.
+fn rest_of_base64(bytes: &[u8]) -> usize {
+    let letter = usize::from(is_base64(bytes, Some(0)));
+    letter + bytes[letter..].iter().take(2).take_while(|byte| **byte == b'=').count()
+}
+
+fn is_base64(bytes: &[u8], at: Option<usize>) -> bool {
+    let letter = at.and_then(|at| bytes.get(at));
+    letter.is_some_and(|letter| letter.is_ascii_alphanumeric() || b"+/-_=".contains(letter))
+}
+
+/// Places in order, those that overlap as one, and no letter halved.
+fn merged(text: &str, mut places: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    places.sort_unstable_by_key(|place| (place.start, place.end));
+    let mut merged: Vec<Range<usize>> = Vec::new();
+    for place in places {
+        let place = text.floor_char_boundary(place.start)..text.ceil_char_boundary(place.end);
+        match merged.last_mut() {
+            Some(last) if place.start < last.end => last.end = last.end.max(place.end),
+            _ => merged.push(place),
+        }
+    }
+    merged
+}
