@@ -248,6 +248,7 @@ fn a_letter_in_a_number_has_a_line_and_a_column() {
         column: 10,
         message: "`fare`: `12x.5` is not a number".to_owned(),
         text: "\"ö, u\",2,12x.5".to_owned(),
+        hint: None,
     };
     assert_eq!(bad(&batches), [&expected]);
 }

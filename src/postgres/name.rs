@@ -12,6 +12,14 @@ pub struct TableName {
     read: String,
     /// As it is written, capital letters and all.
     written: String,
+    /// As the user gives it.
+    given: String,
+}
+
+impl std::fmt::Display for TableName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.given)
+    }
 }
 
 impl TableName {
@@ -26,6 +34,7 @@ impl TableName {
         }
         let join = |quoted: Vec<String>| quoted.join(".");
         Ok(Self {
+            given: text.to_owned(),
             read: join(parts.iter().map(|part| quote_name(&part.read())).collect()),
             written: join(parts.iter().map(|part| quote_name(&part.written)).collect()),
         })

@@ -29,15 +29,22 @@ impl TableName {
         let wrong = |problem: &str| {
             TaskError::permanent(format!("`{text}` is no table: {problem}")).help("write dataset.table")
         };
+        if text.matches('`').count() % 2 == 1 {
+            return Err(wrong("its backquotes are not closed"));
+        }
         let plain = text.replace('`', "");
         let (before, table) = plain.trim().rsplit_once('.').ok_or_else(|| wrong("it names no dataset"))?;
         // A project of a company's domain has dots and a colon of its own: `example.com:project`.
         let (project, dataset) = before.rsplit_once(['.', ':']).unwrap_or((project, before));
         check_dataset(dataset)?;
+        let fits = |letter: char| letter.is_ascii_alphanumeric() || "-.:_".contains(letter);
+        if project.is_empty() || !project.chars().all(fits) {
+            return Err(wrong("its project is empty, or holds more than letters, digits and -.:_"));
+        }
         let (own, decorator) = table.split_once('$').map_or((table, None), |(own, rest)| (own, Some(rest)));
-        let odd = |letter: char| letter.is_control() || "./@:`*".contains(letter);
+        let odd = |letter: char| letter.is_control() || "./@:`*\\'\";()".contains(letter);
         if own.is_empty() || own.len() > 1024 || own.contains(odd) {
-            return Err(wrong("its own name is empty, too long, or holds one of ./@:*"));
+            return Err(wrong("its own name is empty, too long, or holds one of ./@:*\\'\";()"));
         }
         if decorator.is_some_and(|part| !is_partition(part)) {
             return Err(wrong("a partition is written as $2020, $202004, $20200415, $2020041513 or $__NULL__"));
@@ -90,9 +97,9 @@ fn is_partition(text: &str) -> bool {
     matches!(text, "__NULL__" | "__UNPARTITIONED__") || (digits && matches!(text.len(), 4 | 6 | 8 | 10))
 }
 
-/// A column for SQL.
+/// A column for SQL. Names in backquotes know the escapes of texts.
 pub(super) fn column(name: &str) -> String {
-    format!("`{}`", name.replace('`', ""))
+    format!("`{}`", name.replace('\\', "\\\\").replace('`', "\\`").replace('\n', "\\n"))
 }
 
 /// A text for SQL.
@@ -121,7 +128,8 @@ mod tests {
         assert_eq!(parse("`example.com:mine.d.t`").unwrap(), "example.com:mine.d.t");
         assert_eq!(parse("mine:d.t").unwrap(), "mine.d.t");
         assert_eq!(TableName::parse("a-b.d.t$202004", "p").unwrap().sql(), "`a-b.d.t`");
-        for wrong in ["t", "d.", "a-b.t", "d.t$april", "d.a:b"] {
+        let hostile = ["d.t\\", "d.t;DROP TABLE d.v", "d.t` WHERE true", "d.t(a)", "p\\`.d.t", "p;q.d.t", "p q.d.t"];
+        for wrong in ["t", "d.", "a-b.t", "d.t$april", "d.a:b"].into_iter().chain(hostile) {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }
@@ -130,6 +138,13 @@ mod tests {
     fn a_dataset_with_a_dash_is_told_a_better_name() {
         let error = check_dataset("my-taxi").unwrap_err();
         assert!(error.help.unwrap().ends_with("call it `my_taxi`"));
+    }
+
+    #[test]
+    fn a_column_never_ends_its_quotes() {
+        assert_eq!(column("My column"), "`My column`");
+        assert_eq!(column("a` FROM x; --"), "`a\\` FROM x; --`");
+        assert_eq!(column("a\\"), "`a\\\\`");
     }
 
     #[test]

@@ -363,7 +363,7 @@ async fn lookup(transaction: &Transaction<'_>, name: &TableName) -> Result<Optio
         "i" | "I" => "an index",
         _ => "a type",
     };
-    Err(TaskError::permanent(format!("{} is {kind}, and rows are loaded into tables alone", name.sql()))
+    Err(TaskError::permanent(format!("`{name}` is {kind}, and rows are loaded into tables alone"))
         .help("name the table that it is made of, or choose another name"))
 }
 
