@@ -140,7 +140,7 @@ fn unknown(name: &str) -> String {
     };
     let mut near: Vec<(f64, &str)> = KNOWN.iter().map(|(own, others, _)| (score(own, others), *own)).collect();
     near.sort_by(|one, other| other.0.total_cmp(&one.0));
-    let near: Vec<&str> = near.iter().take(4).filter(|(score, _)| *score > 0.6).map(|(_, own)| *own).collect();
+    let near: Vec<&str> = near.iter().take(4).filter(|(score, _)| *score > 0.7).map(|(_, own)| *own).collect();
     let near = if near.is_empty() { vec!["UTF8", "LATIN1", "WIN1252", "UTF-16"] } else { near };
     format!("there is no encoding `{name}`; there is `{}`", near.join("`, `"))
 }

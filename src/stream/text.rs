@@ -291,6 +291,6 @@ mod tests {
         assert_eq!(other_encoding(b"\x81\xff"), None, "no Windows file has such a byte");
         assert_eq!(seems_utf16(b"i\0d\0,\0n\0"), Some("UTF-16LE"));
         assert_eq!(seems_utf16(b"\0i\0d\0,\0n"), Some("UTF-16BE"));
-        assert_eq!(seems_utf16(b"id,\0,\0"), None);
+        assert_eq!(seems_utf16(b"id,\0,name,fare"), None);
     }
 }
