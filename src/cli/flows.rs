@@ -1,8 +1,6 @@
 //! Finding and reading flow files.
 
-use std::path::{Path, PathBuf};
-
-use anyhow::Context;
+use std::path::Path;
 
 use crate::cli::Invalid;
 use crate::diagnostic::Diagnostic;
@@ -16,14 +14,20 @@ use crate::tasks;
 /// # Errors
 /// [`Invalid`] with every problem of the file; a file that is not there is one.
 pub(super) fn read(file: &Path) -> anyhow::Result<(Flow, Vec<Diagnostic>)> {
-    let Parsed { flow, mut findings } = parse(&file.display().to_string(), &text(file)?, tasks::ALL);
-    match flow {
-        Some(flow) => {
-            findings.extend(lookup::missing(&flow, &Folder::around(&flow)));
-            if findings.iter().any(Diagnostic::is_error) { Err(Invalid(findings).into()) } else { Ok((flow, findings)) }
-        }
-        None => Err(Invalid(findings).into()),
+    match check(file)? {
+        (Some(flow), findings) if !findings.iter().any(Diagnostic::is_error) => Ok((flow, findings)),
+        (_, findings) => Err(Invalid(findings).into()),
     }
+}
+
+/// A flow, as far as the file has one, and everything that is wrong with it.
+///
+/// # Errors
+/// [`Invalid`] when the file cannot be read.
+pub(super) fn check(file: &Path) -> anyhow::Result<(Option<Flow>, Vec<Diagnostic>)> {
+    let Parsed { flow, mut findings } = parse(&file.display().to_string(), &text(file)?, tasks::ALL);
+    findings.extend(flow.iter().flat_map(|flow| lookup::missing(flow, &Folder::around(flow))));
+    Ok((flow, findings))
 }
 
 /// The text of a flow's file.
@@ -36,31 +40,13 @@ pub(super) fn text(file: &Path) -> anyhow::Result<String> {
             let finding = Diagnostic::error(format!("the flow `{}` is no text in UTF-8", file.display()));
             return Invalid::from(finding.help("save it as UTF-8 in your editor")).into();
         }
+        if error.kind() == std::io::ErrorKind::NotFound && !is_yaml(file) {
+            let finding = Diagnostic::error(format!("there is no file or folder `{}`", file.display()));
+            return Invalid::from(finding.help(neighbours(file))).into();
+        }
         let finding = Diagnostic::error(format!("cannot read the flow `{}`: {error}", file.display()));
         Invalid::from(finding.help(neighbours(file))).into()
     })
-}
-
-/// The YAML files of a folder and the folders below it, or the file itself.
-///
-/// # Errors
-/// When nothing of that name can be read.
-pub(super) fn find(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let mut found = Vec::new();
-    let entries = std::fs::read_dir(path).with_context(|| format!("cannot read the folder {}", path.display()))?;
-    for entry in entries {
-        let path = entry?.path();
-        if path.is_dir() {
-            found.extend(find(&path)?);
-        } else if is_yaml(&path) {
-            found.push(path);
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 fn is_yaml(path: &Path) -> bool {

@@ -1,5 +1,7 @@
 //! `jitney validate`
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +10,8 @@ use clap::Args;
 use crate::cli::out::{errln, outln};
 use crate::cli::{Exit, Invalid, flows};
 use crate::diagnostic::Diagnostic;
-use crate::flow::parse;
+use crate::engine::catalog;
+use crate::flow::{Flow, parse};
 use crate::tasks;
 
 #[derive(Args)]
@@ -22,25 +25,69 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
-    let mut findings = Vec::new();
-    let mut count = 0;
+    let mut checked = Checked::default();
     for path in &arguments.paths {
         if path == Path::new("-") {
             let mut text = String::new();
             std::io::stdin().read_to_string(&mut text)?;
-            findings.extend(parse("-", &text, tasks::ALL).findings);
-            count += 1;
-            continue;
+            checked.count += 1;
+            checked.findings.extend(parse("-", &text, tasks::ALL).findings);
+        } else if path.is_dir() {
+            checked.folder(path)?;
+        } else {
+            checked.file(path)?;
         }
-        for file in flows::find(path)? {
-            count += 1;
-            match flows::read(&file) {
-                Ok((_, warnings)) => findings.extend(warnings),
-                Err(error) => findings.extend(error.downcast::<Invalid>()?.0),
+    }
+    Ok(report(&checked.findings, checked.count, arguments.json))
+}
+
+#[derive(Default)]
+struct Checked {
+    count: usize,
+    findings: Vec<Diagnostic>,
+    /// Where each flow was found first, by namespace and id.
+    known: HashMap<(String, String), PathBuf>,
+}
+
+impl Checked {
+    /// Checks what a server would read of a folder.
+    fn folder(&mut self, folder: &Path) -> anyhow::Result<()> {
+        let (files, problems) = catalog::flow_files(folder);
+        if files.is_empty() && problems.is_empty() {
+            let message = format!("there is no flow in the folder {}", folder.display());
+            self.findings.push(Diagnostic::error(message).help("flows are files that end in .yaml or .yml"));
+        }
+        self.findings.extend(problems);
+        files.iter().try_for_each(|file| self.file(file))
+    }
+
+    fn file(&mut self, file: &Path) -> anyhow::Result<()> {
+        self.count += 1;
+        match flows::check(file) {
+            Ok((flow, findings)) => {
+                self.findings.extend(findings);
+                let twin = flow.and_then(|flow| self.twin(&flow, file));
+                self.findings.extend(twin);
+            }
+            Err(error) => self.findings.extend(error.downcast::<Invalid>()?.0),
+        }
+        Ok(())
+    }
+
+    /// What is wrong if another file has a flow of the same id.
+    fn twin(&mut self, flow: &Flow, file: &Path) -> Option<Diagnostic> {
+        match self.known.entry((flow.namespace.clone(), flow.id.to_string())) {
+            Entry::Vacant(slot) => {
+                slot.insert(file.to_owned());
+                None
+            }
+            Entry::Occupied(first) => {
+                // The same file may be named twice.
+                let is_same = first.get().canonicalize().ok() == file.canonicalize().ok();
+                (!is_same).then(|| catalog::second(flow, first.get()))
             }
         }
     }
-    Ok(report(&findings, count, arguments.json))
 }
 
 fn report(findings: &[Diagnostic], count: usize, as_json: bool) -> Exit {

@@ -76,7 +76,12 @@ impl Journal {
     /// When the file cannot be read.
     pub fn revisions_of_file(&self, file: &str) -> Result<Vec<Revision>> {
         let connection = self.lock();
-        let sql = format!("SELECT {COLUMNS} FROM revisions WHERE file = ? ORDER BY time DESC, number DESC");
+        // Of one flow the number says which is the newest; a clock may have been set back.
+        let sql = format!(
+            "SELECT {COLUMNS} FROM revisions AS own WHERE file = ? AND number =
+                 (SELECT max(number) FROM revisions WHERE file = own.file AND namespace = own.namespace AND flow = own.flow)
+             ORDER BY time DESC"
+        );
         let mut statement = connection.prepare_cached(&sql)?;
         let rows = statement.query_map([file], revision)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)

@@ -18,7 +18,7 @@ async fn files_that_come_change_break_and_go_are_seen_and_the_last_good_flow_sta
     let (tell, stop) = (seen.clone(), CancellationToken::new());
     let _guard = stop.clone().drop_guard();
     tokio::spawn(server.catalog.clone().watch(stop, move |found| {
-        for change in found.unwrap() {
+        for change in found.unwrap().changes {
             tell.lock().unwrap().push(format!("{} {:?} {}", change.entry.id, change.kind, change.entry.revision));
         }
     }));
@@ -80,12 +80,12 @@ async fn thousands_of_files_are_all_read_and_of_each_the_last_change_is_seen() {
     assert_eq!((server.catalog.list().len(), server.catalog.problems().len()), (999, 1));
     (0..1000).for_each(|number| world.write(&format!("flow{number}"), &format!("description: new\n{GOOD}")));
     std::fs::remove_file(world.flows().join("flow7.yaml")).unwrap();
-    let changes = server.catalog.refresh().unwrap();
+    let changes = server.catalog.refresh().unwrap().changes;
     let count = |kind: ChangeKind| changes.iter().filter(|change| change.kind == kind).count();
     assert_eq!([ChangeKind::Added, ChangeKind::Changed, ChangeKind::Removed].map(count), [1, 998, 1]);
     let flows = server.catalog.list();
     assert!(flows.iter().all(|entry| entry.flow.description.as_deref() == Some("new")));
-    assert_eq!(server.catalog.refresh().unwrap().len(), 0);
+    assert_eq!(server.catalog.refresh().unwrap().changes.len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,7 +101,47 @@ async fn the_first_of_two_flows_of_one_id_is_used_and_the_other_is_told() {
     assert!(problems.contains(&"there are two flows n.a".to_owned()), "{problems:?}");
     assert!(problems.iter().any(|problem| problem.contains("`tasks` is missing")), "{problems:?}");
     std::fs::remove_file(world.flows().join("a.yaml")).unwrap();
-    let changes = server.catalog.refresh().unwrap();
+    let changes = server.catalog.refresh().unwrap().changes;
     assert_eq!(changes[0].kind, ChangeKind::Changed);
     assert_eq!(server.catalog.get("n", "a").unwrap().file, world.flows().join("b.yaml"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_file_that_is_broken_and_a_second_one_with_the_same_id_are_told_at_once() {
+    let world = World::new();
+    world.write("a", GOOD);
+    let server = world.server();
+    write(&world.flows().join("broken.yaml"), "id: broken\nnamespace: n\ntasks:\n  - {id: t, type: nosuch}\n");
+    write(&world.flows().join("b.yaml"), &format!("id: a\nnamespace: n\ndescription: other\n{GOOD}"));
+    let look = server.catalog.refresh().unwrap();
+    let told = look.problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    assert!(told.contains("broken.yaml:4:19") && told.contains("nosuch"), "{told}");
+    let twin = look.problems.iter().find(|problem| problem.message == "there are two flows n.a").unwrap();
+    assert!(twin.file.ends_with("b.yaml") && twin.line == 1, "{twin}");
+    assert!(twin.help.as_ref().unwrap().contains("a.yaml"), "{twin}");
+    assert!(look.changes.is_empty(), "{:?}", look.changes);
+    assert!(server.catalog.refresh().unwrap().problems.is_empty(), "it was told twice");
+    assert_eq!(server.catalog.problems().len(), 2);
+    // The text that is not used is no revision of the flow, now and at the next start.
+    drop(server);
+    let server = world.server();
+    assert_eq!(server.catalog.get("n", "a").unwrap().revision, 1);
+    assert_eq!(server.executor.journal().revisions("n", "a").unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_is_gone_is_told_and_its_flows_stay() {
+    let world = World::new();
+    world.write("a", GOOD);
+    let server = world.server();
+    let away = world.folder.path().join("away");
+    std::fs::rename(world.flows(), &away).unwrap();
+    let look = server.catalog.refresh().unwrap();
+    assert!(look.unreadable[0].message.contains(&world.flows().display().to_string()), "{look:?}");
+    assert!(server.catalog.get("n", "a").is_some() && look.changes.is_empty());
+    assert_eq!(server.catalog.problems(), look.unreadable);
+    std::fs::rename(&away, world.flows()).unwrap();
+    let look = server.catalog.refresh().unwrap();
+    assert!(look.unreadable.is_empty() && look.changes.is_empty(), "{look:?}");
+    assert!(server.catalog.problems().is_empty());
 }

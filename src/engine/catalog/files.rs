@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::{CatalogError, Entry, file_error};
+use super::Entry;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{flow_file, snapshot};
 use crate::flow::{Flow, parse};
@@ -52,7 +52,8 @@ impl Read {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => {
                 let finding = Diagnostic::error(format!("cannot read the flow `{name}`: {error}"));
-                return Ok(Some(Self::broken(mark, before, vec![finding], String::new())));
+                // Rights can change and the mark with them need not: it is tried at every look.
+                return Ok(Some(Self::broken((None, u64::MAX), before, vec![finding], String::new())));
             }
         };
         let parsed = parse(&name, &text, tasks);
@@ -141,22 +142,51 @@ fn read_each(
     stale.into_iter().filter_map(one).collect()
 }
 
-/// The YAML files of folders and the folders below them. Folders whose names begin with `.` or `_` hold other things.
-pub(super) fn find(folders: &[PathBuf]) -> Result<BTreeMap<OsString, Mark>, CatalogError> {
-    let mut found = BTreeMap::new();
-    for folder in folders {
-        walk(folder, 0, &mut found).map_err(file_error("read the folder", folder))?;
-    }
-    Ok(found)
+/// What was found in folders.
+#[derive(Default)]
+pub(super) struct Found {
+    /// The files, and what tells whether they have changed.
+    pub(super) files: BTreeMap<OsString, Mark>,
+    /// Folders that cannot be read, and why.
+    pub(super) unreadable: Vec<(PathBuf, io::Error)>,
 }
 
-fn walk(folder: &Path, depth: usize, found: &mut BTreeMap<OsString, Mark>) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
+impl Found {
+    /// Whether a file is there, as far as that can be known.
+    pub(super) fn may_have(&self, file: &OsString) -> bool {
+        let is_hidden = || self.unreadable.iter().any(|(folder, _)| Path::new(file).starts_with(folder));
+        self.files.contains_key(file) || is_hidden()
+    }
+
+    /// What is wrong with the folders.
+    pub(super) fn problems(&self) -> Vec<Diagnostic> {
+        let problem = |(folder, error): &(PathBuf, io::Error)| {
+            Diagnostic::error(format!("cannot read the folder {}: {error}", folder.display()))
+        };
+        self.unreadable.iter().map(problem).collect()
+    }
+}
+
+/// The YAML files of folders and the folders below them. Folders whose names begin with `.` or `_` hold other things.
+pub(super) fn find(folders: &[PathBuf]) -> Found {
+    let mut found = Found::default();
+    for folder in folders {
+        walk(folder, 0, &mut found);
+    }
+    found
+}
+
+fn walk(folder: &Path, depth: usize, found: &mut Found) {
+    let entries = match fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
+        Ok(entries) => entries,
+        // What is gone before it could be looked at is gone.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && depth > 0 => return,
+        Err(error) => return found.unreadable.push((folder.to_owned(), error)),
+    };
+    for entry in entries {
         let name = entry.file_name();
         let name = name.to_str().unwrap_or_default();
         let is_yaml = name.ends_with(".yaml") || name.ends_with(".yml");
-        // What is gone before it could be looked at is gone.
         let Ok(kind) = entry.file_type() else { continue };
         if name.starts_with(['.', '_']) || (kind.is_file() && !is_yaml) {
             continue;
@@ -165,12 +195,11 @@ fn walk(folder: &Path, depth: usize, found: &mut BTreeMap<OsString, Mark>) -> io
         let about = if kind.is_symlink() { fs::metadata(entry.path()) } else { entry.metadata() };
         let Ok(about) = about else { continue };
         if about.is_dir() && depth < DEEPEST {
-            walk(&entry.path(), depth + 1, found)?;
+            walk(&entry.path(), depth + 1, found);
         } else if about.is_file() && is_yaml {
-            found.insert(entry.path().into_os_string(), (about.modified().ok(), about.len()));
+            found.files.insert(entry.path().into_os_string(), (about.modified().ok(), about.len()));
         }
     }
-    Ok(())
 }
 
 /// Puts a text in a file's place, all or nothing.

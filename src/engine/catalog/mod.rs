@@ -4,7 +4,8 @@
 mod files;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Slot;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -99,6 +100,24 @@ pub enum CatalogError {
     Unknown(String, String),
 }
 
+/// What a look at the folders found.
+#[derive(Debug, Default)]
+pub struct Look {
+    /// Flows that have changed.
+    pub changes: Vec<Change>,
+    /// What is wrong since this look with files that give no flow.
+    pub problems: Vec<Diagnostic>,
+    /// What is wrong with folders, as long as it is: their flows stay as they were.
+    pub unreadable: Vec<Diagnostic>,
+}
+
+/// The files below a folder that a catalog would read, and what is wrong with folders there.
+pub fn flow_files(folder: &Path) -> (Vec<PathBuf>, Vec<Diagnostic>) {
+    let found = files::find(&[folder.to_owned()]);
+    let problems = found.problems();
+    (found.files.into_keys().map(PathBuf::from).collect(), problems)
+}
+
 type Key = (String, String);
 
 /// By the file's path, as text: paths are compared part by part, which takes long for thousands of them.
@@ -107,6 +126,8 @@ type Files = BTreeMap<OsString, Read>;
 /// The flows of some folders.
 pub struct Catalog {
     folders: Vec<PathBuf>,
+    /// The first folder, if it was not there and had to be made.
+    made: Option<PathBuf>,
     tasks: &'static [TaskType],
     journal: Arc<Journal>,
     /// What each file held when it was last read. Held throughout a refresh, so that they take turns.
@@ -114,19 +135,24 @@ pub struct Catalog {
     /// Never held while the journal is asked something: the journal asks for limits in the middle of its own work.
     view: RwLock<View>,
     changes: channel::Sender<u64>,
+    /// What looks found that nobody has been told of: those around changes by calls.
+    untold: Mutex<Vec<Look>>,
 }
 
 #[derive(Default)]
 struct View {
     entries: BTreeMap<Key, Arc<Entry>>,
+    /// What is wrong with files that give no flow.
     problems: Vec<Diagnostic>,
+    unreadable: Vec<Diagnostic>,
 }
 
 impl Catalog {
     /// Reads the flows of some folders. The first one is where new flows are saved; it is made if need be.
     ///
     /// # Errors
-    /// When a folder cannot be read, or the journal cannot be used. Files that are no flows are problems, not errors.
+    /// When a folder cannot be read or made, or the journal cannot be used. Files that are no flows are problems, not
+    /// errors.
     pub fn open(
         folders: Vec<PathBuf>,
         tasks: &'static [TaskType],
@@ -134,11 +160,15 @@ impl Catalog {
     ) -> Result<Arc<Self>, CatalogError> {
         let absolute = |folder: PathBuf| std::path::absolute(&folder).unwrap_or(folder);
         let folders: Vec<PathBuf> = folders.into_iter().map(absolute).collect();
+        let made = folders.first().filter(|first| !first.exists()).cloned();
         if let Some(first) = folders.first() {
             std::fs::create_dir_all(first).map_err(file_error("make the folder", first))?;
         }
+        for folder in &folders {
+            std::fs::read_dir(folder).map_err(file_error("read the folder", folder))?;
+        }
         let (files, view, changes) = (Mutex::default(), RwLock::default(), channel::Sender::new(0));
-        let catalog = Self { folders, tasks, journal, files, view, changes };
+        let catalog = Self { folders, made, tasks, journal, files, view, changes, untold: Mutex::default() };
         catalog.refresh()?;
         Ok(Arc::new(catalog))
     }
@@ -159,9 +189,15 @@ impl Catalog {
         self.view.read().unwrap_or_else(PoisonError::into_inner).entries.values().cloned().collect()
     }
 
-    /// What is wrong with files that give no flow: those that never were one, and those whose flow another file has.
+    /// What is wrong beside the flows: files that never were one, files whose flow another file has, folders that cannot
+    /// be read, and a folder that was not there.
     pub fn problems(&self) -> Vec<Diagnostic> {
-        self.view.read().unwrap_or_else(PoisonError::into_inner).problems.clone()
+        let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
+        let made = self.made.iter().filter(|_| view.entries.is_empty()).map(|folder| {
+            let message = format!("the folder {} was not there; it was made and has no flows", folder.display());
+            Diagnostic::warning(message).help("`--flows` names the folder of flows")
+        });
+        made.chain(view.unreadable.iter().chain(&view.problems).cloned()).collect()
     }
 
     /// A count that goes up whenever a flow has changed.
@@ -177,35 +213,38 @@ impl Catalog {
     /// Looks at the folders and takes in what has changed.
     ///
     /// # Errors
-    /// When a folder cannot be read, or the journal cannot be used; the catalog is then as it was.
-    pub fn refresh(&self) -> Result<Vec<Change>, CatalogError> {
+    /// When the journal cannot be used; the catalog is then as it was.
+    pub fn refresh(&self) -> Result<Look, CatalogError> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = files::find(&self.folders)?;
+        let found = files::find(&self.folders);
+        let unreadable = found.problems();
         let before = files.len();
-        files.retain(|file, _| found.contains_key(file));
+        files.retain(|file, _| found.may_have(file));
         let is_stale = |(file, mark): &(OsString, Mark)| files.get(file).is_none_or(|read| read.mark != *mark);
-        let stale: Vec<(OsString, Mark)> = found.into_iter().filter(is_stale).collect();
-        if stale.is_empty() && files.len() == before {
-            return Ok(Vec::new());
+        let stale: Vec<(OsString, Mark)> = found.files.into_iter().filter(is_stale).collect();
+        let is_same = unreadable == self.view.read().unwrap_or_else(PoisonError::into_inner).unreadable;
+        if stale.is_empty() && files.len() == before && is_same {
+            return Ok(Look { unreadable, ..Look::default() });
         }
         let stale = stale.into_iter().map(|(file, mark)| Stale { mark, before: files.remove(&file), file }).collect();
         files.extend(files::read_all(stale, self.tasks, &self.journal)?);
-        self.number(&mut files)?;
-        let view = self.view_of(&files);
+        let view = self.view_of(&mut files, unreadable.clone())?;
         let mut held = self.view.write().unwrap_or_else(PoisonError::into_inner);
         let old = std::mem::replace(&mut *held, view);
         let changes = differences(&old.entries, &held.entries);
+        let is_new = |problem: &&Diagnostic| !old.problems.contains(problem);
+        let problems = held.problems.iter().filter(is_new).cloned().collect();
         drop(held);
         if !changes.is_empty() {
             self.changes.send_modify(|count| *count += 1);
         }
-        Ok(changes)
+        Ok(Look { changes, problems, unreadable })
     }
 
-    /// Gives each text its number.
-    fn number(&self, files: &mut Files) -> Result<(), CatalogError> {
-        let mut new: Vec<&mut Read> =
-            files.values_mut().filter(|read| read.revision == 0 && read.flow.is_some()).collect();
+    /// Gives the texts of these files their numbers.
+    fn number(&self, files: &mut Files, of: &HashSet<OsString>) -> Result<(), CatalogError> {
+        let is_new = |(file, read): &(&OsString, &mut Read)| read.revision == 0 && of.contains(*file);
+        let mut new: Vec<&mut Read> = files.iter_mut().filter(is_new).map(|(_, read)| read).collect();
         let revision = |flow: &Flow| Revision {
             number: 0,
             time: Utc::now(),
@@ -221,29 +260,32 @@ impl Catalog {
         Ok(())
     }
 
-    /// Where two files have a flow of the same id, the one in the earlier folder, or of the earlier name, has it.
-    fn view_of(&self, files: &Files) -> View {
-        let mut view = View::default();
+    /// Where two files have a flow of the same id, the one in the earlier folder, or of the earlier name, has it; the
+    /// text of the other one is no revision of it.
+    fn view_of(&self, files: &mut Files, unreadable: Vec<Diagnostic>) -> Result<View, CatalogError> {
+        let mut view = View { unreadable, ..View::default() };
+        let mut chosen: BTreeMap<Key, OsString> = BTreeMap::new();
         let place = |file: &Path| self.folders.iter().position(|folder| file.starts_with(folder));
-        let mut sorted: Vec<(&Path, &Read)> = files.iter().map(|(file, read)| (Path::new(file), read)).collect();
-        sorted.sort_by_cached_key(|(file, _)| place(file));
+        let mut sorted: Vec<(&OsString, &Read)> = files.iter().collect();
+        sorted.sort_by_cached_key(|(file, _)| place(Path::new(file)));
         for (file, read) in sorted {
             let Some(flow) = &read.flow else {
                 view.problems.extend(read.findings.clone());
                 continue;
             };
-            let key = (flow.namespace.clone(), flow.id.to_string());
-            if let Some(first) = view.entries.get(&key) {
-                let message = format!("there are two flows {}.{}", key.0, key.1);
-                let finding = flow.document.locate(&["id".to_owned()], Diagnostic::error(message));
-                view.problems.push(
-                    finding.help(format!("the one in {} is used; give this one another id", first.file.display())),
-                );
-                continue;
+            match chosen.entry((flow.namespace.clone(), flow.id.to_string())) {
+                Slot::Vacant(slot) => drop(slot.insert(file.clone())),
+                Slot::Occupied(first) => view.problems.push(second(flow, Path::new(first.get()))),
             }
-            view.entries.insert(key, Arc::new(read.entry(file, flow)));
         }
-        view
+        self.number(files, &chosen.values().cloned().collect())?;
+        for (key, file) in chosen {
+            let Some((read, flow)) = files.get(&file).and_then(|read| Some((read, read.flow.as_ref()?))) else {
+                continue;
+            };
+            view.entries.insert(key, Arc::new(read.entry(Path::new(&file), flow)));
+        }
+        Ok(view)
     }
 
     /// Saves a flow: into the file that has it, else into `{namespace}/{id}.yaml` of the first folder. The file is
@@ -260,7 +302,7 @@ impl Catalog {
             None => self.new_file(namespace, id)?,
         };
         files::replace(&file, text).map_err(file_error("write", &file))?;
-        self.refresh()?;
+        self.refresh_untold()?;
         self.get(namespace, id).ok_or_else(|| CatalogError::Unknown(namespace.to_owned(), id.to_owned()))
     }
 
@@ -289,8 +331,24 @@ impl Catalog {
         let unknown = || CatalogError::Unknown(namespace.to_owned(), id.to_owned());
         let entry = self.get(namespace, id).ok_or_else(unknown)?;
         std::fs::remove_file(&entry.file).map_err(file_error("remove", &entry.file))?;
-        self.refresh().map(drop)
+        self.refresh_untold()
     }
+
+    /// Looks at the folders, and leaves what was found to whoever watches them.
+    fn refresh_untold(&self) -> Result<(), CatalogError> {
+        let look = self.refresh()?;
+        if !(look.changes.is_empty() && look.problems.is_empty()) {
+            self.untold.lock().unwrap_or_else(PoisonError::into_inner).push(look);
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong with a flow whose id that of another file has.
+pub fn second(flow: &Flow, first: &Path) -> Diagnostic {
+    let finding = Diagnostic::error(format!("there are two flows {}.{}", flow.namespace, flow.id));
+    let finding = flow.document.locate(&["id".to_owned()], finding);
+    finding.help(format!("the one in {} is used; give this one another id", first.display()))
 }
 
 fn file_error(what: &'static str, file: &Path) -> impl FnOnce(io::Error) -> CatalogError {

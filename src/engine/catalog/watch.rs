@@ -1,6 +1,6 @@
 //! Seeing that files have changed: the system says so, and a slow look finds what it does not say.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode, Event, EventKind};
@@ -8,7 +8,7 @@ use notify::{RecursiveMode, Watcher};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{Catalog, CatalogError, Change};
+use super::{Catalog, CatalogError, Look};
 
 /// How long a folder must be quiet before it is looked at: editors write a file in several steps.
 const QUIET: Duration = Duration::from_millis(100);
@@ -17,11 +17,7 @@ const GLANCE: Duration = Duration::from_secs(15);
 
 impl Catalog {
     /// Keeps the catalog up to date until it is told to stop. Whatever a look finds goes to `tell`.
-    pub async fn watch(
-        self: Arc<Self>,
-        shutdown: CancellationToken,
-        tell: impl Fn(Result<Vec<Change>, CatalogError>) + Send,
-    ) {
+    pub async fn watch(self: Arc<Self>, shutdown: CancellationToken, tell: impl Fn(Result<Look, CatalogError>) + Send) {
         let moved = Arc::new(Notify::new());
         let signal = moved.clone();
         let watcher = notify::recommended_watcher(move |event| {
@@ -42,6 +38,8 @@ impl Catalog {
             }
             let catalog = self.clone();
             if let Ok(found) = tokio::task::spawn_blocking(move || catalog.refresh()).await {
+                let untold = std::mem::take(&mut *self.untold.lock().unwrap_or_else(PoisonError::into_inner));
+                untold.into_iter().for_each(|look| tell(Ok(look)));
                 tell(found);
             }
         }

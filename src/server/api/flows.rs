@@ -18,7 +18,6 @@ use crate::flow::{LARGEST_FLOW, parse};
 use crate::server::App;
 use crate::server::api::parameters::Parameters;
 use crate::server::api::problem::Problem;
-use crate::server::api::shape::Results;
 use crate::tasks;
 
 /// A flow as the API shows it: its own keys, and these.
@@ -196,14 +195,25 @@ pub(super) async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// A page of flows.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Flows {
+    /// The flows: their own keys, and `revision`, `source`, `broken`, `findings`.
+    #[schema(value_type = Vec<Object>)]
+    results: Vec<Value>,
+    /// How many there are in all.
+    total: u64,
+    /// What is wrong with files that give no flow and with folders, whatever was searched for: files that are broken and
+    /// never were a flow, a second file with a flow's id, a folder that cannot be read.
+    #[schema(value_type = Vec<Object>)]
+    problems: Vec<Diagnostic>,
+}
+
 /// All flows, or those with a word in their name.
 #[utoipa::path(get, path = "/flows/search", tag = "flows",
     params(("q" = Option<String>, Query), ("namespace" = Option<String>, Query), ("page" = Option<u32>, Query), ("size" = Option<u32>, Query)),
-    responses((status = 200, description = "A page of flows", body = Object)))]
-pub(super) async fn search(
-    State(app): State<Arc<App>>,
-    parameters: Parameters,
-) -> Result<Json<Results<Value>>, Problem> {
+    responses((status = 200, description = "A page of flows, and what is wrong beside them", body = Flows)))]
+pub(super) async fn search(State(app): State<Arc<App>>, parameters: Parameters) -> Result<Json<Flows>, Problem> {
     let (size, skipped) = parameters.page()?;
     let word = parameters.one("q").unwrap_or_default().to_lowercase();
     let wanted = |entry: &Arc<Entry>| {
@@ -215,5 +225,5 @@ pub(super) async fn search(
     };
     let found: Vec<Arc<Entry>> = app.catalog.list().into_iter().filter(wanted).collect();
     let page = found.iter().skip(skipped as usize).take(size as usize).map(|entry| shape(entry)).collect();
-    Ok(Json(Results { results: page, total: found.len() as u64 }))
+    Ok(Json(Flows { results: page, total: found.len() as u64, problems: app.catalog.problems() }))
 }
