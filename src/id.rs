@@ -54,10 +54,9 @@ id! {
     BackfillId
 }
 
-impl BackfillId {
-    /// A new id, which sorts by time.
-    pub fn generate(now: chrono::DateTime<chrono::Utc>) -> Self {
-        Self(ExecutionId::generate(now).0)
+impl From<ExecutionId> for BackfillId {
+    fn from(id: ExecutionId) -> Self {
+        Self(id.0)
     }
 }
 
@@ -78,13 +77,29 @@ const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 impl ExecutionId {
     /// A new id: 9 characters of milliseconds since 1970, then 7 random ones, in Crockford's base 32.
     pub fn generate(now: chrono::DateTime<chrono::Utc>) -> Self {
+        Self::of_millis(now.timestamp_millis().max(0).unsigned_abs())
+    }
+
+    /// A new id that sorts behind another one, also when the clock has been set back since that was made.
+    pub fn generate_after(other: &str, now: chrono::DateTime<chrono::Utc>) -> Self {
         let millis = now.timestamp_millis().max(0).unsigned_abs();
+        Self::of_millis(millis_of(other).map_or(millis, |last| millis.max(last + 1)))
+    }
+
+    fn of_millis(millis: u64) -> Self {
         let random: u64 = rand::random();
         let mut text = String::with_capacity(16);
         push_base32(&mut text, millis, 9);
         push_base32(&mut text, random, 7);
         Self(text)
     }
+}
+
+/// The milliseconds in an id; none in one that was not made here.
+fn millis_of(id: &str) -> Option<u64> {
+    let digit = |letter: &u8| ALPHABET.iter().position(|known| known == letter);
+    let head = id.as_bytes().get(..9).filter(|_| id.len() == 16)?;
+    head.iter().try_fold(0, |millis, letter| Some(millis * 32 + digit(letter)? as u64))
 }
 
 fn push_base32(text: &mut String, value: u64, digits: u32) {
@@ -99,12 +114,20 @@ mod tests {
     use super::*;
     use chrono::{TimeZone, Utc};
 
+    fn early_time() -> chrono::DateTime<Utc> {
+        Utc.timestamp_millis_opt(1_600_000_000_000).unwrap()
+    }
+
     #[test]
     fn execution_ids_sort_by_time_and_never_repeat() {
         let early = ExecutionId::generate(Utc.timestamp_millis_opt(1_600_000_000_000).unwrap());
         let late = ExecutionId::generate(Utc.timestamp_millis_opt(1_600_000_000_001).unwrap());
         assert!(early < late, "{early} should sort before {late}");
         assert_eq!(early.as_str().len(), 16);
+        let before = Utc.timestamp_millis_opt(1_500_000_000_000).unwrap();
+        assert!(ExecutionId::generate_after(late.as_str(), before) > late, "the clock was set back");
+        let later = Utc.timestamp_millis_opt(1_700_000_000_000).unwrap();
+        assert!(ExecutionId::generate_after(late.as_str(), later) > ExecutionId::generate_after("e1", early_time()));
         let now = Utc::now();
         assert_ne!(ExecutionId::generate(now), ExecutionId::generate(now));
     }

@@ -25,6 +25,20 @@ pub fn nests_too_deeply(value: &Value) -> bool {
     is_deeper(value, DEEPEST)
 }
 
+/// An error with all its causes, each once, on one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        next = cause.source();
+    }
+    text
+}
+
 /// A text as it stands, anything else as JSON.
 pub fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
@@ -82,6 +96,42 @@ fn is_hidden(letter: char) -> bool {
     is_direction || (letter.is_control() && !matches!(letter, '\n' | '\t'))
 }
 
+/// Compares names as people number them: `f2` before `f10`.
+pub fn natural(a: &str, b: &str) -> std::cmp::Ordering {
+    let (mut left, mut right) = (pieces(a), pieces(b));
+    loop {
+        let order = match (left.next(), right.next()) {
+            (None, None) => return a.cmp(b),
+            (Some(left), Some(right)) => compare(left, right),
+            (left, right) => left.is_some().cmp(&right.is_some()),
+        };
+        if order.is_ne() {
+            return order;
+        }
+    }
+}
+
+/// Runs of digits and of other letters, in turn.
+fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let is_digit = rest.chars().next()?.is_ascii_digit();
+        let end = rest.find(|letter: char| letter.is_ascii_digit() != is_digit).unwrap_or(rest.len());
+        let piece;
+        (piece, rest) = rest.split_at(end);
+        Some(piece)
+    })
+}
+
+fn compare(a: &str, b: &str) -> std::cmp::Ordering {
+    let is_number = |text: &str| text.starts_with(|letter: char| letter.is_ascii_digit());
+    if !is_number(a) || !is_number(b) {
+        return a.cmp(b);
+    }
+    let (a, b) = (a.trim_start_matches('0'), b.trim_start_matches('0'));
+    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,6 +142,7 @@ mod tests {
         assert_eq!([thousands(0), thousands(999), thousands(1_734_051)], ["0", "999", "1,734,051"]);
         assert_eq!(hex(&[0, 10, 255]), "000aff");
     }
+
     #[test]
     fn control_characters_are_shown_and_json_stays_what_it_is() {
         assert_eq!(visible("a\x1b[31mR\u{9b}\u{202e}x\r\ny\tz\r"), "a\\x1b[31mR\\u009b\\u202ex\r\ny\tz\\r");

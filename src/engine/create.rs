@@ -68,14 +68,33 @@ impl Runner {
             return Err(flow.document.locate_key(&["disabled".to_owned()], finding).into());
         }
         let now = Utc::now();
-        let id = request.id.clone().unwrap_or_else(|| ExecutionId::generate(now));
-        let (created, _) = self.created(&id, flow, &request, now)?;
-        let blocking = self.blocking_checks(&id, flow, &request.inputs, &created)?;
+        let id = match request.id.clone() {
+            Some(id) => id,
+            None => self.journal.new_id(now)?,
+        };
+        let written = self.write_new(&id, flow, &request, events, now);
+        if written.is_err() && request.id.is_none() {
+            // Files that were copied for an execution that is not to be.
+            let _ = Storage::new(self.settings.storage(), id.clone()).purge();
+        }
+        written.map(|()| id)
+    }
+
+    fn write_new(
+        &self,
+        id: &ExecutionId,
+        flow: &Flow,
+        request: &Request,
+        events: &[Event],
+        now: DateTime<Utc>,
+    ) -> Result<(), EngineError> {
+        let (created, _) = self.created(id, flow, request, now)?;
+        let blocking = self.blocking_checks(id, flow, &request.inputs, &created)?;
         if !blocking.is_empty() {
             return Err(EngineError::Refused(blocking));
         }
-        self.journal.create_with(&id, now, created, events)?;
-        Ok(id)
+        self.journal.create_with(id, now, created, events)?;
+        Ok(())
     }
 
     /// What the journal keeps of a new execution, and the secret inputs that it does not. Files among the inputs are

@@ -12,8 +12,9 @@ use crate::engine::run::{EngineError, Notice};
 use crate::engine::work::Work;
 use crate::flow::expression::ExpressionError;
 use crate::flow::{Broken, Retry, RetryBehavior, Sla, Step, contains, labels_of};
-use crate::id::{ExecutionId, RunId, TaskId};
+use crate::id::{RunId, TaskId};
 use crate::journal::{Event, ExecutionState, Failure, Outcome, State, TaskRun, TaskState};
+use crate::storage::Storage;
 use crate::task::{AfterPause, ErrorClass, Level, Outputs, TaskError};
 
 impl Work<'_> {
@@ -92,6 +93,10 @@ impl Work<'_> {
         self.forget_folder(state, &run);
         let now = Utc::now();
         let task = state.tasks.get(&run);
+        // A task around others has files that these go on from.
+        if task.is_none_or(|task| task.expansion.is_none()) {
+            Storage::new(self.runner.settings.storage(), self.run.id.clone()).make_room(&run);
+        }
         let attempt = task.map_or(1, |task| task.attempts);
         let first = task.and_then(|task| task.since).unwrap_or(now);
         // A new execution, if that is what the policy asks for, comes when this one has ended.
@@ -161,7 +166,7 @@ impl Work<'_> {
         let now = Utc::now();
         let at = now + retry::pause(retry, state.retries.max(state.created.attempt - 1) + 1, rand::random::<f64>());
         let anew = retry.behavior == RetryBehavior::CreateNewExecution;
-        let successor = anew.then(|| ExecutionId::generate(now));
+        let successor = anew.then(|| self.runner.journal.new_id(now)).transpose()?;
         let who = if anew { "a new execution repeats it" } else { "what failed is repeated" };
         let shown = at.with_timezone(&chrono::Local).format("%H:%M:%S");
         self.say(Level::Warn, &TaskId::new(""), &format!("the execution failed; {who} at {shown}"))?;

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::search::{COLUMNS, Query, summary};
 use super::{Journal, Result, Summary, Target, stamp};
-use crate::id::BackfillId;
+use crate::id::{BackfillId, ExecutionId};
 
 /// The label that names the backfill of an execution.
 pub const BACKFILL_LABEL: &str = "backfill";
@@ -129,8 +129,11 @@ pub struct Backfill {
     pub flow: String,
     /// When it was asked for.
     pub created: DateTime<Utc>,
-    /// What failed before this moment runs again.
+    /// When it was begun, or last retried.
     pub since: DateTime<Utc>,
+    /// The newest execution when it was last retried: what failed up to this one runs again.
+    #[serde(skip)]
+    pub since_id: Option<ExecutionId>,
     /// What was asked for.
     pub spec: BackfillSpec,
     /// What the user wants of it now.
@@ -174,7 +177,8 @@ impl BackfillEnd {
     }
 }
 
-const BACKFILL: &str = "SELECT id, namespace, flow, created, since, spec, wish, outcome, ended, problem FROM backfills";
+const BACKFILL: &str =
+    "SELECT id, namespace, flow, created, since, spec, wish, outcome, ended, problem, since_id FROM backfills";
 
 impl Journal {
     /// Writes a new backfill down, with all its partitions or not at all.
@@ -321,13 +325,13 @@ impl Journal {
         Ok(())
     }
 
-    /// Takes a backfill up again; what failed before `now` will run anew.
+    /// Takes a backfill up again at `now`; what has failed so far will run anew.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn retry_backfill(&self, id: &BackfillId, now: DateTime<Utc>) -> Result<()> {
-        let sql =
-            "UPDATE backfills SET since = ?2, wish = 'RUN', problem = NULL, outcome = NULL, ended = NULL WHERE id = ?1";
+        let sql = "UPDATE backfills SET since = ?2, since_id = (SELECT max(id) FROM executions), wish = 'RUN',
+                   problem = NULL, outcome = NULL, ended = NULL WHERE id = ?1";
         self.lock().execute(sql, params![id.as_str(), stamp(now)])?;
         Ok(())
     }
@@ -365,6 +369,7 @@ fn backfill(row: &Row) -> rusqlite::Result<Backfill> {
         outcome: row.get::<_, Option<String>>(7)?.map(|end| BackfillEnd::read(&end)),
         ended: row.get(8)?,
         problem: row.get(9)?,
+        since_id: row.get::<_, Option<String>>(10)?.map(ExecutionId::new),
         partitions: Vec::new(),
     })
 }

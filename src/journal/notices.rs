@@ -38,7 +38,7 @@ impl Journal {
             .query_row(sql, params![key.rule, key.namespace, key.flow, occasion], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         let repeat = chrono::TimeDelta::from_std(repeat).unwrap_or(chrono::TimeDelta::MAX);
-        let too_soon = earlier.filter(|(told, _)| now - *told < repeat);
+        let too_soon = earlier.filter(|(told, _)| (now - *told).abs() < repeat);
         let (told, left_out) = too_soon.map_or((now, 0), |(told, left_out)| (told, left_out + 1));
         transaction.execute(
             "INSERT OR REPLACE INTO notices VALUES (?, ?, ?, ?, ?, ?)",

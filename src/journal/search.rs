@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, params, params_from_iter};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{ExecutionState, Journal, Result, State, Summary, stamp};
+use super::{ExecutionState, Journal, Result, State, Summary, ends, stamp};
 use crate::id::ExecutionId;
 use crate::text::plain;
 
@@ -149,33 +149,6 @@ impl Journal {
         })
     }
 
-    /// The executions that ended at this moment or later, in that order.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn ended_since(&self, time: DateTime<Utc>) -> Result<Vec<Summary>> {
-        let sql = format!("SELECT {COLUMNS} FROM executions WHERE ended >= ? ORDER BY ended, id");
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(&sql)?;
-            let rows = statement.query_map([stamp(time)], summary)?;
-            Ok(rows.collect::<rusqlite::Result<_>>()?)
-        })
-    }
-
-    /// The ends of executions at this moment or later, in that order: when, and of which.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn ends_since(&self, time: DateTime<Utc>) -> Result<Vec<(DateTime<Utc>, ExecutionId)>> {
-        self.read(|connection| {
-            let sql = "SELECT ended, id FROM executions WHERE ended >= ? ORDER BY ended, id";
-            let mut statement = connection.prepare_cached(sql)?;
-            let rows = statement
-                .query_map([stamp(time)], |row| Ok((row.get(0)?, ExecutionId::new(row.get::<_, String>(1)?))))?;
-            Ok(rows.collect::<rusqlite::Result<_>>()?)
-        })
-    }
-
     /// An execution as lists show it.
     ///
     /// # Errors
@@ -276,6 +249,7 @@ pub(super) fn summarize(transaction: &Transaction, id: &ExecutionId, state: &Sta
     let rows = i64::try_from(state.rows).unwrap_or(i64::MAX);
     let (started, ended) = (state.started.map(stamp), state.ended.map(stamp));
     let worked = state.worked.total.num_milliseconds();
+    ends::note(transaction, id, ended.as_deref())?;
     let values = params![id.as_str(), state.status.as_str(), started, ended, rows, labels(state), worked];
     let sql = "UPDATE executions SET state = ?2, started = ?3, ended = ?4, rows = ?5, labels = ?6, worked = ?7,
                queue = NULL, queued = NULL WHERE id = ?1";

@@ -1,9 +1,9 @@
 //! What triggers have done, so that they do it once.
 
 use chrono::{DateTime, Utc};
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::{Journal, Result, stamp};
+use super::{End, Journal, Result, ends, stamp};
 use crate::id::ExecutionId;
 
 /// A trigger of a flow.
@@ -26,6 +26,19 @@ pub struct Tick {
     pub key: String,
     /// The moment that the trigger has then dealt with, if it goes by time.
     pub moment: Option<DateTime<Utc>>,
+    /// The number of the end that it has then dealt with, if it goes by ends of executions.
+    pub end: Option<i64>,
+}
+
+/// How far a trigger has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The latest moment that it has dealt with.
+    pub last: DateTime<Utc>,
+    /// The number of the latest end of an execution that it has dealt with.
+    pub last_end: i64,
+    /// Whether it is switched off.
+    pub is_off: bool,
 }
 
 impl std::fmt::Display for TriggerKey {
@@ -37,12 +50,18 @@ impl std::fmt::Display for TriggerKey {
 impl Tick {
     /// The tick of a schedule.
     pub fn at(of: TriggerKey, moment: DateTime<Utc>) -> Self {
-        Self { of, key: stamp(moment), moment: Some(moment) }
+        Self { of, key: stamp(moment), moment: Some(moment), end: None }
     }
 
     /// A tick that is about something else than a moment.
     pub fn about(of: TriggerKey, key: impl Into<String>) -> Self {
-        Self { of, key: key.into(), moment: None }
+        Self { of, key: key.into(), moment: None, end: None }
+    }
+
+    /// A tick that is about an end of an execution.
+    pub fn after(of: TriggerKey, end: &End) -> Self {
+        let (key, moment) = (end.summary.id.to_string(), end.summary.ended);
+        Self { of, key, moment, end: Some(end.number) }
     }
 
     /// Notes it; false when it has been noted before.
@@ -52,39 +71,43 @@ impl Tick {
         let values = params![namespace, flow, trigger, self.key, execution.map(ExecutionId::as_str)];
         let is_new = transaction.prepare_cached(sql)?.execute(values)? == 1;
         if let Some(moment) = self.moment {
-            remember(transaction, &self.of, moment)?;
+            remember(transaction, &self.of, moment, self.end.unwrap_or(0))?;
         }
         Ok(is_new)
     }
 }
 
-/// A trigger's latest moment never goes back.
-fn remember(transaction: &rusqlite::Connection, of: &TriggerKey, moment: DateTime<Utc>) -> Result<()> {
-    let sql = "INSERT INTO triggers (namespace, flow, trigger, last) VALUES (?, ?, ?, ?)
-               ON CONFLICT DO UPDATE SET last = max(last, excluded.last)";
-    let values = params![of.namespace, of.flow, of.trigger, stamp(moment)];
-    transaction.prepare_cached(sql)?.execute(values)?;
+/// A trigger's latest moment and latest end never go back.
+fn remember(connection: &Connection, of: &TriggerKey, moment: DateTime<Utc>, end: i64) -> Result<()> {
+    let sql = "INSERT INTO triggers (namespace, flow, trigger, last, last_end) VALUES (?, ?, ?, ?, ?)
+               ON CONFLICT DO UPDATE SET last = max(last, excluded.last), last_end = max(last_end, excluded.last_end)";
+    let values = params![of.namespace, of.flow, of.trigger, stamp(moment), end];
+    connection.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }
 
 impl Journal {
-    /// The latest moment that each trigger has dealt with, and whether it is switched off. One that has not been seen
-    /// before has dealt with all up to now; that is remembered, so that it makes up for what comes after.
+    /// How far each trigger has come. One that has not been seen before has dealt with all up to now; that is remembered,
+    /// so that it makes up for what comes after.
     ///
     /// # Errors
     /// When the file cannot be used.
-    pub fn triggers_last(&self, of: &[TriggerKey], now: DateTime<Utc>) -> Result<Vec<(DateTime<Utc>, bool)>> {
+    pub fn triggers_progress(&self, of: &[TriggerKey], now: DateTime<Utc>) -> Result<Vec<Progress>> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let mut found = Vec::with_capacity(of.len());
         {
-            let sql = "INSERT OR IGNORE INTO triggers (namespace, flow, trigger, last) VALUES (?, ?, ?, ?)";
+            let newest = ends::newest(&transaction)?;
+            let sql =
+                "INSERT OR IGNORE INTO triggers (namespace, flow, trigger, last, last_end) VALUES (?, ?, ?, ?, ?)";
             let mut insert = transaction.prepare_cached(sql)?;
-            let sql = "SELECT last, disabled FROM triggers WHERE namespace = ? AND flow = ? AND trigger = ?";
+            let sql = "SELECT last, last_end, disabled FROM triggers WHERE namespace = ? AND flow = ? AND trigger = ?";
             let mut select = transaction.prepare_cached(sql)?;
             for of in of {
-                insert.execute(params![of.namespace, of.flow, of.trigger, stamp(now)])?;
-                let row = |row: &rusqlite::Row| Ok((row.get(0)?, row.get(1)?));
+                insert.execute(params![of.namespace, of.flow, of.trigger, stamp(now), newest])?;
+                let row = |row: &rusqlite::Row| {
+                    Ok(Progress { last: row.get(0)?, last_end: row.get(1)?, is_off: row.get(2)? })
+                };
                 found.push(select.query_row([&of.namespace, &of.flow, &of.trigger], row)?);
             }
         }
@@ -92,12 +115,15 @@ impl Journal {
         Ok(found)
     }
 
-    /// Notes that a trigger has dealt with all moments up to this one.
+    /// Notes that a trigger has dealt with all moments up to this one and with all ends so far; the number of the newest.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn set_trigger_last(&self, of: &TriggerKey, moment: DateTime<Utc>) -> Result<()> {
-        remember(&self.lock(), of, moment)
+    pub fn set_trigger_last(&self, of: &TriggerKey, moment: DateTime<Utc>) -> Result<i64> {
+        let connection = self.lock();
+        let newest = ends::newest(&connection)?;
+        remember(&connection, of, moment, newest)?;
+        Ok(newest)
     }
 
     /// Switches a trigger off or on.
@@ -105,7 +131,8 @@ impl Journal {
     /// # Errors
     /// When the file cannot be written.
     pub fn set_trigger_disabled(&self, of: &TriggerKey, disabled: bool, now: DateTime<Utc>) -> Result<()> {
-        let sql = "INSERT INTO triggers VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET disabled = excluded.disabled";
+        let sql = "INSERT INTO triggers (namespace, flow, trigger, last, disabled) VALUES (?, ?, ?, ?, ?)
+                   ON CONFLICT DO UPDATE SET disabled = excluded.disabled";
         self.lock().execute(sql, params![of.namespace, of.flow, of.trigger, stamp(now), disabled])?;
         Ok(())
     }

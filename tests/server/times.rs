@@ -204,3 +204,19 @@ async fn inputs_that_do_not_fit_are_a_problem_of_the_trigger_and_told_once() {
     assert!(problems[0].starts_with("n.unfit.t: no execution for 2024-05-01 01:00:00 UTC"), "{problems:?}");
     assert!(server.executions("unfit").is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn much_that_was_missed_is_made_up_for_in_small_steps() {
+    let world = World::new();
+    world.write("hourly", &scheduled("cron: \"0 * * * *\", allowConcurrent: true"));
+    let server = world.server();
+    let start = at("2024-05-01T00:30:00Z");
+    server.scheduler.turn(start).unwrap();
+    let now = start + TimeDelta::hours(120);
+    let mut steps = 0;
+    while server.scheduler.turn(now).unwrap().is_some_and(|next| next <= now) {
+        steps += 1;
+        assert!(server.executions("hourly").len() <= 25 * steps, "others had to wait for all of it");
+    }
+    assert_eq!(dates(&server, "hourly").len(), 120);
+}

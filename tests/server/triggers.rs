@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use axum::routing::get;
 use chrono::Utc;
+use futures_util::future::BoxFuture;
+use jitney::engine::health::News;
 use jitney::engine::scheduler::{Call, WebhookError};
 use jitney::id::ExecutionId;
-use jitney::server::arrivals::{Arrivals, Local};
+use jitney::journal::{Event, ExecutionState, Tick, TriggerKey};
+use jitney::server::arrivals::{Arrivals, Found, Local, Look, Place};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -98,10 +101,14 @@ async fn a_webhook_gives_its_call_to_the_flow_and_knows_its_key() {
 
 /// Looks for arrivals until it is dropped.
 fn look(server: &Server) -> tokio_util::sync::DropGuard {
+    look_in(server, Box::new(Local))
+}
+
+fn look_in(server: &Server, place: Box<dyn Place>) -> tokio_util::sync::DropGuard {
     let stop = CancellationToken::new();
     let client = jitney::web::client::client(Duration::from_secs(5)).unwrap();
     let journal = server.executor.journal().clone();
-    let arrivals = Arrivals::new(server.scheduler.clone(), journal, vec![Box::new(Local)], client);
+    let arrivals = Arrivals::new(server.scheduler.clone(), journal, vec![place], client);
     let until = stop.clone();
     tokio::spawn(async move { arrivals.run(until).await });
     stop.drop_guard()
@@ -159,4 +166,115 @@ async fn an_answer_that_is_waited_for_starts_the_flow() {
     until("it has started", || !server.executions("polls").is_empty()).await;
     tokio::time::sleep(Duration::from_millis(400)).await;
     assert_eq!(server.executions("polls").len(), 1, "one at a time");
+}
+
+/// Writes the end of an execution of a flow as a process does whose clock says `at`.
+fn end_at(server: &Server, flow: &str, at: chrono::DateTime<Utc>) {
+    let journal = server.executor.journal();
+    let (flow, id) = (server.flow(flow), journal.new_id(at).unwrap());
+    let created = jitney::journal::Created {
+        flow: flow.id.to_string(),
+        namespace: flow.namespace.clone(),
+        file: flow.document.file.clone(),
+        text: String::new(),
+        sha256: String::new(),
+        inputs: Default::default(),
+        labels: Default::default(),
+        trigger_date: at,
+        trigger: None,
+        revision: None,
+        parent: None,
+        original: None,
+        attempt: 1,
+    };
+    let ended = Event::Ended { state: ExecutionState::Success, outputs: Default::default() };
+    journal.create_with(&id, at, created, &[Event::Started, ended]).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_set_back_loses_no_follower_and_is_told() {
+    let world = World::new();
+    ["one", "two"].iter().for_each(|id| world.write(id, "tasks:\n  - {id: p, type: probe}\n"));
+    let both = "    preconditions:\n      flows:\n        - {namespace: n, flowId: one}\n        \
+                - {namespace: n, flowId: two}\n      timeWindow: {type: SLIDING_WINDOW, window: PT1H}\n";
+    world.write("both", &follower(both));
+    let one = "    conditions:\n      - {type: execution_flow, namespace: n, flowId: one}\n";
+    world.write("after_one", &follower(one));
+    let server = world.server();
+    let mut heard = server.executor.health().subscribe();
+    let start = Utc::now();
+    server.scheduler.turn(start).unwrap();
+    let back = |seconds: i64| start - chrono::TimeDelta::seconds(seconds);
+    for (round, seconds) in [3, 50, 70, 4000].into_iter().enumerate() {
+        end_at(&server, "one", back(seconds - 30));
+        server.scheduler.turn(back(seconds)).unwrap();
+        end_at(&server, "two", back(seconds));
+        server.scheduler.turn(back(seconds)).unwrap();
+        assert_eq!(server.executions("after_one").len(), round + 1, "{seconds} s back");
+        assert_eq!(server.executions("both").len(), round + 1, "{seconds} s back");
+    }
+    let said = heard.try_recv();
+    let is_told = |news: &News| matches!(news, News::Note(text) if text.contains("the clock was set back by PT3S"));
+    assert!(said.as_ref().is_ok_and(is_told), "{said:?}");
+    // Another process begins where this one was.
+    drop(server);
+    let server = world.server();
+    end_at(&server, "one", back(9000));
+    server.scheduler.turn(back(9000)).unwrap();
+    assert_eq!(server.executions("after_one").len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ids_are_in_the_order_of_creation_whatever_the_clock_says() {
+    let world = World::new();
+    world.write("one", "tasks:\n  - {id: p, type: probe}\n");
+    let server = world.server();
+    let now = Utc::now();
+    for hours in [0, 5, 30, 2] {
+        end_at(&server, "one", now - chrono::TimeDelta::hours(hours));
+    }
+    let hours: Vec<i64> = server.executions("one").iter().map(|one| (now - one.created).num_hours()).collect();
+    assert_eq!(hours, [0, 5, 30, 2]);
+}
+
+/// A place that is looked at once an hour, where all files were there at the second look.
+struct Slow;
+
+impl Place for Slow {
+    fn has(&self, _: &str) -> bool {
+        true
+    }
+
+    fn soon(&self) -> Duration {
+        Duration::from_secs(3600)
+    }
+
+    fn list<'a>(&'a self, _: &'a Look) -> BoxFuture<'a, Result<Vec<Found>, String>> {
+        let found = |(name, time): (&str, i128)| Found {
+            uri: format!("slow/{name}"),
+            name: name.to_owned(),
+            mark: "1".to_owned(),
+            size: 1,
+            time,
+            is_whole: true,
+        };
+        let files = [("f1.csv", 5), ("f10.csv", 5), ("f2.csv", 5), ("late.csv", 9), ("z_early.csv", 1)];
+        Box::pin(async move { Ok(files.map(found).to_vec()) })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_taken_one_after_the_other_as_they_came_and_at_once_when_the_one_before_has_ended() {
+    let world = World::new();
+    let text = "tasks:\n  - {id: p, type: probe, says: \"{{ trigger.name }}\"}\ntriggers:\n  \
+                - {id: files, type: file, from: in/*.csv, interval: 1h}\n";
+    world.write("arrives", text);
+    let server = world.server();
+    server.scheduler.turn(Utc::now()).unwrap();
+    let key = TriggerKey { namespace: "n".into(), flow: "arrives".into(), trigger: "files".into() };
+    // What is there at the first look of all has not arrived.
+    server.executor.journal().note_tick(&Tick::about(key, "(looked)")).unwrap();
+    let _looking = look_in(&server, Box::new(Slow));
+    until("all have been taken", || said(&server, "arrives").len() == 5).await;
+    assert_eq!(said(&server, "arrives"), ["z_early.csv", "f1.csv", "f2.csv", "f10.csv", "late.csv"]);
 }

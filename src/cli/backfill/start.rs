@@ -107,7 +107,7 @@ pub(super) async fn run(arguments: Asking, settings: &Arc<Settings>) -> anyhow::
             if arguments.dry_run || preview.runs() == 0 {
                 return Ok(Exit::Ok);
             }
-            let backfill = asked.chosen(&preview, Utc::now());
+            let backfill = asked.chosen(&runner, &preview, Utc::now())?;
             runner.journal.create_backfill(&backfill)?;
             backfill
         }

@@ -10,9 +10,8 @@ use super::drive::is_driven;
 use super::inputs::{secrets_of, with_secrets, without_secrets};
 use super::refusal::BackfillError;
 use super::run::{PartitionRun, Partitioned};
-use crate::engine::{Runner, target_of};
+use crate::engine::{EngineError, Runner, target_of};
 use crate::flow::Flow;
-use crate::id::BackfillId;
 use crate::journal::{BACKFILL_LABEL, Backfill, BackfillSpec, PARTITION_LABEL, Partition, Query, Wish};
 
 /// The most backfills of a flow that are looked through for one that is the same.
@@ -120,26 +119,30 @@ impl Asked {
 
     /// The backfill, as it was chosen. Once the journal has it, whoever drives it finds all there is to know, but for
     /// secrets.
-    pub fn chosen(&self, preview: &Preview, now: DateTime<Utc>) -> Backfill {
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn chosen(&self, runner: &Runner, preview: &Preview, now: DateTime<Utc>) -> Result<Backfill, EngineError> {
         let partitions = self.runs.iter().zip(&preview.choices).map(|(run, choice)| Partition {
             label: run.slot.label.clone(),
             date: run.slot.date,
             inputs: run.shown.clone(),
             skipped: choice.skipped.clone(),
         });
-        Backfill {
-            id: BackfillId::generate(now),
+        Ok(Backfill {
+            id: runner.journal.new_id(now)?.into(),
             namespace: self.flow.namespace.clone(),
             flow: self.flow.id.to_string(),
             created: now,
             since: now,
+            since_id: None,
             spec: self.spec.clone(),
             wish: Wish::Run,
             problem: None,
             outcome: None,
             ended: None,
             partitions: partitions.collect(),
-        }
+        })
     }
 }
 

@@ -93,6 +93,11 @@ impl Standing {
     }
 }
 
+/// Whether an execution is one that the latest retry runs again. Ids are in the order of creation; times need not be.
+fn is_before_retry(backfill: &Backfill, summary: &Summary) -> bool {
+    backfill.since_id.as_ref().is_some_and(|since| summary.id <= *since)
+}
+
 fn is_there_already(state: &State) -> bool {
     state.tasks.values().any(|task| task.outputs.get("already_loaded") == Some(&Value::Bool(true)))
 }
@@ -152,7 +157,7 @@ impl Runner {
                 (Some(reason), _) => Standing::Skipped { reason: reason.clone() },
                 (None, None) => Standing::Waiting,
                 (None, Some(summary)) => match self.standing(summary)? {
-                    Standing::Failed { .. } if summary.created < backfill.since => Standing::Waiting,
+                    Standing::Failed { .. } if is_before_retry(backfill, summary) => Standing::Waiting,
                     standing => standing,
                 },
             };

@@ -1,7 +1,7 @@
 //! What the end of an execution means to triggers: flows that wait for it, schedules that let one run at a time, and
-//! triggers that stop themselves.
+//! triggers that stop themselves. Which end comes before which is said by the journal's order and never by a clock.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::fire::holds;
@@ -9,40 +9,32 @@ use super::{Inner, Known, Scheduler};
 use crate::engine::EngineError;
 use crate::engine::executor::Refused;
 use crate::flow::trigger::{FlowEnd, On, Preconditions, Status, Upstream};
-use crate::id::ExecutionId;
-use crate::journal::{Journal, JournalError, State, Summary, Tick, TriggerKey};
+use crate::journal::{End, Journal, JournalError, Summary, Tick, TriggerKey};
 
-/// Another process may write an end down a little later than it came; so far back is looked again from time to time,
-const OVERLAP: TimeDelta = TimeDelta::seconds(60);
-/// and so far at every look, for ends that were written here side by side.
-const BLINK: TimeDelta = TimeDelta::seconds(2);
+/// The most ends that are looked at in one step.
+const MOST: u32 = 50;
 
 impl Scheduler {
-    /// Looks at the executions that have ended since the last look; when it looks `far`, at those of other processes too,
-    /// and of the time before a crash.
-    pub(super) fn look_at_ended(&self, inner: &mut Inner, now: DateTime<Utc>, far: bool) -> Result<(), EngineError> {
+    /// Looks at the next executions that have ended, whichever process they ran in; whether there may be more.
+    pub(super) fn look_at_ended(&self, inner: &mut Inner, now: DateTime<Utc>) -> Result<bool, EngineError> {
         let journal = self.executor.journal();
-        let until = match inner.ended_until {
-            Some(until) => until,
-            None => journal.triggers_last(&[cursor()], Utc::now())?.first().map_or_else(Utc::now, |(last, _)| *last),
+        let seen = match inner.ends_seen {
+            Some(seen) => seen,
+            None => *inner.ends_seen.insert(journal.ends_seen()?),
         };
-        inner.ended_until = Some(until);
-        let ends = journal.ends_since(until - if far { OVERLAP } else { BLINK })?;
-        let new: Vec<_> = ends.into_iter().filter(|end| !inner.ended_seen.contains(end)).collect();
-        for end in &new {
-            if let Some(summary) = journal.summary(&end.1)?.filter(|summary| summary.ended == Some(end.0)) {
-                self.stop_after(inner, &summary, now)?;
-                self.release(inner, &summary, now);
-                self.start_followers(inner, &summary)?;
-            }
-            inner.ended_seen.insert(end.clone());
+        let ends = journal.ends_after(seen, MOST)?;
+        let looked = ends.iter().try_for_each(|end| self.look_at(inner, end, now));
+        if let Some(latest) = inner.ends_seen.filter(|latest| *latest > seen) {
+            journal.set_ends_seen(latest)?;
         }
-        if let Some((latest, _)) = new.last().filter(|(latest, _)| *latest > until) {
-            journal.set_trigger_last(&cursor(), *latest)?;
-            inner.ended_until = Some(*latest);
-            let forgotten = (*latest - OVERLAP, ExecutionId::new(""));
-            inner.ended_seen = inner.ended_seen.split_off(&forgotten);
-        }
+        looked.map(|()| ends.len() == MOST as usize)
+    }
+
+    fn look_at(&self, inner: &mut Inner, end: &End, now: DateTime<Utc>) -> Result<(), EngineError> {
+        self.stop_after(inner, end, now)?;
+        self.release(inner, &end.summary, now);
+        self.start_followers(inner, end)?;
+        inner.ends_seen = Some(end.number);
         Ok(())
     }
 
@@ -62,28 +54,28 @@ impl Scheduler {
         self.plan(inner, key, last);
     }
 
-    /// Looks whether schedules still wait for something: an execution may have been removed, or have ended at a time
-    /// that nobody looks at any more, when a clock was set.
+    /// Looks whether schedules still wait for something: an execution may have been removed, or its end have been looked
+    /// at before its schedule knew that it waits.
     pub(super) fn recheck_waiting(&self, inner: &mut Inner, now: DateTime<Utc>) -> Result<(), EngineError> {
-        let earliest = inner.ended_until.map(|until| until - OVERLAP);
+        let seen = inner.ends_seen.unwrap_or_default();
         let waiting = |(key, known): (&TriggerKey, &Known)| Some((key.clone(), known.waits_for.clone()?));
         let waiting: Vec<_> = inner.known.iter().filter_map(waiting).collect();
         for (key, id) in waiting {
-            let state = self.executor.journal().state(&id)?;
-            let is_over = |state: &State| state.ended.is_some_and(|ended| Some(ended) < earliest);
-            if state.as_ref().is_none_or(is_over) {
+            let is_seen = self.executor.journal().end_number(&id)?.is_some_and(|number| number <= seen);
+            if is_seen || self.executor.journal().status(&id)?.is_none() {
                 self.go_on(inner, &key, now);
             }
         }
         Ok(())
     }
 
-    fn stop_after(&self, inner: &mut Inner, summary: &Summary, now: DateTime<Utc>) -> Result<(), EngineError> {
+    fn stop_after(&self, inner: &mut Inner, end: &End, now: DateTime<Utc>) -> Result<(), EngineError> {
+        let summary = &end.summary;
         let Some(key) = key_of(summary) else { return Ok(()) };
         let Some(known) = inner.known.get_mut(&key) else { return Ok(()) };
         let status = status(summary);
         // One that was switched on again since is not stopped by what came before.
-        let is_later = summary.ended.is_some_and(|ended| ended >= known.since);
+        let is_later = end.number > known.since_end;
         if is_later && status.is_some_and(|status| known.trigger().common.stop_after.contains(&status)) {
             self.executor.journal().set_trigger_disabled(&key, true, now)?;
             known.is_off = true;
@@ -93,18 +85,23 @@ impl Scheduler {
     }
 
     /// Starts the flows that wait for this end.
-    fn start_followers(&self, inner: &mut Inner, summary: &Summary) -> Result<(), EngineError> {
+    fn start_followers(&self, inner: &mut Inner, end: &End) -> Result<(), EngineError> {
+        let summary = &end.summary;
         let (Some(upstream), Some(ended)) = (upstream(summary), summary.ended) else { return Ok(()) };
         for key in &inner.followers {
             let Some(known) = inner.known.get_mut(key) else { continue };
             let On::Flow(wanted) = &known.trigger().on else { continue };
             // A flow that starts itself would never end.
             let is_itself = key.namespace == summary.namespace && key.flow == summary.flow;
-            if is_itself || known.is_disabled() || ended < known.since || !wanted.states.contains(&upstream.status) {
+            if is_itself
+                || known.is_disabled()
+                || end.number <= known.since_end
+                || !wanted.states.contains(&upstream.status)
+            {
                 continue;
             }
             let facts = facts(summary);
-            match self.is_fulfilled(wanted, known, &upstream, &facts, ended) {
+            match self.is_fulfilled(wanted, known, &upstream, &facts, (end.number, ended)) {
                 Ok(true) => {}
                 Ok(false) => continue,
                 Err(problem) => {
@@ -112,12 +109,11 @@ impl Scheduler {
                     continue;
                 }
             }
-            let tick = Tick { moment: Some(ended), ..Tick::about(key.clone(), summary.id.as_str()) };
-            match self.start(known, key, ended, facts, Some(tick)) {
-                Ok(_) => known.last = ended,
+            match self.start(known, key, ended, facts, Some(Tick::after(key.clone(), end))) {
+                Ok(_) => (known.last, known.last_end) = (known.last.max(ended), end.number),
                 Err(Refused::AlreadyRan(_)) => {}
                 Err(Refused::Stopping) => return Err(EngineError::Stopping),
-                Err(Refused::Engine(error)) => return Err(error),
+                Err(Refused::Engine(error)) if error.is_of_machine() => return Err(error),
                 Err(refused) => self.complain(known, key, format!("no execution after {}: {refused}", summary.id)),
             }
         }
@@ -130,40 +126,36 @@ impl Scheduler {
         known: &Known,
         upstream: &Upstream,
         facts: &Value,
-        ended: DateTime<Utc>,
+        end: (i64, DateTime<Utc>),
     ) -> Result<bool, String> {
-        if !holds(known, facts, Some(upstream), ended)? {
+        if !holds(known, facts, Some(upstream), end.1)? {
             return Ok(false);
         }
         let Some(all) = &wanted.preconditions else { return Ok(true) };
         if !all.flows.iter().any(|flow| flow.accepts(upstream)) {
             return Ok(false);
         }
-        have_all_ended(self.executor.journal(), all, known, ended).map_err(|error| error.to_string())
+        have_all_ended(self.executor.journal(), all, known, end).map_err(|error| error.to_string())
     }
 }
 
-/// Whether each of the flows has ended within the window around this end, since the trigger last fired.
+/// Whether each of the flows has ended within the window around this end, since the trigger last fired. An end that was
+/// written before this one was no later either, whatever the clock said then.
 fn have_all_ended(
     journal: &Journal,
     all: &Preconditions,
     known: &Known,
-    ended: DateTime<Utc>,
+    (number, ended): (i64, DateTime<Utc>),
 ) -> Result<bool, JournalError> {
     let Some((from, to)) = all.time_window.around(ended.fixed_offset()) else { return Ok(false) };
-    let after = if all.reset_on_success { known.last } else { known.since };
-    let ended: Vec<Upstream> = journal
-        .ended_since(from.to_utc().max(after))?
-        .iter()
-        .filter(|summary| summary.ended.is_some_and(|end| end < to.to_utc() && end > after))
-        .filter_map(upstream)
-        .collect();
+    let after = if all.reset_on_success { known.last_end } else { known.since_end };
+    let is_within = |end: &&End| {
+        let time = end.summary.ended.map(|time| time.min(ended));
+        time.is_some_and(|time| time < to.to_utc())
+    };
+    let ends = journal.ends_between(after, number, from.to_utc())?;
+    let ended: Vec<Upstream> = ends.iter().filter(is_within).filter_map(|end| upstream(&end.summary)).collect();
     Ok(all.flows.iter().all(|flow| ended.iter().any(|end| flow.accepts(end))))
-}
-
-/// Where the journal keeps up to when ended executions have been looked at.
-fn cursor() -> TriggerKey {
-    TriggerKey { namespace: String::new(), flow: String::new(), trigger: "(ended)".to_owned() }
 }
 
 fn key_of(summary: &Summary) -> Option<TriggerKey> {

@@ -6,28 +6,36 @@ mod fire;
 mod times;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Notify;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
+use crate::duration::Span;
 use crate::engine::catalog::Catalog;
 use crate::engine::clock::Clock;
 use crate::engine::executor::Executor;
+use crate::engine::health::{Health, Part};
 use crate::engine::{EngineError, schedule};
 use crate::flow::trigger::On;
 use crate::flow::{Flow, Trigger};
 use crate::id::ExecutionId;
-use crate::journal::{Happened, TriggerKey};
+use crate::journal::{Happened, Progress, TriggerKey};
 
 pub use fire::{Call, WebhookError};
 
 /// How often to look at what nobody tells of: executions of other processes.
 const GLANCE: TimeDelta = TimeDelta::seconds(10);
+
+/// How long to let others work between two turns.
+const BREATH: Duration = Duration::from_millis(2);
+
+/// How far a clock must go back to be told: small corrections are usual.
+const STEP: TimeDelta = TimeDelta::seconds(2);
 
 /// How late a moment may be dealt with and still count as on time.
 const ON_TIME: TimeDelta = TimeDelta::seconds(60);
@@ -62,8 +70,9 @@ struct Known {
     /// Its place among the flow's triggers.
     place: usize,
     last: DateTime<Utc>,
-    /// When it was first seen.
-    since: DateTime<Utc>,
+    /// The number of the latest end that it has dealt with, and of that when this process first saw it.
+    last_end: i64,
+    since_end: i64,
     /// Whether somebody has switched it off.
     is_off: bool,
     next: Option<DateTime<Utc>>,
@@ -99,6 +108,8 @@ pub struct Scheduler {
     /// Told when something was changed from outside.
     changed: Notify,
     tell: Tell,
+    /// When the latest turn came to its end.
+    last_turn: Mutex<Option<Instant>>,
 }
 
 #[derive(Default)]
@@ -110,10 +121,11 @@ struct Inner {
     followers: Vec<TriggerKey>,
     /// The state of the catalog that `known` shows.
     seen: Option<u64>,
-    /// Up to when ended executions have been looked at, and those of the last minute that have been.
-    ended_until: Option<DateTime<Utc>>,
-    ended_seen: BTreeSet<(DateTime<Utc>, ExecutionId)>,
+    /// The number of the latest end of an execution that has been looked at.
+    ends_seen: Option<i64>,
     last_glance: Option<DateTime<Utc>>,
+    /// What time it was at the last turn.
+    latest_turn: Option<DateTime<Utc>>,
 }
 
 impl Scheduler {
@@ -124,20 +136,27 @@ impl Scheduler {
         tell: impl Fn(&TriggerKey, &str) + Send + Sync + 'static,
     ) -> Arc<Self> {
         let (inner, changed) = (Mutex::default(), Notify::new());
-        Arc::new(Self { executor, catalog, inner, changed, tell: Box::new(tell) })
+        Arc::new(Self { executor, catalog, inner, changed, tell: Box::new(tell), last_turn: Mutex::default() })
     }
 
     /// Works until it is told to stop.
-    pub async fn run(&self, clock: Arc<dyn Clock>, shutdown: CancellationToken) {
+    pub async fn run(self: &Arc<Self>, clock: Arc<dyn Clock>, shutdown: CancellationToken) {
         let mut happened = self.executor.subscribe();
         let mut changes = self.catalog.subscribe();
         loop {
             let glance = clock.now() + GLANCE;
-            let next = match self.turn(clock.now()) {
-                Ok(next) => next.map_or(glance, |next| next.min(glance)),
+            let scheduler = self.clone();
+            let now = clock.now();
+            // Off the threads that answer calls.
+            let Ok(turned) = tokio::task::spawn_blocking(move || scheduler.turn(now)).await else { return };
+            *self.last_turn.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            let next = match self.executor.health().note(Part::Scheduler, turned) {
+                Some(next) => next.map_or(glance, |next| next.min(glance)),
                 // A journal that cannot be used now is tried again.
-                Err(_) => clock.now() + TimeDelta::seconds(1),
+                None => clock.now() + TimeDelta::seconds(1),
             };
+            // Those who wait for the journal and the triggers get their turn.
+            tokio::time::sleep(BREATH).await;
             let due = clock.until(next);
             tokio::pin!(due);
             loop {
@@ -161,29 +180,57 @@ impl Scheduler {
         }
     }
 
-    /// Does all that is due, and says when there is more to do.
+    /// What keeps the process from its work.
+    pub fn health(&self) -> &Health {
+        self.executor.health()
+    }
+
+    /// When the triggers were last looked at; none before the first time.
+    pub fn last_turn(&self) -> Option<Instant> {
+        *self.last_turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does what is due, though not more than takes a moment: others want the journal too. Says when there is more to do,
+    /// which may be now.
     ///
     /// # Errors
     /// When the journal cannot be used; what was left undone is done at the next turn.
     pub fn turn(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, EngineError> {
         let mut inner = self.lock();
         self.follow_catalog(&mut inner, now)?;
+        self.notice_clock(&mut inner, now);
         let is_time = inner.last_glance.is_none_or(|last| now - last >= GLANCE || now < last);
-        self.look_at_ended(&mut inner, now, is_time)?;
+        let more_ends = self.look_at_ended(&mut inner, now)?;
         if is_time {
             inner.last_glance = Some(now);
             self.recheck_waiting(&mut inner, now)?;
         }
+        let mut started = 0;
         while let Some(Reverse((moment, key))) = inner.heap.peek().cloned() {
-            if moment > now {
-                return Ok(Some(moment));
+            if moment > now || started >= schedule::MOST_DUE {
+                return Ok(Some(if more_ends { now.min(moment) } else { moment }));
             }
             inner.heap.pop();
             if inner.known.get(&key).is_some_and(|known| known.next == Some(moment)) {
-                self.start_due(&mut inner, &key, now)?;
+                started += self.start_due(&mut inner, &key, now)?;
             }
         }
-        Ok(None)
+        Ok(more_ends.then_some(now))
+    }
+
+    /// Says so when the clock was set back: a moment that has had its execution has none again, so that schedules rest
+    /// until the clock has caught up.
+    fn notice_clock(&self, inner: &mut Inner, now: DateTime<Utc>) {
+        let schedules = || inner.known.values().filter(|known| known.trigger().times().is_some());
+        let latest = inner.latest_turn.or_else(|| schedules().map(|known| known.last).max());
+        if let Some(latest) = latest.filter(|latest| *latest - now > STEP) {
+            let back = Span((latest - now).to_std().unwrap_or_default()).iso();
+            let until = latest.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M:%S");
+            self.executor.health().say(format!(
+                "the clock was set back by {back}: schedules that have run until {until} start nothing until it is later than that"
+            ));
+        }
+        inner.latest_turn = Some(now);
     }
 
     /// Takes in flows that are new, changed or gone.
@@ -215,14 +262,16 @@ impl Scheduler {
             }
         }
         let keys: Vec<TriggerKey> = new.iter().map(|(key, ..)| key.clone()).collect();
-        let memories = self.executor.journal().triggers_last(&keys, now)?;
-        for ((key, entry, place), (last, is_off)) in new.into_iter().zip(memories) {
+        let memories = self.executor.journal().triggers_progress(&keys, now)?;
+        for ((key, entry, place), Progress { last, last_end, is_off }) in new.into_iter().zip(memories) {
             let (flow, revision) = (entry.flow.clone(), entry.revision);
             let (next, waits_for, problem) = (None, None, None);
-            let mut known = Known { flow, revision, place, last, since: last, is_off, next, waits_for, problem };
+            let since_end = last_end;
+            let mut known =
+                Known { flow, revision, place, last, last_end, since_end, is_off, next, waits_for, problem };
             // What is switched on does not make up for the time in which it was off.
             if was_off.contains(&key) || known.is_disabled() {
-                self.executor.journal().set_trigger_last(&key, now)?;
+                known.last_end = self.executor.journal().set_trigger_last(&key, now)?;
                 known.last = last.max(now);
             }
             let last = known.last;
@@ -265,12 +314,13 @@ impl Scheduler {
             return Ok(false);
         }
         self.executor.journal().set_trigger_disabled(key, disabled, now)?;
-        if !disabled {
-            self.executor.journal().set_trigger_last(key, now)?;
-        }
+        let newest = if disabled { None } else { Some(self.executor.journal().set_trigger_last(key, now)?) };
         if let Some(known) = inner.known.get_mut(key) {
             known.is_off = disabled;
-            known.last = if disabled { known.last } else { now };
+            if let Some(newest) = newest {
+                known.last = now;
+                (known.last_end, known.since_end) = (newest, newest);
+            }
         }
         self.plan(&mut inner, key, now);
         drop(inner);

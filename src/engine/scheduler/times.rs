@@ -26,17 +26,22 @@ impl Scheduler {
         }
     }
 
-    /// Starts executions for the moments of a schedule that have come.
-    pub(super) fn start_due(&self, inner: &mut Inner, key: &TriggerKey, now: DateTime<Utc>) -> Result<(), EngineError> {
-        let Some(known) = inner.known.get_mut(key) else { return Ok(()) };
+    /// Starts executions for the next moments of a schedule that have come; how many there were.
+    pub(super) fn start_due(
+        &self,
+        inner: &mut Inner,
+        key: &TriggerKey,
+        now: DateTime<Utc>,
+    ) -> Result<usize, EngineError> {
+        let Some(known) = inner.known.get_mut(key) else { return Ok(0) };
         known.next = None;
         if known.is_disabled() {
-            return Ok(());
+            return Ok(0);
         }
         let alone = !known.trigger().common.allow_concurrent;
         if alone && let Some(open) = self.executor.journal().open_execution_of(key)? {
             known.waits_for = Some(open);
-            return Ok(());
+            return Ok(0);
         }
         let due = match schedule::due(known.trigger(), known.last, now, ON_TIME) {
             Ok(due) => due,
@@ -52,12 +57,12 @@ impl Scheduler {
                 Ok(id) if alone => {
                     known.last = *moment;
                     known.waits_for = Some(id);
-                    return Ok(());
+                    return Ok(1);
                 }
                 Ok(_) | Err(Refused::AlreadyRan(_)) => {}
                 // The moment is not dealt with: the next process does.
-                Err(Refused::Stopping) => return Ok(()),
-                Err(Refused::Engine(error)) => {
+                Err(Refused::Stopping) => return Ok(0),
+                Err(Refused::Engine(error)) if error.is_of_machine() => {
                     // Tried again at the next look.
                     known.next = Some(now);
                     inner.heap.push(Reverse((now, key.clone())));
@@ -74,6 +79,6 @@ impl Scheduler {
         let after = due.last().copied().filter(|_| due.len() > 1).unwrap_or(now).min(now);
         known.last = known.last.max(after);
         self.plan(inner, key, after);
-        Ok(())
+        Ok(due.len())
     }
 }

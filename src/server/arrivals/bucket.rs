@@ -43,6 +43,8 @@ impl Buckets {
             name: blob.name.rsplit('/').next().unwrap_or_default().to_owned(),
             mark: format!("{} {}", blob.generation, blob.size),
             size: blob.size,
+            // Google makes them of the time of writing.
+            time: i128::from(blob.generation),
             // An object is there when all of it is.
             is_whole: true,
             uri: blob.uri,

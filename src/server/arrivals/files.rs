@@ -6,10 +6,10 @@ use std::time::Duration;
 use chrono::Utc;
 use serde_json::{Value, json};
 
-use super::{Arrivals, Found, Look, Place, Watched};
+use super::{Arrivals, Failed, Found, Look, Place, Watched};
 use crate::flow::trigger::{Depth, FileArrival};
-use crate::journal::{JournalError, Tick};
-use crate::text::plain;
+use crate::journal::Tick;
+use crate::text::{natural, plain};
 
 /// The tick that says that a trigger has looked once: what was there then had not arrived.
 const LOOKED: &str = "(looked)";
@@ -21,25 +21,28 @@ impl Arrivals {
         &self,
         arrival: &FileArrival,
         one: &mut Watched,
-    ) -> Result<Option<Duration>, String> {
+    ) -> Result<Option<Duration>, Failed> {
         let arrival = &self.settled(arrival, one)?;
         let (place, found) = self.files(arrival, one).await?;
         if std::mem::take(&mut one.is_blind) {
             self.scheduler.note_problem(&one.key, None);
         }
-        if self.journal.note_tick(&Tick::about(one.key.clone(), LOOKED)).map_err(failed)? {
+        if self.journal.note_tick(&Tick::about(one.key.clone(), LOOKED))? {
             for file in &found {
-                self.journal.note_tick(&Tick::about(one.key.clone(), tick_key(file))).map_err(failed)?;
+                self.journal.note_tick(&Tick::about(one.key.clone(), tick_key(file)))?;
             }
         }
+        let mut done = std::mem::take(&mut one.done);
         let mut is_waiting = false;
+        one.is_waiting = false;
         for file in &found {
             let key = tick_key(file);
-            if self.journal.has_tick(&one.key, &key).map_err(failed)? {
+            if done.remove(&key) || self.journal.has_tick(&one.key, &key)? {
+                one.done.insert(key);
                 continue;
             }
             let is_whole = file.is_whole || one.before.get(&file.uri) == Some(&file.mark);
-            if !is_whole || self.must_wait(one)? {
+            if !is_whole || one.is_waiting || self.must_wait(one)? {
                 is_waiting = true;
                 continue;
             }
@@ -64,7 +67,8 @@ impl Arrivals {
         })
     }
 
-    /// The files that are there and that the trigger means, in the order of their addresses.
+    /// The files that are there and that the trigger means, in the order in which they came; of those that came together
+    /// as their names are numbered.
     async fn files(&self, arrival: &FileArrival, one: &mut Watched) -> Result<(&dyn Place, Vec<Found>), String> {
         let (folder, pattern) = arrival.place();
         let address = match folder.contains("://") {
@@ -92,7 +96,7 @@ impl Arrivals {
             let fits = expression.as_ref().is_none_or(|expression| expression.is_match(&file.uri));
             fits && arrival.accepts(&file.name)
         });
-        found.sort_by(|a, b| a.uri.cmp(&b.uri));
+        found.sort_by(|a, b| a.time.cmp(&b.time).then_with(|| natural(&a.uri, &b.uri)));
         Ok((place.as_ref(), found))
     }
 }
@@ -109,8 +113,4 @@ fn facts(file: &Found) -> Value {
 /// The same file with other content has arrived anew.
 fn tick_key(file: &Found) -> String {
     format!("{} {}", file.uri, file.mark)
-}
-
-fn failed(error: JournalError) -> String {
-    error.to_string()
 }

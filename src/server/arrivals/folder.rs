@@ -46,7 +46,8 @@ fn files(folder: &Path, deep: bool, found: &mut Vec<Found>) -> std::io::Result<(
             let time = about.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
             let mark = format!("{} {}", about.len(), time.as_nanos());
             let uri = entry.path().display().to_string();
-            found.push(Found { uri, name, mark, size: about.len(), is_whole: false });
+            let time = i128::try_from(time.as_nanos()).unwrap_or_default();
+            found.push(Found { uri, name, mark, size: about.len(), time, is_whole: false });
         }
     }
     Ok(())

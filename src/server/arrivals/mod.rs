@@ -5,7 +5,7 @@ mod files;
 mod folder;
 mod poll;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +14,18 @@ use chrono::Utc;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::executor::Refused;
+use crate::engine::health::{Health, Part};
 use crate::engine::scheduler::{Scheduler, WebhookError};
 use crate::flow::trigger::On;
 use crate::flow::{Flow, Trigger};
-use crate::journal::{Journal, Tick, TriggerKey};
+use crate::journal::{Happened, Journal, JournalError, Tick, TriggerKey};
+use crate::text;
 
 pub use bucket::Buckets;
 pub use folder::Local;
@@ -41,6 +46,8 @@ pub struct Found {
     pub mark: String,
     /// Its bytes.
     pub size: u64,
+    /// When it came, in units of its place.
+    pub time: i128,
     /// Whether all of it is there; otherwise it is once it has not changed from one look to the next.
     pub is_whole: bool,
 }
@@ -83,6 +90,7 @@ pub struct Arrivals {
     /// Asked in this order.
     places: Vec<Box<dyn Place>>,
     client: reqwest::Client,
+    health: Health,
 }
 
 /// A trigger to look for.
@@ -95,6 +103,30 @@ struct Watched {
     before: HashMap<String, String>,
     /// Whether the last look could not see the place.
     is_blind: bool,
+    /// Whether it waits for an execution to end.
+    is_waiting: bool,
+    /// Files that are there and have been dealt with, so that the journal is not asked for each of them at every look.
+    done: HashSet<String>,
+}
+
+/// Why a look came to nothing.
+pub(super) enum Failed {
+    /// The trigger or the place is at fault.
+    Place(String),
+    /// The journal cannot be used now.
+    Machine(String),
+}
+
+impl From<String> for Failed {
+    fn from(problem: String) -> Self {
+        Self::Place(problem)
+    }
+}
+
+impl From<JournalError> for Failed {
+    fn from(error: JournalError) -> Self {
+        Self::Machine(text::chain(&error))
+    }
 }
 
 impl Arrivals {
@@ -105,12 +137,14 @@ impl Arrivals {
         places: Vec<Box<dyn Place>>,
         client: reqwest::Client,
     ) -> Self {
-        Self { scheduler, journal, places, client }
+        let health = scheduler.health().clone();
+        Self { scheduler, journal, places, client, health }
     }
 
     /// Looks until it is told to stop.
     pub async fn run(&self, shutdown: CancellationToken) {
         let mut watched: HashMap<TriggerKey, Watched> = HashMap::new();
+        let mut happened = self.journal.subscribe();
         loop {
             self.follow(&mut watched);
             let now = Instant::now();
@@ -128,6 +162,7 @@ impl Arrivals {
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = tokio::time::sleep_until(next) => {}
+                () = until_free(&mut happened, &mut watched) => {}
             }
         }
     }
@@ -137,7 +172,9 @@ impl Arrivals {
         for (key, flow, trigger) in self.scheduler.watched() {
             let known = old.remove(&key).filter(|known| Arc::ptr_eq(&known.flow, &flow));
             let (due, before) = (Instant::now(), HashMap::new());
-            let one = known.unwrap_or(Watched { key: key.clone(), flow, trigger, due, before, is_blind: false });
+            let (is_blind, is_waiting, done) = (false, false, HashSet::new());
+            let new = Watched { key: key.clone(), flow, trigger, due, before, is_blind, is_waiting, done };
+            let one = known.unwrap_or(new);
             watched.insert(key, one);
         }
     }
@@ -150,32 +187,62 @@ impl Arrivals {
         };
         let interval = interval.max(Duration::from_millis(100));
         match looked {
-            Ok(soon) => one.due = Instant::now() + soon.unwrap_or(interval).min(interval),
-            Err(problem) => {
-                self.scheduler.note_problem(&one.key, Some(problem));
+            Ok(soon) => {
+                one.due = Instant::now() + soon.unwrap_or(interval).min(interval);
+                self.health.good(Part::Arrivals);
+            }
+            Err(failed) => {
+                match failed {
+                    Failed::Place(problem) => self.scheduler.note_problem(&one.key, Some(problem)),
+                    Failed::Machine(problem) => self.health.bad(Part::Arrivals, problem),
+                }
                 one.due = Instant::now() + interval.max(SOON);
             }
         }
     }
 
     /// Whether an execution of the trigger must end before it starts another.
-    fn must_wait(&self, one: &Watched) -> Result<bool, String> {
+    fn must_wait(&self, one: &mut Watched) -> Result<bool, JournalError> {
         let alone = !one.trigger.common.allow_concurrent;
-        let open = self.journal.open_execution_of(&one.key).map_err(|error| error.to_string())?;
-        Ok(alone && open.is_some())
+        one.is_waiting = alone && self.journal.open_execution_of(&one.key)?.is_some();
+        Ok(one.is_waiting)
     }
 
     /// Starts an execution for what was found; a refusal is a problem of the trigger and not tried again.
-    fn start(&self, one: &Watched, what: Option<&str>, facts: serde_json::Value) -> Result<(), String> {
-        use crate::engine::executor::Refused;
+    fn start(&self, one: &Watched, what: Option<&str>, facts: serde_json::Value) -> Result<(), Failed> {
         match self.scheduler.found(&one.key, what, facts, Utc::now()) {
             Ok(_) | Err(WebhookError::Refused(Refused::AlreadyRan(_) | Refused::Stopping)) => Ok(()),
             Err(problem) => {
                 if let (Some(what), WebhookError::Refused(Refused::Inputs(_) | Refused::Disabled)) = (what, &problem) {
-                    let noted = self.journal.note_tick(&Tick::about(one.key.clone(), what));
-                    noted.map_err(|error| error.to_string())?;
+                    self.journal.note_tick(&Tick::about(one.key.clone(), what))?;
                 }
-                Err(problem.to_string())
+                Err(match problem {
+                    WebhookError::Refused(Refused::Engine(error)) if error.is_of_machine() => {
+                        Failed::Machine(text::chain(&error))
+                    }
+                    problem => Failed::Place(problem.to_string()),
+                })
+            }
+        }
+    }
+}
+
+/// Waits until an execution has ended that a trigger may wait for, and lets that one look at once.
+async fn until_free(happened: &mut Receiver<Arc<Happened>>, watched: &mut HashMap<TriggerKey, Watched>) {
+    loop {
+        let heard = match happened.recv().await {
+            Ok(heard) => heard,
+            // Whoever missed something looks a little later.
+            Err(RecvError::Lagged(_)) => continue,
+            Err(RecvError::Closed) => return std::future::pending().await,
+        };
+        let Happened::Event { namespace, flow, status, .. } = &*heard else { continue };
+        let is_its = |one: &&mut Watched| one.is_waiting && one.key.namespace == *namespace && one.key.flow == *flow;
+        if status.has_ended() {
+            let mut freed = watched.values_mut().filter(is_its).peekable();
+            if freed.peek().is_some() {
+                freed.for_each(|one| one.due = Instant::now());
+                return;
             }
         }
     }

@@ -6,7 +6,7 @@ use chrono::Utc;
 use futures_util::StreamExt;
 use serde_json::{Map, Value, json};
 
-use super::{Arrivals, SOON, Watched};
+use super::{Arrivals, Failed, SOON, Watched};
 use crate::flow::trigger::HttpPoll;
 use crate::secret::hide_address;
 use crate::text::plain;
@@ -18,7 +18,7 @@ const MOST: usize = 1 << 20;
 impl Arrivals {
     /// Asks once, and starts an execution if the answer is the one that is waited for. How soon to ask again, if
     /// sooner than usual.
-    pub(super) async fn ask(&self, poll: &HttpPoll, one: &mut Watched) -> Result<Option<Duration>, String> {
+    pub(super) async fn ask(&self, poll: &HttpPoll, one: &mut Watched) -> Result<Option<Duration>, Failed> {
         if self.must_wait(one)? {
             return Ok(Some(SOON));
         }
