@@ -48,6 +48,22 @@ pub fn checksum(path: &Path) -> io::Result<(u64, String)> {
     }
 }
 
+/// How many bytes are free on the disk of a folder, if that can be known.
+#[cfg(unix)]
+pub fn free_space(folder: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// How many bytes are free on the disk of a folder, if that can be known.
+#[cfg(not(unix))]
+pub fn free_space(_: &Path) -> Option<u64> {
+    None
+}
+
+/// What is left for the files of others when a task has failed for want of room.
+const ROOM: u64 = 8 << 20;
+
 impl Storage {
     /// The storage of one execution below `root`. Nothing is created yet.
     pub fn new(root: impl Into<PathBuf>, execution: ExecutionId) -> Self {
@@ -85,6 +101,15 @@ impl Storage {
     /// Whether a file lies in the storage, of whichever execution.
     pub fn holds(&self, path: &Path) -> bool {
         path.starts_with(&self.root)
+    }
+
+    /// Removes what a task run has left if the disk has no room: nothing can go on from there, and nothing else could be
+    /// written, not even that it failed.
+    pub fn make_room(&self, run: &RunId) {
+        if free_space(&self.root).is_some_and(|free| free < ROOM) {
+            // A folder that was never made need not be removed.
+            let _ = fs::remove_dir_all(self.folder().join(run.as_str()));
+        }
     }
 
     /// Deletes every file of the execution and says how many there were.

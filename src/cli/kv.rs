@@ -66,7 +66,9 @@ enum Command {
 }
 
 pub(super) fn run(arguments: Arguments, settings: &Settings) -> anyhow::Result<Exit> {
-    let (store, now) = (Kv::open(&settings.kv())?, Utc::now());
+    let is_reading = matches!(arguments.command, Command::List { .. } | Command::Get { .. });
+    let open = if is_reading { Kv::open_to_read } else { Kv::open };
+    let (store, now) = (open(&settings.kv())?, Utc::now());
     match arguments.command {
         Command::List { namespace } => list(&store.list(namespace.as_deref(), now)?, arguments.json),
         Command::Get { key, namespace } => match store.find(&namespace, &key, now)? {

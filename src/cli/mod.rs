@@ -1,8 +1,10 @@
 //! The command line: one file per subcommand. The only place that prints.
 
+mod advice;
 mod ask;
 mod backfill;
 mod calendar;
+mod clean;
 mod convert;
 pub mod demo;
 mod doctor;
@@ -85,6 +87,8 @@ enum Command {
     Convert(convert::Arguments),
     /// What ran, when, how long and how many rows
     Executions(executions::Arguments),
+    /// Free disk space: files and executions that are no longer needed, and what dead processes left
+    Clean(clean::Arguments),
     /// The values that flows keep under keys
     Kv(kv::Arguments),
     /// The task types; of one of them: fields, outputs and an example
@@ -113,6 +117,10 @@ pub fn run() -> ExitCode {
     }
     // Without it, templates with `jq` say that it is not possible.
     let _ = jq::own_program().map(jq::enable);
+    // Nothing else works with such a clock.
+    if let Some(problem) = advice::about_clock(std::time::SystemTime::now()) {
+        return complain(&problem.into(), str::to_owned);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(answer) => match run_help::asked_for(&answer) {
@@ -135,7 +143,7 @@ pub fn run() -> ExitCode {
     });
     match ended {
         Ok(Ok(exit)) => with_all_data(exit).into(),
-        Ok(Err((error, settings))) => complain(&error, |text| settings.redactor.clean(text)),
+        Ok(Err((error, settings))) => complain(&advice::of(error, &settings), |text| settings.redactor.clean(text)),
         Err(error) => complain(&error, str::to_owned),
     }
 }
@@ -152,6 +160,7 @@ async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<
         Command::Graph(arguments) => graph::run(&arguments),
         Command::Convert(arguments) => convert::run(&arguments),
         Command::Executions(arguments) => executions::run(&arguments, settings),
+        Command::Clean(arguments) => clean::run(&arguments, settings),
         Command::Kv(arguments) => kv::run(arguments, settings),
         Command::Tasks(arguments) => tasks::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),
@@ -177,10 +186,11 @@ fn complain(error: &anyhow::Error, clean: impl Fn(&str) -> String) -> ExitCode {
             text = format!("{text}: {cause}");
         }
     }
+    let help = advice::help(error).map(|help| format!("\n  help: {help}")).unwrap_or_default();
     // Findings have their own lines; a line in any other message may be a value's.
     match error.is::<Invalid>() {
-        true => errln!("{}", clean(&text)),
-        false => errln!("error: {}", indented(&clean(&text), 2)),
+        true => errln!("{}", clean(&format!("{text}{help}"))),
+        false => errln!("error: {}{}", indented(&clean(&text), 2), clean(&help)),
     }
     exit::code_of(error).into()
 }

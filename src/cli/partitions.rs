@@ -8,7 +8,7 @@ use clap::Args;
 use comfy_table::Table;
 use serde_json::json;
 
-use crate::cli::backfill::{given_here, silent_runner, told};
+use crate::cli::backfill::{given_here, reading_runner, told};
 use crate::cli::calendar::{Mark, calendar, legend};
 use crate::cli::inputs::pair;
 use crate::cli::out::{errln, out, outln};
@@ -47,7 +47,7 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
     let (flow, warnings) = flows::read(&arguments.flow)?;
     warnings.iter().for_each(|warning| errln!("{warning}"));
-    let runner = silent_runner(settings)?;
+    let runner = reading_runner(settings)?;
     let given = given_here(&flow, &arguments.input);
     let Arguments { trigger, every, from, to, check, .. } = arguments;
     let wanted = Wanted { trigger, every, from, to, given, check };

@@ -42,6 +42,10 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         Some(prefix) => executions::find(journal, prefix)?,
         None => match journal.newest_unfinished()? {
             Some(id) => id,
+            None if journal.executions(None, 1)?.is_empty() => {
+                errln!("There are no executions yet in {}; there is nothing to resume.", settings.home.display());
+                return Ok(Exit::Ok);
+            }
             None => {
                 errln!("Every execution ended well; there is nothing to resume.");
                 return Ok(Exit::Ok);

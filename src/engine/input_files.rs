@@ -90,7 +90,11 @@ pub(super) fn keep_of(
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let place = storage.place(&RunId::new(format!("{group}[{id}]")), &name);
         let copied = place.and_then(|place| std::fs::copy(&path, &place.path).map(|_| place.uri));
-        let uri = copied.map_err(|error| EngineError::InputFile(id.clone(), path.display().to_string(), error))?;
+        let uri = copied.map_err(|error| {
+            // There is no execution yet that they could belong to; a half copy could fill the disk.
+            let _ = storage.purge();
+            EngineError::InputFile(id.clone(), path.display().to_string(), error)
+        })?;
         kept.insert(id.clone(), Value::String(uri));
     }
     Ok(kept)

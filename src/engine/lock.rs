@@ -30,7 +30,7 @@ impl Claim {
     /// [`EngineError::Taken`] when another process, or another part of this one, works on it.
     pub fn take(settings: &Settings, id: &ExecutionId) -> Result<Self, EngineError> {
         let path = path(settings, id);
-        let failed = |error| EngineError::Lock(id.clone(), error);
+        let failed = |error| EngineError::Lock(settings.home.join("locks"), error);
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(failed)?;
         }

@@ -1,5 +1,6 @@
 //! The runner: takes executions up and works on them.
 
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -121,14 +122,25 @@ pub enum EngineError {
         here: String,
     },
     /// The lock file cannot be used.
-    #[error("the lock of execution {0} cannot be taken")]
-    Lock(ExecutionId, #[source] std::io::Error),
+    #[error("cannot make a lock in {}", .0.display())]
+    Lock(PathBuf, #[source] std::io::Error),
     /// The file of an input cannot be copied.
     #[error("input `{0}`: cannot copy {1} into storage")]
     InputFile(String, String, #[source] std::io::Error),
     /// What was asked for cannot be: the flow is disabled, a check does not hold, an input does not fit.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n"))]
     Refused(Vec<Diagnostic>),
+}
+
+impl EngineError {
+    /// Whether the machine is at fault, as with a full disk: the same may well succeed later.
+    pub fn is_of_machine(&self) -> bool {
+        match self {
+            Self::Journal(_) | Self::Lock(..) => true,
+            Self::InputFile(_, _, error) => error.kind() == std::io::ErrorKind::StorageFull,
+            _ => false,
+        }
+    }
 }
 
 impl From<Diagnostic> for EngineError {

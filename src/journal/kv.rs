@@ -11,7 +11,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{open_file, stamp};
+use super::open::{open_file, open_to_read};
+use super::stamp;
 use crate::duration::Span;
 use crate::text::plain;
 
@@ -124,6 +125,17 @@ impl Kv {
     pub fn open(file: &Path) -> Result<Self> {
         let tables = |connection: &mut Connection| Ok(connection.execute_batch(include_str!("kv.sql"))?);
         open_file(file, tables).map(|connection| Self { connection: Mutex::new(connection) })
+    }
+
+    /// Opens the store for one who only reads, where it cannot be written too; see [`super::Journal::open_to_read`].
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is none and cannot be made.
+    pub fn open_to_read(file: &Path) -> Result<Self> {
+        Self::open(file).or_else(|error| {
+            let connection = open_to_read(file).map_err(|_| error)?;
+            Ok(Self { connection: Mutex::new(connection) })
+        })
     }
 
     /// What a namespace holds under a key.

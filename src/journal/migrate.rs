@@ -12,6 +12,7 @@ const STEPS: &[&str] = &[
     include_str!("backfill_problem.sql"),
     include_str!("search.sql"),
     include_str!("worked.sql"),
+    include_str!("ends.sql"),
 ];
 
 /// Brings the tables up to date, all or nothing. The caller sees to it that no other process does the same.
@@ -19,10 +20,13 @@ const STEPS: &[&str] = &[
 /// # Errors
 /// When a later version has written the journal, or the file cannot be written.
 pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
-    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let version = version as usize;
+    let version = version(connection)?;
     if version > STEPS.len() {
         return Err(JournalError::Newer);
+    }
+    // Nothing is written where nothing is to be changed: that works on a full disk too.
+    if version == STEPS.len() {
+        return Ok(());
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute_batch(include_str!("schema.sql"))?;
@@ -31,6 +35,15 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
     }
     transaction.pragma_update(None, "user_version", STEPS.len() as u32)?;
     Ok(transaction.commit()?)
+}
+
+/// Whether the tables are those of this version.
+pub(super) fn is_current(connection: &Connection) -> bool {
+    version(connection).is_ok_and(|version| version == STEPS.len())
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<usize> {
+    connection.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0)).map(|version| version as usize)
 }
 
 #[cfg(test)]

@@ -7,11 +7,14 @@
 
 mod backfill;
 mod batch;
+mod ends;
 mod event;
 mod happened;
 mod kv;
 mod migrate;
 mod notices;
+mod open;
+mod problem;
 mod queue;
 mod reader;
 mod retention;
@@ -23,10 +26,8 @@ mod task_run;
 mod ticks;
 mod worked;
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -39,10 +40,12 @@ use crate::task::Level;
 
 pub use backfill::{BACKFILL_LABEL, Backfill, BackfillEnd, BackfillSpec, Only, PARTITION_LABEL, Partition, Wish};
 pub use batch::Batch;
+pub use ends::End;
 pub use event::{Created, Event, ExecutionState, Failure, Outcome, Parent, Triggered};
 pub use happened::Happened;
 pub use kv::{Entry, Kv, KvError, KvType, New};
 pub use notices::NoticeKey;
+pub use problem::JournalError;
 pub use queue::{Chosen, Limit, Overflow, Submission, Submitted};
 use reader::Reader;
 pub use revisions::Revision;
@@ -50,27 +53,7 @@ pub use search::{Page, Query};
 pub use state::{IllegalTransition, State};
 pub use target::{GoogleTarget, Naming, PostgresTarget, StartedBy, Target};
 pub use task_run::{Kept, Loop, TaskRun, TaskState};
-pub use ticks::{Tick, TriggerKey};
-
-/// Why the journal cannot be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum JournalError {
-    /// SQLite's own words.
-    #[error("the journal cannot be used")]
-    Sqlite(#[from] rusqlite::Error),
-    /// The folder or the lock file cannot be made.
-    #[error("the journal's folder cannot be used")]
-    Folder(#[from] std::io::Error),
-    /// A later version has been here.
-    #[error("the journal was written by a newer jitney; use that version, or another `--home`")]
-    Newer,
-    /// An event is not readable: another version wrote it, or the file is damaged.
-    #[error("an event of execution {0} cannot be read")]
-    Unreadable(ExecutionId, #[source] serde_json::Error),
-    /// An event that cannot follow the others.
-    #[error("the journal of execution {0} is not possible")]
-    Impossible(ExecutionId, #[source] IllegalTransition),
-}
+pub use ticks::{Progress, Tick, TriggerKey};
 
 /// The result of a journal call.
 pub type Result<T> = std::result::Result<T, JournalError>;
@@ -133,9 +116,50 @@ impl Journal {
     /// # Errors
     /// When the folder or the file cannot be used.
     pub fn open(file: &Path) -> Result<Self> {
-        let connection = open_file(file, migrate::migrate)?;
+        let connection = open::open_file(file, migrate::migrate).map_err(|error: JournalError| error.at(file))?;
+        Ok(Self::of(connection, Reader::of(file)))
+    }
+
+    /// Opens the journal for one who only reads. Where it cannot be written, because the disk is full or the folder is
+    /// read-only, it is read as it is, and whatever writes fails.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is none and cannot be made.
+    pub fn open_to_read(file: &Path) -> Result<Self> {
+        let unwritable = match Self::open(file) {
+            Err(error) if error.is_unwritable() => error,
+            opened => return opened,
+        };
+        let readable = || open::open_to_read(file).ok().filter(migrate::is_current);
+        match (readable(), readable()) {
+            (Some(connection), Some(reader)) => Ok(Self::of(connection, Reader::over(file, reader))),
+            _ => Err(unwritable),
+        }
+    }
+
+    fn of(connection: Connection, reader: Reader) -> Self {
         connection.set_prepared_statement_cache_capacity(64);
-        Ok(Self { connection: Mutex::new(connection), reader: Reader::of(file), listeners: happened::channel() })
+        Self { connection: Mutex::new(connection), reader, listeners: happened::channel() }
+    }
+
+    /// Writes something of no meaning, to see whether that is possible.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn probe(&self) -> Result<()> {
+        let sql = "INSERT INTO cursors VALUES ('probe', 1) ON CONFLICT DO UPDATE SET number = number + 1";
+        self.lock().prepare_cached(sql)?.execute([])?;
+        Ok(())
+    }
+
+    /// Gives the space of what was removed back to the disk, as far as nobody else has the file open.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn shrink(&self) -> Result<()> {
+        let connection = self.lock();
+        connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);")?;
+        Ok(())
     }
 
     /// Writes a new execution down.
@@ -221,6 +245,19 @@ impl Journal {
         Ok(rows.map(|id| id.map(ExecutionId::new)).collect::<rusqlite::Result<_>>()?)
     }
 
+    /// An id for a new execution or backfill, behind all that there are: lists and `jitney resume` go by their order, and
+    /// a clock may be set back.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn new_id(&self, now: DateTime<Utc>) -> Result<ExecutionId> {
+        let connection = self.lock();
+        let sql =
+            "SELECT max(coalesce((SELECT max(id) FROM executions), ''), coalesce((SELECT max(id) FROM backfills), ''))";
+        let newest: String = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+        Ok(ExecutionId::generate_after(&newest, now))
+    }
+
     /// Where an execution stands, in capitals: cheaper to ask than its whole state.
     ///
     /// # Errors
@@ -298,26 +335,6 @@ fn insert(transaction: &Transaction, id: &ExecutionId, number: u32, time: DateTi
     Ok(())
 }
 
-/// Opens or makes a database, readable by its owner alone.
-fn open_file<E: From<rusqlite::Error> + From<std::io::Error>>(
-    file: &Path,
-    make_tables: impl FnOnce(&mut Connection) -> std::result::Result<(), E>,
-) -> std::result::Result<Connection, E> {
-    if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    // SQLite does not wait when two processes turn a new file to WAL at once: they take turns here.
-    let turn = File::create(file.with_extension("lock"))?;
-    turn.lock()?;
-    let mut connection = Connection::open(file)?;
-    restrict(file)?;
-    connection.busy_timeout(Duration::from_secs(10))?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "NORMAL")?;
-    make_tables(&mut connection)?;
-    Ok(connection)
-}
-
 fn load(transaction: &Transaction, id: &ExecutionId) -> Result<Option<State>> {
     let mut statement =
         transaction.prepare_cached("SELECT time, body FROM events WHERE execution = ? ORDER BY number")?;
@@ -339,15 +356,4 @@ fn load(transaction: &Transaction, id: &ExecutionId) -> Result<Option<State>> {
 
 fn stamp(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Micros, true)
-}
-
-#[cfg(unix)]
-fn restrict(file: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600))
-}
-
-#[cfg(not(unix))]
-fn restrict(_: &Path) -> std::io::Result<()> {
-    Ok(())
 }

@@ -202,9 +202,11 @@ impl Journal {
     /// # Errors
     /// When the file cannot be read.
     pub fn queued(&self, queue: &str) -> Result<usize> {
-        let sql = "SELECT count(*) FROM executions WHERE queue = ? AND queued IS NOT NULL";
-        let count: u32 = self.lock().prepare_cached(sql)?.query_row([queue], |row| row.get(0))?;
-        Ok(count as usize)
+        self.read(|connection| {
+            let sql = "SELECT count(*) FROM executions WHERE queue = ? AND queued IS NOT NULL";
+            let count: u32 = connection.prepare_cached(sql)?.query_row([queue], |row| row.get(0))?;
+            Ok(count as usize)
+        })
     }
 
     /// The queues in which somebody waits.

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::open::PATIENCE;
 use super::{Journal, Result};
 
 /// A connection that only reads, opened when it is first used.
@@ -20,9 +20,14 @@ impl Reader {
         Self { file: file.to_owned(), connection: Mutex::default() }
     }
 
+    /// A reader that is open already.
+    pub(super) fn over(file: &Path, connection: Connection) -> Self {
+        Self { file: file.to_owned(), connection: Mutex::new(Some(connection)) }
+    }
+
     fn open(&self) -> Result<Connection> {
         let connection = Connection::open(&self.file)?;
-        connection.busy_timeout(Duration::from_secs(10))?;
+        connection.busy_timeout(PATIENCE)?;
         connection.pragma_update(None, "query_only", true)?;
         Ok(connection)
     }

@@ -34,6 +34,17 @@ impl Journal {
         Ok(ids)
     }
 
+    /// How many executions ended before a moment.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn count_ended_before(&self, time: DateTime<Utc>) -> Result<usize> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached("SELECT count(*) FROM executions WHERE ended < ?")?;
+            Ok(statement.query_row([stamp(time)], |row| row.get::<_, u32>(0))? as usize)
+        })
+    }
+
     /// Removes an execution with its events and logs, all or nothing.
     ///
     /// # Errors
@@ -89,6 +100,7 @@ fn delete(transaction: &Transaction, id: &ExecutionId) -> Result<()> {
     for sql in [
         "DELETE FROM logs WHERE execution = ?",
         "DELETE FROM events WHERE execution = ?",
+        "DELETE FROM ends WHERE execution = ?",
         "DELETE FROM executions WHERE id = ?",
     ] {
         transaction.prepare_cached(sql)?.execute([id.as_str()])?;

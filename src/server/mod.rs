@@ -7,6 +7,7 @@ pub mod connections;
 pub mod lineage;
 pub mod metrics;
 pub mod notify;
+pub mod readiness;
 pub mod reports;
 pub mod retention;
 mod router;

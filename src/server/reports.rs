@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::executor::Executor;
+use crate::engine::health::{self, Part};
 use crate::engine::revive;
 use crate::engine::scheduler::TriggerStatus;
 use crate::id::ExecutionId;
@@ -45,7 +46,11 @@ impl Reports {
     /// Tells until `shutdown`; `say` gets what could not be told.
     pub async fn run(self, app: Arc<App>, shutdown: CancellationToken, say: impl Fn(&str) + Send + Sync) {
         // A sweep may take long, and what happens meanwhile is told all the same.
-        tokio::join!(self.tell(&app, &shutdown, &say), self.keep_tidy(&app.executor, &shutdown, &say));
+        tokio::join!(
+            self.tell(&app, &shutdown, &say),
+            self.tell_health(&app.executor, &shutdown, &say),
+            self.keep_tidy(&app.executor, &shutdown)
+        );
     }
 
     async fn tell(&self, app: &Arc<App>, shutdown: &CancellationToken, say: &(impl Fn(&str) + Send + Sync)) {
@@ -66,13 +71,45 @@ impl Reports {
         }
     }
 
-    async fn keep_tidy(&self, executor: &Executor, shutdown: &CancellationToken, say: &(impl Fn(&str) + Send + Sync)) {
+    /// Tells people what keeps the server from its work.
+    async fn tell_health(
+        &self,
+        executor: &Executor,
+        shutdown: &CancellationToken,
+        say: &(impl Fn(&str) + Send + Sync),
+    ) {
+        let mut heard = executor.health().subscribe();
+        loop {
+            let news = tokio::select! {
+                () = shutdown.cancelled() => return,
+                news = heard.recv() => news,
+            };
+            let problems = match news {
+                Ok(health::News::Bad(trouble)) => self.notifier.unhealthy(&trouble.problem).await,
+                Ok(health::News::Good(trouble)) => self.notifier.healthy(&trouble.problem).await,
+                Ok(health::News::Note(_)) | Err(RecvError::Lagged(_)) => Vec::new(),
+                Err(RecvError::Closed) => return,
+            };
+            problems.iter().for_each(|problem| say(problem));
+        }
+    }
+
+    async fn keep_tidy(&self, executor: &Executor, shutdown: &CancellationToken) {
         let mut sweep = tokio::time::interval(SWEEP);
+        let mut before = (Instant::now(), Utc::now());
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                _ = sweep.tick() => self.sweep(executor, shutdown).await.iter().for_each(|problem| say(problem)),
+                _ = sweep.tick() => {}
             }
+            let now = (Instant::now(), Utc::now());
+            if is_leap(before, now) {
+                let text = "the clock was set forward; what is too old by it is kept for an hour more";
+                executor.health().say(text.to_owned());
+            } else {
+                self.sweep(executor, shutdown).await;
+            }
+            before = now;
         }
     }
 
@@ -112,9 +149,9 @@ impl Reports {
         let mut late: Vec<News> = schedules.iter().filter_map(|status| held_back(status, now)).collect();
         let queued = Query { states: vec![ExecutionState::Queued], until: Some(now - LATE), ..Query::default() };
         let mut problems = Vec::new();
-        match app.executor.journal().search(&queued, MOST_QUEUED, 0) {
-            Ok(page) => late.extend(page.executions.iter().filter_map(|queued| waits(&schedules, queued))),
-            Err(error) => problems.push(format!("it is not known which executions are late: {error}")),
+        let waiting = app.executor.journal().search(&queued, MOST_QUEUED, 0);
+        if let Some(page) = app.executor.health().note(Part::Notifications, waiting) {
+            late.extend(page.executions.iter().filter_map(|queued| waits(&schedules, queued)));
         }
         for news in late {
             let date = news.date.unwrap_or_default();
@@ -125,15 +162,19 @@ impl Reports {
         problems
     }
 
-    async fn sweep(&self, executor: &Executor, stop: &CancellationToken) -> Vec<String> {
+    async fn sweep(&self, executor: &Executor, stop: &CancellationToken) {
         let (retention, runner, stop) = (self.retention.clone(), executor.runner().clone(), stop.clone());
         let sweep = move || retention.sweep(&runner.journal, &runner.settings, Utc::now(), &stop);
-        match tokio::task::spawn_blocking(sweep).await {
-            Ok(Ok(_)) => Vec::new(),
-            Ok(Err(error)) => vec![format!("what is too old was not removed: {error}")],
-            Err(error) => vec![format!("what is too old was not removed: {error}")],
+        if let Ok(swept) = tokio::task::spawn_blocking(sweep).await {
+            executor.health().note(Part::Retention, swept);
         }
     }
+}
+
+/// Whether the clock went further than time did: it may be wrong, and what it makes old would be lost.
+fn is_leap(before: (Instant, DateTime<Utc>), now: (Instant, DateTime<Utc>)) -> bool {
+    let passed = TimeDelta::from_std(now.0.duration_since(before.0)).unwrap_or(TimeDelta::MAX);
+    now.1 - before.1 > passed + TimeDelta::hours(1)
 }
 
 /// What there is to say about a schedule whose next moment has long passed.
@@ -153,4 +194,19 @@ fn waits(schedules: &[TriggerStatus], queued: &Summary) -> Option<News> {
     let (namespace, flow) = (queued.namespace.clone(), queued.flow.clone());
     let (execution, date) = (Some(queued.id.clone()), queued.trigger_date);
     Some(News { namespace, flow, execution, date, state: queued.state.clone(), ..News::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_leaps_forward_is_not_believed_at_once() {
+        let before = (Instant::now(), Utc::now());
+        let later =
+            |seconds: u64, hours: i64| (before.0 + Duration::from_secs(seconds), before.1 + TimeDelta::hours(hours));
+        assert!(is_leap(before, later(3600, 24 * 400)));
+        assert!(!is_leap(before, later(3600, 1)));
+        assert!(!is_leap(before, later(3600, -5)));
+    }
 }

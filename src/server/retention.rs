@@ -115,53 +115,95 @@ impl Retention {
         now: DateTime<Utc>,
         stop: &CancellationToken,
     ) -> Result<Swept, JournalError> {
-        let before = |span: Span| now - TimeDelta::from_std(span.0).unwrap_or(TimeDelta::MAX);
-        let mut swept = Swept::default();
+        // Files first: on a full disk nothing else can be removed.
+        let mut swept = self.sweep_files(journal, settings, now, stop)?;
         while !stop.is_cancelled() {
-            let removed = journal.delete_ended_before(before(self.executions))?;
+            let removed = journal.delete_ended_before(self.forgets_before(now))?;
             if removed.is_empty() {
                 break;
             }
             swept.executions += removed.len();
-            swept.bytes += removed.iter().map(|id| remove_files(settings, id)).sum::<u64>();
-        }
-        swept.log_lines = journal.delete_logs_before(before(self.logs), || stop.is_cancelled())?;
-        let mut kept: Vec<(ExecutionId, u64)> = Vec::new();
-        for (id, folder) in folders(settings).take_while(|_| !stop.is_cancelled()) {
-            match journal.ended(&id)? {
-                Some(Some(ended)) if ended < before(self.files) => swept.remove(settings, &id),
-                Some(Some(_)) if self.disk.is_some() => kept.push((id, size(&folder))),
-                // Nobody knows of it any more; one that is new may belong to an execution that is being made.
-                None if modified(&folder) < Some(before(self.files)) => swept.remove(settings, &id),
-                _ => {}
+            for id in &removed {
+                let bytes = size(&settings.storage().join(id.as_str()));
+                swept.bytes += if remove_files(settings, id) { bytes } else { 0 };
             }
         }
-        if !stop.is_cancelled() {
-            self.shrink(settings, kept, &mut swept);
+        swept.log_lines = journal.delete_logs_before(before(now, self.logs), || stop.is_cancelled())?;
+        Ok(swept)
+    }
+
+    /// Removes the files that are too old or too many, and nothing of the journal, which is only read.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn sweep_files(
+        &self,
+        journal: &Journal,
+        settings: &Settings,
+        now: DateTime<Utc>,
+        stop: &CancellationToken,
+    ) -> Result<Swept, JournalError> {
+        let mut swept = Swept::default();
+        for (id, bytes) in self.unwanted(journal, settings, now)? {
+            if stop.is_cancelled() {
+                break;
+            }
+            if remove_files(settings, &id) {
+                swept.bytes += bytes;
+                swept.files_of += 1;
+            }
         }
         Ok(swept)
     }
 
-    /// Removes files, the oldest first, until those that are left are within bounds.
-    fn shrink(&self, settings: &Settings, mut kept: Vec<(ExecutionId, u64)>, swept: &mut Swept) {
-        let Some(Size(limit)) = self.disk else { return };
+    /// The executions whose files are too old or too many, each with their bytes.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn unwanted(
+        &self,
+        journal: &Journal,
+        settings: &Settings,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<(ExecutionId, u64)>, JournalError> {
+        let (mut unwanted, mut kept) = (Vec::new(), Vec::new());
+        for (id, folder) in folders(settings) {
+            let bytes = size(&folder);
+            match journal.ended(&id)? {
+                Some(Some(ended)) if ended < before(now, self.files) => unwanted.push((id, bytes)),
+                Some(Some(_)) => kept.push((id, bytes)),
+                // Nobody knows of it any more; one that is new may belong to an execution that is being made.
+                None if modified(&folder) < Some(before(now, self.files)) => unwanted.push((id, bytes)),
+                _ => {}
+            }
+        }
+        unwanted.extend(self.too_much(kept));
+        Ok(unwanted)
+    }
+
+    /// Executions that ended before this moment are forgotten.
+    pub fn forgets_before(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        before(now, self.executions)
+    }
+
+    /// Those of files, the oldest first, without which the others are within bounds.
+    fn too_much(&self, mut kept: Vec<(ExecutionId, u64)>) -> Vec<(ExecutionId, u64)> {
+        let Some(Size(limit)) = self.disk else { return Vec::new() };
         kept.sort();
         let mut total: u64 = kept.iter().map(|(_, bytes)| bytes).sum();
-        for (id, bytes) in kept {
-            if total <= limit {
-                return;
-            }
-            swept.remove(settings, &id);
+        let is_too_much = |(_, bytes): &(ExecutionId, u64)| {
+            let is_too_much = total > limit;
             total -= bytes;
-        }
+            is_too_much
+        };
+        kept.into_iter().take_while(is_too_much).collect()
     }
 }
 
-impl Swept {
-    fn remove(&mut self, settings: &Settings, id: &ExecutionId) {
-        self.bytes += remove_files(settings, id);
-        self.files_of += 1;
-    }
+/// The moment so long before now.
+fn before(now: DateTime<Utc>, span: Span) -> DateTime<Utc> {
+    let span = TimeDelta::from_std(span.0).unwrap_or(TimeDelta::MAX);
+    now.checked_sub_signed(span).unwrap_or(DateTime::<Utc>::MIN_UTC)
 }
 
 /// The folders of files, each with the execution whose they are.
@@ -174,15 +216,13 @@ fn modified(path: &Path) -> Option<DateTime<Utc>> {
     path.symlink_metadata().and_then(|found| found.modified()).ok().map(DateTime::from)
 }
 
-fn remove_files(settings: &Settings, id: &ExecutionId) -> u64 {
-    let folder = settings.storage().join(id.as_str());
-    let bytes = size(&folder);
-    // What cannot be removed now is found again by the next sweep.
-    if std::fs::remove_dir_all(&folder).is_ok() { bytes } else { 0 }
+/// Removes an execution's files. What cannot be removed now is found again by the next sweep.
+fn remove_files(settings: &Settings, id: &ExecutionId) -> bool {
+    std::fs::remove_dir_all(settings.storage().join(id.as_str())).is_ok()
 }
 
 /// The bytes of a file, or of all files below a folder; what vanishes meanwhile counts nothing.
-fn size(path: &Path) -> u64 {
+pub(crate) fn size(path: &Path) -> u64 {
     match std::fs::symlink_metadata(path) {
         Ok(found) if found.is_dir() => {
             let entries = path.read_dir().into_iter().flatten().flatten();

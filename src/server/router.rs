@@ -1,30 +1,37 @@
 //! Which address leads where.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use axum::{Json, Router, middleware};
+use axum::{Extension, Json, Router, middleware};
 use serde_json::{Value, json};
 
 use super::App;
-use crate::server::access::{Access, guard};
+use crate::server::access::{Access, MayKnow, guard, recognize};
 use crate::server::api;
 use crate::server::api::problem::Problem;
+use crate::server::readiness::{Readiness, Status};
 use crate::server::slow;
 
-/// All addresses of the server, for those who have `access`. Health checks need none, and a webhook has a key of its own.
+/// All addresses of the server, for those who have `access`. Health checks need none, though `/ready`
+/// gives its reasons to these alone, and a webhook has a key of its own.
 pub(super) fn router(app: Arc<App>, access: Access) -> Router {
     let guarded = Router::new()
         .route("/metrics", get(metrics))
         .with_state(app.clone())
         .merge(api::router(app.clone()))
         .fallback(nothing)
-        .layer(middleware::from_fn_with_state(access, guard));
+        .layer(middleware::from_fn_with_state(access.clone(), guard));
+    let readiness = Router::new()
+        .route("/ready", get(ready))
+        .with_state(app.clone())
+        .layer(middleware::from_fn_with_state(access, recognize));
     let open = Router::new().route(HEALTH, get(health)).with_state(app.clone()).merge(api::webhooks(app));
-    open.merge(guarded).layer(middleware::map_request(slow::limited))
+    open.merge(readiness).merge(guarded).layer(middleware::map_request(slow::limited))
 }
 
 /// Where it is asked whether the server is well.
@@ -35,12 +42,23 @@ async fn nothing(uri: Uri) -> Problem {
     Problem::missing(format!("there is nothing at {}; /api/v1/openapi.json describes what there is", uri.path()))
 }
 
-/// Whether the server can do its work.
-async fn health(State(app): State<Arc<App>>) -> (StatusCode, Json<Value>) {
-    match app.executor.load() {
-        Ok(load) => (StatusCode::OK, Json(json!({"status": "UP", "load": load, "started": app.started}))),
-        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "DOWN", "problem": error.to_string()}))),
-    }
+/// How long `/health` waits to hear how much there is to do.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// That the server is alive. How much there is to do is told if it is known at once: a journal that is busy or cannot be
+/// used is no reason to restart a server.
+async fn health(State(app): State<Arc<App>>) -> Json<Value> {
+    let executor = app.executor.clone();
+    let load = tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(move || executor.load().ok())).await;
+    let load = load.ok().and_then(Result::ok).flatten();
+    Json(json!({"status": "UP", "load": load, "started": app.started}))
+}
+
+/// Whether the server can do its work, and why not.
+async fn ready(State(app): State<Arc<App>>, knows: Option<Extension<MayKnow>>) -> (StatusCode, Json<Readiness>) {
+    let ready = Readiness::of(&app, knows.is_some());
+    let code = if ready.status == Status::Down { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    (code, Json(ready))
 }
 
 /// What Prometheus reads.

@@ -37,7 +37,7 @@ async fn a_schedule_that_cannot_start_in_time_is_told_once() {
     // The trigger has last been dealt with before the server was away for a while.
     let journal = Journal::open(&place.path("home/journal.db")).unwrap();
     let of = TriggerKey { namespace: "n".to_owned(), flow: "busy".to_owned(), trigger: "minutely".to_owned() };
-    journal.triggers_last(&[of], Utc::now() - TimeDelta::minutes(20)).unwrap();
+    journal.triggers_progress(&[of], Utc::now() - TimeDelta::minutes(20)).unwrap();
     drop(journal);
     let server = place.server();
     until("it is told", async || !kept.lock().unwrap().is_empty()).await;
@@ -249,4 +249,67 @@ async fn no_value_forges_a_line_of_the_log() {
     assert!(forged.len() >= 2, "{:?}", said());
     let is_tame = |line: &String| line.starts_with("    2030") && line.ends_with("forged\\x1b[2J");
     assert!(forged.iter().all(is_tame), "{forged:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_flows_and_folders_is_said_shown_and_told() {
+    let place = Place::new();
+    let (address, kept) = receiver().await;
+    place.write("jitney.yaml", format!("notifications:\n  - {{webhook: \"{address}\"}}\n"));
+    let good = "id: good\nnamespace: n\ntasks:\n  - {id: a, type: log, message: hi}\n";
+    place.write("flows/good.yaml", good);
+    let server = place.server();
+    until("it is ready", async || server.get("/ready")["status"] == "UP").await;
+    // A file that never was a flow, and a second one with a flow's id.
+    place.write("flows/broken.yaml", "id: broken\nnamespace: n\ntasks:\n  - {id: t, type: nosuch}\n");
+    place.write("flows/twin.yaml", good);
+    let problems = || server.get("/api/v1/flows/search")["problems"].to_string();
+    until("both are shown", async || {
+        problems().contains("unknown task type `nosuch`") && problems().contains("there are two flows n.good")
+    })
+    .await;
+    let said = || server.said.lock().unwrap().join("\n");
+    until("both are said", async || said().contains("broken.yaml:4:19") && said().contains("twin.yaml:1:5")).await;
+    let ready = server.get("/ready");
+    assert_eq!(ready["status"], "DEGRADED", "{ready}");
+    assert!(ready["problems"].to_string().contains("nosuch"), "{ready}");
+    assert_eq!(server.code(&["/ready"]), "200", "what runs goes on");
+    // The folder is gone.
+    std::fs::rename(place.path("flows"), place.path("away")).unwrap();
+    until("it is not ready", async || server.code(&["/ready"]) == "503").await;
+    let reason = format!("cannot read the folder {}", place.path("flows").display());
+    assert!(server.get("/ready")["checks"].to_string().contains(&reason), "{}", server.get("/ready"));
+    assert_eq!(server.code(&["/health"]), "200", "it is alive");
+    let told = || kept.lock().unwrap().iter().map(|told| told["text"].to_string()).collect::<Vec<_>>().join("\n");
+    until("people are told", async || told().contains("The server cannot do all of its work: cannot read")).await;
+    assert_eq!(server.get("/api/v1/flows/search")["total"], 1, "its flows stay");
+    std::fs::rename(place.path("away"), place.path("flows")).unwrap();
+    until("it is ready again", async || server.code(&["/ready"]) == "200").await;
+    until("people are told that too", async || told().contains("The server is healthy again")).await;
+    assert_eq!(said().matches(&reason).count(), 2, "once when it came, once when it was over: {}", said());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_login_ready_says_what_and_not_why() {
+    let mut place = Place::new();
+    place.variables = vec![("JITNEY_TOKEN".to_owned(), "t0ken".to_owned())];
+    place.write("flows/broken.yaml", "id: broken\n");
+    let server = place.server();
+    until("it works", async || server.get("/ready")["status"] == "DEGRADED").await;
+    let ready = server.get("/ready");
+    assert!(ready.get("problems").is_none() && ready["checks"].is_array(), "{ready}");
+    let ready = server.json(&["/ready", "-H", "Authorization: Bearer t0ken"]);
+    assert!(ready["problems"].to_string().contains("broken.yaml"), "{ready}");
+}
+
+#[test]
+fn a_folder_of_flows_that_is_no_folder_is_refused_and_a_new_one_is_told() {
+    let place = Place::new();
+    place.write("file", "x");
+    let refused = place.jitney(&["server", "--listen", "127.0.0.1:0", "--flows", "file"]);
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(refused.status.code() == Some(3) && said.contains("file") && said.contains("--flows"), "{said}");
+    let server = place.server_with(&["--flows", "nosuch"]);
+    let said = server.said.lock().unwrap().join("\n");
+    assert!(said.contains("nosuch was not there; it was made and has no flows"), "{said}");
 }

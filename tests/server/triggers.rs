@@ -184,6 +184,8 @@ fn end_at(server: &Server, flow: &str, at: chrono::DateTime<Utc>) {
         trigger: None,
         revision: None,
         parent: None,
+        started_by: None,
+        target: None,
         original: None,
         attempt: 1,
     };

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::board::picture;
 use super::preview::inputs_line;
-use super::{go, shown_path, silent_runner, told};
+use super::{go, reading_runner, shown_path, silent_runner, told};
 use crate::cli::calendar::Mark;
 use crate::cli::inputs::pair;
 use crate::cli::out::{errln, out, outln};
@@ -61,7 +61,7 @@ pub(super) struct Again {
 }
 
 pub(super) fn list(listing: &Listing, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
-    let runner = silent_runner(settings)?;
+    let runner = reading_runner(settings)?;
     let query = Query { flow: listing.flow.clone(), ..Query::default() };
     let (_, found) = runner.journal.backfills(&query, listing.limit, 0)?;
     if listing.json {
@@ -93,7 +93,7 @@ pub(super) fn list(listing: &Listing, settings: &Arc<Settings>) -> anyhow::Resul
 }
 
 pub(super) fn show(named: &Named, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
-    let runner = silent_runner(settings)?;
+    let runner = reading_runner(settings)?;
     let backfill = find(&runner.journal, named.id.as_deref())?;
     let cells = runner.cells(&backfill)?;
     if named.json {

@@ -19,7 +19,7 @@ use crate::engine::backfill::BackfillError;
 use crate::engine::{EngineError, Runner};
 use crate::flow::Flow;
 use crate::id::BackfillId;
-use crate::journal::Journal;
+use crate::journal::{Journal, JournalError};
 use crate::postgres::resolve;
 use crate::text::plain;
 
@@ -65,10 +65,22 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
 /// # Errors
 /// [`Invalid`] when the address of `--postgres` cannot be read; else when the journal cannot be opened.
 pub(super) fn silent_runner(settings: &Arc<Settings>) -> anyhow::Result<Runner> {
+    runner_over(Journal::open, settings)
+}
+
+/// The same for one who only reads.
+///
+/// # Errors
+/// As [`silent_runner`].
+pub(super) fn reading_runner(settings: &Arc<Settings>) -> anyhow::Result<Runner> {
+    runner_over(Journal::open_to_read, settings)
+}
+
+fn runner_over(open: fn(&Path) -> Result<Journal, JournalError>, settings: &Arc<Settings>) -> anyhow::Result<Runner> {
     if settings.postgres.is_some() {
         resolve(settings, None).map_err(|finding| Invalid::from(*finding))?;
     }
-    let journal = Arc::new(Journal::open(&settings.journal())?);
+    let journal = Arc::new(open(&settings.journal())?);
     Ok(Runner::new(settings.clone(), journal, Arc::new(|_| {})))
 }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 
 use crate::cli::Invalid;
+use crate::cli::advice::unusable;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::lock::is_locked;
@@ -27,9 +28,9 @@ pub(in crate::cli) fn is_served(settings: &Settings) -> bool {
 pub(super) fn only_server(settings: &Settings) -> anyhow::Result<File> {
     let path = path(settings);
     let failed = || format!("cannot use {}", path.display());
-    std::fs::create_dir_all(&settings.home).with_context(failed)?;
-    let opened = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-    let mut file = opened.with_context(failed)?;
+    let opened = std::fs::create_dir_all(&settings.home)
+        .and_then(|()| File::options().read(true).write(true).create(true).truncate(false).open(&path));
+    let mut file = opened.map_err(|error| unusable(&error, settings))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {

@@ -11,6 +11,7 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::cli::out::errln;
 use crate::diagnostic::Diagnostic;
 use crate::engine::catalog::{Change, ChangeKind, Entry};
+use crate::engine::health::News;
 use crate::id::ExecutionId;
 use crate::journal::{Backfill, Event, ExecutionState, Happened, LogLine, TriggerKey};
 use crate::secret::Redactor;
@@ -123,6 +124,25 @@ impl Lines {
         }
     }
 
+    /// Says what keeps the server from its work, and when that is over.
+    pub(super) async fn tell_health(self, mut heard: Receiver<News>) {
+        loop {
+            match heard.recv().await {
+                Ok(News::Bad(trouble)) => {
+                    let parts: Vec<&str> = trouble.parts.iter().map(|part| part.as_str()).collect();
+                    self.write(
+                        Utc::now(),
+                        line(Level::Error, format!("{} (affects: {})", trouble.problem, parts.join(", "))),
+                    );
+                }
+                Ok(News::Good(trouble)) => self.say(&format!("over: {}", trouble.problem)),
+                Ok(News::Note(text)) => self.warn(&text),
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
+            }
+        }
+    }
+
     fn happened(&self, happened: &Happened) {
         match happened {
             Happened::Event { id, namespace, flow, status, time, event } => {
@@ -185,6 +205,10 @@ impl Line {
         // No line of a message may look like one of the log's own.
         indented(&format!("{}  {:<5}  {}", self.time, self.level, parts.join("  ")), 4)
     }
+}
+
+fn line(level: Level, message: String) -> Line {
+    Line { level: level.as_str().to_owned(), message, ..Line::default() }
 }
 
 fn about(namespace: &str, flow: &str, level: Level, message: String) -> Line {

@@ -19,9 +19,10 @@ use crate::cli::{Exit, Invalid};
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::backfill::Keeper;
-use crate::engine::catalog::Catalog;
+use crate::engine::catalog::{Catalog, CatalogError};
 use crate::engine::clock::SystemClock;
 use crate::engine::executor::{Executor, Options};
+use crate::engine::health::Part;
 use crate::engine::scheduler::Scheduler;
 use crate::engine::{Beside, Runner};
 use crate::journal::{Journal, StartedBy};
@@ -30,6 +31,7 @@ use crate::server::arrivals::{Arrivals, Buckets, Local as LocalFolders, Place};
 use crate::server::connections::Connections;
 use crate::server::metrics::Metrics;
 use crate::server::notify::Notifier;
+use crate::server::readiness;
 use crate::server::reports::Reports;
 use crate::server::settings::ServerSettings;
 use crate::server::traces::Traces;
@@ -80,7 +82,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     clear_uploads(settings, &lines);
     let listener = TcpListener::bind(arguments.listen).await.map_err(|error| taken(arguments.listen, &error))?;
     let journal = Arc::new(Journal::open(&settings.journal())?);
-    let catalog = Catalog::open(arguments.flows, tasks::ALL, journal.clone())?;
+    let catalog = Catalog::open(arguments.flows, tasks::ALL, journal.clone()).map_err(unusable)?;
     catalog.problems().iter().for_each(|finding| lines.finding(finding));
     catalog.list().iter().for_each(|entry| lines.broken(entry));
     let (shutdown, asked_to_stop) = (CancellationToken::new(), CancellationToken::new());
@@ -162,11 +164,17 @@ fn background(
     lines: &Lines,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<Vec<tokio::task::JoinHandle<()>>> {
+    let app_ = app;
     let App { catalog, scheduler, .. } = &**app;
-    let (words, stop) = (lines.clone(), shutdown.clone());
-    let watching = tokio::spawn(catalog.clone().watch(stop, move |found| match found {
-        Ok(changes) => changes.iter().for_each(|change| words.change(change)),
-        Err(error) => words.warn(&format!("the flows cannot be read: {:#}", anyhow::Error::from(error))),
+    let (words, stop, health) = (lines.clone(), shutdown.clone(), app.executor.health().clone());
+    let watching = tokio::spawn(catalog.clone().watch(stop, move |found| {
+        let Some(look) = health.note(Part::Flows, found) else { return };
+        look.changes.iter().for_each(|change| words.change(change));
+        look.problems.iter().for_each(|problem| words.finding(problem));
+        if !look.unreadable.is_empty() {
+            let problems: Vec<&str> = look.unreadable.iter().map(|problem| problem.message.as_str()).collect();
+            health.bad(Part::Flows, problems.join("; "));
+        }
     }));
     let (clock, stop, scheduler_) = (Arc::new(SystemClock), shutdown.clone(), scheduler.clone());
     let scheduling = tokio::spawn(async move { scheduler_.run(clock, stop).await });
@@ -179,7 +187,20 @@ fn background(
     let keeping = tokio::spawn(async move {
         app.backfills.run(stop, |backfill, level, text| words.backfill(backfill, level, text)).await;
     });
-    Ok(vec![watching, scheduling, arriving, keeping])
+    let looking = tokio::spawn(readiness::watch(app_.clone(), shutdown.clone()));
+    tokio::spawn(lines.clone().tell_health(app_.executor.health().subscribe()));
+    Ok(vec![watching, scheduling, arriving, keeping, looking])
+}
+
+/// What is wrong with a folder of flows is wrong with the command line.
+fn unusable(error: CatalogError) -> anyhow::Error {
+    match &error {
+        CatalogError::File { .. } => {
+            let finding = Diagnostic::error(crate::text::chain(&error));
+            Invalid::from(finding.help("`--flows` names the folder of flows")).into()
+        }
+        _ => error.into(),
+    }
 }
 
 /// Removes what a server was sent that was killed before an execution had its copy.

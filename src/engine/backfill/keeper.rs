@@ -20,10 +20,12 @@ use super::steer::state;
 use crate::engine::EngineError;
 use crate::engine::catalog::Catalog;
 use crate::engine::executor::Executor;
+use crate::engine::health::Part;
 use crate::flow::Flow;
 use crate::id::BackfillId;
 use crate::journal::{Backfill, BackfillEnd, BackfillSpec, Wish};
 use crate::task::Level;
+use crate::text::chain;
 
 /// How often the journal is asked what is to be done.
 const GLANCE: Duration = Duration::from_secs(1);
@@ -69,11 +71,12 @@ impl Keeper {
         let mut drives: JoinSet<(Backfill, Result<Driven, EngineError>)> = JoinSet::new();
         while !stop.is_cancelled() {
             // A journal that cannot be read now is asked again at the next glance.
-            for backfill in self.to_do().unwrap_or_default() {
+            let health = self.executor.health();
+            for backfill in health.note(Part::Backfills, self.to_do()).unwrap_or_default() {
                 match self.begin(&backfill, &stop, &mut drives) {
                     Ok(true) => say(&backfill, Level::Info, "RUNNING"),
                     Ok(false) => {}
-                    Err(error) => self.rest(&backfill, &error.in_full(), &say),
+                    Err(error) => self.failed(&backfill, error, &say),
                 }
             }
             tokio::select! {
@@ -104,7 +107,7 @@ impl Keeper {
             }
             None if dry_run => None,
             None => {
-                let backfill = asked.chosen(&preview, Utc::now());
+                let backfill = asked.chosen(runner, &preview, Utc::now())?;
                 // Whoever finds it in the journal must find its secrets here.
                 self.given().insert(backfill.id.clone(), asked.given);
                 self.executor.journal().create_backfill(&backfill)?;
@@ -254,9 +257,19 @@ impl Keeper {
             // A process that stops refuses executions, and one that is faster drives it.
             Some((_, Ok(Driven::Interrupted) | Err(EngineError::Taken(_)))) | None => {}
             Some((backfill, Err(error))) if !stop.is_cancelled() => {
-                self.rest(&backfill, &BackfillError::Engine(error).in_full(), say);
+                self.failed(&backfill, BackfillError::Engine(error), say);
             }
             Some(_) => {}
+        }
+    }
+
+    /// What to do about a backfill that did not go on: one that only found the journal unusable is tried again.
+    fn failed(&self, backfill: &Backfill, error: BackfillError, say: &impl Fn(&Backfill, Level, &str)) {
+        match error {
+            BackfillError::Engine(error) if error.is_of_machine() => {
+                self.executor.health().bad(Part::Backfills, chain(&error));
+            }
+            error => self.rest(backfill, &error.in_full(), say),
         }
     }
 
@@ -265,7 +278,8 @@ impl Keeper {
         let problem = self.executor.runner().settings.redactor.line(problem);
         say(backfill, Level::Warn, &format!("rests: {problem}"));
         // Where the journal cannot be written it is tried again, and said again, at the next glance.
-        let _ = self.executor.journal().rest_backfill(&backfill.id, &problem);
+        let rested = self.executor.journal().rest_backfill(&backfill.id, &problem);
+        self.executor.health().note(Part::Backfills, rested);
     }
 
     fn given(&self) -> MutexGuard<'_, HashMap<BackfillId, Given>> {

@@ -1,5 +1,6 @@
 //! Starting what may start, and what happens when it has ended.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, Weak};
@@ -10,11 +11,13 @@ use serde_json::Map;
 use super::{Executor, Prepared, UnderWay, lock};
 use crate::diagnostic::Diagnostic;
 use crate::engine::control::Control;
+use crate::engine::health::Part;
 use crate::engine::lock::Claim;
 use crate::engine::{EngineError, again, revive};
 use crate::flow::Flow;
 use crate::id::ExecutionId;
 use crate::journal::{Chosen, Created, Event, ExecutionState, State};
+use crate::text::chain;
 
 /// Flows that executions began with and that somebody still uses, by file and SHA-256.
 #[derive(Default)]
@@ -49,16 +52,32 @@ impl Executor {
             if is_full || self.shared.stopping.load(Ordering::SeqCst) {
                 return;
             }
-            let settings = &self.shared.runner.settings;
+            let (settings, unlocked) = (&self.shared.runner.settings, RefCell::new(None));
+            // What another process works on is no trouble; a lock that cannot be made is.
+            let claim = |id: &ExecutionId| {
+                let claimed = Claim::take(settings, id);
+                claimed
+                    .map_err(|error| {
+                        if error.is_of_machine() {
+                            drop(unlocked.replace(Some(error)))
+                        }
+                    })
+                    .ok()
+            };
             let next = self.journal().start_next(
                 &self.shared.queue,
                 Utc::now(),
                 &|chosen| self.limit(chosen),
                 &|id| self.is_alive(&under_way, id),
-                &|id| Claim::take(settings, id).ok(),
+                &claim,
             );
+            let next = match (next, unlocked.take()) {
+                (Ok(None), Some(error)) => Err(error),
+                (next, _) => next.map_err(EngineError::from),
+            };
             // A journal that cannot be written now is tried again when the next execution ends, or at the next look.
-            let Ok(Some((id, state, claim))) = next else { return };
+            let next = self.shared.health.note(Part::Queue, next).flatten();
+            let Some((id, state, claim)) = next else { return };
             let prepared = lock(&self.shared.waiting).remove(&id);
             self.begin(under_way, claim, id, state, prepared);
         }
@@ -118,8 +137,15 @@ impl Executor {
                 )
             }
         };
-        if let Err(error) = worked {
-            self.say(id, &chain(&error));
+        match worked {
+            Ok(()) => self.shared.health.good(Part::Executions),
+            Err(error) => {
+                if error.is_of_machine() {
+                    self.shared.health.bad(Part::Executions, chain(&error));
+                    lock(&self.shared.stalled).insert(id.clone());
+                }
+                self.say(id, &chain(&error));
+            }
         }
     }
 
@@ -201,14 +227,4 @@ pub(super) fn told(finding: &Diagnostic) -> String {
         Some(help) => format!("cannot go on: {} ({help})", finding.message),
         None => format!("cannot go on: {}", finding.message),
     }
-}
-
-fn chain(error: &EngineError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
 }

@@ -15,18 +15,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, broadcast};
 
 use crate::engine::catalog::Catalog;
 use crate::engine::control::{Control, Rest};
+use crate::engine::health::Health;
+use crate::engine::leftovers;
 use crate::engine::lock::{self, Claim};
 use crate::engine::{self, Before, EngineError, Runner, input_files};
 use crate::flow::input;
 use crate::flow::{Behavior, Flow};
 use crate::id::ExecutionId;
 use crate::journal::{ExecutionState, Happened, Journal, Limit, Overflow, StartedBy, State, Submission, Submitted};
+use crate::storage::Storage;
 use crate::task::TaskType;
 
 pub use actions::Action;
@@ -88,7 +91,10 @@ struct Shared {
     flows: dispatch::Flows,
     /// What is not resumed because it began with another target; it is said once.
     left_alone: Mutex<HashSet<ExecutionId>>,
+    /// What stands still because the journal could not be written. Its process has not died.
+    stalled: Mutex<HashSet<ExecutionId>>,
     stopping: AtomicBool,
+    health: Health,
     /// Told whenever an execution leaves `under_way`.
     left: Notify,
 }
@@ -121,12 +127,15 @@ impl Executor {
             watchers: Mutex::default(),
             flows: dispatch::Flows::default(),
             left_alone: Mutex::default(),
+            stalled: Mutex::default(),
             stopping: AtomicBool::new(false),
+            health: Health::default(),
             left: Notify::new(),
         };
         let executor = Self { shared: Arc::new(shared) };
         if executor.shared.options.takes_all {
             executor.take_over()?;
+            leftovers::remove_dead_locks(&executor.shared.runner.settings);
         }
         executor.keep_looking();
         Ok(executor)
@@ -138,34 +147,43 @@ impl Executor {
     /// # Errors
     /// When it is refused; nothing is written then.
     pub fn submit(&self, request: Request) -> Result<ExecutionId, Refused> {
-        let shared = &self.shared;
-        let Request { flow, inputs, labels, trigger_date, trigger, tick, revision } = request;
-        if flow.disabled {
+        if request.flow.disabled {
             return Err(Refused::Disabled);
         }
         let now = Utc::now();
+        let id = self.journal().new_id(now).map_err(EngineError::from)?;
+        let submitted = self.submit_as(&id, request, now);
+        if submitted.is_err() {
+            // Files that were copied for an execution that is not to be.
+            let _ = Storage::new(self.shared.runner.settings.storage(), id.clone()).purge();
+        }
+        submitted.map(|()| id)
+    }
+
+    fn submit_as(&self, id: &ExecutionId, request: Request, now: DateTime<Utc>) -> Result<(), Refused> {
+        let shared = &self.shared;
+        let Request { flow, inputs, labels, trigger_date, trigger, tick, revision } = request;
         let inputs = input::resolve(&flow, &inputs, &Before::of(&shared.runner.settings, &flow, now))
             .map_err(Refused::Inputs)?;
         let unreadable = input_files::unreadable(&flow, &inputs);
         if !unreadable.is_empty() {
             return Err(Refused::Inputs(unreadable));
         }
-        let id = ExecutionId::generate(now);
         let wanted = engine::Request { inputs, labels, trigger_date, ..engine::Request::default() };
-        let (mut created, secrets) = shared.runner.created(&id, &flow, &wanted, now)?;
-        let blocking = shared.runner.blocking_checks(&id, &flow, &wanted.inputs, &created)?;
+        let (mut created, secrets) = shared.runner.created(id, &flow, &wanted, now)?;
+        let blocking = shared.runner.blocking_checks(id, &flow, &wanted.inputs, &created)?;
         if !blocking.is_empty() {
             return Err(Refused::Inputs(blocking));
         }
         created.trigger = trigger;
         created.revision = revision;
-        let claim = Claim::take(&shared.runner.settings, &id)?;
+        let claim = Claim::take(&shared.runner.settings, id)?;
         let under_way = self.under_way();
         if shared.stopping.load(Ordering::SeqCst) {
             return Err(Refused::Stopping);
         }
         let submission = Submission {
-            id: &id,
+            id,
             created,
             tick: tick.as_ref(),
             limit: limit_of(&flow),
@@ -182,10 +200,12 @@ impl Executor {
                 drop(claim);
                 lock(&shared.waiting).insert(id.clone(), prepared);
             }
-            Submitted::TurnedAway => self.say(&id, "turned away: all slots of the flow's `concurrency` are taken"),
-            Submitted::AlreadyRan => return Err(tick.map_or(Refused::Stopping, Refused::AlreadyRan)),
+            Submitted::TurnedAway => self.say(id, "turned away: all slots of the flow's `concurrency` are taken"),
+            Submitted::AlreadyRan => {
+                return Err(tick.map_or(Refused::Stopping, |tick| Refused::AlreadyRan(Box::new(tick))));
+            }
         }
-        Ok(id)
+        Ok(())
     }
 
     /// Waits until an execution has ended or is paused.
@@ -240,6 +260,11 @@ impl Executor {
     /// The journal.
     pub fn journal(&self) -> &Arc<Journal> {
         &self.shared.runner.journal
+    }
+
+    /// What keeps this process from its work.
+    pub fn health(&self) -> &Health {
+        &self.shared.health
     }
 
     /// What runs the executions.

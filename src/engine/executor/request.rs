@@ -48,7 +48,7 @@ pub enum Refused {
     Disabled,
     /// The trigger has started an execution for this already.
     #[error("trigger {} has started an execution for {} already", .0.of, .0.key)]
-    AlreadyRan(Tick),
+    AlreadyRan(Box<Tick>),
     /// The process stops.
     #[error("the server is stopping")]
     Stopping,

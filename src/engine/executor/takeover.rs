@@ -8,6 +8,7 @@ use chrono::Utc;
 use super::poison::is_poisoned;
 use super::{Executor, TERMINAL, lock as lock_of};
 use crate::engine::EngineError;
+use crate::engine::health::Part;
 use crate::engine::interrupted::{PATIENCE, end_killing};
 use crate::engine::lock::{self, Claim};
 use crate::id::ExecutionId;
@@ -39,7 +40,7 @@ impl Executor {
                 }
             }
             for (id, created) in journal.unattended()? {
-                let is_fresh = Utc::now() - created < PATIENCE;
+                let is_fresh = (Utc::now() - created).abs() < PATIENCE;
                 if !under_way.contains_key(&id) && self.take_one(&id, is_fresh)? {
                     taken += 1;
                 }
@@ -62,11 +63,12 @@ impl Executor {
         if !self.is_ours(&state) || state.status.has_ended() || !self.is_here(id, &state) {
             return Ok(false);
         }
-        if state.status == ExecutionState::Running {
+        let has_stalled = lock_of(&self.shared.stalled).contains(id);
+        if state.status == ExecutionState::Running && !has_stalled {
             self.shared.runner.append(id, &mut state, Event::Interrupted)?;
         }
         match state.status {
-            ExecutionState::Running if is_poisoned(&state) => self.fail_as_poisoned(id, &mut state)?,
+            ExecutionState::Running if !has_stalled && is_poisoned(&state) => self.fail_as_poisoned(id, &mut state)?,
             ExecutionState::Created if is_fresh => return Ok(false),
             ExecutionState::Created
             | ExecutionState::Running
@@ -78,6 +80,7 @@ impl Executor {
             ExecutionState::Queued => self.journal().place_first(id, &self.shared.queue)?,
             _ => return Ok(false),
         }
+        lock_of(&self.shared.stalled).remove(id);
         Ok(true)
     }
 
@@ -122,7 +125,7 @@ impl Executor {
                 let executor = Self { shared };
                 if executor.shared.options.takes_all && look.is_multiple_of(RARELY) {
                     // A journal that cannot be used now is tried again at the next look.
-                    let _ = executor.take_over();
+                    executor.shared.health.note(Part::Takeover, executor.take_over());
                 } else {
                     executor.dispatch();
                 }

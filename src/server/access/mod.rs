@@ -157,6 +157,22 @@ pub async fn guard(State(access): State<Access>, request: Request, next: Next) -
     }
 }
 
+/// Marks a request of somebody who may know what is wrong with the server.
+#[derive(Clone, Copy, Debug)]
+pub struct MayKnow;
+
+/// Lets every request pass, and marks those that would pass the guard.
+pub async fn recognize(State(access): State<Access>, mut request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
+    let headers = request.headers().clone();
+    // Whoever sends no login does not wait for a wrong one.
+    let has_login = access.is_open() || headers.contains_key(header::AUTHORIZATION);
+    if has_login && access.check_site(&request).is_ok() && access.check_login(&headers, peer).await.is_ok() {
+        request.extensions_mut().insert(MayKnow);
+    }
+    next.run(request).await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

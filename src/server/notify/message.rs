@@ -19,6 +19,10 @@ const USUAL: &str = "{{ flow.namespace }}.{{ flow.id }} {% if event == 'failure'
 {% elseif repeated > 0 %}\nThe same happened {{ repeated }} times since the last message{% endif %}\
 \nExecution {{ execution.id }}{% if link %}: {{ link }}{% endif %}";
 
+/// What is said of the server itself.
+const OF_SERVER: &str = "{% if event == 'unhealthy' %}The server cannot do all of its work: {{ error.message }}\
+{% else %}The server is healthy again; this is over: {{ error.message }}{% endif %}";
+
 /// An execution as a message sees it.
 #[derive(Clone, Debug, Default)]
 pub struct News {
@@ -78,6 +82,11 @@ impl News {
         }
     }
 
+    /// The template that says this: the rule's own, else none, which is the usual one, unless it is about the server.
+    pub(super) fn template<'a>(&self, own: Option<&'a str>) -> Option<&'a str> {
+        own.or((self.flow.is_empty()).then_some(OF_SERVER))
+    }
+
     /// The names that a message may use.
     pub(super) fn names(&self, occasion: Occasion) -> Names {
         let stamp = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Millis, true);
@@ -134,6 +143,10 @@ mod tests {
             "zoomcamp.postgres_taxi failed for 2020-04-01\nTask extract: 404 Not Found\n\
              The same happened 3 times since the last message\nExecution 01ABC"
         );
+        let server = News { error: Some((String::new(), "the disk is full".to_owned())), ..News::default() };
+        let told = |event| text(server.template(None), &server.names(event), &Nowhere).unwrap();
+        assert_eq!(told(Occasion::Unhealthy), "The server cannot do all of its work: the disk is full");
+        assert_eq!(told(Occasion::Recovery), "The server is healthy again; this is over: the disk is full");
         let quiet = News { error: None, repeated: 0, rows: 35_612, ..news };
         let told = text(None, &quiet.names(Occasion::Recovery), &Nowhere).unwrap();
         assert_eq!(told, "zoomcamp.postgres_taxi runs again for 2020-04-01\n35612 rows loaded\nExecution 01ABC");

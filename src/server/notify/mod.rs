@@ -6,8 +6,9 @@
 mod channel;
 mod message;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -27,8 +28,8 @@ pub use message::News;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub struct Rule {
-    /// What to tell; failures and recoveries unless said otherwise.
-    #[serde(default = "failure_and_recovery")]
+    /// What to tell; failures, recoveries and an unhealthy server unless said otherwise.
+    #[serde(default = "usual")]
     pub on: Vec<Occasion>,
     /// Which flows, as `namespace.flow`, where `*` stands for anything; all unless said otherwise.
     #[serde(default = "everything")]
@@ -63,6 +64,9 @@ pub enum Occasion {
     Late,
     /// An execution ended well.
     Success,
+    /// The server cannot do all of its work: its disk is full, its journal cannot be written. Told whatever `flows` and
+    /// `labels` say; when it is over, it is told as a recovery.
+    Unhealthy,
 }
 
 impl Occasion {
@@ -73,12 +77,13 @@ impl Occasion {
             Self::Recovery => "recovery",
             Self::Late => "late",
             Self::Success => "success",
+            Self::Unhealthy => "unhealthy",
         }
     }
 }
 
-fn failure_and_recovery() -> Vec<Occasion> {
-    vec![Occasion::Failure, Occasion::Recovery]
+fn usual() -> Vec<Occasion> {
+    vec![Occasion::Failure, Occasion::Recovery, Occasion::Unhealthy]
 }
 
 fn everything() -> Vec<String> {
@@ -131,6 +136,8 @@ pub struct Notifier {
     settings: Arc<Settings>,
     outside: Arc<dyn Outside + Send + Sync>,
     client: reqwest::Client,
+    /// When each rule was told of each trouble of the server. A journal that cannot be written cannot keep it.
+    told: Mutex<HashMap<(String, String), Instant>>,
 }
 
 impl Notifier {
@@ -145,7 +152,7 @@ impl Notifier {
         outside: Arc<dyn Outside + Send + Sync>,
     ) -> reqwest::Result<Self> {
         let client = crate::web::client::client(std::time::Duration::from_secs(30))?;
-        Ok(Self { rules, journal, settings, outside, client })
+        Ok(Self { rules, journal, settings, outside, client, told: Mutex::default() })
     }
 
     /// Tells about an execution that has ended; what could not be sent comes back in plain words.
@@ -184,6 +191,45 @@ impl Notifier {
         problems
     }
 
+    /// Tells what keeps the server from its work; what could not be sent comes back in plain words.
+    pub async fn unhealthy(&self, problem: &str) -> Vec<String> {
+        let is_due = |rule: &Rule| {
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            let key = (rule.name(), problem.to_owned());
+            let is_due = told.get(&key).is_none_or(|last| last.elapsed() >= rule.repeat.0);
+            if is_due {
+                told.insert(key, Instant::now());
+            }
+            is_due
+        };
+        self.tell_of_server(Occasion::Unhealthy, problem, is_due).await
+    }
+
+    /// Tells that this is over, whoever was told of it.
+    pub async fn healthy(&self, problem: &str) -> Vec<String> {
+        let was_told = |rule: &Rule| {
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            told.remove(&(rule.name(), problem.to_owned())).is_some() && rule.on.contains(&Occasion::Recovery)
+        };
+        self.tell_of_server(Occasion::Recovery, problem, was_told).await
+    }
+
+    async fn tell_of_server(
+        &self,
+        occasion: Occasion,
+        problem: &str,
+        is_due: impl Fn(&Rule) -> bool + Send + Sync,
+    ) -> Vec<String> {
+        let news = News { error: Some((String::new(), problem.to_owned())), ..News::default() };
+        let mut problems = Vec::new();
+        for rule in self.rules.iter().filter(|rule| rule.on.contains(&Occasion::Unhealthy) && is_due(rule)) {
+            if let Err(problem) = self.send(rule, occasion, &news).await {
+                problems.push(self.settings.redactor.clean(&problem));
+            }
+        }
+        problems
+    }
+
     /// How many times the same was left out before, when it is to be told now.
     fn is_due(
         &self,
@@ -201,7 +247,7 @@ impl Notifier {
 
     async fn send(&self, rule: &Rule, occasion: Occasion, news: &News) -> Result<(), String> {
         let names = news.names(occasion);
-        let message = message::text(rule.message.as_deref(), &names, self.outside.as_ref())?;
+        let message = message::text(news.template(rule.message.as_deref()), &names, self.outside.as_ref())?;
         let message = self.settings.redactor.line(&message);
         for channel in Channel::of(rule) {
             let channel = channel.rendered(&names, &message, self.outside.as_ref())?;

@@ -1,0 +1,72 @@
+//! Opening databases: to write, and only to read where nothing can be written.
+
+use std::fs::File;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+/// How long to wait for other processes.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Opens or makes a database, readable by its owner alone.
+pub(super) fn open_file<E: From<rusqlite::Error> + From<std::io::Error>>(
+    file: &Path,
+    make_tables: impl FnOnce(&mut Connection) -> Result<(), E>,
+) -> Result<Connection, E> {
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    // SQLite does not wait when two processes turn a new file to WAL at once: they take turns here.
+    let turn = File::create(file.with_extension("lock"))?;
+    turn.lock()?;
+    let mut connection = Connection::open(file)?;
+    restrict(file)?;
+    connection.busy_timeout(PATIENCE)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    make_tables(&mut connection)?;
+    Ok(connection)
+}
+
+/// Opens a database that is there and writes nothing, not even beside it: on a full disk, or a folder that cannot be
+/// written.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn open_to_read(file: &Path) -> rusqlite::Result<Connection> {
+    shared(file).or_else(|_| alone(file))
+}
+
+/// Beside processes that have it open, whose memory says what is in the WAL.
+fn shared(file: &Path) -> rusqlite::Result<Connection> {
+    usable(Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?)
+}
+
+/// Where nobody has it open: SQLite keeps in its own memory what it would share with others, and locks nothing.
+fn alone(file: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags_and_vfs(file, OpenFlags::SQLITE_OPEN_READ_ONLY, c"unix-none")?;
+    connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    usable(connection)
+}
+
+fn usable(connection: Connection) -> rusqlite::Result<Connection> {
+    connection.busy_timeout(PATIENCE)?;
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    Ok(connection)
+}
+
+#[cfg(unix)]
+fn restrict(file: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(file)?.permissions().mode() & 0o777;
+    // Where it is so already, nothing is written.
+    if mode == 0o600 { Ok(()) } else { std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)) }
+}
+
+#[cfg(not(unix))]
+fn restrict(_: &Path) -> std::io::Result<()> {
+    Ok(())
+}

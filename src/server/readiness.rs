@@ -1,0 +1,122 @@
+//! Whether the server can do its work: looked at from time to time, and told to whoever asks `/ready`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::diagnostic::Diagnostic;
+use crate::engine::health::{Part, Trouble};
+use crate::server::App;
+use crate::storage::free_space;
+
+/// How often to look.
+const LOOK: Duration = Duration::from_secs(2);
+/// How long the triggers may go without a look at them.
+const LATEST: Duration = Duration::from_secs(60);
+/// A disk with less room than this is full: the journal and a few files must fit.
+const LEAST: u64 = 32 << 20;
+
+/// The parts without which a server is not ready. What else is wrong makes it degraded.
+const NEEDED: [Part; 5] = [Part::Journal, Part::Disk, Part::Flows, Part::Scheduler, Part::Queue];
+
+/// How ready a server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Status {
+    /// It does all of its work.
+    Up,
+    /// It does its work but for some: a flow that is broken, a backfill that cannot go on.
+    Degraded,
+    /// It cannot do its work.
+    Down,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, Serialize)]
+pub struct Check {
+    /// What.
+    pub name: Part,
+    /// How it is.
+    pub status: Status,
+    /// Why it is not well; left out for those who have no login.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// What `/ready` answers.
+#[derive(Clone, Debug, Serialize)]
+pub struct Readiness {
+    /// How ready the server is.
+    pub status: Status,
+    /// What was looked at.
+    pub checks: Vec<Check>,
+    /// Flow files that are broken, and what else is wrong with the folders; left out for those who have no login.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problems: Option<Vec<Diagnostic>>,
+}
+
+impl Readiness {
+    /// How ready a server is now, with reasons for those who `may_know` them.
+    pub fn of(app: &App, may_know: bool) -> Self {
+        let troubles = app.executor.health().troubles();
+        let mut checks: Vec<Check> = NEEDED.iter().map(|part| check(*part, &troubles, Status::Down)).collect();
+        let is_late = app.scheduler.last_turn().is_none_or(|last| last.elapsed() > LATEST);
+        for late in checks.iter_mut().filter(|check| is_late && check.name == Part::Scheduler) {
+            late.status = Status::Down;
+            let never = || "the triggers have not been looked at yet, or not for a minute".to_owned();
+            late.problem.get_or_insert_with(never);
+        }
+        let others = troubles.iter().flat_map(|trouble| &trouble.parts).filter(|part| !NEEDED.contains(part));
+        checks.extend(others.map(|part| check(*part, &troubles, Status::Degraded)));
+        let problems = problems(app);
+        let has_errors = problems.iter().any(Diagnostic::is_error);
+        let worst = checks.iter().map(|check| check.status).max_by_key(|status| *status as u8);
+        let flows = if has_errors { Status::Degraded } else { Status::Up };
+        let status = worst.unwrap_or(Status::Up);
+        let status = if status == Status::Up { flows } else { status };
+        if !may_know {
+            checks.iter_mut().for_each(|check| check.problem = None);
+        }
+        Self { status, checks, problems: may_know.then_some(problems) }
+    }
+}
+
+fn check(part: Part, troubles: &[Trouble], bad: Status) -> Check {
+    let found = troubles.iter().find(|trouble| trouble.parts.contains(&part));
+    let problem = found.map(|trouble| trouble.problem.clone());
+    Check { name: part, status: if problem.is_some() { bad } else { Status::Up }, problem }
+}
+
+/// What is wrong with flows and their files.
+fn problems(app: &App) -> Vec<Diagnostic> {
+    let broken = app.catalog.list().into_iter().filter(|entry| entry.is_broken);
+    app.catalog.problems().into_iter().chain(broken.flat_map(|entry| entry.findings.clone())).collect()
+}
+
+/// Looks until it is told to stop.
+pub async fn watch(app: Arc<App>, stop: CancellationToken) {
+    let health = app.executor.health().clone();
+    let mut look = tokio::time::interval(LOOK);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = look.tick() => {}
+        }
+        let probed = app.clone();
+        // Off the threads that answer calls: a disk may take long.
+        let looked =
+            tokio::task::spawn_blocking(move || (probed.executor.journal().probe(), free_space(&probed.settings.home)));
+        let Ok((journal, free)) = looked.await else { return };
+        health.note(Part::Journal, journal);
+        match free.filter(|free| *free < LEAST) {
+            Some(_) => {
+                let home = app.settings.home.display();
+                health.bad(Part::Disk, format!("the disk of {home} has less than {} MiB of free space", LEAST >> 20));
+            }
+            None => health.good(Part::Disk),
+        }
+        health.settle();
+    }
+}

@@ -1,0 +1,140 @@
+//! A home folder that cannot be used as it is: what is told, what works all the same, and how room is made.
+
+use jitney::engine::lock::Claim;
+use jitney::id::ExecutionId;
+use jitney::journal::Journal;
+
+use crate::world::World;
+
+const HELLO: &str = "id: hello\nnamespace: n\ntasks:\n  - {id: a, type: log, message: hi}\n";
+
+/// A flow that fails, and keeps the file that it was given.
+const FAILS: &str = "id: fails\nnamespace: n\ninputs: [{id: data, type: FILE}]\ntasks:\n  - {id: a, type: fail}\n";
+
+#[test]
+fn a_home_that_is_a_file_is_told_with_its_path_and_the_way_out() {
+    let world = World::new();
+    world.write("home", "I am a file");
+    let flow = world.write("f.yaml", HELLO);
+    let flow = flow.to_str().unwrap();
+    for command in [&["executions"][..], &["run", flow], &["resume"], &["clean"], &["kv", "list"], &["server"]] {
+        let told = world.jitney(command).ended(3);
+        let expected = format!("cannot use the home folder {}: it is a file", world.home().display());
+        told.without_data().says(&expected).says("`--home` or JITNEY_HOME names another folder");
+    }
+}
+
+#[test]
+fn a_damaged_journal_is_told_with_its_path_and_what_is_lost_without_it() {
+    let world = World::new();
+    let journal = world.write("home/journal.db", "this was a database ".repeat(500));
+    let told = world.jitney(&["executions"]).ended(70);
+    told.says(&format!("the journal {} is damaged", journal.display())).says("move it away");
+    std::fs::remove_file(journal).unwrap();
+    world.jitney(&["executions"]).ended(0).says("Nothing has run yet");
+}
+
+#[test]
+fn what_only_reads_works_where_nothing_can_be_written() {
+    let world = World::new();
+    let flow = world.write("f.yaml", HELLO);
+    world.jitney(&["run", flow.to_str().unwrap()]).ended(0);
+    world.jitney(&["kv", "set", "-n", "n", "key", "value"]).ended(0);
+    let id = world.newest_id();
+    // As a killed process leaves it: part of the journal is in the file beside it.
+    let held = Journal::open(&world.home().join("journal.db")).unwrap();
+    held.probe().unwrap();
+    let left = world.path("left");
+    std::fs::create_dir(&left).unwrap();
+    for name in ["journal.db", "journal.db-wal", "kv.db"] {
+        std::fs::copy(world.home().join(name), left.join(name)).unwrap();
+    }
+    drop(held);
+    std::fs::rename(&left, world.path("home.left")).unwrap();
+    std::fs::remove_dir_all(world.home()).unwrap();
+    std::fs::rename(world.path("home.left"), world.home()).unwrap();
+    // Neither locks nor shared memory can be made; whoever runs the tests may be allowed to write anywhere.
+    for name in ["journal.lock", "journal.db-shm", "kv.lock", "kv.db-shm"] {
+        std::fs::create_dir(world.home().join(name)).unwrap();
+    }
+    assert_eq!(world.newest_id(), id);
+    let shown = world.jitney(&["executions", "show", &id]).ended(0);
+    assert!(shown.out.contains("hello  SUCCESS"), "{shown}");
+    assert!(world.jitney(&["executions", "logs", &id]).ended(0).out.contains("hi"));
+    world.jitney(&["backfill", "list"]).ended(0);
+    assert_eq!(world.jitney(&["kv", "get", "-n", "n", "key"]).ended(0).out, "value\n");
+    let refused = world.jitney(&["run", flow.to_str().unwrap()]).ended(3);
+    refused.says(&world.home().display().to_string()).says("--home");
+}
+
+#[test]
+fn clean_frees_what_nobody_needs_and_says_how_much() {
+    let world = World::new();
+    let flow = world.write("f.yaml", FAILS);
+    world.write("data.csv", "x".repeat(100_000));
+    world.jitney(&["run", flow.to_str().unwrap(), "-i", "data=data.csv"]).ended(1);
+    assert_eq!(world.left_in_storage().len(), 1);
+    world.write("home/locks/queue-1-0badcafe", "");
+    world.write("home/uploads/0bad/0/file.csv", "upload");
+    world.write("home/work/01nosuchexecutio.a.1/files/half.csv", "half");
+    let overrides = jitney::config::Overrides { home: Some(world.home()), postgres: None };
+    let settings = jitney::config::Settings::from_environment(overrides, Default::default()).unwrap();
+    let held = Claim::take(&settings, &ExecutionId::new("held")).unwrap();
+
+    world
+        .jitney(&["clean", "--dry-run"])
+        .ended(0)
+        .says("Would free 10 B: 2 leftover folders, 1 lock of a dead process.");
+    let told = world.jitney(&["clean", "--older-than", "0s", "--dry-run", "--json"]).ended(0).json();
+    assert_eq!((&told["files_of"], &told["leftovers"], &told["locks"]), (&1.into(), &2.into(), &1.into()), "{told}");
+    assert!(told["bytes"].as_u64().unwrap() >= 100_000, "{told}");
+    assert_eq!(world.left_in_storage().len(), 1, "a dry run removes nothing");
+
+    let told = world.jitney(&["clean", "--older-than", "0s"]).ended(0);
+    told.says("Freed 100.0 kB: 1 execution's files, 2 leftover folders, 1 lock of a dead process.");
+    assert!(world.left_in_storage().is_empty());
+    let locks: Vec<_> =
+        world.home().join("locks").read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(locks, ["held"], "what somebody holds stays");
+    drop(held);
+    world.jitney(&["clean"]).ended(0).says("Nothing to clean.");
+    assert_eq!(world.newest()["state"], "FAILED", "what has run is still known");
+    world.write("jitney.yaml", "retention: {executions: 0s}\n");
+    world.jitney(&["clean"]).ended(0).says("1 old execution.");
+    world.jitney(&["resume"]).ended(0).says("There are no executions yet");
+}
+
+#[test]
+fn files_that_were_copied_for_an_execution_that_is_not_to_be_are_removed() {
+    let world = World::new();
+    let flow = FAILS.replace("tasks:", "checks: [{condition: \"{{ false }}\", message: no}]\ntasks:");
+    let flow = world.write("f.yaml", flow);
+    world.write("data.csv", "x");
+    world.jitney(&["run", flow.to_str().unwrap(), "-i", "data=data.csv"]).ended(3);
+    assert!(world.left_in_storage().is_empty());
+}
+
+#[test]
+fn a_home_that_was_never_used_has_no_executions_to_resume() {
+    World::new().jitney(&["resume"]).ended(0).says("There are no executions yet");
+}
+
+#[test]
+fn validate_finds_two_flows_of_one_id_and_folders_without_any() {
+    let world = World::new();
+    let first = world.write("flows/a.yaml", HELLO);
+    world.write("flows/deep/b.yaml", HELLO);
+    world.write("flows/c.yaml", HELLO.replace("namespace: n", "namespace: other"));
+    world.write("flows/_files/not_a_flow.yaml", "x: 1\n");
+    let told = world.jitney(&["validate", "flows"]).ended(3);
+    assert!(told.out.contains("there are two flows n.hello") && told.out.contains("flows/deep/b.yaml:1:5"), "{told}");
+    assert!(told.out.contains(&format!("the one in {} is used", "flows/a.yaml")), "{told}");
+    told.says("3 flows checked, 1 error");
+    let path = first.to_str().unwrap();
+    world.jitney(&["validate", path, path]).ended(0);
+    let told = world.jitney(&["validate", "nosuch"]).ended(3);
+    assert!(told.out.contains("there is no file or folder `nosuch`"), "{told}");
+    std::fs::create_dir(world.path("empty")).unwrap();
+    let told = world.jitney(&["validate", "empty"]).ended(3);
+    assert!(told.out.contains("there is no flow in the folder empty"), "{told}");
+}
