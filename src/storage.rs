@@ -48,17 +48,34 @@ pub fn checksum(path: &Path) -> io::Result<(u64, String)> {
     }
 }
 
-/// How many bytes are free on the disk of a folder, if that can be known.
-#[cfg(unix)]
-pub fn free_space(folder: &Path) -> Option<u64> {
-    let disk = rustix::fs::statvfs(folder).ok()?;
-    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+/// The disk of a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disk {
+    /// Bytes that are free.
+    pub free: u64,
+    /// Bytes in all.
+    pub all: u64,
 }
 
-/// How many bytes are free on the disk of a folder, if that can be known.
-#[cfg(not(unix))]
-pub fn free_space(_: &Path) -> Option<u64> {
-    None
+impl Disk {
+    /// The disk of a folder that is there; none where it cannot be asked.
+    #[cfg(unix)]
+    pub fn of(folder: &Path) -> Option<Self> {
+        let disk = rustix::fs::statvfs(folder).ok()?;
+        let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+        Some(Self { free: bytes(disk.f_bavail), all: bytes(disk.f_blocks) })
+    }
+
+    /// The disk of a folder that is there; none where it cannot be asked.
+    #[cfg(not(unix))]
+    pub fn of(_: &Path) -> Option<Self> {
+        None
+    }
+
+    /// Whether less than this is free; of a small disk less than a twentieth.
+    pub fn lacks(self, room: u64) -> bool {
+        self.free < room.min(self.all / 20)
+    }
 }
 
 /// What is left for the files of others when a task has failed for want of room.
@@ -106,7 +123,7 @@ impl Storage {
     /// Removes what a task run has left if the disk has no room: nothing can go on from there, and nothing else could be
     /// written, not even that it failed.
     pub fn make_room(&self, run: &RunId) {
-        if free_space(&self.root).is_some_and(|free| free < ROOM) {
+        if Disk::of(&self.root).is_some_and(|disk| disk.lacks(ROOM)) {
             // A folder that was never made need not be removed.
             let _ = fs::remove_dir_all(self.folder().join(run.as_str()));
         }

@@ -9,13 +9,13 @@ use tokio_util::sync::CancellationToken;
 use crate::diagnostic::Diagnostic;
 use crate::engine::health::{Part, Trouble};
 use crate::server::App;
-use crate::storage::free_space;
+use crate::storage::Disk;
 
 /// How often to look.
 const LOOK: Duration = Duration::from_secs(2);
 /// How long the triggers may go without a look at them.
 const LATEST: Duration = Duration::from_secs(60);
-/// A disk with less room than this is full: the journal and a few files must fit.
+/// A disk with less room than this is nearly full: the journal and a few files must fit.
 const LEAST: u64 = 32 << 20;
 
 /// The parts without which a server is not ready. What else is wrong makes it degraded.
@@ -107,13 +107,13 @@ pub async fn watch(app: Arc<App>, stop: CancellationToken) {
         let probed = app.clone();
         // Off the threads that answer calls: a disk may take long.
         let looked =
-            tokio::task::spawn_blocking(move || (probed.executor.journal().probe(), free_space(&probed.settings.home)));
-        let Ok((journal, free)) = looked.await else { return };
+            tokio::task::spawn_blocking(move || (probed.executor.journal().probe(), Disk::of(&probed.settings.home)));
+        let Ok((journal, disk)) = looked.await else { return };
         health.note(Part::Journal, journal);
-        match free.filter(|free| *free < LEAST) {
+        match disk.filter(|disk| disk.lacks(LEAST)) {
             Some(_) => {
                 let home = app.settings.home.display();
-                health.bad(Part::Disk, format!("the disk of {home} has less than {} MiB of free space", LEAST >> 20));
+                health.bad(Part::Disk, format!("the disk of {home} is nearly full"));
             }
             None => health.good(Part::Disk),
         }

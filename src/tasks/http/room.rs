@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
+use crate::storage::Disk;
+
 /// What stays free at least: a twentieth of the disk, and of a large one this much.
 const RESERVE: u64 = 256 << 20;
 
 /// What to say when `wanted` more bytes beside `target` would leave too little; nothing where the disk cannot be asked.
 pub(super) fn lacks(target: &Path, wanted: u64) -> Option<String> {
-    let disk = rustix::fs::statvfs(target.parent()?).ok()?;
-    let (free, all) = (disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize);
-    verdict(wanted, free, all)
+    let disk = Disk::of(target.parent()?)?;
+    verdict(wanted, disk.free, disk.all)
 }
 
 fn verdict(wanted: u64, free: u64, all: u64) -> Option<String> {
