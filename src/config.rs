@@ -21,6 +21,9 @@ const HOME: &str = "JITNEY_HOME";
 const SECRETS: [&str; 3] = ["PGPASSWORD", "JITNEY_PASSWORD", "JITNEY_TOKEN"];
 const ADDRESSES: [&str; 1] = ["DATABASE_URL"];
 
+/// Says how much of what scripts print is kept for each execution.
+const LOG_LIMIT: &str = "JITNEY_LOG_LIMIT";
+
 /// What the command line said; each field wins over its environment variable.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
@@ -50,6 +53,8 @@ pub struct Settings {
     pub retry_timeout: Duration,
     /// How long a load may stand still before its connection counts as broken.
     pub stall_timeout: Duration,
+    /// How many bytes of what scripts print an execution's log takes, unless it is the usual limit.
+    pub log_limit: Option<u64>,
     /// Removes secrets from everything that is written.
     pub redactor: Redactor,
     environment: BTreeMap<String, String>,
@@ -106,6 +111,12 @@ impl Settings {
             Some("process") => Some(ScriptRunner::Process),
             Some(other) => anyhow::bail!("{SCRIPT_RUNNER} is `{other}`; it may be `process`"),
         };
+        let log_limit = match environment.get(LOG_LIMIT).map(String::as_str) {
+            None | Some("") => None,
+            Some(text) => Some(crate::text::bytes(text).ok_or_else(|| {
+                anyhow::anyhow!("{LOG_LIMIT} is `{text}`, which is no size; write for example 32MB or 1GB")
+            })?),
+        };
         let home = std::path::absolute(home)?;
         let (retry_timeout, stall_timeout) = (span(&environment, RETRY_TIMEOUT)?, span(&environment, STALL_TIMEOUT)?);
         let postgres = overrides.postgres;
@@ -115,6 +126,7 @@ impl Settings {
             script_runner,
             retry_timeout,
             stall_timeout,
+            log_limit,
             redactor,
             environment,
             unreadable: BTreeSet::new(),

@@ -8,10 +8,12 @@ pub mod secret;
 pub mod text;
 
 pub mod gcp;
+pub mod home;
 pub mod journal;
 pub mod jq;
 pub mod namespace_files;
 pub mod postgres;
+pub mod process;
 pub mod storage;
 pub mod stream;
 pub mod task;

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 
 use crate::secret::is_of_secrets;
@@ -111,6 +112,21 @@ pub fn files_below(folder: &Path, prefix: &str, found: &mut Vec<String>) -> io::
 /// A path in a flow is UTF-8 text; what has another name would be missed in silence.
 fn not_utf8(file: &Path) -> io::Error {
     io::Error::other(format!("the name of {} is not UTF-8 text", file.display()))
+}
+
+/// A file below a folder, all links followed; none when it lies elsewhere.
+pub fn real_file(folder: &Path, name: &str) -> Option<PathBuf> {
+    let file = folder.join(name);
+    is_below(&file, &[folder.to_owned()]).then(|| file.canonicalize().ok()).flatten()
+}
+
+/// Opens a file for reading, and no link.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn open_no_link(file: &Path) -> io::Result<fs::File> {
+    let no_link = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+    fs::File::options().read(true).custom_flags(no_link).open(file)
 }
 
 /// A path as Kestra has it too, with a slash or `nsfile:///` before it.

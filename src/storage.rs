@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Component, Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -96,7 +97,7 @@ impl Storage {
             return Err(invalid(format!("`{name}` is not a plain file name")));
         }
         let folder = self.folder().join(run.as_str());
-        fs::create_dir_all(&folder)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
         let uri = format!("{SCHEME}{}/{run}/{name}", self.execution);
         Ok(StoredFile { uri, path: folder.join(name) })
     }

@@ -44,6 +44,21 @@ pub fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
+/// A text as one word of a POSIX shell.
+pub fn shell_quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// An amount of bytes such as `500MB` or `20 GB`, in powers of 1000.
+pub fn bytes(text: &str) -> Option<u64> {
+    let upper = text.trim().to_uppercase();
+    let units = [("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("KB", 1e3), ("B", 1.0), ("", 1.0)];
+    units.iter().find_map(|(unit, factor)| {
+        let number: f64 = upper.strip_suffix(unit)?.trim().parse().ok()?;
+        (number >= 0.0 && number.is_finite()).then_some((number * factor) as u64)
+    })
+}
+
 /// `1,734,051`
 pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
@@ -141,6 +156,7 @@ mod tests {
         assert_eq!([plain(&"a".into()), plain(&1.into()), plain(&Value::Null)], ["a", "1", "null"]);
         assert_eq!([thousands(0), thousands(999), thousands(1_734_051)], ["0", "999", "1,734,051"]);
         assert_eq!(hex(&[0, 10, 255]), "000aff");
+        assert_eq!([shell_quoted("it's $HOME"), shell_quoted("")], [r"'it'\''s $HOME'", "''"]);
     }
 
     #[test]

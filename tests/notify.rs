@@ -141,6 +141,23 @@ async fn a_command_gets_the_text_as_arguments_and_on_its_input() {
     assert_eq!(std::fs::read_to_string(file).unwrap(), "taxi: 404 Not Foundextract\n");
 }
 
+#[tokio::test]
+async fn a_command_sees_nothing_of_the_servers_environment_and_leaves_nothing_running() {
+    let place = Place::new();
+    let file = place.folder.path().join("told");
+    // What cargo sets stands for the passwords that a server's environment may hold.
+    assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+    let script = format!("sleep 600 & echo \"$! [$CARGO_MANIFEST_DIR]\" > '{}'", file.display());
+    let (id, state) = place.ended("e1", ExecutionState::Failed, Utc::now());
+    let rule = json!({"command": ["sh", "-c", script]});
+    assert_eq!(place.notifier(rule).ended(&id, &state, Utc::now()).await, [""; 0]);
+    let told = std::fs::read_to_string(file).unwrap();
+    let (sleeper, seen) = told.trim().split_once(' ').unwrap();
+    assert_eq!(seen, "[]");
+    let stat = std::fs::read_to_string(format!("/proc/{sleeper}/stat")).unwrap_or_default();
+    assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
+}
+
 /// A mail server that keeps what it gets in a folder, and ends with the test.
 struct MailServer(Child);
 

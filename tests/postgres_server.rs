@@ -34,6 +34,12 @@ async fn the_private_server_is_made_once_and_keeps_its_data_over_a_restart() {
         assert_eq!(managed::url(&managed::status(settings).unwrap().address.unwrap()), before);
         let by_loopback = postgres::client(&before).await;
         assert_eq!(by_loopback.query_one("SHOW fsync", &[]).await.unwrap().get::<_, String>(0), "on");
+        by_loopback.batch_execute("SELECT CAST('hunter22' AS date)").await.unwrap_err();
+        by_loopback.batch_execute("SELECT 'hunter22' FROM nowhere").await.unwrap_err();
+        let log = managed::status(settings).unwrap().log;
+        assert_eq!(std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&log).unwrap()) & 0o777, 0o600);
+        let log = std::fs::read_to_string(log).unwrap();
+        assert!(log.contains("nowhere") && !log.contains("STATEMENT"), "{log}");
     })
     .await;
 }
@@ -100,6 +106,28 @@ async fn a_half_made_cluster_is_made_anew() {
         let folder = managed::status(settings).unwrap().folder;
         std::fs::create_dir_all(folder.join("data.new/base")).unwrap();
         std::fs::write(folder.join("server.json"), "{\"port\": 1, \"password\": \"old\"}").unwrap();
+        connect(settings, None).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn killed_while_it_is_made_the_server_is_made_by_the_next_start() {
+    with_own_server(async |settings| {
+        for moment in [50, 150, 250, 350, 500] {
+            let mut maker = std::process::Command::new(env!("CARGO_BIN_EXE_jitney"));
+            maker.args(["postgres", "start", "--home"]).arg(&settings.home).stderr(std::process::Stdio::null());
+            let mut maker = maker.stdout(std::process::Stdio::null()).spawn().unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(moment)).await;
+            maker.kill().unwrap();
+            maker.wait().unwrap();
+            // The lock is free when all that the other one started is gone.
+            connect(settings, None).await.unwrap();
+            let folder = managed::status(settings).unwrap().folder;
+            let names = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name());
+            assert!(!names.into_iter().any(|name| name.to_string_lossy().starts_with("data.new")));
+            managed::destroy(settings).await.unwrap();
+        }
         connect(settings, None).await.unwrap();
     })
     .await;

@@ -152,6 +152,16 @@ async fn what_a_script_leaves_in_the_background_does_not_outlive_it() {
     assert!(ends(&number).await, "process {number} still runs");
 }
 
+#[tokio::test]
+async fn a_daemon_that_leaves_its_group_does_not_outlive_the_script_either() {
+    let home = tempdir().unwrap();
+    let (context, lines) = attempt::context(home.path(), &[]);
+    let commands = json!(["setsid sh -c 'sleep 600 & echo child $!' > said", "cat said"]);
+    attempt::run(context, COMMANDS, json!({ "commands": commands })).await.unwrap();
+    let number = lines.lock().unwrap()[0].1.replace("child ", "");
+    assert!(ends(&number).await, "process {number} still runs");
+}
+
 /// Whether the process, which was killed, ends soon. A zombie has ended, and is its new parent's to collect.
 async fn ends(number: &str) -> bool {
     for _ in 0..1000 {
@@ -280,8 +290,7 @@ async fn docker_gets_the_folder_the_environment_and_the_commands() {
     let programs = home.path().join("programs");
     fs::create_dir(&programs).unwrap();
     // A client that shows its arguments, and what reaches it in its environment.
-    let client =
-        "#!/bin/sh\n[ \"$1\" = version ] && exit 0\nfor word; do echo \"<$word>\"; done\necho \"seen: $TOKEN\"\n";
+    let client = "#!/bin/sh\n[ \"$1\" = version ] && exit 0\nfor word; do echo \"<$word>\"; done\necho \"seen: $TOKEN\"; echo \"runs: $JITNEY_SCRIPT\"\n";
     fs::write(programs.join("docker"), client).unwrap();
     fs::set_permissions(programs.join("docker"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let (context, lines) = attempt::context(home.path(), &[("PATH", programs.to_str().unwrap())]);
@@ -300,11 +309,114 @@ async fn docker_gets_the_folder_the_environment_and_the_commands() {
         "<--user> <1000>",
         "<--memory> <512m>",
         "<--volume> </a:/b>",
-        "<--entrypoint> <> <python:slim> </bin/sh> <-c> <set -e PIP_ROOT_USER_ACTION=ignore pip install --quiet",
-        "'kestra' python main.py>",
+        "<--label=jitney.execution=e1> <--label=jitney.task-run=test>",
+        "<--env> <JITNEY_SCRIPT>",
+        "<--entrypoint> <> <python:slim> </bin/sh> <-c> <jitney_script=$JITNEY_SCRIPT;",
         "seen: t0ken",
+        "runs: set -e PIP_ROOT_USER_ACTION=ignore pip install --quiet",
+        "'kestra' python main.py",
         &format!("<--volume={root}"),
     ] {
         assert!(said.contains(part), "`{part}` is not in: {said}");
     }
+}
+
+#[tokio::test]
+async fn the_container_of_an_earlier_attempt_is_removed_before_the_next_one_begins() {
+    let home = tempdir().unwrap();
+    let programs = home.path().join("programs");
+    fs::create_dir(&programs).unwrap();
+    // A client that notes its calls, and knows one container by its label until that is removed.
+    let client = "#!/bin/sh\ncd \"${0%/*}\"\necho \"$*\" >> calls\ncase $1 in\n  ps) [ -e gone ] || echo c0ffee ;;\n  \
+                  rm) : > gone ;;\n  run) [ -e gone ] || exit 9 ;;\nesac\n";
+    fs::write(programs.join("docker"), client).unwrap();
+    fs::set_permissions(programs.join("docker"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", programs.display());
+    let (mut context, _) = attempt::context(home.path(), &[("PATH", &path)]);
+    context.attempt = 2;
+    let fields = json!({"taskRunner": {"type": DOCKER}, "commands": ["true"]});
+    attempt::run(context, COMMANDS, fields).await.unwrap();
+    let calls = fs::read_to_string(programs.join("calls")).unwrap();
+    let calls: Vec<&str> = calls.lines().collect();
+    assert!(calls[1].starts_with("ps --all --quiet --filter label=jitney.mark="), "{calls:?}");
+    assert_eq!(calls[2], "rm --force c0ffee");
+    let mark = calls[1].rsplit_once(' ').unwrap().1;
+    assert!(calls[3].starts_with("run ") && calls[3].contains(&format!("--{mark}")), "{calls:?}");
+}
+
+#[tokio::test]
+async fn a_script_is_not_in_the_list_of_processes() {
+    let home = tempdir().unwrap();
+    let (context, lines) = attempt::context(home.path(), &[]);
+    let commands = json!([": hunter22", "tr '\\0' ' ' < /proc/$$/cmdline"]);
+    attempt::run(context, COMMANDS, json!({ "commands": commands })).await.unwrap();
+    let seen = lines.lock().unwrap()[0].1.clone();
+    assert!(seen.starts_with("/bin/sh ") && !seen.contains("hunter22"), "{seen}");
+    let (context, lines) = attempt::context(home.path(), &[]);
+    let fields =
+        json!({"interpreter": ["bash", "-euc"], "commands": [": hunter22", "tr '\\0' ' ' < /proc/$$/cmdline"]});
+    attempt::run(context, COMMANDS, fields).await.unwrap();
+    let seen = lines.lock().unwrap()[0].1.clone();
+    assert!(seen.starts_with("bash -eu ") && !seen.contains("hunter22"), "{seen}");
+}
+
+#[tokio::test]
+async fn output_beyond_the_limit_is_left_out_and_said_and_the_last_lines_are_kept() {
+    let home = tempdir().unwrap();
+    let (mut context, lines) = attempt::context(home.path(), &[]);
+    context.surroundings.quota = std::sync::Arc::new(jitney::task::Quota::new(3000, 0));
+    let commands = json!(["seq 100000", r#"echo '::{"outputs":{"a":1}}::'"#, "echo the end"]);
+    let outputs = attempt::run(context, COMMANDS, json!({ "commands": commands })).await.unwrap();
+    assert_eq!(outputs["vars"], json!({"a": 1}), "what the script gives counts all the same");
+    let lines: Vec<String> = lines.lock().unwrap().iter().map(|(_, line)| line.clone()).collect();
+    assert!(lines.len() < 60, "{} lines", lines.len());
+    assert_eq!(lines[..3], ["1", "2", "3"]);
+    let cuts: Vec<&String> = lines.iter().filter(|line| line.starts_with("output truncated")).collect();
+    assert!(cuts[0].contains("3,000 bytes") && cuts[0].contains("JITNEY_LOG_LIMIT"), "{cuts:?}");
+    // 100,001 lines in all.
+    let kept = lines.len() - cuts.len();
+    let left_out = jitney::text::thousands(100_001 - kept as u64);
+    assert!(cuts[1].contains(&format!("{left_out} lines")), "{cuts:?}, {kept} kept");
+    assert_eq!(lines[lines.len() - 2..], ["100000", "the end"]);
+}
+
+#[tokio::test]
+async fn links_out_of_the_working_folder_are_not_followed() {
+    let home = tempdir().unwrap();
+    let outside = home.path().join("outside.txt");
+    fs::write(&outside, "not yours").unwrap();
+    let link = &format!("ln -s {} out.txt; echo mine > in.txt; ln -s in.txt also.txt", outside.display());
+    let fields = json!({"commands": [link], "outputFiles": ["*.txt"]});
+    let (context, lines) = attempt::context(home.path(), &[]);
+    let outputs = attempt::run(context, COMMANDS, fields).await.unwrap();
+    let names: Vec<&String> = outputs["outputFiles"].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["also.txt", "in.txt"]);
+    assert_eq!(stored(home.path(), &outputs["outputFiles"]["also.txt"]), "mine\n");
+    assert!(lines.lock().unwrap().iter().any(|(level, line)| *level == Level::Warn && line.contains("`out.txt`")));
+    let named = json!({"commands": [link], "outputFiles": ["out.txt"]});
+    let error = run_in(home.path(), COMMANDS, named).await.unwrap_err();
+    assert!(error.message.contains("is a link out of the working folder"), "{error}");
+}
+
+#[tokio::test]
+async fn input_files_are_not_written_through_links_that_an_earlier_script_left() {
+    let home = tempdir().unwrap();
+    let outside = home.path().join("outside");
+    fs::create_dir_all(outside.join("deep")).unwrap();
+    fs::write(outside.join("kept.txt"), "kept").unwrap();
+    let shared = home.path().join("work/shared");
+    fs::create_dir_all(shared.join("files")).unwrap();
+    std::os::unix::fs::symlink(outside.join("kept.txt"), shared.join("files/a.txt")).unwrap();
+    std::os::unix::fs::symlink(outside.join("deep"), shared.join("files/data")).unwrap();
+    let attempt_with = async |name: &str| {
+        let (mut context, _) = attempt::context(home.path(), &[]);
+        context.surroundings.folder = Some(shared.clone());
+        let fields = json!({"inputFiles": {name: "new"}, "commands": [format!("test $(cat {name}) = new")]});
+        attempt::run(context, COMMANDS, fields).await
+    };
+    attempt_with("a.txt").await.unwrap();
+    assert_eq!(fs::read_to_string(outside.join("kept.txt")).unwrap(), "kept");
+    let error = attempt_with("data/b.txt").await.unwrap_err();
+    assert!(error.message.contains("is a link"), "{error}");
+    assert!(!outside.join("deep/b.txt").exists());
 }

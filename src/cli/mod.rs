@@ -111,6 +111,7 @@ enum Command {
 /// Runs the program's command line.
 pub fn run() -> ExitCode {
     signals::outlive_file_limit();
+    hide_environment();
     if jq::is_worker() {
         let written = jq::work().and_then(|answer| std::io::stdout().write_all(&answer));
         return if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
@@ -145,6 +146,17 @@ pub fn run() -> ExitCode {
         Ok(Ok(exit)) => with_all_data(exit).into(),
         Ok(Err((error, settings))) => complain(&advice::of(error, &settings), |text| settings.redactor.clean(text)),
         Err(error) => complain(&error, str::to_owned),
+    }
+}
+
+/// Keeps programs that flows start from reading our environment, which may hold passwords, out of `/proc`. Root can all
+/// the same, and so can they if we are root.
+fn hide_environment() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix_process::process::{DumpableBehavior, set_dumpable_behavior};
+        // Where the system does not let us, nothing else changes.
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     }
 }
 

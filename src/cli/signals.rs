@@ -72,9 +72,8 @@ fn hear() {
     }));
 }
 
-/// Ends the process now, and what its scripts have started: those would go on without it.
+/// Ends the process now; what it has started ends with it (`process/lifeline.rs`).
 pub(super) fn leave() -> ! {
-    crate::tasks::kill_programs();
     let code = i32::from(crate::cli::Exit::Cancelled as u8);
     #[cfg(unix)]
     signal_hook::low_level::exit(code);

@@ -15,7 +15,7 @@ use crate::flow::expression::{ExpressionError, Names, holds, render};
 use crate::flow::{Flow, Retry, Sla, Step};
 use crate::id::{ExecutionId, RunId};
 use crate::journal::{ExecutionState, Outcome, State, TaskRun, TaskState};
-use crate::task::{AfterPause, Expansion};
+use crate::task::{AfterPause, Expansion, Quota};
 use crate::text::plain;
 
 /// The most attempts that are under way at a time in one execution.
@@ -102,6 +102,8 @@ pub struct Run {
     pub secrets: Map<String, Value>,
     /// Log lines that need not be said again.
     pub said: Arc<Mutex<BTreeSet<String>>>,
+    /// How much of what scripts print is still kept.
+    pub quota: Arc<Quota>,
     /// What expressions may ask beyond the state: secrets, files, stored values.
     pub world: Arc<World>,
     /// Where other flows are found.

@@ -25,7 +25,7 @@ use crate::flow::{Flow, Step};
 use crate::id::{ExecutionId, RunId, TaskId};
 use crate::journal::{Event, ExecutionState, Failure, Journal, JournalError, StartedBy, State};
 use crate::storage::Storage;
-use crate::task::{Level, Outputs, Progress, Surroundings, TaskContext};
+use crate::task::{Level, Outputs, Progress, Quota, Surroundings, TaskContext};
 
 /// What a display may want to know.
 pub enum Notice<'a> {
@@ -283,7 +283,10 @@ impl Runner {
         let (_, secrets) = self.split_secrets(flow, inputs, is_child);
         let world = Arc::new(World::new(self, id, flow, &secrets));
         let catalog = self.catalog.clone().unwrap_or_else(|| Arc::new(Folder::around(flow)));
-        Run { id: id.clone(), secrets, said: Arc::default(), world, catalog }
+        // Without its size the log starts anew: that it grows longer is better than that nothing runs.
+        let used = self.journal.log_size(id).unwrap_or_default();
+        let quota = Arc::new(Quota::new(self.settings.log_limit.unwrap_or(Quota::DEFAULT), used));
+        Run { id: id.clone(), secrets, said: Arc::default(), quota, world, catalog }
     }
 
     /// The state of an execution.
@@ -340,7 +343,12 @@ impl Runner {
                 // A line that cannot be kept has been shown; the task itself must not fail for it.
                 let _ = journal.log(&execution, Utc::now(), task, level, message);
             }),
-            surroundings: Surroundings { children: Some(Arc::new(nest)), folder, pause: Mutex::default() },
+            surroundings: Surroundings {
+                children: Some(Arc::new(nest)),
+                folder,
+                pause: Mutex::default(),
+                quota: run.quota.clone(),
+            },
         }
     }
 }

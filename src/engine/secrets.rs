@@ -11,6 +11,8 @@ use crate::config::Settings;
 
 /// Names a folder with one file for each secret.
 const FOLDER: &str = "JITNEY_SECRETS_DIR";
+/// What the names of our own settings begin with.
+const OWN: &str = "JITNEY_";
 /// Where Docker puts secrets.
 const DOCKER: &str = "/run/secrets";
 /// What Kestra's variables of secrets begin with; their values are base64.
@@ -25,6 +27,11 @@ pub(super) fn find(settings: &Settings, flows: &Path, name: &str) -> Result<Stri
     let is_name = name.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter));
     if name.is_empty() || name.starts_with('.') || !is_name {
         return Err(format!("`{name}` is no name of a secret: it has letters, digits, `_`, `-` and `.`"));
+    }
+    if name.to_ascii_uppercase().starts_with(OWN) {
+        return Err(format!(
+            "`{name}` is a setting of jitney itself, and no flow may read it; give the secret another name"
+        ));
     }
     let encoded = [format!("{ENCODED}{name}"), format!("{ENCODED}{}", name.to_uppercase()), name.to_owned()];
     if let Some(name) = encoded.iter().find(|name| settings.is_unreadable(name)) {

@@ -11,6 +11,7 @@ mod ends;
 mod event;
 mod happened;
 mod kv;
+mod logs;
 mod migrate;
 mod notices;
 mod open;
@@ -35,8 +36,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::sync::broadcast;
 
-use crate::id::{ExecutionId, TaskId};
-use crate::task::Level;
+use crate::id::ExecutionId;
+use logs::Lines;
 
 pub use backfill::{BACKFILL_LABEL, Backfill, BackfillEnd, BackfillSpec, Only, PARTITION_LABEL, Partition, Wish};
 pub use batch::Batch;
@@ -44,6 +45,7 @@ pub use ends::End;
 pub use event::{Created, Event, ExecutionState, Failure, Outcome, Parent, Triggered};
 pub use happened::Happened;
 pub use kv::{Entry, Kv, KvError, KvType, New};
+pub use logs::Numbered;
 pub use notices::NoticeKey;
 pub use problem::JournalError;
 pub use queue::{Chosen, Limit, Overflow, Submission, Submitted};
@@ -104,7 +106,9 @@ pub struct LogLine {
 
 /// An open journal. Several processes may have the same file open.
 pub struct Journal {
-    connection: Mutex<Connection>,
+    connection: Arc<Mutex<Connection>>,
+    /// What is logged and not written yet.
+    lines: Arc<Lines>,
     /// What takes long is read here, beside what is being written.
     reader: Reader,
     listeners: broadcast::Sender<Arc<Happened>>,
@@ -139,7 +143,9 @@ impl Journal {
 
     fn of(connection: Connection, reader: Reader) -> Self {
         connection.set_prepared_statement_cache_capacity(64);
-        Self { connection: Mutex::new(connection), reader, listeners: happened::channel() }
+        let (connection, listeners) = (Arc::new(Mutex::new(connection)), happened::channel());
+        let lines = Arc::new(Lines::new(listeners.clone()));
+        Self { connection, lines, reader, listeners }
     }
 
     /// Writes something of no meaning, to see whether that is possible.
@@ -268,35 +274,16 @@ impl Journal {
         Ok(statement.query_row([id.as_str()], |row| row.get(0)).optional()?)
     }
 
-    /// Appends a log line.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn log(&self, id: &ExecutionId, time: DateTime<Utc>, task: &TaskId, level: Level, message: &str) -> Result<()> {
-        let level = level.as_str().to_owned();
-        let values = params![id.as_str(), stamp(time), task.as_str(), level, message];
-        self.lock().prepare_cached("INSERT INTO logs VALUES (?, ?, ?, ?, ?)")?.execute(values)?;
-        let line = LogLine { time, task: task.to_string(), level, message: message.to_owned() };
-        self.spread(|| Happened::Log { id: id.clone(), line });
-        Ok(())
-    }
-
-    /// The log lines of an execution, in the order of writing.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn logs(&self, id: &ExecutionId) -> Result<Vec<LogLine>> {
-        let connection = self.lock();
-        let mut statement = connection
-            .prepare_cached("SELECT time, task, level, message FROM logs WHERE execution = ? ORDER BY rowid")?;
-        let rows = statement.query_map([id.as_str()], |row| {
-            Ok(LogLine { time: row.get(0)?, task: row.get(1)?, level: row.get(2)?, message: row.get(3)? })
-        })?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    /// The connection, when the lines that wait are written: nothing overtakes them.
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        let mut connection = self.hold();
+        // What cannot be written waits on; the caller will hear of it by itself.
+        let _ = self.lines.write(&mut connection);
+        connection
     }
 
     /// A panic elsewhere cannot have left a transaction open: it rolls back when it is dropped.
-    fn lock(&self) -> MutexGuard<'_, Connection> {
+    fn hold(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

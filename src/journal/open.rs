@@ -16,7 +16,7 @@ pub(super) fn open_file<E: From<rusqlite::Error> + From<std::io::Error>>(
     make_tables: impl FnOnce(&mut Connection) -> Result<(), E>,
 ) -> Result<Connection, E> {
     if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder)?;
+        crate::home::make_private(folder)?;
     }
     // SQLite does not wait when two processes turn a new file to WAL at once: they take turns here.
     let turn = File::create(file.with_extension("lock"))?;

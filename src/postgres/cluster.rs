@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! <home>/postgres/           or /var/lib/jitney/<hash> where root's home hides it from the server's user
-//!   lock                     held while the cluster is made, started or stopped
+//!   lock                     held while the cluster is made, started or stopped, by those too who make it
+//!   data.new-<digits>/       where one is being made
 //!   server.json              port and password; written before `data` appears
 //!   data/                    the cluster; appears whole, by a rename
 //!   run/                     the socket
@@ -10,10 +11,10 @@
 //!   log                      what the server says
 //! ```
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::config::Settings;
+use crate::process::{Lifeline, Testament};
 use crate::text::hex;
 
 use super::address::Address;
@@ -33,6 +35,9 @@ use super::owner::{Owner, reachable};
 
 /// The role and the database that are there from the start.
 pub(super) const NAME: &str = "jitney";
+
+/// What the names of folders begin with in which a cluster is being made.
+const DRAFT: &str = "data.new";
 
 /// A socket's path must fit 107 bytes, its file name included.
 const LONGEST_SOCKET_FOLDER: usize = 90;
@@ -82,7 +87,8 @@ impl Cluster {
     /// Waits until no other process makes, starts or stops this cluster. The lock ends with the file.
     pub(super) fn lock(&self) -> io::Result<File> {
         self.owner.make_shared_folder(&self.folder)?;
-        let file = File::options().create(true).truncate(false).write(true).open(self.folder.join("lock"))?;
+        let file =
+            File::options().create(true).truncate(false).read(true).write(true).open(self.folder.join("lock"))?;
         file.lock()?;
         Ok(file)
     }
@@ -125,47 +131,69 @@ impl Cluster {
         UnixStream::connect(self.socket_folder().join(format!(".s.PGSQL.{}", server.port))).is_ok()
     }
 
-    /// Makes the cluster if there is none. A crash at any moment leaves none, or a whole one.
-    pub(super) fn create(&self, binaries: &Binaries) -> io::Result<()> {
+    /// Makes the cluster if there is none. A crash at any moment leaves none, or a whole one. Should this process die, the
+    /// programs die too, and the lock is held until they have.
+    pub(super) fn create(&self, binaries: &Binaries, lock: &File) -> io::Result<()> {
         if self.data().exists() {
             return Ok(());
         }
-        let draft = self.folder.join("data.new");
-        let password_file = self.folder.join("password.new");
-        for leftover in [&draft, &password_file] {
-            remove(leftover)?;
-        }
+        self.remove_drafts()?;
+        let draft = self.folder.join(format!("{DRAFT}-{:08x}", rand::random::<u32>()));
+        self.owner.make_shared_folder(&draft)?;
         let server = Server { port: free_port()?, password: generate_password() };
         self.remember(&server)?;
-        fs::write(&password_file, "")?;
-        self.owner.take(&password_file)?;
-        fs::set_permissions(&password_file, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-        fs::write(&password_file, &server.password)?;
-        self.owner.make_private_folder(&draft)?;
-        let mut initdb = self.owner.command(&binaries.program("initdb"), &self.folder);
-        initdb.arg("-D").arg(&draft).arg("--pwfile").arg(&password_file);
-        initdb.args(["--username", NAME, "--encoding", "UTF8", "--locale", "C", "--auth", "scram-sha-256"]);
-        run(&mut initdb)?;
-        fs::remove_file(&password_file)?;
-        self.create_database(binaries, &draft)?;
+        let lifeline = Lifeline::start(&Testament { lock: Some(lock), ..Testament::default() })?;
+        self.initialize(binaries, &draft, &server, lock, &lifeline)?;
+        self.create_database(binaries, &draft, &lifeline)?;
         fs::OpenOptions::new()
             .append(true)
-            .open(draft.join("postgresql.conf"))?
+            .open(draft.join("data/postgresql.conf"))?
             .write_all(b"\ninclude = 'jitney.conf'\n")?;
-        fs::rename(draft, self.data())
+        fs::rename(draft.join("data"), self.data())?;
+        fs::remove_dir_all(draft)
     }
 
-    fn create_database(&self, binaries: &Binaries, data: &Path) -> io::Result<()> {
-        let statement = self.folder.join("statement.new");
+    /// Removes what processes left that were killed in the middle; the lock says that none of them is at work.
+    fn remove_drafts(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(DRAFT) {
+                remove(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn initialize(
+        &self,
+        binaries: &Binaries,
+        draft: &Path,
+        server: &Server,
+        lock: &File,
+        lifeline: &Lifeline,
+    ) -> io::Result<()> {
+        let (data, password_file) = (draft.join("data"), draft.join("password"));
+        File::options().create_new(true).write(true).mode(0o600).open(&password_file)?;
+        self.owner.take(&password_file)?;
+        fs::write(&password_file, &server.password)?;
+        self.owner.make_private_folder(&data)?;
+        let mut initdb = self.owner.command(&binaries.program("initdb"), &self.folder);
+        initdb.arg("-D").arg(&data).arg("--pwfile").arg(&password_file);
+        initdb.args(["--username", NAME, "--encoding", "UTF8", "--locale", "C", "--auth", "scram-sha-256"]);
+        run(initdb.process_group(lifeline.group()).stdin(lock.try_clone()?))
+    }
+
+    fn create_database(&self, binaries: &Binaries, draft: &Path, lifeline: &Lifeline) -> io::Result<()> {
+        let statement = draft.join("statement");
         fs::write(&statement, format!("CREATE DATABASE {NAME}\n"))?;
         let mut postgres = self.owner.command(&binaries.program("postgres"), &self.folder);
         postgres
             .args(["--single", "-c", "exit_on_error=on", "-D"])
-            .arg(data)
+            .arg(draft.join("data"))
             .arg("postgres")
+            .process_group(lifeline.group())
             .stdin(File::open(&statement)?);
-        run(&mut postgres)?;
-        fs::remove_file(statement)
+        run(&mut postgres)
     }
 
     /// Starts the server and waits until it answers; on another port when the known one is taken.
@@ -180,7 +208,8 @@ impl Cluster {
         let settings = self.data().join("jitney.conf");
         fs::write(&settings, self.configuration(server.port))?;
         self.owner.take(&settings)?;
-        File::options().create(true).append(true).open(self.log())?;
+        let log = File::options().create(true).append(true).mode(0o600).open(self.log())?;
+        log.set_permissions(Permissions::from_mode(0o600))?;
         self.owner.take(&self.log())?;
         // Sessions of a server that was killed end by themselves, within moments.
         let patience = Instant::now() + Duration::from_secs(10);
@@ -219,6 +248,7 @@ impl Cluster {
     }
 
     /// No replicas, so the least WAL; checkpoints far apart, so that a load does not wait for them; every commit on disk.
+    /// Statements that fail stay out of the log: their literals may be secret.
     fn configuration(&self, port: u16) -> String {
         format!(
             "# Written by jitney at each start. Your own settings go into postgresql.conf, after the include line.\n\
@@ -233,6 +263,7 @@ impl Cluster {
              max_wal_senders = 0\n\
              max_wal_size = 4GB\n\
              checkpoint_timeout = 15min\n\
+             log_min_error_statement = panic\n\
              jit = off\n",
             self.socket_folder().display()
         )

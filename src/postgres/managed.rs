@@ -1,5 +1,6 @@
 //! The private server: made on first use, started when wanted, and left running for the next time.
 
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -44,9 +45,9 @@ pub async fn ensure_running_saying(settings: &Settings, say: &(dyn Fn(&str) + Sy
     let cluster = Cluster::of(settings).map_err(|error| failed("find a place for", error))?;
     if !cluster.answers() {
         let locked = cluster.clone();
-        let _lock = blocking("lock", move || locked.lock()).await?;
+        let lock = blocking("lock", move || locked.lock()).await?;
         if !cluster.answers() {
-            start(settings, &cluster, say).await?;
+            start(settings, &cluster, lock, say).await?;
         }
     }
     let address = cluster.address().map_err(|error| failed("read the address of", error))?;
@@ -56,12 +57,17 @@ pub async fn ensure_running_saying(settings: &Settings, say: &(dyn Fn(&str) + Sy
     Ok(address)
 }
 
-async fn start(settings: &Settings, cluster: &Cluster, say: &(dyn Fn(&str) + Sync)) -> Result<(), TaskError> {
+async fn start(
+    settings: &Settings,
+    cluster: &Cluster,
+    lock: File,
+    say: &(dyn Fn(&str) + Sync),
+) -> Result<(), TaskError> {
     let clock = Instant::now();
     let programs = programs(settings, cluster, say).await?;
     let (starting, used) = (cluster.clone(), programs.clone());
     blocking("start", move || {
-        starting.create(&used)?;
+        starting.create(&used, &lock)?;
         starting.start(&used)
     })
     .await?;

@@ -7,6 +7,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rustix_process::process::geteuid;
+
 /// Who runs the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
@@ -27,7 +29,7 @@ impl Owner {
     /// # Errors
     /// When we are root and there is neither a user `postgres` nor `nobody`.
     pub(super) fn find() -> io::Result<Self> {
-        if user_number()? != 0 {
+        if !geteuid().is_root() {
             return Ok(Self::Ourselves);
         }
         let accounts = fs::read_to_string("/etc/passwd")?;
@@ -96,13 +98,6 @@ impl Owner {
         };
         folder.ancestors().skip(1).filter_map(|above| fs::metadata(above).ok()).all(lets_pass)
     }
-}
-
-/// The effective user. No call of the standard library tells it, and the program `id` is everywhere.
-fn user_number() -> io::Result<u32> {
-    let answer = Command::new("id").arg("-u").output()?;
-    let text = String::from_utf8_lossy(&answer.stdout);
-    text.trim().parse().map_err(|_| io::Error::other(format!("`id -u` said `{}`", text.trim())))
 }
 
 fn account(accounts: &str, wanted: &str) -> Option<Owner> {

@@ -60,12 +60,7 @@ pub struct Size(pub u64);
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let upper = text.trim().to_uppercase();
-        let units = [("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("KB", 1e3), ("B", 1.0), ("", 1.0)];
-        let size = units.iter().find_map(|(unit, factor)| {
-            let number: f64 = upper.strip_suffix(unit)?.trim().parse().ok()?;
-            (number >= 0.0 && number.is_finite()).then_some(Self((number * factor) as u64))
-        });
+        let size = crate::text::bytes(&text).map(Self);
         size.ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no size; write for example 500MB or 20GB")))
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::id::ExecutionId;
-use crate::task::{Pause, TaskError};
+use crate::task::{Pause, Quota, TaskError};
 
 /// What the engine offers to an attempt.
 #[derive(Default)]
@@ -21,6 +21,8 @@ pub struct Surroundings {
     pub folder: Option<PathBuf>,
     /// What the task asked for with [`TaskContext::pause`](crate::task::TaskContext::pause).
     pub pause: Mutex<Option<Pause>>,
+    /// How much of what scripts print the execution's log still takes.
+    pub quota: Arc<Quota>,
 }
 
 /// The execution of another flow that a task wants.

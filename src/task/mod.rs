@@ -6,6 +6,7 @@ mod fields;
 mod foresight;
 mod outage;
 mod pause;
+mod quota;
 mod reading;
 
 use std::collections::BTreeSet;
@@ -33,6 +34,7 @@ pub use fields::{has_template, is_template};
 pub use foresight::{Held, Holding, Ledger, Looking, Offer, Source};
 pub use outage::Outage;
 pub use pause::{AfterPause, Pause};
+pub use quota::{LINE_OVERHEAD, Quota};
 pub use reading::{Conflict, FieldError, read};
 
 /// A task type: a plain struct whose fields are the YAML keys, already rendered, and whose doc comments are what the
@@ -44,6 +46,8 @@ pub trait Task: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     const ALIASES: &'static [&'static str] = &[];
     /// The fields that hold sub-tasks. A task that has any gives an [`Expansion`], which says which of them run.
     const BRANCHES: &'static [Branch] = &[];
+    /// The fields that a shell reads as commands.
+    const SHELL: &'static [&'static str] = &[];
     /// The fields whose templates are not rendered before the task runs.
     const LATE: &'static [&'static str] = &[];
     /// The fields to which an expression gives a text, be its result a list or a map.
@@ -103,6 +107,8 @@ pub struct TaskType {
     pub aliases: &'static [&'static str],
     /// The fields that hold sub-tasks; empty for a task that does its own work.
     pub branches: &'static [Branch],
+    /// The fields that a shell reads as commands.
+    pub shell: &'static [&'static str],
     /// The fields whose templates are not rendered before the task runs.
     pub late: &'static [&'static str],
     /// The fields to which an expression gives a text, be its result a list or a map.
@@ -138,6 +144,7 @@ impl TaskType {
             name: T::NAME,
             aliases: T::ALIASES,
             branches: T::BRANCHES,
+            shell: T::SHELL,
             late: T::LATE,
             texts: T::TEXTS,
             ledger: T::LEDGER,

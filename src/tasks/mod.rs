@@ -17,8 +17,6 @@ pub mod script;
 
 use crate::task::TaskType;
 
-pub(crate) use script::process::kill_all as kill_programs;
-
 /// Every task type, by name.
 pub static ALL: &[TaskType] = &[
     TaskType::of::<bigquery::create_dataset::CreateDataset>(),

@@ -1,5 +1,6 @@
 //! Crash safety with a crash: the process is killed or stopped in the middle, and a resume sets everything right.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use jitney::cli::demo::serve::serve;
@@ -121,4 +122,64 @@ async fn an_execution_that_is_under_way_is_not_resumed_beside_itself() {
     told(child).ended(0);
     assert_eq!(held(&client).await, expected(&facts));
     assert_eq!(ledger(&client).await, 1);
+}
+
+/// Notes its process and those of two children, one of which leaves its process group.
+const LONG: &str = "id: long\nnamespace: n\ntasks:\n  - id: wait\n    type: shell.commands\n    commands:\n      - |
+        echo begins >> $HOME/told
+        sleep 600 & echo $! >> $HOME/pids
+        setsid sleep 601 & echo $! >> $HOME/pids
+        echo $$ >> $HOME/pids
+        [ -e $HOME/short ] || sleep 602
+        echo done >> $HOME/told\n";
+
+/// The processes of the script that have not ended; none when it has not noted them yet.
+fn running(world: &World) -> Option<usize> {
+    let noted = std::fs::read_to_string(world.path("pids")).unwrap_or_default();
+    let stat = |process: &str| std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let is_running = |process: &&str| {
+        !matches!(stat(process).rsplit_once(") "), None | Some((_, ""))) && !stat(process).contains(") Z ")
+    };
+    (noted.lines().count() == 3).then(|| noted.lines().filter(is_running).count())
+}
+
+#[tokio::test]
+async fn no_script_outlives_a_jitney_that_is_killed() {
+    for name in ["KILL", "HUP", "QUIT"] {
+        let world = World::new();
+        let flow = world.write("long.yaml", LONG);
+        let mut command = world.command(&["run", flow.to_str().unwrap()]);
+        let mut child = command.env("HOME", world.path("")).spawn().unwrap();
+        until("the script runs", async || running(&world) == Some(3)).await;
+        signal(&child, name);
+        child.wait().unwrap();
+        until(&format!("the script is gone after {name}"), async || running(&world) == Some(0)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_script_is_not_repeated_beside_itself() {
+    let world = World::new();
+    let flow = world.write("long.yaml", LONG);
+    let mut command = world.command(&["run", flow.to_str().unwrap()]);
+    let mut child = command.env("HOME", world.path("")).spawn().unwrap();
+    until("the script runs", async || running(&world) == Some(3)).await;
+    // Who looks after the script is killed too, so that the script stays.
+    let noted = std::fs::read_to_string(world.path("pids")).unwrap();
+    let script = noted.lines().nth(2).unwrap().to_owned();
+    let group = std::process::Command::new("ps").args(["-o", "pgid=", "-p", &script]).output().unwrap().stdout;
+    let watcher = String::from_utf8(group).unwrap().trim().to_owned();
+    assert!(std::process::Command::new("kill").args(["-KILL", &watcher]).status().unwrap().success());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(running(&world), Some(3), "nobody is there to kill it");
+    world.write("short", "");
+    std::fs::remove_file(world.path("told")).unwrap();
+    let resumed = world.command(&["resume"]).env("HOME", world.path("")).output().unwrap();
+    assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
+    assert_eq!(std::fs::read_to_string(world.path("told")).unwrap(), "begins\ndone\n");
+    let all = std::fs::read_to_string(world.path("pids")).unwrap();
+    let stays = |process: &&str| Path::new("/proc").join(process).join("exe").exists();
+    assert_eq!(all.lines().filter(stays).collect::<Vec<_>>(), [""; 0]);
+    assert_eq!(std::fs::read_dir(world.home().join("work")).unwrap().count(), 0);
 }

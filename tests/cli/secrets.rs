@@ -171,3 +171,15 @@ fn what_is_no_utf_8_is_an_error_at_most() {
     );
     world.jitney(&["run", "f.yaml"]).ended(1).says("is not UTF-8 text");
 }
+
+#[test]
+fn settings_of_jitney_itself_are_no_secrets_of_flows() {
+    let world = World::new();
+    let flow = "id: f\nnamespace: n\ntasks:\n  - {id: a, type: log, message: \"{{ secret('JITNEY_PASSWORD') }}\"}\n";
+    let file = world.write("f.yaml", flow);
+    let mut command = world.command(&["run", file.to_str().unwrap()]);
+    let ended = command.env("JITNEY_PASSWORD", "hunter22").output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(!ended.status.success() && !said.contains("hunter22"), "{said}");
+    assert!(said.contains("`JITNEY_PASSWORD` is a setting of jitney itself"), "{said}");
+}

@@ -111,7 +111,7 @@ fn print(finding: &Finding) {
 fn home(settings: &Settings) -> Finding {
     let place = settings.home.display().to_string();
     let trial = settings.home.join(".doctor");
-    let written = std::fs::create_dir_all(&settings.home)
+    let written = crate::home::make_private(&settings.home)
         .and_then(|()| std::fs::write(&trial, ""))
         .and_then(|()| std::fs::remove_file(&trial));
     match written {

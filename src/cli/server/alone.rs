@@ -28,7 +28,7 @@ pub(in crate::cli) fn is_served(settings: &Settings) -> bool {
 pub(super) fn only_server(settings: &Settings) -> anyhow::Result<File> {
     let path = path(settings);
     let failed = || format!("cannot use {}", path.display());
-    let opened = std::fs::create_dir_all(&settings.home)
+    let opened = crate::home::make_private(&settings.home)
         .and_then(|()| File::options().read(true).write(true).create(true).truncate(false).open(&path));
     let mut file = opened.map_err(|error| unusable(&error, settings))?;
     match file.try_lock() {

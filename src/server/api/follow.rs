@@ -13,7 +13,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::id::ExecutionId;
-use crate::journal::{ExecutionState, Happened};
+use crate::journal::{ExecutionState, Happened, Numbered};
 use crate::server::App;
 use crate::server::api::parameters::Parameters;
 use crate::server::api::problem::Problem;
@@ -105,37 +105,81 @@ pub(super) async fn logs(
     parameters: Parameters,
 ) -> Result<Events, Problem> {
     let id = ExecutionId::new(id);
-    let mut heard = app.executor.journal().subscribe();
+    let heard = app.executor.journal().subscribe();
     let state = app.executor.journal().state(&id)?.ok_or_else(|| Problem::no_execution(&id))?;
     let wanted = super::logs::Wanted::of(&parameters)?;
     let permit = app.connections.last()?;
-    let known: Vec<Event> = app
-        .executor
-        .journal()
-        .logs(&id)?
-        .iter()
-        .filter(|line| wanted.has(line))
-        .map(|line| event("line", line))
-        .collect();
-    let mut is_over = is_over(state.status);
+    let mut reader = LogReader { app, id, heard, last: 0, has_more: false, is_over: is_over(state.status) };
     let coming = async_stream(move |events| async move {
-        for line in known {
-            events.send(line).await.ok()?;
-        }
-        while !is_over {
-            match heard.recv().await.as_deref() {
-                Ok(Happened::Log { id: of, line }) if *of == id && wanted.has(line) => {
-                    events.send(event("line", line)).await.ok()?
-                }
-                Ok(Happened::Event { id: of, status, .. }) if *of == id => is_over = self::is_over(*status),
-                Ok(Happened::Deleted { id: of }) if *of == id => return None,
-                Ok(_) | Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return None,
+        loop {
+            // Asked before the last look, which then finds all.
+            let is_over = reader.is_over;
+            for (_, line) in reader.read_on()?.iter().filter(|(_, line)| wanted.has(line)) {
+                events.send(event("line", line)).await.ok()?;
             }
+            if is_over && !reader.has_more {
+                return events.send(Event::default().event("end").data("{}")).await.ok();
+            }
+            reader.until_changed().await?;
         }
-        events.send(Event::default().event("end").data("{}")).await.ok()
     });
     Ok(stream(permit, coming))
+}
+
+/// Lines that are read at a time.
+const PAGE: u32 = 500;
+
+/// Reads a log as it grows. What is heard only says when to look: who hears of a thousand lines at once misses some.
+struct LogReader {
+    app: Arc<App>,
+    id: ExecutionId,
+    heard: Receiver<Arc<Happened>>,
+    /// The last line that was read.
+    last: i64,
+    has_more: bool,
+    is_over: bool,
+}
+
+impl LogReader {
+    /// The next lines; none when the journal cannot be read.
+    fn read_on(&mut self) -> Option<Vec<Numbered>> {
+        let lines = self.app.executor.journal().logs_after(&self.id, self.last, PAGE).ok()?;
+        self.last = lines.last().map_or(self.last, |(number, _)| *number);
+        self.has_more = lines.len() == PAGE as usize;
+        Some(lines)
+    }
+
+    /// Waits until there may be more; none when the execution is gone.
+    async fn until_changed(&mut self) -> Option<()> {
+        let mut is_changed = self.has_more || self.is_over;
+        while !is_changed {
+            let heard = self.heard.recv().await;
+            is_changed = self.take(heard)?;
+        }
+        // One look is enough for all that has come by now.
+        while let Ok(heard) = self.heard.try_recv() {
+            self.take(Ok(heard))?;
+        }
+        Some(())
+    }
+
+    /// Whether what was heard is a reason to look; none when the execution is gone.
+    fn take(&mut self, heard: Result<Arc<Happened>, RecvError>) -> Option<bool> {
+        match heard.as_deref() {
+            Ok(happened) if *happened.id() != self.id => Some(false),
+            Ok(Happened::Event { status, .. }) => {
+                self.is_over |= is_over(*status);
+                Some(true)
+            }
+            Ok(Happened::Log { .. }) => Some(true),
+            Ok(Happened::Deleted { .. }) | Err(RecvError::Closed) => None,
+            Err(RecvError::Lagged(_)) => {
+                let status = self.app.executor.journal().state(&self.id).ok().flatten()?.status;
+                self.is_over |= is_over(status);
+                Some(true)
+            }
+        }
+    }
 }
 
 /// A stream of what a task sends; the task ends with the stream.

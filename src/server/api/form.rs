@@ -123,7 +123,7 @@ impl Form {
         let folder = uploads.join(uuid::Uuid::new_v4().to_string());
         let folder = self.folder.get_or_insert(folder).join(self.inputs.len().to_string());
         let failed = |error: std::io::Error| Problem::internal(&error);
-        tokio::fs::create_dir_all(&folder).await.map_err(failed)?;
+        tokio::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).await.map_err(failed)?;
         let path = folder.join(name);
         let mut file = tokio::fs::File::create(&path).await.map_err(failed)?;
         while let Some(piece) = piece(field, ahead).await? {

@@ -1,6 +1,6 @@
 //! The ways to reach people.
 
-use std::process::Stdio;
+use std::path::Path;
 use std::time::Duration;
 
 use lettre::message::Mailbox;
@@ -9,10 +9,11 @@ use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
+use tokio_util::sync::CancellationToken;
 
+use crate::config::Settings;
 use crate::flow::expression::{Names, Outside, render};
+use crate::process::{self, Input, Invocation, Stream};
 use crate::server::notify::Rule;
 use crate::web::follow;
 
@@ -103,10 +104,15 @@ impl Channel {
     ///
     /// # Errors
     /// In plain words, after the last try.
-    pub(super) async fn send(&self, client: &reqwest::Client, message: &str) -> Result<(), String> {
+    pub(super) async fn send(
+        &self,
+        settings: &Settings,
+        client: &reqwest::Client,
+        message: &str,
+    ) -> Result<(), String> {
         let mut tried = 0;
         loop {
-            let sent = tokio::time::timeout(PATIENCE, self.send_once(client, message)).await;
+            let sent = tokio::time::timeout(PATIENCE, self.send_once(settings, client, message)).await;
             let problem = match sent {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(problem)) => problem,
@@ -132,7 +138,7 @@ impl Channel {
         }
     }
 
-    async fn send_once(&self, client: &reqwest::Client, message: &str) -> Result<(), String> {
+    async fn send_once(&self, settings: &Settings, client: &reqwest::Client, message: &str) -> Result<(), String> {
         let target = self.target();
         match self {
             Self::Webhook(address) => {
@@ -143,7 +149,9 @@ impl Channel {
                 if status.is_success() { Ok(()) } else { Err(format!("{target} answered {status}")) }
             }
             Self::Mail(mail) => send_mail(mail, message).await.map_err(|problem| format!("{target}: {problem}")),
-            Self::Command(words) => run(words, message).await.map_err(|problem| format!("{target}: {problem}")),
+            Self::Command(words) => {
+                run(settings, words, message).await.map_err(|problem| format!("{target}: {problem}"))
+            }
         }
     }
 }
@@ -177,19 +185,18 @@ fn transport(mail: &Mail) -> Result<AsyncSmtpTransport<Tokio1Executor>, String> 
     Ok(builder.build())
 }
 
-async fn run(words: &[String], message: &str) -> Result<(), String> {
+/// Runs a command, whose environment is that of scripts: settings of ours may hold passwords.
+async fn run(settings: &Settings, words: &[String], message: &str) -> Result<(), String> {
     let (program, arguments) = words.split_first().ok_or("it is empty")?;
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
-    let mut child = command.spawn().map_err(|error| error.to_string())?;
-    if let Some(mut input) = child.stdin.take() {
-        // A command that reads nothing may have closed it.
-        let _ = input.write_all(message.as_bytes()).await;
-    }
-    let output = child.wait_with_output().await.map_err(|error| error.to_string())?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{}: {}", output.status, said.lines().last().unwrap_or_default()))
+    let mut command = Invocation::new(settings, program, Path::new(".")).with(arguments);
+    command.input = Input::Text(message.to_owned());
+    let mut last = String::new();
+    let mut hear = |line: process::Line| {
+        if line.stream == Stream::Error {
+            last = line.text;
+        }
+    };
+    let status =
+        process::run(&command, &CancellationToken::new(), &mut hear).await.map_err(|error| error.to_string())?;
+    if status.success() { Ok(()) } else { Err(format!("it {}: {last}", process::ending(status))) }
 }

@@ -251,7 +251,7 @@ impl Notifier {
         let message = self.settings.redactor.line(&message);
         for channel in Channel::of(rule) {
             let channel = channel.rendered(&names, &message, self.outside.as_ref())?;
-            channel.send(&self.client, &message).await?;
+            channel.send(&self.settings, &self.client, &message).await?;
         }
         Ok(())
     }

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::process::{Invocation, ending, run_quietly};
 use crate::task::{TaskContext, TaskError};
 use crate::tasks::script::environment::{Environment, python};
-use crate::tasks::script::process::{Invocation, ending, run_quietly};
 use crate::tasks::script::workspace::Workspace;
 
 /// The program that speaks with DuckDB.
@@ -53,7 +53,8 @@ pub(super) async fn ask(context: &TaskContext, workspace: &Workspace) -> Result<
     let python = python_with_duckdb(context).await?;
     let root = workspace.root().display().to_string();
     // Isolated (`-I`), so that an input file called json.py is data and not a module.
-    let program = Invocation::new(&context.settings, python, workspace.folder()).with(["-I", "-c", PROGRAM, &root]);
+    let program = workspace.guard(Invocation::of(context, python, workspace.folder()));
+    let program = program.with(["-I", "-c", PROGRAM, &root]);
     let (status, said) = run_quietly(&program, &context.cancel).await?;
     let broken = || TaskError::transient(format!("DuckDB {}: {}", ending(status), said.join("\n")));
     if !status.success() {
@@ -72,7 +73,7 @@ async fn python_with_duckdb(context: &TaskContext) -> Result<PathBuf, TaskError>
     let environment = Environment::of(context, &PACKAGES.map(str::to_owned)).await?;
     if !environment.is_ready() {
         let python = python(context)?;
-        let question = Invocation::new(&context.settings, &python, &context.folder);
+        let question = Invocation::of(context, &python, &context.folder);
         let import = format!("import {}", PACKAGES.join(", "));
         let (status, _) = run_quietly(&question.with(["-I", "-c", &import]), &context.cancel).await?;
         if status.success() {

@@ -86,7 +86,7 @@ impl Task for Query {
     type Outputs = QueryOutputs;
 
     async fn run(&self, context: &TaskContext) -> Result<QueryOutputs, TaskError> {
-        let workspace = Workspace::make(context)?;
+        let workspace = Workspace::make(context).await?;
         let mut inputs = Inputs::new(context, &workspace);
         inputs.add(&self.input_files)?;
         let sql = self.filled(&inputs.localize(&self.sql))?;

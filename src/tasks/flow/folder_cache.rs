@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::duration::Span;
-use crate::namespace_files::files_below;
+use crate::namespace_files::{files_below, open_no_link, real_file};
 use crate::task::{TaskContext, TaskError};
 use crate::tasks::script::glob;
 use crate::tasks::script::workspace::Workspace;
@@ -76,14 +76,18 @@ fn copy(from: &Path, to: &Path, wanted: impl Fn(&str) -> bool) -> io::Result<usi
     let mut names = Vec::new();
     files_below(from, "", &mut names)?;
     names.retain(|name| wanted(name));
-    for name in &names {
+    // What a script has linked to from elsewhere is none of the folder's files.
+    let files = names.iter().filter_map(|name| Some((name, real_file(from, name)?)));
+    let mut copied = 0;
+    for (name, file) in files {
         let target = to.join(name);
         if let Some(folder) = target.parent() {
             fs::create_dir_all(folder)?;
         }
-        fs::copy(from.join(name), target)?;
+        io::copy(&mut open_no_link(&file)?, &mut fs::File::create(target)?)?;
+        copied += 1;
     }
-    Ok(names.len())
+    Ok(copied)
 }
 
 fn broken(what: &str, error: &io::Error) -> TaskError {

@@ -9,12 +9,14 @@ use super::container::Container;
 use super::deprecated;
 use super::environment::{Environment, python};
 use super::inputs::Inputs;
-use super::process::{self, Invocation};
+use super::interpreter::{self, Command};
 use super::protocol::Report;
 use super::runner::TaskRunner;
 use super::workspace::Workspace;
 use super::{ScriptOutputs, Shared};
+use crate::process::{self, Invocation};
 use crate::task::{Level, TaskContext, TaskError};
+use crate::text::shell_quoted;
 
 /// What is to be run.
 pub(super) struct Script<'a> {
@@ -43,7 +45,7 @@ pub(super) enum Body<'a> {
 impl Script<'_> {
     /// Runs it, with the files that it needs.
     pub(super) async fn run(&self, context: &TaskContext) -> Result<ScriptOutputs, TaskError> {
-        let workspace = Workspace::make(context)?;
+        let workspace = Workspace::make(context).await?;
         let mut inputs = Inputs::new(context, &workspace);
         // Files that the task names itself come later and win.
         self.shared.namespace_files.add_to(&mut inputs, context)?;
@@ -52,7 +54,8 @@ impl Script<'_> {
         let docker = runner.as_deref().filter(|runner| runner.is_docker(context));
         let environment = self.environment(&mut inputs);
         let own = workspace.folder().join("__script__.py");
-        let command = self.command(&mut inputs, &own, docker.is_some());
+        let text = self.text(&mut inputs, &own, docker.is_some());
+        let command = interpreter::command(self.shared.interpreter, text, &workspace, &mut inputs, docker.is_some());
         inputs.place().await?;
         let stderr = if self.shared.warning_on_stderr == Some(false) { Level::Info } else { Level::Warn };
         let mut report = Report::new(context, stderr);
@@ -71,17 +74,15 @@ impl Script<'_> {
         Ok(ScriptOutputs { vars: report.vars, exit_code: 0, output_files, metrics: report.metrics })
     }
 
-    /// The interpreter and the text that it runs. A Python script becomes a file, so that errors show its lines.
-    fn command(&self, inputs: &mut Inputs<'_>, own: &Path, in_container: bool) -> Vec<String> {
-        let interpreter = self.shared.interpreter;
-        // Another language would stumble over it.
-        let is_shell = interpreter.first().is_none_or(|program| program.ends_with("sh"));
+    /// What the interpreter runs. A Python script becomes a file, so that errors show its lines.
+    fn text(&self, inputs: &mut Inputs<'_>, own: &Path, in_container: bool) -> String {
         let mut lines: Vec<String> = Vec::new();
-        if self.shared.fail_fast && is_shell {
+        // Another language would stumble over it.
+        if self.shared.fail_fast && interpreter::is_shell(self.shared.interpreter) {
             lines.push("set -e".to_owned());
         }
         if in_container && !self.dependencies.is_empty() {
-            let packages: Vec<String> = self.dependencies.iter().map(|name| quoted(name)).collect();
+            let packages: Vec<String> = self.dependencies.iter().map(|name| shell_quoted(name)).collect();
             // Older versions know this setting not as an option, but let a variable pass.
             lines.push(format!(
                 "PIP_ROOT_USER_ACTION=ignore pip install --quiet --disable-pip-version-check {}",
@@ -95,13 +96,10 @@ impl Script<'_> {
             Body::Python(text) => {
                 let text = inputs.localize(text);
                 inputs.add_text(own.to_owned(), text);
-                lines.push(format!("python {}", quoted(&own.display().to_string())));
+                lines.push(format!("python {}", shell_quoted(&own.display().to_string())));
             }
         }
-        let mut command =
-            if interpreter.is_empty() { vec!["/bin/sh".to_owned(), "-c".to_owned()] } else { interpreter.to_vec() };
-        command.push(lines.join("\n"));
-        command
+        lines.join("\n")
     }
 
     fn environment(&self, inputs: &mut Inputs<'_>) -> BTreeMap<String, String> {
@@ -116,12 +114,12 @@ impl Script<'_> {
         &self,
         context: &TaskContext,
         workspace: &Workspace,
-        (command, environment): (Vec<String>, BTreeMap<String, String>),
+        (command, environment): (Command, BTreeMap<String, String>),
         report: &mut Report<'_>,
     ) -> Result<(), TaskError> {
-        let mut command = command.into_iter();
-        let program = command.next().unwrap_or_default();
-        let mut invocation = Invocation::new(&context.settings, program, workspace.folder()).with(command);
+        let mut words = command.words.into_iter();
+        let program = words.next().unwrap_or_default();
+        let mut invocation = workspace.guard(Invocation::of(context, program, workspace.folder())).with(words);
         invocation.environment.extend(environment);
         if let Some(programs) = self.python(context, workspace).await? {
             invocation = invocation.with_programs_of(&programs);
@@ -135,12 +133,13 @@ impl Script<'_> {
         context: &TaskContext,
         workspace: &Workspace,
         runner: &TaskRunner,
-        (command, environment): (Vec<String>, BTreeMap<String, String>),
+        (command, mut environment): (Command, BTreeMap<String, String>),
         report: &mut Report<'_>,
     ) -> Result<(), TaskError> {
+        environment.extend(command.variable);
         let old = self.shared.docker.and_then(|docker| docker.image.as_deref());
         let image = self.shared.container_image.or(old).unwrap_or(self.default_image);
-        let container = Container::prepare(context, workspace, runner, image, &environment, command).await?;
+        let container = Container::prepare(context, workspace, runner, image, &environment, command.words).await?;
         let ended = process::run(&container.invocation, &context.cancel, &mut |line| report.hear(line)).await;
         if ended.is_err() {
             container.remove(context, workspace).await;
@@ -165,9 +164,4 @@ impl Script<'_> {
             .map_err(|error| TaskError::permanent("cannot make a link to Python").because(error))?;
         Ok(Some(folder))
     }
-}
-
-/// A text as one word of the shell's.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "'\\''"))
 }

@@ -1,11 +1,12 @@
 //! A script in a Docker container, by way of the program `docker`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-use super::process::{self, Invocation, ending};
 use super::runner::TaskRunner;
 use super::workspace::Workspace;
-use crate::config::Settings;
+use crate::process::mark::Mark;
+use crate::process::{self, Invocation, ending};
 use crate::task::{TaskContext, TaskError};
 
 /// What the Docker client goes by.
@@ -33,9 +34,13 @@ impl Container {
         command: Vec<String>,
     ) -> Result<Self, TaskError> {
         check_daemon(context, workspace).await?;
+        if workspace.is_repeated() {
+            remove_earlier(context, workspace).await?;
+        }
         let name = format!("jitney-{}", workspace.root().file_name().unwrap_or_default().to_string_lossy());
         let root = workspace.root().display();
-        let mut invocation = client(&context.settings, workspace).with(["run", "--rm", "--init", "--name", &name]);
+        let mut invocation = client(context, workspace).with(["run", "--rm", "--init", "--name", &name]);
+        invocation = invocation.with(labels(context).into_iter().map(|label| format!("--label={label}")));
         invocation = invocation.with([format!("--volume={root}:{root}")]);
         invocation = invocation.with([format!("--workdir={}", workspace.folder().display())]);
         for (variable, value) in environment {
@@ -49,30 +54,58 @@ impl Container {
         }
         // The image's own entry point would take the shell for its argument.
         invocation = invocation.with(runner.options()).with(["--entrypoint", "", image]).with(command);
-        Ok(Self { invocation, name })
+        // A client that is killed leaves its container running.
+        let removal = Invocation::new(&context.settings, docker(context)?, workspace.root());
+        let removal = removal.inheriting(&context.settings, CLIENT).with(["rm", "--force", &name]);
+        Ok(Self { invocation: workspace.guard(invocation).with_last_act(removal), name })
     }
 
     /// Removes the container of a stopped client, which does not take it along.
     pub(super) async fn remove(&self, context: &TaskContext, workspace: &Workspace) {
-        let removal = client(&context.settings, workspace).with(["rm", "--force", &self.name]);
+        let removal = client(context, workspace).with(["rm", "--force", &self.name]);
         if let Err(error) = process::run_quietly(&removal, &Default::default()).await {
             context.warn(format!("the container {} may still run: {error}", self.name));
         }
     }
 }
 
-fn client(settings: &Settings, workspace: &Workspace) -> Invocation {
-    Invocation::new(settings, "docker", workspace.root()).inheriting(settings, CLIENT)
+fn client(context: &TaskContext, workspace: &Workspace) -> Invocation {
+    Invocation::of(context, "docker", workspace.root()).inheriting(&context.settings, CLIENT)
+}
+
+/// What containers are found again by: people look for the first two, we for the last.
+fn labels(context: &TaskContext) -> [String; 3] {
+    [
+        format!("jitney.execution={}", context.execution),
+        format!("jitney.task-run={}", context.run),
+        format!("jitney.mark={}", Mark::of(context).as_str()),
+    ]
+}
+
+/// Removes the containers of earlier attempts, whose jitney was killed.
+async fn remove_earlier(context: &TaskContext, workspace: &Workspace) -> Result<(), TaskError> {
+    let [.., mark] = labels(context);
+    let filter = format!("label={mark}");
+    let question = client(context, workspace).with(["ps", "--all", "--quiet", "--filter", &filter]);
+    let (status, containers) = process::run_quietly(&question, &context.cancel).await?;
+    if status.success() && containers.is_empty() {
+        return Ok(());
+    }
+    let removal = client(context, workspace).with(["rm", "--force"]).with(containers);
+    let (removed, said) = process::run_quietly(&removal, &context.cancel).await?;
+    if status.success() && removed.success() {
+        return Ok(());
+    }
+    let said = said.last().cloned().unwrap_or_default();
+    Err(TaskError::transient(format!("cannot remove the container of an earlier attempt: {said}"))
+        .help(format!("`docker ps --all --filter {filter}` shows it")))
 }
 
 async fn check_daemon(context: &TaskContext, workspace: &Workspace) -> Result<(), TaskError> {
     let help = "start Docker, or use the Process runner (`type: io.kestra.plugin.core.runner.Process`), or run all Docker \
                 tasks as processes of this machine: `--script-runner process` or JITNEY_SCRIPT_RUNNER=process";
-    if context.settings.find_program("docker").is_none() {
-        let error = TaskError::permanent("the task wants to run in Docker, and there is no `docker` program on PATH");
-        return Err(error.help(help));
-    }
-    let question = client(&context.settings, workspace).with(["version", "--format", "{{.Server.Version}}"]);
+    docker(context).map_err(|error| error.help(help))?;
+    let question = client(context, workspace).with(["version", "--format", "{{.Server.Version}}"]);
     let (status, said) = process::run_quietly(&question, &context.cancel).await?;
     if status.success() {
         return Ok(());
@@ -80,4 +113,9 @@ async fn check_daemon(context: &TaskContext, workspace: &Workspace) -> Result<()
     let reason = said.last().cloned().unwrap_or_else(|| format!("`docker version` {}", ending(status)));
     Err(TaskError::transient(format!("the task wants to run in Docker, and no Docker daemon answers: {reason}"))
         .help(help))
+}
+
+fn docker(context: &TaskContext) -> Result<PathBuf, TaskError> {
+    let missing = || TaskError::permanent("the task wants to run in Docker, and there is no `docker` program on PATH");
+    context.settings.find_program("docker").ok_or_else(missing)
 }

@@ -6,11 +6,12 @@
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::process::{Invocation, ending, run_quietly};
+use crate::process::{Input, Invocation, ending, run_quietly};
 use crate::task::{TaskContext, TaskError};
 
 /// The file that says that an environment is whole.
@@ -69,7 +70,7 @@ impl<'a> Environment<'a> {
         packages.sort();
         packages.dedup();
         let python = python(context)?;
-        let question = Invocation::new(&context.settings, &python, &context.folder)
+        let question = Invocation::of(context, &python, &context.folder)
             .with(["-c", "import sys; print(sys.version.replace('\\n', ' '), sys.base_prefix)"]);
         let (status, said) = run_quietly(&question, &context.cancel).await?;
         let version = said
@@ -99,7 +100,7 @@ impl<'a> Environment<'a> {
         if self.is_ready() {
             return Ok(());
         }
-        let _lock = self.lock().await?;
+        let lock = Arc::new(self.lock().await?);
         if self.is_ready() {
             return Ok(());
         }
@@ -109,15 +110,15 @@ impl<'a> Environment<'a> {
         let folder = self.folder.display().to_string();
         let python = self.python.display().to_string();
         let made = match &uv {
-            Some(uv) => self.step(uv, &["venv", "--quiet", "--python", &python, &folder]).await,
-            None => self.step(&self.python, &["-m", "venv", &folder]).await,
+            Some(uv) => self.step(&lock, uv, &["venv", "--quiet", "--python", &python, &folder]).await,
+            None => self.step(&lock, &self.python, &["-m", "venv", &folder]).await,
         };
         made.map_err(|error| if uv.is_none() { error.help(VENV) } else { error })?;
-        self.install(uv.as_deref()).await?;
+        self.install(&lock, uv.as_deref()).await?;
         fs::write(self.folder.join(WHOLE), self.packages.join("\n")).map_err(unwritable)
     }
 
-    async fn install(&self, uv: Option<&Path>) -> Result<(), TaskError> {
+    async fn install(&self, lock: &Arc<File>, uv: Option<&Path>) -> Result<(), TaskError> {
         let own = self.programs().join("python");
         let own_name = own.display().to_string();
         let mut arguments = match uv {
@@ -125,12 +126,16 @@ impl<'a> Environment<'a> {
             None => vec!["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"],
         };
         arguments.extend(self.packages.iter().map(String::as_str));
-        self.step(uv.unwrap_or(&own), &arguments).await
+        self.step(lock, uv.unwrap_or(&own), &arguments).await
     }
 
-    async fn step(&self, program: &Path, arguments: &[&str]) -> Result<(), TaskError> {
+    async fn step(&self, lock: &Arc<File>, program: &Path, arguments: &[&str]) -> Result<(), TaskError> {
         let settings = &self.context.settings;
-        let invocation = Invocation::new(settings, program, &self.context.folder).inheriting(settings, INSTALLER);
+        let mut invocation =
+            Invocation::of(self.context, program, &self.context.folder).inheriting(settings, INSTALLER);
+        // Nobody else may begin while an installer of a process that was killed still writes.
+        invocation.input = Input::File(lock.clone());
+        let invocation = invocation.holding(lock);
         let (status, said) = run_quietly(&invocation.with(arguments.iter().copied()), &self.context.cancel).await?;
         if status.success() {
             return Ok(());
@@ -146,7 +151,10 @@ impl<'a> Environment<'a> {
 
     async fn lock(&self) -> Result<File, TaskError> {
         let file = fs::create_dir_all(&self.folder)
-            .and_then(|()| File::create(self.folder.with_extension("lock")))
+            .and_then(|()| {
+                let path = self.folder.with_extension("lock");
+                File::options().create(true).truncate(true).read(true).write(true).open(path)
+            })
             .map_err(unwritable)?;
         loop {
             match file.try_lock() {

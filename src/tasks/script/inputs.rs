@@ -134,13 +134,23 @@ impl<'a> Inputs<'a> {
     /// When one cannot be written.
     pub(in crate::tasks) async fn place(self) -> Result<(), TaskError> {
         let files = self.files;
-        let placed = tokio::task::spawn_blocking(move || files.iter().try_for_each(|(from, to)| put(from, to)));
+        // The folder of the working folder: what leads there is ours.
+        let start = self.workspace.folder().parent().unwrap_or(self.workspace.folder()).to_owned();
+        let placed = tokio::task::spawn_blocking(move || files.iter().try_for_each(|(from, to)| put(from, to, &start)));
         placed.await.map_err(|error| TaskError::permanent("copying input files broke off").because(error))?
     }
 }
 
-fn put(content: &Content, target: &Path) -> Result<(), TaskError> {
+/// Writes a file, and not through a link: a script that used the folder before may have put one there.
+fn put(content: &Content, target: &Path, start: &Path) -> Result<(), TaskError> {
     let write = || -> io::Result<()> {
+        let below_start = |path: &&Path| path.starts_with(start) && *path != start;
+        if let Some(link) = target.ancestors().skip(1).take_while(below_start).find(|path| path.is_symlink()) {
+            return Err(io::Error::other(format!("{} is a link", link.display())));
+        }
+        if target.is_symlink() {
+            fs::remove_file(target)?;
+        }
         fs::create_dir_all(target.parent().unwrap_or(target))?;
         match content {
             Content::Text(text) => fs::write(target, text),

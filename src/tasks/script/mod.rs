@@ -9,8 +9,10 @@ mod deprecated;
 pub(in crate::tasks) mod environment;
 pub(in crate::tasks) mod glob;
 pub(in crate::tasks) mod inputs;
+mod interpreter;
+mod kept;
 pub(in crate::tasks) mod namespace;
-pub(crate) mod process;
+mod predecessor;
 mod protocol;
 mod runner;
 pub(in crate::tasks) mod workspace;
@@ -49,7 +51,8 @@ macro_rules! script_task {
             /// Commands to run before, in the same shell.
             #[serde(default, alias = "before_commands")]
             before_commands: Vec<String>,
-            /// The program that runs the commands as one text, its last argument. By default `/bin/sh -c`.
+            /// The program that runs the commands as one text. By default `/bin/sh -c`. A shell gets the text as a file in
+            /// place of `-c`; any other program gets it as its last argument, which all users of the machine can read.
             #[serde(default)]
             interpreter: Vec<String>,
             /// Whether the first command that fails ends the script.

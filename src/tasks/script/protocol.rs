@@ -5,11 +5,14 @@ use std::process::ExitStatus;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::process::{Line, Stream, ending, keep_last};
+use super::kept::Kept;
+use crate::process::{Line, Stream, ending, keep_last};
 use crate::task::{Level, TaskContext, TaskError};
 
 /// Bytes of an ordinary line that go into the log.
 const LOGGED: usize = 16 << 10;
+/// Bytes of outputs and metrics that a script may give.
+const GIVEN: usize = 16 << 20;
 /// Lines of the error output that an error message repeats.
 const REPEATED: usize = 5;
 
@@ -35,9 +38,11 @@ pub(super) struct Report<'a> {
     pub(super) vars: Map<String, Value>,
     /// What it measured.
     pub(super) metrics: Vec<Value>,
-    context: &'a TaskContext,
     stderr: Level,
     last_errors: Vec<String>,
+    kept: Kept<'a>,
+    /// Bytes of outputs and metrics.
+    given: usize,
     /// Why what it gave cannot be taken.
     refused: Option<TaskError>,
 }
@@ -45,20 +50,28 @@ pub(super) struct Report<'a> {
 impl<'a> Report<'a> {
     /// Nothing yet; lines of the error output will be logged at the given level.
     pub(super) fn new(context: &'a TaskContext, stderr: Level) -> Self {
-        Self { vars: Map::new(), metrics: Vec::new(), context, stderr, last_errors: Vec::new(), refused: None }
+        Self {
+            vars: Map::new(),
+            metrics: Vec::new(),
+            stderr,
+            last_errors: Vec::new(),
+            kept: Kept::new(context),
+            given: 0,
+            refused: None,
+        }
     }
 
     /// Takes a line in.
     pub(super) fn hear(&mut self, line: Line) {
         if line.text.starts_with("::{") && line.is_cut {
-            let refused = TaskError::permanent("the script gave outputs in a line of more than 1 MiB");
-            self.refused = Some(refused.help("write large results into a file and name it in `outputFiles`"));
-            return;
+            return self.refuse("the script gave outputs in a line of more than 1 MiB");
         }
         match line.text.trim_end().strip_prefix("::").and_then(|rest| rest.strip_suffix("::")) {
             Some(json) if json.starts_with('{') => match serde_json::from_str(json) {
-                Ok(message) => self.take(message),
-                Err(error) => self.context.warn(format!("these outputs cannot be read ({error}): {}", cut(&line.text))),
+                Ok(message) => self.take(message, json.len()),
+                Err(error) => {
+                    self.kept.say(Level::Warn, &format!("these outputs cannot be read ({error}): {}", cut(&line.text)))
+                }
             },
             _ => self.log(&line),
         }
@@ -69,14 +82,25 @@ impl<'a> Report<'a> {
         !self.last_errors.is_empty()
     }
 
-    fn take(&mut self, message: Message) {
+    fn refuse(&mut self, why: &str) {
+        let help = "write large results into a file and name it in `outputFiles`";
+        self.refused.get_or_insert_with(|| TaskError::permanent(why).help(help));
+    }
+
+    fn take(&mut self, message: Message, bytes: usize) {
+        if message.outputs.is_some() || message.metrics.is_some() {
+            self.given += bytes;
+        }
+        if self.given > GIVEN {
+            return self.refuse("the script gave more than 16 MiB of outputs and metrics");
+        }
         self.vars.extend(message.outputs.unwrap_or_default());
         for metric in message.metrics.unwrap_or_default() {
-            self.context.say(Level::Debug, &format!("metric {metric}"));
+            self.kept.say(Level::Debug, &format!("metric {metric}"));
             self.metrics.push(metric);
         }
         for line in message.logs.unwrap_or_default() {
-            self.context.say(level(&line.level), cut(&line.message));
+            self.kept.say(level(&line.level), cut(&line.message));
         }
     }
 
@@ -84,7 +108,11 @@ impl<'a> Report<'a> {
         let level = if line.stream == Stream::Out { Level::Info } else { self.stderr };
         let text = cut(&line.text);
         let is_short = text.len() == line.text.len() && !line.is_cut;
-        self.context.say(level, &if is_short { text.to_owned() } else { format!("{text} … (a longer line)") });
+        if is_short {
+            self.kept.say(level, text);
+        } else {
+            self.kept.say(level, &format!("{text} … (a longer line)"));
+        }
         if line.stream == Stream::Error {
             keep_last(&mut self.last_errors, text.to_owned(), REPEATED);
         }

@@ -24,6 +24,7 @@ script_task! {
 impl Task for PythonScript {
     const NAME: &'static str = "python.script";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.scripts.python.Script"];
+    const SHELL: &'static [&'static str] = &["beforeCommands", "before_commands"];
     const EXAMPLE: &'static str = "\
 - id: stars
   type: python.script
@@ -54,6 +55,7 @@ script_task! {
 impl Task for PythonCommands {
     const NAME: &'static str = "python.commands";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.scripts.python.Commands"];
+    const SHELL: &'static [&'static str] = &["commands", "beforeCommands", "before_commands"];
     const EXAMPLE: &'static str = "\
 - id: hello
   type: python.commands

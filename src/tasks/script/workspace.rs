@@ -1,15 +1,19 @@
 //! The folder that an attempt works in: what goes in before it, and what comes out after it.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
-use crate::namespace_files::files_below;
+use crate::namespace_files::{files_below, open_no_link, real_file};
+use crate::process::Invocation;
+use crate::process::mark::Mark;
 use crate::task::{TaskContext, TaskError};
 
 use super::glob;
+use super::predecessor::{self, LOCK, MARK};
 
 /// What `{{ workingDir }}` is rendered to, since the folder is known only to the attempt.
 pub(in crate::tasks) const PLACEHOLDER: &str = crate::task::WORKING_DIR;
@@ -20,6 +24,10 @@ pub(in crate::tasks) struct Workspace {
     folder: PathBuf,
     /// Whether others use it too.
     stays: bool,
+    /// Held as long as the attempt runs.
+    lock: Option<Arc<File>>,
+    /// Whether there may have been an attempt before that could not tidy up.
+    is_repeated: bool,
 }
 
 /// The folder that programs work in, within the one of an attempt.
@@ -30,17 +38,18 @@ fn unmade(error: &io::Error) -> TaskError {
 }
 
 impl Workspace {
-    /// Makes the folder, below `work` in jitney's home.
+    /// Makes the folder, below `work` in jitney's home, when nothing of an earlier attempt is running any more.
     ///
     /// # Errors
-    /// When it cannot be made.
-    pub(in crate::tasks) fn make(context: &TaskContext) -> Result<Self, TaskError> {
+    /// When it cannot be made, or the processes of an earlier attempt will not end.
+    pub(in crate::tasks) async fn make(context: &TaskContext) -> Result<Self, TaskError> {
+        let folders = context.settings.home.join("work");
+        let is_repeated = predecessor::end(context, &folders).await?;
         let name = format!("{}.{}.{}", context.execution, Self::plain(context.run.as_str()), context.attempt);
-        let root = make_folder(&context.settings.home.join("work"), &name).map_err(|error| unmade(&error))?;
-        match &context.surroundings.folder {
-            Some(shared) => Ok(Self { folder: shared.join(FILES), root, stays: false }),
-            None => Ok(Self { folder: root.join(FILES), root, stays: false }),
-        }
+        let (root, lock) = make_folder(&folders, &name, &Mark::of(context)).map_err(|error| unmade(&error))?;
+        let shared = context.surroundings.folder.as_ref();
+        let folder = shared.map_or_else(|| root.join(FILES), |shared| shared.join(FILES));
+        Ok(Self { folder, root, stays: false, lock: Some(Arc::new(lock)), is_repeated })
     }
 
     /// A name without brackets, which a loop's tasks have in theirs, and which mean something to shells and globs.
@@ -63,7 +72,20 @@ impl Workspace {
 
     /// A folder that several tasks share, which is there.
     pub(in crate::tasks) fn shared(root: PathBuf) -> Self {
-        Self { folder: root.join(FILES), root, stays: true }
+        Self { folder: root.join(FILES), root, stays: true, lock: None, is_repeated: false }
+    }
+
+    /// Has a program end, and be waited for, before another attempt begins, whatever becomes of this process.
+    pub(in crate::tasks) fn guard(&self, program: Invocation) -> Invocation {
+        match &self.lock {
+            Some(lock) => program.holding(lock),
+            None => program,
+        }
+    }
+
+    /// Whether there may have been an attempt before that could not tidy up.
+    pub(in crate::tasks) fn is_repeated(&self) -> bool {
+        self.is_repeated
     }
 
     /// The folder that the program starts in and `{{ workingDir }}` stands for.
@@ -119,21 +141,25 @@ impl Workspace {
                 context.warn(format!("no file matches `{written}` of `outputFiles`"));
             }
             for name in matching {
-                if !taken.contains_key(name) {
-                    taken.insert(name.clone(), self.store(context, name)?);
+                if taken.contains_key(name) {
+                    continue;
+                }
+                match real_file(&self.folder, name) {
+                    Some(file) => drop(taken.insert(name.clone(), self.store(context, name, &file)?)),
+                    None if written == *name => return Err(leads_out(name)),
+                    None => context.warn(leads_out(name).message),
                 }
             }
         }
         Ok(taken)
     }
 
-    fn store(&self, context: &TaskContext, name: &str) -> Result<String, TaskError> {
+    fn store(&self, context: &TaskContext, name: &str, file: &Path) -> Result<String, TaskError> {
         let stored = context.output_file(&flat(name))?;
-        let path = self.folder.join(name);
-        let is_link = path.is_symlink();
-        let moved = if is_link { Err(io::Error::other("a link")) } else { fs::rename(&path, &stored.path) };
+        let is_link = self.folder.join(name).is_symlink();
+        let moved = if is_link { Err(io::Error::other("a link")) } else { fs::rename(file, &stored.path) };
         moved
-            .or_else(|_| fs::copy(&path, &stored.path).map(drop))
+            .or_else(|_| io::copy(&mut open_no_link(file)?, &mut File::create(&stored.path)?).map(drop))
             .map_err(|error| TaskError::permanent(format!("cannot store `{name}`")).because(error))?;
         Ok(stored.uri)
     }
@@ -148,6 +174,11 @@ fn flat(name: &str) -> String {
     name.chars().map(escaped).collect()
 }
 
+fn leads_out(name: &str) -> TaskError {
+    TaskError::permanent(format!("`{name}` of `outputFiles` is a link out of the working folder, and is not stored"))
+        .help("copy the file into the working folder instead of linking to it")
+}
+
 impl Drop for Workspace {
     fn drop(&mut self) {
         if self.stays {
@@ -158,16 +189,21 @@ impl Drop for Workspace {
     }
 }
 
-/// A new folder of this name, or of one like it if an attempt that died left one behind.
-fn make_folder(parent: &Path, name: &str) -> io::Result<PathBuf> {
-    fs::create_dir_all(parent)?;
+/// A new folder of this name, or of one like it if there is one, and its lock.
+fn make_folder(parent: &Path, name: &str, mark: &Mark) -> io::Result<(PathBuf, File)> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
     let mut number = 1;
-    loop {
+    let root = loop {
         let root = parent.join(format!("{name}.{number}"));
         match fs::DirBuilder::new().mode(0o700).create(&root) {
-            Ok(()) => return fs::create_dir(root.join(FILES)).map(|()| root),
+            Ok(()) => break root,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
             Err(error) => return Err(error),
         }
-    }
+    };
+    let lock = File::create(root.join(LOCK))?;
+    lock.lock()?;
+    fs::write(root.join(MARK), mark.as_str())?;
+    fs::create_dir(root.join(FILES))?;
+    Ok((root, lock))
 }

@@ -1,20 +1,31 @@
-//! A program as a child of ours: in a process group of its own, heard line by line, and gone when its task is.
+//! Programs as children of ours: each in a process group of its own, heard line by line, and gone when its task is, or
+//! when this process is.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod lifeline;
+mod lines;
+pub mod mark;
+
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use rustix_process::process::Signal;
+use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
-use crate::task::TaskError;
+use crate::task::{TaskContext, TaskError};
+
+pub use lifeline::{Lifeline, Testament};
+pub use lines::{Line, Stream};
+use mark::Mark;
 
 /// How long a program may take to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(5);
@@ -22,8 +33,6 @@ const GRACE: Duration = Duration::from_secs(5);
 const TAIL: Duration = Duration::from_secs(3);
 /// How long its output may be silent then.
 const SILENCE: Duration = Duration::from_millis(500);
-/// Bytes of a line that are kept.
-const LONGEST_LINE: usize = 1 << 20;
 
 /// What programs get of our own environment: where things are and how the network is reached, but no passwords.
 const INHERITED: &[&str] = &[
@@ -56,36 +65,85 @@ const INHERITED: &[&str] = &[
 
 /// A program to start.
 #[derive(Clone, Debug)]
-pub(in crate::tasks) struct Invocation {
+pub struct Invocation {
     /// The program: a path, or a name to be found on the environment's `PATH`.
-    pub(in crate::tasks) program: PathBuf,
+    pub program: PathBuf,
     /// What follows its name.
-    pub(in crate::tasks) arguments: Vec<String>,
+    pub arguments: Vec<String>,
     /// The folder that it starts in.
-    pub(in crate::tasks) folder: PathBuf,
+    pub folder: PathBuf,
     /// All of its environment.
-    pub(in crate::tasks) environment: BTreeMap<String, String>,
+    pub environment: BTreeMap<String, String>,
+    /// What it reads.
+    pub input: Input,
+    /// Whose processes it and its own are.
+    mark: Option<Mark>,
+    /// What else there is to run when this process dies.
+    at_death: Option<Box<Invocation>>,
+    /// A lock that is held as long as anything of it runs.
+    lock: Option<Arc<File>>,
+}
+
+/// What a program reads on its standard input.
+#[derive(Clone, Debug, Default)]
+pub enum Input {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// A text.
+    Text(String),
+    /// A file, which it then also holds the lock of.
+    File(Arc<File>),
 }
 
 impl Invocation {
     /// A program in the environment that all programs get.
-    pub(in crate::tasks) fn new(settings: &Settings, program: impl Into<PathBuf>, folder: &Path) -> Self {
+    pub fn new(settings: &Settings, program: impl Into<PathBuf>, folder: &Path) -> Self {
         let inherited =
             INHERITED.iter().filter_map(|name| Some(((*name).to_owned(), settings.variable(name)?.to_owned())));
         let mut environment: BTreeMap<String, String> = inherited.collect();
         environment.entry("PATH".to_owned()).or_insert_with(|| "/usr/local/bin:/usr/bin:/bin".to_owned());
         environment.entry("LANG".to_owned()).or_insert_with(|| "C.UTF-8".to_owned());
-        Self { program: program.into(), arguments: Vec::new(), folder: folder.to_owned(), environment }
+        Self {
+            program: program.into(),
+            arguments: Vec::new(),
+            folder: folder.to_owned(),
+            environment,
+            input: Input::Nothing,
+            mark: None,
+            at_death: None,
+            lock: None,
+        }
+    }
+
+    /// A program of an attempt: all that it starts is known as that task run's.
+    pub fn of(context: &TaskContext, program: impl Into<PathBuf>, folder: &Path) -> Self {
+        let (mark, mut invocation) = (Mark::of(context), Self::new(&context.settings, program, folder));
+        invocation.environment.insert(mark::VARIABLE.to_owned(), mark.as_str().to_owned());
+        invocation.mark = Some(mark);
+        invocation
+    }
+
+    /// Has a lock held until nothing of the program runs any more, should this process die first.
+    pub fn holding(mut self, lock: &Arc<File>) -> Self {
+        self.lock = Some(lock.clone());
+        self
+    }
+
+    /// Has another program run should this process die.
+    pub fn with_last_act(mut self, last_act: Self) -> Self {
+        self.at_death = Some(Box::new(last_act));
+        self
     }
 
     /// Adds arguments.
-    pub(in crate::tasks) fn with<A: Into<String>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
+    pub fn with<A: Into<String>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
         self.arguments.extend(arguments.into_iter().map(Into::into));
         self
     }
 
     /// Gives it more of our environment.
-    pub(in crate::tasks) fn inheriting(mut self, settings: &Settings, names: &[&str]) -> Self {
+    pub fn inheriting(mut self, settings: &Settings, names: &[&str]) -> Self {
         for (name, value) in names.iter().filter_map(|name| Some((*name, settings.variable(name)?))) {
             self.environment.insert(name.to_owned(), value.to_owned());
         }
@@ -93,17 +151,26 @@ impl Invocation {
     }
 
     /// Puts a folder of programs before all others.
-    pub(in crate::tasks) fn with_programs_of(mut self, folder: &Path) -> Self {
+    pub fn with_programs_of(mut self, folder: &Path) -> Self {
         let rest = self.environment.get("PATH").cloned().unwrap_or_default();
         self.environment.insert("PATH".to_owned(), format!("{}:{rest}", folder.display()));
         self
     }
 
-    fn spawn(&self) -> Result<Child, TaskError> {
+    fn spawn(&self) -> Result<(Lifeline, Child), TaskError> {
+        let (mark, command, lock) = (self.mark.as_ref(), self.at_death.as_deref(), self.lock.as_deref());
+        let lifeline = Lifeline::start(&Testament { mark, command, lock })
+            .map_err(|error| TaskError::permanent("cannot start a shell to look after programs").because(error))?;
+        let input = match &self.input {
+            Input::Nothing => Stdio::null(),
+            Input::Text(_) => Stdio::piped(),
+            Input::File(file) => file.try_clone().map(Stdio::from).map_err(|error| self.not_started(error))?,
+        };
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).current_dir(&self.folder).env_clear().envs(&self.environment);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.process_group(0).kill_on_drop(true).spawn().map_err(|error| self.not_started(error))
+        command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.process_group(lifeline.group()).kill_on_drop(true);
+        command.spawn().map(|child| (lifeline, child)).map_err(|error| self.not_started(error))
     }
 
     fn not_started(&self, error: std::io::Error) -> TaskError {
@@ -118,32 +185,12 @@ impl Invocation {
     }
 }
 
-/// Where a line came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::tasks) enum Stream {
-    /// The standard output.
-    Out,
-    /// The standard error output.
-    Error,
-}
-
-/// A line that a program printed.
-#[derive(Debug)]
-pub(in crate::tasks) struct Line {
-    /// Where it came from.
-    pub(in crate::tasks) stream: Stream,
-    /// The line without its end; what is no UTF-8 is replaced.
-    pub(in crate::tasks) text: String,
-    /// Whether it was longer than what is kept of a line, 1 MiB.
-    pub(in crate::tasks) is_cut: bool,
-}
-
 /// Runs a program to its end. When `stop` is set, its whole process group is asked to end, and is killed 5 seconds
 /// later. What it leaves running in the background is killed too.
 ///
 /// # Errors
 /// When it cannot be started, or was stopped.
-pub(in crate::tasks) async fn run(
+pub async fn run(
     invocation: &Invocation,
     stop: &CancellationToken,
     hear: &mut (dyn FnMut(Line) + Send),
@@ -157,30 +204,32 @@ async fn run_with_grace(
     grace: Duration,
     hear: &mut (dyn FnMut(Line) + Send),
 ) -> Result<ExitStatus, TaskError> {
-    let mut child = invocation.spawn()?;
-    let group = Group::of(&child);
-    let mut lines = listen(&mut child);
+    let (lifeline, mut child) = invocation.spawn()?;
+    let mut lines = lines::listen(&mut child);
+    feed(&mut child, &invocation.input);
     let mut kill_at = None;
     let ended = loop {
         tokio::select! {
-            Some(line) = lines.recv() => hear(line),
+            Some(batch) = lines.recv() => batch.into_iter().for_each(&mut *hear),
             ended = child.wait() => break ended,
             () = stop.cancelled(), if kill_at.is_none() => {
-                group.signal("TERM");
+                lifeline.signal(Signal::Term);
                 kill_at = Some(Instant::now() + grace);
             }
             () = sleep_until(kill_at.unwrap_or_else(Instant::now)), if kill_at.is_some() => {
-                group.signal("KILL");
+                lifeline.signal(Signal::Kill);
                 kill_at = Some(Instant::now() + grace);
             }
         }
     };
     // Its last words may still be on their way, perhaps through a child such as `tee`.
     let heard_all = timeout(TAIL, hear_rest(&mut lines, hear)).await;
-    drop(group);
+    // Waits for what it kills.
+    let killed = tokio::task::spawn_blocking(move || drop(lifeline)).await;
     if heard_all.is_err() {
         hear_rest(&mut lines, hear).await;
     }
+    killed.map_err(|error| TaskError::transient("lost sight of the program").because(error))?;
     match ended {
         _ if kill_at.is_some() => Err(TaskError::cancelled("the program was stopped")),
         Ok(status) => Ok(status),
@@ -192,7 +241,7 @@ async fn run_with_grace(
 ///
 /// # Errors
 /// As [`run`].
-pub(in crate::tasks) async fn run_quietly(
+pub async fn run_quietly(
     invocation: &Invocation,
     stop: &CancellationToken,
 ) -> Result<(ExitStatus, Vec<String>), TaskError> {
@@ -202,7 +251,7 @@ pub(in crate::tasks) async fn run_quietly(
 }
 
 /// Adds a line to the last few that are kept.
-pub(in crate::tasks) fn keep_last(lines: &mut Vec<String>, line: String, most: usize) {
+pub fn keep_last(lines: &mut Vec<String>, line: String, most: usize) {
     if line.trim().is_empty() {
         return;
     }
@@ -213,7 +262,7 @@ pub(in crate::tasks) fn keep_last(lines: &mut Vec<String>, line: String, most: u
 }
 
 /// How a program ended, in words: `ended with exit code 3`.
-pub(in crate::tasks) fn ending(status: ExitStatus) -> String {
+pub fn ending(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("ended with exit code {code}"),
         (None, Some(signal)) => format!("was killed by signal {signal}"),
@@ -221,93 +270,16 @@ pub(in crate::tasks) fn ending(status: ExitStatus) -> String {
     }
 }
 
-fn listen(child: &mut Child) -> mpsc::Receiver<Line> {
-    let (sender, lines) = mpsc::channel(64);
-    if let Some(stdout) = child.stdout.take() {
-        tokio::spawn(read_lines(stdout, Stream::Out, sender.clone()));
-    }
-    if let Some(stderr) = child.stderr.take() {
-        tokio::spawn(read_lines(stderr, Stream::Error, sender));
-    }
-    lines
-}
-
-async fn hear_rest(lines: &mut mpsc::Receiver<Line>, hear: &mut (dyn FnMut(Line) + Send)) {
-    while let Ok(Some(line)) = timeout(SILENCE, lines.recv()).await {
-        hear(line);
+/// Lets the program read its input; one that does not want it may end first.
+fn feed(child: &mut Child, input: &Input) {
+    if let (Some(mut pipe), Input::Text(text)) = (child.stdin.take(), input.clone()) {
+        tokio::spawn(async move { pipe.write_all(text.as_bytes()).await });
     }
 }
 
-async fn read_lines(source: impl AsyncRead + Unpin, stream: Stream, lines: mpsc::Sender<Line>) {
-    let mut source = BufReader::new(source);
-    let (mut bytes, mut is_cut) = (Vec::new(), false);
-    // A pipe that cannot be read any more has ended as far as we are concerned.
-    while let Ok(block) = source.fill_buf().await {
-        let end = memchr::memchr(b'\n', block);
-        let part = &block[..end.unwrap_or(block.len())];
-        let kept = part.len().min(LONGEST_LINE - bytes.len());
-        bytes.extend_from_slice(&part[..kept]);
-        is_cut |= kept < part.len();
-        let (used, is_over) = (part.len() + usize::from(end.is_some()), block.is_empty());
-        source.consume(used);
-        if end.is_some() || (is_over && !bytes.is_empty()) {
-            let line = Line { stream, text: shown(&bytes), is_cut };
-            if lines.send(line).await.is_err() {
-                return;
-            }
-            (bytes, is_cut) = (Vec::new(), false);
-        }
-        if is_over {
-            return;
-        }
-    }
-}
-
-/// The line as a terminal would show it: of a progress bar that overwrites itself, the last state.
-fn shown(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let text = text.trim_end_matches('\r');
-    text.rsplit('\r').next().unwrap_or(text).to_owned()
-}
-
-/// A process group by its leader's number; what is left of it is killed when this is dropped.
-struct Group(Option<u32>);
-
-/// The groups of this process that are there now.
-static GROUPS: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
-
-fn groups() -> MutexGuard<'static, BTreeSet<u32>> {
-    GROUPS.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Kills all programs that this process has started, and theirs: it leaves at once, and they would go on without it.
-pub(crate) fn kill_all() {
-    let all: Vec<u32> = groups().iter().copied().collect();
-    all.into_iter().for_each(|leader| drop(Group(Some(leader))));
-}
-
-impl Group {
-    fn of(child: &Child) -> Self {
-        groups().extend(child.id());
-        Self(child.id())
-    }
-
-    /// The standard library sends no signals to groups, and the shell is there wherever scripts run.
-    fn signal(&self, name: &str) {
-        let Some(leader) = self.0 else { return };
-        let mut command = std::process::Command::new("/bin/sh");
-        command.args(["-c", "kill -s \"$1\" -- -\"$2\"", "kill", name, &leader.to_string()]);
-        // It fails when nobody is left, which is what is wanted.
-        drop(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status());
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.signal("KILL");
-        if let Some(leader) = self.0 {
-            groups().remove(&leader);
-        }
+async fn hear_rest(lines: &mut mpsc::Receiver<Vec<Line>>, hear: &mut (dyn FnMut(Line) + Send)) {
+    while let Ok(Some(batch)) = timeout(SILENCE, lines.recv()).await {
+        batch.into_iter().for_each(&mut *hear);
     }
 }
 
@@ -318,7 +290,8 @@ mod tests {
     fn shell(text: &str) -> Invocation {
         let environment = BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]);
         let arguments = vec!["-c".to_owned(), text.to_owned()];
-        Invocation { program: "/bin/sh".into(), arguments, folder: "/".into(), environment }
+        let settings = Settings::from_environment(Default::default(), environment).unwrap();
+        Invocation::new(&settings, "/bin/sh", Path::new("/")).with(arguments)
     }
 
     #[tokio::test]

@@ -1,0 +1,196 @@
+//! Log lines. Those that come fast are written together, some twenty times a second: a transaction for each would make
+//! whoever logs them wait.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, TransactionBehavior, params};
+use tokio::sync::broadcast;
+
+use super::{Happened, Journal, LogLine, Result, stamp};
+use crate::id::{ExecutionId, TaskId};
+use crate::task::{LINE_OVERHEAD, Level};
+
+/// How long a line may wait to be written.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How many lines may wait; whoever logs one more writes them.
+const MOST: usize = 1000;
+/// How many are kept in memory when they cannot be written.
+const MOST_UNWRITTEN: usize = 20 * MOST;
+
+/// A line, and the number by which those that follow it are found.
+pub type Numbered = (i64, LogLine);
+
+/// The lines that are not written yet.
+pub(super) struct Lines {
+    waiting: Mutex<Waiting>,
+    listeners: broadcast::Sender<Arc<Happened>>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    lines: Vec<(ExecutionId, LogLine)>,
+    /// When lines were last written.
+    written: Option<Instant>,
+    /// Whether a thread will write them.
+    is_awaited: bool,
+}
+
+impl Lines {
+    pub(super) fn new(listeners: broadcast::Sender<Arc<Happened>>) -> Self {
+        Self { waiting: Mutex::default(), listeners }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes them all; when that fails they wait on.
+    pub(super) fn write(&self, connection: &mut Connection) -> Result<()> {
+        let lines = {
+            let mut waiting = self.lock();
+            waiting.is_awaited = false;
+            std::mem::take(&mut waiting.lines)
+        };
+        if lines.is_empty() {
+            return Ok(());
+        }
+        if let Err(error) = insert(connection, &lines) {
+            let mut waiting = self.lock();
+            if waiting.lines.len() + lines.len() <= MOST_UNWRITTEN {
+                waiting.lines.splice(..0, lines);
+            }
+            return Err(error);
+        }
+        self.lock().written = Some(Instant::now());
+        if self.listeners.receiver_count() > 0 {
+            for (id, line) in lines {
+                // That the last listener has just gone is no loss.
+                let _ = self.listeners.send(Arc::new(Happened::Log { id, line }));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn insert(connection: &mut Connection, lines: &[(ExecutionId, LogLine)]) -> Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    {
+        let mut statement = transaction.prepare_cached("INSERT INTO logs VALUES (?, ?, ?, ?, ?)")?;
+        for (id, LogLine { time, task, level, message }) in lines {
+            statement.execute(params![id.as_str(), stamp(*time), task, level, message])?;
+        }
+    }
+    Ok(transaction.commit()?)
+}
+
+impl Journal {
+    /// Appends a log line. It may wait for others for 50 ms, but not longer than until the next event is written or
+    /// lines are read.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn log(&self, id: &ExecutionId, time: DateTime<Utc>, task: &TaskId, level: Level, message: &str) -> Result<()> {
+        let level = level.as_str().to_owned();
+        let line = LogLine { time, task: task.to_string(), level, message: message.to_owned() };
+        let mut waiting = self.lines.lock();
+        waiting.lines.push((id.clone(), line));
+        let is_rare = waiting.written.is_none_or(|at| at.elapsed() >= PAUSE);
+        if is_rare || waiting.lines.len() >= MOST {
+            drop(waiting);
+            return self.lines.write(&mut self.hold());
+        }
+        if !waiting.is_awaited {
+            waiting.is_awaited = true;
+            let (lines, connection) = (self.lines.clone(), self.connection.clone());
+            std::thread::spawn(move || {
+                std::thread::sleep(PAUSE);
+                // What cannot be written now is tried again with the next line.
+                let _ = lines.write(&mut connection.lock().unwrap_or_else(PoisonError::into_inner));
+            });
+        }
+        Ok(())
+    }
+
+    /// The log lines of an execution, in the order of writing.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn logs(&self, id: &ExecutionId) -> Result<Vec<LogLine>> {
+        Ok(self.logs_after(id, 0, u32::MAX)?.into_iter().map(|(_, line)| line).collect())
+    }
+
+    /// The first log lines of an execution behind one, in the order of writing.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn logs_after(&self, id: &ExecutionId, number: i64, most: u32) -> Result<Vec<Numbered>> {
+        let connection = self.lock();
+        let sql = "SELECT time, task, level, message, rowid FROM logs WHERE execution = ? AND rowid > ?
+                   ORDER BY rowid LIMIT ?";
+        let mut statement = connection.prepare_cached(sql)?;
+        let rows = statement.query_map(params![id.as_str(), number, most], |row| {
+            let line = LogLine { time: row.get(0)?, task: row.get(1)?, level: row.get(2)?, message: row.get(3)? };
+            Ok((row.get(4)?, line))
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The bytes of an execution's log.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn log_size(&self, id: &ExecutionId) -> Result<u64> {
+        let connection = self.lock();
+        let sql = "SELECT coalesce(sum(octet_length(message) + ?), 0) FROM logs WHERE execution = ?";
+        let mut statement = connection.prepare_cached(sql)?;
+        let size: i64 = statement.query_row(params![LINE_OVERHEAD.cast_signed(), id.as_str()], |row| row.get(0))?;
+        Ok(size.unsigned_abs())
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        // Who logged them has gone, and nobody is left to hear that they cannot be written.
+        let _ = self.lines.write(&mut self.hold());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_come_fast_are_all_kept_in_their_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("journal.db");
+        let (id, task) = (ExecutionId::new("e1"), TaskId::new("t"));
+        let journal = Journal::open(&file).unwrap();
+        let mut heard = journal.subscribe();
+        for number in 0..2500 {
+            journal.log(&id, Utc::now(), &task, Level::Info, &number.to_string()).unwrap();
+        }
+        let texts = |lines: Vec<LogLine>| lines.into_iter().map(|line| line.message).collect::<Vec<_>>();
+        let expected: Vec<String> = (0..2500).map(|number| number.to_string()).collect();
+        assert_eq!(texts(journal.logs(&id).unwrap()), expected);
+        let mut told = Vec::new();
+        while let Ok(happened) = heard.try_recv() {
+            if let Happened::Log { line, .. } = happened.as_ref() {
+                told.push(line.message.clone());
+            }
+        }
+        assert_eq!(told, expected);
+        for text in ["one", "two"] {
+            journal.log(&id, Utc::now(), &task, Level::Info, text).unwrap();
+        }
+        drop(journal);
+        let journal = Journal::open(&file).unwrap();
+        assert_eq!(texts(journal.logs(&id).unwrap())[2500..], ["one", "two"]);
+        let second = journal.logs_after(&id, 0, 2).unwrap()[1].0;
+        let after = journal.logs_after(&id, second, 1).unwrap();
+        assert_eq!(after[0].1.message, "2");
+        let bytes: usize = expected.iter().map(String::len).sum::<usize>() + 6;
+        assert_eq!(journal.log_size(&id).unwrap(), bytes as u64 + 2502 * LINE_OVERHEAD);
+    }
+}

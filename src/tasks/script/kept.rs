@@ -1,0 +1,62 @@
+//! What is kept of a script's output when it is more than an execution's log takes.
+
+use std::collections::VecDeque;
+
+use crate::task::{Level, TaskContext};
+use crate::text::thousands;
+
+/// The last lines that are kept all the same,
+const LAST: usize = 20;
+/// and bytes of each.
+const LAST_LENGTH: usize = 1 << 10;
+
+/// Logs lines as long as there is room for them. What was left out is told when this is dropped, with the last lines.
+pub(super) struct Kept<'a> {
+    context: &'a TaskContext,
+    lines: u64,
+    bytes: u64,
+    last: VecDeque<(Level, String)>,
+}
+
+impl<'a> Kept<'a> {
+    /// Nothing left out yet.
+    pub(super) fn new(context: &'a TaskContext) -> Self {
+        Self { context, lines: 0, bytes: 0, last: VecDeque::new() }
+    }
+
+    /// Logs a line, or keeps it among the last ones.
+    pub(super) fn say(&mut self, level: Level, text: &str) {
+        if self.lines == 0 && self.context.surroundings.quota.take(text.len()) {
+            return self.context.say(level, text);
+        }
+        if self.lines == 0 {
+            let limit = thousands(self.context.surroundings.quota.limit());
+            self.context.warn(format!(
+                "output truncated: the log of an execution keeps {limit} bytes of what scripts print (JITNEY_LOG_LIMIT)"
+            ));
+        }
+        self.lines += 1;
+        self.bytes += text.len() as u64;
+        // The room of the oldest line serves the new one.
+        let mut room = if self.last.len() == LAST { self.last.pop_front().map(|(_, room)| room) } else { None };
+        let mut kept = room.take().unwrap_or_default();
+        kept.clear();
+        kept.push_str(&text[..text.floor_char_boundary(LAST_LENGTH)]);
+        self.last.push_back((level, kept));
+    }
+}
+
+impl Drop for Kept<'_> {
+    fn drop(&mut self) {
+        let left_out = self.lines.saturating_sub(self.last.len() as u64);
+        if left_out > 0 {
+            let bytes = self.bytes - self.last.iter().map(|(_, text)| text.len() as u64).sum::<u64>().min(self.bytes);
+            let (lines, bytes) = (thousands(left_out), thousands(bytes));
+            self.context
+                .warn(format!("output truncated: {lines} lines ({bytes} bytes) left out; the last ones follow"));
+        }
+        for (level, text) in &self.last {
+            self.context.say(*level, text);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! What an attempt left behind that could not end it: its process was killed.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::process::mark::Mark;
+use crate::task::{TaskContext, TaskError};
+
+/// The file in an attempt's folder that names its task run.
+pub(super) const MARK: &str = "run";
+/// The file whose lock is held as long as the attempt runs; whoever kills the attempt's processes once jitney is gone
+/// holds it until they are.
+pub(super) const LOCK: &str = "lock";
+/// How long the processes of an attempt whose jitney is gone may take to be gone too.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long between two looks at a lock.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Makes sure that nothing of an earlier attempt of this task run is running, and removes its folders. Whether there
+/// may have been one.
+///
+/// # Errors
+/// When something of it will not end, or this attempt is stopped meanwhile.
+pub(super) async fn end(context: &TaskContext, folders: &Path) -> Result<bool, TaskError> {
+    let mark = Mark::of(context);
+    let left = left_behind(context, folders, &mark);
+    if left.is_empty() && context.attempt == 1 {
+        return Ok(false);
+    }
+    let until = Instant::now() + PATIENCE;
+    for folder in &left {
+        until_free(context, folder, until).await?;
+    }
+    let killed = tokio::task::spawn_blocking(move || mark.kill_all()).await;
+    if !killed.unwrap_or_default() {
+        return Err(still_there());
+    }
+    // What cannot be removed is only untidy.
+    left.iter().for_each(|folder| drop(fs::remove_dir_all(folder)));
+    Ok(true)
+}
+
+fn left_behind(context: &TaskContext, folders: &Path, mark: &Mark) -> Vec<PathBuf> {
+    let begin = format!("{}.", context.execution);
+    let is_ours = |folder: &PathBuf| fs::read_to_string(folder.join(MARK)).is_ok_and(|text| text == mark.as_str());
+    let entries = fs::read_dir(folders).into_iter().flatten().flatten();
+    let named = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&begin));
+    named.map(|entry| entry.path()).filter(is_ours).collect()
+}
+
+async fn until_free(context: &TaskContext, folder: &Path, until: Instant) -> Result<(), TaskError> {
+    loop {
+        // A folder that somebody else removes meanwhile has nothing to wait for.
+        let Ok(file) = File::open(folder.join(LOCK)) else { return Ok(()) };
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() > until => return Err(still_there()),
+            Err(TryLockError::WouldBlock) => {}
+            _ => return Ok(()),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            () = context.cancel.cancelled() => return Err(TaskError::cancelled("it was stopped")),
+        }
+    }
+}
+
+fn still_there() -> TaskError {
+    TaskError::transient("an earlier attempt of this task is still running, and cannot be killed").help(
+        "its processes have the variable JITNEY_TASK_RUN in their environment; end them, and then resume the execution",
+    )
+}
