@@ -8,7 +8,7 @@ use crate::diagnostic::Diagnostic;
 use crate::duration::Limit;
 use crate::flow::expression::{check as check_calls, references as names_in, rendered};
 use crate::flow::parse::{Broken, below};
-use crate::flow::{Flow, Step, input};
+use crate::flow::{Flow, Step, input, shell_text};
 use crate::task::{TaskType, has_template, is_template};
 use crate::text::{DEEPEST, plain};
 
@@ -37,6 +37,7 @@ pub(super) fn references(flow: &Flow, broken: &Broken) -> Vec<Diagnostic> {
     checker.steps(&flow.after);
     let mut findings = checker.findings;
     findings.extend(input::check(flow, &broken.inputs));
+    findings.extend(shell_text::warnings(flow));
     findings
 }
 

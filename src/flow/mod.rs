@@ -13,6 +13,7 @@ pub mod input;
 mod parse;
 mod reference;
 mod schema;
+mod shell_text;
 mod steps;
 pub mod trigger;
 mod unknown;

@@ -388,3 +388,41 @@ fn a_flow_cannot_take_forever_to_check() {
         assert!(told.out.contains(finding), "{}", told.out);
     }
 }
+
+#[test]
+fn values_from_outside_in_the_text_of_a_shell_are_warned_of() {
+    let world = World::new();
+    let flow = "inputs:
+  - {id: name, type: STRING}
+  - {id: taxi, type: SELECT, values: [green, yellow]}
+  - {id: month, type: STRING, validator: \"[0-9]+\"}
+  - {id: count, type: INT}
+tasks:
+  - id: a
+    type: shell.commands
+    env: {NAME: \"{{ inputs.name }}\"}
+    commands:
+      - echo \"$NAME\" {{ inputs.taxi }} {{ inputs.month }} {{ inputs.count }} {{ inputs.name | shellQuote }}
+      - echo {{ inputs.name | upper }} {{ trigger.date }} {{ outputs.b.value ?? '' }}
+  - id: b
+    type: shell.script
+    script: |
+      echo {{ trigger.body }}
+  - {id: c, type: shell.commands, interpreter: [node, -e], commands: [\"{{ inputs.name }}\"]}
+  - {id: d, type: log, message: \"{{ inputs.name }}\"}
+triggers:
+  - {id: call, type: webhook, key: a-key-of-some-length}\n";
+    world.write("f.yaml", format!("{HEAD}{flow}"));
+    let told = world.jitney(&["validate", "f.yaml"]).ended(0);
+    assert_eq!(told.out.matches("warning: ").count(), 2, "{told}");
+    for part in [
+        "the shell runs whatever `inputs.name` holds",
+        "f.yaml:14:17",
+        "the shell runs whatever `trigger.body` holds",
+        "f.yaml:18:15",
+        "env: {VALUE: \"{{ inputs.name }}\"}",
+        "{{ trigger.body | shellQuote }}",
+    ] {
+        assert!(told.out.contains(part), "`{part}` is not in {told}");
+    }
+}

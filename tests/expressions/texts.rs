@@ -13,6 +13,8 @@ fn letters() {
         ("{{ \"  a b\t\" | trim }}", r#""a b""#),
         ("{{ 2019 | upper }}", r#""2019""#),
         ("{{ null | upper }}", "null"),
+        (r#"{{ "it's; $(id)" | shellQuote }}"#, r#""'it'\\''s; $(id)'""#),
+        ("{{ 7 | shellQuote }}", r#""'7'""#),
         ("{{ 'Hello, World! 2nd_try' | slugify }}", r#""hello-world-2nd_try""#),
         ("{{ 'abcdefghij' | abbreviate(7) }}", r#""abcd...""#),
         ("{{ 'abc' | abbreviate(7) }}", r#""abc""#),

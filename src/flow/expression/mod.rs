@@ -21,6 +21,7 @@ mod names;
 mod operators;
 mod outside;
 mod parser;
+mod printed;
 mod tests;
 mod value;
 mod write;
@@ -134,6 +135,15 @@ pub fn mentions(text: &str) -> Result<Vec<String>, ExpressionError> {
 /// When a template is malformed.
 pub fn rendered(text: &str) -> Result<Vec<String>, ExpressionError> {
     Ok(names::rendered(&parser::parse(text)?))
+}
+
+/// The dotted names whose values the templates of a text write out, but for those that a filter, such as `shellQuote`,
+/// makes harmless to a shell.
+///
+/// # Errors
+/// When a template is malformed.
+pub fn printed(text: &str) -> Result<Vec<String>, ExpressionError> {
+    Ok(printed::names(&parser::parse(text)?))
 }
 
 /// Whether the templates of a text can be used: they are well-formed, and every filter, function and test is there

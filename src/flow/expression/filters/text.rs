@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::super::builtin::{Answer, Builtin, Call};
 use super::super::value::to_text;
+use crate::text::shell_quoted;
 
 /// How many parts a text may be split into.
 const MOST_PARTS: usize = 1_000_000;
@@ -19,6 +20,7 @@ pub(super) const FILTERS: &[Builtin] = &[
     Builtin::new("lower", &[], 0, |call| map(call, str::to_lowercase)),
     Builtin::new("nindent", &["amount", "prefix"], 1, |call| indent(call, "\n")),
     Builtin::new("replace", &["replace_pairs", "regexp"], 1, replace),
+    Builtin::new("shellQuote", &[], 0, |call| Ok(Value::String(shell_quoted(&to_text(call.input))))),
     Builtin::new("slugify", &[], 0, |call| map(call, slug)),
     Builtin::new("split", &["delimiter", "limit"], 1, split),
     Builtin::new("startsWith", &["value"], 1, |call| {
