@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use rustix_process::process::geteuid;
+use rustix::process::geteuid;
 
 /// What a home folder is known by.
 const KNOWN_BY: [&str; 2] = ["journal.db", "postgres"];

@@ -154,7 +154,7 @@ pub fn run() -> ExitCode {
 fn hide_environment() {
     #[cfg(target_os = "linux")]
     {
-        use rustix_process::process::{DumpableBehavior, set_dumpable_behavior};
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
         // Where the system does not let us, nothing else changes.
         let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     }

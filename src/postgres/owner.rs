@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rustix_process::process::geteuid;
+use rustix::process::geteuid;
 
 /// Who runs the server.
 #[derive(Clone, Debug, PartialEq, Eq)]

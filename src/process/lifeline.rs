@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
-use rustix_process::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::Invocation;
 use super::mark::Mark;
@@ -85,7 +85,7 @@ impl Lifeline {
 
 impl Drop for Lifeline {
     fn drop(&mut self) {
-        self.signal(Signal::Kill);
+        self.signal(Signal::KILL);
         let _ = self.watcher.wait();
         if let Some(mark) = &self.mark {
             mark.kill_all();

@@ -7,7 +7,7 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix_process::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 use sha2::{Digest, Sha256};
 
 use crate::task::TaskContext;
@@ -47,7 +47,7 @@ impl Mark {
             }
             for process in found {
                 // It may have ended meanwhile.
-                let _ = kill_process(process, Signal::Kill);
+                let _ = kill_process(process, Signal::KILL);
             }
             if Instant::now() > until {
                 return false;

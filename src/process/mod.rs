@@ -13,7 +13,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix_process::process::Signal;
+use rustix::process::Signal;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
@@ -213,11 +213,11 @@ async fn run_with_grace(
             Some(batch) = lines.recv() => batch.into_iter().for_each(&mut *hear),
             ended = child.wait() => break ended,
             () = stop.cancelled(), if kill_at.is_none() => {
-                lifeline.signal(Signal::Term);
+                lifeline.signal(Signal::TERM);
                 kill_at = Some(Instant::now() + grace);
             }
             () = sleep_until(kill_at.unwrap_or_else(Instant::now)), if kill_at.is_some() => {
-                lifeline.signal(Signal::Kill);
+                lifeline.signal(Signal::KILL);
                 kill_at = Some(Instant::now() + grace);
             }
         }
