@@ -155,6 +155,8 @@ mod tests {
     fn texts_lose_their_quotes_and_numbers_get_commas_and_bytes_keep_their_zeros() {
         assert_eq!([plain(&"a".into()), plain(&1.into()), plain(&Value::Null)], ["a", "1", "null"]);
         assert_eq!([thousands(0), thousands(999), thousands(1_734_051)], ["0", "999", "1,734,051"]);
+        let nested = |levels| (0..levels).fold(Value::Null, |value, _| Value::Array(vec![value]));
+        assert_eq!([100, 101].map(|levels| nests_too_deeply(&nested(levels))), [false, true]);
         assert_eq!(hex(&[0, 10, 255]), "000aff");
         assert_eq!([shell_quoted("it's $HOME"), shell_quoted("")], [r"'it'\''s $HOME'", "''"]);
     }

@@ -106,3 +106,12 @@ fn a_path_that_stands_nowhere_is_told_with_the_places_where_it_could_stand() {
     world.write("flows/nomirror/x", "");
     world.jitney(&["run", "flows/f.yaml", "-i", "source=./nomirror"]).ended(0);
 }
+
+#[test]
+fn an_input_that_nests_too_deeply_is_refused() {
+    let world = World::new();
+    let inputs = "inputs:\n  - {id: deep, type: JSON}\n";
+    world.write("f.yaml", format!("id: f\nnamespace: n\n{inputs}tasks:\n  - {{id: a, type: log, message: x}}\n"));
+    let deep = format!("deep={}{}", "[".repeat(101), "]".repeat(101));
+    refused(&world, &["run", "f.yaml", "-i", &deep], "error: input `deep`: this nests deeper than 100 levels");
+}

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::duration::Span;
 use crate::flow::document::from_yaml;
-use crate::text::plain;
+use crate::text::{DEEPEST, nests_too_deeply, plain};
 
 /// The types of inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -177,11 +177,12 @@ fn text(given: &Value) -> Result<String, String> {
 }
 
 fn from_text(given: &Value, what: &str, read: impl Fn(&str) -> Result<Value, String>) -> Result<Value, String> {
-    match given {
+    let value = match given {
         Value::String(text) if text.trim().is_empty() => Err(format!("this is empty, but {what} is wanted")),
         Value::String(text) => read(text),
         other => Ok(other.clone()),
-    }
+    }?;
+    if nests_too_deeply(&value) { Err(format!("this nests deeper than {DEEPEST} levels")) } else { Ok(value) }
 }
 
 /// A list, or a text that is one: in JSON, or with commas.
