@@ -10,12 +10,25 @@ pub mod diagnostic;
 pub mod duration;
 #[path = "../../src/id.rs"]
 pub mod id;
+#[path = "../../src/jq/mod.rs"]
+pub mod jq;
 #[path = "../../src/secret.rs"]
 pub mod secret;
 #[path = "../../src/storage.rs"]
 pub mod storage;
 #[path = "../../src/text.rs"]
 pub mod text;
+
+#[cfg(feature = "rows")]
+pub mod rows;
+
+#[path = "../../src/web/backoff.rs"]
+mod backoff;
+
+/// What tasks need of it.
+pub mod web {
+    pub(crate) use crate::backoff;
+}
 
 #[path = "../../src/task/mod.rs"]
 pub mod task;
