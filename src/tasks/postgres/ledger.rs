@@ -69,6 +69,8 @@ pub(super) struct Rows {
     pub(super) own: u64,
     /// Those of nobody whom the ledger knows: other programs', or rows that were changed.
     pub(super) strange: u64,
+    /// Whether other loads of the ledger share the transaction, so that own rows may be theirs.
+    pub(super) is_shared: bool,
 }
 
 /// Makes the ledger if it is not there.
@@ -153,7 +155,9 @@ pub(super) async fn rows_of(transaction: &Transaction<'_>, target: &str, load: &
     let sql = format!(
         "WITH known AS MATERIALIZED (SELECT DISTINCT xmin AS xid FROM jitney_loads WHERE target = $1)
          SELECT count(*) FILTER (WHERE t.xmin = (SELECT xmin FROM jitney_loads WHERE id = $2)),
-                count(*) FILTER (WHERE known.xid IS NULL)
+                count(*) FILTER (WHERE known.xid IS NULL),
+                (SELECT count(*) > 1 FROM jitney_loads
+                 WHERE target = $1 AND xmin = (SELECT xmin FROM jitney_loads WHERE id = $2))
          FROM {target} t LEFT JOIN known ON known.xid = t.xmin"
     );
     let row = transaction.query_one(&sql, &[&target, &load.id]).await;
@@ -161,7 +165,8 @@ pub(super) async fn rows_of(transaction: &Transaction<'_>, target: &str, load: &
         explain("looking for the rows of an earlier load", &error)
             .help("say what to do with a file that was loaded before: `if_loaded: skip`, or `if_loaded: load`")
     })?;
-    Ok(Rows { own: row.get::<_, i64>(0).unsigned_abs(), strange: row.get::<_, i64>(1).unsigned_abs() })
+    let [own, strange] = [0, 1].map(|index| row.get::<_, i64>(index).unsigned_abs());
+    Ok(Rows { own, strange, is_shared: row.get(2) })
 }
 
 /// Writes a load of this attempt down.

@@ -65,7 +65,7 @@ impl Load {
                 return Err(TaskError::permanent(message));
             }
             Some(_) => true,
-            None => self.rows_there(transaction, planned.target).await? == earlier.counts.loaded,
+            None => self.are_rows_there(transaction, planned.target, &earlier).await?,
         };
         Ok(is_there.then(|| self.skipped(context, planned, &earlier)))
     }
@@ -126,8 +126,14 @@ impl Load {
         }
     }
 
-    /// How many rows of this load's partition the table holds.
-    async fn rows_there(&self, transaction: &Transaction<'_>, target: &Target) -> Result<u64, TaskError> {
+    /// Whether this load's partition holds its rows as they were loaded, and no others. Rows carry the number of the
+    /// transaction that wrote them, and so does the ledger's row: one that was changed since has another.
+    async fn are_rows_there(
+        &self,
+        transaction: &Transaction<'_>,
+        target: &Target,
+        earlier: &Earlier,
+    ) -> Result<bool, TaskError> {
         let table = &target.sql_name;
         let rows = match self.mode.partition()? {
             Some((column, value)) => {
@@ -136,19 +142,26 @@ impl Load {
             }
             None => String::new(),
         };
-        let sql = format!("SELECT count(*) FROM {table}{rows}");
+        let own = "count(*) FILTER (WHERE xmin = (SELECT xmin FROM jitney_loads WHERE id = $1))";
+        let sql = format!("SELECT count(*), {own} FROM {table}{rows}");
         let counting = |error: Error| explain("counting the rows that are there", &error);
-        let row = transaction.query_one(&sql, &[]).await.map_err(counting)?;
-        Ok(row.get::<_, i64>(0).unsigned_abs())
+        let row = transaction.query_one(&sql, &[&earlier.id]).await.map_err(counting)?;
+        let [all, own] = [0, 1].map(|index| row.get::<_, i64>(index).unsigned_abs());
+        Ok(all == earlier.counts.loaded && own == all)
     }
 }
 
 /// What has become of a load's rows. A row that was changed since is nobody's whom the ledger knows.
 fn standing(rows: Rows, loaded: u64) -> Standing {
     match rows {
+        Rows { is_shared: true, .. } => Standing::Unclear(
+            "several loads in the ledger were written by one transaction, as when a dump is restored, so that their rows \
+             cannot be told apart"
+                .to_owned(),
+        ),
         Rows { own, .. } if own == loaded => Standing::Whole,
-        Rows { own: 0, strange: 0 } => Standing::Gone,
-        Rows { own, strange } => Standing::Unclear(format!(
+        Rows { own: 0, strange: 0, .. } => Standing::Gone,
+        Rows { own, strange, .. } => Standing::Unclear(format!(
             "of these the table holds {own} as they were loaded; the others are deleted or changed, and {strange} rows of \
              the table are of no load in the ledger"
         )),
