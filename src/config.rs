@@ -8,7 +8,7 @@ use std::time::Duration;
 use etcetera::BaseStrategy;
 
 use crate::duration::Span;
-use crate::secret::Redactor;
+use crate::secret::{Redactor, passwords_in};
 
 /// Names the runner of all scripts.
 const SCRIPT_RUNNER: &str = "JITNEY_SCRIPT_RUNNER";
@@ -105,7 +105,7 @@ impl Settings {
         let value = |name: &&str| environment.get(*name);
         SECRETS.iter().filter_map(value).for_each(|secret| redactor.learn_for_good(secret));
         let addresses = ADDRESSES.iter().filter_map(value).chain(&overrides.postgres);
-        addresses.for_each(|address| redactor.learn_address(address));
+        addresses.flat_map(|address| passwords_in(address)).for_each(|password| redactor.learn_for_good(&password));
         let script_runner = match environment.get(SCRIPT_RUNNER).map(String::as_str) {
             None | Some("") => None,
             Some("process") => Some(ScriptRunner::Process),

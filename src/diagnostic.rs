@@ -60,13 +60,21 @@ impl Diagnostic {
         Self { severity: Severity::Warning, ..Self::error(message) }
     }
 
-    /// Puts the finding at a line and column (both from 1) of a file whose text is given.
-    pub fn at(mut self, file: &str, text: &str, line: usize, column: usize) -> Self {
+    /// Puts the finding at a line and column (both from 1) of a file whose text is given. Passwords in it are hidden.
+    pub fn at(self, file: &str, text: &str, line: usize, column: usize) -> Self {
+        let mut finding = self.quoting(file, text, line, column);
+        finding.snippet = finding.snippet.as_deref().map(hide_line);
+        finding
+    }
+
+    /// The same for a text that a redactor has yet to see: of a secret that looks like an address it would not know
+    /// what is left when its password is hidden.
+    pub fn quoting(mut self, file: &str, text: &str, line: usize, column: usize) -> Self {
         self.file = file.to_owned();
         self.line = line;
         self.column = column;
         let snippet = line.checked_sub(1).and_then(|index| text.lines().nth(index));
-        self.snippet = snippet.filter(|line| line.len() <= LONGEST_SNIPPET).map(hide_line);
+        self.snippet = snippet.filter(|line| line.len() <= LONGEST_SNIPPET).map(str::to_owned);
         self
     }
 

@@ -12,7 +12,7 @@ pub mod duration;
 pub mod id;
 #[path = "../../src/jq/mod.rs"]
 pub mod jq;
-#[path = "../../src/secret.rs"]
+#[path = "../../src/secret/mod.rs"]
 pub mod secret;
 #[path = "../../src/storage.rs"]
 pub mod storage;

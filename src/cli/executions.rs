@@ -14,7 +14,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::{is_interrupted, settle_killing};
 use crate::id::ExecutionId;
 use crate::journal::{Journal, JournalError, State, Summary};
-use crate::text::{indented, plain, thousands};
+use crate::text::{indented, plain, thousands, visible_line};
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -138,7 +138,7 @@ fn list(executions: &[Listed], as_json: bool) {
             started.unwrap_or_default(),
             took.map(seconds).unwrap_or_default(),
             thousands(execution.rows),
-            inputs.collect::<Vec<_>>().join(" "),
+            visible_line(&inputs.collect::<Vec<_>>().join(" ")).into_owned(),
         ]);
     }
     outln!("{}", table.trim_fmt());

@@ -24,7 +24,7 @@ use crate::id::ExecutionId;
 use crate::journal::{ExecutionState, Journal, State};
 use crate::postgres::resolve;
 use crate::task::Outputs;
-use crate::text::{plain, thousands};
+use crate::text::{plain, thousands, visible_line};
 
 #[derive(Args)]
 #[command(after_help = "What a flow takes: jitney run FLOW --help. On a terminal it asks for what is missing.")]
@@ -99,7 +99,7 @@ impl Session {
             .filter(|(name, value)| !value.is_null() && !input::is_declared_secret(&flow.inputs, name))
             .map(|(name, value)| format!("{name}={}", input::shown(value)));
         let public = self.runner.settings.redactor.clean(&public.collect::<Vec<_>>().join(" "));
-        self.screen.line(&format!("{}  {}  {public}", flow.id, id));
+        self.screen.line(&format!("{}  {}  {}", flow.id, id, visible_line(&public)));
         let cancel = CancellationToken::new();
         let (token, screen) = (cancel.clone(), self.screen.clone());
         let _watch = Watch::new(move || {

@@ -16,6 +16,7 @@ use crate::flow::input;
 use crate::flow::{Flow, Style, Unmet};
 use crate::id::{ExecutionId, TaskId};
 use crate::journal::{Created, Event, ExecutionState, Parent, State};
+use crate::secret::passwords_in;
 use crate::storage::Storage;
 use crate::task::Level;
 use crate::text::plain;
@@ -289,7 +290,13 @@ impl Runner {
             let shown = clean(value).map_or_else(|| input::without_passwords(value), Value::from);
             public.insert(name.clone(), shown);
         }
-        secret.values().filter_map(Value::as_str).for_each(|value| self.settings.redactor.learn(value));
+        for (name, value) in secret.iter().filter_map(|(name, value)| Some((name, value.as_str()?))) {
+            match input::is_declared_secret(&flow.inputs, name) {
+                true => self.settings.redactor.learn(value),
+                // Of an address everything else may be seen.
+                false => passwords_in(value).iter().for_each(|password| self.settings.redactor.learn(password)),
+            }
+        }
         (public, secret)
     }
 }

@@ -51,7 +51,7 @@ pub fn explain_in(doing: &str, error: &Error, statement: &Statement) -> TaskErro
         return from_server(doing, &said, Some(place));
     };
     let (line, column) = statement.place(*position);
-    let quoted = Diagnostic::error(said.sentence()).at(statement.file, statement.source, line, column).to_string();
+    let quoted = Diagnostic::error(said.sentence()).quoting(statement.file, statement.source, line, column).to_string();
     from_server(doing, &said, Some(quoted.trim_start_matches("error: ").to_owned()))
 }
 

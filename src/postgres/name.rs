@@ -96,7 +96,7 @@ fn parts(text: &str) -> Result<Vec<Part>, String> {
         };
         match after.chars().next() {
             Some(odd) if part.written.is_empty() && odd != '.' && !part.is_quoted => {
-                return Err(format!("`{}` cannot stand in it", odd.escape_debug()));
+                return Err(format!("`{}` cannot stand in it", shown(odd)));
             }
             _ => check(&part.written)?,
         }
@@ -105,7 +105,7 @@ fn parts(text: &str) -> Result<Vec<Part>, String> {
             Some(next) => next.trim_start(),
             None if after.trim().is_empty() => return Ok(parts),
             None => {
-                let odd: String = after.chars().take(1).flat_map(char::escape_debug).collect();
+                let odd: String = after.chars().take(1).map(shown).collect();
                 return Err(format!("`{odd}` cannot stand in it"));
             }
         };
@@ -135,6 +135,11 @@ fn plain_part(rest: &str) -> (Part, &str) {
     let end = if begins { rest.find(|letter| !is_plain(letter)).unwrap_or(rest.len()) } else { 0 };
     let (part, after) = rest.split_at(end);
     (Part { written: part.to_owned(), is_quoted: false }, after)
+}
+
+/// A character as it is, unless nobody would see it.
+fn shown(odd: char) -> String {
+    if odd.is_control() { odd.escape_debug().to_string() } else { odd.to_string() }
 }
 
 fn check(name: &str) -> Result<(), String> {

@@ -10,6 +10,7 @@ mod patterns;
 mod views;
 
 use std::fmt;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -92,14 +93,6 @@ impl Redactor {
         }
     }
 
-    /// Removes the passwords of an address from every text from now on.
-    pub fn learn_address(&self, address: &str) {
-        for range in patterns::passwords_of_address(address) {
-            self.learn_for_good(&address[range.clone()]);
-            self.learn_for_good(&views::percent_decoded(&address[range]));
-        }
-    }
-
     /// The text without any known secret, and without what looks like a password, a login or a private key.
     pub fn clean(&self, text: &str) -> String {
         hide_passwords(&self.without_known(text))
@@ -129,6 +122,12 @@ impl Redactor {
         }
         patterns::masked(text, &known.places(text, shortest))
     }
+}
+
+/// The passwords in an address, as they stand there and as they are meant; the rest of it may be seen.
+pub fn passwords_in(address: &str) -> Vec<String> {
+    let both = |range: Range<usize>| [address[range.clone()].to_owned(), views::percent_decoded(&address[range])];
+    patterns::passwords_of_address(address).into_iter().flat_map(both).collect()
 }
 
 /// Whether a file holds secrets by its name: nothing but `secret()` reads it.

@@ -185,9 +185,9 @@ async fn a_google_that_stays_busy_is_a_failure_that_may_pass() {
     let Some(fields) = prepare(home.path(), "down").await else { return };
     let mut down = fault("GET /storage", 503, "backendError", "Backend error.");
     down.headers = vec![("retry-after", "0")];
-    let proxy = Proxy::start(vec![down; 8]).await.unwrap();
+    let proxy = Proxy::start(vec![down; 12]).await.unwrap();
     let error = upload(home.path(), &proxy.url, &fields).await.0.unwrap_err();
     assert_eq!(error.class, ErrorClass::Transient);
-    assert_eq!(proxy.count("GET"), 8);
+    assert_eq!(proxy.count("GET"), 12);
     assert!(error.message.contains("Google answered 503, backendError: Backend error."), "{error}");
 }

@@ -292,13 +292,13 @@ async fn what_is_wrong_with_flows_and_folders_is_said_shown_and_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_login_ready_says_what_and_not_why() {
     let mut place = Place::new();
-    place.variables = vec![("JITNEY_TOKEN".to_owned(), "t0ken".to_owned())];
+    place.variables = vec![("JITNEY_TOKEN".to_owned(), "t0ken-of-some-length".to_owned())];
     place.write("flows/broken.yaml", "id: broken\n");
     let server = place.server();
     until("it works", async || server.get("/ready")["status"] == "DEGRADED").await;
     let ready = server.get("/ready");
     assert!(ready.get("problems").is_none() && ready["checks"].is_array(), "{ready}");
-    let ready = server.json(&["/ready", "-H", "Authorization: Bearer t0ken"]);
+    let ready = server.json(&["/ready", "-H", "Authorization: Bearer t0ken-of-some-length"]);
     assert!(ready["problems"].to_string().contains("broken.yaml"), "{ready}");
 }
 

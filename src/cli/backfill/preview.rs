@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::cli::out::{errln, outln};
 use crate::engine::backfill::{Asked, BackfillError, Preview};
 use crate::journal::Partition;
-use crate::text::plain;
+use crate::text::{plain, visible_line};
 
 /// The preview for other programs.
 pub(super) fn print_json(asked: &Asked, preview: &Preview) {
@@ -20,7 +20,7 @@ pub(super) fn print(asked: &Asked, preview: &Preview) -> Result<(), BackfillErro
     let (spec, beat) = (&asked.spec, asked.beat()?);
     let by = beat.trigger().map(|trigger| format!(" by `{}`", trigger.id)).unwrap_or_default();
     let inputs: Vec<String> = spec.inputs.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    errln!("{}{by}, {} to {}   {}", asked.flow.id, spec.from, spec.to, inputs.join(" "));
+    errln!("{}{by}, {} to {}   {}", asked.flow.id, spec.from, spec.to, visible_line(&inputs.join(" ")));
     let mut rest = preview.choices.as_slice();
     while let Some(first) = rest.first() {
         let count = rest.iter().take_while(|other| other.last == first.last && other.skipped == first.skipped).count();
@@ -42,5 +42,5 @@ pub(super) fn print(asked: &Asked, preview: &Preview) -> Result<(), BackfillErro
 /// The inputs of a partition on one line.
 pub(super) fn inputs_line(partition: &Partition) -> String {
     let inputs = partition.inputs.iter().map(|(name, value)| format!("{name}={}", plain(value)));
-    inputs.collect::<Vec<_>>().join(" ")
+    visible_line(&inputs.collect::<Vec<_>>().join(" ")).into_owned()
 }

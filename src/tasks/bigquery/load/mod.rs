@@ -1,5 +1,6 @@
 //! `bigquery.load`: files and objects into a table.
 
+mod format;
 mod held;
 mod ledger;
 mod mode;
@@ -20,6 +21,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use format::{AvroOptions, CsvOptions, Format, encoding_word};
+
 use super::client::BigQuery;
 use super::job::{Work, text};
 use super::name::TableName;
@@ -29,7 +32,7 @@ use super::upload::LocalFile;
 use crate::duration::Span;
 use crate::gcp::google_task;
 use crate::storage::is_uri;
-use crate::stream::{self, Encoding, ReadOptions};
+use crate::stream::{self, ReadOptions};
 use crate::task::{Conflict, Ledger, Task, TaskContext, TaskError};
 use crate::tasks::appended::IfLoaded;
 use crate::tasks::polars::transform::byte;
@@ -135,61 +138,6 @@ fn unique_row_id() -> String {
     "unique_row_id".to_owned()
 }
 
-/// How a CSV file is read.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct CsvOptions {
-    /// How many lines come before the rows: 1 for a header. With `mode` that is the default.
-    #[serde(alias = "skipLeadingRows")]
-    skip_leading_rows: Option<u32>,
-    /// The character between fields; by default a comma.
-    #[serde(alias = "fieldDelimiter")]
-    field_delimiter: Option<String>,
-    /// The quoting character.
-    quote: Option<String>,
-    /// What stands for NULL, beside an empty field.
-    #[serde(alias = "nullMarker")]
-    null_marker: Option<String>,
-    /// Whether rows may lack their last columns.
-    #[serde(alias = "allowJaggedRows")]
-    allow_jagged_rows: Option<bool>,
-    /// Whether quoted fields may hold line breaks.
-    #[serde(alias = "allowQuotedNewLines", alias = "allowQuotedNewlines")]
-    allow_quoted_newlines: Option<bool>,
-    /// `UTF-8` (by default) or `ISO-8859-1`; without `mode` also `UTF-16LE` or `UTF-16BE`.
-    #[schemars(with = "Option<String>")]
-    encoding: Option<Encoding>,
-}
-
-/// How an Avro file is read.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct AvroOptions {
-    /// Whether dates and decimals become such.
-    #[serde(alias = "useAvroLogicalTypes")]
-    use_avro_logical_types: Option<bool>,
-}
-
-/// The formats that load jobs read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-enum Format {
-    /// Comma-separated values, or another delimiter; plain or gzip.
-    #[serde(rename = "CSV", alias = "csv")]
-    Csv,
-    /// One JSON object a line; plain or gzip.
-    #[serde(rename = "NEWLINE_DELIMITED_JSON", alias = "JSON", alias = "NDJSON", alias = "json", alias = "ndjson")]
-    Json,
-    /// Parquet.
-    #[serde(rename = "PARQUET", alias = "parquet")]
-    Parquet,
-    /// Avro.
-    #[serde(rename = "AVRO", alias = "avro")]
-    Avro,
-    /// ORC.
-    #[serde(rename = "ORC", alias = "orc")]
-    Orc,
-}
-
 /// What is loaded: `rows_read = rows_loaded + rows_rejected + rows_skipped`.
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub struct Loaded {
@@ -288,12 +236,6 @@ impl Task for Load {
         bigquery.settle(&main).await?;
         Staged { load: self, bigquery: &bigquery, mode, main: &main, schema, from: &from, began }.run().await
     }
-}
-
-/// What BigQuery calls an encoding; none for what it does not read.
-fn encoding_word(encoding: &Encoding) -> Option<&'static str> {
-    let words = [("UTF-8", "UTF-8"), ("LATIN1", "ISO-8859-1"), ("UTF-16LE", "UTF-16LE"), ("UTF-16BE", "UTF-16BE")];
-    words.into_iter().find(|(name, _)| encoding.is(name)).map(|(_, word)| word)
 }
 
 impl BigQuery<'_> {

@@ -1,0 +1,67 @@
+//! What load jobs read, and how.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::stream::Encoding;
+
+/// How a CSV file is read.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CsvOptions {
+    /// How many lines come before the rows: 1 for a header. With `mode` that is the default.
+    #[serde(alias = "skipLeadingRows")]
+    pub(super) skip_leading_rows: Option<u32>,
+    /// The character between fields; by default a comma.
+    #[serde(alias = "fieldDelimiter")]
+    pub(super) field_delimiter: Option<String>,
+    /// The quoting character.
+    pub(super) quote: Option<String>,
+    /// What stands for NULL, beside an empty field.
+    #[serde(alias = "nullMarker")]
+    pub(super) null_marker: Option<String>,
+    /// Whether rows may lack their last columns.
+    #[serde(alias = "allowJaggedRows")]
+    pub(super) allow_jagged_rows: Option<bool>,
+    /// Whether quoted fields may hold line breaks.
+    #[serde(alias = "allowQuotedNewLines", alias = "allowQuotedNewlines")]
+    pub(super) allow_quoted_newlines: Option<bool>,
+    /// `UTF-8` (by default) or `ISO-8859-1`; without `mode` also `UTF-16LE` or `UTF-16BE`.
+    #[schemars(with = "Option<String>")]
+    pub(super) encoding: Option<Encoding>,
+}
+
+/// How an Avro file is read.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AvroOptions {
+    /// Whether dates and decimals become such.
+    #[serde(alias = "useAvroLogicalTypes")]
+    pub(super) use_avro_logical_types: Option<bool>,
+}
+
+/// The formats that load jobs read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub(super) enum Format {
+    /// Comma-separated values, or another delimiter; plain or gzip.
+    #[serde(rename = "CSV", alias = "csv")]
+    Csv,
+    /// One JSON object a line; plain or gzip.
+    #[serde(rename = "NEWLINE_DELIMITED_JSON", alias = "JSON", alias = "NDJSON", alias = "json", alias = "ndjson")]
+    Json,
+    /// Parquet.
+    #[serde(rename = "PARQUET", alias = "parquet")]
+    Parquet,
+    /// Avro.
+    #[serde(rename = "AVRO", alias = "avro")]
+    Avro,
+    /// ORC.
+    #[serde(rename = "ORC", alias = "orc")]
+    Orc,
+}
+
+/// What BigQuery calls an encoding; none for what it does not read.
+pub(super) fn encoding_word(encoding: &Encoding) -> Option<&'static str> {
+    let words = [("UTF-8", "UTF-8"), ("LATIN1", "ISO-8859-1"), ("UTF-16LE", "UTF-16LE"), ("UTF-16BE", "UTF-16BE")];
+    words.into_iter().find(|(name, _)| encoding.is(name)).map(|(_, word)| word)
+}
