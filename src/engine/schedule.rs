@@ -55,7 +55,7 @@ pub fn between(
 /// The most moments that are due at a time; the others are when these have been dealt with.
 pub(super) const MOST_DUE: usize = 25;
 
-/// The moments for which executions start now, at most [`MOST_DUE`], when `last` is the latest one that has been dealt with: all that have
+/// The moments for which executions start now, at most `MOST_DUE`, when `last` is the latest one that has been dealt with: all that have
 /// come since, less what the trigger's `recoverMissedSchedules` leaves out and what is later than its
 /// `lateMaximumDelay`. What came within `grace` of now is not missed, but on time.
 ///

@@ -100,7 +100,7 @@ fn is_named(name: &str, ends: &[&str]) -> bool {
         let start = name.len().checked_sub(end.len());
         start.and_then(|start| name.get(start..)).is_some_and(|last| last.eq_ignore_ascii_case(end))
     };
-    ends.iter().any(|end| is_end(&end))
+    ends.iter().any(is_end)
 }
 
 /// Whether this is the port and the path of a host, and not a password.

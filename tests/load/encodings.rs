@@ -110,7 +110,7 @@ async fn a_file_that_is_no_utf8_is_told_what_it_may_be() {
 async fn another_delimiter_is_offered() {
     let place = Place::with("encodings_delimiter", T).await;
     for (file, delimiter, shown) in [("a.csv", ";", ";"), ("b.csv", "\t", "\\t"), ("c.csv", "|", "|")] {
-        place.file(file, format!("id,name\n1,x\n").replace(',', delimiter));
+        place.file(file, "id,name\n1,x\n".replace(',', delimiter));
         let offer = format!("the file looks separated by `{shown}`: `delimiter: \"{shown}\"`");
         assert_says(&place.refused(&format!("{{from: {file}, table: t}}")).await, &[&offer]);
         place.load(&format!("{{from: {file}, table: t, delimiter: \"{shown}\"}}")).await.unwrap();

@@ -68,6 +68,7 @@ fn secrets() -> Vec<Hidden> {
 }
 
 /// How many bytes of secrets stand in a text, in any form.
+#[expect(clippy::print_stderr, reason = "says where it was")]
 fn leaked(place: &str, bytes: &[u8], secrets: &[Hidden]) -> usize {
     let text = String::from_utf8_lossy(bytes);
     let dense: String = text.split_whitespace().collect();

@@ -199,10 +199,7 @@ impl Job {
         let reader = Reader::open(&self.input, &self.options, self.progress.clone())?;
         let hint = reader.hint().map(str::to_owned);
         let plan = self.steps.plan(reader.columns(), &|_| None);
-        let plan = plan.map_err(|error| {
-            let error = TaskError::from(error);
-            TaskError { help: hint.or(error.help), ..error }
-        })?;
+        let plan = plan.map_err(|error| TaskError { help: hint.or(error.help), ..error })?;
         let (rows_read, rows_written) = self.copy(reader, &plan)?;
         let bytes = std::fs::metadata(&self.output.path).map_or(0, |file| file.len());
         let written = Written {

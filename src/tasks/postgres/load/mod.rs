@@ -274,7 +274,7 @@ impl Load {
         let hint = reader.hint().map(str::to_owned);
         let hinted = |error: TaskError| TaskError { help: hint.clone().or(error.help), ..error };
         let plan = self.transform.plan(reader.columns(), &|name| target.column_type(name));
-        let plan = plan.map_err(|error| hinted(error.into()))?;
+        let plan = plan.map_err(hinted)?;
         let columns: Vec<String> = plan.columns().iter().map(|(name, _)| name.clone()).collect();
         let leniency = Leniency {
             extra: self.on_extra_column == ExtraColumn::Ignore,
