@@ -154,8 +154,15 @@ async fn a_command_sees_nothing_of_the_servers_environment_and_leaves_nothing_ru
     let told = std::fs::read_to_string(file).unwrap();
     let (sleeper, seen) = told.trim().split_once(' ').unwrap();
     assert_eq!(seen, "[]");
-    let stat = std::fs::read_to_string(format!("/proc/{sleeper}/stat")).unwrap_or_default();
-    assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
+    let stat = || std::fs::read_to_string(format!("/proc/{sleeper}/stat")).unwrap_or_default();
+    let is_gone = || stat().is_empty() || stat().contains(") Z ");
+    // It is killed before the notification ends, and gone when the system has come to it.
+    for _ in 0..200 {
+        if !is_gone() {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+    assert!(is_gone(), "{}", stat());
 }
 
 /// A mail server that keeps what it gets in a folder, and ends with the test.
