@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 
-use crate::secret::{Secret, hide_address, hide_passwords};
+use crate::secret::{Secret, hide_passwords};
 
 /// Who named the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,7 +93,7 @@ impl Address {
             None if text.contains("://") => ours.take_from_url(text)?,
             None if text.contains('=') => ours.take_from_pairs(text)?,
             None => {
-                return Err(format!("`{}` is neither a postgres:// address nor key=value pairs", hide_address(text)));
+                return Err("it is neither a postgres:// address nor key=value pairs".to_owned());
             }
         };
         let mut config: Config = rest.parse().map_err(|error| describe(&error))?;
@@ -208,6 +208,10 @@ struct Ours {
     root_certificates: Option<PathBuf>,
 }
 
+/// The schemes of other databases, which are named when they are refused.
+const SCHEMES: &[&str] =
+    &["mysql", "mariadb", "sqlite", "sqlserver", "mssql", "oracle", "mongodb", "redis", "http", "https"];
+
 /// libpq's settings that have no meaning here; all others that are unknown are errors.
 const IGNORED: &[&str] =
     &["gssencmode", "sslcompression", "sslcert", "sslkey", "fallback_application_name", "client_encoding"];
@@ -227,11 +231,11 @@ impl Ours {
     fn take_from_url(&mut self, url: &str) -> Result<String, String> {
         let (address, query) = url.split_once('?').unwrap_or((url, ""));
         if !address.starts_with("postgres://") && !address.starts_with("postgresql://") {
+            // Half an address may be half a secret: only what is surely a scheme is named.
             let scheme = address.split("://").next().unwrap_or_default();
-            return Err(format!(
-                "`{}://` is not Postgres; the address starts with postgres:// or jdbc:postgresql://",
-                hide_address(scheme)
-            ));
+            let is_known = SCHEMES.contains(&scheme);
+            let shown = if is_known { format!("`{scheme}://`") } else { "it".to_owned() };
+            return Err(format!("{shown} is not Postgres; the address starts with postgres:// or jdbc:postgresql://"));
         }
         let mut rest = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {

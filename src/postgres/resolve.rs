@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
-use crate::secret::{Secret, has_odd_password, hide_address};
+use crate::secret::{Redactor, Secret, has_odd_password, hide_address};
 
 use super::address::{Address, Origin};
 
@@ -53,7 +53,8 @@ pub fn resolve(settings: &Settings, flow: Option<&FlowAddress>) -> Result<Wanted
     } else {
         return Ok(Wanted::Managed);
     };
-    let mut address = Address::parse(&text, origin.clone()).map_err(|reason| unreadable(&text, &origin, &reason))?;
+    let mut address = Address::parse(&text, origin.clone())
+        .map_err(|reason| unreadable(&text, &origin, &reason, &settings.redactor))?;
     if let (Some(flow), true) = (flow, origin != Origin::Flag) {
         apply_login(&mut address, flow);
     }
@@ -64,20 +65,20 @@ pub fn resolve(settings: &Settings, flow: Option<&FlowAddress>) -> Result<Wanted
     Ok(Wanted::Server(Box::new(address)))
 }
 
-fn unreadable(text: &str, origin: &Origin, reason: &str) -> Box<Diagnostic> {
+fn unreadable(text: &str, origin: &Origin, reason: &str, redactor: &Redactor) -> Box<Diagnostic> {
     let place = match origin {
         Origin::Flag => "the address of --postgres".to_owned(),
         Origin::Flow => "the task's `url`".to_owned(),
         other => format!("the address {other}"),
     };
-    let shown = hide_address(text);
+    // Known secrets first: what a pattern has hidden of one, nobody finds again.
+    let shown = hide_address(&redactor.without_known(text));
     // The reason may name a piece of such a password.
     let reason = if has_odd_password(text) { "its password has letters that must be escaped" } else { reason };
     let help = "write it as postgres://user:password@host:5432/database or jdbc:postgresql://host:5432/database; \
                 letters such as @ or / in a password are written %40 and %2F, and in key=value pairs a value with blanks \
                 stands in single quotes";
-    let message = if reason.contains(&shown) { reason.to_owned() } else { format!("{reason} (`{shown}`)") };
-    Box::new(Diagnostic::error(format!("cannot read {place}: {message}")).help(help))
+    Box::new(Diagnostic::error(format!("cannot read {place}: {reason} (`{shown}`)")).help(help))
 }
 
 fn from_variables(settings: &Settings) -> String {

@@ -151,7 +151,7 @@ tasks:
       - |
         i=0; while [ $i -lt {SECRETS} ]; do
           eval \"v=\\\"\\$S$(printf %03d $i)\\\"\"; i=$((i+1))
-          printf '%s\\n' \"$v\"; printf 'user:%s' \"$v\" | base64; printf 'aa%s' \"$v\" | base64 -w0 >&2; echo >&2
+          printf '%s\\n' \"$v\"; printf %s \"$v\" | base64; printf 'user:%s' \"$v\" | base64 -w0; echo; printf 'aa%s' \"$v\" | base64 -w0 >&2; echo >&2
           printf %s \"$v\" | od -An -v -tx1 | tr -d ' \\n'; echo
         done
   - {{id: stop, type: fail, errorMessage: \"{fail}\"}}
@@ -186,7 +186,6 @@ fn home(place: &Place) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "finds what is not hidden yet: base64 in lines of 76 letters, addresses in the error of a wrong `url`"]
 async fn no_byte_of_two_hundred_secrets_is_shown_or_kept() {
     let secrets = secrets();
     let given = secrets.iter().map(|one| (format!("SECRET_{}", one.name), STANDARD.encode(&one.value)));

@@ -25,6 +25,7 @@ use crate::flow::trigger::On;
 use crate::flow::{Flow, Trigger};
 use crate::id::ExecutionId;
 use crate::journal::{Happened, Progress, TriggerKey};
+use crate::secret::Redactor;
 
 pub use fire::{Call, WebhookError};
 
@@ -326,6 +327,11 @@ impl Scheduler {
         drop(inner);
         self.changed.notify_one();
         Ok(true)
+    }
+
+    /// What removes secrets from texts.
+    pub fn redactor(&self) -> &Redactor {
+        &self.executor.runner().settings.redactor
     }
 
     /// The triggers that somebody must look for: files and answers, each with its flow.

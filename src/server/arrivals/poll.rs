@@ -40,7 +40,8 @@ impl Arrivals {
         let uri = plain(&fields["uri"]);
         let method = poll.method.to_uppercase();
         let method = reqwest::Method::from_bytes(method.as_bytes()).map_err(|_| format!("`{method}` is no method"))?;
-        let shown = hide_address(uri.split(['?', '#']).next().unwrap_or_default());
+        let shown = self.scheduler.redactor().without_known(&uri);
+        let shown = hide_address(shown.split(['?', '#']).next().unwrap_or_default());
         let failed = |error: reqwest::Error| format!("cannot ask {shown}: {}", error.without_url());
         let mut request = self.client.request(method, &uri);
         for (name, value) in fields["headers"].as_object().into_iter().flatten() {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::fetch::{CORRUPT, Fetch, Fetched};
 use super::{local, message, neighbours, offer};
 use crate::duration::Span;
+use crate::secret::Redactor;
 use crate::storage::{self, StoredFile};
 use crate::task::{Level, Source, Task, TaskContext, TaskError};
 use crate::web::client;
@@ -103,7 +104,7 @@ impl Task for Download {
 impl Download {
     async fn fetch(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
         let url = message::address(&self.uri, &context.settings.redactor)?;
-        let shown = message::shown(&url);
+        let shown = message::shown(&url, &context.settings.redactor);
         let last = url.path_segments().and_then(|mut segments| segments.next_back()).unwrap_or_default();
         let file = self.place(context, last)?;
         let idle_timeout = self.idle_timeout.map_or(Duration::from_secs(60), |span| span.0);
@@ -130,7 +131,10 @@ impl Download {
                 return Err(TaskError::cancelled(message).help("what is here stays: the next try goes on from it"));
             }
         };
-        Ok(Outputs { source_uri: message::place(&fetch.url), ..outputs(file.uri, fetched) })
+        Ok(Outputs {
+            source_uri: message::place(&fetch.url, &context.settings.redactor),
+            ..outputs(file.uri, fetched, &context.settings.redactor)
+        })
     }
 
     async fn copy(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
@@ -152,7 +156,11 @@ impl Download {
                 .code(CORRUPT)
                 .help("fetch the file anew, or try another source")
         })?;
-        let outputs = outputs(file.uri, Fetched { code: 200, headers: HeaderMap::new(), length, sha256, resumed: 0 });
+        let outputs = outputs(
+            file.uri,
+            Fetched { code: 200, headers: HeaderMap::new(), length, sha256, resumed: 0 },
+            &context.settings.redactor,
+        );
         Ok(Outputs { source_uri: format!("file://{}", from.display()), ..outputs })
     }
 
@@ -170,8 +178,8 @@ impl Download {
     }
 }
 
-fn outputs(uri: String, fetched: Fetched) -> Outputs {
-    let headers = message::received(&fetched.headers);
+fn outputs(uri: String, fetched: Fetched, redactor: &Redactor) -> Outputs {
+    let headers = message::received(&fetched.headers, redactor);
     let Fetched { code, length, sha256, resumed, .. } = fetched;
     Outputs { uri, source_uri: String::new(), code, length, headers, sha256, resumed_bytes: resumed, seconds: 0.0 }
 }

@@ -10,6 +10,8 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 use crate::secret::{Redactor, hide_address, hide_literals, percent_decoded};
 use crate::task::TaskError;
 
+/// What stands for what is not shown.
+const HIDDEN: &str = "***";
 /// What ends the names of headers whose values are secret.
 const SECRET: &[&str] = &["authorization", "cookie", "key", "token", "secret"];
 
@@ -18,9 +20,13 @@ const SECRET: &[&str] = &["authorization", "cookie", "key", "token", "secret"];
 /// # Errors
 /// When it is none.
 pub(super) fn address(text: &str, redactor: &Redactor) -> Result<Url, TaskError> {
-    let shown = || redactor.clean(&hide_address(without_query(text)));
+    let shown = || hide_address(without_query(&redactor.without_known(text)));
     let url = Url::parse(text)
         .map_err(|error| TaskError::permanent(format!("`{}` is no address", shown())).because(error))?;
+    if redactor.without_known(text) == HIDDEN {
+        // As a whole it is a secret, and so it is as the client writes it.
+        redactor.learn(url.as_str());
+    }
     if let Some(password) = url.password() {
         redactor.learn_login(url.username(), password);
         redactor.learn_login(&percent_decoded(url.username()), &percent_decoded(password));
@@ -28,29 +34,27 @@ pub(super) fn address(text: &str, redactor: &Redactor) -> Result<Url, TaskError>
     Ok(url)
 }
 
-/// The address without user and password, and without the values of its query: any of them may be a token.
-pub(super) fn shown(url: &Url) -> String {
-    let mut shown = plain(url);
-    let names: Vec<_> = url.query_pairs().map(|(name, _)| name).collect();
-    if !names.is_empty() {
-        shown.set_query(Some(&names.iter().map(|name| format!("{name}=***")).collect::<Vec<_>>().join("&")));
-    }
-    shown.into()
+/// The address without known secrets, without user and password, and without the values of its query: any of them may
+/// be a token.
+pub(super) fn shown(url: &Url, redactor: &Redactor) -> String {
+    let text = redactor.without_known(url.as_str());
+    let query = text.split('#').next().and_then(|text| text.split_once('?')).map_or("", |(_, query)| query);
+    let names = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split('=').next().unwrap_or_default());
+    let names: Vec<String> = names.map(|name| format!("{name}={HIDDEN}")).collect();
+    format!("{}{}{}", without_login(&text), if names.is_empty() { "" } else { "?" }, names.join("&"))
 }
 
-/// The address without user and password, and without its query.
-pub(super) fn place(url: &Url) -> String {
-    plain(url).into()
+/// The address without known secrets, without user and password, and without its query.
+pub(super) fn place(url: &Url, redactor: &Redactor) -> String {
+    without_login(&redactor.without_known(url.as_str()))
 }
 
-fn plain(url: &Url) -> Url {
-    let mut plain = url.clone();
-    // Both only fail for addresses without a host, which have no login either.
-    let _ = plain.set_username("");
-    let _ = plain.set_password(None);
-    plain.set_query(None);
-    plain.set_fragment(None);
-    plain
+fn without_login(text: &str) -> String {
+    let text = without_query(text);
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}{path}")
 }
 
 fn without_query(text: &str) -> &str {
@@ -88,11 +92,14 @@ fn learn(value: &str, redactor: &Redactor) {
 }
 
 /// The server's headers for a task's outputs: names in lower case, each with its values.
-pub(super) fn received(given: &HeaderMap) -> BTreeMap<String, Vec<String>> {
+pub(super) fn received(given: &HeaderMap, redactor: &Redactor) -> BTreeMap<String, Vec<String>> {
     let mut headers: BTreeMap<String, Vec<String>> = BTreeMap::new();
     // Outputs are kept and shown; a session's cookie is nobody's business.
     for (name, value) in given.iter().filter(|(name, _)| *name != SET_COOKIE) {
-        headers.entry(name.to_string()).or_default().push(hide_literals(&String::from_utf8_lossy(value.as_bytes())));
+        headers
+            .entry(name.to_string())
+            .or_default()
+            .push(hide_literals(&redactor.without_known(&String::from_utf8_lossy(value.as_bytes()))));
     }
     headers
 }
@@ -103,9 +110,14 @@ mod tests {
 
     #[test]
     fn an_address_is_shown_without_login_and_without_what_its_query_says() {
-        let url = address("https://u:pass@h:1/a/b?token=abc&month=4&flag#part", &Redactor::default()).unwrap();
-        assert_eq!(shown(&url), "https://h:1/a/b?token=***&month=***&flag=***");
-        assert_eq!(place(&url), "https://h:1/a/b");
+        let redactor = Redactor::default();
+        let url = address("https://u:pass@h:1/a/b?token=abc&month=4&flag#part", &redactor).unwrap();
+        assert_eq!(shown(&url, &redactor), "https://h:1/a/b?token=***&month=***&flag=***");
+        assert_eq!(place(&url, &redactor), "https://h:1/a/b");
+        let secret = "https://Hooks.example/T/abc?x=1";
+        redactor.learn(secret);
+        let url = address(secret, &redactor).unwrap();
+        assert_eq!((shown(&url, &redactor), place(&url, &redactor)), ("***".to_owned(), "***".to_owned()));
         let error = address("h:/a b?token=abc", &Redactor::default()).map(|url| url.to_string());
         assert!(error.is_ok() || !error.unwrap_err().message.contains("abc"));
         let error = address("//u:pass@h/?token=abc", &Redactor::default()).unwrap_err().message;

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::message;
 use crate::config::Settings;
+use crate::secret::Redactor;
 use crate::task::{Offer, Source, TaskError, read};
 use crate::web::{Trouble, client, follow};
 
@@ -40,16 +41,22 @@ async fn look(fields: Value, folder: PathBuf, settings: Arc<Settings>) -> Result
     let headers = message::to_send(&place.headers, &settings.redactor)?;
     let client = client::client(Duration::from_secs(30))
         .map_err(|error| TaskError::permanent("cannot prepare the connection").because(error))?;
-    let head = ask(&client, Method::HEAD, &url, &headers).await?;
+    let head = ask(&client, Method::HEAD, &url, &headers, &settings.redactor).await?;
     // Some servers, and most addresses that are signed for a download, refuse to give headers alone.
     if matches!(head.code, Some(400 | 403 | 405 | 501)) {
-        return ask(&client, Method::GET, &url, &headers).await;
+        return ask(&client, Method::GET, &url, &headers, &settings.redactor).await;
     }
     Ok(head)
 }
 
-async fn ask(client: &Client, method: Method, url: &Url, headers: &HeaderMap) -> Result<Offer, TaskError> {
-    let what = format!("asking for the headers of {}", message::shown(url));
+async fn ask(
+    client: &Client,
+    method: Method,
+    url: &Url,
+    headers: &HeaderMap,
+    redactor: &Redactor,
+) -> Result<Offer, TaskError> {
+    let what = format!("asking for the headers of {}", message::shown(url, redactor));
     let request = client.request(method, url.clone()).header("accept-encoding", "identity").headers(headers.clone());
     let response = follow::send(&what, request).await.map_err(Trouble::into_error)?;
     let status = response.status();

@@ -107,7 +107,8 @@ impl Task for Request {
 
     async fn run(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
         let url = self.address(context)?;
-        let what = format!("{} {}", reqwest::Method::from(self.method), message::shown(&url));
+        let what =
+            format!("{} {}", reqwest::Method::from(self.method), message::shown(&url, &context.settings.redactor));
         context.info(&what);
         let mut outage = Outage::none(&context.settings);
         loop {
@@ -181,7 +182,9 @@ impl Request {
         if status.is_client_error() || status.is_server_error() {
             context.warn(format!("{what}: the server answered {status}"));
         }
-        let (uri, headers) = (message::place(response.url()), message::received(response.headers()));
+        let redactor = &context.settings.redactor;
+        let (uri, headers) =
+            (message::place(response.url(), redactor), message::received(response.headers(), redactor));
         let is_latin = response.headers().get(CONTENT_TYPE).is_some_and(|kind| {
             let kind = String::from_utf8_lossy(kind.as_bytes()).to_lowercase();
             kind.contains("iso-8859-1") || kind.contains("latin1")
