@@ -133,6 +133,48 @@ async fn killed_while_it_is_made_the_server_is_made_by_the_next_start() {
     .await;
 }
 
+#[tokio::test]
+async fn a_server_on_another_port_than_the_one_kept_is_found_and_stopped() {
+    with_own_server(async |settings| {
+        managed::ensure_running(settings).await.unwrap();
+        let folder = managed::status(settings).unwrap().folder;
+        // What a process leaves that was killed between choosing a port and starting the server.
+        let kept: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(folder.join("server.json")).unwrap()).unwrap();
+        let moved = serde_json::json!({"port": 1, "password": kept["password"]});
+        std::fs::write(folder.join("server.json"), moved.to_string()).unwrap();
+        assert!(managed::status(settings).unwrap().running);
+        connect(settings, None).await.unwrap();
+        assert!(managed::stop(settings).await.unwrap());
+        assert!(!folder.join("data/postmaster.pid").exists(), "it was left running");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn killed_while_the_server_starts_it_is_found_by_the_next_command() {
+    with_own_server(async |settings| {
+        let folder = managed::status(settings).unwrap().folder;
+        for moment in [0, 2, 5, 10, 15, 20, 30, 50] {
+            let mut maker = std::process::Command::new(env!("CARGO_BIN_EXE_jitney"));
+            maker.args(["postgres", "start", "--home"]).arg(&settings.home).stderr(std::process::Stdio::null());
+            let mut maker = maker.stdout(std::process::Stdio::null()).spawn().unwrap();
+            while !folder.join("data").exists() && maker.try_wait().unwrap().is_none() {
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(moment)).await;
+            maker.kill().unwrap();
+            maker.wait().unwrap();
+            connect(settings, None).await.unwrap();
+            assert!(managed::stop(settings).await.unwrap(), "not found after {moment} ms");
+            assert!(!folder.join("data/postmaster.pid").exists(), "left running after {moment} ms");
+            managed::destroy(settings).await.unwrap();
+        }
+        connect(settings, None).await.unwrap();
+    })
+    .await;
+}
+
 async fn refusal(url: &str) -> TaskError {
     match connect_to(&Address::parse(url, Origin::Flag).unwrap()).await {
         Ok(session) => panic!("connected to {}", session.description),

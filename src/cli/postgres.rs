@@ -78,6 +78,9 @@ async fn status(settings: &Settings) -> anyhow::Result<()> {
     let status = managed::status(settings)?;
     match (&status.address, status.running) {
         (Some(address), true) => outln!("running: {}", connect_to(address).await?.description),
+        (Some(_), false) if status.silent => {
+            outln!("starting or stopping: its process is there, and does not answer now")
+        }
         (Some(_), false) => {
             outln!("stopped; `jitney postgres start` starts it, and so does every flow that needs it")
         }

@@ -32,12 +32,16 @@ use crate::text::hex;
 use super::address::Address;
 use super::binaries::Binaries;
 use super::owner::{Owner, reachable};
+use super::postmaster::Postmaster;
 
 /// The role and the database that are there from the start.
 pub(super) const NAME: &str = "jitney";
 
 /// What the names of folders begin with in which a cluster is being made.
 const DRAFT: &str = "data.new";
+
+/// How long a server may take until it answers that another process began to start.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A socket's path must fit 107 bytes, its file name included.
 const LONGEST_SOCKET_FOLDER: usize = 90;
@@ -120,7 +124,7 @@ impl Cluster {
     /// The way in by the socket, as the role that owns everything.
     pub(super) fn address(&self) -> io::Result<Address> {
         let server = self.server()?;
-        let mut address = Address::at_socket(&self.socket_folder(), server.port);
+        let mut address = Address::at_socket(&self.socket_folder(), self.port(&server));
         address.config.user(NAME).password(&server.password).dbname(NAME);
         Ok(address)
     }
@@ -128,16 +132,28 @@ impl Cluster {
     /// Whether something listens at the socket, which only our server can.
     pub(super) fn answers(&self) -> bool {
         let Ok(server) = self.server() else { return false };
-        UnixStream::connect(self.socket_folder().join(format!(".s.PGSQL.{}", server.port))).is_ok()
+        let port = self.port(&server);
+        UnixStream::connect(self.socket_folder().join(format!(".s.PGSQL.{port}"))).is_ok()
+    }
+
+    /// Whether a server works on the data, even if it does not answer yet, or any more.
+    pub(super) fn runs(&self) -> bool {
+        Postmaster::of(&self.data()).is_some()
+    }
+
+    /// The port of the server that runs; else the one that the next start tries first. They differ where the process
+    /// was killed that wanted to start it on another one.
+    fn port(&self, server: &Server) -> u16 {
+        Postmaster::of(&self.data()).map_or(server.port, |running| running.port)
     }
 
     /// Makes the cluster if there is none. A crash at any moment leaves none, or a whole one. Should this process die, the
     /// programs die too, and the lock is held until they have.
     pub(super) fn create(&self, binaries: &Binaries, lock: &File) -> io::Result<()> {
+        self.remove_drafts()?;
         if self.data().exists() {
             return Ok(());
         }
-        self.remove_drafts()?;
         let draft = self.folder.join(format!("{DRAFT}-{:08x}", rand::random::<u32>()));
         self.owner.make_shared_folder(&draft)?;
         let server = Server { port: free_port()?, password: generate_password() };
@@ -196,9 +212,13 @@ impl Cluster {
         run(&mut postgres)
     }
 
-    /// Starts the server and waits until it answers; on another port when the known one is taken.
-    pub(super) fn start(&self, binaries: &Binaries) -> io::Result<()> {
+    /// Starts the server and waits until it answers; on another port when the known one is taken. False when one that
+    /// another process had started answers now. Should this process die, the lock is held until the server answers.
+    pub(super) fn start(&self, binaries: &Binaries, lock: &File) -> io::Result<bool> {
         self.owner.make_private_folder(&self.socket_folder())?;
+        if self.adopt(binaries)? {
+            return Ok(false);
+        }
         self.release_stale_locks()?;
         let mut server = self.server()?;
         if TcpListener::bind(("127.0.0.1", server.port)).is_err() {
@@ -214,19 +234,36 @@ impl Cluster {
         // Sessions of a server that was killed end by themselves, within moments.
         let patience = Instant::now() + Duration::from_secs(10);
         loop {
-            match self.start_once(binaries) {
+            match self.start_once(binaries, lock) {
                 Err(error) if error.to_string().contains("still in use") && Instant::now() < patience => {
                     thread::sleep(Duration::from_millis(200));
                 }
-                result => return result,
+                result => return result.map(|()| true),
             }
         }
     }
 
-    fn start_once(&self, binaries: &Binaries) -> io::Result<()> {
+    /// Waits for a server that works on the data already, left by a process that was killed while it started it. One
+    /// that does not come to answer is stopped.
+    fn adopt(&self, binaries: &Binaries) -> io::Result<bool> {
+        let until = Instant::now() + PATIENCE;
+        while self.runs() {
+            if self.answers() {
+                return Ok(true);
+            }
+            if Instant::now() > until {
+                self.stop(binaries)?;
+                return Ok(false);
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        Ok(false)
+    }
+
+    fn start_once(&self, binaries: &Binaries, lock: &File) -> io::Result<()> {
         let mut start = self.control(binaries, "start");
         // Its own process group: a Ctrl-C in the terminal must not stop the server.
-        start.process_group(0).args(["-w", "-t", "60", "-l"]).arg(self.log());
+        start.process_group(0).stdin(lock.try_clone()?).args(["-w", "-t", "60", "-l"]).arg(self.log());
         run(&mut start).map_err(|error| io::Error::other(format!("{error}\n{}", self.last_words())))
     }
 
@@ -276,8 +313,7 @@ impl Cluster {
         let file = self.data().join("postmaster.pid");
         let Ok(text) = fs::read_to_string(&file) else { return Ok(()) };
         let (number, rest) = text.split_once('\n').unwrap_or((&text, ""));
-        let Ok(state) = fs::read_to_string(format!("/proc/{}/stat", number.trim())) else { return Ok(()) };
-        if state.contains("(postgres)") && !state.contains(") Z ") {
+        if !Path::new("/proc").join(number.trim()).exists() {
             return Ok(());
         }
         for entry in fs::read_dir(self.socket_folder())? {

@@ -17,6 +17,8 @@ use super::cluster::{Cluster, NAME};
 pub struct Status {
     /// Whether it answers.
     pub running: bool,
+    /// Whether its process is there and does not answer yet, or any more.
+    pub silent: bool,
     /// The folder of its files.
     pub folder: PathBuf,
     /// Whether the folder had to be outside jitney's home, because root's home hides it from the server's user.
@@ -66,12 +68,14 @@ async fn start(
     let clock = Instant::now();
     let programs = programs(settings, cluster, say).await?;
     let (starting, used) = (cluster.clone(), programs.clone());
-    blocking("start", move || {
+    let is_new = blocking("start", move || {
         starting.create(&used, &lock)?;
-        starting.start(&used)
+        starting.start(&used, &lock)
     })
     .await?;
-    say(&format!("started a private PostgreSQL {} in {:.1} s", programs.version, clock.elapsed().as_secs_f64()));
+    if is_new {
+        say(&format!("started a private PostgreSQL {} in {:.1} s", programs.version, clock.elapsed().as_secs_f64()));
+    }
     Ok(())
 }
 
@@ -92,12 +96,18 @@ async fn programs(settings: &Settings, cluster: &Cluster, say: &(dyn Fn(&str) + 
 /// When it does not stop.
 pub async fn stop(settings: &Settings) -> Result<bool, TaskError> {
     let cluster = Cluster::of(settings).map_err(|error| failed("find", error))?;
-    if !cluster.answers() {
+    if cluster.major().is_none() {
+        return Ok(false);
+    }
+    let locked = cluster.clone();
+    // It is held while somebody starts the server, even by what a killed process left.
+    let lock = blocking("lock", move || locked.lock()).await?;
+    if !cluster.runs() {
         return Ok(false);
     }
     let programs = programs(settings, &cluster, &|_| {}).await?;
     blocking("stop", move || {
-        let _lock = cluster.lock()?;
+        let _lock = lock;
         cluster.stop(&programs)
     })
     .await?;
@@ -122,6 +132,7 @@ pub fn status(settings: &Settings) -> Result<Status, TaskError> {
     let cluster = Cluster::of(settings).map_err(|error| failed("find", error))?;
     Ok(Status {
         running: cluster.answers(),
+        silent: cluster.runs() && !cluster.answers(),
         moved: cluster.folder != settings.managed_postgres(),
         major: cluster.major(),
         log: cluster.log(),

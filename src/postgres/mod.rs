@@ -14,6 +14,7 @@ pub mod managed;
 pub mod name;
 pub mod outcome;
 mod owner;
+mod postmaster;
 mod resolve;
 pub mod sql;
 mod tap;
