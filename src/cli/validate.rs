@@ -84,7 +84,10 @@ impl Checked {
             Entry::Occupied(first) => {
                 // The same file may be named twice.
                 let is_same = first.get().canonicalize().ok() == file.canonicalize().ok();
-                (!is_same).then(|| catalog::second(flow, first.get()))
+                (!is_same).then(|| {
+                    let help = "a server uses the one that it loaded first, and none if it does not know that";
+                    catalog::twin(flow).help(format!("the other is in {}; {help}", first.get().display()))
+                })
             }
         }
     }

@@ -175,9 +175,9 @@ impl Health {
         over.into_iter().for_each(|(_, known)| self.tell(News::Good(known.trouble)));
     }
 
-    /// What is wrong now.
+    /// What is wrong now, by the last look at each part.
     pub fn troubles(&self) -> Vec<Trouble> {
-        self.lock().values().map(|known| known.trouble.clone()).collect()
+        self.lock().values().filter(|known| known.over.is_none()).map(|known| known.trouble.clone()).collect()
     }
 
     fn tell(&self, news: News) {
@@ -226,6 +226,7 @@ mod tests {
         health.bad(Part::Scheduler, "the disk is full".to_owned());
         assert!(heard.try_recv().is_err(), "one that comes and goes is the same one");
         health.good(Part::Scheduler);
+        assert!(health.troubles().is_empty(), "what is over counts no more, even before that is said");
         health.settle_at(Instant::now() + SETTLED);
         assert!(matches!(heard.try_recv(), Ok(News::Good(_))));
         assert!(health.troubles().is_empty());

@@ -30,7 +30,7 @@ pub struct Folder {
 }
 
 /// The files of flows by namespace and id, and those parsed so far.
-type Known = BTreeMap<(String, String), (PathBuf, Option<Arc<Flow>>)>;
+type Known = BTreeMap<(String, String), (Vec<PathBuf>, Option<Arc<Flow>>)>;
 
 impl Folder {
     /// The flows beside this one.
@@ -58,14 +58,19 @@ impl Lookup for Folder {
         let known = known.get_or_insert_with(|| {
             let mut files = Vec::new();
             collect(&self.root, 0, &mut files);
-            files.into_iter().filter_map(|file| Some((names(&file)?, (file, None)))).collect()
+            let mut known = Known::new();
+            for (name, file) in files.into_iter().filter_map(|file| Some((names(&file)?, file))) {
+                known.entry(name).or_default().0.push(file);
+            }
+            known
         });
-        let Some((file, parsed)) = known.get_mut(&(namespace.to_owned(), id.to_owned())) else {
+        let Some((files, parsed)) = known.get_mut(&(namespace.to_owned(), id.to_owned())) else {
             return Err(self.missing(known, namespace, id));
         };
         if let Some(flow) = parsed {
             return Ok(flow.clone());
         }
+        let [file] = &files[..] else { return Err(several(namespace, id, files)) };
         let flow = Arc::new(read(file, self.tasks)?);
         *parsed = Some(flow.clone());
         Ok(flow)
@@ -77,6 +82,13 @@ impl Lookup for Catalog {
         let missing = || TaskError::permanent(format!("there is no flow `{id}` in the namespace `{namespace}`"));
         self.flow(namespace, id).ok_or_else(missing)
     }
+}
+
+/// Which of several files is meant would be chance.
+fn several(namespace: &str, id: &str, files: &[PathBuf]) -> TaskError {
+    let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+    TaskError::permanent(format!("there are {} flows {namespace}.{id}: in {}", files.len(), files.join(" and in ")))
+        .help("give one of them another id")
 }
 
 fn read(file: &Path, tasks: &'static [TaskType]) -> Result<Flow, TaskError> {

@@ -25,7 +25,8 @@ const COLUMNS: &str = "number, time, sha256, file, text";
 
 impl Journal {
     /// The numbers of flows' texts, each of `(namespace, flow, revision)`; a text that is not the flow's newest gets
-    /// the next number. The revisions' own numbers are not looked at.
+    /// the next number, and one that has moved to another file stands there from now on. The revisions' own numbers
+    /// are not looked at.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -34,17 +35,26 @@ impl Journal {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut numbers = Vec::with_capacity(texts.len());
         {
-            let sql = "SELECT number, sha256 FROM revisions WHERE namespace = ? AND flow = ?
+            let sql = "SELECT number, sha256, file FROM revisions WHERE namespace = ? AND flow = ?
                        ORDER BY number DESC LIMIT 1";
             let mut newest = transaction.prepare_cached(sql)?;
+            let mut move_ = transaction
+                .prepare_cached("UPDATE revisions SET file = ? WHERE namespace = ? AND flow = ? AND number = ?")?;
             let mut insert = transaction.prepare_cached("INSERT INTO revisions VALUES (?, ?, ?, ?, ?, ?, ?)")?;
             for (namespace, flow, text) in texts {
-                let row = |row: &rusqlite::Row| Ok((row.get::<_, u32>(0)?, row.get::<_, String>(1)?));
+                let row = |row: &rusqlite::Row| {
+                    Ok((row.get::<_, u32>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
+                };
                 let last = newest.query_row([namespace, flow], row).optional()?;
                 let number = match last {
-                    Some((number, sha256)) if sha256 == text.sha256 => number,
+                    Some((number, sha256, file)) if sha256 == text.sha256 => {
+                        if file != text.file {
+                            move_.execute(params![text.file, namespace, flow, number])?;
+                        }
+                        number
+                    }
                     last => {
-                        let number = last.map_or(1, |(number, _)| number + 1);
+                        let number = last.map_or(1, |(number, ..)| number + 1);
                         let values =
                             params![namespace, flow, number, stamp(text.time), text.sha256, text.file, text.text];
                         insert.execute(values)?;

@@ -1,5 +1,6 @@
 //! Whether the server can do its work: looked at from time to time, and told to whoever asks `/ready`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,7 +53,8 @@ pub struct Readiness {
     pub status: Status,
     /// What was looked at.
     pub checks: Vec<Check>,
-    /// Flow files that are broken, and what else is wrong with the folders; left out for those who have no login.
+    /// Flow files that are broken, what else is wrong with the folders, and why checks failed; left out for those who
+    /// have no login.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problems: Option<Vec<Diagnostic>>,
 }
@@ -70,8 +72,12 @@ impl Readiness {
         }
         let others = troubles.iter().flat_map(|trouble| &trouble.parts).filter(|part| !NEEDED.contains(part));
         checks.extend(others.map(|part| check(*part, &troubles, Status::Degraded)));
-        let problems = problems(app);
+        let mut problems = problems(app);
         let has_errors = problems.iter().any(Diagnostic::is_error);
+        let reasons = checks.iter().filter_map(|check| check.problem.as_ref()).cloned().collect::<BTreeSet<_>>();
+        let is_new = |reason: &String| !problems.iter().any(|problem| problem.message == *reason);
+        let reasons: Vec<String> = reasons.into_iter().filter(is_new).collect();
+        problems.extend(reasons.into_iter().map(Diagnostic::error));
         let worst = checks.iter().map(|check| check.status).max_by_key(|status| *status as u8);
         let flows = if has_errors { Status::Degraded } else { Status::Up };
         let status = worst.unwrap_or(Status::Up);

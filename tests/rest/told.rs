@@ -278,7 +278,8 @@ async fn what_is_wrong_with_flows_and_folders_is_said_shown_and_told() {
     std::fs::rename(place.path("flows"), place.path("away")).unwrap();
     until("it is not ready", async || server.code(&["/ready"]) == "503").await;
     let reason = format!("cannot read the folder {}", place.path("flows").display());
-    assert!(server.get("/ready")["checks"].to_string().contains(&reason), "{}", server.get("/ready"));
+    let ready = server.get("/ready");
+    assert!(["checks", "problems"].iter().all(|part| ready[part].to_string().contains(&reason)), "{ready}");
     assert_eq!(server.code(&["/health"]), "200", "it is alive");
     let told = || kept.lock().unwrap().iter().map(|told| told["text"].to_string()).collect::<Vec<_>>().join("\n");
     until("people are told", async || told().contains("The server cannot do all of its work: cannot read")).await;

@@ -89,21 +89,53 @@ async fn thousands_of_files_are_all_read_and_of_each_the_last_change_is_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_first_of_two_flows_of_one_id_is_used_and_the_other_is_told() {
+async fn a_flow_that_two_files_have_from_the_start_is_not_loaded_until_one_is_gone() {
     let world = World::new();
     world.write("a", GOOD);
     write(&world.flows().join("b.yaml"), &format!("id: a\nnamespace: n\n{GOOD}"));
     write(&world.flows().join("no_flow.yaml"), "services: {}\n");
     let server = world.server();
-    assert_eq!(server.catalog.list().len(), 1);
-    assert_eq!(server.catalog.get("n", "a").unwrap().file, world.flows().join("a.yaml"));
-    let problems: Vec<String> = server.catalog.problems().iter().map(|finding| finding.message.clone()).collect();
-    assert!(problems.contains(&"there are two flows n.a".to_owned()), "{problems:?}");
+    assert!(server.catalog.list().is_empty());
+    let problems: Vec<String> = server.catalog.problems().iter().map(ToString::to_string).collect();
+    let twins = problems.iter().filter(|problem| problem.contains("there are two flows n.a")).collect::<Vec<_>>();
+    assert!(twins.len() == 2 && twins.iter().all(|twin| twin.contains("none is loaded")), "{problems:?}");
     assert!(problems.iter().any(|problem| problem.contains("`tasks` is missing")), "{problems:?}");
+    let Err(CatalogError::Invalid(findings)) = server.catalog.save(&format!("id: a\nnamespace: n\n{GOOD}")) else {
+        panic!("a third file was written");
+    };
+    assert!(findings[0].help.as_ref().unwrap().contains("b.yaml"), "{findings:?}");
     std::fs::remove_file(world.flows().join("a.yaml")).unwrap();
     let changes = server.catalog.refresh().unwrap().changes;
-    assert_eq!(changes[0].kind, ChangeKind::Changed);
+    assert_eq!(changes[0].kind, ChangeKind::Added);
     assert_eq!(server.catalog.get("n", "a").unwrap().file, world.flows().join("b.yaml"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_file_that_was_loaded_first_keeps_its_flow_over_restarts_until_it_is_gone() {
+    let world = World::new();
+    write(&world.flows().join("b.yaml"), &format!("id: a\nnamespace: n\n{GOOD}"));
+    let server = world.server();
+    // It sorts first, and stood nowhere when the other was loaded.
+    write(&world.flows().join("a.yaml"), &format!("id: a\nnamespace: n\ndescription: other\n{GOOD}"));
+    let look = server.catalog.refresh().unwrap();
+    assert!(look.changes.is_empty(), "{:?}", look.changes);
+    assert!(look.problems[0].file.ends_with("/a.yaml"), "{:?}", look.problems);
+    let owner = |server: &crate::world::Server| server.catalog.get("n", "a").map(|entry| entry.file.clone());
+    assert_eq!(owner(&server), Some(world.flows().join("b.yaml")));
+    drop(server);
+    let server = world.server();
+    assert_eq!(owner(&server), Some(world.flows().join("b.yaml")));
+    // One that moves with the same text takes its flow along.
+    std::fs::remove_file(world.flows().join("a.yaml")).unwrap();
+    std::fs::rename(world.flows().join("b.yaml"), world.flows().join("z.yaml")).unwrap();
+    server.catalog.refresh().unwrap();
+    write(&world.flows().join("b.yaml"), &format!("id: a\nnamespace: n\ndescription: other\n{GOOD}"));
+    drop(server);
+    let server = world.server();
+    assert_eq!(owner(&server), Some(world.flows().join("z.yaml")));
+    std::fs::remove_file(world.flows().join("z.yaml")).unwrap();
+    assert_eq!(server.catalog.refresh().unwrap().changes[0].kind, ChangeKind::Changed);
+    assert_eq!(owner(&server), Some(world.flows().join("b.yaml")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -168,10 +168,15 @@ fn background(
     let App { catalog, scheduler, .. } = &**app;
     let (words, stop, health) = (lines.clone(), shutdown.clone(), app.executor.health().clone());
     let watching = tokio::spawn(catalog.clone().watch(stop, move |found| {
-        let Some(look) = health.note(Part::Flows, found) else { return };
+        let look = match found {
+            Ok(look) => look,
+            Err(error) => return health.bad(Part::Flows, crate::text::chain(&error)),
+        };
         look.changes.iter().for_each(|change| words.change(change));
         look.problems.iter().for_each(|problem| words.finding(problem));
-        if !look.unreadable.is_empty() {
+        if look.unreadable.is_empty() {
+            health.good(Part::Flows);
+        } else {
             let problems: Vec<&str> = look.unreadable.iter().map(|problem| problem.message.as_str()).collect();
             health.bad(Part::Flows, problems.join("; "));
         }

@@ -2,9 +2,9 @@
 //! keeps its last good flow.
 
 mod files;
+mod twins;
 mod watch;
 
-use std::collections::btree_map::Entry as Slot;
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::io;
@@ -20,6 +20,8 @@ use crate::flow::{Flow, parse};
 use crate::journal::{Journal, JournalError, Revision};
 use crate::task::TaskType;
 use files::{Mark, Read, Stale};
+
+pub use twins::twin;
 
 /// The longest id or namespace of a flow that is saved: file systems take names of 255 bytes, and a file that is being
 /// written has a longer one.
@@ -120,6 +122,8 @@ pub fn flow_files(folder: &Path) -> (Vec<PathBuf>, Vec<Diagnostic>) {
 
 type Key = (String, String);
 
+type Entries = BTreeMap<Key, Arc<Entry>>;
+
 /// By the file's path, as text: paths are compared part by part, which takes long for thousands of them.
 type Files = BTreeMap<OsString, Read>;
 
@@ -141,7 +145,7 @@ pub struct Catalog {
 
 #[derive(Default)]
 struct View {
-    entries: BTreeMap<Key, Arc<Entry>>,
+    entries: Entries,
     /// What is wrong with files that give no flow.
     problems: Vec<Diagnostic>,
     unreadable: Vec<Diagnostic>,
@@ -260,24 +264,16 @@ impl Catalog {
         Ok(())
     }
 
-    /// Where two files have a flow of the same id, the one in the earlier folder, or of the earlier name, has it; the
-    /// text of the other one is no revision of it.
+    /// The text of a file that does not have its flow is no revision of it.
     fn view_of(&self, files: &mut Files, unreadable: Vec<Diagnostic>) -> Result<View, CatalogError> {
-        let mut view = View { unreadable, ..View::default() };
-        let mut chosen: BTreeMap<Key, OsString> = BTreeMap::new();
-        let place = |file: &Path| self.folders.iter().position(|folder| file.starts_with(folder));
-        let mut sorted: Vec<(&OsString, &Read)> = files.iter().collect();
-        sorted.sort_by_cached_key(|(file, _)| place(Path::new(file)));
-        for (file, read) in sorted {
-            let Some(flow) = &read.flow else {
-                view.problems.extend(read.findings.clone());
-                continue;
-            };
-            match chosen.entry((flow.namespace.clone(), flow.id.to_string())) {
-                Slot::Vacant(slot) => drop(slot.insert(file.clone())),
-                Slot::Occupied(first) => view.problems.push(second(flow, Path::new(first.get()))),
-            }
-        }
+        let (chosen, twins) = {
+            // Only a refresh changes it, and they take turns.
+            let entries = self.view.read().unwrap_or_else(PoisonError::into_inner).entries.clone();
+            twins::choose(files, &entries, &self.journal)?
+        };
+        let without = files.values().filter(|read| read.flow.is_none());
+        let problems = without.flat_map(|read| read.findings.clone()).chain(twins).collect();
+        let mut view = View { entries: BTreeMap::new(), problems, unreadable };
         self.number(files, &chosen.values().cloned().collect())?;
         for (key, file) in chosen {
             let Some((read, flow)) = files.get(&file).and_then(|read| Some((read, read.flow.as_ref()?))) else {
@@ -299,11 +295,26 @@ impl Catalog {
         let (namespace, id) = (flow.namespace.as_str(), flow.id.as_str());
         let file = match self.get(namespace, id) {
             Some(entry) => entry.file.clone(),
-            None => self.new_file(namespace, id)?,
+            None => {
+                self.refuse_contested(&flow)?;
+                self.new_file(namespace, id)?
+            }
         };
         files::replace(&file, text).map_err(file_error("write", &file))?;
         self.refresh_untold()?;
         self.get(namespace, id).ok_or_else(|| CatalogError::Unknown(namespace.to_owned(), id.to_owned()))
+    }
+
+    /// A flow that several files have, and none is loaded, cannot be saved: which file would be written?
+    fn refuse_contested(&self, flow: &Flow) -> Result<(), CatalogError> {
+        let twin = twin(flow).message;
+        let problems = self.problems().into_iter().filter(|problem| problem.message == twin);
+        let files: Vec<String> = problems.map(|problem| problem.file).collect();
+        if files.is_empty() {
+            return Ok(());
+        }
+        let finding = Diagnostic::error(twin).help(format!("remove one of the files {}", files.join(" and ")));
+        Err(CatalogError::Invalid(vec![finding]))
     }
 
     fn new_file(&self, namespace: &str, id: &str) -> Result<PathBuf, CatalogError> {
@@ -344,19 +355,12 @@ impl Catalog {
     }
 }
 
-/// What is wrong with a flow whose id that of another file has.
-pub fn second(flow: &Flow, first: &Path) -> Diagnostic {
-    let finding = Diagnostic::error(format!("there are two flows {}.{}", flow.namespace, flow.id));
-    let finding = flow.document.locate(&["id".to_owned()], finding);
-    finding.help(format!("the one in {} is used; give this one another id", first.display()))
-}
-
 fn file_error(what: &'static str, file: &Path) -> impl FnOnce(io::Error) -> CatalogError {
     let file = file.to_owned();
     move |error| CatalogError::File { what, file, error }
 }
 
-fn differences(old: &BTreeMap<Key, Arc<Entry>>, new: &BTreeMap<Key, Arc<Entry>>) -> Vec<Change> {
+fn differences(old: &Entries, new: &Entries) -> Vec<Change> {
     let mut changes = Vec::new();
     for (key, entry) in new {
         let kind = match old.get(key) {

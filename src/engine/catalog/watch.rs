@@ -1,10 +1,12 @@
 //! Seeing that files have changed: the system says so, and a slow look finds what it does not say.
 
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use notify::event::{AccessKind, AccessMode, Event, EventKind};
-use notify::{RecursiveMode, Watcher};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +16,8 @@ use super::{Catalog, CatalogError, Look};
 const QUIET: Duration = Duration::from_millis(100);
 /// How often to look where the system says nothing: network folders, and those that are mounted into a container.
 const GLANCE: Duration = Duration::from_secs(15);
+/// How often to look for a folder that is away.
+const AWAY: Duration = Duration::from_secs(1);
 
 impl Catalog {
     /// Keeps the catalog up to date until it is told to stop. Whatever a look finds goes to `tell`.
@@ -27,23 +31,46 @@ impl Catalog {
         });
         // Without a watcher the slow look must do.
         let mut watcher = watcher.ok();
-        for folder in &self.folders {
-            let _ = watcher.as_mut().map(|watcher| watcher.watch(folder, RecursiveMode::Recursive));
-        }
+        let mut watched = vec![None; self.folders.len()];
+        let mut pause = GLANCE;
         loop {
+            for (folder, known) in self.folders.iter().zip(&mut watched) {
+                if keep_watching(folder, known, watcher.as_mut()) {
+                    // What changed before it was watched is seen now.
+                    moved.notify_one();
+                }
+            }
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = moved.notified() => tokio::time::sleep(QUIET).await,
-                () = tokio::time::sleep(GLANCE) => {}
+                () = tokio::time::sleep(pause) => {}
             }
             let catalog = self.clone();
             if let Ok(found) = tokio::task::spawn_blocking(move || catalog.refresh()).await {
+                let is_away = found.as_ref().map_or(true, |look| !look.unreadable.is_empty());
+                pause = if is_away { AWAY } else { GLANCE };
                 let untold = std::mem::take(&mut *self.untold.lock().unwrap_or_else(PoisonError::into_inner));
                 untold.into_iter().for_each(|look| tell(Ok(look)));
                 tell(found);
             }
         }
     }
+}
+
+/// What tells a folder from another one of the same name; numbers are used again.
+type Identity = (u64, u64, Option<SystemTime>);
+
+/// Watches a folder from now on, if that is another one than the one watched so far: one that was removed and made
+/// anew, or is mounted again, is not seen by the old watch.
+fn keep_watching(folder: &Path, known: &mut Option<Identity>, watcher: Option<&mut RecommendedWatcher>) -> bool {
+    let now = std::fs::metadata(folder).ok().map(|about| (about.dev(), about.ino(), about.created().ok()));
+    if *known == now {
+        return false;
+    }
+    *known = now;
+    let Some(watcher) = watcher.filter(|_| now.is_some()) else { return false };
+    let _ = watcher.unwatch(folder);
+    watcher.watch(folder, RecursiveMode::Recursive).is_ok()
 }
 
 /// Whether there may be something new. A look opens folders and files itself: whoever looked again for that would never
@@ -65,5 +92,27 @@ mod tests {
         assert!(event(EventKind::Access(AccessKind::Close(AccessMode::Write))));
         assert!(event(EventKind::Create(notify::event::CreateKind::File)));
         assert!(may_be_change(&Err(notify::Error::generic("too many at once"))));
+    }
+
+    #[test]
+    fn a_folder_that_was_made_anew_is_watched_like_the_first() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("flows");
+        let (tell, heard) = std::sync::mpsc::channel();
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            let _ = tell.send(event.map(|event| event.paths).unwrap_or_default());
+        })
+        .unwrap();
+        let mut known = None;
+        assert!(!keep_watching(&folder, &mut known, Some(&mut watcher)), "it is not there");
+        for name in ["first", "second"] {
+            std::fs::create_dir(&folder).unwrap();
+            assert!(keep_watching(&folder, &mut known, Some(&mut watcher)));
+            assert!(!keep_watching(&folder, &mut known, Some(&mut watcher)), "it is watched already");
+            std::fs::write(folder.join(name), "").unwrap();
+            let is_it = |paths: Vec<std::path::PathBuf>| paths.iter().any(|path| path.ends_with(name));
+            while !is_it(heard.recv_timeout(Duration::from_secs(60)).unwrap()) {}
+            std::fs::remove_dir_all(&folder).unwrap();
+        }
     }
 }
