@@ -15,8 +15,15 @@ CREATE TABLE IF NOT EXISTS jitney_loads (
     rows_skipped bigint NOT NULL,
     bytes bigint NOT NULL,
     seconds double precision NOT NULL,
-    loaded_at timestamptz NOT NULL DEFAULT now()
+    loaded_at timestamptz NOT NULL DEFAULT now(),
+    -- The number of the load's transaction, which its rows carry as xmin.
+    xid bigint,
+    -- Whether the transaction may have changed rows that were in the table before.
+    updates boolean
 );
+
+-- Ledgers of earlier versions lack these.
+ALTER TABLE jitney_loads ADD COLUMN IF NOT EXISTS xid bigint, ADD COLUMN IF NOT EXISTS updates boolean;
 
 CREATE INDEX IF NOT EXISTS jitney_loads_by_target ON jitney_loads (target, partition, id DESC);
 

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::task::{Level, TaskContext, TaskError};
+use crate::text::counted;
 
 /// What tells a file from others of the same name: its path from the flow's folder, or the whole path if it is elsewhere.
 /// A file in storage has its name alone, since its folder is another one in each execution.
@@ -64,7 +65,7 @@ pub enum Standing {
 /// What is done.
 #[derive(Debug)]
 pub enum Verdict {
-    /// The file is loaded, with a word about it.
+    /// The file is loaded, with a word about it to be said once that is done.
     Load(Level, String),
     /// It is not, with a word about it.
     Skip(String),
@@ -84,8 +85,8 @@ impl Before<'_> {
         let Self { file, table, execution, rows, .. } = self;
         if !self.has_same_content {
             let message = format!(
-                "`{file}` was loaded before, by execution {execution}, with other content; the new rows are added, and \
-                 the earlier ones stay"
+                "`{file}` was loaded before, by execution {execution}, with other content; the new rows were added, \
+                 and the earlier ones stayed"
             );
             return Ok(Verdict::Load(Level::Info, message));
         }
@@ -96,27 +97,29 @@ impl Before<'_> {
         };
         match wanted {
             Some(IfLoaded::Load) => {
-                Ok(Verdict::Load(Level::Info, format!("{known}; it is loaded again, as `if_loaded` says")))
+                Ok(Verdict::Load(Level::Info, format!("{known}; it was loaded again, as `if_loaded` says")))
             }
             Some(IfLoaded::Fail) => Err(TaskError::permanent(format!("{known}, and `if_loaded` is `fail`"))),
             Some(IfLoaded::Skip) if self.has_same_steps => Ok(Verdict::Skip(format!("{known}; nothing to do"))),
             Some(IfLoaded::Skip) => Err(self.other_steps(&known)),
             None if !self.has_same_address => {
                 let level = if *rows > 0 { Level::Warn } else { Level::Info };
-                let message = format!("{known}; `{file}` is another file, so its rows are added to `{table}` too");
+                let message = format!("{known}; `{file}` is another file, so its rows were added to `{table}` too");
                 Ok(Verdict::Load(level, message))
             }
             None => match standing {
                 Standing::Gone => {
-                    let message = format!("{known}, but its rows are gone from `{table}`; it is loaded again");
+                    let message = format!("{known}, but its rows were gone from `{table}`; it was loaded again");
                     Ok(Verdict::Load(Level::Info, message))
                 }
                 _ if !self.has_same_steps => Err(self.other_steps(&known)),
                 Standing::Whole => Ok(Verdict::Skip(format!("{known}; nothing to do"))),
-                Standing::Unclear(why) => Err(TaskError::permanent(format!("{known}, {rows} rows, and {why}")).help(
-                    "to add all rows of the file again, write `if_loaded: load`; to leave the table as it is, \
+                Standing::Unclear(why) => {
+                    Err(TaskError::permanent(format!("{known}, {}, and {why}", counted(*rows, "row"))).help(
+                        "to add all rows of the file again, write `if_loaded: load`; to leave the table as it is, \
                      `if_loaded: skip`",
-                )),
+                    ))
+                }
             },
         }
     }

@@ -7,6 +7,7 @@ mod line;
 #[path = "../common/postgres.rs"]
 mod postgres;
 
+mod again;
 mod appends;
 mod bad_rows;
 mod columns;

@@ -21,7 +21,7 @@ use crate::postgres::sql::quote;
 use crate::postgres::{FlowAddress, Watch, explain};
 use crate::stream::bytes::Bytes as Blocks;
 use crate::stream::{Encoding, Limits, Text};
-use crate::task::{Conflict, Task, TaskContext, TaskError};
+use crate::task::{Conflict, Level, Task, TaskContext, TaskError};
 use crate::text::hex;
 
 /// Blocks that wait to be sent.
@@ -164,13 +164,13 @@ impl Loading for CopyIn {
         };
         let looking = ledger::committed(transaction, &key, context, &target);
         if let Some(own) = watch.over("asking what is copied", looking).await? {
-            context.info("an attempt before this one has copied the file, and could not say so any more");
-            return Ok(Loaded::of(&self.table, source, own.counts, 0.0));
+            let message = "an attempt before this one has copied the file, and could not say so any more";
+            return Ok(Loaded::of(&self.table, source, own.counts, 0.0).noting(Level::Info, message));
         }
         let loaded = self.send(transaction, context, watch, (source, &sql)).await?;
         let counts = Counts { read: loaded, loaded, rejected: 0, skipped: 0 };
         let seconds = began.elapsed().as_secs_f64();
-        let recording = ledger::record(transaction, context, (source, &key), counts, seconds);
+        let recording = ledger::record(transaction, context, (source, &key), counts, (seconds, false));
         watch.over("writing to the ledger", recording).await?;
         Ok(Loaded::of(&self.table, source, counts, seconds))
     }

@@ -6,7 +6,10 @@ use tokio_postgres::{Row, Transaction};
 use crate::postgres::explain;
 use crate::postgres::sql::quote;
 use crate::task::{TaskContext, TaskError};
+use crate::tasks::appended::Standing;
+use crate::text::counted;
 
+use super::rows;
 use super::source::Source;
 use super::target::Target;
 
@@ -62,20 +65,11 @@ pub(super) struct Counts {
     pub(super) skipped: u64,
 }
 
-/// The rows of a table, by who put them there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Rows {
-    /// Those of one load, as it left them.
-    pub(super) own: u64,
-    /// Those of nobody whom the ledger knows: other programs', or rows that were changed.
-    pub(super) strange: u64,
-    /// Whether other loads of the ledger share the transaction, so that own rows may be theirs.
-    pub(super) is_shared: bool,
-}
-
-/// Makes the ledger if it is not there.
+/// Makes the ledger if it is not there, or adds the columns that one of an earlier version lacks.
 pub(super) async fn ensure(transaction: &Transaction<'_>) -> Result<(), TaskError> {
-    let there = transaction.query_one("SELECT to_regclass('jitney_loads') IS NOT NULL", &[]).await;
+    let columns = "SELECT count(*) = 2 FROM pg_attribute
+                   WHERE attrelid = to_regclass('jitney_loads') AND attname IN ('xid', 'updates')";
+    let there = transaction.query_one(columns, &[]).await;
     if there.map_err(|error| explain("looking for the ledger", &error))?.get(0) {
         return Ok(());
     }
@@ -93,8 +87,12 @@ pub(super) async fn newest(
     find(transaction, key, "($5 OR partition = $2) ORDER BY id DESC", &[&any_partition]).await
 }
 
-/// The load of this very task run, if an attempt of it has committed one, and could not say so any more. A task run that
-/// begins anew, since a task around it does, counts its attempts anew: then the table's rows must bear the ledger out.
+/// The load of this very task run, if an attempt of it has committed one and could not say so any more. A task run that
+/// begins anew, since a task around it does, counts its attempts anew, and by then its rows may have been removed: so
+/// the table's rows must bear the ledger out.
+///
+/// # Errors
+/// When an attempt has committed the load and it cannot be told whether its rows are there.
 pub(super) async fn committed(
     transaction: &Transaction<'_>,
     key: &Key,
@@ -105,8 +103,15 @@ pub(super) async fn committed(
                 ORDER BY id DESC";
     let found = find(transaction, key, rest, &[&context.execution.as_str(), &context.run.as_str()]).await?;
     let Some(own) = found else { return Ok(None) };
-    let is_there = context.attempt > 1 || rows_of(transaction, &target.sql_name, &own).await?.own == own.counts.loaded;
-    Ok(is_there.then_some(own))
+    match rows::of(transaction, &target.sql_name, None, &own).await?.standing(own.counts.loaded) {
+        Standing::Whole => Ok(Some(own)),
+        Standing::Unclear(why) if context.attempt > 1 => Err(TaskError::permanent(format!(
+            "an earlier attempt of this task committed the file, {}, but {why}",
+            counted(own.counts.loaded, "row")
+        ))
+        .help("look at the table, put it right by hand, and run the rest of the flow in a new execution")),
+        _ => Ok(None),
+    }
 }
 
 /// What comes nearest to a load of the file: one of the same file, else of the same content under another address, else
@@ -149,33 +154,13 @@ fn earlier(row: &Row) -> Earlier {
     }
 }
 
-/// Which rows of the table are those of a load. Rows carry the number of the transaction that wrote them (`xmin`), and so
-/// does the ledger's row, which that same transaction wrote.
-pub(super) async fn rows_of(transaction: &Transaction<'_>, target: &str, load: &Earlier) -> Result<Rows, TaskError> {
-    let sql = format!(
-        "WITH known AS MATERIALIZED (SELECT DISTINCT xmin AS xid FROM jitney_loads WHERE target = $1)
-         SELECT count(*) FILTER (WHERE t.xmin = (SELECT xmin FROM jitney_loads WHERE id = $2)),
-                count(*) FILTER (WHERE known.xid IS NULL),
-                (SELECT count(*) > 1 FROM jitney_loads
-                 WHERE target = $1 AND xmin = (SELECT xmin FROM jitney_loads WHERE id = $2))
-         FROM {target} t LEFT JOIN known ON known.xid = t.xmin"
-    );
-    let row = transaction.query_one(&sql, &[&target, &load.id]).await;
-    let row = row.map_err(|error| {
-        explain("looking for the rows of an earlier load", &error)
-            .help("say what to do with a file that was loaded before: `if_loaded: skip`, or `if_loaded: load`")
-    })?;
-    let [own, strange] = [0, 1].map(|index| row.get::<_, i64>(index).unsigned_abs());
-    Ok(Rows { own, strange, is_shared: row.get(2) })
-}
-
-/// Writes a load of this attempt down.
+/// Writes a load of this attempt down. `updates` says whether it may have changed rows of other loads; a trigger may, too.
 pub(super) async fn record(
     transaction: &Transaction<'_>,
     context: &TaskContext,
     (source, key): (&Source, &Key),
     counts: Counts,
-    seconds: f64,
+    (seconds, updates): (f64, bool),
 ) -> Result<(), TaskError> {
     let texts = [
         context.execution.as_str(),
@@ -191,10 +176,13 @@ pub(super) async fn record(
     let Counts { read, loaded, rejected, skipped } = counts;
     let sql = format!(
         "INSERT INTO jitney_loads (execution, flow, task, target, partition, source, source_sha256, definition_sha256,
-             rows_read, rows_loaded, rows_rejected, rows_skipped, bytes, seconds)
-         VALUES ({}, {read}, {loaded}, {rejected}, {skipped}, {}, {seconds})",
+             rows_read, rows_loaded, rows_rejected, rows_skipped, bytes, seconds, xid, updates)
+         VALUES ({}, {read}, {loaded}, {rejected}, {skipped}, {}, {seconds}, txid_current(), {updates} OR EXISTS (
+             SELECT 1 FROM pg_trigger WHERE NOT tgisinternal AND (tgrelid = {table}::regclass
+                 OR tgrelid IN (SELECT relid FROM pg_partition_tree({table}::regclass)))))",
         texts.join(", "),
         source.bytes,
+        table = quote(&key.target),
     );
     transaction.batch_execute(&sql).await.map_err(|error| explain("writing to the ledger", &error))
 }

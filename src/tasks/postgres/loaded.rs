@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::ledger::Counts;
 use super::source::Source;
+use crate::task::Level;
 
 /// What was loaded. `rows_read = rows_loaded + rows_rejected + rows_skipped`.
 #[derive(Debug, Default, Serialize, JsonSchema)]
@@ -36,7 +37,13 @@ pub struct Loaded {
     /// `rows_loaded` under Kestra's name.
     #[serde(rename = "rowCount")]
     pub(super) row_count: u64,
+    /// What there is to log once the load is committed.
+    #[serde(skip)]
+    pub(super) notes: Vec<Note>,
 }
+
+/// A line for the log.
+pub(super) type Note = (Level, String);
 
 impl Loaded {
     /// A load that has these counts.
@@ -54,6 +61,12 @@ impl Loaded {
             row_count: counts.loaded,
             ..Self::default()
         }
+    }
+
+    /// Has a line logged once the load is committed.
+    pub(super) fn noting(mut self, level: Level, message: impl Into<String>) -> Self {
+        self.notes.push((level, message.into()));
+        self
     }
 
     /// A load that was done before, and is not done again.

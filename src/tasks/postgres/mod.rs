@@ -6,6 +6,7 @@ mod ledger;
 pub mod load;
 mod loaded;
 pub mod query;
+mod rows;
 mod source;
 mod target;
 mod transaction;

@@ -78,6 +78,7 @@ async fn attempt<L: Loading + ?Sized>(task: &L, context: &TaskContext, source: &
     if let Err(problem) = watch.over(doing, commit).await {
         settle(context, task.table(), &address, number.as_deref(), problem).await?;
     }
+    loaded.notes.iter().for_each(|(level, message)| context.say(*level, message));
     Ok(Loaded { server, ..loaded })
 }
 

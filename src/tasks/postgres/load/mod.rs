@@ -25,15 +25,15 @@ use super::target::{Field, Leniency, Making, Target};
 use super::transaction::Loading;
 use crate::postgres::{FlowAddress, Watch, explain};
 use crate::stream::{Encoding, Format, ReadOptions, Reader};
-use crate::task::{Conflict, Ledger, Task, TaskContext, TaskError};
+use crate::task::{Conflict, Ledger, Level, Task, TaskContext, TaskError};
 use crate::tasks::appended::IfLoaded;
 use crate::tasks::bad_rows::{BadRows, Rejected};
 use crate::tasks::polars::plan::Plan;
 use crate::tasks::polars::spec::Transform;
 use crate::tasks::polars::transform::{byte, idle_fields, named_twice};
-use crate::text::hex;
+use crate::text::{counted, hex};
 use feed::{Fed, Feed};
-use known::Planned;
+use known::{Known, Planned};
 use mode::Mode;
 
 /// Loads a file into a table of Postgres: CSV, NDJSON or Parquet, plain or compressed.
@@ -187,24 +187,26 @@ impl Loading for Load {
         watch.over("waiting for another load", self.take_turn(transaction, context, &key)).await?;
         let planned = Planned { target: &target, source, key: &key };
         let looking = self.already_there(transaction, context, &planned);
-        if let Some(loaded) = watch.over("asking what is loaded", looking).await? {
-            return Ok(loaded);
-        }
+        let note = match watch.over("asking what is loaded", looking).await? {
+            Known::Done(loaded) => return Ok(loaded),
+            Known::New(note) => note,
+        };
         let (feed, fields) = self.feed(context, &target, source, partition.as_ref())?;
         let table = watch.over("making room for the rows", self.mode.prepare(transaction, &target, &fields)).await?;
         let fed = self.copy(transaction, watch, &table, &fields, feed).await?;
         let finishing = self.mode.finish(transaction, &target, &fields, fed.sent);
         let loaded = watch.over("merging the rows", finishing).await?;
-        fed.warnings.iter().for_each(|warning| context.warn(warning));
-        if let Some(uri) = &fed.rejected_uri {
-            context.warn(format!("{} bad rows were set aside in {uri}", fed.rejected));
-        }
+        let rejected =
+            fed.rejected_uri.iter().map(|uri| format!("{} set aside in {uri}", counted(fed.rejected, "bad row")));
+        let warnings = fed.warnings.iter().cloned().chain(rejected).map(|warning| (Level::Warn, warning));
+        let notes = note.into_iter().chain(warnings).collect();
         let skipped = fed.read.saturating_sub(loaded + fed.rejected);
         let counts = Counts { read: fed.read, loaded, rejected: fed.rejected, skipped };
         let seconds = began.elapsed().as_secs_f64();
-        let recording = ledger::record(transaction, context, (source, &key), counts, seconds);
+        let recording =
+            ledger::record(transaction, context, (source, &key), counts, (seconds, self.mode.changes_rows()));
         watch.over("writing to the ledger", recording).await?;
-        Ok(Loaded { rejected_uri: fed.rejected_uri, ..Loaded::of(&self.table, source, counts, seconds) })
+        Ok(Loaded { rejected_uri: fed.rejected_uri, notes, ..Loaded::of(&self.table, source, counts, seconds) })
     }
 }
 

@@ -80,6 +80,11 @@ impl Mode {
             .is_ok_and(|own| merge.key.iter().any(|key| target.own_name(key).is_ok_and(|key| key == own)))
     }
 
+    /// Whether it may change rows that are in the table already, other than by deleting them.
+    pub(super) fn changes_rows(&self) -> bool {
+        matches!(self, Self::Merge(merge) if merge.on_match == OnMatch::Update)
+    }
+
     /// Makes room for the rows, and says which table they are copied to.
     ///
     /// # Errors

@@ -1,0 +1,143 @@
+//! Whether the rows of an earlier load are still in their table.
+//!
+//! Every row carries the number of the transaction that wrote it (`xmin`), and the ledger keeps the number of each load's
+//! transaction. So rows with that number are the load's, unchanged. An `UPDATE` gives a row the number of the updating
+//! transaction, and nothing tells any more which load it came from. From that follows the rule:
+//!
+//! - *Whole*: the table holds as many rows with the load's number as the load wrote.
+//! - *Gone*: the table is empty, or each of its rows was written by another load of the ledger that only adds rows. Such
+//!   a row is no changed row of this load.
+//! - *Unclear* in all other cases. It is an error that says what was found; the user decides.
+//!
+//! What may hold changed rows of the load is in doubt: rows of other programs and of `postgres.query`, of later merges
+//! that update, of loads into a table with triggers, and all rows after `ALTER TABLE` has rewritten the table. `TRUNCATE`,
+//! `VACUUM FULL`, `CLUSTER`, `VACUUM FREEZE` and `pg_upgrade` keep the numbers of the rows that they keep. A ledger that
+//! was restored from a dump carries the numbers of the restore, so its entries are not trusted; nor are those that are
+//! 2³² transactions old, since numbers repeat by then. Rows that a policy hides, and relations without `xmin`, cannot be
+//! looked at.
+
+use tokio_postgres::Transaction;
+
+use super::ledger::Earlier;
+use crate::postgres::explain;
+use crate::postgres::sql::quote;
+use crate::task::TaskError;
+use crate::tasks::appended::Standing;
+use crate::text::counted;
+
+/// The rows of a table, by who wrote them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Rows {
+    /// All of them.
+    pub(super) all: u64,
+    /// Those of the load, unchanged.
+    pub(super) own: u64,
+    /// Those of other loads of the same file.
+    same: u64,
+    /// Those that may be changed rows of the load.
+    doubtful: u64,
+    /// Why the rows cannot be looked at, or do not tell.
+    obstacle: Option<String>,
+}
+
+impl Rows {
+    /// What has become of a load that wrote so many rows.
+    pub(super) fn standing(&self, loaded: u64) -> Standing {
+        match self {
+            Self { obstacle: Some(why), .. } => Standing::Unclear(why.clone()),
+            Self { own, .. } if *own == loaded => Standing::Whole,
+            Self { own: 0, same: 0, doubtful: 0, .. } => Standing::Gone,
+            Self { own, same, doubtful, .. } => {
+                let again = match same {
+                    0 => String::new(),
+                    same => format!(", {} of other loads of this file", counted(*same, "row")),
+                };
+                Standing::Unclear(format!(
+                    "of these the table holds {own} as they were loaded{again}, and {} that may have come from this \
+                     load and been changed since",
+                    counted(*doubtful, "row")
+                ))
+            }
+        }
+    }
+}
+
+/// Asks which rows of a table are those of a load, among all or among those that a condition on `t` picks.
+///
+/// # Errors
+/// When the server refuses.
+pub(super) async fn of(
+    transaction: &Transaction<'_>,
+    target: &str,
+    condition: Option<&str>,
+    load: &Earlier,
+) -> Result<Rows, TaskError> {
+    if let Some(obstacle) = hidden(transaction, target).await? {
+        return Ok(Rows { obstacle: Some(obstacle), ..Rows::default() });
+    }
+    let condition = condition.map(|condition| format!(" WHERE {condition}")).unwrap_or_default();
+    let sql = format!(
+        "WITH file AS MATERIALIZED (
+             SELECT l.id FROM jitney_loads l, jitney_loads this
+             WHERE this.id = $2 AND l.target = $1 AND l.partition = this.partition
+                 AND l.source_sha256 = this.source_sha256),
+         loads AS MATERIALIZED (
+             SELECT xmin AS xid, bool_or(id = $2) AS own, bool_or(id IN (SELECT id FROM file)) AS same,
+                    bool_or(updates AND id > (SELECT min(id) FROM file)) AS doubtful
+             FROM jitney_loads WHERE target = $1 AND {TRUSTED} GROUP BY xmin)
+         SELECT count(*), count(*) FILTER (WHERE loads.own), count(*) FILTER (WHERE loads.same AND NOT loads.own),
+                count(*) FILTER (WHERE loads.xid IS NULL OR loads.doubtful AND NOT loads.own),
+                (SELECT {TRUSTED} FROM jitney_loads WHERE id = $2)
+         FROM {target} t LEFT JOIN loads ON loads.xid = t.xmin{condition}"
+    );
+    let row = transaction.query_one(&sql, &[&target, &load.id]).await;
+    let row = row.map_err(|error| {
+        explain("looking for the rows of an earlier load", &error)
+            .help("say what to do with a file that was loaded before: `if_loaded: skip`, or `if_loaded: load`")
+    })?;
+    let [all, own, same, doubtful] = [0, 1, 2, 3].map(|index| row.get::<_, i64>(index).unsigned_abs());
+    let is_trusted = row.get::<_, Option<bool>>(4).unwrap_or_default() || all == 0;
+    let obstacle = (!is_trusted).then(|| {
+        "its rows cannot be told from others: the entry in the ledger was written by an earlier version, restored from a \
+         dump or changed"
+            .to_owned()
+    });
+    Ok(Rows { all, own, same, doubtful, obstacle })
+}
+
+/// Whether the number in an entry of the ledger is still that of its rows.
+const TRUSTED: &str = "xid IS NOT NULL AND updates IS NOT NULL AND (xid & 4294967295)::text = xmin::text \
+                       AND txid_current() - xid < 4294967296";
+
+/// Why the rows of a table cannot be counted, if so.
+async fn hidden(transaction: &Transaction<'_>, target: &str) -> Result<Option<String>, TaskError> {
+    let table = quote(target);
+    let sql =
+        format!("SELECT relkind IN ('r', 'p'), row_security_active(oid) FROM pg_class WHERE oid = {table}::regclass");
+    let row = transaction.query_one(&sql, &[]).await.map_err(|error| explain("looking at the table", &error))?;
+    Ok(match (row.get(0), row.get(1)) {
+        (false, _) => Some("a foreign table does not tell which load its rows came from".to_owned()),
+        (true, true) => Some("a row-level security policy may hide rows from this user".to_owned()),
+        (true, false) => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(own: u64, same: u64, doubtful: u64) -> Rows {
+        Rows { all: 9, own, same, doubtful, obstacle: None }
+    }
+
+    #[test]
+    fn gone_is_said_only_where_no_row_can_be_of_the_load() {
+        assert_eq!(rows(2, 0, 5).standing(2), Standing::Whole);
+        assert_eq!(rows(0, 0, 0).standing(2), Standing::Gone);
+        for unclear in [rows(1, 0, 0), rows(0, 1, 0), rows(0, 0, 1), rows(1, 0, 1)] {
+            assert!(matches!(unclear.standing(2), Standing::Unclear(_)), "{unclear:?}");
+        }
+        let hidden = Rows { obstacle: Some("a policy".to_owned()), ..Rows::default() };
+        assert_eq!(hidden.standing(2), Standing::Unclear("a policy".to_owned()));
+    }
+}

@@ -1,0 +1,202 @@
+//! A file that is added once more after something has happened to its rows: they are never doubled, never lost, and said
+//! to be gone only where they are.
+
+use crate::{Place, assert_says, counts};
+
+const T: &str = "CREATE TABLE t (id int, note text)";
+const A: &str = "{from: a.csv, table: t}";
+
+/// What a second load of the file ends in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum End {
+    /// The rows are there, and nothing is done.
+    Skipped,
+    /// The rows were gone, and are there again.
+    Loaded,
+    /// Nobody can tell, and nothing is done.
+    Refused,
+}
+use End::{Loaded, Refused, Skipped};
+
+/// Appends `a.csv` (1 x, 2 y) and `b.csv` (3 z), lets something happen, and appends `a.csv` again.
+async fn again(name: &str, happened: &str, end: End, rows: &str) {
+    let place = Place::with(&format!("again_{name}"), T).await;
+    place.file("a.csv", "id,note\n1,x\n2,y\n");
+    place.file("b.csv", "id,note\n3,z\n");
+    place.load_in("e1", A).await.0.unwrap();
+    place.load_in("e2", "{from: b.csv, table: t}").await.0.unwrap();
+    for statement in happened.split(';').map(str::trim).filter(|statement| !statement.is_empty()) {
+        place.run(statement).await;
+    }
+    let (loaded, said) = place.load_in("e3", A).await;
+    let found = match &loaded {
+        Ok(outputs) if outputs["already_loaded"] == true => Skipped,
+        Ok(_) => Loaded,
+        Err(_) => Refused,
+    };
+    assert_eq!(found, end, "{name}: {loaded:?}");
+    match loaded {
+        Ok(_) if end == Loaded => assert_says(&said, &["its rows were gone from `t`; it was loaded again"]),
+        Ok(_) => assert_says(&said, &["execution e1 has loaded this very file already; nothing to do"]),
+        Err(error) => {
+            let error = error.to_string();
+            assert_says(&error, &["execution e1 has loaded", "2 rows", "`if_loaded: load`", "`if_loaded: skip`"]);
+            assert!(!error.contains("gone"), "{error}");
+        }
+    }
+    assert_eq!(place.t().await, rows, "{name}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_has_happened_to_the_rows_decides() {
+    let both = "1 x\n2 y\n3 z";
+    for (name, happened, end, rows) in [
+        ("nothing", "", Skipped, both),
+        ("truncate", "TRUNCATE t", Loaded, "1 x\n2 y"),
+        ("delete_all", "DELETE FROM t", Loaded, "1 x\n2 y"),
+        ("delete_own", "DELETE FROM t WHERE id < 3", Loaded, both),
+        ("delete_part", "DELETE FROM t WHERE id = 1", Refused, "2 y\n3 z"),
+        ("update", "UPDATE t SET note = note || '!' WHERE id < 3", Refused, "1 x!\n2 y!\n3 z"),
+        ("update_others", "UPDATE t SET note = 'w' WHERE id = 3", Skipped, "1 x\n2 y\n3 w"),
+        ("update_truncate", "UPDATE t SET note = 'w'; TRUNCATE t", Loaded, "1 x\n2 y"),
+        ("others_insert", "INSERT INTO t VALUES (4, 'w')", Skipped, "1 x\n2 y\n3 z\n4 w"),
+        ("drop", "DROP TABLE t; CREATE TABLE t (id int, note text)", Loaded, "1 x\n2 y"),
+        ("vacuum_full", "VACUUM FULL t; VACUUM FULL jitney_loads", Skipped, both),
+        ("freeze", "VACUUM FREEZE t; VACUUM FREEZE jitney_loads", Skipped, both),
+        ("cluster", "CREATE INDEX i ON t (id); CLUSTER t USING i", Skipped, both),
+        ("rewrite", "ALTER TABLE t ALTER id TYPE bigint", Refused, both),
+        ("add_column", "ALTER TABLE t ADD more int; ALTER TABLE t DROP more", Skipped, both),
+        ("moved", "CREATE TABLE u AS SELECT * FROM t; DROP TABLE t; ALTER TABLE u RENAME TO t", Refused, both),
+        ("ledger_changed", "UPDATE jitney_loads SET seconds = 0", Refused, both),
+        ("ledger_before", "ALTER TABLE jitney_loads DROP xid, DROP updates", Refused, both),
+        ("ledger_before_empty", "ALTER TABLE jitney_loads DROP xid, DROP updates; TRUNCATE t", Loaded, "1 x\n2 y"),
+        (
+            "long_ago",
+            "UPDATE jitney_loads SET xid = (txid_current()::bit(64) # (1::bigint << 32)::bit(64))::bigint",
+            Refused,
+            both,
+        ),
+    ] {
+        again(name, happened, end, rows).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_a_merge_has_changed_are_not_gone() {
+    let place = Place::with("again_merged", "CREATE TABLE t (id int PRIMARY KEY, note text)").await;
+    place.file("a.csv", "id,note\n1,x\n2,y\n");
+    place.file("b.csv", "id,note\n1,w\n2,v\n");
+    place.load_in("e1", A).await.0.unwrap();
+    place.load_in("e2", "{from: b.csv, table: t, mode: {merge: {key: [id], on_match: update}}}").await.0.unwrap();
+    let error = place.load_in("e3", A).await.0.unwrap_err().to_string();
+    assert_says(&error, &["2 rows, and of these the table holds 0 as they were loaded, and 2 rows that may have come"]);
+    assert_eq!(place.t().await, "1 w\n2 v");
+    place.run("DELETE FROM t").await;
+    place.load_in("e4", A).await.0.unwrap();
+    assert_eq!(place.t().await, "1 x\n2 y");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_merge_before_the_load_cannot_have_changed_its_rows() {
+    let place = Place::with("again_merged_before", "CREATE TABLE t (id int PRIMARY KEY, note text)").await;
+    place.file("a.csv", "id,note\n1,x\n");
+    place.file("b.csv", "id,note\n2,v\n");
+    place.load_in("e1", "{from: b.csv, table: t, mode: {merge: {key: [id], on_match: update}}}").await.0.unwrap();
+    place.load_in("e2", A).await.0.unwrap();
+    place.run("DELETE FROM t WHERE id = 1").await;
+    let (loaded, _) = place.load_in("e3", A).await;
+    assert_eq!(counts(&loaded.unwrap()), [1, 1, 0, 0]);
+    assert_eq!(place.t().await, "1 x\n2 v");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_a_trigger_of_a_later_load_has_changed_are_not_gone() {
+    let place = Place::with("again_trigger", T).await;
+    place.run(
+        "CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS
+         $$ BEGIN UPDATE t SET note = 'old' WHERE id < 3 AND note <> 'old'; RETURN NULL; END $$;
+         CREATE TRIGGER touch AFTER INSERT ON t FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION touch()",
+    )
+    .await;
+    place.file("a.csv", "id,note\n1,old\n2,old\n");
+    place.file("b.csv", "id,note\n3,z\n");
+    place.load_in("e1", A).await.0.unwrap();
+    place.run("UPDATE t SET note = 'new'").await;
+    place.load_in("e2", "{from: b.csv, table: t}").await.0.unwrap();
+    place.load_in("e3", A).await.0.unwrap_err();
+    assert_eq!(place.t().await, "1 old\n2 old\n3 z");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_loads_of_a_file_either_may_be_the_one_that_stayed() {
+    let place = Place::with("again_twice", T).await;
+    place.file("a.csv", "id,note\n1,x\n");
+    place.load_in("e1", A).await.0.unwrap();
+    place.load_in("e2", "{from: a.csv, table: t, if_loaded: load}").await.0.unwrap();
+    place.run("DELETE FROM t WHERE ctid <> (SELECT min(ctid) FROM t)").await;
+    let error = place.load_in("e3", A).await.0.unwrap_err().to_string();
+    assert_says(&error, &["1 row of other loads of this file"]);
+    assert_eq!(place.t().await, "1 x");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_the_user_may_not_see_are_not_gone() {
+    let place = Place::with("again_hidden", T).await;
+    place.file("a.csv", "id,note\n1,x\n");
+    place.load_in("e1", A).await.0.unwrap();
+    let role = "again_hidden_role";
+    place
+        .run(&format!(
+            "DROP ROLE IF EXISTS {role}; CREATE ROLE {role} LOGIN PASSWORD 'x'; GRANT ALL ON t, jitney_loads TO {role};
+             ALTER TABLE t ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON t FOR INSERT WITH CHECK (true)"
+        ))
+        .await;
+    let (_, rest) = place.url.split_once('@').unwrap();
+    let theirs = Place { url: format!("postgres://{role}:x@{rest}"), folder: place.folder, client: place.client };
+    let error = theirs.load_in("e2", A).await.0.unwrap_err().to_string();
+    let place = theirs;
+    place.run(&format!("ALTER TABLE t DISABLE ROW LEVEL SECURITY; REVOKE SELECT ON t FROM {role}")).await;
+    let blind = place.load_in("e3", A).await.0.unwrap_err().to_string();
+    place.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+    assert_says(&error, &["policy may hide rows"]);
+    assert_says(&blind, &["permission denied", "`if_loaded: skip`"]);
+    assert_eq!(place.t().await, "1 x");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn staging_tables_work_in_every_run() {
+    for (name, before) in [
+        ("truncate", "TRUNCATE t"),
+        ("delete", "DELETE FROM t"),
+        ("drop", "DROP TABLE t; CREATE TABLE t (id int, note text)"),
+    ] {
+        let place = Place::with(&format!("again_staging_{name}"), T).await;
+        place.file("a.csv", "id,note\n1,x\n2,y\n");
+        for execution in ["e1", "e2", "e3"] {
+            place.run(before).await;
+            place.load_in(execution, A).await.0.unwrap();
+            place.run("UPDATE t SET note = 'key'").await;
+            assert_eq!(place.t().await, "1 key\n2 key", "{name} {execution}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attempt_is_not_taken_for_one_before_the_task_began_anew() {
+    for (name, task, rest) in [
+        ("load", "postgres.load", ""),
+        ("forced", "postgres.load", ", if_loaded: load"),
+        ("copied", "postgres.copy_in", ", format: CSV, header: true"),
+    ] {
+        let place = Place::with(&format!("again_anew_{name}"), T).await;
+        place.file("a.csv", "id,note\n1,x\n");
+        let yaml = format!("{{from: a.csv, table: t{rest}}}");
+        place.run_in("e1", 1, task, &yaml).await.0.unwrap();
+        place.run("TRUNCATE t").await;
+        place.run_in("e1", 2, task, &yaml).await.0.unwrap();
+        assert_eq!(place.t().await, "1 x", "{name}");
+        place.run("UPDATE t SET note = 'key'").await;
+        place.run_in("e1", 2, task, &yaml).await.0.unwrap_err();
+        assert_eq!(place.t().await, "1 key", "{name}");
+    }
+}
