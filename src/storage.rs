@@ -15,6 +15,9 @@ use crate::text::hex;
 
 const SCHEME: &str = "jitney:///";
 
+/// The folder of an execution's files where it is noted where they come from.
+const ORIGINS: &str = ".origins";
+
 /// The files of one execution.
 #[derive(Clone, Debug)]
 pub struct Storage {
@@ -116,6 +119,36 @@ impl Storage {
         Ok(self.root.join(relative))
     }
 
+    /// Notes where a file of the storage comes from: an address without secrets, the same in every execution.
+    ///
+    /// # Errors
+    /// When the file is not of the storage, or the note cannot be written.
+    pub fn note_origin(&self, path: &Path, origin: &str) -> io::Result<()> {
+        let note = self.note_of(path).ok_or_else(|| invalid(format!("{} is not in the storage", path.display())))?;
+        if let Some(folder) = note.parent() {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        }
+        fs::write(note, origin)
+    }
+
+    /// What is noted of where a file of the storage comes from, of whichever execution.
+    pub fn origin(&self, path: &Path) -> Option<String> {
+        fs::read_to_string(self.note_of(path)?).ok()
+    }
+
+    /// A file of the storage by its task run and name, which are the same in every execution.
+    pub fn within(&self, path: &Path) -> Option<String> {
+        let mut parts = path.strip_prefix(&self.root).ok()?.components();
+        parts.next()?;
+        Some(parts.as_path().to_string_lossy().into_owned())
+    }
+
+    fn note_of(&self, path: &Path) -> Option<PathBuf> {
+        let mut parts = path.strip_prefix(&self.root).ok()?.components();
+        let execution = parts.next()?;
+        Some(self.root.join(execution).join(ORIGINS).join(parts.as_path()))
+    }
+
     /// Whether a file lies in the storage, of whichever execution.
     pub fn holds(&self, path: &Path) -> bool {
         path.starts_with(&self.root)
@@ -166,6 +199,9 @@ fn count_files(folder: &Path) -> io::Result<usize> {
     let mut count = 0;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
+        if entry.file_name() == ORIGINS {
+            continue;
+        }
         count += if entry.file_type()?.is_dir() { count_files(&entry.path())? } else { 1 };
     }
     Ok(count)
@@ -187,6 +223,9 @@ mod tests {
         fs::write(&file.path, "x").unwrap();
         assert_eq!(file.uri, "jitney:///e1/extract/a.csv");
         assert_eq!(storage.path(&file.uri).unwrap(), file.path);
+        storage.note_origin(&file.path, "https://example.org/a.csv").unwrap();
+        assert_eq!(storage.origin(&file.path).unwrap(), "https://example.org/a.csv");
+        assert_eq!(storage.within(&file.path).unwrap(), "extract/a.csv");
         assert_eq!(storage.purge().unwrap(), 1);
         assert!(!file.path.exists());
         assert_eq!(storage.purge().unwrap(), 0);

@@ -107,7 +107,12 @@ impl Runner {
         request: &Request,
         now: DateTime<Utc>,
     ) -> Result<(Created, Map<String, Value>), EngineError> {
-        let inputs = input_files::keep(flow, &request.inputs, &Storage::new(self.settings.storage(), id.clone()))?;
+        let inputs = input_files::keep(
+            flow,
+            &request.inputs,
+            &Storage::new(self.settings.storage(), id.clone()),
+            &self.settings.uploads(),
+        )?;
         Ok(self.recorded(flow, &inputs, request, now))
     }
 

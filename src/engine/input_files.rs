@@ -72,9 +72,10 @@ pub(super) fn keep(
     flow: &Flow,
     inputs: &Map<String, Value>,
     storage: &Storage,
+    uploads: &Path,
 ) -> Result<Map<String, Value>, EngineError> {
     // No task run is called like this: a task's id has no brackets.
-    keep_of(&flow.inputs, &flow.folder, inputs, storage, "inputs")
+    keep_of(&flow.inputs, &flow.folder, inputs, (storage, uploads), "inputs")
 }
 
 /// The same for inputs that are not the flow's own, in a folder of the storage.
@@ -82,14 +83,22 @@ pub(super) fn keep_of(
     declared: &[Input],
     folder: &Path,
     inputs: &Map<String, Value>,
-    storage: &Storage,
+    (storage, uploads): (&Storage, &Path),
     group: &str,
 ) -> Result<Map<String, Value>, EngineError> {
     let mut kept = inputs.clone();
     for (id, path) in files(declared, folder, inputs) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let place = storage.place(&RunId::new(format!("{group}[{id}]")), &name);
-        let copied = place.and_then(|place| std::fs::copy(&path, &place.path).map(|_| place.uri));
+        let copied = place.and_then(|place| {
+            std::fs::copy(&path, &place.path)?;
+            // What was sent lies in a folder of its own each time, which tells nothing.
+            if !path.starts_with(uploads) {
+                let real = path.canonicalize().unwrap_or_else(|_| path.clone());
+                storage.note_origin(&place.path, &real.to_string_lossy())?;
+            }
+            Ok(place.uri)
+        });
         let uri = copied.map_err(|error| {
             // There is no execution yet that they could belong to; a half copy could fill the disk.
             let _ = storage.purge();

@@ -69,7 +69,13 @@ impl Runner {
             return Err(EngineError::Refused(unreadable));
         }
         let storage = Storage::new(self.settings.storage(), id.clone());
-        input_files::keep_of(own, &flow.folder, values, &storage, &format!("onResume[{run}]"))
+        input_files::keep_of(
+            own,
+            &flow.folder,
+            values,
+            (&storage, &self.settings.uploads()),
+            &format!("onResume[{run}]"),
+        )
     }
 
     /// Lets an execution that ended otherwise than well begin again from the tasks that did. It goes on when it is

@@ -11,7 +11,7 @@ mod reading;
 
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -476,6 +476,16 @@ impl TaskContext {
         Err(TaskError::permanent(format!("there is no file `{from}`"))
             .code("no file")
             .help(format!("looked at {}; relative paths start at the flow's own folder", path.display())))
+    }
+
+    /// Notes where a file in storage comes from, for those who ask later whether they know it.
+    ///
+    /// # Errors
+    /// When the storage cannot be written.
+    pub fn note_origin(&self, path: &Path, origin: &str) -> Result<(), TaskError> {
+        self.storage.note_origin(path, origin).map_err(|error| {
+            TaskError::permanent(format!("cannot note where {} is from", path.display())).because(error)
+        })
     }
 
     /// A place in storage for a file of this task.

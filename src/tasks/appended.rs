@@ -8,15 +8,51 @@ use serde::Deserialize;
 use crate::task::{Level, TaskContext, TaskError};
 use crate::text::counted;
 
-/// What tells a file from others of the same name: its path from the flow's folder, or the whole path if it is elsewhere.
-/// A file in storage has its name alone, since its folder is another one in each execution.
+/// What an address begins with that names a file in storage by its task run and name alone.
+const STORED: &str = "jitney:///*/";
+
+/// What tells a file from others of the same name, in every execution. It is
+///
+/// - for a file that was downloaded, also if it was unpacked or transformed since: where it comes from, without login and
+///   with a checksum in the place of a query;
+/// - for another file in storage, such as one that a script made or somebody sent: the task run or input, and its name;
+/// - for any other file: its path from the flow's folder, or the whole path if it is elsewhere.
 pub fn address(context: &TaskContext, path: &Path) -> String {
     if context.storage.holds(path) {
-        return path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let stored = || format!("{STORED}{}", context.storage.within(path).unwrap_or_default());
+        return context.storage.origin(path).unwrap_or_else(stored);
     }
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let (path, folder) = (real(path), real(&context.folder));
     path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned()
+}
+
+/// Whether two addresses are those of one file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sameness {
+    /// They are.
+    Same,
+    /// They are not.
+    Other,
+    /// The addresses do not tell.
+    Unknown,
+}
+
+impl Sameness {
+    /// Of the address of now and that of an earlier load. Of two files of one execution none is the other. Where one
+    /// file has been given by two kinds of address, or by queries that may hold a new token each time, nobody can tell.
+    pub fn of(now: &str, then: &str, is_of_this_execution: bool) -> Self {
+        let place = |address: &str| address.split('?').next().unwrap_or_default().to_owned();
+        let name = |address: &str| place(address).rsplit('/').next().unwrap_or_default().to_owned();
+        // Earlier versions knew a file in storage by its name alone.
+        let is_vague = |address: &str| address.starts_with(STORED) || !address.contains('/');
+        match () {
+            () if now == then => Self::Same,
+            () if is_of_this_execution || name(now) != name(then) => Self::Other,
+            () if is_vague(now) || is_vague(then) || place(now) == place(then) => Self::Unknown,
+            () => Self::Other,
+        }
+    }
 }
 
 /// What to do with a file that was loaded before.
@@ -42,7 +78,7 @@ pub struct Before<'a> {
     /// Where the earlier file was.
     pub address: &'a str,
     /// Whether that is where this one is.
-    pub has_same_address: bool,
+    pub sameness: Sameness,
     /// Whether it had the same content.
     pub has_same_content: bool,
     /// Whether the task did the same with it.
@@ -74,7 +110,7 @@ pub enum Verdict {
 impl Before<'_> {
     /// Whether the answer hangs on what the table holds.
     pub fn depends_on_rows(&self, wanted: Option<IfLoaded>) -> bool {
-        wanted.is_none() && self.has_same_content && self.has_same_address
+        wanted.is_none() && self.has_same_content && self.sameness != Sameness::Other
     }
 
     /// What to do.
@@ -90,7 +126,7 @@ impl Before<'_> {
             );
             return Ok(Verdict::Load(Level::Info, message));
         }
-        let known = if self.has_same_address {
+        let known = if self.sameness == Sameness::Same {
             format!("execution {execution} has loaded this very file already")
         } else {
             format!("execution {execution} has loaded the same content already, from `{}`", self.address)
@@ -102,7 +138,7 @@ impl Before<'_> {
             Some(IfLoaded::Fail) => Err(TaskError::permanent(format!("{known}, and `if_loaded` is `fail`"))),
             Some(IfLoaded::Skip) if self.has_same_steps => Ok(Verdict::Skip(format!("{known}; nothing to do"))),
             Some(IfLoaded::Skip) => Err(self.other_steps(&known)),
-            None if !self.has_same_address => {
+            None if self.sameness == Sameness::Other => {
                 let level = if *rows > 0 { Level::Warn } else { Level::Info };
                 let message = format!("{known}; `{file}` is another file, so its rows were added to `{table}` too");
                 Ok(Verdict::Load(level, message))
@@ -112,6 +148,7 @@ impl Before<'_> {
                     let message = format!("{known}, but its rows were gone from `{table}`; it was loaded again");
                     Ok(Verdict::Load(Level::Info, message))
                 }
+                _ if self.sameness == Sameness::Unknown && *rows > 0 => Err(self.perhaps_another(&known)),
                 _ if !self.has_same_steps => Err(self.other_steps(&known)),
                 Standing::Whole => Ok(Verdict::Skip(format!("{known}; nothing to do"))),
                 Standing::Unclear(why) => {
@@ -122,6 +159,16 @@ impl Before<'_> {
                 }
             },
         }
+    }
+
+    fn perhaps_another(&self, known: &str) -> TaskError {
+        let rows = counted(self.rows, "row");
+        let message =
+            format!("{known}, {rows}, and whether `{}` is that file or another one cannot be told", self.file);
+        TaskError::permanent(message).help(
+            "if it is another file, add its rows with `if_loaded: load`; to leave the table as it is, write \
+             `if_loaded: skip`",
+        )
     }
 
     fn other_steps(&self, known: &str) -> TaskError {
@@ -142,7 +189,7 @@ mod tests {
         table: "t",
         execution: "e1",
         address: "a.csv",
-        has_same_address: true,
+        sameness: Sameness::Same,
         has_same_content: true,
         has_same_steps: true,
         rows: 2,
@@ -182,7 +229,7 @@ mod tests {
         let other_content = Before { has_same_content: false, ..SAME };
         assert!(said(&other_content, None, &Standing::Whole).starts_with("load INFO"));
         assert!(said(&other_content, Some(IfLoaded::Fail), &Standing::Whole).starts_with("load INFO"));
-        let elsewhere = Before { address: "old/a.csv", has_same_address: false, ..SAME };
+        let elsewhere = Before { address: "old/a.csv", sameness: Sameness::Other, ..SAME };
         assert!(
             said(&elsewhere, None, &Standing::Whole).contains("load WARN: execution e1 has loaded the same content")
         );
@@ -198,5 +245,37 @@ mod tests {
         }
         assert!(said(&changed, Some(IfLoaded::Skip), &Standing::Gone).starts_with("fail"));
         assert!(said(&changed, None, &Standing::Gone).starts_with("load"));
+    }
+
+    #[test]
+    fn addresses_tell_one_file_from_another_or_say_that_they_do_not() {
+        use Sameness::{Other, Same, Unknown};
+        for (now, then, is_of_this_execution, expected) in [
+            ("north/data.csv", "north/data.csv", false, Same),
+            ("north/data.csv", "south/data.csv", false, Other),
+            ("https://a/data.csv", "https://a/data.csv", false, Same),
+            ("https://a/s1/data.csv", "https://a/s2/data.csv", false, Other),
+            ("https://a/data.csv?1", "https://a/data.csv?2", false, Unknown),
+            ("https://a/data.csv?1", "https://a/data.csv?2", true, Other),
+            ("jitney:///*/each[1].get/data.csv", "jitney:///*/each[0].get/data.csv", false, Unknown),
+            ("jitney:///*/each[1].get/data.csv", "jitney:///*/each[0].get/data.csv", true, Other),
+            ("jitney:///*/inputs[file]/a.csv", "jitney:///*/inputs[file]/b.csv", false, Other),
+            ("https://a/data.csv", "data.csv", false, Unknown),
+        ] {
+            assert_eq!(Sameness::of(now, then, is_of_this_execution), expected, "{now} {then}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_may_be_the_known_one_is_neither_skipped_nor_added_without_a_word() {
+        let perhaps = Before { sameness: Sameness::Unknown, ..SAME };
+        for standing in [Standing::Whole, unclear()] {
+            let said = said(&perhaps, None, &standing);
+            assert!(said.starts_with("fail") && said.contains("`if_loaded: load`"), "{said}");
+        }
+        assert!(said(&perhaps, None, &Standing::Gone).starts_with("load"));
+        assert!(said(&perhaps, Some(IfLoaded::Load), &Standing::Whole).starts_with("load"));
+        let empty = Before { rows: 0, ..perhaps };
+        assert!(said(&empty, None, &Standing::Whole).starts_with("skip"));
     }
 }

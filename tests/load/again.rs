@@ -1,6 +1,9 @@
 //! A file that is added once more after something has happened to its rows: they are never doubled, never lost, and said
 //! to be gone only where they are.
 
+use jitney::id::{ExecutionId, RunId};
+use jitney::storage::Storage;
+
 use crate::{Place, assert_says, counts};
 
 const T: &str = "CREATE TABLE t (id int, note text)";
@@ -199,4 +202,66 @@ async fn an_attempt_is_not_taken_for_one_before_the_task_began_anew() {
         place.run_in("e1", 2, task, &yaml).await.0.unwrap_err();
         assert_eq!(place.t().await, "1 key", "{name}");
     }
+}
+
+/// A file in the storage of an execution, and what the flow calls it.
+fn stored(place: &Place, execution: &str, run: &str, origin: Option<&str>) -> String {
+    let context = place.context();
+    let storage = Storage::new(context.settings.storage(), ExecutionId::new(execution));
+    let file = storage.place(&RunId::new(run), "data.csv").unwrap();
+    std::fs::write(&file.path, "id,note\n1,same\n").unwrap();
+    if let Some(origin) = origin {
+        storage.note_origin(&file.path, origin).unwrap();
+    }
+    format!("{{from: '{}', table: t}}", file.uri)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_of_the_same_content_from_two_addresses_are_two_and_each_is_known_again() {
+    let place = Place::with("again_origins", T).await;
+    for execution in ["e1", "e2"] {
+        for (run, origin) in [("get[0]", "https://a/s1/data.csv"), ("get[1]", "https://a/s2/data.csv")] {
+            // The second time they come in another order.
+            let run = if execution == "e1" { run } else { "get[7]" };
+            let (loaded, said) = place.load_in(execution, &stored(&place, execution, run, Some(origin))).await;
+            assert_eq!(loaded.unwrap()["already_loaded"], execution == "e2", "{execution} {origin}: {said}");
+        }
+        assert_eq!(place.t().await, "1 same\n1 same");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_of_which_only_the_name_is_known_are_two_in_one_execution_and_uncertain_in_another() {
+    let place = Place::with("again_names", T).await;
+    for run in ["make[0]", "make[1]"] {
+        place.load_in("e1", &stored(&place, "e1", run, None)).await.0.unwrap();
+    }
+    assert_eq!(place.t().await, "1 same\n1 same");
+    let (again, _) = place.load_in("e2", &stored(&place, "e2", "make[1]", None)).await;
+    assert_eq!(again.unwrap()["already_loaded"], true);
+    let error = place.load_in("e2", &stored(&place, "e2", "make[2]", None)).await.0.unwrap_err().to_string();
+    assert_says(&error, &["same content already, from `jitney:///*/make[", "cannot be told", "`if_loaded: load`"]);
+    assert_eq!(place.t().await, "1 same\n1 same");
+    place.run("TRUNCATE t").await;
+    place.load_in("e3", &stored(&place, "e3", "make[3]", None)).await.0.unwrap();
+    assert_eq!(place.t().await, "1 same");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_keeps_its_origin_when_it_is_copied_and_unpacked() {
+    let place = Place::with("again_unpacked", T).await;
+    for folder in ["s1", "s2"] {
+        std::fs::create_dir(place.path().join(folder)).unwrap();
+        place.file(&format!("{folder}/data.csv.gz"), crate::gzip("id,note\n1,same\n"));
+    }
+    for (folder, is_known) in [("s1", false), ("s2", false), ("s1", true), ("s2", true)] {
+        let context = || place.context();
+        let copied =
+            crate::run_task("http.download", &format!("{{uri: {folder}/data.csv.gz}}"), context()).await.unwrap();
+        let yaml = format!("{{from: '{}'}}", copied["uri"].as_str().unwrap());
+        let unpacked = crate::run_task("file.decompress", &yaml, context()).await.unwrap();
+        let yaml = format!("{{from: '{}', table: t}}", unpacked["uri"].as_str().unwrap());
+        assert_eq!(place.load_in("e9", &yaml).await.0.unwrap()["already_loaded"], is_known, "{folder}");
+    }
+    assert_eq!(place.t().await, "1 same\n1 same");
 }

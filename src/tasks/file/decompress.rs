@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::storage::StoredFile;
 use crate::stream::bytes::{Bytes, Compression, Limits};
 use crate::task::{Progress, Task, TaskContext, TaskError};
+use crate::tasks::appended::address;
 
 /// Unpacks a file into storage: gzip (several members too), zstd, or a zip archive with one file in it.
 ///
@@ -77,6 +78,7 @@ impl Task for Decompress {
         let bytes = tokio::task::spawn_blocking(move || store(content, &path, &cancel))
             .await
             .map_err(|error| TaskError::permanent("unpacking broke off").because(error))??;
+        context.note_origin(&target.path, &address(context, &source))?;
         let StoredFile { uri, .. } = target;
         Ok(Decompressed { uri, bytes })
     }

@@ -61,6 +61,7 @@ impl Task for Download {
         let client = store.client().await?;
         context.info(format!("downloading {from}"));
         let blob = receive(&store, &client, &from, &file.path).await?;
+        context.note_origin(&file.path, &from.to_string())?;
         let seconds = started.elapsed().as_secs_f64();
         let (length, generation) = (blob.size, blob.generation);
         Ok(Outputs { uri: file.uri, bucket: from.bucket, path: from.name, length, generation, seconds })

@@ -14,6 +14,7 @@ use crate::duration::Span;
 use crate::secret::Redactor;
 use crate::storage::{self, StoredFile};
 use crate::task::{Level, Source, Task, TaskContext, TaskError};
+use crate::tasks::appended::address;
 use crate::web::client;
 
 /// Downloads a file into storage.
@@ -131,6 +132,7 @@ impl Download {
                 return Err(TaskError::cancelled(message).help("what is here stays: the next try goes on from it"));
             }
         };
+        context.note_origin(&fetch.target, &message::origin(&fetch.url, &context.settings.redactor))?;
         Ok(Outputs {
             source_uri: message::place(&fetch.url, &context.settings.redactor),
             ..outputs(file.uri, fetched, &context.settings.redactor)
@@ -150,6 +152,7 @@ impl Download {
         if context.cancel.is_cancelled() {
             return Err(TaskError::cancelled(format!("stopped {what}")));
         }
+        context.note_origin(&file.path, &address(context, &from))?;
         let copied = copied.map_err(|error| TaskError::permanent(what).because(error))?;
         let (length, sha256) = copied.map_err(|wrong| {
             TaskError::permanent(format!("the file {} {wrong}", self.uri))

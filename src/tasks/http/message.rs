@@ -6,9 +6,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
+use sha2::{Digest, Sha256};
 
 use crate::secret::{Redactor, hide_address, hide_literals, percent_decoded};
 use crate::task::TaskError;
+use crate::text::hex;
 
 /// What stands for what is not shown.
 const HIDDEN: &str = "***";
@@ -47,6 +49,15 @@ pub(super) fn shown(url: &Url, redactor: &Redactor) -> String {
 /// The address without known secrets, without user and password, and without its query.
 pub(super) fn place(url: &Url, redactor: &Redactor) -> String {
     without_login(&redactor.without_known(url.as_str()))
+}
+
+/// What tells the address from others: without known secrets, without user and password, and with a short checksum in
+/// the place of its query, which may hold a token.
+pub(super) fn origin(url: &Url, redactor: &Redactor) -> String {
+    let text = redactor.without_known(url.as_str());
+    let query = text.split('#').next().and_then(|text| text.split_once('?'));
+    let sum = query.map(|(_, query)| format!("?{}", hex(Sha256::digest(query).get(..4).unwrap_or_default())));
+    format!("{}{}", without_login(&text), sum.unwrap_or_default())
 }
 
 fn without_login(text: &str) -> String {

@@ -15,6 +15,7 @@ use crate::diagnostic::Diagnostic;
 use crate::storage::StoredFile;
 use crate::stream::{self, Batch, Encoding, Format, ReadOptions, Reader};
 use crate::task::{Conflict, Progress, Task, TaskContext, TaskError};
+use crate::tasks::appended::address;
 use crate::tasks::bad_rows::{BadRows, Rejected};
 
 with_steps! {
@@ -115,6 +116,7 @@ impl Task for PolarsTransform {
             cancel: context.cancel.clone(),
             input,
         };
+        context.note_origin(&job.output.path, &address(context, &job.input))?;
         let work = tokio::task::spawn_blocking(|| job.work());
         let (written, warnings) =
             work.await.map_err(|error| TaskError::permanent("the transform broke off").because(error))??;

@@ -21,7 +21,7 @@ use super::script::{Entry, Script};
 use super::source::{Source, find};
 use super::{From, Load, Loaded};
 use crate::task::TaskError;
-use crate::tasks::appended::{Before, IfLoaded, Standing, Verdict};
+use crate::tasks::appended::{Before, IfLoaded, Sameness, Standing, Verdict};
 use crate::text::hex;
 
 /// A staging table that nobody deletes is gone after a day.
@@ -226,7 +226,11 @@ impl Staged<'_> {
             table: &table,
             execution: &earlier.execution,
             address: &earlier.partition,
-            has_same_address: earlier.partition == key.partition,
+            sameness: Sameness::of(
+                &key.partition,
+                &earlier.partition,
+                earlier.execution == self.bigquery.context.execution.as_str(),
+            ),
             has_same_content: earlier.sums.0 == source.sha256,
             has_same_steps: earlier.sums.1 == key.definition,
             rows: earlier.counts.loaded,

@@ -7,7 +7,7 @@ use super::mode::Mode;
 use crate::postgres::name::quote_name;
 use crate::postgres::sql::quote;
 use crate::task::{Level, TaskContext, TaskError};
-use crate::tasks::appended::{Before, IfLoaded, Standing, Verdict};
+use crate::tasks::appended::{Before, IfLoaded, Sameness, Standing, Verdict};
 use crate::tasks::postgres::ledger::{self, Earlier, Key};
 use crate::tasks::postgres::loaded::{Loaded, Note};
 use crate::tasks::postgres::rows;
@@ -113,7 +113,7 @@ impl Load {
             table: &self.table,
             execution: &earlier.execution,
             address: &earlier.partition,
-            has_same_address: earlier.has_same_partition,
+            sameness: Sameness::of(&key.partition, &earlier.partition, earlier.execution == context.execution.as_str()),
             has_same_content: earlier.has_same_content,
             has_same_steps: earlier.has_same_steps,
             rows: earlier.counts.loaded,
