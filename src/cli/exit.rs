@@ -56,6 +56,7 @@ pub(super) fn told(error: EngineError) -> anyhow::Error {
     match error {
         EngineError::Refused(findings) => Invalid(findings).into(),
         EngineError::Elsewhere { .. } => Invalid::from(elsewhere(&error)).into(),
+        EngineError::Unreachable(error) => error.into(),
         EngineError::NotPossible { .. } => Invalid::from(Diagnostic::error(error.to_string())).into(),
         other => other.into(),
     }

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use clap::Args;
 
 use crate::cli::exit::told;
-use crate::cli::out::errln;
-use crate::cli::run::Session;
+use crate::cli::out::{errln, outln};
+use crate::cli::run::{Session, exit_of, to_json};
 use crate::cli::target::Retarget;
 use crate::cli::{Exit, Invalid, executions};
 use crate::config::{ScriptRunner, Settings};
-use crate::engine::revive;
+use crate::engine::{lock::is_claimed, revive};
 use crate::flow::Flow;
 use crate::flow::input::is_declared_secret;
-use crate::journal::{ExecutionState, State};
+use crate::id::ExecutionId;
+use crate::journal::{ExecutionState, Journal, State};
 use crate::tasks;
 
 #[derive(Args)]
@@ -40,20 +41,31 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     let journal = &session.runner.journal;
     let id = match &arguments.id {
         Some(prefix) => executions::find(journal, prefix)?,
-        None => match journal.newest_unfinished()? {
-            Some(id) => id,
-            None if journal.executions(None, 1)?.is_empty() => {
+        None => match newest_at_rest(journal, &settings)? {
+            Newest::Found(id) => id,
+            Newest::AtWork => {
+                errln!("Every execution that has not ended well runs in another process; there is nothing to resume.");
+                return Ok(Exit::Ok);
+            }
+            Newest::None if journal.executions(None, 1)?.is_empty() => {
                 errln!("There are no executions yet in {}; there is nothing to resume.", settings.home.display());
                 return Ok(Exit::Ok);
             }
-            None => {
+            Newest::None => {
                 errln!("Every execution ended well; there is nothing to resume.");
                 return Ok(Exit::Ok);
             }
         },
     };
     let state = executions::state(journal, &id)?;
-    session.settle_target(&id, &state, arguments.retarget).map_err(told)?;
+    if state.status.is_done() {
+        errln!("Execution {id} had ended already ({}); nothing was done.", state.status);
+        if arguments.json {
+            outln!("{}", to_json(&id, &state));
+        }
+        return Ok(exit_of(state.status));
+    }
+    session.settle_target(&id, &state, arguments.retarget).await.map_err(told)?;
     let flow = revive::recorded_flow(&state.created, tasks::ALL).map_err(Invalid)?;
     let is_paused = state.status == ExecutionState::Paused
         || (state.status == ExecutionState::Running && state.paused().next().is_some());
@@ -68,6 +80,27 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     }
     let (id, state) = session.execute(&id, &flow, &inputs).await?;
     Ok(session.report(&id, &state, arguments.json))
+}
+
+/// The newest execution that can be resumed, if any.
+enum Newest {
+    Found(ExecutionId),
+    /// There are some, and other processes work on all of them.
+    AtWork,
+    None,
+}
+
+/// Looks for the newest execution that did not end well and that no process works on or has in its queue.
+fn newest_at_rest(journal: &Journal, settings: &Settings) -> anyhow::Result<Newest> {
+    let mut before = None;
+    while let Some(id) = journal.newest_unfinished(before.as_ref())? {
+        let queue = journal.queue_of(&id)?.map(ExecutionId::new);
+        if !is_claimed(settings, &id) && !queue.is_some_and(|queue| is_claimed(settings, &queue)) {
+            return Ok(Newest::Found(id));
+        }
+        before = Some(id);
+    }
+    Ok(if before.is_some() { Newest::AtWork } else { Newest::None })
 }
 
 /// Whether the journal does not keep this input, so that it must be given again.

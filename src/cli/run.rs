@@ -118,9 +118,9 @@ impl Session {
     ///
     /// # Errors
     /// When what is set here is something else and that is not wanted.
-    pub fn settle_target(&self, id: &ExecutionId, state: &State, wanted: Retarget) -> Result<(), EngineError> {
+    pub async fn settle_target(&self, id: &ExecutionId, state: &State, wanted: Retarget) -> Result<(), EngineError> {
         match self.runner.expect_here(&format!("execution {id}"), state.target.as_ref()) {
-            Err(EngineError::Elsewhere { .. }) if wanted.retarget => self.runner.retarget(id),
+            Err(EngineError::Elsewhere { .. }) if wanted.retarget => self.runner.retarget(id).await,
             settled => settled,
         }
     }
@@ -139,12 +139,17 @@ impl Session {
             }
             self.advise(id, state);
         }
-        match state.status {
-            ExecutionState::Success | ExecutionState::Warning => Exit::Ok,
-            ExecutionState::Paused => Exit::Paused,
-            ExecutionState::Killed => Exit::Cancelled,
-            _ => Exit::Failed,
-        }
+        exit_of(state.status)
+    }
+}
+
+/// How a command ends whose execution stands so.
+pub(super) fn exit_of(state: ExecutionState) -> Exit {
+    match state {
+        ExecutionState::Success | ExecutionState::Warning => Exit::Ok,
+        ExecutionState::Paused => Exit::Paused,
+        ExecutionState::Killed => Exit::Cancelled,
+        _ => Exit::Failed,
     }
 }
 

@@ -25,7 +25,7 @@ use crate::flow::{Flow, Step};
 use crate::id::{ExecutionId, RunId, TaskId};
 use crate::journal::{Event, ExecutionState, Failure, Journal, JournalError, StartedBy, State};
 use crate::storage::Storage;
-use crate::task::{Level, Outputs, Progress, Quota, Surroundings, TaskContext};
+use crate::task::{Level, Outputs, Progress, Quota, Surroundings, TaskContext, TaskError};
 
 /// What a display may want to know.
 pub enum Notice<'a> {
@@ -121,6 +121,9 @@ pub enum EngineError {
         /// What it would reach now.
         here: String,
     },
+    /// What it is to go on with does not answer.
+    #[error(transparent)]
+    Unreachable(#[from] TaskError),
     /// The lock file cannot be used.
     #[error("cannot make a lock in {}", .0.display())]
     Lock(PathBuf, #[source] std::io::Error),

@@ -8,7 +8,7 @@ use crate::flow::{Flow, Step};
 use crate::gcp;
 use crate::id::ExecutionId;
 use crate::journal::{Backfill, Event, GoogleTarget, Naming, PostgresTarget, Target};
-use crate::postgres::{Wanted, resolve};
+use crate::postgres::{Wanted, connect, managed, resolve};
 
 /// The fields by which a task names the Postgres that it reaches.
 const ADDRESS: &[&str] = &["url"];
@@ -57,7 +57,7 @@ fn names_one_of(step: &Step, fields: &[&str]) -> bool {
 /// An address that cannot be read is told of by the task that needs it.
 fn postgres(settings: &Settings, own: Naming) -> Option<PostgresTarget> {
     let address = match resolve(settings, None).ok()? {
-        Wanted::Server(address) => Some(address.place()),
+        Wanted::Server(address) => Some(address.place()).filter(|_| !managed::is_own(settings, &address)),
         Wanted::Managed => None,
     };
     Some(PostgresTarget { address, by_flag: settings.postgres.is_some(), own })
@@ -78,8 +78,14 @@ impl Runner {
     /// Lets an execution go on with what is set here, whatever it began with.
     ///
     /// # Errors
-    /// When another process works on it, or the journal cannot be written.
-    pub fn retarget(&self, id: &ExecutionId) -> Result<(), EngineError> {
+    /// When the Postgres that is set here cannot be reached, another process works on the execution, or the journal
+    /// cannot be written; it belongs where it did then.
+    pub async fn retarget(&self, id: &ExecutionId) -> Result<(), EngineError> {
+        let began = self.state(id)?.target;
+        if elsewhere(&self.settings, began.as_ref()).is_none() {
+            return Ok(());
+        }
+        self.reach(began.as_ref()).await?;
         let _claim = Claim::take(&self.settings, id)?;
         let mut state = self.state(id)?;
         let Some(began) = &state.target else { return Ok(()) };
@@ -90,10 +96,20 @@ impl Runner {
     /// The same for a backfill that nobody runs; executions of it that were begun elsewhere begin anew.
     ///
     /// # Errors
-    /// When the journal cannot be written.
-    pub fn retarget_backfill(&self, backfill: &Backfill) -> Result<(), EngineError> {
+    /// When the Postgres that is set here cannot be reached, or the journal cannot be written.
+    pub async fn retarget_backfill(&self, backfill: &Backfill) -> Result<(), EngineError> {
+        self.reach(backfill.spec.target.as_ref()).await?;
         let Some(began) = &backfill.spec.target else { return Ok(()) };
         Ok(self.journal.retarget_backfill(&backfill.id, &target_now(&self.settings, began))?)
+    }
+
+    /// Connects to the Postgres that is set here, if tasks would reach it: a slip in an address must not stick.
+    async fn reach(&self, began: Option<&Target>) -> Result<(), EngineError> {
+        let now = began.and_then(|began| target_now(&self.settings, began).postgres);
+        if now.is_some_and(|now| now.by_flag || now.own != Naming::All) {
+            connect(&self.settings, None).await?;
+        }
+        Ok(())
     }
 
     /// Refuses to go on with something that began with another target than the one that is set here.

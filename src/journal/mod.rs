@@ -210,18 +210,19 @@ impl Journal {
         Ok(rows.map(|id| id.map(ExecutionId::new)).collect::<rusqlite::Result<_>>()?)
     }
 
-    /// The newest execution that did not end well, if any: what a plain `jitney resume` means. Sub-executions go on with
-    /// those that started them.
+    /// The newest execution that did not end well, if any: what a plain `jitney resume` means; with `before` the newest that is
+    /// older than that. Sub-executions go on with those that started them.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn newest_unfinished(&self) -> Result<Option<ExecutionId>> {
+    pub fn newest_unfinished(&self, before: Option<&ExecutionId>) -> Result<Option<ExecutionId>> {
         let connection = self.lock();
         let found = connection
             .query_row(
                 "SELECT id FROM executions WHERE parent IS NULL
-                 AND state NOT IN ('SUCCESS', 'WARNING', 'RETRIED', 'CANCELLED') ORDER BY id DESC LIMIT 1",
-                [],
+                 AND state NOT IN ('SUCCESS', 'WARNING', 'RETRIED', 'CANCELLED')
+                 AND (?1 IS NULL OR id < ?1) ORDER BY id DESC LIMIT 1",
+                [before.map(ExecutionId::as_str)],
                 |row| row.get::<_, String>(0),
             )
             .optional()?;

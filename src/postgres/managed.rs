@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::config::Settings;
 use crate::task::TaskError;
 
-use super::address::{Address, percent_encode};
+use super::address::{Address, Origin, percent_encode};
 use super::binaries::{self, Binaries, FETCHED_VERSION};
 use super::cluster::{Cluster, NAME};
 
@@ -138,6 +138,15 @@ pub fn status(settings: &Settings) -> Result<Status, TaskError> {
         log: cluster.log(),
         address: cluster.address().ok(),
         folder: cluster.folder,
+    })
+}
+
+/// Whether an address that somebody wrote is that of the private server, by loopback or by its socket.
+pub fn is_own(settings: &Settings, address: &Address) -> bool {
+    let own = Cluster::of(settings).and_then(|cluster| cluster.address());
+    own.is_ok_and(|own| {
+        let by_loopback = Address::parse(&url(&own), Origin::Managed);
+        address.place() == own.place() || by_loopback.is_ok_and(|own| own.place() == address.place())
     })
 }
 

@@ -1,6 +1,6 @@
 //! Going on with an execution: the flow and the inputs are those that it began with.
 
-use crate::world::World;
+use crate::world::{World, until};
 
 fn flow(message: &str, more: &str) -> String {
     format!(
@@ -21,6 +21,24 @@ fn a_failed_execution_goes_on_from_the_task_that_failed() {
     world.jitney(&["resume"]).ended(0).says("nothing to resume");
     let again = world.jitney(&["resume", &id, "--json"]).ended(0).json();
     assert_eq!((&again["id"], &again["state"]), (&id.as_str().into(), &"SUCCESS".into()));
+    let told = world.jitney(&["resume", &id]).ended(0).says("had ended already (SUCCESS); nothing was done");
+    assert!(!told.err.contains("SUCCESS in"), "{told}");
+}
+
+#[tokio::test]
+async fn what_another_process_works_on_is_not_what_a_plain_resume_means() {
+    let world = World::new();
+    world.write("f.yaml", flow("got it", ""));
+    world.jitney(&["run", "f.yaml"]).ended(1);
+    let failed = world.newest_id();
+    world.write("slow.yaml", "id: slow\nnamespace: n\ntasks:\n  - {id: s, type: sleep, duration: PT10M}\n");
+    let mut slow = world.start(&["run", "slow.yaml"]);
+    until("it runs", async || world.newest()["state"] == "RUNNING").await;
+    world.write("late.csv", "a\n1\n");
+    world.jitney(&["resume"]).ended(0).says("got it").says(&failed);
+    world.jitney(&["resume"]).ended(0).says("runs in another process");
+    slow.kill().unwrap();
+    slow.wait().unwrap();
 }
 
 #[test]

@@ -39,6 +39,10 @@ async fn an_execution_is_resumed_where_it_began_or_where_it_is_told_to() {
     world.jitney(&["replay", &id]).ended(3).says(&began);
     assert!(!world.home().join("postgres").exists(), "a private server was made");
 
+    // One that does not answer is not written down.
+    world.postgres = Some("postgres://u@127.0.0.1:1/x".to_owned());
+    world.jitney(&["resume", "--retarget"]).ended(1).says("no Postgres server answers");
+
     world.postgres = Some(second.clone());
     world.jitney(&["resume"]).ended(3).says(&place(&first)).says(&place(&second));
     assert_eq!(world.newest()["state"], "FAILED");
@@ -60,6 +64,25 @@ async fn it_is_resumed_at_the_same_server_whoever_names_that() {
     let resumed = world.command(&["resume"]).env("DATABASE_URL", &address).output().unwrap();
     crate::world::Told::from(resumed).ended(0);
     assert!(is_filled(&address).await);
+}
+
+#[tokio::test]
+async fn the_private_server_is_the_same_one_by_its_address() {
+    let mut world = World::new();
+    world.write("f.yaml", FLOW);
+    world.jitney(&["run", "f.yaml"]).ended(1);
+    let url = world.jitney(&["postgres", "url"]).ended(0).out.trim().to_owned();
+    world.write("late.csv", "a\n");
+    world.postgres = Some(url.replace("127.0.0.1", "localhost"));
+    world.jitney(&["resume"]).ended(0);
+    assert!(is_filled(&url).await);
+    // And back again.
+    std::fs::remove_file(world.path("late.csv")).unwrap();
+    world.jitney(&["run", "f.yaml"]).ended(1);
+    world.write("late.csv", "a\n");
+    world.postgres = None;
+    world.jitney(&["resume"]).ended(0);
+    world.jitney(&["postgres", "destroy", "--yes"]).ended(0);
 }
 
 #[test]

@@ -314,3 +314,25 @@ fn a_folder_of_flows_that_is_no_folder_is_refused_and_a_new_one_is_told() {
     let said = server.said.lock().unwrap().join("\n");
     assert!(said.contains("nosuch was not there; it was made and has no flows"), "{said}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_began_with_another_postgres_is_refused_with_the_way_and_retargeted_once_that_answers() {
+    let place = Place::new();
+    let task = "tasks:\n  - {id: fill, type: postgres.query, sql: SELECT 1}\n";
+    place.write("flows/f.yaml", format!("id: f\nnamespace: n\n{task}"));
+    let nowhere = ["run", "flows/f.yaml", "--postgres", "postgres://u@127.0.0.1:1/x"];
+    let failed = |arguments: &[&str]| {
+        let failed = place.command(arguments).env("JITNEY_RETRY_TIMEOUT", "PT1S").output().unwrap();
+        assert_eq!(failed.status.code(), Some(1), "{}", String::from_utf8_lossy(&failed.stderr));
+    };
+    failed(&nowhere);
+    let server = place.server_with(&["--postgres", "postgres://u@127.0.0.1:2/x"]);
+    let id = server.get("/api/v1/executions/search")["results"][0]["id"].as_str().unwrap().to_owned();
+    let (code, why) = server.refusal(&format!("/api/v1/executions/{id}/restart"), &json!({}));
+    assert!(code == "409" && why.contains("began with Postgres at localhost:1/x"), "{code} {why}");
+    assert!(why.contains("?retarget=true"), "{why}");
+    let (code, why) = server.refusal(&format!("/api/v1/executions/{id}/restart?retarget=true"), &json!({}));
+    assert!(code == "502" && why.contains("no Postgres server answers"), "{code} {why}");
+    let (_, why) = server.refusal(&format!("/api/v1/executions/{id}/restart"), &json!({}));
+    assert!(why.contains("began with Postgres at localhost:1/x"), "it stuck: {why}");
+}

@@ -134,7 +134,7 @@ pub(super) async fn resume(again: Again, settings: &Arc<Settings>) -> anyhow::Re
     let backfill = find(&runner.journal, again.id.as_deref())?;
     let id = backfill.id.clone();
     is_seen(&runner, &backfill, &again)?;
-    settle_target(&runner, &backfill, again.retarget)?;
+    settle_target(&runner, &backfill, again.retarget).await?;
     if runner.wish_backfill(&id, Wish::Run).map_err(told)? {
         errln!("Backfill {id} goes on, in the process that runs it.");
         return Ok(Exit::Ok);
@@ -163,7 +163,7 @@ pub(super) async fn retry(again: Again, settings: &Arc<Settings>) -> anyhow::Res
         return Ok(Exit::Ok);
     }
     is_seen(&runner, &backfill, &again)?;
-    settle_target(&runner, &backfill, again.retarget)?;
+    settle_target(&runner, &backfill, again.retarget).await?;
     runner.journal.retry_backfill(id, Utc::now())?;
     let backfill = find(&runner.journal, Some(id.as_str()))?;
     go_on(runner, backfill, again).await
@@ -171,7 +171,7 @@ pub(super) async fn retry(again: Again, settings: &Arc<Settings>) -> anyhow::Res
 
 /// Sees to it that a backfill which goes on in this process does so with what it began with, or with what is set here
 /// if that is wanted.
-fn settle_target(runner: &Runner, backfill: &Backfill, wanted: Retarget) -> anyhow::Result<()> {
+async fn settle_target(runner: &Runner, backfill: &Backfill, wanted: Retarget) -> anyhow::Result<()> {
     let id = &backfill.id;
     if is_driven(&runner.settings, id) || is_the_servers(runner, backfill) {
         if wanted.retarget {
@@ -181,7 +181,9 @@ fn settle_target(runner: &Runner, backfill: &Backfill, wanted: Retarget) -> anyh
         return Ok(());
     }
     match runner.expect_here(&format!("backfill {id}"), backfill.spec.target.as_ref()) {
-        Err(EngineError::Elsewhere { .. }) if wanted.retarget => Ok(runner.retarget_backfill(backfill)?),
+        Err(EngineError::Elsewhere { .. }) if wanted.retarget => {
+            runner.retarget_backfill(backfill).await.map_err(crate::cli::exit::told)
+        }
         settled => settled.map_err(crate::cli::exit::told),
     }
 }

@@ -97,10 +97,17 @@ pub(super) async fn search(
 
 /// Runs what had not ended well once more, in the same execution.
 #[utoipa::path(post, path = "/executions/{id}/restart", tag = "executions",
+    params(("retarget" = Option<bool>, Query, description = "Go on with the server's Postgres and Google Cloud project, though it began with others")),
     responses((status = 200, body = ExecutionShape), (status = 404, body = Problem), (status = 409, body = Problem)))]
-pub(super) async fn restart(State(app): State<Arc<App>>, Path(id): Path<String>, upload: Upload) -> Shown {
+pub(super) async fn restart(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    parameters: Parameters,
+    upload: Upload,
+) -> Shown {
     let id = known(&app, id)?;
     let form = Form::read(upload, &app).await?;
+    retarget(&app, &id, &parameters).await?;
     app.executor.restart(&id, form.inputs.clone())?;
     shown(&app, &id)
 }
@@ -125,13 +132,28 @@ pub(super) async fn pause(State(app): State<Arc<App>>, Path(id): Path<String>) -
 
 /// Goes on with a paused execution.
 #[utoipa::path(post, path = "/executions/{id}/resume", tag = "executions",
+    params(("retarget" = Option<bool>, Query, description = "Go on with the server's Postgres and Google Cloud project, though it began with others")),
     request_body(content = Object, content_type = "multipart/form-data", description = "What a pause asks for"),
     responses((status = 200, body = ExecutionShape), (status = 404, body = Problem), (status = 409, body = Problem)))]
-pub(super) async fn resume(State(app): State<Arc<App>>, Path(id): Path<String>, upload: Upload) -> Shown {
+pub(super) async fn resume(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    parameters: Parameters,
+    upload: Upload,
+) -> Shown {
     let id = known(&app, id)?;
     let form = Form::read(upload, &app).await?;
+    retarget(&app, &id, &parameters).await?;
     app.executor.resume(&id, form.inputs.clone())?;
     shown(&app, &id)
+}
+
+/// Lets an execution belong where the server's settings point, if the call says so.
+async fn retarget(app: &App, id: &ExecutionId, parameters: &Parameters) -> Result<(), Problem> {
+    if parameters.is_on("retarget") {
+        app.executor.runner().retarget(id).await?;
+    }
+    Ok(())
 }
 
 /// Stops it.

@@ -112,10 +112,17 @@ impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Unknown(_) => Self::missing(error.to_string()),
-            EngineError::Taken(_)
-            | EngineError::NotPossible { .. }
-            | EngineError::Stuck { .. }
-            | EngineError::Elsewhere { .. } => Self::conflict(error.to_string()),
+            EngineError::Taken(_) | EngineError::NotPossible { .. } | EngineError::Stuck { .. } => {
+                Self::conflict(error.to_string())
+            }
+            EngineError::Elsewhere { ref what, .. } => {
+                let way = match what.split_once(' ') {
+                    Some(("execution", _)) => "`?retarget=true` resumes or restarts it with the new one",
+                    _ => "to go on with the new one stop the server and use `jitney backfill resume ID --retarget`",
+                };
+                Self::conflict(format!("{error}; {way}"))
+            }
+            EngineError::Unreachable(problem) => Self::new(StatusCode::BAD_GATEWAY, problem.to_string()),
             EngineError::Refused(findings) => Self::findings(findings),
             EngineError::Stopping => Self::stopping(),
             other => Self::internal(&other),
