@@ -106,9 +106,9 @@ fn look(server: &Server) -> tokio_util::sync::DropGuard {
 
 fn look_in(server: &Server, place: Box<dyn Place>) -> tokio_util::sync::DropGuard {
     let stop = CancellationToken::new();
-    let client = jitney::web::client::client(Duration::from_secs(5)).unwrap();
+    let client = jitney::web::client::client(Duration::from_secs(600)).unwrap();
     let journal = server.executor.journal().clone();
-    let arrivals = Arrivals::new(server.scheduler.clone(), journal, vec![place], client);
+    let arrivals = Arc::new(Arrivals::new(server.scheduler.clone(), journal, vec![place], client));
     let until = stop.clone();
     tokio::spawn(async move { arrivals.run(until).await });
     stop.drop_guard()
@@ -166,6 +166,24 @@ async fn an_answer_that_is_waited_for_starts_the_flow() {
     until("it has started", || !server.executions("polls").is_empty()).await;
     tokio::time::sleep(Duration::from_millis(400)).await;
     assert_eq!(server.executions("polls").len(), 1, "one at a time");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_never_answers_holds_up_no_other_trigger() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = silent.local_addr().unwrap();
+    let world = World::new();
+    let flow = |trigger: String| format!("tasks:\n  - {{id: p, type: probe}}\ntriggers:\n  - {{{trigger}}}\n");
+    world.write("waits", &flow(format!("id: poll, type: http, uri: \"http://{address}/\", interval: 100ms")));
+    world.write("arrives", &flow("id: files, type: file, from: in/*.csv, interval: 100ms".to_owned()));
+    write(&world.flows().join("in/there_already.csv"), "x");
+    let server = world.server();
+    server.scheduler.turn(Utc::now()).unwrap();
+    let _looking = look(&server);
+    let (_asked, _) = silent.accept().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    write(&world.flows().join("in/new.csv"), "x");
+    until("the file has arrived", || server.executions("arrives").len() == 1).await;
 }
 
 /// Writes the end of an execution of a flow as a process does whose clock says `at`.

@@ -185,7 +185,7 @@ fn background(
     let scheduling = tokio::spawn(async move { scheduler_.run(clock, stop).await });
     let client = client(Duration::from_secs(30)).context("the system's root certificates cannot be read")?;
     let places: Vec<Box<dyn Place>> = vec![Box::new(LocalFolders), Box::new(Buckets::new(app.settings.clone()))];
-    let arrivals = Arrivals::new(scheduler.clone(), journal.clone(), places, client);
+    let arrivals = Arc::new(Arrivals::new(scheduler.clone(), journal.clone(), places, client));
     let stop = shutdown.clone();
     let arriving = tokio::spawn(async move { arrivals.run(stop).await });
     let (app, words, stop) = (app.clone(), lines.clone(), shutdown.clone());

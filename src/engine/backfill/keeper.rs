@@ -18,6 +18,7 @@ use super::refusal::BackfillError;
 use super::run::PartitionRun;
 use super::steer::state;
 use crate::engine::EngineError;
+use crate::engine::aside;
 use crate::engine::catalog::Catalog;
 use crate::engine::executor::Executor;
 use crate::engine::health::Part;
@@ -229,7 +230,7 @@ impl Keeper {
             self.executor.cancel_backfill(backfill, Utc::now())?;
             return Ok(false);
         }
-        let asked = self.prepare(backfill, &Given::new())?;
+        let asked = aside(|| self.prepare(backfill, &Given::new()))?;
         let (executor, backfill, stop) = (self.executor.clone(), backfill.clone(), stop.clone());
         drives.spawn(async move {
             let secrets = asked.secrets();

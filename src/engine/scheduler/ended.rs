@@ -109,8 +109,11 @@ impl Scheduler {
                     continue;
                 }
             }
-            match self.start(known, key, ended, facts, Some(Tick::after(key.clone(), end))) {
-                Ok(_) => (known.last, known.last_end) = (known.last.max(ended), end.number),
+            match self.start(&known.armed, key, ended, facts, Some(Tick::after(key.clone(), end))) {
+                Ok(_) => {
+                    known.problem = None;
+                    (known.last, known.last_end) = (known.last.max(ended), end.number);
+                }
                 Err(Refused::AlreadyRan(_)) => {}
                 Err(Refused::Stopping) => return Err(EngineError::Stopping),
                 Err(Refused::Engine(error)) if error.is_of_machine() => return Err(error),
@@ -128,7 +131,7 @@ impl Scheduler {
         facts: &Value,
         end: (i64, DateTime<Utc>),
     ) -> Result<bool, String> {
-        if !holds(known, facts, Some(upstream), end.1)? {
+        if !holds(&known.armed, facts, Some(upstream), end.1)? {
             return Ok(false);
         }
         let Some(all) = &wanted.preconditions else { return Ok(true) };

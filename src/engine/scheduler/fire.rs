@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Known, Scheduler, kind};
+use super::{Armed, Scheduler, kind};
 use crate::diagnostic::Diagnostic;
+use crate::engine::aside;
 use crate::engine::before::Before;
 use crate::engine::executor::{Refused, Request};
 use crate::engine::input_files;
@@ -66,18 +67,22 @@ impl Scheduler {
         call: Call,
         now: DateTime<Utc>,
     ) -> Result<ExecutionId, WebhookError> {
-        let mut inner = self.lock();
-        let found = inner.known.iter_mut().find(|(of, known)| {
+        let found = self.lock().known.iter().find_map(|(of, known)| {
             let is_it = |on: &On| matches!(on, On::Webhook(webhook) if is_same(&webhook.key, key));
-            of.namespace == namespace && of.flow == flow && !known.is_disabled() && is_it(&known.trigger().on)
+            let is_meant = of.namespace == namespace && of.flow == flow && !known.is_disabled();
+            (is_meant && is_it(&known.trigger().on)).then(|| (of.clone(), known.armed.clone()))
         });
-        let Some((of, known)) = found else { return Err(WebhookError::Unknown) };
+        let Some((of, armed)) = found else { return Err(WebhookError::Unknown) };
         let Call { body, headers, parameters } = call;
         let facts = json!({"body": body, "headers": headers, "parameters": parameters});
-        if !holds(known, &facts, None, now).map_err(WebhookError::Undecided)? {
-            return Err(WebhookError::Conditions);
-        }
-        Ok(self.start(known, &of.clone(), now, facts, None)?)
+        aside(|| {
+            if !holds(&armed, &facts, None, now).map_err(WebhookError::Undecided)? {
+                return Err(WebhookError::Conditions);
+            }
+            let id = self.start(&armed, &of, now, facts, None)?;
+            self.is_well(&of);
+            Ok(id)
+        })
     }
 
     /// Starts an execution for something that a trigger found: a file, an answer. For the same `what` it does so once.
@@ -92,13 +97,16 @@ impl Scheduler {
         facts: Value,
         now: DateTime<Utc>,
     ) -> Result<Option<ExecutionId>, WebhookError> {
-        let mut inner = self.lock();
-        let Some(known) = inner.known.get_mut(key) else { return Err(WebhookError::Unknown) };
-        if known.is_disabled() || !holds(known, &facts, None, now).map_err(WebhookError::Undecided)? {
-            return Ok(None);
-        }
-        let tick = what.map(|what| Tick::about(key.clone(), what));
-        Ok(Some(self.start(known, key, now, facts, tick)?))
+        let Some(armed) = self.armed(key) else { return Ok(None) };
+        aside(|| {
+            if !holds(&armed, &facts, None, now).map_err(WebhookError::Undecided)? {
+                return Ok(None);
+            }
+            let tick = what.map(|what| Tick::about(key.clone(), what));
+            let id = self.start(&armed, key, now, facts, tick)?;
+            self.is_well(key);
+            Ok(Some(id))
+        })
     }
 
     /// A trigger's fields, rendered; their expressions may ask for secrets and stored values too.
@@ -106,10 +114,9 @@ impl Scheduler {
     /// # Errors
     /// In plain words, when an expression has no value.
     pub fn rendered(&self, key: &TriggerKey, fields: &Value, now: DateTime<Utc>) -> Result<Value, String> {
-        let inner = self.lock();
-        let Some(known) = inner.known.get(key) else { return Err("the trigger is gone".to_owned()) };
-        let outside = Before::of(&self.executor.runner().settings, &known.flow, now);
-        render(fields, &names(known, &json!({})), &outside).map_err(|error| error.message)
+        let Some(armed) = self.armed(key) else { return Err("the trigger is gone".to_owned()) };
+        let outside = Before::of(&self.executor.runner().settings, &armed.flow, now);
+        aside(|| render(fields, &names(&armed, &json!({})), &outside)).map_err(|error| error.message)
     }
 
     /// Whether a trigger's own condition holds for what it found, which expressions know by `name`.
@@ -124,11 +131,10 @@ impl Scheduler {
         found: Value,
         now: DateTime<Utc>,
     ) -> Result<bool, String> {
-        let inner = self.lock();
-        let Some(known) = inner.known.get(key) else { return Ok(false) };
-        let mut names = names(known, &json!({}));
+        let Some(armed) = self.armed(key) else { return Ok(false) };
+        let mut names = names(&armed, &json!({}));
         names.insert(name.to_owned(), found);
-        crate::flow::expression::holds(condition, &names, &At(now)).map_err(|error| error.message)
+        aside(|| crate::flow::expression::holds(condition, &names, &At(now))).map_err(|error| error.message)
     }
 
     /// Says that something went wrong with a trigger, or that it is well again.
@@ -145,17 +151,17 @@ impl Scheduler {
 
     pub(super) fn start(
         &self,
-        known: &mut Known,
+        armed: &Armed,
         key: &TriggerKey,
         moment: DateTime<Utc>,
         mut facts: Value,
         tick: Option<Tick>,
     ) -> Result<ExecutionId, Refused> {
-        let trigger = known.trigger();
+        let trigger = armed.trigger();
         if let Some(facts) = facts.as_object_mut() {
             facts.entry("date").or_insert_with(|| Value::from(moment.to_rfc3339()));
         }
-        let names = names(known, &facts);
+        let names = names(armed, &facts);
         let rendered = |map: &Map<String, Value>| -> Result<Map<String, Value>, Refused> {
             let one = |(name, value): (&String, &Value)| match render(value, &names, &At(moment)) {
                 Ok(value) => Ok((name.clone(), value)),
@@ -168,7 +174,7 @@ impl Scheduler {
         };
         let inputs = rendered(&trigger.common.inputs)?;
         let inputs: Vec<_> = inputs.into_iter().map(|(name, value)| (name, plain(&value))).collect();
-        let foreign = self.foreign_files(known, &inputs, &facts);
+        let foreign = self.foreign_files(armed, &inputs, &facts);
         if !foreign.is_empty() {
             return Err(Refused::Inputs(foreign));
         }
@@ -177,52 +183,50 @@ impl Scheduler {
             Value::Object(facts) => facts,
             _ => Map::new(),
         };
-        let mut request = Request::new(known.flow.clone());
+        let mut request = Request::new(armed.flow.clone());
         request.inputs = inputs;
         request.labels = labels;
         request.trigger_date = Some(moment);
         request.trigger = Some(Triggered { id: key.trigger.clone(), kind: kind(trigger).to_owned(), facts });
         request.tick = tick;
-        request.revision = Some(known.revision);
-        let id = self.executor.submit(request)?;
-        known.problem = None;
-        Ok(id)
+        request.revision = Some(armed.revision);
+        self.executor.submit(request)
     }
 }
 
 impl Scheduler {
     /// What is wrong with files that the inputs of a trigger name, where what they name comes from outside: all that is
     /// no plain text of the flow, unless the clock alone decides.
-    fn foreign_files(&self, known: &Known, inputs: &[(String, String)], facts: &Value) -> Vec<Diagnostic> {
-        let trigger = known.trigger();
+    fn foreign_files(&self, armed: &Armed, inputs: &[(String, String)], facts: &Value) -> Vec<Diagnostic> {
+        let trigger = armed.trigger();
         if matches!(trigger.on, On::Schedule(..)) {
             return Vec::new();
         }
         let has_template = |name: &str| trigger.common.inputs.get(name).is_some_and(has_template);
         let given: Vec<_> = inputs.iter().filter(|(name, _)| has_template(name)).cloned().collect();
         let found = facts["uri"].as_str().filter(|_| matches!(trigger.on, On::File(_)));
-        input_files::foreign(&known.flow.inputs, &given, &self.executor.runner().settings, found)
+        input_files::foreign(&armed.flow.inputs, &given, &self.executor.runner().settings, found)
     }
 }
 
 /// Whether a trigger's conditions hold.
 pub(super) fn holds(
-    known: &Known,
+    armed: &Armed,
     facts: &Value,
     upstream: Option<&Upstream>,
     now: DateTime<Utc>,
 ) -> Result<bool, String> {
-    let names = names(known, facts);
-    known.trigger().holds(&Context { date: now.fixed_offset(), upstream, names: &names, outside: &At(now) })
+    let names = names(armed, facts);
+    armed.trigger().holds(&Context { date: now.fixed_offset(), upstream, names: &names, outside: &At(now) })
 }
 
-fn names(known: &Known, facts: &Value) -> Names {
-    let flow = &known.flow;
+fn names(armed: &Armed, facts: &Value) -> Names {
+    let flow = &armed.flow;
     Names::from_iter([
         ("trigger".to_owned(), facts.clone()),
         ("vars".to_owned(), Value::Object(flow.variables.clone())),
         ("labels".to_owned(), Value::Object(flow.labels.clone())),
-        ("flow".to_owned(), json!({"id": flow.id, "namespace": flow.namespace, "revision": known.revision})),
+        ("flow".to_owned(), json!({"id": flow.id, "namespace": flow.namespace, "revision": armed.revision})),
     ])
 }
 

@@ -7,7 +7,7 @@ mod times;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -20,7 +20,7 @@ use crate::engine::catalog::Catalog;
 use crate::engine::clock::Clock;
 use crate::engine::executor::Executor;
 use crate::engine::health::{Health, Part};
-use crate::engine::{EngineError, schedule};
+use crate::engine::{EngineError, aside, schedule};
 use crate::flow::trigger::On;
 use crate::flow::{Flow, Trigger};
 use crate::id::ExecutionId;
@@ -64,12 +64,24 @@ pub struct TriggerStatus {
     pub problem: Option<String>,
 }
 
-/// A trigger, and how far it has come.
-struct Known {
+/// A trigger of a text of its flow.
+#[derive(Clone)]
+struct Armed {
     flow: Arc<Flow>,
     revision: u32,
     /// Its place among the flow's triggers.
     place: usize,
+}
+
+impl Armed {
+    fn trigger(&self) -> &Trigger {
+        &self.flow.triggers[self.place]
+    }
+}
+
+/// A trigger, and how far it has come.
+struct Known {
+    armed: Armed,
     last: DateTime<Utc>,
     /// The number of the latest end that it has dealt with, and of that when this process first saw it.
     last_end: i64,
@@ -83,11 +95,11 @@ struct Known {
 
 impl Known {
     fn trigger(&self) -> &Trigger {
-        &self.flow.triggers[self.place]
+        self.armed.trigger()
     }
 
     fn is_disabled(&self) -> bool {
-        self.is_off || self.flow.disabled || self.trigger().common.disabled
+        self.is_off || self.armed.flow.disabled || self.trigger().common.disabled
     }
 
     /// The moment whose turn it is once the execution that this one waits for has ended.
@@ -252,7 +264,7 @@ impl Scheduler {
                     trigger: trigger.id.clone(),
                 };
                 match old.remove(&key) {
-                    Some(known) if Arc::ptr_eq(&known.flow, &entry.flow) => drop(inner.known.insert(key, known)),
+                    Some(known) if Arc::ptr_eq(&known.armed.flow, &entry.flow) => drop(inner.known.insert(key, known)),
                     before => {
                         if before.is_some_and(|known| known.is_disabled()) {
                             was_off.insert(key.clone());
@@ -265,11 +277,10 @@ impl Scheduler {
         let keys: Vec<TriggerKey> = new.iter().map(|(key, ..)| key.clone()).collect();
         let memories = self.executor.journal().triggers_progress(&keys, now)?;
         for ((key, entry, place), Progress { last, last_end, is_off }) in new.into_iter().zip(memories) {
-            let (flow, revision) = (entry.flow.clone(), entry.revision);
+            let armed = Armed { flow: entry.flow.clone(), revision: entry.revision, place };
             let (next, waits_for, problem) = (None, None, None);
             let since_end = last_end;
-            let mut known =
-                Known { flow, revision, place, last, last_end, since_end, is_off, next, waits_for, problem };
+            let mut known = Known { armed, last, last_end, since_end, is_off, next, waits_for, problem };
             // What is switched on does not make up for the time in which it was off.
             if was_off.contains(&key) || known.is_disabled() {
                 known.last_end = self.executor.journal().set_trigger_last(&key, now)?;
@@ -340,11 +351,29 @@ impl Scheduler {
         let is_watched =
             |known: &&Known| matches!(known.trigger().on, On::File(_) | On::Http(_)) && !known.is_disabled();
         let found = inner.known.iter().filter(|(_, known)| is_watched(known));
-        found.map(|(key, known)| (key.clone(), known.flow.clone(), known.trigger().clone())).collect()
+        found.map(|(key, known)| (key.clone(), known.armed.flow.clone(), known.trigger().clone())).collect()
     }
 
+    /// A turn may hold it for a while; a thread that answers calls hands them to another first.
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        match self.inner.try_lock() {
+            Ok(inner) => inner,
+            Err(TryLockError::Poisoned(inner)) => inner.into_inner(),
+            Err(TryLockError::WouldBlock) => aside(|| self.inner.lock().unwrap_or_else(PoisonError::into_inner)),
+        }
+    }
+
+    /// A trigger that is there and not switched off. What its expressions come to is found out without the lock: they
+    /// may take a while.
+    fn armed(&self, key: &TriggerKey) -> Option<Armed> {
+        self.lock().known.get(key).filter(|known| !known.is_disabled()).map(|known| known.armed.clone())
+    }
+
+    /// A trigger has started an execution.
+    fn is_well(&self, key: &TriggerKey) {
+        if let Some(known) = self.lock().known.get_mut(key) {
+            known.problem = None;
+        }
     }
 
     fn complain(&self, known: &mut Known, key: &TriggerKey, problem: String) {

@@ -52,7 +52,10 @@ impl Scheduler {
         };
         for moment in &due {
             let facts = schedule::facts(known.trigger().times(), *moment);
-            let started = self.start(known, key, *moment, facts, Some(Tick::at(key.clone(), *moment)));
+            let started = self.start(&known.armed, key, *moment, facts, Some(Tick::at(key.clone(), *moment)));
+            if started.is_ok() {
+                known.problem = None;
+            }
             match started {
                 Ok(id) if alone => {
                     known.last = *moment;

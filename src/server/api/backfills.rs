@@ -9,10 +9,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use crate::engine::aside;
 use crate::flow::input::shown as as_text;
 use crate::id::BackfillId;
 use crate::journal::{Backfill, BackfillSpec, Only, Query};
 use crate::server::App;
+use crate::server::api::apart::apart;
 use crate::server::api::backfill_shape::{BackfillShape, PreviewShape};
 use crate::server::api::body::read;
 use crate::server::api::parameters::Parameters;
@@ -130,7 +132,9 @@ pub(super) async fn create(State(app): State<Arc<App>>, body: Bytes) -> Result<J
     let entry = app.catalog.get(namespace, id).ok_or_else(|| Problem::no_flow(namespace, id))?;
     let spec = request.spec(entry.file.display().to_string())?;
     Problem::of_foreign_files(&app, &entry.flow, &spec.inputs)?;
-    let started = app.backfills.start(entry.flow.clone(), spec, request.dry_run).await?;
+    let (keeper, dry_run) = (app.clone(), request.dry_run);
+    let start = async move || Ok(keeper.backfills.start(entry.flow.clone(), spec, dry_run).await?);
+    let started = apart(start).await?;
     let backfill = match started.backfill {
         Some(backfill) => Some(shown(&app, backfill).await?),
         None => None,
@@ -179,7 +183,7 @@ pub(super) async fn pause(State(app): State<Arc<App>>, Path(id): Path<String>) -
     responses((status = 200, body = BackfillShape), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn resume(State(app): State<Arc<App>>, Path(id): Path<String>, body: Bytes) -> Shown {
     let (id, inputs) = again(&app, id, &body)?;
-    shown(&app, app.backfills.resume(&id, inputs)?).await.map(Json)
+    shown(&app, aside(|| app.backfills.resume(&id, inputs))?).await.map(Json)
 }
 
 /// Stops what is under way, and begins no more partitions.
@@ -194,7 +198,7 @@ pub(super) async fn cancel(State(app): State<Arc<App>>, Path(id): Path<String>) 
     responses((status = 200, body = BackfillShape), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn retry(State(app): State<Arc<App>>, Path(id): Path<String>, body: Bytes) -> Shown {
     let (id, inputs) = again(&app, id, &body)?;
-    shown(&app, app.backfills.retry(&id, inputs)?).await.map(Json)
+    shown(&app, aside(|| app.backfills.retry(&id, inputs))?).await.map(Json)
 }
 
 /// A backfill that is to go on, and what it is given for that.

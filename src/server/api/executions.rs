@@ -9,6 +9,7 @@ use bytes::Bytes;
 use chrono::Utc;
 use serde_json::{Map, Value, json};
 
+use crate::engine::aside;
 use crate::engine::executor::{Action, Request};
 use crate::engine::is_interrupted;
 use crate::engine::scheduler::{Call, WebhookError};
@@ -60,7 +61,7 @@ pub(super) async fn create(
         trigger_date: parameters.time("scheduleDate")?,
         ..Request::new(entry.flow.clone())
     };
-    let execution = app.executor.submit(request)?;
+    let execution = aside(|| app.executor.submit(request))?;
     if parameters.is_on("wait") {
         app.executor.wait(&execution).await?;
     }
@@ -108,7 +109,7 @@ pub(super) async fn restart(
     let id = known(&app, id)?;
     let form = Form::read(upload, &app).await?;
     retarget(&app, &id, &parameters).await?;
-    app.executor.restart(&id, form.inputs.clone())?;
+    aside(|| app.executor.restart(&id, form.inputs.clone()))?;
     shown(&app, &id)
 }
 
@@ -117,7 +118,7 @@ pub(super) async fn restart(
     params(("taskRunId" = Option<String>, Query, description = "Where to begin; from the first task unless given")),
     responses((status = 200, body = ExecutionShape), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(super) async fn replay(State(app): State<Arc<App>>, Path(id): Path<String>, parameters: Parameters) -> Shown {
-    let again = app.executor.replay(&ExecutionId::new(id), parameters.one("taskRunId"), Vec::new())?;
+    let again = aside(|| app.executor.replay(&ExecutionId::new(id), parameters.one("taskRunId"), Vec::new()))?;
     shown(&app, &again)
 }
 
@@ -144,7 +145,7 @@ pub(super) async fn resume(
     let id = known(&app, id)?;
     let form = Form::read(upload, &app).await?;
     retarget(&app, &id, &parameters).await?;
-    app.executor.resume(&id, form.inputs.clone())?;
+    aside(|| app.executor.resume(&id, form.inputs.clone()))?;
     shown(&app, &id)
 }
 

@@ -16,6 +16,7 @@ use crate::engine::backfill::Wanted;
 use crate::engine::catalog::Entry;
 use crate::flow::{LARGEST_FLOW, parse};
 use crate::server::App;
+use crate::server::api::apart::apart;
 use crate::server::api::parameters::Parameters;
 use crate::server::api::problem::Problem;
 use crate::tasks;
@@ -180,8 +181,11 @@ pub(super) async fn partitions(
         given: parameters.pairs("inputs")?,
         check: parameters.is_on("check"),
     };
-    let grid = app.executor.runner().grid(&flow, &wanted, Utc::now()).await?;
-    Ok(Json(json!(grid.columns)))
+    let look = async move || {
+        let grid = app.executor.runner().grid(&flow, &wanted, Utc::now()).await?;
+        Ok(json!(grid.columns))
+    };
+    apart(look).await.map(Json)
 }
 
 /// Removes a flow and its file; its executions stay.

@@ -1,6 +1,7 @@
 //! The HTTP interface under `/api/v1` (and `/api/v1/main`, where Kestra's scripts look), described by itself at
 //! `/api/v1/openapi.json`.
 
+mod apart;
 mod backfill_shape;
 mod backfills;
 mod body;

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
+use tokio::sync::Semaphore;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +34,9 @@ pub use folder::Local;
 const SOON: Duration = Duration::from_secs(1);
 /// How often to look whether there is something new to look at.
 const GLANCE: Duration = Duration::from_secs(5);
+
+/// How many answers are waited for at a time, and how many folders are listed.
+const AT_A_TIME: usize = 64;
 
 /// A file that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +94,9 @@ pub struct Arrivals {
     places: Vec<Box<dyn Place>>,
     client: reqwest::Client,
     health: Health,
+    /// How many more answers may be waited for, and how many more folders listed: those that are slow hold up no others.
+    polls: Semaphore,
+    listings: Semaphore,
 }
 
 /// A trigger to look for.
@@ -138,38 +144,49 @@ impl Arrivals {
         client: reqwest::Client,
     ) -> Self {
         let health = scheduler.health().clone();
-        Self { scheduler, journal, places, client, health }
+        let (polls, listings) = (Semaphore::new(AT_A_TIME), Semaphore::new(AT_A_TIME));
+        Self { scheduler, journal, places, client, health, polls, listings }
     }
 
     /// Looks until it is told to stop.
-    pub async fn run(&self, shutdown: CancellationToken) {
+    pub async fn run(self: Arc<Self>, shutdown: CancellationToken) {
         let mut watched: HashMap<TriggerKey, Watched> = HashMap::new();
         let mut happened = self.journal.subscribe();
+        // Each look by itself: one that waits for an answer holds up no other. At the end they are broken off; what was
+        // not seen is seen at the next start.
+        let mut looks: JoinSet<Watched> = JoinSet::new();
+        let mut looked_at = HashMap::new();
         loop {
-            self.follow(&mut watched);
+            self.follow(&mut watched, looked_at.values());
             let now = Instant::now();
-            let mut looks: FuturesUnordered<_> = FuturesUnordered::new();
-            for one in watched.values_mut().filter(|one| one.due <= now) {
-                looks.push(self.look(one));
+            for (key, one) in watched.extract_if(|_, one| one.due <= now) {
+                looked_at.insert(looks.spawn(self.clone().look_in_turn(one)).id(), key);
             }
-            // A place that does not answer must not hold up the end; what was not seen is seen at the next start.
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                () = async { while looks.next().await.is_some() {} } => {}
-            }
-            drop(looks);
             let next = watched.values().map(|one| one.due).min().unwrap_or(now + GLANCE).min(now + GLANCE);
             tokio::select! {
                 () = shutdown.cancelled() => return,
+                Some(looked) = looks.join_next_with_id(), if !looks.is_empty() => match looked {
+                    Ok((id, one)) => {
+                        looked_at.remove(&id);
+                        watched.insert(one.key.clone(), one);
+                    }
+                    // It panicked: it begins anew.
+                    Err(error) => drop(looked_at.remove(&error.id())),
+                },
                 () = tokio::time::sleep_until(next) => {}
                 () = until_free(&mut happened, &mut watched) => {}
             }
         }
     }
 
-    fn follow(&self, watched: &mut HashMap<TriggerKey, Watched>) {
+    /// Takes in triggers that are new, changed or gone, but for those that are being looked at.
+    fn follow<'a>(&self, watched: &mut HashMap<TriggerKey, Watched>, looked_at: impl Iterator<Item = &'a TriggerKey>) {
+        let looked_at: HashSet<&TriggerKey> = looked_at.collect();
         let mut old = std::mem::take(watched);
         for (key, flow, trigger) in self.scheduler.watched() {
+            if looked_at.contains(&key) {
+                continue;
+            }
             let known = old.remove(&key).filter(|known| Arc::ptr_eq(&known.flow, &flow));
             let (due, before) = (Instant::now(), HashMap::new());
             let (is_blind, is_waiting, done) = (false, false, HashSet::new());
@@ -179,10 +196,19 @@ impl Arrivals {
         }
     }
 
+    /// Looks once, with as many others at a time as may be.
+    async fn look_in_turn(self: Arc<Self>, mut one: Watched) -> Watched {
+        let of = if matches!(one.trigger.on, On::Http(_)) { &self.polls } else { &self.listings };
+        // It is never closed.
+        let _permit = of.acquire().await;
+        self.look(&mut one).await;
+        one
+    }
+
     async fn look(&self, one: &mut Watched) {
         let (interval, looked) = match &one.trigger.on {
             On::File(arrival) => (arrival.interval(), self.look_for_files(&arrival.clone(), one).await),
-            On::Http(poll) => (poll.interval.0, self.ask(&poll.clone(), one).await),
+            On::Http(poll) => (poll.interval.0, self.ask_in_time(&poll.clone(), one).await),
             _ => return,
         };
         let interval = interval.max(Duration::from_millis(100));

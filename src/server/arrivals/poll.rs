@@ -15,10 +15,19 @@ use crate::web::follow;
 /// The most that is read of an answer.
 const MOST: usize = 1 << 20;
 
+/// The longest that one look takes: an answer may come drop by drop.
+const LONGEST: Duration = Duration::from_secs(60);
+
 impl Arrivals {
+    /// [Asks](Self::ask), and gives up when that takes too long.
+    pub(super) async fn ask_in_time(&self, poll: &HttpPoll, one: &mut Watched) -> Result<Option<Duration>, Failed> {
+        let asked = tokio::time::timeout(LONGEST, self.ask(poll, one)).await;
+        asked.unwrap_or_else(|_| Err(Failed::Place(format!("no whole answer within {} s", LONGEST.as_secs()))))
+    }
+
     /// Asks once, and starts an execution if the answer is the one that is waited for. How soon to ask again, if
     /// sooner than usual.
-    pub(super) async fn ask(&self, poll: &HttpPoll, one: &mut Watched) -> Result<Option<Duration>, Failed> {
+    async fn ask(&self, poll: &HttpPoll, one: &mut Watched) -> Result<Option<Duration>, Failed> {
         if self.must_wait(one)? {
             return Ok(Some(SOON));
         }
