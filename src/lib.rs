@@ -1,5 +1,6 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
+pub mod aside;
 pub mod config;
 pub mod diagnostic;
 pub mod duration;

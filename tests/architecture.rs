@@ -11,7 +11,7 @@ use jitney::tasks::ALL;
 
 /// The modules of each layer, lowest first. A module imports from its own layer and those below.
 const LAYERS: [&[&str]; 5] = [
-    &["config", "diagnostic", "duration", "id", "secret", "text"],
+    &["aside", "config", "diagnostic", "duration", "id", "secret", "text"],
     &["gcp", "home", "journal", "jq", "namespace_files", "postgres", "process", "storage", "stream", "task", "web"],
     &["flow", "tasks"],
     &["engine"],

@@ -18,12 +18,15 @@ CREATE TABLE IF NOT EXISTS jitney_loads (
     loaded_at timestamptz NOT NULL DEFAULT now(),
     -- The number of the load's transaction, which its rows carry as xmin.
     xid bigint,
+    -- The same for parts of the load that were written behind savepoints.
+    parts bigint[],
     -- Whether the transaction may have changed rows that were in the table before.
     updates boolean
 );
 
 -- Ledgers of earlier versions lack these.
-ALTER TABLE jitney_loads ADD COLUMN IF NOT EXISTS xid bigint, ADD COLUMN IF NOT EXISTS updates boolean;
+ALTER TABLE jitney_loads ADD COLUMN IF NOT EXISTS xid bigint, ADD COLUMN IF NOT EXISTS parts bigint[],
+    ADD COLUMN IF NOT EXISTS updates boolean;
 
 CREATE INDEX IF NOT EXISTS jitney_loads_by_target ON jitney_loads (target, partition, id DESC);
 

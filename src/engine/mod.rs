@@ -2,7 +2,7 @@
 
 mod admission;
 mod again;
-mod aside;
+
 mod attempt;
 pub mod backfill;
 mod before;
@@ -38,7 +38,6 @@ mod steer;
 mod target;
 mod work;
 
-pub use aside::aside;
 pub use before::{Before, Beside};
 pub use create::Request;
 pub use foresee::{Foreseen, Possible, Wanted};

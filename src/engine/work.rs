@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::aside::aside;
+use crate::aside::aside;
 use crate::engine::attempt::{Decided, bounded, decided};
 use crate::engine::control::{Control, Rest};
 use crate::engine::plan::{Next, Run, Start, plan};

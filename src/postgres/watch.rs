@@ -15,6 +15,7 @@ use crate::task::{TaskContext, TaskError};
 use super::connect::{Handle, Session, open};
 use super::dial::Failure;
 use super::error;
+use super::refusal::Refusal;
 use super::sql::quote;
 
 /// How long a statement may take before anybody asks about it.
@@ -99,6 +100,11 @@ impl<'a> Watch<'a> {
     /// Forgets what the server complained of until now, before a COPY begins.
     pub fn before_copy(&self) {
         self.handle.heard.forget();
+    }
+
+    /// What the server has said against the rows of the COPY that [`Watch::before_copy`] announced.
+    pub fn refusal(&self) -> Option<Refusal> {
+        self.handle.heard.last().map(Refusal::new)
     }
 
     /// Waits for `work` on the data of a COPY. Ends as soon as the server complains, which the driver would only look

@@ -8,7 +8,7 @@ use polars::prelude::{
     StringChunkedBuilder, TimeUnit, TimeZone,
 };
 
-use super::{Column, ColumnType};
+use super::{Column, ColumnType, LINE};
 use super::{moment, value};
 
 /// Parses a column's fields, top to bottom. `None` is NULL, and so is a blank field of any type but text. Calls `bad`
@@ -37,8 +37,13 @@ pub fn fill<'a>(
             parse.each(value::parse_float, |value| builder.append_option(value));
             builder.finish().into_column()
         }
+        ColumnType::Real => {
+            let mut builder = PrimitiveChunkedBuilder::<Float64Type>::new(name, rows);
+            parse.each(value::parse_real, |value| builder.append_option(value));
+            builder.finish().into_column()
+        }
         ColumnType::Numeric => parse.texts(name, rows, value::parse_numeric),
-        ColumnType::Text => parse.texts(name, rows, value::parse_text),
+        ColumnType::Text | ColumnType::Json => parse.texts(name, rows, value::parse_text),
         ColumnType::Date => {
             let mut builder = PrimitiveChunkedBuilder::<Int32Type>::new(name, rows);
             parse.each(moment::parse_date, |value| builder.append_option(value));
@@ -47,6 +52,12 @@ pub fn fill<'a>(
         ColumnType::Timestamp => parse.moments(name, rows, moment::parse_timestamp, None),
         ColumnType::TimestampTz => parse.moments(name, rows, moment::parse_timestamptz, Some(TimeZone::UTC)),
     }
+}
+
+/// The column of the rows' lines.
+pub fn lines(lines: impl Iterator<Item = u64>) -> Filled {
+    let lines: Vec<i64> = lines.map(u64::cast_signed).collect();
+    Filled::new(PlSmallStr::from_static(LINE), lines)
 }
 
 struct Parse<F, B> {

@@ -10,7 +10,7 @@ use polars::prelude::Column as Filled;
 use super::bytes::{is_web_page, preview};
 use super::split::{Dialect, Endless, Row, Rows};
 use super::text::{Text, other_encoding, seems_utf16};
-use super::{BadRow, Batch, Column, ColumnType, ReadOptions, Result, column};
+use super::{BadRow, Batch, Column, ColumnType, LINE, ReadOptions, Result, column};
 use crate::diagnostic::Diagnostic;
 
 /// What may stand between fields, likeliest first.
@@ -166,6 +166,20 @@ impl CsvFile {
         error
     }
 
+    /// The rows that begin on these lines; see [`super::Reader::rows_at`].
+    pub fn rows_at(mut self, wanted: &BTreeMap<u64, Option<String>>) -> Result<Vec<BadRow>> {
+        let mut found = Vec::new();
+        while found.len() < wanted.len() && self.find_rows(usize::MAX)? {
+            for row in self.rows.found() {
+                let Some(column) = wanted.get(&row.line) else { continue };
+                let place = column.as_ref().and_then(|column| self.header.iter().position(|name| name == column));
+                let column = place.map_or(0, |place| self.rows.position_of(row, place));
+                found.push(BadRow { column, text: column::kept(self.rows.text_of(row)), ..BadRow::at(row.line) });
+            }
+        }
+        Ok(found)
+    }
+
     /// The file's rows with the wanted columns, which the header must have.
     pub fn batches(self, wanted: Vec<Column>) -> impl Iterator<Item = Result<Batch>> + Send {
         let places = wanted.iter().map(|column| self.header.iter().position(|name| *name == column.name));
@@ -230,6 +244,9 @@ impl CsvBatches {
 
     /// Parses one column; the leftmost complaint of each row is kept.
     fn column(&self, place: usize, wanted: &Column, good: &[&Row], complaints: &mut BTreeMap<usize, usize>) -> Filled {
+        if wanted.name == LINE {
+            return column::lines(good.iter().map(|row| row.line));
+        }
         let fields = good.iter().map(|row| self.field(row, place));
         column::fill(wanted, fields, |row| {
             complaints.entry(row).and_modify(|first| *first = place.min(*first)).or_insert(place);

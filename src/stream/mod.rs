@@ -5,6 +5,7 @@
 //! decides whether it ends the load. What is wrong with the file as a whole (a cut gzip stream, a web page in place of
 //! data) ends the stream with a located [`Diagnostic`].
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,13 +23,13 @@ mod csv;
 mod encoding;
 pub mod gzip;
 mod marks;
-mod moment;
+pub mod moment;
 mod ndjson;
 mod pages;
 mod parquet;
 mod split;
 mod text;
-mod value;
+pub mod value;
 mod write;
 
 pub use bytes::Limits;
@@ -48,10 +49,15 @@ pub enum ColumnType {
     Int(u8),
     /// A double precision number, `NaN` and `Infinity` included. Polars: Float64.
     Float,
+    /// A single precision number, rounded once. Polars: Float64, which holds every such number.
+    Real,
     /// A decimal number of any length, kept as its text. Polars: String.
     Numeric,
     /// Text as it stands. Polars: String.
     Text,
+    /// JSON as its text: of CSV the field as it stands, of NDJSON the value with its quotes and every digit. Polars:
+    /// String.
+    Json,
     /// `2020-04-01`. Polars: Date.
     Date,
     /// `2020-04-01 00:44:02`, with `T` for the blank and up to six decimals. Polars: Datetime in microseconds.
@@ -71,6 +77,16 @@ pub struct Column {
     pub required: bool,
 }
 
+/// The name of a wanted column that holds each row's line in the file, from 1; of Parquet its number. Polars: Int64.
+pub const LINE: &str = "\u{1}line";
+
+impl Column {
+    /// The column of the lines.
+    pub fn line() -> Self {
+        Self { name: LINE.to_owned(), kind: ColumnType::Int(64), required: false }
+    }
+}
+
 /// A row that does not fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadRow {
@@ -87,6 +103,11 @@ pub struct BadRow {
 }
 
 impl BadRow {
+    /// A row of which no more than its line is known.
+    pub fn at(line: u64) -> Self {
+        Self { line, column: 0, message: String::new(), text: String::new(), hint: None }
+    }
+
     /// The row as an error, for consumers that put up with none; `file` is what the user calls the file.
     pub fn diagnostic(&self, file: &str) -> Diagnostic {
         let mut diagnostic = Diagnostic::error(&self.message);
@@ -245,6 +266,24 @@ impl Reader {
         &self.columns
     }
 
+    /// Whether the file's values are texts, which mean what their reader makes of them.
+    pub fn is_text(&self) -> bool {
+        !matches!(self.file, Open::Parquet(_))
+    }
+
+    /// The rows that begin on these lines, as bad rows without a message. `wanted` names a column for each line, or
+    /// none where the whole row is meant.
+    ///
+    /// # Errors
+    /// When the file cannot be read so far.
+    pub fn rows_at(self, wanted: &BTreeMap<u64, Option<String>>) -> Result<Vec<BadRow>> {
+        match self.file {
+            Open::Csv(file) => file.rows_at(wanted),
+            Open::Ndjson(file) => file.rows_at(wanted),
+            Open::Parquet(_) => Ok(wanted.keys().map(|row| BadRow::at(*row)).collect()),
+        }
+    }
+
     /// What to do when these are not the columns that are expected, if the file tells.
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
@@ -255,7 +294,7 @@ impl Reader {
     /// # Errors
     /// Names those that are missing, and what the file has.
     pub fn check(&self, wanted: &[Column]) -> Result<()> {
-        let has = |name: &str| self.columns.iter().any(|(column, _)| column == name);
+        let has = |name: &str| name == LINE || self.columns.iter().any(|(column, _)| column == name);
         let missing: Vec<&str> = wanted.iter().map(|column| column.name.as_str()).filter(|name| !has(name)).collect();
         let Some(first) = missing.first() else { return Ok(()) };
         let noun = if missing.len() == 1 { "column" } else { "columns" };

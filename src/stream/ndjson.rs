@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::bytes::{is_web_page, preview};
 use super::text::{Text, other_encoding, seems_utf16};
-use super::{BadRow, Batch, Column, ColumnType, Result, column};
+use super::{BadRow, Batch, Column, ColumnType, LINE, Result, column};
 use crate::diagnostic::Diagnostic;
 
 /// Rows whose fields make up the columns of the file.
@@ -94,6 +94,23 @@ impl NdjsonFile {
         diagnostic.file = self.name.clone();
         diagnostic.line = usize::try_from(self.line).unwrap_or(usize::MAX);
         Box::new(diagnostic)
+    }
+
+    /// The rows on these lines; see [`super::Reader::rows_at`].
+    pub fn rows_at(mut self, wanted: &BTreeMap<u64, Option<String>>) -> Result<Vec<BadRow>> {
+        let mut found = Vec::new();
+        while found.len() < wanted.len() {
+            let end = self.find_lines()?;
+            if end == 0 {
+                break;
+            }
+            let text = self.text.get(..end).unwrap_or_default();
+            let rows = lines(text, self.line).filter(|(line, _)| wanted.contains_key(line));
+            found.extend(rows.map(|(line, text)| BadRow { text: column::kept(text), ..BadRow::at(line) }));
+            self.line += memchr_iter(b'\n', text).count() as u64;
+            self.text.drain(..end);
+        }
+        Ok(found)
     }
 
     /// The file's rows with the wanted columns.
@@ -202,6 +219,9 @@ fn fill(
     rows: &[(u64, &[u8], Map<String, Value>)],
     complaints: &mut BTreeMap<usize, String>,
 ) -> Filled {
+    if wanted.name == LINE {
+        return column::lines(rows.iter().map(|(line, _, _)| *line));
+    }
     let texts: Vec<Option<Cow<str>>> = rows.iter().map(|(_, _, object)| text_of(object.get(&wanted.name)?)).collect();
     let fields = texts.iter().map(|text| text.as_deref().map(str::as_bytes));
     column::fill(wanted, fields, |row| {

@@ -19,7 +19,7 @@ use polars::prelude::{
 
 use super::bytes::Compression;
 use super::chunks::Layout;
-use super::{BadRow, Batch, Column, ColumnType, Limits, Result, column};
+use super::{BadRow, Batch, Column, ColumnType, LINE, Limits, Result, column};
 use crate::diagnostic::Diagnostic;
 use crate::task::Progress;
 
@@ -77,7 +77,8 @@ impl ParquetFile {
 
     /// The file's rows with the wanted columns, which the file must have.
     pub fn batches(self, wanted: Vec<Column>) -> impl Iterator<Item = Result<Batch>> + Send {
-        let names: Vec<&str> = wanted.iter().map(|column| column.name.as_str()).collect();
+        let names = wanted.iter().map(|column| column.name.as_str()).filter(|name| *name != LINE);
+        let names: Vec<&str> = names.collect();
         let (portions, rows) = (self.layout.portions(&names), self.layout.rows());
         let query = self.scan.select(names.into_iter().map(col).collect::<Vec<_>>());
         let mut state = Progressing { name: self.name, size: self.size, rows, done: 0, progress: self.progress };
@@ -190,7 +191,7 @@ impl Progressing {
             return Err(broken(&self.name, format!("row {row}: `{column}` is larger than 16 MiB")));
         }
         let mut complaints = BTreeMap::new();
-        let good = convert_all(frame, wanted, &mut complaints)
+        let good = convert_all(frame, wanted, self.done + 1, &mut complaints)
             .map_err(|error| broken(&self.name, format!("cannot convert the rows: {error}")))?;
         let first = self.done + 1;
         let bad = complaints.into_iter().map(|(row, message)| {
@@ -263,9 +264,13 @@ fn kind_of(kind: &DataType) -> Option<ColumnType> {
 fn convert_all(
     frame: &DataFrame,
     wanted: &[Column],
+    first: u64,
     complaints: &mut BTreeMap<usize, String>,
 ) -> PolarsResult<DataFrame> {
-    let convert = |wanted: &Column| convert(frame.column(&wanted.name)?.as_materialized_series(), wanted, complaints);
+    let convert = |wanted: &Column| match wanted.name == LINE {
+        true => Ok(column::lines((first..).take(frame.height()))),
+        false => convert(frame.column(&wanted.name)?.as_materialized_series(), wanted, complaints),
+    };
     let columns = wanted.iter().map(convert).collect::<PolarsResult<_>>()?;
     column::frame(frame.height(), columns, complaints)
 }
@@ -277,7 +282,9 @@ fn convert(values: &Series, wanted: &Column, complaints: &mut BTreeMap<usize, St
     let cast = match (found, wanted.kind) {
         (Some(ColumnType::Bool), ColumnType::Bool) | (Some(ColumnType::Date), ColumnType::Date) => values.clone(),
         (Some(ColumnType::Int(from)), ColumnType::Int(to)) if from <= to => values.cast(&DataType::Int64)?,
-        (Some(ColumnType::Int(_) | ColumnType::Float), ColumnType::Float) => values.cast(&DataType::Float64)?,
+        (Some(ColumnType::Int(_) | ColumnType::Float), ColumnType::Float | ColumnType::Real) => {
+            values.cast(&DataType::Float64)?
+        }
         (Some(ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz), ColumnType::Timestamp) => {
             moments(values, None)?
         }

@@ -55,15 +55,29 @@ fn signed(value: i64, negative: bool) -> Option<i64> {
     if negative { Some(value) } else { value.checked_neg() }
 }
 
-/// A double; what is too large for one is `None`, not infinity.
+/// A double; what is too large or too small for one is `None`, not infinity or zero.
 pub fn parse_float(text: &[u8]) -> Option<f64> {
     let text = trim(text);
     if let Some(value) = short_decimal(text) {
         return Some(value);
     }
     let value: f64 = fast_float2::parse(text).ok()?;
-    let overflowed = value.is_infinite() && text.iter().any(u8::is_ascii_digit);
-    (!overflowed).then_some(value)
+    let is_out_of_range = value.is_infinite() && text.iter().any(u8::is_ascii_digit) || value == 0.0 && !is_zero(text);
+    (!is_out_of_range).then_some(value)
+}
+
+/// A single precision number as a double, rounded once; what is too large or too small for one is `None`.
+pub fn parse_real(text: &[u8]) -> Option<f64> {
+    let text = trim(text);
+    let value: f32 = fast_float2::parse(text).ok()?;
+    let is_out_of_range = value.is_infinite() && text.iter().any(u8::is_ascii_digit) || value == 0.0 && !is_zero(text);
+    (!is_out_of_range).then_some(f64::from(value))
+}
+
+/// Whether no digit before the exponent is anything but 0.
+fn is_zero(text: &[u8]) -> bool {
+    let mantissa = text.split(|byte| matches!(byte, b'e' | b'E')).next().unwrap_or_default();
+    !mantissa.iter().any(|byte| matches!(byte, b'1'..=b'9'))
 }
 
 /// Up to 15 digits with a point anywhere. Both the digits and the power of ten are exact doubles, so one division
@@ -148,8 +162,9 @@ pub fn complaint(text: &[u8], kind: ColumnType) -> String {
         ColumnType::Int(bits) => not_int(text, bits),
         ColumnType::Float => not_float(text).to_owned(),
         ColumnType::Numeric => "is not a number".to_owned(),
-        ColumnType::Text if text.contains(&0) => "holds a zero byte, which text cannot".to_owned(),
-        ColumnType::Text => "is not valid UTF-8 text".to_owned(),
+        ColumnType::Real => not_real(text).to_owned(),
+        ColumnType::Text | ColumnType::Json if text.contains(&0) => "holds a zero byte, which text cannot".to_owned(),
+        ColumnType::Text | ColumnType::Json => "is not valid UTF-8 text".to_owned(),
         ColumnType::Date => "is not a date such as 2020-04-01".to_owned(),
         ColumnType::Timestamp => "is not a timestamp such as 2020-04-01 00:44:02".to_owned(),
         ColumnType::TimestampTz => "is not a timestamp such as 2020-04-01 00:44:02+00".to_owned(),
@@ -165,7 +180,11 @@ fn not_int(text: &[u8], bits: u8) -> String {
 }
 
 fn not_float(text: &[u8]) -> &'static str {
-    if is_decimal(trim(text)) { "is too large for a double precision number" } else { "is not a number" }
+    if is_decimal(trim(text)) { "is out of range for a double precision number" } else { "is not a number" }
+}
+
+fn not_real(text: &[u8]) -> &'static str {
+    if is_decimal(trim(text)) { "is out of range for a real number" } else { "is not a number" }
 }
 
 #[cfg(test)]
@@ -238,8 +257,15 @@ mod tests {
         }
         assert!(parse_float(b"NaN").unwrap().is_nan());
         assert_eq!(parse_float(b"-Infinity"), Some(f64::NEG_INFINITY));
-        for text in ["", ".", "-", "12x.5", "1.2.3", "1e400", "0x10", "1,5"] {
+        for text in ["", ".", "-", "12x.5", "1.2.3", "1e400", "0x10", "1,5", "1e-400"] {
             assert_eq!(parse_float(text.as_bytes()), None, "{text:?}");
+        }
+        assert_eq!(parse_float(b"0e-400"), Some(0.0));
+        assert_eq!(parse_real(b"0.1"), Some(f64::from(0.1_f32)));
+        // Through a double it would be rounded up twice.
+        assert_eq!(parse_real(b"1.00000017881393432617187499"), Some(f64::from(1.000_000_1_f32)));
+        for text in ["1e39", "1e-46"] {
+            assert_eq!(parse_real(text.as_bytes()), None, "{text:?}");
         }
     }
 
@@ -257,7 +283,7 @@ mod tests {
     #[test]
     fn a_complaint_says_what_kind_of_value_was_due() {
         assert_eq!(complaint(b"12x.5", ColumnType::Float), "is not a number");
-        assert_eq!(complaint(b"1e400", ColumnType::Float), "is too large for a double precision number");
+        assert_eq!(complaint(b"1e400", ColumnType::Float), "is out of range for a double precision number");
         assert_eq!(complaint(b"1.5", ColumnType::Int(32)), "is not a whole number");
         assert_eq!(complaint(b"40000", ColumnType::Int(16)), "does not fit an integer of 16 bits");
         assert_eq!(complaint(b"99999999999999999999", ColumnType::Int(64)), "does not fit an integer of 64 bits");

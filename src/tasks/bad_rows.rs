@@ -1,7 +1,7 @@
 //! What happens to rows of a file that do not fit: they stop the task, or they are set aside, counted and kept.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -88,9 +88,28 @@ impl Rejected {
         }
         self.count += 1;
         let path = file.path.clone();
-        self.write(&path, row).map_err(|error| {
-            Box::new(Diagnostic::error(format!("cannot write the bad rows to {}: {error}", path.display())))
-        })
+        self.write(&path, row).map_err(|error| unwritten(&path, &error))
+    }
+
+    /// Puts the rows that were set aside in the order of their lines.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn sort(&mut self) -> Result<()> {
+        let Some((_, file)) = self.limit.as_ref().filter(|_| self.writer.is_some()) else { return Ok(()) };
+        let path = file.path.clone();
+        self.sorted(&path).map_err(|error| unwritten(&path, &error))
+    }
+
+    fn sorted(&mut self, path: &PathBuf) -> csv::Result<()> {
+        let mut reader = csv::Reader::from_path(path)?;
+        let head = reader.headers()?.clone();
+        let mut rows: Vec<csv::StringRecord> = reader.records().collect::<csv::Result<_>>()?;
+        rows.sort_by_key(|row| row.get(0).and_then(|line| line.parse::<u64>().ok()));
+        let writer = self.writer.insert(csv::Writer::from_path(path)?);
+        writer.write_record(&head)?;
+        rows.iter().try_for_each(|row| writer.write_record(row))?;
+        Ok(writer.flush()?)
     }
 
     fn write(&mut self, path: &PathBuf, row: &BadRow) -> csv::Result<()> {
@@ -107,6 +126,11 @@ impl Rejected {
         Ok(writer.flush()?)
     }
 
+    /// How many further rows may be set aside; none where the first one ends the task.
+    pub fn room(&self) -> Option<u64> {
+        self.limit.as_ref().map(|(max, _)| max.saturating_sub(self.count))
+    }
+
     /// How many rows were set aside.
     pub fn count(&self) -> u64 {
         self.count
@@ -116,6 +140,10 @@ impl Rejected {
     pub fn uri(&self) -> Option<&str> {
         self.limit.as_ref().filter(|_| self.count > 0).map(|(_, file)| file.uri.as_str())
     }
+}
+
+fn unwritten(path: &Path, error: &csv::Error) -> Box<Diagnostic> {
+    Box::new(Diagnostic::error(format!("cannot write the bad rows to {}: {error}", path.display())))
 }
 
 #[cfg(test)]

@@ -107,7 +107,7 @@ async fn a_table_is_made_by_a_file_of_sql_and_goes_with_a_failed_load() {
     place.file("t.sql", "CREATE TABLE t (id int); -- one; two\nCREATE INDEX ON t (id);\n");
     place.file("a.csv", "id\nx\n");
     let yaml = "{from: a.csv, table: t, ddl: t.sql}";
-    assert_says(&place.refused(yaml).await, &["a.csv:2:1: `id`: `x` is not a number"]);
+    assert_says(&place.refused(yaml).await, &["a.csv:2:1: `id`: invalid input syntax for type integer: \"x\""]);
     assert_eq!(place.rows("SELECT to_regclass('t'), to_regclass('jitney_loads')").await, "NULL NULL");
     place.file("a.csv", "id\n1\n");
     place.load(yaml).await.unwrap();

@@ -106,7 +106,7 @@ async fn the_partitions_value_replaces_the_files_own_column() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_partition_may_be_named_by_an_enum_but_not_by_a_number() {
+async fn a_partition_may_be_of_any_type() {
     let sql = "CREATE TYPE taxi AS ENUM ('green', 'yellow'); CREATE TABLE t (taxi taxi, id int)";
     let place = Place::with("partition_enum", sql).await;
     place.file("a.csv", "id\n1\n");
@@ -114,8 +114,25 @@ async fn a_partition_may_be_named_by_an_enum_but_not_by_a_number() {
     place.load(yaml).await.unwrap();
     assert_eq!(counts(&place.load(yaml).await.unwrap()), [1, 0, 0, 1]);
     assert_eq!(place.t().await, "green 1");
-    let shown = place.refused("{from: a.csv, table: t, mode: {replace_partition: {id: 5}}}").await;
-    assert_says(&shown, &["partition column `id` is of type integer", "text or varchar"]);
+    for (kind, value, other) in [
+        ("int", "5", "6"),
+        ("date", "2019-01-01", "2019-02-01"),
+        ("numeric(4,1)", "2.5", "3.5"),
+        ("timestamp", "2019-01-01 10:00:00", "2019-01-01 11:00:00"),
+        ("uuid", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a12"),
+        ("inet", "10.0.0.1", "10.0.0.2"),
+        ("int4range", "[1,5)", "[5,9)"),
+        ("boolean", "t", "f"),
+    ] {
+        place
+            .run(&format!("DROP TABLE t; CREATE TABLE t (part {kind}, id int); INSERT INTO t VALUES ('{other}', 7)"))
+            .await;
+        let yaml = format!("{{from: a.csv, table: t, mode: {{replace_partition: {{part: '{value}'}}}}}}");
+        assert_eq!(counts(&place.load(&yaml).await.unwrap()), [1, 1, 0, 0], "{kind}");
+        assert_eq!(counts(&place.load(&yaml).await.unwrap()), [1, 0, 0, 1], "{kind}");
+        let rows = format!("SELECT (part = '{value}')::text, id FROM t ORDER BY id DESC");
+        assert_eq!(place.rows(&rows).await, "false 7\ntrue 1", "{kind}");
+    }
 }
 
 const KEYED: &str = "CREATE TABLE t (id int PRIMARY KEY, note text); INSERT INTO t VALUES (1, 'old'), (2, 'same')";

@@ -10,8 +10,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
+use crate::aside::aside;
 use crate::diagnostic::Diagnostic;
-use crate::engine::aside;
 use crate::engine::backfill::Wanted;
 use crate::engine::catalog::Entry;
 use crate::flow::{LARGEST_FLOW, parse};

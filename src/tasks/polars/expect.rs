@@ -140,7 +140,7 @@ fn literal(field: &str, value: &Value, (name, kind): &(String, ColumnType)) -> s
     let text = plain(value);
     let found = match kind {
         ColumnType::Bool => text.parse().ok().map(|flag: bool| lit(flag)),
-        ColumnType::Int(_) | ColumnType::Float | ColumnType::Numeric => {
+        ColumnType::Int(_) | ColumnType::Float | ColumnType::Real | ColumnType::Numeric => {
             let whole = text.parse().ok().map(|number: i64| lit(number));
             whole.or_else(|| text.parse().ok().map(|number: f64| lit(number)))
         }

@@ -19,8 +19,8 @@ pub fn representation(kind: ColumnType) -> DataType {
     match kind {
         ColumnType::Bool => DataType::Boolean,
         ColumnType::Int(_) => DataType::Int64,
-        ColumnType::Float => DataType::Float64,
-        ColumnType::Numeric | ColumnType::Text => DataType::String,
+        ColumnType::Float | ColumnType::Real => DataType::Float64,
+        ColumnType::Numeric | ColumnType::Text | ColumnType::Json => DataType::String,
         ColumnType::Date => DataType::Date,
         ColumnType::Timestamp => DataType::Datetime(TimeUnit::Microseconds, None),
         ColumnType::TimestampTz => DataType::Datetime(TimeUnit::Microseconds, Some(TimeZone::UTC)),

@@ -40,17 +40,34 @@ fn push_short_decimal(magnitude: f64, out: &mut Vec<u8>) -> bool {
     false
 }
 
+/// Appends a single precision number with the fewest digits that read back as the same number.
+pub fn push_real(value: f32, out: &mut Vec<u8>) {
+    if value == 0.0 || !value.is_finite() {
+        return push_float(f64::from(value), out);
+    }
+    if value.is_sign_negative() {
+        out.push(b'-');
+    }
+    let (digits, exponent) = Scientific::shortest_real(value.abs()).parts();
+    push_digits(&digits, exponent, REAL_EXPONENTS, out);
+}
+
 /// From this exponent on Postgres prints `1e+15`; up to this one, `1e-05`.
 const EXPONENTS: std::ops::Range<i32> = -4..15;
+const REAL_EXPONENTS: std::ops::Range<i32> = -4..6;
 
 fn push_shortest(magnitude: f64, out: &mut Vec<u8>) {
     let (digits, exponent) = Scientific::shortest(magnitude).parts();
-    if !EXPONENTS.contains(&exponent) {
-        push_scientific(&digits, exponent, out);
+    push_digits(&digits, exponent, EXPONENTS, out);
+}
+
+fn push_digits(digits: &[u8], exponent: i32, plain: std::ops::Range<i32>, out: &mut Vec<u8>) {
+    if !plain.contains(&exponent) {
+        push_scientific(digits, exponent, out);
     } else if exponent < 0 {
         out.extend_from_slice(b"0.");
         out.extend(std::iter::repeat_n(b'0', exponent.unsigned_abs() as usize - 1));
-        out.extend_from_slice(&digits);
+        out.extend_from_slice(digits);
     } else {
         let whole = exponent.unsigned_abs() as usize + 1;
         out.extend_from_slice(&digits[..whole.min(digits.len())]);
@@ -100,6 +117,19 @@ impl Scientific {
         // Beside a power of two the nearest decimal of this length can belong to the neighbour.
         let candidates = [rounded(digits - 1), shortest];
         candidates.into_iter().chain((digits..17).map(rounded)).find(is_right).unwrap_or(shortest)
+    }
+
+    /// The same for a single precision number: up to nine digits, of which none may lie halfway to a neighbour.
+    fn shortest_real(magnitude: f32) -> Self {
+        let next = f32::from_bits(magnitude.to_bits() + 1);
+        let before = f32::from_bits(magnitude.to_bits() - 1);
+        let halfway = [next, before].map(|other| f64::midpoint(f64::from(other), f64::from(magnitude)));
+        let exact = f64::from(magnitude);
+        let rounded = |places: usize| Self::format(format_args!("{exact:.places$e}"));
+        let is_right = |text: &Self| {
+            text.as_str().parse() == Ok(magnitude) && text.value().is_none_or(|value| !halfway.contains(&value))
+        };
+        (0..9).map(rounded).find(is_right).unwrap_or_else(|| rounded(8))
     }
 
     fn format(number: std::fmt::Arguments<'_>) -> Self {
@@ -183,6 +213,27 @@ impl std::ops::Deref for Digits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn single_precision_reads_as_postgres_prints_it() {
+        let expected = [
+            (0.1_f32, "0.1"),
+            (-2.5, "-2.5"),
+            (123_456.0, "123456"),
+            (1_234_567.0, "1.234567e+06"),
+            (16_777_216.0, "1.6777216e+07"),
+            (0.000_01, "1e-05"),
+            (f32::MAX, "3.4028235e+38"),
+            (1e-45, "1e-45"),
+            (f32::NEG_INFINITY, "-Infinity"),
+            (-0.0, "-0"),
+        ];
+        for (value, shown) in expected {
+            let mut out = Vec::new();
+            push_real(value, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), shown);
+        }
+    }
 
     #[test]
     fn floats_read_as_postgres_prints_them() {

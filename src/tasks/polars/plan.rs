@@ -1,5 +1,6 @@
 //! A transform made ready for one file: every name and expression is checked before a row is read.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
@@ -9,10 +10,10 @@ use super::expect::{self, Expectation, Warnings, checked};
 use super::expression::{self, Columns, convert, find, natural, plain, representation, unknown_column};
 use super::keys::{Keys, Nulls};
 use super::row_id::RowId;
-use super::spec::{Dedupe, Keep, Pairs, Transform};
+use super::spec::{Dedupe, Keep, Pairs, Rule, Transform};
 use super::spool::{FirstOrLast, Query, failed, spooled};
 use super::sql;
-use crate::stream::{Batch, Batches, Column, ColumnType};
+use crate::stream::{Batch, Batches, Column, ColumnType, LINE};
 use crate::task::TaskError;
 
 /// What the steps will do to the rows of one file.
@@ -57,15 +58,63 @@ impl Transform {
         columns: &[(String, Option<ColumnType>)],
         types: &dyn Fn(&str) -> Option<ColumnType>,
     ) -> Result<Plan, TaskError> {
-        sql::deep(|| self.make_plan(columns, types))
+        sql::deep(|| self.make_plan(self.typed(columns, types)?, types))
     }
 
-    fn make_plan(
+    /// The same for a destination that reads texts itself: a column that no step looks at stays the text that it is in
+    /// the file.
+    ///
+    /// # Errors
+    /// As [`Transform::plan`].
+    pub fn plan_for_texts(
         &self,
         columns: &[(String, Option<ColumnType>)],
         types: &dyn Fn(&str) -> Option<ColumnType>,
     ) -> Result<Plan, TaskError> {
-        let file = self.typed(columns, types)?;
+        sql::deep(|| {
+            let mut file = self.typed(columns, types)?;
+            let read = self.columns_read(&file)?;
+            for (name, kind) in file.iter_mut().filter(|(_, kind)| *kind != ColumnType::Json) {
+                if !read.contains(name) {
+                    *kind = ColumnType::Text;
+                }
+            }
+            self.make_plan(file, types)
+        })
+    }
+
+    /// The columns of the file that a step looks at.
+    fn columns_read(&self, file: &Columns) -> Result<HashSet<String>, TaskError> {
+        if self.sql.is_some() {
+            return Ok(file.iter().map(|(name, _)| name.clone()).collect());
+        }
+        let filter = self.filter.as_ref().map(|text| condition(text, file)).transpose()?;
+        let mut read: HashSet<String> = filter.iter().flat_map(expression::leaves).collect();
+        for (name, text) in &self.with_columns.0 {
+            read.extend(expression::leaves(&expression::parse(&format!("with_columns.{name}"), text, file)?.0));
+        }
+        let keys = self
+            .dedupe
+            .iter()
+            .flat_map(|dedupe| dedupe.choice().0)
+            .chain(self.row_id.iter().flat_map(|id| &id.columns));
+        let named = keys.map(String::as_str).chain(self.expect.iter().flat_map(Rule::columns));
+        let named: Vec<&str> = named.chain(self.cast.0.iter().map(|(name, _)| name.as_str())).collect();
+        let stated = self.schema.0.iter().map(|(name, _)| name.as_str());
+        let is_read = |name: &str| {
+            let new_name = renamed(name, &self.rename);
+            let mut all = named.iter().copied().chain(stated.clone());
+            all.any(|other| alike(other, name) || alike(other, new_name))
+        };
+        read.extend(file.iter().map(|(name, _)| name).filter(|name| is_read(name)).cloned());
+        Ok(read)
+    }
+
+    fn make_plan(
+        &self,
+        file: Vec<(String, ColumnType)>,
+        types: &dyn Fn(&str) -> Option<ColumnType>,
+    ) -> Result<Plan, TaskError> {
         let (rows, used) = self.row_steps(&file, types)?;
         let mut columns = rows.columns.clone();
         let dedupe = match self.dedupe.as_ref().map(Dedupe::choice) {
@@ -186,6 +235,15 @@ impl Transform {
 }
 
 impl Plan {
+    /// The same with each row's line in the file as one more column, [`LINE`]. A query's rows have none.
+    #[must_use]
+    pub fn with_lines(mut self) -> Self {
+        self.wanted.push(Column::line());
+        self.rows.output.push(col(LINE));
+        self.rows.columns.push((LINE.to_owned(), ColumnType::Int(64)));
+        self
+    }
+
     /// The columns of the file that the steps need, and what to read them as. A consumer may make some required.
     pub fn wanted(&self) -> Vec<Column> {
         self.wanted.clone()
@@ -301,6 +359,10 @@ fn resolved<T: Clone>(field: &str, pairs: &Pairs<T>, columns: &Columns) -> Resul
 
 fn find_all(field: &str, names: &[String], columns: &Columns) -> Result<Vec<(String, ColumnType)>, TaskError> {
     names.iter().map(|name| find(field, name, columns).cloned()).collect()
+}
+
+fn alike(one: &str, other: &str) -> bool {
+    one.trim().to_lowercase() == other.trim().to_lowercase()
 }
 
 /// The name that a column has after `rename`.

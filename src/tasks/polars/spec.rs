@@ -269,6 +269,16 @@ pub struct Rule {
     pub on_fail: OnFail,
 }
 
+impl Rule {
+    /// The columns that it looks at.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        let named = self.not_null.iter().chain(&self.unique);
+        let named = named.chain(self.between.iter().map(|between| &between.column));
+        let named = named.chain(self.among.iter().map(|among| &among.column));
+        named.chain(self.freshness.iter().map(|freshness| &freshness.column)).map(String::as_str)
+    }
+}
+
 /// Bounds of a column's values.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

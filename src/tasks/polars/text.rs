@@ -4,7 +4,7 @@
 
 use polars::prelude::*;
 
-use super::float::push_float;
+use super::float::{push_float, push_real};
 use crate::stream::ColumnType;
 
 /// A column whose values can be written as Postgres's text.
@@ -15,6 +15,8 @@ pub enum Texts<'a> {
     Int(&'a Int64Chunked),
     /// Double precision.
     Float(&'a Float64Chunked),
+    /// Single precision, kept as double precision.
+    Real(&'a Float64Chunked),
     /// Text as it is.
     Text(&'a StringChunked),
     /// Decimal numbers kept as their text.
@@ -38,7 +40,8 @@ impl<'a> Texts<'a> {
             ColumnType::Bool => Self::Bool(series.bool()?),
             ColumnType::Int(_) => Self::Int(series.i64()?),
             ColumnType::Float => Self::Float(series.f64()?),
-            ColumnType::Text => Self::Text(series.str()?),
+            ColumnType::Real => Self::Real(series.f64()?),
+            ColumnType::Text | ColumnType::Json => Self::Text(series.str()?),
             ColumnType::Numeric => Self::Numeric(series.str()?),
             ColumnType::Date => Self::Date(series.date()?.physical()),
             ColumnType::Timestamp => Self::Timestamp(series.datetime()?.physical()),
@@ -54,6 +57,7 @@ impl<'a> Texts<'a> {
             }
             Self::Int(values) => values.get(row).map(|value| push_int(value, out)),
             Self::Float(values) => values.get(row).map(|value| push_float(value, out)),
+            Self::Real(values) => values.get(row).map(|value| push_real(value as f32, out)),
             Self::Text(values) => values.get(row).map(|value| out.extend_from_slice(value.as_bytes())),
             Self::Numeric(values) => values.get(row).map(|value| push_numeric(value, out)),
             Self::Date(values) => values.get(row).map(|days| push_date(i64::from(days), out)),

@@ -170,7 +170,7 @@ impl Loading for CopyIn {
         let loaded = self.send(transaction, context, watch, (source, &sql)).await?;
         let counts = Counts { read: loaded, loaded, rejected: 0, skipped: 0 };
         let seconds = began.elapsed().as_secs_f64();
-        let recording = ledger::record(transaction, context, (source, &key), counts, (seconds, false));
+        let recording = ledger::record(transaction, context, (source, &key), counts, (seconds, false, &[]));
         watch.over("writing to the ledger", recording).await?;
         Ok(Loaded::of(&self.table, source, counts, seconds))
     }

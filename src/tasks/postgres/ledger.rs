@@ -67,8 +67,8 @@ pub(super) struct Counts {
 
 /// Makes the ledger if it is not there, or adds the columns that one of an earlier version lacks.
 pub(super) async fn ensure(transaction: &Transaction<'_>) -> Result<(), TaskError> {
-    let columns = "SELECT count(*) = 2 FROM pg_attribute
-                   WHERE attrelid = to_regclass('jitney_loads') AND attname IN ('xid', 'updates')";
+    let columns = "SELECT count(*) = 3 FROM pg_attribute
+                   WHERE attrelid = to_regclass('jitney_loads') AND attname IN ('xid', 'updates', 'parts')";
     let there = transaction.query_one(columns, &[]).await;
     if there.map_err(|error| explain("looking for the ledger", &error))?.get(0) {
         return Ok(());
@@ -154,13 +154,14 @@ fn earlier(row: &Row) -> Earlier {
     }
 }
 
-/// Writes a load of this attempt down. `updates` says whether it may have changed rows of other loads; a trigger may, too.
+/// Writes a load of this attempt down. `updates` says whether it may have changed rows of other loads; a trigger may, too. `parts`
+/// are the numbers of its subtransactions.
 pub(super) async fn record(
     transaction: &Transaction<'_>,
     context: &TaskContext,
     (source, key): (&Source, &Key),
     counts: Counts,
-    (seconds, updates): (f64, bool),
+    (seconds, updates, parts): (f64, bool, &[i64]),
 ) -> Result<(), TaskError> {
     let texts = [
         context.execution.as_str(),
@@ -176,13 +177,14 @@ pub(super) async fn record(
     let Counts { read, loaded, rejected, skipped } = counts;
     let sql = format!(
         "INSERT INTO jitney_loads (execution, flow, task, target, partition, source, source_sha256, definition_sha256,
-             rows_read, rows_loaded, rows_rejected, rows_skipped, bytes, seconds, xid, updates)
-         VALUES ({}, {read}, {loaded}, {rejected}, {skipped}, {}, {seconds}, txid_current(), {updates} OR EXISTS (
+             rows_read, rows_loaded, rows_rejected, rows_skipped, bytes, seconds, xid, parts, updates)
+         VALUES ({}, {read}, {loaded}, {rejected}, {skipped}, {}, {seconds}, txid_current(), '{{{parts}}}', {updates} OR EXISTS (
              SELECT 1 FROM pg_trigger WHERE NOT tgisinternal AND (tgrelid = {table}::regclass
                  OR tgrelid IN (SELECT relid FROM pg_partition_tree({table}::regclass)))))",
         texts.join(", "),
         source.bytes,
         table = quote(&key.target),
+        parts = parts.iter().map(i64::to_string).collect::<Vec<_>>().join(","),
     );
     transaction.batch_execute(&sql).await.map_err(|error| explain("writing to the ledger", &error))
 }

@@ -2,6 +2,7 @@
 
 pub mod copy_in;
 pub mod copy_out;
+mod kind;
 mod ledger;
 pub mod load;
 mod loaded;

@@ -1,7 +1,8 @@
 //! Whether the rows of an earlier load are still in their table.
 //!
 //! Every row carries the number of the transaction that wrote it (`xmin`), and the ledger keeps the number of each load's
-//! transaction. So rows with that number are the load's, unchanged. An `UPDATE` gives a row the number of the updating
+//! transaction, and of the subtransactions that it wrote behind savepoints. So rows with such a number are the load's,
+//! unchanged. An `UPDATE` gives a row the number of the updating
 //! transaction, and nothing tells any more which load it came from. From that follows the rule:
 //!
 //! - *Whole*: the table holds as many rows with the load's number as the load wrote.
@@ -82,12 +83,14 @@ pub(super) async fn of(
              WHERE this.id = $2 AND l.target = $1 AND l.partition = this.partition
                  AND l.source_sha256 = this.source_sha256),
          loads AS MATERIALIZED (
-             SELECT xmin AS xid, bool_or(id = $2) AS own, bool_or(id IN (SELECT id FROM file)) AS same,
+             SELECT number.xid, bool_or(id = $2) AS own, bool_or(id IN (SELECT id FROM file)) AS same,
                     bool_or(updates AND id > (SELECT min(id) FROM file)) AS doubtful
-             FROM jitney_loads WHERE target = $1 AND {TRUSTED} GROUP BY xmin)
+             FROM jitney_loads l, LATERAL (
+                 SELECT l.xmin AS xid UNION SELECT part::text::xid FROM unnest(l.parts) AS part) AS number
+             WHERE target = $1 AND {TRUSTED} GROUP BY number.xid)
          SELECT count(*), count(*) FILTER (WHERE loads.own), count(*) FILTER (WHERE loads.same AND NOT loads.own),
                 count(*) FILTER (WHERE loads.xid IS NULL OR loads.doubtful AND NOT loads.own),
-                (SELECT {TRUSTED} FROM jitney_loads WHERE id = $2)
+                (SELECT {TRUSTED} FROM jitney_loads l WHERE id = $2)
          FROM {target} t LEFT JOIN loads ON loads.xid = t.xmin{condition}"
     );
     let row = transaction.query_one(&sql, &[&target, &load.id]).await;
@@ -106,8 +109,8 @@ pub(super) async fn of(
 }
 
 /// Whether the number in an entry of the ledger is still that of its rows.
-const TRUSTED: &str = "xid IS NOT NULL AND updates IS NOT NULL AND (xid & 4294967295)::text = xmin::text \
-                       AND txid_current() - xid < 4294967296";
+const TRUSTED: &str = "l.xid IS NOT NULL AND updates IS NOT NULL AND (l.xid & 4294967295)::text = l.xmin::text \
+                       AND txid_current() - l.xid < 4294967296";
 
 /// Why the rows of a table cannot be counted, if so.
 async fn hidden(transaction: &Transaction<'_>, target: &str) -> Result<Option<String>, TaskError> {

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
-use tokio_postgres::types::{Oid, Type};
 use tokio_postgres::{GenericClient, Transaction};
 
 use crate::diagnostic::nearest;
@@ -13,73 +12,30 @@ use crate::postgres::{explain, explain_in};
 use crate::stream::ColumnType;
 use crate::task::{Conflict, TaskError};
 
-/// The Postgres types that are written in binary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Int2,
-    Int4,
-    Int8,
-    Float4,
-    Float8,
-    Numeric,
-    Bool,
-    /// Every type whose binary form is its text: text, varchar, char, name, json, xml and enums.
-    Text,
-    Jsonb,
-    Uuid,
-    Date,
-    Timestamp,
-    TimestampTz,
-}
-
-impl Kind {
-    fn of(oid: Oid, is_enum: bool) -> Option<Self> {
-        Some(match Type::from_oid(oid) {
-            Some(Type::INT2) => Self::Int2,
-            Some(Type::INT4) => Self::Int4,
-            Some(Type::INT8) => Self::Int8,
-            Some(Type::FLOAT4) => Self::Float4,
-            Some(Type::FLOAT8) => Self::Float8,
-            Some(Type::NUMERIC) => Self::Numeric,
-            Some(Type::BOOL) => Self::Bool,
-            Some(Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::JSON | Type::XML) => Self::Text,
-            Some(Type::JSONB) => Self::Jsonb,
-            Some(Type::UUID) => Self::Uuid,
-            Some(Type::DATE) => Self::Date,
-            Some(Type::TIMESTAMP) => Self::Timestamp,
-            Some(Type::TIMESTAMPTZ) => Self::TimestampTz,
-            None if is_enum => Self::Text,
-            _ => return None,
-        })
-    }
-
-    /// What a file's text is read as for this type.
-    fn column_type(self) -> ColumnType {
-        match self {
-            Self::Int2 => ColumnType::Int(16),
-            Self::Int4 => ColumnType::Int(32),
-            Self::Int8 => ColumnType::Int(64),
-            Self::Float4 | Self::Float8 => ColumnType::Float,
-            Self::Numeric => ColumnType::Numeric,
-            Self::Bool => ColumnType::Bool,
-            Self::Text | Self::Jsonb | Self::Uuid => ColumnType::Text,
-            Self::Date => ColumnType::Date,
-            Self::Timestamp => ColumnType::Timestamp,
-            Self::TimestampTz => ColumnType::TimestampTz,
-        }
-    }
-}
+use super::kind::Kind;
 
 /// A column of the table.
 #[derive(Clone, Debug)]
 struct TableColumn {
     name: String,
-    type_name: String,
-    kind: Option<Kind>,
+    kind: Kind,
     not_null: bool,
     /// Whether the server fills it in: a default, an identity or a generated column.
     has_default: bool,
     is_generated: bool,
+    /// Whether only `OVERRIDING SYSTEM VALUE` lets an INSERT set it.
+    is_always_identity: bool,
+}
+
+/// What the server does with rows on their way into the table.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Nature {
+    /// The table's name without its schema, as the server's messages have it.
+    pub(super) relation: String,
+    /// Triggers see each row before it is stored, and may leave it out or store it elsewhere.
+    pub(super) may_skip_rows: bool,
+    /// Rows may refer to later ones, or a trigger looks at all rows of a statement: one COPY is not the same as several.
+    pub(super) wants_one_statement: bool,
 }
 
 /// A column that rows are sent for.
@@ -100,6 +56,8 @@ pub(super) struct Target {
     pub(super) name: String,
     /// Whether this transaction made it.
     pub(super) is_new: bool,
+    /// What the server does with rows on their way into it.
+    pub(super) nature: Nature,
     columns: Vec<TableColumn>,
 }
 
@@ -142,8 +100,7 @@ impl Target {
         let Some(sql_name) = sql_name else {
             return Err(TaskError::permanent(format!("the `ddl` file does not create a table `{name}`")));
         };
-        let columns = columns(transaction, &sql_name).await?;
-        Ok(Self { sql_name, name: name.to_owned(), is_new, columns })
+        Self::read(transaction, sql_name, name, is_new).await
     }
 
     /// Finds the table, which must be there.
@@ -163,8 +120,13 @@ impl Target {
     /// When the server refuses.
     pub(super) async fn look(transaction: &Transaction<'_>, name: &str) -> Result<Option<Self>, TaskError> {
         let Some(sql_name) = lookup(transaction, &TableName::parse(name)?).await? else { return Ok(None) };
-        let columns = columns(transaction, &sql_name).await?;
-        Ok(Some(Self { sql_name, name: name.to_owned(), is_new: false, columns }))
+        Self::read(transaction, sql_name, name, false).await.map(Some)
+    }
+
+    async fn read(client: &impl GenericClient, sql_name: String, name: &str, is_new: bool) -> Result<Self, TaskError> {
+        let columns = columns(client, &sql_name).await?;
+        let nature = nature(client, &sql_name).await?;
+        Ok(Self { sql_name, name: name.to_owned(), is_new, nature, columns })
     }
 
     /// What is wrong with the name of a table, if anything is.
@@ -176,7 +138,7 @@ impl Target {
 
     /// What the table holds under a name of the file.
     pub(super) fn column_type(&self, name: &str) -> Option<ColumnType> {
-        self.column(name)?.kind.map(Kind::column_type)
+        self.column(name).map(|column| column.kind.column_type())
     }
 
     /// Whether the column under a name of the file must have a value.
@@ -221,12 +183,13 @@ impl Target {
 
     fn partition_field(&self, name: &str) -> Result<Field, TaskError> {
         let column = self.column(name).ok_or_else(|| self.no_column(name))?;
-        let field = field(column)?;
-        if field.kind == Kind::Text {
-            return Ok(field);
-        }
-        Err(TaskError::permanent(format!("the partition column `{name}` is of type {}", column.type_name))
-            .help("a partition column holds text: text or varchar"))
+        field(column)
+    }
+
+    /// Whether an INSERT of these fields sets a column that the server would number itself, whatever is given.
+    pub(super) fn overrides_identity(&self, fields: &[Field]) -> bool {
+        let sent = |column: &TableColumn| fields.iter().any(|field| field.name == column.name);
+        self.columns.iter().any(|column| column.is_always_identity && sent(column))
     }
 
     /// The name of a table column as the table has it.
@@ -308,14 +271,7 @@ fn field(column: &TableColumn) -> Result<Field, TaskError> {
         return Err(TaskError::permanent(format!("column `{}` is generated by the server", column.name))
             .help("leave it out with `transform: {select: […]}`"));
     }
-    let kind = column.kind.ok_or_else(|| {
-        TaskError::permanent(format!(
-            "column `{}` is of type {}, which cannot be loaded",
-            column.name, column.type_name
-        ))
-        .help("load into a text column and convert with `postgres.query`")
-    })?;
-    Ok(Field { name: column.name.clone(), kind })
+    Ok(Field { name: column.name.clone(), kind: column.kind })
 }
 
 /// The columns of a table or view for SQL, and the relation itself. It may also be written as it is spelled, capital
@@ -338,8 +294,7 @@ pub(super) async fn readable(
         Some(row) => row.get(0),
         None => return Err(TaskError::permanent(format!("there is no table or view `{name}`"))),
     };
-    let columns = columns(client, &sql_name).await?;
-    let target = Target { sql_name, name: name.to_owned(), is_new: false, columns };
+    let target = Target::read(client, sql_name, name, false).await?;
     let names = columns_wanted.iter().map(|column| target.own_name(column).map(quote_name));
     let names = names.collect::<Result<Vec<_>, _>>()?.join(", ");
     Ok((if names.is_empty() { "*".to_owned() } else { names }, target.sql_name))
@@ -350,14 +305,17 @@ pub(super) async fn readable(
 /// # Errors
 /// When the name is that of something else.
 async fn lookup(transaction: &Transaction<'_>, name: &TableName) -> Result<Option<String>, TaskError> {
-    let sql = "SELECT format('%I.%I', n.nspname, c.relname), c.relkind::text
+    let sql = "SELECT format('%I.%I', n.nspname, c.relname), c.relkind::text, EXISTS (
+                   SELECT 1 FROM pg_trigger WHERE tgrelid = c.oid AND tgenabled <> 'D' AND tgtype & 68 = 68)
                FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1)";
     let row =
         transaction.query_opt(sql, &[&name.sql()]).await.map_err(|error| explain("looking for the table", &error))?;
     let Some(row) = row else { return Ok(None) };
     let kind = match row.get::<_, &str>(1) {
         "r" | "p" | "f" => return Ok(Some(row.get(0))),
-        "v" => "a view",
+        // With an INSTEAD OF INSERT trigger it takes rows as a table does.
+        "v" if row.get(2) => return Ok(Some(row.get(0))),
+        "v" => "a view without an INSTEAD OF trigger",
         "m" => "a materialized view",
         "S" => "a sequence",
         "i" | "I" => "an index",
@@ -425,10 +383,26 @@ fn is_type(text: &str) -> bool {
     stays_inside && depth == 0 && !text.trim().is_empty() && !text.contains("--") && !text.contains("/*")
 }
 
+/// Bits of `tgtype`: 1 for each row, 2 before, 4 on INSERT, 64 instead of it. Source: Postgres's `pg_trigger.h`.
+async fn nature(client: &impl GenericClient, sql_name: &str) -> Result<Nature, TaskError> {
+    let sql = format!(
+        "WITH tables AS (SELECT {0}::regclass AS id UNION SELECT relid FROM pg_partition_tree({0}::regclass)),
+              triggers AS (SELECT tgtype, tgnewtable FROM pg_trigger, tables
+                  WHERE tgrelid = id AND NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 4 = 4)
+         SELECT EXISTS (SELECT 1 FROM triggers WHERE tgtype & 1 = 1 AND tgtype & 66 <> 0),
+                EXISTS (SELECT 1 FROM triggers WHERE tgtype & 1 = 0 OR tgnewtable IS NOT NULL)
+                OR EXISTS (SELECT 1 FROM pg_constraint, tables WHERE contype = 'f' AND conrelid = id AND confrelid = id),
+                (SELECT relname FROM pg_class WHERE oid = {0}::regclass)",
+        quote(sql_name)
+    );
+    let row = client.query_one(&sql, &[]).await.map_err(|error| explain("reading the table's triggers", &error))?;
+    Ok(Nature { may_skip_rows: row.get(0), wants_one_statement: row.get(1), relation: row.get(2) })
+}
+
 async fn columns(client: &impl GenericClient, sql_name: &str) -> Result<Vec<TableColumn>, TaskError> {
     let sql = format!(
-        "SELECT a.attname, format_type(a.atttypid, a.atttypmod), coalesce(nullif(t.typbasetype, 0), t.oid), t.typtype = 'e',
-                a.attnotnull, a.atthasdef OR a.attidentity <> '', a.attgenerated <> ''
+        "SELECT a.attname, coalesce(nullif(t.typbasetype, 0), t.oid), t.typtype = 'e', a.attnotnull,
+                a.atthasdef OR a.attidentity <> '', a.attgenerated <> '', a.attidentity = 'a'
          FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
          WHERE a.attrelid = {}::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
         quote(sql_name)
@@ -436,11 +410,11 @@ async fn columns(client: &impl GenericClient, sql_name: &str) -> Result<Vec<Tabl
     let rows = client.query(&sql, &[]).await.map_err(|error| explain("reading the table's columns", &error))?;
     let column = |row: &tokio_postgres::Row| TableColumn {
         name: row.get(0),
-        type_name: row.get(1),
-        kind: Kind::of(row.get(2), row.get(3)),
-        not_null: row.get(4),
-        has_default: row.get(5),
-        is_generated: row.get(6),
+        kind: Kind::of(row.get(1), row.get(2)),
+        not_null: row.get(3),
+        has_default: row.get(4),
+        is_generated: row.get(5),
+        is_always_identity: row.get(6),
     };
     Ok(rows.iter().map(column).collect())
 }

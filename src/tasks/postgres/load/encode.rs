@@ -1,19 +1,24 @@
-//! Rows as `COPY … FROM STDIN (FORMAT binary)` wants them: for each row the number of fields, then each field's length
-//! and bytes. Source: the chapter on COPY in Postgres's manual.
+//! Rows as COPY wants them: in binary while every value is certainly what the server would make of its text, as text
+//! otherwise. Source of both forms: the chapter on COPY in Postgres's manual.
 
 use bytes::{BufMut, BytesMut};
 use polars::prelude::{
-    BooleanType, Column, DataType, Float64Type, Int32Type, Int64Type, PolarsDataType, PolarsResult, StringType,
-    TimeUnit,
+    BooleanType, Column, DataFrame, DataType, Float64Type, Int32Type, Int64Type, PolarsDataType, PolarsResult,
+    StringType, TimeUnit,
 };
 
 use super::numeric::put_numeric;
-use crate::tasks::postgres::target::{Field, Kind};
+use crate::stream::moment::{parse_date, parse_timestamp, parse_timestamptz};
+use crate::stream::value::{parse_bool, parse_float, parse_int, parse_real};
+use crate::tasks::polars::float::{push_float, push_real};
+use crate::tasks::polars::text::{push_date, push_timestamp};
+use crate::tasks::postgres::kind::Kind;
+use crate::tasks::postgres::target::Field;
 
-/// What every stream begins with: signature, flags, length of the header's extension.
+/// What every binary stream begins with: signature, flags, length of the header's extension.
 pub(super) const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-/// What every stream ends with.
-pub(super) const TRAILER: [u8; 2] = (-1i16).to_be_bytes();
+/// What every binary stream ends with.
+pub(super) const TRAILER: &[u8] = &(-1i16).to_be_bytes();
 
 /// Microseconds and days from 1970 to 2000, where Postgres starts to count.
 const EPOCH_MICROS: i64 = 946_684_800_000_000;
@@ -21,79 +26,148 @@ const EPOCH_DAYS: i32 = 10_957;
 
 type Array<T> = <T as PolarsDataType>::Array;
 
+/// How the rows of one load are encoded.
+pub(super) struct Encoder {
+    /// The fields from the file, and after them the constant one.
+    pub(super) fields: Vec<Field>,
+    /// The frame's column for each field from the file.
+    pub(super) used: Vec<String>,
+    /// The text that the last field has in every row.
+    pub(super) constant: Option<String>,
+    /// Whether a time without an offset means UTC in this session.
+    pub(super) is_utc: bool,
+}
+
 /// A column of a batch with what it becomes. One variant for each pair that can be.
 enum Cells<'a> {
-    Int2(&'a Array<Int64Type>),
-    Int4(&'a Array<Int64Type>),
-    Int8(&'a Array<Int64Type>),
-    Float4(&'a Array<Float64Type>),
-    Float8(&'a Array<Float64Type>),
+    Int(&'a Array<Int64Type>, Kind),
+    Float(&'a Array<Float64Type>, Kind),
     Bool(&'a Array<BooleanType>),
-    Text(&'a Array<StringType>),
-    Jsonb(&'a Array<StringType>),
-    Uuid(&'a Array<StringType>),
-    Numeric(&'a Array<StringType>),
     Date(&'a Array<Int32Type>),
-    Moment(&'a Array<Int64Type>),
-    /// The same bytes, length included, in every row.
-    Constant(&'a [u8]),
+    Moment(&'a Array<Int64Type>, Kind),
+    /// The file's own text, or one that a step made.
+    Text(&'a Array<StringType>, Kind),
+    /// The same text in every row.
+    Constant(&'a str, Kind),
 }
 
-/// A value that its column cannot hold; the row counts from 0 within the batch.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Misfit {
-    pub(super) row: usize,
-    pub(super) column: String,
-    pub(super) message: String,
+/// The value of a row, or none when it is NULL.
+macro_rules! value {
+    ($array:expr, $row:expr) => {
+        $array.validity().is_none_or(|valid| valid.get_bit($row)).then(|| $array.value($row))
+    };
 }
 
-/// Appends a batch's rows. `constant` is the last field of every row, encoded by [`constant`].
-pub(super) fn rows(
-    columns: &[Column],
-    fields: &[Field],
-    constant: Option<&[u8]>,
-    height: usize,
-    out: &mut BytesMut,
-) -> PolarsResult<Result<(), Misfit>> {
-    let converted: Vec<Column> =
-        columns.iter().zip(fields).map(|(column, field)| prepared(column, field.kind)).collect::<PolarsResult<_>>()?;
-    let mut cells: Vec<Cells> = converted
-        .iter()
-        .zip(fields)
-        .map(|(column, field)| cells_of(column, field.kind))
-        .collect::<PolarsResult<_>>()?;
-    cells.extend(constant.map(Cells::Constant));
-    out.reserve(height * (2 + 12 * cells.len()));
-    let count = i16::try_from(cells.len()).unwrap_or(i16::MAX);
-    for row in 0..height {
-        out.put_i16(count);
-        for (index, cell) in cells.iter().enumerate() {
-            if let Err(message) = cell.put(row, out) {
-                let column = fields.get(index).map(|field| field.name.clone()).unwrap_or_default();
-                return Ok(Err(Misfit { row, column, message }));
+impl Encoder {
+    /// Whether binary is possible at all.
+    pub(super) fn can_be_binary(&self) -> bool {
+        self.fields.iter().all(|field| field.kind != Kind::Other)
+    }
+
+    /// Appends the frame's rows in binary. `false`, and what was appended is of no use, when the server must read a value
+    /// itself.
+    ///
+    /// # Errors
+    /// When a column is missing, or of a type that has no text.
+    pub(super) fn binary(&self, frame: &DataFrame, out: &mut BytesMut) -> PolarsResult<bool> {
+        let columns = self.columns(frame)?;
+        let cells = self.cells(&columns)?;
+        out.reserve(frame.height() * (2 + 12 * cells.len()));
+        let count = i16::try_from(cells.len()).unwrap_or(i16::MAX);
+        for row in 0..frame.height() {
+            out.put_i16(count);
+            if !cells.iter().all(|cell| self.put(cell, row, out)) {
+                return Ok(false);
             }
         }
+        Ok(true)
     }
-    Ok(Ok(()))
+
+    /// Appends the frame's rows as text.
+    ///
+    /// # Errors
+    /// As [`Encoder::binary`].
+    pub(super) fn text(&self, frame: &DataFrame, out: &mut Vec<u8>) -> PolarsResult<()> {
+        let columns = self.columns(frame)?;
+        let cells = self.cells(&columns)?;
+        for row in 0..frame.height() {
+            for (index, cell) in cells.iter().enumerate() {
+                if index > 0 {
+                    out.push(b'\t');
+                }
+                cell.write(row, out);
+            }
+            out.push(b'\n');
+        }
+        Ok(())
+    }
+
+    /// The columns as the Polars types that values are written from, each in one chunk.
+    fn columns(&self, frame: &DataFrame) -> PolarsResult<Vec<Column>> {
+        let column = |(name, field): (&String, &Field)| prepared(frame.column(name)?, field.kind);
+        self.used.iter().zip(&self.fields).map(column).collect()
+    }
+
+    fn cells<'a>(&'a self, columns: &'a [Column]) -> PolarsResult<Vec<Cells<'a>>> {
+        let from_file = columns.iter().zip(&self.fields).map(|(column, field)| cells_of(column, field.kind));
+        let mut cells: Vec<Cells> = from_file.collect::<PolarsResult<_>>()?;
+        if let (Some(text), Some(field)) = (&self.constant, self.fields.last()) {
+            cells.push(Cells::Constant(text, field.kind));
+        }
+        Ok(cells)
+    }
+
+    /// Whether the cell's value has a binary form that is certainly right; then it is appended.
+    fn put(&self, cell: &Cells<'_>, row: usize, out: &mut BytesMut) -> bool {
+        match cell {
+            Cells::Int(array, kind) => some(value!(array, row), out, |value, out| put_int(value, *kind, out)),
+            Cells::Float(array, kind) => some(value!(array, row), out, |value, out| put_float(value, *kind, out)),
+            Cells::Bool(array) => some(value!(array, row), out, |value, out| put(&[u8::from(value)], out)),
+            Cells::Date(array) => some(value!(array, row), out, put_date),
+            Cells::Moment(array, _) => some(value!(array, row), out, put_moment),
+            Cells::Text(array, kind) => some(array.get(row), out, |text, out| self.put_text(text, *kind, out)),
+            Cells::Constant(text, kind) => self.put_text(text, *kind, out),
+        }
+    }
+
+    fn put_text(&self, text: &str, kind: Kind, out: &mut BytesMut) -> bool {
+        let bytes = text.as_bytes();
+        if !kind.holds_blanks() && bytes.trim_ascii().is_empty() {
+            return put_null(out);
+        }
+        match kind {
+            Kind::Int2 => parse_int(bytes, 16).is_some_and(|value| put_int(value, kind, out)),
+            Kind::Int4 => parse_int(bytes, 32).is_some_and(|value| put_int(value, kind, out)),
+            Kind::Int8 => parse_int(bytes, 64).is_some_and(|value| put_int(value, kind, out)),
+            Kind::Float4 => parse_real(bytes).is_some_and(|value| put_float(value, kind, out)),
+            Kind::Float8 => parse_float(bytes).is_some_and(|value| put_float(value, kind, out)),
+            Kind::Numeric => put_numeric(text, out).is_some(),
+            Kind::Bool => parse_bool(bytes).is_some_and(|value| put(&[u8::from(value)], out)),
+            Kind::Text | Kind::Json => put_bytes(bytes, out),
+            Kind::Jsonb => put_jsonb(bytes, out),
+            Kind::Uuid => parse_uuid(text).is_some_and(|value| put(&value, out)),
+            Kind::Date => parse_date(bytes).is_some_and(|days| put_date(days, out)),
+            Kind::Timestamp => parse_timestamp(bytes).is_some_and(|micros| put_moment(micros, out)),
+            Kind::TimestampTz => {
+                let micros = parse_timestamptz(bytes).filter(|_| self.is_utc || parse_timestamp(bytes).is_none());
+                micros.is_some_and(|micros| put_moment(micros, out))
+            }
+            Kind::Other => false,
+        }
+    }
 }
 
-/// The bytes of a text that is the same in every row.
-pub(super) fn constant(text: &str) -> Vec<u8> {
-    let mut out = BytesMut::new();
-    put_bytes(text.as_bytes(), &mut out);
-    out.to_vec()
-}
-
-/// The column as the one Polars type that its Postgres type is written from, in one chunk.
+/// Computed values keep their type where their Postgres type has a binary form of it; everything else is text.
 fn prepared(column: &Column, kind: Kind) -> PolarsResult<Column> {
     let wanted = match kind {
+        _ if *column.dtype() == DataType::String => DataType::String,
         Kind::Int2 | Kind::Int4 | Kind::Int8 => DataType::Int64,
         Kind::Float4 | Kind::Float8 => DataType::Float64,
         Kind::Bool => DataType::Boolean,
-        Kind::Text | Kind::Jsonb | Kind::Uuid | Kind::Numeric => DataType::String,
         Kind::Date => DataType::Date,
         Kind::Timestamp => DataType::Datetime(TimeUnit::Microseconds, None),
         Kind::TimestampTz => DataType::Datetime(TimeUnit::Microseconds, Some(polars::prelude::TimeZone::UTC)),
+        Kind::Text | Kind::Json | Kind::Jsonb | Kind::Uuid | Kind::Numeric | Kind::Other => DataType::String,
     };
     let column = if *column.dtype() == wanted { column.clone() } else { column.strict_cast(&wanted)? };
     Ok(column.rechunk())
@@ -101,115 +175,181 @@ fn prepared(column: &Column, kind: Kind) -> PolarsResult<Column> {
 
 fn cells_of(column: &Column, kind: Kind) -> PolarsResult<Cells<'_>> {
     let series = column.as_materialized_series();
-    Ok(match kind {
-        Kind::Int2 => Cells::Int2(series.i64()?.downcast_as_array()),
-        Kind::Int4 => Cells::Int4(series.i64()?.downcast_as_array()),
-        Kind::Int8 => Cells::Int8(series.i64()?.downcast_as_array()),
-        Kind::Float4 => Cells::Float4(series.f64()?.downcast_as_array()),
-        Kind::Float8 => Cells::Float8(series.f64()?.downcast_as_array()),
-        Kind::Bool => Cells::Bool(series.bool()?.downcast_as_array()),
-        Kind::Text => Cells::Text(series.str()?.downcast_as_array()),
-        Kind::Jsonb => Cells::Jsonb(series.str()?.downcast_as_array()),
-        Kind::Uuid => Cells::Uuid(series.str()?.downcast_as_array()),
-        Kind::Numeric => Cells::Numeric(series.str()?.downcast_as_array()),
-        Kind::Date => Cells::Date(series.date()?.physical().downcast_as_array()),
-        Kind::Timestamp | Kind::TimestampTz => Cells::Moment(series.datetime()?.physical().downcast_as_array()),
+    Ok(match column.dtype() {
+        DataType::Int64 => Cells::Int(series.i64()?.downcast_as_array(), kind),
+        DataType::Float64 => Cells::Float(series.f64()?.downcast_as_array(), kind),
+        DataType::Boolean => Cells::Bool(series.bool()?.downcast_as_array()),
+        DataType::Date => Cells::Date(series.date()?.physical().downcast_as_array()),
+        DataType::Datetime(..) => Cells::Moment(series.datetime()?.physical().downcast_as_array(), kind),
+        _ => Cells::Text(series.str()?.downcast_as_array(), kind),
     })
 }
 
-/// The value of a row, or none when it is NULL.
-macro_rules! value {
-    ($array:expr, $row:expr) => {
-        if $array.validity().is_none_or(|valid| valid.get_bit($row)) { Some($array.value($row)) } else { None }
-    };
-}
-
 impl Cells<'_> {
-    fn put(&self, row: usize, out: &mut BytesMut) -> Result<(), String> {
-        match self {
-            Self::Int2(array) => fitting(value!(array, row), out, |value: i16, out| put(&value.to_be_bytes(), out))?,
-            Self::Int4(array) => fitting(value!(array, row), out, |value: i32, out| put(&value.to_be_bytes(), out))?,
-            Self::Int8(array) => some(value!(array, row), out, |value, out| put(&value.to_be_bytes(), out)),
-            Self::Float4(array) => put_real(value!(array, row), out)?,
-            Self::Float8(array) => some(value!(array, row), out, |value, out| put(&value.to_be_bytes(), out)),
-            Self::Bool(array) => some(value!(array, row), out, |value, out| put(&[u8::from(value)], out)),
-            Self::Text(array) => some(array.get(row), out, |value, out| put_bytes(value.as_bytes(), out)),
-            Self::Jsonb(array) => some(array.get(row), out, put_jsonb),
-            Self::Uuid(array) => match array.get(row) {
-                Some(text) => {
-                    parse_uuid(text).map(|bytes| put(&bytes, out)).ok_or_else(|| format!("`{text}` is not a UUID"))?
-                }
-                None => put_null(out),
-            },
-            Self::Numeric(array) => match array.get(row) {
-                Some(text) => put_numeric(text, out).ok_or_else(|| format!("`{text}` is not a decimal number"))?,
-                None => put_null(out),
-            },
-            Self::Date(array) => {
-                some(value!(array, row), out, |days, out| put(&days.saturating_sub(EPOCH_DAYS).to_be_bytes(), out))
+    /// Appends the text of a row's value.
+    fn write(&self, row: usize, out: &mut Vec<u8>) {
+        let is_there = match self {
+            Self::Int(array, _) => written(value!(array, row), out, |value, out| push_int(value, out)),
+            Self::Float(array, Kind::Float4) => written(value!(array, row), out, push_narrow),
+            Self::Float(array, _) => written(value!(array, row), out, push_float),
+            Self::Bool(array) => {
+                written(value!(array, row), out, |value, out| out.push(if value { b't' } else { b'f' }))
             }
-            Self::Moment(array) => some(value!(array, row), out, |micros, out| {
-                put(&micros.saturating_sub(EPOCH_MICROS).to_be_bytes(), out)
-            }),
-            Self::Constant(bytes) => out.extend_from_slice(bytes),
+            Self::Date(array) => written(value!(array, row), out, |days, out| push_date(i64::from(days), out)),
+            Self::Moment(array, Kind::TimestampTz) => {
+                written(value!(array, row), out, |micros, out| push_timestamp(micros, "+00", out))
+            }
+            Self::Moment(array, _) => written(value!(array, row), out, |micros, out| push_timestamp(micros, "", out)),
+            Self::Text(array, kind) => {
+                let text = array.get(row).filter(|text| kind.holds_blanks() || !text.trim_ascii().is_empty());
+                written(text, out, |text, out| push_text(text, *kind, out))
+            }
+            Self::Constant(text, kind) => written(Some(*text), out, |text, out| push_text(text, *kind, out)),
+        };
+        if !is_there {
+            out.extend_from_slice(b"\\N");
         }
-        Ok(())
     }
 }
 
-fn some<T>(value: Option<T>, out: &mut BytesMut, put: impl Fn(T, &mut BytesMut)) {
+fn written<T>(value: Option<T>, out: &mut Vec<u8>, push: impl Fn(T, &mut Vec<u8>)) -> bool {
+    value.map(|value| push(value, out)).is_some()
+}
+
+fn push_int(value: i64, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// A computed number as single precision. What is out of its range stays as it is, so that the server refuses it.
+fn push_narrow(value: f64, out: &mut Vec<u8>) {
+    match narrow(value) {
+        Some(real) => push_real(real, out),
+        None => push_float(value, out),
+    }
+}
+
+/// The text of a field: without what COPY would read as its own signs. A whole number loses the zeros after its point,
+/// as in binary.
+fn push_text(text: &str, kind: Kind, out: &mut Vec<u8>) {
+    if let Kind::Int2 | Kind::Int4 | Kind::Int8 = kind
+        && let Some(value) = parse_int(text.as_bytes(), 64)
+    {
+        return push_int(value, out);
+    }
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'\\' | b'\n' | b'\r' | b'\t')) {
+        let (plain, marked) = rest.split_at(at);
+        out.extend_from_slice(plain);
+        out.extend_from_slice(match marked.first() {
+            Some(b'\n') => b"\\n",
+            Some(b'\r') => b"\\r",
+            Some(b'\t') => b"\\t",
+            _ => b"\\\\",
+        });
+        rest = marked.get(1..).unwrap_or_default();
+    }
+    out.extend_from_slice(rest);
+}
+
+fn some<T>(value: Option<T>, out: &mut BytesMut, put: impl Fn(T, &mut BytesMut) -> bool) -> bool {
     match value {
         Some(value) => put(value, out),
         None => put_null(out),
     }
 }
 
-fn fitting<T: TryFrom<i64>>(
-    value: Option<i64>,
-    out: &mut BytesMut,
-    put: impl Fn(T, &mut BytesMut),
-) -> Result<(), String> {
-    some(value.map(|value| T::try_from(value).map_err(|_| format!("{value} is too large"))).transpose()?, out, put);
-    Ok(())
-}
-
-fn put_real(value: Option<f64>, out: &mut BytesMut) -> Result<(), String> {
-    let real = value.map(|value| value as f32);
-    if let (Some(value), Some(real)) = (value, real)
-        && real.is_infinite()
-        && value.is_finite()
-    {
-        return Err(format!("{value:e} is too large for a real"));
+fn put_int(value: i64, kind: Kind, out: &mut BytesMut) -> bool {
+    match kind {
+        Kind::Int2 => i16::try_from(value).is_ok_and(|value| put(&value.to_be_bytes(), out)),
+        Kind::Int4 => i32::try_from(value).is_ok_and(|value| put(&value.to_be_bytes(), out)),
+        _ => put(&value.to_be_bytes(), out),
     }
-    some(real, out, |real, out| put(&real.to_be_bytes(), out));
-    Ok(())
 }
 
-fn put_null(out: &mut BytesMut) {
+fn put_float(value: f64, kind: Kind, out: &mut BytesMut) -> bool {
+    match kind {
+        Kind::Float4 => narrow(value).is_some_and(|real| put(&real.to_be_bytes(), out)),
+        _ => put(&value.to_be_bytes(), out),
+    }
+}
+
+/// The nearest single precision number; none when it would be infinite or zero and the value is not.
+fn narrow(value: f64) -> Option<f32> {
+    let real = value as f32;
+    let is_out_of_range = real.is_infinite() && value.is_finite() || real == 0.0 && value != 0.0;
+    (!is_out_of_range).then_some(real)
+}
+
+fn put_date(days: i32, out: &mut BytesMut) -> bool {
+    put(&days.saturating_sub(EPOCH_DAYS).to_be_bytes(), out)
+}
+
+fn put_moment(micros: i64, out: &mut BytesMut) -> bool {
+    put(&micros.saturating_sub(EPOCH_MICROS).to_be_bytes(), out)
+}
+
+fn put_null(out: &mut BytesMut) -> bool {
     out.extend_from_slice(&(-1i32).to_be_bytes());
+    true
 }
 
 /// A field of fixed size, in one append.
-fn put<const N: usize>(bytes: &[u8; N], out: &mut BytesMut) {
+fn put<const N: usize>(bytes: &[u8; N], out: &mut BytesMut) -> bool {
     out.put_i32(N as i32);
     out.extend_from_slice(bytes);
+    true
 }
 
-pub(super) fn put_bytes(bytes: &[u8], out: &mut BytesMut) {
-    out.put_i32(i32::try_from(bytes.len()).unwrap_or(i32::MAX));
+fn put_bytes(bytes: &[u8], out: &mut BytesMut) -> bool {
+    let Ok(length) = i32::try_from(bytes.len()) else { return false };
+    out.put_i32(length);
     out.extend_from_slice(bytes);
+    true
 }
 
 /// The text behind the number of its format, which is 1.
-fn put_jsonb(text: &str, out: &mut BytesMut) {
-    out.put_i32(i32::try_from(text.len() + 1).unwrap_or(i32::MAX));
+fn put_jsonb(text: &[u8], out: &mut BytesMut) -> bool {
+    let Ok(length) = i32::try_from(text.len() + 1) else { return false };
+    out.put_i32(length);
     out.put_u8(1);
-    out.extend_from_slice(text.as_bytes());
+    out.extend_from_slice(text);
+    true
 }
 
-/// The 16 bytes of a UUID, with or without hyphens and braces.
+/// The 16 bytes of a UUID in its usual form, 8-4-4-4-12, or without hyphens.
 fn parse_uuid(text: &str) -> Option<[u8; 16]> {
-    let text = text.trim().trim_start_matches('{').trim_end_matches('}').replace('-', "");
-    let is_hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    u128::from_str_radix(&text, 16).ok().filter(|_| is_hex).map(u128::to_be_bytes)
+    let text = text.trim_ascii();
+    let is_usual =
+        text.len() == 36 && text.bytes().enumerate().all(|(at, byte)| (byte == b'-') == [8, 13, 18, 23].contains(&at));
+    let digits = if is_usual { text.replace('-', "") } else { text.to_owned() };
+    let is_hex = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    u128::from_str_radix(&digits, 16).ok().filter(|_| is_hex).map(u128::to_be_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uuid_that_only_the_server_can_judge_is_left_to_it() {
+        let bytes = 0x0011_2233_4455_6677_8899_aabb_ccdd_eeff_u128.to_be_bytes();
+        assert_eq!(parse_uuid("00112233-4455-6677-8899-AABBccddeeff"), Some(bytes));
+        assert_eq!(parse_uuid("00112233445566778899aabbccddeeff"), Some(bytes));
+        for text in ["{00112233-4455-6677-8899-aabbccddeeff}", "0011-22334455-6677-8899-aabbccddeeff", "x"] {
+            assert_eq!(parse_uuid(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn text_keeps_nothing_that_copy_reads_as_its_own_sign() {
+        let shown = |text, kind| {
+            let mut out = Vec::new();
+            push_text(text, kind, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(shown("a\tb\\c\nd\re", Kind::Text), "a\\tb\\\\c\\nd\\re");
+        assert_eq!(shown("\\.", Kind::Text), "\\\\.");
+        assert_eq!(shown("1.0", Kind::Int4), "1");
+        assert_eq!(shown("1.0", Kind::Numeric), "1.0");
+    }
 }

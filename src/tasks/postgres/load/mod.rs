@@ -6,12 +6,13 @@ mod held;
 mod known;
 mod mode;
 mod numeric;
+mod place;
+mod refused;
+mod send;
 
-use std::pin::pin;
+use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
-use futures_util::SinkExt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -21,20 +22,22 @@ use tokio_postgres::{Error, Transaction};
 use super::ledger::{self, Counts, Key};
 use super::loaded::Loaded;
 use super::source::Source;
-use super::target::{Field, Leniency, Making, Target};
+use super::target::{Leniency, Making, Target};
 use super::transaction::Loading;
 use crate::postgres::{FlowAddress, Watch, explain};
 use crate::stream::{Encoding, Format, ReadOptions, Reader};
-use crate::task::{Conflict, Ledger, Level, Task, TaskContext, TaskError};
+use crate::task::{Conflict, Ledger, Progress, Task, TaskContext, TaskError};
 use crate::tasks::appended::IfLoaded;
 use crate::tasks::bad_rows::{BadRows, Rejected};
 use crate::tasks::polars::plan::Plan;
 use crate::tasks::polars::spec::Transform;
 use crate::tasks::polars::transform::{byte, idle_fields, named_twice};
-use crate::text::{counted, hex};
-use feed::{Fed, Feed};
+use crate::text::hex;
+use encode::Encoder;
+use feed::Feed;
 use known::{Known, Planned};
 use mode::Mode;
+use send::Sending;
 
 /// Loads a file into a table of Postgres: CSV, NDJSON or Parquet, plain or compressed.
 ///
@@ -191,22 +194,25 @@ impl Loading for Load {
             Known::Done(loaded) => return Ok(loaded),
             Known::New(note) => note,
         };
-        let (feed, fields) = self.feed(context, &target, source, partition.as_ref())?;
-        let table = watch.over("making room for the rows", self.mode.prepare(transaction, &target, &fields)).await?;
-        let fed = self.copy(transaction, watch, &table, &fields, feed).await?;
-        let finishing = self.mode.finish(transaction, &target, &fields, fed.sent);
+        let is_utc = watch.over("asking for the time zone", is_utc(transaction)).await?;
+        let (way, feed) = Way::open(self, context, (&target, source), is_utc)?;
+        let fields = &way.encoder.fields;
+        let table = watch.over("making room for the rows", self.mode.prepare(transaction, &target, fields)).await?;
+        let relation = self.mode.relation(&target);
+        let sending = Sending { transaction, watch, table: &table, relation, way: &way };
+        let mut rejected = Rejected::start(&self.on_bad_row, &source.name, context)?;
+        let sent = sending.run(feed, &mut rejected).await?;
+        let finishing = self.mode.finish(transaction, &target, fields, sent.stored);
         let loaded = watch.over("merging the rows", finishing).await?;
-        let rejected =
-            fed.rejected_uri.iter().map(|uri| format!("{} set aside in {uri}", counted(fed.rejected, "bad row")));
-        let warnings = fed.warnings.iter().cloned().chain(rejected).map(|warning| (Level::Warn, warning));
-        let notes = note.into_iter().chain(warnings).collect();
-        let skipped = fed.read.saturating_sub(loaded + fed.rejected);
-        let counts = Counts { read: fed.read, loaded, rejected: fed.rejected, skipped };
+        let skipped = sent.read.saturating_sub(loaded + rejected.count());
+        let counts = Counts { read: sent.read, loaded, rejected: rejected.count(), skipped };
         let seconds = began.elapsed().as_secs_f64();
         let recording =
-            ledger::record(transaction, context, (source, &key), counts, (seconds, self.mode.changes_rows()));
+            ledger::record(transaction, context, (source, &key), counts, (seconds, self.mode.changes_rows(), &sent.parts));
         watch.over("writing to the ledger", recording).await?;
-        Ok(Loaded { rejected_uri: fed.rejected_uri, notes, ..Loaded::of(&self.table, source, counts, seconds) })
+        let rejected_uri = rejected.uri().map(str::to_owned);
+        let notes = note.into_iter().chain(sent.notes(&rejected)).collect();
+        Ok(Loaded { rejected_uri, notes, ..Loaded::of(&self.table, source, counts, seconds) })
     }
 }
 
@@ -264,40 +270,17 @@ impl Load {
         Ok(())
     }
 
-    /// Opens the file and checks its columns against the table's, before anything is changed.
-    fn feed(
-        &self,
-        context: &TaskContext,
-        target: &Target,
-        source: &Source,
-        partition: Option<&(&str, String)>,
-    ) -> Result<(Feed, Vec<Field>), TaskError> {
-        let reader = Reader::open(&source.path, &self.options(source)?, context.progress.clone())?;
+    /// The file, and what the steps make of it. Texts that no step looks at stay as they are, for the server to read.
+    fn opened(&self, target: &Target, source: &Source, progress: Arc<Progress>) -> Result<(Reader, Plan), TaskError> {
+        let reader = Reader::open(&source.path, &self.options(source)?, progress)?;
+        let types = |name: &str| target.column_type(name);
+        let plan = match reader.is_text() {
+            true => self.transform.plan_for_texts(reader.columns(), &types),
+            false => self.transform.plan(reader.columns(), &types),
+        };
         let hint = reader.hint().map(str::to_owned);
-        let hinted = |error: TaskError| TaskError { help: hint.clone().or(error.help), ..error };
-        let plan = self.transform.plan(reader.columns(), &|name| target.column_type(name));
-        let plan = plan.map_err(hinted)?;
-        let columns: Vec<String> = plan.columns().iter().map(|(name, _)| name.clone()).collect();
-        let leniency = Leniency {
-            extra: self.on_extra_column == ExtraColumn::Ignore,
-            // Whoever names the columns leaves the others out on purpose.
-            missing: self.on_missing_column == MissingColumn::Empty || self.columns.is_some(),
-        };
-        let fields = target.fields(&columns, partition.map(|(column, _)| *column), leniency);
-        let (fields, used) = fields.map_err(hinted)?;
-        let feed = Feed {
-            wanted: self.wanted(&plan, target),
-            reader,
-            used,
-            fields: fields.clone(),
-            constant: partition.map(|(_, value)| encode::constant(value)),
-            rejected: Rejected::start(&self.on_bad_row, &source.name, context)?,
-            scratch: context.output_file("load.work")?.path,
-            progress: context.progress.clone(),
-            source: source.name.clone(),
-            plan,
-        };
-        Ok((feed, fields))
+        let plan = plan.map_err(|error| TaskError { help: hint.or(error.help), ..error })?;
+        Ok((reader, plan))
     }
 
     /// What to read. A column that goes straight into one that must not be NULL, or into a merge's key, must have a
@@ -347,32 +330,55 @@ impl Load {
             ..ReadOptions::default()
         })
     }
+}
 
-    /// Copies the rows; the server's count must be ours.
-    async fn copy(
-        &self,
-        transaction: &Transaction<'_>,
-        watch: &Watch<'_>,
-        table: &str,
-        fields: &[Field],
-        feed: Feed,
-    ) -> Result<Fed, TaskError> {
-        let doing = format!("loading into `{}`", self.table);
-        let sql = format!("COPY {table} ({}) FROM STDIN (FORMAT binary)", mode::list(fields));
-        let failed = |error: Error| explain(&doing, &error);
-        watch.before_copy();
-        let begun = async { transaction.copy_in::<_, Bytes>(&sql).await.map_err(failed) };
-        let mut sink = pin!(watch.over(&doing, begun).await?);
-        let (mut chunks, worker) = feed.start();
-        while let Some(chunk) = watch.unless_refused(&doing, async { Ok(chunks.recv().await) }).await? {
-            let sent = async { sink.send(chunk).await.map_err(failed) };
-            watch.unless_refused(&doing, watch.over(&doing, sent)).await?;
-        }
-        let fed = worker.await.map_err(|error| TaskError::permanent(format!("{doing} broke off")).because(error))??;
-        let stored = watch.over(&doing, async { sink.finish().await.map_err(failed) }).await?;
-        if stored != fed.sent {
-            return Err(TaskError::permanent(format!("{doing}: {} rows were sent and {stored} arrived", fed.sent)));
-        }
-        Ok(fed)
+/// The way of one file's rows into the table, which may be gone again to find where a row stood.
+struct Way<'a> {
+    load: &'a Load,
+    context: &'a TaskContext,
+    target: &'a Target,
+    source: &'a Source,
+    encoder: Arc<Encoder>,
+}
+
+impl<'a> Way<'a> {
+    /// Opens the file and checks its columns against the table's, before anything is changed.
+    fn open(
+        load: &'a Load,
+        context: &'a TaskContext,
+        (target, source): (&'a Target, &'a Source),
+        is_utc: bool,
+    ) -> Result<(Self, Feed), TaskError> {
+        let partition = load.mode.partition()?;
+        let (reader, plan) = load.opened(target, source, context.progress.clone())?;
+        let hint = reader.hint().map(str::to_owned);
+        let columns: Vec<String> = plan.columns().iter().map(|(name, _)| name.clone()).collect();
+        let leniency = Leniency {
+            extra: load.on_extra_column == ExtraColumn::Ignore,
+            // Whoever names the columns leaves the others out on purpose.
+            missing: load.on_missing_column == MissingColumn::Empty || load.columns.is_some(),
+        };
+        let fields = target.fields(&columns, partition.as_ref().map(|(column, _)| *column), leniency);
+        let (fields, used) = fields.map_err(|error| TaskError { help: hint.or(error.help), ..error })?;
+        let used = used.iter().filter_map(|index| columns.get(*index).cloned()).collect();
+        let encoder = Arc::new(Encoder { fields, used, constant: partition.map(|(_, value)| value), is_utc });
+        let plan = if load.on_bad_row == BadRows::Fail { plan } else { plan.with_lines() };
+        let feed = Feed {
+            wanted: load.wanted(&plan, target),
+            reader,
+            plan,
+            encoder: encoder.clone(),
+            is_text: !encoder.can_be_binary() || target.nature.wants_one_statement,
+            scratch: context.output_file("load.work")?.path,
+            progress: context.progress.clone(),
+        };
+        Ok((Self { load, context, target, source, encoder }, feed))
     }
+}
+
+/// Whether the session is in UTC, so that a time without an offset needs no table of time zones.
+async fn is_utc(transaction: &Transaction<'_>) -> Result<bool, TaskError> {
+    let sql = "SELECT upper(current_setting('TimeZone')) IN ('UTC', 'ETC/UTC', 'GMT', 'ETC/GMT', 'UCT', 'ZULU')";
+    let row = transaction.query_one(sql, &[]).await.map_err(|error| explain("asking for the time zone", &error))?;
+    Ok(row.get(0))
 }

@@ -9,7 +9,8 @@ use crate::postgres::explain;
 use crate::postgres::name::quote_name;
 use crate::postgres::sql::quote;
 use crate::task::TaskError;
-use crate::tasks::postgres::target::{Field, Kind, Target};
+use crate::tasks::postgres::kind::Kind;
+use crate::tasks::postgres::target::{Field, Target};
 use crate::text::plain;
 
 /// How rows get into the table. Each way is safe to repeat.
@@ -52,7 +53,7 @@ enum OnMatch {
 }
 
 /// The stage of a merge: a table that is gone with the transaction.
-const STAGE: &str = "pg_temp.jitney_stage";
+pub(super) const STAGE: &str = "pg_temp.jitney_stage";
 
 impl Mode {
     /// The column and value that every row of this load gets.
@@ -118,6 +119,11 @@ impl Mode {
         Ok(if matches!(self, Self::Merge(_)) { STAGE.to_owned() } else { table.clone() })
     }
 
+    /// The table that rows are copied to, as the server's messages name it.
+    pub(super) fn relation<'a>(&self, target: &'a Target) -> &'a str {
+        if matches!(self, Self::Merge(_)) { "jitney_stage" } else { &target.nature.relation }
+    }
+
     /// Brings staged rows into the table; how many of the file's rows it took. `sent` rows were copied.
     ///
     /// # Errors
@@ -164,8 +170,9 @@ impl Merge {
         let last = if self.on_match == OnMatch::Update { " DESC" } else { "" };
         let staged = format!("(SELECT DISTINCT ON ({keys}) {columns} FROM {STAGE} ORDER BY {keys}, ctid{last})");
         let same = key.iter().map(|name| format!("t.{name} = s.{name}")).collect::<Vec<_>>().join(" AND ");
+        let overriding = if target.overrides_identity(fields) { " OVERRIDING SYSTEM VALUE" } else { "" };
         let insert = format!(
-            "INSERT INTO {table} ({columns}) SELECT {columns} FROM {staged} s
+            "INSERT INTO {table} ({columns}){overriding} SELECT {columns} FROM {staged} s
              WHERE NOT EXISTS (SELECT 1 FROM {table} t WHERE {same})"
         );
         let rest = fields.iter().map(|field| (quote_name(&field.name), field.kind));
@@ -184,9 +191,8 @@ impl Merge {
     }
 }
 
-/// Types that go by their text are compared by it: among them are json and xml, which cannot be compared themselves.
 fn differs(name: &str, kind: Kind) -> String {
-    let cast = if kind == Kind::Text { "::text" } else { "" };
+    let cast = if kind.is_compared_as_text() { "::text" } else { "" };
     format!("t.{name}{cast} IS DISTINCT FROM s.{name}{cast}")
 }
 

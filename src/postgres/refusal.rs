@@ -1,0 +1,87 @@
+//! Rows that the server refused in a COPY: which one, and why.
+
+use super::complaint::Complaint;
+
+/// What the server said of the rows of a COPY.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    complaint: Complaint,
+}
+
+impl Refusal {
+    pub(super) fn new(complaint: Complaint) -> Self {
+        Self { complaint }
+    }
+
+    /// Whether a row is to blame: its values (SQLSTATE classes 22 and 23), a view's check (44), a trigger (P0001), or a
+    /// value too long for its index (54000).
+    pub fn is_of_a_row(&self) -> bool {
+        let code = self.complaint.code.code();
+        ["22", "23", "44"].iter().any(|class| code.starts_with(class)) || ["P0001", "54000"].contains(&code)
+    }
+
+    /// The message with its SQLSTATE and details.
+    pub fn sentence(&self) -> String {
+        match &self.complaint.detail {
+            Some(detail) => format!("{}: {detail}", self.complaint.sentence()),
+            None => self.complaint.sentence(),
+        }
+    }
+
+    /// The row of the COPY into `table` (its name without the schema), from 1. Some errors belong to no row: those of
+    /// constraints that are checked when all rows are there.
+    pub fn row(&self, table: &str) -> Option<u64> {
+        let digits: String = self.place(table)?.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().ok()
+    }
+
+    /// The column that the server names, if it is one of these.
+    pub fn column<'a>(&self, table: &str, columns: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+        // `12, column fare: "x"`, in the server's language.
+        let place = self.place(table)?.trim_start_matches(|letter: char| letter.is_ascii_digit());
+        let place = place.strip_prefix(", ")?.split_once(' ')?.1;
+        let is_named = |name: &&str| {
+            place
+                .strip_prefix(*name)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(':') || rest.starts_with(" :"))
+        };
+        columns.filter(is_named).max_by_key(|name| name.len())
+    }
+
+    /// What follows the word for a line in `COPY trips, line 12, column fare`, in the server's language.
+    fn place(&self, table: &str) -> Option<&str> {
+        let context = self.complaint.context.as_deref()?;
+        let prefix = format!("COPY {table}, ");
+        let line = context.lines().find_map(|line| line.strip_prefix(&prefix))?;
+        line.find(|letter: char| letter.is_ascii_digit()).and_then(|at| line.get(at..))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(context: &str) -> Refusal {
+        let body = format!("SERROR\0C22P02\0Mbad\0W{context}\0");
+        Refusal::new(Complaint::read(body.as_bytes()))
+    }
+
+    #[test]
+    fn the_place_is_read_in_the_servers_language() {
+        let columns = ["fare", "fare, tip", "a"];
+        let cases = [
+            ("COPY t, line 12, column fare: \"x\"", Some(12), Some("fare")),
+            ("COPY t, Zeile 7, Spalte fare, tip: »x«", Some(7), Some("fare, tip")),
+            ("COPY t, line 3", Some(3), None),
+            ("COPY t, line 3: \"1\t2\"", Some(3), None),
+            ("JSON data, line 1: x\nCOPY t, line 9, column a: null input", Some(9), Some("a")),
+            ("SQL statement \"SELECT 1\"", None, None),
+        ];
+        for (context, row, column) in cases {
+            let refusal = refusal(context);
+            assert_eq!(refusal.row("t"), row, "{context}");
+            assert_eq!(refusal.column("t", columns.into_iter()), column, "{context}");
+        }
+        assert_eq!(refusal("COPY a1, b, line 4").row("a1, b"), Some(4));
+    }
+}

@@ -1,0 +1,126 @@
+//! Where in the file a row stood that the server refused. The load itself keeps no places: the file is read once more.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::Utc;
+use polars::prelude::{DataFrame, PolarsError};
+
+use super::Way;
+use super::feed::ahead;
+use super::refused::{Complaint, Refused};
+use crate::aside::aside;
+use crate::postgres::Refusal;
+use crate::stream::{BadRow, LINE, Reader};
+use crate::task::{Progress, TaskError};
+use crate::tasks::bad_rows::{BadRows, Rejected};
+
+impl Way<'_> {
+    /// The problem as the file's own: its line, its column and its text. `before` rows were sent in earlier statements.
+    pub(super) async fn locate(&self, refusal: &Refusal, relation: &str, before: u64, problem: TaskError) -> TaskError {
+        let Some(row) = refusal.row(relation) else { return problem };
+        let Ok(Some(line)) = aside(|| self.line_of(before + row)) else { return problem };
+        let mut refused = Refused::default();
+        refused.add(Some(line), self.complaint(refusal, relation, String::new()));
+        let located = async {
+            let mut first = Rejected::start(&BadRows::Fail, &self.source.name, self.context)?;
+            self.take_refused(refused, &mut first).await
+        };
+        located.await.err().unwrap_or(problem)
+    }
+
+    /// The line of the file that a row which was sent (from 1) stands on; none when it is a query's.
+    fn line_of(&self, row: u64) -> Result<Option<u64>, TaskError> {
+        let (reader, plan) = self.load.opened(self.target, self.source, Arc::new(Progress::default()))?;
+        let plan = plan.with_lines();
+        let scratch = self.context.output_file("place.work")?.path;
+        let wanted = self.load.wanted(&plan, self.target);
+        let mut seen = 0;
+        for batch in plan.run(ahead(reader, wanted), &scratch, Utc::now()) {
+            let frame = batch?.frame;
+            if row <= seen + frame.height() as u64 {
+                return Ok(line(&frame, (row - seen - 1) as usize));
+            }
+            seen += frame.height() as u64;
+        }
+        Ok(None)
+    }
+
+    /// Notes a row that the server refused; `row` is a frame of this row alone.
+    pub(super) fn note(
+        &self,
+        refusal: &Refusal,
+        relation: &str,
+        row: &DataFrame,
+        refused: &mut Refused,
+    ) -> Result<(), TaskError> {
+        let line = line(row, 0);
+        let text = match line {
+            Some(_) => String::new(),
+            None => String::from_utf8_lossy(&self.text(row)?).trim_end().to_owned(),
+        };
+        refused.add(line, self.complaint(refusal, relation, text));
+        Ok(())
+    }
+
+    /// Rows as COPY's text.
+    pub(super) fn text(&self, rows: &DataFrame) -> Result<Bytes, TaskError> {
+        let mut out = Vec::new();
+        self.encoder.text(rows, &mut out).map_err(|error| unwritable(&error))?;
+        Ok(Bytes::from(out))
+    }
+
+    fn complaint(&self, refusal: &Refusal, relation: &str, text: String) -> Complaint {
+        let fields = self.encoder.fields.iter().map(|field| field.name.as_str());
+        let place =
+            refusal.column(relation, fields.clone()).and_then(|name| fields.clone().position(|other| other == name));
+        let name = place.and_then(|place| self.encoder.used.get(place));
+        let rename = &self.load.transform.rename.0;
+        let column = name.map(|name| rename.iter().find(|(_, new)| new == name).map_or(name, |(old, _)| old).clone());
+        let sentence = refusal.sentence();
+        let message = match &column {
+            Some(column) => format!("`{column}`: {sentence}"),
+            None => format!("loading into `{}`: {sentence}", self.load.table),
+        };
+        Complaint { column, message, text }
+    }
+
+    /// Gives refused rows to `rejected`, with their text.
+    ///
+    /// # Errors
+    /// What `rejected` makes of them, or what keeps the file from being read again.
+    pub(super) async fn take_refused(&self, refused: Refused, rejected: &mut Rejected) -> Result<(), TaskError> {
+        if refused.count() == 0 {
+            return Ok(());
+        }
+        let (rows, loose) = refused.into_parts();
+        let wanted: BTreeMap<u64, Option<String>> =
+            rows.iter().map(|(line, complaint)| (*line, complaint.column.clone())).collect();
+        let options = self.load.options(self.source)?;
+        let found = aside(|| {
+            let reader = Reader::open(&self.source.path, &options, Arc::new(Progress::default()))?;
+            reader.rows_at(&wanted)
+        })?;
+        let complete = |row: BadRow| {
+            let message = rows.get(&row.line).map(|complaint| complaint.message.clone()).unwrap_or_default();
+            BadRow { message, ..row }
+        };
+        let found: Vec<BadRow> = found.into_iter().map(complete).collect();
+        rejected.take(&found)?;
+        let loose: Vec<BadRow> = loose
+            .into_iter()
+            .map(|Complaint { message, text, .. }| BadRow { message, text, ..BadRow::at(0) })
+            .collect();
+        rejected.take(&loose)?;
+        Ok(rejected.sort()?)
+    }
+}
+
+fn line(frame: &DataFrame, row: usize) -> Option<u64> {
+    frame.column(LINE).ok()?.i64().ok()?.get(row).map(i64::unsigned_abs)
+}
+
+fn unwritable(error: &PolarsError) -> TaskError {
+    TaskError::permanent("a column cannot be converted for the table").because(error)
+}

@@ -1,0 +1,42 @@
+//! Rows that the server refused, until the file is asked for their text.
+
+use std::collections::BTreeMap;
+
+/// What the server has against rows of the file, by their lines.
+#[derive(Default)]
+pub(super) struct Refused {
+    rows: BTreeMap<u64, Complaint>,
+    /// Rows of a query's result, which stand on no line of the file.
+    loose: Vec<Complaint>,
+}
+
+/// What the server has against a row.
+#[derive(Clone)]
+pub(super) struct Complaint {
+    /// The file's column.
+    pub(super) column: Option<String>,
+    /// The server's message.
+    pub(super) message: String,
+    /// The row as it was sent, for rows that stand on no line.
+    pub(super) text: String,
+}
+
+impl Refused {
+    /// How many there are.
+    pub(super) fn count(&self) -> u64 {
+        (self.rows.len() + self.loose.len()) as u64
+    }
+
+    /// Notes a row.
+    pub(super) fn add(&mut self, line: Option<u64>, complaint: Complaint) {
+        match line {
+            Some(line) => drop(self.rows.insert(line, complaint)),
+            None => self.loose.push(complaint),
+        }
+    }
+
+    /// The lines with their complaints, and the complaints without a line.
+    pub(super) fn into_parts(self) -> (BTreeMap<u64, Complaint>, Vec<Complaint>) {
+        (self.rows, self.loose)
+    }
+}

@@ -1,0 +1,282 @@
+//! Rows to the server by COPY: all of them in as few statements as can be, or, where bad rows are to be left out, batch
+//! by batch, each behind a savepoint.
+
+use std::pin::Pin;
+
+use bytes::Bytes;
+use futures_util::SinkExt;
+use polars::prelude::DataFrame;
+use tokio_postgres::{CopyInSink, Error, Transaction};
+
+use super::encode::{HEADER, TRAILER};
+use super::feed::{Feed, Form, Parcel};
+use super::refused::Refused;
+use super::Way;
+use super::mode::{self, STAGE};
+use crate::postgres::{Refusal, Watch, explain};
+use crate::task::{Level, TaskError};
+use crate::tasks::bad_rows::Rejected;
+use crate::text::counted;
+
+/// The rows of a load on their way to the server.
+pub(super) struct Sending<'a> {
+    pub(super) transaction: &'a Transaction<'a>,
+    pub(super) watch: &'a Watch<'a>,
+    /// The table that rows are copied to, as SQL names it.
+    pub(super) table: &'a str,
+    /// The same as the server's messages name it.
+    pub(super) relation: &'a str,
+    pub(super) way: &'a Way<'a>,
+}
+
+/// What came of it.
+#[derive(Default)]
+pub(super) struct Sent {
+    /// Rows in the file.
+    pub(super) read: u64,
+    /// Rows that the server stored.
+    pub(super) stored: u64,
+    /// Rows that triggers left out, or stored elsewhere.
+    kept_out: u64,
+    /// What data-quality rules had to say.
+    warnings: Vec<String>,
+    /// The numbers of the subtransactions that wrote rows of the table, which those carry as xmin.
+    pub(super) parts: Vec<i64>,
+}
+
+impl Sent {
+    /// What the log should hear of, once the load is committed.
+    pub(super) fn notes(self, rejected: &Rejected) -> impl Iterator<Item = (Level, String)> {
+        let aside = rejected.uri().map(|uri| format!("{} rejected; see {uri}", counted(rejected.count(), "bad row")));
+        let kept_out = self.kept_out;
+        let triggers = (kept_out > 0).then(|| format!("kept out by the table's triggers: {}", counted(kept_out, "row")));
+        self.warnings.into_iter().chain(aside).chain(triggers).map(|note| (Level::Warn, note))
+    }
+}
+
+/// A COPY that is under way.
+struct Copying {
+    sink: Pin<Box<CopyInSink<Bytes>>>,
+    form: Form,
+    /// Rows that were sent.
+    rows: u64,
+}
+
+impl Sending<'_> {
+    /// Sends all rows; the server's count must be ours.
+    ///
+    /// # Errors
+    /// What the reader, the rules or the server say, with the place in the file where a row is to blame.
+    pub(super) async fn run(&self, feed: Feed, rejected: &mut Rejected) -> Result<Sent, TaskError> {
+        let columns = mode::list(&feed.encoder.fields);
+        let (mut parcels, worker) = feed.start();
+        let mut flow = Flow { sending: self, columns, sent: Sent::default(), rows: 0, copying: None };
+        let mut refused = Refused::default();
+        if rejected.room().is_some() {
+            let table = "CREATE TEMP TABLE jitney_part (mark int) ON COMMIT DROP";
+            flow.over(self.transaction.batch_execute(table)).await?;
+        }
+        while let Some(mut parcel) = flow.unless_refused(async { Ok(parcels.recv().await) }).await? {
+            flow.sent.read += parcel.read;
+            match rejected.room() {
+                None => {
+                    let bad = std::mem::take(&mut parcel.bad);
+                    flow.send(parcel).await?;
+                    if !bad.is_empty() {
+                        // The server may have something against a row before.
+                        flow.finish().await?;
+                    }
+                    rejected.take(&bad)?;
+                }
+                Some(room) => {
+                    rejected.take(&parcel.bad)?;
+                    flow.send_what_fits(parcel, &mut refused).await?;
+                    if refused.count() > room {
+                        break;
+                    }
+                }
+            }
+        }
+        flow.finish().await?;
+        self.way.take_refused(refused, rejected).await?;
+        // Without all parcels, `take_refused` has said why.
+        let ended = worker.await.map_err(|error| TaskError::permanent(self.doing() + " broke off").because(error))?;
+        Ok(Sent { warnings: ended?, ..flow.sent })
+    }
+
+    fn doing(&self) -> String {
+        format!("loading into `{}`", self.way.load.table)
+    }
+}
+
+/// The state of the sending.
+struct Flow<'a> {
+    sending: &'a Sending<'a>,
+    columns: String,
+    sent: Sent,
+    /// Rows of the statements that have ended.
+    rows: u64,
+    copying: Option<Copying>,
+}
+
+impl Flow<'_> {
+    /// Sends a batch after the ones before it.
+    async fn send(&mut self, parcel: Parcel) -> Result<(), TaskError> {
+        let rows = parcel.frame.height() as u64;
+        if rows == 0 {
+            return Ok(());
+        }
+        if self.copying.as_ref().is_some_and(|copying| copying.form != parcel.form) {
+            self.finish().await?;
+        }
+        let mut copying = match self.copying.take() {
+            Some(copying) => copying,
+            None => self.begin(parcel.form).await?,
+        };
+        copying.rows += rows;
+        let sink = &mut copying.sink;
+        self.unless_refused(self.over(async { sink.send(parcel.bytes).await })).await?;
+        self.copying = Some(copying);
+        Ok(())
+    }
+
+    /// Ends the statement that is under way, if there is one.
+    async fn finish(&mut self) -> Result<(), TaskError> {
+        let Some(copying) = self.copying.take() else { return Ok(()) };
+        let rows = copying.rows;
+        let stored = match self.end(copying).await {
+            Ok(stored) => stored,
+            Err(problem) => return Err(self.located(problem).await),
+        };
+        self.count(rows, stored)
+    }
+
+    fn count(&mut self, rows: u64, stored: u64) -> Result<(), TaskError> {
+        if stored > rows || stored < rows && !self.sending.way.target.nature.may_skip_rows {
+            let doing = self.sending.doing();
+            return Err(TaskError::permanent(format!("{doing}: {rows} rows were sent and {stored} arrived")));
+        }
+        self.rows += rows;
+        self.sent.stored += stored;
+        self.sent.kept_out += rows - stored;
+        Ok(())
+    }
+
+    async fn begin(&self, form: Form) -> Result<Copying, TaskError> {
+        let Sending { transaction, watch, table, .. } = self.sending;
+        let format = if form == Form::Binary { "(FORMAT binary)" } else { "(FORMAT text, ENCODING 'UTF8')" };
+        let sql = format!("COPY {table} ({}) FROM STDIN {format}", self.columns);
+        watch.before_copy();
+        let mut sink = Box::pin(self.over(async { transaction.copy_in::<_, Bytes>(&sql).await }).await?);
+        if form == Form::Binary {
+            self.over(async { sink.send(Bytes::from_static(HEADER)).await }).await?;
+        }
+        Ok(Copying { sink, form, rows: 0 })
+    }
+
+    async fn end(&self, mut copying: Copying) -> Result<u64, TaskError> {
+        if copying.form == Form::Binary {
+            self.over(async { copying.sink.send(Bytes::from_static(TRAILER)).await }).await?;
+        }
+        self.over(async { copying.sink.as_mut().finish().await }).await
+    }
+
+    async fn over<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, TaskError> {
+        let doing = self.sending.doing();
+        let explained = async { work.await.map_err(|error| explain(&doing, &error)) };
+        self.sending.watch.over(&doing, explained).await
+    }
+
+    /// Waits for `work` unless the server complains of a row before.
+    async fn unless_refused<T>(&self, work: impl Future<Output = Result<T, TaskError>>) -> Result<T, TaskError> {
+        let ended = match self.copying.is_some() {
+            true => self.sending.watch.unless_refused(&self.sending.doing(), work).await,
+            false => work.await,
+        };
+        match ended {
+            Err(problem) => Err(self.located(problem).await),
+            ended => ended,
+        }
+    }
+
+    /// The problem with the place in the file, if the server complains of a row.
+    async fn located(&self, problem: TaskError) -> TaskError {
+        let Sending { watch, relation, way, .. } = self.sending;
+        match watch.refusal().filter(Refusal::is_of_a_row) {
+            Some(refusal) => way.locate(&refusal, relation, self.rows, problem).await,
+            None => problem,
+        }
+    }
+
+    /// Sends the rows of a batch that the server takes; the others are noted.
+    async fn send_what_fits(&mut self, parcel: Parcel, refused: &mut Refused) -> Result<(), TaskError> {
+        let mut parts = vec![(parcel.frame, Some((parcel.form, parcel.bytes)))];
+        while let Some((rows, encoded)) = parts.pop() {
+            if rows.height() == 0 {
+                continue;
+            }
+            let Err(refusal) = self.try_rows(&rows, encoded).await? else { continue };
+            let Sending { relation, way, .. } = self.sending;
+            let (bad, after) = match refusal.row(relation).and_then(|row| usize::try_from(row).ok()) {
+                Some(row) if (1..=rows.height()).contains(&row) => (row - 1, row),
+                // Nobody says which one it is: half of them, and half of that.
+                _ if rows.height() > 1 => (rows.height() / 2, rows.height() / 2),
+                _ => (0, 1),
+            };
+            if bad < after {
+                way.note(&refusal, relation, &rows.slice(bad as i64, 1), refused)?;
+            }
+            let rest = rows.height() - after;
+            parts.push((rows.slice(after as i64, rest), None));
+            parts.push((rows.slice(0, bad), None));
+        }
+        Ok(())
+    }
+
+    /// Sends rows behind a savepoint. What the server has against one of them is the inner error, and nothing of them
+    /// stays.
+    async fn try_rows(
+        &mut self,
+        rows: &DataFrame,
+        encoded: Option<(Form, Bytes)>,
+    ) -> Result<Result<(), Refusal>, TaskError> {
+        let (form, bytes) = match encoded {
+            Some(encoded) => encoded,
+            None => (Form::Text, self.sending.way.text(rows)?),
+        };
+        let transaction = self.sending.transaction;
+        self.over(transaction.batch_execute("SAVEPOINT jitney_batch")).await?;
+        match self.copy(form, bytes).await {
+            Ok(stored) => {
+                self.mark_part().await?;
+                self.over(transaction.batch_execute("RELEASE SAVEPOINT jitney_batch")).await?;
+                self.count(rows.height() as u64, stored).map(Ok)
+            }
+            Err(problem) => {
+                let refusal = self.sending.watch.refusal().filter(Refusal::is_of_a_row).ok_or(problem)?;
+                self.over(transaction.batch_execute("ROLLBACK TO SAVEPOINT jitney_batch")).await?;
+                Ok(Err(refusal))
+            }
+        }
+    }
+
+    /// Notes the number of the subtransaction that is under way. Only a row that it wrote tells it.
+    async fn mark_part(&mut self) -> Result<(), TaskError> {
+        if self.sending.table == STAGE {
+            return Ok(());
+        }
+        let transaction = self.sending.transaction;
+        let marked = "INSERT INTO pg_temp.jitney_part VALUES (1) RETURNING xmin::text::bigint";
+        let row = self.over(transaction.query_one(marked, &[])).await?;
+        self.sent.parts.push(row.get(0));
+        Ok(())
+    }
+
+    async fn copy(&self, form: Form, bytes: Bytes) -> Result<u64, TaskError> {
+        let mut copying = self.begin(form).await?;
+        let doing = self.sending.doing();
+        let sent = self.over(async { copying.sink.send(bytes).await });
+        self.sending.watch.unless_refused(&doing, sent).await?;
+        self.end(copying).await
+    }
+}
