@@ -189,7 +189,7 @@ impl Cells<'_> {
     /// Appends the text of a row's value.
     fn write(&self, row: usize, out: &mut Vec<u8>) {
         let is_there = match self {
-            Self::Int(array, _) => written(value!(array, row), out, |value, out| push_int(value, out)),
+            Self::Int(array, _) => written(value!(array, row), out, push_int),
             Self::Float(array, Kind::Float4) => written(value!(array, row), out, push_narrow),
             Self::Float(array, _) => written(value!(array, row), out, push_float),
             Self::Bool(array) => {

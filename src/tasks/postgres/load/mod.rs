@@ -207,8 +207,13 @@ impl Loading for Load {
         let skipped = sent.read.saturating_sub(loaded + rejected.count());
         let counts = Counts { read: sent.read, loaded, rejected: rejected.count(), skipped };
         let seconds = began.elapsed().as_secs_f64();
-        let recording =
-            ledger::record(transaction, context, (source, &key), counts, (seconds, self.mode.changes_rows(), &sent.parts));
+        let recording = ledger::record(
+            transaction,
+            context,
+            (source, &key),
+            counts,
+            (seconds, self.mode.changes_rows(), &sent.parts),
+        );
         watch.over("writing to the ledger", recording).await?;
         let rejected_uri = rejected.uri().map(str::to_owned);
         let notes = note.into_iter().chain(sent.notes(&rejected)).collect();

@@ -8,11 +8,11 @@ use futures_util::SinkExt;
 use polars::prelude::DataFrame;
 use tokio_postgres::{CopyInSink, Error, Transaction};
 
+use super::Way;
 use super::encode::{HEADER, TRAILER};
 use super::feed::{Feed, Form, Parcel};
-use super::refused::Refused;
-use super::Way;
 use super::mode::{self, STAGE};
+use super::refused::Refused;
 use crate::postgres::{Refusal, Watch, explain};
 use crate::task::{Level, TaskError};
 use crate::tasks::bad_rows::Rejected;
@@ -49,7 +49,8 @@ impl Sent {
     pub(super) fn notes(self, rejected: &Rejected) -> impl Iterator<Item = (Level, String)> {
         let aside = rejected.uri().map(|uri| format!("{} rejected; see {uri}", counted(rejected.count(), "bad row")));
         let kept_out = self.kept_out;
-        let triggers = (kept_out > 0).then(|| format!("kept out by the table's triggers: {}", counted(kept_out, "row")));
+        let triggers =
+            (kept_out > 0).then(|| format!("kept out by the table's triggers: {}", counted(kept_out, "row")));
         self.warnings.into_iter().chain(aside).chain(triggers).map(|note| (Level::Warn, note))
     }
 }
@@ -254,7 +255,10 @@ impl Flow<'_> {
             }
             Err(problem) => {
                 let refusal = self.sending.watch.refusal().filter(Refusal::is_of_a_row).ok_or(problem)?;
-                self.over(transaction.batch_execute("ROLLBACK TO SAVEPOINT jitney_batch")).await?;
+                self.over(
+                    transaction.batch_execute("ROLLBACK TO SAVEPOINT jitney_batch; RELEASE SAVEPOINT jitney_batch"),
+                )
+                .await?;
                 Ok(Err(refusal))
             }
         }
