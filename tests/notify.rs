@@ -40,7 +40,8 @@ impl Place {
 
     fn notifier(&self, rule: Value) -> Notifier {
         let rules = vec![serde_json::from_value(rule).unwrap()];
-        Notifier::new(rules, self.journal.clone(), self.settings.clone(), Arc::new(Nowhere)).unwrap()
+        Notifier::new(rules, self.journal.clone(), self.settings.clone(), Arc::new(Nowhere), jitney::tasks::ALL)
+            .unwrap()
     }
 
     /// An execution that begins to exist at a time.

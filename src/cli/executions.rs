@@ -11,7 +11,7 @@ use crate::cli::run::to_json;
 use crate::cli::{Exit, Invalid};
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
-use crate::engine::{is_interrupted, settle_killing};
+use crate::engine::{INTERRUPTED, is_interrupted, settle_killing};
 use crate::id::ExecutionId;
 use crate::journal::{Journal, JournalError, State, Summary};
 use crate::text::{indented, plain, thousands, visible_line};
@@ -84,9 +84,6 @@ struct Listed {
     /// Whether the process that worked on it is gone.
     interrupted: bool,
 }
-
-/// What an execution that a process has left in the middle is called.
-const INTERRUPTED: &str = "INTERRUPTED";
 
 /// The execution that a prefix names.
 ///

@@ -7,7 +7,13 @@ use crate::config::Settings;
 use crate::engine::lock::{Claim, is_claimed};
 use crate::engine::run::EngineError;
 use crate::id::ExecutionId;
-use crate::journal::{Event, ExecutionState, Journal, JournalError, State};
+use crate::journal::{Event, ExecutionState, Journal, JournalError, Query, State, Summary};
+
+/// What an execution is called whose process is gone.
+pub const INTERRUPTED: &str = "INTERRUPTED";
+
+/// The most that are looked through for such executions.
+const MOST: u32 = 100_000;
 
 /// How long a process may take between writing an execution down and taking it up.
 pub(super) const PATIENCE: TimeDelta = TimeDelta::seconds(10);
@@ -35,6 +41,23 @@ pub fn is_interrupted(
     };
     // A process that has just come to the end wrote so before it let the lock go.
     Ok(is_missed && !is_claimed(settings, id) && journal.status(id)?.as_deref() == Some(state))
+}
+
+/// The executions whose process is gone, the newest first.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub fn interrupted(settings: &Settings, journal: &Journal) -> Result<Vec<ExecutionId>, JournalError> {
+    use ExecutionState::{Created, Killing, Queued, Restarted, Retrying, Running};
+    let states = vec![Created, Queued, Running, Killing, Retrying, Restarted];
+    let found = journal.search(&Query { states, ..Query::default() }, MOST, 0)?.executions;
+    let mut ids = Vec::new();
+    for Summary { id, state, created, .. } in found {
+        if is_interrupted(settings, journal, &id, &state, created)? {
+            ids.push(id);
+        }
+    }
+    Ok(ids)
 }
 
 /// Ends executions whose process left while they were being stopped; whether there were any.

@@ -41,7 +41,7 @@ mod work;
 pub use before::{Before, Beside};
 pub use create::Request;
 pub use foresee::{Foreseen, Possible, Wanted};
-pub use interrupted::{is_interrupted, settle_killing};
+pub use interrupted::{INTERRUPTED, interrupted, is_interrupted, settle_killing};
 pub use run::{EngineError, Notice, Observer, Runner};
 pub use snapshot::Recorded;
 pub use target::{elsewhere, target_of};

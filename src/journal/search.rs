@@ -19,6 +19,8 @@ pub struct Query {
     pub flow: Option<String>,
     /// Those in one of these states; in any, when there are none.
     pub states: Vec<ExecutionState>,
+    /// Those of these ids too, or alone where no states are given.
+    pub ids: Option<Vec<ExecutionId>>,
     /// Those with all of these labels.
     pub labels: Vec<(String, String)>,
     /// Those that a trigger of this id started.
@@ -60,9 +62,15 @@ impl Query {
         if let Some(flow) = &self.flow {
             add("flow = ?", vec![flow.clone()]);
         }
-        if !self.states.is_empty() {
+        if !self.states.is_empty() || self.ids.is_some() {
             let marks = vec!["?"; self.states.len()].join(", ");
-            add(&format!("state IN ({marks})"), self.states.iter().map(|state| state.as_str().to_owned()).collect());
+            let mut given: Vec<String> = self.states.iter().map(|state| state.as_str().to_owned()).collect();
+            let mut part = format!("state IN ({marks})");
+            if let Some(ids) = &self.ids {
+                given.push(Value::from_iter(ids.iter().map(ExecutionId::as_str)).to_string());
+                part = format!("({part} OR id IN (SELECT value FROM json_each(?)))");
+            }
+            add(&part, given);
         }
         for (key, value) in &self.labels {
             let pair = pair(key, value);
@@ -87,8 +95,13 @@ impl Query {
     /// The index to look in: the one for what is asked, if it asks for one thing alone, else the one that has all of it.
     /// SQLite would take the first that knows something, and look up each of what may be thousands of rows.
     fn index(&self) -> &'static str {
-        let Self { namespace, flow, states, labels, trigger, since, until, text } = self;
-        let more = namespace.is_some() || trigger.is_some() || since.is_some() || until.is_some() || text.is_some();
+        let Self { namespace, flow, states, ids, labels, trigger, since, until, text } = self;
+        let more = ids.is_some()
+            || namespace.is_some()
+            || trigger.is_some()
+            || since.is_some()
+            || until.is_some()
+            || text.is_some();
         match (flow, states.len(), more || !labels.is_empty()) {
             (Some(_), 0, false) => "executions_by_flow",
             (None, 1, false) => "executions_by_state",

@@ -336,3 +336,43 @@ async fn what_began_with_another_postgres_is_refused_with_the_way_and_retargeted
     let (_, why) = server.refusal(&format!("/api/v1/executions/{id}/restart"), &json!({}));
     assert!(why.contains("began with Postgres at localhost:1/x"), "it stuck: {why}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notification_names_the_task_that_ended_the_flow_and_not_one_that_may_fail() {
+    let place = Place::new();
+    let (address, kept) = receiver().await;
+    place.write("jitney.yaml", format!("notifications:\n  - {{webhook: \"{address}\"}}\n"));
+    let failing = |id: &str, more: &str| format!("  - {{id: {id}, type: fail, errorMessage: no {id}{more}}}\n");
+    let around = format!(
+        "  - {{id: around, type: sequential, tasks: [{}]}}\n",
+        failing("load", "").trim().trim_start_matches("- ")
+    );
+    let tasks = failing("login_to_the_old_system", ", allowFailure: true") + &around;
+    place.write(
+        "flows/f.yaml",
+        format!("id: f\nnamespace: n\ntasks:\n{tasks}errors:\n{}", failing("say_that_it_failed", "")),
+    );
+    let server = place.server();
+    let ended = server.json(&["/api/v1/executions/n/f?wait=true", "-X", "POST"]);
+    assert_eq!(ended["state"]["current"], "FAILED", "{ended}");
+    until("people are told", async || !kept.lock().unwrap().is_empty()).await;
+    let told = kept.lock().unwrap()[0]["text"].to_string();
+    assert!(told.contains("Task load: no load"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_interrupted_is_found_by_that_state() {
+    let place = Place::new();
+    let slow = place.write("slow.yaml", "id: slow\nnamespace: n\ntasks:\n  - {id: s, type: sleep, duration: PT10M}\n");
+    let server = place.server();
+    let mut run = place.command(&["run", slow.to_str().unwrap()]).spawn().unwrap();
+    let found = |state: &str| server.get(&format!("/api/v1/executions/search?state={state}"));
+    until("it runs", async || found("RUNNING")["total"] == 1).await;
+    assert_eq!(found("INTERRUPTED")["total"], 0);
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let search = found("INTERRUPTED");
+    assert!(search["total"] == 1 && search["results"][0]["interrupted"] == true, "{search}");
+    assert_eq!(found("INTERRUPTED,FAILED&flowId=slow")["total"], 1);
+    assert_eq!(found("interrupted&flowId=other")["total"], 0);
+}

@@ -146,7 +146,8 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
 /// Those who are told of what happens.
 fn reports(own: ServerSettings, app: &App, outside: Arc<Beside>) -> anyhow::Result<Reports> {
     let roots = "the system's root certificates cannot be read";
-    let notifier = Notifier::new(own.notifications, app.executor.journal().clone(), app.settings.clone(), outside);
+    let (journal, settings) = (app.executor.journal().clone(), app.settings.clone());
+    let notifier = Notifier::new(own.notifications, journal, settings, outside, tasks::ALL);
     let lineage = own.openlineage.map(|collector| client(Duration::from_secs(30)).map(|client| (client, collector)));
     let traces = own.opentelemetry.map(|endpoint| Traces::to(&endpoint)).transpose();
     Ok(Reports {

@@ -86,7 +86,7 @@ pub(super) async fn search(
     parameters: Parameters,
 ) -> Result<Json<Results<ExecutionShape>>, Problem> {
     let (size, skipped) = parameters.page()?;
-    let page = app.executor.journal().search(&parameters.query()?, size, skipped)?;
+    let page = app.executor.journal().search(&parameters.query_in(&app)?, size, skipped)?;
     let journal = app.executor.journal();
     let listed = |summary: &Summary| {
         let interrupted = is_interrupted(&app.settings, journal, &summary.id, &summary.state, summary.created)?;
@@ -191,7 +191,7 @@ pub(super) async fn bulk(
         "delete" => Action::Delete,
         _ => return Err(Problem::missing(format!("`{action}` cannot be done by query"))),
     };
-    let done = app.executor.bulk(&parameters.query()?, action).await?;
+    let done = app.executor.bulk(&parameters.query_in(&app)?, action).await?;
     let failed: Map<String, Value> = done
         .iter()
         .filter_map(|(id, result)| Some((id.to_string(), json!(result.as_ref().err()?.to_string()))))

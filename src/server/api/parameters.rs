@@ -9,7 +9,9 @@ use chrono::{DateTime, Utc};
 use reqwest::Url;
 use serde_json::{Map, Value};
 
+use crate::engine::{INTERRUPTED, interrupted};
 use crate::journal::{ExecutionState, Query};
+use crate::server::App;
 use crate::server::api::problem::Problem;
 
 /// The pairs of a query.
@@ -95,17 +97,29 @@ impl Parameters {
         Ok((size, size.saturating_mul(page - 1)))
     }
 
-    /// The executions that are meant.
-    pub(crate) fn query(&self) -> Result<Query, Problem> {
+    /// The executions that are meant, those included whose process is gone if they are.
+    pub(crate) fn query_in(&self, app: &App) -> Result<Query, Problem> {
+        let mut query = self.query()?;
+        if query.ids.is_some() {
+            query.ids = Some(interrupted(&app.settings, app.executor.journal())?);
+        }
+        Ok(query)
+    }
+
+    /// The executions that are meant. Which are interrupted the journal does not know.
+    fn query(&self) -> Result<Query, Problem> {
+        let is_interrupted = |name: &str| name.eq_ignore_ascii_case(INTERRUPTED);
         let state = |name: &str| {
             let value = Value::from(name.to_uppercase());
             serde_json::from_value::<ExecutionState>(value)
                 .map_err(|_| Problem::wrong(format!("there is no state `{name}`")))
         };
+        let names = || self.all("state").flat_map(|names| names.split(','));
         Ok(Query {
             namespace: self.one("namespace").map(str::to_owned),
             flow: self.one("flowId").map(str::to_owned),
-            states: self.all("state").flat_map(|names| names.split(',')).map(state).collect::<Result<_, _>>()?,
+            states: names().filter(|name| !is_interrupted(name)).map(state).collect::<Result<_, _>>()?,
+            ids: names().any(is_interrupted).then(Vec::new),
             labels: self.labels()?,
             trigger: self.one("trigger").map(str::to_owned),
             since: self.time("startDate")?,
@@ -128,5 +142,7 @@ mod tests {
         let query = Parameters::parse("state=FAILED,killed&flowId=f").query().ok();
         assert_eq!(query.map(|query| query.states.len()), Some(2));
         assert!(Parameters::parse("state=BAD").query().is_err());
+        let query = Parameters::parse("state=interrupted").query().ok();
+        assert_eq!(query.map(|query| (query.states.len(), query.ids)), Some((0, Some(Vec::new()))));
     }
 }

@@ -4,9 +4,11 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::flow::expression::{Names, Outside, render};
-use crate::id::ExecutionId;
+use crate::flow::{Flow, Step, parse};
+use crate::id::{ExecutionId, RunId};
 use crate::journal::{State, TaskState};
 use crate::server::notify::Occasion;
+use crate::task::TaskType;
 
 const USUAL: &str = "{{ flow.namespace }}.{{ flow.id }} {% if event == 'failure' %}failed\
 {% elseif event == 'recovery' %}runs again\
@@ -58,12 +60,17 @@ pub struct News {
 
 impl News {
     /// What there is to say about an execution.
-    pub fn of(id: &ExecutionId, state: &State) -> Self {
+    pub fn of(id: &ExecutionId, state: &State, tasks: &'static [TaskType]) -> Self {
+        let flow = parse(&state.created.file, &state.created.text, tasks).flow;
+        let steps = flow.as_ref().map(Flow::all_steps).unwrap_or_default();
         let failed = state.tasks.iter().filter(|(_, task)| task.state == TaskState::Failed);
-        // The innermost: those around it only repeat that something in them failed.
+        // The innermost: those around it only repeat that something in them failed. What fails while errors are dealt
+        // with comes second.
         let error = failed
-            .filter_map(|(run, task)| Some((run.to_string(), task.error.as_ref()?.message.clone())))
-            .max_by_key(|(run, _)| run.len());
+            .filter(|(run, _)| !may_fail(run, &steps))
+            .filter_map(|(run, task)| Some((run, task.error.as_ref()?.message.clone())))
+            .max_by_key(|(run, _)| place(run, &steps))
+            .map(|(run, message)| (run.to_string(), message));
         Self {
             namespace: state.created.namespace.clone(),
             flow: state.created.flow.clone(),
@@ -113,6 +120,19 @@ impl News {
             _ => Names::new(),
         }
     }
+}
+
+/// Whether the flow goes on though this task failed: it says so, or one that it is in does.
+fn may_fail(run: &RunId, steps: &[&Step]) -> bool {
+    let Some(own) = steps.iter().find(|step| step.id.as_str() == run.task()) else { return false };
+    let around = steps.iter().filter(|step| own.path.starts_with(&step.path));
+    around.into_iter().any(|step| step.common.allow_failure || step.task.name == "allow_failure")
+}
+
+/// Whether a task is one of the flow's `tasks`, and how deep within others it is.
+fn place(run: &RunId, steps: &[&Step]) -> (bool, usize) {
+    let own = steps.iter().find(|step| step.id.as_str() == run.task());
+    own.map_or((false, 0), |step| (!step.path.iter().any(|part| part == "errors"), step.path.len()))
 }
 
 /// The text of a message.

@@ -20,6 +20,7 @@ use crate::duration::Span;
 use crate::flow::expression::Outside;
 use crate::id::ExecutionId;
 use crate::journal::{ExecutionState, Journal, JournalError, NoticeKey, State};
+use crate::task::TaskType;
 
 pub use channel::{Channel, Mail, Tls};
 pub use message::News;
@@ -135,6 +136,8 @@ pub struct Notifier {
     journal: Arc<Journal>,
     settings: Arc<Settings>,
     outside: Arc<dyn Outside + Send + Sync>,
+    /// The task types of the flows that are told of.
+    tasks: &'static [TaskType],
     client: reqwest::Client,
     /// When each rule was told of each trouble of the server. A journal that cannot be written cannot keep it.
     told: Mutex<HashMap<(String, String), Instant>>,
@@ -150,14 +153,15 @@ impl Notifier {
         journal: Arc<Journal>,
         settings: Arc<Settings>,
         outside: Arc<dyn Outside + Send + Sync>,
+        tasks: &'static [TaskType],
     ) -> reqwest::Result<Self> {
         let client = crate::web::client::client(std::time::Duration::from_secs(30))?;
-        Ok(Self { rules, journal, settings, outside, client, told: Mutex::default() })
+        Ok(Self { rules, journal, settings, outside, tasks, client, told: Mutex::default() })
     }
 
     /// Tells about an execution that has ended; what could not be sent comes back in plain words.
     pub async fn ended(&self, id: &ExecutionId, state: &State, now: DateTime<Utc>) -> Vec<String> {
-        let news = News::of(id, state);
+        let news = News::of(id, state, self.tasks);
         match state.status {
             ExecutionState::Failed => self.tell(Occasion::Failure, news, now).await,
             ExecutionState::Success | ExecutionState::Warning => {
