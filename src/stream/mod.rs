@@ -34,7 +34,7 @@ mod write;
 
 pub use bytes::Limits;
 pub use encoding::Encoding;
-pub use text::{Text, decoded};
+pub use text::{Text, contradicted, decoded, seems_utf16};
 pub use write::write;
 
 /// The result of reading: an error names the file, the line and the column.

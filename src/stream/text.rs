@@ -3,7 +3,7 @@
 //! What is no character in the file's encoding becomes [`NO_CHARACTER`], a byte that no UTF-8 text has. So it stays in
 //! its field, and whoever reads that field finds a text that is none.
 
-use encoding_rs::{DecoderResult, UTF_16BE, UTF_16LE, mem};
+use encoding_rs::{DecoderResult, UTF_8, UTF_16BE, UTF_16LE, mem};
 use memchr::memchr_iter;
 
 use super::Result;
@@ -99,15 +99,12 @@ impl Decoder {
         let charset = encoding.map_or(Charset::Utf8, |encoding| encoding.charset);
         let utf16 = [(&b"\xff\xfe"[..], UTF_16LE), (b"\xfe\xff", UTF_16BE)];
         let marked = utf16.into_iter().find(|(mark, _)| start.starts_with(mark)).map(|(_, found)| found);
+        contradicted(encoding, start).map_or(Ok(()), Err)?;
         Ok(match (charset, marked) {
             (Charset::Utf8, Some(found)) if encoding.is_none() => (Self::other(found), 2),
             (Charset::Utf16, Some(found)) => (Self::other(found), 2),
             (Charset::Other(named), Some(found)) if named == found => (Self::other(found), 2),
-            (Charset::Utf8, Some(found)) => return Err(contradiction(encoding, found)),
-            (Charset::Other(named), Some(found)) if named == UTF_16LE || named == UTF_16BE => {
-                return Err(contradiction(encoding, found));
-            }
-            (Charset::Utf8, None) => (Self::AsItIs, if start.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 }),
+            (Charset::Utf8, _) => (Self::AsItIs, if start.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 }),
             // Text in files begins with a letter of ASCII, whose other byte is zero.
             (Charset::Utf16, None) => (Self::other(if start.first() == Some(&0) { UTF_16BE } else { UTF_16LE }), 0),
             (Charset::Latin1, _) => (Self::Latin1, 0),
@@ -138,10 +135,21 @@ impl Decoder {
     }
 }
 
-fn contradiction(encoding: Option<&Encoding>, found: &'static encoding_rs::Encoding) -> Box<Diagnostic> {
-    let named = encoding.map_or("UTF-8", Encoding::name);
-    let message = format!("the file begins with the byte order mark of {}, but `encoding` is {named}", found.name());
-    Box::new(Diagnostic::error(message).help("write `encoding: UTF-16`, or leave `encoding` out"))
+/// What is wrong with the user's word on a file's encoding, where the file begins with the byte order mark of another.
+pub fn contradicted(encoding: Option<&Encoding>, start: &[u8]) -> Option<Box<Diagnostic>> {
+    let encoding = encoding?;
+    let marks = [(&b"\xff\xfe"[..], UTF_16LE), (b"\xfe\xff", UTF_16BE), (b"\xef\xbb\xbf", UTF_8)];
+    let (_, found) = marks.into_iter().find(|(mark, _)| start.starts_with(mark))?;
+    let is_meant = match encoding.charset {
+        Charset::Utf8 => found == UTF_8,
+        Charset::Utf16 => found != UTF_8,
+        Charset::Other(named) => named == found,
+        Charset::Latin1 | Charset::Latin5 => false,
+    };
+    let (name, found) = (encoding.name(), found.name());
+    let message = format!("the file begins with the byte order mark of {found}, but `encoding` is {name}");
+    (!is_meant)
+        .then(|| Box::new(Diagnostic::error(message).help(format!("write `encoding: {found}`, or leave it out"))))
 }
 
 fn latin1(bytes: &[u8], out: &mut Vec<u8>) {

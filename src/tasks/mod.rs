@@ -14,6 +14,7 @@ pub mod kv;
 pub mod polars;
 pub mod postgres;
 pub mod script;
+mod steady;
 
 use crate::task::TaskType;
 

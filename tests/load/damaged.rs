@@ -1,8 +1,11 @@
 //! Files that are cut or damaged: nothing of them is committed, however late it shows.
 
+use std::fs::File;
 use std::sync::atomic::Ordering;
 
-use crate::{Place, assert_says, gzip, many_rows, run};
+use polars::prelude::{Column, DataFrame, ParquetWriter};
+
+use crate::{Place, assert_says, counts, gzip, many_rows, run};
 
 const T: &str = "CREATE TABLE t (id int, note text); INSERT INTO t VALUES (0, 'old')";
 const YAML: &str = "{from: a.csv.gz, table: t, mode: truncate}";
@@ -74,4 +77,24 @@ async fn the_servers_refusal_of_one_row_undoes_all_and_names_the_constraint() {
     place.file("a.csv.gz", gzip(&many_rows(ROWS)));
     assert_says(&place.refused("{from: a.csv.gz, table: t, mode: truncate}").await, &["\"small\""]);
     assert_nothing_changed(&place).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parquet_file_that_is_cut_off_while_it_is_read_does_no_harm() {
+    let place = Place::with("damaged_cut", "CREATE TABLE t (id bigint)").await;
+    let mut frame =
+        DataFrame::new(300_000, vec![Column::new("id".into(), (0..300_000_i64).collect::<Vec<_>>())]).unwrap();
+    let path = place.file("a.parquet", "");
+    ParquetWriter::new(File::create(&path).unwrap()).finish(&mut frame).unwrap();
+    place.run("BEGIN; LOCK TABLE t IN SHARE MODE").await;
+    let context = place.context();
+    let loading = tokio::spawn(async move { crate::run("{from: a.parquet, table: t}", context).await });
+    while place.rows("SELECT count(*) FROM pg_locks WHERE relation = 't'::regclass AND NOT granted").await == "0" {
+        assert!(!loading.is_finished(), "{:?}", loading.await);
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    File::options().write(true).open(&path).unwrap().set_len(100).unwrap();
+    place.run("COMMIT").await;
+    assert_eq!(counts(&loading.await.unwrap().unwrap()), [300_000, 300_000, 0, 0]);
+    assert_eq!(place.rows("SELECT count(*), sum(id) FROM t").await, "300000 44999850000");
 }

@@ -143,3 +143,33 @@ async fn settings_that_a_format_has_not_are_refused() {
         assert_says(&shown, &[&format!("`{name}`"), "leave it out"]);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_encoding_that_the_file_contradicts_is_named() {
+    let place = Place::with("encodings_contradicted", "CREATE TABLE t (id int, note text)").await;
+    place.file("marked.csv", "\u{feff}id,note\n1,x\n");
+    place.file("wide.csv", [&b"\xff\xfe"[..], &utf16("id,note\n1,x\n", u16::to_le_bytes)].concat());
+    place.file("bare.csv", utf16("id,note\n1,x\n", u16::to_le_bytes));
+    for (task, rest) in [("postgres.load", ""), ("postgres.copy_in", ", format: CSV, header: true")] {
+        for (file, encoding, parts) in [
+            (
+                "marked.csv",
+                ", encoding: LATIN1",
+                ["byte order mark of UTF-8, but `encoding` is LATIN1", "`encoding: UTF-8`"],
+            ),
+            (
+                "marked.csv",
+                ", encoding: WIN1252",
+                ["byte order mark of UTF-8, but `encoding` is WIN1252", "leave it out"],
+            ),
+            ("wide.csv", ", encoding: LATIN1", ["byte order mark of UTF-16LE, but", "`encoding: UTF-16LE`"]),
+            ("bare.csv", "", ["the file is UTF-16LE, and is read as UTF-8", "`encoding: UTF-16LE`"]),
+            ("bare.csv", ", encoding: LATIN1", ["the file is UTF-16LE, and is read as LATIN1", "`encoding: UTF-16LE`"]),
+        ] {
+            let yaml = format!("{{from: {file}, table: t{rest}{encoding}}}");
+            let error = place.run_in("e1", 1, task, &yaml).await.0.unwrap_err().to_string();
+            assert_says(&error, &[&[file][..], &parts].concat());
+        }
+        assert_eq!(place.t().await, "", "{task}");
+    }
+}

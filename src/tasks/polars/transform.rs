@@ -1,6 +1,6 @@
 //! `polars.transform`
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,6 +17,7 @@ use crate::stream::{self, Batch, Encoding, Format, ReadOptions, Reader};
 use crate::task::{Conflict, Progress, Task, TaskContext, TaskError};
 use crate::tasks::appended::address;
 use crate::tasks::bad_rows::{BadRows, Rejected};
+use crate::tasks::steady::Steady;
 
 with_steps! {
     /// Reads a file, changes its rows and writes them to another. CSV (compressed or not), Parquet and NDJSON come in;
@@ -114,9 +115,9 @@ impl Task for PolarsTransform {
             rejected: Rejected::start(&self.on_bad_row, &display_name(&input), context)?,
             progress: context.progress.clone(),
             cancel: context.cancel.clone(),
-            input,
+            input: Steady::of(context, &input).await?,
         };
-        context.note_origin(&job.output.path, &address(context, &job.input))?;
+        context.note_origin(&job.output.path, &address(context, &input))?;
         let work = tokio::task::spawn_blocking(|| job.work());
         let (written, warnings) =
             work.await.map_err(|error| TaskError::permanent("the transform broke off").because(error))??;
@@ -186,7 +187,7 @@ pub(in crate::tasks) fn byte(field: &str, character: char) -> Result<u8, TaskErr
 
 /// What the blocking thread needs of the task and its context.
 struct Job {
-    input: PathBuf,
+    input: Steady,
     options: ReadOptions,
     steps: Transform,
     output: StoredFile,
@@ -198,7 +199,7 @@ struct Job {
 impl Job {
     fn work(mut self) -> Result<(Written, Vec<String>), TaskError> {
         let started = Instant::now();
-        let reader = Reader::open(&self.input, &self.options, self.progress.clone())?;
+        let reader = Reader::open(&self.input.path, &self.options, self.progress.clone())?;
         let hint = reader.hint().map(str::to_owned);
         let plan = self.steps.plan(reader.columns(), &|_| None);
         let plan = plan.map_err(|error| TaskError { help: hint.or(error.help), ..error })?;

@@ -16,11 +16,12 @@ use super::loaded::Loaded;
 use super::source::Source;
 use super::target::Target;
 use super::transaction::Loading;
+use crate::diagnostic::Diagnostic;
 use crate::postgres::name::quote_name;
 use crate::postgres::sql::quote;
 use crate::postgres::{FlowAddress, Watch, explain};
 use crate::stream::bytes::Bytes as Blocks;
-use crate::stream::{Encoding, Limits, Text};
+use crate::stream::{Encoding, Limits, Text, contradicted, seems_utf16};
 use crate::task::{Conflict, Level, Task, TaskContext, TaskError};
 use crate::text::hex;
 
@@ -191,8 +192,11 @@ impl CopyIn {
         let mut sink = pin!(watch.over(&doing, begun).await?);
         let (sender, mut blocks) = mpsc::channel(READ_AHEAD);
         let reading = Reading {
-            blocks: Blocks::open(&source.path, &source.name, Limits::default(), context.progress.clone())?,
+            blocks: Blocks::open(&source.file.path, &source.name, Limits::default(), context.progress.clone())?,
             text: self.is_decoded_here().then(|| self.encoding.clone()),
+            named: self.encoding.clone().filter(|_| self.format != Format::Binary),
+            is_binary: self.format == Format::Binary,
+            name: source.name.clone(),
         };
         let worker = tokio::task::spawn_blocking(move || reading.run(&sender));
         while let Some(block) = watch.unless_refused(&doing, async { Ok(blocks.recv().await) }).await? {
@@ -254,21 +258,42 @@ struct Reading {
     blocks: Blocks,
     /// The encoding of a file that is decoded here.
     text: Option<Option<Encoding>>,
+    /// The encoding that the task names.
+    named: Option<Encoding>,
+    is_binary: bool,
+    name: String,
 }
 
 impl Reading {
     /// Gives the blocks as long as somebody wants them.
     fn run(self, sender: &mpsc::Sender<Bytes>) -> Result<(), TaskError> {
+        let mut is_first = !self.is_binary;
         let mut source = match self.text {
             Some(encoding) => Content::Text(Box::new(Text::new(self.blocks, encoding))),
             None => Content::AsItIs(self.blocks),
         };
         while let Some(block) = source.next()? {
+            if std::mem::take(&mut is_first) {
+                check_encoding(&self.name, self.named.as_ref(), &block)?;
+            }
             if sender.blocking_send(Bytes::from(block)).is_err() {
                 return Err(TaskError::cancelled("the copy was stopped"));
             }
         }
         Ok(())
+    }
+}
+
+/// Whether the first bytes of a text are in the encoding that the task names, or in UTF-8.
+fn check_encoding(name: &str, named: Option<&Encoding>, start: &[u8]) -> Result<(), TaskError> {
+    let utf16 = || {
+        let (found, read_as) = (seems_utf16(start)?, named.map_or("UTF-8", Encoding::name));
+        let message = format!("the file is {found}, and is read as {read_as}");
+        Some(Box::new(Diagnostic::error(message).help(format!("say so: `encoding: {found}`"))))
+    };
+    match contradicted(named, start).or_else(utf16) {
+        Some(found) => Err(TaskError::from(Diagnostic { file: name.to_owned(), line: 1, column: 1, ..*found })),
+        None => Ok(()),
     }
 }
 

@@ -1,15 +1,14 @@
 //! The file that a load reads, known by its content and by where it is.
 
-use std::path::PathBuf;
-
 use crate::storage::checksum;
 use crate::task::{TaskContext, TaskError};
 use crate::tasks::appended::address;
+use crate::tasks::steady::Steady;
 
 /// The file to load.
 pub(super) struct Source {
-    /// Where it is.
-    pub(super) path: PathBuf,
+    /// Where it is, or a copy of it.
+    pub(super) file: Steady,
     /// What the file is called in messages and in the ledger.
     pub(super) name: String,
     /// What tells it from files of the same name.
@@ -27,12 +26,13 @@ impl Source {
     /// When it is not there, or cannot be read.
     pub(super) async fn open(context: &TaskContext, from: &str) -> Result<Self, TaskError> {
         let path = context.input_file(from)?;
+        let file = Steady::of(context, &path).await?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let address = address(context, &path);
         let broke = |error: &dyn std::fmt::Display| TaskError::permanent(format!("cannot read `{name}`: {error}"));
-        let file = path.clone();
-        let summed = tokio::task::spawn_blocking(move || checksum(&file)).await;
+        let path = file.path.clone();
+        let summed = tokio::task::spawn_blocking(move || checksum(&path)).await;
         let (bytes, sha256) = summed.map_err(|error| broke(&error))?.map_err(|error| broke(&error))?;
-        Ok(Self { path, name, address, bytes, sha256 })
+        Ok(Self { file, name, address, bytes, sha256 })
     }
 }

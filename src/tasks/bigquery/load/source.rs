@@ -19,6 +19,7 @@ use crate::diagnostic::{Diagnostic, nearest};
 use crate::stream::{self, ReadOptions, Reader};
 use crate::task::{Progress, TaskError};
 use crate::tasks::appended::address;
+use crate::tasks::steady::Steady;
 use crate::text::hex;
 
 /// What a load reads.
@@ -109,11 +110,11 @@ impl Source {
         let address = address(bigquery.context, path);
         let mut source = Self { name: name.clone(), address, sha256, bytes, columns: None, rows: None };
         let Some(options) = load.reading(&name)? else { return Ok(source) };
-        let (path, expected) = (path.to_owned(), expected.to_vec());
+        let (file, expected) = (Steady::of(bigquery.context, path).await?, expected.to_vec());
         let tolerant = load.max_bad_records > 0;
         let (progress, bare) = (bigquery.context.progress.clone(), load.skipped_rows() == 0);
         let counted =
-            tokio::task::spawn_blocking(move || count(&path, &name, options, &expected, tolerant, bare, progress));
+            tokio::task::spawn_blocking(move || count(&file.path, &name, options, &expected, tolerant, bare, progress));
         let counted = counted.await.map_err(|error| TaskError::permanent("counting rows broke off").because(error))?;
         let (columns, rows) = counted?;
         source.rows = Some(rows);

@@ -277,7 +277,7 @@ impl Load {
 
     /// The file, and what the steps make of it. Texts that no step looks at stay as they are, for the server to read.
     fn opened(&self, target: &Target, source: &Source, progress: Arc<Progress>) -> Result<(Reader, Plan), TaskError> {
-        let reader = Reader::open(&source.path, &self.options(source)?, progress)?;
+        let reader = Reader::open(&source.file.path, &self.options(source)?, progress)?;
         let types = |name: &str| target.column_type(name);
         let plan = match reader.is_text() {
             true => self.transform.plan_for_texts(reader.columns(), &types),

@@ -99,7 +99,7 @@ impl Way<'_> {
             rows.iter().map(|(line, complaint)| (*line, complaint.column.clone())).collect();
         let options = self.load.options(self.source)?;
         let found = aside(|| {
-            let reader = Reader::open(&self.source.path, &options, Arc::new(Progress::default()))?;
+            let reader = Reader::open(&self.source.file.path, &options, Arc::new(Progress::default()))?;
             reader.rows_at(&wanted)
         })?;
         let complete = |row: BadRow| {
