@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{Armed, Scheduler, kind};
+use crate::aside::aside;
 use crate::diagnostic::Diagnostic;
-use crate::engine::aside;
 use crate::engine::before::Before;
 use crate::engine::executor::{Refused, Request};
 use crate::engine::input_files;

@@ -15,12 +15,13 @@ use tokio::sync::Notify;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
+use crate::aside::aside;
 use crate::duration::Span;
 use crate::engine::catalog::Catalog;
 use crate::engine::clock::Clock;
 use crate::engine::executor::Executor;
 use crate::engine::health::{Health, Part};
-use crate::engine::{EngineError, aside, schedule};
+use crate::engine::{EngineError, schedule};
 use crate::flow::trigger::On;
 use crate::flow::{Flow, Trigger};
 use crate::id::ExecutionId;

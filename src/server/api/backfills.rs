@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::engine::aside;
+use crate::aside::aside;
 use crate::flow::input::shown as as_text;
 use crate::id::BackfillId;
 use crate::journal::{Backfill, BackfillSpec, Only, Query};

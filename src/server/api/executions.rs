@@ -9,7 +9,7 @@ use bytes::Bytes;
 use chrono::Utc;
 use serde_json::{Map, Value, json};
 
-use crate::engine::aside;
+use crate::aside::aside;
 use crate::engine::executor::{Action, Request};
 use crate::engine::is_interrupted;
 use crate::engine::scheduler::{Call, WebhookError};
