@@ -49,7 +49,8 @@ impl Level {
     fn new(forms: Vec<Form>) -> Self {
         let mut builder = AhoCorasick::builder();
         // Tables of the fastest kind take megabytes for some hundred secrets.
-        let automaton = builder.kind(Some(AhoCorasickKind::ContiguousNFA)).build(forms.iter().map(|form| &form.text));
+        builder.kind(Some(AhoCorasickKind::ContiguousNFA)).ascii_case_insensitive(true);
+        let automaton = builder.build(forms.iter().map(|form| &form.text));
         Self { forms, automaton: automaton.ok() }
     }
 }
@@ -126,6 +127,9 @@ impl Known {
             let Some(automaton) = &level.automaton else { return std::iter::once(0..bytes.len()).collect() };
             for found in automaton.find_overlapping_iter(bytes).filter(|found| found.len() >= shortest) {
                 let form = &level.forms[found.pattern().as_usize()];
+                if form.is_exact && bytes[found.range()] != *form.text.as_bytes() {
+                    continue;
+                }
                 let start = found.start() - usize::from(form.before && is_base64(bytes, found.start().checked_sub(1)));
                 let end = found.end() + if form.after { rest_of_base64(&bytes[found.end()..]) } else { 0 };
                 places.push(start..end);

@@ -6,6 +6,7 @@
 mod forms;
 mod known;
 mod pairs;
+mod parts;
 mod patterns;
 mod views;
 
@@ -251,6 +252,72 @@ mod tests {
     }
 
     #[test]
+    fn letters_of_another_case_are_no_other_secret() {
+        let redactor = redactor(&["hunter-two", "größe-Über-Ärger"]);
+        for text in
+            ["Hunter-Two", "Hunter-two", "hUNTER-TWO", "68756E7465722d74776f", "GRÖSSE-ÜBER-ÄRGER", "Größe-über-Ärger"]
+        {
+            assert_eq!(redactor.clean(text), "***", "{text}");
+        }
+        assert_eq!(redactor.clean("AHVUDGVYLXR3BW"), "AHVUDGVYLXR3BW", "base64 of other letters says something else");
+    }
+
+    #[test]
+    fn what_a_secret_says_in_base64_yaml_or_as_variables_is_secret() {
+        let inner = r#"{"login": {"apikey": "key-in-base64"}, "region": "europe-west"}"#;
+        let redactor = redactor(&[
+            &STANDARD.encode(inner),
+            "# of the api\nlogin:\n  key: yaml-key-1  # old\n  list:\n    - 'first-item'\n  day: 2024-05-06\n  inline: {pin: 87654321}\n  debug: true\n",
+            "DB_HOST=warehouse\nexport DB_PASS='env-value-1'\nOTHER = other-value\nLOG_LEVEL=warning\n",
+            "Bearer only-the-token",
+            " within blanks \n",
+        ]);
+        let text = "key-in-base64 yaml-key-1 first-item 87654321 env-value-1 other-value only-the-token within blanks";
+        assert_eq!(redactor.clean(text), "*** *** *** *** *** *** *** ***");
+        let text = "europe-west on 2024-05-06 at warehouse: true warning login debug other";
+        assert_eq!(redactor.clean(text), text, "places, days and ordinary words may be seen");
+    }
+
+    #[test]
+    fn short_secrets_and_base64_of_base64_are_found() {
+        for secret in ["abcde1", "s3cr3t7", "pa$$w0rd", "correct-horse-battery-staple"] {
+            let redactor = redactor(&[secret]);
+            for before in ["", "u:", "user:"] {
+                let once = STANDARD.encode(format!("{before}{secret}"));
+                let line = STANDARD.encode(format!("{before}{once}\n"));
+                let clean = redactor.clean(&line);
+                let (head, tail) = clean.split_once("***").unwrap_or((&line, ""));
+                assert!(head.len() <= 20 && tail.len() <= 8, "{secret} as {line} becomes {clean}");
+                let shown =
+                    String::from_utf8_lossy(&STANDARD_NO_PAD.decode(head.get(..head.len() / 4 * 4).unwrap()).unwrap())
+                        .into_owned();
+                assert!(!shown.contains(&once[once.len() - 8..]), "{clean} shows {shown}");
+            }
+        }
+    }
+
+    #[test]
+    fn base64_that_is_broken_into_lines_is_found_behind_whatever_begins_it() {
+        let secret = "a-secret-of-many-letters-0123456789-and-no-end";
+        let redactor = redactor(&[secret]);
+        for before in 0..90 {
+            let encoded = STANDARD.encode(format!("{}{secret}, and more of it", "x".repeat(before)));
+            let lines: Vec<&str> =
+                encoded.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect();
+            let clean = redactor.clean(&lines.join("\n  "));
+            let shown = clean.replace(['\n', ' '], "").replace("***", "").len();
+            assert!(clean.contains("***") && shown <= encoded.len() - secret.len(), "{clean}");
+        }
+    }
+
+    #[test]
+    fn a_secret_with_blanks_around_it_is_known_without_them_however_short() {
+        let redactor = Redactor::of_values();
+        redactor.learn("abc\n");
+        assert_eq!(redactor.without_known("abc"), "***");
+    }
+
+    #[test]
     fn a_secret_that_was_cut_off_is_hidden_up_to_there() {
         let redactor = redactor(&["correct-horse-battery"]);
         assert_eq!(redactor.clean("`correct-horse-b…` is no number"), "`***…` is no number");
@@ -323,7 +390,22 @@ mod tests {
     #[test]
     fn hostile_texts_take_no_more_time_than_others() {
         let redactor = redactor(&["hunter22", "aaaaaaaa"]);
-        for piece in ["://", "password=\"", "\"password\": \"", "Bearer ", "…", "\\", "%2", "''", "&#", "a=", "a"] {
+        for piece in [
+            "://",
+            "password=\"",
+            "\"password\": \"",
+            "Bearer ",
+            "…",
+            "\\",
+            "%2",
+            "É",
+            "a=",
+            "aaaaaaaa\n",
+            "''",
+            "&#",
+            "a=",
+            "a",
+        ] {
             let text = piece.repeat(300_000 / piece.len());
             assert!(redactor.clean(&text).len() <= 2 * text.len() + 3);
         }

@@ -45,7 +45,7 @@ pub fn has_odd_password(address: &str) -> bool {
 pub fn hide_line(line: &str) -> String {
     let (head, value) = line.split_once(": ").unwrap_or((line, ""));
     let name = head.trim_start_matches(['-', ' ', '{']).trim_matches(['"', '\'']);
-    let is_secret = name.chars().all(is_of_name) && (is_named(name, PASSWORDS) || is_named(name, SECRETS));
+    let is_secret = name.chars().all(is_of_name) && is_secret_name(name);
     let value = value.trim_end();
     match is_secret && is_literal(value) && !value.starts_with(['|', '>', '[', '{']) {
         true => format!("{head}: {MASK}"),
@@ -93,6 +93,11 @@ pub(super) fn passwords_of_address(text: &str) -> Vec<Range<usize>> {
     }
     places.sort_unstable_by_key(|place| place.start);
     places
+}
+
+/// Whether a value of this name is secret by its name alone.
+pub(super) fn is_secret_name(name: &str) -> bool {
+    is_named(name, PASSWORDS) || is_named(name, SECRETS)
 }
 
 fn is_named(name: &str, ends: &[&str]) -> bool {

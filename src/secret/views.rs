@@ -15,8 +15,17 @@ pub struct View {
 type Undo = fn(&[u8]) -> Option<(Vec<u8>, usize)>;
 
 /// Each kind of escape, and the letters that one begins with.
-const KINDS: [(&[u8], Undo); 5] =
-    [(b"\\", backslash), (b"%", percent), (b"%+", form), (b"'\"", doubled), (b"&", entity)];
+const KINDS: [(&[u8], Undo); 7] = [
+    (b"\\", backslash),
+    (b"%", percent),
+    (b"%+", form),
+    (b"'\"", doubled),
+    (b"&", entity),
+    (b"\r\n", broken),
+    (&[0xc3, 0xc4, 0xc5, 0xc6, 0xc7, 0xc8, 0xce, 0xcf, 0xd0, 0xd1, 0xd2, 0xd3, 0xd4, 0xd5, 0xe1], small),
+];
+/// Base64 is broken into lines that are no shorter.
+const SHORTEST_LINE: usize = 60;
 
 impl View {
     /// Every other reading of these bytes.
@@ -25,10 +34,11 @@ impl View {
     }
 
     fn of(bytes: &[u8], begins: &[u8], undo: Undo) -> Option<Self> {
+        let next = |at: usize| bytes[at..].iter().position(|byte| begins.contains(byte)).map(|ahead| at + ahead);
+        let mut at = next(0)?;
         let mut view = Self { bytes: Vec::new(), pieces: vec![(0, 0)] };
         let mut done = 0;
-        let mut at = 0;
-        while let Some(found) = bytes[at..].iter().position(|byte| begins.contains(byte)).map(|ahead| at + ahead) {
+        while let Some(found) = next(at) {
             at = found + 1;
             let Some((plain, taken)) = undo(&bytes[found..]) else { continue };
             view.bytes.extend_from_slice(&bytes[done..found]);
@@ -66,6 +76,22 @@ fn percent(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
 /// As forms are sent, with `+` for a blank.
 fn form(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
     if bytes[0] == b'+' { Some((vec![b' '], 1)) } else { percent(bytes) }
+}
+
+/// A line end within base64, with what stands before the next line: a longer line follows.
+fn broken(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let taken = bytes.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_=".contains(byte);
+    let line = bytes[taken..].iter().take(SHORTEST_LINE).take_while(|byte| is_base64(byte)).count();
+    let is_last = bytes.get(taken + line).is_none_or(u8::is_ascii_whitespace);
+    (line > 0 && (line == SHORTEST_LINE || is_last)).then_some((Vec::new(), taken))
+}
+
+/// A letter beyond ASCII in lower case.
+fn small(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let length = if bytes[0] < 0xe0 { 2 } else { 3 };
+    let letter = std::str::from_utf8(bytes.get(..length)?).ok()?;
+    letter.chars().any(char::is_uppercase).then(|| (letter.to_lowercase().into_bytes(), length))
 }
 
 /// As JSON and most programming languages have it.

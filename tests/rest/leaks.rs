@@ -72,15 +72,23 @@ fn secrets() -> Vec<Hidden> {
 fn leaked(place: &str, bytes: &[u8], secrets: &[Hidden]) -> usize {
     let text = String::from_utf8_lossy(bytes);
     let dense: String = text.split_whitespace().collect();
+    let small = dense.to_ascii_lowercase();
     let mut sum = 0;
     for grain in secrets.iter().flat_map(|secret| &secret.grains) {
         let hex: String = grain.bytes().map(|byte| format!("{byte:02x}")).collect();
-        let coded = (0..3).map(|offset| {
-            let padded = STANDARD_NO_PAD.encode([&b"\0\0"[..offset], grain.as_bytes()].concat());
-            padded[(offset * 8_usize).div_ceil(6)..(offset + grain.len()) * 8 / 6].to_owned()
-        });
-        for form in [grain.clone(), grain.to_uppercase(), hex].into_iter().chain(coded) {
-            for at in dense.match_indices(&form).map(|(at, _)| at) {
+        let coded = |text: &str| {
+            let at = |offset: usize| {
+                let padded = STANDARD_NO_PAD.encode([&b"\0\0"[..offset], text.as_bytes()].concat());
+                padded[(offset * 8_usize).div_ceil(6)..(offset + text.len()) * 8 / 6].to_owned()
+            };
+            [at(0), at(1), at(2)]
+        };
+        let twice = coded(grain).into_iter().flat_map(|once| coded(&once));
+        let found = |form: &str, text: &str| text.match_indices(form).map(|(at, _)| at).collect::<Vec<_>>();
+        let plain = [grain.clone(), hex].map(|form| (found(&form, &small), form));
+        let exact = coded(grain).into_iter().chain(twice).map(|form| (found(&form, &dense), form));
+        for (places, form) in plain.into_iter().chain(exact) {
+            for at in places {
                 let around: String =
                     dense.chars().skip(dense[..at].chars().count().saturating_sub(60)).take(160).collect();
                 eprintln!("{place}: {form} in {around}");
@@ -98,8 +106,18 @@ fn flow(secrets: &[Hidden], web: &str, database: &str) -> String {
         names.iter().map(|secret| format!("{{{{ secret('{}'){filter} }}}} ", secret.name)).collect()
     };
     for (index, ten) in secrets.chunks(10).enumerate() {
-        for (kind, filter) in
-            ["", " | base64encode", " | urlencode", " | upper", " | json", " | json | json"].iter().enumerate()
+        for (kind, filter) in [
+            "",
+            " | base64encode",
+            " | base64encode | base64encode",
+            " | urlencode",
+            " | upper",
+            " | title",
+            " | json",
+            " | json | json",
+        ]
+        .iter()
+        .enumerate()
         {
             let text = of(ten, filter);
             writeln!(tasks, "  - {{id: log{index}_{kind}, type: log, message: \"{text}\"}}").unwrap();
