@@ -22,7 +22,7 @@ pub(super) struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// All keys with their values
+    /// All keys with their values, secrets as ***
     List {
         /// Only those of this namespace
         #[arg(short, long)]
@@ -70,14 +70,17 @@ pub(super) fn run(arguments: Arguments, settings: &Settings) -> anyhow::Result<E
     let open = if is_reading { Kv::open_to_read } else { Kv::open };
     let (store, now) = (open(&settings.kv())?, Utc::now());
     match arguments.command {
-        Command::List { namespace } => list(&store.list(namespace.as_deref(), now)?, arguments.json),
+        Command::List { namespace } => {
+            let entries = store.list(namespace.as_deref(), now)?;
+            list(&entries.into_iter().map(Entry::without_secrets).collect::<Vec<_>>(), arguments.json);
+        }
         Command::Get { key, namespace } => match store.find(&namespace, &key, now)? {
             Some(entry) if arguments.json => outln!("{}", serde_json::json!(entry)),
             Some(entry) => data(&format!("{}\n", plain(&entry.value))),
             None => return Err(missing(&key, &namespace)),
         },
         Command::Set { key, value, namespace, kind, ttl, description } => {
-            let new = New { value: value.into(), kind, description, ttl: ttl.map(|span| span.0) };
+            let new = New { value: value.into(), kind, description, ttl: ttl.map(|span| span.0), ..New::default() };
             let entry = store.set(&namespace, &key, new, true, now).map_err(refused)?;
             if arguments.json {
                 outln!("{}", serde_json::json!(entry));

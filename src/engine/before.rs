@@ -11,7 +11,7 @@ use crate::engine::outside::told_with_causes;
 use crate::engine::secrets;
 use crate::flow::Flow;
 use crate::flow::expression::Outside;
-use crate::journal::Kv;
+use crate::journal::{Entry, Kv};
 use crate::text::plain;
 
 /// The moment in which a run is asked for, and what is at hand then.
@@ -67,6 +67,24 @@ impl Outside for Before {
     }
 
     fn kv(&self, key: &str, namespace: Option<&str>) -> Result<Option<Value>, String> {
+        let found = self.stored(key, namespace)?;
+        let secrets = found.iter().flat_map(|entry| &entry.secrets);
+        secrets.for_each(|secret| self.place.iter().for_each(|place| place.settings.redactor.learn(secret)));
+        Ok(found.map(|entry| entry.value))
+    }
+
+    fn public_kv(&self, key: &str, namespace: Option<&str>) -> Result<Option<Value>, String> {
+        match self.stored(key, namespace)? {
+            Some(entry) if !entry.secrets.is_empty() => Err(format!(
+                "the value of `{key}` holds a secret, which may go into an input of type SECRET alone, as others are shown and kept"
+            )),
+            found => Ok(found.map(|entry| entry.value)),
+        }
+    }
+}
+
+impl Before {
+    fn stored(&self, key: &str, namespace: Option<&str>) -> Result<Option<Entry>, String> {
         let Place { settings, namespace: own, .. } = self.place()?;
         // Looking at a store that nobody has written makes none.
         if !settings.kv().exists() {
@@ -77,7 +95,7 @@ impl Outside for Before {
             Some(namespace) => store.get(namespace, key, self.now),
             None => store.find(own, key, self.now),
         });
-        Ok(found.map_err(|error| told_with_causes(&error))?.map(|entry| entry.value))
+        found.map_err(|error| told_with_causes(&error))
     }
 }
 

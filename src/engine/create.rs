@@ -16,7 +16,7 @@ use crate::flow::input;
 use crate::flow::{Flow, Style, Unmet};
 use crate::id::{ExecutionId, TaskId};
 use crate::journal::{Created, Event, ExecutionState, Parent, State};
-use crate::secret::passwords_in;
+use crate::secret::secret_parts;
 use crate::storage::Storage;
 use crate::task::Level;
 use crate::text::plain;
@@ -282,27 +282,33 @@ impl Runner {
         inputs: &Map<String, Value>,
         are_handed_on: bool,
     ) -> (Map<String, Value>, Map<String, Value>) {
-        // What a flow hands to another may hold its own secrets.
-        let clean =
-            |value: &Value| value.as_str().filter(|_| are_handed_on).map(|text| self.settings.redactor.clean(text));
+        let redactor = &self.settings.redactor;
         let is_secret = |name: &str, value: &Value| {
             input::is_secret(&flow.inputs, name, value)
-                || clean(value).is_some_and(|clean| Some(&*clean) != value.as_str())
+                // What a flow hands to another may hold its own secrets.
+                || (are_handed_on && !redactor.known_in(value).is_empty())
         };
         let (secret, mut public): (Map<_, _>, Map<_, _>) =
             inputs.clone().into_iter().partition(|(name, value)| is_secret(name, value));
         for (name, value) in secret.iter().filter(|(name, _)| !input::is_declared_secret(&flow.inputs, name)) {
-            let shown = clean(value).map_or_else(|| input::without_passwords(value), Value::from);
-            public.insert(name.clone(), shown);
+            let shown = if are_handed_on { redactor.value_without_known(value.clone()) } else { value.clone() };
+            public.insert(name.clone(), input::without_passwords(&shown));
         }
-        for (name, value) in secret.iter().filter_map(|(name, value)| Some((name, value.as_str()?))) {
-            match input::is_declared_secret(&flow.inputs, name) {
-                true => self.settings.redactor.learn(value),
-                // Of an address everything else may be seen.
-                false => passwords_in(value).iter().for_each(|password| self.settings.redactor.learn(password)),
-            }
-        }
+        self.secret_texts(flow, &secret).iter().for_each(|text| redactor.learn(text));
         (public, secret)
+    }
+
+    /// What must not be seen of secret inputs.
+    pub(super) fn secret_texts(&self, flow: &Flow, secrets: &Map<String, Value>) -> Vec<String> {
+        let of = |(name, value): (&String, &Value)| match input::is_declared_secret(&flow.inputs, name) {
+            true => input::texts(value),
+            false => [
+                self.settings.redactor.known_in(value),
+                input::texts(value).iter().flat_map(|text| secret_parts(text)).collect(),
+            ]
+            .concat(),
+        };
+        secrets.iter().flat_map(of).collect()
     }
 }
 

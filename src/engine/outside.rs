@@ -61,7 +61,7 @@ impl std::fmt::Debug for World {
 }
 
 impl World {
-    pub(super) fn new(runner: &Runner, id: &ExecutionId, flow: &Flow, inputs: &Map<String, Value>) -> Self {
+    pub(super) fn new(runner: &Runner, id: &ExecutionId, flow: &Flow, secrets: &[String]) -> Self {
         let world = Self {
             settings: runner.settings.clone(),
             journal: runner.journal.clone(),
@@ -72,7 +72,7 @@ impl World {
             kv: Mutex::default(),
             told: Redactor::of_values(),
         };
-        inputs.values().filter_map(Value::as_str).for_each(|secret| world.tell(secret));
+        secrets.iter().for_each(|secret| world.tell(secret));
         world
     }
 
@@ -84,7 +84,7 @@ impl World {
 
     /// Blanks the secrets that a task repeats in what the journal is to keep.
     pub(super) fn without_secrets(&self, kept: Map<String, Value>) -> Map<String, Value> {
-        match self.blank(Value::Object(kept)) {
+        match self.told.value_without_known(Value::Object(kept)) {
             Value::Object(kept) => kept,
             _ => Map::new(),
         }
@@ -112,21 +112,6 @@ impl World {
         self.told.learn_for_good(secret);
     }
 
-    /// The value without the secrets that were told. Short ones are not looked for in names, which would become others.
-    fn blank(&self, value: Value) -> Value {
-        match value {
-            Value::String(text) => Value::String(self.told.without_known(&text)),
-            Value::Number(number) if self.told.without_long(&number.to_string()) != number.to_string() => {
-                Value::from("***")
-            }
-            Value::Array(items) => items.into_iter().map(|item| self.blank(item)).collect(),
-            Value::Object(map) => {
-                map.into_iter().map(|(key, value)| (self.told.without_long(&key), self.blank(value))).collect()
-            }
-            other => other,
-        }
-    }
-
     fn files(&self, namespace: Option<&str>) -> Result<NamespaceFiles, String> {
         NamespaceFiles::new(&self.flows, namespace.unwrap_or(&self.namespace))
     }
@@ -150,7 +135,9 @@ impl World {
             Some(namespace) => kv.get(namespace, key, now),
             None => kv.find(&self.namespace, key, now),
         };
-        Ok(found.map_err(|error| told_with_causes(&error))?.map(|entry| entry.value))
+        let found = found.map_err(|error| told_with_causes(&error))?;
+        found.iter().flat_map(|entry| &entry.secrets).for_each(|secret| self.tell(secret));
+        Ok(found.map(|entry| entry.value))
     }
 }
 

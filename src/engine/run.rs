@@ -284,7 +284,7 @@ impl Runner {
     /// What plans need to know beside the state.
     pub(super) fn around(&self, id: &ExecutionId, flow: &Flow, inputs: &Map<String, Value>, is_child: bool) -> Run {
         let (_, secrets) = self.split_secrets(flow, inputs, is_child);
-        let world = Arc::new(World::new(self, id, flow, &secrets));
+        let world = Arc::new(World::new(self, id, flow, &self.secret_texts(flow, &secrets)));
         let catalog = self.catalog.clone().unwrap_or_else(|| Arc::new(Folder::around(flow)));
         // Without its size the log starts anew: that it grows longer is better than that nothing runs.
         let used = self.journal.log_size(id).unwrap_or_default();

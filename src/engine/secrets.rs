@@ -62,6 +62,21 @@ pub(super) fn find(settings: &Settings, flows: &Path, name: &str) -> Result<Stri
     ))
 }
 
+/// The names that a flow's text asks `secret()` for.
+pub(super) fn named_in(text: &str) -> Vec<&str> {
+    let mut names: Vec<&str> = text.split("secret").skip(1).filter_map(argument).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// The quoted text that follows a `(`.
+fn argument(rest: &str) -> Option<&str> {
+    let rest = rest.trim_start().strip_prefix('(')?.trim_start().trim_start_matches('\\');
+    let quoted = rest.strip_prefix(['\'', '"'])?;
+    quoted.find(['\'', '"', '\\']).map(|end| &quoted[..end])
+}
+
 /// A value under Kestra's name for it, in base64, or under its own.
 fn named(name: &str, place: &str, get: impl Fn(&str) -> Option<String>) -> Result<Option<String>, String> {
     for encoded in [format!("{ENCODED}{name}"), format!("{ENCODED}{}", name.to_uppercase())] {

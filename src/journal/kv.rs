@@ -94,6 +94,29 @@ pub struct Entry {
     pub updated: DateTime<Utc>,
     /// When it goes.
     pub expires: Option<DateTime<Utc>>,
+    /// The pieces of the value that are secret.
+    #[serde(skip)]
+    pub secrets: Vec<String>,
+}
+
+impl Entry {
+    /// The entry as it may be shown: `***` for what is secret in its value.
+    #[must_use]
+    pub fn without_secrets(mut self) -> Self {
+        self.value = hidden(self.value, &self.secrets);
+        self
+    }
+}
+
+fn hidden(value: Value, secrets: &[String]) -> Value {
+    let text = |text: String| secrets.iter().fold(text, |text, secret| text.replace(secret.as_str(), "***"));
+    match value {
+        Value::String(shown) => Value::String(text(shown)),
+        Value::Number(number) if secrets.iter().any(|secret| number.to_string().contains(secret)) => "***".into(),
+        Value::Array(items) => items.into_iter().map(|item| hidden(item, secrets)).collect(),
+        Value::Object(map) => map.into_iter().map(|(key, value)| (text(key), hidden(value, secrets))).collect(),
+        other => other,
+    }
 }
 
 /// A value for the store.
@@ -107,11 +130,15 @@ pub struct New {
     pub description: Option<String>,
     /// After how long it goes; by default never.
     pub ttl: Option<Duration>,
+    /// The pieces of the value that are secret: whoever reads it hides them.
+    pub secrets: Vec<String>,
 }
 
 /// An open store. Several processes may have the same file open.
 pub struct Kv {
     connection: Mutex<Connection>,
+    /// Whether the file has the column, which one of an earlier version that is only read has not.
+    knows_secrets: bool,
 }
 
 /// The result of a call.
@@ -123,8 +150,15 @@ impl Kv {
     /// # Errors
     /// When the folder or the file cannot be used.
     pub fn open(file: &Path) -> Result<Self> {
-        let tables = |connection: &mut Connection| Ok(connection.execute_batch(include_str!("kv.sql"))?);
-        open_file(file, tables).map(|connection| Self { connection: Mutex::new(connection) })
+        let tables = |connection: &mut Connection| {
+            connection.execute_batch(include_str!("kv.sql"))?;
+            if !knows_secrets(connection)? {
+                // A file of an earlier version.
+                connection.execute_batch("ALTER TABLE kv ADD COLUMN secrets TEXT NOT NULL DEFAULT '[]'")?;
+            }
+            Ok(())
+        };
+        open_file(file, tables).map(|connection| Self { connection: Mutex::new(connection), knows_secrets: true })
     }
 
     /// Opens the store for one who only reads, where it cannot be written too; see [`super::Journal::open_to_read`].
@@ -134,7 +168,8 @@ impl Kv {
     pub fn open_to_read(file: &Path) -> Result<Self> {
         Self::open(file).or_else(|error| {
             let connection = open_to_read(file).map_err(|_| error)?;
-            Ok(Self { connection: Mutex::new(connection) })
+            let knows_secrets = knows_secrets(&connection)?;
+            Ok(Self { connection: Mutex::new(connection), knows_secrets })
         })
     }
 
@@ -144,9 +179,8 @@ impl Kv {
     /// When the file cannot be read.
     pub fn get(&self, namespace: &str, key: &str, now: DateTime<Utc>) -> Result<Option<Entry>> {
         let connection = self.lock();
-        let sql = "SELECT namespace, key, type, value, description, created, updated, expires FROM kv
-                   WHERE namespace = ? AND key = ? AND (expires IS NULL OR expires > ?)";
-        Ok(connection.prepare_cached(sql)?.query_row(params![namespace, key, stamp(now)], entry).optional()?)
+        let sql = self.select("WHERE namespace = ? AND key = ? AND (expires IS NULL OR expires > ?)");
+        Ok(connection.prepare_cached(&sql)?.query_row(params![namespace, key, stamp(now)], entry).optional()?)
     }
 
     /// What a namespace, or the nearest of those around it, holds under a key: `a.b`, then `a`.
@@ -170,9 +204,10 @@ impl Kv {
     /// When the file cannot be read.
     pub fn list(&self, namespace: Option<&str>, now: DateTime<Utc>) -> Result<Vec<Entry>> {
         let connection = self.lock();
-        let sql = "SELECT namespace, key, type, value, description, created, updated, expires FROM kv
-                   WHERE (?1 IS NULL OR namespace = ?1) AND (expires IS NULL OR expires > ?2) ORDER BY namespace, key";
-        let mut statement = connection.prepare_cached(sql)?;
+        let sql = self.select(
+            "WHERE (?1 IS NULL OR namespace = ?1) AND (expires IS NULL OR expires > ?2) ORDER BY namespace, key",
+        );
+        let mut statement = connection.prepare_cached(&sql)?;
         let rows = statement.query_map(params![namespace, stamp(now)], entry)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
@@ -198,18 +233,20 @@ impl Kv {
         transaction.execute("DELETE FROM kv WHERE expires <= ?", [stamp(now)])?;
         let conflict = if overwrite {
             "UPDATE SET type = excluded.type, value = excluded.value, updated = excluded.updated,
-             expires = excluded.expires, description = coalesce(excluded.description, description)"
+             expires = excluded.expires, secrets = excluded.secrets, description = coalesce(excluded.description, description)"
         } else {
             "NOTHING"
         };
-        let sql = format!("INSERT INTO kv VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7) ON CONFLICT DO {conflict}");
-        let values = params![namespace, key, kind.to_string(), value.to_string(), new.description, stamp(now), expires];
+        let sql = format!(
+            "INSERT INTO kv (namespace, key, type, value, description, created, updated, expires, secrets)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8) ON CONFLICT DO {conflict}"
+        );
+        let (kind, value, secrets) = (kind.to_string(), value.to_string(), Value::from(new.secrets).to_string());
+        let values = params![namespace, key, kind, value, new.description, stamp(now), expires, secrets];
         if transaction.execute(&sql, values)? == 0 {
             return Err(KvError::Taken { key: key.to_owned(), namespace: namespace.to_owned() });
         }
-        let sql = "SELECT namespace, key, type, value, description, created, updated, expires FROM kv
-                   WHERE namespace = ? AND key = ?";
-        let kept = transaction.query_row(sql, [namespace, key], entry)?;
+        let kept = transaction.query_row(&self.select("WHERE namespace = ? AND key = ?"), [namespace, key], entry)?;
         transaction.commit()?;
         Ok(kept)
     }
@@ -222,6 +259,11 @@ impl Kv {
         let connection = self.lock();
         connection.execute("DELETE FROM kv WHERE expires <= ?", [stamp(now)])?;
         Ok(connection.execute("DELETE FROM kv WHERE namespace = ? AND key = ?", [namespace, key])? > 0)
+    }
+
+    fn select(&self, which: &str) -> String {
+        let secrets = if self.knows_secrets { "secrets" } else { "'[]'" };
+        format!("SELECT namespace, key, type, value, description, created, updated, expires, {secrets} FROM kv {which}")
     }
 
     /// A panic elsewhere cannot have left a transaction open: it rolls back when it is dropped.
@@ -241,7 +283,12 @@ fn entry(row: &Row) -> rusqlite::Result<Entry> {
         created: row.get(5)?,
         updated: row.get(6)?,
         expires: row.get(7)?,
+        secrets: serde_json::from_str(&row.get::<_, String>(8)?).map_err(|error| unreadable(8, error))?,
     })
+}
+
+fn knows_secrets(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.prepare("SELECT 1 FROM pragma_table_info('kv') WHERE name = 'secrets'")?.exists([])
 }
 
 fn check_name(name: &str, what: &'static str) -> Result<()> {

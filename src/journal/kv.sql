@@ -8,5 +8,7 @@ CREATE TABLE IF NOT EXISTS kv (
     created TEXT NOT NULL,
     updated TEXT NOT NULL,
     expires TEXT,
+    -- The pieces of the value that are secret, a JSON list.
+    secrets TEXT NOT NULL DEFAULT '[]',
     PRIMARY KEY (namespace, key)
 ) WITHOUT ROWID;

@@ -18,6 +18,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use forms::SHORTEST;
 use known::Known;
 pub use patterns::{has_odd_password, hide_address, hide_line, hide_literals, hide_passwords};
+use serde_json::Value;
 pub use views::percent_decoded;
 
 const MASK: &str = "***";
@@ -114,14 +115,50 @@ impl Redactor {
         self.without_known_of(text, SHORTEST)
     }
 
+    /// A value without any known secret. Short ones are not looked for in numbers and in names, which would become others.
+    pub fn value_without_known(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.without_known(&text)),
+            Value::Number(number) if self.without_long(&number.to_string()) != number.to_string() => MASK.into(),
+            Value::Array(items) => items.into_iter().map(|item| self.value_without_known(item)).collect(),
+            Value::Object(map) => {
+                map.into_iter().map(|(key, value)| (self.without_long(&key), self.value_without_known(value))).collect()
+            }
+            other => other,
+        }
+    }
+
+    /// The pieces of a value that are known secrets of six bytes or more.
+    pub fn known_in(&self, value: &Value) -> Vec<String> {
+        match value {
+            Value::String(text) => {
+                let places = self.places(text, SHORTEST);
+                places.into_iter().filter_map(|place| text.get(place).map(str::to_owned)).collect()
+            }
+            Value::Number(number) => self.known_in(&Value::String(number.to_string())),
+            Value::Array(items) => items.iter().flat_map(|item| self.known_in(item)).collect(),
+            Value::Object(map) => {
+                let both = |(key, value): (&String, &Value)| {
+                    [self.known_in(&Value::String(key.clone())), self.known_in(value)].concat()
+                };
+                map.iter().flat_map(both).collect()
+            }
+            Value::Null | Value::Bool(_) => Vec::new(),
+        }
+    }
+
     fn without_known_of(&self, text: &str, shortest: usize) -> String {
+        patterns::masked(text, &self.places(text, shortest))
+    }
+
+    fn places(&self, text: &str, shortest: usize) -> Vec<Range<usize>> {
         let mut known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         if !known.is_ready() {
             drop(known);
             self.known.write().unwrap_or_else(PoisonError::into_inner).prepare();
             known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         }
-        patterns::masked(text, &known.places(text, shortest))
+        known.places(text, shortest)
     }
 }
 
@@ -129,6 +166,18 @@ impl Redactor {
 pub fn passwords_in(address: &str) -> Vec<String> {
     let both = |range: Range<usize>| [address[range.clone()].to_owned(), views::percent_decoded(&address[range])];
     patterns::passwords_of_address(address).into_iter().flat_map(both).collect()
+}
+
+/// What is secret of a text that shows a password: of an address its passwords, since everything else may be seen, and the
+/// whole text where a password is too short to be looked for by itself or stands elsewhere.
+pub fn secret_parts(text: &str) -> Vec<String> {
+    let passwords = passwords_in(text);
+    let is_found = !passwords.is_empty() && passwords.iter().all(|password| password.len() >= SHORTEST);
+    match (is_found, hide_passwords(text) == text) {
+        (true, _) => passwords,
+        (false, true) => Vec::new(),
+        (false, false) => vec![text.to_owned()],
+    }
 }
 
 /// Whether a file holds secrets by its name: nothing but `secret()` reads it.

@@ -46,7 +46,8 @@ fn no_secret_is_ever_shown_or_kept() {
     world.write("f.yaml", FLOW);
     let inputs = ["-i", "token=secret-input", "-i", "server=postgres://u:pass-in-input@127.0.0.1:1/d"];
     let run = [&["run", "f.yaml"][..], &inputs].concat();
-    let told = world.jitney(&run).ended(1).says("token *** for ***").says("no Postgres server");
+    let told =
+        world.jitney(&run).ended(1).says("token *** for postgres://u:***@127.0.0.1:1/d").says("no Postgres server");
     let mut seen = format!("{told}");
     seen += &world.jitney(&[&run[..], &["--json"]].concat()).ended(1).to_string();
     let id = world.newest_id();
@@ -181,4 +182,78 @@ fn settings_of_jitney_itself_are_no_secrets_of_flows() {
     let said = String::from_utf8(ended.stderr).unwrap();
     assert!(!ended.status.success() && !said.contains("hunter22"), "{said}");
     assert!(said.contains("`JITNEY_PASSWORD` is a setting of jitney itself"), "{said}");
+}
+
+const KEEPS: &str = "id: keeps
+namespace: n
+inputs: [{id: token, type: SECRET}]
+tasks:
+  - {id: text, type: kv.set, key: text, value: \"Bearer {{ inputs.token }}\"}
+  - {id: map, type: kv.set, key: map, kvType: JSON, value: \"{{ {'login': {'token': inputs.token}, 'user': 'ada'} | json }}\"}
+  - {id: plain, type: kv.set, key: plain, value: visible}
+";
+const READS: &str = "id: reads
+namespace: n
+tasks:
+  - {id: say, type: log, message: \"{{ kv('text') }} {{ kv('map').login.token | base64encode }} {{ kv('map').user }} {{ kv('plain') }}\"}
+  - {id: give, type: return, format: \"{{ kv('text') }}\"}
+  - {id: get, type: kv.get, key: text, allowFailure: true}
+";
+
+#[test]
+fn a_secret_that_the_key_value_store_keeps_is_hidden_by_whoever_reads_it() {
+    let world = World::new();
+    world.write("keeps.yaml", KEEPS);
+    world.write("reads.yaml", READS);
+    world.jitney(&["run", "keeps.yaml", "-i", "token=secret-in-store"]).ended(0).says("holds a secret");
+    let mut seen = world.jitney(&["run", "reads.yaml"]).ended(0).says("Bearer *** *** ada visible").to_string();
+    assert!(seen.contains("the value of `text` holds a secret, which outputs cannot carry"), "{seen}");
+    let list = world.jitney(&["kv", "list"]).ended(0).out;
+    assert!(list.contains("Bearer ***") && list.contains("\"user\":\"ada\"") && list.contains("visible"), "{list}");
+    seen += &list;
+    seen += &world.jitney(&["kv", "list", "--json"]).ended(0).to_string();
+    seen += &world.journal_text();
+    assert!(!seen.contains("secret-in-store") && !seen.contains("c2VjcmV0LWluLXN0b3Jl"), "{seen}");
+    let got = world.jitney(&["kv", "get", "text", "-n", "n"]).ended(0).out;
+    assert_eq!(got, "Bearer secret-in-store\n", "whoever asks for one key gets it");
+    let default = "id: d\nnamespace: n\ninputs: [{id: a, type: STRING, defaults: \"{{ kv('text') }}\"}]\n";
+    world.write("d.yaml", format!("{default}tasks: [{{id: a, type: log, message: \"{{{{ inputs.a }}}}\"}}]\n"));
+    let refused = world.jitney(&["run", "d.yaml"]).says("an input of type SECRET alone").to_string();
+    assert!(!refused.contains("secret-in-store"), "{refused}");
+    world.jitney(&["kv", "set", "text", "of-no-secret", "-n", "n"]).ended(0);
+    world.jitney(&["run", "reads.yaml"]).ended(0).says("of-no-secret *** ada");
+}
+
+#[test]
+fn a_secret_that_a_flow_hands_to_another_in_whatever_shape_is_kept_by_neither() {
+    let world = World::new();
+    world.write(
+        "child.yaml",
+        "id: child
+namespace: n
+inputs: [{id: text, type: STRING}, {id: map, type: JSON}, {id: list, type: ARRAY, itemType: STRING}]
+outputs: [{id: all, type: STRING, value: \"{{ outputs.give.value }}\"}]
+tasks:
+  - {id: give, type: return, format: \"{{ inputs.text }} {{ inputs.map.token }} {{ inputs.list[0] | upper }}\"}
+  - {id: say, type: log, message: \"{{ inputs.text | length }} {{ inputs.map.token | length }} {{ inputs.map.user }} {{ inputs.list[0] }}\"}
+",
+    );
+    world.write(
+        "parent.yaml",
+        "id: parent
+namespace: n
+inputs: [{id: token, type: SECRET}]
+tasks:
+  - id: sub
+    type: subflow
+    namespace: n
+    flowId: child
+    inputs: {text: \"Bearer {{ inputs.token }}\", map: {token: \"{{ inputs.token }}\", user: ada}, list: [\"{{ inputs.token }}\"]}
+  - {id: say, type: log, message: \"{{ outputs.sub.outputs.all }}\"}
+",
+    );
+    let told =
+        world.jitney(&["run", "parent.yaml", "-i", "token=secret-to-child"]).ended(0).says("22 15 ada ***").to_string();
+    let seen = (told + &world.journal_text()).to_lowercase();
+    assert!(!seen.contains("secret-to-child") && seen.contains("bearer ***"), "{seen}");
 }

@@ -99,6 +99,26 @@ async fn a_webhook_gives_its_call_to_the_flow_and_knows_its_key() {
     assert_eq!(said(&server, "called"), ["4 green"]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_of_the_flow_in_a_call_is_not_kept_but_for_secret_inputs() {
+    let world = World::new();
+    let text = "inputs: [{id: token, type: SECRET}, {id: shown, type: STRING}]\n\
+                tasks:\n  - {id: p, type: probe, says: \"{{ trigger.body.a }} {{ trigger.headers.x }} {{ inputs.shown }} {{ inputs.token | length }}\"}\n  \
+                - {id: never, type: probe, runIf: false, says: \"{{ secret('CALLED') }}\"}\n\
+                triggers:\n  - {id: call, type: webhook, key: a-key-of-some-length, inputs: {token: \"{{ trigger.body.a }}\", shown: \"{{ trigger.body.a }}\"}}\n";
+    world.write("called", text);
+    std::fs::write(world.flows().join(".env"), "CALLED=secret-in-call\n").unwrap();
+    let server = world.server();
+    server.scheduler.turn(Utc::now()).unwrap();
+    let headers = json!({"x": "Bearer c2VjcmV0LWluLWNhbGw="}).as_object().unwrap().clone();
+    let call = Call { body: json!({"a": "secret-in-call"}), headers, ..Call::default() };
+    let id = server.scheduler.webhook("n", "called", "a-key-of-some-length", call, Utc::now()).unwrap();
+    server.executor.wait(&id).await.unwrap();
+    let kept = format!("{:?}", server.executor.journal().state(&id).unwrap());
+    assert!(kept.contains("*** Bearer *** *** 14"), "{kept}");
+    assert!(kept.contains("Bearer ***") && !kept.contains("secret-in-call") && !kept.contains("c2VjcmV0"), "{kept}");
+}
+
 /// Looks for arrivals until it is dropped.
 fn look(server: &Server) -> tokio_util::sync::DropGuard {
     look_in(server, Box::new(Local))

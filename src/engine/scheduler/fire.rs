@@ -9,11 +9,13 @@ use crate::aside::aside;
 use crate::diagnostic::Diagnostic;
 use crate::engine::before::Before;
 use crate::engine::executor::{Refused, Request};
-use crate::engine::input_files;
+use crate::engine::{input_files, secrets};
 use crate::flow::expression::{Names, Outside, render};
+use crate::flow::input::is_declared_secret;
 use crate::flow::trigger::{Context, On, Upstream};
 use crate::id::ExecutionId;
 use crate::journal::{Tick, TriggerKey, Triggered};
+use crate::secret::Redactor;
 use crate::task::has_template;
 use crate::text::plain;
 
@@ -161,9 +163,12 @@ impl Scheduler {
         if let Some(facts) = facts.as_object_mut() {
             facts.entry("date").or_insert_with(|| Value::from(moment.to_rfc3339()));
         }
-        let names = names(armed, &facts);
+        let redactor = self.secrets_of(armed, &facts);
+        let hidden = redactor.value_without_known(facts.clone());
         let rendered = |map: &Map<String, Value>| -> Result<Map<String, Value>, Refused> {
-            let one = |(name, value): (&String, &Value)| match render(value, &names, &At(moment)) {
+            // What is kept of a call holds no secret of the flow, but for its secret inputs.
+            let of = |name: &str| if is_declared_secret(&armed.flow.inputs, name) { &facts } else { &hidden };
+            let one = |(name, value): (&String, &Value)| match render(value, &names(armed, of(name)), &At(moment)) {
                 Ok(value) => Ok((name.clone(), value)),
                 Err(error) => {
                     let message = format!("`{name}` of trigger `{}`: {}", key.trigger, error.message);
@@ -179,7 +184,7 @@ impl Scheduler {
             return Err(Refused::Inputs(foreign));
         }
         let labels = rendered(&trigger.labels)?;
-        let facts = match facts {
+        let facts = match hidden {
             Value::Object(facts) => facts,
             _ => Map::new(),
         };
@@ -195,6 +200,22 @@ impl Scheduler {
 }
 
 impl Scheduler {
+    /// What knows the secrets that a flow names in its text; nothing where a trigger says no more than its moments.
+    fn secrets_of(&self, armed: &Armed, facts: &Value) -> Redactor {
+        let redactor = Redactor::default();
+        let says_more = facts.as_object().is_some_and(|facts| facts.values().any(|fact| !fact.is_null()));
+        if matches!(armed.trigger().on, On::Schedule(..)) || !says_more {
+            return redactor;
+        }
+        for name in secrets::named_in(&armed.flow.document.text) {
+            // One that is missing is the concern of whoever asks for it.
+            if let Ok(secret) = secrets::find(&self.executor.runner().settings, &armed.flow.folder, name) {
+                redactor.learn(&secret);
+            }
+        }
+        redactor
+    }
+
     /// What is wrong with files that the inputs of a trigger name, where what they name comes from outside: all that is
     /// no plain text of the flow, unless the clock alone decides.
     fn foreign_files(&self, armed: &Armed, inputs: &[(String, String)], facts: &Value) -> Vec<Diagnostic> {

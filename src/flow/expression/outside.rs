@@ -38,6 +38,14 @@ pub trait Outside {
         impossible()
     }
 
+    /// The same for a value that is shown and kept.
+    ///
+    /// # Errors
+    /// As [`Outside::kv`], and when the value holds a secret.
+    fn public_kv(&self, key: &str, namespace: Option<&str>) -> Result<Option<Value>, String> {
+        self.kv(key, namespace)
+    }
+
     /// The text of a file, by URI or by its path among a namespace's files; without a namespace, the flow's own.
     ///
     /// # Errors

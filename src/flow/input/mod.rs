@@ -167,6 +167,16 @@ pub fn is_declared_secret(inputs: &[Input], name: &str) -> bool {
     inputs.iter().any(|input| input.id == name && input.kind == InputType::Secret)
 }
 
+/// All texts in a value.
+pub fn texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) => vec![text.clone()],
+        Value::Array(items) => items.iter().flat_map(texts).collect(),
+        Value::Object(map) => map.values().flat_map(texts).collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// A value whose addresses show no passwords.
 pub fn without_passwords(value: &Value) -> Value {
     match value {

@@ -22,6 +22,6 @@ impl Outside for Public<'_> {
     }
 
     fn kv(&self, key: &str, namespace: Option<&str>) -> Result<Option<Value>, String> {
-        self.0.kv(key, namespace)
+        self.0.public_kv(key, namespace)
     }
 }

@@ -35,7 +35,8 @@ pub(super) async fn list(
     State(app): State<Arc<App>>,
     Path(namespace): Path<String>,
 ) -> Result<Json<Vec<Entry>>, Problem> {
-    Ok(Json(store(&app)?.list(Some(&namespace), Utc::now())?))
+    let entries = store(&app)?.list(Some(&namespace), Utc::now())?;
+    Ok(Json(entries.into_iter().map(Entry::without_secrets).collect()))
 }
 
 /// One value.
@@ -46,7 +47,7 @@ pub(super) async fn get(
     Path((namespace, key)): Path<(String, String)>,
 ) -> Result<Json<Entry>, Problem> {
     let missing = || Problem::missing(format!("there is no key `{key}` in the namespace `{namespace}`"));
-    store(&app)?.get(&namespace, &key, Utc::now())?.map(Json).ok_or_else(missing)
+    store(&app)?.get(&namespace, &key, Utc::now())?.map(Entry::without_secrets).map(Json).ok_or_else(missing)
 }
 
 /// Sets a value: the body as JSON, else as text.

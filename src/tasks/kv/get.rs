@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::{failed, open};
 use crate::task::{Task, TaskContext, TaskError};
 
-/// Gives the value that is kept under a key.
+/// Gives the value that is kept under a key. One that holds a secret is an error, since outputs are kept: use `kv('key')`
+/// in an expression.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Get {
@@ -48,6 +49,12 @@ impl Task for Get {
             let namespace = self.namespace.as_ref().unwrap_or(&context.namespace);
             let error = TaskError::permanent(format!("there is no key `{}` in namespace `{namespace}`", self.key));
             return Err(error.help("`jitney kv list` shows what there is"));
+        }
+        if let Some(entry) = found.as_ref().filter(|entry| !entry.secrets.is_empty()) {
+            entry.secrets.iter().for_each(|secret| context.settings.redactor.learn(secret));
+            let error =
+                TaskError::permanent(format!("the value of `{}` holds a secret, which outputs cannot carry", self.key));
+            return Err(error.help(format!("write {{{{ kv('{}') }}}} where the value is needed", self.key)));
         }
         Ok(Got { value: found.map(|entry| entry.value).unwrap_or_default() })
     }

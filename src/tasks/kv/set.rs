@@ -8,9 +8,9 @@ use serde_json::Value;
 use super::{failed, open};
 use crate::duration::Span;
 use crate::journal::{KvError, KvType, New};
+use crate::secret::Redactor;
 use crate::task::{Task, TaskContext, TaskError};
 use crate::tasks::core::log::Nothing;
-use crate::text::plain;
 
 /// Keeps a value under a key, for later executions and other flows. Expressions read it with `kv('key')`.
 #[derive(Deserialize, JsonSchema)]
@@ -39,6 +39,15 @@ fn yes() -> bool {
     true
 }
 
+impl Set {
+    /// The pieces of the value that are secret, as they stand in it and as they are kept.
+    fn secrets(&self, redactor: &Redactor) -> Vec<String> {
+        let inner = self.value.as_str().filter(|_| self.kv_type == Some(KvType::Json));
+        let inner = inner.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null);
+        [redactor.known_in(&self.value), redactor.known_in(&inner)].concat()
+    }
+}
+
 impl Task for Set {
     const NAME: &'static str = "kv.set";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.kv.Set"];
@@ -50,10 +59,10 @@ impl Task for Set {
     type Outputs = Nothing;
 
     async fn run(&self, context: &TaskContext) -> Result<Nothing, TaskError> {
-        let text = plain(&self.value);
-        if context.settings.redactor.clean(&text) != text {
+        let secrets = self.secrets(&context.settings.redactor);
+        if !secrets.is_empty() {
             context.warn(format!(
-                "the value of `{}` holds a secret; the key-value store keeps it in plain text",
+                "the value of `{}` holds a secret; the key-value store keeps it in plain text, and whoever reads it hides it",
                 self.key
             ));
         }
@@ -63,6 +72,7 @@ impl Task for Set {
             kind: self.kv_type,
             description: self.kv_description.clone(),
             ttl: self.ttl.map(|span| span.0),
+            secrets,
         };
         let kept = open(context)?.set(namespace, &self.key, new, self.overwrite, Utc::now());
         kept.map(|_| Nothing {}).map_err(|error| {
