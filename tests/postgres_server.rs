@@ -39,7 +39,8 @@ async fn the_private_server_is_made_once_and_keeps_its_data_over_a_restart() {
         let log = managed::status(settings).unwrap().log;
         assert_eq!(std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&log).unwrap()) & 0o777, 0o600);
         let log = std::fs::read_to_string(log).unwrap();
-        assert!(log.contains("nowhere") && !log.contains("STATEMENT"), "{log}");
+        assert!(!log.contains("nowhere") && !log.contains("hunter22") && !log.contains("STATEMENT"), "{log}");
+        assert!(log.contains("ready to accept connections"), "{log}");
     })
     .await;
 }

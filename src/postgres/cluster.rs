@@ -285,7 +285,8 @@ impl Cluster {
     }
 
     /// No replicas, so the least WAL; checkpoints far apart, so that a load does not wait for them; every commit on disk.
-    /// Statements that fail stay out of the log: their literals may be secret.
+    /// Statements that fail stay out of the log, and so do the errors of sessions, which name values of rows: whoever asked
+    /// is told them. What the server says of itself, of a start that fails too, is of level LOG or worse.
     fn configuration(&self, port: u16) -> String {
         format!(
             "# Written by jitney at each start. Your own settings go into postgresql.conf, after the include line.\n\
@@ -300,7 +301,9 @@ impl Cluster {
              max_wal_senders = 0\n\
              max_wal_size = 4GB\n\
              checkpoint_timeout = 15min\n\
+             log_min_messages = log\n\
              log_min_error_statement = panic\n\
+             log_error_verbosity = terse\n\
              jit = off\n",
             self.socket_folder().display()
         )
