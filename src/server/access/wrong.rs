@@ -1,6 +1,7 @@
 //! What a wrong login costs, and who is told of it.
 
-use std::net::SocketAddr;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,17 +10,65 @@ use tokio::time::Instant;
 
 /// How long the answer to a wrong login takes.
 const DELAY: Duration = Duration::from_millis(250);
-/// How many wrong logins are answered at a time; whoever logs in rightly never waits.
-const AT_A_TIME: usize = 64;
+/// How many wrong logins of one address are answered at a time; whoever logs in rightly never waits.
+const AT_A_TIME: usize = 8;
+/// How many addresses have turns of their own; all further ones share theirs.
+const MOST_PEERS: usize = 256;
 /// How often there is a line about wrong logins.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Slows wrong logins down and reports them. Clones are one and the same.
 #[derive(Clone)]
 pub(super) struct WrongLogins {
-    turns: Arc<Semaphore>,
+    turns: Arc<Mutex<Turns>>,
     lines: Arc<Mutex<Lines>>,
     report: Arc<dyn Fn(&str) + Send + Sync>,
+}
+
+/// Who may be answered when: each address for itself, so that one who guesses delays nobody else.
+#[derive(Debug)]
+struct Turns {
+    peers: HashMap<Option<IpAddr>, Peer>,
+    others: Arc<Semaphore>,
+}
+
+#[derive(Debug)]
+struct Peer {
+    turns: Arc<Semaphore>,
+    last: Instant,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self { peers: HashMap::new(), others: Arc::new(Semaphore::new(AT_A_TIME)) }
+    }
+}
+
+impl Turns {
+    /// The turns of an address. When there are too many addresses, the one goes that was heard of the longest time ago and
+    /// waits for nothing.
+    fn of(&mut self, peer: Option<IpAddr>, now: Instant) -> Arc<Semaphore> {
+        let peer = peer.map(network);
+        if !self.peers.contains_key(&peer) && self.peers.len() >= MOST_PEERS {
+            let idle = self.peers.iter().filter(|(_, peer)| Arc::strong_count(&peer.turns) == 1);
+            let Some(oldest) = idle.min_by_key(|(_, peer)| peer.last).map(|(address, _)| *address) else {
+                return self.others.clone();
+            };
+            self.peers.remove(&oldest);
+        }
+        let turns = || Peer { turns: Arc::new(Semaphore::new(AT_A_TIME)), last: now };
+        let peer = self.peers.entry(peer).or_insert_with(turns);
+        peer.last = now;
+        peer.turns.clone()
+    }
+}
+
+/// Of an IPv6 address the first 64 bits: whoever has one has all that begin like it.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
+        v4 => v4,
+    }
 }
 
 #[derive(Debug, Default)]
@@ -31,7 +80,7 @@ struct Lines {
 impl WrongLogins {
     /// Lines about wrong logins go to `report`.
     pub(super) fn new(report: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        Self { turns: Arc::new(Semaphore::new(AT_A_TIME)), lines: Arc::default(), report: Arc::new(report) }
+        Self { turns: Arc::default(), lines: Arc::default(), report: Arc::new(report) }
     }
 
     /// Reports a wrong login and waits as long as it costs.
@@ -40,8 +89,10 @@ impl WrongLogins {
         if let Some(line) = line {
             (self.report)(&line);
         }
+        let address = peer.map(|peer| peer.ip());
+        let turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner).of(address, Instant::now());
         // The semaphore is never closed; if it were, there would be no turn to wait for.
-        let _turn = self.turns.acquire().await;
+        let _turn = turns.acquire().await;
         tokio::time::sleep(DELAY).await;
     }
 }
@@ -85,5 +136,23 @@ mod tests {
         let start = Instant::now();
         futures_util::future::join_all((0..AT_A_TIME * 2).map(|_| wrong.wait(None))).await;
         assert!(start.elapsed() >= DELAY * 2, "{:?}", start.elapsed());
+    }
+
+    #[tokio::test]
+    async fn each_address_has_turns_of_its_own_and_they_take_no_more_memory() {
+        let (mut turns, now) = (Turns::default(), Instant::now());
+        let peer = |number: usize| format!("10.0.{}.{}", number / 256, number % 256).parse().ok();
+        let all = turns.of(peer(0), now).acquire_many_owned(u32::try_from(AT_A_TIME).unwrap()).await.unwrap();
+        assert_eq!(turns.of(peer(0), now).available_permits(), 0);
+        for number in 1..MOST_PEERS * 4 {
+            let later = now + Duration::from_millis(u64::try_from(number).unwrap());
+            assert_eq!(turns.of(peer(number), later).available_permits(), AT_A_TIME);
+        }
+        assert_eq!(turns.peers.len(), MOST_PEERS);
+        assert_eq!(turns.of(peer(0), now).available_permits(), 0, "one whose turns are taken is remembered");
+        drop(all);
+        let [one, two, other] = ["2001:db8::1", "2001:db8::ffff:1", "2001:db8:0:1::1"].map(|text| text.parse().ok());
+        assert!(Arc::ptr_eq(&turns.of(one, now), &turns.of(two, now)));
+        assert!(!Arc::ptr_eq(&turns.of(one, now), &turns.of(other, now)));
     }
 }
