@@ -100,6 +100,25 @@ async fn a_webhook_gives_its_call_to_the_flow_and_knows_its_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_others_can_reach_answers_no_key_that_is_easily_guessed() {
+    let world = World::new();
+    let text = "tasks:\n  - {id: p, type: probe, says: x}\n\
+                triggers:\n  - {id: weak, type: webhook, key: short-key-of-15}\n  - {id: good, type: webhook, key: sixteen-letters-}\n";
+    world.write("called", text);
+    let server = world.server();
+    server.scheduler.set_reachable();
+    server.scheduler.turn(Utc::now()).unwrap();
+    let webhook = |key| server.scheduler.webhook("n", "called", key, Call::default(), Utc::now());
+    assert!(matches!(webhook("short-key-of-15"), Err(WebhookError::Unknown)));
+    assert!(webhook("sixteen-letters-").is_ok());
+    let problems: Vec<_> =
+        server.scheduler.triggers().into_iter().map(|trigger| (trigger.id, trigger.problem)).collect();
+    let told = |id: &str| problems.iter().find(|(of, _)| of.to_string() == id).unwrap().1.clone();
+    assert!(told("weak").unwrap().contains("fewer than 16 characters"), "{problems:?}");
+    assert_eq!(told("good"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_secret_of_the_flow_in_a_call_is_not_kept_but_for_secret_inputs() {
     let world = World::new();
     let text = "inputs: [{id: token, type: SECRET}, {id: shown, type: STRING}]\n\

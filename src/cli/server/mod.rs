@@ -104,6 +104,9 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     let scheduler = Scheduler::new(executor.clone(), catalog.clone(), move |key, problem| {
         words.trigger(key, problem);
     });
+    if !listener.local_addr()?.ip().is_loopback() {
+        scheduler.set_reachable();
+    }
     let app = Arc::new(App {
         executor: executor.clone(),
         catalog: catalog.clone(),

@@ -70,7 +70,10 @@ impl Scheduler {
         now: DateTime<Utc>,
     ) -> Result<ExecutionId, WebhookError> {
         let found = self.lock().known.iter().find_map(|(of, known)| {
-            let is_it = |on: &On| matches!(on, On::Webhook(webhook) if is_same(&webhook.key, key));
+            let is_it = |on: &On| match on {
+                On::Webhook(webhook) => is_same(&webhook.key, key) && self.unserved(on).is_none(),
+                _ => false,
+            };
             let is_meant = of.namespace == namespace && of.flow == flow && !known.is_disabled();
             (is_meant && is_it(&known.trigger().on)).then(|| (of.clone(), known.armed.clone()))
         });

@@ -7,6 +7,7 @@ mod times;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,7 @@ use crate::engine::clock::Clock;
 use crate::engine::executor::Executor;
 use crate::engine::health::{Health, Part};
 use crate::engine::{EngineError, schedule};
-use crate::flow::trigger::On;
+use crate::flow::trigger::{On, SHORTEST_KEY};
 use crate::flow::{Flow, Trigger};
 use crate::id::ExecutionId;
 use crate::journal::{Happened, Progress, TriggerKey};
@@ -124,6 +125,8 @@ pub struct Scheduler {
     tell: Tell,
     /// When the latest turn came to its end.
     last_turn: Mutex<Option<Instant>>,
+    /// Whether other machines can call webhooks.
+    is_reachable: AtomicBool,
 }
 
 #[derive(Default)]
@@ -150,7 +153,25 @@ impl Scheduler {
         tell: impl Fn(&TriggerKey, &str) + Send + Sync + 'static,
     ) -> Arc<Self> {
         let (inner, changed) = (Mutex::default(), Notify::new());
-        Arc::new(Self { executor, catalog, inner, changed, tell: Box::new(tell), last_turn: Mutex::default() })
+        let (tell, last_turn, is_reachable) = (Box::new(tell), Mutex::default(), AtomicBool::default());
+        Arc::new(Self { executor, catalog, inner, changed, tell, last_turn, is_reachable })
+    }
+
+    /// Says, before it runs, that other machines can reach the server: webhooks whose keys are easily guessed are then not
+    /// answered.
+    pub fn set_reachable(&self) {
+        self.is_reachable.store(true, Ordering::Relaxed);
+    }
+
+    /// Why a trigger is not served, if it is not.
+    fn unserved(&self, on: &On) -> Option<String> {
+        let is_closed = matches!(on, On::Webhook(webhook) if webhook.is_easily_guessed());
+        (is_closed && self.is_reachable.load(Ordering::Relaxed)).then(|| {
+            format!(
+                "the webhook is not answered: its key has fewer than {SHORTEST_KEY} characters, and other machines can \
+                 reach this server; use letters and digits, some twenty of them"
+            )
+        })
     }
 
     /// Works until it is told to stop.
@@ -288,6 +309,9 @@ impl Scheduler {
                 known.last = last.max(now);
             }
             let last = known.last;
+            if let Some(problem) = self.unserved(&known.trigger().on) {
+                self.complain(&mut known, &key, problem);
+            }
             inner.known.insert(key.clone(), known);
             self.plan(inner, &key, last);
         }

@@ -57,8 +57,19 @@ pub struct Backfill {
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Webhook {
-    /// The secret part of the address: letters and digits that nobody guesses.
+    /// The secret part of the address: letters and digits that nobody guesses. A server that other machines can reach
+    /// answers no key of fewer than 16 characters.
     pub key: String,
+}
+
+/// The least letters of a webhook's key that nobody guesses.
+pub const SHORTEST_KEY: usize = 16;
+
+impl Webhook {
+    /// Whether the key is so short that somebody might guess it.
+    pub fn is_easily_guessed(&self) -> bool {
+        self.key.chars().count() < SHORTEST_KEY
+    }
 }
 
 /// Starts the flow when executions of other flows have ended.

@@ -18,7 +18,7 @@ use crate::task::{FieldError, read};
 pub use arrival::{Depth, FileArrival};
 pub use condition::{Condition, Context};
 pub use cron::Times;
-pub use kinds::{Backfill, FlowEnd, HttpPoll, Recover, Schedule, Webhook};
+pub use kinds::{Backfill, FlowEnd, HttpPoll, Recover, SHORTEST_KEY, Schedule, Webhook};
 pub use upstream::{NaiveTimeText, Preconditions, Status, TimeWindow, Upstream, UpstreamFlow, WindowKind};
 
 /// A trigger of a flow.

@@ -17,9 +17,6 @@ use crate::task::{is_template, read};
 const ROOTS: &[&str] =
     &["trigger", "response", "execution", "outputs", "flow", "labels", "vars", "inputs", "envs", "globals"];
 
-/// The least letters of a webhook's key that nobody guesses.
-const SHORTEST_KEY: usize = 12;
-
 /// How deep conditions may stand within conditions.
 const DEEPEST: usize = 20;
 
@@ -131,9 +128,10 @@ impl Parser<'_> {
                     Some(Diagnostic::error("the key is empty: anybody could start the flow"))
                 } else if webhook.key.contains(['/', '?', '#']) || webhook.key.contains(char::is_whitespace) {
                     Some(Diagnostic::error("this key cannot be part of an address"))
-                } else if webhook.key.chars().count() < SHORTEST_KEY {
+                } else if webhook.is_easily_guessed() {
                     Some(Diagnostic::warning(
-                        "this key is easily guessed, and it is all that is needed to start the flow",
+                        "this key is easily guessed, and it is all that is needed to start the flow: a server that other machines \
+                         can reach does not answer it",
                     ))
                 } else {
                     None
