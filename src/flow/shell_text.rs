@@ -1,9 +1,9 @@
-//! Values from outside in the text that a shell reads: whoever gives them can give commands.
+//! Values from outside in the text that a shell, an interpreter or a database reads: whoever gives them can give commands.
 
 use serde_json::Value;
 
 use crate::diagnostic::Diagnostic;
-use crate::flow::expression::printed;
+use crate::flow::expression::{printed, quoted_twice};
 use crate::flow::input::InputType;
 use crate::flow::parse::below;
 use crate::flow::{Flow, Step};
@@ -12,7 +12,7 @@ use crate::flow::{Flow, Step};
 const OF_TRIGGERS: &[&str] =
     &["date", "next", "previous", "executionId", "flowId", "namespace", "state", "flowRevision"];
 
-/// Warnings of values from outside that stand in a shell's text as they are.
+/// Warnings of values from outside that stand in such a text as they are.
 pub(super) fn warnings(flow: &Flow) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for steps in [&flow.steps, &flow.errors, &flow.finally, &flow.after] {
@@ -21,18 +21,76 @@ pub(super) fn warnings(flow: &Flow) -> Vec<Diagnostic> {
     found
 }
 
+/// Who reads a text that expressions stand in.
+#[derive(Clone, Copy, PartialEq)]
+enum Reader {
+    Shell,
+    Program,
+    Database,
+}
+
+impl Reader {
+    /// Who reads a field of a task, if a value there could be more than a value.
+    fn of(step: &Step, key: &str) -> Option<Self> {
+        let task = step.task;
+        match () {
+            () if task.shell.contains(&key) && reads_shell(step) => Some(Self::Shell),
+            () if task.shell.contains(&key) || task.program.contains(&key) => Some(Self::Program),
+            () if task.sql.contains(&key) => Some(Self::Database),
+            () => None,
+        }
+    }
+
+    /// Filters that make a value harmless to this reader.
+    fn harmless(self) -> &'static [&'static str] {
+        match self {
+            Self::Shell => &["shellQuote"],
+            Self::Program => &["json", "toJson"],
+            Self::Database => &[],
+        }
+    }
+
+    fn warning(self, name: &str) -> Diagnostic {
+        let (who, part, help) = match self {
+            Self::Shell => (
+                "the shell",
+                "the command",
+                format!(
+                    "write `env: {{VALUE: \"{{{{ {name} }}}}\"}}` and use \"$VALUE\" in the command, or \
+                     `{{{{ {name} | shellQuote }}}}`"
+                ),
+            ),
+            Self::Program => (
+                "the program",
+                "the program",
+                format!(
+                    "write `env: {{VALUE: \"{{{{ {name} }}}}\"}}` and read the variable, in Python `os.environ[\"VALUE\"]`"
+                ),
+            ),
+            Self::Database => (
+                "the database",
+                "the SQL",
+                format!(
+                    "write `parameters: {{value: \"{{{{ {name} }}}}\"}}` and use the parameter in the SQL; for the name of a \
+                     table, give the input a `validator` or the type SELECT"
+                ),
+            ),
+        };
+        Diagnostic::warning(format!("{who} runs whatever `{name}` holds: its value becomes part of {part}")).help(help)
+    }
+}
+
 fn look(flow: &Flow, steps: &[Step], found: &mut Vec<Diagnostic>) {
     for step in steps {
-        let is_read = |key: &str| step.task.shell.contains(&key) && reads_shell(step);
-        let fields = step.fields.as_object().into_iter().flatten().filter(|(key, _)| is_read(key));
-        for (key, value) in fields {
+        for (key, value) in step.fields.as_object().into_iter().flatten() {
+            let Some(reader) = Reader::of(step, key) else { continue };
             let path = below(&step.path, key);
             match value {
                 Value::Array(lines) => lines
                     .iter()
                     .enumerate()
-                    .for_each(|(index, line)| text(flow, line, &below(&path, &index.to_string()), found)),
-                other => text(flow, other, &path, found),
+                    .for_each(|(index, line)| text(flow, reader, line, &below(&path, &index.to_string()), found)),
+                other => text(flow, reader, other, &path, found),
             }
         }
         step.branches.iter().for_each(|(_, branch)| look(flow, branch, found));
@@ -45,21 +103,27 @@ fn reads_shell(step: &Step) -> bool {
     interpreter.is_none_or(|program| program.ends_with("sh"))
 }
 
-fn text(flow: &Flow, value: &Value, path: &[String], found: &mut Vec<Diagnostic>) {
+fn text(flow: &Flow, reader: Reader, value: &Value, path: &[String], found: &mut Vec<Diagnostic>) {
+    let Some(text) = value.as_str() else { return };
     // What is malformed has a finding of its own.
-    let names = value.as_str().and_then(|text| printed(text).ok()).unwrap_or_default();
-    for name in names.into_iter().filter(|name| is_from_outside(flow, name)) {
-        let finding = Diagnostic::warning(format!(
-            "the shell runs whatever `{name}` holds: its value becomes part of the command"
-        ))
-        .help(format!(
-            "write `env: {{VALUE: \"{{{{ {name} }}}}\"}}` and use \"$VALUE\" in the command, or `{{{{ {name} | shellQuote }}}}`"
-        ));
-        let finding = flow.document.locate_text(path, &name, finding);
+    let names = printed(text, reader.harmless()).unwrap_or_default();
+    let outside = names.into_iter().filter(|name| is_from_outside(flow, name));
+    let mut findings: Vec<_> = outside.map(|name| (reader.warning(&name), name)).collect();
+    if reader == Reader::Shell {
+        let twice = quoted_twice(text).unwrap_or_default();
+        findings.extend(twice.into_iter().map(|expression| (within_quotes(&expression), expression)));
+    }
+    for (finding, culprit) in findings {
+        let finding = flow.document.locate_text(path, &culprit, finding);
         if !found.contains(&finding) {
             found.push(finding);
         }
     }
+}
+
+fn within_quotes(expression: &str) -> Diagnostic {
+    let message = format!("`{{{{ {expression} }}}}` stands within quotes, where `shellQuote` protects nothing");
+    Diagnostic::warning(message).help("take the quotes around it away: the filter sets its own")
 }
 
 fn is_from_outside(flow: &Flow, name: &str) -> bool {

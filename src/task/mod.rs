@@ -48,6 +48,10 @@ pub trait Task: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     const BRANCHES: &'static [Branch] = &[];
     /// The fields that a shell reads as commands.
     const SHELL: &'static [&'static str] = &[];
+    /// The fields that are a program in another language.
+    const PROGRAM: &'static [&'static str] = &[];
+    /// The fields that a database reads as SQL; the task takes values for it as `parameters`.
+    const SQL: &'static [&'static str] = &[];
     /// The fields whose templates are not rendered before the task runs.
     const LATE: &'static [&'static str] = &[];
     /// The fields to which an expression gives a text, be its result a list or a map.
@@ -109,6 +113,10 @@ pub struct TaskType {
     pub branches: &'static [Branch],
     /// The fields that a shell reads as commands.
     pub shell: &'static [&'static str],
+    /// The fields that are a program in another language.
+    pub program: &'static [&'static str],
+    /// The fields that a database reads as SQL.
+    pub sql: &'static [&'static str],
     /// The fields whose templates are not rendered before the task runs.
     pub late: &'static [&'static str],
     /// The fields to which an expression gives a text, be its result a list or a map.
@@ -145,6 +153,8 @@ impl TaskType {
             aliases: T::ALIASES,
             branches: T::BRANCHES,
             shell: T::SHELL,
+            program: T::PROGRAM,
+            sql: T::SQL,
             late: T::LATE,
             texts: T::TEXTS,
             ledger: T::LEDGER,

@@ -410,12 +410,32 @@ tasks:
       echo {{ trigger.body }}
   - {id: c, type: shell.commands, interpreter: [node, -e], commands: [\"{{ inputs.name }}\"]}
   - {id: d, type: log, message: \"{{ inputs.name }}\"}
+  - id: e
+    type: shell.commands
+    commands:
+      - echo \"{{ inputs.name | shellQuote }}\" \"$(cat {{ inputs.name | shellQuote }})\" # it's {{ inputs.name | shellQuote }}
+      - cat {{ inputs.name | shellQuote }}
+  - id: f
+    type: python.script
+    script: |
+      print('{{ inputs.name }}', {{ inputs.name | json }}, {{ inputs.count }}, '{{ inputs.taxi }}')
+  - {id: g, type: postgres.query, sql: \"SELECT '{{ inputs.name }}', {{ inputs.count }}, '{{ inputs.month }}'\"}
+  - {id: h, type: postgres.query, sql: \"SELECT :name\", parameters: {name: \"{{ inputs.name }}\"}}
 triggers:
   - {id: call, type: webhook, key: a-key-of-some-length}\n";
     world.write("f.yaml", format!("{HEAD}{flow}"));
     let told = world.jitney(&["validate", "f.yaml"]).ended(0);
-    assert_eq!(told.out.matches("warning: ").count(), 2, "{told}");
+    assert_eq!(told.out.matches("warning: ").count(), 6, "{told}");
     for part in [
+        "the program runs whatever `inputs.name` holds",
+        "f.yaml:19:",
+        "`{{ inputs.name | shellQuote }}` stands within quotes, where `shellQuote` protects nothing",
+        "f.yaml:24:",
+        "os.environ[\"VALUE\"]",
+        "f.yaml:29:",
+        "the database runs whatever `inputs.name` holds",
+        "parameters: {value: \"{{ inputs.name }}\"}",
+        "f.yaml:30:",
         "the shell runs whatever `inputs.name` holds",
         "f.yaml:14:17",
         "the shell runs whatever `trigger.body` holds",

@@ -137,13 +137,21 @@ pub fn rendered(text: &str) -> Result<Vec<String>, ExpressionError> {
     Ok(names::rendered(&parser::parse(text)?))
 }
 
-/// The dotted names whose values the templates of a text write out, but for those that a filter, such as `shellQuote`,
-/// makes harmless to a shell.
+/// The dotted names whose values the templates of a text write out, but for those that a filter makes harmless: one of
+/// these, or one whose results mean nothing in any language.
 ///
 /// # Errors
 /// When a template is malformed.
-pub fn printed(text: &str) -> Result<Vec<String>, ExpressionError> {
-    Ok(printed::names(&parser::parse(text)?))
+pub fn printed(text: &str, harmless: &[&str]) -> Result<Vec<String>, ExpressionError> {
+    Ok(printed::names(&parser::parse(text)?, harmless))
+}
+
+/// The expressions of a shell's text that end with `shellQuote` and stand within quotes already, where it protects nothing.
+///
+/// # Errors
+/// When a template is malformed.
+pub fn quoted_twice(text: &str) -> Result<Vec<String>, ExpressionError> {
+    Ok(printed::quoted_twice(&parser::parse(text)?))
 }
 
 /// Whether the templates of a text can be used: they are well-formed, and every filter, function and test is there

@@ -196,6 +196,7 @@ pub struct QueryOutputs {
 impl Task for Query {
     const NAME: &'static str = "bigquery.query";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.gcp.bigquery.Query"];
+    const SQL: &'static [&'static str] = &["sql"];
     const EXAMPLE: &'static str = "\
 - id: trips
   type: bigquery.query

@@ -77,6 +77,7 @@ impl Task for Query {
     const NAME: &'static str = "duckdb.query";
     const ALIASES: &'static [&'static str] =
         &["io.kestra.plugin.jdbc.duckdb.Queries", "io.kestra.plugin.jdbc.duckdb.Query", "duckdb.queries"];
+    const SQL: &'static [&'static str] = &["sql"];
     const EXAMPLE: &'static str = "\
 - id: brands
   type: duckdb.query

@@ -99,6 +99,7 @@ pub struct CopyOutOutputs {
 impl Task for CopyOut {
     const NAME: &'static str = "postgres.copy_out";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.jdbc.postgresql.CopyOut"];
+    const SQL: &'static [&'static str] = &["sql"];
     const EXAMPLE: &'static str = "\
 - id: report
   type: postgres.copy_out

@@ -71,6 +71,7 @@ impl Task for Query {
     const NAME: &'static str = "postgres.query";
     const ALIASES: &'static [&'static str] =
         &["io.kestra.plugin.jdbc.postgresql.Queries", "io.kestra.plugin.jdbc.postgresql.Query"];
+    const SQL: &'static [&'static str] = &["sql"];
     const EXAMPLE: &'static str = "\
 - id: trips
   type: postgres.query

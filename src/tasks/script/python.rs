@@ -25,6 +25,7 @@ impl Task for PythonScript {
     const NAME: &'static str = "python.script";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.scripts.python.Script"];
     const SHELL: &'static [&'static str] = &["beforeCommands", "before_commands"];
+    const PROGRAM: &'static [&'static str] = &["script"];
     const EXAMPLE: &'static str = "\
 - id: stars
   type: python.script
