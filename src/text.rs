@@ -77,6 +77,12 @@ pub fn thousands(number: u64) -> String {
     text
 }
 
+/// `1 row`, `1,734,051 rows`: a count and what is counted, in the plural unless it is one.
+pub fn count(number: u64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", thousands(number))
+}
+
 /// A text whose control characters, and those that change the direction of writing, are shown and not obeyed: `\x1b`.
 /// Line breaks and tabs stay. JSON stays what it says: what may stand in it unescaped becomes its own escape.
 pub fn visible(text: &str) -> Cow<'_, str> {
@@ -155,6 +161,11 @@ fn compare(a: &str, b: &str) -> std::cmp::Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!([0, 1, 2000].map(|number| count(number, "row")), ["0 rows", "1 row", "2,000 rows"]);
+    }
 
     #[test]
     fn texts_lose_their_quotes_and_numbers_get_commas_and_bytes_keep_their_zeros() {

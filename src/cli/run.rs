@@ -160,7 +160,7 @@ impl Session {
         let resume = format!("jitney resume {id}{}{}", target::flags(settings), target::remark(settings));
         match state.status {
             ExecutionState::Killed => {
-                self.screen.line(&format!("Stopped; what was under way is rolled back. Go on with: {resume}"));
+                self.screen.line(&format!("Stopped. Loads that were under way are rolled back; what scripts had done stays. Go on with: {resume}"));
             }
             ExecutionState::Failed => {
                 self.screen.line(&format!("Look closer: jitney executions logs {id}   Try again: {resume}"));

@@ -15,7 +15,7 @@ use crate::cli::pace::Pace;
 use crate::engine::{Notice, Observer};
 use crate::id::RunId;
 use crate::task::{Level, Outputs, Progress};
-use crate::text::thousands;
+use crate::text::{count, thousands};
 
 /// Between two plain lines of the same task.
 const PLAIN_PAUSE: Duration = Duration::from_secs(5);
@@ -158,7 +158,7 @@ fn result(outputs: &Outputs, took: Duration) -> String {
     let number = |name: &str| outputs.get(name).and_then(Value::as_u64);
     let mut parts = Vec::new();
     if let Some(rows) = number("rows_loaded") {
-        parts.push(format!("{} rows loaded", thousands(rows)));
+        parts.push(format!("{} loaded", count(rows, "row")));
         parts.extend(
             number("rows_rejected").filter(|rows| *rows > 0).map(|rows| format!("{} rejected", thousands(rows))),
         );
@@ -179,7 +179,7 @@ fn describe(progress: &Progress, elapsed: Duration, pace: &mut Pace) -> String {
     let [row_rate, byte_rate] = pace.rates(elapsed, [rows, done]);
     let mut parts = Vec::new();
     if rows > 0 {
-        parts.push(format!("{} rows, {} rows/s", thousands(rows), thousands(row_rate)));
+        parts.push(format!("{}, {} rows/s", count(rows, "row"), thousands(row_rate)));
     }
     if total > 0 {
         parts.push(format!("{} of {}", bytes(done), bytes(total)));

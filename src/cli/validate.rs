@@ -13,6 +13,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::catalog;
 use crate::flow::{Flow, parse};
 use crate::tasks;
+use crate::text;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -99,11 +100,10 @@ fn report(findings: &[Diagnostic], count: usize, as_json: bool) -> Exit {
         outln!("{}", serde_json::json!({"flows": count, "errors": errors, "findings": findings}));
     } else {
         findings.iter().for_each(|finding| outln!("{finding}\n"));
-        let flows = if count == 1 { "1 flow".to_owned() } else { format!("{count} flows") };
+        let flows = text::count(count as u64, "flow");
         match errors {
             0 => errln!("{flows} checked, no errors"),
-            1 => errln!("{flows} checked, 1 error"),
-            _ => errln!("{flows} checked, {errors} errors"),
+            _ => errln!("{flows} checked, {}", text::count(errors as u64, "error")),
         }
     }
     if errors == 0 { Exit::Ok } else { Exit::Invalid }

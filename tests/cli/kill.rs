@@ -96,7 +96,9 @@ async fn ctrl_c_rolls_back_and_says_how_to_go_on() {
     signal(&child, "INT");
     let stopped = told(child).ended(130).without_data();
     let id = world.newest_id();
-    let words = format!("Stopped; what was under way is rolled back. Go on with: jitney resume {id}");
+    let words = format!(
+        "Loads that were under way are rolled back; what scripts had done stays. Go on with: jitney resume {id}"
+    );
     stopped.says("stopping; press Ctrl-C again to leave at once").says(&words);
     assert_eq!(world.newest()["state"], "KILLED");
     assert_eq!(held(&client).await, (0, 0));

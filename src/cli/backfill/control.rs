@@ -147,7 +147,7 @@ pub(super) async fn cancel(named: &Named, settings: &Arc<Settings>) -> anyhow::R
     let backfill = find(executor.journal(), named.id.as_deref())?;
     let id = &backfill.id;
     if executor.cancel_backfill(&backfill, Utc::now()).map_err(told)? {
-        errln!("Backfill {id} is being cancelled: what is under way is stopped and rolled back.");
+        errln!("Backfill {id} is being cancelled: what is under way is stopped, and its loads are rolled back.");
     } else {
         errln!("Backfill {id} is cancelled. What it had loaded stays.");
     }

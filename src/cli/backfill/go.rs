@@ -20,7 +20,7 @@ use crate::engine::executor::{Executor, Options};
 use crate::flow::Flow;
 use crate::journal::{Backfill, BackfillEnd};
 use crate::tasks;
-use crate::text::thousands;
+use crate::text;
 
 /// Names on one line of the summary.
 const MOST_NAMED: usize = 24;
@@ -90,7 +90,7 @@ pub(super) fn summary(cells: &[Cell]) -> String {
     ];
     let parts = parts.iter().filter(|(count, word)| *count > 0 || *word == "loaded");
     let parts: Vec<String> = parts.map(|(count, word)| format!("{count} {word}")).collect();
-    let mut text = format!("{}; {} rows in all\n", parts.join(", "), thousands(rows));
+    let mut text = format!("{}; {} in all\n", parts.join(", "), text::count(rows, "row"));
     let mut failed: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for cell in cells {
         if let Standing::Failed { reason, .. } = &cell.standing {
@@ -115,7 +115,9 @@ fn last_words(executor: &Executor, backfill: &Backfill, driven: Driven, cells: &
             format!("CANCELLED after {took}. Run what is missing all the same: jitney backfill retry {id}")
         }
         Driven::Interrupted => {
-            format!("Stopped; what was under way is rolled back. Go on with: jitney backfill resume {id}")
+            format!(
+                "Stopped. Loads that were under way are rolled back; what scripts had done stays. Go on with: jitney backfill resume {id}"
+            )
         }
         Driven::To(BackfillEnd::Failed) => {
             let failed = cells.iter().find(|cell| cell.standing.is_failed());

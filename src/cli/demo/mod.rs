@@ -29,7 +29,7 @@ use crate::engine::Before;
 use crate::flow::input;
 use crate::journal::{ExecutionState, State};
 use crate::postgres::{Session as Connection, connect, explain};
-use crate::text::thousands;
+use crate::text::{count, thousands};
 use kit::Kit;
 use month::{Colour, MonthFacts, write_month};
 
@@ -67,7 +67,7 @@ enum Command {
         #[arg(long, default_value_t = YEAR)]
         year: i32,
         /// The month, 1 to 12
-        #[arg(long, default_value_t = MONTH)]
+        #[arg(long, default_value_t = MONTH, value_parser = clap::value_parser!(u32).range(1..=12))]
         month: u32,
     },
 }
@@ -83,7 +83,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         Some(Command::Month { file, taxi, rows, year, month }) => {
             let colour = if matches!(taxi, Taxi::Yellow) { Colour::Yellow } else { Colour::Green };
             let facts = write_month(&file, colour, year, month, rows, SEED)?;
-            outln!("{} rows, {} of CSV, in {}", thousands(facts.rows), bytes(facts.raw_bytes), file.display());
+            outln!("{}, {} of CSV, in {}", count(facts.rows, "row"), bytes(facts.raw_bytes), file.display());
             Ok(Exit::Ok)
         }
         None if arguments.elt => elt::show(arguments.rows.unwrap_or(5_000), settings).await,

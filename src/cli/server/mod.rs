@@ -122,9 +122,9 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     let stop = shutdown.clone();
     background.push(tokio::spawn(async move { reports.run(told, stop, |problem| words.warn(problem)).await }));
     lines.say(&format!(
-        "listening on http://{}  {} flows  home {}",
+        "listening on http://{}  {}  home {}",
         listener.local_addr()?,
-        catalog.list().len(),
+        crate::text::count(catalog.list().len() as u64, "flow"),
         settings.home.display()
     ));
     let serving = tokio::spawn(server::run(listener, app, access, shutdown.clone()));
@@ -141,7 +141,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     lines.say(&if left == 0 {
         "stopped".to_owned()
     } else {
-        format!("stopped; {left} executions go on at the next start")
+        format!("stopped; {} to go on with at the next start", crate::text::count(left as u64, "execution"))
     });
     Ok(Exit::Ok)
 }

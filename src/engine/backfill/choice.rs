@@ -12,7 +12,7 @@ use super::standing::Standing;
 use crate::engine::Runner;
 use crate::id::ExecutionId;
 use crate::journal::{Only, Summary};
-use crate::text::thousands;
+use crate::text::count;
 
 /// A partition, how it stood, and whether it runs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -82,7 +82,7 @@ impl Runner {
         let standing = newest.map(|summary| self.standing(summary)).transpose()?.unwrap_or(Standing::Waiting);
         let (last, skipped) = match known {
             Some(Presence::In(rows, held)) => {
-                (format!("in since {}: {} rows", day(held.loaded_at), thousands(*rows)), Some("is in".to_owned()))
+                (format!("in since {}: {}", day(held.loaded_at), count(*rows, "row")), Some("is in".to_owned()))
             }
             Some(Presence::Missing(note)) => (note.clone().unwrap_or_else(|| absent(&standing)), None),
             Some(Presence::Unknown(_)) | None => {
@@ -134,7 +134,7 @@ impl fmt::Display for Standing {
             Self::Waiting => f.write_str("never ran"),
             Self::Running => f.write_str("under way"),
             Self::Loaded { already: true, .. } => f.write_str("there already"),
-            Self::Loaded { rows, .. } => write!(f, "loaded {} rows", thousands(*rows)),
+            Self::Loaded { rows, .. } => write!(f, "loaded {}", count(*rows, "row")),
             Self::Failed { reason, .. } => write!(f, "failed: {reason}"),
             Self::Stopped => f.write_str("stopped"),
             Self::Skipped { reason } => f.write_str(reason),
