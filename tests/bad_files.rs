@@ -295,8 +295,10 @@ fn a_missing_column_offers_the_nearest_name() {
 #[test]
 fn a_header_that_names_a_column_twice_is_refused() {
     let folder = Folder::new();
-    let shown = error(&folder.file("a.csv", "id,fare,id\n1,2,3\n"));
+    let path = folder.file("a.csv", "id,fare,id\n1,2,3\n");
+    let shown = read(&path, vec![column("id", ColumnType::Int(64))]).unwrap_err();
     assert_eq!(shown.message, "the header names the column `id` twice");
+    assert_eq!(ints(&only(&path, vec![column("fare", ColumnType::Int(64))]), "fare"), [Some(2)]);
 }
 
 #[test]
@@ -314,12 +316,12 @@ fn columns_go_by_name_wherever_they_stand() {
 fn line_ends_and_blank_lines_do_not_matter() {
     let folder = Folder::new();
     for content in [
-        "id\n1\n2\n",
-        "id\r\n1\r\n2\r\n",
-        "id\n\n1\n2",
-        "id\r\n\r\n1\r\n\r\n2\r\n\r\n",
-        "\nid\n1\n2\n\n\n",
-        "id\n1\n2\r",
+        "id,x\n1,\n2,\n",
+        "id,x\r\n1,\r\n2,\r\n",
+        "id,x\r1,\r2,\r",
+        "id,x\n\n1,\n2,",
+        "id,x\r\n\r\n1,\r\n\r\n2,\r\n\r\n",
+        "\nid,x\n1,\n2,\n\n\n",
     ] {
         let frame = only(&folder.file("a.csv", content), trip_columns()[..1].to_vec());
         assert_eq!(ints(&frame, "id"), [Some(1), Some(2)], "{content:?}");
@@ -372,8 +374,28 @@ fn a_quote_that_never_closes_is_found_where_it_opens() {
     let shown = error(&folder.file("a.csv", "id,fare,note\n1,2,a\n2,3,\"b\n3,4,c\n"));
     assert_eq!(shown.line, 3);
     assert!(shown.message.contains("never closes"), "{shown}");
-    let batches = read(&folder.file("b.csv", "id,fare,note\n1,2,\"a\"b\n"), trip_columns()).unwrap();
-    assert_eq!(bad(&batches)[0].message, "text follows a closing quote within a field");
+}
+
+#[test]
+fn quotes_within_a_field_are_those_of_copy() {
+    let folder = Folder::new();
+    let content = "note\na\"b,\"\"\"\"c\"d\n \"e\"\n\"f\"g\n\"\"\n\n\"\n\"\"\n\"h\n";
+    let frame = only(&folder.file("a.csv", content), vec![column("note", ColumnType::Text)]);
+    let expected = [Some("ab,\"\"cd"), Some(" e"), Some("fg"), Some(""), None, Some("\n\"\nh")];
+    assert_eq!(texts(&frame, "note"), expected.map(|text| text.map(str::to_owned)));
+}
+
+#[test]
+fn comments_and_skipped_lines_are_no_rows() {
+    let folder = Folder::new();
+    let path = folder.file("a.csv", "made by \"x\n#\"\nid,fare,note\n#1\n1,2,a\n#\"\n\nx,3,b\n# end");
+    let options = ReadOptions { skip_lines: 1, comment: "#".to_owned(), ..ReadOptions::default() };
+    let batches = read_with(&path, &options, trip_columns()).unwrap();
+    assert_eq!(ints(&batches[0].frame, "id"), [Some(1)]);
+    assert_eq!((rows(&batches), bad(&batches)[0].line), (2, 8));
+    let path = folder.file("b.csv", "made by x");
+    let shown = read_with(&path, &options, trip_columns()).unwrap_err();
+    assert!(shown.message.contains("the file is empty"), "{shown}");
 }
 
 #[test]

@@ -1,20 +1,22 @@
 //! Delimited text as typed batches, one for each block of the file.
 //!
 //! An empty field without quotes is NULL, as is the `null_string`; an empty one in quotes is an empty text, and NULL in
-//! a column of any other type. Blank lines are no rows.
+//! a column of any other type. Blank lines are no rows, but in a file of one column, where they are NULL as for COPY.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use polars::prelude::Column as Filled;
 
 use super::bytes::{is_web_page, preview};
-use super::split::{Dialect, Endless, Row, Rows};
+use super::split::{Dialect, Endless, Fault, LineEnd, Row, Rows};
 use super::text::{Text, other_encoding, seems_utf16};
 use super::{BadRow, Batch, Column, ColumnType, LINE, ReadOptions, Result, column};
 use crate::diagnostic::Diagnostic;
 
 /// What may stand between fields, likeliest first.
 const DELIMITERS: [u8; 4] = *b";\t|,";
+/// A line of this alone ends the data for Postgres before version 18, and is a value for later ones.
+const END_OF_DATA: &[u8] = b"\\.";
 
 /// A delimited file whose header has been read.
 #[derive(Debug)]
@@ -26,23 +28,34 @@ pub struct CsvFile {
     delimiter: u8,
     null_string: String,
     header: Vec<String>,
+    /// Whether the header ends with a delimiter. The rows do too then, and there is no column behind it.
+    has_trailer: bool,
+    max_row_bytes: usize,
 }
 
 impl CsvFile {
     /// Reads the header.
     ///
     /// # Errors
-    /// When the file is empty, is no text, or its header names a column twice.
+    /// When the file is empty, or is no text.
     pub fn open(source: Text, options: &ReadOptions, name: &str) -> Result<Self> {
-        let dialect = Dialect { delimiter: options.delimiter, quote: options.quote, escape: options.escape };
+        let dialect = Dialect {
+            delimiter: options.delimiter,
+            quote: options.quote,
+            escape: options.escape,
+            comment: options.comment.clone().into_bytes(),
+            longest_row: options.max_row_bytes,
+        };
         let mut file = Self {
             source,
-            rows: Rows::new(dialect),
+            rows: Rows::new(dialect, options.skip_lines),
             spare: Vec::new(),
             name: name.to_owned(),
             delimiter: options.delimiter,
             null_string: options.null_string.clone(),
             header: Vec::new(),
+            has_trailer: false,
+            max_row_bytes: options.max_row_bytes,
         };
         file.refill()?;
         file.check_start()?;
@@ -53,8 +66,19 @@ impl CsvFile {
             }
             (_, true) => file.read_header()?,
         };
-        file.refuse_duplicates()?;
+        file.has_trailer = options.header && file.header.len() > 1 && file.header.last().is_some_and(String::is_empty);
+        if file.has_trailer {
+            file.header.pop();
+        }
+        if file.width() == 1 {
+            file.rows.keep_blank_lines();
+        }
         Ok(file)
+    }
+
+    /// How many fields a row has.
+    fn width(&self) -> usize {
+        self.header.len() + usize::from(self.has_trailer)
     }
 
     /// The names in the header.
@@ -63,14 +87,19 @@ impl CsvFile {
     }
 
     fn refill(&mut self) -> Result<()> {
-        match self.source.next_block(std::mem::take(&mut self.spare))? {
-            Some(block) => {
-                self.rows.push(&block);
-                self.spare = block;
+        let enough = self.rows.enough();
+        loop {
+            match self.source.next_block(std::mem::take(&mut self.spare))? {
+                Some(block) => {
+                    self.rows.push(&block);
+                    self.spare = block;
+                }
+                None => self.rows.end(),
             }
-            None => self.rows.end(),
+            if self.rows.is_at_end() || self.rows.rest().len() >= enough {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     fn check_start(&mut self) -> Result<()> {
@@ -95,6 +124,9 @@ impl CsvFile {
             return Err(self.error(1, "the file is empty; its first line should name its columns"));
         }
         let Some(row) = self.rows.found().first() else { return Ok(Vec::new()) };
+        if let Some(fault) = row.fault {
+            return Err(self.error(row.line, said(fault)));
+        }
         let fields = (0..row.width as usize).map(|column| self.rows.field(row, column).unwrap_or_default());
         let names = fields.map(|field| match std::str::from_utf8(field) {
             Ok(name) => Ok(name.trim().to_owned()),
@@ -107,6 +139,16 @@ impl CsvFile {
             }
         });
         names.collect()
+    }
+
+    /// How the other lines end, for a row with another line end in it.
+    fn line_ends(&self) -> Option<String> {
+        let name = match self.rows.line_end()? {
+            LineEnd::Lf => "a newline",
+            LineEnd::CrLf => "a carriage return and a newline",
+            LineEnd::Cr => "a carriage return",
+        };
+        Some(format!("the file's first line ends with {name}, so all must; within a field put it in quotes"))
     }
 
     /// What to do when a header of one name is not the one that is expected: another character seems to separate fields.
@@ -124,14 +166,6 @@ impl CsvFile {
             other => char::from(other).to_string(),
         };
         Some(format!("the file looks separated by `{shown}`: `delimiter: \"{shown}\"`"))
-    }
-
-    fn refuse_duplicates(&self) -> Result<()> {
-        let mut seen = HashSet::new();
-        match self.header.iter().find(|name| !name.is_empty() && !seen.insert(*name)) {
-            None => Ok(()),
-            Some(name) => Err(self.error(1, format!("the header names the column `{name}` twice"))),
-        }
     }
 
     fn error(&self, line: u64, message: impl Into<String>) -> Box<Diagnostic> {
@@ -156,13 +190,25 @@ impl CsvFile {
     }
 
     fn endless(&self, endless: Endless) -> Box<Diagnostic> {
-        let what = if endless.in_quotes {
-            "a quoted field that opens in this row never closes"
-        } else {
-            "this row is longer than 16 MiB"
+        let size = self.max_row_bytes;
+        let (what, help) = match endless {
+            Endless { is_to_the_end: true, .. } => (
+                "a quoted field that opens in this row never closes".to_owned(),
+                "check the `quote` and `delimiter` settings, and whether the file was cut off; if quotes mean nothing in \
+                 it, write `quote: none`",
+            ),
+            Endless { in_quotes: true, .. } => (
+                format!("a quoted field that opens in this row does not close within {size} bytes"),
+                "check the `quote` setting; if quotes mean nothing in the file, write `quote: none`; if the field is meant \
+                 to be that large, raise `max_row_bytes`",
+            ),
+            _ => (
+                format!("this row is larger than the limit of {size} bytes"),
+                "check how lines end; if the row is meant to be that large, raise `max_row_bytes`",
+            ),
         };
         let mut error = self.error(endless.line, what);
-        error.help = Some("check the `quote` and `delimiter` settings, and whether the file was cut off".to_owned());
+        error.help = Some(help.to_owned());
         error
     }
 
@@ -178,6 +224,15 @@ impl CsvFile {
             }
         }
         Ok(found)
+    }
+
+    /// Whether a row has the shape that the header wants.
+    fn is_row(&self, row: &Row) -> bool {
+        let width = self.width();
+        row.width as usize == width
+            && row.fault.is_none()
+            && !(self.has_trailer && self.rows.field(row, width - 1).is_some())
+            && !(width == 1 && self.rows.text_of(row) == END_OF_DATA)
     }
 
     /// The file's rows with the wanted columns, which the header must have.
@@ -223,10 +278,8 @@ impl Iterator for CsvBatches {
 
 impl CsvBatches {
     fn batch(&self) -> Result<Batch> {
-        let width = self.file.header.len();
         let found = self.file.rows.found();
-        let (good, odd): (Vec<&Row>, Vec<&Row>) =
-            found.iter().partition(|row| row.width as usize == width && !row.has_stray_text);
+        let (good, odd): (Vec<&Row>, Vec<&Row>) = found.iter().partition(|row| self.file.is_row(row));
         let mut bad: Vec<BadRow> = odd.into_iter().map(|row| self.misshapen(row)).collect();
         let mut complaints = BTreeMap::new();
         let columns = self
@@ -279,21 +332,44 @@ impl CsvBatches {
     }
 
     fn misshapen(&self, row: &Row) -> BadRow {
-        let (found, due) = (row.width as usize, self.file.header.len());
+        let (found, due) = (row.width as usize, self.file.width());
+        let (message, hint) = match row.fault {
+            Some(fault) => (said(fault).to_owned(), self.file.line_ends()),
+            None if self.file.rows.text_of(row) == END_OF_DATA => end_of_data(),
+            None if found == due => {
+                ("the row has a value behind its last delimiter, where the header has no name".to_owned(), None)
+            }
+            None => self.misnumbered(row, found, due),
+        };
+        BadRow { hint, ..self.bad_row(row, 0, message) }
+    }
+
+    fn misnumbered(&self, row: &Row, found: usize, due: usize) -> (String, Option<String>) {
         let noun = if found == 1 { "field" } else { "fields" };
         let mut message = format!("the row has {found} {noun}, the header has {due}");
-        if row.has_stray_text {
-            "text follows a closing quote within a field".clone_into(&mut message);
-        } else if row.is_unterminated && found < due {
+        if row.is_unterminated && found < due {
             message.push_str("; the file seems to be cut in the middle of its last row");
         }
-        let bad = self.bad_row(row, 0, message);
         let is_whole = found == 1 && due > 1;
         let hint = if is_whole { self.file.separated_by(self.file.rows.text_of(row), due - 1) } else { None };
-        BadRow { hint, ..bad }
+        (message, hint)
     }
 
     fn bad_row(&self, row: &Row, column: usize, message: String) -> BadRow {
         BadRow { line: row.line, column, message, text: column::kept(self.file.rows.text_of(row)), hint: None }
     }
+}
+
+fn said(fault: Fault) -> &'static str {
+    match fault {
+        Fault::Newline => "unquoted newline found in data",
+        Fault::CarriageReturn => "unquoted carriage return found in data",
+    }
+}
+
+fn end_of_data() -> (String, Option<String>) {
+    let message =
+        "`\\.` on a line of its own ends the data for Postgres before version 18, and is a value for later ones";
+    let help = "delete the line and what follows it, or put the value in quotes";
+    (message.to_owned(), Some(help.to_owned()))
 }

@@ -5,7 +5,7 @@
 //! decides whether it ends the load. What is wrong with the file as a whole (a cut gzip stream, a web page in place of
 //! data) ends the stream with a located [`Diagnostic`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -171,6 +171,11 @@ impl Format {
     }
 }
 
+/// The largest row of a CSV file, unless somebody says otherwise.
+const USUAL_ROW: usize = 64 << 20;
+/// The largest row that may be allowed: what COPY takes.
+pub const LARGEST_ROW: usize = 1 << 30;
+
 /// How to read a file.
 #[derive(Clone, Debug)]
 pub struct ReadOptions {
@@ -186,6 +191,12 @@ pub struct ReadOptions {
     pub escape: u8,
     /// Whether the first line of a CSV file names its columns.
     pub header: bool,
+    /// What lines begin with that are no rows; empty if all are.
+    pub comment: String,
+    /// Lines before the header, or before the first row, that are left out.
+    pub skip_lines: u64,
+    /// The largest row of a CSV file; it is held in memory whole. At most [`LARGEST_ROW`].
+    pub max_row_bytes: usize,
     /// A field, besides the empty one, that is NULL.
     pub null_string: String,
     /// The columns of a CSV file without a header.
@@ -205,6 +216,9 @@ impl Default for ReadOptions {
             quote: Some(b'"'),
             escape: b'"',
             header: true,
+            comment: String::new(),
+            skip_lines: 0,
+            max_row_bytes: USUAL_ROW,
             null_string: String::new(),
             columns: None,
             encoding: None,
@@ -217,6 +231,8 @@ impl Default for ReadOptions {
 pub struct Reader {
     name: String,
     columns: Vec<(String, Option<ColumnType>)>,
+    /// Names that several columns have.
+    ambiguous: Vec<String>,
     hint: Option<String>,
     file: Open,
 }
@@ -239,12 +255,12 @@ impl Reader {
             let bytes = bytes::Bytes::open(path, &name, options.limits, progress);
             bytes.map(|bytes| Text::new(bytes, options.encoding.clone()))
         };
-        let mut hint = None;
+        let (mut hint, mut ambiguous) = (None, Vec::new());
         let (columns, file) = match options.format.unwrap_or_else(|| Format::of(&file_name)) {
             Format::Csv => {
                 let file = csv::CsvFile::open(text(progress)?, options, &name)?;
                 hint = file.other_delimiter();
-                (file.header().iter().map(|name| (name.clone(), None)).collect(), Open::Csv(file))
+                (once(file.header(), &mut ambiguous), Open::Csv(file))
             }
             Format::Ndjson => {
                 let file = ndjson::NdjsonFile::open(text(progress)?, &name)?;
@@ -258,12 +274,17 @@ impl Reader {
                 (file.columns().to_vec(), Open::Parquet(file))
             }
         };
-        Ok(Self { name, columns, hint, file })
+        Ok(Self { name, columns, ambiguous, hint, file })
     }
 
     /// The file's columns, with their types as far as the file tells.
     pub fn columns(&self) -> &[(String, Option<ColumnType>)] {
         &self.columns
+    }
+
+    /// Whether several columns of the file have this name.
+    pub fn is_ambiguous(&self, name: &str) -> bool {
+        self.ambiguous.iter().any(|other| other == name)
     }
 
     /// Whether the file's values are texts, which mean what their reader makes of them.
@@ -289,11 +310,19 @@ impl Reader {
         self.hint.as_deref()
     }
 
-    /// Whether the file has all wanted columns, wherever they stand.
+    /// Whether the file has all wanted columns, wherever they stand, and each once.
     ///
     /// # Errors
     /// Names those that are missing, and what the file has.
     pub fn check(&self, wanted: &[Column]) -> Result<()> {
+        if let Some(twice) = wanted.iter().find(|column| self.is_ambiguous(&column.name)) {
+            let mut diagnostic = match twice.name.as_str() {
+                "" => Diagnostic::error("the header leaves several columns without a name"),
+                name => Diagnostic::error(format!("the header names the column `{name}` twice")),
+            };
+            (diagnostic.file, diagnostic.line) = (self.name.clone(), 1);
+            return Err(Box::new(diagnostic));
+        }
         let has = |name: &str| name == LINE || self.columns.iter().any(|(column, _)| column == name);
         let missing: Vec<&str> = wanted.iter().map(|column| column.name.as_str()).filter(|name| !has(name)).collect();
         let Some(first) = missing.first() else { return Ok(()) };
@@ -322,6 +351,14 @@ impl Reader {
             Open::Parquet(file) => Box::new(file.batches(wanted)),
         }
     }
+}
+
+/// The names of a header, each once; those that come again are noted.
+fn once(header: &[String], ambiguous: &mut Vec<String>) -> Vec<(String, Option<ColumnType>)> {
+    let mut seen = HashSet::new();
+    let (first, again): (Vec<&String>, Vec<&String>) = header.iter().partition(|name| seen.insert(*name));
+    ambiguous.extend(again.into_iter().cloned());
+    first.into_iter().map(|name| (name.clone(), None)).collect()
 }
 
 fn not_for_parquet(encoding: &Encoding, file: String) -> Box<Diagnostic> {

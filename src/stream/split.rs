@@ -1,27 +1,87 @@
-//! Delimited text to rows and fields: positions only, nothing is copied but the fields that need unescaping.
+//! Delimited text to rows and fields: positions only, nothing is copied but the fields with quotes inside.
+//!
+//! Quotes, escapes and line ends mean what they mean to Postgres's COPY. So quotes may begin and end in the middle of a
+//! field, and lines end as the first one does.
 
-use memchr::{memchr_iter, memchr2};
+use memchr::{memchr, memchr_iter, memchr2};
 
 use super::marks::Marks;
 
-/// A row that is longer than this has most probably lost its closing quote.
-const LONGEST_ROW: usize = 16 << 20;
-
 /// What separates and encloses fields.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Dialect {
     /// Between fields.
     pub delimiter: u8,
-    /// Around fields that hold delimiters or line ends.
+    /// Around fields, or parts of fields, that hold delimiters or line ends.
     pub quote: Option<u8>,
-    /// Before a quote inside a quoted field; usually the quote itself.
+    /// Before a quote, or before itself, inside quotes; usually the quote.
     pub escape: u8,
+    /// What lines begin with that are no rows; empty if all are.
+    pub comment: Vec<u8>,
+    /// The largest row, in bytes.
+    pub longest_row: usize,
+}
+
+/// How lines end. The first line tells, and the others are held to it, as COPY does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineEnd {
+    /// A newline.
+    Lf,
+    /// A carriage return and a newline.
+    CrLf,
+    /// A carriage return.
+    Cr,
+}
+
+impl LineEnd {
+    /// The last byte of a line.
+    fn mark(self) -> u8 {
+        if self == Self::Cr { b'\r' } else { b'\n' }
+    }
+
+    /// The line end of the first line; how it is not known yet otherwise: whether the text ends within quotes. Quotes
+    /// mean nothing in a line that is no row.
+    fn of(text: &[u8], dialect: &Dialect, is_row: bool, is_last: bool) -> Result<Self, bool> {
+        let quote = dialect.quote.filter(|_| is_row);
+        let mut at = 0;
+        while let Some(byte) = text.get(at) {
+            match (byte, text.get(at + 1)) {
+                (b'\n', _) => return Ok(Self::Lf),
+                (b'\r', Some(b'\n')) => return Ok(Self::CrLf),
+                (b'\r', None) if !is_last => return Err(false),
+                (b'\r', _) => return Ok(Self::Cr),
+                (byte, _) if Some(*byte) == quote => at = closing_quote(text, at, *byte, dialect.escape).ok_or(true)?.0,
+                _ => {}
+            }
+            at += 1;
+        }
+        if is_last { Ok(Self::Lf) } else { Err(false) }
+    }
+}
+
+/// What keeps a row from being one, as COPY would say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A newline outside of quotes, where lines end otherwise.
+    Newline,
+    /// A carriage return outside of quotes, where lines end otherwise.
+    CarriageReturn,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Field {
     start: u32,
     end: u32,
+}
+
+/// A field that is not in the text as it reads.
+#[derive(Clone, Copy, Debug)]
+struct Rewritten {
+    index: usize,
+    /// Where it stands in the text.
+    original: Field,
+    /// Whether it stands within quotes altogether; else quotes are part of it.
+    is_whole: bool,
 }
 
 /// One row of the text.
@@ -34,8 +94,8 @@ pub struct Row {
     pub width: u32,
     /// Line of the file on which it starts, from 1.
     pub line: u64,
-    /// Text stands between a field's closing quote and the next delimiter.
-    pub has_stray_text: bool,
+    /// What is wrong with its line ends.
+    pub fault: Option<Fault>,
     /// The file ends here without a line end.
     pub is_unterminated: bool,
 }
@@ -47,31 +107,59 @@ pub struct Endless {
     pub line: u64,
     /// Whether it is a quoted field that does not end.
     pub in_quotes: bool,
+    /// Whether it goes on to the end of the file; else it is larger than a row may be.
+    pub is_to_the_end: bool,
 }
 
 /// A stretch of text and the whole rows in it.
 #[derive(Debug)]
 pub struct Rows {
     dialect: Dialect,
-    /// The file's text, then the unescaped copies of fields, each after a quote.
+    /// The file's text, then the copies of fields that are rewritten, each after a quote.
     text: Vec<u8>,
     /// Where the file's text ends.
     content: usize,
     /// Where the last whole row ends.
     consumed: usize,
     line: u64,
+    /// Lines that are still to be left out before the first row.
+    to_skip: u64,
+    /// None until the first line has ended.
+    line_end: Option<LineEnd>,
+    /// Whether the last line ended with a newline alone where a carriage return was due.
+    is_after_newline: bool,
+    /// Whether a blank line is a row of one empty field.
+    has_blank_rows: bool,
     is_last: bool,
     fields: Vec<Field>,
     rows: Vec<Row>,
-    /// Fields that hold escapes, and where they began before they were copied.
-    escaped: Vec<(usize, Field)>,
+    rewritten: Vec<Rewritten>,
 }
 
 impl Rows {
-    /// No text yet.
-    pub fn new(dialect: Dialect) -> Self {
-        let (text, fields, rows, escaped) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { dialect, text, content: 0, consumed: 0, line: 1, is_last: false, fields, rows, escaped }
+    /// No text yet. So many lines are left out before the first row.
+    pub fn new(dialect: Dialect, to_skip: u64) -> Self {
+        let (text, fields, rows, rewritten) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self {
+            dialect,
+            text,
+            content: 0,
+            consumed: 0,
+            line: 1,
+            to_skip,
+            line_end: None,
+            is_after_newline: false,
+            has_blank_rows: false,
+            is_last: false,
+            fields,
+            rows,
+            rewritten,
+        }
+    }
+
+    /// From now on a blank line is a row of one empty field.
+    pub fn keep_blank_lines(&mut self) {
+        self.has_blank_rows = true;
     }
 
     /// Drops the rows that were found and adds the next stretch of text.
@@ -103,46 +191,100 @@ impl Rows {
         self.text.get(self.consumed..self.content).unwrap_or_default()
     }
 
-    /// Finds up to `limit` whole rows in the text, in place of those found before. Blank lines are no rows.
+    /// How much text is worth another look: twice of what is there, so that a long row is not searched again and again.
+    pub fn enough(&self) -> usize {
+        (2 * self.rest().len()).min(self.dialect.longest_row + 1)
+    }
+
+    /// How lines end, once the first one has.
+    pub fn line_end(&self) -> Option<LineEnd> {
+        self.line_end
+    }
+
+    /// Finds up to `limit` whole rows in the text, in place of those found before. Blank lines are no rows, unless
+    /// [`Rows::keep_blank_lines`] was called.
     ///
     /// # Errors
-    /// When a quoted field does not end before the file does, or a row is longer than 16 MiB.
+    /// When a quoted field does not end before the file does, or a row is larger than it may be.
     pub fn split(&mut self, limit: usize) -> Result<(), Endless> {
         self.fields.clear();
         self.rows.clear();
-        self.escaped.clear();
+        self.rewritten.clear();
         self.text.truncate(self.content);
         let text = std::mem::take(&mut self.text);
-        let in_quotes = self.find_rows(&text, limit);
+        let in_quotes = self.start(&text).map_or_else(|in_quotes| in_quotes, |end| self.find_rows(&text, end, limit));
         self.text = text;
-        if self.rows.is_empty() && (in_quotes && self.is_last || self.content - self.consumed > LONGEST_ROW) {
-            return Err(Endless { line: self.line, in_quotes });
+        let is_to_the_end = in_quotes && self.is_last;
+        if self.rows.is_empty() && (is_to_the_end || self.content - self.consumed > self.dialect.longest_row) {
+            return Err(Endless { line: self.line, in_quotes, is_to_the_end });
         }
-        self.unescape();
+        self.rewrite();
         Ok(())
     }
 
+    /// Learns how lines end and leaves out those that are to be skipped. Else says whether the text ends within quotes.
+    fn start(&mut self, text: &[u8]) -> Result<LineEnd, bool> {
+        let line_end = match self.line_end {
+            Some(line_end) => line_end,
+            None => {
+                let is_row = self.to_skip == 0 && !self.is_comment(text, 0);
+                *self.line_end.insert(LineEnd::of(text, &self.dialect, is_row, self.is_last)?)
+            }
+        };
+        while self.to_skip > 0 {
+            let rest = text.get(self.consumed..).unwrap_or_default();
+            match memchr(line_end.mark(), rest) {
+                Some(at) => self.consumed += at + 1,
+                None if self.is_last => self.consumed = text.len(),
+                None => return Err(false),
+            }
+            self.to_skip -= 1;
+            self.line += 1;
+        }
+        Ok(line_end)
+    }
+
+    fn is_comment(&self, text: &[u8], start: usize) -> bool {
+        let comment = &self.dialect.comment;
+        !comment.is_empty() && text.get(start..).is_some_and(|line| line.starts_with(comment))
+    }
+
     /// Says whether the text ends inside a quoted field.
-    fn find_rows(&mut self, text: &[u8], limit: usize) -> bool {
-        let Dialect { delimiter, quote, .. } = self.dialect;
+    fn find_rows(&mut self, text: &[u8], line_end: LineEnd, limit: usize) -> bool {
+        let Dialect { delimiter, quote, escape, .. } = self.dialect;
+        let (mark, quote) = (line_end.mark(), quote.unwrap_or(delimiter));
         let mut row = Open::at(self.consumed, self.line);
         let mut resume = self.consumed;
         'restart: loop {
-            for at in Marks::new(text, resume, [delimiter, b'\n', quote.unwrap_or(delimiter)]) {
+            if resume == row.start && self.is_comment(text, resume) {
+                let end = memchr(mark, text.get(resume..).unwrap_or_default());
+                let Some(end) = end.map(|at| resume + at + 1).or(self.is_last.then_some(text.len())) else { break };
+                (self.consumed, self.line, resume) = (end, row.line + 1, end);
+                row = Open::at(end, self.line);
+                if end < text.len() {
+                    continue 'restart;
+                }
+            }
+            for at in Marks::new(text, resume, [delimiter, mark, quote]) {
                 let byte = text[at];
                 if byte == delimiter {
                     self.end_field(&mut row, at);
-                } else if byte == b'\n' {
-                    self.end_row(text, row, at);
+                } else if byte == mark {
+                    self.end_row(text, row, line_end, at);
                     self.consumed = at + 1;
                     self.line = row.next_line + 1;
                     row = Open::at(at + 1, self.line);
                     if self.rows.len() == limit {
                         return false;
                     }
-                } else if at == row.field {
-                    let Some(close) = self.closing_quote(text, at, &mut row) else { return true };
-                    row.close = Some(close);
+                    if !self.dialect.comment.is_empty() {
+                        resume = at + 1;
+                        continue 'restart;
+                    }
+                } else {
+                    let Some((close, has_escapes)) = closing_quote(text, at, quote, escape) else { return true };
+                    row.next_line += memchr_iter(mark, text.get(at..close).unwrap_or_default()).count() as u64;
+                    row.add_quotes(at, close, has_escapes);
                     resume = close + 1;
                     continue 'restart;
                 }
@@ -150,52 +292,41 @@ impl Rows {
             break;
         }
         if self.is_last && row.start < text.len() {
-            self.end_row(text, Open { is_unterminated: true, ..row }, text.len());
+            self.end_row(text, Open { is_unterminated: true, ..row }, line_end, text.len());
             self.consumed = text.len();
         }
         false
     }
 
-    /// Where the field that opens with a quote at `open` closes.
-    fn closing_quote(&mut self, text: &[u8], open: usize, row: &mut Open) -> Option<usize> {
-        let quote = self.dialect.quote?;
-        let escape = self.dialect.escape;
-        let mut at = open + 1;
-        let mut has_escapes = false;
-        loop {
-            at += memchr2(quote, escape, text.get(at..)?)?;
-            let is_escaped_quote = text.get(at + 1) == Some(&quote) && text[at] == escape;
-            let is_plain_escape = text[at] != quote;
-            if !is_escaped_quote && !is_plain_escape {
-                break;
-            }
-            has_escapes = true;
-            at += 2;
-        }
-        row.field = open + 1;
-        row.next_line += memchr_iter(b'\n', text.get(open..at)?).count() as u64;
-        if has_escapes {
-            self.escaped.push((self.fields.len(), field(open + 1, at)));
-        }
-        Some(at)
-    }
-
     fn end_field(&mut self, row: &mut Open, at: usize) {
-        let end = match row.close.take() {
-            Some(close) => {
-                row.has_stray_text |= close + 1 != at;
-                close
+        let index = self.fields.len();
+        let as_it_stands = match row.quotes.take() {
+            None => field(row.field, at),
+            Some(Quotes { close: Some(close), has_escapes }) if close + 1 == at => {
+                let inner = field(row.field + 1, close);
+                if has_escapes {
+                    self.rewritten.push(Rewritten { index, original: inner, is_whole: true });
+                }
+                inner
             }
-            None => at,
+            Some(_) => {
+                let all = field(row.field, at);
+                self.rewritten.push(Rewritten { index, original: all, is_whole: false });
+                all
+            }
         };
-        self.fields.push(field(row.field, end));
+        self.fields.push(as_it_stands);
         row.field = at + 1;
         row.width += 1;
     }
 
-    fn end_row(&mut self, text: &[u8], mut row: Open, at: usize) {
-        let end = if at > row.start && text.get(at - 1) == Some(&b'\r') { at - 1 } else { at };
-        if end == row.start {
+    fn end_row(&mut self, text: &[u8], mut row: Open, line_end: LineEnd, at: usize) {
+        let has_return = at > row.start && text.get(at - 1) == Some(&b'\r');
+        let is_whole = line_end != LineEnd::CrLf || row.is_unterminated || has_return;
+        let end = if line_end == LineEnd::CrLf && has_return && !row.is_unterminated { at - 1 } else { at };
+        let was_whole = !std::mem::replace(&mut self.is_after_newline, !is_whole);
+        let fault = if is_whole && was_whole { self.stray(text, &row, line_end, end) } else { Some(Fault::Newline) };
+        if end == row.start && fault.is_none() && !self.has_blank_rows {
             return;
         }
         self.end_field(&mut row, end);
@@ -205,22 +336,53 @@ impl Rows {
             first_field: offset(self.fields.len()) - row.width,
             width: row.width,
             line: row.line,
-            has_stray_text: row.has_stray_text,
+            fault,
             is_unterminated: row.is_unterminated,
         });
     }
 
-    /// Copies each field with escapes behind the text, without them. The quote before the copy tells that it was quoted.
-    fn unescape(&mut self) {
+    /// A byte outside of quotes that would end a line in another file.
+    fn stray(&self, text: &[u8], row: &Open, line_end: LineEnd, end: usize) -> Option<Fault> {
+        let (byte, fault) = match line_end {
+            LineEnd::Cr => (b'\n', Fault::Newline),
+            LineEnd::Lf | LineEnd::CrLf => (b'\r', Fault::CarriageReturn),
+        };
+        let text = text.get(row.start..end).unwrap_or_default();
+        memchr(byte, text)?;
+        if !row.has_quotes {
+            return Some(fault);
+        }
+        let quote = self.dialect.quote?;
+        let mut at = 0;
+        loop {
+            at += memchr2(byte, quote, text.get(at..)?)?;
+            if text[at] == byte {
+                return Some(fault);
+            }
+            at = closing_quote(text, at, quote, self.dialect.escape)?.0 + 1;
+        }
+    }
+
+    /// Copies each field with escapes or with quotes inside behind the text, without them. The quote before the copy
+    /// tells that there were quotes.
+    fn rewrite(&mut self) {
         let Dialect { quote: Some(quote), escape, .. } = self.dialect else { return };
-        for (index, original) in &self.escaped {
+        for Rewritten { index, original, is_whole } in &self.rewritten {
             let Some(target) = self.fields.get_mut(*index) else { continue };
             self.text.push(quote);
             let start = self.text.len();
-            let mut at = original.start as usize;
-            while at < original.end as usize {
-                let next = self.text.get(at + 1).filter(|_| at + 1 < original.end as usize);
-                at += usize::from(self.text[at] == escape && next.is_some_and(|next| [quote, escape].contains(next)));
+            let (mut at, end) = (original.start as usize, original.end as usize);
+            let mut in_quotes = *is_whole;
+            while at < end {
+                let byte = self.text[at];
+                let next = self.text.get(at + 1).filter(|_| at + 1 < end);
+                if in_quotes && byte == escape && next.is_some_and(|next| [quote, escape].contains(next)) {
+                    at += 1;
+                } else if byte == quote {
+                    in_quotes = !in_quotes;
+                    at += 1;
+                    continue;
+                }
                 self.text.push(self.text[at]);
                 at += 1;
             }
@@ -243,7 +405,7 @@ impl Rows {
         before.is_some() && before == self.dialect.quote.as_ref()
     }
 
-    /// Whether a field stands in quotes.
+    /// Whether there are quotes in a field.
     pub fn is_field_quoted(&self, row: &Row, column: usize) -> bool {
         self.fields.get(row.first_field as usize + column).is_some_and(|field| self.is_quoted(field.start as usize))
     }
@@ -256,11 +418,34 @@ impl Rows {
     /// Where in its row a field begins, in characters from 1.
     pub fn position_of(&self, row: &Row, column: usize) -> usize {
         let index = row.first_field as usize + column;
-        let original = self.escaped.iter().find(|(escaped, _)| *escaped == index).map(|(_, field)| field);
+        let original = self.rewritten.iter().find(|rewritten| rewritten.index == index).map(|field| &field.original);
         let start = original.or(self.fields.get(index)).map_or(row.start, |field| field.start);
         let before = self.text.get(row.start as usize..start as usize).unwrap_or_default();
         String::from_utf8_lossy(before).chars().count() + 1
     }
+}
+
+/// Where the quotes that open at `open` close, and whether there are escapes between.
+fn closing_quote(text: &[u8], open: usize, quote: u8, escape: u8) -> Option<(usize, bool)> {
+    let mut at = open + 1;
+    let mut has_escapes = false;
+    loop {
+        at += memchr2(quote, escape, text.get(at..)?)?;
+        let is_escape = text[at] == escape && text.get(at + 1).is_some_and(|next| [quote, escape].contains(next));
+        if !is_escape && text[at] == quote {
+            return Some((at, has_escapes));
+        }
+        has_escapes |= is_escape;
+        at += if is_escape { 2 } else { 1 };
+    }
+}
+
+/// The quotes in the field that is being read.
+#[derive(Clone, Copy)]
+struct Quotes {
+    /// Where they close, if the field begins with them and there are no others.
+    close: Option<usize>,
+    has_escapes: bool,
 }
 
 /// The row that is being read.
@@ -270,16 +455,22 @@ struct Open {
     line: u64,
     next_line: u64,
     field: usize,
-    close: Option<usize>,
+    quotes: Option<Quotes>,
+    has_quotes: bool,
     width: u32,
-    has_stray_text: bool,
     is_unterminated: bool,
 }
 
 impl Open {
     fn at(start: usize, line: u64) -> Self {
-        let (has_stray_text, is_unterminated) = (false, false);
-        Self { start, line, next_line: line, field: start, close: None, width: 0, has_stray_text, is_unterminated }
+        let (quotes, has_quotes, is_unterminated) = (None, false, false);
+        Self { start, line, next_line: line, field: start, quotes, has_quotes, width: 0, is_unterminated }
+    }
+
+    fn add_quotes(&mut self, open: usize, close: usize, has_escapes: bool) {
+        let is_first = open == self.field && self.quotes.is_none();
+        self.quotes = Some(Quotes { close: is_first.then_some(close), has_escapes });
+        self.has_quotes = true;
     }
 }
 
@@ -287,7 +478,7 @@ fn field(start: usize, end: usize) -> Field {
     Field { start: offset(start), end: offset(end) }
 }
 
-/// Texts stay far below 4 GiB: a block and the longest row.
+/// Texts stay below 4 GiB: a block, the largest row, which has 1 GiB at most, and the same once more for copies.
 fn offset(position: usize) -> u32 {
     u32::try_from(position).unwrap_or(u32::MAX)
 }

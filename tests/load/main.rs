@@ -18,6 +18,7 @@ mod faults;
 mod modes;
 mod months;
 mod names;
+mod shapes;
 mod together;
 mod types;
 

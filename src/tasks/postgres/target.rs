@@ -223,6 +223,10 @@ impl Target {
     }
 
     fn extra(&self, name: &str, from_file: &[String]) -> TaskError {
+        if name.is_empty() {
+            return TaskError::permanent("the file has a column without a name")
+                .help("leave it out with `on_extra_column: ignore`, or name the columns with `header: false`, `skip_lines: 1` and `columns`");
+        }
         // Only a column that the file has not can be the one that is meant.
         let given: Vec<&str> = from_file.iter().filter_map(|name| Some(self.column(name)?.name.as_str())).collect();
         let open = self.columns.iter().map(|column| column.name.as_str()).filter(|column| !given.contains(column));

@@ -279,9 +279,13 @@ impl Load {
     fn opened(&self, target: &Target, source: &Source, progress: Arc<Progress>) -> Result<(Reader, Plan), TaskError> {
         let reader = Reader::open(&source.file.path, &self.options(source)?, progress)?;
         let types = |name: &str| target.column_type(name);
+        let is_left_out = |name: &str| {
+            self.on_extra_column == ExtraColumn::Ignore && reader.is_ambiguous(name) && types(name).is_none()
+        };
+        let columns: Vec<_> = reader.columns().iter().filter(|(name, _)| !is_left_out(name)).cloned().collect();
         let plan = match reader.is_text() {
-            true => self.transform.plan_for_texts(reader.columns(), &types),
-            false => self.transform.plan(reader.columns(), &types),
+            true => self.transform.plan_for_texts(&columns, &types),
+            false => self.transform.plan(&columns, &types),
         };
         let hint = reader.hint().map(str::to_owned);
         let plan = plan.map_err(|error| TaskError { help: hint.or(error.help), ..error })?;
@@ -368,8 +372,10 @@ impl<'a> Way<'a> {
         let used = used.iter().filter_map(|index| columns.get(*index).cloned()).collect();
         let encoder = Arc::new(Encoder { fields, used, constant: partition.map(|(_, value)| value), is_utc });
         let plan = if load.on_bad_row == BadRows::Fail { plan } else { plan.with_lines() };
+        let wanted = load.wanted(&plan, target);
+        reader.check(&wanted)?;
         let feed = Feed {
-            wanted: load.wanted(&plan, target),
+            wanted,
             reader,
             plan,
             encoder: encoder.clone(),

@@ -18,6 +18,9 @@ use crate::task::{Level, TaskError};
 use crate::tasks::bad_rows::Rejected;
 use crate::text::counted;
 
+/// The most bytes of one message. The server takes 1 GiB at most, which one row may reach.
+const MESSAGE: usize = 1 << 20;
+
 /// The rows of a load on their way to the server.
 pub(super) struct Sending<'a> {
     pub(super) transaction: &'a Transaction<'a>,
@@ -136,7 +139,7 @@ impl Flow<'_> {
         };
         copying.rows += rows;
         let sink = &mut copying.sink;
-        self.unless_refused(self.over(async { sink.send(parcel.bytes).await })).await?;
+        self.unless_refused(self.over(send_all(sink, parcel.bytes))).await?;
         self.copying = Some(copying);
         Ok(())
     }
@@ -279,8 +282,15 @@ impl Flow<'_> {
     async fn copy(&self, form: Form, bytes: Bytes) -> Result<u64, TaskError> {
         let mut copying = self.begin(form).await?;
         let doing = self.sending.doing();
-        let sent = self.over(async { copying.sink.send(bytes).await });
+        let sent = self.over(send_all(&mut copying.sink, bytes));
         self.sending.watch.unless_refused(&doing, sent).await?;
         self.end(copying).await
     }
+}
+
+async fn send_all(sink: &mut Pin<Box<CopyInSink<Bytes>>>, mut bytes: Bytes) -> Result<(), Error> {
+    while !bytes.is_empty() {
+        sink.send(bytes.split_to(bytes.len().min(MESSAGE))).await?;
+    }
+    Ok(())
 }
