@@ -21,6 +21,8 @@ const HOME: &str = "JITNEY_HOME";
 const SECRETS: [&str; 3] = ["PGPASSWORD", "JITNEY_PASSWORD", "JITNEY_TOKEN"];
 const ADDRESSES: [&str; 1] = ["DATABASE_URL"];
 
+/// Names the folders whose files values from outside may name, with colons between them.
+pub const FILE_ROOTS: &str = "JITNEY_FILE_ROOTS";
 /// Says how much of what scripts print is kept for each execution.
 const LOG_LIMIT: &str = "JITNEY_LOG_LIMIT";
 
@@ -55,6 +57,8 @@ pub struct Settings {
     pub stall_timeout: Duration,
     /// How many bytes of what scripts print an execution's log takes, unless it is the usual limit.
     pub log_limit: Option<u64>,
+    /// The folders whose files values from outside may name, beside those of flow and storage.
+    pub file_roots: Vec<PathBuf>,
     /// Removes secrets from everything that is written.
     pub redactor: Redactor,
     environment: BTreeMap<String, String>,
@@ -119,7 +123,7 @@ impl Settings {
         };
         let home = std::path::absolute(home)?;
         let (retry_timeout, stall_timeout) = (span(&environment, RETRY_TIMEOUT)?, span(&environment, STALL_TIMEOUT)?);
-        let postgres = overrides.postgres;
+        let (postgres, file_roots) = (overrides.postgres, folders(&environment, FILE_ROOTS)?);
         Ok(Self {
             home,
             postgres,
@@ -127,6 +131,7 @@ impl Settings {
             retry_timeout,
             stall_timeout,
             log_limit,
+            file_roots,
             redactor,
             environment,
             unreadable: BTreeSet::new(),
@@ -190,6 +195,16 @@ fn span(environment: &BTreeMap<String, String>, (name, default): (&str, Duration
     match environment.get(name).filter(|text| !text.is_empty()) {
         None => Ok(default),
         Some(text) => Ok(text.parse::<Span>().map_err(|error| anyhow::anyhow!("{name}: {error}"))?.0),
+    }
+}
+
+/// The folders that a variable names.
+fn folders(environment: &BTreeMap<String, String>, name: &str) -> anyhow::Result<Vec<PathBuf>> {
+    let text = environment.get(name).map(String::as_str).unwrap_or_default();
+    let folders: Vec<PathBuf> = std::env::split_paths(text).filter(|folder| !folder.as_os_str().is_empty()).collect();
+    match folders.iter().find(|folder| !folder.is_absolute()) {
+        Some(folder) => anyhow::bail!("{name}: `{}` is not an absolute path", folder.display()),
+        None => Ok(folders),
     }
 }
 

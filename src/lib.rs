@@ -8,6 +8,7 @@ pub mod id;
 pub mod secret;
 pub mod text;
 
+pub mod file_access;
 pub mod gcp;
 pub mod home;
 pub mod journal;

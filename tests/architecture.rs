@@ -12,7 +12,20 @@ use jitney::tasks::ALL;
 /// The modules of each layer, lowest first. A module imports from its own layer and those below.
 const LAYERS: [&[&str]; 5] = [
     &["aside", "config", "diagnostic", "duration", "id", "secret", "text"],
-    &["gcp", "home", "journal", "jq", "namespace_files", "postgres", "process", "storage", "stream", "task", "web"],
+    &[
+        "file_access",
+        "gcp",
+        "home",
+        "journal",
+        "jq",
+        "namespace_files",
+        "postgres",
+        "process",
+        "storage",
+        "stream",
+        "task",
+        "web",
+    ],
     &["flow", "tasks"],
     &["engine"],
     &["cli", "server"],

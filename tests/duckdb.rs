@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use jitney::file_access::FileAccess;
 use jitney::task::{ErrorClass, Outputs, TaskContext, TaskError};
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
@@ -45,7 +46,7 @@ async fn run_in(folder: &Path, kind: &str, fields: Value) -> Option<Result<Outpu
 
 fn context(folder: &Path) -> TaskContext {
     let (mut context, _) = attempt::context(HOME.path(), &[]);
-    context.folder = folder.to_owned();
+    context.files = FileAccess::unrestricted(folder);
     // Tests share a home, and so must not share a name.
     context.run = jitney::id::RunId::new(format!("months[{}].query", RUNS.fetch_add(1, Ordering::Relaxed)));
     context

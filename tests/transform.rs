@@ -42,7 +42,7 @@ impl Run {
 
     fn read(&self, uri: &Value) -> String {
         let context = common::context(self.home.path());
-        std::fs::read_to_string(context.input_file(uri.as_str().unwrap()).unwrap()).unwrap()
+        std::fs::read_to_string(context.input_file("from", uri.as_str().unwrap()).unwrap()).unwrap()
     }
 }
 

@@ -12,6 +12,7 @@ use crate::cli::{Invalid, ask};
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{Before, input_files};
+use crate::file_access::FileAccess;
 use crate::flow::input::{InputType, Resolution, settle};
 use crate::flow::{Flow, from_yaml};
 
@@ -65,7 +66,7 @@ pub(super) fn gather(
 }
 
 fn problems(flow: &Flow, resolution: &Resolution) -> Vec<Diagnostic> {
-    let unreadable = input_files::unreadable(flow, &resolution.values);
+    let unreadable = input_files::unreadable(flow, &resolution.values, &FileAccess::unrestricted(&flow.folder));
     resolution.findings.iter().cloned().chain(unreadable).collect()
 }
 

@@ -12,6 +12,7 @@ use crate::engine::create::Request;
 use crate::engine::names::Facts;
 use crate::engine::plan::{Run, Start};
 use crate::engine::run::{EngineError, Runner};
+use crate::file_access::FileAccess;
 use crate::flow::expression::{Names, render};
 use crate::flow::{Flow, input};
 use crate::id::{ExecutionId, TaskId};
@@ -33,10 +34,18 @@ pub(super) struct Nest {
     labels: Map<String, Value>,
     names: Arc<Names>,
     state: Option<Arc<State>>,
+    files: FileAccess,
 }
 
 impl Nest {
-    pub(super) fn new(runner: &Runner, run: &Run, flow: &Flow, start: &Start, state: &State) -> Self {
+    pub(super) fn new(
+        runner: &Runner,
+        run: &Run,
+        flow: &Flow,
+        start: &Start,
+        state: &State,
+        files: FileAccess,
+    ) -> Self {
         let renders = !start.names.is_empty();
         let parent = Parent {
             execution: run.id.clone(),
@@ -53,6 +62,7 @@ impl Nest {
             labels: state.labels.clone(),
             names: Arc::new(start.names.clone()),
             state: renders.then(|| Arc::new(state.clone())),
+            files,
         }
     }
 
@@ -103,7 +113,9 @@ impl Nest {
         let mut labels = if wanted.inherits_labels { self.labels.clone() } else { Map::new() };
         labels.extend(wanted.labels.clone());
         let (inputs, trigger_date) = (inputs.clone(), wanted.date);
-        let request = Request { inputs, labels, trigger_date, parent: Some(parent), ..Request::default() };
+        let (from_outside, files) = (self.run.restricted, Some(self.files.clone()));
+        let parent = Some(parent);
+        let request = Request { inputs, labels, trigger_date, parent, from_outside, files, ..Request::default() };
         Ok((self.runner.submit(flow, request)?, true))
     }
 

@@ -7,15 +7,17 @@ use serde_json::{Map, Value};
 
 use crate::diagnostic::Diagnostic;
 use crate::engine::names::Facts;
-use crate::engine::run::{EngineError, Runner};
+use crate::engine::run::{EngineError, Runner, folder_of};
+use crate::engine::schedule::At;
 use crate::engine::snapshot;
 use crate::engine::target::target_of;
-use crate::engine::{again, input_files};
+use crate::engine::{again, input_files, literal};
+use crate::file_access::{FileAccess, texts};
 use crate::flow::expression::{holds, render};
 use crate::flow::input;
 use crate::flow::{Flow, Style, Unmet};
 use crate::id::{ExecutionId, TaskId};
-use crate::journal::{Created, Event, ExecutionState, Parent, State};
+use crate::journal::{Created, Event, ExecutionState, Parent, StartedBy, State};
 use crate::secret::secret_parts;
 use crate::storage::Storage;
 use crate::task::Level;
@@ -38,6 +40,10 @@ pub struct Request {
     pub attempt: u32,
     /// Its id, when that is settled already.
     pub id: Option<ExecutionId>,
+    /// Whether its values are those of an execution that may not name every file of this machine.
+    pub from_outside: bool,
+    /// The files that its inputs may name, where another execution gives them.
+    pub files: Option<FileAccess>,
 }
 
 impl Runner {
@@ -89,13 +95,25 @@ impl Runner {
         events: &[Event],
         now: DateTime<Utc>,
     ) -> Result<(), EngineError> {
-        let (created, _) = self.created(id, flow, request, now)?;
+        let files = self.files_of_inputs(flow, request, now);
+        let (created, _) = self.created(id, flow, request, &files, now)?;
         let blocking = self.blocking_checks(id, flow, &request.inputs, &created)?;
         if !blocking.is_empty() {
             return Err(EngineError::Refused(blocking));
         }
         self.journal.create_with(id, now, created, events)?;
         Ok(())
+    }
+
+    /// The files that the inputs of a new execution may name.
+    pub(super) fn files_of_inputs(&self, flow: &Flow, request: &Request, now: DateTime<Utc>) -> FileAccess {
+        let restricted = request.from_outside || self.started_by == StartedBy::Server;
+        let own = self.files(flow, restricted);
+        let files = request.files.as_ref().map_or(own, |given| given.in_folder(folder_of(flow)));
+        if !files.is_restricted() {
+            return files;
+        }
+        files.with_literal(literal::of_files(flow, request.trigger_date.unwrap_or(now), &At(now)))
     }
 
     /// What the journal keeps of a new execution, and the secret inputs that it does not. Files among the inputs are
@@ -105,14 +123,11 @@ impl Runner {
         id: &ExecutionId,
         flow: &Flow,
         request: &Request,
+        files: &FileAccess,
         now: DateTime<Utc>,
     ) -> Result<(Created, Map<String, Value>), EngineError> {
-        let inputs = input_files::keep(
-            flow,
-            &request.inputs,
-            &Storage::new(self.settings.storage(), id.clone()),
-            &self.settings.uploads(),
-        )?;
+        let storage = Storage::new(self.settings.storage(), id.clone());
+        let inputs = input_files::keep(flow, &request.inputs, (&storage, &self.settings.uploads()), files)?;
         Ok(self.recorded(flow, &inputs, request, now))
     }
 
@@ -144,6 +159,7 @@ impl Runner {
             attempt: request.attempt.max(1),
             started_by: Some(self.started_by),
             target: Some(target_of(&self.settings, flow)),
+            from_outside: request.from_outside,
         };
         (created, secrets)
     }
@@ -201,7 +217,7 @@ impl Runner {
         if flow.checks.is_empty() {
             return Ok(Vec::new());
         }
-        let run = self.around(id, flow, inputs, state.created.parent.is_some());
+        let run = self.around(id, flow, inputs, state);
         let facts = Facts { state, flow, run: &run, now: Utc::now(), end: None };
         let names = facts.of_flow();
         let mut unmet = Vec::new();
@@ -242,6 +258,9 @@ impl Runner {
             original: Some(created.original.clone().unwrap_or_else(|| id.clone())),
             attempt: created.attempt + 1,
             id: Some(successor.clone()),
+            from_outside: self.is_restricted(state),
+            // These were allowed the first time.
+            files: Some(self.files(flow, self.is_restricted(state)).with_literal(inputs.values().flat_map(texts))),
         };
         self.submit(flow, request).map(drop)
     }
@@ -270,6 +289,7 @@ impl Runner {
             labels: if from.is_some() { state.labels.clone() } else { state.created.labels.clone() },
             trigger_date: Some(state.created.trigger_date),
             original: Some(state.created.original.clone().unwrap_or_else(|| id.clone())),
+            from_outside: self.is_restricted(&state),
             ..Request::default()
         };
         self.submit_with(flow, request, &events)

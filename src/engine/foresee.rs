@@ -8,11 +8,13 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Request;
+use crate::engine::literal;
 use crate::engine::names::Facts;
 use crate::engine::plan::{Run, Start};
 use crate::engine::run::Runner;
 use crate::engine::scope::Scope;
-use crate::flow::expression::{holds, render};
+use crate::file_access::FileAccess;
+use crate::flow::expression::{Names, holds, render};
 use crate::flow::{Flow, Step};
 use crate::id::{ExecutionId, RunId};
 use crate::journal::{State, Triggered};
@@ -39,6 +41,8 @@ pub struct Foreseen<'a> {
     pub step: &'a Step,
     /// The fields that were asked for, rendered; or why they cannot be known before the run.
     pub fields: Result<Value, String>,
+    /// The files that they may name.
+    pub files: FileAccess,
 }
 
 /// Which of a task's fields are asked for; none when the task does not matter.
@@ -51,8 +55,9 @@ impl Runner {
         let request = Request { trigger_date: Some(possible.date), ..Request::default() };
         let (mut created, _) = self.recorded(flow, &possible.inputs, &request, possible.date);
         created.trigger = possible.trigger.clone();
-        let run = self.around(&id, flow, &possible.inputs, false);
-        let mut seer = Seer { runner: self, flow, run, state: State::new(created), wanted, found: Vec::new() };
+        let state = State::new(created);
+        let run = self.around(&id, flow, &possible.inputs, &state);
+        let mut seer = Seer { runner: self, flow, run, state, wanted, found: Vec::new() };
         seer.steps(&flow.steps).await;
         seer.found
     }
@@ -76,7 +81,7 @@ impl<'a> Seer<'_, 'a> {
                 Ok(true) => {
                     if let Some(fields) = (self.wanted)(step.task) {
                         let fields = self.rendered(step, Some(fields));
-                        self.found.push(Foreseen { step, fields });
+                        self.push(step, fields);
                     }
                 }
                 Err(why) => self.unknown(step, &why),
@@ -101,8 +106,7 @@ impl<'a> Seer<'_, 'a> {
         let fields = self.rendered(step, None)?;
         let facts = self.facts();
         let names = facts.of_task(step, &Scope::default(), 1);
-        let run = RunId::new(step.id.as_str());
-        let start = Start { run, step, fields: fields.clone(), attempt: 1, folder: None, limit: None, names };
+        let start = Start { names, ..self.start(step, fields.clone()) };
         let context = self.runner.context(&self.run, self.flow, &start, &self.state, CancellationToken::new());
         let outputs = (step.task.run)(fields, Arc::new(context)).await.map_err(|error| error.message)?;
         let expansion = serde_json::from_value::<Expansion>(Value::Object(outputs));
@@ -132,13 +136,28 @@ impl<'a> Seer<'_, 'a> {
         render(&fields, &facts.of_task(step, &Scope::default(), 1), &facts.view()).map_err(|error| error.message)
     }
 
+    /// An attempt that may come to be.
+    fn start(&self, step: &'a Step, fields: Value) -> Start<'a> {
+        let run = RunId::new(step.id.as_str());
+        let literal = match self.run.restricted {
+            true => literal::of_task(&self.facts(), step, &Scope::default()),
+            false => BTreeSet::new(),
+        };
+        Start { run, step, fields, attempt: 1, literal, folder: None, limit: None, names: Names::new() }
+    }
+
+    fn push(&mut self, step: &'a Step, fields: Result<Value, String>) {
+        let files = self.runner.files_of_task(self.flow, &self.start(step, Value::Null), &self.state);
+        self.found.push(Foreseen { step, fields, files });
+    }
+
     /// Nothing is known of a task and of those in it.
     fn unknown(&mut self, step: &'a Step, why: &str) {
         let mut open = vec![step];
         let mut seen = BTreeSet::new();
         while let Some(step) = open.pop() {
             if (self.wanted)(step.task).is_some() && seen.insert(step.id.as_str()) {
-                self.found.push(Foreseen { step, fields: Err(why.to_owned()) });
+                self.push(step, Err(why.to_owned()));
             }
             open.extend(step.branches.iter().flat_map(|(_, steps)| steps));
         }

@@ -1,25 +1,30 @@
 //! The files that a run is given: copied into its storage, so that they are there as long as it is.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::config::Settings;
+use crate::config::FILE_ROOTS;
 use crate::diagnostic::Diagnostic;
 use crate::engine::EngineError;
+use crate::file_access::FileAccess;
 use crate::flow::Flow;
 use crate::flow::input::{Input, InputType};
-use crate::id::{ExecutionId, RunId};
+use crate::id::RunId;
 use crate::storage::{Storage, is_uri};
 
 /// What is wrong with the files that a run is to be given. They stay where they are.
-pub fn unreadable(flow: &Flow, inputs: &Map<String, Value>) -> Vec<Diagnostic> {
-    unreadable_of(&flow.inputs, &flow.folder, inputs)
+pub fn unreadable(flow: &Flow, inputs: &Map<String, Value>, files: &FileAccess) -> Vec<Diagnostic> {
+    unreadable_of(&flow.inputs, inputs, files)
 }
 
 /// The same for inputs that are not the flow's own, such as those of a pause.
-pub(super) fn unreadable_of(declared: &[Input], folder: &Path, inputs: &Map<String, Value>) -> Vec<Diagnostic> {
-    let check = |(id, path): (&String, PathBuf)| {
+pub(super) fn unreadable_of(declared: &[Input], inputs: &Map<String, Value>, files: &FileAccess) -> Vec<Diagnostic> {
+    let check = |(id, text): (&String, &str)| {
+        let path = match opened(id, text, files) {
+            Ok(path) => path,
+            Err(finding) => return Some(finding),
+        };
         let problem = match std::fs::metadata(&path) {
             Ok(_) if crate::secret::is_of_secrets(&path) => {
                 Some("it holds secrets; ask for one with `secret()`".to_owned())
@@ -31,63 +36,58 @@ pub(super) fn unreadable_of(declared: &[Input], folder: &Path, inputs: &Map<Stri
         let finding = |problem| Diagnostic::error(format!("input `{id}`: cannot read {}: {problem}", path.display()));
         problem.map(finding).map(|finding| finding.help(format!("give the path of a file: `-i {id}=PATH`")))
     };
-    files(declared, folder, inputs).filter_map(check).collect()
+    paths(declared, inputs).filter_map(check).collect()
 }
 
-/// What is wrong with the files that somebody on another machine names for inputs: of this machine only what was sent to
-/// it, what is in its storage, and what a trigger `found` here itself.
-pub fn foreign(
-    declared: &[Input],
-    given: &[(String, String)],
-    settings: &Settings,
-    found: Option<&str>,
-) -> Vec<Diagnostic> {
-    let is_file = |name: &str| declared.iter().any(|input| input.id == name && input.kind == InputType::File);
-    let storage = Storage::new(settings.storage(), ExecutionId::new(""));
-    let problem = |(name, text): &(String, String)| {
-        if !is_file(name) || text.is_empty() || Some(text.as_str()) == found || is_upload(text, settings) {
-            return None;
-        }
-        if is_uri(text) {
-            let is_there = storage.path(text).is_ok_and(|path| path.is_file());
-            let missing = || Diagnostic::error(format!("input `{name}`: there is no file {text} in the storage"));
-            return (!is_there).then(missing);
-        }
-        let message =
-            format!("input `{name}` is a file, and a path of the server's machine cannot be given from outside");
-        let help = format!("send the file itself (`curl -F {name}=@FILE`), or name one in the storage (`jitney:///…`)");
-        Some(Diagnostic::error(message).help(help))
-    };
-    given.iter().filter_map(problem).collect()
+/// What is wrong with the files that somebody on another machine names for inputs, before there is an execution to be
+/// given them.
+pub fn foreign(declared: &[Input], given: &[(String, String)], files: &FileAccess) -> Vec<Diagnostic> {
+    let given: Map<String, Value> = given.iter().map(|(name, text)| (name.clone(), text.as_str().into())).collect();
+    paths(declared, &given).filter_map(|(id, text)| opened(id, text, files).err()).collect()
 }
 
-/// Whether a path is that of a file which was sent to the server.
-fn is_upload(path: &str, settings: &Settings) -> bool {
-    let below = Path::new(path).strip_prefix(settings.uploads());
-    below.is_ok_and(|below| below.components().all(|part| matches!(part, Component::Normal(_))))
+/// What is wrong with the storage addresses that are given for files: what they name is gone, or never was.
+pub fn lost(declared: &[Input], inputs: &Map<String, Value>, storage: &Storage) -> Vec<Diagnostic> {
+    let is_lost = |(_, uri): &(&String, &str)| !storage.path(uri).is_ok_and(|path| path.is_file());
+    let finding = |(id, uri)| Diagnostic::error(format!("input `{id}`: there is no file {uri} in the storage"));
+    texts(declared, inputs).filter(|(_, text)| is_uri(text)).filter(is_lost).map(finding).collect()
+}
+
+/// The path of an input's file, if it may be read.
+fn opened(id: &str, text: &str, files: &FileAccess) -> Result<PathBuf, Diagnostic> {
+    files.resolve(text).map_err(|_| {
+        let message = format!(
+            "input `{id}` is a file, and a path of the server's machine cannot be given from outside: `{text}`"
+        );
+        Diagnostic::error(message).help(format!(
+            "send the file itself (`curl -F {id}=@FILE`), or name one in the storage (`jitney:///…`), in the flow's \
+             folder, or in a folder of {FILE_ROOTS}"
+        ))
+    })
 }
 
 /// Copies the files of a run's inputs, and puts their addresses in the place of their paths.
 pub(super) fn keep(
     flow: &Flow,
     inputs: &Map<String, Value>,
-    storage: &Storage,
-    uploads: &Path,
+    places: (&Storage, &Path),
+    files: &FileAccess,
 ) -> Result<Map<String, Value>, EngineError> {
     // No task run is called like this: a task's id has no brackets.
-    keep_of(&flow.inputs, &flow.folder, inputs, (storage, uploads), "inputs")
+    keep_of(&flow.inputs, inputs, places, "inputs", files)
 }
 
 /// The same for inputs that are not the flow's own, in a folder of the storage.
 pub(super) fn keep_of(
     declared: &[Input],
-    folder: &Path,
     inputs: &Map<String, Value>,
     (storage, uploads): (&Storage, &Path),
     group: &str,
+    files: &FileAccess,
 ) -> Result<Map<String, Value>, EngineError> {
     let mut kept = inputs.clone();
-    for (id, path) in files(declared, folder, inputs) {
+    for (id, text) in paths(declared, inputs) {
+        let path = opened(id, text, files)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let place = storage.place(&RunId::new(format!("{group}[{id}]")), &name);
         let copied = place.and_then(|place| {
@@ -109,15 +109,13 @@ pub(super) fn keep_of(
     Ok(kept)
 }
 
-/// The `FILE` inputs that are not in storage yet; relative paths start at the flow's own folder.
-fn files<'a>(
-    declared: &'a [Input],
-    folder: &'a Path,
-    inputs: &'a Map<String, Value>,
-) -> impl Iterator<Item = (&'a String, PathBuf)> {
+/// The `FILE` inputs that are not in storage yet, with the texts that name them.
+fn paths<'a>(declared: &'a [Input], inputs: &'a Map<String, Value>) -> impl Iterator<Item = (&'a String, &'a str)> {
+    texts(declared, inputs).filter(|(_, text)| !is_uri(text))
+}
+
+/// The `FILE` inputs with the texts that name them.
+fn texts<'a>(declared: &'a [Input], inputs: &'a Map<String, Value>) -> impl Iterator<Item = (&'a String, &'a str)> {
     let declared = declared.iter().filter(|input| input.kind == InputType::File);
-    declared.filter_map(move |input| {
-        let path = inputs.get(&input.id)?.as_str().filter(|path| !is_uri(path))?;
-        Some((&input.id, folder.join(Path::new(path.strip_prefix("file://").unwrap_or(path)))))
-    })
+    declared.filter_map(move |input| Some((&input.id, inputs.get(&input.id)?.as_str()?)))
 }

@@ -19,6 +19,7 @@ pub mod health;
 pub mod input_files;
 mod interrupted;
 pub mod leftovers;
+mod literal;
 pub mod lock;
 pub mod lookup;
 mod names;

@@ -92,12 +92,7 @@ impl<'s> Facts<'s, '_> {
 /// What is known about the trigger: of a schedule its moments, of another one what it said, with its moment.
 fn trigger(state: &State, flow: &Flow) -> Value {
     let (date, triggered) = (state.created.trigger_date, state.created.trigger.as_ref());
-    let its_own = triggered.and_then(|triggered| flow.triggers.iter().find(|trigger| trigger.id == triggered.id));
-    let times = match triggered {
-        Some(_) => its_own.and_then(Trigger::times),
-        None => flow.triggers.iter().find_map(Trigger::times),
-    };
-    let mut facts = schedule::facts(times, date);
+    let mut facts = moments(flow, date, triggered.map(|triggered| triggered.id.as_str()));
     if let (Some(facts), Some(triggered)) = (facts.as_object_mut(), triggered) {
         facts.insert("id".to_owned(), Value::from(triggered.id.as_str()));
         facts.extend(triggered.facts.clone());
@@ -108,6 +103,15 @@ fn trigger(state: &State, flow: &Flow) -> Value {
         facts["namespace"] = json!(parent.namespace);
     }
     facts
+}
+
+/// The moments of the trigger of this id; without one, those of the flow's first schedule.
+pub(super) fn moments(flow: &Flow, date: DateTime<Utc>, triggered: Option<&str>) -> Value {
+    let times = match triggered {
+        Some(id) => flow.triggers.iter().find(|trigger| trigger.id == id).and_then(Trigger::times),
+        None => flow.triggers.iter().find_map(Trigger::times),
+    };
+    schedule::facts(times, date)
 }
 
 /// What the tasks before gave: those in sight by their id, and those inside of a loop by id and the iteration's value,

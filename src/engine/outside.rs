@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::config::Settings;
 use crate::engine::run::Runner;
 use crate::engine::secrets;
+use crate::file_access::FileAccess;
 use crate::flow::Flow;
 use crate::flow::expression::Outside;
 use crate::id::ExecutionId;
@@ -50,6 +51,7 @@ pub struct World {
     namespace: String,
     flows: PathBuf,
     kv: Mutex<Option<Kv>>,
+    files: FileAccess,
     /// Knows the secret inputs, and what `secret()` gave.
     told: Redactor,
 }
@@ -61,7 +63,7 @@ impl std::fmt::Debug for World {
 }
 
 impl World {
-    pub(super) fn new(runner: &Runner, id: &ExecutionId, flow: &Flow, secrets: &[String]) -> Self {
+    pub(super) fn new(runner: &Runner, id: &ExecutionId, flow: &Flow, secrets: &[String], files: FileAccess) -> Self {
         let world = Self {
             settings: runner.settings.clone(),
             journal: runner.journal.clone(),
@@ -70,6 +72,7 @@ impl World {
             namespace: flow.namespace.clone(),
             flows: std::path::absolute(&flow.folder).unwrap_or_else(|_| flow.folder.clone()),
             kv: Mutex::default(),
+            files,
             told: Redactor::of_values(),
         };
         secrets.iter().for_each(|secret| world.tell(secret));
@@ -112,16 +115,18 @@ impl World {
         self.told.learn_for_good(secret);
     }
 
-    fn files(&self, namespace: Option<&str>) -> Result<NamespaceFiles, String> {
+    fn namespace_files(&self, namespace: Option<&str>) -> Result<NamespaceFiles, String> {
         NamespaceFiles::new(&self.flows, namespace.unwrap_or(&self.namespace))
     }
 
     /// The file of a storage address or of a path in a namespace.
     fn file(&self, uri: &str, namespace: Option<&str>) -> Result<PathBuf, String> {
         if !storage::is_uri(uri) {
-            return self.files(namespace)?.find(uri);
+            let found = self.namespace_files(namespace)?.find(uri)?;
+            return self.files.check(uri, &found).map(|()| found).map_err(|finding| finding.message);
         }
         let path = self.storage.path(uri).map_err(|error| error.to_string())?;
+        self.files.check(uri, &path).map_err(|finding| finding.message)?;
         if path.is_file() { Ok(path) } else { Err(format!("there is no file `{uri}` in storage any more")) }
     }
 
@@ -187,12 +192,12 @@ impl Outside for View<'_> {
     }
 
     fn file_exists(&self, uri: &str, namespace: Option<&str>) -> Result<bool, String> {
-        self.world.files(namespace)?;
+        self.world.namespace_files(namespace)?;
         Ok(self.world.file(uri, namespace).is_ok())
     }
 
     fn file_uri(&self, path: &str, namespace: Option<&str>) -> Result<String, String> {
-        if storage::is_uri(path) { Ok(path.to_owned()) } else { self.world.files(namespace)?.uri(path) }
+        if storage::is_uri(path) { Ok(path.to_owned()) } else { self.world.namespace_files(namespace)?.uri(path) }
     }
 
     fn error_logs(&self) -> Result<Value, String> {

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use crate::duration::{Limit, NotADuration, Span};
+use crate::engine::literal;
 use crate::engine::lookup::Lookup;
 use crate::engine::names::Facts;
 use crate::engine::outside::World;
@@ -76,6 +77,8 @@ pub struct Start<'a> {
     pub names: Names,
     /// The attempt's number, from 1.
     pub attempt: u32,
+    /// The texts of its fields that are literal, where that matters.
+    pub literal: BTreeSet<String>,
     /// The folder that the task shares with others.
     pub folder: Option<String>,
     /// The longest that it may take.
@@ -100,6 +103,8 @@ pub struct Run {
     pub id: ExecutionId,
     /// Secret inputs by name.
     pub secrets: Map<String, Value>,
+    /// Whether its values may come from outside, so that they may not name every file of this machine.
+    pub restricted: bool,
     /// Log lines that need not be said again.
     pub said: Arc<Mutex<BTreeSet<String>>>,
     /// How much of what scripts print is still kept.
@@ -239,7 +244,8 @@ impl<'a> Planner<'_, 'a> {
             Ok(Some((fields, limit))) => {
                 self.under_way += 1;
                 let names = if step.task.late.is_empty() { Names::new() } else { names };
-                Next::Start(Start { run, step, fields, names, attempt, folder: scope.folder.clone(), limit })
+                let (folder, literal) = (scope.folder.clone(), self.literal(step, scope));
+                Next::Start(Start { run, step, fields, names, attempt, literal, folder, limit })
             }
             Ok(None) => Next::Skip(run, step),
             Err(error) => Next::Refuse(run, step, error),
@@ -258,6 +264,11 @@ impl<'a> Planner<'_, 'a> {
                 rendered.parse().map(Some).map_err(wrong)
             }
         }
+    }
+
+    /// The literal texts of a task's fields, if its values may come from outside.
+    fn literal(&self, step: &Step, scope: &Scope) -> BTreeSet<String> {
+        if self.facts.run.restricted { literal::of_task(&self.facts, step, scope) } else { BTreeSet::new() }
     }
 
     /// A task's fields, rendered but for those that are rendered late.
@@ -317,7 +328,8 @@ impl<'a> Planner<'_, 'a> {
         let folder = task.expansion.as_ref().and_then(|expansion| expansion.folder.clone());
         match self.fields(step, &names) {
             Ok(fields) => {
-                Next::Conclude(Start { run, step, fields, names, attempt: task.attempts, folder, limit: None })
+                let literal = self.literal(step, scope);
+                Next::Conclude(Start { run, step, fields, names, attempt: task.attempts, literal, folder, limit: None })
             }
             Err(error) => Next::Break(run, step, error),
         }

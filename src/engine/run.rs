@@ -21,9 +21,10 @@ use crate::engine::lookup::{Folder, Lookup};
 use crate::engine::outside::World;
 use crate::engine::plan::{Run, Start};
 use crate::engine::work::Work;
+use crate::file_access::FileAccess;
 use crate::flow::{Flow, Step};
 use crate::id::{ExecutionId, RunId, TaskId};
-use crate::journal::{Event, ExecutionState, Failure, Journal, JournalError, StartedBy, State};
+use crate::journal::{Event, ExecutionState, Failure, Journal, JournalError, StartedBy, State, Triggered};
 use crate::storage::Storage;
 use crate::task::{Level, Outputs, Progress, Quota, Surroundings, TaskContext, TaskError};
 
@@ -265,7 +266,7 @@ impl Runner {
         if is_new && self.fails_a_check(id, flow, inputs, state)? {
             return Ok(());
         }
-        let run = self.around(id, flow, inputs, state.created.parent.is_some());
+        let run = self.around(id, flow, inputs, state);
         Work::new(self, flow, &run, inputs, control).until_end(state).await
     }
 
@@ -282,14 +283,39 @@ impl Runner {
     }
 
     /// What plans need to know beside the state.
-    pub(super) fn around(&self, id: &ExecutionId, flow: &Flow, inputs: &Map<String, Value>, is_child: bool) -> Run {
-        let (_, secrets) = self.split_secrets(flow, inputs, is_child);
-        let world = Arc::new(World::new(self, id, flow, &self.secret_texts(flow, &secrets)));
+    pub(super) fn around(&self, id: &ExecutionId, flow: &Flow, inputs: &Map<String, Value>, state: &State) -> Run {
+        let (_, secrets) = self.split_secrets(flow, inputs, state.created.parent.is_some());
+        let restricted = self.is_restricted(state);
+        let secret_texts = self.secret_texts(flow, &secrets);
+        let world = Arc::new(World::new(self, id, flow, &secret_texts, self.files(flow, restricted)));
         let catalog = self.catalog.clone().unwrap_or_else(|| Arc::new(Folder::around(flow)));
         // Without its size the log starts anew: that it grows longer is better than that nothing runs.
         let used = self.journal.log_size(id).unwrap_or_default();
         let quota = Arc::new(Quota::new(self.settings.log_limit.unwrap_or(Quota::DEFAULT), used));
-        Run { id: id.clone(), secrets, said: Arc::default(), quota, world, catalog }
+        Run { id: id.clone(), secrets, restricted, said: Arc::default(), quota, world, catalog }
+    }
+
+    /// Whether the values of an execution may come from somebody who may not read every file of this machine.
+    pub(super) fn is_restricted(&self, state: &State) -> bool {
+        let by_server = [Some(self.started_by), state.started_by].contains(&Some(StartedBy::Server));
+        by_server || state.created.from_outside
+    }
+
+    /// The files that the values of a flow may name.
+    pub(super) fn files(&self, flow: &Flow, restricted: bool) -> FileAccess {
+        let folder = folder_of(flow);
+        if restricted { FileAccess::restricted(folder, &self.settings) } else { FileAccess::unrestricted(folder) }
+    }
+
+    /// The files that a task's fields may name.
+    pub(super) fn files_of_task(&self, flow: &Flow, start: &Start, state: &State) -> FileAccess {
+        let files = self.files(flow, self.is_restricted(state)).of_task(start.step.id.as_str());
+        let files = files.with_literal(start.literal.iter().cloned());
+        let files = files.with_found(state.created.trigger.as_ref().and_then(Triggered::file));
+        match &start.folder {
+            Some(folder) => files.with_folder(self.settings.home.join("work").join(folder)),
+            None => files,
+        }
     }
 
     /// The state of an execution.
@@ -322,7 +348,8 @@ impl Runner {
         let (journal, observer, execution) = (self.journal.clone(), self.observer.clone(), run.id.clone());
         let lowest = start.step.common.log_level.unwrap_or(Level::Debug);
         let folder = start.folder.as_ref().map(|folder| self.settings.home.join("work").join(folder));
-        let nest = Nest::new(self, run, flow, start, state);
+        let files = self.files_of_task(flow, start, state);
+        let nest = Nest::new(self, run, flow, start, state, files.clone());
         TaskContext {
             flow: flow.id.clone(),
             namespace: flow.namespace.clone(),
@@ -330,7 +357,7 @@ impl Runner {
             task: start.step.id.clone(),
             run: start.run.clone(),
             attempt: start.attempt,
-            folder: std::path::absolute(&flow.folder).unwrap_or_else(|_| flow.folder.clone()),
+            files,
             storage: Storage::new(self.settings.storage(), run.id.clone()),
             settings: self.settings.clone(),
             cancel,
@@ -354,4 +381,9 @@ impl Runner {
             },
         }
     }
+}
+
+/// The folder of a flow's file as an absolute path.
+pub(super) fn folder_of(flow: &Flow) -> PathBuf {
+    std::path::absolute(&flow.folder).unwrap_or_else(|_| flow.folder.clone())
 }

@@ -78,6 +78,11 @@ impl Scope {
         around.filter_map(|iteration| iteration.kept_by.clone()).collect()
     }
 
+    /// The loops around, each with the value of its iteration as text.
+    pub(super) fn loops(&self) -> impl Iterator<Item = (&str, String)> {
+        self.frames.iter().filter_map(|frame| Some((frame.run.task(), plain(&frame.iteration.as_ref()?.value))))
+    }
+
     fn iterations(&self) -> impl DoubleEndedIterator<Item = &Iteration> {
         self.frames.iter().filter_map(|frame| frame.iteration.as_ref())
     }

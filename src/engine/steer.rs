@@ -11,7 +11,7 @@ use crate::engine::{again, input_files};
 use crate::flow::input::{self, Input};
 use crate::flow::{Flow, Step};
 use crate::id::{ExecutionId, RunId};
-use crate::journal::{Batch, Event, ExecutionState, State};
+use crate::journal::{Batch, Event, ExecutionState, StartedBy, State};
 use crate::storage::Storage;
 use crate::task::read;
 
@@ -64,18 +64,16 @@ impl Runner {
         own: &[Input],
         values: &Map<String, Value>,
     ) -> Result<Map<String, Value>, EngineError> {
-        let unreadable = input_files::unreadable_of(own, &flow.folder, values);
+        let restricted = self.started_by == StartedBy::Server;
+        let files = self.files(flow, restricted).with_folder(self.settings.uploads());
+        let storage = Storage::new(self.settings.storage(), id.clone());
+        let mut unreadable = input_files::unreadable_of(own, values, &files);
+        unreadable.extend(input_files::lost(own, values, &storage));
         if !unreadable.is_empty() {
             return Err(EngineError::Refused(unreadable));
         }
-        let storage = Storage::new(self.settings.storage(), id.clone());
-        input_files::keep_of(
-            own,
-            &flow.folder,
-            values,
-            (&storage, &self.settings.uploads()),
-            &format!("onResume[{run}]"),
-        )
+        let uploads = self.settings.uploads();
+        input_files::keep_of(own, values, (&storage, &uploads), &format!("onResume[{run}]"), &files)
     }
 
     /// Lets an execution that ended otherwise than well begin again from the tasks that did. It goes on when it is

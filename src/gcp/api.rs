@@ -1,6 +1,5 @@
 //! One of Google's services, spoken to as its JSON documentation says.
 
-use std::path::Path;
 use std::time::Duration;
 
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
@@ -9,6 +8,7 @@ use serde_json::Value;
 
 use super::{Access, Login, Refusal, Retry, Service};
 use crate::config::Settings;
+use crate::file_access::FileAccess;
 use crate::task::{TaskContext, TaskError};
 use crate::web::{Trouble, client};
 
@@ -71,20 +71,20 @@ impl Api {
     /// # Errors
     /// When there are no credentials.
     pub async fn open(context: &TaskContext, service: Service, login: &Login<'_>) -> Result<Self, TaskError> {
-        Self::find(&context.settings, &context.folder, service, login).await
+        Self::find(&context.settings, &context.files, service, login).await
     }
 
-    /// The same without a task: `folder` is where the path of a key starts.
+    /// The same without a task: the path of a key must be among `files`.
     ///
     /// # Errors
     /// When there are no credentials.
     pub async fn find(
         settings: &Settings,
-        folder: &Path,
+        files: &FileAccess,
         service: Service,
         login: &Login<'_>,
     ) -> Result<Self, TaskError> {
-        let access = Access::find(settings, folder, service, login).await?;
+        let access = Access::find(settings, files, service, login).await?;
         let client = client::client(IDLE)
             .map_err(|error| TaskError::permanent("cannot prepare the connection to Google Cloud").because(error))?;
         Ok(Self { access, endpoint: service.endpoint(settings), service, client })

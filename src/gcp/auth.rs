@@ -1,7 +1,5 @@
 //! Who a task is on Google Cloud: Application Default Credentials as Google documents them, or a key of its own.
 
-use std::path::Path;
-
 use google_cloud_auth::credentials::{
     CacheableResource, Credentials, CredentialsProvider, anonymous, external_account, impersonated, mds,
     service_account, user_account,
@@ -12,6 +10,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap};
 use super::key::{Key, LOGIN};
 use super::{Login, Service, metadata};
 use crate::config::Settings;
+use crate::file_access::FileAccess;
 use crate::secret::Redactor;
 use crate::task::TaskError;
 use crate::web::{Trouble, client};
@@ -37,7 +36,7 @@ impl Access {
     /// When there are none, or they cannot be read.
     pub async fn find(
         settings: &Settings,
-        folder: &Path,
+        files: &FileAccess,
         service: Service,
         login: &Login<'_>,
     ) -> Result<Self, TaskError> {
@@ -46,7 +45,7 @@ impl Access {
             Some(address) => {
                 Self::of(anonymous::Builder::new().build(), format!("nobody, for the emulator at {address}"))
             }
-            None => Self::real(settings, folder, login).await?,
+            None => Self::real(settings, files, login).await?,
         };
         let own = access.project.take();
         let named = login.project.filter(|project| !project.is_empty()).map(str::to_owned);
@@ -54,9 +53,9 @@ impl Access {
         Ok(access)
     }
 
-    async fn real(settings: &Settings, folder: &Path, login: &Login<'_>) -> Result<Self, TaskError> {
+    async fn real(settings: &Settings, files: &FileAccess, login: &Login<'_>) -> Result<Self, TaskError> {
         let key = match login.service_account {
-            Some(text) => Some(Key::given(text, folder, &settings.redactor)?),
+            Some(text) => Some(Key::given(text, files, &settings.redactor)?),
             None => Key::from_environment(settings)?,
         };
         let scopes = if login.scopes.is_empty() { vec![SCOPE.to_owned()] } else { login.scopes.to_vec() };

@@ -8,8 +8,10 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use serde_json::Value;
 
 use crate::config::Settings;
+use crate::diagnostic::Diagnostic;
+use crate::file_access::FileAccess;
 use crate::secret::Redactor;
-use crate::task::TaskError;
+use crate::task::{DENIED, TaskError};
 
 /// What to do when there are no credentials.
 pub(super) const LOGIN: &str = "`gcloud auth application-default login`, or name a service account's key in the \
@@ -25,21 +27,22 @@ pub(super) struct Key {
 
 impl Key {
     /// What a task's `serviceAccount` gives: JSON, the path of a file with it, or its base64 form.
-    pub(super) fn given(text: &str, folder: &Path, redactor: &Redactor) -> Result<Self, TaskError> {
+    pub(super) fn given(text: &str, files: &FileAccess, redactor: &Redactor) -> Result<Self, TaskError> {
         let (text, from) = (text.trim(), "the field `serviceAccount`".to_owned());
         if text.starts_with('{') {
             return Self::parse(text, from, redactor);
         }
-        let path = folder.join(text.strip_prefix("file://").unwrap_or(text));
-        if text.len() < 4096 && path.is_file() {
-            return Self::read(&path, format!("{from} ({})", path.display()), redactor);
-        }
         let compact: String = text.chars().filter(|letter| !letter.is_whitespace()).collect();
         let decoded = STANDARD.decode(&compact).or_else(|_| URL_SAFE.decode(&compact)).ok();
-        match decoded.and_then(|bytes| String::from_utf8(bytes).ok()) {
+        let path = files.path(text);
+        match decoded.and_then(|bytes| String::from_utf8(bytes).ok()).filter(|json| json.trim_start().starts_with('{'))
+        {
             Some(json) => {
                 redactor.learn(&compact);
                 Self::parse(&json, from, redactor)
+            }
+            None if Self::is_there(text, &path, files)? => {
+                Self::read(&path, format!("{from} ({})", path.display()), redactor)
             }
             // The text may be half a key: only what is surely a path is quoted.
             None if text.ends_with(".json") => {
@@ -53,6 +56,17 @@ impl Key {
                 "give the whole key as `gcloud iam service-accounts keys create key.json --iam-account=…` writes it",
             )),
         }
+    }
+
+    /// Whether the text names a file that may be read.
+    fn is_there(text: &str, path: &Path, files: &FileAccess) -> Result<bool, TaskError> {
+        if text.len() >= 4096 {
+            return Ok(false);
+        }
+        let denied =
+            |finding: Box<Diagnostic>| TaskError::from(files.in_field("service_account", *finding)).code(DENIED);
+        files.check(text, path).map_err(denied)?;
+        Ok(path.is_file())
     }
 
     /// The credentials that the environment names: a file, else the one that gcloud keeps.
@@ -118,7 +132,7 @@ mod tests {
         fs::write(folder.path().join("key.json"), KEY).unwrap();
         for text in [KEY.to_owned(), "key.json".to_owned(), STANDARD.encode(KEY)] {
             let redactor = Redactor::default();
-            let key = Key::given(&text, folder.path(), &redactor).unwrap();
+            let key = Key::given(&text, &FileAccess::unrestricted(folder.path()), &redactor).unwrap();
             assert_eq!((key.kind(), key.text("project_id")), ("service_account", Some("p")), "{text}");
             assert_eq!(redactor.clean("x MIIEvQIBADANBgkqhkiG9w0 y"), "x *** y", "{text}");
         }
@@ -126,7 +140,9 @@ mod tests {
 
     #[test]
     fn what_is_no_key_is_refused_without_being_quoted() {
-        let refuse = |text: &str| Key::given(text, Path::new("/nowhere"), &Redactor::default()).unwrap_err().message;
+        let refuse = |text: &str| {
+            Key::given(text, &FileAccess::unrestricted("/nowhere"), &Redactor::default()).unwrap_err().message
+        };
         assert!(refuse("key.json").contains("there is no file `key.json`"));
         assert!(refuse("{\"private_key\": \"abc").contains("are no JSON (line 1, column 20)"));
         assert!(refuse("{}").contains("have no `type`"));

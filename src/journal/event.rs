@@ -200,6 +200,9 @@ pub struct Created {
     /// What its tasks reach that do not name it themselves; none in journals of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<Target>,
+    /// Whether it is derived from one that a server ran: whoever starts it did not give its values.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub from_outside: bool,
 }
 
 fn one() -> u32 {
@@ -235,6 +238,14 @@ pub struct Triggered {
     pub kind: String,
     /// What expressions see as `trigger`, beside its `date`.
     pub facts: Map<String, Value>,
+}
+
+impl Triggered {
+    /// The file that arrived, if the trigger waits for files of this machine.
+    pub fn file(&self) -> Option<&str> {
+        let uri = self.facts.get("uri").filter(|_| self.kind == "file")?;
+        uri.as_str().filter(|uri| !uri.contains("://"))
+    }
 }
 
 /// Why an attempt failed, as data.

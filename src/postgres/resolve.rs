@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
+use crate::file_access::FileAccess;
 use crate::secret::{Redactor, Secret, has_odd_password, hide_address};
 
 use super::address::{Address, Origin};
@@ -18,12 +19,24 @@ pub struct FlowAddress {
     pub username: Option<String>,
     /// `password`, which wins over the address's.
     pub password: Option<Secret>,
+    /// The files that the address may name.
+    pub files: FileAccess,
 }
 
 impl FlowAddress {
     /// The address in a task's fields.
-    pub fn of(url: Option<&String>, username: Option<&String>, password: Option<&String>) -> Self {
-        Self { url: url.cloned(), username: username.cloned(), password: password.map(Secret::new) }
+    pub fn of(url: Option<&String>, username: Option<&String>, password: Option<&String>, files: &FileAccess) -> Self {
+        let (url, username, password) = (url.cloned(), username.cloned(), password.map(Secret::new));
+        Self { url, username, password, files: files.clone() }
+    }
+
+    /// Whether the address may name the file of certificates that it names.
+    fn check_files(&self, address: &Address) -> Result<(), Box<Diagnostic>> {
+        let (Some(file), Some(url)) = (&address.root_certificates, &self.url) else { return Ok(()) };
+        let Err(mut finding) = self.files.check(url, file) else { return Ok(()) };
+        // The address itself may hold a password.
+        finding.message = format!("`sslrootcert` names {}, which is not written in the flow", file.display());
+        Err(Box::new(self.files.in_field("url", *finding)))
     }
 }
 
@@ -55,6 +68,9 @@ pub fn resolve(settings: &Settings, flow: Option<&FlowAddress>) -> Result<Wanted
     };
     let mut address = Address::parse(&text, origin.clone())
         .map_err(|reason| unreadable(&text, &origin, &reason, &settings.redactor))?;
+    if let (Some(flow), Origin::Flow) = (flow, &origin) {
+        flow.check_files(&address)?;
+    }
     if let (Some(flow), true) = (flow, origin != Origin::Flag) {
         apply_login(&mut address, flow);
     }
@@ -176,6 +192,7 @@ mod tests {
             url: Some("jdbc:postgresql://pgdatabase:5432/ny_taxi".into()),
             username: Some("root".into()),
             password: Some(Secret::new("rootroot")),
+            files: FileAccess::default(),
         }
     }
 

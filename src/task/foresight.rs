@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -10,21 +9,22 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::config::Settings;
+use crate::file_access::FileAccess;
 use crate::task::TaskError;
 
 /// An answer on its way.
 pub type Looking<T> = Pin<Box<dyn Future<Output = Result<T, TaskError>> + Send>>;
 
 /// Asks a ledger for many loads at once, each given by the fields of its task.
-pub type AskLedger = fn(Vec<Value>, PathBuf, Arc<Settings>) -> Looking<Vec<Holding>>;
+pub type AskLedger = fn(Vec<Value>, FileAccess, Arc<Settings>) -> Looking<Vec<Holding>>;
 
 /// How to ask the target of a loading task what it holds.
 #[derive(Clone, Copy)]
 pub struct Ledger {
     /// The fields that say what is loaded where. Only these are rendered.
     pub fields: &'static [&'static str],
-    /// Asks for many loads at once, each given by those fields; the answers are in the same order. Relative paths start
-    /// at the folder.
+    /// Asks for many loads at once, each given by those fields; the answers are in the same order. Files must be
+    /// among those that may be named.
     pub look: AskLedger,
 }
 
@@ -59,8 +59,8 @@ pub struct Held {
 pub struct Source {
     /// The fields that say where it is. Only these are rendered.
     pub fields: &'static [&'static str],
-    /// Asks. Relative paths start at the folder.
-    pub look: fn(Value, PathBuf, Arc<Settings>) -> Looking<Offer>,
+    /// Asks. A file must be among those that may be named.
+    pub look: fn(Value, FileAccess, Arc<Settings>) -> Looking<Offer>,
 }
 
 /// What a source offers now.

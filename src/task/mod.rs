@@ -3,6 +3,7 @@
 mod children;
 mod expansion;
 mod fields;
+mod files;
 mod foresight;
 mod outage;
 mod pause;
@@ -11,7 +12,6 @@ mod reading;
 
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
+use crate::file_access::FileAccess;
 use crate::id::{ExecutionId, FlowId, RunId, TaskId};
 use crate::storage::{self, Storage};
 use reading::{check, read_rendered};
@@ -52,6 +53,8 @@ pub trait Task: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     const PROGRAM: &'static [&'static str] = &[];
     /// The fields that a database reads as SQL; the task takes values for it as `parameters`.
     const SQL: &'static [&'static str] = &[];
+    /// The fields that name files of this machine.
+    const FILES: &'static [&'static str] = &[];
     /// The fields whose templates are not rendered before the task runs.
     const LATE: &'static [&'static str] = &[];
     /// The fields to which an expression gives a text, be its result a list or a map.
@@ -94,6 +97,9 @@ pub enum Branch {
     Graph(&'static str),
 }
 
+/// The code of an error about a file that a value may not name.
+pub const DENIED: &str = "not allowed";
+
 /// What `workingDir` is in expressions, until the task that has such a folder puts its path there.
 pub const WORKING_DIR: &str = "__JITNEY_WORKING_DIR__";
 
@@ -117,6 +123,8 @@ pub struct TaskType {
     pub program: &'static [&'static str],
     /// The fields that a database reads as SQL.
     pub sql: &'static [&'static str],
+    /// The fields that name files of this machine.
+    pub files: &'static [&'static str],
     /// The fields whose templates are not rendered before the task runs.
     pub late: &'static [&'static str],
     /// The fields to which an expression gives a text, be its result a list or a map.
@@ -155,6 +163,7 @@ impl TaskType {
             shell: T::SHELL,
             program: T::PROGRAM,
             sql: T::SQL,
+            files: T::FILES,
             late: T::LATE,
             texts: T::TEXTS,
             ledger: T::LEDGER,
@@ -392,8 +401,8 @@ pub struct TaskContext {
     pub run: RunId,
     /// The attempt's number, from 1.
     pub attempt: u32,
-    /// The folder of the flow's file: relative paths in a flow start there.
-    pub folder: PathBuf,
+    /// The files of this machine that its fields may name; relative paths start at the folder of the flow's file.
+    pub files: FileAccess,
     /// The files of this execution.
     pub storage: Storage,
     /// The process's settings.
@@ -463,39 +472,6 @@ impl TaskContext {
     /// Logs at a level, without secrets.
     pub fn say(&self, level: Level, message: &str) {
         (self.log)(&self.task, level, &self.settings.redactor.line(message));
-    }
-
-    /// The path behind a `from`-like field: a storage URI, or a path relative to the flow's folder.
-    ///
-    /// # Errors
-    /// When the URI is malformed, or nothing is there.
-    pub fn input_file(&self, from: &str) -> Result<PathBuf, TaskError> {
-        let path = if storage::is_uri(from) {
-            self.storage
-                .path(from)
-                .map_err(|error| TaskError::permanent(format!("cannot read `{from}`")).because(error))?
-        } else {
-            self.folder.join(from.strip_prefix("file://").unwrap_or(from))
-        };
-        if crate::secret::is_of_secrets(&path) && path.is_file() {
-            return Err(TaskError::permanent(format!("`{from}` holds secrets")).help("ask for one with `secret()`"));
-        }
-        if path.is_file() {
-            return Ok(path);
-        }
-        Err(TaskError::permanent(format!("there is no file `{from}`"))
-            .code("no file")
-            .help(format!("looked at {}; relative paths start at the flow's own folder", path.display())))
-    }
-
-    /// Notes where a file in storage comes from, for those who ask later whether they know it.
-    ///
-    /// # Errors
-    /// When the storage cannot be written.
-    pub fn note_origin(&self, path: &Path, origin: &str) -> Result<(), TaskError> {
-        self.storage.note_origin(path, origin).map_err(|error| {
-            TaskError::permanent(format!("cannot note where {} is from", path.display())).because(error)
-        })
     }
 
     /// A place in storage for a file of this task.

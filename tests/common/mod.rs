@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jitney::config::{Overrides, Settings};
+use jitney::file_access::FileAccess;
 use jitney::id::{ExecutionId, FlowId, TaskId};
 use jitney::storage::Storage;
 use jitney::task::TaskContext;
@@ -22,7 +23,7 @@ pub fn context(home: &Path) -> TaskContext {
         execution: execution.clone(),
         task: TaskId::new("test"),
         attempt: 1,
-        folder: home.to_owned(),
+        files: FileAccess::unrestricted(home),
         storage: Storage::new(settings.storage(), execution),
         settings: Arc::new(settings),
         cancel: Default::default(),

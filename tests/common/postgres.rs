@@ -54,7 +54,7 @@ pub fn context(home: &Path, postgres: &str) -> (TaskContext, Lines) {
         execution: execution.clone(),
         task: TaskId::new("t1"),
         attempt: 1,
-        folder: home.to_owned(),
+        files: jitney::file_access::FileAccess::unrestricted(home),
         storage: Storage::new(settings.storage(), execution),
         settings: Arc::new(settings),
         cancel: Default::default(),

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use jitney::cli::demo::month::{Colour, write_month};
+use jitney::file_access::FileAccess;
 
 use crate::{Place, counts, run};
 
@@ -34,7 +35,7 @@ async fn assert_loads(colour: Colour) {
     let yaml = shipped(taxi, &file);
     let context = || {
         let mut context = place.context();
-        context.folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("flows");
+        context.files = FileAccess::unrestricted(Path::new(env!("CARGO_MANIFEST_DIR")).join("flows"));
         context
     };
     let outputs = run(&yaml, context()).await.unwrap();

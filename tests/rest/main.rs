@@ -3,6 +3,7 @@
 
 mod access;
 mod backfills;
+mod files;
 mod leaks;
 #[path = "../common/postgres.rs"]
 mod postgres;

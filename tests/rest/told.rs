@@ -81,7 +81,8 @@ async fn an_execution_of_a_schedule_that_waits_too_long_for_its_turn_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_hears_of_every_load_and_of_one_that_failed() {
-    let place = Place { postgres: Some(postgres::database("rest_lineage").await), ..Place::new() };
+    let mut place = Place { postgres: Some(postgres::database("rest_lineage").await), ..Place::new() };
+    place.variables.push(("JITNEY_FILE_ROOTS".to_owned(), place.path("mirror").display().to_string()));
     place.ship("postgres_taxi.yaml");
     let (address, kept) = receiver().await;
     place.write("jitney.yaml", format!("openlineage: {{url: \"{address}\"}}\n"));

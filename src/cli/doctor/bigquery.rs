@@ -1,13 +1,12 @@
 //! BigQuery's half of `jitney doctor gcp`: the dataset, its place, and whether jobs may run. Changes nothing.
 
-use std::path::Path;
-
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::Finding;
 use super::gcp::{Arguments, missing};
 use crate::config::Settings;
+use crate::file_access::FileAccess;
 use crate::gcp::{Api, Failure, Login, Retry, Service};
 
 /// Looks at the dataset that the arguments name; `storage` tells where the bucket is.
@@ -16,7 +15,7 @@ pub(super) async fn look(storage: &Api, settings: &Settings, login: &Login<'_>, 
         let fix = "name the flows' dataset: --dataset NAME";
         return vec![Finding::missing("dataset", "none is named", fix).warn()];
     };
-    let api = match Api::find(settings, Path::new("."), Service::BigQuery, login).await {
+    let api = match Api::find(settings, &FileAccess::unrestricted("."), Service::BigQuery, login).await {
         Ok(api) => api,
         Err(error) => return vec![missing("BigQuery", error)],
     };

@@ -1,13 +1,12 @@
 //! `jitney doctor gcp`: who this is on Google Cloud, what is there, and which roles are missing. Changes nothing.
 
-use std::path::Path;
-
 use clap::Args;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
 use super::{Finding, bigquery};
 use crate::config::Settings;
+use crate::file_access::FileAccess;
 use crate::gcp::{Access, Api, Failure, Login, Retry, Role, Service};
 use crate::task::TaskError;
 use crate::web::Trouble;
@@ -37,7 +36,7 @@ const NEEDED: [&str; 4] =
 pub(super) async fn look(arguments: &Arguments, settings: &Settings) -> Vec<Finding> {
     let service_account = arguments.service_account.as_deref();
     let login = Login { service_account, project: arguments.project.as_deref(), ..Login::default() };
-    let api = match Api::find(settings, Path::new("."), Service::Storage, &login).await {
+    let api = match Api::find(settings, &FileAccess::unrestricted("."), Service::Storage, &login).await {
         Ok(api) => api,
         Err(error) => return vec![missing("Google credentials", error)],
     };

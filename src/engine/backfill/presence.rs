@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::run::PartitionRun;
 use crate::engine::Runner;
+use crate::file_access::FileAccess;
 use crate::flow::Flow;
 use crate::task::{Held, Holding, Ledger, TaskError};
 
@@ -24,6 +25,7 @@ struct Asked {
     ledger: Ledger,
     name: &'static str,
     fields: Value,
+    files: FileAccess,
 }
 
 impl Runner {
@@ -38,7 +40,10 @@ impl Runner {
             for foreseen in self.foresee(flow, &run.possible, |task| task.ledger.map(|ledger| ledger.fields)).await {
                 let (step, Some(ledger)) = (foreseen.step, foreseen.step.task.ledger) else { continue };
                 match foreseen.fields {
-                    Ok(fields) => asked.push(Asked { place, ledger, name: step.task.name, fields }),
+                    Ok(fields) => {
+                        let files = foreseen.files;
+                        asked.push(Asked { place, ledger, name: step.task.name, fields, files });
+                    }
                     Err(why) => {
                         let why = format!("what `{}` loads is known only when it runs: {why}", step.id);
                         answers[place] = Some(merge(answers[place].take(), Presence::Unknown(why)));
@@ -49,9 +54,9 @@ impl Runner {
         while let Some(name) = asked.first().map(|asked| asked.name) {
             let (same, others): (Vec<Asked>, Vec<Asked>) = asked.into_iter().partition(|asked| asked.name == name);
             asked = others;
-            let Some(ledger) = same.first().map(|asked| asked.ledger) else { break };
+            let Some((ledger, files)) = same.first().map(|asked| (asked.ledger, asked.files.clone())) else { break };
             let fields = same.iter().map(|asked| asked.fields.clone()).collect();
-            let found = (ledger.look)(fields, flow.folder.clone(), self.settings.clone()).await?;
+            let found = (ledger.look)(fields, files, self.settings.clone()).await?;
             for (asked, holding) in same.iter().zip(found) {
                 let presence = match holding {
                     Holding::Held(held) => Presence::In(held.rows, held),

@@ -1,7 +1,5 @@
 //! What is known of a flow's partitions: what the target holds, what ran last, and whether the source has changed since.
 
-use std::path::PathBuf;
-
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -154,8 +152,7 @@ impl Runner {
         let (Some(source), Ok(fields)) = (first.step.task.source, first.fields) else {
             return Ok(Verdict::Unknown("its address is known only when it runs".to_owned()));
         };
-        let folder = std::path::absolute(&of.flow.folder).unwrap_or_else(|_| PathBuf::from(&of.flow.folder));
-        let offer = match (source.look)(fields, folder, self.settings.clone()).await {
+        let offer = match (source.look)(fields, first.files, self.settings.clone()).await {
             Ok(offer) => offer,
             Err(error) => return Ok(Verdict::Unknown(error.message)),
         };

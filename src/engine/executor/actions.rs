@@ -10,11 +10,9 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::control::Rest;
 use crate::engine::interrupted::end_killing;
 use crate::engine::lock::Claim;
-use crate::engine::steer::wanted_by_pauses;
-use crate::engine::{EngineError, again, input_files};
-use crate::flow::Flow;
+use crate::engine::{EngineError, again};
 use crate::flow::input::shown;
-use crate::id::{ExecutionId, RunId};
+use crate::id::ExecutionId;
 use crate::journal::{Event, ExecutionState, Query, StartedBy, State};
 
 /// Something done to many executions.
@@ -116,17 +114,8 @@ impl Executor {
         let state = self.shared.runner.state(id)?;
         self.expect_here(id, &state)?;
         let flow = self.needed(id, &state, inputs.clone())?.flow;
-        self.refuse_foreign_files(&flow, &state, &inputs)?;
         self.shared.runner.resume(id, &flow, &inputs, "the server")?;
         self.again(id, "resumed", inputs, |state| matches!(state, ExecutionState::Running | ExecutionState::Queued))
-    }
-
-    /// Refuses paths among the inputs of pauses: whoever gives them may be on another machine.
-    fn refuse_foreign_files(&self, flow: &Flow, state: &State, inputs: &[(String, String)]) -> Result<(), EngineError> {
-        let paused: Vec<RunId> = state.paused().map(|(run, _)| run.clone()).collect();
-        let wanted = wanted_by_pauses(flow, &paused).concat();
-        let foreign = input_files::foreign(&wanted, inputs, &self.shared.runner.settings, None);
-        if foreign.is_empty() { Ok(()) } else { Err(EngineError::Refused(foreign)) }
     }
 
     /// Lets a paused execution go on whose pause has lasted its time.

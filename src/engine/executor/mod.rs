@@ -28,7 +28,9 @@ use crate::engine::{self, Before, EngineError, Runner, input_files};
 use crate::flow::input;
 use crate::flow::{Behavior, Flow};
 use crate::id::ExecutionId;
-use crate::journal::{ExecutionState, Happened, Journal, Limit, Overflow, StartedBy, State, Submission, Submitted};
+use crate::journal::{
+    ExecutionState, Happened, Journal, Limit, Overflow, StartedBy, State, Submission, Submitted, Triggered,
+};
 use crate::storage::Storage;
 use crate::task::TaskType;
 
@@ -165,12 +167,20 @@ impl Executor {
         let Request { flow, inputs, labels, trigger_date, trigger, tick, revision } = request;
         let inputs = input::resolve(&flow, &inputs, &Before::of(&shared.runner.settings, &flow, now))
             .map_err(Refused::Inputs)?;
-        let unreadable = input_files::unreadable(&flow, &inputs);
+        let wanted = engine::Request { inputs, labels, trigger_date, ..engine::Request::default() };
+        let found = trigger.as_ref().and_then(Triggered::file);
+        let files = shared.runner.files_of_inputs(&flow, &wanted, now).with_found(found);
+        let files = files.with_folder(shared.runner.settings.uploads());
+        let mut unreadable = input_files::unreadable(&flow, &wanted.inputs, &files);
+        unreadable.extend(input_files::lost(
+            &flow.inputs,
+            &wanted.inputs,
+            &Storage::new(shared.runner.settings.storage(), id.clone()),
+        ));
         if !unreadable.is_empty() {
             return Err(Refused::Inputs(unreadable));
         }
-        let wanted = engine::Request { inputs, labels, trigger_date, ..engine::Request::default() };
-        let (mut created, secrets) = shared.runner.created(id, &flow, &wanted, now)?;
+        let (mut created, secrets) = shared.runner.created(id, &flow, &wanted, &files, now)?;
         let blocking = shared.runner.blocking_checks(id, &flow, &wanted.inputs, &created)?;
         if !blocking.is_empty() {
             return Err(Refused::Inputs(blocking));

@@ -9,14 +9,13 @@ use crate::aside::aside;
 use crate::diagnostic::Diagnostic;
 use crate::engine::before::Before;
 use crate::engine::executor::{Refused, Request};
-use crate::engine::{input_files, secrets};
+use crate::engine::secrets;
 use crate::flow::expression::{Names, Outside, render};
 use crate::flow::input::is_declared_secret;
 use crate::flow::trigger::{Context, On, Upstream};
 use crate::id::ExecutionId;
 use crate::journal::{Tick, TriggerKey, Triggered};
 use crate::secret::Redactor;
-use crate::task::has_template;
 use crate::text::plain;
 
 /// A call of a webhook.
@@ -182,10 +181,6 @@ impl Scheduler {
         };
         let inputs = rendered(&trigger.common.inputs)?;
         let inputs: Vec<_> = inputs.into_iter().map(|(name, value)| (name, plain(&value))).collect();
-        let foreign = self.foreign_files(armed, &inputs, &facts);
-        if !foreign.is_empty() {
-            return Err(Refused::Inputs(foreign));
-        }
         let labels = rendered(&trigger.labels)?;
         let facts = match hidden {
             Value::Object(facts) => facts,
@@ -217,19 +212,6 @@ impl Scheduler {
             }
         }
         redactor
-    }
-
-    /// What is wrong with files that the inputs of a trigger name, where what they name comes from outside: all that is
-    /// no plain text of the flow, unless the clock alone decides.
-    fn foreign_files(&self, armed: &Armed, inputs: &[(String, String)], facts: &Value) -> Vec<Diagnostic> {
-        let trigger = armed.trigger();
-        if matches!(trigger.on, On::Schedule(..)) {
-            return Vec::new();
-        }
-        let has_template = |name: &str| trigger.common.inputs.get(name).is_some_and(has_template);
-        let given: Vec<_> = inputs.iter().filter(|(name, _)| has_template(name)).cloned().collect();
-        let found = facts["uri"].as_str().filter(|_| matches!(trigger.on, On::File(_)));
-        input_files::foreign(&armed.flow.inputs, &given, &self.executor.runner().settings, found)
     }
 }
 

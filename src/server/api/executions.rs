@@ -54,7 +54,6 @@ pub(super) async fn create(
     let entry = app.catalog.get(&namespace, &id).ok_or_else(|| Problem::no_flow(&namespace, &id))?;
     let _waits = parameters.is_on("wait").then(|| app.connections.last()).transpose()?;
     let form = Form::read(upload, &app).await?;
-    Problem::of_foreign_files(&app, &entry.flow, &form.inputs)?;
     let request = Request {
         inputs: form.inputs.clone(),
         labels: parameters.label_map()?,

@@ -11,6 +11,7 @@ use crate::engine::backfill::BackfillError;
 use crate::engine::catalog::CatalogError;
 use crate::engine::executor::Refused;
 use crate::engine::{EngineError, input_files};
+use crate::file_access::FileAccess;
 use crate::flow::Flow;
 use crate::id::ExecutionId;
 use crate::journal::JournalError;
@@ -70,7 +71,8 @@ impl Problem {
     /// # Errors
     /// When there is such an input.
     pub(crate) fn of_foreign_files(app: &App, flow: &Flow, given: &[(String, String)]) -> Result<(), Self> {
-        let foreign = input_files::foreign(&flow.inputs, given, &app.settings, None);
+        let files = FileAccess::restricted(&flow.folder, &app.settings);
+        let foreign = input_files::foreign(&flow.inputs, given, &files);
         if foreign.is_empty() { Ok(()) } else { Err(Self::findings(foreign)) }
     }
 

@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 
 use super::{Found, Look, Place};
 use crate::config::Settings;
+use crate::file_access::FileAccess;
 use crate::gcp::Login;
 use crate::task::TaskError;
 use crate::tasks::gcs::Blob;
@@ -63,7 +64,7 @@ impl Buckets {
             project: None,
             scopes,
         };
-        let watcher = Watcher::find(&self.settings, folder, &login).await?;
+        let watcher = Watcher::find(&self.settings, &FileAccess::unrestricted(folder), &login).await?;
         self.known.lock().await.insert(who.clone(), watcher.clone());
         Ok(watcher)
     }

@@ -85,6 +85,7 @@ pub struct Outputs {
 impl Task for CreateDataset {
     const NAME: &'static str = "bigquery.create_dataset";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.gcp.bigquery.CreateDataset"];
+    const FILES: &'static [&'static str] = &["service_account"];
     const EXAMPLE: &'static str = "\
 - id: dataset
   type: bigquery.create_dataset

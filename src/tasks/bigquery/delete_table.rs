@@ -39,6 +39,7 @@ pub struct Outputs {
 impl Task for DeleteTable {
     const NAME: &'static str = "bigquery.delete_table";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.gcp.bigquery.DeleteTable"];
+    const FILES: &'static [&'static str] = &["service_account"];
     const EXAMPLE: &'static str = "\
 - id: drop
   type: bigquery.delete_table

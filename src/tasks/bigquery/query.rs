@@ -197,6 +197,7 @@ impl Task for Query {
     const NAME: &'static str = "bigquery.query";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.gcp.bigquery.Query"];
     const SQL: &'static [&'static str] = &["sql"];
+    const FILES: &'static [&'static str] = &["file", "service_account"];
     const EXAMPLE: &'static str = "\
 - id: trips
   type: bigquery.query
@@ -240,7 +241,7 @@ impl Query {
         match (&self.sql, &self.file) {
             (Some(sql), None) if !sql.trim().is_empty() => Ok(("the SQL".to_owned(), sql.clone())),
             (None, Some(file)) => {
-                let text = fs::read_to_string(context.input_file(file)?);
+                let text = fs::read_to_string(context.input_file("file", file)?);
                 let text =
                     text.map_err(|error| TaskError::permanent(format!("cannot read `{file}`")).because(error))?;
                 Ok((format!("`{file}`"), text))

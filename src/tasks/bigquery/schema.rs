@@ -16,7 +16,7 @@ use crate::task::{TaskContext, TaskError};
 pub(super) fn read(context: &TaskContext, given: &Value) -> Result<TableSchema, TaskError> {
     match given {
         Value::String(text) if !text.trim_start().starts_with(['[', '{']) => {
-            let file = fs::read_to_string(context.input_file(text)?);
+            let file = fs::read_to_string(context.input_file("schema", text)?);
             let file = file.map_err(|error| TaskError::permanent(format!("cannot read `{text}`")).because(error))?;
             of_text(&file, text)
         }

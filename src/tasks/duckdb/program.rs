@@ -73,7 +73,7 @@ async fn python_with_duckdb(context: &TaskContext) -> Result<PathBuf, TaskError>
     let environment = Environment::of(context, &PACKAGES.map(str::to_owned)).await?;
     if !environment.is_ready() {
         let python = python(context)?;
-        let question = Invocation::of(context, &python, &context.folder);
+        let question = Invocation::of(context, &python, context.files.folder());
         let import = format!("import {}", PACKAGES.join(", "));
         let (status, _) = run_quietly(&question.with(["-I", "-c", &import]), &context.cancel).await?;
         if status.success() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -78,6 +78,7 @@ impl Task for Query {
     const ALIASES: &'static [&'static str] =
         &["io.kestra.plugin.jdbc.duckdb.Queries", "io.kestra.plugin.jdbc.duckdb.Query", "duckdb.queries"];
     const SQL: &'static [&'static str] = &["sql"];
+    const FILES: &'static [&'static str] = &["inputFiles", "url"];
     const EXAMPLE: &'static str = "\
 - id: brands
   type: duckdb.query
@@ -91,7 +92,8 @@ impl Task for Query {
         let mut inputs = Inputs::new(context, &workspace);
         inputs.add(&self.input_files)?;
         let sql = self.filled(&inputs.localize(&self.sql))?;
-        inputs.add_text(workspace.root().join("request.json"), self.request(context, &workspace, sql).to_string());
+        let request = self.request(context, &workspace, sql)?;
+        inputs.add_text(workspace.root().join("request.json"), request.to_string());
         inputs.place().await?;
         let reply = ask(context, &workspace).await?;
         context.info_once(format!("using DuckDB {}", reply.version));
@@ -119,15 +121,22 @@ impl Query {
         Ok(all.into_iter().map(|statement| statement.text + "\n;").collect())
     }
 
-    fn request(&self, context: &TaskContext, workspace: &Workspace, sql: String) -> Value {
-        json!({
-            "database": database(&workspace.fill(&self.url), &context.folder),
+    fn request(&self, context: &TaskContext, workspace: &Workspace, sql: String) -> Result<Value, TaskError> {
+        let url = workspace.fill(&self.url);
+        let database = match database(&url) {
+            Database::File(file) if url == self.url && context.files.is_literal(&self.url) => context.files.path(file),
+            Database::File(file) if Path::new(file).starts_with(workspace.root()) => PathBuf::from(file),
+            Database::File(file) => context.named_path("url", file)?,
+            Database::Named(name) => PathBuf::from(name),
+        };
+        Ok(json!({
+            "database": database.display().to_string(),
             "sql": sql,
             "fetch": self.fetch.or_old(self.store, self.fetch_one),
             "transaction": self.transaction,
             "most_fetched": MOST_FETCHED,
             "rows": workspace.root().join("rows"),
-        })
+        }))
     }
 
     fn result(
@@ -159,14 +168,22 @@ fn as_text(value: &Value) -> Value {
     if value.is_array() || value.is_object() { Value::String(value.to_string()) } else { value.clone() }
 }
 
-/// What DuckDB calls the database of an address.
-fn database(url: &str, folder: &Path) -> String {
+/// What DuckDB opens.
+enum Database<'a> {
+    /// One in memory, or far away.
+    Named(&'a str),
+    /// A file.
+    File(&'a str),
+}
+
+/// The database of an address.
+fn database(url: &str) -> Database<'_> {
     let url = url.trim();
     let name = url.strip_prefix("jdbc:").unwrap_or(url);
     match name.strip_prefix("duckdb:").unwrap_or(name) {
-        "" | ":memory:" => ":memory:".to_owned(),
-        remote if remote.starts_with("md:") => remote.to_owned(),
-        file => folder.join(file).display().to_string(),
+        "" | ":memory:" => Database::Named(":memory:"),
+        remote if remote.starts_with("md:") => Database::Named(remote),
+        file => Database::File(file),
     }
 }
 

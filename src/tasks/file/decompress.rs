@@ -64,6 +64,7 @@ pub struct Decompressed {
 impl Task for Decompress {
     const NAME: &'static str = "file.decompress";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.compress.FileDecompress"];
+    const FILES: &'static [&'static str] = &["from"];
     const EXAMPLE: &'static str = "\
 - id: unpack
   type: file.decompress
@@ -71,7 +72,7 @@ impl Task for Decompress {
     type Outputs = Decompressed;
 
     async fn run(&self, context: &TaskContext) -> Result<Decompressed, TaskError> {
-        let source = context.input_file(&self.from)?;
+        let source = context.input_file("from", &self.from)?;
         let target = context.output_file(&self.target_name(&source))?;
         let content = self.open(&source, context.progress.clone())?;
         let (path, cancel) = (target.path.clone(), context.cancel.clone());

@@ -74,6 +74,7 @@ impl Task for ForEachItem {
     const ALIASES: &'static [&'static str] =
         &["io.kestra.plugin.core.flow.ForEachItem", "io.kestra.core.tasks.flows.ForEachItem"];
     const LATE: &'static [&'static str] = &["inputs", "labels"];
+    const FILES: &'static [&'static str] = &["items"];
     const EXAMPLE: &'static str = "\
 - id: each
   type: for_each_item
@@ -110,7 +111,7 @@ impl Task for ForEachItem {
 
 impl ForEachItem {
     async fn cut(&self, context: &TaskContext) -> Result<Vec<String>, TaskError> {
-        let source = context.input_file(&self.items)?;
+        let source = context.input_file("items", &self.items)?;
         let end = source.extension().map(|end| format!(".{}", end.to_string_lossy())).unwrap_or_default();
         let (batch, what) = (self.batch.clone(), self.items.clone());
         // A place for each batch as it comes: how many there are is known at the end.

@@ -107,7 +107,7 @@ impl Loop {
 }
 
 fn lines(context: &TaskContext, uri: &str) -> Result<Vec<Value>, TaskError> {
-    let text = std::fs::read_to_string(context.input_file(uri)?)
+    let text = std::fs::read_to_string(context.input_file("values", uri)?)
         .map_err(|error| TaskError::permanent(format!("cannot read the values in `{uri}`")).because(error))?;
     Ok(text.lines().filter(|line| !line.is_empty()).map(Value::from).collect())
 }

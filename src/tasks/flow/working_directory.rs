@@ -41,6 +41,7 @@ impl Task for WorkingDirectory {
         &["io.kestra.plugin.core.flow.WorkingDirectory", "io.kestra.core.tasks.flows.WorkingDirectory"];
     const BRANCHES: &'static [Branch] = &[Branch::List("tasks")];
     const CONCLUDES: bool = true;
+    const FILES: &'static [&'static str] = &["inputFiles"];
     const EXAMPLE: &'static str = "\
 - id: together
   type: working_directory

@@ -1,11 +1,10 @@
 //! What is in a bucket now, for whoever waits there for files; not a task.
 
-use std::path::Path;
-
 use super::address::Address;
 use super::blob::Blob;
 use super::store::{Page, page};
 use crate::config::Settings;
+use crate::file_access::FileAccess;
 use crate::gcp::{Api, Login, Retry, Service};
 use crate::task::TaskError;
 
@@ -23,8 +22,8 @@ impl Watcher {
     ///
     /// # Errors
     /// When there are no credentials.
-    pub async fn find(settings: &Settings, folder: &Path, login: &Login<'_>) -> Result<Self, TaskError> {
-        Ok(Self { api: Api::find(settings, folder, Service::Storage, login).await? })
+    pub async fn find(settings: &Settings, files: &FileAccess, login: &Login<'_>) -> Result<Self, TaskError> {
+        Ok(Self { api: Api::find(settings, files, Service::Storage, login).await? })
     }
 
     /// The objects in a folder such as `gs://bucket/folder` whose names there begin with `start`; those of the folders

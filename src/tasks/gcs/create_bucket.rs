@@ -140,6 +140,7 @@ pub struct Bucket {
 impl Task for CreateBucket {
     const NAME: &'static str = "gcs.create_bucket";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.gcp.gcs.CreateBucket"];
+    const FILES: &'static [&'static str] = &["service_account"];
     const EXAMPLE: &'static str = "\
 - id: bucket
   type: gcs.create_bucket

@@ -33,6 +33,7 @@ pub struct Outputs {
 impl Task for Delete {
     const NAME: &'static str = "gcs.delete";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.gcp.gcs.Delete"];
+    const FILES: &'static [&'static str] = &["service_account"];
     const EXAMPLE: &'static str = "\
 - id: tidy
   type: gcs.delete

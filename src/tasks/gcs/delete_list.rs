@@ -46,6 +46,7 @@ pub struct Outputs {
 impl Task for DeleteList {
     const NAME: &'static str = "gcs.delete_list";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.gcp.gcs.DeleteList"];
+    const FILES: &'static [&'static str] = &["service_account"];
     const EXAMPLE: &'static str = "\
 - id: tidy
   type: gcs.delete_list

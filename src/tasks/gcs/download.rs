@@ -45,6 +45,7 @@ pub struct Outputs {
 impl Task for Download {
     const NAME: &'static str = "gcs.download";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.gcp.gcs.Download"];
+    const FILES: &'static [&'static str] = &["service_account"];
     const EXAMPLE: &'static str = "\
 - id: fetch
   type: gcs.download

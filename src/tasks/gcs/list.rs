@@ -57,6 +57,7 @@ pub struct Outputs {
 impl Task for List {
     const NAME: &'static str = "gcs.list";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.gcp.gcs.List"];
+    const FILES: &'static [&'static str] = &["service_account"];
     const EXAMPLE: &'static str = "\
 - id: months
   type: gcs.list

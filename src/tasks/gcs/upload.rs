@@ -82,6 +82,7 @@ pub struct Outputs {
 impl Task for Upload {
     const NAME: &'static str = "gcs.upload";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.gcp.gcs.Upload"];
+    const FILES: &'static [&'static str] = &["from", "service_account"];
     const EXAMPLE: &'static str = "\
 - id: upload
   type: gcs.upload
@@ -131,7 +132,7 @@ impl Upload {
         let several = !matches!(&self.from, Value::String(text) if !is_json(text));
         let mut sources: Vec<(String, Source)> = Vec::new();
         for (name, from) in files {
-            let path = context.input_file(&from)?;
+            let path = context.input_file("from", &from)?;
             let own = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let mut name = name.unwrap_or_else(|| own.clone());
             if self.gzip && !name.ends_with(GZIP) {

@@ -1,7 +1,6 @@
 //! `http.download`: a file into storage, whole and checked.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use reqwest::header::HeaderMap;
@@ -77,6 +76,7 @@ impl Task for Download {
     const NAME: &'static str = "http.download";
     const ALIASES: &'static [&'static str] =
         &["io.kestra.plugin.core.http.Download", "io.kestra.plugin.fs.http.Download"];
+    const FILES: &'static [&'static str] = &["uri"];
     const EXAMPLE: &'static str = "\
 - id: extract
   type: http.download
@@ -140,7 +140,7 @@ impl Download {
     }
 
     async fn copy(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
-        let from = context.input_file(&self.uri).map_err(|error| self.explain(context, error))?;
+        let from = context.input_file("uri", &self.uri).map_err(|error| self.explain(context, error))?;
         let name = from.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let file = self.place(context, name)?;
         let (target, sha256, limit) = (file.path.clone(), self.sha256.clone(), self.max_bytes.unwrap_or(u64::MAX));
@@ -173,7 +173,8 @@ impl Download {
     }
 
     fn explain(&self, context: &TaskContext, error: TaskError) -> TaskError {
-        let path: PathBuf = context.folder.join(self.uri.strip_prefix("file://").unwrap_or(&self.uri));
+        // What lies beside a file that may not be read is nobody's business either.
+        let Ok(path) = context.files.resolve(&self.uri) else { return error };
         match neighbours::in_folder(&path) {
             Some(near) => error.help(format!("looked at {}; {near}", path.display())),
             None => error,

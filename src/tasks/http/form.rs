@@ -103,7 +103,7 @@ impl Part {
             other => (None, plain(other)),
         };
         let given = |key: &str| map.and_then(|map| map.get(key)).map(plain);
-        let file = is_file(&content).then(|| context.input_file(&content)).transpose()?;
+        let file = is_file(&content).then(|| context.input_file("formData", &content)).transpose()?;
         let own_name = file.as_ref().and_then(|path| path.file_name()).map(|name| name.to_string_lossy().into_owned());
         let mut head = format!("Content-Disposition: form-data; name=\"{}\"", quoted(field));
         if let Some(name) = given("name").or(own_name) {

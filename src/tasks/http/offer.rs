@@ -1,7 +1,7 @@
 //! What a source offers now, known by its headers alone.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::message;
 use crate::config::Settings;
+use crate::file_access::FileAccess;
 use crate::secret::Redactor;
 use crate::task::{Offer, Source, TaskError, read};
 use crate::web::{Trouble, client, follow};
@@ -20,7 +21,7 @@ use crate::web::{Trouble, client, follow};
 const TELLING: [&str; 2] = ["etag", "last-modified"];
 
 pub(super) const SOURCE: Source =
-    Source { fields: &["uri", "headers"], look: |fields, folder, settings| Box::pin(look(fields, folder, settings)) };
+    Source { fields: &["uri", "headers"], look: |fields, files, settings| Box::pin(look(fields, files, settings)) };
 
 /// Where a file is.
 #[derive(Deserialize)]
@@ -30,10 +31,10 @@ struct Where {
     headers: BTreeMap<String, String>,
 }
 
-async fn look(fields: Value, folder: PathBuf, settings: Arc<Settings>) -> Result<Offer, TaskError> {
+async fn look(fields: Value, files: FileAccess, settings: Arc<Settings>) -> Result<Offer, TaskError> {
     let place: Where = read(&fields).map_err(|error| TaskError::permanent(error.message))?;
     if !place.uri.contains("://") || place.uri.starts_with("file://") {
-        let path = folder.join(place.uri.strip_prefix("file://").unwrap_or(&place.uri));
+        let path = files.resolve(&place.uri)?;
         let summed = tokio::task::spawn_blocking(move || of_file(&path)).await;
         return summed.map_err(|error| TaskError::permanent("looking at the file").because(error));
     }

@@ -97,6 +97,7 @@ impl Task for Request {
     const NAME: &'static str = "http.request";
     const ALIASES: &'static [&'static str] =
         &["io.kestra.plugin.core.http.Request", "io.kestra.plugin.fs.http.Request"];
+    const FILES: &'static [&'static str] = &["formData"];
     const EXAMPLE: &'static str = "\
 - id: products
   type: http.request

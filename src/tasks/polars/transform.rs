@@ -77,6 +77,7 @@ pub struct Written {
 
 impl Task for PolarsTransform {
     const NAME: &'static str = "polars.transform";
+    const FILES: &'static [&'static str] = &["from"];
     const EXAMPLE: &'static str = "\
 - id: clean
   type: polars.transform
@@ -107,7 +108,7 @@ impl Task for PolarsTransform {
     }
 
     async fn run(&self, context: &TaskContext) -> Result<Written, TaskError> {
-        let input = context.input_file(&self.from)?;
+        let input = context.input_file("from", &self.from)?;
         let job = Job {
             options: self.options(&input)?,
             steps: self.steps(),

@@ -94,6 +94,7 @@ enum Format {
 impl Task for CopyIn {
     const NAME: &'static str = "postgres.copy_in";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.jdbc.postgresql.CopyIn"];
+    const FILES: &'static [&'static str] = &["from", "url"];
     const EXAMPLE: &'static str = "\
 - id: copy
   type: postgres.copy_in
@@ -141,8 +142,8 @@ impl Loading for CopyIn {
         &self.table
     }
 
-    fn address(&self) -> FlowAddress {
-        FlowAddress::of(self.url.as_ref(), self.username.as_ref(), self.password.as_ref())
+    fn address(&self, context: &TaskContext) -> FlowAddress {
+        FlowAddress::of(self.url.as_ref(), self.username.as_ref(), self.password.as_ref(), &context.files)
     }
 
     async fn load(

@@ -100,6 +100,7 @@ impl Task for CopyOut {
     const NAME: &'static str = "postgres.copy_out";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.jdbc.postgresql.CopyOut"];
     const SQL: &'static [&'static str] = &["sql"];
+    const FILES: &'static [&'static str] = &["url"];
     const EXAMPLE: &'static str = "\
 - id: report
   type: postgres.copy_out
@@ -123,7 +124,8 @@ impl Task for CopyOut {
         if let Some(sql) = &self.sql {
             single(sql, &self.parameters)?;
         }
-        let address = FlowAddress::of(self.url.as_ref(), self.username.as_ref(), self.password.as_ref());
+        let address =
+            FlowAddress::of(self.url.as_ref(), self.username.as_ref(), self.password.as_ref(), &context.files);
         let stored = context.output_file(&self.file_name())?;
         let mut outage = Outage::none(&context.settings);
         loop {

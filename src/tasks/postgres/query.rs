@@ -72,6 +72,7 @@ impl Task for Query {
     const ALIASES: &'static [&'static str] =
         &["io.kestra.plugin.jdbc.postgresql.Queries", "io.kestra.plugin.jdbc.postgresql.Query"];
     const SQL: &'static [&'static str] = &["sql"];
+    const FILES: &'static [&'static str] = &["file", "url"];
     const EXAMPLE: &'static str = "\
 - id: trips
   type: postgres.query
@@ -87,7 +88,8 @@ impl Task for Query {
         if all.is_empty() {
             return Err(TaskError::permanent(format!("there is no SQL statement in `{name}`")));
         }
-        let address = FlowAddress::of(self.url.as_ref(), self.username.as_ref(), self.password.as_ref());
+        let address =
+            FlowAddress::of(self.url.as_ref(), self.username.as_ref(), self.password.as_ref(), &context.files);
         let session = connect_for(context, Some(&address)).await?;
         let work = self.execute(&session, context, &address, &all);
         let outputs = session.unless_cancelled(&context.cancel, "the query", work).await;
@@ -102,7 +104,7 @@ impl Query {
         match (&self.sql, &self.file) {
             (Some(sql), None) => Ok(("sql".to_owned(), sql.clone())),
             (None, Some(file)) => {
-                let text = fs::read_to_string(context.input_file(file)?);
+                let text = fs::read_to_string(context.input_file("file", file)?);
                 let text =
                     text.map_err(|error| TaskError::permanent(format!("cannot read `{file}`")).because(error))?;
                 Ok((file.clone(), text))

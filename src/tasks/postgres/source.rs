@@ -25,7 +25,7 @@ impl Source {
     /// # Errors
     /// When it is not there, or cannot be read.
     pub(super) async fn open(context: &TaskContext, from: &str) -> Result<Self, TaskError> {
-        let path = context.input_file(from)?;
+        let path = context.input_file("from", from)?;
         let file = Steady::of(context, &path).await?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let address = address(context, &path);

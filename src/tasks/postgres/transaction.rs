@@ -23,7 +23,7 @@ pub(super) trait Loading: Sync {
     fn table(&self) -> &str;
 
     /// The server.
-    fn address(&self) -> FlowAddress;
+    fn address(&self, context: &TaskContext) -> FlowAddress;
 
     /// Loads the file and writes to the ledger, within the transaction.
     fn load(
@@ -52,7 +52,7 @@ pub(super) trait Loading: Sync {
 }
 
 async fn attempt<L: Loading + ?Sized>(task: &L, context: &TaskContext, source: &Source) -> Result<Loaded, TaskError> {
-    let address = task.address();
+    let address = task.address(context);
     let mut session = connect_once(context, Some(&address)).await?;
     let (watch, server) = (session.watch(context), format!("postgres://{}", session.server));
     let began = Instant::now();

@@ -33,6 +33,7 @@ impl Container {
         environment: &BTreeMap<String, String>,
         command: Vec<String>,
     ) -> Result<Self, TaskError> {
+        runner.check_volumes(context)?;
         check_daemon(context, workspace).await?;
         if workspace.is_repeated() {
             remove_earlier(context, workspace).await?;

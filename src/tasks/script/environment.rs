@@ -12,7 +12,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::process::{Input, Invocation, ending, run_quietly};
-use crate::task::{TaskContext, TaskError};
+use crate::task::{DENIED, TaskContext, TaskError};
 
 /// The file that says that an environment is whole.
 const WHOLE: &str = "jitney-complete";
@@ -52,6 +52,24 @@ pub(in crate::tasks) fn python(context: &TaskContext) -> Result<PathBuf, TaskErr
     })
 }
 
+/// Whether a package may be named so: a value from outside is neither an option of the installer nor a path that it may
+/// not name.
+fn check(context: &TaskContext, package: &str) -> Result<(), TaskError> {
+    if context.files.is_literal(package) {
+        return Ok(());
+    }
+    let name = package.trim();
+    if name.starts_with('-') || name.contains("file:") {
+        let error =
+            TaskError::permanent(format!("task `{}`, field `dependencies`: `{name}` is no package", context.task));
+        return Err(error.code(DENIED).help("write it into the flow itself, or give the name of a package"));
+    }
+    if name.contains('/') && !name.contains("://") {
+        context.named_path("dependencies", name)?;
+    }
+    Ok(())
+}
+
 /// The environment of these packages: made already, or to be made.
 pub(in crate::tasks) struct Environment<'a> {
     context: &'a TaskContext,
@@ -66,11 +84,12 @@ impl<'a> Environment<'a> {
     /// # Errors
     /// When there is no Python that runs.
     pub(in crate::tasks) async fn of(context: &'a TaskContext, packages: &[String]) -> Result<Self, TaskError> {
+        packages.iter().try_for_each(|package| check(context, package))?;
         let mut packages = packages.to_vec();
         packages.sort();
         packages.dedup();
         let python = python(context)?;
-        let question = Invocation::of(context, &python, &context.folder)
+        let question = Invocation::of(context, &python, context.files.folder())
             .with(["-c", "import sys; print(sys.version.replace('\\n', ' '), sys.base_prefix)"]);
         let (status, said) = run_quietly(&question, &context.cancel).await?;
         let version = said
@@ -132,7 +151,7 @@ impl<'a> Environment<'a> {
     async fn step(&self, lock: &Arc<File>, program: &Path, arguments: &[&str]) -> Result<(), TaskError> {
         let settings = &self.context.settings;
         let mut invocation =
-            Invocation::of(self.context, program, &self.context.folder).inheriting(settings, INSTALLER);
+            Invocation::of(self.context, program, self.context.files.folder()).inheriting(settings, INSTALLER);
         // Nobody else may begin while an installer of a process that was killed still writes.
         invocation.input = Input::File(lock.clone());
         let invocation = invocation.holding(lock);

@@ -14,6 +14,9 @@ use crate::task::{TaskContext, TaskError};
 /// What the addresses of stored files begin with.
 const ADDRESS: &str = "jitney:///";
 
+/// The field that names files.
+const FIELD: &str = "inputFiles";
+
 /// Where a file's content comes from.
 enum Content {
     Text(String),
@@ -57,7 +60,7 @@ impl<'a> Inputs<'a> {
         let target = self.workspace.place(name)?;
         let content = match content {
             Value::String(text) if is_uri(text.trim()) || text.starts_with("file://") => {
-                Content::File(self.context.input_file(text.trim())?)
+                Content::File(self.context.input_file(FIELD, text.trim())?)
             }
             Value::String(text) => Content::Text(self.workspace.fill(text)),
             other => Content::Text(other.to_string()),
@@ -67,7 +70,7 @@ impl<'a> Inputs<'a> {
     }
 
     fn add_listed(&mut self, from: &Value) -> Result<(), TaskError> {
-        let path = self.context.input_file(from.as_str().ok_or_else(|| not_files(from))?.trim())?;
+        let path = self.context.input_file(FIELD, from.as_str().ok_or_else(|| not_files(from))?.trim())?;
         let target = self.workspace.place(&path.file_name().unwrap_or_default().to_string_lossy())?;
         self.files.push((Content::File(path), target));
         Ok(())
@@ -120,7 +123,7 @@ impl<'a> Inputs<'a> {
         if let Some(path) = self.named.get(address) {
             return Some(path.clone());
         }
-        let source = self.context.input_file(address).ok()?;
+        let source = self.context.input_file(FIELD, address).ok()?;
         let folder = self.workspace.root().join("inputs").join(self.named.len().to_string());
         let target = folder.join(source.file_name()?);
         self.files.push((Content::File(source), target.clone()));

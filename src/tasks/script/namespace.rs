@@ -95,7 +95,7 @@ impl Wanted {
 
 impl Choice {
     fn add(&self, namespace: &str, inputs: &mut Inputs<'_>, context: &TaskContext) -> Result<(), TaskError> {
-        let files = NamespaceFiles::new(&context.folder, namespace).map_err(TaskError::permanent)?;
+        let files = NamespaceFiles::new(context.files.folder(), namespace).map_err(TaskError::permanent)?;
         let all = files.all().map_err(|error| {
             let what = format!("cannot read the files of namespace `{namespace}` in {}", files.folder().display());
             TaskError::permanent(what).because(error).help("make this folder beside the flow, and put the files there")

@@ -26,6 +26,7 @@ impl Task for PythonScript {
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.scripts.python.Script"];
     const SHELL: &'static [&'static str] = &["beforeCommands", "before_commands"];
     const PROGRAM: &'static [&'static str] = &["script"];
+    const FILES: &'static [&'static str] = &["inputFiles", "taskRunner", "dependencies"];
     const EXAMPLE: &'static str = "\
 - id: stars
   type: python.script
@@ -57,6 +58,7 @@ impl Task for PythonCommands {
     const NAME: &'static str = "python.commands";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.scripts.python.Commands"];
     const SHELL: &'static [&'static str] = &["commands", "beforeCommands", "before_commands"];
+    const FILES: &'static [&'static str] = &["inputFiles", "taskRunner", "dependencies"];
     const EXAMPLE: &'static str = "\
 - id: hello
   type: python.commands

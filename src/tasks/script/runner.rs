@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::ScriptRunner;
-use crate::task::TaskContext;
+use crate::task::{TaskContext, TaskError};
 
 /// Where a script runs.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -77,6 +77,21 @@ impl TaskRunner {
 
     fn kind_is_docker(&self) -> bool {
         self.r#type == Kind::Docker
+    }
+
+    /// Whether the container may see the folders of this machine that are asked for. A volume's own name is no path.
+    ///
+    /// # Errors
+    /// When it may not.
+    pub(super) fn check_volumes(&self, context: &TaskContext) -> Result<(), TaskError> {
+        let is_outside = |volume: &&String| !context.files.is_literal(volume);
+        for volume in self.volumes.iter().filter(is_outside) {
+            let host = volume.split(':').next().unwrap_or_default();
+            if host.contains(['/', '.', '~']) {
+                context.named_path("volumes", host)?;
+            }
+        }
+        Ok(())
     }
 
     /// The options of `docker run` that the fields stand for.

@@ -21,6 +21,7 @@ impl Task for ShellCommands {
     const NAME: &'static str = "shell.commands";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.scripts.shell.Commands"];
     const SHELL: &'static [&'static str] = &["commands", "beforeCommands", "before_commands"];
+    const FILES: &'static [&'static str] = &["inputFiles", "taskRunner"];
     const EXAMPLE: &'static str = "\
 - id: count
   type: shell.commands
@@ -51,6 +52,7 @@ impl Task for ShellScript {
     const NAME: &'static str = "shell.script";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.scripts.shell.Script"];
     const SHELL: &'static [&'static str] = &["script", "beforeCommands", "before_commands"];
+    const FILES: &'static [&'static str] = &["inputFiles", "taskRunner"];
     const EXAMPLE: &'static str = "\
 - id: letters
   type: shell.script

@@ -5,7 +5,6 @@
 //! by it. Looking at table and ledger themselves costs nothing.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::DateTime;
@@ -20,6 +19,7 @@ use super::ledger::NAME;
 use super::mode::Mode;
 use super::script::constant;
 use crate::config::Settings;
+use crate::file_access::FileAccess;
 use crate::gcp::{Api, Failure, Login, Retry, Service};
 use crate::task::{Held, Holding, Ledger, TaskError, read};
 
@@ -42,7 +42,7 @@ pub(super) const LEDGER: Ledger = Ledger {
         "project",
         "projectId",
     ],
-    look: |loads, folder, settings| Box::pin(look(loads, folder, settings)),
+    look: |loads, files, settings| Box::pin(look(loads, files, settings)),
 };
 
 /// Where a load goes.
@@ -74,7 +74,7 @@ struct Asked {
     value: String,
 }
 
-async fn look(loads: Vec<Value>, folder: PathBuf, settings: Arc<Settings>) -> Result<Vec<Holding>, TaskError> {
+async fn look(loads: Vec<Value>, files: FileAccess, settings: Arc<Settings>) -> Result<Vec<Holding>, TaskError> {
     let mut answers = vec![Holding::Missing(None); loads.len()];
     let mut all: HashMap<Who, HashMap<(String, String), Vec<Asked>>> = HashMap::new();
     for (place, load) in loads.iter().enumerate() {
@@ -89,7 +89,7 @@ async fn look(loads: Vec<Value>, folder: PathBuf, settings: Arc<Settings>) -> Re
         }
     }
     for (who, tables) in all {
-        let reader = Reader::open(&settings, &folder, &who).await?;
+        let reader = Reader::open(&settings, &files, &who).await?;
         for ((table, column), asked) in &tables {
             reader.table_holds(table, column, asked, &mut answers).await?;
         }
@@ -104,14 +104,14 @@ struct Reader {
 }
 
 impl Reader {
-    async fn open(settings: &Settings, folder: &std::path::Path, who: &Who) -> Result<Self, TaskError> {
+    async fn open(settings: &Settings, files: &FileAccess, who: &Who) -> Result<Self, TaskError> {
         let login = Login {
             service_account: who.service_account.as_deref(),
             impersonate: who.impersonate.as_deref(),
             project: who.project.as_deref(),
             scopes: &who.scopes,
         };
-        let api = Api::find(settings, folder, Service::BigQuery, &login).await?;
+        let api = Api::find(settings, files, Service::BigQuery, &login).await?;
         let project = api.access.project()?.to_owned();
         Ok(Self { api, project })
     }

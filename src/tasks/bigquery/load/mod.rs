@@ -179,6 +179,7 @@ impl Task for Load {
     const NAME: &'static str = "bigquery.load";
     const ALIASES: &'static [&'static str] =
         &["io.kestra.plugin.gcp.bigquery.LoadFromGcs", "io.kestra.plugin.gcp.bigquery.Load"];
+    const FILES: &'static [&'static str] = &["from", "file", "schema", "service_account"];
     const EXAMPLE: &'static str = "\
 - id: load
   type: bigquery.load
@@ -221,6 +222,8 @@ impl Task for Load {
         let began = Instant::now();
         let from = self.source(context)?;
         let schema = self.schema.as_ref().map(|given| schema::read(context, given)).transpose()?;
+        // Before Google is asked for anything.
+        self.file.iter().try_for_each(|file| context.input_file("file", file).map(drop))?;
         let mut bigquery = BigQuery::open(context, &self.login(), self.location.as_deref()).await?;
         let main = TableName::parse(&self.table, &bigquery.project)?;
         let Some(mode) = &self.mode else {
@@ -281,7 +284,7 @@ impl Load {
                 Ok(From::Objects(all.iter().map(|text| (*text).to_owned()).collect()))
             }
             ([one], 0) if is_uri(one) || !one.contains("://") || one.starts_with("file://") => {
-                Ok(From::File(local(context.input_file(one)?)?))
+                Ok(From::File(local(context.input_file("from", one)?)?))
             }
             _ => Err(wrong()),
         }

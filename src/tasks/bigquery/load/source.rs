@@ -76,7 +76,7 @@ impl Source {
             all.extend(storage.find(uri).await?.into_iter().map(|object| (uri, object)));
         }
         if let Some(file) = &load.file {
-            let path = bigquery.context.input_file(file)?;
+            let path = bigquery.context.input_file("file", file)?;
             let sums = sums(&path).await?;
             is_same(&all, file, &sums)?;
             let source = Self::of_sums(load, bigquery, &path, sums, expected).await?;

@@ -10,6 +10,7 @@ use tokio_postgres::{Error, Transaction};
 
 use super::mode::Mode;
 use crate::config::Settings;
+use crate::file_access::FileAccess;
 use crate::postgres::name::quote_name;
 use crate::postgres::sql::quote;
 use crate::postgres::{FlowAddress, connect, explain};
@@ -21,7 +22,7 @@ const AT_ONCE: usize = 500;
 
 pub(super) const LEDGER: Ledger = Ledger {
     fields: &["table", "mode", "url", "username", "password"],
-    look: |loads, _, settings| Box::pin(look(loads, settings)),
+    look: |loads, files, settings| Box::pin(look(loads, files, settings)),
 };
 
 /// Where a load goes.
@@ -43,7 +44,7 @@ struct Asked {
 
 type Server = (Option<String>, Option<String>, Option<String>);
 
-async fn look(loads: Vec<Value>, settings: Arc<Settings>) -> Result<Vec<Holding>, TaskError> {
+async fn look(loads: Vec<Value>, files: FileAccess, settings: Arc<Settings>) -> Result<Vec<Holding>, TaskError> {
     let mut answers = vec![Holding::Missing(None); loads.len()];
     let mut servers: HashMap<Server, HashMap<(String, String), Vec<Asked>>> = HashMap::new();
     for (place, load) in loads.iter().enumerate() {
@@ -57,7 +58,7 @@ async fn look(loads: Vec<Value>, settings: Arc<Settings>) -> Result<Vec<Holding>
         tables.entry((load.table, column.to_owned())).or_default().push(Asked { place, value });
     }
     for ((url, username, password), tables) in servers {
-        let address = FlowAddress::of(url.as_ref(), username.as_ref(), password.as_ref());
+        let address = FlowAddress::of(url.as_ref(), username.as_ref(), password.as_ref(), &files);
         let mut session = connect(&settings, Some(&address)).await?;
         let asking = |error: Error| explain("asking what is loaded", &error);
         let transaction = session.client.transaction().await.map_err(asking)?;

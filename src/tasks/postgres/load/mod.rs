@@ -133,6 +133,7 @@ enum MissingColumn {
 
 impl Task for Load {
     const NAME: &'static str = "postgres.load";
+    const FILES: &'static [&'static str] = &["from", "ddl", "url"];
     const EXAMPLE: &'static str = "\
 - id: load
   type: postgres.load
@@ -168,8 +169,8 @@ impl Loading for Load {
         &self.table
     }
 
-    fn address(&self) -> FlowAddress {
-        FlowAddress::of(self.url.as_ref(), self.username.as_ref(), self.password.as_ref())
+    fn address(&self, context: &TaskContext) -> FlowAddress {
+        FlowAddress::of(self.url.as_ref(), self.username.as_ref(), self.password.as_ref(), &context.files)
     }
 
     async fn load(
@@ -224,7 +225,7 @@ impl Loading for Load {
 impl Load {
     fn ddl_text(&self, context: &TaskContext) -> Result<Option<String>, TaskError> {
         let Some(name) = &self.ddl else { return Ok(None) };
-        let path = context.input_file(name)?;
+        let path = context.input_file("ddl", name)?;
         std::fs::read_to_string(&path)
             .map(Some)
             .map_err(|error| TaskError::permanent(format!("cannot read the DDL file `{name}`")).because(error))
