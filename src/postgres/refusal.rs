@@ -13,11 +13,14 @@ impl Refusal {
         Self { complaint }
     }
 
-    /// Whether a row is to blame: its values (SQLSTATE classes 22 and 23), a view's check (44), a trigger (P0001), or a
-    /// value too long for its index (54000).
-    pub fn is_of_a_row(&self) -> bool {
+    /// Whether a row of the COPY into `table` is to blame. The server names it, or its SQLSTATE says that it is about
+    /// values (class 22), constraints (23), a view's check (44) or what a trigger raised (P0). Lost connections, full
+    /// disks, stops and the like are nobody's fault, whichever row was on its way.
+    pub fn is_of_a_row(&self, table: &str) -> bool {
         let code = self.complaint.code.code();
-        ["22", "23", "44"].iter().any(|class| code.starts_with(class)) || ["P0001", "54000"].contains(&code)
+        let is_in = |classes: &[&str]| classes.iter().any(|class| code.starts_with(class));
+        let is_of_the_server = is_in(&["08", "25", "40", "53", "57", "58", "F0", "XX"]);
+        !is_of_the_server && (self.row(table).is_some() || is_in(&["22", "23", "44", "P0"]))
     }
 
     /// The message with its SQLSTATE and details.
@@ -83,5 +86,8 @@ mod tests {
             assert_eq!(refusal.column("t", columns.into_iter()), column, "{context}");
         }
         assert_eq!(refusal("COPY a1, b, line 4").row("a1, b"), Some(4));
+        assert!(refusal("SQL statement").is_of_a_row("t") && refusal("COPY t, line 1").is_of_a_row("t"));
+        let full = Complaint::read(b"SERROR\0C53100\0Mdisk full\0WCOPY t, line 12\0");
+        assert!(!Refusal::new(full).is_of_a_row("t"));
     }
 }

@@ -51,6 +51,7 @@ pub fn fill<'a>(
         }
         ColumnType::Timestamp => parse.moments(name, rows, moment::parse_timestamp, None),
         ColumnType::TimestampTz => parse.moments(name, rows, moment::parse_timestamptz, Some(TimeZone::UTC)),
+        ColumnType::Instant => parse.moments(name, rows, moment::parse_instant, Some(TimeZone::UTC)),
     }
 }
 

@@ -64,6 +64,8 @@ pub enum ColumnType {
     Timestamp,
     /// The same with an offset (`Z`, `+02`, `+02:00`; none means UTC). Polars: Datetime in microseconds, UTC.
     TimestampTz,
+    /// The same, and a time without an offset is a bad row: it means the time zone of a server's session.
+    Instant,
 }
 
 /// A column that the consumer wants, with the type that it wants.

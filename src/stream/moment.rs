@@ -24,6 +24,11 @@ pub fn parse_timestamptz(text: &[u8]) -> Option<i64> {
     Some(micros - offset_seconds(rest)? * MICROS_PER_SECOND)
 }
 
+/// The same; none without an offset.
+pub fn parse_instant(text: &[u8]) -> Option<i64> {
+    parse_timestamptz(text).filter(|_| parse_timestamp(text).is_none())
+}
+
 fn timestamp(text: &[u8]) -> Option<(i64, &[u8])> {
     let (days, rest) = date(text)?;
     let (micros, rest) = match rest {

@@ -288,9 +288,10 @@ fn convert(values: &Series, wanted: &Column, complaints: &mut BTreeMap<usize, St
         (Some(ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz), ColumnType::Timestamp) => {
             moments(values, None)?
         }
-        (Some(ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz), ColumnType::TimestampTz) => {
-            moments(values, Some(TimeZone::UTC))?
-        }
+        (
+            Some(ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz),
+            ColumnType::TimestampTz | ColumnType::Instant,
+        ) => moments(values, Some(TimeZone::UTC))?,
         _ => return by_text(values, wanted, complaints),
     };
     if wanted.required && cast.null_count() > 0 {

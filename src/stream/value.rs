@@ -167,6 +167,11 @@ pub fn complaint(text: &[u8], kind: ColumnType) -> String {
         ColumnType::Text | ColumnType::Json => "is not valid UTF-8 text".to_owned(),
         ColumnType::Date => "is not a date such as 2020-04-01".to_owned(),
         ColumnType::Timestamp => "is not a timestamp such as 2020-04-01 00:44:02".to_owned(),
+        ColumnType::Instant => {
+            "is not a timestamp with its offset, such as 2020-04-01 00:44:02+00, which a step needs since the \
+                                session is not in UTC"
+                .to_owned()
+        }
         ColumnType::TimestampTz => "is not a timestamp such as 2020-04-01 00:44:02+00".to_owned(),
     }
 }

@@ -75,3 +75,51 @@ async fn a_load_leaves_no_files_beside_its_source() {
     assert!(!place.path().join("a.work").exists(), "the flow's folder is the user's");
     assert_eq!(place.t().await, "1 2.5");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_server_refuses_is_rejected_with_its_line() {
+    let made = "CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent VALUES (1), (2);
+        CREATE TABLE t (id int PRIMARY KEY, name varchar(3), doc jsonb, parent int REFERENCES parent, CHECK (id < 100));
+        INSERT INTO t VALUES (9, 'old')";
+    let place = Place::with("bad_server", made).await;
+    place.file(
+        "a.csv",
+        "id,name,doc,parent\n1,a,{},1\n2,long,{},1\n3,\"c\nd\",{},1\n4,d,{bad},1\n9,e,{},1\n101,f,{},1\n5,g,{},7\n6,h,{},2\n1,i,,\n",
+    );
+    for mode in ["append", "{merge: {key: [id]}}"] {
+        place.run("DELETE FROM t WHERE id <> 9; DROP TABLE IF EXISTS jitney_loads").await;
+        // A merge takes a known key for the same row, and cannot tell which row a foreign key refuses.
+        let is_merge = mode.starts_with('{');
+        if is_merge {
+            place.run("INSERT INTO parent VALUES (7)").await;
+        }
+        let yaml = format!("{{from: a.csv, table: t, mode: {mode}, on_bad_row: {{reject: {{file: bad.csv}}}}}}");
+        let outputs = place.load(&yaml).await.unwrap();
+        assert_eq!(counts(&outputs), if is_merge { [9, 4, 3, 2] } else { [9, 3, 6, 0] }, "{mode}");
+        let stored = if is_merge { "1 a\n3 c\nd\n5 g\n6 h\n9 old" } else { "1 a\n3 c\nd\n6 h\n9 old" };
+        assert_eq!(place.rows("SELECT id, name FROM t").await, stored, "{mode}");
+        let context = place.context();
+        let storage = Storage::new(context.settings.storage(), context.execution);
+        let kept = std::fs::read_to_string(storage.path(outputs["rejected_uri"].as_str().unwrap()).unwrap()).unwrap();
+        let lines: Vec<&str> = kept.lines().skip(1).filter_map(|line| line.split(',').next()).collect();
+        assert_eq!(lines, if is_merge { vec!["3", "6", "8"] } else { vec!["3", "6", "7", "8", "9", "11"] }, "{kept}");
+        assert_says(&kept, &["`name`: value too long", "`doc`: invalid input syntax for type json", "t_id_check"]);
+    }
+    assert_says(&place.refused("{from: a.csv, table: t, mode: append, if_loaded: load}").await, &["a.csv:3:3: `name`"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_index_is_offered_where_a_partition_is_looked_for_in_a_large_table() {
+    let made =
+        "CREATE TABLE t (part int, id int); INSERT INTO t SELECT 1, n FROM generate_series(1, 100000) n; ANALYZE t";
+    let place = Place::with("index_offered", made).await;
+    place.file("a.csv", "id\n1\n");
+    let yaml = "{from: a.csv, table: t, mode: {replace_partition: {part: 2}}, if_loaded: load}";
+    let (outputs, log) = place.load_in("e1", yaml).await;
+    outputs.unwrap();
+    assert_says(&log, &["CREATE INDEX ON public.t (\"part\")"]);
+    place.run("CREATE INDEX ON t (part)").await;
+    let (outputs, log) = place.load_in("e2", yaml).await;
+    outputs.unwrap();
+    assert!(!log.contains("CREATE INDEX"), "{log}");
+}

@@ -120,7 +120,7 @@ fn one_of(rule: &Among, columns: &Columns) -> std::result::Result<Condition, Tas
 
 fn fresh(rule: &Freshness, columns: &Columns) -> std::result::Result<Condition, TaskError> {
     let column = find("expect.freshness", &rule.column, columns)?.clone();
-    if !matches!(column.1, ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz) {
+    if !matches!(column.1, ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz | ColumnType::Instant) {
         return Err(TaskError::permanent(format!(
             "`expect.freshness`: `{}` is neither a date nor a timestamp",
             column.0

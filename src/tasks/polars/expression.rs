@@ -23,7 +23,9 @@ pub fn representation(kind: ColumnType) -> DataType {
         ColumnType::Numeric | ColumnType::Text | ColumnType::Json => DataType::String,
         ColumnType::Date => DataType::Date,
         ColumnType::Timestamp => DataType::Datetime(TimeUnit::Microseconds, None),
-        ColumnType::TimestampTz => DataType::Datetime(TimeUnit::Microseconds, Some(TimeZone::UTC)),
+        ColumnType::TimestampTz | ColumnType::Instant => {
+            DataType::Datetime(TimeUnit::Microseconds, Some(TimeZone::UTC))
+        }
     }
 }
 
@@ -159,7 +161,7 @@ fn adapt(node: Expr, columns: &Columns) -> PolarsResult<Expr> {
 pub fn moment(text: &str, kind: ColumnType) -> Option<PolarsResult<Expr>> {
     let value = match kind {
         ColumnType::Date => read_date(text).map(|date| days(date).lit()),
-        ColumnType::Timestamp | ColumnType::TimestampTz => {
+        ColumnType::Timestamp | ColumnType::TimestampTz | ColumnType::Instant => {
             read_timestamp(text).map(|time| time.and_utc().timestamp_micros().lit())
         }
         _ => return None,

@@ -45,7 +45,7 @@ impl<'a> Texts<'a> {
             ColumnType::Numeric => Self::Numeric(series.str()?),
             ColumnType::Date => Self::Date(series.date()?.physical()),
             ColumnType::Timestamp => Self::Timestamp(series.datetime()?.physical()),
-            ColumnType::TimestampTz => Self::TimestampTz(series.datetime()?.physical()),
+            ColumnType::TimestampTz | ColumnType::Instant => Self::TimestampTz(series.datetime()?.physical()),
         })
     }
 

@@ -186,6 +186,12 @@ impl Target {
         field(column)
     }
 
+    /// The columns that no rows are sent for.
+    pub(super) fn others(&self, fields: &[Field]) -> impl Iterator<Item = &str> {
+        let names = self.columns.iter().map(|column| column.name.as_str());
+        names.filter(|name| !fields.iter().any(|field| field.name == *name))
+    }
+
     /// Whether an INSERT of these fields sets a column that the server would number itself, whatever is given.
     pub(super) fn overrides_identity(&self, fields: &[Field]) -> bool {
         let sent = |column: &TableColumn| fields.iter().any(|field| field.name == column.name);

@@ -25,8 +25,8 @@ use super::source::Source;
 use super::target::{Leniency, Making, Target};
 use super::transaction::Loading;
 use crate::postgres::{FlowAddress, Watch, explain};
-use crate::stream::{Encoding, Format, ReadOptions, Reader};
-use crate::task::{Conflict, Ledger, Progress, Task, TaskContext, TaskError};
+use crate::stream::{ColumnType, Encoding, Format, ReadOptions, Reader};
+use crate::task::{Conflict, Ledger, Level, Progress, Task, TaskContext, TaskError};
 use crate::tasks::appended::IfLoaded;
 use crate::tasks::bad_rows::{BadRows, Rejected};
 use crate::tasks::polars::plan::Plan;
@@ -198,7 +198,12 @@ impl Loading for Load {
         let is_utc = watch.over("asking for the time zone", is_utc(transaction)).await?;
         let (way, feed) = Way::open(self, context, (&target, source), is_utc)?;
         let fields = &way.encoder.fields;
-        let table = watch.over("making room for the rows", self.mode.prepare(transaction, &target, fields)).await?;
+        let table = watch
+            .over(
+                "making room for the rows",
+                self.mode.prepare(transaction, &target, fields, self.on_bad_row != BadRows::Fail),
+            )
+            .await?;
         let relation = self.mode.relation(&target);
         let sending = Sending { transaction, watch, table: &table, relation, way: &way };
         let mut rejected = Rejected::start(&self.on_bad_row, &source.name, context)?;
@@ -217,7 +222,9 @@ impl Loading for Load {
         );
         watch.over("writing to the ledger", recording).await?;
         let rejected_uri = rejected.uri().map(str::to_owned);
-        let notes = note.into_iter().chain(sent.notes(&rejected)).collect();
+        let advice = watch.over("looking for an index", self.mode.advice(transaction, &target)).await?;
+        let advice = advice.map(|advice| (Level::Info, advice));
+        let notes = note.into_iter().chain(sent.notes(&rejected)).chain(advice).collect();
         Ok(Loaded { rejected_uri, notes, ..Loaded::of(&self.table, source, counts, seconds) })
     }
 }
@@ -277,9 +284,17 @@ impl Load {
     }
 
     /// The file, and what the steps make of it. Texts that no step looks at stay as they are, for the server to read.
-    fn opened(&self, target: &Target, source: &Source, progress: Arc<Progress>) -> Result<(Reader, Plan), TaskError> {
+    fn opened(
+        &self,
+        target: &Target,
+        source: &Source,
+        (progress, is_utc): (Arc<Progress>, bool),
+    ) -> Result<(Reader, Plan), TaskError> {
         let reader = Reader::open(&source.file.path, &self.options(source)?, progress)?;
-        let types = |name: &str| target.column_type(name);
+        let types = |name: &str| match target.column_type(name) {
+            Some(ColumnType::TimestampTz) if !is_utc => Some(ColumnType::Instant),
+            kind => kind,
+        };
         let is_left_out = |name: &str| {
             self.on_extra_column == ExtraColumn::Ignore && reader.is_ambiguous(name) && types(name).is_none()
         };
@@ -360,7 +375,7 @@ impl<'a> Way<'a> {
         is_utc: bool,
     ) -> Result<(Self, Feed), TaskError> {
         let partition = load.mode.partition()?;
-        let (reader, plan) = load.opened(target, source, context.progress.clone())?;
+        let (reader, plan) = load.opened(target, source, (context.progress.clone(), is_utc))?;
         let hint = reader.hint().map(str::to_owned);
         let columns: Vec<String> = plan.columns().iter().map(|(name, _)| name.clone()).collect();
         let leniency = Leniency {

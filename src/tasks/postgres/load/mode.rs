@@ -52,6 +52,9 @@ enum OnMatch {
     Update,
 }
 
+/// Rows from which on a scan of the table is worth an index.
+const LARGE: f32 = 100_000.0;
+
 /// The stage of a merge: a table that is gone with the transaction.
 pub(super) const STAGE: &str = "pg_temp.jitney_stage";
 
@@ -86,7 +89,8 @@ impl Mode {
         matches!(self, Self::Merge(merge) if merge.on_match == OnMatch::Update)
     }
 
-    /// Makes room for the rows, and says which table they are copied to.
+    /// Makes room for the rows, and says which table they are copied to. Where that is a merge's stage and `is_checked`,
+    /// it has the table's checks, so that they speak of one row.
     ///
     /// # Errors
     /// When the server refuses.
@@ -95,6 +99,7 @@ impl Mode {
         transaction: &Transaction<'_>,
         target: &Target,
         fields: &[Field],
+        is_checked: bool,
     ) -> Result<String, TaskError> {
         let table = &target.sql_name;
         let sql = match self {
@@ -107,6 +112,12 @@ impl Mode {
                 }
                 _ => return Ok(table.clone()),
             },
+            Self::Merge(_) if is_checked => {
+                let drops = target.others(fields).map(|name| format!("DROP COLUMN {}", quote_name(name)));
+                let drops = drops.collect::<Vec<_>>().join(", ");
+                let alter = if drops.is_empty() { drops } else { format!("; ALTER TABLE {STAGE} {drops}") };
+                format!("CREATE TEMP TABLE jitney_stage (LIKE {table} INCLUDING CONSTRAINTS) ON COMMIT DROP{alter}")
+            }
             Self::Merge(_) => {
                 let columns = list(fields);
                 format!("CREATE TEMP TABLE jitney_stage ON COMMIT DROP AS SELECT {columns} FROM {table} WITH NO DATA")
@@ -117,6 +128,30 @@ impl Mode {
             .await
             .map_err(|error| explain(&format!("making room in `{}`", target.name), &error))?;
         Ok(if matches!(self, Self::Merge(_)) { STAGE.to_owned() } else { table.clone() })
+    }
+
+    /// What would make it faster, if anything would: an index where the partition's rows are looked for in all rows of
+    /// a large table.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub(super) async fn advice(
+        &self,
+        transaction: &Transaction<'_>,
+        target: &Target,
+    ) -> Result<Option<String>, TaskError> {
+        let Some((column, _)) = self.partition()?.filter(|_| !target.is_new) else { return Ok(None) };
+        let (column, table) = (target.own_name(column)?, &target.sql_name);
+        let sql = "SELECT c.relkind = 'r' AND c.reltuples >= $3 AND NOT EXISTS (
+                       SELECT 1 FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+                       WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL AND a.attname = $2)
+                   FROM pg_class c WHERE c.oid = to_regclass($1)";
+        let row = transaction.query_one(sql, &[table, &column, &LARGE]).await;
+        let is_slow: bool = row.map_err(|error| explain("looking for an index", &error))?.get(0);
+        let index = format!("CREATE INDEX ON {table} ({})", quote_name(column));
+        Ok(is_slow.then(|| {
+            format!("the rows of the partition were looked for in the whole table; faster with an index: {index}")
+        }))
     }
 
     /// The table that rows are copied to, as the server's messages name it.

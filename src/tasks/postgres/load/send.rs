@@ -206,7 +206,7 @@ impl Flow<'_> {
     /// The problem with the place in the file, if the server complains of a row.
     async fn located(&self, problem: TaskError) -> TaskError {
         let Sending { watch, relation, way, .. } = self.sending;
-        match watch.refusal().filter(Refusal::is_of_a_row) {
+        match watch.refusal().filter(|refusal| refusal.is_of_a_row(relation)) {
             Some(refusal) => way.locate(&refusal, relation, self.rows, problem).await,
             None => problem,
         }
@@ -257,7 +257,8 @@ impl Flow<'_> {
                 self.count(rows.height() as u64, stored).map(Ok)
             }
             Err(problem) => {
-                let refusal = self.sending.watch.refusal().filter(Refusal::is_of_a_row).ok_or(problem)?;
+                let Sending { watch, relation, .. } = self.sending;
+                let refusal = watch.refusal().filter(|refusal| refusal.is_of_a_row(relation)).ok_or(problem)?;
                 self.over(
                     transaction.batch_execute("ROLLBACK TO SAVEPOINT jitney_batch; RELEASE SAVEPOINT jitney_batch"),
                 )
