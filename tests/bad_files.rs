@@ -445,6 +445,33 @@ fn json_lines_are_typed_and_their_faults_located() {
 }
 
 #[test]
+fn json_documents_are_read_value_by_value_and_their_faults_located() {
+    let folder = Folder::new();
+    let wanted = || vec![column("id", ColumnType::Int(64))];
+    let ids = |path: &Path| {
+        let batches = read(path, wanted()).unwrap();
+        batches.iter().flat_map(|batch| ints(&batch.frame, "id")).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&folder.file("a.json", " [ {\"id\": 1},{\"id\":2}\n, {\"x\": 0} ]\n")), [Some(1), Some(2), None]);
+    assert_eq!(ids(&folder.file("b.json", "{\n  \"id\": 1\n}\n{\n  \"id\": 2\n}\n")), [Some(1), Some(2)]);
+    assert_eq!(ids(&folder.file("c.json", "{\"id\": 1}\n\n{\"id\": 2}")), [Some(1), Some(2)]);
+
+    let batches = read(&folder.file("d.json", "[{\"id\": 1},\n {\"id\": \"x\"}, 7]"), wanted()).unwrap();
+    let bad = bad(&batches);
+    assert_eq!((bad[0].line, bad[0].column, bad[0].message.as_str()), (2, 9, "`id`: `x` is not a number"));
+    assert_eq!((bad[1].line, bad[1].column), (2, 0));
+    assert!(bad[1].message.starts_with("row 3: the value is not a JSON object"), "{}", bad[1].message);
+
+    let broken = read(&folder.file("e.json", "[\n  {\"id\": 1},\n  {\"id\": 2,}\n]"), wanted()).unwrap_err();
+    assert_eq!((broken.line, broken.column), (3, 12));
+    assert!(broken.message.contains("expected a key in double quotes, found `}`"), "{broken}");
+    let shown = error(&folder.file("f.json", "[{\"id\": 1}, {\"id\": 2"));
+    assert!(shown.message.contains("cut in the middle"), "{shown}");
+    let shown = error(&folder.file("g.ndjson", "[\n{\"id\" : 1}\n]\n"));
+    assert!(shown.help.unwrap_or_default().contains("format: json"));
+}
+
+#[test]
 fn a_parquet_file_gives_the_same_rows_as_the_csv_file_it_came_from() {
     let folder = Folder::new();
     let csv = folder.file("a.csv", "id,fare,note,day,at,zoned,yes,precise\n1,2.5,a,2020-04-01,2020-04-01 00:44:02,2020-04-01 02:00:00+02,t,1.10\n2,,,,,,,\n3,4.0,,,,,,\n");

@@ -22,11 +22,14 @@ mod column;
 mod csv;
 mod encoding;
 pub mod gzip;
+mod json;
+mod keys;
 mod marks;
 pub mod moment;
 mod ndjson;
 mod pages;
 mod parquet;
+mod records;
 mod split;
 mod text;
 pub mod value;
@@ -79,7 +82,8 @@ pub struct Column {
     pub required: bool,
 }
 
-/// The name of a wanted column that holds each row's line in the file, from 1; of Parquet its number. Polars: Int64.
+/// The name of a wanted column that holds what finds each row again: its line in the file, from 1; of Parquet, and of
+/// JSON that is not made of lines, its number. Polars: Int64.
 pub const LINE: &str = "\u{1}line";
 
 impl Column {
@@ -144,6 +148,8 @@ pub enum Format {
     Csv,
     /// One JSON object on each line.
     Ndjson,
+    /// JSON objects: an array of them, or one after the other, whether each has a line or takes several.
+    Json,
     /// Apache Parquet.
     Parquet,
 }
@@ -154,6 +160,7 @@ impl Format {
         match self {
             Self::Csv => "CSV",
             Self::Ndjson => "NDJSON",
+            Self::Json => "JSON",
             Self::Parquet => "Parquet",
         }
     }
@@ -167,7 +174,8 @@ impl Format {
         };
         match plain.rsplit_once('.').map_or("", |(_, extension)| extension) {
             "parquet" | "pq" => Self::Parquet,
-            "ndjson" | "jsonl" | "json" => Self::Ndjson,
+            "ndjson" | "jsonl" => Self::Ndjson,
+            "json" => Self::Json,
             _ => Self::Csv,
         }
     }
@@ -264,8 +272,8 @@ impl Reader {
                 hint = file.other_delimiter();
                 (once(file.header(), &mut ambiguous), Open::Csv(file))
             }
-            Format::Ndjson => {
-                let file = ndjson::NdjsonFile::open(text(progress)?, &name)?;
+            format @ (Format::Ndjson | Format::Json) => {
+                let file = ndjson::NdjsonFile::open(text, progress, &name, format)?;
                 (file.columns().to_vec(), Open::Ndjson(file))
             }
             Format::Parquet => {
@@ -294,16 +302,16 @@ impl Reader {
         !matches!(self.file, Open::Parquet(_))
     }
 
-    /// The rows that begin on these lines, as bad rows without a message. `wanted` names a column for each line, or
+    /// The rows that these values of [`LINE`] mean, as bad rows without a message. `wanted` names a column for each, or
     /// none where the whole row is meant.
     ///
     /// # Errors
     /// When the file cannot be read so far.
-    pub fn rows_at(self, wanted: &BTreeMap<u64, Option<String>>) -> Result<Vec<BadRow>> {
+    pub fn rows_at(self, wanted: &BTreeMap<u64, Option<String>>) -> Result<Vec<(u64, BadRow)>> {
         match self.file {
-            Open::Csv(file) => file.rows_at(wanted),
+            Open::Csv(file) => Ok(file.rows_at(wanted)?.into_iter().map(|row| (row.line, row)).collect()),
             Open::Ndjson(file) => file.rows_at(wanted),
-            Open::Parquet(_) => Ok(wanted.keys().map(|row| BadRow::at(*row)).collect()),
+            Open::Parquet(_) => Ok(wanted.keys().map(|row| (*row, BadRow::at(*row))).collect()),
         }
     }
 

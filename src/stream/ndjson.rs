@@ -1,171 +1,139 @@
-//! One JSON object on each line, as typed batches.
+//! JSON objects as typed batches: one on each line, or an array of them, or one after the other over several lines.
 //!
-//! A field that is missing or `null` is NULL. Numbers pass through a double or a 64-bit integer, so a decimal with more
-//! digits should be written as a string.
+//! A field that is missing or `null` is NULL; of a key that comes twice in an object the last one counts. Numbers keep
+//! every digit that the file has.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
 
-use memchr::{memchr_iter, memrchr};
 use polars::prelude::Column as Filled;
-use serde_json::{Map, Value};
 
 use super::bytes::{is_web_page, preview};
+use super::json::{self, Fault};
+use super::keys::{Keys, Survey};
+use super::records::{Records, Row};
 use super::text::{Text, other_encoding, seems_utf16};
-use super::{BadRow, Batch, Column, ColumnType, LINE, Result, column};
+use super::{BadRow, Batch, Column, ColumnType, Format, LINE, Result, column};
 use crate::diagnostic::Diagnostic;
+use crate::task::Progress;
 
-/// Rows whose fields make up the columns of the file.
-const SAMPLE: usize = 1_000;
-const LONGEST_LINE: usize = 16 << 20;
+/// The largest column of an error that is shown below the row's text.
+const LAST_COLUMN: usize = 2_000;
 
-/// A file of JSON lines whose first rows have been looked at.
+/// A file of JSON objects whose keys are known.
 #[derive(Debug)]
 pub struct NdjsonFile {
-    source: Text,
+    records: Records,
     name: String,
-    text: Vec<u8>,
-    spare: Vec<u8>,
-    line: u64,
-    is_last: bool,
     columns: Vec<(String, Option<ColumnType>)>,
 }
 
 impl NdjsonFile {
-    /// Looks at the first rows.
+    /// Looks at all rows for their keys. A file that is longer than a block is read once for that; `open` opens it anew.
     ///
     /// # Errors
-    /// When the file is empty, or is no JSON at all.
-    pub fn open(source: Text, name: &str) -> Result<Self> {
-        let (text, spare, columns) = (Vec::new(), Vec::new(), Vec::new());
-        let mut file = Self { source, name: name.to_owned(), text, spare, line: 1, is_last: false, columns };
-        let end = file.find_lines()?;
-        if is_web_page(&file.text) {
-            let shown = preview(&file.text[..file.text.len().min(256)]);
-            return Err(file.error(format!("the file is a web page, not data: it starts with `{shown}`")));
+    /// When the file is empty or damaged, or is no JSON at all.
+    pub fn open(
+        open: impl Fn(Arc<Progress>) -> Result<Text>,
+        progress: Arc<Progress>,
+        name: &str,
+        format: Format,
+    ) -> Result<Self> {
+        let mut records = Records::start(open(progress)?, name, format)?;
+        if is_web_page(records.text()) {
+            let shown = preview(&records.text()[..records.text().len().min(256)]);
+            return Err(records.error(format!("the file is a web page, not data: it starts with `{shown}`")));
         }
-        file.columns = columns_of(file.text.get(..end).unwrap_or_default());
-        if file.columns.is_empty() {
-            if let Some(found) = seems_utf16(&file.text) {
-                let mut error = file.error(format!("the file is {found}, and is read as {}", file.source.encoding()));
-                error.help = Some(format!("say so: `encoding: {found}`"));
-                return Err(error);
-            }
-            let first = lines(&file.text, 1).next().map(|(_, line)| line).unwrap_or_default();
-            if std::str::from_utf8(first).is_err() {
-                let mut error = file.error(format!("the line is not valid {} text", file.source.encoding()));
-                error.help = other_encoding(first).filter(|_| file.source.is_assumed());
-                return Err(error);
-            }
-            return Err(file.error("no JSON object is in the first lines of the file"));
+        let mut survey = Survey::default();
+        match records.is_whole() {
+            true => records.look(|records, row| take(&mut survey, records, row))?,
+            false => look_at_all(Records::start(open(Arc::default())?, name, format)?, &mut survey)?,
         }
-        Ok(file)
+        let columns = survey.columns();
+        if columns.is_empty() {
+            return Err(no_object(&records));
+        }
+        Ok(Self { records, name: name.to_owned(), columns })
     }
 
-    /// The fields of the first rows, with the types that they seem to have.
+    /// The keys of all rows, with the types that they seem to have.
     pub fn columns(&self) -> &[(String, Option<ColumnType>)] {
         &self.columns
     }
 
-    /// Where the whole lines of the text end; 0 at the end of the file.
-    fn find_lines(&mut self) -> Result<usize> {
-        loop {
-            if let Some(end) = memrchr(b'\n', &self.text) {
-                return Ok(end + 1);
-            }
-            if self.is_last {
-                return Ok(self.text.len());
-            }
-            if self.text.len() > LONGEST_LINE {
-                return Err(self.error("this line is longer than 16 MiB"));
-            }
-            match self.source.next_block(std::mem::take(&mut self.spare))? {
-                Some(block) => {
-                    self.text.extend_from_slice(&block);
-                    self.spare = block;
-                }
-                None => self.is_last = true,
-            }
-        }
-    }
-
-    fn error(&self, message: impl Into<String>) -> Box<Diagnostic> {
-        let mut diagnostic = Diagnostic::error(message);
-        diagnostic.file = self.name.clone();
-        diagnostic.line = usize::try_from(self.line).unwrap_or(usize::MAX);
-        Box::new(diagnostic)
-    }
-
-    /// The rows on these lines; see [`super::Reader::rows_at`].
-    pub fn rows_at(mut self, wanted: &BTreeMap<u64, Option<String>>) -> Result<Vec<BadRow>> {
+    /// The rows at these places; see [`super::Reader::rows_at`].
+    pub fn rows_at(mut self, wanted: &BTreeMap<u64, Option<String>>) -> Result<Vec<(u64, BadRow)>> {
         let mut found = Vec::new();
         while found.len() < wanted.len() {
-            let end = self.find_lines()?;
-            if end == 0 {
+            let rows = self.records.next_rows()?;
+            if rows.is_empty() {
                 break;
             }
-            let text = self.text.get(..end).unwrap_or_default();
-            let rows = lines(text, self.line).filter(|(line, _)| wanted.contains_key(line));
-            found.extend(rows.map(|(line, text)| BadRow { text: column::kept(text), ..BadRow::at(line) }));
-            self.line += memchr_iter(b'\n', text).count() as u64;
-            self.text.drain(..end);
+            for row in &rows {
+                let Some(column) = wanted.get(&row.place) else { continue };
+                let value = column.as_ref().and_then(|column| value_of(self.records.text(), row, column));
+                found.push((row.place, self.records.bad_row(row, value.map(|value| value.start), String::new())));
+            }
         }
         Ok(found)
     }
 
     /// The file's rows with the wanted columns.
     pub fn batches(self, wanted: Vec<Column>) -> impl Iterator<Item = Result<Batch>> + Send {
-        NdjsonBatches { file: self, wanted, is_over: false, is_first: true }
+        let keys = Keys::of(wanted.iter().map(|column| column.name.as_str()));
+        NdjsonBatches { file: self, wanted, keys, is_over: false, is_first: true }
     }
 }
 
-fn columns_of(text: &[u8]) -> Vec<(String, Option<ColumnType>)> {
-    let mut kinds: Map<String, Value> = Map::new();
-    let mut columns: Vec<(String, Option<ColumnType>)> = Vec::new();
-    for (_, line) in lines(text, 1).take(SAMPLE) {
-        let Ok(object) = serde_json::from_slice::<Map<String, Value>>(line) else { continue };
-        for (name, value) in object {
-            let kind = kind_of(&value);
-            let next = kinds.len();
-            let place = kinds.entry(name.clone()).or_insert(Value::from(next)).as_u64().unwrap_or_default();
-            match usize::try_from(place).ok().and_then(|place| columns.get_mut(place)) {
-                Some((_, known)) => *known = common(*known, kind),
-                None => columns.push((name, kind)),
-            }
+fn look_at_all(mut records: Records, survey: &mut Survey) -> Result<()> {
+    loop {
+        let rows = records.next_rows()?;
+        if rows.is_empty() {
+            return Ok(());
         }
-    }
-    columns
-}
-
-fn kind_of(value: &Value) -> Option<ColumnType> {
-    match value {
-        Value::Null => None,
-        Value::Bool(_) => Some(ColumnType::Bool),
-        Value::Number(number) if number.is_i64() => Some(ColumnType::Int(64)),
-        Value::Number(_) => Some(ColumnType::Float),
-        Value::String(_) | Value::Array(_) | Value::Object(_) => Some(ColumnType::Text),
+        rows.iter().try_for_each(|row| take(survey, &records, row))?;
     }
 }
 
-fn common(one: Option<ColumnType>, other: Option<ColumnType>) -> Option<ColumnType> {
-    match (one, other) {
-        (None, kind) | (kind, None) => kind,
-        (one, other) if one == other => one,
-        (Some(ColumnType::Int(_) | ColumnType::Float), Some(ColumnType::Int(_) | ColumnType::Float)) => {
-            Some(ColumnType::Float)
-        }
-        _ => Some(ColumnType::Text),
-    }
+fn take(survey: &mut Survey, records: &Records, row: &Row) -> Result<()> {
+    survey.row(records.text_of(row)).map_err(|message| records.error(message))
 }
 
-/// The lines that are not blank, each with its number.
-fn lines(text: &[u8], first: u64) -> impl Iterator<Item = (u64, &[u8])> {
-    (first..).zip(text.split(|byte| *byte == b'\n')).filter(|(_, line)| !line.trim_ascii().is_empty())
+fn no_object(records: &Records) -> Box<Diagnostic> {
+    let (text, source) = (records.text(), records.source());
+    if let Some(found) = seems_utf16(text) {
+        let error = records.error(format!("the file is {found}, and is read as {}", source.encoding()));
+        return Box::new(error.help(format!("say so: `encoding: {found}`")));
+    }
+    let first = text.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default();
+    if std::str::from_utf8(first).is_err() {
+        let mut error = records.error(format!("the line is not valid {} text", source.encoding()));
+        error.help = other_encoding(first).filter(|_| source.is_assumed());
+        return error;
+    }
+    let mut error = records.error("no JSON object is in the file");
+    error.help = records.whole_document();
+    error
+}
+
+/// Where the value of a key stands in the file's text.
+fn value_of(text: &[u8], row: &Row, name: &str) -> Option<Range<usize>> {
+    let mut found = None;
+    let is_meant = |key: &Range<usize>| {
+        let key = text.get(key.clone()).and_then(json::plain);
+        key.is_some_and(|key| key.as_ref() == name.as_bytes())
+    };
+    let each = |key: Range<usize>, value| found = if is_meant(&key) { Some(value) } else { found.take() };
+    json::object(text.get(..row.range.end)?, row.range.start, each).ok()?;
+    found
 }
 
 struct NdjsonBatches {
     file: NdjsonFile,
     wanted: Vec<Column>,
+    keys: Keys,
     is_over: bool,
     is_first: bool,
 }
@@ -177,9 +145,9 @@ impl Iterator for NdjsonBatches {
         if self.is_over {
             return None;
         }
-        let batch = self.file.find_lines().and_then(|end| {
-            self.is_over = end == 0;
-            if end == 0 && !self.is_first { Ok(None) } else { self.batch(end).map(Some) }
+        let batch = self.file.records.next_rows().and_then(|rows| {
+            self.is_over = rows.is_empty();
+            if self.is_over && !self.is_first { Ok(None) } else { self.batch(rows).map(Some) }
         });
         self.is_first = false;
         self.is_over |= batch.is_err();
@@ -187,68 +155,144 @@ impl Iterator for NdjsonBatches {
     }
 }
 
+/// The rows of a batch that are objects, and where the value of each wanted column stands.
+struct Cells {
+    rows: Vec<Row>,
+    values: Vec<Option<Range<usize>>>,
+    width: usize,
+}
+
 impl NdjsonBatches {
-    fn batch(&mut self, end: usize) -> Result<Batch> {
-        let text = self.file.text.get(..end).unwrap_or_default();
-        let is_whole = text.ends_with(b"\n");
-        let (mut bad, mut rows) = (Vec::new(), Vec::new());
-        for (number, line) in lines(text, self.file.line) {
-            match serde_json::from_slice::<Map<String, Value>>(line) {
-                Ok(object) => rows.push((number, line, object)),
-                Err(error) => bad.push(not_json(number, line, &error, is_whole, &self.file.source)),
+    fn batch(&mut self, rows: Vec<Row>) -> Result<Batch> {
+        let rows_read = rows.len() as u64;
+        let mut bad = Vec::new();
+        let cells = self.cells(rows, &mut bad);
+        let mut complaints = BTreeMap::new();
+        let columns = self.wanted.iter().enumerate();
+        let columns = columns.map(|(index, wanted)| self.fill(wanted, index, &cells, &mut complaints)).collect();
+        let frame = column::frame(cells.rows.len(), columns, &complaints)
+            .map_err(|error| self.file.records.error(format!("cannot hold the rows of {}: {error}", self.file.name)))?;
+        bad.extend(complaints.into_iter().filter_map(|(index, (at, message))| {
+            let row = cells.rows.get(index)?;
+            Some((row.place, self.file.records.bad_row(row, at, message)))
+        }));
+        bad.sort_by_key(|(place, _)| *place);
+        Ok(Batch { frame, rows_read, bad: bad.into_iter().map(|(_, row)| row).collect() })
+    }
+
+    fn cells(&mut self, rows: Vec<Row>, bad: &mut Vec<(u64, BadRow)>) -> Cells {
+        let (width, text) = (self.wanted.len(), self.file.records.text());
+        let mut cells = Cells { rows: Vec::with_capacity(rows.len()), values: Vec::new(), width };
+        for row in rows {
+            let start = cells.values.len();
+            cells.values.resize(start + width, None);
+            let (keys, values, mut number) = (&mut self.keys, &mut cells.values, 0);
+            let each = |key: Range<usize>, value| {
+                let place = keys.place(number, text.get(key).unwrap_or_default());
+                number += 1;
+                if let Some(cell) = place.and_then(|place| values.get_mut(start + place)) {
+                    *cell = Some(value);
+                }
+            };
+            match read_row(text, &row, each) {
+                Ok(()) => cells.rows.push(row),
+                Err(fault) => {
+                    cells.values.truncate(start);
+                    bad.push((row.place, self.not_json(&row, &fault)));
+                }
             }
         }
-        let rows_read = (rows.len() + bad.len()) as u64;
-        let mut complaints = BTreeMap::new();
-        let columns = self.wanted.iter().map(|wanted| fill(wanted, &rows, &mut complaints)).collect();
-        let frame = column::frame(rows.len(), columns, &complaints)
-            .map_err(|error| self.file.error(format!("cannot hold the rows: {error}")))?;
-        bad.extend(complaints.into_iter().filter_map(|(index, message)| {
-            let (line, text, _) = rows.get(index)?;
-            Some(BadRow { line: *line, column: 0, message, text: column::kept(text), hint: None })
-        }));
-        bad.sort_by_key(|row| row.line);
-        self.file.line += memchr_iter(b'\n', text).count() as u64;
-        self.file.text.drain(..end);
-        Ok(Batch { frame, rows_read, bad })
+        cells
+    }
+
+    fn fill(
+        &self,
+        wanted: &Column,
+        index: usize,
+        cells: &Cells,
+        complaints: &mut BTreeMap<usize, (Option<usize>, String)>,
+    ) -> Filled {
+        if wanted.name == LINE {
+            return column::lines(cells.rows.iter().map(|row| row.place));
+        }
+        let text = self.file.records.text();
+        let values = cells.values.chunks(cells.width).map(|row| row.get(index).cloned().flatten());
+        let values: Vec<Option<Range<usize>>> = values.collect();
+        let texts = values.iter().map(|value| text_of(text.get(value.clone()?)?, wanted.kind));
+        let texts: Vec<Option<Cow<[u8]>>> = texts.collect();
+        column::fill(wanted, texts.iter().map(|text| text.as_deref()), |row| {
+            let found = texts.get(row).and_then(|text| text.as_deref());
+            let value = values.get(row).cloned().flatten();
+            complaints.entry(row).or_insert_with(|| (value.map(|value| value.start), complaint(wanted, found)));
+        })
+    }
+
+    fn not_json(&self, row: &Row, fault: &Fault) -> BadRow {
+        let records = &self.file.records;
+        let (text, source) = (records.text_of(row), records.source());
+        let is_text = std::str::from_utf8(text).is_ok();
+        let message = if !is_text {
+            format!("the line is not valid {} text", source.encoding())
+        } else if fault.is_end && records.is_last(row) {
+            "the file seems to be cut in the middle of its last row".to_owned()
+        } else {
+            format!("{} is not a JSON object: {}", records.noun(), fault.reason)
+        };
+        let hint = if is_text {
+            records
+                .whole_document()
+                .filter(|_| fault.is_end || matches!(text.trim_ascii().first(), Some(b'[' | b']' | b'}')))
+        } else {
+            other_encoding(text).filter(|_| source.is_assumed())
+        };
+        BadRow { hint, ..records.bad_row(row, Some(fault.at).filter(|_| is_text), message) }
     }
 }
 
-fn fill(
-    wanted: &Column,
-    rows: &[(u64, &[u8], Map<String, Value>)],
-    complaints: &mut BTreeMap<usize, String>,
-) -> Filled {
-    if wanted.name == LINE {
-        return column::lines(rows.iter().map(|(line, _, _)| *line));
+/// Reads a row, which must be an object and nothing else.
+fn read_row(text: &[u8], row: &Row, each: impl FnMut(Range<usize>, Range<usize>)) -> std::result::Result<(), Fault> {
+    let fault = |at, reason: &'static str| Fault { at, reason: reason.into(), is_end: false };
+    let text = text.get(..row.range.end).unwrap_or_default();
+    if std::str::from_utf8(text.get(row.range.clone()).unwrap_or_default()).is_err() {
+        return Err(fault(row.range.start, "it is no text"));
     }
-    let texts: Vec<Option<Cow<str>>> = rows.iter().map(|(_, _, object)| text_of(object.get(&wanted.name)?)).collect();
-    let fields = texts.iter().map(|text| text.as_deref().map(str::as_bytes));
-    column::fill(wanted, fields, |row| {
-        let text = texts.get(row).and_then(|text| text.as_deref()).map(str::as_bytes);
-        complaints.entry(row).or_insert_with(|| column::complaint(wanted, text));
-    })
+    let end = json::after_blanks(text, json::object(text, row.range.start, each)?);
+    if end < text.len() { Err(fault(end, "something follows the object")) } else { Ok(()) }
 }
 
-fn text_of(value: &Value) -> Option<Cow<'_, str>> {
-    match value {
-        Value::Null => None,
-        Value::String(text) => Some(Cow::Borrowed(text)),
-        other => Some(Cow::Owned(other.to_string())),
+/// A value as the text that its column is made of.
+fn text_of(value: &[u8], kind: ColumnType) -> Option<Cow<'_, [u8]>> {
+    match kind {
+        ColumnType::Json if value != b"null" => Some(Cow::Borrowed(value)),
+        _ => json::plain(value),
     }
 }
 
-fn not_json(number: u64, line: &[u8], error: &serde_json::Error, is_whole: bool, source: &Text) -> BadRow {
-    let is_text = std::str::from_utf8(line).is_ok();
-    let hint = other_encoding(line).filter(|_| !is_text && source.is_assumed());
-    let message = if !is_text {
-        format!("the line is not valid {} text", source.encoding())
-    } else if error.is_eof() && !is_whole {
-        "the file seems to be cut in the middle of its last row".to_owned()
-    } else {
-        let text = error.to_string();
-        let reason = text.split(" at line ").next().unwrap_or_default();
-        format!("the line is not a JSON object: {reason}")
-    };
-    BadRow { line: number, column: error.column(), message, text: column::kept(line), hint }
+fn complaint(wanted: &Column, text: Option<&[u8]>) -> String {
+    match text.filter(|text| std::str::from_utf8(text).is_err()) {
+        Some(text) => {
+            let shown: String = String::from_utf8_lossy(text).chars().take(60).collect();
+            format!("`{}`: `{shown}` holds one half of a surrogate pair, which text cannot", wanted.name)
+        }
+        None => column::complaint(wanted, text),
+    }
+}
+
+impl Records {
+    /// A row with what is wrong with it, and where in the text.
+    fn bad_row(&self, row: &Row, at: Option<usize>, message: String) -> BadRow {
+        let text = self.text_of(row);
+        // Its column in a line of many rows tells nobody anything.
+        let message = match row.is_first || message.is_empty() {
+            true => message,
+            false => format!("row {}: {message}", row.place),
+        };
+        let before = at.and_then(|at| text.get(..at.checked_sub(row.range.start)?)).filter(|_| row.is_first);
+        let column = before.filter(|before| !before.contains(&b'\n')).map_or(0, |before| {
+            let letters = String::from_utf8_lossy(before.get(..before.len().min(4 * LAST_COLUMN)).unwrap_or_default());
+            letters.chars().count() + 1
+        });
+        let column = if column > LAST_COLUMN { 0 } else { column };
+        BadRow { line: row.line, column, message, text: column::kept(text), hint: None }
+    }
 }

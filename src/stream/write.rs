@@ -72,7 +72,9 @@ impl Sink {
         let file = File::create(partial)?;
         Ok(match Format::of(&name) {
             Format::Parquet => Self::Parquet(Box::new(ParquetSink::new(file, first)?)),
-            Format::Csv | Format::Ndjson => Self::Csv(CsvSink::new(file, Compression::promised_by(&name))),
+            Format::Csv | Format::Ndjson | Format::Json => {
+                Self::Csv(CsvSink::new(file, Compression::promised_by(&name)))
+            }
         })
     }
 

@@ -221,7 +221,36 @@ async fn values_that_have_a_type_in_the_file_keep_their_meaning() {
             .replace("\n        ", ""),
     );
     place.load("{from: a.ndjson, table: t, mode: truncate}").await.unwrap();
-    assert_eq!(place.t().await, "t -1 9223372036854775807 0.1 2020-04-01 NULL NULL 2.5 {\"a\":[1]}");
+    assert_eq!(place.t().await, "t -1 9223372036854775807 0.1 2020-04-01 NULL NULL 2.5 {\"a\": [1]}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn json_keeps_every_digit_and_every_quote() {
+    let place = Place::with("json_exact", "CREATE TABLE t (n numeric, note text, j jsonb)").await;
+    let values = [
+        r#"{"n": 12345678901234567890.123456789, "note": 1.50, "j": "null"}"#,
+        r#"{"n": 1e2, "note": -0, "j": {"a": 1.10, "a": 2.50}, "j": ["x", 1e2]}"#,
+        r#"{"note": "\u00e9\ud83d\ude95", "j": null, "n": null}"#,
+    ];
+    let expected = "12345678901234567890.123456789 1.50 \"null\"\n100 -0 [\"x\", 100]\nNULL é🚕 NULL";
+    place.file("a.ndjson", values.join("\n"));
+    place.file("a.json", format!("[{}]", values.join(",")));
+    place.file("b.json", values.join("\n").replace(", \"j\"", ",\n  \"j\""));
+    for name in ["a.ndjson", "a.json", "b.json"] {
+        place.load(&format!("{{from: {name}, table: t, mode: truncate}}")).await.unwrap();
+        assert_eq!(place.t().await, expected, "of {name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_comes_late_is_a_column_too() {
+    let place = Place::with("json_late", "CREATE TABLE t (id int, late text)").await;
+    let filler = "x".repeat(2_000);
+    let rows: String = (0..1_000).map(|id| format!("{{\"id\": {id}, \"filler\": \"{filler}\"}}\n")).collect();
+    place.file("a.ndjson", rows + "{\"id\": 1000, \"late\": \"here\"}\n");
+    place.load("{from: a.ndjson, table: t, on_extra_column: ignore}").await.unwrap();
+    let late = place.client.query_one("SELECT late FROM t WHERE id = 1000", &[]).await.unwrap();
+    assert_eq!(late.get::<_, Option<&str>>(0), Some("here"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,6 +13,7 @@ use super::spec::with_steps;
 use super::{Plan, Transform};
 use crate::diagnostic::Diagnostic;
 use crate::storage::StoredFile;
+use crate::stream::bytes::Compression;
 use crate::stream::{self, Batch, Encoding, Format, ReadOptions, Reader};
 use crate::task::{Conflict, Progress, Task, TaskContext, TaskError};
 use crate::tasks::appended::address;
@@ -104,6 +105,7 @@ impl Task for PolarsTransform {
         idle_fields(Format::of(&self.from), "from", &given)
             .into_iter()
             .chain(named_twice(self.columns.as_deref(), self.header))
+            .chain(self.to.as_deref().and_then(unwritable))
             .collect()
     }
 
@@ -151,6 +153,15 @@ impl PolarsTransform {
     }
 }
 
+/// What is wrong with the name of a file to write, if it promises what is not written.
+fn unwritable(to: &str) -> Option<Conflict> {
+    let is_packed_otherwise = matches!(Compression::promised_by(to), Some(Compression::Zstd | Compression::Zip));
+    let is_other = is_packed_otherwise || matches!(Format::of(to), Format::Ndjson | Format::Json);
+    is_other.then(|| {
+        Conflict::between(["to"], format!("`{to}` cannot be written: name a file `.parquet`, `.csv` or `.csv.gz`"))
+    })
+}
+
 fn display_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
@@ -159,7 +170,7 @@ fn display_name(path: &Path) -> String {
 pub(in crate::tasks) fn idle_fields(format: Format, by: &'static str, given: &[(&'static str, bool)]) -> Vec<Conflict> {
     let is_idle = |field: &str| match format {
         Format::Csv => false,
-        Format::Ndjson => field != "encoding",
+        Format::Ndjson | Format::Json => field != "encoding",
         Format::Parquet => true,
     };
     let idle = given.iter().filter(|(field, is_given)| *is_given && is_idle(field));

@@ -391,7 +391,7 @@ impl Load {
             Some("orc") => Format::Orc,
             _ => match stream::Format::of(&name) {
                 stream::Format::Csv => Format::Csv,
-                stream::Format::Ndjson => Format::Json,
+                stream::Format::Ndjson | stream::Format::Json => Format::Json,
                 stream::Format::Parquet => Format::Parquet,
             },
         };

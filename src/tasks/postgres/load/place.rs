@@ -103,8 +103,8 @@ impl Way<'_> {
             let reader = Reader::open(&self.source.file.path, &options, Arc::new(Progress::default()))?;
             reader.rows_at(&wanted)
         })?;
-        let complete = |row: BadRow| {
-            let message = rows.get(&row.line).map(|complaint| complaint.message.clone()).unwrap_or_default();
+        let complete = |(place, row): (u64, BadRow)| {
+            let message = rows.get(&place).map(|complaint| complaint.message.clone()).unwrap_or_default();
             BadRow { message, ..row }
         };
         let found: Vec<BadRow> = found.into_iter().map(complete).collect();

@@ -1,0 +1,202 @@
+//! The keys of JSON objects: found again from row to row, and told with what they hold.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::{ColumnType, json, value};
+
+/// Keys that a file may have; no table has so many columns.
+const MOST_KEYS: usize = 10_000;
+/// Digits that a double holds, whatever they are.
+const DIGITS: usize = 15;
+
+/// Which of the wanted keys a key is. Rows of one file mostly have theirs in the same order, so each key is first held
+/// against the one that stood in its place before.
+#[derive(Default)]
+pub(super) struct Keys {
+    places: HashMap<Vec<u8>, usize>,
+    before: Vec<(Vec<u8>, Option<usize>)>,
+}
+
+impl Keys {
+    pub(super) fn of<'a>(names: impl Iterator<Item = &'a str>) -> Self {
+        let places = names.enumerate().map(|(place, name)| (name.as_bytes().to_vec(), place)).collect();
+        Self { places, before: Vec::new() }
+    }
+
+    /// The place of the key that is a row's `number`th (from 0) among the wanted ones. `key` has its quotes.
+    pub(super) fn place(&mut self, number: usize, key: &[u8]) -> Option<usize> {
+        if let Some((_, place)) = self.before.get(number).filter(|(before, _)| before == key) {
+            return *place;
+        }
+        let place = json::plain(key).and_then(|name| self.places.get(name.as_ref()).copied());
+        match self.before.get_mut(number) {
+            Some(before) => *before = (key.to_vec(), place),
+            None if number < MOST_KEYS => self.before.push((key.to_vec(), place)),
+            None => {}
+        }
+        place
+    }
+
+    fn add(&mut self, number: usize, key: &[u8], place: usize) {
+        let name = json::plain(key).unwrap_or_default();
+        self.places.insert(name.into_owned(), place);
+        self.before.truncate(number);
+    }
+}
+
+/// All keys of a file, in the order in which they first come, with what their values seem to be.
+#[derive(Default)]
+pub(super) struct Survey {
+    keys: Keys,
+    columns: Vec<(String, Option<ColumnType>)>,
+}
+
+impl Survey {
+    /// Takes the keys of a row. One that is no object is passed over.
+    ///
+    /// # Errors
+    /// When there are too many.
+    pub(super) fn row(&mut self, row: &[u8]) -> Result<(), String> {
+        let mut number = 0;
+        let mut new = Vec::new();
+        let each = |key: Range<usize>, value: Range<usize>| {
+            let (key, value) = (row.get(key).unwrap_or_default(), row.get(value).unwrap_or_default());
+            match self.keys.place(number, key).and_then(|place| self.columns.get_mut(place)) {
+                Some((_, known)) => *known = common(*known, value),
+                None => new.push((number, key, value)),
+            }
+            number += 1;
+        };
+        // The rows are read again, and then each fault is told.
+        if json::object(row, 0, each).is_err() {
+            return Ok(());
+        }
+        for (number, key, value) in new {
+            self.add(number, key, value)?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, number: usize, key: &[u8], value: &[u8]) -> Result<(), String> {
+        if let Some((_, known)) = self.keys.place(number, key).and_then(|place| self.columns.get_mut(place)) {
+            *known = common(*known, value);
+            return Ok(());
+        }
+        let name = json::plain(key).and_then(|name| String::from_utf8(name.into_owned()).ok());
+        let Some(name) = name else { return Ok(()) };
+        if self.columns.len() == MOST_KEYS {
+            return Err(format!("the objects have more than {MOST_KEYS} different keys"));
+        }
+        self.keys.add(number, key, self.columns.len());
+        self.columns.push((name, common(None, value)));
+        Ok(())
+    }
+
+    pub(super) fn columns(self) -> Vec<(String, Option<ColumnType>)> {
+        self.columns
+    }
+}
+
+/// What a column holds with one more value.
+fn common(known: Option<ColumnType>, value: &[u8]) -> Option<ColumnType> {
+    if known == Some(ColumnType::Text) {
+        return known;
+    }
+    match (known, kind_of(value)) {
+        (None, kind) | (kind, None) => kind,
+        (known, kind) if known == kind => kind,
+        (Some(known), Some(kind)) if is_number(known) && is_number(kind) => {
+            let is_exact = known == ColumnType::Numeric || kind == ColumnType::Numeric;
+            Some(if is_exact { ColumnType::Numeric } else { ColumnType::Float })
+        }
+        _ => Some(ColumnType::Text),
+    }
+}
+
+fn is_number(kind: ColumnType) -> bool {
+    matches!(kind, ColumnType::Int(_) | ColumnType::Float | ColumnType::Numeric)
+}
+
+fn kind_of(value: &[u8]) -> Option<ColumnType> {
+    match value.first()? {
+        b'n' => None,
+        b't' | b'f' => Some(ColumnType::Bool),
+        b'"' | b'[' | b'{' => Some(ColumnType::Text),
+        _ => Some(kind_of_number(value)),
+    }
+}
+
+/// A double where it has all digits of the number, otherwise the number's own text.
+fn kind_of_number(text: &[u8]) -> ColumnType {
+    let is_whole = text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-');
+    if is_whole {
+        return if value::parse_int(text, 64).is_some() { ColumnType::Int(64) } else { ColumnType::Numeric };
+    }
+    let Some(double) = value::parse_float(text) else { return ColumnType::Numeric };
+    let is_held = text.len() <= DIGITS || decimal(text) == decimal(format!("{double:e}").as_bytes());
+    if is_held { ColumnType::Float } else { ColumnType::Numeric }
+}
+
+/// A number's significant digits, and the power of ten of the last of them.
+fn decimal(text: &[u8]) -> Option<(Vec<u8>, i64)> {
+    let text = std::str::from_utf8(text).ok()?;
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let fraction = mantissa.split_once('.').map_or("", |(_, fraction)| fraction);
+    let mut digits: Vec<u8> = mantissa.bytes().filter(u8::is_ascii_digit).skip_while(|digit| *digit == b'0').collect();
+    let mut power = exponent.parse::<i64>().ok()? - fraction.len() as i64;
+    while digits.pop_if(|digit| *digit == b'0').is_some() {
+        power += 1;
+    }
+    Some(if digits.is_empty() { (digits, 0) } else { (digits, power) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_found_in_any_order_and_spelling() {
+        let mut keys = Keys::of(["a", "b", "é"].into_iter());
+        let rows = [["\"a\"", "\"x\"", "\"b\""], ["\"b\"", "\"\\u0061\"", "\"\\u00e9\""]];
+        let found = rows.map(|row| [0, 1, 2].map(|number| keys.place(number, row[number].as_bytes())));
+        assert_eq!(found, [[Some(0), None, Some(1)], [Some(1), Some(0), Some(2)]]);
+    }
+
+    #[test]
+    fn a_column_holds_what_all_its_values_are() {
+        let kind = |values: &[&str]| values.iter().fold(None, |known, value| common(known, value.as_bytes()));
+        let cases: [(&[&str], Option<ColumnType>); 14] = [
+            (&["null"], None),
+            (&["1", "null", "-7"], Some(ColumnType::Int(64))),
+            (&["1", "2.5"], Some(ColumnType::Float)),
+            (&["1e2"], Some(ColumnType::Float)),
+            (&["0.30000000000000004"], Some(ColumnType::Float)),
+            (&["1.50000000000000000000"], Some(ColumnType::Float)),
+            (&["0.0000000000000000000"], Some(ColumnType::Float)),
+            (&["12345678901234567890.5"], Some(ColumnType::Numeric)),
+            (&["9223372036854775808", "1.5"], Some(ColumnType::Numeric)),
+            (&["1e400"], Some(ColumnType::Numeric)),
+            (&["true", "false"], Some(ColumnType::Bool)),
+            (&["true", "1"], Some(ColumnType::Text)),
+            (&["1", "\"1\""], Some(ColumnType::Text)),
+            (&["[1]", "null"], Some(ColumnType::Text)),
+        ];
+        for (values, expected) in cases {
+            assert_eq!(kind(values), expected, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn keys_come_in_the_order_of_the_file_and_are_not_without_end() {
+        let mut survey = Survey::default();
+        for row in [r#"{"b": 1, "a": "x"}"#, "[1]", r#"{"c": null, "a": 2, "\u0062": 1.5, "c": true}"#] {
+            survey.row(row.as_bytes()).unwrap();
+        }
+        let expected = [("b", Some(ColumnType::Float)), ("a", Some(ColumnType::Text)), ("c", Some(ColumnType::Bool))];
+        assert_eq!(survey.columns, expected.map(|(name, kind)| (name.to_owned(), kind)));
+        let row = |number: usize| format!("{{\"k{number}\": 1}}");
+        let all = (0..=MOST_KEYS).try_for_each(|number| survey.row(row(number).as_bytes()));
+        assert!(all.unwrap_err().contains("more than 10000"));
+    }
+}

@@ -1,0 +1,309 @@
+//! The rows of a file of JSON: its lines, or the values of an array, or values one after the other.
+
+use std::ops::Range;
+
+use memchr::{memchr, memchr_iter, memrchr};
+
+use super::json::{self, Fault};
+use super::text::Text;
+use super::{Format, Result};
+use crate::diagnostic::Diagnostic;
+
+/// How much is looked at to tell what kind of file it is.
+const HEAD: usize = 1 << 20;
+const LONGEST_ROW: usize = 16 << 20;
+
+/// A row within the text of its [`Records`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Row {
+    /// What finds the row again: its line where each row has one, and otherwise its number, from 1.
+    pub place: u64,
+    /// The line on which it begins.
+    pub line: u64,
+    /// Whether its line begins with it.
+    pub is_first: bool,
+    /// Where it stands.
+    pub range: Range<usize>,
+}
+
+/// What may come next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Line,
+    /// A value, or the end of the file.
+    Value,
+    /// The opening bracket of the array.
+    Open,
+    /// The first value of the array, or its end.
+    First,
+    /// A value after a comma.
+    Another,
+    /// A comma, or the end of the array.
+    Comma,
+    /// Nothing.
+    End,
+}
+
+/// How far the text is taken.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    taken: usize,
+    line: u64,
+    /// Letters of this line that are taken.
+    column: usize,
+    rows: u64,
+    next: Next,
+}
+
+/// The text of a file, cut into rows.
+#[derive(Debug)]
+pub(super) struct Records {
+    source: Text,
+    name: String,
+    format: Format,
+    text: Vec<u8>,
+    spare: Vec<u8>,
+    is_last: bool,
+    place: Place,
+}
+
+/// Why there are no further rows in the text so far.
+enum Stop {
+    End,
+    More,
+    Fault(Fault),
+}
+
+impl Records {
+    /// Reads the head of the file.
+    ///
+    /// # Errors
+    /// When the file is damaged.
+    pub(super) fn start(source: Text, name: &str, format: Format) -> Result<Self> {
+        let place = Place { taken: 0, line: 1, column: 0, rows: 0, next: Next::Line };
+        let (text, spare) = (Vec::new(), Vec::new());
+        let mut records = Self { source, name: name.to_owned(), format, text, spare, is_last: false, place };
+        while !records.is_last && records.text.len() < HEAD {
+            records.refill()?;
+        }
+        if format == Format::Json {
+            records.place.next = kind_of(&records.text);
+        }
+        Ok(records)
+    }
+
+    /// Whether the text is all that the file has.
+    pub(super) fn is_whole(&self) -> bool {
+        self.is_last
+    }
+
+    /// The text that the rows stand in.
+    pub(super) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// The text of a row.
+    pub(super) fn text_of(&self, row: &Row) -> &[u8] {
+        self.text.get(row.range.clone()).unwrap_or_default()
+    }
+
+    /// Where the text comes from.
+    pub(super) fn source(&self) -> &Text {
+        &self.source
+    }
+
+    /// What a row is called.
+    pub(super) fn noun(&self) -> &'static str {
+        if self.place.next == Next::Line { "the line" } else { "the value" }
+    }
+
+    /// Whether the file ends with this row, and without a line end.
+    pub(super) fn is_last(&self, row: &Row) -> bool {
+        self.is_last && row.range.end == self.text.len()
+    }
+
+    /// What to do if the file is not made of lines, where it is read so.
+    pub(super) fn whole_document(&self) -> Option<String> {
+        let help = "a file that is an array, or whose objects take several lines, is read with `format: json`, or by the \
+                    name of `.json`";
+        (self.format == Format::Ndjson).then(|| help.to_owned())
+    }
+
+    /// An error at the place that is reached.
+    pub(super) fn error(&self, message: impl Into<String>) -> Box<Diagnostic> {
+        let mut diagnostic = Diagnostic::error(message);
+        diagnostic.file = self.name.clone();
+        diagnostic.line = usize::try_from(self.place.line).unwrap_or(usize::MAX);
+        Box::new(diagnostic)
+    }
+
+    /// Runs over the rows of a whole text, and stays where it is.
+    ///
+    /// # Errors
+    /// As [`Records::next_rows`], and what `each` says.
+    pub(super) fn look(&mut self, mut each: impl FnMut(&Self, &Row) -> Result<()>) -> Result<()> {
+        let place = self.place;
+        let rows = self.rows()?;
+        let looked = rows.iter().try_for_each(|row| each(self, row));
+        self.place = place;
+        looked
+    }
+
+    /// The next rows; none at the end of the file. Their text is there until this is called again.
+    ///
+    /// # Errors
+    /// When the file is damaged, a row is too long, or what is no line is no JSON.
+    pub(super) fn next_rows(&mut self) -> Result<Vec<Row>> {
+        self.text.drain(..self.place.taken);
+        self.place.taken = 0;
+        self.rows()
+    }
+
+    fn rows(&mut self) -> Result<Vec<Row>> {
+        loop {
+            let mut rows = Vec::new();
+            let stop = if self.place.next == Next::Line { self.lines(&mut rows) } else { self.values(&mut rows) };
+            match stop {
+                Stop::End => return Ok(rows),
+                _ if !rows.is_empty() => return Ok(rows),
+                Stop::Fault(fault) => return Err(self.located(&fault)),
+                Stop::More if self.is_last => {
+                    return Err(self.error("the file seems to be cut in the middle of its last row"));
+                }
+                Stop::More => {
+                    self.text.drain(..self.place.taken);
+                    self.place.taken = 0;
+                    if self.text.len() > LONGEST_ROW {
+                        let what = if self.place.next == Next::Line { "line" } else { "value" };
+                        return Err(self.error(format!("this {what} is longer than {} MiB", LONGEST_ROW >> 20)));
+                    }
+                    self.refill()?;
+                }
+            }
+        }
+    }
+
+    fn refill(&mut self) -> Result<()> {
+        match self.source.next_block(std::mem::take(&mut self.spare))? {
+            Some(block) => {
+                self.text.extend_from_slice(&block);
+                self.spare = block;
+            }
+            None => self.is_last = true,
+        }
+        Ok(())
+    }
+
+    /// Takes the whole lines; blank ones are no rows.
+    fn lines(&mut self, rows: &mut Vec<Row>) -> Stop {
+        let rest = self.text.get(self.place.taken..).unwrap_or_default();
+        let end = if self.is_last { rest.len() } else { memrchr(b'\n', rest).map_or(0, |end| end + 1) };
+        let mut start = self.place.taken;
+        let (end, mut line) = (start + end, self.place.line);
+        while start < end {
+            let rest = self.text.get(start..end).unwrap_or_default();
+            let length = memchr(b'\n', rest).unwrap_or(rest.len());
+            if rest.get(..length).is_some_and(|line| !line.trim_ascii().is_empty()) {
+                rows.push(Row { place: line, line, is_first: true, range: start..start + length });
+            }
+            line += u64::from(length < rest.len());
+            start += length + 1;
+        }
+        (self.place.taken, self.place.line) = (end, line);
+        if self.is_last { Stop::End } else { Stop::More }
+    }
+
+    /// Takes the whole values.
+    fn values(&mut self, rows: &mut Vec<Row>) -> Stop {
+        loop {
+            let at = json::after_blanks(&self.text, self.place.taken);
+            let (start, is_first) = self.start_of_row(at);
+            self.pass(at);
+            let Some(byte) = self.text.get(at) else {
+                let is_over = self.is_last && matches!(self.place.next, Next::Value | Next::End);
+                return if is_over { Stop::End } else { Stop::More };
+            };
+            let sign = match (self.place.next, byte) {
+                (Next::Open, _) => Some(Next::First),
+                (Next::First | Next::Comma, b']') => Some(Next::End),
+                (Next::Comma, b',') => Some(Next::Another),
+                (Next::Comma, _) => return Stop::Fault(fault(at, "expected `,` or `]` after a value of the array")),
+                (Next::End, _) => return Stop::Fault(fault(at, "something follows the array")),
+                _ => None,
+            };
+            if let Some(next) = sign {
+                self.pass(at + 1);
+                self.place.next = next;
+                continue;
+            }
+            match json::end_of_value(&self.text, at) {
+                // A number may go on in the next block.
+                Ok(end) if end == self.text.len() && !self.is_last => return Stop::More,
+                Ok(end) => {
+                    self.place.rows += 1;
+                    rows.push(Row { place: self.place.rows, line: self.place.line, is_first, range: start..end });
+                    self.pass(end);
+                    self.place.next = if self.place.next == Next::Value { Next::Value } else { Next::Comma };
+                }
+                Err(fault) if fault.is_end => return Stop::More,
+                Err(fault) => return Stop::Fault(fault),
+            }
+        }
+    }
+
+    /// Where the row of a value begins: with the blanks before it, if they begin its line.
+    fn start_of_row(&self, at: usize) -> (usize, bool) {
+        let taken = self.place.taken;
+        match memrchr(b'\n', self.text.get(taken..at).unwrap_or_default()) {
+            Some(end) => (taken + end + 1, true),
+            None if self.place.column == 0 => (taken, true),
+            None => (at, false),
+        }
+    }
+
+    /// Takes the text up to `to`.
+    fn pass(&mut self, to: usize) {
+        let (line, column) = self.after(to);
+        self.place = Place { taken: to, line, column, ..self.place };
+    }
+
+    /// The line of a place in the text that is not taken yet, and how many letters of it come before.
+    fn after(&self, to: usize) -> (u64, usize) {
+        let passed = self.text.get(self.place.taken..to).unwrap_or_default();
+        let letters = |text: &[u8]| text.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
+        match memrchr(b'\n', passed) {
+            Some(end) => {
+                let lines = memchr_iter(b'\n', passed).count() as u64;
+                (self.place.line + lines, letters(passed.get(end + 1..).unwrap_or_default()))
+            }
+            None => (self.place.line, self.place.column + letters(passed)),
+        }
+    }
+
+    fn located(&self, fault: &Fault) -> Box<Diagnostic> {
+        let (line, column) = self.after(fault.at);
+        let mut error = self.error(format!("the file is not valid JSON: {}", fault.reason));
+        error.line = usize::try_from(line).unwrap_or(usize::MAX);
+        error.column = column + 1;
+        error
+    }
+}
+
+fn fault(at: usize, reason: &'static str) -> Fault {
+    Fault { at, reason: reason.into(), is_end: false }
+}
+
+/// Whether a text is an array, objects over several lines, or lines.
+fn kind_of(text: &[u8]) -> Next {
+    let start = json::after_blanks(text, 0);
+    let rest = text.get(start..).unwrap_or_default();
+    if rest.first() == Some(&b'[') {
+        return Next::Open;
+    }
+    let line = memchr(b'\n', rest).and_then(|end| rest.get(..end)).unwrap_or(rest);
+    let goes_on = match json::object(line, 0, |_, _| {}) {
+        Ok(end) => line.get(json::after_blanks(line, end)) == Some(&b'{'),
+        Err(fault) => fault.is_end,
+    };
+    if goes_on { Next::Value } else { Next::Line }
+}
