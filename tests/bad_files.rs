@@ -341,7 +341,7 @@ fn line_numbers_count_blank_lines_and_line_ends_in_quotes() {
 fn only_an_empty_text_in_quotes_is_not_null() {
     let folder = Folder::new();
     let path = folder.file("a.csv", "id,fare,note\n\"\",\"\",\"\"\n,,\n\\N,\\N,\\N\n\"1\",\"2\",\"\\N\"\n");
-    let options = ReadOptions { null_string: "\\N".to_owned(), ..ReadOptions::default() };
+    let options = ReadOptions { null_strings: vec!["\\N".to_owned()], ..ReadOptions::default() };
     let batches = read_with(&path, &options, trip_columns()).unwrap();
     assert_eq!(bad(&batches), Vec::<&BadRow>::new());
     let frame = &batches[0].frame;

@@ -289,6 +289,9 @@ impl Pump {
         let mut archive = zip::ZipArchive::new(file).map_err(broken)?;
         let names = archive.file_names().map(|name| name.map(|name| name.into_owned()));
         let names: Vec<String> = names.collect::<std::result::Result<_, _>>().map_err(broken)?;
+        if let Some(document) = super::signature::of_archive(&names) {
+            return Err(document);
+        }
         let mut files = names.iter().enumerate().filter(|(_, name)| is_content(name));
         let (Some((index, _)), None) = (files.next(), files.next()) else {
             let count = names.iter().filter(|name| is_content(name)).count();

@@ -3,20 +3,24 @@
 //! An empty field without quotes is NULL, as is the `null_string`; an empty one in quotes is an empty text, and NULL in
 //! a column of any other type. Blank lines are no rows, but in a file of one column, where they are NULL as for COPY.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use polars::prelude::Column as Filled;
 
-use super::bytes::{is_web_page, preview};
+use super::bytes::preview;
 use super::split::{Dialect, Endless, Fault, LineEnd, Row, Rows};
 use super::text::{Text, other_encoding, seems_utf16};
-use super::{BadRow, Batch, Column, ColumnType, LINE, ReadOptions, Result, column};
+use super::{BadRow, Batch, Column, ColumnType, Conversions, LINE, ReadOptions, Result, column, signature};
 use crate::diagnostic::Diagnostic;
 
 /// What may stand between fields, likeliest first.
 const DELIMITERS: [u8; 4] = *b";\t|,";
 /// A line of this alone ends the data for Postgres before version 18, and is a value for later ones.
 const END_OF_DATA: &[u8] = b"\\.";
+
+/// A text that is a value of no type, in place of one that cannot be converted.
+const UNFIT: &[u8] = b"\xff";
 
 /// A delimited file whose header has been read.
 #[derive(Debug)]
@@ -26,7 +30,11 @@ pub struct CsvFile {
     spare: Vec<u8>,
     name: String,
     delimiter: u8,
-    null_string: String,
+    null_strings: Vec<String>,
+    trim: bool,
+    conversions: Conversions,
+    /// What columns hold that are wanted as text and have to be rewritten.
+    kinds: BTreeMap<String, ColumnType>,
     header: Vec<String>,
     /// Whether the header ends with a delimiter. The rows do too then, and there is no column behind it.
     has_trailer: bool,
@@ -52,13 +60,16 @@ impl CsvFile {
             spare: Vec::new(),
             name: name.to_owned(),
             delimiter: options.delimiter,
-            null_string: options.null_string.clone(),
+            null_strings: options.null_strings.clone(),
+            trim: options.trim,
+            conversions: options.conversions.clone(),
+            kinds: BTreeMap::new(),
             header: Vec::new(),
             has_trailer: false,
             max_row_bytes: options.max_row_bytes,
         };
         file.refill()?;
-        file.check_start()?;
+        file.check_start(options)?;
         file.header = match (&options.columns, options.header) {
             (Some(columns), false) => columns.clone(),
             (None, false) => {
@@ -72,6 +83,7 @@ impl CsvFile {
         }
         if file.width() == 1 {
             file.rows.keep_blank_lines();
+            file.refuse_other_delimiter()?;
         }
         Ok(file)
     }
@@ -79,6 +91,16 @@ impl CsvFile {
     /// How many fields a row has.
     fn width(&self) -> usize {
         self.header.len() + usize::from(self.has_trailer)
+    }
+
+    /// Whether values of this type have to be rewritten.
+    pub fn converts(&self, kind: ColumnType) -> bool {
+        self.conversions.concern(kind)
+    }
+
+    /// See [`super::Reader::set_kinds`].
+    pub fn set_kinds(&mut self, kinds: &[(String, ColumnType)]) {
+        self.kinds = kinds.iter().filter(|(_, kind)| self.converts(*kind)).cloned().collect();
     }
 
     /// The names in the header.
@@ -102,21 +124,18 @@ impl CsvFile {
         }
     }
 
-    fn check_start(&mut self) -> Result<()> {
+    fn check_start(&mut self, options: &ReadOptions) -> Result<()> {
         let start = self.rows.rest();
         if let Some(found) = seems_utf16(start) {
             let mut error = self.error(1, format!("the file is {found}, and is read as {}", self.source.encoding()));
             error.help = Some(format!("say so: `encoding: {found}`"));
             return Err(error);
         }
-        if is_web_page(start) {
-            let message = format!(
-                "the file is a web page, not data: it starts with `{}`",
-                preview(&start[..start.len().min(256)])
-            );
-            return Err(self.error(1, message));
+        let json = || signature::of_header(start).filter(|_| options.header && options.skip_lines == 0);
+        match signature::of_text(start).or_else(json) {
+            None => Ok(()),
+            Some(found) => Err(Box::new(Diagnostic { help: found.help.clone(), ..*self.error(1, found.message) })),
         }
-        Ok(())
     }
 
     fn read_header(&mut self) -> Result<Vec<String>> {
@@ -157,14 +176,34 @@ impl CsvFile {
         self.separated_by(only.as_bytes(), 1)
     }
 
+    /// A file of one column is none if another character stands as often in the header as in the first row.
+    fn refuse_other_delimiter(&self) -> Result<()> {
+        let Some(hint) = self.other_delimiter() else { return Ok(()) };
+        let first = self.rows.rest().split(|byte| matches!(byte, b'\r' | b'\n')).find(|line| !line.is_empty());
+        let names = self.header.concat();
+        let count = |text: &[u8], other: u8| text.iter().filter(|byte| **byte == other).count();
+        let is_alike = |other: &u8| {
+            count(names.as_bytes(), *other) > 0
+                && first.is_some_and(|first| count(first, *other) == count(names.as_bytes(), *other))
+        };
+        if !DELIMITERS.iter().filter(|other| **other != self.delimiter).any(is_alike) {
+            return Ok(());
+        }
+        let message = format!(
+            "the file has one column, `{}`, if fields are separated by `{}`",
+            preview(names.as_bytes()),
+            shown(self.delimiter)
+        );
+        let mut error = self.error(1, message);
+        error.help = Some(hint);
+        Err(error)
+    }
+
     /// Which other character separates as many fields in a text.
     fn separated_by(&self, text: &[u8], at_least: usize) -> Option<String> {
         let count = |delimiter: u8| text.iter().filter(|byte| **byte == delimiter).count();
         let found = DELIMITERS.into_iter().filter(|other| *other != self.delimiter && count(*other) >= at_least);
-        let shown = match found.max_by_key(|other| count(*other))? {
-            b'\t' => "\\t".to_owned(),
-            other => char::from(other).to_string(),
-        };
+        let shown = shown(found.max_by_key(|other| count(*other))?);
         Some(format!("the file looks separated by `{shown}`: `delimiter: \"{shown}\"`"))
     }
 
@@ -301,15 +340,31 @@ impl CsvBatches {
             return column::lines(good.iter().map(|row| row.line));
         }
         let fields = good.iter().map(|row| self.field(row, place));
-        column::fill(wanted, fields, |row| {
+        let bad = |row| {
             complaints.entry(row).and_modify(|first| *first = place.min(*first)).or_insert(place);
-        })
+        };
+        let Some(kind) = self.rewritten_as(wanted) else { return column::fill(wanted, fields, bad) };
+        let convert = |text| self.file.conversions.convert(text, kind).unwrap_or(Cow::Borrowed(UNFIT));
+        let fields: Vec<Option<Cow<[u8]>>> = fields.map(|field| field.map(convert)).collect();
+        column::fill(wanted, fields.iter().map(Option::as_deref), bad)
+    }
+
+    /// What a column holds whose values have to be rewritten.
+    fn rewritten_as(&self, wanted: &Column) -> Option<ColumnType> {
+        let kind = match wanted.kind {
+            ColumnType::Text => *self.file.kinds.get(&wanted.name)?,
+            kind => kind,
+        };
+        self.file.converts(kind).then_some(kind)
     }
 
     fn field(&self, row: &Row, place: usize) -> Option<&[u8]> {
-        let field = self.file.rows.field(row, place)?;
-        let null = self.file.null_string.as_bytes();
-        let is_null = !null.is_empty() && field == null && !self.file.rows.is_field_quoted(row, place);
+        let mut field = self.file.rows.field(row, place)?;
+        if self.file.trim {
+            field = field.trim_ascii();
+        }
+        let is_word = || self.file.null_strings.iter().any(|null| null.as_bytes() == field);
+        let is_null = (field.is_empty() || is_word()) && !self.file.rows.is_field_quoted(row, place);
         (!is_null).then_some(field)
     }
 
@@ -319,6 +374,14 @@ impl CsvBatches {
         let field = self.field(row, place);
         let message = wanted.map(|wanted| column::complaint(wanted, field)).unwrap_or_default();
         let bad = self.bad_row(row, self.file.rows.position_of(row, place), message);
+        if let (Some(wanted), Some(field)) = (wanted, field)
+            && let Some(kind) = self.rewritten_as(wanted)
+            && self.file.conversions.convert(field, kind).is_none()
+        {
+            let shown: String = String::from_utf8_lossy(field).chars().take(60).collect();
+            let message = format!("`{}`: `{shown}` {}", wanted.name, self.file.conversions.complaint(kind));
+            return BadRow { message, ..bad };
+        }
         match (wanted, field) {
             (Some(wanted), Some(field)) if wanted.kind == ColumnType::Text && std::str::from_utf8(field).is_err() => {
                 let shown: String = String::from_utf8_lossy(field).chars().take(60).collect();
@@ -351,13 +414,21 @@ impl CsvBatches {
             message.push_str("; the file seems to be cut in the middle of its last row");
         }
         let is_whole = found == 1 && due > 1;
-        let hint = if is_whole { self.file.separated_by(self.file.rows.text_of(row), due - 1) } else { None };
+        let hint = match is_whole {
+            true => self.file.separated_by(self.file.rows.text_of(row), due - 1),
+            false => self.file.other_delimiter(),
+        };
         (message, hint)
     }
 
     fn bad_row(&self, row: &Row, column: usize, message: String) -> BadRow {
         BadRow { line: row.line, column, message, text: column::kept(self.file.rows.text_of(row)), hint: None }
     }
+}
+
+/// A character as it is written in YAML.
+fn shown(delimiter: u8) -> String {
+    if delimiter == b'\t' { "\\t".to_owned() } else { char::from(delimiter).to_string() }
 }
 
 fn said(fault: Fault) -> &'static str {

@@ -19,6 +19,7 @@ use crate::task::Progress;
 pub mod bytes;
 mod chunks;
 mod column;
+mod convert;
 mod csv;
 mod encoding;
 pub mod gzip;
@@ -30,12 +31,14 @@ mod ndjson;
 mod pages;
 mod parquet;
 mod records;
+mod signature;
 mod split;
 mod text;
 pub mod value;
 mod write;
 
 pub use bytes::Limits;
+pub use convert::{Conversions, TimeFormat};
 pub use encoding::Encoding;
 pub use text::{Text, contradicted, decoded, seems_utf16};
 pub use write::write;
@@ -207,8 +210,12 @@ pub struct ReadOptions {
     pub skip_lines: u64,
     /// The largest row of a CSV file; it is held in memory whole. At most [`LARGEST_ROW`].
     pub max_row_bytes: usize,
-    /// A field, besides the empty one, that is NULL.
-    pub null_string: String,
+    /// Fields, besides the empty one, that are NULL.
+    pub null_strings: Vec<String>,
+    /// Whether blanks around a field are left out.
+    pub trim: bool,
+    /// How the values of a CSV file are written.
+    pub conversions: Conversions,
     /// The columns of a CSV file without a header.
     pub columns: Option<Vec<String>>,
     /// What the bytes of a text file mean. Without one they are UTF-8, unless a byte order mark says UTF-16.
@@ -229,7 +236,9 @@ impl Default for ReadOptions {
             comment: String::new(),
             skip_lines: 0,
             max_row_bytes: USUAL_ROW,
-            null_string: String::new(),
+            null_strings: Vec::new(),
+            trim: false,
+            conversions: Conversions::default(),
             columns: None,
             encoding: None,
             limits: Limits::default(),
@@ -300,6 +309,14 @@ impl Reader {
     /// Whether the file's values are texts, which mean what their reader makes of them.
     pub fn is_text(&self) -> bool {
         !matches!(self.file, Open::Parquet(_))
+    }
+
+    /// Says what columns hold whose values are wanted as text, so that those are rewritten that
+    /// [`Conversions`] concern.
+    pub fn set_kinds(&mut self, kinds: &[(String, ColumnType)]) {
+        if let Open::Csv(file) = &mut self.file {
+            file.set_kinds(kinds);
+        }
     }
 
     /// The rows that these values of [`LINE`] mean, as bad rows without a message. `wanted` names a column for each, or

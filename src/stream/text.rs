@@ -288,7 +288,7 @@ mod tests {
         };
         assert!(fails("UTF8", b"\xff\xfea\0").contains("byte order mark of UTF-16LE, but `encoding` is UTF8"));
         assert!(fails("UTF-16BE", b"\xff\xfea\0").contains("`encoding` is UTF-16BE"));
-        assert_eq!(read("LATIN1", b"\xff\xfe"), "ÿþ".as_bytes());
+        assert!(fails("LATIN1", b"\xff\xfe").contains("`encoding` is LATIN1"));
     }
 
     #[test]

@@ -245,3 +245,98 @@ async fn a_large_field_is_stored_and_a_quote_that_never_closes_is_not_searched_f
     place.file("a.csv", "id,name\n1,\"a\n2,b\n");
     assert_says(&place.refused(yaml).await, &["a.csv:2", "never closes"]);
 }
+
+/// A file as a spreadsheet of another country writes it.
+const GERMAN: &str = "Bericht; \"Mai\"\nid;betrag;rate;tag;zeit;bezahlt;notiz\n# Fahrten\n1; 1.234.567,8900 ;0,1;1.4.2020;\
+01.04.2020 00:44:02;ja;1,5\n2;-;k. A.;;\"\";nein;\"-\"\n";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn values_written_in_other_ways_arrive_exactly() {
+    let table =
+        "CREATE TABLE t (id int, betrag numeric, rate float8, tag date, zeit timestamptz, bezahlt bool, notiz text)";
+    let place = Place::with("shapes_german", table).await;
+    place
+        .run(
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET timezone = ''Asia/Tokyo''', current_database()); END $$",
+        )
+        .await;
+    place.file("a.csv", GERMAN);
+    let yaml = "from: a.csv\ntable: t\nmode: truncate\nforce: true\ndelimiter: \";\"\nskip_lines: 1\ncomment: \"#\"\n\
+                decimal: \",\"\nthousands: \".\"\ndate_format: \"%d.%m.%Y\"\ntimestamp_format: \"%d.%m.%Y %H:%M:%S\"\n\
+                true_values: [ja]\nfalse_values: [nein]\nnull_string: [\"-\", k. A.]\n";
+    let expected = "1 1234567.8900 0.1 2020-04-01 2020-03-31 15:44:02+00 t 1,5\n2 NULL NULL NULL NULL f -";
+    place.load(yaml).await.unwrap();
+    assert_eq!(place.t().await, expected);
+    // A step that looks at the columns sees their values.
+    let steps = "transform: {filter: betrag > 1000000 AND bezahlt}\n";
+    place.load(&format!("{yaml}{steps}")).await.unwrap();
+    assert_eq!(
+        place.rows("SELECT id, betrag, rate, tag, bezahlt, notiz FROM t").await,
+        "1 1234567.8900 0.1 2020-04-01 t 1,5"
+    );
+
+    for (wrong, place_of, said) in [
+        ("3;1.5;0,1;;;ja;", "a.csv:2:3", "`betrag`: `1.5` is not a number with decimals behind `,`"),
+        ("3;;;2020-04-01;;ja;", "a.csv:2:5", "`tag`: `2020-04-01` is not a date of the format `%d.%m.%Y`"),
+        ("3;;;;01.04.2020;ja;", "a.csv:2:6", "`zeit`: `01.04.2020` is not a timestamp of the format"),
+    ] {
+        place.file("a.csv", format!("id;betrag;rate;tag;zeit;bezahlt;notiz\n{wrong}\n"));
+        let shown = place.refused(&yaml.replace("skip_lines: 1\n", "")).await;
+        assert_says(&shown, &[place_of, said]);
+    }
+}
+
+#[tokio::test]
+async fn quotes_escapes_and_blanks_are_what_the_settings_say() {
+    let place = Place::with("shapes_quotes", "CREATE TABLE t (id int, name text)").await;
+    let yaml = "from: a.csv\ntable: t\nmode: truncate\nforce: true\n";
+    let stored = async |content: &str, settings: &str| {
+        place.file("a.csv", content);
+        place.load(&format!("{yaml}{settings}\n")).await.unwrap();
+        place.t().await
+    };
+    assert_eq!(stored("id,name\n1,5\" pipe\n2,\"\n", "quote: none").await, "1 5\" pipe\n2 \"");
+    assert_eq!(stored("id,name\n1,5\" pipe\n2,\"\n", "quote: \"\"").await, "1 5\" pipe\n2 \"");
+    assert_eq!(stored("id,name\n1,\"a\\\"b\\\\c\\d\"\n", "escape: \"\\\\\"").await, "1 a\"b\\c\\d");
+    assert_eq!(stored("id,name\n 1 , \" a \" \n2,\t\n", "trim: true").await, "1 a\n2 NULL");
+    assert_eq!(stored("id,name\n1,0\n2,-1\n", "null_string: [0, -1]").await, "1 NULL\n2 NULL");
+    place.file("a.csv", format!("id,name\n1,{}\n", "a".repeat(3 << 20)));
+    assert_says(
+        &place.refused(&format!("{yaml}max_row_bytes: 1000000\n")).await,
+        &["larger than the limit of 1000000 bytes", "max_row_bytes"],
+    );
+}
+
+#[tokio::test]
+async fn files_of_other_kinds_and_delimiters_are_named() {
+    let place = Place::with("shapes_kinds", "CREATE TABLE t (id int, name text)").await;
+    let yaml = "from: a.csv\ntable: t\non_extra_column: ignore\non_missing_column: empty\n";
+    let cases: [(&[u8], &[&str]); 10] = [
+        (b"id;name\n1;ann\n", &["one column, `id;name`", "`delimiter: \";\"`"]),
+        (b"id\tname\n1\tann\n", &["`delimiter: \"\\t\"`"]),
+        (b"id|name\n1|ann\n", &["`delimiter: \"|\"`"]),
+        (b"id;name\n1;a,nn\n", &["`delimiter: \";\"`"]),
+        (b"{\"id\": 1, \"name\": \"ann\"}\n", &["the file is JSON", "`format: ndjson`"]),
+        (b"[{\"id\": 1}]\n", &["a JSON array"]),
+        (b"PAR1\x15\x04\x15\x10\x15\x14PAR1", &["a Parquet file", "`format: parquet`"]),
+        (b"<!DOCTYPE html><html>404</html>", &["a web page"]),
+        (b"i\0d\0,\0n\0a\0m\0e\0\n\0", &["UTF-16LE"]),
+        (b"id,name\n1,Gr\xf6\xdfe\n", &["a.csv:2:3", "`encoding: LATIN1`", "`Gr\u{f6}\u{df}e`"]),
+    ];
+    for (content, said) in cases {
+        place.file("a.csv", content);
+        let error = place.load(yaml).await.unwrap_err();
+        assert_says(&format!("{error} {}", error.help.clone().unwrap_or_default()), said);
+    }
+    place.file("a.csv", zip_of(&["[Content_Types].xml", "xl/workbook.xml"]));
+    assert_says(&place.refused(yaml).await, &["an Excel workbook"]);
+    assert_eq!(place.t().await, "");
+}
+
+fn zip_of(names: &[&str]) -> Vec<u8> {
+    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for name in names {
+        writer.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}

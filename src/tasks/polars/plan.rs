@@ -19,6 +19,8 @@ use crate::task::TaskError;
 /// What the steps will do to the rows of one file.
 pub struct Plan {
     wanted: Vec<Column>,
+    /// What the file's columns hold, where they stay texts.
+    kinds: Vec<(String, ColumnType)>,
     rows: RowSteps,
     dedupe: Option<(Vec<(String, ColumnType)>, Keep)>,
     query: Option<Whole>,
@@ -73,13 +75,14 @@ impl Transform {
     ) -> Result<Plan, TaskError> {
         sql::deep(|| {
             let mut file = self.typed(columns, types)?;
+            let kinds = file.clone();
             let read = self.columns_read(&file)?;
             for (name, kind) in file.iter_mut().filter(|(_, kind)| *kind != ColumnType::Json) {
                 if !read.contains(name) {
                     *kind = ColumnType::Text;
                 }
             }
-            self.make_plan(file, types)
+            Ok(Plan { kinds, ..self.make_plan(file, types)? })
         })
     }
 
@@ -130,7 +133,8 @@ impl Transform {
         let expect = expect::compile(&self.expect, &columns)?;
         let wanted = file.into_iter().filter(|(name, _)| used.contains(name));
         let wanted = wanted.map(|(name, kind)| Column { name, kind, required: false }).collect();
-        Ok(Plan { wanted, rows, dedupe, query, row_id, expect, columns, warnings: Warnings::default() })
+        let (kinds, warnings) = (Vec::new(), Warnings::default());
+        Ok(Plan { wanted, kinds, rows, dedupe, query, row_id, expect, columns, warnings })
     }
 
     /// The file's columns with what each is read as.
@@ -247,6 +251,11 @@ impl Plan {
     /// The columns of the file that the steps need, and what to read them as. A consumer may make some required.
     pub fn wanted(&self) -> Vec<Column> {
         self.wanted.clone()
+    }
+
+    /// What the file's columns hold, also those that are read as text because no step looks at them.
+    pub fn kinds(&self) -> &Columns {
+        &self.kinds
     }
 
     /// The columns of the result, with what they hold.

@@ -14,13 +14,14 @@ use super::{Plan, Transform};
 use crate::diagnostic::Diagnostic;
 use crate::storage::StoredFile;
 use crate::stream::bytes::Compression;
-use crate::stream::{self, Batch, Encoding, Format, ReadOptions, Reader};
+use crate::stream::{self, Batch, Format, ReadOptions, Reader};
 use crate::task::{Conflict, Progress, Task, TaskContext, TaskError};
 use crate::tasks::appended::address;
 use crate::tasks::bad_rows::{BadRows, Rejected};
+use crate::tasks::csv_fields::reads_csv;
 use crate::tasks::steady::Steady;
 
-with_steps! {
+reads_csv! { with_steps! {
     /// Reads a file, changes its rows and writes them to another. CSV (compressed or not), Parquet and NDJSON come in;
     /// CSV, CSV.gz or Parquet go out. The steps run in this order, whatever the order in YAML: `schema`, `filter`,
     /// `with_columns`, `cast`, `rename`, `select`, `dedupe`, `sql`, `row_id`, `expect`.
@@ -31,31 +32,11 @@ with_steps! {
         /// name of the file that is read, as `.parquet`.
         #[serde(default)]
         pub to: Option<String>,
-        /// The character between the fields of a CSV file; by default a comma.
-        #[serde(default)]
-        pub delimiter: Option<char>,
-        /// The character around CSV fields that hold delimiters or line ends; by default a double quote.
-        #[serde(default)]
-        pub quote: Option<char>,
-        /// Whether the first line of a CSV file names its columns; it does by default.
-        #[serde(default)]
-        pub header: Option<bool>,
-        /// The text of a CSV field, besides the empty one, that is NULL.
-        #[serde(default)]
-        pub null_string: String,
-        /// The columns of a CSV file without a header.
-        #[serde(default)]
-        pub columns: Option<Vec<String>>,
-        /// The encoding of a CSV or NDJSON file, such as `LATIN1`, `WIN1252` or `UTF-16`; by default UTF-8, or the UTF-16
-        /// that a byte order mark tells.
-        #[serde(default)]
-        #[schemars(with = "Option<String>")]
-        pub encoding: Option<Encoding>,
         /// What to do with rows that do not fit their types: `fail`, or `{reject: {max, file}}`.
         #[serde(default)]
         pub on_bad_row: BadRows,
     }
-}
+} }
 
 /// What was written.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -94,25 +75,15 @@ impl Task for PolarsTransform {
     type Outputs = Written;
 
     fn conflicts(&self) -> Vec<Conflict> {
-        let given = [
-            ("header", self.header.is_some()),
-            ("columns", self.columns.is_some()),
-            ("delimiter", self.delimiter.is_some()),
-            ("quote", self.quote.is_some()),
-            ("null_string", !self.null_string.is_empty()),
-            ("encoding", self.encoding.is_some()),
-        ];
-        idle_fields(Format::of(&self.from), "from", &given)
-            .into_iter()
-            .chain(named_twice(self.columns.as_deref(), self.header))
-            .chain(self.to.as_deref().and_then(unwritable))
-            .collect()
+        let mut conflicts = self.csv().conflicts(Format::of(&self.from), "from");
+        conflicts.extend(self.to.as_deref().and_then(unwritable));
+        conflicts
     }
 
     async fn run(&self, context: &TaskContext) -> Result<Written, TaskError> {
         let input = context.input_file("from", &self.from)?;
         let job = Job {
-            options: self.options(&input)?,
+            options: self.csv().options(display_name(&input), None)?,
             steps: self.steps(),
             output: context.output_file(&self.output_name(&input))?,
             rejected: Rejected::start(&self.on_bad_row, &display_name(&input), context)?,
@@ -133,19 +104,6 @@ impl Task for PolarsTransform {
 }
 
 impl PolarsTransform {
-    fn options(&self, input: &Path) -> Result<ReadOptions, TaskError> {
-        Ok(ReadOptions {
-            name: Some(display_name(input)),
-            delimiter: byte("delimiter", self.delimiter.unwrap_or(','))?,
-            quote: Some(byte("quote", self.quote.unwrap_or('"'))?),
-            header: self.header.unwrap_or(true),
-            null_string: self.null_string.clone(),
-            columns: self.columns.clone(),
-            encoding: self.encoding.clone(),
-            ..ReadOptions::default()
-        })
-    }
-
     fn output_name(&self, input: &Path) -> String {
         let name = display_name(input);
         let stem = name.split('.').next().unwrap_or(&name);
@@ -164,37 +122,6 @@ fn unwritable(to: &str) -> Option<Conflict> {
 
 fn display_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-/// The fields of those given that a file of this format leaves without effect; `by` is the field that tells the format.
-pub(in crate::tasks) fn idle_fields(format: Format, by: &'static str, given: &[(&'static str, bool)]) -> Vec<Conflict> {
-    let is_idle = |field: &str| match format {
-        Format::Csv => false,
-        Format::Ndjson | Format::Json => field != "encoding",
-        Format::Parquet => true,
-    };
-    let idle = given.iter().filter(|(field, is_given)| *is_given && is_idle(field));
-    let conflict = |(field, _): &(&'static str, bool)| {
-        Conflict::between([*field, by], format!("a {} file has no `{field}`; leave it out", format.name()))
-    };
-    idle.map(conflict).collect()
-}
-
-/// What is wrong when both a header and the task name the columns.
-pub(in crate::tasks) fn named_twice(columns: Option<&[String]>, header: Option<bool>) -> Option<Conflict> {
-    (columns.is_some() && header != Some(false)).then(|| {
-        let message = "it names the columns of a file whose first line does not: add `header: false`, or leave it out and \
-                       rename columns with `rename`";
-        Conflict::between(["columns", "header"], message)
-    })
-}
-
-/// A character that separates or encloses fields, as the one byte that it must be.
-pub(in crate::tasks) fn byte(field: &str, character: char) -> Result<u8, TaskError> {
-    u8::try_from(character).ok().filter(u8::is_ascii).ok_or_else(|| {
-        TaskError::permanent(format!("`{field}`: `{character}` is not a plain character"))
-            .help("use an ASCII character such as , ; | or a tab")
-    })
 }
 
 /// What the blocking thread needs of the task and its context.

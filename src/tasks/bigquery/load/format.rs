@@ -15,7 +15,7 @@ pub(super) struct CsvOptions {
     /// The character between fields; by default a comma.
     #[serde(alias = "fieldDelimiter")]
     pub(super) field_delimiter: Option<String>,
-    /// The quoting character.
+    /// The quoting character; empty if quotes have no meaning.
     pub(super) quote: Option<String>,
     /// What stands for NULL, beside an empty field.
     #[serde(alias = "nullMarker")]

@@ -35,7 +35,7 @@ use crate::storage::is_uri;
 use crate::stream::{self, ReadOptions};
 use crate::task::{Conflict, Ledger, Task, TaskContext, TaskError};
 use crate::tasks::appended::IfLoaded;
-use crate::tasks::polars::transform::byte;
+use crate::tasks::csv_fields::byte;
 use mode::Mode;
 use source::Source;
 use staged::{Staged, local};
@@ -411,14 +411,14 @@ impl Load {
             Format::Parquet => stream::Format::Parquet,
             Format::Csv | Format::Avro | Format::Orc => return Ok(None),
         };
-        let quote = self.quote()?;
+        let quote = self.quote().map(|quote| byte("quote", quote)).transpose()?;
         Ok(Some(ReadOptions {
             name: Some(name.to_owned()),
             format: Some(format),
             delimiter: byte("field_delimiter", self.delimiter())?,
-            quote: Some(byte("quote", quote)?),
-            escape: byte("quote", quote)?,
-            null_string: self.csv_options.null_marker.clone().unwrap_or_default(),
+            quote,
+            escape: quote.unwrap_or(b'"'),
+            null_strings: self.csv_options.null_marker.iter().cloned().collect(),
             encoding: self.csv_options.encoding.clone().filter(|_| format == stream::Format::Csv),
             ..ReadOptions::default()
         }))
@@ -432,17 +432,17 @@ impl Load {
         }
     }
 
-    fn quote(&self) -> Result<char, TaskError> {
-        let quote = self.csv_options.quote.as_deref().unwrap_or("\"");
-        quote.chars().next().ok_or_else(|| {
-            TaskError::permanent("with `mode`, a CSV file needs a quoting character").help("leave `quote` out")
-        })
+    /// The quoting character; none where quotes have no meaning, as an empty `quote` says.
+    fn quote(&self) -> Option<char> {
+        self.csv_options.quote.as_deref().unwrap_or("\"").chars().next()
     }
 
     /// The fields of a header.
     fn split(&self, line: &str) -> Vec<String> {
         let delimiter = u8::try_from(self.delimiter()).unwrap_or(b',');
-        let mut reader = csv::ReaderBuilder::new().has_headers(false).delimiter(delimiter).from_reader(line.as_bytes());
+        let mut builder = csv::ReaderBuilder::new();
+        builder.has_headers(false).delimiter(delimiter).quoting(self.quote().is_some());
+        let mut reader = builder.from_reader(line.as_bytes());
         let record = reader.records().next().and_then(Result::ok).unwrap_or_default();
         record.iter().map(|name| name.trim().to_owned()).collect()
     }

@@ -25,13 +25,13 @@ use super::source::Source;
 use super::target::{Leniency, Making, Target};
 use super::transaction::Loading;
 use crate::postgres::{FlowAddress, Watch, explain};
-use crate::stream::{ColumnType, Encoding, Format, ReadOptions, Reader};
+use crate::stream::{ColumnType, Format, ReadOptions, Reader};
 use crate::task::{Conflict, Ledger, Level, Progress, Task, TaskContext, TaskError};
 use crate::tasks::appended::IfLoaded;
 use crate::tasks::bad_rows::{BadRows, Rejected};
+use crate::tasks::csv_fields::{as_written, reads_csv};
 use crate::tasks::polars::plan::Plan;
 use crate::tasks::polars::spec::Transform;
-use crate::tasks::polars::transform::{byte, idle_fields, named_twice};
 use crate::text::hex;
 use encode::Encoder;
 use feed::Feed;
@@ -39,6 +39,7 @@ use known::{Known, Planned};
 use mode::Mode;
 use send::Sending;
 
+reads_csv! { as_written! {
 /// Loads a file into a table of Postgres: CSV, NDJSON or Parquet, plain or compressed.
 ///
 /// The load is one transaction: it makes the table if need be, makes room as `mode` says, copies the rows, writes one
@@ -83,23 +84,6 @@ pub struct Load {
     /// The file's format: `csv`, `ndjson` or `parquet`; by default what its name says. Postgres's own formats are read by
     /// `postgres.copy_in`.
     format: Option<Format>,
-    /// Whether the first line of a CSV file names the columns; it does by default.
-    header: Option<bool>,
-    /// The columns of a CSV file without such a line, in order; the table's other columns stay empty.
-    columns: Option<Vec<String>>,
-    /// The character between the fields of a CSV file; by default a comma.
-    delimiter: Option<char>,
-    /// The quoting character of a CSV file; by default a double quote.
-    quote: Option<char>,
-    /// The character before a quote inside quotes; by default the quote itself.
-    escape: Option<char>,
-    /// What stands for NULL in a CSV file, beside an empty field.
-    #[serde(default, alias = "nullString")]
-    null_string: String,
-    /// The encoding of a CSV or NDJSON file, such as `LATIN1`, `WIN1252` or `UTF-16`; by default UTF-8, or the UTF-16
-    /// that a byte order mark tells.
-    #[schemars(with = "Option<String>")]
-    encoding: Option<Encoding>,
     /// The server, such as `postgres://user:password@host:5432/database` or `jdbc:postgresql://host:5432/database`.
     /// `--postgres` wins over it. Without any address jitney starts a private server of its own.
     url: Option<String>,
@@ -108,6 +92,7 @@ pub struct Load {
     /// The user's password; wins over the address's.
     password: Option<String>,
 }
+} }
 
 /// What to do with a column of the file that the table has not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -152,7 +137,7 @@ impl Task for Load {
             Conflict::between(["if_loaded", "force"], "`force: true` means `if_loaded: load`; leave one of them out")
         });
         let table = Target::conflict(&self.table);
-        table.into_iter().chain(forced).chain(self.idle_fields()).collect()
+        table.into_iter().chain(forced).chain(self.reading_conflicts()).collect()
     }
 
     async fn run(&self, context: &TaskContext) -> Result<Loaded, TaskError> {
@@ -249,11 +234,7 @@ impl Load {
     fn key(&self, target: &Target, source: &Source, partition: Option<&(&str, String)>) -> Key {
         let rows = (&self.mode, &self.schema, &self.transform, &self.on_bad_row);
         let columns = (&self.columns, self.header.unwrap_or(true), self.on_extra_column, self.on_missing_column);
-        let quote = self.quote.unwrap_or('"');
-        let reading = (self.format, self.delimiter.unwrap_or(','), quote, self.escape, &self.null_string);
-        let encoding = self.encoding.as_ref().filter(|encoding| !encoding.is_utf8());
-        let encoding = encoding.map(|encoding| format!(" {encoding:?}")).unwrap_or_default();
-        let definition = format!("{rows:?} {columns:?} {reading:?}{encoding}");
+        let definition = format!("{rows:?} {columns:?} {}", self.csv().definition(self.format));
         Key {
             target: target.sql_name.clone(),
             partition: partition.map_or_else(|| source.address.clone(), |(_, value)| value.clone()),
@@ -290,7 +271,7 @@ impl Load {
         source: &Source,
         (progress, is_utc): (Arc<Progress>, bool),
     ) -> Result<(Reader, Plan), TaskError> {
-        let reader = Reader::open(&source.file.path, &self.options(source)?, progress)?;
+        let mut reader = Reader::open(&source.file.path, &self.options(source)?, progress)?;
         let types = |name: &str| match target.column_type(name) {
             Some(ColumnType::TimestampTz) if !is_utc => Some(ColumnType::Instant),
             kind => kind,
@@ -305,6 +286,7 @@ impl Load {
         };
         let hint = reader.hint().map(str::to_owned);
         let plan = plan.map_err(|error| TaskError { help: hint.or(error.help), ..error })?;
+        reader.set_kinds(plan.kinds());
         Ok((reader, plan))
     }
 
@@ -323,37 +305,14 @@ impl Load {
         wanted
     }
 
-    /// The fields that have no effect on a file of this format.
-    fn idle_fields(&self) -> Vec<Conflict> {
+    /// What does not go together in how the file is read.
+    fn reading_conflicts(&self) -> Vec<Conflict> {
         let format = self.format.unwrap_or_else(|| Format::of(&self.from));
-        let given = [
-            ("header", self.header.is_some()),
-            ("columns", self.columns.is_some()),
-            ("delimiter", self.delimiter.is_some()),
-            ("quote", self.quote.is_some()),
-            ("escape", self.escape.is_some()),
-            ("null_string", !self.null_string.is_empty()),
-            ("encoding", self.encoding.is_some()),
-        ];
-        let mut idle = idle_fields(format, if self.format.is_some() { "format" } else { "from" }, &given);
-        idle.extend(named_twice(self.columns.as_deref(), self.header));
-        idle
+        self.csv().conflicts(format, if self.format.is_some() { "format" } else { "from" })
     }
 
     fn options(&self, source: &Source) -> Result<ReadOptions, TaskError> {
-        let quote = self.quote.unwrap_or('"');
-        Ok(ReadOptions {
-            name: Some(source.name.clone()),
-            format: self.format,
-            delimiter: byte("delimiter", self.delimiter.unwrap_or(','))?,
-            quote: Some(byte("quote", quote)?),
-            escape: byte("escape", self.escape.unwrap_or(quote))?,
-            header: self.header.unwrap_or(true),
-            null_string: self.null_string.clone(),
-            columns: self.columns.clone(),
-            encoding: self.encoding.clone(),
-            ..ReadOptions::default()
-        })
+        self.csv().options(source.name.clone(), self.format)
     }
 }
 
