@@ -46,6 +46,10 @@ reads_csv! { as_written! {
 /// row into the ledger `jitney_loads`, and commits. A load that the ledger knows changes nothing while its rows are there.
 /// Columns go by name, whatever their order and case. `postgres.copy_in` is the server's COPY instead: by position, and
 /// as often as it runs.
+///
+/// Quotes, escapes and line ends of a CSV file mean what they mean to `\copy`, and the server reads every value that no
+/// step looks at. There are two differences: blank lines are left out in a file of several columns, where they are an error of
+/// `\copy`, and a line of `\.` alone is refused, since it ends the data or is a value, depending on the server's version.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Load {
