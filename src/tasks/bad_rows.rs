@@ -11,7 +11,8 @@ use crate::storage::StoredFile;
 use crate::stream::{BadRow, Result};
 use crate::task::{TaskContext, TaskError};
 
-/// What to do with a row that does not fit its column types.
+/// What to do with a row that does not fit: one that is no whole row, or has a value that its column cannot hold. A load
+/// into Postgres counts what the server refuses among them: lengths, checks, duplicate and foreign keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BadRows {
@@ -74,10 +75,10 @@ impl Rejected {
 
     fn take_one(&mut self, row: &BadRow) -> Result<()> {
         let Some((max, file)) = &self.limit else {
-            let aside = "let such rows be set aside: `on_bad_row: {reject: {max: 100}}`";
+            let aside = "reject such rows: `on_bad_row: {reject: {max: 100}}`";
             let help = match &row.hint {
                 Some(hint) => format!("{hint}; or {aside}"),
-                None => format!("mend the row, or {aside}"),
+                None => format!("correct the row, or {aside}"),
             };
             return Err(Box::new(row.diagnostic(&self.source).help(help)));
         };

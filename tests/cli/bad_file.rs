@@ -67,7 +67,7 @@ async fn a_letter_in_a_number_has_a_line_and_a_column() {
     let told = refused(
         &world,
         ": `fare_amount`: invalid input syntax for type double precision: \"12x.5\"",
-        "mend the row, or let such rows be set aside",
+        "correct the row, or reject such rows",
     )
     .await;
     assert!(told.err.contains(&format!("{APRIL}:7:")), "the line is 7\n{told}");
@@ -76,7 +76,7 @@ async fn a_letter_in_a_number_has_a_line_and_a_column() {
 #[tokio::test]
 async fn a_file_cut_in_a_row_says_so() {
     let world = with_month(|text| text[..text.len() - 60].to_owned()).await;
-    let told = refused(&world, "the file seems to be cut in the middle of its last row", "mend the row").await;
+    let told = refused(&world, "the file seems to be cut in the middle of its last row", "correct the row").await;
     assert!(told.err.contains(&format!("{APRIL}:501:")), "the line is 501\n{told}");
 }
 

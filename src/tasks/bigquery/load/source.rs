@@ -160,7 +160,7 @@ fn count(
         let batch = batch?;
         rows += batch.rows_read;
         if let Some(bad) = batch.bad.first().filter(|_| !tolerant) {
-            let hint = bad.hint.as_deref().unwrap_or("mend the row");
+            let hint = bad.hint.as_deref().unwrap_or("correct the row");
             return Err(TaskError::from(bad.diagnostic(name))
                 .help(format!("{hint}, or let some rows be left out: `max_bad_records: 10`")));
         }

@@ -69,7 +69,11 @@ pub struct Load {
     /// `polars.transform` has them.
     #[serde(default)]
     transform: Transform,
-    /// What to do with a row that does not fit: `fail`, or `{reject: {max: 100, file: bad.csv}}`.
+    /// What to do with a row that does not fit, or that the server refuses: `fail`, or
+    /// `{reject: {max: 100, file: bad.csv}}`. With `reject` each batch of about 1 MB is a COPY of its own behind a
+    /// savepoint, all in one transaction; the server names the row that it refuses, and the others are sent again. A
+    /// merge rejects what its table's types and checks refuse; a foreign key or another unique key fails it. Deferred
+    /// constraints are checked at the end, and fail the load.
     #[serde(default)]
     on_bad_row: BadRows,
     /// What to do with a column of the file that the table has not.
