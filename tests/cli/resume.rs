@@ -109,5 +109,5 @@ fn the_password_in_an_address_is_asked_for_again() {
     let expected = "error: the journal does not keep the password in input `server` (postgres://root:***@db/taxi)\n  \
                     help: give it again: `-i server=ADDRESS`\n";
     assert_eq!(refused.err, expected);
-    world.jitney(&["resume", "-i", given]).ended(0).says("    ***\n");
+    world.jitney(&["resume", "-i", given]).ended(0).says("    postgres://root:***@db/taxi\n");
 }

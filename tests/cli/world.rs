@@ -122,7 +122,9 @@ impl World {
 
     /// The files that runs have left in storage.
     pub fn left_in_storage(&self) -> Vec<PathBuf> {
-        files_below(&self.home().join("storage"))
+        // Notes of where a file came from are no data.
+        let is_data = |path: &PathBuf| !path.iter().any(|part| part == ".origins");
+        files_below(&self.home().join("storage")).into_iter().filter(is_data).collect()
     }
 }
 
