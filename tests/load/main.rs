@@ -18,6 +18,7 @@ mod faults;
 mod modes;
 mod months;
 mod names;
+mod row_ids;
 mod same_as_copy;
 mod shapes;
 mod together;

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use polars::prelude::*;
@@ -16,6 +17,9 @@ use super::sql;
 use crate::stream::{Batch, Batches, Column, ColumnType, LINE};
 use crate::task::TaskError;
 
+/// Makes the column of a row id for a batch.
+pub type KeyMaker = Box<dyn Fn(&DataFrame) -> PolarsResult<polars::prelude::Column> + Send + Sync>;
+
 /// What the steps will do to the rows of one file.
 pub struct Plan {
     wanted: Vec<Column>,
@@ -25,6 +29,7 @@ pub struct Plan {
     dedupe: Option<(Vec<(String, ColumnType)>, Keep)>,
     query: Option<Whole>,
     row_id: Option<RowId>,
+    keys: Option<Arc<KeyMaker>>,
     expect: Vec<Expectation>,
     columns: Vec<(String, ColumnType)>,
     warnings: Warnings,
@@ -96,11 +101,7 @@ impl Transform {
         for (name, text) in &self.with_columns.0 {
             read.extend(expression::leaves(&expression::parse(&format!("with_columns.{name}"), text, file)?.0));
         }
-        let keys = self
-            .dedupe
-            .iter()
-            .flat_map(|dedupe| dedupe.choice().0)
-            .chain(self.row_id.iter().flat_map(|id| &id.columns));
+        let keys = self.dedupe.iter().flat_map(|dedupe| dedupe.choice().0);
         let named = keys.map(String::as_str).chain(self.expect.iter().flat_map(Rule::columns));
         let named: Vec<&str> = named.chain(self.cast.0.iter().map(|(name, _)| name.as_str())).collect();
         let stated = self.schema.0.iter().map(|(name, _)| name.as_str());
@@ -134,7 +135,7 @@ impl Transform {
         let wanted = file.into_iter().filter(|(name, _)| used.contains(name));
         let wanted = wanted.map(|(name, kind)| Column { name, kind, required: false }).collect();
         let (kinds, warnings) = (Vec::new(), Warnings::default());
-        Ok(Plan { wanted, kinds, rows, dedupe, query, row_id, expect, columns, warnings })
+        Ok(Plan { wanted, kinds, rows, dedupe, query, row_id, keys: None, expect, columns, warnings })
     }
 
     /// The file's columns with what each is read as.
@@ -248,6 +249,18 @@ impl Plan {
         self
     }
 
+    /// The key that the step `row_id` adds.
+    pub fn row_id(&self) -> Option<&RowId> {
+        self.row_id.as_ref()
+    }
+
+    /// The same with keys made by the destination, which knows what it stores.
+    #[must_use]
+    pub fn with_keys(mut self, keys: KeyMaker) -> Self {
+        self.keys = Some(Arc::new(keys));
+        self
+    }
+
     /// The columns of the file that the steps need, and what to read them as. A consumer may make some required.
     pub fn wanted(&self) -> Vec<Column> {
         self.wanted.clone()
@@ -289,7 +302,13 @@ impl Plan {
             let step = Box::new(Query { input: input.clone(), sql: sql.clone(), output: output.clone() });
             batches = spooled(batches, step, scratch, "sql.parquet", &before, expression::empty(columns));
         }
-        if let Some(row_id) = self.row_id.clone() {
+        if let Some(keys) = self.keys.clone() {
+            batches = each(batches, move |mut frame| {
+                let column = keys(&frame)?;
+                frame.with_column(column)?;
+                Ok(frame)
+            });
+        } else if let Some(row_id) = self.row_id.clone() {
             batches = each(batches, move |mut frame| row_id.add(&mut frame).map(|()| frame));
         }
         if !self.expect.is_empty() {

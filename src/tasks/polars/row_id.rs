@@ -31,8 +31,7 @@ impl RowId {
             for column in &texts {
                 column.push(row, &mut text);
             }
-            let digits = hexadecimal(Md5::digest(&text).into());
-            keys.append_value(std::str::from_utf8(&digits).unwrap_or_default());
+            digest(&text, |key| keys.append_value(key));
         }
         Ok(keys.finish().into_column())
     }
@@ -46,6 +45,12 @@ impl RowId {
         frame.with_column(keys)?;
         Ok(())
     }
+}
+
+/// Gives the key of a row whose columns have this text.
+pub fn digest(text: &[u8], take: impl FnOnce(&str)) {
+    let digits = hexadecimal(Md5::digest(text).into());
+    take(std::str::from_utf8(&digits).unwrap_or_default());
 }
 
 fn hexadecimal(hash: [u8; 16]) -> [u8; 32] {

@@ -48,7 +48,8 @@ macro_rules! with_steps {
             #[serde(default)]
             pub sql: Option<String>,
             /// Adds a key made from other columns, the same as Postgres's
-            /// `md5(COALESCE(CAST(a AS text), '') || COALESCE(CAST(b AS text), ''))`.
+            /// `md5(COALESCE(CAST(a AS text), '') || COALESCE(CAST(b AS text), ''))`. In a load it is that of the row as the
+            /// table stores it, before triggers change it.
             #[serde(default)]
             pub row_id: Option<$crate::tasks::polars::spec::RowIdSpec>,
             /// What must be true of the result. A rule that fails stops the task, unless it says `on_fail: warn`.

@@ -68,7 +68,8 @@ impl<'a> Texts<'a> {
     }
 }
 
-pub(super) fn push_int(value: impl itoa::Integer, out: &mut Vec<u8>) {
+/// Appends a whole number.
+pub fn push_int(value: impl itoa::Integer, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 

@@ -317,7 +317,7 @@ fn put_jsonb(text: &[u8], out: &mut BytesMut) -> bool {
 }
 
 /// The 16 bytes of a UUID in its usual form, 8-4-4-4-12, or without hyphens.
-fn parse_uuid(text: &str) -> Option<[u8; 16]> {
+pub(super) fn parse_uuid(text: &str) -> Option<[u8; 16]> {
     let text = text.trim_ascii();
     let is_usual =
         text.len() == 36 && text.bytes().enumerate().all(|(at, byte)| (byte == b'-') == [8, 13, 18, 23].contains(&at));

@@ -8,10 +8,11 @@ use std::sync::mpsc::sync_channel;
 use bytes::{Bytes, BytesMut};
 use chrono::Utc;
 use polars::prelude::DataFrame;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::encode::Encoder;
+use super::key::Key;
 use crate::stream::{BadRow, Batches, Column, Reader};
 use crate::task::{Progress, TaskError};
 use crate::tasks::polars::plan::Plan;
@@ -29,6 +30,8 @@ pub(super) struct Feed {
     pub(super) wanted: Vec<Column>,
     pub(super) plan: Plan,
     pub(super) encoder: Arc<Encoder>,
+    /// What makes the keys of `row_id`.
+    pub(super) key: Option<Arc<Key>>,
     /// Whether the server reads all values, none being sent in binary.
     pub(super) is_text: bool,
     pub(super) scratch: PathBuf,
@@ -40,6 +43,22 @@ pub(super) struct Feed {
 pub(super) enum Form {
     Binary,
     Text,
+}
+
+/// What the threads have for the server.
+pub(super) enum Order {
+    /// Rows to store.
+    Rows(Parcel),
+    /// Rows of which only the server knows the keys.
+    Keys(Question),
+}
+
+/// Rows that wait for their keys.
+pub(super) struct Question {
+    /// The rows, numbered, with the columns of the key alone.
+    pub(super) rows: DataFrame,
+    /// Takes a key for each row.
+    pub(super) reply: oneshot::Sender<Vec<Option<String>>>,
 }
 
 /// The rows of one batch, ready to be sent.
@@ -55,14 +74,17 @@ pub(super) struct Parcel {
 }
 
 impl Feed {
-    /// Starts the threads. When the parcels end, the handle says whether all of them came, and what data-quality rules
+    /// Starts the threads. When the orders end, the handle says whether all of them came, and what data-quality rules
     /// had to say.
-    pub(super) fn start(self) -> (mpsc::Receiver<Parcel>, JoinHandle<Result<Vec<String>, TaskError>>) {
+    pub(super) fn start(self) -> (mpsc::Receiver<Order>, JoinHandle<Result<Vec<String>, TaskError>>) {
         let (sender, receiver) = mpsc::channel(ENCODED_AHEAD);
         (receiver, tokio::task::spawn_blocking(move || self.work(&sender)))
     }
 
-    fn work(mut self, sender: &mpsc::Sender<Parcel>) -> Result<Vec<String>, TaskError> {
+    fn work(mut self, sender: &mpsc::Sender<Order>) -> Result<Vec<String>, TaskError> {
+        if let Some(key) = &self.key {
+            self.plan = self.plan.with_keys(key.clone().maker(sender.clone()));
+        }
         let batches = self.plan.run(ahead(self.reader, self.wanted), &self.scratch, Utc::now());
         let mut changes = 0;
         for batch in batches {
@@ -74,7 +96,7 @@ impl Feed {
             self.is_text |= changes > MAX_CHANGES;
             self.progress.add_rows(batch.rows_read);
             let parcel = Parcel { form, bytes, frame: batch.frame, read: batch.rows_read, bad: batch.bad };
-            if sender.blocking_send(parcel).is_err() {
+            if sender.blocking_send(Order::Rows(parcel)).is_err() {
                 return Err(TaskError::cancelled("the load was stopped"));
             }
         }

@@ -3,12 +3,14 @@
 mod encode;
 mod feed;
 mod held;
+mod key;
 mod known;
 mod mode;
 mod numeric;
 mod place;
 mod refused;
 mod send;
+mod stored;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -35,9 +37,11 @@ use crate::tasks::polars::spec::Transform;
 use crate::text::hex;
 use encode::Encoder;
 use feed::Feed;
+use key::Key as RowKey;
 use known::{Known, Planned};
 use mode::Mode;
 use send::Sending;
+use stored::Session;
 
 reads_csv! { as_written! {
 /// Loads a file into a table of Postgres: CSV, NDJSON or Parquet, plain or compressed.
@@ -188,8 +192,8 @@ impl Loading for Load {
             Known::Done(loaded) => return Ok(loaded),
             Known::New(note) => note,
         };
-        let is_utc = watch.over("asking for the time zone", is_utc(transaction)).await?;
-        let (way, feed) = Way::open(self, context, (&target, source), is_utc)?;
+        let session = watch.over("asking for the session's settings", Session::of(transaction)).await?;
+        let (way, feed) = Way::open(self, context, (&target, source), session)?;
         let fields = &way.encoder.fields;
         let table = watch
             .over(
@@ -339,10 +343,10 @@ impl<'a> Way<'a> {
         load: &'a Load,
         context: &'a TaskContext,
         (target, source): (&'a Target, &'a Source),
-        is_utc: bool,
+        session: Session,
     ) -> Result<(Self, Feed), TaskError> {
         let partition = load.mode.partition()?;
-        let (reader, plan) = load.opened(target, source, (context.progress.clone(), is_utc))?;
+        let (reader, plan) = load.opened(target, source, (context.progress.clone(), session.is_utc))?;
         let hint = reader.hint().map(str::to_owned);
         let columns: Vec<String> = plan.columns().iter().map(|(name, _)| name.clone()).collect();
         let leniency = Leniency {
@@ -353,7 +357,10 @@ impl<'a> Way<'a> {
         let fields = target.fields(&columns, partition.as_ref().map(|(column, _)| *column), leniency);
         let (fields, used) = fields.map_err(|error| TaskError { help: hint.or(error.help), ..error })?;
         let used = used.iter().filter_map(|index| columns.get(*index).cloned()).collect();
-        let encoder = Arc::new(Encoder { fields, used, constant: partition.map(|(_, value)| value), is_utc });
+        let constant = partition.as_ref().map(|(column, _)| *column);
+        let key = plan.row_id().map(|row_id| RowKey::of(row_id, target, constant, session)).transpose()?;
+        let constant = partition.map(|(_, value)| value);
+        let encoder = Arc::new(Encoder { fields, used, constant, is_utc: session.is_utc });
         let plan = if load.on_bad_row == BadRows::Fail { plan } else { plan.with_lines() };
         let wanted = load.wanted(&plan, target);
         reader.check(&wanted)?;
@@ -362,17 +369,11 @@ impl<'a> Way<'a> {
             reader,
             plan,
             encoder: encoder.clone(),
+            key: key.map(Arc::new),
             is_text: !encoder.can_be_binary() || target.nature.wants_one_statement,
             scratch: context.output_file("load.work")?.path,
             progress: context.progress.clone(),
         };
         Ok((Self { load, context, target, source, encoder }, feed))
     }
-}
-
-/// Whether the session is in UTC, so that a time without an offset needs no table of time zones.
-async fn is_utc(transaction: &Transaction<'_>) -> Result<bool, TaskError> {
-    let sql = "SELECT upper(current_setting('TimeZone')) IN ('UTC', 'ETC/UTC', 'GMT', 'ETC/GMT', 'UCT', 'ZULU')";
-    let row = transaction.query_one(sql, &[]).await.map_err(|error| explain("asking for the time zone", &error))?;
-    Ok(row.get(0))
 }

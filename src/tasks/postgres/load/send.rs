@@ -2,6 +2,7 @@
 //! by batch, each behind a savepoint.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::SinkExt;
@@ -10,7 +11,8 @@ use tokio_postgres::{CopyInSink, Error, Transaction};
 
 use super::Way;
 use super::encode::{HEADER, TRAILER};
-use super::feed::{Feed, Form, Parcel};
+use super::feed::{Feed, Form, Order, Parcel, Question};
+use super::key::Key;
 use super::mode::{self, STAGE};
 use super::refused::Refused;
 use crate::postgres::{Refusal, Watch, explain};
@@ -73,14 +75,23 @@ impl Sending<'_> {
     /// What the reader, the rules or the server say, with the place in the file where a row is to blame.
     pub(super) async fn run(&self, feed: Feed, rejected: &mut Rejected) -> Result<Sent, TaskError> {
         let columns = mode::list(&feed.encoder.fields);
-        let (mut parcels, worker) = feed.start();
-        let mut flow = Flow { sending: self, columns, sent: Sent::default(), rows: 0, copying: None };
+        let key = feed.key.clone();
+        let (mut orders, worker) = feed.start();
+        let sent = Sent::default();
+        let mut flow = Flow { sending: self, columns, sent, rows: 0, copying: None, key, has_asked: false };
         let mut refused = Refused::default();
         if rejected.room().is_some() {
             let table = "CREATE TEMP TABLE jitney_part (mark int) ON COMMIT DROP";
             flow.over(self.transaction.batch_execute(table)).await?;
         }
-        while let Some(mut parcel) = flow.unless_refused(async { Ok(parcels.recv().await) }).await? {
+        while let Some(order) = flow.unless_refused(async { Ok(orders.recv().await) }).await? {
+            let mut parcel = match order {
+                Order::Rows(parcel) => parcel,
+                Order::Keys(question) => {
+                    flow.answer(question).await?;
+                    continue;
+                }
+            };
             flow.sent.read += parcel.read;
             match rejected.room() {
                 None => {
@@ -121,9 +132,24 @@ struct Flow<'a> {
     /// Rows of the statements that have ended.
     rows: u64,
     copying: Option<Copying>,
+    key: Option<Arc<Key>>,
+    /// Whether the server was asked for keys before.
+    has_asked: bool,
 }
 
 impl Flow<'_> {
+    /// Has the server make keys, between two statements.
+    async fn answer(&mut self, question: Question) -> Result<(), TaskError> {
+        let Some(key) = self.key.clone() else { return Ok(()) };
+        self.finish().await?;
+        let Sending { transaction, watch, .. } = self.sending;
+        let keys = key.answer(transaction, watch, &question.rows, !self.has_asked).await?;
+        self.has_asked = true;
+        // Who asked is gone only if the load has failed, which the end of its thread tells.
+        let _ = question.reply.send(keys);
+        Ok(())
+    }
+
     /// Sends a batch after the ones before it.
     async fn send(&mut self, parcel: Parcel) -> Result<(), TaskError> {
         let rows = parcel.frame.height() as u64;

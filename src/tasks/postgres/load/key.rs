@@ -1,0 +1,273 @@
+//! The keys of a `row_id` that is loaded: the MD5 of the columns' texts as the table stores them. This program makes them
+//! where its text of every value of a batch is certainly the server's; else the server makes the batch's keys, from rows
+//! in a temporary table whose columns have the types of the target's.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::SinkExt;
+use polars::prelude::{
+    Column, DataFrame, DataType, IntoColumn, NewChunkedArray, PolarsError, PolarsResult, StringChunked,
+    StringChunkedBuilder,
+};
+use tokio::sync::{mpsc, oneshot};
+use tokio_postgres::{Error, Transaction};
+
+use super::encode::Encoder;
+use super::feed::{Order, Question};
+use super::stored::Session;
+use crate::postgres::{Watch, explain};
+use crate::stream::ColumnType;
+use crate::task::TaskError;
+use crate::tasks::polars::plan::KeyMaker;
+use crate::tasks::polars::row_id::{RowId, digest};
+use crate::tasks::polars::text::Texts;
+use crate::tasks::postgres::kind::Kind;
+use crate::tasks::postgres::target::{Field, Target};
+
+/// The table in which the server sees the rows of a question.
+const TABLE: &str = "pg_temp.jitney_key";
+
+/// What a load's keys are made from.
+pub(super) struct Key {
+    parts: Vec<Part>,
+    name: String,
+    session: Session,
+    /// Whether the rows of the load must go in one statement, with no question in between.
+    is_one_statement: bool,
+}
+
+/// A column of the key.
+struct Part {
+    name: String,
+    kind: ColumnType,
+    /// The column of the table that stores it, if one does.
+    field: Option<Field>,
+}
+
+impl Key {
+    /// The key of `row_id` for rows on their way into a table; `constant` is the column to which the load's mode gives
+    /// its value.
+    ///
+    /// # Errors
+    /// When the table does not store what the key would be made from.
+    pub(super) fn of(
+        row_id: &RowId,
+        target: &Target,
+        constant: Option<&str>,
+        session: Session,
+    ) -> Result<Self, TaskError> {
+        let part =
+            |(name, kind): &(String, ColumnType)| Part { name: name.clone(), kind: *kind, field: target.stored(name) };
+        let parts: Vec<Part> = row_id.columns.iter().map(part).collect();
+        let constant = constant.and_then(|name| target.stored(name));
+        let is_constant = |part: &&Part| constant.is_some() && part.field == constant;
+        if let Some(part) = parts.iter().find(is_constant) {
+            let message =
+                format!("`row_id`: the file's `{}` is not stored, since `mode` gives the column its value", part.name);
+            return Err(TaskError::permanent(message).help("leave the column out of `row_id`"));
+        }
+        let is_one_statement = target.nature.wants_one_statement;
+        Ok(Self { parts, name: row_id.name.clone(), session, is_one_statement })
+    }
+
+    /// What makes the keys of batches. `orders` leads to the server.
+    pub(super) fn maker(self: Arc<Self>, orders: mpsc::Sender<Order>) -> KeyMaker {
+        Box::new(move |frame| match self.own(frame)? {
+            Some(keys) => Ok(keys),
+            None => self.asked(frame, &orders),
+        })
+    }
+
+    /// The keys as this program makes them; none when it may not be certain of a value's text.
+    fn own(&self, frame: &DataFrame) -> PolarsResult<Option<Column>> {
+        if !self.session.is_utf8 {
+            return Ok(None);
+        }
+        let cells: Vec<Cells> = self.parts.iter().map(|part| self.cells(part, frame)).collect::<PolarsResult<_>>()?;
+        let mut keys = StringChunkedBuilder::new(self.name.as_str().into(), frame.height());
+        let mut text = Vec::with_capacity(256);
+        for row in 0..frame.height() {
+            text.clear();
+            if !cells.iter().all(|cells| cells.push(row, &self.session, &mut text)) {
+                return Ok(None);
+            }
+            digest(&text, |key| keys.append_value(key));
+        }
+        Ok(Some(keys.finish().into_column()))
+    }
+
+    fn cells<'a>(&'a self, part: &'a Part, frame: &'a DataFrame) -> PolarsResult<Cells<'a>> {
+        let Some(field) = &part.field else { return Texts::of(frame, &part.name, part.kind).map(Cells::Own) };
+        let series = frame.column(&part.name)?.as_materialized_series();
+        Ok(match series.dtype() {
+            DataType::String => Cells::Text(series.str()?, field),
+            _ if self.session.prints(part.kind, field) => Cells::Own(Texts::of(frame, &part.name, part.kind)?),
+            _ => Cells::Unknown,
+        })
+    }
+
+    /// The keys as the server makes them.
+    fn asked(&self, frame: &DataFrame, orders: &mpsc::Sender<Order>) -> PolarsResult<Column> {
+        let stopped = || PolarsError::ComputeError("the load was stopped".into());
+        let (reply, answer) = oneshot::channel();
+        let question = Question { rows: self.question(frame)?, reply };
+        orders.blocking_send(Order::Keys(question)).map_err(|_| stopped())?;
+        let keys = answer.blocking_recv().map_err(|_| stopped())?;
+        Ok(StringChunked::from_iter_options(self.name.as_str().into(), keys.into_iter()).into_column())
+    }
+
+    /// Numbered rows with the columns of the key as they are, or as texts where no column of the table stores them.
+    fn question(&self, frame: &DataFrame) -> PolarsResult<DataFrame> {
+        let numbers: Vec<i64> = (0..frame.height() as i64).collect();
+        let mut columns = vec![Column::new("n".into(), numbers)];
+        for (index, part) in self.parts.iter().enumerate() {
+            let column = match &part.field {
+                Some(_) => frame.column(&part.name)?.clone(),
+                None => texts(frame, part)?,
+            };
+            columns.push(column.with_name(column_name(index).into()));
+        }
+        DataFrame::new(frame.height(), columns)
+    }
+
+    /// Has the server make the keys of a question's rows. A row that the server cannot read has none: the table will not
+    /// take it either.
+    ///
+    /// # Errors
+    /// When the load's rows must go in one statement, or the server fails.
+    pub(super) async fn answer(
+        &self,
+        transaction: &Transaction<'_>,
+        watch: &Watch<'_>,
+        rows: &DataFrame,
+        is_first: bool,
+    ) -> Result<Vec<Option<String>>, TaskError> {
+        if self.is_one_statement {
+            return Err(self.not_possible());
+        }
+        if is_first {
+            let columns = self.parts.iter().enumerate().map(|(index, part)| {
+                let kind = part.field.as_ref().map_or("text", |field| &field.sql_type);
+                format!(", {} {kind}", column_name(index))
+            });
+            let columns: String = columns.collect();
+            let sql = format!("CREATE TEMP TABLE jitney_key (n bigint{columns}) ON COMMIT DROP");
+            over(watch, transaction.batch_execute(&sql)).await?;
+        }
+        let mut slices = vec![(0, rows.height())];
+        while let Some((start, count)) = slices.pop() {
+            if count > 0 && !self.try_rows(transaction, watch, &rows.slice(start as i64, count)).await? && count > 1 {
+                let half = count / 2;
+                slices.extend([(start, half), (start + half, count - half)]);
+            }
+        }
+        let texts = (0..self.parts.len()).map(|index| format!("coalesce(CAST({} AS text), '')", column_name(index)));
+        let texts = texts.collect::<Vec<_>>().join(" || ");
+        let sql = format!("SELECT n, pg_catalog.md5({texts}) FROM {TABLE}");
+        let mut keys = vec![None; rows.height()];
+        for row in over(watch, transaction.query(&sql, &[])).await? {
+            if let Some(key) = usize::try_from(row.get::<_, i64>(0)).ok().and_then(|row| keys.get_mut(row)) {
+                *key = row.get(1);
+            }
+        }
+        over(watch, transaction.batch_execute(&format!("TRUNCATE {TABLE}"))).await?;
+        Ok(keys)
+    }
+
+    /// Copies rows to the table of questions; `false`, and none of them is there, when the server cannot read one.
+    async fn try_rows(
+        &self,
+        transaction: &Transaction<'_>,
+        watch: &Watch<'_>,
+        rows: &DataFrame,
+    ) -> Result<bool, TaskError> {
+        let text = self.text(rows)?;
+        over(watch, transaction.batch_execute("SAVEPOINT jitney_key")).await?;
+        watch.before_copy();
+        let copied = over(watch, copy(transaction, text)).await;
+        let (end, is_there) = match copied {
+            Ok(_) => ("RELEASE SAVEPOINT jitney_key", true),
+            Err(problem) => {
+                watch.refusal().filter(|refusal| refusal.is_of_a_row("jitney_key")).ok_or(problem)?;
+                ("ROLLBACK TO SAVEPOINT jitney_key; RELEASE SAVEPOINT jitney_key", false)
+            }
+        };
+        over(watch, transaction.batch_execute(end)).await?;
+        Ok(is_there)
+    }
+
+    fn text(&self, rows: &DataFrame) -> Result<Bytes, TaskError> {
+        let fields = std::iter::once(Kind::Int8)
+            .chain(self.parts.iter().map(|part| part.field.as_ref().map_or(Kind::Text, |field| field.kind)));
+        let used: Vec<String> = rows.get_column_names().iter().map(ToString::to_string).collect();
+        let fields = used.iter().zip(fields).map(|(name, kind)| Field::unstored(name, kind)).collect();
+        let encoder = Encoder { fields, used, constant: None, is_utc: false };
+        let mut out = Vec::new();
+        encoder.text(rows, &mut out).map_err(|error| {
+            TaskError::permanent("a column of `row_id` cannot be converted for the table").because(error)
+        })?;
+        Ok(Bytes::from(out))
+    }
+
+    fn not_possible(&self) -> TaskError {
+        let names: Vec<&str> = self.parts.iter().map(|part| part.name.as_str()).collect();
+        let message = format!(
+            "`row_id`: only the server can print some value of `{}` as the table stores it, and this table takes its rows \
+             in one statement, since it refers to itself or has a trigger for whole statements",
+            names.join("`, `")
+        );
+        TaskError::permanent(message)
+            .help("leave columns of such types out of `row_id`, or compute the key in SQL after the load")
+    }
+}
+
+/// The values of a column of the key.
+enum Cells<'a> {
+    /// Printed by this program.
+    Own(Texts<'a>),
+    /// Texts that the server reads for this column.
+    Text(&'a StringChunked, &'a Field),
+    /// Values that only the server can print as it stores them.
+    Unknown,
+}
+
+impl Cells<'_> {
+    /// Appends the text of a row's value, nothing for NULL; `false` when it may differ from the server's.
+    fn push(&self, row: usize, session: &Session, out: &mut Vec<u8>) -> bool {
+        match self {
+            Self::Own(texts) => {
+                texts.push(row, out);
+                true
+            }
+            Self::Text(values, field) => values.get(row).is_none_or(|text| session.push(text, field, out)),
+            Self::Unknown => false,
+        }
+    }
+}
+
+fn texts(frame: &DataFrame, part: &Part) -> PolarsResult<Column> {
+    let values = Texts::of(frame, &part.name, part.kind)?;
+    let text = |row| {
+        let mut out = Vec::new();
+        values.push(row, &mut out).then(|| String::from_utf8_lossy(&out).into_owned())
+    };
+    let all: Vec<Option<String>> = (0..frame.height()).map(text).collect();
+    Ok(Column::new(part.name.as_str().into(), all))
+}
+
+fn column_name(index: usize) -> String {
+    format!("k{index}")
+}
+
+async fn copy(transaction: &Transaction<'_>, text: Bytes) -> Result<u64, Error> {
+    let sql = format!("COPY {TABLE} FROM STDIN (FORMAT text, ENCODING 'UTF8')");
+    let mut sink = Box::pin(transaction.copy_in::<_, Bytes>(&sql).await?);
+    sink.send(text).await?;
+    sink.as_mut().finish().await
+}
+
+async fn over<T>(watch: &Watch<'_>, work: impl Future<Output = Result<T, Error>>) -> Result<T, TaskError> {
+    let doing = "making the keys of `row_id`";
+    watch.over(doing, async { work.await.map_err(|error| explain(doing, &error)) }).await
+}
