@@ -64,8 +64,12 @@ async fn a_letter_in_a_number_has_a_line_and_a_column() {
         })
     })
     .await;
-    let told =
-        refused(&world, ": `fare_amount`: `12x.5` is not a number", "correct the row, or reject such rows").await;
+    let told = refused(
+        &world,
+        ": `fare_amount`: invalid input syntax for type double precision: \"12x.5\"",
+        "correct the row, or reject such rows",
+    )
+    .await;
     assert!(told.err.contains(&format!("{APRIL}:7:")), "the line is 7\n{told}");
 }
 
