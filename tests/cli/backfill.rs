@@ -96,12 +96,17 @@ async fn missing_is_what_the_database_does_not_hold() {
     world.jitney(&command("source=mirror", &["--parallel", "4"])).ended(1).says("11 loaded, 1 failed");
     let client = world.client().await;
     client.batch_execute("DELETE FROM green_tripdata WHERE filename = 'green_tripdata_2019-02.csv'").await.unwrap();
+    let one = "SELECT ctid FROM green_tripdata WHERE filename = 'green_tripdata_2019-03.csv' LIMIT 1";
+    let update = format!("UPDATE green_tripdata SET total_amount = 0 WHERE ctid = ({one})");
+    client.batch_execute(&update).await.unwrap();
     let dry = world.jitney(&command("source=mirror", &["--only", "missing", "--dry-run"])).ended(0);
-    let dry = dry.says("`public.green_tripdata` holds 0 of 1502 rows").says("not in; failed: no file");
-    dry.says("2 of 12 partitions to run").without_data();
+    let dry = dry.says("`public.green_tripdata` holds 0 of 1,502 rows").says("not in; failed: no file");
+    let changed =
+        "`public.green_tripdata` holds 1,502 of 1,503 rows as they were loaded, and 1 row changed or added since";
+    dry.says(changed).says("3 of 12 partitions to run").without_data();
     write_month(&path(&world, 4), Colour::Green, 2019, 4, ROWS + 4, 7).unwrap();
     let backfill = world.jitney(&command("source=mirror", &["--only", "missing", "--json"])).ended(0).json();
-    assert_eq!((counted(&backfill, "state", "LOADED"), counted(&backfill, "state", "SKIPPED")), (2, 10), "{backfill}");
+    assert_eq!((counted(&backfill, "state", "LOADED"), counted(&backfill, "state", "SKIPPED")), (3, 9), "{backfill}");
     assert_eq!(held(&client).await, sum(facts.iter()));
 
     // The source has a new June, and January is gone from it.
@@ -117,6 +122,16 @@ async fn missing_is_what_the_database_does_not_hold() {
         (partitions.len(), &partitions[5]["rows"], &partitions[5]["state"]),
         (12, &1506.into(), &"LOADED".into())
     );
+
+    // A server tells which version it has, but nothing is known of that of a file that came from a folder.
+    let shutdown = CancellationToken::new();
+    let _stop = shutdown.clone().drop_guard();
+    let (address, _) = serve(world.path("mirror"), shutdown).await.unwrap();
+    let source = format!("source=http://{address}");
+    let arguments = ["partitions", TAXI, "-i", "taxi=green", "-i", &source, "--to", "2019-12", "--check", "--json"];
+    let grid = world.jitney(&arguments).ended(0).json();
+    let why = grid[0]["partitions"][1]["source"]["why"].as_str().unwrap();
+    assert!(why.starts_with("it was loaded from file://") && why.ends_with("neither a version nor a time"), "{why}");
 }
 
 /// A flow that naps, each month as long as it says.

@@ -15,6 +15,7 @@ mod copy_in;
 mod damaged;
 mod encodings;
 mod faults;
+mod held;
 mod modes;
 mod months;
 mod names;

@@ -199,7 +199,11 @@ fn verdict(offer: &Offer, is_in: bool, noted: Option<&Outputs>, sha256: Option<&
             _ => {}
         }
     }
-    Verdict::Unknown("the server names neither a version nor a time".to_owned())
+    Verdict::Unknown(match (offer.headers.is_empty(), noted.get("source_uri").and_then(Value::as_str)) {
+        (true, _) => "the server names neither a version nor a time".to_owned(),
+        (false, Some(from)) => format!("it was loaded from {from}, which named neither a version nor a time"),
+        (false, None) => "the file that was loaded came without a version or a time".to_owned(),
+    })
 }
 
 fn downloaded_sha256(state: &State) -> Option<String> {

@@ -67,15 +67,20 @@ pub(super) struct Counts {
 
 /// Makes the ledger if it is not there, or adds the columns that one of an earlier version lacks.
 pub(super) async fn ensure(transaction: &Transaction<'_>) -> Result<(), TaskError> {
-    let columns = "SELECT count(*) = 3 FROM pg_attribute
-                   WHERE attrelid = to_regclass('jitney_loads') AND attname IN ('xid', 'updates', 'parts')";
-    let there = transaction.query_one(columns, &[]).await;
-    if there.map_err(|error| explain("looking for the ledger", &error))?.get(0) {
+    if is_complete(transaction).await? {
         return Ok(());
     }
     let lock = "SELECT pg_advisory_xact_lock(hashtextextended('jitney: ledger', 0));";
     let sql = format!("SET LOCAL client_min_messages = warning; {lock} {LEDGER} RESET client_min_messages");
     transaction.batch_execute(&sql).await.map_err(|error| explain("creating the ledger `jitney_loads`", &error))
+}
+
+/// Whether there is a ledger, with all of its columns.
+pub(super) async fn is_complete(transaction: &Transaction<'_>) -> Result<bool, TaskError> {
+    let columns = "SELECT count(*) = 3 FROM pg_attribute
+                   WHERE attrelid = to_regclass('jitney_loads') AND attname IN ('xid', 'updates', 'parts')";
+    let there = transaction.query_one(columns, &[]).await;
+    Ok(there.map_err(|error| explain("looking for the ledger", &error))?.get(0))
 }
 
 /// The newest load of the partition, or of the whole table, if any.

@@ -17,14 +17,16 @@
 //! 2³² transactions old, since numbers repeat by then. Rows that a policy hides, and relations without `xmin`, cannot be
 //! looked at.
 
-use tokio_postgres::Transaction;
+use std::collections::HashMap;
+
+use tokio_postgres::{Row, Transaction};
 
 use super::ledger::Earlier;
 use crate::postgres::explain;
 use crate::postgres::sql::quote;
 use crate::task::TaskError;
 use crate::tasks::appended::Standing;
-use crate::text::counted;
+use crate::text::{counted, thousands};
 
 /// The rows of a table, by who wrote them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,6 +61,27 @@ impl Rows {
                     counted(*doubtful, "row")
                 ))
             }
+        }
+    }
+
+    /// Whether these are the rows of a load that wrote so many: all of them, unchanged, and no others.
+    pub(super) fn are_those_of(&self, loaded: u64) -> bool {
+        self.all == self.own && self.standing(loaded) == Standing::Whole
+    }
+
+    /// Why these are not, in words about a table.
+    pub(super) fn missing(&self, table: &str, loaded: u64) -> String {
+        match self {
+            Self { obstacle: Some(why), .. } => format!("whether `{table}` holds it cannot be told: {why}"),
+            Self { all, own, .. } if all == own => {
+                format!("`{table}` holds {} of {}", thousands(*own), counted(loaded, "row"))
+            }
+            Self { all, own, .. } => format!(
+                "`{table}` holds {} of {} as they were loaded, and {} changed or added since",
+                thousands(*own),
+                counted(loaded, "row"),
+                counted(all - own, "row")
+            ),
         }
     }
 }
@@ -100,13 +123,60 @@ pub(super) async fn of(
     })?;
     let [all, own, same, doubtful] = [0, 1, 2, 3].map(|index| row.get::<_, i64>(index).unsigned_abs());
     let is_trusted = row.get::<_, Option<bool>>(4).unwrap_or_default() || all == 0;
-    let obstacle = (!is_trusted).then(|| {
-        "its rows cannot be told from others: the entry in the ledger was written by an earlier version, restored from a \
-         dump or changed"
-            .to_owned()
-    });
+    let obstacle = (!is_trusted).then(|| DISTRUSTED.to_owned());
     Ok(Rows { all, own, same, doubtful, obstacle })
 }
+
+/// A partition and the newest load of it.
+pub(super) struct Partition<'a> {
+    /// The column's value.
+    pub(super) value: &'a str,
+    /// The load's number in the ledger.
+    pub(super) load: i64,
+}
+
+/// The rows of many partitions of a table, by the number of the newest load of each, in one statement. A partition
+/// without rows is not among them. Every row of another load counts as one that may have been changed.
+///
+/// # Errors
+/// When the server refuses.
+pub(super) async fn of_each(
+    transaction: &Transaction<'_>,
+    target: &str,
+    column: &str,
+    partitions: &[Partition<'_>],
+) -> Result<HashMap<i64, Rows>, TaskError> {
+    let hidden = hidden(transaction, target).await?;
+    // Literals, not parameters: they take the column's own type, which may be an enum.
+    let cases: String = partitions
+        .iter()
+        .map(|Partition { value, load }| format!(" WHEN {} THEN {load}::bigint", quote(value)))
+        .collect();
+    let values: Vec<String> = partitions.iter().map(|partition| quote(partition.value)).collect();
+    let loads: Vec<i64> = partitions.iter().map(|partition| partition.load).collect();
+    let xmin = if hidden.is_some() { "NULL::xid" } else { "t.xmin" };
+    let sql = format!(
+        "WITH loads AS MATERIALIZED (
+             SELECT l.id, number.xid FROM jitney_loads l, LATERAL (
+                 SELECT l.xmin AS xid UNION SELECT part::text::xid FROM unnest(l.parts) AS part) AS number
+             WHERE l.id = ANY($1) AND {TRUSTED})
+         SELECT there.load, count(*), count(loads.id), EXISTS (SELECT 1 FROM loads l WHERE l.id = there.load)
+         FROM (SELECT CASE t.{column}{cases} END AS load, {xmin} AS xid FROM {target} t WHERE t.{column} IN ({})) there
+         LEFT JOIN loads ON loads.xid = there.xid AND loads.id = there.load GROUP BY there.load",
+        values.join(", ")
+    );
+    let rows = transaction.query(&sql, &[&loads]).await;
+    let rows = rows.map_err(|error| explain("counting the rows that are there", &error))?;
+    let entry = |row: &Row| {
+        let [all, own] = [1, 2].map(|index| row.get::<_, i64>(index).unsigned_abs());
+        let obstacle = hidden.clone().or_else(|| (!row.get::<_, bool>(3)).then(|| DISTRUSTED.to_owned()));
+        (row.get(0), Rows { all, own, same: 0, doubtful: all - own, obstacle })
+    };
+    Ok(rows.iter().map(entry).collect())
+}
+
+const DISTRUSTED: &str = "its rows cannot be told from others: the entry in the ledger was written by an earlier version, \
+                          restored from a dump or changed";
 
 /// Whether the number in an entry of the ledger is still that of its rows.
 const TRUSTED: &str = "l.xid IS NOT NULL AND updates IS NOT NULL AND (l.xid & 4294967295)::text = l.xmin::text \

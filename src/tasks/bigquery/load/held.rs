@@ -22,6 +22,7 @@ use crate::config::Settings;
 use crate::file_access::FileAccess;
 use crate::gcp::{Api, Failure, Login, Retry, Service};
 use crate::task::{Held, Holding, Ledger, TaskError, read};
+use crate::text::count;
 
 /// Partitions that one query asks for.
 const AT_ONCE: usize = 500;
@@ -139,7 +140,7 @@ impl Reader {
                 answers[asked.place] = if *there == held.rows {
                     Holding::Held(held.clone())
                 } else {
-                    Holding::Missing(Some(format!("`{table}` holds {there} of {} rows", held.rows)))
+                    Holding::Missing(Some(format!("`{table}` holds {there} of {}", count(held.rows, "row"))))
                 };
             }
         }

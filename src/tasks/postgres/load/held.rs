@@ -12,9 +12,10 @@ use super::mode::Mode;
 use crate::config::Settings;
 use crate::file_access::FileAccess;
 use crate::postgres::name::quote_name;
-use crate::postgres::sql::quote;
 use crate::postgres::{FlowAddress, connect, explain};
 use crate::task::{Held, Holding, Ledger, TaskError, read};
+use crate::tasks::postgres::ledger;
+use crate::tasks::postgres::rows::{self, Partition};
 use crate::tasks::postgres::target::Target;
 
 /// Partitions that one statement asks for.
@@ -78,9 +79,8 @@ async fn table_holds(
     asked: &[Asked],
     answers: &mut [Holding],
 ) -> Result<(), TaskError> {
-    let ledger = "SELECT to_regclass('jitney_loads') IS NOT NULL";
-    let looking = |error: Error| explain("looking for the ledger", &error);
-    if !transaction.query_one(ledger, &[]).await.map_err(looking)?.get::<_, bool>(0) {
+    // A load brings a ledger of an earlier version up to date, and trusts none of its entries.
+    if !ledger::is_complete(transaction).await? {
         return Ok(());
     }
     let Some(target) = Target::look(transaction, table).await? else { return Ok(()) };
@@ -89,17 +89,25 @@ async fn table_holds(
     if noted.is_empty() {
         return Ok(());
     }
-    let counted = counted(transaction, &target.sql_name, column, asked).await?;
-    for (index, asked) in asked.iter().enumerate() {
-        let Some(held) = noted.get(&asked.value) else { continue };
-        let there = counted.get(&index).copied().unwrap_or(0);
-        answers[asked.place] = if there == held.rows {
+    let partitions: Vec<Partition> = noted.iter().map(|(value, noted)| Partition { value, load: noted.load }).collect();
+    let there = rows::of_each(transaction, &target.sql_name, &quote_name(column), &partitions).await?;
+    for asked in asked {
+        let Some(Noted { load, held }) = noted.get(&asked.value) else { continue };
+        let rows = there.get(load).cloned().unwrap_or_default();
+        answers[asked.place] = if rows.are_those_of(held.rows) {
             Holding::Held(held.clone())
         } else {
-            Holding::Missing(Some(format!("`{table}` holds {there} of {} rows", held.rows)))
+            Holding::Missing(Some(rows.missing(table, held.rows)))
         };
     }
     Ok(())
+}
+
+/// An entry of the ledger.
+struct Noted {
+    /// Its number.
+    load: i64,
+    held: Held,
 }
 
 /// The newest loads in the ledger, by partition.
@@ -107,8 +115,9 @@ async fn noted(
     transaction: &Transaction<'_>,
     target: &str,
     asked: &[Asked],
-) -> Result<HashMap<String, Held>, TaskError> {
-    let sql = "SELECT DISTINCT ON (partition) partition, execution, rows_loaded, loaded_at::text, source_sha256, bytes
+) -> Result<HashMap<String, Noted>, TaskError> {
+    let sql =
+        "SELECT DISTINCT ON (partition) partition, execution, rows_loaded, loaded_at::text, source_sha256, bytes, id
                FROM jitney_loads WHERE target = $1 AND partition = ANY($2) ORDER BY partition, id DESC";
     let values: Vec<&str> = asked.iter().map(|asked| asked.value.as_str()).collect();
     let rows = transaction.query(sql, &[&target, &values]).await;
@@ -122,7 +131,7 @@ async fn noted(
             sha256: row.get(4),
             bytes: row.get::<_, i64>(5).unsigned_abs(),
         };
-        (row.get(0), held)
+        (row.get(0), Noted { load: row.get(6), held })
     };
     Ok(rows.iter().map(held).collect())
 }
@@ -131,29 +140,4 @@ async fn noted(
 fn moment(stamp: &str) -> DateTime<Utc> {
     let read = DateTime::parse_from_str(stamp, "%Y-%m-%d %H:%M:%S%.f%#z");
     read.map(|moment| moment.to_utc()).unwrap_or_default()
-}
-
-/// The rows of each partition that the table holds, by the partition's place.
-async fn counted(
-    transaction: &Transaction<'_>,
-    target: &str,
-    column: &str,
-    asked: &[Asked],
-) -> Result<HashMap<usize, u64>, TaskError> {
-    // Literals, not parameters: they take the column's own type, which may be an enum.
-    let column = quote_name(column);
-    let cases: String =
-        asked.iter().enumerate().map(|(index, asked)| format!(" WHEN {} THEN {index}", quote(&asked.value))).collect();
-    let values: Vec<String> = asked.iter().map(|asked| quote(&asked.value)).collect();
-    let sql = format!(
-        "SELECT CASE {column}{cases} END, count(*) FROM {target} WHERE {column} IN ({}) GROUP BY 1",
-        values.join(", ")
-    );
-    let rows = transaction.query(&sql, &[]).await;
-    let rows = rows.map_err(|error| explain("counting the rows that are there", &error))?;
-    let entry = |row: &tokio_postgres::Row| {
-        let index = row.get::<_, Option<i32>>(0).unwrap_or_default().unsigned_abs() as usize;
-        (index, row.get::<_, i64>(1).unsigned_abs())
-    };
-    Ok(rows.iter().map(entry).collect())
 }

@@ -143,6 +143,6 @@ impl Load {
             None => None,
         };
         let rows = rows::of(transaction, &target.sql_name, condition.as_deref(), earlier).await?;
-        Ok(rows.all == rows.own && rows.standing(earlier.counts.loaded) == Standing::Whole)
+        Ok(rows.are_those_of(earlier.counts.loaded))
     }
 }

@@ -1,0 +1,76 @@
+//! What a table holds of loads that are yet to run: the answer of `partitions` and of `backfill --only missing`.
+
+use jitney::task::Holding;
+use jitney::tasks;
+use serde_json::{Value, json};
+
+use crate::{Place, assert_says};
+
+fn fields(value: &str) -> Value {
+    json!({"table": "t", "mode": {"replace_partition": {"month": value}}})
+}
+
+/// The answers for months 1 to `last`: the rows that are held, or why they are not.
+async fn held(place: &Place, last: u32) -> Vec<Result<u64, String>> {
+    let context = place.context();
+    let look = tasks::find("postgres.load").unwrap().ledger.unwrap().look;
+    let asked = (1..=last).map(|month| fields(&format!("2024-{month:02}"))).collect();
+    let answers = look(asked, context.files, context.settings).await.unwrap();
+    let word = |answer| match answer {
+        Holding::Held(held) => Ok(held.rows),
+        Holding::Missing(why) => Err(why.unwrap_or_default()),
+        Holding::Unknown(why) => Err(format!("unknown: {why}")),
+    };
+    answers.into_iter().map(word).collect()
+}
+
+async fn load(place: &Place, month: u32) {
+    place.file("a.csv", format!("id\n{month}1\n{month}2\n"));
+    let yaml = format!("{{from: a.csv, table: t, mode: {{replace_partition: {{month: 2024-{month:02}}}}}}}");
+    place.load_in(&format!("e{month}"), &yaml).await.0.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_others_changed_added_or_replaced_are_not_held() {
+    let place = Place::with("held", "CREATE TABLE t (id int, month text)").await;
+    assert_eq!(held(&place, 1).await, [Err(String::new())]);
+    for month in 1..=6 {
+        load(&place, month).await;
+    }
+    place.run("UPDATE t SET id = 0 WHERE id = 21").await;
+    place.run("INSERT INTO t VALUES (33, '2024-03')").await;
+    place.run("DELETE FROM t WHERE month = '2024-04'; INSERT INTO t VALUES (1, '2024-04'), (2, '2024-04')").await;
+    place.run("DELETE FROM t WHERE id = 51").await;
+    let answers = held(&place, 7).await;
+    let changed = |own: u32, count: &str| {
+        Err(format!("`t` holds {own} of 2 rows as they were loaded, and {count} changed or added since"))
+    };
+    let expected = [
+        Ok(2),
+        changed(1, "1 row"),
+        changed(2, "1 row"),
+        changed(0, "2 rows"),
+        Err("`t` holds 1 of 2 rows".to_owned()),
+        Ok(2),
+        Err(String::new()),
+    ];
+    assert_eq!(answers, expected);
+    // A load of any of these does again what is said to be missing, and nothing else.
+    for month in 1..=6 {
+        load(&place, month).await;
+    }
+    assert_eq!(held(&place, 6).await, vec![Ok(2); 6]);
+    let loads = place.rows("SELECT partition, count(*) FROM jitney_loads GROUP BY 1").await;
+    assert_eq!(loads, "2024-01 1\n2024-02 2\n2024-03 2\n2024-04 2\n2024-05 2\n2024-06 1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_whose_origin_cannot_be_told_are_not_held() {
+    let place = Place::with("held_rewritten", "CREATE TABLE t (id int, month text)").await;
+    load(&place, 1).await;
+    place.run("UPDATE jitney_loads SET seconds = 0").await;
+    let answers = held(&place, 1).await;
+    assert_says(answers[0].as_ref().unwrap_err(), &["whether `t` holds it cannot be told", "the entry in the ledger"]);
+    place.run("ALTER TABLE jitney_loads DROP xid, DROP updates").await;
+    assert_eq!(held(&place, 1).await, [Err(String::new())]);
+}
