@@ -10,6 +10,7 @@ pub mod expression;
 mod findings;
 pub mod graph;
 pub mod input;
+mod members;
 mod parse;
 mod reference;
 mod schema;

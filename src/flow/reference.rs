@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::flow::check::Checker;
-use crate::flow::input;
+use crate::flow::{input, members};
 
 /// The first words that an expression may begin with.
 const ROOTS: &[&str] = &[
@@ -21,7 +21,6 @@ const ROOTS: &[&str] = &[
     "parent",
     "parents",
     "envs",
-    "globals",
     "workingDir",
     "item",
 ];
@@ -66,6 +65,7 @@ impl Checker<'_> {
             "outputs" => self.all.iter().copied().collect(),
             "inputs" => self.flow.inputs.iter().map(|input| input.id.as_str()).collect(),
             "vars" => self.flow.variables.keys().map(String::as_str).collect(),
+            "tasks" => self.all.iter().copied().collect(),
             _ => return None,
         };
         if known.contains(&first) {
@@ -83,7 +83,10 @@ impl Checker<'_> {
             "inputs" => return self.input_problem(reference),
             "vars" => self.flow.variables.keys().map(String::as_str).collect(),
             "outputs" => return self.output_problem(name?, field),
-            root if ROOTS.contains(&root) => return None,
+            "tasks" => return self.state_problem(name?, field),
+            root if ROOTS.contains(&root) => {
+                return members::unknown(reference).map(|unknown| undefined(unknown.name, unknown.help));
+            }
             other => {
                 let message = format!("`{other}` is not defined");
                 return Some(Problem { name: reference.to_owned(), message, help: self.beside(other) });
@@ -95,6 +98,21 @@ impl Checker<'_> {
             known => choice(name, known),
         };
         (!known.contains(&name)).then(|| undefined(format!("{root}.{name}"), help))
+    }
+
+    /// What is wrong with `tasks.name.state`, the only thing that is said of a task.
+    fn state_problem(&self, task: &str, field: Option<&str>) -> Option<Problem> {
+        let name = format!("tasks.{task}");
+        if !self.all.contains(task) && !self.broken.tasks.contains(task) {
+            let known: Vec<&str> = self.all.iter().copied().collect();
+            return Some(Problem {
+                message: format!("`{name}`: task `{task}` is not in the flow"),
+                name,
+                help: choice(task, &known),
+            });
+        }
+        let field = field.filter(|field| *field != "state")?;
+        Some(undefined(format!("{name}.{field}"), format!("there is `{name}.state`")))
     }
 
     fn input_problem(&self, reference: &str) -> Option<Problem> {
@@ -157,17 +175,18 @@ impl Checker<'_> {
             return None;
         }
         let schema = (kind.outputs)();
-        let outputs = schema.get("properties").and_then(Value::as_object)?;
         let field = field?;
-        let known: Vec<&str> = outputs.keys().map(String::as_str).collect();
+        let outputs = schema.get("properties").and_then(Value::as_object);
+        let known: Vec<&str> = outputs.into_iter().flat_map(|outputs| outputs.keys().map(String::as_str)).collect();
         let open = schema.get("additionalProperties").is_some_and(|open| *open != Value::Bool(false));
-        if open || known.contains(&field) || self.is_loop_value(task, field) {
+        let is_map = schema.get("type").and_then(Value::as_str) == Some("object");
+        if open || !is_map || known.contains(&field) || self.is_loop_value(task, field) {
             return None;
         }
         let name = format!("{name}.{field}");
         Some(Problem {
             message: format!("`{name}`: `{}` gives no output `{field}`", kind.name),
-            help: choice(field, &known),
+            help: if known.is_empty() { format!("`{}` gives no outputs", kind.name) } else { choice(field, &known) },
             name,
         })
     }

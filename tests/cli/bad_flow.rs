@@ -201,6 +201,68 @@ fn an_output_that_a_task_does_not_give_is_refused() {
 }
 
 #[test]
+fn names_that_no_run_knows_are_told_the_nearest() {
+    for (reference, message, help) in [
+        ("flow.idd", "`flow.idd` is not defined", "did you mean `flow.id`?"),
+        ("trigger.dat", "`trigger.dat` is not defined", "did you mean `trigger.date`?"),
+        ("execution.foo", "`execution.foo` is not defined", "`execution` has `id`, `originalId`, `startDate`, `state`"),
+        ("taskrun.valeu", "`taskrun.valeu` is not defined", "did you mean `taskrun.value`?"),
+        ("task.foo", "`task.foo` is not defined", "`task` has `id`, `type`"),
+        ("tasks.a.stat", "`tasks.a.stat` is not defined", "there is `tasks.a.state`"),
+        ("tasks.c.state", "`tasks.c`: task `c` is not in the flow", "there is `a`, `b`"),
+        ("env.x", "`env` is not defined", "did you mean `envs`?"),
+        ("outputs.a.y", "`outputs.a.y`: `log` gives no output `y`", "`log` gives no outputs"),
+    ] {
+        let line = format!("  - {{id: b, type: log, message: \"{{{{ {reference} }}}}\"}}");
+        let finding =
+            format!("error: {message}\n  --> f.yaml:5:37\n   |\n 5 | {line}\n   | {:>37}\n  help: {help}", "^");
+        tasks_refused(&format!("  - {{id: a, type: log, message: x}}\n{line}\n"), &[&finding]);
+    }
+    refused(
+        &format!(
+            "{HEAD}tasks:\n  - {{id: a, type: log, message: x}}\ntriggers:\n  - {{id: t, type: webhook, key: abcdefghijklmnopqrst, when: \"{{{{ trigger.bdy.x == 1 }}}}\"}}\n"
+        ),
+        &["error: `trigger.bdy` is not defined
+  --> f.yaml:6:65
+   |
+ 6 |   - {id: t, type: webhook, key: abcdefghijklmnopqrst, when: \"{{ trigger.bdy.x == 1 }}\"}
+   |                                                                 ^
+  help: did you mean `trigger.body`?"],
+    );
+}
+
+#[test]
+fn every_name_that_a_run_knows_is_known_before() {
+    let world = World::new();
+    let flow = |message: &str| {
+        let show = format!("{{id: show, type: log, message: \"{message}\"}}");
+        let inner = format!("{{id: inner, type: if, condition: \"true\", then: [{show}]}}");
+        format!(
+            "{HEAD}tasks:\n  - {{id: each, type: for_each, values: [a], tasks: [{inner}]}}\ntriggers:\n  - {{id: s, type: schedule, cron: '@daily'}}\n"
+        )
+    };
+    world.write("f.yaml", flow("CONTEXT {{ printContext() }}"));
+    let told = world.jitney(&["run", "f.yaml"]).ended(0);
+    let line = told.err.lines().find_map(|line| line.split_once("CONTEXT ")).expect("the context").1;
+    let context: serde_json::Value = serde_json::from_str(line).expect("JSON");
+    let mut names = String::new();
+    for root in ["execution", "flow", "item", "parent", "task", "taskrun", "trigger"] {
+        let members = context[root].as_object().unwrap_or_else(|| panic!("no {root}"));
+        assert!(!members.is_empty(), "{root}");
+        members.keys().for_each(|member| names.push_str(&format!("{{{{ {root}.{member} }}}} ")));
+    }
+    // What only a server knows, and what users put there.
+    for name in
+        ["body.x", "headers.x", "parameters.x", "uri", "blobs[0].uri", "executionId", "flowId", "state", "statusCode"]
+    {
+        names.push_str(&format!("{{{{ trigger.{name} }}}} "));
+    }
+    names.push_str("{{ labels.x }} {{ envs.x }} {{ tasks.each.state }} {{ parents[0].taskrun.value }} {{ kv('x') }}");
+    world.write("f.yaml", flow(&names));
+    world.jitney(&["validate", "f.yaml"]).ended(0);
+}
+
+#[test]
 fn malformed_templates_are_shown() {
     tasks_refused(
         "  - {id: a, type: log, message: \"{{ inputs.taxi\"}\n  - {id: b, type: log, message: \"{{ inputs. }}\"}\n",

@@ -8,11 +8,11 @@ use serde_json::Value;
 use super::{Input, InputType};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::flow::expression::{check as check_calls, mentions, references};
-use crate::flow::{Document, Flow};
+use crate::flow::{Document, Flow, members};
 use crate::task::is_template;
 
 /// What the expressions of inputs may begin with.
-const ROOTS: &[&str] = &["inputs", "vars", "flow", "labels", "envs", "globals"];
+const ROOTS: &[&str] = &["inputs", "vars", "flow", "labels"];
 
 /// Whether what follows `inputs.` names an input, a part of one, or a group of them.
 pub(in crate::flow) fn is_named(inputs: &[Input], rest: &str) -> bool {
@@ -84,7 +84,9 @@ fn unknown_name(flow: &Flow, input: &Input, name: &str) -> Option<Diagnostic> {
             let is_known = flow.variables.contains_key(name_of);
             if is_known { None } else { own(format!("`{name}` is not defined"), offer(name_of, &known)) }
         }
-        root if ROOTS.contains(&root) => None,
+        root if ROOTS.contains(&root) => {
+            members::unknown(name).and_then(|unknown| own(format!("`{}` is not defined", unknown.name), unknown.help))
+        }
         root => own(
             format!("`{root}` is not known before the flow runs"),
             "the expressions of inputs may name other inputs, `vars`, `flow` and `labels`".to_owned(),

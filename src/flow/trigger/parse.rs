@@ -8,14 +8,14 @@ use crate::diagnostic::{Diagnostic, nearest};
 use crate::flow::Input;
 use crate::flow::expression::{check as check_calls, references};
 use crate::flow::findings;
+use crate::flow::members;
 use crate::flow::parse::{Parser, below, is_name};
 use crate::flow::trigger::condition::{CONDITIONS, ConditionType};
 use crate::flow::trigger::{Condition, On, TRIGGER_FIELDS, TRIGGERS, Trigger, TriggerCommon, TriggerType, cron};
 use crate::task::{is_template, read};
 
 /// The first words that an expression of a trigger may begin with.
-const ROOTS: &[&str] =
-    &["trigger", "response", "execution", "outputs", "flow", "labels", "vars", "inputs", "envs", "globals"];
+const ROOTS: &[&str] = &["trigger", "response", "flow", "labels", "vars"];
 
 /// How deep conditions may stand within conditions.
 const DEEPEST: usize = 20;
@@ -270,6 +270,9 @@ impl Parser<'_> {
                         let finding = Diagnostic::error(format!("`{root}` is not defined in a trigger"));
                         let help = findings::offer(root, ROOTS);
                         self.findings.push(self.document.locate_text(path, &name, finding.help(help)));
+                    } else if let Some(unknown) = members::unknown(&name) {
+                        let finding = Diagnostic::error(format!("`{}` is not defined", unknown.name));
+                        self.findings.push(self.document.locate_text(path, &unknown.name, finding.help(unknown.help)));
                     }
                 }
             }

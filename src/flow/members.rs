@@ -1,0 +1,61 @@
+//! The names that are known in expressions below `flow`, `execution`, `task` and their like. `engine/names.rs` and
+//! `engine/scope.rs` put them there, of `trigger` those who find something too; a test compares what a run knows with this
+//! list.
+
+use crate::diagnostic::nearest;
+
+/// What each of these words holds. Words that are not here, such as `vars` and `envs`, hold what users put there.
+const MEMBERS: &[(&str, &[&str])] = &[
+    ("execution", &["id", "originalId", "startDate", "state"]),
+    ("flow", &["id", "namespace", "revision"]),
+    ("item", &["index", "key", "parent", "parents", "value"]),
+    ("parent", &["outputs", "taskrun"]),
+    ("response", &["body", "headers", "statusCode"]),
+    ("task", &["id", "type"]),
+    ("taskrun", &["attemptsCount", "id", "items", "iteration", "parentId", "startDate", "value"]),
+    (
+        "trigger",
+        &[
+            "blobs",
+            "body",
+            "date",
+            "executionId",
+            "executionLabels",
+            "flowId",
+            "headers",
+            "id",
+            "name",
+            "namespace",
+            "next",
+            "parameters",
+            "previous",
+            "size",
+            "state",
+            "statusCode",
+            "uri",
+        ],
+    ),
+];
+
+/// A member that is not there.
+pub(super) struct Unknown {
+    /// With the word before it: `flow.idd`.
+    pub(super) name: String,
+    /// What may be meant.
+    pub(super) help: String,
+}
+
+/// The member of a dotted name that its first word does not have, if so.
+pub(super) fn unknown(reference: &str) -> Option<Unknown> {
+    let mut parts = reference.split('.');
+    let (root, member) = (parts.next()?, parts.next()?);
+    let (_, known) = MEMBERS.iter().find(|(word, _)| *word == root)?;
+    if known.contains(&member) {
+        return None;
+    }
+    let help = match nearest(member, known.iter().copied()) {
+        Some(near) => format!("did you mean `{root}.{near}`?"),
+        None => format!("`{root}` has `{}`", known.join("`, `")),
+    };
+    Some(Unknown { name: format!("{root}.{member}"), help })
+}
