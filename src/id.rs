@@ -112,6 +112,7 @@ fn push_base32(text: &mut String, value: u64, digits: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock;
     use chrono::{TimeZone, Utc};
 
     fn early_time() -> chrono::DateTime<Utc> {
@@ -128,7 +129,7 @@ mod tests {
         assert!(ExecutionId::generate_after(late.as_str(), before) > late, "the clock was set back");
         let later = Utc.timestamp_millis_opt(1_700_000_000_000).unwrap();
         assert!(ExecutionId::generate_after(late.as_str(), later) > ExecutionId::generate_after("e1", early_time()));
-        let now = Utc::now();
+        let now = clock::now();
         assert_ne!(ExecutionId::generate(now), ExecutionId::generate(now));
     }
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
 pub mod aside;
+pub mod clock;
 pub mod config;
 pub mod diagnostic;
 pub mod duration;

@@ -13,6 +13,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::post;
 use chrono::{DateTime, TimeDelta, Utc};
+use jitney::clock;
 use jitney::config::{Overrides, Settings};
 use jitney::flow::expression::Nowhere;
 use jitney::id::{ExecutionId, RunId};
@@ -120,7 +121,7 @@ async fn a_failing_flow_is_told_once_and_its_recovery_too() {
 #[tokio::test]
 async fn a_message_that_was_not_taken_is_reported_without_its_address_and_told_by_the_next_failure() {
     let place = Place::new();
-    let now = Utc::now();
+    let now = clock::now();
     let (webhook, _) = chat(true).await;
     let (id, state) = place.ended("e1", ExecutionState::Failed, now);
     let problems = place.notifier(json!({"webhook": webhook})).ended(&id, &state, now).await;
@@ -137,8 +138,8 @@ async fn a_command_gets_the_text_as_arguments_and_on_its_input() {
     let file = place.folder.path().join("told");
     let script = format!("cat > '{}'; echo \"$1\" >> '{0}'", file.display());
     let rule = json!({"command": ["sh", "-c", script, "sh", "{{ error.task }}"], "message": "{{ flow.id }}: {{ error.message }}"});
-    let (id, state) = place.ended("e1", ExecutionState::Failed, Utc::now());
-    assert_eq!(place.notifier(rule).ended(&id, &state, Utc::now()).await, [""; 0]);
+    let (id, state) = place.ended("e1", ExecutionState::Failed, clock::now());
+    assert_eq!(place.notifier(rule).ended(&id, &state, clock::now()).await, [""; 0]);
     assert_eq!(std::fs::read_to_string(file).unwrap(), "taxi: 404 Not Foundextract\n");
 }
 
@@ -149,9 +150,9 @@ async fn a_command_sees_nothing_of_the_servers_environment_and_leaves_nothing_ru
     // What cargo sets stands for the passwords that a server's environment may hold.
     assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
     let script = format!("sleep 600 & echo \"$! [$CARGO_MANIFEST_DIR]\" > '{}'", file.display());
-    let (id, state) = place.ended("e1", ExecutionState::Failed, Utc::now());
+    let (id, state) = place.ended("e1", ExecutionState::Failed, clock::now());
     let rule = json!({"command": ["sh", "-c", script]});
-    assert_eq!(place.notifier(rule).ended(&id, &state, Utc::now()).await, [""; 0]);
+    assert_eq!(place.notifier(rule).ended(&id, &state, clock::now()).await, [""; 0]);
     let told = std::fs::read_to_string(file).unwrap();
     let (sleeper, seen) = told.trim().split_once(' ').unwrap();
     assert_eq!(seen, "[]");
@@ -211,8 +212,8 @@ async fn a_mail_arrives() {
     let (_server, port) = mail_server(&mailbox);
     let mail = json!({"host": "127.0.0.1", "port": port, "tls": "none", "from": "Jitney <jitney@example.com>",
         "to": ["team@example.com"]});
-    let (id, state) = place.ended("e1", ExecutionState::Failed, Utc::now());
-    assert_eq!(place.notifier(json!({"mail": mail})).ended(&id, &state, Utc::now()).await, [""; 0]);
+    let (id, state) = place.ended("e1", ExecutionState::Failed, clock::now());
+    assert_eq!(place.notifier(json!({"mail": mail})).ended(&id, &state, clock::now()).await, [""; 0]);
     let letter = mailbox.join("new").read_dir().unwrap().next().unwrap().unwrap().path();
     let letter = std::fs::read_to_string(letter).unwrap();
     for part in ["Subject: zoomcamp.taxi failed for 2020-04-01", "To: team@example.com", "Task extract: 404 Not Found"]

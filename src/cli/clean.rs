@@ -11,6 +11,7 @@ use crate::cli::format::bytes;
 use crate::cli::out::{errln, outln};
 use crate::cli::server::is_served;
 use crate::cli::{Exit, Invalid};
+use crate::clock;
 use crate::config::Settings;
 use crate::duration::Span;
 use crate::engine::leftovers;
@@ -55,7 +56,7 @@ struct Cleaned {
 pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<Exit> {
     let mut retention = ServerSettings::load(arguments.config.as_deref(), settings).map_err(Invalid)?.retention;
     retention.files = arguments.older_than.unwrap_or(retention.files);
-    let now = Utc::now();
+    let now = clock::now();
     let cleaned = if arguments.dry_run { look(&retention, settings, now)? } else { clean(&retention, settings, now)? };
     if arguments.json {
         outln!("{}", serde_json::json!(cleaned));

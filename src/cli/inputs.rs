@@ -1,14 +1,13 @@
 //! What a run is given: `-i`, a file of inputs, and answers to questions.
 
+use clap::Args;
+use serde_json::{Map, Value};
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
-use chrono::Utc;
-use clap::Args;
-use serde_json::{Map, Value};
-
 use crate::cli::out::errln;
 use crate::cli::{Invalid, ask};
+use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{Before, input_files};
@@ -38,7 +37,7 @@ pub(super) fn gather(
     quiet: bool,
 ) -> anyhow::Result<Option<Map<String, Value>>> {
     let mut given = given.values(flow)?;
-    let before = Before::of(settings, flow, Utc::now());
+    let before = Before::of(settings, flow, clock::now());
     let asks = !quiet && can_ask(settings);
     let mut questions = None;
     loop {

@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 
 use crate::cli::out::{data, errln, outln};
 use crate::cli::{Exit, Invalid};
+use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::duration::Span;
@@ -68,7 +69,7 @@ enum Command {
 pub(super) fn run(arguments: Arguments, settings: &Settings) -> anyhow::Result<Exit> {
     let is_reading = matches!(arguments.command, Command::List { .. } | Command::Get { .. });
     let open = if is_reading { Kv::open_to_read } else { Kv::open };
-    let (store, now) = (open(&settings.kv())?, Utc::now());
+    let (store, now) = (open(&settings.kv())?, clock::now());
     match arguments.command {
         Command::List { namespace } => {
             let entries = store.list(namespace.as_deref(), now)?;

@@ -13,6 +13,7 @@ use crate::cli::calendar::{Mark, calendar, legend};
 use crate::cli::inputs::pair;
 use crate::cli::out::{errln, out, outln};
 use crate::cli::{Exit, flows};
+use crate::clock;
 use crate::config::Settings;
 use crate::engine::backfill::{Known, Standing, Verdict, Wanted};
 use crate::text::thousands;
@@ -51,7 +52,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     let given = given_here(&flow, &arguments.input);
     let Arguments { trigger, every, from, to, check, .. } = arguments;
     let wanted = Wanted { trigger, every, from, to, given, check };
-    let grid = runner.grid(&flow, &wanted, Utc::now()).await.map_err(told)?;
+    let grid = runner.grid(&flow, &wanted, clock::now()).await.map_err(told)?;
     grid.notes.iter().for_each(|note| errln!("{note}"));
     if arguments.json {
         outln!("{}", json!(grid.columns));

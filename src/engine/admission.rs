@@ -6,6 +6,7 @@ use chrono::Utc;
 use serde_json::Map;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::engine::lock::is_claimed;
 use crate::engine::run::{EngineError, Runner};
 use crate::flow::{Behavior, Flow};
@@ -30,7 +31,7 @@ impl Runner {
             let events = self.beginning(flow, state);
             let most = flow.concurrency.filter(|_| !events.is_empty()).map(|concurrency| concurrency.limit);
             let is_alive = |id: &ExecutionId| is_claimed(&self.settings, id);
-            if self.journal.begin_within(id, state, Utc::now(), &events, most, &is_alive)? {
+            if self.journal.begin_within(id, state, clock::now(), &events, most, &is_alive)? {
                 return Ok(true);
             }
             let behavior = flow.concurrency.map(|concurrency| concurrency.behavior).unwrap_or_default();
@@ -77,7 +78,7 @@ impl Runner {
         cancel: &CancellationToken,
     ) -> Result<(), EngineError> {
         loop {
-            let left = (at - Utc::now()).to_std().unwrap_or_default();
+            let left = (at - clock::now()).to_std().unwrap_or_default();
             if left.is_zero() || cancel.is_cancelled() || self.journal.status(id)?.as_deref() != Some("PAUSED") {
                 return Ok(());
             }

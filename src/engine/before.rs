@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use crate::clock;
 use crate::config::Settings;
 use crate::engine::outside::told_with_causes;
 use crate::engine::secrets;
@@ -114,7 +115,7 @@ impl Beside {
 
 impl Outside for Beside {
     fn now(&self) -> Result<DateTime<Utc>, String> {
-        Ok(Utc::now())
+        Ok(clock::now())
     }
 
     fn secret(&self, name: &str, _subkey: Option<&str>) -> Result<String, String> {

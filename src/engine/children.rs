@@ -1,11 +1,10 @@
 //! Sub-executions: a task starts another flow, and goes on with the same execution when it is itself repeated.
 
+use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
-use serde_json::{Map, Value};
-
+use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::engine::Before;
 use crate::engine::create::Request;
@@ -75,7 +74,7 @@ impl Nest {
         }
         let given = wanted.inputs.iter().filter(|(_, value)| !value.is_null());
         let given: Vec<(String, Value)> = given.map(|(name, value)| (name.clone(), value.clone())).collect();
-        let before = Before::of(&self.runner.settings, &flow, Utc::now());
+        let before = Before::of(&self.runner.settings, &flow, clock::now());
         let inputs = input::resolve(&flow, &given, &before).map_err(|findings| unfit(&flow, &findings))?;
         let broken = |error: EngineError| self.broken(&flow, &error);
         let (id, is_new) = self.find_or_submit(&flow, &inputs, &wanted).map_err(broken)?;
@@ -176,7 +175,7 @@ impl Nest {
     }
 
     async fn until_date(&self, wanted: &Wanted) {
-        let Some(left) = wanted.date.and_then(|date| (date - Utc::now()).to_std().ok()) else { return };
+        let Some(left) = wanted.date.and_then(|date| (date - clock::now()).to_std().ok()) else { return };
         tokio::select! {
             () = tokio::time::sleep(left) => {}
             () = wanted.cancel.cancelled() => {}
@@ -199,7 +198,7 @@ impl Children for Nest {
         if let Some(Value::Object(own)) = names.get_mut("taskrun") {
             own.extend(taskrun);
         }
-        let view = Facts::view_of(state, &self.run, Utc::now());
+        let view = Facts::view_of(state, &self.run, clock::now());
         render(value, &names, &view).map_err(|error| TaskError::permanent(error.message))
     }
 }

@@ -1,6 +1,8 @@
 //! Where the time comes from, so that a test can let years pass in seconds.
 
 use std::future::Future;
+
+use crate::clock;
 use std::pin::Pin;
 
 use chrono::{DateTime, Utc};
@@ -23,7 +25,7 @@ const LONGEST: std::time::Duration = std::time::Duration::from_secs(60);
 
 impl Clock for SystemClock {
     fn now(&self) -> DateTime<Utc> {
-        Utc::now()
+        clock::now()
     }
 
     fn until(&self, moment: DateTime<Utc>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

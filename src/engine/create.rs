@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
+use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::engine::names::Facts;
 use crate::engine::run::{EngineError, Runner, folder_of};
@@ -74,7 +75,7 @@ impl Runner {
             let finding = finding.help("take `disabled: true` out of it");
             return Err(flow.document.locate_key(&["disabled".to_owned()], finding).into());
         }
-        let now = Utc::now();
+        let now = clock::now();
         let id = match request.id.clone() {
             Some(id) => id,
             None => self.journal.new_id(now)?,
@@ -218,7 +219,7 @@ impl Runner {
             return Ok(Vec::new());
         }
         let run = self.around(id, flow, inputs, state);
-        let facts = Facts { state, flow, run: &run, now: Utc::now(), end: None };
+        let facts = Facts { state, flow, run: &run, now: clock::now(), end: None };
         let names = facts.of_flow();
         let mut unmet = Vec::new();
         for (index, check) in flow.checks.iter().enumerate() {

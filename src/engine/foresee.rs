@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::engine::Request;
 use crate::engine::literal;
 use crate::engine::names::Facts;
@@ -114,7 +115,7 @@ impl<'a> Seer<'_, 'a> {
     }
 
     fn facts(&self) -> Facts<'_, 'a> {
-        Facts { state: &self.state, flow: self.flow, run: &self.run, now: Utc::now(), end: None }
+        Facts { state: &self.state, flow: self.flow, run: &self.run, now: clock::now(), end: None }
     }
 
     fn runs(&self, step: &Step) -> Result<bool, String> {

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tokio::sync::broadcast;
 
+use crate::clock;
 use crate::text;
 
 /// After this long a cause that stays is said again; then after twice as long, and so on,
@@ -143,7 +144,7 @@ impl Health {
         let mut known = self.lock();
         known.iter_mut().filter(|(other, _)| **other != problem).for_each(|(_, other)| other.leave(part, now));
         let one = known.entry(problem.clone()).or_insert_with(|| Known {
-            trouble: Trouble { problem, parts: BTreeSet::new(), since: Utc::now() },
+            trouble: Trouble { problem, parts: BTreeSet::new(), since: clock::now() },
             again: now,
             pause: AGAIN,
             over: None,

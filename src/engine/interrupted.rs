@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Map;
 
+use crate::clock;
 use crate::config::Settings;
 use crate::engine::lock::{Claim, is_claimed};
 use crate::engine::run::EngineError;
@@ -34,7 +35,7 @@ pub fn is_interrupted(
         let queue = journal.queue_of(id)?;
         !queue.is_some_and(|queue| is_claimed(settings, &ExecutionId::new(queue)))
     } else if is(ExecutionState::Created) {
-        Utc::now() - created >= PATIENCE
+        clock::now() - created >= PATIENCE
     } else {
         let at_work = [ExecutionState::Running, ExecutionState::Killing];
         at_work.into_iter().chain([ExecutionState::Retrying, ExecutionState::Restarted]).any(is)
@@ -84,8 +85,8 @@ pub(super) fn end_killing(journal: &Journal, id: &ExecutionId, state: &mut State
     if state.status != ExecutionState::Killing {
         return Ok(false);
     }
-    journal.append(id, state, Utc::now(), &Event::Interrupted)?;
+    journal.append(id, state, clock::now(), &Event::Interrupted)?;
     let end = state.ending.unwrap_or(ExecutionState::Killed);
-    journal.append(id, state, Utc::now(), &Event::Ended { state: end, outputs: Map::new() })?;
+    journal.append(id, state, clock::now(), &Event::Ended { state: end, outputs: Map::new() })?;
     Ok(true)
 }

@@ -1,8 +1,7 @@
 //! What happens to an execution when its tasks, pauses and promises have come to an end.
-
-use chrono::Utc;
 use serde_json::{Map, Value, json};
 
+use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::engine::again;
 use crate::engine::names::{stamp, value_text};
@@ -91,7 +90,7 @@ impl Work<'_> {
         error: TaskError,
     ) -> Result<(), EngineError> {
         self.forget_folder(state, &run);
-        let now = Utc::now();
+        let now = clock::now();
         let task = state.tasks.get(&run);
         // A task around others has files that these go on from.
         if task.is_none_or(|task| task.expansion.is_none()) {
@@ -163,7 +162,7 @@ impl Work<'_> {
 
     /// The execution failed and is repeated after a while.
     pub(super) fn schedule_repeat(&mut self, state: &mut State, retry: &Retry) -> Result<(), EngineError> {
-        let now = Utc::now();
+        let now = clock::now();
         let at = now + retry::pause(retry, state.retries.max(state.created.attempt - 1) + 1, rand::random::<f64>());
         let anew = retry.behavior == RetryBehavior::CreateNewExecution;
         let successor = anew.then(|| self.runner.journal.new_id(now)).transpose()?;
@@ -176,7 +175,7 @@ impl Work<'_> {
     /// Waits until the execution is to be repeated, and does so.
     pub(super) async fn repeat(&mut self, state: &mut State) -> Result<(), EngineError> {
         self.flush(state)?;
-        let pause = state.retry_at.map(|at| (at - Utc::now()).to_std().unwrap_or_default()).unwrap_or_default();
+        let pause = state.retry_at.map(|at| (at - clock::now()).to_std().unwrap_or_default()).unwrap_or_default();
         if !self.sleep(pause).await {
             return Ok(());
         }
@@ -209,7 +208,7 @@ impl Work<'_> {
 
 /// What a pause gives when it ends.
 pub(super) fn resumed(by: &str, inputs: Map<String, Value>) -> Outputs {
-    let resumed = json!({"on": stamp(Utc::now()), "by": by});
+    let resumed = json!({"on": stamp(clock::now()), "by": by});
     Map::from_iter([("onResume".to_owned(), Value::Object(inputs)), ("resumed".to_owned(), resumed)])
 }
 

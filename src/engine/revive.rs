@@ -1,8 +1,7 @@
 //! What an execution needs to go on, from what the journal keeps of it.
-
-use chrono::Utc;
 use serde_json::{Map, Value};
 
+use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{Before, Recorded};
@@ -55,7 +54,7 @@ pub fn recorded_values(
         let finding = Diagnostic::error(format!("the journal does not keep the password in input `{name}` ({text})"));
         return Err(vec![finding.help(format!("give it again: `-i {name}=ADDRESS`"))]);
     }
-    let resolution = settle_again(flow, &recorded, &given, &Before::of(settings, flow, Utc::now()));
+    let resolution = settle_again(flow, &recorded, &given, &Before::of(settings, flow, clock::now()));
     let missing = resolution.missing.iter().map(|question| question.as_finding(&flow.inputs));
     let problems: Vec<Diagnostic> = resolution.findings.into_iter().chain(missing).collect();
     if problems.is_empty() { Ok(resolution.values) } else { Err(problems) }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::again;
@@ -239,7 +240,7 @@ impl Runner {
         let _claim = Claim::take(&self.settings, id)?;
         let mut state = self.state(id)?;
         end_killing(&self.journal, id, &mut state)?;
-        let is_due = state.pause_ends().is_some_and(|at| at <= Utc::now());
+        let is_due = state.pause_ends().is_some_and(|at| at <= clock::now());
         let rests = state.status == ExecutionState::Paused && !is_due && !cancel.is_cancelled();
         if state.status.is_done() || rests {
             return Ok(state);
@@ -327,14 +328,14 @@ impl Runner {
     }
 
     pub(super) fn append(&self, id: &ExecutionId, state: &mut State, event: Event) -> Result<(), EngineError> {
-        Ok(self.journal.append(id, state, Utc::now(), &event)?)
+        Ok(self.journal.append(id, state, clock::now(), &event)?)
     }
 
     /// Shows and keeps a line of the engine's.
     pub(super) fn say(&self, id: &ExecutionId, level: Level, task: &TaskId, text: &str) -> Result<(), EngineError> {
         let message = &self.settings.redactor.line(text);
         (self.observer)(Notice::Log { task, level, message });
-        Ok(self.journal.log(id, Utc::now(), task, level, message)?)
+        Ok(self.journal.log(id, clock::now(), task, level, message)?)
     }
 
     pub(super) fn context(
@@ -371,7 +372,7 @@ impl Runner {
                 }
                 observer(Notice::Log { task, level, message });
                 // A line that cannot be kept has been shown; the task itself must not fail for it.
-                let _ = journal.log(&execution, Utc::now(), task, level, message);
+                let _ = journal.log(&execution, clock::now(), task, level, message);
             }),
             surroundings: Surroundings {
                 children: Some(Arc::new(nest)),

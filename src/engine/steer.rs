@@ -1,8 +1,7 @@
 //! What somebody may do to an execution: resume it, restart it, kill it.
-
-use chrono::Utc;
 use serde_json::{Map, Value};
 
+use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::engine::lock::Claim;
 use crate::engine::outcome::resumed;
@@ -49,7 +48,7 @@ impl Runner {
             let values = self.keep_files(id, flow, &run, own, &values)?;
             let outputs = resumed(by, values);
             let event = Event::TaskSucceeded { run, outputs, labels: Map::new(), warning: false };
-            batch.add(id, &mut state, Utc::now(), &event)?;
+            batch.add(id, &mut state, clock::now(), &event)?;
         }
         self.journal.write(id, &state, &mut batch)?;
         Ok(state)

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::aside::aside;
+use crate::clock;
 use crate::engine::attempt::{Decided, bounded, decided};
 use crate::engine::control::{Control, Rest};
 use crate::engine::plan::{Next, Run, Start, plan};
@@ -100,7 +101,7 @@ impl<'a> Work<'a> {
     /// ends a pause or its time has come.
     async fn step(&mut self, state: &mut State) -> Result<bool, EngineError> {
         let (mut due, mut moved) = (None, false);
-        let all = aside(|| plan(state, self.flow, self.run, Utc::now()));
+        let all = aside(|| plan(state, self.flow, self.run, clock::now()));
         for next in all {
             match next {
                 Next::Wait(at) => due = Some(due.map_or(at, |earlier: DateTime<Utc>| earlier.min(at))),
@@ -191,7 +192,7 @@ impl<'a> Work<'a> {
     }
 
     async fn wait(&mut self, state: &mut State, due: Option<DateTime<Utc>>) -> Result<(), EngineError> {
-        let pause = due.map_or(Duration::MAX, |at| (at - Utc::now()).to_std().unwrap_or_default());
+        let pause = due.map_or(Duration::MAX, |at| (at - clock::now()).to_std().unwrap_or_default());
         let ended = tokio::select! {
             Some(ended) = self.attempts.join_next(), if !self.attempts.is_empty() => ended,
             () = tokio::time::sleep(pause.min(Duration::from_secs(3600))) => return Ok(()),
@@ -289,7 +290,7 @@ impl<'a> Work<'a> {
             pause = Pause { duration: Some(limit), behavior: AfterPause::Fail };
         }
         let length = pause.duration.and_then(|duration| chrono::Duration::from_std(duration).ok());
-        let until = length.and_then(|length| Utc::now().checked_add_signed(length));
+        let until = length.and_then(|length| clock::now().checked_add_signed(length));
         self.add(state, Event::TaskPaused { run, until, behavior: pause.behavior })
     }
 
@@ -302,6 +303,6 @@ impl<'a> Work<'a> {
     }
 
     pub(super) fn add(&mut self, state: &mut State, event: Event) -> Result<(), EngineError> {
-        Ok(self.batch.add(&self.run.id, state, Utc::now(), &event)?)
+        Ok(self.batch.add(&self.run.id, state, clock::now(), &event)?)
     }
 }

@@ -1,10 +1,9 @@
 //! Trying again while Google is busy, a quota is used up or the line is bad: ever later, and never all at once.
 
 use std::time::Duration;
-
-use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::task::{TaskContext, TaskError};
 use crate::web::{Trouble, backoff};
 
@@ -64,7 +63,7 @@ impl<'a> Retry<'a> {
     /// # Errors
     /// The failure itself when it was one too many, or that the user stopped the task.
     pub async fn pause(&self, failed: u32, mut error: TaskError, asked: Option<Duration>) -> Result<(), TaskError> {
-        if let Some(until) = backoff::too_long(asked, Utc::now()) {
+        if let Some(until) = backoff::too_long(asked, clock::now()) {
             error.message = format!("{}; {until}", error.message);
             return Err(error);
         }

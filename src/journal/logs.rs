@@ -160,6 +160,7 @@ impl Drop for Journal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock;
 
     #[test]
     fn lines_that_come_fast_are_all_kept_in_their_order() {
@@ -169,7 +170,7 @@ mod tests {
         let journal = Journal::open(&file).unwrap();
         let mut heard = journal.subscribe();
         for number in 0..2500 {
-            journal.log(&id, Utc::now(), &task, Level::Info, &number.to_string()).unwrap();
+            journal.log(&id, clock::now(), &task, Level::Info, &number.to_string()).unwrap();
         }
         let texts = |lines: Vec<LogLine>| lines.into_iter().map(|line| line.message).collect::<Vec<_>>();
         let expected: Vec<String> = (0..2500).map(|number| number.to_string()).collect();
@@ -182,7 +183,7 @@ mod tests {
         }
         assert_eq!(told, expected);
         for text in ["one", "two"] {
-            journal.log(&id, Utc::now(), &task, Level::Info, text).unwrap();
+            journal.log(&id, clock::now(), &task, Level::Info, text).unwrap();
         }
         drop(journal);
         let journal = Journal::open(&file).unwrap();

@@ -49,6 +49,7 @@ fn version(connection: &Connection) -> rusqlite::Result<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock;
     use crate::id::ExecutionId;
     use crate::journal::{Event, ExecutionState, Journal};
 
@@ -68,7 +69,7 @@ mod tests {
         let id = ExecutionId::new("e");
         let journal = Journal::open(&file).unwrap();
         let mut state = journal.state(&id).unwrap().unwrap();
-        journal.append(&id, &mut state, chrono::Utc::now(), &Event::Started).unwrap();
+        journal.append(&id, &mut state, clock::now(), &Event::Started).unwrap();
         drop(journal);
         let again = Journal::open(&file).unwrap();
         assert_eq!(again.state(&id).unwrap().unwrap().status, ExecutionState::Running);

@@ -90,6 +90,7 @@ impl JournalError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock;
     use crate::journal::Journal;
 
     #[test]
@@ -101,7 +102,7 @@ mod tests {
         let text = "x".repeat(100_000);
         let id = ExecutionId::new("e");
         let task = crate::id::TaskId::new("t");
-        let written = journal.log(&id, chrono::Utc::now(), &task, crate::task::Level::Info, &text);
+        let written = journal.log(&id, clock::now(), &task, crate::task::Level::Info, &text);
         assert!(matches!(written, Err(JournalError::Full)), "{written:?}");
         assert!(journal.logs(&id).unwrap().is_empty());
     }

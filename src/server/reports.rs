@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::engine::executor::Executor;
 use crate::engine::health::{self, Part};
 use crate::engine::revive;
@@ -65,7 +66,7 @@ impl Reports {
                     Err(RecvError::Lagged(missed)) => vec![format!("{missed} events came too fast to tell anybody")],
                     Err(RecvError::Closed) => return,
                 },
-                _ = look.tick() => self.late(app, &mut told, Utc::now()).await,
+                _ = look.tick() => self.late(app, &mut told, clock::now()).await,
             };
             problems.iter().for_each(|problem| say(problem));
         }
@@ -96,13 +97,13 @@ impl Reports {
 
     async fn keep_tidy(&self, executor: &Executor, shutdown: &CancellationToken) {
         let mut sweep = tokio::time::interval(SWEEP);
-        let mut before = (Instant::now(), Utc::now());
+        let mut before = (Instant::now(), clock::now());
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 _ = sweep.tick() => {}
             }
-            let now = (Instant::now(), Utc::now());
+            let now = (Instant::now(), clock::now());
             if is_leap(before, now) {
                 let text = "the clock was set forward; what is too old by it is kept for an hour more";
                 executor.health().say(text.to_owned());
@@ -164,7 +165,7 @@ impl Reports {
 
     async fn sweep(&self, executor: &Executor, stop: &CancellationToken) {
         let (retention, runner, stop) = (self.retention.clone(), executor.runner().clone(), stop.clone());
-        let sweep = move || retention.sweep(&runner.journal, &runner.settings, Utc::now(), &stop);
+        let sweep = move || retention.sweep(&runner.journal, &runner.settings, clock::now(), &stop);
         if let Ok(swept) = tokio::task::spawn_blocking(sweep).await {
             executor.health().note(Part::Retention, swept);
         }
@@ -202,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_leaps_forward_is_not_believed_at_once() {
-        let before = (Instant::now(), Utc::now());
+        let before = (Instant::now(), clock::now());
         let later =
             |seconds: u64, hours: i64| (before.0 + Duration::from_secs(seconds), before.1 + TimeDelta::hours(hours));
         assert!(is_leap(before, later(3600, 24 * 400)));

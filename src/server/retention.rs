@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::config::Settings;
 use crate::duration::Span;
 use crate::id::ExecutionId;
@@ -208,7 +209,7 @@ fn folders(settings: &Settings) -> impl Iterator<Item = (ExecutionId, PathBuf)> 
 }
 
 fn modified(path: &Path) -> Option<DateTime<Utc>> {
-    path.symlink_metadata().and_then(|found| found.modified()).ok().map(DateTime::from)
+    path.symlink_metadata().and_then(|found| found.modified()).ok().map(clock::at)
 }
 
 /// Removes an execution's files. What cannot be removed now is found again by the next sweep.

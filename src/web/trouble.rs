@@ -1,12 +1,11 @@
 //! A try that failed: whether another one may do better.
 
-use std::time::Duration;
-
-use chrono::Utc;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
+use std::time::Duration;
 
 use super::backoff;
+use crate::clock;
 use crate::task::TaskError;
 
 /// The code of the error that no connection came about, so that nothing was sent.
@@ -63,5 +62,5 @@ pub fn may_pass(status: StatusCode) -> bool {
 
 /// How long the server asks to be left alone.
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    backoff::retry_after(headers.get(RETRY_AFTER)?.to_str().ok()?, Utc::now())
+    backoff::retry_after(headers.get(RETRY_AFTER)?.to_str().ok()?, clock::now())
 }

@@ -1,10 +1,6 @@
 //! Runs flows' texts with the real engine and a home of its own.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::{Arc, Mutex};
-
-use chrono::Utc;
+use jitney::clock;
 use jitney::config::{Overrides, Settings};
 use jitney::engine::{Before, EngineError, Notice, Runner};
 use jitney::flow::{Flow, input, parse};
@@ -12,6 +8,9 @@ use jitney::id::ExecutionId;
 use jitney::journal::{Journal, State};
 use jitney::tasks;
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -116,7 +115,7 @@ pub fn parsed(folder: &Path, text: &str) -> Flow {
 fn inputs(flow: &Flow, given: &[(&str, &str)]) -> Map<String, Value> {
     let given: Vec<(String, String)> =
         given.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-    input::resolve(flow, &given, &Before::at(Utc::now())).unwrap()
+    input::resolve(flow, &given, &Before::at(clock::now())).unwrap()
 }
 
 /// The tasks of a flow, below its head.

@@ -6,6 +6,7 @@ use axum::Router;
 use axum::routing::post;
 use chrono::{TimeDelta, Utc};
 use jitney::cli::demo::month::{Colour, write_month};
+use jitney::clock;
 use jitney::id::ExecutionId;
 use jitney::journal::{Journal, TriggerKey};
 use serde_json::{Value, json};
@@ -37,7 +38,7 @@ async fn a_schedule_that_cannot_start_in_time_is_told_once() {
     // The trigger has last been dealt with before the server was away for a while.
     let journal = Journal::open(&place.path("home/journal.db")).unwrap();
     let of = TriggerKey { namespace: "n".to_owned(), flow: "busy".to_owned(), trigger: "minutely".to_owned() };
-    journal.triggers_progress(&[of], Utc::now() - TimeDelta::minutes(20)).unwrap();
+    journal.triggers_progress(&[of], clock::now() - TimeDelta::minutes(20)).unwrap();
     drop(journal);
     let server = place.server();
     until("it is told", async || !kept.lock().unwrap().is_empty()).await;
@@ -51,7 +52,7 @@ async fn a_schedule_that_cannot_start_in_time_is_told_once() {
 
 /// An execution that a trigger started some time ago and that waits in the queue of a process that is no more.
 fn queued(place: &Place, flow: &str, trigger: &str) -> String {
-    let at = Utc::now() - TimeDelta::minutes(10);
+    let at = clock::now() - TimeDelta::minutes(10);
     let created = json!({"flow": flow, "namespace": "n", "file": "", "text": "", "sha256": "", "inputs": {}, "labels": {},
         "trigger": {"id": trigger, "kind": "schedule", "facts": {}}, "trigger_date": at});
     let journal = Journal::open(&place.path("home/journal.db")).unwrap();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::routing::get;
 use chrono::Utc;
 use futures_util::future::BoxFuture;
+use jitney::clock;
 use jitney::engine::health::News;
 use jitney::engine::scheduler::{Call, WebhookError};
 use jitney::id::ExecutionId;
@@ -26,7 +27,7 @@ fn follower(trigger: &str) -> String {
 async fn run(server: &Server, flow: &str) {
     let id = server.executor.submit(server.request(flow)).unwrap();
     server.executor.wait(&id).await.unwrap();
-    server.scheduler.turn(Utc::now()).unwrap();
+    server.scheduler.turn(clock::now()).unwrap();
 }
 
 fn said(server: &Server, flow: &str) -> Vec<String> {
@@ -44,7 +45,7 @@ async fn a_flow_follows_others_by_state_and_condition_once_for_each_and_after_a_
     let condition = "    conditions:\n      - {type: execution_flow, namespace: n, flowId: good}\n";
     world.write("after_good", &follower(condition));
     let server = world.server();
-    server.scheduler.turn(Utc::now()).unwrap();
+    server.scheduler.turn(clock::now()).unwrap();
     run(&server, "good").await;
     run(&server, "bad").await;
     until("they have followed", || said(&server, "on_failure").len() + said(&server, "after_good").len() == 2).await;
@@ -55,8 +56,8 @@ async fn a_flow_follows_others_by_state_and_condition_once_for_each_and_after_a_
     server.executor.wait(&id).await.unwrap();
     drop(server);
     let server = world.server();
-    server.scheduler.turn(Utc::now()).unwrap();
-    server.scheduler.turn(Utc::now()).unwrap();
+    server.scheduler.turn(clock::now()).unwrap();
+    server.scheduler.turn(clock::now()).unwrap();
     until("it has followed", || said(&server, "after_good").len() == 2).await;
     assert_eq!(server.executions("on_failure").len(), 1);
 }
@@ -69,7 +70,7 @@ async fn a_flow_waits_until_all_others_have_ended_and_then_begins_anew() {
                 - {namespace: n, flowId: two}\n";
     world.write("both", &follower(both));
     let server = world.server();
-    server.scheduler.turn(Utc::now()).unwrap();
+    server.scheduler.turn(clock::now()).unwrap();
     run(&server, "one").await;
     run(&server, "one").await;
     assert!(server.executions("both").is_empty());
@@ -88,10 +89,10 @@ async fn a_webhook_gives_its_call_to_the_flow_and_knows_its_key() {
                 triggers:\n  - {id: call, type: webhook, key: k3y, when: \"{{ trigger.body.month is defined }}\"}\n";
     world.write("called", text);
     let server = world.server();
-    server.scheduler.turn(Utc::now()).unwrap();
+    server.scheduler.turn(clock::now()).unwrap();
     let call =
         |body| Call { body, parameters: json!({"taxi": "green"}).as_object().unwrap().clone(), ..Call::default() };
-    let webhook = |key, body| server.scheduler.webhook("n", "called", key, call(body), Utc::now());
+    let webhook = |key, body| server.scheduler.webhook("n", "called", key, call(body), clock::now());
     assert!(matches!(webhook("wrong", json!({"month": 4})), Err(WebhookError::Unknown)));
     assert!(matches!(webhook("k3y", json!({"other": 4})), Err(WebhookError::Conditions)));
     let id = webhook("k3y", json!({"month": 4})).unwrap();
@@ -107,8 +108,8 @@ async fn a_server_that_others_can_reach_answers_no_key_that_is_easily_guessed() 
     world.write("called", text);
     let server = world.server();
     server.scheduler.set_reachable();
-    server.scheduler.turn(Utc::now()).unwrap();
-    let webhook = |key| server.scheduler.webhook("n", "called", key, Call::default(), Utc::now());
+    server.scheduler.turn(clock::now()).unwrap();
+    let webhook = |key| server.scheduler.webhook("n", "called", key, Call::default(), clock::now());
     assert!(matches!(webhook("short-key-of-15"), Err(WebhookError::Unknown)));
     assert!(webhook("sixteen-letters-").is_ok());
     let problems: Vec<_> =
@@ -128,10 +129,10 @@ async fn a_secret_of_the_flow_in_a_call_is_not_kept_but_for_secret_inputs() {
     world.write("called", text);
     std::fs::write(world.flows().join(".env"), "CALLED=secret-in-call\n").unwrap();
     let server = world.server();
-    server.scheduler.turn(Utc::now()).unwrap();
+    server.scheduler.turn(clock::now()).unwrap();
     let headers = json!({"x": "Bearer c2VjcmV0LWluLWNhbGw="}).as_object().unwrap().clone();
     let call = Call { body: json!({"a": "secret-in-call"}), headers, ..Call::default() };
-    let id = server.scheduler.webhook("n", "called", "a-key-of-some-length", call, Utc::now()).unwrap();
+    let id = server.scheduler.webhook("n", "called", "a-key-of-some-length", call, clock::now()).unwrap();
     server.executor.wait(&id).await.unwrap();
     let kept = format!("{:?}", server.executor.journal().state(&id).unwrap());
     assert!(kept.contains("*** Bearer *** *** 14"), "{kept}");
@@ -162,7 +163,7 @@ async fn each_file_that_arrives_starts_one_execution_also_over_a_restart() {
                 - {id: files, type: file, from: in/*.csv, interval: 100ms}\n";
     world.write("arrives", text);
     let server = world.server();
-    server.scheduler.turn(Utc::now()).unwrap();
+    server.scheduler.turn(clock::now()).unwrap();
     let looking = look(&server);
     tokio::time::sleep(Duration::from_millis(500)).await;
     write(&incoming.join("one.csv"), "x");
@@ -171,7 +172,7 @@ async fn each_file_that_arrives_starts_one_execution_also_over_a_restart() {
     drop((looking, server));
     write(&incoming.join("two.csv"), "x");
     let server = world.server();
-    server.scheduler.turn(Utc::now()).unwrap();
+    server.scheduler.turn(clock::now()).unwrap();
     let _looking = look(&server);
     until("the second has arrived", || said(&server, "arrives").len() == 2).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -197,7 +198,7 @@ async fn an_answer_that_is_waited_for_starts_the_flow() {
     );
     world.write("polls", &text);
     let server = world.server();
-    server.scheduler.turn(Utc::now()).unwrap();
+    server.scheduler.turn(clock::now()).unwrap();
     let _looking = look(&server);
     tokio::time::sleep(Duration::from_millis(400)).await;
     assert!(server.executions("polls").is_empty());
@@ -217,7 +218,7 @@ async fn an_address_that_never_answers_holds_up_no_other_trigger() {
     world.write("arrives", &flow("id: files, type: file, from: in/*.csv, interval: 100ms".to_owned()));
     write(&world.flows().join("in/there_already.csv"), "x");
     let server = world.server();
-    server.scheduler.turn(Utc::now()).unwrap();
+    server.scheduler.turn(clock::now()).unwrap();
     let _looking = look(&server);
     let (_asked, _) = silent.accept().await.unwrap();
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -262,7 +263,7 @@ async fn a_clock_that_is_set_back_loses_no_follower_and_is_told() {
     world.write("after_one", &follower(one));
     let server = world.server();
     let mut heard = server.executor.health().subscribe();
-    let start = Utc::now();
+    let start = clock::now();
     server.scheduler.turn(start).unwrap();
     let back = |seconds: i64| start - chrono::TimeDelta::seconds(seconds);
     for (round, seconds) in [3, 50, 70, 4000].into_iter().enumerate() {
@@ -289,7 +290,7 @@ async fn ids_are_in_the_order_of_creation_whatever_the_clock_says() {
     let world = World::new();
     world.write("one", "tasks:\n  - {id: p, type: probe}\n");
     let server = world.server();
-    let now = Utc::now();
+    let now = clock::now();
     for hours in [0, 5, 30, 2] {
         end_at(&server, "one", now - chrono::TimeDelta::hours(hours));
     }
@@ -330,7 +331,7 @@ async fn files_are_taken_one_after_the_other_as_they_came_and_at_once_when_the_o
                 - {id: files, type: file, from: in/*.csv, interval: 1h}\n";
     world.write("arrives", text);
     let server = world.server();
-    server.scheduler.turn(Utc::now()).unwrap();
+    server.scheduler.turn(clock::now()).unwrap();
     let key = TriggerKey { namespace: "n".into(), flow: "arrives".into(), trigger: "files".into() };
     // What is there at the first look of all has not arrived.
     server.executor.journal().note_tick(&Tick::about(key, "(looked)")).unwrap();

@@ -1,10 +1,8 @@
 //! `jitney backfill list|show|pause|resume|cancel|retry`
 
+use clap::Args;
 use std::path::Path;
 use std::sync::Arc;
-
-use chrono::Utc;
-use clap::Args;
 
 use super::board::picture;
 use super::preview::inputs_line;
@@ -15,6 +13,7 @@ use crate::cli::out::{errln, out, outln};
 use crate::cli::server::is_served;
 use crate::cli::target::{self, Retarget};
 use crate::cli::{Exit, Invalid, flows};
+use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::backfill::{Asked, BackfillError, Grain, Standing, is_driven, state};
@@ -146,7 +145,7 @@ pub(super) async fn cancel(named: &Named, settings: &Arc<Settings>) -> anyhow::R
     let executor = Executor::open(silent_runner(settings)?, Options::new(tasks::ALL))?;
     let backfill = find(executor.journal(), named.id.as_deref())?;
     let id = &backfill.id;
-    if executor.cancel_backfill(&backfill, Utc::now()).map_err(told)? {
+    if executor.cancel_backfill(&backfill, clock::now()).map_err(told)? {
         errln!("Backfill {id} is being cancelled: what is under way is stopped, and its loads are rolled back.");
     } else {
         errln!("Backfill {id} is cancelled. What it had loaded stays.");
@@ -164,7 +163,7 @@ pub(super) async fn retry(again: Again, settings: &Arc<Settings>) -> anyhow::Res
     }
     is_seen(&runner, &backfill, &again)?;
     settle_target(&runner, &backfill, again.retarget).await?;
-    runner.journal.retry_backfill(id, Utc::now())?;
+    runner.journal.retry_backfill(id, clock::now())?;
     let backfill = find(&runner.journal, Some(id.as_str()))?;
     go_on(runner, backfill, again).await
 }

@@ -1,16 +1,15 @@
 //! `jitney backfill FLOW`
 
-use std::path::PathBuf;
-use std::sync::Arc;
-
-use chrono::Utc;
 use clap::Args;
 use serde_json::Value;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::{given_here, go, preview, silent_runner, told};
 use crate::cli::inputs::{missing_paths, pair};
 use crate::cli::out::errln;
 use crate::cli::{Exit, Invalid, flows};
+use crate::clock;
 use crate::config::Settings;
 use crate::engine::backfill::{Asked, Preview};
 use crate::flow::Flow;
@@ -107,7 +106,7 @@ pub(super) async fn run(arguments: Asking, settings: &Arc<Settings>) -> anyhow::
             if arguments.dry_run || preview.runs() == 0 {
                 return Ok(Exit::Ok);
             }
-            let backfill = asked.chosen(&runner, &preview, Utc::now())?;
+            let backfill = asked.chosen(&runner, &preview, clock::now())?;
             runner.journal.create_backfill(&backfill)?;
             backfill
         }

@@ -1,10 +1,8 @@
 //! `jitney demo --elt`: the sample months by way of Cloud Storage into BigQuery, on emulators, twice.
 
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::Instant;
-
-use chrono::Utc;
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::kit::Kit;
@@ -14,6 +12,7 @@ use crate::cli::Exit;
 use crate::cli::format::{bytes, seconds};
 use crate::cli::out::{errln, out, outln};
 use crate::cli::run::numbers;
+use crate::clock;
 use crate::config::Settings;
 use crate::gcp::Service;
 use crate::journal::{ExecutionState, State};
@@ -56,7 +55,7 @@ pub(super) async fn show(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<
         months.push((colour, write_month(&kit.month(colour)?, colour, YEAR, MONTH, rows * times, SEED)?));
     }
     // Emulators that were left running have the tables of the last demo.
-    let dataset = format!("jitney_demo_{}", Utc::now().timestamp());
+    let dataset = format!("jitney_demo_{}", clock::now().timestamp());
     let place = [("bucket", BUCKET), ("dataset", &dataset), ("location", "US-CENTRAL1")];
     let setup = execute(&kit, "gcp_setup.yaml", &place, settings).await?;
     if !setup.status.is_done() {

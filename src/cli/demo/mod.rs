@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use chrono::{NaiveDate, Utc};
+use chrono::NaiveDate;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,7 @@ use crate::cli::format::{bytes, seconds};
 use crate::cli::out::{errln, out, outln};
 use crate::cli::run::{Session, numbers, rate};
 use crate::cli::{Exit, Invalid, flows};
+use crate::clock;
 use crate::config::Settings;
 use crate::engine::Before;
 use crate::flow::input;
@@ -136,7 +137,7 @@ async fn execute(kit: &Kit, flow: &str, given: &[(&str, &str)], settings: &Arc<S
     let (flow, _) = flows::read(&kit.flow(flow))?;
     let given: Vec<(String, String)> =
         given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let inputs = input::resolve(&flow, &given, &Before::of(settings, &flow, Utc::now())).map_err(Invalid)?;
+    let inputs = input::resolve(&flow, &given, &Before::of(settings, &flow, clock::now())).map_err(Invalid)?;
     let session = Session::open(settings, false)?;
     let id = session.runner.create(&flow, &inputs, None)?;
     Ok(session.execute(&id, &flow, &inputs).await?.1)

@@ -9,6 +9,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::cli::out::errln;
+use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::engine::catalog::{Change, ChangeKind, Entry};
 use crate::engine::health::News;
@@ -60,7 +61,7 @@ impl Lines {
     /// Something that is as it should be.
     pub(super) fn say(&self, text: &str) {
         self.write(
-            Utc::now(),
+            clock::now(),
             Line { level: Level::Info.as_str().to_owned(), message: text.to_owned(), ..Line::default() },
         );
     }
@@ -68,7 +69,7 @@ impl Lines {
     /// Something that is not.
     pub(super) fn warn(&self, text: &str) {
         self.write(
-            Utc::now(),
+            clock::now(),
             Line { level: Level::Warn.as_str().to_owned(), message: text.to_owned(), ..Line::default() },
         );
     }
@@ -77,7 +78,7 @@ impl Lines {
     pub(super) fn finding(&self, finding: &Diagnostic) {
         let level = if finding.is_error() { Level::Error } else { Level::Warn };
         self.write(
-            Utc::now(),
+            clock::now(),
             Line { level: level.as_str().to_owned(), message: finding.to_string(), ..Line::default() },
         );
     }
@@ -85,13 +86,13 @@ impl Lines {
     /// A trigger that could not do what it is for.
     pub(super) fn trigger(&self, key: &TriggerKey, problem: &str) {
         let message = format!("trigger {}: {problem}", key.trigger);
-        self.write(Utc::now(), about(&key.namespace, &key.flow, Level::Warn, message));
+        self.write(clock::now(), about(&key.namespace, &key.flow, Level::Warn, message));
     }
 
     /// What a backfill has come to.
     pub(super) fn backfill(&self, backfill: &Backfill, level: Level, text: &str) {
         let message = format!("backfill {} {text}", backfill.id);
-        self.write(Utc::now(), about(&backfill.namespace, &backfill.flow, level, message));
+        self.write(clock::now(), about(&backfill.namespace, &backfill.flow, level, message));
     }
 
     /// A flow that has changed.
@@ -104,7 +105,7 @@ impl Lines {
             ChangeKind::Removed => (Level::Info, "removed".to_owned()),
         };
         let message = format!("{what}  {}", entry.file.display());
-        self.write(Utc::now(), about(&entry.namespace, &entry.id, level, message));
+        self.write(clock::now(), about(&entry.namespace, &entry.id, level, message));
         self.broken(entry);
     }
 
@@ -131,7 +132,7 @@ impl Lines {
                 Ok(News::Bad(trouble)) => {
                     let parts: Vec<&str> = trouble.parts.iter().map(|part| part.as_str()).collect();
                     self.write(
-                        Utc::now(),
+                        clock::now(),
                         line(Level::Error, format!("{} (affects: {})", trouble.problem, parts.join(", "))),
                     );
                 }
@@ -156,7 +157,7 @@ impl Lines {
             Happened::Deleted { id } => {
                 let line =
                     Line { level: Level::Info.as_str().to_owned(), message: "deleted".to_owned(), ..Line::default() };
-                self.write(Utc::now(), Line { execution: Some(id.to_string()), ..line });
+                self.write(clock::now(), Line { execution: Some(id.to_string()), ..line });
             }
         }
     }

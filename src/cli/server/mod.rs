@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use chrono::Utc;
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::signals::Watch;
 use crate::cli::{Exit, Invalid};
+use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::backfill::Keeper;
@@ -115,7 +115,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         settings: settings.clone(),
         connections: Connections::default(),
         metrics: Metrics::default(),
-        started: Utc::now(),
+        started: clock::now(),
     });
     let mut background = background(&app, &journal, &lines, &shutdown)?;
     let (reports, told, words) = (reports(own, &app, outside)?, app.clone(), lines.clone());

@@ -3,17 +3,16 @@
 //! Nothing is remembered here that matters: which execution belongs to which partition stands in the executions'
 //! labels, and what the user wants stands in the journal. A process that dies is followed by one that looks there.
 
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
-
-use chrono::Utc;
-use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::run::PartitionRun;
 use super::standing::{Cell, Standing};
+use crate::clock;
 use crate::config::Settings;
 use crate::engine::EngineError;
 use crate::engine::executor::{Executor, Refused, Request};
@@ -221,14 +220,14 @@ impl Drive<'_> {
             return Ok(Driven::Interrupted);
         }
         let journal = self.executor.journal();
-        journal.end_backfill(&self.backfill.id, BackfillEnd::Cancelled, Utc::now())?;
+        journal.end_backfill(&self.backfill.id, BackfillEnd::Cancelled, clock::now())?;
         Ok(Driven::To(BackfillEnd::Cancelled))
     }
 
     fn ended(&self, cells: &[Cell]) -> Result<Driven, EngineError> {
         let end =
             if cells.iter().all(|cell| cell.standing.is_in()) { BackfillEnd::Success } else { BackfillEnd::Failed };
-        self.executor.journal().end_backfill(&self.backfill.id, end, Utc::now())?;
+        self.executor.journal().end_backfill(&self.backfill.id, end, clock::now())?;
         Ok(Driven::To(end))
     }
 

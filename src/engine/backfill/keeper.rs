@@ -5,8 +5,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use chrono::Utc;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +16,7 @@ use super::refusal::BackfillError;
 use super::run::PartitionRun;
 use super::steer::state;
 use crate::aside::aside;
+use crate::clock;
 use crate::engine::EngineError;
 use crate::engine::catalog::Catalog;
 use crate::engine::executor::Executor;
@@ -108,12 +107,12 @@ impl Keeper {
             }
             None if dry_run => None,
             None => {
-                let backfill = asked.chosen(runner, &preview, Utc::now())?;
+                let backfill = asked.chosen(runner, &preview, clock::now())?;
                 // Whoever finds it in the journal must find its secrets here.
                 self.given().insert(backfill.id.clone(), asked.given);
                 self.executor.journal().create_backfill(&backfill)?;
                 if preview.runs() == 0 {
-                    self.executor.journal().end_backfill(&backfill.id, BackfillEnd::Success, Utc::now())?;
+                    self.executor.journal().end_backfill(&backfill.id, BackfillEnd::Success, clock::now())?;
                 }
                 Some(self.find(&backfill.id)?)
             }
@@ -171,7 +170,7 @@ impl Keeper {
     /// # Errors
     /// When it has ended.
     pub fn cancel(&self, id: &BackfillId) -> Result<Backfill, BackfillError> {
-        self.executor.cancel_backfill(&self.find(id)?, Utc::now())?;
+        self.executor.cancel_backfill(&self.find(id)?, clock::now())?;
         self.find(id)
     }
 
@@ -187,7 +186,7 @@ impl Keeper {
         }
         let asked = self.prepare(&backfill, &inputs)?;
         self.given().insert(id.clone(), asked.given);
-        self.executor.journal().retry_backfill(id, Utc::now())?;
+        self.executor.journal().retry_backfill(id, clock::now())?;
         self.take(id)
     }
 
@@ -227,7 +226,7 @@ impl Keeper {
         drives: &mut JoinSet<(Backfill, Result<Driven, EngineError>)>,
     ) -> Result<bool, BackfillError> {
         if backfill.wish == Wish::Cancel {
-            self.executor.cancel_backfill(backfill, Utc::now())?;
+            self.executor.cancel_backfill(backfill, clock::now())?;
             return Ok(false);
         }
         let asked = aside(|| self.prepare(backfill, &Given::new()))?;

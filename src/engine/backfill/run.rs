@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::calendar::{Beat, Slot};
+use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::engine::schedule::{self, At};
 use crate::engine::{Before, Possible, Runner};
@@ -48,7 +49,7 @@ impl Partitioned<'_> {
     pub fn run(&self, runner: &Runner, slot: &Slot) -> Result<PartitionRun, Vec<Diagnostic>> {
         let facts = schedule::facts(Some(self.beat.times()), slot.date);
         let given = self.rendered(&facts, slot.date).map_err(|finding| vec![finding])?;
-        let inputs = input::resolve(self.flow, &given, &Before::at(Utc::now()))?;
+        let inputs = input::resolve(self.flow, &given, &Before::at(clock::now()))?;
         let (shown, _) = runner.split_secrets(self.flow, &inputs, false);
         let possible = Possible { inputs, date: slot.date, trigger: Some(self.triggered(facts)) };
         Ok(PartitionRun { slot: slot.clone(), given, shown, possible })

@@ -10,10 +10,9 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-
-use chrono::Utc;
 use tokio::sync::watch as channel;
 
+use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::engine::snapshot;
 use crate::flow::{Flow, parse};
@@ -251,7 +250,7 @@ impl Catalog {
         let mut new: Vec<&mut Read> = files.iter_mut().filter(is_new).map(|(_, read)| read).collect();
         let revision = |flow: &Flow| Revision {
             number: 0,
-            time: Utc::now(),
+            time: clock::now(),
             sha256: snapshot::fingerprint(&flow.document.text),
             file: flow.document.file.clone(),
             text: snapshot::blank(&flow.document),

@@ -1,11 +1,10 @@
 //! What can be done to an execution from outside.
-
-use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::dispatch::told;
 use super::{Executor, Prepared, UnderWay, lock};
+use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::engine::control::Rest;
 use crate::engine::interrupted::end_killing;
@@ -121,7 +120,7 @@ impl Executor {
     /// Lets a paused execution go on whose pause has lasted its time.
     pub(super) fn end_pause(&self, id: &ExecutionId) -> Result<(), EngineError> {
         let state = self.shared.runner.state(id)?;
-        let is_due = state.pause_ends().is_some_and(|at| at <= Utc::now());
+        let is_due = state.pause_ends().is_some_and(|at| at <= clock::now());
         if state.status != ExecutionState::Paused || !is_due {
             return Ok(());
         }
@@ -181,7 +180,7 @@ impl Executor {
             if state.status == ExecutionState::Queued {
                 self.journal().place_first(id, queue)?;
             } else {
-                self.journal().enqueue(id, &mut state, Utc::now(), queue, false)?;
+                self.journal().enqueue(id, &mut state, clock::now(), queue, false)?;
             }
             lock(&self.shared.waiting).insert(id.clone(), prepared);
         }

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Map;
 
 use super::{Executor, Prepared, UnderWay, lock};
+use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::engine::control::Control;
 use crate::engine::health::Part;
@@ -66,7 +67,7 @@ impl Executor {
             };
             let next = self.journal().start_next(
                 &self.shared.queue,
-                Utc::now(),
+                clock::now(),
                 &|chosen| self.limit(chosen),
                 &|id| self.is_alive(&under_way, id),
                 &claim,
@@ -167,7 +168,7 @@ impl Executor {
         let Some(at) = at else { return };
         let (executor, id) = (self.clone(), id.clone());
         tokio::spawn(async move {
-            tokio::time::sleep((at - Utc::now()).to_std().unwrap_or_default()).await;
+            tokio::time::sleep((at - clock::now()).to_std().unwrap_or_default()).await;
             if let Err(error) = executor.end_pause(&id) {
                 executor.say(&id, &chain(&error));
             }

@@ -19,6 +19,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, broadcast};
 
+use crate::clock;
 use crate::engine::catalog::Catalog;
 use crate::engine::control::{Control, Rest};
 use crate::engine::health::Health;
@@ -152,7 +153,7 @@ impl Executor {
         if request.flow.disabled {
             return Err(Refused::Disabled);
         }
-        let now = Utc::now();
+        let now = clock::now();
         let id = self.journal().new_id(now).map_err(EngineError::from)?;
         let submitted = self.submit_as(&id, request, now);
         if submitted.is_err() {
@@ -201,7 +202,7 @@ impl Executor {
             has_room: under_way.len() < shared.options.parallel,
         };
         // Times are in the order of starts, which is that of the lock.
-        let submitted = self.journal().submit(submission, Utc::now(), &|id| self.is_alive(&under_way, id));
+        let submitted = self.journal().submit(submission, clock::now(), &|id| self.is_alive(&under_way, id));
         let prepared = Prepared { flow, secrets };
         match submitted.map_err(EngineError::from)? {
             Submitted::Runs(state) => self.begin(under_way, claim, id.clone(), state, Some(prepared)),
@@ -323,7 +324,7 @@ impl Executor {
         let text = self.shared.runner.settings.redactor.line(text);
         let engine = crate::id::TaskId::new("");
         // A line that cannot be kept is no reason to stop.
-        let _ = self.journal().log(id, Utc::now(), &engine, crate::task::Level::Error, &text);
+        let _ = self.journal().log(id, clock::now(), &engine, crate::task::Level::Error, &text);
     }
 }
 

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
-
 use super::poison::is_poisoned;
 use super::{Executor, TERMINAL, lock as lock_of};
+use crate::clock;
 use crate::engine::EngineError;
 use crate::engine::health::Part;
 use crate::engine::interrupted::{PATIENCE, end_killing};
@@ -40,7 +39,7 @@ impl Executor {
                 }
             }
             for (id, created) in journal.unattended()? {
-                let is_fresh = (Utc::now() - created).abs() < PATIENCE;
+                let is_fresh = (clock::now() - created).abs() < PATIENCE;
                 if !under_way.contains_key(&id) && self.take_one(&id, is_fresh)? {
                     taken += 1;
                 }
@@ -51,7 +50,7 @@ impl Executor {
             // Whoever is told twice to go on does so once.
             let state = journal.state(&id)?.filter(|state| self.is_ours(state));
             let ends = state.and_then(|state| state.pause_ends());
-            self.wake_at(&id, ends.filter(|at| *at <= Utc::now() + PATIENCE));
+            self.wake_at(&id, ends.filter(|at| *at <= clock::now() + PATIENCE));
         }
         self.dispatch();
         Ok(taken)
@@ -74,7 +73,7 @@ impl Executor {
             | ExecutionState::Running
             | ExecutionState::Restarted
             | ExecutionState::Retrying => {
-                self.journal().enqueue(id, &mut state, Utc::now(), &self.shared.queue, true)?;
+                self.journal().enqueue(id, &mut state, clock::now(), &self.shared.queue, true)?;
             }
             ExecutionState::Killing => drop(end_killing(self.journal(), id, &mut state)?),
             ExecutionState::Queued => self.journal().place_first(id, &self.shared.queue)?,

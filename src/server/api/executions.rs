@@ -6,10 +6,10 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
-use chrono::Utc;
 use serde_json::{Map, Value, json};
 
 use crate::aside::aside;
+use crate::clock;
 use crate::engine::executor::{Action, Request};
 use crate::engine::is_interrupted;
 use crate::engine::scheduler::{Call, WebhookError};
@@ -216,7 +216,7 @@ pub(super) async fn webhook(
         return Err(Problem::wrong(format!("the body nests deeper than {DEEPEST} levels")));
     }
     let call = Call { body, headers: header_map(&headers), parameters: parameters.map() };
-    match app.scheduler.webhook(&namespace, &id, &key, call, Utc::now()) {
+    match app.scheduler.webhook(&namespace, &id, &key, call, clock::now()) {
         Ok(execution) => Ok(shown(&app, &execution)?.into_response()),
         Err(WebhookError::Conditions) => Ok(StatusCode::NO_CONTENT.into_response()),
         Err(WebhookError::Unknown) => Err(Problem::missing("there is no such webhook")),

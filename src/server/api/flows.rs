@@ -5,12 +5,12 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Multipart, Path, State};
 use axum::http::StatusCode;
-use chrono::Utc;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use crate::aside::aside;
+use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::engine::backfill::Wanted;
 use crate::engine::catalog::Entry;
@@ -182,7 +182,7 @@ pub(super) async fn partitions(
         check: parameters.is_on("check"),
     };
     let look = async move || {
-        let grid = app.executor.runner().grid(&flow, &wanted, Utc::now()).await?;
+        let grid = app.executor.runner().grid(&flow, &wanted, clock::now()).await?;
         Ok(json!(grid.columns))
     };
     apart(look).await.map(Json)

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
-use chrono::Utc;
 use serde_json::{Value, json};
 
+use crate::clock;
 use crate::duration::Span;
 use crate::journal::{Entry, Kv, KvError, New};
 use crate::server::App;
@@ -35,7 +35,7 @@ pub(super) async fn list(
     State(app): State<Arc<App>>,
     Path(namespace): Path<String>,
 ) -> Result<Json<Vec<Entry>>, Problem> {
-    let entries = store(&app)?.list(Some(&namespace), Utc::now())?;
+    let entries = store(&app)?.list(Some(&namespace), clock::now())?;
     Ok(Json(entries.into_iter().map(Entry::without_secrets).collect()))
 }
 
@@ -47,7 +47,7 @@ pub(super) async fn get(
     Path((namespace, key)): Path<(String, String)>,
 ) -> Result<Json<Entry>, Problem> {
     let missing = || Problem::missing(format!("there is no key `{key}` in the namespace `{namespace}`"));
-    store(&app)?.get(&namespace, &key, Utc::now())?.map(Entry::without_secrets).map(Json).ok_or_else(missing)
+    store(&app)?.get(&namespace, &key, clock::now())?.map(Entry::without_secrets).map(Json).ok_or_else(missing)
 }
 
 /// Sets a value: the body as JSON, else as text.
@@ -67,7 +67,7 @@ pub(super) async fn set(
     let value = serde_json::from_str(&body).unwrap_or(Value::String(body));
     let description = header("description").map(str::to_owned);
     let new = New { value, description, ttl: ttl.map(|span| span.0), ..New::default() };
-    Ok(Json(store(&app)?.set(&namespace, &key, new, true, Utc::now())?))
+    Ok(Json(store(&app)?.set(&namespace, &key, new, true, clock::now())?))
 }
 
 /// Removes a key.
@@ -77,6 +77,6 @@ pub(super) async fn remove(
     State(app): State<Arc<App>>,
     Path((namespace, key)): Path<(String, String)>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let was_there = store(&app)?.delete(&namespace, &key, Utc::now())?;
+    let was_there = store(&app)?.delete(&namespace, &key, clock::now())?;
     Ok((StatusCode::OK, Json(json!(was_there))))
 }

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::clock;
 use crate::engine::scheduler::TriggerStatus;
 use crate::journal::TriggerKey;
 use crate::server::App;
@@ -101,7 +102,7 @@ pub(super) async fn switch(State(app): State<Arc<App>>, body: Bytes) -> Result<J
     let missing =
         || Problem::missing(format!("there is no trigger `{trigger_id}` in the flow `{namespace}.{flow_id}`"));
     let key = TriggerKey { namespace: namespace.clone(), flow: flow_id.clone(), trigger: trigger_id.clone() };
-    if !app.scheduler.set_disabled(&key, disabled, Utc::now())? {
+    if !app.scheduler.set_disabled(&key, disabled, clock::now())? {
         return Err(missing());
     }
     let is_it =

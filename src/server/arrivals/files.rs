@@ -1,12 +1,11 @@
 //! Files that arrive.
 
+use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::time::Duration;
 
-use chrono::Utc;
-use serde_json::{Value, json};
-
 use super::{Arrivals, Failed, Found, Look, Place, Watched};
+use crate::clock;
 use crate::flow::trigger::{Depth, FileArrival};
 use crate::journal::Tick;
 use crate::text::{natural, plain};
@@ -56,7 +55,7 @@ impl Arrivals {
     fn settled(&self, arrival: &FileArrival, one: &Watched) -> Result<FileArrival, String> {
         let FileArrival { from, reg_exp, service_account, impersonate, .. } = arrival;
         let fields = json!([from, reg_exp, service_account, impersonate]);
-        let fields = self.scheduler.rendered(&one.key, &fields, Utc::now())?;
+        let fields = self.scheduler.rendered(&one.key, &fields, clock::now())?;
         let text = |index: usize| Some(&fields[index]).filter(|value| !value.is_null()).map(plain);
         Ok(FileArrival {
             from: text(0).unwrap_or_default(),

@@ -5,13 +5,11 @@ mod files;
 mod folder;
 mod poll;
 
+use futures_util::future::BoxFuture;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-
-use chrono::Utc;
-use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -19,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::engine::executor::Refused;
 use crate::engine::health::{Health, Part};
 use crate::engine::scheduler::{Scheduler, WebhookError};
@@ -236,7 +235,7 @@ impl Arrivals {
 
     /// Starts an execution for what was found; a refusal is a problem of the trigger and not tried again.
     fn start(&self, one: &Watched, what: Option<&str>, facts: serde_json::Value) -> Result<(), Failed> {
-        match self.scheduler.found(&one.key, what, facts, Utc::now()) {
+        match self.scheduler.found(&one.key, what, facts, clock::now()) {
             Ok(_) | Err(WebhookError::Refused(Refused::AlreadyRan(_) | Refused::Stopping)) => Ok(()),
             Err(problem) => {
                 if let (Some(what), WebhookError::Refused(Refused::Inputs(_) | Refused::Disabled)) = (what, &problem) {

@@ -1,12 +1,11 @@
 //! Answers that are waited for.
 
-use std::time::Duration;
-
-use chrono::Utc;
 use futures_util::StreamExt;
 use serde_json::{Map, Value, json};
+use std::time::Duration;
 
 use super::{Arrivals, Failed, SOON, Watched};
+use crate::clock;
 use crate::flow::trigger::HttpPoll;
 use crate::secret::hide_address;
 use crate::text::plain;
@@ -33,7 +32,7 @@ impl Arrivals {
         }
         let response = self.answer(poll, one).await?;
         let is_it = match &poll.condition {
-            Some(condition) => self.scheduler.holds(&one.key, condition, "response", response.clone(), Utc::now())?,
+            Some(condition) => self.scheduler.holds(&one.key, condition, "response", response.clone(), clock::now())?,
             None => response["statusCode"].as_u64().is_some_and(|status| status < 400),
         };
         if is_it {
@@ -45,7 +44,7 @@ impl Arrivals {
 
     async fn answer(&self, poll: &HttpPoll, one: &Watched) -> Result<Value, String> {
         let fields = json!({"uri": poll.uri, "headers": poll.headers, "body": poll.body});
-        let fields = self.scheduler.rendered(&one.key, &fields, Utc::now())?;
+        let fields = self.scheduler.rendered(&one.key, &fields, clock::now())?;
         let uri = plain(&fields["uri"]);
         let method = poll.method.to_uppercase();
         let method = reqwest::Method::from_bytes(method.as_bytes()).map_err(|_| format!("`{method}` is no method"))?;

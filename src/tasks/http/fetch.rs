@@ -8,7 +8,6 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use chrono::Utc;
 use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, IF_RANGE, LAST_MODIFIED, RANGE,
 };
@@ -18,6 +17,7 @@ use tokio::sync::mpsc;
 
 use super::part::{self, Mark, Part};
 use super::{neighbours, refusal, room};
+use crate::clock;
 use crate::task::{TaskContext, TaskError};
 use crate::web::{Trouble, backoff, follow};
 
@@ -101,7 +101,7 @@ impl Fetch<'_> {
         asked: Option<Duration>,
         mut error: TaskError,
     ) -> Result<Pause, TaskError> {
-        if let Some(until) = backoff::too_long(asked, Utc::now()) {
+        if let Some(until) = backoff::too_long(asked, clock::now()) {
             error.message = format!("{}; {until}", error.message);
             return Err(error);
         }

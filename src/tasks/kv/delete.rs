@@ -1,10 +1,9 @@
 //! `kv.delete`
-
-use chrono::Utc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{failed, open};
+use crate::clock;
 use crate::task::{Task, TaskContext, TaskError};
 
 /// Removes a key and its value.
@@ -38,7 +37,7 @@ impl Task for Delete {
 
     async fn run(&self, context: &TaskContext) -> Result<Deleted, TaskError> {
         let namespace = self.namespace.as_deref().unwrap_or(&context.namespace);
-        let deleted = open(context)?.delete(namespace, &self.key, Utc::now());
+        let deleted = open(context)?.delete(namespace, &self.key, clock::now());
         let deleted = deleted.map_err(|error| failed(&format!("cannot remove `{}`", self.key), error))?;
         if !deleted && self.error_on_missing {
             let error = TaskError::permanent(format!("there is no key `{}` in namespace `{namespace}`", self.key));

@@ -1,11 +1,10 @@
 //! `kv.get`
-
-use chrono::Utc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{failed, open};
+use crate::clock;
 use crate::task::{Task, TaskContext, TaskError};
 
 /// Gives the value that is kept under a key. One that holds a secret is an error, since outputs are kept: use `kv('key')`
@@ -39,7 +38,7 @@ impl Task for Get {
     type Outputs = Got;
 
     async fn run(&self, context: &TaskContext) -> Result<Got, TaskError> {
-        let (store, now) = (open(context)?, Utc::now());
+        let (store, now) = (open(context)?, clock::now());
         let found = match &self.namespace {
             Some(namespace) => store.get(namespace, &self.key, now),
             None => store.find(&context.namespace, &self.key, now),

@@ -1,10 +1,9 @@
 //! `kv.keys`
-
-use chrono::Utc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{failed, open};
+use crate::clock;
 use crate::task::{Task, TaskContext, TaskError};
 
 /// Gives the keys of a namespace.
@@ -36,7 +35,7 @@ impl Task for Keys {
 
     async fn run(&self, context: &TaskContext) -> Result<Found, TaskError> {
         let namespace = self.namespace.as_deref().unwrap_or(&context.namespace);
-        let all = open(context)?.list(Some(namespace), Utc::now());
+        let all = open(context)?.list(Some(namespace), clock::now());
         let all = all.map_err(|error| failed("cannot list the keys", error))?;
         let keys = all.into_iter().map(|entry| entry.key).filter(|key| key.starts_with(&self.prefix));
         Ok(Found { keys: keys.collect() })

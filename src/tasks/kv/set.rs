@@ -1,11 +1,10 @@
 //! `kv.set`
-
-use chrono::Utc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{failed, open};
+use crate::clock;
 use crate::duration::Span;
 use crate::journal::{KvError, KvType, New};
 use crate::secret::Redactor;
@@ -74,7 +73,7 @@ impl Task for Set {
             ttl: self.ttl.map(|span| span.0),
             secrets,
         };
-        let kept = open(context)?.set(namespace, &self.key, new, self.overwrite, Utc::now());
+        let kept = open(context)?.set(namespace, &self.key, new, self.overwrite, clock::now());
         kept.map(|_| Nothing {}).map_err(|error| {
             let is_taken = matches!(error, KvError::Taken { .. });
             let error = failed(&format!("cannot keep `{}`", self.key), error);

@@ -1,16 +1,15 @@
 //! `polars.transform`
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
-
-use chrono::Utc;
-use schemars::JsonSchema;
-use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::spec::with_steps;
 use super::{Plan, Transform};
+use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::storage::StoredFile;
 use crate::stream::bytes::Compression;
@@ -159,7 +158,7 @@ impl Job {
     /// Sends the rows through the plan into the new file; how many were read and written.
     fn copy(&mut self, reader: Reader, plan: &Plan) -> Result<(u64, u64), TaskError> {
         let folder = self.output.path.with_extension("work");
-        let batches = plan.run(reader.batches(plan.wanted()), &folder, Utc::now());
+        let batches = plan.run(reader.batches(plan.wanted()), &folder, clock::now());
         let mut rows_read = 0;
         let good = batches.map(|batch| {
             let Batch { frame, rows_read: rows, bad } = batch?;

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
 use bytes::{Bytes, BytesMut};
-use chrono::Utc;
 use polars::prelude::DataFrame;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::encode::Encoder;
 use super::key::Key;
+use crate::clock;
 use crate::stream::{BadRow, Batches, Column, Reader};
 use crate::task::{Progress, TaskError};
 use crate::tasks::polars::plan::Plan;
@@ -85,7 +85,7 @@ impl Feed {
         if let Some(key) = &self.key {
             self.plan = self.plan.with_keys(key.clone().maker(sender.clone()));
         }
-        let batches = self.plan.run(ahead(self.reader, self.wanted), &self.scratch, Utc::now());
+        let batches = self.plan.run(ahead(self.reader, self.wanted), &self.scratch, clock::now());
         let mut changes = 0;
         for batch in batches {
             let batch = batch?;

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use chrono::Utc;
 use polars::prelude::{DataFrame, PolarsError};
 
 use super::Way;
 use super::feed::ahead;
 use super::refused::{Complaint, Refused};
 use crate::aside::aside;
+use crate::clock;
 use crate::postgres::Refusal;
 use crate::stream::{BadRow, LINE, Reader};
 use crate::task::{Progress, TaskError};
@@ -38,7 +38,7 @@ impl Way<'_> {
         let scratch = self.context.output_file("place.work")?.path;
         let wanted = self.load.wanted(&plan, self.target);
         let mut seen = 0;
-        for batch in plan.run(ahead(reader, wanted), &scratch, Utc::now()) {
+        for batch in plan.run(ahead(reader, wanted), &scratch, clock::now()) {
             let frame = batch?.frame;
             if row <= seen + frame.height() as u64 {
                 return Ok(line(&frame, (row - seen - 1) as usize));
