@@ -59,11 +59,6 @@ pub fn bytes(text: &str) -> Option<u64> {
     })
 }
 
-/// A number of things: `1 row`, `2 rows`, `600,000 rows`.
-pub fn counted(number: u64, thing: &str) -> String {
-    format!("{} {thing}{}", thousands(number), if number == 1 { "" } else { "s" })
-}
-
 /// `1,734,051`
 pub fn thousands(number: u64) -> String {
     let digits = number.to_string();

@@ -10,6 +10,7 @@ use crate::flow::{FlowOutput, Step};
 use crate::id::RunId;
 use crate::journal::{Outcome, TaskRun};
 use crate::task::{Expansion, Until, read};
+use crate::text::count;
 
 impl<'a> Planner<'_, 'a> {
     /// A loop: its iterations, then what runs after them. A loop that keeps its tasks to itself has `errors` for each
@@ -148,7 +149,9 @@ impl<'a> Planner<'_, 'a> {
     pub(super) fn in_vain(&self, task: &TaskRun) -> Option<String> {
         let until = task.expansion.as_ref()?.until.as_ref()?;
         let in_vain = task.progress.failed.is_empty() && !task.progress.over && until.fail_on_max;
-        in_vain.then(|| format!("the condition still did not hold after {} iterations", task.progress.next))
+        in_vain.then(|| {
+            format!("the condition still did not hold after {}", count(u64::from(task.progress.next), "iteration"))
+        })
     }
 }
 

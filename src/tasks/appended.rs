@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::task::{Level, TaskContext, TaskError};
-use crate::text::counted;
+use crate::text::count;
 
 /// What an address begins with that names a file in storage by its task run and name alone.
 const STORED: &str = "jitney:///*/";
@@ -152,7 +152,7 @@ impl Before<'_> {
                 _ if !self.has_same_steps => Err(self.other_steps(&known)),
                 Standing::Whole => Ok(Verdict::Skip(format!("{known}; nothing to do"))),
                 Standing::Unclear(why) => {
-                    Err(TaskError::permanent(format!("{known}, {}, and {why}", counted(*rows, "row"))).help(
+                    Err(TaskError::permanent(format!("{known}, {}, and {why}", count(*rows, "row"))).help(
                         "to add all rows of the file again, write `if_loaded: load`; to leave the table as it is, \
                      `if_loaded: skip`",
                     ))
@@ -162,7 +162,7 @@ impl Before<'_> {
     }
 
     fn perhaps_another(&self, known: &str) -> TaskError {
-        let rows = counted(self.rows, "row");
+        let rows = count(self.rows, "row");
         let message =
             format!("{known}, {rows}, and whether `{}` is that file or another one cannot be told", self.file);
         TaskError::permanent(message).help(

@@ -137,7 +137,7 @@ async fn scripts_share_a_folder_that_goes_when_they_have_ended() {
     );
     assert_eq!(place.run(&text, &[]).await.lines, ["HELLO", "read HELLO"]);
     place.forget_lines();
-    assert_eq!(place.run(&text, &[]).await.lines, ["1 files from the cache", "HELLOa", "read HELLO"]);
+    assert_eq!(place.run(&text, &[]).await.lines, ["1 file from the cache", "HELLOa", "read HELLO"]);
     let left = std::fs::read_dir(place.folder.path().join("home/work")).unwrap().count();
     assert_eq!(left, 0, "folders are left");
 }

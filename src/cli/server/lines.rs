@@ -17,7 +17,7 @@ use crate::id::ExecutionId;
 use crate::journal::{Backfill, Event, ExecutionState, Happened, LogLine, TriggerKey};
 use crate::secret::Redactor;
 use crate::task::Level;
-use crate::text::indented;
+use crate::text::{count, indented};
 
 /// How lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -119,7 +119,7 @@ impl Lines {
         loop {
             match happened.recv().await {
                 Ok(happened) => self.happened(&happened),
-                Err(RecvError::Lagged(missed)) => self.warn(&format!("({missed} lines left out)")),
+                Err(RecvError::Lagged(missed)) => self.warn(&format!("({} left out)", count(missed, "line"))),
                 Err(RecvError::Closed) => return,
             }
         }

@@ -13,6 +13,7 @@ use crate::namespace_files::{files_below, open_no_link, real_file};
 use crate::task::{TaskContext, TaskError};
 use crate::tasks::script::glob;
 use crate::tasks::script::workspace::Workspace;
+use crate::text::count;
 
 /// What is kept, and how long.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -36,7 +37,7 @@ impl Cache {
         match age {
             Some(age) if age <= longest => {
                 let copied = copy(&store, folder, |_| true).map_err(|error| broken("bring back", &error))?;
-                context.info(format!("{copied} files from the cache"));
+                context.info(format!("{} from the cache", count(copied as u64, "file")));
                 Ok(())
             }
             Some(_) => fs::remove_dir_all(&store).map_err(|error| broken("clear", &error)),

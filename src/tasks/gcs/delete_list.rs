@@ -9,6 +9,7 @@ use super::selection::{Depth, Kind, Selection, pattern};
 use super::store::Store;
 use crate::gcp::google_task;
 use crate::task::{Task, TaskContext, TaskError};
+use crate::text::count;
 
 google_task! {
     /// Deletes the objects of Cloud Storage whose addresses begin alike or fit a pattern.
@@ -76,8 +77,9 @@ impl Task for DeleteList {
             Ok::<_, TaskError>(if deleted { (1, blob.size) } else { (0, 0) })
         });
         let sums = stream::iter(deletions).buffer_unordered(self.concurrent.unwrap_or(8).max(1));
-        let (count, size) = sums.try_fold((0, 0), |sum, one| async move { Ok((sum.0 + one.0, sum.1 + one.1)) }).await?;
-        context.info(format!("{count} objects of {size} bytes in {} are deleted", selection.start));
-        Ok(Outputs { count, size })
+        let (deleted, size) =
+            sums.try_fold((0, 0), |sum, one| async move { Ok((sum.0 + one.0, sum.1 + one.1)) }).await?;
+        context.info(format!("deleted {} of {} in {}", count(deleted, "object"), count(size, "byte"), selection.start));
+        Ok(Outputs { count: deleted, size })
     }
 }

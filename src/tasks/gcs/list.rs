@@ -9,6 +9,7 @@ use super::selection::{Depth, Kind, Selection, pattern};
 use super::store::Store;
 use crate::gcp::google_task;
 use crate::task::{Task, TaskContext, TaskError};
+use crate::text::count;
 
 /// More do not belong into an execution's outputs.
 const MOST: usize = 10_000;
@@ -80,7 +81,7 @@ impl Task for List {
         if truncated {
             context.warn(format!("{} has more than {} objects: the rest is left out", selection.start, selection.most));
         }
-        context.info(format!("{} objects in {}", blobs.len(), selection.start));
+        context.info(format!("{} in {}", count(blobs.len() as u64, "object"), selection.start));
         let length = blobs.iter().map(|blob| blob.size).sum();
         Ok(Outputs { size: blobs.len() as u64, length, truncated, blobs })
     }

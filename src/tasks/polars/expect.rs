@@ -16,7 +16,7 @@ use super::text::{Texts, push_timestamp};
 use crate::diagnostic::Diagnostic;
 use crate::stream::{Batches, ColumnType, Result};
 use crate::task::TaskError;
-use crate::text::plain;
+use crate::text::{count, plain};
 
 /// How many wrong values a message shows.
 const SAMPLES: usize = 3;
@@ -227,8 +227,9 @@ fn newest(values: &Texts) -> Option<i64> {
 }
 
 fn out_of_bounds(rows: u64, min: Option<u64>, max: Option<u64>) -> Option<String> {
-    let too_few = min.filter(|min| rows < *min).map(|min| format!("there are {rows} rows, fewer than {min}"));
-    too_few.or_else(|| max.filter(|max| rows > *max).map(|max| format!("there are {rows} rows, more than {max}")))
+    let too_few = min.filter(|min| rows < *min).map(|min| format!("it has {}, fewer than {min}", count(rows, "row")));
+    too_few
+        .or_else(|| max.filter(|max| rows > *max).map(|max| format!("it has {}, more than {max}", count(rows, "row"))))
 }
 
 fn too_old(name: &str, newest: Option<i64>, max_age: Duration, now: DateTime<Utc>) -> Option<String> {

@@ -7,7 +7,7 @@ use crate::postgres::explain;
 use crate::postgres::sql::quote;
 use crate::task::{TaskContext, TaskError};
 use crate::tasks::appended::Standing;
-use crate::text::counted;
+use crate::text::count;
 
 use super::rows;
 use super::source::Source;
@@ -112,7 +112,7 @@ pub(super) async fn committed(
         Standing::Whole => Ok(Some(own)),
         Standing::Unclear(why) if context.attempt > 1 => Err(TaskError::permanent(format!(
             "an earlier attempt of this task committed the file, {}, but {why}",
-            counted(own.counts.loaded, "row")
+            count(own.counts.loaded, "row")
         ))
         .help("look at the table, put it right by hand, and run the rest of the flow in a new execution")),
         _ => Ok(None),

@@ -26,7 +26,7 @@ use crate::postgres::explain;
 use crate::postgres::sql::quote;
 use crate::task::TaskError;
 use crate::tasks::appended::Standing;
-use crate::text::{counted, thousands};
+use crate::text::{count, thousands};
 
 /// The rows of a table, by who wrote them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,12 +53,12 @@ impl Rows {
             Self { own, same, doubtful, .. } => {
                 let again = match same {
                     0 => String::new(),
-                    same => format!(", {} of other loads of this file", counted(*same, "row")),
+                    same => format!(", {} of other loads of this file", count(*same, "row")),
                 };
                 Standing::Unclear(format!(
                     "of these the table holds {own} as they were loaded{again}, and {} that may have come from this \
                      load and been changed since",
-                    counted(*doubtful, "row")
+                    count(*doubtful, "row")
                 ))
             }
         }
@@ -74,13 +74,13 @@ impl Rows {
         match self {
             Self { obstacle: Some(why), .. } => format!("whether `{table}` holds it cannot be told: {why}"),
             Self { all, own, .. } if all == own => {
-                format!("`{table}` holds {} of {}", thousands(*own), counted(loaded, "row"))
+                format!("`{table}` holds {} of {}", thousands(*own), count(loaded, "row"))
             }
             Self { all, own, .. } => format!(
                 "`{table}` holds {} of {} as they were loaded, and {} changed or added since",
                 thousands(*own),
-                counted(loaded, "row"),
-                counted(all - own, "row")
+                count(loaded, "row"),
+                count(all - own, "row")
             ),
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::task::{Level, TaskContext};
-use crate::text::thousands;
+use crate::text::{count, thousands};
 
 /// The last lines that are kept all the same,
 const LAST: usize = 20;
@@ -51,9 +51,8 @@ impl Drop for Kept<'_> {
         let left_out = self.lines.saturating_sub(self.last.len() as u64);
         if left_out > 0 {
             let bytes = self.bytes - self.last.iter().map(|(_, text)| text.len() as u64).sum::<u64>().min(self.bytes);
-            let (lines, bytes) = (thousands(left_out), thousands(bytes));
-            self.context
-                .warn(format!("output truncated: {lines} lines ({bytes} bytes) left out; the last ones follow"));
+            let (lines, bytes) = (count(left_out, "line"), count(bytes, "byte"));
+            self.context.warn(format!("output truncated: {lines} ({bytes}) left out; the last ones follow"));
         }
         for (level, text) in &self.last {
             self.context.say(*level, text);

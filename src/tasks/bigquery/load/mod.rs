@@ -36,6 +36,7 @@ use crate::stream::{self, ReadOptions};
 use crate::task::{Conflict, Ledger, Task, TaskContext, TaskError};
 use crate::tasks::appended::IfLoaded;
 use crate::tasks::csv_fields::byte;
+use crate::text::count;
 use mode::Mode;
 use source::Source;
 use staged::{Staged, local};
@@ -228,7 +229,7 @@ impl Task for Load {
         let main = TableName::parse(&self.table, &bigquery.project)?;
         let Some(mode) = &self.mode else {
             let (job, rows, bad) = self.load_job(&bigquery, &main, schema, &from, None).await?;
-            context.info(format!("{job}: {rows} rows into {main}"));
+            context.info(format!("{job}: {} into {main}", count(rows, "row")));
             return Ok(self.plain(&main, &from, (job, rows, bad), began));
         };
         self.check_mode(&main)?;

@@ -20,12 +20,20 @@ use super::mode::Mode;
 use super::script::{Entry, Script};
 use super::source::{Source, find};
 use super::{From, Load, Loaded};
-use crate::task::TaskError;
+use crate::task::{Level, TaskError};
 use crate::tasks::appended::{Before, IfLoaded, Sameness, Standing, Verdict};
 use crate::text::hex;
 
 /// A staging table that nobody deletes is gone after a day.
 const STAGE_LIFE_MS: u128 = 24 * 60 * 60 * 1000;
+
+/// What is known of a load before it is done.
+enum Known {
+    /// It has been done; its result.
+    Done(Loaded),
+    /// It is to be done, with a word about it once it is.
+    New(Option<(Level, String)>),
+}
 
 /// A load by way of a staging table.
 pub(super) struct Staged<'a> {
@@ -67,11 +75,13 @@ impl Staged<'_> {
             row_id: self.load.row_id.as_ref().map(|id| (id.name.as_str(), id.columns.as_slice())),
             staged,
         };
-        if let Some(loaded) = self.already_there(&source, &key, &script(0)).await? {
-            return Ok(loaded);
-        }
+        let note = match self.already_there(&source, &key, &script(0)).await? {
+            Known::Done(loaded) => return Ok(loaded),
+            Known::New(note) => note,
+        };
         let (job, staged, rejected) = self.fill(&stage, &source, expected).await?;
         let counts = self.commit(&source, &key, &script(staged), (staged, rejected)).await?;
+        note.iter().for_each(|(level, message)| self.bigquery.context.say(*level, message));
         Ok(self.loaded(&source, counts, Some(job)))
     }
 
@@ -171,12 +181,7 @@ impl Staged<'_> {
     }
 
     /// The result of a load that the ledger knows and the table still holds.
-    async fn already_there(
-        &self,
-        source: &Source,
-        key: &Key,
-        script: &Script<'_>,
-    ) -> Result<Option<Loaded>, TaskError> {
+    async fn already_there(&self, source: &Source, key: &Key, script: &Script<'_>) -> Result<Known, TaskError> {
         let id = self.id(source, key);
         let which = match self.mode {
             // A truncate takes everybody's rows, so the last load counts, whatever its partition.
@@ -188,10 +193,10 @@ impl Staged<'_> {
             _ => Which::Partition(&key.partition),
         };
         let asked = Question { main: self.main, which, rows: script.condition() };
-        let Some(earlier) = self.bigquery.earlier(&asked).await? else { return Ok(None) };
+        let Some(earlier) = self.bigquery.earlier(&asked).await? else { return Ok(Known::New(None)) };
         if earlier.id == id {
             self.bigquery.context.info("an earlier attempt had committed the load");
-            return Ok(Some(self.loaded(source, earlier.counts, None)));
+            return Ok(Known::Done(self.loaded(source, earlier.counts, None)));
         }
         let wanted = if self.load.force { Some(IfLoaded::Load) } else { self.load.if_loaded };
         let same =
@@ -208,7 +213,7 @@ impl Staged<'_> {
             _ => same && earlier.present == earlier.counts.loaded,
         };
         let said = format!("execution {by} has loaded this very file already; nothing to do");
-        Ok(is_there.then(|| self.known(source, &earlier, said)))
+        Ok(if is_there { Known::Done(self.known(source, &earlier, said)) } else { Known::New(None) })
     }
 
     /// A table of BigQuery does not tell whose rows are whose: only whether it is empty, or as full as all loads have made
@@ -219,7 +224,7 @@ impl Staged<'_> {
         key: &Key,
         earlier: &Earlier,
         wanted: Option<IfLoaded>,
-    ) -> Result<Option<Loaded>, TaskError> {
+    ) -> Result<Known, TaskError> {
         let table = self.main.to_string();
         let before = Before {
             file: &source.name,
@@ -244,11 +249,8 @@ impl Staged<'_> {
             )),
         };
         match before.decide(wanted, &standing)? {
-            Verdict::Load(level, message) => {
-                self.bigquery.context.say(level, &message);
-                Ok(None)
-            }
-            Verdict::Skip(message) => Ok(Some(self.known(source, earlier, message))),
+            Verdict::Load(level, message) => Ok(Known::New(Some((level, message)))),
+            Verdict::Skip(message) => Ok(Known::Done(self.known(source, earlier, message))),
         }
     }
 

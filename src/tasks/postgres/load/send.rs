@@ -18,7 +18,7 @@ use super::refused::Refused;
 use crate::postgres::{Refusal, Watch, explain};
 use crate::task::{Level, TaskError};
 use crate::tasks::bad_rows::Rejected;
-use crate::text::counted;
+use crate::text::count;
 
 /// The most bytes of one message. The server takes 1 GiB at most, which one row may reach.
 const MESSAGE: usize = 1 << 20;
@@ -52,10 +52,9 @@ pub(super) struct Sent {
 impl Sent {
     /// What the log should hear of, once the load is committed.
     pub(super) fn notes(self, rejected: &Rejected) -> impl Iterator<Item = (Level, String)> {
-        let aside = rejected.uri().map(|uri| format!("{} rejected; see {uri}", counted(rejected.count(), "bad row")));
+        let aside = rejected.uri().map(|uri| format!("{} rejected; see {uri}", count(rejected.count(), "bad row")));
         let kept_out = self.kept_out;
-        let triggers =
-            (kept_out > 0).then(|| format!("kept out by the table's triggers: {}", counted(kept_out, "row")));
+        let triggers = (kept_out > 0).then(|| format!("kept out by the table's triggers: {}", count(kept_out, "row")));
         self.warnings.into_iter().chain(aside).chain(triggers).map(|note| (Level::Warn, note))
     }
 }
