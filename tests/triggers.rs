@@ -83,6 +83,22 @@ fn nicknames_seconds_and_both_sundays_are_understood() {
         ("cron: '*/10 * * * * *', withSeconds: true", "Wed 05-01 10:20:40"),
         ("cron: '0 0 29 2 *'", "Tue 02-29 00:00:00"),
         ("cron: '0 0 L * *'", "Fri 05-31 00:00:00"),
+        // A step may say no more than where it begins.
+        ("cron: '0/10 * * * *'", "Wed 05-01 10:30:00"),
+        ("cron: '5/15 * * * *'", "Wed 05-01 10:35:00"),
+        ("cron: '3,25/30 * * * *'", "Wed 05-01 10:25:00"),
+        ("cron: '0 1/4 * * *'", "Wed 05-01 13:00:00"),
+        ("cron: '0 0 2/10 * *'", "Thu 05-02 00:00:00"),
+        ("cron: '0 0 1 3/6 *'", "Sun 09-01 00:00:00"),
+        ("cron: '0 0 1 MAR/6 *'", "Sun 09-01 00:00:00"),
+        ("cron: '0 0 * * 5/2'", "Fri 05-03 00:00:00"),
+        ("cron: '0 0 * * FRI/2'", "Fri 05-03 00:00:00"),
+        ("cron: '10/20 * * * * *', withSeconds: true", "Wed 05-01 10:20:50"),
+        ("cron: '0 0 ? * *'", "Thu 05-02 00:00:00"),
+        ("cron: '0 0 15W 6 *'", "Fri 06-14 00:00:00"),
+        ("cron: '0 0 * * MON#1'", "Mon 05-06 00:00:00"),
+        ("cron: '0 0 * * 5L'", "Fri 05-31 00:00:00"),
+        ("cron: '0 0 1 jan,dec sun'", "Sun 12-01 00:00:00"),
     ] {
         assert_eq!(first(fields), expected, "{fields}");
     }

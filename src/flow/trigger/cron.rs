@@ -36,15 +36,16 @@ pub struct CronError {
 struct Field {
     name: &'static str,
     values: &'static str,
+    highest: u32,
 }
 
-const SECOND: Field = Field { name: "second", values: "0 to 59" };
+const SECOND: Field = Field { name: "second", values: "0 to 59", highest: 59 };
 const FIELDS: [Field; 5] = [
-    Field { name: "minute", values: "0 to 59" },
-    Field { name: "hour", values: "0 to 23" },
-    Field { name: "day of month", values: "1 to 31, or L for the last" },
-    Field { name: "month", values: "1 to 12, or JAN to DEC" },
-    Field { name: "day of week", values: "0 to 7, or SUN to SAT; 0 and 7 are Sunday" },
+    Field { name: "minute", values: "0 to 59", highest: 59 },
+    Field { name: "hour", values: "0 to 23", highest: 23 },
+    Field { name: "day of month", values: "1 to 31, or L for the last", highest: 31 },
+    Field { name: "month", values: "1 to 12, or JAN to DEC", highest: 12 },
+    Field { name: "day of week", values: "0 to 7, or SUN to SAT; 0 and 7 are Sunday", highest: 7 },
 ];
 
 const NICKNAMES: [(&str, &str); 7] = [
@@ -156,7 +157,9 @@ fn known() -> MutexGuard<'static, Known> {
 
 fn parse(text: &str, expression: &str, with_seconds: bool) -> Result<Cron, CronError> {
     check_fields(expression, with_seconds)?;
-    parser(with_seconds).parse(expression).map_err(|error| CronError {
+    let parts = expression.split_whitespace().zip(fields(with_seconds)).map(|(part, field)| field.with_ranges(part));
+    let expression = parts.collect::<Vec<String>>().join(" ");
+    parser(with_seconds).parse(&expression).map_err(|error| CronError {
         message: format!("`{text}` is no cron expression: {error}"),
         culprit: text.to_owned(),
         help: "write minute, hour, day of month, month and day of week: `0 9 1 * *`".to_owned(),
@@ -168,18 +171,38 @@ fn parser(with_seconds: bool) -> CronParser {
     CronParser::builder().seconds(seconds).year(Year::Disallowed).build()
 }
 
+fn fields(with_seconds: bool) -> impl Iterator<Item = &'static Field> {
+    with_seconds.then_some(&SECOND).into_iter().chain(&FIELDS)
+}
+
+impl Field {
+    /// The steps that only say where they begin, with their end: minute `0/10` is `0-59/10`.
+    fn with_ranges(&self, part: &str) -> String {
+        let is_one = |first: &str| {
+            let is_name = first.len() == 3 && first.chars().all(|c| c.is_ascii_alphabetic());
+            is_name || (!first.is_empty() && first.chars().all(|c| c.is_ascii_digit()))
+        };
+        let written_out = |item: &str| match item.split_once('/') {
+            Some((first, step)) if is_one(first) => format!("{first}-{}/{step}", self.highest),
+            _ => item.to_owned(),
+        };
+        part.split(',').map(written_out).collect::<Vec<String>>().join(",")
+    }
+}
+
 /// Tries each field alone, so that the error can say which one it is.
 fn check_fields(expression: &str, with_seconds: bool) -> Result<(), CronError> {
     let parts: Vec<&str> = expression.split_whitespace().collect();
-    let fields: Vec<&Field> = with_seconds.then_some(&SECOND).into_iter().chain(&FIELDS).collect();
+    let fields: Vec<&Field> = fields(with_seconds).collect();
     if parts.len() != fields.len() {
         return Err(wrong_count(expression, parts.len(), fields.len()));
     }
     for (place, (part, field)) in parts.iter().zip(&fields).enumerate() {
         let mut alone = vec!["*"; fields.len()];
-        alone[place] = part;
+        let written_out = field.with_ranges(part);
+        alone[place] = &written_out;
         if is_too_big(part) || parser(with_seconds).parse(&alone.join(" ")).is_err() {
-            let Field { name, values } = field;
+            let Field { name, values, .. } = field;
             return Err(CronError {
                 message: format!("`{part}` is no {name}"),
                 culprit: (*part).to_owned(),
