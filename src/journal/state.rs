@@ -171,6 +171,7 @@ impl State {
                 let task = self.end_task("task_succeeded", time, run, state)?;
                 task.outputs = outputs.clone();
                 task.error = None;
+                task.order_outputs();
                 self.rows += outputs.get("rows_loaded").and_then(Value::as_u64).unwrap_or(0);
                 self.labels.extend(labels.clone());
             }

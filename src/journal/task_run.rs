@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::event::Failure;
 use crate::task::{AfterPause, Expansion, Outputs};
+use crate::text::plain;
 
 /// Where a task run stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -154,6 +155,17 @@ impl Loop {
 }
 
 impl TaskRun {
+    /// Puts what the iterations of a loop gave into the order of the values, whatever the order in which they ended.
+    pub(super) fn order_outputs(&mut self) {
+        let Some(values) = self.expansion.as_ref().and_then(|expansion| expansion.values.as_ref()) else { return };
+        let names: Vec<String> = values.iter().map(plain).collect();
+        for outputs in self.progress.outputs.values_mut().filter_map(Value::as_object_mut) {
+            let mut rest = std::mem::take(outputs);
+            outputs.extend(names.iter().filter_map(|name| rest.remove_entry(name)));
+            outputs.extend(rest);
+        }
+    }
+
     pub(super) fn new() -> Self {
         Self {
             state: TaskState::Created,

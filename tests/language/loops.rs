@@ -54,6 +54,23 @@ async fn a_loop_works_on_as_many_values_at_a_time_as_it_may() {
 }
 
 #[tokio::test]
+async fn outputs_of_a_loop_are_in_the_order_of_its_values_whatever_ends_first() {
+    let ran = run(&flow(
+        "tasks:
+  - id: each
+    type: for_each
+    concurrencyLimit: 0
+    values: [300ms, 1ms, 150ms]
+    tasks:
+      - {id: wait, type: sleep, duration: \"{{ taskrun.value }}\"}
+      - {id: name, type: return, format: \"{{ taskrun.value }}\"}
+  - {id: after, type: log, message: \"{{ outputs.name | keys }}\"}",
+    ))
+    .await;
+    assert_eq!(ran.lines.last().map(String::as_str), Some("[\"300ms\",\"1ms\",\"150ms\"]"), "{:?}", ran.lines);
+}
+
+#[tokio::test]
 async fn ten_thousand_iterations_leave_no_trace_in_memory() {
     let values: Vec<String> = (0..10_000).map(|index| index.to_string()).collect();
     let ran = run(&flow(&format!(
