@@ -226,6 +226,42 @@ fn a_dry_run_changes_nothing_and_what_is_wrong_is_said_in_the_words_of_the_comma
     assert!(described["components"]["schemas"]["BackfillRequest"]["properties"]["stopOnFailure"].is_object());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trigger_is_given_a_backfill_as_kestras_scripts_do() {
+    let place = Place::new();
+    napping(
+        &place,
+        "1ms",
+        "triggers:\n  - {id: yearly, type: schedule, cron: \"@annually\", timezone: Europe/Paris}\n",
+    );
+    let server = place.server();
+    let put = |more: Value| {
+        let mut body = json!({"namespace": "n", "flowId": "nap", "triggerId": "yearly"});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let kind = "content-type: application/json";
+        server.json(&["/api/v1/main/triggers", "-X", "PUT", "-H", kind, "-d", &body.to_string()])
+    };
+    // The whole of a year, by a schedule that comes on its first day; times without an offset are the schedule's.
+    let wanted = json!({"start": "2021-01-01T00:00:00", "end": "2021-12-31T00:00:00.000Z", "labels": [{"key": "team", "value": "taxi"}]});
+    let begun = put(json!({"disabled": false, "backfill": wanted}));
+    assert_eq!(begun["triggerId"], "yearly", "{begun}");
+    let ended = until_state(&server, begun["backfillId"].as_str().unwrap(), "SUCCESS").await;
+    assert_eq!(
+        (&ended["total"], &ended["partitions"][0]["date"]),
+        (&json!(1), &json!("2020-12-31T23:00:00Z")),
+        "{ended}"
+    );
+    assert_eq!(server.get("/api/v1/executions/search?labels=team:taxi")["total"], 1, "the labels are the executions'");
+    for (more, words) in [
+        (json!({}), "the body has neither `disabled` nor `backfill`"),
+        (json!({"backfill": {"start": "soon"}}), "`soon` is no month"),
+        (json!({"triggerId": "none", "disabled": true}), "there is no trigger `none` in the flow `n.nap`"),
+    ] {
+        let refused = put(more);
+        assert!(refused["message"].as_str().is_some_and(|message| message.contains(words)), "{refused}: {words}");
+    }
+}
+
 #[test]
 fn a_backfill_with_nothing_to_run_has_an_id_and_has_ended() {
     let place = Place::new();

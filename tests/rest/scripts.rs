@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use crate::world::{Place, until};
 
 const FLOW: &str = "id: hello\nnamespace: zoomcamp\ninputs:\n  - {id: name, type: STRING, defaults: Will}\n\
-    tasks:\n  - {id: say, type: log, message: \"Hello {{ inputs.name }}\"}\n  - {id: out, type: return, format: \"{{ inputs.name }}!\"}\n";
+    tasks:\n  - {id: say, type: log, message: \"Hello {{ inputs.name }}\"}\n  - {id: out, type: return, format: \"{{ inputs.name }}!\"}\n\
+    outputs:\n  - {id: greeting, type: STRING, value: \"{{ outputs.out.value }}\"}\n";
 
 #[test]
 fn a_flow_is_imported_run_followed_and_run_again() {
@@ -17,6 +18,7 @@ fn a_flow_is_imported_run_followed_and_run_again() {
     let ran = server.json(&["/api/v1/executions/zoomcamp/hello?wait=true&labels=team:taxi", "-F", "name=Ada"]);
     assert_eq!((&ran["state"]["current"], &ran["inputs"]["name"]), (&json!("SUCCESS"), &json!("Ada")));
     assert_eq!(ran["labels"], json!([{"key": "team", "value": "taxi"}]));
+    assert_eq!(ran["outputs"], json!({"greeting": "Ada!"}), "what the flow declares is in the answer");
     let id = ran["id"].as_str().unwrap();
     let found = server.json(&["/api/v1/main/executions/search?labels=team:taxi&state=SUCCESS"]);
     assert_eq!((&found["total"], &found["results"][0]["id"]), (&json!(1), &json!(id)));

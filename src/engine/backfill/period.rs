@@ -51,7 +51,7 @@ fn local(text: &str) -> Option<(NaiveDateTime, NaiveDateTime)> {
         let first = NaiveDateTime::parse_from_str(&text, format).ok()?;
         Some((first, first.checked_add_signed(length)?))
     };
-    read("%Y-%m-%dT%H:%M", Duration::minutes(1)).or_else(|| read("%Y-%m-%dT%H:%M:%S", Duration::seconds(1)))
+    read("%Y-%m-%dT%H:%M", Duration::minutes(1)).or_else(|| read("%Y-%m-%dT%H:%M:%S%.f", Duration::seconds(1)))
 }
 
 /// The moment of a local time; of one that a clock change skips, the first one after the gap.

@@ -112,6 +112,11 @@ pub(super) struct PartitionShape {
 }
 
 impl PreviewShape {
+    /// The backfill's id, unless it is a dry run.
+    pub(super) fn id(&self) -> Option<String> {
+        self.backfill.as_ref().map(|backfill| backfill.id.clone())
+    }
+
     pub(super) fn new(namespace: &str, flow_id: &str, preview: Preview, backfill: Option<BackfillShape>) -> Self {
         let runs = preview.runs();
         let choices = preview.choices.into_iter().map(|choice| ChoiceShape {

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use bytes::Bytes;
+use chrono::{SecondsFormat, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::aside::aside;
 use crate::flow::input::shown as as_text;
+use crate::flow::labels_of;
 use crate::id::BackfillId;
 use crate::journal::{Backfill, BackfillSpec, Only, Query};
 use crate::server::App;
@@ -91,7 +93,45 @@ fn one() -> u32 {
     1
 }
 
+/// A backfill as Kestra's scripts ask for it, on the trigger.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct OfTrigger {
+    /// The first moment; without an offset it is in the schedule's time zone.
+    start: String,
+    /// The last moment; now unless given.
+    end: Option<String>,
+    /// Inputs of the flow, by name.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    inputs: Option<Map<String, Value>>,
+    /// Labels for the executions: a map, or a list of `{key, value}`.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    labels: Value,
+}
+
 impl BackfillRequest {
+    /// What a backfill of a trigger asks for.
+    pub(super) fn of_trigger(namespace: &str, flow_id: &str, trigger: &str, wanted: OfTrigger) -> Self {
+        let labels = if wanted.labels.is_null() { Map::new() } else { labels_of(&wanted.labels) };
+        Self {
+            namespace: namespace.to_owned(),
+            flow_id: flow_id.to_owned(),
+            trigger: Some(trigger.to_owned()),
+            every: None,
+            from: wanted.start,
+            to: wanted.end.unwrap_or_else(|| Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true)),
+            inputs: wanted.inputs.unwrap_or_default(),
+            only: Only::default(),
+            parallel: one(),
+            order: Order::default(),
+            labels,
+            stop_on_failure: false,
+            dry_run: false,
+        }
+    }
+
     fn spec(&self, file: String) -> Result<BackfillSpec, Problem> {
         if self.trigger.is_some() && self.every.is_some() {
             return Err(Problem::wrong("`trigger` and `every` cannot both be given"));
@@ -127,19 +167,23 @@ fn texts(inputs: &Map<String, Value>) -> Vec<(String, String)> {
     responses((status = 200, description = "Every partition, and the backfill unless it is a dry run", body = PreviewShape),
         (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn create(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<PreviewShape>, Problem> {
-    let request: BackfillRequest = read(&body)?;
+    begin(&app, read(&body)?).await.map(Json)
+}
+
+/// Begins a backfill that is asked for, or says what it would run.
+pub(super) async fn begin(app: &Arc<App>, request: BackfillRequest) -> Result<PreviewShape, Problem> {
     let (namespace, id) = (&request.namespace, &request.flow_id);
     let entry = app.catalog.get(namespace, id).ok_or_else(|| Problem::no_flow(namespace, id))?;
     let spec = request.spec(entry.file.display().to_string())?;
-    Problem::of_foreign_files(&app, &entry.flow, &spec.inputs)?;
+    Problem::of_foreign_files(app, &entry.flow, &spec.inputs)?;
     let (keeper, dry_run) = (app.clone(), request.dry_run);
     let start = async move || Ok(keeper.backfills.start(entry.flow.clone(), spec, dry_run).await?);
     let started = apart(start).await?;
     let backfill = match started.backfill {
-        Some(backfill) => Some(shown(&app, backfill).await?),
+        Some(backfill) => Some(shown(app, backfill).await?),
         None => None,
     };
-    Ok(Json(PreviewShape::new(namespace, id, started.preview, backfill)))
+    Ok(PreviewShape::new(namespace, id, started.preview, backfill))
 }
 
 /// Backfills, the newest first.

@@ -81,6 +81,10 @@ pub(crate) struct ExecutionShape {
     /// The inputs, without secret ones.
     #[schema(value_type = Object)]
     inputs: Map<String, Value>,
+    /// What the flow's `outputs` came to; empty until it has ended well, and left out of lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object)]
+    outputs: Option<Map<String, Value>>,
     /// The labels.
     labels: Vec<Label>,
     /// Rows that its tasks loaded.
@@ -107,6 +111,7 @@ impl ExecutionShape {
             state: StateShape::new(state.status.as_str(), state.started, state.ended, took),
             interrupted,
             inputs: state.created.inputs.clone(),
+            outputs: Some(state.outputs.clone()),
             labels: state.labels.iter().map(label).collect(),
             rows: state.rows,
             task_run_list: Some(runs),
@@ -123,6 +128,7 @@ impl ExecutionShape {
             state: StateShape::new(&summary.state, summary.started, summary.ended, summary.took),
             interrupted,
             inputs: summary.inputs.clone(),
+            outputs: None,
             labels: Vec::new(),
             rows: summary.rows,
             task_run_list: None,

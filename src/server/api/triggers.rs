@@ -13,6 +13,7 @@ use crate::clock;
 use crate::engine::scheduler::TriggerStatus;
 use crate::journal::TriggerKey;
 use crate::server::App;
+use crate::server::api::backfills::{BackfillRequest, OfTrigger, begin};
 use crate::server::api::body::read;
 use crate::server::api::parameters::Parameters;
 use crate::server::api::problem::Problem;
@@ -41,6 +42,9 @@ pub(super) struct TriggerShape {
     execution_id: Option<String>,
     /// Why it did not start what it should have.
     problem: Option<String>,
+    /// The backfill that the call has begun.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backfill_id: Option<String>,
 }
 
 impl From<TriggerStatus> for TriggerShape {
@@ -55,11 +59,12 @@ impl From<TriggerStatus> for TriggerShape {
             next_execution_date: status.next,
             execution_id: status.waits_for.map(|id| id.to_string()),
             problem: status.problem,
+            backfill_id: None,
         }
     }
 }
 
-/// Which trigger is switched, and how.
+/// Which trigger is meant, and what is wanted of it: that it is on or off, a backfill, or both.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Switch {
@@ -70,7 +75,9 @@ pub(super) struct Switch {
     /// The trigger's id.
     trigger_id: String,
     /// Whether it is off from now on.
-    disabled: bool,
+    disabled: Option<bool>,
+    /// The moments of the past that its flow is run for.
+    backfill: Option<OfTrigger>,
 }
 
 /// Every trigger, by its flow.
@@ -93,25 +100,36 @@ pub(super) async fn search(
     Ok(Json(Results { results: page.map(TriggerShape::from).collect(), total }))
 }
 
-/// Switches a trigger off or on. One that is switched on does not make up for the time in between.
+/// Switches a trigger off or on, or begins a backfill by its schedule. One that is switched on does not make up for the
+/// time in between.
 #[utoipa::path(put, path = "/triggers", tag = "triggers", request_body = Switch,
     responses((status = 200, body = TriggerShape), (status = 404, body = Problem), (status = 409, body = Problem),
         (status = 422, body = Problem)))]
 pub(super) async fn switch(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<TriggerShape>, Problem> {
-    let Switch { namespace, flow_id, trigger_id, disabled } = read(&body)?;
-    let missing =
-        || Problem::missing(format!("there is no trigger `{trigger_id}` in the flow `{namespace}.{flow_id}`"));
-    let key = TriggerKey { namespace: namespace.clone(), flow: flow_id.clone(), trigger: trigger_id.clone() };
-    if !app.scheduler.set_disabled(&key, disabled, clock::now())? {
-        return Err(missing());
+    let Switch { namespace, flow_id, trigger_id, disabled, backfill } = read(&body)?;
+    let find = || {
+        let is_it =
+            |status: &TriggerStatus| status.namespace == namespace && status.flow == flow_id && status.id == trigger_id;
+        let missing =
+            || Problem::missing(format!("there is no trigger `{trigger_id}` in the flow `{namespace}.{flow_id}`"));
+        app.scheduler.triggers().into_iter().find(is_it).ok_or_else(missing)
+    };
+    if disabled.is_none() && backfill.is_none() {
+        return Err(Problem::wrong("the body has neither `disabled` nor `backfill`"));
     }
-    let is_it =
-        |status: &TriggerStatus| status.namespace == namespace && status.flow == flow_id && status.id == trigger_id;
-    let status = app.scheduler.triggers().into_iter().find(is_it).ok_or_else(missing)?;
-    if status.disabled && !disabled {
-        return Err(Problem::conflict(format!(
-            "the text of the flow says that `{trigger_id}` is disabled: change it there"
-        )));
+    find()?;
+    if let Some(disabled) = disabled {
+        let key = TriggerKey { namespace: namespace.clone(), flow: flow_id.clone(), trigger: trigger_id.clone() };
+        app.scheduler.set_disabled(&key, disabled, clock::now())?;
+        if !disabled && find()?.disabled {
+            return Err(Problem::conflict(format!(
+                "the text of the flow says that `{trigger_id}` is disabled: change it there"
+            )));
+        }
     }
-    Ok(Json(status.into()))
+    let begun = match backfill {
+        Some(wanted) => begin(&app, BackfillRequest::of_trigger(&namespace, &flow_id, &trigger_id, wanted)).await?.id(),
+        None => None,
+    };
+    Ok(Json(TriggerShape { backfill_id: begun, ..find()?.into() }))
 }
