@@ -163,6 +163,14 @@ impl<'a> Checker<'a> {
             let finding = finding.help(format!("write `\"{{{{ {} }}}}\"`", text.trim()));
             self.find(self.flow.document.locate(&path, finding));
         }
+        if let Value::String(text) = value
+            && let Some(around) = text_around(text)
+        {
+            let finding = Diagnostic::warning(format!(
+                "`{around}` stands outside of the expression and makes a text of it, so the condition always holds"
+            ));
+            self.find(self.flow.document.locate(&path, finding.help("write all of the condition within `{{ }}`")));
+        }
         self.value(value, path);
     }
 
@@ -253,6 +261,14 @@ impl<'a> Checker<'a> {
     pub(super) fn is_in_variable(&self) -> bool {
         self.rendering > 0
     }
+}
+
+/// What stands before or after the templates of a text, such as typographic quotes or the rest of a comparison.
+fn text_around(text: &str) -> Option<&str> {
+    let begin = ["{{", "{%", "{#"].iter().filter_map(|sign| text.find(sign)).min()?;
+    let end = ["}}", "%}", "#}"].iter().filter_map(|sign| text.rfind(sign)).max()?;
+    let (before, after) = (text.get(..begin)?.trim(), text.get(end + 2..)?.trim());
+    [before, after].into_iter().find(|around| !around.is_empty())
 }
 
 fn pointer(path: &[String], key: &str) -> String {

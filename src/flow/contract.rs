@@ -225,7 +225,16 @@ impl Parser<'_> {
     }
 
     pub(super) fn retry(&mut self, map: &Map<String, Value>) -> Option<Retry> {
-        self.one(given(map, "retry")?, &["retry".to_owned()])
+        let retry = self.one(given(map, "retry")?, &["retry".to_owned()]);
+        retry.inspect(|retry| self.no_time_to_retry(retry, &["retry".to_owned()]))
+    }
+
+    /// Says that a retry would only come when its time is over.
+    pub(super) fn no_time_to_retry(&mut self, retry: &Retry, path: &[String]) {
+        let Some(pause) = retry.pause_too_long() else { return };
+        let finding = Diagnostic::warning(format!("`{pause}` is longer than `maxDuration`, so nothing is retried"))
+            .help("raise `maxDuration`, or bound the retries with `maxAttempts`");
+        self.findings.push(self.document.locate(&below(path, "maxDuration"), finding));
     }
 
     fn each<T: DeserializeOwned>(&mut self, map: &Map<String, Value>, key: &str) -> Vec<T> {

@@ -134,6 +134,7 @@ fn has_field(task: &TaskType, field: &str) -> bool {
     };
     COMMON_FIELDS.contains(&field)
         || WITHOUT_EFFECT.contains(&field)
+        || task.without_effect.iter().any(|(name, _)| *name == field)
         || !(task.check)(&one).is_err_and(|error| is_unknown(&error.message))
 }
 

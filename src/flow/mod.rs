@@ -223,6 +223,7 @@ pub struct Retry {
     /// How much longer each pause of `exponential` is; 2 by default.
     pub delay_factor: Option<f64>,
     /// How many attempts there are in all.
+    #[serde(alias = "maxAttempt")]
     pub max_attempts: Option<u32>,
     /// No attempt starts later than this after the first.
     pub max_duration: Option<Span>,
@@ -233,6 +234,18 @@ pub struct Retry {
     /// (`CREATE_NEW_EXECUTION`).
     #[serde(default)]
     pub behavior: RetryBehavior,
+}
+
+impl Retry {
+    /// The pause that is longer than all the time there is for retries, so that none comes.
+    pub(crate) fn pause_too_long(&self) -> Option<&'static str> {
+        let longest = self.max_duration?.0;
+        let (name, first) = match self.kind {
+            RetryKind::Random => ("minInterval", self.min_interval.or(self.interval)?),
+            RetryKind::Constant | RetryKind::Exponential => ("interval", self.interval?),
+        };
+        (first.0 > longest).then_some(name)
+    }
 }
 
 /// What a [`Retry`] repeats.

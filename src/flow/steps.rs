@@ -49,7 +49,8 @@ impl Parser<'_> {
             ));
             return None;
         };
-        let map = self.without_effectless(map.clone(), &path);
+        let common_effectless: Vec<_> = WITHOUT_EFFECT.iter().map(|name| (*name, "it may be left out")).collect();
+        let map = self.without_effectless(map.clone(), &common_effectless, &path);
         let (common, own): (Map<_, _>, Map<_, _>) =
             map.into_iter().partition(|(key, _)| COMMON_FIELDS.contains(&key.as_str()));
         let common = Value::Object(common);
@@ -60,6 +61,7 @@ impl Parser<'_> {
             collect_tasks(value, &mut self.broken.tasks);
             return None;
         };
+        let own = self.without_effectless(own, task.without_effect, &path);
         let (branches, own) = self.branches(task, own, &path);
         let fields = Value::Object(own);
         let of_common = ["runIf", "when", "timeout"].map(|name| common.get(name).unwrap_or(&Value::Null));
@@ -76,6 +78,9 @@ impl Parser<'_> {
             });
             return None;
         };
+        if let Some(retry) = &common.retry {
+            self.no_time_to_retry(retry, &below(&path, "retry"));
+        }
         let (id, depends_on) = (TaskId::new(&common.id), Vec::new());
         let step = Step { id, task, fields, common, branches, depends_on, uses, path };
         if task.name == "working_directory" {
@@ -91,11 +96,21 @@ impl Parser<'_> {
     }
 
     /// Takes out the fields that change nothing, and says so.
-    fn without_effectless(&mut self, mut map: Map<String, Value>, path: &[String]) -> Map<String, Value> {
-        for name in WITHOUT_EFFECT {
-            if map.shift_remove(*name).is_some() {
-                let finding = Diagnostic::warning(format!("`{name}` has no effect here")).help("it may be left out");
-                self.findings.push(self.document.locate_key(&below(path, name), finding));
+    fn without_effectless(
+        &mut self,
+        mut map: Map<String, Value>,
+        names: &[(&str, &str)],
+        path: &[String],
+    ) -> Map<String, Value> {
+        for (name, help) in names {
+            let (outer, inner) = name.split_once('.').map_or((None, *name), |(outer, inner)| (Some(outer), inner));
+            let (around, path) = match outer {
+                Some(outer) => (map.get_mut(outer).and_then(Value::as_object_mut), below(path, outer)),
+                None => (Some(&mut map), path.to_vec()),
+            };
+            if around.is_some_and(|around| around.shift_remove(inner).is_some()) {
+                let finding = Diagnostic::warning(format!("`{name}` has no effect here")).help(*help);
+                self.findings.push(self.document.locate_key(&below(&path, inner), finding));
             }
         }
         map

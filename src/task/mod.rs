@@ -59,6 +59,9 @@ pub trait Task: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     const LATE: &'static [&'static str] = &[];
     /// The fields to which an expression gives a text, be its result a list or a map.
     const TEXTS: &'static [&'static str] = &[];
+    /// The fields of Kestra's task that are accepted and change nothing here, each with what to do instead. A field
+    /// within another is written `outer.inner`.
+    const WITHOUT_EFFECT: &'static [(&'static str, &'static str)] = &[];
     /// Whether there is work to do after the sub-tasks.
     const CONCLUDES: bool = false;
     /// How to ask what its target holds already, if it loads into one that can tell.
@@ -129,6 +132,8 @@ pub struct TaskType {
     pub late: &'static [&'static str],
     /// The fields to which an expression gives a text, be its result a list or a map.
     pub texts: &'static [&'static str],
+    /// The fields that are accepted and change nothing, each with what to do instead.
+    pub without_effect: &'static [(&'static str, &'static str)],
     /// How to ask what its target holds already.
     pub ledger: Option<Ledger>,
     /// How to ask what its source offers now.
@@ -166,6 +171,7 @@ impl TaskType {
             files: T::FILES,
             late: T::LATE,
             texts: T::TEXTS,
+            without_effect: T::WITHOUT_EFFECT,
             ledger: T::LEDGER,
             source: T::SOURCE,
             example: T::EXAMPLE,

@@ -11,5 +11,6 @@ mod loops;
 mod pauses;
 mod repeats;
 mod subflows;
+mod tasks;
 mod waits;
 mod world;

@@ -112,6 +112,97 @@ async fn fields_without_effect_are_named() {
     assert_eq!(run(&text).await.lines, ["a"]);
 }
 
+#[test]
+fn fields_of_one_task_without_effect_are_named_with_what_to_do_instead() {
+    let text = flow(
+        "tasks:
+  - id: a
+    type: io.kestra.plugin.scripts.python.Script
+    taskRunner: {type: io.kestra.plugin.scripts.runner.docker.Docker, delete: false}
+    pythonVersion: \"3.11\"
+    packageManager: UV
+    script: print(1)",
+    );
+    assert_eq!(
+        findings(&text),
+        [
+            "6:71 `taskRunner.delete` has no effect here",
+            "7:5 `pythonVersion` has no effect here",
+            "8:5 `packageManager` has no effect here"
+        ]
+    );
+    let elsewhere = flow("tasks: [{id: a, type: log, message: a, pythonVersion: \"3.11\"}]");
+    assert_eq!(findings(&elsewhere), ["3:40 unknown field `pythonVersion`"]);
+}
+
+#[tokio::test]
+async fn names_that_kestra_has_given_up_are_understood() {
+    let ran = run(&flow(
+        "tasks:
+  - id: all
+    type: io.kestra.core.tasks.flows.Sequential
+    tasks:
+      - id: side
+        type: io.kestra.core.tasks.flows.Parallel
+        tasks:
+          - {id: one, type: io.kestra.core.tasks.log.Log, message: one, retry: {type: constant, interval: PT1S, maxAttempt: 2}}
+      - id: which
+        type: io.kestra.core.tasks.flows.If
+        condition: \"{{ true }}\"
+        then:
+          - id: switch
+            type: io.kestra.core.tasks.flows.Switch
+            value: a
+            cases: {a: [{id: two, type: io.kestra.core.tasks.log.Log, message: two}]}
+      - id: graph
+        type: io.kestra.core.tasks.flows.Dag
+        tasks: [{task: {id: three, type: io.kestra.core.tasks.log.Log, message: three}}]
+      - id: may
+        type: io.kestra.core.tasks.flows.AllowFailure
+        tasks: [{id: four, type: io.kestra.core.tasks.log.Log, message: four}]
+      - id: script
+        type: io.kestra.plugin.scripts.shell.Commands
+        taskRunner: {type: io.kestra.core.models.tasks.runners.types.ProcessTaskRunner}
+        commands: [echo five]",
+    ))
+    .await;
+    assert_eq!(
+        (ran.status(), ran.lines),
+        ("SUCCESS", ["one", "two", "three", "four", "five"].map(str::to_owned).to_vec())
+    );
+}
+
+#[test]
+fn a_condition_that_is_part_text_and_a_retry_that_never_comes_are_warned_of() {
+    for (task, expected) in [
+        (
+            "{id: a, type: if, condition: '“{{ false }}”', then: [{id: b, type: log, message: b}]}",
+            "3:38 `“` stands outside of the expression and makes a text of it, so the condition always holds",
+        ),
+        (
+            "{id: a, type: log, message: a, runIf: \"{{ 1 }} == 2\"}",
+            "3:47 `== 2` stands outside of the expression and makes a text of it, so the condition always holds",
+        ),
+        (
+            "{id: a, type: log, message: a, retry: {type: constant, interval: PT1H, maxDuration: PT1M}}",
+            "3:93 `interval` is longer than `maxDuration`, so nothing is retried",
+        ),
+        (
+            "{id: a, type: log, message: a, retry: {type: random, minInterval: 2h, maxInterval: 3h, maxDuration: 1h}}",
+            "3:109 `minInterval` is longer than `maxDuration`, so nothing is retried",
+        ),
+    ] {
+        assert_eq!(findings(&flow(&format!("tasks: [{task}]"))), [expected], "{task}");
+    }
+    for task in [
+        "{id: a, type: if, condition: ' {{ false }} ', then: [{id: b, type: log, message: b}]}",
+        "{id: a, type: log, message: a, runIf: \"{% if true %}true{% endif %}\"}",
+        "{id: a, type: log, message: a, retry: {type: constant, interval: PT1M, maxDuration: PT1M}}",
+    ] {
+        assert_eq!(findings(&flow(&format!("tasks: [{task}]"))), [""; 0], "{task}");
+    }
+}
+
 #[tokio::test]
 async fn calls_to_the_world_are_checked_before_anything_runs() {
     let text = flow("tasks: [{id: a, type: log, message: \"{{ secret() }} {{ kv('a', 'n', true, 1) }}\"}]");

@@ -169,7 +169,8 @@ fn add_tasks(definitions: &mut Map<String, Value>, tasks: &[TaskType]) {
         add_as(definitions, &kind.definition, &kind.schema, &task.check);
         if let Some(own) = definitions.get_mut(&kind.definition) {
             add_branches(task, own);
-            admit_common(own, &common, &[COMMON_FIELDS, WITHOUT_EFFECT].concat());
+            let without_effect: Vec<&str> = task.without_effect.iter().map(|(name, _)| *name).collect();
+            admit_common(own, &common, &[COMMON_FIELDS, WITHOUT_EFFECT, &without_effect].concat());
         }
     }
     definitions.insert("task".to_owned(), any_of(&kinds, "task", common));

@@ -17,7 +17,8 @@ pub struct AllowFailure {
 
 impl Task for AllowFailure {
     const NAME: &'static str = "allow_failure";
-    const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.flow.AllowFailure"];
+    const ALIASES: &'static [&'static str] =
+        &["io.kestra.plugin.core.flow.AllowFailure", "io.kestra.core.tasks.flows.AllowFailure"];
     const BRANCHES: &'static [Branch] = &[Branch::List("tasks")];
     const EXAMPLE: &'static str = "\
 - id: try

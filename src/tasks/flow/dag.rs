@@ -20,7 +20,7 @@ pub struct Dag {
 
 impl Task for Dag {
     const NAME: &'static str = "dag";
-    const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.flow.Dag"];
+    const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.flow.Dag", "io.kestra.core.tasks.flows.Dag"];
     const BRANCHES: &'static [Branch] = &[Branch::Graph("tasks")];
     const EXAMPLE: &'static str = "\
 - id: graph

@@ -24,7 +24,7 @@ pub struct If {
 
 impl Task for If {
     const NAME: &'static str = "if";
-    const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.flow.If"];
+    const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.flow.If", "io.kestra.core.tasks.flows.If"];
     const BRANCHES: &'static [Branch] = &[Branch::List("then"), Branch::List("else")];
     const EXAMPLE: &'static str = "\
 - id: which

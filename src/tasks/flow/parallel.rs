@@ -20,7 +20,8 @@ pub struct Parallel {
 
 impl Task for Parallel {
     const NAME: &'static str = "parallel";
-    const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.flow.Parallel"];
+    const ALIASES: &'static [&'static str] =
+        &["io.kestra.plugin.core.flow.Parallel", "io.kestra.core.tasks.flows.Parallel"];
     const BRANCHES: &'static [Branch] = &[Branch::List("tasks")];
     const EXAMPLE: &'static str = "\
 - id: both

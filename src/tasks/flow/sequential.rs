@@ -17,7 +17,8 @@ pub struct Sequential {
 
 impl Task for Sequential {
     const NAME: &'static str = "sequential";
-    const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.flow.Sequential"];
+    const ALIASES: &'static [&'static str] =
+        &["io.kestra.plugin.core.flow.Sequential", "io.kestra.core.tasks.flows.Sequential"];
     const BRANCHES: &'static [Branch] = &[Branch::List("tasks")];
     const EXAMPLE: &'static str = "\
 - id: both

@@ -25,7 +25,8 @@ pub struct Switch {
 
 impl Task for Switch {
     const NAME: &'static str = "switch";
-    const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.flow.Switch"];
+    const ALIASES: &'static [&'static str] =
+        &["io.kestra.plugin.core.flow.Switch", "io.kestra.core.tasks.flows.Switch"];
     const BRANCHES: &'static [Branch] = &[Branch::Cases("cases"), Branch::List("defaults")];
     const EXAMPLE: &'static str = "\
 - id: colour

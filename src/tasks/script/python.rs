@@ -6,6 +6,21 @@ use crate::task::{Task, TaskContext, TaskError};
 
 const IMAGE: &str = "python:3-slim";
 
+const WITHOUT_EFFECT: &[(&str, &str)] = &[
+    (
+        "pythonVersion",
+        "scripts run with the `python3` that is found on PATH; for a certain version use the Docker task runner with \
+         `containerImage: python:3.11-slim`",
+    ),
+    ("dependencyCacheEnabled", "installed packages are always kept for the next time"),
+    ("packageManager", "`uv` installs packages if it is found on PATH, else `pip`"),
+    super::TARGET_OS,
+    super::CREDENTIALS,
+    super::FILE_HANDLING,
+    super::DELETE,
+    super::WAIT,
+];
+
 script_task! {
     /// Runs a Python script.
     ///
@@ -27,6 +42,7 @@ impl Task for PythonScript {
     const SHELL: &'static [&'static str] = &["beforeCommands", "before_commands"];
     const PROGRAM: &'static [&'static str] = &["script"];
     const FILES: &'static [&'static str] = &["inputFiles", "taskRunner", "dependencies"];
+    const WITHOUT_EFFECT: &'static [(&'static str, &'static str)] = WITHOUT_EFFECT;
     const EXAMPLE: &'static str = "\
 - id: stars
   type: python.script
@@ -59,6 +75,7 @@ impl Task for PythonCommands {
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.scripts.python.Commands"];
     const SHELL: &'static [&'static str] = &["commands", "beforeCommands", "before_commands"];
     const FILES: &'static [&'static str] = &["inputFiles", "taskRunner", "dependencies"];
+    const WITHOUT_EFFECT: &'static [(&'static str, &'static str)] = WITHOUT_EFFECT;
     const EXAMPLE: &'static str = "\
 - id: hello
   type: python.commands

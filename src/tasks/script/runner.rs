@@ -35,9 +35,17 @@ pub(super) struct TaskRunner {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 pub(super) enum Kind {
     #[default]
-    #[serde(rename = "io.kestra.plugin.core.runner.Process", alias = "process")]
+    #[serde(
+        rename = "io.kestra.plugin.core.runner.Process",
+        alias = "process",
+        alias = "io.kestra.core.models.tasks.runners.types.ProcessTaskRunner"
+    )]
     Process,
-    #[serde(rename = "io.kestra.plugin.scripts.runner.docker.Docker", alias = "docker")]
+    #[serde(
+        rename = "io.kestra.plugin.scripts.runner.docker.Docker",
+        alias = "docker",
+        alias = "io.kestra.plugin.scripts.runner.docker.DockerTaskRunner"
+    )]
     Docker,
 }
 

@@ -22,6 +22,7 @@ impl Task for ShellCommands {
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.scripts.shell.Commands"];
     const SHELL: &'static [&'static str] = &["commands", "beforeCommands", "before_commands"];
     const FILES: &'static [&'static str] = &["inputFiles", "taskRunner"];
+    const WITHOUT_EFFECT: &'static [(&'static str, &'static str)] = super::WITHOUT_EFFECT;
     const EXAMPLE: &'static str = "\
 - id: count
   type: shell.commands
@@ -53,6 +54,7 @@ impl Task for ShellScript {
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.scripts.shell.Script"];
     const SHELL: &'static [&'static str] = &["script", "beforeCommands", "before_commands"];
     const FILES: &'static [&'static str] = &["inputFiles", "taskRunner"];
+    const WITHOUT_EFFECT: &'static [(&'static str, &'static str)] = super::WITHOUT_EFFECT;
     const EXAMPLE: &'static str = "\
 - id: letters
   type: shell.script
