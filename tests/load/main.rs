@@ -16,6 +16,7 @@ mod damaged;
 mod encodings;
 mod faults;
 mod held;
+mod meaning;
 mod modes;
 mod months;
 mod names;

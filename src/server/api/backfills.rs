@@ -5,12 +5,13 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use bytes::Bytes;
-use chrono::{SecondsFormat, Utc};
+use chrono::SecondsFormat;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::aside::aside;
+use crate::clock;
 use crate::flow::input::shown as as_text;
 use crate::flow::labels_of;
 use crate::id::BackfillId;
@@ -121,7 +122,7 @@ impl BackfillRequest {
             trigger: Some(trigger.to_owned()),
             every: None,
             from: wanted.start,
-            to: wanted.end.unwrap_or_else(|| Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true)),
+            to: wanted.end.unwrap_or_else(|| clock::now().to_rfc3339_opts(SecondsFormat::Secs, true)),
             inputs: wanted.inputs.unwrap_or_default(),
             only: Only::default(),
             parallel: one(),

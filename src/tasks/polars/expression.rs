@@ -6,7 +6,8 @@ use polars::prelude::*;
 use polars::sql::sql_expr;
 use polars_plan::plans::{ExprToIRContext, is_elementwise_rec, to_expr_ir};
 
-use super::sql;
+use super::meaning::{self, Meaning};
+use super::{dialect, sql};
 use crate::diagnostic::nearest;
 use crate::stream::ColumnType;
 use crate::task::TaskError;
@@ -70,17 +71,24 @@ pub fn schema(columns: &Columns) -> Schema {
 pub fn parse(field: &str, text: &str, columns: &Columns) -> Result<(Expr, DataType), TaskError> {
     let wrong = |reason: String| TaskError::permanent(format!("`{field}`: {reason} in `{text}`"));
     sql::check_expression(field, text)?;
-    let expression = sql_expr(text).map_err(|error| wrong(plain(&error)))?;
+    let rewritten = dialect::expression(field, text, columns)?;
+    let expression = sql_expr(rewritten).map_err(|error| wrong(plain(&error)))?;
     for name in leaves(&expression) {
         if !columns.iter().any(|(column, _)| *column == name) {
             return Err(unknown_column(field, &name, columns));
         }
     }
-    let expression = expression.try_map_expr(|node| adapt(node, columns)).map_err(|error| wrong(plain(&error)))?;
+    let expression = expression.try_map_expr(|node| Ok(meaning::resolved(node)));
+    let expression = expression.and_then(|expression| expression.try_map_expr(|node| adapt(node, columns)));
+    let expression = expression.map_err(|error| wrong(plain(&error)))?;
     // Without rows, all that can go wrong is what would go wrong with any rows.
     let result = empty(columns).lazy().select([expression.clone().alias("result")]).collect();
     let result = result.map_err(|error| wrong(plain(&error)).help("`schema` or `cast` gives a column another type"))?;
     let dtype = result.column("result").map_err(|error| wrong(plain(&error)))?.dtype().clone();
+    if dtype.is_duration() {
+        return Err(wrong("the result is an interval, which no step can keep".to_owned())
+            .help("compare it, or compute it in SQL after the load"));
+    }
     if !is_row_by_row(&expression, &schema(columns)) {
         return Err(wrong("sums, windows and the like see all rows, which is not possible".to_owned())
             .help("this step looks at one row at a time; `sql` sees all rows, as the table `self`"));
@@ -130,7 +138,38 @@ pub fn plain(error: &PolarsError) -> String {
     let text = error.to_string();
     let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("unknown error").trim();
     let line = line.split(" Resolved plan until failure").next().unwrap_or(line);
-    line.replace("SQL error: ", "").replace("sql parser error: ", "").trim_end_matches('.').to_owned()
+    let line = line.replace("SQL error: ", "").replace("sql parser error: ", "");
+    without_advice(&line).to_owned()
+}
+
+/// What a message says before it advises users of a library in Python.
+fn without_advice(line: &str) -> &str {
+    const ADVICE: &[&str] = &[
+        "hint:",
+        "consider ",
+        "try ",
+        "you can ",
+        "you may ",
+        "you might ",
+        "please ",
+        "strict=",
+        "`strict",
+        "pl.",
+        "deprecat",
+        "set `",
+        "use `",
+        "python",
+        "to silence ",
+        "if you ",
+    ];
+    let lower = line.to_ascii_lowercase();
+    let begins_word =
+        |at: usize| lower.get(..at).and_then(|before| before.chars().next_back()).is_none_or(|c| !c.is_alphanumeric());
+    let places =
+        ADVICE.iter().filter_map(|word| lower.match_indices(word).map(|(at, _)| at).find(|at| begins_word(*at)));
+    let kept = places.min().and_then(|end| line.get(..end)).unwrap_or(line);
+    let kept = kept.trim_end_matches(|last: char| " .,;:(`\n".contains(last));
+    if kept.is_empty() { "this is not possible" } else { kept }
 }
 
 /// Lets SQL's habits work: text beside a date or timestamp column is read as one, and decimals take part in sums.
@@ -140,7 +179,7 @@ fn adapt(node: Expr, columns: &Columns) -> PolarsResult<Expr> {
         _ => None,
     };
     match node {
-        node @ Expr::Column(_) if kind(&node) == Some(ColumnType::Numeric) => Ok(node.cast(DataType::Float64)),
+        node @ Expr::Column(_) if kind(&node) == Some(ColumnType::Numeric) => Ok(exact(node)),
         Expr::BinaryExpr { left, op, right } => {
             let read = |side: &Arc<Expr>, other: &Arc<Expr>| match (side.as_ref(), kind(other)) {
                 (Expr::Literal(text), Some(kind)) => match text.extract_str() {
@@ -187,6 +226,11 @@ fn read_timestamp(text: &str) -> Option<NaiveDateTime> {
     let formats = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"];
     let time = formats.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
     time.or_else(|| Some(read_date(text)?.into()))
+}
+
+/// A numeric column as expressions see it: in double precision, or an error where that would not be the same number.
+pub fn exact(column: Expr) -> Expr {
+    Meaning::Exact.call(vec![column, lit(true)])
 }
 
 fn is_row_by_row(expression: &Expr, schema: &Schema) -> bool {

@@ -1,12 +1,15 @@
 //! Rows between a file and its destination: typed, filtered, changed, checked.
 //!
-//! [`spec`] is what YAML says; [`plan`] turns it into steps before a row is read; [`expression`] reads SQL text;
+//! [`spec`] is what YAML says; [`plan`] turns it into steps before a row is read; [`expression`] reads SQL text, to
+//! which [`dialect`] and [`meaning`] give Postgres's meaning;
 //! [`spool`] and [`keys`] see all rows without holding them in memory; [`text`] and [`float`] print values as Postgres does.
 
+mod dialect;
 pub mod expect;
 pub mod expression;
 pub mod float;
 pub mod keys;
+mod meaning;
 pub mod plan;
 pub mod row_id;
 pub mod spec;

@@ -13,7 +13,7 @@ use super::keys::{Keys, Nulls};
 use super::row_id::RowId;
 use super::spec::{Dedupe, Keep, Pairs, Rule, Transform};
 use super::spool::{FirstOrLast, Query, failed, spooled};
-use super::sql;
+use super::{dialect, sql};
 use crate::stream::{Batch, Batches, Column, ColumnType, LINE};
 use crate::task::TaskError;
 
@@ -354,12 +354,17 @@ fn condition(text: &str, columns: &Columns) -> Result<Expr, TaskError> {
 fn whole(query: &str, columns: &Columns, types: &dyn Fn(&str) -> Option<ColumnType>) -> Result<Whole, TaskError> {
     sql::check_query("sql", query)?;
     let input = columns.iter().map(|(name, kind)| match kind {
-        ColumnType::Numeric => col(name.as_str()).cast(DataType::Float64),
+        ColumnType::Numeric => expression::exact(col(name.as_str())),
         _ => col(name.as_str()),
     });
-    let query = Query { input: input.collect(), sql: query.to_owned(), output: Vec::new() };
+    let sql = dialect::query("sql", query, columns)?;
+    let query = Query { input: input.collect(), sql, output: Vec::new() };
     let result = query.over(expression::empty(columns).lazy()).and_then(LazyFrame::collect);
     let result = result.map_err(|error| bad_query(&error, columns))?;
+    if let Some((name, _)) = result.schema().iter().find(|(_, dtype)| dtype.is_duration()) {
+        return Err(TaskError::permanent(format!("`sql`: the column `{name}` is an interval, which no step can keep"))
+            .help("compare it, or compute it in SQL after the load"));
+    }
     let fields = result.schema().iter().map(|(name, dtype)| {
         let kind = types(name).unwrap_or_else(|| natural(dtype));
         let column = col(name.clone());

@@ -83,7 +83,14 @@ with_steps! {
     /// `filter`, `with_columns`, `cast`, `rename`, `select`, `dedupe`, `sql`, `row_id`, `expect`. Rows keep their order.
     ///
     /// Columns are named as the file names them; blanks around a name and its case do not matter where that is
-    /// unambiguous, but SQL wants the exact name. In expressions, `numeric` columns are double precision.
+    /// unambiguous, but SQL wants the exact name.
+    ///
+    /// SQL means what it means in Postgres: `7 / 2` is 3, `-7 % 3` is -1, `CAST(2.5 AS int)` is 3, and division by zero and
+    /// numbers out of range are errors. Whole numbers have 64 bits. `numeric` columns can be compared; arithmetic with them
+    /// is refused, since expressions count in double precision, unless they are cast to it. What would have another result
+    /// than in Postgres is refused before a row is read: `div`, `initcap`, `rank`, casts to `varchar(n)` and `numeric`, a
+    /// backslash in LIKE, `position` of a text that is not written out, intervals as results, and windows with an order but no
+    /// frame. `upper` and `lower` follow Unicode, whatever the server's locale.
     #[derive(Default)]
     pub struct Transform {}
 }

@@ -4,6 +4,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
 use polars::io::parquet::write::BatchedWriter;
@@ -12,6 +13,7 @@ use polars::sql::SQLContext;
 
 use super::expression::plain;
 use super::keys::Keys;
+use super::meaning::Functions;
 use super::spec::Keep;
 use super::sql::{INPUT, deep};
 use crate::diagnostic::Diagnostic;
@@ -85,7 +87,7 @@ impl Query {
     /// # Errors
     /// When it does not fit them.
     pub fn over(&self, rows: LazyFrame) -> PolarsResult<LazyFrame> {
-        let mut context = SQLContext::new();
+        let mut context = SQLContext::new().with_function_registry(Arc::new(Functions));
         context.register(INPUT, rows.select(&self.input));
         context.execute(&self.sql)
     }

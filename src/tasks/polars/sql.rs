@@ -64,7 +64,7 @@ pub(super) fn check_expression(field: &str, sql: &str) -> Result<(), TaskError> 
 }
 
 /// The parser as Polars sets it up.
-fn parser(sql: &str) -> Result<Parser<'static>, sqlparser::parser::ParserError> {
+pub(super) fn parser(sql: &str) -> Result<Parser<'static>, sqlparser::parser::ParserError> {
     let options = ParserOptions { trailing_commas: true, ..ParserOptions::default() };
     Parser::new(&GenericDialect).with_options(options).try_with_sql(sql)
 }
