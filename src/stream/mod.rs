@@ -22,6 +22,7 @@ mod column;
 mod convert;
 mod csv;
 mod encoding;
+pub mod float;
 pub mod gzip;
 mod json;
 mod keys;
@@ -30,6 +31,8 @@ pub mod moment;
 mod ndjson;
 mod pages;
 mod parquet;
+pub mod print;
+mod printed;
 mod records;
 mod signature;
 mod split;
@@ -64,6 +67,9 @@ pub enum ColumnType {
     /// JSON as its text: of CSV the field as it stands, of NDJSON the value with its quotes and every digit. Polars:
     /// String.
     Json,
+    /// A value of a type that only its server knows, in the server's notation: lists as `{1,2,NULL}`, bytes as `\x0102`.
+    /// Polars: String.
+    Other,
     /// `2020-04-01`. Polars: Date.
     Date,
     /// `2020-04-01 00:44:02`, with `T` for the blank and up to six decimals. Polars: Datetime in microseconds.
@@ -306,9 +312,10 @@ impl Reader {
         self.ambiguous.iter().any(|other| other == name)
     }
 
-    /// Whether the file's values are texts, which mean what their reader makes of them.
-    pub fn is_text(&self) -> bool {
-        !matches!(self.file, Open::Parquet(_))
+    /// Whether values that the file has as `found` are certainly what the server would make of their text in a column of
+    /// the wanted type. What is text in the file means what its reader makes of it.
+    pub fn keeps(&self, found: Option<ColumnType>, wanted: ColumnType) -> bool {
+        matches!(self.file, Open::Parquet(_)) && parquet::keeps(found, wanted)
     }
 
     /// Says what columns hold whose values are wanted as text, so that those are rewritten that

@@ -13,12 +13,14 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 
 use polars::polars_utils::mmap::MMapSemaphore;
 use polars::prelude::{
-    Column as Filled, DataFrame, DataType, Engine, IntoColumn, LazyFrame, ParquetReader, ParquetWriter, PlRefPath,
-    PlanCallback, PolarsError, PolarsResult, ScanArgsParquet, SerReader, Series, TimeUnit, TimeZone, col,
+    Column as Filled, DataFrame, DataType, Engine, Int64Chunked, IntoColumn, IntoSeries, LazyFrame, NewChunkedArray,
+    ParquetReader, ParquetWriter, PlRefPath, PlanCallback, PolarsError, PolarsResult, ScanArgsParquet, SerReader,
+    Series, TimeUnit, TimeZone, col,
 };
 
 use super::bytes::Compression;
 use super::chunks::Layout;
+use super::printed::{self, Printed};
 use super::{BadRow, Batch, Column, ColumnType, LINE, Limits, Result, column};
 use crate::diagnostic::Diagnostic;
 use crate::task::Progress;
@@ -275,6 +277,22 @@ fn convert_all(
     column::frame(frame.height(), columns, complaints)
 }
 
+/// Whether values of the file's type are certainly what the server would make of their text in a column of the wanted
+/// type. A clock time without a zone is not, where an instant is due: the server knows its own zone.
+pub fn keeps(found: Option<ColumnType>, wanted: ColumnType) -> bool {
+    match (found, wanted) {
+        (Some(ColumnType::Bool), ColumnType::Bool)
+        | (Some(ColumnType::Date), ColumnType::Date | ColumnType::Timestamp)
+        | (Some(ColumnType::Int(_) | ColumnType::Float), ColumnType::Float)
+        | (Some(ColumnType::Int(..=32) | ColumnType::Float), ColumnType::Real)
+        | (Some(ColumnType::Timestamp), ColumnType::Timestamp)
+        | (Some(ColumnType::TimestampTz), ColumnType::Timestamp | ColumnType::Instant)
+        | (Some(ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz), ColumnType::TimestampTz) => true,
+        (Some(ColumnType::Int(from)), ColumnType::Int(to)) => from <= to,
+        _ => false,
+    }
+}
+
 /// One column in the wanted type. What fits without loss is cast; everything else goes through its text, so that a
 /// value is refused for the same reasons as in a CSV file.
 fn convert(values: &Series, wanted: &Column, complaints: &mut BTreeMap<usize, String>) -> PolarsResult<Filled> {
@@ -286,12 +304,12 @@ fn convert(values: &Series, wanted: &Column, complaints: &mut BTreeMap<usize, St
             values.cast(&DataType::Float64)?
         }
         (Some(ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz), ColumnType::Timestamp) => {
-            moments(values, None)?
+            moments(values, None, complaints)?
         }
         (
             Some(ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz),
             ColumnType::TimestampTz | ColumnType::Instant,
-        ) => moments(values, Some(TimeZone::UTC))?,
+        ) => moments(values, Some(TimeZone::UTC), complaints)?,
         _ => return by_text(values, wanted, complaints),
     };
     if wanted.required && cast.null_count() > 0 {
@@ -303,22 +321,45 @@ fn convert(values: &Series, wanted: &Column, complaints: &mut BTreeMap<usize, St
 }
 
 /// Polars stores every moment in UTC, so only its label changes.
-fn moments(values: &Series, zone: Option<TimeZone>) -> PolarsResult<Series> {
-    let own_zone = match values.dtype() {
-        DataType::Datetime(_, zone) => zone.clone(),
-        _ => None,
+fn moments(values: &Series, zone: Option<TimeZone>, complaints: &mut BTreeMap<usize, String>) -> PolarsResult<Series> {
+    const DAY: i64 = 86_400_000_000;
+    let physical = values.to_physical_repr().cast(&DataType::Int64)?;
+    let converted = |value: i64| match values.dtype() {
+        DataType::Datetime(unit, _) => printed::micros(value, *unit),
+        _ => value.checked_mul(DAY),
     };
-    let micros = values.cast(&DataType::Datetime(TimeUnit::Microseconds, own_zone))?;
-    Ok(micros.to_physical_repr().into_owned().into_datetime(TimeUnit::Microseconds, zone))
+    let mut micros = Vec::with_capacity(values.len());
+    for (row, value) in physical.i64()?.iter().enumerate() {
+        let moment = value.and_then(converted);
+        if value.is_some() && moment.is_none() {
+            complaints.entry(row).or_insert_with(|| out_of_range(values));
+        }
+        micros.push(moment);
+    }
+    let micros = Int64Chunked::from_iter_options(values.name().clone(), micros.into_iter());
+    Ok(micros.into_datetime(TimeUnit::Microseconds, zone).into_series())
+}
+
+fn out_of_range(values: &Series) -> String {
+    format!("`{}`: the {} is out of range", values.name(), values.dtype())
 }
 
 fn by_text(values: &Series, wanted: &Column, complaints: &mut BTreeMap<usize, String>) -> PolarsResult<Filled> {
-    let texts = values.cast(&DataType::String)?;
-    let texts: Vec<Option<&[u8]>> = texts.str()?.iter().map(|text| text.map(str::as_bytes)).collect();
-    let column = column::fill(wanted, texts.iter().copied(), |row| {
+    if let DataType::String = values.dtype() {
+        let texts: Vec<Option<&[u8]>> = values.str()?.iter().map(|text| text.map(str::as_bytes)).collect();
+        return Ok(from_texts(&texts, wanted, complaints));
+    }
+    let printed = Printed::of(values, wanted.kind)?;
+    for row in &printed.odd {
+        complaints.entry(*row).or_insert_with(|| out_of_range(values));
+    }
+    Ok(from_texts(&printed.texts(), wanted, complaints))
+}
+
+fn from_texts(texts: &[Option<&[u8]>], wanted: &Column, complaints: &mut BTreeMap<usize, String>) -> Filled {
+    column::fill(wanted, texts.iter().copied(), |row| {
         complaints.entry(row).or_insert_with(|| column::complaint(wanted, texts.get(row).copied().flatten()));
-    });
-    Ok(column)
+    })
 }
 
 /// Writes frames of one schema as a Parquet file, packed with zstd.

@@ -12,8 +12,9 @@ use super::expression::{self, Columns, find};
 use super::keys::{Keys, Nulls};
 use super::spec::{Among, Between, Freshness, OnFail, RowCount, Rule};
 use super::spool::failed;
-use super::text::{Texts, push_timestamp};
+use super::text::Texts;
 use crate::diagnostic::Diagnostic;
+use crate::stream::print::push_timestamp;
 use crate::stream::{Batches, ColumnType, Result};
 use crate::task::TaskError;
 use crate::text::{count, plain};
@@ -144,7 +145,7 @@ fn literal(field: &str, value: &Value, (name, kind): &(String, ColumnType)) -> s
             let whole = text.parse().ok().map(|number: i64| lit(number));
             whole.or_else(|| text.parse().ok().map(|number: f64| lit(number)))
         }
-        ColumnType::Text => Some(lit(text)),
+        ColumnType::Text | ColumnType::Other => Some(lit(text)),
         kind => expression::moment(&text, *kind).and_then(PolarsResult::ok),
     };
     let word = format!("{kind:?}").to_lowercase();

@@ -9,8 +9,8 @@ use polars::sql::FunctionRegistry;
 use polars_plan::dsl::{BaseColumnUdf, UserDefinedFunction};
 use polars_plan::prelude::FunctionOptions;
 
-use super::float::push_float;
-use super::text::push_timestamp;
+use crate::stream::float::push_float;
+use crate::stream::print::push_timestamp;
 
 /// What the names of these functions begin with.
 pub(super) const PREFIX: &str = "jitney_";

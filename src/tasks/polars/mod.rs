@@ -7,7 +7,6 @@
 mod dialect;
 pub mod expect;
 pub mod expression;
-pub mod float;
 pub mod keys;
 mod meaning;
 pub mod plan;

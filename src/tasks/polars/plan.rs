@@ -68,8 +68,8 @@ impl Transform {
         sql::deep(|| self.make_plan(self.typed(columns, types)?, types))
     }
 
-    /// The same for a destination that reads texts itself: a column that no step looks at stays the text that it is in
-    /// the file.
+    /// The same for a destination that reads texts itself: a column that no step looks at goes as text, but where `keeps`
+    /// says that values of the file's type are what the destination would make of it.
     ///
     /// # Errors
     /// As [`Transform::plan`].
@@ -77,18 +77,40 @@ impl Transform {
         &self,
         columns: &[(String, Option<ColumnType>)],
         types: &dyn Fn(&str) -> Option<ColumnType>,
+        keeps: &dyn Fn(Option<ColumnType>, ColumnType) -> bool,
     ) -> Result<Plan, TaskError> {
         sql::deep(|| {
             let mut file = self.typed(columns, types)?;
             let kinds = file.clone();
             let read = self.columns_read(&file)?;
-            for (name, kind) in file.iter_mut().filter(|(_, kind)| *kind != ColumnType::Json) {
-                if !read.contains(name) {
+            for ((name, kind), (_, own)) in file.iter_mut().zip(columns) {
+                let is_text = matches!(kind, ColumnType::Json | ColumnType::Other);
+                if !is_text && !read.contains(name) && !keeps(*own, *kind) {
                     *kind = ColumnType::Text;
                 }
             }
             Ok(Plan { kinds, ..self.make_plan(file, types)? })
         })
+    }
+
+    /// The columns of a file without those that go nowhere: no step names them, and the destination has none of that name.
+    ///
+    /// # Errors
+    /// When an expression names a column that there is not.
+    pub fn needed(
+        &self,
+        columns: &[(String, Option<ColumnType>)],
+        types: &dyn Fn(&str) -> Option<ColumnType>,
+    ) -> Result<Vec<(String, Option<ColumnType>)>, TaskError> {
+        let file = self.typed(columns, types)?;
+        let read = sql::deep(|| self.columns_read(&file))?;
+        let is_named = |name: &str| {
+            read.contains(name)
+                || self.rename.0.iter().any(|(old, _)| alike(old, name))
+                || self.select.iter().any(|other| alike(other, name))
+        };
+        let needed = columns.iter().filter(|(name, _)| is_named(name) || types(name).is_some());
+        Ok(needed.cloned().collect())
     }
 
     /// The columns of the file that a step looks at.

@@ -8,10 +8,10 @@ use polars::prelude::{
 };
 
 use super::numeric::put_numeric;
+use crate::stream::float::{push_float, push_real};
 use crate::stream::moment::{parse_date, parse_timestamp, parse_timestamptz};
+use crate::stream::print::{push_date, push_int, push_timestamp};
 use crate::stream::value::{parse_bool, parse_float, parse_int, parse_real};
-use crate::tasks::polars::float::{push_float, push_real};
-use crate::tasks::polars::text::{push_date, push_timestamp};
 use crate::tasks::postgres::kind::Kind;
 use crate::tasks::postgres::target::Field;
 
@@ -216,10 +216,6 @@ fn written<T>(value: Option<T>, out: &mut Vec<u8>, push: impl Fn(T, &mut Vec<u8>
     value.map(|value| push(value, out)).is_some()
 }
 
-fn push_int(value: i64, out: &mut Vec<u8>) {
-    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
-}
-
 /// A computed number as single precision. What is out of its range stays as it is, so that the server refuses it.
 fn push_narrow(value: f64, out: &mut Vec<u8>) {
     match narrow(value) {
@@ -280,12 +276,15 @@ fn narrow(value: f64) -> Option<f32> {
     (!is_out_of_range).then_some(real)
 }
 
+/// The smallest number is the server's sign of `-infinity`, which no day is.
 fn put_date(days: i32, out: &mut BytesMut) -> bool {
-    put(&days.saturating_sub(EPOCH_DAYS).to_be_bytes(), out)
+    let days = days.checked_sub(EPOCH_DAYS).filter(|days| *days != i32::MIN);
+    days.is_some_and(|days| put(&days.to_be_bytes(), out))
 }
 
 fn put_moment(micros: i64, out: &mut BytesMut) -> bool {
-    put(&micros.saturating_sub(EPOCH_MICROS).to_be_bytes(), out)
+    let micros = micros.checked_sub(EPOCH_MICROS).filter(|micros| *micros != i64::MIN);
+    micros.is_some_and(|micros| put(&micros.to_be_bytes(), out))
 }
 
 fn put_null(out: &mut BytesMut) -> bool {

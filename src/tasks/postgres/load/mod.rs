@@ -93,7 +93,7 @@ pub struct Load {
     /// The same as `if_loaded: load`.
     #[serde(default)]
     force: bool,
-    /// The file's format: `csv`, `ndjson` or `parquet`; by default what its name says. Postgres's own formats are read by
+    /// The file's format: `csv`, `ndjson`, `json` or `parquet`; by default what its name says. Postgres's own formats are read by
     /// `postgres.copy_in`.
     format: Option<Format>,
     /// The server, such as `postgres://user:password@host:5432/database` or `jdbc:postgresql://host:5432/database`.
@@ -292,10 +292,13 @@ impl Load {
             self.on_extra_column == ExtraColumn::Ignore && reader.is_ambiguous(name) && types(name).is_none()
         };
         let columns: Vec<_> = reader.columns().iter().filter(|(name, _)| !is_left_out(name)).cloned().collect();
-        let plan = match reader.is_text() {
-            true => self.transform.plan_for_texts(&columns, &types),
-            false => self.transform.plan(&columns, &types),
+        let needed = match self.on_extra_column {
+            ExtraColumn::Ignore => self.transform.needed(&columns, &types)?,
+            ExtraColumn::Fail => Vec::new(),
         };
+        // Without any column that the table has, it is the file that the error is about.
+        let columns = if needed.is_empty() { columns } else { needed };
+        let plan = self.transform.plan_for_texts(&columns, &types, &|found, wanted| reader.keeps(found, wanted));
         let hint = reader.hint().map(str::to_owned);
         let plan = plan.map_err(|error| TaskError { help: hint.or(error.help), ..error })?;
         reader.set_kinds(plan.kinds());

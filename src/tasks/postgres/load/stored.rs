@@ -7,11 +7,11 @@ use tokio_postgres::types::Type;
 use super::encode::parse_uuid;
 use crate::postgres::explain;
 use crate::stream::ColumnType;
+use crate::stream::float::{push_float, push_real};
 use crate::stream::moment::{parse_date, parse_timestamp, parse_timestamptz};
+use crate::stream::print::{push_date, push_int, push_numeric, push_timestamp};
 use crate::stream::value::{parse_bool, parse_float, parse_int, parse_numeric, parse_real};
 use crate::task::TaskError;
-use crate::tasks::polars::float::{push_float, push_real};
-use crate::tasks::polars::text::{push_date, push_int, push_numeric, push_timestamp};
 use crate::tasks::postgres::kind::Kind;
 use crate::tasks::postgres::target::Field;
 

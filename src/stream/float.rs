@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use super::text::{push_fraction, push_int};
+use super::print::{push_fraction, push_int};
 
 /// Appends a double precision number with the fewest digits that read back as the same number.
 pub fn push_float(value: f64, out: &mut Vec<u8>) {
