@@ -465,10 +465,10 @@ fn json_documents_are_read_value_by_value_and_their_faults_located() {
     let broken = read(&folder.file("e.json", "[\n  {\"id\": 1},\n  {\"id\": 2,}\n]"), wanted()).unwrap_err();
     assert_eq!((broken.line, broken.column), (3, 12));
     assert!(broken.message.contains("expected a key in double quotes, found `}`"), "{broken}");
-    let shown = error(&folder.file("f.json", "[{\"id\": 1}, {\"id\": 2"));
+    let shown = read(&folder.file("f.json", "[{\"id\": 1}, {\"id\": 2"), wanted()).unwrap_err();
     assert!(shown.message.contains("cut in the middle"), "{shown}");
-    let shown = error(&folder.file("g.ndjson", "[\n{\"id\" : 1}\n]\n"));
-    assert!(shown.help.unwrap_or_default().contains("format: json"));
+    let lines = read(&folder.file("g.ndjson", "[\n{\"id\" : 1}\n]\n"), wanted()).unwrap();
+    assert!(lines[0].bad[0].hint.as_deref().unwrap_or_default().contains("format: json"), "{:?}", lines[0].bad);
 }
 
 #[test]

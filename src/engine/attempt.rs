@@ -60,6 +60,11 @@ pub(super) async fn bounded(
     let stopped = tokio::select! {
         done = &mut work => return finished(done),
         () = cancel.cancelled() => TaskError::cancelled("it was stopped"),
+        () = context.surroundings.full.cancelled() => {
+            let home = context.settings.home.display();
+            TaskError::permanent(format!("no space left on the disk of {home}: what the task logs cannot be kept"))
+                .help("make room; `jitney clean` removes what nobody needs any more")
+        }
         () = late => {
             let limit = crate::duration::Span(limit.unwrap_or_default());
             TaskError::transient(format!("took longer than its timeout of {limit}")).code("timeout")

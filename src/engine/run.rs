@@ -351,6 +351,8 @@ impl Runner {
         let folder = start.folder.as_ref().map(|folder| self.settings.home.join("work").join(folder));
         let files = self.files_of_task(flow, start, state);
         let nest = Nest::new(self, run, flow, start, state, files.clone());
+        let full = CancellationToken::new();
+        let no_room = full.clone();
         TaskContext {
             flow: flow.id.clone(),
             namespace: flow.namespace.clone(),
@@ -371,14 +373,18 @@ impl Runner {
                     return;
                 }
                 observer(Notice::Log { task, level, message });
-                // A line that cannot be kept has been shown; the task itself must not fail for it.
-                let _ = journal.log(&execution, clock::now(), task, level, message);
+                // A line that cannot be kept has been shown. Without room on the disk there is no end of them, nor of
+                // what the task does.
+                if let Err(JournalError::Full) = journal.log(&execution, clock::now(), task, level, message) {
+                    no_room.cancel();
+                }
             }),
             surroundings: Surroundings {
                 children: Some(Arc::new(nest)),
                 folder,
                 pause: Mutex::default(),
                 quota: run.quota.clone(),
+                full,
             },
         }
     }

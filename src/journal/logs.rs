@@ -16,6 +16,8 @@ use crate::task::{LINE_OVERHEAD, Level};
 const PAUSE: Duration = Duration::from_millis(50);
 /// How many lines may wait; whoever logs one more writes them.
 const MOST: usize = 1000;
+/// How long after a failure nobody tries to write: each try takes time, and whoever logs would wait for all of them.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// How many are kept in memory when they cannot be written.
 const MOST_UNWRITTEN: usize = 20 * MOST;
 
@@ -33,6 +35,8 @@ struct Waiting {
     lines: Vec<(ExecutionId, LogLine)>,
     /// When lines were last written.
     written: Option<Instant>,
+    /// When they could not be written, if that was the last try.
+    failed: Option<Instant>,
     /// Whether a thread will write them.
     is_awaited: bool,
 }
@@ -44,6 +48,11 @@ impl Lines {
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes them all unless that has just failed; when it fails they wait on.
+    pub(super) fn write_if_due(&self, connection: &mut Connection) -> Result<()> {
+        if self.lock().has_just_failed() { Ok(()) } else { self.write(connection) }
     }
 
     /// Writes them all; when that fails they wait on.
@@ -58,12 +67,16 @@ impl Lines {
         }
         if let Err(error) = insert(connection, &lines) {
             let mut waiting = self.lock();
+            waiting.failed = Some(Instant::now());
             if waiting.lines.len() + lines.len() <= MOST_UNWRITTEN {
                 waiting.lines.splice(..0, lines);
             }
             return Err(error);
         }
-        self.lock().written = Some(Instant::now());
+        {
+            let mut waiting = self.lock();
+            (waiting.written, waiting.failed) = (Some(Instant::now()), None);
+        }
         if self.listeners.receiver_count() > 0 {
             for (id, line) in lines {
                 // That the last listener has just gone is no loss.
@@ -71,6 +84,12 @@ impl Lines {
             }
         }
         Ok(())
+    }
+}
+
+impl Waiting {
+    fn has_just_failed(&self) -> bool {
+        self.failed.is_some_and(|at| at.elapsed() < RETRY_INTERVAL)
     }
 }
 
@@ -95,6 +114,12 @@ impl Journal {
         let level = level.as_str().to_owned();
         let line = LogLine { time, task: task.to_string(), level, message: message.to_owned() };
         let mut waiting = self.lines.lock();
+        if waiting.has_just_failed() {
+            if waiting.lines.len() < MOST_UNWRITTEN {
+                waiting.lines.push((id.clone(), line));
+            }
+            return Ok(());
+        }
         waiting.lines.push((id.clone(), line));
         let is_rare = waiting.written.is_none_or(|at| at.elapsed() >= PAUSE);
         if is_rare || waiting.lines.len() >= MOST {
@@ -161,6 +186,28 @@ impl Drop for Journal {
 mod tests {
     use super::*;
     use crate::clock;
+
+    #[test]
+    fn a_full_disk_is_an_error_once_a_second_and_costs_no_line_that_fits_in_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let (id, task) = (ExecutionId::new("e1"), TaskId::new("t"));
+        let journal = Journal::open(&folder.path().join("journal.db")).unwrap();
+        let pages: i64 = journal.hold().query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        let limit = |pages: i64| {
+            journal
+                .hold()
+                .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |row| row.get::<_, i64>(0))
+                .unwrap()
+        };
+        limit(pages + 2);
+        let text = "x".repeat(1000);
+        let log = || journal.log(&id, clock::now(), &task, Level::Info, &text);
+        let failures = (0..5000).filter(|_| log().is_err()).count();
+        assert!((1..100).contains(&failures), "{failures} of 5000 lines had to wait for a failure");
+        limit(1_000_000);
+        std::thread::sleep(RETRY_INTERVAL);
+        assert_eq!(journal.logs(&id).unwrap().len(), 5000);
+    }
 
     #[test]
     fn lines_that_come_fast_are_all_kept_in_their_order() {

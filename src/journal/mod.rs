@@ -279,7 +279,7 @@ impl Journal {
     fn lock(&self) -> MutexGuard<'_, Connection> {
         let mut connection = self.hold();
         // What cannot be written waits on; the caller will hear of it by itself.
-        let _ = self.lines.write(&mut connection);
+        let _ = self.lines.write_if_due(&mut connection);
         connection
     }
 

@@ -38,10 +38,11 @@ impl Keys {
         place
     }
 
-    fn add(&mut self, number: usize, key: &[u8], place: usize) {
+    fn add(&mut self, key: &[u8], place: usize) {
         let name = json::plain(key).unwrap_or_default();
         self.places.insert(name.into_owned(), place);
-        self.before.truncate(number);
+        // It was remembered as one that nobody wants.
+        self.before.clear();
     }
 }
 
@@ -88,7 +89,7 @@ impl Survey {
         if self.columns.len() == MOST_KEYS {
             return Err(format!("the objects have more than {MOST_KEYS} different keys"));
         }
-        self.keys.add(number, key, self.columns.len());
+        self.keys.add(key, self.columns.len());
         self.columns.push((name, common(None, value)));
         Ok(())
     }
@@ -190,7 +191,12 @@ mod tests {
     #[test]
     fn keys_come_in_the_order_of_the_file_and_are_not_without_end() {
         let mut survey = Survey::default();
-        for row in [r#"{"b": 1, "a": "x"}"#, "[1]", r#"{"c": null, "a": 2, "\u0062": 1.5, "c": true}"#] {
+        for row in [
+            r#"{"b": 1, "a": "x"}"#,
+            r#"{"a": "y", "b": 1}"#,
+            "[1]",
+            r#"{"c": null, "a": 2, "\u0062": 1.5, "c": true}"#,
+        ] {
             survey.row(row.as_bytes()).unwrap();
         }
         let expected = [("b", Some(ColumnType::Float)), ("a", Some(ColumnType::Text)), ("c", Some(ColumnType::Bool))];

@@ -23,6 +23,8 @@ pub struct Surroundings {
     pub pause: Mutex<Option<Pause>>,
     /// How much of what scripts print the execution's log still takes.
     pub quota: Arc<Quota>,
+    /// Cancelled when the disk has no room for the lines that the task logs.
+    pub full: CancellationToken,
 }
 
 /// The execution of another flow that a task wants.
