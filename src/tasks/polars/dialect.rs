@@ -14,6 +14,9 @@ use super::sql::parser;
 use crate::stream::ColumnType;
 use crate::task::TaskError;
 
+/// Values of an `IN` list that are compared one by one.
+const MAX_COMPARED: usize = 1_000;
+
 /// Functions whose result is finite for finite arguments, or an error.
 const FINITE: &[&str] =
     &["sqrt", "ln", "log", "log10", "log2", "log1p", "exp", "pow", "power", "acos", "asin", "acosd", "asind"];
@@ -114,6 +117,9 @@ impl<'a> Rewriting<'a> {
             Expr::IsUnknown(inner) => Some(sql(&format!("({inner}) IS NULL"))?),
             Expr::IsNotUnknown(inner) => Some(sql(&format!("({inner}) IS NOT NULL"))?),
             Expr::BinaryOp { left, op, right } => self.operator(left, op, right)?,
+            Expr::InList { expr, list, negated } if (1..=MAX_COMPARED).contains(&list.len()) => {
+                Some(sql(&among(expr, list, *negated))?)
+            }
             Expr::Case { .. } => guarded_case(expr)?,
             Expr::Cast { kind, expr, data_type, .. } if *kind != CastKind::TryCast => self.cast(expr, data_type)?,
             Expr::Extract { field: DateTimeField::Second | DateTimeField::Seconds, expr, .. } => {
@@ -146,6 +152,11 @@ impl<'a> Rewriting<'a> {
         }
         if let Some(column) = self.numeric(left).or(self.numeric(right)) {
             return inexact(&column);
+        }
+        let is_double = |expr: &Expr| self.reads(expr, |kind| matches!(kind, ColumnType::Float | ColumnType::Real));
+        if matches!(name, "plus" | "minus" | "times") && (is_double(left) || is_double(right)) {
+            // As Polars has it, but for overflow, which is `Infinity` there.
+            return Ok(None);
         }
         call(name, &[left, right]).map(Some)
     }
@@ -314,6 +325,19 @@ fn finite(function: &str, arguments: &[&Expr]) -> Outcome<Expr> {
     sql(&format!("{PREFIX}finite({function}{arguments}, TRUE)"))
 }
 
+/// Comparisons with each value of a list, as a tree: a chain would nest too deeply.
+fn among(expr: &Expr, list: &[Expr], negated: bool) -> String {
+    let (compare, join) = if negated { ("<>", "AND") } else { ("=", "OR") };
+    match list {
+        [value @ Expr::Value(_)] => format!("({expr}) {compare} {value}"),
+        [value] => format!("({expr}) {compare} ({value})"),
+        _ => {
+            let (left, right) = list.split_at(list.len() / 2);
+            format!("({} {join} {})", among(expr, left, negated), among(expr, right, negated))
+        }
+    }
+}
+
 fn is_float(to: &DataType) -> bool {
     let shown = to.to_string().to_lowercase();
     ["float", "double", "real"].iter().any(|word| shown.starts_with(word))
@@ -456,7 +480,8 @@ fn windowed(function: &Function, name: &str, window: &WindowSpec) -> Outcome<Opt
         let orders = std::mem::take(&mut window.order_by);
         for order in orders {
             let mut nulls = order.clone();
-            nulls.expr = Expr::IsNull(Box::new(order.expr.clone()));
+            // A sum with a number first has no column's name, which the key beside it has.
+            nulls.expr = sql(&format!("0 + CAST(({}) IS NULL AS int)", order.expr))?;
             window.order_by.extend([nulls, order]);
         }
     }

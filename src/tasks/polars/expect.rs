@@ -367,7 +367,7 @@ mod tests {
             "`id` is none of 1 in 1 of 4 rows, such as 2"
         );
         assert_eq!(failure(json!({"row_count": {"min": 5}})), "it has 4 rows, fewer than 5");
-        assert_eq!(failure(json!({"row_count": {"max": 3}})), "there are 4 rows, more than 3");
+        assert_eq!(failure(json!({"row_count": {"max": 3}})), "it has 4 rows, more than 3");
         let fresh = json!({"freshness": {"column": "day", "max_age": "36h"}});
         assert_eq!(failure(fresh), "the newest `day` is 2020-04-02 00:00:00, 48 hours ago");
     }

@@ -90,7 +90,8 @@ with_steps! {
     /// is refused, since expressions count in double precision, unless they are cast to it. What would have another result
     /// than in Postgres is refused before a row is read: `div`, `initcap`, `rank`, casts to `varchar(n)` and `numeric`, a
     /// backslash in LIKE, `position` of a text that is not written out, intervals as results, and windows with an order but no
-    /// frame. `upper` and `lower` follow Unicode, whatever the server's locale.
+    /// frame. `upper` and `lower` follow Unicode, whatever the server's locale, and a sum or product of doubles that is too
+    /// large is `Infinity`.
     #[derive(Default)]
     pub struct Transform {}
 }
