@@ -1,6 +1,6 @@
 //! SQL of a step gives Postgres's results: expressions run through a transform and through the server, row by row.
 
-use chrono::{NaiveDate, NaiveDateTime, Utc};
+use chrono::{NaiveDate, NaiveDateTime};
 use jitney::stream::{Batch, ColumnType};
 use jitney::tasks::polars::Transform;
 use jitney::tasks::polars::spec::Pairs;
@@ -475,7 +475,7 @@ fn computed(expression: &str, rows: &DataFrame, row: usize) -> Result<Option<Str
     let frame = rows.slice(row as i64, 1).select(wanted).unwrap();
     let batch = Batch { frame, rows_read: 1, bad: Vec::new() };
     let folder = tempfile::tempdir().unwrap();
-    let mut batches = plan.run(Box::new(std::iter::once(Ok(batch))), folder.path(), Utc::now());
+    let mut batches = plan.run(Box::new(std::iter::once(Ok(batch))), folder.path(), jitney::clock::now());
     let frame = batches.next().unwrap().map_err(|error| error.message)?.frame;
     let kind = plan.columns().iter().find(|(name, _)| name == "v").unwrap().1;
     let mut out = Vec::new();
@@ -572,7 +572,7 @@ fn queried(sql: &str) -> Result<Vec<Option<String>>, String> {
     let folder = tempfile::tempdir().unwrap();
     let kind = plan.columns()[0].1;
     let mut all = Vec::new();
-    for batch in plan.run(Box::new(std::iter::once(Ok(batch))), folder.path(), Utc::now()) {
+    for batch in plan.run(Box::new(std::iter::once(Ok(batch))), folder.path(), jitney::clock::now()) {
         let frame = batch.map_err(|error| error.message)?.frame;
         let texts = Texts::of(&frame, "v", kind).unwrap();
         for row in 0..frame.height() {

@@ -114,7 +114,7 @@ async fn a_server_that_others_can_reach_answers_no_key_that_is_easily_guessed() 
     assert!(webhook("sixteen-letters-").is_ok());
     let problems: Vec<_> =
         server.scheduler.triggers().into_iter().map(|trigger| (trigger.id, trigger.problem)).collect();
-    let told = |id: &str| problems.iter().find(|(of, _)| of.to_string() == id).unwrap().1.clone();
+    let told = |id: &str| problems.iter().find(|(of, _)| of.as_str() == id).unwrap().1.clone();
     assert!(told("weak").unwrap().contains("fewer than 16 characters"), "{problems:?}");
     assert_eq!(told("good"), None);
 }
