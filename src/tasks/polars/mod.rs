@@ -1,8 +1,8 @@
 //! Rows between a file and its destination: typed, filtered, changed, checked.
 //!
 //! [`spec`] is what YAML says; [`plan`] turns it into steps before a row is read; [`expression`] reads SQL text, to
-//! which [`dialect`] and [`meaning`] give Postgres's meaning;
-//! [`spool`] and [`keys`] see all rows without holding them in memory; [`text`] and [`float`] print values as Postgres does.
+//! which `dialect` and `meaning` give Postgres's meaning;
+//! [`spool`] and [`keys`] see all rows without holding them in memory; [`text`] prints values as Postgres does.
 
 mod dialect;
 pub mod expect;
