@@ -238,6 +238,13 @@ impl Cluster {
                 Err(error) if error.to_string().contains("still in use") && Instant::now() < patience => {
                     thread::sleep(Duration::from_millis(200));
                 }
+                // A `pg_ctl` whose jitney was killed has been a moment faster.
+                Err(error) if error.to_string().contains("already exists") && Instant::now() < patience => {
+                    if self.adopt(binaries)? {
+                        return Ok(false);
+                    }
+                    thread::sleep(Duration::from_millis(200));
+                }
                 result => return result.map(|()| true),
             }
         }

@@ -402,6 +402,10 @@ fn bad_query(error: &PolarsError, columns: &Columns) -> TaskError {
     let quoted = text.split_once("unable to find column \"").and_then(|(_, rest)| rest.split_once('"'));
     match quoted {
         Some((name, _)) => unknown_column("sql", name, columns),
+        None if text.contains("unsupported function 'jitney_") => {
+            let message = "`sql`: a query in WITH cannot count, divide or cast as Postgres does";
+            TaskError::permanent(message).help("write the query without WITH")
+        }
         None => TaskError::permanent(format!("`sql`: {text}")).help("the rows so far are the table `self`"),
     }
 }
