@@ -105,10 +105,14 @@ pub fn leaves(expression: &Expr) -> Vec<String> {
     names.collect()
 }
 
+/// Whether two names are the same but for case and blanks around them.
+pub fn alike(one: &str, other: &str) -> bool {
+    one.trim().to_lowercase() == other.trim().to_lowercase()
+}
+
 /// The column that a user means by `name`: the one so called, or the only one so called but for case and blanks.
 pub fn resolve<'a>(name: &str, candidates: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
-    let alike = |candidate: &&str| candidate.trim().to_lowercase() == name.trim().to_lowercase();
-    let mut similar = candidates.clone().filter(alike);
+    let mut similar = candidates.clone().filter(|candidate| alike(candidate, name));
     let only = similar.next().filter(|_| similar.next().is_none());
     candidates.clone().find(|candidate| *candidate == name).or(only)
 }

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use polars::prelude::*;
 
 use super::expect::{self, Expectation, Warnings, checked};
-use super::expression::{self, Columns, convert, find, natural, plain, representation, unknown_column};
+use super::expression::{self, Columns, alike, convert, find, natural, plain, representation, unknown_column};
 use super::keys::{Keys, Nulls};
 use super::row_id::RowId;
 use super::spec::{Dedupe, Keep, Pairs, Rule, Transform};
@@ -420,15 +420,10 @@ fn find_all(field: &str, names: &[String], columns: &Columns) -> Result<Vec<(Str
     names.iter().map(|name| find(field, name, columns).cloned()).collect()
 }
 
-fn alike(one: &str, other: &str) -> bool {
-    one.trim().to_lowercase() == other.trim().to_lowercase()
-}
-
 /// The name that a column has after `rename`.
 fn renamed<'a>(name: &'a str, rename: &'a Pairs<String>) -> &'a str {
     let old_names = rename.0.iter().map(|(old, _)| old.as_str());
-    let alike = |old: &str| old == name || expression::resolve(old, std::iter::once(name)).is_some();
     let exact = old_names.clone().any(|old| old == name);
-    let pair = rename.0.iter().find(|(old, _)| if exact { old == name } else { alike(old) });
+    let pair = rename.0.iter().find(|(old, _)| if exact { old == name } else { alike(old, name) });
     pair.map_or(name, |(_, new)| new)
 }

@@ -154,8 +154,6 @@ impl Loading for CopyIn {
         source: &Source,
         began: Instant,
     ) -> Result<Loaded, TaskError> {
-        watch.identify(transaction, true).await?;
-        watch.over("looking for the ledger", ledger::ensure(transaction)).await?;
         let target = watch.over("looking for the table", Target::existing(transaction, &self.table)).await?;
         let sql = self.sql(&target)?;
         let key = Key {

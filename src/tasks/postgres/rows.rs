@@ -108,9 +108,7 @@ pub(super) async fn of(
          loads AS MATERIALIZED (
              SELECT number.xid, bool_or(id = $2) AS own, bool_or(id IN (SELECT id FROM file)) AS same,
                     bool_or(updates AND id > (SELECT min(id) FROM file)) AS doubtful
-             FROM jitney_loads l, LATERAL (
-                 SELECT l.xmin AS xid UNION SELECT part::text::xid FROM unnest(l.parts) AS part) AS number
-             WHERE target = $1 AND {TRUSTED} GROUP BY number.xid)
+             FROM {NUMBERS} WHERE target = $1 AND {TRUSTED} GROUP BY number.xid)
          SELECT count(*), count(*) FILTER (WHERE loads.own), count(*) FILTER (WHERE loads.same AND NOT loads.own),
                 count(*) FILTER (WHERE loads.xid IS NULL OR loads.doubtful AND NOT loads.own),
                 (SELECT {TRUSTED} FROM jitney_loads l WHERE id = $2)
@@ -157,9 +155,7 @@ pub(super) async fn of_each(
     let xmin = if hidden.is_some() { "NULL::xid" } else { "t.xmin" };
     let sql = format!(
         "WITH loads AS MATERIALIZED (
-             SELECT l.id, number.xid FROM jitney_loads l, LATERAL (
-                 SELECT l.xmin AS xid UNION SELECT part::text::xid FROM unnest(l.parts) AS part) AS number
-             WHERE l.id = ANY($1) AND {TRUSTED})
+             SELECT l.id, number.xid FROM {NUMBERS} WHERE l.id = ANY($1) AND {TRUSTED})
          SELECT there.load, count(*), count(loads.id), EXISTS (SELECT 1 FROM loads l WHERE l.id = there.load)
          FROM (SELECT CASE t.{column}{cases} END AS load, {xmin} AS xid FROM {target} t WHERE t.{column} IN ({})) there
          LEFT JOIN loads ON loads.xid = there.xid AND loads.id = there.load GROUP BY there.load",
@@ -177,6 +173,10 @@ pub(super) async fn of_each(
 
 const DISTRUSTED: &str = "its rows cannot be told from others: the entry in the ledger was written by an earlier version, \
                           restored from a dump or changed";
+
+/// The ledger, with a row for each number that an entry's rows carry.
+const NUMBERS: &str = "jitney_loads l, LATERAL (
+                           SELECT l.xmin AS xid UNION SELECT part::text::xid FROM unnest(l.parts) AS part) AS number";
 
 /// Whether the number in an entry of the ledger is still that of its rows.
 const TRUSTED: &str = "l.xid IS NOT NULL AND updates IS NOT NULL AND (l.xid & 4294967295)::text = l.xmin::text \

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use tokio_postgres::{IsolationLevel, Transaction};
 
+use super::ledger;
 use super::loaded::Loaded;
 use super::source::Source;
 use crate::postgres::{FlowAddress, LOST, Outcome, Watch, connect_once, explain, outcome};
@@ -25,7 +26,7 @@ pub(super) trait Loading: Sync {
     /// The server.
     fn address(&self, context: &TaskContext) -> FlowAddress;
 
-    /// Loads the file and writes to the ledger, within the transaction.
+    /// Loads the file and writes to the ledger, which is there, within the transaction.
     fn load(
         &self,
         transaction: &Transaction<'_>,
@@ -61,10 +62,16 @@ async fn attempt<L: Loading + ?Sized>(task: &L, context: &TaskContext, source: &
     let doing = "beginning the load";
     let begun = async { beginning.start().await.map_err(|error| explain(doing, &error)) };
     let transaction = watch.over(doing, begun).await?;
+    // On the heap: the state of a load is large, and so would be everything around it.
+    let begun_load = Box::pin(async {
+        watch.identify(&transaction, true).await?;
+        watch.over("looking for the ledger", ledger::ensure(&transaction)).await?;
+        task.load(&transaction, context, &watch, source, began).await
+    });
     let loaded = tokio::select! {
         biased;
         () = context.cancel.cancelled() => None,
-        loaded = task.load(&transaction, context, &watch, source, began) => Some(loaded.map_err(rolled_back)?),
+        loaded = begun_load => Some(loaded.map_err(rolled_back)?),
     };
     let Some(loaded) = loaded else {
         drop(transaction);

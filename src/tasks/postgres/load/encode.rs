@@ -1,17 +1,18 @@
 //! Rows as COPY wants them: in binary while every value is certainly what the server would make of its text, as text
 //! otherwise. Source of both forms: the chapter on COPY in Postgres's manual.
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use polars::prelude::{
-    BooleanType, Column, DataFrame, DataType, Float64Type, Int32Type, Int64Type, PolarsDataType, PolarsResult,
-    StringType, TimeUnit,
+    BooleanType, Column, DataFrame, DataType, Float64Type, Int32Type, Int64Type, PolarsDataType, PolarsError,
+    PolarsResult, StringType, TimeUnit,
 };
 
 use super::numeric::put_numeric;
 use crate::stream::float::{push_float, push_real};
-use crate::stream::moment::{parse_date, parse_timestamp, parse_timestamptz};
+use crate::stream::moment::{parse_date, parse_instant, parse_timestamp, parse_timestamptz};
 use crate::stream::print::{push_date, push_int, push_timestamp};
 use crate::stream::value::{parse_bool, parse_float, parse_int, parse_real};
+use crate::task::TaskError;
 use crate::tasks::postgres::kind::Kind;
 use crate::tasks::postgres::target::Field;
 
@@ -64,42 +65,42 @@ impl Encoder {
         self.fields.iter().all(|field| field.kind != Kind::Other)
     }
 
-    /// Appends the frame's rows in binary. `false`, and what was appended is of no use, when the server must read a value
-    /// itself.
+    /// The frame's rows in binary; none when the server must read a value itself.
     ///
     /// # Errors
     /// When a column is missing, or of a type that has no text.
-    pub(super) fn binary(&self, frame: &DataFrame, out: &mut BytesMut) -> PolarsResult<bool> {
+    pub(super) fn binary(&self, frame: &DataFrame) -> PolarsResult<Option<Bytes>> {
         let columns = self.columns(frame)?;
         let cells = self.cells(&columns)?;
-        out.reserve(frame.height() * (2 + 12 * cells.len()));
+        let mut out = BytesMut::with_capacity(frame.height() * (2 + 12 * cells.len()));
         let count = i16::try_from(cells.len()).unwrap_or(i16::MAX);
         for row in 0..frame.height() {
             out.put_i16(count);
-            if !cells.iter().all(|cell| self.put(cell, row, out)) {
-                return Ok(false);
+            if !cells.iter().all(|cell| self.put(cell, row, &mut out)) {
+                return Ok(None);
             }
         }
-        Ok(true)
+        Ok(Some(out.freeze()))
     }
 
-    /// Appends the frame's rows as text.
+    /// The frame's rows as text.
     ///
     /// # Errors
     /// As [`Encoder::binary`].
-    pub(super) fn text(&self, frame: &DataFrame, out: &mut Vec<u8>) -> PolarsResult<()> {
+    pub(super) fn text(&self, frame: &DataFrame) -> PolarsResult<Bytes> {
         let columns = self.columns(frame)?;
         let cells = self.cells(&columns)?;
+        let mut out = Vec::with_capacity(frame.estimated_size());
         for row in 0..frame.height() {
             for (index, cell) in cells.iter().enumerate() {
                 if index > 0 {
                     out.push(b'\t');
                 }
-                cell.write(row, out);
+                cell.write(row, &mut out);
             }
             out.push(b'\n');
         }
-        Ok(())
+        Ok(Bytes::from(out))
     }
 
     /// The columns as the Polars types that values are written from, each in one chunk.
@@ -149,12 +150,17 @@ impl Encoder {
             Kind::Date => parse_date(bytes).is_some_and(|days| put_date(days, out)),
             Kind::Timestamp => parse_timestamp(bytes).is_some_and(|micros| put_moment(micros, out)),
             Kind::TimestampTz => {
-                let micros = parse_timestamptz(bytes).filter(|_| self.is_utc || parse_timestamp(bytes).is_none());
+                let micros = if self.is_utc { parse_timestamptz(bytes) } else { parse_instant(bytes) };
                 micros.is_some_and(|micros| put_moment(micros, out))
             }
             Kind::Other => false,
         }
     }
+}
+
+/// A column that has no text, in words.
+pub(super) fn unwritable(error: &PolarsError) -> TaskError {
+    TaskError::permanent("a column cannot be converted for the table").because(error)
 }
 
 /// Computed values keep their type where their Postgres type has a binary form of it; everything else is text.

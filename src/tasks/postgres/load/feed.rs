@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
-use bytes::{Bytes, BytesMut};
-use polars::prelude::DataFrame;
+use bytes::Bytes;
+use polars::prelude::{DataFrame, PolarsResult};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::encode::Encoder;
+use super::encode::{Encoder, unwritable};
 use super::key::Key;
 use crate::clock;
 use crate::stream::{BadRow, Batches, Column, Reader};
@@ -89,9 +89,8 @@ impl Feed {
         let mut changes = 0;
         for batch in batches {
             let batch = batch?;
-            let encoded = encode(&self.encoder, &batch.frame, self.is_text);
-            let (form, bytes) = encoded
-                .map_err(|error| TaskError::permanent("a column cannot be converted for the table").because(error))?;
+            let (form, bytes) =
+                encode(&self.encoder, &batch.frame, self.is_text).map_err(|error| unwritable(&error))?;
             changes += usize::from(form == Form::Text);
             self.is_text |= changes > MAX_CHANGES;
             self.progress.add_rows(batch.rows_read);
@@ -106,14 +105,11 @@ impl Feed {
     }
 }
 
-fn encode(encoder: &Encoder, frame: &DataFrame, is_text: bool) -> polars::prelude::PolarsResult<(Form, Bytes)> {
-    let mut out = BytesMut::new();
-    if !is_text && encoder.binary(frame, &mut out)? {
-        return Ok((Form::Binary, out.freeze()));
+fn encode(encoder: &Encoder, frame: &DataFrame, is_text: bool) -> PolarsResult<(Form, Bytes)> {
+    if !is_text && let Some(bytes) = encoder.binary(frame)? {
+        return Ok((Form::Binary, bytes));
     }
-    let mut out = Vec::with_capacity(out.len());
-    encoder.text(frame, &mut out)?;
-    Ok((Form::Text, Bytes::from(out)))
+    Ok((Form::Text, encoder.text(frame)?))
 }
 
 /// Reads and parses on a thread of its own.

@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::SinkExt;
 use polars::prelude::{
     Column, DataFrame, DataType, IntoColumn, NewChunkedArray, PolarsError, PolarsResult, StringChunked,
     StringChunkedBuilder,
@@ -15,8 +14,10 @@ use tokio_postgres::{Error, Transaction};
 
 use super::encode::Encoder;
 use super::feed::{Order, Question};
+use super::savepoint;
+use super::send::send_all;
 use super::stored::Session;
-use crate::postgres::{Watch, explain};
+use crate::postgres::Watch;
 use crate::stream::ColumnType;
 use crate::task::TaskError;
 use crate::tasks::polars::plan::KeyMaker;
@@ -27,6 +28,9 @@ use crate::tasks::postgres::target::{Field, Target};
 
 /// The table in which the server sees the rows of a question.
 const TABLE: &str = "pg_temp.jitney_key";
+
+/// What goes on meanwhile, in messages.
+const DOING: &str = "making the keys of `row_id`";
 
 /// What a load's keys are made from.
 pub(super) struct Key {
@@ -183,18 +187,11 @@ impl Key {
         rows: &DataFrame,
     ) -> Result<bool, TaskError> {
         let text = self.text(rows)?;
-        over(watch, transaction.batch_execute("SAVEPOINT jitney_key")).await?;
-        watch.before_copy();
-        let copied = over(watch, copy(transaction, text)).await;
-        let (end, is_there) = match copied {
-            Ok(_) => ("RELEASE SAVEPOINT jitney_key", true),
-            Err(problem) => {
-                watch.refusal().filter(|refusal| refusal.is_of_a_row("jitney_key")).ok_or(problem)?;
-                ("ROLLBACK TO SAVEPOINT jitney_key; RELEASE SAVEPOINT jitney_key", false)
-            }
+        let work = async {
+            watch.before_copy();
+            over(watch, copy(transaction, text)).await
         };
-        over(watch, transaction.batch_execute(end)).await?;
-        Ok(is_there)
+        Ok(savepoint::behind(transaction, watch, (DOING, "jitney_key"), work).await?.is_ok())
     }
 
     fn text(&self, rows: &DataFrame) -> Result<Bytes, TaskError> {
@@ -203,11 +200,9 @@ impl Key {
         let used: Vec<String> = rows.get_column_names().iter().map(ToString::to_string).collect();
         let fields = used.iter().zip(fields).map(|(name, kind)| Field::unstored(name, kind)).collect();
         let encoder = Encoder { fields, used, constant: None, is_utc: false };
-        let mut out = Vec::new();
-        encoder.text(rows, &mut out).map_err(|error| {
+        encoder.text(rows).map_err(|error| {
             TaskError::permanent("a column of `row_id` cannot be converted for the table").because(error)
-        })?;
-        Ok(Bytes::from(out))
+        })
     }
 
     fn not_possible(&self) -> TaskError {
@@ -263,11 +258,10 @@ fn column_name(index: usize) -> String {
 async fn copy(transaction: &Transaction<'_>, text: Bytes) -> Result<u64, Error> {
     let sql = format!("COPY {TABLE} FROM STDIN (FORMAT text, ENCODING 'UTF8')");
     let mut sink = Box::pin(transaction.copy_in::<_, Bytes>(&sql).await?);
-    sink.send(text).await?;
+    send_all(&mut sink, text).await?;
     sink.as_mut().finish().await
 }
 
 async fn over<T>(watch: &Watch<'_>, work: impl Future<Output = Result<T, Error>>) -> Result<T, TaskError> {
-    let doing = "making the keys of `row_id`";
-    watch.over(doing, async { work.await.map_err(|error| explain(doing, &error)) }).await
+    savepoint::over(watch, DOING, work).await
 }

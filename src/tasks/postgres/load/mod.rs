@@ -9,6 +9,7 @@ mod mode;
 mod numeric;
 mod place;
 mod refused;
+mod savepoint;
 mod send;
 mod stored;
 
@@ -178,8 +179,6 @@ impl Loading for Load {
         source: &Source,
         began: Instant,
     ) -> Result<Loaded, TaskError> {
-        watch.identify(transaction, true).await?;
-        watch.over("looking for the ledger", ledger::ensure(transaction)).await?;
         let ddl = self.ddl_text(context)?;
         let making = self.making(ddl.as_deref());
         let target = watch.over("looking for the table", Target::find(transaction, &self.table, &making)).await?;

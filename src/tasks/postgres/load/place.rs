@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use polars::prelude::{DataFrame, PolarsError};
+use polars::prelude::DataFrame;
 
 use super::Way;
+use super::encode::unwritable;
 use super::feed::ahead;
 use super::refused::{Complaint, Refused};
 use crate::aside::aside;
@@ -59,17 +59,13 @@ impl Way<'_> {
         let line = line(row, 0);
         let text = match line {
             Some(_) => String::new(),
-            None => String::from_utf8_lossy(&self.text(row)?).trim_end().to_owned(),
+            None => {
+                let text = self.encoder.text(row).map_err(|error| unwritable(&error))?;
+                String::from_utf8_lossy(&text).trim_end().to_owned()
+            }
         };
         refused.add(line, self.complaint(refusal, relation, text));
         Ok(())
-    }
-
-    /// Rows as COPY's text.
-    pub(super) fn text(&self, rows: &DataFrame) -> Result<Bytes, TaskError> {
-        let mut out = Vec::new();
-        self.encoder.text(rows, &mut out).map_err(|error| unwritable(&error))?;
-        Ok(Bytes::from(out))
     }
 
     fn complaint(&self, refusal: &Refusal, relation: &str, text: String) -> Complaint {
@@ -120,8 +116,4 @@ impl Way<'_> {
 
 fn line(frame: &DataFrame, row: usize) -> Option<u64> {
     frame.column(LINE).ok()?.i64().ok()?.get(row).map(i64::unsigned_abs)
-}
-
-fn unwritable(error: &PolarsError) -> TaskError {
-    TaskError::permanent("a column cannot be converted for the table").because(error)
 }

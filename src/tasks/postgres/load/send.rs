@@ -10,12 +10,13 @@ use polars::prelude::DataFrame;
 use tokio_postgres::{CopyInSink, Error, Transaction};
 
 use super::Way;
-use super::encode::{HEADER, TRAILER};
+use super::encode::{HEADER, TRAILER, unwritable};
 use super::feed::{Feed, Form, Order, Parcel, Question};
 use super::key::Key;
 use super::mode::{self, STAGE};
 use super::refused::Refused;
-use crate::postgres::{Refusal, Watch, explain};
+use super::savepoint;
+use crate::postgres::{Refusal, Watch};
 use crate::task::{Level, TaskError};
 use crate::tasks::bad_rows::Rejected;
 use crate::text::count;
@@ -79,7 +80,7 @@ impl Sending<'_> {
         let sent = Sent::default();
         let mut flow = Flow { sending: self, columns, sent, rows: 0, copying: None, key, has_asked: false };
         let mut refused = Refused::default();
-        if rejected.room().is_some() {
+        if rejected.room().is_some() && self.table != STAGE {
             let table = "CREATE TEMP TABLE jitney_part (mark int) ON COMMIT DROP";
             flow.over(self.transaction.batch_execute(table)).await?;
         }
@@ -211,9 +212,7 @@ impl Flow<'_> {
     }
 
     async fn over<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, TaskError> {
-        let doing = self.sending.doing();
-        let explained = async { work.await.map_err(|error| explain(&doing, &error)) };
-        self.sending.watch.over(&doing, explained).await
+        savepoint::over(self.sending.watch, &self.sending.doing(), work).await
     }
 
     /// Waits for `work` unless the server complains of a row before.
@@ -271,38 +270,27 @@ impl Flow<'_> {
     ) -> Result<Result<(), Refusal>, TaskError> {
         let (form, bytes) = match encoded {
             Some(encoded) => encoded,
-            None => (Form::Text, self.sending.way.text(rows)?),
+            None => (Form::Text, self.sending.way.encoder.text(rows).map_err(|error| unwritable(&error))?),
         };
-        let transaction = self.sending.transaction;
-        self.over(transaction.batch_execute("SAVEPOINT jitney_batch")).await?;
-        match self.copy(form, bytes).await {
-            Ok(stored) => {
-                self.mark_part().await?;
-                self.over(transaction.batch_execute("RELEASE SAVEPOINT jitney_batch")).await?;
+        let Sending { transaction, watch, relation, .. } = self.sending;
+        let work = Box::pin(async { Ok((self.copy(form, bytes).await?, self.part().await?)) });
+        match savepoint::behind(transaction, watch, (&self.sending.doing(), relation), work).await? {
+            Ok((stored, part)) => {
+                self.sent.parts.extend(part);
                 self.count(rows.height() as u64, stored).map(Ok)
             }
-            Err(problem) => {
-                let Sending { watch, relation, .. } = self.sending;
-                let refusal = watch.refusal().filter(|refusal| refusal.is_of_a_row(relation)).ok_or(problem)?;
-                self.over(
-                    transaction.batch_execute("ROLLBACK TO SAVEPOINT jitney_batch; RELEASE SAVEPOINT jitney_batch"),
-                )
-                .await?;
-                Ok(Err(refusal))
-            }
+            Err(refusal) => Ok(Err(refusal)),
         }
     }
 
-    /// Notes the number of the subtransaction that is under way. Only a row that it wrote tells it.
-    async fn mark_part(&mut self) -> Result<(), TaskError> {
+    /// The number of the subtransaction that is under way, where rows of the table bear it. Only a row tells it.
+    async fn part(&self) -> Result<Option<i64>, TaskError> {
         if self.sending.table == STAGE {
-            return Ok(());
+            return Ok(None);
         }
-        let transaction = self.sending.transaction;
         let marked = "INSERT INTO pg_temp.jitney_part VALUES (1) RETURNING xmin::text::bigint";
-        let row = self.over(transaction.query_one(marked, &[])).await?;
-        self.sent.parts.push(row.get(0));
-        Ok(())
+        let row = self.over(self.sending.transaction.query_one(marked, &[])).await?;
+        Ok(Some(row.get(0)))
     }
 
     async fn copy(&self, form: Form, bytes: Bytes) -> Result<u64, TaskError> {
@@ -314,7 +302,8 @@ impl Flow<'_> {
     }
 }
 
-async fn send_all(sink: &mut Pin<Box<CopyInSink<Bytes>>>, mut bytes: Bytes) -> Result<(), Error> {
+/// Sends the bytes of a COPY in messages that the server takes.
+pub(super) async fn send_all(sink: &mut Pin<Box<CopyInSink<Bytes>>>, mut bytes: Bytes) -> Result<(), Error> {
     while !bytes.is_empty() {
         sink.send(bytes.split_to(bytes.len().min(MESSAGE))).await?;
     }

@@ -1,0 +1,41 @@
+//! Work of a load that the server may refuse rows of, without any loss of what was done before it.
+
+use tokio_postgres::{Error, Transaction};
+
+use crate::postgres::{Refusal, Watch, explain};
+use crate::task::TaskError;
+
+/// Does a COPY into `relation` (as the server's messages name it), and what belongs to it, behind a savepoint. What the
+/// server has against one of the rows is the inner error, and nothing of the work stays.
+///
+/// # Errors
+/// What the work says that is about no row, or that the server refuses a statement.
+pub(super) async fn behind<T>(
+    transaction: &Transaction<'_>,
+    watch: &Watch<'_>,
+    (doing, relation): (&str, &str),
+    work: impl Future<Output = Result<T, TaskError>>,
+) -> Result<Result<T, Refusal>, TaskError> {
+    over(watch, doing, transaction.batch_execute("SAVEPOINT jitney_rows")).await?;
+    let (end, outcome) = match work.await {
+        Ok(done) => ("RELEASE SAVEPOINT jitney_rows", Ok(done)),
+        Err(problem) => {
+            let refusal = watch.refusal().filter(|refusal| refusal.is_of_a_row(relation)).ok_or(problem)?;
+            ("ROLLBACK TO SAVEPOINT jitney_rows; RELEASE SAVEPOINT jitney_rows", Err(refusal))
+        }
+    };
+    over(watch, doing, transaction.batch_execute(end)).await?;
+    Ok(outcome)
+}
+
+/// Waits for a statement, as [`Watch::over`] does.
+///
+/// # Errors
+/// What the server says, in words about what was being done.
+pub(super) async fn over<T>(
+    watch: &Watch<'_>,
+    doing: &str,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, TaskError> {
+    watch.over(doing, async { work.await.map_err(|error| explain(doing, &error)) }).await
+}
