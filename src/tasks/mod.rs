@@ -4,6 +4,7 @@ mod appended;
 pub mod bad_rows;
 pub mod bigquery;
 pub mod core;
+mod counts;
 mod csv_fields;
 pub mod duckdb;
 mod fetch;

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio_postgres::{Error, Transaction};
 
-use super::ledger::{self, Counts, Key};
+use super::ledger::{self, Key};
 use super::loaded::Loaded;
 use super::source::Source;
 use super::target::Target;
@@ -23,6 +23,7 @@ use crate::postgres::{FlowAddress, Watch, explain};
 use crate::stream::bytes::Bytes as Blocks;
 use crate::stream::{Encoding, Limits, Text, contradicted, seems_utf16};
 use crate::task::{Conflict, Level, Task, TaskContext, TaskError};
+use crate::tasks::counts::Counts;
 use crate::text::hex;
 
 /// Blocks that wait to be sent.

@@ -7,6 +7,7 @@ use crate::postgres::explain;
 use crate::postgres::sql::quote;
 use crate::task::{TaskContext, TaskError};
 use crate::tasks::appended::Standing;
+use crate::tasks::counts::Counts;
 use crate::text::count;
 
 use super::rows;
@@ -54,15 +55,6 @@ impl Earlier {
     pub(super) fn is_of(&self, context: &TaskContext) -> bool {
         self.execution == context.execution.as_str() && self.run == context.run.as_str()
     }
-}
-
-/// What a load counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Counts {
-    pub(super) read: u64,
-    pub(super) loaded: u64,
-    pub(super) rejected: u64,
-    pub(super) skipped: u64,
 }
 
 /// Makes the ledger if it is not there, or adds the columns that one of an earlier version lacks.

@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::ledger::Counts;
 use super::source::Source;
 use crate::task::Level;
+use crate::tasks::counts::Counts;
 
 /// What was loaded. `rows_read = rows_loaded + rows_rejected + rows_skipped`.
 #[derive(Debug, Default, Serialize, JsonSchema)]
@@ -71,8 +71,6 @@ impl Loaded {
 
     /// A load that was done before, and is not done again.
     pub(super) fn known(table: &str, source: &Source, earlier: Counts) -> Self {
-        let skipped = earlier.read.saturating_sub(earlier.rejected);
-        let counts = Counts { read: earlier.read, rejected: earlier.rejected, skipped, loaded: 0 };
-        Self { already_loaded: true, ..Self::of(table, source, counts, 0.0) }
+        Self { already_loaded: true, ..Self::of(table, source, earlier.again(), 0.0) }
     }
 }

@@ -10,20 +10,12 @@ use super::super::client::BigQuery;
 use super::super::job::Work;
 use super::super::name::{TableName, literal};
 use crate::task::TaskError;
+use crate::tasks::counts::Counts;
 use crate::tasks::fetch::Keep;
 
 const DDL: &str = include_str!("../../../../sql/bigquery/jitney_loads.sql");
 /// What the ledger is called, in the dataset of the table that is loaded.
 pub(super) const NAME: &str = "jitney_loads";
-
-/// What a load counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Counts {
-    pub(super) read: u64,
-    pub(super) loaded: u64,
-    pub(super) rejected: u64,
-    pub(super) skipped: u64,
-}
 
 /// The newest load of a partition.
 #[derive(Debug)]

@@ -15,13 +15,14 @@ use super::super::name::TableName;
 use super::super::query::{by_time, labels};
 use super::super::schema;
 use super::super::upload::LocalFile;
-use super::ledger::{Counts, Earlier, Question, Which};
+use super::ledger::{Earlier, Question, Which};
 use super::mode::Mode;
 use super::script::{Entry, Script};
 use super::source::{Source, find};
 use super::{From, Load, Loaded};
 use crate::task::{Level, TaskError};
 use crate::tasks::appended::{Before, IfLoaded, Sameness, Standing, Verdict};
+use crate::tasks::counts::Counts;
 use crate::text::hex;
 
 /// A staging table that nobody deletes is gone after a day.
@@ -256,9 +257,7 @@ impl Staged<'_> {
 
     fn known(&self, source: &Source, earlier: &Earlier, said: String) -> Loaded {
         self.bigquery.context.info(said);
-        let Counts { read, rejected, .. } = earlier.counts;
-        let counts = Counts { read, rejected, loaded: 0, skipped: read.saturating_sub(rejected) };
-        Loaded { already_loaded: true, ..self.loaded(source, counts, None) }
+        Loaded { already_loaded: true, ..self.loaded(source, earlier.counts.again(), None) }
     }
 
     /// Runs the load job. Gives its id, the rows that it brought, and those that did not fit.

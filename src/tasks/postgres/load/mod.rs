@@ -22,7 +22,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use tokio_postgres::{Error, Transaction};
 
-use super::ledger::{self, Counts, Key};
+use super::ledger::{self, Key};
 use super::loaded::Loaded;
 use super::source::Source;
 use super::target::{Leniency, Making, Target};
@@ -32,6 +32,7 @@ use crate::stream::{ColumnType, Format, ReadOptions, Reader};
 use crate::task::{Conflict, Ledger, Level, Progress, Task, TaskContext, TaskError};
 use crate::tasks::appended::IfLoaded;
 use crate::tasks::bad_rows::{BadRows, Rejected};
+use crate::tasks::counts::Counts;
 use crate::tasks::csv_fields::{as_written, reads_csv};
 use crate::tasks::polars::plan::Plan;
 use crate::tasks::polars::spec::Transform;

@@ -1,0 +1,22 @@
+//! What a load counts, wherever it goes.
+
+/// Rows of a load: `read = loaded + rejected + skipped`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Counts {
+    /// Rows in the file.
+    pub read: u64,
+    /// Rows that are new or changed in the table.
+    pub loaded: u64,
+    /// Rows that did not fit.
+    pub rejected: u64,
+    /// Rows that were there already, or that a step left out.
+    pub skipped: u64,
+}
+
+impl Counts {
+    /// What a load counts that finds the file of these counts loaded already: nothing new.
+    #[must_use]
+    pub fn again(self) -> Self {
+        Self { loaded: 0, skipped: self.read.saturating_sub(self.rejected), ..self }
+    }
+}
