@@ -41,6 +41,22 @@ fn both_ends_are_in_whatever_their_length() {
 }
 
 #[test]
+fn an_hour_a_minute_and_a_second_are_as_long_as_they_are_written() {
+    let often = schedule("0/10 * * * *", "UTC");
+    let named = |from: &str, to: &str| {
+        slots(&often, None, from, to).iter().map(|slot| slot[11..16].to_owned()).collect::<Vec<_>>()
+    };
+    let hour = ["00:00", "00:10", "00:20", "00:30", "00:40", "00:50"];
+    for written in ["2026-01-01T00:00", "2026-01-01 00:00", "2026-01-01T00"] {
+        assert_eq!(named(written, written), hour, "{written}");
+    }
+    assert_eq!(named("2026-01-01T00:10", "2026-01-01T00:30"), hour[1..4]);
+    assert_eq!(named("2026-01-01T00:00", "2026-01-01T00:00:00"), hour[..1]);
+    assert_eq!(named("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"), hour[..1]);
+    assert_eq!(named("2026-01-01T00:50", "2026-01-01T01").len(), 7);
+}
+
+#[test]
 fn ends_are_read_in_the_zone_of_the_schedule() {
     // The first of January in Auckland begins on the last of December elsewhere.
     let auckland = schedule("0 0 1 * *", "Pacific/Auckland");

@@ -29,7 +29,8 @@ pub(super) struct Asking {
     /// The first partition: a month, a day, an hour or a year, in the schedule's time zone
     #[arg(long, required = true, value_name = "WHEN")]
     from: Option<String>,
-    /// The last partition, included
+    /// The last partition, included: all of the month 2019-01, the day 2019-01-31 or the hour 2019-01-31T06:00, the
+    /// minute 2019-01-31T06:30, the moment 2019-01-31T06:00:00
     #[arg(long, required = true, value_name = "WHEN")]
     to: Option<String>,
     /// An input of the flow; expressions may name `trigger.date`: -i "year={{ trigger.date | date('yyyy') }}"

@@ -1,4 +1,5 @@
-//! A stretch of time as a user writes it: `2019`, `2019-01`, `2019-01-31`, `2019-01-31T06:00`.
+//! A stretch of time as a user writes it: the year `2019`, the month `2019-01`, the day `2019-01-31`, the hour
+//! `2019-01-31T06` or `2019-01-31T06:00`, the minute `2019-01-31T06:30`, the second `2019-01-31T06:00:00`.
 
 use chrono::{DateTime, Duration, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc};
 use chrono_tz::Tz;
@@ -51,7 +52,13 @@ fn local(text: &str) -> Option<(NaiveDateTime, NaiveDateTime)> {
         let first = NaiveDateTime::parse_from_str(&text, format).ok()?;
         Some((first, first.checked_add_signed(length)?))
     };
-    read("%Y-%m-%dT%H:%M", Duration::minutes(1)).or_else(|| read("%Y-%m-%dT%H:%M:%S%.f", Duration::seconds(1)))
+    if text.len() == "2019-01-31T06".len() {
+        let hour = NaiveDateTime::parse_from_str(&format!("{text}:00"), "%Y-%m-%dT%H:%M").ok()?;
+        return Some((hour, hour.checked_add_signed(Duration::hours(1))?));
+    }
+    // An hour is written with its minutes, as schedules by the hour name their partitions.
+    let length = if text.ends_with(":00") { Duration::hours(1) } else { Duration::minutes(1) };
+    read("%Y-%m-%dT%H:%M", length).or_else(|| read("%Y-%m-%dT%H:%M:%S%.f", Duration::seconds(1)))
 }
 
 /// The moment of a local time; of one that a clock change skips, the first one after the gap.
