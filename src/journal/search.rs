@@ -1,12 +1,14 @@
 //! Executions as lists show them: the summary that is written with each event, and searches in it.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::types::Value as Sql;
 use rusqlite::{OptionalExtension, Row, Transaction, params, params_from_iter};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{ExecutionState, Journal, Result, State, Summary, ends, stamp};
+use super::{ExecutionState, Journal, Result, State, Summary, Triggered, ends, stamp};
 use crate::id::ExecutionId;
 use crate::text::plain;
 
@@ -159,6 +161,24 @@ impl Journal {
             let mut statement = connection.prepare_cached(&sql)?;
             let rows = statement.query_map(params_from_iter(values), summary)?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    /// What started these executions, where it was not a person.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn triggers(&self, executions: &[Summary]) -> Result<BTreeMap<ExecutionId, Triggered>> {
+        let triggered = executions.iter().filter(|summary| summary.trigger.is_some());
+        let ids = Value::from_iter(triggered.map(|summary| summary.id.as_str())).to_string();
+        let sql = "SELECT execution, body -> '$.trigger' FROM events
+                   WHERE number = 0 AND execution IN (SELECT value FROM json_each(?))";
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(sql)?;
+            let rows = statement.query_map([ids], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+            let rows: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
+            let read = |(id, text): (String, String)| Some((ExecutionId::new(id), serde_json::from_str(&text).ok()?));
+            Ok(rows.into_iter().filter_map(read).collect())
         })
     }
 

@@ -252,7 +252,14 @@ async fn a_trigger_is_given_a_backfill_as_kestras_scripts_do() {
         (&json!(1), &json!("2020-12-31T23:00:00Z")),
         "{ended}"
     );
-    assert_eq!(server.get("/api/v1/executions/search?labels=team:taxi")["total"], 1, "the labels are the executions'");
+    let listed = server.get("/api/v1/executions/search?labels=team:taxi");
+    assert_eq!(listed["total"], 1, "the labels are the executions'");
+    let (listed, whole) = (&listed["results"][0], "/api/v1/executions/".to_owned());
+    let trigger = &listed["trigger"];
+    assert_eq!((&trigger["id"], &trigger["type"]), (&json!("yearly"), &json!("backfill")), "{listed}");
+    assert!(trigger["variables"]["date"].as_str().is_some_and(|date| date.starts_with("2021-01-01T00:00")), "{listed}");
+    let whole = server.get(&(whole + listed["id"].as_str().unwrap()));
+    assert_eq!((trigger, &listed["scheduleDate"]), (&whole["trigger"], &whole["scheduleDate"]));
     for (more, words) in [
         (json!({}), "the body has neither `disabled` nor `backfill`"),
         (json!({"backfill": {"start": "soon"}}), "`soon` is no month"),

@@ -87,9 +87,10 @@ pub(super) async fn search(
     let (size, skipped) = parameters.page()?;
     let page = app.executor.journal().search(&parameters.query_in(&app)?, size, skipped)?;
     let journal = app.executor.journal();
+    let triggers = journal.triggers(&page.executions)?;
     let listed = |summary: &Summary| {
         let interrupted = is_interrupted(&app.settings, journal, &summary.id, &summary.state, summary.created)?;
-        Ok(ExecutionShape::listed(summary, interrupted))
+        Ok(ExecutionShape::listed(summary, triggers.get(&summary.id), interrupted))
     };
     let results = page.executions.iter().map(listed).collect::<Result<_, Problem>>()?;
     Ok(Json(Results { results, total: page.total }))

@@ -6,7 +6,10 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::id::ExecutionId;
-use crate::journal::{State, Summary, TaskRun};
+use crate::journal::{State, Summary, TaskRun, Triggered};
+
+/// The facts of a webhook that are what somebody sent to it.
+const SENT: [&str; 3] = ["body", "headers", "parameters"];
 
 /// A state with its times.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -92,9 +95,38 @@ pub(crate) struct ExecutionShape {
     /// The task runs; lists leave them out.
     #[serde(skip_serializing_if = "Option::is_none")]
     task_run_list: Option<Vec<TaskRunShape>>,
-    /// The moment that it is for; lists leave it out.
+    /// What started it; left out where somebody did by hand.
     #[serde(skip_serializing_if = "Option::is_none")]
+    trigger: Option<TriggerShape>,
+    /// The moment that it is for.
     schedule_date: Option<DateTime<Utc>>,
+}
+
+/// What started an execution.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct TriggerShape {
+    /// The trigger's id in its flow.
+    id: String,
+    /// What kind of trigger it is, or `backfill`.
+    #[serde(rename = "type")]
+    kind: String,
+    /// What expressions see as `trigger`, such as its `date`; without what a webhook was sent, which may be a secret.
+    #[schema(value_type = Object)]
+    variables: Map<String, Value>,
+}
+
+impl TriggerShape {
+    fn of(triggered: &Triggered) -> Self {
+        let is_shown = |name: &str| triggered.kind != "webhook" || !SENT.contains(&name);
+        let shown = triggered.facts.iter().filter(|(name, _)| is_shown(name));
+        // A backfill names the schedule that it goes by.
+        let id = triggered.facts.get("id").and_then(Value::as_str).unwrap_or(&triggered.id);
+        Self {
+            id: id.to_owned(),
+            kind: triggered.kind.clone(),
+            variables: shown.map(|(name, value)| (name.clone(), value.clone())).collect(),
+        }
+    }
 }
 
 impl ExecutionShape {
@@ -115,12 +147,13 @@ impl ExecutionShape {
             labels: state.labels.iter().map(label).collect(),
             rows: state.rows,
             task_run_list: Some(runs),
+            trigger: state.created.trigger.as_ref().map(TriggerShape::of),
             schedule_date: Some(state.created.trigger_date),
         }
     }
 
     /// An execution in a list.
-    pub(crate) fn listed(summary: &Summary, interrupted: bool) -> Self {
+    pub(crate) fn listed(summary: &Summary, trigger: Option<&Triggered>, interrupted: bool) -> Self {
         Self {
             id: summary.id.to_string(),
             namespace: summary.namespace.clone(),
@@ -132,7 +165,8 @@ impl ExecutionShape {
             labels: Vec::new(),
             rows: summary.rows,
             task_run_list: None,
-            schedule_date: None,
+            trigger: trigger.map(TriggerShape::of),
+            schedule_date: summary.trigger_date,
         }
     }
 }
