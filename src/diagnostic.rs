@@ -39,6 +39,9 @@ pub struct Diagnostic {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+    /// Whether what it is about is well-formed, and asks for something that is not possible here.
+    #[serde(skip)]
+    pub is_refusal: bool,
 }
 
 impl Diagnostic {
@@ -52,6 +55,7 @@ impl Diagnostic {
             column: 0,
             snippet: None,
             help: None,
+            is_refusal: false,
         }
     }
 

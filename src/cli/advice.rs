@@ -4,6 +4,7 @@ use std::io;
 use std::time::SystemTime;
 
 use crate::cli::Invalid;
+use crate::cli::exit::has_findings;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::EngineError;
@@ -17,7 +18,7 @@ struct Stuck(Diagnostic);
 
 /// The same error, with the path and a remedy where the home folder is what is wrong.
 pub(super) fn of(error: anyhow::Error, settings: &Settings) -> anyhow::Error {
-    if error.is::<Invalid>() {
+    if has_findings(&error) {
         return error;
     }
     if let Some(problem) = error.chain().find_map(journal_error) {

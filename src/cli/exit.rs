@@ -12,7 +12,7 @@ use crate::engine::EngineError;
 pub enum Exit {
     /// All went well.
     Ok = 0,
-    /// An execution failed.
+    /// An execution failed, or a well-formed flow was refused before anything ran: a task cannot do what a value asks for.
     Failed = 1,
     /// The command line is wrong.
     Usage = 2,
@@ -45,6 +45,33 @@ impl fmt::Display for Invalid {
 
 impl std::error::Error for Invalid {}
 
+/// Findings in a flow that is well-formed, and that a run refuses.
+#[derive(Debug)]
+pub(super) struct Refused(Invalid);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// The error of a run whose flow cannot be read.
+pub(super) fn of_run(error: anyhow::Error) -> anyhow::Error {
+    let is_refusal = |finding: &Diagnostic| !finding.is_error() || finding.is_refusal;
+    match error.downcast::<Invalid>() {
+        Ok(invalid) if invalid.0.iter().all(is_refusal) => Refused(invalid).into(),
+        Ok(invalid) => invalid.into(),
+        Err(error) => error,
+    }
+}
+
+/// Whether an error is made of findings, each with its place and help.
+pub(super) fn has_findings(error: &anyhow::Error) -> bool {
+    error.is::<Invalid>() || error.is::<Refused>()
+}
+
 impl From<Diagnostic> for Invalid {
     fn from(finding: Diagnostic) -> Self {
         Self(vec![finding])
@@ -72,7 +99,10 @@ fn elsewhere(error: &EngineError) -> Diagnostic {
 pub(super) fn code_of(error: &anyhow::Error) -> Exit {
     if error.is::<Invalid>() {
         Exit::Invalid
-    } else if error.is::<crate::task::TaskError>() || matches!(error.downcast_ref(), Some(EngineError::Taken(_))) {
+    } else if error.is::<Refused>()
+        || error.is::<crate::task::TaskError>()
+        || matches!(error.downcast_ref(), Some(EngineError::Taken(_)))
+    {
         Exit::Failed
     } else {
         Exit::Internal

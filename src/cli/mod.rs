@@ -52,7 +52,7 @@ use out::errln;
     name = "jitney",
     version,
     arg_required_else_help = true,
-    after_help = "Try `jitney demo` first. Exit codes: 0 ok, 1 an execution failed, 2 usage, 3 an invalid flow or setting, 4 paused, 70 internal, 130 stopped."
+    after_help = "Try `jitney demo` first. Exit codes: 0 ok, 1 an execution failed or was refused, 2 usage, 3 an invalid flow or setting, 4 paused, 70 internal, 130 stopped."
 )]
 struct Cli {
     /// The folder that holds all state [default: JITNEY_HOME, else the user's data folder]
@@ -200,7 +200,7 @@ fn complain(error: &anyhow::Error, clean: impl Fn(&str) -> String) -> ExitCode {
     }
     let help = advice::help(error).map(|help| format!("\n  help: {help}")).unwrap_or_default();
     // Findings have their own lines; a line in any other message may be a value's.
-    match error.is::<Invalid>() {
+    match exit::has_findings(error) {
         true => errln!("{}", clean(&format!("{text}{help}"))),
         false => errln!("error: {}{}", indented(&clean(&text), 2), clean(&help)),
     }

@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::exit::told;
+use crate::cli::exit::{self, told};
 use crate::cli::format::{bytes, seconds};
 use crate::cli::inputs::{self, Given, pair};
 use crate::cli::out::{errln, out, outln};
@@ -48,7 +48,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
-    let (mut flow, warnings) = flows::read(&arguments.flow)?;
+    let (mut flow, warnings) = flows::read(&arguments.flow).map_err(exit::of_run)?;
     warnings.iter().for_each(|warning| errln!("{warning}"));
     flow.labels.extend(arguments.label.into_iter().map(|(key, value)| (key, Value::from(value))));
     let settings = Arc::new(settings.with_script_runner(arguments.script_runner));

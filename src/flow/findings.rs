@@ -4,7 +4,10 @@ use serde_json::Value;
 
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::flow::Document;
-use crate::task::FieldError;
+use crate::task::{FieldError, named};
+
+/// How the messages begin that say what form is wanted. All others are those of the field's own type, or of its task.
+const OF_FORM: [&str; 4] = ["invalid ", "duplicate field ", "expected ", "write a "];
 
 /// Every problem that `check` has with the value at `path`: each one found is taken out of the value, and the rest
 /// is checked again.
@@ -74,8 +77,9 @@ fn finding(document: &Document, path: &[String], error: &FieldError) -> Diagnost
         return document.locate_key(&below(full, word), finding);
     }
     let field = error.path.last().map(|field| format!("`{field}`")).unwrap_or_else(|| "this".to_owned());
-    let message = wrong_kind(&field, &error.message).unwrap_or_else(|| format!("{field}: {}", error.message));
-    let finding = Diagnostic::error(message);
+    let message = wrong_kind(&field, &error.message).unwrap_or_else(|| named(&field, &error.message));
+    let is_refusal = !OF_FORM.iter().any(|words| error.message.starts_with(words));
+    let finding = Diagnostic { is_refusal, ..Diagnostic::error(message) };
     let finding = match (error.message.starts_with("invalid type: string"), error.message.ends_with("a sequence")) {
         (true, true) => finding.help(as_list(&error.message)),
         (true, false) if error.message.contains("{{") => finding.help("this cannot be an expression; write the value"),

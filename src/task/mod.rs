@@ -36,7 +36,7 @@ pub use foresight::{Held, Holding, Ledger, Looking, Offer, Source};
 pub use outage::Outage;
 pub use pause::{AfterPause, Pause};
 pub use quota::{LINE_OVERHEAD, Quota};
-pub use reading::{Conflict, FieldError, read};
+pub use reading::{Conflict, FieldError, named, read};
 
 /// A task type: a plain struct whose fields are the YAML keys, already rendered, and whose doc comments are what the
 /// user reads in `jitney tasks TYPE`.

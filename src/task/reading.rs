@@ -100,6 +100,12 @@ fn parse<T: DeserializeOwned>(fields: Fields) -> Result<T, FieldError> {
     })
 }
 
+/// A message with the field that it is about, unless it begins with what is below the field: `options.auth.token`.
+pub fn named(field: &str, message: &str) -> String {
+    let is_named = message.strip_prefix(field.trim_end_matches('`')).is_some_and(|rest| rest.starts_with('.'));
+    if is_named { message.to_owned() } else { format!("{field}: {message}") }
+}
+
 /// Reads a task from its rendered fields.
 pub(super) fn read_rendered<T: Task>(fields: &Value) -> Result<T, TaskError> {
     let task: T = parse(Fields::new(fields, false))
@@ -107,7 +113,7 @@ pub(super) fn read_rendered<T: Task>(fields: &Value) -> Result<T, TaskError> {
     match task.conflicts().into_iter().next() {
         None => Ok(task),
         Some(Conflict { fields, message }) => {
-            Err(TaskError::permanent(format!("`{}`: {message}", fields.first().unwrap_or(&""))))
+            Err(TaskError::permanent(named(&format!("`{}`", fields.first().unwrap_or(&"")), &message)))
         }
     }
 }
