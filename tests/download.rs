@@ -4,7 +4,7 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -19,8 +19,10 @@ use sha2::{Digest, Sha256};
 /// A request as the server saw it; header names in lower case.
 #[derive(Clone, Debug)]
 struct Asked {
+    method: String,
     path: String,
     headers: BTreeMap<String, String>,
+    body: String,
 }
 
 impl Asked {
@@ -112,11 +114,21 @@ impl Server {
 }
 
 fn read(stream: &TcpStream) -> Asked {
-    let mut lines = BufReader::new(stream).lines().map(|line| line.unwrap());
-    let path = lines.next().unwrap().split(' ').nth(1).unwrap().to_owned();
-    let headers = lines.take_while(|line| !line.is_empty());
+    let mut reader = BufReader::new(stream);
+    let mut line = || {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    };
+    let first = line();
+    let mut words = first.split(' ').map(str::to_owned);
+    let (method, path) = (words.next().unwrap(), words.next().unwrap());
+    let headers = std::iter::from_fn(|| Some(line()).filter(|line| !line.is_empty()));
     let headers = headers.map(|line| line.split_once(": ").map(|(n, v)| (n.to_lowercase(), v.to_owned())).unwrap());
-    Asked { path, headers: headers.collect() }
+    let headers: BTreeMap<String, String> = headers.collect();
+    let mut body = vec![0; headers.get("content-length").map_or(0, |length| length.parse().unwrap())];
+    reader.read_exact(&mut body).unwrap();
+    Asked { method, path, headers, body: String::from_utf8(body).unwrap() }
 }
 
 fn write(mut stream: &TcpStream, answer: &Answer) {
@@ -196,6 +208,115 @@ async fn a_file_arrives_whole_with_its_sums() {
     assert_eq!(left(home.path()), ["green_tripdata_2020-04.csv.gz"]);
     assert_eq!(context.progress.bytes.load(Ordering::Relaxed), file.len() as u64);
     assert_eq!(context.progress.total_bytes.load(Ordering::Relaxed), file.len() as u64);
+}
+
+/// A download with further fields from this path.
+async fn with(context: &TaskContext, server: &Server, path: &str, more: Value) -> Result<Outputs, TaskError> {
+    let mut fields = json!({ "uri": server.url(path) });
+    fields.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    task(fields).run(context).await
+}
+
+#[tokio::test]
+async fn a_file_is_asked_for_by_any_method_with_content_and_a_login() {
+    let server = Server::start(|_, _| Answer::of(200, "id\n1\n"));
+    let home = tempfile::tempdir().unwrap();
+    let context = common::context(home.path());
+    let login = json!({"auth": {"type": "BASIC", "username": "ada", "password": "pass-of-ada"}});
+    let plain = json!({"method": "GET", "contentType": "text/csv", "params": {"year": 2020, "month": [1, 2]},
+        "options": login, "saveAs": "months.csv"});
+    let outputs = with(&context, &server, "/file", plain).await.unwrap();
+    assert_eq!(stored(&context, &outputs), b"id\n1\n");
+    assert!(outputs.uri.ends_with("/months.csv"), "{}", outputs.uri);
+    let asked = server.asked().pop().unwrap();
+    assert_eq!((asked.method.as_str(), asked.path.as_str()), ("GET", "/file?year=2020&month=1&month=2"));
+    assert_eq!(asked.headers["authorization"], "Basic YWRhOnBhc3Mtb2YtYWRh");
+    assert_eq!(asked.headers["content-type"], "text/csv");
+
+    let json = json!({"method": "POST", "body": {"month": 4}, "headers": {"Content-Type": "application/x-query"}});
+    with(&context, &server, "/file", json).await.unwrap();
+    let asked = server.asked().pop().unwrap();
+    assert_eq!((asked.method.as_str(), asked.body.as_str()), ("POST", "{\"month\":4}"));
+    assert_eq!(asked.headers["content-type"], "application/x-query");
+    with(&context, &server, "/file", json!({"method": "POST", "formData": {"month": "04"}})).await.unwrap();
+    assert_eq!(server.asked().pop().unwrap().body, "month=04");
+
+    let through = json!({"options": {"proxy": {"type": "HTTP", "address": "127.0.0.1", "port": server.address.port(),
+        "username": "ada", "password": "pass-of-ada"}}});
+    let fields = json!({"uri": "http://far.invalid/file.csv", "options": through["options"]});
+    task(fields).run(&context).await.unwrap();
+    let asked = server.asked().pop().unwrap();
+    assert_eq!(asked.path, "http://far.invalid/file.csv");
+    assert_eq!(asked.headers["proxy-authorization"], "Basic YWRhOnBhc3Mtb2YtYWRh");
+}
+
+#[tokio::test]
+async fn what_is_sent_is_not_sent_twice_unless_the_flow_says_so() {
+    let server = Server::start(|_, _| Answer::of(200, "half of it").header("ETag", "\"1\"").cut(4));
+    let home = tempfile::tempdir().unwrap();
+    let context = common::context(home.path());
+    let error = with(&context, &server, "/cut", json!({"method": "POST", "body": "x"})).await.unwrap_err();
+    assert_eq!((error.class, server.asked().len()), (ErrorClass::Transient, 1));
+    with(&context, &server, "/cut", json!({"method": "POST", "body": "x", "attempts": 2})).await.unwrap_err();
+    assert_eq!(server.asked().len(), 3);
+    assert_eq!(server.starts(), [None; 3], "a POST is not continued in the middle");
+}
+
+#[tokio::test]
+async fn the_flow_says_which_answers_are_the_file() {
+    let server = Server::start(|_, asked| match asked.path.as_str() {
+        "/gone" => Answer::of(404, "nothing"),
+        "/empty" => Answer::of(200, ""),
+        "/moved" => Answer::of(302, "over there").header("Location", "/file"),
+        _ => Answer::of(200, "id\n1\n"),
+    });
+    let home = tempfile::tempdir().unwrap();
+    let context = common::context(home.path());
+    let run = |path: &'static str, more: Value| with(&context, &server, path, more);
+    assert!(run("/gone", json!({})).await.is_err());
+    assert_eq!(run("/gone", json!({"options": {"allowFailed": true}})).await.unwrap().code, 404);
+    assert_eq!(run("/gone", json!({"options": {"allowedResponseCodes": [404]}})).await.unwrap().code, 404);
+    assert!(run("/file", json!({"options": {"allowedResponseCodes": [201]}})).await.is_err());
+    assert_eq!(run("/moved", json!({})).await.unwrap().length, 5);
+    assert!(run("/moved", json!({"options": {"followRedirects": false}})).await.is_err());
+    let empty = run("/empty", json!({})).await.unwrap_err();
+    assert!(empty.message.ends_with("is empty") && empty.help.is_some(), "{empty}");
+    for allowed in [json!({"failOnEmptyResponse": false}), json!({"options": {"allowFailed": true}})] {
+        assert_eq!(run("/empty", allowed).await.unwrap().length, 0);
+    }
+}
+
+#[test]
+fn what_cannot_be_honoured_is_known_before_anything_is_asked() {
+    let at = |more: Value| {
+        let mut fields = json!({"uri": "https://h/f.csv"});
+        fields.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        (jitney::tasks::find("io.kestra.plugin.core.http.Download").unwrap().check)(&fields)
+    };
+    assert_eq!(
+        at(json!({"method": "POST", "body": "x", "options": {"ssl": {"insecureTrustAllCertificates": true}}})),
+        Ok(())
+    );
+    assert_eq!(at(json!({"uri": "{{ inputs.from }}", "params": {"a": 1}})), Ok(()));
+    for (more, wrong) in [
+        (json!({"method": "HEAD"}), "has no content"),
+        (json!({"body": "x", "form_data": {"a": 1}}), "not both"),
+        (json!({"options": {"auth": {"type": "BEARER"}}}), "`options.auth.token` is missing"),
+        (
+            json!({"options": {"auth": {"type": "BASIC", "username": "a", "token": "t"}}}),
+            "`options.auth.token` has no effect",
+        ),
+        (json!({"options": {"auth": {"type": "DIGEST"}}}), "unknown variant"),
+        (json!({"options": {"proxy": {"type": "SOCKS"}}}), "unknown variant"),
+        (json!({"options": {"proxy": {"address": "h"}}}), "needs `address` and `port`"),
+        (json!({"options": {"defaultCharset": "UTF-16"}}), "unknown variant"),
+        (json!({"options": {"basicAuthUser": "a", "auth": {"type": "BEARER", "token": "t"}}}), "given twice"),
+        (json!({"uri": "data.csv", "method": "POST"}), "only a server"),
+        (json!({"uri": "file:///data.csv", "params": {"a": 1}}), "only a server"),
+    ] {
+        let error = at(more.clone()).unwrap_err();
+        assert!(error.message.contains(wrong), "{more}: {}", error.message);
+    }
 }
 
 #[tokio::test]

@@ -140,9 +140,13 @@ async fn an_answer_that_will_not_do_fails_the_task() {
     let error =
         ask(json!({"uri": format!("{at}/echo"), "options": {"allowedResponseCodes": [201]}})).await.unwrap_err();
     assert!(error.message.contains("answered 200 OK"), "{error}");
-    let error =
-        ask(json!({"uri": format!("{at}/silent"), "options": {"timeout": {"readIdleTimeout": "PT0.1S"}}})).await;
-    assert_eq!(error.unwrap_err().class, ErrorClass::Transient);
+    for limits in [
+        json!({"timeout": {"readIdleTimeout": "PT0.1S"}}),
+        json!({"connectTimeout": "PT1M", "readTimeout": "PT0.1S", "readIdleTimeout": "PT10M", "defaultCharset": "UTF-8"}),
+    ] {
+        let error = ask(json!({"uri": format!("{at}/silent"), "options": limits})).await;
+        assert_eq!(error.unwrap_err().class, ErrorClass::Transient);
+    }
     let error = ask(json!({"uri": "ftp://example.org/x"})).await.unwrap_err();
     assert!(error.message.contains("only http and https"), "{error}");
 }

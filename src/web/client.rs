@@ -20,14 +20,11 @@ pub fn install_crypto() {
 /// # Errors
 /// When the system's root certificates cannot be read.
 pub fn client(idle: Duration) -> reqwest::Result<reqwest::Client> {
-    client_with(CONNECT.min(idle), idle)
+    builder(CONNECT.min(idle), idle).build()
 }
 
-/// As [`client()`], with a time limit for the connection too.
-///
-/// # Errors
-/// As [`client()`].
-pub fn client_with(connect: Duration, idle: Duration) -> reqwest::Result<reqwest::Client> {
+/// What makes such a client, with a time limit for the connection too.
+pub fn builder(connect: Duration, idle: Duration) -> reqwest::ClientBuilder {
     install_crypto();
     reqwest::Client::builder()
         .user_agent(concat!("jitney/", env!("CARGO_PKG_VERSION")))
@@ -35,5 +32,4 @@ pub fn client_with(connect: Duration, idle: Duration) -> reqwest::Result<reqwest
         .referer(false)
         .connect_timeout(connect)
         .read_timeout(idle)
-        .build()
 }

@@ -252,9 +252,18 @@ fn every_name_that_a_run_knows_is_known_before() {
         members.keys().for_each(|member| names.push_str(&format!("{{{{ {root}.{member} }}}} ")));
     }
     // What only a server knows, and what users put there.
-    for name in
-        ["body.x", "headers.x", "parameters.x", "uri", "blobs[0].uri", "executionId", "flowId", "state", "statusCode"]
-    {
+    for name in [
+        "body.x",
+        "headers.x",
+        "parameters.x",
+        "uri",
+        "blobs[0].uri",
+        "executionId",
+        "flowId",
+        "outputs.x",
+        "state",
+        "statusCode",
+    ] {
         names.push_str(&format!("{{{{ trigger.{name} }}}} "));
     }
     names.push_str("{{ labels.x }} {{ envs.x }} {{ tasks.each.state }} {{ parents[0].taskrun.value }} {{ kv('x') }}");
@@ -410,6 +419,32 @@ fn a_malformed_template_is_shown_where_it_is_and_hides_nothing() {
   help: declare it: `inputs: [{id: foo, type: STRING}]`",
         ],
     );
+}
+
+#[test]
+fn what_a_task_cannot_do_is_known_before_anything_runs_and_ends_a_run_with_one() {
+    let before = "  - {id: before, type: shell.commands, commands: [touch ran]}\n";
+    for (task, words) in [
+        ("type: postgres.load, from: a.csv, table: t, encoding: latin-99", "there is no encoding `latin-99`"),
+        ("type: postgres.copy_in, from: a.csv, table: t, format: CSV, encoding: latin-99", "there is no encoding"),
+        ("type: postgres.copy_in, from: a.csv, table: t, format: BINARY, header: true", "the format BINARY has no"),
+        ("type: postgres.load, from: a.csv, table: 'a b'", "is no name of a table"),
+        ("type: http.download, uri: a.csv, method: POST", "only a server can be asked this way"),
+        ("type: sleep, duration: 5 parsecs", "`duration`: "),
+    ] {
+        let world = World::new();
+        world.write("f.yaml", format!("{HEAD}tasks:\n{before}  - {{id: a, {task}}}\n"));
+        let told = world.jitney(&["validate", "f.yaml"]).ended(3);
+        assert!(told.out.contains(words) && told.out.contains("--> f.yaml:5:"), "{told}");
+        let ran = world.jitney(&["run", "f.yaml"]).ended(1).without_data();
+        assert_eq!(format!("{}\n\n", ran.err.trim_end()), told.out.split_inclusive("\n\n").next().unwrap());
+        assert!(!world.home().exists() && !world.path("ran").exists(), "something ran");
+        // What cannot be read as a flow is invalid, whatever else is wrong with it.
+        for broken in ["tsaks: []\n", "labels: x\n"] {
+            world.write("f.yaml", format!("{HEAD}tasks:\n{before}  - {{id: a, {task}}}\n{broken}"));
+            world.jitney(&["run", "f.yaml"]).ended(3).without_data();
+        }
+    }
 }
 
 #[test]

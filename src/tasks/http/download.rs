@@ -1,38 +1,63 @@
 //! `http.download`: a file into storage, whole and checked.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use reqwest::header::HeaderMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
+use super::content::{self, Content, Method};
 use super::fetch::{CORRUPT, Fetch, Fetched};
+use super::options::{self, IDLE, Options};
 use super::{local, message, neighbours, offer};
 use crate::duration::Span;
 use crate::secret::Redactor;
 use crate::storage::{self, StoredFile};
-use crate::task::{Level, Source, Task, TaskContext, TaskError};
+use crate::task::{Conflict, Level, Source, Task, TaskContext, TaskError};
 use crate::tasks::appended::address;
-use crate::web::client;
 
 /// Downloads a file into storage.
 ///
 /// Retries when the line is cut or the server is busy, and goes on where it stopped, even after the process was killed.
 /// The length is checked, and of a gzip file every checksum. A file of this machine is copied and checked alike, so
 /// that a folder can stand in for a server.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Download {
     /// What to get: an `http://`, `https://` or `file://` address, a path relative to the flow's folder, or the
     /// storage address of another task's file.
     uri: String,
     /// The file's name in storage. By default the last part of the address.
+    #[serde(alias = "saveAs", alias = "save_as")]
     name: Option<String>,
     /// Headers to send, such as `Authorization`. None of them is passed on when the server redirects to another scheme,
     /// host or port.
     #[serde(default)]
     headers: BTreeMap<String, String>,
+    /// How it is asked for. What is no `GET`, or carries content, is sent once unless `attempts` says otherwise, and a
+    /// later try begins at the first byte.
+    #[serde(default)]
+    method: Method,
+    /// What is added to the address behind `?`; a list gives the name several times.
+    #[serde(default)]
+    params: Map<String, Value>,
+    /// What is sent: a text, or a map or list, which becomes JSON.
+    #[serde(default)]
+    body: Value,
+    /// A form to send instead, as `http.request` has it.
+    #[serde(default, alias = "formData")]
+    form_data: Map<String, Value>,
+    /// What kind of content is sent. By default it follows from the content.
+    #[serde(alias = "contentType")]
+    content_type: Option<String>,
+    /// Logins, time limits, and which answers are taken for the file.
+    #[serde(default)]
+    options: Options,
+    /// Whether an empty file is a failure. By default it is.
+    #[serde(default = "yes", alias = "failOnEmptyResponse")]
+    fail_on_empty_response: bool,
     /// Refuses a file of more bytes than this. By default any length will do that leaves a twentieth of the disk free,
     /// or 256 MiB where that is less.
     max_bytes: Option<u64>,
@@ -41,11 +66,15 @@ pub struct Download {
     /// How many tries in a row may fail without getting a byte further. By default 5, and as many more as fit into 90 s
     /// (`JITNEY_RETRY_TIMEOUT`).
     attempts: Option<u32>,
-    /// After how long without a byte the line counts as cut. By default 60s.
+    /// After how long without a byte the line counts as cut. By default 60s, or as long as `options` say.
     idle_timeout: Option<Span>,
     /// The line counts as cut when fewer bytes than this come in a second, on the average of `idle_timeout`. By default
     /// 500.
     min_speed: Option<u64>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// What a download gives to later tasks.
@@ -76,7 +105,8 @@ impl Task for Download {
     const NAME: &'static str = "http.download";
     const ALIASES: &'static [&'static str] =
         &["io.kestra.plugin.core.http.Download", "io.kestra.plugin.fs.http.Download"];
-    const FILES: &'static [&'static str] = &["uri"];
+    const FILES: &'static [&'static str] = &["uri", "formData"];
+    const WITHOUT_EFFECT: &'static [(&'static str, &'static str)] = options::WITHOUT_EFFECT;
     const EXAMPLE: &'static str = "\
 - id: extract
   type: http.download
@@ -85,10 +115,30 @@ impl Task for Download {
     const SOURCE: Option<Source> = Some(offer::SOURCE);
     type Outputs = Outputs;
 
+    fn conflicts(&self) -> Vec<Conflict> {
+        let mut conflicts = content::conflicts(&self.body, &self.form_data, &self.options);
+        if self.method == Method::Head {
+            let message = "the answer to a HEAD has no content, and so no file; http.request gives its headers";
+            conflicts.push(Conflict::between(["method"], message));
+        }
+        // How a server is spoken to matters nothing to a folder that stands in for it, but what it is asked does.
+        let asks = [
+            ("method", self.method != Method::Get),
+            ("params", !self.params.is_empty()),
+            ("body", !self.body.is_null()),
+            ("formData", !self.form_data.is_empty()),
+        ];
+        let asked = asks.into_iter().find(|(_, is_given)| *is_given);
+        if let Some((name, _)) = asked.filter(|_| !self.is_remote()) {
+            let message = "only a server can be asked this way, and `uri` is a file of this machine";
+            conflicts.push(Conflict::between([name, "uri"], message));
+        }
+        conflicts
+    }
+
     async fn run(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
         let started = Instant::now();
-        let scheme = self.uri.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
-        let outputs = match scheme.as_deref() {
+        let outputs = match self.scheme().as_deref() {
             Some("http" | "https") => self.fetch(context).await?,
             Some("file") | None => self.copy(context).await?,
             Some(_) if storage::is_uri(&self.uri) => self.copy(context).await?,
@@ -97,27 +147,41 @@ impl Task for Download {
                 return Err(TaskError::permanent(message).help("or give the path of a file on this machine"));
             }
         };
+        if outputs.length == 0 && self.fail_on_empty_response && !self.options.allow_failed {
+            let error = TaskError::permanent(format!("the file {} is empty", outputs.source_uri)).code(CORRUPT);
+            return Err(error.help("where that may be, write `fail_on_empty_response: false`"));
+        }
         context.say(Level::Debug, &format!("{} bytes in {}, SHA-256 {}", outputs.length, outputs.uri, outputs.sha256));
         Ok(Outputs { seconds: started.elapsed().as_secs_f64(), ..outputs })
     }
 }
 
 impl Download {
+    fn scheme(&self) -> Option<String> {
+        self.uri.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase())
+    }
+
+    /// Whether a web server has the file.
+    fn is_remote(&self) -> bool {
+        self.scheme().is_some_and(|scheme| matches!(scheme.as_str(), "http" | "https"))
+    }
+
     async fn fetch(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
-        let url = message::address(&self.uri, &context.settings.redactor)?;
+        let mut url = message::address(&self.uri, &context.settings.redactor)?;
+        content::add_params(&mut url, &self.params);
         let shown = message::shown(&url, &context.settings.redactor);
         let last = url.path_segments().and_then(|mut segments| segments.next_back()).unwrap_or_default();
         let file = self.place(context, last)?;
-        let idle_timeout = self.idle_timeout.map_or(Duration::from_secs(60), |span| span.0);
-        let client = client::client(idle_timeout)
-            .map_err(|error| TaskError::permanent("cannot prepare the connection").because(error))?;
+        let limits = [self.idle_timeout.map(|span| span.0), self.options.idle()];
+        let idle_timeout = limits.into_iter().flatten().min().unwrap_or(IDLE);
+        let client = self.options.client_idle(idle_timeout)?;
         context.info(format!("downloading {shown}"));
         let fetch = Fetch {
             context,
             client,
             url,
             shown,
-            headers: message::to_send(&self.headers, &context.settings.redactor)?,
+            content: self.content(context)?,
             attempts: self.attempts,
             min_speed: self.min_speed.unwrap_or(MIN_SPEED),
             idle_timeout,
@@ -136,6 +200,17 @@ impl Download {
         Ok(Outputs {
             source_uri: message::place(&fetch.url, &context.settings.redactor),
             ..outputs(file.uri, fetched, &context.settings.redactor)
+        })
+    }
+
+    fn content(&self, context: &TaskContext) -> Result<Content<'_>, TaskError> {
+        Ok(Content {
+            method: self.method,
+            headers: message::to_send(&self.headers, &context.settings.redactor)?,
+            content_type: self.content_type.as_deref(),
+            body: &self.body,
+            form_data: &self.form_data,
+            options: &self.options,
         })
     }
 

@@ -15,11 +15,12 @@ use reqwest::{Client, Response, StatusCode, Url};
 use sha2::Digest;
 use tokio::sync::mpsc;
 
+use super::content::Content;
 use super::part::{self, Mark, Part};
 use super::{neighbours, refusal, room};
 use crate::clock;
 use crate::task::{TaskContext, TaskError};
-use crate::web::{Trouble, backoff, follow};
+use crate::web::{NO_CONNECTION, Trouble, backoff};
 
 /// Pieces of a few KiB that may wait for the disk.
 const QUEUE: usize = 64;
@@ -43,7 +44,7 @@ pub(super) struct Fetch<'a> {
     pub(super) url: Url,
     /// The address as messages show it.
     pub(super) shown: String,
-    pub(super) headers: HeaderMap,
+    pub(super) content: Content<'a>,
     /// Tries in a row that get no byte further.
     pub(super) attempts: Option<u32>,
     /// Bytes a second, on the average of `idle_timeout`.
@@ -109,6 +110,8 @@ impl Fetch<'_> {
         let length = if asked.is_some() { length } else { length.min(LONGEST_PAUSE) };
         let is_enough = match self.attempts {
             Some(attempts) => failed >= attempts.max(1),
+            // What it does on the server, it might do twice.
+            None if !self.content.is_plain() && error.code.as_deref() != Some(NO_CONNECTION) => true,
             None => failed >= ATTEMPTS && ago + length > self.context.settings.retry_timeout,
         };
         if is_enough || ago + length > PATIENCE { Err(error) } else { Ok(Pause { length, why: error }) }
@@ -138,24 +141,25 @@ impl Fetch<'_> {
     }
 
     async fn ask(&self, part: &Part) -> Result<Response, Trouble> {
-        let mut request = self.client.get(self.url.clone()).header(ACCEPT_ENCODING, "identity");
-        request = request.headers(self.headers.clone());
-        if let (Some(validator), 1..) = (part.mark.validator(), part.length()) {
+        let url = self.url.clone();
+        let request = self.content.request(&self.client, url, self.context).await.map_err(Trouble::Stop)?;
+        let mut request = request.header(ACCEPT_ENCODING, "identity");
+        if let (Some(validator), 1.., true) = (part.mark.validator(), part.length(), self.content.is_plain()) {
             request = request.header(RANGE, format!("bytes={}-", part.length())).header(IF_RANGE, validator);
         }
-        let response = follow::send(&self.what(), request).await?;
+        let response = self.content.send(&self.what(), request).await?;
         match response.status() {
-            status if status.is_success() => Ok(response),
-            StatusCode::NOT_FOUND | StatusCode::GONE => Err(self.missing(response.status()).await),
             StatusCode::RANGE_NOT_SATISFIABLE if part.length() > 0 => {
                 Err(self.start_over("the server's file is shorter than what is here"))
             }
+            status if self.content.options.accept_file(status) => Ok(response),
+            StatusCode::NOT_FOUND | StatusCode::GONE => Err(self.missing(response.status()).await),
             _ => Err(refusal::of_answer(&self.what(), response).await),
         }
     }
 
     async fn missing(&self, status: StatusCode) -> Trouble {
-        let near = neighbours::on_server(&self.client, &self.url, &self.headers).await;
+        let near = neighbours::on_server(&self.client, &self.url, &self.content.headers).await;
         let help = near.unwrap_or_else(|| "check the address; the server gives no list of what it has".to_owned());
         let message = format!("there is no file at {}: the server answered {status}", self.shown);
         Trouble::Stop(TaskError::permanent(message).code(status.as_str()).help(help))

@@ -3,6 +3,7 @@
 pub mod download;
 pub mod request;
 
+mod content;
 mod fetch;
 mod form;
 mod local;

@@ -8,20 +8,25 @@ use std::time::Duration;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, StatusCode, Url};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::message;
+use super::options::Options;
+use super::{content, message};
 use crate::config::Settings;
 use crate::file_access::FileAccess;
 use crate::secret::Redactor;
 use crate::task::{Offer, Source, TaskError, read};
-use crate::web::{Trouble, client, follow};
+use crate::web::{Trouble, follow};
 
+/// How long a server may be silent.
+const IDLE: Duration = Duration::from_secs(30);
 /// What tells one version of a file from another.
 const TELLING: [&str; 2] = ["etag", "last-modified"];
 
+const FIELDS: &[&str] = &["uri", "headers", "method", "params", "body", "form_data", "formData", "options"];
+
 pub(super) const SOURCE: Source =
-    Source { fields: &["uri", "headers"], look: |fields, files, settings| Box::pin(look(fields, files, settings)) };
+    Source { fields: FIELDS, look: |fields, files, settings| Box::pin(look(fields, files, settings)) };
 
 /// Where a file is.
 #[derive(Deserialize)]
@@ -29,6 +34,16 @@ struct Where {
     uri: String,
     #[serde(default)]
     headers: BTreeMap<String, String>,
+    #[serde(default)]
+    method: content::Method,
+    #[serde(default)]
+    params: Map<String, Value>,
+    #[serde(default)]
+    body: Value,
+    #[serde(default, alias = "formData")]
+    form_data: Map<String, Value>,
+    #[serde(default)]
+    options: Options,
 }
 
 async fn look(fields: Value, files: FileAccess, settings: Arc<Settings>) -> Result<Offer, TaskError> {
@@ -38,14 +53,19 @@ async fn look(fields: Value, files: FileAccess, settings: Arc<Settings>) -> Resu
         let summed = tokio::task::spawn_blocking(move || of_file(&path)).await;
         return summed.map_err(|error| TaskError::permanent("looking at the file").because(error));
     }
-    let url = message::address(&place.uri, &settings.redactor)?;
+    if place.method != content::Method::Get || !place.body.is_null() || !place.form_data.is_empty() {
+        let message = "what a request other than a plain GET gives is known only once it is sent";
+        return Err(TaskError::permanent(message));
+    }
+    let mut url = message::address(&place.uri, &settings.redactor)?;
+    content::add_params(&mut url, &place.params);
     let headers = message::to_send(&place.headers, &settings.redactor)?;
-    let client = client::client(Duration::from_secs(30))
-        .map_err(|error| TaskError::permanent("cannot prepare the connection").because(error))?;
-    let head = ask(&client, Method::HEAD, &url, &headers, &settings.redactor).await?;
+    let client = place.options.client_idle(IDLE)?;
+    let ask = |method| ask(&client, method, &url, (&headers, &place.options), &settings.redactor);
+    let head = ask(Method::HEAD).await?;
     // Some servers, and most addresses that are signed for a download, refuse to give headers alone.
     if matches!(head.code, Some(400 | 403 | 405 | 501)) {
-        return ask(&client, Method::GET, &url, &headers, &settings.redactor).await;
+        return ask(Method::GET).await;
     }
     Ok(head)
 }
@@ -54,11 +74,12 @@ async fn ask(
     client: &Client,
     method: Method,
     url: &Url,
-    headers: &HeaderMap,
+    (headers, options): (&HeaderMap, &Options),
     redactor: &Redactor,
 ) -> Result<Offer, TaskError> {
     let what = format!("asking for the headers of {}", message::shown(url, redactor));
     let request = client.request(method, url.clone()).header("accept-encoding", "identity").headers(headers.clone());
+    let request = options.log_in(request, redactor)?;
     let response = follow::send(&what, request).await.map_err(Trouble::into_error)?;
     let status = response.status();
     let text = |name: &str| response.headers().get(name)?.to_str().ok().map(str::to_owned);

@@ -8,11 +8,11 @@ use serde::Deserialize;
 
 use crate::duration::Span;
 use crate::secret::Redactor;
-use crate::task::TaskError;
+use crate::task::{Conflict, TaskError};
 use crate::web::client::{self, CONNECT};
 
 /// How long a server may be silent unless the request says it.
-const IDLE: Duration = Duration::from_secs(60);
+pub(super) const IDLE: Duration = Duration::from_secs(60);
 
 /// How a request is made, and which answers will do.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -33,7 +33,10 @@ pub(super) struct Options {
     #[serde(alias = "connect_timeout")]
     connect_timeout: Option<Span>,
     /// As `timeout.readIdleTimeout`.
-    #[serde(alias = "readTimeout", alias = "read_idle_timeout")]
+    #[serde(alias = "read_timeout")]
+    read_timeout: Option<Span>,
+    /// As `timeout.readIdleTimeout`.
+    #[serde(alias = "read_idle_timeout")]
     read_idle_timeout: Option<Span>,
     /// Whether redirects are followed, ten at most. By default they are.
     #[serde(alias = "follow_redirects")]
@@ -44,7 +47,67 @@ pub(super) struct Options {
     /// The status codes that will do, such as `[200, 404]`. By default all below 400.
     #[serde(default, alias = "allowed_response_codes")]
     allowed_response_codes: Vec<u16>,
+    /// How the server's certificate is checked.
+    #[serde(default)]
+    ssl: Ssl,
+    /// The encoding of what is sent.
+    #[serde(default, alias = "default_charset")]
+    #[expect(dead_code, reason = "there is one that is possible")]
+    default_charset: Charset,
+    /// The proxy to go through. By default the one that the environment names.
+    proxy: Option<Proxy>,
 }
+
+/// How the server's certificate is checked.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Ssl {
+    /// Takes any certificate, so that anybody may stand in for the server: for tests. To trust an authority of your own,
+    /// name its file in `SSL_CERT_FILE` instead.
+    #[serde(default, alias = "insecure_trust_all_certificates")]
+    insecure_trust_all_certificates: bool,
+}
+
+/// The encoding of what is sent.
+#[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
+enum Charset {
+    #[default]
+    #[serde(rename = "UTF-8", alias = "utf-8", alias = "UTF8", alias = "utf8")]
+    Utf8,
+}
+
+/// A proxy.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Proxy {
+    /// `HTTP`; or `DIRECT`, to go through none.
+    #[serde(rename = "type", default)]
+    kind: ProxyKind,
+    /// Its host.
+    address: Option<String>,
+    /// Its port.
+    port: Option<u16>,
+    /// The user's name there.
+    username: Option<String>,
+    /// The user's password there.
+    password: Option<String>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+enum ProxyKind {
+    Direct,
+    #[default]
+    Http,
+}
+
+/// Kestra's options that are accepted and change nothing.
+pub(super) const WITHOUT_EFFECT: &[(&str, &str)] = &[
+    ("options.logs", "requests are logged by their address alone"),
+    ("options.logLevel", "requests are logged by their address alone"),
+    ("options.connectionPoolIdleTimeout", "it may be left out"),
+    ("options.maxContentLength", "http.download limits a file with `max_bytes`"),
+];
 
 /// A login.
 #[derive(Deserialize, JsonSchema)]
@@ -61,7 +124,7 @@ struct Auth {
     token: Option<String>,
 }
 
-#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 enum AuthKind {
     #[serde(alias = "basic")]
@@ -88,10 +151,37 @@ impl Options {
     /// # Errors
     /// When the connection cannot be prepared.
     pub(super) fn client(&self) -> Result<reqwest::Client, TaskError> {
-        let connect = self.timeout.connect_timeout.or(self.connect_timeout).map_or(CONNECT, |span| span.0);
-        let idle = self.timeout.read_idle_timeout.or(self.read_idle_timeout).map_or(IDLE, |span| span.0);
-        client::client_with(connect, idle)
-            .map_err(|error| TaskError::permanent("cannot prepare the connection").because(error))
+        self.client_idle(self.idle().unwrap_or(IDLE))
+    }
+
+    /// A client that waits so long for a server that is silent.
+    ///
+    /// # Errors
+    /// When the connection cannot be prepared.
+    pub(super) fn client_idle(&self, idle: Duration) -> Result<reqwest::Client, TaskError> {
+        let own = shortest([self.timeout.connect_timeout, self.connect_timeout]);
+        let builder = client::builder(own.unwrap_or(CONNECT.min(idle)), idle);
+        let builder = builder.danger_accept_invalid_certs(self.ssl.insecure_trust_all_certificates);
+        let builder = match &self.proxy {
+            None => builder,
+            Some(proxy) if proxy.kind == ProxyKind::Direct => builder.no_proxy(),
+            Some(proxy) => builder.proxy(proxy.way()?),
+        };
+        builder.build().map_err(|error| TaskError::permanent("cannot prepare the connection").because(error))
+    }
+
+    /// How long a server may be silent, if the options say it; the shortest of what they say.
+    pub(super) fn idle(&self) -> Option<Duration> {
+        shortest([self.timeout.read_idle_timeout, self.read_timeout, self.read_idle_timeout])
+    }
+
+    /// What contradicts itself, or is not complete.
+    pub(super) fn conflicts(&self) -> Vec<Conflict> {
+        let basic = self.basic_auth_user.is_some() || self.basic_auth_password.is_some();
+        let twice = (basic && self.auth.is_some())
+            .then(|| "the login is given twice: by `auth` and by `basicAuth…`; leave one of them out".to_owned());
+        let found = [self.auth.as_ref().and_then(Auth::wrong), self.proxy.as_ref().and_then(Proxy::wrong), twice];
+        found.into_iter().flatten().map(|message| Conflict::between(["options"], message)).collect()
     }
 
     /// Whether redirects are followed.
@@ -119,6 +209,14 @@ impl Options {
         Ok(request.basic_auth(user, password.as_ref()))
     }
 
+    /// Whether the content of such an answer is a file: by default that of a successful one alone.
+    pub(super) fn accept_file(&self, status: StatusCode) -> bool {
+        // A part is what continues a file whose whole would be a 200.
+        let status = if status == StatusCode::PARTIAL_CONTENT { StatusCode::OK } else { status };
+        let is_named = self.allow_failed || !self.allowed_response_codes.is_empty();
+        if is_named { self.accept(status) } else { status.is_success() }
+    }
+
     /// Whether an answer of this status will do.
     pub(super) fn accept(&self, status: StatusCode) -> bool {
         let code = status.as_u16();
@@ -128,5 +226,51 @@ impl Options {
             } else {
                 self.allowed_response_codes.contains(&code)
             }
+    }
+}
+
+fn shortest<const N: usize>(spans: [Option<Span>; N]) -> Option<Duration> {
+    spans.into_iter().flatten().map(|span| span.0).min()
+}
+
+impl Auth {
+    /// What is missing, or too much.
+    fn wrong(&self) -> Option<String> {
+        let (kind, needed, others): (_, _, [(_, &Option<String>); 2]) = match self.kind {
+            AuthKind::Basic => ("BASIC", ("username", &self.username), [("token", &self.token), ("token", &None)]),
+            AuthKind::Bearer => {
+                ("BEARER", ("token", &self.token), [("username", &self.username), ("password", &self.password)])
+            }
+        };
+        if needed.1.is_none() {
+            return Some(format!("`options.auth.{}` is missing", needed.0));
+        }
+        let (name, _) = others.into_iter().find(|(_, value)| value.is_some())?;
+        Some(format!("`options.auth.{name}` has no effect: a login of type {kind} has none"))
+    }
+}
+
+impl Proxy {
+    /// What is missing, or too much.
+    fn wrong(&self) -> Option<String> {
+        let is_whole = self.address.is_some() && self.port.is_some();
+        let is_empty = self.address.is_none() && self.port.is_none() && self.username.is_none();
+        match self.kind {
+            ProxyKind::Http if !is_whole => Some("`options.proxy` needs `address` and `port`".to_owned()),
+            ProxyKind::Direct if !is_empty => {
+                Some("`options.proxy` of type DIRECT is no proxy: it has no address".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    fn way(&self) -> Result<reqwest::Proxy, TaskError> {
+        let address = format!("http://{}:{}", self.address.as_deref().unwrap_or_default(), self.port.unwrap_or(80));
+        let proxy = reqwest::Proxy::all(address)
+            .map_err(|error| TaskError::permanent("`options.proxy` is no proxy").because(error))?;
+        Ok(match &self.username {
+            Some(user) => proxy.basic_auth(user, self.password.as_deref().unwrap_or_default()),
+            None => proxy,
+        })
     }
 }

@@ -3,17 +3,16 @@
 use std::collections::BTreeMap;
 
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{RequestBuilder, Response, Url};
+use reqwest::{Response, Url};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::content::{self, Content, Method};
 use super::options::Options;
-use super::refusal;
-use super::{form, message};
-use crate::task::{Outage, Task, TaskContext, TaskError};
-use crate::text::plain;
-use crate::web::{NO_CONNECTION, Trouble, follow};
+use super::{message, options, refusal};
+use crate::task::{Conflict, Outage, Task, TaskContext, TaskError};
+use crate::web::{NO_CONNECTION, Trouble};
 
 /// The largest answer that becomes an output.
 const MOST: usize = 10_000_000;
@@ -51,35 +50,6 @@ pub struct Request {
     options: Options,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
-enum Method {
-    #[default]
-    Get,
-    Post,
-    Put,
-    Patch,
-    Delete,
-    Head,
-    Options,
-    Trace,
-}
-
-impl From<Method> for reqwest::Method {
-    fn from(method: Method) -> Self {
-        match method {
-            Method::Get => Self::GET,
-            Method::Post => Self::POST,
-            Method::Put => Self::PUT,
-            Method::Patch => Self::PATCH,
-            Method::Delete => Self::DELETE,
-            Method::Head => Self::HEAD,
-            Method::Options => Self::OPTIONS,
-            Method::Trace => Self::TRACE,
-        }
-    }
-}
-
 /// The answer.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Outputs {
@@ -98,6 +68,7 @@ impl Task for Request {
     const ALIASES: &'static [&'static str] =
         &["io.kestra.plugin.core.http.Request", "io.kestra.plugin.fs.http.Request"];
     const FILES: &'static [&'static str] = &["formData"];
+    const WITHOUT_EFFECT: &'static [(&'static str, &'static str)] = options::WITHOUT_EFFECT;
     const EXAMPLE: &'static str = "\
 - id: products
   type: http.request
@@ -106,6 +77,10 @@ impl Task for Request {
   headers: {Accept: application/json}";
     type Outputs = Outputs;
 
+    fn conflicts(&self) -> Vec<Conflict> {
+        content::conflicts(&self.body, &self.form_data, &self.options)
+    }
+
     async fn run(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
         let url = self.address(context)?;
         let what =
@@ -113,10 +88,8 @@ impl Task for Request {
         context.info(&what);
         let mut outage = Outage::none(&context.settings);
         loop {
-            // Made anew each time: the files of a form are read as they are sent.
-            let request = self.prepare(url.clone(), context).await?;
             let answered = tokio::select! {
-                answered = self.ask(&what, request, context) => answered,
+                answered = self.ask(&what, url.clone(), context) => answered,
                 () = context.cancel.cancelled() => Err(TaskError::cancelled(format!("stopped {what}"))),
             };
             match answered {
@@ -136,45 +109,26 @@ impl Request {
                 TaskError::permanent(message).help("files of this machine are read with `read()` or http.download")
             );
         }
-        for (name, value) in &self.params {
-            let values = match value {
-                Value::Array(items) => items.as_slice(),
-                Value::Null => &[],
-                one => std::slice::from_ref(one),
-            };
-            url.query_pairs_mut().extend_pairs(values.iter().map(|value| (name, plain(value))));
-        }
+        content::add_params(&mut url, &self.params);
         Ok(url)
     }
 
-    async fn prepare(&self, url: Url, context: &TaskContext) -> Result<RequestBuilder, TaskError> {
-        let headers = message::to_send(&self.headers, &context.settings.redactor)?;
-        let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).map(str::to_owned);
-        let kind = self.content_type.clone().or(kind);
-        let request = self.options.client()?.request(self.method.into(), url);
-        let request = self.options.log_in(request, &context.settings.redactor)?;
-        let request = match (&self.body, self.form_data.is_empty()) {
-            (Value::Null, true) => request,
-            (body, true) => form::with_body(request, body, kind.as_deref()),
-            (Value::Null, false) => form::with_form(request, &self.form_data, kind.as_deref(), context).await?,
-            _ => return Err(TaskError::permanent("a request carries `body` or `formData`, not both")),
-        };
-        // What goes with the content stands already, such as the boundary of a form's parts.
-        let (mut own, mut request) = (headers, request);
-        if !self.body.is_null() || !self.form_data.is_empty() {
-            own.remove(CONTENT_TYPE);
-        } else if let Some(kind) = &self.content_type {
-            request = request.header(CONTENT_TYPE, kind);
-        }
-        Ok(request.headers(own))
+    fn content(&self, context: &TaskContext) -> Result<Content<'_>, TaskError> {
+        Ok(Content {
+            method: self.method,
+            headers: message::to_send(&self.headers, &context.settings.redactor)?,
+            content_type: self.content_type.as_deref(),
+            body: &self.body,
+            form_data: &self.form_data,
+            options: &self.options,
+        })
     }
 
-    async fn ask(&self, what: &str, request: RequestBuilder, context: &TaskContext) -> Result<Outputs, TaskError> {
-        let response = if self.options.follows() {
-            follow::send(what, request).await
-        } else {
-            request.send().await.map_err(|error| Trouble::of_line(what, error))
-        };
+    async fn ask(&self, what: &str, url: Url, context: &TaskContext) -> Result<Outputs, TaskError> {
+        let content = self.content(context)?;
+        // Made anew each time: the files of a form are read as they are sent.
+        let request = content.request(&self.options.client()?, url, context).await?;
+        let response = content.send(what, request).await;
         let response = response.map_err(Trouble::into_error)?;
         let status = response.status();
         if !self.options.accept(status) {
