@@ -116,6 +116,7 @@ pub fn run() -> ExitCode {
         let written = jq::work().and_then(|answer| std::io::stdout().write_all(&answer));
         return if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
+    crate::tasks::polars::silence_warnings();
     // Without it, templates with `jq` say that it is not possible.
     let _ = jq::own_program().map(jq::enable);
     // Nothing else works with such a clock.

@@ -71,6 +71,26 @@ async fn a_run_is_found_again_in_the_journal() {
     assert_eq!(world.jitney(&["executions", "--flow", "other", "--json"]).ended(0).json(), json!([]));
 }
 
+#[test]
+fn a_run_says_nothing_of_the_libraries_that_it_is_made_of() {
+    let world = World::new();
+    world.write("days.csv", "id,day\n1,2020-04-01\n2,2020-04-02\n");
+    let flow = "id: days
+namespace: n
+tasks:
+  - id: cast
+    type: polars.transform
+    from: days.csv
+    with_columns: {date: CAST(day AS DATE)}
+    sql: SELECT id, CAST(day AS DATE) AS day, date + INTERVAL '1 day' AS next FROM self WHERE CAST(day AS DATE) > '2020-04-01'
+";
+    world.write("days.yaml", flow);
+    let told = world.jitney(&["run", "days.yaml"]).ended(0).says("SUCCESS");
+    for word in ["deprecat", "polars 2", "polars-", "warning"] {
+        assert!(!told.err.to_lowercase().contains(word), "{told}");
+    }
+}
+
 #[tokio::test]
 async fn two_runs_of_one_month_at_once_load_it_once() {
     let world = World::with_database("cli_run_together").await;

@@ -6,6 +6,10 @@ import json
 import math
 import re
 import sys
+import warnings
+
+# The library warns of its own future, which is no concern of the flow's.
+warnings.simplefilter("ignore")
 
 import duckdb
 

@@ -19,3 +19,9 @@ pub mod transform;
 
 pub use plan::Plan;
 pub use spec::Transform;
+
+/// Keeps the library's warnings off the terminal for the rest of this process: they are about its own future, and not
+/// about the flow.
+pub fn silence_warnings() {
+    polars::error::set_warning_function(|_, _| {});
+}
