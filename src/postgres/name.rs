@@ -45,7 +45,8 @@ impl TableName {
         &self.read
     }
 
-    /// The name for SQL, had it been written in quotes.
+    /// The name for SQL, had it been written in quotes: where Postgres knows no table by the name as it reads it, the one
+    /// that is spelled so is meant.
     pub fn as_written(&self) -> &str {
         &self.written
     }
@@ -64,13 +65,21 @@ impl Part {
     }
 }
 
-/// The name of a column that is to be made, checked.
+/// The name of a column that is to be made, for SQL. One in double quotes is taken letter for letter, any other in small
+/// letters.
 ///
 /// # Errors
 /// When no column can have it.
 pub fn new_column(name: &str) -> Result<String, TaskError> {
-    check(name).map_err(|problem| not_a_name("column", name, &problem))?;
-    Ok(quote_name(name))
+    let read = unquoted(name).unwrap_or_else(|| name.trim().to_lowercase());
+    check(&read).map_err(|problem| not_a_name("column", name, &problem))?;
+    Ok(quote_name(&read))
+}
+
+/// What a name in double quotes says; none where it is not in quotes as a whole.
+pub fn unquoted(name: &str) -> Option<String> {
+    let (part, after) = quoted_part(name.trim().strip_prefix('"')?).ok()?;
+    after.is_empty().then_some(part.written)
 }
 
 /// A name of a table or column as the server reads it back, letter for letter.
@@ -170,6 +179,15 @@ mod tests {
         assert_eq!(sql("\"a;\n--b\""), "\"a;\n--b\"");
         assert_eq!(sql(&"x".repeat(63)).len(), 65);
         assert_eq!(TableName::parse("public.Zones").unwrap().as_written(), r#""public"."Zones""#);
+        for (given, column) in [
+            ("VendorID", r#""vendorid""#),
+            (" the Note ", r#""the note""#),
+            (r#""VendorID""#, r#""VendorID""#),
+            (r#""a""B.c""#, r#""a""B.c""#),
+            (r#""a"; b"#, r#""""a""; b""#),
+        ] {
+            assert_eq!(new_column(given).unwrap(), column, "{given}");
+        }
     }
 
     #[test]

@@ -137,3 +137,62 @@ async fn odd_names_that_are_names_work_everywhere() {
     }
     assert_eq!(place.rows("SELECT count(*) FROM \"My Table\"").await, "2");
 }
+
+/// The name that a flow gives, and the one that the database has.
+const SPELLED: &[(&str, &str)] = &[
+    ("Small", "small"),
+    ("public.Also_Small", "also_small"),
+    ("MixedCase", "MixedCase"),
+    ("\"QuotedCase\"", "QuotedCase"),
+    ("\"dots.in.it\"", "dots.in.it"),
+    ("Public.\"Größe\"", "Größe"),
+    ("Größe2", "größe2"),
+    (
+        "LLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLL",
+        "lllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllll",
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_is_the_same_one_for_every_task_however_its_name_is_spelled() {
+    let place = Place::new("names_spelled").await;
+    // What exists under capital letters alone is found by them.
+    place.run("CREATE TABLE \"MixedCase\" (id int, \"theNote\" text, part text)").await;
+    for (given, own) in SPELLED {
+        let table = serde_json::to_string(given).unwrap();
+        let with = |rest: &str| format!("{{table: {table}, {rest}}}");
+        let schema = r#"{id: int, '"theNote"': text, part: text}"#;
+        place.file("a.csv", "id,theNote\n1,x\n");
+        let month = with(&format!("from: a.csv, schema: {schema}, mode: {{replace_partition: {{Part: p}}}}"));
+        place.load_in("e1", &month).await.0.unwrap();
+        let again = place.load_in("e2", &month).await.0.unwrap();
+        assert_eq!(counts(&again), [1, 0, 0, 1], "{given}: the ledger knows it");
+        let context = place.context();
+        let look = jitney::tasks::find("postgres.load").unwrap().ledger.unwrap().look;
+        let asked = serde_json::json!({"table": given, "mode": {"replace_partition": {"part": "p"}}});
+        let held = look(vec![asked], context.files, context.settings).await.unwrap();
+        assert!(matches!(held[0], jitney::task::Holding::Held(_)), "{given}: {held:?}");
+        let merge =
+            r#"from: b.csv, on_missing_column: empty, mode: {merge: {key: [ID, '"theNote"'], on_match: update}}"#;
+        place.file("b.csv", "id,theNote\n1,x\n2,y\n");
+        assert_eq!(counts(&place.load_in("e3", &with(merge)).await.0.unwrap())[0], 2, "{given}");
+        let copy = r#"from: c.csv, format: CSV, columns: ['"theNote"', Id]"#;
+        place.file("c.csv", "z,3\n");
+        place.run_in("e4", 1, "postgres.copy_in", &with(copy)).await.0.unwrap();
+        let out = place.run_in("e5", 1, "postgres.copy_out", &with(r#"columns: [id, '"theNote"']"#)).await;
+        assert_eq!(out.0.unwrap()["row_count"], 3, "{given}");
+        let quoted = format!("\"{own}\"");
+        assert_eq!(place.rows(&format!("SELECT id, \"theNote\" FROM {quoted}")).await, "1 x\n2 y\n3 z", "{given}");
+        let noted = format!("SELECT count(*) FROM jitney_loads WHERE target = format('public.%I', '{own}')");
+        assert_eq!(place.rows(&noted).await, "3", "{given}");
+    }
+    // Of two tables, the one that Postgres means is meant.
+    place.run("CREATE TABLE mixedcase (id int, note text)").await;
+    place.file("d.csv", "id,note\n9,n\n");
+    place.load("{from: d.csv, table: MixedCase}").await.unwrap();
+    assert_eq!(place.rows("SELECT * FROM mixedcase").await, "9 n");
+    let missing = place.refused("{from: d.csv, table: Nowhere}").await;
+    assert_says(&missing, &["there is no table `Nowhere`"]);
+    let long = "ö".repeat(32);
+    assert_says(&place.refused(&format!("{{from: d.csv, table: {long}}}")).await, &["64 bytes"]);
+}

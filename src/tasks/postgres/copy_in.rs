@@ -39,7 +39,7 @@ const READ_AHEAD: usize = 2;
 pub struct CopyIn {
     /// The file: an output of an earlier task, or a path from the flow's folder.
     from: String,
-    /// The table, with its schema if need be: `public.green_tripdata`.
+    /// The table, with its schema if need be: `public.green_tripdata`; read as `postgres.load` reads it.
     table: String,
     /// The columns that the file's fields go into, in the file's order; by default all of the table, in its order.
     columns: Option<Vec<String>>,

@@ -35,7 +35,7 @@ pub struct CopyOut {
     password: Option<String>,
     /// One query. Either this or `table`.
     sql: Option<String>,
-    /// A table or view, with its schema if need be: `public.zones`.
+    /// A table or view, with its schema if need be: `public.zones`; read as `postgres.load` reads it.
     table: Option<String>,
     /// The columns of the table to write, by default all.
     #[serde(default)]

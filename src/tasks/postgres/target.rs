@@ -7,7 +7,7 @@ use tokio_postgres::types::{Oid, Type};
 use tokio_postgres::{GenericClient, Transaction};
 
 use crate::diagnostic::nearest;
-use crate::postgres::name::{TableName, new_column, quote_name};
+use crate::postgres::name::{TableName, new_column, quote_name, unquoted};
 use crate::postgres::sql::{quote, statements};
 use crate::postgres::{explain, explain_in};
 use crate::stream::ColumnType;
@@ -273,10 +273,12 @@ impl Target {
             .help(format!("it has `{}`", names.join("`, `")))
     }
 
-    /// Names are compared as Postgres folds them: without regard to case, and to blanks around them.
+    /// Names are compared as Postgres folds them: without regard to case, and to blanks around them. One in double quotes
+    /// is that very name.
     fn column(&self, name: &str) -> Option<&TableColumn> {
-        let exact = self.columns.iter().find(|column| column.name == name);
-        exact.or_else(|| self.columns.iter().find(|column| normal(&column.name) == normal(name)))
+        let exact = |name: &str| self.columns.iter().find(|column| column.name == name);
+        let folded = || self.columns.iter().find(|column| normal(&column.name) == normal(name));
+        exact(name).or_else(folded).or_else(|| exact(&unquoted(name)?))
     }
 }
 
@@ -311,8 +313,7 @@ fn stored(column: &TableColumn) -> Field {
     Field { name, kind, oid, modifier, sql_type }
 }
 
-/// The columns of a table or view for SQL, and the relation itself. It may also be written as it is spelled, capital
-/// letters and all, but for the quotes.
+/// The columns of a table or view for SQL, and the relation itself.
 ///
 /// # Errors
 /// When there is no such relation or column, or the server refuses.
@@ -344,9 +345,10 @@ pub(super) async fn readable(
 async fn lookup(transaction: &Transaction<'_>, name: &TableName) -> Result<Option<String>, TaskError> {
     let sql = "SELECT format('%I.%I', n.nspname, c.relname), c.relkind::text, EXISTS (
                    SELECT 1 FROM pg_trigger WHERE tgrelid = c.oid AND tgenabled <> 'D' AND tgtype & 68 = 68)
-               FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1)";
-    let row =
-        transaction.query_opt(sql, &[&name.sql()]).await.map_err(|error| explain("looking for the table", &error))?;
+               FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+               WHERE c.oid = coalesce(to_regclass($1), to_regclass($2))";
+    let row = transaction.query_opt(sql, &[&name.sql(), &name.as_written()]).await;
+    let row = row.map_err(|error| explain("looking for the table", &error))?;
     let Some(row) = row else { return Ok(None) };
     let kind = match row.get::<_, &str>(1) {
         "r" | "p" | "f" => return Ok(Some(row.get(0))),
@@ -396,7 +398,7 @@ fn create_table(table: &TableName, columns: &Map<String, Value>) -> Result<Strin
                 .help("write for example bigint, double precision, text or timestamp")
         })?;
         let comma = if index > 0 { ", " } else { "" };
-        let _ = write!(sql, "{comma}{} {kind}", new_column(&column.trim().to_lowercase())?);
+        let _ = write!(sql, "{comma}{} {kind}", new_column(column)?);
     }
     Ok(sql + ")")
 }

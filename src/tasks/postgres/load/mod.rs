@@ -61,7 +61,9 @@ reads_csv! { as_written! {
 pub struct Load {
     /// The file: an output of an earlier task, or a path from the flow's folder.
     from: String,
-    /// The table, with its schema if need be: `public.green_tripdata`.
+    /// The table, with its schema if need be: `public.green_tripdata`. A name without quotes is read in small
+    /// letters, as Postgres does; where there is no such table, the one that is spelled so is meant. In double quotes,
+    /// `'"My Table"'`, it is read letter for letter.
     table: String,
     /// How rows get into the table: `append`, `truncate`, `{replace_partition: {column: value}}`, or
     /// `{merge: {key: [columns], on_match: ignore|update}}`.
@@ -69,7 +71,8 @@ pub struct Load {
     mode: Mode,
     /// A file of SQL that creates the table; it runs when there is no such table.
     ddl: Option<String>,
-    /// Columns and their Postgres types, to create the table with when there is none.
+    /// Columns and their Postgres types, to create the table with when there is none. Names are read in small letters,
+    /// unless they are in double quotes: `'"VendorID"': bigint`.
     schema: Option<Map<String, Value>>,
     /// Steps between file and table: `filter`, `with_columns`, `rename`, `select`, `row_id` and more, as
     /// `polars.transform` has them.
