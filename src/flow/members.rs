@@ -27,6 +27,7 @@ const MEMBERS: &[(&str, &[&str])] = &[
             "name",
             "namespace",
             "next",
+            "outputs",
             "parameters",
             "previous",
             "size",

@@ -182,6 +182,19 @@ impl Journal {
         })
     }
 
+    /// What an execution gave when it ended.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn outputs(&self, id: &ExecutionId) -> Result<Map<String, Value>> {
+        let sql = "SELECT body -> '$.outputs' FROM events WHERE execution = ? AND body ->> '$.kind' = 'ended'
+                   ORDER BY number DESC LIMIT 1";
+        let found: Option<Option<String>> = self.read(|connection| {
+            Ok(connection.prepare_cached(sql)?.query_row([id.as_str()], |row| row.get(0)).optional()?)
+        })?;
+        Ok(found.flatten().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+    }
+
     /// An execution as lists show it.
     ///
     /// # Errors

@@ -83,6 +83,52 @@ async fn a_flow_waits_until_all_others_have_ended_and_then_begins_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_flow_follows_whatever_failed_in_a_namespace_by_filters() {
+    let world = World::new();
+    world.write("good", "tasks:\n  - {id: p, type: probe}\n");
+    world.write("bad", "tasks:\n  - {id: p, type: probe, fails: true}\n");
+    let filters = "    states: [FAILED, WARNING]\n    preconditions:\n      id: here\n      where:\n        - id: here\n          \
+                   filters:\n            - {field: NAMESPACE, type: STARTS_WITH, value: n}\n            \
+                   - {field: FLOW_ID, type: NOT_EQUAL_TO, value: alert}\n";
+    world.write("alert", &follower(filters));
+    let server = world.server();
+    server.scheduler.turn(clock::now()).unwrap();
+    run(&server, "good").await;
+    run(&server, "bad").await;
+    run(&server, "bad").await;
+    until("it has followed", || said(&server, "alert").len() == 2).await;
+    assert_eq!(said(&server, "alert"), ["bad FAILED", "bad FAILED"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flow_is_given_the_outputs_of_those_that_it_follows() {
+    let world = World::new();
+    for (id, outputs) in [
+        ("one", "[{id: file, type: STRING, value: a.csv}, {id: rows, type: INT, value: 1}]"),
+        ("two", "[{id: rows, type: INT, value: 2}]"),
+    ] {
+        world.write(id, &format!("tasks:\n  - {{id: p, type: probe}}\noutputs: {outputs}\n"));
+    }
+    let says = |says: &str, trigger: &str| {
+        format!(
+            "inputs: [{{id: given, type: STRING}}]\ntasks:\n  - {{id: p, type: probe, says: \"{{{{ inputs.given }}}} {says}\"}}\n\
+             triggers:\n  - id: after\n    type: flow\n    inputs: {{given: \"{{{{ trigger.outputs.rows }}}}\"}}\n{trigger}"
+        )
+    };
+    let one = "    conditions:\n      - {type: execution_flow, namespace: n, flowId: one}\n";
+    world.write("after_one", &says("{{ trigger.outputs.file }}", one));
+    let both = "    preconditions:\n      flows:\n        - {namespace: n, flowId: one}\n        \
+                - {namespace: n, flowId: two}\n";
+    world.write("both", &says("{{ trigger.outputs.file }}", both));
+    let server = world.server();
+    server.scheduler.turn(clock::now()).unwrap();
+    run(&server, "one").await;
+    run(&server, "two").await;
+    until("they have followed", || said(&server, "after_one").len() + said(&server, "both").len() == 2).await;
+    assert_eq!((said(&server, "after_one"), said(&server, "both")), (vec!["1 a.csv".into()], vec!["2 a.csv".into()]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_gives_its_call_to_the_flow_and_knows_its_key() {
     let world = World::new();
     let text = "tasks:\n  - {id: p, type: probe, says: \"{{ trigger.body.month }} {{ trigger.parameters.taxi }}\"}\n\

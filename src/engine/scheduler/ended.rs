@@ -2,13 +2,14 @@
 //! triggers that stop themselves. Which end comes before which is said by the journal's order and never by a clock.
 
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::fire::holds;
 use super::{Inner, Known, Scheduler};
 use crate::engine::EngineError;
 use crate::engine::executor::Refused;
 use crate::flow::trigger::{FlowEnd, On, Preconditions, Status, Upstream};
+use crate::id::ExecutionId;
 use crate::journal::{End, Journal, JournalError, Summary, Tick, TriggerKey};
 
 /// The most ends that are looked at in one step.
@@ -88,6 +89,10 @@ impl Scheduler {
     fn start_followers(&self, inner: &mut Inner, end: &End) -> Result<(), EngineError> {
         let summary = &end.summary;
         let (Some(upstream), Some(ended)) = (upstream(summary), summary.ended) else { return Ok(()) };
+        if inner.followers.is_empty() {
+            return Ok(());
+        }
+        let facts = facts(summary, self.executor.journal().outputs(&summary.id)?);
         for key in &inner.followers {
             let Some(known) = inner.known.get_mut(key) else { continue };
             let On::Flow(wanted) = &known.trigger().on else { continue };
@@ -100,15 +105,15 @@ impl Scheduler {
             {
                 continue;
             }
-            let facts = facts(summary);
-            match self.is_fulfilled(wanted, known, &upstream, &facts, (end.number, ended)) {
-                Ok(true) => {}
-                Ok(false) => continue,
+            let others = match self.fulfilled(wanted, known, &upstream, &facts, (end.number, ended)) {
+                Ok(Some(others)) => others,
+                Ok(None) => continue,
                 Err(problem) => {
                     self.complain(known, key, problem);
                     continue;
                 }
-            }
+            };
+            let facts = self.with_outputs_of(&others, facts.clone())?;
             match self.start(&known.armed, key, ended, facts, Some(Tick::after(key.clone(), end))) {
                 Ok(_) => {
                     known.problem = None;
@@ -123,42 +128,61 @@ impl Scheduler {
         Ok(())
     }
 
-    fn is_fulfilled(
+    /// The outputs of these executions too; where two have one of the same name, that of the later.
+    fn with_outputs_of(&self, others: &[ExecutionId], mut facts: Value) -> Result<Value, EngineError> {
+        let mut outputs = Map::new();
+        for other in others {
+            outputs.extend(self.executor.journal().outputs(other)?);
+        }
+        if let Some(own) = facts.get_mut("outputs").and_then(Value::as_object_mut) {
+            outputs.append(own);
+            *own = outputs;
+        }
+        Ok(facts)
+    }
+
+    /// The other executions that this end, together with them, fulfils a trigger's wishes by, the earliest first; none
+    /// where it does not.
+    fn fulfilled(
         &self,
         wanted: &FlowEnd,
         known: &Known,
         upstream: &Upstream,
         facts: &Value,
         end: (i64, DateTime<Utc>),
-    ) -> Result<bool, String> {
+    ) -> Result<Option<Vec<ExecutionId>>, String> {
         if !holds(&known.armed, facts, Some(upstream), end.1)? {
-            return Ok(false);
+            return Ok(None);
         }
-        let Some(all) = &wanted.preconditions else { return Ok(true) };
-        if !all.flows.iter().any(|flow| flow.accepts(upstream)) {
-            return Ok(false);
+        let Some(all) = &wanted.preconditions else { return Ok(Some(Vec::new())) };
+        if !all.accepts(upstream) {
+            return Ok(None);
         }
         have_all_ended(self.executor.journal(), all, known, end).map_err(|error| error.to_string())
     }
 }
 
-/// Whether each of the flows has ended within the window around this end, since the trigger last fired. An end that was
-/// written before this one was no later either, whatever the clock said then.
+/// The executions of these flows that ended within the window around this end, since the trigger last fired; none unless
+/// each of the flows has one. An end that was written before this one was no later either, whatever the clock said then.
 fn have_all_ended(
     journal: &Journal,
     all: &Preconditions,
     known: &Known,
     (number, ended): (i64, DateTime<Utc>),
-) -> Result<bool, JournalError> {
-    let Some((from, to)) = all.time_window.around(ended.fixed_offset()) else { return Ok(false) };
+) -> Result<Option<Vec<ExecutionId>>, JournalError> {
+    let Some((from, to)) = all.time_window.around(ended.fixed_offset()) else { return Ok(None) };
     let after = if all.reset_on_success { known.last_end } else { known.since_end };
     let is_within = |end: &&End| {
         let time = end.summary.ended.map(|time| time.min(ended));
         time.is_some_and(|time| time < to.to_utc())
     };
     let ends = journal.ends_between(after, number, from.to_utc())?;
-    let ended: Vec<Upstream> = ends.iter().filter(is_within).filter_map(|end| upstream(&end.summary)).collect();
-    Ok(all.flows.iter().all(|flow| ended.iter().any(|end| flow.accepts(end))))
+    let known = |end: &End| Some((end.summary.id.clone(), upstream(&end.summary)?));
+    let ended: Vec<(ExecutionId, Upstream)> = ends.iter().filter(is_within).filter_map(known).collect();
+    if !all.are_met_by(ended.iter().map(|(_, end)| end)) {
+        return Ok(None);
+    }
+    Ok(Some(ended.into_iter().filter(|(_, end)| all.accepts(end)).map(|(id, _)| id).collect()))
 }
 
 fn key_of(summary: &Summary) -> Option<TriggerKey> {
@@ -180,7 +204,7 @@ fn upstream(summary: &Summary) -> Option<Upstream> {
 }
 
 /// What expressions see as `trigger`.
-fn facts(summary: &Summary) -> Value {
+fn facts(summary: &Summary, outputs: Map<String, Value>) -> Value {
     json!({
         "executionId": summary.id,
         "namespace": summary.namespace,
@@ -188,5 +212,6 @@ fn facts(summary: &Summary) -> Value {
         "state": summary.state,
         "executionLabels": summary.labels,
         "date": summary.ended,
+        "outputs": outputs,
     })
 }

@@ -4,6 +4,7 @@
 mod arrival;
 pub mod condition;
 pub mod cron;
+mod filter;
 mod kinds;
 mod parse;
 mod upstream;
@@ -18,6 +19,7 @@ use crate::task::{FieldError, read};
 pub use arrival::{Depth, FileArrival};
 pub use condition::{Condition, Context};
 pub use cron::Times;
+pub use filter::Where;
 pub use kinds::{Backfill, FlowEnd, HttpPoll, Recover, SHORTEST_KEY, Schedule, Webhook};
 pub use upstream::{NaiveTimeText, Preconditions, Status, TimeWindow, Upstream, UpstreamFlow, WindowKind};
 

@@ -148,6 +148,7 @@ impl Parser<'_> {
                     let finding = Diagnostic::error(format!("`{missing}` is missing"));
                     self.find(&path, finding.help(format!("add `{missing}: \"09:00:00\"`")));
                 }
+                self.preconditions(&flow, &below(path, "preconditions"));
                 Some(On::Flow(flow))
             }
             "file" => {
@@ -314,6 +315,20 @@ impl Parser<'_> {
                 && let Err(message) = known.accept(value, &known.values)
             {
                 self.find(&place, Diagnostic::error(format!("input `{name}`: {message}")));
+            }
+        }
+    }
+
+    /// Preconditions that name nothing, and filters that cannot hold.
+    fn preconditions(&mut self, flow: &super::FlowEnd, path: &[String]) {
+        let Some(all) = &flow.preconditions else { return };
+        if all.flows.is_empty() && all.filters.is_empty() {
+            self.find(path, Diagnostic::error("`flows` is missing").help("add `flows: …`, or `where: …`"));
+        }
+        for (index, filters) in all.filters.iter().enumerate() {
+            if let Some((filter, problem)) = filters.problem() {
+                let place = ["where", &index.to_string(), "filters", &filter.to_string()].map(str::to_owned);
+                self.find(&[path, &place].concat(), Diagnostic::error(problem));
             }
         }
     }

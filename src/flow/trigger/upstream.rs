@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::filter::Where;
 use crate::duration::Span;
 
 /// The state of an execution.
@@ -65,7 +66,7 @@ pub struct Upstream {
     pub labels: Map<String, Value>,
 }
 
-/// Flows that must all have ended.
+/// Executions of other flows that must all have ended.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Preconditions {
@@ -73,13 +74,30 @@ pub struct Preconditions {
     #[serde(default)]
     pub id: String,
     /// The flows.
+    #[serde(default)]
     pub flows: Vec<UpstreamFlow>,
+    /// Executions that are told by filters in place of a flow's name; for each there must be one.
+    #[serde(default, rename = "where")]
+    pub filters: Vec<Where>,
     /// The time within which they must all end; a day from the first one unless said otherwise.
     #[serde(default)]
     pub time_window: TimeWindow,
     /// Whether all begins anew once the trigger has started its flow; true unless said otherwise.
     #[serde(default = "yes")]
     pub reset_on_success: bool,
+}
+
+impl Preconditions {
+    /// Whether this execution is one of those that are waited for.
+    pub fn accepts(&self, upstream: &Upstream) -> bool {
+        self.flows.iter().any(|flow| flow.accepts(upstream)) || self.filters.iter().any(|all| all.accepts(upstream))
+    }
+
+    /// Whether there is one for each that is waited for.
+    pub fn are_met_by<'a>(&self, ended: impl Iterator<Item = &'a Upstream> + Clone) -> bool {
+        self.flows.iter().all(|flow| ended.clone().any(|end| flow.accepts(end)))
+            && self.filters.iter().all(|all| ended.clone().any(|end| all.accepts(end)))
+    }
 }
 
 fn yes() -> bool {

@@ -105,12 +105,13 @@ type Idle = (&'static str, &'static str);
 
 const TARGET_OS: Idle = ("targetOS", "commands run in the shell of the machine or container");
 const CREDENTIALS: Idle = ("taskRunner.credentials", "log in to the registry with `docker login` on this machine");
+const CONFIG: Idle = ("taskRunner.config", "log in to the registry with `docker login` on this machine");
 const FILE_HANDLING: Idle = ("taskRunner.fileHandlingStrategy", "the script's folder is mounted into the container");
 const DELETE: Idle = ("taskRunner.delete", "containers are always removed when they have ended");
 const WAIT: Idle = ("taskRunner.wait", "the task always waits for the container to end");
 
 /// The fields of all scripts that change nothing.
-const WITHOUT_EFFECT: &[Idle] = &[TARGET_OS, CREDENTIALS, FILE_HANDLING, DELETE, WAIT];
+const WITHOUT_EFFECT: &[Idle] = &[TARGET_OS, CREDENTIALS, CONFIG, FILE_HANDLING, DELETE, WAIT];
 
 fn yes() -> bool {
     true

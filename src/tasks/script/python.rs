@@ -16,6 +16,7 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("packageManager", "`uv` installs packages if it is found on PATH, else `pip`"),
     super::TARGET_OS,
     super::CREDENTIALS,
+    super::CONFIG,
     super::FILE_HANDLING,
     super::DELETE,
     super::WAIT,
