@@ -113,6 +113,11 @@ fn no_field_of_any_task_takes_a_path_from_outside() {
             all.push((task.name, *field, id));
         }
     }
+    // A form is sent to a server, so `uri` stays.
+    let form = json!({"id": "reads", "type": "http.download", "uri": "http://127.0.0.1:9/", "method": "POST",
+        "formData": {"a": "file://{{ inputs.path }}"}});
+    place.write("flows/form.yaml", flow("form", &form));
+    all.push(("http.download", "formData", "form".to_owned()));
     let refuse = |server: &Server, is_wanted: fn(&str) -> bool| {
         for (task, field, id) in all.iter().filter(|(_, field, _)| is_wanted(field)) {
             let error = error_of(server, &run(server, id, &secret));

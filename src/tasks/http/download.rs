@@ -105,7 +105,7 @@ impl Task for Download {
     const NAME: &'static str = "http.download";
     const ALIASES: &'static [&'static str] =
         &["io.kestra.plugin.core.http.Download", "io.kestra.plugin.fs.http.Download"];
-    const FILES: &'static [&'static str] = &["uri", "formData"];
+    const FILES: &'static [&'static str] = &["uri"];
     const WITHOUT_EFFECT: &'static [(&'static str, &'static str)] = options::WITHOUT_EFFECT;
     const EXAMPLE: &'static str = "\
 - id: extract
