@@ -5,6 +5,7 @@ pub mod clock;
 pub mod config;
 pub mod diagnostic;
 pub mod duration;
+pub mod fingerprint;
 pub mod id;
 pub mod secret;
 pub mod text;

@@ -48,6 +48,15 @@ impl Journal {
         Ok(if too_soon.is_some() { None } else { Some(earlier.map_or(0, |(_, left_out)| left_out)) })
     }
 
+    /// Gives a rule another name; what was told under it counts for the new name.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn rename_rule(&self, from: &str, to: &str) -> Result<()> {
+        self.lock().execute("UPDATE OR REPLACE notices SET rule = ?2 WHERE rule = ?1", [from, to])?;
+        Ok(())
+    }
+
     /// Forgets what was told, because it is over; how often it was left out, or none when nothing was told.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use polars::prelude::DataFrame;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::{self, Diagnostic};
 use crate::task::Progress;
@@ -149,7 +149,7 @@ pub struct Batch {
 pub type Batches = Box<dyn Iterator<Item = Result<Batch>> + Send>;
 
 /// What kind of file it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
     /// Comma-separated values, or another delimiter.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::Diagnostic;
 use crate::storage::StoredFile;
@@ -13,7 +13,7 @@ use crate::task::{TaskContext, TaskError};
 
 /// What to do with a row that does not fit: one that is no whole row, or has a value that its column cannot hold. A load
 /// into Postgres counts what the server refuses among them: lengths, checks, duplicate and foreign keys.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BadRows {
     /// The first one fails the task, which names the file, the line and the column.
@@ -24,7 +24,7 @@ pub enum BadRows {
 }
 
 /// How many bad rows are put up with, and where they go.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reject {
     /// One more bad row than this fails the task.

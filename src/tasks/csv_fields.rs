@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use serde_json::Value;
 
+use crate::fingerprint::Definition;
 use crate::stream::{Conversions, Encoding, Format, LARGEST_ROW, ReadOptions, TimeFormat};
 use crate::task::{Conflict, TaskError};
 
@@ -256,8 +257,33 @@ impl CsvFields {
         conflicts
     }
 
-    /// What changes the rows that are read, in the form that ledgers have known since there is one.
-    pub fn definition(&self, format: Option<Format>) -> String {
+    /// What decides which rows are read. (`max_row_bytes` decides only whether they are.)
+    pub(super) fn definition(&self) -> Definition {
+        let Self { header, columns, delimiter, quote, escape, null_string, encoding, comment, .. } = self;
+        let Self { skip_lines, trim, decimal, thousands, date_format, timestamp_format, true_values, .. } = self;
+        let encoding = encoding.as_ref().filter(|encoding| !encoding.is_utf8()).map(Encoding::name);
+        let null_strings: Vec<_> = null_string.0.iter().filter(|text| !text.is_empty()).collect();
+        Definition::default()
+            .with("header", &header.unwrap_or(true), &true)
+            .with_some("columns", columns.as_ref())
+            .with("delimiter", &delimiter.unwrap_or(','), &',')
+            .with("quote", &quote.map_or(Some('"'), |quote| quote.0), &Some('"'))
+            .with_some("escape", *escape)
+            .with("null_string", &null_strings, &Vec::new())
+            .with_some("encoding", encoding)
+            .with_some("comment", comment.as_ref())
+            .with("skip_lines", &skip_lines.unwrap_or_default(), &0)
+            .with("trim", &trim.unwrap_or_default(), &false)
+            .with_some("decimal", *decimal)
+            .with_some("thousands", *thousands)
+            .with_some("date_format", date_format.as_ref().map(TimeFormat::as_str))
+            .with_some("timestamp_format", timestamp_format.as_ref().map(TimeFormat::as_str))
+            .with("true_values", true_values, &Vec::new())
+            .with("false_values", &self.false_values, &Vec::new())
+    }
+
+    /// The same as earlier versions wrote it into ledgers. What it is made from must not change.
+    pub(super) fn former_definition(&self, format: Option<Format>) -> String {
         let quote = self.quote.map_or('"', |quote| quote.0.unwrap_or('"'));
         let null_string = self.null_string.0.first().map(String::as_str).unwrap_or_default();
         let reading = (format, self.delimiter.unwrap_or(','), quote, self.escape, null_string);
@@ -268,7 +294,7 @@ impl CsvFields {
         format!("{reading:?}{encoding}{later}")
     }
 
-    /// The fields that came later, as far as the task says them.
+    /// Those of its fields that came later, as far as the task says them.
     fn later_fields(&self) -> Vec<(&'static str, String)> {
         let texts = |texts: &[String]| (!texts.is_empty()).then(|| format!("{texts:?}"));
         let format = |format: &Option<TimeFormat>| format.as_ref().map(|format| format!("{:?}", format.as_str()));
@@ -348,13 +374,16 @@ mod tests {
 
     #[test]
     fn what_earlier_versions_wrote_into_ledgers_is_still_what_these_fields_come_to() {
-        assert_eq!(bare(serde_json::json!({})).definition(None), r#"(None, ',', '"', None, "")"#);
+        assert_eq!(bare(serde_json::json!({})).former_definition(None), r#"(None, ',', '"', None, "")"#);
         let all = bare(serde_json::json!({
             "delimiter": ";", "quote": "'", "escape": "\\", "null_string": "NULL", "encoding": "utf8", "trim": false,
         }));
-        assert_eq!(all.definition(Some(Format::Csv)), r#"(Some(Csv), ';', '\'', Some('\\'), "NULL")"#);
+        assert_eq!(all.former_definition(Some(Format::Csv)), r#"(Some(Csv), ';', '\'', Some('\\'), "NULL")"#);
         let new = bare(serde_json::json!({"quote": "none", "null_string": ["-", "?"], "decimal": ","}));
-        assert_eq!(new.definition(None), r#"(None, ',', '"', None, "-") quote: none null_string: ["?"] decimal: ','"#);
+        assert_eq!(
+            new.former_definition(None),
+            r#"(None, ',', '"', None, "-") quote: none null_string: ["?"] decimal: ','"#
+        );
     }
 
     #[test]

@@ -19,6 +19,19 @@ async fn append_adds_a_file_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_an_earlier_version_loaded_is_not_loaded_again() {
+    let place = Place::with("earlier_version", T).await;
+    place.file("a.csv", "id,note\n1,x\n2,y\n");
+    place.load(SAME).await.unwrap();
+    // What version 0.1 wrote for these settings before fingerprints had a form of their own.
+    let former = "28c78fb7624f67abda68dbabd9d49da5ffd5ab08f3b47d661f495ef98c6e6108";
+    place.run(&format!("UPDATE jitney_loads SET definition_sha256 = '{former}'")).await;
+    let again = place.load(SAME).await.unwrap();
+    assert_eq!((counts(&again), &again["already_loaded"]), ([2, 0, 0, 2], &true.into()));
+    assert_eq!(place.t().await, "1 x\n2 y");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repeat_reports_the_rejected_rows_of_the_first_load() {
     let place = Place::with("repeat_rejected", T).await;
     place.file("a.csv", "id,note\n1,x\nbad,y\n3,z\n");

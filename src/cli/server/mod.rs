@@ -153,8 +153,10 @@ fn reports(own: ServerSettings, app: &App, outside: Arc<Beside>) -> anyhow::Resu
     let notifier = Notifier::new(own.notifications, journal, settings, outside, tasks::ALL);
     let lineage = own.openlineage.map(|collector| client(Duration::from_secs(30)).map(|client| (client, collector)));
     let traces = own.opentelemetry.map(|endpoint| Traces::to(&endpoint)).transpose();
+    let notifier = notifier.context(roots)?;
+    notifier.take_over_names()?;
     Ok(Reports {
-        notifier: notifier.context(roots)?,
+        notifier,
         lineage: lineage.transpose().context(roots)?,
         traces: traces.map_err(|problem| Invalid::from(Diagnostic::error(problem)))?,
         retention: own.retention,

@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use crate::config::Settings;
 use crate::duration::Span;
+use crate::fingerprint::{Definition, Fingerprint};
 use crate::flow::expression::Outside;
 use crate::id::ExecutionId;
 use crate::journal::{ExecutionState, Journal, JournalError, NoticeKey, State};
@@ -110,9 +111,20 @@ impl Rule {
     }
 
     /// What tells rules apart in the journal: the rule itself, so that another order of the rules changes nothing.
+    fn fingerprint(&self) -> Fingerprint {
+        let mail = self.mail.as_ref().map(|mail| &mail.to);
+        let former = format!("{:?}", (&self.webhook, mail, &self.command, &self.flows, &self.labels));
+        Definition::default()
+            .with_some("webhook", self.webhook.as_ref())
+            .with_some("mail", mail)
+            .with_some("command", self.command.as_ref())
+            .with("flows", &self.flows, &everything())
+            .with("labels", &self.labels, &BTreeMap::new())
+            .fingerprint(&former)
+    }
+
     fn name(&self) -> String {
-        let target = (&self.webhook, self.mail.as_ref().map(|mail| &mail.to), &self.command, &self.flows, &self.labels);
-        crate::text::hex(&<sha2::Sha256 as sha2::Digest>::digest(format!("{target:?}").as_bytes()))
+        self.fingerprint().sha256
     }
 }
 
@@ -157,6 +169,17 @@ impl Notifier {
     ) -> reqwest::Result<Self> {
         let client = crate::web::client::client(std::time::Duration::from_secs(30))?;
         Ok(Self { rules, journal, settings, outside, tasks, client, told: Mutex::default() })
+    }
+
+    /// Takes over what earlier versions of the program wrote down about these rules, so that nothing is sent twice.
+    ///
+    /// # Errors
+    /// When the journal cannot be written.
+    pub fn take_over_names(&self) -> Result<(), JournalError> {
+        self.rules
+            .iter()
+            .map(Rule::fingerprint)
+            .try_for_each(|print| self.journal.rename_rule(&print.former, &print.sha256))
     }
 
     /// Tells about an execution that has ended; what could not be sent comes back in plain words.
@@ -272,5 +295,31 @@ mod tests {
         assert!(matches("*.taxi*", "zoomcamp.taxi_scheduled"));
         assert!(!matches("zoomcamp.*", "other.taxi"));
         assert!(!matches("zoomcamp", "zoomcamp.taxi"));
+    }
+
+    /// Journals hold these: another value here means that what was sent is sent again.
+    #[test]
+    fn rules_have_the_names_that_journals_hold() {
+        let name = |settings: serde_json::Value| {
+            serde_json::from_value::<Rule>(settings).unwrap().fingerprint().known().map(str::to_owned)
+        };
+        let plain = serde_json::json!({"webhook": "https://example.com/a"});
+        let all = serde_json::json!({
+            "command": ["say", "x"], "flows": ["zoomcamp.*"], "labels": {"team": "taxi"},
+            "mail": {"host": "h", "from": "a@example.com", "to": ["b@example.com"]},
+        });
+        assert_eq!(
+            [plain, all].map(name),
+            [
+                [
+                    "84bc9f85684c29b090036bf722e22af219db5c55a541fa16b9fc7dcfba268a04",
+                    "1249d0a365f73b0ab770cf4a6f1b3e2a87893c716cde9b8f4ef0c681bdedc196"
+                ],
+                [
+                    "f51e2a8d0edd5a74a55498e99e7f0f66cbc0e520c597c68b58fa5d6c44c4818a",
+                    "84e4f6ba1da32b8c9747178323327cb632a77338c5a5b082e65a75f2f4d48462"
+                ],
+            ]
+        );
     }
 }

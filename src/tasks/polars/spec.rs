@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::duration::Span;
+use crate::fingerprint::Definition;
 use crate::stream::ColumnType;
 
 /// Defines a struct with fields of its own, followed by a transform's steps, which `fn steps` gives as a
@@ -96,8 +97,26 @@ with_steps! {
     pub struct Transform {}
 }
 
+impl Transform {
+    /// What decides which rows come out.
+    pub(in crate::tasks) fn definition(&self) -> Definition {
+        let Self { schema, filter, with_columns, cast, rename, select, dedupe, sql, row_id, expect } = self;
+        Definition::default()
+            .with("schema", schema, &Pairs::default())
+            .with_some("filter", filter.as_ref())
+            .with("with_columns", with_columns, &Pairs::default())
+            .with("cast", cast, &Pairs::default())
+            .with("rename", rename, &Pairs::default())
+            .with("select", select, &Vec::new())
+            .with_some("dedupe", dedupe.as_ref().map(Dedupe::choice))
+            .with_some("sql", sql.as_ref())
+            .with_some("row_id", row_id.as_ref())
+            .with("expect", expect, &Vec::new())
+    }
+}
+
 /// A YAML map in the order in which it is written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Pairs<T>(pub Vec<(String, T)>);
 
 impl<T> Default for Pairs<T> {
@@ -145,7 +164,7 @@ impl<T: JsonSchema> JsonSchema for Pairs<T> {
 }
 
 /// What a column holds, by the names that SQL and Kestra's users know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TypeName {
     /// Text.
@@ -226,7 +245,7 @@ pub struct DedupeChoice {
 }
 
 /// The row of a group that stays.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Keep {
     /// The first in the order of the file.
@@ -237,7 +256,7 @@ pub enum Keep {
 }
 
 /// What a row id is made from.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RowIdSpec {
     /// The columns whose text is joined, in this order; NULL counts as empty.
@@ -252,26 +271,26 @@ fn row_id_name() -> String {
 }
 
 /// One expectation: exactly one of the conditions, and what happens when it does not hold.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// These columns have no NULLs.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_null: Vec<String>,
     /// No two rows are equal in these columns; rows with a NULL among them do not count.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unique: Vec<String>,
     /// The values of a column lie between two bounds, both included. NULLs do not count.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub between: Option<Between>,
     /// The values of a column are among these. NULLs do not count.
-    #[serde(default, rename = "in")]
+    #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
     pub among: Option<Among>,
     /// There are so many rows.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row_count: Option<RowCount>,
     /// The newest value of a date or timestamp column is at most so old.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub freshness: Option<Freshness>,
     /// What happens when the rule does not hold.
     #[serde(default)]
@@ -289,21 +308,21 @@ impl Rule {
 }
 
 /// Bounds of a column's values.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Between {
     /// The column.
     pub column: String,
     /// The smallest value that is right: a number, or a date or timestamp.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<Value>,
     /// The largest value that is right.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<Value>,
 }
 
 /// The values that a column may have.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Among {
     /// The column.
@@ -313,19 +332,19 @@ pub struct Among {
 }
 
 /// How many rows there may be.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RowCount {
     /// At least so many rows.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<u64>,
     /// At most so many rows.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<u64>,
 }
 
 /// How old the data may be.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Freshness {
     /// A date or timestamp column.

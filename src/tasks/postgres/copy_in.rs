@@ -7,7 +7,6 @@ use bytes::Bytes;
 use futures_util::SinkExt;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio_postgres::{Error, Transaction};
 
@@ -17,6 +16,7 @@ use super::source::Source;
 use super::target::Target;
 use super::transaction::Loading;
 use crate::diagnostic::Diagnostic;
+use crate::fingerprint::Fingerprint;
 use crate::postgres::name::quote_name;
 use crate::postgres::sql::quote;
 use crate::postgres::{FlowAddress, Watch, explain};
@@ -24,7 +24,6 @@ use crate::stream::bytes::Bytes as Blocks;
 use crate::stream::{Encoding, Limits, Text, contradicted, seems_utf16};
 use crate::task::{Conflict, Level, Task, TaskContext, TaskError};
 use crate::tasks::counts::Counts;
-use crate::text::hex;
 
 /// Blocks that wait to be sent.
 const READ_AHEAD: usize = 2;
@@ -161,7 +160,7 @@ impl Loading for CopyIn {
             target: target.sql_name.clone(),
             partition: source.address.clone(),
             source_sha256: source.sha256.clone(),
-            definition_sha256: hex(&Sha256::digest(sql.as_bytes())),
+            definition: Fingerprint::of_text(&sql),
         };
         let looking = ledger::committed(transaction, &key, context, &target);
         if let Some(own) = watch.over("asking what is copied", looking).await? {

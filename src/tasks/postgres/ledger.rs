@@ -3,6 +3,7 @@
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, Transaction};
 
+use crate::fingerprint::Fingerprint;
 use crate::postgres::explain;
 use crate::postgres::sql::quote;
 use crate::task::{TaskContext, TaskError};
@@ -24,8 +25,8 @@ pub(super) struct Key {
     pub(super) partition: String,
     /// SHA-256 of the file, in hex.
     pub(super) source_sha256: String,
-    /// SHA-256 of what the task does with it, in hex.
-    pub(super) definition_sha256: String,
+    /// What the task does with it.
+    pub(super) definition: Fingerprint,
 }
 
 /// A load that the ledger holds.
@@ -96,7 +97,7 @@ pub(super) async fn committed(
     context: &TaskContext,
     target: &Target,
 ) -> Result<Option<Earlier>, TaskError> {
-    let rest = "partition = $2 AND source_sha256 = $3 AND definition_sha256 = $4 AND execution = $5 AND task = $6
+    let rest = "partition = $2 AND source_sha256 = $3 AND definition_sha256 = ANY($4) AND execution = $5 AND task = $6
                 ORDER BY id DESC";
     let found = find(transaction, key, rest, &[&context.execution.as_str(), &context.run.as_str()]).await?;
     let Some(own) = found else { return Ok(None) };
@@ -115,7 +116,7 @@ pub(super) async fn committed(
 /// of other content under the same address. The newest of each.
 pub(super) async fn nearest(transaction: &Transaction<'_>, key: &Key) -> Result<Option<Earlier>, TaskError> {
     let rest = "(partition = $2 OR source_sha256 = $3)
-                ORDER BY source_sha256 = $3 DESC, partition = $2 DESC, definition_sha256 = $4 DESC, id DESC";
+                ORDER BY source_sha256 = $3 DESC, partition = $2 DESC, definition_sha256 = ANY($4) DESC, id DESC";
     find(transaction, key, rest, &[]).await
 }
 
@@ -126,12 +127,13 @@ async fn find(
     more: &[&(dyn ToSql + Sync)],
 ) -> Result<Option<Earlier>, TaskError> {
     let sql = format!(
-        "SELECT id, execution, task, partition, partition = $2, source_sha256 = $3, definition_sha256 = $4,
+        "SELECT id, execution, task, partition, partition = $2, source_sha256 = $3, definition_sha256 = ANY($4),
                 rows_read, rows_loaded, rows_rejected, rows_skipped
          FROM jitney_loads WHERE target = $1 AND {rest} LIMIT 1"
     );
-    let mut values: Vec<&(dyn ToSql + Sync)> =
-        vec![&key.target, &key.partition, &key.source_sha256, &key.definition_sha256];
+    let definitions = key.definition.known();
+    let definitions = definitions.as_slice();
+    let mut values: Vec<&(dyn ToSql + Sync)> = vec![&key.target, &key.partition, &key.source_sha256, &definitions];
     values.extend(more);
     let row = transaction.query_opt(&sql, &values).await.map_err(|error| explain("reading the ledger", &error))?;
     Ok(row.as_ref().map(earlier))
@@ -168,7 +170,7 @@ pub(super) async fn record(
         &key.partition,
         &source.name,
         &key.source_sha256,
-        &key.definition_sha256,
+        &key.definition.sha256,
     ];
     let texts: Vec<String> = texts.iter().map(|text| quote(text)).collect();
     let Counts { read, loaded, rejected, skipped } = counts;

@@ -52,7 +52,7 @@ pub(super) enum Which<'a> {
     Partition(&'a str),
     /// The one of this name in the ledger; else what comes nearest to a file: the same, else the same content under
     /// another address, else other content under the same address. The newest of each.
-    Nearest { id: &'a str, address: &'a str, sha256: &'a str, definition: &'a str },
+    Nearest { id: &'a str, address: &'a str, sha256: &'a str, definitions: [&'a str; 2] },
 }
 
 impl Which<'_> {
@@ -61,12 +61,13 @@ impl Which<'_> {
         match self {
             Self::Newest => (String::new(), String::new()),
             Self::Partition(value) => (format!(" AND `partition` = {}", literal(value)), String::new()),
-            Self::Nearest { id, address, sha256, definition } => {
-                let [id, address, sha256, definition] = [id, address, sha256, definition].map(|text| literal(text));
+            Self::Nearest { id, address, sha256, definitions } => {
+                let [id, address, sha256] = [id, address, sha256].map(|text| literal(text));
+                let definitions = definitions.map(literal).join(", ");
                 let condition = format!(" AND (`partition` = {address} OR source_sha256 = {sha256})");
                 let order = format!(
                     "IF(id = {id}, 0, 1), IF(source_sha256 = {sha256}, 0, 1), IF(`partition` = {address}, 0, 1), \
-                     IF(definition_sha256 = {definition}, 0, 1), "
+                     IF(definition_sha256 IN ({definitions}), 0, 1), "
                 );
                 (condition, order)
             }

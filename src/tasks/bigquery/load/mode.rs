@@ -1,14 +1,14 @@
 //! How rows get into a table that may hold some of them already.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::task::TaskError;
 use crate::text::plain;
 
 /// How rows get into the table. Each way is safe to repeat.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Mode {
     /// Adds the file's rows. A file that the ledger knows, by its content and its path, is not added again while its rows
@@ -24,7 +24,7 @@ pub(super) enum Mode {
 }
 
 /// How a merge compares.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Merge {
     /// The columns that make a row unique; none of them may be NULL.
@@ -38,7 +38,7 @@ pub(super) struct Merge {
 }
 
 /// What to do with a row whose key is there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum OnMatch {
     /// The table's row stays.

@@ -20,6 +20,7 @@ use super::mode::Mode;
 use super::script::{Entry, Script};
 use super::source::{Source, find};
 use super::{From, Load, Loaded};
+use crate::fingerprint::Fingerprint;
 use crate::task::{Level, TaskError};
 use crate::tasks::appended::{Before, IfLoaded, Sameness, Standing, Verdict};
 use crate::tasks::counts::Counts;
@@ -50,7 +51,7 @@ pub(super) struct Staged<'a> {
 /// What tells a load from others.
 struct Key {
     partition: String,
-    definition: String,
+    definition: Fingerprint,
 }
 
 impl Staged<'_> {
@@ -157,10 +158,9 @@ impl Staged<'_> {
     }
 
     fn key(&self, source: &Source, constant: Option<&(String, String)>) -> Key {
-        let definition = format!("{:?} {:?} {}", self.mode, self.load.definition(), json!(self.schema));
         Key {
             partition: constant.map_or_else(|| source.address.clone(), |(_, value)| value.clone()),
-            definition: hex(&Sha256::digest(definition)),
+            definition: self.load.fingerprint(self.mode, &json!(self.schema)),
         }
     }
 
@@ -188,8 +188,8 @@ impl Staged<'_> {
             // A truncate takes everybody's rows, so the last load counts, whatever its partition.
             Mode::Truncate => Which::Newest,
             Mode::Append => {
-                let (sha256, definition) = (source.sha256.as_str(), key.definition.as_str());
-                Which::Nearest { id: &id, address: &key.partition, sha256, definition }
+                let (sha256, definitions) = (source.sha256.as_str(), key.definition.known());
+                Which::Nearest { id: &id, address: &key.partition, sha256, definitions }
             }
             _ => Which::Partition(&key.partition),
         };
@@ -200,8 +200,9 @@ impl Staged<'_> {
             return Ok(Known::Done(self.loaded(source, earlier.counts, None)));
         }
         let wanted = if self.load.force { Some(IfLoaded::Load) } else { self.load.if_loaded };
-        let same =
-            earlier.sums == (source.sha256.clone(), key.definition.clone()) && earlier.partition == key.partition;
+        let same = earlier.sums.0 == source.sha256
+            && key.definition.knows(&earlier.sums.1)
+            && earlier.partition == key.partition;
         let by = &earlier.execution;
         let is_there = match (self.mode, wanted) {
             (Mode::Append, _) => return self.appended(source, key, &earlier, wanted),
@@ -238,7 +239,7 @@ impl Staged<'_> {
                 earlier.execution == self.bigquery.context.execution.as_str(),
             ),
             has_same_content: earlier.sums.0 == source.sha256,
-            has_same_steps: earlier.sums.1 == key.definition,
+            has_same_steps: key.definition.knows(&earlier.sums.1),
             rows: earlier.counts.loaded,
         };
         let (present, noted) = (earlier.present, earlier.noted);
@@ -322,7 +323,7 @@ impl Staged<'_> {
                 &key.partition,
                 &source.name,
                 &source.sha256,
-                &key.definition,
+                &key.definition.sha256,
             ],
             read: staged + rejected,
             rejected,
@@ -351,7 +352,7 @@ impl Staged<'_> {
 
     /// The name of this load: the same for all attempts of one task run.
     fn id(&self, source: &Source, key: &Key) -> String {
-        let mark = format!("commit {} {} {} {}", self.main, key.partition, source.sha256, key.definition);
+        let mark = format!("commit {} {} {} {}", self.main, key.partition, source.sha256, key.definition.sha256);
         self.bigquery.job_id(&mark)
     }
 

@@ -17,9 +17,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 use tokio_postgres::{Error, Transaction};
 
 use super::ledger::{self, Key};
@@ -27,6 +26,7 @@ use super::loaded::Loaded;
 use super::source::Source;
 use super::target::{Leniency, Making, Target};
 use super::transaction::Loading;
+use crate::fingerprint::{Definition, Fingerprint};
 use crate::postgres::{FlowAddress, Watch, explain};
 use crate::stream::{ColumnType, Format, ReadOptions, Reader};
 use crate::task::{Conflict, Ledger, Level, Progress, Task, TaskContext, TaskError};
@@ -36,7 +36,6 @@ use crate::tasks::counts::Counts;
 use crate::tasks::csv_fields::{as_written, reads_csv};
 use crate::tasks::polars::plan::Plan;
 use crate::tasks::polars::spec::Transform;
-use crate::text::hex;
 use encode::Encoder;
 use feed::Feed;
 use key::Key as RowKey;
@@ -112,7 +111,7 @@ pub struct Load {
 } }
 
 /// What to do with a column of the file that the table has not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum ExtraColumn {
     /// The load fails before anything is changed.
@@ -123,7 +122,7 @@ enum ExtraColumn {
 }
 
 /// What to do when the file lacks a column.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum MissingColumn {
     /// The load fails before anything is changed.
@@ -246,15 +245,29 @@ impl Load {
         }
     }
 
-    fn key(&self, target: &Target, source: &Source, partition: Option<&(&str, String)>) -> Key {
+    /// What decides which rows come into the table.
+    fn fingerprint(&self) -> Fingerprint {
         let rows = (&self.mode, &self.schema, &self.transform, &self.on_bad_row);
         let columns = (&self.columns, self.header.unwrap_or(true), self.on_extra_column, self.on_missing_column);
-        let definition = format!("{rows:?} {columns:?} {}", self.csv().definition(self.format));
+        let former = format!("{rows:?} {columns:?} {}", self.csv().former_definition(self.format));
+        Definition::default()
+            .with("mode", &self.mode, &Mode::Append)
+            .with_some("schema", self.schema.as_ref())
+            .with_part("transform", self.transform.definition())
+            .with("on_bad_row", &self.on_bad_row, &BadRows::Fail)
+            .with("on_extra_column", &self.on_extra_column, &ExtraColumn::Fail)
+            .with("on_missing_column", &self.on_missing_column, &MissingColumn::Fail)
+            .with_some("format", self.format)
+            .with_part("csv", self.csv().definition())
+            .fingerprint(&former)
+    }
+
+    fn key(&self, target: &Target, source: &Source, partition: Option<&(&str, String)>) -> Key {
         Key {
             target: target.sql_name.clone(),
             partition: partition.map_or_else(|| source.address.clone(), |(_, value)| value.clone()),
             source_sha256: source.sha256.clone(),
-            definition_sha256: hex(&Sha256::digest(definition.as_bytes())),
+            definition: self.fingerprint(),
         }
     }
 
@@ -381,5 +394,77 @@ impl<'a> Way<'a> {
             progress: context.progress.clone(),
         };
         Ok((Self { load, context, target, source, encoder }, feed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fingerprint(settings: &str) -> [String; 2] {
+        let settings: Value = serde_yaml::from_str(settings).unwrap();
+        serde_json::from_value::<Load>(settings).unwrap().fingerprint().known().map(str::to_owned)
+    }
+
+    const ALL: &str = r#"
+from: a.csv
+table: t
+mode: {merge: {key: [id], on_match: update}}
+schema: {id: int, at: timestamp}
+on_bad_row: {reject: {max: 5}}
+on_extra_column: ignore
+on_missing_column: empty
+format: csv
+header: false
+columns: [id, at]
+delimiter: ";"
+quote: "'"
+escape: "\\"
+null_string: ["NULL", "-"]
+encoding: LATIN1
+comment: '#'
+skip_lines: 2
+trim: true
+decimal: ","
+thousands: "."
+date_format: "%d.%m.%Y"
+timestamp_format: "%d.%m.%Y %H:%M"
+true_values: [ja]
+false_values: [nein]
+transform:
+  schema: {id: bigint}
+  filter: id > 0
+  with_columns: {b: id + 1}
+  cast: {b: int}
+  rename: {b: c}
+  select: [id, c]
+  dedupe: {columns: [id], keep: last}
+  sql: SELECT * FROM self
+  row_id: {columns: [id]}
+  expect:
+    - {not_null: [id], on_fail: warn}
+    - {unique: [id]}
+    - {between: {column: id, min: 1}}
+    - {in: {column: id, values: [1]}}
+    - {row_count: {min: 1}}
+    - {freshness: {column: at, max_age: 36h}}
+"#;
+
+    /// Ledgers hold these: another value here means that loaded files are loaded again.
+    #[test]
+    fn fingerprints_are_those_that_ledgers_hold() {
+        assert_eq!(
+            ["{from: a.csv, table: t}", ALL].map(fingerprint),
+            [
+                [
+                    "b6fbf9b49b8dc2252d8a4c02e90c36696b684081df61fca5e089f186e93b95e9",
+                    "28c78fb7624f67abda68dbabd9d49da5ffd5ab08f3b47d661f495ef98c6e6108",
+                ],
+                [
+                    "985d8d1fe10dc7060c2de6a6e03926079d3d058d307cc03a5eab8b79dec4fb5a",
+                    "21cffaff3ea16b68c3212e38d328ea422e0a654ac2c92b5d330d555cad38aa11",
+                ],
+            ]
+        );
     }
 }

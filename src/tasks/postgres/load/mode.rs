@@ -1,7 +1,7 @@
 //! How rows get into a table that may hold some of them already.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio_postgres::Transaction;
 
@@ -14,7 +14,7 @@ use crate::tasks::postgres::target::{Field, Target};
 use crate::text::plain;
 
 /// How rows get into the table. Each way is safe to repeat.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// Adds the file's rows. A file that the ledger knows, by its content and its path, is not added again while its rows
@@ -31,7 +31,7 @@ pub enum Mode {
 }
 
 /// How a merge compares.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Merge {
     /// The columns that make a row unique; none of them may be NULL.
@@ -42,7 +42,7 @@ pub struct Merge {
 }
 
 /// What to do with a row whose key is there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum OnMatch {
     /// The table's row stays.
