@@ -543,6 +543,18 @@ fn a_parquet_index_that_points_out_of_the_file_is_refused() {
 }
 
 #[test]
+fn a_parquet_index_with_more_columns_than_it_has_bytes_is_refused() {
+    let folder = Folder::new();
+    // Version 1, and a schema, or row groups, of 2,147,483,647 items.
+    for field in [0x19, 0x39] {
+        let index = [0x15, 2, field, 0xfc, 0xff, 0xff, 0xff, 0xff, 0x07, 0];
+        let bytes = [b"PAR1", index.as_slice(), &10_u32.to_le_bytes(), b"PAR1"].concat();
+        let shown = outcome(&folder.file("a.parquet", bytes)).unwrap_err();
+        assert_eq!(shown.message, "cannot read the Parquet file: its index is damaged");
+    }
+}
+
+#[test]
 fn a_parquet_file_with_any_byte_changed_is_read_or_refused() {
     let folder = Folder::new();
     let whole = folder.0.path().join("whole.parquet");

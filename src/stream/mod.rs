@@ -23,6 +23,7 @@ mod convert;
 mod csv;
 mod encoding;
 pub mod float;
+mod footer;
 pub mod gzip;
 mod json;
 mod keys;
@@ -37,6 +38,7 @@ mod records;
 mod signature;
 mod split;
 mod text;
+mod thrift;
 pub mod value;
 mod write;
 

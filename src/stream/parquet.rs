@@ -20,6 +20,7 @@ use polars::prelude::{
 
 use super::bytes::Compression;
 use super::chunks::Layout;
+use super::footer;
 use super::printed::{self, Printed};
 use super::{BadRow, Batch, Column, ColumnType, LINE, Limits, Result, column};
 use crate::diagnostic::Diagnostic;
@@ -30,6 +31,8 @@ const BATCH_ROWS: usize = 16_384;
 /// Rows of a group in files that are written: large enough to pack well, small enough to hold in memory.
 const GROUP_ROWS: usize = 131_072;
 
+/// The largest index: that of 1,000 columns in 1,000 row groups takes a third of it.
+const MAX_INDEX_BYTES: u64 = 256 << 20;
 /// The largest text of a value, as in other files.
 const LONGEST_TEXT: usize = 16 << 20;
 /// Bytes of texts that are handled at a time: rows may share theirs in the file.
@@ -219,18 +222,10 @@ pub(super) fn broken(name: &str, message: impl Into<String>) -> Box<Diagnostic> 
     Box::new(diagnostic)
 }
 
-/// The file's size, when it begins and ends as a Parquet file does.
+/// The file's size, when it begins and ends as a Parquet file does and its index has the form of one.
 fn check_ends(path: &Path, name: &str) -> Result<u64> {
-    let read = || -> std::io::Result<(Vec<u8>, Vec<u8>, u64)> {
-        let mut file = File::open(path)?;
-        let (mut start, mut end) = (Vec::new(), Vec::new());
-        file.by_ref().take(4).read_to_end(&mut start)?;
-        let size = file.seek(SeekFrom::End(0))?;
-        file.seek(SeekFrom::Start(size.saturating_sub(4)))?;
-        file.read_to_end(&mut end)?;
-        Ok((start, end, size))
-    };
-    let (start, end, size) = read().map_err(|error| broken(name, format!("cannot open the file: {error}")))?;
+    let unopened = |error: std::io::Error| broken(name, format!("cannot open the file: {error}"));
+    let (start, end, size) = ends(path).map_err(unopened)?;
     let packed = Compression::of(&start);
     if packed != Compression::Plain {
         let mut diagnostic =
@@ -241,10 +236,37 @@ fn check_ends(path: &Path, name: &str) -> Result<u64> {
     if start != MAGIC {
         return Err(broken(name, "the file is not a Parquet file: it does not start with `PAR1`"));
     }
-    if end != MAGIC || size < 12 {
+    let Some((length, [])) = end.strip_suffix(MAGIC).and_then(|end| end.split_first_chunk()) else {
         return Err(broken(name, "the Parquet file is cut off: its index, which stands at its end, is missing"));
+    };
+    let length = u64::from(u32::from_le_bytes(*length));
+    if length > MAX_INDEX_BYTES.min(size - 12) || !footer::is_sound(&index(path, length).map_err(unopened)?) {
+        return Err(broken(name, "cannot read the Parquet file: its index is damaged"));
     }
     Ok(size)
+}
+
+/// The first four and the last eight bytes of a file of at least twelve, and its size.
+fn ends(path: &Path) -> std::io::Result<(Vec<u8>, Vec<u8>, u64)> {
+    let mut file = File::open(path)?;
+    let (mut start, mut end) = (Vec::new(), Vec::new());
+    file.by_ref().take(4).read_to_end(&mut start)?;
+    let size = file.seek(SeekFrom::End(0))?;
+    if size >= 12 {
+        file.seek(SeekFrom::End(-8))?;
+        file.read_to_end(&mut end)?;
+    }
+    Ok((start, end, size))
+}
+
+/// The index, which ends before the last eight bytes.
+fn index(path: &Path, length: u64) -> std::io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let size = file.seek(SeekFrom::End(0))?;
+    file.seek(SeekFrom::Start(size.saturating_sub(8).saturating_sub(length)))?;
+    let mut bytes = Vec::new();
+    file.take(length).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn kind_of(kind: &DataType) -> Option<ColumnType> {
