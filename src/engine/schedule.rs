@@ -1,4 +1,7 @@
-//! When schedules are due: pure functions of a trigger and of moments that the caller names.
+//! When schedules are due: functions of a trigger and of moments that the caller names. They read no clock but to give up
+//! on conditions that take too long.
+
+use std::time::{Duration as Time, Instant};
 
 use chrono::{DateTime, Duration, Utc};
 use serde_json::{Value, json};
@@ -8,6 +11,9 @@ use crate::flow::trigger::{Context, On, Recover, Schedule, Times, Trigger};
 
 /// The most moments that are tried in search of one at which a trigger's conditions hold: each hour of eleven years.
 const MOST_TRIED: usize = 100_000;
+
+/// The longest that a search evaluates conditions.
+const LONGEST: Time = Time::from_secs(60);
 
 /// A moment that expressions may ask for, and nothing else.
 pub(super) struct At(pub(super) DateTime<Utc>);
@@ -43,13 +49,7 @@ pub fn between(
     from: DateTime<Utc>,
     to: DateTime<Utc>,
 ) -> impl Iterator<Item = Result<DateTime<Utc>, String>> + '_ {
-    trigger.times().into_iter().flat_map(move |times| {
-        times.between(from, to).filter_map(|moment| match holds(trigger, times, moment) {
-            Ok(true) => Some(Ok(moment)),
-            Ok(false) => None,
-            Err(error) => Some(Err(error)),
-        })
-    })
+    trigger.times().into_iter().flat_map(move |times| held(trigger, times, times.between(from, to)))
 }
 
 /// The most moments that are due at a time; the others are when these have been dealt with.
@@ -100,12 +100,25 @@ fn first(
     times: &Times,
     moments: impl Iterator<Item = DateTime<Utc>>,
 ) -> Result<Option<DateTime<Utc>>, String> {
-    for moment in moments.take(MOST_TRIED) {
-        if holds(trigger, times, moment)? {
-            return Ok(Some(moment));
-        }
-    }
-    Ok(None)
+    held(trigger, times, moments.take(MOST_TRIED)).next().transpose()
+}
+
+/// The moments at which a trigger's conditions hold.
+fn held(
+    trigger: &Trigger,
+    times: &Times,
+    moments: impl Iterator<Item = DateTime<Utc>>,
+) -> impl Iterator<Item = Result<DateTime<Utc>, String>> {
+    let begun = Instant::now();
+    moments.filter_map(move |moment| match holds(trigger, times, moment) {
+        Ok(true) => Some(Ok(moment)),
+        Ok(false) if trigger.conditions.is_empty() || begun.elapsed() < LONGEST => None,
+        Ok(false) => Some(Err(format!(
+            "its conditions take too long: within {} s they held at no moment up to {moment}",
+            LONGEST.as_secs()
+        ))),
+        Err(error) => Some(Err(error)),
+    })
 }
 
 fn holds(trigger: &Trigger, times: &Times, moment: DateTime<Utc>) -> Result<bool, String> {

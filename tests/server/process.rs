@@ -55,7 +55,7 @@ fn executions(folder: &Path) -> Vec<Summary> {
 fn get(address: &str, path: &str) -> String {
     use std::io::Write;
     let mut stream = std::net::TcpStream::connect(address).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     text
@@ -116,4 +116,31 @@ async fn one_server_at_a_time_uses_a_home_and_says_how_it_is() {
     let mut server = server;
     assert!(server.child.wait().unwrap().success());
     assert!(began.elapsed() < Duration::from_secs(5), "nothing was under way");
+}
+
+/// A condition that takes nearly the longest that one may, and does not hold.
+const SLOW: &str = "{% for a in range(1, 900) %}{% for b in range(1, 900) %}{% if a == b + 1000 %}x{% endif %}{% endfor %}{% endfor %}";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conditions_that_take_long_hold_up_neither_other_triggers_nor_calls() {
+    let folder = tempfile::tempdir().unwrap();
+    let flow = |id: &str, trigger: &str| {
+        let text = format!(
+            "id: {id}\nnamespace: n\ntasks:\n  - {{id: one, type: log, message: m}}\ntriggers:\n  - {{id: t, {trigger}}}\n"
+        );
+        write(&folder.path().join(format!("flows/{id}.yaml")), &text);
+    };
+    let every_second = "type: schedule, cron: \"* * * * * *\", withSeconds: true, allowConcurrent: true";
+    let never = format!("when: \"{SLOW}{{{{ false }}}}\"");
+    flow("a_slow", &format!("{every_second}, {never}"));
+    flow("b_slow", &format!("type: flow, states: [SUCCESS], {never}"));
+    flow("fast", every_second);
+    flow("follower", "type: flow, states: [SUCCESS], conditions: [{type: execution_flow, namespace: n, flowId: fast}]");
+    let server = start(folder.path());
+    let ran = |flow: &str| executions(folder.path()).iter().filter(|one| one.flow.as_str() == flow).count();
+    until("the fast ones have run", || ran("fast") >= 3 && ran("follower") >= 2).await;
+    assert!(get(&server.address, "/health").starts_with("HTTP/1.1 200"));
+    let triggers = get(&server.address, "/api/v1/triggers/search");
+    assert!(triggers.starts_with("HTTP/1.1 200") && triggers.contains("a_slow"), "{triggers}");
+    assert_eq!(ran("a_slow") + ran("b_slow"), 0);
 }

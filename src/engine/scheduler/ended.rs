@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::fire::holds;
-use super::{Inner, Known, Scheduler};
+use super::{Armed, Inner, Job, Known, Scheduler, Work};
 use crate::engine::EngineError;
 use crate::engine::executor::Refused;
 use crate::flow::trigger::{FlowEnd, On, Preconditions, Status, Upstream};
@@ -16,43 +16,55 @@ use crate::journal::{End, Journal, JournalError, Summary, Tick, TriggerKey};
 const MOST: u32 = 50;
 
 impl Scheduler {
-    /// Looks at the next executions that have ended, whichever process they ran in; whether there may be more.
-    pub(super) fn look_at_ended(&self, inner: &mut Inner, now: DateTime<Utc>) -> Result<bool, EngineError> {
-        let journal = self.executor.journal();
-        let seen = match inner.ends_seen {
-            Some(seen) => seen,
-            None => *inner.ends_seen.insert(journal.ends_seen()?),
-        };
-        let ends = journal.ends_after(seen, MOST)?;
+    /// The number of the latest end that has been taken in.
+    pub(super) fn ends_seen(&self, inner: &mut Inner) -> Result<i64, EngineError> {
+        if let Some(seen) = inner.ends_seen {
+            return Ok(seen);
+        }
+        inner.ends_noted = self.executor.journal().ends_seen()?;
+        Ok(*inner.ends_seen.insert(inner.ends_noted))
+    }
+
+    /// Takes in the next executions that have ended, whichever process they ran in.
+    pub(super) fn look_at_ended(&self, inner: &mut Inner, now: DateTime<Utc>) -> Result<(), EngineError> {
+        let seen = self.ends_seen(inner)?;
+        let ends = self.executor.journal().ends_after(seen, MOST)?;
         let looked = ends.iter().try_for_each(|end| self.look_at(inner, end, now));
         if let Some(latest) = inner.ends_seen.filter(|latest| *latest > seen) {
-            journal.set_ends_seen(latest)?;
+            tell_followers(inner, &ends, seen, latest, now);
         }
-        looked.map(|()| ends.len() == MOST as usize)
+        inner.has_more_ends = looked.is_ok() && ends.len() == MOST as usize;
+        self.note_ends(inner)?;
+        looked
+    }
+
+    /// Writes down up to which end every trigger has looked at them: what comes after is looked at again after a crash,
+    /// and starts nothing twice.
+    fn note_ends(&self, inner: &mut Inner) -> Result<(), EngineError> {
+        let Some(latest) = inner.ends_seen else { return Ok(()) };
+        let seen = inner.followers.iter().filter_map(|key| inner.known.get(key)).map(|known| known.seen);
+        let noted = seen.fold(latest, i64::min);
+        if noted > inner.ends_noted {
+            self.executor.journal().set_ends_seen(noted)?;
+            inner.ends_noted = noted;
+        }
+        Ok(())
     }
 
     fn look_at(&self, inner: &mut Inner, end: &End, now: DateTime<Utc>) -> Result<(), EngineError> {
         self.stop_after(inner, end, now)?;
         self.release(inner, &end.summary, now);
-        self.start_followers(inner, end)?;
         inner.ends_seen = Some(end.number);
         Ok(())
     }
 
-    /// A schedule that waited for this execution goes on.
+    /// A schedule that waited for this execution goes on; one that has only just started it looks once more.
     fn release(&self, inner: &mut Inner, summary: &Summary, now: DateTime<Utc>) {
         let Some(key) = key_of(summary) else { return };
-        let waits = |known: &Known| known.waits_for.as_ref() == Some(&summary.id);
+        let waits = |known: &Known| known.waits_for.as_ref() == Some(&summary.id) || known.work != Work::None;
         if inner.known.get(&key).is_some_and(waits) {
-            self.go_on(inner, &key, now);
+            go_on(inner, &key, now);
         }
-    }
-
-    fn go_on(&self, inner: &mut Inner, key: &TriggerKey, now: DateTime<Utc>) {
-        let Some(known) = inner.known.get_mut(key) else { return };
-        known.waits_for = None;
-        let last = known.last.min(now);
-        self.plan(inner, key, last);
     }
 
     /// Looks whether schedules still wait for something: an execution may have been removed, or its end have been looked
@@ -64,7 +76,7 @@ impl Scheduler {
         for (key, id) in waiting {
             let is_seen = self.executor.journal().end_number(&id)?.is_some_and(|number| number <= seen);
             if is_seen || self.executor.journal().status(&id)?.is_none() {
-                self.go_on(inner, &key, now);
+                go_on(inner, &key, now);
             }
         }
         Ok(())
@@ -85,45 +97,62 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Starts the flows that wait for this end.
-    fn start_followers(&self, inner: &mut Inner, end: &End) -> Result<(), EngineError> {
+    /// Starts a flow for the next ends that it waits for.
+    pub(super) fn start_followers(&self, job: &Job, wanted: &FlowEnd) -> Result<(), EngineError> {
+        let ends = self.executor.journal().ends_after(job.seen, MOST)?;
+        let is_all = ends.len() < MOST as usize || ends.last().is_some_and(|end| end.number >= job.until);
+        let mut last_end = job.last_end;
+        for end in ends.iter().take_while(|end| end.number <= job.until) {
+            if concerns(&job.key, job.since_end, wanted, end) {
+                if !self.may_start(job) {
+                    return Ok(());
+                }
+                self.follow(job, wanted, end, &mut last_end)?;
+            }
+            self.with(&job.key, &job.armed, |known| known.seen = known.seen.max(end.number));
+        }
+        if is_all {
+            self.with(&job.key, &job.armed, |known| known.seen = known.seen.max(job.until));
+        }
+        Ok(())
+    }
+
+    /// Starts a flow for an end, if its conditions hold.
+    fn follow(&self, job: &Job, wanted: &FlowEnd, end: &End, last_end: &mut i64) -> Result<(), EngineError> {
+        let Job { key, armed, .. } = job;
         let summary = &end.summary;
         let (Some(upstream), Some(ended)) = (upstream(summary), summary.ended) else { return Ok(()) };
-        if inner.followers.is_empty() {
+        let facts = facts(summary, self.executor.journal().outputs(&summary.id)?);
+        let resets = wanted.preconditions.as_ref().is_none_or(|all| all.reset_on_success);
+        let after = if resets { *last_end } else { job.since_end };
+        let complain = |problem| {
+            self.with(key, armed, |known| self.complain(known, key, problem));
+        };
+        let others = match self.fulfilled(wanted, armed, &upstream, &facts, (after, end.number, ended)) {
+            Ok(Some(others)) => others,
+            Ok(None) => return Ok(()),
+            Err(problem) => {
+                complain(problem);
+                return Ok(());
+            }
+        };
+        let facts = self.with_outputs_of(&others, facts)?;
+        // The conditions may have taken a while.
+        if !self.may_start(job) {
             return Ok(());
         }
-        let facts = facts(summary, self.executor.journal().outputs(&summary.id)?);
-        for key in &inner.followers {
-            let Some(known) = inner.known.get_mut(key) else { continue };
-            let On::Flow(wanted) = &known.trigger().on else { continue };
-            // A flow that starts itself would never end.
-            let is_itself = key.namespace == summary.namespace && key.flow == summary.flow;
-            if is_itself
-                || known.is_disabled()
-                || end.number <= known.since_end
-                || !wanted.states.contains(&upstream.status)
-            {
-                continue;
-            }
-            let others = match self.fulfilled(wanted, known, &upstream, &facts, (end.number, ended)) {
-                Ok(Some(others)) => others,
-                Ok(None) => continue,
-                Err(problem) => {
-                    self.complain(known, key, problem);
-                    continue;
-                }
-            };
-            let facts = self.with_outputs_of(&others, facts.clone())?;
-            match self.start(&known.armed, key, ended, facts, Some(Tick::after(key.clone(), end))) {
-                Ok(_) => {
+        match self.start(armed, key, ended, facts, Some(Tick::after(key.clone(), end))) {
+            Ok(_) => {
+                *last_end = end.number;
+                self.with(key, armed, |known| {
                     known.problem = None;
-                    (known.last, known.last_end) = (known.last.max(ended), end.number);
-                }
-                Err(Refused::AlreadyRan(_)) => {}
-                Err(Refused::Stopping) => return Err(EngineError::Stopping),
-                Err(Refused::Engine(error)) if error.is_of_machine() => return Err(error),
-                Err(refused) => self.complain(known, key, format!("no execution after {}: {refused}", summary.id)),
+                    (known.last, known.last_end) = (known.last.max(ended), known.last_end.max(end.number));
+                });
             }
+            Err(Refused::AlreadyRan(_)) => {}
+            Err(Refused::Stopping) => return Err(EngineError::Stopping),
+            Err(Refused::Engine(error)) if error.is_of_machine() => return Err(error),
+            Err(refused) => complain(format!("no execution after {}: {refused}", summary.id)),
         }
         Ok(())
     }
@@ -146,32 +175,59 @@ impl Scheduler {
     fn fulfilled(
         &self,
         wanted: &FlowEnd,
-        known: &Known,
+        armed: &Armed,
         upstream: &Upstream,
         facts: &Value,
-        end: (i64, DateTime<Utc>),
+        (after, number, ended): (i64, i64, DateTime<Utc>),
     ) -> Result<Option<Vec<ExecutionId>>, String> {
-        if !holds(&known.armed, facts, Some(upstream), end.1)? {
+        if !holds(armed, facts, Some(upstream), ended)? {
             return Ok(None);
         }
         let Some(all) = &wanted.preconditions else { return Ok(Some(Vec::new())) };
         if !all.accepts(upstream) {
             return Ok(None);
         }
-        have_all_ended(self.executor.journal(), all, known, end).map_err(|error| error.to_string())
+        have_all_ended(self.executor.journal(), all, (after, number, ended)).map_err(|error| error.to_string())
     }
 }
 
-/// The executions of these flows that ended within the window around this end, since the trigger last fired; none unless
-/// each of the flows has one. An end that was written before this one was no later either, whatever the clock said then.
+fn go_on(inner: &mut Inner, key: &TriggerKey, now: DateTime<Utc>) {
+    if let Some(known) = inner.known.get_mut(key) {
+        known.waits_for = None;
+        inner.want(key, now);
+    }
+}
+
+/// Gives ends that have been taken in to the triggers that they concern.
+fn tell_followers(inner: &mut Inner, ends: &[End], before: i64, latest: i64, now: DateTime<Utc>) {
+    for key in inner.followers.clone() {
+        let Some(known) = inner.known.get_mut(&key) else { continue };
+        let On::Flow(wanted) = &known.trigger().on else { continue };
+        let concerns = ends.iter().any(|end| concerns(&key, known.since_end, wanted, end));
+        if known.is_disabled() || known.seen >= before && !concerns {
+            known.seen = latest;
+        } else if concerns {
+            inner.want(&key, now);
+        }
+    }
+}
+
+/// Whether a trigger waits for such an end, as far as can be told at a glance.
+fn concerns(key: &TriggerKey, since_end: i64, wanted: &FlowEnd, end: &End) -> bool {
+    let summary = &end.summary;
+    // A flow that starts itself would never end.
+    let is_itself = key.namespace == summary.namespace && key.flow == summary.flow;
+    !is_itself && end.number > since_end && status(summary).is_some_and(|status| wanted.states.contains(&status))
+}
+
+/// The executions of these flows that ended within the window around this end and after another one; none unless each of
+/// the flows has one. An end that was written before this one was no later either, whatever the clock said then.
 fn have_all_ended(
     journal: &Journal,
     all: &Preconditions,
-    known: &Known,
-    (number, ended): (i64, DateTime<Utc>),
+    (after, number, ended): (i64, i64, DateTime<Utc>),
 ) -> Result<Option<Vec<ExecutionId>>, JournalError> {
     let Some((from, to)) = all.time_window.around(ended.fixed_offset()) else { return Ok(None) };
-    let after = if all.reset_on_success { known.last_end } else { known.since_end };
     let is_within = |end: &&End| {
         let time = end.summary.ended.map(|time| time.min(ended));
         time.is_some_and(|time| time < to.to_utc())

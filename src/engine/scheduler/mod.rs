@@ -1,38 +1,51 @@
 //! Starts executions for triggers. A heap holds the next moment of each schedule, so that thousands of them cost nothing
 //! while none is due; what has been dealt with is in the journal, written in the same transaction as the execution.
+//!
+//! A turn finds out which triggers have something to do. What that is, each trigger works out in a job of its own, without
+//! the lock and beside the others: its expressions may take a while, and hold up nobody else.
 
 mod ended;
 mod fire;
+mod job;
 mod times;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tokio::sync::Notify;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::aside::aside;
 use crate::duration::Span;
+use crate::engine::EngineError;
 use crate::engine::catalog::Catalog;
 use crate::engine::clock::Clock;
 use crate::engine::executor::Executor;
 use crate::engine::health::{Health, Part};
-use crate::engine::{EngineError, schedule};
 use crate::flow::trigger::{On, SHORTEST_KEY};
 use crate::flow::{Flow, Trigger};
 use crate::id::ExecutionId;
 use crate::journal::{Happened, Progress, TriggerKey};
 use crate::secret::Redactor;
+use crate::text;
+use job::{Job, Work};
 
 pub use fire::{Call, WebhookError};
 
 /// How often to look at what nobody tells of: executions of other processes.
 const GLANCE: TimeDelta = TimeDelta::seconds(10);
+
+/// How soon to try again what the journal was in the way of.
+const AGAIN: TimeDelta = TimeDelta::seconds(1);
+
+/// How many triggers are worked on at a time.
+const AT_A_TIME: usize = 16;
 
 /// How long to let others work between two turns.
 const BREATH: Duration = Duration::from_millis(2);
@@ -58,7 +71,7 @@ pub struct TriggerStatus {
     pub disabled: bool,
     /// The latest moment that it has dealt with.
     pub last: DateTime<Utc>,
-    /// The next moment of a schedule.
+    /// The next moment of a schedule: of one that waits for an execution, the moment whose turn it is then.
     pub next: Option<DateTime<Utc>>,
     /// The execution that must end before it starts another.
     pub waits_for: Option<ExecutionId>,
@@ -88,8 +101,11 @@ struct Known {
     /// The number of the latest end that it has dealt with, and of that when this process first saw it.
     last_end: i64,
     since_end: i64,
+    /// Of a trigger that waits for other flows: the number of the latest end that it has looked at.
+    seen: i64,
     /// Whether somebody has switched it off.
     is_off: bool,
+    work: Work,
     next: Option<DateTime<Utc>>,
     waits_for: Option<ExecutionId>,
     problem: Option<String>,
@@ -102,13 +118,6 @@ impl Known {
 
     fn is_disabled(&self) -> bool {
         self.is_off || self.armed.flow.disabled || self.trigger().common.disabled
-    }
-
-    /// The moment whose turn it is once the execution that this one waits for has ended.
-    fn held_back(&self) -> Option<DateTime<Utc>> {
-        self.waits_for.as_ref().filter(|_| !self.is_disabled())?;
-        // What is wrong with the trigger is told elsewhere.
-        schedule::next(self.trigger(), self.last).ok().flatten()
     }
 }
 
@@ -134,12 +143,19 @@ struct Inner {
     known: HashMap<TriggerKey, Known>,
     /// The next moment of each schedule. A moment that is no longer its trigger's `next` means nothing.
     heap: BinaryHeap<Reverse<(DateTime<Utc>, TriggerKey)>>,
+    /// The triggers that have something to do, and since or from when.
+    wanted: BTreeMap<TriggerKey, DateTime<Utc>>,
+    /// Those that the journal was in the way of.
+    failing: HashSet<TriggerKey>,
     /// The triggers that wait for other flows.
     followers: Vec<TriggerKey>,
     /// The state of the catalog that `known` shows.
     seen: Option<u64>,
-    /// The number of the latest end of an execution that has been looked at.
+    /// The number of the latest end of an execution that has been taken in, and the one that the journal has noted: up to
+    /// there every trigger has looked at them.
     ends_seen: Option<i64>,
+    ends_noted: i64,
+    has_more_ends: bool,
     last_glance: Option<DateTime<Utc>>,
     /// What time it was at the last turn.
     latest_turn: Option<DateTime<Utc>>,
@@ -178,21 +194,21 @@ impl Scheduler {
     pub async fn run(self: &Arc<Self>, clock: Arc<dyn Clock>, shutdown: CancellationToken) {
         let mut happened = self.executor.subscribe();
         let mut changes = self.catalog.subscribe();
+        let slots = Arc::new(Semaphore::new(AT_A_TIME));
+        // At the end those that have not begun are left to the next process.
+        let mut jobs = JoinSet::new();
         loop {
-            let glance = clock.now() + GLANCE;
-            let scheduler = self.clone();
             let now = clock.now();
+            let scheduler = self.clone();
             // Off the threads that answer calls.
-            let Ok(turned) = tokio::task::spawn_blocking(move || scheduler.turn(now)).await else { return };
+            let Ok(taken) = tokio::task::spawn_blocking(move || scheduler.take_up_due(now)).await else { return };
             *self.last_turn.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-            let next = match self.executor.health().note(Part::Scheduler, turned) {
-                Some(next) => next.map_or(glance, |next| next.min(glance)),
-                // A journal that cannot be used now is tried again.
-                None => clock.now() + TimeDelta::seconds(1),
-            };
+            let soonest = self.note(taken, now, |job| drop(jobs.spawn(self.clone().work_in_turn(job, slots.clone()))));
+            while jobs.try_join_next().is_some() {}
             // Those who wait for the journal and the triggers get their turn.
             tokio::time::sleep(BREATH).await;
-            let due = clock.until(next);
+            let next = self.next(now).map_or(now + GLANCE, |next| next.min(now + GLANCE));
+            let due = clock.until(next.max(soonest));
             tokio::pin!(due);
             loop {
                 tokio::select! {
@@ -215,6 +231,24 @@ impl Scheduler {
         }
     }
 
+    /// Notes how a turn went, and begins its jobs. When the next turn may be: a journal that cannot be used now is left
+    /// alone for a moment.
+    fn note(&self, taken: Result<Vec<Job>, EngineError>, now: DateTime<Utc>, begin: impl FnMut(Job)) -> DateTime<Utc> {
+        match taken {
+            Ok(jobs) => {
+                if self.lock().failing.is_empty() {
+                    self.health().good(Part::Scheduler);
+                }
+                jobs.into_iter().for_each(begin);
+                now
+            }
+            Err(error) => {
+                self.health().bad(Part::Scheduler, text::chain(&error));
+                now + AGAIN
+            }
+        }
+    }
+
     /// What keeps the process from its work.
     pub fn health(&self) -> &Health {
         self.executor.health()
@@ -225,32 +259,46 @@ impl Scheduler {
         *self.last_turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does what is due, though not more than takes a moment: others want the journal too. Says when there is more to do,
-    /// which may be now.
+    /// Does what is due, here and now. Says when there is more to do, which may be now.
     ///
     /// # Errors
     /// When the journal cannot be used; what was left undone is done at the next turn.
     pub fn turn(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, EngineError> {
+        let jobs = self.take_up_due(now)?;
+        let worked = jobs.into_iter().map(|job| self.work(job)).fold(Ok(()), Result::and);
+        worked.map(|()| self.next(now))
+    }
+
+    /// The jobs of all triggers that have something to do.
+    fn take_up_due(&self, now: DateTime<Utc>) -> Result<Vec<Job>, EngineError> {
         let mut inner = self.lock();
         self.follow_catalog(&mut inner, now)?;
         self.notice_clock(&mut inner, now);
         let is_time = inner.last_glance.is_none_or(|last| now - last >= GLANCE || now < last);
-        let more_ends = self.look_at_ended(&mut inner, now)?;
+        self.look_at_ended(&mut inner, now)?;
         if is_time {
             inner.last_glance = Some(now);
             self.recheck_waiting(&mut inner, now)?;
         }
-        let mut started = 0;
-        while let Some(Reverse((moment, key))) = inner.heap.peek().cloned() {
-            if moment > now || started >= schedule::MOST_DUE {
-                return Ok(Some(if more_ends { now.min(moment) } else { moment }));
-            }
+        let mut due: Vec<TriggerKey> =
+            inner.wanted.extract_if(.., |_, from| *from <= now).map(|(key, _)| key).collect();
+        while let Some(Reverse((moment, key))) =
+            inner.heap.peek().filter(|Reverse((moment, _))| *moment <= now).cloned()
+        {
             inner.heap.pop();
             if inner.known.get(&key).is_some_and(|known| known.next == Some(moment)) {
-                started += self.start_due(&mut inner, &key, now)?;
+                due.push(key);
             }
         }
-        Ok(more_ends.then_some(now))
+        Ok(due.into_iter().filter_map(|key| inner.take_up(key, now)).collect())
+    }
+
+    /// When there is something to do next; now, if that is already so.
+    fn next(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let inner = self.lock();
+        let moment = inner.heap.peek().map(|Reverse((moment, _))| *moment);
+        let next = inner.wanted.values().copied().chain(moment).min();
+        if inner.has_more_ends { Some(next.map_or(now, |next| next.min(now))) } else { next }
     }
 
     /// Says so when the clock was set back: a moment that has had its execution has none again, so that schedules rest
@@ -264,6 +312,7 @@ impl Scheduler {
             self.executor.health().say(format!(
                 "the clock was set back by {back}: schedules that have run until {until} start nothing until it is later than that"
             ));
+            inner.wanted.values_mut().for_each(|from| *from = now);
         }
         inner.latest_turn = Some(now);
     }
@@ -275,9 +324,11 @@ impl Scheduler {
             return Ok(());
         }
         let entries = self.catalog.list();
+        self.ends_seen(inner)?;
         let mut old = std::mem::take(&mut inner.known);
         let mut new = Vec::new();
         let mut was_off = HashSet::new();
+        let mut has_seen = HashMap::new();
         for entry in &entries {
             for (place, trigger) in entry.flow.triggers.iter().enumerate() {
                 let key = TriggerKey {
@@ -288,8 +339,12 @@ impl Scheduler {
                 match old.remove(&key) {
                     Some(known) if Arc::ptr_eq(&known.armed.flow, &entry.flow) => drop(inner.known.insert(key, known)),
                     before => {
-                        if before.is_some_and(|known| known.is_disabled()) {
-                            was_off.insert(key.clone());
+                        if let Some(known) = before {
+                            // Ends that it has not looked at yet are a matter of its new text.
+                            has_seen.insert(key.clone(), known.seen);
+                            if known.is_disabled() {
+                                was_off.insert(key.clone());
+                            }
                         }
                         new.push((key, entry.clone(), place));
                     }
@@ -301,23 +356,25 @@ impl Scheduler {
         for ((key, entry, place), Progress { last, last_end, is_off }) in new.into_iter().zip(memories) {
             let armed = Armed { flow: entry.flow.clone(), revision: entry.revision, place };
             let (next, waits_for, problem) = (None, None, None);
-            let since_end = last_end;
-            let mut known = Known { armed, last, last_end, since_end, is_off, next, waits_for, problem };
+            let seen = has_seen.get(&key).copied().unwrap_or(inner.ends_noted);
+            let (since_end, work) = (last_end, Work::None);
+            let mut known = Known { armed, last, last_end, since_end, seen, is_off, work, next, waits_for, problem };
             // What is switched on does not make up for the time in which it was off.
             if was_off.contains(&key) || known.is_disabled() {
                 known.last_end = self.executor.journal().set_trigger_last(&key, now)?;
                 known.last = last.max(now);
             }
-            let last = known.last;
             if let Some(problem) = self.unserved(&known.trigger().on) {
                 self.complain(&mut known, &key, problem);
             }
             inner.known.insert(key.clone(), known);
-            self.plan(inner, &key, last);
+            inner.want(&key, now);
         }
         let followers = inner.known.iter().filter(|(_, known)| matches!(known.trigger().on, On::Flow(_)));
         inner.followers = followers.map(|(key, _)| key.clone()).collect();
         inner.followers.sort();
+        let Inner { known, failing, .. } = inner;
+        failing.retain(|key| known.contains_key(key));
         inner.seen = Some(count);
         Ok(())
     }
@@ -332,7 +389,7 @@ impl Scheduler {
             kind: kind(known.trigger()),
             disabled: known.is_disabled(),
             last: known.last,
-            next: known.next.or_else(|| known.held_back()),
+            next: known.next,
             waits_for: known.waits_for.clone(),
             problem: known.problem.clone(),
         };
@@ -359,10 +416,14 @@ impl Scheduler {
                 (known.last_end, known.since_end) = (newest, newest);
             }
         }
-        self.plan(&mut inner, key, now);
+        inner.want(key, now);
+        inner.wanted.remove(key);
+        let job = inner.take_up(key.clone(), now);
         drop(inner);
+        // Whoever asks next is told the next moment. What fails here is tried again at the next turn.
+        let worked = job.map_or(Ok(()), |job| aside(|| self.work(job)));
         self.changed.notify_one();
-        Ok(true)
+        worked.map(|()| true)
     }
 
     /// What removes secrets from texts.
@@ -379,7 +440,7 @@ impl Scheduler {
         found.map(|(key, known)| (key.clone(), known.armed.flow.clone(), known.trigger().clone())).collect()
     }
 
-    /// A turn may hold it for a while; a thread that answers calls hands them to another first.
+    /// Others may hold it for a moment; a thread that answers calls hands them to another first.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         match self.inner.try_lock() {
             Ok(inner) => inner,

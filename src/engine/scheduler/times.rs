@@ -4,84 +4,87 @@ use std::cmp::Reverse;
 
 use chrono::{DateTime, Utc};
 
-use super::{Inner, ON_TIME, Scheduler};
+use super::{Job, ON_TIME, Scheduler};
 use crate::engine::executor::Refused;
 use crate::engine::{EngineError, schedule};
-use crate::journal::{Tick, TriggerKey};
+use crate::id::ExecutionId;
+use crate::journal::Tick;
 
 impl Scheduler {
-    /// Puts a schedule's next moment after this one on the heap.
-    pub(super) fn plan(&self, inner: &mut Inner, key: &TriggerKey, after: DateTime<Utc>) {
-        let Some(known) = inner.known.get_mut(key) else { return };
-        known.next = None;
-        if known.is_disabled() || known.waits_for.is_some() {
+    /// Starts executions for the next moments of a schedule that have come, and plans the next one.
+    pub(super) fn start_due(&self, job: &Job) -> Result<(), EngineError> {
+        let Job { key, armed, now, .. } = job;
+        let alone = !armed.trigger().common.allow_concurrent;
+        let mut problem = None;
+        let due = schedule::due(armed.trigger(), job.last, *now, ON_TIME).unwrap_or_else(|error| {
+            self.report(job, &mut problem, error);
+            Vec::new()
+        });
+        if alone
+            && !due.is_empty()
+            && let Some(open) = self.executor.journal().open_execution_of(key)?
+        {
+            self.plan(job, job.last, Some(open), problem);
+            return Ok(());
+        }
+        for moment in &due {
+            if !self.may_start(job) {
+                return Ok(());
+            }
+            let facts = schedule::facts(armed.trigger().times(), *moment);
+            let started = self.start(armed, key, *moment, facts, Some(Tick::at(key.clone(), *moment)));
+            match started {
+                Ok(id) => {
+                    self.with(key, armed, |known| {
+                        known.problem = None;
+                        known.last = known.last.max(*moment);
+                    });
+                    if alone {
+                        self.plan(job, *moment, Some(id), problem);
+                        return Ok(());
+                    }
+                }
+                Err(Refused::AlreadyRan(_)) => {}
+                // The moment is not dealt with: the next process does.
+                Err(Refused::Stopping) => return Ok(()),
+                Err(Refused::Engine(error)) if error.is_of_machine() => return Err(error),
+                Err(refused) => {
+                    self.executor.journal().note_tick(&Tick::at(key.clone(), *moment))?;
+                    self.report(job, &mut None, format!("no execution for {moment}: {refused}"));
+                }
+            }
+            self.with(key, armed, |known| known.last = known.last.max(*moment));
+        }
+        // Of a long past only the first part is due at a time.
+        let after = due.last().copied().filter(|_| due.len() > 1).unwrap_or(*now).min(*now);
+        self.with(key, armed, |known| known.last = known.last.max(after));
+        self.plan(job, after, None, problem);
+        Ok(())
+    }
+
+    /// Puts a schedule's next moment after this one on the heap, unless it waits for an execution.
+    fn plan(&self, job: &Job, after: DateTime<Utc>, waits_for: Option<ExecutionId>, mut problem: Option<String>) {
+        let next = schedule::next(job.armed.trigger(), after).unwrap_or_else(|error| {
+            self.report(job, &mut problem, error);
+            None
+        });
+        let mut inner = self.lock();
+        let Some(known) = inner.known.get_mut(&job.key).filter(|known| known.armed.is(&job.armed)) else { return };
+        if known.is_disabled() {
             return;
         }
-        match schedule::next(known.trigger(), after) {
-            Ok(next) => known.next = next,
-            Err(problem) => self.complain(known, key, problem),
-        }
-        if let Some(next) = known.next {
-            inner.heap.push(Reverse((next, key.clone())));
+        known.next = next;
+        known.waits_for = waits_for;
+        if let Some(next) = next.filter(|_| known.waits_for.is_none()) {
+            inner.heap.push(Reverse((next, job.key.clone())));
         }
     }
 
-    /// Starts executions for the next moments of a schedule that have come; how many there were.
-    pub(super) fn start_due(
-        &self,
-        inner: &mut Inner,
-        key: &TriggerKey,
-        now: DateTime<Utc>,
-    ) -> Result<usize, EngineError> {
-        let Some(known) = inner.known.get_mut(key) else { return Ok(0) };
-        known.next = None;
-        if known.is_disabled() {
-            return Ok(0);
+    /// Tells what is wrong with a trigger, the same thing once.
+    fn report(&self, job: &Job, told: &mut Option<String>, problem: String) {
+        if told.as_ref() != Some(&problem) {
+            self.with(&job.key, &job.armed, |known| self.complain(known, &job.key, problem.clone()));
+            *told = Some(problem);
         }
-        let alone = !known.trigger().common.allow_concurrent;
-        if alone && let Some(open) = self.executor.journal().open_execution_of(key)? {
-            known.waits_for = Some(open);
-            return Ok(0);
-        }
-        let due = match schedule::due(known.trigger(), known.last, now, ON_TIME) {
-            Ok(due) => due,
-            Err(problem) => {
-                self.complain(known, key, problem);
-                Vec::new()
-            }
-        };
-        for moment in &due {
-            let facts = schedule::facts(known.trigger().times(), *moment);
-            let started = self.start(&known.armed, key, *moment, facts, Some(Tick::at(key.clone(), *moment)));
-            if started.is_ok() {
-                known.problem = None;
-            }
-            match started {
-                Ok(id) if alone => {
-                    known.last = *moment;
-                    known.waits_for = Some(id);
-                    return Ok(1);
-                }
-                Ok(_) | Err(Refused::AlreadyRan(_)) => {}
-                // The moment is not dealt with: the next process does.
-                Err(Refused::Stopping) => return Ok(0),
-                Err(Refused::Engine(error)) if error.is_of_machine() => {
-                    // Tried again at the next look.
-                    known.next = Some(now);
-                    inner.heap.push(Reverse((now, key.clone())));
-                    return Err(error);
-                }
-                Err(refused) => {
-                    self.executor.journal().note_tick(&Tick::at(key.clone(), *moment))?;
-                    self.complain(known, key, format!("no execution for {moment}: {refused}"));
-                }
-            }
-            known.last = *moment;
-        }
-        // Of a long past only the first part is due at a time.
-        let after = due.last().copied().filter(|_| due.len() > 1).unwrap_or(now).min(now);
-        known.last = known.last.max(after);
-        self.plan(inner, key, after);
-        Ok(due.len())
     }
 }
