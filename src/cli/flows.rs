@@ -6,6 +6,7 @@ use crate::cli::Invalid;
 use crate::diagnostic::Diagnostic;
 use crate::engine::flow_file;
 use crate::engine::lookup::{self, Folder};
+use crate::engine::missing_files;
 use crate::flow::{Flow, Parsed, parse};
 use crate::tasks;
 
@@ -27,6 +28,7 @@ pub(super) fn read(file: &Path) -> anyhow::Result<(Flow, Vec<Diagnostic>)> {
 pub(super) fn check(file: &Path) -> anyhow::Result<(Option<Flow>, Vec<Diagnostic>)> {
     let Parsed { flow, mut findings } = parse(&file.display().to_string(), &text(file)?, tasks::ALL);
     findings.extend(flow.iter().flat_map(|flow| lookup::missing(flow, &Folder::around(flow))));
+    findings.extend(flow.iter().flat_map(missing_files).filter(Diagnostic::is_error));
     Ok((flow, findings))
 }
 

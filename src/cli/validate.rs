@@ -10,7 +10,7 @@ use clap::Args;
 use crate::cli::out::{errln, outln};
 use crate::cli::{Exit, Invalid, flows};
 use crate::diagnostic::Diagnostic;
-use crate::engine::catalog;
+use crate::engine::{catalog, missing_files};
 use crate::flow::{Flow, parse};
 use crate::tasks;
 use crate::text;
@@ -67,6 +67,9 @@ impl Checked {
         match flows::check(file) {
             Ok((flow, findings)) => {
                 self.findings.extend(findings);
+                // By the time that it runs, these may be there.
+                let missing = flow.iter().flat_map(missing_files);
+                self.findings.extend(missing.filter(|finding| !finding.is_error()));
                 let twin = flow.and_then(|flow| self.twin(&flow, file));
                 self.findings.extend(twin);
             }

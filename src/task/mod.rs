@@ -56,6 +56,8 @@ pub trait Task: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// The fields that name files of this machine.
     const FILES: &'static [&'static str] = &[];
     /// The fields whose templates are not rendered before the task runs.
+    /// Those of [`Task::FILES`] that are a part of the flow, such as SQL: no task makes them.
+    const DEFINITIONS: &'static [&'static str] = &[];
     const LATE: &'static [&'static str] = &[];
     /// The fields to which an expression gives a text, be its result a list or a map.
     const TEXTS: &'static [&'static str] = &[];
@@ -129,6 +131,8 @@ pub struct TaskType {
     /// The fields that name files of this machine.
     pub files: &'static [&'static str],
     /// The fields whose templates are not rendered before the task runs.
+    /// Those of them that are a part of the flow, such as SQL.
+    pub definitions: &'static [&'static str],
     pub late: &'static [&'static str],
     /// The fields to which an expression gives a text, be its result a list or a map.
     pub texts: &'static [&'static str],
@@ -170,6 +174,7 @@ impl TaskType {
             sql: T::SQL,
             files: T::FILES,
             late: T::LATE,
+            definitions: T::DEFINITIONS,
             texts: T::TEXTS,
             without_effect: T::WITHOUT_EFFECT,
             ledger: T::LEDGER,

@@ -543,3 +543,59 @@ triggers:
         assert!(told.out.contains(part), "`{part}` is not in {told}");
     }
 }
+
+/// Tasks that name files, by field, each with a file that is not there.
+const MISSING: &str = "id: f
+namespace: n
+inputs: [{id: taxi, type: STRING, defaults: green}]
+tasks:
+  - {id: load, type: postgres.load, from: away.csv, table: t, ddl: away.sql}
+  - {id: loads, type: postgres.load, from: \"in/{{ inputs.taxi }}.csv\", table: t, ddl: \"sql/{{ inputs.taxi }}.sql\"}
+  - {id: query, type: postgres.query, file: file:///away/query.sql}
+  - {id: big, type: bigquery.load, from: \"gs://b/o\", table: d.t, schema: away.json}
+  - {id: script, type: shell.commands, commands: [\"cat x\"], inputFiles: [away.txt]}
+  - {id: named, type: shell.commands, commands: [\"cat x\"], inputFiles: {x: \"file:///away/x\", y: a text}}
+  - {id: get, type: http.download, uri: ./away/month.csv}
+  - {id: web, type: http.download, uri: \"https://example.com/month.csv\"}
+  - {id: unpack, type: file.decompress, from: \"{{ outputs.web.uri }}\"}
+  - {id: say, type: log, message: \"{{ read('away.md') }}\"}
+  - {id: there, type: postgres.query, file: there.sql}
+";
+
+#[test]
+fn files_that_a_flow_names_and_that_are_not_there_are_found_before_anything_runs() {
+    let world = World::new();
+    world.write("f.yaml", MISSING);
+    world.write("there.sql", "SELECT 1");
+    let told = world.jitney(&["validate", "f.yaml", "--json"]).ended(3);
+    let found: Vec<(String, u64, String)> = told.json()["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| {
+            let message = finding["message"].as_str().unwrap().split(';').next().unwrap().to_owned();
+            (finding["severity"].as_str().unwrap().to_owned(), finding["line"].as_u64().unwrap(), message)
+        })
+        .collect();
+    let mut found: Vec<(&str, u64, &str)> =
+        found.iter().map(|(severity, line, message)| (severity.as_str(), *line, message.as_str())).collect();
+    found.sort_by_key(|(severity, line, _)| (*line, *severity));
+    let expected = [
+        ("error", 5, "there is no file `away.sql`"),
+        ("warning", 5, "there is no file `away.csv`"),
+        ("error", 6, "there is no folder `sql`"),
+        ("warning", 6, "there is no folder `in`"),
+        ("error", 7, "there is no file `/away/query.sql`"),
+        ("error", 8, "there is no file `away.json`"),
+        ("warning", 9, "there is no file `away.txt`"),
+        ("warning", 10, "there is no file `/away/x`"),
+        ("warning", 11, "there is no file `./away/month.csv`"),
+        ("warning", 14, "there is no file `away.md`"),
+    ];
+    assert_eq!(found, expected, "{told}");
+    assert!(told.out.contains("relative paths start at the flow's own folder"), "{told}");
+    // What is a part of the flow must be there before anything runs.
+    let ran = world.jitney(&["run", "f.yaml"]).ended(3);
+    assert!(ran.err.contains("there is no file `away.sql`") && !ran.err.contains("file `away.csv`"), "{ran}");
+    assert!(!world.home().exists(), "something was written");
+}

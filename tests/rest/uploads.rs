@@ -180,3 +180,24 @@ fn a_flow_that_would_not_be_found_again_is_not_saved() {
     let none: Value = server.get("/api/v1/flows/search");
     assert_eq!(none["total"], 0, "{none}");
 }
+
+#[test]
+fn a_flow_that_is_imported_without_its_files_is_told_so_in_the_answer() {
+    let place = Place::new();
+    let text = "id: loads\nnamespace: n\ntasks:\n  - {id: load, type: postgres.load, from: in.csv, table: t, ddl: ../sql/t.sql}\n";
+    let file = place.write("loads.yaml", text);
+    let server = place.server();
+    let import = || server.json(&["/api/v1/flows/import", "-F", &format!("fileUpload=@{}", file.display())]);
+    let messages = |flow: &serde_json::Value| -> Vec<String> {
+        let findings = flow["findings"].as_array().unwrap().iter();
+        findings.map(|finding| format!("{} {} {}", finding["severity"], finding["line"], finding["message"])).collect()
+    };
+    let answer = import();
+    let expected = ["\"warning\" 4 \"there is no file `in.csv`\"", "\"warning\" 4 \"there is no file `../sql/t.sql`\""];
+    assert_eq!(messages(&answer[0]), expected, "{answer}");
+    assert_eq!(answer[0]["broken"], false, "its files may come later");
+    // It was saved as flows/n/loads.yaml.
+    place.write("flows/sql/t.sql", "CREATE TABLE t (a int)");
+    place.write("flows/n/in.csv", "a\n1\n");
+    assert_eq!(messages(&server.get("/api/v1/flows/n/loads")), Vec::<String>::new());
+}

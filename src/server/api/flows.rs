@@ -11,9 +11,10 @@ use utoipa::ToSchema;
 
 use crate::aside::aside;
 use crate::clock;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::backfill::Wanted;
 use crate::engine::catalog::Entry;
+use crate::engine::missing_files;
 use crate::flow::{LARGEST_FLOW, parse};
 use crate::server::App;
 use crate::server::api::apart::apart;
@@ -32,7 +33,10 @@ fn shape(entry: &Entry) -> Value {
     map.insert("revision".to_owned(), json!(entry.revision));
     map.insert("source".to_owned(), json!(entry.text()));
     map.insert("broken".to_owned(), json!(entry.is_broken));
-    map.insert("findings".to_owned(), json!(entry.findings));
+    // A server can be given the files after the flow.
+    let missing =
+        missing_files(&entry.flow).into_iter().map(|finding| Diagnostic { severity: Severity::Warning, ..finding });
+    map.insert("findings".to_owned(), json!(entry.findings.iter().cloned().chain(missing).collect::<Vec<_>>()));
     Value::Object(map)
 }
 
@@ -69,7 +73,7 @@ async fn save(app: &Arc<App>, text: String) -> Result<Json<Value>, Problem> {
     let catalog = app.catalog.clone();
     let saved = tokio::task::spawn_blocking(move || catalog.save(&text)).await;
     let entry = saved.map_err(|error| Problem::internal(&error))??;
-    Ok(Json(shape(&entry)))
+    Ok(Json(aside(|| shape(&entry))))
 }
 
 /// The namespace and the id that a text names; empty where it names none.
@@ -155,7 +159,7 @@ pub(super) async fn show(
     Path((namespace, id)): Path<(String, String)>,
 ) -> Result<Json<Value>, Problem> {
     let entry = app.catalog.get(&namespace, &id).ok_or_else(|| Problem::no_flow(&namespace, &id))?;
-    Ok(Json(shape(&entry)))
+    Ok(Json(aside(|| shape(&entry))))
 }
 
 /// What is known of a flow's partitions: what the target holds, what ran last, whether the source has changed since.
@@ -228,6 +232,7 @@ pub(super) async fn search(State(app): State<Arc<App>>, parameters: Parameters) 
         in_namespace && format!("{}.{}", entry.namespace, entry.id).to_lowercase().contains(&word)
     };
     let found: Vec<Arc<Entry>> = app.catalog.list().into_iter().filter(wanted).collect();
-    let page = found.iter().skip(skipped as usize).take(size as usize).map(|entry| shape(entry)).collect();
+    let page = found.iter().skip(skipped as usize).take(size as usize);
+    let page = aside(|| page.map(|entry| shape(entry)).collect());
     Ok(Json(Flows { results: page, total: found.len() as u64, problems: app.catalog.problems() }))
 }

@@ -198,6 +198,7 @@ impl Task for Query {
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.gcp.bigquery.Query"];
     const SQL: &'static [&'static str] = &["sql"];
     const FILES: &'static [&'static str] = &["file", "service_account"];
+    const DEFINITIONS: &'static [&'static str] = &["file"];
     const EXAMPLE: &'static str = "\
 - id: trips
   type: bigquery.query

@@ -73,6 +73,7 @@ impl Task for Query {
         &["io.kestra.plugin.jdbc.postgresql.Queries", "io.kestra.plugin.jdbc.postgresql.Query"];
     const SQL: &'static [&'static str] = &["sql"];
     const FILES: &'static [&'static str] = &["file", "url"];
+    const DEFINITIONS: &'static [&'static str] = &["file"];
     const EXAMPLE: &'static str = "\
 - id: trips
   type: postgres.query

@@ -182,6 +182,7 @@ impl Task for Load {
     const ALIASES: &'static [&'static str] =
         &["io.kestra.plugin.gcp.bigquery.LoadFromGcs", "io.kestra.plugin.gcp.bigquery.Load"];
     const FILES: &'static [&'static str] = &["from", "file", "schema", "service_account"];
+    const DEFINITIONS: &'static [&'static str] = &["schema"];
     const EXAMPLE: &'static str = "\
 - id: load
   type: bigquery.load

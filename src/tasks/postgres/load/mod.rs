@@ -135,6 +135,7 @@ enum MissingColumn {
 impl Task for Load {
     const NAME: &'static str = "postgres.load";
     const FILES: &'static [&'static str] = &["from", "ddl", "url"];
+    const DEFINITIONS: &'static [&'static str] = &["ddl"];
     const EXAMPLE: &'static str = "\
 - id: load
   type: postgres.load
