@@ -10,9 +10,14 @@
 //! - or is that of the file for which a trigger started the execution, unless it is a link out of its folder;
 //! - or leads below a folder that `JITNEY_FILE_ROOTS` names.
 //!
-//! Links are followed before this is decided. What lies below `/proc`, `/sys` or `/dev` is never read.
+//! Links are followed before this is decided. What lies below `/proc`, `/sys` or `/dev` is never read. Whoever reads a file
+//! opens it here: what counts is where the file is that was opened, whatever has become of its path since.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -133,8 +138,28 @@ impl FileAccess {
     /// # Errors
     /// When it may not.
     pub fn check(&self, text: &str, path: &Path) -> Result<(), Box<Diagnostic>> {
+        self.judge(text, path, real(path))
+    }
+
+    /// Opens a file for reading that a text names. The file that was opened may be read, even if its path leads elsewhere
+    /// by now.
+    ///
+    /// # Errors
+    /// When it may not be read; within that, when it cannot be opened.
+    pub fn open(&self, text: &str, path: &Path) -> Result<io::Result<File>, Box<Diagnostic>> {
+        // What may not be read is not touched: some files do something when they are opened.
+        self.check(text, path)?;
+        if self.rule.is_none() {
+            return Ok(File::open(path));
+        }
+        match opened(path) {
+            Ok((file, real)) => self.judge(text, path, Some(real)).map(|()| Ok(file)),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    fn judge(&self, text: &str, path: &Path, real: Option<PathBuf>) -> Result<(), Box<Diagnostic>> {
         let Some(rule) = &self.rule else { return Ok(()) };
-        let real = real(path);
         let places = [Some(path), real.as_deref()];
         if let Some(place) = places.into_iter().flatten().find_map(never) {
             let finding = Diagnostic::error(format!("the path `{text}` leads below {place}, which no server reads"));
@@ -194,7 +219,89 @@ fn real(path: &Path) -> Option<PathBuf> {
     }
 }
 
+/// Opens a file, and tells where the file is that was opened. A pipe is not waited for.
+fn opened(path: &Path) -> io::Result<(File, PathBuf)> {
+    let no_wait = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = File::options().read(true).custom_flags(no_wait).open(path)?;
+    let found = file.metadata()?;
+    if !found.is_file() {
+        return Err(io::Error::other("this is no file"));
+    }
+    if let Ok(real) = handle(&file).read_link() {
+        return Ok((file, real));
+    }
+    // Where the system does not tell, the path must lead to this very file still.
+    let real = path.canonicalize()?;
+    let now = real.symlink_metadata()?;
+    let is_same = (now.dev(), now.ino()) == (found.dev(), found.ino());
+    if is_same { Ok((file, real)) } else { Err(io::Error::other("it was replaced while it was opened")) }
+}
+
+/// What leads to an open file as long as it is open, on Linux.
+pub fn handle(file: &File) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
 /// The folder that nothing is read from in which a path lies.
 fn never(path: &Path) -> Option<&'static str> {
     NEVER.into_iter().find(|folder| path.starts_with(folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::config::Overrides;
+
+    /// A folder with a file `x` and a secret beside it, and what a server may read there.
+    fn place() -> (tempfile::TempDir, FileAccess) {
+        let place = tempfile::tempdir().unwrap();
+        fs::create_dir_all(place.path().join("flows")).unwrap();
+        fs::write(place.path().join("secret"), "secret").unwrap();
+        fs::write(place.path().join("flows/x"), "open").unwrap();
+        let overrides = Overrides { home: Some(place.path().join("home")), postgres: None };
+        let settings = Settings::from_environment(overrides, std::collections::BTreeMap::new()).unwrap();
+        let files = FileAccess::restricted(place.path().join("flows"), &settings);
+        (place, files)
+    }
+
+    fn read(files: &FileAccess) -> Option<String> {
+        let file = files.open("x", &files.path("x")).ok()?.ok()?;
+        Some(io::read_to_string(file).unwrap())
+    }
+
+    #[test]
+    fn the_file_that_is_read_is_the_one_that_was_judged_whatever_becomes_of_its_path() {
+        let (place, files) = place();
+        assert_eq!(read(&files).as_deref(), Some("open"));
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let swap = || {
+                let path = |name: &str| place.path().join(name);
+                while !is_over.load(Ordering::Relaxed) {
+                    symlink(path("secret"), path("flows/new")).unwrap();
+                    fs::rename(path("flows/new"), path("flows/x")).unwrap();
+                    fs::write(path("flows/new"), "open").unwrap();
+                    fs::rename(path("flows/new"), path("flows/x")).unwrap();
+                }
+            };
+            scope.spawn(swap);
+            let found: Vec<_> = (0..3_000).filter_map(|_| read(&files)).collect();
+            is_over.store(true, Ordering::Relaxed);
+            assert!(found.iter().all(|text| text == "open"), "the secret came through");
+            assert!(!found.is_empty());
+        });
+    }
+
+    #[test]
+    fn a_pipe_is_no_file_and_holds_nobody_up() {
+        let (place, files) = place();
+        let pipe = place.path().join("flows/pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let error = files.open("pipe", &pipe).unwrap().unwrap_err();
+        assert_eq!(error.to_string(), "this is no file");
+    }
 }

@@ -91,7 +91,8 @@ pub(super) fn keep_of(
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let place = storage.place(&RunId::new(format!("{group}[{id}]")), &name);
         let copied = place.and_then(|place| {
-            std::fs::copy(&path, &place.path)?;
+            let mut file = files.open(text, &path).map_err(|finding| std::io::Error::other(finding.message))??;
+            std::io::copy(&mut file, &mut std::fs::File::create(&place.path)?)?;
             // What was sent lies in a folder of its own each time, which tells nothing.
             if !path.starts_with(uploads) {
                 let real = path.canonicalize().unwrap_or_else(|_| path.clone());

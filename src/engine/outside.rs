@@ -1,5 +1,6 @@
 //! The world that the expressions of an execution ask: secrets, stored values, files, and what happened so far.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -180,10 +181,13 @@ impl Outside for View<'_> {
 
     fn read(&self, uri: &str, namespace: Option<&str>) -> Result<String, String> {
         let path = self.world.file(uri, namespace)?;
-        if size(&path, uri)? > MOST_READ {
+        let unreadable = |error: std::io::Error| format!("cannot read `{uri}`: {error}");
+        let file = self.world.files.open(uri, &path).map_err(|finding| finding.message)?.map_err(unreadable)?;
+        let mut bytes = Vec::new();
+        file.take(MOST_READ + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        if bytes.len() as u64 > MOST_READ {
             return Err(format!("`{uri}` is larger than {} MiB; hand it to a task instead", MOST_READ >> 20));
         }
-        let bytes = std::fs::read(&path).map_err(|error| format!("cannot read `{uri}`: {error}"))?;
         String::from_utf8(bytes).map_err(|_| format!("`{uri}` is no text"))
     }
 

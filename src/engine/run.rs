@@ -368,6 +368,7 @@ impl Runner {
             labels: Mutex::default(),
             warning: AtomicBool::default(),
             said: run.said.clone(),
+            pinned: Mutex::default(),
             log: Arc::new(move |task, level, message| {
                 if level < lowest {
                     return;

@@ -1,6 +1,7 @@
 //! Credentials as JSON: a service account's key, or what `gcloud auth application-default login` leaves.
 
-use std::fs;
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -42,7 +43,8 @@ impl Key {
                 Self::parse(&json, from, redactor)
             }
             None if Self::is_there(text, &path, files)? => {
-                Self::read(&path, format!("{from} ({})", path.display()), redactor)
+                let file = files.open(text, &path).map_err(|finding| denied(files, *finding))?;
+                Self::read(file, format!("{from} ({})", path.display()), redactor)
             }
             // The text may be half a key: only what is surely a path is quoted.
             None if text.ends_with(".json") => {
@@ -63,9 +65,7 @@ impl Key {
         if text.len() >= 4096 {
             return Ok(false);
         }
-        let denied =
-            |finding: Box<Diagnostic>| TaskError::from(files.in_field("service_account", *finding)).code(DENIED);
-        files.check(text, path).map_err(denied)?;
+        files.check(text, path).map_err(|finding| denied(files, *finding))?;
         Ok(path.is_file())
     }
 
@@ -73,14 +73,15 @@ impl Key {
     pub(super) fn from_environment(settings: &Settings) -> Result<Option<Self>, TaskError> {
         if let Some(file) = settings.variable("GOOGLE_APPLICATION_CREDENTIALS") {
             let from = format!("GOOGLE_APPLICATION_CREDENTIALS ({file})");
-            return Self::read(Path::new(file), from, &settings.redactor).map(Some);
+            return Self::read(File::open(file), from, &settings.redactor).map(Some);
         }
         let kept = kept_by_gcloud(settings).filter(|file| file.is_file());
-        kept.map(|file| Self::read(&file, format!("gcloud ({})", file.display()), &settings.redactor)).transpose()
+        kept.map(|file| Self::read(File::open(&file), format!("gcloud ({})", file.display()), &settings.redactor))
+            .transpose()
     }
 
-    fn read(path: &Path, from: String, redactor: &Redactor) -> Result<Self, TaskError> {
-        let text = fs::read_to_string(path).map_err(|error| {
+    fn read(file: io::Result<File>, from: String, redactor: &Redactor) -> Result<Self, TaskError> {
+        let text = file.and_then(io::read_to_string).map_err(|error| {
             TaskError::permanent(format!("cannot read the credentials from {from}")).because(error).help(LOGIN)
         })?;
         Self::parse(&text, from, redactor)
@@ -113,6 +114,10 @@ impl Key {
     }
 }
 
+fn denied(files: &FileAccess, finding: Diagnostic) -> TaskError {
+    TaskError::from(files.in_field("service_account", finding)).code(DENIED)
+}
+
 /// Where gcloud keeps what `gcloud auth application-default login` gave it.
 fn kept_by_gcloud(settings: &Settings) -> Option<PathBuf> {
     let folder = settings.variable("CLOUDSDK_CONFIG").map(PathBuf::from);
@@ -129,7 +134,7 @@ mod tests {
     #[test]
     fn a_key_is_json_or_a_path_or_base64_and_its_secret_is_known() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("key.json"), KEY).unwrap();
+        std::fs::write(folder.path().join("key.json"), KEY).unwrap();
         for text in [KEY.to_owned(), "key.json".to_owned(), STANDARD.encode(KEY)] {
             let redactor = Redactor::default();
             let key = Key::given(&text, &FileAccess::unrestricted(folder.path()), &redactor).unwrap();

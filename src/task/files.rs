@@ -1,13 +1,50 @@
 //! The files of this machine that a task's fields name.
 
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 
 use super::{DENIED, TaskContext, TaskError};
 use crate::diagnostic::Diagnostic;
+use crate::file_access::handle;
 use crate::storage;
 
+/// A file that a value from outside names, kept open: its link leads to this file, whatever takes the file's place.
+pub struct Pinned {
+    file: File,
+    path: PathBuf,
+    link: PathBuf,
+}
+
+impl Pinned {
+    /// Keeps a file open, behind a link of the same name in a new folder.
+    fn new(file: File, path: PathBuf, folder: &Path) -> io::Result<Self> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        let link = folder.join(path.file_name().ok_or_else(|| io::Error::other("it has no name"))?);
+        let target = handle(&file);
+        let mut pinned = Self { file, path, link };
+        if target.exists() {
+            symlink(&target, &pinned.link)?;
+        } else {
+            // Elsewhere than on Linux nothing leads to an open file, and a copy takes the link's place.
+            io::copy(&mut pinned.file, &mut File::create_new(&pinned.link)?)?;
+        }
+        Ok(pinned)
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        // What stays is removed with the other folders that tasks worked in.
+        self.link.parent().map(fs::remove_dir_all);
+    }
+}
+
 impl TaskContext {
-    /// The path behind a field that names a file: a storage URI, or a path relative to the flow's folder.
+    /// The path behind a field that names a file: a storage URI, or a path relative to the flow's folder. Where the value
+    /// may come from outside, the path leads to the file that was found to be allowed as long as this context is there.
     ///
     /// # Errors
     /// When the URI is malformed, the file may not be read, or nothing is there.
@@ -24,11 +61,26 @@ impl TaskContext {
             return Err(TaskError::permanent(format!("`{from}` holds secrets")).help("ask for one with `secret()`"));
         }
         if path.is_file() {
-            return Ok(path);
+            return self.pinned(field, from, path);
         }
         Err(TaskError::permanent(format!("there is no file `{from}`"))
             .code("no file")
             .help(format!("looked at {}; relative paths start at the flow's own folder", path.display())))
+    }
+
+    /// A path that leads to the file that is there now. Nobody else writes into the storage, and a path that is written in
+    /// the flow may lead anywhere.
+    fn pinned(&self, field: &str, from: &str, path: PathBuf) -> Result<PathBuf, TaskError> {
+        if !self.files.is_restricted() || self.files.is_literal(from) || self.storage.holds(&path) {
+            return Ok(path);
+        }
+        let failed = |error| TaskError::permanent(format!("cannot read `{from}`")).because(error);
+        let file = self.files.open(from, &path).map_err(|finding| self.denied(field, *finding))?.map_err(failed)?;
+        let folder = self.settings.home.join("work").join(format!("{}.{}", self.execution, uuid::Uuid::new_v4()));
+        let pinned = Pinned::new(file, path, &folder).map_err(failed)?;
+        let link = pinned.link.clone();
+        self.pinned.lock().unwrap_or_else(PoisonError::into_inner).push(pinned);
+        Ok(link)
     }
 
     /// The path that a field names, of a file that need not be there.
@@ -41,6 +93,12 @@ impl TaskContext {
 
     fn denied(&self, field: &str, finding: Diagnostic) -> TaskError {
         TaskError::from(self.files.in_field(field, finding)).code(DENIED)
+    }
+
+    /// Where a file is that [`TaskContext::input_file`] gave the path of.
+    pub fn place_of(&self, path: &Path) -> PathBuf {
+        let pinned = self.pinned.lock().unwrap_or_else(PoisonError::into_inner);
+        pinned.iter().find(|pinned| pinned.link == path).map_or_else(|| path.to_owned(), |pinned| pinned.path.clone())
     }
 
     /// Notes where a file in storage comes from, for those who ask later whether they know it.

@@ -32,6 +32,7 @@ use reading::{check, read_rendered};
 pub use children::{Child, Children, Starting, Surroundings, Wanted};
 pub use expansion::{Expansion, Until};
 pub use fields::{has_template, is_template};
+pub use files::Pinned;
 pub use foresight::{Held, Holding, Ledger, Looking, Offer, Source};
 pub use outage::Outage;
 pub use pause::{AfterPause, Pause};
@@ -55,9 +56,9 @@ pub trait Task: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     const SQL: &'static [&'static str] = &[];
     /// The fields that name files of this machine.
     const FILES: &'static [&'static str] = &[];
-    /// The fields whose templates are not rendered before the task runs.
     /// Those of [`Task::FILES`] that are a part of the flow, such as SQL: no task makes them.
     const DEFINITIONS: &'static [&'static str] = &[];
+    /// The fields whose templates are not rendered before the task runs.
     const LATE: &'static [&'static str] = &[];
     /// The fields to which an expression gives a text, be its result a list or a map.
     const TEXTS: &'static [&'static str] = &[];
@@ -130,9 +131,9 @@ pub struct TaskType {
     pub sql: &'static [&'static str],
     /// The fields that name files of this machine.
     pub files: &'static [&'static str],
-    /// The fields whose templates are not rendered before the task runs.
     /// Those of them that are a part of the flow, such as SQL.
     pub definitions: &'static [&'static str],
+    /// The fields whose templates are not rendered before the task runs.
     pub late: &'static [&'static str],
     /// The fields to which an expression gives a text, be its result a list or a map.
     pub texts: &'static [&'static str],
@@ -173,8 +174,8 @@ impl TaskType {
             program: T::PROGRAM,
             sql: T::SQL,
             files: T::FILES,
-            late: T::LATE,
             definitions: T::DEFINITIONS,
+            late: T::LATE,
             texts: T::TEXTS,
             without_effect: T::WITHOUT_EFFECT,
             ledger: T::LEDGER,
@@ -414,6 +415,8 @@ pub struct TaskContext {
     pub attempt: u32,
     /// The files of this machine that its fields may name; relative paths start at the folder of the flow's file.
     pub files: FileAccess,
+    /// Those of them that are kept open.
+    pub pinned: Mutex<Vec<Pinned>>,
     /// The files of this execution.
     pub storage: Storage,
     /// The process's settings.

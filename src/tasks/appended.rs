@@ -23,7 +23,7 @@ pub fn address(context: &TaskContext, path: &Path) -> String {
         return context.storage.origin(path).unwrap_or_else(stored);
     }
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let (path, folder) = (real(path), real(context.files.folder()));
+    let (path, folder) = (real(&context.place_of(path)), real(context.files.folder()));
     path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned()
 }
 

@@ -31,6 +31,7 @@ pub fn context(home: &Path) -> TaskContext {
         labels: Default::default(),
         warning: Default::default(),
         said: Default::default(),
+        pinned: Default::default(),
         run: jitney::id::RunId::new("test"),
         log: Arc::new(|_, _, _| {}),
         surroundings: Default::default(),

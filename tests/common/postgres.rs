@@ -62,6 +62,7 @@ pub fn context(home: &Path, postgres: &str) -> (TaskContext, Lines) {
         labels: Default::default(),
         warning: Default::default(),
         said: Default::default(),
+        pinned: Default::default(),
         run: jitney::id::RunId::new("t1"),
         log,
         surroundings: Default::default(),

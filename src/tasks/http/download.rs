@@ -220,7 +220,8 @@ impl Download {
         let file = self.place(context, name)?;
         let (target, sha256, limit) = (file.path.clone(), self.sha256.clone(), self.max_bytes.unwrap_or(u64::MAX));
         let (cancel, progress) = (context.cancel.clone(), context.progress.clone());
-        let (what, path) = (format!("copying {}", from.display()), from.clone());
+        let place = context.place_of(&from);
+        let (what, path) = (format!("copying {}", place.display()), from.clone());
         let copied =
             tokio::task::spawn_blocking(move || local::copy(&path, &target, limit, sha256, &cancel, &progress));
         let copied = copied.await.map_err(std::io::Error::other).flatten();
@@ -239,7 +240,7 @@ impl Download {
             Fetched { code: 200, headers: HeaderMap::new(), length, sha256, resumed: 0 },
             &context.settings.redactor,
         );
-        Ok(Outputs { source_uri: format!("file://{}", from.display()), ..outputs })
+        Ok(Outputs { source_uri: format!("file://{}", place.display()), ..outputs })
     }
 
     fn place(&self, context: &TaskContext, last: &str) -> Result<StoredFile, TaskError> {
