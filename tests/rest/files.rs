@@ -381,3 +381,128 @@ fn what_the_flow_itself_names_is_read() {
     let local = place.command(&["run", "flows/given.yaml", "-i", &format!("at={secret}")]).output().unwrap();
     assert!(local.status.success(), "{}", String::from_utf8_lossy(&local.stderr));
 }
+
+/// Everything below a folder but the server's own state, with what it holds.
+fn outside(place: &Place) -> std::collections::BTreeMap<std::path::PathBuf, Vec<u8>> {
+    let (mut folders, mut found) = (vec![place.folder.path().to_owned()], std::collections::BTreeMap::new());
+    while let Some(folder) = folders.pop() {
+        for entry in folder.read_dir().unwrap().map(|entry| entry.unwrap()) {
+            match entry.file_type().unwrap() {
+                kind if kind.is_dir() && entry.path() == place.path("home") => {}
+                kind if kind.is_dir() => folders.push(entry.path()),
+                kind if kind.is_symlink() => drop(found.insert(entry.path(), Vec::new())),
+                _ => drop(found.insert(entry.path(), std::fs::read(entry.path()).unwrap())),
+            }
+        }
+    }
+    found
+}
+
+/// A zip archive whose only file has this name.
+fn zip_of(name: &str) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+    std::io::Write::write_all(&mut zip, b"a\n1\n").unwrap();
+    zip.finish().unwrap().into_inner()
+}
+
+/// Flows that write a file under a name from outside, `{{ inputs.path }}`; what they say of one that leads out.
+fn writers(outside: &str) -> Vec<(&'static str, Value, &'static str)> {
+    const PATH: &str = "{{ inputs.path }}";
+    const PLAIN: &str = "is not a plain file name";
+    const NAMED: &str = "is no name of a file in the working folder";
+    let reject = json!({"reject": {"max": 1, "file": PATH}});
+    let shell = |commands: &str, more: Value| {
+        let mut task = json!({"type": "shell.commands", "commands": [commands]});
+        more.as_object().unwrap().iter().for_each(|(key, value)| task[key] = value.clone());
+        task
+    };
+    let within = |tasks: Value, more: Value| {
+        let mut task = json!({"type": "working_directory", "tasks": tasks});
+        more.as_object().unwrap().iter().for_each(|(key, value)| task[key] = value.clone());
+        task
+    };
+    let link = json!({"id": "link", "type": "shell.commands", "commands": [format!("ln -s {outside} sub")]});
+    let through =
+        json!({"id": "through", "type": "shell.commands", "commands": ["true"], "inputFiles": {"sub/new.txt": PATH}});
+    let idle = json!([{"id": "idle", "type": "shell.commands", "commands": ["true"]}]);
+    vec![
+        ("download", json!({"type": "http.download", "uri": "beside.txt", "name": PATH}), PLAIN),
+        ("decompress", json!({"type": "file.decompress", "from": "beside.txt", "name": PATH}), PLAIN),
+        ("transform", json!({"type": "polars.transform", "from": "a.csv", "to": format!("{PATH}.csv")}), ""),
+        ("transform-reject", json!({"type": "polars.transform", "from": "a.csv", "on_bad_row": reject}), PLAIN),
+        ("copy-out", json!({"type": "postgres.copy_out", "sql": "SELECT 1", "name": PATH}), PLAIN),
+        ("gcs", json!({"type": "gcs.download", "from": "gs://b/o", "name": PATH}), PLAIN),
+        ("gcs-object", json!({"type": "gcs.download", "from": "gs://b/{{ inputs.path }}/.."}), PLAIN),
+        ("shell-in", shell("true", json!({"inputFiles": format!("{{\"{PATH}\": \"new\"}}")})), NAMED),
+        ("shell-out", shell("true", json!({"outputFiles": [PATH]})), ""),
+        (
+            "shell-link",
+            shell(&format!("ln -s {outside} out"), json!({"outputFiles": ["out/**", "out/secret.txt", PATH]})),
+            "",
+        ),
+        ("folder-in", within(idle.clone(), json!({"inputFiles": format!("{{\"{PATH}\": \"new\"}}")})), NAMED),
+        ("folder-out", within(idle.clone(), json!({"outputFiles": [PATH]})), ""),
+        ("folder-link", within(json!([link, through]), json!({})), "is a link"),
+    ]
+}
+
+#[test]
+fn no_task_of_a_server_writes_outside_of_what_is_its_own() {
+    let (mut place, _) = place();
+    place.variables.push(("STORAGE_EMULATOR_HOST".to_owned(), "http://127.0.0.1:9".to_owned()));
+    place.variables.push(("GOOGLE_CLOUD_PROJECT".to_owned(), "p".to_owned()));
+    std::fs::create_dir(place.path("elsewhere")).unwrap();
+    place.write("elsewhere/secret.txt", SECRET);
+    place.write("flows/a.csv", "a\n1\n");
+    place.write("flows/slip.zip", zip_of("../../../../elsewhere/new.txt"));
+    let elsewhere = place.path("elsewhere").display().to_string();
+    let writers = writers(&elsewhere);
+    for (id, task, _) in &writers {
+        let mut task = task.clone();
+        task["id"] = json!("writes");
+        place.write(&format!("flows/{id}.yaml"), flow(id, &task));
+    }
+    let slip = json!({"id": "writes", "type": "file.decompress", "from": "slip.zip"});
+    place.write("flows/slip.yaml", flow("slip", &slip));
+    let server = place.server();
+    let before = outside(&place);
+    let names =
+        ["../new.txt", "../../../elsewhere/secret.txt", "..", &format!("{elsewhere}/new.txt"), "a/../../new.txt"];
+    for (id, _, message) in &writers {
+        for name in names {
+            let execution = run(&server, id, name);
+            let logs = server.curl(&[&format!("/api/v1/logs/{}", execution["id"].as_str().unwrap())]);
+            if !message.is_empty() {
+                assert_eq!(execution["state"]["current"], "FAILED", "{id} {name}: {execution}");
+                assert!(logs.contains(message), "{id} {name}: {logs}");
+            }
+            assert!(!format!("{execution}{logs}").contains(SECRET), "{id} {name}: {execution}{logs}");
+            assert_eq!(outside(&place), before, "{id} {name}: {logs}");
+        }
+    }
+    // The names within an archive name nothing.
+    let execution = run(&server, "slip", "");
+    allowed(&execution);
+    assert_eq!(outside(&place), before);
+}
+
+#[test]
+fn each_partition_may_name_the_files_that_the_flow_names_for_it() {
+    let (place, _) = place();
+    for month in 1..=12 {
+        place.write(&format!("keys/{month:02}.json"), json!({"type": "service_account"}).to_string());
+    }
+    let month = "{{ trigger.date | date('MM') }}";
+    let task = json!({
+        "id": "load", "type": "bigquery.load", "from": "gs://b/o.csv", "table": "d.t", "project": "p",
+        "schema": [{"name": "month", "type": "STRING"}], "mode": {"replace_partition": {"month": month}},
+        "service_account": format!("../keys/{month}.json"),
+    });
+    place.write("flows/months.yaml", flow("months", &task));
+    let server = place.server();
+    let wanted = json!({"namespace": "n", "flowId": "months", "from": "2019-01", "to": "2019-12", "only": "missing", "dryRun": true});
+    let (_, message) = server.refusal("/api/v1/backfills", &wanted);
+    // The keys are read, and found to be none.
+    assert!(message.contains("keys/") && !message.contains("is not written in the flow"), "{message}");
+}
