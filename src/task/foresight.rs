@@ -15,16 +15,15 @@ use crate::task::TaskError;
 /// An answer on its way.
 pub type Looking<T> = Pin<Box<dyn Future<Output = Result<T, TaskError>> + Send>>;
 
-/// Asks a ledger for many loads at once, each given by the fields of its task.
-pub type AskLedger = fn(Vec<Value>, FileAccess, Arc<Settings>) -> Looking<Vec<Holding>>;
+/// Asks a ledger for many loads at once, each given by the fields of its task and by the files that these may name.
+pub type AskLedger = fn(Vec<(Value, FileAccess)>, Arc<Settings>) -> Looking<Vec<Holding>>;
 
 /// How to ask the target of a loading task what it holds.
 #[derive(Clone, Copy)]
 pub struct Ledger {
     /// The fields that say what is loaded where. Only these are rendered.
     pub fields: &'static [&'static str],
-    /// Asks for many loads at once, each given by those fields; the answers are in the same order. Files must be
-    /// among those that may be named.
+    /// Asks for many loads at once, each given by those fields; the answers are in the same order.
     pub look: AskLedger,
 }
 

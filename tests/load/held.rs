@@ -14,8 +14,8 @@ fn fields(value: &str) -> Value {
 async fn held(place: &Place, last: u32) -> Vec<Result<u64, String>> {
     let context = place.context();
     let look = tasks::find("postgres.load").unwrap().ledger.unwrap().look;
-    let asked = (1..=last).map(|month| fields(&format!("2024-{month:02}"))).collect();
-    let answers = look(asked, context.files, context.settings).await.unwrap();
+    let asked = (1..=last).map(|month| (fields(&format!("2024-{month:02}")), context.files.clone())).collect();
+    let answers = look(asked, context.settings).await.unwrap();
     let word = |answer| match answer {
         Holding::Held(held) => Ok(held.rows),
         Holding::Missing(why) => Err(why.unwrap_or_default()),

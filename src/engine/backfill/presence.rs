@@ -54,9 +54,9 @@ impl Runner {
         while let Some(name) = asked.first().map(|asked| asked.name) {
             let (same, others): (Vec<Asked>, Vec<Asked>) = asked.into_iter().partition(|asked| asked.name == name);
             asked = others;
-            let Some((ledger, files)) = same.first().map(|asked| (asked.ledger, asked.files.clone())) else { break };
-            let fields = same.iter().map(|asked| asked.fields.clone()).collect();
-            let found = (ledger.look)(fields, files, self.settings.clone()).await?;
+            let Some(ledger) = same.first().map(|asked| asked.ledger) else { break };
+            let loads = same.iter().map(|asked| (asked.fields.clone(), asked.files.clone())).collect();
+            let found = (ledger.look)(loads, self.settings.clone()).await?;
             for (asked, holding) in same.iter().zip(found) {
                 let presence = match holding {
                     Holding::Held(held) => Presence::In(held.rows, held),

@@ -43,7 +43,7 @@ pub(super) const LEDGER: Ledger = Ledger {
         "project",
         "projectId",
     ],
-    look: |loads, files, settings| Box::pin(look(loads, files, settings)),
+    look: |loads, settings| Box::pin(look(loads, settings)),
 };
 
 /// Where a load goes.
@@ -75,22 +75,27 @@ struct Asked {
     value: String,
 }
 
-async fn look(loads: Vec<Value>, files: FileAccess, settings: Arc<Settings>) -> Result<Vec<Holding>, TaskError> {
+/// By table and column.
+type Tables = HashMap<(String, String), Vec<Asked>>;
+
+async fn look(loads: Vec<(Value, FileAccess)>, settings: Arc<Settings>) -> Result<Vec<Holding>, TaskError> {
     let mut answers = vec![Holding::Missing(None); loads.len()];
-    let mut all: HashMap<Who, HashMap<(String, String), Vec<Asked>>> = HashMap::new();
-    for (place, load) in loads.iter().enumerate() {
+    // Whether the path of a key is written in the flow decides whether it may be read.
+    let mut all: HashMap<(Who, bool), (&FileAccess, Tables)> = HashMap::new();
+    for (place, (load, files)) in loads.iter().enumerate() {
         let load: Where = read(load).map_err(|error| TaskError::permanent(error.message))?;
         match &load.mode {
             Some(mode @ Mode::ReplacePartition(_)) => {
                 let Some((column, value)) = mode.constant()? else { continue };
-                let tables = all.entry(load.who).or_default();
+                let is_literal = load.who.service_account.as_deref().is_some_and(|key| files.is_literal(key));
+                let (_, tables) = all.entry((load.who, is_literal)).or_insert_with(|| (files, Tables::new()));
                 tables.entry((load.table, column)).or_default().push(Asked { place, value });
             }
             _ => answers[place] = Holding::Unknown(format!("the load into `{}` has no partition", load.table)),
         }
     }
-    for (who, tables) in all {
-        let reader = Reader::open(&settings, &files, &who).await?;
+    for ((who, _), (files, tables)) in all {
+        let reader = Reader::open(&settings, files, &who).await?;
         for ((table, column), asked) in &tables {
             reader.table_holds(table, column, asked, &mut answers).await?;
         }

@@ -23,7 +23,7 @@ const AT_ONCE: usize = 500;
 
 pub(super) const LEDGER: Ledger = Ledger {
     fields: &["table", "mode", "url", "username", "password"],
-    look: |loads, files, settings| Box::pin(look(loads, files, settings)),
+    look: |loads, settings| Box::pin(look(loads, settings)),
 };
 
 /// Where a load goes.
@@ -43,23 +43,29 @@ struct Asked {
     value: String,
 }
 
-type Server = (Option<String>, Option<String>, Option<String>);
+/// The address, and whether it is written in the flow: that decides which files it may name.
+type Server = (Option<String>, Option<String>, Option<String>, bool);
 
-async fn look(loads: Vec<Value>, files: FileAccess, settings: Arc<Settings>) -> Result<Vec<Holding>, TaskError> {
+/// By table and column.
+type Tables = HashMap<(String, String), Vec<Asked>>;
+
+async fn look(loads: Vec<(Value, FileAccess)>, settings: Arc<Settings>) -> Result<Vec<Holding>, TaskError> {
     let mut answers = vec![Holding::Missing(None); loads.len()];
-    let mut servers: HashMap<Server, HashMap<(String, String), Vec<Asked>>> = HashMap::new();
-    for (place, load) in loads.iter().enumerate() {
+    let mut servers: HashMap<Server, (&FileAccess, Tables)> = HashMap::new();
+    for (place, (load, files)) in loads.iter().enumerate() {
         let load: Where = read(load).map_err(|error| TaskError::permanent(error.message))?;
         let Some((column, value)) = load.mode.partition()? else {
             let why = format!("the load into `{}` has no partition", load.table);
             answers[place] = Holding::Unknown(why);
             continue;
         };
-        let tables = servers.entry((load.url, load.username, load.password)).or_default();
+        let is_literal = load.url.as_deref().is_some_and(|url| files.is_literal(url));
+        let server = (load.url, load.username, load.password, is_literal);
+        let (_, tables) = servers.entry(server).or_insert_with(|| (files, Tables::new()));
         tables.entry((load.table, column.to_owned())).or_default().push(Asked { place, value });
     }
-    for ((url, username, password), tables) in servers {
-        let address = FlowAddress::of(url.as_ref(), username.as_ref(), password.as_ref(), &files);
+    for ((url, username, password, _), (files, tables)) in servers {
+        let address = FlowAddress::of(url.as_ref(), username.as_ref(), password.as_ref(), files);
         let mut session = connect(&settings, Some(&address)).await?;
         let asking = |error: Error| explain("asking what is loaded", &error);
         let transaction = session.client.transaction().await.map_err(asking)?;
