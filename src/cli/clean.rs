@@ -15,8 +15,8 @@ use crate::clock;
 use crate::config::Settings;
 use crate::duration::Span;
 use crate::engine::leftovers;
-use crate::journal::{Journal, JournalError};
-use crate::server::retention::{Disk, Retention, size};
+use crate::journal::{Journal, JournalError, release_reserve};
+use crate::server::retention::{Disk, Retention, Swept, size};
 use crate::server::settings::ServerSettings;
 
 #[derive(Args)]
@@ -43,6 +43,8 @@ struct Cleaned {
     files_of: usize,
     /// Executions that were forgotten.
     executions: usize,
+    /// Log lines of executions that are kept.
+    log_lines: usize,
     /// Folders that tasks or calls of dead processes left.
     leftovers: usize,
     /// Locks of dead processes.
@@ -75,6 +77,7 @@ fn look(retention: &Retention, settings: &Settings, now: DateTime<Utc>) -> anyho
     Ok(Cleaned {
         files_of: unwanted.len(),
         executions: journal.count_ended_before(retention.forgets_before(now))?,
+        log_lines: journal.count_logs_before(retention.keeps_logs_from(now))?,
         locks: leftovers::dead_locks(settings).len(),
         bytes: of_files + leftovers.iter().map(|path| size(path)).sum::<u64>(),
         leftovers: leftovers.len(),
@@ -100,17 +103,35 @@ fn clean(retention: &Retention, settings: &Settings, now: DateTime<Utc>) -> anyh
         cleaned.locks = leftovers::remove_dead_locks(settings);
     }
     let before = Disk::of(settings).journal;
-    let journal = Journal::open(&settings.journal())?;
-    let swept = retention.sweep(&journal, settings, now, &stop)?;
-    cleaned.executions = swept.executions;
+    let swept = match sweep_journal(retention, settings, now, false) {
+        // Removing needs a little room, too.
+        Err(error) if matches!(error.kind(), JournalError::Full) && release_reserve(&settings.journal()) => {
+            sweep_journal(retention, settings, now, true)
+        }
+        swept => swept,
+    }?;
+    (cleaned.executions, cleaned.log_lines) = (swept.executions, swept.log_lines);
     cleaned.bytes += swept.bytes;
-    // What others write meanwhile would have to wait, and it needs room for a copy.
-    if swept.executions > 0 && !is_served(settings) {
-        let _ = journal.shrink();
-    }
-    drop(journal);
     cleaned.bytes += before.saturating_sub(Disk::of(settings).journal);
     Ok(cleaned)
+}
+
+fn sweep_journal(
+    retention: &Retention,
+    settings: &Settings,
+    now: DateTime<Utc>,
+    has_little_room: bool,
+) -> Result<Swept, JournalError> {
+    let journal = Journal::open(&settings.journal())?;
+    if has_little_room {
+        journal.use_little_room()?;
+    }
+    let swept = retention.sweep(&journal, settings, now, &CancellationToken::new())?;
+    // What others write meanwhile would have to wait, and it needs room for a copy.
+    if swept.executions + swept.log_lines > 0 && !is_served(settings) {
+        let _ = journal.shrink();
+    }
+    Ok(swept)
 }
 
 fn all_leftovers(settings: &Settings, journal: &Journal) -> Result<Vec<PathBuf>, JournalError> {
@@ -135,6 +156,7 @@ impl Cleaned {
         let parts = [
             count(self.files_of, "execution's files", "executions' files"),
             count(self.executions, "old execution", "old executions"),
+            count(self.log_lines, "old log line", "old log lines"),
             count(self.leftovers, "leftover folder", "leftover folders"),
             count(self.locks, "lock of a dead process", "locks of dead processes"),
         ];

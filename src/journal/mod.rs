@@ -18,6 +18,7 @@ mod open;
 mod problem;
 mod queue;
 mod reader;
+mod reserve;
 mod retention;
 mod revisions;
 mod search;
@@ -50,6 +51,7 @@ pub use notices::NoticeKey;
 pub use problem::JournalError;
 pub use queue::{Chosen, Limit, Overflow, Submission, Submitted};
 use reader::Reader;
+pub use reserve::release as release_reserve;
 pub use revisions::Revision;
 pub use search::{Page, Query};
 pub use state::{IllegalTransition, State};
@@ -121,6 +123,7 @@ impl Journal {
     /// When the folder or the file cannot be used.
     pub fn open(file: &Path) -> Result<Self> {
         let connection = open::open_file(file, migrate::migrate).map_err(|error: JournalError| error.at(file))?;
+        reserve::keep(file);
         Ok(Self::of(connection, Reader::of(file)))
     }
 
@@ -155,6 +158,15 @@ impl Journal {
     pub fn probe(&self) -> Result<()> {
         let sql = "INSERT INTO cursors VALUES ('probe', 1) ON CONFLICT DO UPDATE SET number = number + 1";
         self.lock().prepare_cached(sql)?.execute([])?;
+        Ok(())
+    }
+
+    /// Writes so that the file beside the journal stays small, on a disk that has hardly any room.
+    ///
+    /// # Errors
+    /// When the file cannot be used.
+    pub fn use_little_room(&self) -> Result<()> {
+        self.lock().pragma_update(None, "wal_autocheckpoint", 64)?;
         Ok(())
     }
 

@@ -70,6 +70,16 @@ impl Journal {
         })
     }
 
+    /// How many log lines [`Journal::delete_logs_before`] would remove.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn count_logs_before(&self, time: DateTime<Utc>) -> Result<usize> {
+        let sql = "SELECT count(*) FROM logs WHERE time < ?
+                   AND NOT EXISTS (SELECT 1 FROM executions WHERE id = logs.execution AND ended IS NULL)";
+        self.read(|connection| Ok(connection.query_row(sql, [stamp(time)], |row| row.get::<_, u32>(0))? as usize))
+    }
+
     /// Removes log lines that are older than a moment, but for those of executions that have not ended; how many there
     /// were. Between its pieces it asks whether to `stop`.
     ///

@@ -113,6 +113,8 @@ impl Retention {
     ) -> Result<Swept, JournalError> {
         // Files first: on a full disk nothing else can be removed.
         let mut swept = self.sweep_files(journal, settings, now, stop)?;
+        // Then lines, in small pieces: where there is hardly any room, an execution with many of them needs too much.
+        swept.log_lines = journal.delete_logs_before(self.keeps_logs_from(now), || stop.is_cancelled())?;
         while !stop.is_cancelled() {
             let removed = journal.delete_ended_before(self.forgets_before(now))?;
             if removed.is_empty() {
@@ -124,7 +126,6 @@ impl Retention {
                 swept.bytes += if remove_files(settings, id) { bytes } else { 0 };
             }
         }
-        swept.log_lines = journal.delete_logs_before(before(now, self.logs), || stop.is_cancelled())?;
         Ok(swept)
     }
 
@@ -180,6 +181,11 @@ impl Retention {
     /// Executions that ended before this moment are forgotten.
     pub fn forgets_before(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         before(now, self.executions)
+    }
+
+    /// Log lines that were written before this moment are removed.
+    pub fn keeps_logs_from(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        before(now, self.logs)
     }
 
     /// Those of files, the oldest first, without which the others are within bounds.

@@ -138,3 +138,17 @@ fn validate_finds_two_flows_of_one_id_and_folders_without_any() {
     let told = world.jitney(&["validate", "empty"]).ended(3);
     assert!(told.out.contains("there is no flow in the folder empty"), "{told}");
 }
+
+#[test]
+fn clean_removes_log_lines_alone_and_says_so() {
+    let world = World::new();
+    let flow = world.write("f.yaml", HELLO);
+    world.jitney(&["run", flow.to_str().unwrap()]).ended(0);
+    world.write("jitney.yaml", "retention: {logs: 0s}\n");
+    let lines = || world.jitney(&["clean", "--dry-run", "--json"]).ended(0).json()["log_lines"].as_u64().unwrap();
+    assert!(lines() > 0);
+    world.jitney(&["clean"]).ended(0).says("old log line");
+    assert_eq!(lines(), 0);
+    // What is given back to a disk that is full: without any room nothing can be removed.
+    assert_eq!(world.home().join("journal.reserve").metadata().unwrap().len(), 1 << 20);
+}
