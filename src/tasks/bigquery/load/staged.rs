@@ -24,7 +24,7 @@ use crate::fingerprint::Fingerprint;
 use crate::task::{Level, TaskError};
 use crate::tasks::appended::{Before, IfLoaded, Sameness, Standing, Verdict};
 use crate::tasks::counts::Counts;
-use crate::text::hex;
+use crate::text::{self, hex};
 
 /// A staging table that nobody deletes is gone after a day.
 const STAGE_LIFE_MS: u128 = 24 * 60 * 60 * 1000;
@@ -247,12 +247,24 @@ impl Staged<'_> {
             () if present == noted || earlier.counts.loaded == 0 => Standing::Whole,
             () if present == 0 => Standing::Gone,
             () => Standing::Unclear(format!(
-                "the table holds {present} rows where its loads have brought {noted}, so these may be gone or not"
+                "the table holds {} where its loads have brought {}, so these may be gone or not",
+                text::count(present, "row"),
+                text::thousands(noted)
             )),
         };
         match before.decide(wanted, &standing)? {
             Verdict::Load(level, message) => Ok(Known::New(Some((level, message)))),
-            Verdict::Skip(message) => Ok(Known::Done(self.known(source, earlier, message))),
+            Verdict::Skip(message) if wanted.is_some() || earlier.counts.loaded == 0 => {
+                Ok(Known::Done(self.known(source, earlier, message)))
+            }
+            // Counts alone say so: rows that were replaced by as many others would not be missed.
+            Verdict::Skip(message) => {
+                let found = format!(
+                    "the table holds {}, as many as its loads have brought; if the file's are not among them,                      `if_loaded: load` adds them",
+                    text::count(present, "row")
+                );
+                Ok(Known::Done(self.known(source, earlier, format!("{message}: {found}"))))
+            }
         }
     }
 
