@@ -541,7 +541,7 @@ async fn a_later_attempt_goes_on_from_what_an_earlier_one_left() {
     let once = task(json!({"uri": server.url(FILE), "attempts": 1}));
     let error = once.run(&common::context(home.path())).await.unwrap_err();
     assert_eq!(error.class, ErrorClass::Transient, "{error}");
-    assert!(error.message.contains("after 9000 bytes"), "{error}");
+    assert!(error.message.contains("after 9,000 bytes"), "{error}");
     assert_eq!(left(home.path()), ["green_tripdata_2020-04.csv.gz.part", "green_tripdata_2020-04.csv.gz.part.json"]);
     let context = common::context(home.path());
     let outputs = once.run(&context).await.unwrap();

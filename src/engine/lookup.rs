@@ -9,6 +9,7 @@ use crate::engine::catalog::Catalog;
 use crate::engine::flow_file;
 use crate::flow::{Document, Flow, parse};
 use crate::task::{TaskError, TaskType, is_template};
+use crate::text::count;
 
 /// How many folders below the flow's own are looked into.
 const DEEPEST: u32 = 6;
@@ -87,8 +88,12 @@ impl Lookup for Catalog {
 /// Which of several files is meant would be chance.
 fn several(namespace: &str, id: &str, files: &[PathBuf]) -> TaskError {
     let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
-    TaskError::permanent(format!("there are {} flows {namespace}.{id}: in {}", files.len(), files.join(" and in ")))
-        .help("give one of them another id")
+    TaskError::permanent(format!(
+        "{} have the flow {namespace}.{id}: {}",
+        count(files.len() as u64, "file"),
+        files.join(" and in ")
+    ))
+    .help("give one of them another id")
 }
 
 fn read(file: &Path, tasks: &'static [TaskType]) -> Result<Flow, TaskError> {

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Settings;
 use crate::task::{Outage, TaskContext, TaskError};
 
-use super::address::{Address, Origin};
+use super::address::{Address, Origin, percent_encode};
 use super::dial::{Failure, Host, Opened, Way};
 use super::error::Refused;
 use super::resolve::{FlowAddress, Wanted, resolve};
@@ -240,7 +240,7 @@ pub(super) async fn open(way: Way) -> Result<Session, Failure> {
     Ok(Session {
         client,
         description: describe(&way, &version),
-        server: format!("{}/{}", way.host, way.address.database()),
+        server: reachable(&way),
         notes: notes(&version),
         notices,
         handle: Handle { way, heard, dead, cancel },
@@ -292,12 +292,22 @@ fn is_expected(notice: &DbError) -> bool {
         .contains(notice.code())
 }
 
-fn describe(Way { address, host, .. }: &Way, version: &str) -> String {
+/// Server and database as other programs reach them: the private server by loopback, and a folder with a socket in the
+/// form that addresses have for it.
+fn reachable(Way { address, host, .. }: &Way) -> String {
+    let host = match address.origin {
+        Origin::Managed => format!("127.0.0.1:{}", host.port()),
+        _ if address.is_socket() => format!("{}:{}", percent_encode(&address.host()), host.port()),
+        _ => host.to_string(),
+    };
+    format!("{host}/{}", address.database())
+}
+
+fn describe(way: &Way, version: &str) -> String {
+    let Way { address, host, .. } = way;
     let version = version.split_whitespace().next().unwrap_or_default();
     match address.origin {
-        Origin::Managed => {
-            format!("PostgreSQL {version}, managed by jitney (127.0.0.1:{}/{})", host.port(), address.database())
-        }
+        Origin::Managed => format!("PostgreSQL {version}, managed by jitney ({})", reachable(way)),
         _ => format!("PostgreSQL {version} at {host}/{}, {}", address.database(), address.origin),
     }
 }

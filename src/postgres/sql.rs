@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::diagnostic::nearest;
+use crate::text::count;
 
 /// One statement, ready to send.
 #[derive(Clone, Debug)]
@@ -223,7 +224,8 @@ fn parameter<'a>(sql: &str, at: usize, parameters: &'a Value) -> Result<Option<(
         (b'$', Value::Array(list)) if !is_word(before) => {
             let Ok(number) = sql[at + 1..end].parse::<usize>() else { return Ok(None) };
             let value = number.checked_sub(1).and_then(|index| list.get(index));
-            let missing = || format!("the SQL refers to ${number}, and `parameters` has {} values", list.len());
+            let values = || count(list.len() as u64, "value");
+            let missing = || format!("the SQL refers to ${number}, and `parameters` has {}", values());
             value.map(|value| Some((end, value))).ok_or_else(missing)
         }
         // A cast (`::text`) and a slice (`a[1:n]`) have colons too.

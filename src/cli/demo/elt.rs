@@ -16,7 +16,7 @@ use crate::clock;
 use crate::config::Settings;
 use crate::gcp::Service;
 use crate::journal::{ExecutionState, State};
-use crate::text::thousands;
+use crate::text::{count, thousands};
 
 const BUCKET: &str = "jitney-demo-taxi";
 /// The flows in turn: each month as CSV, the same again, then as Parquet.
@@ -139,9 +139,10 @@ async fn check(
         rows.len() == 1 && rows[0]["trips"].as_u64() == Some(facts.rows) && cents(&rows[0]) == Some(facts.total_cents);
     let dollars = format!("{}.{:02}", thousands((facts.total_cents / 100).unsigned_abs()), facts.total_cents % 100);
     match same {
-        true => outln!("✓ {taxi}: the table holds the file's {} rows and {dollars} dollars", thousands(facts.rows)),
+        true => outln!("✓ {taxi}: the table holds the file's {} and {dollars} dollars", count(facts.rows, "row")),
         false => {
-            outln!("✗ {taxi}: the file has {} rows and {dollars} dollars, the table {}", facts.rows, Value::from(rows))
+            let file = count(facts.rows, "row");
+            outln!("✗ {taxi}: the file has {file} and {dollars} dollars, the table {}", Value::from(rows))
         }
     }
     Ok(same)

@@ -183,15 +183,16 @@ async fn check(connection: &Connection, loads: &[Load]) -> anyhow::Result<bool> 
         let dollars = |cents: i64| format!("{}.{:02} dollars", thousands((cents / 100).unsigned_abs()), cents % 100);
         if same {
             outln!(
-                "✓ {taxi}: the table holds the file's {} rows and {}",
-                thousands(load.facts.rows),
+                "✓ {taxi}: the table holds the file's {} and {}",
+                count(load.facts.rows, "row"),
                 dollars(load.facts.total_cents)
             );
         } else {
             outln!(
-                "✗ {taxi}: the table holds {rows} rows and {}, the file {} and {}",
+                "✗ {taxi}: the table holds {} and {}, the file {} and {}",
+                count(rows.unsigned_abs(), "row"),
                 dollars(cents.unwrap_or(0)),
-                load.facts.rows,
+                count(load.facts.rows, "row"),
                 dollars(load.facts.total_cents)
             );
         }

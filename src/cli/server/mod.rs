@@ -43,7 +43,23 @@ pub(super) use alone::is_served;
 use alone::only_server;
 use lines::{Format, Lines};
 
+/// The variables that a server heeds.
+const VARIABLES: &str = "\
+Environment:
+  JITNEY_HOME           the folder of all state, as --home
+  JITNEY_USER, JITNEY_PASSWORD, JITNEY_TOKEN
+                        a login, and a token in its place
+  JITNEY_FILE_ROOTS     folders whose files values from outside may name: absolute paths, with colons between them
+  JITNEY_SECRETS_DIR    the folder of secrets as files [default: /run/secrets]
+  JITNEY_SCRIPT_RUNNER  `process` runs Docker tasks as processes of this machine
+  JITNEY_LOG_LIMIT      how much of what scripts print an execution keeps [default: 32MB]
+  JITNEY_RETRY_TIMEOUT  how long a server that is away is retried [default: 90s]
+  JITNEY_STALL_TIMEOUT  after how long of silence a load is repeated [default: 5m]
+
+Relative paths in a flow start at the folder of its file.";
+
 #[derive(Args)]
+#[command(after_help = VARIABLES)]
 pub(super) struct Arguments {
     /// A folder of flows, watched for changes; may be repeated. New flows are saved in the first
     #[arg(long, value_name = "FOLDER", default_value = "flows")]

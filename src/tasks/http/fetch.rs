@@ -20,6 +20,7 @@ use super::part::{self, Mark, Part};
 use super::{neighbours, refusal, room};
 use crate::clock;
 use crate::task::{TaskContext, TaskError};
+use crate::text::{count, thousands};
 use crate::web::{NO_CONNECTION, Trouble, backoff};
 
 /// Pieces of a few KiB that may wait for the disk.
@@ -171,7 +172,7 @@ impl Fetch<'_> {
         let partial = response.status() == StatusCode::PARTIAL_CONTENT;
         let length = if partial { range.and_then(|range| range.1) } else { response.content_length() };
         if let Some(length) = length.filter(|length| *length > self.max_bytes) {
-            return Err(self.too_large(&format!("it has {length} bytes")));
+            return Err(self.too_large(&format!("it has {}", count(length, "byte"))));
         }
         if let Some(length) = length {
             self.look_for_room(length.saturating_sub(if partial { part.length() } else { 0 }))?;
@@ -200,7 +201,8 @@ impl Fetch<'_> {
             _ if part.is_broken() => Ok(part),
             (Err(trouble), _) => Err(trouble),
             (Ok(()), Some(length)) if length != part.length() => {
-                let message = format!("{}: the line ended after {} of {length} bytes", self.what(), part.length());
+                let length = count(length, "byte");
+                let message = format!("{}: the line ended after {} of {length}", self.what(), thousands(part.length()));
                 Err(Trouble::Again(TaskError::transient(message), None))
             }
             _ => Ok(part),
@@ -283,7 +285,7 @@ impl Fetch<'_> {
     }
 
     fn cut(&self, reached: u64, error: reqwest::Error) -> Trouble {
-        Trouble::of_line(&format!("{}: the line was cut after {reached} bytes", self.what()), error)
+        Trouble::of_line(&format!("{}: the line was cut after {}", self.what(), count(reached, "byte")), error)
     }
 
     fn too_large(&self, how: &str) -> Trouble {

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::part::{self, Part};
 use crate::task::Progress;
+use crate::text::count;
 
 /// Copies `from` to `target` and gives its length and SHA-256, or what is wrong with it. Ends early when cancelled.
 pub(super) fn copy(
@@ -21,7 +22,7 @@ pub(super) fn copy(
     let mut source = File::open(from)?;
     let length = source.metadata()?.len();
     if length > limit {
-        return Ok(Err(format!("has {length} bytes, more than `max_bytes: {limit}` allows")));
+        return Ok(Err(format!("has {}, more than `max_bytes: {limit}` allows", count(length, "byte"))));
     }
     progress.set_total_bytes(length);
     part::discard(target)?;

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::page;
 use crate::stream::gzip::{Check, FOLLOWED, MAGIC};
-use crate::text::hex;
+use crate::text::{count, hex};
 
 /// Enough of the beginning to quote a page's title.
 const HEAD: usize = 2048;
@@ -60,14 +60,18 @@ impl Sums {
         let offset = self.length;
         if let Some(error) = self.broken {
             if error.to_string() == FOLLOWED {
-                return Err(format!("is damaged: {FOLLOWED}, within the first {offset} bytes"));
+                return Err(format!("is damaged: {FOLLOWED}, within the first {}", count(offset, "byte")));
             }
-            return Err(format!("is damaged: its gzip stream breaks within the first {offset} bytes ({error})"));
+            return Err(format!(
+                "is damaged: its gzip stream breaks within the first {} ({error})",
+                count(offset, "byte")
+            ));
         }
         match self.gzip.as_mut().map(Check::finish) {
             Some(Err(_)) => {
                 return Err(format!(
-                    "is damaged: its gzip stream is cut short or its checksum is wrong ({offset} bytes)"
+                    "is damaged: its gzip stream is cut short or its checksum is wrong ({})",
+                    count(offset, "byte")
                 ));
             }
             None if wants_gzip => return Err(not_gzip(&self.head)),

@@ -240,7 +240,8 @@ fn too_old(name: &str, newest: Option<i64>, max_age: Duration, now: DateTime<Utc
         let mut text = Vec::new();
         push_timestamp(newest, "", &mut text);
         let hours = (now.timestamp_micros() - newest) / 3_600_000_000;
-        format!("the newest `{name}` is {}, {hours} hours ago", String::from_utf8_lossy(&text))
+        let ago = count(hours.unsigned_abs(), "hour");
+        format!("the newest `{name}` is {}, {ago} ago", String::from_utf8_lossy(&text))
     })
 }
 

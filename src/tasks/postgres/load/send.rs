@@ -184,7 +184,7 @@ impl Flow<'_> {
     fn count(&mut self, rows: u64, stored: u64) -> Result<(), TaskError> {
         if stored > rows || stored < rows && !self.sending.way.target.nature.may_skip_rows {
             let doing = self.sending.doing();
-            return Err(TaskError::permanent(format!("{doing}: {rows} rows were sent and {stored} arrived")));
+            return Err(TaskError::permanent(format!("{doing}: {} sent and {stored} arrived", count(rows, "row"))));
         }
         self.rows += rows;
         self.sent.stored += stored;
