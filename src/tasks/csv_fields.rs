@@ -5,7 +5,7 @@ use serde::de::{Deserializer, Error as _};
 use serde_json::Value;
 
 use crate::fingerprint::Definition;
-use crate::stream::{Conversions, Encoding, Format, LARGEST_ROW, ReadOptions, TimeFormat};
+use crate::stream::{ColumnType, Conversions, Encoding, Format, LARGEST_ROW, ReadOptions, TimeFormat};
 use crate::task::{Conflict, TaskError};
 
 /// Defines a struct with fields of its own, followed by those that say how a CSV file is read, which `fn csv` gives as
@@ -198,6 +198,31 @@ impl CsvFields {
             Conflict::between([field, by], format!("a {} file has no `{field}`; leave it out", format.name()))
         };
         self.given().into_iter().filter(|(field, is_given)| *is_given && is_idle(field)).map(conflict).collect()
+    }
+
+    /// The fields about values of a type that no column has, where all that is known of columns is what the task says.
+    pub fn without_columns(&self, kinds: &[ColumnType]) -> Vec<Conflict> {
+        use ColumnType::{Bool, Date, Float, Int, Numeric, Real, Timestamp, TimestampTz};
+        let has = |is: fn(&ColumnType) -> bool| kinds.iter().any(is);
+        let numbers = has(|kind| matches!(kind, Int(_) | Float | Real | Numeric));
+        let times = has(|kind| matches!(kind, Timestamp | TimestampTz));
+        let truths = has(|kind| *kind == Bool);
+        let fields = [
+            ("decimal", self.decimal.is_some(), numbers, "float"),
+            ("thousands", self.thousands.is_some(), numbers, "float"),
+            ("date_format", self.date_format.is_some(), has(|kind| *kind == Date), "date"),
+            ("timestamp_format", self.timestamp_format.is_some(), times, "timestamp"),
+            ("true_values", !self.true_values.is_empty(), truths, "bool"),
+            ("false_values", !self.false_values.is_empty(), truths, "bool"),
+        ];
+        let idle = fields.into_iter().filter(|(_, is_given, has_columns, _)| *is_given && !has_columns);
+        let conflict = |(field, _, _, kind)| {
+            let message = format!(
+                "no column of `schema` is of a type that it applies to; say for example `schema: {{column: {kind}}}`"
+            );
+            Conflict::between([field, "schema"], message)
+        };
+        idle.map(conflict).collect()
     }
 
     /// Every field, with whether the task says it.
@@ -422,6 +447,18 @@ mod tests {
         ] {
             let shown = said(fields, Format::Csv);
             assert!(shown.len() == 1 && shown[0].starts_with(&format!("{field}: ")), "{shown:?}");
+        }
+        for (field, value, kind) in [
+            ("decimal", serde_json::json!(","), ColumnType::Numeric),
+            ("thousands", serde_json::json!(" "), ColumnType::Int(32)),
+            ("date_format", serde_json::json!("%d.%m.%Y"), ColumnType::Date),
+            ("timestamp_format", serde_json::json!("%d.%m.%Y"), ColumnType::TimestampTz),
+            ("true_values", serde_json::json!(["ja"]), ColumnType::Bool),
+            ("false_values", serde_json::json!(["nein"]), ColumnType::Bool),
+        ] {
+            let fields = bare(serde_json::json!({field: value}));
+            assert_eq!(fields.without_columns(&[ColumnType::Text, kind]), []);
+            assert_eq!(fields.without_columns(&[ColumnType::Text])[0].fields[0], field);
         }
         assert!(serde_json::from_value::<Bare>(serde_json::json!({"quote": "ab"})).is_err());
         assert!(serde_json::from_value::<Bare>(serde_json::json!({"date_format": "dd.mm.yyyy"})).is_err());

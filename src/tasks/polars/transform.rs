@@ -13,7 +13,7 @@ use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::storage::StoredFile;
 use crate::stream::bytes::Compression;
-use crate::stream::{self, Batch, Format, ReadOptions, Reader};
+use crate::stream::{self, Batch, ColumnType, Format, ReadOptions, Reader};
 use crate::task::{Conflict, Progress, Task, TaskContext, TaskError};
 use crate::tasks::appended::address;
 use crate::tasks::bad_rows::{BadRows, Rejected};
@@ -76,6 +76,10 @@ impl Task for PolarsTransform {
     fn conflicts(&self) -> Vec<Conflict> {
         let mut conflicts = self.csv().conflicts(Format::of(&self.from), "from");
         conflicts.extend(self.to.as_deref().and_then(unwritable));
+        if Format::of(&self.from) == Format::Csv {
+            let kinds: Vec<ColumnType> = self.schema.0.iter().map(|(_, kind)| (*kind).into()).collect();
+            conflicts.extend(self.csv().without_columns(&kinds));
+        }
         conflicts
     }
 

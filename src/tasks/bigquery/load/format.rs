@@ -31,6 +31,25 @@ pub(super) struct CsvOptions {
     pub(super) encoding: Option<Encoding>,
 }
 
+impl CsvOptions {
+    /// Whether any of them is given.
+    pub(super) fn are_given(&self) -> bool {
+        let texts = [&self.field_delimiter, &self.quote, &self.null_marker];
+        let switches = [self.allow_jagged_rows, self.allow_quoted_newlines];
+        self.skip_leading_rows.is_some()
+            || self.encoding.is_some()
+            || texts.into_iter().any(Option::is_some)
+            || switches.into_iter().any(|switch| switch.is_some())
+    }
+
+    /// The options that are no single character and ought to be one. BigQuery knows two words for a tab.
+    pub(super) fn longer_than_a_character(&self) -> impl Iterator<Item = &'static str> {
+        let delimiter = self.field_delimiter.as_deref().filter(|text| !["\\t", "tab"].contains(text));
+        let all = [("field_delimiter", delimiter), ("quote", self.quote.as_deref())];
+        all.into_iter().filter(|(_, text)| text.is_some_and(|text| text.chars().nth(1).is_some())).map(|(name, _)| name)
+    }
+}
+
 /// How an Avro file is read.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

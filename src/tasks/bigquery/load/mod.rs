@@ -2,6 +2,7 @@
 
 mod format;
 mod held;
+mod idle;
 mod ledger;
 mod mode;
 mod objects;
@@ -218,7 +219,7 @@ impl Task for Load {
             );
             Conflict::between(["csv_options", "csvOptions"], message)
         });
-        forced.into_iter().chain(plain).chain(encoding).collect()
+        forced.into_iter().chain(plain).chain(encoding).chain(self.idle()).collect()
     }
 
     async fn run(&self, context: &TaskContext) -> Result<Loaded, TaskError> {
@@ -409,6 +410,8 @@ impl Load {
     /// How the file is read here; none for what is not read here.
     fn reading(&self, name: &str) -> Result<Option<ReadOptions>, TaskError> {
         let format = match self.format() {
+            // Rows that lack columns are bad rows here.
+            Format::Csv if self.csv_options.allow_jagged_rows == Some(true) => return Ok(None),
             Format::Csv if self.skipped_rows() == 1 => stream::Format::Csv,
             Format::Json => stream::Format::Ndjson,
             Format::Parquet => stream::Format::Parquet,
