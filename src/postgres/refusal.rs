@@ -1,6 +1,17 @@
 //! Rows that the server refused in a COPY: which one, and why.
 
+use tokio_postgres::error::SqlState;
+
 use super::complaint::Complaint;
+
+/// The classes of the server's own SQLSTATEs that speak of no row's values. Source: `errcodes.txt` of Postgres. A class
+/// that is not the server's own is one that a trigger has raised.
+const OF_NO_ROW: [&str; 32] = [
+    "00", "01", "02", "03", "08", "0A", "0B", "0L", "0P", "0Z", "20", "24", "25", "26", "28", "2B", "2D", "34", "38",
+    "39", "3B", "3D", "3F", "40", "42", "53", "55", "57", "58", "72", "F0", "HV",
+];
+/// Those of the server's state, whichever row was on its way.
+const OF_THE_SERVER: [&str; 9] = ["08", "25", "40", "53", "57", "58", "72", "F0", "XX"];
 
 /// What the server said of the rows of a COPY.
 #[derive(Clone, Debug)]
@@ -14,13 +25,22 @@ impl Refusal {
     }
 
     /// Whether a row of the COPY into `table` is to blame. The server names it, or its SQLSTATE says that it is about
-    /// values (class 22), constraints (23), a view's check (44) or what a trigger raised (P0). Lost connections, full
-    /// disks, stops and the like are nobody's fault, whichever row was on its way.
+    /// values (class 22), constraints (23), a view's check (44), what a value takes (54) or what a trigger raised (P0 and
+    /// all classes that are not the server's own). Lost connections, full disks, stops and the like are nobody's fault,
+    /// whichever row was on its way.
     pub fn is_of_a_row(&self, table: &str) -> bool {
+        let is_of_the_server = self.is_in(&OF_THE_SERVER);
+        !is_of_the_server && (self.row(table).is_some() || !self.is_in(&OF_NO_ROW))
+    }
+
+    /// Whether the server refuses a right: to the table, or, where a policy guards its rows, to store one of them.
+    pub fn is_of_a_right(&self) -> bool {
+        self.complaint.code == SqlState::INSUFFICIENT_PRIVILEGE
+    }
+
+    fn is_in(&self, classes: &[&str]) -> bool {
         let code = self.complaint.code.code();
-        let is_in = |classes: &[&str]| classes.iter().any(|class| code.starts_with(class));
-        let is_of_the_server = is_in(&["08", "25", "40", "53", "57", "58", "F0", "XX"]);
-        !is_of_the_server && (self.row(table).is_some() || is_in(&["22", "23", "44", "P0"]))
+        classes.iter().any(|class| code.starts_with(class))
     }
 
     /// The message with its SQLSTATE and details.
@@ -89,5 +109,17 @@ mod tests {
         assert!(refusal("SQL statement").is_of_a_row("t") && refusal("COPY t, line 1").is_of_a_row("t"));
         let full = Complaint::read(b"SERROR\0C53100\0Mdisk full\0WCOPY t, line 12\0");
         assert!(!Refusal::new(full).is_of_a_row("t"));
+    }
+
+    #[test]
+    fn a_code_tells_whether_a_row_is_to_blame() {
+        let of = |code: &str| Refusal::new(Complaint::read(format!("SERROR\0C{code}\0Mno\0").as_bytes()));
+        for code in ["22P05", "23503", "23505", "23514", "44000", "54000", "54001", "P0001", "45000", "JT001", "21000"]
+        {
+            assert!(of(code).is_of_a_row("t"), "{code}");
+        }
+        for code in ["42501", "42P01", "0A000", "53100", "57014", "40001", "55000", "XX000", "HV000"] {
+            assert!(!of(code).is_of_a_row("t"), "{code}");
+        }
     }
 }

@@ -271,6 +271,11 @@ impl Plan {
         self
     }
 
+    /// Whether rows of the result stand on lines of the file.
+    pub fn keeps_lines(&self) -> bool {
+        self.query.is_none()
+    }
+
     /// The key that the step `row_id` adds.
     pub fn row_id(&self) -> Option<&RowId> {
         self.row_id.as_ref()

@@ -15,6 +15,11 @@ use crate::task::{ErrorClass, Outage, TaskContext, TaskError};
 /// The code of a load of which nobody knows whether it took effect.
 const UNKNOWN: &str = "outcome unknown";
 
+/// Has deferred constraints checked now, and not when the transaction ends.
+pub(super) const IMMEDIATE: &str = "SET CONSTRAINTS ALL IMMEDIATE";
+/// What goes on meanwhile, in messages.
+pub(super) const CHECKING: &str = "checking the deferred constraints";
+
 /// A task that loads a file.
 pub(super) trait Loading: Sync {
     /// The file to load.
@@ -66,7 +71,11 @@ async fn attempt<L: Loading + ?Sized>(task: &L, context: &TaskContext, source: &
     let begun_load = Box::pin(async {
         watch.identify(&transaction, true).await?;
         watch.over("looking for the ledger", ledger::ensure(&transaction)).await?;
-        task.load(&transaction, context, &watch, source, began).await
+        let loaded = task.load(&transaction, context, &watch, source, began).await?;
+        // A COMMIT that fails for them would be hard to tell from one that was not answered.
+        let checking = async { transaction.batch_execute(IMMEDIATE).await.map_err(|error| explain(CHECKING, &error)) };
+        watch.over(CHECKING, checking).await.map_err(not_kept)?;
+        Ok(loaded)
     });
     let loaded = tokio::select! {
         biased;
@@ -112,6 +121,17 @@ async fn settle(
         ))
         .code(UNKNOWN)
         .help("resume the execution or run it again: the ledger tells, and what was committed is not loaded twice")),
+    }
+}
+
+/// What a constraint has against the rows when all of them are there.
+fn not_kept(problem: TaskError) -> TaskError {
+    match problem.help {
+        Some(_) => problem,
+        None => problem.help(
+            "a deferred constraint speaks of all rows together, and nothing of them was committed; \
+             `on_bad_row: {reject: {}}` of `postgres.load` has each row checked and names its line",
+        ),
     }
 }
 

@@ -191,7 +191,9 @@ impl Key {
             watch.before_copy();
             over(watch, copy(transaction, text)).await
         };
-        Ok(savepoint::behind(transaction, watch, (DOING, "jitney_key"), work).await?.is_ok())
+        Ok(savepoint::behind(transaction, watch, (DOING, &|refusal| refusal.is_of_a_row("jitney_key")), work)
+            .await?
+            .is_ok())
     }
 
     fn text(&self, rows: &DataFrame) -> Result<Bytes, TaskError> {

@@ -5,6 +5,7 @@ mod feed;
 mod held;
 mod key;
 mod known;
+mod merge;
 mod mode;
 mod numeric;
 mod place;
@@ -24,11 +25,11 @@ use tokio_postgres::{Error, Transaction};
 use super::ledger::{self, Key};
 use super::loaded::Loaded;
 use super::source::Source;
-use super::target::{Leniency, Making, Target};
-use super::transaction::Loading;
+use super::target::{Field, Leniency, Making, Target};
+use super::transaction::{CHECKING, IMMEDIATE, Loading};
 use crate::fingerprint::{Definition, Fingerprint};
 use crate::postgres::{FlowAddress, Watch, explain};
-use crate::stream::{ColumnType, Format, ReadOptions, Reader};
+use crate::stream::{ColumnType, Format, LINE, ReadOptions, Reader};
 use crate::task::{Conflict, Ledger, Level, Progress, Task, TaskContext, TaskError};
 use crate::tasks::appended::IfLoaded;
 use crate::tasks::bad_rows::{BadRows, Rejected};
@@ -40,8 +41,9 @@ use encode::Encoder;
 use feed::Feed;
 use key::Key as RowKey;
 use known::{Known, Planned};
+use merge::{Merging, Stage};
 use mode::Mode;
-use send::Sending;
+use send::{Sending, Sent};
 use stored::Session;
 
 reads_csv! { as_written! {
@@ -79,9 +81,11 @@ pub struct Load {
     transform: Transform,
     /// What to do with a row that does not fit, or that the server refuses: `fail`, or
     /// `{reject: {max: 100, file: bad.csv}}`. With `reject` each batch of about 1 MB is a COPY of its own behind a
-    /// savepoint, all in one transaction; the server names the row that it refuses, and the others are sent again. A
-    /// merge rejects what its table's types and checks refuse; a foreign key or another unique key fails it. Deferred
-    /// constraints are checked at the end, and fail the load.
+    /// savepoint, all in one transaction; the server names the row that it refuses, and the others are sent again.
+    /// Deferred constraints are checked at once, so a row that refers to a later one of the file may be rejected. What the
+    /// table refuses in a merge, such as a foreign key, another unique key or what a trigger raises, is found by halves:
+    /// each bad row takes about two statements for every doubling of the number of rows. The table becomes as if the file
+    /// had not had the rejected rows.
     #[serde(default)]
     on_bad_row: BadRows,
     /// What to do with a column of the file that the table has not.
@@ -195,21 +199,20 @@ impl Loading for Load {
             Known::Done(loaded) => return Ok(loaded),
             Known::New(note) => note,
         };
+        self.mode.check(&target)?;
         let session = watch.over("asking for the session's settings", Session::of(transaction)).await?;
         let (way, feed) = Way::open(self, context, (&target, source), session)?;
-        let fields = &way.encoder.fields;
-        let table = watch
-            .over(
-                "making room for the rows",
-                self.mode.prepare(transaction, &target, fields, self.on_bad_row != BadRows::Fail),
-            )
-            .await?;
+        if self.on_bad_row != BadRows::Fail {
+            // What is only checked at the end is no row's any more.
+            savepoint::over(watch, CHECKING, transaction.batch_execute(IMMEDIATE)).await?;
+        }
+        let making_room = self.mode.prepare(transaction, &target, &way.fields, way.stage.as_ref());
+        let table = watch.over("making room for the rows", making_room).await?;
         let relation = self.mode.relation(&target);
         let sending = Sending { transaction, watch, table: &table, relation, way: &way };
         let mut rejected = Rejected::start(&self.on_bad_row, &source.name, context)?;
-        let sent = sending.run(feed, &mut rejected).await?;
-        let finishing = self.mode.finish(transaction, &target, fields, sent.stored);
-        let loaded = watch.over("merging the rows", finishing).await?;
+        let mut sent = sending.run(feed, &mut rejected).await?;
+        let loaded = self.merged(&sending, &mut sent, &mut rejected).await?;
         let skipped = sent.read.saturating_sub(loaded + rejected.count());
         let counts = Counts { read: sent.read, loaded, rejected: rejected.count(), skipped };
         let seconds = began.elapsed().as_secs_f64();
@@ -230,6 +233,15 @@ impl Loading for Load {
 }
 
 impl Load {
+    /// How many rows are new or changed in the table, once those on a stage are merged.
+    async fn merged(&self, sending: &Sending<'_>, sent: &mut Sent, rejected: &mut Rejected) -> Result<u64, TaskError> {
+        let (Mode::Merge(merge), Some(stage)) = (&self.mode, &sending.way.stage) else { return Ok(sent.stored) };
+        let merging = Merging { sending, merge, stage, fields: &sending.way.fields };
+        let merged = merging.run(rejected).await?;
+        sent.parts.extend(merged.parts);
+        Ok(merged.taken)
+    }
+
     fn ddl_text(&self, context: &TaskContext) -> Result<Option<String>, TaskError> {
         let Some(name) = &self.ddl else { return Ok(None) };
         let path = context.input_file("ddl", name)?;
@@ -332,7 +344,9 @@ impl Load {
         for column in wanted.iter_mut().filter(|_| goes_straight) {
             let renamed = steps.rename.0.iter().find(|(old, _)| *old == column.name);
             let name = renamed.map_or(&column.name, |(_, new)| new);
-            column.required = target.is_required(name) || self.mode.is_key(name, target);
+            // A trigger may give a value to what has none.
+            let is_required = target.is_required(name) && !target.nature.may_skip_rows;
+            column.required = is_required || self.mode.is_key(name, target);
         }
         wanted
     }
@@ -354,6 +368,9 @@ struct Way<'a> {
     context: &'a TaskContext,
     target: &'a Target,
     source: &'a Source,
+    /// The columns of the table that rows are sent for.
+    fields: Vec<Field>,
+    stage: Option<Stage>,
     encoder: Arc<Encoder>,
 }
 
@@ -376,12 +393,19 @@ impl<'a> Way<'a> {
         };
         let fields = target.fields(&columns, partition.as_ref().map(|(column, _)| *column), leniency);
         let (fields, used) = fields.map_err(|error| TaskError { help: hint.or(error.help), ..error })?;
-        let used = used.iter().filter_map(|index| columns.get(*index).cloned()).collect();
+        let mut used: Vec<String> = used.iter().filter_map(|index| columns.get(*index).cloned()).collect();
         let constant = partition.as_ref().map(|(column, _)| *column);
         let key = plan.row_id().map(|row_id| RowKey::of(row_id, target, constant, session)).transpose()?;
         let constant = partition.map(|(_, value)| value);
-        let encoder = Arc::new(Encoder { fields, used, constant, is_utc: session.is_utc });
-        let plan = if load.on_bad_row == BadRows::Fail { plan } else { plan.with_lines() };
+        let is_checked = load.on_bad_row != BadRows::Fail;
+        let stage = load.mode.stage(&fields, is_checked, plan.keeps_lines());
+        let mut sent = fields.clone();
+        if let Some(line) = stage.as_ref().and_then(Stage::line) {
+            sent.push(line);
+            used.push(LINE.to_owned());
+        }
+        let encoder = Arc::new(Encoder { fields: sent, used, constant, is_utc: session.is_utc });
+        let plan = if is_checked { plan.with_lines() } else { plan };
         let wanted = load.wanted(&plan, target);
         reader.check(&wanted)?;
         let feed = Feed {
@@ -394,7 +418,7 @@ impl<'a> Way<'a> {
             scratch: context.output_file("load.work")?.path,
             progress: context.progress.clone(),
         };
-        Ok((Self { load, context, target, source, encoder }, feed))
+        Ok((Self { load, context, target, source, fields, stage, encoder }, feed))
     }
 }
 

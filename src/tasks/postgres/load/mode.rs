@@ -3,13 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tokio_postgres::Transaction;
+use tokio_postgres::{Error, Transaction};
 
+use super::merge::{STAGE, Stage};
 use crate::postgres::explain;
 use crate::postgres::name::quote_name;
 use crate::postgres::sql::quote;
 use crate::task::TaskError;
-use crate::tasks::postgres::kind::Kind;
 use crate::tasks::postgres::target::{Field, Target};
 use crate::text::plain;
 
@@ -35,16 +35,16 @@ pub enum Mode {
 #[serde(deny_unknown_fields)]
 pub struct Merge {
     /// The columns that make a row unique; none of them may be NULL.
-    key: Vec<String>,
+    pub(super) key: Vec<String>,
     /// What to do with a row whose key is there.
     #[serde(default)]
-    on_match: OnMatch,
+    pub(super) on_match: OnMatch,
 }
 
 /// What to do with a row whose key is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum OnMatch {
+pub(super) enum OnMatch {
     /// The table's row stays.
     #[default]
     Ignore,
@@ -55,10 +55,55 @@ enum OnMatch {
 /// Rows from which on a scan of the table is worth an index.
 const LARGE: f32 = 100_000.0;
 
-/// The stage of a merge: a table that is gone with the transaction.
-pub(super) const STAGE: &str = "pg_temp.jitney_stage";
-
 impl Mode {
+    /// What the table must be able to do.
+    ///
+    /// # Errors
+    /// When it takes no rows, or would do something else than the mode says with them.
+    pub(super) fn check(&self, target: &Target) -> Result<(), TaskError> {
+        let (name, nature) = (&target.name, &target.nature);
+        let needed: &[(&str, i32)] = match self {
+            Self::ReplacePartition(_) => &[("INSERT", 8), ("DELETE", 16)],
+            Self::Merge(_) if self.changes_rows() => &[("INSERT", 8), ("UPDATE", 4)],
+            _ => &[("INSERT", 8)],
+        };
+        if let Some((command, _)) = needed.iter().find(|(_, bit)| nature.can & bit == 0) {
+            return Err(TaskError::permanent(format!("`{name}` does not support {command}"))
+                .help("a foreign table or a view takes what its server or its triggers allow; name another table"));
+        }
+        let copies = !matches!(self, Self::Merge(_));
+        if nature.has_policies && copies {
+            let message = format!("row-level security holds for this user on `{name}`, and COPY does not support it");
+            return Err(TaskError::permanent(message).help(
+                "load as a user whom no policy concerns, or with `mode: {merge: {key: […]}}`, which uses INSERT",
+            ));
+        }
+        // COPY does not know rules; what INSERT, UPDATE and DELETE become by them, nobody can tell.
+        let by_statement = needed.iter().map(|(command, _)| *command).filter(|command| !copies || *command != "INSERT");
+        let rules = nature.rules.as_deref().unwrap_or_default();
+        match by_statement.into_iter().find(|command| rules.contains(command)) {
+            Some(command) => Err(TaskError::permanent(format!("a rule of `{name}` rewrites {command}"))
+                .help("use `mode: append`, which is not subject to rules, or drop the rule")),
+            None => Ok(()),
+        }
+    }
+
+    /// Deletes the rows of a partition.
+    ///
+    /// # Errors
+    /// When the server refuses, or a trigger keeps some.
+    async fn empty(transaction: &Transaction<'_>, target: &Target, rows: &str) -> Result<(), TaskError> {
+        let doing = format!("making room in `{}`", target.name);
+        let failed = |error: Error| explain(&doing, &error);
+        transaction.batch_execute(&format!("DELETE FROM {rows}")).await.map_err(failed)?;
+        let left = format!("SELECT 1 FROM {rows} LIMIT 1");
+        if target.nature.may_keep_rows && transaction.query_opt(&left, &[]).await.map_err(failed)?.is_some() {
+            return Err(TaskError::permanent(format!("{doing}: a trigger keeps rows that are to be replaced"))
+                .help("use `mode: append`, or disable the trigger"));
+        }
+        Ok(())
+    }
+
     /// The column and value that every row of this load gets.
     ///
     /// # Errors
@@ -89,8 +134,7 @@ impl Mode {
         matches!(self, Self::Merge(merge) if merge.on_match == OnMatch::Update)
     }
 
-    /// Makes room for the rows, and says which table they are copied to. Where that is a merge's stage and `is_checked`,
-    /// it has the table's checks, so that they speak of one row.
+    /// Makes room for the rows, and says which table they are copied to: a merge's stage, or the table itself.
     ///
     /// # Errors
     /// When the server refuses.
@@ -99,7 +143,7 @@ impl Mode {
         transaction: &Transaction<'_>,
         target: &Target,
         fields: &[Field],
-        is_checked: bool,
+        stage: Option<&Stage>,
     ) -> Result<String, TaskError> {
         let table = &target.sql_name;
         let sql = match self {
@@ -108,26 +152,23 @@ impl Mode {
             Self::Truncate => format!("TRUNCATE {table}"),
             Self::ReplacePartition(_) => match self.partition()? {
                 Some((column, value)) if !target.is_new => {
-                    format!("DELETE FROM {table} WHERE {} = {}", quote_name(target.own_name(column)?), quote(&value))
+                    let column = quote_name(target.own_name(column)?);
+                    let rows = format!("{table} WHERE {column} = {}", quote(&value));
+                    Self::empty(transaction, target, &rows).await?;
+                    return Ok(table.clone());
                 }
                 _ => return Ok(table.clone()),
             },
-            Self::Merge(_) if is_checked => {
-                let drops = target.others(fields).map(|name| format!("DROP COLUMN {}", quote_name(name)));
-                let drops = drops.collect::<Vec<_>>().join(", ");
-                let alter = if drops.is_empty() { drops } else { format!("; ALTER TABLE {STAGE} {drops}") };
-                format!("CREATE TEMP TABLE jitney_stage (LIKE {table} INCLUDING CONSTRAINTS) ON COMMIT DROP{alter}")
-            }
-            Self::Merge(_) => {
-                let columns = list(fields);
-                format!("CREATE TEMP TABLE jitney_stage ON COMMIT DROP AS SELECT {columns} FROM {table} WITH NO DATA")
-            }
+            Self::Merge(merge) => match stage {
+                Some(stage) => stage.sql(target, fields, &merge.key(target)?),
+                None => return Ok(table.clone()),
+            },
         };
         transaction
             .batch_execute(&sql)
             .await
             .map_err(|error| explain(&format!("making room in `{}`", target.name), &error))?;
-        Ok(if matches!(self, Self::Merge(_)) { STAGE.to_owned() } else { table.clone() })
+        Ok(if stage.is_some() { STAGE.to_owned() } else { table.clone() })
     }
 
     /// What would make it faster, if anything would: an index where the partition's rows are looked for in all rows of
@@ -154,81 +195,16 @@ impl Mode {
         }))
     }
 
+    /// The stage of a merge; none for the other modes. `is_checked` says that bad rows are rejected, and `has_lines`
+    /// that rows stand on lines of the file.
+    pub(super) fn stage(&self, fields: &[Field], is_checked: bool, has_lines: bool) -> Option<Stage> {
+        matches!(self, Self::Merge(_)).then(|| Stage::new(fields, is_checked, has_lines))
+    }
+
     /// The table that rows are copied to, as the server's messages name it.
     pub(super) fn relation<'a>(&self, target: &'a Target) -> &'a str {
         if matches!(self, Self::Merge(_)) { "jitney_stage" } else { &target.nature.relation }
     }
-
-    /// Brings staged rows into the table; how many of the file's rows it took. `sent` rows were copied.
-    ///
-    /// # Errors
-    /// When a key is NULL, or the server refuses.
-    pub(super) async fn finish(
-        &self,
-        transaction: &Transaction<'_>,
-        target: &Target,
-        fields: &[Field],
-        sent: u64,
-    ) -> Result<u64, TaskError> {
-        let Self::Merge(merge) = self else { return Ok(sent) };
-        let key: Vec<String> =
-            merge.key.iter().map(|name| target.own_name(name).map(quote_name)).collect::<Result<_, _>>()?;
-        if key.is_empty() {
-            return Err(
-                TaskError::permanent("`merge` wants a key").help("for example `mode: {merge: {key: [unique_row_id]}}`")
-            );
-        }
-        let doing = format!("merging into `{}`", target.name);
-        let nulls = key.iter().map(|name| format!("{name} IS NULL")).collect::<Vec<_>>().join(" OR ");
-        let sql = format!("SELECT EXISTS (SELECT 1 FROM {STAGE} WHERE {nulls})");
-        if transaction.query_one(&sql, &[]).await.map_err(|error| explain(&doing, &error))?.get(0) {
-            return Err(TaskError::permanent(format!("{doing}: the key is NULL in some rows"))
-                .help("choose a key that every row has, for example a `row_id` of the transform"));
-        }
-        transaction.batch_execute(&format!("ANALYZE {STAGE}")).await.map_err(|error| explain(&doing, &error))?;
-        let (update, insert) = merge.statements(target, fields, &key);
-        let mut changed = 0;
-        if let Some(update) = update {
-            let row = transaction.query_one(&update, &[]).await.map_err(|error| explain(&doing, &error))?;
-            changed += row.get::<_, i64>(0).unsigned_abs();
-        }
-        Ok(changed + transaction.execute(&insert, &[]).await.map_err(|error| explain(&doing, &error))?)
-    }
-}
-
-impl Merge {
-    /// The update, if there is anything to update, and the insert. Of rows with the same key in the file, the last one
-    /// counts for `update` and the first for `ignore`. The update gives the number of keys that it changed, not of the
-    /// table's rows: without a unique index the table may hold a key twice.
-    fn statements(&self, target: &Target, fields: &[Field], key: &[String]) -> (Option<String>, String) {
-        let (table, columns, keys) = (&target.sql_name, list(fields), key.join(", "));
-        let last = if self.on_match == OnMatch::Update { " DESC" } else { "" };
-        let staged = format!("(SELECT DISTINCT ON ({keys}) {columns} FROM {STAGE} ORDER BY {keys}, ctid{last})");
-        let same = key.iter().map(|name| format!("t.{name} = s.{name}")).collect::<Vec<_>>().join(" AND ");
-        let overriding = if target.overrides_identity(fields) { " OVERRIDING SYSTEM VALUE" } else { "" };
-        let insert = format!(
-            "INSERT INTO {table} ({columns}){overriding} SELECT {columns} FROM {staged} s
-             WHERE NOT EXISTS (SELECT 1 FROM {table} t WHERE {same})"
-        );
-        let rest = fields.iter().map(|field| (quote_name(&field.name), field.kind));
-        let rest: Vec<(String, Kind)> = rest.filter(|(name, _)| !key.contains(name)).collect();
-        if self.on_match == OnMatch::Ignore || rest.is_empty() {
-            return (None, insert);
-        }
-        let set = rest.iter().map(|(name, _)| format!("{name} = s.{name}")).collect::<Vec<_>>().join(", ");
-        let differs = rest.iter().map(|(name, kind)| differs(name, *kind)).collect::<Vec<_>>().join(" OR ");
-        let changed = key.iter().map(|name| format!("s.{name}")).collect::<Vec<_>>().join(", ");
-        let update = format!(
-            "WITH changed AS (UPDATE {table} t SET {set} FROM {staged} s WHERE {same} AND ({differs}) RETURNING {changed})
-             SELECT count(*) FROM (SELECT DISTINCT {keys} FROM changed) AS keys"
-        );
-        (Some(update), insert)
-    }
-}
-
-fn differs(name: &str, kind: Kind) -> String {
-    let cast = if kind.is_compared_as_text() { "::text" } else { "" };
-    format!("t.{name}{cast} IS DISTINCT FROM s.{name}{cast}")
 }
 
 /// The columns for SQL.

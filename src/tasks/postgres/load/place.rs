@@ -30,6 +30,14 @@ impl Way<'_> {
         located.await.err().unwrap_or(problem)
     }
 
+    /// The same for a merge, away from the threads of the runtime.
+    ///
+    /// # Errors
+    /// When the file cannot be read again.
+    pub(super) fn line_of_sent(&self, row: u64) -> Result<Option<u64>, TaskError> {
+        aside(|| self.line_of(row))
+    }
+
     /// The line of the file that a row which was sent (from 1) stands on; none when it is a query's.
     fn line_of(&self, row: u64) -> Result<Option<u64>, TaskError> {
         let (reader, plan) =
@@ -68,7 +76,7 @@ impl Way<'_> {
         Ok(())
     }
 
-    fn complaint(&self, refusal: &Refusal, relation: &str, text: String) -> Complaint {
+    pub(super) fn complaint(&self, refusal: &Refusal, relation: &str, text: String) -> Complaint {
         let fields = self.encoder.fields.iter().map(|field| field.name.as_str());
         let place =
             refusal.column(relation, fields.clone()).and_then(|name| fields.clone().position(|other| other == name));

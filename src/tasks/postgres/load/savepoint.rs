@@ -5,22 +5,22 @@ use tokio_postgres::{Error, Transaction};
 use crate::postgres::{Refusal, Watch, explain};
 use crate::task::TaskError;
 
-/// Does a COPY into `relation` (as the server's messages name it), and what belongs to it, behind a savepoint. What the
-/// server has against one of the rows is the inner error, and nothing of the work stays.
+/// Stores rows, and does what belongs to it, behind a savepoint. What the server has against one of the rows, as
+/// `is_of_a_row` tells, is the inner error, and nothing of the work stays.
 ///
 /// # Errors
 /// What the work says that is about no row, or that the server refuses a statement.
 pub(super) async fn behind<T>(
     transaction: &Transaction<'_>,
     watch: &Watch<'_>,
-    (doing, relation): (&str, &str),
+    (doing, is_of_a_row): (&str, &(dyn Fn(&Refusal) -> bool + Sync)),
     work: impl Future<Output = Result<T, TaskError>>,
 ) -> Result<Result<T, Refusal>, TaskError> {
     over(watch, doing, transaction.batch_execute("SAVEPOINT jitney_rows")).await?;
     let (end, outcome) = match work.await {
         Ok(done) => ("RELEASE SAVEPOINT jitney_rows", Ok(done)),
         Err(problem) => {
-            let refusal = watch.refusal().filter(|refusal| refusal.is_of_a_row(relation)).ok_or(problem)?;
+            let refusal = watch.refusal().filter(is_of_a_row).ok_or(problem)?;
             ("ROLLBACK TO SAVEPOINT jitney_rows; RELEASE SAVEPOINT jitney_rows", Err(refusal))
         }
     };

@@ -13,7 +13,8 @@ use super::Way;
 use super::encode::{HEADER, TRAILER, unwritable};
 use super::feed::{Feed, Form, Order, Parcel, Question};
 use super::key::Key;
-use super::mode::{self, STAGE};
+use super::merge::STAGE;
+use super::mode;
 use super::refused::Refused;
 use super::savepoint;
 use crate::postgres::{Refusal, Watch};
@@ -23,6 +24,9 @@ use crate::text::count;
 
 /// The most bytes of one message. The server takes 1 GiB at most, which one row may reach.
 const MESSAGE: usize = 1 << 20;
+
+/// The table in which subtransactions leave their numbers.
+pub(super) const PARTS: &str = "CREATE TEMP TABLE jitney_part (mark int) ON COMMIT DROP";
 
 /// The rows of a load on their way to the server.
 pub(super) struct Sending<'a> {
@@ -81,8 +85,7 @@ impl Sending<'_> {
         let mut flow = Flow { sending: self, columns, sent, rows: 0, copying: None, key, has_asked: false };
         let mut refused = Refused::default();
         if rejected.room().is_some() && self.table != STAGE {
-            let table = "CREATE TEMP TABLE jitney_part (mark int) ON COMMIT DROP";
-            flow.over(self.transaction.batch_execute(table)).await?;
+            flow.over(self.transaction.batch_execute(PARTS)).await?;
         }
         while let Some(order) = flow.unless_refused(async { Ok(orders.recv().await) }).await? {
             let mut parcel = match order {
@@ -274,7 +277,8 @@ impl Flow<'_> {
         };
         let Sending { transaction, watch, relation, .. } = self.sending;
         let work = Box::pin(async { Ok((self.copy(form, bytes).await?, self.part().await?)) });
-        match savepoint::behind(transaction, watch, (&self.sending.doing(), relation), work).await? {
+        let is_of_a_row = |refusal: &Refusal| refusal.is_of_a_row(relation);
+        match savepoint::behind(transaction, watch, (&self.sending.doing(), &is_of_a_row), work).await? {
             Ok((stored, part)) => {
                 self.sent.parts.extend(part);
                 self.count(rows.height() as u64, stored).map(Ok)
@@ -283,14 +287,13 @@ impl Flow<'_> {
         }
     }
 
-    /// The number of the subtransaction that is under way, where rows of the table bear it. Only a row tells it.
+    /// The number of the subtransaction that is under way, where rows of the table bear it.
     async fn part(&self) -> Result<Option<i64>, TaskError> {
-        if self.sending.table == STAGE {
-            return Ok(None);
+        let Sending { transaction, watch, table, .. } = self.sending;
+        match *table {
+            STAGE => Ok(None),
+            _ => part(transaction, watch, &self.sending.doing()).await.map(Some),
         }
-        let marked = "INSERT INTO pg_temp.jitney_part VALUES (1) RETURNING xmin::text::bigint";
-        let row = self.over(self.sending.transaction.query_one(marked, &[])).await?;
-        Ok(Some(row.get(0)))
     }
 
     async fn copy(&self, form: Form, bytes: Bytes) -> Result<u64, TaskError> {
@@ -300,6 +303,15 @@ impl Flow<'_> {
         self.sending.watch.unless_refused(&doing, sent).await?;
         self.end(copying).await
     }
+}
+
+/// The number of the subtransaction that is under way. Only a row tells it; [`PARTS`] makes the table for it.
+///
+/// # Errors
+/// When the server refuses.
+pub(super) async fn part(transaction: &Transaction<'_>, watch: &Watch<'_>, doing: &str) -> Result<i64, TaskError> {
+    let marked = "INSERT INTO pg_temp.jitney_part VALUES (1) RETURNING xmin::text::bigint";
+    Ok(savepoint::over(watch, doing, transaction.query_one(marked, &[])).await?.get(0))
 }
 
 /// Sends the bytes of a COPY in messages that the server takes.

@@ -1,0 +1,359 @@
+//! A merge: rows are copied to a stage, and go from there into the table. What the table has against one of them is found
+//! by halves: a part of the stage that the server refuses is tried again in two parts, each behind a savepoint.
+
+use super::mode::{Merge, OnMatch, list};
+use super::refused::Refused;
+use super::savepoint;
+use super::send::{PARTS, Sending, part};
+use crate::postgres::Refusal;
+use crate::postgres::name::quote_name;
+use crate::task::TaskError;
+use crate::tasks::bad_rows::Rejected;
+use crate::tasks::postgres::kind::Kind;
+use crate::tasks::postgres::target::{Field, Target};
+
+/// The stage of a merge: a table that is gone with the transaction.
+pub(super) const STAGE: &str = "pg_temp.jitney_stage";
+/// The rows of the stage that count for their keys, once it is known that the table does not take all of them.
+const CHOSEN: &str = "pg_temp.jitney_chosen";
+
+/// The stage's columns besides the table's.
+#[derive(Clone, Debug)]
+pub(super) struct Stage {
+    /// The number of a row, in the order in which rows were sent. Where a row lies in a table says nothing certain of it.
+    row: String,
+    /// The row's line in the file, where bad rows are rejected and rows stand on lines.
+    line: Option<String>,
+    /// Whether the stage has the table's checks, so that they speak of one row.
+    is_checked: bool,
+}
+
+impl Stage {
+    /// Names the columns as no field is named.
+    pub(super) fn new(fields: &[Field], is_checked: bool, has_lines: bool) -> Self {
+        let free = |name: &str| {
+            let mut name = name.to_owned();
+            while fields.iter().any(|field| field.name == name) {
+                name.push('_');
+            }
+            name
+        };
+        let line = (is_checked && has_lines).then(|| free("jitney_line"));
+        Self { row: free("jitney_row"), line, is_checked }
+    }
+
+    /// The field that takes a row's line.
+    pub(super) fn line(&self) -> Option<Field> {
+        self.line.as_deref().map(|name| Field::unstored(name, Kind::Int8))
+    }
+
+    /// The statements that make it. Triggers that see rows before they are stored may make good what a check refuses, so
+    /// the table's checks must wait for them.
+    pub(super) fn sql(&self, target: &Target, fields: &[Field], key: &[String]) -> String {
+        let (table, row) = (&target.sql_name, quote_name(&self.row));
+        let mut changes = vec![format!("ADD COLUMN {row} bigint GENERATED ALWAYS AS IDENTITY")];
+        changes.extend(self.line.iter().map(|line| format!("ADD COLUMN {} bigint", quote_name(line))));
+        let make = if self.is_checked && !target.nature.may_skip_rows {
+            changes.extend(target.others(fields).map(|name| format!("DROP COLUMN {}", quote_name(name))));
+            format!("(LIKE {table} INCLUDING CONSTRAINTS) ON COMMIT DROP")
+        } else {
+            format!("ON COMMIT DROP AS SELECT {} FROM {table} WITH NO DATA", list(fields))
+        };
+        if self.is_checked {
+            changes.extend(key.iter().map(|name| format!("ALTER COLUMN {name} SET NOT NULL")));
+        }
+        format!("CREATE TEMP TABLE jitney_stage {make}; ALTER TABLE {STAGE} {}", changes.join(", "))
+    }
+}
+
+/// What came of a merge.
+#[derive(Default)]
+pub(super) struct Merged {
+    /// Rows of the file that are new in the table, or changed a row of it.
+    pub(super) taken: u64,
+    /// The numbers of the subtransactions that wrote them.
+    pub(super) parts: Vec<i64>,
+}
+
+/// A merge of staged rows.
+pub(super) struct Merging<'a> {
+    pub(super) sending: &'a Sending<'a>,
+    pub(super) merge: &'a Merge,
+    pub(super) stage: &'a Stage,
+    pub(super) fields: &'a [Field],
+}
+
+/// The two steps of a merge.
+#[derive(Clone, Copy)]
+enum Step {
+    Update,
+    Insert,
+}
+
+impl Merging<'_> {
+    /// Brings the staged rows into the table.
+    ///
+    /// # Errors
+    /// When a key is NULL, when the table refuses a row and none is to be rejected, when too many are, or when the server
+    /// refuses.
+    pub(super) async fn run(&self, rejected: &mut Rejected) -> Result<Merged, TaskError> {
+        let key = self.merge.key(self.target())?;
+        self.prepare(&key).await?;
+        let source = self.staged(&key);
+        if rejected.room().is_none() && self.target().nature.wants_one_statement {
+            // Rows may need each other, so that nothing is known of one alone.
+            return Ok(Merged { taken: self.all(&key, &source).await?, parts: Vec::new() });
+        }
+        if let Ok((taken, part)) = self.behind(self.all(&key, &source)).await? {
+            return Ok(Merged { taken, parts: vec![part] });
+        }
+        let (mut merged, mut refused) = (Merged::default(), Refused::default());
+        let last = self.choose(&key).await?;
+        for step in self.steps() {
+            let room = rejected.room().unwrap_or(0);
+            self.by_halves(step, (&key, last, room), &mut merged, &mut refused).await?;
+        }
+        self.sending.way.take_refused(refused, rejected).await?;
+        Ok(merged)
+    }
+
+    fn target(&self) -> &Target {
+        self.sending.way.target
+    }
+
+    fn doing(&self) -> String {
+        format!("merging into `{}`", self.target().name)
+    }
+
+    fn steps(&self) -> impl Iterator<Item = Step> {
+        let update = (self.merge.on_match == OnMatch::Update).then_some(Step::Update);
+        update.into_iter().chain([Step::Insert])
+    }
+
+    async fn execute(&self, sql: &str) -> Result<u64, TaskError> {
+        let Sending { transaction, watch, .. } = self.sending;
+        savepoint::over(watch, &self.doing(), transaction.execute(sql, &[])).await
+    }
+
+    async fn batch(&self, sql: &str) -> Result<(), TaskError> {
+        let Sending { transaction, watch, .. } = self.sending;
+        savepoint::over(watch, &self.doing(), transaction.batch_execute(sql)).await
+    }
+
+    /// The number that a query gives.
+    async fn number(&self, sql: &str) -> Result<Option<i64>, TaskError> {
+        let Sending { transaction, watch, .. } = self.sending;
+        let row = savepoint::over(watch, &self.doing(), transaction.query_opt(sql, &[])).await?;
+        Ok(row.and_then(|row| row.get(0)))
+    }
+
+    async fn prepare(&self, key: &[String]) -> Result<(), TaskError> {
+        let nulls = key.iter().map(|name| format!("{name} IS NULL")).collect::<Vec<_>>().join(" OR ");
+        if self.number(&format!("SELECT 1::bigint FROM {STAGE} WHERE {nulls} LIMIT 1")).await?.is_some() {
+            return Err(TaskError::permanent(format!("{}: the key is NULL in some rows", self.doing()))
+                .help("choose a key that every row has, for example a `row_id` of the transform"));
+        }
+        self.batch(&format!("ANALYZE {STAGE}; {PARTS}")).await?;
+        if self.target().nature.has_policies {
+            // What is refused without any row is a right to the table; else it is a row that a policy refuses.
+            self.all(key, &format!("(SELECT * FROM {STAGE} WHERE false)")).await?;
+        }
+        Ok(())
+    }
+
+    /// The staged rows of which each has a key of its own. Of rows with the same key, the last one counts for `update`
+    /// and the first for `ignore`.
+    fn staged(&self, key: &[String]) -> String {
+        let (keys, row) = (key.join(", "), quote_name(&self.stage.row));
+        let order = self.order();
+        format!("(SELECT DISTINCT ON ({keys}) * FROM {STAGE} ORDER BY {keys}, {row} {order})")
+    }
+
+    fn order(&self) -> &'static str {
+        if self.merge.on_match == OnMatch::Update { "DESC" } else { "ASC" }
+    }
+
+    /// Takes all rows of a source; how many were taken.
+    async fn all(&self, key: &[String], source: &str) -> Result<u64, TaskError> {
+        let mut taken = 0;
+        for step in self.steps() {
+            taken += self.take(step, key, source).await?;
+        }
+        Ok(taken)
+    }
+
+    async fn take(&self, step: Step, key: &[String], source: &str) -> Result<u64, TaskError> {
+        match step {
+            Step::Insert => self.execute(&self.merge.insert(self.target(), self.fields, key, source)).await,
+            Step::Update => match self.merge.update(self.target(), self.fields, key, source) {
+                Some(update) => Ok(self.number(&update).await?.unwrap_or_default().unsigned_abs()),
+                None => Ok(0),
+            },
+        }
+    }
+
+    /// Takes rows behind a savepoint; also the number of the subtransaction. What the table has against one of them is the
+    /// inner error.
+    async fn behind(
+        &self,
+        work: impl Future<Output = Result<u64, TaskError>>,
+    ) -> Result<Result<(u64, i64), Refusal>, TaskError> {
+        let Sending { transaction, watch, relation, .. } = self.sending;
+        let has_policies = self.target().nature.has_policies;
+        let is_of_a_row = |refusal: &Refusal| refusal.is_of_a_row(relation) || has_policies && refusal.is_of_a_right();
+        let doing = self.doing();
+        let work = Box::pin(async {
+            watch.before_copy();
+            Ok((work.await?, part(transaction, watch, &doing).await?))
+        });
+        savepoint::behind(transaction, watch, (&doing, &is_of_a_row), work).await
+    }
+
+    /// Parts the stage into the rows that count for their keys and the others, which may count yet; the highest number.
+    async fn choose(&self, key: &[String]) -> Result<i64, TaskError> {
+        let row = quote_name(&self.stage.row);
+        self.batch(&format!(
+            "CREATE TEMP TABLE jitney_chosen ON COMMIT DROP AS SELECT * FROM {} AS chosen;
+             CREATE UNIQUE INDEX ON {CHOSEN} ({row});
+             ANALYZE {CHOSEN};
+             DELETE FROM {STAGE} s USING {CHOSEN} c WHERE c.{row} = s.{row}",
+            self.staged(key)
+        ))
+        .await?;
+        Ok(self.number(&format!("SELECT max({row}) FROM {CHOSEN}")).await?.unwrap_or_default())
+    }
+
+    /// Takes the chosen rows in parts, in the order of the file, and notes those that the table refuses, until there are
+    /// more of them than there is room for.
+    async fn by_halves(
+        &self,
+        step: Step,
+        (key, last, room): (&[String], i64, u64),
+        merged: &mut Merged,
+        refused: &mut Refused,
+    ) -> Result<(), TaskError> {
+        let row = quote_name(&self.stage.row);
+        let mut parts = vec![(1, last)];
+        while let Some((from, to)) = parts.pop().filter(|_| refused.count() <= room) {
+            let source = format!("(SELECT * FROM {CHOSEN} WHERE {row} BETWEEN {from} AND {to})");
+            match self.behind(self.take(step, key, &source)).await? {
+                Ok((taken, part)) => {
+                    merged.taken += taken;
+                    merged.parts.extend((taken > 0).then_some(part));
+                }
+                Err(_) if from < to => {
+                    let middle = from + (to - from) / 2;
+                    parts.extend([(middle + 1, to), (from, middle)]);
+                }
+                Err(refusal) => {
+                    self.note(from, &refusal, refused).await?;
+                    parts.extend(self.replace(from, key).await?.map(|next| (next, next)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes a row that the table refused.
+    async fn note(&self, number: i64, refusal: &Refusal, refused: &mut Refused) -> Result<(), TaskError> {
+        let Sending { way, relation, .. } = self.sending;
+        let row = quote_name(&self.stage.row);
+        let line = match &self.stage.line {
+            Some(line) => {
+                let sql = format!("SELECT {} FROM {CHOSEN} WHERE {row} = {number}", quote_name(line));
+                self.number(&sql).await?.map(i64::unsigned_abs)
+            }
+            None if self.stage.is_checked => None,
+            // Every row was sent once, in the order of these numbers.
+            None => way.line_of_sent(number.unsigned_abs())?,
+        };
+        let text = match line {
+            Some(_) => String::new(),
+            None => self.text(number).await?,
+        };
+        refused.add(line, way.complaint(refusal, relation, text));
+        Ok(())
+    }
+
+    /// A chosen row as it would be sent.
+    async fn text(&self, number: i64) -> Result<String, TaskError> {
+        let Sending { transaction, watch, .. } = self.sending;
+        let shown = |field: &Field| format!("coalesce({}::text, '\\N')", quote_name(&field.name));
+        let columns = self.fields.iter().map(shown).collect::<Vec<_>>().join(", ");
+        let row = quote_name(&self.stage.row);
+        let sql = format!("SELECT concat_ws(E'\\t', {columns}) FROM {CHOSEN} WHERE {row} = {number}");
+        Ok(savepoint::over(watch, &self.doing(), transaction.query_one(&sql, &[])).await?.get(0))
+    }
+
+    /// Leaves a row out. The next one of the same key counts instead, if there is one: the table becomes as if the file had
+    /// not had the row.
+    async fn replace(&self, number: i64, key: &[String]) -> Result<Option<i64>, TaskError> {
+        let row = quote_name(&self.stage.row);
+        let same = key.iter().map(|name| format!("s.{name} = c.{name}")).collect::<Vec<_>>().join(" AND ");
+        let next = format!(
+            "WITH gone AS (DELETE FROM {STAGE} WHERE {row} = (
+                 SELECT s.{row} FROM {STAGE} s JOIN {CHOSEN} c ON {same} WHERE c.{row} = {number}
+                 ORDER BY s.{row} {} LIMIT 1) RETURNING *)
+             INSERT INTO {CHOSEN} SELECT * FROM gone RETURNING {row}",
+            self.order()
+        );
+        let next = self.number(&next).await?;
+        self.execute(&format!("DELETE FROM {CHOSEN} WHERE {row} = {number}")).await?;
+        Ok(next)
+    }
+}
+
+impl Merge {
+    /// The columns of the key, for SQL.
+    ///
+    /// # Errors
+    /// When there are none, or the table has no such column.
+    pub(super) fn key(&self, target: &Target) -> Result<Vec<String>, TaskError> {
+        if self.key.is_empty() {
+            let help = "for example `mode: {merge: {key: [unique_row_id]}}`";
+            return Err(TaskError::permanent("`merge` wants a key").help(help));
+        }
+        self.key.iter().map(|name| target.own_name(name).map(quote_name)).collect()
+    }
+
+    /// Adds the rows of `source` whose key the table has not.
+    fn insert(&self, target: &Target, fields: &[Field], key: &[String], source: &str) -> String {
+        let (table, columns) = (&target.sql_name, list(fields));
+        let overriding = if target.overrides_identity(fields) { " OVERRIDING SYSTEM VALUE" } else { "" };
+        format!(
+            "INSERT INTO {table} ({columns}){overriding} SELECT {columns} FROM {source} s
+             WHERE NOT EXISTS (SELECT 1 FROM {table} t WHERE {})",
+            same(key)
+        )
+    }
+
+    /// Changes the table's rows that differ from those of `source`, if there is anything to change. It gives the number of
+    /// keys that it changed, not of the table's rows: without a unique index the table may hold a key twice.
+    fn update(&self, target: &Target, fields: &[Field], key: &[String], source: &str) -> Option<String> {
+        let rest = fields.iter().map(|field| (quote_name(&field.name), field.kind));
+        let rest: Vec<(String, Kind)> = rest.filter(|(name, _)| !key.contains(name)).collect();
+        if rest.is_empty() {
+            return None;
+        }
+        let set = rest.iter().map(|(name, _)| format!("{name} = s.{name}")).collect::<Vec<_>>().join(", ");
+        let differs = rest.iter().map(|(name, kind)| differs(name, *kind)).collect::<Vec<_>>().join(" OR ");
+        let changed = key.iter().map(|name| format!("s.{name}")).collect::<Vec<_>>().join(", ");
+        Some(format!(
+            "WITH changed AS (
+                 UPDATE {} t SET {set} FROM {source} s WHERE {} AND ({differs}) RETURNING {changed})
+             SELECT count(*) FROM (SELECT DISTINCT {} FROM changed) AS keys",
+            target.sql_name,
+            same(key),
+            key.join(", ")
+        ))
+    }
+}
+
+fn same(key: &[String]) -> String {
+    key.iter().map(|name| format!("t.{name} = s.{name}")).collect::<Vec<_>>().join(" AND ")
+}
+
+fn differs(name: &str, kind: Kind) -> String {
+    let cast = if kind.is_compared_as_text() { "::text" } else { "" };
+    format!("t.{name}{cast} IS DISTINCT FROM s.{name}{cast}")
+}
