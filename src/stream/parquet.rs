@@ -240,9 +240,11 @@ fn check_ends(path: &Path, name: &str) -> Result<u64> {
         return Err(broken(name, "the Parquet file is cut off: its index, which stands at its end, is missing"));
     };
     let length = u64::from(u32::from_le_bytes(*length));
-    if length > MAX_INDEX_BYTES.min(size - 12) || !footer::is_sound(&index(path, length).map_err(unopened)?) {
+    if length > MAX_INDEX_BYTES.min(size - 12) {
         return Err(broken(name, "cannot read the Parquet file: its index is damaged"));
     }
+    let checked = footer::check(&index(path, length).map_err(unopened)?);
+    checked.map_err(|problem| broken(name, format!("cannot read the Parquet file: {problem}")))?;
     Ok(size)
 }
 

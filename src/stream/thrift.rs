@@ -8,6 +8,9 @@ const MAX_DEPTH: usize = 16;
 /// 1,000 columns in 1,000 row groups are as many.
 const MAX_ITEMS: u64 = 1_000_000;
 
+/// What is told at the end of a struct, in place of a field's number.
+pub(super) const END: i64 = 0;
+
 /// What a field must be.
 #[derive(Clone, Copy)]
 pub(super) enum Type {
@@ -73,7 +76,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a struct, and tells the name of the struct, the number of the field and the value for each 32-bit number in
-    /// it.
+    /// it, and [`END`] when a struct ends.
     pub(super) fn fields(&mut self, known: Known, tell: &mut impl FnMut((&'static str, i64), i64)) -> Option<()> {
         self.structure(known, 0, tell)
     }
@@ -84,6 +87,7 @@ impl<'a> Reader<'a> {
             let byte = self.byte()?;
             let (step, code) = (byte >> 4, byte & 0x0f);
             if code == 0 {
+                tell((known.name, END), 0);
                 return Some(());
             }
             id = if step == 0 { self.int()? } else { id + i64::from(step) };
