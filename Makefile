@@ -1,9 +1,9 @@
 # What there is to do:
 #
-#   make demo         build, then the main job end to end: needs no Postgres, no internet once built, no answers
-#   make demo-elt     the same by way of Cloud Storage into BigQuery, on emulators of both
+#   make demo         build, then the main job end to end: needs no Postgres, no internet once built, no prompts
+#   make demo-elt     the same, through Cloud Storage into BigQuery, on emulators of both
 #   make test         all tests
-#   make emulators    set up Google Cloud's emulators for the tests, once (`make test` does it by itself)
+#   make emulators    install Google Cloud's emulators for the tests, once (`make test` does it by itself)
 #   make check        clippy and the formatter, warnings as errors
 #   make bench        loads side by side with plain Postgres, measured
 #   make clean-demo   delete the demo's files and, after a question, the private Postgres with all its data

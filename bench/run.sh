@@ -83,7 +83,7 @@ over() { awk -v a="$1" -v b="$2" 'BEGIN {printf "%.2f", a / b}'; }
 cat <<TABLE
 $rows rows, $(du -m "$work/month.csv" | cut -f1) MB of CSV, $(nproc) cores ($(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2 | xargs)), $("$programs/postgres" --version | xargs) with default settings
 
-| step | seconds | beside the limit |
+| step | seconds | relative to the limit |
 | --- | --- | --- |
 | limit: the server's COPY of the final rows from a binary file | $(in_seconds "$limit") | 1.00 |
 | jitney: gunzip, parse, key, COPY, ledger, commit | $(in_seconds "$load") | $(median <"$work/ratios") |

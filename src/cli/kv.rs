@@ -49,7 +49,7 @@ enum Command {
         /// STRING, NUMBER, BOOLEAN, DATETIME, DATE, DURATION or JSON [default: STRING]
         #[arg(long = "type", value_name = "TYPE", value_parser = kind)]
         kind: Option<KvType>,
-        /// After how long the key goes, such as 12h [default: never]
+        /// After how long the key expires, such as 12h [default: never]
         #[arg(long)]
         ttl: Option<Span>,
         /// What the key is for

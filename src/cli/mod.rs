@@ -20,6 +20,7 @@ mod out;
 mod pace;
 mod partitions;
 mod postgres;
+mod reference;
 mod replay;
 mod resume;
 mod run;
@@ -37,7 +38,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::{Overrides, Settings};
 use crate::diagnostic::Diagnostic;
@@ -69,43 +70,48 @@ struct Cli {
 enum Command {
     /// Run a flow now
     Run(run::Arguments),
-    /// Go on with an execution that is paused, was stopped, failed, or lost its process
+    /// Resume an execution that is paused, was stopped, failed, or whose process is gone
     Resume(resume::Arguments),
-    /// Run a flow for many moments of the past: months, days, hours
+    /// Run a flow for a period in the past: its months, days or hours
     Backfill(backfill::Arguments),
-    /// A flow's partitions: which are in, which failed, what changed at the source
+    /// Show a flow's partitions: which are loaded, which failed, what changed at the source
     Partitions(partitions::Arguments),
-    /// Write a flow to begin with
+    /// Write a new flow from a template
     New(new::Arguments),
-    /// Run an execution once more as a new one, from a task on or as a whole
+    /// Run an execution again as a new one, as a whole or from a task on
     Replay(replay::Arguments),
     /// Check flows without running them
     Validate(validate::Arguments),
-    /// Draw a flow: what runs after what, and whose outputs go where
+    /// Draw a flow: what runs after what, and which task uses whose outputs
     Graph(graph::Arguments),
-    /// Put short names in place of Kestra's, and leave all else as it is
+    /// Replace Kestra's type names by the short ones
     Convert(convert::Arguments),
-    /// What ran, when, how long and how many rows
+    /// List executions: what ran, when, how long and how many rows
     Executions(executions::Arguments),
     /// Free disk space: files and executions that are no longer needed, and what dead processes left
     Clean(clean::Arguments),
-    /// The values that flows keep under keys
+    /// Show and change the values that flows keep under keys
     Kv(kv::Arguments),
-    /// The task types; of one of them: fields, outputs and an example
+    /// List the task types, or describe one: fields, outputs and an example
     Tasks(tasks::Arguments),
-    /// The JSON Schema of flows, for editors
+    /// Print the JSON Schema of flows, for editors
     ///
     /// Save it once, `jitney schema > flow.schema.json`, and begin a flow with the line
     /// `# yaml-language-server: $schema=flow.schema.json`: editors then complete and check it as you type.
     Schema(schema::Arguments),
-    /// The Postgres that jitney manages for you
+    /// Manage the private Postgres
     Postgres(postgres::Arguments),
-    /// What is here, what is missing, and the command that fixes it
+    /// Check what is installed, what is missing, and how to fix it
     Doctor(doctor::Arguments),
-    /// Run flows by their triggers, and answer calls, until stopped
+    /// Run flows by their triggers and answer HTTP, until stopped
     Server(server::Arguments),
-    /// See it work: sample months, served and loaded on this machine
+    /// See it work: load sample months that are made and served on this machine
     Demo(demo::Arguments),
+}
+
+/// The subcommands and options, for whoever checks what is written about them.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the program's command line.

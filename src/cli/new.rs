@@ -25,10 +25,10 @@ pub(super) struct Arguments {
     /// The flow's name; a folder may stand before it
     #[arg(required_unless_present = "list")]
     name: Option<PathBuf>,
-    /// What to begin with
+    /// The template
     #[arg(long, default_value = "hello", value_name = "NAME", value_parser = names())]
     template: String,
-    /// List what there is to begin with
+    /// List the templates
     #[arg(long)]
     list: bool,
 }

@@ -28,7 +28,7 @@ pub(super) struct Arguments {
     /// The step, for a flow without a schedule: month, day or hour [default: month]
     #[arg(long, value_name = "STEP")]
     every: Option<String>,
-    /// The first partition [default: the first that a backfill of the flow asked for, else a year of them]
+    /// The first partition [default: the first one of the flow's backfills, else a year ago]
     #[arg(long, value_name = "WHEN")]
     from: Option<String>,
     /// The last partition, included [default: now]

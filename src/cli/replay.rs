@@ -16,7 +16,7 @@ use crate::tasks;
 pub(super) struct Arguments {
     /// The execution, or the beginning of its id
     id: String,
-    /// The task to begin with; what ran before it is not run again [default: the first]
+    /// The task to start from; those before it are not run again [default: the first]
     #[arg(long, value_name = "TASK")]
     from: Option<String>,
     /// A secret input of the flow, which the journal does not keep; may be repeated

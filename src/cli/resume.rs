@@ -19,7 +19,7 @@ use crate::tasks;
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// The execution, or the beginning of its id [default: the newest that did not end well]
+    /// The execution, or the beginning of its id [default: the newest that did not succeed]
     id: Option<String>,
     /// An input that the paused task asks for, or a secret one of the flow, which the journal does not keep; may be
     /// repeated

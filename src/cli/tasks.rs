@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cli::out::{errln, out, outln};
-use crate::cli::{Exit, Invalid};
+use crate::cli::{Exit, Invalid, reference};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::task::TaskType;
 use crate::tasks::{ALL, find};
@@ -17,10 +17,14 @@ pub(super) struct Arguments {
     /// Print JSON: with a type its JSON Schema, else the list
     #[arg(long)]
     json: bool,
+    /// Print the page of all task and trigger types, docs/tasks.md
+    #[arg(long, conflicts_with_all = ["name", "json"])]
+    markdown: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     match &arguments.name {
+        None if arguments.markdown => out!("{}", reference::page(ALL)),
         None if arguments.json => outln!("{}", ALL.iter().map(summary_json).collect::<Value>()),
         None => list(),
         Some(name) => {
@@ -83,7 +87,7 @@ fn fields(schema: &Value, inputs: bool) -> String {
 }
 
 /// A field's type in a word or two.
-fn kind(root: &Value, property: &Value) -> String {
+pub(super) fn kind(root: &Value, property: &Value) -> String {
     if let Some(target) = property.get("$ref").and_then(Value::as_str) {
         return root
             .pointer(target.trim_start_matches('#'))
@@ -110,11 +114,11 @@ fn kind(root: &Value, property: &Value) -> String {
     }
 }
 
-fn description(schema: &Value) -> String {
+pub(super) fn description(schema: &Value) -> String {
     schema.get("description").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-fn first_sentence(text: &str) -> String {
+pub(super) fn first_sentence(text: &str) -> String {
     let line = text.split("\n\n").next().unwrap_or_default().replace('\n', " ");
     line.split(". ").next().unwrap_or_default().trim_end_matches('.').to_owned()
 }

@@ -28,7 +28,7 @@ pub struct FlowOutput {
     pub display_name: Option<String>,
     /// What it is for.
     pub description: Option<String>,
-    /// Whether the execution fails when there is no value; true unless said otherwise.
+    /// Whether the execution fails when there is no value; true by default.
     #[serde(default = "yes")]
     pub required: bool,
 }
@@ -99,7 +99,7 @@ pub struct Sla {
     /// `EXECUTION_ASSERTION`: what must hold when all tasks have ended well.
     #[serde(rename = "assert")]
     pub assertion: Option<Value>,
-    /// What happens when the promise is not kept: the execution fails, is cancelled, or goes on (`NONE`).
+    /// What happens when the promise is not kept: the execution fails, is cancelled, or continues (`NONE`).
     pub behavior: Broken,
     /// Labels that the execution gets then: a map, or a list of `{key, value}`.
     #[serde(default)]

@@ -178,7 +178,7 @@ pub struct Common {
     /// A condition; when it does not hold the task is skipped.
     #[serde(alias = "when")]
     pub run_if: Option<Value>,
-    /// Whether the flow goes on, with a warning, when the task fails.
+    /// Whether the flow continues, with a warning, when the task fails.
     #[serde(default)]
     pub allow_failure: bool,
     /// Whether the flow takes no notice when the task ends with a warning.

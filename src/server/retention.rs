@@ -18,13 +18,13 @@ use crate::journal::{Journal, JournalError};
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub struct Retention {
-    /// Executions with all their events; a year unless said otherwise.
+    /// Executions with all their events; a year by default.
     #[serde(default = "a_year")]
     pub executions: Span,
-    /// Their log lines; 90 days unless said otherwise.
+    /// Their log lines; 90 days by default.
     #[serde(default = "ninety_days")]
     pub logs: Span,
-    /// The files that their tasks left; 7 days unless said otherwise.
+    /// The files that their tasks left; 7 days by default.
     #[serde(default = "seven_days")]
     pub files: Span,
     /// How much the files may take in all, such as `20GB`; the oldest go first. Without it any amount.

@@ -23,7 +23,7 @@ pub const FILE: &str = "jitney.yaml";
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub struct ServerSettings {
-    /// Who is told about what.
+    /// Who is notified of what.
     #[serde(default)]
     pub notifications: Vec<Rule>,
     /// How long what has run is kept.

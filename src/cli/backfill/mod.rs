@@ -34,17 +34,17 @@ pub(super) struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// The backfills, the newest first
+    /// List the backfills, newest first
     List(control::Listing),
-    /// One backfill: every partition and how it stands
+    /// Show a backfill: every partition and its state
     Show(control::Named),
-    /// Begin no more partitions until it is resumed
+    /// Start no more partitions until it is resumed
     Pause(control::Named),
-    /// Go on with one that is paused, or whose process has gone
+    /// Resume one that is paused, or whose process is gone
     Resume(control::Again),
-    /// Stop what is under way, and begin no more partitions
+    /// Stop the running partitions, and start no more
     Cancel(control::Named),
-    /// Run the partitions again that failed, were stopped or were not begun
+    /// Run the partitions again that failed, were stopped or were never started
     Retry(control::Again),
 }
 

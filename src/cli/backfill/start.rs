@@ -20,7 +20,7 @@ pub(super) struct Asking {
     /// The flow's file
     #[arg(required = true)]
     flow: Option<PathBuf>,
-    /// The schedule whose moments are made up for [default: the flow's only one]
+    /// The schedule whose times are the partitions [default: the flow's only one]
     #[arg(long, value_name = "ID", conflicts_with = "every")]
     trigger: Option<String>,
     /// The step, for a flow without a schedule: month, day or hour [default: month]
@@ -45,13 +45,13 @@ pub(super) struct Asking {
     /// Whether the earliest partition comes first, or the latest
     #[arg(long, value_enum, default_value_t = Order::Asc)]
     order: Order,
-    /// Only say what would run, and how each partition stands
+    /// Only show what would run, and the state of each partition
     #[arg(long)]
     dry_run: bool,
     /// A label for the executions; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     label: Vec<(String, String)>,
-    /// Begin nothing more once a partition has failed
+    /// Start nothing more once a partition has failed
     #[arg(long)]
     stop_on_failure: bool,
     /// Print JSON when it has ended

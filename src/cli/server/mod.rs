@@ -67,13 +67,13 @@ pub(super) struct Arguments {
     /// The address to answer on
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// A name under which the server is reached, beside localhost and the address that it listens on; may be repeated
+    /// A name under which the server is reached, besides localhost and the address it listens on; may be repeated
     #[arg(long, value_name = "NAME")]
     host: Vec<String>,
     /// The most executions that run at a time
     #[arg(long, value_name = "COUNT", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     parallel: u16,
-    /// How long what is under way may take to end when the server stops; what has not is begun again later
+    /// How long running executions may take to end when the server stops; the others are resumed at the next start
     #[arg(long, value_name = "DURATION", default_value = "30s")]
     grace: crate::duration::Span,
     /// The server's settings: notifications, retention, logins [default: jitney.yaml here or in the home folder]

@@ -33,7 +33,7 @@ pub struct Input {
     /// What values are allowed.
     #[serde(rename = "type")]
     pub kind: InputType,
-    /// Whether a run must have it; true unless said otherwise.
+    /// Whether a run must have it; true by default.
     #[serde(default = "yes")]
     pub required: bool,
     /// The value when none is given. It may be an expression over `vars`, other inputs and functions such as `now()`.

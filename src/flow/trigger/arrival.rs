@@ -27,10 +27,10 @@ pub struct FileArrival {
     /// `DIRECTORY` (by default) for what is in the folder, `RECURSIVE` for everything below.
     #[serde(default, alias = "listingType")]
     pub listing_type: Depth,
-    /// How often to look: every 10 seconds unless said otherwise, and every minute into a bucket, where Google counts
+    /// How often to look: every 10 seconds by default, and every minute into a bucket, where Google counts
     /// each look.
     pub interval: Option<Span>,
-    /// What becomes of a file that has arrived: `NONE`. It stays where it is, and has arrived once; a task such as
+    /// What happens to a file that has arrived: `NONE`. It stays where it is, and has arrived once; a task such as
     /// `gcs.delete` may take it away.
     #[serde(default, deserialize_with = "stays")]
     pub action: Option<Action>,
@@ -66,7 +66,7 @@ pub enum Depth {
     Recursive,
 }
 
-/// What becomes of a file that has arrived.
+/// What happens to a file that has arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
 #[schemars(rename_all = "UPPERCASE")]
 pub enum Action {

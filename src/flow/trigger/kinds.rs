@@ -19,14 +19,14 @@ pub struct Schedule {
     /// Whether `cron` has a sixth field, the second, in front.
     #[serde(default)]
     pub with_seconds: bool,
-    /// The time zone of `cron`, such as `America/New_York`; UTC unless said otherwise. A time that a clock change skips
+    /// The time zone of `cron`, such as `America/New_York`; UTC by default. A time that a clock change skips
     /// runs at the next moment that exists; one that it repeats runs once.
     pub timezone: Option<String>,
     /// What is done about the times that passed while nothing was running.
     pub recover_missed_schedules: Option<Recover>,
     /// How late an execution may start; later ones are left out.
     pub late_maximum_delay: Option<Span>,
-    /// The past to be made up for; it is asked for with `jitney backfill`, and read here for the sake of older flows.
+    /// The past to backfill; use `jitney backfill` instead. Accepted for older flows.
     pub backfill: Option<Backfill>,
 }
 
@@ -49,7 +49,7 @@ pub enum Recover {
 pub struct Backfill {
     /// The first moment.
     pub start: String,
-    /// The moment after the last; now unless said otherwise.
+    /// The moment after the last; now by default.
     pub end: Option<String>,
 }
 
@@ -76,7 +76,7 @@ impl Webhook {
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct FlowEnd {
-    /// How the other execution must have ended; any way unless said otherwise.
+    /// How the other execution must have ended; any way by default.
     #[serde(default = "Status::ends")]
     pub states: Vec<Status>,
     /// Several flows that must all have ended, within a window of time.
@@ -90,7 +90,7 @@ pub struct FlowEnd {
 pub struct HttpPoll {
     /// The address.
     pub uri: String,
-    /// GET unless said otherwise.
+    /// GET by default.
     #[serde(default = "get")]
     pub method: String,
     /// Headers of the request.

@@ -34,7 +34,7 @@ pub struct Trigger {
     pub common: TriggerCommon,
     /// Labels that its executions get.
     pub labels: Map<String, Value>,
-    /// What must hold besides, all of it.
+    /// What must also hold, all of it.
     pub conditions: Vec<Condition>,
     /// Where the trigger stands in the document.
     pub path: Vec<String>,
@@ -98,15 +98,15 @@ pub struct TriggerCommon {
     /// Labels of the executions: a map, or a list of {key, value}.
     #[serde(default)]
     pub labels: Value,
-    /// What must hold besides, all of it: a list of conditions, each with a `type`.
+    /// What must also hold, all of it: a list of conditions, each with a `type`.
     #[serde(default, alias = "scheduleConditions")]
     pub conditions: Value,
-    /// An expression that must hold besides.
+    /// An expression that must also hold.
     pub when: Option<Value>,
     /// The states of an execution after which the trigger disables itself.
     #[serde(default)]
     pub stop_after: Vec<Status>,
-    /// Whether an execution may start while an earlier one of this trigger is under way.
+    /// Whether an execution may start while an earlier one of this trigger is running.
     #[serde(default)]
     pub allow_concurrent: bool,
     /// Has no meaning here.

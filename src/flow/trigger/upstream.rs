@@ -79,10 +79,10 @@ pub struct Preconditions {
     /// Executions that are told by filters in place of a flow's name; for each there must be one.
     #[serde(default, rename = "where")]
     pub filters: Vec<Where>,
-    /// The time within which they must all end; a day from the first one unless said otherwise.
+    /// The time within which they must all end; a day from the first one by default.
     #[serde(default)]
     pub time_window: TimeWindow,
-    /// Whether all begins anew once the trigger has started its flow; true unless said otherwise.
+    /// Whether all begins anew once the trigger has started its flow; true by default.
     #[serde(default = "yes")]
     pub reset_on_success: bool,
 }
@@ -112,7 +112,7 @@ pub struct UpstreamFlow {
     pub namespace: String,
     /// Its id; any flow of the namespace when there is none.
     pub flow_id: Option<String>,
-    /// How it must have ended; `SUCCESS` or `WARNING` unless said otherwise.
+    /// How it must have ended; `SUCCESS` or `WARNING` by default.
     #[serde(default = "Status::good_ends")]
     pub states: Vec<Status>,
     /// Labels that its execution must have.
@@ -144,7 +144,7 @@ pub struct TimeWindow {
     /// `DAILY_TIME_DEADLINE`: each day until `deadline`. `DAILY_TIME_WINDOW`: each day from `startTime` to `endTime`.
     #[serde(default, rename = "type")]
     pub kind: WindowKind,
-    /// How long the window is; a day unless said otherwise.
+    /// How long the window is; a day by default.
     pub window: Option<Span>,
     /// How much later than midnight windows of `DURATION_WINDOW` begin.
     pub window_advance: Option<Span>,

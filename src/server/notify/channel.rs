@@ -33,7 +33,7 @@ pub struct Mail {
     /// How the connection is kept secret.
     #[serde(default)]
     pub tls: Tls,
-    /// Who logs in; nobody unless said.
+    /// Who logs in; nobody by default.
     pub username: Option<String>,
     /// The password, best as `"{{ secret('SMTP_PASSWORD') }}"`.
     pub password: Option<String>,
@@ -41,7 +41,7 @@ pub struct Mail {
     pub from: String,
     /// The receivers.
     pub to: Vec<String>,
-    /// The subject, a template; the message's first line unless said.
+    /// The subject, a template; the message's first line by default.
     pub subject: Option<String>,
 }
 

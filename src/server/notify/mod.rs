@@ -26,14 +26,14 @@ use crate::task::TaskType;
 pub use channel::{Channel, Mail, Tls};
 pub use message::News;
 
-/// Whom to tell about what.
+/// Who is notified of what.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub struct Rule {
-    /// What to tell; failures, recoveries and an unhealthy server unless said otherwise.
+    /// What to report; failures, recoveries and an unhealthy server by default.
     #[serde(default = "usual")]
     pub on: Vec<Occasion>,
-    /// Which flows, as `namespace.flow`, where `*` stands for anything; all unless said otherwise.
+    /// Which flows, as `namespace.flow`, where `*` stands for anything; all by default.
     #[serde(default = "everything")]
     pub flows: Vec<String>,
     /// Only executions that have these labels.
@@ -42,7 +42,7 @@ pub struct Rule {
     /// The text, a template over `event`, `flow`, `execution`, `trigger`, `inputs`, `labels`, `error`, `rows`,
     /// `repeated` and `link`.
     pub message: Option<String>,
-    /// How long a flow that goes on failing is not told again; 24 h unless said otherwise.
+    /// How long a flow that keeps failing is not reported again; 24 h by default.
     #[serde(default = "a_day")]
     pub repeat: Span,
     /// The address of an incoming webhook, as Slack, Mattermost, Discord (with `/slack`) and others have them: it is
@@ -66,8 +66,8 @@ pub enum Occasion {
     Late,
     /// An execution ended well.
     Success,
-    /// The server cannot do all of its work: its disk is full, its journal cannot be written. Told whatever `flows` and
-    /// `labels` say; when it is over, it is told as a recovery.
+    /// The server cannot do all of its work: its disk is full, its journal cannot be written. Reported whatever `flows` and
+    /// `labels` say; when it is over, it is reported as a recovery.
     Unhealthy,
 }
 

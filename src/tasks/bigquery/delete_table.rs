@@ -10,7 +10,7 @@ use crate::gcp::google_task;
 use crate::task::{Task, TaskContext, TaskError};
 
 google_task! {
-    /// Deletes a table, a view, or one partition of a table. One that is not there is no error.
+    /// Deletes a table, a view, or one partition of a table. One that does not exist is no error.
     #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
     pub struct DeleteTable {

@@ -28,7 +28,7 @@ use crate::tasks::fetch::{Keep, ResultSet};
 google_task! {
     /// Runs SQL on BigQuery: a query, DDL, DML, or a script of several statements. The text is sent as it stands.
     ///
-    /// Runs once, whatever becomes of the process: a new attempt finds the job of the one before, and waits for it.
+    /// Runs once, even if the process dies: a new attempt finds the job of the one before, and waits for it.
     #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
     pub struct Query {
@@ -36,7 +36,7 @@ google_task! {
         sql: Option<String>,
         /// A file of SQL, relative to the flow's own folder.
         file: Option<String>,
-        /// Values for the SQL: a list for `?`, or a map for `@name`. Types tell themselves, or are named as in `{type:
+        /// Values for the SQL: a list for `?`, or a map for `@name`. Types are inferred, or given as in `{type:
         /// DATE, value: 2020-04-01}`.
         #[serde(default)]
         parameters: Value,

@@ -13,7 +13,7 @@ use crate::text::plain;
 pub struct Log {
     /// The text, or a list of texts; anything else is written as JSON.
     message: Value,
-    /// How grave it is.
+    /// The level of the message.
     #[serde(default = "info")]
     level: Level,
 }

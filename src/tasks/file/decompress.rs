@@ -16,7 +16,7 @@ use crate::tasks::appended::address;
 
 /// Unpacks a file into storage: gzip (several members too), zstd, or a zip archive with one file in it.
 ///
-/// What kind it is, its first bytes tell; a plain file is copied as it stands. Most flows need no such task, because
+/// The kind is found by the first bytes; a plain file is copied as it stands. Most flows need no such task, because
 /// whatever reads a file unpacks it on the way.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

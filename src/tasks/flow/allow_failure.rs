@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::task::{Branch, Expansion, Task, TaskContext, TaskError};
 
-/// Runs tasks one after another; when one fails, the flow goes on with a warning.
+/// Runs tasks one after another; when one fails, the flow continues with a warning.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AllowFailure {

@@ -19,7 +19,7 @@ use crate::task::{Child, Task, TaskContext, TaskError, Wanted};
 const AT_ONCE: usize = 16;
 
 /// Cuts a file in storage into batches and runs another flow for each, side by side. In `inputs` and `labels`,
-/// `taskrun.items` is the address of the batch and `taskrun.iteration` its number from 0. A repeat of the task goes on
+/// `taskrun.items` is the address of the batch and `taskrun.iteration` its number from 0. A retry of the task continues
 /// with the executions that are there.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -51,7 +51,7 @@ pub struct ForEachItem {
     transmit_failed: bool,
     /// How many run at a time; 16 by default.
     concurrency_limit: Option<usize>,
-    /// What a repeat of this task does about executions that did not end well: they go on (`RETRY_FAILED`), or new ones
+    /// What a repeat of this task does about executions that did not end well: they continue (`RETRY_FAILED`), or new ones
     /// start (`NEW_EXECUTION`).
     #[serde(default)]
     restart_behavior: RestartBehavior,

@@ -24,7 +24,7 @@ pub struct Loop {
     /// How many values are worked on at a time; 0 means all.
     #[serde(default = "one")]
     concurrency_limit: u32,
-    /// Whether a failed iteration fails the loop. Otherwise the other iterations go on, and the loop ends with a
+    /// Whether a failed iteration fails the loop. Otherwise the other iterations continue, and the loop ends with a
     /// warning.
     #[serde(default = "yes")]
     transmit_failed: bool,
@@ -32,7 +32,7 @@ pub struct Loop {
     #[serde(default)]
     #[expect(dead_code, reason = "the engine renders them; the field is here for its documentation and its check")]
     outputs: Vec<FlowOutput>,
-    /// Where the outputs are kept: with the execution, whichever is said.
+    /// Where the outputs are kept: with the execution, whichever is set.
     #[serde(default)]
     #[expect(dead_code, reason = "there is one way; flows may name it")]
     fetch_type: FetchType,

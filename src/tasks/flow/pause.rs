@@ -18,11 +18,11 @@ pub struct Pause {
     /// How long; without it, until somebody resumes the execution.
     #[serde(alias = "delay", alias = "pause_duration")]
     pause_duration: Option<Span>,
-    /// What happens after that time: the flow goes on (`RESUME`), goes on with a warning (`WARN`), the task fails
+    /// What happens after that time: the flow continues (`RESUME`), continues with a warning (`WARN`), the task fails
     /// (`FAIL`), or the execution is cancelled (`CANCEL`).
     #[serde(default)]
     behavior: AfterPause,
-    /// What whoever resumes it is asked: inputs as those of a flow. Later tasks find the answers in
+    /// What is asked when it is resumed: inputs as those of a flow. Later tasks find the answers in
     /// `outputs.<id>.onResume.<name>`.
     #[serde(default, deserialize_with = "questions")]
     #[expect(dead_code, reason = "the engine asks; the field is here for its documentation and its check")]

@@ -37,7 +37,7 @@ pub struct Subflow {
     #[serde(alias = "scheduleOn")]
     #[schemars(with = "Option<String>")]
     schedule_date: Option<DateTime<Utc>>,
-    /// What a repeat of this task does about an execution that did not end well: it goes on from the tasks that failed
+    /// What a repeat of this task does about an execution that did not end well: it continues from the tasks that failed
     /// (`RETRY_FAILED`), or a new one starts (`NEW_EXECUTION`).
     #[serde(default)]
     restart_behavior: RestartBehavior,
@@ -50,7 +50,7 @@ pub struct Subflow {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(super) enum RestartBehavior {
-    /// It goes on with it.
+    /// It is resumed.
     #[default]
     RetryFailed,
     /// It starts another one.

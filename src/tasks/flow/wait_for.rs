@@ -24,7 +24,7 @@ pub struct WaitFor {
     /// How often, and how long.
     #[serde(default)]
     check_frequency: CheckFrequency,
-    /// Whether the task fails when the condition does not hold by then; otherwise the flow goes on.
+    /// Whether the task fails when the condition does not hold by then; otherwise the flow continues.
     #[serde(default)]
     fail_on_max_reached: bool,
 }

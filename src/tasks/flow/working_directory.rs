@@ -13,7 +13,7 @@ use crate::tasks::script::namespace;
 use crate::tasks::script::workspace::Workspace;
 
 /// Runs tasks one after another, the scripts among them in one folder that they share. Should the process die or a task
-/// fail, all of them start anew, in a new folder.
+/// fail, all of them start again, in a new folder.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct WorkingDirectory {

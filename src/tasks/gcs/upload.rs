@@ -21,7 +21,7 @@ use crate::text;
 google_task! {
     /// Uploads files to Cloud Storage.
     ///
-    /// Safe to repeat: what is there with the same length and checksum is not sent again. A large file goes on where a
+    /// Safe to repeat: what is there with the same length and checksum is not sent again. A large upload resumes where a
     /// cut line or a killed process left it. What Google then has is compared with the file, byte for byte by CRC-32C.
     #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]

@@ -20,7 +20,7 @@ use crate::tasks::appended::address;
 
 /// Downloads a file into storage.
 ///
-/// Retries when the line is cut or the server is busy, and goes on where it stopped, even after the process was killed.
+/// Retries when the line is cut or the server is busy, and resumes where it stopped, even after the process was killed.
 /// The length is checked, and of a gzip file every checksum. A file of this machine is copied and checked alike, so
 /// that a folder can stand in for a server.
 #[derive(Deserialize, JsonSchema)]

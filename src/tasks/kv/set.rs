@@ -30,7 +30,7 @@ pub struct Set {
     /// What the key is for. By default as it was before.
     #[serde(alias = "kv_description")]
     kv_description: Option<String>,
-    /// After how long the key goes, such as `P1D` or `12h`. By default never.
+    /// After how long the key expires, such as `P1D` or `12h`. By default never.
     ttl: Option<Span>,
 }
 

@@ -360,6 +360,6 @@ pub enum OnFail {
     /// The task fails.
     #[default]
     Fail,
-    /// The task goes on, and logs a warning.
+    /// The task continues, and logs a warning.
     Warn,
 }

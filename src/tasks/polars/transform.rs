@@ -46,7 +46,7 @@ pub struct Written {
     pub rows_read: u64,
     /// Rows in the new file.
     pub rows_written: u64,
-    /// Bad rows that were set aside.
+    /// Bad rows that were rejected.
     pub rows_rejected: u64,
     /// The address of the file with the bad rows, if there were any.
     pub rejected_uri: Option<String>,

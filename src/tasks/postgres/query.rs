@@ -34,7 +34,7 @@ pub struct Query {
     /// Values for the SQL: a list for `$1`, `$2`…, or a map for `:name`. Texts are quoted, lists become arrays.
     #[serde(default)]
     parameters: Value,
-    /// Whether several statements take effect together or not at all. `VACUUM` and its like need `false`.
+    /// Whether several statements take effect together or not at all. `VACUUM` and similar statements need `false`.
     #[serde(default = "yes")]
     transaction: bool,
     /// What to do with the rows: `NONE`, `FETCH` them all as `rows`, `FETCH_ONE` as `row`, or `STORE` them as a file

@@ -44,7 +44,7 @@ macro_rules! script_task {
             /// `outputFiles`.
             #[serde(default, alias = "output_files")]
             output_files: Vec<String>,
-            /// Environment variables. Of jitney's own environment a script gets `PATH`, `HOME` and their like only.
+            /// Environment variables. Of jitney's own environment a script gets only `PATH`, `HOME` and similar variables.
             #[serde(default, deserialize_with = "crate::tasks::script::texts")]
             #[schemars(with = "std::collections::BTreeMap<String, String>")]
             env: std::collections::BTreeMap<String, String>,

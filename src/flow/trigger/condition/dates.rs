@@ -15,7 +15,7 @@ pub(super) type Wrong = (&'static str, String);
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DateTimeBetween {
-    /// The moment to look at; `{{ trigger.date }}` unless said otherwise.
+    /// The moment to look at; `{{ trigger.date }}` by default.
     date: Option<String>,
     /// The moment must be later than this: `2024-01-01`, `2024-01-01T06:00:00Z`.
     after: Option<String>,
@@ -46,7 +46,7 @@ impl DateTimeBetween {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct DayWeek {
-    /// The moment to look at; `{{ trigger.date }}` unless said otherwise.
+    /// The moment to look at; `{{ trigger.date }}` by default.
     date: Option<String>,
     /// The day: `MONDAY` to `SUNDAY`.
     day_of_week: Day,
@@ -62,7 +62,7 @@ impl DayWeek {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct DayWeekInMonth {
-    /// The moment to look at; `{{ trigger.date }}` unless said otherwise.
+    /// The moment to look at; `{{ trigger.date }}` by default.
     date: Option<String>,
     /// The day: `MONDAY` to `SUNDAY`.
     day_of_week: Day,
@@ -87,7 +87,7 @@ impl DayWeekInMonth {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TimeBetween {
-    /// The moment to look at; `{{ trigger.date }}` unless said otherwise.
+    /// The moment to look at; `{{ trigger.date }}` by default.
     date: Option<String>,
     /// The time must be later than this: `09:00`, `09:00:00+02:00`. Without an offset it is a time in the trigger's zone.
     after: Option<String>,
@@ -121,7 +121,7 @@ impl TimeBetween {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Weekend {
-    /// The moment to look at; `{{ trigger.date }}` unless said otherwise.
+    /// The moment to look at; `{{ trigger.date }}` by default.
     date: Option<String>,
 }
 

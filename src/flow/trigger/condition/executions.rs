@@ -30,7 +30,7 @@ impl ExecutionFlow {
 pub(super) struct ExecutionNamespace {
     /// The namespace.
     namespace: String,
-    /// How it is compared; `EQUALS` unless said otherwise.
+    /// How it is compared; `EQUALS` by default.
     comparison: Option<Comparison>,
     /// Whether namespaces that begin so are meant too; `comparison: PREFIX` says the same.
     #[serde(default)]

@@ -12,7 +12,7 @@ use super::dates::Wrong;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct PublicHoliday {
-    /// The moment to look at; `{{ trigger.date }}` unless said otherwise.
+    /// The moment to look at; `{{ trigger.date }}` by default.
     date: Option<String>,
     /// The country by its two letters: `DE`, `FR`, `GB` or `US`.
     country: String,

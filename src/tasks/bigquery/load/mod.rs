@@ -47,7 +47,7 @@ google_task! {
     /// Loads files into a table of BigQuery by a load job, which is free: CSV, NDJSON, Parquet, Avro or ORC, from
     /// Cloud Storage or from this machine.
     ///
-    /// With `mode`, the rows go by way of a staging table: one transaction brings them into the table, checks their
+    /// With `mode`, the rows go through a staging table: one transaction brings them into the table, checks their
     /// number and writes one row into the ledger `jitney_loads`; a load that the ledger knows changes nothing. Without
     /// it, this is a plain load job, as `write_disposition` says. A new attempt finds the job of the one before.
     #[derive(Debug, Deserialize, JsonSchema)]
@@ -105,7 +105,7 @@ google_task! {
         /// How many rows that do not fit are left out before the job fails.
         #[serde(default, alias = "maxBadRecords")]
         max_bad_records: u32,
-        /// Whether columns that the schema has not are ignored.
+        /// Whether columns that are not in the schema are ignored.
         #[serde(alias = "ignoreUnknownValues")]
         ignore_unknown_values: Option<bool>,
         /// The column by whose time a new table is partitioned.

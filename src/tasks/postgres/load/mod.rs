@@ -88,7 +88,7 @@ pub struct Load {
     /// had not had the rejected rows.
     #[serde(default)]
     on_bad_row: BadRows,
-    /// What to do with a column of the file that the table has not.
+    /// What to do with a column of the file that the table does not have.
     #[serde(default)]
     on_extra_column: ExtraColumn,
     /// What to do when the file lacks a column of the table that may be NULL.
@@ -114,7 +114,7 @@ pub struct Load {
 }
 } }
 
-/// What to do with a column of the file that the table has not.
+/// What to do with a column of the file that the table does not have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum ExtraColumn {

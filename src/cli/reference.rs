@@ -1,0 +1,167 @@
+//! `jitney tasks --markdown`: the page of all task and trigger types, from the same documentation as `jitney tasks TYPE`.
+
+use std::fmt::Write;
+
+use serde_json::{Map, Value};
+
+use super::tasks::{description, first_sentence, kind};
+use crate::flow::trigger::TRIGGERS;
+use crate::flow::trigger::condition::CONDITIONS;
+use crate::task::TaskType;
+
+const HEAD: &str = "\
+# Task types
+
+Every type of task, trigger and condition, with its fields, outputs and an example. `jitney tasks TYPE` prints the same in the
+terminal. This page is made from the source by `jitney tasks --markdown`.
+
+The fields that every task may have are in [Flows](flows.md#fields-of-every-task), those of every trigger in
+[Triggers](flows.md#triggers).
+";
+
+/// The systems whose task types stand together, by the first part of their names.
+const SYSTEMS: &[(&str, &str)] = &[
+    ("http", "HTTP"),
+    ("file", "Files"),
+    ("polars", "Transforming rows"),
+    ("postgres", "Postgres"),
+    ("gcs", "Cloud Storage"),
+    ("bigquery", "BigQuery"),
+    ("duckdb", "DuckDB"),
+    ("shell", "Shell"),
+    ("python", "Python"),
+    ("kv", "Kept values"),
+];
+
+/// How deep the fields of fields are listed.
+const MAX_DEPTH: usize = 2;
+
+/// The page.
+pub(super) fn page(tasks: &[TaskType]) -> String {
+    let mut text = HEAD.to_owned();
+    let groups = groups(tasks);
+    for (title, members) in &groups {
+        text += &format!("\n**{title}**\n\n");
+        for task in members {
+            let about = first_sentence(&description(&(task.schema)().to_value()));
+            text += &format!("- [`{}`](#{}): {about}.\n", task.name, anchor(task.name));
+        }
+    }
+    for task in groups.iter().flat_map(|(_, members)| members) {
+        text += &of_task(task);
+    }
+    text + &triggers() + &conditions()
+}
+
+/// The task types by their systems; those that control the flow and those that need no system first.
+fn groups(tasks: &[TaskType]) -> Vec<(&'static str, Vec<&TaskType>)> {
+    let those = |is_meant: &dyn Fn(&TaskType) -> bool| tasks.iter().filter(|task| is_meant(task)).collect::<Vec<_>>();
+    let is_known = |task: &TaskType| SYSTEMS.iter().any(|(system, _)| *system == task.system());
+    let mut groups = vec![
+        ("Control flow", those(&|task| !is_known(task) && task.is_flowable())),
+        ("Basics, other flows and pauses", those(&|task| !is_known(task) && !task.is_flowable())),
+    ];
+    groups.extend(SYSTEMS.iter().map(|(system, title)| (*title, those(&|task| task.system() == *system))));
+    groups
+}
+
+fn of_task(task: &TaskType) -> String {
+    let schema = (task.schema)().to_value();
+    let mut text = section(task.name, task.aliases, &schema);
+    text += &table("Field", &schema);
+    text += &table("Output", &(task.outputs)().to_value());
+    text + &example(task.example)
+}
+
+fn triggers() -> String {
+    let mut text = "\n## Triggers\n".to_owned();
+    for trigger in TRIGGERS {
+        let schema = (trigger.schema)().to_value();
+        text += &section(trigger.name, trigger.aliases, &schema).replacen("\n##", "\n###", 1);
+        text += &table("Field", &schema);
+        text += &example(trigger.example);
+    }
+    text
+}
+
+fn conditions() -> String {
+    let mut text = "\n## Conditions\n\nConditions of triggers, under `conditions`.\n".to_owned();
+    for condition in CONDITIONS {
+        let schema = (condition.schema)().to_value();
+        let kestra = format!("io.kestra.plugin.core.condition.{}", condition.kestra);
+        text += &section(condition.name, &[&kestra], &schema).replacen("\n##", "\n###", 1);
+        text += &table("Field", &schema);
+    }
+    text
+}
+
+fn section(name: &str, aliases: &[&str], schema: &Value) -> String {
+    let mut text = format!("\n## {name}\n\n{}\n", description(schema));
+    if !aliases.is_empty() {
+        let aliases: Vec<String> = aliases.iter().map(|alias| format!("`{alias}`")).collect();
+        text += &format!("\nAlso called: {}\n", aliases.join(", "));
+    }
+    text
+}
+
+fn example(yaml: &str) -> String {
+    format!("\n```yaml\n{yaml}\n```\n")
+}
+
+/// The properties of a schema, a row for each; nothing when there are none.
+fn table(what: &str, schema: &Value) -> String {
+    let mut rows = String::new();
+    add_rows(&mut rows, schema, schema, "", what == "Field");
+    if rows.is_empty() { rows } else { format!("\n| {what} | Type | |\n| --- | --- | --- |\n{rows}") }
+}
+
+fn add_rows(rows: &mut String, root: &Value, schema: &Value, prefix: &str, are_fields: bool) {
+    let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
+    for (name, property) in properties {
+        let about = cell(&description(property));
+        let facts = cell(&facts(root, schema, name, property, are_fields));
+        // Writing to a text cannot fail.
+        let _ = writeln!(rows, "| `{prefix}{name}` | {facts} | {about} |");
+        let inner = object(root, property).filter(|_| prefix.matches('.').count() + 1 < MAX_DEPTH);
+        if let Some(inner) = inner {
+            add_rows(rows, root, inner, &format!("{prefix}{name}."), are_fields);
+        }
+    }
+}
+
+/// A field's type, whether it is required, and its default.
+fn facts(root: &Value, schema: &Value, name: &str, property: &Value, is_field: bool) -> String {
+    let mut text = kind(root, property);
+    let required = schema.get("required").and_then(Value::as_array);
+    if is_field && required.is_some_and(|names| names.iter().any(|other| other == name)) {
+        text += ", required";
+    }
+    let is_empty =
+        |value: &Value| value.is_null() || *value == Value::Object(Map::new()) || *value == Value::Array(vec![]);
+    if let Some(default) = property.get("default").filter(|default| !is_empty(default)) {
+        let default = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
+        text += &format!(", default `{default}`");
+    }
+    text
+}
+
+/// The schema of the map that a property is, if it has named fields.
+fn object<'s>(root: &'s Value, property: &'s Value) -> Option<&'s Value> {
+    if property.get("properties").is_some() {
+        return Some(property);
+    }
+    if let Some(target) = property.get("$ref").and_then(Value::as_str) {
+        return root.pointer(target.trim_start_matches('#')).and_then(|found| object(root, found));
+    }
+    property.get("anyOf").and_then(Value::as_array)?.iter().find_map(|option| object(root, option))
+}
+
+/// A text that stays within a cell of a table.
+fn cell(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
+}
+
+/// What a heading is reached by.
+fn anchor(heading: &str) -> String {
+    heading.chars().filter(|letter| letter.is_alphanumeric() || "-_".contains(*letter)).collect()
+}
