@@ -63,6 +63,17 @@ fn schema() -> Value {
 }
 
 #[tokio::test]
+async fn a_name_that_says_no_format_or_another_one_is_refused() {
+    for name in ["out.xlsx", "out", "out.json", "out.csv.zst", "out.parquet.gz"] {
+        let shown = error(json!({"to": name})).await;
+        assert!(shown.contains("name a file `.parquet`, `.csv` or `.csv.gz`"), "{name}: {shown}");
+    }
+    for name in ["OUT.CSV", "out.pq", "out.csv.gz"] {
+        Run::new(TRIPS).task(json!({"to": name})).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn without_steps_the_file_stays_as_it_is() {
     assert_eq!(transform(json!({})).await, TRIPS);
 }

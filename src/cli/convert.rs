@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::Args;
 
+use crate::cli::exit::cannot;
 use crate::cli::out::{data, errln};
 use crate::cli::{Exit, Invalid, flows};
 use crate::flow::convert::{Converted, convert};
@@ -37,7 +37,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     if !arguments.write {
         data(&converted);
     } else if changes > 0 {
-        std::fs::write(&arguments.flow, converted).with_context(|| format!("cannot write {name}"))?;
+        std::fs::write(&arguments.flow, converted).map_err(|error| cannot(format_args!("write {name}"), &error))?;
     }
     errln!("{name}: {names} converted, {} left", left.len());
     Ok(Exit::Ok)

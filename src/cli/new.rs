@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
+use crate::cli::exit::cannot;
 use crate::cli::out::{errln, outln};
 use crate::cli::{Exit, Invalid};
 use crate::diagnostic::Diagnostic;
@@ -67,15 +68,17 @@ fn write(name: &Path, (template, text): &(&str, &str)) -> anyhow::Result<PathBuf
     let text = text.replace(&format!("{template}.yaml"), &file.display().to_string());
     let text = text.replacen(&format!("\nid: {template}\n"), &format!("\nid: {id}\n"), 1);
     if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        fs::create_dir_all(folder)
+            .map_err(|error| cannot(format_args!("make the folder {}", folder.display()), &error))?;
     }
+    let unwritable = |error: &std::io::Error| cannot(format_args!("write {}", file.display()), error);
     match OpenOptions::new().write(true).create_new(true).open(&file) {
-        Ok(mut open) => open.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", file.display()))?,
+        Ok(mut open) => open.write_all(text.as_bytes()).map_err(|error| unwritable(&error))?,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             let finding = Diagnostic::error(format!("{} is there already, and stays as it is", file.display()));
             return Err(Invalid::from(finding.help("choose another name")).into());
         }
-        Err(error) => return Err(error).with_context(|| format!("cannot write {}", file.display())),
+        Err(error) => return Err(unwritable(&error).into()),
     }
     Ok(file)
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::cli::exit::cannot;
 use crate::cli::out::{errln, outln};
 use crate::cli::{Exit, Invalid, flows};
 use crate::diagnostic::Diagnostic;
@@ -30,7 +31,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     for path in &arguments.paths {
         if path == Path::new("-") {
             let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text)?;
+            std::io::stdin().read_to_string(&mut text).map_err(|error| cannot("read the flow from stdin", &error))?;
             checked.count += 1;
             checked.findings.extend(parse("-", &text, tasks::ALL).findings);
         } else if path.is_dir() {
@@ -104,10 +105,10 @@ fn report(findings: &[Diagnostic], count: usize, as_json: bool) -> Exit {
     } else {
         findings.iter().for_each(|finding| outln!("{finding}\n"));
         let flows = text::count(count as u64, "flow");
-        match errors {
-            0 => errln!("{flows} checked, no errors"),
-            _ => errln!("{flows} checked, {}", text::count(errors as u64, "error")),
-        }
+        let warnings = findings.len() - errors;
+        let warnings = (warnings > 0).then(|| format!(", {}", text::count(warnings as u64, "warning")));
+        let errors = if errors == 0 { "no errors".to_owned() } else { text::count(errors as u64, "error") };
+        errln!("{flows} checked, {errors}{}", warnings.unwrap_or_default());
     }
     if errors == 0 { Exit::Ok } else { Exit::Invalid }
 }

@@ -12,7 +12,6 @@ use super::{Plan, Transform};
 use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::storage::StoredFile;
-use crate::stream::bytes::Compression;
 use crate::stream::{self, Batch, ColumnType, Format, ReadOptions, Reader};
 use crate::task::{Conflict, Progress, Task, TaskContext, TaskError};
 use crate::tasks::appended::address;
@@ -114,11 +113,11 @@ impl PolarsTransform {
     }
 }
 
-/// What is wrong with the name of a file to write, if it promises what is not written.
+/// What is wrong with the name of a file to write, if it promises what is not written, or says no format.
 fn unwritable(to: &str) -> Option<Conflict> {
-    let is_packed_otherwise = matches!(Compression::promised_by(to), Some(Compression::Zstd | Compression::Zip));
-    let is_other = is_packed_otherwise || matches!(Format::of(to), Format::Ndjson | Format::Json);
-    is_other.then(|| {
+    let name = to.to_ascii_lowercase();
+    let is_known = [".parquet", ".pq", ".csv", ".csv.gz"].iter().any(|ending| name.ends_with(ending));
+    (!is_known).then(|| {
         Conflict::between(["to"], format!("`{to}` cannot be written: name a file `.parquet`, `.csv` or `.csv.gz`"))
     })
 }

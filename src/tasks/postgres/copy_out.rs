@@ -66,6 +66,10 @@ pub struct CopyOut {
     encoding: Option<String>,
 }
 
+/// The endings of files that COPY does not write.
+const OTHER_FORMATS: &[&str] =
+    &["avro", "bz2", "json", "jsonl", "ndjson", "orc", "parquet", "pq", "xls", "xlsx", "xz", "zip", "zst", "zstd"];
+
 /// The formats that COPY writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
@@ -117,7 +121,8 @@ impl Task for CopyOut {
         };
         let columns = (self.table.is_none() && !self.columns.is_empty())
             .then(|| Conflict::between(["columns", "table"], "`sql` names its columns itself; leave `columns` out"));
-        self.table.iter().filter_map(|table| Target::conflict(table)).chain(one).chain(columns).collect()
+        let name = self.name.as_deref().and_then(misleading);
+        self.table.iter().filter_map(|table| Target::conflict(table)).chain(one).chain(columns).chain(name).collect()
     }
 
     async fn run(&self, context: &TaskContext) -> Result<CopyOutOutputs, TaskError> {
@@ -247,6 +252,15 @@ impl CopyOut {
         let row_count = rows.saturating_sub(extra);
         Ok(CopyOutOutputs { uri: stored.uri.clone(), row_count, row_count_too: row_count, bytes })
     }
+}
+
+/// What is wrong with the name of a file, if it promises what COPY does not write.
+fn misleading(name: &str) -> Option<Conflict> {
+    let ending = name.rsplit_once('.')?.1.to_ascii_lowercase();
+    OTHER_FORMATS.contains(&ending.as_str()).then(|| {
+        let message = format!("`{name}` cannot be written: the file is CSV, text or binary, packed with gzip or not");
+        Conflict::between(["name"], message + "; a name may end in .csv or .csv.gz, for example")
+    })
 }
 
 /// Writes what comes to the file, and gives its size. The file appears under its name once it is whole.
