@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::open::{open_file, open_to_read};
+use super::open::{nothing_yet, open_file, open_to_read};
 use super::stamp;
 use crate::duration::Span;
 use crate::text::plain;
@@ -144,20 +144,21 @@ pub struct Kv {
 /// The result of a call.
 type Result<T> = std::result::Result<T, KvError>;
 
+fn tables(connection: &mut Connection) -> Result<()> {
+    connection.execute_batch(include_str!("kv.sql"))?;
+    if !knows_secrets(connection)? {
+        // A file of an earlier version.
+        connection.execute_batch("ALTER TABLE kv ADD COLUMN secrets TEXT NOT NULL DEFAULT '[]'")?;
+    }
+    Ok(())
+}
+
 impl Kv {
     /// Opens or makes the store's file, readable by its owner alone.
     ///
     /// # Errors
     /// When the folder or the file cannot be used.
     pub fn open(file: &Path) -> Result<Self> {
-        let tables = |connection: &mut Connection| {
-            connection.execute_batch(include_str!("kv.sql"))?;
-            if !knows_secrets(connection)? {
-                // A file of an earlier version.
-                connection.execute_batch("ALTER TABLE kv ADD COLUMN secrets TEXT NOT NULL DEFAULT '[]'")?;
-            }
-            Ok(())
-        };
         open_file(file, tables).map(|connection| Self { connection: Mutex::new(connection), knows_secrets: true })
     }
 
@@ -167,7 +168,8 @@ impl Kv {
     /// When the file cannot be read, or is none and cannot be made.
     pub fn open_to_read(file: &Path) -> Result<Self> {
         Self::open(file).or_else(|error| {
-            let connection = open_to_read(file).map_err(|_| error)?;
+            let empty = || nothing_yet(file, tables).and_then(Result::ok);
+            let connection = open_to_read(file).ok().or_else(empty).ok_or(error)?;
             let knows_secrets = knows_secrets(&connection)?;
             Ok(Self { connection: Mutex::new(connection), knows_secrets })
         })

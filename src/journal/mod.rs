@@ -137,6 +137,10 @@ impl Journal {
             Err(error) if error.is_unwritable() => error,
             opened => return opened,
         };
+        if let Some(empty) = open::nothing_yet(file, migrate::migrate) {
+            let reader = open::nothing_yet(file, migrate::migrate).unwrap_or(Err(unwritable))?;
+            return Ok(Self::of(empty?, Reader::over(file, reader)));
+        }
         let readable = || open::open_to_read(file).ok().filter(migrate::is_current);
         match (readable(), readable()) {
             (Some(connection), Some(reader)) => Ok(Self::of(connection, Reader::over(file, reader))),

@@ -36,7 +36,20 @@ pub(super) fn open_file<E: From<rusqlite::Error> + From<std::io::Error>>(
 /// # Errors
 /// When it cannot be read.
 pub(super) fn open_to_read(file: &Path) -> rusqlite::Result<Connection> {
-    shared(file).or_else(|_| alone(file))
+    shared(file).or_else(|_| alone(file)).or_else(|error| if has_wal(file) { Err(error) } else { unchanging(file) })
+}
+
+/// An empty database for one who only reads where there is none and none can be made, in a folder that is there.
+pub(super) fn nothing_yet<E: From<rusqlite::Error>>(
+    file: &Path,
+    make_tables: impl FnOnce(&mut Connection) -> Result<(), E>,
+) -> Option<Result<Connection, E>> {
+    let may_be = !file.exists() && file.parent().is_some_and(Path::is_dir);
+    may_be.then(|| {
+        let mut connection = Connection::open_in_memory()?;
+        make_tables(&mut connection)?;
+        Ok(connection)
+    })
 }
 
 /// Beside processes that have it open, whose memory says what is in the WAL.
@@ -50,6 +63,23 @@ fn alone(file: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     usable(connection)
+}
+
+/// Where there is no WAL and none can be made, as in a file system that is mounted to be read: all is in the file itself.
+fn unchanging(file: &Path) -> rusqlite::Result<Connection> {
+    let escaped = |byte: &u8| match byte {
+        b'/' | b'-' | b'_' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => char::from(*byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    let path: String = file.as_os_str().as_encoded_bytes().iter().map(escaped).collect();
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    usable(Connection::open_with_flags(format!("file:{path}?immutable=1"), flags)?)
+}
+
+fn has_wal(file: &Path) -> bool {
+    let mut name = file.as_os_str().to_owned();
+    name.push("-wal");
+    std::fs::metadata(name).is_ok_and(|wal| wal.len() > 0)
 }
 
 fn usable(connection: Connection) -> rusqlite::Result<Connection> {

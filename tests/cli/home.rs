@@ -152,3 +152,33 @@ fn clean_removes_log_lines_alone_and_says_so() {
     // What is given back to a disk that is full: without any room nothing can be removed.
     assert_eq!(world.home().join("journal.reserve").metadata().unwrap().len(), 1 << 20);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_home_that_is_mounted_to_be_read_is_read() {
+    let world = World::new();
+    let flow = world.write("f.yaml", HELLO);
+    world.jitney(&["run", flow.to_str().unwrap()]).ended(0);
+    let id = world.newest_id();
+    assert!(!world.home().join("journal.db-wal").exists(), "something keeps the journal open");
+    let mounted = |arguments: &str| {
+        let (program, home) = (env!("CARGO_BIN_EXE_jitney"), world.home());
+        let home = home.display();
+        let mount = format!("mount --bind {home} {home} && mount -o remount,ro,bind {home}");
+        let line = format!("{mount} && ! touch {home}/x 2>&- && exec {program} --home {home} {arguments}");
+        let mut command = std::process::Command::new("unshare");
+        command.args(["-rm", "sh", "-c", &line]).current_dir(world.path(""));
+        crate::world::Told::from(command.output().unwrap())
+    };
+    assert!(mounted("executions").ended(0).out.contains(&id));
+    assert!(mounted(&format!("executions logs {id}")).ended(0).out.contains("hi"));
+    mounted("backfill list").ended(0).says("no backfills yet");
+    mounted("clean --dry-run").ended(0);
+    let partitions = mounted("partitions f.yaml --from 2019-01 --to 2019-02").ended(0);
+    assert!(partitions.out.contains("never ran"), "{partitions}");
+    // Nothing was ever kept.
+    mounted("kv list").ended(0).says("Nothing is kept");
+    world.jitney(&["kv", "set", "-n", "n", "key", "value"]).ended(0);
+    assert_eq!(mounted("kv get -n n key").ended(0).out, "value\n");
+    mounted("run f.yaml").ended(3).says("cannot use the home folder");
+}
