@@ -187,6 +187,11 @@ pub fn is_uri(text: &str) -> bool {
     text.starts_with(SCHEME)
 }
 
+/// The task run whose file a text names, if it names one in storage.
+pub fn run_of(text: &str) -> Option<RunId> {
+    text.strip_prefix(SCHEME)?.split('/').nth(1).map(RunId::new)
+}
+
 fn is_plain(path: &Path) -> bool {
     path.components().all(|part| matches!(part, Component::Normal(_)))
 }

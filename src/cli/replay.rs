@@ -13,6 +13,9 @@ use crate::engine::revive;
 use crate::tasks;
 
 #[derive(Args)]
+#[command(
+    after_help = "It runs the flow as it was when the execution started; with --from, the files of earlier tasks must be there still.\nTo use a corrected flow: jitney run FLOW."
+)]
 pub(super) struct Arguments {
     /// The execution, or the beginning of its id
     id: String,

@@ -18,6 +18,9 @@ use crate::journal::{ExecutionState, Journal, State};
 use crate::tasks;
 
 #[derive(Args)]
+#[command(
+    after_help = "It continues with the flow as it was when the execution started, and with the files that it has downloaded.\nTo use a corrected flow or a new file: jitney run FLOW, or jitney backfill retry."
+)]
 pub(super) struct Arguments {
     /// The execution, or the beginning of its id [default: the newest that did not succeed]
     id: Option<String>,

@@ -10,13 +10,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::exit::{self, told};
 use crate::cli::format::{bytes, seconds};
+use crate::cli::hint;
 use crate::cli::inputs::{self, Given, pair};
 use crate::cli::out::{errln, out, outln};
 use crate::cli::screen::Screen;
 use crate::cli::signals::Watch;
-use crate::cli::target::{self, Retarget};
+use crate::cli::target::Retarget;
 use crate::cli::{Exit, Invalid, flows};
 use crate::config::{ScriptRunner, Settings};
+use crate::diagnostic::Diagnostic;
+use crate::engine::backfill::may_read_date;
 use crate::engine::{EngineError, Runner};
 use crate::flow::Flow;
 use crate::flow::input;
@@ -50,6 +53,11 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
     let (mut flow, warnings) = flows::read(&arguments.flow).map_err(exit::of_run)?;
     warnings.iter().for_each(|warning| errln!("{warning}"));
+    if arguments.trigger_date.is_some() && !may_read_date(&flow) {
+        let message =
+            format!("nothing in the flow `{}` reads `trigger.date`: `--trigger-date` changes nothing", flow.id);
+        errln!("{}", Diagnostic::warning(message));
+    }
     flow.labels.extend(arguments.label.into_iter().map(|(key, value)| (key, Value::from(value))));
     let settings = Arc::new(settings.with_script_runner(arguments.script_runner));
     let Some(inputs) = inputs::gather(&flow, arguments.given, &settings, arguments.json)? else {
@@ -157,14 +165,12 @@ impl Session {
     /// Says what to do next.
     fn advise(&self, id: &ExecutionId, state: &State) {
         let settings = &self.runner.settings;
-        let resume = format!("jitney resume {id}{}{}", target::flags(settings), target::remark(settings));
+        let resume = hint::resume(&format!("jitney resume {id}"), false, settings);
         match state.status {
             ExecutionState::Killed => {
                 self.screen.line(&format!("Stopped. Loads that were under way are rolled back; what scripts had done stays. Go on with: {resume}"));
             }
-            ExecutionState::Failed => {
-                self.screen.line(&format!("Look closer: jitney executions logs {id}   Try again: {resume}"));
-            }
+            ExecutionState::Failed => self.screen.line(&hint::after_failure(id, state, settings)),
             ExecutionState::Paused => {
                 let runs: Vec<&str> = state.paused().map(|(run, _)| run.as_str()).collect();
                 self.screen.line(&format!("Waits at {}. Go on with: {resume}", runs.join(", ")));

@@ -15,17 +15,27 @@ pub(super) struct Retarget {
 
 /// What a command for later needs so that it reaches the same Postgres: ` --postgres ADDRESS`, without the password.
 pub(super) fn flags(settings: &Settings) -> String {
-    let Some(address) = &settings.postgres else { return String::new() };
-    let shown = hide_address(address).replace(":***@", "@");
-    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.,:/@%=+[]".contains(letter);
-    let shown = if shown.chars().all(is_plain) { shown } else { format!("'{}'", shown.replace('\'', "'\\''")) };
-    format!(" --postgres {shown}")
+    address(settings).map(|address| format!(" --postgres {address}")).unwrap_or_default()
 }
 
-/// What to say behind a command that had to leave the password out.
+/// The address of `--postgres` as a shell takes it, without the password.
+pub(super) fn address(settings: &Settings) -> Option<String> {
+    Some(quoted(&hide_address(settings.postgres.as_ref()?).replace(":***@", "@")))
+}
+
+/// A word as a shell takes it.
+pub(super) fn quoted(word: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.,:/@%=+[]".contains(letter);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
+}
+
+/// What to say below a command that had to leave the password out.
 pub(super) fn remark(settings: &Settings) -> &'static str {
     let has_password = settings.postgres.as_ref().is_some_and(|address| hide_address(address) != *address);
-    if has_password { " (with the password in the address, or in PGPASSWORD)" } else { "" }
+    if has_password { "\nThe password goes into the address or into PGPASSWORD." } else { "" }
 }
 
 #[cfg(test)]

@@ -63,6 +63,15 @@ impl TaskContext {
         if path.is_file() {
             return self.pinned(field, from, path);
         }
+        if let Some(run) = storage::run_of(from) {
+            let replay = match run.task() {
+                "inputs" => String::new(),
+                task => format!(", or replay from the task that writes it, `{task}`"),
+            };
+            return Err(TaskError::permanent(format!("there is no file `{from}` any more"))
+                .code("no file")
+                .help(format!("`purge_files` or `jitney clean` has removed it: run the flow anew{replay}")));
+        }
         Err(TaskError::permanent(format!("there is no file `{from}`"))
             .code("no file")
             .help(format!("looked at {}; relative paths start at the flow's own folder", path.display())))

@@ -153,7 +153,7 @@ async fn another_terminal_pauses_resumes_and_cancels() {
     let world = World::new();
     napping(&world, "400ms", "");
     let child = world.start(&months(&["--parallel", "2"]));
-    until("it has begun", async || world.jitney(&["backfill", "show"]).out.contains("loaded")).await;
+    until("it has begun", async || world.jitney(&["backfill", "show"]).out.contains("done, no rows")).await;
     world.jitney(&["backfill", "pause"]).ended(0).says("what is under way comes to its end");
     until("all rest", async || counted(&shown(&world), "state", "RUNNING") == 0).await;
     let before = counted(&shown(&world), "state", "LOADED");
@@ -184,7 +184,7 @@ fn spans(told: &Told) -> Vec<[DateTime<Utc>; 3]> {
 fn the_flows_own_limit_holds_and_the_latest_may_come_first() {
     let world = World::new();
     napping(&world, "30ms", "concurrency: {limit: 1}\n");
-    world.jitney(&months(&["--parallel", "4", "--order", "desc"])).ended(0).says("12 loaded");
+    world.jitney(&months(&["--parallel", "4", "--order", "desc"])).ended(0).says("12 done; 0 rows in all");
     let spans = spans(&world.jitney(&["executions", "--limit", "100", "--json"]));
     assert!(spans.windows(2).all(|pair| pair[0][1] <= pair[1][0]), "two ran at a time: {spans:?}");
     assert!(spans.windows(2).all(|pair| pair[0][2] > pair[1][2]), "not the latest first: {spans:?}");
@@ -208,9 +208,9 @@ fn a_failure_stops_the_rest_only_when_asked_and_retry_does_what_is_left() {
     napping(&world, "1ms", fail);
     world.write("2019-01.csv", "a\n1\n");
     let told = world.jitney(&months(&["--stop-on-failure"])).ended(1);
-    told.says("1 loaded, 1 failed, 10 not begun").says("  failed: no file   2019-02\n");
+    told.says("1 done, 1 failed, 10 not begun").says("  failed: no file   2019-02\n");
     (2..=12).for_each(|month| drop(world.write(&format!("2019-{month:02}.csv"), "a\n1\n")));
-    world.jitney(&["backfill", "retry"]).ended(0).says("12 loaded");
+    world.jitney(&["backfill", "retry"]).ended(0).says("12 done");
     let executions = world.jitney(&["executions", "--limit", "100", "--json"]).json();
     assert_eq!(executions.as_array().unwrap().len(), 13, "what was in ran again");
     world.jitney(&["backfill", "retry"]).ended(0).says("there is nothing to run again");
@@ -228,11 +228,87 @@ fn inputs_may_come_from_the_date_and_a_wrong_one_is_told_before_anything_starts(
     };
     world.jitney(&all("2018-12")).ended(3).without_data().says("input `year`: 2018 is less than 2019");
     assert_eq!(world.jitney(&["executions", "--json"]).json(), Value::Array(Vec::new()));
-    world.jitney(&all("2019-01")).ended(0).says("2 loaded");
+    world.jitney(&all("2019-01")).ended(0).says("2 done");
     let newest = world.newest();
     assert_eq!((&newest["inputs"]["year"], &newest["labels"]["why"]), (&2019.into(), &"test".into()));
     world
         .jitney(&["backfill", "f.yaml", "--from", "2019", "--to", "2019", "--trigger", "x"])
         .ended(3)
         .says("no schedule `x`");
+}
+
+#[test]
+fn an_input_that_the_schedule_sets_by_the_date_is_not_taken_from_elsewhere() {
+    let world = World::new();
+    let source = ["-i", "source=mirror", "--from", "2020-01", "--to", "2020-03"];
+    let run = |command: &'static str, more: &[&'static str]| {
+        world.jitney(&[&[command, TAXI][..], &source[..], more].concat())
+    };
+    let words = "input `year` is `2019`, but the schedule `months` sets it from each partition's date";
+    for (command, more) in [("backfill", &["--dry-run"][..]), ("backfill", &[]), ("partitions", &[])] {
+        let told = run(command, &[&["-i", "year=2019"][..], more].concat()).ended(3).without_data().says(words);
+        told.says("help: leave `year` out");
+    }
+    assert_eq!(world.jitney(&["executions", "--json"]).json(), Value::Array(Vec::new()));
+    run("backfill", &["-i", "taxi=green", "-i", "year={{ trigger.date | date('yyyy') }}", "--dry-run"]).ended(0);
+}
+
+#[test]
+fn a_step_is_for_flows_without_a_schedule() {
+    let world = World::new();
+    for command in ["backfill", "partitions"] {
+        let told = world.jitney(&[command, TAXI, "--every", "day", "--from", "2019-01-01", "--to", "2019-01-03"]);
+        told.ended(3).without_data().says("`every` is for a flow without a schedule").says("it has `months`");
+    }
+}
+
+#[test]
+fn what_is_odd_about_a_backfill_is_said_before_it_runs() {
+    let world = World::new();
+    napping(&world, "1ms", "");
+    let alike = "warning: the 12 executions all do the same: their inputs are equal, and no task of `nap` reads";
+    world.jitney(&months(&["--dry-run"])).ended(0).says(alike);
+    world.jitney(&months(&[])).ended(0).says(alike);
+    let json = world.jitney(&months(&["--dry-run", "--json"])).ended(0).json();
+    assert!(json["warnings"][0].as_str().unwrap().contains("`trigger.date`"), "{json}");
+    let run = world.jitney(&["run", "nap.yaml", "--trigger-date", "2019-01-01"]).ended(0);
+    run.says("`--trigger-date` changes nothing");
+
+    napping(&world, "\"{{ trigger.date | date('M') }}ms\"", "");
+    let dated = world.jitney(&months(&["--dry-run"])).ended(0);
+    assert!(!dated.err.contains("warning"), "{dated}");
+    let later = world.jitney(&["backfill", "nap.yaml", "--from", "2019-01", "--to", "9000-01", "--dry-run"]).ended(3);
+    later.says("partitions; take a shorter time");
+    let later = world.jitney(&["backfill", "nap.yaml", "--from", "2999-01", "--to", "2999-03", "--dry-run"]).ended(0);
+    later.says("warning: 3 of 3 partitions are in the future, from 2999-01 on");
+}
+
+#[test]
+fn the_preview_says_how_many_run_at_a_time_and_an_empty_one_ends_well() {
+    let world = World::new();
+    napping(&world, "1ms", "concurrency: {limit: 2}\n");
+    let told = world.jitney(&months(&["--parallel", "8"])).ended(0);
+    told.says("12 of 12 partitions to run, 2 at a time, as the flow's `concurrency` allows no more.");
+    let told = world.jitney(&months(&["--only", "failed"])).ended(0);
+    told.says("0 of 12 partitions to run").says("\nSUCCESS: there is nothing to run\n");
+}
+
+#[tokio::test]
+async fn cancel_without_an_id_means_the_one_that_runs() {
+    let world = World::new();
+    napping(&world, "30s", "");
+    let child = world.start(&months(&[]));
+    until("it has begun", async || world.jitney(&["backfill", "show"]).out.contains("under way")).await;
+    let first = shown(&world)["id"].as_str().unwrap().to_owned();
+    let quick = std::fs::read_to_string(world.path("nap.yaml"))
+        .unwrap()
+        .replace("30s", "1ms")
+        .replace("id: nap\n", "id: quick\n");
+    world.write("quick.yaml", quick);
+    world.jitney(&["backfill", "quick.yaml", "--from", "2019-01", "--to", "2019-02"]).ended(0);
+    world.jitney(&["backfill", "cancel"]).ended(0).says(&format!("Backfill {first} is being cancelled"));
+    told(child).ended(130);
+    world.jitney(&["backfill", "cancel"]).ended(3).says("no backfill is under way").says("jitney backfill list");
+    world.jitney(&["backfill", "list", "--flow", "none"]).ended(0).says("No backfill is one of the flow `none`");
+    assert!(world.jitney(&["backfill", "list", "--flow", "n.quick"]).ended(0).out.contains("quick"));
 }

@@ -111,3 +111,48 @@ fn the_password_in_an_address_is_asked_for_again() {
     assert_eq!(refused.err, expected);
     world.jitney(&["resume", "-i", given]).ended(0).says("    postgres://root:***@db/taxi\n");
 }
+
+#[test]
+fn what_failed_says_which_command_takes_a_corrected_flow() {
+    let mut world = World::new();
+    let inputs = "inputs: [{id: name, type: STRING, defaults: none}, {id: key, type: SECRET, required: false}]\n";
+    world.write("f.yaml", flow("'{{ inputs.name }}'", inputs));
+    let failed = world.jitney(&["run", "f.yaml", "-i", "name=a b", "-i", "key=hidden-key"]).ended(1);
+    let again = format!("Try again: jitney resume {}\n", world.newest_id());
+    let failed = failed.says(&again).says("After a change to either: jitney run f.yaml -i 'name=a b'");
+    assert!(!failed.err.contains("hidden-key"), "{failed}");
+    // The command as it stands, with a flow that has been corrected.
+    world.write("f.yaml", flow("'{{ inputs.name }}'", inputs).replace("late.csv", "f.yaml"));
+    world.jitney(&["run", "f.yaml", "-i", "name=a b"]).ended(0).says("a b");
+    for command in ["resume", "replay"] {
+        let help = world.jitney(&[command, "--help"]).ended(0).out;
+        assert!(help.contains("the flow as it was when the execution started"), "{help}");
+    }
+
+    world.write("months.yaml", flow("x", "").replace("id: f\n", "id: months\n"));
+    world.jitney(&["backfill", "months.yaml", "--from", "2019-01", "--to", "2019-01"]).ended(1);
+    world.jitney(&["resume"]).ended(1).says("After a change to either: jitney backfill retry ");
+
+    // An address that does not answer is not worth repeating.
+    world.postgres = Some("postgres://u:geheim77@127.0.0.1:1/x".to_owned());
+    world.write("q.yaml", "id: q\nnamespace: n\ntasks:\n  - {id: q, type: postgres.query, sql: SELECT 1}\n");
+    let failed = world.jitney(&["run", "q.yaml"]).ended(1);
+    let id = world.newest_id();
+    let failed = failed.says(&format!("jitney resume {id} --postgres ADDRESS --retarget\n"));
+    assert!(!failed.err.contains("--postgres postgres:"), "{failed}");
+    let failed = world.jitney(&["backfill", "q.yaml", "--from", "2019-01", "--to", "2019-01"]).ended(1);
+    assert!(!failed.err.contains("--postgres postgres:"), "{failed}");
+}
+
+#[test]
+fn a_file_that_was_purged_is_said_to_be_gone() {
+    let world = World::new();
+    let text = "id: f\nnamespace: n\ntasks:\n  - {id: get, type: http.download, uri: f.yaml}\n  \
+                - {id: use, type: http.download, uri: '{{ outputs.get.uri }}'}\n  - {id: tidy, type: purge_files}\n";
+    world.write("f.yaml", text);
+    world.jitney(&["run", "f.yaml"]).ended(0);
+    let id = world.newest_id();
+    let told = world.jitney(&["replay", &id, "--from", "use"]).ended(1).says("any more");
+    told.says("`purge_files` or `jitney clean` has removed it").says("replay from the task that writes it, `get`");
+    world.jitney(&["replay", &id, "--from", "get"]).ended(0);
+}

@@ -227,6 +227,38 @@ fn a_dry_run_changes_nothing_and_what_is_wrong_is_said_in_the_words_of_the_comma
     assert!(described["components"]["schemas"]["BackfillRequest"]["properties"]["stopOnFailure"].is_object());
 }
 
+#[test]
+fn what_hides_the_date_is_refused_and_what_never_reads_it_is_warned_of() {
+    let place = Place::new();
+    let dated = "inputs: [{id: year, type: INT, defaults: 2019}]\ntriggers:\n  \
+                 - {id: months, type: schedule, cron: '@monthly', inputs: {year: \"{{ trigger.date | date('yyyy') }}\"}}\n";
+    let asked = napping(&place, "1ms", dated);
+    let plain = "id: plain\nnamespace: n\ntasks:\n  - {id: say, type: log, message: hi}\n";
+    place.write("flows/plain.yaml", plain);
+    let server = place.server();
+    let with = |more: Value| {
+        let mut body = asked.as_object().unwrap().clone();
+        body.extend(more.as_object().unwrap().clone());
+        Value::Object(body)
+    };
+    for (more, words) in [
+        (
+            json!({"inputs": {"year": 2018}, "dryRun": true}),
+            "input `year` is `2018`, but the schedule `months` sets it",
+        ),
+        (json!({"inputs": {"year": 2018}}), "input `year` is `2018`, but the schedule `months` sets it"),
+        (json!({"every": "day"}), "`every` is for a flow without a schedule"),
+    ] {
+        let (code, message) = server.refusal(BACKFILLS, &with(more));
+        assert!(code == "422" && message.contains(words), "{code} {message}: {words}");
+    }
+    assert_eq!(server.get(BACKFILLS)["total"], 0);
+    let dry = server.post(BACKFILLS, &with(json!({"to": "2020-12", "dryRun": true})));
+    assert!(dry.get("warnings").is_none(), "{dry}");
+    let dry = server.post(BACKFILLS, &with(json!({"flowId": "plain", "dryRun": true})));
+    assert!(dry["warnings"][0].as_str().unwrap().contains("the 12 executions all do the same"), "{dry}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trigger_is_given_a_backfill_as_kestras_scripts_do() {
     let place = Place::new();

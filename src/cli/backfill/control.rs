@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::board::picture;
 use super::preview::inputs_line;
-use super::{go, reading_runner, shown_path, silent_runner, told};
+use super::{go, reading_runner, silent_runner, told};
 use crate::cli::calendar::Mark;
+use crate::cli::hint::shown_path;
 use crate::cli::inputs::pair;
 use crate::cli::out::{errln, out, outln};
 use crate::cli::server::is_served;
@@ -25,11 +26,11 @@ use crate::tasks;
 
 #[derive(Args)]
 pub(super) struct Listing {
-    /// Only those of this flow
+    /// Only those of this flow: its id, or namespace.id
     #[arg(long)]
     flow: Option<String>,
     /// How many, the newest first
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
     /// Print JSON
     #[arg(long)]
@@ -46,9 +47,30 @@ pub(super) struct Named {
 }
 
 #[derive(Args)]
-pub(super) struct Again {
+pub(super) struct Open {
+    /// The backfill, or the beginning of its id [default: the one that runs]
+    id: Option<String>,
+}
+
+#[derive(Args)]
+pub(super) struct Resuming {
+    /// The backfill, or the beginning of its id [default: the newest that has not ended]
+    id: Option<String>,
+    #[command(flatten)]
+    again: Given,
+}
+
+#[derive(Args)]
+#[command(after_help = "What failed runs anew, with the flow as its file is now.")]
+pub(super) struct Retrying {
     /// The backfill, or the beginning of its id [default: the newest]
     id: Option<String>,
+    #[command(flatten)]
+    again: Given,
+}
+
+#[derive(Args)]
+pub(super) struct Given {
     /// An input that the journal does not keep; may be repeated
     #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = pair)]
     input: Vec<(String, String)>,
@@ -61,10 +83,13 @@ pub(super) struct Again {
 
 pub(super) fn list(listing: &Listing, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
     let runner = reading_runner(settings)?;
-    let query = Query { flow: listing.flow.clone(), ..Query::default() };
-    let (_, found) = runner.journal.backfills(&query, listing.limit, 0)?;
+    let found = of_flow(&runner.journal, listing.flow.as_deref(), listing.limit)?;
     if listing.json {
         outln!("{}", serde_json::json!(found));
+        return Ok(Exit::Ok);
+    }
+    if let Some(flow) = listing.flow.as_ref().filter(|_| found.is_empty()) {
+        errln!("No backfill is one of the flow `{flow}`. All of them: jitney backfill list");
         return Ok(Exit::Ok);
     }
     if found.is_empty() {
@@ -89,6 +114,20 @@ pub(super) fn list(listing: &Listing, settings: &Arc<Settings>) -> anyhow::Resul
     }
     outln!("{}", table.trim_fmt());
     Ok(Exit::Ok)
+}
+
+/// The newest backfills, of a flow that is named by its id, or by namespace and id.
+fn of_flow(journal: &Journal, flow: Option<&str>, limit: u32) -> anyhow::Result<Vec<Backfill>> {
+    let query = Query { flow: flow.map(str::to_owned), ..Query::default() };
+    let (_, found) = journal.backfills(&query, limit, 0)?;
+    match flow.and_then(|flow| flow.rsplit_once('.')) {
+        Some((namespace, id)) if found.is_empty() => {
+            let query = Query { namespace: Some(namespace.to_owned()), flow: Some(id.to_owned()), ..Query::default() };
+            let (_, found) = journal.backfills(&query, limit, 0)?;
+            Ok(found.into_iter().filter(|backfill| backfill.namespace == namespace).collect())
+        }
+        _ => Ok(found),
+    }
 }
 
 pub(super) fn show(named: &Named, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
@@ -118,9 +157,9 @@ pub(super) fn show(named: &Named, settings: &Arc<Settings>) -> anyhow::Result<Ex
     Ok(Exit::Ok)
 }
 
-pub(super) fn pause(named: &Named, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
+pub(super) fn pause(open: &Open, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
     let runner = silent_runner(settings)?;
-    let id = find(&runner.journal, named.id.as_deref())?.id;
+    let id = find_running(&runner, open.id.as_deref())?.id;
     let is_seen = runner.wish_backfill(&id, Wish::Pause).map_err(told)?;
     let words = if is_seen { "what is under way comes to its end" } else { "no process runs it" };
     let flags = target::flags(settings);
@@ -128,9 +167,15 @@ pub(super) fn pause(named: &Named, settings: &Arc<Settings>) -> anyhow::Result<E
     Ok(Exit::Ok)
 }
 
-pub(super) async fn resume(again: Again, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
+pub(super) async fn resume(resuming: Resuming, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
+    let Resuming { id, again } = resuming;
     let runner = silent_runner(settings)?;
-    let backfill = find(&runner.journal, again.id.as_deref())?;
+    let newest_open = || Ok::<_, anyhow::Error>(open(&runner.journal)?.into_iter().next());
+    let id = match id {
+        None => newest_open()?.map(|backfill| backfill.id.to_string()),
+        named => named,
+    };
+    let backfill = find(&runner.journal, id.as_deref())?;
     let id = backfill.id.clone();
     is_seen(&runner, &backfill, &again)?;
     settle_target(&runner, &backfill, again.retarget).await?;
@@ -141,9 +186,9 @@ pub(super) async fn resume(again: Again, settings: &Arc<Settings>) -> anyhow::Re
     go_on(runner, backfill, again).await
 }
 
-pub(super) async fn cancel(named: &Named, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
+pub(super) async fn cancel(open: &Open, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
     let executor = Executor::open(silent_runner(settings)?, Options::new(tasks::ALL))?;
-    let backfill = find(executor.journal(), named.id.as_deref())?;
+    let backfill = find_running(executor.runner(), open.id.as_deref())?;
     let id = &backfill.id;
     if executor.cancel_backfill(&backfill, clock::now()).map_err(told)? {
         errln!("Backfill {id} is being cancelled: what is under way is stopped, and its loads are rolled back.");
@@ -153,9 +198,10 @@ pub(super) async fn cancel(named: &Named, settings: &Arc<Settings>) -> anyhow::R
     Ok(Exit::Ok)
 }
 
-pub(super) async fn retry(again: Again, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
+pub(super) async fn retry(retrying: Retrying, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
+    let Retrying { id, again } = retrying;
     let runner = silent_runner(settings)?;
-    let backfill = find(&runner.journal, again.id.as_deref())?;
+    let backfill = find(&runner.journal, id.as_deref())?;
     let id = &backfill.id;
     if !runner.may_retry(&backfill).map_err(told)? {
         errln!("Every partition of backfill {id} is in; there is nothing to run again.");
@@ -188,7 +234,7 @@ async fn settle_target(runner: &Runner, backfill: &Backfill, wanted: Retarget) -
 }
 
 /// Whoever runs a backfill in another process does not see what is given here.
-fn is_seen(runner: &Runner, backfill: &Backfill, again: &Again) -> Result<(), Invalid> {
+fn is_seen(runner: &Runner, backfill: &Backfill, again: &Given) -> Result<(), Invalid> {
     let Some((name, _)) = again.input.first().filter(|_| is_the_servers(runner, backfill)) else { return Ok(()) };
     let finding = Diagnostic::error(format!("the server that runs the backfill does not see `{name}` here"));
     let address = format!("/api/v1/backfills/{}/resume", backfill.id);
@@ -201,7 +247,7 @@ fn is_the_servers(runner: &Runner, backfill: &Backfill) -> bool {
 
 /// Runs the rest of a backfill, with the flow as its file has it now: in this process, unless the server is there whose
 /// backfill it is.
-async fn go_on(runner: Runner, backfill: Backfill, again: Again) -> anyhow::Result<Exit> {
+async fn go_on(runner: Runner, backfill: Backfill, again: Given) -> anyhow::Result<Exit> {
     if is_the_servers(&runner, &backfill) {
         errln!("Backfill {} goes on, in the server.", backfill.id);
         return Ok(Exit::Ok);
@@ -211,7 +257,38 @@ async fn go_on(runner: Runner, backfill: Backfill, again: Again) -> anyhow::Resu
     go::go(runner, asked, &backfill, again.json).await
 }
 
-/// The backfill that a prefix names.
+/// The backfill that a prefix names; without one, the one that runs, or else the only one that has not ended.
+///
+/// # Errors
+/// [`Invalid`] when none is meant, or several may be.
+fn find_running(runner: &Runner, prefix: Option<&str>) -> anyhow::Result<Backfill> {
+    if prefix.is_some() {
+        return find(&runner.journal, prefix);
+    }
+    let (running, resting): (Vec<_>, Vec<_>) =
+        open(&runner.journal)?.into_iter().partition(|backfill| is_driven(&runner.settings, &backfill.id));
+    let meant = if running.is_empty() { resting } else { running };
+    match meant.as_slice() {
+        [one] => find(&runner.journal, Some(one.id.as_str())),
+        [] => {
+            let finding = Diagnostic::error("no backfill is under way");
+            Err(Invalid::from(finding.help("`jitney backfill list` lists those that there were")).into())
+        }
+        several => {
+            let ids: Vec<&str> = several.iter().map(|backfill| backfill.id.as_str()).collect();
+            let finding = Diagnostic::error(format!("{} backfills have not ended", several.len()));
+            Err(Invalid::from(finding.help(format!("say which: {}", ids.join(", ")))).into())
+        }
+    }
+}
+
+/// The backfills that have not ended, the newest first.
+fn open(journal: &Journal) -> anyhow::Result<Vec<Backfill>> {
+    let (_, all) = journal.backfills(&Query::default(), u32::MAX, 0)?;
+    Ok(all.into_iter().filter(|backfill| backfill.outcome.is_none()).collect())
+}
+
+/// The backfill that a prefix names; without one, the newest.
 ///
 /// # Errors
 /// [`Invalid`] when none or several begin so.

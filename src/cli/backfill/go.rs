@@ -11,9 +11,9 @@ use super::board::{Board, picture};
 use super::explained;
 use crate::cli::Exit;
 use crate::cli::format::seconds;
+use crate::cli::hint;
 use crate::cli::out::{err, errln, outln};
 use crate::cli::signals::Watch;
-use crate::cli::target;
 use crate::engine::Runner;
 use crate::engine::backfill::{Asked, Beat, Cell, Drive, Driven, Grain, Leaves, PartitionRun, Standing, rows};
 use crate::engine::executor::{Executor, Options};
@@ -79,8 +79,11 @@ pub(super) fn summary(cells: &[Cell]) -> String {
     let count = |is: fn(&Standing) -> bool| cells.iter().filter(|cell| is(&cell.standing)).count();
     let rows = rows(cells);
     let already = count(|standing| matches!(standing, Standing::Loaded { already: true, .. }));
+    let ended_well = count(|standing| matches!(standing, Standing::Loaded { already: false, .. }));
+    // A flow that loads nothing has loaded no partition either.
+    let word = if ended_well > 0 && already == 0 && rows == 0 { "done" } else { "loaded" };
     let parts = [
-        (count(|standing| matches!(standing, Standing::Loaded { already: false, .. })), "loaded"),
+        (ended_well, word),
         (already, "there already"),
         (count(Standing::is_failed), "failed"),
         (count(|standing| *standing == Standing::Stopped), "stopped"),
@@ -108,22 +111,29 @@ pub(super) fn summary(cells: &[Cell]) -> String {
 
 fn last_words(executor: &Executor, backfill: &Backfill, driven: Driven, cells: &[Cell], took: Duration) -> String {
     let (settings, took) = (&executor.runner().settings, seconds(took));
-    let id = format!("{}{}{}", backfill.id, target::flags(settings), target::remark(settings));
+    let messages = cells.iter().filter_map(|cell| match &cell.standing {
+        Standing::Failed { message, .. } => Some(message),
+        _ => None,
+    });
+    let is_unreachable =
+        settings.postgres.is_some() && messages.into_iter().any(|text| hint::names_wrong_address(text));
+    let again = |verb: &str| hint::resume(&format!("jitney backfill {verb} {}", backfill.id), is_unreachable, settings);
     match driven {
         Driven::To(BackfillEnd::Success) => format!("SUCCESS in {took}"),
         Driven::To(BackfillEnd::Cancelled) => {
-            format!("CANCELLED after {took}. Run what is missing all the same: jitney backfill retry {id}")
+            format!("CANCELLED after {took}. Run what is missing all the same: {}", again("retry"))
         }
         Driven::Interrupted => {
             format!(
-                "Stopped. Loads that were under way are rolled back; what scripts had done stays. Go on with: jitney backfill resume {id}"
+                "Stopped. Loads that were under way are rolled back; what scripts had done stays. Go on with: {}",
+                again("resume")
             )
         }
         Driven::To(BackfillEnd::Failed) => {
             let failed = cells.iter().find(|cell| cell.standing.is_failed());
             let execution = failed.and_then(|cell| cell.execution.as_ref());
             let look = execution.map(|id| format!("Look closer: jitney executions logs {id}   ")).unwrap_or_default();
-            format!("FAILED in {took}\n{look}Try the failed again: jitney backfill retry {id}")
+            format!("FAILED in {took}\n{look}Try the failed again: {}", again("retry"))
         }
     }
 }

@@ -39,13 +39,13 @@ enum Command {
     /// Show a backfill: every partition and its state
     Show(control::Named),
     /// Start no more partitions until it is resumed
-    Pause(control::Named),
+    Pause(control::Open),
     /// Resume one that is paused, or whose process is gone
-    Resume(control::Again),
+    Resume(control::Resuming),
     /// Stop the running partitions, and start no more
-    Cancel(control::Named),
+    Cancel(control::Open),
     /// Run the partitions again that failed, were stopped or were never started
-    Retry(control::Again),
+    Retry(control::Retrying),
 }
 
 pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
@@ -53,10 +53,10 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         None => start::run(arguments.start, settings).await,
         Some(Command::List(listing)) => control::list(&listing, settings),
         Some(Command::Show(named)) => control::show(&named, settings),
-        Some(Command::Pause(named)) => control::pause(&named, settings),
-        Some(Command::Resume(again)) => control::resume(again, settings).await,
-        Some(Command::Cancel(named)) => control::cancel(&named, settings).await,
-        Some(Command::Retry(again)) => control::retry(again, settings).await,
+        Some(Command::Pause(open)) => control::pause(&open, settings),
+        Some(Command::Resume(resuming)) => control::resume(resuming, settings).await,
+        Some(Command::Cancel(open)) => control::cancel(&open, settings).await,
+        Some(Command::Retry(retrying)) => control::retry(retrying, settings).await,
     }
 }
 
@@ -89,12 +89,6 @@ pub(super) fn given_here(flow: &Flow, given: &[(String, String)]) -> Vec<(String
     let given: Vec<(String, Value)> =
         given.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
     from_here(flow, &given).into_iter().map(|(name, value)| (name, plain(&value))).collect()
-}
-
-/// The flow's file as messages name it, from the folder that the user is in.
-fn shown_path(file: &str) -> String {
-    let here = std::env::current_dir().unwrap_or_default();
-    Path::new(file).strip_prefix(&here).map_or_else(|_| file.to_owned(), |path| path.display().to_string())
 }
 
 /// The error as the command line tells it.

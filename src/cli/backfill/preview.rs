@@ -8,8 +8,9 @@ use crate::journal::Partition;
 use crate::text::{plain, visible_line};
 
 /// The preview for other programs.
-pub(super) fn print_json(asked: &Asked, preview: &Preview) {
-    outln!("{}", json!({"flow": asked.flow.id, "namespace": asked.flow.namespace, "partitions": preview.choices}));
+pub(super) fn print_json(asked: &Asked, preview: &Preview, warnings: &[String]) {
+    let (flow, namespace, partitions) = (&asked.flow.id, &asked.flow.namespace, &preview.choices);
+    outln!("{}", json!({"flow": flow, "namespace": namespace, "warnings": warnings, "partitions": partitions}));
 }
 
 /// Says what runs; partitions in a row of which the same is to be said share a line.
@@ -35,7 +36,9 @@ pub(super) fn print(asked: &Asked, preview: &Preview) -> Result<(), BackfillErro
     }
     let (runs, all) = (preview.runs(), preview.choices.len());
     let many = if all == 1 { "partition" } else { "partitions" };
-    errln!("{runs} of {all} {many} to run, {} at a time.", spec.parallel);
+    let most = asked.at_a_time();
+    let why = if most < spec.parallel { ", as the flow's `concurrency` allows no more" } else { "" };
+    errln!("{runs} of {all} {many} to run, {most} at a time{why}.");
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use crate::cli::out::errln;
 use crate::cli::{Exit, Invalid, flows};
 use crate::clock;
 use crate::config::Settings;
+use crate::diagnostic::Diagnostic;
 use crate::engine::backfill::{Asked, Preview};
 use crate::flow::Flow;
 use crate::journal::{BackfillSpec, Only, Wish};
@@ -119,10 +120,15 @@ fn show(asked: &Asked, preview: &Preview, arguments: &Asking) -> anyhow::Result<
     if let Some(why) = &preview.unsure {
         errln!("The target cannot say what it holds ({why}): what ran before decides.");
     }
+    let warnings = asked.warnings(clock::now());
+    warnings.iter().for_each(|warning| errln!("{}", Diagnostic::warning(warning.as_str())));
     match (arguments.json, arguments.dry_run || preview.runs() == 0) {
         (false, _) => preview::print(asked, preview).map_err(told)?,
-        (true, true) => preview::print_json(asked, preview),
+        (true, true) => preview::print_json(asked, preview, &warnings),
         (true, false) => {}
+    }
+    if !arguments.json && !arguments.dry_run && preview.runs() == 0 {
+        errln!("SUCCESS: there is nothing to run");
     }
     Ok(())
 }

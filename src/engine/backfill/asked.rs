@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::calendar::{Beat, Slot};
 use super::choice::Preview;
+use super::dates;
 use super::drive::is_driven;
 use super::inputs::{secrets_of, with_secrets, without_secrets};
 use super::refusal::BackfillError;
@@ -77,6 +78,17 @@ impl Asked {
     /// When the flow has no such schedule.
     pub fn beat(&self) -> Result<Beat<'_>, BackfillError> {
         beat(&self.flow, &self.spec)
+    }
+
+    /// What whoever asks for it should know before it runs, though it can run.
+    pub fn warnings(&self, now: DateTime<Utc>) -> Vec<String> {
+        dates::warnings(&self.flow, &self.runs, now)
+    }
+
+    /// How many partitions run at a time: no more than the flow's own `concurrency` allows.
+    pub fn at_a_time(&self) -> u32 {
+        let limit = self.flow.concurrency.as_ref().map_or(u32::MAX, |concurrency| concurrency.limit);
+        self.spec.parallel.min(limit)
     }
 
     /// Inputs that the journal does not keep.

@@ -55,12 +55,18 @@ impl<'a> Beat<'a> {
         let ids: Vec<&str> = schedules.iter().map(|(trigger, _)| trigger.id.as_str()).collect();
         let known = || if ids.is_empty() { "it has none".to_owned() } else { format!("it has `{}`", ids.join("`, `")) };
         match (trigger, every, schedules.as_slice()) {
-            (Some(id), _, _) => schedules
+            (Some(_), Some(_), _) => Err("`trigger` and `every` cannot both be given".to_owned()),
+            (Some(id), None, _) => schedules
                 .iter()
                 .find(|(trigger, _)| trigger.id == id)
                 .map(|(trigger, times)| Self::Trigger(trigger, times))
                 .ok_or_else(|| format!("the flow `{}` has no schedule `{id}`; {}", flow.id, known())),
-            (None, Some(every), _) => Self::every(every),
+            (None, Some(every), []) => Self::every(every),
+            (None, Some(_), _) => Err(format!(
+                "`every` is for a flow without a schedule, and the partitions of `{}` are the moments of its schedule; {}",
+                flow.id,
+                known()
+            )),
             (None, None, [(trigger, times)]) => Ok(Self::Trigger(trigger, times)),
             (None, None, []) => Self::every("month"),
             (None, None, _) => {

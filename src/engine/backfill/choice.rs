@@ -134,6 +134,7 @@ impl fmt::Display for Standing {
             Self::Waiting => f.write_str("never ran"),
             Self::Running => f.write_str("under way"),
             Self::Loaded { already: true, .. } => f.write_str("there already"),
+            Self::Loaded { rows: 0, .. } => f.write_str("done, no rows"),
             Self::Loaded { rows, .. } => write!(f, "loaded {}", count(*rows, "row")),
             Self::Failed { reason, .. } => write!(f, "failed: {reason}"),
             Self::Stopped => f.write_str("stopped"),

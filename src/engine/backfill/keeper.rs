@@ -49,6 +49,8 @@ pub struct Keeper {
 pub struct Started {
     /// What it would run.
     pub preview: Preview,
+    /// What whoever asked for it should know.
+    pub warnings: Vec<String>,
     /// The backfill; none when it was only asked what would run. One with nothing to run has ended.
     pub backfill: Option<Backfill>,
 }
@@ -99,7 +101,7 @@ impl Keeper {
         let asked = Asked::new(runner, flow, BackfillSpec { by_server: true, ..spec })?;
         let _turn = if dry_run { None } else { Some(self.starting.lock().await) };
         let earlier = if dry_run { None } else { asked.earlier(runner)? };
-        let preview = asked.preview(runner).await?;
+        let (preview, warnings) = (asked.preview(runner).await?, asked.warnings(clock::now()));
         let backfill = match earlier {
             Some(earlier) => {
                 self.given().insert(earlier.id.clone(), asked.given);
@@ -118,7 +120,7 @@ impl Keeper {
             }
         };
         self.wake.notify_one();
-        Ok(Started { preview, backfill })
+        Ok(Started { preview, warnings, backfill })
     }
 
     /// A backfill by its id.

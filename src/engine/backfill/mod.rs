@@ -3,6 +3,7 @@
 mod asked;
 mod calendar;
 mod choice;
+mod dates;
 mod drive;
 mod grid;
 mod inputs;
@@ -18,6 +19,7 @@ mod survey;
 pub use asked::Asked;
 pub use calendar::{Beat, Grain, Slot};
 pub use choice::{Choice, Preview};
+pub use dates::may_read_date;
 pub use drive::{Drive, Driven, Leaves, is_driven};
 pub use grid::{Column, Grid, Wanted};
 pub use keeper::{Keeper, Started};

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::calendar::{Beat, Slot};
+use super::dates;
 use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::engine::schedule::{self, At};
@@ -37,7 +38,8 @@ pub struct Partitioned<'a> {
     pub flow: &'a Flow,
     /// What its partitions go by.
     pub beat: &'a Beat<'a>,
-    /// Values for inputs, whose expressions may name `trigger` and `vars`; they win over the trigger's own.
+    /// Values for inputs, whose expressions may name `trigger` and `vars`; they win over those of the trigger that do not
+    /// depend on the date.
     pub given: &'a [(String, String)],
 }
 
@@ -58,8 +60,10 @@ impl Partitioned<'_> {
     /// The executions of many partitions.
     ///
     /// # Errors
-    /// Everything that is wrong with the inputs of the first one that has something wrong.
+    /// When a given input would hide the date from all of them; else everything that is wrong with the inputs of the
+    /// first one that has something wrong.
     pub fn runs(&self, runner: &Runner, slots: &[Slot]) -> Result<Vec<PartitionRun>, Vec<Diagnostic>> {
+        dates::check_given(self.beat, self.given)?;
         slots.iter().map(|slot| self.run(runner, slot)).collect()
     }
 

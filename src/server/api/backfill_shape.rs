@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::engine::backfill::{Cell, Preview, Standing, rows};
+use crate::engine::backfill::{Cell, Standing, Started, rows};
 use crate::journal::Backfill;
 
 /// What a backfill would run, and the backfill if there is one now.
@@ -21,6 +21,9 @@ pub(super) struct PreviewShape {
     /// Why the target cannot say what it holds, so that what ran before decides.
     #[serde(skip_serializing_if = "Option::is_none")]
     unsure: Option<String>,
+    /// What is odd about it, though it can run: partitions in the future, or a flow that does the same for each of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
     /// Every partition.
     partitions: Vec<ChoiceShape>,
     /// The backfill; none after a dry run. One with nothing to run has ended with SUCCESS.
@@ -117,7 +120,8 @@ impl PreviewShape {
         self.backfill.as_ref().map(|backfill| backfill.id.clone())
     }
 
-    pub(super) fn new(namespace: &str, flow_id: &str, preview: Preview, backfill: Option<BackfillShape>) -> Self {
+    pub(super) fn new(namespace: &str, flow_id: &str, started: Started, backfill: Option<BackfillShape>) -> Self {
+        let Started { preview, warnings, .. } = started;
         let runs = preview.runs();
         let choices = preview.choices.into_iter().map(|choice| ChoiceShape {
             partition: choice.partition,
@@ -127,7 +131,7 @@ impl PreviewShape {
             runs: choice.runs,
         });
         let (namespace, flow_id) = (namespace.to_owned(), flow_id.to_owned());
-        Self { namespace, flow_id, runs, unsure: preview.unsure, partitions: choices.collect(), backfill }
+        Self { namespace, flow_id, runs, unsure: preview.unsure, warnings, partitions: choices.collect(), backfill }
     }
 }
 

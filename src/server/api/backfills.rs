@@ -179,12 +179,12 @@ pub(super) async fn begin(app: &Arc<App>, request: BackfillRequest) -> Result<Pr
     Problem::of_foreign_files(app, &entry.flow, &spec.inputs)?;
     let (keeper, dry_run) = (app.clone(), request.dry_run);
     let start = async move || Ok(keeper.backfills.start(entry.flow.clone(), spec, dry_run).await?);
-    let started = apart(start).await?;
-    let backfill = match started.backfill {
+    let mut started = apart(start).await?;
+    let backfill = match started.backfill.take() {
         Some(backfill) => Some(shown(app, backfill).await?),
         None => None,
     };
-    Ok(PreviewShape::new(namespace, id, started.preview, backfill))
+    Ok(PreviewShape::new(namespace, id, started, backfill))
 }
 
 /// Backfills, the newest first.
