@@ -143,6 +143,13 @@ impl Settings {
         Self { script_runner: runner.or(self.script_runner), ..self.clone() }
     }
 
+    /// The same settings without the Postgres server that the environment names.
+    pub fn without_server_of_environment(&self) -> Self {
+        let mut environment = self.environment.clone();
+        environment.retain(|name, _| !ADDRESSES.contains(&name.as_str()) && !name.starts_with("PG"));
+        Self { environment, ..self.clone() }
+    }
+
     /// An environment variable; an empty one counts as unset.
     pub fn variable(&self, name: &str) -> Option<&str> {
         self.environment.get(name).map(String::as_str).filter(|value| !value.is_empty())

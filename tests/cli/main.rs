@@ -6,6 +6,7 @@ mod bad_file;
 mod bad_flow;
 mod bad_input;
 mod bad_server;
+mod demo;
 mod docs;
 mod home;
 mod inputs;

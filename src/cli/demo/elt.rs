@@ -7,13 +7,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::kit::Kit;
 use super::month::{Colour, MonthFacts, write_month};
-use super::{MONTH, MONTHS, SEED, YEAR, execute, serve};
-use crate::cli::Exit;
+use super::{MONTH, MONTHS, SEED, YEAR, execute, serve, unpack};
 use crate::cli::format::{bytes, seconds};
 use crate::cli::out::{errln, out, outln};
 use crate::cli::run::numbers;
+use crate::cli::{Exit, Invalid};
 use crate::clock;
 use crate::config::Settings;
+use crate::diagnostic::Diagnostic;
 use crate::gcp::Service;
 use crate::journal::{ExecutionState, State};
 use crate::text::{count, thousands};
@@ -36,15 +37,16 @@ struct Load {
 
 pub(super) async fn show(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
     for service in [Service::Storage, Service::BigQuery] {
-        anyhow::ensure!(
-            service.emulator(settings).is_some(),
-            "the ELT demo runs on emulators of Cloud Storage and BigQuery, and STORAGE_EMULATOR_HOST and \
-             BIGQUERY_EMULATOR_HOST do not lead to any: run `make demo-elt`, which starts them. For your own project on \
-             Google Cloud: jitney run flows/gcp_setup.yaml, then flows/gcp_taxi.yaml"
-        );
+        if service.emulator(settings).is_none() {
+            let message = "the ELT demo runs on emulators of Cloud Storage and BigQuery, and STORAGE_EMULATOR_HOST and \
+                           BIGQUERY_EMULATOR_HOST do not lead to any";
+            let help = "run `make demo-elt`, which starts them. For your own project on Google Cloud: \
+                        jitney run flows/gcp_setup.yaml, then flows/gcp_taxi.yaml";
+            return Err(Invalid::from(Diagnostic::error(message).help(help)).into());
+        }
     }
     let began = Instant::now();
-    let kit = Kit::unpack(&settings.home.join("demo"))?;
+    let kit = unpack(settings)?;
     errln!("Making two sample months and serving them on this machine …");
     let shutdown = CancellationToken::new();
     let _stop = shutdown.clone().drop_guard();
@@ -57,7 +59,7 @@ pub(super) async fn show(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<
     // Emulators that were left running have the tables of the last demo.
     let dataset = format!("jitney_demo_{}", clock::now().timestamp());
     let place = [("bucket", BUCKET), ("dataset", &dataset), ("location", "US-CENTRAL1")];
-    let setup = execute(&kit, "gcp_setup.yaml", &place, settings).await?;
+    let setup = execute(&kit.flow("gcp_setup.yaml"), &place, settings).await?;
     if !setup.status.is_done() {
         return Ok(ended(&setup));
     }
@@ -87,7 +89,7 @@ fn ended(state: &State) -> Exit {
 
 async fn load(kit: &Kit, flow: &str, given: &[(&str, &str)], settings: &Arc<Settings>) -> anyhow::Result<State> {
     let (year, month) = (YEAR.to_string(), format!("{MONTH:02}"));
-    execute(kit, flow, &[given, &[("year", &year), ("month", &month)]].concat(), settings).await
+    execute(&kit.flow(flow), &[given, &[("year", &year), ("month", &month)]].concat(), settings).await
 }
 
 /// What was loaded, one line for each run of each month.
@@ -132,7 +134,7 @@ async fn check(
     settings: &Arc<Settings>,
 ) -> anyhow::Result<bool> {
     let taxi = colour.as_str();
-    let state = execute(kit, "gcp_report.yaml", &[("taxi", taxi), ("dataset", dataset)], settings).await?;
+    let state = execute(&kit.flow("gcp_report.yaml"), &[("taxi", taxi), ("dataset", dataset)], settings).await?;
     let rows = state.tasks.values().find_map(|task| task.outputs.get("rows")?.as_array().cloned()).unwrap_or_default();
     let cents = |row: &Value| row["dollars"].as_f64().map(|dollars| (dollars * 100.0).round() as i64);
     let same =

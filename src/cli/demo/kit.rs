@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::month::Colour;
 use super::{MONTH, YEAR};
+use crate::cli::target;
+use crate::config::Settings;
 
 /// The files that the demo runs, as the project ships them.
 const FILES: &[(&str, &str)] = &[
@@ -24,7 +26,15 @@ const FILES: &[(&str, &str)] = &[
 ];
 
 /// The query behind the chart.
-pub(super) const TRIPS_PER_DAY: &str = include_str!("../../../sql/postgres/trips_per_day.sql");
+const TRIPS_PER_DAY: &str = include_str!("../../../sql/postgres/trips_per_day.sql");
+
+/// The schema of the demo's tables: those of real months bear the same names in `public`.
+pub(super) const SCHEMA: &str = "jitney_demo";
+/// The namespace of its flows, so that its executions are not taken for those of real months.
+const NAMESPACE: &str = "demo";
+
+/// The folder of the files that lead to the demo's own tables.
+const SAMPLE: &str = "sample";
 
 /// The unpacked folder.
 pub(super) struct Kit {
@@ -40,16 +50,25 @@ impl Kit {
     /// When the folder cannot be written.
     pub(super) fn unpack(folder: &Path) -> io::Result<Self> {
         for (name, text) in FILES {
-            let path = folder.join(name);
-            path.parent().map_or(Ok(()), fs::create_dir_all)?;
-            fs::write(path, text)?;
+            write(&folder.join(name), text)?;
+            write(&folder.join(SAMPLE).join(name), &apart(name, text))?;
         }
         Ok(Self { folder: folder.to_owned(), mirror: folder.join("mirror") })
     }
 
-    /// A flow's file.
+    /// A flow's file, as it is shipped.
     pub(super) fn flow(&self, name: &str) -> PathBuf {
         self.folder.join("flows").join(name)
+    }
+
+    /// The same flow for the demo's own tables.
+    pub(super) fn sample_flow(&self, name: &str) -> PathBuf {
+        self.folder.join(SAMPLE).join("flows").join(name)
+    }
+
+    /// The query behind the chart, over the demo's own tables.
+    pub(super) fn trips_per_day() -> String {
+        in_schema(TRIPS_PER_DAY)
     }
 
     /// Where a month's file goes; its folder exists.
@@ -74,17 +93,41 @@ impl Kit {
         Ok(folder.join(name))
     }
 
-    /// The three things to try next.
-    pub(super) fn next_steps(&self) -> String {
+    /// The three things to try next, with the server that the demo used; `is_elsewhere` where flows use another.
+    pub(super) fn next_steps(&self, settings: &Settings, is_elsewhere: bool) -> String {
+        let flags = target::flags(settings);
+        let psql = target::address(settings).map_or("jitney postgres psql --".to_owned(), |at| format!("psql {at}"));
+        let into = if is_elsewhere { ", into the server that the environment names" } else { "" };
         format!(
             "
 Next:
   jitney executions                    what has run
-  jitney postgres psql                 look at the tables
-  jitney run {} -i taxi=green -i year=2019 -i month=01
-                                       a real month, from the published files
+  {psql} -c '\\dt {SCHEMA}.*'
+                                       the tables, in a schema of their own
+  jitney run {}{flags} -i taxi=green -i year=2019 -i month=01
+                                       a real month, from the published files{into}
 ",
             self.flow("postgres_taxi.yaml").display()
         )
     }
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)?;
+    fs::write(path, text)
+}
+
+/// A shipped file for tables of the demo alone.
+fn apart(name: &str, text: &str) -> String {
+    let text = in_schema(text);
+    match name {
+        sql if sql.starts_with("sql/postgres/") && text.contains("CREATE TABLE") => {
+            format!("CREATE SCHEMA IF NOT EXISTS {SCHEMA};\n{text}")
+        }
+        _ => text.replacen("\nnamespace: zoomcamp\n", &format!("\nnamespace: {NAMESPACE}\n"), 1),
+    }
+}
+
+fn in_schema(text: &str) -> String {
+    text.replace("public.", &format!("{SCHEMA}."))
 }

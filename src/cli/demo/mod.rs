@@ -1,4 +1,4 @@
-//! `jitney demo`: sample months, served over HTTP on this machine and loaded by the shipped flows.
+//! `jitney demo`: sample months, served over HTTP on this machine and loaded by the shipped flows, into tables of its own.
 
 pub mod chart;
 pub mod month;
@@ -11,25 +11,30 @@ mod random;
 mod row;
 mod trip;
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::advice::unusable;
+use crate::cli::exit::cannot;
 use crate::cli::format::{bytes, seconds};
 use crate::cli::out::{errln, out, outln};
 use crate::cli::run::{Session, numbers, rate};
 use crate::cli::{Exit, Invalid, flows};
 use crate::clock;
 use crate::config::Settings;
+use crate::diagnostic::Diagnostic;
 use crate::engine::Before;
 use crate::flow::input;
+use crate::home::make_private;
 use crate::journal::{ExecutionState, State};
-use crate::postgres::{Session as Connection, connect, explain};
+use crate::postgres::{Session as Connection, Wanted, connect, explain, resolve};
 use crate::text::{count, thousands};
 use kit::Kit;
 use month::{Colour, MonthFacts, write_month};
@@ -39,13 +44,15 @@ const MONTHS: [(Colour, u64); 2] = [(Colour::Green, 1), (Colour::Yellow, 4)];
 pub(super) const YEAR: i32 = 2020;
 pub(super) const MONTH: u32 = 4;
 const SEED: u64 = 1;
+/// More than this fills a disk.
+const MOST_ROWS: u64 = 1_000_000_000;
 
 #[derive(Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Rows of the green month; the yellow one has four times as many [default: 50000, with --elt 5000]
-    #[arg(long)]
+    /// Rows of the green month, 100 or more; the yellow one has four times as many [default: 50000, with --elt 5000]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(100..=MOST_ROWS))]
     rows: Option<u64>,
     /// By way of Cloud Storage into BigQuery, on emulators; `make demo-elt` starts them
     #[arg(long)]
@@ -54,7 +61,7 @@ pub(super) struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Write one sample month to a file, compressed if its name ends in .gz
+    /// Write one sample month to a file that ends in .csv or .csv.gz
     Month {
         /// The file
         file: PathBuf,
@@ -83,13 +90,25 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     match arguments.command {
         Some(Command::Month { file, taxi, rows, year, month }) => {
             let colour = if matches!(taxi, Taxi::Yellow) { Colour::Yellow } else { Colour::Green };
-            let facts = write_month(&file, colour, year, month, rows, SEED)?;
+            check_name(&file)?;
+            let facts = write_month(&file, colour, year, month, rows, SEED)
+                .map_err(|error| cannot(format_args!("write the month to {}", file.display()), &error))?;
             outln!("{}, {} of CSV, in {}", count(facts.rows, "row"), bytes(facts.raw_bytes), file.display());
             Ok(Exit::Ok)
         }
         None if arguments.elt => elt::show(arguments.rows.unwrap_or(5_000), settings).await,
         None => show(arguments.rows.unwrap_or(50_000), settings).await,
     }
+}
+
+/// Refuses a name that promises something else than what is written.
+fn check_name(file: &Path) -> Result<(), Invalid> {
+    let name = file.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    if name.ends_with(".csv") || name.ends_with(".csv.gz") {
+        return Ok(());
+    }
+    let finding = Diagnostic::error(format!("cannot write a month to `{}`: it is CSV", file.display()));
+    Err(finding.help("name a file that ends in .csv or .csv.gz").into())
 }
 
 /// One month's load, beside what is known of its file.
@@ -101,7 +120,8 @@ struct Load {
 
 async fn show(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
     let began = Instant::now();
-    let kit = Kit::unpack(&settings.home.join("demo"))?;
+    let (settings, is_elsewhere) = (&own_server(settings), environment_names_one(settings));
+    let kit = unpack(settings)?;
     errln!("Making two sample months and serving them on this machine …");
     let shutdown = CancellationToken::new();
     let _stop = shutdown.clone().drop_guard();
@@ -116,25 +136,47 @@ async fn show(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
             ("month", &format!("{MONTH:02}")),
             ("source", &source),
         ];
-        let state = execute(&kit, "postgres_taxi.yaml", &given, settings).await?;
+        let state = execute(&kit.sample_flow("postgres_taxi.yaml"), &given, settings).await?;
         if !state.status.is_done() {
             return Ok(if state.status == ExecutionState::Killed { Exit::Cancelled } else { Exit::Failed });
         }
         loads.push(Load { colour, facts, state });
     }
     zones::write_zones(&kit.zones()?)?;
-    let zones = execute(&kit, "postgres_zones.yaml", &[("source", source.as_str())], settings).await?;
+    let zones = execute(&kit.sample_flow("postgres_zones.yaml"), &[("source", source.as_str())], settings).await?;
     let connection = connect(settings, None).await?;
     out!("\n{}\n", table(&loads));
     let agrees = check(&connection, &loads).await?;
     outln!("{}", chart(&connection).await?);
     outln!("In {}, by {}.", seconds(began.elapsed()), connection.description);
-    out!("{}", kit.next_steps());
+    out!("{}", kit.next_steps(settings, is_elsewhere));
     Ok(if agrees && zones.status.is_done() { Exit::Ok } else { Exit::Failed })
 }
 
-async fn execute(kit: &Kit, flow: &str, given: &[(&str, &str)], settings: &Arc<Settings>) -> anyhow::Result<State> {
-    let (flow, _) = flows::read(&kit.flow(flow))?;
+/// The settings under which the demo loads: into the private server, unless the command line names another one. What the
+/// environment names may hold anything.
+fn own_server(settings: &Arc<Settings>) -> Arc<Settings> {
+    if settings.postgres.is_some() {
+        errln!("The sample months go into the schema `{}` of the server that --postgres names.", kit::SCHEMA);
+        return settings.clone();
+    }
+    if environment_names_one(settings) {
+        errln!("The demo uses a private server, not the one that the environment names (--postgres chooses one).");
+    }
+    Arc::new(settings.without_server_of_environment())
+}
+
+fn environment_names_one(settings: &Settings) -> bool {
+    settings.postgres.is_none() && !matches!(resolve(settings, None), Ok(Wanted::Managed))
+}
+
+fn unpack(settings: &Settings) -> anyhow::Result<Kit> {
+    make_private(&settings.home).map_err(|error| unusable(&error, settings))?;
+    Kit::unpack(&settings.home.join("demo")).map_err(|error| unusable(&error, settings))
+}
+
+async fn execute(flow: &Path, given: &[(&str, &str)], settings: &Arc<Settings>) -> anyhow::Result<State> {
+    let (flow, _) = flows::read(flow)?;
     let given: Vec<(String, String)> =
         given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let inputs = input::resolve(&flow, &given, &Before::of(settings, &flow, clock::now())).map_err(Invalid)?;
@@ -173,7 +215,8 @@ async fn check(connection: &Connection, loads: &[Load]) -> anyhow::Result<bool> 
         let taxi = load.colour.as_str();
         let file = format!("{taxi}_tripdata_{YEAR}-{MONTH:02}.csv");
         let sql = format!(
-            "SELECT count(*), round(sum(total_amount) * 100)::bigint FROM public.{taxi}_tripdata WHERE filename = $1"
+            "SELECT count(*), round(sum(total_amount) * 100)::bigint FROM {}.{taxi}_tripdata WHERE filename = $1",
+            kit::SCHEMA
         );
         let row = connection.client.query_one(&sql, &[&file]).await;
         let row = row.map_err(|error| explain("counting the rows of the demo", &error))?;
@@ -202,13 +245,13 @@ async fn check(connection: &Connection, loads: &[Load]) -> anyhow::Result<bool> 
 }
 
 async fn chart(connection: &Connection) -> anyhow::Result<String> {
-    let rows = connection.client.query(kit::TRIPS_PER_DAY, &[]).await;
+    let rows = connection.client.query(&Kit::trips_per_day(), &[]).await;
     let rows = rows.map_err(|error| explain("counting trips per day", &error))?;
-    let in_month = |day: &NaiveDate| day.format("%Y-%m").to_string() == format!("{YEAR}-{MONTH:02}");
-    let counts: Vec<(NaiveDate, u64)> = rows
-        .iter()
-        .map(|row| (row.get::<_, NaiveDate>(0), row.get::<_, i64>(1).unsigned_abs()))
-        .filter(|(day, _)| in_month(day))
-        .collect();
+    let found: BTreeMap<NaiveDate, u64> =
+        rows.iter().map(|row| (row.get(0), row.get::<_, i64>(1).unsigned_abs())).collect();
+    let first = NaiveDate::from_ymd_opt(YEAR, MONTH, 1);
+    let days = first.iter().flat_map(|first| first.iter_days().take_while(|day| day.month() == MONTH));
+    // A day without trips has its place in the chart too.
+    let counts: Vec<_> = days.map(|day| (day, found.get(&day).copied().unwrap_or_default())).collect();
     Ok(chart::trips_per_day(&counts, 78))
 }
