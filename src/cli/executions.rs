@@ -13,18 +13,18 @@ use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{INTERRUPTED, is_interrupted, settle_killing};
 use crate::id::ExecutionId;
-use crate::journal::{Journal, JournalError, State, Summary};
+use crate::journal::{Journal, JournalError, Query, State, Summary};
 use crate::text::{indented, plain, thousands, visible_line};
 
 #[derive(Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Only those of this flow
+    /// Only those of this flow: its id, or namespace.id
     #[arg(long)]
     flow: Option<String>,
     /// How many, the newest first
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
     /// Print JSON
     #[arg(long, global = true)]
@@ -49,7 +49,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<
     let journal = Journal::open_to_read(&settings.journal())?;
     match &arguments.command {
         None => {
-            let listed = || journal.executions(arguments.flow.as_deref(), arguments.limit);
+            let listed = || of_flow(&journal, arguments.flow.as_deref(), arguments.limit);
             let mut found = listed()?;
             let killing = found.iter().filter(|execution| execution.state == "KILLING");
             // Where nothing can be written they are shown as they stand.
@@ -61,7 +61,8 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<
                 .into_iter()
                 .map(|summary| Ok(Listed { interrupted: asked(&summary)?, summary }))
                 .collect::<Result<_, JournalError>>()?;
-            list(&found, arguments.json);
+            let is_first = found.is_empty() && journal.executions(None, 1)?.is_empty();
+            list(&found, arguments.flow.as_deref().filter(|_| !is_first), arguments.json);
         }
         Some(Command::Show { id }) => {
             let id = find(&journal, id)?;
@@ -113,13 +114,29 @@ pub(super) fn state(journal: &Journal, id: &ExecutionId) -> anyhow::Result<State
     journal.state(id)?.ok_or_else(|| anyhow::anyhow!("the journal has lost execution {id}"))
 }
 
-fn list(executions: &[Listed], as_json: bool) {
+/// The newest executions, of a flow that is named by its id, or by namespace and id as logs show it.
+fn of_flow(journal: &Journal, flow: Option<&str>, limit: u32) -> Result<Vec<Summary>, JournalError> {
+    let found = journal.executions(flow, limit)?;
+    match flow.and_then(|flow| flow.rsplit_once('.')) {
+        Some((namespace, id)) if found.is_empty() => {
+            let query = Query { namespace: Some(namespace.to_owned()), flow: Some(id.to_owned()), ..Query::default() };
+            let found = journal.search(&query, limit, 0)?.executions;
+            Ok(found.into_iter().filter(|summary| summary.namespace == namespace).collect())
+        }
+        _ => Ok(found),
+    }
+}
+
+fn list(executions: &[Listed], flow: Option<&str>, as_json: bool) {
     if as_json {
         outln!("{}", serde_json::json!(executions));
         return;
     }
     if executions.is_empty() {
-        errln!("Nothing has run yet. Try: jitney demo");
+        match flow {
+            Some(flow) => errln!("No execution is one of the flow `{flow}`. All of them: jitney executions"),
+            None => errln!("Nothing has run yet. Try: jitney demo"),
+        }
         return;
     }
     let mut table = super::table(["id", "flow", "state", "started", "took", "rows", "inputs"]);

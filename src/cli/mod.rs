@@ -13,6 +13,7 @@ mod exit;
 mod flows;
 mod format;
 mod graph;
+mod hint;
 mod inputs;
 mod kv;
 mod new;
@@ -32,6 +33,7 @@ mod signals;
 mod target;
 mod tasks;
 mod validate;
+mod words;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -129,7 +131,7 @@ pub fn run() -> ExitCode {
     if let Some(problem) = advice::about_clock(std::time::SystemTime::now()) {
         return complain(&problem.into(), str::to_owned);
     }
-    let cli = match Cli::try_parse() {
+    let cli = match words::parse() {
         Ok(cli) => cli,
         Err(answer) => match run_help::asked_for(&answer) {
             Some(flow) => {
