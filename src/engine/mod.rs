@@ -46,5 +46,6 @@ pub use foresee::{Foreseen, Possible, Wanted};
 pub use interrupted::{INTERRUPTED, interrupted, is_interrupted, settle_killing};
 pub use missing_files::missing_files;
 pub use run::{EngineError, Notice, Observer, Runner};
+pub use secrets::named_in as secrets_named_in;
 pub use snapshot::Recorded;
 pub use target::{elsewhere, target_of};

@@ -63,7 +63,7 @@ pub(super) fn find(settings: &Settings, flows: &Path, name: &str) -> Result<Stri
 }
 
 /// The names that a flow's text asks `secret()` for.
-pub(super) fn named_in(text: &str) -> Vec<&str> {
+pub fn named_in(text: &str) -> Vec<&str> {
     let mut names: Vec<&str> = text.split("secret").skip(1).filter_map(argument).collect();
     names.sort_unstable();
     names.dedup();

@@ -11,7 +11,7 @@ const OF_FORM: [&str; 4] = ["invalid ", "duplicate field ", "expected ", "write 
 
 /// Every problem that `check` has with the value at `path`: each one found is taken out of the value, and the rest
 /// is checked again.
-pub(super) fn all(
+pub fn all(
     document: &Document,
     path: &[String],
     value: &Value,

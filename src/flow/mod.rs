@@ -34,6 +34,7 @@ pub use bounds::LARGEST_FLOW;
 pub use contract::{Behavior, Broken, Check, Concurrency, FlowOutput, Sla, SlaKind, Style, Unmet};
 pub use defaults::PluginDefault;
 pub use document::{Document, Position, from_yaml};
+pub use findings::all as all_findings;
 pub use input::Input;
 pub use parse::{Parsed, parse};
 pub use schema::schema;

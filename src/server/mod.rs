@@ -23,6 +23,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
+use crate::diagnostic::Diagnostic;
 use crate::engine::backfill::Keeper;
 use crate::engine::catalog::Catalog;
 use crate::engine::executor::Executor;
@@ -50,6 +51,8 @@ pub struct App {
     pub connections: Connections,
     /// What is counted.
     pub metrics: Metrics,
+    /// What of the server's own settings cannot work as things stand.
+    pub warnings: Vec<Diagnostic>,
     /// When the server started.
     pub started: DateTime<Utc>,
 }

@@ -95,10 +95,11 @@ fn check(part: Part, troubles: &[Trouble], bad: Status) -> Check {
     Check { name: part, status: if problem.is_some() { bad } else { Status::Up }, problem }
 }
 
-/// What is wrong with flows and their files.
+/// What is wrong with flows and their files, and with the server's own.
 fn problems(app: &App) -> Vec<Diagnostic> {
     let broken = app.catalog.list().into_iter().filter(|entry| entry.is_broken);
-    app.catalog.problems().into_iter().chain(broken.flat_map(|entry| entry.findings.clone())).collect()
+    let of_flows = app.catalog.problems().into_iter().chain(broken.flat_map(|entry| entry.findings.clone()));
+    of_flows.chain(app.warnings.iter().cloned()).collect()
 }
 
 /// Looks until it is told to stop.

@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
-use crate::flow::Document;
+use crate::engine::secrets_named_in;
 use crate::flow::expression::{Names, Outside, render};
+use crate::flow::{Document, all_findings};
 use crate::server::access::{User, secret_problem, user_problem};
 use crate::server::lineage::Collector;
 use crate::server::notify::Rule;
@@ -109,19 +110,46 @@ impl ServerSettings {
         wrong.map_or(Ok(()), |(index, problem)| Err(place("tokens", index, None, problem)))
     }
 
+    /// What of the notifications cannot work as things stand: a secret that is not there, a command that is not installed.
+    pub fn warnings(&self, settings: &Settings, outside: &dyn Outside) -> Vec<Diagnostic> {
+        let Some(document) = &self.document else { return Vec::new() };
+        let mut found = Vec::new();
+        for (index, rule) in self.notifications.iter().enumerate() {
+            let path = ["notifications".to_owned(), index.to_string()];
+            let text = document.value.pointer(&format!("/notifications/{index}")).unwrap_or(&Value::Null).to_string();
+            for name in secrets_named_in(&text) {
+                if let Err(problem) = outside.secret(name, None) {
+                    let finding = Diagnostic::warning(format!("this notification cannot be sent: {problem}"));
+                    found.push(document.locate_text(&path, name, finding));
+                }
+            }
+            let program = rule.command.iter().flatten().next().filter(|word| !task::is_template(word));
+            if let Some(program) = program.filter(|word| !is_there(word, settings)) {
+                let message = format!("this notification cannot be sent: there is no command `{program}`");
+                found.push(document.locate_text(&path, program, Diagnostic::warning(message)));
+            }
+        }
+        found
+    }
+
     fn parse(file: &str, text: &str) -> Result<Self, Vec<Diagnostic>> {
         let document = Document::parse(file, text).map_err(|finding| vec![*finding])?;
         if document.value.is_null() {
             return Ok(Self::default());
         }
-        let read = task::read::<Self>(&document.value);
-        let settings = read.map_err(|error| vec![document.locate(&error.path, Diagnostic::error(error.message))])?;
+        let Ok(settings) = task::read::<Self>(&document.value) else {
+            return Err(all_findings(&document, &[], &document.value, |value| task::read::<Self>(value).map(drop)));
+        };
         let silent = settings.notifications.iter().position(Rule::is_silent).map(|index| {
             let finding = Diagnostic::error("this rule tells nobody").help("add `webhook`, `mail` or `command`");
             document.locate(&["notifications".to_owned(), index.to_string()], finding)
         });
         silent.map_or(Ok(Self { document: Some(document.clone()), ..settings }), |finding| Err(vec![finding]))
     }
+}
+
+fn is_there(program: &str, settings: &Settings) -> bool {
+    if program.contains('/') { Path::new(program).is_file() } else { settings.find_program(program).is_some() }
 }
 
 /// What is wrong with a field of a login.
@@ -186,5 +214,31 @@ mod tests {
         let (line, message) = place("retention:\n  disk: lots\n");
         assert!(line == 2 && message.contains("`lots` is no size"), "{line} {message}");
         assert_eq!(place("notifications:\n  - on: [failure]\n"), (2, "this rule tells nobody".to_owned()));
+        let misspelt = ServerSettings::parse(FILE, "notifications:\n  - {on: [failur], command: [x]}\n").unwrap_err();
+        assert_eq!(
+            (misspelt[0].message.as_str(), misspelt[0].help.as_deref()),
+            ("unknown value `failur`", Some("did you mean `failure`?"))
+        );
+    }
+
+    #[test]
+    fn what_a_notification_lacks_is_said_before_it_is_needed() {
+        struct Empty;
+        impl Outside for Empty {
+            fn secret(&self, name: &str, _: Option<&str>) -> Result<String, String> {
+                Err(format!("there is no secret `{name}`"))
+            }
+        }
+        let text = "notifications:\n  - webhook: \"{{ secret('SLACK') }}\"\n  - command: [no-such-program, x]\n  \
+                    - command: [sh, x]\n";
+        let overrides = crate::config::Overrides { home: Some("/h".into()), postgres: None };
+        let path = ("PATH".to_owned(), "/bin:/usr/bin".to_owned());
+        let settings = Settings::from_environment(overrides, [path].into()).unwrap();
+        let warnings = ServerSettings::parse(FILE, text).unwrap().warnings(&settings, &Empty);
+        let said: Vec<_> = warnings.iter().map(|warning| (warning.line, warning.message.as_str())).collect();
+        let begin = "this notification cannot be sent: there is no";
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert_eq!(said[0], (2, format!("{begin} secret `SLACK`").as_str()));
+        assert_eq!(said[1], (3, format!("{begin} command `no-such-program`").as_str()));
     }
 }

@@ -306,6 +306,29 @@ async fn without_a_login_ready_says_what_and_not_why() {
 }
 
 #[test]
+fn a_notification_that_cannot_be_sent_is_said_at_the_start_and_a_name_may_be_listened_on() {
+    let place = Place::new();
+    let rules = "notifications:\n  - webhook: \"{{ secret('NO_SUCH_HOOK') }}\"\n  - command: [no-such-command]\n";
+    place.write("jitney.yaml", rules);
+    let server = place.server_on("localhost:0");
+    let ready = server.get("/ready");
+    for words in ["NO_SUCH_HOOK", "there is no command `no-such-command`"] {
+        let said = server.said.lock().unwrap().join("\n");
+        assert!(said.contains(words) && ready["problems"].to_string().contains(words), "{words}: {said}\n{ready}");
+    }
+    drop(server);
+    place.write("jitney.yaml", "notifications:\n  - {on: [failur], command: [sh]}\n");
+    let refused = place.jitney(&["server", "--listen", "127.0.0.1:0"]);
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(refused.status.code() == Some(3) && said.contains("did you mean `failure`?"), "{said}");
+    for (address, words) in [("localhost", "there is no port"), ("127.0.0.1:80800", "`80800` is not a port")] {
+        let refused = place.jitney(&["server", "--listen", address]);
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert!(refused.status.code() == Some(2) && said.contains(words), "{said}");
+    }
+}
+
+#[test]
 fn a_folder_of_flows_that_is_no_folder_is_refused_and_a_new_one_is_told() {
     let place = Place::new();
     place.write("file", "x");
@@ -314,7 +337,9 @@ fn a_folder_of_flows_that_is_no_folder_is_refused_and_a_new_one_is_told() {
     assert!(refused.status.code() == Some(3) && said.contains("file") && said.contains("--flows"), "{said}");
     let server = place.server_with(&["--flows", "nosuch"]);
     let said = server.said.lock().unwrap().join("\n");
-    assert!(said.contains("nosuch was not there; it was made and has no flows"), "{said}");
+    let words = format!("WARN   the folder {} was not there; it was made", place.path("nosuch").display());
+    assert!(said.contains(&words), "{said}");
+    assert!(place.path("nosuch").is_dir());
 }
 
 #[tokio::test(flavor = "multi_thread")]

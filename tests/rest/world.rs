@@ -95,6 +95,11 @@ impl Place {
         Self::listening(command)
     }
 
+    /// One that listens on this address.
+    pub fn server_on(&self, address: &str) -> Server {
+        Self::listening(self.command(&["server", "--listen", address]))
+    }
+
     /// The same under limits that a shell sets.
     pub fn server_limited(&self, limits: &str) -> Server {
         let mut shell = Command::new("sh");

@@ -211,6 +211,8 @@ async fn each_file_that_arrives_starts_one_execution_also_over_a_restart() {
     let server = world.server();
     server.scheduler.turn(clock::now()).unwrap();
     let looking = look(&server);
+    let left = "1 file was there before, and is left alone";
+    until("it is said", || server.problems.lock().unwrap().iter().any(|line| line.contains(left))).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     write(&incoming.join("one.csv"), "x");
     write(&incoming.join("other.txt"), "x");

@@ -76,11 +76,11 @@ impl Lines {
 
     /// Something wrong with what a user wrote.
     pub(super) fn finding(&self, finding: &Diagnostic) {
-        let level = if finding.is_error() { Level::Error } else { Level::Warn };
-        self.write(
-            clock::now(),
-            Line { level: level.as_str().to_owned(), message: finding.to_string(), ..Line::default() },
-        );
+        let (level, word) = if finding.is_error() { (Level::Error, "error: ") } else { (Level::Warn, "warning: ") };
+        let text = finding.to_string();
+        // The line has its level.
+        let message = text.strip_prefix(word).unwrap_or(&text).to_owned();
+        self.write(clock::now(), line(level, message));
     }
 
     /// A trigger that could not do what it is for.

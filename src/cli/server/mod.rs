@@ -3,7 +3,7 @@
 mod alone;
 mod lines;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,8 +64,8 @@ pub(super) struct Arguments {
     /// A folder of flows, watched for changes; may be repeated. New flows are saved in the first
     #[arg(long, value_name = "FOLDER", default_value = "flows")]
     flows: Vec<PathBuf>,
-    /// The address to answer on
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    /// The address to answer on, or a name of this machine, such as localhost:8080
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080", value_parser = address)]
     listen: SocketAddr,
     /// A name under which the server is reached, besides localhost and the address it listens on; may be repeated
     #[arg(long, value_name = "NAME")]
@@ -89,7 +89,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     let outside = Arc::new(Beside::new(settings.clone()));
     let own = ServerSettings::load(arguments.config.as_deref(), settings).map_err(Invalid)?;
     let own = own.settled(settings, &*outside).map_err(Invalid::from)?;
-    let lines = Lines::new(arguments.log, settings.redactor.clone());
+    let (lines, warnings) = (Lines::new(arguments.log, settings.redactor.clone()), own.warnings(settings, &*outside));
     let hosts = [&arguments.host[..], &own.hosts].concat();
     let words = lines.clone();
     let report = move |line: &str| words.warn(line);
@@ -99,7 +99,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     let listener = TcpListener::bind(arguments.listen).await.map_err(|error| taken(arguments.listen, &error))?;
     let journal = Arc::new(Journal::open(&settings.journal())?);
     let catalog = Catalog::open(arguments.flows, tasks::ALL, journal.clone()).map_err(unusable)?;
-    catalog.problems().iter().for_each(|finding| lines.finding(finding));
+    catalog.problems().iter().chain(&warnings).for_each(|finding| lines.finding(finding));
     catalog.list().iter().for_each(|entry| lines.broken(entry));
     let (shutdown, asked_to_stop) = (CancellationToken::new(), CancellationToken::new());
     let _watch = Watch::cancelling(asked_to_stop.clone());
@@ -131,6 +131,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         settings: settings.clone(),
         connections: Connections::default(),
         metrics: Metrics::default(),
+        warnings,
         started: clock::now(),
     });
     let mut background = background(&app, &journal, &lines, &shutdown)?;
@@ -160,6 +161,23 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         format!("stopped; {} to go on with at the next start", crate::text::count(left as u64, "execution"))
     });
     Ok(Exit::Ok)
+}
+
+/// An address to listen on, as a number or by a name of this machine.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let example = "write an address and a port, such as 127.0.0.1:8080 or localhost:8080";
+    let Some((host, port)) = text.rsplit_once(':') else { return Err(format!("there is no port: {example}")) };
+    if port.parse::<u16>().is_err() {
+        return Err(format!("`{port}` is not a port, a number up to 65535: {example}"));
+    }
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let found = text.to_socket_addrs().map_err(|error| format!("`{host}` is not found: {error}"))?;
+    let found: Vec<SocketAddr> = found.collect();
+    // Others reach `localhost` by the older protocol everywhere.
+    let first = found.iter().find(|address| address.is_ipv4()).or(found.first());
+    first.copied().ok_or_else(|| format!("`{host}` has no address"))
 }
 
 /// Those who are told of what happens.

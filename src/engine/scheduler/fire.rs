@@ -141,6 +141,11 @@ impl Scheduler {
         aside(|| crate::flow::expression::holds(condition, &names, &At(now))).map_err(|error| error.message)
     }
 
+    /// Says something about a trigger that is no problem.
+    pub fn say(&self, key: &TriggerKey, text: &str) {
+        (self.tell)(key, text);
+    }
+
     /// Says that something went wrong with a trigger, or that it is well again.
     pub fn note_problem(&self, key: &TriggerKey, problem: Option<String>) {
         let mut inner = self.lock();

@@ -10,8 +10,9 @@ use serde::de::{Deserializer, Error as _};
 use crate::duration::Span;
 
 /// Starts the flow for each file that arrives in a folder or under a `gs://` address, and again when it is replaced.
-/// `trigger.uri` is its place, `trigger.name` its name and `trigger.size` its bytes. What is there at the first look has
-/// not arrived.
+/// `trigger.uri` is its place, `trigger.name` its name and `trigger.size` its bytes. Files that are there when a server
+/// first looks have not arrived, and start nothing; the server's log says how many there are. One of them starts the flow
+/// once it is written anew, or `touch` gives it a new time.
 ///
 /// Objects of Cloud Storage are not downloaded; `gcs.download` does that. `trigger.blobs` is a list of the one object.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]

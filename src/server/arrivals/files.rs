@@ -8,7 +8,7 @@ use super::{Arrivals, Failed, Found, Look, Place, Watched};
 use crate::clock;
 use crate::flow::trigger::{Depth, FileArrival};
 use crate::journal::Tick;
-use crate::text::{natural, plain};
+use crate::text::{count, natural, plain};
 
 /// The tick that says that a trigger has looked once: what was there then had not arrived.
 const LOOKED: &str = "(looked)";
@@ -29,6 +29,9 @@ impl Arrivals {
         if self.journal.note_tick(&Tick::about(one.key.clone(), LOOKED))? {
             for file in &found {
                 self.journal.note_tick(&Tick::about(one.key.clone(), tick_key(file)))?;
+            }
+            if !found.is_empty() {
+                self.scheduler.say(&one.key, &left_alone(found.len()));
             }
         }
         let mut done = std::mem::take(&mut one.done);
@@ -98,6 +101,13 @@ impl Arrivals {
         found.sort_by(|a, b| a.time.cmp(&b.time).then_with(|| natural(&a.uri, &b.uri)));
         Ok((place.as_ref(), found))
     }
+}
+
+/// What to say of files that were there before the trigger.
+fn left_alone(many: usize) -> String {
+    let files = count(many as u64, "file");
+    let was = if many == 1 { "was there before, and is left alone" } else { "were there before, and are left alone" };
+    format!("{files} {was}; one that is written anew, or whose time `touch` renews, starts the flow")
 }
 
 /// What expressions know of a file as `trigger`.
