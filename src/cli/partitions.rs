@@ -18,6 +18,10 @@ use crate::config::Settings;
 use crate::engine::backfill::{Known, Standing, Verdict, Wanted};
 use crate::text::thousands;
 
+/// Letters of a cell; what has more stands below the table.
+const MOST_OF_STATE: usize = 24;
+const MOST_OF_SOURCE: usize = 42;
+
 #[derive(Args)]
 pub(super) struct Arguments {
     /// The flow's file
@@ -66,12 +70,40 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     }
     let filled: Vec<(&str, &[Known])> =
         grid.columns.iter().map(|column| (column.name.as_str(), &column.known[..])).collect();
-    outln!("{}", table(&filled, wanted.check).trim_fmt());
+    let mut notes = Notes::default();
+    outln!("{}", table(&filled, wanted.check, &mut notes).trim_fmt());
+    notes.0.iter().enumerate().for_each(|(index, note)| outln!("[{}] {note}", index + 1));
     Ok(Exit::Ok)
 }
 
+/// What is too long for a table, and stands below it.
+#[derive(Default)]
+struct Notes(Vec<String>);
+
+impl Notes {
+    /// A word for the table, with the number of the note that says the rest.
+    fn refer(&mut self, word: &str, text: &str) -> String {
+        let place = self.0.iter().position(|note| note == text).unwrap_or_else(|| {
+            self.0.push(text.to_owned());
+            self.0.len() - 1
+        });
+        format!("{word} [{}]", place + 1)
+    }
+
+    /// The text itself if it is no longer than this, else its beginning.
+    fn fitting(&mut self, text: String, most: usize) -> String {
+        match text.char_indices().nth(most) {
+            None => text,
+            Some(_) => {
+                let begin: String = text.chars().take(most / 2).collect();
+                self.refer(&format!("{}…", begin.trim_end()), &text)
+            }
+        }
+    }
+}
+
 /// One line for each partition, and some cells of it for each column of the grid.
-fn table(grid: &[(&str, &[Known])], check: bool) -> Table {
+fn table(grid: &[(&str, &[Known])], check: bool, notes: &mut Notes) -> Table {
     let mut table = Table::new();
     let mut header = vec!["partition".to_owned()];
     for (name, _) in grid {
@@ -86,7 +118,7 @@ fn table(grid: &[(&str, &[Known])], check: bool) -> Table {
     for (_, label) in labels.into_iter().filter(|(_, label)| seen.insert(*label)) {
         let mut row = vec![label.to_owned()];
         for (_, known) in grid {
-            let cells = known.iter().find(|known| known.partition == label).map(|known| cells(known, check));
+            let cells = known.iter().find(|known| known.partition == label).map(|known| cells(known, check, notes));
             row.extend(cells.unwrap_or_else(|| vec![String::new(); if check { 5 } else { 4 }]));
         }
         table.add_row(row);
@@ -94,7 +126,7 @@ fn table(grid: &[(&str, &[Known])], check: bool) -> Table {
     table
 }
 
-fn cells(known: &Known, check: bool) -> Vec<String> {
+fn cells(known: &Known, check: bool, notes: &mut Notes) -> Vec<String> {
     let (sign, rows) = (
         Mark::of(&known.standing).sign(),
         match known.standing {
@@ -109,20 +141,45 @@ fn cells(known: &Known, check: bool) -> Vec<String> {
     };
     let loaded = known.loaded.map(|time| time.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M").to_string());
     let sum = known.sha256.as_ref().map(|sum| sum.chars().take(8).collect());
+    let state = notes.fitting(state, MOST_OF_STATE);
     let mut cells = vec![format!("{sign} {state}"), rows, loaded.unwrap_or_default(), sum.unwrap_or_default()];
     if check {
-        cells.push(known.source.as_ref().map(said).unwrap_or_default());
+        cells.push(known.source.as_ref().map(|source| said(source, notes)).unwrap_or_default());
     }
     cells
 }
 
-fn said(verdict: &Verdict) -> String {
+fn said(verdict: &Verdict, notes: &mut Notes) -> String {
     match verdict {
         Verdict::Same => "same".to_owned(),
-        Verdict::Changed(why) => format!("CHANGED: {why}"),
+        Verdict::Changed(why) => notes.fitting(format!("CHANGED: {why}"), MOST_OF_SOURCE),
         Verdict::New => "there, not loaded".to_owned(),
         Verdict::Gone => "gone".to_owned(),
         Verdict::NotThere => "not there".to_owned(),
-        Verdict::Unknown(why) => format!("unknown: {why}"),
+        Verdict::Unknown(why) => notes.refer("unknown", why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_reason_stands_below_the_table_once() {
+        let why = format!("cannot ask http://localhost:1/{}: connection refused", "x".repeat(300));
+        let known = |partition: &str| Known {
+            partition: partition.to_owned(),
+            date: chrono::DateTime::default(),
+            standing: Standing::Loaded { rows: 44_000, already: false },
+            note: None,
+            loaded: Some(chrono::DateTime::default()),
+            sha256: Some("ab50cfda00".to_owned()),
+            execution: None,
+            source: Some(Verdict::Unknown(why.clone())),
+        };
+        let (known, mut notes) = ([known("2019-04"), known("2019-05")], Notes::default());
+        let table = table(&[("postgres_taxi", &known[..])], true, &mut notes).trim_fmt();
+        assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+        assert_eq!((table.matches("unknown [1]").count(), notes.0), (2, vec![why]));
     }
 }

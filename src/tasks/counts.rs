@@ -20,3 +20,8 @@ impl Counts {
         Self { loaded: 0, skipped: self.read.saturating_sub(self.rejected), ..self }
     }
 }
+
+/// What to say of a file with a header alone: it may have been published too early.
+pub fn no_rows(name: &str) -> String {
+    format!("the file {name} has no rows")
+}

@@ -62,7 +62,9 @@ async fn a_web_page_in_place_of_a_file_commits_nothing() {
 async fn a_file_with_a_header_alone_loads_no_rows() {
     let place = Place::with("damaged_empty", T).await;
     place.file("a.csv.gz", gzip("id,note\n"));
-    place.load(YAML).await.unwrap();
+    let (outputs, log) = place.load_in("e1", YAML).await;
+    outputs.unwrap();
+    assert_says(&log, &["WARN the file a.csv.gz has no rows"]);
     assert_eq!((place.t().await, place.ledger().await.ends_with("0 0 0 0")), (String::new(), true));
 }
 

@@ -84,12 +84,22 @@ impl Fetch<'_> {
             failed += 1;
             let pause = self.pause(failed, began.elapsed(), asked, error)?;
             if told != pause.why.message {
-                let seconds = pause.length.as_secs_f64();
-                self.context.warn(format!("{}; trying again in {seconds:.1} s", pause.why.message));
+                let plan = self.plan(asked.is_some().then_some(pause.length));
+                self.context.warn(format!("{}; {plan}", pause.why.message));
                 told = pause.why.message;
             }
             tokio::time::sleep(pause.length).await;
         }
+    }
+
+    /// How it goes on after a failure: for how long, or how often, and when next if the server asked for a pause.
+    fn plan(&self, asked: Option<Duration>) -> String {
+        let limit = match self.attempts {
+            Some(attempts) => format!("up to {} in a row", count(u64::from(attempts), "attempt")),
+            None => format!("for up to {} s", self.context.settings.retry_timeout.as_secs()),
+        };
+        let next = asked.map(|asked| format!(", next in {:.1} s as the server asks", asked.as_secs_f64()));
+        format!("retrying {limit}{}", next.unwrap_or_default())
     }
 
     /// How long to wait after the `failed`th failure in a row, the first of which is `ago`.

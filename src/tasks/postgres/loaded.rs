@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::source::Source;
 use crate::task::Level;
-use crate::tasks::counts::Counts;
+use crate::tasks::counts::{Counts, no_rows};
 
 /// What was loaded. `rows_read = rows_loaded + rows_rejected + rows_skipped`.
 #[derive(Debug, Default, Serialize, JsonSchema)]
@@ -59,6 +59,7 @@ impl Loaded {
             bytes: source.bytes,
             seconds,
             row_count: counts.loaded,
+            notes: (counts.read == 0).then(|| (Level::Warn, no_rows(&source.name))).into_iter().collect(),
             ..Self::default()
         }
     }

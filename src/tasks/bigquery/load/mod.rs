@@ -223,6 +223,16 @@ impl Task for Load {
     }
 
     async fn run(&self, context: &TaskContext) -> Result<Loaded, TaskError> {
+        let loaded = self.load(context).await?;
+        if loaded.rows_read == 0 && !loaded.already_loaded {
+            context.warn(format!("what was to be loaded into {} has no rows", loaded.table));
+        }
+        Ok(loaded)
+    }
+}
+
+impl Load {
+    async fn load(&self, context: &TaskContext) -> Result<Loaded, TaskError> {
         let began = Instant::now();
         let from = self.source(context)?;
         let schema = self.schema.as_ref().map(|given| schema::read(context, given)).transpose()?;

@@ -227,8 +227,9 @@ impl Loading for Load {
         let rejected_uri = rejected.uri().map(str::to_owned);
         let advice = watch.over("looking for an index", self.mode.advice(transaction, &target)).await?;
         let advice = advice.map(|advice| (Level::Info, advice));
-        let notes = note.into_iter().chain(sent.notes(&rejected)).chain(advice).collect();
-        Ok(Loaded { rejected_uri, notes, ..Loaded::of(&self.table, source, counts, seconds) })
+        let mut done = Loaded { rejected_uri, ..Loaded::of(&self.table, source, counts, seconds) };
+        done.notes.extend(note.into_iter().chain(sent.notes(&rejected)).chain(advice));
+        Ok(done)
     }
 }
 
