@@ -136,9 +136,8 @@ fn facts(root: &Value, schema: &Value, name: &str, property: &Value, is_field: b
     if is_field && required.is_some_and(|names| names.iter().any(|other| other == name)) {
         text += ", required";
     }
-    let is_empty =
-        |value: &Value| value.is_null() || *value == Value::Object(Map::new()) || *value == Value::Array(vec![]);
-    if let Some(default) = property.get("default").filter(|default| !is_empty(default)) {
+    let nothing = [Value::Null, Value::from(""), Value::Array(Vec::new()), Value::Object(Map::new())];
+    if let Some(default) = property.get("default").filter(|default| !nothing.contains(default)) {
         let default = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
         text += &format!(", default `{default}`");
     }
