@@ -43,7 +43,9 @@ pub fn fill<'a>(
             builder.finish().into_column()
         }
         ColumnType::Numeric => parse.texts(name, rows, value::parse_numeric),
-        ColumnType::Text | ColumnType::Json | ColumnType::Other => parse.texts(name, rows, value::parse_text),
+        ColumnType::Text | ColumnType::Json | ColumnType::Other | ColumnType::Array => {
+            parse.texts(name, rows, value::parse_text)
+        }
         ColumnType::Date => {
             let mut builder = PrimitiveChunkedBuilder::<Int32Type>::new(name, rows);
             parse.each(moment::parse_date, |value| builder.append_option(value));

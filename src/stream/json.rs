@@ -77,6 +77,44 @@ pub(super) fn plain(value: &[u8]) -> Option<Cow<'_, [u8]>> {
     }
 }
 
+/// A valid array as Postgres writes one: `{1,NULL,"a b"}`. Objects are items as their text.
+pub(super) fn array(value: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(value.len());
+    let mut at = 0;
+    while let Some(byte) = value.get(at) {
+        at += 1;
+        match byte {
+            b'[' => out.push(b'{'),
+            b']' => out.push(b'}'),
+            b',' => out.push(b','),
+            b' ' | b'\t' | b'\n' | b'\r' => {}
+            _ => {
+                let start = at - 1;
+                at = end_of_value(value, start).unwrap_or(value.len());
+                push_item(value.get(start..at).unwrap_or_default(), &mut out);
+            }
+        }
+    }
+    out
+}
+
+fn push_item(item: &[u8], out: &mut Vec<u8>) {
+    match plain(item) {
+        None => out.extend_from_slice(b"NULL"),
+        Some(text) if item.starts_with(b"\"") || item.starts_with(b"{") => {
+            out.push(b'"');
+            for byte in text.iter() {
+                if matches!(byte, b'"' | b'\\') {
+                    out.push(b'\\');
+                }
+                out.push(*byte);
+            }
+            out.push(b'"');
+        }
+        Some(text) => out.extend_from_slice(&text),
+    }
+}
+
 /// The text that the inside of a valid string stands for.
 pub(super) fn unescaped(inner: &[u8]) -> Cow<'_, [u8]> {
     let Some(first) = memchr::memchr(b'\\', inner) else { return Cow::Borrowed(inner) };
@@ -331,6 +369,18 @@ mod tests {
         let end = object(text.as_bytes(), 0, |key, value| found.push((text[key].to_owned(), text[value].to_owned())))?;
         assert_eq!(&text[end..].trim(), &"", "of {text}");
         Ok(found)
+    }
+
+    #[test]
+    fn arrays_are_written_as_postgres_writes_them() {
+        for (text, array) in [
+            (r#"[]"#, "{}"),
+            (r#"[ 1 , null,-2e3, true ]"#, "{1,NULL,-2e3,true}"),
+            (r#"[["a b", "c\"\\"], [{"x": [1]}]]"#, r#"{{"a b","c\"\\"},{"{\"x\": [1]}"}}"#),
+            (r#"["", "null", "\u00e9"]"#, r#"{"","null","é"}"#),
+        ] {
+            assert_eq!(String::from_utf8(super::array(text.as_bytes())).unwrap(), array);
+        }
     }
 
     #[test]

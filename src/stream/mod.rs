@@ -39,6 +39,7 @@ mod signature;
 mod split;
 mod text;
 mod thrift;
+mod unreadable;
 pub mod value;
 mod write;
 
@@ -72,6 +73,8 @@ pub enum ColumnType {
     /// A value of a type that only its server knows, in the server's notation: lists as `{1,2,NULL}`, bytes as `\x0102`.
     /// Polars: String.
     Other,
+    /// An array of such a server, in its notation: `{1,2,NULL}`. Polars: String.
+    Array,
     /// `2020-04-01`. Polars: Date.
     Date,
     /// `2020-04-01 00:44:02`, with `T` for the blank and up to six decimals. Polars: Datetime in microseconds.
@@ -358,6 +361,9 @@ impl Reader {
             };
             (diagnostic.file, diagnostic.line) = (self.name.clone(), 1);
             return Err(Box::new(diagnostic));
+        }
+        if let Open::Parquet(file) = &self.file {
+            file.check(wanted)?;
         }
         let has = |name: &str| name == LINE || self.columns.iter().any(|(column, _)| column == name);
         let missing: Vec<&str> = wanted.iter().map(|column| column.name.as_str()).filter(|name| !has(name)).collect();

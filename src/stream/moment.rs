@@ -4,6 +4,8 @@ use super::value::{digits, trim};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
+/// The length of a date's text.
+const DATE: usize = 10;
 
 /// `2020-04-01` as days since 1970.
 pub fn parse_date(text: &[u8]) -> Option<i32> {
@@ -19,7 +21,12 @@ pub fn parse_timestamp(text: &[u8]) -> Option<i64> {
 
 /// The same with an offset from UTC, as microseconds since 1970 in UTC.
 pub fn parse_timestamptz(text: &[u8]) -> Option<i64> {
-    let (micros, rest) = timestamp(trim(text))?;
+    let text = trim(text);
+    let (micros, rest) = timestamp(text)?;
+    if text.len() - rest.len() == DATE && rest.starts_with(b"-") {
+        // To the server this is no offset, but one more part of the date.
+        return None;
+    }
     let rest = rest.strip_prefix(b" ").unwrap_or(rest);
     Some(micros - offset_seconds(rest)? * MICROS_PER_SECOND)
 }

@@ -260,15 +260,24 @@ fn read_row(text: &[u8], row: &Row, each: impl FnMut(Range<usize>, Range<usize>)
     if end < text.len() { Err(fault(end, "something follows the object")) } else { Ok(()) }
 }
 
+/// Stands for an object where an array is due; it is in no UTF-8 text.
+const NO_ARRAY: &[u8] = b"\xff";
+
 /// A value as the text that its column is made of.
 fn text_of(value: &[u8], kind: ColumnType) -> Option<Cow<'_, [u8]>> {
     match kind {
+        ColumnType::Array if value.starts_with(b"[") => Some(Cow::Owned(json::array(value))),
+        // `{}` would be an array without items.
+        ColumnType::Array if value.starts_with(b"{") => Some(Cow::Borrowed(NO_ARRAY)),
         ColumnType::Json if value != b"null" => Some(Cow::Borrowed(value)),
         _ => json::plain(value),
     }
 }
 
 fn complaint(wanted: &Column, text: Option<&[u8]>) -> String {
+    if wanted.kind == ColumnType::Array && text == Some(NO_ARRAY) {
+        return format!("`{}` is a JSON object, and the column holds an array", wanted.name);
+    }
     match text.filter(|text| std::str::from_utf8(text).is_err()) {
         Some(text) => {
             let shown: String = String::from_utf8_lossy(text).chars().take(60).collect();

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 
+use polars::io::parquet::read::infer_schema;
 use polars::polars_utils::mmap::MMapSemaphore;
 use polars::prelude::{
     Column as Filled, DataFrame, DataType, Engine, Int64Chunked, IntoColumn, IntoSeries, LazyFrame, NewChunkedArray,
@@ -22,6 +23,7 @@ use super::bytes::Compression;
 use super::chunks::Layout;
 use super::footer;
 use super::printed::{self, Printed};
+use super::unreadable::{self, Unreadable};
 use super::{BadRow, Batch, Column, ColumnType, LINE, Limits, Result, column};
 use crate::diagnostic::Diagnostic;
 use crate::task::Progress;
@@ -45,6 +47,9 @@ pub struct ParquetFile {
     columns: Vec<(String, Option<ColumnType>)>,
     size: u64,
     layout: Layout,
+    /// The columns without any row.
+    empty: DataFrame,
+    unreadable: Vec<Unreadable>,
     progress: Arc<Progress>,
 }
 
@@ -56,23 +61,28 @@ impl ParquetFile {
     pub fn open(path: &Path, name: &str, limits: Limits, progress: Arc<Progress>) -> Result<Self> {
         let size = check_ends(path, name)?;
         progress.set_total_bytes(size);
-        let unreadable = |error| broken(name, format!("cannot read the Parquet file: {error}"));
+        let failed = |error| broken(name, format!("cannot read the Parquet file: {error}"));
         let layout = guarded(|| {
             let file = File::open(path)?;
             let metadata = ParquetReader::new(file.try_clone()?).get_metadata()?.clone();
             let bytes = MMapSemaphore::new_from_file(&file)?;
-            Ok(Layout::check(&metadata, bytes.as_ref(), name, limits))
+            let unreadable = unreadable::unreadable(&metadata, &infer_schema(&metadata)?);
+            Ok(Layout::check(&metadata, bytes.as_ref(), name, limits).map(|layout| (layout, unreadable)))
         });
-        let layout = layout.map_err(unreadable)??;
+        let (layout, unreadable) = layout.map_err(failed)??;
         let scan = || -> PolarsResult<_> {
             let arguments = ScanArgsParquet { glob: false, ..ScanArgsParquet::default() };
             let mut scan = LazyFrame::scan_parquet(PlRefPath::try_from_path(path)?, arguments)?;
             let schema = scan.collect_schema()?;
             Ok((scan, schema))
         };
-        let (scan, schema) = guarded(scan).map_err(unreadable)?;
+        let (scan, schema) = guarded(scan).map_err(|error| match unreadable.first() {
+            Some(column) => column.refused(name),
+            None => failed(error),
+        })?;
         let columns = schema.iter().map(|(name, kind)| (name.to_string(), kind_of(kind))).collect();
-        Ok(Self { name: name.to_owned(), scan, columns, size, layout, progress })
+        let empty = DataFrame::empty_with_schema(&schema);
+        Ok(Self { name: name.to_owned(), scan, columns, size, layout, empty, unreadable, progress })
     }
 
     /// The columns with their types; `None` where the file's type has no counterpart.
@@ -80,14 +90,25 @@ impl ParquetFile {
         &self.columns
     }
 
+    /// Whether the wanted columns can be read.
+    ///
+    /// # Errors
+    /// Names one that cannot, and its type.
+    pub fn check(&self, wanted: &[Column]) -> Result<()> {
+        unreadable::check(&self.unreadable, wanted, &self.name)
+    }
+
     /// The file's rows with the wanted columns, which the file must have.
     pub fn batches(self, wanted: Vec<Column>) -> impl Iterator<Item = Result<Batch>> + Send {
         let names = wanted.iter().map(|column| column.name.as_str()).filter(|name| *name != LINE);
         let names: Vec<&str> = names.collect();
         let (portions, rows) = (self.layout.portions(&names), self.layout.rows());
-        let query = self.scan.select(names.into_iter().map(col).collect::<Vec<_>>());
+        let frames: Box<dyn Iterator<Item = PolarsResult<DataFrame>> + Send> = match rows {
+            0 => Box::new(std::iter::once(self.empty.select(names))),
+            _ => Box::new(frames(self.scan.select(names.into_iter().map(col).collect::<Vec<_>>()), portions)),
+        };
         let mut state = Progressing { name: self.name, size: self.size, rows, done: 0, progress: self.progress };
-        frames(query, portions).flat_map(sized).map(move |frame| {
+        frames.flat_map(sized).map(move |frame| {
             let frame = frame.map_err(|error| broken(&state.name, format!("cannot read the Parquet file: {error}")))?;
             state.batch(&frame, &wanted)
         })

@@ -63,16 +63,20 @@ pub(super) fn micros(value: i64, unit: TimeUnit) -> Option<i64> {
 
 fn text(value: &AnyValue<'_>, kind: ColumnType, out: &mut Vec<u8>) -> Option<()> {
     match value {
-        AnyValue::Binary(bytes) if kind == ColumnType::Other => hex(bytes, out),
-        AnyValue::BinaryOwned(bytes) if kind == ColumnType::Other => hex(bytes, out),
+        AnyValue::Binary(bytes) if is_other(kind) => hex(bytes, out),
+        AnyValue::BinaryOwned(bytes) if is_other(kind) => hex(bytes, out),
         AnyValue::Binary(bytes) => out.extend_from_slice(bytes),
         AnyValue::BinaryOwned(bytes) => out.extend_from_slice(bytes),
-        AnyValue::List(items) | AnyValue::Array(items, _) if kind == ColumnType::Other => array(items, out)?,
+        AnyValue::List(items) | AnyValue::Array(items, _) if is_other(kind) => array(items, out)?,
         AnyValue::List(_) | AnyValue::Array(..) | AnyValue::Struct(..) | AnyValue::StructOwned(_) => json(value, out)?,
         value if kind == ColumnType::Json && value.get_str().is_none() => json(value, out)?,
         value => scalar(value, out)?,
     }
     Some(())
+}
+
+fn is_other(kind: ColumnType) -> bool {
+    matches!(kind, ColumnType::Other | ColumnType::Array)
 }
 
 /// What Postgres prints for a value that is not made of others.

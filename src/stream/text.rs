@@ -3,7 +3,7 @@
 //! What is no character in the file's encoding becomes [`NO_CHARACTER`], a byte that no UTF-8 text has. So it stays in
 //! its field, and whoever reads that field finds a text that is none.
 
-use encoding_rs::{DecoderResult, UTF_8, UTF_16BE, UTF_16LE, mem};
+use encoding_rs::{DecoderResult, EncoderResult, GBK, KOI8_U, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1255, mem};
 use memchr::memchr_iter;
 
 use super::Result;
@@ -84,7 +84,7 @@ enum Decoder {
     AsItIs,
     Latin1,
     Latin5,
-    Other { decoder: encoding_rs::Decoder, is_windows: bool },
+    Other { decoder: encoding_rs::Decoder, is_windows: bool, own: Option<Own> },
 }
 
 impl std::fmt::Debug for Decoder {
@@ -115,7 +115,8 @@ impl Decoder {
 
     fn other(encoding: &'static encoding_rs::Encoding) -> Self {
         let is_windows = encoding.name().starts_with("windows-");
-        Self::Other { decoder: encoding.new_decoder_without_bom_handling(), is_windows }
+        let own = OWN.iter().find(|(other, _)| *other == encoding).map(|(_, own)| *own);
+        Self::Other { decoder: encoding.new_decoder_without_bom_handling(), is_windows, own }
     }
 
     /// Appends the characters of some bytes.
@@ -124,11 +125,14 @@ impl Decoder {
             Self::AsItIs => out.extend_from_slice(bytes),
             Self::Latin1 => latin1(bytes, out),
             Self::Latin5 => latin5(bytes, out),
-            Self::Other { decoder, is_windows } => {
+            Self::Other { decoder, is_windows, own } => {
                 let start = out.len();
                 stream(decoder, bytes, is_last, out);
                 if *is_windows {
                     refuse_controls(out, start);
+                }
+                if let Some(own) = own {
+                    replace(out, start, *own);
                 }
             }
         }
@@ -189,6 +193,63 @@ fn stream(decoder: &mut encoding_rs::Decoder, mut bytes: &[u8], is_last: bool, o
             DecoderResult::OutputFull => {}
             DecoderResult::Malformed(..) => out.push(NO_CHARACTER),
         }
+    }
+}
+
+/// What Postgres makes of a character of the web's table; none where it has none.
+type Own = fn(char) -> Option<char>;
+
+const OWN: &[(&encoding_rs::Encoding, Own)] =
+    &[(KOI8_U, koi8u), (WINDOWS_1255, win1255), (SHIFT_JIS, sjis), (GBK, gbk)];
+
+/// As RFC 2319 has it.
+fn koi8u(letter: char) -> Option<char> {
+    Some(match letter {
+        'ў' => '╝',
+        'Ў' => '╬',
+        other => other,
+    })
+}
+
+fn win1255(letter: char) -> Option<char> {
+    (letter != '\u{5ba}').then_some(letter)
+}
+
+fn sjis(letter: char) -> Option<char> {
+    (letter != '\u{80}' && !is_private(letter)).then_some(letter)
+}
+
+/// The web's is GB 18030, which has all characters there are, most of them in four bytes. Of those in two bytes, some are
+/// not in code page 936.
+fn gbk(letter: char) -> Option<char> {
+    let is_later = |code| matches!(code, 0xa6d9..=0xa6df | 0xa6ec | 0xa6ed | 0xa6f3 | 0xa8bc | 0xa8bf | 0xa989..=0xa995 | 0xfe50..=0xfea0);
+    let is_one = || letter != '€' && !is_private(letter) && code(GBK, letter).is_some_and(|code| !is_later(code));
+    (letter.is_ascii() || is_one()).then_some(letter)
+}
+
+/// The bytes of a character in an encoding that has it.
+fn code(encoding: &'static encoding_rs::Encoding, letter: char) -> Option<u16> {
+    let (mut text, mut bytes) = ([0; 4], [0; 4]);
+    let text = letter.encode_utf8(&mut text);
+    let (result, _, written) = encoding.new_encoder().encode_from_utf8_without_replacement(text, &mut bytes, true);
+    let bytes = bytes.get(..written).unwrap_or_default().iter();
+    (result == EncoderResult::InputEmpty).then(|| bytes.fold(0, |code, byte| code << 8 | u16::from(*byte)))
+}
+
+fn is_private(letter: char) -> bool {
+    ('\u{e000}'..='\u{f8ff}').contains(&letter)
+}
+
+fn replace(out: &mut Vec<u8>, start: usize, own: Own) {
+    let new = out.split_off(start);
+    for chunk in new.utf8_chunks() {
+        for letter in chunk.valid().chars() {
+            match own(letter) {
+                Some(letter) => out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes()),
+                None => out.push(NO_CHARACTER),
+            }
+        }
+        out.extend_from_slice(chunk.invalid());
     }
 }
 
@@ -270,6 +331,7 @@ mod tests {
         assert_eq!(read("WIN1252", b"\x80\xe9"), "€é".as_bytes());
         assert_eq!(read("LATIN5", b"\xdd\xe9\x85"), "İé\u{85}".as_bytes());
         assert_eq!(read("LATIN9", b"\xa4"), "€".as_bytes());
+        assert_eq!(read("KOI8U", b"\xae\xbe\xd4"), "╝╬т".as_bytes());
     }
 
     #[test]
@@ -277,6 +339,7 @@ mod tests {
         assert_eq!(read("WIN1252", b"a\x81,b"), b"a\xff,b");
         assert_eq!(read("WIN1252", b"\xc2\xa0"), "Â\u{a0}".as_bytes());
         assert_eq!(read("GBK", b"a,\xff,b"), b"a,\xff,b");
+        assert_eq!(read("GBK", b"\x81\x30\x81\x30\xc4\xe3"), [b"\xff", "你".as_bytes()].concat());
         assert_eq!(read("UTF-16LE", b"a\0\x00\xd8,\0b"), b"a\xff,\xff");
         assert_eq!(read("ISO_8859_7", b"\xae"), b"\xff");
     }

@@ -163,10 +163,12 @@ pub fn complaint(text: &[u8], kind: ColumnType) -> String {
         ColumnType::Float => not_float(text).to_owned(),
         ColumnType::Numeric => "is not a number".to_owned(),
         ColumnType::Real => not_real(text).to_owned(),
-        ColumnType::Text | ColumnType::Json | ColumnType::Other if text.contains(&0) => {
+        ColumnType::Text | ColumnType::Json | ColumnType::Other | ColumnType::Array if text.contains(&0) => {
             "holds a zero byte, which text cannot".to_owned()
         }
-        ColumnType::Text | ColumnType::Json | ColumnType::Other => "is not valid UTF-8 text".to_owned(),
+        ColumnType::Text | ColumnType::Json | ColumnType::Other | ColumnType::Array => {
+            "is not valid UTF-8 text".to_owned()
+        }
         ColumnType::Date => "is not a date such as 2020-04-01".to_owned(),
         ColumnType::Timestamp => "is not a timestamp such as 2020-04-01 00:44:02".to_owned(),
         ColumnType::Instant => {

@@ -127,3 +127,12 @@ async fn a_table_that_is_not_there_and_cannot_be_made_is_an_error_with_a_remedy(
     assert_says(&shown, &["creating table `t`", "integr", "worse.sql:2:"]);
     assert_eq!(place.rows("SELECT to_regclass('other')").await, "NULL");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_column_whose_domain_has_a_default_may_be_left_out() {
+    let sql = "CREATE DOMAIN state AS text DEFAULT 'new'; CREATE TABLE t (id int, state state)";
+    let place = Place::with("columns_domain", sql).await;
+    place.file("a.csv", "id\n1\n");
+    place.load("{from: a.csv, table: t}").await.unwrap();
+    assert_eq!(place.t().await, "1 new");
+}

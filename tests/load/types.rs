@@ -7,7 +7,7 @@ use futures_util::SinkExt;
 use polars::prelude::*;
 use serde_json::json;
 
-use crate::{Place, assert_says, gzip};
+use crate::{Place, assert_says, counts, gzip};
 
 /// A type, and texts that are values of it.
 const TYPES: &[(&str, &[&str])] = &[
@@ -314,4 +314,85 @@ async fn a_packed_parquet_file_is_refused_with_a_remedy() {
     let content = std::fs::read(place.path().join("a.parquet")).unwrap();
     place.file("b.parquet.zst", zstd::encode_all(content.as_slice(), 1).unwrap());
     assert_says(&place.refused("{from: b.parquet.zst, table: t}").await, &["b.parquet.zst", "file.decompress"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn arrays_of_json_become_arrays_of_postgres() {
+    let place = place_with_arrays("types_json_arrays").await;
+    let values = [
+        ("n", "[]", "{}"),
+        ("n", "[1, null ,3]", "{1,NULL,3}"),
+        ("n", "[[1,2],[3,4]]", "{{1,2},{3,4}}"),
+        ("n", "\"{7,8}\"", "{7,8}"),
+        (
+            "s",
+            r#"["a","b,c","d\"e\\","NULL",null,"",{"x": [1]}]"#,
+            r#"{a,"b,c","d\"e\\","NULL",NULL,"","{\"x\": [1]}"}"#,
+        ),
+        ("s", "[1.10, true]", "{1.10,true}"),
+        ("d", "[1.10]", "{1.10}"),
+        ("c", "[1,2]", "[1,2]"),
+        ("c", "{}", "{}"),
+    ];
+    for (column, value, stored) in values {
+        place.file("a.ndjson", format!("{{\"{column}\": {value}}}\n"));
+        place.load("{from: a.ndjson, table: t, mode: truncate, on_missing_column: empty}").await.unwrap();
+        assert_eq!(place.rows(&format!("SELECT {column} FROM t")).await, stored, "{value}");
+    }
+    for (value, message) in [
+        ("{}", "a.ndjson:1:7: `n` is a JSON object"),
+        ("{\"1\": 2}", "the column holds an array"),
+        ("[[1],2]", "a.ndjson:1"),
+    ] {
+        place.file("a.ndjson", format!("{{\"n\": {value}}}\n"));
+        let shown = place.refused("{from: a.ndjson, table: t, mode: truncate, on_missing_column: empty}").await;
+        assert_says(&shown, &[message]);
+    }
+}
+
+async fn place_with_arrays(name: &str) -> Place {
+    let sql = "CREATE EXTENSION citext; CREATE DOMAIN prices AS numeric[];
+               CREATE TABLE t (n int[], s text[], d prices, c citext)";
+    Place::with(name, sql).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parquet_of_a_type_that_is_not_read_is_refused_by_its_name() {
+    let place = Place::with("types_unread", "CREATE TABLE t (id int, v text)").await;
+    let files: [(&str, &[u8], bool); 4] = [
+        ("uint8", include_bytes!("files/uint8.parquet"), true),
+        ("uint16", include_bytes!("files/uint16.parquet"), true),
+        ("float16", include_bytes!("files/float16.parquet"), true),
+        ("decimal256", include_bytes!("files/decimal256.parquet"), false),
+    ];
+    for (kind, content, others_are_read) in files {
+        place.file("a.parquet", content);
+        let shown = place.refused("{from: a.parquet, table: t, mode: truncate}").await;
+        assert_says(&shown, &[&format!("a.parquet: `v` holds values of type {kind}"), "write the column as"]);
+        let without = place
+            .load("{from: a.parquet, table: t, mode: truncate, transform: {select: [id]}, on_missing_column: empty}")
+            .await;
+        assert!(without.is_ok() || !others_are_read, "{kind}: {without:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parquet_file_without_rows_is_loaded() {
+    let place = Place::with("types_no_rows", "CREATE TABLE t (v int); INSERT INTO t VALUES (1)").await;
+    place.file("a.parquet", include_bytes!("files/empty.parquet"));
+    let outputs = place.load("{from: a.parquet, table: t, mode: truncate}").await.unwrap();
+    assert_eq!(counts(&outputs), [0, 0, 0, 0]);
+    assert_eq!(place.t().await, "");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_domain_over_a_domain_is_read_as_its_type() {
+    let sql = "CREATE DOMAIN one AS numeric(6,1); CREATE DOMAIN two AS one; CREATE DOMAIN day AS date;
+               CREATE DOMAIN days AS day; CREATE TABLE t (n two, d days, k text)";
+    let place = Place::with("types_domains", sql).await;
+    place.file("a.csv", "n;d\n1.234,56;01.02.2020\n9;02.02.2020\n");
+    let yaml = "{from: a.csv, table: t, delimiter: ';', decimal: ',', thousands: '.', date_format: '%d.%m.%Y',
+                 transform: {filter: n > 10, row_id: {columns: [n], name: k}}}";
+    place.load(yaml).await.unwrap();
+    assert_eq!(place.rows("SELECT n, d, k = md5(n::text) FROM t").await, "1234.6 2020-02-01 t");
 }

@@ -21,7 +21,9 @@ pub fn representation(kind: ColumnType) -> DataType {
         ColumnType::Bool => DataType::Boolean,
         ColumnType::Int(_) => DataType::Int64,
         ColumnType::Float | ColumnType::Real => DataType::Float64,
-        ColumnType::Numeric | ColumnType::Text | ColumnType::Json | ColumnType::Other => DataType::String,
+        ColumnType::Numeric | ColumnType::Text | ColumnType::Json | ColumnType::Other | ColumnType::Array => {
+            DataType::String
+        }
         ColumnType::Date => DataType::Date,
         ColumnType::Timestamp => DataType::Datetime(TimeUnit::Microseconds, None),
         ColumnType::TimestampTz | ColumnType::Instant => {

@@ -2,6 +2,7 @@
 
 pub mod copy_in;
 pub mod copy_out;
+mod create;
 mod kind;
 mod ledger;
 pub mod load;

@@ -1,18 +1,17 @@
 //! The table that a load goes to: found or made, and what its columns hold.
 
-use std::fmt::Write as _;
-
 use serde_json::{Map, Value};
 use tokio_postgres::types::{Oid, Type};
 use tokio_postgres::{GenericClient, Transaction};
 
 use crate::diagnostic::nearest;
-use crate::postgres::name::{TableName, new_column, quote_name, unquoted};
+use crate::postgres::name::{TableName, quote_name, unquoted};
 use crate::postgres::sql::{quote, statements};
 use crate::postgres::{explain, explain_in};
 use crate::stream::ColumnType;
 use crate::task::{Conflict, TaskError};
 
+use super::create::create_table;
 use super::kind::Kind;
 
 /// A column of the table.
@@ -23,6 +22,8 @@ struct TableColumn {
     oid: Oid,
     modifier: i32,
     sql_type: String,
+    /// Whether it holds arrays, of anything but JSON.
+    is_array: bool,
     not_null: bool,
     /// Whether the server fills it in: a default, an identity or a generated column.
     has_default: bool,
@@ -163,7 +164,8 @@ impl Target {
 
     /// What the table holds under a name of the file.
     pub(super) fn column_type(&self, name: &str) -> Option<ColumnType> {
-        self.column(name).map(|column| column.kind.column_type())
+        let kind = |column: &TableColumn| if column.is_array { ColumnType::Array } else { column.kind.column_type() };
+        self.column(name).map(kind)
     }
 
     /// The column that stores what is under a name of the file, if there is one.
@@ -209,6 +211,13 @@ impl Target {
         fields.extend(constant);
         self.check_missing(&fields, lenient)?;
         Ok((fields, used))
+    }
+
+    /// The file's columns that go by the name of one of the table's.
+    pub(super) fn columns_for(&self, from_file: &[String], name: &str) -> Vec<String> {
+        let own = self.column(name).map(|column| &column.name);
+        let is_own = |name: &&String| own.is_some() && self.column(name).map(|column| &column.name) == own;
+        from_file.iter().filter(is_own).cloned().collect()
     }
 
     fn partition_field(&self, name: &str) -> Result<Field, TaskError> {
@@ -398,39 +407,6 @@ async fn make(
     }
 }
 
-/// Types are written as the user has them, so that `varchar(3)` and `bigint not null` work.
-fn create_table(table: &TableName, columns: &Map<String, Value>) -> Result<String, TaskError> {
-    let mut sql = format!("CREATE TABLE {} (", table.sql());
-    for (index, (column, kind)) in columns.iter().enumerate() {
-        let kind = kind.as_str().filter(|kind| is_type(kind)).ok_or_else(|| {
-            TaskError::permanent(format!("`schema.{column}`: {kind} is not a Postgres type"))
-                .help("write for example bigint, double precision, text or timestamp")
-        })?;
-        let comma = if index > 0 { ", " } else { "" };
-        let _ = write!(sql, "{comma}{} {kind}", new_column(column)?);
-    }
-    Ok(sql + ")")
-}
-
-/// Whether a text stays within the definition of its column: no comma or parenthesis leads out of it, and nothing in it
-/// begins a text, a name in quotes or a comment.
-fn is_type(text: &str) -> bool {
-    let mut depth = 0usize;
-    let stays_inside = text.chars().all(|letter| match letter {
-        '(' => {
-            depth += 1;
-            true
-        }
-        ')' => depth.checked_sub(1).is_some_and(|outer| {
-            depth = outer;
-            true
-        }),
-        ',' => depth > 0,
-        _ => !";'\"$\\".contains(letter) && !letter.is_control(),
-    });
-    stays_inside && depth == 0 && !text.trim().is_empty() && !text.contains("--") && !text.contains("/*")
-}
-
 /// Bits of `tgtype`: 1 for each row, 2 before, 4 on INSERT, 8 on DELETE, 64 instead of it. Source: Postgres's
 /// `pg_trigger.h`. Letters of `ev_type`: 2 for UPDATE, 3 for INSERT, 4 for DELETE. Source: its manual on `pg_rewrite`.
 async fn nature(client: &impl GenericClient, sql_name: &str) -> Result<Nature, TaskError> {
@@ -465,11 +441,18 @@ async fn nature(client: &impl GenericClient, sql_name: &str) -> Result<Nature, T
 }
 
 async fn columns(client: &impl GenericClient, sql_name: &str) -> Result<Vec<TableColumn>, TaskError> {
+    // A domain may be made of a domain; the modifier is that of the last one.
     let sql = format!(
-        "SELECT a.attname, coalesce(nullif(t.typbasetype, 0), t.oid), t.typtype = 'e', a.attnotnull,
-                a.atthasdef OR a.attidentity <> '', a.attgenerated <> '', a.attidentity = 'a',
-                CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END, format_type(a.atttypid, a.atttypmod)
-         FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+        "SELECT a.attname, base.oid, base.typtype = 'e', a.attnotnull,
+                a.atthasdef OR a.attidentity <> '' OR own.typdefault IS NOT NULL, a.attgenerated <> '', a.attidentity = 'a',
+                base.modifier, format_type(a.atttypid, a.atttypmod),
+                base.typcategory = 'A' AND base.typelem NOT IN ('json'::regtype, 'jsonb'::regtype)
+         FROM pg_attribute a JOIN pg_type own ON own.oid = a.atttypid CROSS JOIN LATERAL (
+             WITH RECURSIVE made_of AS (
+                 SELECT t.*, a.atttypmod AS modifier FROM pg_type t WHERE t.oid = a.atttypid
+                 UNION ALL
+                 SELECT t.*, d.typtypmod FROM made_of d JOIN pg_type t ON t.oid = d.typbasetype WHERE d.typtype = 'd')
+             SELECT * FROM made_of WHERE typtype <> 'd') base
          WHERE a.attrelid = {}::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
         quote(sql_name)
     );
@@ -480,6 +463,7 @@ async fn columns(client: &impl GenericClient, sql_name: &str) -> Result<Vec<Tabl
         oid: row.get(1),
         modifier: row.get(7),
         sql_type: row.get(8),
+        is_array: row.get(9),
         not_null: row.get(3),
         has_default: row.get(4),
         is_generated: row.get(5),
