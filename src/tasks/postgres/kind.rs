@@ -74,8 +74,8 @@ impl Kind {
         matches!(self, Self::Text | Self::Json | Self::Jsonb | Self::Other)
     }
 
-    /// Whether values are compared by their text, since the type may have no equality of its own, as json, xml and point.
-    pub(super) fn is_compared_as_text(self) -> bool {
-        matches!(self, Self::Text | Self::Json | Self::Other)
+    /// Whether values may be equal that are not the same, such as 1.0 and 1.00, or `a` and `A` in some collations.
+    pub(super) fn has_equal_values(self) -> bool {
+        matches!(self, Self::Float4 | Self::Float8 | Self::Numeric | Self::Text | Self::Jsonb | Self::Other)
     }
 }

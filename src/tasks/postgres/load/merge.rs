@@ -330,17 +330,23 @@ impl Merge {
     /// Changes the table's rows that differ from those of `source`, if there is anything to change. It gives the number of
     /// keys that it changed, not of the table's rows: without a unique index the table may hold a key twice.
     fn update(&self, target: &Target, fields: &[Field], key: &[String], source: &str) -> Option<String> {
-        let rest = fields.iter().map(|field| (quote_name(&field.name), field.kind));
-        let rest: Vec<(String, Kind)> = rest.filter(|(name, _)| !key.contains(name)).collect();
-        if rest.is_empty() {
+        let changes = fields.iter().map(|field| (quote_name(&field.name), field.kind));
+        let changes = changes.filter(|(name, kind)| !key.contains(name) || kind.has_equal_values());
+        let changes: Vec<String> = changes.map(|(name, _)| name).collect();
+        if changes.is_empty() {
             return None;
         }
-        let set = rest.iter().map(|(name, _)| format!("{name} = s.{name}")).collect::<Vec<_>>().join(", ");
-        let differs = rest.iter().map(|(name, kind)| differs(name, *kind)).collect::<Vec<_>>().join(" OR ");
+        let set = changes.iter().map(|name| format!("{name} = s.{name}")).collect::<Vec<_>>().join(", ");
+        let row = |alias: &str| {
+            let values = changes.iter().map(|name| format!("{alias}.{name}")).collect::<Vec<_>>().join(", ");
+            format!("ROW({values})::record")
+        };
+        // By their bytes: to `=`, 1.0 and 1.00 are the same, and some types have none.
+        let differs = format!("{} OPERATOR(pg_catalog.*<>) {}", row("t"), row("s"));
         let changed = key.iter().map(|name| format!("s.{name}")).collect::<Vec<_>>().join(", ");
         Some(format!(
             "WITH changed AS (
-                 UPDATE {} t SET {set} FROM {source} s WHERE {} AND ({differs}) RETURNING {changed})
+                 UPDATE {} t SET {set} FROM {source} s WHERE {} AND {differs} RETURNING {changed})
              SELECT count(*) FROM (SELECT DISTINCT {} FROM changed) AS keys",
             target.sql_name,
             same(key),
@@ -351,9 +357,4 @@ impl Merge {
 
 fn same(key: &[String]) -> String {
     key.iter().map(|name| format!("t.{name} = s.{name}")).collect::<Vec<_>>().join(" AND ")
-}
-
-fn differs(name: &str, kind: Kind) -> String {
-    let cast = if kind.is_compared_as_text() { "::text" } else { "" };
-    format!("t.{name}{cast} IS DISTINCT FROM s.{name}{cast}")
 }
