@@ -6,12 +6,12 @@ use super::complaint::Complaint;
 
 /// The classes of the server's own SQLSTATEs that speak of no row's values. Source: `errcodes.txt` of Postgres. A class
 /// that is not the server's own is one that a trigger has raised.
-const OF_NO_ROW: [&str; 32] = [
+const OF_NO_ROW: [&str; 33] = [
     "00", "01", "02", "03", "08", "0A", "0B", "0L", "0P", "0Z", "20", "24", "25", "26", "28", "2B", "2D", "34", "38",
-    "39", "3B", "3D", "3F", "40", "42", "53", "55", "57", "58", "72", "F0", "HV",
+    "39", "3B", "3D", "3F", "40", "42", "53", "55", "57", "58", "72", "F0", "HV", "XX",
 ];
 /// Those of the server's state, whichever row was on its way.
-const OF_THE_SERVER: [&str; 9] = ["08", "25", "40", "53", "57", "58", "72", "F0", "XX"];
+const OF_THE_SERVER: [&str; 10] = ["08", "25", "40", "53", "57", "58", "72", "F0", "XX001", "XX002"];
 
 /// What the server said of the rows of a COPY.
 #[derive(Clone, Debug)]
@@ -27,7 +27,8 @@ impl Refusal {
     /// Whether a row of the COPY into `table` is to blame. The server names it, or its SQLSTATE says that it is about
     /// values (class 22), constraints (23), a view's check (44), what a value takes (54) or what a trigger raised (P0 and
     /// all classes that are not the server's own). Lost connections, full disks, stops and the like are nobody's fault,
-    /// whichever row was on its way.
+    /// whichever row was on its way. XX000 is what functions raise that give no code, such as those that read the values of
+    /// extensions' types.
     pub fn is_of_a_row(&self, table: &str) -> bool {
         let is_of_the_server = self.is_in(&OF_THE_SERVER);
         !is_of_the_server && (self.row(table).is_some() || !self.is_in(&OF_NO_ROW))
@@ -109,6 +110,10 @@ mod tests {
         assert!(refusal("SQL statement").is_of_a_row("t") && refusal("COPY t, line 1").is_of_a_row("t"));
         let full = Complaint::read(b"SERROR\0C53100\0Mdisk full\0WCOPY t, line 12\0");
         assert!(!Refusal::new(full).is_of_a_row("t"));
+        for (code, is_of_a_row) in [("XX000", true), ("XX001", false)] {
+            let raised = Complaint::read(format!("SERROR\0C{code}\0Mx\0WCOPY t, line 12\0").as_bytes());
+            assert_eq!(Refusal::new(raised).is_of_a_row("t"), is_of_a_row, "{code}");
+        }
     }
 
     #[test]

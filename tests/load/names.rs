@@ -196,3 +196,21 @@ async fn a_table_is_the_same_one_for_every_task_however_its_name_is_spelled() {
     let long = "ö".repeat(32);
     assert_says(&place.refused(&format!("{{from: d.csv, table: {long}}}")).await, &["64 bytes"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_without_a_schema_is_told_that_the_ledger_needs_one() {
+    let place = Place::with("names_no_schema", "CREATE TABLE t (id int)").await;
+    let database = place.rows("SELECT current_database()").await;
+    place.run(&format!("ALTER DATABASE {database} SET search_path = ''")).await;
+    place.file("a.csv", "id\n1\n");
+    let shown = place.refused("{from: a.csv, table: public.t}").await;
+    assert_says(
+        &shown,
+        &["no schema for the ledger `jitney_loads`", "`search_path`", "options=-c%20search_path%3Dpublic"],
+    );
+    let at = if place.url.contains('?') { '&' } else { '?' };
+    let url = format!("{}{at}options=-c%20search_path%3Dpublic", place.url);
+    let (context, _) = crate::postgres::context(place.path(), &url);
+    crate::run("{from: a.csv, table: public.t}", context).await.unwrap();
+    assert_eq!(place.rows("SELECT id FROM public.t").await, "1");
+}

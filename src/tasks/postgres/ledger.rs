@@ -63,9 +63,23 @@ pub(super) async fn ensure(transaction: &Transaction<'_>) -> Result<(), TaskErro
     if is_complete(transaction).await? {
         return Ok(());
     }
+    check_schema(transaction).await?;
     let lock = "SELECT pg_advisory_xact_lock(hashtextextended('jitney: ledger', 0));";
     let sql = format!("SET LOCAL client_min_messages = warning; {lock} {LEDGER} RESET client_min_messages");
     transaction.batch_execute(&sql).await.map_err(|error| explain("creating the ledger `jitney_loads`", &error))
+}
+
+/// Whether there is a schema to make it in.
+async fn check_schema(transaction: &Transaction<'_>) -> Result<(), TaskError> {
+    let row = transaction.query_one("SELECT current_schema() IS NOT NULL", &[]).await;
+    if row.map_err(|error| explain("looking for the ledger", &error))?.get(0) {
+        return Ok(());
+    }
+    let message =
+        "there is no schema for the ledger `jitney_loads`: the `search_path` of the session names none that exists";
+    Err(TaskError::permanent(message).help(
+        "set it for the user (`ALTER ROLE … SET search_path = public`) or in the address (`?options=-c%20search_path%3Dpublic`)",
+    ))
 }
 
 /// Whether there is a ledger, with all of its columns.

@@ -185,13 +185,13 @@ const TRUSTED: &str = "l.xid IS NOT NULL AND updates IS NOT NULL AND (l.xid & 42
 /// Why the rows of a table cannot be counted, if so.
 async fn hidden(transaction: &Transaction<'_>, target: &str) -> Result<Option<String>, TaskError> {
     let table = quote(target);
-    let sql =
-        format!("SELECT relkind IN ('r', 'p'), row_security_active(oid) FROM pg_class WHERE oid = {table}::regclass");
+    let sql = format!("SELECT relkind::text, row_security_active(oid) FROM pg_class WHERE oid = {table}::regclass");
     let row = transaction.query_one(&sql, &[]).await.map_err(|error| explain("looking at the table", &error))?;
     Ok(match (row.get(0), row.get(1)) {
-        (false, _) => Some("a foreign table does not tell which load its rows came from".to_owned()),
-        (true, true) => Some("a row-level security policy may hide rows from this user".to_owned()),
-        (true, false) => None,
+        ("v", _) => Some("a view does not tell which load its rows came from".to_owned()),
+        ("r" | "p", false) => None,
+        ("r" | "p", true) => Some("a row-level security policy may hide rows from this user".to_owned()),
+        _ => Some("a foreign table does not tell which load its rows came from".to_owned()),
     })
 }
 
