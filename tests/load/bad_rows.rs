@@ -123,3 +123,25 @@ async fn an_index_is_offered_where_a_partition_is_looked_for_in_a_large_table() 
     outputs.unwrap();
     assert!(!log.contains("CREATE INDEX"), "{log}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_input_function_raises_without_a_code_is_its_rows_fault() {
+    let place = Place::with("bad_internal", "CREATE EXTENSION hstore; CREATE TABLE t (id int, h hstore)").await;
+    place.file("a.csv", "id,h\n1,a=>1\n2,a=>\n3,b=>2\n");
+    let shown = place.refused("{from: a.csv, table: t}").await;
+    assert_says(&shown, &["a.csv:3:3: `h`:", "(XX000)"]);
+    let outputs = place.load("{from: a.csv, table: t, on_bad_row: {reject: {}}}").await.unwrap();
+    assert_eq!(counts(&outputs), [3, 2, 1, 0]);
+    assert_eq!(place.rows("SELECT id FROM t").await, "1\n3");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_default_that_cannot_be_computed_is_no_rows_fault() {
+    let place = Place::with("bad_default", "CREATE TABLE t (id int, g int DEFAULT 1 / 0)").await;
+    place.file("a.csv", "id\n1\n2\n");
+    for rest in ["", ", on_bad_row: {reject: {}}"] {
+        let shown = place.refused(&format!("{{from: a.csv, table: t{rest}}}")).await;
+        assert_says(&shown, &["loading into `t`: division by zero (22012)", "the default of a column"]);
+    }
+    assert_eq!((place.t().await, place.ledger().await), (String::new(), String::new()));
+}

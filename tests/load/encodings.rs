@@ -48,6 +48,100 @@ async fn every_usual_encoding_gives_the_same_rows() {
     assert_eq!(place.t().await, expected, "the byte order mark is enough");
 }
 
+/// Every encoding that a load accepts, beside Unicode.
+const ONE_BYTE: &[&str] = &[
+    "LATIN1",
+    "LATIN2",
+    "LATIN3",
+    "LATIN4",
+    "LATIN5",
+    "LATIN6",
+    "LATIN7",
+    "LATIN8",
+    "LATIN9",
+    "LATIN10",
+    "ISO_8859_5",
+    "ISO_8859_6",
+    "ISO_8859_7",
+    "ISO_8859_8",
+    "WIN1250",
+    "WIN1251",
+    "WIN1252",
+    "WIN1253",
+    "WIN1254",
+    "WIN1255",
+    "WIN1256",
+    "WIN1257",
+    "WIN1258",
+    "WIN866",
+    "WIN874",
+    "KOI8R",
+    "KOI8U",
+];
+const TWO_BYTES: &[&str] = &["SJIS", "GBK", "UHC"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_byte_is_the_character_that_the_server_makes_of_it() {
+    let place = Place::with("encodings_bytes", T).await;
+    place
+        .run(
+            "CREATE TABLE codes (code int);
+             CREATE FUNCTION read(code int, encoding name) RETURNS text LANGUAGE plpgsql AS $$
+             BEGIN RETURN convert_from(decode(to_hex(code), 'hex'), encoding); EXCEPTION WHEN others THEN RETURN NULL; END $$",
+        )
+        .await;
+    let one: Vec<u32> = (0x80..0x100).collect();
+    let two: Vec<u32> = (0x80..0x100).flat_map(|lead| (0x30..0x100).map(move |trail| lead << 8 | trail)).collect();
+    let mut all = Vec::new();
+    for (encodings, codes) in [(ONE_BYTE, one), (TWO_BYTES, two)] {
+        let list = codes.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+        place.run(&format!("TRUNCATE codes; INSERT INTO codes SELECT unnest('{{{list}}}'::int[])")).await;
+        let mut text = b"id,name\n".to_vec();
+        for code in codes {
+            text.extend(format!("{code},").bytes());
+            text.extend(code.to_be_bytes().into_iter().skip_while(|byte| *byte == 0));
+            text.push(b'\n');
+        }
+        place.file("a.csv", text);
+        for encoding in encodings {
+            let yaml = format!(
+                "{{from: a.csv, table: t, mode: truncate, encoding: {encoding}, on_bad_row: {{reject: {{max: 99999}}}}}}"
+            );
+            place.load(&yaml).await.unwrap();
+            // A user's own characters, to which the server gives codes, may be refused. The web reads A3A0, which nobody
+            // writes, as a blank.
+            let others = format!(
+                "SELECT to_hex(code), read(code, '{encoding}'), name FROM codes LEFT JOIN t ON id = code
+                 WHERE read(code, '{encoding}') IS DISTINCT FROM name AND ('{encoding}' <> 'UHC' OR name IS NOT NULL)
+                     AND ('{encoding}' <> 'GBK' OR code <> x'a3a0'::int)"
+            );
+            let others = place.rows(&others).await;
+            if !others.is_empty() {
+                all.push(format!("{encoding}: {} others: {others:.300}", others.lines().count()));
+            }
+        }
+    }
+    assert!(all.is_empty(), "{}", all.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_encoding_that_the_server_reads_otherwise_is_refused_with_a_remedy() {
+    let place = Place::with("encodings_otherwise", T).await;
+    place.file("a.csv", "id,name\n1,x\n");
+    for (encoding, remedy) in [
+        ("BIG5", "`postgres.copy_in`"),
+        ("big5-hkscs", "`postgres.copy_in`"),
+        ("GB18030", "`postgres.copy_in`"),
+        ("EUC_JP", "`postgres.copy_in`"),
+        ("EUC_CN", "`encoding: GBK`"),
+        ("euc-kr", "`encoding: UHC`"),
+    ] {
+        let shown = place.refused(&format!("{{from: a.csv, table: t, encoding: {encoding}}}")).await;
+        assert_says(&shown, &["`encoding`", encoding, remedy]);
+    }
+    assert_eq!(place.t().await, "");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn long_files_are_decoded_block_by_block_and_unpacked_before() {
     let place = Place::with("encodings_long", T).await;
@@ -172,4 +266,21 @@ async fn an_encoding_that_the_file_contradicts_is_named() {
         }
         assert_eq!(place.t().await, "", "{task}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_keeps_bytes_takes_no_other_encoding() {
+    let place = Place::with("encodings_ascii", "").await;
+    let name = "load_encodings_bytes_alone";
+    place.client.batch_execute(&format!("DROP DATABASE IF EXISTS {name}")).await.unwrap();
+    let make = format!("CREATE DATABASE {name} ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+    place.client.batch_execute(&make).await.unwrap();
+    let own = place.rows("SELECT current_database()").await;
+    let url = place.url.replace(&own, name);
+    let client = crate::postgres::client(&url).await;
+    client.batch_execute(T).await.unwrap();
+    place.file("a.csv", b"id,name\n1,\xe9\n");
+    let (context, _) = crate::postgres::context(place.path(), &url);
+    let error = crate::run("{from: a.csv, table: t, encoding: LATIN1}", context).await.unwrap_err().to_string();
+    assert_says(&error, &["SQL_ASCII", "`encoding` is LATIN1"]);
 }

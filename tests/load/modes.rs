@@ -25,7 +25,9 @@ async fn a_file_that_an_earlier_version_loaded_is_not_loaded_again() {
     place.load(SAME).await.unwrap();
     // What version 0.1 wrote for these settings before fingerprints had a form of their own.
     let former = "28c78fb7624f67abda68dbabd9d49da5ffd5ab08f3b47d661f495ef98c6e6108";
-    place.run(&format!("UPDATE jitney_loads SET definition_sha256 = '{former}'")).await;
+    let entry = format!("UPDATE jitney_loads SET definition_sha256 = '{former}', xid = txid_current()");
+    // Entry and rows are those of one transaction.
+    place.run(&format!("{entry}; UPDATE t SET id = id")).await;
     let again = place.load(SAME).await.unwrap();
     assert_eq!((counts(&again), &again["already_loaded"]), ([2, 0, 0, 2], &true.into()));
     assert_eq!(place.t().await, "1 x\n2 y");
@@ -111,11 +113,87 @@ async fn rows_of_a_partition_that_were_deleted_by_hand_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_partitions_value_replaces_the_files_own_column() {
+async fn a_row_that_says_another_partition_is_a_bad_row() {
     let place = Place::with("partition_own", PARTITIONED).await;
-    place.file("a.csv", "Month,id\n,1\nwrong,2\n");
+    place.file("a.csv", "Month,id\n,1\n2019-01,2\n");
     place.load(&january("a.csv")).await.unwrap();
     assert_eq!(place.t().await, "2019-01 1\n2019-01 2\nother 7");
+    place.file("a.csv", "id,Month\n3,2019-01\n4,other\n5,\n");
+    let shown = place.refused(&january("a.csv")).await;
+    assert_says(&shown, &["a.csv:3:3: `Month`: `other` is not `2019-01`", "`transform: {select: […]}`", "on_bad_row"]);
+    assert_eq!(place.t().await, "2019-01 1\n2019-01 2\nother 7");
+    let yaml = january("a.csv").replace("{from", "{on_bad_row: {reject: {}}, from");
+    assert_eq!(counts(&place.load(&yaml).await.unwrap()), [3, 2, 1, 0]);
+    assert_eq!(place.t().await, "2019-01 3\n2019-01 5\nother 7");
+    place.file("b.csv", "old,id\nother,6\n");
+    let renamed = january("b.csv").replace("{from", "{transform: {rename: {old: month}}, from");
+    assert_says(&place.refused(&renamed).await, &["b.csv:2:1: `old`: `other` is not `2019-01`"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn values_that_are_equal_to_the_partitions_are_of_it() {
+    let place = Place::with("partition_equal", "").await;
+    for (kind, value, same, other) in [
+        ("int", "5", "05", "6"),
+        ("numeric", "1.0", "1.000", "1.01"),
+        ("boolean", "t", "yes", "no"),
+        ("date", "2019-01-02", "2019-01-02", "2019-01-03"),
+        ("char(4)", "ab", "ab  ", "abc"),
+        ("inet", "10.0.0.1", "10.0.0.1", "10.0.0.2"),
+        ("text", "a\\tb", "a\\tb", "a"),
+    ] {
+        place.run(&format!("DROP TABLE IF EXISTS t, jitney_loads; CREATE TABLE t (part {kind}, id int)")).await;
+        place.file("a.csv", format!("part,id\n{value},1\n{same},2\n{other},3\n"));
+        let yaml = format!(
+            "{{from: a.csv, table: t, on_bad_row: {{reject: {{}}}}, mode: {{replace_partition: {{part: '{value}'}}}}}}"
+        );
+        assert_eq!(counts(&place.load(&yaml).await.unwrap()), [3, 2, 1, 0], "{kind}");
+        assert_eq!(place.rows(&format!("SELECT id FROM t WHERE part = '{value}'")).await, "1\n2", "{kind}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partition_that_the_column_stores_otherwise_is_refused() {
+    let place = Place::with("partition_rounded", "").await;
+    place.file("a.csv", "id\n1\n");
+    for (kind, value, stored) in [
+        ("varchar(2)", "ab  ", "ab"),
+        ("varchar(2)", "abc", "ab"),
+        ("numeric(5,2)", "1.005", "1.01"),
+        ("timestamp(0)", "2020-01-01 00:00:00.4", "2020-01-01 00:00:00"),
+        ("time(0)", "10:00:00.4", "10:00:00"),
+        ("interval(0)", "1.4 s", "00:00:01"),
+        ("code", "abc ", "abc"),
+    ] {
+        place
+            .run(&format!(
+                "DROP TABLE IF EXISTS t; DROP DOMAIN IF EXISTS code; CREATE DOMAIN code AS varchar(3);
+                 CREATE TABLE t (part {kind}, id int); INSERT INTO t VALUES ('{stored}', 7)"
+            ))
+            .await;
+        let yaml = |value| format!("{{from: a.csv, table: t, mode: {{replace_partition: {{part: '{value}'}}}}}}");
+        let shown = place.refused(&yaml(value)).await;
+        assert_says(&shown, &["`replace_partition`", "`part`", &format!("stores `{value}` as `{stored}`")]);
+        assert_eq!(place.rows("SELECT id FROM t").await, "7", "{kind}");
+        place.load(&yaml(stored)).await.unwrap();
+        assert_eq!(place.rows("SELECT id FROM t").await, "1", "{kind}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_a_trigger_takes_out_of_the_partition_fail_the_load() {
+    let place = Place::with("partition_trigger", PARTITIONED).await;
+    place
+        .run(
+            "CREATE FUNCTION later() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN new.month = new.month || '!'; RETURN new; END $$;
+             CREATE TRIGGER later BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION later()",
+        )
+        .await;
+    place.file("a.csv", "id\n1\n2\n");
+    let shown = place.refused(&january("a.csv")).await;
+    assert_says(&shown, &["2 rows were stored and the partition `2019-01` of `t` has 0", "a trigger changes `month`"]);
+    assert_eq!(place.t().await, "other 7");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -180,6 +258,46 @@ async fn merge_update_compares_json_as_text() {
     let yaml = "{from: a.csv, table: t, mode: {merge: {key: [id], on_match: update}}}";
     assert_eq!(counts(&place.load(yaml).await.unwrap()), [2, 1, 0, 1]);
     assert_eq!(place.t().await, "1 [1]\n2 [3]");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn merge_update_stores_what_is_equal_and_not_the_same() {
+    let place = Place::with(
+        "merge_equal",
+        "CREATE DOMAIN price AS numeric;
+         CREATE COLLATION any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
+    )
+    .await;
+    for (kind, old, new) in [
+        ("numeric", "1.0", "1.00"),
+        ("price", "1.0", "1.00"),
+        ("float8", "0", "-0"),
+        ("real", "0", "-0"),
+        ("jsonb", "1", "1.0"),
+        ("json", "[1]", "[1 ]"),
+        ("bpchar", "a", "a "),
+        ("text COLLATE any_case", "abc", "ABC"),
+        ("float8[]", "{1}", "{1.0000000000000002}"),
+        ("point", "(1,2)", "(1,2.0000000000000004)"),
+        ("xml", "<a/>", "<b/>"),
+    ] {
+        let table = format!("CREATE TABLE t (id int PRIMARY KEY, v {kind}); INSERT INTO t VALUES (1, '{old}')");
+        place.run(&format!("DROP TABLE IF EXISTS t, jitney_loads; {table}")).await;
+        place.file("a.csv", format!("id,v\n1,\"{new}\"\n"));
+        let yaml = "{from: a.csv, table: t, mode: {merge: {key: [id], on_match: update}}}";
+        assert_eq!(counts(&place.load(yaml).await.unwrap()), [1, 1, 0, 0], "{kind}");
+        assert_eq!(place.rows("SELECT v FROM t").await, new, "{kind}");
+        assert_eq!(counts(&place.load(yaml).await.unwrap()), [1, 0, 0, 1], "{kind}");
+    }
+    for (kind, old, new) in [("numeric", "1.0", "1.00"), ("text COLLATE any_case", "abc", "ABC")] {
+        let table = format!("CREATE TABLE t (k {kind} PRIMARY KEY); INSERT INTO t VALUES ('{old}')");
+        place.run(&format!("DROP TABLE IF EXISTS t, jitney_loads; {table}")).await;
+        place.file("a.csv", format!("k\n{new}\n"));
+        let yaml = |on_match| format!("{{from: a.csv, table: t, mode: {{merge: {{key: [k], on_match: {on_match}}}}}}}");
+        assert_eq!(counts(&place.load(&yaml("ignore")).await.unwrap()), [1, 0, 0, 1], "{kind}");
+        assert_eq!(counts(&place.load(&yaml("update")).await.unwrap()), [1, 1, 0, 0], "{kind}");
+        assert_eq!(place.t().await, new, "{kind}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

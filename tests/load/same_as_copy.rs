@@ -431,3 +431,20 @@ async fn values_are_stored_as_by_copy_with_sql_dates_and_an_old_way_of_floats() 
         "timezone = 'America/St_Johns'; datestyle = 'SQL, MDY'; intervalstyle = 'sql_standard'; extra_float_digits = 0";
     under("sql", settings, 2000).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn defaults_and_checks_make_texts_of_dates_as_in_any_session() {
+    let table = "(day date CHECK (day::text LIKE '__.__.____'), shown text DEFAULT '2020-02-01'::date::text)";
+    let place = Place::with("same_dates", &format!("CREATE TABLE t {table}; CREATE TABLE u {table}")).await;
+    let database = place.rows("SELECT current_database()").await;
+    place.run(&format!("ALTER DATABASE {database} SET datestyle = 'German, DMY'")).await;
+    place.file("a.csv", "day\n2020-03-04\n");
+    place.load("{from: a.csv, table: t}").await.unwrap();
+    assert_eq!(place.rows("SELECT shown FROM t").await, "01.02.2020");
+    place
+        .run_in("e1", 1, "postgres.copy_in", "{from: a.csv, table: u, format: CSV, header: true, columns: [day]}")
+        .await
+        .0
+        .unwrap();
+    assert_eq!(place.rows("SELECT shown FROM u").await, "01.02.2020");
+}

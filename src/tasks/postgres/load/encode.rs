@@ -6,6 +6,7 @@ use polars::prelude::{
     BooleanType, Column, DataFrame, DataType, Float64Type, Int32Type, Int64Type, PolarsDataType, PolarsError,
     PolarsResult, StringType, TimeUnit,
 };
+use tokio_postgres::types::Type;
 
 use super::numeric::put_numeric;
 use crate::stream::float::{push_float, push_real};
@@ -20,6 +21,9 @@ use crate::tasks::postgres::target::Field;
 pub(super) const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// What every binary stream ends with.
 pub(super) const TRAILER: &[u8] = &(-1i16).to_be_bytes();
+
+/// NULL as text.
+const NULL: &[u8] = b"\\N";
 
 /// Microseconds and days from 1970 to 2000, where Postgres starts to count.
 const EPOCH_MICROS: i64 = 946_684_800_000_000;
@@ -101,6 +105,41 @@ impl Encoder {
             out.push(b'\n');
         }
         Ok(Bytes::from(out))
+    }
+
+    /// The rows in which a column has a value that is not the constant: their numbers, and the values.
+    ///
+    /// # Errors
+    /// As [`Encoder::binary`].
+    pub(super) fn strangers(&self, frame: &DataFrame, name: &str) -> PolarsResult<Vec<(usize, String)>> {
+        let (Some(constant), Some(field)) = (&self.constant, self.fields.last()) else { return Ok(Vec::new()) };
+        let column = prepared(frame.column(name)?, field.kind)?;
+        let (cells, constant) = (cells_of(&column, field.kind)?, Cells::Constant(constant, field.kind));
+        let (due, due_binary) = (constant.text(0), self.comparable(&constant, 0));
+        let is_padded = field.oid == Type::BPCHAR.oid();
+        let mut strangers = Vec::new();
+        for row in 0..frame.height() {
+            let text = cells.text(row);
+            let is_same = text == due
+                || text == NULL
+                || is_padded && text.trim_ascii_end() == due.trim_ascii_end()
+                || due_binary.is_some() && self.comparable(&cells, row) == due_binary;
+            if !is_same {
+                strangers.push((row, String::from_utf8_lossy(&text).into_owned()));
+            }
+        }
+        Ok(strangers)
+    }
+
+    /// The binary form of a value, by which equal values can be told; none where only the server knows it. The decimals
+    /// that a `numeric` shows are no part of its value.
+    fn comparable(&self, cell: &Cells<'_>, row: usize) -> Option<BytesMut> {
+        let mut out = BytesMut::new();
+        self.put(cell, row, &mut out).then_some(())?;
+        if let Cells::Text(_, Kind::Numeric) | Cells::Constant(_, Kind::Numeric) = cell {
+            out.get_mut(10..12).into_iter().for_each(|shown| shown.fill(0));
+        }
+        Some(out)
     }
 
     /// The columns as the Polars types that values are written from, each in one chunk.
@@ -192,6 +231,13 @@ fn cells_of(column: &Column, kind: Kind) -> PolarsResult<Cells<'_>> {
 }
 
 impl Cells<'_> {
+    /// The text of a row's value.
+    fn text(&self, row: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.write(row, &mut out);
+        out
+    }
+
     /// Appends the text of a row's value.
     fn write(&self, row: usize, out: &mut Vec<u8>) {
         let is_there = match self {
@@ -213,7 +259,7 @@ impl Cells<'_> {
             Self::Constant(text, kind) => written(Some(*text), out, |text, out| push_text(text, *kind, out)),
         };
         if !is_there {
-            out.extend_from_slice(b"\\N");
+            out.extend_from_slice(NULL);
         }
     }
 }
@@ -323,7 +369,6 @@ fn put_jsonb(text: &[u8], out: &mut BytesMut) -> bool {
 
 /// The 16 bytes of a UUID in its usual form, 8-4-4-4-12, or without hyphens.
 pub(super) fn parse_uuid(text: &str) -> Option<[u8; 16]> {
-    let text = text.trim_ascii();
     let is_usual =
         text.len() == 36 && text.bytes().enumerate().all(|(at, byte)| (byte == b'-') == [8, 13, 18, 23].contains(&at));
     let digits = if is_usual { text.replace('-', "") } else { text.to_owned() };
@@ -340,7 +385,12 @@ mod tests {
         let bytes = 0x0011_2233_4455_6677_8899_aabb_ccdd_eeff_u128.to_be_bytes();
         assert_eq!(parse_uuid("00112233-4455-6677-8899-AABBccddeeff"), Some(bytes));
         assert_eq!(parse_uuid("00112233445566778899aabbccddeeff"), Some(bytes));
-        for text in ["{00112233-4455-6677-8899-aabbccddeeff}", "0011-22334455-6677-8899-aabbccddeeff", "x"] {
+        for text in [
+            "{00112233-4455-6677-8899-aabbccddeeff}",
+            "0011-22334455-6677-8899-aabbccddeeff",
+            "x",
+            " 00112233445566778899aabbccddeeff",
+        ] {
             assert_eq!(parse_uuid(text), None, "{text:?}");
         }
     }

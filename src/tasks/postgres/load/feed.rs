@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::encode::{Encoder, unwritable};
 use super::key::Key;
+use super::partition::{Misplaced, misplaced};
 use crate::clock;
 use crate::stream::{BadRow, Batches, Column, Reader};
 use crate::task::{Progress, TaskError};
@@ -34,6 +35,8 @@ pub(super) struct Feed {
     pub(super) key: Option<Arc<Key>>,
     /// Whether the server reads all values, none being sent in binary.
     pub(super) is_text: bool,
+    /// The columns that are meant for the partition's, which gets its value from the load's mode.
+    pub(super) partition: Vec<String>,
     pub(super) scratch: PathBuf,
     pub(super) progress: Arc<Progress>,
 }
@@ -71,6 +74,8 @@ pub(super) struct Parcel {
     pub(super) read: u64,
     /// Rows that the reader or a rule refused.
     pub(super) bad: Vec<BadRow>,
+    /// Rows that say another partition than the load's.
+    pub(super) misplaced: Vec<Misplaced>,
 }
 
 impl Feed {
@@ -89,12 +94,13 @@ impl Feed {
         let mut changes = 0;
         for batch in batches {
             let batch = batch?;
-            let (form, bytes) =
-                encode(&self.encoder, &batch.frame, self.is_text).map_err(|error| unwritable(&error))?;
+            let (frame, misplaced) =
+                misplaced(&self.encoder, &self.partition, batch.frame).map_err(|error| unwritable(&error))?;
+            let (form, bytes) = encode(&self.encoder, &frame, self.is_text).map_err(|error| unwritable(&error))?;
             changes += usize::from(form == Form::Text);
             self.is_text |= changes > MAX_CHANGES;
             self.progress.add_rows(batch.rows_read);
-            let parcel = Parcel { form, bytes, frame: batch.frame, read: batch.rows_read, bad: batch.bad };
+            let parcel = Parcel { form, bytes, frame, read: batch.rows_read, bad: batch.bad, misplaced };
             if sender.blocking_send(Order::Rows(parcel)).is_err() {
                 return Err(TaskError::cancelled("the load was stopped"));
             }

@@ -1,6 +1,7 @@
 //! `postgres.load`: a file into a table, in one transaction, once.
 
 mod encode;
+mod encoding;
 mod feed;
 mod held;
 mod key;
@@ -8,11 +9,13 @@ mod known;
 mod merge;
 mod mode;
 mod numeric;
+mod partition;
 mod place;
 mod refused;
 mod savepoint;
 mod send;
 mod stored;
+mod turn;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,7 +23,7 @@ use std::time::Instant;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tokio_postgres::{Error, Transaction};
+use tokio_postgres::Transaction;
 
 use super::ledger::{self, Key};
 use super::loaded::Loaded;
@@ -28,7 +31,7 @@ use super::source::Source;
 use super::target::{Field, Leniency, Making, Target};
 use super::transaction::{CHECKING, IMMEDIATE, Loading};
 use crate::fingerprint::{Definition, Fingerprint};
-use crate::postgres::{FlowAddress, Watch, explain};
+use crate::postgres::{FlowAddress, Watch};
 use crate::stream::{ColumnType, Format, LINE, ReadOptions, Reader};
 use crate::task::{Conflict, Ledger, Level, Progress, Task, TaskContext, TaskError};
 use crate::tasks::appended::IfLoaded;
@@ -55,8 +58,12 @@ reads_csv! { as_written! {
 /// as often as it runs.
 ///
 /// Quotes, escapes and line ends of a CSV file mean what they mean to `\copy`, and the server reads every value that no
-/// step looks at. There are two differences: blank lines are left out in a file of several columns, where they are an error of
-/// `\copy`, and a line of `\.` alone is refused, since it ends the data or is a value, depending on the server's version.
+/// step looks at. The differences from `\copy` of the same file are these. Blank lines are left out in a file of several
+/// columns, where they are an error of `\copy`. A line of `\.` alone is refused, since it ends the data or is a value,
+/// depending on the server's version. In columns of numbers, `boolean`, `date`, `timestamp`, `timestamptz` and `uuid`, an
+/// empty field in quotes and one of blanks are NULL, and in `smallint`, `int` and `bigint` zeros after the point are left
+/// out: `1.0` and `1.` are 1. `\copy` refuses all of these. A value that a step of `transform` looks at is read by the
+/// step, and stored as it prints it. An encoding that this program reads otherwise than the server is refused.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Load {
@@ -158,7 +165,8 @@ impl Task for Load {
             Conflict::between(["if_loaded", "force"], "`force: true` means `if_loaded: load`; leave one of them out")
         });
         let table = Target::conflict(&self.table);
-        table.into_iter().chain(forced).chain(self.reading_conflicts()).collect()
+        let encoding = encoding::conflict(self.encoding.as_ref());
+        table.into_iter().chain(forced).chain(encoding).chain(self.reading_conflicts()).collect()
     }
 
     async fn run(&self, context: &TaskContext) -> Result<Loaded, TaskError> {
@@ -190,6 +198,7 @@ impl Loading for Load {
         let ddl = self.ddl_text(context)?;
         let making = self.making(ddl.as_deref());
         let target = watch.over("looking for the table", Target::find(transaction, &self.table, &making)).await?;
+        watch.over("looking at the partition's value", self.mode.check_value(transaction, &target)).await?;
         let partition = self.mode.partition()?;
         let key = self.key(&target, source, partition.as_ref());
         watch.over("waiting for another load", self.take_turn(transaction, context, &key)).await?;
@@ -201,6 +210,7 @@ impl Loading for Load {
         };
         self.mode.check(&target)?;
         let session = watch.over("asking for the session's settings", Session::of(transaction)).await?;
+        encoding::check(self.encoding.as_ref(), session)?;
         let (way, feed) = Way::open(self, context, (&target, source), session)?;
         if self.on_bad_row != BadRows::Fail {
             // What is only checked at the end is no row's any more.
@@ -212,6 +222,8 @@ impl Loading for Load {
         let sending = Sending { transaction, watch, table: &table, relation, way: &way };
         let mut rejected = Rejected::start(&self.on_bad_row, &source.name, context)?;
         let mut sent = sending.run(feed, &mut rejected).await?;
+        let checking = self.mode.check_stored(transaction, &target, sent.stored);
+        watch.over("counting the rows of the partition", checking).await?;
         let loaded = self.merged(&sending, &mut sent, &mut rejected).await?;
         let skipped = sent.read.saturating_sub(loaded + rejected.count());
         let counts = Counts { read: sent.read, loaded, rejected: rejected.count(), skipped };
@@ -283,27 +295,6 @@ impl Load {
             source_sha256: source.sha256.clone(),
             definition: self.fingerprint(),
         }
-    }
-
-    /// Two loads of the same partition at once: the second waits until the first has committed. A merge or a truncate
-    /// takes the whole table, since its rows may meet anybody's.
-    async fn take_turn(
-        &self,
-        transaction: &Transaction<'_>,
-        context: &TaskContext,
-        key: &Key,
-    ) -> Result<(), TaskError> {
-        let whole = matches!(self.mode, Mode::Merge(_) | Mode::Truncate);
-        let name = if whole { key.target.clone() } else { format!("{} {}", key.target, key.partition) };
-        let waiting = |error: Error| explain("waiting for another load", &error);
-        let sql = "SELECT pg_try_advisory_xact_lock(hashtextextended('jitney: load ' || $1, 0))";
-        let free: bool = transaction.query_one(sql, &[&name]).await.map_err(waiting)?.get(0);
-        if !free {
-            context.info(format!("waiting for another load into `{}` to end", self.table));
-            let sql = "SELECT pg_advisory_xact_lock(hashtextextended('jitney: load ' || $1, 0))";
-            transaction.query_one(sql, &[&name]).await.map_err(waiting)?;
-        }
-        Ok(())
     }
 
     /// The file, and what the steps make of it. Texts that no step looks at stay as they are, for the server to read.
@@ -396,6 +387,7 @@ impl<'a> Way<'a> {
         let (fields, used) = fields.map_err(|error| TaskError { help: hint.or(error.help), ..error })?;
         let mut used: Vec<String> = used.iter().filter_map(|index| columns.get(*index).cloned()).collect();
         let constant = partition.as_ref().map(|(column, _)| *column);
+        let own_partition = constant.map(|name| target.columns_for(&columns, name)).unwrap_or_default();
         let key = plan.row_id().map(|row_id| RowKey::of(row_id, target, constant, session)).transpose()?;
         let constant = partition.map(|(_, value)| value);
         let is_checked = load.on_bad_row != BadRows::Fail;
@@ -406,7 +398,7 @@ impl<'a> Way<'a> {
             used.push(LINE.to_owned());
         }
         let encoder = Arc::new(Encoder { fields: sent, used, constant, is_utc: session.is_utc });
-        let plan = if is_checked { plan.with_lines() } else { plan };
+        let plan = if is_checked || !own_partition.is_empty() { plan.with_lines() } else { plan };
         let wanted = load.wanted(&plan, target);
         reader.check(&wanted)?;
         let feed = Feed {
@@ -416,6 +408,7 @@ impl<'a> Way<'a> {
             encoder: encoder.clone(),
             key: key.map(Arc::new),
             is_text: !encoder.can_be_binary() || target.nature.wants_one_statement,
+            partition: own_partition,
             scratch: context.output_file("load.work")?.path,
             progress: context.progress.clone(),
         };

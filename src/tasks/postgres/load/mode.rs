@@ -24,7 +24,8 @@ pub enum Mode {
     /// Replaces all rows of the table.
     Truncate,
     /// Replaces the rows of one partition, named by one column and its value, such as
-    /// `{replace_partition: {filename: green_tripdata_2019-01.csv.gz}}`. Every row gets the value.
+    /// `{replace_partition: {filename: green_tripdata_2019-01.csv.gz}}`. Every row gets the value. A file may have
+    /// the column too: where it is empty it gets the value, and a row with another value is a bad row.
     ReplacePartition(Map<String, Value>),
     /// Compares rows by a key.
     Merge(Merge),

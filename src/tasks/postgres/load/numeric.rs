@@ -12,7 +12,7 @@ const MOST_DECIMALS: usize = 16_383;
 
 /// Appends a decimal number's field, length included; none when the text is no number.
 pub(super) fn put_numeric(text: &str, out: &mut BytesMut) -> Option<()> {
-    let text = text.trim();
+    let text = text.trim_ascii();
     if text.eq_ignore_ascii_case("nan") {
         put(&[], 0, NAN, 0, out);
         return Some(());
@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(parts("1e3"), Some((vec![1000], 0, POSITIVE, 0)));
         assert_eq!(parts("1.5e-3"), Some((vec![15], -1, POSITIVE, 4)));
         assert_eq!(parts("NaN"), Some((vec![], 0, NAN, 0)));
-        for text in ["", ".", "1.2.3", "12x", "--1", "1e99999"] {
+        for text in ["", ".", "\u{a0}1", "1.2.3", "12x", "--1", "1e99999"] {
             assert_eq!(parts(text), None, "{text:?}");
         }
     }

@@ -8,6 +8,7 @@ use polars::prelude::DataFrame;
 use super::Way;
 use super::encode::unwritable;
 use super::feed::ahead;
+use super::partition::Misplaced;
 use super::refused::{Complaint, Refused};
 use crate::aside::aside;
 use crate::clock;
@@ -76,19 +77,33 @@ impl Way<'_> {
         Ok(())
     }
 
+    /// What is wrong with a row of another partition.
+    pub(super) fn misplaced(&self, row: Misplaced) -> Complaint {
+        let Misplaced { column, value, text, .. } = row;
+        let column = self.file_column(&column);
+        let due = self.encoder.constant.as_deref().unwrap_or_default();
+        let message = format!("`{column}`: `{value}` is not `{due}`, the partition that is replaced");
+        let hint = Some("leave the column out of the load with `transform: {select: […]}`".to_owned());
+        Complaint { column: Some(column), message, text, hint }
+    }
+
+    /// What the file calls a column that the steps may have renamed.
+    fn file_column(&self, name: &str) -> String {
+        let rename = &self.load.transform.rename.0;
+        rename.iter().find(|(_, new)| new == name).map_or(name, |(old, _)| old).to_owned()
+    }
+
     pub(super) fn complaint(&self, refusal: &Refusal, relation: &str, text: String) -> Complaint {
         let fields = self.encoder.fields.iter().map(|field| field.name.as_str());
         let place =
             refusal.column(relation, fields.clone()).and_then(|name| fields.clone().position(|other| other == name));
-        let name = place.and_then(|place| self.encoder.used.get(place));
-        let rename = &self.load.transform.rename.0;
-        let column = name.map(|name| rename.iter().find(|(_, new)| new == name).map_or(name, |(old, _)| old).clone());
+        let column = place.and_then(|place| self.encoder.used.get(place)).map(|name| self.file_column(name));
         let sentence = refusal.sentence();
         let message = match &column {
             Some(column) => format!("`{column}`: {sentence}"),
             None => format!("loading into `{}`: {sentence}", self.load.table),
         };
-        Complaint { column, message, text }
+        Complaint { column, message, text, hint: None }
     }
 
     /// Gives refused rows to `rejected`, with their text.
@@ -108,20 +123,21 @@ impl Way<'_> {
             reader.rows_at(&wanted)
         })?;
         let complete = |(place, row): (u64, BadRow)| {
-            let message = rows.get(&place).map(|complaint| complaint.message.clone()).unwrap_or_default();
-            BadRow { message, ..row }
+            let Some(Complaint { message, hint, .. }) = rows.get(&place).cloned() else { return row };
+            BadRow { message, hint, ..row }
         };
         let found: Vec<BadRow> = found.into_iter().map(complete).collect();
         rejected.take(&found)?;
         let loose: Vec<BadRow> = loose
             .into_iter()
-            .map(|Complaint { message, text, .. }| BadRow { message, text, ..BadRow::at(0) })
+            .map(|Complaint { message, text, hint, .. }| BadRow { message, text, hint, ..BadRow::at(0) })
             .collect();
         rejected.take(&loose)?;
         Ok(rejected.sort()?)
     }
 }
 
-fn line(frame: &DataFrame, row: usize) -> Option<u64> {
+/// The line of the file on which a row of a frame stands.
+pub(super) fn line(frame: &DataFrame, row: usize) -> Option<u64> {
     frame.column(LINE).ok()?.i64().ok()?.get(row).map(i64::unsigned_abs)
 }

@@ -19,6 +19,8 @@ pub(super) struct Complaint {
     pub(super) message: String,
     /// The row as it was sent, for rows that stand on no line.
     pub(super) text: String,
+    /// What to do, where that is known.
+    pub(super) hint: Option<String>,
 }
 
 impl Refused {

@@ -96,15 +96,21 @@ impl Sending<'_> {
                 }
             };
             flow.sent.read += parcel.read;
+            for row in std::mem::take(&mut parcel.misplaced) {
+                refused.add(row.line, self.way.misplaced(row));
+            }
             match rejected.room() {
                 None => {
                     let bad = std::mem::take(&mut parcel.bad);
                     flow.send(parcel).await?;
-                    if !bad.is_empty() {
+                    if !bad.is_empty() || refused.count() > 0 {
                         // The server may have something against a row before.
                         flow.finish().await?;
                     }
                     rejected.take(&bad)?;
+                    if refused.count() > 0 {
+                        break;
+                    }
                 }
                 Some(room) => {
                     rejected.take(&parcel.bad)?;
@@ -200,11 +206,24 @@ impl Flow<'_> {
         let format = if form == Form::Binary { "(FORMAT binary)" } else { "(FORMAT text, ENCODING 'UTF8')" };
         let sql = format!("COPY {table} ({}) FROM STDIN {format}", self.columns);
         watch.before_copy();
-        let mut sink = Box::pin(self.over(async { transaction.copy_in::<_, Bytes>(&sql).await }).await?);
+        let begun = self.over(async { transaction.copy_in::<_, Bytes>(&sql).await }).await;
+        let mut sink = Box::pin(begun.map_err(|problem| self.without_rows(problem))?);
         if form == Form::Binary {
             self.over(async { sink.send(Bytes::from_static(HEADER)).await }).await?;
         }
         Ok(Copying { sink, form, rows: 0 })
+    }
+
+    /// What the server has against the statement itself, such as a default that cannot be computed. No row is to blame.
+    fn without_rows(&self, problem: TaskError) -> TaskError {
+        let Sending { watch, relation, .. } = self.sending;
+        let is_of_values = watch.refusal().is_some_and(|refusal| refusal.is_of_a_row(relation));
+        watch.before_copy();
+        if !is_of_values {
+            return problem;
+        }
+        problem
+            .help("no row is to blame, but the table: the default of a column that the file has not cannot be computed")
     }
 
     async fn end(&self, mut copying: Copying) -> Result<u64, TaskError> {

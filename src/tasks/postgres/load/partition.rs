@@ -1,0 +1,100 @@
+//! The partition that a load replaces: its value must be the one that the column stores, and a row of the file that
+//! says another value is not of it.
+
+use polars::prelude::{BooleanChunked, DataFrame, NewChunkedArray, PolarsResult};
+use tokio_postgres::Transaction;
+
+use super::encode::Encoder;
+use super::mode::Mode;
+use super::place::line;
+use crate::postgres::explain;
+use crate::postgres::name::quote_name;
+use crate::postgres::sql::quote;
+use crate::task::TaskError;
+use crate::tasks::postgres::target::Target;
+
+impl Mode {
+    /// Checks that the column stores the partition's value as it is written. Rows that are stored with another one, such
+    /// as a rounded number, would not be found when the partition is replaced again.
+    ///
+    /// # Errors
+    /// When it does not, or the server refuses.
+    pub(super) async fn check_value(&self, transaction: &Transaction<'_>, target: &Target) -> Result<(), TaskError> {
+        let Some((column, value)) = self.partition()? else { return Ok(()) };
+        let Some(field) = target.stored(column) else { return Ok(()) };
+        let (text, kind) = (quote(&value), &field.sql_type);
+        let sql = format!("SELECT CAST({text} AS {kind}) = {text}, CAST(CAST({text} AS {kind}) AS text)");
+        let doing = format!("reading the value of `{column}` in `replace_partition`");
+        let row = transaction.query_one(&sql, &[]).await.map_err(|error| explain(&doing, &error))?;
+        if row.get::<_, Option<bool>>(0).unwrap_or_default() {
+            return Ok(());
+        }
+        let stored: Option<String> = row.get(1);
+        let stored = stored.unwrap_or_default();
+        Err(TaskError::permanent(format!(
+            "`replace_partition`: `{column}` is {kind}, which stores `{value}` as `{stored}`"
+        ))
+        .help(format!("write the value as it is stored: `mode: {{replace_partition: {{{column}: '{stored}'}}}}`")))
+    }
+
+    /// Checks that the rows are in the partition once they were sent.
+    ///
+    /// # Errors
+    /// When a trigger has stored them with another value, or the server refuses.
+    pub(super) async fn check_stored(
+        &self,
+        transaction: &Transaction<'_>,
+        target: &Target,
+        stored: u64,
+    ) -> Result<(), TaskError> {
+        let Some((column, value)) = self.partition()?.filter(|_| target.nature.may_skip_rows) else { return Ok(()) };
+        let (table, own) = (&target.sql_name, quote_name(target.own_name(column)?));
+        let sql = format!("SELECT count(*) FROM {table} WHERE {own} = {}", quote(&value));
+        let row = transaction.query_one(&sql, &[]).await;
+        let there: i64 = row.map_err(|error| explain("counting the rows of the partition", &error))?.get(0);
+        if there.unsigned_abs() >= stored {
+            return Ok(());
+        }
+        Err(TaskError::permanent(format!(
+            "{stored} rows were stored and the partition `{value}` of `{}` has {there}: a trigger changes `{column}`",
+            target.name
+        ))
+        .help("name the value that the trigger stores"))
+    }
+}
+
+/// A row whose own value of the partition's column is another one.
+pub(super) struct Misplaced {
+    /// Its line in the file; none when it is a query's.
+    pub(super) line: Option<u64>,
+    /// The partition's column, as the steps name it.
+    pub(super) column: String,
+    /// Its value.
+    pub(super) value: String,
+    /// The row as it would be sent.
+    pub(super) text: String,
+}
+
+/// Takes those rows out of a batch. `columns` are the ones that are meant for the partition's column.
+pub(super) fn misplaced(
+    encoder: &Encoder,
+    columns: &[String],
+    mut frame: DataFrame,
+) -> PolarsResult<(DataFrame, Vec<Misplaced>)> {
+    let mut all = Vec::new();
+    for column in columns {
+        let found = encoder.strangers(&frame, column)?;
+        if found.is_empty() {
+            continue;
+        }
+        let mut stays = vec![true; frame.height()];
+        for (row, value) in found {
+            let text = encoder.text(&frame.slice(row as i64, 1))?;
+            let text = String::from_utf8_lossy(&text).trim_end().to_owned();
+            all.push(Misplaced { line: line(&frame, row), column: column.clone(), value, text });
+            stays.get_mut(row).into_iter().for_each(|stays| *stays = false);
+        }
+        frame = frame.filter(&BooleanChunked::from_slice("stays".into(), &stays))?;
+    }
+    Ok((frame, all))
+}
