@@ -88,6 +88,17 @@ impl Diagnostic {
         self
     }
 
+    /// The finding on one line, for those who draw nothing: what is wrong, where, and what to do.
+    pub fn sentence(&self) -> String {
+        let place = match (self.file.is_empty(), self.line) {
+            (true, _) => String::new(),
+            (false, 0) => format!("{}: ", self.file),
+            (false, line) => format!("{}:{line}:{}: ", self.file, self.column.max(1)),
+        };
+        let help = self.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+        format!("{place}{}{help}", self.message)
+    }
+
     /// Whether this finding stops the flow from running.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
@@ -134,10 +145,31 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     }
     candidates
         .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(&lower, &candidate.to_lowercase()), candidate))
+        .map(|candidate| (likeness(&lower, &candidate.to_lowercase()), candidate))
         .filter(|(score, _)| *score > 0.75)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)
+}
+
+/// How alike two words are, from 0 to 1. One that holds the other is as near as their lengths: `distance` to
+/// `trip_distance`.
+fn likeness(word: &str, candidate: &str) -> f64 {
+    let (short, long) = if word.len() < candidate.len() { (word, candidate) } else { (candidate, word) };
+    let part = short.len() as f64 / long.len().max(1) as f64;
+    let holds = part >= 0.5 && long.contains(short);
+    strsim::jaro_winkler(word, candidate).max(if holds { 0.88 + 0.12 * part } else { 0.0 })
+}
+
+/// A help line that names the word that is probably meant, or all that there are.
+pub fn offer(word: &str, known: &[&str]) -> String {
+    match nearest(word, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => match known {
+            [] => "nothing can be given here".to_owned(),
+            [only] => format!("expected `{only}`"),
+            several => format!("expected one of `{}`", several.join("`, `")),
+        },
+    }
 }
 
 #[cfg(test)]
@@ -152,6 +184,7 @@ mod tests {
             shown.to_string(),
             "error: unknown key `taks`\n  --> flow.yaml:2:1\n   |\n 2 | taks: []\n   | ^\n  help: did you mean `tasks`?"
         );
+        assert_eq!(shown.sentence(), "flow.yaml:2:1: unknown key `taks`; did you mean `tasks`?");
     }
 
     #[test]
@@ -165,6 +198,7 @@ mod tests {
     fn the_nearest_name_is_offered_and_a_far_one_is_not() {
         assert_eq!(nearest("postgres.lod", ["http.download", "postgres.load"]), Some("postgres.load"));
         assert_eq!(nearest("1", ["01", "02", "10", "11", "12"]), Some("01"));
+        assert_eq!(nearest("trip_distance", ["trip_type", "distance", "RatecodeID"]), Some("distance"));
         assert_eq!(nearest("xyz", ["http.download", "postgres.load"]), None);
     }
 }

@@ -32,7 +32,7 @@ impl NamespaceFiles {
             && !namespace.starts_with('.')
             && namespace.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter));
         if !is_name {
-            return Err(format!("`{namespace}` is no name of a namespace"));
+            return Err(format!("`{namespace}` is not a valid namespace"));
         }
         let flows = std::path::absolute(flows).unwrap_or_else(|_| flows.to_owned());
         Ok(Self { flows, namespace: namespace.to_owned() })

@@ -18,6 +18,9 @@ const SCHEME: &str = "jitney:///";
 /// The folder of an execution's files where it is noted where they come from.
 const ORIGINS: &str = ".origins";
 
+/// The folder of an execution's files where it is noted which of them hold rejected rows.
+const REJECTS: &str = ".rejects";
+
 /// The files of one execution.
 #[derive(Clone, Debug)]
 pub struct Storage {
@@ -144,9 +147,61 @@ impl Storage {
     }
 
     fn note_of(&self, path: &Path) -> Option<PathBuf> {
+        self.note_in(ORIGINS, path)
+    }
+
+    fn note_in(&self, notes: &str, path: &Path) -> Option<PathBuf> {
         let mut parts = path.strip_prefix(&self.root).ok()?.components();
         let execution = parts.next()?;
-        Some(self.root.join(execution).join(ORIGINS).join(parts.as_path()))
+        Some(self.root.join(execution).join(notes).join(parts.as_path()))
+    }
+
+    /// Notes that a file of the storage holds rejected rows, which are nowhere else: [`Storage::purge_but_rejects`]
+    /// keeps it.
+    ///
+    /// # Errors
+    /// When the file is not of the storage, or the note cannot be written.
+    pub fn note_rejects(&self, path: &Path) -> io::Result<()> {
+        let note =
+            self.note_in(REJECTS, path).ok_or_else(|| invalid(format!("{} is not in the storage", path.display())))?;
+        if let Some(folder) = note.parent() {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        }
+        fs::write(note, "")
+    }
+
+    /// The files of the execution, with their addresses, in the order of these.
+    ///
+    /// # Errors
+    /// When a folder cannot be read.
+    pub fn files(&self) -> io::Result<Vec<StoredFile>> {
+        let mut files = Vec::new();
+        let folder = self.folder();
+        if folder.exists() {
+            collect_files(&folder, &mut files)?;
+        }
+        files.sort();
+        let stored = files.into_iter().filter_map(|path| {
+            let uri = format!("{SCHEME}{}", path.strip_prefix(&self.root).ok()?.to_string_lossy());
+            Some(StoredFile { uri, path })
+        });
+        Ok(stored.collect())
+    }
+
+    /// Deletes the files of the execution but those of rejected rows; gives how many were deleted, and those kept.
+    ///
+    /// # Errors
+    /// When a file cannot be removed. Files removed until then stay removed; a repeat goes on.
+    pub fn purge_but_rejects(&self) -> io::Result<(usize, Vec<StoredFile>)> {
+        let holds_rejects = |file: &StoredFile| self.note_in(REJECTS, &file.path).is_some_and(|note| note.exists());
+        let (kept, others): (Vec<_>, Vec<_>) = self.files()?.into_iter().partition(holds_rejects);
+        if kept.is_empty() {
+            return Ok((self.purge()?, kept));
+        }
+        for file in &others {
+            fs::remove_file(&file.path)?;
+        }
+        Ok((others.len(), kept))
     }
 
     /// Whether a file lies in the storage, of whichever execution.
@@ -182,6 +237,12 @@ impl Storage {
     }
 }
 
+/// The execution whose file an address names.
+pub fn execution_of(uri: &str) -> Option<ExecutionId> {
+    let execution = uri.strip_prefix(SCHEME)?.split('/').next()?;
+    is_plain(Path::new(execution)).then(|| ExecutionId::new(execution))
+}
+
 /// Whether the text names a file in storage.
 pub fn is_uri(text: &str) -> bool {
     text.starts_with(SCHEME)
@@ -204,12 +265,28 @@ fn count_files(folder: &Path) -> io::Result<usize> {
     let mut count = 0;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        if entry.file_name() == ORIGINS {
+        if is_notes(&entry) {
             continue;
         }
         count += if entry.file_type()?.is_dir() { count_files(&entry.path())? } else { 1 };
     }
     Ok(count)
+}
+
+fn collect_files(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        match entry.file_type()?.is_dir() {
+            _ if is_notes(&entry) => {}
+            true => collect_files(&entry.path(), files)?,
+            false => files.push(entry.path()),
+        }
+    }
+    Ok(())
+}
+
+fn is_notes(entry: &fs::DirEntry) -> bool {
+    [ORIGINS, REJECTS].iter().any(|notes| entry.file_name() == *notes)
 }
 
 #[cfg(test)]
@@ -234,6 +311,25 @@ mod tests {
         assert_eq!(storage.purge().unwrap(), 1);
         assert!(!file.path.exists());
         assert_eq!(storage.purge().unwrap(), 0);
+    }
+
+    #[test]
+    fn rejected_rows_outlive_the_other_files() {
+        let root = tempfile::tempdir().unwrap();
+        let storage = storage(root.path());
+        let place = |task: &str, name: &str| {
+            let file = storage.place(&RunId::new(task), name).unwrap();
+            fs::write(&file.path, "x").unwrap();
+            file
+        };
+        let (csv, rejected) = (place("extract", "a.csv"), place("load", "rejected.csv"));
+        storage.note_origin(&csv.path, "https://example.org/a.csv").unwrap();
+        storage.note_rejects(&rejected.path).unwrap();
+        assert_eq!(storage.files().unwrap(), [csv.clone(), rejected.clone()]);
+        assert_eq!(storage.purge_but_rejects().unwrap(), (1, vec![rejected.clone()]));
+        assert_eq!((csv.path.exists(), rejected.path.exists()), (false, true));
+        assert_eq!(storage.purge().unwrap(), 1);
+        assert_eq!(storage.purge_but_rejects().unwrap(), (0, Vec::new()));
     }
 
     #[test]

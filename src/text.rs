@@ -25,8 +25,30 @@ pub fn nests_too_deeply(value: &Value) -> bool {
     is_deeper(value, DEEPEST)
 }
 
+/// Why a text is not JSON, and where.
+pub fn not_json(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let words = text.split(" at line ").next().unwrap_or_default();
+    let why = match error.is_eof() {
+        true => "it ends before it is complete",
+        false => words,
+    };
+    format!("this is not JSON: {why} (line {}, column {})", error.line(), error.column())
+}
+
+/// What the system says, without its own number for it: `(os error 2)`.
+pub fn without_number(text: &str) -> Cow<'_, str> {
+    let Some((before, rest)) = text.split_once(" (os error ") else { return Cow::Borrowed(text) };
+    let behind = rest.split_once(')').map_or("", |(_, behind)| behind);
+    Cow::Owned(format!("{before}{behind}"))
+}
+
 /// An error with all its causes, each once, on one line.
 pub fn chain(error: &dyn std::error::Error) -> String {
+    without_number(&causes(error)).into_owned()
+}
+
+fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

@@ -286,7 +286,13 @@ fn every_example_is_a_task_of_a_valid_flow() {
         let findings: Vec<String> = parsed.findings.iter().map(ToString::to_string).collect();
         assert!(findings.is_empty(), "the example of {}:\n{}", task.name, findings.join("\n"));
         let flow = parsed.flow.unwrap();
-        assert_eq!(flow.steps.last().unwrap().task.name, task.name, "the example shows another task");
+        let step = flow.steps.last().unwrap();
+        assert_eq!(step.task.name, task.name, "the example shows another task");
+        // A field has other names too, and the page shows one.
+        let schema = (task.schema)().to_value();
+        for field in step.fields.as_object().unwrap().keys() {
+            assert!(schema["properties"].get(field).is_some(), "the example of {}: `{field}`", task.name);
+        }
     }
 }
 

@@ -95,6 +95,20 @@ const TASKS: &[(&str, &str)] = &[
         "values of the wrong kind",
         "  - {id: a, type: http.download, uri: [x]}\n  - {id: b, type: log, message: x, disabled: maybe}\n  - {id: c, type: sleep, duration: soon}\n  - {id: d, type: log, message: x, timeout: 5}\n",
     ),
+    (
+        "a word that wants more, or a form that is another",
+        "  - {id: a, type: postgres.load, from: x, table: t, mode: replace_partition}\n  \
+           - {id: b, type: postgres.load, from: x, table: t, mode: merge, on_bad_row: {reject: {maximum: 3}}}\n  \
+           - {id: c, type: postgres.load, from: x, table: t, mode: {append: {a: 1}}, on_bad_row: [reject]}\n  \
+           - {id: d, type: postgres.load, from: x, table: t, mode: {replace_partition: [a]}, on_bad_row: reject}\n  \
+           - {id: e, type: polars.transform, from: x, dedupe: 3, on_bad_row: {reject: {max: -1}}}\n  \
+           - {id: f, type: bigquery.load, from: x, table: d.t, mode: merge}\n",
+    ),
+    (
+        "outputs that a task with sub-tasks does not have",
+        "  - {id: if1, type: if, condition: true, then: [{id: a, type: log, message: x}]}\n  \
+           - {id: b, type: log, message: \"{{ outputs.if1.branch }} {{ outputs.if1.evaluationResult }}\"}\n",
+    ),
     ("a word that is no choice", "  - {id: a, type: postgres.load, from: x, table: t, mode: replace}\n"),
     (
         "a retry that cannot be",
@@ -204,6 +218,56 @@ const TRIGGERS: &[(&str, &str)] = &[
     ("a flow trigger that waits for anything", "  - {id: a, type: flow}\n"),
 ];
 
+/// A heading, and a flow that is wrong in one place in such a way that the rest could go unseen.
+const AROUND: &[(&str, &str)] = &[
+    (
+        "a misspelt key, and what stands under it",
+        "id: f
+namespace: n
+task:
+  - {id: a, type: postgres.lod, from: \"{{ inputs.foo }}\"}
+  - {id: b, type: log, mesage: \"{{ outputs.nix.uri }}\"}
+",
+    ),
+    (
+        "keys that are given twice, and what is wrong elsewhere",
+        "id: f
+namespace: n
+tasks:
+  - id: a
+    type: log
+    message: \"{{ inputs.foo }}\"
+    message: x
+  - id: b
+    type: log
+    message: \"{{ now( }}\"
+    id: c
+",
+    ),
+    (
+        "a missing id, a broken retry, and what is wrong elsewhere",
+        "namespace: n
+tasks:
+  - id: a
+    type: log
+    message: \"{{ inputs.foo }}\"
+    retry: {type: sometimes}
+    timeout: [1]
+",
+    ),
+    (
+        "a text without a closing quotation mark",
+        "id: f
+namespace: n
+tasks:
+  - id: a
+    type: log
+    message: \"it: {{ trigger.date }}
+  - {id: b, type: log, message: x}
+",
+    ),
+];
+
 /// A heading, and a flow whose mistakes stand in its variables or inputs.
 const ELSEWHERE: &[(&str, &str)] = &[
     (
@@ -247,6 +311,9 @@ fn told(heading: &str, text: &str) -> String {
 fn every_refusal_reads_well() {
     let mut page = String::new();
     for (heading, text) in FLOWS {
+        page += &told(heading, text);
+    }
+    for (heading, text) in AROUND {
         page += &told(heading, text);
     }
     for (heading, inputs) in INPUTS {

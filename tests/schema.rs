@@ -88,6 +88,7 @@ fn what_the_reader_forgives_is_forgiven() {
         "- {id: a, type: io.kestra.plugin.jdbc.postgresql.CopyIn, from: x, table: t, format: CSV, nullString: x}",
     ));
     editor.accepts(&tasks("- {id: a, type: postgres.query, sql: SELECT 1, fetchType: fetch_one}"));
+    editor.accepts(&tasks("- {id: a, type: postgres.load, from: x, table: t, on_bad_row: reject}"));
     editor.accepts(&flow("inputs: [{id: a, type: BOOLEAN}, {name: b, type: ENUM, values: [1]}]\nlabels: [{key: a, value: b}]\ntasks: [{id: b, type: log, message: x}]"));
 }
 
@@ -98,7 +99,12 @@ fn what_is_wrong_is_underlined_where_it_stands() {
     editor.refuses(&tasks("- {id: a, type: lag, message: x}"), "'/tasks/0/type'");
     editor.refuses(&tasks("- {type: log, message: x}"), "missing properties 'id'");
     editor.refuses(&tasks("- {id: a, type: for_each, tasks: []}"), "'/tasks/0'");
-    editor.refuses(&tasks("- {id: a, type: postgres.load, from: x, table: t, mode: replace}"), "'/tasks/0/mode'");
+    for mode in ["replace", "replace_partition", "merge"] {
+        editor.refuses(
+            &tasks(&format!("- {{id: a, type: postgres.load, from: x, table: t, mode: {mode}}}")),
+            "'/tasks/0/mode'",
+        );
+    }
     editor.refuses(&tasks("- {id: a, type: postgres.load, from: x, table: t, header: maybe}"), "'/tasks/0/header'");
     editor.refuses(
         &tasks("- {id: a, type: if, condition: x, then: [{id: b, type: sequential, tasks: [{id: c, type: log, mesage: x}]}]}"),

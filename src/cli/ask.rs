@@ -78,13 +78,13 @@ impl Questions {
         let prefill: Vec<String> = question.prefill.iter().filter_map(Value::as_array).flatten().map(plain).collect();
         let items: Vec<(&str, bool)> =
             question.choices.iter().map(|choice| (choice.as_str(), prefill.contains(choice))).collect();
-        let title = format!("{title}, space marks");
+        let title = format!("{title} (space selects)");
         loop {
             let select = MultiSelect::with_theme(&self.theme).with_prompt(&title).items_checked(items.clone());
             let chosen = select.interact_on(&self.terminal)?;
             let chosen: Value = chosen.iter().filter_map(|index| question.choices.get(*index).cloned()).collect();
             match chosen.as_array().is_some_and(Vec::is_empty) {
-                true => self.complain("mark at least one")?,
+                true => self.complain("select at least one")?,
                 false => match input.accept(&chosen, &question.choices) {
                     Ok(_) => return Ok(chosen),
                     Err(message) => self.complain(&message)?,
@@ -125,7 +125,7 @@ impl Questions {
             self.terminal.write_line("")?;
             let line = Value::from(line?);
             match input.accept(&line, &[]) {
-                _ if line == "" => self.complain("this is empty, but a value is wanted")?,
+                _ if line == "" => self.complain("enter a value")?,
                 Ok(_) => return Ok(line),
                 Err(message) => self.complain(&message)?,
             }

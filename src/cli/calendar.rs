@@ -48,11 +48,11 @@ impl Mark {
 
     fn word(self) -> &'static str {
         match self {
-            Self::Skipped => "not to run",
+            Self::Skipped => "skipped",
             Self::Loaded => "loaded",
             Self::Waiting => "not loaded",
             Self::Stopped => "stopped",
-            Self::Running => "under way",
+            Self::Running => "running",
             Self::Failed => "failed",
         }
     }

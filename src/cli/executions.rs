@@ -157,7 +157,7 @@ fn list(executions: &[Listed], flow: Option<&str>, as_json: bool) {
     }
     outln!("{}", table.trim_fmt());
     if let Some(Listed { summary, .. }) = executions.iter().find(|listed| listed.interrupted) {
-        errln!("INTERRUPTED: its process is gone. Go on with: jitney resume {}", summary.id);
+        errln!("INTERRUPTED: its process is gone. Resume with: jitney resume {}", summary.id);
     }
 }
 
@@ -170,7 +170,7 @@ fn show(id: &ExecutionId, state: &State, interrupted: bool, as_json: bool) {
     }
     outln!("{id}  {}  {}", state.created.flow, if interrupted { INTERRUPTED } else { state.status.as_str() });
     if interrupted {
-        outln!("  its process is gone; go on with: jitney resume {id}");
+        outln!("  its process is gone; resume with: jitney resume {id}");
     }
     for (name, value) in &state.created.inputs {
         outln!("  input   {name} = {}", indented(&plain(value), 14));

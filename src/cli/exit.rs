@@ -98,7 +98,7 @@ pub(super) fn told(error: EngineError) -> anyhow::Error {
 
 fn elsewhere(error: &EngineError) -> Diagnostic {
     let help =
-        "name the old one again, with `--postgres` or in the environment, or go on with the new one: `--retarget`";
+        "name the old one again, with `--postgres` or in the environment, or continue with the new one: `--retarget`";
     Diagnostic::error(error.to_string()).help(help)
 }
 

@@ -39,7 +39,7 @@ pub(super) fn check(file: &Path) -> anyhow::Result<(Option<Flow>, Vec<Diagnostic
 pub(super) fn text(file: &Path) -> anyhow::Result<String> {
     flow_file::read(file).map_err(|error| {
         if error.kind() == std::io::ErrorKind::InvalidData {
-            let finding = Diagnostic::error(format!("the flow `{}` is no text in UTF-8", file.display()));
+            let finding = Diagnostic::error(format!("the flow `{}` is not UTF-8 text", file.display()));
             return Invalid::from(finding.help("save it as UTF-8 in your editor")).into();
         }
         if error.kind() == std::io::ErrorKind::NotFound && !is_yaml(file) {
@@ -61,5 +61,9 @@ fn neighbours(file: &Path) -> String {
     let mut names: Vec<String> = entries.filter(|path| is_yaml(path)).map(|path| path.display().to_string()).collect();
     names.sort();
     names.truncate(8);
-    if names.is_empty() { "give the path of a YAML file".to_owned() } else { format!("there is {}", names.join(", ")) }
+    if names.is_empty() {
+        "give the path of a YAML file".to_owned()
+    } else {
+        format!("YAML files here: {}", names.join(", "))
+    }
 }

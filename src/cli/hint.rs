@@ -38,7 +38,7 @@ pub(super) fn after_failure(id: &ExecutionId, state: &State, settings: &Settings
     let errors: Vec<_> = failed().filter_map(|task| task.error.as_ref()).collect();
     let is_unreachable = settings.postgres.is_some() && errors.iter().any(|error| names_wrong_address(&error.message));
     let again = resume(&format!("jitney resume {id}"), is_unreachable, settings);
-    let mut text = format!("Look closer: jitney executions logs {id}   Try again: {again}");
+    let mut text = format!("Logs: jitney executions logs {id}   Retry: {again}");
     if errors.iter().any(|error| error.class == ErrorClass::Permanent) && !is_unreachable {
         let anew = anew(state, settings);
         text += &format!(

@@ -69,7 +69,7 @@ fn problems(flow: &Flow, resolution: &Resolution) -> Vec<Diagnostic> {
     resolution.findings.iter().cloned().chain(unreadable).collect()
 }
 
-fn can_ask(settings: &Settings) -> bool {
+pub(super) fn can_ask(settings: &Settings) -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal() && settings.variable("CI").is_none()
 }
 

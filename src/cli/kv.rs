@@ -33,7 +33,7 @@ enum Command {
     Get {
         /// The key
         key: String,
-        /// Its namespace; those around it are looked at too
+        /// Its namespace; its parent namespaces are searched too
         #[arg(short, long)]
         namespace: String,
     },
@@ -115,7 +115,7 @@ fn list(entries: &[Entry], as_json: bool) {
         ]);
     }
     if entries.is_empty() {
-        errln!("Nothing is kept. Flows keep values with the task kv.set; so does: jitney kv set");
+        errln!("No values are stored. Flows store values with the task kv.set; on the command line: jitney kv set");
     } else {
         outln!("{}", table.trim_fmt());
     }

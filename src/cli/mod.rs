@@ -10,6 +10,7 @@ pub mod demo;
 mod doctor;
 mod executions;
 mod exit;
+mod files;
 mod flows;
 mod format;
 mod graph;
@@ -45,7 +46,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::config::{Overrides, Settings};
 use crate::diagnostic::Diagnostic;
 use crate::jq;
-use crate::text::indented;
+use crate::text::{indented, without_number};
 pub use exit::{Exit, Invalid};
 use out::errln;
 
@@ -90,6 +91,8 @@ enum Command {
     Convert(convert::Arguments),
     /// List executions: what ran, when, how long and how many rows
     Executions(executions::Arguments),
+    /// The files of an execution: list them, print one, save one
+    Files(files::Arguments),
     /// Free disk space: files and executions that are no longer needed, and what dead processes left
     Clean(clean::Arguments),
     /// Show and change the values that flows keep under keys
@@ -181,6 +184,7 @@ async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<
         Command::Graph(arguments) => graph::run(&arguments),
         Command::Convert(arguments) => convert::run(&arguments),
         Command::Executions(arguments) => executions::run(&arguments, settings),
+        Command::Files(arguments) => files::run(&arguments, settings),
         Command::Clean(arguments) => clean::run(&arguments, settings),
         Command::Kv(arguments) => kv::run(arguments, settings),
         Command::Tasks(arguments) => tasks::run(&arguments),
@@ -210,8 +214,8 @@ fn complain(error: &anyhow::Error, clean: impl Fn(&str) -> String) -> ExitCode {
     let help = advice::help(error).map(|help| format!("\n  help: {help}")).unwrap_or_default();
     // Findings have their own lines; a line in any other message may be a value's.
     match exit::has_findings(error) {
-        true => errln!("{}", clean(&format!("{text}{help}"))),
-        false => errln!("error: {}{}", indented(&clean(&text), 2), clean(&help)),
+        true => errln!("{}", without_number(&clean(&format!("{text}{help}")))),
+        false => errln!("error: {}{}", indented(&clean(&without_number(&text)), 2), clean(&help)),
     }
     exit::code_of(error).into()
 }

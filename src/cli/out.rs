@@ -33,6 +33,28 @@ pub(super) fn exact(text: &str) {
     }
 }
 
+/// Writes the bytes of a file, for the next program.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(super) fn copy(file: &mut std::fs::File) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    let mut block = vec![0; 1 << 16];
+    loop {
+        let read = io::Read::read(file, &mut block)?;
+        let written = stdout.write_all(&block[..read]).and_then(|()| stdout.flush());
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            Err(error) => {
+                drop(LOST.set(error.to_string()));
+                return Ok(());
+            }
+            Ok(()) if read == 0 => return Ok(()),
+            Ok(()) => {}
+        }
+    }
+}
+
 /// Writes a message to stderr. When that fails there is no other place to say so.
 pub(super) fn message(text: Arguments) {
     let text = text.to_string();

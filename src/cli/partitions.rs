@@ -135,7 +135,7 @@ fn cells(known: &Known, check: bool, notes: &mut Notes) -> Vec<String> {
         },
     );
     let state = match (&known.standing, &known.note) {
-        (Standing::Loaded { .. }, _) => "in".to_owned(),
+        (Standing::Loaded { .. }, _) => "loaded".to_owned(),
         (_, Some(note)) => note.clone(),
         (standing, None) => standing.to_string(),
     };
@@ -152,7 +152,7 @@ fn cells(known: &Known, check: bool, notes: &mut Notes) -> Vec<String> {
 fn said(verdict: &Verdict, notes: &mut Notes) -> String {
     match verdict {
         Verdict::Same => "same".to_owned(),
-        Verdict::Changed(why) => notes.fitting(format!("CHANGED: {why}"), MOST_OF_SOURCE),
+        Verdict::Changed(why) => notes.fitting(format!("changed: {why}"), MOST_OF_SOURCE),
         Verdict::New => "there, not loaded".to_owned(),
         Verdict::Gone => "gone".to_owned(),
         Verdict::NotThere => "not there".to_owned(),

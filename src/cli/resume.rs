@@ -4,18 +4,21 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use crate::cli::ask::Questions;
 use crate::cli::exit::told;
+use crate::cli::inputs::can_ask;
 use crate::cli::out::{errln, outln};
 use crate::cli::run::{Session, exit_of, to_json};
 use crate::cli::target::Retarget;
 use crate::cli::{Exit, Invalid, executions};
 use crate::config::{ScriptRunner, Settings};
-use crate::engine::{lock::is_claimed, revive};
+use crate::engine::{lock::is_claimed, revive, wanted_by_pauses};
 use crate::flow::Flow;
-use crate::flow::input::is_declared_secret;
-use crate::id::ExecutionId;
+use crate::flow::input::{Resolution, is_declared_secret, settle_alone};
+use crate::id::{ExecutionId, RunId};
 use crate::journal::{ExecutionState, Journal, State};
 use crate::tasks;
+use crate::text::plain;
 
 #[derive(Args)]
 #[command(
@@ -72,17 +75,39 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     let flow = revive::recorded_flow(&state.created, tasks::ALL).map_err(Invalid)?;
     let is_paused = state.status == ExecutionState::Paused
         || (state.status == ExecutionState::Running && state.paused().next().is_some());
-    let (own, to_pause): (Vec<_>, Vec<_>) = if is_paused {
+    let (own, mut to_pause): (Vec<_>, Vec<_>) = if is_paused {
         arguments.input.into_iter().partition(|(name, _)| is_asked_again(&state, &flow, name))
     } else {
         (arguments.input, Vec::new())
     };
     let inputs = revive::recorded_values(&settings, &state, &flow, own).map_err(Invalid)?;
     if is_paused {
+        if !arguments.json && can_ask(&settings) && !ask_for_pauses(&state, &flow, &mut to_pause)? {
+            return Ok(Exit::Cancelled);
+        }
         session.runner.resume(&id, &flow, &to_pause, "jitney resume").map_err(told)?;
     }
     let (id, state) = session.execute(&id, &flow, &inputs).await?;
     Ok(session.report(&id, &state, arguments.json))
+}
+
+/// Asks for what pauses want and was not given; whether all of it was answered.
+fn ask_for_pauses(state: &State, flow: &Flow, given: &mut Vec<(String, String)>) -> anyhow::Result<bool> {
+    let paused: Vec<RunId> = state.paused().map(|(run, _)| run.clone()).collect();
+    let inputs = wanted_by_pauses(flow, &paused).concat();
+    let mut questions = None;
+    loop {
+        let Resolution { findings, missing, .. } = settle_alone(&inputs, given);
+        if !findings.is_empty() {
+            return Err(Invalid(findings).into());
+        }
+        let Some(question) = missing.first() else { return Ok(true) };
+        let Some(input) = inputs.get(question.index) else { return Ok(true) };
+        match questions.get_or_insert_with(Questions::begin).ask(input, question)? {
+            Some(answer) => given.push((input.id.clone(), plain(&answer))),
+            None => return Ok(false),
+        }
+    }
 }
 
 /// The newest execution that can be resumed, if any.

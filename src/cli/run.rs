@@ -16,7 +16,7 @@ use crate::cli::out::{errln, out, outln};
 use crate::cli::screen::Screen;
 use crate::cli::signals::Watch;
 use crate::cli::target::Retarget;
-use crate::cli::{Exit, Invalid, flows};
+use crate::cli::{Exit, Invalid, files, flows};
 use crate::config::{ScriptRunner, Settings};
 use crate::diagnostic::Diagnostic;
 use crate::engine::backfill::may_read_date;
@@ -27,7 +27,7 @@ use crate::id::ExecutionId;
 use crate::journal::{ExecutionState, Journal, State};
 use crate::postgres::resolve;
 use crate::task::Outputs;
-use crate::text::{plain, thousands, visible_line};
+use crate::text::{count, plain, thousands, visible_line};
 
 #[derive(Args)]
 #[command(after_help = "What a flow takes: jitney run FLOW --help. On a terminal it asks for what is missing.")]
@@ -168,14 +168,31 @@ impl Session {
         let resume = hint::resume(&format!("jitney resume {id}"), false, settings);
         match state.status {
             ExecutionState::Killed => {
-                self.screen.line(&format!("Stopped. Loads that were under way are rolled back; what scripts had done stays. Go on with: {resume}"));
+                self.screen.line(&format!(
+                    "Stopped. Running loads are rolled back; what scripts have done is kept. Resume with: {resume}"
+                ));
             }
             ExecutionState::Failed => self.screen.line(&hint::after_failure(id, state, settings)),
             ExecutionState::Paused => {
                 let runs: Vec<&str> = state.paused().map(|(run, _)| run.as_str()).collect();
-                self.screen.line(&format!("Waits at {}. Go on with: {resume}", runs.join(", ")));
+                self.screen.line(&format!("Waiting at {}. Resume with: {resume}", runs.join(", ")));
             }
+            ExecutionState::Success | ExecutionState::Warning => self.name_files(id),
             _ => {}
+        }
+    }
+
+    /// Says where the files are that the execution has left.
+    fn name_files(&self, id: &ExecutionId) {
+        // What cannot be listed is no reason to end otherwise.
+        let files = files::of_execution(&self.runner.settings, id).unwrap_or_default();
+        match files.as_slice() {
+            [] => {}
+            [file] => self.screen.line(&format!("File: {}   Print it: jitney files {}", file.uri, file.uri)),
+            several => {
+                let many = count(several.len() as u64, "file");
+                self.screen.line(&format!("{many}. List them: jitney files {id}"));
+            }
         }
     }
 }

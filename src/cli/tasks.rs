@@ -6,12 +6,16 @@ use serde_json::{Value, json};
 use crate::cli::out::{errln, out, outln};
 use crate::cli::{Exit, Invalid, reference};
 use crate::diagnostic::{Diagnostic, nearest};
+use crate::flow::trigger::{TRIGGERS, TriggerCommon, TriggerType};
 use crate::task::TaskType;
 use crate::tasks::{ALL, find};
 
+/// How far fields inside of fields are shown.
+const MAX_DEPTH: usize = 3;
+
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// A task type, by its short name or Kestra's
+    /// A type of task or trigger, by its short name or Kestra's
     #[arg(value_name = "TYPE")]
     name: Option<String>,
     /// Print JSON: with a type its JSON Schema, else the list
@@ -27,16 +31,20 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         None if arguments.markdown => out!("{}", reference::page(ALL)),
         None if arguments.json => outln!("{}", ALL.iter().map(summary_json).collect::<Value>()),
         None => list(),
-        Some(name) => {
-            let task = find(name).ok_or_else(|| unknown(name))?;
-            if arguments.json { outln!("{}", details_json(task)) } else { out!("{}", page(task)) }
-        }
+        Some(name) => match (find(name), TriggerType::find(name)) {
+            (Some(task), _) if arguments.json => outln!("{}", details_json(task)),
+            (Some(task), _) => out!("{}", page(task)),
+            (None, Some(trigger)) if arguments.json => outln!("{}", trigger_json(trigger)),
+            (None, Some(trigger)) => out!("{}", trigger_page(trigger)),
+            (None, None) => return Err(unknown(name).into()),
+        },
     }
     Ok(Exit::Ok)
 }
 
 fn unknown(name: &str) -> Invalid {
-    let help = match nearest(name, ALL.iter().map(|task| task.name)) {
+    let names = ALL.iter().map(|task| task.name).chain(TRIGGERS.iter().map(|trigger| trigger.name));
+    let help = match nearest(name, names) {
         Some(near) => format!("did you mean `{near}`?"),
         None => "`jitney tasks` lists them".to_owned(),
     };
@@ -46,6 +54,10 @@ fn unknown(name: &str) -> Invalid {
 fn list() {
     for task in ALL {
         outln!("{:<20} {}", task.name, first_sentence(&description(&(task.schema)().to_value())));
+    }
+    outln!("\ntriggers");
+    for trigger in TRIGGERS {
+        outln!("{:<20} {}", trigger.name, first_sentence(&description(&(trigger.schema)().to_value())));
     }
     errln!("\nFields, outputs and an example of one: jitney tasks TYPE");
 }
@@ -65,25 +77,62 @@ fn page(task: &TaskType) -> String {
     text
 }
 
+/// All about one type of trigger, as text.
+fn trigger_page(trigger: &TriggerType) -> String {
+    let schema = (trigger.schema)().to_value();
+    let mut text = format!("{}, a trigger: an item of a flow's `triggers`\n\n{}\n", trigger.name, description(&schema));
+    if !trigger.aliases.is_empty() {
+        text += &format!("\nalso called: {}\n", trigger.aliases.join(", "));
+    }
+    text += &format!("\nfields\n{}", fields(&schema, true));
+    text += "\nfields of every trigger\n";
+    text += &fields(&schemars::schema_for!(TriggerCommon).to_value(), true);
+    text += &format!("\nexample\n{}\n", indent(trigger.example, "  "));
+    text
+}
+
 fn fields(schema: &Value, inputs: bool) -> String {
-    let Some(properties) = schema.get("properties").and_then(Value::as_object).filter(|found| !found.is_empty()) else {
-        return "  none\n".to_owned();
-    };
+    let text = fields_at(schema, schema, inputs, 0);
+    if text.is_empty() { "  none\n".to_owned() } else { text }
+}
+
+/// The fields of a map, and under each those that are inside of it.
+fn fields_at(root: &Value, schema: &Value, inputs: bool, depth: usize) -> String {
+    let mut text = String::new();
     let required = schema.get("required").and_then(Value::as_array);
     let is_required = |name: &str| required.is_some_and(|names| names.iter().any(|other| other == name));
-    let mut text = String::new();
-    for (name, property) in properties {
-        let mut facts = vec![kind(schema, property)];
+    for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        let mut facts = vec![kind(root, property)];
         if inputs && is_required(name) {
             facts.push("required".to_owned());
         }
         if let Some(default) = property.get("default").filter(|default| !default.is_null()) {
             facts.push(format!("default {default}"));
         }
-        let documentation = indent(&description(property), "      ");
-        text += &format!("  {name}  ({})\n{documentation}\n", facts.join(", "));
+        let margin = "    ".repeat(depth);
+        let documentation = indent(&description(property), &format!("{margin}      "));
+        text += &format!("{margin}  {name}  ({})\n{documentation}\n", facts.join(", "));
+        if depth < MAX_DEPTH {
+            for inner in maps(root, property) {
+                text += &fields_at(root, inner, inputs, depth + 1);
+            }
+        }
     }
     text
+}
+
+/// The maps with fields of their own that a field may be, or be a list of.
+fn maps<'a>(root: &'a Value, property: &'a Value) -> Vec<&'a Value> {
+    let target = property.get("$ref").and_then(Value::as_str);
+    if let Some(found) = target.and_then(|target| root.pointer(target.trim_start_matches('#'))) {
+        return maps(root, found);
+    }
+    if property.get("properties").is_some() {
+        return vec![property];
+    }
+    let options = ["anyOf", "oneOf"].iter().find_map(|key| property.get(*key)?.as_array());
+    let inside = options.into_iter().flatten().chain(property.get("items"));
+    inside.flat_map(|inner| maps(root, inner)).collect()
 }
 
 /// A field's type in a word or two.
@@ -106,12 +155,23 @@ pub(super) fn kind(root: &Value, property: &Value) -> String {
         return words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" | ");
     }
     match property.get("type") {
+        Some(Value::String(word)) if word == "object" => variant(property).unwrap_or_else(|| "map".to_owned()),
+        Some(Value::String(word)) if word == "array" => "list".to_owned(),
         Some(Value::String(word)) => word.clone(),
         Some(Value::Array(words)) => {
             words.iter().filter_map(Value::as_str).filter(|word| *word != "null").collect::<Vec<_>>().join(" or ")
         }
         _ => "any".to_owned(),
     }
+}
+
+/// A word with something behind it: `{merge: …}`.
+fn variant(property: &Value) -> Option<String> {
+    let required = property.get("required")?.as_array()?;
+    let properties = property.get("properties")?.as_object()?;
+    let (name, _) = properties.iter().next().filter(|_| properties.len() == 1 && required.len() == 1)?;
+    let is_closed = property.get("additionalProperties") == Some(&Value::Bool(false));
+    (is_closed && property.get("title").is_none()).then(|| format!("{{{name}: …}}"))
 }
 
 pub(super) fn description(schema: &Value) -> String {
@@ -141,9 +201,36 @@ fn details_json(task: &TaskType) -> Value {
     })
 }
 
+fn trigger_json(trigger: &TriggerType) -> Value {
+    json!({
+        "name": trigger.name,
+        "aliases": trigger.aliases,
+        "fields": (trigger.schema)(),
+        "example": trigger.example,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fields_inside_of_fields_are_told() {
+        let page = |name: &str| page(find(name).unwrap());
+        for (name, words) in [
+            ("shell.commands", &["taskRunner  (", "pullPolicy"][..]),
+            ("for_each_item", &["batch  (", "partitions"]),
+            ("wait_for", &["checkFrequency  (", "maxIterations", "iterationCount"]),
+            ("http.request", &["options  (", "readTimeout"]),
+            ("postgres.load", &["{replace_partition: …}", "on_match"]),
+            ("if", &["evaluationResult"]),
+            ("working_directory", &["outputFiles"]),
+        ] {
+            let page = page(name);
+            words.iter().for_each(|word| assert!(page.contains(word), "{word} is missing:\n{page}"));
+        }
+        assert!(trigger_page(TriggerType::find("webhook").unwrap()).contains("key  (string, required)"));
+    }
 
     #[test]
     fn every_task_has_a_page_that_documents_every_field() {

@@ -147,7 +147,7 @@ impl Nest {
                 Ok((last, _)) => {
                     id = last;
                     if !told {
-                        let message = format!("waits for {id}, which is paused; go on with: jitney resume {id}");
+                        let message = format!("waiting for {id}, which is paused; resume it with: jitney resume {id}");
                         runner.say(&self.run.id, Level::Info, &self.task, &message)?;
                         told = true;
                     }

@@ -26,6 +26,8 @@ pub trait Lookup: Send + Sync {
 /// The flows of a folder and of those below it. It is looked through once, and each flow is parsed once.
 pub struct Folder {
     root: PathBuf,
+    /// The namespace and id of the flow that looks for others: it never means itself.
+    own: (String, String),
     tasks: &'static [TaskType],
     known: Mutex<Option<Known>>,
 }
@@ -39,15 +41,18 @@ impl Folder {
         // A flow in the current folder has an empty one.
         let folder = if flow.folder.as_os_str().is_empty() { Path::new(".") } else { &flow.folder };
         let root = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-        Self { root, tasks: flow.tasks, known: Mutex::default() }
+        let own = (flow.namespace.clone(), flow.id.to_string());
+        Self { root, own, tasks: flow.tasks, known: Mutex::default() }
     }
 
     fn missing(&self, known: &Known, namespace: &str, id: &str) -> TaskError {
-        let names: Vec<String> = known.keys().map(|(namespace, id)| format!("{namespace}.{id}")).collect();
-        let wanted = format!("{namespace}.{id}");
-        let help = match nearest(&wanted, names.iter().map(String::as_str)) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("looked through {} and the folders below it", self.root.display()),
+        let others = || known.keys().filter(move |name| **name != self.own);
+        let beside = others().filter(|(other, _)| other == namespace).map(|(_, id)| id.as_str());
+        let same = others().find(|(_, other)| other == id);
+        let help = match (nearest(id, beside), same) {
+            (Some(near), _) => format!("did you mean `{near}`?"),
+            (None, Some((namespace, id))) => format!("there is a flow `{id}` in the namespace `{namespace}`"),
+            (None, None) => format!("looked through {} and the folders below it", self.root.display()),
         };
         TaskError::permanent(format!("there is no flow `{id}` in the namespace `{namespace}`")).help(help)
     }

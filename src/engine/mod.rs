@@ -48,4 +48,5 @@ pub use missing_files::missing_files;
 pub use run::{EngineError, Notice, Observer, Runner};
 pub use secrets::named_in as secrets_named_in;
 pub use snapshot::Recorded;
+pub use steer::wanted_by_pauses;
 pub use target::{elsewhere, target_of};

@@ -188,7 +188,7 @@ impl Outside for View<'_> {
         if bytes.len() as u64 > MOST_READ {
             return Err(format!("`{uri}` is larger than {} MiB; hand it to a task instead", MOST_READ >> 20));
         }
-        String::from_utf8(bytes).map_err(|_| format!("`{uri}` is no text"))
+        String::from_utf8(bytes).map_err(|_| format!("`{uri}` is not text"))
     }
 
     fn file_size(&self, uri: &str, namespace: Option<&str>) -> Result<u64, String> {
@@ -230,6 +230,5 @@ fn size(path: &Path, uri: &str) -> Result<u64, String> {
 }
 
 pub(super) fn told_with_causes(error: &dyn std::error::Error) -> String {
-    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-    format!("{error}{cause}")
+    crate::text::chain(error)
 }

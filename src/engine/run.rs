@@ -70,7 +70,7 @@ pub enum Notice<'a> {
     Log {
         /// The task; empty for the engine.
         task: &'a TaskId,
-        /// How grave it is.
+        /// How severe it is.
         level: Level,
         /// The text, without secrets.
         message: &'a str,
@@ -87,7 +87,7 @@ pub enum EngineError {
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// Another process works on it.
-    #[error("execution {0} is under way in another process; wait until it ends, or stop that process first")]
+    #[error("execution {0} is running in another process; wait until it ends, or stop that process first")]
     Taken(ExecutionId),
     /// There is no such execution.
     #[error("there is no execution {0}")]
@@ -114,7 +114,7 @@ pub enum EngineError {
         reason: String,
     },
     /// It began with another Postgres or Google Cloud project than the one that it would reach now.
-    #[error("{what} began with {began} and would go on with {here}")]
+    #[error("{what} began with {began} and would continue with {here}")]
     Elsewhere {
         /// The execution or the backfill.
         what: String,

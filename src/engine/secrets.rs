@@ -26,7 +26,7 @@ const ENCODED: &str = "SECRET_";
 pub(super) fn find(settings: &Settings, flows: &Path, name: &str) -> Result<String, String> {
     let is_name = name.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter));
     if name.is_empty() || name.starts_with('.') || !is_name {
-        return Err(format!("`{name}` is no name of a secret: it has letters, digits, `_`, `-` and `.`"));
+        return Err(format!("`{name}` is not a valid secret name: use letters, digits, `_`, `-` and `.`"));
     }
     if name.to_ascii_uppercase().starts_with(OWN) {
         return Err(format!(

@@ -116,7 +116,7 @@ impl Runner {
 }
 
 /// The inputs that each of some pauses wants.
-pub(super) fn wanted_by_pauses(flow: &Flow, paused: &[RunId]) -> Vec<Vec<Input>> {
+pub fn wanted_by_pauses(flow: &Flow, paused: &[RunId]) -> Vec<Vec<Input>> {
     let steps = flow.all_steps();
     paused.iter().map(|run| wanted(&steps, run)).collect()
 }

@@ -35,6 +35,7 @@ pub(super) fn references(flow: &Flow, broken: &Broken) -> Vec<Diagnostic> {
         checker.at(sla.assertion.as_ref().unwrap_or(&Value::Null), &["sla", &index.to_string(), "assert"]);
     }
     checker.steps(&flow.after);
+    broken.values.iter().for_each(|(value, path)| checker.value(value, path.clone()));
     let mut findings = checker.findings;
     findings.extend(input::check(flow, &broken.inputs));
     findings.extend(shell_text::warnings(flow));

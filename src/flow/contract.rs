@@ -5,9 +5,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, offer};
 use crate::duration::Span;
-use crate::flow::findings::{self, offer};
+use crate::flow::findings;
 use crate::flow::parse::{Parser, below};
 use crate::flow::{Retry, input};
 use crate::task::read;

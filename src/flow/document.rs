@@ -10,7 +10,12 @@ use saphyr::{LoadableYamlNode, MarkedYaml, Marker, ScanError, YamlData};
 use serde_json::{Map, Value};
 
 use crate::diagnostic::Diagnostic;
-use crate::flow::bounds;
+use crate::flow::{bounds, syntax};
+
+/// By which editors of Windows mark a text as UTF-8.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+/// How many keys that are given twice are looked for.
+const MOST_TWICE: usize = 20;
 
 /// A parsed YAML file.
 #[derive(Clone, Debug)]
@@ -101,8 +106,34 @@ impl Document {
     /// # Errors
     /// When it is not YAML, holds no map, or has a key twice.
     pub fn parse(file: &str, text: &str) -> Result<Self, Box<Diagnostic>> {
-        // Editors of Windows mark a text as UTF-8 by an invisible letter.
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        Self::parse_whole(file, text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text))
+    }
+
+    /// The same, going on after a key that is given twice: the first one counts, and the finding comes with the document.
+    ///
+    /// # Errors
+    /// When it is not YAML, or holds no map.
+    pub fn parse_leniently(file: &str, text: &str) -> Result<(Self, Vec<Diagnostic>), Box<Diagnostic>> {
+        let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+        let (mut rest, mut twice) = (text.to_owned(), Vec::new());
+        loop {
+            let finding = match Self::parse_whole(file, &rest) {
+                Ok(document) => return Ok((Self { text: text.to_owned(), ..document }, twice)),
+                Err(finding) => finding,
+            };
+            let blanked = syntax::without_second(&rest, &finding);
+            match blanked.filter(|_| twice.len() < MOST_TWICE) {
+                Some(blanked) => {
+                    rest = blanked;
+                    twice.push(*finding);
+                }
+                // What comes of the text without that key may be no error of the author's.
+                None => return Err(Box::new(twice.into_iter().next().unwrap_or(*finding))),
+            }
+        }
+    }
+
+    fn parse_whole(file: &str, text: &str) -> Result<Self, Box<Diagnostic>> {
         if let Some(finding) = bounds::check(file, text).or_else(|| lone_return(file, text)) {
             return Err(Box::new(finding));
         }
@@ -126,6 +157,15 @@ impl Document {
             root,
             redirects: BTreeMap::new(),
         })
+    }
+
+    /// Whether something is written at this path.
+    pub fn has(&self, path: &[String]) -> bool {
+        let mut node = Some(&self.root);
+        for part in &self.written(path) {
+            node = node.and_then(|node| node.child(part)).map(|child| &child.value);
+        }
+        node.is_some()
     }
 
     /// Puts a finding at the value behind `path`, or at the deepest part of the path that exists.
@@ -255,7 +295,7 @@ fn place_of(line: &str, needle: &str) -> Option<usize> {
     whole.or_else(|| line.find(needle))
 }
 
-fn byte_of_column(line: &str, column: usize) -> usize {
+pub(super) fn byte_of_column(line: &str, column: usize) -> usize {
     line.char_indices().nth(column - 1).map_or(line.len(), |(byte, _)| byte)
 }
 
@@ -330,86 +370,7 @@ pub(super) fn place(marker: Marker) -> Position {
 
 fn syntax_error(file: &str, text: &str, error: &ScanError) -> Diagnostic {
     let Position { line, column } = place(*error.marker());
-    let words = error.info().trim_end_matches('.');
-    let content = text.lines().nth(line - 1).unwrap_or_default();
-    if let Some(finding) = tab_near(file, text, line) {
-        return finding;
-    }
-    if words == "recursion limit exceeded" {
-        return Diagnostic::error(bounds::too_deep()).at(file, text, line, column);
-    }
-    if let Some((line, column)) = bare_template(text, line) {
-        let finding =
-            Diagnostic::error("a value that begins with a template needs quotes").at(file, text, line, column);
-        return finding.help("write `\"{{ … }}\"`");
-    }
-    if words == "duplicated key in mapping" {
-        let key = content.get(byte_of_column(content, column)..).unwrap_or_default();
-        let key = key.split(':').next().unwrap_or_default().trim();
-        let finding = Diagnostic::error(format!("the key `{key}` is given twice")).at(file, text, line, column);
-        return finding.help("keep one of the two");
-    }
-    let (message, help) = match words {
-        "simple key expect ':'" if line > 1 && colon_without_blank(text, line - 1).is_some() => {
-            let column = colon_without_blank(text, line - 1).unwrap_or(1);
-            let finding = Diagnostic::error("a blank is missing behind this colon").at(file, text, line - 1, column);
-            return finding.help("write `key: value`");
-        }
-        "invalid indentation in quoted scalar" | "while scanning a quoted scalar, found unexpected end of stream" => (
-            "this is not YAML: the text that begins here has no closing quotation mark",
-            "close it, or take the mark at its beginning away",
-        ),
-        "simple key expect ':'" => (
-            "this is not YAML: there is no `key: value` here",
-            "write a blank behind the colon, here or on the line before",
-        ),
-        "while parsing a block collection, did not find expected '-' indicator"
-        | "while parsing a block mapping, did not find expected key" => (
-            "this is not YAML: this line is indented otherwise than those that it belongs to",
-            "give all keys of a task the same indentation, and all tasks of a list; look at the line before too",
-        ),
-        "while parsing node, found unknown anchor" => (
-            "no value before this one has such an anchor",
-            "`*name` repeats what stands behind `&name`; a text that begins with `*` needs quotes",
-        ),
-        _ => ("", "look at the indentation, at quotes and brackets, here and on the line before"),
-    };
-    let message = if message.is_empty() { format!("this is not YAML: {words}") } else { message.to_owned() };
-    Diagnostic::error(message).at(file, text, line, column).help(help)
-}
-
-/// A tab in the indentation of a line or the next one, or behind a colon.
-fn tab_near(file: &str, text: &str, line: usize) -> Option<Diagnostic> {
-    (line..=line + 1).find_map(|number| {
-        let content = text.lines().nth(number - 1)?;
-        let indentation = content.len() - content.trim_start().len();
-        let inside = content[..indentation].find('\t');
-        let at = inside.or(content.find(":\t").map(|at| at + 1))?;
-        let (message, help) = match inside {
-            Some(_) => ("there is a tab in the indentation", "indent with blanks: YAML allows no tabs here"),
-            None => ("there is a tab behind the colon", "write a blank in its place"),
-        };
-        let column = content[..at].chars().count() + 1;
-        Some(Diagnostic::error(message).at(file, text, number, column).help(help))
-    })
-}
-
-/// A value of a line that begins with a template and no quotation mark: `key: {{ … }}.csv`.
-fn bare_template(text: &str, line: usize) -> Option<(usize, usize)> {
-    let content = text.lines().nth(line - 1)?;
-    let at = content.find("{{")?;
-    let before = content[..at].trim_end();
-    let is_value = before.ends_with(':') || before.trim_start() == "-";
-    is_value.then(|| (line, content[..at].chars().count() + 1))
-}
-
-/// Where the value of a line follows its colon at once: `format:CSV`.
-fn colon_without_blank(text: &str, line: usize) -> Option<usize> {
-    let content = text.lines().nth(line - 1)?;
-    let (key, value) = content.split_once(':')?;
-    let is_key = |letter: char| letter.is_alphanumeric() || "_-".contains(letter);
-    let is_lone = key.trim_start().trim_start_matches("- ").chars().all(is_key) && !value.starts_with([' ', '/']);
-    (is_lone && !value.is_empty()).then(|| key.chars().count() + 1)
+    syntax::finding(file, text, (line, column), error.info().trim_end_matches('.'))
 }
 
 fn yaml_error(file: &str, text: &str, error: &serde_yaml::Error) -> Diagnostic {
@@ -474,6 +435,14 @@ mod tests {
             assert!(error.line >= 1 && error.line <= line + 1, "{text:?}: {error}");
             assert!(!error.message.is_empty());
         }
+        let twice = "id: a\nid: b\nlist:\n  - x\nlist:\n- y\nc: d\n";
+        let (document, twice) = Document::parse_leniently("f.yaml", twice).unwrap();
+        assert_eq!(twice.iter().map(|finding| finding.line).collect::<Vec<_>>(), [2, 5]);
+        assert_eq!(document.value, serde_json::json!({"id": "a", "list": ["x"], "c": "d"}));
+        let unclosed = "id: a\nmessage: \"it: {{ x }}\nlevel: \"INFO\"\n";
+        let unclosed = Document::parse("f.yaml", unclosed).unwrap_err();
+        assert_eq!((unclosed.line, unclosed.column), (2, 10), "{unclosed}");
+        assert!(unclosed.message.contains("no closing quotation mark"), "{unclosed}");
         let lone = Document::parse("f.yaml", "id: a\nb: x\ry\r\n").unwrap_err();
         assert_eq!((lone.line, lone.column, lone.snippet.as_deref()), (2, 5, Some("b: x␍y")));
         assert_eq!(Document::parse("f.yaml", "- a\n").unwrap_err().message, "this is not a flow");

@@ -16,6 +16,7 @@ mod reference;
 mod schema;
 mod shell_text;
 mod steps;
+mod syntax;
 pub mod trigger;
 mod unknown;
 

@@ -5,8 +5,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::diagnostic::{Diagnostic, nearest};
-use crate::flow::findings::offer;
+use crate::diagnostic::{Diagnostic, nearest, offer};
 use crate::flow::{
     Check, Concurrency, Document, Flow, FlowOutput, Input, Retry, Sla, Step, Trigger, check, defaults, input, labels_of,
 };
@@ -47,11 +46,12 @@ pub struct Parsed {
 
 /// Reads a flow. `file` is the path as the user named it; nothing is read from it here.
 pub fn parse(file: &str, text: &str, tasks: &'static [TaskType]) -> Parsed {
-    let mut document = match Document::parse(file, text) {
-        Ok(document) => document,
+    let (mut document, mut findings) = match Document::parse_leniently(file, text) {
+        Ok(read) => read,
         Err(finding) => return Parsed { flow: None, findings: vec![*finding] },
     };
-    let findings = defaults::apply(&mut document, tasks);
+    take_as_meant(&mut document);
+    findings.extend(defaults::apply(&mut document, tasks));
     let mut parser = Parser { document: &document, tasks, findings, ids: BTreeSet::new(), broken: Broken::default() };
     let parts = parser.flow();
     let (mut findings, broken) = (parser.findings, parser.broken);
@@ -62,6 +62,22 @@ pub fn parse(file: &str, text: &str, tasks: &'static [TaskType]) -> Parsed {
     findings.sort_by_key(|finding| (finding.line, finding.column));
     let broken = findings.iter().any(Diagnostic::is_error);
     Parsed { flow: flow.filter(|_| !broken), findings }
+}
+
+/// Takes the value of a misspelt key for that of the key that is meant, so that what is wrong in it is found too.
+fn take_as_meant(document: &mut Document) {
+    let Some(map) = document.value.as_object() else { return };
+    let strangers = map.keys().filter(|key| !FLOW_KEYS.contains(&key.as_str()));
+    let meant = strangers.filter_map(|key| {
+        let near = nearest(key, FLOW_KEYS.iter().copied()).filter(|near| !map.contains_key(*near))?;
+        Some((key.clone(), near, map.get(key)?.clone()))
+    });
+    for (key, near, value) in meant.collect::<Vec<_>>() {
+        if let Some(map) = document.value.as_object_mut() {
+            map.insert(near.to_owned(), value);
+        }
+        document.redirect(vec![near.to_owned()], vec![key]);
+    }
 }
 
 pub(super) struct Parser<'a> {
@@ -81,6 +97,8 @@ pub(super) struct Broken {
     pub(super) inputs: BTreeSet<String>,
     /// Tasks that are left out.
     pub(super) disabled: BTreeSet<String>,
+    /// Tasks of an unknown type, with their paths: their templates can be wrong all the same.
+    pub(super) values: Vec<(Value, Vec<String>)>,
 }
 
 impl Broken {
@@ -149,10 +167,6 @@ impl Parser<'_> {
         for key in map.keys().filter(|key| !FLOW_KEYS.contains(&key.as_str())) {
             self.unknown_key(key);
         }
-        let meant = |wanted: &str| {
-            let mut strangers = map.keys().filter(|key| !FLOW_KEYS.contains(&key.as_str()));
-            strangers.any(|key| nearest(key, FLOW_KEYS.iter().copied()) == Some(wanted))
-        };
         let id = self.name(map, "id");
         let namespace = self.name(map, "namespace");
         let inputs = self.inputs(map.get("inputs"));
@@ -160,7 +174,6 @@ impl Parser<'_> {
         let variables = self.map(map, "variables");
         let steps = match map.get("tasks") {
             Some(tasks) => self.steps(tasks, &["tasks".to_owned()]),
-            None if meant("tasks") => Vec::new(),
             None => self.missing("tasks"),
         };
         let mut list = |key: &str| match map.get(key) {
@@ -172,8 +185,9 @@ impl Parser<'_> {
         let (outputs, sla, checks) = (self.outputs(map), self.sla(map), self.checks(map));
         let (concurrency, retry) = (self.concurrency(map), self.retry(map));
         Some(Parts {
-            id: id?,
-            namespace: namespace?,
+            // What is wrong with these has been said, and the rest is looked at as if they were there.
+            id: id.unwrap_or_default(),
+            namespace: namespace.unwrap_or_default(),
             description: map.get("description").and_then(Value::as_str).map(str::to_owned),
             labels,
             inputs,
@@ -205,7 +219,7 @@ impl Parser<'_> {
     fn flag(&mut self, map: &Map<String, Value>, key: &str) -> bool {
         let flag = map.get(key).filter(|value| !value.is_null()).map(|value| read::<bool>(value).ok());
         if flag == Some(None) {
-            let finding = Diagnostic::error(format!("`{key}` is neither true nor false"));
+            let finding = Diagnostic::error(format!("`{key}` is not true or false"));
             self.findings.push(self.document.locate(&[key.to_owned()], finding));
         }
         flag.flatten().unwrap_or_default()

@@ -170,10 +170,6 @@ impl Checker<'_> {
             };
             return Some(Problem { message: format!("`{name}`: task `{task}` {problem}"), name, help });
         };
-        // What a task with sub-tasks gives depends on its decision.
-        if kind.is_flowable() {
-            return None;
-        }
         let schema = (kind.outputs)();
         let field = field?;
         let outputs = schema.get("properties").and_then(Value::as_object);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, offer};
 use crate::flow::expression::mentions;
 use crate::flow::findings;
 use crate::flow::parse::{Parser, below, is_name};
@@ -59,6 +59,7 @@ impl Parser<'_> {
         self.unique(&common, &path);
         let Some(task) = self.task_type(&common, &path) else {
             collect_tasks(value, &mut self.broken.tasks);
+            self.broken.values.push((value.clone(), path));
             return None;
         };
         let own = self.without_effectless(own, task.without_effect, &path);
@@ -66,18 +67,8 @@ impl Parser<'_> {
         let fields = Value::Object(own);
         let of_common = ["runIf", "when", "timeout"].map(|name| common.get(name).unwrap_or(&Value::Null));
         let uses = uses(&[&[&fields], &of_common[..]].concat());
-        self.findings.extend(findings::all(self.document, &path, &fields, task.check));
-        let Ok(common) = read::<Common>(&common) else {
-            // It is there, whatever is wrong with it, and so are the tasks inside of it.
-            self.broken.tasks.extend(common.get("id").and_then(Value::as_str).map(str::to_owned));
-            let inside = branches.iter().flat_map(|(_, branch)| branch);
-            inside.for_each(|step| {
-                each_step(std::slice::from_ref(step), &mut |step| {
-                    self.broken.tasks.insert(step.id.to_string());
-                })
-            });
-            return None;
-        };
+        self.findings.extend(findings::all_beside(self.document, &path, &fields, COMMON_FIELDS, task.check));
+        let common = without_faults(&common)?;
         if let Some(retry) = &common.retry {
             self.no_time_to_retry(retry, &below(&path, "retry"));
         }
@@ -125,8 +116,9 @@ impl Parser<'_> {
             self.findings.push(self.document.locate(&path, finding));
         } else if !self.ids.insert(id.to_owned()) {
             let finding = Diagnostic::error(format!("there are two tasks called `{id}`"));
-            self.findings
-                .push(self.document.locate(&path, finding.help("give one of them another id: outputs go by it")));
+            self.findings.push(
+                self.document.locate(&path, finding.help("give one of them another id: outputs are named after it")),
+            );
         }
     }
 
@@ -249,7 +241,7 @@ impl Parser<'_> {
         let known: Vec<&str> = sorted.iter().chain(&rest).map(|step| step.id.as_str()).collect();
         for (step, id) in &strangers {
             let finding = Diagnostic::error(format!("`{}` depends on `{id}`, which is not in this list", step.id));
-            let finding = finding.help(findings::offer(id.as_str(), &known));
+            let finding = finding.help(offer(id.as_str(), &known));
             self.findings.push(self.document.locate_text(&depends_on(step), id.as_str(), finding));
         }
         if let Some(circle) = circle(&rest).filter(|_| strangers.is_empty()) {
@@ -261,6 +253,17 @@ impl Parser<'_> {
         }
         sorted
     }
+}
+
+/// The fields that all tasks have, without those that are wrong: these have findings, and the rest is looked at too.
+fn without_faults(common: &Value) -> Option<Common> {
+    let error = match read::<Common>(common) {
+        Ok(common) => return Some(common),
+        Err(error) => error,
+    };
+    let mut rest = common.clone();
+    let is_less = rest.as_object_mut()?.shift_remove(error.path.first()?).is_some();
+    if is_less { without_faults(&rest) } else { None }
 }
 
 /// The ids of a task and of those inside of it, of which nothing is known.

@@ -178,7 +178,7 @@ async fn of_machine(settings: &Settings, scopes: &[String], quota: Option<&str>)
     let Some(found) = metadata::find(settings).await else {
         return Err(TaskError::permanent(
             "there are no credentials for Google Cloud: no `serviceAccount`, no GOOGLE_APPLICATION_CREDENTIALS, \
-             nothing kept by gcloud, and this is no machine of Google's",
+             no gcloud login, and this machine is not on Google Cloud",
         )
         .help(LOGIN));
     };

@@ -26,7 +26,9 @@ pub enum KvError {
     #[error("the key-value store's folder cannot be used")]
     Folder(#[from] std::io::Error),
     /// A key or namespace that is none.
-    #[error("`{0}` is no name for a {1}: it has letters, digits, `.`, `_` and `-`, and begins with a letter or digit")]
+    #[error(
+        "`{0}` is not a valid name for a {1}: use letters, digits, `.`, `_` and `-`, and begin with a letter or digit"
+    )]
     Name(String, &'static str),
     /// A value that its type does not allow.
     #[error("the value of `{key}` is not of type {kind}: {reason}")]

@@ -100,7 +100,7 @@ pub struct LogLine {
     pub time: DateTime<Utc>,
     /// The task that wrote it; empty for the engine.
     pub task: String,
-    /// How grave it is, in capitals.
+    /// How severe it is, in capitals.
     pub level: String,
     /// The text.
     pub message: String,

@@ -58,7 +58,7 @@ impl TlsMode {
             "verify-ca" => Ok(Self::VerifyCa),
             "verify-full" => Ok(Self::VerifyFull),
             _ => Err(format!(
-                "`{word}` is no sslmode; there are disable, allow, prefer, require, verify-ca, verify-full"
+                "`{word}` is not an sslmode; expected one of disable, allow, prefer, require, verify-ca, verify-full"
             )),
         }
     }

@@ -89,7 +89,7 @@ pub fn quote_name(name: &str) -> String {
 
 fn not_a_name(what: &str, text: &str, problem: &str) -> TaskError {
     let shown: String = text.escape_debug().take(100).collect();
-    TaskError::permanent(format!("`{shown}` is no name of a {what}: {problem}")).help(
+    TaskError::permanent(format!("`{shown}` is not a valid {what} name: {problem}")).help(
         "a name of letters, digits and underscores stands as it is, any other in double quotes: \
          `'public.\"My Table\"'`",
     )

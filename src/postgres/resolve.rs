@@ -92,7 +92,7 @@ fn unreadable(text: &str, origin: &Origin, reason: &str, redactor: &Redactor) ->
     // The reason may name a piece of such a password.
     let reason = if has_odd_password(text) { "its password has letters that must be escaped" } else { reason };
     let help = "write it as postgres://user:password@host:5432/database or jdbc:postgresql://host:5432/database; \
-                letters such as @ or / in a password are written %40 and %2F, and in key=value pairs a value with blanks \
+                characters such as @ or / in a password are written %40 and %2F, and in key=value pairs a value with blanks \
                 stands in single quotes";
     Box::new(Diagnostic::error(format!("cannot read {place}: {reason} (`{shown}`)")).help(help))
 }

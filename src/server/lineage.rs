@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::flow::Flow;
 use crate::id::{ExecutionId, RunId};
 use crate::journal::{State, TaskRun, TaskState};
+use crate::secret::hide_address;
 
 /// This program as a package URL, which is a URI.
 const PRODUCER: &str = concat!("pkg:cargo/jitney@", env!("CARGO_PKG_VERSION"));
@@ -149,10 +150,16 @@ pub async fn send(client: &reqwest::Client, collector: &Collector, events: &[Val
         if let Some(token) = &collector.token {
             request = request.bearer_auth(token);
         }
-        let answer = crate::web::follow::send("the lineage collector", request).await;
+        let answer =
+            crate::web::follow::send(&format!("cannot send lineage to {}", hide_address(&collector.url)), request)
+                .await;
         let answer = answer.map_err(|trouble| trouble.into_error().message)?;
         if !answer.status().is_success() {
-            return Err(format!("the lineage collector answered {}", answer.status()));
+            return Err(format!(
+                "cannot send lineage to {}: it answered {}",
+                hide_address(&collector.url),
+                answer.status()
+            ));
         }
     }
     Ok(())

@@ -122,7 +122,7 @@ impl Reports {
         match app.executor.journal().state(id) {
             Ok(Some(state)) => self.ended(app, id, &state, *time).await,
             Ok(None) => Vec::new(),
-            Err(error) => vec![format!("nobody was told of the end of {id}: {error}")],
+            Err(error) => vec![format!("nobody was notified of the end of {id}: {error}")],
         }
     }
 

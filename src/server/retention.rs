@@ -62,7 +62,7 @@ impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let size = crate::text::bytes(&text).map(Self);
-        size.ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no size; write for example 500MB or 20GB")))
+        size.ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not a size; write for example 500MB or 20GB")))
     }
 }
 

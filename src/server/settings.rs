@@ -141,7 +141,7 @@ impl ServerSettings {
             return Err(all_findings(&document, &[], &document.value, |value| task::read::<Self>(value).map(drop)));
         };
         let silent = settings.notifications.iter().position(Rule::is_silent).map(|index| {
-            let finding = Diagnostic::error("this rule tells nobody").help("add `webhook`, `mail` or `command`");
+            let finding = Diagnostic::error("this rule notifies nobody").help("add `webhook`, `mail` or `command`");
             document.locate(&["notifications".to_owned(), index.to_string()], finding)
         });
         silent.map_or(Ok(Self { document: Some(document.clone()), ..settings }), |finding| Err(vec![finding]))
@@ -212,8 +212,10 @@ mod tests {
         let (line, message) = place("retention:\n  executions: soon\n");
         assert!(line == 2 && message.contains("is not a duration"), "{line} {message}");
         let (line, message) = place("retention:\n  disk: lots\n");
-        assert!(line == 2 && message.contains("`lots` is no size"), "{line} {message}");
-        assert_eq!(place("notifications:\n  - on: [failure]\n"), (2, "this rule tells nobody".to_owned()));
+        assert!(line == 2 && message.contains("`lots` is not a size"), "{line} {message}");
+        assert_eq!(place("notifications:\n  - on: [failure]\n"), (2, "this rule notifies nobody".to_owned()));
+        let (line, message) = place("notifications: {on: [failure]}\n");
+        assert_eq!((line, message.as_str()), (1, "`notifications` must be a list, not a map"));
         let misspelt = ServerSettings::parse(FILE, "notifications:\n  - {on: [failur], command: [x]}\n").unwrap_err();
         assert_eq!(
             (misspelt[0].message.as_str(), misspelt[0].help.as_deref()),

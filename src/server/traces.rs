@@ -14,11 +14,13 @@ use sha2::{Digest, Sha256};
 
 use crate::id::{ExecutionId, RunId};
 use crate::journal::{ExecutionState, State, TaskRun, TaskState};
+use crate::secret::hide_address;
 
 /// Sends traces to one collector.
 #[derive(Debug)]
 pub struct Traces {
     exporter: SpanExporter,
+    endpoint: String,
 }
 
 impl Traces {
@@ -32,7 +34,7 @@ impl Traces {
         let exporter = SpanExporter::builder().with_http().with_endpoint(address).build();
         let mut exporter = exporter.map_err(|error| format!("traces cannot be sent to {endpoint}: {error}"))?;
         exporter.set_resource(&Resource::builder().with_service_name("jitney").build());
-        Ok(Self { exporter })
+        Ok(Self { exporter, endpoint: endpoint.to_owned() })
     }
 
     /// Sends an execution that has ended.
@@ -41,7 +43,11 @@ impl Traces {
     /// When the collector does not take it.
     pub async fn send(&self, id: &ExecutionId, state: &State) -> Result<(), String> {
         let sent = self.exporter.export(spans(id, state)).await;
-        sent.map_err(|error| format!("the trace of execution {id} was not taken: {error}"))
+        sent.map_err(|error| {
+            let error = error.to_string();
+            let why = error.rsplit(": ").next().unwrap_or_default();
+            format!("cannot send the trace of execution {id} to {}: {why}", hide_address(&self.endpoint))
+        })
     }
 }
 

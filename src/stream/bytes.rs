@@ -297,7 +297,7 @@ impl Pump {
             let count = names.iter().filter(|name| is_content(name)).count();
             let message = format!("the zip archive holds {count} files, and exactly one can be read");
             let listed = names.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
-            return Err(Diagnostic::error(message).help(format!("unpack the one that is wanted; it holds: {listed}")));
+            return Err(Diagnostic::error(message).help(format!("unpack the one to read; it holds: {listed}")));
         };
         let content = archive.by_index(index).map_err(broken)?;
         self.pump(content)

@@ -127,7 +127,7 @@ impl Chunk {
             return Err("its rows begin outside of it".to_owned());
         }
         if self.values < 0 || self.rows.is_some_and(|rows| rows as u64 != self.values.unsigned_abs()) {
-            return Err("it has not as many values as rows".to_owned());
+            return Err("it does not have as many values as rows".to_owned());
         }
         self.pages(file.get(start..end).unwrap_or_default())
     }

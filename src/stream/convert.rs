@@ -72,7 +72,7 @@ impl Conversions {
             _ => {
                 let decimal = self.decimal.unwrap_or('.');
                 let groups = self.thousands.map(|mark| format!(" and groups of three digits by `{mark}`"));
-                format!("is not a number with decimals behind `{decimal}`{}", groups.unwrap_or_default())
+                format!("is not a number with decimals after `{decimal}`{}", groups.unwrap_or_default())
             }
         }
     }

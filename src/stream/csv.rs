@@ -36,6 +36,8 @@ pub struct CsvFile {
     /// What columns hold that are wanted as text and have to be rewritten.
     kinds: BTreeMap<String, ColumnType>,
     header: Vec<String>,
+    /// The line of the header, from 1; 0 without one.
+    header_line: u64,
     /// Whether the header ends with a delimiter. The rows do too then, and there is no column behind it.
     has_trailer: bool,
     max_row_bytes: usize,
@@ -65,6 +67,7 @@ impl CsvFile {
             conversions: options.conversions.clone(),
             kinds: BTreeMap::new(),
             header: Vec::new(),
+            header_line: 0,
             has_trailer: false,
             max_row_bytes: options.max_row_bytes,
         };
@@ -101,6 +104,11 @@ impl CsvFile {
     /// See [`super::Reader::set_kinds`].
     pub fn set_kinds(&mut self, kinds: &[(String, ColumnType)]) {
         self.kinds = kinds.iter().filter(|(_, kind)| self.converts(*kind)).cloned().collect();
+    }
+
+    /// The line of the header, from 1; 0 without one.
+    pub fn header_line(&self) -> u64 {
+        self.header_line
     }
 
     /// The names in the header.
@@ -143,6 +151,7 @@ impl CsvFile {
             return Err(self.error(1, "the file is empty; its first line should name its columns"));
         }
         let Some(row) = self.rows.found().first() else { return Ok(Vec::new()) };
+        self.header_line = row.line;
         if let Some(fault) = row.fault {
             return Err(self.error(row.line, said(fault)));
         }
@@ -400,7 +409,7 @@ impl CsvBatches {
             Some(fault) => (said(fault).to_owned(), self.file.line_ends()),
             None if self.file.rows.text_of(row) == END_OF_DATA => end_of_data(),
             None if found == due => {
-                ("the row has a value behind its last delimiter, where the header has no name".to_owned(), None)
+                ("the row has a value after its last delimiter, where the header has no name".to_owned(), None)
             }
             None => self.misnumbered(row, found, due),
         };

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::{self, Diagnostic};
-use crate::task::Progress;
+use crate::task::{NO_COLUMN, Progress, TaskError};
 
 pub mod bytes;
 mod chunks;
@@ -344,9 +344,24 @@ impl Reader {
         }
     }
 
-    /// What to do when these are not the columns that are expected, if the file tells.
-    pub fn hint(&self) -> Option<&str> {
-        self.hint.as_deref()
+    /// An error about a column that is missing or too many, with the file and the line that names its columns, and what
+    /// to do if the file tells.
+    pub fn of_columns(&self, error: TaskError) -> TaskError {
+        let line = match self.header_line() {
+            0 => String::new(),
+            line => format!(":{line}"),
+        };
+        let place =
+            if error.code.as_deref() == Some(NO_COLUMN) { format!("{}{line}: ", self.name) } else { String::new() };
+        TaskError { message: place + &error.message, help: self.hint.clone().or(error.help), ..error }
+    }
+
+    /// The line that names the columns, from 1; 0 where none does.
+    fn header_line(&self) -> usize {
+        match &self.file {
+            Open::Csv(file) => usize::try_from(file.header_line()).unwrap_or(usize::MAX),
+            Open::Ndjson(_) | Open::Parquet(_) => 0,
+        }
     }
 
     /// Whether the file has all wanted columns, wherever they stand, and each once.
@@ -359,7 +374,7 @@ impl Reader {
                 "" => Diagnostic::error("the header leaves several columns without a name"),
                 name => Diagnostic::error(format!("the header names the column `{name}` twice")),
             };
-            (diagnostic.file, diagnostic.line) = (self.name.clone(), 1);
+            (diagnostic.file, diagnostic.line) = (self.name.clone(), self.header_line());
             return Err(Box::new(diagnostic));
         }
         if let Open::Parquet(file) = &self.file {
@@ -378,7 +393,7 @@ impl Reader {
             (None, None) => format!("the file has: {listed}"),
         });
         diagnostic.file = self.name.clone();
-        diagnostic.line = 1;
+        diagnostic.line = self.header_line();
         Err(Box::new(diagnostic))
     }
 

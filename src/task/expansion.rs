@@ -88,9 +88,11 @@ impl Expansion {
         self
     }
 
-    /// Adds an output.
-    pub fn output(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.outputs.insert(name.to_owned(), value.into());
+    /// Adds outputs, the fields of a struct.
+    pub fn giving(mut self, outputs: &impl Serialize) -> Self {
+        if let Ok(Value::Object(outputs)) = serde_json::to_value(outputs) {
+            self.outputs.extend(outputs);
+        }
         self
     }
 

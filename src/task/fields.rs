@@ -3,10 +3,12 @@
 //! A template's result may come as `"5"` where a number is wanted, and a number may stand where text is wanted
 //! (`month: 1`). Before anything is rendered, a template stands for whatever its field wants.
 
+use std::sync::LazyLock;
+
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer, VariantAccess, Visitor};
 use serde::forward_to_deserialize_any;
-use serde_json::{Error, Value};
+use serde_json::{Error, Map, Value};
 
 /// The message of the error that stands for "a template decides this later".
 pub(super) const LATER: &str = "decided by a template when the task runs";
@@ -164,9 +166,10 @@ impl<'de> Deserializer<'de> for Fields<'de> {
                 Some((variant, value)) => visitor.visit_enum(Variant { variant, content: self.child(value) }),
                 None => self.deserialize_any(visitor),
             },
-            Value::String(variant) => visitor.visit_enum(variant.as_str().into_deserializer()),
+            // A bare word is the word with nothing behind it: its fields have their defaults.
+            Value::String(variant) => visitor.visit_enum(Variant { variant, content: self.child(&NOTHING) }),
             Value::Bool(flag) => visitor.visit_enum(if *flag { "true" } else { "false" }.into_deserializer()),
-            other => Err(Error::custom(format!("expected one word or a map with one key, found {other}"))),
+            other => Err(Error::custom(format!("write one word, or a map with one key, in place of {other}"))),
         }
     }
 
@@ -174,6 +177,9 @@ impl<'de> Deserializer<'de> for Fields<'de> {
         i128 u128 bytes byte_buf unit unit_struct tuple tuple_struct identifier ignored_any
     }
 }
+
+/// What stands behind a bare word.
+static NOTHING: LazyLock<Value> = LazyLock::new(|| Value::Object(Map::new()));
 
 /// `{variant: content}`.
 struct Variant<'a> {
@@ -194,7 +200,11 @@ impl<'de> VariantAccess<'de> for Fields<'de> {
     type Error = Error;
 
     fn unit_variant(self) -> Result<(), Error> {
-        Ok(())
+        match self.value {
+            Value::Null => Ok(()),
+            Value::Object(map) if map.is_empty() => Ok(()),
+            _ => Err(Error::custom("this word stands alone: write it without a value")),
+        }
     }
 
     fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Error> {
@@ -231,6 +241,13 @@ mod tests {
     enum Mode {
         Plain,
         Merge { key: Vec<String> },
+        Limited(Limits),
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Limits {
+        #[serde(default)]
+        max: u8,
     }
 
     fn read(value: Value, unrendered: bool) -> Result<Example, String> {
@@ -245,6 +262,16 @@ mod tests {
         assert_eq!(example, Ok(expected));
         let merged = read(json!({"text": "x", "mode": {"merge": {"key": ["a"]}}}), false).unwrap();
         assert_eq!(merged.mode, Some(Mode::Merge { key: vec!["a".into()] }));
+    }
+
+    #[test]
+    fn a_bare_word_takes_the_defaults_of_its_fields() {
+        let mode = |mode: Value| read(json!({"text": "x", "mode": mode}), false).map(|example| example.mode);
+        assert_eq!(mode(json!("limited")), Ok(Some(Mode::Limited(Limits { max: 0 }))));
+        assert_eq!(mode(json!({"limited": {"max": 3}})), Ok(Some(Mode::Limited(Limits { max: 3 }))));
+        assert_eq!(mode(json!("merge")), Err("missing field `key`".to_owned()));
+        assert_eq!(mode(json!({"plain": {}})), Ok(Some(Mode::Plain)));
+        assert!(mode(json!({"plain": {"max": 3}})).unwrap_err().contains("stands alone"));
     }
 
     #[test]

@@ -5,10 +5,12 @@ mod expansion;
 mod fields;
 mod files;
 mod foresight;
+mod level;
 mod outage;
 mod pause;
 mod quota;
 mod reading;
+mod wording;
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -27,6 +29,7 @@ use crate::diagnostic::Diagnostic;
 use crate::file_access::FileAccess;
 use crate::id::{ExecutionId, FlowId, RunId, TaskId};
 use crate::storage::{self, Storage};
+use crate::text::without_number;
 use reading::{check, read_rendered};
 
 pub use children::{Child, Children, Starting, Surroundings, Wanted};
@@ -34,10 +37,12 @@ pub use expansion::{Expansion, Until};
 pub use fields::{has_template, is_template};
 pub use files::Pinned;
 pub use foresight::{Held, Holding, Ledger, Looking, Offer, Source};
+pub use level::Level;
 pub use outage::Outage;
 pub use pause::{AfterPause, Pause};
 pub use quota::{LINE_OVERHEAD, Quota};
-pub use reading::{Conflict, FieldError, named, read};
+pub use reading::{Conflict, FieldError, read};
+pub use wording::Complaint;
 
 /// A task type: a plain struct whose fields are the YAML keys, already rendered, and whose doc comments are what the
 /// user reads in `jitney tasks TYPE`.
@@ -73,8 +78,14 @@ pub trait Task: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     const SOURCE: Option<Source> = None;
     /// A list item of a flow's `tasks` that shows the usual fields.
     const EXAMPLE: &'static str;
-    /// What later tasks may refer to as `outputs.<id>.<field>`.
+    /// What [`Task::run`] gives: what later tasks may refer to as `outputs.<id>.<field>`; of a task with sub-tasks the
+    /// [`Expansion`].
     type Outputs: Serialize + JsonSchema;
+
+    /// The schema of what later tasks may refer to. A task with sub-tasks says here what its decision leaves.
+    fn output_schema() -> Schema {
+        schemars::schema_for!(Self::Outputs)
+    }
 
     /// The fields that contradict each other, or that another field leaves without effect.
     fn conflicts(&self) -> Vec<Conflict> {
@@ -105,6 +116,9 @@ pub enum Branch {
 
 /// The code of an error about a file that a value may not name.
 pub const DENIED: &str = "not allowed";
+
+/// The code of an error about a column that is not there, or that has no place.
+pub const NO_COLUMN: &str = "no column";
 
 /// What `workingDir` is in expressions, until the task that has such a folder puts its path there.
 pub const WORKING_DIR: &str = "__JITNEY_WORKING_DIR__";
@@ -182,7 +196,7 @@ impl TaskType {
             source: T::SOURCE,
             example: T::EXAMPLE,
             schema: || schemars::schema_for!(T),
-            outputs: || schemars::schema_for!(T::Outputs),
+            outputs: T::output_schema,
             check: check::<T>,
             run: |fields, context| Box::pin(run::<T>(fields, context)),
             conclude: if T::CONCLUDES {
@@ -269,7 +283,8 @@ impl TaskError {
         let mut next: Option<&dyn std::error::Error> = Some(&cause);
         while let Some(error) = next {
             let text = error.to_string();
-            if !self.message.contains(&text) {
+            let text = without_number(&text);
+            if !self.message.contains(&*text) {
                 self.message = format!("{}: {text}", self.message);
             }
             next = error.source();
@@ -366,33 +381,6 @@ impl Progress {
     /// Sets what there is to do.
     pub fn set_total_bytes(&self, bytes: u64) {
         self.total_bytes.store(bytes, Ordering::Relaxed);
-    }
-}
-
-/// How grave a log line is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, serde::Deserialize, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Level {
-    /// For the author of a task.
-    #[serde(alias = "TRACE")]
-    Debug,
-    /// For whoever follows a run.
-    Info,
-    /// Something to look at.
-    Warn,
-    /// Something failed.
-    Error,
-}
-
-impl Level {
-    /// The level as logs have it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Debug => "DEBUG",
-            Self::Info => "INFO",
-            Self::Warn => "WARN",
-            Self::Error => "ERROR",
-        }
     }
 }
 

@@ -101,15 +101,20 @@ fn parse<T: DeserializeOwned>(fields: Fields) -> Result<T, FieldError> {
 }
 
 /// A message with the field that it is about, unless it begins with what is below the field: `options.auth.token`.
-pub fn named(field: &str, message: &str) -> String {
+pub(super) fn named(field: &str, message: &str) -> String {
     let is_named = message.strip_prefix(field.trim_end_matches('`')).is_some_and(|rest| rest.starts_with('.'));
     if is_named { message.to_owned() } else { format!("{field}: {message}") }
 }
 
 /// Reads a task from its rendered fields.
 pub(super) fn read_rendered<T: Task>(fields: &Value) -> Result<T, TaskError> {
-    let task: T = parse(Fields::new(fields, false))
-        .map_err(|error| TaskError::permanent(format!("`{}`: {}", error.path.join("."), error.message)))?;
+    let task: T = parse(Fields::new(fields, false)).map_err(|error| {
+        let mut plain = error.plainly(&[]);
+        if error.path.len() > 1 {
+            plain.message = format!("`{}`: {}", error.path.join("."), plain.message);
+        }
+        TaskError::from(plain)
+    })?;
     match task.conflicts().into_iter().next() {
         None => Ok(task),
         Some(Conflict { fields, message }) => {

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 
 use crate::task::{Level, TaskContext, TaskError};
 use crate::text::count;
@@ -25,6 +27,20 @@ pub fn address(context: &TaskContext, path: &Path) -> String {
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let (path, folder) = (real(&context.place_of(path)), real(context.files.folder()));
     path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned()
+}
+
+/// Reads one column and its value, which name a partition.
+///
+/// # Errors
+/// When it is not exactly one.
+pub fn one_column<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
+    let map = Map::deserialize(deserializer)?;
+    match map.len() {
+        1 => Ok(map),
+        _ => Err(D::Error::custom(
+            "expected one column and its value, such as `{replace_partition: {filename: green_tripdata_2019-01.csv}}`",
+        )),
+    }
 }
 
 /// Whether two addresses are those of one file.
@@ -127,7 +143,7 @@ impl Before<'_> {
             return Ok(Verdict::Load(Level::Info, message));
         }
         let known = if self.sameness == Sameness::Same {
-            format!("execution {execution} has loaded this very file already")
+            format!("execution {execution} has already loaded this file")
         } else {
             format!("execution {execution} has loaded the same content already, from `{}`", self.address)
         };
@@ -164,7 +180,7 @@ impl Before<'_> {
     fn perhaps_another(&self, known: &str) -> TaskError {
         let rows = count(self.rows, "row");
         let message =
-            format!("{known}, {rows}, and whether `{}` is that file or another one cannot be told", self.file);
+            format!("{known}, {rows}, and it is not known whether `{}` is that file or another one", self.file);
         TaskError::permanent(message).help(
             "if it is another file, add its rows with `if_loaded: load`; to leave the table as it is, write \
              `if_loaded: skip`",

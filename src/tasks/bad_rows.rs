@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::Diagnostic;
-use crate::storage::StoredFile;
+use crate::storage::{Storage, StoredFile};
 use crate::stream::{BadRow, Result};
 use crate::task::{TaskContext, TaskError};
 
@@ -19,7 +19,8 @@ pub enum BadRows {
     /// The first one fails the task, which names the file, the line and the column.
     #[default]
     Fail,
-    /// Bad rows are left out and written to a file of their own, until there are too many.
+    /// Bad rows are left out and written to a file of their own, until there are too many. `reject` alone has the
+    /// defaults; `purge_files` keeps the file, and `jitney files` prints it.
     Reject(Reject),
 }
 
@@ -48,6 +49,7 @@ pub struct Rejected {
     /// What the user calls the file that is read.
     source: String,
     limit: Option<(u64, StoredFile)>,
+    storage: Storage,
     writer: Option<csv::Writer<File>>,
     count: u64,
 }
@@ -62,7 +64,8 @@ impl Rejected {
             BadRows::Fail => None,
             BadRows::Reject(Reject { max, file }) => Some((*max, context.output_file(file)?)),
         };
-        Ok(Self { source: source.to_owned(), limit, writer: None, count: 0 })
+        let storage = context.storage.clone();
+        Ok(Self { source: source.to_owned(), limit, storage, writer: None, count: 0 })
     }
 
     /// Takes the bad rows of a batch.
@@ -118,6 +121,7 @@ impl Rejected {
             Some(writer) => writer,
             empty => {
                 let writer = empty.insert(csv::Writer::from_path(path)?);
+                self.storage.note_rejects(path)?;
                 writer.write_record(["line", "column", "message", "row"])?;
                 writer
             }

@@ -150,7 +150,7 @@ impl TryFrom<String> for Quote {
         match (letters.next(), letters.next()) {
             (first, None) => Ok(Self(first)),
             _ if text == "none" => Ok(Self(None)),
-            _ => Err(format!("`{text}` is no quoting character; write one character, or `none`")),
+            _ => Err(format!("`{text}` is not a quoting character; write one character, or `none`")),
         }
     }
 }

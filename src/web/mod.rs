@@ -3,6 +3,8 @@
 pub mod backoff;
 pub mod client;
 pub mod follow;
+mod reason;
 mod trouble;
 
+pub use reason::reason;
 pub use trouble::{NO_CONNECTION, Trouble, may_pass, retry_after};

@@ -4,7 +4,7 @@ use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use std::time::Duration;
 
-use super::backoff;
+use super::{backoff, reason};
 use crate::clock;
 use crate::task::TaskError;
 
@@ -32,7 +32,7 @@ impl Trouble {
     pub fn of_line(what: &str, error: reqwest::Error) -> Self {
         let (unusable, unconnected, timeout) = (error.is_builder(), error.is_connect(), error.is_timeout());
         // The address is in `what`, without its password.
-        let mut told = TaskError::permanent(what).because(error.without_url());
+        let told = TaskError::permanent(format!("{what}: {}", reason(&error)));
         if told.message.contains("invalid peer certificate") {
             return Self::Stop(told.help(
                 "if a private authority signed the server's certificate, name its file in SSL_CERT_FILE; \
@@ -41,9 +41,6 @@ impl Trouble {
         }
         if unusable {
             return Self::Stop(told);
-        }
-        if timeout && !told.message.contains("timed out") {
-            told.message.push_str(": timed out");
         }
         let code = match (unconnected, timeout) {
             (true, _) => NO_CONNECTION,

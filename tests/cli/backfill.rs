@@ -83,7 +83,7 @@ async fn a_year_with_holes_is_killed_three_times_and_ends_in_exactly_its_months(
 
     kept.iter().for_each(|(month, bytes)| fs::write(path(&world, *month), bytes).unwrap());
     let failed = world.jitney(&command(&source, &["--only", "failed", "--parallel", "3"])).ended(0);
-    failed.says("3 of 12 partitions to run, 3 at a time.").says("3 loaded, 9 not to run");
+    failed.says("3 of 12 partitions to run, 3 at a time.").says("3 loaded, 9 skipped");
     assert_eq!(held(&client).await, sum(facts.iter()));
     assert_eq!(ledger(&client).await, 12);
 }
@@ -100,7 +100,7 @@ async fn missing_is_what_the_database_does_not_hold() {
     let update = format!("UPDATE green_tripdata SET total_amount = 0 WHERE ctid = ({one})");
     client.batch_execute(&update).await.unwrap();
     let dry = world.jitney(&command("source=mirror", &["--only", "missing", "--dry-run"])).ended(0);
-    let dry = dry.says("`public.green_tripdata` holds 0 of 1,502 rows").says("not in; failed: no file");
+    let dry = dry.says("`public.green_tripdata` holds 0 of 1,502 rows").says("not loaded; failed: no file");
     let changed =
         "`public.green_tripdata` holds 1,502 of 1,503 rows as they were loaded, and 1 row changed or added since";
     dry.says(changed).says("3 of 12 partitions to run").without_data();
@@ -154,15 +154,15 @@ async fn another_terminal_pauses_resumes_and_cancels() {
     napping(&world, "400ms", "");
     let child = world.start(&months(&["--parallel", "2"]));
     until("it has begun", async || world.jitney(&["backfill", "show"]).out.contains("done, no rows")).await;
-    world.jitney(&["backfill", "pause"]).ended(0).says("what is under way comes to its end");
+    world.jitney(&["backfill", "pause"]).ended(0).says("running executions come to their end");
     until("all rest", async || counted(&shown(&world), "state", "RUNNING") == 0).await;
     let before = counted(&shown(&world), "state", "LOADED");
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(counted(&shown(&world), "state", "LOADED"), before, "it went on while it was paused");
     assert!(world.jitney(&["backfill", "list"]).out.contains("PAUSED"));
     let refused = world.jitney(&months(&["--parallel", "2"])).ended(3);
-    refused.says("is under way in another process");
-    world.jitney(&["backfill", "resume"]).ended(0).says("goes on, in the process that runs it");
+    refused.says("is running in another process");
+    world.jitney(&["backfill", "resume"]).ended(0).says("resumes in the process that runs it");
     until("it goes on", async || counted(&shown(&world), "state", "LOADED") > before).await;
     world.jitney(&["backfill", "cancel"]).ended(0);
     let told = told(child).ended(130).says("  paused").says("  resumed").says("CANCELLED");
@@ -195,8 +195,7 @@ fn a_dry_run_names_every_partition_and_changes_nothing() {
     let world = World::new();
     napping(&world, "1ms", "");
     let told = world.jitney(&months(&["--dry-run"])).ended(0).without_data();
-    told.says("  2019-01 … 2019-12 (12)   never ran                          runs\n")
-        .says("12 of 12 partitions to run");
+    told.says("  2019-01 … 2019-12 (12)  never ran  run\n").says("12 of 12 partitions to run");
     assert_eq!(world.jitney(&["backfill", "list", "--json"]).json(), Value::Array(Vec::new()));
     assert_eq!(world.jitney(&["executions", "--json"]).json(), Value::Array(Vec::new()));
 }
@@ -208,7 +207,7 @@ fn a_failure_stops_the_rest_only_when_asked_and_retry_does_what_is_left() {
     napping(&world, "1ms", fail);
     world.write("2019-01.csv", "a\n1\n");
     let told = world.jitney(&months(&["--stop-on-failure"])).ended(1);
-    told.says("1 done, 1 failed, 10 not begun").says("  failed: no file   2019-02\n");
+    told.says("1 done, 1 failed, 10 pending").says("  failed: no file   2019-02\n");
     (2..=12).for_each(|month| drop(world.write(&format!("2019-{month:02}.csv"), "a\n1\n")));
     world.jitney(&["backfill", "retry"]).ended(0).says("12 done");
     let executions = world.jitney(&["executions", "--limit", "100", "--json"]).json();
@@ -298,7 +297,7 @@ async fn cancel_without_an_id_means_the_one_that_runs() {
     let world = World::new();
     napping(&world, "30s", "");
     let child = world.start(&months(&[]));
-    until("it has begun", async || world.jitney(&["backfill", "show"]).out.contains("under way")).await;
+    until("it has begun", async || world.jitney(&["backfill", "show"]).out.contains("running")).await;
     let first = shown(&world)["id"].as_str().unwrap().to_owned();
     let quick = std::fs::read_to_string(world.path("nap.yaml"))
         .unwrap()
@@ -308,7 +307,7 @@ async fn cancel_without_an_id_means_the_one_that_runs() {
     world.jitney(&["backfill", "quick.yaml", "--from", "2019-01", "--to", "2019-02"]).ended(0);
     world.jitney(&["backfill", "cancel"]).ended(0).says(&format!("Backfill {first} is being cancelled"));
     told(child).ended(130);
-    world.jitney(&["backfill", "cancel"]).ended(3).says("no backfill is under way").says("jitney backfill list");
+    world.jitney(&["backfill", "cancel"]).ended(3).says("no backfill is running").says("jitney backfill list");
     world.jitney(&["backfill", "list", "--flow", "none"]).ended(0).says("No backfill is one of the flow `none`");
     assert!(world.jitney(&["backfill", "list", "--flow", "n.quick"]).ended(0).out.contains("quick"));
 }

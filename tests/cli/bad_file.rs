@@ -94,7 +94,7 @@ async fn a_file_cut_in_the_gzip_stream_says_so() {
 async fn a_column_that_is_missing_or_renamed_is_named() {
     let rename = |text: String| text.replacen("tip_amount", "tip_amt", 1);
     let world = with_month(rename).await;
-    let problem = "the file has a column `tip_amt` that table `public.green_tripdata` has not";
+    let problem = "the file has a column `tip_amt`, which table `public.green_tripdata` does not have";
     refused(&world, problem, "did you mean `tip_amount` (`transform: {rename: {tip_amt: tip_amount}}`)?").await;
     let drop = |text: String| {
         map_fields(&text, |_, mut fields| {
@@ -106,7 +106,12 @@ async fn a_column_that_is_missing_or_renamed_is_named() {
     refused(&with_month(drop).await, problem, "name the file's column in `transform: {rename: …}`, or leave it empty")
         .await;
     let key = |text: String| text.replacen("fare_amount", "fare", 1);
-    refused(&with_month(key).await, "`row_id`: there is no column `fare_amount`", "did you mean `fare`?").await;
+    let told =
+        refused(&with_month(key).await, "`row_id`: there is no column `fare_amount`", "did you mean `fare`?").await;
+    assert!(told.err.contains(&format!("{APRIL}:1: ")), "the file and its header are named\n{told}");
+    let key = |text: String| text.replacen("trip_distance", "distance", 1);
+    let help = "did you mean `distance`? The file has `distance`, which table `public.green_tripdata` does not have";
+    refused(&with_month(key).await, "`row_id`: there is no column `trip_distance`", help).await;
 }
 
 #[tokio::test]
@@ -118,7 +123,7 @@ async fn a_column_too_many_is_named() {
             fields
         })
     };
-    let problem = "the file has a column `cbd_fee` that table `public.green_tripdata` has not";
+    let problem = "the file has a column `cbd_fee`, which table `public.green_tripdata` does not have";
     let told = refused(&with_month(add).await, problem, "").await;
     assert!(told.err.contains("`on_extra_column: ignore`"), "{told}");
 }
@@ -165,4 +170,33 @@ async fn a_server_without_the_month_and_one_with_a_web_page_are_told_apart() {
     let told = world.jitney(&world.load_from(&source)).ended(1).without_data();
     told.says("is a web page, where a gzip file was expected: “Rate limit”")
         .says("help: open the address in a browser");
+}
+
+#[tokio::test]
+async fn rejected_rows_outlive_the_tidying_of_the_flow() {
+    let world = World::new();
+    let database = postgres::database("cli_rejects").await;
+    world.write("a.csv", "n\n1\nx\n3\n");
+    world.write(
+        "f.yaml",
+        "id: f\nnamespace: n\ntasks:\n  - {id: load, type: postgres.load, from: a.csv, table: t, \
+         schema: {n: int}, on_bad_row: reject}\nfinally:\n  - {id: tidy, type: purge_files}\n",
+    );
+    let told = world.jitney(&["run", "f.yaml", "--postgres", &database]).ended(0);
+    let uri = told.err.split_whitespace().find(|word| word.starts_with("jitney:///")).unwrap().to_owned();
+    let uri = uri.trim_end_matches([',', ';', '.']);
+    told.says(&format!("kept {uri} (1 row)")).says(&format!("Print it: jitney files {uri}"));
+    let rows = world.jitney(&["files", uri]).ended(0).out;
+    assert!(rows.starts_with("line,column,message,row\n3,1,") && rows.ends_with(",x\n"), "{rows}");
+    let id = uri.trim_start_matches("jitney:///").split('/').next().unwrap();
+    let listed = world.jitney(&["files", id]).ended(0);
+    assert!(listed.out.contains(uri), "{listed}");
+    let listed = world.jitney(&["files", id, "--json"]).ended(0).json();
+    assert_eq!(listed, serde_json::json!([{"uri": uri, "bytes": rows.len()}]));
+    world.jitney(&["files", uri, "-o", "rejected.csv"]).ended(0).without_data();
+    assert_eq!(std::fs::read_to_string(world.path("rejected.csv")).unwrap(), rows);
+    world.jitney(&["files", uri, "-o", "rejected.csv"]).ended(3).says("rejected.csv exists already");
+    for gone in ["jitney:///../../etc/passwd", "jitney:///none/load/a.csv"] {
+        world.jitney(&["files", gone]).ended(3).without_data().says("there is no file");
+    }
 }

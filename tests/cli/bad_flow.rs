@@ -42,7 +42,7 @@ fn a_text_in_another_encoding_is_told_so() {
     let world = World::new();
     world.write("f.yaml", b"id: f\nnamespace: n\ndescription: caf\xe9\n");
     let told = world.jitney(&["validate", "f.yaml"]).ended(3);
-    assert_eq!(told.out, "error: the flow `f.yaml` is no text in UTF-8\n  help: save it as UTF-8 in your editor\n\n");
+    assert_eq!(told.out, "error: the flow `f.yaml` is not UTF-8 text\n  help: save it as UTF-8 in your editor\n\n");
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn a_missing_field_is_named() {
 fn a_list_where_a_text_belongs_is_shown() {
     tasks_refused(
         "  - id: a\n    type: http.download\n    uri: [a, b]\n",
-        &["error: `uri` is a list, but a text is wanted
+        &["error: `uri` must be a string, not a list
   --> f.yaml:6:10
    |
  6 |     uri: [a, b]
@@ -157,7 +157,7 @@ fn two_tasks_of_one_name_are_refused() {
    |
  5 |   - {id: a, type: log, message: y}
    |          ^
-  help: give one of them another id: outputs go by it"],
+  help: give one of them another id: outputs are named after it"],
     );
 }
 
@@ -428,7 +428,7 @@ fn what_a_task_cannot_do_is_known_before_anything_runs_and_ends_a_run_with_one()
         ("type: postgres.load, from: a.csv, table: t, encoding: latin-99", "there is no encoding `latin-99`"),
         ("type: postgres.copy_in, from: a.csv, table: t, format: CSV, encoding: latin-99", "there is no encoding"),
         ("type: postgres.copy_in, from: a.csv, table: t, format: BINARY, header: true", "the format BINARY has no"),
-        ("type: postgres.load, from: a.csv, table: 'a b'", "is no name of a table"),
+        ("type: postgres.load, from: a.csv, table: 'a b'", "is not a valid table name"),
         ("type: http.download, uri: a.csv, method: POST", "only a server can be asked this way"),
         ("type: sleep, duration: 5 parsecs", "`duration`: "),
     ] {

@@ -16,9 +16,9 @@ fn every_problem_with_the_inputs_is_told_at_once() {
         &World::new(),
         &["run", TAXI, "-i", "taxi=gren", "-i", "yeer=2019", "-i", "month=13", "-i", "year=19"],
         "error: the flow has no input `yeer`\n  help: did you mean `year`?\n\n\
-         error: input `taxi`: `gren` is none of `yellow`, `green`; did you mean `green`?\n\n\
+         error: input `taxi`: `gren` is not one of `yellow`, `green`; did you mean `green`?\n\n\
          error: input `year`: `19` does not match `20\\d\\d`\n\n\
-         error: input `month`: `13` is none of `01`, `02`, `03`, `04`, `05`, `06`, `07`, `08`, `09`, `10`, `11`, `12`",
+         error: input `month`: `13` is not one of `01`, `02`, `03`, `04`, `05`, `06`, `07`, `08`, `09`, `10`, `11`, `12`",
     );
 }
 
@@ -27,7 +27,7 @@ fn a_month_without_its_zero_is_known_again() {
     refused(
         &World::new(),
         &["run", TAXI, "-i", "taxi=green", "-i", "year=2019", "-i", "month=1"],
-        "error: input `month`: `1` is none of `01`, `02`, `03`, `04`, `05`, `06`, `07`, `08`, `09`, `10`, `11`, `12`; did you mean `01`?",
+        "error: input `month`: `1` is not one of `01`, `02`, `03`, `04`, `05`, `06`, `07`, `08`, `09`, `10`, `11`, `12`; did you mean `01`?",
     );
 }
 
@@ -69,8 +69,8 @@ fn a_flow_that_is_not_there_is_told_with_its_neighbours() {
     world.write("flows/taxi.yaml", "");
     world.write("flows/zones.yml", "");
     world.write("flows/notes.txt", "");
-    let expected = "error: cannot read the flow `flows/tax.yaml`: No such file or directory (os error 2)\n  \
-                    help: there is flows/taxi.yaml, flows/zones.yml";
+    let expected = "error: cannot read the flow `flows/tax.yaml`: No such file or directory\n  \
+                    help: YAML files here: flows/taxi.yaml, flows/zones.yml";
     refused(&world, &["run", "flows/tax.yaml"], expected);
     let told = world.jitney(&["validate", "flows/tax.yaml"]).ended(3);
     assert_eq!(told.out, format!("{expected}\n\n"));

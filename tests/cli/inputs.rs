@@ -52,7 +52,7 @@ fn a_file_of_inputs_that_cannot_be_read_is_told() {
     assert_eq!(
         told.err,
         "error: the flow has no input `colour`\n  help: the flow has `taxi`, `db.host`, `months`, `token`, `conf`\n\n\
-         error: input `taxi`: this is a list, but one value is wanted\n\n\
+         error: input `taxi`: this must be a single value, not a list\n\n\
          error: input `months`: `x` is not a whole number\n"
     );
     assert!(!world.home().exists(), "something was written");

@@ -96,9 +96,8 @@ async fn ctrl_c_rolls_back_and_says_how_to_go_on() {
     signal(&child, "INT");
     let stopped = told(child).ended(130).without_data();
     let id = world.newest_id();
-    let words = format!(
-        "Loads that were under way are rolled back; what scripts had done stays. Go on with: jitney resume {id}"
-    );
+    let words =
+        format!("Running loads are rolled back; what scripts have done is kept. Resume with: jitney resume {id}");
     stopped.says("stopping; press Ctrl-C again to leave at once").says(&words);
     assert_eq!(world.newest()["state"], "KILLED");
     assert_eq!(held(&client).await, (0, 0));
@@ -117,9 +116,8 @@ async fn an_execution_that_is_under_way_is_not_resumed_beside_itself() {
     until_at_the_gate(&client).await;
     let id = world.newest_id();
     let refused = world.jitney(&["resume", &id]).ended(1).without_data();
-    refused.says(&format!(
-        "execution {id} is under way in another process; wait until it ends, or stop that process first"
-    ));
+    refused
+        .says(&format!("execution {id} is running in another process; wait until it ends, or stop that process first"));
     open_the_gate(&client).await;
     told(child).ended(0);
     assert_eq!(held(&client).await, expected(&facts));

@@ -1,5 +1,7 @@
 //! Flows to begin with: each is written, valid, and runs.
 
+use jitney::text::thousands;
+
 use crate::world::World;
 
 #[track_caller]
@@ -33,8 +35,8 @@ async fn the_taxi_flow_loads_a_month() {
     written(&world, "postgres_taxi");
     let facts = world.month(1000);
     let run = ["run", "flows/mine.yaml", "-i", "month=2020-04", "-i", "source=mirror"];
-    let told = world.jitney(&run).ended(0).says("2020-04: 1000 trips for ");
-    assert!(told.err.contains(&format!("{} dollars", (facts.total_cents + 50) / 100)), "{told}");
+    let told = world.jitney(&run).ended(0).says("2020-04: 1,000 trips for ");
+    assert!(told.err.contains(&format!("{} dollars", thousands((facts.total_cents + 50) as u64 / 100))), "{told}");
     world.jitney(&run).ended(0).says("1,000 already there");
 }
 

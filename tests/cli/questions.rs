@@ -94,3 +94,25 @@ fn programs_are_not_asked() {
         assert!(screen.contains("give it with `-i taxi=yellow`"), "{screen}");
     }
 }
+
+#[test]
+fn what_a_pause_wants_is_asked_for_when_it_is_resumed() {
+    let world = World::new();
+    let flow = "id: p\nnamespace: n\ntasks:\n  - id: approve\n    type: pause\n    onResume:\n      \
+                - {id: verdict, type: SELECT, values: [fine, bad], displayName: Your verdict}\n      \
+                - {id: note, type: STRING, required: false}\n  \
+                - {id: after, type: log, message: \"it is {{ outputs.approve.onResume.verdict }}\"}\n";
+    world.write("p.yaml", flow);
+    world.jitney(&["run", "p.yaml"]).ended(4);
+    let (code, screen) = Terminal::start(&world, "jitney resume -i verdict=odd").ended();
+    assert_eq!(code, Some(3), "{screen}");
+    assert!(screen.contains("`odd` is not one of") && !screen.contains("Your verdict (verdict)"), "{screen}");
+    let mut terminal = Terminal::start(&world, "jitney resume");
+    terminal.answers("Your verdict (verdict)", CTRL_C);
+    assert_eq!(terminal.ended().0, Some(130));
+    let mut terminal = Terminal::start(&world, "jitney resume");
+    terminal.answers("Your verdict (verdict)", &format!("{DOWN}\r"));
+    let (code, screen) = terminal.ended();
+    assert_eq!(code, Some(0), "{screen}");
+    assert!(screen.contains("it is bad"), "{screen}");
+}

@@ -118,7 +118,7 @@ fn what_failed_says_which_command_takes_a_corrected_flow() {
     let inputs = "inputs: [{id: name, type: STRING, defaults: none}, {id: key, type: SECRET, required: false}]\n";
     world.write("f.yaml", flow("'{{ inputs.name }}'", inputs));
     let failed = world.jitney(&["run", "f.yaml", "-i", "name=a b", "-i", "key=hidden-key"]).ended(1);
-    let again = format!("Try again: jitney resume {}\n", world.newest_id());
+    let again = format!("Retry: jitney resume {}\n", world.newest_id());
     let failed = failed.says(&again).says("After a change to either: jitney run f.yaml -i 'name=a b'");
     assert!(!failed.err.contains("hidden-key"), "{failed}");
     // The command as it stands, with a flow that has been corrected.

@@ -22,10 +22,10 @@ fn a_pause_ends_the_run_with_its_own_code_and_says_how_to_go_on() {
     world.write("f.yaml", APPROVAL);
     let paused = world.jitney(&["run", "f.yaml", "-i", "token=geheim77"]).ended(4).without_data();
     let id = world.newest_id();
-    paused.says("PAUSED in").says(&format!("Waits at approve. Go on with: jitney resume {id}"));
+    paused.says("PAUSED in").says(&format!("Waiting at approve. Resume with: jitney resume {id}"));
     assert_eq!(world.newest()["state"], "PAUSED");
     let refused = world.jitney(&["resume", &id, "-i", "token=geheim77", "-i", "reason=worse"]).ended(3).without_data();
-    assert_eq!(refused.err, "error: input `reason`: `worse` is none of `fine`, `bad`\n");
+    assert_eq!(refused.err, "error: input `reason`: `worse` is not one of `fine`, `bad`\n");
     let resumed = world.jitney(&["resume", &id, "-i", "token=geheim77", "-i", "reason=fine", "--json"]).ended(0);
     assert_eq!(resumed.json()["outputs"], json!({"answer": "fine"}));
     assert!(!world.journal_text().contains("geheim77"));
@@ -77,7 +77,7 @@ fn a_flow_that_is_not_there_is_found_before_anything_runs() {
    |
  4 |   - {id: s, type: subflow, namespace: n, flowId: chidl}
    |                                                  ^
-  help: did you mean `n.child`?
+  help: did you mean `child`?
 ";
     let refused = world.jitney(&["run", "f.yaml"]).ended(3).without_data();
     assert_eq!(refused.err, expected);

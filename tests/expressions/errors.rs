@@ -72,7 +72,7 @@ fn names_that_lead_nowhere() {
 fn what_cannot_be_done() {
     assert_errors(&[
         ("{{ 1 / 0 }}", "`1 / 0`: cannot divide by zero", "1 / 0"),
-        ("{{ 1.5 / 0 }}", "`1.5 / 0`: the result is no number", "1.5 / 0"),
+        ("{{ 1.5 / 0 }}", "`1.5 / 0`: the result is not a number", "1.5 / 0"),
         (
             "{{ 'a' * 2 }}",
             "`'a' * 2`: cannot calculate with a text and a number; `| number` reads a number from a text",
@@ -97,12 +97,12 @@ fn what_cannot_be_done() {
         ("{% for x in 'text' %}{% endfor %}", "`'text'`: a loop needs a list or a map, not a text", "'text'"),
         (
             "{{ 'tomorrow' | date('yyyy') }}",
-            "`date('yyyy')`: `tomorrow` is no date such as 2024-01-31 or 2024-01-31T10:00:00Z; `existingFormat` names any other form",
+            "`date('yyyy')`: `tomorrow` is not a date such as 2024-01-31 or 2024-01-31T10:00:00Z; `existingFormat` names any other form",
             "date('yyyy')",
         ),
         (
             "{{ '1 May' | date('yyyy', 'd MM') }}",
-            "`date('yyyy', 'd MM')`: `1 May` is no date of the format `d MM`",
+            "`date('yyyy', 'd MM')`: `1 May` is not a date in the format `d MM`",
             "date('yyyy', 'd MM')",
         ),
         (
@@ -126,7 +126,7 @@ fn what_cannot_be_done() {
             "`kv('gone')`: there is no key `gone` in the store; `errorOnMissing=false` gives null instead",
             "kv('gone')",
         ),
-        ("{{ 'abc' | number }}", "`number`: `abc` is no number", "number"),
+        ("{{ 'abc' | number }}", "`number`: `abc` is not a number", "number"),
         ("{{ [1] | upper }}", "`upper`: it works on a text, not on a list", "upper"),
         ("{{ 'a' | sort }}", "`sort`: it works on a list, not on a text", "sort"),
         (
@@ -134,7 +134,7 @@ fn what_cannot_be_done() {
             "`sort`: a number cannot be compared with a text; `| number` reads a number from a text",
             "sort",
         ),
-        ("{{ 'abc' | slice(2, 9) }}", "`slice(2, 9)`: from 2 to 9 is no part of 3 items", "slice(2, 9)"),
+        ("{{ 'abc' | slice(2, 9) }}", "`slice(2, 9)`: from 2 to 9 is out of range: there are 3 items", "slice(2, 9)"),
         (
             "{{ '!' | base64decode }}",
             "`base64decode`: this is not base64: Invalid symbol 33, offset 0.",
@@ -147,7 +147,7 @@ fn what_cannot_be_done() {
         ),
         (
             "{{ fromJson('{') }}",
-            "`fromJson('{')`: this is not JSON: EOF while parsing an object at line 1 column 1",
+            "`fromJson('{')`: this is not JSON: it ends before it is complete (line 1, column 1)",
             "fromJson('{')",
         ),
         ("{{ 1 | jq('.[') }}", "`jq('.[')`: `.[` is not a jq program", "jq('.[')"),

@@ -125,7 +125,7 @@ async fn a_paused_execution_that_is_killed_starts_again_with_the_pause() {
 #[test]
 fn a_pause_asks_for_no_secrets() {
     let text = flow("tasks:\n  - {id: p, type: pause, onResume: [{id: token, type: SECRET}]}");
-    let expected = "4:36 `onResume`: `token` cannot be a SECRET: what a pause is told is kept; \
+    let expected = "4:36 `onResume`: `token` cannot be a SECRET: the answers to a pause are stored; \
                     use an input of the flow, or secret()";
     assert_eq!(findings(&text), [expected]);
 }

@@ -23,10 +23,10 @@ async fn a_file_whose_rows_were_deleted_is_added_again_though_other_rows_are_the
     place.run("DELETE FROM t WHERE id < 3").await;
     let (loaded, said) = place.load_in("e3", A).await;
     assert_eq!(counts(&loaded.unwrap()), [2, 2, 0, 0]);
-    assert_says(&said, &["execution e1 has loaded this very file already, but its rows were gone from `t`"]);
+    assert_says(&said, &["execution e1 has already loaded this file, but its rows were gone from `t`"]);
     let (loaded, said) = place.load_in("e4", B).await;
     assert_eq!(loaded.unwrap()["already_loaded"], true);
-    assert_says(&said, &["execution e2 has loaded this very file already; nothing to do"]);
+    assert_says(&said, &["execution e2 has already loaded this file; nothing to do"]);
     assert_eq!(place.t().await, "1 x\n2 y\n3 z");
 }
 
@@ -154,7 +154,7 @@ async fn what_replaces_rows_heeds_the_setting_too() {
     place.load_in("e1", &yaml("")).await.0.unwrap();
     place.run("UPDATE t SET note = 'broken'").await;
     let error = place.load_in("e2", &yaml(", if_loaded: fail")).await.0.unwrap_err().message;
-    assert_says(&error, &["execution e1 has loaded this very file already"]);
+    assert_says(&error, &["execution e1 has already loaded this file"]);
     place.load_in("e3", &yaml(", if_loaded: load")).await.0.unwrap();
     assert_eq!(place.t().await, "1 x");
     place.run("DELETE FROM t").await;

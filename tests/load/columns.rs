@@ -57,7 +57,7 @@ async fn an_extra_column_is_an_error_that_names_the_nearest_unless_it_is_ignored
     let shown = place.refused("{from: a.csv, table: t}").await;
     assert_says(
         &shown,
-        &["column `fare_amout` that table `t` has not", "did you mean `fare_amount`", "on_extra_column"],
+        &["column `fare_amout`, which table `t` does not have", "did you mean `fare_amount`", "on_extra_column"],
     );
     let renamed = "{from: a.csv, table: t, transform: {rename: {fare_amout: fare_amount}}}";
     place.load(renamed).await.unwrap();

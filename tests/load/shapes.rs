@@ -231,7 +231,7 @@ async fn names_of_columns_that_nobody_wants_do_not_matter() {
     place.load(yaml).await.unwrap();
     assert_eq!(place.t().await, "2 bob\n3 cem");
     place.file("a.csv", "id,name,\n2,bob,\n3,cem,x\n");
-    assert_says(&place.refused(yaml).await, &["a.csv:3", "behind its last delimiter"]);
+    assert_says(&place.refused(yaml).await, &["a.csv:3", "after its last delimiter"]);
 }
 
 #[tokio::test]
@@ -277,7 +277,7 @@ async fn values_written_in_other_ways_arrive_exactly() {
     );
 
     for (wrong, place_of, said) in [
-        ("3;1.5;0,1;;;ja;", "a.csv:2:3", "`betrag`: `1.5` is not a number with decimals behind `,`"),
+        ("3;1.5;0,1;;;ja;", "a.csv:2:3", "`betrag`: `1.5` is not a number with decimals after `,`"),
         ("3;;;2020-04-01;;ja;", "a.csv:2:5", "`tag`: `2020-04-01` is not a date of the format `%d.%m.%Y`"),
         ("3;;;;01.04.2020;ja;", "a.csv:2:6", "`zeit`: `01.04.2020` is not a timestamp of the format"),
     ] {

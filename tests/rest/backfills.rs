@@ -159,7 +159,7 @@ async fn it_is_paused_resumed_cancelled_and_retried_from_here_and_from_a_termina
     let count = |state: &str| those(&backfill(&server, &id), state).len();
     until("it has begun", async || count("LOADED") > 0).await;
     let (code, message) = server.refusal(BACKFILLS, &asked);
-    assert!(code == "409" && message.contains("is under way"), "{code} {message}");
+    assert!(code == "409" && message.contains("is running"), "{code} {message}");
     assert_eq!(call("pause")["state"], "PAUSED");
     until("all rest", async || count("RUNNING") == 0).await;
     let before = count("LOADED");
@@ -204,9 +204,9 @@ fn a_dry_run_changes_nothing_and_what_is_wrong_is_said_in_the_words_of_the_comma
     assert_eq!((&dry["partitions"][0], &dry["backfill"]), (&expected, &Value::Null), "{dry}");
     for (more, words) in [
         (json!({"to": "2018"}), "the end 2018 is before the beginning 2019-01"),
-        (json!({"from": "soon"}), "`soon` is no month (2019-01), day (2019-01-31)"),
+        (json!({"from": "soon"}), "`soon` is not a month (2019-01), day (2019-01-31)"),
         (json!({"trigger": "x"}), "the flow `nap` has no schedule `x`; it has none"),
-        (json!({"every": "week"}), "`week` is no step; there is `month`, `day`, `hour`"),
+        (json!({"every": "week"}), "`week` is not a step; expected one of `month`, `day`, `hour`"),
         (json!({"inputs": {"yeer": 2019}}), "the flow has no input `yeer`"),
         (json!({"inputs": {"year": "{{ trigger.date | date('yyyy') }}"}, "from": "2018"}), "2018 is less than 2019"),
         (json!({"labels": {"partition": "x"}}), "the label `partition` is the backfill's own"),
@@ -294,7 +294,7 @@ async fn a_trigger_is_given_a_backfill_as_kestras_scripts_do() {
     assert_eq!((trigger, &listed["scheduleDate"]), (&whole["trigger"], &whole["scheduleDate"]));
     for (more, words) in [
         (json!({}), "the body has neither `disabled` nor `backfill`"),
-        (json!({"backfill": {"start": "soon"}}), "`soon` is no month"),
+        (json!({"backfill": {"start": "soon"}}), "`soon` is not a month"),
         (json!({"triggerId": "none", "disabled": true}), "there is no trigger `none` in the flow `n.nap`"),
     ] {
         let refused = put(more);

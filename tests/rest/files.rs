@@ -49,6 +49,9 @@ fn error_of(server: &Server, execution: &Value) -> String {
 fn refused(server: &Server, execution: &Value) {
     let error = error_of(server, execution);
     assert!(error.contains("is not written in the flow") || error.contains("no server reads"), "{error}");
+    let runs = execution["taskRunList"].as_array().into_iter().flatten();
+    let helps = runs.filter_map(|run| run["help"].as_str()).collect::<Vec<_>>().concat();
+    assert!(!error.contains("is not written in the flow") || helps.contains("JITNEY_FILE_ROOTS"), "{execution}");
 }
 
 #[track_caller]

@@ -59,6 +59,11 @@ fn a_file_is_sent_or_in_storage_and_never_a_path() {
     for lost in ["jitney:///../../secret.txt", "jitney:///none/out/a.csv"] {
         refused(&server, &[run, "-F", &format!("f={lost}")], "there is no file");
     }
+    refused(&server, &[run, "-F", "f=trips.csv"], "-F f=@FILE");
+    for call in [&["-X", "POST"][..], &["-X", "POST", "-H", "Content-Type: multipart/form-data"]] {
+        let answer = server.json(&[&["/api/v1/flows/import"], call].concat());
+        assert!(answer["message"].as_str().is_some_and(|message| message.contains("curl -F")), "{answer}");
+    }
     let sent = server.json(&[run, "-F", &format!("f=@{}", secret.display())]);
     assert_eq!(sent["state"]["current"], "SUCCESS", "{sent}");
     let address = sent["inputs"]["f"].as_str().unwrap();

@@ -54,7 +54,7 @@ impl Board {
             self.wish = wish;
             self.say(match wish {
                 Wish::Run => "  resumed",
-                Wish::Pause => "  paused: what is under way comes to its end, nothing more begins",
+                Wish::Pause => "  paused: running executions come to their end, nothing more begins",
                 Wish::Cancel => "  cancelled",
             });
         }

@@ -96,7 +96,7 @@ pub(super) fn list(listing: &Listing, settings: &Arc<Settings>) -> anyhow::Resul
         errln!("There are no backfills yet. Try: jitney backfill FLOW --from 2019-01 --to 2019-12 --dry-run");
         return Ok(Exit::Ok);
     }
-    let mut table = crate::cli::table(["id", "flow", "state", "from", "to", "in", "failed", "asked for"]);
+    let mut table = crate::cli::table(["id", "flow", "state", "from", "to", "loaded", "failed", "created"]);
     for backfill in found {
         let Some(backfill) = runner.journal.backfill(&backfill.id)? else { continue };
         let cells = runner.cells(&backfill)?;
@@ -142,7 +142,7 @@ pub(super) fn show(named: &Named, settings: &Arc<Settings>) -> anyhow::Result<Ex
     let (zone, grain) = flow.map_or((chrono_tz::Tz::UTC, Grain::Month), |flow| go::seen_in(&flow, &backfill));
     outln!("backfill {}  {}  {}", backfill.id, backfill.flow, state(settings, &backfill));
     if let Some(problem) = &backfill.problem {
-        outln!("  it rests: {problem}");
+        outln!("  on hold: {problem}");
     }
     out!("{}", picture(&cells, zone, grain));
     for (cell, partition) in cells.iter().zip(&backfill.partitions) {
@@ -161,7 +161,7 @@ pub(super) fn pause(open: &Open, settings: &Arc<Settings>) -> anyhow::Result<Exi
     let runner = silent_runner(settings)?;
     let id = find_running(&runner, open.id.as_deref())?.id;
     let is_seen = runner.wish_backfill(&id, Wish::Pause).map_err(told)?;
-    let words = if is_seen { "what is under way comes to its end" } else { "no process runs it" };
+    let words = if is_seen { "running executions come to their end" } else { "no process runs it" };
     let flags = target::flags(settings);
     errln!("Backfill {id} is paused: {words}. Go on with: jitney backfill resume {id}{flags}");
     Ok(Exit::Ok)
@@ -180,7 +180,7 @@ pub(super) async fn resume(resuming: Resuming, settings: &Arc<Settings>) -> anyh
     is_seen(&runner, &backfill, &again)?;
     settle_target(&runner, &backfill, again.retarget).await?;
     if runner.wish_backfill(&id, Wish::Run).map_err(told)? {
-        errln!("Backfill {id} goes on, in the process that runs it.");
+        errln!("Backfill {id} resumes in the process that runs it.");
         return Ok(Exit::Ok);
     }
     go_on(runner, backfill, again).await
@@ -191,9 +191,9 @@ pub(super) async fn cancel(open: &Open, settings: &Arc<Settings>) -> anyhow::Res
     let backfill = find_running(executor.runner(), open.id.as_deref())?;
     let id = &backfill.id;
     if executor.cancel_backfill(&backfill, clock::now()).map_err(told)? {
-        errln!("Backfill {id} is being cancelled: what is under way is stopped, and its loads are rolled back.");
+        errln!("Backfill {id} is being cancelled: running executions are stopped, and their loads rolled back.");
     } else {
-        errln!("Backfill {id} is cancelled. What it had loaded stays.");
+        errln!("Backfill {id} is cancelled. What it loaded is kept.");
     }
     Ok(Exit::Ok)
 }
@@ -249,7 +249,7 @@ fn is_the_servers(runner: &Runner, backfill: &Backfill) -> bool {
 /// backfill it is.
 async fn go_on(runner: Runner, backfill: Backfill, again: Given) -> anyhow::Result<Exit> {
     if is_the_servers(&runner, &backfill) {
-        errln!("Backfill {} goes on, in the server.", backfill.id);
+        errln!("Backfill {} resumes in the server.", backfill.id);
         return Ok(Exit::Ok);
     }
     let (flow, _) = flows::read(Path::new(&shown_path(&backfill.spec.file)))?;
@@ -271,7 +271,7 @@ fn find_running(runner: &Runner, prefix: Option<&str>) -> anyhow::Result<Backfil
     match meant.as_slice() {
         [one] => find(&runner.journal, Some(one.id.as_str())),
         [] => {
-            let finding = Diagnostic::error("no backfill is under way");
+            let finding = Diagnostic::error("no backfill is running");
             Err(Invalid::from(finding.help("`jitney backfill list` lists those that there were")).into())
         }
         several => {

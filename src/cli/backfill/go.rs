@@ -84,12 +84,12 @@ pub(super) fn summary(cells: &[Cell]) -> String {
     let word = if ended_well > 0 && already == 0 && rows == 0 { "done" } else { "loaded" };
     let parts = [
         (ended_well, word),
-        (already, "there already"),
+        (already, "already loaded"),
         (count(Standing::is_failed), "failed"),
         (count(|standing| *standing == Standing::Stopped), "stopped"),
-        (count(|standing| *standing == Standing::Running), "under way"),
-        (count(|standing| *standing == Standing::Waiting), "not begun"),
-        (count(|standing| matches!(standing, Standing::Skipped { .. })), "not to run"),
+        (count(|standing| *standing == Standing::Running), "running"),
+        (count(|standing| *standing == Standing::Waiting), "pending"),
+        (count(|standing| matches!(standing, Standing::Skipped { .. })), "skipped"),
     ];
     let parts = parts.iter().filter(|(count, word)| *count > 0 || *word == "loaded");
     let parts: Vec<String> = parts.map(|(count, word)| format!("{count} {word}")).collect();
@@ -121,19 +121,19 @@ fn last_words(executor: &Executor, backfill: &Backfill, driven: Driven, cells: &
     match driven {
         Driven::To(BackfillEnd::Success) => format!("SUCCESS in {took}"),
         Driven::To(BackfillEnd::Cancelled) => {
-            format!("CANCELLED after {took}. Run what is missing all the same: {}", again("retry"))
+            format!("CANCELLED after {took}. Load what is missing: {}", again("retry"))
         }
         Driven::Interrupted => {
             format!(
-                "Stopped. Loads that were under way are rolled back; what scripts had done stays. Go on with: {}",
+                "Stopped. Running loads are rolled back; what scripts have done is kept. Resume with: {}",
                 again("resume")
             )
         }
         Driven::To(BackfillEnd::Failed) => {
             let failed = cells.iter().find(|cell| cell.standing.is_failed());
             let execution = failed.and_then(|cell| cell.execution.as_ref());
-            let look = execution.map(|id| format!("Look closer: jitney executions logs {id}   ")).unwrap_or_default();
-            format!("FAILED in {took}\n{look}Try the failed again: {}", again("retry"))
+            let look = execution.map(|id| format!("Logs: jitney executions logs {id}   ")).unwrap_or_default();
+            format!("FAILED in {took}\n{look}Retry what failed: {}", again("retry"))
         }
     }
 }

@@ -106,7 +106,7 @@ pub(super) fn told(error: BackfillError) -> anyhow::Error {
 fn explained(error: EngineError, id: &BackfillId) -> anyhow::Error {
     match error {
         EngineError::Taken(lock) if lock.as_str().starts_with("backfill-") => {
-            let message = format!("backfill {id} is under way in another process");
+            let message = format!("backfill {id} is running in another process");
             told(BackfillError::not_now(message, format!("`jitney backfill show {id}` tells how it stands")))
         }
         other => other.into(),

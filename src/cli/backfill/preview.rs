@@ -22,7 +22,7 @@ pub(super) fn print(asked: &Asked, preview: &Preview) -> Result<(), BackfillErro
     let by = beat.trigger().map(|trigger| format!(" by `{}`", trigger.id)).unwrap_or_default();
     let inputs: Vec<String> = spec.inputs.iter().map(|(name, value)| format!("{name}={value}")).collect();
     errln!("{}{by}, {} to {}   {}", asked.flow.id, spec.from, spec.to, visible_line(&inputs.join(" ")));
-    let mut rest = preview.choices.as_slice();
+    let (mut rest, mut rows) = (preview.choices.as_slice(), Vec::new());
     while let Some(first) = rest.first() {
         let count = rest.iter().take_while(|other| other.last == first.last && other.skipped == first.skipped).count();
         let (alike, after) = rest.split_at(count);
@@ -31,14 +31,20 @@ pub(super) fn print(asked: &Asked, preview: &Preview) -> Result<(), BackfillErro
             Some(last) if count > 1 => format!("{} … {} ({count})", first.partition, last.partition),
             _ => first.partition.clone(),
         };
-        let next = if first.runs { "runs" } else { "stays" };
-        errln!("  {name:<24} {:<34} {next}", first.last);
+        let next = if first.runs { "run" } else { "skip" };
+        rows.push((name, first.last.as_str(), next));
+    }
+    let width = |of: fn(&(String, &str, &str)) -> usize| rows.iter().map(of).max().unwrap_or_default();
+    let (names, states) = (width(|row| row.0.chars().count()), width(|row| row.1.chars().count()));
+    for (name, last, next) in &rows {
+        errln!("  {name:<names$}  {last:<states$}  {next}");
     }
     let (runs, all) = (preview.runs(), preview.choices.len());
     let many = if all == 1 { "partition" } else { "partitions" };
     let most = asked.at_a_time();
     let why = if most < spec.parallel { ", as the flow's `concurrency` allows no more" } else { "" };
-    errln!("{runs} of {all} {many} to run, {most} at a time{why}.");
+    let pace = if runs > 1 { format!(", {most} at a time{why}") } else { String::new() };
+    errln!("{runs} of {all} {many} to run{pace}.");
     Ok(())
 }
 

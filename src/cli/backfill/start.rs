@@ -98,7 +98,7 @@ pub(super) async fn run(arguments: Asking, settings: &Arc<Settings>) -> anyhow::
     let earlier = if arguments.dry_run { None } else { asked.earlier(&runner).map_err(told)? };
     let backfill = match earlier {
         Some(earlier) => {
-            errln!("Going on with backfill {}, which was asked for before and has not ended.", earlier.id);
+            errln!("Resuming backfill {}, which was created before and has not ended.", earlier.id);
             runner.wish_backfill(&earlier.id, Wish::Run).map_err(told)?;
             earlier
         }

@@ -32,7 +32,7 @@ pub(super) async fn look(storage: &Api, settings: &Settings, login: &Login<'_>, 
 async fn dataset(api: &Api, project: &str, name: &str, bucket: &str) -> Vec<Finding> {
     if name.is_empty() || !name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_') {
         let fix = "name one of letters, digits and underscores".to_owned();
-        return vec![Finding::missing("dataset", format!("`{name}` is no name of a dataset"), fix)];
+        return vec![Finding::missing("dataset", format!("`{name}` is not a valid dataset name"), fix)];
     }
     let what = format!("looking at dataset {project}.{name}");
     let path = format!("/bigquery/v2/projects/{project}/datasets/{name}");

@@ -100,7 +100,7 @@ fn print(finding: &Finding) {
     let word = match finding.state {
         State::Ok => "ok",
         State::Missing => "missing",
-        State::Warn => "look",
+        State::Warn => "warn",
     };
     outln!("{word:<8} {:<20} {}", finding.what, finding.detail.replace('\n', "\n                              "));
     if let Some(fix) = &finding.fix {

@@ -100,8 +100,8 @@ impl Lines {
         let entry = &change.entry;
         let (level, what) = match change.kind {
             ChangeKind::Added => (Level::Info, format!("added, revision {}", entry.revision)),
-            ChangeKind::Changed => (Level::Info, format!("changed, revision {}", entry.revision)),
-            ChangeKind::Broken => (Level::Error, format!("broken; revision {} goes on", entry.revision)),
+            ChangeKind::Changed => (Level::Info, format!("changed, now revision {}", entry.revision)),
+            ChangeKind::Broken => (Level::Error, format!("broken; still using revision {}", entry.revision)),
             ChangeKind::Removed => (Level::Info, "removed".to_owned()),
         };
         let message = format!("{what}  {}", entry.file.display());
@@ -217,7 +217,7 @@ fn about(namespace: &str, flow: &str, level: Level, message: String) -> Line {
     Line { namespace, flow, level: level.as_str().to_owned(), message, ..Line::default() }
 }
 
-/// How grave an event is and what there is to say. Most say nothing: what becomes of tasks is logged.
+/// How severe an event is and what there is to say. Most say nothing: what becomes of tasks is logged.
 fn told(status: ExecutionState, event: &Event) -> Option<(Level, String)> {
     let level = match status {
         ExecutionState::Failed => Level::Error,

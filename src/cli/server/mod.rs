@@ -146,7 +146,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     ));
     let serving = tokio::spawn(server::run(listener, app, access, shutdown.clone()));
     asked_to_stop.cancelled().await;
-    lines.say("stopping; again to leave at once, and what is under way goes on at the next start");
+    lines.say("stopping; press Ctrl-C again to stop at once. Running executions resume at the next start");
     shutdown.cancel();
     executor.stop(arguments.grace.0).await;
     serving.await.context("the server cannot answer any more")?;
@@ -158,7 +158,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     lines.say(&if left == 0 {
         "stopped".to_owned()
     } else {
-        format!("stopped; {} to go on with at the next start", crate::text::count(left as u64, "execution"))
+        format!("stopped; {} to resume at the next start", crate::text::count(left as u64, "execution"))
     });
     Ok(Exit::Ok)
 }

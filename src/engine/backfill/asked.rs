@@ -111,7 +111,7 @@ impl Asked {
         let Some(found) = open.into_iter().find(same) else { return Ok(None) };
         let id = found.id;
         if is_driven(&runner.settings, &id) {
-            let message = format!("this very backfill, {id}, is under way in another process");
+            let message = format!("this backfill, {id}, is running in another process");
             let help =
                 format!("`jitney backfill show {id}` tells how it stands; `jitney backfill cancel {id}` stops it");
             return Err(BackfillError::not_now(message, help));

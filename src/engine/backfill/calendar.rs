@@ -80,7 +80,7 @@ impl<'a> Beat<'a> {
             "month" => "0 0 1 * *",
             "day" => "0 0 * * *",
             "hour" => "0 * * * *",
-            other => return Err(format!("`{other}` is no step; there is `month`, `day`, `hour`")),
+            other => return Err(format!("`{other}` is not a step; expected one of `month`, `day`, `hour`")),
         };
         let times = Times::read(cron, false, Tz::UTC).map_err(|error| error.message)?;
         Ok(Self::Every(Box::new(times)))

@@ -81,9 +81,10 @@ impl Runner {
     ) -> Result<Choice, BackfillError> {
         let standing = newest.map(|summary| self.standing(summary)).transpose()?.unwrap_or(Standing::Waiting);
         let (last, skipped) = match known {
-            Some(Presence::In(rows, held)) => {
-                (format!("in since {}: {}", day(held.loaded_at), count(*rows, "row")), Some("is in".to_owned()))
-            }
+            Some(Presence::In(rows, held)) => (
+                format!("loaded on {}: {}", day(held.loaded_at), count(*rows, "row")),
+                Some("already loaded".to_owned()),
+            ),
             Some(Presence::Missing(note)) => (note.clone().unwrap_or_else(|| absent(&standing)), None),
             Some(Presence::Unknown(_)) | None => {
                 let when = newest.and_then(|summary| summary.ended).map(|time| format!(" on {}", day(time)));
@@ -110,9 +111,9 @@ fn unknown(presence: &Presence) -> Option<&String> {
 
 fn absent(standing: &Standing) -> String {
     match standing {
-        Standing::Failed { .. } | Standing::Stopped | Standing::Running => format!("not in; {standing}"),
-        Standing::Loaded { .. } => "not in, though it ran".to_owned(),
-        _ => "not in".to_owned(),
+        Standing::Failed { .. } | Standing::Stopped | Standing::Running => format!("not loaded; {standing}"),
+        Standing::Loaded { .. } => "ran, but not loaded".to_owned(),
+        _ => "not loaded".to_owned(),
     }
 }
 
@@ -132,8 +133,8 @@ impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Waiting => f.write_str("never ran"),
-            Self::Running => f.write_str("under way"),
-            Self::Loaded { already: true, .. } => f.write_str("there already"),
+            Self::Running => f.write_str("running"),
+            Self::Loaded { already: true, .. } => f.write_str("already loaded"),
             Self::Loaded { rows: 0, .. } => f.write_str("done, no rows"),
             Self::Loaded { rows, .. } => write!(f, "loaded {}", count(*rows, "row")),
             Self::Failed { reason, .. } => write!(f, "failed: {reason}"),

@@ -24,7 +24,7 @@ impl Period {
             return Ok(Self { begin, end: begin + Duration::seconds(1) });
         }
         let wrong =
-            || format!("`{text}` is no month (2019-01), day (2019-01-31), hour (2019-01-31T06:00) or year (2019)");
+            || format!("`{text}` is not a month (2019-01), day (2019-01-31), hour (2019-01-31T06:00) or year (2019)");
         let (first, after) = local(text).ok_or_else(wrong)?;
         // A period holds both readings of a time that comes twice.
         let begin = moment(zone, first, |readings| readings.earliest()).ok_or_else(wrong)?;

@@ -30,7 +30,7 @@ impl Runner {
     /// When it has ended.
     pub fn wish_backfill(&self, id: &BackfillId, wish: Wish) -> Result<bool, BackfillError> {
         if !self.journal.wish_backfill(id, wish)? {
-            let help = format!("`jitney backfill retry {id}` runs again what is not in");
+            let help = format!("`jitney backfill retry {id}` runs the partitions again that are not loaded");
             return Err(BackfillError::not_now(format!("backfill {id} has ended"), help));
         }
         Ok(is_driven(&self.settings, id))
@@ -44,7 +44,7 @@ impl Runner {
         let id = &backfill.id;
         if is_driven(&self.settings, id) {
             let help = "wait until it has ended; one failed partition does not stop the others";
-            return Err(BackfillError::not_now(format!("backfill {id} is under way"), help));
+            return Err(BackfillError::not_now(format!("backfill {id} is running"), help));
         }
         Ok(self.cells(backfill)?.iter().any(|cell| !cell.standing.is_in()))
     }

@@ -225,7 +225,7 @@ impl Drop for End {
 
 pub(super) fn told(finding: &Diagnostic) -> String {
     match &finding.help {
-        Some(help) => format!("cannot go on: {} ({help})", finding.message),
-        None => format!("cannot go on: {}", finding.message),
+        Some(help) => format!("cannot continue: {} ({help})", finding.message),
+        None => format!("cannot continue: {}", finding.message),
     }
 }

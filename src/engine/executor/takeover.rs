@@ -108,7 +108,7 @@ impl Executor {
     fn is_here(&self, id: &ExecutionId, state: &State) -> bool {
         let Err(error) = self.shared.runner.expect_here("it", state.target.as_ref()) else { return true };
         if lock_of(&self.shared.left_alone).insert(id.clone()) {
-            self.say(id, &format!("not resumed: {error}; to go on there or here: jitney resume {id}"));
+            self.say(id, &format!("not resumed: {error}; to resume it there or here: jitney resume {id}"));
         }
         false
     }

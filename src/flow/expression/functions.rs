@@ -11,6 +11,7 @@ use super::operators::{compare, range};
 use super::value::{kind, to_text};
 use crate::diagnostic::nearest;
 use crate::flow::document;
+use crate::text::not_json;
 
 const FILE: &[&str] = &["path", "namespace"];
 
@@ -89,7 +90,7 @@ fn from_json(call: &Call) -> Answer {
     // What is no text any more has been read already.
     let Some(Value::String(text)) = call.argument("json") else { return Ok(value(call, "json").clone()) };
     call.room(text.len())?;
-    serde_json::from_str(text).map_err(|error| format!("this is not JSON: {error}"))
+    serde_json::from_str(text).map_err(|error| not_json(&error))
 }
 
 fn from_yaml(call: &Call) -> Answer {

@@ -139,7 +139,7 @@ fn float(operator: Operator, a: f64, b: f64) -> Result<Value, String> {
 
 /// A number, unless it is none (a division by zero).
 pub(super) fn from_float(number: f64) -> Result<Value, String> {
-    Number::from_f64(number).map(Value::Number).ok_or_else(|| "the result is no number".to_owned())
+    Number::from_f64(number).map(Value::Number).ok_or_else(|| "the result is not a number".to_owned())
 }
 
 /// `-value`
@@ -154,7 +154,7 @@ pub(super) fn range(start: &Value, end: &Value, step: i64) -> Result<Value, Stri
     };
     let (distance, step_size) = (i128::from(end) - i128::from(start), i128::from(step));
     if step == 0 {
-        return Err("a range cannot go on by 0".to_owned());
+        return Err("a range cannot have a step of 0".to_owned());
     }
     let count = if distance.signum() * step_size.signum() < 0 { 0 } else { distance / step_size + 1 };
     if count > i128::from(super::limits::TURNS) {

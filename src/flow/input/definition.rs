@@ -172,6 +172,6 @@ impl Input {
         }
         let message = self.accept(value, &self.values).err()?;
         let what = if field == "prefill" { "prefill" } else { "default" };
-        Some((field, Diagnostic::error(format!("its {what} does not fit: `{}`: {message}", self.id))))
+        Some((field, Diagnostic::error(format!("its {what} is not valid: `{}`: {message}", self.id))))
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::duration::Span;
 use crate::flow::document::from_yaml;
-use crate::text::{DEEPEST, nests_too_deeply, plain};
+use crate::text::{DEEPEST, nests_too_deeply, not_json, plain};
 
 /// The types of inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -112,9 +112,7 @@ impl InputType {
     /// The typed value of what was given.
     pub(super) fn read(self, given: &Value, item: Option<Self>) -> Result<Value, String> {
         match self {
-            Self::Json => from_text(given, "JSON", |text| {
-                serde_json::from_str(text).map_err(|error| format!("this is not JSON: {error}"))
-            }),
+            Self::Json => from_text(given, "JSON", |text| serde_json::from_str(text).map_err(|error| not_json(&error))),
             Self::Yaml => from_text(given, "YAML", from_yaml),
             Self::Multiselect | Self::Array => list(given, item.unwrap_or(Self::String)),
             Self::Secret => text(given).map(Value::from),
@@ -170,15 +168,15 @@ impl InputType {
 /// The text of a scalar.
 fn text(given: &Value) -> Result<String, String> {
     match given {
-        Value::Array(_) => Err("this is a list, but one value is wanted".to_owned()),
-        Value::Object(_) => Err("this is a map, but one value is wanted".to_owned()),
+        Value::Array(_) => Err("this must be a single value, not a list".to_owned()),
+        Value::Object(_) => Err("this must be a single value, not a map".to_owned()),
         scalar => Ok(plain(scalar)),
     }
 }
 
 fn from_text(given: &Value, what: &str, read: impl Fn(&str) -> Result<Value, String>) -> Result<Value, String> {
     let value = match given {
-        Value::String(text) if text.trim().is_empty() => Err(format!("this is empty, but {what} is wanted")),
+        Value::String(text) if text.trim().is_empty() => Err(format!("this is empty; write {what}")),
         Value::String(text) => read(text),
         other => Ok(other.clone()),
     }?;
@@ -190,12 +188,12 @@ fn list(given: &Value, item: InputType) -> Result<Value, String> {
     let items = match given {
         Value::Array(items) => items.clone(),
         Value::String(text) if text.trim_start().starts_with('[') => {
-            serde_json::from_str(text).map_err(|error| format!("this is not a list in JSON: {error}"))?
+            serde_json::from_str(text).map_err(|error| not_json(&error))?
         }
         Value::String(text) => {
             text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Value::from).collect()
         }
-        Value::Object(_) => return Err("this is a map, but a list is wanted".to_owned()),
+        Value::Object(_) => return Err("this must be a list, not a map".to_owned()),
         scalar => vec![scalar.clone()],
     };
     items.iter().map(|value| item.read(value, None)).collect()
@@ -283,9 +281,9 @@ mod tests {
             (Duration, json!("15"), "`15` is not a duration; write for example 15s, 2m, 1h30m, 10d or PT15S"),
             (Email, json!("a@b"), "`a@b` is not an e-mail address such as name@example.com"),
             (Email, json!("a b@c.org"), "`a b@c.org` is not an e-mail address such as name@example.com"),
-            (String, json!(["x"]), "this is a list, but one value is wanted"),
-            (Json, json!("{a}"), "this is not JSON: key must be a string at line 1 column 2"),
-            (Array, json!("[1"), "this is not a list in JSON: EOF while parsing a list at line 1 column 2"),
+            (String, json!(["x"]), "this must be a single value, not a list"),
+            (Json, json!("{a}"), "this is not JSON: key must be a string (line 1, column 2)"),
+            (Array, json!("[1"), "this is not JSON: it ends before it is complete (line 1, column 2)"),
         ] {
             assert_eq!(read(kind, given).unwrap_err(), message);
         }

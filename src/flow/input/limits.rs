@@ -26,7 +26,7 @@ impl Input {
             return Ok(());
         }
         let near = nearest(&text, choices.iter().map(String::as_str)).map(|near| format!("; did you mean `{near}`?"));
-        Err(format!("`{text}` is none of `{}`{}", choices.join("`, `"), near.unwrap_or_default()))
+        Err(format!("`{text}` is not one of `{}`{}", choices.join("`, `"), near.unwrap_or_default()))
     }
 
     fn check_pattern(&self, value: &Value) -> Result<(), String> {

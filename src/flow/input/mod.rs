@@ -20,7 +20,7 @@ pub use definition::outline;
 pub(super) use definition::{read_all, type_fields};
 pub use kind::InputType;
 pub(super) use needs::{check, is_named};
-pub use resolve::{Question, Resolution, resolve, resolve_alone, settle, settle_again};
+pub use resolve::{Question, Resolution, resolve, resolve_alone, settle, settle_again, settle_alone};
 
 /// One input.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

@@ -102,7 +102,7 @@ fn unknown_dependencies(flow: &Flow, input: &Input, broken: &BTreeSet<String>, p
         let known: Vec<&str> = flow.inputs.iter().map(|other| other.id.as_str()).filter(|id| *id != input.id).collect();
         let place = ["dependsOn".to_owned(), "inputs".to_owned(), index.to_string()];
         let path: Vec<String> = path.iter().cloned().chain(place).collect();
-        let message = format!("`{}` cannot depend on `{id}`, which is no other input", input.id);
+        let message = format!("`{}` cannot depend on `{id}`, which is not another input", input.id);
         flow.document.locate(&path, Diagnostic::error(message).help(offer(id, &known)))
     };
     unknown.map(finding).collect()

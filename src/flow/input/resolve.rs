@@ -153,7 +153,7 @@ impl Resolver<'_> {
         let first = choices.first().filter(|_| input.auto_select_first).map(|first| Value::from(first.as_str()));
         match self.rendered(index, &["defaults"], input.defaults.as_ref())?.or(first) {
             Some(default) => input.accept(&default, &choices).map(Found::Value).map_err(|message| {
-                let finding = Diagnostic::error(format!("input `{}`: its default does not fit: {message}", input.id));
+                let finding = Diagnostic::error(format!("input `{}`: its default is not valid: {message}", input.id));
                 self.at(index, &["defaults"], finding)
             }),
             None if input.required => {
@@ -235,22 +235,31 @@ impl Resolver<'_> {
 /// # Errors
 /// Every problem at once, as [`resolve`].
 pub fn resolve_alone(inputs: &[Input], given: &[(String, String)]) -> Result<Map<String, Value>, Vec<Diagnostic>> {
-    let mut findings: Vec<Diagnostic> = given.iter().filter_map(|(name, _)| unknown(inputs, name)).collect();
-    let mut values = Map::new();
-    for input in inputs {
+    let Resolution { values, missing, mut findings, .. } = settle_alone(inputs, given);
+    findings.extend(missing.iter().map(|question| question.as_finding(inputs)));
+    if findings.is_empty() { Ok(values) } else { Err(findings) }
+}
+
+/// The same, for a caller that can ask for what is missing.
+pub fn settle_alone(inputs: &[Input], given: &[(String, String)]) -> Resolution {
+    let findings = given.iter().filter_map(|(name, _)| unknown(inputs, name)).collect();
+    let mut resolution = Resolution { findings, ..Resolution::default() };
+    for (index, input) in inputs.iter().enumerate() {
         let text = given.iter().rev().find(|(name, _)| *name == input.id).map(|(_, text)| Value::from(text.as_str()));
         let accepted = text.or_else(|| input.defaults.clone()).map(|value| input.accept(&value, &input.values));
         match accepted {
-            Some(Ok(value)) => drop(values.insert(input.id.clone(), value)),
-            Some(Err(message)) => findings.push(Diagnostic::error(format!("input `{}`: {message}", input.id))),
-            None if input.required => {
-                let finding = Diagnostic::error(format!("input `{}` has no value", input.id));
-                findings.push(finding.help(format!("give it with `-i {}={}`", input.id, input.example())));
+            Some(Ok(value)) => drop(resolution.values.insert(input.id.clone(), value)),
+            Some(Err(message)) => {
+                resolution.findings.push(Diagnostic::error(format!("input `{}`: {message}", input.id)));
             }
-            None => drop(values.insert(input.id.clone(), Value::Null)),
+            None if input.required => {
+                let (choices, prefill) = (input.values.clone(), input.prefill.clone());
+                resolution.missing.push(Question { index, choices, prefill });
+            }
+            None => drop(resolution.values.insert(input.id.clone(), Value::Null)),
         }
     }
-    if findings.is_empty() { Ok(values) } else { Err(findings) }
+    resolution
 }
 
 fn unknown(inputs: &[Input], name: &str) -> Option<Diagnostic> {

@@ -111,7 +111,8 @@ impl<'a> Rewriter<'a> {
             _ => return,
         }
         let more: Vec<Value> = probe::words(self.check, wrap).into_iter().map(Value::from).collect();
-        let more: Vec<Value> = more.into_iter().filter(|word| !known.contains(word)).collect();
+        let is_bare = |word: &Value| probe::takes_word(self.check, wrap, word) && is_key(schema, word);
+        let more: Vec<Value> = more.into_iter().filter(|word| !known.contains(word) || is_bare(word)).collect();
         if known.is_empty() || more.is_empty() {
             return;
         }
@@ -141,6 +142,13 @@ impl<'a> Rewriter<'a> {
         }
         require_any(schema, &owners);
     }
+}
+
+/// Whether a word is a key behind which something may stand: `{reject: …}`.
+fn is_key(schema: &Map<String, Value>, word: &Value) -> bool {
+    let options = schema.get("anyOf").and_then(Value::as_array).into_iter().flatten();
+    let mut keys = options.filter_map(|option| option.get("properties")?.as_object()).flat_map(Map::keys);
+    word.as_str().is_some_and(|word| keys.any(|key| key == word))
 }
 
 /// A required field may be there under any of its spellings.

@@ -58,3 +58,14 @@ pub(super) fn owners<'a>(
     };
     spellings.iter().enumerate().filter(|(_, spelling)| !is_name(spelling)).filter_map(owner).collect()
 }
+
+/// Whether a word may stand alone at a place, with nothing behind it.
+pub(super) fn takes_word(check: Check, wrap: Wrap, word: &Value) -> bool {
+    match check(&wrap(word.clone())) {
+        Ok(()) => true,
+        // A field beside it may be missing; one of its own may not.
+        Err(error) => {
+            error.message.starts_with("missing field") && error.path.last().map(String::as_str) != word.as_str()
+        }
+    }
+}

@@ -120,7 +120,7 @@ impl FileArrival {
             Regex::new(&format!("^(?:{text})$")).map_err(|error| {
                 let problem = error.to_string();
                 let last = problem.lines().last().unwrap_or_default().trim();
-                format!("`{text}` is no regular expression: {last}")
+                format!("`{text}` is not a regular expression: {last}")
             })
         };
         self.reg_exp.as_ref().map(read).transpose()

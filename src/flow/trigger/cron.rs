@@ -160,7 +160,7 @@ fn parse(text: &str, expression: &str, with_seconds: bool) -> Result<Cron, CronE
     let parts = expression.split_whitespace().zip(fields(with_seconds)).map(|(part, field)| field.with_ranges(part));
     let expression = parts.collect::<Vec<String>>().join(" ");
     parser(with_seconds).parse(&expression).map_err(|error| CronError {
-        message: format!("`{text}` is no cron expression: {error}"),
+        message: format!("`{text}` is not a cron expression: {error}"),
         culprit: text.to_owned(),
         help: "write minute, hour, day of month, month and day of week: `0 9 1 * *`".to_owned(),
     })
@@ -204,7 +204,7 @@ fn check_fields(expression: &str, with_seconds: bool) -> Result<(), CronError> {
         if is_too_big(part) || parser(with_seconds).parse(&alone.join(" ")).is_err() {
             let Field { name, values, .. } = field;
             return Err(CronError {
-                message: format!("`{part}` is no {name}"),
+                message: format!("`{part}` is not a valid {name}"),
                 culprit: (*part).to_owned(),
                 help: format!(
                     "write {values}; `*` is every one, `1,3` a list, `1-5` a range, `*/5` every fifth; this is field {} of {}",

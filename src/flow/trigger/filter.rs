@@ -126,7 +126,7 @@ impl Filter {
             (false, None, _) => Some("`value` is missing: what it is compared with".to_owned()),
             (false, _, false) => Some("`values` has no effect: `value` is compared".to_owned()),
             (false, Some(value), _) if self.kind == Comparison::Regex => {
-                whole(value).err().map(|error| format!("`{value}` is no regular expression: {error}"))
+                whole(value).err().map(|error| format!("`{value}` is not a regular expression: {error}"))
             }
             _ => None,
         }

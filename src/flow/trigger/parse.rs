@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::diagnostic::{Diagnostic, nearest};
+use crate::diagnostic::{Diagnostic, nearest, offer};
 use crate::flow::Input;
 use crate::flow::expression::{check as check_calls, references};
 use crate::flow::findings;
@@ -57,7 +57,7 @@ impl Parser<'_> {
         self.meaningless(map, &path);
         let kind = self.trigger_type(&common, &path)?;
         let own = Value::Object(own.into_iter().filter(|(key, _)| key != "workerGroup").collect());
-        self.findings.extend(findings::all(self.document, &path, &own, kind.check));
+        self.findings.extend(findings::all_beside(self.document, &path, &own, TRIGGER_FIELDS, kind.check));
         self.templates(&own, &path);
         let conditions = self.all_conditions(&common, kind, &path);
         let on = self.on(kind, &own, &path);
@@ -269,7 +269,7 @@ impl Parser<'_> {
                     let root = name.split('.').next().unwrap_or_default();
                     if !ROOTS.contains(&root) {
                         let finding = Diagnostic::error(format!("`{root}` is not defined in a trigger"));
-                        let help = findings::offer(root, ROOTS);
+                        let help = offer(root, ROOTS);
                         self.findings.push(self.document.locate_text(path, &name, finding.help(help)));
                     } else if let Some(unknown) = members::unknown(&name) {
                         let finding = Diagnostic::error(format!("`{}` is not defined", unknown.name));
@@ -303,8 +303,7 @@ impl Parser<'_> {
                     continue;
                 }
                 let ids: Vec<&str> = inputs.iter().map(|input| input.id.as_str()).collect();
-                let help =
-                    if ids.is_empty() { "the flow has no inputs".to_owned() } else { findings::offer(name, &ids) };
+                let help = if ids.is_empty() { "the flow has no inputs".to_owned() } else { offer(name, &ids) };
                 let finding = Diagnostic::error(format!("the flow has no input `{name}`")).help(help);
                 self.findings.push(self.document.locate_key(&place, finding));
                 continue;

@@ -187,7 +187,7 @@ impl NaiveTimeText {
     /// # Errors
     /// In plain words.
     pub fn read(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no time of day such as 09:00 or 09:00:00+02:00");
+        let wrong = || format!("`{text}` is not a time of day such as 09:00 or 09:00:00+02:00");
         let (time, offset) = match text.find(['+', '-', 'Z', 'z']) {
             Some(at) => text.split_at_checked(at).ok_or_else(wrong)?,
             None => (text, ""),

@@ -101,7 +101,7 @@ impl Access {
         self.hosts.check(request).map_err(|foreign| match foreign {
             Foreign::NoHost => refuse("the request names no host, or more than one".to_owned()),
             Foreign::Host(host) => refuse(format!(
-                "this server does not go by the name `{host}`; if it should, start it with `--host`, or add the name to \
+                "this server does not answer to the name `{host}`; to allow it, start the server with `--host`, or add the name to \
                  `hosts` in jitney.yaml"
             )),
             Foreign::Site => refuse("a page of another site may not call this server".to_owned()),

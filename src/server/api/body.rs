@@ -4,6 +4,8 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use crate::server::api::problem::Problem;
+use crate::task;
+use crate::text::not_json;
 
 /// Reads a body of JSON; an empty one says nothing.
 ///
@@ -11,5 +13,8 @@ use crate::server::api::problem::Problem;
 /// When it is none, or lacks a field; the place in it is told.
 pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
     let body: &[u8] = if body.is_empty() { b"{}" } else { body };
-    serde_json::from_slice(body).map_err(|error| Problem::wrong(format!("the body cannot be read: {error}")))
+    let value = serde_json::from_slice(body);
+    let value = value.map_err(|error| Problem::wrong(format!("the body cannot be read: {}", not_json(&error))))?;
+    task::read(&value)
+        .map_err(|error| Problem::wrong(format!("the body cannot be read: {}", error.plainly(&[]).sentence())))
 }

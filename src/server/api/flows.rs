@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Multipart, Path, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -18,6 +18,7 @@ use crate::engine::missing_files;
 use crate::flow::{LARGEST_FLOW, parse};
 use crate::server::App;
 use crate::server::api::apart::apart;
+use crate::server::api::form::{Upload, broken};
 use crate::server::api::parameters::Parameters;
 use crate::server::api::problem::Problem;
 use crate::tasks;
@@ -85,12 +86,15 @@ fn name_of(text: &str) -> (String, String) {
     (part("namespace"), part("id"))
 }
 
+/// What to say where no flow was sent.
+const NO_FILE: &str = "no flow was sent: send a file of flows as a form (`curl -F fileUpload=@FILE`)";
+
 /// Saves all flows of a file: YAML texts between lines of `---`.
 #[utoipa::path(post, path = "/flows/import", tag = "flows",
     request_body(content = String, content_type = "multipart/form-data", description = "The file as `fileUpload`"),
     responses((status = 200, description = "The flows", body = [Object]), (status = 422, body = Problem)))]
-pub(super) async fn import(State(app): State<Arc<App>>, mut form: Multipart) -> Result<Json<Vec<Value>>, Problem> {
-    let broken = |error: axum::extract::multipart::MultipartError| Problem::wrong(error.body_text());
+pub(super) async fn import(State(app): State<Arc<App>>, upload: Upload) -> Result<Json<Vec<Value>>, Problem> {
+    let mut form = upload.into_form().ok_or_else(|| Problem::wrong(NO_FILE))?;
     let mut saved = Vec::new();
     while let Some(field) = form.next_field().await.map_err(broken)? {
         if field.name() != Some("fileUpload") {
@@ -101,7 +105,7 @@ pub(super) async fn import(State(app): State<Arc<App>>, mut form: Multipart) -> 
         }
     }
     if saved.is_empty() {
-        return Err(Problem::wrong("the form has no file `fileUpload` with a flow in it"));
+        return Err(Problem::wrong(NO_FILE));
     }
     Ok(Json(saved))
 }

@@ -31,6 +31,14 @@ pub(crate) struct Upload {
     ahead: Arc<AtomicUsize>,
 }
 
+impl Upload {
+    /// The form, which the limit of the body alone bounds.
+    pub(super) fn into_form(self) -> Option<Multipart> {
+        self.ahead.store(usize::MAX, Ordering::Relaxed);
+        self.form
+    }
+}
+
 impl<S: Send + Sync> FromRequest<S> for Upload {
     type Rejection = Response;
 
@@ -46,7 +54,10 @@ impl<S: Send + Sync> FromRequest<S> for Upload {
             Body::from_stream(counted)
         });
         let form = <Multipart as OptionalFromRequest<S>>::from_request(request, state).await;
-        Ok(Self { form: form.map_err(IntoResponse::into_response)?, ahead })
+        // A form without a boundary, or what is none, says so itself and in plain text.
+        let unreadable =
+            |_| Problem::wrong("the form cannot be read: send it with `curl -F NAME=VALUE`").into_response();
+        Ok(Self { form: form.map_err(unreadable)?, ahead })
     }
 }
 
@@ -110,7 +121,7 @@ impl Form {
                 return Err(Problem::wrong(format!("the form's fields have more than {LARGEST_TEXT} bytes in all")));
             }
         }
-        String::from_utf8(bytes).map_err(|_| Problem::wrong(format!("the field `{name}` is no text in UTF-8")))
+        String::from_utf8(bytes).map_err(|_| Problem::wrong(format!("the field `{name}` is not UTF-8 text")))
     }
 
     async fn store(
@@ -142,7 +153,7 @@ async fn piece(field: &mut Field<'_>, ahead: &AtomicUsize) -> Result<Option<Byte
 }
 
 /// Why a form cannot be read: what is wrong with it, and the cause below that where there is one.
-fn broken(error: MultipartError) -> Problem {
+pub(super) fn broken(error: MultipartError) -> Problem {
     let mut cause: &dyn std::error::Error = &error;
     while let Some(below) = cause.source() {
         cause = below;

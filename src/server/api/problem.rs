@@ -16,6 +16,7 @@ use crate::flow::Flow;
 use crate::id::ExecutionId;
 use crate::journal::JournalError;
 use crate::server::App;
+use crate::text::chain;
 
 /// Why a request was not served.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -77,7 +78,7 @@ impl Problem {
     }
 
     fn findings(findings: Vec<Diagnostic>) -> Self {
-        let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        let lines: Vec<String> = findings.iter().map(Diagnostic::sentence).collect();
         Self { findings, ..Self::wrong(lines.join("\n")) }
     }
 
@@ -87,13 +88,7 @@ impl Problem {
 
     /// Something of our own failed.
     pub(crate) fn internal(error: &dyn std::error::Error) -> Self {
-        let mut message = error.to_string();
-        let mut next = error.source();
-        while let Some(cause) = next {
-            message = format!("{message}: {cause}");
-            next = cause.source();
-        }
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, chain(error))
     }
 }
 
@@ -120,7 +115,7 @@ impl From<EngineError> for Problem {
             EngineError::Elsewhere { ref what, .. } => {
                 let way = match what.split_once(' ') {
                     Some(("execution", _)) => "`?retarget=true` resumes or restarts it with the new one",
-                    _ => "to go on with the new one stop the server and use `jitney backfill resume ID --retarget`",
+                    _ => "to continue with the new one, stop the server and use `jitney backfill resume ID --retarget`",
                 };
                 Self::conflict(format!("{error}; {way}"))
             }
@@ -149,7 +144,7 @@ impl From<BackfillError> for Problem {
             BackfillError::Wrong(findings) => Self::findings(findings),
             BackfillError::Unknown(_) => Self::missing(error.to_string()),
             BackfillError::NotNow(finding) => {
-                Self { message: finding.to_string(), findings: vec![*finding], ..Self::conflict("") }
+                Self { message: finding.sentence(), findings: vec![*finding], ..Self::conflict("") }
             }
             BackfillError::Target(_) => Self::new(StatusCode::BAD_GATEWAY, error.to_string()),
             BackfillError::Engine(error) => error.into(),

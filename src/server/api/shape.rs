@@ -65,6 +65,8 @@ pub(crate) struct TaskRunShape {
     outputs: Map<String, Value>,
     /// Why its latest attempt failed.
     error: Option<String>,
+    /// What to do about it.
+    help: Option<String>,
 }
 
 /// An execution.
@@ -180,5 +182,6 @@ fn task_run(id: &str, task_id: &str, task: &TaskRun) -> TaskRunShape {
         attempts: task.attempts,
         outputs: task.outputs.clone(),
         error: task.error.as_ref().map(|error| error.message.clone()),
+        help: task.error.as_ref().and_then(|error| error.help.clone()),
     }
 }

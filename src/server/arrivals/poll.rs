@@ -9,7 +9,7 @@ use crate::clock;
 use crate::flow::trigger::HttpPoll;
 use crate::secret::hide_address;
 use crate::text::plain;
-use crate::web::follow;
+use crate::web::{follow, reason};
 
 /// The most that is read of an answer.
 const MOST: usize = 1 << 20;
@@ -47,10 +47,11 @@ impl Arrivals {
         let fields = self.scheduler.rendered(&one.key, &fields, clock::now())?;
         let uri = plain(&fields["uri"]);
         let method = poll.method.to_uppercase();
-        let method = reqwest::Method::from_bytes(method.as_bytes()).map_err(|_| format!("`{method}` is no method"))?;
+        let method =
+            reqwest::Method::from_bytes(method.as_bytes()).map_err(|_| format!("`{method}` is not an HTTP method"))?;
         let shown = self.scheduler.redactor().without_known(&uri);
         let shown = hide_address(shown.split(['?', '#']).next().unwrap_or_default());
-        let failed = |error: reqwest::Error| format!("cannot ask {shown}: {}", error.without_url());
+        let failed = |error: reqwest::Error| format!("cannot ask {shown}: {}", reason(&error));
         let mut request = self.client.request(method, &uri);
         for (name, value) in fields["headers"].as_object().into_iter().flatten() {
             request = request.header(name, plain(value));

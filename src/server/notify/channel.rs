@@ -157,7 +157,8 @@ impl Channel {
 }
 
 async fn send_mail(mail: &Mail, message: &str) -> Result<(), String> {
-    let address = |text: &str| text.parse::<Mailbox>().map_err(|error| format!("`{text}` is no mail address: {error}"));
+    let address =
+        |text: &str| text.parse::<Mailbox>().map_err(|error| format!("`{text}` is not a mail address: {error}"));
     let mut builder = Message::builder().from(address(&mail.from)?);
     for to in &mail.to {
         builder = builder.to(address(to)?);

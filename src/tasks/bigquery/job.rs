@@ -123,7 +123,7 @@ impl BigQuery<'_> {
             Err(failure) if failure.is(StatusCode::CONFLICT) => {
                 let place = told_location(&failure).or_else(|| self.location.clone());
                 let found = JobReference { location: place, ..reference.clone() };
-                self.context.info(format!("found {}, which was asked for before", text(&found.job_id)));
+                self.context.info(format!("found {}, which was started before", text(&found.job_id)));
                 Ok((self.look(&work.what, &found).await?, false))
             }
             Err(failure) => Err(failure.into()),

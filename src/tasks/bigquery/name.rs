@@ -15,7 +15,7 @@ pub struct TableName {
     pub(super) project: String,
     /// Its dataset.
     pub(super) dataset: String,
-    /// Its own name, with a partition behind `$` where one is meant.
+    /// Its own name, with a partition after `$` where one is meant.
     pub(super) table: String,
 }
 
@@ -27,7 +27,7 @@ impl TableName {
     /// When it is no such name, or one that BigQuery would refuse.
     pub(super) fn parse(text: &str, project: &str) -> Result<Self, TaskError> {
         let wrong = |problem: &str| {
-            TaskError::permanent(format!("`{text}` is no table: {problem}")).help("write dataset.table")
+            TaskError::permanent(format!("`{text}` is not a table name: {problem}")).help("write dataset.table")
         };
         if text.matches('`').count() % 2 == 1 {
             return Err(wrong("its backquotes are not closed"));
@@ -87,7 +87,7 @@ pub(super) fn check_dataset(name: &str) -> Result<(), TaskError> {
     let better: String = name.chars().map(|letter| if fits(letter) { letter } else { '_' }).take(1024).collect();
     let better = if better.is_empty() { "zoomcamp".to_owned() } else { better };
     Err(TaskError::permanent(format!(
-        "`{name}` is no name for a dataset: BigQuery takes letters, digits and underscores only"
+        "`{name}` is not a valid dataset name: BigQuery takes letters, digits and underscores only"
     ))
     .help(format!("a project or a bucket may have dashes in its name, a dataset may not: call it `{better}`")))
 }

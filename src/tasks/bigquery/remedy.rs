@@ -58,7 +58,7 @@ fn reading(message: &str) -> Option<String> {
     } else if says("already exists: table") || says("already exists and") {
         "`write_disposition: WRITE_APPEND` adds to the table, `WRITE_TRUNCATE` replaces its rows"
     } else if says("error while reading data") || says("too many errors") || says("could not parse") {
-        "mend the file or the schema (`csv_options: {skip_leading_rows: 1}` skips a header), or let some rows be left out: \
+        "correct the file or the schema (`csv_options: {skip_leading_rows: 1}` skips a header), or skip some bad rows: \
          `max_bad_records: 10`"
     } else {
         return None;

@@ -29,7 +29,7 @@ pub(super) fn read(context: &TaskContext, given: &Value) -> Result<TableSchema, 
 fn of_text(text: &str, name: &str) -> Result<TableSchema, TaskError> {
     let value = serde_json::from_str(text).map_err(|error| {
         let place = format!("{name}:{}:{}", error.line(), error.column());
-        TaskError::permanent(format!("{place}: the schema is no JSON")).because(error).help(EXAMPLE)
+        TaskError::permanent(format!("{place}: the schema is not JSON")).because(error).help(EXAMPLE)
     })?;
     of_value(value, name)
 }
@@ -119,7 +119,7 @@ mod tests {
         let schema = of_text(text, "s.json").unwrap();
         assert_eq!(fields(&schema).iter().map(sql_type).collect::<Vec<_>>(), ["STRING", "INT64"]);
         let message = |text| of_text(text, "s.json").unwrap_err().message;
-        assert!(message("[{]").starts_with("s.json:1:3: the schema is no JSON"));
+        assert!(message("[{]").starts_with("s.json:1:3: the schema is not JSON"));
         assert!(message(r#"[{"name": "a", "type": "VARCHAR"}]"#).starts_with("s.json: at [0].type: unknown variant"));
         assert!(message(r#"[{"name": "a", "type": "DATE"}, {"name": "A", "type": "DATE"}]"#).contains("two columns"));
         assert!(message("[]").contains("empty"));

@@ -1,9 +1,10 @@
 //! `allow_failure`
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::NoOutputs;
 use crate::task::{Branch, Expansion, Task, TaskContext, TaskError};
 
 /// Runs tasks one after another; when one fails, the flow continues with a warning.
@@ -28,6 +29,10 @@ impl Task for AllowFailure {
       type: sleep
       duration: 1s";
     type Outputs = Expansion;
+
+    fn output_schema() -> Schema {
+        schemars::schema_for!(NoOutputs)
+    }
 
     async fn run(&self, _: &TaskContext) -> Result<Expansion, TaskError> {
         Ok(Expansion { allow_failure: true, ..Expansion::of("tasks") })

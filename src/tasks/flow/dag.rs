@@ -1,9 +1,10 @@
 //! `dag`
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::NoOutputs;
 use crate::task::{Branch, Expansion, Task, TaskContext, TaskError};
 
 /// Runs each task as soon as those that it depends on have ended well.
@@ -36,6 +37,10 @@ impl Task for Dag {
         message: second
       dependsOn: [first]";
     type Outputs = Expansion;
+
+    fn output_schema() -> Schema {
+        schemars::schema_for!(NoOutputs)
+    }
 
     async fn run(&self, _: &TaskContext) -> Result<Expansion, TaskError> {
         Ok(Expansion::of("tasks").at_a_time(self.concurrent))

@@ -1,9 +1,10 @@
 //! `each_parallel`
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::NoOutputs;
 use super::for_each::list;
 use crate::task::{Branch, Expansion, Task, TaskContext, TaskError};
 
@@ -31,7 +32,7 @@ impl Task for EachParallel {
     const EXAMPLE: &'static str = "\
 - id: colours
   type: each_parallel
-  value: [\"green\", \"yellow\"]
+  values: [\"green\", \"yellow\"]
   tasks:
     - id: name
       type: log
@@ -40,6 +41,10 @@ impl Task for EachParallel {
       type: sleep
       duration: 1s";
     type Outputs = Expansion;
+
+    fn output_schema() -> Schema {
+        schemars::schema_for!(NoOutputs)
+    }
 
     async fn run(&self, _: &TaskContext) -> Result<Expansion, TaskError> {
         let expansion = Expansion::of("tasks").each(list(&self.values)?).at_a_time(self.concurrent);

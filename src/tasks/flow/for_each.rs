@@ -1,9 +1,10 @@
 //! `for_each`
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::NoOutputs;
 use crate::task::{Branch, Expansion, Task, TaskContext, TaskError};
 
 /// Runs tasks once for each value of a list: `taskrun.value` is the value, `taskrun.iteration` its place from 0. Later
@@ -44,6 +45,10 @@ impl Task for ForEach {
       type: log
       message: month {{ taskrun.value }}";
     type Outputs = Expansion;
+
+    fn output_schema() -> Schema {
+        schemars::schema_for!(NoOutputs)
+    }
 
     async fn run(&self, _: &TaskContext) -> Result<Expansion, TaskError> {
         Ok(Expansion::of("tasks").each(list(&self.values)?).at_a_time(self.concurrency_limit))

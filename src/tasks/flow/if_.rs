@@ -1,7 +1,7 @@
 //! `if`
 
-use schemars::JsonSchema;
-use serde::Deserialize;
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::flow::expression::is_truthy;
@@ -22,6 +22,14 @@ pub struct If {
     otherwise: Vec<Value>,
 }
 
+/// What the condition came to.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Decided {
+    /// Whether the condition holds.
+    evaluation_result: bool,
+}
+
 impl Task for If {
     const NAME: &'static str = "if";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.flow.If", "io.kestra.core.tasks.flows.If"];
@@ -40,8 +48,12 @@ impl Task for If {
       message: a yellow one";
     type Outputs = Expansion;
 
+    fn output_schema() -> Schema {
+        schemars::schema_for!(Decided)
+    }
+
     async fn run(&self, _: &TaskContext) -> Result<Expansion, TaskError> {
         let holds = is_truthy(&self.condition);
-        Ok(Expansion::of(if holds { "then" } else { "else" }).output("evaluationResult", holds))
+        Ok(Expansion::of(if holds { "then" } else { "else" }).giving(&Decided { evaluation_result: holds }))
     }
 }

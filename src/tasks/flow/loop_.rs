@@ -1,7 +1,7 @@
 //! `loop`
 
-use schemars::JsonSchema;
-use serde::Deserialize;
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::flow::FlowOutput;
@@ -57,6 +57,24 @@ fn yes() -> bool {
     true
 }
 
+/// What is known when the loop begins.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Counted {
+    iteration_count: usize,
+}
+
+/// What the iterations gave.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(dead_code, reason = "the engine gathers it; the struct is here for its documentation")]
+struct Gathered {
+    /// How many values there are.
+    iteration_count: usize,
+    /// The outputs of each iteration, as `{item: {value, iteration, key}, outputs}`, in the order of the values.
+    outputs: Vec<Value>,
+}
+
 impl Task for Loop {
     const NAME: &'static str = "loop";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.flow.Loop"];
@@ -76,11 +94,15 @@ impl Task for Loop {
       format: \"month {{ item.value }}\"";
     type Outputs = Expansion;
 
+    fn output_schema() -> Schema {
+        schemars::schema_for!(Gathered)
+    }
+
     async fn run(&self, context: &TaskContext) -> Result<Expansion, TaskError> {
         let (values, keys) = self.list(context)?;
         let count = values.len();
         let expansion = Expansion::of("tasks").each(values).at_a_time(self.concurrency_limit);
-        let expansion = expansion.output("iterationCount", count);
+        let expansion = expansion.giving(&Counted { iteration_count: count });
         Ok(Expansion { keys, isolated: true, go_on: !self.transmit_failed, ..expansion })
     }
 }

@@ -16,3 +16,22 @@ pub mod subflow;
 pub mod switch;
 pub mod wait_for;
 pub mod working_directory;
+
+/// None of its own; those of its tasks are found under their ids.
+#[derive(schemars::JsonSchema)]
+struct NoOutputs {}
+
+#[cfg(test)]
+mod tests {
+    use crate::task::Expansion;
+    use crate::tasks::ALL;
+
+    #[test]
+    fn what_a_task_decides_is_not_what_it_gives() {
+        let decided = schemars::schema_for!(Expansion);
+        for task in ALL.iter().filter(|task| task.is_flowable()) {
+            let outputs = (task.outputs)();
+            assert!(outputs.get("properties") != decided.get("properties"), "{}", task.name);
+        }
+    }
+}

@@ -1,9 +1,10 @@
 //! `parallel`
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::NoOutputs;
 use crate::task::{Branch, Expansion, Task, TaskContext, TaskError};
 
 /// Runs tasks side by side, all of them to the end, even when one fails.
@@ -34,6 +35,10 @@ impl Task for Parallel {
       type: sleep
       duration: 1s";
     type Outputs = Expansion;
+
+    fn output_schema() -> Schema {
+        schemars::schema_for!(NoOutputs)
+    }
 
     async fn run(&self, _: &TaskContext) -> Result<Expansion, TaskError> {
         Ok(Expansion::of("tasks").at_a_time(self.concurrent))

@@ -34,7 +34,7 @@ fn questions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Input>, D
     let inputs = Vec::<Input>::deserialize(deserializer)?;
     match inputs.iter().find(|input| input.kind == InputType::Secret) {
         Some(input) => Err(D::Error::custom(format!(
-            "`{}` cannot be a SECRET: what a pause is told is kept; use an input of the flow, or secret()",
+            "`{}` cannot be a SECRET: the answers to a pause are stored; use an input of the flow, or secret()",
             input.id
         ))),
         None => Ok(inputs),

@@ -1,9 +1,10 @@
 //! `sequential`
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::NoOutputs;
 use crate::task::{Branch, Expansion, Task, TaskContext, TaskError};
 
 /// Runs tasks one after another, as one task: with `errors`, `finally` or a condition of its own.
@@ -35,6 +36,10 @@ impl Task for Sequential {
       type: log
       message: one of them failed";
     type Outputs = Expansion;
+
+    fn output_schema() -> Schema {
+        schemars::schema_for!(NoOutputs)
+    }
 
     async fn run(&self, _: &TaskContext) -> Result<Expansion, TaskError> {
         Ok(Expansion::of("tasks"))

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
-use serde::Deserialize;
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::task::{Branch, Expansion, Task, TaskContext, TaskError};
@@ -21,6 +21,15 @@ pub struct Switch {
     #[serde(default)]
     #[expect(dead_code, reason = "the engine runs sub-tasks; the field is here for its documentation and its check")]
     defaults: Vec<Value>,
+}
+
+/// Which case was chosen.
+#[derive(Serialize, JsonSchema)]
+struct Chosen {
+    /// The value that names the case.
+    value: String,
+    /// Whether it is no case, so that the tasks of `defaults` run.
+    defaults: bool,
 }
 
 impl Task for Switch {
@@ -43,9 +52,13 @@ impl Task for Switch {
       message: another one";
     type Outputs = Expansion;
 
+    fn output_schema() -> Schema {
+        schemars::schema_for!(Chosen)
+    }
+
     async fn run(&self, _: &TaskContext) -> Result<Expansion, TaskError> {
         let is_case = self.cases.contains_key(&self.value);
         let branch = if is_case { format!("cases.{}", self.value) } else { "defaults".to_owned() };
-        Ok(Expansion::of(branch).output("value", self.value.as_str()).output("defaults", !is_case))
+        Ok(Expansion::of(branch).giving(&Chosen { value: self.value.clone(), defaults: !is_case }))
     }
 }

@@ -1,6 +1,6 @@
 //! `wait_for`
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -21,7 +21,7 @@ pub struct WaitFor {
     tasks: Vec<Value>,
     /// The task, where there is only one.
     task: Option<Value>,
-    /// How often, and how long.
+    /// How often the condition is checked, and for how long.
     #[serde(default)]
     check_frequency: CheckFrequency,
     /// Whether the task fails when the condition does not hold by then; otherwise the flow continues.
@@ -39,6 +39,15 @@ struct CheckFrequency {
     max_iterations: Option<u32>,
     /// The longest time in all; there is no limit by default.
     max_duration: Option<Span>,
+}
+
+/// How far it has come.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(dead_code, reason = "the engine counts; the struct is here for its documentation")]
+struct Waited {
+    /// How often the tasks have run, the run of the moment among them.
+    iteration_count: u32,
 }
 
 impl Task for WaitFor {
@@ -59,6 +68,10 @@ impl Task for WaitFor {
       type: return
       format: \"{{ outputs.ready.iterationCount }}\"";
     type Outputs = Expansion;
+
+    fn output_schema() -> Schema {
+        schemars::schema_for!(Waited)
+    }
 
     async fn run(&self, _: &TaskContext) -> Result<Expansion, TaskError> {
         let CheckFrequency { interval, max_iterations, max_duration } = self.check_frequency;

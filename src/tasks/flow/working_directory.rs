@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::Value;
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::folder_cache::Cache;
 use crate::task::{Branch, Expansion, Outputs, Task, TaskContext, TaskError};
@@ -35,6 +35,14 @@ pub struct WorkingDirectory {
     cache: Option<Cache>,
 }
 
+/// The files that were kept.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Kept {
+    /// The addresses of the files that `outputFiles` names, by their names.
+    output_files: Map<String, Value>,
+}
+
 impl Task for WorkingDirectory {
     const NAME: &'static str = "working_directory";
     const ALIASES: &'static [&'static str] =
@@ -59,6 +67,10 @@ impl Task for WorkingDirectory {
       commands: [ls -l]";
     type Outputs = Expansion;
 
+    fn output_schema() -> Schema {
+        schemars::schema_for!(Kept)
+    }
+
     async fn run(&self, context: &TaskContext) -> Result<Expansion, TaskError> {
         let name = format!("{}.{}.shared", context.execution, Workspace::plain(context.run.as_str()));
         let folder = context.settings.home.join("work").join(&name);
@@ -81,6 +93,9 @@ impl Task for WorkingDirectory {
         }
         let taken = workspace.take(context, &self.output_files)?;
         let files = taken.into_iter().map(|(name, uri)| (name, Value::from(uri))).collect();
-        Ok(Outputs::from_iter([("outputFiles".to_owned(), Value::Object(files))]))
+        let Ok(Value::Object(kept)) = serde_json::to_value(Kept { output_files: files }) else {
+            return Ok(Outputs::new());
+        };
+        Ok(kept)
     }
 }

@@ -19,7 +19,7 @@ impl Address {
             |problem: &str| TaskError::permanent(format!("`{text}` {problem}")).help("write gs://bucket/folder/name");
         let (bucket, name) = match (text.split_once("://"), bucket) {
             (Some(("gs", rest)), _) => rest.split_once('/').unwrap_or((rest, "")),
-            (Some(_), _) => return Err(wrong("is no address on Cloud Storage")),
+            (Some(_), _) => return Err(wrong("is not a Cloud Storage address")),
             (None, Some(bucket)) => {
                 (bucket.strip_prefix("gs://").unwrap_or(bucket).trim_end_matches('/'), text.trim_start_matches('/'))
             }
@@ -29,7 +29,7 @@ impl Address {
             return Err(wrong("names no bucket"));
         }
         if name.len() > 1024 || name.contains(['\r', '\n']) {
-            return Err(wrong("is no name for an object: it has over 1,024 bytes, or a line break"));
+            return Err(wrong("is not a valid object name: it is longer than 1,024 bytes, or has a line break"));
         }
         Ok(Self { bucket: bucket.to_owned(), name: name.to_owned() })
     }
@@ -90,12 +90,12 @@ mod tests {
     #[test]
     fn what_is_no_address_is_refused() {
         for (text, words) in [
-            ("s3://b/a", "is no address on Cloud Storage"),
+            ("s3://b/a", "is not a Cloud Storage address"),
             ("a.csv", "names no bucket"),
             ("gs:///a", "names no bucket"),
             ("gs://b", "names a folder"),
             ("gs://b/a/", "names a folder"),
-            ("gs://b/a\nb", "is no name for an object"),
+            ("gs://b/a\nb", "is not a valid object name"),
         ] {
             let error = Address::of_object(text, None).unwrap_err();
             assert!(error.message.contains(words), "{text}: {error}");

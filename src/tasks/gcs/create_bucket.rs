@@ -279,15 +279,15 @@ fn check_name(name: &str) -> Result<(), TaskError> {
     let letters = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "-_.".contains(letter);
     let ends = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
     let problem = match name {
-        _ if !name.chars().all(letters) => "holds something else than small letters, digits and dashes",
+        _ if !name.chars().all(letters) => "use lower-case letters, digits, `-`, `_` and `.`",
         _ if !(3..=222).contains(&name.len()) || name.split('.').any(|part| part.len() > 63) => {
-            "has not 3 to 63 letters"
+            "it must have 3 to 63 characters"
         }
-        _ if !name.starts_with(ends) || !name.ends_with(ends) => "does not begin and end with a letter or digit",
-        _ if name.starts_with("goog") || name.contains("google") => "holds Google's own name",
+        _ if !name.starts_with(ends) || !name.ends_with(ends) => "it must begin and end with a letter or digit",
+        _ if name.starts_with("goog") || name.contains("google") => "it must not contain `google` or begin with `goog`",
         _ => return Ok(()),
     };
-    Err(TaskError::permanent(format!("`{name}` is no name for a bucket: it {problem}"))
+    Err(TaskError::permanent(format!("`{name}` is not a valid bucket name: {problem}"))
         .help("choose a name such as your-project-taxi"))
 }
 

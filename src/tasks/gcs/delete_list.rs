@@ -12,7 +12,7 @@ use crate::task::{Task, TaskContext, TaskError};
 use crate::text::count;
 
 google_task! {
-    /// Deletes the objects of Cloud Storage whose addresses begin alike or fit a pattern.
+    /// Deletes the objects of Cloud Storage below a prefix, or those that match a pattern.
     #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
     pub struct DeleteList {

@@ -54,7 +54,8 @@ pub(super) async fn send(store: &Store<'_>, source: &Source, now: u64) -> Result
 }
 
 fn stopped(source: &Source) -> TaskError {
-    TaskError::cancelled(format!("stopped {}", source.what)).help("what is there stays: the next try goes on from it")
+    TaskError::cancelled(format!("stopped {}", source.what))
+        .help("the part that is there is kept: the next attempt continues from it")
 }
 
 impl Upload<'_> {

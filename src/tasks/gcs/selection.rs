@@ -54,7 +54,7 @@ pub(super) fn pattern(text: Option<&str>) -> Result<Option<Regex>, TaskError> {
         Regex::new(&format!("^(?:{text})$")).map_err(|error| {
             let problem = error.to_string();
             let last = problem.lines().last().unwrap_or_default().trim().to_owned();
-            TaskError::permanent(format!("`{text}` is no regular expression: {last}"))
+            TaskError::permanent(format!("`{text}` is not a regular expression: {last}"))
                 .help("it has to fit the whole address, as in `.*2020-0[1-6]\\.csv\\.gz`")
         })
     };

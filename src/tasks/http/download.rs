@@ -193,7 +193,7 @@ impl Download {
             fetched = fetch.run() => fetched?,
             () = context.cancel.cancelled() => {
                 let message = format!("stopped downloading {}", fetch.shown);
-                return Err(TaskError::cancelled(message).help("what is here stays: the next try goes on from it"));
+                return Err(TaskError::cancelled(message).help("the part that is here is kept: the next attempt continues from it"));
             }
         };
         context.note_origin(&fetch.target, &message::origin(&fetch.url, &context.settings.redactor))?;

@@ -225,7 +225,7 @@ impl Fetch<'_> {
         while let Some(piece) = response.chunk().await.map_err(|error| self.cut(reached, error))? {
             reached += piece.len() as u64;
             if reached > self.max_bytes {
-                return Err(self.too_large("it goes on after that"));
+                return Err(self.too_large("it continues after that"));
             }
             if reached - looked >= LOOK_AT_DISK {
                 self.look_for_room(LOOK_AT_DISK)?;
@@ -251,7 +251,7 @@ impl Fetch<'_> {
         }
         let message = format!("{}: only {speed:.0} bytes a second have come lately", self.what());
         let help =
-            format!("`min_speed: {}` is less than what is wanted; a slow server gets a lower one", self.min_speed);
+            format!("`min_speed: {}` is less than the minimum; set a lower one for a slow server", self.min_speed);
         Err(Trouble::Again(TaskError::transient(message).code(SLOW).help(help), None))
     }
 

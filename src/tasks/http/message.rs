@@ -24,7 +24,7 @@ const SECRET: &[&str] = &["authorization", "cookie", "key", "token", "secret"];
 pub(super) fn address(text: &str, redactor: &Redactor) -> Result<Url, TaskError> {
     let shown = || hide_address(without_query(&redactor.without_known(text)));
     let url = Url::parse(text)
-        .map_err(|error| TaskError::permanent(format!("`{}` is no address", shown())).because(error))?;
+        .map_err(|error| TaskError::permanent(format!("`{}` is not an address", shown())).because(error))?;
     if redactor.without_known(text) == HIDDEN {
         // As a whole it is a secret, and so it is as the client writes it.
         redactor.learn(url.as_str());

@@ -267,7 +267,7 @@ impl Proxy {
     fn way(&self) -> Result<reqwest::Proxy, TaskError> {
         let address = format!("http://{}:{}", self.address.as_deref().unwrap_or_default(), self.port.unwrap_or(80));
         let proxy = reqwest::Proxy::all(address)
-            .map_err(|error| TaskError::permanent("`options.proxy` is no proxy").because(error))?;
+            .map_err(|error| TaskError::permanent("`options.proxy` is not a proxy address").because(error))?;
         Ok(match &self.username {
             Some(user) => proxy.basic_auth(user, self.password.as_deref().unwrap_or_default()),
             None => proxy,

@@ -26,7 +26,7 @@ const MOST: usize = 10_000_000;
 pub struct Request {
     /// An `http://` or `https://` address.
     uri: String,
-    /// What is asked for.
+    /// The HTTP method.
     #[serde(default)]
     method: Method,
     /// What is added to the address behind `?`; a list gives the name several times.

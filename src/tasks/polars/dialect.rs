@@ -264,7 +264,7 @@ impl<'a> Rewriting<'a> {
             ("div", [_, _]) => {
                 refused("`div`, which would round down", "write `a / b`, which is whole for whole numbers")
             }
-            ("initcap", _) => refused("`initcap`, which would begin a word behind a digit", "use `upper` and `lower`"),
+            ("initcap", _) => refused("`initcap`, which would begin a word after a digit", "use `upper` and `lower`"),
             ("log", [number]) => finite(&format!("log10({number})"), &[number]).map(Some),
             ("log", [base, number]) => finite(&format!("log({number}, {base})"), &[base, number]).map(Some),
             ("strpos", [text, part]) => position(text, part).map(Some),

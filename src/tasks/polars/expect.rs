@@ -116,7 +116,7 @@ fn one_of(rule: &Among, columns: &Columns) -> std::result::Result<Condition, Tas
     if rule.values.len() > values.len() {
         values.push("…".to_owned());
     }
-    Ok(Condition::Rows { column, wrong, wants: format!("is none of {}", values.join(", ")) })
+    Ok(Condition::Rows { column, wrong, wants: format!("is not one of {}", values.join(", ")) })
 }
 
 fn fresh(rule: &Freshness, columns: &Columns) -> std::result::Result<Condition, TaskError> {
@@ -149,7 +149,9 @@ fn literal(field: &str, value: &Value, (name, kind): &(String, ColumnType)) -> s
         kind => expression::moment(&text, *kind).and_then(PolarsResult::ok),
     };
     let word = format!("{kind:?}").to_lowercase();
-    found.ok_or_else(|| TaskError::permanent(format!("`{field}`: {value} is no value of `{name}`, which holds {word}")))
+    found.ok_or_else(|| {
+        TaskError::permanent(format!("`{field}`: {value} is not a value of `{name}`, which holds {word}"))
+    })
 }
 
 /// What one rule has seen.
@@ -312,7 +314,7 @@ impl Checks {
         }
         Err(Box::new(
             Diagnostic::error(format!("the data is not as expected: {}", failures.join("; ")))
-                .help("mend the data or the rule; `on_fail: warn` lets such data pass with a warning"),
+                .help("correct the data or the rule; `on_fail: warn` accepts such data with a warning"),
         ))
     }
 }
@@ -365,7 +367,7 @@ mod tests {
         assert_eq!(failure(recent), "`day` is less than \"2020-04-02\" in 2 of 4 rows, such as 2020-04-01; 2020-04-01");
         assert_eq!(
             failure(json!({"in": {"column": "id", "values": [1]}})),
-            "`id` is none of 1 in 1 of 4 rows, such as 2"
+            "`id` is not one of 1 in 1 of 4 rows, such as 2"
         );
         assert_eq!(failure(json!({"row_count": {"min": 5}})), "it has 4 rows, fewer than 5");
         assert_eq!(failure(json!({"row_count": {"max": 3}})), "it has 4 rows, more than 3");

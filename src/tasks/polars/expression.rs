@@ -10,7 +10,7 @@ use super::meaning::{self, Meaning};
 use super::{dialect, sql};
 use crate::diagnostic::nearest;
 use crate::stream::ColumnType;
-use crate::task::TaskError;
+use crate::task::{NO_COLUMN, TaskError};
 
 /// Columns by name, with what they hold.
 pub type Columns = [(String, ColumnType)];
@@ -134,9 +134,9 @@ pub fn unknown_column(field: &str, name: &str, columns: &Columns) -> TaskError {
     let names: Vec<&str> = columns.iter().map(|(column, _)| column.as_str()).collect();
     let help = match nearest(name, names.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("the columns are {}", names.join(", ")),
+        None => format!("the columns are `{}`", names.join("`, `")),
     };
-    TaskError::permanent(format!("`{field}`: there is no column `{name}`")).help(help)
+    TaskError::permanent(format!("`{field}`: there is no column `{name}`")).help(help).code(NO_COLUMN)
 }
 
 /// What Polars says, in one plain line.

@@ -93,7 +93,7 @@ impl Meaning {
         if self.is_arithmetic()
             && let Some(field) = numbers.iter().find(|field| !is_number(field.dtype()))
         {
-            let message = format!("`{}` is {}, and no number", field.name(), shown(field.dtype()));
+            let message = format!("`{}` is {}, not a number", field.name(), shown(field.dtype()));
             return Err(PolarsError::InvalidOperation(message.into()));
         }
         Ok(Field::new(
@@ -146,7 +146,7 @@ impl Meaning {
     }
 
     fn whole_numbers(self, rows: &Rows, name: PlSmallStr, columns: &[Column]) -> PolarsResult<Column> {
-        let [left, right] = columns else { return Err(PolarsError::ComputeError("two numbers are wanted".into())) };
+        let [left, right] = columns else { return Err(PolarsError::ComputeError("it takes two numbers".into())) };
         let (left, right) = (Ints::of(left)?, Ints::of(right)?);
         rows.ints(name, |row| {
             let (Some(left), Some(right)) = (left.get(row), right.get(row)) else { return Ok(None) };
@@ -166,7 +166,7 @@ impl Meaning {
     }
 
     fn numbers(self, rows: &Rows, name: PlSmallStr, columns: &[Column]) -> PolarsResult<Column> {
-        let [left, right] = columns else { return Err(PolarsError::ComputeError("two numbers are wanted".into())) };
+        let [left, right] = columns else { return Err(PolarsError::ComputeError("it takes two numbers".into())) };
         let (left, right) = (Floats::of(left)?, Floats::of(right)?);
         rows.floats(name, |row| {
             let (Some(left), Some(right)) = (left.get(row), right.get(row)) else { return Ok(None) };

@@ -372,7 +372,7 @@ fn each(batches: Batches, mut change: impl FnMut(DataFrame) -> PolarsResult<Data
 fn condition(text: &str, columns: &Columns) -> Result<Expr, TaskError> {
     let (expression, dtype) = expression::parse("filter", text, columns)?;
     if dtype != DataType::Boolean {
-        return Err(TaskError::permanent(format!("`filter`: `{text}` is neither true nor false"))
+        return Err(TaskError::permanent(format!("`filter`: `{text}` is not true or false"))
             .help("write a comparison, such as `total_amount > 0`"));
     }
     Ok(expression)

@@ -18,6 +18,7 @@ use crate::tasks::appended::address;
 use crate::tasks::bad_rows::{BadRows, Rejected};
 use crate::tasks::csv_fields::reads_csv;
 use crate::tasks::steady::Steady;
+use crate::text::count;
 
 reads_csv! { with_steps! {
     /// Reads a file, changes its rows and writes them to another. CSV (compressed or not), Parquet and NDJSON come in;
@@ -63,7 +64,7 @@ impl Task for PolarsTransform {
   type: polars.transform
   from: \"{{ outputs.extract.uri }}\"
   to: trips.parquet
-  schema: {VendorID: int, lpep_pickup_datetime: timestamp, total_amount: float}
+  schema: {VendorID: int, lpep_pickup_datetime: timestamp, tip_amount: float, total_amount: float}
   filter: total_amount > 0
   with_columns: {tip_share: tip_amount / total_amount}
   row_id: {columns: [VendorID, lpep_pickup_datetime, total_amount]}
@@ -99,7 +100,7 @@ impl Task for PolarsTransform {
             work.await.map_err(|error| TaskError::permanent("the transform broke off").because(error))??;
         warnings.iter().for_each(|warning| context.warn(warning));
         if let Some(uri) = &written.rejected_uri {
-            context.warn(format!("{} bad rows were set aside in {uri}", written.rows_rejected));
+            context.warn(format!("{} rejected; see {uri}", count(written.rows_rejected, "bad row")));
         }
         Ok(written)
     }
@@ -141,9 +142,7 @@ impl Job {
     fn work(mut self) -> Result<(Written, Vec<String>), TaskError> {
         let started = Instant::now();
         let reader = Reader::open(&self.input.path, &self.options, self.progress.clone())?;
-        let hint = reader.hint().map(str::to_owned);
-        let plan = self.steps.plan(reader.columns(), &|_| None);
-        let plan = plan.map_err(|error| TaskError { help: hint.or(error.help), ..error })?;
+        let plan = self.steps.plan(reader.columns(), &|_| None).map_err(|error| reader.of_columns(error))?;
         let (rows_read, rows_written) = self.copy(reader, &plan)?;
         let bytes = std::fs::metadata(&self.output.path).map_or(0, |file| file.len());
         let written = Written {

@@ -72,7 +72,7 @@ impl Rows {
     /// Why these are not, in words about a table.
     pub(super) fn missing(&self, table: &str, loaded: u64) -> String {
         match self {
-            Self { obstacle: Some(why), .. } => format!("whether `{table}` holds it cannot be told: {why}"),
+            Self { obstacle: Some(why), .. } => format!("it is not known whether `{table}` holds it: {why}"),
             Self { all, own, .. } if all == own => {
                 format!("`{table}` holds {} of {}", thousands(*own), count(loaded, "row"))
             }

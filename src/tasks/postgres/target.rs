@@ -9,7 +9,7 @@ use crate::postgres::name::{TableName, quote_name, unquoted};
 use crate::postgres::sql::{quote, statements};
 use crate::postgres::{explain, explain_in};
 use crate::stream::ColumnType;
-use crate::task::{Conflict, TaskError};
+use crate::task::{Conflict, NO_COLUMN, TaskError};
 
 use super::create::create_table;
 use super::kind::Kind;
@@ -265,12 +265,14 @@ impl Target {
             missing.join("`, `"),
             self.name
         ))
-        .help(help))
+        .help(help)
+        .code(NO_COLUMN))
     }
 
     fn extra(&self, name: &str, from_file: &[String]) -> TaskError {
         if name.is_empty() {
             return TaskError::permanent("the file has a column without a name")
+                .code(NO_COLUMN)
                 .help("leave it out with `on_extra_column: ignore`, or name the columns with `header: false`, `skip_lines: 1` and `columns`");
         }
         // Only a column that the file has not can be the one that is meant.
@@ -280,7 +282,8 @@ impl Target {
         let near = near
             .map(|near| format!("did you mean `{near}` (`transform: {{rename: {{{name}: {near}}}}}`)? else "))
             .unwrap_or_default();
-        TaskError::permanent(format!("the file has a column `{name}` that table `{}` has not", self.name)).help(format!(
+        let message = format!("the file has a column `{name}`, which table `{}` does not have", self.name);
+        TaskError::permanent(message).code(NO_COLUMN).help(format!(
             "{near}add it to the table, choose columns with `transform: {{select: […]}}`, or leave it out with `on_extra_column: ignore`"
         ))
     }

@@ -61,7 +61,7 @@ fn check(context: &TaskContext, package: &str) -> Result<(), TaskError> {
     let name = package.trim();
     if name.starts_with('-') || name.contains("file:") {
         let error =
-            TaskError::permanent(format!("task `{}`, field `dependencies`: `{name}` is no package", context.task));
+            TaskError::permanent(format!("task `{}`, field `dependencies`: `{name}` is not a package", context.task));
         return Err(error.code(DENIED).help("write it into the flow itself, or give the name of a package"));
     }
     if name.contains('/') && !name.contains("://") {

@@ -9,7 +9,7 @@ use crate::task::TaskError;
 /// # Errors
 /// When a bracket or brace is not closed.
 pub(in crate::tasks) fn pattern(glob: &str) -> Result<Regex, TaskError> {
-    let invalid = || TaskError::permanent(format!("`{glob}` is no valid pattern for files"));
+    let invalid = || TaskError::permanent(format!("`{glob}` is not a valid file pattern"));
     Regex::new(&translate(glob)).map_err(|_| invalid().help("write for example *.csv, **/*.csv or part-{a,b}.csv"))
 }
 

@@ -111,7 +111,7 @@ impl Workspace {
         let relative = Path::new(name);
         let is_inside = relative.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
         if !is_inside || relative.file_name().is_none() {
-            let error = TaskError::permanent(format!("`{name}` is no name of a file in the working folder"));
+            let error = TaskError::permanent(format!("`{name}` is not the name of a file in the working folder"));
             return Err(error.help("write a relative path without `..`, such as data/trips.csv"));
         }
         Ok(self.folder.join(relative))

@@ -73,16 +73,16 @@ impl Moment {
                     None => read::iso(text.trim(), zone),
                 };
                 found.ok_or_else(|| match format {
-                    Some(format) => format!("`{}` is no date of the format `{format}`", short(text)),
-                    None => format!("`{}` is no date such as 2024-01-31 or 2024-01-31T10:00:00Z; `existingFormat` names any other form", short(text)),
+                    Some(format) => format!("`{}` is not a date in the format `{format}`", short(text)),
+                    None => format!("`{}` is not a date such as 2024-01-31 or 2024-01-31T10:00:00Z; `existingFormat` names any other form", short(text)),
                 })
             }
             Value::Number(number) => {
                 let time = number.as_i64().and_then(|seconds| DateTime::from_timestamp(seconds, 0));
                 time.map(|time| Self::new(time, zone))
-                    .ok_or_else(|| format!("`{number}` is no number of seconds since 1970"))
+                    .ok_or_else(|| format!("`{number}` is not a number of seconds since 1970"))
             }
-            other => Err(format!("{} is no date", kind(other))),
+            other => Err(format!("{} is not a date", kind(other))),
         }
     }
 

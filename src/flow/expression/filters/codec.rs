@@ -29,7 +29,7 @@ fn hash<D: Digest>(call: &Call) -> Answer {
 
 fn base64_decode(call: &Call) -> Answer {
     let bytes = STANDARD.decode(call.input_text()?.trim()).map_err(|error| format!("this is not base64: {error}"))?;
-    String::from_utf8(bytes).map(Value::String).map_err(|_| "what it decodes to is no text".to_owned())
+    String::from_utf8(bytes).map(Value::String).map_err(|_| "it does not decode to text".to_owned())
 }
 
 /// As HTML forms do: a space is `+`.
@@ -63,5 +63,5 @@ fn url_decode(call: &Call) -> Answer {
             other => *other,
         });
     }
-    String::from_utf8(bytes).map(Value::String).map_err(|_| "what it decodes to is no text".to_owned())
+    String::from_utf8(bytes).map(Value::String).map_err(|_| "it does not decode to text".to_owned())
 }

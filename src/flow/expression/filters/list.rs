@@ -143,7 +143,7 @@ fn slice(call: &Call) -> Answer {
     };
     let (from, to) = (place("fromIndex", 0)?, place("toIndex", length)?);
     if from > to || to > length {
-        return Err(format!("from {from} to {to} is no part of {length} items"));
+        return Err(format!("from {from} to {to} is out of range: there are {length} items"));
     }
     Ok(match call.input {
         Value::String(text) => Value::String(text.chars().skip(from).take(to - from).collect()),

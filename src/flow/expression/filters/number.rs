@@ -26,7 +26,7 @@ fn input(call: &Call) -> Result<f64, String> {
 fn number(call: &Call) -> Answer {
     let text = call.input_text()?;
     let written = text.trim();
-    let trouble = |what: &str| format!("`{}` is no {what}", super::super::value::short(&text));
+    let trouble = |what: &str| format!("`{}` is not a {what}", super::super::value::short(&text));
     let whole = || written.parse::<i64>().map(Value::from);
     let float = || written.parse::<f64>().map_err(|_| trouble("number")).and_then(from_float);
     match call.text("type")?.unwrap_or_default() {
@@ -45,7 +45,7 @@ fn format(call: &Call) -> Answer {
     let pattern = call.text("format")?.unwrap_or("#,##0.###");
     let digits = |c: char| "#0,.".contains(c);
     let (Some(start), Some(end)) = (pattern.find(digits), pattern.rfind(digits)) else {
-        return Err(format!("`{pattern}` is no pattern such as `#,##0.00`"));
+        return Err(format!("`{pattern}` is not a pattern such as `#,##0.00`"));
     };
     if end - start > LONGEST {
         return Err(format!("the pattern is longer than {LONGEST} characters"));

@@ -183,5 +183,5 @@ pub(super) fn moment(text: &str, offset: FixedOffset) -> Result<DateTime<FixedOf
     let local = day.or_else(|_| text.parse::<NaiveDateTime>()).ok();
     local
         .and_then(|local| local.and_local_timezone(offset).earliest())
-        .ok_or_else(|| format!("`{text}` is no moment such as 2024-01-31 or 2024-01-31T10:00:00Z"))
+        .ok_or_else(|| format!("`{text}` is not a date or time such as 2024-01-31 or 2024-01-31T10:00:00Z"))
 }

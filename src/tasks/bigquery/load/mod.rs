@@ -306,7 +306,7 @@ impl Load {
 
     fn check_mode(&self, main: &TableName) -> Result<(), TaskError> {
         let clash = match () {
-            () if main.table.contains('$') => "a partition behind `$`",
+            () if main.table.contains('$') => "a partition after `$`",
             () if self.write_disposition.is_some() => "`write_disposition`",
             () if self.autodetect == Some(true) => "`autodetect`",
             () if !self.schema_update_options.is_empty() => "`schema_update_options`",

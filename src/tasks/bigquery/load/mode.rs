@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::task::TaskError;
+use crate::tasks::appended::one_column;
 use crate::text::plain;
 
 /// How rows get into the table. Each way is safe to repeat.
@@ -18,7 +19,7 @@ pub(super) enum Mode {
     Truncate,
     /// Replaces the rows of one partition, named by one column and its value, such as
     /// `{replace_partition: {filename: green_tripdata_2019-01.csv}}`. Every row gets the value.
-    ReplacePartition(Map<String, Value>),
+    ReplacePartition(#[serde(deserialize_with = "one_column")] Map<String, Value>),
     /// Compares rows by a key.
     Merge(Merge),
 }

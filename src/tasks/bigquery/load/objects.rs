@@ -110,7 +110,7 @@ impl<'a> Objects<'a> {
     }
 
     fn url(&self, segments: &[&str]) -> Result<Url, TaskError> {
-        let wrong = || TaskError::permanent(format!("`{}` is no address of Cloud Storage", self.api.endpoint));
+        let wrong = || TaskError::permanent(format!("`{}` is not an address of Cloud Storage", self.api.endpoint));
         let mut url = Url::parse(&self.api.endpoint).map_err(|_| wrong())?;
         url.path_segments_mut().map_err(|()| wrong())?.extend(["storage", "v1"]).extend(segments);
         Ok(url)
@@ -120,7 +120,7 @@ impl<'a> Objects<'a> {
 fn split(uri: &str) -> Result<(&str, &str), TaskError> {
     let parts = uri.strip_prefix("gs://").and_then(|rest| rest.split_once('/'));
     parts.filter(|(bucket, name)| !bucket.is_empty() && !name.is_empty()).ok_or_else(|| {
-        TaskError::permanent(format!("`{uri}` is no address on Cloud Storage")).help("write gs://bucket/folder/name")
+        TaskError::permanent(format!("`{uri}` is not a Cloud Storage address")).help("write gs://bucket/folder/name")
     })
 }
 

@@ -151,8 +151,7 @@ fn count(
     let reader = Reader::open(path, &options, progress)?;
     let columns: Vec<String> = reader.columns().iter().map(|(column, _)| column.clone()).collect();
     if is_complete {
-        fits(&columns, expected, name)
-            .map_err(|error| TaskError { help: reader.hint().map(str::to_owned).or(error.help), ..error })?;
+        fits(&columns, expected, name).map_err(|error| reader.of_columns(error))?;
     }
     let wanted = columns.iter().filter_map(|column| Some(schema::column(find(expected, column)?, column)));
     let mut rows = 0;
@@ -162,7 +161,7 @@ fn count(
         if let Some(bad) = batch.bad.first().filter(|_| !tolerant) {
             let hint = bad.hint.as_deref().unwrap_or("correct the row");
             return Err(TaskError::from(bad.diagnostic(name))
-                .help(format!("{hint}, or let some rows be left out: `max_bad_records: 10`")));
+                .help(format!("{hint}, or skip some bad rows: `max_bad_records: 10`")));
         }
     }
     Ok((is_complete.then_some(columns), rows))

@@ -208,13 +208,13 @@ impl Staged<'_> {
             (Mode::Append, _) => return self.appended(source, key, &earlier, wanted),
             (Mode::Merge(_), None) | (_, Some(IfLoaded::Load)) => false,
             (_, Some(IfLoaded::Fail)) if same => {
-                let message = format!("execution {by} has loaded this very file already, and `if_loaded` is `fail`");
+                let message = format!("execution {by} has already loaded this file, and `if_loaded` is `fail`");
                 return Err(TaskError::permanent(message));
             }
             (_, Some(IfLoaded::Skip)) => same,
             _ => same && earlier.present == earlier.counts.loaded,
         };
-        let said = format!("execution {by} has loaded this very file already; nothing to do");
+        let said = format!("execution {by} has already loaded this file; nothing to do");
         Ok(if is_there { Known::Done(self.known(source, &earlier, said)) } else { Known::New(None) })
     }
 

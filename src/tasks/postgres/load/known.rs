@@ -69,7 +69,7 @@ impl Load {
         let is_there = match self.wanted_if_loaded() {
             Some(IfLoaded::Fail) => {
                 let by = &earlier.execution;
-                let message = format!("execution {by} has loaded this very file already, and `if_loaded` is `fail`");
+                let message = format!("execution {by} has already loaded this file, and `if_loaded` is `fail`");
                 return Err(TaskError::permanent(message));
             }
             Some(_) => true,
@@ -82,7 +82,7 @@ impl Load {
         if earlier.is_of(context) && context.attempt > 1 {
             return self.committed(planned, earlier);
         }
-        let message = format!("execution {} has loaded this very file already; nothing to do", earlier.execution);
+        let message = format!("execution {} has already loaded this file; nothing to do", earlier.execution);
         Loaded::known(&self.table, planned.source, earlier.counts).noting(Level::Info, message)
     }
 

@@ -15,6 +15,7 @@ mod refused;
 mod savepoint;
 mod send;
 mod stored;
+mod strangers;
 mod turn;
 
 use std::sync::Arc;
@@ -48,6 +49,7 @@ use merge::{Merging, Stage};
 use mode::Mode;
 use send::{Sending, Sent};
 use stored::Session;
+use strangers::without_place;
 
 reads_csv! { as_written! {
 /// Loads a file into a table of Postgres: CSV, NDJSON or Parquet, plain or compressed.
@@ -153,7 +155,7 @@ impl Task for Load {
   from: \"{{ outputs.extract.uri }}\"
   table: public.green_tripdata
   ddl: ../sql/postgres/green_tripdata.sql
-  mode: {replace_partition: {filename: green_tripdata_2019-01.csv.gz}}
+  mode: {replace_partition: {filename: green_tripdata_2019-01.csv}}
   transform:
     row_id: {columns: [VendorID, lpep_pickup_datetime, PULocationID, fare_amount]}";
     const LEDGER: Option<Ledger> = Some(held::LEDGER);
@@ -314,14 +316,16 @@ impl Load {
         };
         let columns: Vec<_> = reader.columns().iter().filter(|(name, _)| !is_left_out(name)).cloned().collect();
         let needed = match self.on_extra_column {
-            ExtraColumn::Ignore => self.transform.needed(&columns, &types)?,
+            ExtraColumn::Ignore => {
+                let needed = self.transform.needed(&columns, &types);
+                needed.map_err(|error| reader.of_columns(without_place(&columns, &types, &self.table, error)))?
+            }
             ExtraColumn::Fail => Vec::new(),
         };
         // Without any column that the table has, it is the file that the error is about.
         let columns = if needed.is_empty() { columns } else { needed };
         let plan = self.transform.plan_for_texts(&columns, &types, &|found, wanted| reader.keeps(found, wanted));
-        let hint = reader.hint().map(str::to_owned);
-        let plan = plan.map_err(|error| TaskError { help: hint.or(error.help), ..error })?;
+        let plan = plan.map_err(|error| reader.of_columns(without_place(&columns, &types, &self.table, error)))?;
         reader.set_kinds(plan.kinds());
         Ok((reader, plan))
     }
@@ -376,7 +380,6 @@ impl<'a> Way<'a> {
     ) -> Result<(Self, Feed), TaskError> {
         let partition = load.mode.partition()?;
         let (reader, plan) = load.opened(target, source, (context.progress.clone(), session.is_utc))?;
-        let hint = reader.hint().map(str::to_owned);
         let columns: Vec<String> = plan.columns().iter().map(|(name, _)| name.clone()).collect();
         let leniency = Leniency {
             extra: load.on_extra_column == ExtraColumn::Ignore,
@@ -384,7 +387,7 @@ impl<'a> Way<'a> {
             missing: load.on_missing_column == MissingColumn::Empty || load.columns.is_some(),
         };
         let fields = target.fields(&columns, partition.as_ref().map(|(column, _)| *column), leniency);
-        let (fields, used) = fields.map_err(|error| TaskError { help: hint.or(error.help), ..error })?;
+        let (fields, used) = fields.map_err(|error| reader.of_columns(error))?;
         let mut used: Vec<String> = used.iter().filter_map(|index| columns.get(*index).cloned()).collect();
         let constant = partition.as_ref().map(|(column, _)| *column);
         let own_partition = constant.map(|name| target.columns_for(&columns, name)).unwrap_or_default();

@@ -10,6 +10,7 @@ use crate::postgres::explain;
 use crate::postgres::name::quote_name;
 use crate::postgres::sql::quote;
 use crate::task::TaskError;
+use crate::tasks::appended::one_column;
 use crate::tasks::postgres::target::{Field, Target};
 use crate::text::plain;
 
@@ -24,9 +25,9 @@ pub enum Mode {
     /// Replaces all rows of the table.
     Truncate,
     /// Replaces the rows of one partition, named by one column and its value, such as
-    /// `{replace_partition: {filename: green_tripdata_2019-01.csv.gz}}`. Every row gets the value. A file may have
+    /// `{replace_partition: {filename: green_tripdata_2019-01.csv}}`. Every row gets the value. A file may have
     /// the column too: where it is empty it gets the value, and a row with another value is a bad row.
-    ReplacePartition(Map<String, Value>),
+    ReplacePartition(#[serde(deserialize_with = "one_column")] Map<String, Value>),
     /// Compares rows by a key.
     Merge(Merge),
 }
@@ -118,7 +119,7 @@ impl Mode {
                 Ok(Some((column, text)))
             }
             _ => Err(TaskError::permanent("`replace_partition` wants one column and its value")
-                .help("for example `mode: {replace_partition: {filename: green_tripdata_2019-01.csv.gz}}`")),
+                .help("for example `mode: {replace_partition: {filename: green_tripdata_2019-01.csv}}`")),
         }
     }
 

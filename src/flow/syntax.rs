@@ -1,0 +1,135 @@
+//! What is wrong with a text that is not YAML, in words that an author can act on.
+
+use crate::diagnostic::Diagnostic;
+use crate::flow::bounds;
+use crate::flow::document::byte_of_column;
+
+/// What is wrong at a line and column of a text, by the words of the parser.
+pub(super) fn finding(file: &str, text: &str, (line, column): (usize, usize), words: &str) -> Diagnostic {
+    let content = text.lines().nth(line - 1).unwrap_or_default();
+    if let Some(finding) = tab_near(file, text, line) {
+        return finding;
+    }
+    if words == "recursion limit exceeded" {
+        return Diagnostic::error(bounds::too_deep()).at(file, text, line, column);
+    }
+    if let Some((line, column)) = bare_template(text, line) {
+        let finding =
+            Diagnostic::error("a value that begins with a template needs quotes").at(file, text, line, column);
+        return finding.help("write `\"{{ … }}\"`");
+    }
+    if words == "duplicated key in mapping" {
+        let key = content.get(byte_of_column(content, column)..).unwrap_or_default();
+        let key = key.split(':').next().unwrap_or_default().trim();
+        let finding = Diagnostic::error(format!("the key `{key}` is given twice")).at(file, text, line, column);
+        return finding.help("keep one of the two");
+    }
+    if let Some((line, column)) =
+        unclosed_quote(text, line).filter(|_| words.contains("quoted scalar") || words.contains("key"))
+    {
+        let message = "this is not YAML: the text that begins here has no closing quotation mark";
+        let finding = Diagnostic::error(message).at(file, text, line, column);
+        return finding.help("close it, or remove the one at its beginning");
+    }
+    let (message, help) = match words {
+        "simple key expect ':'" if line > 1 && colon_without_blank(text, line - 1).is_some() => {
+            let column = colon_without_blank(text, line - 1).unwrap_or(1);
+            let finding = Diagnostic::error("a space is missing after this colon").at(file, text, line - 1, column);
+            return finding.help("write `key: value`");
+        }
+        "invalid indentation in quoted scalar" | "while scanning a quoted scalar, found unexpected end of stream" => (
+            "this is not YAML: the text that begins here has no closing quotation mark",
+            "close it, or remove the one at its beginning",
+        ),
+        "simple key expect ':'" => (
+            "this is not YAML: there is no `key: value` here",
+            "write a space after the colon, here or on the line before",
+        ),
+        "while parsing a block collection, did not find expected '-' indicator"
+        | "while parsing a block mapping, did not find expected key" => (
+            "this is not YAML: the indentation of this line does not match the lines around it",
+            "indent all keys of a task alike, and all tasks of a list; check the line before too",
+        ),
+        "while parsing node, found unknown anchor" => (
+            "no value before this one has such an anchor",
+            "`*name` repeats the value after `&name`; a text that begins with `*` needs quotes",
+        ),
+        _ => ("", "check indentation, quotes and brackets, here and on the line before"),
+    };
+    let message = if message.is_empty() { format!("this is not YAML: {words}") } else { message.to_owned() };
+    Diagnostic::error(message).at(file, text, line, column).help(help)
+}
+
+/// A tab in the indentation of a line or the next one, or behind a colon.
+fn tab_near(file: &str, text: &str, line: usize) -> Option<Diagnostic> {
+    (line..=line + 1).find_map(|number| {
+        let content = text.lines().nth(number - 1)?;
+        let indentation = content.len() - content.trim_start().len();
+        let inside = content[..indentation].find('\t');
+        let at = inside.or(content.find(":\t").map(|at| at + 1))?;
+        let (message, help) = match inside {
+            Some(_) => ("there is a tab in the indentation", "indent with spaces: YAML allows no tabs here"),
+            None => ("there is a tab after the colon", "write a space instead"),
+        };
+        let column = content[..at].chars().count() + 1;
+        Some(Diagnostic::error(message).at(file, text, number, column).help(help))
+    })
+}
+
+/// The text with spaces in place of the key that a finding says is given twice, and of its value; none where a finding
+/// says something else, or the key does not begin its line.
+pub(super) fn without_second(text: &str, finding: &Diagnostic) -> Option<String> {
+    if !finding.message.starts_with("the key `") || !finding.message.ends_with("` is given twice") {
+        return None;
+    }
+    let (line, column) = (finding.line, finding.column);
+    let lines: Vec<&str> = text.split('\n').collect();
+    let blank = |content: &str| content.chars().all(char::is_whitespace);
+    let indentation = |content: &str| content.chars().take_while(|letter| letter.is_whitespace()).count();
+    if !lines.get(line - 1)?.chars().take(column - 1).all(char::is_whitespace) {
+        return None;
+    }
+    let is_inside = |content: &&str| blank(content) || indentation(content) >= column;
+    // A list may stand as far left as its key.
+    let is_item = |content: &&str| indentation(content) + 1 == column && content.trim_start().starts_with("- ");
+    let under = lines[line..].iter().take_while(|content| is_inside(content) || is_item(content)).count();
+    let emptied = |content: &str| content.chars().map(|letter| if letter == '\r' { '\r' } else { ' ' }).collect();
+    let kept = lines.iter().enumerate().map(|(index, content)| {
+        let is_gone = (line - 1..line + under).contains(&index);
+        if is_gone { emptied(content) } else { (*content).to_owned() }
+    });
+    Some(kept.collect::<Vec<String>>().join("\n"))
+}
+
+/// A value of a line that begins with a template and no quotation mark: `key: {{ … }}.csv`.
+fn bare_template(text: &str, line: usize) -> Option<(usize, usize)> {
+    let content = text.lines().nth(line - 1)?;
+    let at = content.find("{{")?;
+    let before = content[..at].trim_end();
+    let is_value = before.ends_with(':') || before.trim_start() == "-";
+    let is_quoted = before.contains(['"', '\'']);
+    (is_value && !is_quoted).then(|| (line, content[..at].chars().count() + 1))
+}
+
+/// Where a text begins whose quotation mark is not closed on its line: at this line or one of those before it, the nearest
+/// first.
+fn unclosed_quote(text: &str, line: usize) -> Option<(usize, usize)> {
+    let lines: Vec<&str> = text.lines().take(line).collect();
+    lines.iter().enumerate().rev().take(20).find_map(|(index, content)| {
+        let value = content.find(": ").map(|at| at + 2).or_else(|| content.find("- ").map(|at| at + 2))?;
+        let rest = content.get(value..)?.trim_start();
+        let quote = rest.chars().next().filter(|first| matches!(first, '"' | '\''))?;
+        let at = content.len() - rest.len();
+        let is_closed = rest.get(1..)?.contains(quote);
+        (!is_closed).then(|| (index + 1, content[..at].chars().count() + 1))
+    })
+}
+
+/// Where the value of a line follows its colon at once: `format:CSV`.
+fn colon_without_blank(text: &str, line: usize) -> Option<usize> {
+    let content = text.lines().nth(line - 1)?;
+    let (key, value) = content.split_once(':')?;
+    let is_key = |letter: char| letter.is_alphanumeric() || "_-".contains(letter);
+    let is_lone = key.trim_start().trim_start_matches("- ").chars().all(is_key) && !value.starts_with([' ', '/']);
+    (is_lone && !value.is_empty()).then(|| key.chars().count() + 1)
+}

@@ -1,0 +1,31 @@
+//! How severe a log line is.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// How severe a log line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Level {
+    /// For the author of a task.
+    #[serde(alias = "TRACE")]
+    Debug,
+    /// For whoever follows a run.
+    Info,
+    /// Something to look at.
+    Warn,
+    /// Something failed.
+    Error,
+}
+
+impl Level {
+    /// The level as logs have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Debug => "DEBUG",
+            Self::Info => "INFO",
+            Self::Warn => "WARN",
+            Self::Error => "ERROR",
+        }
+    }
+}
