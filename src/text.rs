@@ -43,6 +43,21 @@ pub fn without_number(text: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{before}{behind}"))
 }
 
+/// A body from outside: as JSON, or as it stands where it is none.
+///
+/// # Errors
+/// When it nests deeper than [`DEEPEST`] levels.
+pub fn json_or_text(text: String) -> Result<Value, String> {
+    let too_deep = || format!("the body nests deeper than {DEEPEST} levels");
+    match serde_json::from_str(&text) {
+        Ok(value) if nests_too_deeply(&value) => Err(too_deep()),
+        Ok(value) => Ok(value),
+        // JSON is read to a depth of 128; behind that it may be JSON or not.
+        Err(error) if error.to_string().starts_with("recursion limit") => Err(too_deep()),
+        Err(_) => Ok(Value::String(text)),
+    }
+}
+
 /// An error with all its causes, each once, on one line.
 pub fn chain(error: &dyn std::error::Error) -> String {
     without_number(&causes(error)).into_owned()
@@ -64,6 +79,15 @@ fn causes(error: &dyn std::error::Error) -> String {
 /// A text as it stands, anything else as JSON.
 pub fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// The beginning of a text, of no more than so many letters. The mark behind what is cut off tells the redactor, too,
+/// that half a secret may stand before it.
+pub fn shortened(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        None => Cow::Borrowed(text),
+    }
 }
 
 /// A text as one word of a POSIX shell.
@@ -190,6 +214,12 @@ mod tests {
         assert_eq!([thousands(0), thousands(999), thousands(1_734_051)], ["0", "999", "1,734,051"]);
         let nested = |levels| (0..levels).fold(Value::Null, |value, _| Value::Array(vec![value]));
         assert_eq!([100, 101].map(|levels| nests_too_deeply(&nested(levels))), [false, true]);
+        for levels in [100, 101, 127, 128, 129, 1_000_000] {
+            let body = "[".repeat(levels) + &"]".repeat(levels);
+            assert_eq!(json_or_text(body).is_ok(), levels <= 100, "{levels}");
+        }
+        assert_eq!(json_or_text("no JSON".to_owned()), Ok("no JSON".into()));
+        assert_eq!([shortened("aü", 2), shortened("aüb", 2)], ["aü", "aü…"]);
         assert_eq!(hex(&[0, 10, 255]), "000aff");
         assert_eq!([shell_quoted("it's $HOME"), shell_quoted("")], [r"'it'\''s $HOME'", "''"]);
     }

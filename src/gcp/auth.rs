@@ -27,6 +27,8 @@ pub struct Access {
     /// The account as roles are granted to it: `serviceAccount:name@project.iam.gserviceaccount.com`.
     pub member: Option<String>,
     project: Option<String>,
+    /// Knows the secrets that an answer may repeat.
+    pub(super) redactor: Redactor,
 }
 
 impl Access {
@@ -47,6 +49,7 @@ impl Access {
             }
             None => Self::real(settings, files, login).await?,
         };
+        access.redactor = settings.redactor.clone();
         let own = access.project.take();
         let named = login.project.filter(|project| !project.is_empty()).map(str::to_owned);
         access.project = named.or(own).or_else(|| from_variables(settings));
@@ -76,7 +79,7 @@ impl Access {
     }
 
     fn of(credentials: Credentials, from: String) -> Self {
-        Self { credentials, from, member: None, project: None }
+        Self { credentials, from, member: None, project: None, redactor: Redactor::default() }
     }
 
     /// For Google's own clients. What they send is known to the redactor too.

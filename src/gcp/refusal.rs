@@ -12,6 +12,8 @@ use crate::web::{Trouble, may_pass, retry_after};
 
 /// More of an answer that is no JSON tells nothing.
 const MOST_QUOTED: usize = 300;
+/// And of one that is longer no more is looked at.
+const MOST_READ: usize = 64 << 10;
 
 /// An answer of Google's that says no.
 #[derive(Clone, Debug)]
@@ -46,7 +48,7 @@ impl Refusal {
         let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         let detail = error["details"].as_array().and_then(|all| all.iter().find_map(|one| text(&one["reason"])));
         let reason = detail.or_else(|| text(&error["errors"][0]["reason"])).or_else(|| text(&error["status"]));
-        let message = text(&error["message"]).unwrap_or_else(|| quoted(status, body));
+        let message = text(&error["message"]).unwrap_or_else(|| quoted(status, body, access));
         let mut refusal = Self {
             what: what.to_owned(),
             status,
@@ -133,10 +135,9 @@ fn quoted_bucket(what: &str) -> Option<&str> {
     rest.split(|letter: char| letter == '/' || letter.is_whitespace()).next().filter(|name| !name.is_empty())
 }
 
-fn quoted(status: u16, body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(4 * MOST_QUOTED)]);
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let text: String = words.join(" ").chars().take(MOST_QUOTED).collect();
+fn quoted(status: u16, body: &[u8], access: &Access) -> String {
+    let text = String::from_utf8_lossy(&body[..body.len().min(MOST_READ)]);
+    let text = access.redactor.excerpt(&text, MOST_QUOTED);
     if text.is_empty() || text.starts_with('<') {
         let known = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
         return known.unwrap_or("no reason given").to_owned();

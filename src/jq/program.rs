@@ -3,6 +3,8 @@
 //! Only what is pure is offered: no files, clock, environment or exit. Regular expressions are left to the filters
 //! `replace` and `split`.
 
+use std::borrow::Cow;
+
 use jaq_core::data::JustLut;
 use jaq_core::load::{Arena, File, Loader};
 use jaq_core::native::{Filter, bome, run as native, v};
@@ -12,6 +14,7 @@ use jaq_std::ValT;
 use serde_json::Value;
 
 use super::Answer;
+use crate::text::shortened;
 
 /// Definitions of jq's library that stand on what is not offered.
 const LEFT_OUT: &[&str] = &[
@@ -68,9 +71,8 @@ pub(super) fn results(program: &str, json: &str) -> Answer {
     compiled.id.run((context, input)).map(|result| to_value(result.map_err(|error| error.get_err().ok()))).collect()
 }
 
-fn short(text: &str) -> String {
-    let shown: String = text.chars().take(SHOWN).collect();
-    if shown.len() < text.len() { format!("{shown}…") } else { shown }
+fn short(text: &str) -> Cow<'_, str> {
+    shortened(text, SHOWN)
 }
 
 fn to_value(result: Result<Val, Option<Error<Val>>>) -> Result<Value, String> {

@@ -1,6 +1,7 @@
 //! Names of tables and columns: read as Postgres reads them, and quoted, in this one place.
 
 use crate::task::TaskError;
+use crate::text::shortened;
 
 /// The longest name, in bytes. The server cuts longer ones off, so that two of them may be one.
 const LONGEST: usize = 63;
@@ -88,7 +89,8 @@ pub fn quote_name(name: &str) -> String {
 }
 
 fn not_a_name(what: &str, text: &str, problem: &str) -> TaskError {
-    let shown: String = text.escape_debug().take(100).collect();
+    let escaped = text.escape_debug().to_string();
+    let shown = shortened(&escaped, 100);
     TaskError::permanent(format!("`{shown}` is not a valid {what} name: {problem}")).help(
         "a name of letters, digits and underscores stands as it is, any other in double quotes: \
          `'public.\"My Table\"'`",

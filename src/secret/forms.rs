@@ -3,7 +3,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-use super::parts::parts;
+use super::parts::{is_ordinary, parts};
+use super::readings::readings;
 
 /// A shorter form would be found in innocent words, and guards nothing.
 pub const SHORTEST: usize = 6;
@@ -35,12 +36,22 @@ impl Form {
     fn exact(text: impl Into<String>) -> Self {
         Self { is_exact: true, ..Self::plain(text) }
     }
+
+    /// Whether it goes on behind these bytes.
+    pub fn begins_with(&self, bytes: &[u8]) -> bool {
+        let begin = self.text.as_bytes().get(..bytes.len()).filter(|begin| begin.len() < self.text.len());
+        begin.is_some_and(|begin| begin == bytes || (!self.is_exact && begin.eq_ignore_ascii_case(bytes)))
+    }
 }
 
 /// Every form of a secret: of itself and of all that is secret with it (`parts.rs`) as they stand, in hex and in base64.
 /// Letters in another case are found all the same, and escaped ones are the concern of `views.rs`.
 pub fn forms(secret: &str) -> Vec<Form> {
-    let mut forms: Vec<Form> = parts(secret).iter().flat_map(|text| encodings(text)).collect();
+    let parts = parts(secret);
+    let mut forms: Vec<Form> = parts.iter().flat_map(|text| encodings(text)).collect();
+    // Nobody encodes what was only printed.
+    let read = parts.iter().flat_map(|text| readings(text)).filter(|text| text.len() >= SHORTEST && !is_ordinary(text));
+    forms.extend(read.map(Form::plain));
     forms.retain(|form| !form.text.is_empty());
     forms.sort_unstable();
     forms.dedup();

@@ -5,17 +5,12 @@ use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
-use super::forms::{Form, SHORTEST, forms};
+use super::cuts::{Beginnings, cuts};
+use super::forms::{Form, forms};
 use super::views::View;
 
 /// Bytes of forms that are kept; then the secrets that were not used for the longest time go.
 const MOST: usize = 4 << 20;
-/// Stands where a message was cut off, perhaps within a secret.
-const CUT: char = '…';
-/// A text that is cut more often is no message of ours.
-const MOST_CUTS: usize = 16;
-/// Of a secret that was cut off, more letters than this are not compared.
-const LONGEST_CUT: usize = 512;
 /// How often a text may be escaped.
 const DEPTH: usize = 2;
 
@@ -43,6 +38,7 @@ struct Level {
     forms: Vec<Form>,
     /// None in the case, not known to occur, that none can be built; every text is hidden then.
     automaton: Option<AhoCorasick>,
+    beginnings: Beginnings,
 }
 
 impl Level {
@@ -51,7 +47,7 @@ impl Level {
         // Tables of the fastest kind take megabytes for some hundred secrets.
         builder.kind(Some(AhoCorasickKind::ContiguousNFA)).ascii_case_insensitive(true);
         let automaton = builder.build(forms.iter().map(|form| &form.text));
-        Self { forms, automaton: automaton.ok() }
+        Self { automaton: automaton.ok(), beginnings: Beginnings::of(&forms), forms }
     }
 }
 
@@ -110,57 +106,61 @@ impl Known {
         self.levels.push(Level::new(forms));
     }
 
-    /// Where secrets stand that have so many bytes, in order and without overlaps.
-    pub fn places(&self, text: &str, shortest: usize) -> Vec<Range<usize>> {
+    /// Where secrets stand that have so many bytes, in order and without overlaps. With `has_end` the text's end may be
+    /// in the middle of one.
+    pub fn places(&self, text: &str, shortest: usize, has_end: bool) -> Vec<Range<usize>> {
         if self.secrets.is_empty() {
             return Vec::new();
         }
-        let mut places = self.in_bytes(text.as_bytes(), shortest);
-        places.extend(self.in_views(text.as_bytes(), shortest, DEPTH));
-        places.extend(self.cut_off(text));
+        let look = Look { shortest, has_end };
+        let mut places = self.in_bytes(text.as_bytes(), look);
+        places.extend(self.in_views(text.as_bytes(), look, DEPTH));
         merged(text, places)
     }
 
-    fn in_bytes(&self, bytes: &[u8], shortest: usize) -> Vec<Range<usize>> {
+    fn in_bytes(&self, bytes: &[u8], look: Look) -> Vec<Range<usize>> {
         let mut places = Vec::new();
+        let cuts = cuts(bytes, look.has_end);
         for level in &self.levels {
             let Some(automaton) = &level.automaton else { return std::iter::once(0..bytes.len()).collect() };
-            for found in automaton.find_overlapping_iter(bytes).filter(|found| found.len() >= shortest) {
+            for found in automaton.find_overlapping_iter(bytes).filter(|found| found.len() >= look.shortest) {
                 let form = &level.forms[found.pattern().as_usize()];
                 if form.is_exact && bytes[found.range()] != *form.text.as_bytes() {
                     continue;
                 }
-                let start = found.start() - usize::from(form.before && is_base64(bytes, found.start().checked_sub(1)));
                 let end = found.end() + if form.after { rest_of_base64(&bytes[found.end()..]) } else { 0 };
-                places.push(start..end);
+                places.push(start_of(form, bytes, found.start())..end);
             }
+            let cut_off = cuts.iter().filter_map(|cut| level.beginnings.before(bytes, cut, &level.forms));
+            places.extend(cut_off.map(|(form, place)| start_of(form, bytes, place.start)..place.end));
         }
         places
     }
 
-    fn in_views(&self, bytes: &[u8], shortest: usize, depth: usize) -> Vec<Range<usize>> {
+    fn in_views(&self, bytes: &[u8], look: Look, depth: usize) -> Vec<Range<usize>> {
         let Some(depth) = depth.checked_sub(1) else { return Vec::new() };
         let mut places = Vec::new();
         for view in View::all_of(bytes) {
-            let within = self.in_bytes(&view.bytes, shortest).into_iter();
-            let deeper = self.in_views(&view.bytes, shortest, depth);
+            let within = self.in_bytes(&view.bytes, look).into_iter();
+            let deeper = self.in_views(&view.bytes, look, depth);
             places.extend(within.chain(deeper).map(|part| view.place(&part)));
         }
         places
     }
+}
 
-    /// The beginnings of secrets that stand where a text was cut off.
-    fn cut_off(&self, text: &str) -> Vec<Range<usize>> {
-        let bytes = text.as_bytes();
-        let begins = |end: usize| {
-            let of = |secret: &String| {
-                let longest = secret.len().min(LONGEST_CUT).min(end);
-                (SHORTEST..=longest).rev().find(|length| bytes[..end].ends_with(&secret.as_bytes()[..*length]))
-            };
-            self.secrets.keys().filter_map(of).max().map(|length| end - length..end)
-        };
-        text.rmatch_indices(CUT).take(MOST_CUTS).filter_map(|(at, _)| begins(at)).collect()
-    }
+/// What is looked for.
+#[derive(Clone, Copy)]
+struct Look {
+    /// Shorter secrets are not.
+    shortest: usize,
+    /// Whether the end of the text counts as a place where it was cut off.
+    has_end: bool,
+}
+
+/// Where a form starts: the letter of base64 before it may be partly the secret's.
+fn start_of(form: &Form, bytes: &[u8], start: usize) -> usize {
+    start - usize::from(form.before && is_base64(bytes, start.checked_sub(1)))
 }
 
 /// The length of the letter that is partly the secret's, and of the padding behind it.

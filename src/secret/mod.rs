@@ -3,11 +3,13 @@
 //! What is known is removed first, in every form at once (`forms.rs`, `views.rs`); only what remains is looked through
 //! for what looks like a password (`patterns.rs`). The other way round, half of a secret that looks like one would stay.
 
+mod cuts;
 mod forms;
 mod known;
 mod pairs;
 mod parts;
 mod patterns;
+mod readings;
 mod views;
 
 use std::fmt;
@@ -97,7 +99,24 @@ impl Redactor {
 
     /// The text without any known secret, and without what looks like a password, a login or a private key.
     pub fn clean(&self, text: &str) -> String {
-        hide_passwords(&self.without_known(text))
+        // A message may end in the middle of a secret, where somebody cut it off.
+        hide_passwords(&patterns::masked(text, &self.places(text, 1, true)))
+    }
+
+    /// The beginning of a text from outside, for a message: on one line, and cut off behind so many letters. Secrets go
+    /// first, since one that is cut off or printed in another way is not known again.
+    pub fn excerpt(&self, text: &str, most: usize) -> String {
+        let printable = self.clean(text).replace(|c: char| c.is_control() || c == '\u{fffd}', " ");
+        crate::text::shortened(&printable.split_whitespace().collect::<Vec<_>>().join(" "), most).into_owned()
+    }
+
+    /// A part of a text, of which that part alone is shown: it may hold the middle of a secret.
+    pub fn part(&self, whole: &str, part: Range<usize>) -> String {
+        let places =
+            self.places(whole, 1, false).into_iter().filter(|place| place.start < part.end && part.start < place.end);
+        let within =
+            |place: Range<usize>| place.start.max(part.start) - part.start..place.end.min(part.end) - part.start;
+        patterns::masked(whole.get(part.clone()).unwrap_or_default(), &places.map(within).collect::<Vec<_>>())
     }
 
     /// As [`Redactor::clean`], for a message or a line of a log: control characters in it are shown.
@@ -132,7 +151,7 @@ impl Redactor {
     pub fn known_in(&self, value: &Value) -> Vec<String> {
         match value {
             Value::String(text) => {
-                let places = self.places(text, SHORTEST);
+                let places = self.places(text, SHORTEST, false);
                 places.into_iter().filter_map(|place| text.get(place).map(str::to_owned)).collect()
             }
             Value::Number(number) => self.known_in(&Value::String(number.to_string())),
@@ -148,17 +167,17 @@ impl Redactor {
     }
 
     fn without_known_of(&self, text: &str, shortest: usize) -> String {
-        patterns::masked(text, &self.places(text, shortest))
+        patterns::masked(text, &self.places(text, shortest, false))
     }
 
-    fn places(&self, text: &str, shortest: usize) -> Vec<Range<usize>> {
+    fn places(&self, text: &str, shortest: usize, has_end: bool) -> Vec<Range<usize>> {
         let mut known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         if !known.is_ready() {
             drop(known);
             self.known.write().unwrap_or_else(PoisonError::into_inner).prepare();
             known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         }
-        known.places(text, shortest)
+        known.places(text, shortest, has_end)
     }
 }
 

@@ -124,7 +124,9 @@ impl Parts {
     }
 
     fn lines(&mut self, text: &str, depth: usize) {
-        for line in text.lines().map(str::trim).filter(|line| !line.starts_with("-----")) {
+        // Some programs end a line at a carriage return or another control character, and overwrite what came before.
+        let pieces = text.split(|letter: char| letter.is_control() && letter != '\t');
+        for line in text.lines().chain(pieces).map(str::trim).filter(|line| !line.starts_with("-----")) {
             self.take(line, depth);
             self.line(line, depth);
         }
@@ -192,7 +194,7 @@ fn is_place(name: &str) -> bool {
 }
 
 /// A day or a moment, as `2024-05-06`: many lines of a log have one.
-fn is_ordinary(text: &str) -> bool {
+pub fn is_ordinary(text: &str) -> bool {
     let is_of_moment = |letter: char| letter.is_ascii_digit() || "-:.TZ+ ".contains(letter);
     text.get(..10).is_some_and(|day| day.parse::<chrono::NaiveDate>().is_ok()) && text.chars().all(is_of_moment)
 }

@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use super::Result;
 use crate::diagnostic::Diagnostic;
 use crate::task::Progress;
+use crate::text::shortened;
 
 /// A block is about ten thousand rows of a wide file.
 const BLOCK: usize = 1 << 20;
@@ -206,7 +207,8 @@ pub fn is_web_page(start: &[u8]) -> bool {
 pub fn preview(start: &[u8]) -> String {
     let text = String::from_utf8_lossy(start);
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.chars().filter(|character| !character.is_control()).take(60).collect()
+    let printable: String = line.chars().filter(|character| !character.is_control()).collect();
+    shortened(&printable, 60).into_owned()
 }
 
 pub(super) fn located(mut diagnostic: Diagnostic, name: &str) -> Box<Diagnostic> {

@@ -10,6 +10,10 @@ use polars::prelude::{
 
 use super::{Column, ColumnType, LINE};
 use super::{moment, value};
+use crate::text::shortened;
+
+/// More letters of a value tell nothing.
+const SHOWN: usize = 60;
 
 /// Parses a column's fields, top to bottom. `None` is NULL, and so is a blank field of any type but text. Calls `bad`
 /// with the index of each field that does not fit; it is NULL in the column.
@@ -117,10 +121,15 @@ pub fn complaint(column: &Column, field: Option<&[u8]>) -> String {
     match field.filter(|text| !text.trim_ascii().is_empty()) {
         None => format!("`{}` is empty, and it is required", column.name),
         Some(text) => {
-            let shown: String = String::from_utf8_lossy(text).chars().take(60).collect();
+            let shown = shown(text);
             format!("`{}`: `{shown}` {}", column.name, value::complaint(text, column.kind))
         }
     }
+}
+
+/// A value of a file as messages show it.
+pub fn shown(field: &[u8]) -> String {
+    shortened(&String::from_utf8_lossy(field), SHOWN).into_owned()
 }
 
 /// As much of a bad row's text as is worth keeping.

@@ -387,13 +387,13 @@ impl CsvBatches {
             && let Some(kind) = self.rewritten_as(wanted)
             && self.file.conversions.convert(field, kind).is_none()
         {
-            let shown: String = String::from_utf8_lossy(field).chars().take(60).collect();
+            let shown = column::shown(field);
             let message = format!("`{}`: `{shown}` {}", wanted.name, self.file.conversions.complaint(kind));
             return BadRow { message, ..bad };
         }
         match (wanted, field) {
             (Some(wanted), Some(field)) if wanted.kind == ColumnType::Text && std::str::from_utf8(field).is_err() => {
-                let shown: String = String::from_utf8_lossy(field).chars().take(60).collect();
+                let shown = column::shown(field);
                 let encoding = self.file.source.encoding();
                 let message = format!("`{}`: `{shown}` is not valid {encoding} text", wanted.name);
                 let hint = other_encoding(field).filter(|_| self.file.source.is_assumed());

@@ -280,7 +280,7 @@ fn complaint(wanted: &Column, text: Option<&[u8]>) -> String {
     }
     match text.filter(|text| std::str::from_utf8(text).is_err()) {
         Some(text) => {
-            let shown: String = String::from_utf8_lossy(text).chars().take(60).collect();
+            let shown = column::shown(text);
             format!("`{}`: `{shown}` holds one half of a surrogate pair, which text cannot", wanted.name)
         }
         None => column::complaint(wanted, text),

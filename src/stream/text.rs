@@ -284,7 +284,7 @@ pub fn other_encoding(text: &[u8]) -> Option<String> {
     let name = if is_windows { "WIN1252" } else { "LATIN1" };
     let mut read = Vec::new();
     Decoder::for_file(Encoding::parse(name).ok().as_ref(), &[]).ok()?.0.decode(text, true, &mut read);
-    let read: String = String::from_utf8(read).ok()?.chars().take(60).collect();
+    let read = super::column::shown(String::from_utf8(read).ok()?.as_bytes());
     is_one_byte_each
         .then(|| format!("the file seems to be in another encoding; with `encoding: {name}` this is `{read}`"))
 }

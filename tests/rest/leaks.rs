@@ -262,3 +262,100 @@ async fn no_byte_of_two_hundred_secrets_is_shown_or_kept() {
     let password = database.split_once("://").unwrap().1.split_once(':').unwrap().1.split_once('@').unwrap().0;
     assert!(!String::from_utf8_lossy(&home(&place)).contains(password), "the literal password of an address was kept");
 }
+
+/// A secret as an answer may repeat it.
+fn in_form(form: &str, secret: &str) -> String {
+    let json = |text: &str| Value::from(text).to_string();
+    match form {
+        "base64" => STANDARD.encode(secret),
+        "url" => secret.bytes().map(|byte| format!("%{byte:02X}")).collect(),
+        "hex" => secret.bytes().map(|byte| format!("{byte:02x}")).collect(),
+        "json" => json(secret),
+        "twice" => json(&json(secret)),
+        _ => secret.to_owned(),
+    }
+}
+
+const FORMS: [&str; 6] = ["plain", "base64", "url", "hex", "json", "twice"];
+/// Letters before the secret, so that what is quoted of an answer ends within it.
+const BEFORE: [usize; 4] = [100, 154, 170, 190];
+
+/// A flow whose tasks show secrets to those who repeat them and are cut off.
+fn repeated(secrets: &[Hidden], web: &str) -> String {
+    let mut tasks = String::new();
+    for secret in secrets {
+        let (name, id) = (&secret.name, secret.name.to_lowercase());
+        for form in FORMS {
+            for before in BEFORE {
+                let uri = format!("{web}/cut/{form}/{before}");
+                writeln!(
+                    tasks,
+                    "  - {{id: {id}_{form}_{before}, type: http.request, uri: \"{uri}\", method: POST, body: \"{{{{ secret('{name}') }}}}\", allowFailure: true}}"
+                )
+                .unwrap();
+            }
+        }
+        writeln!(
+            tasks,
+            "  - id: said_{id}
+    type: shell.commands
+    allowFailure: true
+    env: {{S: \"{{{{ secret('{name}') }}}}\"}}
+    commands:
+      - |
+        echo \"$S\"; echo \"$S\" >&2
+        for before in 16340 16350 16360 16370; do printf \"%${{before}}s%s\\n\" '' \"$(printf %s \"$S\" | base64 -w0)\" | tr ' ' x; done
+        exit 1
+  - {{id: name_{id}, type: postgres.load, from: x.csv, table: \"{{{{ secret('{name}') }}}}\", allowFailure: true}}"
+        )
+        .unwrap();
+    }
+    format!("id: cut\nnamespace: n\ntasks:\n{tasks}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_part_of_a_secret_is_shown_where_a_text_is_cut_off_or_tidied() {
+    let shapes = [
+        "1-2-3",
+        "1\t2\t3-tab",
+        "1-esc\u{1b}[31m2\u{1b}[0m-3",
+        "1-one\n2-two\n3-three",
+        r#"{"login": {"apikey": "1-2-3"}}"#,
+        r"1\a2-and-\n3-of-it\x41",
+    ];
+    let hidden = |(index, shape): (usize, &&str)| {
+        let grains: Vec<String> = (1..=3).map(|number| format!("zq{number}x{index}kw7v{number}")).collect();
+        let value = shape.chars().map(|letter| match letter {
+            '1'..='3' if !shape.contains(&format!("[{letter}")) => grains[letter as usize - '1' as usize].clone(),
+            other => other.to_string(),
+        });
+        Hidden { name: format!("C{index}"), value: value.collect(), grains }
+    };
+    let secrets: Vec<Hidden> = shapes.iter().enumerate().map(hidden).collect();
+    let given = secrets.iter().map(|one| (format!("SECRET_{}", one.name), STANDARD.encode(&one.value)));
+    let place = Place { variables: given.collect(), ..Place::new() };
+    let echo = |axum::extract::Path((form, before)): axum::extract::Path<(String, usize)>, body: String| async move {
+        (StatusCode::UNAUTHORIZED, format!("{} {}", "x".repeat(before), in_form(&form, &body)))
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let web = format!("http://{}", listener.local_addr().unwrap());
+    let router = Router::new().route("/cut/{form}/{before}", post(echo));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    place.write("flows/cut.yaml", repeated(&secrets, &web));
+    place.write("flows/x.csv", "a\n1\n");
+    let server = place.server();
+    let ran = server.json(&["/api/v1/executions/n/cut?wait=true", "-X", "POST"]);
+    let id = ran["id"].as_str().unwrap().to_owned();
+    assert_eq!(ran["state"]["current"], "WARNING", "{ran}");
+    let logs = server.curl(&[&format!("/api/v1/logs/{id}/download")]);
+    assert!(logs.matches("the server answered 401").count() >= shapes.len() * FORMS.len() * BEFORE.len(), "{logs}");
+    assert!(logs.contains("(a longer line)") && logs.contains("is not a valid table name"), "{logs}");
+    let mut sum = leaked("logs", logs.as_bytes(), &secrets);
+    for address in [format!("/api/v1/executions/{id}"), format!("/api/v1/logs/{id}")] {
+        sum += leaked(&address, server.curl(&[&address]).as_bytes(), &secrets);
+    }
+    sum += leaked("server's log", server.said.lock().unwrap().join("\n").as_bytes(), &secrets);
+    server.stop();
+    sum += leaked("home", &home(&place), &secrets);
+    assert_eq!(sum, 0, "bytes of secrets were seen");
+}

@@ -11,6 +11,7 @@ use crate::engine::lock::is_claimed;
 use crate::engine::{EngineError, Runner};
 use crate::id::ExecutionId;
 use crate::journal::{Backfill, ExecutionState, Query, State, Summary, TaskState};
+use crate::text::shortened;
 
 /// The most executions of a flow that are looked through, the newest first.
 const MOST: u32 = 200_000;
@@ -113,9 +114,8 @@ fn why(state: &State) -> (String, String) {
         return ("not run".to_owned(), message);
     };
     let line = error.message.lines().next().unwrap_or_default();
-    let short: String = line.chars().take(REASON).collect();
-    let cut = if short.len() < line.len() { format!("{}…", short.trim_end()) } else { short };
-    (error.code.clone().unwrap_or(cut), error.message.clone())
+    let short = || shortened(line, REASON).replace(" …", "…");
+    (error.code.clone().unwrap_or_else(short), error.message.clone())
 }
 
 /// The rows of all partitions together.

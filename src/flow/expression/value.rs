@@ -1,6 +1,10 @@
 //! What all parts of the engine agree on about values.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
+
+use crate::text::shortened;
 
 /// Whether a rendered condition counts as true: false, 0, nothing and their texts do not.
 pub fn is_truthy(value: &Value) -> bool {
@@ -47,11 +51,8 @@ pub(super) fn is_empty(value: &Value) -> bool {
 }
 
 /// A text cut to the length of a message.
-pub(super) fn short(text: &str) -> String {
-    match text.char_indices().nth(60) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
+pub(super) fn short(text: &str) -> Cow<'_, str> {
+    shortened(text, 60)
 }
 
 /// Names for a message: not more than twenty.

@@ -220,10 +220,12 @@ impl Download {
         let file = self.place(context, name)?;
         let (target, sha256, limit) = (file.path.clone(), self.sha256.clone(), self.max_bytes.unwrap_or(u64::MAX));
         let (cancel, progress) = (context.cancel.clone(), context.progress.clone());
+        let redactor = context.settings.redactor.clone();
         let place = context.place_of(&from);
         let (what, path) = (format!("copying {}", place.display()), from.clone());
-        let copied =
-            tokio::task::spawn_blocking(move || local::copy(&path, &target, limit, sha256, &cancel, &progress));
+        let copied = tokio::task::spawn_blocking(move || {
+            local::copy(&path, &target, limit, sha256, &cancel, (&progress, &redactor))
+        });
         let copied = copied.await.map_err(std::io::Error::other).flatten();
         if context.cancel.is_cancelled() {
             return Err(TaskError::cancelled(format!("stopped {what}")));

@@ -144,8 +144,8 @@ impl Fetch<'_> {
         let part = self.pour(part, response).await?;
         let part = self.decode(part, &headers).await?;
         let length = part.length();
-        let sha256 = self.sha256.clone();
-        match self.blocking(move || part.finish(sha256.as_deref())).await? {
+        let (sha256, redactor) = (self.sha256.clone(), self.context.settings.redactor.clone());
+        match self.blocking(move || part.finish(sha256.as_deref(), &redactor)).await? {
             Ok(sha256) => Ok(Fetched { code, headers, length, sha256, resumed }),
             Err(damage) => Err(self.damaged(&damage, resumed)),
         }
@@ -165,7 +165,7 @@ impl Fetch<'_> {
             }
             status if self.content.options.accept_file(status) => Ok(response),
             StatusCode::NOT_FOUND | StatusCode::GONE => Err(self.missing(response.status()).await),
-            _ => Err(refusal::of_answer(&self.what(), response).await),
+            _ => Err(refusal::of_answer(&self.what(), response, &self.context.settings.redactor).await),
         }
     }
 

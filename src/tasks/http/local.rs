@@ -7,6 +7,7 @@ use std::path::Path;
 use tokio_util::sync::CancellationToken;
 
 use super::part::{self, Part};
+use crate::secret::Redactor;
 use crate::task::Progress;
 use crate::text::count;
 
@@ -17,7 +18,7 @@ pub(super) fn copy(
     limit: u64,
     sha256: Option<String>,
     cancel: &CancellationToken,
-    progress: &Progress,
+    (progress, redactor): (&Progress, &Redactor),
 ) -> io::Result<Result<(u64, String), String>> {
     let mut source = File::open(from)?;
     let length = source.metadata()?.len();
@@ -39,5 +40,5 @@ pub(super) fn copy(
         return part::discard(target).map(|()| Err("was not copied to its end".to_owned()));
     }
     let length = part.length();
-    Ok(part.finish(sha256.as_deref())?.map(|sha256| (length, sha256)))
+    Ok(part.finish(sha256.as_deref(), redactor)?.map(|sha256| (length, sha256)))
 }

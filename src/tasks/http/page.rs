@@ -1,5 +1,7 @@
 //! The words of a web page that came in place of a file.
 
+use crate::secret::Redactor;
+
 /// More of a page than this does not help to understand what went wrong.
 const MOST: usize = 200;
 
@@ -10,12 +12,13 @@ pub(super) fn is_html(head: &[u8]) -> bool {
 }
 
 /// A page's title, else its first words; of any other text the beginning.
-pub(super) fn words(head: &[u8]) -> String {
-    let text = String::from_utf8_lossy(head);
+pub(super) fn words(head: &[u8], redactor: &Redactor) -> String {
+    // Before anything is left out of it: a part of a secret is not known again.
+    let text = redactor.clean(&String::from_utf8_lossy(head));
     match title(&text) {
-        Some(title) => shorten(title),
-        None if text.trim_start().starts_with('<') => shorten(&without_tags(&text)),
-        None => shorten(&text),
+        Some(title) => redactor.excerpt(title, MOST),
+        None if text.trim_start().starts_with('<') => redactor.excerpt(&without_tags(&text), MOST),
+        None => redactor.excerpt(&text, MOST),
     }
 }
 
@@ -33,21 +36,13 @@ fn without_tags(text: &str) -> String {
     pieces.collect::<Vec<_>>().join(" ")
 }
 
-fn shorten(text: &str) -> String {
-    let printable = text.replace(|c: char| c.is_control() || c == '\u{fffd}', " ");
-    let line = printable.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_page_is_known_by_its_title_or_first_words() {
+        let words = |head: &[u8]| super::words(head, &Redactor::default());
         assert!(is_html(b"\n<!DOCTYPE html><html>") && !is_html(b"a,b\n<html>"));
         assert_eq!(words(b"<html><Title lang=en>Rate\n limit</TITLE><body>x"), "Rate limit");
         assert_eq!(words(b"<?xml version='1.0'?><Error><Code>NoSuchKey</Code></Error>"), "NoSuchKey");

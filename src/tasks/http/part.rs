@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::Receiver;
 
 use super::sums::Sums;
+use crate::secret::Redactor;
 use crate::stream::gzip::{MAGIC, Members};
 
 /// What a server says of the file behind an address: with it, two answers are known to be of the same file.
@@ -161,9 +162,9 @@ impl Part {
 
     /// Ends the part: a good file gets its own name and survives a power cut, a bad one goes.
     /// Gives the SHA-256 of the file, or what is wrong with it.
-    pub(super) fn finish(self, sha256: Option<&str>) -> io::Result<Result<String, String>> {
+    pub(super) fn finish(self, sha256: Option<&str>, redactor: &Redactor) -> io::Result<Result<String, String>> {
         let wants_gzip = self.wants_gzip();
-        let verdict = self.sums.finish(wants_gzip, sha256);
+        let verdict = self.sums.finish(wants_gzip, sha256, redactor);
         if verdict.is_err() {
             return discard(&self.target).map(|()| verdict);
         }
@@ -235,7 +236,7 @@ mod tests {
         let mut third = Part::open(&target, "http://a/f").unwrap();
         assert_eq!(third.length(), 5, "a whole part should ask for its last byte again");
         third.append(b"f").unwrap();
-        third.finish(None).unwrap().unwrap();
+        third.finish(None, &Redactor::default()).unwrap().unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"abcdef");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "part and mark should be gone");
     }

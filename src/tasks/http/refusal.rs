@@ -1,18 +1,24 @@
 //! Why a server did not give the file, in its own words.
 
+use std::time::Duration;
+
 use reqwest::{Response, StatusCode};
 
 use super::page;
+use crate::secret::Redactor;
 use crate::task::TaskError;
 use crate::web::{Trouble, may_pass, retry_after};
 
+/// More of a page is not looked at,
+const MOST: usize = 64 << 10;
+/// nor waited for any longer. What comes may come in many pieces, and a secret in two of them.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// What to make of an answer that is no file; `what` was being done.
-pub(super) async fn of_answer(what: &str, mut response: Response) -> Trouble {
+pub(super) async fn of_answer(what: &str, mut response: Response, redactor: &Redactor) -> Trouble {
     let status = response.status();
     let asked = retry_after(response.headers());
-    // The page only explains; a failure to read it must not hide the status.
-    let head = response.chunk().await.ok().flatten().unwrap_or_default();
-    let words = page::words(&head);
+    let words = page::words(&head(&mut response).await, redactor);
     let quoted = if words.is_empty() { words } else { format!(": {words}") };
     let message = format!("{what}: the server answered {status}{quoted}");
     if may_pass(status) {
@@ -25,4 +31,19 @@ pub(super) async fn of_answer(what: &str, mut response: Response) -> Trouble {
         }
         _ => error,
     })
+}
+
+/// The beginning of the page. It only explains: a failure to read it must not hide the status.
+async fn head(response: &mut Response) -> Vec<u8> {
+    let mut head = Vec::new();
+    let reading = async {
+        while head.len() < MOST
+            && let Ok(Some(piece)) = response.chunk().await
+        {
+            head.extend_from_slice(&piece);
+        }
+    };
+    // What came until then must do.
+    let _ = tokio::time::timeout(PAGE_TIMEOUT, reading).await;
+    head
 }

@@ -132,7 +132,7 @@ impl Request {
         let response = response.map_err(Trouble::into_error)?;
         let status = response.status();
         if !self.options.accept(status) {
-            return Err(refusal::of_answer(what, response).await.into_error());
+            return Err(refusal::of_answer(what, response, &context.settings.redactor).await.into_error());
         }
         if status.is_client_error() || status.is_server_error() {
             context.warn(format!("{what}: the server answered {status}"));

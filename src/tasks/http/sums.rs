@@ -5,6 +5,7 @@ use std::io;
 use sha2::{Digest, Sha256};
 
 use super::page;
+use crate::secret::Redactor;
 use crate::stream::gzip::{Check, FOLLOWED, MAGIC};
 use crate::text::{count, hex};
 
@@ -56,7 +57,12 @@ impl Sums {
     ///
     /// # Errors
     /// What is wrong with the file, as the end of a sentence that begins with it.
-    pub(super) fn finish(mut self, wants_gzip: bool, sha256: Option<&str>) -> Result<String, String> {
+    pub(super) fn finish(
+        mut self,
+        wants_gzip: bool,
+        sha256: Option<&str>,
+        redactor: &Redactor,
+    ) -> Result<String, String> {
         let offset = self.length;
         if let Some(error) = self.broken {
             if error.to_string() == FOLLOWED {
@@ -74,7 +80,7 @@ impl Sums {
                     count(offset, "byte")
                 ));
             }
-            None if wants_gzip => return Err(not_gzip(&self.head)),
+            None if wants_gzip => return Err(not_gzip(&self.head, redactor)),
             _ => {}
         }
         let found = hex(&self.sha256.finalize());
@@ -87,8 +93,8 @@ impl Sums {
     }
 }
 
-fn not_gzip(head: &[u8]) -> String {
-    let words = page::words(head);
+fn not_gzip(head: &[u8], redactor: &Redactor) -> String {
+    let words = page::words(head, redactor);
     match head {
         [] => "is empty, where a gzip file was expected".to_owned(),
         _ if page::is_html(head) => format!("is a web page, where a gzip file was expected: “{words}”"),
@@ -112,7 +118,7 @@ mod tests {
         let mut sums = Sums::default();
         bytes.chunks(step).for_each(|chunk| sums.add(chunk));
         assert!(sums.is_broken() || sums.length() == bytes.len() as u64);
-        sums.finish(true, None)
+        sums.finish(true, None, &Redactor::default())
     }
 
     #[test]
@@ -156,7 +162,12 @@ mod tests {
     #[test]
     fn the_checksum_is_compared_in_any_case() {
         let empty = "E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855";
-        assert_eq!(Sums::default().finish(false, Some(empty)), Ok(empty.to_lowercase()));
-        assert!(Sums::default().finish(false, Some("00")).unwrap_err().contains("but 00 was expected"));
+        assert_eq!(Sums::default().finish(false, Some(empty), &Redactor::default()), Ok(empty.to_lowercase()));
+        assert!(
+            Sums::default()
+                .finish(false, Some("00"), &Redactor::default())
+                .unwrap_err()
+                .contains("but 00 was expected")
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! What is kept of a script's output when it is more than an execution's log takes.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use crate::task::{Level, TaskContext};
@@ -24,6 +25,15 @@ impl<'a> Kept<'a> {
         Self { context, lines: 0, bytes: 0, last: VecDeque::new() }
     }
 
+    /// The beginning of a text, of no more than so many bytes. Secrets go first: half of one would not be known again.
+    pub(super) fn cut<'t>(&self, text: &'t str, most: usize) -> Cow<'t, str> {
+        if text.len() <= most {
+            return Cow::Borrowed(text);
+        }
+        let clean = self.context.settings.redactor.clean(text);
+        Cow::Owned(format!("{}…", &clean[..clean.floor_char_boundary(most)]))
+    }
+
     /// Logs a line, or keeps it among the last ones.
     pub(super) fn say(&mut self, level: Level, text: &str) {
         if self.lines == 0 && self.context.surroundings.quota.take(text.len()) {
@@ -41,7 +51,7 @@ impl<'a> Kept<'a> {
         let mut room = if self.last.len() == LAST { self.last.pop_front().map(|(_, room)| room) } else { None };
         let mut kept = room.take().unwrap_or_default();
         kept.clear();
-        kept.push_str(&text[..text.floor_char_boundary(LAST_LENGTH)]);
+        kept.push_str(&self.cut(text, LAST_LENGTH));
         self.last.push_back((level, kept));
     }
 }

@@ -1,5 +1,6 @@
 //! What a script says: lines for the log, and lines of the form `::{"outputs": …}::` that mean something to us.
 
+use std::borrow::Cow;
 use std::process::ExitStatus;
 
 use serde::Deserialize;
@@ -69,9 +70,10 @@ impl<'a> Report<'a> {
         match line.text.trim_end().strip_prefix("::").and_then(|rest| rest.strip_suffix("::")) {
             Some(json) if json.starts_with('{') => match serde_json::from_str(json) {
                 Ok(message) => self.take(message, json.len()),
-                Err(error) => {
-                    self.kept.say(Level::Warn, &format!("these outputs cannot be read ({error}): {}", cut(&line.text)))
-                }
+                Err(error) => self.kept.say(
+                    Level::Warn,
+                    &format!("these outputs cannot be read ({error}): {}", self.kept.cut(&line.text, LOGGED)),
+                ),
             },
             _ => self.log(&line),
         }
@@ -100,21 +102,21 @@ impl<'a> Report<'a> {
             self.metrics.push(metric);
         }
         for line in message.logs.unwrap_or_default() {
-            self.kept.say(level(&line.level), cut(&line.message));
+            let text = self.kept.cut(&line.message, LOGGED);
+            self.kept.say(level(&line.level), &text);
         }
     }
 
     fn log(&mut self, line: &Line) {
         let level = if line.stream == Stream::Out { Level::Info } else { self.stderr };
-        let text = cut(&line.text);
-        let is_short = text.len() == line.text.len() && !line.is_cut;
-        if is_short {
-            self.kept.say(level, text);
-        } else {
-            self.kept.say(level, &format!("{text} … (a longer line)"));
+        let text = self.kept.cut(&line.text, LOGGED);
+        match (&text, line.is_cut) {
+            (Cow::Borrowed(text), false) => self.kept.say(level, text),
+            (Cow::Borrowed(text), true) => self.kept.say(level, &format!("{text}… (a longer line)")),
+            (Cow::Owned(text), _) => self.kept.say(level, &format!("{text} (a longer line)")),
         }
         if line.stream == Stream::Error {
-            keep_last(&mut self.last_errors, text.to_owned(), REPEATED);
+            keep_last(&mut self.last_errors, text.into_owned(), REPEATED);
         }
     }
 
@@ -158,13 +160,4 @@ fn level(name: &str) -> Level {
         "ERROR" | "CRITICAL" | "FATAL" => Level::Error,
         _ => Level::Info,
     }
-}
-
-/// The beginning of a text, as much as is logged.
-fn cut(text: &str) -> &str {
-    let mut end = text.len().min(LOGGED);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }
