@@ -130,7 +130,10 @@ impl FileAccess {
     /// When it may not.
     pub fn resolve(&self, text: &str) -> Result<PathBuf, Box<Diagnostic>> {
         let path = self.path(text.trim());
-        self.check(text, &path).map(|()| path)
+        let real = real(&path);
+        self.judge(text, &path, real.clone())?;
+        // The path that was looked at: no link takes whoever opens it elsewhere.
+        Ok(real.filter(|_| self.is_restricted()).unwrap_or(path))
     }
 
     /// Whether a file may be read that a text names.
@@ -215,6 +218,8 @@ pub fn texts(value: &Value) -> Vec<String> {
 fn real(path: &Path) -> Option<PathBuf> {
     match path.canonicalize() {
         Ok(real) => Some(real),
+        // A link whose target is missing: whoever opens it for writing makes that.
+        Err(_) if path.is_symlink() => None,
         Err(_) => Some(real(path.parent()?)?.join(path.file_name()?)),
     }
 }

@@ -147,3 +147,56 @@ async fn extensions_that_are_built_in_are_not_fetched() {
     let Some(outputs) = run(QUERIES, json!({"sql": sql, "fetch": "FETCH"})).await else { return };
     assert_eq!(outputs.unwrap()["rows"], json!([{"n": 1}]));
 }
+
+#[tokio::test]
+async fn no_database_from_outside_lies_out_of_the_folder() {
+    let folder = tempdir().unwrap();
+    let inner = folder.path().join("flows");
+    fs::create_dir(&inner).unwrap();
+    std::os::unix::fs::symlink(folder.path().join("linked.db"), inner.join("link.db")).unwrap();
+    let open = async |url: &str| {
+        let mut context = context(&inner);
+        context.files = FileAccess::restricted(&inner, &context.settings);
+        attempt::run(context, "duckdb.query", json!({"sql": "CREATE TABLE t (a int)", "url": url})).await
+    };
+    // Whether DuckDB is there.
+    if run("duckdb.query", json!({"sql": "SELECT 1"})).await.is_none() {
+        return;
+    }
+    for (url, problem) in [
+        (r"jdbc:duckdb:..\x.db", "DuckDB reads"),
+        (r"jdbc:duckdb:sub\..\..\x.db", "DuckDB reads"),
+        ("jdbc:duckdb:../x.db", "leads out of"),
+        ("jdbc:duckdb:link.db", "leads out of"),
+        ("jdbc:duckdb:__JITNEY_WORKING_DIR__/../../../x.db", "is not the name of a file"),
+    ] {
+        let error = open(url).await.unwrap_err();
+        assert!(error.message.contains(problem), "{url}: {error}");
+    }
+    let found: Vec<_> = folder.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(found, ["flows"]);
+    open("jdbc:duckdb:inner.db").await.unwrap();
+    assert!(inner.join("inner.db").exists());
+}
+
+#[tokio::test]
+async fn duckdbs_words_quote_no_part_of_a_secret() {
+    let secret: String = (0..40).map(|number| format!("Kq{number:02}-")).collect();
+    for sql in [
+        format!("SELEC '{secret}'"),
+        format!("SELECT '{secret}', nope, '{secret}'"),
+        format!("SELECT 1,\n '{secret}' || nope"),
+        format!("SELECT 1; SELECT ['{}', nope, '{secret}']", "x".repeat(300)),
+    ] {
+        let context = context(HOME.path());
+        let redactor = context.settings.redactor.clone();
+        redactor.learn(&secret);
+        if run("duckdb.query", json!({"sql": "SELECT 1"})).await.is_none() {
+            return;
+        }
+        let error = attempt::run(context, "duckdb.query", json!({"sql": sql})).await.unwrap_err().to_string();
+        assert!(error.contains("LINE "), "{error}");
+        let shown = redactor.clean(&error);
+        assert!(!shown.contains("Kq"), "{shown}");
+    }
+}

@@ -6,12 +6,15 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use crate::process::{Invocation, ending, run_quietly};
+use crate::secret::Redactor;
 use crate::task::{TaskContext, TaskError};
 use crate::tasks::script::environment::{Environment, python};
 use crate::tasks::script::workspace::Workspace;
 
 /// The program that speaks with DuckDB.
 const PROGRAM: &str = include_str!("run.py");
+/// What stands for what DuckDB leaves out of a line that it quotes.
+const CUT: &str = "...";
 /// What it needs; `pytz` is for moments with a time zone.
 const PACKAGES: [&str; 2] = ["duckdb", "pytz"];
 
@@ -45,11 +48,11 @@ struct Refusal {
     message: String,
 }
 
-/// Has the program run what `request.json` says.
+/// Has the program run what `request.json` says, with this SQL in it.
 ///
 /// # Errors
 /// When DuckDB cannot be had, or refuses.
-pub(super) async fn ask(context: &TaskContext, workspace: &Workspace) -> Result<Reply, TaskError> {
+pub(super) async fn ask(context: &TaskContext, workspace: &Workspace, sql: &str) -> Result<Reply, TaskError> {
     let python = python_with_duckdb(context).await?;
     let root = workspace.root().display().to_string();
     // Isolated (`-I`), so that an input file called json.py is data and not a module.
@@ -63,7 +66,10 @@ pub(super) async fn ask(context: &TaskContext, workspace: &Workspace) -> Result<
     let reply = fs::read(workspace.root().join("result.json")).map_err(|error| broken().because(error))?;
     let reply: Reply = serde_json::from_slice(&reply).map_err(|error| broken().because(error))?;
     match &reply.error {
-        Some(error) => Err(refused(error, reply.statement, reply.of)),
+        Some(error) => {
+            let message = whole_lines(error.message.trim(), sql, &context.settings.redactor);
+            Err(refused(&Refusal { message, kind: error.kind.clone() }, reply.statement, reply.of))
+        }
         None => Ok(reply),
     }
 }
@@ -82,6 +88,20 @@ async fn python_with_duckdb(context: &TaskContext) -> Result<PathBuf, TaskError>
         environment.make().await?;
     }
     Ok(environment.programs().join("python"))
+}
+
+/// DuckDB's message, in which it quotes a part of a long line: that part shows no part of a secret.
+fn whole_lines(message: &str, sql: &str, redactor: &Redactor) -> String {
+    let quoted = |line: &str| {
+        let (number, shown) = line.strip_prefix("LINE ")?.split_once(": ")?;
+        let body = shown.strip_prefix(CUT).unwrap_or(shown);
+        let body = body.strip_suffix(CUT).unwrap_or(body);
+        let mut parts = sql.match_indices(body).map(|(at, _)| redactor.part(sql, at..at + body.len())).peekable();
+        let first = parts.peek().cloned().unwrap_or_default();
+        let part = parts.find(|part| part != body).unwrap_or(first);
+        (body != shown).then(|| format!("LINE {number}: {CUT}{part}{CUT}"))
+    };
+    message.lines().map(|line| quoted(line).unwrap_or_else(|| line.to_owned())).collect::<Vec<_>>().join("\n")
 }
 
 fn refused(error: &Refusal, statement: usize, of: usize) -> TaskError {

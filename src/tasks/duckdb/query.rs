@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ pub struct Query {
     /// One or several statements, with semicolons between them.
     sql: String,
     /// The database: `jdbc:duckdb:` is one in memory, as is none; `jdbc:duckdb:/data/taxi.db` is a file. Relative paths
-    /// start at the flow's own folder.
+    /// start at the flow's own folder; a path has no backslash.
     #[serde(default)]
     url: String,
     /// Files for the working folder: a map from names to contents or addresses in storage, or a list of addresses.
@@ -92,10 +92,10 @@ impl Task for Query {
         let mut inputs = Inputs::new(context, &workspace);
         inputs.add(&self.input_files)?;
         let sql = self.filled(&inputs.localize(&self.sql))?;
-        let request = self.request(context, &workspace, sql)?;
+        let request = self.request(context, &workspace, &sql)?;
         inputs.add_text(workspace.root().join("request.json"), request.to_string());
         inputs.place().await?;
-        let reply = ask(context, &workspace).await?;
+        let reply = ask(context, &workspace, &sql).await?;
         context.info_once(format!("using DuckDB {}", reply.version));
         let results = reply.outputs.iter().enumerate();
         let outputs: Vec<ResultSet> = results
@@ -121,22 +121,34 @@ impl Query {
         Ok(all.into_iter().map(|statement| statement.text + "\n;").collect())
     }
 
-    fn request(&self, context: &TaskContext, workspace: &Workspace, sql: String) -> Result<Value, TaskError> {
-        let url = workspace.fill(&self.url);
-        let database = match database(&url) {
-            Database::File(file) if url == self.url && context.files.is_literal(&self.url) => context.files.path(file),
-            Database::File(file) if Path::new(file).starts_with(workspace.root()) => PathBuf::from(file),
-            Database::File(file) => context.named_path("url", file)?,
-            Database::Named(name) => PathBuf::from(name),
-        };
+    fn request(&self, context: &TaskContext, workspace: &Workspace, sql: &str) -> Result<Value, TaskError> {
         Ok(json!({
-            "database": database.display().to_string(),
+            "database": self.database(context, workspace)?,
             "sql": sql,
             "fetch": self.fetch.or_old(self.store, self.fetch_one),
             "transaction": self.transaction,
             "most_fetched": MOST_FETCHED,
             "rows": workspace.root().join("rows"),
         }))
+    }
+
+    /// What DuckDB opens. It takes a backslash for a slash, and so would open another file than the one that was looked at.
+    fn database(&self, context: &TaskContext, workspace: &Workspace) -> Result<String, TaskError> {
+        let url = workspace.fill(&self.url);
+        let path = match database(&url) {
+            Database::Named(name) => return Ok(name.to_owned()),
+            Database::File(file) if url == self.url && context.files.is_literal(&self.url) => context.files.path(file),
+            Database::File(file) => match Path::new(file).strip_prefix(workspace.folder()) {
+                Ok(below) => workspace.place(&below.to_string_lossy())?,
+                Err(_) => context.named_path("url", file)?,
+            },
+        };
+        let text = path.display().to_string();
+        if text.contains(['\\', '\0']) {
+            let error = TaskError::permanent(format!("`url` names the file {text}, and DuckDB reads `\\` as `/`"));
+            return Err(error.help("write a path with `/`, and without any backslash"));
+        }
+        Ok(text)
     }
 
     fn result(
