@@ -213,3 +213,26 @@ async fn a_single_statement_whose_connection_breaks_is_not_said_to_be_undone() {
     assert!(error.contains("whether the statement under way took effect is not known"), "{error}");
     assert_eq!(rows, 1);
 }
+
+#[tokio::test]
+async fn a_nul_in_a_text_is_refused_and_not_taken_for_a_broken_connection() {
+    let url = postgres::database("query_nul").await;
+    let home = tempfile::tempdir().unwrap();
+    for (kind, fields) in [
+        ("postgres.query", json!({"sql": "SELECT :a AS a", "parameters": {"a": "x\0y"}})),
+        ("postgres.query", json!({"sql": "SELECT 'x\0y'"})),
+        ("postgres.copy_out", json!({"sql": "SELECT $1", "parameters": ["x\0y"]})),
+        ("postgres.copy_out", json!({"sql": "SELECT 1", "null_string": "x\0y"})),
+        ("postgres.query", json!({"sql": "SELECT 1", "url": url, "username": "x\0y"})),
+    ] {
+        // Without a time limit of ours, a repeat would go on for the default of minutes.
+        let server = if fields["url"].is_null() { url.as_str() } else { "" };
+        let mut context = postgres::context(home.path(), server).0;
+        if server.is_empty() {
+            context.settings = Arc::new(postgres::settings(home.path(), None));
+        }
+        let error = run(context, kind, fields.clone()).await.unwrap_err();
+        assert_eq!(error.class, ErrorClass::Permanent, "{fields}: {error}");
+        assert!(error.message.contains("holds the character NUL"), "{fields}: {error}");
+    }
+}

@@ -76,6 +76,8 @@ pub struct Address {
     pub tls: TlsMode,
     /// The file of trusted certificates, in PEM; none means the system's.
     pub root_certificates: Option<PathBuf>,
+    /// The files that the address names, each with its setting, read or not.
+    pub files: Vec<(&'static str, PathBuf)>,
     /// Who named the server.
     pub origin: Origin,
 }
@@ -108,7 +110,7 @@ impl Address {
             TlsMode::Prefer => SslMode::Prefer,
             TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull => SslMode::Require,
         });
-        Ok(Self { config, tls: ours.tls, root_certificates: ours.root_certificates, origin })
+        Ok(Self { config, tls: ours.tls, root_certificates: ours.root_certificates, files: ours.files, origin })
     }
 
     /// The address of a server at a Unix socket in `folder`.
@@ -116,7 +118,7 @@ impl Address {
         let mut config = Config::new();
         config.host_path(folder).port(port).application_name("jitney");
         config.ssl_mode(SslMode::Disable);
-        Self { config, tls: TlsMode::Disable, root_certificates: None, origin: Origin::Managed }
+        Self { config, tls: TlsMode::Disable, root_certificates: None, files: Vec::new(), origin: Origin::Managed }
     }
 
     /// The servers and the database, without a login. This machine has one name whichever way it is written.
@@ -206,7 +208,11 @@ fn describe(error: &tokio_postgres::Error) -> String {
 struct Ours {
     tls: TlsMode,
     root_certificates: Option<PathBuf>,
+    files: Vec<(&'static str, PathBuf)>,
 }
+
+/// The settings that name files.
+const FILES: [&str; 3] = ["sslrootcert", "sslcert", "sslkey"];
 
 /// The schemes of other databases, which are named when they are refused.
 const SCHEMES: &[&str] =
@@ -219,6 +225,8 @@ const IGNORED: &[&str] =
 impl Ours {
     /// Takes one setting and says whether it was ours.
     fn take(&mut self, key: &str, value: &str) -> Result<bool, String> {
+        let file = FILES.into_iter().find(|name| *name == key && !value.is_empty() && value != "system");
+        self.files.extend(file.map(|name| (name, PathBuf::from(value))));
         match key {
             "sslmode" => self.tls = TlsMode::read(value)?,
             "sslrootcert" if value == "system" => self.root_certificates = None,

@@ -1,6 +1,7 @@
 //! What went wrong on the server, in words that lead on.
 
 use std::error::Error as _;
+use std::io::ErrorKind;
 
 use tokio_postgres::Error;
 use tokio_postgres::error::{ErrorPosition, SqlState};
@@ -17,10 +18,14 @@ use super::sql::Statement;
 pub const LOST: &str = "connection lost";
 const BROKE: &str = ": the connection to Postgres broke";
 
+const NUL: &str = "a text for Postgres holds the character NUL (\\u0000), which Postgres does not accept";
+const NUL_HELP: &str = "take the character out of the value, for example with the filter `replace`";
+
 /// The failure of a statement while `doing` something ("loading into `trips`").
 pub fn explain(doing: &str, error: &Error) -> TaskError {
     match error.as_db_error() {
         Some(problem) => from_server(doing, &problem.into(), None),
+        None if holds_nul(error) => TaskError::permanent(format!("{doing}: {NUL}")).help(NUL_HELP),
         None if is_lost(error) => lost(doing).because(error),
         None => TaskError::permanent(doing).because(error),
     }
@@ -106,6 +111,10 @@ fn explain_host(Refused { host, failure }: &Refused, address: &Address) -> TaskE
 }
 
 fn no_session(error: &Error, address: &Address, place: &str) -> TaskError {
+    if holds_nul(error) {
+        return TaskError::permanent(format!("cannot log in to Postgres at {place}: {NUL}"))
+            .help("correct the user name, password, database or options in the address");
+    }
     let cause = error.source().map(ToString::to_string).unwrap_or_default();
     if cause.contains("password missing") {
         return TaskError::permanent(format!(
@@ -214,7 +223,14 @@ fn class(problem: &Complaint) -> ErrorClass {
 }
 
 fn is_lost(error: &Error) -> bool {
-    error.is_closed() || error.source().is_some_and(|cause| cause.is::<std::io::Error>())
+    let is_of_line = |cause: &std::io::Error| cause.kind() != ErrorKind::InvalidInput;
+    error.is_closed() || error.source().and_then(|cause| cause.downcast_ref()).is_some_and(is_of_line)
+}
+
+/// Whether the driver did not send a text because of a NUL in it.
+fn holds_nul(error: &Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    cause.is_some_and(|cause| cause.kind() == ErrorKind::InvalidInput && cause.to_string().contains("embedded null"))
 }
 
 #[cfg(test)]

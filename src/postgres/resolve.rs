@@ -30,13 +30,16 @@ impl FlowAddress {
         Self { url, username, password, files: files.clone() }
     }
 
-    /// Whether the address may name the file of certificates that it names.
+    /// Whether the address may name the files that it names.
     fn check_files(&self, address: &Address) -> Result<(), Box<Diagnostic>> {
-        let (Some(file), Some(url)) = (&address.root_certificates, &self.url) else { return Ok(()) };
-        let Err(mut finding) = self.files.check(url, file) else { return Ok(()) };
-        // The address itself may hold a password.
-        finding.message = format!("`sslrootcert` names {}, which is not written in the flow", file.display());
-        Err(Box::new(self.files.in_field("url", *finding)))
+        let Some(url) = &self.url else { return Ok(()) };
+        address.files.iter().try_for_each(|(setting, file)| {
+            self.files.check(url, file).map_err(|mut finding| {
+                // The address itself may hold a password.
+                finding.message = format!("`{setting}` names {}, which is not written in the flow", file.display());
+                Box::new(self.files.in_field("url", *finding))
+            })
+        })
     }
 }
 
@@ -219,6 +222,23 @@ mod tests {
         assert_eq!(plain.to_string(), "pg:5432/someone");
         assert_eq!(plain.origin, Origin::Variable("PGHOST"));
         assert!(matches!(resolve(&settings(None, &[("PGUSER", "x")]), None), Ok(Wanted::Managed)));
+    }
+
+    #[test]
+    fn an_address_from_outside_names_no_files() {
+        let (folder, settings) = (tempfile::tempdir().unwrap(), settings(None, &[]));
+        let files = FileAccess::restricted(folder.path(), &settings);
+        for setting in ["sslrootcert", "sslcert", "sslkey"] {
+            for url in [
+                format!("postgres://u@h/d?{setting}=%2Fetc%2Fpasswd"),
+                format!("host=h {setting}=/etc/passwd"),
+                format!("jdbc:postgresql://h/d?{setting}=/etc/passwd"),
+            ] {
+                let flow = FlowAddress { url: Some(url.clone()), files: files.clone(), ..Default::default() };
+                let problem = resolve(&settings, Some(&flow)).unwrap_err().message;
+                assert!(problem.contains(&format!("`{setting}` names /etc/passwd")), "{url}: {problem}");
+            }
+        }
     }
 
     #[test]

@@ -18,6 +18,12 @@ use super::dial::Line;
 /// The letter of an `ErrorResponse`, and the bytes before every message's body: its letter and its length.
 const ERROR: u8 = b'E';
 const HEAD: usize = 5;
+/// The letter of the message that ends the login.
+const READY: u8 = b'Z';
+/// No message of a login has more bytes,
+const LARGEST_IN_LOGIN: usize = 64 << 10;
+/// and no other: a value of Postgres has 1 GB at most, and so has a row.
+const LARGEST: usize = 1 << 30;
 /// More than this of an error is not kept.
 const LONGEST: usize = 64 * 1024;
 
@@ -105,6 +111,11 @@ impl AsyncRead for Tap {
         let result = Pin::new(&mut self.line).poll_read(context, buffer);
         let Self { scan, heard, .. } = &mut *self;
         scan.take(buffer.filled().get(before..).unwrap_or_default(), heard);
+        // The driver would make room for all of it.
+        if scan.is_too_large {
+            let message = "the server announced a message larger than any of Postgres";
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, message)));
+        }
         result
     }
 }
@@ -139,6 +150,9 @@ struct Scan {
     left: usize,
     /// The body so far, if it is an error's.
     error: Option<Vec<u8>>,
+    is_logged_in: bool,
+    /// Whether a message was announced that is none of Postgres.
+    is_too_large: bool,
 }
 
 impl Scan {
@@ -172,6 +186,8 @@ impl Scan {
             self.left = (u32::from_be_bytes([a, b, c, d]) as usize).saturating_sub(4);
             self.error = (kind == ERROR).then(Vec::new);
             self.head.clear();
+            self.is_too_large |= self.left > if self.is_logged_in { LARGEST } else { LARGEST_IN_LOGIN };
+            self.is_logged_in |= kind == READY;
         }
     }
 }
@@ -195,6 +211,21 @@ mod tests {
             let said = heard.last().unwrap();
             assert_eq!((said.sentence().as_str(), said.is_fatal), ("terminating connection (57P01)", true));
             assert_eq!(said.detail.as_deref(), Some("E is not a message"));
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_too_large_is_known_before_it_has_come() {
+        let announced = |bytes: u32| [&b"D"[..], &bytes.to_be_bytes()].concat();
+        for (before, bytes, is_too_large) in [
+            (vec![], 60_000, false),
+            (vec![], 70_000, true),
+            (message(b'Z', b"I"), 70_000, false),
+            (message(b'Z', b"I"), 2_000_000_000, true),
+        ] {
+            let (mut scan, heard) = (Scan::default(), Heard::default());
+            scan.take(&[before, announced(bytes)].concat(), &heard);
+            assert_eq!(scan.is_too_large, is_too_large, "{bytes}");
         }
     }
 

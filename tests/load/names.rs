@@ -98,6 +98,8 @@ async fn types_of_new_columns_stay_within_their_column() {
         let kind = serde_json::to_string(kind).unwrap();
         let shown = place.refused(&format!("{{from: a.csv, table: new, schema: {{id: {kind}, note: text}}}}")).await;
         assert_says(&shown, &["`schema.id`", "is not a Postgres type"]);
+        let shown = place.refused(&format!("{{from: a.csv, table: victim, schema: {{id: {kind}}}}}")).await;
+        assert_says(&shown, &["`schema.id`", "is not a Postgres type"]);
     }
     let types = "{id: 'bigint NOT NULL DEFAULT (1 + 2)', note: 'varchar(3)'}";
     place.load(&format!("{{from: a.csv, table: new, schema: {types}}}")).await.unwrap();

@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio_postgres::Transaction;
 
+use super::create::check_types;
 use super::ledger::{self, Key};
 use super::loaded::Loaded;
 use super::source::Source;
@@ -172,6 +173,8 @@ impl Task for Load {
     }
 
     async fn run(&self, context: &TaskContext) -> Result<Loaded, TaskError> {
+        // Of a table that is there, too, for which nothing else looks at them.
+        self.schema.as_ref().map_or(Ok(()), check_types)?;
         self.until_loaded(context).await
     }
 }
