@@ -121,7 +121,7 @@ pub fn command() -> clap::Command {
 
 /// Runs the program's command line.
 pub fn run() -> ExitCode {
-    signals::outlive_file_limit();
+    signals::ignore_stray();
     hide_environment();
     if jq::is_worker() {
         let written = jq::work().and_then(|answer| std::io::stdout().write_all(&answer));

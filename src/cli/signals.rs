@@ -90,9 +90,15 @@ fn is_ignored(signal: i32) -> bool {
     mask & (1 << (signal - 1)) != 0
 }
 
-/// A file that grows beyond what `ulimit -f` allows makes the write fail, which is told of, instead of ending the
-/// process.
-pub(super) fn outlive_file_limit() {
+/// Signals that mean nothing here would end the process all the same, and are ignored. A file that grows beyond what
+/// `ulimit -f` allows makes the write fail, which is reported. Programs that are started get the signals as usual.
+pub(super) fn ignore_stray() {
     #[cfg(unix)]
-    let _ = signal_hook::flag::register(signal_hook::consts::signal::SIGXFSZ, std::sync::Arc::default());
+    {
+        use signal_hook::consts::{SIGALRM, SIGIO, SIGPROF, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXFSZ};
+        for signal in [SIGXFSZ, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO] {
+            // One that cannot be registered keeps its effect.
+            let _ = signal_hook::flag::register(signal, std::sync::Arc::default());
+        }
+    }
 }

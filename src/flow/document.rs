@@ -86,6 +86,7 @@ pub struct Position {
 /// # Errors
 /// When it is not YAML, or nests too deeply.
 pub fn from_yaml(text: &str) -> Result<Value, String> {
+    let text = without_mark(text);
     if let Some((reason, line, column)) = bounds::too_much(text) {
         return Err(format!("{reason}, at line {line} column {column}"));
     }
@@ -100,13 +101,18 @@ pub fn to_yaml(value: &Value) -> Result<String, String> {
     serde_yaml::to_string(value).map_err(|error| format!("this cannot be written as YAML: {error}"))
 }
 
+/// Editors of Windows mark a text as UTF-8 by an invisible letter.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
+}
+
 impl Document {
     /// Reads a text.
     ///
     /// # Errors
     /// When it is not YAML, holds no map, or has a key twice.
     pub fn parse(file: &str, text: &str) -> Result<Self, Box<Diagnostic>> {
-        Self::parse_whole(file, text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text))
+        Self::parse_whole(file, without_mark(text))
     }
 
     /// The same, going on after a key that is given twice: the first one counts, and the finding comes with the document.
@@ -114,7 +120,7 @@ impl Document {
     /// # Errors
     /// When it is not YAML, or holds no map.
     pub fn parse_leniently(file: &str, text: &str) -> Result<(Self, Vec<Diagnostic>), Box<Diagnostic>> {
-        let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+        let text = without_mark(text);
         let (mut rest, mut twice) = (text.to_owned(), Vec::new());
         loop {
             let finding = match Self::parse_whole(file, &rest) {

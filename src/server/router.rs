@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::App;
 use crate::server::access::{Access, MayKnow, guard, recognize};
 use crate::server::api;
-use crate::server::api::problem::Problem;
+use crate::server::api::problem::{Problem, in_json};
 use crate::server::readiness::{Readiness, Status};
 use crate::server::slow;
 
@@ -31,7 +31,8 @@ pub(super) fn router(app: Arc<App>, access: Access) -> Router {
         .with_state(app.clone())
         .layer(middleware::from_fn_with_state(access, recognize));
     let open = Router::new().route(HEALTH, get(health)).with_state(app.clone()).merge(api::webhooks(app));
-    open.merge(readiness).merge(guarded).layer(middleware::map_request(slow::limited))
+    let all = open.merge(readiness).merge(guarded);
+    all.layer(middleware::map_request(slow::limited)).layer(middleware::map_response(in_json))
 }
 
 /// Where it is asked whether the server is well.

@@ -133,10 +133,16 @@ impl ServerSettings {
     }
 
     fn parse(file: &str, text: &str) -> Result<Self, Vec<Diagnostic>> {
-        let document = Document::parse(file, text).map_err(|finding| vec![*finding])?;
-        if document.value.is_null() {
-            return Ok(Self::default());
+        match crate::flow::from_yaml(text) {
+            // Everything in it may be commented out.
+            Ok(Value::Null) => return Ok(Self::default()),
+            Ok(value) if !value.is_object() => {
+                let finding = Diagnostic::error("these are not the server's settings").at(file, text, 1, 1);
+                return Err(vec![finding.help("the file is one map, such as `retention: {files: 7d}`")]);
+            }
+            _ => {}
         }
+        let document = Document::parse(file, text).map_err(|finding| vec![*finding])?;
         let Ok(settings) = task::read::<Self>(&document.value) else {
             return Err(all_findings(&document, &[], &document.value, |value| task::read::<Self>(value).map(drop)));
         };
@@ -204,6 +210,13 @@ mod tests {
     }
 
     #[test]
+    fn a_file_without_any_setting_sets_none() {
+        for text in ["", "\n", "# retention: {files: 7d}\n", "\u{feff}---\n"] {
+            assert!(ServerSettings::parse(FILE, text).unwrap().notifications.is_empty(), "{text:?}");
+        }
+    }
+
+    #[test]
     fn problems_have_their_place() {
         let place = |text: &str| {
             let findings = ServerSettings::parse(FILE, text).unwrap_err();
@@ -216,6 +229,7 @@ mod tests {
         assert_eq!(place("notifications:\n  - on: [failure]\n"), (2, "this rule notifies nobody".to_owned()));
         let (line, message) = place("notifications: {on: [failure]}\n");
         assert_eq!((line, message.as_str()), (1, "`notifications` must be a list, not a map"));
+        assert_eq!(place("- a\n"), (1, "these are not the server's settings".to_owned()));
         let misspelt = ServerSettings::parse(FILE, "notifications:\n  - {on: [failur], command: [x]}\n").unwrap_err();
         assert_eq!(
             (misspelt[0].message.as_str(), misspelt[0].help.as_deref()),

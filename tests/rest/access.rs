@@ -80,13 +80,14 @@ fn nothing_but_webhooks_and_health_is_answered_without_a_login() {
 }
 
 /// What a page of another site cannot help sending, or a page whose name was made to lead here.
-const FOREIGN: [&[&str]; 6] = [
+const FOREIGN: [&[&str]; 7] = [
     &["Host: evil.example"],
     &["Host: [::1]evil.example"],
     &["Host: localhost", "Sec-Fetch-Site: cross-site"],
     &["Host: localhost", "Sec-Fetch-Site: same-site"],
     &["Host: localhost", "Origin: http://evil.example"],
     &["Host: localhost", "Origin: null"],
+    &["Host: localhost", "Sec-Fetch-Site: none", "Origin: http://evil.example"],
 ];
 
 #[test]

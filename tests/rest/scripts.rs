@@ -129,3 +129,43 @@ fn what_comes_from_outside_does_not_end_the_server() {
     }
     assert_eq!(server.code(&["/health"]), "200");
 }
+
+#[test]
+fn what_is_refused_is_said_in_json_and_stray_signals_change_nothing() {
+    let place = Place::new();
+    place.write("jitney.yaml", "# all of it is commented out\n");
+    place.write(
+        "flows/hook.yaml",
+        "id: hook\nnamespace: n\ntasks: [{id: say, type: log, message: hello}]\ntriggers: [{id: call, type: webhook, key: aLongKeyOfTwentyOnes}]\n",
+    );
+    let server = place.server();
+    for signal in ["-USR1", "-USR2", "-ALRM", "-VTALRM", "-PROF"] {
+        server.signal(signal);
+    }
+    let send = |address: &str, name: &str, body: &[u8], more: &[&str]| {
+        let file = format!("@{}", place.write(name, body).display());
+        let usual = [address, "-X", "POST", "--data-binary", file.as_str(), "-w", "\n%{http_code}"];
+        let answer = server.curl(&[&usual[..], more].concat());
+        let (text, code) = answer.rsplit_once('\n').unwrap();
+        (code.to_owned(), serde_json::from_str::<Value>(text).unwrap_or_else(|_| panic!("{address}: {answer}")))
+    };
+    let message = |answer: &Value| answer["message"].as_str().unwrap_or_default().to_owned();
+    let (code, large) = send("/api/v1/flows", "large", &vec![b'x'; 5 << 20], &[]);
+    assert_eq!((code.as_str(), message(&large).as_str()), ("413", "the body is larger than this address accepts"));
+    let (code, odd) = send("/api/v1/flows", "odd", b"\xff\xfe", &[]);
+    assert!(code == "400" && message(&odd).contains("UTF-8"), "{code} {odd}");
+    let (code, cut) = send("/api/v1/flows/import", "cut", b"--x\r\n", &["-H", "Content-Type: multipart/form-data"]);
+    assert!(code == "400" && !message(&cut).is_empty(), "{code} {cut}");
+    let (code, wrong) = send("/api/v1/flows/search", "wrong", b"", &[]);
+    assert_eq!((code.as_str(), message(&wrong).as_str()), ("405", "Method Not Allowed"));
+    for levels in [101, 127, 128, 129, 10_000, 1_000_000] {
+        let body = "[".repeat(levels) + &"]".repeat(levels);
+        let hook = "/api/v1/executions/webhook/n/hook/aLongKeyOfTwentyOnes";
+        let (code, deep) = send(hook, "deep", body.as_bytes(), &["-H", "Content-Type: application/json"]);
+        assert_eq!((code.as_str(), message(&deep).as_str()), ("422", "the body nests deeper than 100 levels"));
+    }
+    let marked = "\u{feff}id: marked\nnamespace: n\ntasks: [{id: say, type: log, message: hello}]\n";
+    let (_, found) = send("/api/v1/flows/validate", "marked", marked.as_bytes(), &[]);
+    assert_eq!((&found[0]["namespace"], &found[0]["flow"]), (&"n".into(), &"marked".into()), "{found}");
+    assert_eq!(server.get("/health")["status"], "UP");
+}

@@ -161,6 +161,12 @@ impl Server {
         (code.to_owned(), answer["message"].as_str().unwrap_or_default().to_owned())
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([name, &self.process.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
     /// `kill -9`
     pub fn kill(mut self) {
         assert!(self.process.try_wait().unwrap().is_none(), "it was over before it could be killed: {:?}", self.said);
@@ -170,8 +176,7 @@ impl Server {
 
     /// Stops it as `systemctl stop` does.
     pub fn stop(mut self) {
-        let sent = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status().unwrap();
-        assert!(sent.success());
+        self.signal("-TERM");
         assert!(self.process.wait().unwrap().success());
     }
 }

@@ -70,8 +70,12 @@ impl Hosts {
 
 /// Whether a request was sent by a page of this very host, or by no page at all.
 fn comes_from(headers: &HeaderMap, host: &Authority) -> bool {
-    if headers.contains_key(SITE) {
-        return matches!(one(headers, &SITE), Some("same-origin" | "none"));
+    match one(headers, &SITE) {
+        Some("same-origin") => return true,
+        // A person who enters an address: no page has sent that, and so no page is named either.
+        Some("none") => {}
+        None if !headers.contains_key(SITE) => {}
+        _ => return false,
     }
     if !headers.contains_key(header::ORIGIN) {
         return true;
@@ -188,6 +192,9 @@ mod tests {
         }
         for site in ["cross-site", "same-site", "", "anything"] {
             assert_eq!(from(&[("sec-fetch-site", site)]), Err(Foreign::Site), "{site}");
+        }
+        for origin in ["http://evil.example", "null"] {
+            assert_eq!(from(&[("sec-fetch-site", "none"), ("origin", origin)]), Err(Foreign::Site), "{origin}");
         }
         assert_eq!(from(&[("origin", "http://localhost:8080")]), Ok(()));
         for origin in ["http://evil.example", "null", "http://localhost:3000", "http://localhost", "http://"] {

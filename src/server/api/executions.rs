@@ -20,7 +20,7 @@ use crate::server::api::form::{Form, Upload};
 use crate::server::api::parameters::Parameters;
 use crate::server::api::problem::Problem;
 use crate::server::api::shape::{ExecutionShape, Results};
-use crate::text::{DEEPEST, nests_too_deeply};
+use crate::text::json_or_text;
 
 type Shown = Result<Json<ExecutionShape>, Problem>;
 
@@ -212,10 +212,7 @@ pub(super) async fn webhook(
 ) -> Result<axum::response::Response, Problem> {
     use axum::response::IntoResponse;
     let text = String::from_utf8_lossy(&body).into_owned();
-    let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-    if nests_too_deeply(&body) {
-        return Err(Problem::wrong(format!("the body nests deeper than {DEEPEST} levels")));
-    }
+    let body = json_or_text(text).map_err(Problem::wrong)?;
     let call = Call { body, headers: header_map(&headers), parameters: parameters.map() };
     match app.scheduler.webhook(&namespace, &id, &key, call, clock::now()) {
         Ok(execution) => Ok(shown(&app, &execution)?.into_response()),

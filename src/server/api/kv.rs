@@ -13,6 +13,7 @@ use crate::journal::{Entry, Kv, KvError, New};
 use crate::server::App;
 use crate::server::api::parameters::Parameters;
 use crate::server::api::problem::Problem;
+use crate::text::json_or_text;
 
 impl From<KvError> for Problem {
     fn from(error: KvError) -> Self {
@@ -64,7 +65,7 @@ pub(super) async fn set(
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let ttl = parameters.one("ttl").or(header("ttl")).map(str::parse::<Span>).transpose();
     let ttl = ttl.map_err(|error| Problem::wrong(error.to_string()))?;
-    let value = serde_json::from_str(&body).unwrap_or(Value::String(body));
+    let value = json_or_text(body).map_err(Problem::wrong)?;
     let description = header("description").map(str::to_owned);
     let new = New { value, description, ttl: ttl.map(|span| span.0), ..New::default() };
     Ok(Json(store(&app)?.set(&namespace, &key, new, true, clock::now())?))

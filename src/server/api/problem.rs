@@ -1,7 +1,7 @@
 //! Answers that are no success, in the shape that scripts expect: `{"message": …}`.
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -17,6 +17,9 @@ use crate::id::ExecutionId;
 use crate::journal::JournalError;
 use crate::server::App;
 use crate::text::chain;
+
+/// No refusal of the framework has more bytes.
+const LONGEST: usize = 64 << 10;
 
 /// Why a request was not served.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -90,6 +93,35 @@ impl Problem {
     pub(crate) fn internal(error: &dyn std::error::Error) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, chain(error))
     }
+}
+
+/// The same shape for what the framework refuses by itself: bodies that are too large, cut off or of another type.
+pub(crate) async fn in_json(response: Response) -> Response {
+    let (status, headers) = (response.status(), response.headers());
+    let is_ours = headers.get(header::CONTENT_TYPE).is_some_and(|kind| !kind.as_bytes().starts_with(b"text/plain"));
+    if !(status.is_client_error() || status.is_server_error()) || is_ours {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let text = axum::body::to_bytes(body, LONGEST).await.unwrap_or_default();
+    let said = String::from_utf8_lossy(&text);
+    let reason = status.canonical_reason().unwrap_or("refused");
+    let message = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => "the body is larger than this address accepts",
+        _ => {
+            if said.trim().is_empty() {
+                reason
+            } else {
+                said.trim()
+            }
+        }
+    };
+    let body = Problem::new(status, message).into_response();
+    for (name, value) in body.headers() {
+        parts.headers.insert(name, value.clone());
+    }
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, body.into_body())
 }
 
 impl IntoResponse for Problem {

@@ -8,7 +8,7 @@ use super::{Arrivals, Failed, SOON, Watched};
 use crate::clock;
 use crate::flow::trigger::HttpPoll;
 use crate::secret::hide_address;
-use crate::text::plain;
+use crate::text::{json_or_text, plain};
 use crate::web::{follow, reason};
 
 /// The most that is read of an answer.
@@ -75,7 +75,7 @@ impl Arrivals {
             }
         }
         let text = String::from_utf8_lossy(&body).into_owned();
-        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        let body = json_or_text(text).map_err(|problem| format!("the answer of {shown}: {problem}"))?;
         Ok(json!({"statusCode": status, "headers": headers, "body": body}))
     }
 }
