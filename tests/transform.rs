@@ -197,7 +197,7 @@ async fn what_is_not_possible_is_said_before_a_row_is_read() {
         (json!({"schema": {"nothing": "int"}}), "help: the columns are VendorID, pickup, total, flag"),
         (json!({"filter": "total >"}), "`filter`: "),
         (json!({"filter": "total > 0"}), "`schema` or `cast` gives a column another type"),
-        (json!({"filter": "VendorID", "schema": schema()}), "neither true nor false"),
+        (json!({"filter": "VendorID", "schema": schema()}), "is not true or false"),
         (json!({"filter": "pickup > 'yesterday'", "schema": schema()}), "'yesterday' is not a timestamp"),
         (
             json!({"with_columns": {"share": "total / SUM(total)"}, "schema": schema()}),

@@ -257,7 +257,7 @@ fn files_arrive_in_buckets_by_kestras_words_and_what_it_does_more_is_refused_wit
     assert!(all.contains("f.yaml:9:5") && all.contains("unknown field `moveDirectory`"), "{all}");
     let text = text.replace("action: MOVE\n    moveDirectory: gs://b/old", "interval: 1m");
     let findings: Vec<String> = parse("f.yaml", &text, ALL).findings.iter().map(ToString::to_string).collect();
-    assert!(findings[0].contains("f.yaml:9:13") && findings[0].contains("no regular expression"), "{findings:?}");
+    assert!(findings[0].contains("f.yaml:9:13") && findings[0].contains("is not a regular expression"), "{findings:?}");
 }
 
 #[test]

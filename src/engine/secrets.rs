@@ -175,7 +175,7 @@ mod tests {
             |variables: &[(&str, &str)], name: &str| super::find(&settings(variables), place.path(), name).unwrap_err();
         let error = find(&[("SECRET_TOKEN", "hunter2!")], "TOKEN");
         assert!(error.contains("`SECRET_TOKEN` in the environment") && !error.contains("hunter2"), "{error}");
-        assert!(find(&[], "../../etc/passwd").contains("no name of a secret"));
+        assert!(find(&[], "../../etc/passwd").contains("is not a valid secret name"));
         let error = find(&[], "TOKEN");
         for place in ["`SECRET_TOKEN` (in base64) and `TOKEN`", ".env (no such file)", "/run/secrets"] {
             assert!(error.contains(place), "{error}");

@@ -386,7 +386,7 @@ mod tests {
         let fails = |text: &str| Address::parse(text, Origin::Flag).unwrap_err();
         assert!(fails("mysql://a:secret@b/c").contains("is not Postgres"));
         assert!(fails("localhost").contains("neither"));
-        assert!(fails("postgres://u:hidden@h/d?sslmode=maybe").contains("`maybe` is no sslmode"));
+        assert!(fails("postgres://u:hidden@h/d?sslmode=maybe").contains("`maybe` is not an sslmode"));
         let bad_port = fails("postgres://u:hidden@h:port/d");
         assert!(bad_port.contains("port") && !bad_port.contains("hidden"), "{bad_port}");
     }

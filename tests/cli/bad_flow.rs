@@ -33,7 +33,7 @@ fn a_quote_that_stays_open_is_found_where_it_opens() {
    |
  6 |     message: \"open
    |              ^
-  help: close it, or take the mark at its beginning away"],
+  help: close it, or remove the one at its beginning"],
     );
 }
 
@@ -54,7 +54,7 @@ fn a_line_that_is_indented_too_far_is_shown() {
    |
  6 |      message: x
    |             ^
-  help: look at the indentation, at quotes and brackets, here and on the line before"],
+  help: check indentation, quotes and brackets, here and on the line before"],
     );
 }
 
@@ -67,7 +67,7 @@ fn tabs_are_called_tabs() {
    |
  4 | \t- id: a
    | ^
-  help: indent with blanks: YAML allows no tabs here"],
+  help: indent with spaces: YAML allows no tabs here"],
     );
 }
 

@@ -177,7 +177,7 @@ fn a_home_that_is_mounted_to_be_read_is_read() {
     let partitions = mounted("partitions f.yaml --from 2019-01 --to 2019-02").ended(0);
     assert!(partitions.out.contains("never ran"), "{partitions}");
     // Nothing was ever kept.
-    mounted("kv list").ended(0).says("Nothing is kept");
+    mounted("kv list").ended(0).says("No values are stored");
     world.jitney(&["kv", "set", "-n", "n", "key", "value"]).ended(0);
     assert_eq!(mounted("kv get -n n key").ended(0).out, "value\n");
     mounted("run f.yaml").ended(3).says("cannot use the home folder");

@@ -118,7 +118,7 @@ fn kept_values_are_set_listed_and_removed_by_hand() {
     world.jitney(&["kv", "delete", "limits", "-n", "a.b"]).ended(0);
     world.jitney(&["kv", "delete", "limits", "-n", "a.b"]).ended(3).says("there is no key `limits`");
     world.jitney(&["kv", "get", "limits", "-n", "a.b"]).ended(3);
-    world.jitney(&["kv", "set", "../x", "1", "-n", "a"]).ended(3).says("no name for a key");
+    world.jitney(&["kv", "set", "../x", "1", "-n", "a"]).ended(3).says("is not a valid name for a key");
     world.jitney(&["kv", "set", "x", "many", "-n", "a", "--type", "number"]).ended(3).says("write a number");
 }
 

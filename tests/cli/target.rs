@@ -34,7 +34,7 @@ async fn an_execution_is_resumed_where_it_began_or_where_it_is_told_to() {
 
     world.postgres = None;
     let began =
-        format!("execution {id} began with Postgres at {} and would go on with the private Postgres", place(&first));
+        format!("execution {id} began with Postgres at {} and would continue with the private Postgres", place(&first));
     world.jitney(&["resume"]).ended(3).without_data().says(&began).says("--retarget");
     world.jitney(&["replay", &id]).ended(3).says(&began);
     assert!(!world.home().join("postgres").exists(), "a private server was made");
@@ -116,7 +116,7 @@ async fn a_backfill_goes_on_where_it_began_or_where_it_is_told_to() {
     world.write("late.csv", "a\n");
 
     world.postgres = None;
-    let words = format!("began with Postgres at {} and would go on with the private Postgres", place(&first));
+    let words = format!("began with Postgres at {} and would continue with the private Postgres", place(&first));
     world.jitney(&["backfill", "retry"]).ended(3).says(&words).says("--retarget");
     world.postgres = Some(second.clone());
     world.jitney(&["backfill", "retry"]).ended(3).says(&place(&first)).says(&place(&second));

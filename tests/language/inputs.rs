@@ -47,7 +47,7 @@ fn every_problem_is_told_at_once() {
         given(TAXI, &wrong).unwrap_err(),
         [
             "the flow has no input `yeer` | did you mean `year`?",
-            "input `taxi`: `gren` is none of `yellow`, `green`; did you mean `green`?",
+            "input `taxi`: `gren` is not one of `yellow`, `green`; did you mean `green`?",
             "input `year`: 2000 is less than 2009",
             "input `note`: `A1` does not match `[a-z]+`",
         ]
@@ -74,7 +74,7 @@ inputs:
     let told = given(inputs, &[("once", json!("x"))]).unwrap_err();
     assert_eq!(told, ["input `once`: `x` is not a whole number"], "what depends on it is not told of");
     let told = given("inputs: [{id: a, type: INT, defaults: \"{{ 'x' ~ 1 }}\"}]", &[]).unwrap_err();
-    assert_eq!(told, ["3:39 input `a`: its default does not fit: `x1` is not a whole number"]);
+    assert_eq!(told, ["3:39 input `a`: its default is not valid: `x1` is not a whole number"]);
 }
 
 #[test]
@@ -103,7 +103,7 @@ inputs:
     let values = given(inputs, &[("zones", json!("2,1"))]).unwrap();
     assert_eq!(values["zones"], json!(["2", "1"]));
     let told = given(inputs, &[("taxi", json!("yellow")), ("zones", json!(["3", "4"])), ("zone", json!("1"))]);
-    assert_eq!(told.unwrap_err(), ["input `zone`: `1` is none of `3`", "input `zones`: `4` is none of `3`"]);
+    assert_eq!(told.unwrap_err(), ["input `zone`: `1` is not one of `3`", "input `zones`: `4` is not one of `3`"]);
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn definitions_are_checked_where_they_stand() {
             "7:29 `min`: `x` is not a number",
             "8:32 `after`: `soon` is not of type DATE",
             "9:38 the validator of `f` is not a regular expression",
-            "10:55 its default does not fit: `g`: `y` is none of `x`",
+            "10:55 its default is not valid: `g`: `y` is not one of `x`",
             "12:10 `h` and `h.i` cannot both be inputs: one would stand inside of the other",
             "13:10 there are two inputs called `h.i`",
             "14:6 `name` is an old word for `id`",
@@ -223,7 +223,7 @@ fn expressions_of_inputs_are_checked_where_they_stand() {
             "6:41 `inputs.c` is the input itself",
             "7:41 `vars.x` is not defined",
             "8:45 there is no filter `nofilter`",
-            "9:48 `f` cannot depend on `g`, which is no other input",
+            "9:48 `f` cannot depend on `g`, which is not another input",
             "9:67 `inputs.h` is not defined",
             "11:42 `inputs.s` is secret, but `t` is shown and kept",
         ]

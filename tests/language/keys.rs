@@ -190,7 +190,7 @@ tasks: [{id: a, type: log, message: x}]",
             "4:43 `outputs.gone`: task `gone` is not in the flow",
             "5:7 `duration` is missing",
             "6:70 unknown value `BLOCK`",
-            "7:11 `disabled` is neither true nor false",
+            "7:11 `disabled` is not true or false",
             "8:35 unknown value `AGAIN`",
         ]
     );

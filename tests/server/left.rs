@@ -120,7 +120,7 @@ async fn what_began_with_another_postgres_is_left_alone_and_said() {
     until("it is said", || log(folder).contains("not resumed")).await;
     let said = log(folder);
     assert!(
-        said.contains("began with Postgres at first:5432/x and would go on with Postgres at second:5432/y"),
+        said.contains("began with Postgres at first:5432/x and would continue with Postgres at second:5432/y"),
         "{said}"
     );
     assert!(!said.contains("geheim77"), "{said}");

@@ -179,7 +179,7 @@ mod tests {
             (json!({"field": "STATE", "type": "IN", "value": "FAILED"}), "`values` is missing"),
             (json!({"field": "STATE", "type": "EQUAL_TO", "values": ["FAILED"]}), "`value` is missing"),
             (json!({"field": "STATE", "type": "EQUAL_TO", "value": "A", "values": ["B"]}), "`values` has no effect"),
-            (json!({"field": "FLOW_ID", "type": "REGEX", "value": "("}), "no regular expression"),
+            (json!({"field": "FLOW_ID", "type": "REGEX", "value": "("}), "is not a regular expression"),
         ] {
             let wanted: Where = serde_json::from_value(json!({"filters": [filter]})).unwrap();
             assert!(wanted.problem().is_some_and(|(_, problem)| problem.contains(words)), "{filter}");

@@ -394,6 +394,6 @@ mod tests {
         assert!(failure(json!({"not_null": ["idd"]})).contains("did you mean `id`?"));
         assert!(failure(json!({"not_null": ["id"], "unique": ["id"]})).contains("exactly one condition"));
         assert!(failure(json!({"freshness": {"column": "id", "max_age": "1d"}})).contains("neither a date"));
-        assert!(failure(json!({"between": {"column": "day", "min": "yesterday"}})).contains("no value of `day`"));
+        assert!(failure(json!({"between": {"column": "day", "min": "yesterday"}})).contains("not a value of `day`"));
     }
 }
