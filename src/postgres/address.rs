@@ -1,5 +1,6 @@
 //! Where a Postgres server is and who asks: read from libpq's URLs and key=value strings, and from JDBC's addresses.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -64,6 +65,16 @@ impl TlsMode {
     }
 }
 
+impl TlsMode {
+    fn of_driver(self) -> SslMode {
+        match self {
+            Self::Disable => SslMode::Disable,
+            Self::Prefer => SslMode::Prefer,
+            Self::Require | Self::VerifyCa | Self::VerifyFull => SslMode::Require,
+        }
+    }
+}
+
 /// How long a host may take unless the address says so with `connect_timeout`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -80,6 +91,8 @@ pub struct Address {
     pub files: Vec<(&'static str, PathBuf)>,
     /// Who named the server.
     pub origin: Origin,
+    /// libpq's names of what the text sets.
+    given: BTreeSet<String>,
 }
 
 impl Address {
@@ -99,18 +112,17 @@ impl Address {
             }
         };
         let mut config: Config = rest.parse().map_err(|error| describe(&error))?;
-        config.application_name("jitney");
+        if config.get_application_name().is_none() {
+            config.application_name("jitney");
+        }
         // A server that vanishes in the middle of a long load is noticed within two minutes, not two hours.
         config
             .keepalives_idle(Duration::from_secs(60))
             .keepalives_interval(Duration::from_secs(10))
             .keepalives_retries(6);
-        config.ssl_mode(match ours.tls {
-            TlsMode::Disable => SslMode::Disable,
-            TlsMode::Prefer => SslMode::Prefer,
-            TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull => SslMode::Require,
-        });
-        Ok(Self { config, tls: ours.tls, root_certificates: ours.root_certificates, files: ours.files, origin })
+        config.ssl_mode(ours.tls.of_driver());
+        let Ours { tls, root_certificates, files, given } = ours;
+        Ok(Self { config, tls, root_certificates, files, origin, given })
     }
 
     /// The address of a server at a Unix socket in `folder`.
@@ -118,7 +130,50 @@ impl Address {
         let mut config = Config::new();
         config.host_path(folder).port(port).application_name("jitney");
         config.ssl_mode(SslMode::Disable);
-        Self { config, tls: TlsMode::Disable, root_certificates: None, files: Vec::new(), origin: Origin::Managed }
+        let (tls, origin, given) = (TlsMode::Disable, Origin::Managed, BTreeSet::new());
+        Self { config, tls, root_certificates: None, files: Vec::new(), origin, given }
+    }
+
+    /// Takes from another address how to connect, where this one does not say it.
+    pub(super) fn take_open_from(&mut self, other: &Self) {
+        let wants = |key: &str| other.given.contains(key) && !self.given.contains(key);
+        let (config, from) = (&mut self.config, &other.config);
+        if wants("sslmode") {
+            self.tls = other.tls;
+            config.ssl_mode(other.tls.of_driver());
+        }
+        if wants("sslrootcert") {
+            self.root_certificates.clone_from(&other.root_certificates);
+        }
+        if wants("sslnegotiation") {
+            config.ssl_negotiation(from.get_ssl_negotiation());
+        }
+        if wants("channel_binding") {
+            config.channel_binding(from.get_channel_binding());
+        }
+        if let Some(limit) = from.get_connect_timeout().filter(|_| wants("connect_timeout")) {
+            config.connect_timeout(*limit);
+        }
+        if wants("target_session_attrs") {
+            config.target_session_attrs(from.get_target_session_attrs());
+        }
+        if wants("load_balance_hosts") {
+            config.load_balance_hosts(from.get_load_balance_hosts());
+        }
+        if let Some(name) = from.get_application_name().filter(|_| wants("application_name")) {
+            config.application_name(name);
+        }
+        if let Some(options) = from.get_options().filter(|_| wants("options")) {
+            config.options(options);
+        }
+    }
+
+    /// Adds settings of the session, which win over those that are there.
+    pub(super) fn set_session(&mut self, options: &str) {
+        if !options.is_empty() {
+            let before = self.config.get_options().map(|before| format!("{before} ")).unwrap_or_default();
+            self.config.options(format!("{before}{options}"));
+        }
     }
 
     /// The servers and the database, without a login. This machine has one name whichever way it is written.
@@ -209,6 +264,8 @@ struct Ours {
     tls: TlsMode,
     root_certificates: Option<PathBuf>,
     files: Vec<(&'static str, PathBuf)>,
+    /// The names of all settings, libpq's for those of JDBC.
+    given: BTreeSet<String>,
 }
 
 /// The settings that name files.
@@ -225,6 +282,7 @@ const IGNORED: &[&str] =
 impl Ours {
     /// Takes one setting and says whether it was ours.
     fn take(&mut self, key: &str, value: &str) -> Result<bool, String> {
+        self.given.insert(key.to_owned());
         let file = FILES.into_iter().find(|name| *name == key && !value.is_empty() && value != "system");
         self.files.extend(file.map(|name| (name, PathBuf::from(value))));
         match key {
@@ -264,8 +322,10 @@ impl Ours {
         };
         let mut rest = Vec::new();
         for (key, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+            self.given.insert(in_libpq(key).to_owned());
             match key {
                 "user" | "password" | "options" => rest.push(format!("{key}={value}")),
+                "ApplicationName" => rest.push(format!("application_name={value}")),
                 "connectTimeout" => rest.push(format!("connect_timeout={value}")),
                 "targetServerType" if ["primary", "master"].contains(&value) => {
                     rest.push("target_session_attrs=read-write".to_owned());
@@ -288,6 +348,18 @@ impl Ours {
             }
         }
         Ok(rest.join(" "))
+    }
+}
+
+/// libpq's name of a setting of JDBC.
+fn in_libpq(key: &str) -> &str {
+    match key {
+        "connectTimeout" => "connect_timeout",
+        "targetServerType" => "target_session_attrs",
+        "currentSchema" => "options",
+        "ssl" => "sslmode",
+        "ApplicationName" => "application_name",
+        other => other,
     }
 }
 

@@ -21,7 +21,7 @@ use super::error::Refused;
 use super::resolve::{FlowAddress, Wanted, resolve};
 use super::tap::Heard;
 use super::watch::Watch;
-use super::{error, managed, tls};
+use super::{error, managed, tls, variables};
 
 /// The oldest version that jitney is tested with.
 const OLDEST: u32 = 13;
@@ -99,6 +99,16 @@ impl Session {
     /// The server's notices and warnings since the last call.
     pub fn take_notices(&self) -> Vec<String> {
         self.notices.lock().map(|mut notices| std::mem::take(&mut *notices)).unwrap_or_default()
+    }
+
+    /// Has the server print dates and times in ISO 8601, for statements whose rows are read as text. A load has the
+    /// settings of its database and user: defaults, triggers and checks may print dates too.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn print_iso_dates(&self) -> Result<(), TaskError> {
+        let set = self.client.batch_execute("SET datestyle TO 'ISO'").await;
+        set.map_err(|problem| error::explain("setting the style of dates", &problem))
     }
 
     /// Asks the server to stop the statement that runs now. What it did is rolled back.
@@ -180,9 +190,16 @@ async fn connect_saying(
         .map_err(|problem| TaskError { help: problem.help.clone(), ..TaskError::permanent(problem.message.clone()) })?;
     let address = match wanted {
         Wanted::Server(address) => *address,
-        Wanted::Managed => managed::ensure_running_saying(settings, say).await?,
+        Wanted::Managed => {
+            let mut address = managed::ensure_running_saying(settings, say).await?;
+            address.set_session(settings.variable("PGOPTIONS").unwrap_or_default());
+            address.set_session(&variables::session(settings));
+            address
+        }
     };
-    connect_to(&address).await
+    let mut session = connect_to(&address).await?;
+    session.notes.extend(variables::not_honoured(settings));
+    Ok(session)
 }
 
 /// Connects to a known address, its hosts in turn. A server that is still starting, or recovering from a crash, is
@@ -221,8 +238,6 @@ pub(super) async fn open(way: Way) -> Result<Session, Failure> {
     let limit = way.address.connect_timeout();
     let (client, version) = drive(way.open(&heard).await?, notices.clone(), dead.clone());
     let ready = async {
-        // Keys are made from dates as text, so a server's own style must not change them.
-        client.batch_execute("SET datestyle TO 'ISO'").await?;
         let checks_client = major(&version).is_some_and(|major| major >= CHECKS_CLIENT);
         for statement in &FREE_WHEN_GONE[..if checks_client { 2 } else { 1 }] {
             // Without them it takes the server longer, and that is all.

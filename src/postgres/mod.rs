@@ -21,6 +21,7 @@ pub mod sql;
 mod tap;
 mod tls;
 pub mod value;
+mod variables;
 mod watch;
 
 pub use address::{Address, Origin};

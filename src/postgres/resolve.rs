@@ -9,6 +9,10 @@ use crate::file_access::FileAccess;
 use crate::secret::{Redactor, Secret, has_odd_password, hide_address};
 
 use super::address::{Address, Origin};
+use super::variables;
+
+/// The variables that name a server, without which there is none.
+const NAMING: [&str; 3] = ["PGHOST", "PGHOSTADDR", "PGDATABASE"];
 
 /// The address that a task's fields give; empty texts count as missing.
 #[derive(Clone, Debug, Default)]
@@ -64,8 +68,13 @@ pub fn resolve(settings: &Settings, flow: Option<&FlowAddress>) -> Result<Wanted
         (text.to_owned(), Origin::Flow)
     } else if let Some(text) = settings.variable("DATABASE_URL") {
         (text.to_owned(), Origin::Variable("DATABASE_URL"))
-    } else if let Some(name) = ["PGHOST", "PGDATABASE"].into_iter().find(|name| settings.variable(name).is_some()) {
-        (from_variables(settings), Origin::Variable(name))
+    } else if let Some(name) = NAMING.into_iter().find(|name| settings.variable(name).is_some()) {
+        (variables::server(settings), Origin::Variable(name))
+    } else if settings.variable("PGSERVICE").is_some() {
+        return Err(Box::new(
+            Diagnostic::error("PGSERVICE names the server, and service files are not read")
+                .help("name the server with PGHOST and PGDATABASE, DATABASE_URL, `--postgres` or the task's `url`"),
+        ));
     } else {
         return Ok(Wanted::Managed);
     };
@@ -78,6 +87,8 @@ pub fn resolve(settings: &Settings, flow: Option<&FlowAddress>) -> Result<Wanted
         apply_login(&mut address, flow);
     }
     complete(&mut address, settings);
+    address.take_open_from(&variables::address(settings)?);
+    address.set_session(&variables::session(settings));
     if let Some(password) = address.password() {
         settings.redactor.learn_login(address.user(), password.expose());
     }
@@ -98,21 +109,6 @@ fn unreadable(text: &str, origin: &Origin, reason: &str, redactor: &Redactor) ->
                 characters such as @ or / in a password are written %40 and %2F, and in key=value pairs a value with blanks \
                 stands in single quotes";
     Box::new(Diagnostic::error(format!("cannot read {place}: {reason} (`{shown}`)")).help(help))
-}
-
-fn from_variables(settings: &Settings) -> String {
-    let quote = |value: &str| value.replace('\\', "\\\\").replace('\'', "\\'");
-    let pairs = [
-        ("host", "PGHOST"),
-        ("port", "PGPORT"),
-        ("user", "PGUSER"),
-        ("dbname", "PGDATABASE"),
-        ("sslmode", "PGSSLMODE"),
-        ("sslrootcert", "PGSSLROOTCERT"),
-        ("options", "PGOPTIONS"),
-    ];
-    let written = pairs.iter().filter_map(|(key, name)| Some(format!("{key}='{}'", quote(settings.variable(name)?))));
-    written.collect::<Vec<_>>().join(" ")
 }
 
 fn apply_login(address: &mut Address, flow: &FlowAddress) {

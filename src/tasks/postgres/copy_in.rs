@@ -167,12 +167,6 @@ impl Loading for CopyIn {
             let message = "an attempt before this one has copied the file, and could not say so any more";
             return Ok(Loaded::of(&self.table, source, own.counts, 0.0).noting(Level::Info, message));
         }
-        // Defaults, checks and triggers make texts of dates as they do in any session of this user.
-        let own_dates = async {
-            let set = transaction.batch_execute("SET LOCAL datestyle TO DEFAULT").await;
-            set.map_err(|error| explain("preparing the session", &error))
-        };
-        watch.over("preparing the session", own_dates).await?;
         let loaded = self.send(transaction, context, watch, (source, &sql)).await?;
         let counts = Counts { read: loaded, loaded, rejected: 0, skipped: 0 };
         let seconds = began.elapsed().as_secs_f64();

@@ -22,7 +22,8 @@ use crate::task::{Conflict, Outage, Task, TaskContext, TaskError};
 
 /// Writes a table or the result of a query to a file, by `COPY … TO STDOUT`: fast, and in flat memory.
 ///
-/// A table, or a query that begins with `SELECT`, is read again when the connection breaks.
+/// A table, or a query that begins with `SELECT`, is read again when the connection breaks. Dates and times are written in
+/// ISO 8601, whatever the `DateStyle` of the database is.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CopyOut {
@@ -142,6 +143,7 @@ impl Task for CopyOut {
                 Ok(session) => session,
             };
             let work = async {
+                session.print_iso_dates().await?;
                 let source = self.source(&session).await?;
                 let query = single(&source, &self.parameters)?;
                 let query = query.inside("COPY (", &format!(") TO STDOUT ({})", self.options()));

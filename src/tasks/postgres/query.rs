@@ -38,7 +38,8 @@ pub struct Query {
     #[serde(default = "yes")]
     transaction: bool,
     /// What to do with the rows: `NONE`, `FETCH` them all as `rows`, `FETCH_ONE` as `row`, or `STORE` them as a file
-    /// of one JSON object per line.
+    /// of one JSON object per line. Where rows are kept, the session's `DateStyle` is ISO; otherwise the session has the
+    /// settings of its database and user.
     #[serde(default, alias = "fetchType")]
     fetch: Keep,
     /// An older word for `fetch: STORE`.
@@ -92,7 +93,12 @@ impl Task for Query {
         let address =
             FlowAddress::of(self.url.as_ref(), self.username.as_ref(), self.password.as_ref(), &context.files);
         let session = connect_for(context, Some(&address)).await?;
-        let work = self.execute(&session, context, &address, &all);
+        let work = async {
+            if self.keeps() != Keep::Nothing {
+                session.print_iso_dates().await?;
+            }
+            self.execute(&session, context, &address, &all).await
+        };
         let outputs = session.unless_cancelled(&context.cancel, "the query", work).await;
         session.take_notices().iter().for_each(|notice| context.info(notice));
         outputs.map_err(|problem| self.leaves(problem, &all))
@@ -114,6 +120,10 @@ impl Query {
         }
     }
 
+    fn keeps(&self) -> Keep {
+        self.fetch.or_old(self.store, self.fetch_one)
+    }
+
     /// A single statement is a transaction of its own, and some (VACUUM) can be in no other.
     fn is_together(&self, all: &[Statement<'_>]) -> bool {
         self.transaction && all.len() > 1
@@ -133,7 +143,7 @@ impl Query {
         }
         watch.identify(&session.client, together).await?;
         let (mut outputs, mut affected) = (Vec::new(), 0);
-        let fetch = self.fetch.or_old(self.store, self.fetch_one);
+        let fetch = self.keeps();
         for (index, statement) in all.iter().enumerate() {
             let step = Step { session, context, statement, number: index + 1, of: all.len(), fetch };
             let done = watch.over(&step.name(), step.run()).await?;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio_postgres::{Error, Transaction};
@@ -122,8 +122,8 @@ async fn noted(
     target: &str,
     asked: &[Asked],
 ) -> Result<HashMap<String, Noted>, TaskError> {
-    let sql =
-        "SELECT DISTINCT ON (partition) partition, execution, rows_loaded, loaded_at::text, source_sha256, bytes, id
+    let sql = "SELECT DISTINCT ON (partition) partition, execution, rows_loaded,
+                      to_char(loaded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), source_sha256, bytes, id
                FROM jitney_loads WHERE target = $1 AND partition = ANY($2) ORDER BY partition, id DESC";
     let values: Vec<&str> = asked.iter().map(|asked| asked.value.as_str()).collect();
     let rows = transaction.query(sql, &[&target, &values]).await;
@@ -142,8 +142,8 @@ async fn noted(
     Ok(rows.iter().map(held).collect())
 }
 
-/// `2024-01-31 06:00:00.5+00`
+/// `2024-01-31 06:00:00.500000`, in UTC.
 fn moment(stamp: &str) -> DateTime<Utc> {
-    let read = DateTime::parse_from_str(stamp, "%Y-%m-%d %H:%M:%S%.f%#z");
-    read.map(|moment| moment.to_utc()).unwrap_or_default()
+    let read = NaiveDateTime::parse_from_str(stamp, "%Y-%m-%d %H:%M:%S%.f");
+    read.map(|moment| moment.and_utc()).unwrap_or_default()
 }

@@ -169,17 +169,13 @@ impl Key {
         let texts = (0..self.parts.len()).map(|index| format!("coalesce(CAST({} AS text), '')", column_name(index)));
         let texts = texts.collect::<Vec<_>>().join(" || ");
         let sql = format!("SELECT n, pg_catalog.md5({texts}) FROM {TABLE}");
-        if let Some(iso_dates) = self.session.iso_dates() {
-            over(watch, transaction.batch_execute(iso_dates)).await?;
-        }
         let mut keys = vec![None; rows.height()];
         for row in over(watch, transaction.query(&sql, &[])).await? {
             if let Some(key) = usize::try_from(row.get::<_, i64>(0)).ok().and_then(|row| keys.get_mut(row)) {
                 *key = row.get(1);
             }
         }
-        let own_dates = self.session.own_dates().unwrap_or_default();
-        over(watch, transaction.batch_execute(&format!("TRUNCATE {TABLE}; {own_dates}"))).await?;
+        over(watch, transaction.batch_execute(&format!("TRUNCATE {TABLE}"))).await?;
         Ok(keys)
     }
 

@@ -33,15 +33,12 @@ pub(super) struct Session {
     is_exact: bool,
     /// Whether the server stores the bytes of texts that this program has.
     pub(super) is_utf8: bool,
-    /// Whether dates and times are printed so in any session of this user.
-    has_iso_default: bool,
     /// Whether the database takes the bytes of texts for what they are.
     pub(super) is_sql_ascii: bool,
 }
 
 impl Session {
-    /// Asks for the settings. From then on defaults, checks and triggers make texts of dates as they do in any session of
-    /// this user; until then, and for keys, dates are printed in ISO form.
+    /// Asks for the settings.
     ///
     /// # Errors
     /// When the server refuses.
@@ -49,33 +46,16 @@ impl Session {
         let sql = "SELECT upper(current_setting('TimeZone')) IN ('UTC', 'ETC/UTC', 'GMT', 'ETC/GMT', 'UCT', 'ZULU'),
                           current_setting('DateStyle') LIKE 'ISO%', current_setting('extra_float_digits')::int > 0,
                           current_setting('server_encoding') IN ('UTF8', 'SQL_ASCII'),
-                          (SELECT reset_val LIKE 'ISO%' FROM pg_settings WHERE name = 'DateStyle'),
                           current_setting('server_encoding') = 'SQL_ASCII'";
         let row = transaction.query_one(sql, &[]).await;
         let row = row.map_err(|error| explain("asking for the session's settings", &error))?;
-        let session = Self {
+        Ok(Self {
             is_utc: row.get(0),
             is_iso: row.get(1),
             is_exact: row.get(2),
             is_utf8: row.get(3),
-            has_iso_default: row.get(4),
-            is_sql_ascii: row.get(5),
-        };
-        if let Some(own_dates) = session.own_dates() {
-            let set = transaction.batch_execute(own_dates).await;
-            set.map_err(|error| explain("preparing the session", &error))?;
-        }
-        Ok(session)
-    }
-
-    /// The statement after which dates are printed as in any session of this user; none where they are already.
-    pub(super) fn own_dates(&self) -> Option<&'static str> {
-        (!self.has_iso_default).then_some("SET LOCAL datestyle TO DEFAULT")
-    }
-
-    /// The statement after which dates are printed as keys are made from them; none where they are already.
-    pub(super) fn iso_dates(&self) -> Option<&'static str> {
-        (!self.has_iso_default).then_some("SET LOCAL datestyle TO 'ISO'")
+            is_sql_ascii: row.get(4),
+        })
     }
 
     /// Whether values that are typed already are certainly printed as this program prints them.
