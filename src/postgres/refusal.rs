@@ -39,6 +39,11 @@ impl Refusal {
         self.complaint.code == SqlState::INSUFFICIENT_PRIVILEGE
     }
 
+    /// Whether a foreign key is not kept.
+    pub fn is_of_a_reference(&self) -> bool {
+        self.complaint.code == SqlState::FOREIGN_KEY_VIOLATION
+    }
+
     fn is_in(&self, classes: &[&str]) -> bool {
         let code = self.complaint.code.code();
         classes.iter().any(|class| code.starts_with(class))

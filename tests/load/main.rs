@@ -21,6 +21,7 @@ mod merges;
 mod modes;
 mod months;
 mod names;
+mod references;
 mod relations;
 mod row_ids;
 mod same_as_copy;

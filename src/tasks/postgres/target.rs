@@ -237,6 +237,11 @@ impl Target {
         self.columns.iter().any(|column| column.is_always_identity && sent(column))
     }
 
+    /// Whether the server computes a column.
+    pub(super) fn is_generated(&self, name: &str) -> bool {
+        self.column(name).is_some_and(|column| column.is_generated)
+    }
+
     /// The name of a table column as the table has it.
     ///
     /// # Errors

@@ -1,10 +1,12 @@
 //! A merge: rows are copied to a stage, and go from there into the table. What the table has against one of them is found
-//! by halves: a part of the stage that the server refuses is tried again in two parts, each behind a savepoint.
+//! by halves: a part of the stage that the server refuses is tried again in two parts, each behind a savepoint. So do rows
+//! that may refer to each other, where bad ones are rejected: `together.rs`.
 
-use super::mode::{Merge, OnMatch, list};
+use super::Load;
+use super::mode::{Merge, Mode, OnMatch, list};
 use super::refused::Refused;
 use super::savepoint;
-use super::send::{PARTS, Sending, part};
+use super::send::{PARTS, Sending, Sent, part};
 use crate::postgres::Refusal;
 use crate::postgres::name::quote_name;
 use crate::task::TaskError;
@@ -14,14 +16,16 @@ use crate::tasks::postgres::target::{Field, Target};
 
 /// The stage of a merge: a table that is gone with the transaction.
 pub(super) const STAGE: &str = "pg_temp.jitney_stage";
+/// The same as the server's messages name it.
+pub(super) const STAGE_NAME: &str = "jitney_stage";
 /// The rows of the stage that count for their keys, once it is known that the table does not take all of them.
-const CHOSEN: &str = "pg_temp.jitney_chosen";
+pub(super) const CHOSEN: &str = "pg_temp.jitney_chosen";
 
 /// The stage's columns besides the table's.
 #[derive(Clone, Debug)]
 pub(super) struct Stage {
     /// The number of a row, in the order in which rows were sent. Where a row lies in a table says nothing certain of it.
-    row: String,
+    pub(super) row: String,
     /// The row's line in the file, where bad rows are rejected and rows stand on lines.
     line: Option<String>,
     /// Whether the stage has the table's checks, so that they speak of one row.
@@ -75,19 +79,51 @@ pub(super) struct Merged {
     pub(super) parts: Vec<i64>,
 }
 
-/// A merge of staged rows.
+/// Staged rows on their way into the table.
 pub(super) struct Merging<'a> {
     pub(super) sending: &'a Sending<'a>,
-    pub(super) merge: &'a Merge,
+    /// How they are compared with the table's; none when all of them are added.
+    pub(super) merge: Option<&'a Merge>,
     pub(super) stage: &'a Stage,
     pub(super) fields: &'a [Field],
 }
 
 /// The two steps of a merge.
 #[derive(Clone, Copy)]
-enum Step {
+pub(super) enum Step {
     Update,
     Insert,
+}
+
+impl Load {
+    /// How many rows are new or changed in the table, once those on a stage are in it.
+    ///
+    /// # Errors
+    /// As [`Merging::run`].
+    pub(super) async fn merged(
+        &self,
+        sending: &Sending<'_>,
+        sent: &mut Sent,
+        rejected: &mut Rejected,
+    ) -> Result<u64, TaskError> {
+        let Some(stage) = &sending.way.stage else { return Ok(sent.stored) };
+        let merge = if let Mode::Merge(merge) = &self.mode { Some(merge) } else { None };
+        let (merging, before) = (Merging { sending, merge, stage, fields: &sending.way.fields }, rejected.count());
+        let merged = Box::pin(merging.run(rejected)).await?;
+        if merge.is_none() {
+            sent.kept_out = sent.stored.saturating_sub(merged.taken + rejected.count() - before);
+        }
+        sent.parts.extend(merged.parts);
+        Ok(merged.taken)
+    }
+}
+
+/// Parts of the chosen rows, by their first and last numbers.
+pub(super) struct Parts {
+    /// Those that are to be taken, the next one last.
+    pub(super) open: Vec<(i64, i64)>,
+    /// Those that the table refused for a foreign key, where they may wait for other rows.
+    pub(super) waiting: Option<Vec<(i64, i64)>>,
 }
 
 impl Merging<'_> {
@@ -97,7 +133,7 @@ impl Merging<'_> {
     /// When a key is NULL, when the table refuses a row and none is to be rejected, when too many are, or when the server
     /// refuses.
     pub(super) async fn run(&self, rejected: &mut Rejected) -> Result<Merged, TaskError> {
-        let key = self.merge.key(self.target())?;
+        let key = self.merge.map_or(Ok(Vec::new()), |merge| merge.key(self.target()))?;
         self.prepare(&key).await?;
         let source = self.staged(&key);
         if rejected.room().is_none() && self.target().nature.wants_one_statement {
@@ -109,24 +145,34 @@ impl Merging<'_> {
         }
         let (mut merged, mut refused) = (Merged::default(), Refused::default());
         let last = self.choose(&key).await?;
+        let room = rejected.room().unwrap_or(0);
         for step in self.steps() {
-            let room = rejected.room().unwrap_or(0);
-            self.by_halves(step, (&key, last, room), &mut merged, &mut refused).await?;
+            if matches!(step, Step::Insert) && self.target().nature.wants_one_statement {
+                Box::pin(self.together((&key, room), &mut merged, &mut refused)).await?;
+            } else {
+                let mut parts = Parts { open: vec![(1, last)], waiting: None };
+                Box::pin(self.by_halves(step, &mut parts, (&key, room), &mut merged, &mut refused)).await?;
+            }
         }
         self.sending.way.take_refused(refused, rejected).await?;
         Ok(merged)
     }
 
-    fn target(&self) -> &Target {
+    pub(super) fn target(&self) -> &Target {
         self.sending.way.target
     }
 
     fn doing(&self) -> String {
-        format!("merging into `{}`", self.target().name)
+        let doing = if self.merge.is_some() { "merging" } else { "loading" };
+        format!("{doing} into `{}`", self.target().name)
+    }
+
+    fn updates(&self) -> bool {
+        self.merge.is_some_and(|merge| merge.on_match == OnMatch::Update)
     }
 
     fn steps(&self) -> impl Iterator<Item = Step> {
-        let update = (self.merge.on_match == OnMatch::Update).then_some(Step::Update);
+        let update = self.updates().then_some(Step::Update);
         update.into_iter().chain([Step::Insert])
     }
 
@@ -135,23 +181,28 @@ impl Merging<'_> {
         savepoint::over(watch, &self.doing(), transaction.execute(sql, &[])).await
     }
 
-    async fn batch(&self, sql: &str) -> Result<(), TaskError> {
+    pub(super) async fn batch(&self, sql: &str) -> Result<(), TaskError> {
         let Sending { transaction, watch, .. } = self.sending;
         savepoint::over(watch, &self.doing(), transaction.batch_execute(sql)).await
     }
 
     /// The number that a query gives.
-    async fn number(&self, sql: &str) -> Result<Option<i64>, TaskError> {
+    pub(super) async fn number(&self, sql: &str) -> Result<Option<i64>, TaskError> {
         let Sending { transaction, watch, .. } = self.sending;
         let row = savepoint::over(watch, &self.doing(), transaction.query_opt(sql, &[])).await?;
         Ok(row.and_then(|row| row.get(0)))
     }
 
+    /// The numbers of rows that a query gives.
+    pub(super) async fn numbers(&self, sql: &str) -> Result<Vec<i64>, TaskError> {
+        let Sending { transaction, watch, .. } = self.sending;
+        let rows = savepoint::over(watch, &self.doing(), transaction.query(sql, &[])).await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
     async fn prepare(&self, key: &[String]) -> Result<(), TaskError> {
-        let nulls = key.iter().map(|name| format!("{name} IS NULL")).collect::<Vec<_>>().join(" OR ");
-        if self.number(&format!("SELECT 1::bigint FROM {STAGE} WHERE {nulls} LIMIT 1")).await?.is_some() {
-            return Err(TaskError::permanent(format!("{}: the key is NULL in some rows", self.doing()))
-                .help("choose a key that every row has, for example a `row_id` of the transform"));
+        if !key.is_empty() {
+            self.check_nulls(key).await?;
         }
         self.batch(&format!("ANALYZE {STAGE}; {PARTS}")).await?;
         if self.target().nature.has_policies {
@@ -161,16 +212,28 @@ impl Merging<'_> {
         Ok(())
     }
 
+    async fn check_nulls(&self, key: &[String]) -> Result<(), TaskError> {
+        let nulls = key.iter().map(|name| format!("{name} IS NULL")).collect::<Vec<_>>().join(" OR ");
+        if self.number(&format!("SELECT 1::bigint FROM {STAGE} WHERE {nulls} LIMIT 1")).await?.is_some() {
+            return Err(TaskError::permanent(format!("{}: the key is NULL in some rows", self.doing()))
+                .help("choose a key that every row has, for example a `row_id` of the transform"));
+        }
+        Ok(())
+    }
+
     /// The staged rows of which each has a key of its own. Of rows with the same key, the last one counts for `update`
     /// and the first for `ignore`.
     fn staged(&self, key: &[String]) -> String {
         let (keys, row) = (key.join(", "), quote_name(&self.stage.row));
         let order = self.order();
+        if key.is_empty() {
+            return format!("(SELECT * FROM {STAGE} ORDER BY {row})");
+        }
         format!("(SELECT DISTINCT ON ({keys}) * FROM {STAGE} ORDER BY {keys}, {row} {order})")
     }
 
     fn order(&self) -> &'static str {
-        if self.merge.on_match == OnMatch::Update { "DESC" } else { "ASC" }
+        if self.updates() { "DESC" } else { "ASC" }
     }
 
     /// Takes all rows of a source; how many were taken.
@@ -184,8 +247,8 @@ impl Merging<'_> {
 
     async fn take(&self, step: Step, key: &[String], source: &str) -> Result<u64, TaskError> {
         match step {
-            Step::Insert => self.execute(&self.merge.insert(self.target(), self.fields, key, source)).await,
-            Step::Update => match self.merge.update(self.target(), self.fields, key, source) {
+            Step::Insert => self.execute(&insert(self.target(), self.fields, key, source)).await,
+            Step::Update => match self.merge.and_then(|merge| merge.update(self.target(), self.fields, key, source)) {
                 Some(update) => Ok(self.number(&update).await?.unwrap_or_default().unsigned_abs()),
                 None => Ok(0),
             },
@@ -223,31 +286,37 @@ impl Merging<'_> {
         Ok(self.number(&format!("SELECT max({row}) FROM {CHOSEN}")).await?.unwrap_or_default())
     }
 
-    /// Takes the chosen rows in parts, in the order of the file, and notes those that the table refuses, until there are
-    /// more of them than there is room for.
-    async fn by_halves(
+    /// Takes parts of the chosen rows, in the order of the file, and notes those that the table refuses, until there are
+    /// more of them than there is room for. Where parts may wait, what is taken is no longer among the chosen rows.
+    pub(super) async fn by_halves(
         &self,
         step: Step,
-        (key, last, room): (&[String], i64, u64),
+        parts: &mut Parts,
+        (key, room): (&[String], u64),
         merged: &mut Merged,
         refused: &mut Refused,
     ) -> Result<(), TaskError> {
         let row = quote_name(&self.stage.row);
-        let mut parts = vec![(1, last)];
-        while let Some((from, to)) = parts.pop().filter(|_| refused.count() <= room) {
-            let source = format!("(SELECT * FROM {CHOSEN} WHERE {row} BETWEEN {from} AND {to})");
-            match self.behind(self.take(step, key, &source)).await? {
+        while let Some((from, to)) = parts.open.pop().filter(|_| refused.count() <= room) {
+            let these = format!("FROM {CHOSEN} WHERE {row} BETWEEN {from} AND {to}");
+            match self.behind(self.take(step, key, &format!("(SELECT * {these} ORDER BY {row})"))).await? {
                 Ok((taken, part)) => {
                     merged.taken += taken;
                     merged.parts.extend((taken > 0).then_some(part));
+                    if parts.waiting.is_some() {
+                        self.execute(&format!("DELETE {these}")).await?;
+                    }
+                }
+                Err(refusal) if refusal.is_of_a_reference() && parts.waiting.is_some() => {
+                    parts.waiting.get_or_insert_default().push((from, to));
                 }
                 Err(_) if from < to => {
                     let middle = from + (to - from) / 2;
-                    parts.extend([(middle + 1, to), (from, middle)]);
+                    parts.open.extend([(middle + 1, to), (from, middle)]);
                 }
                 Err(refusal) => {
                     self.note(from, &refusal, refused).await?;
-                    parts.extend(self.replace(from, key).await?.map(|next| (next, next)));
+                    parts.open.extend(self.replace(from, key).await?.map(|next| (next, next)));
                 }
             }
         }
@@ -289,6 +358,10 @@ impl Merging<'_> {
     /// not had the row.
     async fn replace(&self, number: i64, key: &[String]) -> Result<Option<i64>, TaskError> {
         let row = quote_name(&self.stage.row);
+        if key.is_empty() {
+            self.execute(&format!("DELETE FROM {CHOSEN} WHERE {row} = {number}")).await?;
+            return Ok(None);
+        }
         let same = key.iter().map(|name| format!("s.{name} = c.{name}")).collect::<Vec<_>>().join(" AND ");
         let next = format!(
             "WITH gone AS (DELETE FROM {STAGE} WHERE {row} = (
@@ -316,17 +389,6 @@ impl Merge {
         self.key.iter().map(|name| target.own_name(name).map(quote_name)).collect()
     }
 
-    /// Adds the rows of `source` whose key the table has not.
-    fn insert(&self, target: &Target, fields: &[Field], key: &[String], source: &str) -> String {
-        let (table, columns) = (&target.sql_name, list(fields));
-        let overriding = if target.overrides_identity(fields) { " OVERRIDING SYSTEM VALUE" } else { "" };
-        format!(
-            "INSERT INTO {table} ({columns}){overriding} SELECT {columns} FROM {source} s
-             WHERE NOT EXISTS (SELECT 1 FROM {table} t WHERE {})",
-            same(key)
-        )
-    }
-
     /// Changes the table's rows that differ from those of `source`, if there is anything to change. It gives the number of
     /// keys that it changed, not of the table's rows: without a unique index the table may hold a key twice.
     fn update(&self, target: &Target, fields: &[Field], key: &[String], source: &str) -> Option<String> {
@@ -352,6 +414,17 @@ impl Merge {
             same(key),
             key.join(", ")
         ))
+    }
+}
+
+/// Adds the rows of `source` whose key the table has not, or all of them without a key.
+fn insert(target: &Target, fields: &[Field], key: &[String], source: &str) -> String {
+    let (table, columns) = (&target.sql_name, list(fields));
+    let overriding = if target.overrides_identity(fields) { " OVERRIDING SYSTEM VALUE" } else { "" };
+    let insert = format!("INSERT INTO {table} ({columns}){overriding} SELECT {columns} FROM {source} s");
+    match key {
+        [] => insert,
+        key => format!("{insert} WHERE NOT EXISTS (SELECT 1 FROM {table} t WHERE {})", same(key)),
     }
 }
 

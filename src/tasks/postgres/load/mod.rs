@@ -16,6 +16,7 @@ mod savepoint;
 mod send;
 mod stored;
 mod strangers;
+mod together;
 mod turn;
 
 use std::sync::Arc;
@@ -46,9 +47,9 @@ use encode::Encoder;
 use feed::Feed;
 use key::Key as RowKey;
 use known::{Known, Planned};
-use merge::{Merging, Stage};
+use merge::Stage;
 use mode::Mode;
-use send::{Sending, Sent};
+use send::Sending;
 use stored::Session;
 use strangers::without_place;
 
@@ -92,10 +93,11 @@ pub struct Load {
     /// What to do with a row that does not fit, or that the server refuses: `fail`, or
     /// `{reject: {max: 100, file: bad.csv}}`. With `reject` each batch of about 1 MB is a COPY of its own behind a
     /// savepoint, all in one transaction; the server names the row that it refuses, and the others are sent again.
-    /// Deferred constraints are checked at once, so a row that refers to a later one of the file may be rejected. What the
-    /// table refuses in a merge, such as a foreign key, another unique key or what a trigger raises, is found by halves:
-    /// each bad row takes about two statements for every doubling of the number of rows. The table becomes as if the file
-    /// had not had the rejected rows.
+    /// The rows of a merge, and those of a table that refers to itself or has a trigger for whole statements, are copied
+    /// to a temporary table first and go from there into the table, in one statement if all is well. What the table
+    /// refuses then, such as a foreign key, another unique key or what a trigger raises, is found by halves: each bad row
+    /// takes about two statements for every doubling of the number of rows. Deferred constraints are checked at the end of
+    /// each statement. The table becomes as if the file had not had the rejected rows.
     #[serde(default)]
     on_bad_row: BadRows,
     /// What to do with a column of the file that the table does not have.
@@ -223,13 +225,13 @@ impl Loading for Load {
         }
         let making_room = self.mode.prepare(transaction, &target, &way.fields, way.stage.as_ref());
         let table = watch.over("making room for the rows", making_room).await?;
-        let relation = self.mode.relation(&target);
+        let relation = Mode::relation(&target, way.stage.as_ref());
         let sending = Sending { transaction, watch, table: &table, relation, way: &way };
         let mut rejected = Rejected::start(&self.on_bad_row, &source.name, context)?;
         let mut sent = sending.run(feed, &mut rejected).await?;
-        let checking = self.mode.check_stored(transaction, &target, sent.stored);
+        let loaded = Box::pin(self.merged(&sending, &mut sent, &mut rejected)).await?;
+        let checking = self.mode.check_stored(transaction, &target, loaded);
         watch.over("counting the rows of the partition", checking).await?;
-        let loaded = self.merged(&sending, &mut sent, &mut rejected).await?;
         let skipped = sent.read.saturating_sub(loaded + rejected.count());
         let counts = Counts { read: sent.read, loaded, rejected: rejected.count(), skipped };
         let seconds = began.elapsed().as_secs_f64();
@@ -251,15 +253,6 @@ impl Loading for Load {
 }
 
 impl Load {
-    /// How many rows are new or changed in the table, once those on a stage are merged.
-    async fn merged(&self, sending: &Sending<'_>, sent: &mut Sent, rejected: &mut Rejected) -> Result<u64, TaskError> {
-        let (Mode::Merge(merge), Some(stage)) = (&self.mode, &sending.way.stage) else { return Ok(sent.stored) };
-        let merging = Merging { sending, merge, stage, fields: &sending.way.fields };
-        let merged = merging.run(rejected).await?;
-        sent.parts.extend(merged.parts);
-        Ok(merged.taken)
-    }
-
     fn ddl_text(&self, context: &TaskContext) -> Result<Option<String>, TaskError> {
         let Some(name) = &self.ddl else { return Ok(None) };
         let path = context.input_file("ddl", name)?;
@@ -397,10 +390,12 @@ impl<'a> Way<'a> {
         let key = plan.row_id().map(|row_id| RowKey::of(row_id, target, constant, session)).transpose()?;
         let constant = partition.map(|(_, value)| value);
         let is_checked = load.on_bad_row != BadRows::Fail;
-        let stage = load.mode.stage(&fields, is_checked, plan.keeps_lines());
+        load.mode.check_key(target, &fields)?;
+        let stage = load.mode.stage(target, &fields, is_checked, plan.keeps_lines());
         let mut sent = fields.clone();
         if let Some(line) = stage.as_ref().and_then(Stage::line) {
-            sent.push(line);
+            // The constant one stays the last.
+            sent.insert(sent.len() - usize::from(constant.is_some()), line);
             used.push(LINE.to_owned());
         }
         let encoder = Arc::new(Encoder { fields: sent, used, constant, is_utc: session.is_utc });

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio_postgres::{Error, Transaction};
 
-use super::merge::{STAGE, Stage};
+use super::merge::{STAGE, STAGE_NAME, Stage};
 use crate::postgres::explain;
 use crate::postgres::name::quote_name;
 use crate::postgres::sql::quote;
@@ -148,29 +148,24 @@ impl Mode {
         stage: Option<&Stage>,
     ) -> Result<String, TaskError> {
         let table = &target.sql_name;
-        let sql = match self {
-            Self::Append => return Ok(table.clone()),
-            Self::Truncate if target.is_new => return Ok(table.clone()),
-            Self::Truncate => format!("TRUNCATE {table}"),
-            Self::ReplacePartition(_) => match self.partition()? {
-                Some((column, value)) if !target.is_new => {
+        let failed = |error: Error| explain(&format!("making room in `{}`", target.name), &error);
+        match self {
+            Self::Truncate if !target.is_new => {
+                transaction.batch_execute(&format!("TRUNCATE {table}")).await.map_err(failed)?;
+            }
+            Self::ReplacePartition(_) if !target.is_new => {
+                if let Some((column, value)) = self.partition()? {
                     let column = quote_name(target.own_name(column)?);
                     let rows = format!("{table} WHERE {column} = {}", quote(&value));
                     Self::empty(transaction, target, &rows).await?;
-                    return Ok(table.clone());
                 }
-                _ => return Ok(table.clone()),
-            },
-            Self::Merge(merge) => match stage {
-                Some(stage) => stage.sql(target, fields, &merge.key(target)?),
-                None => return Ok(table.clone()),
-            },
-        };
-        transaction
-            .batch_execute(&sql)
-            .await
-            .map_err(|error| explain(&format!("making room in `{}`", target.name), &error))?;
-        Ok(if stage.is_some() { STAGE.to_owned() } else { table.clone() })
+            }
+            _ => {}
+        }
+        let Some(stage) = stage else { return Ok(table.clone()) };
+        let key = if let Self::Merge(merge) = self { merge.key(target)? } else { Vec::new() };
+        transaction.batch_execute(&stage.sql(target, fields, &key)).await.map_err(failed)?;
+        Ok(STAGE.to_owned())
     }
 
     /// What would make it faster, if anything would: an index where the partition's rows are looked for in all rows of
@@ -197,15 +192,42 @@ impl Mode {
         }))
     }
 
-    /// The stage of a merge; none for the other modes. `is_checked` says that bad rows are rejected, and `has_lines`
-    /// that rows stand on lines of the file.
-    pub(super) fn stage(&self, fields: &[Field], is_checked: bool, has_lines: bool) -> Option<Stage> {
-        matches!(self, Self::Merge(_)).then(|| Stage::new(fields, is_checked, has_lines))
+    /// The stage of a merge, or of a load that rejects bad rows of a table whose rows must go in one statement; none for
+    /// others. `is_checked` says that bad rows are rejected, and `has_lines` that rows stand on lines of the file.
+    pub(super) fn stage(&self, target: &Target, fields: &[Field], is_checked: bool, has_lines: bool) -> Option<Stage> {
+        let nature = &target.nature;
+        // INSERT is subject to rules, and COPY is not.
+        let has_rule = nature.rules.as_deref().is_some_and(|rules| rules.contains("INSERT"));
+        let is_together = is_checked && nature.wants_one_statement && !has_rule;
+        (matches!(self, Self::Merge(_)) || is_together).then(|| Stage::new(fields, is_checked, has_lines))
     }
 
     /// The table that rows are copied to, as the server's messages name it.
-    pub(super) fn relation<'a>(&self, target: &'a Target) -> &'a str {
-        if matches!(self, Self::Merge(_)) { "jitney_stage" } else { &target.nature.relation }
+    pub(super) fn relation<'a>(target: &'a Target, stage: Option<&Stage>) -> &'a str {
+        if stage.is_some() { STAGE_NAME } else { &target.nature.relation }
+    }
+
+    /// Whether rows have their key before they are stored.
+    ///
+    /// # Errors
+    /// When a column of the key is none that rows are sent for.
+    pub(super) fn check_key(&self, target: &Target, fields: &[Field]) -> Result<(), TaskError> {
+        let Self::Merge(merge) = self else { return Ok(()) };
+        for name in &merge.key {
+            let own = target.own_name(name)?;
+            if fields.iter().any(|field| field.name == own) {
+                continue;
+            }
+            return Err(match target.is_generated(own) {
+                true => TaskError::permanent(format!(
+                    "`merge`: the server computes `{own}` when it stores a row, so rows cannot be compared by it before"
+                ))
+                .help("use the columns that it is computed from as the key"),
+                false => TaskError::permanent(format!("`merge`: the file has no column for `{own}` of the key"))
+                    .help("choose a key that the file has, or make it with a `row_id` of the transform"),
+            });
+        }
+        Ok(())
     }
 }
 

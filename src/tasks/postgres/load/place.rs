@@ -8,6 +8,7 @@ use polars::prelude::DataFrame;
 use super::Way;
 use super::encode::unwritable;
 use super::feed::ahead;
+use super::merge::STAGE_NAME;
 use super::partition::Misplaced;
 use super::refused::{Complaint, Refused};
 use crate::aside::aside;
@@ -98,7 +99,9 @@ impl Way<'_> {
         let place =
             refusal.column(relation, fields.clone()).and_then(|name| fields.clone().position(|other| other == name));
         let column = place.and_then(|place| self.encoder.used.get(place)).map(|name| self.file_column(name));
-        let sentence = refusal.sentence();
+        // The user's table has the checks of the stage.
+        let own = format!("\"{}\"", self.target.nature.relation);
+        let sentence = refusal.sentence().replace(&format!("\"{STAGE_NAME}\""), &own);
         let message = match &column {
             Some(column) => format!("`{column}`: {sentence}"),
             None => format!("loading into `{}`: {sentence}", self.load.table),

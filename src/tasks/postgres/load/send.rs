@@ -47,7 +47,7 @@ pub(super) struct Sent {
     /// Rows that the server stored.
     pub(super) stored: u64,
     /// Rows that triggers left out, or stored elsewhere.
-    kept_out: u64,
+    pub(super) kept_out: u64,
     /// What data-quality rules had to say.
     warnings: Vec<String>,
     /// The numbers of the subtransactions that wrote rows of the table, which those carry as xmin.
