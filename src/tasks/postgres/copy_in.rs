@@ -161,6 +161,7 @@ impl Loading for CopyIn {
             partition: source.address.clone(),
             source_sha256: source.sha256.clone(),
             definition: Fingerprint::of_text(&sql),
+            ledger: watch.over("looking for the ledger", ledger::name(transaction)).await?,
         };
         let looking = ledger::committed(transaction, &key, context, &target);
         if let Some(own) = watch.over("asking what is copied", looking).await? {

@@ -5,6 +5,7 @@ use tokio_postgres::{Row, Transaction};
 
 use crate::fingerprint::Fingerprint;
 use crate::postgres::explain;
+use crate::postgres::name::quote_name;
 use crate::postgres::sql::quote;
 use crate::task::{TaskContext, TaskError};
 use crate::tasks::appended::Standing;
@@ -17,6 +18,13 @@ use super::target::Target;
 
 const LEDGER: &str = include_str!("../../../sql/postgres/jitney_loads.sql");
 
+/// What is read of an entry. Parameters: the target, the partition, the file's checksum, and the definitions that count as
+/// the same.
+const COLUMNS: &str = "id, execution, task, partition, partition = $2, source_sha256 = $3, definition_sha256 = ANY($4),
+    rows_read, rows_loaded, rows_rejected, rows_skipped";
+/// Former names of tables that are looked at.
+const MOST_NAMES: usize = 20;
+
 /// What identifies a load: the same key with the same checksums has the same result.
 pub(super) struct Key {
     /// The table with its schema.
@@ -27,6 +35,8 @@ pub(super) struct Key {
     pub(super) source_sha256: String,
     /// What the task does with it.
     pub(super) definition: Fingerprint,
+    /// The ledger with its schema: a trigger may set another `search_path` before the load is written down.
+    pub(super) ledger: String,
 }
 
 /// A load that the ledger holds.
@@ -63,23 +73,72 @@ pub(super) async fn ensure(transaction: &Transaction<'_>) -> Result<(), TaskErro
     if is_complete(transaction).await? {
         return Ok(());
     }
-    check_schema(transaction).await?;
+    check_place(transaction).await?;
     let lock = "SELECT pg_advisory_xact_lock(hashtextextended('jitney: ledger', 0));";
     let sql = format!("SET LOCAL client_min_messages = warning; {lock} {LEDGER} RESET client_min_messages");
     transaction.batch_execute(&sql).await.map_err(|error| explain("creating the ledger `jitney_loads`", &error))
 }
 
-/// Whether there is a schema to make it in.
-async fn check_schema(transaction: &Transaction<'_>) -> Result<(), TaskError> {
-    let row = transaction.query_one("SELECT current_schema() IS NOT NULL", &[]).await;
-    if row.map_err(|error| explain("looking for the ledger", &error))?.get(0) {
+/// The ledger, as SQL names it.
+///
+/// # Errors
+/// When the server refuses.
+pub(super) async fn name(transaction: &Transaction<'_>) -> Result<String, TaskError> {
+    let sql =
+        "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+               WHERE c.oid = to_regclass('jitney_loads')";
+    let row = transaction.query_one(sql, &[]).await;
+    Ok(row.map_err(|error| explain("looking for the ledger", &error))?.get(0))
+}
+
+/// Whether the ledger can be made in the first schema of the `search_path`, if there is none yet.
+async fn check_place(transaction: &Transaction<'_>) -> Result<(), TaskError> {
+    let sql = "SELECT to_regclass('jitney_loads') IS NOT NULL, current_schema()::text, current_user::text,
+                      coalesce(has_schema_privilege(current_schema(), 'CREATE'), false), current_setting('search_path')";
+    let row = transaction.query_one(sql, &[]).await.map_err(|error| explain("looking for the ledger", &error))?;
+    let (schema, user): (Option<String>, String) = (row.get(1), row.get(2));
+    match (schema, row.get(3)) {
+        _ if row.get(0) => Ok(()),
+        (None, _) => Err(TaskError::permanent(format!(
+            "there is no schema for the ledger `jitney_loads`: the `search_path` of the session (`{}`) names none that \
+             the user `{user}` can use",
+            row.get::<_, &str>(4)
+        ))
+        .help(format!(
+            "set it for the user (`ALTER ROLE {} SET search_path = public`) or in the address \
+             (`?options=-c%20search_path%3Dpublic`)",
+            quote_name(&user)
+        ))),
+        (Some(schema), false) => Err(TaskError::permanent(format!(
+            "the user `{user}` may not create the ledger `jitney_loads` in the schema `{schema}`, the first of the \
+             `search_path`"
+        ))
+        .help(format!(
+            "grant it with `GRANT CREATE ON SCHEMA {schema} TO {user}`, or set a `search_path` that begins with a schema in \
+             which the user may create tables",
+            schema = quote_name(&schema),
+            user = quote_name(&user)
+        ))),
+        (Some(_), true) => Ok(()),
+    }
+}
+
+/// Whether the user may create the temporary tables that some loads need.
+///
+/// # Errors
+/// When the user may not, or the server refuses.
+pub(super) async fn check_temporary(transaction: &Transaction<'_>, what: &str) -> Result<(), TaskError> {
+    let sql = "SELECT has_database_privilege(current_database(), 'TEMP'), current_user::text, current_database()::text";
+    let row = transaction.query_one(sql, &[]).await;
+    let row = row.map_err(|error| explain("asking for the user's rights", &error))?;
+    if row.get(0) {
         return Ok(());
     }
+    let (user, database): (&str, &str) = (row.get(1), row.get(2));
     let message =
-        "there is no schema for the ledger `jitney_loads`: the `search_path` of the session names none that exists";
-    Err(TaskError::permanent(message).help(
-        "set it for the user (`ALTER ROLE … SET search_path = public`) or in the address (`?options=-c%20search_path%3Dpublic`)",
-    ))
+        format!("the user `{user}` may not create temporary tables in the database `{database}`, and {what} needs one");
+    let grant = format!("GRANT TEMPORARY ON DATABASE {} TO {}", quote_name(database), quote_name(user));
+    Err(TaskError::permanent(message).help(format!("grant it with `{grant}`")))
 }
 
 /// Whether there is a ledger, with all of its columns.
@@ -134,17 +193,66 @@ pub(super) async fn nearest(transaction: &Transaction<'_>, key: &Key) -> Result<
     find(transaction, key, rest, &[]).await
 }
 
+/// Loads of this very file, by the names of tables that are no longer there under them; the newest of each.
+pub(super) async fn under_former_names(
+    transaction: &Transaction<'_>,
+    key: &Key,
+) -> Result<Vec<(String, Earlier)>, TaskError> {
+    let sql = format!(
+        "SELECT DISTINCT ON (target) {COLUMNS}, target FROM jitney_loads
+         WHERE target <> $1 AND partition = $2 AND source_sha256 = $3 AND to_regclass(target) IS NULL
+         ORDER BY target, id DESC LIMIT {MOST_NAMES}"
+    );
+    let definitions = key.definition.known();
+    let definitions = definitions.as_slice();
+    let values: [&(dyn ToSql + Sync); 4] = [&key.target, &key.partition, &key.source_sha256, &definitions];
+    let rows = transaction.query(&sql, &values).await.map_err(|error| explain("reading the ledger", &error))?;
+    Ok(rows.iter().map(|row| (row.get(11), earlier(row))).collect())
+}
+
+/// The newest load of this very file in another ledger of the database, and that ledger. Those that the user may not read
+/// are not looked at.
+pub(super) async fn in_another(
+    transaction: &Transaction<'_>,
+    key: &Key,
+) -> Result<Option<(String, Earlier)>, TaskError> {
+    let sql =
+        "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+               WHERE c.relname = 'jitney_loads' AND c.relkind = 'r' AND c.relpersistence <> 't'
+                   AND c.oid IS DISTINCT FROM to_regclass('jitney_loads')
+                   AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
+                   AND (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname IN (
+                       'id', 'execution', 'task', 'target', 'partition', 'source_sha256', 'definition_sha256',
+                       'rows_read', 'rows_loaded', 'rows_rejected', 'rows_skipped')) = 11
+               ORDER BY 1";
+    let others = transaction.query(sql, &[]).await.map_err(|error| explain("looking for other ledgers", &error))?;
+    for other in &others {
+        let ledger: String = other.get(0);
+        let rest = "partition = $2 AND source_sha256 = $3 ORDER BY id DESC";
+        if let Some(found) = find_in(transaction, &ledger, key, rest, &[]).await? {
+            return Ok(Some((ledger, found)));
+        }
+    }
+    Ok(None)
+}
+
 async fn find(
     transaction: &Transaction<'_>,
     key: &Key,
     rest: &str,
     more: &[&(dyn ToSql + Sync)],
 ) -> Result<Option<Earlier>, TaskError> {
-    let sql = format!(
-        "SELECT id, execution, task, partition, partition = $2, source_sha256 = $3, definition_sha256 = ANY($4),
-                rows_read, rows_loaded, rows_rejected, rows_skipped
-         FROM jitney_loads WHERE target = $1 AND {rest} LIMIT 1"
-    );
+    find_in(transaction, "jitney_loads", key, rest, more).await
+}
+
+async fn find_in(
+    transaction: &Transaction<'_>,
+    ledger: &str,
+    key: &Key,
+    rest: &str,
+    more: &[&(dyn ToSql + Sync)],
+) -> Result<Option<Earlier>, TaskError> {
+    let sql = format!("SELECT {COLUMNS} FROM {ledger} WHERE target = $1 AND {rest} LIMIT 1");
     let definitions = key.definition.known();
     let definitions = definitions.as_slice();
     let mut values: Vec<&(dyn ToSql + Sync)> = vec![&key.target, &key.partition, &key.source_sha256, &definitions];
@@ -189,13 +297,14 @@ pub(super) async fn record(
     let texts: Vec<String> = texts.iter().map(|text| quote(text)).collect();
     let Counts { read, loaded, rejected, skipped } = counts;
     let sql = format!(
-        "INSERT INTO jitney_loads (execution, flow, task, target, partition, source, source_sha256, definition_sha256,
+        "INSERT INTO {ledger} (execution, flow, task, target, partition, source, source_sha256, definition_sha256,
              rows_read, rows_loaded, rows_rejected, rows_skipped, bytes, seconds, xid, parts, updates)
          VALUES ({}, {read}, {loaded}, {rejected}, {skipped}, {}, {seconds}, txid_current(), '{{{parts}}}', {updates} OR EXISTS (
              SELECT 1 FROM pg_trigger WHERE NOT tgisinternal AND (tgrelid = {table}::regclass
                  OR tgrelid IN (SELECT relid FROM pg_partition_tree({table}::regclass)))))",
         texts.join(", "),
         source.bytes,
+        ledger = key.ledger,
         table = quote(&key.target),
         parts = parts.iter().map(i64::to_string).collect::<Vec<_>>().join(","),
     );

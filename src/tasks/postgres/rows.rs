@@ -96,7 +96,28 @@ pub(super) async fn of(
     condition: Option<&str>,
     load: &Earlier,
 ) -> Result<Rows, TaskError> {
-    if let Some(obstacle) = hidden(transaction, target).await? {
+    count_rows(transaction, (target, target), condition, load).await
+}
+
+/// The same for a load into the table under a name that it no longer has: `(table, former name)`.
+///
+/// # Errors
+/// When the server refuses.
+pub(super) async fn of_renamed(
+    transaction: &Transaction<'_>,
+    names: (&str, &str),
+    load: &Earlier,
+) -> Result<Rows, TaskError> {
+    count_rows(transaction, names, None, load).await
+}
+
+async fn count_rows(
+    transaction: &Transaction<'_>,
+    (table, target): (&str, &str),
+    condition: Option<&str>,
+    load: &Earlier,
+) -> Result<Rows, TaskError> {
+    if let Some(obstacle) = hidden(transaction, table).await? {
         return Ok(Rows { obstacle: Some(obstacle), ..Rows::default() });
     }
     let condition = condition.map(|condition| format!(" WHERE {condition}")).unwrap_or_default();
@@ -112,7 +133,7 @@ pub(super) async fn of(
          SELECT count(*), count(*) FILTER (WHERE loads.own), count(*) FILTER (WHERE loads.same AND NOT loads.own),
                 count(*) FILTER (WHERE loads.xid IS NULL OR loads.doubtful AND NOT loads.own),
                 (SELECT {TRUSTED} FROM jitney_loads l WHERE id = $2)
-         FROM {target} t LEFT JOIN loads ON loads.xid = t.xmin{condition}"
+         FROM {table} t LEFT JOIN loads ON loads.xid = t.xmin{condition}"
     );
     let row = transaction.query_one(&sql, &[&target, &load.id]).await;
     let row = row.map_err(|error| {

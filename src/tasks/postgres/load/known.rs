@@ -13,6 +13,7 @@ use crate::tasks::postgres::loaded::{Loaded, Note};
 use crate::tasks::postgres::rows;
 use crate::tasks::postgres::source::Source;
 use crate::tasks::postgres::target::Target;
+use crate::text::count;
 
 /// A load that is about to be done.
 pub(super) struct Planned<'a> {
@@ -48,7 +49,7 @@ impl Load {
     }
 
     /// What the user wants done with a file that was loaded before.
-    fn wanted_if_loaded(&self) -> Option<IfLoaded> {
+    pub(super) fn wanted_if_loaded(&self) -> Option<IfLoaded> {
         if self.force { Some(IfLoaded::Load) } else { self.if_loaded }
     }
 
@@ -107,7 +108,15 @@ impl Load {
         {
             return Ok(Known::Done(self.committed(planned, &own)));
         }
-        let Some(earlier) = ledger::nearest(transaction, key).await? else { return Ok(Known::New(None)) };
+        let nearest = ledger::nearest(transaction, key).await?;
+        let is_known = nearest.as_ref().is_some_and(|earlier| earlier.has_same_content && earlier.has_same_partition);
+        if !is_known
+            && wanted != Some(IfLoaded::Load)
+            && let Some(known) = self.known_elsewhere(transaction, planned).await?
+        {
+            return Ok(known);
+        }
+        let Some(earlier) = nearest else { return Ok(Known::New(None)) };
         let before = Before {
             file: &source.name,
             table: &self.table,
@@ -125,6 +134,18 @@ impl Load {
         match before.decide(wanted, &standing)? {
             Verdict::Load(level, message) => Ok(Known::New(Some((level, message)))),
             Verdict::Skip(message) => {
+                let skipped = earlier.counts.skipped;
+                if target.nature.may_skip_rows && earlier.counts.loaded == 0 && skipped > 0 {
+                    let message = format!(
+                        "{message}. The triggers of `{}` kept {} out of it or stored them elsewhere, so whether they are \
+                         still there is not known; `if_loaded: load` loads the file again",
+                        self.table,
+                        count(skipped, "row")
+                    );
+                    return Ok(Known::Done(
+                        Loaded::known(&self.table, source, earlier.counts).noting(Level::Warn, message),
+                    ));
+                }
                 Ok(Known::Done(Loaded::known(&self.table, source, earlier.counts).noting(Level::Info, message)))
             }
         }

@@ -1,5 +1,6 @@
 //! `postgres.load`: a file into a table, in one transaction, once.
 
+mod elsewhere;
 mod encode;
 mod encoding;
 mod feed;
@@ -207,7 +208,8 @@ impl Loading for Load {
         let target = watch.over("looking for the table", Target::find(transaction, &self.table, &making)).await?;
         watch.over("looking at the partition's value", self.mode.check_value(transaction, &target)).await?;
         let partition = self.mode.partition()?;
-        let key = self.key(&target, source, partition.as_ref());
+        let ledger = watch.over("looking for the ledger", ledger::name(transaction)).await?;
+        let key = self.key(&target, source, partition.as_ref(), ledger);
         watch.over("waiting for another load", self.take_turn(transaction, context, &key)).await?;
         let planned = Planned { target: &target, source, key: &key };
         let looking = self.already_there(transaction, context, &planned);
@@ -216,6 +218,9 @@ impl Loading for Load {
             Known::New(note) => note,
         };
         self.mode.check(&target)?;
+        if let Some(what) = self.mode.temporary_for(self.on_bad_row != BadRows::Fail) {
+            watch.over("asking for the user's rights", ledger::check_temporary(transaction, what)).await?;
+        }
         let session = watch.over("asking for the session's settings", Session::of(transaction)).await?;
         encoding::check(self.encoding.as_ref(), session)?;
         let (way, feed) = Way::open(self, context, (&target, source), session)?;
@@ -286,8 +291,9 @@ impl Load {
             .fingerprint(&former)
     }
 
-    fn key(&self, target: &Target, source: &Source, partition: Option<&(&str, String)>) -> Key {
+    fn key(&self, target: &Target, source: &Source, partition: Option<&(&str, String)>, ledger: String) -> Key {
         Key {
+            ledger,
             target: target.sql_name.clone(),
             partition: partition.map_or_else(|| source.address.clone(), |(_, value)| value.clone()),
             source_sha256: source.sha256.clone(),

@@ -131,6 +131,14 @@ impl Mode {
             .is_ok_and(|own| merge.key.iter().any(|key| target.own_name(key).is_ok_and(|key| key == own)))
     }
 
+    /// What of the load needs a temporary table for certain, if anything does.
+    pub(super) fn temporary_for(&self, rejects: bool) -> Option<&'static str> {
+        match self {
+            Self::Merge(_) => Some("`mode: merge`"),
+            _ => rejects.then_some("`on_bad_row: reject`"),
+        }
+    }
+
     /// Whether it may change rows that are in the table already, other than by deleting them.
     pub(super) fn changes_rows(&self) -> bool {
         matches!(self, Self::Merge(merge) if merge.on_match == OnMatch::Update)
