@@ -4,28 +4,23 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
-    Ident, ObjectName, Statement, Value, VisitMut, VisitorMut, WindowSpec, WindowType,
+    BinaryOperator, CastKind, DataType, DateTimeField, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
+    Interval, ObjectName, SelectItem, Statement, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
+use super::class::{Class, is_comparison, shown};
 use super::expression::Columns;
+use super::functions::{arguments, position, seconds};
+use super::guard::{guarded, guarded_case};
 use super::meaning::PREFIX;
+use super::pattern::{check_pattern, operator_of_texts};
+use super::queries;
 use super::sql::parser;
 use crate::stream::ColumnType;
 use crate::task::TaskError;
 
 /// Values of an `IN` list that are compared one by one.
 const MAX_COMPARED: usize = 1_000;
-
-/// Functions whose result is finite for finite arguments, or an error.
-const FINITE: &[&str] =
-    &["sqrt", "ln", "log", "log10", "log2", "log1p", "exp", "pow", "power", "acos", "asin", "acosd", "asind"];
-/// Aggregates that take the rows before this one, in the order of their window.
-const RUNNING: &[&str] = &["sum", "count", "min", "max", "last_value"];
-
-/// Functions that compute with numbers, and do not only compare them.
-const COUNTING: &[&str] =
-    &["sum", "avg", "stddev", "variance", "abs", "round", "trunc", "ceil", "floor", "mod", "sign"];
 
 /// An expression as Polars is to read it.
 ///
@@ -36,6 +31,10 @@ pub(super) fn expression(field: &str, text: &str, columns: &Columns) -> Result<S
         // Polars says what is wrong with it.
         return Ok(text.to_owned());
     };
+    if let SelectItem::ExprWithAlias { alias, .. } = &item {
+        let help = "the name of the field is the column's name";
+        return Err(TaskError::permanent(format!("`{field}`: the expression ends with a name, `{alias}`")).help(help));
+    }
     let mut rewriting = Rewriting::over(columns);
     match item.visit(&mut rewriting) {
         ControlFlow::Break(refusal) => Err(refusal.error(field)),
@@ -55,8 +54,14 @@ pub(super) fn query(field: &str, text: &str, columns: &Columns) -> Result<String
     let Ok(mut statements) = parser(text).and_then(|mut parser| parser.parse_statements()) else {
         return Ok(text.to_owned());
     };
-    let mut rewriting = Rewriting::over(columns);
-    match statements.visit(&mut rewriting) {
+    // A name that a query gives to a value hides the column of that name from the queries around it.
+    let given = queries::aliases(&statements);
+    let is_open = |(name, kind): &&(String, ColumnType)| *kind == ColumnType::Numeric || !given.contains(name);
+    let columns: Vec<_> = columns.iter().filter(is_open).cloned().collect();
+    let mut rewriting = Rewriting::over(&columns);
+    let rewritten = statements.visit(&mut rewriting);
+    queries::check(&statements).map_err(|refusal| refusal.error(field))?;
+    match rewritten {
         ControlFlow::Break(refusal) => Err(refusal.error(field)),
         ControlFlow::Continue(()) if rewriting.is_changed => {
             Ok(statements.iter().map(Statement::to_string).collect::<Vec<_>>().join("; "))
@@ -81,7 +86,7 @@ fn as_coalesce(item: &mut impl VisitMut) {
 }
 
 /// What an expression cannot hold, and what to write instead.
-struct Refusal {
+pub(super) struct Refusal {
     what: String,
     help: &'static str,
 }
@@ -92,13 +97,19 @@ impl Refusal {
     }
 }
 
-type Outcome<T> = Result<T, Box<Refusal>>;
+/// What is rewritten, or why it cannot be.
+pub(super) type Outcome<T> = Result<T, Box<Refusal>>;
 
-fn refused<T>(what: impl Into<String>, help: &'static str) -> Outcome<T> {
+/// A refusal of something, with what to write instead.
+///
+/// # Errors
+/// Always.
+pub(super) fn refused<T>(what: impl Into<String>, help: &'static str) -> Outcome<T> {
     Err(Box::new(Refusal { what: what.into(), help }))
 }
 
-struct Rewriting<'a> {
+/// A rewriting of what is over these columns.
+pub(super) struct Rewriting<'a> {
     columns: &'a Columns,
     is_changed: bool,
 }
@@ -110,6 +121,16 @@ impl<'a> Rewriting<'a> {
 
     fn rewrite(&mut self, expr: &Expr) -> Outcome<Option<Expr>> {
         Ok(match expr {
+            Expr::IsTrue(inner) | Expr::IsNotTrue(inner) | Expr::IsFalse(inner) | Expr::IsNotFalse(inner)
+                if self.class(inner).is_some_and(|class| class != Class::Truth) =>
+            {
+                return self.want_truth(inner).map(|()| None);
+            }
+            Expr::UnaryOp { op: UnaryOperator::Not, expr: inner } => {
+                self.want_truth(inner)?;
+                None
+            }
+            Expr::Interval(interval) => check_interval(interval)?,
             Expr::IsTrue(inner) => Some(sql(&format!("({inner}) IS NOT DISTINCT FROM TRUE"))?),
             Expr::IsNotTrue(inner) => Some(sql(&format!("({inner}) IS DISTINCT FROM TRUE"))?),
             Expr::IsFalse(inner) => Some(sql(&format!("({inner}) IS NOT DISTINCT FROM FALSE"))?),
@@ -120,23 +141,41 @@ impl<'a> Rewriting<'a> {
             Expr::InList { expr, list, negated } if (1..=MAX_COMPARED).contains(&list.len()) => {
                 Some(sql(&among(expr, list, *negated))?)
             }
-            Expr::Case { .. } => guarded_case(expr)?,
+            Expr::Case { conditions, else_result, .. } => {
+                let results = conditions.iter().map(|when| &when.result).chain(else_result.as_deref());
+                self.want_same(&results.collect::<Vec<_>>(), false)?;
+                guarded_case(expr)?
+            }
             Expr::Cast { kind, expr, data_type, .. } if *kind != CastKind::TryCast => self.cast(expr, data_type)?,
-            Expr::Extract { field: DateTimeField::Second | DateTimeField::Seconds, expr, .. } => {
-                Some(sql(&format!("({PREFIX}divide(EXTRACT(MICROSECONDS FROM {expr}), 1000000.0, TRUE))"))?)
+            Expr::Extract { field: DateTimeField::Second | DateTimeField::Seconds, expr, .. } => Some(seconds(expr)?),
+            Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } if !matches!(**inner, Expr::Value(_)) => {
+                let is_float = matches!(self.kind(inner), Some(ColumnType::Float | ColumnType::Real));
+                match self.numeric(inner) {
+                    Some(column) => return inexact(&column),
+                    None if is_float || self.is_temporal(inner) => None,
+                    None => Some(call(&format!("negate{}", self.bits(inner).unwrap_or(64)), &[inner])?),
+                }
             }
             Expr::Position { expr, r#in } => Some(position(r#in, expr)?),
-            Expr::Like { pattern, .. } | Expr::ILike { pattern, .. }
-                if text_of(pattern).is_some_and(|t| t.contains('\\')) =>
-            {
-                return refused("a backslash in the pattern of LIKE", "compare with `=`, `starts_with` or `~`");
+            Expr::Like { pattern, .. } | Expr::ILike { pattern, .. } => {
+                check_pattern(pattern)?;
+                None
             }
+            Expr::AnyOp { .. } | Expr::AllOp { .. } => return refused("ANY and ALL", "write `IN (…)`"),
+            Expr::RLike { .. } => return refused("RLIKE and REGEXP", "write `~`"),
             Expr::Function(function) => self.function(function)?,
             _ => None,
         })
     }
 
     fn operator(&self, left: &Expr, op: &BinaryOperator, right: &Expr) -> Outcome<Option<Expr>> {
+        if is_comparison(op) {
+            return self.comparison(left, right).map(|()| None);
+        }
+        if matches!(op, BinaryOperator::And | BinaryOperator::Or) {
+            self.want_truth(left)?;
+            self.want_truth(right)?;
+        }
         let name = match op {
             BinaryOperator::And => return guarded(left, "FALSE", "AND", right),
             BinaryOperator::Or => return guarded(left, "TRUE", "OR", right),
@@ -145,7 +184,8 @@ impl<'a> Rewriting<'a> {
             BinaryOperator::Plus => "plus",
             BinaryOperator::Minus => "minus",
             BinaryOperator::Multiply => "times",
-            _ => return Ok(None),
+            BinaryOperator::StringConcat => return self.joined(left, right).map(Some),
+            op => return operator_of_texts(left, op, right),
         };
         if self.is_temporal(left) || self.is_temporal(right) {
             return Ok(None);
@@ -158,11 +198,82 @@ impl<'a> Rewriting<'a> {
             // As Polars has it, but for overflow, which is `Infinity` there.
             return Ok(None);
         }
-        call(name, &[left, right]).map(Some)
+        let bits = self.bits(left).zip(self.bits(right)).map_or(64, |(left, right)| left.max(right));
+        if matches!(name, "divide" | "modulo") && (has_field(left) || has_field(right)) {
+            // Fields of a time are no whole numbers to Postgres.
+            let left = sql(&format!("CAST({left} AS DOUBLE PRECISION)"))?;
+            return call(name, &[&left, right]).map(Some);
+        }
+        call(&format!("{name}{bits}"), &[left, right]).map(Some)
+    }
+
+    /// What cannot be compared as Postgres does.
+    fn comparison(&self, left: &Expr, right: &Expr) -> Outcome<()> {
+        if let Some(chain) =
+            [left, right].into_iter().find(|side| matches!(side, Expr::BinaryOp { op, .. } if is_comparison(op)))
+        {
+            return refused(format!("a comparison of {}, which compares already", shown(chain)), "join them with AND");
+        }
+        let counts = |side: &&Expr| {
+            self.is_decimal(side)
+                && ["plus", "minus", "times", "divide", "modulo"]
+                    .iter()
+                    .any(|name| side.to_string().contains(&format!("{PREFIX}{name}")))
+        };
+        if [left, right].iter().any(|side| counts(side)) {
+            return refused(
+                "a comparison with what is counted in decimals, since expressions count in double precision",
+                "write `CAST(… AS double precision)` if that is precise enough",
+            );
+        }
+        self.want_same(&[left, right], true)
+    }
+
+    /// Values side by side, as the texts that Postgres casts them to.
+    fn joined(&self, left: &Expr, right: &Expr) -> Outcome<Expr> {
+        let is_text = |side: &Expr| text_of(side).is_some() || self.kind(side) == Some(ColumnType::Text);
+        let shown = |side: &Expr| match self.numeric(side) {
+            Some(column) => inexact(&column),
+            None if is_text(side) => Ok(side.to_string()),
+            None => Ok(call("text", &[side])?.to_string()),
+        };
+        let is_other = |side: &Expr| self.class(side).is_some_and(|class| class != Class::Text);
+        if is_other(left) && is_other(right) {
+            return refused("`||` between values that are no texts", "make one of them a text: `CAST(… AS text)`");
+        }
+        sql(&format!("{} || {}", shown(left)?, shown(right)?))
+    }
+
+    /// How many bits Postgres counts a whole number in; none where that is not known, or it is no whole number.
+    pub(super) fn bits(&self, expr: &Expr) -> Option<u8> {
+        match expr {
+            Expr::Nested(inner) | Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr: inner } => {
+                self.bits(inner)
+            }
+            Expr::Value(value) => match &value.value {
+                Value::Number(text, _) => {
+                    text.parse::<i64>().ok().map(|number| if i32::try_from(number).is_ok() { 32 } else { 64 })
+                }
+                _ => None,
+            },
+            Expr::Function(function) => {
+                let name = function.name.to_string().to_lowercase();
+                let is_length = ["length", "char_length", "octet_length", "strpos"].contains(&name.as_str());
+                if is_length {
+                    return Some(32);
+                }
+                let word = name.strip_prefix(PREFIX)?;
+                word.trim_start_matches(|letter: char| letter.is_ascii_alphabetic()).parse().ok()
+            }
+            expr => match self.kind(expr)? {
+                ColumnType::Int(bits) => Some(bits),
+                _ => None,
+            },
+        }
     }
 
     /// A numeric column that an expression reads other than as double precision.
-    fn numeric(&self, expr: &Expr) -> Option<String> {
+    pub(super) fn numeric(&self, expr: &Expr) -> Option<String> {
         let count = |expr: &Expr| {
             let mut names = Vec::new();
             let _ = sqlparser::ast::visit_expressions(expr, |node| {
@@ -187,19 +298,29 @@ impl<'a> Rewriting<'a> {
 
     /// Whether an expression may be a date, a timestamp or an interval.
     fn is_temporal(&self, expr: &Expr) -> bool {
-        self.any(expr, |node| match node {
+        let is = |expr: &Expr| self.is_temporal(expr);
+        match expr {
             Expr::Interval(_) | Expr::TypedString(_) => true,
+            Expr::Nested(inner) | Expr::UnaryOp { expr: inner, .. } => is(inner),
             Expr::Cast { data_type, .. } => {
                 matches!(data_type, DataType::Date | DataType::Timestamp(..) | DataType::Datetime(..))
             }
-            _ => false,
-        }) || self.reads(expr, |kind| {
-            matches!(kind, ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz | ColumnType::Instant)
-        })
+            Expr::BinaryOp { left, right, .. } => is(left) || is(right),
+            Expr::Case { conditions, else_result, .. } => {
+                conditions.iter().map(|when| &when.result).chain(else_result.as_deref()).any(is)
+            }
+            Expr::Function(function) => {
+                let name = function.name.to_string().to_lowercase();
+                let is_number = ["date_part", "length", "count", "strpos"].contains(&name.as_str());
+                let is_ours = name.starts_with(PREFIX) && name != format!("{PREFIX}largest");
+                !is_number && !is_ours && arguments(function).iter().any(is)
+            }
+            expr => self.class(expr) == Some(Class::Time),
+        }
     }
 
     /// Whether a number is decimal to Postgres: made of literals with a point and whole numbers alone.
-    fn is_decimal(&self, expr: &Expr) -> bool {
+    pub(super) fn is_decimal(&self, expr: &Expr) -> bool {
         let has_point = |node: &Expr| matches!(node, Expr::Value(value) if matches!(&value.value, Value::Number(text, _) if text.contains('.')));
         let is_float = |node: &Expr| matches!(node, Expr::Cast { data_type, .. } if is_float(data_type));
         self.any(expr, has_point)
@@ -218,7 +339,7 @@ impl<'a> Rewriting<'a> {
         self.any(expr, |node| self.kind(node).is_some_and(&is))
     }
 
-    fn kind(&self, expr: &Expr) -> Option<ColumnType> {
+    pub(super) fn kind(&self, expr: &Expr) -> Option<ColumnType> {
         let name = match expr {
             Expr::Identifier(name) => name,
             Expr::CompoundIdentifier(names) => names.last()?,
@@ -228,6 +349,25 @@ impl<'a> Rewriting<'a> {
     }
 
     fn cast(&self, expr: &Expr, to: &DataType) -> Outcome<Option<Expr>> {
+        let from = self.class(expr);
+        let is_unknown_to_postgres = match to {
+            DataType::Date | DataType::Timestamp(..) => matches!(from, Some(Class::Number | Class::Truth)),
+            DataType::Boolean | DataType::Bool => {
+                from == Some(Class::Time) || matches!(self.kind(expr), Some(ColumnType::Float | ColumnType::Real))
+            }
+            to if is_float(to) => matches!(from, Some(Class::Truth | Class::Time)),
+            DataType::Int(_) | DataType::Integer(_) | DataType::BigInt(_) | DataType::SmallInt(_) => {
+                from == Some(Class::Time)
+            }
+            DataType::Array(_) | DataType::Time(..) => true,
+            _ => false,
+        };
+        if is_unknown_to_postgres {
+            return refused(
+                format!("a cast of {} to {to}", shown(expr)),
+                "use a function or a comparison that says what is meant",
+            );
+        }
         let whole = |bits: u8| {
             let rounded = if self.is_decimal(expr) { call("round", &[expr])? } else { expr.clone() };
             call(&format!("int{bits}"), &[&rounded]).map(Some)
@@ -244,40 +384,10 @@ impl<'a> Rewriting<'a> {
                 format!("a cast to {to}, since expressions count in double precision"),
                 "leave the cast out, and let the step `cast` or the table's column make it numeric",
             ),
-            _ => Ok(None),
-        }
-    }
-
-    fn function(&self, function: &Function) -> Outcome<Option<Expr>> {
-        let name = function.name.to_string().to_lowercase();
-        if let Some(WindowType::WindowSpec(window)) = &function.over {
-            return windowed(function, &name, window);
-        }
-        let arguments = arguments(function);
-        if COUNTING.contains(&name.as_str())
-            && let Some(column) = arguments.iter().find_map(|argument| self.numeric(argument))
-        {
-            return inexact(&column);
-        }
-        match (name.as_str(), arguments.as_slice()) {
-            ("mod", [left, right]) => call("modulo", &[left, right]).map(Some),
-            ("div", [_, _]) => {
-                refused("`div`, which would round down", "write `a / b`, which is whole for whole numbers")
-            }
-            ("initcap", _) => refused("`initcap`, which would begin a word after a digit", "use `upper` and `lower`"),
-            ("log", [number]) => finite(&format!("log10({number})"), &[number]).map(Some),
-            ("log", [base, number]) => finite(&format!("log({number}, {base})"), &[base, number]).map(Some),
-            ("strpos", [text, part]) => position(text, part).map(Some),
-            ("left" | "right", [text, length]) if length.to_string() == "0" => {
-                sql(&format!("CASE WHEN ({text}) IS NOT NULL THEN '' END")).map(Some)
-            }
-            ("replace", [_, part, _]) if text_of(part).is_some_and(str::is_empty) => {
-                refused("`replace` of an empty text", "leave it out, since it changes nothing")
-            }
-            ("round", [number]) if self.is_decimal(number) => call("round", &[number]).map(Some),
-            (name, arguments) if FINITE.contains(&name) => {
-                finite(&function.to_string(), &arguments.iter().collect::<Vec<_>>()).map(Some)
-            }
+            DataType::Real | DataType::Float4 => refused(
+                format!("a cast to {to}, since expressions count in double precision"),
+                "write `double precision`, and let the table's column make it real",
+            ),
             _ => Ok(None),
         }
     }
@@ -299,7 +409,41 @@ impl VisitorMut for Rewriting<'_> {
     }
 }
 
-fn inexact<T>(column: &str) -> Outcome<T> {
+/// Whether an expression takes a field of a time, such as its year, other than as a whole number or in double precision.
+fn has_field(expr: &Expr) -> bool {
+    match expr {
+        Expr::Extract { .. } => true,
+        Expr::Nested(inner) | Expr::UnaryOp { expr: inner, .. } => has_field(inner),
+        Expr::Function(function) => {
+            let name = function.name.to_string().to_lowercase();
+            name == "date_part"
+                || !name.starts_with(&format!("{PREFIX}int")) && arguments(function).iter().any(has_field)
+        }
+        _ => false,
+    }
+}
+
+/// An interval that Polars reads as Postgres does: whole numbers of units.
+fn check_interval(interval: &Interval) -> Outcome<Option<Expr>> {
+    const UNITS: &[&str] =
+        &["microsecond", "millisecond", "second", "minute", "hour", "day", "week", "month", "mon", "year"];
+    let Some(text) = text_of(&interval.value) else { return Ok(None) };
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let is_pair = |pair: &[&str]| match pair {
+        [number, unit] => {
+            let unit = unit.to_lowercase();
+            number.parse::<i64>().is_ok() && UNITS.contains(&unit.strip_suffix('s').unwrap_or(&unit))
+        }
+        _ => false,
+    };
+    let has_mixed_signs = words.len() > 2 && text.contains('-');
+    match !words.is_empty() && !has_mixed_signs && words.chunks(2).all(is_pair) {
+        true => Ok(None),
+        false => refused(format!("the interval '{text}'"), "write whole numbers of units: `INTERVAL '1 day 2 hours'`"),
+    }
+}
+
+pub(super) fn inexact<T>(column: &str) -> Outcome<T> {
     refused(
         format!("arithmetic with the numeric column `{column}`, since expressions count in double precision"),
         "write `CAST(column AS double precision)`, or compute it in SQL after the load",
@@ -307,7 +451,7 @@ fn inexact<T>(column: &str) -> Outcome<T> {
 }
 
 /// SQL that was put together from parsed parts.
-fn sql(text: &str) -> Outcome<Expr> {
+pub(super) fn sql(text: &str) -> Outcome<Expr> {
     let parsed = parser(text).and_then(|mut parser| parser.parse_expr());
     parsed
         .map(|expr| Expr::Nested(Box::new(expr)))
@@ -315,14 +459,9 @@ fn sql(text: &str) -> Outcome<Expr> {
 }
 
 /// A call of a function of ours, which fails wherever its last argument is true.
-fn call(name: &str, arguments: &[&Expr]) -> Outcome<Expr> {
+pub(super) fn call(name: &str, arguments: &[&Expr]) -> Outcome<Expr> {
     let arguments = arguments.iter().map(|argument| format!("{argument}, ")).collect::<String>();
     sql(&format!("{PREFIX}{name}({arguments}TRUE)"))
-}
-
-fn finite(function: &str, arguments: &[&Expr]) -> Outcome<Expr> {
-    let arguments = arguments.iter().map(|argument| format!(", {argument}")).collect::<String>();
-    sql(&format!("{PREFIX}finite({function}{arguments}, TRUE)"))
 }
 
 /// Comparisons with each value of a list, as a tree: a chain would nest too deeply.
@@ -343,7 +482,7 @@ fn is_float(to: &DataType) -> bool {
     ["float", "double", "real"].iter().any(|word| shown.starts_with(word))
 }
 
-fn text_of(expr: &Expr) -> Option<&str> {
+pub(super) fn text_of(expr: &Expr) -> Option<&str> {
     match expr {
         Expr::Value(value) => match &value.value {
             Value::SingleQuotedString(text) => Some(text),
@@ -351,139 +490,4 @@ fn text_of(expr: &Expr) -> Option<&str> {
         },
         _ => None,
     }
-}
-
-fn arguments(function: &Function) -> Vec<Expr> {
-    let FunctionArguments::List(list) = &function.args else { return Vec::new() };
-    let argument = |argument: &FunctionArg| match argument {
-        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
-        _ => None,
-    };
-    list.args.iter().filter_map(argument).collect()
-}
-
-/// Where a part of a text begins, in characters.
-fn position(text: &Expr, part: &Expr) -> Outcome<Expr> {
-    if text_of(part).is_none_or(str::is_empty) {
-        return refused(
-            "the place of a text that is not written out",
-            "look for a text such as 'a', or compare with LIKE",
-        );
-    }
-    sql(&format!(
-        "CASE WHEN strpos({text}, {part}) > 0 THEN length(split_part({text}, {part}, 1)) + 1 WHEN ({text}) IS NOT NULL THEN 0 END"
-    ))
-}
-
-/// The right side of AND and OR fails only where the left side leaves the answer open, as with Postgres.
-fn guarded(left: &Expr, deciding: &str, operator: &str, right: &Expr) -> Outcome<Option<Expr>> {
-    if !right.to_string().contains(PREFIX) {
-        return Ok(None);
-    }
-    let mut right = right.clone();
-    guard(&mut right, &format!("(({}) IS DISTINCT FROM {deciding})", quiet(left)))?;
-    sql(&format!("{left} {operator} {right}")).map(Some)
-}
-
-/// A branch of CASE fails only where it is taken.
-fn guarded_case(case: &Expr) -> Outcome<Option<Expr>> {
-    if !case.to_string().contains(PREFIX) {
-        return Ok(None);
-    }
-    let mut case = case.clone();
-    let Expr::Case { operand, conditions, else_result, .. } = &mut case else { return Ok(None) };
-    let mut before = Vec::new();
-    for when in conditions {
-        let others = before.join(" AND ");
-        if !others.is_empty() {
-            guard(&mut when.condition, &others)?;
-        }
-        let condition = match operand {
-            Some(operand) => format!("({}) = ({})", quiet(operand), quiet(&when.condition)),
-            None => quiet(&when.condition).to_string(),
-        };
-        let own = format!("(({condition}) IS NOT DISTINCT FROM TRUE)");
-        guard(&mut when.result, &before.iter().chain([&own]).cloned().collect::<Vec<_>>().join(" AND "))?;
-        before.push(format!("(({condition}) IS DISTINCT FROM TRUE)"));
-    }
-    if let Some(other) = else_result {
-        guard(other, &before.join(" AND "))?;
-    }
-    Ok(Some(case))
-}
-
-/// Lets calls of our functions fail only where `condition` is true.
-fn guard(expr: &mut Expr, condition: &str) -> Outcome<()> {
-    let guard = sql(condition)?;
-    let _ = each_call(expr, |last| match last.to_string().to_ascii_uppercase().as_str() {
-        "FALSE" => {}
-        "TRUE" => *last = guard.clone(),
-        _ => {
-            let both = sql(&format!("{last} AND {guard}"));
-            if let Ok(both) = both {
-                *last = both;
-            }
-        }
-    });
-    Ok(())
-}
-
-/// The expression with calls that never fail.
-fn quiet(expr: &Expr) -> Expr {
-    let mut expr = expr.clone();
-    if let Ok(never) = parser("FALSE").and_then(|mut parser| parser.parse_expr()) {
-        let _ = each_call(&mut expr, |last| *last = never.clone());
-    }
-    expr
-}
-
-/// Changes the last argument of each call of our functions.
-fn each_call(expr: &mut Expr, mut change: impl FnMut(&mut Expr)) -> ControlFlow<()> {
-    sqlparser::ast::visit_expressions_mut(expr, |node| {
-        if let Expr::Function(function) = node
-            && function.name.to_string().starts_with(PREFIX)
-            && let FunctionArguments::List(list) = &mut function.args
-            && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(last))) = list.args.last_mut()
-        {
-            change(last);
-        }
-        ControlFlow::Continue(())
-    })
-}
-
-/// A window function: NULLs come last in ascending order, and rows that are equal in the window's order are not told
-/// apart by Postgres.
-fn windowed(function: &Function, name: &str, window: &WindowSpec) -> Outcome<Option<Expr>> {
-    if window.order_by.is_empty() {
-        return Ok(None);
-    }
-    if ["rank", "dense_rank"].contains(&name) {
-        return refused(format!("`{name}`, which would not count NULL"), "use `row_number`");
-    }
-    if name == "avg" {
-        return refused("`avg` over a window with an order", "divide `sum` by `count` over the same window");
-    }
-    if RUNNING.contains(&name) && window.window_frame.is_none() {
-        return refused(
-            format!("`{name}` over an order without a frame, which would tell equal rows apart"),
-            "add `ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW`",
-        );
-    }
-    if window.order_by.iter().any(|order| order.options.nulls_first.is_some()) {
-        return refused("NULLS FIRST or NULLS LAST in a window", "leave it out, or order by `column IS NULL` first");
-    }
-    if window.order_by.iter().any(|order| order.options.asc == Some(false)) {
-        return Ok(None);
-    }
-    let mut function = function.clone();
-    if let Some(WindowType::WindowSpec(window)) = &mut function.over {
-        let orders = std::mem::take(&mut window.order_by);
-        for order in orders {
-            let mut nulls = order.clone();
-            // A sum with a number first has no column's name, which the key beside it has.
-            nulls.expr = sql(&format!("0 + CAST(({}) IS NULL AS int)", order.expr))?;
-            window.order_by.extend([nulls, order]);
-        }
-    }
-    Ok(Some(Expr::Function(function)))
 }

@@ -145,6 +145,14 @@ pub fn plain(error: &PolarsError) -> String {
     let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("unknown error").trim();
     let line = line.split(" Resolved plan until failure").next().unwrap_or(line);
     let line = line.replace("SQL error: ", "").replace("sql parser error: ", "");
+    // Polars shows its tree of what it does not know.
+    let line = match line.split_once("Ident {").map_or(line.as_str(), |(before, _)| before) {
+        before if before.len() < line.len() => {
+            let what = before.split(['{', '(', '[']).next().unwrap_or(before).trim();
+            format!("{} is not supported", what.strip_prefix("expression ").unwrap_or(what))
+        }
+        _ => line,
+    };
     without_advice(&line).to_owned()
 }
 

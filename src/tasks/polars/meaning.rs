@@ -9,6 +9,7 @@ use polars::sql::FunctionRegistry;
 use polars_plan::dsl::{BaseColumnUdf, UserDefinedFunction};
 use polars_plan::prelude::FunctionOptions;
 
+use super::rows::{Floats, Ints, Rows};
 use crate::stream::float::push_float;
 use crate::stream::print::push_timestamp;
 
@@ -35,11 +36,14 @@ impl FunctionRegistry for Functions {
 /// One of the functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
-    Plus,
-    Minus,
-    Times,
-    Divide,
-    Modulo,
+    /// Of whole numbers that fit so many bits, as all of these.
+    Plus(u8),
+    Minus(u8),
+    Times(u8),
+    Divide(u8),
+    Modulo(u8),
+    Abs(u8),
+    Negate(u8),
     /// A whole number that fits so many bits.
     Whole(u8),
     /// Halves rounded away from zero.
@@ -49,24 +53,48 @@ pub(super) enum Meaning {
     Exact,
     /// The first argument, which is finite if all others are.
     Finite,
+    /// The same, and not zero where the second is not.
+    NonZero,
+    /// 1, 0 or -1 by the sign of a number; 0 for NaN.
+    Sign,
+    /// The last characters of a text.
+    Right,
+    /// The first argument, a sum of whole numbers whose sum in double precision is the second.
+    Sum,
+    /// The first argument, or NaN where the second is 1.
+    Largest,
+    /// 1 for NaN, 0 for another value.
+    IsNan,
 }
 
 impl Meaning {
     /// The function of a name.
     pub(super) fn of(name: &str) -> Option<Self> {
-        Some(match name.strip_prefix(PREFIX)? {
-            "plus" => Self::Plus,
-            "minus" => Self::Minus,
-            "times" => Self::Times,
-            "divide" => Self::Divide,
-            "modulo" => Self::Modulo,
-            "int16" => Self::Whole(16),
-            "int32" => Self::Whole(32),
-            "int64" => Self::Whole(64),
+        let name = name.strip_prefix(PREFIX)?;
+        let word = name.trim_end_matches(|digit: char| digit.is_ascii_digit());
+        let bits = match name.strip_prefix(word)? {
+            "" => 64,
+            digits => digits.parse().ok().filter(|bits| [16, 32, 64].contains(bits))?,
+        };
+        Some(match word {
+            "plus" => Self::Plus(bits),
+            "minus" => Self::Minus(bits),
+            "times" => Self::Times(bits),
+            "divide" => Self::Divide(bits),
+            "modulo" => Self::Modulo(bits),
+            "abs" => Self::Abs(bits),
+            "int" => Self::Whole(bits),
             "round" => Self::Round,
             "text" => Self::Text,
             "exact" => Self::Exact,
             "finite" => Self::Finite,
+            "nonzero" => Self::NonZero,
+            "sign" => Self::Sign,
+            "right" => Self::Right,
+            "negate" => Self::Negate(bits),
+            "sum" => Self::Sum,
+            "largest" => Self::Largest,
+            "isnan" => Self::IsNan,
             _ => return None,
         })
     }
@@ -99,9 +127,13 @@ impl Meaning {
         Ok(Field::new(
             name,
             match self {
-                Self::Whole(_) => DataType::Int64,
-                Self::Text => DataType::String,
-                Self::Round | Self::Finite | Self::Exact => DataType::Float64,
+                Self::Whole(_) | Self::IsNan => DataType::Int64,
+                Self::Sum | Self::Largest => match fields.first().map(Field::dtype) {
+                    Some(dtype) if self == Self::Sum && is_whole(dtype) => DataType::Int64,
+                    dtype => dtype.cloned().unwrap_or(DataType::Null),
+                },
+                Self::Text | Self::Right => DataType::String,
+                Self::Round | Self::Finite | Self::NonZero | Self::Sign | Self::Exact => DataType::Float64,
                 _ if are_whole => DataType::Int64,
                 _ => DataType::Float64,
             },
@@ -109,7 +141,18 @@ impl Meaning {
     }
 
     fn is_arithmetic(self) -> bool {
-        matches!(self, Self::Plus | Self::Minus | Self::Times | Self::Divide | Self::Modulo | Self::Round)
+        matches!(
+            self,
+            Self::Plus(_)
+                | Self::Minus(_)
+                | Self::Times(_)
+                | Self::Divide(_)
+                | Self::Modulo(_)
+                | Self::Abs(_)
+                | Self::Negate(_)
+                | Self::Sign
+                | Self::Round
+        )
     }
 
     fn compute(self, columns: &[Column]) -> PolarsResult<Column> {
@@ -139,7 +182,32 @@ impl Meaning {
                 let texts = first.str()?;
                 rows.floats(name, |row| texts.get(row).map(exact).transpose())?
             }
-            Self::Finite => finite(&rows, name, columns)?,
+            Self::Finite | Self::NonZero => finite(&rows, name, columns, self == Self::NonZero)?,
+            Self::Right => last_characters(&rows, columns)?.with_name(name),
+            Self::Sign => {
+                let values = Floats::of(first)?;
+                let sign = |value: f64| f64::from(i8::from(value > 0.0) - i8::from(value < 0.0));
+                rows.floats(name, |row| Ok(values.get(row).map(sign)))?
+            }
+            Self::Sum => summed(&rows, name, columns)?,
+            Self::Largest => largest(&rows, name, columns)?,
+            Self::IsNan => is_nan(&rows, name, first)?,
+            Self::Abs(bits) if is_whole(first.dtype()) => {
+                let values = Ints::of(first)?;
+                rows.ints(name, |row| values.get(row).map(|value| magnitude(value, bits)).transpose())?
+            }
+            Self::Negate(bits) if is_whole(first.dtype()) => {
+                let values = Ints::of(first)?;
+                let negative = |value: i64| value.checked_neg().ok_or(out_of_range(bits));
+                rows.ints(name, |row| {
+                    values.get(row).map(|value| negative(value).and_then(|value| fitting(value, bits))).transpose()
+                })?
+            }
+            Self::Abs(_) | Self::Negate(_) => {
+                let values = Floats::of(first)?;
+                let of = |value: f64| if matches!(self, Self::Abs(_)) { value.abs() } else { -value };
+                rows.floats(name, |row| Ok(values.get(row).map(of)))?
+            }
             _ if columns.iter().all(|column| is_whole(column.dtype())) => self.whole_numbers(&rows, name, columns)?,
             _ => self.numbers(&rows, name, columns)?,
         })
@@ -150,18 +218,18 @@ impl Meaning {
         let (left, right) = (Ints::of(left)?, Ints::of(right)?);
         rows.ints(name, |row| {
             let (Some(left), Some(right)) = (left.get(row), right.get(row)) else { return Ok(None) };
-            if right == 0 && matches!(self, Self::Divide | Self::Modulo) {
+            if right == 0 && matches!(self, Self::Divide(_) | Self::Modulo(_)) {
                 return Err("division by zero");
             }
-            let result = match self {
-                Self::Plus => left.checked_add(right),
-                Self::Minus => left.checked_sub(right),
-                Self::Times => left.checked_mul(right),
-                Self::Divide => left.checked_div(right),
+            let (result, bits) = match self {
+                Self::Plus(bits) => (left.checked_add(right), bits),
+                Self::Minus(bits) => (left.checked_sub(right), bits),
+                Self::Times(bits) => (left.checked_mul(right), bits),
+                Self::Divide(bits) => (left.checked_div(right), bits),
                 // The one remainder that cannot be computed is 0.
-                _ => Some(left.checked_rem(right).unwrap_or(0)),
+                _ => (Some(left.checked_rem(right).unwrap_or(0)), 64),
             };
-            result.map(Some).ok_or("bigint out of range")
+            result.ok_or(out_of_range(bits)).and_then(|result| fitting(result, bits)).map(Some)
         })
     }
 
@@ -170,19 +238,19 @@ impl Meaning {
         let (left, right) = (Floats::of(left)?, Floats::of(right)?);
         rows.floats(name, |row| {
             let (Some(left), Some(right)) = (left.get(row), right.get(row)) else { return Ok(None) };
-            if right == 0.0 && !left.is_nan() && matches!(self, Self::Divide | Self::Modulo) {
+            if right == 0.0 && !left.is_nan() && matches!(self, Self::Divide(_) | Self::Modulo(_)) {
                 return Err("division by zero");
             }
             let result = match self {
-                Self::Plus => left + right,
-                Self::Minus => left - right,
-                Self::Times => left * right,
-                Self::Divide => left / right,
+                Self::Plus(_) => left + right,
+                Self::Minus(_) => left - right,
+                Self::Times(_) => left * right,
+                Self::Divide(_) => left / right,
                 _ => left % right,
             };
             let is_lost =
-                result == 0.0 && matches!(self, Self::Times | Self::Divide) && left != 0.0 && right.is_finite();
-            let is_lost = is_lost && (right != 0.0 || self == Self::Divide);
+                result == 0.0 && matches!(self, Self::Times(_) | Self::Divide(_)) && left != 0.0 && right.is_finite();
+            let is_lost = is_lost && (right != 0.0 || matches!(self, Self::Divide(_)));
             match result {
                 _ if result.is_infinite() && left.is_finite() && right.is_finite() => {
                     Err("value out of range: overflow")
@@ -211,75 +279,6 @@ fn marked(expr: &Expr) -> Option<Meaning> {
     match expr {
         Expr::Literal(text) => text.extract_str().and_then(Meaning::of),
         _ => None,
-    }
-}
-
-/// The rows that a function is computed for, and where it may fail.
-struct Rows {
-    count: usize,
-    guard: BooleanChunked,
-}
-
-impl Rows {
-    fn of(columns: &[Column], guard: &Column) -> PolarsResult<Self> {
-        // A value that is the same in all rows comes as one row.
-        let lengths = columns.iter().chain([guard]).map(Column::len);
-        let count = if lengths.clone().any(|length| length == 0) { 0 } else { lengths.max().unwrap_or(0) };
-        Ok(Self { count, guard: guard.cast(&DataType::Boolean)?.bool()?.clone() })
-    }
-
-    fn may_fail(&self, row: usize) -> bool {
-        let row = if self.guard.len() == 1 { 0 } else { row };
-        self.guard.get(row) == Some(true)
-    }
-
-    fn each<T>(&self, compute: impl Fn(usize) -> Result<Option<T>, &'static str>) -> PolarsResult<Vec<Option<T>>> {
-        let value = |row| match compute(row) {
-            Ok(value) => Ok(value),
-            Err(message) if self.may_fail(row) => Err(PolarsError::ComputeError(message.into())),
-            Err(_) => Ok(None),
-        };
-        (0..self.count).map(value).collect()
-    }
-
-    fn ints(
-        &self,
-        name: PlSmallStr,
-        compute: impl Fn(usize) -> Result<Option<i64>, &'static str>,
-    ) -> PolarsResult<Column> {
-        self.each(compute).map(|values| Column::new(name, values))
-    }
-
-    fn floats(
-        &self,
-        name: PlSmallStr,
-        compute: impl Fn(usize) -> Result<Option<f64>, &'static str>,
-    ) -> PolarsResult<Column> {
-        self.each(compute).map(|values| Column::new(name, values))
-    }
-}
-
-struct Ints(Int64Chunked);
-
-impl Ints {
-    fn of(column: &Column) -> PolarsResult<Self> {
-        Ok(Self(column.strict_cast(&DataType::Int64)?.i64()?.rechunk().into_owned()))
-    }
-
-    fn get(&self, row: usize) -> Option<i64> {
-        self.0.get(if self.0.len() == 1 { 0 } else { row })
-    }
-}
-
-struct Floats(Float64Chunked);
-
-impl Floats {
-    fn of(column: &Column) -> PolarsResult<Self> {
-        Ok(Self(column.strict_cast(&DataType::Float64)?.f64()?.rechunk().into_owned()))
-    }
-
-    fn get(&self, row: usize) -> Option<f64> {
-        self.0.get(if self.0.len() == 1 { 0 } else { row })
     }
 }
 
@@ -343,12 +342,71 @@ fn whole_text(text: Option<&str>, bits: u8) -> Result<Option<i64>, &'static str>
     fitting(value, bits).map(Some)
 }
 
-fn finite(rows: &Rows, name: PlSmallStr, columns: &[Column]) -> PolarsResult<Column> {
+fn magnitude(value: i64, bits: u8) -> Result<i64, &'static str> {
+    value.checked_abs().ok_or(out_of_range(bits)).and_then(|value| fitting(value, bits))
+}
+
+/// A sum of whole numbers, which Polars takes modulo 2^64: it is right where the sum in double precision is near it.
+fn summed(rows: &Rows, name: PlSmallStr, columns: &[Column]) -> PolarsResult<Column> {
+    const NEAR: f64 = 1.0e18;
+    let [sum, double] = columns else { return Err(PolarsError::ComputeError("two sums are wanted".into())) };
+    if !is_whole(sum.dtype()) {
+        return Ok(sum.clone());
+    }
+    let (sum, double) = (Ints::of(sum)?, Floats::of(double)?);
+    rows.ints(name, |row| match (sum.get(row), double.get(row)) {
+        (Some(sum), Some(double)) if (sum as f64 - double).abs() > NEAR => {
+            Err("a sum is beyond bigint, and steps count in 64 bits")
+        }
+        (sum, _) => Ok(sum),
+    })
+}
+
+fn largest(rows: &Rows, name: PlSmallStr, columns: &[Column]) -> PolarsResult<Column> {
+    let [value, has_nan] = columns else { return Err(PolarsError::ComputeError("two values are wanted".into())) };
+    if !is_float(value.dtype()) {
+        return Ok(value.clone());
+    }
+    let (values, has_nan) = (Floats::of(value)?, Ints::of(has_nan)?);
+    rows.floats(name, |row| Ok(if has_nan.get(row) == Some(1) { Some(f64::NAN) } else { values.get(row) }))
+}
+
+fn is_nan(rows: &Rows, name: PlSmallStr, column: &Column) -> PolarsResult<Column> {
+    if !is_float(column.dtype()) {
+        return rows.ints(name, |_| Ok(Some(0)));
+    }
+    let values = Floats::of(column)?;
+    rows.ints(name, |row| Ok(values.get(row).map(|value| i64::from(value.is_nan()))))
+}
+
+/// The last so many characters, or all but the first so many for a negative number.
+fn last_characters(rows: &Rows, columns: &[Column]) -> PolarsResult<Column> {
+    let [text, length] = columns else {
+        return Err(PolarsError::ComputeError("a text and a number are wanted".into()));
+    };
+    let (text, length) = (text.cast(&DataType::String)?, Ints::of(length)?);
+    let texts = text.str()?;
+    let value = |row: usize| {
+        let text = texts.get(if texts.len() == 1 { 0 } else { row })?;
+        let (length, count) = (length.get(row)?, text.chars().count() as i64);
+        let skipped = if length < 0 { length.saturating_neg() } else { count - length.min(count) };
+        Some(text.chars().skip(usize::try_from(skipped).unwrap_or(0)).collect::<String>())
+    };
+    Ok(Column::new(PlSmallStr::EMPTY, (0..rows.count).map(value).collect::<Vec<_>>()))
+}
+
+fn finite(rows: &Rows, name: PlSmallStr, columns: &[Column], nonzero: bool) -> PolarsResult<Column> {
     let all: Vec<Floats> = columns.iter().map(Floats::of).collect::<PolarsResult<_>>()?;
     let Some((result, arguments)) = all.split_first() else {
         return Err(PolarsError::ComputeError("no argument".into()));
     };
+    let is_zero = |row| arguments.first().and_then(|other| other.get(row)) == Some(0.0);
     rows.floats(name, |row| match result.get(row) {
+        Some(0.0)
+            if nonzero && !is_zero(row) && arguments.iter().all(|other| other.get(row).is_none_or(f64::is_finite)) =>
+        {
+            Err("value out of range: underflow")
+        }
         Some(value)
             if !value.is_finite() && arguments.iter().all(|other| other.get(row).is_none_or(f64::is_finite)) =>
         {

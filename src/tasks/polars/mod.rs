@@ -1,21 +1,29 @@
 //! Rows between a file and its destination: typed, filtered, changed, checked.
 //!
 //! [`spec`] is what YAML says; [`plan`] turns it into steps before a row is read; [`expression`] reads SQL text, to
-//! which `dialect` and `meaning` give Postgres's meaning;
+//! which `dialect`, with `functions`, `pattern`, `window`, `class`, `guard` and `queries`, and `meaning`, with `rows`, give Postgres's
+//! meaning;
 //! [`spool`] and [`keys`] see all rows without holding them in memory; [`text`] prints values as Postgres does.
 
+mod class;
 mod dialect;
 pub mod expect;
 pub mod expression;
+mod functions;
+mod guard;
 pub mod keys;
 mod meaning;
+mod pattern;
 pub mod plan;
+mod queries;
 pub mod row_id;
+mod rows;
 pub mod spec;
 pub mod spool;
 mod sql;
 pub mod text;
 pub mod transform;
+mod window;
 
 pub use plan::Plan;
 pub use spec::Transform;

@@ -408,8 +408,8 @@ fn bad_query(error: &PolarsError, columns: &Columns) -> TaskError {
     match quoted {
         Some((name, _)) => unknown_column("sql", name, columns),
         None if text.contains("unsupported function 'jitney_") => {
-            let message = "`sql`: a query in WITH cannot count, divide or cast as Postgres does";
-            TaskError::permanent(message).help("write the query without WITH")
+            let message = "`sql`: a query inside of a condition cannot count, divide or cast as Postgres does";
+            TaskError::permanent(message).help("write it as a query in FROM or in WITH")
         }
         None => TaskError::permanent(format!("`sql`: {text}")).help("the rows so far are the table `self`"),
     }

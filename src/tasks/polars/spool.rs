@@ -14,6 +14,7 @@ use polars::sql::SQLContext;
 use super::expression::plain;
 use super::keys::Keys;
 use super::meaning::Functions;
+use super::queries;
 use super::spec::Keep;
 use super::sql::{INPUT, deep};
 use crate::diagnostic::Diagnostic;
@@ -89,7 +90,7 @@ impl Query {
     pub fn over(&self, rows: LazyFrame) -> PolarsResult<LazyFrame> {
         let mut context = SQLContext::new().with_function_registry(Arc::new(Functions));
         context.register(INPUT, rows.select(&self.input));
-        context.execute(&self.sql)
+        queries::run(&mut context, &self.sql)
     }
 }
 

@@ -1,0 +1,256 @@
+//! What kind of value an expression gives, as far as it can be told: Postgres refuses mixtures that Polars computes.
+
+use sqlparser::ast::{BinaryOperator, DataType, Expr, UnaryOperator, Value};
+
+use super::dialect::{Outcome, Rewriting, refused};
+use super::functions::arguments;
+use super::meaning::PREFIX;
+use crate::stream::ColumnType;
+
+/// Functions that give a text, with Postgres's results; `strftime` has a meaning in Polars alone.
+const TEXTS: &[&str] = &[
+    "concat",
+    "concat_ws",
+    "left",
+    "lower",
+    "lpad",
+    "ltrim",
+    "replace",
+    "reverse",
+    "right",
+    "rpad",
+    "rtrim",
+    "split_part",
+    "strftime",
+    "string_agg",
+    "substr",
+    "substring",
+    "upper",
+];
+/// Functions that give a number; `median` and the quantiles have a meaning in Polars alone.
+const NUMBERS: &[&str] = &[
+    "abs",
+    "acos",
+    "acosd",
+    "asin",
+    "asind",
+    "atan",
+    "atan2",
+    "atan2d",
+    "atand",
+    "avg",
+    "bit_length",
+    "cbrt",
+    "ceil",
+    "ceiling",
+    "char_length",
+    "character_length",
+    "corr",
+    "cos",
+    "cosd",
+    "cot",
+    "cotd",
+    "count",
+    "covar_pop",
+    "covar_samp",
+    "date_part",
+    "degrees",
+    "dense_rank",
+    "exp",
+    "floor",
+    "length",
+    "ln",
+    "log",
+    "log10",
+    "median",
+    "mod",
+    "octet_length",
+    "pi",
+    "pow",
+    "power",
+    "quantile_cont",
+    "quantile_disc",
+    "radians",
+    "rank",
+    "round",
+    "row_number",
+    "sign",
+    "sin",
+    "sind",
+    "sqrt",
+    "stddev",
+    "stddev_samp",
+    "strpos",
+    "sum",
+    "tan",
+    "tand",
+    "trunc",
+    "var_samp",
+    "variance",
+];
+/// Functions that give a truth value; `ends_with` has a meaning in Polars alone.
+const TRUTHS: &[&str] = &["ends_with", "regexp_like", "starts_with"];
+/// Functions that give one of their arguments.
+const LIKE_ARGUMENTS: &[&str] =
+    &["coalesce", "first_value", "greatest", "ifnull", "lag", "last_value", "lead", "least", "max", "min", "nullif"];
+
+/// Whether a step may call a function: its results are Postgres's, or it has none there and one meaning only.
+pub(super) fn is_known(function: &str) -> bool {
+    let is_one_of = |functions: &[&str]| functions.contains(&function);
+    function == "strptime" || [TEXTS, NUMBERS, TRUTHS, LIKE_ARGUMENTS].into_iter().any(is_one_of)
+}
+
+/// A family of types that mix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    Text,
+    Number,
+    Truth,
+    Time,
+}
+
+impl Class {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Text => "a text",
+            Self::Number => "a number",
+            Self::Truth => "a truth value",
+            Self::Time => "a date or time",
+        }
+    }
+
+    fn of_column(kind: ColumnType) -> Option<Self> {
+        match kind {
+            ColumnType::Text => Some(Self::Text),
+            ColumnType::Int(_) | ColumnType::Float | ColumnType::Real | ColumnType::Numeric => Some(Self::Number),
+            ColumnType::Bool => Some(Self::Truth),
+            ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz | ColumnType::Instant => {
+                Some(Self::Time)
+            }
+            ColumnType::Json | ColumnType::Array | ColumnType::Other => None,
+        }
+    }
+
+    fn of_function(name: &str) -> Option<Self> {
+        let ours = name.strip_prefix(PREFIX).map(|word| word.trim_end_matches(|letter: char| letter.is_ascii_digit()));
+        match ours {
+            Some("text" | "right") => Some(Self::Text),
+            Some("largest") => None,
+            Some(_) => Some(Self::Number),
+            None if TEXTS.contains(&name) => Some(Self::Text),
+            None if NUMBERS.contains(&name) => Some(Self::Number),
+            None if TRUTHS.contains(&name) => Some(Self::Truth),
+            None => None,
+        }
+    }
+
+    fn of_type(data_type: &DataType) -> Option<Self> {
+        match data_type {
+            DataType::Boolean | DataType::Bool => Some(Self::Truth),
+            DataType::Date | DataType::Timestamp(..) | DataType::Datetime(..) => Some(Self::Time),
+            DataType::Double(_) | DataType::DoublePrecision | DataType::Float(_) | DataType::Float8 => {
+                Some(Self::Number)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Rewriting<'_> {
+    /// The class of an expression; none where it is not known, or takes that of its neighbours.
+    pub(super) fn class(&self, expr: &Expr) -> Option<Class> {
+        match expr {
+            Expr::Nested(inner) => self.class(inner),
+            Expr::Value(value) => match &value.value {
+                Value::Number(..) => Some(Class::Number),
+                Value::Boolean(_) => Some(Class::Truth),
+                _ => None,
+            },
+            Expr::Function(function) => {
+                let name = function.name.to_string().to_lowercase();
+                match LIKE_ARGUMENTS.contains(&name.as_str()) {
+                    true => self.class(arguments(function).first()?),
+                    false => Class::of_function(&name),
+                }
+            }
+            Expr::Case { conditions, else_result, .. } => {
+                let mut results = conditions.iter().map(|when| &when.result).chain(else_result.as_deref());
+                results.find_map(|result| self.class(result))
+            }
+            Expr::UnaryOp { op: UnaryOperator::Not, .. } => Some(Class::Truth),
+            Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr } => self.class(expr),
+            Expr::Extract { .. } | Expr::Ceil { .. } | Expr::Floor { .. } => Some(Class::Number),
+            Expr::Substring { .. } | Expr::Trim { .. } => Some(Class::Text),
+            Expr::Cast { data_type, .. } => Class::of_type(data_type),
+            Expr::BinaryOp { op, .. } if is_comparison(op) => Some(Class::Truth),
+            Expr::BinaryOp { op: BinaryOperator::StringConcat, .. } => Some(Class::Text),
+            Expr::IsNull(_)
+            | Expr::IsNotNull(_)
+            | Expr::IsDistinctFrom(..)
+            | Expr::IsNotDistinctFrom(..)
+            | Expr::InList { .. }
+            | Expr::Between { .. }
+            | Expr::Like { .. }
+            | Expr::ILike { .. } => Some(Class::Truth),
+            expr => Class::of_column(self.kind(expr)?),
+        }
+    }
+
+    /// Refuses a value where a truth value is wanted.
+    pub(super) fn want_truth(&self, expr: &Expr) -> Outcome<()> {
+        match self.class(expr) {
+            None | Some(Class::Truth) => Ok(()),
+            Some(class) => refused(
+                format!("{} is {}, where a truth value is wanted", shown(expr), class.name()),
+                "compare it with something, for example `<> 0`",
+            ),
+        }
+    }
+
+    /// Refuses values of different classes side by side. A written-out text is of any class to Postgres, but only beside a
+    /// text or a time is it the same here.
+    pub(super) fn want_same(&self, values: &[&Expr], has_times: bool) -> Outcome<()> {
+        let mut classes = values.iter().filter_map(|value| Some((value, self.class(value)?)));
+        let first = classes.next();
+        if let Some((one, kind)) = first
+            && let Some((other, other_kind)) = classes.find(|(_, class)| *class != kind)
+        {
+            let message = format!("{} is {}, and {} is {}", shown(one), kind.name(), shown(other), other_kind.name());
+            return refused(message, "convert one of them with CAST; `schema` or `cast` gives a column another type");
+        }
+        let first = first.map(|(_, class)| class);
+        let is_text =
+            |value: &&&Expr| matches!(value, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)));
+        let fits = match first {
+            Some(Class::Number | Class::Truth) => false,
+            Some(Class::Time) => has_times,
+            _ => true,
+        };
+        match values.iter().find(is_text).filter(|_| !fits) {
+            Some(text) => refused(
+                format!("the text {text} beside {}", first.map_or("", Class::name)),
+                "leave out the quotes, or write it with CAST",
+            ),
+            None => Ok(()),
+        }
+    }
+}
+
+/// An expression as messages name it; what was rewritten is nothing that anybody wrote.
+pub(super) fn shown(expr: &Expr) -> String {
+    let text = expr.to_string();
+    if text.contains(PREFIX) { "a computed value".to_owned() } else { format!("`{text}`") }
+}
+
+/// Whether an operator compares.
+pub(super) fn is_comparison(op: &BinaryOperator) -> bool {
+    matches!(
+        op,
+        BinaryOperator::Eq
+            | BinaryOperator::NotEq
+            | BinaryOperator::Lt
+            | BinaryOperator::LtEq
+            | BinaryOperator::Gt
+            | BinaryOperator::GtEq
+    )
+}

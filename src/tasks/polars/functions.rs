@@ -1,0 +1,223 @@
+//! Calls of functions with Postgres's meaning.
+
+use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, WindowType};
+
+use super::class::{Class, is_known, shown};
+use super::dialect::{Outcome, Rewriting, call, inexact, refused, sql, text_of};
+use super::meaning::PREFIX;
+use super::pattern::regular_expression;
+use super::window::windowed;
+use crate::stream::ColumnType;
+
+/// Functions whose result is finite for finite arguments, or an error.
+const FINITE: &[&str] = &["sqrt", "ln", "log", "log10", "exp", "pow", "power", "acos", "asin", "acosd", "asind"];
+/// Functions that compute with numbers, and do not only compare them.
+const COUNTING: &[&str] = &[
+    "sum",
+    "avg",
+    "stddev",
+    "stddev_samp",
+    "variance",
+    "var_samp",
+    "corr",
+    "covar_pop",
+    "covar_samp",
+    "abs",
+    "round",
+    "trunc",
+    "ceil",
+    "floor",
+    "mod",
+    "sign",
+];
+
+impl Rewriting<'_> {
+    pub(super) fn function(&self, function: &Function) -> Outcome<Option<Expr>> {
+        let name = function.name.to_string().to_lowercase();
+        if !is_known(&name) {
+            return unknown(&name);
+        }
+        let windowed = match &function.over {
+            Some(WindowType::WindowSpec(window)) => windowed(function, &name, window)?,
+            Some(WindowType::NamedWindow(window)) => {
+                return refused(format!("the window `{window}`"), "write the window out: `OVER (…)`");
+            }
+            None => None,
+        };
+        if let Some(aggregate) = self.aggregate(&name, windowed.as_ref().unwrap_or(function))? {
+            return Ok(Some(aggregate));
+        }
+        if function.over.is_some() {
+            return Ok(windowed.map(Expr::Function));
+        }
+        let arguments = arguments(function);
+        if (COUNTING.contains(&name.as_str()) || FINITE.contains(&name.as_str()))
+            && let Some(column) = arguments.iter().find_map(|argument| self.numeric(argument))
+        {
+            return inexact(&column);
+        }
+        match (name.as_str(), arguments.as_slice()) {
+            ("mod", [left, right]) => call("modulo", &[left, right]).map(Some),
+            ("abs", [number]) => call(&format!("abs{}", self.bits(number).unwrap_or(64)), &[number]).map(Some),
+            ("sign", [number]) => call("sign", &[number]).map(Some),
+            ("right", [text, length]) if length.to_string() != "0" => call("right", &[text, length]).map(Some),
+            ("split_part", [_, delimiter, at])
+                if text_of(delimiter).is_none_or(str::is_empty) || at.to_string() == "0" =>
+            {
+                refused(
+                    "`split_part` by a text that is not written out, or for part 0",
+                    "write it as `split_part(text, ',', 1)`",
+                )
+            }
+            ("concat" | "concat_ws", values) => self.concat(function, values).map(Some),
+            ("coalesce" | "greatest" | "least" | "nullif", values) => {
+                self.want_same(&values.iter().collect::<Vec<_>>(), false)?;
+                Ok(None)
+            }
+            ("date_part", [field, time])
+                if text_of(field).is_some_and(|field| field.to_lowercase().starts_with("sec")) =>
+            {
+                seconds(time).map(Some)
+            }
+            ("exp" | "pow" | "power", arguments) => {
+                checked("nonzero", &function.to_string(), &arguments.iter().collect::<Vec<_>>()).map(Some)
+            }
+            ("regexp_like", [text, pattern]) => {
+                let Some(pattern) = regular_expression(pattern)? else { return Ok(None) };
+                sql(&format!("regexp_like({text}, {pattern})")).map(Some)
+            }
+            ("log", [number]) => finite(&format!("log10({number})"), &[number]).map(Some),
+            ("log", [base, number]) => finite(&format!("log({number}, {base})"), &[base, number]).map(Some),
+            ("strpos", [text, part]) => position(text, part).map(Some),
+            ("left" | "right", [text, length]) if length.to_string() == "0" => {
+                sql(&format!("CASE WHEN ({text}) IS NOT NULL THEN '' END")).map(Some)
+            }
+            ("replace", [_, part, _]) if text_of(part).is_some_and(str::is_empty) => {
+                refused("`replace` of an empty text", "leave it out, since it changes nothing")
+            }
+            ("round", [number]) if self.is_decimal(number) => call("round", &[number]).map(Some),
+            (name, arguments) if FINITE.contains(&name) => {
+                finite(&function.to_string(), &arguments.iter().collect::<Vec<_>>()).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Texts in a row. Truth values would be `t` and `f`.
+    fn concat(&self, function: &Function, values: &[Expr]) -> Outcome<Expr> {
+        let mut function = function.clone();
+        let mut texts = Vec::new();
+        for value in values {
+            if self.class(value) == Some(Class::Truth) {
+                return refused(
+                    format!("`{}` of {}, a truth value", function.name, shown(value)),
+                    "write `CAST(… AS text)`",
+                );
+            }
+            if let Some(column) = self.numeric(value) {
+                return inexact(&column);
+            }
+            let is_text = matches!(value, Expr::Value(_)) || self.class(value) == Some(Class::Text);
+            let value = if is_text { value.clone() } else { call("text", &[value])? };
+            texts.push(FunctionArg::Unnamed(FunctionArgExpr::Expr(value)));
+        }
+        if let FunctionArguments::List(list) = &mut function.args {
+            list.args = texts;
+        }
+        Ok(Expr::Nested(Box::new(Expr::Function(function))))
+    }
+
+    /// A sum that may be beyond 64 bits is an error there, and NaN is greater than any number.
+    fn aggregate(&self, name: &str, function: &Function) -> Outcome<Option<Expr>> {
+        let arguments = arguments(function);
+        let [argument] = arguments.as_slice() else { return Ok(None) };
+        if let Some(column) = self.numeric(argument).filter(|_| COUNTING.contains(&name)) {
+            return inexact(&column);
+        }
+        let kind = self.kind(argument);
+        let is_float = matches!(kind, Some(ColumnType::Float | ColumnType::Real));
+        let of_another = |argument: String| -> Outcome<Function> {
+            let mut function = function.clone();
+            if let FunctionArguments::List(list) = &mut function.args {
+                list.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(sql(&argument)?))];
+            }
+            Ok(function)
+        };
+        let class = self.class(argument);
+        let is_odd = match name {
+            "sum" | "avg" | "stddev" | "stddev_samp" | "variance" | "var_samp" => {
+                matches!(class, Some(Class::Truth | Class::Time | Class::Text))
+            }
+            "min" | "max" => class == Some(Class::Truth),
+            _ => false,
+        };
+        if is_odd {
+            return refused(
+                format!("`{name}` of {}", shown(argument)),
+                "convert it to a number first, for example `CAST(b AS int)`",
+            );
+        }
+        match name {
+            "sum" if !is_float && !matches!(kind, Some(ColumnType::Int(16 | 32))) => {
+                let double = of_another(format!("CAST({argument} AS DOUBLE PRECISION)"))?;
+                sql(&format!("{PREFIX}sum({function}, {double}, TRUE)")).map(Some)
+            }
+            "max" if is_float || kind.is_none() && class.is_none_or(|class| class == Class::Number) => {
+                let is_nan = of_another(format!("{PREFIX}isnan({argument}, FALSE)"))?;
+                sql(&format!("{PREFIX}largest({function}, {is_nan}, TRUE)")).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+fn unknown<T>(name: &str) -> Outcome<T> {
+    let help = match name {
+        "div" => "write `a / b`, which is whole for whole numbers",
+        "initcap" => "use `upper` and `lower`",
+        "date" | "timestamp" | "datetime" => "write `CAST(… AS date)` or `CAST(… AS timestamp)`",
+        "if" => "write `CASE WHEN … THEN … ELSE … END`",
+        "first" | "last" => "use `min` or `max`, or `first_value` with an order",
+        "total" => "write `coalesce(sum(…), 0)`",
+        _ => "compute it in SQL after the load",
+    };
+    refused(format!("the function `{name}`, which steps do not compute as Postgres does"), help)
+}
+
+/// The seconds of a time, with their fraction.
+pub(super) fn seconds(time: &Expr) -> Outcome<Expr> {
+    let micros = format!("CAST(EXTRACT(MICROSECONDS FROM {time}) AS DOUBLE PRECISION)");
+    sql(&format!("({PREFIX}divide({micros}, 1000000, TRUE))"))
+}
+
+fn finite(function: &str, arguments: &[&Expr]) -> Outcome<Expr> {
+    checked("finite", function, arguments)
+}
+
+/// What a function gives, looked at beside its arguments.
+fn checked(check: &str, function: &str, arguments: &[&Expr]) -> Outcome<Expr> {
+    let arguments = arguments.iter().map(|argument| format!(", {argument}")).collect::<String>();
+    sql(&format!("{PREFIX}{check}({function}{arguments}, TRUE)"))
+}
+
+pub(super) fn arguments(function: &Function) -> Vec<Expr> {
+    let FunctionArguments::List(list) = &function.args else { return Vec::new() };
+    let argument = |argument: &FunctionArg| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    };
+    list.args.iter().filter_map(argument).collect()
+}
+
+/// Where a part of a text begins, in characters.
+pub(super) fn position(text: &Expr, part: &Expr) -> Outcome<Expr> {
+    if text_of(part).is_none_or(str::is_empty) {
+        return refused(
+            "the place of a text that is not written out",
+            "look for a text such as 'a', or compare with LIKE",
+        );
+    }
+    sql(&format!(
+        "CASE WHEN strpos({text}, {part}) > 0 THEN length(split_part({text}, {part}, 1)) + 1 WHEN ({text}) IS NOT NULL THEN 0 END"
+    ))
+}

@@ -1,0 +1,175 @@
+//! Queries of a step: what they cannot hold, and how the queries inside of them are run.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use polars::prelude::{LazyFrame, PolarsError, PolarsResult};
+use polars::sql::SQLContext;
+use sqlparser::ast::{
+    Expr, GroupByExpr, Query, Select, SelectItem, SetExpr, SetOperator, Statement, TableFactor, Value, Visit, VisitMut,
+    Visitor, VisitorMut,
+};
+
+use super::dialect::{Outcome, Refusal, refused};
+use super::meaning::PREFIX;
+use super::sql::parser;
+
+/// What begins the names of tables that stand for queries in FROM.
+const INNER: &str = "\u{1}inner";
+
+/// The names that queries give to values, by which outer ones know them.
+pub(super) fn aliases(statements: &[Statement]) -> BTreeSet<String> {
+    struct Aliases(BTreeSet<String>);
+    impl Visitor for Aliases {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+            let names = selects(&query.body).into_iter().flat_map(|select| &select.projection).filter_map(named);
+            self.0.extend(names.map(|(name, _)| name));
+            ControlFlow::Continue(())
+        }
+    }
+    let mut all = Aliases(BTreeSet::new());
+    let _ = statements.iter().try_for_each(|statement| statement.visit(&mut all));
+    all.0
+}
+
+/// Refuses what Polars would compute otherwise than Postgres, once expressions are rewritten.
+pub(super) fn check(statements: &[Statement]) -> Outcome<()> {
+    struct Check;
+    impl Visitor for Check {
+        type Break = Box<Refusal>;
+
+        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Box<Refusal>> {
+            let checked =
+                check_operators(&query.body).and_then(|()| selects(&query.body).into_iter().try_for_each(check_groups));
+            checked.map_or_else(ControlFlow::Break, ControlFlow::Continue)
+        }
+    }
+    match statements.iter().try_for_each(|statement| statement.visit(&mut Check)) {
+        ControlFlow::Break(refusal) => Err(refusal),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+fn check_operators(body: &SetExpr) -> Outcome<()> {
+    match body {
+        SetExpr::SetOperation { op: op @ (SetOperator::Except | SetOperator::Intersect), .. } => {
+            refused(format!("{op} between queries"), "write it with a join, or with `WHERE column IN (SELECT …)`")
+        }
+        SetExpr::SetOperation { left, right, .. } => check_operators(left).and_then(|()| check_operators(right)),
+        _ => Ok(()),
+    }
+}
+
+/// A value that is grouped by would be computed once more from its own result.
+fn check_groups(select: &Select) -> Outcome<()> {
+    let GroupByExpr::Expressions(groups, _) = &select.group_by else { return Ok(()) };
+    let is_ours = |text: &str| text.contains(PREFIX);
+    let item = |group: &Expr| match group {
+        Expr::Value(value) => match &value.value {
+            Value::Number(number, _) => {
+                let place = number.parse::<usize>().ok()?.checked_sub(1)?;
+                select.projection.get(place).map(ToString::to_string)
+            }
+            _ => None,
+        },
+        Expr::Identifier(name) => {
+            let mut items = select.projection.iter().filter_map(named);
+            items.find(|(alias, _)| *alias == name.value).map(|(_, value)| value.to_string())
+        }
+        _ => None,
+    };
+    match groups.iter().find(|group| is_ours(&group.to_string()) || item(group).is_some_and(|item| is_ours(&item))) {
+        None => Ok(()),
+        Some(_) => refused(
+            "GROUP BY a value that is counted, divided or cast",
+            "make it a column before, with `with_columns` or in `FROM (SELECT …)`, and group by that column",
+        ),
+    }
+}
+
+fn named(item: &SelectItem) -> Option<(String, &Expr)> {
+    match item {
+        SelectItem::ExprWithAlias { expr, alias } => Some((alias.value.clone(), expr)),
+        _ => None,
+    }
+}
+
+fn selects(body: &SetExpr) -> Vec<&Select> {
+    match body {
+        SetExpr::Select(select) => vec![select],
+        SetExpr::SetOperation { left, right, .. } => [selects(left), selects(right)].concat(),
+        _ => Vec::new(),
+    }
+}
+
+/// Runs a query. Polars gives queries in WITH and in FROM none of the functions that it is given, so they are run first,
+/// each as a table of its own.
+///
+/// # Errors
+/// When Polars cannot run it.
+pub(super) fn run(context: &mut SQLContext, sql: &str) -> PolarsResult<LazyFrame> {
+    let Ok(mut statements) = parser(sql).and_then(|mut parser| parser.parse_statements()) else {
+        return context.execute(sql);
+    };
+    let mut parts = Parts { context: &mut *context, count: 0 };
+    let visited = VisitMut::visit(&mut statements, &mut parts);
+    let count = parts.count;
+    match visited {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) if count == 0 => context.execute(sql),
+        ControlFlow::Continue(()) => {
+            context.execute(&statements.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+        }
+    }
+}
+
+/// The queries inside of a query, which become tables.
+struct Parts<'a> {
+    context: &'a mut SQLContext,
+    count: usize,
+}
+
+impl Parts<'_> {
+    fn register(&mut self, name: &str, query: &Query) -> ControlFlow<PolarsError> {
+        self.count += 1;
+        match self.context.execute(&query.to_string()) {
+            Ok(frame) => {
+                self.context.register(name, frame);
+                ControlFlow::Continue(())
+            }
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+}
+
+impl VisitorMut for Parts<'_> {
+    type Break = PolarsError;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<PolarsError> {
+        let Some(with) = query.with.take() else { return ControlFlow::Continue(()) };
+        for mut table in with.cte_tables {
+            if with.recursive || !table.alias.columns.is_empty() {
+                let message = "WITH RECURSIVE and names of columns behind WITH are not possible";
+                return ControlFlow::Break(PolarsError::SQLInterface(message.into()));
+            }
+            VisitMut::visit(&mut table.query, self)?;
+            self.register(&table.alias.name.value, &table.query)?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<PolarsError> {
+        let TableFactor::Derived { lateral: false, subquery, alias, .. } = table else {
+            return ControlFlow::Continue(());
+        };
+        let name = format!("{INNER}{}", self.count);
+        let alias = alias.as_ref().map(|alias| format!(" {alias}")).unwrap_or_default();
+        let read = parser(&format!("\"{name}\"{alias}")).and_then(|mut parser| parser.parse_table_factor());
+        let Ok(read) = read else { return ControlFlow::Continue(()) };
+        self.register(&name, subquery)?;
+        *table = read;
+        ControlFlow::Continue(())
+    }
+}
