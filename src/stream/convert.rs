@@ -114,10 +114,11 @@ impl Conversions {
     }
 }
 
-/// The digits of a number, of which only the first group may have less than three.
+/// The digits of a number, of which only the first group may have less than three. `0.123` has no groups: it is written
+/// with another character before its decimals.
 fn without_groups(whole: &str, mark: char) -> Option<String> {
     let mut groups = whole.split(mark);
-    let first = groups.next().filter(|group| (1..=3).contains(&group.len()))?;
+    let first = groups.next().filter(|group| (1..=3).contains(&group.len()) && !group.starts_with('0'))?;
     groups.try_fold(first.to_owned(), |digits, group| (group.len() == 3).then(|| digits + group))
 }
 
@@ -209,8 +210,21 @@ mod tests {
             assert_eq!(number(text).as_deref(), Some(expected), "{text:?}");
         }
         for text in [
-            "1.5", "1.23,4", "1234.567", "1,234.5", "1,2,3", ",", "1e", "1e+", "1 2", "0x10", ".123", "1..234",
+            "1.5",
+            "1.23,4",
+            "1234.567",
+            "1,234.5",
+            "1,2,3",
+            ",",
+            "1e",
+            "1e+",
+            "1 2",
+            "0x10",
+            ".123",
+            "1..234",
             "1,1.234",
+            "0.123",
+            "-00.123.456",
         ] {
             assert_eq!(number(text), None, "{text:?}");
         }
