@@ -53,7 +53,7 @@ impl NdjsonFile {
         }
         let columns = survey.columns();
         if columns.is_empty() {
-            return Err(no_object(&records));
+            return Err(no_object(&mut records, name));
         }
         Ok(Self { records, name: name.to_owned(), columns })
     }
@@ -101,7 +101,7 @@ fn take(survey: &mut Survey, records: &Records, row: &Row) -> Result<()> {
     survey.row(records.text_of(row)).map_err(|message| records.error(message))
 }
 
-fn no_object(records: &Records) -> Box<Diagnostic> {
+fn no_object(records: &mut Records, name: &str) -> Box<Diagnostic> {
     let (text, source) = (records.text(), records.source());
     if let Some(found) = seems_utf16(text) {
         let error = records.error(format!("the file is {found}, and is read as {}", source.encoding()));
@@ -112,6 +112,17 @@ fn no_object(records: &Records) -> Box<Diagnostic> {
         let mut error = records.error(format!("the line is not valid {} text", source.encoding()));
         error.help = other_encoding(first).filter(|_| source.is_assumed());
         return error;
+    }
+    let first = match records.next_rows() {
+        Ok(rows) => rows.into_iter().next(),
+        Err(error) => return error,
+    };
+    // A row that begins as an object was meant as one.
+    if let Some(row) = first.filter(|row| records.text_of(row).trim_ascii_start().starts_with(b"{"))
+        && let Err(fault) = read_row(records.text(), &row, |_, _| {})
+    {
+        let bad = records.not_json(&row, &fault);
+        return Box::new(Diagnostic { help: bad.hint.clone(), ..bad.diagnostic(name) });
     }
     let mut error = records.error("no JSON object is in the file");
     error.help = records.whole_document();
@@ -198,7 +209,7 @@ impl NdjsonBatches {
                 Ok(()) => cells.rows.push(row),
                 Err(fault) => {
                     cells.values.truncate(start);
-                    bad.push((row.place, self.not_json(&row, &fault)));
+                    bad.push((row.place, self.file.records.not_json(&row, &fault)));
                 }
             }
         }
@@ -225,27 +236,6 @@ impl NdjsonBatches {
             let value = values.get(row).cloned().flatten();
             complaints.entry(row).or_insert_with(|| (value.map(|value| value.start), complaint(wanted, found)));
         })
-    }
-
-    fn not_json(&self, row: &Row, fault: &Fault) -> BadRow {
-        let records = &self.file.records;
-        let (text, source) = (records.text_of(row), records.source());
-        let is_text = std::str::from_utf8(text).is_ok();
-        let message = if !is_text {
-            format!("the line is not valid {} text", source.encoding())
-        } else if fault.is_end && records.is_last(row) {
-            "the file seems to be cut in the middle of its last row".to_owned()
-        } else {
-            format!("{} is not a JSON object: {}", records.noun(), fault.reason)
-        };
-        let hint = if is_text {
-            records
-                .whole_document()
-                .filter(|_| fault.is_end || matches!(text.trim_ascii().first(), Some(b'[' | b']' | b'}')))
-        } else {
-            other_encoding(text).filter(|_| source.is_assumed())
-        };
-        BadRow { hint, ..records.bad_row(row, Some(fault.at).filter(|_| is_text), message) }
     }
 }
 
@@ -288,6 +278,26 @@ fn complaint(wanted: &Column, text: Option<&[u8]>) -> String {
 }
 
 impl Records {
+    /// A row that is no object.
+    fn not_json(&self, row: &Row, fault: &Fault) -> BadRow {
+        let (text, source) = (self.text_of(row), self.source());
+        let is_text = std::str::from_utf8(text).is_ok();
+        let message = if !is_text {
+            format!("the line is not valid {} text", source.encoding())
+        } else if fault.is_end && self.is_last(row) {
+            "the file seems to be cut in the middle of its last row".to_owned()
+        } else {
+            format!("{} is not a JSON object: {}", self.noun(), fault.reason)
+        };
+        let hint = if is_text {
+            self.whole_document()
+                .filter(|_| fault.is_end || matches!(text.trim_ascii().first(), Some(b'[' | b']' | b'}')))
+        } else {
+            other_encoding(text).filter(|_| source.is_assumed())
+        };
+        BadRow { hint, ..self.bad_row(row, Some(fault.at).filter(|_| is_text), message) }
+    }
+
     /// A row with what is wrong with it, and where in the text.
     fn bad_row(&self, row: &Row, at: Option<usize>, message: String) -> BadRow {
         let text = self.text_of(row);

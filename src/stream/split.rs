@@ -415,13 +415,16 @@ impl Rows {
         self.text.get(row.start as usize..row.end as usize).unwrap_or_default()
     }
 
-    /// Where in its row a field begins, in characters from 1.
+    /// Where in its row a field begins, in characters from 1; 0 behind a line break, where that would be no place.
     pub fn position_of(&self, row: &Row, column: usize) -> usize {
         let index = row.first_field as usize + column;
         let original = self.rewritten.iter().find(|rewritten| rewritten.index == index).map(|field| &field.original);
         let start = original.or(self.fields.get(index)).map_or(row.start, |field| field.start);
         let before = self.text.get(row.start as usize..start as usize).unwrap_or_default();
-        String::from_utf8_lossy(before).chars().count() + 1
+        match before.iter().any(|byte| [b'\n', b'\r'].contains(byte)) {
+            true => 0,
+            false => String::from_utf8_lossy(before).chars().count() + 1,
+        }
     }
 }
 

@@ -145,3 +145,19 @@ async fn a_default_that_cannot_be_computed_is_no_rows_fault() {
     }
     assert_eq!((place.t().await, place.ledger().await), (String::new(), String::new()));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_field_behind_a_line_break_has_its_row_s_line_alone() {
+    let place = Place::with("bad_rows_line_break", "CREATE TABLE t (note text, id int)").await;
+    place.file("a.csv", "note,id\n\"x\ny\",z\n");
+    let shown = place.refused("{from: a.csv, table: t}").await;
+    assert_says(&shown, &["a.csv:2:1: `id`: invalid input syntax for type integer: \"z\""]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mistake_in_the_only_row_of_json_is_located() {
+    let place = Place::with("bad_rows_one_json", "CREATE TABLE t (id int)").await;
+    place.file("a.ndjson", "{\"id\": NaN}\n");
+    let shown = place.refused("{from: a.ndjson, table: t, on_bad_row: {reject: {}}}").await;
+    assert_says(&shown, &["a.ndjson:1:8: the line is not a JSON object"]);
+}
