@@ -106,6 +106,11 @@ fn no_field_of_any_task_takes_a_path_from_outside() {
                     let from = if *field == "file" { "gs://bucket/object.csv" } else { "beside.txt" };
                     fields["from"] = json!(from);
                     fields.as_object_mut().unwrap().remove("mode");
+                    // Only a load with a mode has a `file`.
+                    if *field == "file" {
+                        fields["mode"] = json!("append");
+                        fields["schema"] = json!([{"name": "a", "type": "STRING"}]);
+                    }
                 }
                 _ => {}
             }
