@@ -1,8 +1,13 @@
-//! How large and how deep a flow's text may be, looked at before anything walks what is in it.
+//! How large and how deep a YAML text may be, looked at before anything walks what is in it.
 
+use std::cell::Cell;
 use std::collections::HashMap;
+use std::rc::Rc;
+use std::str::Chars;
+use std::time::Duration;
 
-use saphyr_parser::{Event, Parser};
+use cpu_time::ThreadTime;
+use saphyr_parser::{Event, Parser, ScanError};
 
 use crate::diagnostic::Diagnostic;
 use crate::flow::document::place;
@@ -10,8 +15,22 @@ use crate::text::DEEPEST;
 
 /// The largest flow in bytes.
 pub const LARGEST_FLOW: usize = 256 << 10;
+/// The largest YAML text that is no flow in bytes.
+const LARGEST_TEXT: usize = 1 << 20;
 /// How many values a text may stand for, those counted that an alias repeats.
 const MOST_VALUES: usize = 1_000_000;
+/// How many bytes these values may have.
+const MOST_BYTES: usize = 64 << 20;
+/// How much processor time the scanner may take. It reads a list or map in brackets to its end before it gives the
+/// beginning away, and each token takes the longer the more brackets are open: without a limit, some hundred kilobytes
+/// of open brackets take hours.
+const TIME: Duration = Duration::from_secs(2);
+/// After how many characters the time is looked at.
+const GLANCE: usize = 256;
+/// With so few brackets any text is scanned in no time.
+const FEW_BRACKETS: usize = 1_000;
+/// What ends a line for one of the two parsers alone: a comment for one may be a list for the other.
+const SEPARATORS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
 
 /// What is wrong with a text as a whole.
 pub(super) fn check(file: &str, text: &str) -> Option<Diagnostic> {
@@ -24,11 +43,73 @@ pub(super) fn check(file: &str, text: &str) -> Option<Diagnostic> {
     Some(Diagnostic::error(reason).at(file, text, line, column))
 }
 
+/// Why a YAML text from outside cannot be read.
+pub(super) fn check_text(text: &str) -> Result<(), String> {
+    if text.len() > LARGEST_TEXT {
+        return Err(format!("the YAML text is larger than {} MiB", LARGEST_TEXT >> 20));
+    }
+    match walk(text) {
+        Err(Trouble::TooMuch((reason, line, column))) => Err(format!("{reason}, at line {line} column {column}")),
+        // The other parser may say it better, and may read on.
+        Err(Trouble::NoYaml(error)) if has_many_brackets(text) => Err(format!("this is not YAML: {error}")),
+        _ => Ok(()),
+    }
+}
+
 /// What a value and all that is in it take.
 #[derive(Clone, Copy)]
 struct Extent {
     values: usize,
+    bytes: usize,
     depth: usize,
+}
+
+impl Extent {
+    /// A value without content.
+    const ONE: Self = Self { values: 1, bytes: 0, depth: 0 };
+
+    /// Takes a value in.
+    fn add(&mut self, part: Self) {
+        self.values = self.values.saturating_add(part.values);
+        self.bytes = self.bytes.saturating_add(part.bytes);
+        self.depth = self.depth.max(part.depth + 1);
+    }
+
+    fn too_large(&self) -> Option<String> {
+        if self.values > MOST_VALUES {
+            return Some(format!("the text stands for more than {MOST_VALUES} values"));
+        }
+        (self.bytes > MOST_BYTES).then(|| format!("the text stands for more than {} MiB", MOST_BYTES >> 20))
+    }
+}
+
+/// The characters of a text, which end when the time to read them is over.
+struct Timed<'t> {
+    letters: Chars<'t>,
+    started: ThreadTime,
+    read: usize,
+    is_over: Rc<Cell<bool>>,
+}
+
+impl Iterator for Timed<'_> {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        self.read += 1;
+        if self.read.is_multiple_of(GLANCE) && self.started.elapsed() > TIME {
+            self.is_over.set(true);
+        }
+        if self.is_over.get() { None } else { self.letters.next() }
+    }
+}
+
+/// What is wrong, and in which line and column.
+type Located = (String, usize, usize);
+
+/// Why the values of a text cannot be walked.
+enum Trouble {
+    TooMuch(Located),
+    NoYaml(ScanError),
 }
 
 /// A list or map that is not over yet.
@@ -38,38 +119,66 @@ struct Open {
 }
 
 /// Why a YAML text cannot be walked, and where. One that is no YAML is left to those who say why.
-pub(super) fn too_much(text: &str) -> Option<(String, usize, usize)> {
+fn too_much(text: &str) -> Option<Located> {
+    match walk(text) {
+        Err(Trouble::TooMuch(located)) => Some(located),
+        _ => None,
+    }
+}
+
+fn walk(text: &str) -> Result<(), Trouble> {
+    separated(text)?;
+    let is_over = Rc::new(Cell::new(false));
+    let letters = Timed { letters: text.chars(), started: ThreadTime::now(), read: 0, is_over: is_over.clone() };
     let (mut open, mut anchors) = (Vec::<Open>::new(), HashMap::<usize, Extent>::new());
-    for event in Parser::new_from_str(text) {
-        let (event, span) = event.ok()?;
+    for event in Parser::new_from_iter(letters) {
+        if is_over.get() {
+            let marker = event.map_or_else(|error| *error.marker(), |(_, span)| span.start);
+            return Err(at(marker, "this takes too long to read: it nests too deeply".to_owned()));
+        }
+        let (event, span) = event.map_err(Trouble::NoYaml)?;
         let ended = match event {
             Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) => {
-                open.push(Open { anchor, extent: Extent { values: 1, depth: 1 } });
+                open.push(Open { anchor, extent: Extent { depth: 1, ..Extent::ONE } });
                 None
             }
             Event::SequenceEnd | Event::MappingEnd => open.pop().map(|ended| (ended.anchor, ended.extent)),
-            Event::Scalar(_, _, anchor, _) => Some((anchor, Extent { values: 1, depth: 0 })),
-            Event::Alias(anchor) => Some((0, anchors.get(&anchor).copied().unwrap_or(Extent { values: 1, depth: 0 }))),
+            Event::Scalar(text, _, anchor, _) => Some((anchor, Extent { bytes: text.len(), ..Extent::ONE })),
+            Event::Alias(anchor) => Some((0, anchors.get(&anchor).copied().unwrap_or(Extent::ONE))),
             _ => None,
         };
         let Some((anchor, extent)) = ended else {
             if open.len() <= DEEPEST {
                 continue;
             }
-            return Some(at(span.start, too_deep()));
+            return Err(at(span.start, too_deep()));
         };
         anchors.extend((anchor > 0).then_some((anchor, extent)));
         if open.len() + extent.depth > DEEPEST {
-            return Some(at(span.start, too_deep()));
+            return Err(at(span.start, too_deep()));
         }
         let Some(around) = open.last_mut() else { continue };
-        around.extent.values += extent.values;
-        around.extent.depth = around.extent.depth.max(extent.depth + 1);
-        if around.extent.values > MOST_VALUES {
-            return Some(at(span.start, format!("the text stands for more than {MOST_VALUES} values")));
+        around.extent.add(extent);
+        if let Some(reason) = around.extent.too_large() {
+            return Err(at(span.start, reason));
         }
     }
-    None
+    Ok(())
+}
+
+/// Refuses a text that the two parsers may read in two ways, where that may take long.
+fn separated(text: &str) -> Result<(), Trouble> {
+    let Some(place) = text.find(SEPARATORS).filter(|_| has_many_brackets(text)) else { return Ok(()) };
+    let before = text.get(..place).unwrap_or_default();
+    let (line, start) = (before.matches('\n').count() + 1, before.rfind('\n').map_or(0, |end| end + 1));
+    let column = before.get(start..).unwrap_or_default().chars().count() + 1;
+    let reason =
+        "a Unicode line separator stands in a text with many brackets; write it as an escape, `\\u2028` in quotes";
+    Err(Trouble::TooMuch((reason.to_owned(), line, column)))
+}
+
+fn has_many_brackets(text: &str) -> bool {
+    text.bytes().filter(|byte| b"[{".contains(byte)).count() > FEW_BRACKETS
 }
 
 /// What is wrong with a value that nests too deeply.
@@ -77,9 +186,9 @@ pub(super) fn too_deep() -> String {
     format!("this nests deeper than {DEEPEST} levels")
 }
 
-fn at(marker: saphyr_parser::Marker, reason: String) -> (String, usize, usize) {
+fn at(marker: saphyr_parser::Marker, reason: String) -> Trouble {
     let place = place(marker);
-    (reason, place.line, place.column)
+    Trouble::TooMuch((reason, place.line, place.column))
 }
 
 #[cfg(test)]
@@ -102,6 +211,47 @@ mod tests {
         }
         assert_eq!(too_much(&format!("a: {}x{}", "[".repeat(99), "]".repeat(99))), None);
         assert_eq!(too_much("a: &a [1, 2]\nb: *a\nc: [*a, *a]"), None);
+    }
+
+    #[test]
+    fn open_brackets_are_refused_in_the_time_that_there_is() {
+        for piece in ["[{a: ", "[", "{? ", "[\"a\", {"] {
+            for count in [2_000, 200_000] {
+                let (reason, ..) = too_much(&format!("a: {}", piece.repeat(count))).unwrap();
+                let is_told = reason.starts_with("this takes too long") || reason.contains("deeper than 100 levels");
+                assert!(is_told, "{piece}: {reason}");
+            }
+        }
+        // A comment for one parser, and lists for the other.
+        let hidden = format!("a: 1 #\u{2028}{}", "[".repeat(200_000));
+        assert!(check_text(&hidden).unwrap_err().starts_with("a Unicode line separator"));
+        let broken = format!("a: 1\n\ta: {}", "[".repeat(200_000));
+        assert!(check_text(&broken).unwrap_err().starts_with("this is not YAML"));
+    }
+
+    #[test]
+    fn brackets_that_do_not_nest_are_taken_however_many_they_are() {
+        let brackets = "[{".repeat(5_000);
+        let script = format!("  {brackets}\n").repeat(5);
+        let list = "[a, {b: [1]}], ".repeat(5_000);
+        for text in [
+            format!("a: \"{brackets}\""),
+            format!("a: '{brackets} it''s'"),
+            format!("a: b # {brackets}\nc: d"),
+            format!("a: |\n{script}b: >-\n{script}"),
+            format!("a: x{brackets}\n  {brackets}\nb: 1"),
+            format!("a: [{list}]"),
+            format!("{{\"a\": [{}1]}}", "{\"b\": \"]}{[\"}, ".repeat(5_000)),
+        ] {
+            assert_eq!(check_text(&text), Ok(()), "{}", &text[..40]);
+        }
+    }
+
+    #[test]
+    fn a_long_text_that_aliases_repeat_is_refused() {
+        let text = format!("a: &a {}\nb: [{}]", "x".repeat(500_000), "*a, ".repeat(1_000));
+        assert!(check_text(&text).unwrap_err().starts_with("the text stands for more than 64 MiB"));
+        assert!(check_text(&"x".repeat((1 << 20) + 1)).unwrap_err().contains("larger than 1 MiB"));
     }
 
     #[test]

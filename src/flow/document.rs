@@ -84,12 +84,10 @@ pub struct Position {
 /// The value of a YAML text.
 ///
 /// # Errors
-/// When it is not YAML, or nests too deeply.
+/// When it is not YAML, nests too deeply or is too large.
 pub fn from_yaml(text: &str) -> Result<Value, String> {
     let text = without_mark(text);
-    if let Some((reason, line, column)) = bounds::too_much(text) {
-        return Err(format!("{reason}, at line {line} column {column}"));
-    }
+    bounds::check_text(text)?;
     serde_yaml::from_str(text).map(to_json).map_err(|error| format!("this is not YAML: {error}"))
 }
 
