@@ -3,6 +3,18 @@
 use super::assert_table;
 
 #[test]
+fn a_long_list_contains_another() {
+    crate::assert_table(&[
+        ("{{ range(1, 100000) contains range(1, 100000) }}", "true"),
+        ("{{ range(1, 100000) contains range(2, 100001) }}", "false"),
+        ("{{ [1, 2.0, 'a', null, true, [1], {'b': 1}] contains [{'b': 1.0}, [1], true, null, 'a', 2, 1.0] }}", "true"),
+        ("{{ [1, 2, 'a'] contains ['1'] }}", "false"),
+        ("{{ [1, 'true'] contains [true] }}", "false"),
+        ("{{ [[1, 2], 3] contains [1, 2] }}", "true"),
+    ]);
+}
+
+#[test]
 fn literals() {
     assert_table(&[
         ("{{ 1 }}", "1"),

@@ -10,7 +10,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::before::Before;
 use crate::engine::executor::{Refused, Request};
 use crate::engine::secrets;
-use crate::flow::expression::{Names, Outside, render};
+use crate::flow::expression::{Names, Outside, render, render_soon};
 use crate::flow::input::is_declared_secret;
 use crate::flow::trigger::{Context, On, Upstream};
 use crate::id::ExecutionId;
@@ -175,7 +175,8 @@ impl Scheduler {
         let rendered = |map: &Map<String, Value>| -> Result<Map<String, Value>, Refused> {
             // What is kept of a call holds no secret of the flow, but for its secret inputs.
             let of = |name: &str| if is_declared_secret(&armed.flow.inputs, name) { &facts } else { &hidden };
-            let one = |(name, value): (&String, &Value)| match render(value, &names(armed, of(name)), &At(moment)) {
+            let one = |(name, value): (&String, &Value)| match render_soon(value, &names(armed, of(name)), &At(moment))
+            {
                 Ok(value) => Ok((name.clone(), value)),
                 Err(error) => {
                     let message = format!("`{name}` of trigger `{}`: {}", key.trigger, error.message);

@@ -13,6 +13,9 @@ use crate::diagnostic::nearest;
 use crate::flow::document;
 use crate::text::not_json;
 
+/// What a byte of YAML counts, which is slow to read.
+const YAML: usize = 32;
+
 const FILE: &[&str] = &["path", "namespace"];
 
 const ALL: &[Builtin] = &[
@@ -66,6 +69,12 @@ pub(super) fn find(name: &str) -> Option<&'static Builtin> {
     ALL.iter().find(|function| function.name == name)
 }
 
+/// Every function's name.
+#[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    ALL.iter().map(|function| function.name)
+}
+
 /// What to say of a function that is neither there nor a macro.
 pub(super) fn unknown<'m>(name: &str, macros: impl Iterator<Item = &'m String>) -> String {
     let known = ALL.iter().map(|function| function.name).chain(macros.map(String::as_str));
@@ -90,12 +99,13 @@ fn from_json(call: &Call) -> Answer {
     // What is no text any more has been read already.
     let Some(Value::String(text)) = call.argument("json") else { return Ok(value(call, "json").clone()) };
     call.room(text.len())?;
+    call.spend(text.len())?;
     serde_json::from_str(text).map_err(|error| not_json(&error))
 }
 
 fn from_yaml(call: &Call) -> Answer {
     let Some(Value::String(text)) = call.argument("yaml") else { return Ok(value(call, "yaml").clone()) };
-    call.room(text.len())?;
+    call.spend(text.len().saturating_mul(YAML))?;
     document::from_yaml(text)
 }
 

@@ -18,24 +18,43 @@ pub(super) const TURNS: u64 = 1_000_000;
 /// How large a value that an expression makes may be, in bytes and in units of [`NODE`].
 const VALUE: usize = 64 << 20;
 /// What a value counts beside its text.
-const NODE: usize = 32;
+pub(super) const NODE: usize = 32;
 /// How much may be done in all, roughly in bytes handled.
 const WORK: u64 = 2 << 30;
 /// How long programs of other languages may run, all together.
 const TIME: Duration = Duration::from_secs(5);
+/// How long the templates of a task's fields may take.
+pub(super) const TASK: Duration = Duration::from_secs(30);
+/// How long a condition may take, or a template for whose result somebody waits who called a webhook.
+pub(super) const CONDITION: Duration = Duration::from_secs(5);
+/// The clock is looked at after so many steps, and before a step of this size.
+const STEPS: u32 = 64;
+const LARGE: usize = 1 << 16;
 
 /// What is left for a text and for all that it renders.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Budget {
     work: Cell<u64>,
     turns: Cell<u64>,
     depth: Cell<usize>,
     time: Cell<Duration>,
+    steps: Cell<u32>,
+    end: Instant,
 }
 
 impl Budget {
+    /// The whole of it, until a moment.
+    pub(super) fn until(end: Instant) -> Self {
+        let (work, turns, depth) = (Cell::default(), Cell::default(), Cell::default());
+        Self { work, turns, depth, time: Cell::default(), steps: Cell::default(), end }
+    }
+
     /// Counts work.
     pub(super) fn spend(&self, units: usize) -> Result<(), String> {
+        self.steps.set(self.steps.get().wrapping_add(1));
+        if (units >= LARGE || self.steps.get().is_multiple_of(STEPS)) && Instant::now() > self.end {
+            return Err("this takes too long; do it in a script task".to_owned());
+        }
         let spent = self.work.get().saturating_add(units as u64).saturating_add(1);
         self.work.set(spent);
         if spent > WORK { Err("this takes too much work; do it in a script task".to_owned()) } else { Ok(()) }
@@ -44,6 +63,11 @@ impl Budget {
     /// Counts the handling of a value, and refuses an oversized one.
     pub(super) fn handle(&self, value: &Value) -> Result<(), String> {
         self.spend(weigh(value)?)
+    }
+
+    /// Counts the handling of a value that is looked at several times.
+    pub(super) fn handle_times(&self, value: &Value, times: usize) -> Result<(), String> {
+        self.spend(weigh(value)?.saturating_mul(times))
     }
 
     /// Counts a turn of a loop.
@@ -93,4 +117,74 @@ fn size(value: &Value, depth: usize) -> Option<usize> {
             _ => 0,
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, json};
+
+    use super::super::{Nowhere, filters, functions, machine, parser};
+    use super::*;
+
+    const LARGE_TEXT: usize = 100_000;
+
+    /// What a template spends, whether or not it has a value.
+    fn spent(template: &str, large: &Value) -> u64 {
+        let names = Map::from_iter([("large".to_owned(), large.clone())]);
+        let budget = Budget::until(Instant::now() + TASK);
+        let template = parser::parse(template).unwrap_or_else(|error| panic!("{template}: {error}"));
+        let _ = machine::evaluate(&template, &names, &Nowhere, &budget);
+        budget.work.get()
+    }
+
+    #[test]
+    fn whatever_looks_at_a_value_spends_at_least_its_size() {
+        let text = Value::from("x".repeat(LARGE_TEXT));
+        let list = json!(vec!["x".repeat(LARGE_TEXT / 10); 10]);
+        let spends = |templates: &[String]| {
+            let most = templates.iter().flat_map(|template| [&text, &list].map(|large| spent(template, large))).max();
+            assert!(most.is_some_and(|most| most >= LARGE_TEXT as u64), "{most:?} of {templates:?}");
+        };
+        let arguments = ["", "(1)", "('x')", "(1, 'DAYS')", "({'x': 'y'})", "(large)"];
+        for filter in filters::names() {
+            spends(&arguments.map(|arguments| format!("{{{{ large | {filter}{arguments} }}}}")));
+        }
+        for function in functions::names().filter(|name| !["now", "uuid", "id", "errorLogs"].contains(name)) {
+            let calls = ["(large)", "(large, large)", "(large, 'x')", "()"];
+            spends(&calls.map(|call| format!("{{{{ {function}{call} }}}}")));
+        }
+        for operator in ["==", "!=", "<", ">=", "contains", "in", "not in", "~", "+", "-", "and", "or", "..", "is not"]
+        {
+            let right = if operator == "is not" { "json" } else { "large" };
+            spends(&[format!("{{{{ large {operator} {right} }}}}")]);
+        }
+        for other in [
+            "{{ not large }}",
+            "{{ large ? 1 : 2 }}",
+            "{{ large is empty }}",
+            "{% if large %}{% endif %}",
+            "{% for x in large %}{% endfor %}",
+            "{% set y = large %}",
+            "{% macro m(x) %}{% endmacro %}{{ m(large) }}",
+            "{{ [large, {'a': large}] }}",
+        ] {
+            spends(&[other.to_owned()]);
+        }
+    }
+
+    #[test]
+    fn names_that_are_not_there_cost_as_much_as_those_that_are() {
+        let map: Map<String, Value> = (0..10_000).map(|number| (format!("k{number}"), Value::Null)).collect();
+        assert!(spent("{{ large.none ?? 1 }}", &map.into()) > 10_000);
+    }
+
+    #[test]
+    fn a_template_ends_at_its_time() {
+        let names = Map::new();
+        let budget = Budget::until(Instant::now());
+        let template = parser::parse("{% for i in range(1, 1000) %}{{ i }}{% endfor %}").unwrap();
+        let failure = machine::evaluate(&template, &names, &Nowhere, &budget).err().unwrap();
+        let error = super::super::ExpressionError::from(failure);
+        assert!(error.message.ends_with("this takes too long; do it in a script task"), "{error}");
+    }
 }

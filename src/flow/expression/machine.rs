@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::ast::{Expr, Invocation, Kind, Link, Macro, Operator, Part, Template};
 use super::builtin::{Builtin, Call};
-use super::limits::{Budget, DEPTH};
+use super::limits::{Budget, DEPTH, NODE};
 use super::outside::Outside;
 use super::value::{is_truthy, kind, list, to_text};
 use super::{ExpressionError, Names, filters, functions, operators, parser, tests};
@@ -66,20 +66,31 @@ impl Machine<'_> {
             Kind::Chain(head, links) => return self.chain(&expression.source, head, links),
             Kind::Choice(choice) => {
                 let [condition, one, other] = &**choice;
-                let holds = is_truthy(&*self.evaluate(condition)?);
-                return self.evaluate(if holds { one } else { other });
+                return self.evaluate(if self.is_true(condition)? { one } else { other });
             }
             Kind::Call(invocation) => self.call(invocation)?,
-            Kind::Not(operand) => Value::Bool(!is_truthy(&*self.evaluate(operand)?)),
+            Kind::Not(operand) => Value::Bool(!self.is_true(operand)?),
             Kind::Minus(operand) => operators::negative(&*self.evaluate(operand)?).map_err(fail)?,
             Kind::Plus(operand) => {
-                operators::apply(Operator::Subtract, &*self.evaluate(operand)?, &Value::from(0)).map_err(fail)?
+                let operand = self.evaluate(operand)?;
+                operators::apply(Operator::Subtract, &operand, &Value::from(0), self.budget).map_err(fail)?
             }
             Kind::List(items) => Value::Array(items.iter().map(|item| self.owned(item)).collect::<Result<_, _>>()?),
             Kind::Map(entries) => self.map(entries)?,
         };
         self.budget.handle(&made).map_err(fail)?;
         Ok(Cow::Owned(made))
+    }
+
+    /// Whether an expression's value counts as true.
+    pub(super) fn is_true(&self, expression: &Expr) -> Result<bool, Failure> {
+        let value = self.evaluate(expression)?;
+        self.truth(&value).map_err(|message| failure(&expression.source, &message))
+    }
+
+    fn truth(&self, value: &Value) -> Result<bool, String> {
+        self.budget.spend(value.as_str().map_or(0, str::len))?;
+        Ok(is_truthy(value))
     }
 
     fn owned(&self, expression: &Expr) -> Result<Value, Failure> {
@@ -120,7 +131,13 @@ impl Machine<'_> {
             };
             value = match step {
                 Some(step) => step,
-                None => return Err(undefined(&whole.source, &walked, &value, &key)),
+                None => {
+                    // To name what is there instead takes a look at all of it.
+                    let names = value.as_object().map_or(0, Map::len).saturating_mul(NODE);
+                    let spent = self.budget.spend(names.saturating_add(key.len()));
+                    spent.map_err(|message| failure(&whole.source, &message))?;
+                    return Err(undefined(&whole.source, &walked, &value, &key));
+                }
             };
             walked = if walked.is_empty() { key.into_owned() } else { format!("{walked}.{key}") };
         }
@@ -151,6 +168,7 @@ impl Machine<'_> {
     }
 
     fn test(&self, test: &Invocation, value: &Value, negated: bool) -> Result<Value, Failure> {
+        self.budget.handle(value).map_err(|message| failure(&test.source, &message))?;
         let holds = tests::run(&test.name, value).map_err(|message| failure(&test.source, &message))?;
         Ok(Value::Bool(holds != negated))
     }
@@ -163,9 +181,10 @@ impl Machine<'_> {
             _ => {}
         }
         let left = left?;
+        let fail = |message: String| failure(whole, &message);
         let decided = match operator {
-            Operator::And => Some(is_truthy(&left) && is_truthy(&*self.evaluate(right)?)),
-            Operator::Or => Some(is_truthy(&left) || is_truthy(&*self.evaluate(right)?)),
+            Operator::And => Some(self.truth(&left).map_err(fail)? && self.is_true(right)?),
+            Operator::Or => Some(self.truth(&left).map_err(fail)? || self.is_true(right)?),
             _ => None,
         };
         if let Some(decided) = decided {
@@ -173,9 +192,9 @@ impl Machine<'_> {
         }
         let value = self.evaluate(right)?;
         let result = self.budget.handle(&left).and_then(|()| self.budget.handle(&value));
-        let result = result.and_then(|()| operators::apply(operator, &left, &value));
+        let result = result.and_then(|()| operators::apply(operator, &left, &value, self.budget));
         let result = result.and_then(|result| self.budget.handle(&result).map(|()| result));
-        result.map(Cow::Owned).map_err(|message| failure(whole, &message))
+        result.map(Cow::Owned).map_err(fail)
     }
 
     /// What a filter makes of a value.
@@ -204,6 +223,7 @@ impl Machine<'_> {
         for (place, argument) in places.into_iter().zip(&invocation.arguments) {
             arguments.resize(arguments.len().max(place + 1), None);
             let value = self.owned(&argument.value)?;
+            self.budget.handle(&value).map_err(fail)?;
             if let Some(slot) = arguments.get_mut(place) {
                 *slot = Some(value);
             }
@@ -226,7 +246,9 @@ impl Machine<'_> {
             let name = argument.name.as_ref().or_else(|| definition.parameters.get(position).map(|(name, _)| name));
             let known = name.filter(|name| scope.contains_key(*name));
             let name = known.ok_or_else(|| fail("the macro has no such parameter".to_owned()))?;
-            scope.insert(name.clone(), self.owned(&argument.value)?);
+            let value = self.owned(&argument.value)?;
+            self.budget.handle(&value).map_err(fail)?;
+            scope.insert(name.clone(), value);
         }
         let mut inner = Machine { scopes: vec![scope], ..*self };
         let mut out = String::new();
@@ -296,7 +318,8 @@ fn part_of<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {
 fn undefined(whole: &str, walked: &str, value: &Value, key: &str) -> Failure {
     let there = match value {
         Value::Object(map) => {
-            let cut = |sign: char| map.keys().find(|name| name.starts_with(&format!("{key}{sign}")));
+            let cut =
+                |sign: char| map.keys().find(|name| name.strip_prefix(key).is_some_and(|rest| rest.starts_with(sign)));
             let hint = match (cut('-'), cut('.')) {
                 (Some(name), _) => format!("; write `{walked}['{name}']` for a name with a dash"),
                 (_, Some(name)) => format!("; write `{walked}['{name}']` for a name with a dot"),

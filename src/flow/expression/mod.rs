@@ -26,6 +26,8 @@ mod tests;
 mod value;
 mod write;
 
+use std::time::Instant;
+
 use serde_json::{Map, Value};
 
 use crate::task::is_template;
@@ -83,24 +85,34 @@ impl std::error::Error for ExpressionError {}
 /// # Errors
 /// When a template is malformed, names what is not there, or takes more than it may.
 pub fn render(value: &Value, names: &Names, outside: &dyn Outside) -> Result<Value, ExpressionError> {
+    render_until(value, names, outside, Instant::now() + limits::TASK)
+}
+
+/// The same in the little time of a condition, or of somebody who waits for an answer.
+///
+/// # Errors
+/// As [`render`].
+pub fn render_soon(value: &Value, names: &Names, outside: &dyn Outside) -> Result<Value, ExpressionError> {
+    render_until(value, names, outside, Instant::now() + limits::CONDITION)
+}
+
+fn render_until(value: &Value, names: &Names, outside: &dyn Outside, end: Instant) -> Result<Value, ExpressionError> {
+    let text = |text: &str| -> Result<Value, ExpressionError> {
+        let template = parser::parse(text)?;
+        Ok(machine::evaluate(&template, names, outside, &Budget::until(end))?)
+    };
     match value {
-        Value::String(text) if is_template(text) => render_text(text, names, outside),
-        Value::Array(items) => items.iter().map(|item| render(item, names, outside)).collect(),
+        Value::String(template) if is_template(template) => text(template),
+        Value::Array(items) => items.iter().map(|item| render_until(item, names, outside, end)).collect(),
         Value::Object(map) => {
             let entry = |(key, value): (&String, &Value)| {
-                let key =
-                    if is_template(key) { value::to_text(&render_text(key, names, outside)?) } else { key.clone() };
-                render(value, names, outside).map(|value| (key, value))
+                let key = if is_template(key) { value::to_text(&text(key)?) } else { key.clone() };
+                render_until(value, names, outside, end).map(|value| (key, value))
             };
-            Ok(Value::Object(map.iter().map(entry).collect::<Result<_, _>>()?))
+            Ok(Value::Object(map.iter().map(entry).collect::<Result<_, ExpressionError>>()?))
         }
         other => Ok(other.clone()),
     }
-}
-
-fn render_text(text: &str, names: &Names, outside: &dyn Outside) -> Result<Value, ExpressionError> {
-    let template = parser::parse(text)?;
-    Ok(machine::evaluate(&template, names, outside, &Budget::default())?)
 }
 
 /// Whether a condition holds, by the rules of [`is_truthy`].
@@ -108,7 +120,7 @@ fn render_text(text: &str, names: &Names, outside: &dyn Outside) -> Result<Value
 /// # Errors
 /// As [`render`].
 pub fn holds(condition: &Value, names: &Names, outside: &dyn Outside) -> Result<bool, ExpressionError> {
-    Ok(is_truthy(&render(condition, names, outside)?))
+    Ok(is_truthy(&render_soon(condition, names, outside)?))
 }
 
 /// The dotted names that the templates of a text need, such as `outputs.extract.uri`; `a['b']` is `a.b`. Left out are

@@ -1,14 +1,16 @@
 //! What operators do to values.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
 use serde_json::{Number, Value};
 
 use super::ast::Operator;
+use super::limits::Budget;
 use super::value::{kind, to_text};
 
 /// Applies an operator that looks at both sides.
-pub(super) fn apply(operator: Operator, left: &Value, right: &Value) -> Result<Value, String> {
+pub(super) fn apply(operator: Operator, left: &Value, right: &Value, budget: &Budget) -> Result<Value, String> {
     use Operator as O;
     Ok(match operator {
         O::Equal => Value::Bool(equal(left, right)),
@@ -17,9 +19,9 @@ pub(super) fn apply(operator: Operator, left: &Value, right: &Value) -> Result<V
         O::AtMost => Value::Bool(compare(left, right)?.is_some_and(Ordering::is_le)),
         O::More => Value::Bool(compare(left, right)?.is_some_and(Ordering::is_gt)),
         O::AtLeast => Value::Bool(compare(left, right)?.is_some_and(Ordering::is_ge)),
-        O::Contains => Value::Bool(contains(left, right)?),
-        O::In => Value::Bool(is_in(left, right)?),
-        O::NotIn => Value::Bool(!is_in(left, right)?),
+        O::Contains => Value::Bool(contains(left, right, budget)?),
+        O::In => Value::Bool(is_in(left, right, budget)?),
+        O::NotIn => Value::Bool(!is_in(left, right, budget)?),
         O::Join => Value::String(to_text(left) + &to_text(right)),
         O::Add => add(left, right)?,
         O::Range => range(left, right, 1)?,
@@ -60,12 +62,11 @@ fn order(left: &Number, right: &Number) -> Option<Ordering> {
     }
 }
 
-fn contains(whole: &Value, part: &Value) -> Result<bool, String> {
+fn contains(whole: &Value, part: &Value, budget: &Budget) -> Result<bool, String> {
     Ok(match (whole, part) {
         (Value::Null, _) => false,
         (Value::Array(items), Value::Array(parts)) => {
-            items.iter().any(|item| equal(item, part))
-                || parts.iter().all(|part| items.iter().any(|item| equal(item, part)))
+            items.iter().any(|item| equal(item, part)) || has_all(items, parts, budget)?
         }
         (Value::Array(items), part) => items.iter().any(|item| equal(item, part)),
         (Value::Object(map), part) => map.contains_key(&to_text(part)),
@@ -74,9 +75,47 @@ fn contains(whole: &Value, part: &Value) -> Result<bool, String> {
     })
 }
 
+/// A value that is found by its hash: no other kind of value equals it but another kind of number.
+#[derive(PartialEq, Eq, Hash)]
+enum Simple<'v> {
+    Nothing,
+    Flag(bool),
+    Whole(i64),
+    Text(&'v str),
+}
+
+fn simple(value: &Value) -> Option<Simple<'_>> {
+    match value {
+        Value::Null => Some(Simple::Nothing),
+        Value::Bool(flag) => Some(Simple::Flag(*flag)),
+        Value::Number(number) => number.as_i64().map(Simple::Whole),
+        Value::String(text) => Some(Simple::Text(text)),
+        Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// Whether each of the parts is one of the items. What has no simple form is compared with one after the other.
+fn has_all(items: &[Value], parts: &[Value], budget: &Budget) -> Result<bool, String> {
+    let known: HashSet<Simple> = items.iter().filter_map(simple).collect();
+    let (all, others): (Vec<&Value>, Vec<&Value>) =
+        (items.iter().collect(), items.iter().filter(|item| simple(item).is_none()).collect());
+    for part in parts {
+        let own = simple(part);
+        if own.as_ref().is_some_and(|own| known.contains(own)) {
+            continue;
+        }
+        let candidates = if own.is_some() { &others } else { &all };
+        budget.handle_times(part, candidates.len())?;
+        if !candidates.iter().any(|item| equal(item, part)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Whether a value stands in a list, as a key or value in a map, or in a text. In lists and maps texts are compared, as
 /// Kestra does.
-fn is_in(part: &Value, whole: &Value) -> Result<bool, String> {
+fn is_in(part: &Value, whole: &Value, budget: &Budget) -> Result<bool, String> {
     let part = match part {
         Value::Null => return Ok(false),
         part => to_text(part),
@@ -84,7 +123,7 @@ fn is_in(part: &Value, whole: &Value) -> Result<bool, String> {
     Ok(match whole {
         Value::Array(items) => items.iter().any(|item| to_text(item) == part),
         Value::Object(map) => map.iter().any(|(key, value)| *key == part || to_text(value) == part),
-        whole => contains(whole, &Value::String(part))?,
+        whole => contains(whole, &Value::String(part), budget)?,
     })
 }
 

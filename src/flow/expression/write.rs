@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::ast::{Expr, Node};
 use super::limits::OUTPUT;
 use super::machine::{Failure, Machine, failure};
-use super::value::{is_truthy, kind, to_text};
+use super::value::{kind, to_text};
 
 impl Machine<'_> {
     /// Appends what the nodes write.
@@ -23,7 +23,7 @@ impl Machine<'_> {
             Node::Set { name, value } => self.set(name, value),
             Node::If { arms, otherwise } => {
                 for (condition, body) in arms {
-                    if is_truthy(&*self.evaluate(condition)?) {
+                    if self.is_true(condition)? {
                         return self.write(body, out);
                     }
                 }
@@ -66,7 +66,9 @@ impl Machine<'_> {
 
     /// What a loop goes over; a map gives entries with `key` and `value`.
     fn items(&self, list: &Expr) -> Result<Vec<Value>, Failure> {
-        match self.evaluate(list)?.into_owned() {
+        let value = self.evaluate(list)?;
+        self.budget.handle(&value).map_err(|message| failure(&list.source, &message))?;
+        match value.into_owned() {
             Value::Array(items) => Ok(items),
             Value::Object(map) => Ok(map.into_iter().map(|(key, value)| json!({"key": key, "value": value})).collect()),
             Value::Null => Ok(Vec::new()),

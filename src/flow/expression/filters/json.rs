@@ -10,11 +10,16 @@ pub(super) const FILTERS: &[Builtin] = &[
     Builtin::new("jq", &["expression"], 1, run_jq),
     Builtin::new("json", &[], 0, to_json).takes_null(),
     Builtin::new("toJson", &[], 0, to_json).takes_null(),
-    Builtin::new("yaml", &[], 0, |call| document::to_yaml(call.input).map(Value::String)).takes_null(),
+    Builtin::new("yaml", &[], 0, to_yaml).takes_null(),
 ];
 
 fn to_json(call: &Call) -> Answer {
     Ok(Value::String(call.input.to_string()))
+}
+
+fn to_yaml(call: &Call) -> Answer {
+    call.machine.budget.handle_times(call.input, 8)?;
+    document::to_yaml(call.input).map(Value::String)
 }
 
 /// A text is read as JSON first.

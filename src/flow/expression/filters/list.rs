@@ -112,6 +112,8 @@ fn reverse(call: &Call) -> Answer {
 
 /// Numbers by value, texts by letter, null first. The two kinds do not mix.
 fn sort(call: &Call, descending: bool) -> Answer {
+    // Each item is compared with up to some twenty others.
+    call.machine.budget.handle_times(call.input, 16)?;
     let mut items = call.input_list()?.to_vec();
     if let Some(first) = items.iter().find(|item| !item.is_null()) {
         items.iter().try_for_each(|item| compare(first, item).map(drop))?;

@@ -9,6 +9,8 @@ use crate::text::shell_quoted;
 
 /// How many parts a text may be split into.
 const MOST_PARTS: usize = 1_000_000;
+/// The sizes of compiled regular expressions in bytes, and what a byte of text counts for one that is not larger.
+const REGEXES: [(usize, usize); 4] = [(16 << 10, 64), (64 << 10, 256), (256 << 10, 1024), (1 << 20, 4096)];
 
 pub(super) const FILTERS: &[Builtin] = &[
     Builtin::new("abbreviate", &["length"], 1, abbreviate),
@@ -98,15 +100,37 @@ fn indent(call: &Call, begin: &str) -> Answer {
     Ok(Value::String(format!("{begin}{text}").replace('\n', &format!("\n{}", prefix.repeat(amount)))))
 }
 
-/// A regular expression, within bounds; those of Java that need look-around or back-references are refused.
-fn regex(call: &Call, pattern: &str) -> Result<Regex, String> {
-    call.spend(100_000)?;
-    let built = RegexBuilder::new(pattern).size_limit(1 << 20).build();
-    built.map_err(|error| {
-        let reason = error.to_string();
-        let last = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        format!("`{pattern}` cannot be used as a regular expression: {last}")
-    })
+/// A regular expression, and what each byte counts that it looks at.
+struct Measured {
+    regex: Regex,
+    cost: usize,
+}
+
+impl Measured {
+    /// A regular expression, within bounds; those of Java that need look-around or back-references are refused. The larger
+    /// it is when compiled, the longer each byte may take.
+    fn new(call: &Call, pattern: &str) -> Result<Self, String> {
+        call.spend(100_000)?;
+        let build = |(size, cost): &(usize, usize)| {
+            RegexBuilder::new(pattern).size_limit(*size).build().map(|regex| Self { regex, cost: *cost })
+        };
+        let [small, larger @ ..] = REGEXES;
+        let built = larger.iter().fold(build(&small), |built, next| match built {
+            Err(regex::Error::CompiledTooBig(_)) => build(next),
+            other => other,
+        });
+        built.map_err(|error| {
+            let reason = error.to_string();
+            let last = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            format!("`{pattern}` cannot be used as a regular expression: {last}")
+        })
+    }
+
+    /// The expression, its look at this text counted.
+    fn on(&self, call: &Call, text: &str) -> Result<&Regex, String> {
+        call.spend(text.len().saturating_mul(self.cost))?;
+        Ok(&self.regex)
+    }
 }
 
 /// Java's way: the separator is a regular expression, and empty parts at the end go unless there is a limit.
@@ -119,7 +143,7 @@ fn split(call: &Call) -> Answer {
     } else if regex::escape(pattern) == pattern {
         text.splitn(most, pattern).collect()
     } else {
-        regex(call, pattern)?.splitn(&text, most).collect()
+        Measured::new(call, pattern)?.on(call, &text)?.splitn(&text, most).collect()
     };
     if parts.len() > MOST_PARTS {
         return Err(format!("there are more than {MOST_PARTS} parts"));
@@ -133,21 +157,21 @@ fn split(call: &Call) -> Answer {
 /// What is replaced, and by what.
 enum Pair<'c> {
     Text(&'c str, String),
-    Regex(Regex, String),
+    Regex(Measured, String),
 }
 
 impl Pair<'_> {
     fn apply(&self, call: &Call, text: &str) -> Result<String, String> {
         let (found, new) = match self {
             Self::Text(old, new) => (text.matches(old).count(), new),
-            Self::Regex(regex, new) => (regex.find_iter(text).count(), new),
+            Self::Regex(regex, new) => (regex.on(call, text)?.find_iter(text).count(), new),
         };
         // A `$0` repeats what was found, all together not more than the whole text.
         let repeated = text.len().saturating_mul(new.matches('$').count() + 1);
         call.room(found.saturating_mul(new.len()).saturating_add(repeated))?;
         Ok(match self {
             Self::Text(old, new) => text.replace(old, new),
-            Self::Regex(regex, new) => regex.replace_all(text, new.as_str()).into_owned(),
+            Self::Regex(regex, new) => regex.on(call, text)?.replace_all(text, new.as_str()).into_owned(),
         })
     }
 }
@@ -159,7 +183,7 @@ fn replace(call: &Call) -> Answer {
     let mut made = Vec::new();
     for (old, new) in pairs {
         made.push(match call.flag("regexp", false)? {
-            true => Pair::Regex(regex(call, old)?, java_groups(&to_text(new))),
+            true => Pair::Regex(Measured::new(call, old)?, java_groups(&to_text(new))),
             false => Pair::Text(old, to_text(new)),
         });
     }
@@ -176,6 +200,7 @@ fn replaced(call: &Call, value: &Value, pairs: &[Pair]) -> Answer {
         other => {
             let mut text = to_text(other);
             for pair in pairs {
+                call.spend(text.len())?;
                 text = pair.apply(call, &text)?;
                 call.spend(text.len())?;
             }

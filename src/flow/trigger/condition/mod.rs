@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::flow::expression::{Names, Outside, holds, render};
+use crate::flow::expression::{Names, Outside, holds, render_soon};
 use crate::flow::trigger::Upstream;
 use crate::task::{FieldError, read};
 
@@ -31,7 +31,7 @@ pub struct Context<'a> {
 impl Context<'_> {
     /// A field's text, rendered.
     fn text(&self, template: &str) -> Result<String, String> {
-        let value = render(&Value::from(template), self.names, self.outside).map_err(|error| error.message)?;
+        let value = render_soon(&Value::from(template), self.names, self.outside).map_err(|error| error.message)?;
         Ok(crate::text::plain(&value))
     }
 
