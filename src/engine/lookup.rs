@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::engine::catalog::Catalog;
 use crate::engine::flow_file;
+use crate::engine::walk;
 use crate::flow::{Document, Flow, parse};
 use crate::task::{TaskError, TaskType, is_template};
 use crate::text::count;
 
-/// How many folders below the flow's own are looked into.
-const DEEPEST: u32 = 6;
+/// Folders that may stand beside a flow, are large, and hold no flows.
+const SKIPPED: &[&str] = &["node_modules", "target"];
 
 /// A way to find flows.
 pub trait Lookup: Send + Sync {
@@ -62,10 +63,9 @@ impl Lookup for Folder {
     fn find(&self, namespace: &str, id: &str) -> Result<Arc<Flow>, TaskError> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let known = known.get_or_insert_with(|| {
-            let mut files = Vec::new();
-            collect(&self.root, 0, &mut files);
+            let files = walk::find(std::slice::from_ref(&self.root), SKIPPED).files.into_keys().map(PathBuf::from);
             let mut known = Known::new();
-            for (name, file) in files.into_iter().filter_map(|file| Some((names(&file)?, file))) {
+            for (name, file) in files.filter_map(|file| Some((names(&file)?, file))) {
                 known.entry(name).or_default().0.push(file);
             }
             known
@@ -109,24 +109,6 @@ fn read(file: &Path, tasks: &'static [TaskType]) -> Result<Flow, TaskError> {
     let errors = parsed.findings.iter().filter(|finding| finding.is_error());
     let errors: Vec<String> = errors.map(ToString::to_string).collect();
     parsed.flow.ok_or_else(|| TaskError::permanent(format!("the flow is not valid:\n{}", errors.join("\n"))))
-}
-
-/// The YAML files of a folder and those below, but for hidden folders.
-fn collect(folder: &Path, depth: u32, files: &mut Vec<PathBuf>) {
-    let mut entries: Vec<PathBuf> =
-        std::fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect();
-    entries.sort();
-    for path in entries {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if path.is_dir() {
-            if depth < DEEPEST && !name.starts_with(['.', '_']) && !["node_modules", "target"].contains(&name.as_str())
-            {
-                collect(&path, depth + 1, files);
-            }
-        } else if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
-            files.push(path);
-        }
-    }
 }
 
 /// The namespace and the id of the flow in a file, if it is one.

@@ -38,6 +38,7 @@ mod secrets;
 mod snapshot;
 mod steer;
 mod target;
+mod walk;
 mod work;
 
 pub use before::{Before, Beside};

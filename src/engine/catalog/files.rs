@@ -1,29 +1,22 @@
-//! The files of a catalog: finding, reading and replacing them.
+//! The files of a catalog: reading and replacing them.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use super::Entry;
 use crate::diagnostic::Diagnostic;
+use crate::engine::walk::Mark;
 use crate::engine::{flow_file, snapshot};
 use crate::flow::{Flow, parse};
 use crate::journal::{Journal, JournalError};
 use crate::task::TaskType;
 
-/// How deep below a catalog's folder flows may stand.
-const DEEPEST: usize = 16;
-
 /// So many files are read on one thread.
 const ALONE: usize = 64;
-
-/// What tells a file's texts apart without reading them.
-pub(super) type Mark = (Option<SystemTime>, u64);
 
 /// What a file held when it was last read.
 pub(super) struct Read {
@@ -140,66 +133,6 @@ fn read_each(
         Err(error) => Some(Err(error)),
     };
     stale.into_iter().filter_map(one).collect()
-}
-
-/// What was found in folders.
-#[derive(Default)]
-pub(super) struct Found {
-    /// The files, and what tells whether they have changed.
-    pub(super) files: BTreeMap<OsString, Mark>,
-    /// Folders that cannot be read, and why.
-    pub(super) unreadable: Vec<(PathBuf, io::Error)>,
-}
-
-impl Found {
-    /// Whether a file is there, as far as that can be known.
-    pub(super) fn may_have(&self, file: &OsString) -> bool {
-        let is_hidden = || self.unreadable.iter().any(|(folder, _)| Path::new(file).starts_with(folder));
-        self.files.contains_key(file) || is_hidden()
-    }
-
-    /// What is wrong with the folders.
-    pub(super) fn problems(&self) -> Vec<Diagnostic> {
-        let problem = |(folder, error): &(PathBuf, io::Error)| {
-            Diagnostic::error(format!("cannot read the folder {}: {error}", folder.display()))
-        };
-        self.unreadable.iter().map(problem).collect()
-    }
-}
-
-/// The YAML files of folders and the folders below them. Folders whose names begin with `.` or `_` hold other things.
-pub(super) fn find(folders: &[PathBuf]) -> Found {
-    let mut found = Found::default();
-    for folder in folders {
-        walk(folder, 0, &mut found);
-    }
-    found
-}
-
-fn walk(folder: &Path, depth: usize, found: &mut Found) {
-    let entries = match fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
-        Ok(entries) => entries,
-        // What is gone before it could be looked at is gone.
-        Err(error) if error.kind() == io::ErrorKind::NotFound && depth > 0 => return,
-        Err(error) => return found.unreadable.push((folder.to_owned(), error)),
-    };
-    for entry in entries {
-        let name = entry.file_name();
-        let name = name.to_str().unwrap_or_default();
-        let is_yaml = name.ends_with(".yaml") || name.ends_with(".yml");
-        let Ok(kind) = entry.file_type() else { continue };
-        if name.starts_with(['.', '_']) || (kind.is_file() && !is_yaml) {
-            continue;
-        }
-        // A link counts as what it leads to.
-        let about = if kind.is_symlink() { fs::metadata(entry.path()) } else { entry.metadata() };
-        let Ok(about) = about else { continue };
-        if about.is_dir() && depth < DEEPEST {
-            walk(&entry.path(), depth + 1, found);
-        } else if about.is_file() && is_yaml {
-            found.files.insert(entry.path().into_os_string(), (about.modified().ok(), about.len()));
-        }
-    }
 }
 
 /// Puts a text in a file's place, all or nothing.

@@ -15,10 +15,11 @@ use tokio::sync::watch as channel;
 use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::engine::snapshot;
+use crate::engine::walk::{self, Mark};
 use crate::flow::{Flow, parse};
 use crate::journal::{Journal, JournalError, Revision};
 use crate::task::TaskType;
-use files::{Mark, Read, Stale};
+use files::{Read, Stale};
 
 pub use twins::twin;
 
@@ -114,7 +115,7 @@ pub struct Look {
 
 /// The files below a folder that a catalog would read, and what is wrong with folders there.
 pub fn flow_files(folder: &Path) -> (Vec<PathBuf>, Vec<Diagnostic>) {
-    let found = files::find(&[folder.to_owned()]);
+    let found = walk::find(&[folder.to_owned()], &[]);
     let problems = found.problems();
     (found.files.into_keys().map(PathBuf::from).collect(), problems)
 }
@@ -219,7 +220,7 @@ impl Catalog {
     /// When the journal cannot be used; the catalog is then as it was.
     pub fn refresh(&self) -> Result<Look, CatalogError> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = files::find(&self.folders);
+        let found = walk::find(&self.folders, &[]);
         let unreadable = found.problems();
         let before = files.len();
         files.retain(|file, _| found.may_have(file));

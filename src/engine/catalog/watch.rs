@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use notify::event::{AccessKind, AccessMode, Event, EventKind};
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{Config, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -24,11 +24,13 @@ impl Catalog {
     pub async fn watch(self: Arc<Self>, shutdown: CancellationToken, tell: impl Fn(Result<Look, CatalogError>) + Send) {
         let moved = Arc::new(Notify::new());
         let signal = moved.clone();
-        let watcher = notify::recommended_watcher(move |event| {
+        let hear = move |event: notify::Result<Event>| {
             if may_be_change(&event) {
                 signal.notify_one();
             }
-        });
+        };
+        // A link may lead anywhere.
+        let watcher = RecommendedWatcher::new(hear, Config::default().with_follow_symlinks(false));
         // Without a watcher the slow look must do.
         let mut watcher = watcher.ok();
         let mut watched = vec![None; self.folders.len()];
