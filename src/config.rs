@@ -23,6 +23,10 @@ const ADDRESSES: [&str; 1] = ["DATABASE_URL"];
 
 /// Names the folders whose files values from outside may name, with colons between them.
 pub const FILE_ROOTS: &str = "JITNEY_FILE_ROOTS";
+/// Says how many executions one may start, directly and through others.
+pub const MAX_DESCENDANTS: &str = "JITNEY_MAX_DESCENDANTS";
+/// How many these are by default.
+const DESCENDANTS: u32 = 1000;
 /// Says how much of what scripts print is kept for each execution.
 const LOG_LIMIT: &str = "JITNEY_LOG_LIMIT";
 
@@ -57,6 +61,8 @@ pub struct Settings {
     pub stall_timeout: Duration,
     /// How many bytes of what scripts print an execution's log takes, unless it is the usual limit.
     pub log_limit: Option<u64>,
+    /// How many executions one may start, directly and through others.
+    pub max_descendants: u32,
     /// The folders whose files values from outside may name, beside those of flow and storage.
     pub file_roots: Vec<PathBuf>,
     /// Removes secrets from everything that is written.
@@ -121,6 +127,12 @@ impl Settings {
                 anyhow::anyhow!("{LOG_LIMIT} is `{text}`, which is no size; write for example 32MB or 1GB")
             })?),
         };
+        let max_descendants = match environment.get(MAX_DESCENDANTS).map(String::as_str) {
+            None | Some("") => DESCENDANTS,
+            Some(text) => {
+                text.parse().map_err(|_| anyhow::anyhow!("{MAX_DESCENDANTS} is `{text}`, which is no number"))?
+            }
+        };
         let home = std::path::absolute(home)?;
         let (retry_timeout, stall_timeout) = (span(&environment, RETRY_TIMEOUT)?, span(&environment, STALL_TIMEOUT)?);
         let (postgres, file_roots) = (overrides.postgres, folders(&environment, FILE_ROOTS)?);
@@ -131,6 +143,7 @@ impl Settings {
             retry_timeout,
             stall_timeout,
             log_limit,
+            max_descendants,
             file_roots,
             redactor,
             environment,

@@ -3,8 +3,6 @@
 
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
-use tokio_util::sync::CancellationToken;
-
 /// What the first signal does.
 type First = Box<dyn FnOnce() + Send>;
 
@@ -21,11 +19,6 @@ impl Watch {
         *slot() = Some(Box::new(first));
         HEARING.call_once(hear);
         Self(())
-    }
-
-    /// Lets the first signal set this token.
-    pub fn cancelling(token: CancellationToken) -> Self {
-        Self::new(move || token.cancel())
     }
 }
 

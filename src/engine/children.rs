@@ -1,10 +1,13 @@
 //! Sub-executions: a task starts another flow, and goes on with the same execution when it is itself repeated.
 
-use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Map, Value};
+use tokio::sync::SemaphorePermit;
+
 use crate::clock;
+use crate::config::MAX_DESCENDANTS;
 use crate::diagnostic::Diagnostic;
 use crate::engine::Before;
 use crate::engine::create::Request;
@@ -109,6 +112,7 @@ impl Nest {
                 return Ok((id, false));
             }
         }
+        self.check_room()?;
         let mut labels = if wanted.inherits_labels { self.labels.clone() } else { Map::new() };
         labels.extend(wanted.labels.clone());
         let (inputs, trigger_date) = (inputs.clone(), wanted.date);
@@ -116,6 +120,28 @@ impl Nest {
         let parent = Some(parent);
         let request = Request { inputs, labels, trigger_date, parent, from_outside, files, ..Request::default() };
         Ok((self.runner.submit(flow, request)?, true))
+    }
+
+    /// Refuses one more execution where flows start flows without end.
+    fn check_room(&self) -> Result<(), EngineError> {
+        let most = self.runner.settings.max_descendants;
+        if self.runner.journal.descendants(&self.parent.execution, most)? < most {
+            return Ok(());
+        }
+        let message = format!("one execution may start {most} others, directly and through them, and has done so");
+        let help = format!("do flows start each other in a circle? {MAX_DESCENDANTS} raises the limit");
+        Err(Diagnostic::error(message).help(help).into())
+    }
+
+    /// Waits for a place among the executions that nobody waits for.
+    async fn turn(&self, wanted: &Wanted) -> Option<SemaphorePermit<'_>> {
+        if wanted.waits {
+            return None;
+        }
+        tokio::select! {
+            turn = self.runner.turns.acquire() => turn.ok(),
+            () = wanted.cancel.cancelled() => None,
+        }
     }
 
     /// Lets an execution run that nobody waits for.
@@ -142,7 +168,10 @@ impl Nest {
         self.until_date(wanted).await;
         let mut told = false;
         loop {
-            match runner.run_to_the_last(&id, flow, inputs, wanted.cancel.clone()).await {
+            let turn = self.turn(wanted).await;
+            let ran = runner.run_to_the_last(&id, flow, inputs, wanted.cancel.clone()).await;
+            drop(turn);
+            match ran {
                 Ok((last, state)) if state.status != ExecutionState::Paused => return Ok((last, state)),
                 Ok((last, _)) => {
                     id = last;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -28,6 +29,9 @@ use crate::id::{ExecutionId, RunId, TaskId};
 use crate::journal::{Event, ExecutionState, Failure, Journal, JournalError, StartedBy, State, Triggered};
 use crate::storage::Storage;
 use crate::task::{Level, Outputs, Progress, Quota, Surroundings, TaskContext, TaskError};
+
+/// How many sub-executions that nobody waits for run at a time.
+const UNATTENDED: usize = 16;
 
 /// What a display may want to know.
 pub enum Notice<'a> {
@@ -169,13 +173,16 @@ pub struct Runner {
     pub started_by: StartedBy,
     /// Sub-executions that nobody waits for. Whoever ends the process should.
     pub background: TaskTracker,
+    /// How many of these may run at a time.
+    pub turns: Arc<Semaphore>,
 }
 
 impl Runner {
     /// A terminal's runner of flows that find others beside themselves.
     pub fn new(settings: Arc<Settings>, journal: Arc<Journal>, observer: Observer) -> Self {
         let (started_by, background) = (StartedBy::Terminal, TaskTracker::new());
-        Self { settings, journal, observer, catalog: None, started_by, background }
+        let turns = Arc::new(Semaphore::new(UNATTENDED));
+        Self { settings, journal, observer, catalog: None, started_by, background, turns }
     }
 
     /// Takes an execution up and works on it until it ends or is paused until somebody resumes it. A journal that

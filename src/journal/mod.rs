@@ -257,6 +257,25 @@ impl Journal {
         Ok(found.map(ExecutionId::new))
     }
 
+    /// How many executions the first one above this one has started, directly and through others; counted up to `most`.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn descendants(&self, id: &ExecutionId, most: u32) -> Result<u32> {
+        let sql = "WITH RECURSIVE
+                up(id, height) AS (
+                    SELECT ?1, 0
+                    UNION ALL
+                    SELECT parent, height + 1 FROM up JOIN executions USING (id) WHERE parent IS NOT NULL),
+                down(id) AS (
+                    SELECT id FROM (SELECT id FROM up ORDER BY height DESC LIMIT 1)
+                    UNION ALL
+                    SELECT executions.id FROM down JOIN executions ON executions.parent = down.id)
+            SELECT count(*) - 1 FROM (SELECT 1 FROM down LIMIT ?2 + 1)";
+        let connection = self.lock();
+        Ok(connection.prepare_cached(sql)?.query_row(rusqlite::params![id.as_str(), most], |row| row.get(0))?)
+    }
+
     /// The executions that the tasks of another one started, the oldest first.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! Flows that start flows.
 
+use std::sync::Arc;
+
 use jitney::journal::ExecutionState;
 use tokio_util::sync::CancellationToken;
 
@@ -129,6 +131,57 @@ async fn what_is_not_waited_for_runs_all_the_same() {
     let mut lines = place.lines();
     lines.sort();
     assert_eq!(lines, ["CREATED", "hello you from f", "hello you from f none"]);
+}
+
+#[tokio::test]
+async fn flows_that_start_each_other_without_end_come_to_one() {
+    let twins = flow(
+        "tasks:
+  - {id: one, type: subflow, namespace: n, flowId: f, wait: false}
+  - {id: two, type: subflow, namespace: n, flowId: f, wait: false}",
+    );
+    let mut place = Place::with(&[("f.yaml", &twins)]);
+    Arc::make_mut(&mut place.runner.settings).max_descendants = 40;
+    let root = place.flow(&twins);
+    let id = place.create(&root, &[]).unwrap();
+    place.go_on(&root, &id).await;
+    place.runner.background.close();
+    place.runner.background.wait().await;
+    // Those that are under way at a time may look at the same number.
+    let count = place.runner.journal.descendants(&id, 1000).unwrap();
+    assert!((40..60).contains(&count), "{count}");
+    let last = place.runner.journal.children(&id).unwrap().remove(0);
+    assert_eq!(place.runner.journal.descendants(&last, 1000).unwrap(), count, "it is the root's number");
+}
+
+#[tokio::test]
+async fn the_limit_of_descendants_is_told_at_the_task() {
+    let each = |kind: &str| {
+        flow(&format!(
+            "tasks:
+  - id: each
+    type: {kind}"
+        ))
+    };
+    let batches = "for_each_item
+    items: items.csv
+    namespace: n
+    flowId: child
+    inputs: {name: you}
+    wait: false";
+    let loops = "for_each
+    values: [1, 2, 3, 4]
+    tasks: [{id: sub, type: subflow, namespace: n, flowId: child, inputs: {name: you}, wait: false}]";
+    for kind in [batches, loops] {
+        let mut place = Place::with(&[("child.yaml", CHILD), ("items.csv", "a\nb\nc\nd\n")]);
+        Arc::make_mut(&mut place.runner.settings).max_descendants = 3;
+        let ran = place.run(&each(kind), &[]).await;
+        assert_eq!(ran.status(), "FAILED");
+        let errors: Vec<_> = ran.state.tasks.values().filter_map(|task| task.error.as_ref()).collect();
+        let told = format!("{errors:?}");
+        assert!(told.contains("one execution may start 3 others"), "{told}");
+        assert!(told.contains("JITNEY_MAX_DESCENDANTS"), "{told}");
+    }
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use clap::Args;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::signals::Watch;
+use crate::cli::signals::{Watch, leave};
 use crate::cli::{Exit, Invalid};
 use crate::clock;
 use crate::config::Settings;
@@ -43,6 +43,9 @@ pub(super) use alone::is_served;
 use alone::only_server;
 use lines::{Format, Lines};
 
+/// How long what is cut off after the grace may take to end.
+const CUT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The variables that a server heeds.
 const VARIABLES: &str = "\
 Environment:
@@ -53,6 +56,8 @@ Environment:
   JITNEY_SECRETS_DIR    the folder of secrets as files [default: /run/secrets]
   JITNEY_SCRIPT_RUNNER  `process` runs Docker tasks as processes of this machine
   JITNEY_LOG_LIMIT      how much of what scripts print an execution keeps [default: 32MB]
+  JITNEY_MAX_DESCENDANTS
+                        how many executions one may start, directly and through others [default: 1000]
   JITNEY_RETRY_TIMEOUT  how long a server that is away is retried [default: 90s]
   JITNEY_STALL_TIMEOUT  after how long of silence a load is repeated [default: 5m]
 
@@ -102,7 +107,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     catalog.problems().iter().chain(&warnings).for_each(|finding| lines.finding(finding));
     catalog.list().iter().for_each(|entry| lines.broken(entry));
     let (shutdown, asked_to_stop) = (CancellationToken::new(), CancellationToken::new());
-    let _watch = Watch::cancelling(asked_to_stop.clone());
+    let _watch = stopping(arguments.grace.0, asked_to_stop.clone(), lines.clone());
     let listening = tokio::spawn(lines.clone().tell(journal.subscribe()));
     let options = Options {
         parallel: usize::from(arguments.parallel),
@@ -178,6 +183,18 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     // Others reach `localhost` by the older protocol everywhere.
     let first = found.iter().find(|address| address.is_ipv4()).or(found.first());
     first.copied().ok_or_else(|| format!("`{host}` has no address"))
+}
+
+/// Lets the first signal stop the server. Whatever a thread does that cannot be cut off, the process ends soon after the
+/// grace: what is under way goes on at the next start.
+fn stopping(grace: Duration, asked: CancellationToken, lines: Lines) -> Watch {
+    let most = grace.saturating_add(CUT_TIMEOUT);
+    Watch::new(move || {
+        asked.cancel();
+        std::thread::sleep(most);
+        lines.warn("cannot stop cleanly and exits now. Running executions resume at the next start");
+        leave()
+    })
 }
 
 /// Those who are told of what happens.
