@@ -209,3 +209,22 @@ async fn policies_let_copy_in_nothing_and_reject_rows_of_a_merge() {
     assert_eq!((counts(&outputs), rejected(&place, &outputs).0), ([3, 1, 1, 1], vec![3]));
     assert_eq!(place.t().await, "1 old\n30 c");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_view_is_called_one_where_its_rows_do_not_tell_whose_they_are() {
+    let place = Place::with(
+        "relations_view_again",
+        "CREATE TABLE b (id int, v text); CREATE VIEW t AS SELECT * FROM b;
+         CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             INSERT INTO b VALUES (new.id, new.v); RETURN new; END $$;
+         CREATE TRIGGER f INSTEAD OF INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()",
+    )
+    .await;
+    place.file("a.csv", "id,v\n1,a\n");
+    place.load("{from: a.csv, table: t}").await.unwrap();
+    assert_says(
+        &place.refused("{from: a.csv, table: t}").await,
+        &["a view does not tell which load its rows came from"],
+    );
+    assert_eq!(place.t().await, "1 a");
+}
