@@ -26,7 +26,7 @@ pub const FILE_ROOTS: &str = "JITNEY_FILE_ROOTS";
 /// Says how many executions one may start, directly and through others.
 pub const MAX_DESCENDANTS: &str = "JITNEY_MAX_DESCENDANTS";
 /// How many these are by default.
-const DESCENDANTS: u32 = 1000;
+const DESCENDANTS: u32 = 10_000;
 /// Says how much of what scripts print is kept for each execution.
 const LOG_LIMIT: &str = "JITNEY_LOG_LIMIT";
 

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use serde::Serialize;
 
 use crate::secret::hide_line;
-use crate::text::{indented, visible, visible_line};
+use crate::text::{indented, visible, visible_line, without_number};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -45,11 +45,11 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// An error with no place yet.
+    /// An error with no place yet. The system's own numbers for errors are left out of its words.
     pub fn error(message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
-            message: message.into(),
+            message: without_number(&message.into()).into_owned(),
             file: String::new(),
             line: 0,
             column: 0,

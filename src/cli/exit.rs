@@ -80,9 +80,7 @@ impl From<Diagnostic> for Invalid {
 
 /// A file that the user named and that cannot be read or written.
 pub(super) fn cannot(doing: impl fmt::Display, error: &std::io::Error) -> Invalid {
-    let error = error.to_string();
-    let why = error.split(" (os error ").next().unwrap_or(&error);
-    Diagnostic::error(format!("cannot {doing}: {why}")).into()
+    Diagnostic::error(format!("cannot {doing}: {error}")).into()
 }
 
 /// What the engine refuses is wrong with a flow, an input or a setting.

@@ -24,15 +24,22 @@ pub(super) type Mark = (Option<SystemTime>, u64);
 pub(super) struct Found {
     /// The files, and what tells whether they have changed.
     pub(super) files: BTreeMap<OsString, Mark>,
-    /// Folders and links that are not read, and why.
+    /// Folders that are not read, and why.
     unread: Vec<(PathBuf, String)>,
+    /// Links that are not followed, and why.
+    links: Vec<(PathBuf, String)>,
 }
 
 impl Found {
     /// Whether a file is there, as far as that can be known.
     pub(super) fn may_have(&self, file: &OsString) -> bool {
-        let is_hidden = || self.unread.iter().any(|(folder, _)| Path::new(file).starts_with(folder));
+        let is_hidden = || self.unread.iter().chain(&self.links).any(|(folder, _)| Path::new(file).starts_with(folder));
         self.files.contains_key(file) || is_hidden()
+    }
+
+    /// The links that are not followed: the folders are read without them.
+    pub(super) fn links(&self) -> Vec<Diagnostic> {
+        self.links.iter().map(|(_, problem)| Diagnostic::warning(problem.clone())).collect()
     }
 
     /// What is wrong with the folders.
@@ -132,7 +139,7 @@ impl Walk<'_> {
         }
         if about.is_dir() || is_yaml(link.as_os_str()) {
             let problem = format!("the link {} leads out of the folder of flows and is not followed", link.display());
-            self.found.unread.push((link.to_owned(), problem));
+            self.found.links.push((link.to_owned(), problem));
         }
     }
 
@@ -190,7 +197,8 @@ mod tests {
         }
         let found = find(std::slice::from_ref(&flows), &[]);
         assert_eq!(names(&found, &flows), ["b.yml", "node_modules/e.yaml", "team/a.yaml"]);
-        let mut problems: Vec<String> = found.problems().into_iter().map(|problem| problem.message).collect();
+        assert_eq!(found.problems(), []);
+        let mut problems: Vec<String> = found.links().into_iter().map(|problem| problem.message).collect();
         problems.sort();
         let problem = |link: &str| {
             format!("the link {} leads out of the folder of flows and is not followed", flows.join(link).display())

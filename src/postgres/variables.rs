@@ -165,7 +165,7 @@ mod tests {
         );
         assert_eq!(not_honoured(&settings("postgres://u@h/d", &[("PGCLIENTENCODING", "UTF8")])), None);
         let error = resolve(&settings("postgres://u@h/d", &[("PGSSLMODE", "maybe")]), None).unwrap_err().to_string();
-        assert!(error.contains("`PGSSLMODE`: `maybe` is no sslmode"), "{error}");
+        assert!(error.contains("`PGSSLMODE`: `maybe` is not an sslmode"), "{error}");
     }
 
     #[test]

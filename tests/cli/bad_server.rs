@@ -57,8 +57,9 @@ async fn a_database_that_is_not_there_comes_with_the_command_that_makes_it() {
 async fn a_schema_where_one_may_not_create_is_named() {
     let (world, owner) = with_role("cli_schema", "cli_guest").await;
     owner.batch_execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC").await.unwrap();
-    let told = world.load().ended(1).without_data().says("permission denied for schema public (42501)");
-    told.says("help: let the object's owner GRANT the right to this user, or use another user");
+    let told = world.load().ended(1).without_data();
+    let told = told.says("may not create the ledger `jitney_loads` in the schema `public`");
+    told.says("help: grant it with `GRANT CREATE ON SCHEMA \"public\" TO \"cli_guest\"`");
     assert_eq!(held(&owner).await, (0, 0));
 }
 

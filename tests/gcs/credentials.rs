@@ -157,6 +157,6 @@ async fn without_credentials_the_error_says_where_they_were_looked_for() {
     ];
     let (context, _) = attempt::context(home.path(), &variables);
     let error = attempt::run(context, "gcs.list", json!({"from": "gs://b1/"})).await.unwrap_err();
-    assert!(error.message.contains("no GOOGLE_APPLICATION_CREDENTIALS, nothing kept by gcloud"), "{error}");
+    assert!(error.message.contains("no GOOGLE_APPLICATION_CREDENTIALS, no gcloud login"), "{error}");
     assert!(error.help.unwrap().contains("gcloud auth application-default login"));
 }

@@ -116,7 +116,7 @@ pub struct Look {
 /// The files below a folder that a catalog would read, and what is wrong with folders there.
 pub fn flow_files(folder: &Path) -> (Vec<PathBuf>, Vec<Diagnostic>) {
     let found = walk::find(&[folder.to_owned()], &[]);
-    let problems = found.problems();
+    let problems = [found.links(), found.problems()].concat();
     (found.files.into_keys().map(PathBuf::from).collect(), problems)
 }
 
@@ -149,6 +149,8 @@ struct View {
     /// What is wrong with files that give no flow.
     problems: Vec<Diagnostic>,
     unreadable: Vec<Diagnostic>,
+    /// Links that are not followed.
+    links: Vec<Diagnostic>,
 }
 
 impl Catalog {
@@ -201,7 +203,7 @@ impl Catalog {
             let message = format!("the folder {} was not there; it was made and has no flows", folder.display());
             Diagnostic::warning(message).help("`--flows` names the folder of flows")
         });
-        made.chain(view.unreadable.iter().chain(&view.problems).cloned()).collect()
+        made.chain(view.unreadable.iter().chain(&view.links).chain(&view.problems).cloned()).collect()
     }
 
     /// A count that goes up whenever a flow has changed.
@@ -226,18 +228,22 @@ impl Catalog {
         files.retain(|file, _| found.may_have(file));
         let is_stale = |(file, mark): &(OsString, Mark)| files.get(file).is_none_or(|read| read.mark != *mark);
         let stale: Vec<(OsString, Mark)> = found.files.into_iter().filter(is_stale).collect();
-        let is_same = unreadable == self.view.read().unwrap_or_else(PoisonError::into_inner).unreadable;
+        let links = found.links();
+        let is_same = {
+            let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
+            unreadable == view.unreadable && links == view.links
+        };
         if stale.is_empty() && files.len() == before && is_same {
             return Ok(Look { unreadable, ..Look::default() });
         }
         let stale = stale.into_iter().map(|(file, mark)| Stale { mark, before: files.remove(&file), file }).collect();
         files.extend(files::read_all(stale, self.tasks, &self.journal)?);
-        let view = self.view_of(&mut files, unreadable.clone())?;
+        let view = View { links, ..self.view_of(&mut files, unreadable.clone())? };
         let mut held = self.view.write().unwrap_or_else(PoisonError::into_inner);
         let old = std::mem::replace(&mut *held, view);
         let changes = differences(&old.entries, &held.entries);
-        let is_new = |problem: &&Diagnostic| !old.problems.contains(problem);
-        let problems = held.problems.iter().filter(is_new).cloned().collect();
+        let is_new = |problem: &&Diagnostic| !old.problems.contains(problem) && !old.links.contains(problem);
+        let problems = held.links.iter().chain(&held.problems).filter(is_new).cloned().collect();
         drop(held);
         if !changes.is_empty() {
             self.changes.send_modify(|count| *count += 1);
@@ -273,7 +279,7 @@ impl Catalog {
         };
         let without = files.values().filter(|read| read.flow.is_none());
         let problems = without.flat_map(|read| read.findings.clone()).chain(twins).collect();
-        let mut view = View { entries: BTreeMap::new(), problems, unreadable };
+        let mut view = View { entries: BTreeMap::new(), problems, unreadable, links: Vec::new() };
         self.number(files, &chosen.values().cloned().collect())?;
         for (key, file) in chosen {
             let Some((read, flow)) = files.get(&file).and_then(|read| Some((read, read.flow.as_ref()?))) else {
