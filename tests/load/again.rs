@@ -43,7 +43,10 @@ async fn again(name: &str, happened: &str, end: End, rows: &str) {
         Ok(_) => assert_says(&said, &["execution e1 has already loaded this file; nothing to do"]),
         Err(error) => {
             let error = error.to_string();
-            assert_says(&error, &["execution e1 has already loaded this file", "2 rows", "`if_loaded: load`", "`if_loaded: skip`"]);
+            assert_says(
+                &error,
+                &["execution e1 has already loaded this file", "2 rows", "`if_loaded: load`", "`if_loaded: skip`"],
+            );
             assert!(!error.contains("gone"), "{error}");
         }
     }

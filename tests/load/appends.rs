@@ -122,7 +122,10 @@ async fn the_same_file_by_other_settings_is_not_added_beside_its_own_rows() {
     let place = two_files("appends_settings").await;
     let upper = "{from: a.csv, table: t, transform: {with_columns: {note: upper(note)}}}";
     let error = place.load_in("e3", upper).await.0.unwrap_err().to_string();
-    assert_says(&error, &["execution e1 has already loaded this file", "with other settings", "replace_partition", "`if_loaded: load`"]);
+    assert_says(
+        &error,
+        &["execution e1 has already loaded this file", "with other settings", "replace_partition", "`if_loaded: load`"],
+    );
     place.run("DELETE FROM t WHERE id < 3").await;
     place.load_in("e4", upper).await.0.unwrap();
     assert_eq!(place.t().await, "1 X\n2 Y\n3 z");
