@@ -192,10 +192,12 @@ impl FileAccess {
 }
 
 impl Rule {
-    /// Whether it is the file that a trigger found, and no link out of its folder.
+    /// Whether it is the file that a trigger found, by whichever path, and no link out of its folder.
     fn has_found(&self, path: &Path, real: &Path) -> bool {
-        let folder = || path.parent()?.canonicalize().ok();
-        self.found.as_deref() == Some(path) && folder().is_some_and(|folder| real.starts_with(folder))
+        let Some(found) = &self.found else { return false };
+        let is_found = found == path || found.canonicalize().is_ok_and(|found| found == path);
+        let folder = || found.parent()?.canonicalize().ok();
+        is_found && folder().is_some_and(|folder| real.starts_with(folder))
     }
 }
 

@@ -194,7 +194,7 @@ async fn what_is_not_possible_is_said_before_a_row_is_read() {
             json!({"select": ["vendor_id"]}),
             "`select`: there is no column `vendor_id`\n  help: did you mean `VendorID`?",
         ),
-        (json!({"schema": {"nothing": "int"}}), "help: the columns are VendorID, pickup, total, flag"),
+        (json!({"schema": {"nothing": "int"}}), "help: the columns are `VendorID`, `pickup`, `total`, `flag`"),
         (json!({"filter": "total >"}), "`filter`: "),
         (json!({"filter": "total > 0"}), "`schema` or `cast` gives a column another type"),
         (json!({"filter": "VendorID", "schema": schema()}), "is not true or false"),
@@ -214,7 +214,7 @@ async fn what_is_not_possible_is_said_before_a_row_is_read() {
         (json!({"sql": "SELECT * FROM trips"}), "help: its input is the table `self`: write `SELECT … FROM self`"),
         (json!({"rename": {"flag": "total"}}), "two columns would be called `total`"),
         (json!({"row_id": {"columns": ["total"], "name": "flag"}}), "there is a column `flag` already"),
-        (json!({"schema": {"total": "flaot"}}), "unknown variant `flaot`"),
+        (json!({"schema": {"total": "flaot"}}), "unknown value `flaot`"),
         (json!({"selct": ["total"]}), "unknown field `selct`"),
     ];
     for (steps, said) in cases {

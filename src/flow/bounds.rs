@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn open_brackets_are_refused_in_the_time_that_there_is() {
         for piece in ["[{a: ", "[", "{? ", "[\"a\", {"] {
-            for count in [2_000, 200_000] {
+            for count in [2_000, 100_000] {
                 let reason = check_text(&format!("a: {}", piece.repeat(count))).unwrap_err();
                 let told = ["this takes too long", "this nests deeper than 100 levels", "this is not YAML"];
                 let is_told = told.iter().any(|told| reason.starts_with(told));

@@ -131,7 +131,7 @@ fn a_server_has_the_names_that_it_is_given() {
         assert_eq!(code(host).0, 200, "{host}");
     }
     let (status, text) = code("other.example.com");
-    assert!(status == 403 && text.contains("start it with `--host`"), "{text}");
+    assert!(status == 403 && text.contains("start the server with `--host`"), "{text}");
     let absolute = ["GET http://evil.example/api/v1/flows/search HTTP/1.1", "Host: localhost"];
     assert_eq!(send(&server, &absolute).0, 403);
 }

@@ -211,7 +211,7 @@ fn a_dry_run_changes_nothing_and_what_is_wrong_is_said_in_the_words_of_the_comma
         (json!({"inputs": {"year": "{{ trigger.date | date('yyyy') }}"}, "from": "2018"}), "2018 is less than 2019"),
         (json!({"labels": {"partition": "x"}}), "the label `partition` is the backfill's own"),
         (json!({"parallel": 0}), "`parallel` is 0; it goes from 1 to 64"),
-        (json!({"only": "some"}), "unknown variant `some`"),
+        (json!({"only": "some"}), "unknown value `some`"),
         (json!({"form": "2019"}), "unknown field `form`"),
     ] {
         let (code, message) = server.refusal(BACKFILLS, &with(more));

@@ -223,12 +223,11 @@ impl Catalog {
     pub fn refresh(&self) -> Result<Look, CatalogError> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let found = walk::find(&self.folders, &[]);
-        let unreadable = found.problems();
+        let (unreadable, links) = (found.problems(), found.links());
         let before = files.len();
         files.retain(|file, _| found.may_have(file));
         let is_stale = |(file, mark): &(OsString, Mark)| files.get(file).is_none_or(|read| read.mark != *mark);
         let stale: Vec<(OsString, Mark)> = found.files.into_iter().filter(is_stale).collect();
-        let links = found.links();
         let is_same = {
             let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
             unreadable == view.unreadable && links == view.links

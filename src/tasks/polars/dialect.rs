@@ -220,7 +220,7 @@ impl<'a> Rewriting<'a> {
                     .iter()
                     .any(|name| side.to_string().contains(&format!("{PREFIX}{name}")))
         };
-        if [left, right].iter().any(|side| counts(side)) {
+        if [left, right].iter().any(counts) {
             return refused(
                 "a comparison with what is counted in decimals, since expressions count in double precision",
                 "write `CAST(… AS double precision)` if that is precise enough",
