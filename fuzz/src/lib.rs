@@ -8,6 +8,8 @@ pub mod config;
 pub mod diagnostic;
 #[path = "../../src/duration.rs"]
 pub mod duration;
+#[path = "../../src/file_access.rs"]
+pub mod file_access;
 #[path = "../../src/id.rs"]
 pub mod id;
 #[path = "../../src/jq/mod.rs"]
@@ -35,6 +37,10 @@ pub mod task;
 
 #[path = "../../src/flow/mod.rs"]
 pub mod flow;
+
+/// What `tasks::flow` has for tasks without outputs of their own.
+#[derive(schemars::JsonSchema)]
+struct NoOutputs {}
 
 #[path = "../../src/tasks/flow/dag.rs"]
 mod dag;
