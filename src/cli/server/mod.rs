@@ -57,7 +57,7 @@ Environment:
   JITNEY_SCRIPT_RUNNER  `process` runs Docker tasks as processes of this machine
   JITNEY_LOG_LIMIT      how much of what scripts print an execution keeps [default: 32MB]
   JITNEY_MAX_DESCENDANTS
-                        how many executions one may start, directly and through others [default: 1000]
+                        how many executions one may start, directly and through others [default: 10000]
   JITNEY_RETRY_TIMEOUT  how long a server that is away is retried [default: 90s]
   JITNEY_STALL_TIMEOUT  after how long of silence a load is repeated [default: 5m]
 
