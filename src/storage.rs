@@ -127,16 +127,12 @@ impl Storage {
     /// # Errors
     /// When the file is not of the storage, or the note cannot be written.
     pub fn note_origin(&self, path: &Path, origin: &str) -> io::Result<()> {
-        let note = self.note_of(path).ok_or_else(|| invalid(format!("{} is not in the storage", path.display())))?;
-        if let Some(folder) = note.parent() {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        }
-        fs::write(note, origin)
+        self.note(ORIGINS, path, origin)
     }
 
     /// What is noted of where a file of the storage comes from, of whichever execution.
     pub fn origin(&self, path: &Path) -> Option<String> {
-        fs::read_to_string(self.note_of(path)?).ok()
+        fs::read_to_string(self.note_in(ORIGINS, path)?).ok()
     }
 
     /// A file of the storage by its task run and name, which are the same in every execution.
@@ -146,8 +142,13 @@ impl Storage {
         Some(parts.as_path().to_string_lossy().into_owned())
     }
 
-    fn note_of(&self, path: &Path) -> Option<PathBuf> {
-        self.note_in(ORIGINS, path)
+    fn note(&self, notes: &str, path: &Path, text: &str) -> io::Result<()> {
+        let note = self.note_in(notes, path);
+        let note = note.ok_or_else(|| invalid(format!("{} is not in the storage", path.display())))?;
+        if let Some(folder) = note.parent() {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        }
+        fs::write(note, text)
     }
 
     fn note_in(&self, notes: &str, path: &Path) -> Option<PathBuf> {
@@ -162,12 +163,7 @@ impl Storage {
     /// # Errors
     /// When the file is not of the storage, or the note cannot be written.
     pub fn note_rejects(&self, path: &Path) -> io::Result<()> {
-        let note =
-            self.note_in(REJECTS, path).ok_or_else(|| invalid(format!("{} is not in the storage", path.display())))?;
-        if let Some(folder) = note.parent() {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        }
-        fs::write(note, "")
+        self.note(REJECTS, path, "")
     }
 
     /// The files of the execution, with their addresses, in the order of these.
@@ -227,7 +223,7 @@ impl Storage {
         if !folder.exists() {
             return Ok(0);
         }
-        let count = count_files(&folder)?;
+        let count = self.files()?.len();
         fs::remove_dir_all(&folder)?;
         Ok(count)
     }
@@ -259,18 +255,6 @@ fn is_plain(path: &Path) -> bool {
 
 fn invalid(message: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, message)
-}
-
-fn count_files(folder: &Path) -> io::Result<usize> {
-    let mut count = 0;
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if is_notes(&entry) {
-            continue;
-        }
-        count += if entry.file_type()?.is_dir() { count_files(&entry.path())? } else { 1 };
-    }
-    Ok(count)
 }
 
 fn collect_files(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
