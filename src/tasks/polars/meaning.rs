@@ -9,7 +9,7 @@ use polars::sql::FunctionRegistry;
 use polars_plan::dsl::{BaseColumnUdf, UserDefinedFunction};
 use polars_plan::prelude::FunctionOptions;
 
-use super::rows::{Floats, Ints, Rows};
+use super::rows::{Floats, Ints, Rows, Texts};
 use crate::stream::float::push_float;
 use crate::stream::print::push_timestamp;
 
@@ -163,8 +163,8 @@ impl Meaning {
         Ok(match self {
             Self::Text => texts(first, rows.count)?.with_name(name),
             Self::Whole(bits) if first.dtype().is_string() => {
-                let texts = first.str()?;
-                rows.ints(name, |row| whole_text(texts.get(row.min(texts.len().saturating_sub(1))), bits))?
+                let texts = Texts::of(first)?;
+                rows.ints(name, |row| whole_text(texts.get(row), bits))?
             }
             Self::Whole(bits) if is_whole(first.dtype()) || *first.dtype() == DataType::Boolean => {
                 let values = Ints::of(first)?;
@@ -179,7 +179,7 @@ impl Meaning {
                 rows.floats(name, |row| Ok(values.get(row).map(f64::round)))?
             }
             Self::Exact => {
-                let texts = first.str()?;
+                let texts = Texts::of(first)?;
                 rows.floats(name, |row| texts.get(row).map(exact).transpose())?
             }
             Self::Finite | Self::NonZero => finite(&rows, name, columns, self == Self::NonZero)?,
@@ -384,10 +384,9 @@ fn last_characters(rows: &Rows, columns: &[Column]) -> PolarsResult<Column> {
     let [text, length] = columns else {
         return Err(PolarsError::ComputeError("a text and a number are wanted".into()));
     };
-    let (text, length) = (text.cast(&DataType::String)?, Ints::of(length)?);
-    let texts = text.str()?;
+    let (texts, length) = (Texts::of(&text.cast(&DataType::String)?)?, Ints::of(length)?);
     let value = |row: usize| {
-        let text = texts.get(if texts.len() == 1 { 0 } else { row })?;
+        let text = texts.get(row)?;
         let (length, count) = (length.get(row)?, text.chars().count() as i64);
         let skipped = if length < 0 { length.saturating_neg() } else { count - length.min(count) };
         Some(text.chars().skip(usize::try_from(skipped).unwrap_or(0)).collect::<String>())

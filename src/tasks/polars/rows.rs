@@ -11,15 +11,13 @@ pub(super) struct Rows {
 
 impl Rows {
     pub(super) fn of(columns: &[Column], guard: &Column) -> PolarsResult<Self> {
-        // A value that is the same in all rows comes as one row.
         let lengths = columns.iter().chain([guard]).map(Column::len);
         let count = if lengths.clone().any(|length| length == 0) { 0 } else { lengths.max().unwrap_or(0) };
         Ok(Self { count, guard: guard.cast(&DataType::Boolean)?.bool()?.clone() })
     }
 
     fn may_fail(&self, row: usize) -> bool {
-        let row = if self.guard.len() == 1 { 0 } else { row };
-        self.guard.get(row) == Some(true)
+        self.guard.get(place(self.guard.len(), row)) == Some(true)
     }
 
     fn each<T>(&self, compute: impl Fn(usize) -> Result<Option<T>, &'static str>) -> PolarsResult<Vec<Option<T>>> {
@@ -48,28 +46,39 @@ impl Rows {
     }
 }
 
-/// Whole numbers by their rows.
-pub(super) struct Ints(Int64Chunked);
+/// Numbers by their rows.
+pub(super) struct Numbers<T: PolarsNumericType>(ChunkedArray<T>);
 
-impl Ints {
+/// Whole numbers.
+pub(super) type Ints = Numbers<Int64Type>;
+/// Numbers in double precision.
+pub(super) type Floats = Numbers<Float64Type>;
+
+impl<T: PolarsNumericType> Numbers<T> {
     pub(super) fn of(column: &Column) -> PolarsResult<Self> {
-        Ok(Self(column.strict_cast(&DataType::Int64)?.i64()?.rechunk().into_owned()))
+        let numbers = column.strict_cast(&T::get_static_dtype())?;
+        Ok(Self(numbers.as_materialized_series().unpack::<T>()?.rechunk().into_owned()))
     }
 
-    pub(super) fn get(&self, row: usize) -> Option<i64> {
-        self.0.get(if self.0.len() == 1 { 0 } else { row })
+    pub(super) fn get(&self, row: usize) -> Option<T::Native> {
+        self.0.get(place(self.0.len(), row))
     }
 }
 
-/// Numbers in double precision by their rows.
-pub(super) struct Floats(Float64Chunked);
+/// Texts by their rows.
+pub(super) struct Texts(StringChunked);
 
-impl Floats {
+impl Texts {
     pub(super) fn of(column: &Column) -> PolarsResult<Self> {
-        Ok(Self(column.strict_cast(&DataType::Float64)?.f64()?.rechunk().into_owned()))
+        Ok(Self(column.str()?.clone()))
     }
 
-    pub(super) fn get(&self, row: usize) -> Option<f64> {
-        self.0.get(if self.0.len() == 1 { 0 } else { row })
+    pub(super) fn get(&self, row: usize) -> Option<&str> {
+        self.0.get(place(self.0.len(), row))
     }
+}
+
+/// Where the value of a row stands in a column of this length: one that is the same in all rows comes as one row.
+fn place(length: usize, row: usize) -> usize {
+    if length == 1 { 0 } else { row }
 }
