@@ -362,12 +362,12 @@ impl Merging<'_> {
             self.execute(&format!("DELETE FROM {CHOSEN} WHERE {row} = {number}")).await?;
             return Ok(None);
         }
-        let same = key.iter().map(|name| format!("s.{name} = c.{name}")).collect::<Vec<_>>().join(" AND ");
         let next = format!(
             "WITH gone AS (DELETE FROM {STAGE} WHERE {row} = (
-                 SELECT s.{row} FROM {STAGE} s JOIN {CHOSEN} c ON {same} WHERE c.{row} = {number}
+                 SELECT s.{row} FROM {STAGE} s JOIN {CHOSEN} c ON {} WHERE c.{row} = {number}
                  ORDER BY s.{row} {} LIMIT 1) RETURNING *)
              INSERT INTO {CHOSEN} SELECT * FROM gone RETURNING {row}",
+            same(key, "s", "c"),
             self.order()
         );
         let next = self.number(&next).await?;
@@ -411,7 +411,7 @@ impl Merge {
                  UPDATE {} t SET {set} FROM {source} s WHERE {} AND {differs} RETURNING {changed})
              SELECT count(*) FROM (SELECT DISTINCT {} FROM changed) AS keys",
             target.sql_name,
-            same(key),
+            same(key, "t", "s"),
             key.join(", ")
         ))
     }
@@ -424,10 +424,11 @@ fn insert(target: &Target, fields: &[Field], key: &[String], source: &str) -> St
     let insert = format!("INSERT INTO {table} ({columns}){overriding} SELECT {columns} FROM {source} s");
     match key {
         [] => insert,
-        key => format!("{insert} WHERE NOT EXISTS (SELECT 1 FROM {table} t WHERE {})", same(key)),
+        key => format!("{insert} WHERE NOT EXISTS (SELECT 1 FROM {table} t WHERE {})", same(key, "t", "s")),
     }
 }
 
-fn same(key: &[String]) -> String {
-    key.iter().map(|name| format!("t.{name} = s.{name}")).collect::<Vec<_>>().join(" AND ")
+/// The condition that rows of two aliases have the same key.
+fn same(key: &[String], one: &str, other: &str) -> String {
+    key.iter().map(|name| format!("{one}.{name} = {other}.{name}")).collect::<Vec<_>>().join(" AND ")
 }

@@ -123,6 +123,16 @@ impl Mode {
         }
     }
 
+    /// The rows of the partition that is replaced, as they stand behind FROM.
+    ///
+    /// # Errors
+    /// When the table has no such column.
+    pub(super) fn rows(&self, target: &Target) -> Result<Option<String>, TaskError> {
+        let Some((column, value)) = self.partition()? else { return Ok(None) };
+        let column = quote_name(target.own_name(column)?);
+        Ok(Some(format!("{} WHERE {column} = {}", target.sql_name, quote(&value))))
+    }
+
     /// Whether a merge compares by the table's column that goes by this name in the file.
     pub(super) fn is_key(&self, name: &str, target: &Target) -> bool {
         let Self::Merge(merge) = self else { return false };
@@ -162,9 +172,7 @@ impl Mode {
                 transaction.batch_execute(&format!("TRUNCATE {table}")).await.map_err(failed)?;
             }
             Self::ReplacePartition(_) if !target.is_new => {
-                if let Some((column, value)) = self.partition()? {
-                    let column = quote_name(target.own_name(column)?);
-                    let rows = format!("{table} WHERE {column} = {}", quote(&value));
+                if let Some(rows) = self.rows(target)? {
                     Self::empty(transaction, target, &rows).await?;
                 }
             }

@@ -8,7 +8,6 @@ use super::encode::Encoder;
 use super::mode::Mode;
 use super::place::line;
 use crate::postgres::explain;
-use crate::postgres::name::quote_name;
 use crate::postgres::sql::quote;
 use crate::task::TaskError;
 use crate::tasks::postgres::target::Target;
@@ -48,9 +47,8 @@ impl Mode {
         stored: u64,
     ) -> Result<(), TaskError> {
         let Some((column, value)) = self.partition()?.filter(|_| target.nature.may_skip_rows) else { return Ok(()) };
-        let (table, own) = (&target.sql_name, quote_name(target.own_name(column)?));
-        let sql = format!("SELECT count(*) FROM {table} WHERE {own} = {}", quote(&value));
-        let row = transaction.query_one(&sql, &[]).await;
+        let Some(rows) = self.rows(target)? else { return Ok(()) };
+        let row = transaction.query_one(&format!("SELECT count(*) FROM {rows}"), &[]).await;
         let there: i64 = row.map_err(|error| explain("counting the rows of the partition", &error))?.get(0);
         if there.unsigned_abs() >= stored {
             return Ok(());
