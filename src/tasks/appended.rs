@@ -71,6 +71,10 @@ impl Sameness {
     }
 }
 
+/// What to do where it is not known whether a file's rows are in the table.
+pub const EITHER_WAY: &str =
+    "to add all rows of the file again, write `if_loaded: load`; to leave the table as it is, `if_loaded: skip`";
+
 /// What to do with a file that was loaded before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -168,10 +172,7 @@ impl Before<'_> {
                 _ if !self.has_same_steps => Err(self.other_steps(&known)),
                 Standing::Whole => Ok(Verdict::Skip(format!("{known}; nothing to do"))),
                 Standing::Unclear(why) => {
-                    Err(TaskError::permanent(format!("{known}, {}, and {why}", count(*rows, "row"))).help(
-                        "to add all rows of the file again, write `if_loaded: load`; to leave the table as it is, \
-                     `if_loaded: skip`",
-                    ))
+                    Err(TaskError::permanent(format!("{known}, {}, and {why}", count(*rows, "row"))).help(EITHER_WAY))
                 }
             },
         }

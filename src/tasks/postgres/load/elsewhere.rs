@@ -6,7 +6,7 @@ use tokio_postgres::Transaction;
 use super::Load;
 use super::known::{Known, Planned};
 use crate::task::{Level, TaskError};
-use crate::tasks::appended::IfLoaded;
+use crate::tasks::appended::{EITHER_WAY, IfLoaded};
 use crate::tasks::postgres::ledger::{self, Earlier};
 use crate::tasks::postgres::loaded::Loaded;
 use crate::tasks::postgres::rows;
@@ -54,10 +54,7 @@ impl Load {
             wanted => wanted == Some(IfLoaded::Skip),
         };
         if !is_left_out {
-            return Err(TaskError::permanent(known).help(
-                "to add all rows of the file again, write `if_loaded: load`; to leave the table as it is, \
-                 `if_loaded: skip`",
-            ));
+            return Err(TaskError::permanent(known).help(EITHER_WAY));
         }
         let loaded = Loaded::known(&self.table, planned.source, earlier.counts);
         Ok(Known::Done(loaded.noting(Level::Info, format!("{known}; nothing to do"))))
