@@ -49,7 +49,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<
     let journal = Journal::open_to_read(&settings.journal())?;
     match &arguments.command {
         None => {
-            let listed = || of_flow(&journal, arguments.flow.as_deref(), arguments.limit);
+            let listed = || newest(&journal, arguments.flow.as_deref(), arguments.limit);
             let mut found = listed()?;
             let killing = found.iter().filter(|execution| execution.state == "KILLING");
             // Where nothing can be written they are shown as they stand.
@@ -114,17 +114,30 @@ pub(super) fn state(journal: &Journal, id: &ExecutionId) -> anyhow::Result<State
     journal.state(id)?.ok_or_else(|| anyhow::anyhow!("the journal has lost execution {id}"))
 }
 
-/// The newest executions, of a flow that is named by its id, or by namespace and id as logs show it.
-fn of_flow(journal: &Journal, flow: Option<&str>, limit: u32) -> Result<Vec<Summary>, JournalError> {
-    let found = journal.executions(flow, limit)?;
-    match flow.and_then(|flow| flow.rsplit_once('.')) {
-        Some((namespace, id)) if found.is_empty() => {
-            let query = Query { namespace: Some(namespace.to_owned()), flow: Some(id.to_owned()), ..Query::default() };
-            let found = journal.search(&query, limit, 0)?.executions;
-            Ok(found.into_iter().filter(|summary| summary.namespace == namespace).collect())
-        }
-        _ => Ok(found),
-    }
+/// What a search finds of a flow that is named by its id, or by namespace and id as logs show it.
+pub(super) fn of_flow<T, E>(
+    flow: Option<&str>,
+    search: impl Fn(&Query) -> Result<Vec<T>, E>,
+    namespace_of: impl Fn(&T) -> &str,
+) -> Result<Vec<T>, E> {
+    let found = search(&Query { flow: flow.map(str::to_owned), ..Query::default() })?;
+    let Some((namespace, id)) = flow.and_then(|flow| flow.rsplit_once('.')).filter(|_| found.is_empty()) else {
+        return Ok(found);
+    };
+    let mut found =
+        search(&Query { namespace: Some(namespace.to_owned()), flow: Some(id.to_owned()), ..Query::default() })?;
+    // A query means the namespaces below it too.
+    found.retain(|one| namespace_of(one) == namespace);
+    Ok(found)
+}
+
+/// The newest executions. Only a search by namespace has to count them all.
+fn newest(journal: &Journal, flow: Option<&str>, limit: u32) -> Result<Vec<Summary>, JournalError> {
+    let search = |query: &Query| match &query.namespace {
+        None => journal.executions(query.flow.as_deref(), limit),
+        Some(_) => Ok(journal.search(query, limit, 0)?.executions),
+    };
+    of_flow(flow, search, |summary| &summary.namespace)
 }
 
 fn list(executions: &[Listed], flow: Option<&str>, as_json: bool) {

@@ -8,6 +8,7 @@ use super::board::picture;
 use super::preview::inputs_line;
 use super::{go, reading_runner, silent_runner, told};
 use crate::cli::calendar::Mark;
+use crate::cli::executions::of_flow;
 use crate::cli::hint::shown_path;
 use crate::cli::inputs::pair;
 use crate::cli::out::{errln, out, outln};
@@ -83,7 +84,8 @@ pub(super) struct Given {
 
 pub(super) fn list(listing: &Listing, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
     let runner = reading_runner(settings)?;
-    let found = of_flow(&runner.journal, listing.flow.as_deref(), listing.limit)?;
+    let search = |query: &Query| Ok::<_, anyhow::Error>(runner.journal.backfills(query, listing.limit, 0)?.1);
+    let found = of_flow(listing.flow.as_deref(), search, |backfill| &backfill.namespace)?;
     if listing.json {
         outln!("{}", serde_json::json!(found));
         return Ok(Exit::Ok);
@@ -114,20 +116,6 @@ pub(super) fn list(listing: &Listing, settings: &Arc<Settings>) -> anyhow::Resul
     }
     outln!("{}", table.trim_fmt());
     Ok(Exit::Ok)
-}
-
-/// The newest backfills, of a flow that is named by its id, or by namespace and id.
-fn of_flow(journal: &Journal, flow: Option<&str>, limit: u32) -> anyhow::Result<Vec<Backfill>> {
-    let query = Query { flow: flow.map(str::to_owned), ..Query::default() };
-    let (_, found) = journal.backfills(&query, limit, 0)?;
-    match flow.and_then(|flow| flow.rsplit_once('.')) {
-        Some((namespace, id)) if found.is_empty() => {
-            let query = Query { namespace: Some(namespace.to_owned()), flow: Some(id.to_owned()), ..Query::default() };
-            let (_, found) = journal.backfills(&query, limit, 0)?;
-            Ok(found.into_iter().filter(|backfill| backfill.namespace == namespace).collect())
-        }
-        _ => Ok(found),
-    }
 }
 
 pub(super) fn show(named: &Named, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
