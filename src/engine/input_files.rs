@@ -12,7 +12,6 @@ use crate::flow::Flow;
 use crate::flow::input::{Input, InputType};
 use crate::id::RunId;
 use crate::storage::{Storage, is_uri};
-use crate::text::without_number;
 
 /// What is wrong with the files that a run is to be given. They stay where they are.
 pub fn unreadable(flow: &Flow, inputs: &Map<String, Value>, files: &FileAccess) -> Vec<Diagnostic> {
@@ -30,11 +29,9 @@ pub(super) fn unreadable_of(declared: &[Input], inputs: &Map<String, Value>, fil
             Ok(_) if crate::secret::is_of_secrets(&path) => {
                 Some("it holds secrets; ask for one with `secret()`".to_owned())
             }
-            Ok(found) if found.is_file() => {
-                std::fs::File::open(&path).err().map(|error| without_number(&error.to_string()).into_owned())
-            }
+            Ok(found) if found.is_file() => std::fs::File::open(&path).err().map(|error| error.to_string()),
             Ok(_) => Some("it is not a file".to_owned()),
-            Err(error) => Some(without_number(&error.to_string()).into_owned()),
+            Err(error) => Some(error.to_string()),
         };
         let finding = |problem| Diagnostic::error(format!("input `{id}`: cannot read {}: {problem}", path.display()));
         let help = match files.is_restricted() {

@@ -4,6 +4,12 @@ use crate::diagnostic::Diagnostic;
 use crate::flow::bounds;
 use crate::flow::document::byte_of_column;
 
+/// Of a text in quotation marks, and what to do.
+const UNCLOSED: (&str, &str) = (
+    "this is not YAML: the text that begins here has no closing quotation mark",
+    "close it, or remove the one at its beginning",
+);
+
 /// What is wrong at a line and column of a text, by the words of the parser.
 pub(super) fn finding(file: &str, text: &str, (line, column): (usize, usize), words: &str) -> Diagnostic {
     let content = text.lines().nth(line - 1).unwrap_or_default();
@@ -27,9 +33,8 @@ pub(super) fn finding(file: &str, text: &str, (line, column): (usize, usize), wo
     if let Some((line, column)) =
         unclosed_quote(text, line).filter(|_| words.contains("quoted scalar") || words.contains("key"))
     {
-        let message = "this is not YAML: the text that begins here has no closing quotation mark";
-        let finding = Diagnostic::error(message).at(file, text, line, column);
-        return finding.help("close it, or remove the one at its beginning");
+        let (message, help) = UNCLOSED;
+        return Diagnostic::error(message).at(file, text, line, column).help(help);
     }
     let (message, help) = match words {
         "simple key expect ':'" if line > 1 && colon_without_blank(text, line - 1).is_some() => {
@@ -37,10 +42,9 @@ pub(super) fn finding(file: &str, text: &str, (line, column): (usize, usize), wo
             let finding = Diagnostic::error("a space is missing after this colon").at(file, text, line - 1, column);
             return finding.help("write `key: value`");
         }
-        "invalid indentation in quoted scalar" | "while scanning a quoted scalar, found unexpected end of stream" => (
-            "this is not YAML: the text that begins here has no closing quotation mark",
-            "close it, or remove the one at its beginning",
-        ),
+        "invalid indentation in quoted scalar" | "while scanning a quoted scalar, found unexpected end of stream" => {
+            UNCLOSED
+        }
         "simple key expect ':'" => (
             "this is not YAML: there is no `key: value` here",
             "write a space after the colon, here or on the line before",

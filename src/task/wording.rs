@@ -1,8 +1,11 @@
 //! What serde says of a value, in the words of YAML.
 
+use std::borrow::Cow;
+
 use crate::diagnostic::{Diagnostic, nearest, offer};
 use crate::task::FieldError;
 use crate::task::reading::named;
+use crate::text::shortened;
 
 /// How the messages begin that say what form is wanted. All others are those of the field's own type, or of its task.
 const OF_FORM: [&str; 6] =
@@ -110,9 +113,9 @@ fn wrong_kind(field: &str, message: &str) -> Option<String> {
 }
 
 fn found_kind(found: &str) -> String {
-    let short = match found.char_indices().nth(60) {
-        Some((end, _)) => format!("{}…\"", &found[..end]),
-        None => found.to_owned(),
+    let short = match shortened(found, 60) {
+        Cow::Owned(cut) => cut + "\"",
+        Cow::Borrowed(whole) => whole.to_owned(),
     };
     match found {
         "sequence" => "a list".to_owned(),
