@@ -59,11 +59,12 @@ impl ParquetFile {
     /// # Errors
     /// When the file is cut off, packed, damaged, or no Parquet file.
     pub fn open(path: &Path, name: &str, limits: Limits, progress: Arc<Progress>) -> Result<Self> {
-        let size = check_ends(path, name)?;
+        let unopened = |error: std::io::Error| broken(name, format!("cannot open the file: {error}"));
+        let mut file = File::open(path).map_err(unopened)?;
+        let size = check_ends(&mut file, name)?;
         progress.set_total_bytes(size);
         let failed = |error| broken(name, format!("cannot read the Parquet file: {error}"));
         let layout = guarded(|| {
-            let file = File::open(path)?;
             let metadata = ParquetReader::new(file.try_clone()?).get_metadata()?.clone();
             let bytes = MMapSemaphore::new_from_file(&file)?;
             let unreadable = unreadable::unreadable(&metadata, &infer_schema(&metadata)?);
@@ -244,9 +245,9 @@ pub(super) fn broken(name: &str, message: impl Into<String>) -> Box<Diagnostic> 
 }
 
 /// The file's size, when it begins and ends as a Parquet file does and its index has the form of one.
-fn check_ends(path: &Path, name: &str) -> Result<u64> {
+fn check_ends(file: &mut File, name: &str) -> Result<u64> {
     let unopened = |error: std::io::Error| broken(name, format!("cannot open the file: {error}"));
-    let (start, end, size) = ends(path).map_err(unopened)?;
+    let (start, end, size) = ends(file).map_err(unopened)?;
     let packed = Compression::of(&start);
     if packed != Compression::Plain {
         let mut diagnostic =
@@ -264,14 +265,13 @@ fn check_ends(path: &Path, name: &str) -> Result<u64> {
     if length > MAX_INDEX_BYTES.min(size - 12) {
         return Err(broken(name, "cannot read the Parquet file: its index is damaged"));
     }
-    let checked = footer::check(&index(path, length).map_err(unopened)?);
+    let checked = footer::check(&index(file, length).map_err(unopened)?);
     checked.map_err(|problem| broken(name, format!("cannot read the Parquet file: {problem}")))?;
     Ok(size)
 }
 
 /// The first four and the last eight bytes of a file of at least twelve, and its size.
-fn ends(path: &Path) -> std::io::Result<(Vec<u8>, Vec<u8>, u64)> {
-    let mut file = File::open(path)?;
+fn ends(file: &mut File) -> std::io::Result<(Vec<u8>, Vec<u8>, u64)> {
     let (mut start, mut end) = (Vec::new(), Vec::new());
     file.by_ref().take(4).read_to_end(&mut start)?;
     let size = file.seek(SeekFrom::End(0))?;
@@ -283,8 +283,7 @@ fn ends(path: &Path) -> std::io::Result<(Vec<u8>, Vec<u8>, u64)> {
 }
 
 /// The index, which ends before the last eight bytes.
-fn index(path: &Path, length: u64) -> std::io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
+fn index(file: &mut File, length: u64) -> std::io::Result<Vec<u8>> {
     let size = file.seek(SeekFrom::End(0))?;
     file.seek(SeekFrom::Start(size.saturating_sub(8).saturating_sub(length)))?;
     let mut bytes = Vec::new();
