@@ -125,7 +125,7 @@ pub fn missing(flow: &Flow, catalog: &dyn Lookup) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
     for step in flow.all_steps() {
         let literal = |key: &str| step.fields.get(key)?.as_str().filter(|text| !is_template(text));
-        if !["subflow", "for_each_item"].contains(&step.task.name) {
+        if !step.task.starts_flows() {
             continue;
         }
         let (Some(namespace), Some(id)) = (literal("namespace"), literal("flowId")) else { continue };

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::diagnostic::Diagnostic;
+use crate::flow::input::texts;
 use crate::flow::{Flow, Step};
 use crate::namespace_files::NamespaceFiles;
 use crate::storage;
@@ -35,13 +36,13 @@ fn of_step(flow: &Flow, step: &Step) -> Vec<Diagnostic> {
         }
     }
     if let Ok(files) = NamespaceFiles::new(&flow.folder, &flow.namespace) {
-        each_text(&step.fields, &mut |text| {
-            for name in read_by(text) {
+        for text in texts(&step.fields) {
+            for name in read_by(&text) {
                 if let Err(problem) = files.find(name) {
                     findings.push(flow.document.locate_text(&step.path, name, Diagnostic::warning(problem)));
                 }
             }
-        });
+        }
     }
     findings
 }
@@ -107,13 +108,4 @@ fn read_by(text: &str) -> Vec<&str> {
         }
     }
     names
-}
-
-fn each_text<'a>(value: &'a Value, see: &mut impl FnMut(&'a str)) {
-    match value {
-        Value::String(text) => see(text),
-        Value::Array(items) => items.iter().for_each(|item| each_text(item, see)),
-        Value::Object(map) => map.values().for_each(|value| each_text(value, see)),
-        _ => {}
-    }
 }

@@ -18,8 +18,7 @@ const PROJECT: &[&str] = &["project", "projectId", "service_account", "serviceAc
 /// What the tasks of a flow reach with these settings. A flow that starts others may reach anything.
 pub fn target_of(settings: &Settings, flow: &Flow) -> Target {
     let steps = flow.all_steps();
-    let starts_others =
-        steps.iter().any(|step| step.task.system() == "subflow" || step.task.system() == "for_each_item");
+    let starts_others = steps.iter().any(|step| step.task.starts_flows());
     let of = |systems: &[&str], fields: &[&str]| {
         let own: Vec<bool> = steps
             .iter()

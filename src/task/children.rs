@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::id::ExecutionId;
-use crate::task::{Pause, Quota, TaskError};
+use crate::task::{Pause, Quota, TaskError, TaskType};
 
 /// What the engine offers to an attempt.
 #[derive(Default)]
@@ -25,6 +25,13 @@ pub struct Surroundings {
     pub quota: Arc<Quota>,
     /// Cancelled when the disk has no room for the lines that the task logs.
     pub full: CancellationToken,
+}
+
+impl TaskType {
+    /// Whether its work is to run other flows.
+    pub fn starts_flows(&self) -> bool {
+        ["subflow", "for_each_item"].contains(&self.name)
+    }
 }
 
 /// The execution of another flow that a task wants.

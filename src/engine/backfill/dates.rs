@@ -8,8 +8,9 @@ use super::run::PartitionRun;
 use crate::diagnostic::Diagnostic;
 use crate::flow::Flow;
 use crate::flow::expression::mentions;
+use crate::flow::input::texts;
 use crate::journal::PARTITION_LABEL;
-use crate::task::has_template;
+use crate::task::is_template;
 use crate::text::count;
 
 /// Refuses values that are the same for every date, given for inputs which the schedule sets by the date: each partition
@@ -37,7 +38,7 @@ pub(super) fn check_given(beat: &Beat, given: &[(String, String)]) -> Result<(),
 /// Whether a value for an input may be another one for another date.
 fn depends_on_date(value: &Value) -> bool {
     let is_date = |name: &str| name == "*" || name.split('.').next() == Some("trigger");
-    any_template(value, &|text| {
+    any_template(value, |text| {
         text.contains("now(") || mentions(text).map_or(true, |names| names.iter().any(|name| is_date(name)))
     })
 }
@@ -64,7 +65,7 @@ fn all_alike(flow: &Flow, runs: &[PartitionRun]) -> Option<String> {
 /// Whether a task of the flow may know for which date it runs. The partition's name is among the labels, and flows that
 /// it starts, which may inherit these, are not looked into.
 pub fn may_read_date(flow: &Flow) -> bool {
-    let starts_flows = flow.all_steps().iter().any(|step| ["subflow", "for_each_item"].contains(&step.task.name));
+    let starts_flows = flow.all_steps().iter().any(|step| step.task.starts_flows());
     let label = format!("labels.{PARTITION_LABEL}");
     let names_it = |name: &str| {
         name == "*" || name == "labels" || name == label || name == "trigger" || name.starts_with("trigger.")
@@ -72,7 +73,7 @@ pub fn may_read_date(flow: &Flow) -> bool {
     let reads = |text: &str| mentions(text).map_or(true, |names| names.iter().any(|name| names_it(name)));
     // What a trigger makes of the date is among the inputs.
     let mut parts = flow.document.value.as_object().into_iter().flatten().filter(|(key, _)| *key != "triggers");
-    starts_flows || parts.any(|(_, value)| any_template(value, &reads))
+    starts_flows || parts.any(|(_, value)| any_template(value, reads))
 }
 
 fn in_the_future(runs: &[PartitionRun], now: DateTime<Utc>) -> Option<String> {
@@ -88,11 +89,6 @@ fn in_the_future(runs: &[PartitionRun], now: DateTime<Utc>) -> Option<String> {
 }
 
 /// Whether a template anywhere in a value is such.
-fn any_template(value: &Value, is_such: &dyn Fn(&str) -> bool) -> bool {
-    match value {
-        Value::String(text) => has_template(value) && is_such(text),
-        Value::Array(items) => items.iter().any(|item| any_template(item, is_such)),
-        Value::Object(map) => map.values().any(|item| any_template(item, is_such)),
-        _ => false,
-    }
+fn any_template(value: &Value, is_such: impl Fn(&str) -> bool) -> bool {
+    texts(value).iter().any(|text| is_template(text) && is_such(text))
 }
