@@ -98,13 +98,7 @@ mod tests {
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
 
-    use crate::secret::Redactor;
-
-    fn redactor(secrets: &[&str]) -> Redactor {
-        let redactor = Redactor::default();
-        secrets.iter().for_each(|secret| redactor.learn(secret));
-        redactor
-    }
+    use crate::secret::tests::redactor;
 
     #[test]
     fn a_secret_that_was_cut_off_is_hidden_in_every_form_and_whoever_cut_it() {

@@ -213,7 +213,7 @@ mod tests {
 
     use super::*;
 
-    fn redactor(secrets: &[&str]) -> Redactor {
+    pub fn redactor(secrets: &[&str]) -> Redactor {
         let redactor = Redactor::default();
         secrets.iter().for_each(|secret| redactor.learn(secret));
         redactor
