@@ -152,6 +152,7 @@ impl Loading for CopyIn {
         context: &TaskContext,
         watch: &Watch<'_>,
         source: &Source,
+        ledger: String,
         began: Instant,
     ) -> Result<Loaded, TaskError> {
         let target = watch.over("looking for the table", Target::existing(transaction, &self.table)).await?;
@@ -161,7 +162,7 @@ impl Loading for CopyIn {
             partition: source.address.clone(),
             source_sha256: source.sha256.clone(),
             definition: Fingerprint::of_text(&sql),
-            ledger: watch.over("looking for the ledger", ledger::name(transaction)).await?,
+            ledger,
         };
         let looking = ledger::committed(transaction, &key, context, &target);
         if let Some(own) = watch.over("asking what is copied", looking).await? {

@@ -68,27 +68,20 @@ impl Earlier {
     }
 }
 
-/// Makes the ledger if it is not there, or adds the columns that one of an earlier version lacks.
-pub(super) async fn ensure(transaction: &Transaction<'_>) -> Result<(), TaskError> {
-    if is_complete(transaction).await? {
-        return Ok(());
+/// Makes the ledger if it is not there, or adds the columns that one of an earlier version lacks; gives its name for SQL.
+///
+/// # Errors
+/// When the server refuses.
+pub(super) async fn ensure(transaction: &Transaction<'_>) -> Result<String, TaskError> {
+    if let Some(name) = complete(transaction).await? {
+        return Ok(name);
     }
     check_place(transaction).await?;
     let lock = "SELECT pg_advisory_xact_lock(hashtextextended('jitney: ledger', 0));";
     let sql = format!("SET LOCAL client_min_messages = warning; {lock} {LEDGER} RESET client_min_messages");
-    transaction.batch_execute(&sql).await.map_err(|error| explain("creating the ledger `jitney_loads`", &error))
-}
-
-/// The ledger, as SQL names it.
-///
-/// # Errors
-/// When the server refuses.
-pub(super) async fn name(transaction: &Transaction<'_>) -> Result<String, TaskError> {
-    let sql =
-        "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-               WHERE c.oid = to_regclass('jitney_loads')";
-    let row = transaction.query_one(sql, &[]).await;
-    Ok(row.map_err(|error| explain("looking for the ledger", &error))?.get(0))
+    transaction.batch_execute(&sql).await.map_err(|error| explain("creating the ledger `jitney_loads`", &error))?;
+    let made = complete(transaction).await?;
+    made.ok_or_else(|| TaskError::permanent("the ledger `jitney_loads` was created and cannot be found"))
 }
 
 /// Whether the ledger can be made in the first schema of the `search_path`, if there is none yet.
@@ -141,12 +134,17 @@ pub(super) async fn check_temporary(transaction: &Transaction<'_>, what: &str) -
     Err(TaskError::permanent(message).help(format!("grant it with `{grant}`")))
 }
 
-/// Whether there is a ledger, with all of its columns.
-pub(super) async fn is_complete(transaction: &Transaction<'_>) -> Result<bool, TaskError> {
-    let columns = "SELECT count(*) = 3 FROM pg_attribute
-                   WHERE attrelid = to_regclass('jitney_loads') AND attname IN ('xid', 'updates', 'parts')";
-    let there = transaction.query_one(columns, &[]).await;
-    Ok(there.map_err(|error| explain("looking for the ledger", &error))?.get(0))
+/// The ledger, as SQL names it, if it is there with all of its columns.
+///
+/// # Errors
+/// When the server refuses.
+pub(super) async fn complete(transaction: &Transaction<'_>) -> Result<Option<String>, TaskError> {
+    let sql =
+        "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE c.oid = to_regclass('jitney_loads') AND (SELECT count(*) FROM pg_attribute
+             WHERE attrelid = c.oid AND attname IN ('xid', 'updates', 'parts')) = 3";
+    let row = transaction.query_opt(sql, &[]).await;
+    Ok(row.map_err(|error| explain("looking for the ledger", &error))?.map(|row| row.get(0)))
 }
 
 /// The newest load of the partition, or of the whole table, if any.

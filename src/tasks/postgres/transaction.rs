@@ -31,13 +31,14 @@ pub(super) trait Loading: Sync {
     /// The server.
     fn address(&self, context: &TaskContext) -> FlowAddress;
 
-    /// Loads the file and writes to the ledger, which is there, within the transaction.
+    /// Loads the file and writes to the ledger, which is there under this name, within the transaction.
     fn load(
         &self,
         transaction: &Transaction<'_>,
         context: &TaskContext,
         watch: &Watch<'_>,
         source: &Source,
+        ledger: String,
         began: Instant,
     ) -> impl Future<Output = Result<Loaded, TaskError>> + Send;
 
@@ -70,8 +71,8 @@ async fn attempt<L: Loading + ?Sized>(task: &L, context: &TaskContext, source: &
     // On the heap: the state of a load is large, and so would be everything around it.
     let begun_load = Box::pin(async {
         watch.identify(&transaction, true).await?;
-        watch.over("looking for the ledger", ledger::ensure(&transaction)).await?;
-        let loaded = task.load(&transaction, context, &watch, source, began).await?;
+        let ledger = watch.over("looking for the ledger", ledger::ensure(&transaction)).await?;
+        let loaded = task.load(&transaction, context, &watch, source, ledger, began).await?;
         // A COMMIT that fails for them would be hard to tell from one that was not answered.
         let checking = async { transaction.batch_execute(IMMEDIATE).await.map_err(|error| explain(CHECKING, &error)) };
         watch.over(CHECKING, checking).await.map_err(not_kept)?;

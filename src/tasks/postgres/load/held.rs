@@ -86,7 +86,7 @@ async fn table_holds(
     answers: &mut [Holding],
 ) -> Result<(), TaskError> {
     // A load brings a ledger of an earlier version up to date, and trusts none of its entries.
-    if !ledger::is_complete(transaction).await? {
+    if ledger::complete(transaction).await?.is_none() {
         return Ok(());
     }
     let Some(target) = Target::look(transaction, table).await? else { return Ok(()) };

@@ -201,6 +201,7 @@ impl Loading for Load {
         context: &TaskContext,
         watch: &Watch<'_>,
         source: &Source,
+        ledger: String,
         began: Instant,
     ) -> Result<Loaded, TaskError> {
         let ddl = self.ddl_text(context)?;
@@ -208,7 +209,6 @@ impl Loading for Load {
         let target = watch.over("looking for the table", Target::find(transaction, &self.table, &making)).await?;
         watch.over("looking at the partition's value", self.mode.check_value(transaction, &target)).await?;
         let partition = self.mode.partition()?;
-        let ledger = watch.over("looking for the ledger", ledger::name(transaction)).await?;
         let key = self.key(&target, source, partition.as_ref(), ledger);
         watch.over("waiting for another load", self.take_turn(transaction, context, &key)).await?;
         let planned = Planned { target: &target, source, key: &key };
