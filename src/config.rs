@@ -26,7 +26,7 @@ pub const FILE_ROOTS: &str = "JITNEY_FILE_ROOTS";
 /// Says how many executions one may start, directly and through others.
 pub const MAX_DESCENDANTS: &str = "JITNEY_MAX_DESCENDANTS";
 /// How many these are by default.
-const DESCENDANTS: u32 = 10_000;
+const DEFAULT_MAX_DESCENDANTS: u32 = 10_000;
 /// Says how much of what scripts print is kept for each execution.
 const LOG_LIMIT: &str = "JITNEY_LOG_LIMIT";
 
@@ -128,7 +128,7 @@ impl Settings {
             })?),
         };
         let max_descendants = match environment.get(MAX_DESCENDANTS).map(String::as_str) {
-            None | Some("") => DESCENDANTS,
+            None | Some("") => DEFAULT_MAX_DESCENDANTS,
             Some(text) => {
                 text.parse().map_err(|_| anyhow::anyhow!("{MAX_DESCENDANTS} is `{text}`, which is no number"))?
             }

@@ -18,7 +18,7 @@ pub enum Severity {
 }
 
 /// A longer line is not shown: a line may have thousands of findings.
-const LONGEST_SNIPPET: usize = 1_000;
+const MAX_SNIPPET: usize = 1_000;
 
 /// One located finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -78,7 +78,7 @@ impl Diagnostic {
         self.line = line;
         self.column = column;
         let snippet = line.checked_sub(1).and_then(|index| text.lines().nth(index));
-        self.snippet = snippet.filter(|line| line.len() <= LONGEST_SNIPPET).map(str::to_owned);
+        self.snippet = snippet.filter(|line| line.len() <= MAX_SNIPPET).map(str::to_owned);
         self
     }
 

@@ -86,7 +86,7 @@ impl Disk {
 }
 
 /// What is left for the files of others when a task has failed for want of room.
-const ROOM: u64 = 8 << 20;
+const MIN_FREE_BYTES: u64 = 8 << 20;
 
 impl Storage {
     /// The storage of one execution below `root`. Nothing is created yet.
@@ -208,7 +208,7 @@ impl Storage {
     /// Removes what a task run has left if the disk has no room: nothing can go on from there, and nothing else could be
     /// written, not even that it failed.
     pub fn make_room(&self, run: &RunId) {
-        if Disk::of(&self.root).is_some_and(|disk| disk.lacks(ROOM)) {
+        if Disk::of(&self.root).is_some_and(|disk| disk.lacks(MIN_FREE_BYTES)) {
             // A folder that was never made need not be removed.
             let _ = fs::remove_dir_all(self.folder().join(run.as_str()));
         }

@@ -10,9 +10,9 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 /// How deep values from outside may nest. The journal keeps them within its own, and JSON is read to a depth of 128.
-pub const DEEPEST: usize = 100;
+pub const MAX_DEPTH: usize = 100;
 
-/// Whether a value nests deeper than [`DEEPEST`] levels.
+/// Whether a value nests deeper than [`MAX_DEPTH`] levels.
 pub fn nests_too_deeply(value: &Value) -> bool {
     fn is_deeper(value: &Value, left: usize) -> bool {
         let inner = |value: &Value| left == 0 || is_deeper(value, left - 1);
@@ -22,7 +22,7 @@ pub fn nests_too_deeply(value: &Value) -> bool {
             _ => false,
         }
     }
-    is_deeper(value, DEEPEST)
+    is_deeper(value, MAX_DEPTH)
 }
 
 /// Why a text is not JSON, and where.
@@ -46,9 +46,9 @@ pub fn without_number(text: &str) -> Cow<'_, str> {
 /// A body from outside: as JSON, or as it stands where it is none.
 ///
 /// # Errors
-/// When it nests deeper than [`DEEPEST`] levels.
+/// When it nests deeper than [`MAX_DEPTH`] levels.
 pub fn json_or_text(text: String) -> Result<Value, String> {
-    let too_deep = || format!("the body nests deeper than {DEEPEST} levels");
+    let too_deep = || format!("the body nests deeper than {MAX_DEPTH} levels");
     match serde_json::from_str(&text) {
         Ok(value) if nests_too_deeply(&value) => Err(too_deep()),
         Ok(value) => Ok(value),

@@ -10,7 +10,7 @@ use crate::engine::backfill::{Grain, Standing};
 
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 /// A longer calendar says less than the counts below it.
-const MOST_ROWS: usize = 40;
+const MAX_ROWS: usize = 40;
 
 /// The mark of a partition; a worse one hides a better one of the same place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,7 +79,7 @@ pub(super) fn calendar(cells: &[(DateTime<Utc>, Mark)], zone: Tz, grain: Grain) 
         let place = rows.entry(row).or_default().entry(column).or_insert(*mark);
         *place = (*place).max(*mark);
     }
-    if rows.len() > MOST_ROWS {
+    if rows.len() > MAX_ROWS {
         return String::new();
     }
     let columns: Vec<String> = match grain {

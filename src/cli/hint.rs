@@ -14,9 +14,9 @@ use crate::task::ErrorClass;
 use crate::text::{plain, visible_line};
 
 /// Values of inputs that are longer are not repeated.
-const LONGEST: usize = 200;
+const MAX_VALUE_LENGTH: usize = 200;
 /// An execution that is for another moment than that of its start, by more than this, was given it.
-const GIVEN_DATE: TimeDelta = TimeDelta::seconds(60);
+const MAX_CLOCK_SKEW: TimeDelta = TimeDelta::seconds(60);
 
 /// The command that resumes an execution or a backfill, and what to say below it.
 pub(super) fn resume(command: &str, is_unreachable: bool, settings: &Settings) -> String {
@@ -57,7 +57,7 @@ fn anew(state: &State, settings: &Settings) -> String {
     let created = &state.created;
     let inputs = created.inputs.iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| given(name, value));
     let started = state.started.unwrap_or(created.trigger_date);
-    let is_for_another = (started - created.trigger_date).abs() > GIVEN_DATE;
+    let is_for_another = (started - created.trigger_date).abs() > MAX_CLOCK_SKEW;
     let date = created.trigger_date.to_rfc3339_opts(SecondsFormat::Secs, true);
     let date = if is_for_another { format!(" --trigger-date {date}") } else { String::new() };
     format!(
@@ -70,7 +70,7 @@ fn anew(state: &State, settings: &Settings) -> String {
 /// An input as it is given again: not what is secret or has more than a line, nor a copy of a file that belongs to the old execution.
 fn given(name: &str, value: &Value) -> String {
     let text = plain(value);
-    let is_plain = text.len() <= LONGEST && visible_line(&text) == text;
+    let is_plain = text.len() <= MAX_VALUE_LENGTH && visible_line(&text) == text;
     let is_shown = is_plain && !text.contains("***") && !storage::is_uri(&text);
     format!(" -i {}", if is_shown { quoted(&format!("{name}={text}")) } else { format!("{name}=…") })
 }

@@ -19,8 +19,8 @@ use crate::engine::backfill::{Known, Standing, Verdict, Wanted};
 use crate::text::thousands;
 
 /// Letters of a cell; what has more stands below the table.
-const MOST_OF_STATE: usize = 24;
-const MOST_OF_SOURCE: usize = 42;
+const MAX_STATE_WIDTH: usize = 24;
+const MAX_SOURCE_WIDTH: usize = 42;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -141,7 +141,7 @@ fn cells(known: &Known, check: bool, notes: &mut Notes) -> Vec<String> {
     };
     let loaded = known.loaded.map(|time| time.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M").to_string());
     let sum = known.sha256.as_ref().map(|sum| sum.chars().take(8).collect());
-    let state = notes.fitting(state, MOST_OF_STATE);
+    let state = notes.fitting(state, MAX_STATE_WIDTH);
     let mut cells = vec![format!("{sign} {state}"), rows, loaded.unwrap_or_default(), sum.unwrap_or_default()];
     if check {
         cells.push(known.source.as_ref().map(|source| said(source, notes)).unwrap_or_default());
@@ -152,7 +152,7 @@ fn cells(known: &Known, check: bool, notes: &mut Notes) -> Vec<String> {
 fn said(verdict: &Verdict, notes: &mut Notes) -> String {
     match verdict {
         Verdict::Same => "same".to_owned(),
-        Verdict::Changed(why) => notes.fitting(format!("changed: {why}"), MOST_OF_SOURCE),
+        Verdict::Changed(why) => notes.fitting(format!("changed: {why}"), MAX_SOURCE_WIDTH),
         Verdict::New => "there, not loaded".to_owned(),
         Verdict::Gone => "gone".to_owned(),
         Verdict::NotThere => "not there".to_owned(),

@@ -14,8 +14,8 @@ use crate::flow::input::{InputType, outline, shown};
 use crate::text::plain;
 
 /// Where the second column begins, as far as the first one lets it.
-const LEFT: usize = 30;
-const WIDEST: usize = 100;
+const LEFT_WIDTH: usize = 30;
+const MAX_WIDTH: usize = 100;
 
 /// The flow whose help a command line asks for: `run`, a flow and `--help`, in any order.
 pub(super) fn asked_for(answer: &clap::Error) -> Option<PathBuf> {
@@ -76,9 +76,11 @@ fn section(inputs: &[Input]) -> String {
     if inputs.is_empty() {
         return String::new();
     }
-    let width = Term::stdout().size_checked().map_or(WIDEST, |(_, width)| usize::from(width).min(WIDEST));
+    let width = Term::stdout().size_checked().map_or(MAX_WIDTH, |(_, width)| usize::from(width).min(MAX_WIDTH));
     let left: Vec<String> = inputs.iter().map(|input| format!("  -i {}=<{}>", input.id, noun(input))).collect();
-    let column = left.iter().map(|text| text.chars().count()).filter(|width| *width <= LEFT).max().unwrap_or(LEFT) + 2;
+    let column =
+        left.iter().map(|text| text.chars().count()).filter(|width| *width <= LEFT_WIDTH).max().unwrap_or(LEFT_WIDTH)
+            + 2;
     let mut text = format!("{}\n", heading("Inputs:"));
     for (left, input) in left.iter().zip(inputs) {
         let lines = wrap(&right(input), width.saturating_sub(column).max(30));

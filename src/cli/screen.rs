@@ -18,10 +18,10 @@ use crate::task::{Level, Outputs, Progress};
 use crate::text::{count, thousands};
 
 /// Between two plain lines of the same task.
-const PLAIN_PAUSE: Duration = Duration::from_secs(5);
+const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
 /// Tasks that get a plain line at a time.
-const MOST_LINES: usize = 4;
-const LIVE_PAUSE: Duration = Duration::from_millis(100);
+const MAX_LINES: usize = 4;
+const LIVE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The display of one run.
 pub struct Screen {
@@ -61,7 +61,7 @@ impl Screen {
         let screen = self.clone();
         tokio_util::task::AbortOnDropHandle::new(tokio::spawn(async move {
             loop {
-                tokio::time::sleep(if screen.live { LIVE_PAUSE } else { PLAIN_PAUSE }).await;
+                tokio::time::sleep(if screen.live { LIVE_INTERVAL } else { PLAIN_INTERVAL }).await;
                 screen.tick();
             }
         }))
@@ -98,7 +98,7 @@ impl Screen {
             self.bar.set_message(format!("{first}{more}"));
             self.bar.tick();
         } else {
-            lines.iter().take(MOST_LINES).for_each(|line| self.line(&format!("  … {line}")));
+            lines.iter().take(MAX_LINES).for_each(|line| self.line(&format!("  … {line}")));
         }
     }
 

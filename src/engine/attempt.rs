@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::engine::outside::World;
 use crate::flow::Step;
 use crate::task::{Expansion, Outputs, Pause, Running, TaskContext, TaskError};
-use crate::text::{DEEPEST, nests_too_deeply};
+use crate::text::{MAX_DEPTH, nests_too_deeply};
 
 /// How long a stopped task may take to clean up.
 const GRACE: Duration = Duration::from_secs(10);
@@ -29,7 +29,7 @@ pub(super) fn decided(
     world: &World,
 ) -> Result<Decided, TaskError> {
     if outputs.values().any(nests_too_deeply) {
-        return Err(TaskError::permanent(format!("an output nests deeper than {DEEPEST} levels")));
+        return Err(TaskError::permanent(format!("an output nests deeper than {MAX_DEPTH} levels")));
     }
     if let Some(pause) = context.surroundings.pause.lock().ok().and_then(|mut pause| pause.take()) {
         return Ok(Decided::Pauses(pause));

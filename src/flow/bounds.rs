@@ -11,31 +11,31 @@ use saphyr_parser::{Event, Parser, ScanError};
 
 use crate::diagnostic::Diagnostic;
 use crate::flow::document::place;
-use crate::text::DEEPEST;
+use crate::text::MAX_DEPTH;
 
 /// The largest flow in bytes.
-pub const LARGEST_FLOW: usize = 256 << 10;
+pub const MAX_FLOW_BYTES: usize = 256 << 10;
 /// The largest YAML text that is no flow in bytes.
-const LARGEST_TEXT: usize = 1 << 20;
+const MAX_TEXT_BYTES: usize = 1 << 20;
 /// How many values a text may stand for, those counted that an alias repeats.
-const MOST_VALUES: usize = 1_000_000;
+const MAX_VALUES: usize = 1_000_000;
 /// How many bytes these values may have.
-const MOST_BYTES: usize = 64 << 20;
+const MAX_BYTES: usize = 64 << 20;
 /// How much processor time the scanner may take. It reads a list or map in brackets to its end before it gives the
 /// beginning away, and each token takes the longer the more brackets are open: without a limit, some hundred kilobytes
 /// of open brackets take hours.
-const TIME: Duration = Duration::from_secs(2);
+const SCAN_TIMEOUT: Duration = Duration::from_secs(2);
 /// After how many characters the time is looked at.
-const GLANCE: usize = 256;
+const CHECK_INTERVAL: usize = 256;
 /// With so few brackets any text is scanned in no time.
-const FEW_BRACKETS: usize = 1_000;
+const SAFE_BRACKETS: usize = 1_000;
 /// What ends a line for one of the two parsers alone: a comment for one may be a list for the other.
 const SEPARATORS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
 
 /// What is wrong with a text as a whole.
 pub(super) fn check(file: &str, text: &str) -> Option<Diagnostic> {
-    if text.len() > LARGEST_FLOW {
-        let message = format!("the flow is larger than {} kB", LARGEST_FLOW >> 10);
+    if text.len() > MAX_FLOW_BYTES {
+        let message = format!("the flow is larger than {} kB", MAX_FLOW_BYTES >> 10);
         let finding = Diagnostic::error(message).help("put scripts and queries into files beside it, for `read()`");
         return Some(Diagnostic { file: file.to_owned(), line: 1, column: 1, ..finding });
     }
@@ -45,8 +45,8 @@ pub(super) fn check(file: &str, text: &str) -> Option<Diagnostic> {
 
 /// Why a YAML text from outside cannot be read.
 pub(super) fn check_text(text: &str) -> Result<(), String> {
-    if text.len() > LARGEST_TEXT {
-        return Err(format!("the YAML text is larger than {} MiB", LARGEST_TEXT >> 20));
+    if text.len() > MAX_TEXT_BYTES {
+        return Err(format!("the YAML text is larger than {} MiB", MAX_TEXT_BYTES >> 20));
     }
     match walk(text) {
         Err(Trouble::TooMuch((reason, line, column))) => Err(format!("{reason}, at line {line} column {column}")),
@@ -76,10 +76,10 @@ impl Extent {
     }
 
     fn too_large(&self) -> Option<String> {
-        if self.values > MOST_VALUES {
-            return Some(format!("the text stands for more than {MOST_VALUES} values"));
+        if self.values > MAX_VALUES {
+            return Some(format!("the text stands for more than {MAX_VALUES} values"));
         }
-        (self.bytes > MOST_BYTES).then(|| format!("the text stands for more than {} MiB", MOST_BYTES >> 20))
+        (self.bytes > MAX_BYTES).then(|| format!("the text stands for more than {} MiB", MAX_BYTES >> 20))
     }
 }
 
@@ -96,7 +96,7 @@ impl Iterator for Timed<'_> {
 
     fn next(&mut self) -> Option<char> {
         self.read += 1;
-        if self.read.is_multiple_of(GLANCE) && self.started.elapsed() > TIME {
+        if self.read.is_multiple_of(CHECK_INTERVAL) && self.started.elapsed() > SCAN_TIMEOUT {
             self.is_over.set(true);
         }
         if self.is_over.get() { None } else { self.letters.next() }
@@ -148,13 +148,13 @@ fn walk(text: &str) -> Result<(), Trouble> {
             _ => None,
         };
         let Some((anchor, extent)) = ended else {
-            if open.len() <= DEEPEST {
+            if open.len() <= MAX_DEPTH {
                 continue;
             }
             return Err(at(span.start, too_deep()));
         };
         anchors.extend((anchor > 0).then_some((anchor, extent)));
-        if open.len() + extent.depth > DEEPEST {
+        if open.len() + extent.depth > MAX_DEPTH {
             return Err(at(span.start, too_deep()));
         }
         let Some(around) = open.last_mut() else { continue };
@@ -178,12 +178,12 @@ fn separated(text: &str) -> Result<(), Trouble> {
 }
 
 fn has_many_brackets(text: &str) -> bool {
-    text.bytes().filter(|byte| b"[{".contains(byte)).count() > FEW_BRACKETS
+    text.bytes().filter(|byte| b"[{".contains(byte)).count() > SAFE_BRACKETS
 }
 
 /// What is wrong with a value that nests too deeply.
 pub(super) fn too_deep() -> String {
-    format!("this nests deeper than {DEEPEST} levels")
+    format!("this nests deeper than {MAX_DEPTH} levels")
 }
 
 fn at(marker: saphyr_parser::Marker, reason: String) -> Trouble {

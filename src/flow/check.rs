@@ -10,10 +10,10 @@ use crate::flow::expression::{check as check_calls, references as names_in, rend
 use crate::flow::parse::{Broken, below};
 use crate::flow::{Flow, Step, input, shell_text};
 use crate::task::{TaskType, has_template, is_template};
-use crate::text::{DEEPEST, plain};
+use crate::text::{MAX_DEPTH, plain};
 
 /// How many findings are looked for: each costs a search in the text.
-const MOST_FINDINGS: usize = 200;
+const MAX_FINDINGS: usize = 200;
 
 /// Malformed templates, and references to what is not there: an input, a variable, a task that does not run before,
 /// an output that its task does not give.
@@ -187,7 +187,7 @@ impl<'a> Checker<'a> {
     }
 
     fn template(&mut self, text: &str, path: &[String]) {
-        if self.findings.len() >= MOST_FINDINGS {
+        if self.findings.len() >= MAX_FINDINGS {
             return;
         }
         let names = names_in(text);
@@ -215,7 +215,7 @@ impl<'a> Checker<'a> {
     fn variable(&mut self, name: &str) {
         let Some((path, value)) = self.flow_variable(name) else { return };
         // More of them than may nest are an error when they are rendered.
-        if self.rendering >= DEEPEST || !has_template(value) || !self.rendered.insert(name.to_owned()) {
+        if self.rendering >= MAX_DEPTH || !has_template(value) || !self.rendered.insert(name.to_owned()) {
             return;
         }
         self.rendering += 1;
@@ -253,7 +253,7 @@ impl<'a> Checker<'a> {
 
     fn find(&mut self, finding: Diagnostic) {
         // A variable is looked at wherever it is rendered.
-        if self.findings.len() < MOST_FINDINGS && !self.findings.contains(&finding) {
+        if self.findings.len() < MAX_FINDINGS && !self.findings.contains(&finding) {
             self.findings.push(finding);
         }
     }

@@ -15,7 +15,7 @@ use crate::flow::{bounds, syntax};
 /// By which editors of Windows mark a text as UTF-8.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 /// How many keys that are given twice are looked for.
-const MOST_TWICE: usize = 20;
+const MAX_DUPLICATES: usize = 20;
 
 /// A parsed YAML file.
 #[derive(Clone, Debug)]
@@ -126,7 +126,7 @@ impl Document {
                 Err(finding) => finding,
             };
             let blanked = syntax::without_second(&rest, &finding);
-            match blanked.filter(|_| twice.len() < MOST_TWICE) {
+            match blanked.filter(|_| twice.len() < MAX_DUPLICATES) {
                 Some(blanked) => {
                     rest = blanked;
                     twice.push(*finding);

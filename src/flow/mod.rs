@@ -31,7 +31,7 @@ use crate::duration::{Limit, Span};
 use crate::id::{FlowId, TaskId};
 use crate::task::{Level, TaskType};
 
-pub use bounds::LARGEST_FLOW;
+pub use bounds::MAX_FLOW_BYTES;
 pub use contract::{Behavior, Broken, Check, Concurrency, FlowOutput, Sla, SlaKind, Style, Unmet};
 pub use defaults::PluginDefault;
 pub use document::{Document, Position, from_yaml};

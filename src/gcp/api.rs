@@ -13,7 +13,7 @@ use crate::task::{TaskContext, TaskError};
 use crate::web::{Trouble, client};
 
 /// A server that sends nothing for so long is gone.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Why a request came to nothing.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl Api {
         login: &Login<'_>,
     ) -> Result<Self, TaskError> {
         let access = Access::find(settings, files, service, login).await?;
-        let client = client::client(IDLE)
+        let client = client::client(IDLE_TIMEOUT)
             .map_err(|error| TaskError::permanent("cannot prepare the connection to Google Cloud").because(error))?;
         Ok(Self { access, endpoint: service.endpoint(settings), service, client })
     }

@@ -6,7 +6,7 @@ use crate::config::Settings;
 use crate::web::client;
 
 /// On such a machine the server answers within milliseconds; elsewhere nobody does.
-const WAIT: Duration = Duration::from_secs(2);
+const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A metadata server that answered.
 #[derive(Debug)]
@@ -29,8 +29,8 @@ pub(super) async fn find(settings: &Settings) -> Option<Metadata> {
 }
 
 async fn ask(endpoint: &str, what: &str) -> Option<String> {
-    let request = client::client(WAIT).ok()?.get(format!("{endpoint}/computeMetadata/v1/{what}"));
-    let answer = request.header("Metadata-Flavor", "Google").timeout(WAIT).send().await.ok()?;
+    let request = client::client(METADATA_TIMEOUT).ok()?.get(format!("{endpoint}/computeMetadata/v1/{what}"));
+    let answer = request.header("Metadata-Flavor", "Google").timeout(METADATA_TIMEOUT).send().await.ok()?;
     // Only the real server says so; a captive portal would answer too.
     let real = answer.status().is_success() && answer.headers().contains_key("metadata-flavor");
     if real { answer.text().await.ok().map(|text| text.trim().to_owned()) } else { None }

@@ -11,9 +11,9 @@ use crate::task::TaskError;
 use crate::web::{Trouble, may_pass, retry_after};
 
 /// More of an answer that is no JSON tells nothing.
-const MOST_QUOTED: usize = 300;
+const MAX_QUOTED: usize = 300;
 /// And of one that is longer no more is looked at.
-const MOST_READ: usize = 64 << 10;
+const MAX_READ: usize = 64 << 10;
 
 /// An answer of Google's that says no.
 #[derive(Clone, Debug)]
@@ -136,8 +136,8 @@ fn quoted_bucket(what: &str) -> Option<&str> {
 }
 
 fn quoted(status: u16, body: &[u8], access: &Access) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(MOST_READ)]);
-    let text = access.redactor.excerpt(&text, MOST_QUOTED);
+    let text = String::from_utf8_lossy(&body[..body.len().min(MAX_READ)]);
+    let text = access.redactor.excerpt(&text, MAX_QUOTED);
     if text.is_empty() || text.starts_with('<') {
         let known = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
         return known.unwrap_or("no reason given").to_owned();

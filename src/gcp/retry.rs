@@ -8,7 +8,7 @@ use crate::task::{TaskContext, TaskError};
 use crate::web::{Trouble, backoff};
 
 /// Tries in a row that may fail. With pauses that double from 0.2 s to 30 s this is more than a minute of trying.
-const TRIES: u32 = 12;
+const MAX_ATTEMPTS: u32 = 12;
 
 /// How patient a caller is, and whom it tells.
 pub struct Retry<'a> {
@@ -20,7 +20,7 @@ pub struct Retry<'a> {
 impl<'a> Retry<'a> {
     /// For a task: twelve tries, each told in its log, until the user stops it.
     pub fn of(context: &'a TaskContext) -> Self {
-        Self { tries: TRIES, cancel: Some(&context.cancel), say: Box::new(|line| context.warn(line)) }
+        Self { tries: MAX_ATTEMPTS, cancel: Some(&context.cancel), say: Box::new(|line| context.warn(line)) }
     }
 
     /// For somebody who wants an answer soon, and whom nobody stops: three tries.

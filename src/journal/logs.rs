@@ -13,13 +13,13 @@ use crate::id::{ExecutionId, TaskId};
 use crate::task::{LINE_OVERHEAD, Level};
 
 /// How long a line may wait to be written.
-const PAUSE: Duration = Duration::from_millis(50);
+const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
 /// How many lines may wait; whoever logs one more writes them.
-const MOST: usize = 1000;
+const MAX_BUFFERED: usize = 1000;
 /// How long after a failure nobody tries to write: each try takes time, and whoever logs would wait for all of them.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// How many are kept in memory when they cannot be written.
-const MOST_UNWRITTEN: usize = 20 * MOST;
+const MAX_UNWRITTEN: usize = 20 * MAX_BUFFERED;
 
 /// A line, and the number by which those that follow it are found.
 pub type Numbered = (i64, LogLine);
@@ -68,7 +68,7 @@ impl Lines {
         if let Err(error) = insert(connection, &lines) {
             let mut waiting = self.lock();
             waiting.failed = Some(Instant::now());
-            if waiting.lines.len() + lines.len() <= MOST_UNWRITTEN {
+            if waiting.lines.len() + lines.len() <= MAX_UNWRITTEN {
                 waiting.lines.splice(..0, lines);
             }
             return Err(error);
@@ -115,14 +115,14 @@ impl Journal {
         let line = LogLine { time, task: task.to_string(), level, message: message.to_owned() };
         let mut waiting = self.lines.lock();
         if waiting.has_just_failed() {
-            if waiting.lines.len() < MOST_UNWRITTEN {
+            if waiting.lines.len() < MAX_UNWRITTEN {
                 waiting.lines.push((id.clone(), line));
             }
             return Ok(());
         }
         waiting.lines.push((id.clone(), line));
-        let is_rare = waiting.written.is_none_or(|at| at.elapsed() >= PAUSE);
-        if is_rare || waiting.lines.len() >= MOST {
+        let is_rare = waiting.written.is_none_or(|at| at.elapsed() >= FLUSH_INTERVAL);
+        if is_rare || waiting.lines.len() >= MAX_BUFFERED {
             drop(waiting);
             return self.lines.write(&mut self.hold());
         }
@@ -130,7 +130,7 @@ impl Journal {
             waiting.is_awaited = true;
             let (lines, connection) = (self.lines.clone(), self.connection.clone());
             std::thread::spawn(move || {
-                std::thread::sleep(PAUSE);
+                std::thread::sleep(FLUSH_INTERVAL);
                 // What cannot be written now is tried again with the next line.
                 let _ = lines.write(&mut connection.lock().unwrap_or_else(PoisonError::into_inner));
             });

@@ -8,7 +8,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 /// How long to wait for other processes.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Opens or makes a database, readable by its owner alone.
 pub(super) fn open_file<E: From<rusqlite::Error> + From<std::io::Error>>(
@@ -23,7 +23,7 @@ pub(super) fn open_file<E: From<rusqlite::Error> + From<std::io::Error>>(
     turn.lock()?;
     let mut connection = Connection::open(file)?;
     restrict(file)?;
-    connection.busy_timeout(PATIENCE)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     make_tables(&mut connection)?;
@@ -83,7 +83,7 @@ fn has_wal(file: &Path) -> bool {
 }
 
 fn usable(connection: Connection) -> rusqlite::Result<Connection> {
-    connection.busy_timeout(PATIENCE)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
     Ok(connection)
 }

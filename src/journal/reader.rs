@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rusqlite::Connection;
 
-use super::open::PATIENCE;
+use super::open::BUSY_TIMEOUT;
 use super::{Journal, Result};
 
 /// A connection that only reads, opened when it is first used.
@@ -27,7 +27,7 @@ impl Reader {
 
     fn open(&self) -> Result<Connection> {
         let connection = Connection::open(&self.file)?;
-        connection.busy_timeout(PATIENCE)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.pragma_update(None, "query_only", true)?;
         Ok(connection)
     }

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use crate::storage::Disk;
 
 /// How much is kept.
-const SIZE: usize = 1 << 20;
+const RESERVE_BYTES: usize = 1 << 20;
 /// It is kept where so much is free.
-const ROOM: u64 = 64 << 20;
+const MIN_FREE_BYTES: u64 = 64 << 20;
 
 fn path(journal: &Path) -> PathBuf {
     journal.with_extension("reserve")
@@ -17,12 +17,12 @@ fn path(journal: &Path) -> PathBuf {
 /// Keeps the reserve of a journal, if the disk has room for it. It is of use later, or not at all: nothing fails here.
 pub(super) fn keep(journal: &Path) {
     let file = path(journal);
-    let has_room = || Disk::of(journal.parent()?).map(|disk| disk.free >= ROOM);
+    let has_room = || Disk::of(journal.parent()?).map(|disk| disk.free >= MIN_FREE_BYTES);
     if file.exists() || has_room() != Some(true) {
         return;
     }
     // Some disks store zeros as nothing.
-    let bytes: Vec<u8> = (0..SIZE / 8).flat_map(|_| rand::random::<u64>().to_ne_bytes()).collect();
+    let bytes: Vec<u8> = (0..RESERVE_BYTES / 8).flat_map(|_| rand::random::<u64>().to_ne_bytes()).collect();
     if fs::write(&file, bytes).is_err() {
         release(journal);
     }

@@ -7,9 +7,9 @@ use super::{Happened, Journal, Result, stamp};
 use crate::id::ExecutionId;
 
 /// A sweep writes in pieces, so that executions under way need not wait for it: so many log lines at a time,
-const PIECE: u32 = 500;
+const LOG_BATCH: u32 = 500;
 /// and so many executions, each with all its events.
-const FEW: u32 = 50;
+const EXECUTION_BATCH: u32 = 50;
 
 impl Journal {
     /// Removes a piece of the executions that ended before a moment, the first of them first, each with its events and
@@ -24,7 +24,7 @@ impl Journal {
             // Only what has ended, and does not run again, has such a time.
             let sql = "SELECT id FROM executions WHERE ended < ? ORDER BY ended LIMIT ?";
             let mut statement = transaction.prepare_cached(sql)?;
-            let rows = statement.query_map(params![stamp(time), FEW], |row| row.get::<_, String>(0))?;
+            let rows = statement.query_map(params![stamp(time), EXECUTION_BATCH], |row| row.get::<_, String>(0))?;
             rows.map(|id| id.map(ExecutionId::new)).collect::<rusqlite::Result<_>>()?
         };
         ids.iter().try_for_each(|id| delete(&transaction, id))?;
@@ -94,12 +94,12 @@ impl Journal {
             let sql = "SELECT max(rowid), total(time < ?)
                        FROM (SELECT rowid, time FROM logs WHERE rowid > ? ORDER BY rowid LIMIT ?)";
             let found = |row: &Row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, f64>(1)?));
-            let (last, old) = connection.query_row(sql, params![time, after, PIECE], found)?;
+            let (last, old) = connection.query_row(sql, params![time, after, LOG_BATCH], found)?;
             let sql = "DELETE FROM logs WHERE rowid > ? AND rowid <= ? AND time < ?
                        AND NOT EXISTS (SELECT 1 FROM executions WHERE id = logs.execution AND ended IS NULL)";
             removed += connection.execute(sql, params![after, last, time])?;
             after = last.unwrap_or(after);
-            if old < f64::from(PIECE) || stop() {
+            if old < f64::from(LOG_BATCH) || stop() {
                 return Ok(removed);
             }
         }

@@ -3,13 +3,13 @@
 use rlimit::Resource;
 
 /// Bytes of memory.
-pub(super) const MEMORY: u64 = 512 << 20;
+pub(super) const MAX_MEMORY: u64 = 512 << 20;
 /// Seconds of work, should the process that asked be gone and end nobody.
-const SECONDS: u64 = 30;
+const MAX_SECONDS: u64 = 30;
 
 /// Puts the limits on this process.
 pub(super) fn set() -> std::io::Result<()> {
-    for (resource, most) in [(Resource::DATA, MEMORY), (Resource::CPU, SECONDS), (Resource::CORE, 0)] {
+    for (resource, most) in [(Resource::DATA, MAX_MEMORY), (Resource::CPU, MAX_SECONDS), (Resource::CORE, 0)] {
         rlimit::setrlimit(resource, most, most)?;
     }
     Ok(())

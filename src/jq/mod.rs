@@ -20,7 +20,7 @@ pub use worker::{is_worker, work};
 /// The argument with which this program is started to run one jq program.
 const COMMAND: &str = "__jq";
 /// The largest answer in bytes.
-const LARGEST: u64 = 64 << 20;
+const MAX_OUTPUT_BYTES: u64 = 64 << 20;
 
 static WORKER: OnceLock<PathBuf> = OnceLock::new();
 
@@ -55,15 +55,16 @@ pub fn run(program: &str, input: String, time: Duration) -> Result<Value, String
     let request = Request { program: program.to_owned(), input };
     let request = serde_json::to_vec(&request).map_err(|error| error.to_string())?;
     let text = ask(worker, request, time)?;
-    if text.len() as u64 > LARGEST {
-        return Err(format!("the results of the jq program are larger than {} MiB", LARGEST >> 20));
+    if text.len() as u64 > MAX_OUTPUT_BYTES {
+        return Err(format!("the results of the jq program are larger than {} MiB", MAX_OUTPUT_BYTES >> 20));
     }
     // Without an answer, or with half of one, the system has ended the worker.
     match serde_json::from_slice::<Answer>(&text) {
         Ok(answer) => answer.map(Value::Array),
-        Err(error) if error.is_eof() => {
-            Err(format!("the jq program takes more than {} MiB of memory, or nests too deeply", limits::MEMORY >> 20))
-        }
+        Err(error) if error.is_eof() => Err(format!(
+            "the jq program takes more than {} MiB of memory, or nests too deeply",
+            limits::MAX_MEMORY >> 20
+        )),
         Err(_) => Err("the result of the jq program nests too deeply".to_owned()),
     }
 }
@@ -90,7 +91,7 @@ fn exchange(child: &mut Child, request: Vec<u8>, time: Duration) -> Result<Vec<u
         let _ = input.write_all(&request);
         drop(input);
         let mut text = Vec::new();
-        let read = output.take(LARGEST + 1).read_to_end(&mut text);
+        let read = output.take(MAX_OUTPUT_BYTES + 1).read_to_end(&mut text);
         let _ = send.send(read.map(|_| text));
     };
     std::thread::Builder::new().spawn(talk).map_err(|error| format!("cannot start a thread: {error}"))?;

@@ -50,7 +50,7 @@ const LEFT_OUT: &[&str] = &[
 ];
 
 /// The start of a program or value, as a message shows it.
-const SHOWN: usize = 60;
+const MAX_SHOWN: usize = 60;
 
 /// Every result of a program for a JSON text.
 pub(super) fn results(program: &str, json: &str) -> Answer {
@@ -72,7 +72,7 @@ pub(super) fn results(program: &str, json: &str) -> Answer {
 }
 
 fn short(text: &str) -> Cow<'_, str> {
-    shortened(text, SHOWN)
+    shortened(text, MAX_SHOWN)
 }
 
 fn to_value(result: Result<Val, Option<Error<Val>>>) -> Result<Value, String> {

@@ -5,7 +5,7 @@ use std::io::Read;
 use super::{Answer, COMMAND, Request, limits, program};
 
 /// The parser and the interpreter recurse.
-const STACK: usize = 128 << 20;
+const STACK_BYTES: usize = 128 << 20;
 
 /// Whether this process was started as a worker.
 pub fn is_worker() -> bool {
@@ -26,7 +26,7 @@ fn answer() -> Answer {
     std::io::stdin().read_to_end(&mut text).map_err(|error| format!("cannot read the request: {error}"))?;
     let Request { program, input } = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
     drop(text);
-    let run = std::thread::Builder::new().stack_size(STACK).spawn(move || program::results(&program, &input));
+    let run = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || program::results(&program, &input));
     let run = run.map_err(|error| format!("cannot start a thread: {error}"))?;
     run.join().unwrap_or_else(|_| Err("the jq program broke off".to_owned()))
 }

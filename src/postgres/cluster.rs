@@ -41,10 +41,10 @@ pub(super) const NAME: &str = "jitney";
 const DRAFT: &str = "data.new";
 
 /// How long a server may take until it answers that another process began to start.
-const PATIENCE: Duration = Duration::from_secs(60);
+const STARTUP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A socket's path must fit 107 bytes, its file name included.
-const LONGEST_SOCKET_FOLDER: usize = 90;
+const MAX_SOCKET_FOLDER: usize = 90;
 
 /// Where the private server lives and who runs it.
 #[derive(Clone, Debug)]
@@ -114,7 +114,7 @@ impl Cluster {
     fn socket_folder(&self) -> PathBuf {
         let own = self.folder.join("run");
         let is_plain = own.to_str().is_some_and(|path| !path.contains([',', '"', '\'', '\\']));
-        if is_plain && own.as_os_str().len() <= LONGEST_SOCKET_FOLDER {
+        if is_plain && own.as_os_str().len() <= MAX_SOCKET_FOLDER {
             own
         } else {
             PathBuf::from(format!("/tmp/jitney-{}", self.short_name))
@@ -253,7 +253,7 @@ impl Cluster {
     /// Waits for a server that works on the data already, left by a process that was killed while it started it. One
     /// that does not come to answer is stopped.
     fn adopt(&self, binaries: &Binaries) -> io::Result<bool> {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + STARTUP_TIMEOUT;
         while self.runs() {
             if self.answers() {
                 return Ok(true);

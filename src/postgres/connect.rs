@@ -24,15 +24,15 @@ use super::watch::Watch;
 use super::{error, managed, tls, variables};
 
 /// The oldest version that jitney is tested with.
-const OLDEST: u32 = 13;
+const MIN_VERSION: u32 = 13;
 
 /// How long a server that says it is starting is waited for; after a crash in the middle of a load it reads back what
 /// it had written.
-const STARTING: Duration = Duration::from_secs(60);
+const STARTUP_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often it is asked meanwhile.
-const GLANCE: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a request to cancel may take.
-const INTERRUPT: Duration = Duration::from_secs(10);
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// By these a server that knows them notices within two minutes that this process is gone, and frees its locks. They
 /// are asked for one by one: a server, or a pooler in between, may refuse any.
@@ -41,7 +41,7 @@ const FREE_WHEN_GONE: [&str; 2] = [
     "SET client_connection_check_interval TO '10s'",
 ];
 /// The first version that looks after its client while it works.
-const CHECKS_CLIENT: u32 = 14;
+const CLIENT_CHECK_VERSION: u32 = 14;
 
 /// A connection that is ready for statements. Dropping it closes the connection; the server then rolls back.
 pub struct Session {
@@ -75,7 +75,7 @@ impl Handle {
             self.cancel.cancel_query_raw(line, self.way.handshake(Arc::default())).await.ok()
         };
         // A server that cannot be reached any more has stopped it already, or will when it sees the connection gone.
-        let _ = tokio::time::timeout(INTERRUPT, ask).await;
+        let _ = tokio::time::timeout(CANCEL_TIMEOUT, ask).await;
     }
 
     /// Closes the connection without a word to the server.
@@ -93,7 +93,7 @@ impl Handle {
 }
 
 /// Notices beyond this many are dropped: a loop that raises one per row must not fill the memory.
-const MOST_NOTICES: usize = 200;
+const MAX_NOTICES: usize = 200;
 
 impl Session {
     /// The server's notices and warnings since the last call.
@@ -209,7 +209,7 @@ async fn connect_saying(
 /// When no host can be reached, or all refuse the login.
 pub async fn connect_to(address: &Address) -> Result<Session, TaskError> {
     let tls = tls::connector(address)?;
-    let patience = Instant::now() + STARTING;
+    let patience = Instant::now() + STARTUP_TIMEOUT;
     loop {
         let mut refused = Vec::new();
         let mut hosts = Host::all(address);
@@ -226,7 +226,7 @@ pub async fn connect_to(address: &Address) -> Result<Session, TaskError> {
         if !is_starting || Instant::now() > patience {
             return Err(error::explain_connect(&refused, address));
         }
-        tokio::time::sleep(GLANCE).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
@@ -238,7 +238,7 @@ pub(super) async fn open(way: Way) -> Result<Session, Failure> {
     let limit = way.address.connect_timeout();
     let (client, version) = drive(way.open(&heard).await?, notices.clone(), dead.clone());
     let ready = async {
-        let checks_client = major(&version).is_some_and(|major| major >= CHECKS_CLIENT);
+        let checks_client = major(&version).is_some_and(|major| major >= CLIENT_CHECK_VERSION);
         for statement in &FREE_WHEN_GONE[..if checks_client { 2 } else { 1 }] {
             // Without them it takes the server longer, and that is all.
             let _ = client.batch_execute(statement).await;
@@ -291,7 +291,7 @@ fn drive(
         // An error ends the stream; the statement under way gets its own.
         while let Some(Ok(message)) = messages.next().await {
             if let (AsyncMessage::Notice(notice), Ok(mut notices)) = (message, notices.lock())
-                && notices.len() < MOST_NOTICES
+                && notices.len() < MAX_NOTICES
                 && !is_expected(&notice)
             {
                 notices.push(format!("{}: {}", notice.severity(), notice.message()));
@@ -332,8 +332,8 @@ fn major(version: &str) -> Option<u32> {
 }
 
 fn notes(version: &str) -> Vec<String> {
-    let old = major(version).filter(|major| *major < OLDEST);
-    old.map(|major| format!("PostgreSQL {major} is older than {OLDEST}, the oldest that jitney is tested with"))
+    let old = major(version).filter(|major| *major < MIN_VERSION);
+    old.map(|major| format!("PostgreSQL {major} is older than {MIN_VERSION}, the oldest that jitney is tested with"))
         .into_iter()
         .collect()
 }

@@ -4,7 +4,7 @@ use crate::task::TaskError;
 use crate::text::shortened;
 
 /// The longest name, in bytes. The server cuts longer ones off, so that two of them may be one.
-const LONGEST: usize = 63;
+const MAX_NAME_BYTES: usize = 63;
 
 /// A table, perhaps with its schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,7 +156,9 @@ fn shown(odd: char) -> String {
 fn check(name: &str) -> Result<(), String> {
     match name.len() {
         0 => Err("it is empty, or a part of it is".to_owned()),
-        length if length > LONGEST => Err(format!("it has {length} bytes, and a name has {LONGEST} at most")),
+        length if length > MAX_NAME_BYTES => {
+            Err(format!("it has {length} bytes, and a name has {MAX_NAME_BYTES} at most"))
+        }
         _ if name.contains('\0') => Err("it holds a zero byte".to_owned()),
         _ => Ok(()),
     }

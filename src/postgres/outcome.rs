@@ -10,8 +10,8 @@ use super::connect::{Session, connect_once};
 use super::{FlowAddress, explain};
 
 /// How often the server is asked while the transaction still ends.
-const GLANCE: Duration = Duration::from_millis(500);
-const LONGEST: u32 = 120;
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
+const MAX_POLLS: u32 = 120;
 
 /// How a transaction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub async fn of(context: &TaskContext, address: &FlowAddress, number: Option<&st
     let Some(number) = number else { return Outcome::RolledBack };
     context.warn("the connection to Postgres broke during the commit; asking the server whether it took effect");
     let mut outage = Outage::none(&context.settings);
-    for _ in 0..LONGEST {
+    for _ in 0..MAX_POLLS {
         let asked = match connect_once(context, Some(address)).await {
             Ok(session) => status(&session, number).await,
             Err(problem) => Err(problem),
@@ -55,7 +55,7 @@ pub async fn of(context: &TaskContext, address: &FlowAddress, number: Option<&st
             "committed" => return Outcome::Committed,
             "aborted" => return Outcome::RolledBack,
             // The server has not yet noticed that the connection is gone.
-            "in progress" => tokio::time::sleep(GLANCE).await,
+            "in progress" => tokio::time::sleep(POLL_INTERVAL).await,
             _ => return Outcome::Unknown,
         }
     }

@@ -17,15 +17,15 @@ use super::dial::Line;
 
 /// The letter of an `ErrorResponse`, and the bytes before every message's body: its letter and its length.
 const ERROR: u8 = b'E';
-const HEAD: usize = 5;
+const HEADER_BYTES: usize = 5;
 /// The letter of the message that ends the login.
 const READY: u8 = b'Z';
 /// No message of a login has more bytes,
-const LARGEST_IN_LOGIN: usize = 64 << 10;
+const MAX_LOGIN_MESSAGE: usize = 64 << 10;
 /// and no other: a value of Postgres has 1 GB at most, and so has a row.
-const LARGEST: usize = 1 << 30;
+const MAX_MESSAGE: usize = 1 << 30;
 /// More than this of an error is not kept.
-const LONGEST: usize = 64 * 1024;
+const MAX_ERROR_BYTES: usize = 64 * 1024;
 
 /// What the server has complained of.
 #[derive(Default)]
@@ -161,12 +161,13 @@ impl Scan {
             if self.left > 0 {
                 let (body, rest) = bytes.split_at(self.left.min(bytes.len()));
                 if let Some(error) = &mut self.error {
-                    error.extend_from_slice(&body[..body.len().min(LONGEST - error.len().min(LONGEST))]);
+                    error
+                        .extend_from_slice(&body[..body.len().min(MAX_ERROR_BYTES - error.len().min(MAX_ERROR_BYTES))]);
                 }
                 self.left -= body.len();
                 bytes = rest;
             } else {
-                let (head, rest) = bytes.split_at((HEAD - self.head.len()).min(bytes.len()));
+                let (head, rest) = bytes.split_at((HEADER_BYTES - self.head.len()).min(bytes.len()));
                 self.head.extend_from_slice(head);
                 bytes = rest;
                 self.begin();
@@ -186,7 +187,7 @@ impl Scan {
             self.left = (u32::from_be_bytes([a, b, c, d]) as usize).saturating_sub(4);
             self.error = (kind == ERROR).then(Vec::new);
             self.head.clear();
-            self.is_too_large |= self.left > if self.is_logged_in { LARGEST } else { LARGEST_IN_LOGIN };
+            self.is_too_large |= self.left > if self.is_logged_in { MAX_MESSAGE } else { MAX_LOGIN_MESSAGE };
             self.is_logged_in |= kind == READY;
         }
     }

@@ -19,13 +19,13 @@ use super::refusal::Refusal;
 use super::sql::quote;
 
 /// How long a statement may take before anybody asks about it.
-const FIRST_LOOK: Duration = Duration::from_secs(3);
+const FIRST_CHECK_DELAY: Duration = Duration::from_secs(3);
 /// Between two looks.
-const PAUSE: Duration = Duration::from_secs(5);
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// What one look may take.
-const LOOK: Duration = Duration::from_secs(20);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(20);
 /// The log hears of the same wait again after so long.
-const REMINDER: Duration = Duration::from_secs(600);
+const REMINDER_INTERVAL: Duration = Duration::from_secs(600);
 /// How long a lock is waited for.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(3600);
 
@@ -127,9 +127,9 @@ impl<'a> Watch<'a> {
     /// Looks at the server now and then, and ends when there is nothing more to wait for.
     async fn observe(&self, doing: &str) -> (TaskError, Option<Session>) {
         let mut wait = Wait::new(Instant::now(), self.context.settings.stall_timeout);
-        let pause = PAUSE.min(wait.stall_timeout / 4);
+        let pause = CHECK_INTERVAL.min(wait.stall_timeout / 4);
         let (mut beside, mut rows) = (None, self.rows());
-        tokio::time::sleep(FIRST_LOOK.min(wait.stall_timeout / 2)).await;
+        tokio::time::sleep(FIRST_CHECK_DELAY.min(wait.stall_timeout / 2)).await;
         loop {
             let mut seen = self.look(&mut beside).await;
             let is_certain = self.is_certain.load(Ordering::Relaxed);
@@ -167,7 +167,7 @@ impl<'a> Watch<'a> {
             session.client.simple_query(&sql).await.map_err(Failure::from)
         };
         // A server that cannot be asked ends the session when it sees the connection gone.
-        let _ = tokio::time::timeout(LOOK, end).await;
+        let _ = tokio::time::timeout(CHECK_TIMEOUT, end).await;
     }
 
     fn rows(&self) -> u64 {
@@ -180,7 +180,7 @@ impl<'a> Watch<'a> {
             // What comes before that takes no time.
             return Seen::Idle;
         }
-        let asked = tokio::time::timeout(LOOK.min(self.context.settings.stall_timeout), async {
+        let asked = tokio::time::timeout(CHECK_TIMEOUT.min(self.context.settings.stall_timeout), async {
             let session = match beside.take() {
                 Some(session) => session,
                 None => open(self.handle.way.clone()).await?,
@@ -245,7 +245,7 @@ impl Wait {
     /// What the log should hear of: who holds the lock, at first, when it is somebody else, and once in a while.
     fn news(&mut self, seen: &Seen, now: Instant) -> Option<String> {
         let Seen::Blocked(holder) = seen else { return None };
-        if self.told.as_ref().is_some_and(|(told, at)| told == holder && now.duration_since(*at) < REMINDER) {
+        if self.told.as_ref().is_some_and(|(told, at)| told == holder && now.duration_since(*at) < REMINDER_INTERVAL) {
             return None;
         }
         self.told = Some((holder.clone(), now));

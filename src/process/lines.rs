@@ -5,9 +5,9 @@ use tokio::process::Child;
 use tokio::sync::mpsc;
 
 /// Bytes that are read at a time, as many as a pipe holds.
-const BLOCK: usize = 64 << 10;
+const BLOCK_BYTES: usize = 64 << 10;
 /// Bytes of a line that are kept.
-const LONGEST_LINE: usize = 1 << 20;
+const MAX_LINE_BYTES: usize = 1 << 20;
 
 /// Where a line came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub(super) fn listen(child: &mut Child) -> mpsc::Receiver<Vec<Line>> {
 }
 
 async fn read_lines(source: impl AsyncRead + Unpin, stream: Stream, lines: mpsc::Sender<Vec<Line>>) {
-    let mut source = BufReader::with_capacity(BLOCK, source);
+    let mut source = BufReader::with_capacity(BLOCK_BYTES, source);
     let mut unfinished = Unfinished { stream, bytes: Vec::new(), is_cut: false };
     // A pipe that cannot be read any more has ended as far as we are concerned.
     while let Ok(block) = source.fill_buf().await {
@@ -72,7 +72,7 @@ struct Unfinished {
 
 impl Unfinished {
     fn add(&mut self, part: &[u8]) {
-        let kept = part.len().min(LONGEST_LINE - self.bytes.len());
+        let kept = part.len().min(MAX_LINE_BYTES - self.bytes.len());
         self.bytes.extend_from_slice(&part[..kept]);
         self.is_cut |= kept < part.len();
     }

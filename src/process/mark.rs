@@ -16,9 +16,9 @@ use crate::text::hex;
 /// The variable that holds the mark.
 pub const VARIABLE: &str = "JITNEY_TASK_RUN";
 /// How long killed processes may take to be gone.
-const PATIENCE: Duration = Duration::from_secs(10);
+const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long between two looks.
-const PAUSE: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// What is the same for all attempts of a task run, and differs from all else.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl Mark {
 
     /// Kills all processes that carry the mark and waits until they are gone; false when some will not go.
     pub fn kill_all(&self) -> bool {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + KILL_TIMEOUT;
         loop {
             let found = self.processes();
             if found.is_empty() {
@@ -52,7 +52,7 @@ impl Mark {
             if Instant::now() > until {
                 return false;
             }
-            thread::sleep(PAUSE);
+            thread::sleep(POLL_INTERVAL);
         }
     }
 

@@ -28,11 +28,11 @@ pub use lines::{Line, Stream};
 use mark::Mark;
 
 /// How long a program may take to end after it was asked to.
-const GRACE: Duration = Duration::from_secs(5);
+const GRACE_PERIOD: Duration = Duration::from_secs(5);
 /// How long what a program left behind may keep its output open.
-const TAIL: Duration = Duration::from_secs(3);
+const OUTPUT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long its output may be silent then.
-const SILENCE: Duration = Duration::from_millis(500);
+const SILENCE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// What programs get of our own environment: where things are and how the network is reached, but no passwords.
 const INHERITED: &[&str] = &[
@@ -195,7 +195,7 @@ pub async fn run(
     stop: &CancellationToken,
     hear: &mut (dyn FnMut(Line) + Send),
 ) -> Result<ExitStatus, TaskError> {
-    run_with_grace(invocation, stop, GRACE, hear).await
+    run_with_grace(invocation, stop, GRACE_PERIOD, hear).await
 }
 
 async fn run_with_grace(
@@ -223,7 +223,7 @@ async fn run_with_grace(
         }
     };
     // Its last words may still be on their way, perhaps through a child such as `tee`.
-    let heard_all = timeout(TAIL, hear_rest(&mut lines, hear)).await;
+    let heard_all = timeout(OUTPUT_TIMEOUT, hear_rest(&mut lines, hear)).await;
     // Waits for what it kills.
     let killed = tokio::task::spawn_blocking(move || drop(lifeline)).await;
     if heard_all.is_err() {
@@ -278,7 +278,7 @@ fn feed(child: &mut Child, input: &Input) {
 }
 
 async fn hear_rest(lines: &mut mpsc::Receiver<Vec<Line>>, hear: &mut (dyn FnMut(Line) + Send)) {
-    while let Ok(Some(batch)) = timeout(SILENCE, lines.recv()).await {
+    while let Ok(Some(batch)) = timeout(SILENCE_TIMEOUT, lines.recv()).await {
         batch.into_iter().for_each(&mut *hear);
     }
 }
@@ -317,7 +317,7 @@ mod tests {
             said.push(line.text);
             ours.cancel();
         };
-        assert!(run_with_grace(&polite, &stop, GRACE, &mut hear).await.is_err());
+        assert!(run_with_grace(&polite, &stop, GRACE_PERIOD, &mut hear).await.is_err());
         assert_eq!((said.first(), said.last()), (Some(&"ready".to_owned()), Some(&"bye".to_owned())));
     }
 

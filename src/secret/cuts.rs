@@ -5,20 +5,20 @@ use std::collections::BTreeMap;
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use memchr::memmem;
 
-use super::forms::{Form, SHORTEST};
+use super::forms::{Form, MIN_FORM};
 
 /// What a text ends with that this program cut off.
 const OURS: &str = "…";
 /// What others write there, such as databases.
 const DOTS: &str = "...";
 /// Where somebody else cut a text, or where it just ends, less may be an innocent word.
-const SHORTEST_BEGINNING: usize = 16;
+const MIN_PREFIX: usize = 16;
 /// A text that is cut more often is no message.
-const MOST_CUTS: usize = 16;
+const MAX_CUTS: usize = 16;
 /// Of a secret that was cut off, more bytes than this are not compared.
-const LONGEST: usize = 16 << 10;
+const MAX_COMPARED: usize = 16 << 10;
 /// An escape that was cut in two has no more bytes.
-const LONGEST_ESCAPE: usize = 10;
+const MAX_ESCAPE: usize = 10;
 
 /// A place where a text was cut off.
 #[derive(Clone, Copy, Debug)]
@@ -34,11 +34,11 @@ pub struct Cut {
 /// Where a text was cut off. Its end counts as such a place if `has_end`.
 pub fn cuts(bytes: &[u8], has_end: bool) -> Vec<Cut> {
     let marks = |mark: &'static str, shortest| {
-        let found: Vec<usize> = memmem::rfind_iter(bytes, mark).take(MOST_CUTS).collect();
+        let found: Vec<usize> = memmem::rfind_iter(bytes, mark).take(MAX_CUTS).collect();
         found.into_iter().map(move |at| (at, shortest))
     };
-    let end = has_end.then_some((bytes.len(), SHORTEST_BEGINNING));
-    let all = marks(OURS, SHORTEST).chain(marks(DOTS, SHORTEST_BEGINNING)).chain(end);
+    let end = has_end.then_some((bytes.len(), MIN_PREFIX));
+    let all = marks(OURS, MIN_FORM).chain(marks(DOTS, MIN_PREFIX)).chain(end);
     all.flat_map(|(to, shortest)| ends(bytes, to).into_iter().map(move |from| Cut { from, to, shortest })).collect()
 }
 
@@ -47,7 +47,7 @@ fn ends(bytes: &[u8], mark: usize) -> Vec<usize> {
     let before = &bytes[..mark];
     let half = before.strip_suffix("\u{fffd}".as_bytes());
     let bracket = before.strip_suffix(b" ").or_else(|| before.strip_suffix(b"[")).or_else(|| before.strip_suffix(b"("));
-    let start = mark.saturating_sub(LONGEST_ESCAPE);
+    let start = mark.saturating_sub(MAX_ESCAPE);
     let escape = before[start..].iter().rposition(|byte| b"%\\&".contains(byte)).map(|at| start + at);
     [Some(mark), half.map(<[u8]>::len), bracket.map(<[u8]>::len), escape].into_iter().flatten().collect()
 }
@@ -67,13 +67,13 @@ impl Beginnings {
     pub fn of(forms: &[Form]) -> Self {
         let mut by_head: BTreeMap<Vec<u8>, Vec<usize>> = BTreeMap::new();
         for (index, form) in forms.iter().enumerate() {
-            if let Some(head) = form.text.as_bytes().get(..SHORTEST) {
+            if let Some(head) = form.text.as_bytes().get(..MIN_FORM) {
                 by_head.entry(head.to_ascii_lowercase()).or_default().push(index);
             }
         }
         let mut builder = AhoCorasick::builder();
         builder.kind(Some(AhoCorasickKind::ContiguousNFA)).ascii_case_insensitive(true);
-        let longest = forms.iter().map(|form| form.text.len()).max().unwrap_or_default().min(LONGEST);
+        let longest = forms.iter().map(|form| form.text.len()).max().unwrap_or_default().min(MAX_COMPARED);
         let automaton = if by_head.is_empty() { None } else { builder.build(by_head.keys()).ok() };
         Self { automaton, forms: by_head.into_values().collect(), longest }
     }

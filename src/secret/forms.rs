@@ -7,12 +7,12 @@ use super::parts::{is_ordinary, parts};
 use super::readings::readings;
 
 /// A shorter form would be found in innocent words, and guards nothing.
-pub const SHORTEST: usize = 6;
+pub const MIN_FORM: usize = 6;
 /// Of a longer secret only the text itself, its lines and its members are known: in every encoding it would take
 /// megabytes.
-const LONGEST_ENCODED: usize = 16 << 10;
+const MAX_ENCODED: usize = 16 << 10;
 /// Of a longer one, what base64 makes of its base64 is known of its lines and members alone.
-const LONGEST_ENCODED_TWICE: usize = 4 << 10;
+const MAX_ENCODED_TWICE: usize = 4 << 10;
 /// How long the lines are into which `base64` and PEM files break what they encode.
 const BASE64_LINES: [usize; 2] = [64, 76];
 /// A form of a secret.
@@ -50,7 +50,7 @@ pub fn forms(secret: &str) -> Vec<Form> {
     let parts = parts(secret);
     let mut forms: Vec<Form> = parts.iter().flat_map(|text| encodings(text)).collect();
     // Nobody encodes what was only printed.
-    let read = parts.iter().flat_map(|text| readings(text)).filter(|text| text.len() >= SHORTEST && !is_ordinary(text));
+    let read = parts.iter().flat_map(|text| readings(text)).filter(|text| text.len() >= MIN_FORM && !is_ordinary(text));
     forms.extend(read.map(Form::plain));
     forms.retain(|form| !form.text.is_empty());
     forms.sort_unstable();
@@ -63,7 +63,7 @@ fn encodings(text: &str) -> Vec<Form> {
     if !text.is_ascii() {
         forms.extend([text.to_uppercase(), text.to_lowercase()].map(Form::plain));
     }
-    if text.len() > LONGEST_ENCODED {
+    if text.len() > MAX_ENCODED {
         return forms;
     }
     forms.push(Form::plain(crate::text::hex(text.as_bytes())));
@@ -71,12 +71,12 @@ fn encodings(text: &str) -> Vec<Form> {
     for length in BASE64_LINES.into_iter().filter(|length| whole.len() > *length) {
         // Base64 is ASCII, so that any cut is between letters. A short rest is no more than a word.
         let lines = (0..whole.len()).step_by(length).map(|at| &whole[at..whole.len().min(at + length)]);
-        forms.extend(lines.filter(|line| line.len() >= SHORTEST).map(Form::exact));
+        forms.extend(lines.filter(|line| line.len() >= MIN_FORM).map(Form::exact));
     }
     let once: Vec<Form> = (0..3).flat_map(|offset| base64_at(text, offset)).collect();
     let twice = once.iter().flat_map(|form| (0..3).flat_map(|offset| base64_at(&form.text, offset)));
     let twice: Vec<Form> = twice
-        .filter(|_| text.len() <= LONGEST_ENCODED_TWICE)
+        .filter(|_| text.len() <= MAX_ENCODED_TWICE)
         .map(|form| Form { before: true, after: true, ..form })
         .collect();
     forms.extend(once.into_iter().chain(twice));

@@ -10,9 +10,9 @@ use super::forms::{Form, forms};
 use super::views::View;
 
 /// Bytes of forms that are kept; then the secrets that were not used for the longest time go.
-const MOST: usize = 4 << 20;
+const MAX_BYTES: usize = 4 << 20;
 /// How often a text may be escaped.
-const DEPTH: usize = 2;
+const MAX_ESCAPE_DEPTH: usize = 2;
 
 /// Secrets, and what finds them.
 #[derive(Debug, Default)]
@@ -67,7 +67,7 @@ impl Known {
         }
         self.add(forms(secret), shortest);
         self.secrets.insert(secret.to_owned(), Used { last: self.clock, is_kept });
-        if self.bytes > MOST {
+        if self.bytes > MAX_BYTES {
             self.forget(shortest);
         }
     }
@@ -114,7 +114,7 @@ impl Known {
         }
         let look = Look { shortest, has_end };
         let mut places = self.in_bytes(text.as_bytes(), look);
-        places.extend(self.in_views(text.as_bytes(), look, DEPTH));
+        places.extend(self.in_views(text.as_bytes(), look, MAX_ESCAPE_DEPTH));
         merged(text, places)
     }
 

@@ -17,7 +17,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use forms::SHORTEST;
+use forms::MIN_FORM;
 use known::Known;
 pub use patterns::{has_odd_password, hide_address, hide_line, hide_literals, hide_passwords};
 use serde_json::Value;
@@ -63,7 +63,7 @@ pub struct Redactor {
 
 impl Default for Redactor {
     fn default() -> Self {
-        Self { known: Arc::default(), shortest: SHORTEST }
+        Self { known: Arc::default(), shortest: MIN_FORM }
     }
 }
 
@@ -131,7 +131,7 @@ impl Redactor {
 
     /// The text without any known secret of six bytes or more, which cannot be an innocent word.
     pub fn without_long(&self, text: &str) -> String {
-        self.without_known_of(text, SHORTEST)
+        self.without_known_of(text, MIN_FORM)
     }
 
     /// A value without any known secret. Short ones are not looked for in numbers and in names, which would become others.
@@ -151,7 +151,7 @@ impl Redactor {
     pub fn known_in(&self, value: &Value) -> Vec<String> {
         match value {
             Value::String(text) => {
-                let places = self.places(text, SHORTEST, false);
+                let places = self.places(text, MIN_FORM, false);
                 places.into_iter().filter_map(|place| text.get(place).map(str::to_owned)).collect()
             }
             Value::Number(number) => self.known_in(&Value::String(number.to_string())),
@@ -191,7 +191,7 @@ pub fn passwords_in(address: &str) -> Vec<String> {
 /// whole text where a password is too short to be looked for by itself or stands elsewhere.
 pub fn secret_parts(text: &str) -> Vec<String> {
     let passwords = passwords_in(text);
-    let is_found = !passwords.is_empty() && passwords.iter().all(|password| password.len() >= SHORTEST);
+    let is_found = !passwords.is_empty() && passwords.iter().all(|password| password.len() >= MIN_FORM);
     match (is_found, hide_passwords(text) == text) {
         (true, _) => passwords,
         (false, true) => Vec::new(),

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// No quoted value has more bytes.
-const FARTHEST: usize = 4096;
+const MAX_VALUE_BYTES: usize = 4096;
 
 /// A name with its value.
 pub struct Pair {
@@ -74,7 +74,7 @@ fn quote_at(text: &str, at: usize) -> Option<&'static str> {
 
 /// The length of what stands before the closing quote, which is in the same line and not far.
 fn closing(text: &str, quote: &str) -> Option<usize> {
-    let line = text[..text.floor_char_boundary(FARTHEST)].lines().next().unwrap_or_default();
+    let line = text[..text.floor_char_boundary(MAX_VALUE_BYTES)].lines().next().unwrap_or_default();
     let is_end = |at: &usize| quote.starts_with('\\') || !line[..*at].ends_with('\\');
     line.match_indices(quote).map(|(at, _)| at).find(is_end)
 }

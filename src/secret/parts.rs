@@ -8,12 +8,12 @@ use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Value};
 
-use super::forms::SHORTEST;
+use super::forms::MIN_FORM;
 use super::pairs::{is_of_name, pairs};
 use super::patterns;
 
 /// How far a text is taken apart: the part of a part and so on.
-const DEEPEST: usize = 6;
+const MAX_DEPTH: usize = 6;
 /// What stands before a login in a header.
 const SCHEMES: [&str; 3] = ["Bearer ", "Basic ", "Token "];
 /// The kinds of Google's keys, and the members of such a key that are public.
@@ -78,7 +78,7 @@ const PLACES: [&str; 38] = [
 /// for the secret itself.
 pub fn parts(secret: &str) -> BTreeSet<String> {
     let mut parts = Parts::default();
-    parts.take(secret, DEEPEST);
+    parts.take(secret, MAX_DEPTH);
     parts.texts.insert(secret.to_owned());
     parts.texts.insert(secret.trim().to_owned());
     parts.texts
@@ -92,7 +92,7 @@ struct Parts {
 impl Parts {
     fn take(&mut self, text: &str, depth: usize) {
         let Some(depth) = depth.checked_sub(1) else { return };
-        if text.len() < SHORTEST || is_ordinary(text) || !self.texts.insert(text.to_owned()) {
+        if text.len() < MIN_FORM || is_ordinary(text) || !self.texts.insert(text.to_owned()) {
             return;
         }
         let trimmed = text.trim();

@@ -16,7 +16,7 @@ const WEB: &[&str] = &["http", "https", "file", "gs", "s3"];
 /// What ends an address in a text, beside blanks.
 const ENDS: &[char] = &['"', '`', '<', '>', '\\'];
 /// A login in a header is not shorter than this.
-const SHORTEST_LOGIN: usize = 8;
+const MIN_LOGIN: usize = 8;
 
 /// Replaces the password of every `scheme://user:password@host`, every `password=…`, every login of an `Authorization`
 /// header and every private key in a text by `***`.
@@ -184,7 +184,7 @@ fn parameters(text: &str, is_wide: bool) -> Vec<Range<usize>> {
 /// Where logins of `Authorization: Bearer …` and `Basic …` stand.
 fn headers(text: &str) -> Vec<Range<usize>> {
     let is_login = |login: &str| {
-        login.len() >= SHORTEST_LOGIN && login.bytes().any(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
+        login.len() >= MIN_LOGIN && login.bytes().any(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
     };
     let place = |(at, word): (usize, &str)| {
         let start = at + word.len();

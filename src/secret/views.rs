@@ -25,7 +25,7 @@ const KINDS: [(&[u8], Undo); 7] = [
     (&[0xc3, 0xc4, 0xc5, 0xc6, 0xc7, 0xc8, 0xce, 0xcf, 0xd0, 0xd1, 0xd2, 0xd3, 0xd4, 0xd5, 0xe1], small),
 ];
 /// Base64 is broken into lines that are no shorter.
-const SHORTEST_LINE: usize = 60;
+const MIN_LINE: usize = 60;
 
 impl View {
     /// Every other reading of these bytes.
@@ -82,9 +82,9 @@ fn form(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
 fn broken(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
     let taken = bytes.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
     let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_=".contains(byte);
-    let line = bytes[taken..].iter().take(SHORTEST_LINE).take_while(|byte| is_base64(byte)).count();
+    let line = bytes[taken..].iter().take(MIN_LINE).take_while(|byte| is_base64(byte)).count();
     let is_last = bytes.get(taken + line).is_none_or(u8::is_ascii_whitespace);
-    (line > 0 && (line == SHORTEST_LINE || is_last)).then_some((Vec::new(), taken))
+    (line > 0 && (line == MIN_LINE || is_last)).then_some((Vec::new(), taken))
 }
 
 /// A letter beyond ASCII in lower case.

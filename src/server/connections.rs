@@ -29,11 +29,11 @@ use crate::server::slow::Patient;
 /// How long the head of a request may take, from the moment that one is waited for.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most connections at a time, whatever the system allows.
-const MOST: usize = 1024;
+const MAX_CONNECTIONS: usize = 1024;
 /// How many connections beyond these are answered about the server's health; the oldest makes room for a new one.
-const RESERVE: usize = 16;
+const RESERVED_FOR_HEALTH: usize = 16;
 /// How long to wait before the next connection when one could not be accepted.
-const PAUSE: Duration = Duration::from_millis(100);
+const ACCEPT_DELAY: Duration = Duration::from_millis(100);
 
 /// How many connections there may be. Clones are one and the same.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ impl Default for Connections {
 
 impl Connections {
     fn within(files: u64) -> Self {
-        let all = usize::try_from(files / 2).unwrap_or(MOST).clamp(RESERVE, MOST);
+        let all = usize::try_from(files / 2).unwrap_or(MAX_CONNECTIONS).clamp(RESERVED_FOR_HEALTH, MAX_CONNECTIONS);
         Self { all: Arc::new(Semaphore::new(all)), lasting: Arc::new(Semaphore::new(all / 2)) }
     }
 
@@ -76,7 +76,7 @@ impl Connections {
                 () = shutdown.cancelled() => break,
             };
             let Ok((stream, peer)) = accepted else {
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(ACCEPT_DELAY).await;
                 continue;
             };
             match self.all.clone().try_acquire_owned() {
@@ -102,7 +102,7 @@ impl Connections {
 /// Adds a connection to the reserve. Whoever sends a request at once has the answer before it is full again.
 fn keep(reserve: &mut VecDeque<AbortHandle>, newest: AbortHandle) {
     reserve.retain(|connection| !connection.is_finished());
-    if reserve.len() >= RESERVE
+    if reserve.len() >= RESERVED_FOR_HEALTH
         && let Some(oldest) = reserve.pop_front()
     {
         oldest.abort();

@@ -46,7 +46,7 @@ pub struct Metrics {
 }
 
 /// How long a measurement of the disk holds at least; one that took long holds a hundred times as long.
-const HOLDS: Duration = Duration::from_secs(60);
+const DISK_INTERVAL: Duration = Duration::from_secs(60);
 
 impl Default for Metrics {
     fn default() -> Self {
@@ -114,7 +114,7 @@ impl Metrics {
         }
         let began = Instant::now();
         let disk = tokio::task::spawn_blocking(move || Disk::of(&settings)).await?;
-        *measured = Some((Instant::now() + HOLDS.max(began.elapsed() * 100), disk));
+        *measured = Some((Instant::now() + DISK_INTERVAL.max(began.elapsed() * 100), disk));
         Ok(disk)
     }
 

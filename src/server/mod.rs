@@ -33,7 +33,7 @@ use crate::server::connections::Connections;
 use crate::server::metrics::Metrics;
 
 /// How long calls that are under way may take once the server stops.
-const LAST_CALLS: Duration = Duration::from_secs(5);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the server's parts share.
 pub struct App {
@@ -63,7 +63,7 @@ pub async fn run(listener: TcpListener, app: Arc<App>, access: Access, shutdown:
     let serving = connections.serve(listener, router::router(app, access), shutdown.clone());
     let late = async {
         shutdown.cancelled().await;
-        tokio::time::sleep(LAST_CALLS).await;
+        tokio::time::sleep(SHUTDOWN_TIMEOUT).await;
     };
     tokio::select! { () = serving => {}, () = late => {} }
 }

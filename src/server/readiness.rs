@@ -13,11 +13,11 @@ use crate::server::App;
 use crate::storage::Disk;
 
 /// How often to look.
-const LOOK: Duration = Duration::from_secs(2);
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 /// How long the triggers may go without a look at them.
-const LATEST: Duration = Duration::from_secs(60);
+const SCHEDULER_TIMEOUT: Duration = Duration::from_secs(60);
 /// A disk with less room than this is nearly full: the journal and a few files must fit.
-const LEAST: u64 = 32 << 20;
+const MIN_FREE_BYTES: u64 = 32 << 20;
 
 /// The parts without which a server is not ready. What else is wrong makes it degraded.
 const NEEDED: [Part; 5] = [Part::Journal, Part::Disk, Part::Flows, Part::Scheduler, Part::Queue];
@@ -64,7 +64,7 @@ impl Readiness {
     pub fn of(app: &App, may_know: bool) -> Self {
         let troubles = app.executor.health().troubles();
         let mut checks: Vec<Check> = NEEDED.iter().map(|part| check(*part, &troubles, Status::Down)).collect();
-        let is_late = app.scheduler.last_turn().is_none_or(|last| last.elapsed() > LATEST);
+        let is_late = app.scheduler.last_turn().is_none_or(|last| last.elapsed() > SCHEDULER_TIMEOUT);
         for late in checks.iter_mut().filter(|check| is_late && check.name == Part::Scheduler) {
             late.status = Status::Down;
             let never = || "the triggers have not been looked at yet, or not for a minute".to_owned();
@@ -105,7 +105,7 @@ fn problems(app: &App) -> Vec<Diagnostic> {
 /// Looks until it is told to stop.
 pub async fn watch(app: Arc<App>, stop: CancellationToken) {
     let health = app.executor.health().clone();
-    let mut look = tokio::time::interval(LOOK);
+    let mut look = tokio::time::interval(CHECK_INTERVAL);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -117,7 +117,7 @@ pub async fn watch(app: Arc<App>, stop: CancellationToken) {
             tokio::task::spawn_blocking(move || (probed.executor.journal().probe(), Disk::of(&probed.settings.home)));
         let Ok((journal, disk)) = looked.await else { return };
         health.note(Part::Journal, journal);
-        match disk.filter(|disk| disk.lacks(LEAST)) {
+        match disk.filter(|disk| disk.lacks(MIN_FREE_BYTES)) {
             Some(_) => {
                 let home = app.settings.home.display();
                 health.bad(Part::Disk, format!("the disk of {home} is nearly full"));

@@ -23,13 +23,13 @@ use crate::server::traces::Traces;
 use crate::tasks;
 
 /// How often late schedules are looked for.
-const LOOK: Duration = Duration::from_secs(10);
+const CHECK_INTERVAL: Duration = Duration::from_secs(10);
 /// How late a schedule is before it is told.
-const LATE: TimeDelta = TimeDelta::minutes(5);
+const LATE_AFTER: TimeDelta = TimeDelta::minutes(5);
 /// The most executions that are looked at because they wait.
-const MOST_QUEUED: u32 = 1000;
+const MAX_QUEUED: u32 = 1000;
 /// How often what is too old is removed.
-const SWEEP: Duration = Duration::from_secs(3600);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// All who are told.
 pub struct Reports {
@@ -56,7 +56,7 @@ impl Reports {
 
     async fn tell(&self, app: &Arc<App>, shutdown: &CancellationToken, say: &(impl Fn(&str) + Send + Sync)) {
         let mut happened = app.executor.subscribe();
-        let mut look = tokio::time::interval(LOOK);
+        let mut look = tokio::time::interval(CHECK_INTERVAL);
         let mut told = HashSet::new();
         loop {
             let problems = tokio::select! {
@@ -96,7 +96,7 @@ impl Reports {
     }
 
     async fn keep_tidy(&self, executor: &Executor, shutdown: &CancellationToken) {
-        let mut sweep = tokio::time::interval(SWEEP);
+        let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
         let mut before = (Instant::now(), clock::now());
         loop {
             tokio::select! {
@@ -148,9 +148,9 @@ impl Reports {
         let schedules = app.scheduler.triggers().into_iter().filter(|status| status.kind == "schedule");
         let schedules: Vec<TriggerStatus> = schedules.filter(|status| !status.disabled).collect();
         let mut late: Vec<News> = schedules.iter().filter_map(|status| held_back(status, now)).collect();
-        let queued = Query { states: vec![ExecutionState::Queued], until: Some(now - LATE), ..Query::default() };
+        let queued = Query { states: vec![ExecutionState::Queued], until: Some(now - LATE_AFTER), ..Query::default() };
         let mut problems = Vec::new();
-        let waiting = app.executor.journal().search(&queued, MOST_QUEUED, 0);
+        let waiting = app.executor.journal().search(&queued, MAX_QUEUED, 0);
         if let Some(page) = app.executor.health().note(Part::Notifications, waiting) {
             late.extend(page.executions.iter().filter_map(|queued| waits(&schedules, queued)));
         }
@@ -180,7 +180,7 @@ fn is_leap(before: (Instant, DateTime<Utc>), now: (Instant, DateTime<Utc>)) -> b
 
 /// What there is to say about a schedule whose next moment has long passed.
 fn held_back(status: &TriggerStatus, now: DateTime<Utc>) -> Option<News> {
-    let due = status.next.filter(|due| now - *due > LATE)?;
+    let due = status.next.filter(|due| now - *due > LATE_AFTER)?;
     let (namespace, flow) = (status.namespace.clone(), status.flow.clone());
     Some(News { namespace, flow, execution: status.waits_for.clone(), date: Some(due), ..News::default() })
 }

@@ -44,13 +44,13 @@ async fn nothing(uri: Uri) -> Problem {
 }
 
 /// How long `/health` waits to hear how much there is to do.
-const PATIENCE: Duration = Duration::from_millis(300);
+const QUEUE_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// That the server is alive. How much there is to do is told if it is known at once: a journal that is busy or cannot be
 /// used is no reason to restart a server.
 async fn health(State(app): State<Arc<App>>) -> Json<Value> {
     let executor = app.executor.clone();
-    let load = tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(move || executor.load().ok())).await;
+    let load = tokio::time::timeout(QUEUE_TIMEOUT, tokio::task::spawn_blocking(move || executor.load().ok())).await;
     let load = load.ok().and_then(Result::ok).flatten();
     Json(json!({"status": "UP", "load": load, "started": app.started}))
 }

@@ -14,9 +14,9 @@ use crate::task::Progress;
 use crate::text::shortened;
 
 /// A block is about ten thousand rows of a wide file.
-const BLOCK: usize = 1 << 20;
+const BLOCK_BYTES: usize = 1 << 20;
 /// Blocks that wait for the parser; two keep both sides busy.
-const WAITING: usize = 2;
+const MAX_QUEUED: usize = 2;
 const READ_BUFFER: usize = 1 << 18;
 const GIB: u64 = 1 << 30;
 const DOWNLOAD_AGAIN: &str = "the file is damaged or incomplete: download it again";
@@ -123,8 +123,8 @@ impl Bytes {
         let compression = Compression::of(&start);
         check_promise(path, name, compression, &start)?;
         let (file, packed) = Counted::open(path, progress).map_err(|error| cannot("open", name, &error))?;
-        let (send, blocks) = sync_channel(WAITING);
-        let (used, spare) = sync_channel(WAITING + 1);
+        let (send, blocks) = sync_channel(MAX_QUEUED);
+        let (used, spare) = sync_channel(MAX_QUEUED + 1);
         let pump = Pump { compression, name: name.to_owned(), limits, packed, unpacked: 0, send, spare };
         std::thread::Builder::new()
             .name("read".to_owned())
@@ -307,9 +307,9 @@ impl Pump {
 
     fn pump(&mut self, mut content: impl Read) -> std::result::Result<(), Diagnostic> {
         loop {
-            let mut block = self.spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(BLOCK));
+            let mut block = self.spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(BLOCK_BYTES));
             block.clear();
-            let count = content.by_ref().take(BLOCK as u64).read_to_end(&mut block);
+            let count = content.by_ref().take(BLOCK_BYTES as u64).read_to_end(&mut block);
             let count = count.map_err(|error| self.explain(&error))?;
             self.unpacked += count as u64;
             if self.compression != Compression::Plain

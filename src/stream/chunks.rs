@@ -10,11 +10,11 @@ use super::{Limits, Result, parquet::broken};
 use crate::diagnostic::Diagnostic;
 
 /// The largest page, unpacked. Writers make pages of about 1 MiB; few make one of a whole column.
-const LARGEST_PAGE: i64 = 256 << 20;
+const MAX_PAGE_BYTES: i64 = 256 << 20;
 /// Unpacked bytes of the wanted columns that are held at a time, as far as the file can be divided.
-const PORTION: u64 = 64 << 20;
+const PORTION_BYTES: u64 = 64 << 20;
 /// What a text takes besides its letters.
-const TEXT: u64 = 16;
+const TEXT_OVERHEAD: u64 = 16;
 
 /// How a file is read: rows by rows, so many at a time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl Layout {
                     damaged(name, &format!("column `{path}` of row group {}: {reason}", number + 1))
                 })?;
                 unpacked = unpacked.saturating_add(pages.unpacked);
-                let in_memory = pages.data.saturating_add(TEXT.saturating_mul(chunk.values.unsigned_abs()));
+                let in_memory = pages.data.saturating_add(TEXT_OVERHEAD.saturating_mul(chunk.values.unsigned_abs()));
                 let root = column.descriptor().path_in_schema.first().map(ToString::to_string);
                 sizes.push((root.unwrap_or_default(), in_memory));
             }
@@ -82,12 +82,12 @@ impl Layout {
             let size = sizes.iter().filter(|(name, _)| wanted.contains(&name.as_str())).map(|(_, size)| size).sum();
             let end = start + rows;
             match portions.last_mut() {
-                Some(last) if held + size <= PORTION && end - last.start <= u64::from(u32::MAX) => {
+                Some(last) if held + size <= PORTION_BYTES && end - last.start <= u64::from(u32::MAX) => {
                     last.end = end;
                     held += size;
                 }
                 _ => {
-                    let step = rows.div_ceil(u64::div_ceil(size, PORTION).max(1)).clamp(1, u64::from(u32::MAX));
+                    let step = rows.div_ceil(u64::div_ceil(size, PORTION_BYTES).max(1)).clamp(1, u64::from(u32::MAX));
                     portions.extend((start..end).step_by(step as usize).map(|from| from..end.min(from + step)));
                     held = size;
                 }
@@ -140,8 +140,8 @@ impl Chunk {
             if is_negative || page.levels > page.packed.min(page.unpacked) {
                 return Err("the header of a page is damaged".to_owned());
             }
-            if page.unpacked > LARGEST_PAGE {
-                return Err(format!("a page is larger than {} MiB", LARGEST_PAGE >> 20));
+            if page.unpacked > MAX_PAGE_BYTES {
+                return Err(format!("a page is larger than {} MiB", MAX_PAGE_BYTES >> 20));
             }
             match page.kind {
                 PageHeader::DICTIONARY if is_first => {}
@@ -173,7 +173,7 @@ mod tests {
             groups: groups.iter().map(|(rows, _)| *rows).collect(),
             sizes: groups
                 .iter()
-                .map(|(_, size)| vec![("a".to_owned(), *size), ("b".to_owned(), 9 * PORTION)])
+                .map(|(_, size)| vec![("a".to_owned(), *size), ("b".to_owned(), 9 * PORTION_BYTES)])
                 .collect(),
         }
     }
@@ -182,8 +182,8 @@ mod tests {
     fn small_row_groups_are_read_together_and_large_ones_in_parts() {
         let together = layout(&[(10, 100), (5, 100)]).portions(&["a"]);
         assert_eq!((together.len(), together.first()), (1, Some(&(0..15))));
-        assert_eq!(layout(&[(10, 100), (6, 3 * PORTION)]).portions(&["a"]), [0..10, 10..12, 12..14, 14..16]);
-        assert_eq!(layout(&[(2, 9 * PORTION)]).portions(&["a"]), [0..1, 1..2]);
+        assert_eq!(layout(&[(10, 100), (6, 3 * PORTION_BYTES)]).portions(&["a"]), [0..10, 10..12, 12..14, 14..16]);
+        assert_eq!(layout(&[(2, 9 * PORTION_BYTES)]).portions(&["a"]), [0..1, 1..2]);
         assert_eq!(layout(&[]).portions(&["a"]), Vec::<Range<u64>>::new());
     }
 }

@@ -13,7 +13,7 @@ use super::{moment, value};
 use crate::text::shortened;
 
 /// More letters of a value tell nothing.
-const SHOWN: usize = 60;
+const MAX_SHOWN: usize = 60;
 
 /// Parses a column's fields, top to bottom. `None` is NULL, and so is a blank field of any type but text. Calls `bad`
 /// with the index of each field that does not fit; it is NULL in the column.
@@ -129,7 +129,7 @@ pub fn complaint(column: &Column, field: Option<&[u8]>) -> String {
 
 /// A value of a file as messages show it.
 pub fn shown(field: &[u8]) -> String {
-    shortened(&String::from_utf8_lossy(field), SHOWN).into_owned()
+    shortened(&String::from_utf8_lossy(field), MAX_SHOWN).into_owned()
 }
 
 /// As much of a bad row's text as is worth keeping.

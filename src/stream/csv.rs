@@ -20,7 +20,7 @@ const DELIMITERS: [u8; 4] = *b";\t|,";
 const END_OF_DATA: &[u8] = b"\\.";
 
 /// A text that is a value of no type, in place of one that cannot be converted.
-const UNFIT: &[u8] = b"\xff";
+const INVALID: &[u8] = b"\xff";
 
 /// A delimited file whose header has been read.
 #[derive(Debug)]
@@ -353,7 +353,7 @@ impl CsvBatches {
             complaints.entry(row).and_modify(|first| *first = place.min(*first)).or_insert(place);
         };
         let Some(kind) = self.rewritten_as(wanted) else { return column::fill(wanted, fields, bad) };
-        let convert = |text| self.file.conversions.convert(text, kind).unwrap_or(Cow::Borrowed(UNFIT));
+        let convert = |text| self.file.conversions.convert(text, kind).unwrap_or(Cow::Borrowed(INVALID));
         let fields: Vec<Option<Cow<[u8]>>> = fields.map(|field| field.map(convert)).collect();
         column::fill(wanted, fields.iter().map(Option::as_deref), bad)
     }

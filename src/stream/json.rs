@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 /// Stands for half of a surrogate pair, which no text can hold; it is in no UTF-8 text.
-const NO_CHARACTER: u8 = 0xff;
+const INVALID: u8 = 0xff;
 
 /// Why a text is no JSON.
 #[derive(Debug, PartialEq, Eq)]
@@ -157,7 +157,7 @@ fn push_code<'a>(digits: &'a [u8], text: &mut Vec<u8>) -> &'a [u8] {
     };
     match char::from_u32(code) {
         Some(letter) => text.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes()),
-        None => text.push(NO_CHARACTER),
+        None => text.push(INVALID),
     }
     rest
 }

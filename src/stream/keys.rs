@@ -6,9 +6,9 @@ use std::ops::Range;
 use super::{ColumnType, json, value};
 
 /// Keys that a file may have; no table has so many columns.
-const MOST_KEYS: usize = 10_000;
+const MAX_KEYS: usize = 10_000;
 /// Digits that a double holds, whatever they are.
-const DIGITS: usize = 15;
+const EXACT_DIGITS: usize = 15;
 
 /// Which of the wanted keys a key is. Rows of one file mostly have theirs in the same order, so each key is first held
 /// against the one that stood in its place before.
@@ -32,7 +32,7 @@ impl Keys {
         let place = json::plain(key).and_then(|name| self.places.get(name.as_ref()).copied());
         match self.before.get_mut(number) {
             Some(before) => *before = (key.to_vec(), place),
-            None if number < MOST_KEYS => self.before.push((key.to_vec(), place)),
+            None if number < MAX_KEYS => self.before.push((key.to_vec(), place)),
             None => {}
         }
         place
@@ -86,8 +86,8 @@ impl Survey {
         }
         let name = json::plain(key).and_then(|name| String::from_utf8(name.into_owned()).ok());
         let Some(name) = name else { return Ok(()) };
-        if self.columns.len() == MOST_KEYS {
-            return Err(format!("the objects have more than {MOST_KEYS} different keys"));
+        if self.columns.len() == MAX_KEYS {
+            return Err(format!("the objects have more than {MAX_KEYS} different keys"));
         }
         self.keys.add(key, self.columns.len());
         self.columns.push((name, common(None, value)));
@@ -135,7 +135,7 @@ fn kind_of_number(text: &[u8]) -> ColumnType {
         return if value::parse_int(text, 64).is_some() { ColumnType::Int(64) } else { ColumnType::Numeric };
     }
     let Some(double) = value::parse_float(text) else { return ColumnType::Numeric };
-    let is_held = text.len() <= DIGITS || decimal(text) == decimal(format!("{double:e}").as_bytes());
+    let is_held = text.len() <= EXACT_DIGITS || decimal(text) == decimal(format!("{double:e}").as_bytes());
     if is_held { ColumnType::Float } else { ColumnType::Numeric }
 }
 
@@ -202,7 +202,7 @@ mod tests {
         let expected = [("b", Some(ColumnType::Float)), ("a", Some(ColumnType::Text)), ("c", Some(ColumnType::Bool))];
         assert_eq!(survey.columns, expected.map(|(name, kind)| (name.to_owned(), kind)));
         let row = |number: usize| format!("{{\"k{number}\": 1}}");
-        let all = (0..=MOST_KEYS).try_for_each(|number| survey.row(row(number).as_bytes()));
+        let all = (0..=MAX_KEYS).try_for_each(|number| survey.row(row(number).as_bytes()));
         assert!(all.unwrap_err().contains("more than 10000"));
     }
 }

@@ -196,9 +196,9 @@ impl Format {
 }
 
 /// The largest row of a CSV file, unless somebody says otherwise.
-const USUAL_ROW: usize = 64 << 20;
+const DEFAULT_ROW_BYTES: usize = 64 << 20;
 /// The largest row that may be allowed: what COPY takes.
-pub const LARGEST_ROW: usize = 1 << 30;
+pub const MAX_ROW_BYTES: usize = 1 << 30;
 
 /// How to read a file.
 #[derive(Clone, Debug)]
@@ -219,7 +219,7 @@ pub struct ReadOptions {
     pub comment: String,
     /// Lines before the header, or before the first row, that are left out.
     pub skip_lines: u64,
-    /// The largest row of a CSV file; it is held in memory whole. At most [`LARGEST_ROW`].
+    /// The largest row of a CSV file; it is held in memory whole. At most [`MAX_ROW_BYTES`].
     pub max_row_bytes: usize,
     /// Fields, besides the empty one, that are NULL.
     pub null_strings: Vec<String>,
@@ -246,7 +246,7 @@ impl Default for ReadOptions {
             header: true,
             comment: String::new(),
             skip_lines: 0,
-            max_row_bytes: USUAL_ROW,
+            max_row_bytes: DEFAULT_ROW_BYTES,
             null_strings: Vec::new(),
             trim: false,
             conversions: Conversions::default(),

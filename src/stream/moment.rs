@@ -5,7 +5,7 @@ use super::value::{digits, trim};
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
 /// The length of a date's text.
-const DATE: usize = 10;
+const DATE_LENGTH: usize = 10;
 
 /// `2020-04-01` as days since 1970.
 pub fn parse_date(text: &[u8]) -> Option<i32> {
@@ -23,7 +23,7 @@ pub fn parse_timestamp(text: &[u8]) -> Option<i64> {
 pub fn parse_timestamptz(text: &[u8]) -> Option<i64> {
     let text = trim(text);
     let (micros, rest) = timestamp(text)?;
-    if text.len() - rest.len() == DATE && rest.starts_with(b"-") {
+    if text.len() - rest.len() == DATE_LENGTH && rest.starts_with(b"-") {
         // To the server this is no offset, but one more part of the date.
         return None;
     }

@@ -20,7 +20,7 @@ use crate::diagnostic::Diagnostic;
 use crate::task::Progress;
 
 /// The largest column of an error that is shown below the row's text.
-const LAST_COLUMN: usize = 2_000;
+const MAX_COLUMN: usize = 2_000;
 
 /// A file of JSON objects whose keys are known.
 #[derive(Debug)]
@@ -251,21 +251,21 @@ fn read_row(text: &[u8], row: &Row, each: impl FnMut(Range<usize>, Range<usize>)
 }
 
 /// Stands for an object where an array is due; it is in no UTF-8 text.
-const NO_ARRAY: &[u8] = b"\xff";
+const INVALID: &[u8] = b"\xff";
 
 /// A value as the text that its column is made of.
 fn text_of(value: &[u8], kind: ColumnType) -> Option<Cow<'_, [u8]>> {
     match kind {
         ColumnType::Array if value.starts_with(b"[") => Some(Cow::Owned(json::array(value))),
         // `{}` would be an array without items.
-        ColumnType::Array if value.starts_with(b"{") => Some(Cow::Borrowed(NO_ARRAY)),
+        ColumnType::Array if value.starts_with(b"{") => Some(Cow::Borrowed(INVALID)),
         ColumnType::Json if value != b"null" => Some(Cow::Borrowed(value)),
         _ => json::plain(value),
     }
 }
 
 fn complaint(wanted: &Column, text: Option<&[u8]>) -> String {
-    if wanted.kind == ColumnType::Array && text == Some(NO_ARRAY) {
+    if wanted.kind == ColumnType::Array && text == Some(INVALID) {
         return format!("`{}` is a JSON object, and the column holds an array", wanted.name);
     }
     match text.filter(|text| std::str::from_utf8(text).is_err()) {
@@ -308,10 +308,10 @@ impl Records {
         };
         let before = at.and_then(|at| text.get(..at.checked_sub(row.range.start)?)).filter(|_| row.is_first);
         let column = before.filter(|before| !before.contains(&b'\n')).map_or(0, |before| {
-            let letters = String::from_utf8_lossy(before.get(..before.len().min(4 * LAST_COLUMN)).unwrap_or_default());
+            let letters = String::from_utf8_lossy(before.get(..before.len().min(4 * MAX_COLUMN)).unwrap_or_default());
             letters.chars().count() + 1
         });
-        let column = if column > LAST_COLUMN { 0 } else { column };
+        let column = if column > MAX_COLUMN { 0 } else { column };
         BadRow { line: row.line, column, message, text: column::kept(text), hint: None }
     }
 }

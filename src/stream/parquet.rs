@@ -36,9 +36,9 @@ const GROUP_ROWS: usize = 131_072;
 /// The largest index: that of 1,000 columns in 1,000 row groups takes a third of it.
 const MAX_INDEX_BYTES: u64 = 256 << 20;
 /// The largest text of a value, as in other files.
-const LONGEST_TEXT: usize = 16 << 20;
+const MAX_TEXT_BYTES: usize = 16 << 20;
 /// Bytes of texts that are handled at a time: rows may share theirs in the file.
-const TEXTS: usize = 64 << 20;
+const MAX_BATCH_TEXT_BYTES: usize = 64 << 20;
 
 /// A Parquet file whose index has been read.
 pub struct ParquetFile {
@@ -170,7 +170,9 @@ fn portion(query: LazyFrame, send: &SyncSender<PolarsResult<Option<DataFrame>>>)
 /// A frame in pieces whose texts fit into memory once each row has its own.
 fn sized(frame: PolarsResult<DataFrame>) -> Vec<PolarsResult<DataFrame>> {
     match frame {
-        Ok(frame) if frame.height() > 1 && frame.columns().iter().map(text_size).sum::<usize>() > TEXTS => {
+        Ok(frame)
+            if frame.height() > 1 && frame.columns().iter().map(text_size).sum::<usize>() > MAX_BATCH_TEXT_BYTES =>
+        {
             let (one, other) = frame.split_at((frame.height() / 2) as i64);
             sized(Ok(one)).into_iter().chain(sized(Ok(other))).collect()
         }
@@ -193,8 +195,8 @@ fn text_size(column: &Filled) -> usize {
 
 /// The first row of a frame with a text that is too long, and its column.
 fn too_long(frame: &DataFrame) -> Option<(usize, &str)> {
-    frame.columns().iter().filter(|column| text_size(column) > LONGEST_TEXT).find_map(|column| {
-        let is_long = |length: Option<usize>| length.is_some_and(|length| length > LONGEST_TEXT);
+    frame.columns().iter().filter(|column| text_size(column) > MAX_TEXT_BYTES).find_map(|column| {
+        let is_long = |length: Option<usize>| length.is_some_and(|length| length > MAX_TEXT_BYTES);
         let row = match column.dtype() {
             DataType::Binary => column.binary().ok()?.iter().position(|bytes| is_long(bytes.map(<[u8]>::len))),
             _ => column.str().ok()?.iter().position(|text| is_long(text.map(str::len))),

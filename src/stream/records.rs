@@ -10,8 +10,8 @@ use super::{Format, Result};
 use crate::diagnostic::Diagnostic;
 
 /// How much is looked at to tell what kind of file it is.
-const HEAD: usize = 1 << 20;
-const LONGEST_ROW: usize = 16 << 20;
+const SNIFFED_BYTES: usize = 1 << 20;
+const MAX_ROW_BYTES: usize = 16 << 20;
 
 /// A row within the text of its [`Records`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl Records {
         let place = Place { taken: 0, line: 1, column: 0, rows: 0, next: Next::Line };
         let (text, spare) = (Vec::new(), Vec::new());
         let mut records = Self { source, name: name.to_owned(), format, text, spare, is_last: false, place };
-        while !records.is_last && records.text.len() < HEAD {
+        while !records.is_last && records.text.len() < SNIFFED_BYTES {
             records.refill()?;
         }
         if format == Format::Json {
@@ -173,9 +173,9 @@ impl Records {
                 Stop::More => {
                     self.text.drain(..self.place.taken);
                     self.place.taken = 0;
-                    if self.text.len() > LONGEST_ROW {
+                    if self.text.len() > MAX_ROW_BYTES {
                         let what = if self.place.next == Next::Line { "line" } else { "value" };
-                        return Err(self.error(format!("this {what} is longer than {} MiB", LONGEST_ROW >> 20)));
+                        return Err(self.error(format!("this {what} is longer than {} MiB", MAX_ROW_BYTES >> 20)));
                     }
                     self.refill()?;
                 }

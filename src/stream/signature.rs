@@ -21,7 +21,7 @@ const SIGNATURES: &[(&[u8], &str, &str)] = &[
     (b"\x1f\x8b", "packed with gzip twice", "unpack it once with `file.decompress`"),
 ];
 /// No such file is shorter.
-const SHORTEST: usize = 8;
+const MIN_LENGTH: usize = 8;
 
 /// What a file is that was to be delimited text; none if it may be that.
 pub fn of_text(start: &[u8]) -> Option<Diagnostic> {
@@ -35,7 +35,7 @@ pub fn of_text(start: &[u8]) -> Option<Diagnostic> {
         !magic.is_ascii() || magic.len() > 4 || has_controls || start.get(4..10) == Some(&b"1AY&SY"[..])
     };
     let found =
-        SIGNATURES.iter().find(|(magic, ..)| start.len() >= SHORTEST && start.starts_with(magic) && is_binary(magic));
+        SIGNATURES.iter().find(|(magic, ..)| start.len() >= MIN_LENGTH && start.starts_with(magic) && is_binary(magic));
     found.map(|(_, what, help)| Diagnostic::error(format!("the file is {what}, not delimited text")).help(*help))
 }
 

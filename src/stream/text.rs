@@ -14,7 +14,7 @@ use crate::diagnostic::Diagnostic;
 /// Stands for bytes that are no character.
 const NO_CHARACTER: u8 = 0xff;
 /// Letters of a text that are looked at to tell its encoding.
-const LOOKED_AT: usize = 256;
+const SAMPLE_CHARS: usize = 256;
 
 /// The text of one file.
 #[derive(Debug)]
@@ -291,7 +291,7 @@ pub fn other_encoding(text: &[u8]) -> Option<String> {
 
 /// Which UTF-16 a text seems to be that is none of UTF-8: every other byte of plain letters is zero.
 pub fn seems_utf16(start: &[u8]) -> Option<&'static str> {
-    let start = start.get(..start.len().min(LOOKED_AT) & !1)?;
+    let start = start.get(..start.len().min(SAMPLE_CHARS) & !1)?;
     let zeros = |first: usize| start.iter().skip(first).step_by(2).filter(|byte| **byte == 0).count();
     let most = start.len() / 2 * 3 / 4;
     match (zeros(0), zeros(1)) {

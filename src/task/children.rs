@@ -81,7 +81,7 @@ pub trait Children: Send + Sync {
     /// Starts an execution, or goes on with the one that an earlier attempt started.
     fn start(&self, wanted: Wanted) -> Starting;
 
-    /// Renders a field that [`Task::LATE`](crate::task::Task::LATE) names; `taskrun` gets these further names.
+    /// Renders a field that [`Task::DEFERRED`](crate::task::Task::DEFERRED) names; `taskrun` gets these further names.
     ///
     /// # Errors
     /// When an expression has no value.

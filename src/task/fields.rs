@@ -11,7 +11,7 @@ use serde::forward_to_deserialize_any;
 use serde_json::{Error, Map, Value};
 
 /// The message of the error that stands for "a template decides this later".
-pub(super) const LATER: &str = "decided by a template when the task runs";
+pub(super) const DECIDED_LATER: &str = "decided by a template when the task runs";
 
 /// A value to deserialize from.
 #[derive(Clone, Copy)]
@@ -138,11 +138,11 @@ impl<'de> Deserializer<'de> for Fields<'de> {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        if self.is_many_later() { Err(Error::custom(LATER)) } else { self.deserialize_any(visitor) }
+        if self.is_many_later() { Err(Error::custom(DECIDED_LATER)) } else { self.deserialize_any(visitor) }
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        if self.is_many_later() { Err(Error::custom(LATER)) } else { self.deserialize_any(visitor) }
+        if self.is_many_later() { Err(Error::custom(DECIDED_LATER)) } else { self.deserialize_any(visitor) }
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -161,7 +161,7 @@ impl<'de> Deserializer<'de> for Fields<'de> {
         visitor: V,
     ) -> Result<V::Value, Error> {
         match self.value {
-            _ if self.is_later() => Err(Error::custom(LATER)),
+            _ if self.is_later() => Err(Error::custom(DECIDED_LATER)),
             Value::Object(map) if map.len() == 1 => match map.iter().next() {
                 Some((variant, value)) => visitor.visit_enum(Variant { variant, content: self.child(value) }),
                 None => self.deserialize_any(visitor),
@@ -279,7 +279,7 @@ mod tests {
         let template = json!({"text": "x", "count": "{{ n }}", "flag": "{{ f }}"});
         assert!(read(template.clone(), true).is_ok());
         assert!(read(template, false).unwrap_err().contains("invalid type: string"));
-        assert_eq!(read(json!({"text": "x", "mode": "{{ m }}"}), true).unwrap_err(), LATER);
+        assert_eq!(read(json!({"text": "x", "mode": "{{ m }}"}), true).unwrap_err(), DECIDED_LATER);
     }
 
     #[test]

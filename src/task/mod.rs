@@ -64,14 +64,14 @@ pub trait Task: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// Those of [`Task::FILES`] that are a part of the flow, such as SQL: no task makes them.
     const DEFINITIONS: &'static [&'static str] = &[];
     /// The fields whose templates are not rendered before the task runs.
-    const LATE: &'static [&'static str] = &[];
+    const DEFERRED: &'static [&'static str] = &[];
     /// The fields to which an expression gives a text, be its result a list or a map.
-    const TEXTS: &'static [&'static str] = &[];
+    const STRINGIFY: &'static [&'static str] = &[];
     /// The fields of Kestra's task that are accepted and change nothing here, each with what to do instead. A field
     /// within another is written `outer.inner`.
     const WITHOUT_EFFECT: &'static [(&'static str, &'static str)] = &[];
     /// Whether there is work to do after the sub-tasks.
-    const CONCLUDES: bool = false;
+    const HAS_EPILOGUE: bool = false;
     /// How to ask what its target holds already, if it loads into one that can tell.
     const LEDGER: Option<Ledger> = None;
     /// How to ask what its source offers now, if it downloads from one.
@@ -95,7 +95,7 @@ pub trait Task: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// Does the work of one attempt.
     fn run(&self, context: &TaskContext) -> impl Future<Output = Result<Self::Outputs, TaskError>> + Send;
 
-    /// Does what is to be done when all sub-tasks have ended well, if [`Task::CONCLUDES`]; gives further outputs.
+    /// Does what is to be done when all sub-tasks have ended well, if [`Task::HAS_EPILOGUE`]; gives further outputs.
     fn conclude(&self, _context: &TaskContext) -> impl Future<Output = Result<Outputs, TaskError>> + Send {
         async { Ok(Outputs::new()) }
     }
@@ -189,8 +189,8 @@ impl TaskType {
             sql: T::SQL,
             files: T::FILES,
             definitions: T::DEFINITIONS,
-            late: T::LATE,
-            texts: T::TEXTS,
+            late: T::DEFERRED,
+            texts: T::STRINGIFY,
             without_effect: T::WITHOUT_EFFECT,
             ledger: T::LEDGER,
             source: T::SOURCE,
@@ -199,7 +199,7 @@ impl TaskType {
             outputs: T::output_schema,
             check: check::<T>,
             run: |fields, context| Box::pin(run::<T>(fields, context)),
-            conclude: if T::CONCLUDES {
+            conclude: if T::HAS_EPILOGUE {
                 Some(|fields, context| Box::pin(conclude::<T>(fields, context)))
             } else {
                 None

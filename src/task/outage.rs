@@ -8,11 +8,11 @@ use crate::web::backoff;
 use super::{ErrorClass, TaskContext, TaskError};
 
 /// The longest pause between two tries: what is back should not be waited for much longer.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const MAX_DELAY: Duration = Duration::from_secs(5);
 /// An attempt that got on for this long before it failed has met a new outage.
-const GOT_ON: Duration = Duration::from_secs(60);
+const MIN_PROGRESS: Duration = Duration::from_secs(60);
 /// Outages that one task gets over.
-const MOST_OUTAGES: u32 = 5;
+const MAX_OUTAGES: u32 = 5;
 
 /// What is known of an outage.
 pub struct Outage {
@@ -52,14 +52,14 @@ impl Outage {
         if error.class != ErrorClass::Transient {
             return None;
         }
-        if self.began.is_none() || now.duration_since(self.attempt) >= GOT_ON {
+        if self.began.is_none() || now.duration_since(self.attempt) >= MIN_PROGRESS {
             (self.began, self.failed) = (Some(now), 0);
             self.outages += 1;
         }
         self.failed += 1;
-        let pause = backoff::pause(self.failed, None, rand::random()).min(LONGEST_PAUSE);
+        let pause = backoff::pause(self.failed, None, rand::random()).min(MAX_DELAY);
         let lasted = self.began.map_or(Duration::ZERO, |began| now.duration_since(began));
-        (self.outages <= MOST_OUTAGES && lasted + pause <= self.timeout).then_some(pause)
+        (self.outages <= MAX_OUTAGES && lasted + pause <= self.timeout).then_some(pause)
     }
 }
 
@@ -92,11 +92,11 @@ mod tests {
         let away = TaskError::transient("away");
         let mut outage = outage(90);
         let mut now = outage.attempt;
-        for _ in 0..MOST_OUTAGES {
-            now += GOT_ON * 2;
+        for _ in 0..MAX_OUTAGES {
+            now += MIN_PROGRESS * 2;
             assert!(outage.pause(&away, now).is_some());
             outage.attempt = now;
         }
-        assert_eq!(outage.pause(&away, now + GOT_ON * 2), None);
+        assert_eq!(outage.pause(&away, now + MIN_PROGRESS * 2), None);
     }
 }

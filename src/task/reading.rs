@@ -52,7 +52,7 @@ pub(super) fn check<T: Task>(fields: &Value) -> Result<(), FieldError> {
         };
         // A field that is not known is wrong, whatever its value comes to.
         let is_unknown = error.message.starts_with("unknown field");
-        if is_unknown || (error.message != fields::LATER && !is_decided_later(&rest, &error)) {
+        if is_unknown || (error.message != fields::DECIDED_LATER && !is_decided_later(&rest, &error)) {
             let is_left_aside = !is_whole && error.message.starts_with("missing field");
             return if is_left_aside { Ok(()) } else { Err(error) };
         }

@@ -5,7 +5,7 @@ use serde::de::{Deserializer, Error as _};
 use serde_json::Value;
 
 use crate::fingerprint::Definition;
-use crate::stream::{ColumnType, Conversions, Encoding, Format, LARGEST_ROW, ReadOptions, TimeFormat};
+use crate::stream::{ColumnType, Conversions, Encoding, Format, MAX_ROW_BYTES, ReadOptions, TimeFormat};
 use crate::task::{Conflict, TaskError};
 
 /// Defines a struct with fields of its own, followed by those that say how a CSV file is read, which `fn csv` gives as
@@ -180,9 +180,9 @@ impl CsvFields {
         let mut conflicts = self.idle(format, by);
         conflicts.extend(self.named_twice());
         conflicts.extend(self.same_characters());
-        let too_large = self.max_row_bytes.filter(|size| *size > LARGEST_ROW as u64 || *size == 0);
+        let too_large = self.max_row_bytes.filter(|size| *size > MAX_ROW_BYTES as u64 || *size == 0);
         conflicts.extend(too_large.map(|_| {
-            Conflict::between(["max_row_bytes"], format!("a row has 1 byte at least and {LARGEST_ROW} bytes at most"))
+            Conflict::between(["max_row_bytes"], format!("a row has 1 byte at least and {MAX_ROW_BYTES} bytes at most"))
         }));
         conflicts
     }
@@ -355,7 +355,7 @@ impl CsvFields {
             comment: self.comment.unwrap_or_default(),
             skip_lines: self.skip_lines.unwrap_or_default(),
             max_row_bytes: match self.max_row_bytes {
-                Some(size) => usize::try_from(size).unwrap_or(LARGEST_ROW).min(LARGEST_ROW),
+                Some(size) => usize::try_from(size).unwrap_or(MAX_ROW_BYTES).min(MAX_ROW_BYTES),
                 None => ReadOptions::default().max_row_bytes,
             },
             null_strings: self.null_string.0,

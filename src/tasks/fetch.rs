@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// More rows than this do not belong into an execution's outputs.
-pub(super) const MOST_FETCHED: usize = 100_000;
+pub(super) const MAX_ROWS: usize = 100_000;
 
 /// What to do with the rows that a statement returns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]

@@ -4,24 +4,24 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-const FIRST: Duration = Duration::from_millis(200);
-const LONGEST: Duration = Duration::from_secs(30);
+const FIRST_DELAY: Duration = Duration::from_millis(200);
+const MAX_DELAY: Duration = Duration::from_secs(30);
 /// A server that asks for more than this is not waited for.
-const LONGEST_ASKED: Duration = Duration::from_secs(300);
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
 
 /// The pause after the `failed`th failure in a row (from 1): what the server asked for, else twice as long each time.
 /// `jitter` from 0 to 1 takes away up to half, so that many clients do not come back at the same moment.
 pub fn pause(failed: u32, asked: Option<Duration>, jitter: f64) -> Duration {
     if let Some(asked) = asked {
-        return asked.min(LONGEST_ASKED);
+        return asked.min(MAX_RETRY_AFTER);
     }
-    let doubled = FIRST.saturating_mul(1 << failed.saturating_sub(1).min(16));
-    doubled.min(LONGEST).mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0)
+    let doubled = FIRST_DELAY.saturating_mul(1 << failed.saturating_sub(1).min(16));
+    doubled.min(MAX_DELAY).mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0)
 }
 
 /// What to say of a server that asks for a longer pause than anybody should wait for.
 pub fn too_long(asked: Option<Duration>, now: DateTime<Utc>) -> Option<String> {
-    let asked = asked.filter(|asked| *asked > LONGEST_ASKED)?;
+    let asked = asked.filter(|asked| *asked > MAX_RETRY_AFTER)?;
     let until = chrono::TimeDelta::from_std(asked).ok().and_then(|asked| now.checked_add_signed(asked));
     let until = until.map_or("much later".to_owned(), |until| until.format("%Y-%m-%d %H:%M:%S UTC").to_string());
     Some(format!("the server asks not to be asked again before {until}"))
@@ -45,9 +45,9 @@ mod tests {
         assert_eq!(pause(1, None, 0.0), Duration::from_millis(200));
         assert_eq!(pause(3, None, 0.0), Duration::from_millis(800));
         assert_eq!(pause(3, None, 1.0), Duration::from_millis(400));
-        assert_eq!(pause(99, None, 0.0), LONGEST);
+        assert_eq!(pause(99, None, 0.0), MAX_DELAY);
         assert_eq!(pause(1, Some(Duration::from_secs(40)), 1.0), Duration::from_secs(40));
-        assert_eq!(pause(1, Some(Duration::from_secs(86_400)), 0.0), LONGEST_ASKED);
+        assert_eq!(pause(1, Some(Duration::from_secs(86_400)), 0.0), MAX_RETRY_AFTER);
     }
 
     #[test]
@@ -55,7 +55,7 @@ mod tests {
         let now = DateTime::parse_from_rfc2822("Wed, 21 Oct 2015 07:28:00 GMT").unwrap().to_utc();
         let said = too_long(Some(Duration::from_secs(86_400)), now).unwrap();
         assert_eq!(said, "the server asks not to be asked again before 2015-10-22 07:28:00 UTC");
-        assert_eq!(too_long(Some(LONGEST_ASKED), now), None);
+        assert_eq!(too_long(Some(MAX_RETRY_AFTER), now), None);
         assert_eq!(too_long(None, now), None);
         assert!(too_long(Some(Duration::MAX), now).is_some());
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// How long a server may take to accept a connection.
-pub const CONNECT: Duration = Duration::from_secs(20);
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Chooses ring for all TLS of this process; every call after the first changes nothing.
 ///
@@ -20,7 +20,7 @@ pub fn install_crypto() {
 /// # Errors
 /// When the system's root certificates cannot be read.
 pub fn client(idle: Duration) -> reqwest::Result<reqwest::Client> {
-    builder(CONNECT.min(idle), idle).build()
+    builder(CONNECT_TIMEOUT.min(idle), idle).build()
 }
 
 /// What makes such a client, with a time limit for the connection too.

@@ -13,7 +13,7 @@ use super::{NO_CONNECTION, Trouble};
 use crate::task::TaskError;
 
 /// Redirects in a row.
-const MOST: usize = 10;
+const MAX_REDIRECTS: usize = 10;
 
 /// Sends a request and follows redirects, ten at most. To another origin (scheme, host and port) goes a `GET` or `HEAD`
 /// alone, without the flow's headers; content goes nowhere but to the origin that was asked.
@@ -27,7 +27,7 @@ pub async fn send(what: &str, request: RequestBuilder) -> Result<Response, Troub
         let mut next = copy(&request);
         let response = once(what, &client, request, hop > 0).await?;
         let Some(target) = target(what, &response)? else { return Ok(response) };
-        if hop == MOST {
+        if hop == MAX_REDIRECTS {
             break;
         }
         redirect(what, &mut next, response.status(), target)?;

@@ -23,7 +23,7 @@ use crate::tasks;
 use crate::text;
 
 /// Names on one line of the summary.
-const MOST_NAMED: usize = 24;
+const MAX_NAMED: usize = 24;
 
 /// Runs a backfill until it has ended or the user stops it.
 ///
@@ -101,9 +101,9 @@ pub(super) fn summary(cells: &[Cell]) -> String {
         }
     }
     for (reason, names) in failed {
-        let more = names.len().saturating_sub(MOST_NAMED);
+        let more = names.len().saturating_sub(MAX_NAMED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let names: Vec<&str> = names.into_iter().take(MOST_NAMED).collect();
+        let names: Vec<&str> = names.into_iter().take(MAX_NAMED).collect();
         text.push_str(&format!("  failed: {reason}   {}{more}\n", names.join(", ")));
     }
     text

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::kit::Kit;
 use super::month::{Colour, MonthFacts, write_month};
-use super::{MONTH, MONTHS, SEED, YEAR, execute, serve, unpack};
+use super::{FIRST_MONTH, MONTHS, SEED, YEAR, execute, serve, unpack};
 use crate::cli::format::{bytes, seconds};
 use crate::cli::out::{errln, out, outln};
 use crate::cli::run::numbers;
@@ -54,7 +54,7 @@ pub(super) async fn show(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<
     let source = format!("http://{address}");
     let mut months = Vec::new();
     for (colour, times) in MONTHS {
-        months.push((colour, write_month(&kit.month(colour)?, colour, YEAR, MONTH, rows * times, SEED)?));
+        months.push((colour, write_month(&kit.month(colour)?, colour, YEAR, FIRST_MONTH, rows * times, SEED)?));
     }
     // Emulators that were left running have the tables of the last demo.
     let dataset = format!("jitney_demo_{}", clock::now().timestamp());
@@ -88,7 +88,7 @@ fn ended(state: &State) -> Exit {
 }
 
 async fn load(kit: &Kit, flow: &str, given: &[(&str, &str)], settings: &Arc<Settings>) -> anyhow::Result<State> {
-    let (year, month) = (YEAR.to_string(), format!("{MONTH:02}"));
+    let (year, month) = (YEAR.to_string(), format!("{FIRST_MONTH:02}"));
     execute(&kit.flow(flow), &[given, &[("year", &year), ("month", &month)]].concat(), settings).await
 }
 
@@ -100,7 +100,7 @@ fn table(loads: &[Load]) -> String {
         let outputs = load.state.tasks.values().find_map(|task| Some((numbers(&task.outputs)?, &task.outputs)));
         let Some((number, outputs)) = outputs else { continue };
         table.add_row([
-            load.colour.file_name(YEAR, MONTH),
+            load.colour.file_name(YEAR, FIRST_MONTH),
             load.name.to_owned(),
             thousands(load.rows),
             thousands(number("rows_loaded")),

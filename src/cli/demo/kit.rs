@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::month::Colour;
-use super::{MONTH, YEAR};
+use super::{FIRST_MONTH, YEAR};
 use crate::cli::target;
 use crate::config::Settings;
 
@@ -76,7 +76,7 @@ impl Kit {
     /// # Errors
     /// When the folder cannot be made.
     pub(super) fn month(&self, colour: Colour) -> io::Result<PathBuf> {
-        self.place(colour.as_str(), &colour.file_name(YEAR, MONTH))
+        self.place(colour.as_str(), &colour.file_name(YEAR, FIRST_MONTH))
     }
 
     /// Where the zone table goes; its folder exists.

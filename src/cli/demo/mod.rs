@@ -42,17 +42,17 @@ use month::{Colour, MonthFacts, write_month};
 /// The months of the demo: which taxis, and how many times `--rows` there are.
 const MONTHS: [(Colour, u64); 2] = [(Colour::Green, 1), (Colour::Yellow, 4)];
 pub(super) const YEAR: i32 = 2020;
-pub(super) const MONTH: u32 = 4;
+pub(super) const FIRST_MONTH: u32 = 4;
 const SEED: u64 = 1;
 /// More than this fills a disk.
-const MOST_ROWS: u64 = 1_000_000_000;
+const MAX_ROWS: u64 = 1_000_000_000;
 
 #[derive(Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
     /// Rows of the green month, 100 or more; the yellow one has four times as many [default: 50000, with --elt 5000]
-    #[arg(long, value_parser = clap::value_parser!(u64).range(100..=MOST_ROWS))]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(100..=MAX_ROWS))]
     rows: Option<u64>,
     /// By way of Cloud Storage into BigQuery, on emulators; `make demo-elt` starts them
     #[arg(long)]
@@ -75,7 +75,7 @@ enum Command {
         #[arg(long, default_value_t = YEAR)]
         year: i32,
         /// The month, 1 to 12
-        #[arg(long, default_value_t = MONTH, value_parser = clap::value_parser!(u32).range(1..=12))]
+        #[arg(long, default_value_t = FIRST_MONTH, value_parser = clap::value_parser!(u32).range(1..=12))]
         month: u32,
     },
 }
@@ -129,11 +129,11 @@ async fn show(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
     let source = format!("http://{address}");
     let mut loads = Vec::new();
     for (colour, times) in MONTHS {
-        let facts = write_month(&kit.month(colour)?, colour, YEAR, MONTH, rows * times, SEED)?;
+        let facts = write_month(&kit.month(colour)?, colour, YEAR, FIRST_MONTH, rows * times, SEED)?;
         let given = [
             ("taxi", colour.as_str()),
             ("year", &YEAR.to_string()),
-            ("month", &format!("{MONTH:02}")),
+            ("month", &format!("{FIRST_MONTH:02}")),
             ("source", &source),
         ];
         let state = execute(&kit.sample_flow("postgres_taxi.yaml"), &given, settings).await?;
@@ -195,7 +195,7 @@ fn table(loads: &[Load]) -> String {
         let spent = outputs.get("seconds").and_then(Value::as_f64).unwrap_or_default();
         let rate = |amount: u64| rate(&number, amount, spent);
         table.add_row([
-            load.colour.file_name(YEAR, MONTH),
+            load.colour.file_name(YEAR, FIRST_MONTH),
             thousands(load.facts.rows),
             thousands(number("rows_loaded")),
             thousands(number("rows_rejected")),
@@ -213,7 +213,7 @@ async fn check(connection: &Connection, loads: &[Load]) -> anyhow::Result<bool> 
     let mut agrees = true;
     for load in loads {
         let taxi = load.colour.as_str();
-        let file = format!("{taxi}_tripdata_{YEAR}-{MONTH:02}.csv");
+        let file = format!("{taxi}_tripdata_{YEAR}-{FIRST_MONTH:02}.csv");
         let sql = format!(
             "SELECT count(*), round(sum(total_amount) * 100)::bigint FROM {}.{taxi}_tripdata WHERE filename = $1",
             kit::SCHEMA
@@ -249,8 +249,8 @@ async fn chart(connection: &Connection) -> anyhow::Result<String> {
     let rows = rows.map_err(|error| explain("counting trips per day", &error))?;
     let found: BTreeMap<NaiveDate, u64> =
         rows.iter().map(|row| (row.get(0), row.get::<_, i64>(1).unsigned_abs())).collect();
-    let first = NaiveDate::from_ymd_opt(YEAR, MONTH, 1);
-    let days = first.iter().flat_map(|first| first.iter_days().take_while(|day| day.month() == MONTH));
+    let first = NaiveDate::from_ymd_opt(YEAR, FIRST_MONTH, 1);
+    let days = first.iter().flat_map(|first| first.iter_days().take_while(|day| day.month() == FIRST_MONTH));
     // A day without trips has its place in the chart too.
     let counts: Vec<_> = days.map(|day| (day, found.get(&day).copied().unwrap_or_default())).collect();
     Ok(chart::trips_per_day(&counts, 78))

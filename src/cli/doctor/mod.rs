@@ -125,14 +125,14 @@ fn home(settings: &Settings) -> Finding {
 }
 
 /// A month of trips and its load fit into this with room to spare.
-const ENOUGH_DISK_MIB: u64 = 5 * 1024;
+const MIN_FREE_MIB: u64 = 5 * 1024;
 
 async fn disk(settings: &Settings) -> Finding {
     let folder = settings.home.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
     let answer = ask(Path::new("df"), &["-Pk", &folder.to_string_lossy()]).await.unwrap_or_default();
     let free = answer.lines().nth(1).and_then(|line| line.split_whitespace().nth(3)?.parse::<u64>().ok());
     match free.map(|kib| kib / 1024) {
-        Some(mib) if mib >= ENOUGH_DISK_MIB => Finding::ok("disk", format!("{} GiB free", mib / 1024)),
+        Some(mib) if mib >= MIN_FREE_MIB => Finding::ok("disk", format!("{} GiB free", mib / 1024)),
         Some(mib) => Finding::missing(
             "disk",
             format!("{mib} MiB free"),

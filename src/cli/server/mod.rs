@@ -44,7 +44,7 @@ use alone::only_server;
 use lines::{Format, Lines};
 
 /// How long what is cut off after the grace may take to end.
-const CUT_TIMEOUT: Duration = Duration::from_secs(10);
+const ABORT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The variables that a server heeds.
 const VARIABLES: &str = "\
@@ -188,7 +188,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 /// Lets the first signal stop the server. Whatever a thread does that cannot be cut off, the process ends soon after the
 /// grace: what is under way goes on at the next start.
 fn stopping(grace: Duration, asked: CancellationToken, lines: Lines) -> Watch {
-    let most = grace.saturating_add(CUT_TIMEOUT);
+    let most = grace.saturating_add(ABORT_TIMEOUT);
     Watch::new(move || {
         asked.cancel();
         std::thread::sleep(most);

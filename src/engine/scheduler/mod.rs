@@ -28,7 +28,7 @@ use crate::engine::catalog::Catalog;
 use crate::engine::clock::Clock;
 use crate::engine::executor::Executor;
 use crate::engine::health::{Health, Part};
-use crate::flow::trigger::{On, SHORTEST_KEY};
+use crate::flow::trigger::{MIN_KEY_LENGTH, On};
 use crate::flow::{Flow, Trigger};
 use crate::id::ExecutionId;
 use crate::journal::{Happened, Progress, TriggerKey};
@@ -184,7 +184,7 @@ impl Scheduler {
         let is_closed = matches!(on, On::Webhook(webhook) if webhook.is_easily_guessed());
         (is_closed && self.is_reachable.load(Ordering::Relaxed)).then(|| {
             format!(
-                "the webhook is not answered: its key has fewer than {SHORTEST_KEY} characters, and other machines can \
+                "the webhook is not answered: its key has fewer than {MIN_KEY_LENGTH} characters, and other machines can \
                  reach this server; use letters and digits, some twenty of them"
             )
         })

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::ast::Invocation;
-use super::limits::OUTPUT;
+use super::limits::MAX_OUTPUT_BYTES;
 use super::machine::Machine;
 use super::value::{kind, to_text};
 use crate::diagnostic::nearest;
@@ -156,7 +156,11 @@ impl Call<'_> {
 
     /// Refuses to make a text of more bytes than a text may have.
     pub(super) fn room(&self, size: usize) -> Result<(), String> {
-        if size > OUTPUT { Err(format!("the text grows larger than {} MiB", OUTPUT >> 20)) } else { Ok(()) }
+        if size > MAX_OUTPUT_BYTES {
+            Err(format!("the text grows larger than {} MiB", MAX_OUTPUT_BYTES >> 20))
+        } else {
+            Ok(())
+        }
     }
 
     /// Counts work that a text's length does not show.

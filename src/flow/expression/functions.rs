@@ -14,7 +14,7 @@ use crate::flow::document;
 use crate::text::not_json;
 
 /// What a byte of YAML counts, which is slow to read.
-const YAML: usize = 32;
+const YAML_COST: usize = 32;
 
 const FILE: &[&str] = &["path", "namespace"];
 
@@ -105,7 +105,7 @@ fn from_json(call: &Call) -> Answer {
 
 fn from_yaml(call: &Call) -> Answer {
     let Some(Value::String(text)) = call.argument("yaml") else { return Ok(value(call, "yaml").clone()) };
-    call.spend(text.len().saturating_mul(YAML))?;
+    call.spend(text.len().saturating_mul(YAML_COST))?;
     document::from_yaml(text)
 }
 

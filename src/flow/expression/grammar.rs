@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::ExpressionError;
 use super::ast::{Argument, Expr, FILTER, Invocation, Kind, Link, Operator, Part, TEST};
 use super::lexer::Kind as Token;
-use super::limits::PARTS;
+use super::limits::MAX_PATH_LENGTH;
 use super::parser::Parser;
 
 type Parsed = Result<Expr, ExpressionError>;
@@ -104,8 +104,8 @@ impl Parser<'_> {
         let root = self.primary()?;
         let mut parts = Vec::new();
         loop {
-            if parts.len() > PARTS {
-                return Err(self.error(&format!("a name has more than {PARTS} parts")));
+            if parts.len() > MAX_PATH_LENGTH {
+                return Err(self.error(&format!("a name has more than {MAX_PATH_LENGTH} parts")));
             }
             if self.eat(".") {
                 parts.push(Part::Field(self.field()?));

@@ -5,31 +5,31 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::text::DEEPEST;
+use crate::text::MAX_DEPTH;
 
 /// How deep expressions, blocks, macros and calls of `render()` may nest.
-pub(super) const DEPTH: usize = 64;
+pub(super) const MAX_NESTING: usize = 64;
 /// How many steps into a value a dotted name may have.
-pub(super) const PARTS: usize = 64;
+pub(super) const MAX_PATH_LENGTH: usize = 64;
 /// How long a rendered text may be, in bytes.
-pub(super) const OUTPUT: usize = 16 << 20;
+pub(super) const MAX_OUTPUT_BYTES: usize = 16 << 20;
 /// How often loops may turn, all together.
-pub(super) const TURNS: u64 = 1_000_000;
-/// How large a value that an expression makes may be, in bytes and in units of [`NODE`].
-const VALUE: usize = 64 << 20;
+pub(super) const MAX_ITERATIONS: u64 = 1_000_000;
+/// How large a value that an expression makes may be, in bytes and in units of [`NODE_BYTES`].
+const MAX_VALUE_BYTES: usize = 64 << 20;
 /// What a value counts beside its text.
-pub(super) const NODE: usize = 32;
+pub(super) const NODE_BYTES: usize = 32;
 /// How much may be done in all, roughly in bytes handled.
-const WORK: u64 = 2 << 30;
+const MAX_COST: u64 = 2 << 30;
 /// How long programs of other languages may run, all together.
-const TIME: Duration = Duration::from_secs(5);
+const FOREIGN_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the templates of a task's fields may take.
-pub(super) const TASK: Duration = Duration::from_secs(30);
+pub(super) const TASK_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a condition may take, or a template for whose result somebody waits who called a webhook.
-pub(super) const CONDITION: Duration = Duration::from_secs(5);
+pub(super) const CONDITION_TIMEOUT: Duration = Duration::from_secs(5);
 /// The clock is looked at after so many steps, and before a step of this size.
-const STEPS: u32 = 64;
-const LARGE: usize = 1 << 16;
+const CLOCK_INTERVAL: u32 = 64;
+const LARGE_STEP: usize = 1 << 16;
 
 /// What is left for a text and for all that it renders.
 #[derive(Debug)]
@@ -52,12 +52,12 @@ impl Budget {
     /// Counts work.
     pub(super) fn spend(&self, units: usize) -> Result<(), String> {
         self.steps.set(self.steps.get().wrapping_add(1));
-        if (units >= LARGE || self.steps.get().is_multiple_of(STEPS)) && Instant::now() > self.end {
+        if (units >= LARGE_STEP || self.steps.get().is_multiple_of(CLOCK_INTERVAL)) && Instant::now() > self.end {
             return Err("this takes too long; do it in a script task".to_owned());
         }
         let spent = self.work.get().saturating_add(units as u64).saturating_add(1);
         self.work.set(spent);
-        if spent > WORK { Err("this takes too much work; do it in a script task".to_owned()) } else { Ok(()) }
+        if spent > MAX_COST { Err("this takes too much work; do it in a script task".to_owned()) } else { Ok(()) }
     }
 
     /// Counts the handling of a value, and refuses an oversized one.
@@ -73,12 +73,16 @@ impl Budget {
     /// Counts a turn of a loop.
     pub(super) fn turn(&self) -> Result<(), String> {
         self.turns.set(self.turns.get() + 1);
-        if self.turns.get() > TURNS { Err(format!("the loops turn more than {TURNS} times")) } else { Ok(()) }
+        if self.turns.get() > MAX_ITERATIONS {
+            Err(format!("the loops turn more than {MAX_ITERATIONS} times"))
+        } else {
+            Ok(())
+        }
     }
 
     /// Goes one level deeper; [`Budget::leave`] comes back.
     pub(super) fn enter(&self) -> Result<(), String> {
-        if self.depth.get() >= DEPTH * 2 {
+        if self.depth.get() >= MAX_NESTING * 2 {
             return Err("this nests too deeply; does a macro or a variable contain itself?".to_owned());
         }
         self.depth.set(self.depth.get() + 1);
@@ -87,7 +91,7 @@ impl Budget {
 
     /// Does work that is measured by the clock, in the time that is left.
     pub(super) fn timed<T>(&self, work: impl FnOnce(Duration) -> Result<T, String>) -> Result<T, String> {
-        let left = TIME.saturating_sub(self.time.get());
+        let left = FOREIGN_TIMEOUT.saturating_sub(self.time.get());
         let started = Instant::now();
         let done = work(left);
         self.time.set(self.time.get() + started.elapsed());
@@ -101,21 +105,26 @@ impl Budget {
 
 /// The size of a value.
 fn weigh(value: &Value) -> Result<usize, String> {
-    let size = size(value, DEEPEST).ok_or("the value nests too deeply")?;
-    if size > VALUE { Err(format!("the value is larger than {} MiB", VALUE >> 20)) } else { Ok(size) }
+    let size = size(value, MAX_DEPTH).ok_or("the value nests too deeply")?;
+    if size > MAX_VALUE_BYTES {
+        Err(format!("the value is larger than {} MiB", MAX_VALUE_BYTES >> 20))
+    } else {
+        Ok(size)
+    }
 }
 
 fn size(value: &Value, depth: usize) -> Option<usize> {
     let depth_left = depth.checked_sub(1)?;
     Some(
-        NODE + match value {
-            Value::String(text) => text.len(),
-            Value::Array(items) => items.iter().try_fold(0, |sum, item| Some(sum + size(item, depth_left)?))?,
-            Value::Object(map) => {
-                map.iter().try_fold(0, |sum, (key, item)| Some(sum + key.len() + size(item, depth_left)?))?
-            }
-            _ => 0,
-        },
+        NODE_BYTES
+            + match value {
+                Value::String(text) => text.len(),
+                Value::Array(items) => items.iter().try_fold(0, |sum, item| Some(sum + size(item, depth_left)?))?,
+                Value::Object(map) => {
+                    map.iter().try_fold(0, |sum, (key, item)| Some(sum + key.len() + size(item, depth_left)?))?
+                }
+                _ => 0,
+            },
     )
 }
 
@@ -131,7 +140,7 @@ mod tests {
     /// What a template spends, whether or not it has a value.
     fn spent(template: &str, large: &Value) -> u64 {
         let names = Map::from_iter([("large".to_owned(), large.clone())]);
-        let budget = Budget::until(Instant::now() + TASK);
+        let budget = Budget::until(Instant::now() + TASK_TIMEOUT);
         let template = parser::parse(template).unwrap_or_else(|error| panic!("{template}: {error}"));
         let _ = machine::evaluate(&template, &names, &Nowhere, &budget);
         budget.work.get()

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::ast::{Expr, Invocation, Kind, Link, Macro, Operator, Part, Template};
 use super::builtin::{Builtin, Call};
-use super::limits::{Budget, DEPTH, NODE};
+use super::limits::{Budget, MAX_NESTING, NODE_BYTES};
 use super::outside::Outside;
 use super::value::{is_truthy, kind, list, to_text};
 use super::{ExpressionError, Names, filters, functions, operators, parser, tests};
@@ -133,7 +133,7 @@ impl Machine<'_> {
                 Some(step) => step,
                 None => {
                     // To name what is there instead takes a look at all of it.
-                    let names = value.as_object().map_or(0, Map::len).saturating_mul(NODE);
+                    let names = value.as_object().map_or(0, Map::len).saturating_mul(NODE_BYTES);
                     let spent = self.budget.spend(names.saturating_add(key.len()));
                     spent.map_err(|message| failure(&whole.source, &message))?;
                     return Err(undefined(&whole.source, &walked, &value, &key));
@@ -268,13 +268,13 @@ impl Machine<'_> {
             }
             Value::String(text) if is_template(text) => {
                 let mut rendered = self.render_text(text)?;
-                for _ in 0..DEPTH {
+                for _ in 0..MAX_NESTING {
                     match &rendered {
                         Value::String(text) if again && is_template(text) => rendered = self.render_text(text)?,
                         _ => return Ok(rendered),
                     }
                 }
-                Err(format!("the text still holds a template after {DEPTH} rounds; does it contain itself?"))
+                Err(format!("the text still holds a template after {MAX_NESTING} rounds; does it contain itself?"))
             }
             other => Ok(other.clone()),
         }

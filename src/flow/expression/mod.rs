@@ -85,7 +85,7 @@ impl std::error::Error for ExpressionError {}
 /// # Errors
 /// When a template is malformed, names what is not there, or takes more than it may.
 pub fn render(value: &Value, names: &Names, outside: &dyn Outside) -> Result<Value, ExpressionError> {
-    render_until(value, names, outside, Instant::now() + limits::TASK)
+    render_until(value, names, outside, Instant::now() + limits::TASK_TIMEOUT)
 }
 
 /// The same in the little time of a condition, or of somebody who waits for an answer.
@@ -93,7 +93,7 @@ pub fn render(value: &Value, names: &Names, outside: &dyn Outside) -> Result<Val
 /// # Errors
 /// As [`render`].
 pub fn render_soon(value: &Value, names: &Names, outside: &dyn Outside) -> Result<Value, ExpressionError> {
-    render_until(value, names, outside, Instant::now() + limits::CONDITION)
+    render_until(value, names, outside, Instant::now() + limits::CONDITION_TIMEOUT)
 }
 
 fn render_until(value: &Value, names: &Names, outside: &dyn Outside, end: Instant) -> Result<Value, ExpressionError> {

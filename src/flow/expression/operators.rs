@@ -196,8 +196,8 @@ pub(super) fn range(start: &Value, end: &Value, step: i64) -> Result<Value, Stri
         return Err("a range cannot have a step of 0".to_owned());
     }
     let count = if distance.signum() * step_size.signum() < 0 { 0 } else { distance / step_size + 1 };
-    if count > i128::from(super::limits::TURNS) {
-        return Err(format!("the range has {count} items, more than {}", super::limits::TURNS));
+    if count > i128::from(super::limits::MAX_ITERATIONS) {
+        return Err(format!("the range has {count} items, more than {}", super::limits::MAX_ITERATIONS));
     }
     Ok((0..count).map(|index| Value::from((i128::from(start) + index * step_size) as i64)).collect())
 }

@@ -3,7 +3,7 @@
 use super::ExpressionError;
 use super::ast::{Expr, Invocation, Macro, Node, Template};
 use super::lexer::{Kind, Token, tokens};
-use super::limits::DEPTH;
+use super::limits::MAX_NESTING;
 use crate::diagnostic::nearest;
 
 /// The tags that begin something.
@@ -100,8 +100,8 @@ impl Parser<'_> {
         &mut self,
         part: impl FnOnce(&mut Self) -> Result<T, ExpressionError>,
     ) -> Result<T, ExpressionError> {
-        if self.depth >= DEPTH {
-            return Err(self.error(&format!("this nests deeper than {DEPTH} levels")));
+        if self.depth >= MAX_NESTING {
+            return Err(self.error(&format!("this nests deeper than {MAX_NESTING} levels")));
         }
         self.depth += 1;
         let result = part(self);

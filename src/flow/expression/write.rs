@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::ast::{Expr, Node};
-use super::limits::OUTPUT;
+use super::limits::MAX_OUTPUT_BYTES;
 use super::machine::{Failure, Machine, failure};
 use super::value::{kind, to_text};
 
@@ -45,8 +45,8 @@ impl Machine<'_> {
 
     fn put(&self, text: &str, source: &str, out: &mut String) -> Result<(), Failure> {
         self.budget.spend(text.len()).map_err(|message| failure(source, &message))?;
-        if out.len() + text.len() > OUTPUT {
-            return Err(failure(source, &format!("the text grows larger than {} MiB", OUTPUT >> 20)));
+        if out.len() + text.len() > MAX_OUTPUT_BYTES {
+            return Err(failure(source, &format!("the text grows larger than {} MiB", MAX_OUTPUT_BYTES >> 20)));
         }
         out.push_str(text);
         Ok(())

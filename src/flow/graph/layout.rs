@@ -10,7 +10,7 @@ const BESIDE: i32 = 22;
 /// Space between a frame and what is in it.
 const INSET: i32 = 16;
 /// How many stand side by side before a new row begins.
-const ROW: usize = 4;
+const MAX_COLUMNS: usize = 4;
 /// A line of text in a box, and the width of a letter of the two sizes.
 pub(super) const LINE: i32 = 17;
 pub(super) const LETTER: i32 = 8;
@@ -249,7 +249,7 @@ fn rows(plans: Vec<Plan<'_>>) -> Plan<'_> {
     let mut left = plans.into_iter().peekable();
     let mut rows = Vec::new();
     while left.peek().is_some() {
-        rows.push(Plan { tail: None, head: None, ..beside(left.by_ref().take(ROW).collect()) });
+        rows.push(Plan { tail: None, head: None, ..beside(left.by_ref().take(MAX_COLUMNS).collect()) });
     }
     let plan = stack(rows);
     Plan { head: Some((plan.width / 2, 0)), tail: Some((plan.width / 2, plan.height)), ..plan }

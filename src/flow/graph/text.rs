@@ -3,7 +3,7 @@
 use crate::flow::graph::{Graph, Lane, Node, Order, clip};
 
 /// The most letters of what is said in a frame's head.
-const HEAD: usize = 64;
+const MAX_HEADER_LENGTH: usize = 64;
 
 pub(super) fn write(graph: &Graph) -> String {
     let mut lines = vec![format!("{}  ({})", graph.id, graph.namespace)];
@@ -83,7 +83,7 @@ fn frame(graph: &Graph, node: &Node, above: bool, below: bool) -> Vec<String> {
     let compartments: Vec<Vec<String>> = node.lanes.iter().map(|lane| compartment(graph, lane)).collect();
     let said = [node.detail.clone(), node.notes.join(", "), origins(graph, node)];
     let said: Vec<String> = said.into_iter().filter(|part| !part.is_empty()).collect();
-    let said = clip(&said.join("  "), HEAD);
+    let said = clip(&said.join("  "), MAX_HEADER_LENGTH);
     let title = format!(" {} · {}{} ", node.id, node.kind, if said.is_empty() { said } else { format!("  {said}") });
     let widest = compartments.iter().flatten().map(|line| count(line)).max().unwrap_or_default();
     let inner = (widest + 1).max(count(&title) + 2);

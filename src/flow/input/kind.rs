@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::duration::Span;
 use crate::flow::document::from_yaml;
-use crate::text::{DEEPEST, nests_too_deeply, not_json, plain};
+use crate::text::{MAX_DEPTH, nests_too_deeply, not_json, plain};
 
 /// The types of inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -180,7 +180,7 @@ fn from_text(given: &Value, what: &str, read: impl Fn(&str) -> Result<Value, Str
         Value::String(text) => read(text),
         other => Ok(other.clone()),
     }?;
-    if nests_too_deeply(&value) { Err(format!("this nests deeper than {DEEPEST} levels")) } else { Ok(value) }
+    if nests_too_deeply(&value) { Err(format!("this nests deeper than {MAX_DEPTH} levels")) } else { Ok(value) }
 }
 
 /// A list, or a text that is one: in JSON, or with commas.

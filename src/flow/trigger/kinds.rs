@@ -63,12 +63,12 @@ pub struct Webhook {
 }
 
 /// The least letters of a webhook's key that nobody guesses.
-pub const SHORTEST_KEY: usize = 16;
+pub const MIN_KEY_LENGTH: usize = 16;
 
 impl Webhook {
     /// Whether the key is so short that somebody might guess it.
     pub fn is_easily_guessed(&self) -> bool {
-        self.key.chars().count() < SHORTEST_KEY
+        self.key.chars().count() < MIN_KEY_LENGTH
     }
 }
 

@@ -20,7 +20,7 @@ pub use arrival::{Depth, FileArrival};
 pub use condition::{Condition, Context};
 pub use cron::Times;
 pub use filter::Where;
-pub use kinds::{Backfill, FlowEnd, HttpPoll, Recover, SHORTEST_KEY, Schedule, Webhook};
+pub use kinds::{Backfill, FlowEnd, HttpPoll, MIN_KEY_LENGTH, Recover, Schedule, Webhook};
 pub use upstream::{NaiveTimeText, Preconditions, Status, TimeWindow, Upstream, UpstreamFlow, WindowKind};
 
 /// A trigger of a flow.

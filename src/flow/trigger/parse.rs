@@ -18,7 +18,7 @@ use crate::task::{is_template, read};
 const ROOTS: &[&str] = &["trigger", "response", "flow", "labels", "vars"];
 
 /// How deep conditions may stand within conditions.
-const DEEPEST: usize = 20;
+const MAX_DEPTH: usize = 20;
 
 impl Parser<'_> {
     /// The flow's triggers. `inputs` are what an execution may be given.
@@ -219,8 +219,8 @@ impl Parser<'_> {
             self.find(path, Diagnostic::error("this is not a list of conditions").help("write `- type: weekend`"));
             return Vec::new();
         };
-        if depth > DEEPEST {
-            self.find(path, Diagnostic::error(format!("conditions stand more than {DEEPEST} deep in one another")));
+        if depth > MAX_DEPTH {
+            self.find(path, Diagnostic::error(format!("conditions stand more than {MAX_DEPTH} deep in one another")));
             return Vec::new();
         }
         let conditions = items.iter().enumerate();

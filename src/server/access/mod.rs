@@ -32,14 +32,14 @@ pub struct User {
 }
 
 /// The least letters of a password or token.
-const SHORTEST: usize = 12;
+const MIN_SECRET_LENGTH: usize = 12;
 
 /// What is wrong with a password or a token, if anything is.
 pub(super) fn secret_problem(what: &str, secret: &str) -> Option<String> {
-    let is_short = secret.chars().count() < SHORTEST;
+    let is_short = secret.chars().count() < MIN_SECRET_LENGTH;
     match secret.trim().is_empty() {
         true => Some(format!("{what} is empty")),
-        false => is_short.then(|| format!("{what} has fewer than {SHORTEST} characters")),
+        false => is_short.then(|| format!("{what} has fewer than {MIN_SECRET_LENGTH} characters")),
     }
 }
 

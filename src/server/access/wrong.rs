@@ -9,13 +9,13 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 /// How long the answer to a wrong login takes.
-const DELAY: Duration = Duration::from_millis(250);
+const RESPONSE_DELAY: Duration = Duration::from_millis(250);
 /// How many wrong logins of one address are answered at a time; whoever logs in rightly never waits.
-const AT_A_TIME: usize = 8;
+const MAX_CONCURRENT: usize = 8;
 /// How many addresses have turns of their own; all further ones share theirs.
-const MOST_PEERS: usize = 256;
+const MAX_PEERS: usize = 256;
 /// How often there is a line about wrong logins.
-const LINE_INTERVAL: Duration = Duration::from_secs(10);
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Slows wrong logins down and reports them. Clones are one and the same.
 #[derive(Clone)]
@@ -40,7 +40,7 @@ struct Peer {
 
 impl Default for Turns {
     fn default() -> Self {
-        Self { peers: HashMap::new(), others: Arc::new(Semaphore::new(AT_A_TIME)) }
+        Self { peers: HashMap::new(), others: Arc::new(Semaphore::new(MAX_CONCURRENT)) }
     }
 }
 
@@ -49,14 +49,14 @@ impl Turns {
     /// waits for nothing.
     fn of(&mut self, peer: Option<IpAddr>, now: Instant) -> Arc<Semaphore> {
         let peer = peer.map(network);
-        if !self.peers.contains_key(&peer) && self.peers.len() >= MOST_PEERS {
+        if !self.peers.contains_key(&peer) && self.peers.len() >= MAX_PEERS {
             let idle = self.peers.iter().filter(|(_, peer)| Arc::strong_count(&peer.turns) == 1);
             let Some(oldest) = idle.min_by_key(|(_, peer)| peer.last).map(|(address, _)| *address) else {
                 return self.others.clone();
             };
             self.peers.remove(&oldest);
         }
-        let turns = || Peer { turns: Arc::new(Semaphore::new(AT_A_TIME)), last: now };
+        let turns = || Peer { turns: Arc::new(Semaphore::new(MAX_CONCURRENT)), last: now };
         let peer = self.peers.entry(peer).or_insert_with(turns);
         peer.last = now;
         peer.turns.clone()
@@ -93,14 +93,14 @@ impl WrongLogins {
         let turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner).of(address, Instant::now());
         // The semaphore is never closed; if it were, there would be no turn to wait for.
         let _turn = turns.acquire().await;
-        tokio::time::sleep(DELAY).await;
+        tokio::time::sleep(RESPONSE_DELAY).await;
     }
 }
 
 impl Lines {
     /// The line about a wrong login, unless there has been one just now.
     fn line(&mut self, peer: Option<SocketAddr>, now: Instant) -> Option<String> {
-        if self.last.is_some_and(|last| now - last < LINE_INTERVAL) {
+        if self.last.is_some_and(|last| now - last < LOG_INTERVAL) {
             self.left_out += 1;
             return None;
         }
@@ -126,7 +126,7 @@ mod tests {
         for millis in 0..500 {
             assert_eq!(lines.line(peer, start + Duration::from_millis(millis)), None);
         }
-        let later = lines.line(peer, start + LINE_INTERVAL).unwrap();
+        let later = lines.line(peer, start + LOG_INTERVAL).unwrap();
         assert_eq!(later, "wrong login or token from 10.0.0.7 (500 more since the last such line)");
     }
 
@@ -134,21 +134,21 @@ mod tests {
     async fn wrong_logins_take_their_time_and_only_so_many_are_answered_at_once() {
         let wrong = WrongLogins::new(|_| {});
         let start = Instant::now();
-        futures_util::future::join_all((0..AT_A_TIME * 2).map(|_| wrong.wait(None))).await;
-        assert!(start.elapsed() >= DELAY * 2, "{:?}", start.elapsed());
+        futures_util::future::join_all((0..MAX_CONCURRENT * 2).map(|_| wrong.wait(None))).await;
+        assert!(start.elapsed() >= RESPONSE_DELAY * 2, "{:?}", start.elapsed());
     }
 
     #[tokio::test]
     async fn each_address_has_turns_of_its_own_and_they_take_no_more_memory() {
         let (mut turns, now) = (Turns::default(), Instant::now());
         let peer = |number: usize| format!("10.0.{}.{}", number / 256, number % 256).parse().ok();
-        let all = turns.of(peer(0), now).acquire_many_owned(u32::try_from(AT_A_TIME).unwrap()).await.unwrap();
+        let all = turns.of(peer(0), now).acquire_many_owned(u32::try_from(MAX_CONCURRENT).unwrap()).await.unwrap();
         assert_eq!(turns.of(peer(0), now).available_permits(), 0);
-        for number in 1..MOST_PEERS * 4 {
+        for number in 1..MAX_PEERS * 4 {
             let later = now + Duration::from_millis(u64::try_from(number).unwrap());
-            assert_eq!(turns.of(peer(number), later).available_permits(), AT_A_TIME);
+            assert_eq!(turns.of(peer(number), later).available_permits(), MAX_CONCURRENT);
         }
-        assert_eq!(turns.peers.len(), MOST_PEERS);
+        assert_eq!(turns.peers.len(), MAX_PEERS);
         assert_eq!(turns.of(peer(0), now).available_permits(), 0, "one whose turns are taken is remembered");
         drop(all);
         let [one, two, other] = ["2001:db8::1", "2001:db8::ffff:1", "2001:db8:0:1::1"].map(|text| text.parse().ok());

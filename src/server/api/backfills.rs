@@ -28,7 +28,7 @@ use crate::text::plain;
 type Shown = Result<Json<BackfillShape>, Problem>;
 
 /// The most partitions that run at a time.
-const MOST_PARALLEL: u32 = 64;
+const MAX_PARALLEL: u32 = 64;
 
 /// A backfill that is asked for.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -137,8 +137,8 @@ impl BackfillRequest {
         if self.trigger.is_some() && self.every.is_some() {
             return Err(Problem::wrong("`trigger` and `every` cannot both be given"));
         }
-        if !(1..=MOST_PARALLEL).contains(&self.parallel) {
-            let message = format!("`parallel` is {}; it goes from 1 to {MOST_PARALLEL}", self.parallel);
+        if !(1..=MAX_PARALLEL).contains(&self.parallel) {
+            let message = format!("`parallel` is {}; it goes from 1 to {MAX_PARALLEL}", self.parallel);
             return Err(Problem::wrong(message));
         }
         Ok(BackfillSpec {

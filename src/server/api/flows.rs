@@ -15,7 +15,7 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::backfill::Wanted;
 use crate::engine::catalog::Entry;
 use crate::engine::missing_files;
-use crate::flow::{LARGEST_FLOW, parse};
+use crate::flow::{MAX_FLOW_BYTES, parse};
 use crate::server::App;
 use crate::server::api::apart::apart;
 use crate::server::api::form::{Upload, broken};
@@ -80,7 +80,7 @@ async fn save(app: &Arc<App>, text: String) -> Result<Json<Value>, Problem> {
 /// The namespace and the id that a text names; empty where it names none.
 fn name_of(text: &str) -> (String, String) {
     // One that is too large is refused when it is read as a flow.
-    let text = if text.len() > LARGEST_FLOW { "" } else { text };
+    let text = if text.len() > MAX_FLOW_BYTES { "" } else { text };
     let value = crate::flow::from_yaml(text).unwrap_or_default();
     let part = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     (part("namespace"), part("id"))

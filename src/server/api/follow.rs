@@ -127,7 +127,7 @@ pub(super) async fn logs(
 }
 
 /// Lines that are read at a time.
-const PAGE: u32 = 500;
+const PAGE_SIZE: u32 = 500;
 
 /// Reads a log as it grows. What is heard only says when to look: who hears of a thousand lines at once misses some.
 struct LogReader {
@@ -143,9 +143,9 @@ struct LogReader {
 impl LogReader {
     /// The next lines; none when the journal cannot be read.
     fn read_on(&mut self) -> Option<Vec<Numbered>> {
-        let lines = self.app.executor.journal().logs_after(&self.id, self.last, PAGE).ok()?;
+        let lines = self.app.executor.journal().logs_after(&self.id, self.last, PAGE_SIZE).ok()?;
         self.last = lines.last().map_or(self.last, |(number, _)| *number);
-        self.has_more = lines.len() == PAGE as usize;
+        self.has_more = lines.len() == PAGE_SIZE as usize;
         Some(lines)
     }
 

@@ -12,17 +12,17 @@ use futures_util::TryStreamExt;
 use tokio::io::AsyncWriteExt;
 
 use crate::server::App;
-use crate::server::api::LARGEST_TEXT;
+use crate::server::api::MAX_TEXT_BYTES;
 use crate::server::api::problem::Problem;
 
 /// The largest text field.
-const LARGEST_FIELD: usize = 1 << 20;
+const MAX_FIELD_BYTES: usize = 1 << 20;
 /// The most parts of a form, files included.
-const MOST_PARTS: usize = 1000;
+const MAX_PARTS: usize = 1000;
 /// How much is read of a form in search of the next part. A part's own header lines are far shorter.
-const LARGEST_HEAD: usize = 1 << 20;
+const MAX_HEADER_BYTES: usize = 1 << 20;
 /// The longest file name that is kept, in bytes: file systems take 255, and what is made of a file adds to its name.
-const LONGEST_NAME: usize = 160;
+const MAX_NAME_BYTES: usize = 160;
 
 /// A form that has not been read yet, or none.
 pub(crate) struct Upload {
@@ -44,7 +44,7 @@ impl<S: Send + Sync> FromRequest<S> for Upload {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
         use axum::response::IntoResponse;
-        let ahead = Arc::new(AtomicUsize::new(LARGEST_HEAD));
+        let ahead = Arc::new(AtomicUsize::new(MAX_HEADER_BYTES));
         let left = ahead.clone();
         let request = request.map(|body| {
             let counted = body.into_data_stream().and_then(move |piece: Bytes| {
@@ -63,7 +63,7 @@ impl<S: Send + Sync> FromRequest<S> for Upload {
 
 /// The form has no parts where they should be.
 #[derive(Debug, thiserror::Error)]
-#[error("the form has no part within {LARGEST_HEAD} bytes")]
+#[error("the form has no part within {MAX_HEADER_BYTES} bytes")]
 struct NoParts;
 
 /// Inputs of an execution. Files of the form lie in a folder that goes with this value.
@@ -94,9 +94,9 @@ impl Form {
         let mut read = Self::default();
         let Upload { form: Some(mut form), ahead } = upload else { return Ok(read) };
         while let Some(mut field) = form.next_field().await.map_err(broken)? {
-            ahead.store(LARGEST_HEAD, Ordering::Relaxed);
-            if read.inputs.len() >= MOST_PARTS {
-                return Err(Problem::wrong(format!("the form has more than {MOST_PARTS} parts")));
+            ahead.store(MAX_HEADER_BYTES, Ordering::Relaxed);
+            if read.inputs.len() >= MAX_PARTS {
+                return Err(Problem::wrong(format!("the form has more than {MAX_PARTS} parts")));
             }
             let name = field.name().unwrap_or_default().to_owned();
             let value = match field.file_name().map(plain_name) {
@@ -113,12 +113,12 @@ impl Form {
         while let Some(piece) = piece(field, ahead).await? {
             bytes.extend_from_slice(&piece);
             self.texts += piece.len();
-            if bytes.len() > LARGEST_FIELD {
-                let message = format!("the field `{name}` has more than {LARGEST_FIELD} bytes; send it as a file");
+            if bytes.len() > MAX_FIELD_BYTES {
+                let message = format!("the field `{name}` has more than {MAX_FIELD_BYTES} bytes; send it as a file");
                 return Err(Problem::wrong(message));
             }
-            if self.texts > LARGEST_TEXT {
-                return Err(Problem::wrong(format!("the form's fields have more than {LARGEST_TEXT} bytes in all")));
+            if self.texts > MAX_TEXT_BYTES {
+                return Err(Problem::wrong(format!("the form's fields have more than {MAX_TEXT_BYTES} bytes in all")));
             }
         }
         String::from_utf8(bytes).map_err(|_| Problem::wrong(format!("the field `{name}` is not UTF-8 text")))
@@ -148,7 +148,7 @@ impl Form {
 /// The next piece of a part.
 async fn piece(field: &mut Field<'_>, ahead: &AtomicUsize) -> Result<Option<Bytes>, Problem> {
     let piece = field.chunk().await.map_err(broken)?;
-    ahead.store(LARGEST_HEAD, Ordering::Relaxed);
+    ahead.store(MAX_HEADER_BYTES, Ordering::Relaxed);
     Ok(piece)
 }
 
@@ -173,11 +173,11 @@ fn plain_name(name: &str) -> String {
 
 /// A name of which the middle is left out where it is too long: the end says what kind of file it is.
 fn shortened(name: &str) -> String {
-    if name.len() <= LONGEST_NAME {
+    if name.len() <= MAX_NAME_BYTES {
         return name.to_owned();
     }
     let (start, end) =
-        (name.floor_char_boundary(LONGEST_NAME / 2), name.ceil_char_boundary(name.len() - LONGEST_NAME / 2));
+        (name.floor_char_boundary(MAX_NAME_BYTES / 2), name.ceil_char_boundary(name.len() - MAX_NAME_BYTES / 2));
     format!("{}{}", &name[..start], &name[end..])
 }
 
@@ -194,7 +194,10 @@ mod tests {
         }
         for letter in ["a", "ä", "語"] {
             let plain = plain_name(&format!("{}.csv.gz", letter.repeat(300)));
-            assert!(plain.len() <= LONGEST_NAME && plain.starts_with(letter) && plain.ends_with(".csv.gz"), "{plain}");
+            assert!(
+                plain.len() <= MAX_NAME_BYTES && plain.starts_with(letter) && plain.ends_with(".csv.gz"),
+                "{plain}"
+            );
         }
     }
 }

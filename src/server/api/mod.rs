@@ -27,7 +27,7 @@ use utoipa::OpenApi;
 use crate::server::App;
 
 /// The largest flow that is taken, and the largest body of a webhook.
-const LARGEST_TEXT: usize = 4 << 20;
+const MAX_TEXT_BYTES: usize = 4 << 20;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -79,7 +79,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/triggers/search", get(triggers::search))
         .route("/plugins", get(plugins::list))
         .route("/openapi.json", get(async || Json(Description::openapi())))
-        .layer(DefaultBodyLimit::max(LARGEST_TEXT))
+        .layer(DefaultBodyLimit::max(MAX_TEXT_BYTES))
         .with_state(app);
     under_both(api)
 }
@@ -88,7 +88,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
 pub(super) fn webhooks(app: Arc<App>) -> Router {
     let webhook = post(executions::webhook).get(executions::webhook).put(executions::webhook);
     let api = Router::new().route("/executions/webhook/{namespace}/{id}/{key}", webhook);
-    under_both(api.layer(DefaultBodyLimit::max(LARGEST_TEXT)).with_state(app))
+    under_both(api.layer(DefaultBodyLimit::max(MAX_TEXT_BYTES)).with_state(app))
 }
 
 fn under_both(api: Router) -> Router {

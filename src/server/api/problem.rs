@@ -19,7 +19,7 @@ use crate::server::App;
 use crate::text::chain;
 
 /// No refusal of the framework has more bytes.
-const LONGEST: usize = 64 << 10;
+const MAX_MESSAGE_BYTES: usize = 64 << 10;
 
 /// Why a request was not served.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -103,7 +103,7 @@ pub(crate) async fn in_json(response: Response) -> Response {
         return response;
     }
     let (mut parts, body) = response.into_parts();
-    let text = axum::body::to_bytes(body, LONGEST).await.unwrap_or_default();
+    let text = axum::body::to_bytes(body, MAX_MESSAGE_BYTES).await.unwrap_or_default();
     let said = String::from_utf8_lossy(&text);
     let reason = status.canonical_reason().unwrap_or("refused");
     let message = match status {

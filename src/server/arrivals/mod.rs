@@ -30,12 +30,12 @@ pub use bucket::Buckets;
 pub use folder::Local;
 
 /// How soon to ask again while an execution of the trigger is under way, and the soonest after a failure.
-const SOON: Duration = Duration::from_secs(1);
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// How often to look whether there is something new to look at.
-const GLANCE: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How many answers are waited for at a time, and how many folders are listed.
-const AT_A_TIME: usize = 64;
+const MAX_CONCURRENT: usize = 64;
 
 /// A file that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,7 +143,7 @@ impl Arrivals {
         client: reqwest::Client,
     ) -> Self {
         let health = scheduler.health().clone();
-        let (polls, listings) = (Semaphore::new(AT_A_TIME), Semaphore::new(AT_A_TIME));
+        let (polls, listings) = (Semaphore::new(MAX_CONCURRENT), Semaphore::new(MAX_CONCURRENT));
         Self { scheduler, journal, places, client, health, polls, listings }
     }
 
@@ -161,7 +161,8 @@ impl Arrivals {
             for (key, one) in watched.extract_if(|_, one| one.due <= now) {
                 looked_at.insert(looks.spawn(self.clone().look_in_turn(one)).id(), key);
             }
-            let next = watched.values().map(|one| one.due).min().unwrap_or(now + GLANCE).min(now + GLANCE);
+            let next =
+                watched.values().map(|one| one.due).min().unwrap_or(now + POLL_INTERVAL).min(now + POLL_INTERVAL);
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 Some(looked) = looks.join_next_with_id(), if !looks.is_empty() => match looked {
@@ -221,7 +222,7 @@ impl Arrivals {
                     Failed::Place(problem) => self.scheduler.note_problem(&one.key, Some(problem)),
                     Failed::Machine(problem) => self.health.bad(Part::Arrivals, problem),
                 }
-                one.due = Instant::now() + interval.max(SOON);
+                one.due = Instant::now() + interval.max(RETRY_DELAY);
             }
         }
     }

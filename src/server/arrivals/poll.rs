@@ -4,7 +4,7 @@ use futures_util::StreamExt;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
-use super::{Arrivals, Failed, SOON, Watched};
+use super::{Arrivals, Failed, RETRY_DELAY, Watched};
 use crate::clock;
 use crate::flow::trigger::HttpPoll;
 use crate::secret::hide_address;
@@ -12,23 +12,23 @@ use crate::text::{json_or_text, plain};
 use crate::web::{follow, reason};
 
 /// The most that is read of an answer.
-const MOST: usize = 1 << 20;
+const MAX_BODY_BYTES: usize = 1 << 20;
 
 /// The longest that one look takes: an answer may come drop by drop.
-const LONGEST: Duration = Duration::from_secs(60);
+const POLL_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Arrivals {
     /// [Asks](Self::ask), and gives up when that takes too long.
     pub(super) async fn ask_in_time(&self, poll: &HttpPoll, one: &mut Watched) -> Result<Option<Duration>, Failed> {
-        let asked = tokio::time::timeout(LONGEST, self.ask(poll, one)).await;
-        asked.unwrap_or_else(|_| Err(Failed::Place(format!("no whole answer within {} s", LONGEST.as_secs()))))
+        let asked = tokio::time::timeout(POLL_TIMEOUT, self.ask(poll, one)).await;
+        asked.unwrap_or_else(|_| Err(Failed::Place(format!("no whole answer within {} s", POLL_TIMEOUT.as_secs()))))
     }
 
     /// Asks once, and starts an execution if the answer is the one that is waited for. How soon to ask again, if
     /// sooner than usual.
     async fn ask(&self, poll: &HttpPoll, one: &mut Watched) -> Result<Option<Duration>, Failed> {
         if self.must_wait(one)? {
-            return Ok(Some(SOON));
+            return Ok(Some(RETRY_DELAY));
         }
         let response = self.answer(poll, one).await?;
         let is_it = match &poll.condition {
@@ -70,8 +70,8 @@ impl Arrivals {
         let (mut body, mut parts) = (Vec::new(), answer.bytes_stream());
         while let Some(part) = parts.next().await {
             body.extend_from_slice(&part.map_err(failed)?);
-            if body.len() > MOST {
-                return Err(format!("the answer of {shown} is larger than {MOST} bytes"));
+            if body.len() > MAX_BODY_BYTES {
+                return Err(format!("the answer of {shown} is larger than {MAX_BODY_BYTES} bytes"));
             }
         }
         let text = String::from_utf8_lossy(&body).into_owned();

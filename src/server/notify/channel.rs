@@ -18,9 +18,9 @@ use crate::server::notify::Rule;
 use crate::web::follow;
 
 /// How long one message may take to be sent.
-const PATIENCE: Duration = Duration::from_secs(60);
+const SEND_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often a message is tried.
-const TRIES: u32 = 3;
+const MAX_ATTEMPTS: u32 = 3;
 
 /// A mail by SMTP.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -112,14 +112,14 @@ impl Channel {
     ) -> Result<(), String> {
         let mut tried = 0;
         loop {
-            let sent = tokio::time::timeout(PATIENCE, self.send_once(settings, client, message)).await;
+            let sent = tokio::time::timeout(SEND_TIMEOUT, self.send_once(settings, client, message)).await;
             let problem = match sent {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(problem)) => problem,
                 Err(_) => format!("{} did not answer within a minute", self.target()),
             };
             tried += 1;
-            if tried == TRIES {
+            if tried == MAX_ATTEMPTS {
                 return Err(format!("a notification was not sent: {problem}"));
             }
             tokio::time::sleep(Duration::from_millis(500) * 4_u32.pow(tried - 1)).await;
@@ -176,7 +176,7 @@ fn transport(mail: &Mail) -> Result<AsyncSmtpTransport<Tokio1Executor>, String> 
         Tls::Wrapper => AsyncSmtpTransport::<Tokio1Executor>::relay(&mail.host),
         Tls::None => Ok(AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&mail.host)),
     };
-    let mut builder = builder.map_err(|error| error.to_string())?.timeout(Some(PATIENCE));
+    let mut builder = builder.map_err(|error| error.to_string())?.timeout(Some(SEND_TIMEOUT));
     if let Some(port) = mail.port {
         builder = builder.port(port);
     }

@@ -20,7 +20,7 @@ use crate::task::{TaskContext, TaskError};
 use crate::web::Trouble;
 
 /// The crate's client has no limit of its own. Google answers long polls after ten seconds at most.
-const PATIENCE: Duration = Duration::from_secs(90);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// BigQuery, who speaks to it, and for which project.
 pub(super) struct BigQuery<'a> {
@@ -63,11 +63,11 @@ impl<'a> BigQuery<'a> {
         let answer = self.retry.run(|| async {
             // Asked for here too, since the client would only say that there was none.
             self.api.access.token().await?;
-            match tokio::time::timeout(PATIENCE, make()).await {
+            match tokio::time::timeout(REQUEST_TIMEOUT, make()).await {
                 Ok(Ok(value)) => Ok(Ok(value)),
                 Ok(Err(error)) => self.sort(what, error).map(Err),
                 Err(_) => {
-                    let message = format!("{what}: no answer within {} s", PATIENCE.as_secs());
+                    let message = format!("{what}: no answer within {} s", REQUEST_TIMEOUT.as_secs());
                     Err(Trouble::Again(TaskError::transient(message), None))
                 }
             }

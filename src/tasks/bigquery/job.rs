@@ -21,10 +21,10 @@ use crate::task::{ErrorClass, TaskError};
 use crate::text::hex;
 use crate::web::Trouble;
 
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const FIRST_DELAY: Duration = Duration::from_millis(100);
+const MAX_DELAY: Duration = Duration::from_secs(5);
 /// More than an execution can have attempts.
-const MOST_JOBS: u32 = 1000;
+const MAX_JOBS: u32 = 1000;
 
 /// A job to run.
 pub(super) struct Work<'a> {
@@ -61,7 +61,7 @@ impl BigQuery<'_> {
     pub(super) async fn run(&self, work: &Work<'_>) -> Result<Job, TaskError> {
         let base = self.job_id(&work.mark);
         let mut failed = 0;
-        for number in 1..MOST_JOBS {
+        for number in 1..MAX_JOBS {
             let reference = JobReference {
                 job_id: Some(format!("{base}_{number}")),
                 location: self.location.clone(),
@@ -80,7 +80,7 @@ impl BigQuery<'_> {
                 },
             }
         }
-        Err(TaskError::permanent(format!("{}: it has failed {MOST_JOBS} times", work.what)))
+        Err(TaskError::permanent(format!("{}: it has failed {MAX_JOBS} times", work.what)))
     }
 
     /// The id without its number.
@@ -131,13 +131,13 @@ impl BigQuery<'_> {
     }
 
     async fn wait(&self, what: &str, mut job: Job, reference: &JobReference) -> Result<Job, TaskError> {
-        let mut pause = FIRST_PAUSE;
+        let mut pause = FIRST_DELAY;
         while !is_done(&job) {
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.context.cancel.cancelled() => return Err(TaskError::cancelled("stopped")),
             }
-            pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+            pause = (pause * 3 / 2).min(MAX_DELAY);
             let place = job.job_reference.as_ref().and_then(|own| own.location.clone());
             let reference = JobReference { location: place, ..reference.clone() };
             job = self.look(what, &reference).await?;

@@ -14,7 +14,7 @@ use serde_json::{Map, Number, Value};
 use super::client::BigQuery;
 use super::job::text;
 use crate::task::TaskError;
-use crate::tasks::fetch::{Keep, MOST_FETCHED, ResultSet};
+use crate::tasks::fetch::{Keep, MAX_ROWS, ResultSet};
 
 /// Rows of one answer; Google sends fewer where they are large.
 const PAGE: i32 = 10_000;
@@ -88,8 +88,8 @@ impl Collector {
             Keep::First => self.result.row = self.result.row.take().or(Some(row)),
             Keep::All => {
                 let rows = self.result.rows.get_or_insert_default();
-                if rows.len() == MOST_FETCHED {
-                    return Err(TaskError::permanent(format!("the SQL returns more than {MOST_FETCHED} rows"))
+                if rows.len() == MAX_ROWS {
+                    return Err(TaskError::permanent(format!("the SQL returns more than {MAX_ROWS} rows"))
                         .help("use `fetch: STORE` for results of this size, or a `destination_table`"));
                 }
                 rows.push(row);

@@ -19,7 +19,7 @@ use crate::task::TaskError;
 use crate::web::Trouble;
 
 /// A multiple of 256 KiB, as Google wants it; the only memory that an upload takes.
-const PIECE: u64 = 8 * 1024 * 1024;
+const CHUNK_BYTES: u64 = 8 * 1024 * 1024;
 
 /// A file to send.
 #[derive(Clone, Debug)]
@@ -136,7 +136,7 @@ impl Upload<'_> {
             let mut file = File::open(&self.file.path).await?;
             file.seek(SeekFrom::Start(from)).await?;
             let mut piece = Vec::new();
-            file.take(PIECE.min(self.file.bytes - from)).read_to_end(&mut piece).await?;
+            file.take(CHUNK_BYTES.min(self.file.bytes - from)).read_to_end(&mut piece).await?;
             std::io::Result::Ok(Bytes::from(piece))
         };
         read.await.map_err(|error| {

@@ -29,7 +29,7 @@ pub struct Nothing {}
 impl Task for Log {
     const NAME: &'static str = "log";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.log.Log", "io.kestra.core.tasks.log.Log"];
-    const TEXTS: &'static [&'static str] = &["message"];
+    const STRINGIFY: &'static [&'static str] = &["message"];
     const EXAMPLE: &'static str = "\
 - id: say
   type: log

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::program::{Written, ask};
 use crate::postgres::sql::statements;
 use crate::task::{Task, TaskContext, TaskError};
-use crate::tasks::fetch::{Keep, MOST_FETCHED, ResultSet};
+use crate::tasks::fetch::{Keep, MAX_ROWS, ResultSet};
 use crate::tasks::script::inputs::Inputs;
 use crate::tasks::script::workspace::Workspace;
 
@@ -127,7 +127,7 @@ impl Query {
             "sql": sql,
             "fetch": self.fetch.or_old(self.store, self.fetch_one),
             "transaction": self.transaction,
-            "most_fetched": MOST_FETCHED,
+            "most_fetched": MAX_ROWS,
             "rows": workspace.root().join("rows"),
         }))
     }

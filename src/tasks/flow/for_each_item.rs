@@ -16,7 +16,7 @@ use crate::flow::labels_of;
 use crate::task::{Child, Task, TaskContext, TaskError, Wanted};
 
 /// The most executions under way at a time, unless the task says otherwise.
-const AT_ONCE: usize = 16;
+const MAX_CONCURRENT: usize = 16;
 
 /// Cuts a file in storage into batches and runs another flow for each, side by side. In `inputs` and `labels`,
 /// `taskrun.items` is the address of the batch and `taskrun.iteration` its number from 0. A retry of the task continues
@@ -73,7 +73,7 @@ impl Task for ForEachItem {
     const NAME: &'static str = "for_each_item";
     const ALIASES: &'static [&'static str] =
         &["io.kestra.plugin.core.flow.ForEachItem", "io.kestra.core.tasks.flows.ForEachItem"];
-    const LATE: &'static [&'static str] = &["inputs", "labels"];
+    const DEFERRED: &'static [&'static str] = &["inputs", "labels"];
     const FILES: &'static [&'static str] = &["items"];
     const EXAMPLE: &'static str = "\
 - id: each
@@ -90,7 +90,7 @@ impl Task for ForEachItem {
     async fn run(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
         let batches = self.cut(context).await?;
         let count = batches.len();
-        let limit = self.concurrency_limit.filter(|limit| *limit > 0).unwrap_or(AT_ONCE);
+        let limit = self.concurrency_limit.filter(|limit| *limit > 0).unwrap_or(MAX_CONCURRENT);
         let runs = batches.into_iter().enumerate().map(|(index, items)| self.one(context, index, items));
         let mut children = futures_util::stream::iter(runs).buffered(limit);
         let mut ended = Vec::with_capacity(count);

@@ -79,7 +79,7 @@ impl Task for Loop {
     const NAME: &'static str = "loop";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.flow.Loop"];
     const BRANCHES: &'static [Branch] = &[Branch::List("tasks")];
-    const LATE: &'static [&'static str] = &["outputs"];
+    const DEFERRED: &'static [&'static str] = &["outputs"];
     const EXAMPLE: &'static str = "\
 - id: months
   type: loop

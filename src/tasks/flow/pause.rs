@@ -54,7 +54,7 @@ pub struct Resumed {
 impl Task for Pause {
     const NAME: &'static str = "pause";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.flow.Pause", "io.kestra.core.tasks.flows.Pause"];
-    const LATE: &'static [&'static str] = &["onResume"];
+    const DEFERRED: &'static [&'static str] = &["onResume"];
     const EXAMPLE: &'static str = "\
 - id: approve
   type: pause

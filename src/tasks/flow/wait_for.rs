@@ -55,7 +55,7 @@ impl Task for WaitFor {
     const ALIASES: &'static [&'static str] =
         &["io.kestra.plugin.core.flow.WaitFor", "io.kestra.plugin.core.flow.LoopUntil"];
     const BRANCHES: &'static [Branch] = &[Branch::List("tasks"), Branch::One("task")];
-    const LATE: &'static [&'static str] = &["condition"];
+    const DEFERRED: &'static [&'static str] = &["condition"];
     const EXAMPLE: &'static str = "\
 - id: ready
   type: wait_for

@@ -48,7 +48,7 @@ impl Task for WorkingDirectory {
     const ALIASES: &'static [&'static str] =
         &["io.kestra.plugin.core.flow.WorkingDirectory", "io.kestra.core.tasks.flows.WorkingDirectory"];
     const BRANCHES: &'static [Branch] = &[Branch::List("tasks")];
-    const CONCLUDES: bool = true;
+    const HAS_EPILOGUE: bool = true;
     const FILES: &'static [&'static str] = &["inputFiles"];
     const EXAMPLE: &'static str = "\
 - id: together

@@ -9,7 +9,7 @@ use crate::gcp::{Api, Login, Retry, Service};
 use crate::task::TaskError;
 
 /// Nobody waits for more: each page of a thousand is a request of its own, at every look.
-const MOST: usize = 100_000;
+const MAX_OBJECTS: usize = 100_000;
 
 /// Somebody who may look into buckets. Clones share their tokens.
 #[derive(Clone, Debug)]
@@ -45,9 +45,10 @@ impl Watcher {
                 page(&self.api, &Retry::never(), &place, &options, token.as_deref()).await?;
             // A name that ends with a slash is no file, but shows a folder in consoles.
             found.extend(items.into_iter().map(Blob::addressed).filter(|blob| !blob.directory));
-            if found.len() > MOST {
-                let message =
-                    format!("there are more than {MOST} objects in {place}, too many to look at again and again");
+            if found.len() > MAX_OBJECTS {
+                let message = format!(
+                    "there are more than {MAX_OBJECTS} objects in {place}, too many to look at again and again"
+                );
                 return Err(TaskError::permanent(message).help("let files arrive in a folder of their own"));
             }
             token = next_page_token;

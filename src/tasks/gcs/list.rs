@@ -12,7 +12,7 @@ use crate::task::{Task, TaskContext, TaskError};
 use crate::text::count;
 
 /// More do not belong into an execution's outputs.
-const MOST: usize = 10_000;
+const MAX_OBJECTS: usize = 10_000;
 
 google_task! {
     /// Lists objects of Cloud Storage.
@@ -74,7 +74,7 @@ impl Task for List {
             kind: self.filter,
             pattern: pattern(self.reg_exp.as_deref())?,
             versions: self.all_versions,
-            most: self.max_files.unwrap_or(MOST),
+            most: self.max_files.unwrap_or(MAX_OBJECTS),
         };
         let store = Store::open(context, &self.login()).await?;
         let (blobs, truncated) = selection.find(&store).await?;

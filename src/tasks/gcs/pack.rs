@@ -11,7 +11,7 @@ use crate::task::{TaskContext, TaskError};
 
 /// What every gzip file begins with.
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
-const PIECE: usize = 512 * 1024;
+const CHUNK_BYTES: usize = 512 * 1024;
 
 /// The packed file: the file itself if it is one, else `target`.
 ///
@@ -41,7 +41,7 @@ fn pack_now(file: &Path, target: PathBuf, cancel: &CancellationToken) -> io::Res
     let mut source = File::open(file)?;
     // Neither time nor name go into the header.
     let mut packer = GzBuilder::new().write(BufWriter::new(File::create(&part)?), Compression::default());
-    let mut piece = vec![0; PIECE];
+    let mut piece = vec![0; CHUNK_BYTES];
     loop {
         if cancel.is_cancelled() {
             return Ok(None);

@@ -10,9 +10,9 @@ use futures_util::stream::unfold;
 use tokio::sync::{mpsc, oneshot};
 
 /// Large enough that the thread's steps cost nothing.
-const PIECE: usize = 512 * 1024;
+const CHUNK_BYTES: usize = 512 * 1024;
 /// Pieces that may wait for the line.
-const QUEUE: usize = 4;
+const MAX_QUEUED: usize = 4;
 
 /// A file's bytes from an offset on, and the CRC-32C of all of it once they have been read.
 pub(super) struct Pieces {
@@ -23,7 +23,7 @@ pub(super) struct Pieces {
 impl Pieces {
     /// Starts to read `length` bytes of the file, of which the first `offset` are only summed up.
     pub(super) fn read(path: &Path, length: u64, offset: u64) -> Self {
-        let (sender, stream) = mpsc::channel(QUEUE);
+        let (sender, stream) = mpsc::channel(MAX_QUEUED);
         let (done, checksum) = oneshot::channel();
         let path = path.to_owned();
         tokio::task::spawn_blocking(move || match send_all(&path, length, offset, &sender) {
@@ -58,7 +58,7 @@ fn send_all(path: &Path, length: u64, offset: u64, sender: &mpsc::Sender<io::Res
 }
 
 fn next_piece(file: &mut File, most: u64) -> io::Result<Bytes> {
-    let wanted = most.min(PIECE as u64);
+    let wanted = most.min(CHUNK_BYTES as u64);
     let mut piece = Vec::with_capacity(wanted as usize);
     file.take(wanted).read_to_end(&mut piece)?;
     if piece.len() as u64 != wanted {
@@ -71,7 +71,7 @@ fn next_piece(file: &mut File, most: u64) -> io::Result<Bytes> {
 pub(super) async fn checksum(path: PathBuf) -> io::Result<u32> {
     let summed = tokio::task::spawn_blocking(move || {
         let mut file = File::open(path)?;
-        let mut buffer = vec![0; PIECE];
+        let mut buffer = vec![0; CHUNK_BYTES];
         let mut sum = 0;
         loop {
             match file.read(&mut buffer)? {
@@ -92,9 +92,9 @@ mod tests {
     async fn the_checksum_is_of_the_whole_file_wherever_sending_starts() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("f");
-        let content: Vec<u8> = (0..2 * PIECE + 7).map(|index| (index % 251) as u8).collect();
+        let content: Vec<u8> = (0..2 * CHUNK_BYTES + 7).map(|index| (index % 251) as u8).collect();
         std::fs::write(&path, &content).unwrap();
-        for offset in [0, 1, PIECE + 3, content.len()] {
+        for offset in [0, 1, CHUNK_BYTES + 3, content.len()] {
             let (stream, sum) = Pieces::read(&path, content.len() as u64, offset as u64).split();
             let sent: Vec<Bytes> = stream.try_collect().await.unwrap();
             assert_eq!(sent.concat(), &content[offset..], "from {offset}");

@@ -16,9 +16,9 @@ use crate::task::TaskError;
 use crate::web::Trouble;
 
 /// How long Google may take for the next bytes. Its client sets no limit of its own.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often one download may be cut.
-const CUTS: u32 = 20;
+const MAX_CUTS: u32 = 20;
 
 /// Fetches an object into a file, which has its name only when it is whole.
 pub(super) async fn receive(store: &Store<'_>, client: &Storage, from: &Address, to: &Path) -> Result<Blob, TaskError> {
@@ -63,7 +63,7 @@ async fn fetch(
     // Just this generation: an object that is overwritten meanwhile must not be mixed.
     let request = client.read_object(blob.address().full_bucket(), &blob.name);
     let request = request.set_generation(i64::try_from(blob.generation).unwrap_or_default());
-    let mut answer = within(what, request.with_read_resume_policy(Recommended.with_attempt_limit(CUTS)).send())
+    let mut answer = within(what, request.with_read_resume_policy(Recommended.with_attempt_limit(MAX_CUTS)).send())
         .await?
         .map_err(|error| store.trouble(what, error))?;
     let (mut length, mut checksum) = (0, 0);
@@ -84,7 +84,7 @@ async fn next(store: &Store<'_>, what: &str, answer: &mut ReadObjectResponse) ->
 }
 
 async fn within<T>(what: &str, waiting: impl Future<Output = T>) -> Result<T, Trouble> {
-    tokio::time::timeout(PATIENCE, waiting).await.map_err(|_| {
-        Trouble::Again(TaskError::transient(format!("{what}: nothing came for {} s", PATIENCE.as_secs())), None)
+    tokio::time::timeout(IDLE_TIMEOUT, waiting).await.map_err(|_| {
+        Trouble::Again(TaskError::transient(format!("{what}: nothing came for {} s", IDLE_TIMEOUT.as_secs())), None)
     })
 }

@@ -17,9 +17,9 @@ use crate::task::TaskError;
 use crate::web::Trouble;
 
 /// Up to here a file is sent in one request, which is sent again whole when the line is cut.
-const SMALL: u64 = 8 * 1024 * 1024;
+const MAX_SINGLE_REQUEST: u64 = 8 * 1024 * 1024;
 /// How often an object that is not what was sent is sent again: something on the way damages it.
-const TRIES: u32 = 3;
+const MAX_ATTEMPTS: u32 = 3;
 
 /// A file and where it shall go.
 #[derive(Clone, Debug)]
@@ -84,7 +84,7 @@ impl Source {
 /// Sends a file, unless the object already has its length and checksum.
 pub(super) async fn send(store: &Store<'_>, client: &Storage, source: &Source) -> Result<Sent, TaskError> {
     let mut damaged = None;
-    for _ in 0..TRIES {
+    for _ in 0..MAX_ATTEMPTS {
         let there = store.find(&source.to).await?;
         if let Some(blob) = there.as_ref().filter(|blob| blob.size == source.length)
             && blob.checksum() == Some(source.checksum().await?)
@@ -94,7 +94,7 @@ pub(super) async fn send(store: &Store<'_>, client: &Storage, source: &Source) -
         }
         let now = there.map_or(0, |blob| blob.generation);
         let (outcome, checksum, resumed) = match source.length {
-            0..SMALL => small(store, client, source, now).await?,
+            0..MAX_SINGLE_REQUEST => small(store, client, source, now).await?,
             _ => large::send(store, source, now).await?,
         };
         session::forget(&source.kept);
@@ -147,7 +147,7 @@ async fn small(store: &Store<'_>, client: &Storage, source: &Source, now: u64) -
             .set_cache_control(text("cacheControl"))
             .set_storage_class(text("storageClass"))
             .set_metadata(own_metadata(source));
-        match tokio::time::timeout(super::receive::PATIENCE, request.send_unbuffered()).await {
+        match tokio::time::timeout(super::receive::IDLE_TIMEOUT, request.send_unbuffered()).await {
             Ok(Ok(object)) => Ok(Some(object)),
             Ok(Err(error)) if error.http_status_code() == Some(412) => Ok(None),
             Ok(Err(error)) => Err(store.trouble(&source.what, error)),

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::content::{self, Content, Method};
 use super::fetch::{CORRUPT, Fetch, Fetched};
-use super::options::{self, IDLE, Options};
+use super::options::{self, IDLE_TIMEOUT, Options};
 use super::{local, message, neighbours, offer};
 use crate::duration::Span;
 use crate::secret::Redactor;
@@ -173,7 +173,7 @@ impl Download {
         let last = url.path_segments().and_then(|mut segments| segments.next_back()).unwrap_or_default();
         let file = self.place(context, last)?;
         let limits = [self.idle_timeout.map(|span| span.0), self.options.idle()];
-        let idle_timeout = limits.into_iter().flatten().min().unwrap_or(IDLE);
+        let idle_timeout = limits.into_iter().flatten().min().unwrap_or(IDLE_TIMEOUT);
         let client = self.options.client_idle(idle_timeout)?;
         context.info(format!("downloading {shown}"));
         let fetch = Fetch {

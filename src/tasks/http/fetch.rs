@@ -24,17 +24,17 @@ use crate::text::{count, thousands};
 use crate::web::{NO_CONNECTION, Trouble, backoff};
 
 /// Pieces of a few KiB that may wait for the disk.
-const QUEUE: usize = 64;
+const MAX_QUEUED: usize = 64;
 /// Tries that may fail in a row, if the task does not say it.
-const ATTEMPTS: u32 = 5;
+const MAX_ATTEMPTS: u32 = 5;
 /// The longest pause before a try, unless the server asks for more.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const MAX_DELAY: Duration = Duration::from_secs(10);
 /// Waiting for a server ends after so long, even if it asks for each pause itself.
-const PATIENCE: Duration = Duration::from_secs(600);
+const RETRY_TIMEOUT: Duration = Duration::from_secs(600);
 /// The code of a line that is too slow: what came over it is no progress.
 const SLOW: &str = "too slow";
 /// Bytes between two looks at the disk.
-const LOOK_AT_DISK: u64 = 16 << 20;
+const DISK_CHECK_BYTES: u64 = 16 << 20;
 /// What a file is that came whole and yet cannot be used.
 pub(super) const CORRUPT: &str = "corrupt";
 
@@ -118,14 +118,14 @@ impl Fetch<'_> {
             return Err(error);
         }
         let length = backoff::pause(failed, asked, rand::random());
-        let length = if asked.is_some() { length } else { length.min(LONGEST_PAUSE) };
+        let length = if asked.is_some() { length } else { length.min(MAX_DELAY) };
         let is_enough = match self.attempts {
             Some(attempts) => failed >= attempts.max(1),
             // What it does on the server, it might do twice.
             None if !self.content.is_plain() && error.code.as_deref() != Some(NO_CONNECTION) => true,
-            None => failed >= ATTEMPTS && ago + length > self.context.settings.retry_timeout,
+            None => failed >= MAX_ATTEMPTS && ago + length > self.context.settings.retry_timeout,
         };
-        if is_enough || ago + length > PATIENCE { Err(error) } else { Ok(Pause { length, why: error }) }
+        if is_enough || ago + length > RETRY_TIMEOUT { Err(error) } else { Ok(Pause { length, why: error }) }
     }
 
     /// What tells the address from others, without what its query says.
@@ -203,7 +203,7 @@ impl Fetch<'_> {
     /// Lets the body flow into the part. Writing, hashing and checking go on in a thread of their own.
     async fn pour(&self, part: Part, response: Response) -> Result<Part, Trouble> {
         let start = part.length();
-        let (sender, receiver) = mpsc::channel(QUEUE);
+        let (sender, receiver) = mpsc::channel(MAX_QUEUED);
         let writer = self.blocking(move || part.fill(receiver));
         let (part, read) = tokio::join!(writer, self.read(response, sender, start));
         let part = part?;
@@ -227,8 +227,8 @@ impl Fetch<'_> {
             if reached > self.max_bytes {
                 return Err(self.too_large("it continues after that"));
             }
-            if reached - looked >= LOOK_AT_DISK {
-                self.look_for_room(LOOK_AT_DISK)?;
+            if reached - looked >= DISK_CHECK_BYTES {
+                self.look_for_room(DISK_CHECK_BYTES)?;
                 looked = reached;
             }
             self.context.progress.add_bytes(piece.len() as u64);

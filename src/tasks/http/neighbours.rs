@@ -9,15 +9,15 @@ use reqwest::{Client, Url, header::HeaderMap};
 use crate::web::follow;
 
 /// A look at a listing is a courtesy: it must not cost more than this.
-const TIME: Duration = Duration::from_secs(3);
-const BYTES: usize = 256 << 10;
+const LISTING_TIMEOUT: Duration = Duration::from_secs(3);
+const MAX_LISTING_BYTES: usize = 256 << 10;
 
 /// A help line that names the nearest files of the same kind beside `url`, if the server lists that folder.
 pub(super) async fn on_server(client: &Client, url: &Url, headers: &HeaderMap) -> Option<String> {
     let wanted = url.path_segments()?.next_back()?.to_owned();
     let mut folder = url.join(".").ok()?;
     folder.set_query(None);
-    let listing = tokio::time::timeout(TIME, listing(client, folder, headers)).await.ok()??;
+    let listing = tokio::time::timeout(LISTING_TIMEOUT, listing(client, folder, headers)).await.ok()??;
     help("the server", near(&wanted, names(&listing)))
 }
 
@@ -34,8 +34,8 @@ async fn listing(client: &Client, folder: Url, headers: &HeaderMap) -> Option<St
     let mut response = follow::send("looking for a listing", request).await.ok()?.error_for_status().ok()?;
     let mut bytes = Vec::new();
     while let Some(piece) = response.chunk().await.ok()? {
-        bytes.extend(piece.iter().take(BYTES - bytes.len()));
-        if bytes.len() == BYTES {
+        bytes.extend(piece.iter().take(MAX_LISTING_BYTES - bytes.len()));
+        if bytes.len() == MAX_LISTING_BYTES {
             break;
         }
     }

@@ -19,7 +19,7 @@ use crate::task::{Offer, Source, TaskError, read};
 use crate::web::{Trouble, follow};
 
 /// How long a server may be silent.
-const IDLE: Duration = Duration::from_secs(30);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// What tells one version of a file from another.
 const TELLING: [&str; 2] = ["etag", "last-modified"];
 
@@ -60,7 +60,7 @@ async fn look(fields: Value, files: FileAccess, settings: Arc<Settings>) -> Resu
     let mut url = message::address(&place.uri, &settings.redactor)?;
     content::add_params(&mut url, &place.params);
     let headers = message::to_send(&place.headers, &settings.redactor)?;
-    let client = place.options.client_idle(IDLE)?;
+    let client = place.options.client_idle(IDLE_TIMEOUT)?;
     let ask = |method| ask(&client, method, &url, (&headers, &place.options), &settings.redactor);
     let head = ask(Method::HEAD).await?;
     // Some servers, and most addresses that are signed for a download, refuse to give headers alone.

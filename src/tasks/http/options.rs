@@ -9,10 +9,10 @@ use serde::Deserialize;
 use crate::duration::Span;
 use crate::secret::Redactor;
 use crate::task::{Conflict, TaskError};
-use crate::web::client::{self, CONNECT};
+use crate::web::client::{self, CONNECT_TIMEOUT};
 
 /// How long a server may be silent unless the request says it.
-pub(super) const IDLE: Duration = Duration::from_secs(60);
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How a request is made, and which answers will do.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -151,7 +151,7 @@ impl Options {
     /// # Errors
     /// When the connection cannot be prepared.
     pub(super) fn client(&self) -> Result<reqwest::Client, TaskError> {
-        self.client_idle(self.idle().unwrap_or(IDLE))
+        self.client_idle(self.idle().unwrap_or(IDLE_TIMEOUT))
     }
 
     /// A client that waits so long for a server that is silent.
@@ -160,7 +160,7 @@ impl Options {
     /// When the connection cannot be prepared.
     pub(super) fn client_idle(&self, idle: Duration) -> Result<reqwest::Client, TaskError> {
         let own = shortest([self.timeout.connect_timeout, self.connect_timeout]);
-        let builder = client::builder(own.unwrap_or(CONNECT.min(idle)), idle);
+        let builder = client::builder(own.unwrap_or(CONNECT_TIMEOUT.min(idle)), idle);
         let builder = builder.danger_accept_invalid_certs(self.ssl.insecure_trust_all_certificates);
         let builder = match &self.proxy {
             None => builder,

@@ -3,7 +3,7 @@
 use crate::secret::Redactor;
 
 /// More of a page than this does not help to understand what went wrong.
-const MOST: usize = 200;
+const MAX_QUOTED: usize = 200;
 
 /// Whether these first bytes are those of a web page.
 pub(super) fn is_html(head: &[u8]) -> bool {
@@ -16,9 +16,9 @@ pub(super) fn words(head: &[u8], redactor: &Redactor) -> String {
     // Before anything is left out of it: a part of a secret is not known again.
     let text = redactor.clean(&String::from_utf8_lossy(head));
     match title(&text) {
-        Some(title) => redactor.excerpt(title, MOST),
-        None if text.trim_start().starts_with('<') => redactor.excerpt(&without_tags(&text), MOST),
-        None => redactor.excerpt(&text, MOST),
+        Some(title) => redactor.excerpt(title, MAX_QUOTED),
+        None if text.trim_start().starts_with('<') => redactor.excerpt(&without_tags(&text), MAX_QUOTED),
+        None => redactor.excerpt(&text, MAX_QUOTED),
     }
 }
 

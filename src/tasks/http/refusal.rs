@@ -10,7 +10,7 @@ use crate::task::TaskError;
 use crate::web::{Trouble, may_pass, retry_after};
 
 /// More of a page is not looked at,
-const MOST: usize = 64 << 10;
+const MAX_PAGE_BYTES: usize = 64 << 10;
 /// nor waited for any longer. What comes may come in many pieces, and a secret in two of them.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -37,7 +37,7 @@ pub(super) async fn of_answer(what: &str, mut response: Response, redactor: &Red
 async fn head(response: &mut Response) -> Vec<u8> {
     let mut head = Vec::new();
     let reading = async {
-        while head.len() < MOST
+        while head.len() < MAX_PAGE_BYTES
             && let Ok(Some(piece)) = response.chunk().await
         {
             head.extend_from_slice(&piece);

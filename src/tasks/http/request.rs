@@ -15,7 +15,7 @@ use crate::task::{Conflict, Outage, Task, TaskContext, TaskError};
 use crate::web::{NO_CONNECTION, Trouble};
 
 /// The largest answer that becomes an output.
-const MOST: usize = 10_000_000;
+const MAX_BODY_BYTES: usize = 10_000_000;
 
 /// Sends a request to a web server and gives its answer to later tasks.
 ///
@@ -154,8 +154,9 @@ async fn whole(what: &str, mut response: Response) -> Result<Vec<u8>, TaskError>
     let mut body = Vec::new();
     let announced = response.content_length().unwrap_or_default();
     loop {
-        if announced > MOST as u64 || body.len() > MOST {
-            let error = TaskError::permanent(format!("{what}: the answer is larger than {} MB", MOST / 1_000_000));
+        if announced > MAX_BODY_BYTES as u64 || body.len() > MAX_BODY_BYTES {
+            let error =
+                TaskError::permanent(format!("{what}: the answer is larger than {} MB", MAX_BODY_BYTES / 1_000_000));
             return Err(error.help("http.download streams a file of any size into storage"));
         }
         match response.chunk().await {

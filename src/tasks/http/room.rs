@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::storage::Disk;
 
 /// What stays free at least: a twentieth of the disk, and of a large one this much.
-const RESERVE: u64 = 256 << 20;
+const RESERVED_BYTES: u64 = 256 << 20;
 
 /// What to say when `wanted` more bytes beside `target` would leave too little; nothing where the disk cannot be asked.
 pub(super) fn lacks(target: &Path, wanted: u64) -> Option<String> {
@@ -14,7 +14,7 @@ pub(super) fn lacks(target: &Path, wanted: u64) -> Option<String> {
 }
 
 fn verdict(wanted: u64, free: u64, all: u64) -> Option<String> {
-    let reserve = RESERVE.min(all / 20);
+    let reserve = RESERVED_BYTES.min(all / 20);
     (wanted.saturating_add(reserve) > free).then(|| {
         let mebibytes = |bytes: u64| bytes >> 20;
         format!(

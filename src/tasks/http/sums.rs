@@ -10,7 +10,7 @@ use crate::stream::gzip::{Check, FOLLOWED, MAGIC};
 use crate::text::{count, hex};
 
 /// Enough of the beginning to quote a page's title.
-const HEAD: usize = 2048;
+const HEAD_BYTES: usize = 2048;
 
 /// Sums over the bytes that have gone by so far.
 #[derive(Default)]
@@ -28,7 +28,7 @@ impl Sums {
         self.length += bytes.len() as u64;
         self.sha256.update(bytes);
         let seen = self.head.len();
-        self.head.extend(bytes.iter().take(HEAD - seen));
+        self.head.extend(bytes.iter().take(HEAD_BYTES - seen));
         if seen < MAGIC.len() && self.head.starts_with(&MAGIC) {
             self.gzip = Some(Check::default());
             let first = self.head[..seen].to_vec();

@@ -20,7 +20,7 @@ use crate::task::TaskError;
 use crate::text::{count, plain};
 
 /// How many wrong values a message shows.
-const SAMPLES: usize = 3;
+const MAX_SAMPLES: usize = 3;
 
 /// A rule whose columns are known to exist.
 #[derive(Clone, Debug)]
@@ -178,7 +178,7 @@ impl Count {
                 let wrong = frame.clone().lazy().filter(wrong.clone()).select([col(name.as_str())]).collect()?;
                 self.wrong += wrong.height() as u64;
                 let texts = Texts::of(&wrong, name, *kind)?;
-                for row in 0..wrong.height().min(SAMPLES - self.samples.len()) {
+                for row in 0..wrong.height().min(MAX_SAMPLES - self.samples.len()) {
                     let mut text = Vec::new();
                     if texts.push(row, &mut text) {
                         self.samples.push(String::from_utf8_lossy(&text).into_owned());
@@ -199,7 +199,7 @@ impl Count {
         if let Some(mut keys) = self.keys.take() {
             keys.repeats(|repeat| {
                 self.wrong += 1;
-                if self.samples.len() < SAMPLES {
+                if self.samples.len() < MAX_SAMPLES {
                     self.samples.push(repeat.values());
                 }
             })?;

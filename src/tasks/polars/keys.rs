@@ -15,7 +15,7 @@ use super::text::Texts;
 use crate::stream::ColumnType;
 
 /// 16 million keys of 50 bytes make files of 13 MB.
-const FILES: usize = 64;
+const SPOOL_FILES: usize = 64;
 
 /// Whether a key with a NULL in it can equal another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl Keys {
     pub fn create(columns: Vec<(String, ColumnType)>, nulls: Nulls, folder: PathBuf) -> io::Result<Self> {
         fs::create_dir_all(&folder)?;
         let file = |number| Ok(BufWriter::new(File::create(folder.join(format!("{number}.keys")))?));
-        let files = (0..FILES).map(file).collect::<io::Result<_>>()?;
+        let files = (0..SPOOL_FILES).map(file).collect::<io::Result<_>>()?;
         Ok(Self { columns, nulls, folder, files, rows: 0 })
     }
 
@@ -97,7 +97,7 @@ impl Keys {
     fn write(&mut self, key: &[u8]) -> io::Result<()> {
         let mut hasher = DefaultHasher::new();
         hasher.write(key);
-        let number = hasher.finish() % FILES as u64;
+        let number = hasher.finish() % SPOOL_FILES as u64;
         if let Some(file) = self.files.get_mut(number as usize) {
             file.write_all(&self.rows.to_le_bytes())?;
             file.write_all(&(key.len() as u32).to_le_bytes())?;

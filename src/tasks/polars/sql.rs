@@ -15,19 +15,19 @@ use crate::task::TaskError;
 /// The table that is a query's input.
 pub(super) const INPUT: &str = "self";
 /// How many operators and keywords may follow one another: each may lead one level deeper.
-const MOST_OPERATORS: usize = 400;
+const MAX_OPERATORS: usize = 400;
 /// How many parts a query may be made of.
-const MOST_PARTS: usize = 100;
+const MAX_PARTS: usize = 100;
 /// The words with which these begin.
 const JOINING: &[Keyword] =
     &[Keyword::SELECT, Keyword::UNION, Keyword::INTERSECT, Keyword::EXCEPT, Keyword::JOIN, Keyword::VALUES];
 
 /// The stack for work on expressions, of which Polars takes a lot.
-const STACK: usize = 64 << 20;
+const STACK_BYTES: usize = 64 << 20;
 
 /// Does work that follows expressions by recursion.
 pub(super) fn deep<T>(work: impl FnOnce() -> T) -> T {
-    stacker::maybe_grow(STACK / 2, STACK, work)
+    stacker::maybe_grow(STACK_BYTES / 2, STACK_BYTES, work)
 }
 
 /// Checks the query of a `sql` step.
@@ -72,13 +72,13 @@ pub(super) fn parser(sql: &str) -> Result<Parser<'static>, sqlparser::parser::Pa
 fn check_length(field: &str, sql: &str) -> Result<(), TaskError> {
     // Polars says what is wrong with a text that has no tokens.
     let tokens = Tokenizer::new(&GenericDialect, sql).tokenize().unwrap_or_default();
-    if depth(&tokens) > MOST_OPERATORS {
-        let error = wrong(field, &format!("more than {MOST_OPERATORS} operators follow one another"));
+    if depth(&tokens) > MAX_OPERATORS {
+        let error = wrong(field, &format!("more than {MAX_OPERATORS} operators follow one another"));
         return Err(error.help("for many values write `IN (…)`"));
     }
     let parts = tokens.iter().filter(|token| matches!(token, Token::Word(word) if JOINING.contains(&word.keyword)));
-    if parts.count() > MOST_PARTS {
-        return Err(wrong(field, &format!("it is made of more than {MOST_PARTS} queries")));
+    if parts.count() > MAX_PARTS {
+        return Err(wrong(field, &format!("it is made of more than {MAX_PARTS} queries")));
     }
     Ok(())
 }

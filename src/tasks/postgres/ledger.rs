@@ -23,7 +23,7 @@ const LEDGER: &str = include_str!("../../../sql/postgres/jitney_loads.sql");
 const COLUMNS: &str = "id, execution, task, partition, partition = $2, source_sha256 = $3, definition_sha256 = ANY($4),
     rows_read, rows_loaded, rows_rejected, rows_skipped";
 /// Former names of tables that are looked at.
-const MOST_NAMES: usize = 20;
+const MAX_NAMES: usize = 20;
 
 /// What identifies a load: the same key with the same checksums has the same result.
 pub(super) struct Key {
@@ -199,7 +199,7 @@ pub(super) async fn under_former_names(
     let sql = format!(
         "SELECT DISTINCT ON (target) {COLUMNS}, target FROM jitney_loads
          WHERE target <> $1 AND partition = $2 AND source_sha256 = $3 AND to_regclass(target) IS NULL
-         ORDER BY target, id DESC LIMIT {MOST_NAMES}"
+         ORDER BY target, id DESC LIMIT {MAX_NAMES}"
     );
     let definitions = key.definition.known();
     let definitions = definitions.as_slice();

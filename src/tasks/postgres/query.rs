@@ -14,7 +14,7 @@ use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 use crate::postgres::sql::{Statement, statements};
 use crate::postgres::{FlowAddress, LOST, Outcome, Session, Watch, connect_for, explain, explain_in, outcome, value};
 use crate::task::{ErrorClass, Task, TaskContext, TaskError};
-use crate::tasks::fetch::{Keep, MOST_FETCHED, ResultSet};
+use crate::tasks::fetch::{Keep, MAX_ROWS, ResultSet};
 
 /// Runs SQL statements on Postgres, by default all in one transaction, and can give or store the rows they return.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -306,8 +306,8 @@ impl Collector {
             Keep::First => self.result.row = Some(to_json(row, kinds)),
             Keep::All => {
                 let rows = self.result.rows.get_or_insert_default();
-                if rows.len() == MOST_FETCHED {
-                    return Err(TaskError::permanent(format!("the SQL returns more than {MOST_FETCHED} rows"))
+                if rows.len() == MAX_ROWS {
+                    return Err(TaskError::permanent(format!("the SQL returns more than {MAX_ROWS} rows"))
                         .help("use `fetch: STORE` for results of this size, or postgres.copy_out"));
                 }
                 rows.push(to_json(row, kinds));

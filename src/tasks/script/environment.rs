@@ -40,7 +40,7 @@ const INSTALLER: &[&str] = &[
     "XDG_CONFIG_HOME",
 ];
 /// How long between two looks at a lock that somebody else holds.
-const LOCK_PAUSE: Duration = Duration::from_millis(100);
+const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The Python on `PATH`.
 ///
@@ -180,7 +180,7 @@ impl<'a> Environment<'a> {
                 Ok(()) => return Ok(file),
                 Err(TryLockError::Error(error)) => return Err(unwritable(error)),
                 Err(TryLockError::WouldBlock) => tokio::select! {
-                    () = tokio::time::sleep(LOCK_PAUSE) => {}
+                    () = tokio::time::sleep(LOCK_POLL_INTERVAL) => {}
                     () = self.context.cancel.cancelled() => return Err(TaskError::cancelled("it was stopped")),
                 },
             }

@@ -7,9 +7,9 @@ use crate::task::{Level, TaskContext};
 use crate::text::{count, thousands};
 
 /// The last lines that are kept all the same,
-const LAST: usize = 20;
+const MAX_LAST_LINES: usize = 20;
 /// and bytes of each.
-const LAST_LENGTH: usize = 1 << 10;
+const MAX_LAST_LINE_BYTES: usize = 1 << 10;
 
 /// Logs lines as long as there is room for them. What was left out is told when this is dropped, with the last lines.
 pub(super) struct Kept<'a> {
@@ -48,10 +48,11 @@ impl<'a> Kept<'a> {
         self.lines += 1;
         self.bytes += text.len() as u64;
         // The room of the oldest line serves the new one.
-        let mut room = if self.last.len() == LAST { self.last.pop_front().map(|(_, room)| room) } else { None };
+        let mut room =
+            if self.last.len() == MAX_LAST_LINES { self.last.pop_front().map(|(_, room)| room) } else { None };
         let mut kept = room.take().unwrap_or_default();
         kept.clear();
-        kept.push_str(&self.cut(text, LAST_LENGTH));
+        kept.push_str(&self.cut(text, MAX_LAST_LINE_BYTES));
         self.last.push_back((level, kept));
     }
 }

@@ -15,9 +15,9 @@ pub(super) const MARK: &str = "run";
 /// holds it until they are.
 pub(super) const LOCK: &str = "lock";
 /// How long the processes of an attempt whose jitney is gone may take to be gone too.
-const PATIENCE: Duration = Duration::from_secs(20);
+const EXIT_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long between two looks at a lock.
-const PAUSE: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Makes sure that nothing of an earlier attempt of this task run is running, and removes its folders. Whether there
 /// may have been one.
@@ -30,7 +30,7 @@ pub(super) async fn end(context: &TaskContext, folders: &Path) -> Result<bool, T
     if left.is_empty() && context.attempt == 1 {
         return Ok(false);
     }
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + EXIT_TIMEOUT;
     for folder in &left {
         until_free(context, folder, until).await?;
     }
@@ -61,7 +61,7 @@ async fn until_free(context: &TaskContext, folder: &Path, until: Instant) -> Res
             _ => return Ok(()),
         }
         tokio::select! {
-            () = tokio::time::sleep(PAUSE) => {}
+            () = tokio::time::sleep(POLL_INTERVAL) => {}
             () = context.cancel.cancelled() => return Err(TaskError::cancelled("it was stopped")),
         }
     }

@@ -11,11 +11,11 @@ use crate::process::{Line, Stream, ending, keep_last};
 use crate::task::{Level, TaskContext, TaskError};
 
 /// Bytes of an ordinary line that go into the log.
-const LOGGED: usize = 16 << 10;
+const MAX_LOGGED_BYTES: usize = 16 << 10;
 /// Bytes of outputs and metrics that a script may give.
-const GIVEN: usize = 16 << 20;
+const MAX_OUTPUT_BYTES: usize = 16 << 20;
 /// Lines of the error output that an error message repeats.
-const REPEATED: usize = 5;
+const MAX_QUOTED_LINES: usize = 5;
 
 /// `::{…}::`, as the PyPI package `kestra` prints it.
 #[derive(Deserialize)]
@@ -72,7 +72,7 @@ impl<'a> Report<'a> {
                 Ok(message) => self.take(message, json.len()),
                 Err(error) => self.kept.say(
                     Level::Warn,
-                    &format!("these outputs cannot be read ({error}): {}", self.kept.cut(&line.text, LOGGED)),
+                    &format!("these outputs cannot be read ({error}): {}", self.kept.cut(&line.text, MAX_LOGGED_BYTES)),
                 ),
             },
             _ => self.log(&line),
@@ -93,7 +93,7 @@ impl<'a> Report<'a> {
         if message.outputs.is_some() || message.metrics.is_some() {
             self.given += bytes;
         }
-        if self.given > GIVEN {
+        if self.given > MAX_OUTPUT_BYTES {
             return self.refuse("the script gave more than 16 MiB of outputs and metrics");
         }
         self.vars.extend(message.outputs.unwrap_or_default());
@@ -102,21 +102,21 @@ impl<'a> Report<'a> {
             self.metrics.push(metric);
         }
         for line in message.logs.unwrap_or_default() {
-            let text = self.kept.cut(&line.message, LOGGED);
+            let text = self.kept.cut(&line.message, MAX_LOGGED_BYTES);
             self.kept.say(level(&line.level), &text);
         }
     }
 
     fn log(&mut self, line: &Line) {
         let level = if line.stream == Stream::Out { Level::Info } else { self.stderr };
-        let text = self.kept.cut(&line.text, LOGGED);
+        let text = self.kept.cut(&line.text, MAX_LOGGED_BYTES);
         match (&text, line.is_cut) {
             (Cow::Borrowed(text), false) => self.kept.say(level, text),
             (Cow::Borrowed(text), true) => self.kept.say(level, &format!("{text}… (a longer line)")),
             (Cow::Owned(text), _) => self.kept.say(level, &format!("{text} (a longer line)")),
         }
         if line.stream == Stream::Error {
-            keep_last(&mut self.last_errors, text.into_owned(), REPEATED);
+            keep_last(&mut self.last_errors, text.into_owned(), MAX_QUOTED_LINES);
         }
     }
 

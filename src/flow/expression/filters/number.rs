@@ -7,7 +7,7 @@ use super::super::operators::{from_float, negative};
 use super::super::value::kind;
 
 /// How long a number's pattern may be.
-const LONGEST: usize = 60;
+const MAX_PATTERN_LENGTH: usize = 60;
 
 pub(super) const FILTERS: &[Builtin] = &[
     Builtin::new("abs", &[], 0, |call| {
@@ -47,8 +47,8 @@ fn format(call: &Call) -> Answer {
     let (Some(start), Some(end)) = (pattern.find(digits), pattern.rfind(digits)) else {
         return Err(format!("`{pattern}` is not a pattern such as `#,##0.00`"));
     };
-    if end - start > LONGEST {
-        return Err(format!("the pattern is longer than {LONGEST} characters"));
+    if end - start > MAX_PATTERN_LENGTH {
+        return Err(format!("the pattern is longer than {MAX_PATTERN_LENGTH} characters"));
     }
     let (prefix, digits, suffix) = (&pattern[..start], &pattern[start..=end], &pattern[end + 1..]);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));

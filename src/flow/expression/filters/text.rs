@@ -8,7 +8,7 @@ use super::super::value::to_text;
 use crate::text::shell_quoted;
 
 /// How many parts a text may be split into.
-const MOST_PARTS: usize = 1_000_000;
+const MAX_PARTS: usize = 1_000_000;
 /// The sizes of compiled regular expressions in bytes, and what a byte of text counts for one that is not larger.
 const REGEXES: [(usize, usize); 4] = [(16 << 10, 64), (64 << 10, 256), (256 << 10, 1024), (1 << 20, 4096)];
 
@@ -137,7 +137,7 @@ impl Measured {
 fn split(call: &Call) -> Answer {
     let (text, pattern) = (call.input_text()?, call.required_text("delimiter")?);
     let limit = call.integer("limit")?.unwrap_or(0);
-    let most = usize::try_from(limit).ok().filter(|most| *most > 0).unwrap_or(MOST_PARTS + 1);
+    let most = usize::try_from(limit).ok().filter(|most| *most > 0).unwrap_or(MAX_PARTS + 1);
     let mut parts: Vec<&str> = if pattern.is_empty() {
         text.split("").filter(|part| !part.is_empty()).take(most).collect()
     } else if regex::escape(pattern) == pattern {
@@ -145,8 +145,8 @@ fn split(call: &Call) -> Answer {
     } else {
         Measured::new(call, pattern)?.on(call, &text)?.splitn(&text, most).collect()
     };
-    if parts.len() > MOST_PARTS {
-        return Err(format!("there are more than {MOST_PARTS} parts"));
+    if parts.len() > MAX_PARTS {
+        return Err(format!("there are more than {MAX_PARTS} parts"));
     }
     while limit == 0 && parts.len() > 1 && parts.last().is_some_and(|part| part.is_empty()) {
         parts.pop();

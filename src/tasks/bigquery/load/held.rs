@@ -25,7 +25,7 @@ use crate::task::{Held, Holding, Ledger, TaskError, read};
 use crate::text::count;
 
 /// Partitions that one query asks for.
-const AT_ONCE: usize = 500;
+const MAX_PARTITIONS: usize = 500;
 /// How long Google may take before it says that it is not done yet.
 const WAIT_MS: u32 = 10_000;
 
@@ -137,7 +137,7 @@ impl Reader {
         let fields: Vec<TableFieldSchema> =
             serde_json::from_value(found["schema"]["fields"].clone()).unwrap_or_default();
         let Some(field) = fields.iter().find(|field| field.name.eq_ignore_ascii_case(column)) else { return Ok(()) };
-        for asked in asked.chunks(AT_ONCE) {
+        for asked in asked.chunks(MAX_PARTITIONS) {
             let sql = question(&main, field, asked);
             let known = self.rows(&format!("asking what {main} holds"), &sql, found["location"].as_str()).await?;
             for asked in asked {

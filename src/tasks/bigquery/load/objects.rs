@@ -13,7 +13,7 @@ use crate::stream::{Encoding, decoded};
 use crate::task::TaskError;
 
 /// Enough for a header of some hundred columns.
-const HEAD: u64 = 64 * 1024;
+const SNIFFED_BYTES: u64 = 64 * 1024;
 
 /// An object of Cloud Storage.
 #[derive(Clone, Debug, Deserialize)]
@@ -95,7 +95,8 @@ impl<'a> Objects<'a> {
         let mut url = self.url(&["b", bucket, "o", &object.name])?;
         url.query_pairs_mut().append_pair("alt", "media");
         let head = self.bigquery.retry.run(|| async {
-            let request = self.api.request_to(Method::GET, url.as_str()).header(RANGE, format!("bytes=0-{}", HEAD - 1));
+            let request =
+                self.api.request_to(Method::GET, url.as_str()).header(RANGE, format!("bytes=0-{}", SNIFFED_BYTES - 1));
             let response = self.api.send(&what, request).await?;
             if !response.status().is_success() {
                 return Err(self.api.refusal(&what, response).await.trouble());
@@ -105,7 +106,7 @@ impl<'a> Objects<'a> {
         let head = head.await?;
         let line = first_line(&head, encoding).map_err(|error| TaskError::permanent(&what).because(error))?;
         line.ok_or_else(|| {
-            TaskError::permanent(format!("{what}: the first line is longer than {HEAD} bytes, or empty"))
+            TaskError::permanent(format!("{what}: the first line is longer than {SNIFFED_BYTES} bytes, or empty"))
         })
     }
 
@@ -129,7 +130,7 @@ fn first_line(head: &[u8], encoding: Option<&Encoding>) -> std::io::Result<Optio
     let packed = head.starts_with(&[0x1f, 0x8b]);
     let reader: Box<dyn Read> = if packed { Box::new(MultiGzDecoder::new(head)) } else { Box::new(head) };
     let mut line = Vec::new();
-    BufReader::with_capacity(512, reader).take(HEAD).read_until(b'\n', &mut line)?;
+    BufReader::with_capacity(512, reader).take(SNIFFED_BYTES).read_until(b'\n', &mut line)?;
     let line = decoded(encoding, &line).trim_end().to_owned();
     Ok((!line.is_empty()).then_some(line))
 }

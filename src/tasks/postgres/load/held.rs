@@ -19,7 +19,7 @@ use crate::tasks::postgres::rows::{self, Partition};
 use crate::tasks::postgres::target::Target;
 
 /// Partitions that one statement asks for.
-const AT_ONCE: usize = 500;
+const MAX_PARTITIONS: usize = 500;
 
 pub(super) const LEDGER: Ledger = Ledger {
     fields: &["table", "mode", "url", "username", "password"],
@@ -70,7 +70,7 @@ async fn look(loads: Vec<(Value, FileAccess)>, settings: Arc<Settings>) -> Resul
         let asking = |error: Error| explain("asking what is loaded", &error);
         let transaction = session.client.transaction().await.map_err(asking)?;
         for ((table, column), asked) in &tables {
-            for asked in asked.chunks(AT_ONCE) {
+            for asked in asked.chunks(MAX_PARTITIONS) {
                 table_holds(&transaction, table, column, asked, &mut answers).await?;
             }
         }

@@ -8,7 +8,7 @@ const NEGATIVE: u16 = 0x4000;
 const NAN: u16 = 0xC000;
 
 /// The most decimals that Postgres shows.
-const MOST_DECIMALS: usize = 16_383;
+const MAX_DECIMALS: usize = 16_383;
 
 /// Appends a decimal number's field, length included; none when the text is no number.
 pub(super) fn put_numeric(text: &str, out: &mut BytesMut) -> Option<()> {
@@ -41,7 +41,7 @@ fn put_digits(whole: &str, decimals: &str, exponent: i32, sign: u16, out: &mut B
     // How many of the digits stand before the point.
     let mut point = i32::try_from(whole.len()).ok()? + exponent;
     let shown = usize::try_from(i32::try_from(digits.len()).ok()? - point).unwrap_or(0);
-    if shown > MOST_DECIMALS {
+    if shown > MAX_DECIMALS {
         return None;
     }
     // Groups of four begin at the point, on both sides of it.

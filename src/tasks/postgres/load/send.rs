@@ -23,7 +23,7 @@ use crate::tasks::bad_rows::Rejected;
 use crate::text::count;
 
 /// The most bytes of one message. The server takes 1 GiB at most, which one row may reach.
-const MESSAGE: usize = 1 << 20;
+const MAX_MESSAGE: usize = 1 << 20;
 
 /// The table in which subtransactions leave their numbers.
 pub(super) const PARTS: &str = "CREATE TEMP TABLE jitney_part (mark int) ON COMMIT DROP";
@@ -336,7 +336,7 @@ pub(super) async fn part(transaction: &Transaction<'_>, watch: &Watch<'_>, doing
 /// Sends the bytes of a COPY in messages that the server takes.
 pub(super) async fn send_all(sink: &mut Pin<Box<CopyInSink<Bytes>>>, mut bytes: Bytes) -> Result<(), Error> {
     while !bytes.is_empty() {
-        sink.send(bytes.split_to(bytes.len().min(MESSAGE))).await?;
+        sink.send(bytes.split_to(bytes.len().min(MAX_MESSAGE))).await?;
     }
     Ok(())
 }

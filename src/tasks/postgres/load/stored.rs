@@ -20,7 +20,7 @@ const EPOCH: i64 = 946_684_800_000_000;
 /// What the modifiers of lengths and scales are counted from. Source: `VARHDRSZ` in Postgres's `c.h`.
 const MODIFIER_OFFSET: i32 = 4;
 /// Longer numbers are left to the server, which has limits of its own.
-const MOST_DIGITS: usize = 1000;
+const MAX_DIGITS: usize = 1000;
 
 /// The settings of a session that decide how values are read and printed.
 #[derive(Clone, Copy, Debug)]
@@ -125,7 +125,7 @@ fn push_string(text: &str, field: &Field, out: &mut Vec<u8>) -> bool {
 /// A decimal number, rounded to the column's scale. One with an exponent, infinity and a negative scale are left to the
 /// server.
 fn push_decimal(text: &[u8], modifier: i32, out: &mut Vec<u8>) -> bool {
-    let Some(text) = parse_numeric(text).filter(|text| text.len() < MOST_DIGITS) else { return false };
+    let Some(text) = parse_numeric(text).filter(|text| text.len() < MAX_DIGITS) else { return false };
     if text.eq_ignore_ascii_case("nan") {
         out.extend_from_slice(b"NaN");
         return true;
