@@ -1,7 +1,7 @@
 //! Which partitions there are between two ends: months, days and hours, in the time zones of schedules.
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
-use jitney::engine::backfill::{Beat, Grain};
+use jitney::engine::backfill::{Granularity, PartitionSchedule};
 use jitney::flow::{Flow, parse};
 use jitney::tasks;
 
@@ -17,7 +17,7 @@ fn schedule(cron: &str, zone: &str) -> Flow {
 
 /// The partitions as `name = moment`.
 fn slots(flow: &Flow, every: Option<&str>, from: &str, to: &str) -> Vec<String> {
-    let slots = Beat::find(flow, None, every).unwrap().slots(from, to).unwrap();
+    let slots = PartitionSchedule::find(flow, None, every).unwrap().keys(from, to).unwrap();
     slots.iter().map(|slot| format!("{} = {}", slot.label, slot.date.format("%Y-%m-%dT%H:%MZ"))).collect()
 }
 
@@ -84,20 +84,20 @@ fn an_hour_that_comes_twice_has_two_names_and_one_that_never_comes_has_none() {
 
 #[test]
 fn names_are_as_fine_as_the_schedule() {
-    let grain = |cron: &str| {
+    let granularity = |cron: &str| {
         let flow = schedule(cron, "UTC");
-        Beat::find(&flow, None, None).unwrap().grain("2019-01-31T00:00:00Z".parse().unwrap())
+        PartitionSchedule::find(&flow, None, None).unwrap().granularity("2019-01-31T00:00:00Z".parse().unwrap())
     };
-    assert_eq!(grain("0 9 1 * *"), Grain::Month);
-    assert_eq!(grain("@yearly"), Grain::Month);
-    assert_eq!(grain("0 9 * * 1"), Grain::Day);
-    assert_eq!(grain("*/15 * * * *"), Grain::Minute);
+    assert_eq!(granularity("0 9 1 * *"), Granularity::Month);
+    assert_eq!(granularity("@yearly"), Granularity::Month);
+    assert_eq!(granularity("0 9 * * 1"), Granularity::Day);
+    assert_eq!(granularity("*/15 * * * *"), Granularity::Minute);
 }
 
 #[test]
 fn it_is_said_what_is_wrong_with_ends_and_schedules() {
     let plain = flow("");
-    let error = |from: &str, to: &str| Beat::find(&plain, None, None).unwrap().slots(from, to).unwrap_err();
+    let error = |from: &str, to: &str| PartitionSchedule::find(&plain, None, None).unwrap().keys(from, to).unwrap_err();
     assert_eq!(
         error("2019-13", "2020"),
         "`2019-13` is not a month (2019-01), day (2019-01-31), hour (2019-01-31T06:00) or year (2019)"
@@ -106,7 +106,7 @@ fn it_is_said_what_is_wrong_with_ends_and_schedules() {
     assert_eq!(error("2019-01-02", "2019-01-03"), "the schedule has no moment from 2019-01-02 to 2019-01-03");
     let two =
         flow("triggers:\n  - {id: a, type: schedule, cron: '@daily'}\n  - {id: b, type: schedule, cron: '@daily'}\n");
-    let error = |trigger| Beat::find(&two, trigger, None).unwrap_err();
+    let error = |trigger| PartitionSchedule::find(&two, trigger, None).unwrap_err();
     assert_eq!(error(None), "the flow `f` has several schedules: choose one with --trigger; it has `a`, `b`");
     assert_eq!(error(Some("c")), "the flow `f` has no schedule `c`; it has `a`, `b`");
 }

@@ -364,7 +364,7 @@ async fn a_script_is_not_in_the_list_of_processes() {
 async fn output_beyond_the_limit_is_left_out_and_said_and_the_last_lines_are_kept() {
     let home = tempdir().unwrap();
     let (mut context, lines) = attempt::context(home.path(), &[]);
-    context.surroundings.quota = std::sync::Arc::new(jitney::task::Quota::new(3000, 0));
+    context.services.quota = std::sync::Arc::new(jitney::task::Quota::new(3000, 0));
     let commands = json!(["seq 100000", r#"echo '::{"outputs":{"a":1}}::'"#, "echo the end"]);
     let outputs = attempt::run(context, COMMANDS, json!({ "commands": commands })).await.unwrap();
     assert_eq!(outputs["vars"], json!({"a": 1}), "what the script gives counts all the same");
@@ -410,7 +410,7 @@ async fn input_files_are_not_written_through_links_that_an_earlier_script_left()
     std::os::unix::fs::symlink(outside.join("deep"), shared.join("files/data")).unwrap();
     let attempt_with = async |name: &str| {
         let (mut context, _) = attempt::context(home.path(), &[]);
-        context.surroundings.folder = Some(shared.clone());
+        context.services.folder = Some(shared.clone());
         let fields = json!({"inputFiles": {name: "new"}, "commands": [format!("test $(cat {name}) = new")]});
         attempt::run(context, COMMANDS, fields).await
     };

@@ -230,7 +230,7 @@ fn a_flow_trigger_looks_at_the_execution_that_has_ended() {
         let labels = serde_json::json!({"team": team}).as_object().unwrap().clone();
         let upstream = Upstream { namespace: namespace.into(), flow: flow.into(), status, labels };
         let date = at("2024-05-01T00:00:00Z").fixed_offset();
-        after.holds(&Context { date, upstream: Some(&upstream), names: &names, outside: &Nowhere }).unwrap()
+        after.holds(&Context { date, upstream: Some(&upstream), names: &names, host: &Nowhere }).unwrap()
     };
     assert!(holds("n", "load", Status::Success, "data"));
     assert!(!holds("n", "load", Status::Failed, "data"));

@@ -1,14 +1,14 @@
 //! Any text as a template: it is read or refused, and its value comes to an end in a world of some names.
 #![no_main]
 
-use jitney_fuzz::flow::expression::{Names, Outside, check, mentions, references, render};
+use jitney_fuzz::flow::expression::{Names, Host, check, mentions, references, render};
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
 
 /// A world that always says the same.
 struct Still;
 
-impl Outside for Still {
+impl Host for Still {
     fn now(&self) -> Result<chrono::DateTime<chrono::Utc>, String> {
         Ok(chrono::DateTime::UNIX_EPOCH)
     }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Datelike, Timelike, Utc};
 use chrono_tz::Tz;
 
-use crate::engine::backfill::{Grain, Standing};
+use crate::engine::backfill::{Granularity, PartitionStatus};
 
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 /// A longer calendar says less than the counts below it.
@@ -24,14 +24,14 @@ pub(super) enum Mark {
 }
 
 impl Mark {
-    pub(super) fn of(standing: &Standing) -> Self {
-        match standing {
-            Standing::Waiting => Self::Waiting,
-            Standing::Running => Self::Running,
-            Standing::Loaded { .. } => Self::Loaded,
-            Standing::Failed { .. } => Self::Failed,
-            Standing::Stopped => Self::Stopped,
-            Standing::Skipped { .. } => Self::Skipped,
+    pub(super) fn of(status: &PartitionStatus) -> Self {
+        match status {
+            PartitionStatus::Waiting => Self::Waiting,
+            PartitionStatus::Running => Self::Running,
+            PartitionStatus::Loaded { .. } => Self::Loaded,
+            PartitionStatus::Failed { .. } => Self::Failed,
+            PartitionStatus::Stopped => Self::Stopped,
+            PartitionStatus::Skipped { .. } => Self::Skipped,
         }
     }
 
@@ -67,14 +67,14 @@ pub(super) fn legend(marks: impl Iterator<Item = Mark>) -> String {
 }
 
 /// The calendar; nothing where it would be longer than a screen.
-pub(super) fn calendar(cells: &[(DateTime<Utc>, Mark)], zone: Tz, grain: Grain) -> String {
+pub(super) fn calendar(cells: &[(DateTime<Utc>, Mark)], zone: Tz, granularity: Granularity) -> String {
     let mut rows: BTreeMap<String, BTreeMap<u32, Mark>> = BTreeMap::new();
     for (date, mark) in cells {
         let date = date.with_timezone(&zone);
-        let (row, column) = match grain {
-            Grain::Month => (date.format("%Y").to_string(), date.month()),
-            Grain::Day => (date.format("%Y-%m").to_string(), date.day()),
-            Grain::Minute | Grain::Second => (date.format("%Y-%m-%d").to_string(), date.hour() + 1),
+        let (row, column) = match granularity {
+            Granularity::Month => (date.format("%Y").to_string(), date.month()),
+            Granularity::Day => (date.format("%Y-%m").to_string(), date.day()),
+            Granularity::Minute | Granularity::Second => (date.format("%Y-%m-%d").to_string(), date.hour() + 1),
         };
         let place = rows.entry(row).or_default().entry(column).or_insert(*mark);
         *place = (*place).max(*mark);
@@ -82,10 +82,10 @@ pub(super) fn calendar(cells: &[(DateTime<Utc>, Mark)], zone: Tz, grain: Grain) 
     if rows.len() > MAX_ROWS {
         return String::new();
     }
-    let columns: Vec<String> = match grain {
-        Grain::Month => MONTHS.iter().map(|name| format!(" {name}")).collect(),
-        Grain::Day => (1..=31).map(|day| format!(" {day:2}")).collect(),
-        Grain::Minute | Grain::Second => (0..24).map(|hour| format!(" {hour:2}")).collect(),
+    let columns: Vec<String> = match granularity {
+        Granularity::Month => MONTHS.iter().map(|name| format!(" {name}")).collect(),
+        Granularity::Day => (1..=31).map(|day| format!(" {day:2}")).collect(),
+        Granularity::Minute | Granularity::Second => (0..24).map(|hour| format!(" {hour:2}")).collect(),
     };
     let (width, margin) = (columns[0].chars().count(), rows.keys().map(String::len).max().unwrap_or(0));
     let mut text = format!("  {:margin$}{}\n", "", columns.concat());
@@ -116,9 +116,9 @@ mod tests {
         ];
         let expected = "       Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec\n  2019   ✓       ✗\n  \
                         2020                                               ·\n";
-        assert_eq!(calendar(&months, Tz::UTC, Grain::Month), expected);
+        assert_eq!(calendar(&months, Tz::UTC, Granularity::Month), expected);
         let hours = [(at("2019-01-01T23:30:00Z"), Mark::Loaded), (at("2019-01-01T23:45:00Z"), Mark::Failed)];
-        let text = calendar(&hours, Tz::Europe__Paris, Grain::Minute);
+        let text = calendar(&hours, Tz::Europe__Paris, Granularity::Minute);
         assert!(text.ends_with("  2019-01-02  ✗\n"), "{text}");
         assert_eq!(legend(months.iter().map(|(_, mark)| *mark)), "✓ 1 loaded   · 1 not loaded   ✗ 1 failed");
     }

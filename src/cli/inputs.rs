@@ -10,7 +10,7 @@ use crate::cli::{Invalid, ask};
 use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
-use crate::engine::{Before, input_files};
+use crate::engine::{InputHost, input_files};
 use crate::file_access::FileAccess;
 use crate::flow::input::{InputType, Resolution, settle};
 use crate::flow::{Flow, from_yaml};
@@ -37,7 +37,7 @@ pub(super) fn gather(
     quiet: bool,
 ) -> anyhow::Result<Option<Map<String, Value>>> {
     let mut given = given.values(flow)?;
-    let before = Before::of(settings, flow, clock::now());
+    let before = InputHost::of(settings, flow, clock::now());
     let asks = !quiet && can_ask(settings);
     let mut questions = None;
     loop {

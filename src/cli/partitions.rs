@@ -15,7 +15,7 @@ use crate::cli::out::{errln, out, outln};
 use crate::cli::{Exit, flows};
 use crate::clock;
 use crate::config::Settings;
-use crate::engine::backfill::{Known, Standing, Verdict, Wanted};
+use crate::engine::backfill::{GridRequest, PartitionReport, PartitionStatus, SourceChange};
 use crate::text::thousands;
 
 /// Letters of a cell; what has more stands below the table.
@@ -55,7 +55,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     let runner = reading_runner(settings)?;
     let given = given_here(&flow, &arguments.input);
     let Arguments { trigger, every, from, to, check, .. } = arguments;
-    let wanted = Wanted { trigger, every, from, to, given, check };
+    let wanted = GridRequest { trigger, every, from, to, given, check };
     let grid = runner.grid(&flow, &wanted, clock::now()).await.map_err(told)?;
     grid.notes.iter().for_each(|note| errln!("{note}"));
     if arguments.json {
@@ -63,12 +63,12 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         return Ok(Exit::Ok);
     }
     for column in &grid.columns {
-        let marks: Vec<_> = column.known.iter().map(|known| (known.date, Mark::of(&known.standing))).collect();
+        let marks: Vec<_> = column.known.iter().map(|known| (known.date, Mark::of(&known.status))).collect();
         outln!("{}", column.name);
-        out!("{}", calendar(&marks, column.beat.times().zone(), column.grain()));
+        out!("{}", calendar(&marks, column.schedule.times().zone(), column.granularity()));
         outln!("  {}\n", legend(marks.iter().map(|(_, mark)| *mark)));
     }
-    let filled: Vec<(&str, &[Known])> =
+    let filled: Vec<(&str, &[PartitionReport])> =
         grid.columns.iter().map(|column| (column.name.as_str(), &column.known[..])).collect();
     let mut notes = Notes::default();
     outln!("{}", table(&filled, wanted.check, &mut notes).trim_fmt());
@@ -103,7 +103,7 @@ impl Notes {
 }
 
 /// One line for each partition, and some cells of it for each column of the grid.
-fn table(grid: &[(&str, &[Known])], check: bool, notes: &mut Notes) -> Table {
+fn table(grid: &[(&str, &[PartitionReport])], check: bool, notes: &mut Notes) -> Table {
     let mut table = Table::new();
     let mut header = vec!["partition".to_owned()];
     for (name, _) in grid {
@@ -126,18 +126,18 @@ fn table(grid: &[(&str, &[Known])], check: bool, notes: &mut Notes) -> Table {
     table
 }
 
-fn cells(known: &Known, check: bool, notes: &mut Notes) -> Vec<String> {
+fn cells(known: &PartitionReport, check: bool, notes: &mut Notes) -> Vec<String> {
     let (sign, rows) = (
-        Mark::of(&known.standing).sign(),
-        match known.standing {
-            Standing::Loaded { rows, .. } => thousands(rows),
+        Mark::of(&known.status).sign(),
+        match known.status {
+            PartitionStatus::Loaded { rows, .. } => thousands(rows),
             _ => String::new(),
         },
     );
-    let state = match (&known.standing, &known.note) {
-        (Standing::Loaded { .. }, _) => "loaded".to_owned(),
+    let state = match (&known.status, &known.note) {
+        (PartitionStatus::Loaded { .. }, _) => "loaded".to_owned(),
         (_, Some(note)) => note.clone(),
-        (standing, None) => standing.to_string(),
+        (status, None) => status.to_string(),
     };
     let loaded = known.loaded.map(|time| time.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M").to_string());
     let sum = known.sha256.as_ref().map(|sum| sum.chars().take(8).collect());
@@ -149,14 +149,14 @@ fn cells(known: &Known, check: bool, notes: &mut Notes) -> Vec<String> {
     cells
 }
 
-fn said(verdict: &Verdict, notes: &mut Notes) -> String {
+fn said(verdict: &SourceChange, notes: &mut Notes) -> String {
     match verdict {
-        Verdict::Same => "same".to_owned(),
-        Verdict::Changed(why) => notes.fitting(format!("changed: {why}"), MAX_SOURCE_WIDTH),
-        Verdict::New => "there, not loaded".to_owned(),
-        Verdict::Gone => "gone".to_owned(),
-        Verdict::NotThere => "not there".to_owned(),
-        Verdict::Unknown(why) => notes.refer("unknown", why),
+        SourceChange::Same => "same".to_owned(),
+        SourceChange::Changed(why) => notes.fitting(format!("changed: {why}"), MAX_SOURCE_WIDTH),
+        SourceChange::New => "there, not loaded".to_owned(),
+        SourceChange::Gone => "gone".to_owned(),
+        SourceChange::NotThere => "not there".to_owned(),
+        SourceChange::Unknown(why) => notes.refer("unknown", why),
     }
 }
 
@@ -167,15 +167,15 @@ mod tests {
     #[test]
     fn a_long_reason_stands_below_the_table_once() {
         let why = format!("cannot ask http://localhost:1/{}: connection refused", "x".repeat(300));
-        let known = |partition: &str| Known {
+        let known = |partition: &str| PartitionReport {
             partition: partition.to_owned(),
             date: chrono::DateTime::default(),
-            standing: Standing::Loaded { rows: 44_000, already: false },
+            status: PartitionStatus::Loaded { rows: 44_000, already: false },
             note: None,
             loaded: Some(chrono::DateTime::default()),
             sha256: Some("ab50cfda00".to_owned()),
             execution: None,
-            source: Some(Verdict::Unknown(why.clone())),
+            source: Some(SourceChange::Unknown(why.clone())),
         };
         let (known, mut notes) = ([known("2019-04"), known("2019-05")], Notes::default());
         let table = table(&[("postgres_taxi", &known[..])], true, &mut notes).trim_fmt();

@@ -15,7 +15,7 @@ use crate::journal::{Event, ExecutionState, State};
 use crate::task::Level;
 
 /// How often a waiting execution looks for a free place.
-const GLANCE: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Runner {
     /// Takes an execution up as soon as its flow's `concurrency` has room for it; whether it has been. A new one that
@@ -49,7 +49,7 @@ impl Runner {
                 self.say(id, Level::Info, &TaskId::new(""), &format!("waits: {} run already", crowd(flow)))?;
             }
             tokio::select! {
-                () = tokio::time::sleep(GLANCE) => {}
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
                 () = cancel.cancelled() => {}
             }
         }
@@ -83,7 +83,7 @@ impl Runner {
                 return Ok(());
             }
             tokio::select! {
-                () = tokio::time::sleep(left.min(GLANCE * 5)) => {}
+                () = tokio::time::sleep(left.min(POLL_INTERVAL * 5)) => {}
                 () = cancel.cancelled() => {}
             }
         }
@@ -93,7 +93,7 @@ impl Runner {
     pub(super) async fn until_free(&self, id: &ExecutionId, cancel: &CancellationToken) -> Result<(), EngineError> {
         while !cancel.is_cancelled() && is_claimed(&self.settings, id) {
             tokio::select! {
-                () = tokio::time::sleep(GLANCE) => {}
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
                 () = cancel.cancelled() => {}
             }
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::engine::outside::World;
+use crate::engine::host::ExecutionHost;
 use crate::flow::Step;
 use crate::task::{Expansion, Outputs, Pause, Running, TaskContext, TaskError};
 use crate::text::{MAX_DEPTH, nests_too_deeply};
@@ -26,18 +26,18 @@ pub(super) fn decided(
     context: &TaskContext,
     outputs: Outputs,
     concludes: bool,
-    world: &World,
+    host: &ExecutionHost,
 ) -> Result<Decided, TaskError> {
     if outputs.values().any(nests_too_deeply) {
         return Err(TaskError::permanent(format!("an output nests deeper than {MAX_DEPTH} levels")));
     }
-    if let Some(pause) = context.surroundings.pause.lock().ok().and_then(|mut pause| pause.take()) {
+    if let Some(pause) = context.services.pause.lock().ok().and_then(|mut pause| pause.take()) {
         return Ok(Decided::Pauses(pause));
     }
     if !step.task.is_flowable() || concludes {
         return Ok(Decided::Gives(outputs));
     }
-    let outputs = world.fit_to_keep(outputs)?;
+    let outputs = host.fit_to_keep(outputs)?;
     serde_json::from_value(Value::Object(outputs))
         .map(Decided::Expands)
         .map_err(|error| TaskError::permanent("the task cannot say which tasks to run").because(error))
@@ -60,7 +60,7 @@ pub(super) async fn bounded(
     let stopped = tokio::select! {
         done = &mut work => return finished(done),
         () = cancel.cancelled() => TaskError::cancelled("it was stopped"),
-        () = context.surroundings.full.cancelled() => {
+        () = context.services.full.cancelled() => {
             let home = context.settings.home.display();
             TaskError::permanent(format!("no space left on the disk of {home}: what the task logs cannot be kept"))
                 .help("make room; `jitney clean` removes what nobody needs any more")

@@ -9,7 +9,7 @@ use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::engine::names::Facts;
 use crate::engine::run::{EngineError, Runner, folder_of};
-use crate::engine::schedule::At;
+use crate::engine::schedule::ClockHost;
 use crate::engine::snapshot;
 use crate::engine::target::target_of;
 use crate::engine::{again, input_files, literal};
@@ -114,7 +114,7 @@ impl Runner {
         if !files.is_restricted() {
             return files;
         }
-        files.with_literal(literal::of_files(flow, request.trigger_date.unwrap_or(now), &At(now)))
+        files.with_literal(literal::of_files(flow, request.trigger_date.unwrap_or(now), &ClockHost(now)))
     }
 
     /// What the journal keeps of a new execution, and the secret inputs that it does not. Files among the inputs are

@@ -12,19 +12,19 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
+use crate::engine::host::HostSnapshot;
 use crate::engine::names::{Facts, moments, stamp};
-use crate::engine::outside::View;
 use crate::engine::scope::Scope;
 use crate::file_access::texts;
-use crate::flow::expression::{Names, Outside, render};
+use crate::flow::expression::{Host, Names, render};
 use crate::flow::input::{Input, InputType, nested};
 use crate::flow::{Flow, Step};
 use crate::text::plain;
 
 /// What an author's own expressions may ask.
-struct Author<'v>(View<'v>);
+struct Author<'v>(HostSnapshot<'v>);
 
-impl Outside for Author<'_> {
+impl Host for Author<'_> {
     fn now(&self) -> Result<DateTime<Utc>, String> {
         self.0.now()
     }
@@ -44,22 +44,22 @@ pub(super) fn of_task(facts: &Facts, step: &Step, scope: &Scope) -> BTreeSet<Str
 }
 
 /// The literal texts that the flow gives to its inputs of type `FILE`, in an execution of that moment.
-pub(super) fn of_files(flow: &Flow, date: DateTime<Utc>, outside: &dyn Outside) -> BTreeSet<String> {
+pub(super) fn of_files(flow: &Flow, date: DateTime<Utc>, host: &dyn Host) -> BTreeSet<String> {
     let names = names_of_flow(flow, date, None);
     let files = flow.inputs.iter().filter(|input| input.kind == InputType::File);
-    files.flat_map(|input| given(flow, input, &names, outside)).collect()
+    files.flat_map(|input| given(flow, input, &names, host)).collect()
 }
 
 /// The values that a flow itself gives to an input, as texts, where they are literal.
-fn given(flow: &Flow, input: &Input, names: &Names, outside: &dyn Outside) -> Vec<String> {
+fn given(flow: &Flow, input: &Input, names: &Names, host: &dyn Host) -> Vec<String> {
     let by_triggers = flow.triggers.iter().filter_map(|trigger| trigger.common.inputs.get(&input.id));
     let all = input.defaults.iter().chain(by_triggers);
-    let all = all.filter_map(|value| literal(value, names, outside)).map(|value| plain(&value));
+    let all = all.filter_map(|value| literal(value, names, host)).map(|value| plain(&value));
     all.chain(input.values.iter().cloned()).collect()
 }
 
-fn literal(value: &Value, names: &Names, outside: &dyn Outside) -> Option<Value> {
-    render(value, names, outside).ok()
+fn literal(value: &Value, names: &Names, host: &dyn Host) -> Option<Value> {
+    render(value, names, host).ok()
 }
 
 /// Every value in a value that holds no others.
@@ -91,7 +91,7 @@ fn names_of_task(facts: &Facts, step: &Step, scope: &Scope, author: &Author) -> 
     let inputs: Map<String, Value> = inputs.map(|(name, value)| (name.clone(), value.clone())).collect();
     let started = stamp(state.started.unwrap_or(now));
     names.insert("inputs".to_owned(), Value::Object(nested(&inputs)));
-    names.insert("envs".to_owned(), Value::Object(run.world.envs()));
+    names.insert("envs".to_owned(), Value::Object(run.host.envs()));
     names.insert("execution".to_owned(), json!({"id": run.id, "startDate": started}));
     names.insert("task".to_owned(), json!({"id": step.id, "type": step.common.kind}));
     let steps = flow.all_steps();

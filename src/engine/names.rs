@@ -3,7 +3,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
-use crate::engine::outside::View;
+use crate::engine::host::HostSnapshot;
 use crate::engine::plan::Run;
 use crate::engine::schedule;
 use crate::engine::scope::Scope;
@@ -26,13 +26,13 @@ pub(super) struct Facts<'s, 'a> {
 
 impl<'s> Facts<'s, '_> {
     /// What functions may ask.
-    pub(super) fn view(&self) -> View<'s> {
+    pub(super) fn view(&self) -> HostSnapshot<'s> {
         Self::view_of(self.state, self.run, self.now)
     }
 
     /// What functions may ask in this state.
-    pub(super) fn view_of<'v>(state: &'v State, run: &'v Run, now: DateTime<Utc>) -> View<'v> {
-        View { world: &run.world, state, now }
+    pub(super) fn view_of<'v>(state: &'v State, run: &'v Run, now: DateTime<Utc>) -> HostSnapshot<'v> {
+        HostSnapshot { host: &run.host, state, now }
     }
 
     /// The names for a task's own expressions.
@@ -76,7 +76,7 @@ impl<'s> Facts<'s, '_> {
             "tasks": states(state, scope),
             "parent": parents.first().cloned().unwrap_or_else(|| json!({})),
             "parents": parents,
-            "envs": run.world.envs(),
+            "envs": run.host.envs(),
             "workingDir": WORKING_DIR,
         });
         if let Some(item) = scope.item() {

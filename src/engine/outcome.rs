@@ -50,7 +50,7 @@ impl Work<'_> {
     ) -> Result<(), EngineError> {
         self.forget_folder(state, &run);
         let mut outputs = state.tasks.get(&run).map(of_sub_tasks).unwrap_or_default();
-        outputs.extend(self.run.world.without_secrets(further));
+        outputs.extend(self.run.host.without_secrets(further));
         let inside = |task: &str| contains(step, task);
         let warns = |(id, task): (&RunId, &TaskRun)| task.state == TaskState::Warning && inside(id.task());
         let warning = state.tasks.iter().any(warns);
@@ -156,7 +156,7 @@ impl Work<'_> {
         if let Some(problem) = &ending.problem {
             self.say(Level::Error, &TaskId::new(""), problem)?;
         }
-        let outputs = self.run.world.without_secrets(ending.outputs);
+        let outputs = self.run.host.without_secrets(ending.outputs);
         self.add(state, Event::Ended { state: ending.state, outputs })
     }
 

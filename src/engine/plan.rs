@@ -7,10 +7,10 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use crate::duration::{Limit, NotADuration, Span};
+use crate::engine::host::ExecutionHost;
 use crate::engine::literal;
 use crate::engine::lookup::Lookup;
 use crate::engine::names::Facts;
-use crate::engine::outside::World;
 use crate::engine::scope::Scope;
 use crate::flow::expression::{ExpressionError, Names, holds, render};
 use crate::flow::{Flow, Retry, Sla, Step};
@@ -110,7 +110,7 @@ pub struct Run {
     /// How much of what scripts print is still kept.
     pub quota: Arc<Quota>,
     /// What expressions may ask beyond the state: secrets, files, stored values.
-    pub world: Arc<World>,
+    pub host: Arc<ExecutionHost>,
     /// Where other flows are found.
     pub catalog: Arc<dyn Lookup>,
 }

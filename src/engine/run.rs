@@ -15,20 +15,20 @@ use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::again;
-use crate::engine::children::Nest;
 use crate::engine::control::Control;
+use crate::engine::host::ExecutionHost;
 use crate::engine::interrupted::end_killing;
 use crate::engine::lock::Claim;
 use crate::engine::lookup::{Folder, Lookup};
-use crate::engine::outside::World;
 use crate::engine::plan::{Run, Start};
+use crate::engine::subflow::SubflowRunner;
 use crate::engine::work::Work;
 use crate::file_access::FileAccess;
 use crate::flow::{Flow, Step};
 use crate::id::{ExecutionId, RunId, TaskId};
 use crate::journal::{Event, ExecutionState, Failure, Journal, JournalError, StartedBy, State, Triggered};
 use crate::storage::Storage;
-use crate::task::{Level, Outputs, Progress, Quota, Surroundings, TaskContext, TaskError};
+use crate::task::{EngineServices, Level, Outputs, Progress, Quota, TaskContext, TaskError};
 
 /// How many sub-executions that nobody waits for run at a time.
 const UNATTENDED: usize = 16;
@@ -295,12 +295,12 @@ impl Runner {
         let (_, secrets) = self.split_secrets(flow, inputs, state.created.parent.is_some());
         let restricted = self.is_restricted(state);
         let secret_texts = self.secret_texts(flow, &secrets);
-        let world = Arc::new(World::new(self, id, flow, &secret_texts, self.files(flow, restricted)));
+        let host = Arc::new(ExecutionHost::new(self, id, flow, &secret_texts, self.files(flow, restricted)));
         let catalog = self.catalog.clone().unwrap_or_else(|| Arc::new(Folder::around(flow)));
         // Without its size the log starts anew: that it grows longer is better than that nothing runs.
         let used = self.journal.log_size(id).unwrap_or_default();
         let quota = Arc::new(Quota::new(self.settings.log_limit.unwrap_or(Quota::DEFAULT), used));
-        Run { id: id.clone(), secrets, restricted, said: Arc::default(), quota, world, catalog }
+        Run { id: id.clone(), secrets, restricted, said: Arc::default(), quota, host, catalog }
     }
 
     /// Whether the values of an execution may come from somebody who may not read every file of this machine.
@@ -357,7 +357,7 @@ impl Runner {
         let lowest = start.step.common.log_level.unwrap_or(Level::Debug);
         let folder = start.folder.as_ref().map(|folder| self.settings.home.join("work").join(folder));
         let files = self.files_of_task(flow, start, state);
-        let nest = Nest::new(self, run, flow, start, state, files.clone());
+        let subflows = SubflowRunner::new(self, run, flow, start, state, files.clone());
         let full = CancellationToken::new();
         let no_room = full.clone();
         TaskContext {
@@ -387,8 +387,8 @@ impl Runner {
                     no_room.cancel();
                 }
             }),
-            surroundings: Surroundings {
-                children: Some(Arc::new(nest)),
+            services: EngineServices {
+                subflows: Some(Arc::new(subflows)),
                 folder,
                 pause: Mutex::default(),
                 quota: run.quota.clone(),

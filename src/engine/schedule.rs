@@ -6,7 +6,7 @@ use std::time::{Duration as Time, Instant};
 use chrono::{DateTime, Duration, Utc};
 use serde_json::{Value, json};
 
-use crate::flow::expression::{Names, Outside};
+use crate::flow::expression::{Host, Names};
 use crate::flow::trigger::{Context, On, Recover, Schedule, Times, Trigger};
 
 /// The most moments that are tried in search of one at which a trigger's conditions hold: each hour of eleven years.
@@ -16,9 +16,9 @@ const MOST_TRIED: usize = 100_000;
 const LONGEST: Time = Time::from_secs(60);
 
 /// A moment that expressions may ask for, and nothing else.
-pub(super) struct At(pub(super) DateTime<Utc>);
+pub(super) struct ClockHost(pub(super) DateTime<Utc>);
 
-impl Outside for At {
+impl Host for ClockHost {
     fn now(&self) -> Result<DateTime<Utc>, String> {
         Ok(self.0)
     }
@@ -127,5 +127,5 @@ fn holds(trigger: &Trigger, times: &Times, moment: DateTime<Utc>) -> Result<bool
     }
     let names = Names::from_iter([("trigger".to_owned(), json!({"date": times.stamp(moment)}))]);
     let date = moment.with_timezone(&times.zone()).fixed_offset();
-    trigger.holds(&Context { date, upstream: None, names: &names, outside: &At(moment) })
+    trigger.holds(&Context { date, upstream: None, names: &names, host: &ClockHost(moment) })
 }

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use crate::diagnostic::Diagnostic;
 
 /// How deep below its beginning a folder is looked into.
-const DEEPEST: usize = 16;
+const MAX_DEPTH: usize = 16;
 /// How many files and folders are looked at.
 const MOST: usize = 200_000;
 
@@ -118,7 +118,7 @@ impl Walk<'_> {
     fn entry(&mut self, path: &Path, about: &Metadata, depth: usize) {
         let name = path.file_name().unwrap_or_default();
         let is_wanted = match about.is_dir() {
-            true => depth < DEEPEST && !self.skipped.iter().any(|skipped| name == *skipped),
+            true => depth < MAX_DEPTH && !self.skipped.iter().any(|skipped| name == *skipped),
             false => about.is_file() && is_yaml(name),
         };
         if !is_wanted || !self.is_new(about) {

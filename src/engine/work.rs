@@ -138,7 +138,7 @@ impl<'a> Work<'a> {
             Next::Refuse(run, step, error) => self.refuse(state, run, step, &error)?,
             Next::Break(run, step, error) => self.break_off(state, run, step, &error)?,
             Next::Iteration { run, index, outcome, gave, over } => {
-                let gave = gave.map(|gave| self.run.world.without_secrets(gave));
+                let gave = gave.map(|gave| self.run.host.without_secrets(gave));
                 self.add(state, Event::IterationEnded { run, index, outcome, gave, over })?;
             }
             Next::Finish(run, step, outcome, why) => self.finish(state, run, step, outcome, why)?,
@@ -248,7 +248,7 @@ impl<'a> Work<'a> {
         let Ok((run, concludes, result)) = ended else { return Ok(()) };
         let Some(begun) = self.begun.remove(&run) else { return Ok(()) };
         let (step, context) = (begun.step, &begun.context);
-        match result.and_then(|outputs| decided(step, context, outputs, concludes, &self.run.world)) {
+        match result.and_then(|outputs| decided(step, context, outputs, concludes, &self.run.host)) {
             Ok(Decided::Expands(expansion)) => self.add(state, Event::TaskExpanded { run, expansion }),
             Ok(Decided::Pauses(pause)) => self.pause(state, run, begun.limit, pause),
             Ok(Decided::Gives(outputs)) if concludes => self.conclusion(state, run, step, outputs),
@@ -265,10 +265,10 @@ impl<'a> Work<'a> {
         outputs: Outputs,
     ) -> Result<(), EngineError> {
         let (step, took) = (begun.step, begun.at.elapsed());
-        let outputs = self.run.world.without_secrets(outputs);
+        let outputs = self.run.host.without_secrets(outputs);
         (self.runner.observer)(Notice::TaskSucceeded { run: &run, step, outputs: &outputs, took });
         let labels = begun.context.labels.lock().map(|labels| labels.clone()).unwrap_or_default();
-        let labels = self.run.world.without_secrets(labels);
+        let labels = self.run.host.without_secrets(labels);
         let is_repeated = state.tasks.get(&run).is_some_and(|task| task.attempts > 1 && task.error.is_some());
         let warns = is_repeated && step.common.retry.as_ref().is_some_and(|retry| retry.warning_on_retry);
         let warning = (begun.context.has_warning() || warns) && !step.common.allow_warning;

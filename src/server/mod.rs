@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
-use crate::engine::backfill::Keeper;
+use crate::engine::backfill::BackfillController;
 use crate::engine::catalog::Catalog;
 use crate::engine::executor::Executor;
 use crate::engine::scheduler::Scheduler;
@@ -44,7 +44,7 @@ pub struct App {
     /// Acts on triggers.
     pub scheduler: Arc<Scheduler>,
     /// Drives backfills.
-    pub backfills: Keeper,
+    pub backfills: BackfillController,
     /// The process's settings.
     pub settings: Arc<Settings>,
     /// How many may call at a time.

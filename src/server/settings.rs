@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::secrets_named_in;
-use crate::flow::expression::{Names, Outside, render};
+use crate::flow::expression::{Host, Names, render};
 use crate::flow::{Document, all_findings};
 use crate::server::access::{User, secret_problem, user_problem};
 use crate::server::lineage::Collector;
@@ -68,7 +68,7 @@ impl ServerSettings {
     ///
     /// # Errors
     /// When a template has no value.
-    pub fn settled(mut self, settings: &Settings, outside: &dyn Outside) -> Result<Self, Diagnostic> {
+    pub fn settled(mut self, settings: &Settings, outside: &dyn Host) -> Result<Self, Diagnostic> {
         let text = |template: &mut String| {
             let rendered = render(&Value::from(template.as_str()), &Names::new(), outside);
             let rendered =
@@ -111,7 +111,7 @@ impl ServerSettings {
     }
 
     /// What of the notifications cannot work as things stand: a secret that is not there, a command that is not installed.
-    pub fn warnings(&self, settings: &Settings, outside: &dyn Outside) -> Vec<Diagnostic> {
+    pub fn warnings(&self, settings: &Settings, outside: &dyn Host) -> Vec<Diagnostic> {
         let Some(document) = &self.document else { return Vec::new() };
         let mut found = Vec::new();
         for (index, rule) in self.notifications.iter().enumerate() {
@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn what_a_notification_lacks_is_said_before_it_is_needed() {
         struct Empty;
-        impl Outside for Empty {
+        impl Host for Empty {
             fn secret(&self, name: &str, _: Option<&str>) -> Result<String, String> {
                 Err(format!("there is no secret `{name}`"))
             }

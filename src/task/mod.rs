@@ -1,6 +1,5 @@
 //! What a task is: a struct read from YAML, with a `run`. Everything else about it derives from the struct.
 
-mod children;
 mod expansion;
 mod fields;
 mod files;
@@ -10,6 +9,7 @@ mod outage;
 mod pause;
 mod quota;
 mod reading;
+mod subflow;
 mod wording;
 
 use std::collections::BTreeSet;
@@ -32,7 +32,6 @@ use crate::storage::{self, Storage};
 use crate::text::without_number;
 use reading::{check, read_rendered};
 
-pub use children::{Child, Children, Starting, Surroundings, Wanted};
 pub use expansion::{Expansion, Until};
 pub use fields::{has_template, is_template};
 pub use files::Pinned;
@@ -42,6 +41,7 @@ pub use outage::Outage;
 pub use pause::{AfterPause, Pause};
 pub use quota::{LINE_OVERHEAD, Quota};
 pub use reading::{Conflict, FieldError, read};
+pub use subflow::{EngineServices, StartedSubflow, SubflowRequest, SubflowResult, SubflowStarter};
 pub use wording::Complaint;
 
 /// A task type: a plain struct whose fields are the YAML keys, already rendered, and whose doc comments are what the
@@ -422,7 +422,7 @@ pub struct TaskContext {
     /// Where log lines go; tasks call [`TaskContext::info`] and its kin.
     pub log: LogSink,
     /// What the engine offers beside.
-    pub surroundings: Surroundings,
+    pub services: EngineServices,
 }
 
 impl TaskContext {
@@ -457,7 +457,7 @@ impl TaskContext {
 
     /// Lets the task wait after this attempt, until somebody resumes the execution or the time has come.
     pub fn pause(&self, pause: Pause) {
-        if let Ok(mut wanted) = self.surroundings.pause.lock() {
+        if let Ok(mut wanted) = self.services.pause.lock() {
             *wanted = Some(pause);
         }
     }
@@ -466,8 +466,8 @@ impl TaskContext {
     ///
     /// # Errors
     /// When the task runs outside of an execution.
-    pub fn children(&self) -> Result<&Arc<dyn Children>, TaskError> {
-        let children = self.surroundings.children.as_ref();
+    pub fn children(&self) -> Result<&Arc<dyn SubflowStarter>, TaskError> {
+        let children = self.services.subflows.as_ref();
         children.ok_or_else(|| TaskError::permanent("there are no other flows outside of an execution"))
     }
 

@@ -34,6 +34,6 @@ pub fn context(home: &Path) -> TaskContext {
         pinned: Default::default(),
         run: jitney::id::RunId::new("test"),
         log: Arc::new(|_, _, _| {}),
-        surroundings: Default::default(),
+        services: Default::default(),
     }
 }

@@ -65,7 +65,7 @@ pub fn context(home: &Path, postgres: &str) -> (TaskContext, Lines) {
         pinned: Default::default(),
         run: jitney::id::RunId::new("t1"),
         log,
-        surroundings: Default::default(),
+        services: Default::default(),
     };
     (context, lines)
 }

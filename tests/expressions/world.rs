@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, Utc};
-use jitney::flow::expression::{Names, Outside};
+use jitney::flow::expression::{Host, Names};
 use serde_json::{Value, json};
 
 pub fn names() -> Names {
@@ -34,7 +34,7 @@ pub struct World {
     random: AtomicU64,
 }
 
-impl Outside for World {
+impl Host for World {
     fn now(&self) -> Result<DateTime<Utc>, String> {
         Ok(DateTime::parse_from_rfc3339("2024-03-10T14:05:06.789Z").unwrap().to_utc())
     }

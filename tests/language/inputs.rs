@@ -1,7 +1,7 @@
 //! What a run may be given: types, defaults, conditions, and what is told when something does not fit.
 
 use chrono::{DateTime, Utc};
-use jitney::engine::Before;
+use jitney::engine::InputHost;
 use jitney::flow::input::resolve;
 use jitney::flow::{Flow, parse};
 use jitney::tasks;
@@ -25,7 +25,7 @@ fn given(inputs: &str, given: &[(&str, Value)]) -> Result<Value, Vec<String>> {
         let help = finding.help.as_ref().map(|help| format!(" | {help}")).unwrap_or_default();
         format!("{place}{}{help}", finding.message)
     };
-    let values = resolve(&parsed(inputs), &given, &Before::at(now));
+    let values = resolve(&parsed(inputs), &given, &InputHost::at(now));
     values.map(Value::Object).map_err(|findings| findings.iter().map(told).collect())
 }
 

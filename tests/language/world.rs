@@ -2,7 +2,7 @@
 
 use jitney::clock;
 use jitney::config::{Overrides, Settings};
-use jitney::engine::{Before, EngineError, Notice, Runner};
+use jitney::engine::{EngineError, InputHost, Notice, Runner};
 use jitney::flow::{Flow, input, parse};
 use jitney::id::ExecutionId;
 use jitney::journal::{Journal, State};
@@ -115,7 +115,7 @@ pub fn parsed(folder: &Path, text: &str) -> Flow {
 fn inputs(flow: &Flow, given: &[(&str, &str)]) -> Map<String, Value> {
     let given: Vec<(String, String)> =
         given.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-    input::resolve(flow, &given, &Before::at(clock::now())).unwrap()
+    input::resolve(flow, &given, &InputHost::at(clock::now())).unwrap()
 }
 
 /// The tasks of a flow, below its head.

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::cli::calendar::{Mark, calendar, legend};
 use crate::cli::format::seconds;
 use crate::cli::out::errln;
-use crate::engine::backfill::{Cell, Grain, Standing};
+use crate::engine::backfill::{Granularity, PartitionState, PartitionStatus};
 use crate::journal::Wish;
 
 /// The display of one backfill, on stderr.
@@ -18,15 +18,15 @@ pub(super) struct Board {
     live: bool,
     quiet: bool,
     zone: Tz,
-    grain: Grain,
+    granularity: Granularity,
     began: Instant,
-    told: Vec<Cell>,
+    told: Vec<PartitionState>,
     wish: Wish,
 }
 
 impl Board {
     /// A display; a quiet one shows nothing.
-    pub(super) fn new(quiet: bool, zone: Tz, grain: Grain) -> Self {
+    pub(super) fn new(quiet: bool, zone: Tz, granularity: Granularity) -> Self {
         let live = !quiet && std::io::stderr().is_terminal();
         let target = if live { ProgressDrawTarget::stderr_with_hz(5) } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);
@@ -36,16 +36,16 @@ impl Board {
         if live {
             bar.enable_steady_tick(Duration::from_millis(500));
         }
-        Self { bar, live, quiet, zone, grain, began: Instant::now(), told: Vec::new(), wish: Wish::Run }
+        Self { bar, live, quiet, zone, granularity, began: Instant::now(), told: Vec::new(), wish: Wish::Run }
     }
 
     /// Shows how the partitions stand now.
-    pub(super) fn show(&mut self, cells: &[Cell], wish: Wish) {
+    pub(super) fn show(&mut self, cells: &[PartitionState], wish: Wish) {
         if self.quiet {
             return;
         }
         for (place, cell) in cells.iter().enumerate() {
-            let is_new = self.told.get(place).is_some_and(|told| told.standing != cell.standing);
+            let is_new = self.told.get(place).is_some_and(|told| told.status != cell.status);
             if is_new && let Some(line) = self.line(cell) {
                 self.say(&line);
             }
@@ -60,8 +60,8 @@ impl Board {
         }
         self.told = cells.to_vec();
         if self.live {
-            let marks = cells.iter().map(|cell| Mark::of(&cell.standing));
-            let grid = picture(cells, self.zone, self.grain);
+            let marks = cells.iter().map(|cell| Mark::of(&cell.status));
+            let grid = picture(cells, self.zone, self.granularity);
             self.bar.set_message(format!("{grid}  {}   {}", legend(marks), seconds(self.began.elapsed())));
         }
     }
@@ -80,15 +80,15 @@ impl Board {
     }
 
     /// What there is to say when a partition changes; on a terminal the calendar says the rest.
-    fn line(&self, cell: &Cell) -> Option<String> {
-        let (sign, name) = (Mark::of(&cell.standing).sign(), &cell.partition);
-        match &cell.standing {
-            Standing::Failed { reason, message } => {
+    fn line(&self, cell: &PartitionState) -> Option<String> {
+        let (sign, name) = (Mark::of(&cell.status).sign(), &cell.partition);
+        match &cell.status {
+            PartitionStatus::Failed { reason, message } => {
                 let first = message.lines().next().unwrap_or_default();
                 Some(format!("  {sign} {name:<12} failed: {reason}  ({first})"))
             }
-            Standing::Loaded { .. } | Standing::Stopped if !self.live => {
-                Some(format!("  {sign} {name:<12} {}", cell.standing))
+            PartitionStatus::Loaded { .. } | PartitionStatus::Stopped if !self.live => {
+                Some(format!("  {sign} {name:<12} {}", cell.status))
             }
             _ => None,
         }
@@ -96,7 +96,7 @@ impl Board {
 }
 
 /// The calendar of partitions.
-pub(super) fn picture(cells: &[Cell], zone: Tz, grain: Grain) -> String {
-    let marks: Vec<_> = cells.iter().map(|cell| (cell.date, Mark::of(&cell.standing))).collect();
-    calendar(&marks, zone, grain)
+pub(super) fn picture(cells: &[PartitionState], zone: Tz, granularity: Granularity) -> String {
+    let marks: Vec<_> = cells.iter().map(|cell| (cell.date, Mark::of(&cell.status))).collect();
+    calendar(&marks, zone, granularity)
 }

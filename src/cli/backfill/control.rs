@@ -18,7 +18,7 @@ use crate::cli::{Exit, Invalid, flows};
 use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
-use crate::engine::backfill::{Asked, BackfillError, Grain, Standing, is_driven, state};
+use crate::engine::backfill::{BackfillError, BackfillRequest, Granularity, PartitionStatus, is_running, state};
 use crate::engine::executor::{Executor, Options};
 use crate::engine::{EngineError, Runner};
 use crate::id::BackfillId;
@@ -101,8 +101,8 @@ pub(super) fn list(listing: &Listing, settings: &Arc<Settings>) -> anyhow::Resul
     let mut table = crate::cli::table(["id", "flow", "state", "from", "to", "loaded", "failed", "created"]);
     for backfill in found {
         let Some(backfill) = runner.journal.backfill(&backfill.id)? else { continue };
-        let cells = runner.cells(&backfill)?;
-        let is_in = cells.iter().filter(|cell| cell.standing.is_in());
+        let cells = runner.partition_states(&backfill)?;
+        let is_in = cells.iter().filter(|cell| cell.status.is_in());
         table.add_row([
             backfill.id.to_string(),
             backfill.flow.clone(),
@@ -110,7 +110,7 @@ pub(super) fn list(listing: &Listing, settings: &Arc<Settings>) -> anyhow::Resul
             backfill.spec.from.clone(),
             backfill.spec.to.clone(),
             format!("{} of {}", is_in.count(), cells.len()),
-            cells.iter().filter(|cell| cell.standing.is_failed()).count().to_string(),
+            cells.iter().filter(|cell| cell.status.is_failed()).count().to_string(),
             backfill.created.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M").to_string(),
         ]);
     }
@@ -121,23 +121,24 @@ pub(super) fn list(listing: &Listing, settings: &Arc<Settings>) -> anyhow::Resul
 pub(super) fn show(named: &Named, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
     let runner = reading_runner(settings)?;
     let backfill = find(&runner.journal, named.id.as_deref())?;
-    let cells = runner.cells(&backfill)?;
+    let cells = runner.partition_states(&backfill)?;
     if named.json {
         outln!("{}", go::to_json(&backfill, &cells));
         return Ok(Exit::Ok);
     }
     let flow = flows::read(Path::new(&backfill.spec.file)).map(|(flow, _)| flow);
-    let (zone, grain) = flow.map_or((chrono_tz::Tz::UTC, Grain::Month), |flow| go::seen_in(&flow, &backfill));
+    let (zone, granularity) =
+        flow.map_or((chrono_tz::Tz::UTC, Granularity::Month), |flow| go::seen_in(&flow, &backfill));
     outln!("backfill {}  {}  {}", backfill.id, backfill.flow, state(settings, &backfill));
     if let Some(problem) = &backfill.problem {
         outln!("  on hold: {problem}");
     }
-    out!("{}", picture(&cells, zone, grain));
+    out!("{}", picture(&cells, zone, granularity));
     for (cell, partition) in cells.iter().zip(&backfill.partitions) {
         let execution = cell.execution.as_ref().map(ToString::to_string).unwrap_or_default();
-        let (sign, inputs) = (Mark::of(&cell.standing).sign(), inputs_line(partition));
-        outln!("  {sign} {:<12} {:<24} {execution:<16}  {inputs}", cell.partition, cell.standing.to_string());
-        if let Standing::Failed { message, .. } = &cell.standing {
+        let (sign, inputs) = (Mark::of(&cell.status).sign(), inputs_line(partition));
+        outln!("  {sign} {:<12} {:<24} {execution:<16}  {inputs}", cell.partition, cell.status.to_string());
+        if let PartitionStatus::Failed { message, .. } = &cell.status {
             outln!("      {}", message.replace('\n', "\n      "));
         }
     }
@@ -206,7 +207,7 @@ pub(super) async fn retry(retrying: Retrying, settings: &Arc<Settings>) -> anyho
 /// if that is wanted.
 async fn settle_target(runner: &Runner, backfill: &Backfill, wanted: Retarget) -> anyhow::Result<()> {
     let id = &backfill.id;
-    if is_driven(&runner.settings, id) || is_the_servers(runner, backfill) {
+    if is_running(&runner.settings, id) || is_the_servers(runner, backfill) {
         if wanted.retarget {
             let finding = Diagnostic::error(format!("another process runs backfill {id}, with the settings it has"));
             return Err(Invalid::from(finding.help("stop it before you use `--retarget`")).into());
@@ -241,7 +242,7 @@ async fn go_on(runner: Runner, backfill: Backfill, again: Given) -> anyhow::Resu
         return Ok(Exit::Ok);
     }
     let (flow, _) = flows::read(Path::new(&shown_path(&backfill.spec.file)))?;
-    let asked = Asked::again(&runner, Arc::new(flow), &backfill, &again.input).map_err(told)?;
+    let asked = BackfillRequest::again(&runner, Arc::new(flow), &backfill, &again.input).map_err(told)?;
     go::go(runner, asked, &backfill, again.json).await
 }
 
@@ -254,7 +255,7 @@ fn find_running(runner: &Runner, prefix: Option<&str>) -> anyhow::Result<Backfil
         return find(&runner.journal, prefix);
     }
     let (running, resting): (Vec<_>, Vec<_>) =
-        open(&runner.journal)?.into_iter().partition(|backfill| is_driven(&runner.settings, &backfill.id));
+        open(&runner.journal)?.into_iter().partition(|backfill| is_running(&runner.settings, &backfill.id));
     let meant = if running.is_empty() { resting } else { running };
     match meant.as_slice() {
         [one] => find(&runner.journal, Some(one.id.as_str())),

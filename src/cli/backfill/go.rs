@@ -15,7 +15,10 @@ use crate::cli::hint;
 use crate::cli::out::{err, errln, outln};
 use crate::cli::signals::Watch;
 use crate::engine::Runner;
-use crate::engine::backfill::{Asked, Beat, Cell, Drive, Driven, Grain, Leaves, PartitionRun, Standing, rows};
+use crate::engine::backfill::{
+    BackfillRequest, BackfillRun, Granularity, OnShutdown, PartitionRun, PartitionSchedule, PartitionState,
+    PartitionStatus, RunOutcome, rows,
+};
 use crate::engine::executor::{Executor, Options};
 use crate::flow::Flow;
 use crate::journal::{Backfill, BackfillEnd};
@@ -29,8 +32,13 @@ const MAX_NAMED: usize = 24;
 ///
 /// # Errors
 /// When the engine cannot go on, or another process runs the backfill; failed partitions are no error here.
-pub(super) async fn go(runner: Runner, asked: Asked, backfill: &Backfill, as_json: bool) -> anyhow::Result<Exit> {
-    let (zone, grain) = seen_in(&asked.flow, backfill);
+pub(super) async fn go(
+    runner: Runner,
+    asked: BackfillRequest,
+    backfill: &Backfill,
+    as_json: bool,
+) -> anyhow::Result<Exit> {
+    let (zone, granularity) = seen_in(&asked.flow, backfill);
     let options = Options { parallel: backfill.spec.parallel.max(1) as usize, ..Options::new(tasks::ALL) };
     let executor = Executor::open(runner, options)?;
     let stop = CancellationToken::new();
@@ -40,63 +48,62 @@ pub(super) async fn go(runner: Runner, asked: Asked, backfill: &Backfill, as_jso
         errln!("  stopping; press Ctrl-C again to leave at once");
     });
     let secrets = asked.secrets();
-    let runs: BTreeMap<String, PartitionRun> =
-        asked.runs.into_iter().map(|run| (run.slot.label.clone(), run)).collect();
-    let mut board = Board::new(as_json, zone, grain);
+    let runs: BTreeMap<String, PartitionRun> = asked.runs.into_iter().map(|run| (run.key.label.clone(), run)).collect();
+    let mut board = Board::new(as_json, zone, granularity);
     board.say(&format!("backfill {}", backfill.id));
     let began = std::time::Instant::now();
-    let (flow, leaves) = (asked.flow, Leaves::Nothing);
-    let drive = Drive { executor: &executor, flow, backfill, runs, secrets, stop, leaves };
+    let (flow, on_shutdown) = (asked.flow, OnShutdown::Nothing);
+    let drive = BackfillRun { executor: &executor, flow, backfill, runs, secrets, stop, on_shutdown };
     let driven = drive.run(&mut |cells, wish| board.show(cells, wish)).await;
     board.clear();
     executor.stop(Duration::from_secs(5)).await;
     let driven = driven.map_err(|error| explained(error, &backfill.id))?;
-    let cells = executor.runner().cells(backfill)?;
+    let cells = executor.runner().partition_states(backfill)?;
     if as_json {
         let ended = executor.journal().backfill(&backfill.id)?;
         outln!("{}", to_json(ended.as_ref().unwrap_or(backfill), &cells));
     } else {
-        err!("{}", picture(&cells, zone, grain));
+        err!("{}", picture(&cells, zone, granularity));
         err!("{}", summary(&cells));
         errln!("{}", last_words(&executor, backfill, driven, &cells, began.elapsed()));
     }
     Ok(match driven {
-        Driven::To(BackfillEnd::Success) => Exit::Ok,
-        Driven::To(BackfillEnd::Failed) => Exit::Failed,
-        Driven::To(BackfillEnd::Cancelled) | Driven::Interrupted => Exit::Cancelled,
+        RunOutcome::To(BackfillEnd::Success) => Exit::Ok,
+        RunOutcome::To(BackfillEnd::Failed) => Exit::Failed,
+        RunOutcome::To(BackfillEnd::Cancelled) | RunOutcome::Interrupted => Exit::Cancelled,
     })
 }
 
 /// The zone and fineness in which the partitions of a backfill are named; plain months where the flow has changed.
-pub(super) fn seen_in(flow: &Flow, backfill: &Backfill) -> (Tz, Grain) {
-    let beat = Beat::find(flow, backfill.spec.trigger.as_deref(), backfill.spec.every.as_deref());
+pub(super) fn seen_in(flow: &Flow, backfill: &Backfill) -> (Tz, Granularity) {
+    let schedule = PartitionSchedule::find(flow, backfill.spec.trigger.as_deref(), backfill.spec.every.as_deref());
     let first = backfill.partitions.first().map(|partition| partition.date).unwrap_or_default();
-    beat.map_or((Tz::UTC, Grain::Month), |beat| (beat.times().zone(), beat.grain(first)))
+    schedule.map_or((Tz::UTC, Granularity::Month), |schedule| (schedule.times().zone(), schedule.granularity(first)))
 }
 
 /// What came of the partitions: how many loaded and how many rows, and those that failed by their reason.
-pub(super) fn summary(cells: &[Cell]) -> String {
-    let count = |is: fn(&Standing) -> bool| cells.iter().filter(|cell| is(&cell.standing)).count();
+pub(super) fn summary(cells: &[PartitionState]) -> String {
+    let count = |is: fn(&PartitionStatus) -> bool| cells.iter().filter(|cell| is(&cell.status)).count();
     let rows = rows(cells);
-    let already = count(|standing| matches!(standing, Standing::Loaded { already: true, .. }));
-    let ended_well = count(|standing| matches!(standing, Standing::Loaded { already: false, .. }));
+    let already = count(|status| matches!(status, PartitionStatus::Loaded { already: true, .. }));
+    let ended_well = count(|status| matches!(status, PartitionStatus::Loaded { already: false, .. }));
     // A flow that loads nothing has loaded no partition either.
     let word = if ended_well > 0 && already == 0 && rows == 0 { "done" } else { "loaded" };
     let parts = [
         (ended_well, word),
         (already, "already loaded"),
-        (count(Standing::is_failed), "failed"),
-        (count(|standing| *standing == Standing::Stopped), "stopped"),
-        (count(|standing| *standing == Standing::Running), "running"),
-        (count(|standing| *standing == Standing::Waiting), "pending"),
-        (count(|standing| matches!(standing, Standing::Skipped { .. })), "skipped"),
+        (count(PartitionStatus::is_failed), "failed"),
+        (count(|status| *status == PartitionStatus::Stopped), "stopped"),
+        (count(|status| *status == PartitionStatus::Running), "running"),
+        (count(|status| *status == PartitionStatus::Waiting), "pending"),
+        (count(|status| matches!(status, PartitionStatus::Skipped { .. })), "skipped"),
     ];
     let parts = parts.iter().filter(|(count, word)| *count > 0 || *word == "loaded");
     let parts: Vec<String> = parts.map(|(count, word)| format!("{count} {word}")).collect();
     let mut text = format!("{}; {} in all\n", parts.join(", "), text::count(rows, "row"));
     let mut failed: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for cell in cells {
-        if let Standing::Failed { reason, .. } = &cell.standing {
+        if let PartitionStatus::Failed { reason, .. } = &cell.status {
             failed.entry(reason).or_default().push(&cell.partition);
         }
     }
@@ -109,28 +116,34 @@ pub(super) fn summary(cells: &[Cell]) -> String {
     text
 }
 
-fn last_words(executor: &Executor, backfill: &Backfill, driven: Driven, cells: &[Cell], took: Duration) -> String {
+fn last_words(
+    executor: &Executor,
+    backfill: &Backfill,
+    driven: RunOutcome,
+    cells: &[PartitionState],
+    took: Duration,
+) -> String {
     let (settings, took) = (&executor.runner().settings, seconds(took));
-    let messages = cells.iter().filter_map(|cell| match &cell.standing {
-        Standing::Failed { message, .. } => Some(message),
+    let messages = cells.iter().filter_map(|cell| match &cell.status {
+        PartitionStatus::Failed { message, .. } => Some(message),
         _ => None,
     });
     let is_unreachable =
         settings.postgres.is_some() && messages.into_iter().any(|text| hint::names_wrong_address(text));
     let again = |verb: &str| hint::resume(&format!("jitney backfill {verb} {}", backfill.id), is_unreachable, settings);
     match driven {
-        Driven::To(BackfillEnd::Success) => format!("SUCCESS in {took}"),
-        Driven::To(BackfillEnd::Cancelled) => {
+        RunOutcome::To(BackfillEnd::Success) => format!("SUCCESS in {took}"),
+        RunOutcome::To(BackfillEnd::Cancelled) => {
             format!("CANCELLED after {took}. Load what is missing: {}", again("retry"))
         }
-        Driven::Interrupted => {
+        RunOutcome::Interrupted => {
             format!(
                 "Stopped. Running loads are rolled back; what scripts have done is kept. Resume with: {}",
                 again("resume")
             )
         }
-        Driven::To(BackfillEnd::Failed) => {
-            let failed = cells.iter().find(|cell| cell.standing.is_failed());
+        RunOutcome::To(BackfillEnd::Failed) => {
+            let failed = cells.iter().find(|cell| cell.status.is_failed());
             let execution = failed.and_then(|cell| cell.execution.as_ref());
             let look = execution.map(|id| format!("Logs: jitney executions logs {id}   ")).unwrap_or_default();
             format!("FAILED in {took}\n{look}Retry what failed: {}", again("retry"))
@@ -139,7 +152,7 @@ fn last_words(executor: &Executor, backfill: &Backfill, driven: Driven, cells: &
 }
 
 /// A backfill for other programs.
-pub(super) fn to_json(backfill: &Backfill, cells: &[Cell]) -> Value {
+pub(super) fn to_json(backfill: &Backfill, cells: &[PartitionState]) -> Value {
     json!({
         "id": backfill.id,
         "flow": backfill.flow,

@@ -3,13 +3,13 @@
 use serde_json::json;
 
 use crate::cli::out::{errln, outln};
-use crate::engine::backfill::{Asked, BackfillError, Preview};
+use crate::engine::backfill::{BackfillError, BackfillPlan, BackfillRequest};
 use crate::journal::Partition;
 use crate::text::{plain, visible_line};
 
 /// The preview for other programs.
-pub(super) fn print_json(asked: &Asked, preview: &Preview, warnings: &[String]) {
-    let (flow, namespace, partitions) = (&asked.flow.id, &asked.flow.namespace, &preview.choices);
+pub(super) fn print_json(asked: &BackfillRequest, preview: &BackfillPlan, warnings: &[String]) {
+    let (flow, namespace, partitions) = (&asked.flow.id, &asked.flow.namespace, &preview.decisions);
     outln!("{}", json!({"flow": flow, "namespace": namespace, "warnings": warnings, "partitions": partitions}));
 }
 
@@ -17,12 +17,12 @@ pub(super) fn print_json(asked: &Asked, preview: &Preview, warnings: &[String]) 
 ///
 /// # Errors
 /// When the flow has no such schedule.
-pub(super) fn print(asked: &Asked, preview: &Preview) -> Result<(), BackfillError> {
-    let (spec, beat) = (&asked.spec, asked.beat()?);
-    let by = beat.trigger().map(|trigger| format!(" by `{}`", trigger.id)).unwrap_or_default();
+pub(super) fn print(asked: &BackfillRequest, preview: &BackfillPlan) -> Result<(), BackfillError> {
+    let (spec, schedule) = (&asked.spec, asked.schedule()?);
+    let by = schedule.trigger().map(|trigger| format!(" by `{}`", trigger.id)).unwrap_or_default();
     let inputs: Vec<String> = spec.inputs.iter().map(|(name, value)| format!("{name}={value}")).collect();
     errln!("{}{by}, {} to {}   {}", asked.flow.id, spec.from, spec.to, visible_line(&inputs.join(" ")));
-    let (mut rest, mut rows) = (preview.choices.as_slice(), Vec::new());
+    let (mut rest, mut rows) = (preview.decisions.as_slice(), Vec::new());
     while let Some(first) = rest.first() {
         let count = rest.iter().take_while(|other| other.last == first.last && other.skipped == first.skipped).count();
         let (alike, after) = rest.split_at(count);
@@ -39,7 +39,7 @@ pub(super) fn print(asked: &Asked, preview: &Preview) -> Result<(), BackfillErro
     for (name, last, next) in &rows {
         errln!("  {name:<names$}  {last:<states$}  {next}");
     }
-    let (runs, all) = (preview.runs(), preview.choices.len());
+    let (runs, all) = (preview.runs(), preview.decisions.len());
     let many = if all == 1 { "partition" } else { "partitions" };
     let most = asked.at_a_time();
     let why = if most < spec.parallel { ", as the flow's `concurrency` allows no more" } else { "" };

@@ -12,7 +12,7 @@ use crate::cli::{Exit, Invalid, flows};
 use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
-use crate::engine::backfill::{Asked, Preview};
+use crate::engine::backfill::{BackfillPlan, BackfillRequest};
 use crate::flow::Flow;
 use crate::journal::{BackfillSpec, Only, Wish};
 
@@ -94,7 +94,7 @@ pub(super) async fn run(arguments: Asking, settings: &Arc<Settings>) -> anyhow::
     }
     let spec = spec(&arguments, &flow)?;
     let runner = silent_runner(settings)?;
-    let asked = Asked::new(&runner, Arc::new(flow), spec).map_err(told)?;
+    let asked = BackfillRequest::new(&runner, Arc::new(flow), spec).map_err(told)?;
     let earlier = if arguments.dry_run { None } else { asked.earlier(&runner).map_err(told)? };
     let backfill = match earlier {
         Some(earlier) => {
@@ -103,12 +103,12 @@ pub(super) async fn run(arguments: Asking, settings: &Arc<Settings>) -> anyhow::
             earlier
         }
         None => {
-            let preview = asked.preview(&runner).await.map_err(told)?;
-            show(&asked, &preview, &arguments)?;
-            if arguments.dry_run || preview.runs() == 0 {
+            let plan = asked.plan(&runner).await.map_err(told)?;
+            show(&asked, &plan, &arguments)?;
+            if arguments.dry_run || plan.runs() == 0 {
                 return Ok(Exit::Ok);
             }
-            let backfill = asked.chosen(&runner, &preview, clock::now())?;
+            let backfill = asked.chosen(&runner, &plan, clock::now())?;
             runner.journal.create_backfill(&backfill)?;
             backfill
         }
@@ -116,18 +116,18 @@ pub(super) async fn run(arguments: Asking, settings: &Arc<Settings>) -> anyhow::
     go::go(runner, asked, &backfill, arguments.json).await
 }
 
-fn show(asked: &Asked, preview: &Preview, arguments: &Asking) -> anyhow::Result<()> {
-    if let Some(why) = &preview.unsure {
+fn show(asked: &BackfillRequest, plan: &BackfillPlan, arguments: &Asking) -> anyhow::Result<()> {
+    if let Some(why) = &plan.unsure {
         errln!("The target cannot say what it holds ({why}): what ran before decides.");
     }
     let warnings = asked.warnings(clock::now());
     warnings.iter().for_each(|warning| errln!("{}", Diagnostic::warning(warning.as_str())));
-    match (arguments.json, arguments.dry_run || preview.runs() == 0) {
-        (false, _) => preview::print(asked, preview).map_err(told)?,
-        (true, true) => preview::print_json(asked, preview, &warnings),
+    match (arguments.json, arguments.dry_run || plan.runs() == 0) {
+        (false, _) => preview::print(asked, plan).map_err(told)?,
+        (true, true) => preview::print_json(asked, plan, &warnings),
         (true, false) => {}
     }
-    if !arguments.json && !arguments.dry_run && preview.runs() == 0 {
+    if !arguments.json && !arguments.dry_run && plan.runs() == 0 {
         errln!("SUCCESS: there is nothing to run");
     }
     Ok(())

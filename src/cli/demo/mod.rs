@@ -30,7 +30,7 @@ use crate::cli::{Exit, Invalid, flows};
 use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
-use crate::engine::Before;
+use crate::engine::InputHost;
 use crate::flow::input;
 use crate::home::make_private;
 use crate::journal::{ExecutionState, State};
@@ -179,7 +179,7 @@ async fn execute(flow: &Path, given: &[(&str, &str)], settings: &Arc<Settings>) 
     let (flow, _) = flows::read(flow)?;
     let given: Vec<(String, String)> =
         given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let inputs = input::resolve(&flow, &given, &Before::of(settings, &flow, clock::now())).map_err(Invalid)?;
+    let inputs = input::resolve(&flow, &given, &InputHost::of(settings, &flow, clock::now())).map_err(Invalid)?;
     let session = Session::open(settings, false)?;
     let id = session.runner.create(&flow, &inputs, None)?;
     Ok(session.execute(&id, &flow, &inputs).await?.1)

@@ -18,13 +18,13 @@ use crate::cli::{Exit, Invalid};
 use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
-use crate::engine::backfill::Keeper;
+use crate::engine::backfill::BackfillController;
 use crate::engine::catalog::{Catalog, CatalogError};
 use crate::engine::clock::SystemClock;
 use crate::engine::executor::{Executor, Options};
 use crate::engine::health::Part;
 use crate::engine::scheduler::Scheduler;
-use crate::engine::{Beside, Runner};
+use crate::engine::{Runner, SettingsHost};
 use crate::journal::{Journal, StartedBy};
 use crate::server::access::Access;
 use crate::server::arrivals::{Arrivals, Buckets, Local as LocalFolders, Place};
@@ -91,7 +91,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
-    let outside = Arc::new(Beside::new(settings.clone()));
+    let outside = Arc::new(SettingsHost::new(settings.clone()));
     let own = ServerSettings::load(arguments.config.as_deref(), settings).map_err(Invalid)?;
     let own = own.settled(settings, &*outside).map_err(Invalid::from)?;
     let (lines, warnings) = (Lines::new(arguments.log, settings.redactor.clone()), own.warnings(settings, &*outside));
@@ -132,7 +132,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         executor: executor.clone(),
         catalog: catalog.clone(),
         scheduler: scheduler.clone(),
-        backfills: Keeper::new(executor.clone(), catalog.clone()),
+        backfills: BackfillController::new(executor.clone(), catalog.clone()),
         settings: settings.clone(),
         connections: Connections::default(),
         metrics: Metrics::default(),
@@ -198,7 +198,7 @@ fn stopping(grace: Duration, asked: CancellationToken, lines: Lines) -> Watch {
 }
 
 /// Those who are told of what happens.
-fn reports(own: ServerSettings, app: &App, outside: Arc<Beside>) -> anyhow::Result<Reports> {
+fn reports(own: ServerSettings, app: &App, outside: Arc<SettingsHost>) -> anyhow::Result<Reports> {
     let roots = "the system's root certificates cannot be read";
     let (journal, settings) = (app.executor.journal().clone(), app.settings.clone());
     let notifier = Notifier::new(own.notifications, journal, settings, outside, tasks::ALL);

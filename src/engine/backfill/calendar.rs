@@ -9,13 +9,13 @@ use crate::flow::trigger::Times;
 use crate::flow::{Flow, Trigger};
 
 /// The most partitions of one backfill.
-const MOST: usize = 20_000;
+const MAX_PARTITIONS: usize = 20_000;
 /// How many moments are looked at to know how far apart they are.
-const LOOKED_AT: usize = 40;
+const SAMPLED: usize = 40;
 
 /// What the partitions of a flow go by.
 #[derive(Clone, Debug)]
-pub enum Beat<'a> {
+pub enum PartitionSchedule<'a> {
     /// A schedule of the flow.
     Trigger(&'a Trigger, &'a Times),
     /// A step that the user names.
@@ -24,7 +24,7 @@ pub enum Beat<'a> {
 
 /// How finely partitions are named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grain {
+pub enum Granularity {
     /// `2019-01`
     Month,
     /// `2019-01-31`
@@ -37,14 +37,14 @@ pub enum Grain {
 
 /// One moment of the past.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Slot {
+pub struct PartitionKey {
     /// The moment.
     pub date: DateTime<Utc>,
     /// Its name, unique among those of the same plan.
     pub label: String,
 }
 
-impl<'a> Beat<'a> {
+impl<'a> PartitionSchedule<'a> {
     /// The schedule of this id; without an id the flow's only one, and months where it has none.
     ///
     /// # Errors
@@ -106,7 +106,7 @@ impl<'a> Beat<'a> {
     ///
     /// # Errors
     /// In plain words, when an end cannot be read, or there are no partitions or too many.
-    pub fn slots(&self, from: &str, to: &str) -> Result<Vec<Slot>, String> {
+    pub fn keys(&self, from: &str, to: &str) -> Result<Vec<PartitionKey>, String> {
         let zone = self.times().zone();
         let begin = Period::read(from, zone)?.begin;
         let end = Period::read(to, zone)?.end;
@@ -127,52 +127,55 @@ impl<'a> Beat<'a> {
     pub fn between(&self, begin: DateTime<Utc>, end: DateTime<Utc>) -> Result<Vec<DateTime<Utc>>, String> {
         let dates: Vec<DateTime<Utc>> = match self {
             Self::Trigger(trigger, _) => {
-                schedule::between(trigger, begin, end).take(MOST + 1).collect::<Result<_, _>>()?
+                schedule::between(trigger, begin, end).take(MAX_PARTITIONS + 1).collect::<Result<_, _>>()?
             }
-            Self::Every(times) => times.between(begin, end).take(MOST + 1).collect(),
+            Self::Every(times) => times.between(begin, end).take(MAX_PARTITIONS + 1).collect(),
         };
-        if dates.len() > MOST {
-            return Err(format!("that is more than {MOST} partitions; take a shorter time"));
+        if dates.len() > MAX_PARTITIONS {
+            return Err(format!("that is more than {MAX_PARTITIONS} partitions; take a shorter time"));
         }
         Ok(dates)
     }
 
     /// Names for moments.
-    pub fn named(&self, dates: &[DateTime<Utc>]) -> Vec<Slot> {
-        let (zone, grain) = (self.times().zone(), self.grain(dates.first().copied().unwrap_or_default()));
+    pub fn named(&self, dates: &[DateTime<Utc>]) -> Vec<PartitionKey> {
+        let (zone, granularity) = (self.times().zone(), self.granularity(dates.first().copied().unwrap_or_default()));
         let name = |date: DateTime<Utc>, format| date.with_timezone(&zone).format(format).to_string();
-        let plain: Vec<String> = dates.iter().map(|date| name(*date, grain.format())).collect();
+        let plain: Vec<String> = dates.iter().map(|date| name(*date, granularity.format())).collect();
         let is_alone = |index: usize| {
             let other = |place: Option<usize>| place.and_then(|place| plain.get(place)) == plain.get(index);
             !other(index.checked_sub(1)) && !other(Some(index + 1))
         };
-        let slot = |(index, date): (usize, &DateTime<Utc>)| {
+        let key = |(index, date): (usize, &DateTime<Utc>)| {
             // An hour that a clock change repeats has two moments of one name.
             let label = if is_alone(index) { plain[index].clone() } else { name(*date, "%Y-%m-%dT%H:%M:%S%:z") };
-            Slot { date: *date, label }
+            PartitionKey { date: *date, label }
         };
-        dates.iter().enumerate().map(slot).collect()
+        dates.iter().enumerate().map(key).collect()
     }
 
     /// How finely the partitions must be named to tell them apart.
-    pub fn grain(&self, from: DateTime<Utc>) -> Grain {
+    pub fn granularity(&self, from: DateTime<Utc>) -> Granularity {
         let zone = self.times().zone();
         let far = DateTime::<Utc>::MAX_UTC;
         let looked_at: Vec<_> =
-            self.times().between(from, far).take(LOOKED_AT).map(|moment| moment.with_timezone(&zone)).collect();
-        let differ = |grain: Grain| {
-            let mut names: Vec<String> = looked_at.iter().map(|date| date.format(grain.format()).to_string()).collect();
+            self.times().between(from, far).take(SAMPLED).map(|moment| moment.with_timezone(&zone)).collect();
+        let differ = |granularity: Granularity| {
+            let mut names: Vec<String> =
+                looked_at.iter().map(|date| date.format(granularity.format()).to_string()).collect();
             names.dedup();
             names.len() == looked_at.len()
         };
-        [Grain::Month, Grain::Day].into_iter().find(|grain| differ(*grain)).unwrap_or_else(|| {
-            let is_even = looked_at.iter().all(|date| date.format("%S").to_string() == "00");
-            if is_even { Grain::Minute } else { Grain::Second }
-        })
+        [Granularity::Month, Granularity::Day].into_iter().find(|granularity| differ(*granularity)).unwrap_or_else(
+            || {
+                let is_even = looked_at.iter().all(|date| date.format("%S").to_string() == "00");
+                if is_even { Granularity::Minute } else { Granularity::Second }
+            },
+        )
     }
 }
 
-impl Grain {
+impl Granularity {
     fn format(self) -> &'static str {
         match self {
             Self::Month => "%Y-%m",

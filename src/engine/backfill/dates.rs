@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::calendar::Beat;
-use super::run::PartitionRun;
+use super::calendar::PartitionSchedule;
+use super::partition_run::PartitionRun;
 use crate::diagnostic::Diagnostic;
 use crate::flow::Flow;
 use crate::flow::expression::mentions;
@@ -18,8 +18,8 @@ use crate::text::count;
 ///
 /// # Errors
 /// One finding for each such input.
-pub(super) fn check_given(beat: &Beat, given: &[(String, String)]) -> Result<(), Vec<Diagnostic>> {
-    let Some(trigger) = beat.trigger() else { return Ok(()) };
+pub(super) fn check_given(schedule: &PartitionSchedule, given: &[(String, String)]) -> Result<(), Vec<Diagnostic>> {
+    let Some(trigger) = schedule.trigger() else { return Ok(()) };
     let is_by_date = |name: &str| trigger.common.inputs.get(name).is_some_and(depends_on_date);
     let wrong = |(name, value): &(String, String)| {
         let hides = is_by_date(name) && !depends_on_date(&Value::from(value.as_str()));
@@ -51,7 +51,7 @@ pub(super) fn warnings(flow: &Flow, runs: &[PartitionRun], now: DateTime<Utc>) -
 /// Executions that cannot differ, because neither inputs nor tasks know the date.
 fn all_alike(flow: &Flow, runs: &[PartitionRun]) -> Option<String> {
     let (first, others) = runs.split_first()?;
-    let is_same = others.iter().all(|run| run.possible.inputs == first.possible.inputs);
+    let is_same = others.iter().all(|run| run.hypothetical.inputs == first.hypothetical.inputs);
     if others.is_empty() || !is_same || may_read_date(flow) {
         return None;
     }
@@ -77,14 +77,14 @@ pub fn may_read_date(flow: &Flow) -> bool {
 }
 
 fn in_the_future(runs: &[PartitionRun], now: DateTime<Utc>) -> Option<String> {
-    let later: Vec<&PartitionRun> = runs.iter().filter(|run| run.slot.date > now).collect();
+    let later: Vec<&PartitionRun> = runs.iter().filter(|run| run.key.date > now).collect();
     let first = later.first()?;
     Some(format!(
         "{} of {} {} in the future, from {} on",
         later.len(),
         count(runs.len() as u64, "partition"),
         if later.len() == 1 { "is" } else { "are" },
-        first.slot.label
+        first.key.label
     ))
 }
 

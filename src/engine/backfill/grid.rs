@@ -3,12 +3,12 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::calendar::{Beat, Grain, Slot};
+use super::calendar::{Granularity, PartitionKey, PartitionSchedule};
+use super::error::BackfillError;
+use super::ledger_status::LedgerStatus;
+use super::partition_report::PartitionReport;
+use super::partition_run::Partitioned;
 use super::period::Period;
-use super::presence::Presence;
-use super::refusal::BackfillError;
-use super::run::Partitioned;
-use super::survey::Known;
 use crate::diagnostic::Diagnostic;
 use crate::engine::Runner;
 use crate::flow::Flow;
@@ -18,13 +18,13 @@ use crate::journal::Query;
 /// How many partitions are shown when nobody says from when on.
 const SHOWN: usize = 12;
 /// The most columns of a grid.
-const MOST_COLUMNS: usize = 8;
+const MAX_COLUMNS: usize = 8;
 /// The most backfills of a flow that are looked through for the first partition.
-const MOST: u32 = 1000;
+const MAX_EXECUTIONS: u32 = 1000;
 
 /// Which partitions are shown.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
+pub struct GridRequest {
     /// Those of this schedule alone.
     pub trigger: Option<String>,
     /// The step, for a flow without a schedule.
@@ -41,33 +41,33 @@ pub struct Wanted {
 
 /// The partitions of a flow.
 #[derive(Debug)]
-pub struct Grid<'a> {
+pub struct PartitionGrid<'a> {
     /// Its columns.
-    pub columns: Vec<Column<'a>>,
+    pub columns: Vec<GridColumn<'a>>,
     /// What could not be found out.
     pub notes: Vec<String>,
 }
 
 /// A column of the grid: a schedule with values for inputs.
 #[derive(Debug, Serialize)]
-pub struct Column<'a> {
+pub struct GridColumn<'a> {
     /// Its name.
     #[serde(rename = "column")]
     pub name: String,
     /// What its partitions go by.
     #[serde(skip)]
-    pub beat: Beat<'a>,
+    pub schedule: PartitionSchedule<'a>,
     /// Its partitions, the earliest first.
     #[serde(rename = "partitions")]
-    pub known: Vec<Known>,
+    pub known: Vec<PartitionReport>,
     #[serde(skip)]
     given: Vec<(String, String)>,
 }
 
-impl Column<'_> {
+impl GridColumn<'_> {
     /// How finely its partitions are named.
-    pub fn grain(&self) -> Grain {
-        self.beat.grain(self.known.first().map(|known| known.date).unwrap_or_default())
+    pub fn granularity(&self) -> Granularity {
+        self.schedule.granularity(self.known.first().map(|known| known.date).unwrap_or_default())
     }
 }
 
@@ -79,43 +79,43 @@ impl Runner {
     pub async fn grid<'a>(
         &self,
         flow: &'a Flow,
-        wanted: &Wanted,
+        wanted: &GridRequest,
         now: DateTime<Utc>,
-    ) -> Result<Grid<'a>, BackfillError> {
-        let mut grid = Grid { columns: columns(flow, wanted)?, notes: Vec::new() };
+    ) -> Result<PartitionGrid<'a>, BackfillError> {
+        let mut grid = PartitionGrid { columns: columns(flow, wanted)?, notes: Vec::new() };
         for column in &mut grid.columns {
-            let slots = self.shown_slots(flow, &column.beat, wanted, now)?;
-            column.known = self.look(flow, column, &slots, wanted.check, &mut grid.notes).await?;
+            let keys = self.shown_keys(flow, &column.schedule, wanted, now)?;
+            column.known = self.look(flow, column, &keys, wanted.check, &mut grid.notes).await?;
         }
         Ok(grid)
     }
 
-    fn shown_slots(
+    fn shown_keys(
         &self,
         flow: &Flow,
-        beat: &Beat,
-        wanted: &Wanted,
+        schedule: &PartitionSchedule,
+        wanted: &GridRequest,
         now: DateTime<Utc>,
-    ) -> Result<Vec<Slot>, BackfillError> {
+    ) -> Result<Vec<PartitionKey>, BackfillError> {
         let to = wanted.to.clone().unwrap_or_else(|| now.to_rfc3339());
         let from = match &wanted.from {
             Some(from) => Some(from.clone()),
             None => self.first_asked_for(flow)?,
         };
         if let Some(from) = from {
-            return beat.slots(&from, &to).map_err(BackfillError::wrong);
+            return schedule.keys(&from, &to).map_err(BackfillError::wrong);
         }
-        let times = beat.times();
+        let times = schedule.times();
         let mut first = Period::read(&to, times.zone()).map_err(BackfillError::wrong)?.end;
         for _ in 0..SHOWN {
             first = times.previous(first).unwrap_or(first);
         }
-        beat.slots(&first.to_rfc3339(), &to).map_err(BackfillError::wrong)
+        schedule.keys(&first.to_rfc3339(), &to).map_err(BackfillError::wrong)
     }
 
     fn first_asked_for(&self, flow: &Flow) -> Result<Option<String>, BackfillError> {
         let query = Query { flow: Some(flow.id.to_string()), ..Query::default() };
-        let (_, earlier) = self.journal.backfills(&query, MOST, 0)?;
+        let (_, earlier) = self.journal.backfills(&query, MAX_EXECUTIONS, 0)?;
         let own = earlier.into_iter().filter(|backfill| backfill.namespace == flow.namespace);
         Ok(own.map(|backfill| backfill.spec.from).min())
     }
@@ -123,15 +123,15 @@ impl Runner {
     async fn look(
         &self,
         flow: &Flow,
-        column: &Column<'_>,
-        slots: &[Slot],
+        column: &GridColumn<'_>,
+        keys: &[PartitionKey],
         check: bool,
         notes: &mut Vec<String>,
-    ) -> Result<Vec<Known>, BackfillError> {
-        let of = Partitioned { flow, beat: &column.beat, given: &column.given };
-        let runs = of.runs(self, slots).map_err(BackfillError::Wrong)?;
-        let presence = match self.presence(flow, &runs).await {
-            Ok(presence) => Some(presence),
+    ) -> Result<Vec<PartitionReport>, BackfillError> {
+        let of = Partitioned { flow, schedule: &column.schedule, given: &column.given };
+        let runs = of.runs(self, keys).map_err(BackfillError::Wrong)?;
+        let ledger_status = match self.ledger_status(flow, &runs).await {
+            Ok(ledger_status) => Some(ledger_status),
             Err(error) => {
                 notes.push(format!(
                     "The target cannot be asked what it holds: {error}\nWhat ran before is shown instead."
@@ -139,10 +139,10 @@ impl Runner {
                 None
             }
         };
-        if let Some(Presence::Unknown(why)) = presence.as_ref().and_then(|all| all.first()) {
+        if let Some(LedgerStatus::Unknown(why)) = ledger_status.as_ref().and_then(|all| all.first()) {
             notes.push(format!("The target cannot say what it holds ({why}): what ran before is shown."));
         }
-        let mut known = self.survey(&of, &runs, presence.as_deref())?;
+        let mut known = self.partition_report(&of, &runs, ledger_status.as_deref())?;
         if check {
             self.check_sources(&of, &runs, &mut known).await?;
         }
@@ -151,7 +151,7 @@ impl Runner {
 }
 
 /// A column for each schedule, and for each choice of a SELECT input that nothing gives a value.
-fn columns<'a>(flow: &'a Flow, wanted: &Wanted) -> Result<Vec<Column<'a>>, BackfillError> {
+fn columns<'a>(flow: &'a Flow, wanted: &GridRequest) -> Result<Vec<GridColumn<'a>>, BackfillError> {
     let schedules: Vec<&str> =
         flow.triggers.iter().filter(|trigger| trigger.times().is_some()).map(|trigger| trigger.id.as_str()).collect();
     let chosen: Vec<Option<&str>> = match (&wanted.trigger, &wanted.every) {
@@ -161,26 +161,27 @@ fn columns<'a>(flow: &'a Flow, wanted: &Wanted) -> Result<Vec<Column<'a>>, Backf
     };
     let mut columns = Vec::new();
     for trigger in &chosen {
-        let beat = Beat::find(flow, *trigger, wanted.every.as_deref()).map_err(BackfillError::wrong)?;
+        let schedule =
+            PartitionSchedule::find(flow, *trigger, wanted.every.as_deref()).map_err(BackfillError::wrong)?;
         let name = trigger.filter(|_| chosen.len() > 1).map(str::to_owned);
-        columns.extend(variants(flow, &beat, &wanted.given).into_iter().map(|extra| {
+        columns.extend(variants(flow, &schedule, &wanted.given).into_iter().map(|extra| {
             let values: Vec<&str> = extra.iter().map(|(_, value)| value.as_str()).collect();
             let parts: Vec<&str> = name.as_deref().into_iter().chain(values).collect();
             let name = if parts.is_empty() { flow.id.to_string() } else { parts.join(" ") };
             let given = wanted.given.iter().cloned().chain(extra).collect();
-            Column { name, beat: beat.clone(), known: Vec::new(), given }
+            GridColumn { name, schedule: schedule.clone(), known: Vec::new(), given }
         }));
     }
-    if columns.len() > MOST_COLUMNS {
+    if columns.len() > MAX_COLUMNS {
         let finding = Diagnostic::error(format!("that would be a grid of {} columns", columns.len()));
         return Err(BackfillError::Wrong(vec![finding.help("say which with -i NAME=VALUE or --trigger")]));
     }
     Ok(columns)
 }
 
-fn variants(flow: &Flow, beat: &Beat, given: &[(String, String)]) -> Vec<Vec<(String, String)>> {
+fn variants(flow: &Flow, schedule: &PartitionSchedule, given: &[(String, String)]) -> Vec<Vec<(String, String)>> {
     let is_given = |id: &str| {
-        let by_trigger = beat.trigger().is_some_and(|trigger| trigger.common.inputs.contains_key(id));
+        let by_trigger = schedule.trigger().is_some_and(|trigger| trigger.common.inputs.contains_key(id));
         by_trigger || given.iter().any(|(name, _)| name == id)
     };
     let open = flow.inputs.iter().filter(|input| input.kind == InputType::Select && !is_given(&input.id));

@@ -1,6 +1,6 @@
 //! The inputs of a backfill: what the journal keeps of them, and what must be given again.
 
-use super::refusal::BackfillError;
+use super::error::BackfillError;
 use crate::diagnostic::Diagnostic;
 use crate::flow::Flow;
 use crate::flow::input::{is_declared_secret, is_secret};

@@ -137,14 +137,14 @@ pub struct Catalog {
     /// What each file held when it was last read. Held throughout a refresh, so that they take turns.
     files: Mutex<Files>,
     /// Never held while the journal is asked something: the journal asks for limits in the middle of its own work.
-    view: RwLock<View>,
+    view: RwLock<CatalogView>,
     changes: channel::Sender<u64>,
     /// What looks found that nobody has been told of: those around changes by calls.
     untold: Mutex<Vec<Look>>,
 }
 
 #[derive(Default)]
-struct View {
+struct CatalogView {
     entries: Entries,
     /// What is wrong with files that give no flow.
     problems: Vec<Diagnostic>,
@@ -237,7 +237,7 @@ impl Catalog {
         }
         let stale = stale.into_iter().map(|(file, mark)| Stale { mark, before: files.remove(&file), file }).collect();
         files.extend(files::read_all(stale, self.tasks, &self.journal)?);
-        let view = View { links, ..self.view_of(&mut files, unreadable.clone())? };
+        let view = CatalogView { links, ..self.view_of(&mut files, unreadable.clone())? };
         let mut held = self.view.write().unwrap_or_else(PoisonError::into_inner);
         let old = std::mem::replace(&mut *held, view);
         let changes = differences(&old.entries, &held.entries);
@@ -270,7 +270,7 @@ impl Catalog {
     }
 
     /// The text of a file that does not have its flow is no revision of it.
-    fn view_of(&self, files: &mut Files, unreadable: Vec<Diagnostic>) -> Result<View, CatalogError> {
+    fn view_of(&self, files: &mut Files, unreadable: Vec<Diagnostic>) -> Result<CatalogView, CatalogError> {
         let (chosen, twins) = {
             // Only a refresh changes it, and they take turns.
             let entries = self.view.read().unwrap_or_else(PoisonError::into_inner).entries.clone();
@@ -278,7 +278,7 @@ impl Catalog {
         };
         let without = files.values().filter(|read| read.flow.is_none());
         let problems = without.flat_map(|read| read.findings.clone()).chain(twins).collect();
-        let mut view = View { entries: BTreeMap::new(), problems, unreadable, links: Vec::new() };
+        let mut view = CatalogView { entries: BTreeMap::new(), problems, unreadable, links: Vec::new() };
         self.number(files, &chosen.values().cloned().collect())?;
         for (key, file) in chosen {
             let Some((read, flow)) = files.get(&file).and_then(|read| Some((read, read.flow.as_ref()?))) else {

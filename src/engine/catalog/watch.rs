@@ -15,7 +15,7 @@ use super::{Catalog, CatalogError, Look};
 /// How long a folder must be quiet before it is looked at: editors write a file in several steps.
 const QUIET: Duration = Duration::from_millis(100);
 /// How often to look where the system says nothing: network folders, and those that are mounted into a container.
-const GLANCE: Duration = Duration::from_secs(15);
+const POLL_INTERVAL: Duration = Duration::from_secs(15);
 /// How often to look for a folder that is away.
 const AWAY: Duration = Duration::from_secs(1);
 
@@ -34,7 +34,7 @@ impl Catalog {
         // Without a watcher the slow look must do.
         let mut watcher = watcher.ok();
         let mut watched = vec![None; self.folders.len()];
-        let mut pause = GLANCE;
+        let mut pause = POLL_INTERVAL;
         loop {
             for (folder, known) in self.folders.iter().zip(&mut watched) {
                 if keep_watching(folder, known, watcher.as_mut()) {
@@ -50,7 +50,7 @@ impl Catalog {
             let catalog = self.clone();
             if let Ok(found) = tokio::task::spawn_blocking(move || catalog.refresh()).await {
                 let is_away = found.as_ref().map_or(true, |look| !look.unreadable.is_empty());
-                pause = if is_away { AWAY } else { GLANCE };
+                pause = if is_away { AWAY } else { POLL_INTERVAL };
                 let untold = std::mem::take(&mut *self.untold.lock().unwrap_or_else(PoisonError::into_inner));
                 untold.into_iter().for_each(|look| tell(Ok(look)));
                 tell(found);

@@ -25,7 +25,7 @@ use crate::engine::control::{Control, Rest};
 use crate::engine::health::Health;
 use crate::engine::leftovers;
 use crate::engine::lock::{self, Claim};
-use crate::engine::{self, Before, EngineError, Runner, input_files};
+use crate::engine::{self, EngineError, InputHost, Runner, input_files};
 use crate::flow::input;
 use crate::flow::{Behavior, Flow};
 use crate::id::ExecutionId;
@@ -39,7 +39,7 @@ pub use actions::Action;
 pub use request::{Refused, Request};
 
 /// How often somebody who waits looks for what other processes did.
-const GLANCE: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How the names of queues begin that belong to a command in a terminal.
 const TERMINAL: &str = "terminal";
@@ -166,7 +166,7 @@ impl Executor {
     fn submit_as(&self, id: &ExecutionId, request: Request, now: DateTime<Utc>) -> Result<(), Refused> {
         let shared = &self.shared;
         let Request { flow, inputs, labels, trigger_date, trigger, tick, revision } = request;
-        let inputs = input::resolve(&flow, &inputs, &Before::of(&shared.runner.settings, &flow, now))
+        let inputs = input::resolve(&flow, &inputs, &InputHost::of(&shared.runner.settings, &flow, now))
             .map_err(Refused::Inputs)?;
         let wanted = engine::Request { inputs, labels, trigger_date, ..engine::Request::default() };
         let found = trigger.as_ref().and_then(Triggered::file);
@@ -238,7 +238,7 @@ impl Executor {
                 }
             }
             // What other processes do is seen by looking.
-            tokio::select! { () = told => {}, () = tokio::time::sleep(GLANCE) => {} }
+            tokio::select! { () = told => {}, () = tokio::time::sleep(POLL_INTERVAL) => {} }
         }
     }
 

@@ -14,7 +14,7 @@ use crate::id::ExecutionId;
 use crate::journal::{Event, ExecutionState, Query, StartedBy, State};
 
 /// How often to look for slots that other processes have freed.
-const GLANCE: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// At which of these looks to look for what other processes left.
 const RARELY: u64 = 20;
 /// The most paused executions that are looked at.
@@ -119,7 +119,7 @@ impl Executor {
         let shared = Arc::downgrade(&self.shared);
         tokio::spawn(async move {
             for look in 1_u64.. {
-                tokio::time::sleep(GLANCE).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
                 let Some(shared) = shared.upgrade() else { return };
                 let executor = Self { shared };
                 if executor.shared.options.takes_all && look.is_multiple_of(RARELY) {

@@ -7,10 +7,10 @@ use sha2::{Digest, Sha256};
 use super::{Armed, Scheduler, kind};
 use crate::aside::aside;
 use crate::diagnostic::Diagnostic;
-use crate::engine::before::Before;
 use crate::engine::executor::{Refused, Request};
+use crate::engine::input_host::InputHost;
 use crate::engine::secrets;
-use crate::flow::expression::{Names, Outside, render, render_soon};
+use crate::flow::expression::{Host, Names, render, render_soon};
 use crate::flow::input::is_declared_secret;
 use crate::flow::trigger::{Context, On, Upstream};
 use crate::id::ExecutionId;
@@ -47,9 +47,9 @@ pub enum WebhookError {
 }
 
 /// What triggers' expressions may ask: the time.
-pub(super) struct At(pub(super) DateTime<Utc>);
+pub(super) struct ClockHost(pub(super) DateTime<Utc>);
 
-impl Outside for At {
+impl Host for ClockHost {
     fn now(&self) -> Result<DateTime<Utc>, String> {
         Ok(self.0)
     }
@@ -119,8 +119,8 @@ impl Scheduler {
     /// In plain words, when an expression has no value.
     pub fn rendered(&self, key: &TriggerKey, fields: &Value, now: DateTime<Utc>) -> Result<Value, String> {
         let Some(armed) = self.armed(key) else { return Err("the trigger is gone".to_owned()) };
-        let outside = Before::of(&self.executor.runner().settings, &armed.flow, now);
-        aside(|| render(fields, &names(&armed, &json!({})), &outside)).map_err(|error| error.message)
+        let host = InputHost::of(&self.executor.runner().settings, &armed.flow, now);
+        aside(|| render(fields, &names(&armed, &json!({})), &host)).map_err(|error| error.message)
     }
 
     /// Whether a trigger's own condition holds for what it found, which expressions know by `name`.
@@ -138,7 +138,7 @@ impl Scheduler {
         let Some(armed) = self.armed(key) else { return Ok(false) };
         let mut names = names(&armed, &json!({}));
         names.insert(name.to_owned(), found);
-        aside(|| crate::flow::expression::holds(condition, &names, &At(now))).map_err(|error| error.message)
+        aside(|| crate::flow::expression::holds(condition, &names, &ClockHost(now))).map_err(|error| error.message)
     }
 
     /// Says something about a trigger that is no problem.
@@ -175,8 +175,11 @@ impl Scheduler {
         let rendered = |map: &Map<String, Value>| -> Result<Map<String, Value>, Refused> {
             // What is kept of a call holds no secret of the flow, but for its secret inputs.
             let of = |name: &str| if is_declared_secret(&armed.flow.inputs, name) { &facts } else { &hidden };
-            let one = |(name, value): (&String, &Value)| match render_soon(value, &names(armed, of(name)), &At(moment))
-            {
+            let one = |(name, value): (&String, &Value)| match render_soon(
+                value,
+                &names(armed, of(name)),
+                &ClockHost(moment),
+            ) {
                 Ok(value) => Ok((name.clone(), value)),
                 Err(error) => {
                     let message = format!("`{name}` of trigger `{}`: {}", key.trigger, error.message);
@@ -229,7 +232,7 @@ pub(super) fn holds(
     now: DateTime<Utc>,
 ) -> Result<bool, String> {
     let names = names(armed, facts);
-    armed.trigger().holds(&Context { date: now.fixed_offset(), upstream, names: &names, outside: &At(now) })
+    armed.trigger().holds(&Context { date: now.fixed_offset(), upstream, names: &names, host: &ClockHost(now) })
 }
 
 fn names(armed: &Armed, facts: &Value) -> Names {

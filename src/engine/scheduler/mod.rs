@@ -39,7 +39,7 @@ use job::{Job, Work};
 pub use fire::{Call, WebhookError};
 
 /// How often to look at what nobody tells of: executions of other processes.
-const GLANCE: TimeDelta = TimeDelta::seconds(10);
+const POLL_INTERVAL: TimeDelta = TimeDelta::seconds(10);
 
 /// How soon to try again what the journal was in the way of.
 const AGAIN: TimeDelta = TimeDelta::seconds(1);
@@ -207,7 +207,7 @@ impl Scheduler {
             while jobs.try_join_next().is_some() {}
             // Those who wait for the journal and the triggers get their turn.
             tokio::time::sleep(BREATH).await;
-            let next = self.next(now).map_or(now + GLANCE, |next| next.min(now + GLANCE));
+            let next = self.next(now).map_or(now + POLL_INTERVAL, |next| next.min(now + POLL_INTERVAL));
             let due = clock.until(next.max(soonest));
             tokio::pin!(due);
             loop {
@@ -274,7 +274,7 @@ impl Scheduler {
         let mut inner = self.lock();
         self.follow_catalog(&mut inner, now)?;
         self.notice_clock(&mut inner, now);
-        let is_time = inner.last_glance.is_none_or(|last| now - last >= GLANCE || now < last);
+        let is_time = inner.last_glance.is_none_or(|last| now - last >= POLL_INTERVAL || now < last);
         self.look_at_ended(&mut inner, now)?;
         if is_time {
             inner.last_glance = Some(now);

@@ -20,18 +20,18 @@ const FILE: &[&str] = &["path", "namespace"];
 
 const ALL: &[Builtin] = &[
     Builtin::new("currentEachOutput", &["outputs"], 1, current_each_output),
-    Builtin::new("errorLogs", &[], 0, |call| call.machine.outside.error_logs()),
+    Builtin::new("errorLogs", &[], 0, |call| call.machine.host.error_logs()),
     Builtin::new("fileEmpty", FILE, 1, |call| {
-        call.machine.outside.file_empty(call.required_text("path")?, call.text("namespace")?).map(Value::Bool)
+        call.machine.host.file_empty(call.required_text("path")?, call.text("namespace")?).map(Value::Bool)
     }),
     Builtin::new("fileExists", FILE, 1, |call| {
-        call.machine.outside.file_exists(call.required_text("path")?, call.text("namespace")?).map(Value::Bool)
+        call.machine.host.file_exists(call.required_text("path")?, call.text("namespace")?).map(Value::Bool)
     }),
     Builtin::new("fileSize", FILE, 1, |call| {
-        call.machine.outside.file_size(call.required_text("path")?, call.text("namespace")?).map(Value::from)
+        call.machine.host.file_size(call.required_text("path")?, call.text("namespace")?).map(Value::from)
     }),
     Builtin::new("fileURI", FILE, 1, |call| {
-        call.machine.outside.file_uri(call.required_text("path")?, call.text("namespace")?).map(Value::String)
+        call.machine.host.file_uri(call.required_text("path")?, call.text("namespace")?).map(Value::String)
     }),
     Builtin::new("fromJson", &["json"], 1, from_json),
     Builtin::new("id", &[], 0, id),
@@ -47,7 +47,7 @@ const ALL: &[Builtin] = &[
         range(bound("start"), bound("end"), call.integer("increment")?.unwrap_or(1))
     }),
     Builtin::new("read", FILE, 1, |call| {
-        call.machine.outside.read(call.required_text("path")?, call.text("namespace")?).map(Value::String)
+        call.machine.host.read(call.required_text("path")?, call.text("namespace")?).map(Value::String)
     }),
     Builtin::new("render", &["toRender", "recursive"], 1, |call| {
         call.machine.render(value(call, "toRender"), call.flag("recursive", true)?)
@@ -55,10 +55,10 @@ const ALL: &[Builtin] = &[
     Builtin::new("renderOnce", &["toRender"], 1, |call| call.machine.render(value(call, "toRender"), false)),
     // Secrets belong to no namespace; Kestra's own open version has it so too.
     Builtin::new("secret", &["key", "namespace", "subkey"], 1, |call| {
-        call.machine.outside.secret(call.required_text("key")?, call.text("subkey")?).map(Value::String)
+        call.machine.host.secret(call.required_text("key")?, call.text("subkey")?).map(Value::String)
     }),
     Builtin::new("tasksWithState", &["state"], 1, |call| {
-        call.machine.outside.tasks_with_state(call.required_text("state")?)
+        call.machine.host.tasks_with_state(call.required_text("state")?)
     }),
     Builtin::new("uuid", &[], 0, uuid),
     Builtin::new("yaml", &["yaml"], 1, from_yaml),
@@ -91,7 +91,7 @@ fn value<'c>(call: &'c Call, name: &str) -> &'c Value {
 
 fn now(call: &Call) -> Answer {
     english(call)?;
-    let moment = Moment::new(call.machine.outside.now()?, zone(call)?);
+    let moment = Moment::new(call.machine.host.now()?, zone(call)?);
     moment.format(call.text("format")?.unwrap_or("iso")).map(Value::String)
 }
 
@@ -111,7 +111,7 @@ fn from_yaml(call: &Call) -> Answer {
 
 fn kv(call: &Call) -> Answer {
     let (key, namespace) = (call.required_text("key")?, call.text("namespace")?);
-    match call.machine.outside.kv(key, namespace)? {
+    match call.machine.host.kv(key, namespace)? {
         Some(value) => Ok(value),
         None if call.flag("errorOnMissing", true)? => {
             Err(format!("there is no key `{key}` in the store; `errorOnMissing=false` gives null instead"))
@@ -134,12 +134,12 @@ fn random_int(call: &Call) -> Answer {
         return Err(format!("`lower` ({lower}) is above `upper` ({upper})"));
     }
     let span = i128::from(upper) - i128::from(lower) + 1;
-    let number = i128::from(lower) + i128::from(call.machine.outside.random()?) % span;
+    let number = i128::from(lower) + i128::from(call.machine.host.random()?) % span;
     i64::try_from(number).map(Value::from).map_err(|error| error.to_string())
 }
 
 fn uuid(call: &Call) -> Answer {
-    let (high, low) = (call.machine.outside.random()?, call.machine.outside.random()?);
+    let (high, low) = (call.machine.host.random()?, call.machine.host.random()?);
     let bits = u128::from(high) << 64 | u128::from(low);
     Ok(Value::String(uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid().to_string()))
 }
@@ -149,7 +149,7 @@ fn id(call: &Call) -> Answer {
     const LETTERS: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut text = String::new();
     for _ in 0..2 {
-        let mut bits = call.machine.outside.random()?;
+        let mut bits = call.machine.host.random()?;
         for _ in 0..11 {
             let index = usize::try_from(bits % LETTERS.len() as u64).unwrap_or_default();
             text.extend(LETTERS.get(index).map(|letter| char::from(*letter)));

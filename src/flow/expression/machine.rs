@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use super::ast::{Expr, Invocation, Kind, Link, Macro, Operator, Part, Template};
 use super::builtin::{Builtin, Call};
+use super::host::Host;
 use super::limits::{Budget, MAX_NESTING, NODE_BYTES};
-use super::outside::Outside;
 use super::value::{is_truthy, kind, list, to_text};
 use super::{ExpressionError, Names, filters, functions, operators, parser, tests};
 use crate::task::is_template;
@@ -40,7 +40,7 @@ type Evaluated<'m> = Result<Cow<'m, Value>, Failure>;
 /// Names, the world and what is bound so far.
 pub(super) struct Machine<'a> {
     pub(super) names: &'a Names,
-    pub(super) outside: &'a dyn Outside,
+    pub(super) host: &'a dyn Host,
     pub(super) macros: &'a BTreeMap<String, Macro>,
     pub(super) budget: &'a Budget,
     /// What `set`, `for` and parameters bind, the innermost last.
@@ -284,7 +284,7 @@ impl Machine<'_> {
         self.budget.spend(text.len())?;
         self.budget.enter()?;
         let rendered = parser::parse(text)
-            .and_then(|template| Ok(evaluate(&template, self.names, self.outside, self.budget)?))
+            .and_then(|template| Ok(evaluate(&template, self.names, self.host, self.budget)?))
             .map_err(|error| error.message);
         self.budget.leave();
         rendered
@@ -292,13 +292,8 @@ impl Machine<'_> {
 }
 
 /// The value of a whole text: of a lone expression its result, else a text.
-pub(super) fn evaluate(
-    template: &Template,
-    names: &Names,
-    outside: &dyn Outside,
-    budget: &Budget,
-) -> Result<Value, Failure> {
-    let mut machine = Machine { names, outside, macros: &template.macros, budget, scopes: vec![Map::new()] };
+pub(super) fn evaluate(template: &Template, names: &Names, host: &dyn Host, budget: &Budget) -> Result<Value, Failure> {
+    let mut machine = Machine { names, host, macros: &template.macros, budget, scopes: vec![Map::new()] };
     if let Some(expression) = template.sole_expression() {
         return machine.owned(expression);
     }

@@ -3,7 +3,7 @@
 //! The engine is our own, because none that is at hand can carry the language: minijinja has no `??`, no `? :` and no
 //! `elseif`, binds `~` and filters otherwise, and counts loops from 1. It is small: `lexer.rs` and `parser.rs` with
 //! `grammar.rs` make the tree of `ast.rs`; `machine.rs` evaluates it with `operators.rs`, `write.rs` runs the tags;
-//! filters, functions and tests are tables of plain functions. What is not pure is asked of an [`Outside`]; whatever
+//! filters, functions and tests are tables of plain functions. What is not pure is asked of a [`Host`]; whatever
 //! is written in a template, it ends within the bounds of `limits.rs`.
 //!
 //! One rule of truth serves all conditions, [`is_truthy`], where Pebble has several.
@@ -14,12 +14,12 @@ mod date;
 mod filters;
 mod functions;
 mod grammar;
+mod host;
 mod lexer;
 mod limits;
 mod machine;
 mod names;
 mod operators;
-mod outside;
 mod parser;
 mod printed;
 mod tests;
@@ -33,7 +33,7 @@ use serde_json::{Map, Value};
 use crate::task::is_template;
 use limits::Budget;
 
-pub use outside::{Nowhere, Outside};
+pub use host::{Host, Nowhere};
 pub use value::is_truthy;
 
 /// The names that an expression may use, by their first word.
@@ -84,30 +84,30 @@ impl std::error::Error for ExpressionError {}
 ///
 /// # Errors
 /// When a template is malformed, names what is not there, or takes more than it may.
-pub fn render(value: &Value, names: &Names, outside: &dyn Outside) -> Result<Value, ExpressionError> {
-    render_until(value, names, outside, Instant::now() + limits::TASK_TIMEOUT)
+pub fn render(value: &Value, names: &Names, host: &dyn Host) -> Result<Value, ExpressionError> {
+    render_until(value, names, host, Instant::now() + limits::TASK_TIMEOUT)
 }
 
 /// The same in the little time of a condition, or of somebody who waits for an answer.
 ///
 /// # Errors
 /// As [`render`].
-pub fn render_soon(value: &Value, names: &Names, outside: &dyn Outside) -> Result<Value, ExpressionError> {
-    render_until(value, names, outside, Instant::now() + limits::CONDITION_TIMEOUT)
+pub fn render_soon(value: &Value, names: &Names, host: &dyn Host) -> Result<Value, ExpressionError> {
+    render_until(value, names, host, Instant::now() + limits::CONDITION_TIMEOUT)
 }
 
-fn render_until(value: &Value, names: &Names, outside: &dyn Outside, end: Instant) -> Result<Value, ExpressionError> {
+fn render_until(value: &Value, names: &Names, host: &dyn Host, end: Instant) -> Result<Value, ExpressionError> {
     let text = |text: &str| -> Result<Value, ExpressionError> {
         let template = parser::parse(text)?;
-        Ok(machine::evaluate(&template, names, outside, &Budget::until(end))?)
+        Ok(machine::evaluate(&template, names, host, &Budget::until(end))?)
     };
     match value {
         Value::String(template) if is_template(template) => text(template),
-        Value::Array(items) => items.iter().map(|item| render_until(item, names, outside, end)).collect(),
+        Value::Array(items) => items.iter().map(|item| render_until(item, names, host, end)).collect(),
         Value::Object(map) => {
             let entry = |(key, value): (&String, &Value)| {
                 let key = if is_template(key) { value::to_text(&text(key)?) } else { key.clone() };
-                render_until(value, names, outside, end).map(|value| (key, value))
+                render_until(value, names, host, end).map(|value| (key, value))
             };
             Ok(Value::Object(map.iter().map(entry).collect::<Result<_, ExpressionError>>()?))
         }
@@ -119,8 +119,8 @@ fn render_until(value: &Value, names: &Names, outside: &dyn Outside, end: Instan
 ///
 /// # Errors
 /// As [`render`].
-pub fn holds(condition: &Value, names: &Names, outside: &dyn Outside) -> Result<bool, ExpressionError> {
-    Ok(is_truthy(&render_soon(condition, names, outside)?))
+pub fn holds(condition: &Value, names: &Names, host: &dyn Host) -> Result<bool, ExpressionError> {
+    Ok(is_truthy(&render_soon(condition, names, host)?))
 }
 
 /// The dotted names that the templates of a text need, such as `outputs.extract.uri`; `a['b']` is `a.b`. Left out are

@@ -3,12 +3,12 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::flow::expression::Outside;
+use crate::flow::expression::Host;
 
 /// All that may be asked, but for secrets.
-pub(super) struct Public<'a>(pub(super) &'a dyn Outside);
+pub(super) struct Public<'a>(pub(super) &'a dyn Host);
 
-impl Outside for Public<'_> {
+impl Host for Public<'_> {
     fn now(&self) -> Result<DateTime<Utc>, String> {
         self.0.now()
     }

@@ -7,7 +7,7 @@ use super::public::Public;
 use super::{Input, InputType, nested};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::flow::Flow;
-use crate::flow::expression::{Names, Outside, holds, render};
+use crate::flow::expression::{Host, Names, holds, render};
 use crate::task::is_template;
 use crate::text::plain;
 
@@ -42,16 +42,16 @@ pub struct Question {
 pub fn resolve<V: Clone + Into<Value>>(
     flow: &Flow,
     given: &[(String, V)],
-    outside: &dyn Outside,
+    host: &dyn Host,
 ) -> Result<Map<String, Value>, Vec<Diagnostic>> {
-    let Resolution { values, missing, mut findings, .. } = settle(flow, given, outside);
+    let Resolution { values, missing, mut findings, .. } = settle(flow, given, host);
     findings.extend(missing.iter().map(|question| question.as_finding(&flow.inputs)));
     if findings.is_empty() { Ok(values) } else { Err(findings) }
 }
 
 /// The same, for a caller that can ask for what is missing.
-pub fn settle<V: Clone + Into<Value>>(flow: &Flow, given: &[(String, V)], outside: &dyn Outside) -> Resolution {
-    settle_again(flow, &Map::new(), given, outside)
+pub fn settle<V: Clone + Into<Value>>(flow: &Flow, given: &[(String, V)], host: &dyn Host) -> Resolution {
+    settle_again(flow, &Map::new(), given, host)
 }
 
 /// The same for an execution that goes on: what is `recorded` stays as it is, unless it is given anew.
@@ -59,10 +59,10 @@ pub fn settle_again<V: Clone + Into<Value>>(
     flow: &Flow,
     recorded: &Map<String, Value>,
     given: &[(String, V)],
-    outside: &dyn Outside,
+    host: &dyn Host,
 ) -> Resolution {
     let given: Vec<(&str, Value)> = given.iter().map(|(name, value)| (name.as_str(), value.clone().into())).collect();
-    let mut resolver = Resolver { flow, given, outside, open: Vec::new(), found: Map::new(), wrong: Vec::new() };
+    let mut resolver = Resolver { flow, given, host, open: Vec::new(), found: Map::new(), wrong: Vec::new() };
     let mut resolution = Resolution::default();
     for index in order(&flow.inputs) {
         let id = &flow.inputs[index].id;
@@ -119,7 +119,7 @@ enum Found {
 struct Resolver<'a> {
     flow: &'a Flow,
     given: Vec<(&'a str, Value)>,
-    outside: &'a dyn Outside,
+    host: &'a dyn Host,
     /// Inputs that have no value yet.
     open: Vec<usize>,
     found: Map<String, Value>,
@@ -177,7 +177,7 @@ impl Resolver<'_> {
         let Some(condition) = &depends.condition else {
             return Ok(depends.inputs.iter().all(|id| self.found.get(id).is_some_and(|value| !value.is_null())));
         };
-        let result = holds(condition, &self.names(), &Public(self.outside));
+        let result = holds(condition, &self.names(), &Public(self.host));
         result.map_err(|error| self.at(index, &["dependsOn", "condition"], Diagnostic::error(error.message)))
     }
 
@@ -206,8 +206,8 @@ impl Resolver<'_> {
     fn rendered(&self, index: usize, place: &[&str], value: Option<&Value>) -> Result<Option<Value>, Diagnostic> {
         let Some(value) = value else { return Ok(None) };
         let rendered = match self.flow.inputs[index].kind {
-            InputType::Secret if place == ["defaults"] => render(value, &self.names(), self.outside),
-            _ => render(value, &self.names(), &Public(self.outside)),
+            InputType::Secret if place == ["defaults"] => render(value, &self.names(), self.host),
+            _ => render(value, &self.names(), &Public(self.host)),
         };
         let rendered = rendered.map_err(|error| self.at(index, place, Diagnostic::error(error.message)))?;
         Ok((!rendered.is_null()).then_some(rendered))

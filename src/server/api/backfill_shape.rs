@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::engine::backfill::{Cell, Standing, Started, rows};
+use crate::engine::backfill::{PartitionState, PartitionStatus, Started, rows};
 use crate::journal::Backfill;
 
 /// What a backfill would run, and the backfill if there is one now.
@@ -106,7 +106,7 @@ pub(super) struct PartitionShape {
     /// WAITING, RUNNING, LOADED, FAILED, STOPPED or SKIPPED.
     #[schema(value_type = Object)]
     #[serde(flatten)]
-    standing: Standing,
+    status: PartitionStatus,
     /// The inputs of its execution, without secret ones.
     #[schema(value_type = Object)]
     inputs: Map<String, Value>,
@@ -121,9 +121,9 @@ impl PreviewShape {
     }
 
     pub(super) fn new(namespace: &str, flow_id: &str, started: Started, backfill: Option<BackfillShape>) -> Self {
-        let Started { preview, warnings, .. } = started;
-        let runs = preview.runs();
-        let choices = preview.choices.into_iter().map(|choice| ChoiceShape {
+        let Started { plan, warnings, .. } = started;
+        let runs = plan.runs();
+        let decisions = plan.decisions.into_iter().map(|choice| ChoiceShape {
             partition: choice.partition,
             date: choice.date,
             last: choice.last,
@@ -131,19 +131,19 @@ impl PreviewShape {
             runs: choice.runs,
         });
         let (namespace, flow_id) = (namespace.to_owned(), flow_id.to_owned());
-        Self { namespace, flow_id, runs, unsure: preview.unsure, warnings, partitions: choices.collect(), backfill }
+        Self { namespace, flow_id, runs, unsure: plan.unsure, warnings, partitions: decisions.collect(), backfill }
     }
 }
 
 impl BackfillShape {
     /// A whole backfill.
-    pub(super) fn new(backfill: &Backfill, state: &str, cells: &[Cell]) -> Self {
+    pub(super) fn new(backfill: &Backfill, state: &str, cells: &[PartitionState]) -> Self {
         let spec = backfill.spec.clone();
-        let count = |is: fn(&Standing) -> bool| cells.iter().filter(|cell| is(&cell.standing)).count();
+        let count = |is: fn(&PartitionStatus) -> bool| cells.iter().filter(|cell| is(&cell.status)).count();
         let partitions = cells.iter().zip(&backfill.partitions).map(|(cell, partition)| PartitionShape {
             partition: cell.partition.clone(),
             date: cell.date,
-            standing: cell.standing.clone(),
+            status: cell.status.clone(),
             inputs: partition.inputs.clone(),
             execution: cell.execution.as_ref().map(ToString::to_string),
         });
@@ -164,8 +164,8 @@ impl BackfillShape {
             parallel: spec.parallel,
             by_server: spec.by_server,
             total: cells.len(),
-            done: count(Standing::is_in),
-            failed: count(Standing::is_failed),
+            done: count(PartitionStatus::is_in),
+            failed: count(PartitionStatus::is_failed),
             rows: rows(cells),
             partitions: Some(partitions.collect()),
         }

@@ -261,7 +261,7 @@ fn again(app: &App, id: String, body: &Bytes) -> Result<(BackfillId, Vec<(String
 async fn shown(app: &Arc<App>, backfill: Backfill) -> Result<BackfillShape, Problem> {
     let app = app.clone();
     let look = move || {
-        let cells = app.executor.runner().cells(&backfill)?;
+        let cells = app.executor.runner().partition_states(&backfill)?;
         Ok(BackfillShape::new(&backfill, app.backfills.state(&backfill), &cells))
     };
     tokio::task::spawn_blocking(look).await.map_err(|error| Problem::internal(&error))?

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use crate::aside::aside;
 use crate::clock;
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::engine::backfill::Wanted;
+use crate::engine::backfill::GridRequest;
 use crate::engine::catalog::Entry;
 use crate::engine::missing_files;
 use crate::flow::{MAX_FLOW_BYTES, parse};
@@ -181,7 +181,7 @@ pub(super) async fn partitions(
     let flow = app.catalog.flow(&namespace, &id).ok_or_else(|| Problem::no_flow(&namespace, &id))?;
     Problem::of_foreign_files(&app, &flow, &parameters.pairs("inputs")?)?;
     let text = |name: &str| parameters.one(name).map(str::to_owned);
-    let wanted = Wanted {
+    let wanted = GridRequest {
         trigger: text("trigger"),
         every: text("every"),
         from: text("from"),

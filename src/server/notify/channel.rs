@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
-use crate::flow::expression::{Names, Outside, render};
+use crate::flow::expression::{Host, Names, render};
 use crate::process::{self, Input, Invocation, Stream};
 use crate::server::notify::Rule;
 use crate::web::follow;
@@ -79,11 +79,11 @@ impl Channel {
     }
 
     /// The channel with its templates rendered; `message` is among the names.
-    pub(super) fn rendered(self, names: &Names, message: &str, outside: &dyn Outside) -> Result<Self, String> {
+    pub(super) fn rendered(self, names: &Names, message: &str, host: &dyn Host) -> Result<Self, String> {
         let mut names = names.clone();
         names.insert("message".to_owned(), json!(message));
         let text = |text: &str| {
-            render(&Value::from(text), &names, outside)
+            render(&Value::from(text), &names, host)
                 .map(|value| crate::text::plain(&value))
                 .map_err(|error| format!("`{text}` cannot be used: {error}"))
         };

@@ -3,7 +3,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
-use crate::flow::expression::{Names, Outside, render};
+use crate::flow::expression::{Host, Names, render};
 use crate::flow::{Flow, Step, parse};
 use crate::id::{ExecutionId, RunId};
 use crate::journal::{State, TaskState};
@@ -136,8 +136,8 @@ fn place(run: &RunId, steps: &[&Step]) -> (bool, usize) {
 }
 
 /// The text of a message.
-pub(super) fn text(template: Option<&str>, names: &Names, outside: &dyn Outside) -> Result<String, String> {
-    let rendered = render(&Value::from(template.unwrap_or(USUAL)), names, outside);
+pub(super) fn text(template: Option<&str>, names: &Names, host: &dyn Host) -> Result<String, String> {
+    let rendered = render(&Value::from(template.unwrap_or(USUAL)), names, host);
     rendered.map(|value| crate::text::plain(&value)).map_err(|error| format!("the message cannot be written: {error}"))
 }
 

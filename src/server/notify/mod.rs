@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::config::Settings;
 use crate::duration::Span;
 use crate::fingerprint::{Definition, Fingerprint};
-use crate::flow::expression::Outside;
+use crate::flow::expression::Host;
 use crate::id::ExecutionId;
 use crate::journal::{ExecutionState, Journal, JournalError, NoticeKey, State};
 use crate::task::TaskType;
@@ -147,7 +147,7 @@ pub struct Notifier {
     rules: Vec<Rule>,
     journal: Arc<Journal>,
     settings: Arc<Settings>,
-    outside: Arc<dyn Outside + Send + Sync>,
+    host: Arc<dyn Host + Send + Sync>,
     /// The task types of the flows that are told of.
     tasks: &'static [TaskType],
     client: reqwest::Client,
@@ -156,7 +156,7 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// A notifier; `outside` answers `secret()` in the rules.
+    /// A notifier; `host` answers `secret()` in the rules.
     ///
     /// # Errors
     /// When the system's root certificates cannot be read.
@@ -164,11 +164,11 @@ impl Notifier {
         rules: Vec<Rule>,
         journal: Arc<Journal>,
         settings: Arc<Settings>,
-        outside: Arc<dyn Outside + Send + Sync>,
+        host: Arc<dyn Host + Send + Sync>,
         tasks: &'static [TaskType],
     ) -> reqwest::Result<Self> {
         let client = crate::web::client::client(std::time::Duration::from_secs(30))?;
-        Ok(Self { rules, journal, settings, outside, tasks, client, told: Mutex::default() })
+        Ok(Self { rules, journal, settings, host, tasks, client, told: Mutex::default() })
     }
 
     /// Takes over what earlier versions of the program wrote down about these rules, so that nothing is sent twice.
@@ -274,10 +274,10 @@ impl Notifier {
 
     async fn send(&self, rule: &Rule, occasion: Occasion, news: &News) -> Result<(), String> {
         let names = news.names(occasion);
-        let message = message::text(news.template(rule.message.as_deref()), &names, self.outside.as_ref())?;
+        let message = message::text(news.template(rule.message.as_deref()), &names, self.host.as_ref())?;
         let message = self.settings.redactor.line(&message);
         for channel in Channel::of(rule) {
-            let channel = channel.rendered(&names, &message, self.outside.as_ref())?;
+            let channel = channel.rendered(&names, &message, self.host.as_ref())?;
             channel.send(&self.settings, &self.client, &message).await?;
         }
         Ok(())

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::batches::{Batch, split};
 use super::subflow::{RestartBehavior, yes};
 use crate::flow::labels_of;
-use crate::task::{Child, Task, TaskContext, TaskError, Wanted};
+use crate::task::{SubflowRequest, SubflowResult, Task, TaskContext, TaskError};
 
 /// The most executions under way at a time, unless the task says otherwise.
 const MAX_CONCURRENT: usize = 16;
@@ -128,7 +128,7 @@ impl ForEachItem {
         Ok((0..count).map(|index| format!("{uri}{}", name(index))).collect())
     }
 
-    async fn one(&self, context: &TaskContext, index: usize, items: String) -> Result<Child, TaskError> {
+    async fn one(&self, context: &TaskContext, index: usize, items: String) -> Result<SubflowResult, TaskError> {
         let children = context.children()?;
         let taskrun = Map::from_iter([("items".to_owned(), json!(items)), ("iteration".to_owned(), json!(index))]);
         let inputs = match children.render(&self.inputs, taskrun.clone())? {
@@ -136,7 +136,7 @@ impl ForEachItem {
             Value::Null => Map::new(),
             other => return Err(TaskError::permanent(format!("`inputs` is not a map: {other}"))),
         };
-        let wanted = Wanted {
+        let request = SubflowRequest {
             key: u32::try_from(index).ok(),
             namespace: self.namespace.clone(),
             flow: self.flow_id.clone(),
@@ -148,13 +148,13 @@ impl ForEachItem {
             anew: self.restart_behavior == RestartBehavior::NewExecution,
             cancel: context.cancel.child_token(),
         };
-        children.start(wanted).await
+        children.start(request).await
     }
 
-    fn conclude_all(&self, context: &TaskContext, count: usize, ended: &[Child]) -> Result<Outputs, TaskError> {
+    fn conclude_all(&self, context: &TaskContext, count: usize, ended: &[SubflowResult]) -> Result<Outputs, TaskError> {
         let mut iterations: BTreeMap<String, usize> = BTreeMap::new();
         ended.iter().for_each(|child| *iterations.entry(child.state.to_owned()).or_default() += 1);
-        let bad: Vec<&Child> = ended.iter().filter(|child| !child.is_well).collect();
+        let bad: Vec<&SubflowResult> = ended.iter().filter(|child| !child.is_well).collect();
         if let Some(first) = bad.first().filter(|_| self.transmit_failed) {
             let name = format!("{}.{}", self.namespace, self.flow_id);
             let message =

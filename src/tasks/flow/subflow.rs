@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::flow::labels_of;
-use crate::task::{Child, Task, TaskContext, TaskError, Wanted};
+use crate::task::{SubflowRequest, SubflowResult, Task, TaskContext, TaskError};
 
 /// Runs another flow as an execution of its own. It is looked for by namespace and id among the flows beside this one
 /// and in the folders below.
@@ -92,7 +92,7 @@ impl Task for Subflow {
     type Outputs = Outputs;
 
     async fn run(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
-        let wanted = Wanted {
+        let request = SubflowRequest {
             key: None,
             namespace: self.namespace.clone(),
             flow: self.flow_id.clone(),
@@ -105,17 +105,17 @@ impl Task for Subflow {
             cancel: context.cancel.child_token(),
         };
         let name = format!("{}.{}", self.namespace, self.flow_id);
-        let child = context.children()?.start(wanted).await?;
+        let child = context.children()?.start(request).await?;
         if self.transmit_failed {
             transmit(context, &name, &child)?;
         }
-        let Child { id, state, outputs, .. } = child;
+        let SubflowResult { id, state, outputs, .. } = child;
         Ok(Outputs { execution_id: id.to_string(), state: state.to_owned(), outputs })
     }
 }
 
 /// Lets the task end as the execution did that it waited for.
-pub(super) fn transmit(context: &TaskContext, name: &str, child: &Child) -> Result<(), TaskError> {
+pub(super) fn transmit(context: &TaskContext, name: &str, child: &SubflowResult) -> Result<(), TaskError> {
     if !child.is_well {
         let error = TaskError::transient(format!("the flow `{name}` ended {} (execution {})", child.state, child.id));
         return Err(error.help(format!("look closer: jitney executions logs {}", child.id)));

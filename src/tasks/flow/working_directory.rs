@@ -86,7 +86,7 @@ impl Task for WorkingDirectory {
     }
 
     async fn conclude(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
-        let folder: PathBuf = context.surroundings.folder.clone().unwrap_or_default();
+        let folder: PathBuf = context.services.folder.clone().unwrap_or_default();
         let workspace = Workspace::shared(folder);
         if let Some(cache) = &self.cache {
             cache.keep(context, workspace.folder())?;

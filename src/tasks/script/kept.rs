@@ -36,11 +36,11 @@ impl<'a> Kept<'a> {
 
     /// Logs a line, or keeps it among the last ones.
     pub(super) fn say(&mut self, level: Level, text: &str) {
-        if self.lines == 0 && self.context.surroundings.quota.take(text.len()) {
+        if self.lines == 0 && self.context.services.quota.take(text.len()) {
             return self.context.say(level, text);
         }
         if self.lines == 0 {
-            let limit = thousands(self.context.surroundings.quota.limit());
+            let limit = thousands(self.context.services.quota.limit());
             self.context.warn(format!(
                 "output truncated: the log of an execution keeps {limit} bytes of what scripts print (JITNEY_LOG_LIMIT)"
             ));

@@ -47,7 +47,7 @@ impl Workspace {
         let is_repeated = predecessor::end(context, &folders).await?;
         let name = format!("{}.{}.{}", context.execution, Self::plain(context.run.as_str()), context.attempt);
         let (root, lock) = make_folder(&folders, &name, &Mark::of(context)).map_err(|error| unmade(&error))?;
-        let shared = context.surroundings.folder.as_ref();
+        let shared = context.services.folder.as_ref();
         let folder = shared.map_or_else(|| root.join(FILES), |shared| shared.join(FILES));
         Ok(Self { folder, root, stays: false, lock: Some(Arc::new(lock)), is_repeated })
     }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::flow::expression::{Names, Outside, holds, render_soon};
+use crate::flow::expression::{Host, Names, holds, render_soon};
 use crate::flow::trigger::Upstream;
 use crate::task::{FieldError, read};
 
@@ -25,13 +25,13 @@ pub struct Context<'a> {
     /// What expressions may name.
     pub names: &'a Names,
     /// What expressions may ask.
-    pub outside: &'a dyn Outside,
+    pub host: &'a dyn Host,
 }
 
 impl Context<'_> {
     /// A field's text, rendered.
     fn text(&self, template: &str) -> Result<String, String> {
-        let value = render_soon(&Value::from(template), self.names, self.outside).map_err(|error| error.message)?;
+        let value = render_soon(&Value::from(template), self.names, self.host).map_err(|error| error.message)?;
         Ok(crate::text::plain(&value))
     }
 
@@ -217,7 +217,7 @@ impl Condition {
             Test::Not => Ok(!any(&self.inner, context)?),
             Test::Or => any(&self.inner, context),
             Test::Expression(test) => {
-                holds(&test.expression, context.names, context.outside).map_err(|error| error.message)
+                holds(&test.expression, context.names, context.host).map_err(|error| error.message)
             }
             Test::ExecutionFlow(test) => test.holds(context),
             Test::ExecutionNamespace(test) => test.holds(context),

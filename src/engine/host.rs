@@ -12,7 +12,7 @@ use crate::engine::run::Runner;
 use crate::engine::secrets;
 use crate::file_access::FileAccess;
 use crate::flow::Flow;
-use crate::flow::expression::Outside;
+use crate::flow::expression::Host;
 use crate::id::ExecutionId;
 use crate::journal::{Journal, Kv, State};
 use crate::namespace_files::NamespaceFiles;
@@ -21,7 +21,7 @@ use crate::storage::{self, Storage};
 use crate::task::{Outputs, TaskError};
 
 /// The largest file that an expression reads.
-const MOST_READ: u64 = 16 << 20;
+const MAX_READ: u64 = 16 << 20;
 /// What the variables of `envs` begin with.
 const ENVS: &str = "ENV_";
 
@@ -44,7 +44,7 @@ const STATES: &[&str] = &[
 ];
 
 /// What the expressions of one execution may ask, and the secrets that they were told.
-pub struct World {
+pub struct ExecutionHost {
     settings: Arc<Settings>,
     journal: Arc<Journal>,
     execution: ExecutionId,
@@ -54,18 +54,18 @@ pub struct World {
     kv: Mutex<Option<Kv>>,
     files: FileAccess,
     /// Knows the secret inputs, and what `secret()` gave.
-    told: Redactor,
+    known_secrets: Redactor,
 }
 
-impl std::fmt::Debug for World {
+impl std::fmt::Debug for ExecutionHost {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("World").field("execution", &self.execution).finish_non_exhaustive()
+        f.debug_struct("ExecutionHost").field("execution", &self.execution).finish_non_exhaustive()
     }
 }
 
-impl World {
+impl ExecutionHost {
     pub(super) fn new(runner: &Runner, id: &ExecutionId, flow: &Flow, secrets: &[String], files: FileAccess) -> Self {
-        let world = Self {
+        let host = Self {
             settings: runner.settings.clone(),
             journal: runner.journal.clone(),
             execution: id.clone(),
@@ -74,10 +74,10 @@ impl World {
             flows: std::path::absolute(&flow.folder).unwrap_or_else(|_| flow.folder.clone()),
             kv: Mutex::default(),
             files,
-            told: Redactor::of_values(),
+            known_secrets: Redactor::of_values(),
         };
-        secrets.iter().for_each(|secret| world.tell(secret));
-        world
+        secrets.iter().for_each(|secret| host.register_secret(secret));
+        host
     }
 
     /// The environment variables that `envs` holds: `ENV_NAME` as `name`.
@@ -88,7 +88,7 @@ impl World {
 
     /// Blanks the secrets that a task repeats in what the journal is to keep.
     pub(super) fn without_secrets(&self, kept: Map<String, Value>) -> Map<String, Value> {
-        match self.told.value_without_known(Value::Object(kept)) {
+        match self.known_secrets.value_without_known(Value::Object(kept)) {
             Value::Object(kept) => kept,
             _ => Map::new(),
         }
@@ -111,9 +111,9 @@ impl World {
     }
 
     /// Takes note of a secret, so that it is blanked wherever it turns up.
-    fn tell(&self, secret: &str) {
+    fn register_secret(&self, secret: &str) {
         self.settings.redactor.learn(secret);
-        self.told.learn_for_good(secret);
+        self.known_secrets.learn_for_good(secret);
     }
 
     fn namespace_files(&self, namespace: Option<&str>) -> Result<NamespaceFiles, String> {
@@ -134,27 +134,27 @@ impl World {
     fn stored(&self, key: &str, namespace: Option<&str>, now: DateTime<Utc>) -> Result<Option<Value>, String> {
         let mut store = self.kv.lock().unwrap_or_else(PoisonError::into_inner);
         if store.is_none() {
-            *store = Some(Kv::open(&self.settings.kv()).map_err(|error| told_with_causes(&error))?);
+            *store = Some(Kv::open(&self.settings.kv()).map_err(|error| error_chain(&error))?);
         }
         let Some(kv) = store.as_ref() else { return Ok(None) };
         let found = match namespace {
             Some(namespace) => kv.get(namespace, key, now),
             None => kv.find(&self.namespace, key, now),
         };
-        let found = found.map_err(|error| told_with_causes(&error))?;
-        found.iter().flat_map(|entry| &entry.secrets).for_each(|secret| self.tell(secret));
+        let found = found.map_err(|error| error_chain(&error))?;
+        found.iter().flat_map(|entry| &entry.secrets).for_each(|secret| self.register_secret(secret));
         Ok(found.map(|entry| entry.value))
     }
 }
 
 /// The world at the moment of a plan.
-pub(super) struct View<'a> {
-    pub(super) world: &'a World,
+pub(super) struct HostSnapshot<'a> {
+    pub(super) host: &'a ExecutionHost,
     pub(super) state: &'a State,
     pub(super) now: DateTime<Utc>,
 }
 
-impl Outside for View<'_> {
+impl Host for HostSnapshot<'_> {
     fn now(&self) -> Result<DateTime<Utc>, String> {
         Ok(self.now)
     }
@@ -164,48 +164,48 @@ impl Outside for View<'_> {
     }
 
     fn secret(&self, name: &str, subkey: Option<&str>) -> Result<String, String> {
-        let secret = secrets::find(&self.world.settings, &self.world.flows, name)?;
-        self.world.tell(&secret);
+        let secret = secrets::find(&self.host.settings, &self.host.flows, name)?;
+        self.host.register_secret(&secret);
         let Some(subkey) = subkey else { return Ok(secret) };
         let map: Map<String, Value> =
             serde_json::from_str(&secret).map_err(|_| format!("the secret `{name}` is not a JSON map"))?;
         let value = map.get(subkey).ok_or_else(|| format!("the secret `{name}` has no key `{subkey}`"))?;
         let value = crate::text::plain(value);
-        self.world.tell(&value);
+        self.host.register_secret(&value);
         Ok(value)
     }
 
     fn kv(&self, key: &str, namespace: Option<&str>) -> Result<Option<Value>, String> {
-        self.world.stored(key, namespace, self.now)
+        self.host.stored(key, namespace, self.now)
     }
 
     fn read(&self, uri: &str, namespace: Option<&str>) -> Result<String, String> {
-        let path = self.world.file(uri, namespace)?;
+        let path = self.host.file(uri, namespace)?;
         let unreadable = |error: std::io::Error| format!("cannot read `{uri}`: {error}");
-        let file = self.world.files.open(uri, &path).map_err(|finding| finding.message)?.map_err(unreadable)?;
+        let file = self.host.files.open(uri, &path).map_err(|finding| finding.message)?.map_err(unreadable)?;
         let mut bytes = Vec::new();
-        file.take(MOST_READ + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-        if bytes.len() as u64 > MOST_READ {
-            return Err(format!("`{uri}` is larger than {} MiB; hand it to a task instead", MOST_READ >> 20));
+        file.take(MAX_READ + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        if bytes.len() as u64 > MAX_READ {
+            return Err(format!("`{uri}` is larger than {} MiB; hand it to a task instead", MAX_READ >> 20));
         }
         String::from_utf8(bytes).map_err(|_| format!("`{uri}` is not text"))
     }
 
     fn file_size(&self, uri: &str, namespace: Option<&str>) -> Result<u64, String> {
-        size(&self.world.file(uri, namespace)?, uri)
+        size(&self.host.file(uri, namespace)?, uri)
     }
 
     fn file_exists(&self, uri: &str, namespace: Option<&str>) -> Result<bool, String> {
-        self.world.namespace_files(namespace)?;
-        Ok(self.world.file(uri, namespace).is_ok())
+        self.host.namespace_files(namespace)?;
+        Ok(self.host.file(uri, namespace).is_ok())
     }
 
     fn file_uri(&self, path: &str, namespace: Option<&str>) -> Result<String, String> {
-        if storage::is_uri(path) { Ok(path.to_owned()) } else { self.world.namespace_files(namespace)?.uri(path) }
+        if storage::is_uri(path) { Ok(path.to_owned()) } else { self.host.namespace_files(namespace)?.uri(path) }
     }
 
     fn error_logs(&self) -> Result<Value, String> {
-        let lines = self.world.journal.logs(&self.world.execution).map_err(|error| told_with_causes(&error))?;
+        let lines = self.host.journal.logs(&self.host.execution).map_err(|error| error_chain(&error))?;
         let errors = lines.iter().filter(|line| line.level == "ERROR");
         let shown = |time: DateTime<Utc>| time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
         Ok(errors
@@ -229,6 +229,6 @@ fn size(path: &Path, uri: &str) -> Result<u64, String> {
     std::fs::metadata(path).map(|data| data.len()).map_err(|error| format!("cannot look at `{uri}`: {error}"))
 }
 
-pub(super) fn told_with_causes(error: &dyn std::error::Error) -> String {
+pub(super) fn error_chain(error: &dyn std::error::Error) -> String {
     crate::text::chain(error)
 }

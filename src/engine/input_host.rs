@@ -8,16 +8,16 @@ use serde_json::Value;
 
 use crate::clock;
 use crate::config::Settings;
-use crate::engine::outside::told_with_causes;
+use crate::engine::host::error_chain;
 use crate::engine::secrets;
 use crate::flow::Flow;
-use crate::flow::expression::Outside;
+use crate::flow::expression::Host;
 use crate::journal::{Entry, Kv};
 use crate::text::plain;
 
 /// The moment in which a run is asked for, and what is at hand then.
 #[derive(Clone, Debug)]
-pub struct Before {
+pub struct InputHost {
     now: DateTime<Utc>,
     place: Option<Place>,
 }
@@ -29,7 +29,7 @@ struct Place {
     namespace: String,
 }
 
-impl Before {
+impl InputHost {
     /// Time and chance alone.
     pub fn at(now: DateTime<Utc>) -> Self {
         Self { now, place: None }
@@ -47,7 +47,7 @@ impl Before {
     }
 }
 
-impl Outside for Before {
+impl Host for InputHost {
     fn now(&self) -> Result<DateTime<Utc>, String> {
         Ok(self.now)
     }
@@ -84,7 +84,7 @@ impl Outside for Before {
     }
 }
 
-impl Before {
+impl InputHost {
     fn stored(&self, key: &str, namespace: Option<&str>) -> Result<Option<Entry>, String> {
         let Place { settings, namespace: own, .. } = self.place()?;
         // Looking at a store that nobody has written makes none.
@@ -96,24 +96,24 @@ impl Before {
             Some(namespace) => store.get(namespace, key, self.now),
             None => store.find(own, key, self.now),
         });
-        found.map_err(|error| told_with_causes(&error))
+        found.map_err(|error| error_chain(&error))
     }
 }
 
 /// What a server's settings may ask: the time, and secrets.
 #[derive(Clone, Debug)]
-pub struct Beside {
+pub struct SettingsHost {
     settings: Arc<Settings>,
 }
 
-impl Beside {
+impl SettingsHost {
     /// Around these settings.
     pub fn new(settings: Arc<Settings>) -> Self {
         Self { settings }
     }
 }
 
-impl Outside for Beside {
+impl Host for SettingsHost {
     fn now(&self) -> Result<DateTime<Utc>, String> {
         Ok(clock::now())
     }

@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::run::PartitionRun;
-use super::standing::{Cell, Standing};
+use super::partition_run::PartitionRun;
+use super::status::{PartitionState, PartitionStatus};
 use crate::clock;
 use crate::config::Settings;
 use crate::engine::EngineError;
@@ -22,11 +22,11 @@ use crate::id::{BackfillId, ExecutionId};
 use crate::journal::{BACKFILL_LABEL, Backfill, BackfillEnd, ExecutionState, PARTITION_LABEL, State, Wish};
 
 /// How often the journal is asked what the user wants.
-const GLANCE: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// How a drive ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Driven {
+pub enum RunOutcome {
     /// The backfill has ended.
     To(BackfillEnd),
     /// This process was stopped; the backfill can go on.
@@ -34,7 +34,7 @@ pub enum Driven {
 }
 
 /// A backfill that this process runs.
-pub struct Drive<'a> {
+pub struct BackfillRun<'a> {
     /// Runs the executions.
     pub executor: &'a Executor,
     /// The flow.
@@ -48,12 +48,12 @@ pub struct Drive<'a> {
     /// Set when the process is to stop.
     pub stop: CancellationToken,
     /// What becomes of what is under way then.
-    pub leaves: Leaves,
+    pub on_shutdown: OnShutdown,
 }
 
 /// What becomes of executions under way when their process stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Leaves {
+pub enum OnShutdown {
     /// They are killed.
     Nothing,
     /// They are the executor's, which gives them time, and takes them up again at its next start.
@@ -61,7 +61,7 @@ pub enum Leaves {
 }
 
 /// Whether some process runs a backfill.
-pub fn is_driven(settings: &Settings, id: &BackfillId) -> bool {
+pub fn is_running(settings: &Settings, id: &BackfillId) -> bool {
     is_claimed(settings, &lock_name(id))
 }
 
@@ -76,27 +76,27 @@ struct UnderWay {
     begun: BTreeSet<usize>,
 }
 
-impl Drive<'_> {
+impl BackfillRun<'_> {
     /// Runs the backfill to its end; `show` is told whenever a partition changes.
     ///
     /// # Errors
     /// When the journal cannot be used, or another process runs the backfill.
-    pub async fn run(&self, show: &mut (dyn FnMut(&[Cell], Wish) + Send)) -> Result<Driven, EngineError> {
+    pub async fn run(&self, show: &mut (dyn FnMut(&[PartitionState], Wish) + Send)) -> Result<RunOutcome, EngineError> {
         let runner = self.executor.runner();
-        let _claim = Claim::take(&runner.settings, &lock_name(&self.backfill.id))?;
-        let mut cells = runner.cells(self.backfill)?;
+        let _lock = Claim::take(&runner.settings, &lock_name(&self.backfill.id))?;
+        let mut cells = runner.partition_states(self.backfill)?;
         let mut order: Vec<usize> = (0..cells.len()).collect();
         if self.backfill.spec.descending {
             order.reverse();
         }
         // What is under way already has its place among those that may run at a time.
-        order.sort_by_key(|place| cells[*place].standing != Standing::Running);
+        order.sort_by_key(|place| cells[*place].status != PartitionStatus::Running);
         let mut under_way = UnderWay { waits: JoinSet::new(), ids: BTreeMap::new(), begun: BTreeSet::new() };
         let mut shown = None;
         loop {
             let wish = runner.journal.backfill_wish(&self.backfill.id)?.unwrap_or(Wish::Cancel);
-            if self.stop.is_cancelled() && self.leaves == Leaves::ToExecutor {
-                return Ok(Driven::Interrupted);
+            if self.stop.is_cancelled() && self.on_shutdown == OnShutdown::ToExecutor {
+                return Ok(RunOutcome::Interrupted);
             }
             if wish == Wish::Cancel || self.stop.is_cancelled() {
                 self.kill(&mut under_way, &mut cells).await?;
@@ -120,17 +120,22 @@ impl Drive<'_> {
     }
 
     /// Starts what may start; whether anything did.
-    fn begin(&self, order: &[usize], cells: &mut [Cell], under_way: &mut UnderWay) -> Result<bool, EngineError> {
+    fn begin(
+        &self,
+        order: &[usize],
+        cells: &mut [PartitionState],
+        under_way: &mut UnderWay,
+    ) -> Result<bool, EngineError> {
         let mut begun = false;
         for &place in order {
-            let is_open = !under_way.begun.contains(&place) && may_begin(&cells[place].standing);
+            let is_open = !under_way.begun.contains(&place) && may_begin(&cells[place].status);
             let has_room = under_way.ids.len() < self.backfill.spec.parallel.max(1) as usize;
             if !has_room || self.is_over(cells) {
                 break;
             }
             if is_open {
                 let id = self.execution(&cells[place])?;
-                cells[place].standing = Standing::Running;
+                cells[place].status = PartitionStatus::Running;
                 cells[place].execution = Some(id.clone());
                 under_way.begun.insert(place);
                 under_way.ids.insert(place, id.clone());
@@ -143,8 +148,8 @@ impl Drive<'_> {
     }
 
     /// The execution of a partition: the one that a stop left in the middle, else a new one.
-    fn execution(&self, cell: &Cell) -> Result<ExecutionId, EngineError> {
-        let can_go_on = matches!(cell.standing, Standing::Stopped | Standing::Running);
+    fn execution(&self, cell: &PartitionState) -> Result<ExecutionId, EngineError> {
+        let can_go_on = matches!(cell.status, PartitionStatus::Stopped | PartitionStatus::Running);
         if let Some(id) = cell.execution.as_ref().filter(|_| can_go_on) {
             match self.executor.take_up(id, self.secrets.clone()) {
                 // Another process works on it, or has just ended it: there is nothing to do but to wait.
@@ -157,7 +162,7 @@ impl Drive<'_> {
         let mut request = Request::new(self.flow.clone());
         if let Some(run) = self.runs.get(&cell.partition) {
             request.inputs = run.given.clone();
-            request.trigger = run.possible.trigger.clone();
+            request.trigger = run.hypothetical.trigger.clone();
         }
         request.trigger_date = Some(cell.date);
         request.labels = self.backfill.spec.labels.clone();
@@ -172,12 +177,12 @@ impl Drive<'_> {
     async fn wait(
         &self,
         under_way: &mut UnderWay,
-        cells: &mut [Cell],
-        show: &mut (dyn FnMut(&[Cell]) + Send),
+        cells: &mut [PartitionState],
+        show: &mut (dyn FnMut(&[PartitionState]) + Send),
     ) -> Result<(), EngineError> {
         let ended = tokio::select! {
             Some(ended) = under_way.waits.join_next(), if !under_way.waits.is_empty() => ended,
-            () = tokio::time::sleep(GLANCE) => {
+            () = tokio::time::sleep(POLL_INTERVAL) => {
                 // Another process may have freed a slot of the flow.
                 if self.flow.concurrency.is_some() {
                     self.executor.dispatch();
@@ -188,12 +193,12 @@ impl Drive<'_> {
         };
         let Ok((place, state)) = ended else { return Ok(()) };
         under_way.ids.remove(&place);
-        cells[place].standing = Standing::of_state(&state?);
+        cells[place].status = PartitionStatus::of_state(&state?);
         show(cells);
         Ok(())
     }
 
-    async fn kill(&self, under_way: &mut UnderWay, cells: &mut [Cell]) -> Result<(), EngineError> {
+    async fn kill(&self, under_way: &mut UnderWay, cells: &mut [PartitionState]) -> Result<(), EngineError> {
         for id in under_way.ids.values() {
             // Any other error: it has just ended, or another process works on it and goes on.
             if let Err(EngineError::Journal(error)) = self.executor.kill(id) {
@@ -206,7 +211,7 @@ impl Drive<'_> {
             tokio::select! {
                 Some(ended) = under_way.waits.join_next() => {
                     if let Ok((place, state)) = ended {
-                        cells[place].standing = Standing::of_state(&state?);
+                        cells[place].status = PartitionStatus::of_state(&state?);
                     }
                 }
                 () = &mut patience => break,
@@ -215,36 +220,35 @@ impl Drive<'_> {
         Ok(())
     }
 
-    fn stopped(&self, wish: Wish) -> Result<Driven, EngineError> {
+    fn stopped(&self, wish: Wish) -> Result<RunOutcome, EngineError> {
         if wish != Wish::Cancel {
-            return Ok(Driven::Interrupted);
+            return Ok(RunOutcome::Interrupted);
         }
         let journal = self.executor.journal();
         journal.end_backfill(&self.backfill.id, BackfillEnd::Cancelled, clock::now())?;
-        Ok(Driven::To(BackfillEnd::Cancelled))
+        Ok(RunOutcome::To(BackfillEnd::Cancelled))
     }
 
-    fn ended(&self, cells: &[Cell]) -> Result<Driven, EngineError> {
-        let end =
-            if cells.iter().all(|cell| cell.standing.is_in()) { BackfillEnd::Success } else { BackfillEnd::Failed };
+    fn ended(&self, cells: &[PartitionState]) -> Result<RunOutcome, EngineError> {
+        let end = if cells.iter().all(|cell| cell.status.is_in()) { BackfillEnd::Success } else { BackfillEnd::Failed };
         self.executor.journal().end_backfill(&self.backfill.id, end, clock::now())?;
-        Ok(Driven::To(end))
+        Ok(RunOutcome::To(end))
     }
 
     /// Whether nothing more is to begin, because a partition has failed.
-    fn is_over(&self, cells: &[Cell]) -> bool {
-        self.backfill.spec.stop_on_failure && cells.iter().any(|cell| cell.standing.is_failed())
+    fn is_over(&self, cells: &[PartitionState]) -> bool {
+        self.backfill.spec.stop_on_failure && cells.iter().any(|cell| cell.status.is_failed())
     }
 
-    fn has_more(&self, cells: &[Cell], under_way: &UnderWay) -> bool {
+    fn has_more(&self, cells: &[PartitionState], under_way: &UnderWay) -> bool {
         let mut open = (0..).zip(cells).filter(|(place, _)| !under_way.begun.contains(place));
-        !self.is_over(cells) && open.any(|(_, cell)| may_begin(&cell.standing))
+        !self.is_over(cells) && open.any(|(_, cell)| may_begin(&cell.status))
     }
 }
 
 /// A partition that looks as if it were running when this process begins waits in another one's queue.
-fn may_begin(standing: &Standing) -> bool {
-    matches!(standing, Standing::Waiting | Standing::Stopped | Standing::Running)
+fn may_begin(status: &PartitionStatus) -> bool {
+    matches!(status, PartitionStatus::Waiting | PartitionStatus::Stopped | PartitionStatus::Running)
 }
 
 async fn until_end(executor: &Executor, id: &ExecutionId) -> Result<State, EngineError> {

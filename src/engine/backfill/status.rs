@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::run::{PartitionRun, Partitioned};
+use super::partition_run::{PartitionRun, Partitioned};
 use crate::engine::lock::is_claimed;
 use crate::engine::{EngineError, Runner};
 use crate::id::ExecutionId;
@@ -14,14 +14,14 @@ use crate::journal::{Backfill, ExecutionState, Query, State, Summary, TaskState}
 use crate::text::shortened;
 
 /// The most executions of a flow that are looked through, the newest first.
-const MOST: u32 = 200_000;
+const MAX_EXECUTIONS: u32 = 200_000;
 /// A reason without a short name is cut to this length.
-const REASON: usize = 48;
+const MAX_REASON: usize = 48;
 
 /// How a partition stands.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "state", rename_all = "UPPERCASE")]
-pub enum Standing {
+pub enum PartitionStatus {
     /// It has not run.
     Waiting,
     /// It is under way.
@@ -51,19 +51,19 @@ pub enum Standing {
 
 /// A partition and how it stands.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Cell {
+pub struct PartitionState {
     /// The partition.
     pub partition: String,
     /// The moment that it is for.
     pub date: DateTime<Utc>,
     /// How it stands.
     #[serde(flatten)]
-    pub standing: Standing,
+    pub status: PartitionStatus,
     /// Its newest execution.
     pub execution: Option<ExecutionId>,
 }
 
-impl Standing {
+impl PartitionStatus {
     /// How an execution that has ended leaves its partition.
     pub fn of_state(state: &State) -> Self {
         match state.status {
@@ -114,13 +114,16 @@ fn why(state: &State) -> (String, String) {
         return ("not run".to_owned(), message);
     };
     let line = error.message.lines().next().unwrap_or_default();
-    let short = || shortened(line, REASON).replace(" …", "…");
+    let short = || shortened(line, MAX_REASON).replace(" …", "…");
     (error.code.clone().unwrap_or_else(short), error.message.clone())
 }
 
 /// The rows of all partitions together.
-pub fn rows(cells: &[Cell]) -> u64 {
-    cells.iter().map(|cell| if let Standing::Loaded { rows, .. } = cell.standing { rows } else { 0 }).sum()
+pub fn rows(partition_states: &[PartitionState]) -> u64 {
+    partition_states
+        .iter()
+        .map(|cell| if let PartitionStatus::Loaded { rows, .. } = cell.status { rows } else { 0 })
+        .sum()
 }
 
 impl Runner {
@@ -128,41 +131,41 @@ impl Runner {
     ///
     /// # Errors
     /// When the journal cannot be read.
-    pub fn standing(&self, summary: &Summary) -> Result<Standing, EngineError> {
+    pub fn status(&self, summary: &Summary) -> Result<PartitionStatus, EngineError> {
         let known = [ExecutionState::Success, ExecutionState::Warning, ExecutionState::Killed];
         if known.iter().any(|state| state.as_str() == summary.state) && (summary.rows > 0 || summary.state == "KILLED")
         {
             return Ok(match summary.state.as_str() {
-                "KILLED" => Standing::Stopped,
-                _ => Standing::Loaded { rows: summary.rows, already: false },
+                "KILLED" => PartitionStatus::Stopped,
+                _ => PartitionStatus::Loaded { rows: summary.rows, already: false },
             });
         }
-        let Some(state) = self.journal.state(&summary.id)? else { return Ok(Standing::Waiting) };
+        let Some(state) = self.journal.state(&summary.id)? else { return Ok(PartitionStatus::Waiting) };
         if state.status.has_ended() || is_claimed(&self.settings, &summary.id) {
-            return Ok(Standing::of_state(&state));
+            return Ok(PartitionStatus::of_state(&state));
         }
         let rests = matches!(state.status, ExecutionState::Queued | ExecutionState::Paused);
-        Ok(if rests { Standing::Running } else { Standing::Stopped })
+        Ok(if rests { PartitionStatus::Running } else { PartitionStatus::Stopped })
     }
 
     /// The partitions of a backfill and how they stand.
     ///
     /// # Errors
     /// When the journal cannot be read.
-    pub fn cells(&self, backfill: &Backfill) -> Result<Vec<Cell>, EngineError> {
+    pub fn partition_states(&self, backfill: &Backfill) -> Result<Vec<PartitionState>, EngineError> {
         let executions = self.journal.backfill_executions(&backfill.id)?;
         let cell = |partition: &crate::journal::Partition| {
             let summary = executions.get(&partition.label);
-            let standing = match (&partition.skipped, summary) {
-                (Some(reason), _) => Standing::Skipped { reason: reason.clone() },
-                (None, None) => Standing::Waiting,
-                (None, Some(summary)) => match self.standing(summary)? {
-                    Standing::Failed { .. } if is_before_retry(backfill, summary) => Standing::Waiting,
-                    standing => standing,
+            let status = match (&partition.skipped, summary) {
+                (Some(reason), _) => PartitionStatus::Skipped { reason: reason.clone() },
+                (None, None) => PartitionStatus::Waiting,
+                (None, Some(summary)) => match self.status(summary)? {
+                    PartitionStatus::Failed { .. } if is_before_retry(backfill, summary) => PartitionStatus::Waiting,
+                    status => status,
                 },
             };
             let execution = summary.map(|summary| summary.id.clone());
-            Ok(Cell { partition: partition.label.clone(), date: partition.date, standing, execution })
+            Ok(PartitionState { partition: partition.label.clone(), date: partition.date, status, execution })
         };
         backfill.partitions.iter().map(cell).collect()
     }
@@ -173,13 +176,13 @@ impl Runner {
     /// When the journal cannot be read.
     pub fn last_runs(&self, of: &Partitioned, runs: &[PartitionRun]) -> Result<BTreeMap<String, Summary>, EngineError> {
         let Some(first) = runs.first() else { return Ok(BTreeMap::new()) };
-        let told_by_inputs = of.is_told_by_inputs(self, &first.slot);
+        let told_by_inputs = of.is_told_by_inputs(self, &first.key);
         let query = Query { flow: Some(of.flow.id.to_string()), ..Query::default() };
-        let all = self.journal.search(&query, MOST, 0)?.executions;
+        let all = self.journal.search(&query, MAX_EXECUTIONS, 0)?.executions;
         let mine: Vec<Summary> = all.into_iter().filter(|summary| summary.namespace == of.flow.namespace).collect();
         let newest = |run: &PartitionRun| {
             let found = mine.iter().find(|summary| of.is_of(summary, run, told_by_inputs))?;
-            Some((run.slot.label.clone(), found.clone()))
+            Some((run.key.label.clone(), found.clone()))
         };
         Ok(runs.iter().filter_map(newest).collect())
     }

@@ -26,7 +26,7 @@ const DECIDABLE: &[&str] = &["if", "switch", "sequential", "parallel", "dag", "a
 
 /// A run that may come to be.
 #[derive(Clone, Debug)]
-pub struct Possible {
+pub struct HypotheticalRun {
     /// The values of its inputs.
     pub inputs: Map<String, Value>,
     /// The moment that it is for.
@@ -37,7 +37,7 @@ pub struct Possible {
 
 /// A task of a run that may come to be.
 #[derive(Debug)]
-pub struct Foreseen<'a> {
+pub struct ResolvedTask<'a> {
     /// The task.
     pub step: &'a Step,
     /// The fields that were asked for, rendered; or why they cannot be known before the run.
@@ -47,33 +47,38 @@ pub struct Foreseen<'a> {
 }
 
 /// Which of a task's fields are asked for; none when the task does not matter.
-pub type Wanted = fn(&TaskType) -> Option<&'static [&'static str]>;
+pub type FieldSelector = fn(&TaskType) -> Option<&'static [&'static str]>;
 
 impl Runner {
     /// The tasks that matter of a run that may come to be, in the order of the flow. Nothing is run and nothing written.
-    pub async fn foresee<'a>(&self, flow: &'a Flow, possible: &Possible, wanted: Wanted) -> Vec<Foreseen<'a>> {
+    pub async fn dry_run<'a>(
+        &self,
+        flow: &'a Flow,
+        hypothetical: &HypotheticalRun,
+        wanted: FieldSelector,
+    ) -> Vec<ResolvedTask<'a>> {
         let id = ExecutionId::new("none");
-        let request = Request { trigger_date: Some(possible.date), ..Request::default() };
-        let (mut created, _) = self.recorded(flow, &possible.inputs, &request, possible.date);
-        created.trigger = possible.trigger.clone();
+        let request = Request { trigger_date: Some(hypothetical.date), ..Request::default() };
+        let (mut created, _) = self.recorded(flow, &hypothetical.inputs, &request, hypothetical.date);
+        created.trigger = hypothetical.trigger.clone();
         let state = State::new(created);
-        let run = self.around(&id, flow, &possible.inputs, &state);
-        let mut seer = Seer { runner: self, flow, run, state, wanted, found: Vec::new() };
-        seer.steps(&flow.steps).await;
-        seer.found
+        let run = self.around(&id, flow, &hypothetical.inputs, &state);
+        let mut dry_run = DryRun { runner: self, flow, run, state, wanted, found: Vec::new() };
+        dry_run.steps(&flow.steps).await;
+        dry_run.found
     }
 }
 
-struct Seer<'s, 'a> {
+struct DryRun<'s, 'a> {
     runner: &'s Runner,
     flow: &'a Flow,
     run: Run,
     state: State,
-    wanted: Wanted,
-    found: Vec<Foreseen<'a>>,
+    wanted: FieldSelector,
+    found: Vec<ResolvedTask<'a>>,
 }
 
-impl<'a> Seer<'_, 'a> {
+impl<'a> DryRun<'_, 'a> {
     async fn steps(&mut self, steps: &'a [Step]) {
         for step in steps.iter().filter(|step| !step.common.disabled) {
             match self.runs(step) {
@@ -149,7 +154,7 @@ impl<'a> Seer<'_, 'a> {
 
     fn push(&mut self, step: &'a Step, fields: Result<Value, String>) {
         let files = self.runner.files_of_task(self.flow, &self.start(step, Value::Null), &self.state);
-        self.found.push(Foreseen { step, fields, files });
+        self.found.push(ResolvedTask { step, fields, files });
     }
 
     /// Nothing is known of a task and of those in it.

@@ -3,12 +3,12 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
-use super::calendar::{Beat, Slot};
+use super::calendar::{PartitionKey, PartitionSchedule};
 use super::dates;
 use crate::clock;
 use crate::diagnostic::Diagnostic;
-use crate::engine::schedule::{self, At};
-use crate::engine::{Before, Possible, Runner};
+use crate::engine::schedule::{self, ClockHost};
+use crate::engine::{HypotheticalRun, InputHost, Runner};
 use crate::flow::Flow;
 use crate::flow::expression::{Names, render};
 use crate::flow::input::{self, InputType};
@@ -22,13 +22,13 @@ const KIND: &str = "backfill";
 #[derive(Clone, Debug)]
 pub struct PartitionRun {
     /// The partition.
-    pub slot: Slot,
+    pub key: PartitionKey,
     /// Values for inputs as texts, rendered.
     pub given: Vec<(String, String)>,
     /// The values of all inputs that may be shown.
     pub shown: Map<String, Value>,
     /// The same run as the engine foresees it.
-    pub possible: Possible,
+    pub hypothetical: HypotheticalRun,
 }
 
 /// A flow whose partitions are asked for.
@@ -37,7 +37,7 @@ pub struct Partitioned<'a> {
     /// The flow.
     pub flow: &'a Flow,
     /// What its partitions go by.
-    pub beat: &'a Beat<'a>,
+    pub schedule: &'a PartitionSchedule<'a>,
     /// Values for inputs, whose expressions may name `trigger` and `vars`; they win over those of the trigger that do not
     /// depend on the date.
     pub given: &'a [(String, String)],
@@ -48,13 +48,13 @@ impl Partitioned<'_> {
     ///
     /// # Errors
     /// Everything that is wrong with its inputs.
-    pub fn run(&self, runner: &Runner, slot: &Slot) -> Result<PartitionRun, Vec<Diagnostic>> {
-        let facts = schedule::facts(Some(self.beat.times()), slot.date);
-        let given = self.rendered(&facts, slot.date).map_err(|finding| vec![finding])?;
-        let inputs = input::resolve(self.flow, &given, &Before::at(clock::now()))?;
+    pub fn run(&self, runner: &Runner, key: &PartitionKey) -> Result<PartitionRun, Vec<Diagnostic>> {
+        let facts = schedule::facts(Some(self.schedule.times()), key.date);
+        let given = self.rendered(&facts, key.date).map_err(|finding| vec![finding])?;
+        let inputs = input::resolve(self.flow, &given, &InputHost::at(clock::now()))?;
         let (shown, _) = runner.split_secrets(self.flow, &inputs, false);
-        let possible = Possible { inputs, date: slot.date, trigger: Some(self.triggered(facts)) };
-        Ok(PartitionRun { slot: slot.clone(), given, shown, possible })
+        let hypothetical = HypotheticalRun { inputs, date: key.date, trigger: Some(self.triggered(facts)) };
+        Ok(PartitionRun { key: key.clone(), given, shown, hypothetical })
     }
 
     /// The executions of many partitions.
@@ -62,16 +62,16 @@ impl Partitioned<'_> {
     /// # Errors
     /// When a given input would hide the date from all of them; else everything that is wrong with the inputs of the
     /// first one that has something wrong.
-    pub fn runs(&self, runner: &Runner, slots: &[Slot]) -> Result<Vec<PartitionRun>, Vec<Diagnostic>> {
-        dates::check_given(self.beat, self.given)?;
-        slots.iter().map(|slot| self.run(runner, slot)).collect()
+    pub fn runs(&self, runner: &Runner, keys: &[PartitionKey]) -> Result<Vec<PartitionRun>, Vec<Diagnostic>> {
+        dates::check_given(self.schedule, self.given)?;
+        keys.iter().map(|key| self.run(runner, key)).collect()
     }
 
     /// Whether the inputs alone tell the partitions apart, so that an execution by hand counts for its partition.
-    pub fn is_told_by_inputs(&self, runner: &Runner, slot: &Slot) -> bool {
-        let Some(date) = self.beat.times().next(slot.date) else { return false };
-        let other = self.run(runner, &Slot { date, label: String::new() });
-        self.run(runner, slot)
+    pub fn is_told_by_inputs(&self, runner: &Runner, key: &PartitionKey) -> bool {
+        let Some(date) = self.schedule.times().next(key.date) else { return false };
+        let other = self.run(runner, &PartitionKey { date, label: String::new() });
+        self.run(runner, key)
             .is_ok_and(|run| other.is_ok_and(|other| self.identity(&run.shown) != self.identity(&other.shown)))
     }
 
@@ -86,13 +86,13 @@ impl Partitioned<'_> {
 
     /// Whether an execution was one of this partition.
     pub fn is_of(&self, summary: &Summary, run: &PartitionRun, told_by_inputs: bool) -> bool {
-        (told_by_inputs || summary.trigger_date == Some(run.slot.date))
+        (told_by_inputs || summary.trigger_date == Some(run.key.date))
             && self.identity(&summary.inputs) == self.identity(&run.shown)
     }
 
     fn triggered(&self, facts: Value) -> Triggered {
         let mut facts = facts.as_object().cloned().unwrap_or_default();
-        let id = self.beat.trigger().map_or(KIND, |trigger| trigger.id.as_str());
+        let id = self.schedule.trigger().map_or(KIND, |trigger| trigger.id.as_str());
         facts.insert("id".to_owned(), Value::from(id));
         Triggered { id: KIND.to_owned(), kind: KIND.to_owned(), facts }
     }
@@ -105,10 +105,10 @@ impl Partitioned<'_> {
             "flow": {"id": self.flow.id, "namespace": self.flow.namespace},
         });
         let names: Names = names.as_object().cloned().unwrap_or_default();
-        let own = self.beat.trigger().into_iter().flat_map(|trigger| trigger.common.inputs.clone());
+        let own = self.schedule.trigger().into_iter().flat_map(|trigger| trigger.common.inputs.clone());
         let given = self.given.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str())));
         let render = |(name, value): (String, Value)| {
-            let value = render(&value, &names, &At(date));
+            let value = render(&value, &names, &ClockHost(date));
             let value = value.map_err(|error| Diagnostic::error(format!("input `{name}`: {}", error.message)))?;
             Ok((name, plain(&value)))
         };

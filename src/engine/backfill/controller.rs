@@ -9,12 +9,12 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::asked::Asked;
-use super::choice::Preview;
-use super::drive::{Drive, Driven, Leaves, is_driven};
-use super::refusal::BackfillError;
-use super::run::PartitionRun;
-use super::steer::state;
+use super::backfill_run::{BackfillRun, OnShutdown, RunOutcome, is_running};
+use super::control::state;
+use super::decision::BackfillPlan;
+use super::error::BackfillError;
+use super::partition_run::PartitionRun;
+use super::request::BackfillRequest;
 use crate::aside::aside;
 use crate::clock;
 use crate::engine::EngineError;
@@ -28,13 +28,13 @@ use crate::task::Level;
 use crate::text::chain;
 
 /// How often the journal is asked what is to be done.
-const GLANCE: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Values for inputs, by name.
 type Given = Vec<(String, String)>;
 
 /// Drives the server's backfills.
-pub struct Keeper {
+pub struct BackfillController {
     executor: Executor,
     catalog: Arc<Catalog>,
     /// Inputs as they were given to this process: the journal keeps no secrets.
@@ -48,14 +48,14 @@ pub struct Keeper {
 #[derive(Debug)]
 pub struct Started {
     /// What it would run.
-    pub preview: Preview,
+    pub plan: BackfillPlan,
     /// What whoever asked for it should know.
     pub warnings: Vec<String>,
     /// The backfill; none when it was only asked what would run. One with nothing to run has ended.
     pub backfill: Option<Backfill>,
 }
 
-impl Keeper {
+impl BackfillController {
     /// A keeper of the backfills in the executor's journal, their flows being those of the catalog.
     pub fn new(executor: Executor, catalog: Arc<Catalog>) -> Self {
         Self {
@@ -70,12 +70,12 @@ impl Keeper {
     /// Drives what is to be driven until `stop`; what is under way then is left to the executor. `say` gets what people
     /// may want to know.
     pub async fn run(&self, stop: CancellationToken, say: impl Fn(&Backfill, Level, &str)) {
-        let mut drives: JoinSet<(Backfill, Result<Driven, EngineError>)> = JoinSet::new();
+        let mut runs: JoinSet<(Backfill, Result<RunOutcome, EngineError>)> = JoinSet::new();
         while !stop.is_cancelled() {
             // A journal that cannot be read now is asked again at the next glance.
             let health = self.executor.health();
             for backfill in health.note(Part::Backfills, self.to_do()).unwrap_or_default() {
-                match self.begin(&backfill, &stop, &mut drives) {
+                match self.begin(&backfill, &stop, &mut runs) {
                     Ok(true) => say(&backfill, Level::Info, "RUNNING"),
                     Ok(false) => {}
                     Err(error) => self.failed(&backfill, error, &say),
@@ -84,11 +84,11 @@ impl Keeper {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.wake.notified() => {}
-                () = tokio::time::sleep(GLANCE) => {}
-                Some(ended) = drives.join_next(), if !drives.is_empty() => self.ended(ended.ok(), &stop, &say),
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
+                Some(ended) = runs.join_next(), if !runs.is_empty() => self.ended(ended.ok(), &stop, &say),
             }
         }
-        while drives.join_next().await.is_some() {}
+        while runs.join_next().await.is_some() {}
     }
 
     /// Starts a backfill of a flow, its inputs being those that were given; with `dry_run` it only says what would run.
@@ -98,29 +98,29 @@ impl Keeper {
     /// Everything that is wrong with it, or when this very backfill is under way.
     pub async fn start(&self, flow: Arc<Flow>, spec: BackfillSpec, dry_run: bool) -> Result<Started, BackfillError> {
         let runner = self.executor.runner();
-        let asked = Asked::new(runner, flow, BackfillSpec { by_server: true, ..spec })?;
+        let request = BackfillRequest::new(runner, flow, BackfillSpec { by_server: true, ..spec })?;
         let _turn = if dry_run { None } else { Some(self.starting.lock().await) };
-        let earlier = if dry_run { None } else { asked.earlier(runner)? };
-        let (preview, warnings) = (asked.preview(runner).await?, asked.warnings(clock::now()));
+        let earlier = if dry_run { None } else { request.earlier(runner)? };
+        let (plan, warnings) = (request.plan(runner).await?, request.warnings(clock::now()));
         let backfill = match earlier {
             Some(earlier) => {
-                self.given().insert(earlier.id.clone(), asked.given);
+                self.given().insert(earlier.id.clone(), request.given);
                 Some(self.take(&earlier.id)?)
             }
             None if dry_run => None,
             None => {
-                let backfill = asked.chosen(runner, &preview, clock::now())?;
+                let backfill = request.chosen(runner, &plan, clock::now())?;
                 // Whoever finds it in the journal must find its secrets here.
-                self.given().insert(backfill.id.clone(), asked.given);
+                self.given().insert(backfill.id.clone(), request.given);
                 self.executor.journal().create_backfill(&backfill)?;
-                if preview.runs() == 0 {
+                if plan.runs() == 0 {
                     self.executor.journal().end_backfill(&backfill.id, BackfillEnd::Success, clock::now())?;
                 }
                 Some(self.find(&backfill.id)?)
             }
         };
         self.wake.notify_one();
-        Ok(Started { preview, warnings, backfill })
+        Ok(Started { plan, warnings, backfill })
     }
 
     /// A backfill by its id.
@@ -158,12 +158,12 @@ impl Keeper {
     pub fn resume(&self, id: &BackfillId, inputs: Given) -> Result<Backfill, BackfillError> {
         let backfill = self.find(id)?;
         let settings = &self.executor.runner().settings;
-        if is_driven(settings, id) || backfill.outcome.is_some() {
+        if is_running(settings, id) || backfill.outcome.is_some() {
             self.executor.runner().wish_backfill(id, Wish::Run)?;
             return self.find(id);
         }
-        let asked = self.prepare(&backfill, &inputs)?;
-        self.given().insert(id.clone(), asked.given);
+        let request = self.prepare(&backfill, &inputs)?;
+        self.given().insert(id.clone(), request.given);
         self.take(id)
     }
 
@@ -186,8 +186,8 @@ impl Keeper {
             let message = format!("every partition of backfill {id} is in; there is nothing to run again");
             return Err(BackfillError::not_now(message, "start another one to run them all"));
         }
-        let asked = self.prepare(&backfill, &inputs)?;
-        self.given().insert(id.clone(), asked.given);
+        let request = self.prepare(&backfill, &inputs)?;
+        self.given().insert(id.clone(), request.given);
         self.executor.journal().retry_backfill(id, clock::now())?;
         self.take(id)
     }
@@ -201,7 +201,7 @@ impl Keeper {
     }
 
     /// The rest of a backfill, with the flow as it is now.
-    fn prepare(&self, backfill: &Backfill, inputs: &Given) -> Result<Asked, BackfillError> {
+    fn prepare(&self, backfill: &Backfill, inputs: &Given) -> Result<BackfillRequest, BackfillError> {
         let flow = self.catalog.flow(&backfill.namespace, &backfill.flow).ok_or_else(|| {
             let message = format!("there is no flow `{}` in the namespace `{}`", backfill.flow, backfill.namespace);
             BackfillError::not_now(message, "bring it back and resume the backfill")
@@ -210,13 +210,13 @@ impl Keeper {
         runner.expect_here(&format!("backfill {}", backfill.id), backfill.spec.target.as_ref())?;
         let known = self.given().get(&backfill.id).cloned().unwrap_or_default();
         let inputs: Given = known.into_iter().chain(inputs.iter().cloned()).collect();
-        Asked::again(runner, flow, backfill, &inputs)
+        BackfillRequest::again(runner, flow, backfill, &inputs)
     }
 
     fn to_do(&self) -> Result<Vec<Backfill>, BackfillError> {
         let journal = self.executor.journal();
         let ids = journal.backfills_to_do()?;
-        let free = ids.iter().filter(|id| !is_driven(&self.executor.runner().settings, id));
+        let free = ids.iter().filter(|id| !is_running(&self.executor.runner().settings, id));
         free.filter_map(|id| journal.backfill(id).transpose()).map(|found| Ok(found?)).collect()
     }
 
@@ -225,39 +225,39 @@ impl Keeper {
         &self,
         backfill: &Backfill,
         stop: &CancellationToken,
-        drives: &mut JoinSet<(Backfill, Result<Driven, EngineError>)>,
+        runs: &mut JoinSet<(Backfill, Result<RunOutcome, EngineError>)>,
     ) -> Result<bool, BackfillError> {
         if backfill.wish == Wish::Cancel {
             self.executor.cancel_backfill(backfill, clock::now())?;
             return Ok(false);
         }
-        let asked = aside(|| self.prepare(backfill, &Given::new()))?;
+        let request = aside(|| self.prepare(backfill, &Given::new()))?;
         let (executor, backfill, stop) = (self.executor.clone(), backfill.clone(), stop.clone());
-        drives.spawn(async move {
-            let secrets = asked.secrets();
+        runs.spawn(async move {
+            let secrets = request.secrets();
             let runs: BTreeMap<String, PartitionRun> =
-                asked.runs.into_iter().map(|run| (run.slot.label.clone(), run)).collect();
-            let (flow, leaves) = (asked.flow, Leaves::ToExecutor);
-            let drive = Drive { executor: &executor, flow, backfill: &backfill, runs, secrets, stop, leaves };
-            let driven = drive.run(&mut |_, _| {}).await;
-            (backfill, driven)
+                request.runs.into_iter().map(|run| (run.key.label.clone(), run)).collect();
+            let (flow, on_shutdown) = (request.flow, OnShutdown::ToExecutor);
+            let run = BackfillRun { executor: &executor, flow, backfill: &backfill, runs, secrets, stop, on_shutdown };
+            let outcome = run.run(&mut |_, _| {}).await;
+            (backfill, outcome)
         });
         Ok(true)
     }
 
     fn ended(
         &self,
-        ended: Option<(Backfill, Result<Driven, EngineError>)>,
+        ended: Option<(Backfill, Result<RunOutcome, EngineError>)>,
         stop: &CancellationToken,
         say: &impl Fn(&Backfill, Level, &str),
     ) {
         match ended {
-            Some((backfill, Ok(Driven::To(end)))) => {
+            Some((backfill, Ok(RunOutcome::To(end)))) => {
                 let level = if end == BackfillEnd::Failed { Level::Error } else { Level::Info };
                 say(&backfill, level, end.as_str());
             }
             // A process that stops refuses executions, and one that is faster drives it.
-            Some((_, Ok(Driven::Interrupted) | Err(EngineError::Taken(_)))) | None => {}
+            Some((_, Ok(RunOutcome::Interrupted) | Err(EngineError::Taken(_)))) | None => {}
             Some((backfill, Err(error))) if !stop.is_cancelled() => {
                 self.failed(&backfill, BackfillError::Engine(error), say);
             }

@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 
-use super::drive::is_driven;
-use super::refusal::BackfillError;
-use super::standing::Standing;
+use super::backfill_run::is_running;
+use super::error::BackfillError;
+use super::status::PartitionStatus;
 use crate::config::Settings;
 use crate::engine::executor::Executor;
 use crate::engine::{EngineError, Runner};
@@ -17,7 +17,7 @@ pub fn state(settings: &Settings, backfill: &Backfill) -> &'static str {
     match (backfill.outcome, backfill.wish) {
         (Some(end), _) => end.as_str(),
         (None, Wish::Pause) => "PAUSED",
-        (None, _) if !is_driven(settings, &backfill.id) => "STOPPED",
+        (None, _) if !is_running(settings, &backfill.id) => "STOPPED",
         (None, Wish::Run) => "RUNNING",
         (None, Wish::Cancel) => "CANCELLING",
     }
@@ -33,7 +33,7 @@ impl Runner {
             let help = format!("`jitney backfill retry {id}` runs the partitions again that are not loaded");
             return Err(BackfillError::not_now(format!("backfill {id} has ended"), help));
         }
-        Ok(is_driven(&self.settings, id))
+        Ok(is_running(&self.settings, id))
     }
 
     /// Whether partitions of a backfill are left to run again.
@@ -42,11 +42,11 @@ impl Runner {
     /// When it is under way.
     pub fn may_retry(&self, backfill: &Backfill) -> Result<bool, BackfillError> {
         let id = &backfill.id;
-        if is_driven(&self.settings, id) {
+        if is_running(&self.settings, id) {
             let help = "wait until it has ended; one failed partition does not stop the others";
             return Err(BackfillError::not_now(format!("backfill {id} is running"), help));
         }
-        Ok(self.cells(backfill)?.iter().any(|cell| !cell.standing.is_in()))
+        Ok(self.partition_states(backfill)?.iter().any(|cell| !cell.status.is_in()))
     }
 }
 
@@ -60,8 +60,8 @@ impl Executor {
         if self.runner().wish_backfill(&backfill.id, Wish::Cancel)? {
             return Ok(true);
         }
-        for cell in self.runner().cells(backfill)? {
-            let is_open = matches!(cell.standing, Standing::Running | Standing::Stopped);
+        for cell in self.runner().partition_states(backfill)? {
+            let is_open = matches!(cell.status, PartitionStatus::Running | PartitionStatus::Stopped);
             let killed = cell.execution.filter(|_| is_open).map(|id| self.kill(&id));
             // Any other error: it has ended meanwhile, or another process works on it.
             if let Some(Err(EngineError::Journal(error))) = killed {

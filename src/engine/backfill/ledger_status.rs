@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::run::PartitionRun;
+use super::partition_run::PartitionRun;
 use crate::engine::Runner;
 use crate::file_access::FileAccess;
 use crate::flow::Flow;
@@ -10,7 +10,7 @@ use crate::task::{Held, Holding, Ledger, TaskError};
 
 /// What the targets hold of one partition.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Presence {
+pub enum LedgerStatus {
     /// All of it: the rows, and the newest of its loads.
     In(u64, Held),
     /// Nothing, or not all, with a word about it if there is something to say.
@@ -19,7 +19,7 @@ pub enum Presence {
     Unknown(String),
 }
 
-struct Asked {
+struct LedgerQuery {
     /// The partition's place.
     place: usize,
     ledger: Ledger,
@@ -33,53 +33,55 @@ impl Runner {
     ///
     /// # Errors
     /// When a target cannot be asked.
-    pub async fn presence(&self, flow: &Flow, runs: &[PartitionRun]) -> Result<Vec<Presence>, TaskError> {
-        let mut answers: Vec<Option<Presence>> = vec![None; runs.len()];
-        let mut asked: Vec<Asked> = Vec::new();
+    pub async fn ledger_status(&self, flow: &Flow, runs: &[PartitionRun]) -> Result<Vec<LedgerStatus>, TaskError> {
+        let mut answers: Vec<Option<LedgerStatus>> = vec![None; runs.len()];
+        let mut asked: Vec<LedgerQuery> = Vec::new();
         for (place, run) in runs.iter().enumerate() {
-            for foreseen in self.foresee(flow, &run.possible, |task| task.ledger.map(|ledger| ledger.fields)).await {
-                let (step, Some(ledger)) = (foreseen.step, foreseen.step.task.ledger) else { continue };
-                match foreseen.fields {
+            for resolved in self.dry_run(flow, &run.hypothetical, |task| task.ledger.map(|ledger| ledger.fields)).await
+            {
+                let (step, Some(ledger)) = (resolved.step, resolved.step.task.ledger) else { continue };
+                match resolved.fields {
                     Ok(fields) => {
-                        let files = foreseen.files;
-                        asked.push(Asked { place, ledger, name: step.task.name, fields, files });
+                        let files = resolved.files;
+                        asked.push(LedgerQuery { place, ledger, name: step.task.name, fields, files });
                     }
                     Err(why) => {
                         let why = format!("what `{}` loads is known only when it runs: {why}", step.id);
-                        answers[place] = Some(merge(answers[place].take(), Presence::Unknown(why)));
+                        answers[place] = Some(merge(answers[place].take(), LedgerStatus::Unknown(why)));
                     }
                 }
             }
         }
         while let Some(name) = asked.first().map(|asked| asked.name) {
-            let (same, others): (Vec<Asked>, Vec<Asked>) = asked.into_iter().partition(|asked| asked.name == name);
+            let (same, others): (Vec<LedgerQuery>, Vec<LedgerQuery>) =
+                asked.into_iter().partition(|asked| asked.name == name);
             asked = others;
             let Some(ledger) = same.first().map(|asked| asked.ledger) else { break };
             let loads = same.iter().map(|asked| (asked.fields.clone(), asked.files.clone())).collect();
             let found = (ledger.look)(loads, self.settings.clone()).await?;
             for (asked, holding) in same.iter().zip(found) {
-                let presence = match holding {
-                    Holding::Held(held) => Presence::In(held.rows, held),
-                    Holding::Missing(note) => Presence::Missing(note),
-                    Holding::Unknown(why) => Presence::Unknown(why),
+                let ledger_status = match holding {
+                    Holding::Held(held) => LedgerStatus::In(held.rows, held),
+                    Holding::Missing(note) => LedgerStatus::Missing(note),
+                    Holding::Unknown(why) => LedgerStatus::Unknown(why),
                 };
-                answers[asked.place] = Some(merge(answers[asked.place].take(), presence));
+                answers[asked.place] = Some(merge(answers[asked.place].take(), ledger_status));
             }
         }
-        let none = || Presence::Unknown("no task of the flow loads into a target with a ledger".to_owned());
+        let none = || LedgerStatus::Unknown("no task of the flow loads into a target with a ledger".to_owned());
         Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(none)).collect())
     }
 }
 
 /// A partition is in when all of its loads are.
-fn merge(first: Option<Presence>, second: Presence) -> Presence {
+fn merge(first: Option<LedgerStatus>, second: LedgerStatus) -> LedgerStatus {
     match (first, second) {
         (None, other) => other,
-        (Some(Presence::Missing(note)), _) | (_, Presence::Missing(note)) => Presence::Missing(note),
-        (Some(Presence::Unknown(why)), _) | (_, Presence::Unknown(why)) => Presence::Unknown(why),
-        (Some(Presence::In(rows, held)), Presence::In(more, other)) => {
+        (Some(LedgerStatus::Missing(note)), _) | (_, LedgerStatus::Missing(note)) => LedgerStatus::Missing(note),
+        (Some(LedgerStatus::Unknown(why)), _) | (_, LedgerStatus::Unknown(why)) => LedgerStatus::Unknown(why),
+        (Some(LedgerStatus::In(rows, held)), LedgerStatus::In(more, other)) => {
             let newest = if held.loaded_at > other.loaded_at { held } else { other };
-            Presence::In(rows + more, newest)
+            LedgerStatus::In(rows + more, newest)
         }
     }
 }

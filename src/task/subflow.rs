@@ -14,9 +14,9 @@ use crate::task::{Pause, Quota, TaskError, TaskType};
 
 /// What the engine offers to an attempt.
 #[derive(Default)]
-pub struct Surroundings {
+pub struct EngineServices {
     /// The way to other flows; none outside of an execution.
-    pub children: Option<Arc<dyn Children>>,
+    pub subflows: Option<Arc<dyn SubflowStarter>>,
     /// The folder that the task shares with others.
     pub folder: Option<PathBuf>,
     /// What the task asked for with [`TaskContext::pause`](crate::task::TaskContext::pause).
@@ -36,7 +36,7 @@ impl TaskType {
 
 /// The execution of another flow that a task wants.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
+pub struct SubflowRequest {
     /// Distinguishes several executions of one task run. An attempt that asks again under the same key gets the same
     /// execution.
     pub key: Option<u32>,
@@ -62,7 +62,7 @@ pub struct Wanted {
 
 /// An execution that a task got.
 #[derive(Clone, Debug)]
-pub struct Child {
+pub struct SubflowResult {
     /// The execution.
     pub id: ExecutionId,
     /// Where it stands, in capitals.
@@ -74,12 +74,12 @@ pub struct Child {
 }
 
 /// An execution on its way.
-pub type Starting = Pin<Box<dyn Future<Output = Result<Child, TaskError>> + Send>>;
+pub type StartedSubflow = Pin<Box<dyn Future<Output = Result<SubflowResult, TaskError>> + Send>>;
 
 /// The engine's side.
-pub trait Children: Send + Sync {
+pub trait SubflowStarter: Send + Sync {
     /// Starts an execution, or goes on with the one that an earlier attempt started.
-    fn start(&self, wanted: Wanted) -> Starting;
+    fn start(&self, request: SubflowRequest) -> StartedSubflow;
 
     /// Renders a field that [`Task::DEFERRED`](crate::task::Task::DEFERRED) names; `taskrun` gets these further names.
     ///

@@ -9,7 +9,7 @@ use tokio::sync::SemaphorePermit;
 use crate::clock;
 use crate::config::MAX_DESCENDANTS;
 use crate::diagnostic::Diagnostic;
-use crate::engine::Before;
+use crate::engine::InputHost;
 use crate::engine::create::Request;
 use crate::engine::names::Facts;
 use crate::engine::plan::{Run, Start};
@@ -19,16 +19,16 @@ use crate::flow::expression::{Names, render};
 use crate::flow::{Flow, input};
 use crate::id::{ExecutionId, TaskId};
 use crate::journal::{ExecutionState, Parent, State};
-use crate::task::{Child, Children, Level, Starting, TaskError, Wanted};
+use crate::task::{Level, StartedSubflow, SubflowRequest, SubflowResult, SubflowStarter, TaskError};
 
 /// How deep executions may start executions.
-const DEEPEST: u32 = 16;
+const MAX_DEPTH: u32 = 16;
 /// How often a sub-execution that others work on, or should, is looked at.
-const GLANCE: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// What an attempt of a task needs to start executions.
 #[derive(Clone)]
-pub(super) struct Nest {
+pub(super) struct SubflowRunner {
     runner: Runner,
     run: Run,
     task: TaskId,
@@ -39,7 +39,7 @@ pub(super) struct Nest {
     files: FileAccess,
 }
 
-impl Nest {
+impl SubflowRunner {
     pub(super) fn new(
         runner: &Runner,
         run: &Run,
@@ -68,31 +68,31 @@ impl Nest {
         }
     }
 
-    async fn get(self, wanted: Wanted) -> Result<Child, TaskError> {
-        let flow = self.run.catalog.find(&wanted.namespace, &wanted.flow)?;
-        if self.parent.depth > DEEPEST {
+    async fn get(self, request: SubflowRequest) -> Result<SubflowResult, TaskError> {
+        let flow = self.run.catalog.find(&request.namespace, &request.flow)?;
+        if self.parent.depth > MAX_DEPTH {
             let error =
-                TaskError::permanent(format!("flows start flows more than {DEEPEST} deep, `{}` the last", flow.id));
+                TaskError::permanent(format!("flows start flows more than {MAX_DEPTH} deep, `{}` the last", flow.id));
             return Err(error.help("does a flow start itself?"));
         }
-        let given = wanted.inputs.iter().filter(|(_, value)| !value.is_null());
+        let given = request.inputs.iter().filter(|(_, value)| !value.is_null());
         let given: Vec<(String, Value)> = given.map(|(name, value)| (name.clone(), value.clone())).collect();
-        let before = Before::of(&self.runner.settings, &flow, clock::now());
+        let before = InputHost::of(&self.runner.settings, &flow, clock::now());
         let inputs = input::resolve(&flow, &given, &before).map_err(|findings| unfit(&flow, &findings))?;
         let broken = |error: EngineError| self.broken(&flow, &error);
-        let (id, is_new) = self.find_or_submit(&flow, &inputs, &wanted).map_err(broken)?;
-        if !wanted.waits {
+        let (id, is_new) = self.find_or_submit(&flow, &inputs, &request).map_err(broken)?;
+        if !request.waits {
             if is_new {
-                self.leave(flow, id.clone(), inputs, wanted);
+                self.leave(flow, id.clone(), inputs, request);
             }
-            return Ok(Child { id, state: "CREATED", is_well: true, outputs: Map::new() });
+            return Ok(SubflowResult { id, state: "CREATED", is_well: true, outputs: Map::new() });
         }
-        let (id, state) = self.follow(&flow, id, &inputs, &wanted).await.map_err(broken)?;
-        if wanted.cancel.is_cancelled() && !state.status.is_done() {
+        let (id, state) = self.follow(&flow, id, &inputs, &request).await.map_err(broken)?;
+        if request.cancel.is_cancelled() && !state.status.is_done() {
             return Err(TaskError::cancelled("it was stopped"));
         }
         let (is_well, outputs) = (state.status.is_done(), state.outputs);
-        Ok(Child { id, state: state.status.as_str(), is_well, outputs })
+        Ok(SubflowResult { id, state: state.status.as_str(), is_well, outputs })
     }
 
     /// The execution that an earlier attempt started, or a new one.
@@ -100,22 +100,22 @@ impl Nest {
         &self,
         flow: &Flow,
         inputs: &Map<String, Value>,
-        wanted: &Wanted,
+        request: &SubflowRequest,
     ) -> Result<(ExecutionId, bool), EngineError> {
         let mut parent = self.parent.clone();
-        if let Some(key) = wanted.key {
+        if let Some(key) = request.key {
             parent.run = format!("{}#{key}", parent.run);
         }
         if let Some(id) = self.runner.journal.child(&parent.execution, &parent.run)? {
             let status = self.runner.state(&id)?.status;
-            if !(wanted.anew && status.is_restartable()) {
+            if !(request.anew && status.is_restartable()) {
                 return Ok((id, false));
             }
         }
         self.check_room()?;
-        let mut labels = if wanted.inherits_labels { self.labels.clone() } else { Map::new() };
-        labels.extend(wanted.labels.clone());
-        let (inputs, trigger_date) = (inputs.clone(), wanted.date);
+        let mut labels = if request.inherits_labels { self.labels.clone() } else { Map::new() };
+        labels.extend(request.labels.clone());
+        let (inputs, trigger_date) = (inputs.clone(), request.date);
         let (from_outside, files) = (self.run.restricted, Some(self.files.clone()));
         let parent = Some(parent);
         let request = Request { inputs, labels, trigger_date, parent, from_outside, files, ..Request::default() };
@@ -134,21 +134,21 @@ impl Nest {
     }
 
     /// Waits for a place among the executions that nobody waits for.
-    async fn turn(&self, wanted: &Wanted) -> Option<SemaphorePermit<'_>> {
-        if wanted.waits {
+    async fn turn(&self, request: &SubflowRequest) -> Option<SemaphorePermit<'_>> {
+        if request.waits {
             return None;
         }
         tokio::select! {
             turn = self.runner.turns.acquire() => turn.ok(),
-            () = wanted.cancel.cancelled() => None,
+            () = request.cancel.cancelled() => None,
         }
     }
 
     /// Lets an execution run that nobody waits for.
-    fn leave(self, flow: Arc<Flow>, id: ExecutionId, inputs: Map<String, Value>, wanted: Wanted) {
+    fn leave(self, flow: Arc<Flow>, id: ExecutionId, inputs: Map<String, Value>, request: SubflowRequest) {
         let background = self.runner.background.clone();
         background.spawn(async move {
-            if let Err(error) = self.follow(&flow, id, &inputs, &wanted).await {
+            if let Err(error) = self.follow(&flow, id, &inputs, &request).await {
                 let message = format!("the execution of `{}` broke off: {error}", flow.id);
                 drop(self.runner.say(&self.run.id, Level::Error, &self.task, &message));
             }
@@ -162,14 +162,14 @@ impl Nest {
         flow: &Flow,
         mut id: ExecutionId,
         inputs: &Map<String, Value>,
-        wanted: &Wanted,
+        request: &SubflowRequest,
     ) -> Result<(ExecutionId, State), EngineError> {
         let runner = &self.runner;
-        self.until_date(wanted).await;
+        self.until_date(request).await;
         let mut told = false;
         loop {
-            let turn = self.turn(wanted).await;
-            let ran = runner.run_to_the_last(&id, flow, inputs, wanted.cancel.clone()).await;
+            let turn = self.turn(request).await;
+            let ran = runner.run_to_the_last(&id, flow, inputs, request.cancel.clone()).await;
             drop(turn);
             match ran {
                 Ok((last, state)) if state.status != ExecutionState::Paused => return Ok((last, state)),
@@ -180,9 +180,9 @@ impl Nest {
                         runner.say(&self.run.id, Level::Info, &self.task, &message)?;
                         told = true;
                     }
-                    self.while_paused(&id, wanted).await?;
+                    self.while_paused(&id, request).await?;
                 }
-                Err(EngineError::Taken(_)) => runner.until_free(&id, &wanted.cancel).await?,
+                Err(EngineError::Taken(_)) => runner.until_free(&id, &request.cancel).await?,
                 Err(error) => return Err(error),
             }
             // Somebody else may have brought it to an end, which counts whatever it was.
@@ -193,21 +193,21 @@ impl Nest {
         }
     }
 
-    async fn while_paused(&self, id: &ExecutionId, wanted: &Wanted) -> Result<(), EngineError> {
-        while self.runner.journal.status(id)?.as_deref() == Some("PAUSED") && !wanted.cancel.is_cancelled() {
+    async fn while_paused(&self, id: &ExecutionId, request: &SubflowRequest) -> Result<(), EngineError> {
+        while self.runner.journal.status(id)?.as_deref() == Some("PAUSED") && !request.cancel.is_cancelled() {
             tokio::select! {
-                () = tokio::time::sleep(GLANCE) => {}
-                () = wanted.cancel.cancelled() => {}
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
+                () = request.cancel.cancelled() => {}
             }
         }
-        self.runner.until_free(id, &wanted.cancel).await
+        self.runner.until_free(id, &request.cancel).await
     }
 
-    async fn until_date(&self, wanted: &Wanted) {
-        let Some(left) = wanted.date.and_then(|date| (date - clock::now()).to_std().ok()) else { return };
+    async fn until_date(&self, request: &SubflowRequest) {
+        let Some(left) = request.date.and_then(|date| (date - clock::now()).to_std().ok()) else { return };
         tokio::select! {
             () = tokio::time::sleep(left) => {}
-            () = wanted.cancel.cancelled() => {}
+            () = request.cancel.cancelled() => {}
         }
     }
 
@@ -216,9 +216,9 @@ impl Nest {
     }
 }
 
-impl Children for Nest {
-    fn start(&self, wanted: Wanted) -> Starting {
-        Box::pin(self.clone().get(wanted))
+impl SubflowStarter for SubflowRunner {
+    fn start(&self, request: SubflowRequest) -> StartedSubflow {
+        Box::pin(self.clone().get(request))
     }
 
     fn render(&self, value: &Value, taskrun: Map<String, Value>) -> Result<Value, TaskError> {

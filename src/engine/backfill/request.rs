@@ -4,23 +4,23 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::calendar::{Beat, Slot};
-use super::choice::Preview;
+use super::backfill_run::is_running;
+use super::calendar::{PartitionKey, PartitionSchedule};
 use super::dates;
-use super::drive::is_driven;
+use super::decision::BackfillPlan;
+use super::error::BackfillError;
 use super::inputs::{secrets_of, with_secrets, without_secrets};
-use super::refusal::BackfillError;
-use super::run::{PartitionRun, Partitioned};
+use super::partition_run::{PartitionRun, Partitioned};
 use crate::engine::{EngineError, Runner, target_of};
 use crate::flow::Flow;
 use crate::journal::{BACKFILL_LABEL, Backfill, BackfillSpec, PARTITION_LABEL, Partition, Query, Wish};
 
 /// The most backfills of a flow that are looked through for one that is the same.
-const MOST: u32 = 1000;
+const MAX_BACKFILLS: u32 = 1000;
 
 /// A backfill that is asked for, or one that is to go on: its flow, and what each partition is given.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct BackfillRequest {
     /// The flow.
     pub flow: Arc<Flow>,
     /// What is asked for, as the journal may keep it.
@@ -31,7 +31,7 @@ pub struct Asked {
     pub runs: Vec<PartitionRun>,
 }
 
-impl Asked {
+impl BackfillRequest {
     /// Checks what is asked for, its inputs being those that were given. Nothing is written.
     ///
     /// # Errors
@@ -42,11 +42,11 @@ impl Asked {
             let message = format!("the label `{reserved}` is the backfill's own; take another name");
             return Err(BackfillError::wrong(message));
         }
-        let beat = beat(&flow, &spec)?;
-        let slots = beat.slots(&spec.from, &spec.to).map_err(BackfillError::wrong)?;
+        let schedule = schedule(&flow, &spec)?;
+        let keys = schedule.keys(&spec.from, &spec.to).map_err(BackfillError::wrong)?;
         let given = std::mem::take(&mut spec.inputs);
-        let of = Partitioned { flow: &flow, beat: &beat, given: &given };
-        let runs = of.runs(runner, &slots).map_err(BackfillError::Wrong)?;
+        let of = Partitioned { flow: &flow, schedule: &schedule, given: &given };
+        let runs = of.runs(runner, &keys).map_err(BackfillError::Wrong)?;
         spec.inputs = without_secrets(&flow, &given);
         spec.target = Some(target_of(&runner.settings, &flow));
         Ok(Self { flow: flow.clone(), spec, given, runs })
@@ -64,11 +64,11 @@ impl Asked {
     ) -> Result<Self, BackfillError> {
         let spec = backfill.spec.clone();
         let given = with_secrets(&spec.inputs, inputs)?;
-        let beat = beat(&flow, &spec)?;
-        let slot = |partition: &Partition| Slot { date: partition.date, label: partition.label.clone() };
-        let slots: Vec<Slot> = backfill.partitions.iter().map(slot).collect();
-        let of = Partitioned { flow: &flow, beat: &beat, given: &given };
-        let runs = of.runs(runner, &slots).map_err(BackfillError::Wrong)?;
+        let schedule = schedule(&flow, &spec)?;
+        let key = |partition: &Partition| PartitionKey { date: partition.date, label: partition.label.clone() };
+        let keys: Vec<PartitionKey> = backfill.partitions.iter().map(key).collect();
+        let of = Partitioned { flow: &flow, schedule: &schedule, given: &given };
+        let runs = of.runs(runner, &keys).map_err(BackfillError::Wrong)?;
         Ok(Self { flow: flow.clone(), spec, given, runs })
     }
 
@@ -76,8 +76,8 @@ impl Asked {
     ///
     /// # Errors
     /// When the flow has no such schedule.
-    pub fn beat(&self) -> Result<Beat<'_>, BackfillError> {
-        beat(&self.flow, &self.spec)
+    pub fn schedule(&self) -> Result<PartitionSchedule<'_>, BackfillError> {
+        schedule(&self.flow, &self.spec)
     }
 
     /// What whoever asks for it should know before it runs, though it can run.
@@ -102,7 +102,7 @@ impl Asked {
     /// When it is under way.
     pub fn earlier(&self, runner: &Runner) -> Result<Option<Backfill>, BackfillError> {
         let query = Query { flow: Some(self.flow.id.to_string()), ..Query::default() };
-        let (_, open) = runner.journal.backfills(&query, MOST, 0)?;
+        let (_, open) = runner.journal.backfills(&query, MAX_BACKFILLS, 0)?;
         let same = |backfill: &Backfill| {
             backfill.outcome.is_none()
                 && backfill.namespace == self.flow.namespace
@@ -110,7 +110,7 @@ impl Asked {
         };
         let Some(found) = open.into_iter().find(same) else { return Ok(None) };
         let id = found.id;
-        if is_driven(&runner.settings, &id) {
+        if is_running(&runner.settings, &id) {
             let message = format!("this backfill, {id}, is running in another process");
             let help =
                 format!("`jitney backfill show {id}` tells how it stands; `jitney backfill cancel {id}` stops it");
@@ -123,9 +123,9 @@ impl Asked {
     ///
     /// # Errors
     /// When the journal cannot be read, or the target cannot be asked.
-    pub async fn preview(&self, runner: &Runner) -> Result<Preview, BackfillError> {
-        let beat = self.beat()?;
-        let of = Partitioned { flow: &self.flow, beat: &beat, given: &self.given };
+    pub async fn plan(&self, runner: &Runner) -> Result<BackfillPlan, BackfillError> {
+        let schedule = self.schedule()?;
+        let of = Partitioned { flow: &self.flow, schedule: &schedule, given: &self.given };
         runner.choose(&of, &self.runs, self.spec.only).await
     }
 
@@ -134,12 +134,12 @@ impl Asked {
     ///
     /// # Errors
     /// When the journal cannot be read.
-    pub fn chosen(&self, runner: &Runner, preview: &Preview, now: DateTime<Utc>) -> Result<Backfill, EngineError> {
-        let partitions = self.runs.iter().zip(&preview.choices).map(|(run, choice)| Partition {
-            label: run.slot.label.clone(),
-            date: run.slot.date,
+    pub fn chosen(&self, runner: &Runner, plan: &BackfillPlan, now: DateTime<Utc>) -> Result<Backfill, EngineError> {
+        let partitions = self.runs.iter().zip(&plan.decisions).map(|(run, decision)| Partition {
+            label: run.key.label.clone(),
+            date: run.key.date,
             inputs: run.shown.clone(),
-            skipped: choice.skipped.clone(),
+            skipped: decision.skipped.clone(),
         });
         Ok(Backfill {
             id: runner.journal.new_id(now)?.into(),
@@ -158,10 +158,10 @@ impl Asked {
     }
 }
 
-fn beat<'a>(flow: &'a Flow, spec: &BackfillSpec) -> Result<Beat<'a>, BackfillError> {
+fn schedule<'a>(flow: &'a Flow, spec: &BackfillSpec) -> Result<PartitionSchedule<'a>, BackfillError> {
     if flow.disabled {
         let message = format!("the flow `{}` is disabled", flow.id);
         return Err(BackfillError::not_now(message, "take `disabled: true` out of it"));
     }
-    Beat::find(flow, spec.trigger.as_deref(), spec.every.as_deref()).map_err(BackfillError::wrong)
+    PartitionSchedule::find(flow, spec.trigger.as_deref(), spec.every.as_deref()).map_err(BackfillError::wrong)
 }

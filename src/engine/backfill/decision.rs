@@ -5,10 +5,10 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::presence::Presence;
-use super::refusal::BackfillError;
-use super::run::{PartitionRun, Partitioned};
-use super::standing::Standing;
+use super::error::BackfillError;
+use super::ledger_status::LedgerStatus;
+use super::partition_run::{PartitionRun, Partitioned};
+use super::status::PartitionStatus;
 use crate::engine::Runner;
 use crate::id::ExecutionId;
 use crate::journal::{Only, Summary};
@@ -16,7 +16,7 @@ use crate::text::count;
 
 /// A partition, how it stood, and whether it runs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Choice {
+pub struct PartitionDecision {
     /// The partition.
     pub partition: String,
     /// The moment that it is for.
@@ -34,17 +34,17 @@ pub struct Choice {
 
 /// What a backfill would run.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Preview {
+pub struct BackfillPlan {
     /// Its partitions, the earliest first.
-    pub choices: Vec<Choice>,
+    pub decisions: Vec<PartitionDecision>,
     /// Why the target cannot say what it holds, so that what ran before decides.
     pub unsure: Option<String>,
 }
 
-impl Preview {
+impl BackfillPlan {
     /// How many partitions run.
     pub fn runs(&self) -> usize {
-        self.choices.iter().filter(|choice| choice.runs).count()
+        self.decisions.iter().filter(|decision| decision.runs).count()
     }
 }
 
@@ -58,42 +58,42 @@ impl Runner {
         of: &Partitioned<'_>,
         runs: &[PartitionRun],
         only: Only,
-    ) -> Result<Preview, BackfillError> {
+    ) -> Result<BackfillPlan, BackfillError> {
         let newest = self.last_runs(of, runs)?;
-        let presence = match only {
-            Only::Missing => Some(self.presence(of.flow, runs).await.map_err(BackfillError::Target)?),
+        let ledger_status = match only {
+            Only::Missing => Some(self.ledger_status(of.flow, runs).await.map_err(BackfillError::Target)?),
             Only::All | Only::Failed => None,
         };
-        let mut choices = Vec::with_capacity(runs.len());
+        let mut decisions = Vec::with_capacity(runs.len());
         for (place, run) in runs.iter().enumerate() {
-            let known = presence.as_ref().and_then(|all| all.get(place));
-            choices.push(self.choice(run, newest.get(&run.slot.label), known, only)?);
+            let known = ledger_status.as_ref().and_then(|all| all.get(place));
+            decisions.push(self.decision(run, newest.get(&run.key.label), known, only)?);
         }
-        Ok(Preview { choices, unsure: presence.iter().flatten().find_map(unknown).cloned() })
+        Ok(BackfillPlan { decisions, unsure: ledger_status.iter().flatten().find_map(unknown).cloned() })
     }
 
-    fn choice(
+    fn decision(
         &self,
         run: &PartitionRun,
         newest: Option<&Summary>,
-        known: Option<&Presence>,
+        known: Option<&LedgerStatus>,
         only: Only,
-    ) -> Result<Choice, BackfillError> {
-        let standing = newest.map(|summary| self.standing(summary)).transpose()?.unwrap_or(Standing::Waiting);
+    ) -> Result<PartitionDecision, BackfillError> {
+        let status = newest.map(|summary| self.status(summary)).transpose()?.unwrap_or(PartitionStatus::Waiting);
         let (last, skipped) = match known {
-            Some(Presence::In(rows, held)) => (
+            Some(LedgerStatus::In(rows, held)) => (
                 format!("loaded on {}: {}", day(held.loaded_at), count(*rows, "row")),
                 Some("already loaded".to_owned()),
             ),
-            Some(Presence::Missing(note)) => (note.clone().unwrap_or_else(|| absent(&standing)), None),
-            Some(Presence::Unknown(_)) | None => {
+            Some(LedgerStatus::Missing(note)) => (note.clone().unwrap_or_else(|| absent(&status)), None),
+            Some(LedgerStatus::Unknown(_)) | None => {
                 let when = newest.and_then(|summary| summary.ended).map(|time| format!(" on {}", day(time)));
-                (standing.to_string() + &when.unwrap_or_default(), skip(only, &standing))
+                (status.to_string() + &when.unwrap_or_default(), skip(only, &status))
             }
         };
-        Ok(Choice {
-            partition: run.slot.label.clone(),
-            date: run.slot.date,
+        Ok(PartitionDecision {
+            partition: run.key.label.clone(),
+            date: run.key.date,
             last,
             execution: newest.map(|summary| summary.id.clone()),
             runs: skipped.is_none(),
@@ -102,26 +102,28 @@ impl Runner {
     }
 }
 
-fn unknown(presence: &Presence) -> Option<&String> {
-    match presence {
-        Presence::Unknown(why) => Some(why),
+fn unknown(ledger_status: &LedgerStatus) -> Option<&String> {
+    match ledger_status {
+        LedgerStatus::Unknown(why) => Some(why),
         _ => None,
     }
 }
 
-fn absent(standing: &Standing) -> String {
-    match standing {
-        Standing::Failed { .. } | Standing::Stopped | Standing::Running => format!("not loaded; {standing}"),
-        Standing::Loaded { .. } => "ran, but not loaded".to_owned(),
+fn absent(status: &PartitionStatus) -> String {
+    match status {
+        PartitionStatus::Failed { .. } | PartitionStatus::Stopped | PartitionStatus::Running => {
+            format!("not loaded; {status}")
+        }
+        PartitionStatus::Loaded { .. } => "ran, but not loaded".to_owned(),
         _ => "not loaded".to_owned(),
     }
 }
 
 /// Why a partition does not run, by what ran before.
-fn skip(only: Only, standing: &Standing) -> Option<String> {
-    let is_wanted = match (only, standing) {
-        (Only::All, _) | (_, Standing::Failed { .. } | Standing::Stopped) => true,
-        (Only::Failed, _) | (Only::Missing, Standing::Loaded { .. }) => false,
+fn skip(only: Only, status: &PartitionStatus) -> Option<String> {
+    let is_wanted = match (only, status) {
+        (Only::All, _) | (_, PartitionStatus::Failed { .. } | PartitionStatus::Stopped) => true,
+        (Only::Failed, _) | (Only::Missing, PartitionStatus::Loaded { .. }) => false,
         (Only::Missing, _) => true,
     };
     let reason = if only == Only::Failed { "did not fail" } else { "has run" };
@@ -129,7 +131,7 @@ fn skip(only: Only, standing: &Standing) -> Option<String> {
 }
 
 /// How a partition stands, in words.
-impl fmt::Display for Standing {
+impl fmt::Display for PartitionStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Waiting => f.write_str("never ran"),

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 /// What an expression needs that is not a value at hand. Each question fails by default, in words that follow
 /// "function `name`:".
-pub trait Outside {
+pub trait Host {
     /// The time.
     ///
     /// # Errors
@@ -41,7 +41,7 @@ pub trait Outside {
     /// The same for a value that is shown and kept.
     ///
     /// # Errors
-    /// As [`Outside::kv`], and when the value holds a secret.
+    /// As [`Host::kv`], and when the value holds a secret.
     fn public_kv(&self, key: &str, namespace: Option<&str>) -> Result<Option<Value>, String> {
         self.kv(key, namespace)
     }
@@ -111,4 +111,4 @@ fn impossible<T>() -> Result<T, String> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Nowhere;
 
-impl Outside for Nowhere {}
+impl Host for Nowhere {}
