@@ -128,6 +128,11 @@ impl BadRow {
         Self { line, column: 0, message: String::new(), text: String::new(), hint: None }
     }
 
+    /// Whether its text is still to be read from the file.
+    pub fn is_bare(&self) -> bool {
+        self.text.is_empty() && self.line > 0
+    }
+
     /// The row as an error, for consumers that put up with none; `file` is what the user calls the file.
     pub fn diagnostic(&self, file: &str) -> Diagnostic {
         let mut diagnostic = Diagnostic::error(&self.message);

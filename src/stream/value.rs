@@ -105,10 +105,12 @@ fn short_decimal(text: &[u8]) -> Option<f64> {
     Some(if negative { -value } else { value })
 }
 
-/// A decimal number of any length, or `NaN`: its text without blanks around it.
+/// A decimal number of any length, `NaN` or `Infinity`: its text without blanks around it.
 pub fn parse_numeric(text: &[u8]) -> Option<&str> {
     let text = trim(text);
-    if !text.eq_ignore_ascii_case(b"nan") && !is_decimal(text) {
+    let is_word = |word: &[u8]| text.eq_ignore_ascii_case(word);
+    let is_infinite = [&b"inf"[..], b"infinity"].into_iter().any(|word| sign(text).1.eq_ignore_ascii_case(word));
+    if !is_word(b"nan") && !is_infinite && !is_decimal(text) {
         return None;
     }
     std::str::from_utf8(text).ok()
@@ -280,11 +282,11 @@ mod tests {
 
     #[test]
     fn a_numeric_keeps_every_digit() {
-        for text in ["12345678901234567890.123456789", "-1", ".5", "5.", "1e-7", "NaN", "+0"] {
+        for text in ["12345678901234567890.123456789", "-1", ".5", "5.", "1e-7", "NaN", "-Infinity", "+0"] {
             assert_eq!(parse_numeric(text.as_bytes()), Some(text));
         }
         assert_eq!(parse_numeric(b" 1.50 "), Some("1.50"));
-        for text in ["", ".", "1e", "1 2", "one", "--1", "Infinity"] {
+        for text in ["", ".", "1e", "1 2", "one", "--1"] {
             assert_eq!(parse_numeric(text.as_bytes()), None, "{text:?}");
         }
     }

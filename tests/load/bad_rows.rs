@@ -161,3 +161,104 @@ async fn a_mistake_in_the_only_row_of_json_is_located() {
     let shown = place.refused("{from: a.ndjson, table: t, on_bad_row: {reject: {}}}").await;
     assert_says(&shown, &["a.ndjson:1:8: the line is not a JSON object"]);
 }
+
+/// Rows that a step cannot compute, and what is said of the first.
+const UNCOMPUTED: &[(&str, &str)] = &[
+    ("{with_columns: {r: a / b}}", "a.csv:3:1: `with_columns.r`: division by zero"),
+    ("{filter: a / b > 0 OR a < 9}", "a.csv:3:1: `filter`: division by zero"),
+    ("{sql: 'SELECT a, b, a / b AS r FROM self'}", "a.csv:3:1: `sql`: division by zero"),
+    ("{sql: 'SELECT * FROM self WHERE a % b = 0 OR a < 9'}", "a.csv:3:1: `sql`: division by zero"),
+    ("{with_columns: {r: 'CAST(100000 / b AS smallint)'}}", "a.csv:2:1: `with_columns.r`: smallint out of range"),
+    ("{with_columns: {r: '2147483646 + a'}}", "a.csv:3:1: `with_columns.r`: integer out of range"),
+    ("{with_columns: {r: ln(b)}}", "a.csv:3:1: `with_columns.r`: an argument of a function is out of range"),
+    ("{sql: 'SELECT a, b, n AS r FROM self'}", "a.csv:5:1: `sql`: a numeric value has more than 15 digits"),
+    ("{sql: 'SELECT a, b, max(n) AS r FROM self GROUP BY a, b'}", "a.csv:5:1: `sql`: a numeric value has more than 15"),
+    ("{cast: {s: int}, select: [a, b, s]}", "a.csv:5:1: `cast.s`: `x` does not fit the column's type"),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_a_step_cannot_compute_is_named_and_rejected() {
+    let table = "CREATE TABLE t (a int, b int, n numeric, r float8, s text)";
+    let place = Place::with("bad_computed", table).await;
+    place.file("a.csv", "a,b,n,s\n1,1,1.5,1\n2,0,2.5,2\n3,3,3.5,3\n4,4,12345678901234567890.5,x\n5,5,5,5\n");
+    for (steps, said) in UNCOMPUTED {
+        let fields = format!("from: a.csv, table: t, on_missing_column: empty, transform: {steps}");
+        place.run("TRUNCATE t; DROP TABLE IF EXISTS jitney_loads").await;
+        let shown = place.refused(&format!("{{{fields}, on_extra_column: ignore}}")).await;
+        assert_says(&shown, &[said, "on_bad_row"]);
+        let yaml = format!("{{{fields}, on_extra_column: ignore, on_bad_row: {{reject: {{file: bad.csv}}}}}}");
+        let outputs = place.load(&yaml).await.unwrap_or_else(|error| panic!("{steps}: {error}"));
+        let [read, loaded, rejected, _] = counts(&outputs);
+        assert!(read == 5 && rejected >= 1 && loaded >= 1 && loaded < 5, "{steps}: {outputs:?}");
+        let context = place.context();
+        let storage = Storage::new(context.settings.storage(), context.execution);
+        let kept = std::fs::read_to_string(storage.path(outputs["rejected_uri"].as_str().unwrap()).unwrap()).unwrap();
+        let line = said.split(':').nth(1).unwrap();
+        let row =
+            ["", "", "1,1,1.5,1", "2,0,2.5,2", "", "4,4,12345678901234567890.5,x"][line.parse::<usize>().unwrap()];
+        assert_says(&kept, &[&format!("\n{line},0,"), row]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_query_over_all_rows_says_that_it_has_no_row_to_name() {
+    let place = Place::with("bad_query", "CREATE TABLE t (r int)").await;
+    place.file("a.csv", "a\n1\n2\n");
+    let yaml = "{from: a.csv, table: t, on_bad_row: {reject: {}}, transform: {schema: {a: int}, sql: 'SELECT sum(a) / 0 AS r FROM self'}}";
+    assert_says(&place.refused(yaml).await, &["`sql`: division by zero", "does not tell which row"]);
+}
+
+/// Conditions over numbers of more digits than a double has.
+const LONG: &[&str] = &[
+    "n > 12345678901234567890.12",
+    "n >= 12345678901234567890.12",
+    "n = 12345678901234567890.12",
+    "n <> 12345678901234567890.12",
+    "n < 12345678901234567890",
+    "n > m",
+    "n = m",
+    "m <= n",
+    "n = i",
+    "i > n",
+    "n IN (9007199254740993, 0.1)",
+    "n NOT IN (9007199254740993, 1)",
+    "n BETWEEN -12345678901234567890.13 AND 9007199254740992.5",
+    "n NOT BETWEEN 9007199254740992.5 AND 9007199254740993",
+    "n > -5",
+    "n > f",
+    "f <= n",
+    "n > NULL",
+    "CAST(n AS double precision) > 9007199254740992",
+    "m > 1 OR n < 0",
+    "CASE WHEN n > 9007199254740992 THEN i > 1 ELSE i < 1 END",
+    "n > 9007199254740992 AND NOT n = 9007199254740993",
+    "n = 'NaN'",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn numbers_of_many_digits_are_compared_as_postgres_does() {
+    let table = "CREATE TABLE t (r int, n numeric, m numeric, i bigint, f float8)";
+    let place = Place::with("bad_long", &format!("{table}; {}", table.replace("TABLE t", "TABLE s"))).await;
+    let values = "0,12345678901234567890.12,12345678901234567890.12,9007199254740993,1e300\n\
+                  1,12345678901234567890.13,12345678901234567890.120,1,12345678901234567890\n\
+                  2,-12345678901234567890.13,-12345678901234567890.12,-1,-12345678901234567890\n\
+                  3,9007199254740993,9007199254740993.00,9007199254740993,9007199254740992\n\
+                  4,NaN,Infinity,0,NaN\n5,0.10,0.1,0,0.1\n6,,1,2,3\n";
+    place.file("a.csv", format!("r,n,m,i,f\n{values}"));
+    place.load("{from: a.csv, table: s}").await.unwrap();
+    for condition in LONG {
+        let theirs = place.rows(&format!("SELECT * FROM s WHERE {condition}")).await;
+        place.run("DROP TABLE IF EXISTS jitney_loads; TRUNCATE t").await;
+        let yaml = format!("{{from: a.csv, table: t, transform: {{filter: \"{condition}\"}}}}");
+        match place.load(&yaml).await {
+            Ok(_) => assert_eq!(place.t().await, theirs, "{condition}"),
+            Err(error) => {
+                assert_eq!((*condition, error.to_string().contains("`filter`:")), ("n = 'NaN'", true), "{error}")
+            }
+        }
+    }
+    let rules = "expect: [{between: {column: n, max: 0.1}}]";
+    let yaml = format!("{{from: b.csv, table: t, transform: {{{rules}}}}}");
+    place.file("b.csv", "r,n,m,i,f\n1,0.10000000000000000001,,,\n");
+    assert_says(&place.refused(&yaml).await, &["`n` is more than 0.1 in 1 of 1 rows"]);
+}

@@ -1,7 +1,7 @@
 //! SQL of a step gives Postgres's results: expressions run through a transform and through the server, row by row.
 
 use chrono::{NaiveDate, NaiveDateTime};
-use jitney::stream::{Batch, ColumnType};
+use jitney::stream::{Batch, ColumnType, LINE};
 use jitney::tasks::polars::Transform;
 use jitney::tasks::polars::spec::Pairs;
 use jitney::tasks::polars::text::Texts;
@@ -605,6 +605,12 @@ fn rows() -> DataFrame {
     DataFrame::new(5, named.collect()).unwrap()
 }
 
+/// The rows with their lines, as readers give them.
+fn with_lines(rows: &DataFrame) -> DataFrame {
+    let lines = Column::new(LINE.into(), (2..=6_i64).collect::<Vec<_>>());
+    rows.hstack(&[lines]).unwrap()
+}
+
 /// Does work of Polars on a thread without a runtime, as tasks do.
 fn aside<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| scope.spawn(work).join().unwrap())
@@ -619,11 +625,15 @@ fn computed(expression: &str, rows: &DataFrame, row: usize) -> Result<Option<Str
     let file: Vec<_> = columns().into_iter().map(|(name, kind)| (name, Some(kind))).collect();
     let plan = transform(expression).plan(&file, &|_| None).map_err(|error| format!("refused: {error}"))?;
     let wanted = plan.wanted().into_iter().map(|column| column.name);
-    let frame = rows.slice(row as i64, 1).select(wanted).unwrap();
+    let frame = with_lines(rows).slice(row as i64, 1).select(wanted).unwrap();
     let batch = Batch { frame, rows_read: 1, bad: Vec::new() };
     let folder = tempfile::tempdir().unwrap();
     let mut batches = plan.run(Box::new(std::iter::once(Ok(batch))), folder.path(), jitney::clock::now());
-    let frame = batches.next().unwrap().map_err(|error| error.message)?.frame;
+    let batch = batches.next().unwrap().map_err(|error| error.message)?;
+    if let Some(bad) = batch.bad.first() {
+        return Err(bad.message.clone());
+    }
+    let frame = batch.frame;
     let kind = plan.columns().iter().find(|(name, _)| name == "v").unwrap().1;
     let mut out = Vec::new();
     let is_there = Texts::of(&frame, "v", kind).unwrap().push(0, &mut out);
@@ -778,7 +788,7 @@ fn queried(sql: &str) -> Result<Vec<Option<String>>, String> {
     let transform = Transform { sql: Some(sql.to_owned()), ..Transform::default() };
     let plan = transform.plan(&file, &|_| None).map_err(|error| format!("refused: {error}"))?;
     let wanted = plan.wanted().into_iter().map(|column| column.name);
-    let batch = Batch { frame: rows().select(wanted).unwrap(), rows_read: 5, bad: Vec::new() };
+    let batch = Batch { frame: with_lines(&rows()).select(wanted).unwrap(), rows_read: 5, bad: Vec::new() };
     let folder = tempfile::tempdir().unwrap();
     let kind = plan.columns()[0].1;
     let mut all = Vec::new();

@@ -35,7 +35,7 @@ pub(super) fn expression(field: &str, text: &str, columns: &Columns) -> Result<S
         let help = "the name of the field is the column's name";
         return Err(TaskError::permanent(format!("`{field}`: the expression ends with a name, `{alias}`")).help(help));
     }
-    let mut rewriting = Rewriting::over(columns);
+    let mut rewriting = Rewriting { sees_texts: true, ..Rewriting::over(columns) };
     match item.visit(&mut rewriting) {
         ControlFlow::Break(refusal) => Err(refusal.error(field)),
         ControlFlow::Continue(()) if rewriting.is_changed => {
@@ -112,11 +112,13 @@ pub(super) fn refused<T>(what: impl Into<String>, help: &'static str) -> Outcome
 pub(super) struct Rewriting<'a> {
     columns: &'a Columns,
     is_changed: bool,
+    /// Whether functions get numeric columns as their texts; else they are in double precision.
+    pub(super) sees_texts: bool,
 }
 
 impl<'a> Rewriting<'a> {
     fn over(columns: &'a Columns) -> Self {
-        Self { columns, is_changed: false }
+        Self { columns, is_changed: false, sees_texts: false }
     }
 
     fn rewrite(&mut self, expr: &Expr) -> Outcome<Option<Expr>> {
@@ -139,8 +141,9 @@ impl<'a> Rewriting<'a> {
             Expr::IsNotUnknown(inner) => Some(sql(&format!("({inner}) IS NOT NULL"))?),
             Expr::BinaryOp { left, op, right } => self.operator(left, op, right)?,
             Expr::InList { expr, list, negated } if (1..=MAX_COMPARED).contains(&list.len()) => {
-                Some(sql(&among(expr, list, *negated))?)
+                Some(sql(&self.among(expr, list, *negated)?)?)
             }
+            Expr::Between { expr, negated, low, high } => self.between((expr, low, high), *negated)?,
             Expr::Case { conditions, else_result, .. } => {
                 let results = conditions.iter().map(|when| &when.result).chain(else_result.as_deref());
                 self.want_same(&results.collect::<Vec<_>>(), false)?;
@@ -170,7 +173,8 @@ impl<'a> Rewriting<'a> {
 
     fn operator(&self, left: &Expr, op: &BinaryOperator, right: &Expr) -> Outcome<Option<Expr>> {
         if is_comparison(op) {
-            return self.comparison(left, right).map(|()| None);
+            self.comparison(left, right)?;
+            return self.compared(left, op, right);
         }
         if matches!(op, BinaryOperator::And | BinaryOperator::Or) {
             self.want_truth(left)?;
@@ -348,6 +352,16 @@ impl<'a> Rewriting<'a> {
         self.columns.iter().find(|(column, _)| *column == name.value).map(|(_, kind)| *kind)
     }
 
+    /// Comparisons with each value of a list, as a tree: a chain would nest too deeply.
+    fn among(&self, expr: &Expr, list: &[Expr], negated: bool) -> Outcome<String> {
+        let (compare, join) = if negated { (BinaryOperator::NotEq, "AND") } else { (BinaryOperator::Eq, "OR") };
+        if let [value] = list {
+            return self.comparing(expr, &compare, value);
+        }
+        let (left, right) = list.split_at(list.len() / 2);
+        Ok(format!("({} {join} {})", self.among(expr, left, negated)?, self.among(expr, right, negated)?))
+    }
+
     fn cast(&self, expr: &Expr, to: &DataType) -> Outcome<Option<Expr>> {
         let from = self.class(expr);
         let is_unknown_to_postgres = match to {
@@ -388,6 +402,9 @@ impl<'a> Rewriting<'a> {
                 format!("a cast to {to}, since expressions count in double precision"),
                 "write `double precision`, and let the table's column make it real",
             ),
+            to if is_float(to) && self.sees_texts && self.kind(expr) == Some(ColumnType::Numeric) => {
+                Ok(Some(sql(&format!("CAST({PREFIX}double({expr}, TRUE) AS DOUBLE PRECISION)"))?))
+            }
             _ => Ok(None),
         }
     }
@@ -462,19 +479,6 @@ pub(super) fn sql(text: &str) -> Outcome<Expr> {
 pub(super) fn call(name: &str, arguments: &[&Expr]) -> Outcome<Expr> {
     let arguments = arguments.iter().map(|argument| format!("{argument}, ")).collect::<String>();
     sql(&format!("{PREFIX}{name}({arguments}TRUE)"))
-}
-
-/// Comparisons with each value of a list, as a tree: a chain would nest too deeply.
-fn among(expr: &Expr, list: &[Expr], negated: bool) -> String {
-    let (compare, join) = if negated { ("<>", "AND") } else { ("=", "OR") };
-    match list {
-        [value @ Expr::Value(_)] => format!("({expr}) {compare} {value}"),
-        [value] => format!("({expr}) {compare} ({value})"),
-        _ => {
-            let (left, right) = list.split_at(list.len() / 2);
-            format!("({} {join} {})", among(expr, left, negated), among(expr, right, negated))
-        }
-    }
 }
 
 fn is_float(to: &DataType) -> bool {

@@ -8,8 +8,10 @@ use chrono::{DateTime, Utc};
 use polars::prelude::*;
 use serde_json::Value;
 
+use super::decimal;
 use super::expression::{self, Columns, find};
 use super::keys::{Keys, Nulls};
+use super::meaning::Meaning;
 use super::spec::{Among, Between, Freshness, OnFail, RowCount, Rule};
 use super::spool::failed;
 use super::text::Texts;
@@ -94,8 +96,8 @@ fn within(rule: &Between, columns: &Columns) -> std::result::Result<Condition, T
     let column = find("expect.between", &rule.column, columns)?.clone();
     let bound =
         |value: &Option<Value>| value.as_ref().map(|value| literal("expect.between", value, &column)).transpose();
-    let below = bound(&rule.min)?.map(|min| value_of(&column).lt(min));
-    let above = bound(&rule.max)?.map(|max| value_of(&column).gt(max));
+    let below = bound(&rule.min)?.map(|min| compared(&column, min, Expr::lt));
+    let above = bound(&rule.max)?.map(|max| compared(&column, max, Expr::gt));
     let wants = match (&rule.min, &rule.max) {
         (Some(min), Some(max)) => format!("is not between {min} and {max}"),
         (Some(min), None) => format!("is less than {min}"),
@@ -108,10 +110,10 @@ fn within(rule: &Between, columns: &Columns) -> std::result::Result<Condition, T
 
 fn one_of(rule: &Among, columns: &Columns) -> std::result::Result<Condition, TaskError> {
     let column = find("expect.in", &rule.column, columns)?.clone();
-    let equals = |value| literal("expect.in", value, &column).map(|value| value_of(&column).eq(value));
+    let equals = |value| literal("expect.in", value, &column).map(|value| compared(&column, value, Expr::eq));
     let equal: Vec<Expr> = rule.values.iter().map(equals).collect::<std::result::Result<_, _>>()?;
     let right = equal.into_iter().reduce(Expr::or).unwrap_or(lit(false));
-    let wrong = right.not().and(value_of(&column).is_not_null());
+    let wrong = right.not().and(col(column.0.as_str()).is_not_null());
     let mut values: Vec<String> = rule.values.iter().take(10).map(Value::to_string).collect();
     if rule.values.len() > values.len() {
         values.push("…".to_owned());
@@ -131,17 +133,21 @@ fn fresh(rule: &Freshness, columns: &Columns) -> std::result::Result<Condition, 
     Ok(Condition::Fresh { column, max_age: rule.max_age.0 })
 }
 
-/// A column for comparison with numbers: decimals are kept as text.
-fn value_of((name, kind): &(String, ColumnType)) -> Expr {
+/// A comparison of a column with a value. Decimals are kept as text, and compared with every digit.
+fn compared((name, kind): &(String, ColumnType), value: Expr, compare: fn(Expr, Expr) -> Expr) -> Expr {
     let column = col(name.as_str());
-    if *kind == ColumnType::Numeric { column.cast(DataType::Float64) } else { column }
+    match kind {
+        ColumnType::Numeric => compare(Meaning::Compare.call(vec![column, value, lit(true)]), lit(0)),
+        _ => compare(column, value),
+    }
 }
 
 fn literal(field: &str, value: &Value, (name, kind): &(String, ColumnType)) -> std::result::Result<Expr, TaskError> {
     let text = plain(value);
     let found = match kind {
         ColumnType::Bool => text.parse().ok().map(|flag: bool| lit(flag)),
-        ColumnType::Int(_) | ColumnType::Float | ColumnType::Real | ColumnType::Numeric => {
+        ColumnType::Numeric => decimal::compare(&text, "0").map(|_| lit(text)),
+        ColumnType::Int(_) | ColumnType::Float | ColumnType::Real => {
             let whole = text.parse().ok().map(|number: i64| lit(number));
             whole.or_else(|| text.parse().ok().map(|number: f64| lit(number)))
         }

@@ -12,6 +12,9 @@ use crate::diagnostic::nearest;
 use crate::stream::ColumnType;
 use crate::task::{NO_COLUMN, TaskError};
 
+/// What begins the names of columns that functions take as they are kept.
+const UNREAD: &str = "\u{1}unread";
+
 /// Columns by name, with what they hold.
 pub type Columns = [(String, ColumnType)];
 
@@ -193,6 +196,7 @@ fn adapt(node: Expr, columns: &Columns) -> PolarsResult<Expr> {
         _ => None,
     };
     match node {
+        Expr::Column(name) if name.starts_with(UNREAD) => Ok(col(name.trim_start_matches(UNREAD))),
         node @ Expr::Column(_) if kind(&node) == Some(ColumnType::Numeric) => Ok(exact(node)),
         Expr::BinaryExpr { left, op, right } => {
             let read = |side: &Arc<Expr>, other: &Arc<Expr>| match (side.as_ref(), kind(other)) {
@@ -240,6 +244,14 @@ fn read_timestamp(text: &str) -> Option<NaiveDateTime> {
     let formats = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"];
     let time = formats.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
     time.or_else(|| Some(read_date(text)?.into()))
+}
+
+/// A column that a function takes as it is kept: [`adapt`] does not convert it.
+pub(super) fn unread(node: Expr) -> Expr {
+    match node {
+        Expr::Column(name) => Expr::Column(PlSmallStr::from_string(format!("{UNREAD}{name}"))),
+        node => node,
+    }
 }
 
 /// A numeric column as expressions see it: in double precision, or an error where that would not be the same number.

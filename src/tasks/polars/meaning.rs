@@ -10,6 +10,7 @@ use polars_plan::dsl::{BaseColumnUdf, UserDefinedFunction};
 use polars_plan::prelude::FunctionOptions;
 
 use super::rows::{Floats, Ints, Rows, Texts};
+use super::{decimal, expression};
 use crate::stream::float::push_float;
 use crate::stream::print::push_timestamp;
 
@@ -51,6 +52,10 @@ pub(super) enum Meaning {
     Text,
     /// A decimal number of at most 15 digits, in double precision.
     Exact,
+    /// A decimal number in double precision, as near as that is.
+    Double,
+    /// -1, 0 or 1 by the order of two decimal numbers, each kept as its text.
+    Compare,
     /// The first argument, which is finite if all others are.
     Finite,
     /// The same, and not zero where the second is not.
@@ -87,6 +92,8 @@ impl Meaning {
             "round" => Self::Round,
             "text" => Self::Text,
             "exact" => Self::Exact,
+            "double" => Self::Double,
+            "compare" => Self::Compare,
             "finite" => Self::Finite,
             "nonzero" => Self::NonZero,
             "sign" => Self::Sign,
@@ -127,13 +134,15 @@ impl Meaning {
         Ok(Field::new(
             name,
             match self {
-                Self::Whole(_) | Self::IsNan => DataType::Int64,
+                Self::Whole(_) | Self::IsNan | Self::Compare => DataType::Int64,
                 Self::Sum | Self::Largest => match fields.first().map(Field::dtype) {
                     Some(dtype) if self == Self::Sum && is_whole(dtype) => DataType::Int64,
                     dtype => dtype.cloned().unwrap_or(DataType::Null),
                 },
                 Self::Text | Self::Right => DataType::String,
-                Self::Round | Self::Finite | Self::NonZero | Self::Sign | Self::Exact => DataType::Float64,
+                Self::Round | Self::Finite | Self::NonZero | Self::Sign | Self::Exact | Self::Double => {
+                    DataType::Float64
+                }
                 _ if are_whole => DataType::Int64,
                 _ => DataType::Float64,
             },
@@ -182,6 +191,11 @@ impl Meaning {
                 let texts = Texts::of(first)?;
                 rows.floats(name, |row| texts.get(row).map(exact).transpose())?
             }
+            Self::Double => {
+                let texts = Texts::of(first)?;
+                rows.floats(name, |row| texts.get(row).map(decimal::double).transpose())?
+            }
+            Self::Compare => compared(&rows, name, columns)?,
             Self::Finite | Self::NonZero => finite(&rows, name, columns, self == Self::NonZero)?,
             Self::Right => last_characters(&rows, columns)?.with_name(name),
             Self::Sign => {
@@ -270,7 +284,13 @@ pub(super) fn resolved(node: Expr) -> Expr {
         _ => None,
     };
     match (meaning, node) {
-        (Some(meaning), Expr::Function { input, .. }) => meaning.call(input.into_iter().skip(1).collect()),
+        (Some(meaning), Expr::Function { input, .. }) => {
+            let arguments = input.into_iter().skip(1);
+            match meaning {
+                Meaning::Double | Meaning::Compare => meaning.call(arguments.map(expression::unread).collect()),
+                meaning => meaning.call(arguments.collect()),
+            }
+        }
         (_, node) => node,
     }
 }
@@ -359,6 +379,16 @@ fn summed(rows: &Rows, name: PlSmallStr, columns: &[Column]) -> PolarsResult<Col
             Err("a sum is beyond bigint, and steps count in 64 bits")
         }
         (sum, _) => Ok(sum),
+    })
+}
+
+fn compared(rows: &Rows, name: PlSmallStr, columns: &[Column]) -> PolarsResult<Column> {
+    let [left, right] = columns else { return Err(PolarsError::ComputeError("two numbers are wanted".into())) };
+    let (left, right) = (Texts::of(&left.cast(&DataType::String)?)?, Texts::of(&right.cast(&DataType::String)?)?);
+    rows.ints(name, |row| {
+        let (Some(left), Some(right)) = (left.get(row), right.get(row)) else { return Ok(None) };
+        let order = decimal::compare(left, right).ok_or("a numeric value is not a number")?;
+        Ok(Some(order as i64))
     })
 }
 

@@ -1,12 +1,14 @@
 //! Rows between a file and its destination: typed, filtered, changed, checked.
 //!
 //! [`spec`] is what YAML says; [`plan`] turns it into steps before a row is read; [`expression`] reads SQL text, to
-//! which `dialect`, with `functions`, `pattern`, `window`, `class`, `guard` and `queries`, and `meaning`, with `rows`, give Postgres's
+//! which `dialect`, with `functions`, `exact`, `pattern`, `window`, `class`, `guard` and `queries`, and `meaning`, with `decimal` and `rows`, give Postgres's
 //! meaning;
 //! [`spool`] and [`keys`] see all rows without holding them in memory; [`text`] prints values as Postgres does.
 
 mod class;
+mod decimal;
 mod dialect;
+mod exact;
 pub mod expect;
 pub mod expression;
 mod functions;
@@ -21,6 +23,7 @@ mod rows;
 pub mod spec;
 pub mod spool;
 mod sql;
+mod stepwise;
 pub mod text;
 pub mod transform;
 mod window;

@@ -13,7 +13,9 @@ use super::keys::{Keys, Nulls};
 use super::row_id::RowId;
 use super::spec::{Dedupe, Keep, Pairs, Rule, Transform};
 use super::spool::{FirstOrLast, Query, failed, spooled};
-use super::{dialect, sql};
+use super::stepwise::{Stepwise, stepwise};
+use super::{dialect, queries, sql};
+use crate::diagnostic::Diagnostic;
 use crate::stream::{Batch, Batches, Column, ColumnType, LINE};
 use crate::task::TaskError;
 
@@ -32,6 +34,8 @@ pub struct Plan {
     keys: Option<Arc<KeyMaker>>,
     expect: Vec<Expectation>,
     columns: Vec<(String, ColumnType)>,
+    /// Whether rows come with their lines, which a step may need to name a row; and whether they go out with them.
+    lines: (bool, bool),
     warnings: Warnings,
 }
 
@@ -39,16 +43,20 @@ pub struct Plan {
 #[derive(Clone)]
 struct RowSteps {
     filter: Option<Expr>,
-    computed: Vec<Expr>,
-    cast: Vec<Expr>,
+    /// Each with the field that says it, as `with_columns.name`.
+    computed: Vec<(String, Expr)>,
+    cast: Vec<(String, Expr)>,
     output: Vec<Expr>,
     /// Whether the rows go out as they come in.
     is_idle: bool,
     columns: Vec<(String, ColumnType)>,
 }
 
+#[derive(Clone)]
 struct Whole {
     sql: String,
+    /// Whether it makes each row of one row, so that it needs no more than a batch.
+    is_by_row: bool,
     input: Vec<Expr>,
     output: Vec<Expr>,
     columns: Vec<(String, ColumnType)>,
@@ -157,7 +165,21 @@ impl Transform {
         let wanted = file.into_iter().filter(|(name, _)| used.contains(name));
         let wanted = wanted.map(|(name, kind)| Column { name, kind, required: false }).collect();
         let (kinds, warnings) = (Vec::new(), Warnings::default());
-        Ok(Plan { wanted, kinds, rows, dedupe, query, row_id, keys: None, expect, columns, warnings })
+        let has_lines = !rows.is_idle || query.is_some();
+        let plan = Plan {
+            wanted,
+            kinds,
+            rows,
+            dedupe,
+            query,
+            row_id,
+            keys: None,
+            expect,
+            columns,
+            lines: (false, false),
+            warnings,
+        };
+        Ok(if has_lines { plan.carrying_lines() } else { plan })
     }
 
     /// The file's columns with what each is read as.
@@ -188,10 +210,11 @@ impl Transform {
         let mut used: Vec<String> = filter.iter().flat_map(expression::leaves).collect();
         let mut computed = Vec::new();
         for (name, text) in &self.with_columns.0 {
-            let (expression, dtype) = expression::parse(&format!("with_columns.{name}"), text, file)?;
+            let field = format!("with_columns.{name}");
+            let (expression, dtype) = expression::parse(&field, text, file)?;
             used.extend(expression::leaves(&expression));
             let kind = types(renamed(name, &self.rename)).unwrap_or_else(|| natural(&dtype));
-            computed.push(convert(expression, kind).alias(name.as_str()));
+            computed.push((field, convert(expression, kind).alias(name.as_str())));
             match columns.iter_mut().find(|(column, _)| column == name) {
                 Some(column) => column.1 = kind,
                 None => columns.push((name.clone(), kind)),
@@ -199,7 +222,7 @@ impl Transform {
         }
         let mut cast = Vec::new();
         for (name, kind) in resolved("cast", &self.cast, &columns)? {
-            cast.push(convert(col(name.as_str()), kind.into()));
+            cast.push((format!("cast.{name}"), convert(col(name.as_str()), kind.into())));
             columns.iter_mut().filter(|(column, _)| *column == name).for_each(|column| column.1 = kind.into());
         }
         let output = self.output(&columns)?;
@@ -264,16 +287,30 @@ impl Transform {
 impl Plan {
     /// The same with each row's line in the file as one more column, [`LINE`]. A query's rows have none.
     #[must_use]
-    pub fn with_lines(mut self) -> Self {
-        self.wanted.push(Column::line());
-        self.rows.output.push(col(LINE));
-        self.rows.columns.push((LINE.to_owned(), ColumnType::Int(64)));
+    pub fn with_lines(self) -> Self {
+        let mut plan = self.carrying_lines();
+        if let Some(query) = plan.query.as_mut().filter(|query| query.is_by_row) {
+            query.sql = queries::with_column(&query.sql, LINE);
+            query.input.push(col(LINE));
+            query.output.push(col(LINE));
+        }
+        plan.lines.1 = true;
+        plan
+    }
+
+    fn carrying_lines(mut self) -> Self {
+        if !self.lines.0 {
+            self.wanted.push(Column::line());
+            self.rows.output.push(col(LINE));
+            self.rows.columns.push((LINE.to_owned(), ColumnType::Int(64)));
+            self.lines.0 = true;
+        }
         self
     }
 
     /// Whether rows of the result stand on lines of the file.
     pub fn keeps_lines(&self) -> bool {
-        self.query.is_none()
+        self.query.as_ref().is_none_or(|query| query.is_by_row)
     }
 
     /// The key that the step `row_id` adds.
@@ -317,17 +354,19 @@ impl Plan {
     fn try_run(&self, mut batches: Batches, scratch: &Path, now: DateTime<Utc>) -> PolarsResult<Batches> {
         let rows = self.rows.clone();
         if !rows.is_idle {
-            batches = each(batches, move |frame| rows.apply(frame));
+            batches = stepwise(batches, rows);
         }
         let before = expression::empty(&self.rows.columns);
         if let Some((columns, keep)) = &self.dedupe {
             let keys = Keys::create(columns.clone(), Nulls::Equal, scratch.join("dedupe-keys"))?;
             let step = Box::new(FirstOrLast { keys, keep: *keep });
-            batches = spooled(batches, step, scratch, "dedupe.parquet", &before, before.clone());
+            batches = spooled(batches, step, (scratch, "dedupe.parquet"), (&before, before.clone()), failed);
         }
-        if let Some(Whole { sql, input, output, columns }) = &self.query {
-            let step = Box::new(Query { input: input.clone(), sql: sql.clone(), output: output.clone() });
-            batches = spooled(batches, step, scratch, "sql.parquet", &before, expression::empty(columns));
+        if let Some(query) = &self.query {
+            batches = query.run(batches, &before, scratch)?;
+        }
+        if self.lines == (true, false) {
+            batches = each(batches, |frame| Ok(frame.drop_many([LINE])));
         }
         if let Some(keys) = self.keys.clone() {
             batches = each(batches, move |mut frame| {
@@ -346,17 +385,93 @@ impl Plan {
 }
 
 impl RowSteps {
+    fn steps(&self) -> impl Iterator<Item = &Vec<(String, Expr)>> {
+        [&self.computed, &self.cast].into_iter().filter(|step| !step.is_empty())
+    }
+}
+
+impl Stepwise for RowSteps {
     fn apply(&self, frame: DataFrame) -> PolarsResult<DataFrame> {
         let mut rows = frame.lazy();
         if let Some(filter) = &self.filter {
             rows = rows.filter(filter.clone());
         }
-        for step in [&self.computed, &self.cast] {
-            if !step.is_empty() {
-                rows = rows.with_columns(step);
-            }
+        for step in self.steps() {
+            rows = rows.with_columns(step.iter().map(|(_, expression)| expression.clone()).collect::<Vec<_>>());
         }
         sql::deep(|| rows.select(&self.output).collect())
+    }
+
+    fn complaint(&self, row: &DataFrame, error: &PolarsError) -> String {
+        let mut rows = row.clone().lazy();
+        let filter: Vec<_> = self.filter.iter().map(|filter| ("filter".to_owned(), filter.clone())).collect();
+        for step in std::iter::once(&filter).chain(self.steps()) {
+            for (field, expression) in step {
+                let value = rows.clone().select([expression.clone().alias("value")]);
+                if let Err(error) = sql::deep(|| value.collect()) {
+                    return format!("`{field}`: {}", unfit(&error));
+                }
+            }
+            rows = match step == &filter {
+                true => rows,
+                false => rows.with_columns(step.iter().map(|(_, expression)| expression.clone()).collect::<Vec<_>>()),
+            };
+        }
+        unfit(error)
+    }
+}
+
+/// What is wrong with a row, where Polars says that it cannot convert a value: it names its own types.
+fn unfit(error: &PolarsError) -> String {
+    let text = plain(error);
+    let value = text.strip_prefix("conversion from").and_then(|rest| rest.split_once("value")).and_then(|(_, rest)| {
+        let (_, value) = rest.split_once('[')?;
+        Some(value.trim_end_matches(']').trim_matches('"').to_owned())
+    });
+    value.map_or(text, |value| format!("`{value}` does not fit the column's type"))
+}
+
+impl Whole {
+    /// The query's rows. Numeric columns are converted before they are kept, so that a value that cannot be is found
+    /// in its row.
+    fn run(&self, mut batches: Batches, before: &DataFrame, scratch: &Path) -> PolarsResult<Batches> {
+        let Self { sql, input, output, columns, is_by_row } = self;
+        let (sql, output) = (sql.clone(), output.clone());
+        if *is_by_row {
+            return Ok(stepwise(batches, Query { input: input.clone(), sql, output }));
+        }
+        let seen = Input([input.clone(), vec![col(LINE)]].concat());
+        let before = seen.apply(before.clone())?.drop(LINE)?;
+        batches = each(stepwise(batches, seen), |frame| frame.drop(LINE));
+        let input = before.get_column_names().into_iter().map(|name| col(name.clone())).collect();
+        let step = Box::new(Query { input, sql, output });
+        Ok(spooled(batches, step, (scratch, "sql.parquet"), (&before, expression::empty(columns)), |error| {
+            let help = "a query that sees all rows does not tell which row it is; `with_columns` does";
+            Box::new(Diagnostic::error(format!("`sql`: {}", unfit(error))).help(help))
+        }))
+    }
+}
+
+/// The columns that a query sees.
+struct Input(Vec<Expr>);
+
+impl Stepwise for Input {
+    fn apply(&self, rows: DataFrame) -> PolarsResult<DataFrame> {
+        rows.lazy().select(&self.0).collect()
+    }
+
+    fn complaint(&self, _: &DataFrame, error: &PolarsError) -> String {
+        format!("`sql`: {}", unfit(error))
+    }
+}
+
+impl Stepwise for Query {
+    fn apply(&self, rows: DataFrame) -> PolarsResult<DataFrame> {
+        sql::deep(|| self.over(rows.lazy())?.select(&self.output).collect())
+    }
+
+    fn complaint(&self, _: &DataFrame, error: &PolarsError) -> String {
+        format!("`sql`: {}", unfit(error))
     }
 }
 
@@ -399,7 +514,8 @@ fn whole(query: &str, columns: &Columns, types: &dyn Fn(&str) -> Option<ColumnTy
         (column, (name.to_string(), kind))
     });
     let (output, columns) = fields.unzip();
-    Ok(Whole { sql: query.sql, input: query.input, output, columns })
+    let is_by_row = queries::is_by_row(&query.sql);
+    Ok(Whole { sql: query.sql, is_by_row, input: query.input, output, columns })
 }
 
 fn bad_query(error: &PolarsError, columns: &Columns) -> TaskError {

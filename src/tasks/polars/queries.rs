@@ -6,13 +6,35 @@ use std::ops::ControlFlow;
 use polars::prelude::{LazyFrame, PolarsError, PolarsResult};
 use polars::sql::SQLContext;
 use sqlparser::ast::{
-    Expr, GroupByExpr, Query, Select, SelectItem, SetExpr, SetOperator, Statement, TableFactor, Value, Visit, VisitMut,
-    Visitor, VisitorMut,
+    Expr, GroupByExpr, Ident, Query, Select, SelectItem, SetExpr, SetOperator, Statement, TableFactor, Value, Visit,
+    VisitMut, Visitor, VisitorMut,
 };
 
 use super::dialect::{Outcome, Refusal, refused};
 use super::meaning::PREFIX;
 use super::sql::parser;
+
+/// Functions that see more than one row.
+const AGGREGATES: &[&str] = &[
+    "avg",
+    "corr",
+    "count",
+    "covar_pop",
+    "covar_samp",
+    "first_value",
+    "last_value",
+    "max",
+    "median",
+    "min",
+    "quantile_cont",
+    "quantile_disc",
+    "stddev",
+    "stddev_samp",
+    "string_agg",
+    "sum",
+    "var_samp",
+    "variance",
+];
 
 /// What begins the names of tables that stand for queries in FROM.
 const INNER: &str = "\u{1}inner";
@@ -102,6 +124,81 @@ fn selects(body: &SetExpr) -> Vec<&Select> {
         SetExpr::SetOperation { left, right, .. } => [selects(left), selects(right)].concat(),
         _ => Vec::new(),
     }
+}
+
+/// Whether a query makes one row, or none, of each row of its input alone, whatever other rows there are.
+pub(super) fn is_by_row(sql: &str) -> bool {
+    let Ok(statements) = parser(sql).and_then(|mut parser| parser.parse_statements()) else { return false };
+    let [Statement::Query(query)] = statements.as_slice() else { return false };
+    let Query { with: None, order_by: None, limit_clause: None, fetch: None, body, .. } = query.as_ref() else {
+        return false;
+    };
+    let SetExpr::Select(select) = body.as_ref() else { return false };
+    let is_plain = select.distinct.is_none()
+        && select.top.is_none()
+        && select.having.is_none()
+        && select.qualify.is_none()
+        && select.lateral_views.is_empty()
+        && matches!(&select.group_by, GroupByExpr::Expressions(groups, _) if groups.is_empty());
+    let reads_input = matches!(select.from.as_slice(), [table] if table.joins.is_empty()
+        && matches!(&table.relation, TableFactor::Table { args: None, .. }));
+    is_plain && reads_input && select.projection.iter().all(is_of_its_row) && select.visit(&mut FindAll).is_continue()
+}
+
+/// A value that reads no column would be one for all rows.
+fn is_of_its_row(item: &SelectItem) -> bool {
+    match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+            sqlparser::ast::visit_expressions(expr, |node| match node {
+                Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            })
+            .is_break()
+        }
+        _ => true,
+    }
+}
+
+/// Finds what sees more than one row.
+struct FindAll;
+
+impl Visitor for FindAll {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        ControlFlow::Break(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        let is_aggregate =
+            |name: &str| AGGREGATES.contains(&name) || name.ends_with("sum") || name.ends_with("largest");
+        match expr {
+            Expr::Function(function)
+                if function.over.is_some() || is_aggregate(&function.name.to_string().to_lowercase()) =>
+            {
+                ControlFlow::Break(())
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
+}
+
+/// The query with one more column of its input.
+pub(super) fn with_column(sql: &str, name: &str) -> String {
+    let Ok(mut statements) = parser(sql).and_then(|mut parser| parser.parse_statements()) else {
+        return sql.to_owned();
+    };
+    if let Some(Statement::Query(query)) = statements.first_mut()
+        && let SetExpr::Select(select) = query.body.as_mut()
+        && !select
+            .projection
+            .iter()
+            .any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)))
+    {
+        let column = Expr::Identifier(Ident::with_quote('"', name));
+        select.projection.push(SelectItem::UnnamedExpr(column));
+    }
+    statements.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// Runs a query. Polars gives queries in WITH and in FROM none of the functions that it is given, so they are run first,

@@ -45,7 +45,8 @@ macro_rules! with_steps {
             /// count as equal.
             #[serde(default)]
             pub dedupe: Option<$crate::tasks::polars::spec::Dedupe>,
-            /// A SQL query over all rows so far, as the table `self`.
+            /// A SQL query over all rows so far, as the table `self`. Where a query sees more than one row at a time (sums,
+            /// groups, joins, orders), an error in it, such as a division by zero, ends the task and names no row.
             #[serde(default)]
             pub sql: Option<String>,
             /// Adds a key made from other columns, the same as Postgres's
@@ -87,8 +88,8 @@ with_steps! {
     /// unambiguous, but SQL wants the exact name.
     ///
     /// SQL means what it means in Postgres: `7 / 2` is 3, `-7 % 3` is -1, `CAST(2.5 AS int)` is 3, and division by zero and
-    /// numbers out of range are errors. Whole numbers have 64 bits. `numeric` columns can be compared; arithmetic with them
-    /// is refused, since expressions count in double precision, unless they are cast to it. What would have another result
+    /// numbers out of range are errors, for which `on_bad_row` rejects the row. Whole numbers have 64 bits. `numeric` columns
+    /// are compared with every digit in expressions, and with 15 in `sql`; arithmetic with them is refused, since expressions count in double precision, unless they are cast to it. What would have another result
     /// than in Postgres is refused before a row is read: `div`, `initcap`, `rank`, casts to `varchar(n)` and `numeric`, a
     /// backslash in LIKE, `position` of a text that is not written out, intervals as results, and windows with an order but no
     /// frame. `upper` and `lower` follow Unicode, whatever the server's locale, and a sum or product of doubles that is too

@@ -105,18 +105,18 @@ impl Whole for Query {
 }
 
 /// Runs `step` over all rows of `input`, through a file called `name` in `scratch`, which goes again at the end.
-/// `before` and `after` are frames without rows: as they come in, and as they go out.
+/// `before` and `after` are frames without rows: as they come in, and as they go out. `explain` says what is wrong with
+/// the rows.
 pub fn spooled(
     input: Batches,
     step: Box<dyn Whole>,
-    scratch: &Path,
-    name: &str,
-    before: &DataFrame,
-    after: DataFrame,
+    (scratch, name): (&Path, &str),
+    (before, after): (&DataFrame, DataFrame),
+    explain: Explain,
 ) -> Batches {
     let path = scratch.join(name);
     match Spool::create(&path, before) {
-        Ok(spool) => Box::new(Steps { state: State::Filling { input, step, spool }, after }),
+        Ok(spool) => Box::new(Steps { state: State::Filling { input, step, spool }, after, explain }),
         Err(error) => Box::new(std::iter::once(Err(failed(&error)))),
     }
 }
@@ -164,9 +164,13 @@ enum State {
     Done,
 }
 
+/// Makes a step's error one for users.
+type Explain = fn(&PolarsError) -> Box<Diagnostic>;
+
 struct Steps {
     state: State,
     after: DataFrame,
+    explain: Explain,
 }
 
 impl Steps {
@@ -210,7 +214,7 @@ impl Iterator for Steps {
     type Item = Result<Batch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let step = self.step().unwrap_or_else(|error| Some(Err(failed(&error))));
+        let step = self.step().unwrap_or_else(|error| Some(Err((self.explain)(&error))));
         if !matches!(step, Some(Ok(_))) {
             self.state = State::Done;
         }

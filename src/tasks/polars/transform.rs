@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,7 +13,7 @@ use super::{Plan, Transform};
 use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::storage::StoredFile;
-use crate::stream::{self, Batch, ColumnType, Format, ReadOptions, Reader};
+use crate::stream::{self, BadRow, Batch, ColumnType, Format, ReadOptions, Reader};
 use crate::task::{Conflict, Progress, Task, TaskContext, TaskError};
 use crate::tasks::appended::address;
 use crate::tasks::bad_rows::{BadRows, Rejected};
@@ -90,6 +91,7 @@ impl Task for PolarsTransform {
             steps: self.steps(),
             output: context.output_file(&self.output_name(&input))?,
             rejected: Rejected::start(&self.on_bad_row, &display_name(&input), context)?,
+            bare: Vec::new(),
             progress: context.progress.clone(),
             cancel: context.cancel.clone(),
             input: Steady::of(context, &input).await?,
@@ -134,6 +136,8 @@ struct Job {
     steps: Transform,
     output: StoredFile,
     rejected: Rejected,
+    /// Bad rows whose text is still to be read from the file.
+    bare: Vec<BadRow>,
     progress: Arc<Progress>,
     cancel: CancellationToken,
 }
@@ -157,9 +161,34 @@ impl Job {
         Ok((written, plan.warnings()))
     }
 
+    /// Takes bad rows. The file is read again for the text of those that a step refused, at the end or once there are
+    /// too many.
+    fn take(&mut self, bad: Vec<BadRow>) -> stream::Result<()> {
+        let (bare, bad): (Vec<_>, Vec<_>) = bad.into_iter().partition(BadRow::is_bare);
+        self.rejected.take(&bad)?;
+        self.bare.extend(bare);
+        let room = self.rejected.room().unwrap_or(0);
+        if self.bare.len() as u64 > room { self.take_bare() } else { Ok(()) }
+    }
+
+    fn take_bare(&mut self) -> stream::Result<()> {
+        let complaints: BTreeMap<u64, BadRow> = self.bare.drain(..).map(|row| (row.line, row)).collect();
+        if complaints.is_empty() {
+            return Ok(());
+        }
+        let reader = Reader::open(&self.input.path, &self.options, Arc::new(Progress::default()))?;
+        let found = reader.rows_at(&complaints.keys().map(|line| (*line, None)).collect())?;
+        let message = |place: u64| complaints.get(&place).map_or(String::new(), |row| row.message.clone());
+        let rows: Vec<BadRow> =
+            found.into_iter().map(|(place, row)| BadRow { message: message(place), ..row }).collect();
+        self.rejected.take(&rows)?;
+        self.rejected.sort()
+    }
+
     /// Sends the rows through the plan into the new file; how many were read and written.
     fn copy(&mut self, reader: Reader, plan: &Plan) -> Result<(u64, u64), TaskError> {
-        let folder = self.output.path.with_extension("work");
+        let path = self.output.path.clone();
+        let folder = path.with_extension("work");
         let batches = plan.run(reader.batches(plan.wanted()), &folder, clock::now());
         let mut rows_read = 0;
         let good = batches.map(|batch| {
@@ -167,12 +196,15 @@ impl Job {
             if self.cancel.is_cancelled() {
                 return Err(Box::new(Diagnostic::error("stopped")));
             }
-            self.rejected.take(&bad)?;
+            self.take(bad)?;
             rows_read += rows;
             self.progress.add_rows(rows);
             Ok(Batch { frame, rows_read: rows, bad: Vec::new() })
         });
-        let written = stream::write(&self.output.path, good);
+        let mut written = stream::write(&path, good);
+        if written.is_ok() {
+            written = self.take_bare().and(written);
+        }
         // Only there when a step needed it, and empty by now.
         let _ = std::fs::remove_dir(&folder);
         match written {

@@ -15,9 +15,10 @@ use super::feed::{Feed, Form, Order, Parcel, Question};
 use super::key::Key;
 use super::merge::STAGE;
 use super::mode;
-use super::refused::Refused;
+use super::refused::{Complaint, Refused};
 use super::savepoint;
 use crate::postgres::{Refusal, Watch};
+use crate::stream::BadRow;
 use crate::task::{Level, TaskError};
 use crate::tasks::bad_rows::Rejected;
 use crate::text::count;
@@ -98,6 +99,10 @@ impl Sending<'_> {
             flow.sent.read += parcel.read;
             for row in std::mem::take(&mut parcel.misplaced) {
                 refused.add(row.line, self.way.misplaced(row));
+            }
+            let is_bare = |row: &mut BadRow| row.is_bare();
+            for BadRow { line, message, hint, .. } in parcel.bad.extract_if(.., is_bare) {
+                refused.add(Some(line), Complaint { column: None, message, text: String::new(), hint });
             }
             match rejected.room() {
                 None => {

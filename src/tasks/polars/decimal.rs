@@ -1,0 +1,155 @@
+//! Decimal numbers in Postgres's notation, compared digit by digit.
+
+use std::cmp::Ordering;
+
+/// The order of two decimal numbers, whatever their length; NaN is equal to itself and greater than all others. None
+/// where one of them is no number.
+pub(super) fn compare(one: &str, other: &str) -> Option<Ordering> {
+    Some(Decimal::parse(one)?.order(&Decimal::parse(other)?))
+}
+
+/// The nearest number in double precision.
+///
+/// # Errors
+/// When it is out of range.
+pub(super) fn double(text: &str) -> Result<f64, &'static str> {
+    let value: f64 = text.trim().parse().map_err(|_| "a numeric value is not a number")?;
+    let is_finite = !matches!(Decimal::parse(text), Some(Decimal::Infinite(_) | Decimal::NaN));
+    let is_zero = matches!(Decimal::parse(text), Some(Decimal::Zero));
+    match value {
+        _ if value.is_infinite() && is_finite => Err("value out of range: overflow"),
+        0.0 if !is_zero => Err("value out of range: underflow"),
+        value => Ok(value),
+    }
+}
+
+enum Decimal<'a> {
+    Zero,
+    Finite {
+        is_negative: bool,
+        /// The power of ten above the first digit that is not zero.
+        magnitude: i64,
+        /// The digits from that one on, before and after the point.
+        digits: (&'a str, &'a str),
+    },
+    /// With whether it is negative.
+    Infinite(bool),
+    NaN,
+}
+
+impl<'a> Decimal<'a> {
+    fn parse(text: &'a str) -> Option<Self> {
+        let text = text.trim();
+        let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+        let is_negative = text.starts_with('-');
+        match unsigned.to_ascii_lowercase().as_str() {
+            "nan" => return Some(Self::NaN),
+            "inf" | "infinity" => return Some(Self::Infinite(is_negative)),
+            _ => {}
+        }
+        let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+            None => (unsigned, 0),
+        };
+        let (whole, decimals) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let mut all = whole.bytes().chain(decimals.bytes());
+        if whole.len() + decimals.len() == 0 || !all.all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let significant = whole.trim_start_matches('0');
+        let (magnitude, digits) = match significant.is_empty() {
+            false => (significant.len() as i64, (significant, decimals)),
+            true => {
+                let rest = decimals.trim_start_matches('0');
+                (rest.len() as i64 - decimals.len() as i64, ("", rest))
+            }
+        };
+        if digits.0.is_empty() && digits.1.is_empty() {
+            return Some(Self::Zero);
+        }
+        Some(Self::Finite { is_negative, magnitude: magnitude + i64::from(exponent), digits })
+    }
+
+    fn order(&self, other: &Self) -> Ordering {
+        self.place().cmp(&other.place()).then_with(|| match (self, other) {
+            (
+                Self::Finite { is_negative, magnitude, digits },
+                Self::Finite { magnitude: other_magnitude, digits: other_digits, .. },
+            ) => {
+                let absolute = magnitude.cmp(other_magnitude).then_with(|| by_digit(*digits, *other_digits));
+                if *is_negative { absolute.reverse() } else { absolute }
+            }
+            _ => Ordering::Equal,
+        })
+    }
+
+    /// Which kind of number comes before which.
+    fn place(&self) -> i8 {
+        match self {
+            Self::Infinite(true) => -2,
+            Self::Finite { is_negative: true, .. } => -1,
+            Self::Zero => 0,
+            Self::Finite { .. } => 1,
+            Self::Infinite(false) => 2,
+            Self::NaN => 3,
+        }
+    }
+}
+
+/// Compares digits from the first one on; zeros follow the last.
+fn by_digit(one: (&str, &str), other: (&str, &str)) -> Ordering {
+    let length = (one.0.len() + one.1.len()).max(other.0.len() + other.1.len());
+    let padded = |parts: (&str, &str)| -> Vec<u8> {
+        let mut all = [parts.0.as_bytes(), parts.1.as_bytes()].concat();
+        all.resize(length, b'0');
+        all
+    };
+    padded(one).cmp(&padded(other))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_in_order_whatever_their_length() {
+        let ordered = [
+            "-Infinity",
+            "-1e30",
+            "-12345678901234567890.2",
+            "-12345678901234567890.1",
+            "-1",
+            "-0.10000000000000000001",
+            "-1e-1",
+            "0",
+            "1e-30",
+            "0.0999999999999999999999",
+            "0.1",
+            "9007199254740992",
+            "9007199254740993",
+            "9007199254740993.00000000000000000001",
+            "1e20",
+            "Infinity",
+            "NaN",
+        ];
+        for (place, one) in ordered.iter().enumerate() {
+            for (other_place, other) in ordered.iter().enumerate() {
+                assert_eq!(compare(one, other), Some(place.cmp(&other_place)), "{one} {other}");
+            }
+        }
+        for (one, other) in [("1.0", "1"), ("-0.000", "0"), ("1e2", "100.00"), ("0.05e2", "5"), ("+7", "007")] {
+            assert_eq!(compare(one, other), Some(Ordering::Equal), "{one} {other}");
+        }
+        assert_eq!(compare("", "1"), None);
+        assert_eq!(compare("1.2.3", "1"), None);
+    }
+
+    #[test]
+    fn a_double_is_the_nearest_one_or_out_of_range() {
+        assert_eq!(double("12345678901234567890.5"), Ok(12_345_678_901_234_567_890.5));
+        assert_eq!(double("0.000"), Ok(0.0));
+        assert_eq!(double("-Infinity"), Ok(f64::NEG_INFINITY));
+        assert!(double("1e400").is_err());
+        assert!(double("1e-400").is_err());
+    }
+}
