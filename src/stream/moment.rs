@@ -57,13 +57,15 @@ fn date(text: &[u8]) -> Option<(i64, &[u8])> {
 fn time(text: &[u8]) -> Option<(i64, &[u8])> {
     let [h1, h2, b':', m1, m2, rest @ ..] = text else { return None };
     let (hour, minute) = (pair(*h1, *h2)?, pair(*m1, *m2)?);
-    let (second, rest) = match rest {
-        [b':', s1, s2, rest @ ..] => (pair(*s1, *s2)?, rest),
-        _ => (0, rest),
-    };
-    let (micros, rest) = match rest {
-        [b'.', rest @ ..] => fraction(rest)?,
-        _ => (0, rest),
+    // Without seconds, a point is no part of `12:30`: `12:30.5` are minutes and seconds, says the server.
+    let (second, micros, rest) = match rest {
+        [b'.', ..] => return None,
+        [b':', s1, s2, b'.', rest @ ..] => {
+            let (micros, rest) = fraction(rest)?;
+            (pair(*s1, *s2)?, micros, rest)
+        }
+        [b':', s1, s2, rest @ ..] => (pair(*s1, *s2)?, 0, rest),
+        _ => (0, 0, rest),
     };
     let is_real = hour < 24 && minute < 60 && second < 60;
     is_real.then(|| (((hour * 60 + minute) * 60 + second) * MICROS_PER_SECOND + micros, rest))
@@ -166,6 +168,8 @@ mod tests {
             "2020-04-01 0:44:02",
             "2020-04-01 00:44:02.0000001",
             "2020-04-01 00:44:02.",
+            "2020-04-01 00:44.5",
+            "2020-04-01 00:44.",
             "04/01/2020 00:44",
         ] {
             assert_eq!(parse_timestamp(text.as_bytes()), None, "{text:?}");
