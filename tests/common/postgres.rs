@@ -17,9 +17,10 @@ pub fn settings(home: &Path, postgres: Option<String>) -> Settings {
     Settings::from_environment(Overrides { home: Some(home.to_owned()), postgres }, environment).unwrap()
 }
 
-/// The home of the shared server.
+/// The home of the shared server. With `JITNEY_TEST_HOME` it is another one, which may be of another version.
 pub fn shared_home() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("shared")
+    let default = || Path::new(env!("CARGO_TARGET_TMPDIR")).join("shared");
+    std::env::var_os("JITNEY_TEST_HOME").map_or_else(default, PathBuf::from)
 }
 
 /// The address of a new, empty database of this name on the shared server, as `--postgres` takes it.
