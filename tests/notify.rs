@@ -17,9 +17,9 @@ use jitney::clock;
 use jitney::config::{Overrides, Settings};
 use jitney::flow::expression::Nowhere;
 use jitney::id::{ExecutionId, RunId};
-use jitney::journal::{Created, Event, ExecutionState, Failure, Journal, State};
+use jitney::journal::{Event, ExecutionSpec, ExecutionState, Journal, State, TaskFailure};
 use jitney::server::notify::Notifier;
-use jitney::server::retention::{Disk, Retention};
+use jitney::server::retention::{HomeUsage, Retention};
 use jitney::task::{ErrorClass, Level};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -48,7 +48,7 @@ impl Place {
     /// An execution that begins to exist at a time.
     fn begun(&self, id: &str, at: DateTime<Utc>) -> (ExecutionId, State) {
         let id = ExecutionId::new(id);
-        let created = Created {
+        let created = ExecutionSpec {
             flow: "taxi".to_owned(),
             namespace: "zoomcamp".to_owned(),
             trigger_date: "2020-04-01T00:00:00Z".parse().unwrap(),
@@ -67,7 +67,7 @@ impl Place {
         let mut events = vec![Event::Started, Event::TaskStarted { run: run.clone(), attempt: 1 }];
         if end == ExecutionState::Failed {
             let message = "404 Not Found".to_owned();
-            let error = Failure { class: ErrorClass::Permanent, message, help: None, code: None };
+            let error = TaskFailure { class: ErrorClass::Permanent, message, help: None, code: None };
             events.push(Event::TaskFailed { run, error, retry_at: None });
         } else {
             let (outputs, labels) = Default::default();
@@ -246,7 +246,7 @@ fn what_is_too_old_or_too_much_goes_and_the_rest_stays() {
         std::fs::File::open(&folder).unwrap().set_modified(at.into()).unwrap();
     }
     let mut retention = Retention::default();
-    retention.disk = Some(jitney::server::retention::Size(1500));
+    retention.disk = Some(jitney::server::retention::ByteSize(1500));
     let sweep = || retention.sweep(&place.journal, &place.settings, now, &CancellationToken::new()).unwrap();
     let swept = sweep();
     // Files go first: those of three are a week old, and those of nobody; of the others' only one has room. Then the
@@ -259,7 +259,7 @@ fn what_is_too_old_or_too_much_goes_and_the_rest_stays() {
         place.settings.storage().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
     folders.sort();
     assert_eq!(folders, ["e0", "e5", "new"]);
-    assert_eq!(Disk::of(&place.settings).files, 1000);
+    assert_eq!(HomeUsage::of(&place.settings).files, 1000);
     assert_eq!(place.journal.logs(&ExecutionId::new("e2")).unwrap().len(), 0);
     assert_eq!(place.journal.logs(&ExecutionId::new("e3")).unwrap().len(), 1);
     assert_eq!(place.journal.logs(&open).unwrap().len(), 700, "it has not ended");

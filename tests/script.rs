@@ -364,7 +364,7 @@ async fn a_script_is_not_in_the_list_of_processes() {
 async fn output_beyond_the_limit_is_left_out_and_said_and_the_last_lines_are_kept() {
     let home = tempdir().unwrap();
     let (mut context, lines) = attempt::context(home.path(), &[]);
-    context.services.quota = std::sync::Arc::new(jitney::task::Quota::new(3000, 0));
+    context.services.quota = std::sync::Arc::new(jitney::task::LogQuota::new(3000, 0));
     let commands = json!(["seq 100000", r#"echo '::{"outputs":{"a":1}}::'"#, "echo the end"]);
     let outputs = attempt::run(context, COMMANDS, json!({ "commands": commands })).await.unwrap();
     assert_eq!(outputs["vars"], json!({"a": 1}), "what the script gives counts all the same");

@@ -16,7 +16,7 @@ use crate::config::Settings;
 use crate::duration::Span;
 use crate::engine::leftovers;
 use crate::journal::{Journal, JournalError, release_reserve};
-use crate::server::retention::{Disk, Retention, Swept, size};
+use crate::server::retention::{HomeUsage, RemovedCounts, Retention, size};
 use crate::server::settings::ServerSettings;
 
 #[derive(Args)]
@@ -102,7 +102,7 @@ fn clean(retention: &Retention, settings: &Settings, now: DateTime<Utc>) -> anyh
         }
         cleaned.locks = leftovers::remove_dead_locks(settings);
     }
-    let before = Disk::of(settings).journal;
+    let before = HomeUsage::of(settings).journal;
     let swept = match sweep_journal(retention, settings, now, false) {
         // Removing needs a little room, too.
         Err(error) if matches!(error.kind(), JournalError::Full) && release_reserve(&settings.journal()) => {
@@ -112,7 +112,7 @@ fn clean(retention: &Retention, settings: &Settings, now: DateTime<Utc>) -> anyh
     }?;
     (cleaned.executions, cleaned.log_lines) = (swept.executions, swept.log_lines);
     cleaned.bytes += swept.bytes;
-    cleaned.bytes += before.saturating_sub(Disk::of(settings).journal);
+    cleaned.bytes += before.saturating_sub(HomeUsage::of(settings).journal);
     Ok(cleaned)
 }
 
@@ -121,10 +121,10 @@ fn sweep_journal(
     settings: &Settings,
     now: DateTime<Utc>,
     has_little_room: bool,
-) -> Result<Swept, JournalError> {
+) -> Result<RemovedCounts, JournalError> {
     let journal = Journal::open(&settings.journal())?;
     if has_little_room {
-        journal.use_little_room()?;
+        journal.limit_memory()?;
     }
     let swept = retention.sweep(&journal, settings, now, &CancellationToken::new())?;
     // What others write meanwhile would have to wait, and it needs room for a copy.

@@ -13,7 +13,7 @@ use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{INTERRUPTED, is_interrupted, settle_killing};
 use crate::id::ExecutionId;
-use crate::journal::{Journal, JournalError, Query, State, Summary};
+use crate::journal::{ExecutionQuery, Journal, JournalError, State, Summary};
 use crate::text::{indented, plain, thousands, visible_line};
 
 #[derive(Args)]
@@ -117,15 +117,18 @@ pub(super) fn state(journal: &Journal, id: &ExecutionId) -> anyhow::Result<State
 /// What a search finds of a flow that is named by its id, or by namespace and id as logs show it.
 pub(super) fn of_flow<T, E>(
     flow: Option<&str>,
-    search: impl Fn(&Query) -> Result<Vec<T>, E>,
+    search: impl Fn(&ExecutionQuery) -> Result<Vec<T>, E>,
     namespace_of: impl Fn(&T) -> &str,
 ) -> Result<Vec<T>, E> {
-    let found = search(&Query { flow: flow.map(str::to_owned), ..Query::default() })?;
+    let found = search(&ExecutionQuery { flow: flow.map(str::to_owned), ..ExecutionQuery::default() })?;
     let Some((namespace, id)) = flow.and_then(|flow| flow.rsplit_once('.')).filter(|_| found.is_empty()) else {
         return Ok(found);
     };
-    let mut found =
-        search(&Query { namespace: Some(namespace.to_owned()), flow: Some(id.to_owned()), ..Query::default() })?;
+    let mut found = search(&ExecutionQuery {
+        namespace: Some(namespace.to_owned()),
+        flow: Some(id.to_owned()),
+        ..ExecutionQuery::default()
+    })?;
     // A query means the namespaces below it too.
     found.retain(|one| namespace_of(one) == namespace);
     Ok(found)
@@ -133,7 +136,7 @@ pub(super) fn of_flow<T, E>(
 
 /// The newest executions. Only a search by namespace has to count them all.
 fn newest(journal: &Journal, flow: Option<&str>, limit: u32) -> Result<Vec<Summary>, JournalError> {
-    let search = |query: &Query| match &query.namespace {
+    let search = |query: &ExecutionQuery| match &query.namespace {
         None => journal.executions(query.flow.as_deref(), limit),
         Some(_) => Ok(journal.search(query, limit, 0)?.executions),
     };

@@ -9,7 +9,7 @@ use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::duration::Span;
-use crate::journal::{Entry, Kv, KvError, KvType, New};
+use crate::journal::{Kv, KvEntry, KvError, KvType, NewKvEntry};
 use crate::text::plain;
 
 #[derive(Args)]
@@ -73,7 +73,7 @@ pub(super) fn run(arguments: Arguments, settings: &Settings) -> anyhow::Result<E
     match arguments.command {
         Command::List { namespace } => {
             let entries = store.list(namespace.as_deref(), now)?;
-            list(&entries.into_iter().map(Entry::without_secrets).collect::<Vec<_>>(), arguments.json);
+            list(&entries.into_iter().map(KvEntry::without_secrets).collect::<Vec<_>>(), arguments.json);
         }
         Command::Get { key, namespace } => match store.find(&namespace, &key, now)? {
             Some(entry) if arguments.json => outln!("{}", serde_json::json!(entry)),
@@ -81,7 +81,13 @@ pub(super) fn run(arguments: Arguments, settings: &Settings) -> anyhow::Result<E
             None => return Err(missing(&key, &namespace)),
         },
         Command::Set { key, value, namespace, kind, ttl, description } => {
-            let new = New { value: value.into(), kind, description, ttl: ttl.map(|span| span.0), ..New::default() };
+            let new = NewKvEntry {
+                value: value.into(),
+                kind,
+                description,
+                ttl: ttl.map(|span| span.0),
+                ..NewKvEntry::default()
+            };
             let entry = store.set(&namespace, &key, new, true, now).map_err(refused)?;
             if arguments.json {
                 outln!("{}", serde_json::json!(entry));
@@ -96,7 +102,7 @@ pub(super) fn run(arguments: Arguments, settings: &Settings) -> anyhow::Result<E
     Ok(Exit::Ok)
 }
 
-fn list(entries: &[Entry], as_json: bool) {
+fn list(entries: &[KvEntry], as_json: bool) {
     if as_json {
         outln!("{}", serde_json::json!(entries));
         return;

@@ -31,7 +31,7 @@ impl Runner {
             let events = self.beginning(flow, state);
             let most = flow.concurrency.filter(|_| !events.is_empty()).map(|concurrency| concurrency.limit);
             let is_alive = |id: &ExecutionId| is_claimed(&self.settings, id);
-            if self.journal.begin_within(id, state, clock::now(), &events, most, &is_alive)? {
+            if self.journal.start_if_slot_free(id, state, clock::now(), &events, most, &is_alive)? {
                 return Ok(true);
             }
             let behavior = flow.concurrency.map(|concurrency| concurrency.behavior).unwrap_or_default();

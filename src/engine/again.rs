@@ -8,7 +8,7 @@ use crate::diagnostic::nearest;
 use crate::engine::scope::Scope;
 use crate::flow::{Flow, Step, contains, each_step};
 use crate::id::RunId;
-use crate::journal::{Kept, State, TaskRun, TaskState};
+use crate::journal::{State, TaskRun, TaskRunSnapshot, TaskState};
 
 /// The task runs that are forgotten: those that share a folder, which is gone, and with `handlers` those of `errors`,
 /// `finally` and `afterExecution`, which run anew should they be needed again.
@@ -67,7 +67,7 @@ fn iterations(state: &State, run: &RunId, task: &TaskRun, scope: &Scope) -> Vec<
 ///
 /// # Errors
 /// When there is no such task, or it is one that runs after others only.
-pub(super) fn kept(state: &State, flow: &Flow, from: &str) -> Result<BTreeMap<RunId, Kept>, String> {
+pub(super) fn kept(state: &State, flow: &Flow, from: &str) -> Result<BTreeMap<RunId, TaskRunSnapshot>, String> {
     if !flow.steps.iter().any(|step| is_or_contains(step, from)) {
         let mut names = Vec::new();
         each_step(&flow.steps, &mut |step| names.push(step.id.as_str()));
@@ -82,7 +82,7 @@ pub(super) fn kept(state: &State, flow: &Flow, from: &str) -> Result<BTreeMap<Ru
     Ok(kept)
 }
 
-fn keep_before(state: &State, steps: &[Step], from: &str, scope: &Scope, kept: &mut BTreeMap<RunId, Kept>) {
+fn keep_before(state: &State, steps: &[Step], from: &str, scope: &Scope, kept: &mut BTreeMap<RunId, TaskRunSnapshot>) {
     for step in steps {
         let run = scope.run_id(&step.id);
         let task = state.tasks.get(&run);
@@ -90,7 +90,8 @@ fn keep_before(state: &State, steps: &[Step], from: &str, scope: &Scope, kept: &
             let expansion = task.and_then(|task| task.expansion.as_ref());
             let is_whole = expansion.is_none_or(|expansion| expansion.is_loop() || expansion.folder.is_some());
             if let Some(task) = task.filter(|_| step.id.as_str() != from && !is_whole) {
-                let open = Kept { state: TaskState::Running, ended: None, outputs: Map::new(), ..task.kept() };
+                let open =
+                    TaskRunSnapshot { state: TaskState::Running, ended: None, outputs: Map::new(), ..task.kept() };
                 kept.insert(run, open);
                 let leads_there = |branch: &[Step]| branch.iter().any(|step| is_or_contains(step, from));
                 let around = step.branches.iter().filter(|(_, branch)| leads_there(branch));
@@ -110,7 +111,7 @@ fn is_or_contains(step: &Step, id: &str) -> bool {
 }
 
 /// Everything inside of a task that has ended well.
-fn keep_inside(state: &State, step: &Step, scope: &Scope, kept: &mut BTreeMap<RunId, Kept>) {
+fn keep_inside(state: &State, step: &Step, scope: &Scope, kept: &mut BTreeMap<RunId, TaskRunSnapshot>) {
     for step in step.branches.iter().flat_map(|(_, branch)| branch) {
         let run = scope.run_id(&step.id);
         kept.extend(state.tasks.get(&run).map(|task| (run, task.kept())));

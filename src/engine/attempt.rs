@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::engine::host::ExecutionHost;
 use crate::flow::Step;
-use crate::task::{Expansion, Outputs, Pause, Running, TaskContext, TaskError};
+use crate::task::{Expansion, Outputs, PauseRequest, TaskContext, TaskError, TaskFuture};
 use crate::text::{MAX_DEPTH, nests_too_deeply};
 
 /// How long a stopped task may take to clean up.
@@ -16,7 +16,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// What an attempt came to.
 pub(super) enum Decided {
     Expands(Expansion),
-    Pauses(Pause),
+    Pauses(PauseRequest),
     Gives(Outputs),
 }
 
@@ -40,12 +40,12 @@ pub(super) fn decided(
     let outputs = host.fit_to_keep(outputs)?;
     serde_json::from_value(Value::Object(outputs))
         .map(Decided::Expands)
-        .map_err(|error| TaskError::permanent("the task cannot say which tasks to run").because(error))
+        .map_err(|error| TaskError::permanent("the task cannot say which tasks to run").caused_by(error))
 }
 
 /// Work within its time, stopped cleanly when the user asks.
 pub(super) async fn bounded(
-    work: Running,
+    work: TaskFuture,
     limit: Option<Duration>,
     context: Arc<TaskContext>,
 ) -> Result<Outputs, TaskError> {
@@ -83,6 +83,6 @@ pub(super) async fn bounded(
 
 fn finished(done: Result<Result<Outputs, TaskError>, tokio::task::JoinError>) -> Result<Outputs, TaskError> {
     done.unwrap_or_else(|error| {
-        Err(TaskError::permanent("the task broke off; this is a defect of jitney").because(error))
+        Err(TaskError::permanent("the task broke off; this is a defect of jitney").caused_by(error))
     })
 }

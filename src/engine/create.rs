@@ -18,7 +18,7 @@ use crate::flow::expression::{holds, render};
 use crate::flow::input;
 use crate::flow::{Flow, Style, Unmet};
 use crate::id::{ExecutionId, TaskId};
-use crate::journal::{Created, Event, ExecutionState, Parent, StartedBy, State};
+use crate::journal::{Event, ExecutionSpec, ExecutionState, Parent, StartedBy, State};
 use crate::secret::secret_parts;
 use crate::storage::Storage;
 use crate::task::Level;
@@ -126,7 +126,7 @@ impl Runner {
         request: &Request,
         files: &FileAccess,
         now: DateTime<Utc>,
-    ) -> Result<(Created, Map<String, Value>), EngineError> {
+    ) -> Result<(ExecutionSpec, Map<String, Value>), EngineError> {
         let storage = Storage::new(self.settings.storage(), id.clone());
         let inputs = input_files::keep(flow, &request.inputs, (&storage, &self.settings.uploads()), files)?;
         Ok(self.recorded(flow, &inputs, request, now))
@@ -139,12 +139,12 @@ impl Runner {
         inputs: &Map<String, Value>,
         request: &Request,
         now: DateTime<Utc>,
-    ) -> (Created, Map<String, Value>) {
+    ) -> (ExecutionSpec, Map<String, Value>) {
         let file = std::path::absolute(&flow.document.file).unwrap_or_else(|_| PathBuf::from(&flow.document.file));
         let (public, secrets) = self.split_secrets(flow, inputs, request.parent.is_some());
         let mut labels = flow.labels.clone();
         labels.extend(request.labels.clone());
-        let created = Created {
+        let created = ExecutionSpec {
             flow: flow.id.to_string(),
             namespace: flow.namespace.clone(),
             file: file.display().to_string(),
@@ -174,7 +174,7 @@ impl Runner {
         id: &ExecutionId,
         flow: &Flow,
         inputs: &Map<String, Value>,
-        created: &Created,
+        created: &ExecutionSpec,
     ) -> Result<Vec<Diagnostic>, EngineError> {
         if flow.checks.is_empty() {
             return Ok(Vec::new());

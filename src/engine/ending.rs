@@ -8,7 +8,7 @@ use crate::engine::retry;
 use crate::engine::scope::Scope;
 use crate::flow::expression::{holds, render};
 use crate::flow::{Retry, RetryBehavior, Sla, SlaKind};
-use crate::journal::{ExecutionState, Outcome, TaskRun, TaskState};
+use crate::journal::{ExecutionState, TaskOutcome, TaskRun, TaskState};
 use crate::task::ErrorClass;
 use crate::text::plain;
 
@@ -20,7 +20,7 @@ impl<'a> Planner<'_, 'a> {
         }
         let (flow, top) = (self.facts.flow, Scope::default());
         let Standing::Done(outcome) = self.list(&flow.steps, &top, 1) else { return self.rest() };
-        let again = if outcome == Outcome::Failed { self.retry() } else { None };
+        let again = if outcome == TaskOutcome::Failed { self.retry() } else { None };
         if let Some(retry) = again.filter(|retry| retry.behavior == RetryBehavior::RetryFailedTask) {
             return self.actions.push(Next::Retry(retry));
         }
@@ -71,9 +71,9 @@ impl<'a> Planner<'_, 'a> {
     }
 
     /// All tasks have ended, and so have those for errors and those that run in any case.
-    fn end(&mut self, outcome: Outcome, again: Option<&'a Retry>) {
+    fn end(&mut self, outcome: TaskOutcome, again: Option<&'a Retry>) {
         let mut ending = Ending { state: outcome.into(), outputs: Map::new(), problem: None };
-        if outcome != Outcome::Failed {
+        if outcome != TaskOutcome::Failed {
             if let Some((sla, why)) = self.broken_assertion() {
                 return self.actions.push(Next::Violate(sla, why));
             }

@@ -12,7 +12,7 @@ use crate::engine::host::error_chain;
 use crate::engine::secrets;
 use crate::flow::Flow;
 use crate::flow::expression::Host;
-use crate::journal::{Entry, Kv};
+use crate::journal::{Kv, KvEntry};
 use crate::text::plain;
 
 /// The moment in which a run is asked for, and what is at hand then.
@@ -85,7 +85,7 @@ impl Host for InputHost {
 }
 
 impl InputHost {
-    fn stored(&self, key: &str, namespace: Option<&str>) -> Result<Option<Entry>, String> {
+    fn stored(&self, key: &str, namespace: Option<&str>) -> Result<Option<KvEntry>, String> {
         let Place { settings, namespace: own, .. } = self.place()?;
         // Looking at a store that nobody has written makes none.
         if !settings.kv().exists() {

@@ -8,7 +8,7 @@ use crate::config::Settings;
 use crate::engine::lock::{Claim, is_claimed};
 use crate::engine::run::EngineError;
 use crate::id::ExecutionId;
-use crate::journal::{Event, ExecutionState, Journal, JournalError, Query, State, Summary};
+use crate::journal::{Event, ExecutionQuery, ExecutionState, Journal, JournalError, State, Summary};
 
 /// What an execution is called whose process is gone.
 pub const INTERRUPTED: &str = "INTERRUPTED";
@@ -51,7 +51,7 @@ pub fn is_interrupted(
 pub fn interrupted(settings: &Settings, journal: &Journal) -> Result<Vec<ExecutionId>, JournalError> {
     use ExecutionState::{Created, Killing, Queued, Restarted, Retrying, Running};
     let states = vec![Created, Queued, Running, Killing, Retrying, Restarted];
-    let found = journal.search(&Query { states, ..Query::default() }, MOST, 0)?.executions;
+    let found = journal.search(&ExecutionQuery { states, ..ExecutionQuery::default() }, MOST, 0)?.executions;
     let mut ids = Vec::new();
     for Summary { id, state, created, .. } in found {
         if is_interrupted(settings, journal, &id, &state, created)? {

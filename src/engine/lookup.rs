@@ -104,7 +104,7 @@ fn several(namespace: &str, id: &str, files: &[PathBuf]) -> TaskError {
 fn read(file: &Path, tasks: &'static [TaskType]) -> Result<Flow, TaskError> {
     let name = file.display().to_string();
     let text = flow_file::read(file)
-        .map_err(|error| TaskError::permanent(format!("cannot read the flow {name}")).because(error))?;
+        .map_err(|error| TaskError::permanent(format!("cannot read the flow {name}")).caused_by(error))?;
     let parsed = parse(&name, &text, tasks);
     let errors = parsed.findings.iter().filter(|finding| finding.is_error());
     let errors: Vec<String> = errors.map(ToString::to_string).collect();

@@ -12,9 +12,9 @@ use crate::engine::work::Work;
 use crate::flow::expression::ExpressionError;
 use crate::flow::{Broken, Retry, RetryBehavior, Sla, Step, contains, labels_of};
 use crate::id::{RunId, TaskId};
-use crate::journal::{Event, ExecutionState, Failure, Outcome, State, TaskRun, TaskState};
+use crate::journal::{Event, ExecutionState, State, TaskFailure, TaskOutcome, TaskRun, TaskState};
 use crate::storage::Storage;
-use crate::task::{AfterPause, ErrorClass, Level, Outputs, TaskError};
+use crate::task::{ErrorClass, Level, OnPauseTimeout, Outputs, TaskError};
 
 impl Work<'_> {
     /// All sub-tasks have ended; the task ends as they did.
@@ -23,20 +23,20 @@ impl Work<'_> {
         state: &mut State,
         run: RunId,
         step: &Step,
-        outcome: Outcome,
+        outcome: TaskOutcome,
         why: Option<String>,
     ) -> Result<(), EngineError> {
         self.forget_folder(state, &run);
-        if outcome == Outcome::Failed {
+        if outcome == TaskOutcome::Failed {
             if let Some(message) = why {
                 return self.fail(state, run, step, TaskError::permanent(message));
             }
             let message = format!("a task inside of `{}` failed", step.id);
-            let error = Failure { class: ErrorClass::Permanent, message, help: None, code: None };
+            let error = TaskFailure { class: ErrorClass::Permanent, message, help: None, code: None };
             return self.add(state, Event::TaskFailed { run, error, retry_at: None });
         }
         let outputs = state.tasks.get(&run).map(of_sub_tasks).unwrap_or_default();
-        let warning = outcome == Outcome::Warning;
+        let warning = outcome == TaskOutcome::Warning;
         self.add(state, Event::TaskSucceeded { run, outputs, labels: Map::new(), warning })
     }
 
@@ -63,19 +63,19 @@ impl Work<'_> {
         state: &mut State,
         run: RunId,
         step: &Step,
-        behavior: AfterPause,
+        behavior: OnPauseTimeout,
     ) -> Result<(), EngineError> {
         match behavior {
-            AfterPause::Resume | AfterPause::Warn => {
+            OnPauseTimeout::Resume | OnPauseTimeout::Warn => {
                 let outputs = resumed("time", Map::new());
-                let warning = behavior == AfterPause::Warn && !step.common.allow_warning;
+                let warning = behavior == OnPauseTimeout::Warn && !step.common.allow_warning;
                 self.add(state, Event::TaskSucceeded { run, outputs, labels: Map::new(), warning })
             }
-            AfterPause::Fail => {
+            OnPauseTimeout::Fail => {
                 let error = TaskError::permanent("nobody resumed it in time");
                 self.fail(state, run, step, error)
             }
-            AfterPause::Cancel => {
+            OnPauseTimeout::Cancel => {
                 self.say(Level::Warn, &step.id, "nobody resumed it in time: the execution is cancelled")?;
                 self.add(state, Event::Killing { state: ExecutionState::Cancelled })
             }
@@ -102,7 +102,7 @@ impl Work<'_> {
         let policy = step.common.retry.as_ref().filter(|retry| retry.behavior == RetryBehavior::RetryFailedTask);
         let retry_at = retry::next_attempt(policy, error.class, attempt, first, now, rand::random::<f64>());
         let clean = |text: &str| self.runner.settings.redactor.line(text);
-        let error = Failure {
+        let error = TaskFailure {
             class: error.class,
             message: clean(&error.message),
             help: error.help.as_deref().map(clean),

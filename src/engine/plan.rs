@@ -15,8 +15,8 @@ use crate::engine::scope::Scope;
 use crate::flow::expression::{ExpressionError, Names, holds, render};
 use crate::flow::{Flow, Retry, Sla, Step};
 use crate::id::{ExecutionId, RunId};
-use crate::journal::{ExecutionState, Outcome, State, TaskRun, TaskState};
-use crate::task::{AfterPause, Expansion, Quota};
+use crate::journal::{ExecutionState, State, TaskOutcome, TaskRun, TaskState};
+use crate::task::{Expansion, LogQuota, OnPauseTimeout};
 use crate::text::plain;
 
 /// The most attempts that are under way at a time in one execution.
@@ -40,7 +40,7 @@ pub enum Next<'a> {
         /// The iteration, from 0.
         index: u32,
         /// How it ended.
-        outcome: Outcome,
+        outcome: TaskOutcome,
         /// What it gives to tasks after the loop.
         gave: Option<Map<String, Value>>,
         /// Whether the condition that the loop waits for holds.
@@ -49,9 +49,9 @@ pub enum Next<'a> {
     /// All sub-tasks of a task have ended well; it has work to do itself.
     Conclude(Start<'a>),
     /// All sub-tasks of a task have ended.
-    Finish(RunId, &'a Step, Outcome, Option<String>),
+    Finish(RunId, &'a Step, TaskOutcome, Option<String>),
     /// A pause has lasted its time.
-    Resume(RunId, &'a Step, AfterPause),
+    Resume(RunId, &'a Step, OnPauseTimeout),
     /// Nothing can be done until a pause ends.
     Pause,
     /// A promise of the flow's is broken, and why.
@@ -108,7 +108,7 @@ pub struct Run {
     /// Log lines that need not be said again.
     pub said: Arc<Mutex<BTreeSet<String>>>,
     /// How much of what scripts print is still kept.
-    pub quota: Arc<Quota>,
+    pub quota: Arc<LogQuota>,
     /// What expressions may ask beyond the state: secrets, files, stored values.
     pub host: Arc<ExecutionHost>,
     /// Where other flows are found.
@@ -133,7 +133,7 @@ fn is_under_way(task: &TaskRun) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     Open,
-    Done(Outcome),
+    Done(TaskOutcome),
 }
 
 /// Tasks with what runs when they fail, and what runs in any case.
@@ -159,8 +159,8 @@ impl<'a> Planner<'_, 'a> {
     }
 
     /// What runs after tasks that ended so.
-    pub(super) fn handlers(&mut self, mut outcome: Outcome, block: Block<'a>, scope: &Scope) -> Standing {
-        if outcome == Outcome::Failed && self.list(block.errors, scope, 1) == Standing::Open {
+    pub(super) fn handlers(&mut self, mut outcome: TaskOutcome, block: Block<'a>, scope: &Scope) -> Standing {
+        if outcome == TaskOutcome::Failed && self.list(block.errors, scope, 1) == Standing::Open {
             return Standing::Open;
         }
         match self.list(block.finally, scope, 1) {
@@ -174,7 +174,7 @@ impl<'a> Planner<'_, 'a> {
     /// well, all of them to the end.
     pub(super) fn list(&mut self, steps: &'a [Step], scope: &Scope, concurrent: u32) -> Standing {
         let limit = if concurrent == 0 { usize::MAX } else { concurrent as usize };
-        let (mut open, mut worst) = (0, Outcome::Success);
+        let (mut open, mut worst) = (0, TaskOutcome::Success);
         let mut passed: BTreeSet<&str> = BTreeSet::new();
         for step in steps {
             let waits = step.depends_on.iter().any(|id| !passed.contains(id.as_str()));
@@ -183,10 +183,10 @@ impl<'a> Planner<'_, 'a> {
             }
             match self.step(step, scope) {
                 Standing::Open => open += 1,
-                Standing::Done(Outcome::Failed) if concurrent == 1 => return Standing::Done(Outcome::Failed),
+                Standing::Done(TaskOutcome::Failed) if concurrent == 1 => return Standing::Done(TaskOutcome::Failed),
                 Standing::Done(outcome) => {
                     worst = worst.max(outcome);
-                    if outcome != Outcome::Failed {
+                    if outcome != TaskOutcome::Failed {
                         passed.insert(step.id.as_str());
                     }
                 }
@@ -204,7 +204,7 @@ impl<'a> Planner<'_, 'a> {
         let run = scope.run_id(&step.id);
         let (state, now) = (self.facts.state, self.facts.now);
         let Some(task) = state.tasks.get(&run) else { return self.start(run, step, scope, 1) };
-        let warned = if step.common.allow_warning { Outcome::Success } else { Outcome::Warning };
+        let warned = if step.common.allow_warning { TaskOutcome::Success } else { TaskOutcome::Warning };
         match (&task.state, &task.expansion) {
             (TaskState::Created, _) => self.start(run, step, scope, task.attempts + 1),
             (TaskState::Running, None) => Standing::Open,
@@ -218,10 +218,10 @@ impl<'a> Planner<'_, 'a> {
                 }
                 Standing::Open
             }
-            (TaskState::Success | TaskState::Skipped, _) => Standing::Done(Outcome::Success),
+            (TaskState::Success | TaskState::Skipped, _) => Standing::Done(TaskOutcome::Success),
             (TaskState::Warning, _) => Standing::Done(warned),
             (TaskState::Failed, _) if step.common.allow_failure => Standing::Done(warned),
-            (TaskState::Failed | TaskState::Killed, _) => Standing::Done(Outcome::Failed),
+            (TaskState::Failed | TaskState::Killed, _) => Standing::Done(TaskOutcome::Failed),
         }
     }
 
@@ -312,16 +312,23 @@ impl<'a> Planner<'_, 'a> {
             self.block(block, &scope.below(&run, expansion.folder.as_ref()), expansion.concurrent)
         };
         if let Standing::Done(outcome) = standing {
-            let forgiven = outcome == Outcome::Failed && expansion.allow_failure;
-            let outcome = if forgiven { Outcome::Warning } else { outcome };
+            let forgiven = outcome == TaskOutcome::Failed && expansion.allow_failure;
+            let outcome = if forgiven { TaskOutcome::Warning } else { outcome };
             let next = self.after_sub_tasks(run, step, task, outcome, scope);
             self.actions.push(next);
         }
         Standing::Open
     }
 
-    fn after_sub_tasks(&self, run: RunId, step: &'a Step, task: &TaskRun, outcome: Outcome, scope: &Scope) -> Next<'a> {
-        if outcome == Outcome::Failed || step.task.conclude.is_none() {
+    fn after_sub_tasks(
+        &self,
+        run: RunId,
+        step: &'a Step,
+        task: &TaskRun,
+        outcome: TaskOutcome,
+        scope: &Scope,
+    ) -> Next<'a> {
+        if outcome == TaskOutcome::Failed || step.task.conclude.is_none() {
             return Next::Finish(run, step, outcome, self.in_vain(task));
         }
         let names = self.facts.of_task(step, scope, task.attempts);

@@ -7,7 +7,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::{InputHost, Recorded};
 use crate::flow::input::{InputType, is_declared_secret, settle_again};
 use crate::flow::{Flow, parse};
-use crate::journal::{Created, State};
+use crate::journal::{ExecutionSpec, State};
 use crate::task::TaskType;
 use crate::text::plain;
 
@@ -15,7 +15,7 @@ use crate::text::plain;
 ///
 /// # Errors
 /// When its file has changed and the journal's copy is not whole, or it is no flow to this version.
-pub fn recorded_flow(created: &Created, tasks: &'static [TaskType]) -> Result<Flow, Vec<Diagnostic>> {
+pub fn recorded_flow(created: &ExecutionSpec, tasks: &'static [TaskType]) -> Result<Flow, Vec<Diagnostic>> {
     let file = &created.file;
     match Recorded::find(created) {
         Recorded::Same(text) => {

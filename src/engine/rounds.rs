@@ -8,8 +8,8 @@ use crate::engine::scope::Scope;
 use crate::flow::expression::{ExpressionError, holds, render};
 use crate::flow::{FlowOutput, Step};
 use crate::id::RunId;
-use crate::journal::{Outcome, TaskRun};
-use crate::task::{Expansion, Until, read};
+use crate::journal::{TaskOutcome, TaskRun};
+use crate::task::{Expansion, LoopCondition, read};
 use crate::text::count;
 
 impl<'a> Planner<'_, 'a> {
@@ -66,9 +66,9 @@ impl<'a> Planner<'_, 'a> {
         }
         match (open, progress.failed.is_empty(), progress.warning) {
             (1.., _, _) => Standing::Open,
-            (_, false, _) => Standing::Done(Outcome::Failed),
-            (_, _, true) => Standing::Done(Outcome::Warning),
-            _ => Standing::Done(Outcome::Success),
+            (_, false, _) => Standing::Done(TaskOutcome::Failed),
+            (_, _, true) => Standing::Done(TaskOutcome::Warning),
+            _ => Standing::Done(TaskOutcome::Success),
         }
     }
 
@@ -78,10 +78,10 @@ impl<'a> Planner<'_, 'a> {
         step: &'a Step,
         expansion: &Expansion,
         index: u32,
-        outcome: Outcome,
+        outcome: TaskOutcome,
         inside: &Scope,
     ) {
-        let gives = expansion.isolated && outcome != Outcome::Failed;
+        let gives = expansion.isolated && outcome != TaskOutcome::Failed;
         let gave = if gives { self.gave(step, inside) } else { Ok(None) };
         self.actions.push(match gave {
             Ok(gave) => Next::Iteration { run: run.clone(), index, outcome, gave, over: false },
@@ -112,14 +112,14 @@ impl<'a> Planner<'_, 'a> {
         step: &'a Step,
         task: &TaskRun,
         expansion: &Expansion,
-        until: &Until,
+        until: &LoopCondition,
         block: Block<'a>,
         scope: &Scope,
     ) -> Standing {
         let progress = &task.progress;
-        let warned = if progress.warning { Outcome::Warning } else { Outcome::Success };
+        let warned = if progress.warning { TaskOutcome::Warning } else { TaskOutcome::Success };
         if !progress.failed.is_empty() {
-            return Standing::Done(Outcome::Failed);
+            return Standing::Done(TaskOutcome::Failed);
         }
         if progress.over {
             return Standing::Done(warned);
@@ -127,7 +127,7 @@ impl<'a> Planner<'_, 'a> {
         if let Some(latest) = progress.latest {
             let due = latest + seconds(until.interval);
             if is_exhausted(until, task) {
-                return Standing::Done(if until.fail_on_max { Outcome::Failed } else { warned });
+                return Standing::Done(if until.fail_on_max { TaskOutcome::Failed } else { warned });
             }
             if due > self.facts.now {
                 return self.wait(due);
@@ -137,7 +137,8 @@ impl<'a> Planner<'_, 'a> {
         let Standing::Done(outcome) = self.block(block, &inside, 1) else { return Standing::Open };
         let names = self.facts.of_task(step, &inside, task.attempts);
         let condition = step.fields.get("condition").unwrap_or(&Value::Null);
-        let over = if outcome == Outcome::Failed { Ok(false) } else { holds(condition, &names, &self.facts.view()) };
+        let over =
+            if outcome == TaskOutcome::Failed { Ok(false) } else { holds(condition, &names, &self.facts.view()) };
         self.actions.push(match over {
             Ok(over) => Next::Iteration { run: run.clone(), index: progress.next, outcome, gave: None, over },
             Err(error) => Next::Break(run.clone(), step, error),
@@ -156,7 +157,7 @@ impl<'a> Planner<'_, 'a> {
 }
 
 /// Whether there is no room for another iteration.
-fn is_exhausted(until: &Until, task: &TaskRun) -> bool {
+fn is_exhausted(until: &LoopCondition, task: &TaskRun) -> bool {
     let too_many = until.max_iterations.is_some_and(|most| task.progress.next >= most);
     let (Some(longest), Some(latest), Some(since)) = (until.max_duration, task.progress.latest, task.started) else {
         return too_many;

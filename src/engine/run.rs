@@ -26,9 +26,9 @@ use crate::engine::work::Work;
 use crate::file_access::FileAccess;
 use crate::flow::{Flow, Step};
 use crate::id::{ExecutionId, RunId, TaskId};
-use crate::journal::{Event, ExecutionState, Failure, Journal, JournalError, StartedBy, State, Triggered};
+use crate::journal::{Event, ExecutionState, Journal, JournalError, StartedBy, State, TaskFailure, Triggered};
 use crate::storage::Storage;
-use crate::task::{EngineServices, Level, Outputs, Progress, Quota, TaskContext, TaskError};
+use crate::task::{EngineServices, Level, LogQuota, Outputs, Progress, TaskContext, TaskError};
 
 /// How many sub-executions that nobody waits for run at a time.
 const UNATTENDED: usize = 16;
@@ -64,7 +64,7 @@ pub enum Notice<'a> {
         /// The task.
         step: &'a Step,
         /// Why.
-        error: &'a Failure,
+        error: &'a TaskFailure,
         /// When it is repeated.
         retry_at: Option<DateTime<Utc>>,
     },
@@ -299,7 +299,7 @@ impl Runner {
         let catalog = self.catalog.clone().unwrap_or_else(|| Arc::new(Folder::around(flow)));
         // Without its size the log starts anew: that it grows longer is better than that nothing runs.
         let used = self.journal.log_size(id).unwrap_or_default();
-        let quota = Arc::new(Quota::new(self.settings.log_limit.unwrap_or(Quota::DEFAULT), used));
+        let quota = Arc::new(LogQuota::new(self.settings.log_limit.unwrap_or(LogQuota::DEFAULT), used));
         Run { id: id.clone(), secrets, restricted, said: Arc::default(), quota, host, catalog }
     }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::flow::Document;
-use crate::journal::Created;
+use crate::journal::ExecutionSpec;
 use crate::secret::{hide_address, hide_literals};
 
 /// A flow's text, found again for an execution.
@@ -91,7 +91,7 @@ pub(super) fn fingerprint(text: &str) -> String {
 
 impl Recorded {
     /// The flow's text for an execution: the file's while it is unchanged, else the recorded one while it is whole.
-    pub fn find(created: &Created) -> Self {
+    pub fn find(created: &ExecutionSpec) -> Self {
         let in_file = std::fs::read_to_string(Path::new(&created.file)).ok();
         let candidates = in_file.into_iter().chain([created.text.clone()]);
         candidates.into_iter().find(|text| fingerprint(text) == created.sha256).map_or(Self::Changed, Self::Same)

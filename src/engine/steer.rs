@@ -10,7 +10,7 @@ use crate::engine::{again, input_files};
 use crate::flow::input::{self, Input};
 use crate::flow::{Flow, Step};
 use crate::id::{ExecutionId, RunId};
-use crate::journal::{Batch, Event, ExecutionState, StartedBy, State};
+use crate::journal::{Event, EventBatch, ExecutionState, StartedBy, State};
 use crate::storage::Storage;
 use crate::task::read;
 
@@ -38,7 +38,7 @@ impl Runner {
             return Err(EngineError::NotPossible { id: id.clone(), what: "resumed", state: state.status });
         }
         let inputs = wanted_by_pauses(flow, &paused);
-        let mut batch = Batch::default();
+        let mut batch = EventBatch::default();
         for (run, own) in paused.into_iter().zip(&inputs) {
             let is_own = |name: &str| own.iter().any(|input| input.id == name);
             let is_others = |name: &str| inputs.iter().flatten().any(|input| input.id == name);

@@ -212,7 +212,7 @@ impl SubflowRunner {
     }
 
     fn broken(&self, flow: &Flow, error: &EngineError) -> TaskError {
-        TaskError::permanent(format!("cannot run the flow `{}.{}`", flow.namespace, flow.id)).because(error)
+        TaskError::permanent(format!("cannot run the flow `{}.{}`", flow.namespace, flow.id)).caused_by(error)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::engine::run::{EngineError, Runner};
 use crate::flow::{Flow, Step};
 use crate::gcp;
 use crate::id::ExecutionId;
-use crate::journal::{Backfill, Event, GoogleTarget, Naming, PostgresTarget, Target};
+use crate::journal::{Backfill, Event, ExecutionTarget, ExplicitTargets, GoogleTarget, PostgresTarget};
 use crate::postgres::{Wanted, connect, managed, resolve};
 
 /// The fields by which a task names the Postgres that it reaches.
@@ -16,7 +16,7 @@ const ADDRESS: &[&str] = &["url"];
 const PROJECT: &[&str] = &["project", "projectId", "service_account", "serviceAccount"];
 
 /// What the tasks of a flow reach with these settings. A flow that starts others may reach anything.
-pub fn target_of(settings: &Settings, flow: &Flow) -> Target {
+pub fn target_of(settings: &Settings, flow: &Flow) -> ExecutionTarget {
     let steps = flow.all_steps();
     let starts_others = steps.iter().any(|step| step.task.starts_flows());
     let of = |systems: &[&str], fields: &[&str]| {
@@ -29,20 +29,20 @@ pub fn target_of(settings: &Settings, flow: &Flow) -> Target {
         let named = own.iter().filter(|names| **names).count();
         match (own.len(), named) {
             (0, _) => None,
-            (_, 0) => Some(Naming::None),
-            (all, named) if all == named => Some(Naming::All),
-            _ => Some(Naming::Some),
+            (_, 0) => Some(ExplicitTargets::None),
+            (all, named) if all == named => Some(ExplicitTargets::All),
+            _ => Some(ExplicitTargets::Some),
         }
     };
-    Target {
+    ExecutionTarget {
         postgres: of(&["postgres"], ADDRESS).and_then(|own| postgres(settings, own)),
         google: of(&["gcs", "bigquery"], PROJECT).map(|own| google(settings, own)),
     }
 }
 
 /// The same for what an execution or a backfill that began with `began` would reach now.
-fn target_now(settings: &Settings, began: &Target) -> Target {
-    Target {
+fn target_now(settings: &Settings, began: &ExecutionTarget) -> ExecutionTarget {
+    ExecutionTarget {
         postgres: began.postgres.as_ref().and_then(|began| postgres(settings, began.own)),
         google: began.google.as_ref().map(|began| google(settings, began.own)),
     }
@@ -54,7 +54,7 @@ fn names_one_of(step: &Step, fields: &[&str]) -> bool {
 }
 
 /// An address that cannot be read is told of by the task that needs it.
-fn postgres(settings: &Settings, own: Naming) -> Option<PostgresTarget> {
+fn postgres(settings: &Settings, own: ExplicitTargets) -> Option<PostgresTarget> {
     let address = match resolve(settings, None).ok()? {
         Wanted::Server(address) => Some(address.place()).filter(|_| !managed::is_own(settings, &address)),
         Wanted::Managed => None,
@@ -62,14 +62,14 @@ fn postgres(settings: &Settings, own: Naming) -> Option<PostgresTarget> {
     Some(PostgresTarget { address, by_flag: settings.postgres.is_some(), own })
 }
 
-fn google(settings: &Settings, own: Naming) -> GoogleTarget {
+fn google(settings: &Settings, own: ExplicitTargets) -> GoogleTarget {
     let services = [gcp::Service::Storage, gcp::Service::BigQuery];
     let emulators = services.iter().filter_map(|service| service.emulator(settings)).collect();
     GoogleTarget { project: gcp::default_project(settings), emulators, own }
 }
 
 /// Where something began and where it would go on, if these are not the same.
-pub fn elsewhere(settings: &Settings, began: Option<&Target>) -> Option<(String, String)> {
+pub fn elsewhere(settings: &Settings, began: Option<&ExecutionTarget>) -> Option<(String, String)> {
     began?.difference(&target_now(settings, began?))
 }
 
@@ -103,9 +103,9 @@ impl Runner {
     }
 
     /// Connects to the Postgres that is set here, if tasks would reach it: a slip in an address must not stick.
-    async fn reach(&self, began: Option<&Target>) -> Result<(), EngineError> {
+    async fn reach(&self, began: Option<&ExecutionTarget>) -> Result<(), EngineError> {
         let now = began.and_then(|began| target_now(&self.settings, began).postgres);
-        if now.is_some_and(|now| now.by_flag || now.own != Naming::All) {
+        if now.is_some_and(|now| now.by_flag || now.own != ExplicitTargets::All) {
             connect(&self.settings, None).await?;
         }
         Ok(())
@@ -115,7 +115,7 @@ impl Runner {
     ///
     /// # Errors
     /// [`EngineError::Elsewhere`]
-    pub fn expect_here(&self, what: &str, began: Option<&Target>) -> Result<(), EngineError> {
+    pub fn expect_here(&self, what: &str, began: Option<&ExecutionTarget>) -> Result<(), EngineError> {
         match elsewhere(&self.settings, began) {
             Some((began, here)) => Err(EngineError::Elsewhere { what: what.to_owned(), began, here }),
             None => Ok(()),

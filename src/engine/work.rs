@@ -17,8 +17,8 @@ use crate::engine::plan::{Next, Run, Start, plan};
 use crate::engine::run::{EngineError, Notice, Runner};
 use crate::flow::{Flow, Step};
 use crate::id::RunId;
-use crate::journal::{Batch, Event, ExecutionState, State};
-use crate::task::{AfterPause, ErrorClass, Outputs, Pause, Running, TaskContext, TaskError};
+use crate::journal::{Event, EventBatch, ExecutionState, State};
+use crate::task::{ErrorClass, OnPauseTimeout, Outputs, PauseRequest, TaskContext, TaskError, TaskFuture};
 
 /// An attempt that has ended: the task run, whether it was what follows its sub-tasks, and what came of it.
 type Ended = (RunId, bool, Result<Outputs, TaskError>);
@@ -36,7 +36,7 @@ pub(super) struct Work<'a> {
     attempts: JoinSet<Ended>,
     begun: HashMap<RunId, Begun<'a>>,
     /// Events that have happened and are not written yet.
-    pub(super) batch: Batch,
+    pub(super) batch: EventBatch,
     /// Attempts that begin when these are written.
     ready: Vec<Ready>,
 }
@@ -46,7 +46,7 @@ struct Ready {
     run: RunId,
     concludes: bool,
     limit: Option<Duration>,
-    work: fn(Value, Arc<TaskContext>) -> Running,
+    work: fn(Value, Arc<TaskContext>) -> TaskFuture,
     fields: Value,
     context: Arc<TaskContext>,
 }
@@ -69,7 +69,18 @@ impl<'a> Work<'a> {
     ) -> Self {
         let (attempts, begun) = (JoinSet::new(), HashMap::new());
         let stop = CancellationToken::new();
-        Self { runner, flow, run, inputs, control, stop, attempts, begun, batch: Batch::default(), ready: Vec::new() }
+        Self {
+            runner,
+            flow,
+            run,
+            inputs,
+            control,
+            stop,
+            attempts,
+            begun,
+            batch: EventBatch::default(),
+            ready: Vec::new(),
+        }
     }
 
     /// Works until the execution has ended, is paused, or is stopped.
@@ -281,13 +292,13 @@ impl<'a> Work<'a> {
         state: &mut State,
         run: RunId,
         limit: Option<Duration>,
-        pause: Pause,
+        pause: PauseRequest,
     ) -> Result<(), EngineError> {
         let mut pause = pause;
         if let Some(limit) = limit
             && pause.duration.is_none_or(|duration| limit < duration)
         {
-            pause = Pause { duration: Some(limit), behavior: AfterPause::Fail };
+            pause = PauseRequest { duration: Some(limit), behavior: OnPauseTimeout::Fail };
         }
         let length = pause.duration.and_then(|duration| chrono::Duration::from_std(duration).ok());
         let until = length.and_then(|length| clock::now().checked_add_signed(length));

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::diagnostic::Diagnostic;
 use crate::flow::Document;
-use crate::task::{Complaint, FieldError};
+use crate::task::{FieldError, SerdeComplaint};
 
 /// Every problem that `check` has with the value at `path`: each one found is taken out of the value, and the rest
 /// is checked again.
@@ -30,7 +30,7 @@ pub(super) fn all_beside(
     let mut removed: Vec<String> = Vec::new();
     while let Err(error) = check(&rest) {
         let missing = match error.complaint() {
-            Complaint::MissingField(field) if error.path.is_empty() => Some(field),
+            SerdeComplaint::MissingField(field) if error.path.is_empty() => Some(field),
             _ => None,
         };
         let is_ours = |field: &str| removed.iter().any(|name| name == field);
@@ -65,7 +65,7 @@ pub(super) fn all_beside(
 fn culprit(error: &FieldError) -> Option<String> {
     match (error.path.first(), error.complaint()) {
         (Some(field), _) => Some(field.clone()),
-        (None, Complaint::UnknownField(field)) => Some(field.to_owned()),
+        (None, SerdeComplaint::UnknownField(field)) => Some(field.to_owned()),
         (None, _) => None,
     }
 }
@@ -74,17 +74,17 @@ fn finding(document: &Document, path: &[String], error: &FieldError, common: &[&
     let full: Vec<String> = path.iter().chain(&error.path).cloned().collect();
     let mut finding = error.plainly(if error.path.len() > 1 { &[] } else { common });
     match error.complaint() {
-        Complaint::UnknownField(name) | Complaint::UnknownWord(name) => {
+        SerdeComplaint::UnknownField(name) | SerdeComplaint::UnknownWord(name) => {
             document.locate_key(&below(full, name), finding)
         }
-        Complaint::MissingField(field) => {
+        SerdeComplaint::MissingField(field) => {
             // Of a bare word nothing is there to add the field to.
             if let Some(word) = full.last().filter(|_| !error.path.is_empty() && !document.has(&full)) {
                 finding = finding.help(format!("write `{word}: {{{field}: …}}`"));
             }
             document.locate(&full, finding)
         }
-        Complaint::Other => document.locate(&full, finding),
+        SerdeComplaint::Other => document.locate(&full, finding),
     }
 }
 

@@ -6,7 +6,7 @@ use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Access, Login, Refusal, Retry, Service};
+use super::{GoogleAccess, GoogleError, Login, RetryPolicy, Service};
 use crate::config::Settings;
 use crate::file_access::FileAccess;
 use crate::task::{TaskContext, TaskError};
@@ -17,14 +17,14 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Why a request came to nothing.
 #[derive(Debug)]
-pub enum Failure {
+pub enum ApiFailure {
     /// Google said no, and will again.
-    Refused(Box<Refusal>),
+    Refused(Box<GoogleError>),
     /// There were no credentials or no line, the user stopped, or Google stayed busy for too long.
     Other(TaskError),
 }
 
-impl Failure {
+impl ApiFailure {
     /// Whether Google answered with this status.
     pub fn is(&self, status: StatusCode) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.status == status.as_u16())
@@ -39,16 +39,16 @@ impl Failure {
     }
 }
 
-impl From<Failure> for TaskError {
-    fn from(failure: Failure) -> Self {
+impl From<ApiFailure> for TaskError {
+    fn from(failure: ApiFailure) -> Self {
         match failure {
-            Failure::Refused(refusal) => (*refusal).into(),
-            Failure::Other(error) => error,
+            ApiFailure::Refused(refusal) => (*refusal).into(),
+            ApiFailure::Other(error) => error,
         }
     }
 }
 
-impl From<TaskError> for Failure {
+impl From<TaskError> for ApiFailure {
     fn from(error: TaskError) -> Self {
         Self::Other(error)
     }
@@ -58,7 +58,7 @@ impl From<TaskError> for Failure {
 #[derive(Clone, Debug)]
 pub struct Api {
     /// Who speaks.
-    pub access: Access,
+    pub access: GoogleAccess,
     /// The address that paths are added to.
     pub endpoint: String,
     service: Service,
@@ -84,9 +84,9 @@ impl Api {
         service: Service,
         login: &Login<'_>,
     ) -> Result<Self, TaskError> {
-        let access = Access::find(settings, files, service, login).await?;
+        let access = GoogleAccess::find(settings, files, service, login).await?;
         let client = client::client(IDLE_TIMEOUT)
-            .map_err(|error| TaskError::permanent("cannot prepare the connection to Google Cloud").because(error))?;
+            .map_err(|error| TaskError::permanent("cannot prepare the connection to Google Cloud").caused_by(error))?;
         Ok(Self { access, endpoint: service.endpoint(settings), service, client })
     }
 
@@ -110,13 +110,13 @@ impl Api {
     }
 
     /// What a response says no with.
-    pub async fn refusal(&self, what: &str, response: Response) -> Refusal {
-        Refusal::of(what, self.service, &self.access, response).await
+    pub async fn refusal(&self, what: &str, response: Response) -> GoogleError {
+        GoogleError::of(what, self.service, &self.access, response).await
     }
 
     /// The same for an answer that a client of somebody else's has fetched.
-    pub fn refusal_of(&self, what: &str, status: u16, body: &[u8]) -> Refusal {
-        Refusal::read(what, self.service, &self.access, status, &Default::default(), body)
+    pub fn refusal_of(&self, what: &str, status: u16, body: &[u8]) -> GoogleError {
+        GoogleError::read(what, self.service, &self.access, status, &Default::default(), body)
     }
 
     /// Sends what `make` makes until Google answers for good, and reads the answer as JSON.
@@ -125,18 +125,18 @@ impl Api {
     /// When Google refuses, or nothing helps.
     pub async fn ask<T: DeserializeOwned>(
         &self,
-        retry: &Retry<'_>,
+        retry: &RetryPolicy<'_>,
         what: &str,
         make: impl Fn() -> RequestBuilder,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, ApiFailure> {
         let answer = retry.run(|| self.answer(what, make())).await?;
-        let bytes = answer.map_err(Failure::Refused)?;
+        let bytes = answer.map_err(ApiFailure::Refused)?;
         // Deletions are answered with nothing at all.
         let bytes = if bytes.is_empty() { b"null" } else { &bytes[..] };
         serde_json::from_slice(bytes).map_err(|error| {
             let message = format!("{what}: the answer is not what Google documents");
             TaskError::permanent(message)
-                .because(error)
+                .caused_by(error)
                 .help("check that nothing stands in between, such as a proxy")
                 .into()
         })
@@ -148,14 +148,18 @@ impl Api {
     /// When Google refuses, or nothing helps.
     pub async fn ask_value(
         &self,
-        retry: &Retry<'_>,
+        retry: &RetryPolicy<'_>,
         what: &str,
         make: impl Fn() -> RequestBuilder,
-    ) -> Result<Value, Failure> {
+    ) -> Result<Value, ApiFailure> {
         self.ask(retry, what, make).await
     }
 
-    async fn answer(&self, what: &str, request: RequestBuilder) -> Result<Result<bytes::Bytes, Box<Refusal>>, Trouble> {
+    async fn answer(
+        &self,
+        what: &str,
+        request: RequestBuilder,
+    ) -> Result<Result<bytes::Bytes, Box<GoogleError>>, Trouble> {
         let response = self.send(what, request).await?;
         if response.status().is_success() {
             return response.bytes().await.map(Ok).map_err(|error| Trouble::of_line(what, error));

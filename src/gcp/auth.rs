@@ -7,7 +7,7 @@ use google_cloud_auth::credentials::{
 use google_cloud_auth::errors::CredentialsError;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 
-use super::key::{Key, LOGIN};
+use super::key::{CredentialsFile, LOGIN};
 use super::{Login, Service, metadata};
 use crate::config::Settings;
 use crate::file_access::FileAccess;
@@ -20,7 +20,7 @@ const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 
 /// Somebody that Google Cloud knows, ready to sign requests. Clones share their tokens.
 #[derive(Clone, Debug)]
-pub struct Access {
+pub struct GoogleAccess {
     credentials: Credentials,
     /// Where the credentials came from, in the words of a sentence.
     pub from: String,
@@ -31,7 +31,7 @@ pub struct Access {
     pub(super) redactor: Redactor,
 }
 
-impl Access {
+impl GoogleAccess {
     /// Finds the credentials for a service. An emulator gets none.
     ///
     /// # Errors
@@ -58,8 +58,8 @@ impl Access {
 
     async fn real(settings: &Settings, files: &FileAccess, login: &Login<'_>) -> Result<Self, TaskError> {
         let key = match login.service_account {
-            Some(text) => Some(Key::given(text, files, &settings.redactor)?),
-            None => Key::from_environment(settings)?,
+            Some(text) => Some(CredentialsFile::given(text, files, &settings.redactor)?),
+            None => CredentialsFile::from_environment(settings)?,
         };
         let scopes = if login.scopes.is_empty() { vec![SCOPE.to_owned()] } else { login.scopes.to_vec() };
         let quota = settings.variable("GOOGLE_CLOUD_QUOTA_PROJECT");
@@ -74,7 +74,8 @@ impl Access {
             access.member = Some(format!("serviceAccount:{account}"));
             access.from = format!("{}, acting as {account}", access.from);
         }
-        access.credentials = Watched { inner: access.credentials, redactor: settings.redactor.clone() }.into();
+        access.credentials =
+            RedactedCredentials { inner: access.credentials, redactor: settings.redactor.clone() }.into();
         Ok(access)
     }
 
@@ -123,10 +124,10 @@ impl Access {
     fn no_token(&self, error: CredentialsError) -> Trouble {
         let what = format!("getting a token with the credentials from {}", self.from);
         if error.is_transient() {
-            let error = TaskError::transient(what).because(error);
+            let error = TaskError::transient(what).caused_by(error);
             return Trouble::Again(error.help("check the network and any proxy"), None);
         }
-        Trouble::Stop(TaskError::permanent(what).because(error).help(format!("log in anew: {LOGIN}")))
+        Trouble::Stop(TaskError::permanent(what).caused_by(error).help(format!("log in anew: {LOGIN}")))
     }
 }
 
@@ -134,7 +135,7 @@ impl Access {
 /// the environment's.
 pub fn default_project(settings: &Settings) -> Option<String> {
     // Credentials that cannot be read are told of by the task that needs them.
-    let key = Key::from_environment(settings).ok().flatten();
+    let key = CredentialsFile::from_environment(settings).ok().flatten();
     key.and_then(|key| project_of(&key)).or_else(|| from_variables(settings))
 }
 
@@ -143,11 +144,11 @@ fn from_variables(settings: &Settings) -> Option<String> {
     names.iter().find_map(|name| settings.variable(name)).map(str::to_owned)
 }
 
-fn project_of(key: &Key) -> Option<String> {
+fn project_of(key: &CredentialsFile) -> Option<String> {
     key.text("project_id").or(key.text("quota_project_id")).map(str::to_owned)
 }
 
-fn of_key(key: Key, scopes: &[String], quota: Option<&str>) -> Result<Access, TaskError> {
+fn of_key(key: CredentialsFile, scopes: &[String], quota: Option<&str>) -> Result<GoogleAccess, TaskError> {
     macro_rules! build {
         ($builder:expr) => {{
             let builder = $builder;
@@ -171,13 +172,13 @@ fn of_key(key: Key, scopes: &[String], quota: Option<&str>) -> Result<Access, Ta
             return Err(TaskError::permanent(message).help(format!("use another kind: {LOGIN}")));
         }
     };
-    let mut access = Access::of(built.map_err(|error| unusable(&key.from, error))?, key.from.clone());
+    let mut access = GoogleAccess::of(built.map_err(|error| unusable(&key.from, error))?, key.from.clone());
     access.project = project_of(&key);
     access.member = key.text("client_email").map(|email| format!("serviceAccount:{email}"));
     Ok(access)
 }
 
-async fn of_machine(settings: &Settings, scopes: &[String], quota: Option<&str>) -> Result<Access, TaskError> {
+async fn of_machine(settings: &Settings, scopes: &[String], quota: Option<&str>) -> Result<GoogleAccess, TaskError> {
     let Some(found) = metadata::find(settings).await else {
         return Err(TaskError::permanent(
             "there are no credentials for Google Cloud: no `serviceAccount`, no GOOGLE_APPLICATION_CREDENTIALS, \
@@ -188,7 +189,7 @@ async fn of_machine(settings: &Settings, scopes: &[String], quota: Option<&str>)
     let builder = mds::Builder::default().with_endpoint(&found.endpoint).with_scopes(scopes);
     let builder = quota.into_iter().fold(builder, |builder, project| builder.with_quota_project_id(project));
     let from = format!("the metadata server at {}", found.endpoint);
-    let mut access = Access::of(builder.build().map_err(|error| unusable(&from, error))?, from);
+    let mut access = GoogleAccess::of(builder.build().map_err(|error| unusable(&from, error))?, from);
     access.project = Some(found.project);
     access.member = found.account.map(|account| format!("serviceAccount:{account}"));
     Ok(access)
@@ -196,18 +197,18 @@ async fn of_machine(settings: &Settings, scopes: &[String], quota: Option<&str>)
 
 fn unusable(from: &str, error: impl std::error::Error) -> TaskError {
     TaskError::permanent(format!("the credentials from {from} cannot be used"))
-        .because(error)
+        .caused_by(error)
         .help("create a new key: gcloud iam service-accounts keys create key.json --iam-account=…")
 }
 
 /// Credentials whose every token the redactor gets to know before it is used.
 #[derive(Debug)]
-struct Watched {
+struct RedactedCredentials {
     inner: Credentials,
     redactor: Redactor,
 }
 
-impl CredentialsProvider for Watched {
+impl CredentialsProvider for RedactedCredentials {
     async fn headers(
         &self,
         extensions: axum::http::Extensions,

@@ -20,13 +20,13 @@ pub(super) const LOGIN: &str = "`gcloud auth application-default login`, or name
 
 /// Credentials that were found, and where.
 #[derive(Debug)]
-pub(super) struct Key {
+pub(super) struct CredentialsFile {
     pub(super) json: Value,
     /// In the words of a sentence: `GOOGLE_APPLICATION_CREDENTIALS (/path/key.json)`.
     pub(super) from: String,
 }
 
-impl Key {
+impl CredentialsFile {
     /// What a task's `serviceAccount` gives: JSON, the path of a file with it, or its base64 form.
     pub(super) fn given(text: &str, files: &FileAccess, redactor: &Redactor) -> Result<Self, TaskError> {
         let (text, from) = (text.trim(), "the field `serviceAccount`".to_owned());
@@ -82,7 +82,7 @@ impl Key {
 
     fn read(file: io::Result<File>, from: String, redactor: &Redactor) -> Result<Self, TaskError> {
         let text = file.and_then(io::read_to_string).map_err(|error| {
-            TaskError::permanent(format!("cannot read the credentials from {from}")).because(error).help(LOGIN)
+            TaskError::permanent(format!("cannot read the credentials from {from}")).caused_by(error).help(LOGIN)
         })?;
         Self::parse(&text, from, redactor)
     }
@@ -137,7 +137,7 @@ mod tests {
         std::fs::write(folder.path().join("key.json"), KEY).unwrap();
         for text in [KEY.to_owned(), "key.json".to_owned(), STANDARD.encode(KEY)] {
             let redactor = Redactor::default();
-            let key = Key::given(&text, &FileAccess::unrestricted(folder.path()), &redactor).unwrap();
+            let key = CredentialsFile::given(&text, &FileAccess::unrestricted(folder.path()), &redactor).unwrap();
             assert_eq!((key.kind(), key.text("project_id")), ("service_account", Some("p")), "{text}");
             assert_eq!(redactor.clean("x MIIEvQIBADANBgkqhkiG9w0 y"), "x *** y", "{text}");
         }
@@ -146,7 +146,9 @@ mod tests {
     #[test]
     fn what_is_no_key_is_refused_without_being_quoted() {
         let refuse = |text: &str| {
-            Key::given(text, &FileAccess::unrestricted("/nowhere"), &Redactor::default()).unwrap_err().message
+            CredentialsFile::given(text, &FileAccess::unrestricted("/nowhere"), &Redactor::default())
+                .unwrap_err()
+                .message
         };
         assert!(refuse("key.json").contains("there is no file `key.json`"));
         assert!(refuse("{\"private_key\": \"abc").contains("are no JSON (line 1, column 20)"));

@@ -11,11 +11,11 @@ mod refusal;
 mod retry;
 mod role;
 
-pub use api::{Api, Failure};
-pub use auth::{Access, default_project};
+pub use api::{Api, ApiFailure};
+pub use auth::{GoogleAccess, default_project};
 pub use endpoint::Service;
 pub use login::Login;
 pub(crate) use login::google_task;
-pub use refusal::Refusal;
-pub use retry::Retry;
+pub use refusal::GoogleError;
+pub use retry::RetryPolicy;
 pub use role::Role;

@@ -6,7 +6,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
 
-use super::{Access, Role, Service};
+use super::{GoogleAccess, Role, Service};
 use crate::task::TaskError;
 use crate::web::{Trouble, may_pass, retry_after};
 
@@ -17,7 +17,7 @@ const MAX_READ: usize = 64 << 10;
 
 /// An answer of Google's that says no.
 #[derive(Clone, Debug)]
-pub struct Refusal {
+pub struct GoogleError {
     /// What was being done.
     pub what: String,
     /// The status code.
@@ -32,9 +32,9 @@ pub struct Refusal {
     pub help: Option<String>,
 }
 
-impl Refusal {
+impl GoogleError {
     /// Reads an answer to the end.
-    pub async fn of(what: &str, service: Service, access: &Access, response: Response) -> Self {
+    pub async fn of(what: &str, service: Service, access: &GoogleAccess, response: Response) -> Self {
         let (status, headers) = (response.status(), response.headers().clone());
         // A body that cannot be read must not hide the status.
         let body = response.bytes().await.unwrap_or_default();
@@ -42,7 +42,14 @@ impl Refusal {
     }
 
     /// Reads an answer that somebody else has fetched.
-    pub fn read(what: &str, service: Service, access: &Access, status: u16, headers: &HeaderMap, body: &[u8]) -> Self {
+    pub fn read(
+        what: &str,
+        service: Service,
+        access: &GoogleAccess,
+        status: u16,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Self {
         let json: Value = serde_json::from_slice(body).unwrap_or_default();
         let error = &json["error"];
         let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
@@ -83,7 +90,7 @@ impl Refusal {
         if passes { Trouble::Again(error, wait) } else { Trouble::Stop(error) }
     }
 
-    fn remedy(&self, service: Service, access: &Access) -> Option<String> {
+    fn remedy(&self, service: Service, access: &GoogleAccess) -> Option<String> {
         let project = access.project().unwrap_or("PROJECT");
         match (self.status, self.reason.as_str()) {
             (401, _) => Some(format!("the credentials come from {}; renew them: {}", access.from, super::key::LOGIN)),
@@ -118,10 +125,10 @@ impl Refusal {
     }
 }
 
-impl From<Refusal> for TaskError {
-    fn from(refusal: Refusal) -> Self {
+impl From<GoogleError> for TaskError {
+    fn from(refusal: GoogleError) -> Self {
         let passes = refusal.may_pass();
-        let Refusal { what, status, reason, message, help, .. } = refusal;
+        let GoogleError { what, status, reason, message, help, .. } = refusal;
         let reason = if reason.is_empty() { reason } else { format!(", {reason}") };
         let message = format!("{what}: Google answered {status}{reason}: {message}");
         let error = if passes { Self::transient(message) } else { Self::permanent(message) };
@@ -135,7 +142,7 @@ fn quoted_bucket(what: &str) -> Option<&str> {
     rest.split(|letter: char| letter == '/' || letter.is_whitespace()).next().filter(|name| !name.is_empty())
 }
 
-fn quoted(status: u16, body: &[u8], access: &Access) -> String {
+fn quoted(status: u16, body: &[u8], access: &GoogleAccess) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(MAX_READ)]);
     let text = access.redactor.excerpt(&text, MAX_QUOTED);
     if text.is_empty() || text.starts_with('<') {

@@ -11,13 +11,13 @@ use crate::web::{Trouble, backoff};
 const MAX_ATTEMPTS: u32 = 12;
 
 /// How patient a caller is, and whom it tells.
-pub struct Retry<'a> {
+pub struct RetryPolicy<'a> {
     tries: u32,
     cancel: Option<&'a CancellationToken>,
     say: Box<dyn Fn(&str) + Send + Sync + 'a>,
 }
 
-impl<'a> Retry<'a> {
+impl<'a> RetryPolicy<'a> {
     /// For a task: twelve tries, each told in its log, until the user stops it.
     pub fn of(context: &'a TaskContext) -> Self {
         Self { tries: MAX_ATTEMPTS, cancel: Some(&context.cancel), say: Box::new(|line| context.warn(line)) }

@@ -1,10 +1,10 @@
 //! Which role gives a permission that Google says is missing, and the command that grants it.
 
-use super::Access;
+use super::GoogleAccess;
 
 /// Where a role is granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum On {
+enum GrantScope {
     Bucket,
     Dataset,
     Project,
@@ -15,21 +15,24 @@ enum On {
 pub struct Role {
     /// Its name, such as `roles/storage.objectUser`.
     pub name: &'static str,
-    on: On,
+    on: GrantScope,
 }
 
 /// The narrowest usual role for each permission; the first entry that a permission begins with.
 const ROLES: &[(&str, Role)] = &[
-    ("storage.objects.", Role { name: "roles/storage.objectUser", on: On::Bucket }),
-    ("storage.multipartUploads.", Role { name: "roles/storage.objectUser", on: On::Bucket }),
-    ("storage.buckets.create", Role { name: "roles/storage.admin", on: On::Project }),
-    ("storage.buckets.", Role { name: "roles/storage.admin", on: On::Bucket }),
-    ("bigquery.jobs.", Role { name: "roles/bigquery.jobUser", on: On::Project }),
-    ("bigquery.readsessions.", Role { name: "roles/bigquery.readSessionUser", on: On::Project }),
-    ("bigquery.datasets.create", Role { name: "roles/bigquery.user", on: On::Project }),
-    ("bigquery.", Role { name: "roles/bigquery.dataEditor", on: On::Dataset }),
-    ("serviceusage.", Role { name: "roles/serviceusage.serviceUsageConsumer", on: On::Project }),
-    ("iam.serviceAccounts.getAccessToken", Role { name: "roles/iam.serviceAccountTokenCreator", on: On::Project }),
+    ("storage.objects.", Role { name: "roles/storage.objectUser", on: GrantScope::Bucket }),
+    ("storage.multipartUploads.", Role { name: "roles/storage.objectUser", on: GrantScope::Bucket }),
+    ("storage.buckets.create", Role { name: "roles/storage.admin", on: GrantScope::Project }),
+    ("storage.buckets.", Role { name: "roles/storage.admin", on: GrantScope::Bucket }),
+    ("bigquery.jobs.", Role { name: "roles/bigquery.jobUser", on: GrantScope::Project }),
+    ("bigquery.readsessions.", Role { name: "roles/bigquery.readSessionUser", on: GrantScope::Project }),
+    ("bigquery.datasets.create", Role { name: "roles/bigquery.user", on: GrantScope::Project }),
+    ("bigquery.", Role { name: "roles/bigquery.dataEditor", on: GrantScope::Dataset }),
+    ("serviceusage.", Role { name: "roles/serviceusage.serviceUsageConsumer", on: GrantScope::Project }),
+    (
+        "iam.serviceAccounts.getAccessToken",
+        Role { name: "roles/iam.serviceAccountTokenCreator", on: GrantScope::Project },
+    ),
 ];
 
 impl Role {
@@ -46,12 +49,12 @@ impl Role {
     }
 
     /// The command that grants it. `bucket` is a plain name, as everything on Cloud Storage has one.
-    pub fn grant(self, access: &Access, bucket: Option<&str>) -> String {
+    pub fn grant(self, access: &GoogleAccess, bucket: Option<&str>) -> String {
         let member = access.member.as_deref().unwrap_or("user:YOUR-ADDRESS");
         let project = access.project().unwrap_or("PROJECT");
         let binding = format!("--member={member} --role={}", self.name);
         match (self.on, bucket) {
-            (On::Bucket, Some(bucket)) => {
+            (GrantScope::Bucket, Some(bucket)) => {
                 format!("gcloud storage buckets add-iam-policy-binding gs://{bucket} {binding}")
             }
             // A dataset's own grants are made in SQL or the console; on the project it is one command.

@@ -10,8 +10,8 @@ use rusqlite::{OptionalExtension, Row, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::search::{COLUMNS, Query, summary};
-use super::{Journal, Result, Summary, Target, stamp};
+use super::search::{COLUMNS, ExecutionQuery, summary};
+use super::{ExecutionTarget, Journal, Result, Summary, stamp};
 use crate::id::{BackfillId, ExecutionId};
 
 /// The label that names the backfill of an execution.
@@ -35,7 +35,7 @@ pub struct BackfillSpec {
     /// Values for inputs, expressions in them not rendered; those of secret inputs are left out.
     pub inputs: Vec<(String, String)>,
     /// Which partitions run.
-    pub only: Only,
+    pub only: PartitionFilter,
     /// Labels of the executions.
     pub labels: Map<String, Value>,
     /// How many run at a time.
@@ -49,13 +49,13 @@ pub struct BackfillSpec {
     pub by_server: bool,
     /// What its executions reach that do not name it themselves; none in journals of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub target: Option<Target>,
+    pub target: Option<ExecutionTarget>,
 }
 
 /// Which partitions of a backfill run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Only {
+pub enum PartitionFilter {
     /// All of them.
     #[default]
     All,
@@ -67,7 +67,7 @@ pub enum Only {
 
 impl BackfillSpec {
     /// Whether both ask for the same partitions, however many at a time and whoever runs them.
-    pub fn asks_for_the_same(&self, other: &Self) -> bool {
+    pub fn is_same_request(&self, other: &Self) -> bool {
         let what = |spec: &Self| Self {
             parallel: 0,
             descending: false,
@@ -83,7 +83,7 @@ impl BackfillSpec {
 
 /// One partition of a backfill.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Partition {
+pub struct BackfillPartition {
     /// Its name: `2019-01`.
     pub label: String,
     /// The moment that it is for.
@@ -97,7 +97,7 @@ pub struct Partition {
 /// What the user wants of a backfill that has not ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum Wish {
+pub enum DesiredState {
     /// To go on.
     Run,
     /// To begin nothing more until it is resumed.
@@ -137,7 +137,7 @@ pub struct Backfill {
     /// What was asked for.
     pub spec: BackfillSpec,
     /// What the user wants of it now.
-    pub wish: Wish,
+    pub wish: DesiredState,
     /// Why it rests, where nobody wanted it to.
     pub problem: Option<String>,
     /// How it ended; none while it has not.
@@ -145,10 +145,10 @@ pub struct Backfill {
     /// When it ended.
     pub ended: Option<DateTime<Utc>>,
     /// Its partitions, the earliest first.
-    pub partitions: Vec<Partition>,
+    pub partitions: Vec<BackfillPartition>,
 }
 
-impl Wish {
+impl DesiredState {
     fn as_str(self) -> &'static str {
         match self {
             Self::Run => "RUN",
@@ -196,7 +196,7 @@ impl Journal {
             params![id, backfill.namespace, backfill.flow, created, since, spec, backfill.wish.as_str()],
         )?;
         for (number, partition) in (0u32..).zip(&backfill.partitions) {
-            let Partition { label, date, inputs, skipped } = partition;
+            let BackfillPartition { label, date, inputs, skipped } = partition;
             let inputs = Value::Object(inputs.clone()).to_string();
             let mut statement =
                 transaction.prepare_cached("INSERT INTO backfill_partitions VALUES (?, ?, ?, ?, ?, ?)")?;
@@ -227,7 +227,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn backfills(&self, query: &Query, limit: u32, skipped: u32) -> Result<(u64, Vec<Backfill>)> {
+    pub fn backfills(&self, query: &ExecutionQuery, limit: u32, skipped: u32) -> Result<(u64, Vec<Backfill>)> {
         let connection = self.lock();
         let wanted = "(?1 IS NULL OR flow = ?1) AND
                       (?2 IS NULL OR namespace = ?2 OR substr(namespace, 1, length(?2) + 1) = ?2 || '.')";
@@ -243,7 +243,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn backfills_to_do(&self) -> Result<Vec<BackfillId>> {
+    pub fn unfinished_backfills(&self) -> Result<Vec<BackfillId>> {
         let connection = self.lock();
         let sql =
             "SELECT id FROM backfills WHERE ended IS NULL AND wish <> 'PAUSE' AND spec ->> '$.by_server' ORDER BY id";
@@ -268,18 +268,18 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn backfill_wish(&self, id: &BackfillId) -> Result<Option<Wish>> {
+    pub fn desired_state(&self, id: &BackfillId) -> Result<Option<DesiredState>> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached("SELECT wish FROM backfills WHERE id = ?")?;
         let wish = statement.query_row([id.as_str()], |row| row.get::<_, String>(0)).optional()?;
-        Ok(wish.map(|wish| Wish::read(&wish)))
+        Ok(wish.map(|wish| DesiredState::read(&wish)))
     }
 
     /// Notes what the user wants of a backfill that has not ended; whoever runs it will see it. False when it has ended.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn wish_backfill(&self, id: &BackfillId, wish: Wish) -> Result<bool> {
+    pub fn set_desired_state(&self, id: &BackfillId, wish: DesiredState) -> Result<bool> {
         let sql = "UPDATE backfills SET wish = ?2, problem = NULL WHERE id = ?1 AND ended IS NULL";
         Ok(self.lock().execute(sql, params![id.as_str(), wish.as_str()])? == 1)
     }
@@ -288,7 +288,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn rest_backfill(&self, id: &BackfillId, problem: &str) -> Result<()> {
+    pub fn put_backfill_on_hold(&self, id: &BackfillId, problem: &str) -> Result<()> {
         let sql = "UPDATE backfills SET wish = 'PAUSE', problem = ?2 WHERE id = ?1 AND ended IS NULL";
         self.lock().execute(sql, params![id.as_str(), problem])?;
         Ok(())
@@ -298,7 +298,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn hand_backfill_to_server(&self, id: &BackfillId) -> Result<()> {
+    pub fn assign_backfill_to_server(&self, id: &BackfillId) -> Result<()> {
         let sql = "UPDATE backfills SET spec = json_set(spec, '$.by_server', json('true')) WHERE id = ?1";
         self.lock().execute(sql, params![id.as_str()])?;
         Ok(())
@@ -308,7 +308,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn retarget_backfill(&self, id: &BackfillId, target: &Target) -> Result<()> {
+    pub fn retarget_backfill(&self, id: &BackfillId, target: &ExecutionTarget) -> Result<()> {
         let sql = "UPDATE backfills SET spec = json_set(spec, '$.target', json(?2)) WHERE id = ?1";
         let target = serde_json::to_string(target).unwrap_or_default();
         self.lock().execute(sql, params![id.as_str(), target])?;
@@ -365,7 +365,7 @@ fn backfill(row: &Row) -> rusqlite::Result<Backfill> {
         created: row.get(3)?,
         since: row.get(4)?,
         spec,
-        wish: Wish::read(&row.get::<_, String>(6)?),
+        wish: DesiredState::read(&row.get::<_, String>(6)?),
         outcome: row.get::<_, Option<String>>(7)?.map(|end| BackfillEnd::read(&end)),
         ended: row.get(8)?,
         problem: row.get(9)?,
@@ -374,7 +374,7 @@ fn backfill(row: &Row) -> rusqlite::Result<Backfill> {
     })
 }
 
-fn partition(row: &Row) -> rusqlite::Result<Partition> {
+fn partition(row: &Row) -> rusqlite::Result<BackfillPartition> {
     let inputs = serde_json::from_str(&row.get::<_, String>(2)?).unwrap_or_default();
-    Ok(Partition { label: row.get(0)?, date: row.get(1)?, inputs, skipped: row.get(3)? })
+    Ok(BackfillPartition { label: row.get(0)?, date: row.get(1)?, inputs, skipped: row.get(3)? })
 }

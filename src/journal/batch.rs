@@ -3,26 +3,26 @@
 use chrono::{DateTime, SubsecRound, Utc};
 use rusqlite::{Transaction, TransactionBehavior};
 
-use super::search::{Summarized, summarize, summarize_new};
-use super::{Created, Event, ExecutionState, Journal, JournalError, Result, State, insert};
+use super::search::{SummaryUpdate, summarize, summarize_new};
+use super::{Event, ExecutionSpec, ExecutionState, Journal, JournalError, Result, State, insert};
 use crate::id::ExecutionId;
 
 /// Events of one execution that are to be written together.
 #[derive(Default)]
-pub struct Batch {
-    events: Vec<Added>,
+pub struct EventBatch {
+    events: Vec<AddedEvents>,
     /// What the summary says now.
-    before: Option<Summarized>,
+    before: Option<SummaryUpdate>,
 }
 
-struct Added {
+struct AddedEvents {
     time: DateTime<Utc>,
     event: Event,
     /// Where the execution stands after it.
     status: ExecutionState,
 }
 
-impl Batch {
+impl EventBatch {
     /// Adds an event to a batch, and to the state.
     ///
     /// # Errors
@@ -31,10 +31,10 @@ impl Batch {
         // As it is stored, so that the state now is the state as read later.
         let time = time.trunc_subsecs(6);
         if self.events.is_empty() {
-            self.before = Some(Summarized::of(state));
+            self.before = Some(SummaryUpdate::of(state));
         }
         state.apply(time, event).map_err(|error| JournalError::Impossible(id.clone(), error))?;
-        self.events.push(Added { time, event: event.clone(), status: state.status });
+        self.events.push(AddedEvents { time, event: event.clone(), status: state.status });
         Ok(())
     }
 
@@ -44,7 +44,7 @@ impl Batch {
         for (number, added) in (first..).zip(&self.events) {
             insert(transaction, id, number, added.time, &added.event)?;
         }
-        let now = Some(Summarized::of(state));
+        let now = Some(SummaryUpdate::of(state));
         match self.events.first() {
             Some(added) if first == 0 => {
                 summarize_new(transaction, id, added.time, state)?;
@@ -65,13 +65,13 @@ impl Journal {
         &self,
         id: &ExecutionId,
         time: DateTime<Utc>,
-        created: Created,
+        created: ExecutionSpec,
         events: &[Event],
     ) -> Result<State> {
         let time = time.trunc_subsecs(6);
         let mut state = State::new(created.clone());
-        let created = Added { time, event: Event::Created(created), status: state.status };
-        let mut batch = Batch { events: vec![created], before: None };
+        let created = AddedEvents { time, event: Event::Created(created), status: state.status };
+        let mut batch = EventBatch { events: vec![created], before: None };
         for event in events {
             batch.add(id, &mut state, time, event)?;
         }
@@ -85,7 +85,7 @@ impl Journal {
     /// # Errors
     /// When another process has appended meanwhile, or when the file cannot be written. Nothing is written then, and
     /// `state` must not be used any more.
-    pub fn write(&self, id: &ExecutionId, state: &State, batch: &mut Batch) -> Result<()> {
+    pub fn write(&self, id: &ExecutionId, state: &State, batch: &mut EventBatch) -> Result<()> {
         if batch.events.is_empty() {
             return Ok(());
         }
@@ -95,14 +95,14 @@ impl Journal {
         batch.insert(&transaction, id, state)?;
         transaction.commit()?;
         drop(connection);
-        self.tell_all(id, state, batch);
+        self.publish_all(id, state, batch);
         Ok(())
     }
 
     /// Tells listeners of a batch that is safely there, and empties it.
-    pub(super) fn tell_all(&self, id: &ExecutionId, state: &State, batch: &mut Batch) {
-        for Added { time, event, status } in batch.events.drain(..) {
-            self.tell(id, time, &state.created, status, &event);
+    pub(super) fn publish_all(&self, id: &ExecutionId, state: &State, batch: &mut EventBatch) {
+        for AddedEvents { time, event, status } in batch.events.drain(..) {
+            self.publish(id, time, &state.created, status, &event);
         }
         batch.before = None;
     }

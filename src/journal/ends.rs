@@ -10,7 +10,7 @@ use crate::id::ExecutionId;
 
 /// The end of an execution.
 #[derive(Clone, Debug, PartialEq)]
-pub struct End {
+pub struct ExecutionEnd {
     /// Its place among all ends.
     pub number: i64,
     /// The execution as it is now; one that runs again has no such end any more.
@@ -34,8 +34,8 @@ pub(super) fn newest(connection: &Connection) -> Result<i64> {
     Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?.unwrap_or(0))
 }
 
-fn end(row: &Row) -> rusqlite::Result<End> {
-    Ok(End { number: row.get("number")?, summary: summary(row)? })
+fn end(row: &Row) -> rusqlite::Result<ExecutionEnd> {
+    Ok(ExecutionEnd { number: row.get("number")?, summary: summary(row)? })
 }
 
 impl Journal {
@@ -43,7 +43,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn ends_after(&self, number: i64, most: u32) -> Result<Vec<End>> {
+    pub fn ends_after(&self, number: i64, most: u32) -> Result<Vec<ExecutionEnd>> {
         let sql = format!(
             "SELECT {COLUMNS}, number FROM ends JOIN executions ON executions.id = ends.execution
              WHERE number > ? ORDER BY number LIMIT ?"
@@ -59,7 +59,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn ends_between(&self, after: i64, until: i64, from: DateTime<Utc>) -> Result<Vec<End>> {
+    pub fn ends_between(&self, after: i64, until: i64, from: DateTime<Utc>) -> Result<Vec<ExecutionEnd>> {
         // A window is short and what came before it may be long: the times come first.
         let sql = format!(
             "SELECT {COLUMNS}, number FROM executions CROSS JOIN ends ON ends.execution = executions.id

@@ -6,10 +6,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::target::{StartedBy, Target};
-use super::task_run::Kept;
+use super::target::{ExecutionTarget, StartedBy};
+use super::task_run::TaskRunSnapshot;
 use crate::id::{ExecutionId, RunId};
-use crate::task::{AfterPause, ErrorClass, Expansion, Outputs};
+use crate::task::{ErrorClass, Expansion, OnPauseTimeout, Outputs};
 
 /// One thing that happened. Events are only ever appended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,13 +17,13 @@ use crate::task::{AfterPause, ErrorClass, Expansion, Outputs};
 #[expect(clippy::large_enum_variant, reason = "an execution has one large event, its first")]
 pub enum Event {
     /// The execution exists: what it runs and with what.
-    Created(Created),
+    Created(ExecutionSpec),
     /// The execution repeats another from a task on: what ran before that task is taken over.
     Replayed {
         /// The task that it begins with.
         from: String,
         /// The task runs that are taken over.
-        tasks: BTreeMap<RunId, Kept>,
+        tasks: BTreeMap<RunId, TaskRunSnapshot>,
     },
     /// It waits for its turn: others of its flow are under way, or its process has gone.
     Queued,
@@ -44,7 +44,7 @@ pub enum Event {
         started_by: Option<StartedBy>,
         /// What its tasks reach from now on.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        target: Option<Target>,
+        target: Option<ExecutionTarget>,
     },
     /// The execution is to run again from the tasks that had not ended well.
     Restarted {
@@ -73,7 +73,7 @@ pub enum Event {
         /// The iteration, from 0.
         index: u32,
         /// How it ended.
-        outcome: Outcome,
+        outcome: TaskOutcome,
         /// What the iteration gives to tasks after the loop, where the loop says so.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         gave: Option<Map<String, Value>>,
@@ -88,7 +88,7 @@ pub enum Event {
         /// The moment; none when it waits for somebody.
         until: Option<DateTime<Utc>>,
         /// What happens then.
-        behavior: AfterPause,
+        behavior: OnPauseTimeout,
     },
     /// It rests until somebody resumes it, or until a paused task goes on.
     Paused,
@@ -109,7 +109,7 @@ pub enum Event {
         /// The task run.
         run: RunId,
         /// Why.
-        error: Failure,
+        error: TaskFailure,
         /// When the next attempt starts; none when this was the last.
         retry_at: Option<DateTime<Utc>>,
     },
@@ -151,7 +151,7 @@ pub enum Event {
 /// How tasks ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum Outcome {
+pub enum TaskOutcome {
     /// Well.
     Success,
     /// Well, but for something that may fail.
@@ -162,7 +162,7 @@ pub enum Outcome {
 
 /// What an execution runs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Created {
+pub struct ExecutionSpec {
     /// The flow's id.
     pub flow: String,
     /// The flow's namespace.
@@ -199,7 +199,7 @@ pub struct Created {
     pub started_by: Option<StartedBy>,
     /// What its tasks reach that do not name it themselves; none in journals of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub target: Option<Target>,
+    pub target: Option<ExecutionTarget>,
     /// Whether it is derived from one that a server ran: whoever starts it did not give its values.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub from_outside: bool,
@@ -250,7 +250,7 @@ impl Triggered {
 
 /// Why an attempt failed, as data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Failure {
+pub struct TaskFailure {
     /// Whether a repeat could help.
     pub class: ErrorClass,
     /// What went wrong.
@@ -330,12 +330,12 @@ impl ExecutionState {
     }
 }
 
-impl From<Outcome> for ExecutionState {
-    fn from(outcome: Outcome) -> Self {
+impl From<TaskOutcome> for ExecutionState {
+    fn from(outcome: TaskOutcome) -> Self {
         match outcome {
-            Outcome::Success => Self::Success,
-            Outcome::Warning => Self::Warning,
-            Outcome::Failed => Self::Failed,
+            TaskOutcome::Success => Self::Success,
+            TaskOutcome::Warning => Self::Warning,
+            TaskOutcome::Failed => Self::Failed,
         }
     }
 }

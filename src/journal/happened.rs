@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use tokio::sync::broadcast;
 
-use super::{Created, Event, ExecutionState, Journal, LogLine};
+use super::{Event, ExecutionSpec, ExecutionState, Journal, LogLine};
 use crate::id::ExecutionId;
 
 /// How far a listener may fall behind before it misses something.
@@ -14,7 +14,7 @@ const BACKLOG: usize = 4096;
 /// Something that has been written.
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "it is only ever behind an Arc")]
-pub enum Happened {
+pub enum JournalUpdate {
     /// An event.
     Event {
         /// The execution.
@@ -44,7 +44,7 @@ pub enum Happened {
     },
 }
 
-impl Happened {
+impl JournalUpdate {
     /// The execution that it happened to.
     pub fn id(&self) -> &ExecutionId {
         match self {
@@ -53,26 +53,26 @@ impl Happened {
     }
 }
 
-pub(super) fn channel() -> broadcast::Sender<Arc<Happened>> {
+pub(super) fn channel() -> broadcast::Sender<Arc<JournalUpdate>> {
     broadcast::channel(BACKLOG).0
 }
 
 impl Journal {
     /// All that this process writes from now on, after it is safely there. Who falls far behind misses some, is told
     /// so, and reads the state anew.
-    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Happened>> {
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<JournalUpdate>> {
         self.listeners.subscribe()
     }
 
-    pub(super) fn tell(
+    pub(super) fn publish(
         &self,
         id: &ExecutionId,
         time: DateTime<Utc>,
-        created: &Created,
+        created: &ExecutionSpec,
         status: ExecutionState,
         event: &Event,
     ) {
-        self.spread(|| Happened::Event {
+        self.broadcast(|| JournalUpdate::Event {
             id: id.clone(),
             namespace: created.namespace.clone(),
             flow: created.flow.clone(),
@@ -82,7 +82,7 @@ impl Journal {
         });
     }
 
-    pub(super) fn spread(&self, happened: impl FnOnce() -> Happened) {
+    pub(super) fn broadcast(&self, happened: impl FnOnce() -> JournalUpdate) {
         if self.listeners.receiver_count() > 0 {
             // That the last listener has just gone is no loss.
             let _ = self.listeners.send(Arc::new(happened()));

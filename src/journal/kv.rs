@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::open::{nothing_yet, open_file, open_to_read};
+use super::open::{empty, open_file, open_to_read};
 use super::stamp;
 use crate::duration::Span;
 use crate::text::plain;
@@ -78,7 +78,7 @@ impl std::fmt::Display for KvType {
 
 /// A value in the store.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Entry {
+pub struct KvEntry {
     /// The namespace.
     pub namespace: String,
     /// The key.
@@ -101,7 +101,7 @@ pub struct Entry {
     pub secrets: Vec<String>,
 }
 
-impl Entry {
+impl KvEntry {
     /// The entry as it may be shown: `***` for what is secret in its value.
     #[must_use]
     pub fn without_secrets(mut self) -> Self {
@@ -123,7 +123,7 @@ fn hidden(value: Value, secrets: &[String]) -> Value {
 
 /// A value for the store.
 #[derive(Clone, Debug, Default)]
-pub struct New {
+pub struct NewKvEntry {
     /// The value; text is read as its type has it.
     pub value: Value,
     /// Its type; by default what the value itself is.
@@ -170,7 +170,7 @@ impl Kv {
     /// When the file cannot be read, or is none and cannot be made.
     pub fn open_to_read(file: &Path) -> Result<Self> {
         Self::open(file).or_else(|error| {
-            let empty = || nothing_yet(file, tables).and_then(Result::ok);
+            let empty = || empty(file, tables).and_then(Result::ok);
             let connection = open_to_read(file).ok().or_else(empty).ok_or(error)?;
             let knows_secrets = knows_secrets(&connection)?;
             Ok(Self { connection: Mutex::new(connection), knows_secrets })
@@ -181,7 +181,7 @@ impl Kv {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn get(&self, namespace: &str, key: &str, now: DateTime<Utc>) -> Result<Option<Entry>> {
+    pub fn get(&self, namespace: &str, key: &str, now: DateTime<Utc>) -> Result<Option<KvEntry>> {
         let connection = self.lock();
         let sql = self.select("WHERE namespace = ? AND key = ? AND (expires IS NULL OR expires > ?)");
         Ok(connection.prepare_cached(&sql)?.query_row(params![namespace, key, stamp(now)], entry).optional()?)
@@ -191,7 +191,7 @@ impl Kv {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn find(&self, namespace: &str, key: &str, now: DateTime<Utc>) -> Result<Option<Entry>> {
+    pub fn find(&self, namespace: &str, key: &str, now: DateTime<Utc>) -> Result<Option<KvEntry>> {
         let mut next = Some(namespace);
         while let Some(namespace) = next {
             if let Some(found) = self.get(namespace, key, now)? {
@@ -206,7 +206,7 @@ impl Kv {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn list(&self, namespace: Option<&str>, now: DateTime<Utc>) -> Result<Vec<Entry>> {
+    pub fn list(&self, namespace: Option<&str>, now: DateTime<Utc>) -> Result<Vec<KvEntry>> {
         let connection = self.lock();
         let sql = self.select(
             "WHERE (?1 IS NULL OR namespace = ?1) AND (expires IS NULL OR expires > ?2) ORDER BY namespace, key",
@@ -221,7 +221,14 @@ impl Kv {
     /// # Errors
     /// When a name is none, the value is not of its type, the key is taken and `overwrite` is not set, or the file cannot
     /// be written. Nothing is changed then.
-    pub fn set(&self, namespace: &str, key: &str, new: New, overwrite: bool, now: DateTime<Utc>) -> Result<Entry> {
+    pub fn set(
+        &self,
+        namespace: &str,
+        key: &str,
+        new: NewKvEntry,
+        overwrite: bool,
+        now: DateTime<Utc>,
+    ) -> Result<KvEntry> {
         check_name(namespace, "namespace")?;
         check_name(key, "key")?;
         let kind = new.kind.unwrap_or_else(|| kind_of(&new.value));
@@ -276,9 +283,9 @@ impl Kv {
     }
 }
 
-fn entry(row: &Row) -> rusqlite::Result<Entry> {
+fn entry(row: &Row) -> rusqlite::Result<KvEntry> {
     let unreadable = |column, error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error));
-    Ok(Entry {
+    Ok(KvEntry {
         namespace: row.get(0)?,
         key: row.get(1)?,
         kind: serde_json::from_value(row.get::<_, String>(2)?.into()).map_err(|error| unreadable(2, error))?,

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, TransactionBehavior, params};
 use tokio::sync::broadcast;
 
-use super::{Happened, Journal, LogLine, Result, stamp};
+use super::{Journal, JournalUpdate, LogLine, Result, stamp};
 use crate::id::{ExecutionId, TaskId};
 use crate::task::{LINE_OVERHEAD, Level};
 
@@ -22,16 +22,16 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 const MAX_UNWRITTEN: usize = 20 * MAX_BUFFERED;
 
 /// A line, and the number by which those that follow it are found.
-pub type Numbered = (i64, LogLine);
+pub type NumberedLine = (i64, LogLine);
 
 /// The lines that are not written yet.
-pub(super) struct Lines {
-    waiting: Mutex<Waiting>,
-    listeners: broadcast::Sender<Arc<Happened>>,
+pub(super) struct LogBuffer {
+    waiting: Mutex<BufferedLines>,
+    listeners: broadcast::Sender<Arc<JournalUpdate>>,
 }
 
 #[derive(Default)]
-struct Waiting {
+struct BufferedLines {
     lines: Vec<(ExecutionId, LogLine)>,
     /// When lines were last written.
     written: Option<Instant>,
@@ -41,12 +41,12 @@ struct Waiting {
     is_awaited: bool,
 }
 
-impl Lines {
-    pub(super) fn new(listeners: broadcast::Sender<Arc<Happened>>) -> Self {
+impl LogBuffer {
+    pub(super) fn new(listeners: broadcast::Sender<Arc<JournalUpdate>>) -> Self {
         Self { waiting: Mutex::default(), listeners }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, BufferedLines> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -80,14 +80,14 @@ impl Lines {
         if self.listeners.receiver_count() > 0 {
             for (id, line) in lines {
                 // That the last listener has just gone is no loss.
-                let _ = self.listeners.send(Arc::new(Happened::Log { id, line }));
+                let _ = self.listeners.send(Arc::new(JournalUpdate::Log { id, line }));
             }
         }
         Ok(())
     }
 }
 
-impl Waiting {
+impl BufferedLines {
     fn has_just_failed(&self) -> bool {
         self.failed.is_some_and(|at| at.elapsed() < RETRY_INTERVAL)
     }
@@ -150,7 +150,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn logs_after(&self, id: &ExecutionId, number: i64, most: u32) -> Result<Vec<Numbered>> {
+    pub fn logs_after(&self, id: &ExecutionId, number: i64, most: u32) -> Result<Vec<NumberedLine>> {
         let connection = self.lock();
         let sql = "SELECT time, task, level, message, rowid FROM logs WHERE execution = ? AND rowid > ?
                    ORDER BY rowid LIMIT ?";
@@ -224,7 +224,7 @@ mod tests {
         assert_eq!(texts(journal.logs(&id).unwrap()), expected);
         let mut told = Vec::new();
         while let Ok(happened) = heard.try_recv() {
-            if let Happened::Log { line, .. } = happened.as_ref() {
+            if let JournalUpdate::Log { line, .. } = happened.as_ref() {
                 told.push(line.message.clone());
             }
         }

@@ -38,26 +38,29 @@ use serde_json::{Map, Value};
 use tokio::sync::broadcast;
 
 use crate::id::ExecutionId;
-use logs::Lines;
+use logs::LogBuffer;
 
-pub use backfill::{BACKFILL_LABEL, Backfill, BackfillEnd, BackfillSpec, Only, PARTITION_LABEL, Partition, Wish};
-pub use batch::Batch;
-pub use ends::End;
-pub use event::{Created, Event, ExecutionState, Failure, Outcome, Parent, Triggered};
-pub use happened::Happened;
-pub use kv::{Entry, Kv, KvError, KvType, New};
-pub use logs::Numbered;
-pub use notices::NoticeKey;
+pub use backfill::{
+    BACKFILL_LABEL, Backfill, BackfillEnd, BackfillPartition, BackfillSpec, DesiredState, PARTITION_LABEL,
+    PartitionFilter,
+};
+pub use batch::EventBatch;
+pub use ends::ExecutionEnd;
+pub use event::{Event, ExecutionSpec, ExecutionState, Parent, TaskFailure, TaskOutcome, Triggered};
+pub use happened::JournalUpdate;
+pub use kv::{Kv, KvEntry, KvError, KvType, NewKvEntry};
+pub use logs::NumberedLine;
+pub use notices::NotificationKey;
 pub use problem::JournalError;
-pub use queue::{Chosen, Limit, Overflow, Submission, Submitted};
-use reader::Reader;
+pub use queue::{ConcurrencyLimit, OnLimit, QueuedExecution, Submission, SubmitOutcome};
+use reader::ReadConnection;
 pub use reserve::release as release_reserve;
 pub use revisions::Revision;
-pub use search::{Page, Query};
+pub use search::{ExecutionQuery, SearchPage};
 pub use state::{IllegalTransition, State};
-pub use target::{GoogleTarget, Naming, PostgresTarget, StartedBy, Target};
-pub use task_run::{Kept, Loop, TaskRun, TaskState};
-pub use ticks::{Progress, Tick, TriggerKey};
+pub use target::{ExecutionTarget, ExplicitTargets, GoogleTarget, PostgresTarget, StartedBy};
+pub use task_run::{LoopProgress, TaskRun, TaskRunSnapshot, TaskState};
+pub use ticks::{TriggerFiring, TriggerKey, TriggerProgress};
 
 /// The result of a journal call.
 pub type Result<T> = std::result::Result<T, JournalError>;
@@ -110,10 +113,10 @@ pub struct LogLine {
 pub struct Journal {
     connection: Arc<Mutex<Connection>>,
     /// What is logged and not written yet.
-    lines: Arc<Lines>,
+    lines: Arc<LogBuffer>,
     /// What takes long is read here, beside what is being written.
-    reader: Reader,
-    listeners: broadcast::Sender<Arc<Happened>>,
+    reader: ReadConnection,
+    listeners: broadcast::Sender<Arc<JournalUpdate>>,
 }
 
 impl Journal {
@@ -124,7 +127,7 @@ impl Journal {
     pub fn open(file: &Path) -> Result<Self> {
         let connection = open::open_file(file, migrate::migrate).map_err(|error: JournalError| error.at(file))?;
         reserve::keep(file);
-        Ok(Self::of(connection, Reader::of(file)))
+        Ok(Self::of(connection, ReadConnection::of(file)))
     }
 
     /// Opens the journal for one who only reads. Where it cannot be written, because the disk is full or the folder is
@@ -137,21 +140,21 @@ impl Journal {
             Err(error) if error.is_unwritable() => error,
             opened => return opened,
         };
-        if let Some(empty) = open::nothing_yet(file, migrate::migrate) {
-            let reader = open::nothing_yet(file, migrate::migrate).unwrap_or(Err(unwritable))?;
-            return Ok(Self::of(empty?, Reader::over(file, reader)));
+        if let Some(empty) = open::empty(file, migrate::migrate) {
+            let reader = open::empty(file, migrate::migrate).unwrap_or(Err(unwritable))?;
+            return Ok(Self::of(empty?, ReadConnection::over(file, reader)));
         }
         let readable = || open::open_to_read(file).ok().filter(migrate::is_current);
         match (readable(), readable()) {
-            (Some(connection), Some(reader)) => Ok(Self::of(connection, Reader::over(file, reader))),
+            (Some(connection), Some(reader)) => Ok(Self::of(connection, ReadConnection::over(file, reader))),
             _ => Err(unwritable),
         }
     }
 
-    fn of(connection: Connection, reader: Reader) -> Self {
+    fn of(connection: Connection, reader: ReadConnection) -> Self {
         connection.set_prepared_statement_cache_capacity(64);
         let (connection, listeners) = (Arc::new(Mutex::new(connection)), happened::channel());
-        let lines = Arc::new(Lines::new(listeners.clone()));
+        let lines = Arc::new(LogBuffer::new(listeners.clone()));
         Self { connection, lines, reader, listeners }
     }
 
@@ -169,7 +172,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be used.
-    pub fn use_little_room(&self) -> Result<()> {
+    pub fn limit_memory(&self) -> Result<()> {
         self.lock().pragma_update(None, "wal_autocheckpoint", 64)?;
         Ok(())
     }
@@ -188,7 +191,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn create(&self, id: &ExecutionId, time: DateTime<Utc>, created: Created) -> Result<State> {
+    pub fn create(&self, id: &ExecutionId, time: DateTime<Utc>, created: ExecutionSpec) -> Result<State> {
         self.create_with(id, time, created, &[])
     }
 
@@ -199,7 +202,7 @@ impl Journal {
     /// When the event cannot follow the others, when another process has appended meanwhile, or when the file cannot be
     /// written. Nothing is written then.
     pub fn append(&self, id: &ExecutionId, state: &mut State, time: DateTime<Utc>, event: &Event) -> Result<()> {
-        let mut batch = Batch::default();
+        let mut batch = EventBatch::default();
         batch.add(id, state, time, event)?;
         self.write(id, state, &mut batch)
     }
@@ -325,7 +328,7 @@ impl Journal {
 }
 
 /// The first event of an execution.
-fn begin(transaction: &Transaction, id: &ExecutionId, time: DateTime<Utc>, created: Created) -> Result<State> {
+fn begin(transaction: &Transaction, id: &ExecutionId, time: DateTime<Utc>, created: ExecutionSpec) -> Result<State> {
     insert(transaction, id, 0, time, &Event::Created(created.clone()))?;
     let state = State::new(created);
     search::summarize_new(transaction, id, time, &state)?;
@@ -342,10 +345,10 @@ fn add(
 ) -> Result<()> {
     // As it is stored, so that the state now is the state as read later.
     let time = time.trunc_subsecs(6);
-    let before = search::Summarized::of(state);
+    let before = search::SummaryUpdate::of(state);
     state.apply(time, event).map_err(|error| JournalError::Impossible(id.clone(), error))?;
     insert(transaction, id, state.events - 1, time, event)?;
-    if search::Summarized::of(state) != before {
+    if search::SummaryUpdate::of(state) != before {
         search::summarize(transaction, id, state)?;
     }
     Ok(())

@@ -9,7 +9,7 @@ use super::{Journal, Result, stamp};
 
 /// Who is told about which flow.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoticeKey {
+pub struct NotificationKey {
     /// The rule by which somebody is told.
     pub rule: String,
     /// The flow's namespace.
@@ -24,9 +24,9 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn take_notice(
+    pub fn record_notification(
         &self,
-        key: &NoticeKey,
+        key: &NotificationKey,
         occasion: &str,
         now: DateTime<Utc>,
         repeat: Duration,
@@ -61,7 +61,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn forget_notice(&self, key: &NoticeKey, occasion: &str) -> Result<Option<u32>> {
+    pub fn forget_notification(&self, key: &NotificationKey, occasion: &str) -> Result<Option<u32>> {
         let sql = "DELETE FROM notices WHERE rule = ? AND namespace = ? AND flow = ? AND occasion = ?
                    RETURNING left_out";
         let values = params![key.rule, key.namespace, key.flow, occasion];
@@ -77,13 +77,14 @@ mod tests {
     fn the_same_is_told_once_in_a_while_and_again_after_it_was_over() {
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::open(&folder.path().join("journal.db")).unwrap();
-        let key = NoticeKey { rule: "r".to_owned(), namespace: "n".to_owned(), flow: "f".to_owned() };
+        let key = NotificationKey { rule: "r".to_owned(), namespace: "n".to_owned(), flow: "f".to_owned() };
         let at = |hour: i64| DateTime::UNIX_EPOCH + chrono::TimeDelta::hours(hour);
-        let take = |hour| journal.take_notice(&key, "failure", at(hour), Duration::from_secs(24 * 3600)).unwrap();
+        let take =
+            |hour| journal.record_notification(&key, "failure", at(hour), Duration::from_secs(24 * 3600)).unwrap();
         assert_eq!([take(0), take(1), take(2)], [Some(0), None, None]);
         assert_eq!([take(24), take(25)], [Some(2), None]);
-        assert_eq!(journal.forget_notice(&key, "failure").unwrap(), Some(1));
-        assert_eq!(journal.forget_notice(&key, "failure").unwrap(), None);
+        assert_eq!(journal.forget_notification(&key, "failure").unwrap(), Some(1));
+        assert_eq!(journal.forget_notification(&key, "failure").unwrap(), None);
         assert_eq!(take(26), Some(0));
     }
 }

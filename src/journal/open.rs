@@ -36,11 +36,11 @@ pub(super) fn open_file<E: From<rusqlite::Error> + From<std::io::Error>>(
 /// # Errors
 /// When it cannot be read.
 pub(super) fn open_to_read(file: &Path) -> rusqlite::Result<Connection> {
-    shared(file).or_else(|_| alone(file)).or_else(|error| if has_wal(file) { Err(error) } else { unchanging(file) })
+    shared(file).or_else(|_| alone(file)).or_else(|error| if has_wal(file) { Err(error) } else { immutable(file) })
 }
 
 /// An empty database for one who only reads where there is none and none can be made, in a folder that is there.
-pub(super) fn nothing_yet<E: From<rusqlite::Error>>(
+pub(super) fn empty<E: From<rusqlite::Error>>(
     file: &Path,
     make_tables: impl FnOnce(&mut Connection) -> Result<(), E>,
 ) -> Option<Result<Connection, E>> {
@@ -66,7 +66,7 @@ fn alone(file: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// Where there is no WAL and none can be made, as in a file system that is mounted to be read: all is in the file itself.
-fn unchanging(file: &Path) -> rusqlite::Result<Connection> {
+fn immutable(file: &Path) -> rusqlite::Result<Connection> {
     let escaped = |byte: &u8| match byte {
         b'/' | b'-' | b'_' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => char::from(*byte).to_string(),
         other => format!("%{other:02X}"),

@@ -6,21 +6,23 @@ use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 use serde_json::Map;
 
-use super::{Batch, Created, Event, ExecutionState, Journal, Result, State, Tick, add, begin, load};
+use super::{
+    Event, EventBatch, ExecutionSpec, ExecutionState, Journal, Result, State, TriggerFiring, add, begin, load,
+};
 use crate::id::ExecutionId;
 
 /// How many executions of a flow may run at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limit {
+pub struct ConcurrencyLimit {
     /// The most.
     pub most: u32,
     /// What becomes of one more.
-    pub overflow: Overflow,
+    pub overflow: OnLimit,
 }
 
 /// What becomes of an execution that finds all slots of its flow taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Overflow {
+pub enum OnLimit {
     /// It waits.
     Queue,
     /// It is cancelled.
@@ -34,11 +36,11 @@ pub struct Submission<'a> {
     /// Its id.
     pub id: &'a ExecutionId,
     /// What it runs.
-    pub created: Created,
+    pub created: ExecutionSpec,
     /// What a trigger starts it for; it happens once.
-    pub tick: Option<&'a Tick>,
+    pub tick: Option<&'a TriggerFiring>,
     /// The limit of its flow.
-    pub limit: Option<Limit>,
+    pub limit: Option<ConcurrencyLimit>,
     /// The queue that it waits in.
     pub queue: &'a str,
     /// Whether this process has room for it.
@@ -48,7 +50,7 @@ pub struct Submission<'a> {
 /// What became of a submission.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "it lives for one call")]
-pub enum Submitted {
+pub enum SubmitOutcome {
     /// It runs; the caller sees to that.
     Runs(State),
     /// It waits in the queue.
@@ -61,7 +63,7 @@ pub enum Submitted {
 
 /// An execution that waits.
 #[derive(Clone, Debug)]
-pub struct Chosen {
+pub struct QueuedExecution {
     /// The execution.
     pub id: ExecutionId,
     /// The flow's namespace.
@@ -80,18 +82,18 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn submit(&self, submission: Submission, now: DateTime<Utc>, is_alive: IsAlive) -> Result<Submitted> {
+    pub fn submit(&self, submission: Submission, now: DateTime<Utc>, is_alive: IsAlive) -> Result<SubmitOutcome> {
         let Submission { id, created, tick, limit, queue, has_room } = submission;
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if !tick.map_or(Ok(true), |tick| tick.take(&transaction, Some(id)))? {
-            return Ok(Submitted::AlreadyRan);
+            return Ok(SubmitOutcome::AlreadyRan);
         }
         let event = match limit {
             Some(limit) if !has_slot(&transaction, &created, limit.most, is_alive)? => match limit.overflow {
-                Overflow::Queue => Event::Queued,
-                Overflow::Cancel => Event::Ended { state: ExecutionState::Cancelled, outputs: Map::new() },
-                Overflow::Fail => Event::Ended { state: ExecutionState::Failed, outputs: Map::new() },
+                OnLimit::Queue => Event::Queued,
+                OnLimit::Cancel => Event::Ended { state: ExecutionState::Cancelled, outputs: Map::new() },
+                OnLimit::Fail => Event::Ended { state: ExecutionState::Failed, outputs: Map::new() },
             },
             Some(_) if has_queued(&transaction, &created)? => Event::Queued,
             _ if has_room => Event::Started,
@@ -105,16 +107,16 @@ impl Journal {
             .prepare_cached("UPDATE executions SET slots = ? WHERE id = ?")?
             .execute(params![slots, id.as_str()])?;
         if event == Event::Queued {
-            place(&transaction, id, queue, Place::Back)?;
+            place(&transaction, id, queue, QueueEnd::Back)?;
         }
         transaction.commit()?;
         drop(connection);
-        self.tell(id, now, &new.created, new.status, &Event::Created(new.created.clone()));
-        self.tell(id, now, &state.created, state.status, &event);
+        self.publish(id, now, &new.created, new.status, &Event::Created(new.created.clone()));
+        self.publish(id, now, &state.created, state.status, &event);
         Ok(match event {
-            Event::Started => Submitted::Runs(state),
-            Event::Queued => Submitted::Waits,
-            _ => Submitted::TurnedAway,
+            Event::Started => SubmitOutcome::Runs(state),
+            Event::Queued => SubmitOutcome::Waits,
+            _ => SubmitOutcome::TurnedAway,
         })
     }
 
@@ -122,7 +124,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the events cannot follow the others, or the file cannot be written.
-    pub fn begin_within(
+    pub fn start_if_slot_free(
         &self,
         id: &ExecutionId,
         state: &mut State,
@@ -139,14 +141,14 @@ impl Journal {
         {
             return Ok(false);
         }
-        let (mut begun, mut batch) = (state.clone(), Batch::default());
+        let (mut begun, mut batch) = (state.clone(), EventBatch::default());
         for event in events {
             batch.add(id, &mut begun, now, event)?;
         }
         batch.insert(&transaction, id, &begun)?;
         transaction.commit()?;
         drop(connection);
-        self.tell_all(id, &begun, &mut batch);
+        self.publish_all(id, &begun, &mut batch);
         *state = begun;
         Ok(true)
     }
@@ -166,10 +168,10 @@ impl Journal {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         add(&transaction, id, state, now, &Event::Queued)?;
-        place(&transaction, id, queue, if first { Place::Front } else { Place::Back })?;
+        place(&transaction, id, queue, if first { QueueEnd::Front } else { QueueEnd::Back })?;
         transaction.commit()?;
         drop(connection);
-        self.tell(id, now, &state.created, state.status, &Event::Queued);
+        self.publish(id, now, &state.created, state.status, &Event::Queued);
         Ok(())
     }
 
@@ -182,7 +184,7 @@ impl Journal {
         &self,
         queue: &str,
         now: DateTime<Utc>,
-        limit: &dyn Fn(&Chosen) -> Option<u32>,
+        limit: &dyn Fn(&QueuedExecution) -> Option<u32>,
         is_alive: IsAlive,
         claim: &dyn Fn(&ExecutionId) -> Option<C>,
     ) -> Result<Option<(ExecutionId, State, C)>> {
@@ -193,7 +195,7 @@ impl Journal {
         add(&transaction, &chosen.id, &mut state, now, &Event::Started)?;
         transaction.commit()?;
         drop(connection);
-        self.tell(&chosen.id, now, &state.created, state.status, &Event::Started);
+        self.publish(&chosen.id, now, &state.created, state.status, &Event::Started);
         Ok(Some((chosen.id, state, claim)))
     }
 
@@ -247,7 +249,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn unplace(&self, id: &ExecutionId) -> Result<()> {
+    pub fn requeue(&self, id: &ExecutionId) -> Result<()> {
         self.lock().execute("UPDATE executions SET queue = NULL, queued = NULL WHERE id = ?", [id.as_str()])?;
         Ok(())
     }
@@ -256,7 +258,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn inherit(&self, from: &str, to: &str) -> Result<()> {
+    pub fn adopt_queue(&self, from: &str, to: &str) -> Result<()> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let last: i64 = edge(&transaction, to, "max")?.unwrap_or(0);
@@ -289,23 +291,23 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn place_first(&self, id: &ExecutionId, queue: &str) -> Result<()> {
+    pub fn move_to_front(&self, id: &ExecutionId, queue: &str) -> Result<()> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        place(&transaction, id, queue, Place::Front)?;
+        place(&transaction, id, queue, QueueEnd::Front)?;
         Ok(transaction.commit()?)
     }
 }
 
-enum Place {
+enum QueueEnd {
     Front,
     Back,
 }
 
-fn place(transaction: &Transaction, id: &ExecutionId, queue: &str, place: Place) -> Result<()> {
+fn place(transaction: &Transaction, id: &ExecutionId, queue: &str, place: QueueEnd) -> Result<()> {
     let number = match place {
-        Place::Back => edge(transaction, queue, "max")?.map_or(1, |last| last + 1),
-        Place::Front => edge(transaction, queue, "min")?.map_or(1, |first| first - 1),
+        QueueEnd::Back => edge(transaction, queue, "max")?.map_or(1, |last| last + 1),
+        QueueEnd::Front => edge(transaction, queue, "min")?.map_or(1, |first| first - 1),
     };
     let mut statement = transaction.prepare_cached("UPDATE executions SET queue = ?, queued = ? WHERE id = ?")?;
     statement.execute(params![queue, number, id.as_str()])?;
@@ -320,10 +322,10 @@ fn edge(transaction: &Transaction, queue: &str, which: &str) -> Result<Option<i6
 fn first_free<C>(
     transaction: &Transaction,
     queue: &str,
-    limit: &dyn Fn(&Chosen) -> Option<u32>,
+    limit: &dyn Fn(&QueuedExecution) -> Option<u32>,
     is_alive: IsAlive,
     claim: &dyn Fn(&ExecutionId) -> Option<C>,
-) -> Result<Option<(Chosen, C)>> {
+) -> Result<Option<(QueuedExecution, C)>> {
     let mut statement = transaction.prepare_cached(
         "SELECT id, namespace, flow, slots FROM executions WHERE queue = ? AND queued IS NOT NULL ORDER BY queued",
     )?;
@@ -337,7 +339,7 @@ fn first_free<C>(
             continue;
         }
         let id = ExecutionId::new(row.get::<_, String>(0)?);
-        let chosen = Chosen { id, namespace: place.0.clone(), flow: place.1.clone(), slots: row.get(3)? };
+        let chosen = QueuedExecution { id, namespace: place.0.clone(), flow: place.1.clone(), slots: row.get(3)? };
         let is_free = match limit(&chosen) {
             Some(most) => is_free(transaction, &place.0, &place.1, most, is_alive)?,
             None => true,
@@ -350,7 +352,7 @@ fn first_free<C>(
     Ok(None)
 }
 
-fn has_slot(transaction: &Transaction, created: &Created, most: u32, is_alive: IsAlive) -> Result<bool> {
+fn has_slot(transaction: &Transaction, created: &ExecutionSpec, most: u32, is_alive: IsAlive) -> Result<bool> {
     is_free(transaction, &created.namespace, &created.flow, most, is_alive)
 }
 
@@ -364,7 +366,7 @@ fn is_free(transaction: &Transaction, namespace: &str, flow: &str, most: u32, is
     Ok(running.len() < most || running.into_iter().filter(|id| is_alive(&ExecutionId::new(id.clone()))).count() < most)
 }
 
-fn has_queued(transaction: &Transaction, created: &Created) -> Result<bool> {
+fn has_queued(transaction: &Transaction, created: &ExecutionSpec) -> Result<bool> {
     let sql = "SELECT 1 FROM executions
                WHERE namespace = ? AND flow = ? AND state = 'QUEUED' AND ended IS NULL LIMIT 1";
     let found =

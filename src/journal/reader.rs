@@ -9,12 +9,12 @@ use super::open::BUSY_TIMEOUT;
 use super::{Journal, Result};
 
 /// A connection that only reads, opened when it is first used.
-pub(super) struct Reader {
+pub(super) struct ReadConnection {
     file: PathBuf,
     connection: Mutex<Option<Connection>>,
 }
 
-impl Reader {
+impl ReadConnection {
     /// A reader of a journal that is there.
     pub(super) fn of(file: &Path) -> Self {
         Self { file: file.to_owned(), connection: Mutex::default() }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
-use super::{Happened, Journal, Result, stamp};
+use super::{Journal, JournalUpdate, Result, stamp};
 use crate::id::ExecutionId;
 
 /// A sweep writes in pieces, so that executions under way need not wait for it: so many log lines at a time,
@@ -30,7 +30,7 @@ impl Journal {
         ids.iter().try_for_each(|id| delete(&transaction, id))?;
         transaction.commit()?;
         drop(connection);
-        ids.iter().for_each(|id| self.spread(|| Happened::Deleted { id: id.clone() }));
+        ids.iter().for_each(|id| self.broadcast(|| JournalUpdate::Deleted { id: id.clone() }));
         Ok(ids)
     }
 
@@ -55,7 +55,7 @@ impl Journal {
         delete(&transaction, id)?;
         transaction.commit()?;
         drop(connection);
-        self.spread(|| Happened::Deleted { id: id.clone() });
+        self.broadcast(|| JournalUpdate::Deleted { id: id.clone() });
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use crate::text::plain;
 
 /// Which executions are meant; all of them unless something is said.
 #[derive(Clone, Debug, Default)]
-pub struct Query {
+pub struct ExecutionQuery {
     /// Those of the flows of this namespace, and of those below it.
     pub namespace: Option<String>,
     /// Those of the flows of this id.
@@ -37,7 +37,7 @@ pub struct Query {
 
 /// Some of the executions that were asked for.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Page {
+pub struct SearchPage {
     /// How many there are in all.
     pub total: u64,
     /// Some of them, the newest first.
@@ -47,7 +47,7 @@ pub struct Page {
 pub(super) const COLUMNS: &str =
     "id, namespace, flow, state, inputs, created, started, ended, rows, labels, trigger_id, trigger_date, worked";
 
-impl Query {
+impl ExecutionQuery {
     /// The condition in SQL, and its values.
     fn condition(&self) -> (String, Vec<Sql>) {
         let mut parts: Vec<String> = Vec::new();
@@ -124,7 +124,7 @@ impl Journal {
     /// # Errors
     /// When the file cannot be read.
     pub fn executions(&self, flow: Option<&str>, limit: u32) -> Result<Vec<Summary>> {
-        let query = Query { flow: flow.map(str::to_owned), ..Query::default() };
+        let query = ExecutionQuery { flow: flow.map(str::to_owned), ..ExecutionQuery::default() };
         self.listed(&query, limit, 0)
     }
 
@@ -132,7 +132,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn search(&self, query: &Query, limit: u32, offset: u32) -> Result<Page> {
+    pub fn search(&self, query: &ExecutionQuery, limit: u32, offset: u32) -> Result<SearchPage> {
         let (condition, values) = query.condition();
         // SQLite itself finds the smallest index to count in.
         let index = if values.is_empty() { String::new() } else { format!("INDEXED BY {}", query.index()) };
@@ -144,10 +144,10 @@ impl Journal {
         // A search for the page's last one ends there; for one more it would go through all the rest.
         let left = u32::try_from(total.saturating_sub(u64::from(offset))).unwrap_or(u32::MAX);
         let executions = if left == 0 { Vec::new() } else { self.listed(query, limit.min(left), offset)? };
-        Ok(Page { total, executions })
+        Ok(SearchPage { total, executions })
     }
 
-    fn listed(&self, query: &Query, limit: u32, offset: u32) -> Result<Vec<Summary>> {
+    fn listed(&self, query: &ExecutionQuery, limit: u32, offset: u32) -> Result<Vec<Summary>> {
         let (condition, mut values) = query.condition();
         values.extend([Sql::from(i64::from(limit)), Sql::from(i64::from(offset))]);
         // The ids alone first, so that what a deep page leaves out is not read.
@@ -234,7 +234,7 @@ fn took(started: Option<DateTime<Utc>>, ended: Option<DateTime<Utc>>, worked: Op
 
 /// What the summary says beside what was known at the beginning. Most events change none of it.
 #[derive(PartialEq)]
-pub(super) struct Summarized {
+pub(super) struct SummaryUpdate {
     status: ExecutionState,
     started: Option<DateTime<Utc>>,
     ended: Option<DateTime<Utc>>,
@@ -243,7 +243,7 @@ pub(super) struct Summarized {
     labels: String,
 }
 
-impl Summarized {
+impl SummaryUpdate {
     pub(super) fn of(state: &State) -> Self {
         Self {
             status: state.status,

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use super::event::{Created, Event, ExecutionState, Outcome};
-use super::target::{StartedBy, Target};
-use super::task_run::{Loop, TaskRun, TaskState};
-use super::worked::Worked;
+use super::event::{Event, ExecutionSpec, ExecutionState, TaskOutcome};
+use super::target::{ExecutionTarget, StartedBy};
+use super::task_run::{LoopProgress, TaskRun, TaskState};
+use super::worked::WorkTime;
 use crate::id::{ExecutionId, RunId};
 use crate::task::ErrorClass;
 use crate::text::plain;
@@ -17,7 +17,7 @@ use crate::text::plain;
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
     /// What it runs.
-    pub created: Created,
+    pub created: ExecutionSpec,
     /// Where it stands.
     pub status: ExecutionState,
     /// When it was first taken up.
@@ -45,11 +45,11 @@ pub struct State {
     /// Which kind of process it belongs to; none in journals of earlier versions.
     pub started_by: Option<StartedBy>,
     /// What its tasks reach that do not name it themselves; none in journals of earlier versions.
-    pub target: Option<Target>,
+    pub target: Option<ExecutionTarget>,
     /// How often a server found that the process which worked on it had died.
     pub interruptions: u32,
     /// How long processes have worked on it.
-    pub(super) worked: Worked,
+    pub(super) worked: WorkTime,
     /// Whether it was under way before it waited for its turn, so that it goes on when that comes.
     pub(super) goes_on: bool,
     /// How many events there are.
@@ -66,7 +66,7 @@ pub struct IllegalTransition {
 
 impl State {
     /// The state after the first event.
-    pub fn new(created: Created) -> Self {
+    pub fn new(created: ExecutionSpec) -> Self {
         Self {
             labels: created.labels.clone(),
             started_by: created.started_by,
@@ -84,7 +84,7 @@ impl State {
             ending: None,
             violated: BTreeSet::new(),
             interruptions: 0,
-            worked: Worked::default(),
+            worked: WorkTime::default(),
             goes_on: false,
             events: 1,
         }
@@ -116,7 +116,7 @@ impl State {
             }
             Event::Queued => self.queue()?,
             Event::Started => self.start(time)?,
-            Event::TakenUp { again } => self.take_up(again)?,
+            Event::TakenUp { again } => self.adopt(again)?,
             Event::Restarted { again } => self.restart(again)?,
             Event::Interrupted => {
                 self.when("interrupted", &[ExecutionState::Running, ExecutionState::Killing])?.interruptions += 1;
@@ -206,7 +206,7 @@ impl State {
                 && task.expansion.as_ref().is_some_and(|expansion| expansion.until.is_some());
             task.state = if task.expansion.is_some() { TaskState::Running } else { TaskState::Created };
             if is_exhausted && task.progress.failed.is_empty() {
-                task.progress = Loop::default();
+                task.progress = LoopProgress::default();
             }
             task.progress.reopen();
         }
@@ -231,9 +231,9 @@ impl State {
     }
 
     /// Another process goes on: only attempts that were under way are lost.
-    fn take_up(&mut self, again: &[RunId]) -> Result<(), IllegalTransition> {
+    fn adopt(&mut self, again: &[RunId]) -> Result<(), IllegalTransition> {
         self.running("taken_up")?;
-        self.forget(again);
+        self.reset_task(again);
         self.reopen_interrupted();
         Ok(())
     }
@@ -252,11 +252,11 @@ impl State {
         (self.ended, self.retry_at, self.ending) = (None, None, None);
         self.goes_on = false;
         self.violated.clear();
-        self.forget(again);
+        self.reset_task(again);
         Ok(())
     }
 
-    fn forget(&mut self, runs: &[RunId]) {
+    fn reset_task(&mut self, runs: &[RunId]) {
         for run in runs {
             self.tasks.remove(run);
         }
@@ -283,7 +283,7 @@ impl State {
         time: DateTime<Utc>,
         run: &RunId,
         index: u32,
-        outcome: Outcome,
+        outcome: TaskOutcome,
     ) -> Result<(), IllegalTransition> {
         let task = self.running_task("iteration_ended", run)?;
         let Some(expansion) = task.expansion.as_ref().filter(|expansion| expansion.has_iteration(index)) else {
@@ -292,8 +292,8 @@ impl State {
         let (value, is_isolated) = (expansion.value(index).map(plain), expansion.isolated);
         let go_on = expansion.go_on;
         task.progress.end(index, time);
-        task.progress.warning |= outcome == Outcome::Warning || (go_on && outcome == Outcome::Failed);
-        if outcome == Outcome::Failed && !go_on {
+        task.progress.warning |= outcome == TaskOutcome::Warning || (go_on && outcome == TaskOutcome::Failed);
+        if outcome == TaskOutcome::Failed && !go_on {
             task.progress.failed.insert(index);
             return Ok(());
         }
@@ -382,12 +382,12 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::super::event::Failure;
+    use super::super::event::TaskFailure;
     use super::*;
     use crate::task::{Expansion, Outputs};
 
-    fn created() -> Created {
-        Created { flow: "f".into(), namespace: "n".into(), file: "f.yaml".into(), ..Created::default() }
+    fn created() -> ExecutionSpec {
+        ExecutionSpec { flow: "f".into(), namespace: "n".into(), file: "f.yaml".into(), ..ExecutionSpec::default() }
     }
 
     fn after(events: &[Event]) -> Result<State, IllegalTransition> {
@@ -422,7 +422,7 @@ mod tests {
         after(&all).unwrap()
     }
 
-    fn child(index: u32, outcome: Outcome) -> Vec<Event> {
+    fn child(index: u32, outcome: TaskOutcome) -> Vec<Event> {
         let run = RunId::new(format!("t[{index}].c"));
         let outputs = Map::from_iter([("x".to_owned(), index.into())]);
         vec![
@@ -434,7 +434,7 @@ mod tests {
 
     #[test]
     fn an_iteration_that_ended_well_leaves_its_outputs_alone() {
-        let state = looped(&[child(1, Outcome::Success), child(0, Outcome::Warning)].concat());
+        let state = looped(&[child(1, TaskOutcome::Success), child(0, TaskOutcome::Warning)].concat());
         let task = &state.tasks[&RunId::new("t")];
         assert_eq!(state.tasks.len(), 1);
         assert_eq!((task.progress.next, task.progress.warning), (2, true));
@@ -445,9 +445,9 @@ mod tests {
     fn only_failed_iterations_run_again() {
         let ended = Event::Ended { state: ExecutionState::Failed, outputs: Map::new() };
         let all = [
-            child(0, Outcome::Success),
-            child(1, Outcome::Failed),
-            child(2, Outcome::Success),
+            child(0, TaskOutcome::Success),
+            child(1, TaskOutcome::Failed),
+            child(2, TaskOutcome::Success),
             vec![ended, Event::Started],
         ];
         let state = looped(&all.concat());
@@ -481,7 +481,7 @@ mod tests {
 
     #[test]
     fn a_failed_execution_goes_on_from_the_task_that_failed() {
-        let failure = Failure { class: ErrorClass::Permanent, message: "no".into(), help: None, code: None };
+        let failure = TaskFailure { class: ErrorClass::Permanent, message: "no".into(), help: None, code: None };
         let failed = Event::TaskFailed { run: RunId::new("t"), error: failure, retry_at: None };
         let ended = Event::Ended { state: ExecutionState::Failed, outputs: Map::new() };
         let state = after(&[Event::Started, started(1), failed, ended, Event::Started]).unwrap();

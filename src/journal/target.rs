@@ -15,7 +15,7 @@ pub enum StartedBy {
 
 /// What tasks reach that do not name it themselves. Holds no user and no password.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Target {
+pub struct ExecutionTarget {
     /// The Postgres, if the flow uses any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgres: Option<PostgresTarget>,
@@ -34,13 +34,13 @@ pub struct PostgresTarget {
     #[serde(default)]
     pub by_flag: bool,
     /// Whether tasks of the flow name an address of their own.
-    pub own: Naming,
+    pub own: ExplicitTargets,
 }
 
 /// How many of a flow's tasks name something themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Naming {
+pub enum ExplicitTargets {
     /// None.
     None,
     /// Some.
@@ -59,7 +59,7 @@ pub struct GoogleTarget {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub emulators: Vec<String>,
     /// Whether tasks of the flow name the project themselves.
-    pub own: Naming,
+    pub own: ExplicitTargets,
 }
 
 impl PostgresTarget {
@@ -67,9 +67,9 @@ impl PostgresTarget {
     fn reached(&self) -> (Option<String>, Option<String>) {
         let named =
             self.address.as_ref().map_or_else(|| "the private Postgres".to_owned(), |at| format!("Postgres at {at}"));
-        let others = (self.own != Naming::All).then(|| named.clone());
+        let others = (self.own != ExplicitTargets::All).then(|| named.clone());
         let own = match (self.own, self.by_flag) {
-            (Naming::None, _) => None,
+            (ExplicitTargets::None, _) => None,
             (_, true) => Some(named),
             (_, false) => Some("the flow's own Postgres addresses".to_owned()),
         };
@@ -87,12 +87,12 @@ impl PostgresTarget {
 
 impl GoogleTarget {
     fn reached(&self) -> (Option<&Option<String>>, &[String]) {
-        ((self.own != Naming::All).then_some(&self.project), &self.emulators)
+        ((self.own != ExplicitTargets::All).then_some(&self.project), &self.emulators)
     }
 
     fn words(&self) -> String {
         let project = match &self.project {
-            _ if self.own == Naming::All => "the flow's own Google Cloud projects".to_owned(),
+            _ if self.own == ExplicitTargets::All => "the flow's own Google Cloud projects".to_owned(),
             Some(project) => format!("the Google Cloud project {project}"),
             None => "the machine's own Google Cloud project".to_owned(),
         };
@@ -103,7 +103,7 @@ impl GoogleTarget {
     }
 }
 
-impl Target {
+impl ExecutionTarget {
     /// The differences to another target, in words for each side: none when tasks reach the same.
     pub fn difference(&self, other: &Self) -> Option<(String, String)> {
         let mut pairs = Vec::new();
@@ -126,34 +126,34 @@ impl Target {
 mod tests {
     use super::*;
 
-    fn postgres(address: Option<&str>, by_flag: bool, own: Naming) -> Target {
+    fn postgres(address: Option<&str>, by_flag: bool, own: ExplicitTargets) -> ExecutionTarget {
         let postgres = PostgresTarget { address: address.map(str::to_owned), by_flag, own };
-        Target { postgres: Some(postgres), google: None }
+        ExecutionTarget { postgres: Some(postgres), google: None }
     }
 
     #[test]
     fn only_what_tasks_reach_makes_a_difference() {
-        let flagged = postgres(Some("a:5432/x"), true, Naming::None);
-        assert_eq!(flagged.difference(&postgres(Some("a:5432/x"), false, Naming::None)), None);
-        let words = flagged.difference(&postgres(None, false, Naming::None)).unwrap();
+        let flagged = postgres(Some("a:5432/x"), true, ExplicitTargets::None);
+        assert_eq!(flagged.difference(&postgres(Some("a:5432/x"), false, ExplicitTargets::None)), None);
+        let words = flagged.difference(&postgres(None, false, ExplicitTargets::None)).unwrap();
         assert_eq!(words, ("Postgres at a:5432/x".to_owned(), "the private Postgres".to_owned()));
-        let own = postgres(Some("a:5432/x"), false, Naming::All);
-        assert_eq!(own.difference(&postgres(None, false, Naming::All)), None, "the environment is not asked");
-        let (began, here) = own.difference(&postgres(Some("b:5432/y"), true, Naming::All)).unwrap();
+        let own = postgres(Some("a:5432/x"), false, ExplicitTargets::All);
+        assert_eq!(own.difference(&postgres(None, false, ExplicitTargets::All)), None, "the environment is not asked");
+        let (began, here) = own.difference(&postgres(Some("b:5432/y"), true, ExplicitTargets::All)).unwrap();
         assert_eq!((began.as_str(), here.as_str()), ("the flow's own Postgres addresses", "Postgres at b:5432/y"));
-        assert_eq!(flagged.difference(&Target::default()), None, "nothing is known of the other");
+        assert_eq!(flagged.difference(&ExecutionTarget::default()), None, "nothing is known of the other");
     }
 
     #[test]
     fn a_project_and_its_emulator_make_a_difference_unless_the_flow_names_the_project() {
-        let google = |project: &str, own| Target {
+        let google = |project: &str, own| ExecutionTarget {
             google: Some(GoogleTarget { project: Some(project.to_owned()), emulators: Vec::new(), own }),
             postgres: None,
         };
-        assert!(google("p", Naming::Some).difference(&google("q", Naming::Some)).is_some());
-        assert_eq!(google("p", Naming::All).difference(&google("q", Naming::All)), None);
-        let mut emulated = google("p", Naming::All);
+        assert!(google("p", ExplicitTargets::Some).difference(&google("q", ExplicitTargets::Some)).is_some());
+        assert_eq!(google("p", ExplicitTargets::All).difference(&google("q", ExplicitTargets::All)), None);
+        let mut emulated = google("p", ExplicitTargets::All);
         emulated.google.as_mut().unwrap().emulators = vec!["localhost:9050".to_owned()];
-        assert!(emulated.difference(&google("p", Naming::All)).is_some());
+        assert!(emulated.difference(&google("p", ExplicitTargets::All)).is_some());
     }
 }

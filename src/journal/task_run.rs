@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::event::Failure;
-use crate::task::{AfterPause, Expansion, Outputs};
+use super::event::TaskFailure;
+use crate::task::{Expansion, OnPauseTimeout, Outputs};
 use crate::text::plain;
 
 /// Where a task run stands.
@@ -28,7 +28,7 @@ pub enum TaskState {
         /// The moment.
         until: Option<DateTime<Utc>>,
         /// What happens then.
-        behavior: AfterPause,
+        behavior: OnPauseTimeout,
     },
     /// Ended well.
     Success,
@@ -87,18 +87,18 @@ pub struct TaskRun {
     /// What it gave; empty unless it succeeded.
     pub outputs: Outputs,
     /// Why its latest attempt failed.
-    pub error: Option<Failure>,
+    pub error: Option<TaskFailure>,
     /// Which sub-tasks it runs, once it has decided.
     #[serde(skip)]
     pub expansion: Option<Expansion>,
     /// How far its loop has come.
     #[serde(skip)]
-    pub progress: Loop,
+    pub progress: LoopProgress,
 }
 
 /// The iterations of a loop that have ended.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Loop {
+pub struct LoopProgress {
     /// All iterations below this one have ended.
     pub next: u32,
     /// Those from `next` on that have ended.
@@ -120,7 +120,7 @@ pub struct Loop {
     pub over: bool,
 }
 
-impl Loop {
+impl LoopProgress {
     /// Whether an iteration is over.
     pub fn has_ended(&self, index: u32) -> bool {
         index < self.next || self.ended.contains(&index)
@@ -176,13 +176,13 @@ impl TaskRun {
             outputs: Outputs::new(),
             error: None,
             expansion: None,
-            progress: Loop::default(),
+            progress: LoopProgress::default(),
         }
     }
 
     /// What a replay takes over.
-    pub fn kept(&self) -> Kept {
-        Kept {
+    pub fn kept(&self) -> TaskRunSnapshot {
+        TaskRunSnapshot {
             state: self.state.clone(),
             started: self.started,
             ended: self.ended,
@@ -195,7 +195,7 @@ impl TaskRun {
 
 /// A task run that a replay takes over from the execution that it repeats.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Kept {
+pub struct TaskRunSnapshot {
     /// Where it stands.
     pub state: TaskState,
     /// When its latest attempt began.
@@ -207,12 +207,12 @@ pub struct Kept {
     /// Which sub-tasks it runs.
     pub expansion: Option<Expansion>,
     /// How far its loop has come.
-    pub progress: Loop,
+    pub progress: LoopProgress,
 }
 
-impl From<Kept> for TaskRun {
-    fn from(kept: Kept) -> Self {
-        let Kept { state, started, ended, outputs, expansion, progress } = kept;
+impl From<TaskRunSnapshot> for TaskRun {
+    fn from(kept: TaskRunSnapshot) -> Self {
+        let TaskRunSnapshot { state, started, ended, outputs, expansion, progress } = kept;
         Self { state, started, ended, outputs, expansion, progress, since: started, attempts: 1, ..Self::new() }
     }
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::{End, Journal, Result, ends, stamp};
+use super::{ExecutionEnd, Journal, Result, ends, stamp};
 use crate::id::ExecutionId;
 
 /// A trigger of a flow.
@@ -19,7 +19,7 @@ pub struct TriggerKey {
 
 /// What a trigger starts an execution for: at most one, ever.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tick {
+pub struct TriggerFiring {
     /// The trigger.
     pub of: TriggerKey,
     /// The moment, the file or the execution that it is about.
@@ -32,7 +32,7 @@ pub struct Tick {
 
 /// How far a trigger has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
+pub struct TriggerProgress {
     /// The latest moment that it has dealt with.
     pub last: DateTime<Utc>,
     /// The number of the latest end of an execution that it has dealt with.
@@ -47,7 +47,7 @@ impl std::fmt::Display for TriggerKey {
     }
 }
 
-impl Tick {
+impl TriggerFiring {
     /// The tick of a schedule.
     pub fn at(of: TriggerKey, moment: DateTime<Utc>) -> Self {
         Self { of, key: stamp(moment), moment: Some(moment), end: None }
@@ -59,7 +59,7 @@ impl Tick {
     }
 
     /// A tick that is about an end of an execution.
-    pub fn after(of: TriggerKey, end: &End) -> Self {
+    pub fn after(of: TriggerKey, end: &ExecutionEnd) -> Self {
         let (key, moment) = (end.summary.id.to_string(), end.summary.ended);
         Self { of, key, moment, end: Some(end.number) }
     }
@@ -92,7 +92,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be used.
-    pub fn triggers_progress(&self, of: &[TriggerKey], now: DateTime<Utc>) -> Result<Vec<Progress>> {
+    pub fn triggers_progress(&self, of: &[TriggerKey], now: DateTime<Utc>) -> Result<Vec<TriggerProgress>> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let mut found = Vec::with_capacity(of.len());
@@ -106,7 +106,7 @@ impl Journal {
             for of in of {
                 insert.execute(params![of.namespace, of.flow, of.trigger, stamp(now), newest])?;
                 let row = |row: &rusqlite::Row| {
-                    Ok(Progress { last: row.get(0)?, last_end: row.get(1)?, is_off: row.get(2)? })
+                    Ok(TriggerProgress { last: row.get(0)?, last_end: row.get(1)?, is_off: row.get(2)? })
                 };
                 found.push(select.query_row([&of.namespace, &of.flow, &of.trigger], row)?);
             }
@@ -141,7 +141,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn note_tick(&self, tick: &Tick) -> Result<bool> {
+    pub fn record_firing(&self, tick: &TriggerFiring) -> Result<bool> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let is_new = tick.take(&transaction, None)?;
@@ -153,7 +153,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn has_tick(&self, of: &TriggerKey, key: &str) -> Result<bool> {
+    pub fn has_fired(&self, of: &TriggerKey, key: &str) -> Result<bool> {
         let sql = "SELECT 1 FROM ticks WHERE namespace = ? AND flow = ? AND trigger = ? AND date = ?";
         let connection = self.lock();
         let mut statement = connection.prepare_cached(sql)?;

@@ -9,7 +9,7 @@ use super::state::State;
 
 /// The time that was worked, and the stretch that goes on now.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Worked {
+pub(super) struct WorkTime {
     /// Of the stretches that are over.
     pub(super) total: TimeDelta,
     since: Option<DateTime<Utc>>,
@@ -23,7 +23,7 @@ impl State {
     }
 }
 
-impl Worked {
+impl WorkTime {
     /// Takes in an event, after which the execution stands at `status`.
     pub(super) fn follow(&mut self, time: DateTime<Utc>, event: &Event, status: ExecutionState) {
         let is_interrupted = *event == Event::Interrupted;
@@ -51,12 +51,12 @@ impl Worked {
 mod tests {
     use serde_json::Map;
 
-    use super::super::event::Created;
+    use super::super::event::ExecutionSpec;
     use super::*;
     use crate::id::RunId;
 
     fn took(events: &[(i64, Event)]) -> u64 {
-        let mut state = State::new(Created::default());
+        let mut state = State::new(ExecutionSpec::default());
         for (second, event) in events {
             state.apply(DateTime::UNIX_EPOCH + TimeDelta::seconds(*second), event).unwrap();
         }

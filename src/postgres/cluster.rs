@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::config::Settings;
-use crate::process::{Lifeline, Testament};
+use crate::process::{ExitCommand, ProcessGroup};
 use crate::text::hex;
 
 use super::address::Address;
@@ -158,7 +158,7 @@ impl Cluster {
         self.owner.make_shared_folder(&draft)?;
         let server = Server { port: free_port()?, password: generate_password() };
         self.remember(&server)?;
-        let lifeline = Lifeline::start(&Testament { lock: Some(lock), ..Testament::default() })?;
+        let lifeline = ProcessGroup::start(&ExitCommand { lock: Some(lock), ..ExitCommand::default() })?;
         self.initialize(binaries, &draft, &server, lock, &lifeline)?;
         self.create_database(binaries, &draft, &lifeline)?;
         fs::OpenOptions::new()
@@ -186,7 +186,7 @@ impl Cluster {
         draft: &Path,
         server: &Server,
         lock: &File,
-        lifeline: &Lifeline,
+        lifeline: &ProcessGroup,
     ) -> io::Result<()> {
         let (data, password_file) = (draft.join("data"), draft.join("password"));
         File::options().create_new(true).write(true).mode(0o600).open(&password_file)?;
@@ -199,7 +199,7 @@ impl Cluster {
         run(initdb.process_group(lifeline.group()).stdin(lock.try_clone()?))
     }
 
-    fn create_database(&self, binaries: &Binaries, draft: &Path, lifeline: &Lifeline) -> io::Result<()> {
+    fn create_database(&self, binaries: &Binaries, draft: &Path, lifeline: &ProcessGroup) -> io::Result<()> {
         let statement = draft.join("statement");
         fs::write(&statement, format!("CREATE DATABASE {NAME}\n"))?;
         let mut postgres = self.owner.command(&binaries.program("postgres"), &self.folder);

@@ -13,7 +13,7 @@ use tokio_postgres::{AsyncMessage, CancelToken, Client, SimpleQueryMessage};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
-use crate::task::{Outage, TaskContext, TaskError};
+use crate::task::{OutageTracker, TaskContext, TaskError};
 
 use super::address::{Address, Origin, percent_encode};
 use super::dial::{Failure, Host, Opened, Way};
@@ -156,7 +156,7 @@ pub async fn connect(settings: &Settings, flow: Option<&FlowAddress>) -> Result<
 /// # Errors
 /// As [`connect`], or [`TaskError::cancelled`].
 pub async fn connect_for(context: &TaskContext, flow: Option<&FlowAddress>) -> Result<Session, TaskError> {
-    let mut outage = Outage::none(&context.settings);
+    let mut outage = OutageTracker::none(&context.settings);
     loop {
         match connect_once(context, flow).await {
             Err(problem) => outage.wait(context, problem).await?,

@@ -26,8 +26,8 @@ pub fn explain(doing: &str, error: &Error) -> TaskError {
     match error.as_db_error() {
         Some(problem) => from_server(doing, &problem.into(), None),
         None if holds_nul(error) => TaskError::permanent(format!("{doing}: {NUL}")).help(NUL_HELP),
-        None if is_lost(error) => lost(doing).because(error),
-        None => TaskError::permanent(doing).because(error),
+        None if is_lost(error) => lost(doing).caused_by(error),
+        None => TaskError::permanent(doing).caused_by(error),
     }
 }
 
@@ -91,7 +91,7 @@ pub(super) fn explain_connect(refused: &[Refused], address: &Address) -> TaskErr
 fn explain_host(Refused { host, failure }: &Refused, address: &Address) -> TaskError {
     let place = format!("{host} ({})", address.origin);
     match failure {
-        Failure::Line(error) => unreachable_server(address, &place).because(error),
+        Failure::Line(error) => unreachable_server(address, &place).caused_by(error),
         Failure::Silent(limit) => {
             let mut told = unreachable_server(address, &place);
             told.message += &format!(": nothing came within {} s", limit.as_secs_f64());
@@ -131,7 +131,7 @@ fn no_session(error: &Error, address: &Address, place: &str) -> TaskError {
     }
     if error.to_string().contains("TLS") {
         return TaskError::permanent(format!("no TLS connection to the Postgres server at {place}"))
-            .because(error)
+            .caused_by(error)
             .help(match address.tls {
                 TlsMode::VerifyCa | TlsMode::VerifyFull => {
                     "name the authority's certificate with sslrootcert=/path/ca.pem"
@@ -139,7 +139,7 @@ fn no_session(error: &Error, address: &Address, place: &str) -> TaskError {
                 _ => "see the server's log; sslmode=disable goes without TLS where the network is trusted",
             });
     }
-    unreachable_server(address, place).because(error)
+    unreachable_server(address, place).caused_by(error)
 }
 
 fn unreachable_server(address: &Address, place: &str) -> TaskError {

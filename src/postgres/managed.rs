@@ -167,7 +167,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 fn failed(verb: &str, error: io::Error) -> TaskError {
-    TaskError::permanent(format!("cannot {verb} the private Postgres server")).because(error).help(
+    TaskError::permanent(format!("cannot {verb} the private Postgres server")).caused_by(error).help(
         "`jitney postgres status` shows where its files and its log are; \
          or name another server with --postgres postgres://user:password@host:5432/database",
     )

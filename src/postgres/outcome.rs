@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio_postgres::{GenericClient, SimpleQueryMessage};
 
-use crate::task::{Outage, TaskContext, TaskError};
+use crate::task::{OutageTracker, TaskContext, TaskError};
 
 use super::connect::{Session, connect_once};
 use super::{FlowAddress, explain};
@@ -38,7 +38,7 @@ pub async fn of(context: &TaskContext, address: &FlowAddress, number: Option<&st
     // What has no number has changed nothing, so that there is nothing to lose.
     let Some(number) = number else { return Outcome::RolledBack };
     context.warn("the connection to Postgres broke during the commit; asking the server whether it took effect");
-    let mut outage = Outage::none(&context.settings);
+    let mut outage = OutageTracker::none(&context.settings);
     for _ in 0..MAX_POLLS {
         let asked = match connect_once(context, Some(address)).await {
             Ok(session) => status(&session, number).await,

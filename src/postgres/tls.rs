@@ -27,7 +27,7 @@ pub(super) fn connector(address: &Address) -> Result<Option<MakeRustlsConnect>, 
     let verifier = verifier(address, &provider)?;
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| TaskError::permanent("cannot set up TLS").because(error))?
+        .map_err(|error| TaskError::permanent("cannot set up TLS").caused_by(error))?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
@@ -44,7 +44,7 @@ fn verifier(address: &Address, provider: &Arc<CryptoProvider>) -> Result<Arc<Ver
     let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build();
     let chain = chain.map_err(|error| {
         TaskError::permanent("there are no trusted certificates to check the Postgres server with")
-            .because(error)
+            .caused_by(error)
             .help("name the authority's file in the address: sslrootcert=/path/ca.pem")
     })?;
     let names = address.tls == TlsMode::VerifyFull;
@@ -54,7 +54,7 @@ fn verifier(address: &Address, provider: &Arc<CryptoProvider>) -> Result<Arc<Ver
 fn trusted(address: &Address) -> Result<Vec<CertificateDer<'static>>, TaskError> {
     let Some(file) = &address.root_certificates else { return Ok(rustls_native_certs::load_native_certs().certs) };
     let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
-    read.map_err(|error| TaskError::permanent(format!("cannot read sslrootcert {}", file.display())).because(error))
+    read.map_err(|error| TaskError::permanent(format!("cannot read sslrootcert {}", file.display())).caused_by(error))
 }
 
 /// Checks as much of the server's certificate as the mode asks: nothing, its chain, or its chain and its names.

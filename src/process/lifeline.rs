@@ -37,7 +37,7 @@ kill -KILL 0
 
 /// What there is to do when this process is gone, beside killing the group.
 #[derive(Default)]
-pub struct Testament<'a> {
+pub struct ExitCommand<'a> {
     /// Whose processes end, those too that have left the group.
     pub mark: Option<&'a Mark>,
     /// A command to run.
@@ -47,18 +47,18 @@ pub struct Testament<'a> {
 }
 
 /// A process group; what is left of it is killed when this is dropped.
-pub struct Lifeline {
+pub struct ProcessGroup {
     // Its standard input is the pipe.
     watcher: Child,
     mark: Option<Mark>,
 }
 
-impl Lifeline {
+impl ProcessGroup {
     /// Makes a group.
     ///
     /// # Errors
     /// When there is no shell, or no room for one more process.
-    pub fn start(testament: &Testament<'_>) -> io::Result<Self> {
+    pub fn start(testament: &ExitCommand<'_>) -> io::Result<Self> {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", WATCH, "jitney-watch"]).arg(testament.mark.map_or("", Mark::as_str));
         shell.env_clear().env("PATH", "/usr/bin:/bin").current_dir("/");
@@ -83,7 +83,7 @@ impl Lifeline {
     }
 }
 
-impl Drop for Lifeline {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         self.signal(Signal::KILL);
         let _ = self.watcher.wait();

@@ -11,7 +11,7 @@ const MAX_LINE_BYTES: usize = 1 << 20;
 
 /// Where a line came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stream {
+pub enum OutputStream {
     /// The standard output.
     Out,
     /// The standard error output.
@@ -22,7 +22,7 @@ pub enum Stream {
 #[derive(Debug)]
 pub struct Line {
     /// Where it came from.
-    pub stream: Stream,
+    pub stream: OutputStream,
     /// The line without its end; what is no UTF-8 is replaced.
     pub text: String,
     /// Whether it was longer than what is kept of a line, 1 MiB.
@@ -33,15 +33,15 @@ pub struct Line {
 pub(super) fn listen(child: &mut Child) -> mpsc::Receiver<Vec<Line>> {
     let (sender, lines) = mpsc::channel(4);
     if let Some(stdout) = child.stdout.take() {
-        tokio::spawn(read_lines(stdout, Stream::Out, sender.clone()));
+        tokio::spawn(read_lines(stdout, OutputStream::Out, sender.clone()));
     }
     if let Some(stderr) = child.stderr.take() {
-        tokio::spawn(read_lines(stderr, Stream::Error, sender));
+        tokio::spawn(read_lines(stderr, OutputStream::Error, sender));
     }
     lines
 }
 
-async fn read_lines(source: impl AsyncRead + Unpin, stream: Stream, lines: mpsc::Sender<Vec<Line>>) {
+async fn read_lines(source: impl AsyncRead + Unpin, stream: OutputStream, lines: mpsc::Sender<Vec<Line>>) {
     let mut source = BufReader::with_capacity(BLOCK_BYTES, source);
     let mut unfinished = Unfinished { stream, bytes: Vec::new(), is_cut: false };
     // A pipe that cannot be read any more has ended as far as we are concerned.
@@ -65,7 +65,7 @@ async fn read_lines(source: impl AsyncRead + Unpin, stream: Stream, lines: mpsc:
 
 /// The beginning of a line whose end is still to come.
 struct Unfinished {
-    stream: Stream,
+    stream: OutputStream,
     bytes: Vec<u8>,
     is_cut: bool,
 }

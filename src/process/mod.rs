@@ -23,8 +23,8 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Settings;
 use crate::task::{TaskContext, TaskError};
 
-pub use lifeline::{Lifeline, Testament};
-pub use lines::{Line, Stream};
+pub use lifeline::{ExitCommand, ProcessGroup};
+pub use lines::{Line, OutputStream};
 use mark::Mark;
 
 /// How long a program may take to end after it was asked to.
@@ -157,10 +157,10 @@ impl Invocation {
         self
     }
 
-    fn spawn(&self) -> Result<(Lifeline, Child), TaskError> {
+    fn spawn(&self) -> Result<(ProcessGroup, Child), TaskError> {
         let (mark, command, lock) = (self.mark.as_ref(), self.at_death.as_deref(), self.lock.as_deref());
-        let lifeline = Lifeline::start(&Testament { mark, command, lock })
-            .map_err(|error| TaskError::permanent("cannot start a shell to look after programs").because(error))?;
+        let lifeline = ProcessGroup::start(&ExitCommand { mark, command, lock })
+            .map_err(|error| TaskError::permanent("cannot start a shell to look after programs").caused_by(error))?;
         let input = match &self.input {
             Input::Nothing => Stdio::null(),
             Input::Text(_) => Stdio::piped(),
@@ -176,11 +176,11 @@ impl Invocation {
     fn not_started(&self, error: std::io::Error) -> TaskError {
         let failed = TaskError::permanent(format!("cannot start `{}`", self.program.display()));
         match error.kind() {
-            std::io::ErrorKind::NotFound => failed.because(error).help("is it installed, and on PATH?"),
+            std::io::ErrorKind::NotFound => failed.caused_by(error).help("is it installed, and on PATH?"),
             std::io::ErrorKind::ArgumentListTooLong => {
-                failed.because(error).help("hand long texts over as files, with `inputFiles`")
+                failed.caused_by(error).help("hand long texts over as files, with `inputFiles`")
             }
-            _ => failed.because(error),
+            _ => failed.caused_by(error),
         }
     }
 }
@@ -229,11 +229,11 @@ async fn run_with_grace(
     if heard_all.is_err() {
         hear_rest(&mut lines, hear).await;
     }
-    killed.map_err(|error| TaskError::transient("lost sight of the program").because(error))?;
+    killed.map_err(|error| TaskError::transient("lost sight of the program").caused_by(error))?;
     match ended {
         _ if kill_at.is_some() => Err(TaskError::cancelled("the program was stopped")),
         Ok(status) => Ok(status),
-        Err(error) => Err(TaskError::transient("lost sight of the program").because(error)),
+        Err(error) => Err(TaskError::transient("lost sight of the program").caused_by(error)),
     }
 }
 

@@ -22,9 +22,9 @@ use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::server::api::problem::Problem;
+use crate::server::api::problem::ApiError;
 use crate::server::router::HEALTH;
-use crate::server::slow::Patient;
+use crate::server::slow::WriteTimeout;
 
 /// How long the head of a request may take, from the moment that one is waited for.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,12 +37,12 @@ const ACCEPT_DELAY: Duration = Duration::from_millis(100);
 
 /// How many connections there may be. Clones are one and the same.
 #[derive(Clone, Debug)]
-pub struct Connections {
+pub struct ConnectionLimits {
     all: Arc<Semaphore>,
     lasting: Arc<Semaphore>,
 }
 
-impl Default for Connections {
+impl Default for ConnectionLimits {
     /// As many as half of the files that this process may open.
     fn default() -> Self {
         let files = rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(1024, |(soft, _)| soft);
@@ -50,7 +50,7 @@ impl Default for Connections {
     }
 }
 
-impl Connections {
+impl ConnectionLimits {
     fn within(files: u64) -> Self {
         let all = usize::try_from(files / 2).unwrap_or(MAX_CONNECTIONS).clamp(RESERVED_FOR_HEALTH, MAX_CONNECTIONS);
         Self { all: Arc::new(Semaphore::new(all)), lasting: Arc::new(Semaphore::new(all / 2)) }
@@ -61,9 +61,9 @@ impl Connections {
     ///
     /// # Errors
     /// When too many do.
-    pub(super) fn last(&self) -> Result<OwnedSemaphorePermit, Problem> {
+    pub(super) fn last(&self) -> Result<OwnedSemaphorePermit, ApiError> {
         let busy = "too many clients follow executions or wait for them; try again later";
-        self.lasting.clone().try_acquire_owned().map_err(|_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, busy))
+        self.lasting.clone().try_acquire_owned().map_err(|_| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, busy))
     }
 
     /// Answers until it is told to stop, then until the last request has its answer.
@@ -119,7 +119,7 @@ async fn answer(stream: TcpStream, peer: SocketAddr, router: Router, keep_alive:
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).keep_alive(keep_alive);
-    let connection = http.serve_connection(TokioIo::new(Patient::new(stream)), service);
+    let connection = http.serve_connection(TokioIo::new(WriteTimeout::new(stream)), service);
     tokio::pin!(connection);
     // A client that breaks off, or is too slow, has no answer; nobody else need know.
     tokio::select! {
@@ -134,7 +134,7 @@ async fn health_only(request: Request, next: Next) -> Response {
     if request.uri().path() == HEALTH {
         return next.run(request).await;
     }
-    let busy = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server has too many connections; try again later");
+    let busy = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the server has too many connections; try again later");
     ([(header::RETRY_AFTER, "5")], busy).into_response()
 }
 
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn connections_leave_half_of_the_files_and_followers_half_of_the_connections() {
         let of = |files| {
-            let connections = Connections::within(files);
+            let connections = ConnectionLimits::within(files);
             (connections.all.available_permits(), connections.lasting.available_permits())
         };
         assert_eq!((of(200), of(1024), of(u64::MAX), of(0)), ((100, 50), (512, 256), (1024, 512), (16, 8)));

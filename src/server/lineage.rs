@@ -21,7 +21,7 @@ const ERROR: &str = "https://openlineage.io/spec/facets/1-0-1/ErrorMessageRunFac
 /// Where the collector is.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
-pub struct Collector {
+pub struct LineageCollector {
     /// The address that takes events, such as `http://localhost:5000/api/v1/lineage`.
     pub url: String,
     /// A token that is sent as `Authorization: Bearer …`, best as `"{{ secret('LINEAGE_TOKEN') }}"`.
@@ -144,7 +144,7 @@ fn run_id(id: &ExecutionId, run: &RunId) -> String {
 ///
 /// # Errors
 /// In plain words, at the first that is not taken.
-pub async fn send(client: &reqwest::Client, collector: &Collector, events: &[Value]) -> Result<(), String> {
+pub async fn send(client: &reqwest::Client, collector: &LineageCollector, events: &[Value]) -> Result<(), String> {
     for event in events {
         let mut request = client.post(&collector.url).json(event);
         if let Some(token) = &collector.token {

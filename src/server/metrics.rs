@@ -15,16 +15,16 @@ use tokio::task::JoinError;
 
 use crate::config::Settings;
 use crate::journal::State;
-use crate::server::retention::Disk;
+use crate::server::retention::HomeUsage;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfFlow {
+struct FlowLabels {
     namespace: String,
     flow: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfEnd {
+struct EndLabels {
     namespace: String,
     flow: String,
     state: &'static str,
@@ -33,16 +33,16 @@ struct OfEnd {
 /// Counts since the start of the process, and how things stand.
 pub struct Metrics {
     registry: Registry,
-    executions: Family<OfEnd, Counter>,
-    task_runs: Family<OfEnd, Counter>,
-    rows: Family<OfFlow, Counter>,
-    seconds: Family<OfFlow, Histogram>,
+    executions: Family<EndLabels, Counter>,
+    task_runs: Family<EndLabels, Counter>,
+    rows: Family<FlowLabels, Counter>,
+    seconds: Family<FlowLabels, Histogram>,
     running: Gauge,
     queued: Gauge,
     journal: Gauge,
     files: Gauge,
     /// What the home took when it was last measured, and until when that holds.
-    measured: Mutex<Option<(Instant, Disk)>>,
+    measured: Mutex<Option<(Instant, HomeUsage)>>,
 }
 
 /// How long a measurement of the disk holds at least; one that took long holds a hundred times as long.
@@ -56,7 +56,7 @@ impl Default for Metrics {
         registry.register("task_runs", "Task runs that have ended", task_runs.clone());
         registry.register("rows_loaded", "Rows that loads added or changed", rows.clone());
         // From 10 ms to some 3 hours.
-        let seconds: Family<OfFlow, Histogram> =
+        let seconds: Family<FlowLabels, Histogram> =
             Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.01, 4.0, 11)));
         let words = "How long executions took, without pauses and the time between processes";
         registry.register_with_unit("execution_duration", words, Unit::Seconds, seconds.clone());
@@ -88,8 +88,8 @@ impl Metrics {
     /// Counts an execution that has ended.
     pub fn ended(&self, state: &State) {
         let (namespace, flow) = (&state.created.namespace, &state.created.flow);
-        let of_flow = OfFlow { namespace: namespace.clone(), flow: flow.clone() };
-        let of_end = |state| OfEnd { namespace: namespace.clone(), flow: flow.clone(), state };
+        let of_flow = FlowLabels { namespace: namespace.clone(), flow: flow.clone() };
+        let of_end = |state| EndLabels { namespace: namespace.clone(), flow: flow.clone(), state };
         self.executions.get_or_create(&of_end(state.status.as_str())).inc();
         for task in state.tasks.values() {
             self.task_runs.get_or_create(&of_end(task.state.as_str())).inc();
@@ -105,7 +105,7 @@ impl Metrics {
     ///
     /// # Errors
     /// When the thread that measures it broke off.
-    pub async fn disk(&self, settings: Arc<Settings>) -> Result<Disk, JoinError> {
+    pub async fn disk(&self, settings: Arc<Settings>) -> Result<HomeUsage, JoinError> {
         let mut measured = self.measured.lock().await;
         if let Some((until, disk)) = *measured
             && Instant::now() < until
@@ -113,13 +113,13 @@ impl Metrics {
             return Ok(disk);
         }
         let began = Instant::now();
-        let disk = tokio::task::spawn_blocking(move || Disk::of(&settings)).await?;
+        let disk = tokio::task::spawn_blocking(move || HomeUsage::of(&settings)).await?;
         *measured = Some((Instant::now() + DISK_INTERVAL.max(began.elapsed() * 100), disk));
         Ok(disk)
     }
 
     /// Says how things stand.
-    pub fn set(&self, running: usize, queued: usize, disk: Disk) {
+    pub fn set(&self, running: usize, queued: usize, disk: HomeUsage) {
         let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         self.running.set(number(running as u64));
         self.queued.set(number(queued as u64));

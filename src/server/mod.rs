@@ -28,8 +28,8 @@ use crate::engine::backfill::BackfillController;
 use crate::engine::catalog::Catalog;
 use crate::engine::executor::Executor;
 use crate::engine::scheduler::Scheduler;
-use crate::server::access::Access;
-use crate::server::connections::Connections;
+use crate::server::access::AccessControl;
+use crate::server::connections::ConnectionLimits;
 use crate::server::metrics::Metrics;
 
 /// How long calls that are under way may take once the server stops.
@@ -48,7 +48,7 @@ pub struct App {
     /// The process's settings.
     pub settings: Arc<Settings>,
     /// How many may call at a time.
-    pub connections: Connections,
+    pub connections: ConnectionLimits,
     /// What is counted.
     pub metrics: Metrics,
     /// What of the server's own settings cannot work as things stand.
@@ -58,7 +58,7 @@ pub struct App {
 }
 
 /// Answers calls of those who have `access` until it is told to stop.
-pub async fn run(listener: TcpListener, app: Arc<App>, access: Access, shutdown: CancellationToken) {
+pub async fn run(listener: TcpListener, app: Arc<App>, access: AccessControl, shutdown: CancellationToken) {
     let connections = app.connections.clone();
     let serving = connections.serve(listener, router::router(app, access), shutdown.clone());
     let late = async {

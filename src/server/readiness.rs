@@ -25,7 +25,7 @@ const NEEDED: [Part; 5] = [Part::Journal, Part::Disk, Part::Flows, Part::Schedul
 /// How ready a server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum Status {
+pub enum ReadinessStatus {
     /// It does all of its work.
     Up,
     /// It does its work but for some: a flow that is broken, a backfill that cannot go on.
@@ -36,11 +36,11 @@ pub enum Status {
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, Serialize)]
-pub struct Check {
+pub struct ReadinessCheck {
     /// What.
     pub name: Part,
     /// How it is.
-    pub status: Status,
+    pub status: ReadinessStatus,
     /// Why it is not well; left out for those who have no login.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
@@ -50,9 +50,9 @@ pub struct Check {
 #[derive(Clone, Debug, Serialize)]
 pub struct Readiness {
     /// How ready the server is.
-    pub status: Status,
+    pub status: ReadinessStatus,
     /// What was looked at.
-    pub checks: Vec<Check>,
+    pub checks: Vec<ReadinessCheck>,
     /// Flow files that are broken, what else is wrong with the folders, and why checks failed; left out for those who
     /// have no login.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,15 +63,16 @@ impl Readiness {
     /// How ready a server is now, with reasons for those who `may_know` them.
     pub fn of(app: &App, may_know: bool) -> Self {
         let troubles = app.executor.health().troubles();
-        let mut checks: Vec<Check> = NEEDED.iter().map(|part| check(*part, &troubles, Status::Down)).collect();
+        let mut checks: Vec<ReadinessCheck> =
+            NEEDED.iter().map(|part| check(*part, &troubles, ReadinessStatus::Down)).collect();
         let is_late = app.scheduler.last_turn().is_none_or(|last| last.elapsed() > SCHEDULER_TIMEOUT);
         for late in checks.iter_mut().filter(|check| is_late && check.name == Part::Scheduler) {
-            late.status = Status::Down;
+            late.status = ReadinessStatus::Down;
             let never = || "the triggers have not been looked at yet, or not for a minute".to_owned();
             late.problem.get_or_insert_with(never);
         }
         let others = troubles.iter().flat_map(|trouble| &trouble.parts).filter(|part| !NEEDED.contains(part));
-        checks.extend(others.map(|part| check(*part, &troubles, Status::Degraded)));
+        checks.extend(others.map(|part| check(*part, &troubles, ReadinessStatus::Degraded)));
         let mut problems = problems(app);
         let has_errors = problems.iter().any(Diagnostic::is_error);
         let reasons = checks.iter().filter_map(|check| check.problem.as_ref()).cloned().collect::<BTreeSet<_>>();
@@ -79,9 +80,9 @@ impl Readiness {
         let reasons: Vec<String> = reasons.into_iter().filter(is_new).collect();
         problems.extend(reasons.into_iter().map(Diagnostic::error));
         let worst = checks.iter().map(|check| check.status).max_by_key(|status| *status as u8);
-        let flows = if has_errors { Status::Degraded } else { Status::Up };
-        let status = worst.unwrap_or(Status::Up);
-        let status = if status == Status::Up { flows } else { status };
+        let flows = if has_errors { ReadinessStatus::Degraded } else { ReadinessStatus::Up };
+        let status = worst.unwrap_or(ReadinessStatus::Up);
+        let status = if status == ReadinessStatus::Up { flows } else { status };
         if !may_know {
             checks.iter_mut().for_each(|check| check.problem = None);
         }
@@ -89,10 +90,10 @@ impl Readiness {
     }
 }
 
-fn check(part: Part, troubles: &[Trouble], bad: Status) -> Check {
+fn check(part: Part, troubles: &[Trouble], bad: ReadinessStatus) -> ReadinessCheck {
     let found = troubles.iter().find(|trouble| trouble.parts.contains(&part));
     let problem = found.map(|trouble| trouble.problem.clone());
-    Check { name: part, status: if problem.is_some() { bad } else { Status::Up }, problem }
+    ReadinessCheck { name: part, status: if problem.is_some() { bad } else { ReadinessStatus::Up }, problem }
 }
 
 /// What is wrong with flows and their files, and with the server's own.

@@ -14,10 +14,10 @@ use crate::engine::health::{self, Part};
 use crate::engine::revive;
 use crate::engine::scheduler::TriggerStatus;
 use crate::id::ExecutionId;
-use crate::journal::{Event, ExecutionState, Happened, Query, State, Summary, TaskState};
+use crate::journal::{Event, ExecutionQuery, ExecutionState, JournalUpdate, State, Summary, TaskState};
 use crate::server::App;
-use crate::server::lineage::{self, Collector};
-use crate::server::notify::{News, Notifier, Occasion};
+use crate::server::lineage::{self, LineageCollector};
+use crate::server::notify::{Notification, NotificationEvent, Notifier};
 use crate::server::retention::Retention;
 use crate::server::traces::Traces;
 use crate::tasks;
@@ -32,18 +32,18 @@ const MAX_QUEUED: u32 = 1000;
 const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// All who are told.
-pub struct Reports {
+pub struct Observers {
     /// People.
     pub notifier: Notifier,
     /// Where lineage events go.
-    pub lineage: Option<(reqwest::Client, Collector)>,
+    pub lineage: Option<(reqwest::Client, LineageCollector)>,
     /// Where traces go.
     pub traces: Option<Traces>,
     /// How long things are kept.
     pub retention: Retention,
 }
 
-impl Reports {
+impl Observers {
     /// Tells until `shutdown`; `say` gets what could not be told.
     pub async fn run(self, app: Arc<App>, shutdown: CancellationToken, say: impl Fn(&str) + Send + Sync) {
         // A sweep may take long, and what happens meanwhile is told all the same.
@@ -114,8 +114,10 @@ impl Reports {
         }
     }
 
-    async fn heard(&self, app: &App, happened: &Happened) -> Vec<String> {
-        let Happened::Event { id, event: Event::Ended { .. }, status, time, .. } = happened else { return Vec::new() };
+    async fn heard(&self, app: &App, happened: &JournalUpdate) -> Vec<String> {
+        let JournalUpdate::Event { id, event: Event::Ended { .. }, status, time, .. } = happened else {
+            return Vec::new();
+        };
         if !status.has_ended() {
             return Vec::new();
         }
@@ -147,8 +149,12 @@ impl Reports {
     async fn late(&self, app: &App, told: &mut HashSet<String>, now: DateTime<Utc>) -> Vec<String> {
         let schedules = app.scheduler.triggers().into_iter().filter(|status| status.kind == "schedule");
         let schedules: Vec<TriggerStatus> = schedules.filter(|status| !status.disabled).collect();
-        let mut late: Vec<News> = schedules.iter().filter_map(|status| held_back(status, now)).collect();
-        let queued = Query { states: vec![ExecutionState::Queued], until: Some(now - LATE_AFTER), ..Query::default() };
+        let mut late: Vec<Notification> = schedules.iter().filter_map(|status| held_back(status, now)).collect();
+        let queued = ExecutionQuery {
+            states: vec![ExecutionState::Queued],
+            until: Some(now - LATE_AFTER),
+            ..ExecutionQuery::default()
+        };
         let mut problems = Vec::new();
         let waiting = app.executor.journal().search(&queued, MAX_QUEUED, 0);
         if let Some(page) = app.executor.health().note(Part::Notifications, waiting) {
@@ -157,7 +163,7 @@ impl Reports {
         for news in late {
             let date = news.date.unwrap_or_default();
             if told.insert(format!("{}.{} {date} {:?}", news.namespace, news.flow, news.execution)) {
-                problems.extend(self.notifier.tell(Occasion::Late, news, now).await);
+                problems.extend(self.notifier.tell(NotificationEvent::Late, news, now).await);
             }
         }
         problems
@@ -179,14 +185,20 @@ fn is_leap(before: (Instant, DateTime<Utc>), now: (Instant, DateTime<Utc>)) -> b
 }
 
 /// What there is to say about a schedule whose next moment has long passed.
-fn held_back(status: &TriggerStatus, now: DateTime<Utc>) -> Option<News> {
+fn held_back(status: &TriggerStatus, now: DateTime<Utc>) -> Option<Notification> {
     let due = status.next.filter(|due| now - *due > LATE_AFTER)?;
     let (namespace, flow) = (status.namespace.clone(), status.flow.clone());
-    Some(News { namespace, flow, execution: status.waits_for.clone(), date: Some(due), ..News::default() })
+    Some(Notification {
+        namespace,
+        flow,
+        execution: status.waits_for.clone(),
+        date: Some(due),
+        ..Notification::default()
+    })
 }
 
 /// What there is to say about an execution that one of these schedules started and that has not begun.
-fn waits(schedules: &[TriggerStatus], queued: &Summary) -> Option<News> {
+fn waits(schedules: &[TriggerStatus], queued: &Summary) -> Option<Notification> {
     let is_its = |status: &&TriggerStatus| {
         (&status.namespace, &status.flow, Some(&status.id))
             == (&queued.namespace, &queued.flow, queued.trigger.as_ref())
@@ -194,7 +206,7 @@ fn waits(schedules: &[TriggerStatus], queued: &Summary) -> Option<News> {
     schedules.iter().find(is_its).filter(|_| queued.started.is_none())?;
     let (namespace, flow) = (queued.namespace.clone(), queued.flow.clone());
     let (execution, date) = (Some(queued.id.clone()), queued.trigger_date);
-    Some(News { namespace, flow, execution, date, state: queued.state.clone(), ..News::default() })
+    Some(Notification { namespace, flow, execution, date, state: queued.state.clone(), ..Notification::default() })
 }
 
 #[cfg(test)]

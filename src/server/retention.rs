@@ -28,7 +28,7 @@ pub struct Retention {
     #[serde(default = "seven_days")]
     pub files: Span,
     /// How much the files may take in all, such as `20GB`; the oldest go first. Without it any amount.
-    pub disk: Option<Size>,
+    pub disk: Option<ByteSize>,
 }
 
 impl Default for Retention {
@@ -56,9 +56,9 @@ fn seven_days() -> Span {
 /// An amount of bytes, read from text such as `500MB` or `20GB`, in powers of 1000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
 #[schemars(with = "String")]
-pub struct Size(pub u64);
+pub struct ByteSize(pub u64);
 
-impl<'de> Deserialize<'de> for Size {
+impl<'de> Deserialize<'de> for ByteSize {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let size = crate::text::bytes(&text).map(Self);
@@ -68,7 +68,7 @@ impl<'de> Deserialize<'de> for Size {
 
 /// What a sweep removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Swept {
+pub struct RemovedCounts {
     /// Executions, with their events, logs and files.
     pub executions: usize,
     /// Log lines of executions that are kept.
@@ -81,14 +81,14 @@ pub struct Swept {
 
 /// What the home folder takes, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Disk {
+pub struct HomeUsage {
     /// The journal.
     pub journal: u64,
     /// The files that tasks left.
     pub files: u64,
 }
 
-impl Disk {
+impl HomeUsage {
     /// Measures it.
     pub fn of(settings: &Settings) -> Self {
         let journal = settings.journal();
@@ -110,7 +110,7 @@ impl Retention {
         settings: &Settings,
         now: DateTime<Utc>,
         stop: &CancellationToken,
-    ) -> Result<Swept, JournalError> {
+    ) -> Result<RemovedCounts, JournalError> {
         // Files first: on a full disk nothing else can be removed.
         let mut swept = self.sweep_files(journal, settings, now, stop)?;
         // Then lines, in small pieces: where there is hardly any room, an execution with many of them needs too much.
@@ -139,8 +139,8 @@ impl Retention {
         settings: &Settings,
         now: DateTime<Utc>,
         stop: &CancellationToken,
-    ) -> Result<Swept, JournalError> {
-        let mut swept = Swept::default();
+    ) -> Result<RemovedCounts, JournalError> {
+        let mut swept = RemovedCounts::default();
         for (id, bytes) in self.unwanted(journal, settings, now)? {
             if stop.is_cancelled() {
                 break;
@@ -190,7 +190,7 @@ impl Retention {
 
     /// Those of files, the oldest first, without which the others are within bounds.
     fn too_much(&self, mut kept: Vec<(ExecutionId, u64)>) -> Vec<(ExecutionId, u64)> {
-        let Some(Size(limit)) = self.disk else { return Vec::new() };
+        let Some(ByteSize(limit)) = self.disk else { return Vec::new() };
         kept.sort();
         let mut total: u64 = kept.iter().map(|(_, bytes)| bytes).sum();
         let is_too_much = |(_, bytes): &(ExecutionId, u64)| {

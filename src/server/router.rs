@@ -11,15 +11,15 @@ use axum::{Extension, Json, Router, middleware};
 use serde_json::{Value, json};
 
 use super::App;
-use crate::server::access::{Access, MayKnow, guard, recognize};
+use crate::server::access::{AccessControl, Authenticated, guard, recognize};
 use crate::server::api;
-use crate::server::api::problem::{Problem, in_json};
-use crate::server::readiness::{Readiness, Status};
+use crate::server::api::problem::{ApiError, in_json};
+use crate::server::readiness::{Readiness, ReadinessStatus};
 use crate::server::slow;
 
 /// All addresses of the server, for those who have `access`. Health checks need none, though `/ready`
 /// gives its reasons to these alone, and a webhook has a key of its own.
-pub(super) fn router(app: Arc<App>, access: Access) -> Router {
+pub(super) fn router(app: Arc<App>, access: AccessControl) -> Router {
     let guarded = Router::new()
         .route("/metrics", get(metrics))
         .with_state(app.clone())
@@ -39,8 +39,8 @@ pub(super) fn router(app: Arc<App>, access: Access) -> Router {
 pub(super) const HEALTH: &str = "/health";
 
 /// Where nothing is.
-async fn nothing(uri: Uri) -> Problem {
-    Problem::missing(format!("there is nothing at {}; /api/v1/openapi.json describes what there is", uri.path()))
+async fn nothing(uri: Uri) -> ApiError {
+    ApiError::missing(format!("there is nothing at {}; /api/v1/openapi.json describes what there is", uri.path()))
 }
 
 /// How long `/health` waits to hear how much there is to do.
@@ -56,17 +56,17 @@ async fn health(State(app): State<Arc<App>>) -> Json<Value> {
 }
 
 /// Whether the server can do its work, and why not.
-async fn ready(State(app): State<Arc<App>>, knows: Option<Extension<MayKnow>>) -> (StatusCode, Json<Readiness>) {
+async fn ready(State(app): State<Arc<App>>, knows: Option<Extension<Authenticated>>) -> (StatusCode, Json<Readiness>) {
     let ready = Readiness::of(&app, knows.is_some());
-    let code = if ready.status == Status::Down { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let code = if ready.status == ReadinessStatus::Down { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     (code, Json(ready))
 }
 
 /// What Prometheus reads.
-async fn metrics(State(app): State<Arc<App>>) -> Result<impl IntoResponse, Problem> {
+async fn metrics(State(app): State<Arc<App>>) -> Result<impl IntoResponse, ApiError> {
     let load = app.executor.load()?;
     let disk = app.metrics.disk(app.settings.clone()).await;
-    app.metrics.set(load.running, load.queued, disk.map_err(|error| Problem::internal(&error))?);
+    app.metrics.set(load.running, load.queued, disk.map_err(|error| ApiError::internal(&error))?);
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], app.metrics.text()))
 }

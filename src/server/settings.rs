@@ -12,8 +12,8 @@ use crate::engine::secrets_named_in;
 use crate::flow::expression::{Host, Names, render};
 use crate::flow::{Document, all_findings};
 use crate::server::access::{User, secret_problem, user_problem};
-use crate::server::lineage::Collector;
-use crate::server::notify::Rule;
+use crate::server::lineage::LineageCollector;
+use crate::server::notify::NotificationRule;
 use crate::server::retention::Retention;
 use crate::task;
 
@@ -26,12 +26,12 @@ pub const FILE: &str = "jitney.yaml";
 pub struct ServerSettings {
     /// Who is notified of what.
     #[serde(default)]
-    pub notifications: Vec<Rule>,
+    pub notifications: Vec<NotificationRule>,
     /// How long what has run is kept.
     #[serde(default)]
     pub retention: Retention,
     /// Where OpenLineage events of loads go.
-    pub openlineage: Option<Collector>,
+    pub openlineage: Option<LineageCollector>,
     /// Who may log in, beside `JITNEY_USER` with `JITNEY_PASSWORD`.
     #[serde(default)]
     pub users: Vec<User>,
@@ -146,7 +146,7 @@ impl ServerSettings {
         let Ok(settings) = task::read::<Self>(&document.value) else {
             return Err(all_findings(&document, &[], &document.value, |value| task::read::<Self>(value).map(drop)));
         };
-        let silent = settings.notifications.iter().position(Rule::is_silent).map(|index| {
+        let silent = settings.notifications.iter().position(NotificationRule::is_silent).map(|index| {
             let finding = Diagnostic::error("this rule notifies nobody").help("add `webhook`, `mail` or `command`");
             document.locate(&["notifications".to_owned(), index.to_string()], finding)
         });
@@ -239,8 +239,8 @@ mod tests {
 
     #[test]
     fn what_a_notification_lacks_is_said_before_it_is_needed() {
-        struct Empty;
-        impl Host for Empty {
+        struct EmptySection;
+        impl Host for EmptySection {
             fn secret(&self, name: &str, _: Option<&str>) -> Result<String, String> {
                 Err(format!("there is no secret `{name}`"))
             }
@@ -250,7 +250,7 @@ mod tests {
         let overrides = crate::config::Overrides { home: Some("/h".into()), postgres: None };
         let path = ("PATH".to_owned(), "/bin:/usr/bin".to_owned());
         let settings = Settings::from_environment(overrides, [path].into()).unwrap();
-        let warnings = ServerSettings::parse(FILE, text).unwrap().warnings(&settings, &Empty);
+        let warnings = ServerSettings::parse(FILE, text).unwrap().warnings(&settings, &EmptySection);
         let said: Vec<_> = warnings.iter().map(|warning| (warning.line, warning.message.as_str())).collect();
         let begin = "this notification cannot be sent: there is no";
         assert_eq!(said.len(), 2, "{said:?}");

@@ -23,7 +23,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// The body stops, or comes too slowly.
 #[derive(Debug, thiserror::Error)]
 #[error("the body came too slowly")]
-struct TooSlow;
+struct BodyTimeout;
 
 /// The request with a body that may take long, but has to come.
 pub(super) async fn limited(request: Request) -> Request {
@@ -31,19 +31,19 @@ pub(super) async fn limited(request: Request) -> Request {
         if body.is_end_stream() {
             return body;
         }
-        let steady = Steady { pieces: body.into_data_stream(), bytes: 0, waited: Duration::ZERO };
-        Body::from_stream(futures_util::stream::unfold(Some(steady), Steady::next))
+        let steady = RateLimit { pieces: body.into_data_stream(), bytes: 0, waited: Duration::ZERO };
+        Body::from_stream(futures_util::stream::unfold(Some(steady), RateLimit::next))
     })
 }
 
-struct Steady {
+struct RateLimit {
     pieces: BodyDataStream,
     bytes: usize,
     /// The time spent on waiting for the client, not on what is done with the pieces.
     waited: Duration,
 }
 
-impl Steady {
+impl RateLimit {
     async fn next(steady: Option<Self>) -> Option<(Result<Bytes, axum::Error>, Option<Self>)> {
         let mut steady = steady?;
         let start = Instant::now();
@@ -53,11 +53,11 @@ impl Steady {
             Ok(Some(Ok(piece))) => {
                 steady.bytes += piece.len();
                 let is_slow = is_slow(steady.bytes, steady.waited);
-                Some(if is_slow { (Err(axum::Error::new(TooSlow)), None) } else { (Ok(piece), Some(steady)) })
+                Some(if is_slow { (Err(axum::Error::new(BodyTimeout)), None) } else { (Ok(piece), Some(steady)) })
             }
             Ok(Some(Err(error))) => Some((Err(error), None)),
             Ok(None) => None,
-            Err(_) => Some((Err(axum::Error::new(TooSlow)), None)),
+            Err(_) => Some((Err(axum::Error::new(BodyTimeout)), None)),
         }
     }
 }
@@ -68,13 +68,13 @@ fn is_slow(bytes: usize, waited: Duration) -> bool {
 }
 
 /// A connection that fails when the other side takes nothing of an answer for too long.
-pub(super) struct Patient {
+pub(super) struct WriteTimeout {
     stream: TcpStream,
     /// Runs while a write waits.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
-impl Patient {
+impl WriteTimeout {
     pub(super) fn new(stream: TcpStream) -> Self {
         Self { stream, deadline: None }
     }
@@ -89,7 +89,7 @@ impl Patient {
     }
 }
 
-impl AsyncRead for Patient {
+impl AsyncRead for WriteTimeout {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -99,7 +99,7 @@ impl AsyncRead for Patient {
     }
 }
 
-impl AsyncWrite for Patient {
+impl AsyncWrite for WriteTimeout {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.in_time(context, written)

@@ -32,7 +32,7 @@ pub struct Expansion {
     pub isolated: bool,
     /// How often the tasks are repeated until the field `condition` holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<Until>,
+    pub until: Option<LoopCondition>,
     /// The name of the folder that the sub-tasks share. They start anew together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<String>,
@@ -43,7 +43,7 @@ pub struct Expansion {
 
 /// The bounds of a loop that waits for a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Until {
+pub struct LoopCondition {
     /// Seconds from the end of one iteration to the next.
     pub interval: f64,
     /// The most iterations.

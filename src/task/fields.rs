@@ -15,13 +15,13 @@ pub(super) const DECIDED_LATER: &str = "decided by a template when the task runs
 
 /// A value to deserialize from.
 #[derive(Clone, Copy)]
-pub(super) struct Fields<'a> {
+pub(super) struct FieldValue<'a> {
     value: &'a Value,
     /// Whether templates are not rendered yet.
     unrendered: bool,
 }
 
-impl<'a> Fields<'a> {
+impl<'a> FieldValue<'a> {
     pub(super) fn new(value: &'a Value, unrendered: bool) -> Self {
         Self { value, unrendered }
     }
@@ -64,7 +64,7 @@ pub(super) fn may_be_many(text: &str) -> bool {
     text.trim_start().starts_with(['{', '['])
 }
 
-impl<'a> IntoDeserializer<'a, Error> for Fields<'a> {
+impl<'a> IntoDeserializer<'a, Error> for FieldValue<'a> {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {
@@ -98,7 +98,7 @@ macro_rules! texts {
     )*};
 }
 
-impl<'de> Deserializer<'de> for Fields<'de> {
+impl<'de> Deserializer<'de> for FieldValue<'de> {
     type Error = Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -184,19 +184,19 @@ static NOTHING: LazyLock<Value> = LazyLock::new(|| Value::Object(Map::new()));
 /// `{variant: content}`.
 struct Variant<'a> {
     variant: &'a str,
-    content: Fields<'a>,
+    content: FieldValue<'a>,
 }
 
 impl<'de> EnumAccess<'de> for Variant<'de> {
     type Error = Error;
-    type Variant = Fields<'de>;
+    type Variant = FieldValue<'de>;
 
-    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Fields<'de>), Error> {
+    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, FieldValue<'de>), Error> {
         Ok((seed.deserialize(self.variant.into_deserializer())?, self.content))
     }
 }
 
-impl<'de> VariantAccess<'de> for Fields<'de> {
+impl<'de> VariantAccess<'de> for FieldValue<'de> {
     type Error = Error;
 
     fn unit_variant(self) -> Result<(), Error> {
@@ -251,7 +251,7 @@ mod tests {
     }
 
     fn read(value: Value, unrendered: bool) -> Result<Example, String> {
-        Example::deserialize(Fields::new(&value, unrendered)).map_err(|error| error.to_string())
+        Example::deserialize(FieldValue::new(&value, unrendered)).map_err(|error| error.to_string())
     }
 
     #[test]

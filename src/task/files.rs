@@ -12,13 +12,13 @@ use crate::file_access::handle;
 use crate::storage;
 
 /// A file that a value from outside names, kept open: its link leads to this file, whatever takes the file's place.
-pub struct Pinned {
+pub struct OpenInput {
     file: File,
     path: PathBuf,
     link: PathBuf,
 }
 
-impl Pinned {
+impl OpenInput {
     /// Keeps a file open, behind a link of the same name in a new folder.
     fn new(file: File, path: PathBuf, folder: &Path) -> io::Result<Self> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
@@ -35,7 +35,7 @@ impl Pinned {
     }
 }
 
-impl Drop for Pinned {
+impl Drop for OpenInput {
     fn drop(&mut self) {
         // What stays is removed with the other folders that tasks worked in.
         self.link.parent().map(fs::remove_dir_all);
@@ -52,7 +52,7 @@ impl TaskContext {
         let path = if storage::is_uri(from) {
             self.storage
                 .path(from)
-                .map_err(|error| TaskError::permanent(format!("cannot read `{from}`")).because(error))?
+                .map_err(|error| TaskError::permanent(format!("cannot read `{from}`")).caused_by(error))?
         } else {
             self.files.path(from)
         };
@@ -83,10 +83,10 @@ impl TaskContext {
         if !self.files.is_restricted() || self.files.is_literal(from) || self.storage.holds(&path) {
             return Ok(path);
         }
-        let failed = |error| TaskError::permanent(format!("cannot read `{from}`")).because(error);
+        let failed = |error| TaskError::permanent(format!("cannot read `{from}`")).caused_by(error);
         let file = self.files.open(from, &path).map_err(|finding| self.denied(field, *finding))?.map_err(failed)?;
         let folder = self.settings.home.join("work").join(format!("{}.{}", self.execution, uuid::Uuid::new_v4()));
-        let pinned = Pinned::new(file, path, &folder).map_err(failed)?;
+        let pinned = OpenInput::new(file, path, &folder).map_err(failed)?;
         let link = pinned.link.clone();
         self.pinned.lock().unwrap_or_else(PoisonError::into_inner).push(pinned);
         Ok(link)
@@ -116,7 +116,7 @@ impl TaskContext {
     /// When the storage cannot be written.
     pub fn note_origin(&self, path: &Path, origin: &str) -> Result<(), TaskError> {
         self.storage.note_origin(path, origin).map_err(|error| {
-            TaskError::permanent(format!("cannot note where {} is from", path.display())).because(error)
+            TaskError::permanent(format!("cannot note where {} is from", path.display())).caused_by(error)
         })
     }
 }

@@ -13,10 +13,10 @@ use crate::file_access::FileAccess;
 use crate::task::TaskError;
 
 /// An answer on its way.
-pub type Looking<T> = Pin<Box<dyn Future<Output = Result<T, TaskError>> + Send>>;
+pub type ProbeFuture<T> = Pin<Box<dyn Future<Output = Result<T, TaskError>> + Send>>;
 
 /// Asks a ledger for many loads at once, each given by the fields of its task and by the files that these may name.
-pub type AskLedger = fn(Vec<(Value, FileAccess)>, Arc<Settings>) -> Looking<Vec<Holding>>;
+pub type LedgerProbe = fn(Vec<(Value, FileAccess)>, Arc<Settings>) -> ProbeFuture<Vec<LedgerAnswer>>;
 
 /// How to ask the target of a loading task what it holds.
 #[derive(Clone, Copy)]
@@ -24,14 +24,14 @@ pub struct Ledger {
     /// The fields that say what is loaded where. Only these are rendered.
     pub fields: &'static [&'static str],
     /// Asks for many loads at once, each given by those fields; the answers are in the same order.
-    pub look: AskLedger,
+    pub look: LedgerProbe,
 }
 
 /// What a target holds of one load.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Holding {
+pub enum LedgerAnswer {
     /// All of it.
-    Held(Held),
+    Held(LoadRecord),
     /// Nothing, or not all, with a word about it if there is something to say.
     Missing(Option<String>),
     /// It cannot be known: why.
@@ -40,7 +40,7 @@ pub enum Holding {
 
 /// A load that a target holds.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Held {
+pub struct LoadRecord {
     /// The execution that loaded it.
     pub execution: String,
     /// The rows that it loaded.
@@ -55,16 +55,16 @@ pub struct Held {
 
 /// How to ask the source of a downloading task what it offers, without downloading it.
 #[derive(Clone, Copy)]
-pub struct Source {
+pub struct SourceProbe {
     /// The fields that say where it is. Only these are rendered.
     pub fields: &'static [&'static str],
     /// Asks. A file must be among those that may be named.
-    pub look: fn(Value, FileAccess, Arc<Settings>) -> Looking<Offer>,
+    pub look: fn(Value, FileAccess, Arc<Settings>) -> ProbeFuture<SourceVersion>,
 }
 
 /// What a source offers now.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Offer {
+pub struct SourceVersion {
     /// Whether there is such a file.
     pub exists: bool,
     /// The server's status code, if it is one that speaks HTTP.

@@ -32,17 +32,17 @@ use crate::storage::{self, Storage};
 use crate::text::without_number;
 use reading::{check, read_rendered};
 
-pub use expansion::{Expansion, Until};
+pub use expansion::{Expansion, LoopCondition};
 pub use fields::{has_template, is_template};
-pub use files::Pinned;
-pub use foresight::{Held, Holding, Ledger, Looking, Offer, Source};
+pub use files::OpenInput;
+pub use foresight::{Ledger, LedgerAnswer, LedgerProbe, LoadRecord, ProbeFuture, SourceProbe, SourceVersion};
 pub use level::Level;
-pub use outage::Outage;
-pub use pause::{AfterPause, Pause};
-pub use quota::{LINE_OVERHEAD, Quota};
-pub use reading::{Conflict, FieldError, read};
+pub use outage::OutageTracker;
+pub use pause::{OnPauseTimeout, PauseRequest};
+pub use quota::{LINE_OVERHEAD, LogQuota};
+pub use reading::{FieldConflict, FieldError, read};
 pub use subflow::{EngineServices, StartedSubflow, SubflowRequest, SubflowResult, SubflowStarter};
-pub use wording::Complaint;
+pub use wording::SerdeComplaint;
 
 /// A task type: a plain struct whose fields are the YAML keys, already rendered, and whose doc comments are what the
 /// user reads in `jitney tasks TYPE`.
@@ -75,7 +75,7 @@ pub trait Task: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// How to ask what its target holds already, if it loads into one that can tell.
     const LEDGER: Option<Ledger> = None;
     /// How to ask what its source offers now, if it downloads from one.
-    const SOURCE: Option<Source> = None;
+    const SOURCE: Option<SourceProbe> = None;
     /// A list item of a flow's `tasks` that shows the usual fields.
     const EXAMPLE: &'static str;
     /// What [`Task::run`] gives: what later tasks may refer to as `outputs.<id>.<field>`; of a task with sub-tasks the
@@ -88,7 +88,7 @@ pub trait Task: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     }
 
     /// The fields that contradict each other, or that another field leaves without effect.
-    fn conflicts(&self) -> Vec<Conflict> {
+    fn conflicts(&self) -> Vec<FieldConflict> {
         Vec::new()
     }
 
@@ -127,7 +127,7 @@ pub const WORKING_DIR: &str = "__JITNEY_WORKING_DIR__";
 pub type Outputs = Map<String, Value>;
 
 /// A task attempt in flight.
-pub type Running = Pin<Box<dyn Future<Output = Result<Outputs, TaskError>> + Send>>;
+pub type TaskFuture = Pin<Box<dyn Future<Output = Result<Outputs, TaskError>> + Send>>;
 
 /// A task type without its Rust type: the entry of the registry.
 pub struct TaskType {
@@ -156,7 +156,7 @@ pub struct TaskType {
     /// How to ask what its target holds already.
     pub ledger: Option<Ledger>,
     /// How to ask what its source offers now.
-    pub source: Option<Source>,
+    pub source: Option<SourceProbe>,
     /// The YAML example.
     pub example: &'static str,
     /// The JSON Schema of the fields.
@@ -166,9 +166,9 @@ pub struct TaskType {
     /// Whether these fields, their templates not yet rendered, can make a task.
     pub check: fn(&Value) -> Result<(), FieldError>,
     /// Starts one attempt.
-    pub run: fn(Value, Arc<TaskContext>) -> Running,
+    pub run: fn(Value, Arc<TaskContext>) -> TaskFuture,
     /// Does what is to be done after the sub-tasks; none when that is nothing.
-    pub conclude: Option<fn(Value, Arc<TaskContext>) -> Running>,
+    pub conclude: Option<fn(Value, Arc<TaskContext>) -> TaskFuture>,
 }
 
 impl std::fmt::Debug for TaskType {
@@ -233,7 +233,7 @@ async fn run<T: Task>(fields: Value, context: Arc<TaskContext>) -> Result<Output
         Ok(Value::Object(outputs)) => Ok(outputs),
         Ok(Value::Null) => Ok(Outputs::new()),
         Ok(other) => Err(TaskError::permanent(format!("outputs are not a map: {other}"))),
-        Err(error) => Err(TaskError::permanent("outputs cannot be stored").because(error)),
+        Err(error) => Err(TaskError::permanent("outputs cannot be stored").caused_by(error)),
     }
 }
 
@@ -279,7 +279,7 @@ impl TaskError {
     }
 
     /// Adds the cause and the causes behind it to the message, each once.
-    pub fn because(mut self, cause: impl std::error::Error) -> Self {
+    pub fn caused_by(mut self, cause: impl std::error::Error) -> Self {
         let mut next: Option<&dyn std::error::Error> = Some(&cause);
         while let Some(error) = next {
             let text = error.to_string();
@@ -404,7 +404,7 @@ pub struct TaskContext {
     /// The files of this machine that its fields may name; relative paths start at the folder of the flow's file.
     pub files: FileAccess,
     /// Those of them that are kept open.
-    pub pinned: Mutex<Vec<Pinned>>,
+    pub pinned: Mutex<Vec<OpenInput>>,
     /// The files of this execution.
     pub storage: Storage,
     /// The process's settings.
@@ -428,7 +428,7 @@ pub struct TaskContext {
 impl TaskContext {
     /// Logs a line for whoever follows the run.
     pub fn info(&self, message: impl AsRef<str>) {
-        self.say(Level::Info, message.as_ref());
+        self.log_line(Level::Info, message.as_ref());
     }
 
     /// Logs a line unless a task of this execution has logged it this way before.
@@ -442,7 +442,7 @@ impl TaskContext {
 
     /// Logs something to look at.
     pub fn warn(&self, message: impl AsRef<str>) {
-        self.say(Level::Warn, message.as_ref());
+        self.log_line(Level::Warn, message.as_ref());
     }
 
     /// Lets the task end with a warning if it ends well.
@@ -456,7 +456,7 @@ impl TaskContext {
     }
 
     /// Lets the task wait after this attempt, until somebody resumes the execution or the time has come.
-    pub fn pause(&self, pause: Pause) {
+    pub fn pause(&self, pause: PauseRequest) {
         if let Ok(mut wanted) = self.services.pause.lock() {
             *wanted = Some(pause);
         }
@@ -472,7 +472,7 @@ impl TaskContext {
     }
 
     /// Logs at a level, without secrets.
-    pub fn say(&self, level: Level, message: &str) {
+    pub fn log_line(&self, level: Level, message: &str) {
         (self.log)(&self.task, level, &self.settings.redactor.line(message));
     }
 
@@ -483,6 +483,6 @@ impl TaskContext {
     pub fn output_file(&self, name: &str) -> Result<storage::StoredFile, TaskError> {
         self.storage
             .place(&self.run, name)
-            .map_err(|error| TaskError::permanent(format!("cannot store `{name}`")).because(error))
+            .map_err(|error| TaskError::permanent(format!("cannot store `{name}`")).caused_by(error))
     }
 }

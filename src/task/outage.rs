@@ -15,7 +15,7 @@ const MIN_PROGRESS: Duration = Duration::from_secs(60);
 const MAX_OUTAGES: u32 = 5;
 
 /// What is known of an outage.
-pub struct Outage {
+pub struct OutageTracker {
     timeout: Duration,
     began: Option<Instant>,
     attempt: Instant,
@@ -23,7 +23,7 @@ pub struct Outage {
     outages: u32,
 }
 
-impl Outage {
+impl OutageTracker {
     /// None yet. The first attempt begins now.
     pub fn none(settings: &Settings) -> Self {
         Self { timeout: settings.retry_timeout, began: None, attempt: Instant::now(), failed: 0, outages: 0 }
@@ -67,8 +67,14 @@ impl Outage {
 mod tests {
     use super::*;
 
-    fn outage(timeout: u64) -> Outage {
-        Outage { timeout: Duration::from_secs(timeout), began: None, attempt: Instant::now(), failed: 0, outages: 0 }
+    fn outage(timeout: u64) -> OutageTracker {
+        OutageTracker {
+            timeout: Duration::from_secs(timeout),
+            began: None,
+            attempt: Instant::now(),
+            failed: 0,
+            outages: 0,
+        }
     }
 
     #[test]

@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 
 /// What a task asks for with [`TaskContext::pause`](crate::task::TaskContext::pause).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Pause {
+pub struct PauseRequest {
     /// How long it waits; none means until somebody resumes the execution.
     pub duration: Option<Duration>,
     /// What happens when nobody has resumed it by then.
-    pub behavior: AfterPause,
+    pub behavior: OnPauseTimeout,
 }
 
 /// What happens when a pause has lasted its time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum AfterPause {
+pub enum OnPauseTimeout {
     /// The flow goes on.
     #[default]
     Resume,

@@ -7,12 +7,12 @@ pub const LINE_OVERHEAD: u64 = 100;
 
 /// What an execution's log still takes of what its scripts print.
 #[derive(Debug)]
-pub struct Quota {
+pub struct LogQuota {
     limit: u64,
     used: AtomicU64,
 }
 
-impl Quota {
+impl LogQuota {
     /// The limit, 32 MB, unless a setting names another.
     pub const DEFAULT: u64 = 32_000_000;
 
@@ -33,7 +33,7 @@ impl Quota {
     }
 }
 
-impl Default for Quota {
+impl Default for LogQuota {
     fn default() -> Self {
         Self::new(Self::DEFAULT, 0)
     }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::fields::{self, Fields, has_template, is_template};
+use super::fields::{self, FieldValue, has_template, is_template};
 use super::{Task, TaskError};
 
 /// Why a task's YAML does not fit its struct: the path of the field and what is wrong with it.
@@ -19,14 +19,14 @@ pub struct FieldError {
 
 /// Fields that are each well-formed, and contradict each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Conflict {
+pub struct FieldConflict {
     /// The fields that are part in it; the first is the one to point at.
     pub fields: Vec<&'static str>,
     /// What is wrong, and what to do.
     pub message: String,
 }
 
-impl Conflict {
+impl FieldConflict {
     /// A conflict between these fields.
     pub fn between<const N: usize>(fields: [&'static str; N], message: impl Into<String>) -> Self {
         Self { fields: fields.to_vec(), message: message.into() }
@@ -38,7 +38,7 @@ impl Conflict {
 /// # Errors
 /// When a field does not fit.
 pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, FieldError> {
-    parse(Fields::new(value, false))
+    parse(FieldValue::new(value, false))
 }
 
 /// Whether these fields can make a task. A field that a template decides later is left aside, and the rest looked at.
@@ -46,7 +46,7 @@ pub(super) fn check<T: Task>(fields: &Value) -> Result<(), FieldError> {
     let mut rest = Cow::Borrowed(fields);
     let mut is_whole = true;
     let task = loop {
-        let error = match parse::<T>(Fields::new(&rest, true)) {
+        let error = match parse::<T>(FieldValue::new(&rest, true)) {
             Ok(task) => break task,
             Err(error) => error,
         };
@@ -88,7 +88,7 @@ fn is_decided_later(fields: &Value, error: &FieldError) -> bool {
     !error.path.is_empty() && found.as_str().is_some_and(fits)
 }
 
-fn parse<T: DeserializeOwned>(fields: Fields) -> Result<T, FieldError> {
+fn parse<T: DeserializeOwned>(fields: FieldValue) -> Result<T, FieldError> {
     serde_path_to_error::deserialize(fields).map_err(|error| {
         let path = error.path().iter().filter_map(|segment| match segment {
             serde_path_to_error::Segment::Seq { index } => Some(index.to_string()),
@@ -108,7 +108,7 @@ pub(super) fn named(field: &str, message: &str) -> String {
 
 /// Reads a task from its rendered fields.
 pub(super) fn read_rendered<T: Task>(fields: &Value) -> Result<T, TaskError> {
-    let task: T = parse(Fields::new(fields, false)).map_err(|error| {
+    let task: T = parse(FieldValue::new(fields, false)).map_err(|error| {
         let mut plain = error.plainly(&[]);
         if error.path.len() > 1 {
             plain.message = format!("`{}`: {}", error.path.join("."), plain.message);
@@ -117,7 +117,7 @@ pub(super) fn read_rendered<T: Task>(fields: &Value) -> Result<T, TaskError> {
     })?;
     match task.conflicts().into_iter().next() {
         None => Ok(task),
-        Some(Conflict { fields, message }) => {
+        Some(FieldConflict { fields, message }) => {
             Err(TaskError::permanent(named(&format!("`{}`", fields.first().unwrap_or(&"")), &message)))
         }
     }

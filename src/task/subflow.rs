@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::id::ExecutionId;
-use crate::task::{Pause, Quota, TaskError, TaskType};
+use crate::task::{LogQuota, PauseRequest, TaskError, TaskType};
 
 /// What the engine offers to an attempt.
 #[derive(Default)]
@@ -20,9 +20,9 @@ pub struct EngineServices {
     /// The folder that the task shares with others.
     pub folder: Option<PathBuf>,
     /// What the task asked for with [`TaskContext::pause`](crate::task::TaskContext::pause).
-    pub pause: Mutex<Option<Pause>>,
+    pub pause: Mutex<Option<PauseRequest>>,
     /// How much of what scripts print the execution's log still takes.
-    pub quota: Arc<Quota>,
+    pub quota: Arc<LogQuota>,
     /// Cancelled when the disk has no room for the lines that the task logs.
     pub full: CancellationToken,
 }

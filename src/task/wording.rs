@@ -13,7 +13,7 @@ const OF_FORM: [&str; 6] =
 
 /// What is wrong with a field, taken apart.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Complaint<'a> {
+pub enum SerdeComplaint<'a> {
     /// There is no such field.
     UnknownField(&'a str),
     /// A field that must be there is not.
@@ -26,28 +26,28 @@ pub enum Complaint<'a> {
 
 impl FieldError {
     /// What it is about.
-    pub fn complaint(&self) -> Complaint<'_> {
+    pub fn complaint(&self) -> SerdeComplaint<'_> {
         let quoted = |start| quoted_after(&self.message, start);
-        None.or_else(|| quoted("unknown field ").map(Complaint::UnknownField))
-            .or_else(|| quoted("missing field ").map(Complaint::MissingField))
-            .or_else(|| quoted("unknown variant ").map(Complaint::UnknownWord))
-            .unwrap_or(Complaint::Other)
+        None.or_else(|| quoted("unknown field ").map(SerdeComplaint::UnknownField))
+            .or_else(|| quoted("missing field ").map(SerdeComplaint::MissingField))
+            .or_else(|| quoted("unknown variant ").map(SerdeComplaint::UnknownWord))
+            .unwrap_or(SerdeComplaint::Other)
     }
 
     /// The error in plain words, with what to do. Fields in `common` are possible beside the struct's own.
     pub fn plainly(&self, common: &[&str]) -> Diagnostic {
         let known = || quoted(self.message.split(", expected").nth(1).unwrap_or_default());
         match self.complaint() {
-            Complaint::UnknownField(field) => {
+            SerdeComplaint::UnknownField(field) => {
                 Diagnostic::error(format!("unknown field `{field}`")).help(offer_fields(field, &known(), common))
             }
-            Complaint::MissingField(field) => {
+            SerdeComplaint::MissingField(field) => {
                 Diagnostic::error(format!("`{field}` is missing")).help(format!("add `{field}: …`"))
             }
-            Complaint::UnknownWord(word) => {
+            SerdeComplaint::UnknownWord(word) => {
                 Diagnostic::error(format!("unknown value `{word}`")).help(offer(word, &known()))
             }
-            Complaint::Other => self.other(),
+            SerdeComplaint::Other => self.other(),
         }
     }
 

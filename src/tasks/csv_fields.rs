@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::fingerprint::Definition;
 use crate::stream::{ColumnType, Conversions, Encoding, Format, MAX_ROW_BYTES, ReadOptions, TimeFormat};
-use crate::task::{Conflict, TaskError};
+use crate::task::{FieldConflict, TaskError};
 
 /// Defines a struct with fields of its own, followed by those that say how a CSV file is read, which `fn csv` gives as
 /// [`CsvFields`]. The struct itself is made by the macro that is named.
@@ -176,32 +176,35 @@ impl<'de> Deserialize<'de> for Texts {
 
 impl CsvFields {
     /// What does not go together, for a file of this format; `by` is the field that tells the format.
-    pub fn conflicts(&self, format: Format, by: &'static str) -> Vec<Conflict> {
+    pub fn conflicts(&self, format: Format, by: &'static str) -> Vec<FieldConflict> {
         let mut conflicts = self.idle(format, by);
         conflicts.extend(self.named_twice());
         conflicts.extend(self.same_characters());
         let too_large = self.max_row_bytes.filter(|size| *size > MAX_ROW_BYTES as u64 || *size == 0);
         conflicts.extend(too_large.map(|_| {
-            Conflict::between(["max_row_bytes"], format!("a row has 1 byte at least and {MAX_ROW_BYTES} bytes at most"))
+            FieldConflict::between(
+                ["max_row_bytes"],
+                format!("a row has 1 byte at least and {MAX_ROW_BYTES} bytes at most"),
+            )
         }));
         conflicts
     }
 
     /// The fields that a file of this format leaves without effect.
-    fn idle(&self, format: Format, by: &'static str) -> Vec<Conflict> {
+    fn idle(&self, format: Format, by: &'static str) -> Vec<FieldConflict> {
         let is_idle = |field: &str| match format {
             Format::Csv => false,
             Format::Ndjson | Format::Json => field != "encoding",
             Format::Parquet => true,
         };
         let conflict = |(field, _): (&'static str, bool)| {
-            Conflict::between([field, by], format!("a {} file has no `{field}`; leave it out", format.name()))
+            FieldConflict::between([field, by], format!("a {} file has no `{field}`; leave it out", format.name()))
         };
         self.given().into_iter().filter(|(field, is_given)| *is_given && is_idle(field)).map(conflict).collect()
     }
 
     /// The fields about values of a type that no column has, where all that is known of columns is what the task says.
-    pub fn without_columns(&self, kinds: &[ColumnType]) -> Vec<Conflict> {
+    pub fn without_columns(&self, kinds: &[ColumnType]) -> Vec<FieldConflict> {
         use ColumnType::{Bool, Date, Float, Int, Numeric, Real, Timestamp, TimestampTz};
         let has = |is: fn(&ColumnType) -> bool| kinds.iter().any(is);
         let numbers = has(|kind| matches!(kind, Int(_) | Float | Real | Numeric));
@@ -220,7 +223,7 @@ impl CsvFields {
             let message = format!(
                 "no column of `schema` is of a type that it applies to; say for example `schema: {{column: {kind}}}`"
             );
-            Conflict::between([field, "schema"], message)
+            FieldConflict::between([field, "schema"], message)
         };
         idle.map(conflict).collect()
     }
@@ -249,34 +252,37 @@ impl CsvFields {
     }
 
     /// What is wrong when both a header and the task name the columns.
-    fn named_twice(&self) -> Option<Conflict> {
+    fn named_twice(&self) -> Option<FieldConflict> {
         (self.columns.is_some() && self.header != Some(false)).then(|| {
             let message = "it names the columns of a file whose first line does not: add `header: false`, or leave it \
                            out and rename columns with `rename`";
-            Conflict::between(["columns", "header"], message)
+            FieldConflict::between(["columns", "header"], message)
         })
     }
 
     /// Characters that would have two meanings, or none.
-    fn same_characters(&self) -> Vec<Conflict> {
+    fn same_characters(&self) -> Vec<FieldConflict> {
         let quote = self.quote.map_or(Some('"'), |quote| quote.0);
         let delimiter = self.delimiter.unwrap_or(',');
         let mut conflicts = Vec::new();
         if quote == Some(delimiter) {
-            conflicts.push(Conflict::between(["delimiter", "quote"], "the delimiter and the quote must differ"));
+            conflicts.push(FieldConflict::between(["delimiter", "quote"], "the delimiter and the quote must differ"));
         }
         if quote.is_none() && self.escape.is_some() {
-            conflicts
-                .push(Conflict::between(["escape", "quote"], "without a quote there is no `escape`; leave it out"));
+            conflicts.push(FieldConflict::between(
+                ["escape", "quote"],
+                "without a quote there is no `escape`; leave it out",
+            ));
         }
         if self.thousands.is_some_and(|mark| mark == self.decimal.unwrap_or('.')) {
             let message = "the character before decimals is the same: write `decimal` too";
-            conflicts.push(Conflict::between(["thousands", "decimal"], message));
+            conflicts.push(FieldConflict::between(["thousands", "decimal"], message));
         }
         let is_of_numbers = |mark: char| mark.is_ascii_alphanumeric() || ['-', '+'].contains(&mark);
         for (field, mark) in [("decimal", self.decimal), ("thousands", self.thousands)] {
             if mark.is_some_and(is_of_numbers) {
-                conflicts.push(Conflict::between([field], "a letter, a digit or a sign is part of numbers themselves"));
+                conflicts
+                    .push(FieldConflict::between([field], "a letter, a digit or a sign is part of numbers themselves"));
             }
         }
         conflicts

@@ -30,7 +30,8 @@ impl Steady {
         let (from, to) = (path.to_owned(), copy.path.clone());
         let copied = tokio::task::spawn_blocking(move || std::fs::copy(from, to)).await;
         let copied = copied.map_err(std::io::Error::other).flatten();
-        let failed = |error| TaskError::permanent(format!("cannot copy {} to read it", path.display())).because(error);
+        let failed =
+            |error| TaskError::permanent(format!("cannot copy {} to read it", path.display())).caused_by(error);
         copied.map(|_| copy).map_err(failed)
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use jitney::journal::{Journal, Query};
+use jitney::journal::{ExecutionQuery, Journal};
 use serde_json::{Value, json};
 
 use super::proxy::Proxy;
@@ -61,7 +61,7 @@ async fn two_looks(proxy: &Proxy, prefixes: &[&str]) {
 /// What the executions of a flow that have ended gave, the oldest first.
 fn given(folder: &Path, flow: &str) -> Vec<Value> {
     let Ok(journal) = Journal::open(&folder.join("home/journal.db")) else { return Vec::new() };
-    let query = Query { flow: Some(flow.to_owned()), ..Query::default() };
+    let query = ExecutionQuery { flow: Some(flow.to_owned()), ..ExecutionQuery::default() };
     let mut found = journal.search(&query, 100, 0).unwrap().executions;
     found.reverse();
     let value = |execution: &jitney::journal::Summary| {

@@ -1,6 +1,6 @@
 //! What a table holds of loads that are yet to run: the answer of `partitions` and of `backfill --only missing`.
 
-use jitney::task::Holding;
+use jitney::task::LedgerAnswer;
 use jitney::tasks;
 use serde_json::{Value, json};
 
@@ -17,9 +17,9 @@ async fn held(place: &Place, last: u32) -> Vec<Result<u64, String>> {
     let asked = (1..=last).map(|month| (fields(&format!("2024-{month:02}")), context.files.clone())).collect();
     let answers = look(asked, context.settings).await.unwrap();
     let word = |answer| match answer {
-        Holding::Held(held) => Ok(held.rows),
-        Holding::Missing(why) => Err(why.unwrap_or_default()),
-        Holding::Unknown(why) => Err(format!("unknown: {why}")),
+        LedgerAnswer::Held(held) => Ok(held.rows),
+        LedgerAnswer::Missing(why) => Err(why.unwrap_or_default()),
+        LedgerAnswer::Unknown(why) => Err(format!("unknown: {why}")),
     };
     answers.into_iter().map(word).collect()
 }

@@ -173,7 +173,7 @@ async fn a_table_is_the_same_one_for_every_task_however_its_name_is_spelled() {
         let look = jitney::tasks::find("postgres.load").unwrap().ledger.unwrap().look;
         let asked = serde_json::json!({"table": given, "mode": {"replace_partition": {"part": "p"}}});
         let held = look(vec![(asked, context.files)], context.settings).await.unwrap();
-        assert!(matches!(held[0], jitney::task::Holding::Held(_)), "{given}: {held:?}");
+        assert!(matches!(held[0], jitney::task::LedgerAnswer::Held(_)), "{given}: {held:?}");
         let merge =
             r#"from: b.csv, on_missing_column: empty, mode: {merge: {key: [ID, '"theNote"'], on_match: update}}"#;
         place.file("b.csv", "id,theNote\n1,x\n2,y\n");

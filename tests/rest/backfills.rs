@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use jitney::cli::demo::month::{Colour, MonthFacts, write_month};
 use jitney::cli::demo::serve::serve;
-use jitney::journal::{Journal, Query};
+use jitney::journal::{ExecutionQuery, Journal};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -393,7 +393,7 @@ async fn one_that_a_person_runs_in_a_terminal_stays_that_persons() {
     let open = || Journal::open(&place.path("home/journal.db")).unwrap();
     until("it has begun", async || {
         place.path("home/journal.db").exists()
-            && !open().search(&Query::default(), 10, 0).unwrap().executions.is_empty()
+            && !open().search(&ExecutionQuery::default(), 10, 0).unwrap().executions.is_empty()
     })
     .await;
     terminal.kill().unwrap();

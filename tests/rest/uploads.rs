@@ -87,7 +87,7 @@ async fn a_file_trigger_gives_the_file_that_it_found() {
             flow: "reads".to_owned(),
             trigger: "arrivals".to_owned(),
         };
-        journal.has_tick(&key, "(looked)").unwrap()
+        journal.has_fired(&key, "(looked)").unwrap()
     })
     .await;
     place.write("in/a.txt", "arrived");

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use jitney::id::ExecutionId;
-use jitney::journal::{ExecutionState, Query};
+use jitney::journal::{ExecutionQuery, ExecutionState};
 use tokio::runtime::Runtime;
 
 use crate::world::{Server, World, most, until};
@@ -107,7 +107,7 @@ async fn what_finds_no_slot_waits_is_cancelled_or_fails_as_the_flow_says() {
         let third = server.executor.submit(server.request(id)).unwrap();
         assert_eq!(server.executor.wait(&third).await.unwrap().status, ExecutionState::Success, "the slot is free");
     }
-    let turned = Query { states: vec![ExecutionState::Failed], ..Query::default() };
+    let turned = ExecutionQuery { states: vec![ExecutionState::Failed], ..ExecutionQuery::default() };
     let turned = &server.executor.journal().search(&turned, 1, 0).unwrap().executions[0].id;
     let lines = server.executor.journal().logs(turned).unwrap();
     assert!(lines[0].message.contains("concurrency"), "{lines:?}");

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use jitney::journal::{ExecutionState, Journal, Query, StartedBy, State, Summary};
+use jitney::journal::{ExecutionQuery, ExecutionState, Journal, StartedBy, State, Summary};
 
 use crate::world::{until, write};
 
@@ -65,7 +65,7 @@ fn journal(folder: &Path) -> Journal {
 }
 
 fn newest(folder: &Path) -> Option<Summary> {
-    journal(folder).search(&Query::default(), 1, 0).unwrap().executions.pop()
+    journal(folder).search(&ExecutionQuery::default(), 1, 0).unwrap().executions.pop()
 }
 
 fn state(folder: &Path) -> State {

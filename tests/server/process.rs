@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use jitney::journal::{Journal, Query, Summary};
+use jitney::journal::{ExecutionQuery, Journal, Summary};
 
 use crate::world::{until, write};
 
@@ -49,7 +49,11 @@ fn refused(folder: &Path) -> Output {
 }
 
 fn executions(folder: &Path) -> Vec<Summary> {
-    Journal::open(&folder.join("home/journal.db")).unwrap().search(&Query::default(), 10_000, 0).unwrap().executions
+    Journal::open(&folder.join("home/journal.db"))
+        .unwrap()
+        .search(&ExecutionQuery::default(), 10_000, 0)
+        .unwrap()
+        .executions
 }
 
 fn get(address: &str, path: &str) -> String {

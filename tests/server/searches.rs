@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use jitney::id::ExecutionId;
-use jitney::journal::{Created, Event, ExecutionState, Journal, Query, Summary};
+use jitney::journal::{Event, ExecutionQuery, ExecutionSpec, ExecutionState, Journal, Summary};
 use serde_json::{Map, Value, json};
 
 const COUNT: usize = 240;
@@ -11,10 +11,10 @@ fn begin() -> DateTime<Utc> {
     "2024-01-01T00:00:00Z".parse().unwrap()
 }
 
-fn created(number: usize) -> Created {
+fn created(number: usize) -> ExecutionSpec {
     let flow = ["taxi", "taxi_zones", "green"][number % 3];
     let namespace = ["data", "data.daily", "database", "other"][number % 4];
-    let mut created: Created = serde_json::from_value(json!({"flow": flow, "namespace": namespace, "file": "",
+    let mut created: ExecutionSpec = serde_json::from_value(json!({"flow": flow, "namespace": namespace, "file": "",
         "text": "", "sha256": "", "inputs": {}, "labels": {}, "trigger_date": begin()}))
     .unwrap();
     created.labels = match number % 5 {
@@ -42,7 +42,7 @@ fn fill(journal: &Journal) -> Vec<Summary> {
 }
 
 /// What a query means, without an index.
-fn fits(query: &Query, one: &Summary) -> bool {
+fn fits(query: &ExecutionQuery, one: &Summary) -> bool {
     let below = |namespace: &String| one.namespace.starts_with(&format!("{namespace}."));
     let has = |(key, value): &(String, String)| one.labels.get(key) == Some(&Value::from(value.as_str()));
     query.namespace.as_ref().is_none_or(|namespace| one.namespace == *namespace || below(namespace))
@@ -54,27 +54,31 @@ fn fits(query: &Query, one: &Summary) -> bool {
         && query.text.as_ref().is_none_or(|text| one.id.as_str().contains(text) || one.flow.contains(text))
 }
 
-fn queries(some: &Summary) -> Vec<Query> {
+fn queries(some: &Summary) -> Vec<ExecutionQuery> {
     let text = |text: &str| Some(text.to_owned());
     let label = |key: &str, value: &str| vec![(key.to_owned(), value.to_owned())];
-    let all = Query::default;
+    let all = ExecutionQuery::default;
     vec![
         all(),
-        Query { flow: text("taxi"), ..all() },
-        Query { states: vec![ExecutionState::Failed], ..all() },
-        Query { states: vec![ExecutionState::Failed, ExecutionState::Running], ..all() },
-        Query { flow: text("green"), states: vec![ExecutionState::Success], ..all() },
-        Query { namespace: text("data"), ..all() },
-        Query { labels: label("month", "1"), ..all() },
-        Query { labels: label("x\"month", "1"), ..all() },
-        Query { labels: label("team", "a"), ..all() },
-        Query { labels: label("ümlaut", "a\\b\n"), ..all() },
-        Query { labels: [label("month", "1"), label("team", "a")].concat(), flow: text("green"), ..all() },
-        Query { labels: label("month", ""), ..all() },
-        Query { since: Some(begin() + TimeDelta::minutes(30)), until: Some(begin() + TimeDelta::minutes(90)), ..all() },
-        Query { text: text("zones"), ..all() },
-        Query { text: text(some.id.as_str()), ..all() },
-        Query { text: text("nowhere"), states: vec![ExecutionState::Failed], ..all() },
+        ExecutionQuery { flow: text("taxi"), ..all() },
+        ExecutionQuery { states: vec![ExecutionState::Failed], ..all() },
+        ExecutionQuery { states: vec![ExecutionState::Failed, ExecutionState::Running], ..all() },
+        ExecutionQuery { flow: text("green"), states: vec![ExecutionState::Success], ..all() },
+        ExecutionQuery { namespace: text("data"), ..all() },
+        ExecutionQuery { labels: label("month", "1"), ..all() },
+        ExecutionQuery { labels: label("x\"month", "1"), ..all() },
+        ExecutionQuery { labels: label("team", "a"), ..all() },
+        ExecutionQuery { labels: label("ümlaut", "a\\b\n"), ..all() },
+        ExecutionQuery { labels: [label("month", "1"), label("team", "a")].concat(), flow: text("green"), ..all() },
+        ExecutionQuery { labels: label("month", ""), ..all() },
+        ExecutionQuery {
+            since: Some(begin() + TimeDelta::minutes(30)),
+            until: Some(begin() + TimeDelta::minutes(90)),
+            ..all()
+        },
+        ExecutionQuery { text: text("zones"), ..all() },
+        ExecutionQuery { text: text(some.id.as_str()), ..all() },
+        ExecutionQuery { text: text("nowhere"), states: vec![ExecutionState::Failed], ..all() },
     ]
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jitney::engine::executor::{Action, Refused};
-use jitney::journal::{ExecutionState, Happened, Query};
+use jitney::journal::{ExecutionQuery, ExecutionState, JournalUpdate};
 
 use crate::world::{Server, World, until};
 
@@ -82,22 +82,23 @@ async fn many_are_killed_restarted_and_deleted_by_a_query() {
     let ids: Vec<_> = (0..5).map(|_| server.executor.submit(server.request("bulk")).unwrap()).collect();
     let other = server.executor.submit(server.request("other")).unwrap();
     let labels = vec![("team".to_owned(), "data".to_owned())];
-    let open = Query { labels: labels.clone(), states: vec![ExecutionState::Queued], ..Query::default() };
+    let open =
+        ExecutionQuery { labels: labels.clone(), states: vec![ExecutionState::Queued], ..ExecutionQuery::default() };
     let killed = server.executor.bulk(&open, Action::Kill).await.unwrap();
     assert!(killed.len() >= 3 && killed.iter().all(|(_, result)| result.is_ok()), "{killed:?}");
     server.executor.wait(&ids[0]).await.unwrap();
-    let ended = Query { states: vec![ExecutionState::Killed], ..Query::default() };
+    let ended = ExecutionQuery { states: vec![ExecutionState::Killed], ..ExecutionQuery::default() };
     let again = server.executor.bulk(&ended, Action::Restart).await.unwrap();
     assert_eq!(again.len(), killed.len());
     for id in &ids {
         assert_eq!(server.executor.wait(id).await.unwrap().status, ExecutionState::Success);
     }
     server.executor.wait(&other).await.unwrap();
-    server.executor.bulk(&Query { labels, ..Query::default() }, Action::Delete).await.unwrap();
+    server.executor.bulk(&ExecutionQuery { labels, ..ExecutionQuery::default() }, Action::Delete).await.unwrap();
     assert_eq!((server.executions("bulk").len(), server.executions("other").len()), (0, 1));
     let mut told = Vec::new();
     while let Ok(happened) = heard.try_recv() {
-        if let Happened::Event { id, status, .. } = &*happened
+        if let JournalUpdate::Event { id, status, .. } = &*happened
             && *id == other
         {
             told.push(status.as_str());

@@ -10,8 +10,8 @@ use jitney::clock;
 use jitney::engine::health::News;
 use jitney::engine::scheduler::{Call, WebhookError};
 use jitney::id::ExecutionId;
-use jitney::journal::{Event, ExecutionState, Tick, TriggerKey};
-use jitney::server::arrivals::{Arrivals, Found, Local, Look, Place};
+use jitney::journal::{Event, ExecutionState, TriggerFiring, TriggerKey};
+use jitney::server::arrivals::{ArrivedFile, FileSource, FolderSource, Listing, Sensors};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -187,14 +187,14 @@ async fn a_secret_of_the_flow_in_a_call_is_not_kept_but_for_secret_inputs() {
 
 /// Looks for arrivals until it is dropped.
 fn look(server: &Server) -> tokio_util::sync::DropGuard {
-    look_in(server, Box::new(Local))
+    look_in(server, Box::new(FolderSource))
 }
 
-fn look_in(server: &Server, place: Box<dyn Place>) -> tokio_util::sync::DropGuard {
+fn look_in(server: &Server, place: Box<dyn FileSource>) -> tokio_util::sync::DropGuard {
     let stop = CancellationToken::new();
     let client = jitney::web::client::client(Duration::from_secs(600)).unwrap();
     let journal = server.executor.journal().clone();
-    let arrivals = Arc::new(Arrivals::new(server.scheduler.clone(), journal, vec![place], client));
+    let arrivals = Arc::new(Sensors::new(server.scheduler.clone(), journal, vec![place], client));
     let until = stop.clone();
     tokio::spawn(async move { arrivals.run(until).await });
     stop.drop_guard()
@@ -278,7 +278,7 @@ async fn an_address_that_never_answers_holds_up_no_other_trigger() {
 fn end_at(server: &Server, flow: &str, at: chrono::DateTime<Utc>) {
     let journal = server.executor.journal();
     let (flow, id) = (server.flow(flow), journal.new_id(at).unwrap());
-    let created = jitney::journal::Created {
+    let created = jitney::journal::ExecutionSpec {
         flow: flow.id.to_string(),
         namespace: flow.namespace.clone(),
         file: flow.document.file.clone(),
@@ -349,7 +349,7 @@ async fn ids_are_in_the_order_of_creation_whatever_the_clock_says() {
 /// A place that is looked at once an hour, where all files were there at the second look.
 struct Slow;
 
-impl Place for Slow {
+impl FileSource for Slow {
     fn has(&self, _: &str) -> bool {
         true
     }
@@ -358,8 +358,8 @@ impl Place for Slow {
         Duration::from_secs(3600)
     }
 
-    fn list<'a>(&'a self, _: &'a Look) -> BoxFuture<'a, Result<Vec<Found>, String>> {
-        let found = |(name, time): (&str, i128)| Found {
+    fn list<'a>(&'a self, _: &'a Listing) -> BoxFuture<'a, Result<Vec<ArrivedFile>, String>> {
+        let found = |(name, time): (&str, i128)| ArrivedFile {
             uri: format!("slow/{name}"),
             name: name.to_owned(),
             mark: "1".to_owned(),
@@ -382,7 +382,7 @@ async fn files_are_taken_one_after_the_other_as_they_came_and_at_once_when_the_o
     server.scheduler.turn(clock::now()).unwrap();
     let key = TriggerKey { namespace: "n".into(), flow: "arrives".into(), trigger: "files".into() };
     // What is there at the first look of all has not arrived.
-    server.executor.journal().note_tick(&Tick::about(key, "(looked)")).unwrap();
+    server.executor.journal().record_firing(&TriggerFiring::about(key, "(looked)")).unwrap();
     let _looking = look_in(&server, Box::new(Slow));
     until("all have been taken", || said(&server, "arrives").len() == 5).await;
     assert_eq!(said(&server, "arrives"), ["z_early.csv", "f1.csv", "f2.csv", "f10.csv", "late.csv"]);

@@ -11,7 +11,7 @@ use jitney::engine::catalog::Catalog;
 use jitney::engine::executor::{Executor, Options, Request};
 use jitney::engine::scheduler::Scheduler;
 use jitney::flow::Flow;
-use jitney::journal::{Journal, Query, Summary};
+use jitney::journal::{ExecutionQuery, Journal, Summary};
 use jitney::task::{Task, TaskContext, TaskError, TaskType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -148,7 +148,7 @@ impl Server {
 
     /// All executions of a flow, the oldest first.
     pub fn executions(&self, flow: &str) -> Vec<Summary> {
-        let query = Query { flow: Some(flow.to_owned()), ..Query::default() };
+        let query = ExecutionQuery { flow: Some(flow.to_owned()), ..ExecutionQuery::default() };
         let mut found = self.executor.journal().search(&query, 100_000, 0).unwrap().executions;
         found.reverse();
         found

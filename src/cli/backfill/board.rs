@@ -10,7 +10,7 @@ use crate::cli::calendar::{Mark, calendar, legend};
 use crate::cli::format::seconds;
 use crate::cli::out::errln;
 use crate::engine::backfill::{Granularity, PartitionState, PartitionStatus};
-use crate::journal::Wish;
+use crate::journal::DesiredState;
 
 /// The display of one backfill, on stderr.
 pub(super) struct Board {
@@ -21,7 +21,7 @@ pub(super) struct Board {
     granularity: Granularity,
     began: Instant,
     told: Vec<PartitionState>,
-    wish: Wish,
+    wish: DesiredState,
 }
 
 impl Board {
@@ -36,11 +36,11 @@ impl Board {
         if live {
             bar.enable_steady_tick(Duration::from_millis(500));
         }
-        Self { bar, live, quiet, zone, granularity, began: Instant::now(), told: Vec::new(), wish: Wish::Run }
+        Self { bar, live, quiet, zone, granularity, began: Instant::now(), told: Vec::new(), wish: DesiredState::Run }
     }
 
     /// Shows how the partitions stand now.
-    pub(super) fn show(&mut self, cells: &[PartitionState], wish: Wish) {
+    pub(super) fn show(&mut self, cells: &[PartitionState], wish: DesiredState) {
         if self.quiet {
             return;
         }
@@ -53,9 +53,9 @@ impl Board {
         if wish != self.wish {
             self.wish = wish;
             self.say(match wish {
-                Wish::Run => "  resumed",
-                Wish::Pause => "  paused: running executions come to their end, nothing more begins",
-                Wish::Cancel => "  cancelled",
+                DesiredState::Run => "  resumed",
+                DesiredState::Pause => "  paused: running executions come to their end, nothing more begins",
+                DesiredState::Cancel => "  cancelled",
             });
         }
         self.told = cells.to_vec();

@@ -22,7 +22,7 @@ use crate::engine::backfill::{BackfillError, BackfillRequest, Granularity, Parti
 use crate::engine::executor::{Executor, Options};
 use crate::engine::{EngineError, Runner};
 use crate::id::BackfillId;
-use crate::journal::{Backfill, Journal, Query, Wish};
+use crate::journal::{Backfill, DesiredState, ExecutionQuery, Journal};
 use crate::tasks;
 
 #[derive(Args)]
@@ -84,7 +84,7 @@ pub(super) struct Given {
 
 pub(super) fn list(listing: &Listing, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
     let runner = reading_runner(settings)?;
-    let search = |query: &Query| Ok::<_, anyhow::Error>(runner.journal.backfills(query, listing.limit, 0)?.1);
+    let search = |query: &ExecutionQuery| Ok::<_, anyhow::Error>(runner.journal.backfills(query, listing.limit, 0)?.1);
     let found = of_flow(listing.flow.as_deref(), search, |backfill| &backfill.namespace)?;
     if listing.json {
         outln!("{}", serde_json::json!(found));
@@ -149,7 +149,7 @@ pub(super) fn show(named: &Named, settings: &Arc<Settings>) -> anyhow::Result<Ex
 pub(super) fn pause(open: &Open, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
     let runner = silent_runner(settings)?;
     let id = find_running(&runner, open.id.as_deref())?.id;
-    let is_seen = runner.wish_backfill(&id, Wish::Pause).map_err(told)?;
+    let is_seen = runner.wish_backfill(&id, DesiredState::Pause).map_err(told)?;
     let words = if is_seen { "running executions come to their end" } else { "no process runs it" };
     let flags = target::flags(settings);
     errln!("Backfill {id} is paused: {words}. Go on with: jitney backfill resume {id}{flags}");
@@ -168,7 +168,7 @@ pub(super) async fn resume(resuming: Resuming, settings: &Arc<Settings>) -> anyh
     let id = backfill.id.clone();
     is_seen(&runner, &backfill, &again)?;
     settle_target(&runner, &backfill, again.retarget).await?;
-    if runner.wish_backfill(&id, Wish::Run).map_err(told)? {
+    if runner.wish_backfill(&id, DesiredState::Run).map_err(told)? {
         errln!("Backfill {id} resumes in the process that runs it.");
         return Ok(Exit::Ok);
     }
@@ -273,7 +273,7 @@ fn find_running(runner: &Runner, prefix: Option<&str>) -> anyhow::Result<Backfil
 
 /// The backfills that have not ended, the newest first.
 fn open(journal: &Journal) -> anyhow::Result<Vec<Backfill>> {
-    let (_, all) = journal.backfills(&Query::default(), u32::MAX, 0)?;
+    let (_, all) = journal.backfills(&ExecutionQuery::default(), u32::MAX, 0)?;
     Ok(all.into_iter().filter(|backfill| backfill.outcome.is_none()).collect())
 }
 
@@ -284,7 +284,9 @@ fn open(journal: &Journal) -> anyhow::Result<Vec<Backfill>> {
 fn find(journal: &Journal, prefix: Option<&str>) -> anyhow::Result<Backfill> {
     let ids = match prefix {
         Some(prefix) => journal.backfill_ids_with_prefix(prefix)?,
-        None => journal.backfills(&Query::default(), 1, 0)?.1.into_iter().map(|backfill| backfill.id).collect(),
+        None => {
+            journal.backfills(&ExecutionQuery::default(), 1, 0)?.1.into_iter().map(|backfill| backfill.id).collect()
+        }
     };
     let lost = || BackfillError::wrong("the journal has lost the backfill");
     match (ids.as_slice(), prefix) {

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::cli::out::{errln, outln};
 use crate::engine::backfill::{BackfillError, BackfillPlan, BackfillRequest};
-use crate::journal::Partition;
+use crate::journal::BackfillPartition;
 use crate::text::{plain, visible_line};
 
 /// The preview for other programs.
@@ -49,7 +49,7 @@ pub(super) fn print(asked: &BackfillRequest, preview: &BackfillPlan) -> Result<(
 }
 
 /// The inputs of a partition on one line.
-pub(super) fn inputs_line(partition: &Partition) -> String {
+pub(super) fn inputs_line(partition: &BackfillPartition) -> String {
     let inputs = partition.inputs.iter().map(|(name, value)| format!("{name}={}", plain(value)));
     visible_line(&inputs.collect::<Vec<_>>().join(" ")).into_owned()
 }

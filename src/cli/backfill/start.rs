@@ -14,7 +14,7 @@ use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::backfill::{BackfillPlan, BackfillRequest};
 use crate::flow::Flow;
-use crate::journal::{BackfillSpec, Only, Wish};
+use crate::journal::{BackfillSpec, DesiredState, PartitionFilter};
 
 #[derive(Args)]
 pub(super) struct Asking {
@@ -73,7 +73,7 @@ enum Which {
     Failed,
 }
 
-impl From<Which> for Only {
+impl From<Which> for PartitionFilter {
     fn from(which: Which) -> Self {
         match which {
             Which::All => Self::All,
@@ -99,7 +99,7 @@ pub(super) async fn run(arguments: Asking, settings: &Arc<Settings>) -> anyhow::
     let backfill = match earlier {
         Some(earlier) => {
             errln!("Resuming backfill {}, which was created before and has not ended.", earlier.id);
-            runner.wish_backfill(&earlier.id, Wish::Run).map_err(told)?;
+            runner.wish_backfill(&earlier.id, DesiredState::Run).map_err(told)?;
             earlier
         }
         None => {

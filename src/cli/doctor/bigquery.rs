@@ -7,7 +7,7 @@ use super::Finding;
 use super::gcp::{Arguments, missing};
 use crate::config::Settings;
 use crate::file_access::FileAccess;
-use crate::gcp::{Api, Failure, Login, Retry, Service};
+use crate::gcp::{Api, ApiFailure, Login, RetryPolicy, Service};
 
 /// Looks at the dataset that the arguments name; `storage` tells where the bucket is.
 pub(super) async fn look(storage: &Api, settings: &Settings, login: &Login<'_>, arguments: &Arguments) -> Vec<Finding> {
@@ -36,7 +36,7 @@ async fn dataset(api: &Api, project: &str, name: &str, bucket: &str) -> Vec<Find
     }
     let what = format!("looking at dataset {project}.{name}");
     let path = format!("/bigquery/v2/projects/{project}/datasets/{name}");
-    let found = api.ask_value(&Retry::never(), &what, || api.request(Method::GET, &path)).await;
+    let found = api.ask_value(&RetryPolicy::never(), &what, || api.request(Method::GET, &path)).await;
     let place = match found {
         Ok(found) => found["location"].as_str().unwrap_or_default().to_owned(),
         Err(failure) if failure.is(StatusCode::NOT_FOUND) => {
@@ -67,10 +67,10 @@ async fn dataset(api: &Api, project: &str, name: &str, bucket: &str) -> Vec<Find
 }
 
 /// Has Google check SQL and the rights for it, without running it and without cost.
-async fn try_sql(api: &Api, project: &str, sql: &str, what: &str) -> Result<(), Failure> {
+async fn try_sql(api: &Api, project: &str, sql: &str, what: &str) -> Result<(), ApiFailure> {
     let body = json!({"configuration": {"dryRun": true, "query": {"query": sql, "useLegacySql": false}}});
     let path = format!("/bigquery/v2/projects/{project}/jobs");
-    api.ask_value(&Retry::never(), what, || api.request(Method::POST, &path).json(&body)).await.map(|_| ())
+    api.ask_value(&RetryPolicy::never(), what, || api.request(Method::POST, &path).json(&body)).await.map(|_| ())
 }
 
 /// Where the bucket is; empty where nobody says.
@@ -79,7 +79,7 @@ async fn place_of_bucket(storage: &Api, name: Option<&str>) -> String {
         return String::new();
     };
     let path = format!("/storage/v1/b/{name}");
-    let retry = Retry::never();
+    let retry = RetryPolicy::never();
     let found = storage.ask_value(&retry, "looking at the bucket", || storage.request(Method::GET, &path)).await;
     let place = |bucket: Value| bucket["location"].as_str().map(str::to_owned);
     found.ok().and_then(place).unwrap_or_default()

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Finding, bigquery};
 use crate::config::Settings;
 use crate::file_access::FileAccess;
-use crate::gcp::{Access, Api, Failure, Login, Retry, Role, Service};
+use crate::gcp::{Api, ApiFailure, GoogleAccess, Login, RetryPolicy, Role, Service};
 use crate::task::TaskError;
 use crate::web::Trouble;
 
@@ -49,7 +49,7 @@ pub(super) async fn look(arguments: &Arguments, settings: &Settings) -> Vec<Find
     findings
 }
 
-async fn credentials(access: &Access) -> Finding {
+async fn credentials(access: &GoogleAccess) -> Finding {
     let who = access.member.as_deref().map(|member| format!("{member}, ")).unwrap_or_default();
     match access.headers().await {
         Ok(_) => Finding::ok("Google credentials", format!("{who}from {}", access.from)),
@@ -57,7 +57,7 @@ async fn credentials(access: &Access) -> Finding {
     }
 }
 
-fn project(access: &Access) -> Finding {
+fn project(access: &GoogleAccess) -> Finding {
     match access.project() {
         Ok(project) => Finding::ok("Google project", project),
         Err(error) => missing("Google project", error),
@@ -69,8 +69,9 @@ async fn bucket(api: &Api, name: Option<&str>) -> Vec<Finding> {
         return vec![Finding::missing("bucket", "none is named", "name the flows' bucket: --bucket NAME").warn()];
     };
     let path = format!("/storage/v1/b/{name}");
-    let found =
-        api.ask_value(&Retry::never(), &format!("looking at gs://{name}"), || api.request(Method::GET, &path)).await;
+    let found = api
+        .ask_value(&RetryPolicy::never(), &format!("looking at gs://{name}"), || api.request(Method::GET, &path))
+        .await;
     let here = match found {
         Ok(bucket) => {
             let text = |field: &str| bucket[field].as_str().unwrap_or_default().to_owned();
@@ -84,7 +85,7 @@ async fn bucket(api: &Api, name: Option<&str>) -> Vec<Finding> {
             return vec![Finding::missing("bucket", format!("there is no gs://{name}"), make)];
         }
         // To look at a bucket is a right of its own, which no task but gcs.create_bucket needs.
-        Err(Failure::Refused(refusal)) if refusal.status == 403 && Role::missing(&refusal.message).is_some() => {
+        Err(ApiFailure::Refused(refusal)) if refusal.status == 403 && Role::missing(&refusal.message).is_some() => {
             Finding::ok("bucket", format!("gs://{name}, which this account may not look at"))
         }
         Err(failure) => return vec![missing("bucket", failure.into())],
@@ -97,7 +98,7 @@ async fn roles(api: &Api, name: &str) -> Finding {
     let asked: Vec<String> = NEEDED.iter().map(|permission| format!("permissions={permission}")).collect();
     let path = format!("/storage/v1/b/{name}/iam/testPermissions?{}", asked.join("&"));
     let doing = format!("asking for the rights on gs://{name}");
-    let given = match api.ask_value(&Retry::never(), &doing, || api.request(Method::GET, &path)).await {
+    let given = match api.ask_value(&RetryPolicy::never(), &doing, || api.request(Method::GET, &path)).await {
         Ok(given) => given,
         Err(failure) if failure.is(StatusCode::NOT_FOUND) => {
             return Finding::ok(what, "unknown here: an emulator has none");

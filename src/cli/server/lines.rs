@@ -14,7 +14,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::catalog::{Change, ChangeKind, Entry};
 use crate::engine::health::News;
 use crate::id::ExecutionId;
-use crate::journal::{Backfill, Event, ExecutionState, Happened, LogLine, TriggerKey};
+use crate::journal::{Backfill, Event, ExecutionState, JournalUpdate, LogLine, TriggerKey};
 use crate::secret::Redactor;
 use crate::task::Level;
 use crate::text::{count, indented};
@@ -115,7 +115,7 @@ impl Lines {
     }
 
     /// Says what happens to executions, as long as the journal is there.
-    pub(super) async fn tell(self, mut happened: Receiver<Arc<Happened>>) {
+    pub(super) async fn tell(self, mut happened: Receiver<Arc<JournalUpdate>>) {
         loop {
             match happened.recv().await {
                 Ok(happened) => self.happened(&happened),
@@ -144,17 +144,17 @@ impl Lines {
         }
     }
 
-    fn happened(&self, happened: &Happened) {
+    fn happened(&self, happened: &JournalUpdate) {
         match happened {
-            Happened::Event { id, namespace, flow, status, time, event } => {
+            JournalUpdate::Event { id, namespace, flow, status, time, event } => {
                 let of = self.remember(id, namespace, flow, event);
                 if let Some((level, message)) = told(*status, event) {
                     let about = about(&of.0, &of.1, level, message);
                     self.write(*time, Line { execution: Some(id.to_string()), ..about });
                 }
             }
-            Happened::Log { id, line } => self.log(id, line),
-            Happened::Deleted { id } => {
+            JournalUpdate::Log { id, line } => self.log(id, line),
+            JournalUpdate::Deleted { id } => {
                 let line =
                     Line { level: Level::Info.as_str().to_owned(), message: "deleted".to_owned(), ..Line::default() };
                 self.write(clock::now(), Line { execution: Some(id.to_string()), ..line });

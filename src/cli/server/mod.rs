@@ -26,13 +26,13 @@ use crate::engine::health::Part;
 use crate::engine::scheduler::Scheduler;
 use crate::engine::{Runner, SettingsHost};
 use crate::journal::{Journal, StartedBy};
-use crate::server::access::Access;
-use crate::server::arrivals::{Arrivals, Buckets, Local as LocalFolders, Place};
-use crate::server::connections::Connections;
+use crate::server::access::AccessControl;
+use crate::server::arrivals::{BucketSource, FileSource, FolderSource as LocalFolders, Sensors};
+use crate::server::connections::ConnectionLimits;
 use crate::server::metrics::Metrics;
 use crate::server::notify::Notifier;
 use crate::server::readiness;
-use crate::server::reports::Reports;
+use crate::server::reports::Observers;
 use crate::server::settings::ServerSettings;
 use crate::server::traces::Traces;
 use crate::server::{self, App};
@@ -98,7 +98,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     let hosts = [&arguments.host[..], &own.hosts].concat();
     let words = lines.clone();
     let report = move |line: &str| words.warn(line);
-    let access = Access::at(arguments.listen, &own.users, &own.tokens, &hosts, report).map_err(Invalid::from)?;
+    let access = AccessControl::at(arguments.listen, &own.users, &own.tokens, &hosts, report).map_err(Invalid::from)?;
     let _lock = only_server(settings)?;
     clear_uploads(settings, &lines);
     let listener = TcpListener::bind(arguments.listen).await.map_err(|error| taken(arguments.listen, &error))?;
@@ -134,7 +134,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         scheduler: scheduler.clone(),
         backfills: BackfillController::new(executor.clone(), catalog.clone()),
         settings: settings.clone(),
-        connections: Connections::default(),
+        connections: ConnectionLimits::default(),
         metrics: Metrics::default(),
         warnings,
         started: clock::now(),
@@ -198,7 +198,7 @@ fn stopping(grace: Duration, asked: CancellationToken, lines: Lines) -> Watch {
 }
 
 /// Those who are told of what happens.
-fn reports(own: ServerSettings, app: &App, outside: Arc<SettingsHost>) -> anyhow::Result<Reports> {
+fn reports(own: ServerSettings, app: &App, outside: Arc<SettingsHost>) -> anyhow::Result<Observers> {
     let roots = "the system's root certificates cannot be read";
     let (journal, settings) = (app.executor.journal().clone(), app.settings.clone());
     let notifier = Notifier::new(own.notifications, journal, settings, outside, tasks::ALL);
@@ -206,7 +206,7 @@ fn reports(own: ServerSettings, app: &App, outside: Arc<SettingsHost>) -> anyhow
     let traces = own.opentelemetry.map(|endpoint| Traces::to(&endpoint)).transpose();
     let notifier = notifier.context(roots)?;
     notifier.take_over_names()?;
-    Ok(Reports {
+    Ok(Observers {
         notifier,
         lineage: lineage.transpose().context(roots)?,
         traces: traces.map_err(|problem| Invalid::from(Diagnostic::error(problem)))?,
@@ -241,8 +241,9 @@ fn background(
     let (clock, stop, scheduler_) = (Arc::new(SystemClock), shutdown.clone(), scheduler.clone());
     let scheduling = tokio::spawn(async move { scheduler_.run(clock, stop).await });
     let client = client(Duration::from_secs(30)).context("the system's root certificates cannot be read")?;
-    let places: Vec<Box<dyn Place>> = vec![Box::new(LocalFolders), Box::new(Buckets::new(app.settings.clone()))];
-    let arrivals = Arc::new(Arrivals::new(scheduler.clone(), journal.clone(), places, client));
+    let places: Vec<Box<dyn FileSource>> =
+        vec![Box::new(LocalFolders), Box::new(BucketSource::new(app.settings.clone()))];
+    let arrivals = Arc::new(Sensors::new(scheduler.clone(), journal.clone(), places, client));
     let stop = shutdown.clone();
     let arriving = tokio::spawn(async move { arrivals.run(stop).await });
     let (app, words, stop) = (app.clone(), lines.clone(), shutdown.clone());

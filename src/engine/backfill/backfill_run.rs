@@ -19,7 +19,7 @@ use crate::engine::executor::{Executor, Refused, Request};
 use crate::engine::lock::{Claim, is_claimed};
 use crate::flow::Flow;
 use crate::id::{BackfillId, ExecutionId};
-use crate::journal::{BACKFILL_LABEL, Backfill, BackfillEnd, ExecutionState, PARTITION_LABEL, State, Wish};
+use crate::journal::{BACKFILL_LABEL, Backfill, BackfillEnd, DesiredState, ExecutionState, PARTITION_LABEL, State};
 
 /// How often the journal is asked what the user wants.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
@@ -81,7 +81,10 @@ impl BackfillRun<'_> {
     ///
     /// # Errors
     /// When the journal cannot be used, or another process runs the backfill.
-    pub async fn run(&self, show: &mut (dyn FnMut(&[PartitionState], Wish) + Send)) -> Result<RunOutcome, EngineError> {
+    pub async fn run(
+        &self,
+        show: &mut (dyn FnMut(&[PartitionState], DesiredState) + Send),
+    ) -> Result<RunOutcome, EngineError> {
         let runner = self.executor.runner();
         let _lock = Claim::take(&runner.settings, &lock_name(&self.backfill.id))?;
         let mut cells = runner.partition_states(self.backfill)?;
@@ -94,20 +97,20 @@ impl BackfillRun<'_> {
         let mut under_way = UnderWay { waits: JoinSet::new(), ids: BTreeMap::new(), begun: BTreeSet::new() };
         let mut shown = None;
         loop {
-            let wish = runner.journal.backfill_wish(&self.backfill.id)?.unwrap_or(Wish::Cancel);
+            let wish = runner.journal.desired_state(&self.backfill.id)?.unwrap_or(DesiredState::Cancel);
             if self.stop.is_cancelled() && self.on_shutdown == OnShutdown::ToExecutor {
                 return Ok(RunOutcome::Interrupted);
             }
-            if wish == Wish::Cancel || self.stop.is_cancelled() {
+            if wish == DesiredState::Cancel || self.stop.is_cancelled() {
                 self.kill(&mut under_way, &mut cells).await?;
                 show(&cells, wish);
                 return self.stopped(wish);
             }
             let mut changed = shown != Some(wish);
-            if wish == Wish::Run {
+            if wish == DesiredState::Run {
                 changed |= self.begin(&order, &mut cells, &mut under_way)?;
             }
-            if under_way.ids.is_empty() && (wish == Wish::Run || !self.has_more(&cells, &under_way)) {
+            if under_way.ids.is_empty() && (wish == DesiredState::Run || !self.has_more(&cells, &under_way)) {
                 show(&cells, wish);
                 return self.ended(&cells);
             }
@@ -220,8 +223,8 @@ impl BackfillRun<'_> {
         Ok(())
     }
 
-    fn stopped(&self, wish: Wish) -> Result<RunOutcome, EngineError> {
-        if wish != Wish::Cancel {
+    fn stopped(&self, wish: DesiredState) -> Result<RunOutcome, EngineError> {
+        if wish != DesiredState::Cancel {
             return Ok(RunOutcome::Interrupted);
         }
         let journal = self.executor.journal();

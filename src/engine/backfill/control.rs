@@ -9,17 +9,17 @@ use crate::config::Settings;
 use crate::engine::executor::Executor;
 use crate::engine::{EngineError, Runner};
 use crate::id::BackfillId;
-use crate::journal::{Backfill, BackfillEnd, Wish};
+use crate::journal::{Backfill, BackfillEnd, DesiredState};
 
 /// How a backfill stands: RUNNING, PAUSED or CANCELLING while it goes on, STOPPED when nobody drives it, else how it
 /// ended.
 pub fn state(settings: &Settings, backfill: &Backfill) -> &'static str {
     match (backfill.outcome, backfill.wish) {
         (Some(end), _) => end.as_str(),
-        (None, Wish::Pause) => "PAUSED",
+        (None, DesiredState::Pause) => "PAUSED",
         (None, _) if !is_running(settings, &backfill.id) => "STOPPED",
-        (None, Wish::Run) => "RUNNING",
-        (None, Wish::Cancel) => "CANCELLING",
+        (None, DesiredState::Run) => "RUNNING",
+        (None, DesiredState::Cancel) => "CANCELLING",
     }
 }
 
@@ -28,8 +28,8 @@ impl Runner {
     ///
     /// # Errors
     /// When it has ended.
-    pub fn wish_backfill(&self, id: &BackfillId, wish: Wish) -> Result<bool, BackfillError> {
-        if !self.journal.wish_backfill(id, wish)? {
+    pub fn wish_backfill(&self, id: &BackfillId, wish: DesiredState) -> Result<bool, BackfillError> {
+        if !self.journal.set_desired_state(id, wish)? {
             let help = format!("`jitney backfill retry {id}` runs the partitions again that are not loaded");
             return Err(BackfillError::not_now(format!("backfill {id} has ended"), help));
         }
@@ -57,7 +57,7 @@ impl Executor {
     /// # Errors
     /// When it has ended.
     pub fn cancel_backfill(&self, backfill: &Backfill, now: DateTime<Utc>) -> Result<bool, BackfillError> {
-        if self.runner().wish_backfill(&backfill.id, Wish::Cancel)? {
+        if self.runner().wish_backfill(&backfill.id, DesiredState::Cancel)? {
             return Ok(true);
         }
         for cell in self.runner().partition_states(backfill)? {

@@ -23,7 +23,7 @@ use crate::engine::executor::Executor;
 use crate::engine::health::Part;
 use crate::flow::Flow;
 use crate::id::BackfillId;
-use crate::journal::{Backfill, BackfillEnd, BackfillSpec, Wish};
+use crate::journal::{Backfill, BackfillEnd, BackfillSpec, DesiredState};
 use crate::task::Level;
 use crate::text::chain;
 
@@ -134,7 +134,7 @@ impl BackfillController {
     /// How a backfill stands. One of the server's that is to go on does, though nobody may have begun yet.
     pub fn state(&self, backfill: &Backfill) -> &'static str {
         match state(&self.executor.runner().settings, backfill) {
-            "STOPPED" if backfill.spec.by_server && backfill.wish == Wish::Run => "RUNNING",
+            "STOPPED" if backfill.spec.by_server && backfill.wish == DesiredState::Run => "RUNNING",
             "STOPPED" if backfill.spec.by_server => "CANCELLING",
             other => other,
         }
@@ -146,7 +146,7 @@ impl BackfillController {
     /// When it has ended.
     pub fn pause(&self, id: &BackfillId) -> Result<Backfill, BackfillError> {
         self.find(id)?;
-        self.executor.runner().wish_backfill(id, Wish::Pause)?;
+        self.executor.runner().wish_backfill(id, DesiredState::Pause)?;
         self.find(id)
     }
 
@@ -159,7 +159,7 @@ impl BackfillController {
         let backfill = self.find(id)?;
         let settings = &self.executor.runner().settings;
         if is_running(settings, id) || backfill.outcome.is_some() {
-            self.executor.runner().wish_backfill(id, Wish::Run)?;
+            self.executor.runner().wish_backfill(id, DesiredState::Run)?;
             return self.find(id);
         }
         let request = self.prepare(&backfill, &inputs)?;
@@ -194,8 +194,8 @@ impl BackfillController {
 
     /// Takes a backfill that nobody drives and that can go on.
     fn take(&self, id: &BackfillId) -> Result<Backfill, BackfillError> {
-        self.executor.journal().hand_backfill_to_server(id)?;
-        self.executor.runner().wish_backfill(id, Wish::Run)?;
+        self.executor.journal().assign_backfill_to_server(id)?;
+        self.executor.runner().wish_backfill(id, DesiredState::Run)?;
         self.wake.notify_one();
         self.find(id)
     }
@@ -215,7 +215,7 @@ impl BackfillController {
 
     fn to_do(&self) -> Result<Vec<Backfill>, BackfillError> {
         let journal = self.executor.journal();
-        let ids = journal.backfills_to_do()?;
+        let ids = journal.unfinished_backfills()?;
         let free = ids.iter().filter(|id| !is_running(&self.executor.runner().settings, id));
         free.filter_map(|id| journal.backfill(id).transpose()).map(|found| Ok(found?)).collect()
     }
@@ -227,7 +227,7 @@ impl BackfillController {
         stop: &CancellationToken,
         runs: &mut JoinSet<(Backfill, Result<RunOutcome, EngineError>)>,
     ) -> Result<bool, BackfillError> {
-        if backfill.wish == Wish::Cancel {
+        if backfill.wish == DesiredState::Cancel {
             self.executor.cancel_backfill(backfill, clock::now())?;
             return Ok(false);
         }
@@ -280,7 +280,7 @@ impl BackfillController {
         let problem = self.executor.runner().settings.redactor.line(problem);
         say(backfill, Level::Warn, &format!("rests: {problem}"));
         // Where the journal cannot be written it is tried again, and said again, at the next glance.
-        let rested = self.executor.journal().rest_backfill(&backfill.id, &problem);
+        let rested = self.executor.journal().put_backfill_on_hold(&backfill.id, &problem);
         self.executor.health().note(Part::Backfills, rested);
     }
 

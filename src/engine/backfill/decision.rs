@@ -11,7 +11,7 @@ use super::partition_run::{PartitionRun, Partitioned};
 use super::status::PartitionStatus;
 use crate::engine::Runner;
 use crate::id::ExecutionId;
-use crate::journal::{Only, Summary};
+use crate::journal::{PartitionFilter, Summary};
 use crate::text::count;
 
 /// A partition, how it stood, and whether it runs.
@@ -57,12 +57,12 @@ impl Runner {
         &self,
         of: &Partitioned<'_>,
         runs: &[PartitionRun],
-        only: Only,
+        only: PartitionFilter,
     ) -> Result<BackfillPlan, BackfillError> {
         let newest = self.last_runs(of, runs)?;
         let ledger_status = match only {
-            Only::Missing => Some(self.ledger_status(of.flow, runs).await.map_err(BackfillError::Target)?),
-            Only::All | Only::Failed => None,
+            PartitionFilter::Missing => Some(self.ledger_status(of.flow, runs).await.map_err(BackfillError::Target)?),
+            PartitionFilter::All | PartitionFilter::Failed => None,
         };
         let mut decisions = Vec::with_capacity(runs.len());
         for (place, run) in runs.iter().enumerate() {
@@ -77,7 +77,7 @@ impl Runner {
         run: &PartitionRun,
         newest: Option<&Summary>,
         known: Option<&LedgerStatus>,
-        only: Only,
+        only: PartitionFilter,
     ) -> Result<PartitionDecision, BackfillError> {
         let status = newest.map(|summary| self.status(summary)).transpose()?.unwrap_or(PartitionStatus::Waiting);
         let (last, skipped) = match known {
@@ -120,13 +120,13 @@ fn absent(status: &PartitionStatus) -> String {
 }
 
 /// Why a partition does not run, by what ran before.
-fn skip(only: Only, status: &PartitionStatus) -> Option<String> {
+fn skip(only: PartitionFilter, status: &PartitionStatus) -> Option<String> {
     let is_wanted = match (only, status) {
-        (Only::All, _) | (_, PartitionStatus::Failed { .. } | PartitionStatus::Stopped) => true,
-        (Only::Failed, _) | (Only::Missing, PartitionStatus::Loaded { .. }) => false,
-        (Only::Missing, _) => true,
+        (PartitionFilter::All, _) | (_, PartitionStatus::Failed { .. } | PartitionStatus::Stopped) => true,
+        (PartitionFilter::Failed, _) | (PartitionFilter::Missing, PartitionStatus::Loaded { .. }) => false,
+        (PartitionFilter::Missing, _) => true,
     };
-    let reason = if only == Only::Failed { "did not fail" } else { "has run" };
+    let reason = if only == PartitionFilter::Failed { "did not fail" } else { "has run" };
     (!is_wanted).then(|| reason.to_owned())
 }
 

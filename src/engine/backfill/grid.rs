@@ -13,7 +13,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::Runner;
 use crate::flow::Flow;
 use crate::flow::input::InputType;
-use crate::journal::Query;
+use crate::journal::ExecutionQuery;
 
 /// How many partitions are shown when nobody says from when on.
 const SHOWN: usize = 12;
@@ -114,7 +114,7 @@ impl Runner {
     }
 
     fn first_asked_for(&self, flow: &Flow) -> Result<Option<String>, BackfillError> {
-        let query = Query { flow: Some(flow.id.to_string()), ..Query::default() };
+        let query = ExecutionQuery { flow: Some(flow.id.to_string()), ..ExecutionQuery::default() };
         let (_, earlier) = self.journal.backfills(&query, MAX_EXECUTIONS, 0)?;
         let own = earlier.into_iter().filter(|backfill| backfill.namespace == flow.namespace);
         Ok(own.map(|backfill| backfill.spec.from).min())

@@ -6,13 +6,13 @@ use super::partition_run::PartitionRun;
 use crate::engine::Runner;
 use crate::file_access::FileAccess;
 use crate::flow::Flow;
-use crate::task::{Held, Holding, Ledger, TaskError};
+use crate::task::{Ledger, LedgerAnswer, LoadRecord, TaskError};
 
 /// What the targets hold of one partition.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LedgerStatus {
     /// All of it: the rows, and the newest of its loads.
-    In(u64, Held),
+    In(u64, LoadRecord),
     /// Nothing, or not all, with a word about it if there is something to say.
     Missing(Option<String>),
     /// It cannot be known from a ledger: why.
@@ -61,9 +61,9 @@ impl Runner {
             let found = (ledger.look)(loads, self.settings.clone()).await?;
             for (asked, holding) in same.iter().zip(found) {
                 let ledger_status = match holding {
-                    Holding::Held(held) => LedgerStatus::In(held.rows, held),
-                    Holding::Missing(note) => LedgerStatus::Missing(note),
-                    Holding::Unknown(why) => LedgerStatus::Unknown(why),
+                    LedgerAnswer::Held(held) => LedgerStatus::In(held.rows, held),
+                    LedgerAnswer::Missing(note) => LedgerStatus::Missing(note),
+                    LedgerAnswer::Unknown(why) => LedgerStatus::Unknown(why),
                 };
                 answers[asked.place] = Some(merge(answers[asked.place].take(), ledger_status));
             }

@@ -12,7 +12,7 @@ use super::status::PartitionStatus;
 use crate::engine::{EngineError, Runner};
 use crate::id::ExecutionId;
 use crate::journal::{State, Summary};
-use crate::task::{Offer, Outputs};
+use crate::task::{Outputs, SourceVersion};
 
 /// Sources that are asked at a time.
 const MAX_CONCURRENT: usize = 8;
@@ -170,7 +170,7 @@ impl Runner {
 }
 
 /// What a source offers, beside the outputs that its download gave, or else the checksum that the target's ledger has.
-fn source_change(offer: &Offer, is_in: bool, noted: Option<&Outputs>, sha256: Option<&str>) -> SourceChange {
+fn source_change(offer: &SourceVersion, is_in: bool, noted: Option<&Outputs>, sha256: Option<&str>) -> SourceChange {
     match (offer.exists, is_in) {
         (false, true) => return SourceChange::Gone,
         (false, false) => return SourceChange::NotThere,
@@ -218,21 +218,21 @@ mod tests {
 
     #[test]
     fn headers_tell_a_changed_file_from_the_one_that_was_loaded() {
-        let offer = |length: u64, etag: Option<&str>| Offer {
+        let offer = |length: u64, etag: Option<&str>| SourceVersion {
             exists: true,
             length: Some(length),
             headers: etag.map(|etag| ("etag".to_owned(), etag.to_owned())).into_iter().collect(),
-            ..Offer::default()
+            ..SourceVersion::default()
         };
         let noted = json!({"length": 10, "headers": {"etag": ["\"1\""]}}).as_object().cloned();
-        let ask = |offer: &Offer| source_change(offer, true, noted.as_ref(), None);
+        let ask = |offer: &SourceVersion| source_change(offer, true, noted.as_ref(), None);
         assert_eq!(ask(&offer(10, Some("\"1\""))), SourceChange::Same);
         assert_eq!(ask(&offer(11, Some("\"1\""))), SourceChange::Changed("10 bytes then, 11 now".to_owned()));
         assert_eq!(ask(&offer(10, Some("\"2\""))), SourceChange::Changed("etag \"1\" then, \"2\" now".to_owned()));
         assert!(matches!(ask(&offer(10, None)), SourceChange::Unknown(_)));
-        assert_eq!(ask(&Offer::default()), SourceChange::Gone);
+        assert_eq!(ask(&SourceVersion::default()), SourceChange::Gone);
         assert_eq!(source_change(&offer(10, None), false, None, None), SourceChange::New);
-        let local = Offer { exists: true, sha256: Some("a".to_owned()), ..Offer::default() };
+        let local = SourceVersion { exists: true, sha256: Some("a".to_owned()), ..SourceVersion::default() };
         assert_eq!(source_change(&local, true, None, Some("a")), SourceChange::Same);
         assert_eq!(source_change(&local, true, None, Some("b")), SourceChange::Changed("its content".to_owned()));
     }

@@ -13,7 +13,9 @@ use super::inputs::{secrets_of, with_secrets, without_secrets};
 use super::partition_run::{PartitionRun, Partitioned};
 use crate::engine::{EngineError, Runner, target_of};
 use crate::flow::Flow;
-use crate::journal::{BACKFILL_LABEL, Backfill, BackfillSpec, PARTITION_LABEL, Partition, Query, Wish};
+use crate::journal::{
+    BACKFILL_LABEL, Backfill, BackfillPartition, BackfillSpec, DesiredState, ExecutionQuery, PARTITION_LABEL,
+};
 
 /// The most backfills of a flow that are looked through for one that is the same.
 const MAX_BACKFILLS: u32 = 1000;
@@ -65,7 +67,7 @@ impl BackfillRequest {
         let spec = backfill.spec.clone();
         let given = with_secrets(&spec.inputs, inputs)?;
         let schedule = schedule(&flow, &spec)?;
-        let key = |partition: &Partition| PartitionKey { date: partition.date, label: partition.label.clone() };
+        let key = |partition: &BackfillPartition| PartitionKey { date: partition.date, label: partition.label.clone() };
         let keys: Vec<PartitionKey> = backfill.partitions.iter().map(key).collect();
         let of = Partitioned { flow: &flow, schedule: &schedule, given: &given };
         let runs = of.runs(runner, &keys).map_err(BackfillError::Wrong)?;
@@ -101,12 +103,12 @@ impl BackfillRequest {
     /// # Errors
     /// When it is under way.
     pub fn earlier(&self, runner: &Runner) -> Result<Option<Backfill>, BackfillError> {
-        let query = Query { flow: Some(self.flow.id.to_string()), ..Query::default() };
+        let query = ExecutionQuery { flow: Some(self.flow.id.to_string()), ..ExecutionQuery::default() };
         let (_, open) = runner.journal.backfills(&query, MAX_BACKFILLS, 0)?;
         let same = |backfill: &Backfill| {
             backfill.outcome.is_none()
                 && backfill.namespace == self.flow.namespace
-                && backfill.spec.asks_for_the_same(&self.spec)
+                && backfill.spec.is_same_request(&self.spec)
         };
         let Some(found) = open.into_iter().find(same) else { return Ok(None) };
         let id = found.id;
@@ -135,7 +137,7 @@ impl BackfillRequest {
     /// # Errors
     /// When the journal cannot be read.
     pub fn chosen(&self, runner: &Runner, plan: &BackfillPlan, now: DateTime<Utc>) -> Result<Backfill, EngineError> {
-        let partitions = self.runs.iter().zip(&plan.decisions).map(|(run, decision)| Partition {
+        let partitions = self.runs.iter().zip(&plan.decisions).map(|(run, decision)| BackfillPartition {
             label: run.key.label.clone(),
             date: run.key.date,
             inputs: run.shown.clone(),
@@ -149,7 +151,7 @@ impl BackfillRequest {
             since: now,
             since_id: None,
             spec: self.spec.clone(),
-            wish: Wish::Run,
+            wish: DesiredState::Run,
             problem: None,
             outcome: None,
             ended: None,

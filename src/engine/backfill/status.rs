@@ -10,7 +10,7 @@ use super::partition_run::{PartitionRun, Partitioned};
 use crate::engine::lock::is_claimed;
 use crate::engine::{EngineError, Runner};
 use crate::id::ExecutionId;
-use crate::journal::{Backfill, ExecutionState, Query, State, Summary, TaskState};
+use crate::journal::{Backfill, ExecutionQuery, ExecutionState, State, Summary, TaskState};
 use crate::text::shortened;
 
 /// The most executions of a flow that are looked through, the newest first.
@@ -154,7 +154,7 @@ impl Runner {
     /// When the journal cannot be read.
     pub fn partition_states(&self, backfill: &Backfill) -> Result<Vec<PartitionState>, EngineError> {
         let executions = self.journal.backfill_executions(&backfill.id)?;
-        let cell = |partition: &crate::journal::Partition| {
+        let cell = |partition: &crate::journal::BackfillPartition| {
             let summary = executions.get(&partition.label);
             let status = match (&partition.skipped, summary) {
                 (Some(reason), _) => PartitionStatus::Skipped { reason: reason.clone() },
@@ -177,7 +177,7 @@ impl Runner {
     pub fn last_runs(&self, of: &Partitioned, runs: &[PartitionRun]) -> Result<BTreeMap<String, Summary>, EngineError> {
         let Some(first) = runs.first() else { return Ok(BTreeMap::new()) };
         let told_by_inputs = of.is_told_by_inputs(self, &first.key);
-        let query = Query { flow: Some(of.flow.id.to_string()), ..Query::default() };
+        let query = ExecutionQuery { flow: Some(of.flow.id.to_string()), ..ExecutionQuery::default() };
         let all = self.journal.search(&query, MAX_EXECUTIONS, 0)?.executions;
         let mine: Vec<Summary> = all.into_iter().filter(|summary| summary.namespace == of.flow.namespace).collect();
         let newest = |run: &PartitionRun| {

@@ -12,7 +12,7 @@ use crate::engine::lock::Claim;
 use crate::engine::{EngineError, again};
 use crate::flow::input::shown;
 use crate::id::ExecutionId;
-use crate::journal::{Event, ExecutionState, Query, StartedBy, State};
+use crate::journal::{Event, ExecutionQuery, ExecutionState, StartedBy, State};
 
 /// Something done to many executions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -178,7 +178,7 @@ impl Executor {
                 self.shared.runner.append(id, &mut state, Event::Restarted { again })?;
             }
             if state.status == ExecutionState::Queued {
-                self.journal().place_first(id, queue)?;
+                self.journal().move_to_front(id, queue)?;
             } else {
                 self.journal().enqueue(id, &mut state, clock::now(), queue, false)?;
             }
@@ -258,7 +258,7 @@ impl Executor {
     /// When the journal cannot be read.
     pub async fn bulk(
         &self,
-        query: &Query,
+        query: &ExecutionQuery,
         action: Action,
     ) -> Result<Vec<(ExecutionId, Result<(), EngineError>)>, EngineError> {
         let found = self.journal().search(query, MOST, 0)?.executions;

@@ -17,7 +17,7 @@ use crate::engine::lock::Claim;
 use crate::engine::{EngineError, again, revive};
 use crate::flow::Flow;
 use crate::id::ExecutionId;
-use crate::journal::{Chosen, Created, Event, ExecutionState, State};
+use crate::journal::{Event, ExecutionSpec, ExecutionState, QueuedExecution, State};
 use crate::text::chain;
 
 /// Flows that executions began with and that somebody still uses, by file and SHA-256.
@@ -29,7 +29,7 @@ pub(super) struct Flows {
 impl Flows {
     fn find(
         &self,
-        created: &Created,
+        created: &ExecutionSpec,
         read: impl FnOnce() -> Result<Flow, Vec<Diagnostic>>,
     ) -> Result<Arc<Flow>, Vec<Diagnostic>> {
         let key = (created.file.clone(), created.sha256.clone());
@@ -85,7 +85,7 @@ impl Executor {
     }
 
     /// The limit that the flow has now, else the one it had.
-    fn limit(&self, chosen: &Chosen) -> Option<u32> {
+    fn limit(&self, chosen: &QueuedExecution) -> Option<u32> {
         let catalog = self.shared.options.catalog.as_ref();
         let flow = catalog.and_then(|catalog| catalog.flow(&chosen.namespace, &chosen.flow));
         flow.map_or(chosen.slots, |flow| flow.concurrency.map(|concurrency| concurrency.limit))

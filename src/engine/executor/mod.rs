@@ -30,7 +30,8 @@ use crate::flow::input;
 use crate::flow::{Behavior, Flow};
 use crate::id::ExecutionId;
 use crate::journal::{
-    ExecutionState, Happened, Journal, Limit, Overflow, StartedBy, State, Submission, Submitted, Triggered,
+    ConcurrencyLimit, ExecutionState, Journal, JournalUpdate, OnLimit, StartedBy, State, Submission, SubmitOutcome,
+    Triggered,
 };
 use crate::storage::Storage;
 use crate::task::TaskType;
@@ -205,14 +206,14 @@ impl Executor {
         let submitted = self.journal().submit(submission, clock::now(), &|id| self.is_alive(&under_way, id));
         let prepared = Prepared { flow, secrets };
         match submitted.map_err(EngineError::from)? {
-            Submitted::Runs(state) => self.begin(under_way, claim, id.clone(), state, Some(prepared)),
-            Submitted::Waits => {
+            SubmitOutcome::Runs(state) => self.begin(under_way, claim, id.clone(), state, Some(prepared)),
+            SubmitOutcome::Waits => {
                 // Before anybody may look for the next one to start.
                 drop(claim);
                 lock(&shared.waiting).insert(id.clone(), prepared);
             }
-            Submitted::TurnedAway => self.say(id, "turned away: all slots of the flow's `concurrency` are taken"),
-            Submitted::AlreadyRan => {
+            SubmitOutcome::TurnedAway => self.say(id, "turned away: all slots of the flow's `concurrency` are taken"),
+            SubmitOutcome::AlreadyRan => {
                 return Err(tick.map_or(Refused::Stopping, |tick| Refused::AlreadyRan(Box::new(tick))));
             }
         }
@@ -254,7 +255,7 @@ impl Executor {
     }
 
     /// All that this process writes into the journal from now on.
-    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Happened>> {
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<JournalUpdate>> {
         self.journal().subscribe()
     }
 
@@ -328,13 +329,13 @@ impl Executor {
     }
 }
 
-fn limit_of(flow: &Flow) -> Option<Limit> {
-    flow.concurrency.map(|concurrency| Limit {
+fn limit_of(flow: &Flow) -> Option<ConcurrencyLimit> {
+    flow.concurrency.map(|concurrency| ConcurrencyLimit {
         most: concurrency.limit,
         overflow: match concurrency.behavior {
-            Behavior::Queue => Overflow::Queue,
-            Behavior::Cancel => Overflow::Cancel,
-            Behavior::Fail => Overflow::Fail,
+            Behavior::Queue => OnLimit::Queue,
+            Behavior::Cancel => OnLimit::Cancel,
+            Behavior::Fail => OnLimit::Fail,
         },
     })
 }

@@ -6,7 +6,7 @@ use super::Executor;
 use crate::engine::EngineError;
 use crate::engine::lock::Claim;
 use crate::id::ExecutionId;
-use crate::journal::{Event, ExecutionState, Failure, State, TaskState};
+use crate::journal::{Event, ExecutionState, State, TaskFailure, TaskState};
 use crate::task::ErrorClass;
 
 /// How often the process may die while an execution runs until it is no longer resumed automatically.
@@ -25,11 +25,11 @@ impl Executor {
             state.interruptions
         );
         let help = Some(format!("find out what ended the process, then resume it by hand: jitney resume {id}"));
-        let failure = Failure { class: ErrorClass::Permanent, message, help, code: Some("poisoned".to_owned()) };
+        let failure = TaskFailure { class: ErrorClass::Permanent, message, help, code: Some("poisoned".to_owned()) };
         self.fail_with(id, state, &failure)
     }
 
-    fn fail_with(&self, id: &ExecutionId, state: &mut State, failure: &Failure) -> Result<(), EngineError> {
+    fn fail_with(&self, id: &ExecutionId, state: &mut State, failure: &TaskFailure) -> Result<(), EngineError> {
         let runner = &self.shared.runner;
         self.say(id, &failure.message);
         let running = state.tasks.iter().filter(|(_, task)| task.state == TaskState::Running);

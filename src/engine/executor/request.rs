@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::diagnostic::Diagnostic;
 use crate::engine::EngineError;
 use crate::flow::Flow;
-use crate::journal::{Tick, Triggered};
+use crate::journal::{TriggerFiring, Triggered};
 
 /// A new execution of a flow.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub struct Request {
     /// The trigger that asks for it.
     pub trigger: Option<Triggered>,
     /// What the trigger asks it for, which happens once.
-    pub tick: Option<Tick>,
+    pub tick: Option<TriggerFiring>,
     /// Which of the flow's texts it is.
     pub revision: Option<u32>,
 }
@@ -48,7 +48,7 @@ pub enum Refused {
     Disabled,
     /// The trigger has started an execution for this already.
     #[error("trigger {} has started an execution for {} already", .0.of, .0.key)]
-    AlreadyRan(Box<Tick>),
+    AlreadyRan(Box<TriggerFiring>),
     /// The process stops.
     #[error("the server is stopping")]
     Stopping,

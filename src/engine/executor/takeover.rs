@@ -11,7 +11,7 @@ use crate::engine::health::Part;
 use crate::engine::interrupted::{PATIENCE, end_killing};
 use crate::engine::lock::{self, Claim};
 use crate::id::ExecutionId;
-use crate::journal::{Event, ExecutionState, Query, StartedBy, State};
+use crate::journal::{Event, ExecutionQuery, ExecutionState, StartedBy, State};
 
 /// How often to look for slots that other processes have freed.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
@@ -45,7 +45,7 @@ impl Executor {
                 }
             }
         }
-        let paused = Query { states: vec![ExecutionState::Paused], ..Query::default() };
+        let paused = ExecutionQuery { states: vec![ExecutionState::Paused], ..ExecutionQuery::default() };
         for id in journal.search(&paused, MOST, 0)?.executions.into_iter().map(|summary| summary.id) {
             // Whoever is told twice to go on does so once.
             let state = journal.state(&id)?.filter(|state| self.is_ours(state));
@@ -76,7 +76,7 @@ impl Executor {
                 self.journal().enqueue(id, &mut state, clock::now(), &self.shared.queue, true)?;
             }
             ExecutionState::Killing => drop(end_killing(self.journal(), id, &mut state)?),
-            ExecutionState::Queued => self.journal().place_first(id, &self.shared.queue)?,
+            ExecutionState::Queued => self.journal().move_to_front(id, &self.shared.queue)?,
             _ => return Ok(false),
         }
         lock_of(&self.shared.stalled).remove(id);
@@ -98,10 +98,10 @@ impl Executor {
         let journal = self.journal();
         for id in journal.queued_in(queue)? {
             if journal.state(&id)?.is_some_and(|state| !self.is_here(&id, &state)) {
-                journal.unplace(&id)?;
+                journal.requeue(&id)?;
             }
         }
-        Ok(journal.inherit(queue, &self.shared.queue)?)
+        Ok(journal.adopt_queue(queue, &self.shared.queue)?)
     }
 
     /// Whether an execution would reach what it began with. Of one that would not its log says so, once.

@@ -10,7 +10,7 @@ use crate::engine::EngineError;
 use crate::engine::executor::Refused;
 use crate::flow::trigger::{FlowEnd, On, Preconditions, Status, Upstream};
 use crate::id::ExecutionId;
-use crate::journal::{End, Journal, JournalError, Summary, Tick, TriggerKey};
+use crate::journal::{ExecutionEnd, Journal, JournalError, Summary, TriggerFiring, TriggerKey};
 
 /// The most ends that are looked at in one step.
 const MOST: u32 = 50;
@@ -51,7 +51,7 @@ impl Scheduler {
         Ok(())
     }
 
-    fn look_at(&self, inner: &mut Inner, end: &End, now: DateTime<Utc>) -> Result<(), EngineError> {
+    fn look_at(&self, inner: &mut Inner, end: &ExecutionEnd, now: DateTime<Utc>) -> Result<(), EngineError> {
         self.stop_after(inner, end, now)?;
         self.release(inner, &end.summary, now);
         inner.ends_seen = Some(end.number);
@@ -82,7 +82,7 @@ impl Scheduler {
         Ok(())
     }
 
-    fn stop_after(&self, inner: &mut Inner, end: &End, now: DateTime<Utc>) -> Result<(), EngineError> {
+    fn stop_after(&self, inner: &mut Inner, end: &ExecutionEnd, now: DateTime<Utc>) -> Result<(), EngineError> {
         let summary = &end.summary;
         let Some(key) = key_of(summary) else { return Ok(()) };
         let Some(known) = inner.known.get_mut(&key) else { return Ok(()) };
@@ -118,7 +118,7 @@ impl Scheduler {
     }
 
     /// Starts a flow for an end, if its conditions hold.
-    fn follow(&self, job: &Job, wanted: &FlowEnd, end: &End, last_end: &mut i64) -> Result<(), EngineError> {
+    fn follow(&self, job: &Job, wanted: &FlowEnd, end: &ExecutionEnd, last_end: &mut i64) -> Result<(), EngineError> {
         let Job { key, armed, .. } = job;
         let summary = &end.summary;
         let (Some(upstream), Some(ended)) = (upstream(summary), summary.ended) else { return Ok(()) };
@@ -141,7 +141,7 @@ impl Scheduler {
         if !self.may_start(job) {
             return Ok(());
         }
-        match self.start(armed, key, ended, facts, Some(Tick::after(key.clone(), end))) {
+        match self.start(armed, key, ended, facts, Some(TriggerFiring::after(key.clone(), end))) {
             Ok(_) => {
                 *last_end = end.number;
                 self.with(key, armed, |known| {
@@ -199,7 +199,7 @@ fn go_on(inner: &mut Inner, key: &TriggerKey, now: DateTime<Utc>) {
 }
 
 /// Gives ends that have been taken in to the triggers that they concern.
-fn tell_followers(inner: &mut Inner, ends: &[End], before: i64, latest: i64, now: DateTime<Utc>) {
+fn tell_followers(inner: &mut Inner, ends: &[ExecutionEnd], before: i64, latest: i64, now: DateTime<Utc>) {
     for key in inner.followers.clone() {
         let Some(known) = inner.known.get_mut(&key) else { continue };
         let On::Flow(wanted) = &known.trigger().on else { continue };
@@ -213,7 +213,7 @@ fn tell_followers(inner: &mut Inner, ends: &[End], before: i64, latest: i64, now
 }
 
 /// Whether a trigger waits for such an end, as far as can be told at a glance.
-fn concerns(key: &TriggerKey, since_end: i64, wanted: &FlowEnd, end: &End) -> bool {
+fn concerns(key: &TriggerKey, since_end: i64, wanted: &FlowEnd, end: &ExecutionEnd) -> bool {
     let summary = &end.summary;
     // A flow that starts itself would never end.
     let is_itself = key.namespace == summary.namespace && key.flow == summary.flow;
@@ -228,12 +228,12 @@ fn have_all_ended(
     (after, number, ended): (i64, i64, DateTime<Utc>),
 ) -> Result<Option<Vec<ExecutionId>>, JournalError> {
     let Some((from, to)) = all.time_window.around(ended.fixed_offset()) else { return Ok(None) };
-    let is_within = |end: &&End| {
+    let is_within = |end: &&ExecutionEnd| {
         let time = end.summary.ended.map(|time| time.min(ended));
         time.is_some_and(|time| time < to.to_utc())
     };
     let ends = journal.ends_between(after, number, from.to_utc())?;
-    let known = |end: &End| Some((end.summary.id.clone(), upstream(&end.summary)?));
+    let known = |end: &ExecutionEnd| Some((end.summary.id.clone(), upstream(&end.summary)?));
     let ended: Vec<(ExecutionId, Upstream)> = ends.iter().filter(is_within).filter_map(known).collect();
     if !all.are_met_by(ended.iter().map(|(_, end)| end)) {
         return Ok(None);

@@ -14,7 +14,7 @@ use crate::flow::expression::{Host, Names, render, render_soon};
 use crate::flow::input::is_declared_secret;
 use crate::flow::trigger::{Context, On, Upstream};
 use crate::id::ExecutionId;
-use crate::journal::{Tick, TriggerKey, Triggered};
+use crate::journal::{TriggerFiring, TriggerKey, Triggered};
 use crate::secret::Redactor;
 use crate::text::plain;
 
@@ -106,7 +106,7 @@ impl Scheduler {
             if !holds(&armed, &facts, None, now).map_err(WebhookError::Undecided)? {
                 return Ok(None);
             }
-            let tick = what.map(|what| Tick::about(key.clone(), what));
+            let tick = what.map(|what| TriggerFiring::about(key.clone(), what));
             let id = self.start(&armed, key, now, facts, tick)?;
             self.is_well(key);
             Ok(Some(id))
@@ -164,7 +164,7 @@ impl Scheduler {
         key: &TriggerKey,
         moment: DateTime<Utc>,
         mut facts: Value,
-        tick: Option<Tick>,
+        tick: Option<TriggerFiring>,
     ) -> Result<ExecutionId, Refused> {
         let trigger = armed.trigger();
         if let Some(facts) = facts.as_object_mut() {

@@ -31,7 +31,7 @@ use crate::engine::health::{Health, Part};
 use crate::flow::trigger::{MIN_KEY_LENGTH, On};
 use crate::flow::{Flow, Trigger};
 use crate::id::ExecutionId;
-use crate::journal::{Happened, Progress, TriggerKey};
+use crate::journal::{JournalUpdate, TriggerKey, TriggerProgress};
 use crate::secret::Redactor;
 use crate::text;
 use job::{Job, Work};
@@ -353,7 +353,7 @@ impl Scheduler {
         }
         let keys: Vec<TriggerKey> = new.iter().map(|(key, ..)| key.clone()).collect();
         let memories = self.executor.journal().triggers_progress(&keys, now)?;
-        for ((key, entry, place), Progress { last, last_end, is_off }) in new.into_iter().zip(memories) {
+        for ((key, entry, place), TriggerProgress { last, last_end, is_off }) in new.into_iter().zip(memories) {
             let armed = Armed { flow: entry.flow.clone(), revision: entry.revision, place };
             let (next, waits_for, problem) = (None, None, None);
             let seen = has_seen.get(&key).copied().unwrap_or(inner.ends_noted);
@@ -469,9 +469,9 @@ impl Scheduler {
     }
 }
 
-fn is_end(happened: &Happened) -> bool {
-    matches!(happened, Happened::Event { status, .. } if status.has_ended())
-        || matches!(happened, Happened::Deleted { .. })
+fn is_end(happened: &JournalUpdate) -> bool {
+    matches!(happened, JournalUpdate::Event { status, .. } if status.has_ended())
+        || matches!(happened, JournalUpdate::Deleted { .. })
 }
 
 fn kind(trigger: &Trigger) -> &'static str {

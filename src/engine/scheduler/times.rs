@@ -8,7 +8,7 @@ use super::{Job, ON_TIME, Scheduler};
 use crate::engine::executor::Refused;
 use crate::engine::{EngineError, schedule};
 use crate::id::ExecutionId;
-use crate::journal::Tick;
+use crate::journal::TriggerFiring;
 
 impl Scheduler {
     /// Starts executions for the next moments of a schedule that have come, and plans the next one.
@@ -32,7 +32,7 @@ impl Scheduler {
                 return Ok(());
             }
             let facts = schedule::facts(armed.trigger().times(), *moment);
-            let started = self.start(armed, key, *moment, facts, Some(Tick::at(key.clone(), *moment)));
+            let started = self.start(armed, key, *moment, facts, Some(TriggerFiring::at(key.clone(), *moment)));
             match started {
                 Ok(id) => {
                     self.with(key, armed, |known| {
@@ -49,7 +49,7 @@ impl Scheduler {
                 Err(Refused::Stopping) => return Ok(()),
                 Err(Refused::Engine(error)) if error.is_of_machine() => return Err(error),
                 Err(refused) => {
-                    self.executor.journal().note_tick(&Tick::at(key.clone(), *moment))?;
+                    self.executor.journal().record_firing(&TriggerFiring::at(key.clone(), *moment))?;
                     self.report(job, &mut None, format!("no execution for {moment}: {refused}"));
                 }
             }

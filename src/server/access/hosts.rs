@@ -14,14 +14,14 @@ const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The names of a server.
 #[derive(Clone, Debug)]
-pub(super) struct Hosts {
+pub(super) struct AllowedHosts {
     listen: IpAddr,
     names: Vec<String>,
 }
 
 /// Why a request is refused before anybody asks who sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Foreign {
+pub(super) enum OriginError {
     /// It names no host, or more than one.
     NoHost,
     /// It means another host than this one.
@@ -30,7 +30,7 @@ pub(super) enum Foreign {
     Site,
 }
 
-impl Hosts {
+impl AllowedHosts {
     /// The names of a server at an address, beside those of loopback.
     pub(super) fn new(listen: IpAddr, names: &[String]) -> Result<Self, Diagnostic> {
         let name = |text: &String| match Authority::parse(text) {
@@ -42,18 +42,18 @@ impl Hosts {
     }
 
     /// What is foreign about a request, if anything is.
-    pub(super) fn check(&self, request: &Request) -> Result<(), Foreign> {
+    pub(super) fn check(&self, request: &Request) -> Result<(), OriginError> {
         let headers = request.headers();
-        let named = one(headers, &header::HOST).ok_or(Foreign::NoHost)?;
+        let named = one(headers, &header::HOST).ok_or(OriginError::NoHost)?;
         let host = Authority::parse(named).filter(|host| self.has(&host.name));
-        let host = host.ok_or_else(|| Foreign::Host(named.to_owned()))?;
+        let host = host.ok_or_else(|| OriginError::Host(named.to_owned()))?;
         // The address of a request that is meant for a proxy names the host too.
         if let Some(target) = request.uri().authority()
             && Authority::parse(target.as_str()).is_none_or(|target| target.name != host.name)
         {
-            return Err(Foreign::Host(target.to_string()));
+            return Err(OriginError::Host(target.to_string()));
         }
-        if comes_from(headers, &host) { Ok(()) } else { Err(Foreign::Site) }
+        if comes_from(headers, &host) { Ok(()) } else { Err(OriginError::Site) }
     }
 
     /// Whether the server has a name. A page can make a name of its own lead here, but not an IP address: a server that
@@ -130,13 +130,15 @@ impl Authority {
 mod tests {
     use super::*;
 
-    fn check(listen: &str, names: &[&str], headers: &[(&str, &str)]) -> Result<(), Foreign> {
+    fn check(listen: &str, names: &[&str], headers: &[(&str, &str)]) -> Result<(), OriginError> {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
         let mut request = Request::builder().uri("/api/v1/flows/search");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        Hosts::new(listen.parse().unwrap(), &names).unwrap().check(&request.body(axum::body::Body::empty()).unwrap())
+        AllowedHosts::new(listen.parse().unwrap(), &names)
+            .unwrap()
+            .check(&request.body(axum::body::Body::empty()).unwrap())
     }
 
     fn is_ours(listen: &str, names: &[&str], host: &str) -> bool {
@@ -168,8 +170,8 @@ mod tests {
         assert!(is_ours("127.0.0.1", &["Jitney.Example.com"], "jitney.example.com"));
         assert!(!is_ours("127.0.0.1", &["jitney.example.com"], "x.jitney.example.com"));
         assert!(is_ours("10.0.0.5", &[], "10.0.0.5:8080") && !is_ours("10.0.0.5", &[], "10.0.0.6:8080"));
-        assert_eq!(check("127.0.0.1", &[], &[]), Err(Foreign::NoHost));
-        assert_eq!(check("127.0.0.1", &[], &[("host", "localhost"), ("host", "localhost")]), Err(Foreign::NoHost));
+        assert_eq!(check("127.0.0.1", &[], &[]), Err(OriginError::NoHost));
+        assert_eq!(check("127.0.0.1", &[], &[("host", "localhost"), ("host", "localhost")]), Err(OriginError::NoHost));
     }
 
     #[test]
@@ -191,14 +193,14 @@ mod tests {
             assert_eq!(from(&[("sec-fetch-site", site), ("origin", "http://localhost:8080")]), Ok(()));
         }
         for site in ["cross-site", "same-site", "", "anything"] {
-            assert_eq!(from(&[("sec-fetch-site", site)]), Err(Foreign::Site), "{site}");
+            assert_eq!(from(&[("sec-fetch-site", site)]), Err(OriginError::Site), "{site}");
         }
         for origin in ["http://evil.example", "null"] {
-            assert_eq!(from(&[("sec-fetch-site", "none"), ("origin", origin)]), Err(Foreign::Site), "{origin}");
+            assert_eq!(from(&[("sec-fetch-site", "none"), ("origin", origin)]), Err(OriginError::Site), "{origin}");
         }
         assert_eq!(from(&[("origin", "http://localhost:8080")]), Ok(()));
         for origin in ["http://evil.example", "null", "http://localhost:3000", "http://localhost", "http://"] {
-            assert_eq!(from(&[("origin", origin)]), Err(Foreign::Site), "{origin}");
+            assert_eq!(from(&[("origin", origin)]), Err(OriginError::Site), "{origin}");
         }
     }
 
@@ -215,7 +217,7 @@ mod tests {
     #[test]
     fn a_setting_that_is_no_host_name_is_refused() {
         for text in ["http://jitney.example.com", "jitney.example.com:8080", "*", ""] {
-            let refused = Hosts::new("127.0.0.1".parse().unwrap(), &[text.to_owned()]).unwrap_err();
+            let refused = AllowedHosts::new("127.0.0.1".parse().unwrap(), &[text.to_owned()]).unwrap_err();
             assert!(refused.message.contains("is not a host name"), "{refused}");
         }
     }

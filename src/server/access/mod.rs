@@ -16,10 +16,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use self::hosts::{Foreign, Hosts};
-use self::wrong::WrongLogins;
+use self::hosts::{AllowedHosts, OriginError};
+use self::wrong::LoginThrottle;
 use crate::diagnostic::Diagnostic;
-use crate::server::api::problem::Problem;
+use crate::server::api::problem::ApiError;
 
 /// Somebody who may do everything.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -58,14 +58,14 @@ pub(super) fn user_problem(user: &User) -> Option<(&'static str, String)> {
 
 /// Who and what may pass. Of the logins only their digests are kept.
 #[derive(Clone)]
-pub struct Access {
+pub struct AccessControl {
     logins: Vec<[u8; 32]>,
     tokens: Vec<[u8; 32]>,
-    hosts: Hosts,
-    wrong: WrongLogins,
+    hosts: AllowedHosts,
+    wrong: LoginThrottle,
 }
 
-impl Access {
+impl AccessControl {
     /// The access to a server at an address that also has the names `hosts`. Wrong logins are reported to `report`.
     ///
     /// # Errors
@@ -86,8 +86,8 @@ impl Access {
         Ok(Self {
             logins: users.iter().map(|user| digest(&format!("{}:{}", user.name, user.password))).collect(),
             tokens: tokens.iter().map(|token| digest(token)).collect(),
-            hosts: Hosts::new(address.ip(), hosts)?,
-            wrong: WrongLogins::new(report),
+            hosts: AllowedHosts::new(address.ip(), hosts)?,
+            wrong: LoginThrottle::new(report),
         })
     }
 
@@ -96,21 +96,21 @@ impl Access {
     }
 
     /// Whether the request was meant for this server and comes from a page of its own, or from no page.
-    fn check_site(&self, request: &Request) -> Result<(), Problem> {
-        let refuse = |message: String| Problem::new(StatusCode::FORBIDDEN, message);
+    fn check_site(&self, request: &Request) -> Result<(), ApiError> {
+        let refuse = |message: String| ApiError::new(StatusCode::FORBIDDEN, message);
         self.hosts.check(request).map_err(|foreign| match foreign {
-            Foreign::NoHost => refuse("the request names no host, or more than one".to_owned()),
-            Foreign::Host(host) => refuse(format!(
+            OriginError::NoHost => refuse("the request names no host, or more than one".to_owned()),
+            OriginError::Host(host) => refuse(format!(
                 "this server does not answer to the name `{host}`; to allow it, start the server with `--host`, or add the name to \
                  `hosts` in jitney.yaml"
             )),
-            Foreign::Site => refuse("a page of another site may not call this server".to_owned()),
+            OriginError::Site => refuse("a page of another site may not call this server".to_owned()),
         })
     }
 
     /// Whether the request has a login or a token, or needs none. A wrong one takes its time.
-    async fn check_login(&self, headers: &HeaderMap, peer: Option<SocketAddr>) -> Result<(), Problem> {
-        let wanted = || Problem::new(StatusCode::UNAUTHORIZED, "log in with a password (Basic) or a token (Bearer)");
+    async fn check_login(&self, headers: &HeaderMap, peer: Option<SocketAddr>) -> Result<(), ApiError> {
+        let wanted = || ApiError::new(StatusCode::UNAUTHORIZED, "log in with a password (Basic) or a token (Bearer)");
         if self.is_open() {
             return Ok(());
         }
@@ -142,7 +142,7 @@ fn digest_of(bytes: &[u8]) -> [u8; 32] {
 }
 
 /// Lets a request pass that was meant for this server and has a login, where one is needed.
-pub async fn guard(State(access): State<Access>, request: Request, next: Next) -> Response {
+pub async fn guard(State(access): State<AccessControl>, request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
     let checked = match access.check_site(&request) {
         Ok(()) => access.check_login(&request.headers().clone(), peer).await,
@@ -159,16 +159,16 @@ pub async fn guard(State(access): State<Access>, request: Request, next: Next) -
 
 /// Marks a request of somebody who may know what is wrong with the server.
 #[derive(Clone, Copy, Debug)]
-pub struct MayKnow;
+pub struct Authenticated;
 
 /// Lets every request pass, and marks those that would pass the guard.
-pub async fn recognize(State(access): State<Access>, mut request: Request, next: Next) -> Response {
+pub async fn recognize(State(access): State<AccessControl>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
     let headers = request.headers().clone();
     // Whoever sends no login does not wait for a wrong one.
     let has_login = access.is_open() || headers.contains_key(header::AUTHORIZATION);
     if has_login && access.check_site(&request).is_ok() && access.check_login(&headers, peer).await.is_ok() {
-        request.extensions_mut().insert(MayKnow);
+        request.extensions_mut().insert(Authenticated);
     }
     next.run(request).await
 }
@@ -177,7 +177,7 @@ pub async fn recognize(State(access): State<Access>, mut request: Request, next:
 mod tests {
     use super::*;
 
-    async fn status(access: &Access, login: Option<&str>) -> u16 {
+    async fn status(access: &AccessControl, login: Option<&str>) -> u16 {
         let login = login.map(|login| (header::AUTHORIZATION, login.parse().unwrap()));
         match access.check_login(&login.into_iter().collect(), None).await {
             Ok(()) => 200,
@@ -188,10 +188,10 @@ mod tests {
     #[tokio::test]
     async fn a_public_address_needs_a_login() {
         let outside: SocketAddr = "0.0.0.0:8080".parse().unwrap();
-        let Err(refused) = Access::at(outside, &[], &[], &[], |_| {}) else { panic!("it was let in") };
+        let Err(refused) = AccessControl::at(outside, &[], &[], &[], |_| {}) else { panic!("it was let in") };
         assert!(refused.message.contains("0.0.0.0:8080 can be reached from other machines"), "{refused}");
         let user = User { name: "ada@example.com".to_owned(), password: "pass:word".to_owned() };
-        let access = Access::at(outside, &[user], &["t0ken".to_owned()], &[], |_| {}).unwrap();
+        let access = AccessControl::at(outside, &[user], &["t0ken".to_owned()], &[], |_| {}).unwrap();
         let basic = |login: &str| format!("Basic {}", STANDARD.encode(login));
         assert_eq!(status(&access, Some(&basic("ada@example.com:pass:word"))).await, 200);
         assert_eq!(status(&access, Some(&basic("ada@example.com:other"))).await, 401);
@@ -202,7 +202,7 @@ mod tests {
 
     #[tokio::test]
     async fn on_loopback_no_login_is_needed() {
-        let access = Access::at("127.0.0.1:8080".parse().unwrap(), &[], &[], &[], |_| {}).unwrap();
+        let access = AccessControl::at("127.0.0.1:8080".parse().unwrap(), &[], &[], &[], |_| {}).unwrap();
         assert_eq!(status(&access, None).await, 200);
     }
 }

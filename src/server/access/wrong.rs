@@ -19,15 +19,15 @@ const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Slows wrong logins down and reports them. Clones are one and the same.
 #[derive(Clone)]
-pub(super) struct WrongLogins {
-    turns: Arc<Mutex<Turns>>,
-    lines: Arc<Mutex<Lines>>,
+pub(super) struct LoginThrottle {
+    turns: Arc<Mutex<LoginSlots>>,
+    lines: Arc<Mutex<ThrottledLog>>,
     report: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
 /// Who may be answered when: each address for itself, so that one who guesses delays nobody else.
 #[derive(Debug)]
-struct Turns {
+struct LoginSlots {
     peers: HashMap<Option<IpAddr>, Peer>,
     others: Arc<Semaphore>,
 }
@@ -38,13 +38,13 @@ struct Peer {
     last: Instant,
 }
 
-impl Default for Turns {
+impl Default for LoginSlots {
     fn default() -> Self {
         Self { peers: HashMap::new(), others: Arc::new(Semaphore::new(MAX_CONCURRENT)) }
     }
 }
 
-impl Turns {
+impl LoginSlots {
     /// The turns of an address. When there are too many addresses, the one goes that was heard of the longest time ago and
     /// waits for nothing.
     fn of(&mut self, peer: Option<IpAddr>, now: Instant) -> Arc<Semaphore> {
@@ -72,12 +72,12 @@ fn network(address: IpAddr) -> IpAddr {
 }
 
 #[derive(Debug, Default)]
-struct Lines {
+struct ThrottledLog {
     last: Option<Instant>,
     left_out: u64,
 }
 
-impl WrongLogins {
+impl LoginThrottle {
     /// Lines about wrong logins go to `report`.
     pub(super) fn new(report: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self { turns: Arc::default(), lines: Arc::default(), report: Arc::new(report) }
@@ -97,7 +97,7 @@ impl WrongLogins {
     }
 }
 
-impl Lines {
+impl ThrottledLog {
     /// The line about a wrong login, unless there has been one just now.
     fn line(&mut self, peer: Option<SocketAddr>, now: Instant) -> Option<String> {
         if self.last.is_some_and(|last| now - last < LOG_INTERVAL) {
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn there_is_a_line_for_the_first_and_a_count_of_those_that_follow() {
-        let (mut lines, peer) = (Lines::default(), "10.0.0.7:4711".parse().ok());
+        let (mut lines, peer) = (ThrottledLog::default(), "10.0.0.7:4711".parse().ok());
         let start = Instant::now();
         assert_eq!(lines.line(peer, start).as_deref(), Some("wrong login or token from 10.0.0.7"));
         for millis in 0..500 {
@@ -132,7 +132,7 @@ mod tests {
 
     #[tokio::test]
     async fn wrong_logins_take_their_time_and_only_so_many_are_answered_at_once() {
-        let wrong = WrongLogins::new(|_| {});
+        let wrong = LoginThrottle::new(|_| {});
         let start = Instant::now();
         futures_util::future::join_all((0..MAX_CONCURRENT * 2).map(|_| wrong.wait(None))).await;
         assert!(start.elapsed() >= RESPONSE_DELAY * 2, "{:?}", start.elapsed());
@@ -140,7 +140,7 @@ mod tests {
 
     #[tokio::test]
     async fn each_address_has_turns_of_its_own_and_they_take_no_more_memory() {
-        let (mut turns, now) = (Turns::default(), Instant::now());
+        let (mut turns, now) = (LoginSlots::default(), Instant::now());
         let peer = |number: usize| format!("10.0.{}.{}", number / 256, number % 256).parse().ok();
         let all = turns.of(peer(0), now).acquire_many_owned(u32::try_from(MAX_CONCURRENT).unwrap()).await.unwrap();
         assert_eq!(turns.of(peer(0), now).available_permits(), 0);

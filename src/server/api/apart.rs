@@ -2,13 +2,13 @@
 
 use tokio::runtime::Handle;
 
-use super::problem::Problem;
+use super::problem::ApiError;
 
 /// Does it on a thread that answers nobody else.
 pub(super) async fn apart<T: Send + 'static>(
-    work: impl AsyncFnOnce() -> Result<T, Problem> + Send + 'static,
-) -> Result<T, Problem> {
+    work: impl AsyncFnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
     let runtime = Handle::current();
     let done = tokio::task::spawn_blocking(move || runtime.block_on(work()));
-    done.await.map_err(|error| Problem::internal(&error))?
+    done.await.map_err(|error| ApiError::internal(&error))?
 }

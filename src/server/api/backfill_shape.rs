@@ -11,7 +11,7 @@ use crate::journal::Backfill;
 /// What a backfill would run, and the backfill if there is one now.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct PreviewShape {
+pub(super) struct BackfillPlanResponse {
     /// The flow's namespace.
     namespace: String,
     /// The flow's id.
@@ -25,14 +25,14 @@ pub(super) struct PreviewShape {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
     /// Every partition.
-    partitions: Vec<ChoiceShape>,
+    partitions: Vec<PartitionDecisionResponse>,
     /// The backfill; none after a dry run. One with nothing to run has ended with SUCCESS.
-    backfill: Option<BackfillShape>,
+    backfill: Option<BackfillResponse>,
 }
 
 /// A partition before the backfill.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub(super) struct ChoiceShape {
+pub(super) struct PartitionDecisionResponse {
     /// Its name.
     partition: String,
     /// The moment that it is for.
@@ -48,7 +48,7 @@ pub(super) struct ChoiceShape {
 /// A backfill.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct BackfillShape {
+pub(super) struct BackfillResponse {
     /// Its id.
     id: String,
     /// The flow's namespace.
@@ -77,7 +77,7 @@ pub(super) struct BackfillShape {
     inputs: Map<String, Value>,
     /// Which partitions run: all, missing or failed.
     #[schema(value_type = String)]
-    only: crate::journal::Only,
+    only: crate::journal::PartitionFilter,
     /// How many run at a time.
     parallel: u32,
     /// Whether the server runs it, and not a terminal.
@@ -92,13 +92,13 @@ pub(super) struct BackfillShape {
     rows: u64,
     /// Every partition; lists leave them out.
     #[serde(skip_serializing_if = "Option::is_none")]
-    partitions: Option<Vec<PartitionShape>>,
+    partitions: Option<Vec<PartitionResponse>>,
 }
 
 /// A partition of a backfill.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct PartitionShape {
+pub(super) struct PartitionResponse {
     /// Its name.
     partition: String,
     /// The moment that it is for.
@@ -114,16 +114,16 @@ pub(super) struct PartitionShape {
     execution: Option<String>,
 }
 
-impl PreviewShape {
+impl BackfillPlanResponse {
     /// The backfill's id, unless it is a dry run.
     pub(super) fn id(&self) -> Option<String> {
         self.backfill.as_ref().map(|backfill| backfill.id.clone())
     }
 
-    pub(super) fn new(namespace: &str, flow_id: &str, started: Started, backfill: Option<BackfillShape>) -> Self {
+    pub(super) fn new(namespace: &str, flow_id: &str, started: Started, backfill: Option<BackfillResponse>) -> Self {
         let Started { plan, warnings, .. } = started;
         let runs = plan.runs();
-        let decisions = plan.decisions.into_iter().map(|choice| ChoiceShape {
+        let decisions = plan.decisions.into_iter().map(|choice| PartitionDecisionResponse {
             partition: choice.partition,
             date: choice.date,
             last: choice.last,
@@ -135,12 +135,12 @@ impl PreviewShape {
     }
 }
 
-impl BackfillShape {
+impl BackfillResponse {
     /// A whole backfill.
     pub(super) fn new(backfill: &Backfill, state: &str, cells: &[PartitionState]) -> Self {
         let spec = backfill.spec.clone();
         let count = |is: fn(&PartitionStatus) -> bool| cells.iter().filter(|cell| is(&cell.status)).count();
-        let partitions = cells.iter().zip(&backfill.partitions).map(|(cell, partition)| PartitionShape {
+        let partitions = cells.iter().zip(&backfill.partitions).map(|(cell, partition)| PartitionResponse {
             partition: cell.partition.clone(),
             date: cell.date,
             status: cell.status.clone(),

@@ -15,17 +15,17 @@ use crate::clock;
 use crate::flow::input::shown as as_text;
 use crate::flow::labels_of;
 use crate::id::BackfillId;
-use crate::journal::{Backfill, BackfillSpec, Only, Query};
+use crate::journal::{Backfill, BackfillSpec, ExecutionQuery, PartitionFilter};
 use crate::server::App;
 use crate::server::api::apart::apart;
-use crate::server::api::backfill_shape::{BackfillShape, PreviewShape};
+use crate::server::api::backfill_shape::{BackfillPlanResponse, BackfillResponse};
 use crate::server::api::body::read;
-use crate::server::api::parameters::Parameters;
-use crate::server::api::problem::Problem;
-use crate::server::api::shape::Results;
+use crate::server::api::parameters::QueryParameters;
+use crate::server::api::problem::ApiError;
+use crate::server::api::shape::ResultsPage;
 use crate::text::plain;
 
-type Shown = Result<Json<BackfillShape>, Problem>;
+type BackfillResult = Result<Json<BackfillResponse>, ApiError>;
 
 /// The most partitions that run at a time.
 const MAX_PARALLEL: u32 = 64;
@@ -53,13 +53,13 @@ pub(super) struct BackfillRequest {
     /// Which partitions run: all (unless given), missing (those that the target's ledger does not have) or failed.
     #[serde(default)]
     #[schema(value_type = String)]
-    only: Only,
+    only: PartitionFilter,
     /// How many run at a time, 1 to 64, within the flow's own `concurrency`; 1 unless given.
     #[serde(default = "one")]
     parallel: u32,
     /// Whether the earliest partition comes first (asc, unless given) or the latest (desc).
     #[serde(default)]
-    order: Order,
+    order: PartitionOrder,
     /// Labels for the executions.
     #[serde(default)]
     #[schema(value_type = Object)]
@@ -74,7 +74,7 @@ pub(super) struct BackfillRequest {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum Order {
+enum PartitionOrder {
     #[default]
     Asc,
     Desc,
@@ -83,7 +83,7 @@ enum Order {
 /// What a backfill is given to go on with.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Again {
+pub(super) struct ResumeRequest {
     /// Secret inputs, which the server does not keep when it stops.
     #[serde(default)]
     #[schema(value_type = Object)]
@@ -97,7 +97,7 @@ fn one() -> u32 {
 /// A backfill as Kestra's scripts ask for it, on the trigger.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct OfTrigger {
+pub(super) struct TriggerBackfillRequest {
     /// The first moment; without an offset it is in the schedule's time zone.
     start: String,
     /// The last moment; now unless given.
@@ -114,7 +114,7 @@ pub(super) struct OfTrigger {
 
 impl BackfillRequest {
     /// What a backfill of a trigger asks for.
-    pub(super) fn of_trigger(namespace: &str, flow_id: &str, trigger: &str, wanted: OfTrigger) -> Self {
+    pub(super) fn of_trigger(namespace: &str, flow_id: &str, trigger: &str, wanted: TriggerBackfillRequest) -> Self {
         let labels = if wanted.labels.is_null() { Map::new() } else { labels_of(&wanted.labels) };
         Self {
             namespace: namespace.to_owned(),
@@ -124,22 +124,22 @@ impl BackfillRequest {
             from: wanted.start,
             to: wanted.end.unwrap_or_else(|| clock::now().to_rfc3339_opts(SecondsFormat::Secs, true)),
             inputs: wanted.inputs.unwrap_or_default(),
-            only: Only::default(),
+            only: PartitionFilter::default(),
             parallel: one(),
-            order: Order::default(),
+            order: PartitionOrder::default(),
             labels,
             stop_on_failure: false,
             dry_run: false,
         }
     }
 
-    fn spec(&self, file: String) -> Result<BackfillSpec, Problem> {
+    fn spec(&self, file: String) -> Result<BackfillSpec, ApiError> {
         if self.trigger.is_some() && self.every.is_some() {
-            return Err(Problem::wrong("`trigger` and `every` cannot both be given"));
+            return Err(ApiError::wrong("`trigger` and `every` cannot both be given"));
         }
         if !(1..=MAX_PARALLEL).contains(&self.parallel) {
             let message = format!("`parallel` is {}; it goes from 1 to {MAX_PARALLEL}", self.parallel);
-            return Err(Problem::wrong(message));
+            return Err(ApiError::wrong(message));
         }
         Ok(BackfillSpec {
             file,
@@ -151,7 +151,7 @@ impl BackfillRequest {
             only: self.only,
             labels: self.labels.iter().map(|(key, value)| (key.clone(), Value::from(plain(value)))).collect(),
             parallel: self.parallel,
-            descending: self.order == Order::Desc,
+            descending: self.order == PartitionOrder::Desc,
             stop_on_failure: self.stop_on_failure,
             by_server: true,
             target: None,
@@ -165,18 +165,18 @@ fn texts(inputs: &Map<String, Value>) -> Vec<(String, String)> {
 
 /// Runs a flow for many moments of the past. Repeated, it goes on with the same backfill if that has not ended.
 #[utoipa::path(post, path = "/backfills", tag = "backfills", request_body = BackfillRequest,
-    responses((status = 200, description = "Every partition, and the backfill unless it is a dry run", body = PreviewShape),
-        (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
-pub(super) async fn create(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<PreviewShape>, Problem> {
+    responses((status = 200, description = "Every partition, and the backfill unless it is a dry run", body = BackfillPlanResponse),
+        (status = 404, body = ApiError), (status = 409, body = ApiError), (status = 422, body = ApiError)))]
+pub(super) async fn create(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<BackfillPlanResponse>, ApiError> {
     begin(&app, read(&body)?).await.map(Json)
 }
 
 /// Begins a backfill that is asked for, or says what it would run.
-pub(super) async fn begin(app: &Arc<App>, request: BackfillRequest) -> Result<PreviewShape, Problem> {
+pub(super) async fn begin(app: &Arc<App>, request: BackfillRequest) -> Result<BackfillPlanResponse, ApiError> {
     let (namespace, id) = (&request.namespace, &request.flow_id);
-    let entry = app.catalog.get(namespace, id).ok_or_else(|| Problem::no_flow(namespace, id))?;
+    let entry = app.catalog.get(namespace, id).ok_or_else(|| ApiError::no_flow(namespace, id))?;
     let spec = request.spec(entry.file.display().to_string())?;
-    Problem::of_foreign_files(app, &entry.flow, &spec.inputs)?;
+    ApiError::of_foreign_files(app, &entry.flow, &spec.inputs)?;
     let (keeper, dry_run) = (app.clone(), request.dry_run);
     let start = async move || Ok(keeper.backfills.start(entry.flow.clone(), spec, dry_run).await?);
     let mut started = apart(start).await?;
@@ -184,85 +184,85 @@ pub(super) async fn begin(app: &Arc<App>, request: BackfillRequest) -> Result<Pr
         Some(backfill) => Some(shown(app, backfill).await?),
         None => None,
     };
-    Ok(PreviewShape::new(namespace, id, started, backfill))
+    Ok(BackfillPlanResponse::new(namespace, id, started, backfill))
 }
 
 /// Backfills, the newest first.
 #[utoipa::path(get, path = "/backfills", tag = "backfills",
     params(("namespace" = Option<String>, Query), ("flowId" = Option<String>, Query), ("page" = Option<u32>, Query), ("size" = Option<u32>, Query)),
-    responses((status = 200, description = "A page of backfills, without their partitions", body = Object), (status = 422, body = Problem)))]
+    responses((status = 200, description = "A page of backfills, without their partitions", body = Object), (status = 422, body = ApiError)))]
 pub(super) async fn search(
     State(app): State<Arc<App>>,
-    parameters: Parameters,
-) -> Result<Json<Results<BackfillShape>>, Problem> {
+    parameters: QueryParameters,
+) -> Result<Json<ResultsPage<BackfillResponse>>, ApiError> {
     let (size, skipped) = parameters.page()?;
-    let query = Query {
+    let query = ExecutionQuery {
         namespace: parameters.one("namespace").map(str::to_owned),
         flow: parameters.one("flowId").map(str::to_owned),
-        ..Query::default()
+        ..ExecutionQuery::default()
     };
     let (total, found) = app.executor.journal().backfills(&query, size, skipped)?;
     let mut results = Vec::with_capacity(found.len());
     for listed in found {
         results.push(shown(&app, app.backfills.find(&listed.id)?).await?.listed());
     }
-    Ok(Json(Results { results, total }))
+    Ok(Json(ResultsPage { results, total }))
 }
 
 /// One backfill, with every partition.
 #[utoipa::path(get, path = "/backfills/{id}", tag = "backfills",
-    responses((status = 200, body = BackfillShape), (status = 404, body = Problem)))]
-pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Shown {
+    responses((status = 200, body = BackfillResponse), (status = 404, body = ApiError)))]
+pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> BackfillResult {
     shown(&app, app.backfills.find(&BackfillId::new(id))?).await.map(Json)
 }
 
 /// Begins no more partitions until it is resumed; what is under way comes to its end.
 #[utoipa::path(post, path = "/backfills/{id}/pause", tag = "backfills",
-    responses((status = 200, body = BackfillShape), (status = 404, body = Problem), (status = 409, body = Problem)))]
-pub(super) async fn pause(State(app): State<Arc<App>>, Path(id): Path<String>) -> Shown {
+    responses((status = 200, body = BackfillResponse), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
+pub(super) async fn pause(State(app): State<Arc<App>>, Path(id): Path<String>) -> BackfillResult {
     shown(&app, app.backfills.pause(&BackfillId::new(id))?).await.map(Json)
 }
 
 /// Goes on with one that is paused, or that nobody runs.
-#[utoipa::path(post, path = "/backfills/{id}/resume", tag = "backfills", request_body = Again,
-    responses((status = 200, body = BackfillShape), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
-pub(super) async fn resume(State(app): State<Arc<App>>, Path(id): Path<String>, body: Bytes) -> Shown {
+#[utoipa::path(post, path = "/backfills/{id}/resume", tag = "backfills", request_body = ResumeRequest,
+    responses((status = 200, body = BackfillResponse), (status = 404, body = ApiError), (status = 409, body = ApiError), (status = 422, body = ApiError)))]
+pub(super) async fn resume(State(app): State<Arc<App>>, Path(id): Path<String>, body: Bytes) -> BackfillResult {
     let (id, inputs) = again(&app, id, &body)?;
     shown(&app, aside(|| app.backfills.resume(&id, inputs))?).await.map(Json)
 }
 
 /// Stops what is under way, and begins no more partitions.
 #[utoipa::path(post, path = "/backfills/{id}/cancel", tag = "backfills",
-    responses((status = 200, body = BackfillShape), (status = 404, body = Problem), (status = 409, body = Problem)))]
-pub(super) async fn cancel(State(app): State<Arc<App>>, Path(id): Path<String>) -> Shown {
+    responses((status = 200, body = BackfillResponse), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
+pub(super) async fn cancel(State(app): State<Arc<App>>, Path(id): Path<String>) -> BackfillResult {
     shown(&app, app.backfills.cancel(&BackfillId::new(id))?).await.map(Json)
 }
 
 /// Runs the partitions again that failed, were stopped or were not begun.
-#[utoipa::path(post, path = "/backfills/{id}/retry", tag = "backfills", request_body = Again,
-    responses((status = 200, body = BackfillShape), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
-pub(super) async fn retry(State(app): State<Arc<App>>, Path(id): Path<String>, body: Bytes) -> Shown {
+#[utoipa::path(post, path = "/backfills/{id}/retry", tag = "backfills", request_body = ResumeRequest,
+    responses((status = 200, body = BackfillResponse), (status = 404, body = ApiError), (status = 409, body = ApiError), (status = 422, body = ApiError)))]
+pub(super) async fn retry(State(app): State<Arc<App>>, Path(id): Path<String>, body: Bytes) -> BackfillResult {
     let (id, inputs) = again(&app, id, &body)?;
     shown(&app, aside(|| app.backfills.retry(&id, inputs))?).await.map(Json)
 }
 
 /// A backfill that is to go on, and what it is given for that.
-fn again(app: &App, id: String, body: &Bytes) -> Result<(BackfillId, Vec<(String, String)>), Problem> {
-    let Again { inputs } = read(body)?;
+fn again(app: &App, id: String, body: &Bytes) -> Result<(BackfillId, Vec<(String, String)>), ApiError> {
+    let ResumeRequest { inputs } = read(body)?;
     let (id, inputs) = (BackfillId::new(id), texts(&inputs));
     let backfill = app.backfills.find(&id)?;
     if let Some(flow) = app.catalog.flow(&backfill.namespace, &backfill.flow) {
-        Problem::of_foreign_files(app, &flow, &inputs)?;
+        ApiError::of_foreign_files(app, &flow, &inputs)?;
     }
     Ok((id, inputs))
 }
 
 /// A backfill as it stands. Thousands of partitions may take a moment, for which nobody else is to wait.
-async fn shown(app: &Arc<App>, backfill: Backfill) -> Result<BackfillShape, Problem> {
+async fn shown(app: &Arc<App>, backfill: Backfill) -> Result<BackfillResponse, ApiError> {
     let app = app.clone();
     let look = move || {
         let cells = app.executor.runner().partition_states(&backfill)?;
-        Ok(BackfillShape::new(&backfill, app.backfills.state(&backfill), &cells))
+        Ok(BackfillResponse::new(&backfill, app.backfills.state(&backfill), &cells))
     };
-    tokio::task::spawn_blocking(look).await.map_err(|error| Problem::internal(&error))?
+    tokio::task::spawn_blocking(look).await.map_err(|error| ApiError::internal(&error))?
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use crate::server::api::problem::Problem;
+use crate::server::api::problem::ApiError;
 use crate::task;
 use crate::text::not_json;
 
@@ -11,10 +11,10 @@ use crate::text::not_json;
 ///
 /// # Errors
 /// When it is none, or lacks a field; the place in it is told.
-pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
+pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
     let body: &[u8] = if body.is_empty() { b"{}" } else { body };
     let value = serde_json::from_slice(body);
-    let value = value.map_err(|error| Problem::wrong(format!("the body cannot be read: {}", not_json(&error))))?;
+    let value = value.map_err(|error| ApiError::wrong(format!("the body cannot be read: {}", not_json(&error))))?;
     task::read(&value)
-        .map_err(|error| Problem::wrong(format!("the body cannot be read: {}", error.plainly(&[]).sentence())))
+        .map_err(|error| ApiError::wrong(format!("the body cannot be read: {}", error.plainly(&[]).sentence())))
 }

@@ -16,26 +16,26 @@ use crate::engine::scheduler::{Call, WebhookError};
 use crate::id::ExecutionId;
 use crate::journal::Summary;
 use crate::server::App;
-use crate::server::api::form::{Form, Upload};
-use crate::server::api::parameters::Parameters;
-use crate::server::api::problem::Problem;
-use crate::server::api::shape::{ExecutionShape, Results};
+use crate::server::api::form::{FormUpload, InputForm};
+use crate::server::api::parameters::QueryParameters;
+use crate::server::api::problem::ApiError;
+use crate::server::api::shape::{ExecutionResponse, ResultsPage};
 use crate::text::json_or_text;
 
-type Shown = Result<Json<ExecutionShape>, Problem>;
+type ExecutionResult = Result<Json<ExecutionResponse>, ApiError>;
 
 /// The execution as it stands.
-pub(super) fn shown(app: &App, id: &ExecutionId) -> Shown {
-    let state = app.executor.journal().state(id)?.ok_or_else(|| Problem::no_execution(id))?;
+pub(super) fn shown(app: &App, id: &ExecutionId) -> ExecutionResult {
+    let state = app.executor.journal().state(id)?.ok_or_else(|| ApiError::no_execution(id))?;
     let created = app.executor.journal().summary(id)?.map(|summary| summary.created).unwrap_or_default();
     let interrupted = is_interrupted(&app.settings, app.executor.journal(), id, state.status.as_str(), created)?;
-    Ok(Json(ExecutionShape::whole(id, &state, interrupted)))
+    Ok(Json(ExecutionResponse::whole(id, &state, interrupted)))
 }
 
 /// The id of an execution that there is: a form is not read for one that there is not.
-fn known(app: &App, id: String) -> Result<ExecutionId, Problem> {
+fn known(app: &App, id: String) -> Result<ExecutionId, ApiError> {
     let id = ExecutionId::new(id);
-    app.executor.journal().status(&id)?.map(|_| id.clone()).ok_or_else(|| Problem::no_execution(&id))
+    app.executor.journal().status(&id)?.map(|_| id.clone()).ok_or_else(|| ApiError::no_execution(&id))
 }
 
 /// Starts a flow.
@@ -44,16 +44,16 @@ fn known(app: &App, id: String) -> Result<ExecutionId, Problem> {
         ("wait" = Option<bool>, Query, description = "Answer when it has ended"),
         ("scheduleDate" = Option<String>, Query, description = "The moment that it is for")),
     request_body(content = Object, content_type = "multipart/form-data", description = "The inputs; files as files"),
-    responses((status = 200, body = ExecutionShape), (status = 404, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 200, body = ExecutionResponse), (status = 404, body = ApiError), (status = 422, body = ApiError)))]
 pub(super) async fn create(
     State(app): State<Arc<App>>,
     Path((namespace, id)): Path<(String, String)>,
-    parameters: Parameters,
-    upload: Upload,
-) -> Shown {
-    let entry = app.catalog.get(&namespace, &id).ok_or_else(|| Problem::no_flow(&namespace, &id))?;
+    parameters: QueryParameters,
+    upload: FormUpload,
+) -> ExecutionResult {
+    let entry = app.catalog.get(&namespace, &id).ok_or_else(|| ApiError::no_flow(&namespace, &id))?;
     let _waits = parameters.is_on("wait").then(|| app.connections.last()).transpose()?;
-    let form = Form::read(upload, &app).await?;
+    let form = InputForm::read(upload, &app).await?;
     let request = Request {
         inputs: form.inputs.clone(),
         labels: parameters.label_map()?,
@@ -69,8 +69,8 @@ pub(super) async fn create(
 
 /// One execution, whole.
 #[utoipa::path(get, path = "/executions/{id}", tag = "executions",
-    responses((status = 200, body = ExecutionShape), (status = 404, body = Problem)))]
-pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Shown {
+    responses((status = 200, body = ExecutionResponse), (status = 404, body = ApiError)))]
+pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> ExecutionResult {
     shown(&app, &ExecutionId::new(id))
 }
 
@@ -79,35 +79,35 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) ->
     params(("namespace" = Option<String>, Query), ("flowId" = Option<String>, Query), ("state" = Option<Vec<String>>, Query),
         ("labels" = Option<Vec<String>>, Query), ("startDate" = Option<String>, Query), ("endDate" = Option<String>, Query),
         ("q" = Option<String>, Query), ("page" = Option<u32>, Query), ("size" = Option<u32>, Query)),
-    responses((status = 200, description = "A page of executions", body = Object), (status = 422, body = Problem)))]
+    responses((status = 200, description = "A page of executions", body = Object), (status = 422, body = ApiError)))]
 pub(super) async fn search(
     State(app): State<Arc<App>>,
-    parameters: Parameters,
-) -> Result<Json<Results<ExecutionShape>>, Problem> {
+    parameters: QueryParameters,
+) -> Result<Json<ResultsPage<ExecutionResponse>>, ApiError> {
     let (size, skipped) = parameters.page()?;
     let page = app.executor.journal().search(&parameters.query_in(&app)?, size, skipped)?;
     let journal = app.executor.journal();
     let triggers = journal.triggers(&page.executions)?;
     let listed = |summary: &Summary| {
         let interrupted = is_interrupted(&app.settings, journal, &summary.id, &summary.state, summary.created)?;
-        Ok(ExecutionShape::listed(summary, triggers.get(&summary.id), interrupted))
+        Ok(ExecutionResponse::listed(summary, triggers.get(&summary.id), interrupted))
     };
-    let results = page.executions.iter().map(listed).collect::<Result<_, Problem>>()?;
-    Ok(Json(Results { results, total: page.total }))
+    let results = page.executions.iter().map(listed).collect::<Result<_, ApiError>>()?;
+    Ok(Json(ResultsPage { results, total: page.total }))
 }
 
 /// Runs what had not ended well once more, in the same execution.
 #[utoipa::path(post, path = "/executions/{id}/restart", tag = "executions",
     params(("retarget" = Option<bool>, Query, description = "Go on with the server's Postgres and Google Cloud project, though it began with others")),
-    responses((status = 200, body = ExecutionShape), (status = 404, body = Problem), (status = 409, body = Problem)))]
+    responses((status = 200, body = ExecutionResponse), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
 pub(super) async fn restart(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    parameters: Parameters,
-    upload: Upload,
-) -> Shown {
+    parameters: QueryParameters,
+    upload: FormUpload,
+) -> ExecutionResult {
     let id = known(&app, id)?;
-    let form = Form::read(upload, &app).await?;
+    let form = InputForm::read(upload, &app).await?;
     retarget(&app, &id, &parameters).await?;
     aside(|| app.executor.restart(&id, form.inputs.clone()))?;
     shown(&app, &id)
@@ -116,16 +116,20 @@ pub(super) async fn restart(
 /// Runs it once more from a task on, as a new execution; what came before is kept.
 #[utoipa::path(post, path = "/executions/{id}/replay", tag = "executions",
     params(("taskRunId" = Option<String>, Query, description = "Where to begin; from the first task unless given")),
-    responses((status = 200, body = ExecutionShape), (status = 404, body = Problem), (status = 409, body = Problem)))]
-pub(super) async fn replay(State(app): State<Arc<App>>, Path(id): Path<String>, parameters: Parameters) -> Shown {
+    responses((status = 200, body = ExecutionResponse), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
+pub(super) async fn replay(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    parameters: QueryParameters,
+) -> ExecutionResult {
     let again = aside(|| app.executor.replay(&ExecutionId::new(id), parameters.one("taskRunId"), Vec::new()))?;
     shown(&app, &again)
 }
 
 /// Lets what runs end, and starts nothing more until it is resumed.
 #[utoipa::path(post, path = "/executions/{id}/pause", tag = "executions",
-    responses((status = 200, body = ExecutionShape), (status = 404, body = Problem), (status = 409, body = Problem)))]
-pub(super) async fn pause(State(app): State<Arc<App>>, Path(id): Path<String>) -> Shown {
+    responses((status = 200, body = ExecutionResponse), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
+pub(super) async fn pause(State(app): State<Arc<App>>, Path(id): Path<String>) -> ExecutionResult {
     let id = ExecutionId::new(id);
     app.executor.pause(&id)?;
     shown(&app, &id)
@@ -135,22 +139,22 @@ pub(super) async fn pause(State(app): State<Arc<App>>, Path(id): Path<String>) -
 #[utoipa::path(post, path = "/executions/{id}/resume", tag = "executions",
     params(("retarget" = Option<bool>, Query, description = "Go on with the server's Postgres and Google Cloud project, though it began with others")),
     request_body(content = Object, content_type = "multipart/form-data", description = "What a pause asks for"),
-    responses((status = 200, body = ExecutionShape), (status = 404, body = Problem), (status = 409, body = Problem)))]
+    responses((status = 200, body = ExecutionResponse), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
 pub(super) async fn resume(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    parameters: Parameters,
-    upload: Upload,
-) -> Shown {
+    parameters: QueryParameters,
+    upload: FormUpload,
+) -> ExecutionResult {
     let id = known(&app, id)?;
-    let form = Form::read(upload, &app).await?;
+    let form = InputForm::read(upload, &app).await?;
     retarget(&app, &id, &parameters).await?;
     aside(|| app.executor.resume(&id, form.inputs.clone()))?;
     shown(&app, &id)
 }
 
 /// Lets an execution belong where the server's settings point, if the call says so.
-async fn retarget(app: &App, id: &ExecutionId, parameters: &Parameters) -> Result<(), Problem> {
+async fn retarget(app: &App, id: &ExecutionId, parameters: &QueryParameters) -> Result<(), ApiError> {
     if parameters.is_on("retarget") {
         app.executor.runner().retarget(id).await?;
     }
@@ -159,16 +163,16 @@ async fn retarget(app: &App, id: &ExecutionId, parameters: &Parameters) -> Resul
 
 /// Stops it.
 #[utoipa::path(delete, path = "/executions/{id}/kill", tag = "executions",
-    responses((status = 202, description = "It is being stopped"), (status = 404, body = Problem), (status = 409, body = Problem)))]
-pub(super) async fn kill(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    responses((status = 202, description = "It is being stopped"), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
+pub(super) async fn kill(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
     app.executor.kill(&ExecutionId::new(id))?;
     Ok(StatusCode::ACCEPTED)
 }
 
 /// Removes it with its events, logs and files.
 #[utoipa::path(delete, path = "/executions/{id}", tag = "executions",
-    responses((status = 204, description = "It is gone"), (status = 404, body = Problem)))]
-pub(super) async fn delete(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    responses((status = 204, description = "It is gone"), (status = 404, body = ApiError)))]
+pub(super) async fn delete(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
     app.executor.delete(&ExecutionId::new(id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -177,19 +181,19 @@ pub(super) async fn delete(State(app): State<Arc<App>>, Path(id): Path<String>) 
 #[utoipa::path(post, path = "/executions/{action}/by-query", tag = "executions",
     params(("action" = String, Path, description = "restart, pause, resume, kill or delete"),
         ("namespace" = Option<String>, Query), ("flowId" = Option<String>, Query), ("state" = Option<Vec<String>>, Query)),
-    responses((status = 200, description = "How many, and what could not be done", body = Object), (status = 422, body = Problem)))]
+    responses((status = 200, description = "How many, and what could not be done", body = Object), (status = 422, body = ApiError)))]
 pub(super) async fn bulk(
     State(app): State<Arc<App>>,
     Path(action): Path<String>,
-    parameters: Parameters,
-) -> Result<Json<Value>, Problem> {
+    parameters: QueryParameters,
+) -> Result<Json<Value>, ApiError> {
     let action = match action.as_str() {
         "restart" => Action::Restart,
         "pause" => Action::Pause,
         "resume" => Action::Resume,
         "kill" => Action::Kill,
         "delete" => Action::Delete,
-        _ => return Err(Problem::missing(format!("`{action}` cannot be done by query"))),
+        _ => return Err(ApiError::missing(format!("`{action}` cannot be done by query"))),
     };
     let done = app.executor.bulk(&parameters.query_in(&app)?, action).await?;
     let failed: Map<String, Value> = done
@@ -202,24 +206,24 @@ pub(super) async fn bulk(
 /// Starts a flow by the key of its webhook trigger.
 #[utoipa::path(post, path = "/executions/webhook/{namespace}/{id}/{key}", tag = "executions",
     request_body(content = Object, description = "What the flow sees as `trigger.body`"),
-    responses((status = 200, body = ExecutionShape), (status = 204, description = "Its conditions do not hold"), (status = 404, body = Problem)))]
+    responses((status = 200, body = ExecutionResponse), (status = 204, description = "Its conditions do not hold"), (status = 404, body = ApiError)))]
 pub(super) async fn webhook(
     State(app): State<Arc<App>>,
     Path((namespace, id, key)): Path<(String, String, String)>,
-    parameters: Parameters,
+    parameters: QueryParameters,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<axum::response::Response, Problem> {
+) -> Result<axum::response::Response, ApiError> {
     use axum::response::IntoResponse;
     let text = String::from_utf8_lossy(&body).into_owned();
-    let body = json_or_text(text).map_err(Problem::wrong)?;
+    let body = json_or_text(text).map_err(ApiError::wrong)?;
     let call = Call { body, headers: header_map(&headers), parameters: parameters.map() };
     match app.scheduler.webhook(&namespace, &id, &key, call, clock::now()) {
         Ok(execution) => Ok(shown(&app, &execution)?.into_response()),
         Err(WebhookError::Conditions) => Ok(StatusCode::NO_CONTENT.into_response()),
-        Err(WebhookError::Unknown) => Err(Problem::missing("there is no such webhook")),
+        Err(WebhookError::Unknown) => Err(ApiError::missing("there is no such webhook")),
         Err(WebhookError::Refused(refused)) => Err(refused.into()),
-        Err(WebhookError::Undecided(problem)) => Err(Problem::conflict(problem)),
+        Err(WebhookError::Undecided(problem)) => Err(ApiError::conflict(problem)),
     }
 }
 

@@ -18,9 +18,9 @@ use crate::engine::missing_files;
 use crate::flow::{MAX_FLOW_BYTES, parse};
 use crate::server::App;
 use crate::server::api::apart::apart;
-use crate::server::api::form::{Upload, broken};
-use crate::server::api::parameters::Parameters;
-use crate::server::api::problem::Problem;
+use crate::server::api::form::{FormUpload, broken};
+use crate::server::api::parameters::QueryParameters;
+use crate::server::api::problem::ApiError;
 use crate::tasks;
 
 /// A flow as the API shows it: its own keys, and these.
@@ -43,11 +43,11 @@ fn shape(entry: &Entry) -> Value {
 
 /// Saves a new flow.
 #[utoipa::path(post, path = "/flows", tag = "flows", request_body(content = String, content_type = "application/x-yaml"),
-    responses((status = 200, description = "The flow", body = Object), (status = 409, body = Problem), (status = 422, body = Problem)))]
-pub(super) async fn create(State(app): State<Arc<App>>, text: String) -> Result<Json<Value>, Problem> {
+    responses((status = 200, description = "The flow", body = Object), (status = 409, body = ApiError), (status = 422, body = ApiError)))]
+pub(super) async fn create(State(app): State<Arc<App>>, text: String) -> Result<Json<Value>, ApiError> {
     let (namespace, id) = aside(|| name_of(&text));
     if app.catalog.get(&namespace, &id).is_some() {
-        return Err(Problem::conflict(format!("the flow `{id}` is there already; change it with PUT")));
+        return Err(ApiError::conflict(format!("the flow `{id}` is there already; change it with PUT")));
     }
     save(&app, text).await
 }
@@ -55,25 +55,25 @@ pub(super) async fn create(State(app): State<Arc<App>>, text: String) -> Result<
 /// Saves a flow that is there.
 #[utoipa::path(put, path = "/flows/{namespace}/{id}", tag = "flows",
     request_body(content = String, content_type = "application/x-yaml"),
-    responses((status = 200, description = "The flow", body = Object), (status = 404, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 200, description = "The flow", body = Object), (status = 404, body = ApiError), (status = 422, body = ApiError)))]
 pub(super) async fn update(
     State(app): State<Arc<App>>,
     Path((namespace, id)): Path<(String, String)>,
     text: String,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Value>, ApiError> {
     if app.catalog.get(&namespace, &id).is_none() {
-        return Err(Problem::no_flow(&namespace, &id));
+        return Err(ApiError::no_flow(&namespace, &id));
     }
     if aside(|| name_of(&text)) != (namespace.clone(), id.clone()) {
-        return Err(Problem::wrong(format!("the text is not of the flow `{id}` in the namespace `{namespace}`")));
+        return Err(ApiError::wrong(format!("the text is not of the flow `{id}` in the namespace `{namespace}`")));
     }
     save(&app, text).await
 }
 
-async fn save(app: &Arc<App>, text: String) -> Result<Json<Value>, Problem> {
+async fn save(app: &Arc<App>, text: String) -> Result<Json<Value>, ApiError> {
     let catalog = app.catalog.clone();
     let saved = tokio::task::spawn_blocking(move || catalog.save(&text)).await;
-    let entry = saved.map_err(|error| Problem::internal(&error))??;
+    let entry = saved.map_err(|error| ApiError::internal(&error))??;
     Ok(Json(aside(|| shape(&entry))))
 }
 
@@ -92,9 +92,9 @@ const NO_FILE: &str = "no flow was sent: send a file of flows as a form (`curl -
 /// Saves all flows of a file: YAML texts between lines of `---`.
 #[utoipa::path(post, path = "/flows/import", tag = "flows",
     request_body(content = String, content_type = "multipart/form-data", description = "The file as `fileUpload`"),
-    responses((status = 200, description = "The flows", body = [Object]), (status = 422, body = Problem)))]
-pub(super) async fn import(State(app): State<Arc<App>>, upload: Upload) -> Result<Json<Vec<Value>>, Problem> {
-    let mut form = upload.into_form().ok_or_else(|| Problem::wrong(NO_FILE))?;
+    responses((status = 200, description = "The flows", body = [Object]), (status = 422, body = ApiError)))]
+pub(super) async fn import(State(app): State<Arc<App>>, upload: FormUpload) -> Result<Json<Vec<Value>>, ApiError> {
+    let mut form = upload.into_form().ok_or_else(|| ApiError::wrong(NO_FILE))?;
     let mut saved = Vec::new();
     while let Some(field) = form.next_field().await.map_err(broken)? {
         if field.name() != Some("fileUpload") {
@@ -105,7 +105,7 @@ pub(super) async fn import(State(app): State<Arc<App>>, upload: Upload) -> Resul
         }
     }
     if saved.is_empty() {
-        return Err(Problem::wrong(NO_FILE));
+        return Err(ApiError::wrong(NO_FILE));
     }
     Ok(Json(saved))
 }
@@ -127,7 +127,7 @@ fn texts(file: &str) -> Vec<String> {
 
 /// What is wrong with a text.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Validated {
+pub(super) struct ValidationResponse {
     /// The text's place in the request, from 0.
     index: usize,
     namespace: String,
@@ -142,27 +142,27 @@ pub(super) struct Validated {
 /// Checks flows and changes nothing.
 #[utoipa::path(post, path = "/flows/validate", tag = "flows",
     request_body(content = String, content_type = "application/x-yaml"),
-    responses((status = 200, description = "What is wrong with each text", body = [Validated])))]
-pub(super) async fn validate(body: String) -> Json<Vec<Validated>> {
+    responses((status = 200, description = "What is wrong with each text", body = [ValidationResponse])))]
+pub(super) async fn validate(body: String) -> Json<Vec<ValidationResponse>> {
     let check = |(index, text): (usize, String)| {
         let findings = parse("flow.yaml", &text, tasks::ALL).findings;
         let errors: Vec<String> =
             findings.iter().filter(|finding| finding.is_error()).map(ToString::to_string).collect();
         let (namespace, flow) = name_of(&text);
         let constraints = (!errors.is_empty()).then(|| errors.join("\n"));
-        Validated { index, namespace, flow, constraints, findings }
+        ValidationResponse { index, namespace, flow, constraints, findings }
     };
     Json(aside(|| texts(&body).into_iter().enumerate().map(check).collect()))
 }
 
 /// One flow.
 #[utoipa::path(get, path = "/flows/{namespace}/{id}", tag = "flows",
-    responses((status = 200, description = "The flow with its source", body = Object), (status = 404, body = Problem)))]
+    responses((status = 200, description = "The flow with its source", body = Object), (status = 404, body = ApiError)))]
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     Path((namespace, id)): Path<(String, String)>,
-) -> Result<Json<Value>, Problem> {
-    let entry = app.catalog.get(&namespace, &id).ok_or_else(|| Problem::no_flow(&namespace, &id))?;
+) -> Result<Json<Value>, ApiError> {
+    let entry = app.catalog.get(&namespace, &id).ok_or_else(|| ApiError::no_flow(&namespace, &id))?;
     Ok(Json(aside(|| shape(&entry))))
 }
 
@@ -172,14 +172,14 @@ pub(super) async fn show(
         ("inputs" = Option<Vec<String>>, Query, description = "`name:value`, may be repeated"),
         ("check" = Option<bool>, Query, description = "Ask the sources, by headers alone, which partitions have changed there")),
     responses((status = 200, description = "`[{column, partitions: [{partition, date, state, rows, …}]}]`", body = [Object]),
-        (status = 404, body = Problem), (status = 422, body = Problem)))]
+        (status = 404, body = ApiError), (status = 422, body = ApiError)))]
 pub(super) async fn partitions(
     State(app): State<Arc<App>>,
     Path((namespace, id)): Path<(String, String)>,
-    parameters: Parameters,
-) -> Result<Json<Value>, Problem> {
-    let flow = app.catalog.flow(&namespace, &id).ok_or_else(|| Problem::no_flow(&namespace, &id))?;
-    Problem::of_foreign_files(&app, &flow, &parameters.pairs("inputs")?)?;
+    parameters: QueryParameters,
+) -> Result<Json<Value>, ApiError> {
+    let flow = app.catalog.flow(&namespace, &id).ok_or_else(|| ApiError::no_flow(&namespace, &id))?;
+    ApiError::of_foreign_files(&app, &flow, &parameters.pairs("inputs")?)?;
     let text = |name: &str| parameters.one(name).map(str::to_owned);
     let wanted = GridRequest {
         trigger: text("trigger"),
@@ -198,18 +198,18 @@ pub(super) async fn partitions(
 
 /// Removes a flow and its file; its executions stay.
 #[utoipa::path(delete, path = "/flows/{namespace}/{id}", tag = "flows",
-    responses((status = 204, description = "It is gone"), (status = 404, body = Problem)))]
+    responses((status = 204, description = "It is gone"), (status = 404, body = ApiError)))]
 pub(super) async fn remove(
     State(app): State<Arc<App>>,
     Path((namespace, id)): Path<(String, String)>,
-) -> Result<StatusCode, Problem> {
+) -> Result<StatusCode, ApiError> {
     app.catalog.remove(&namespace, &id)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// A page of flows.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Flows {
+pub(super) struct FlowsResponse {
     /// The flows: their own keys, and `revision`, `source`, `broken`, `findings`.
     #[schema(value_type = Vec<Object>)]
     results: Vec<Value>,
@@ -224,8 +224,11 @@ pub(super) struct Flows {
 /// All flows, or those with a word in their name.
 #[utoipa::path(get, path = "/flows/search", tag = "flows",
     params(("q" = Option<String>, Query), ("namespace" = Option<String>, Query), ("page" = Option<u32>, Query), ("size" = Option<u32>, Query)),
-    responses((status = 200, description = "A page of flows, and what is wrong beside them", body = Flows)))]
-pub(super) async fn search(State(app): State<Arc<App>>, parameters: Parameters) -> Result<Json<Flows>, Problem> {
+    responses((status = 200, description = "A page of flows, and what is wrong beside them", body = FlowsResponse)))]
+pub(super) async fn search(
+    State(app): State<Arc<App>>,
+    parameters: QueryParameters,
+) -> Result<Json<FlowsResponse>, ApiError> {
     let (size, skipped) = parameters.page()?;
     let word = parameters.one("q").unwrap_or_default().to_lowercase();
     let wanted = |entry: &Arc<Entry>| {
@@ -238,5 +241,5 @@ pub(super) async fn search(State(app): State<Arc<App>>, parameters: Parameters) 
     let found: Vec<Arc<Entry>> = app.catalog.list().into_iter().filter(wanted).collect();
     let page = found.iter().skip(skipped as usize).take(size as usize);
     let page = aside(|| page.map(|entry| shape(entry)).collect());
-    Ok(Json(Flows { results: page, total: found.len() as u64, problems: app.catalog.problems() }))
+    Ok(Json(FlowsResponse { results: page, total: found.len() as u64, problems: app.catalog.problems() }))
 }

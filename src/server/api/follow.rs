@@ -13,34 +13,34 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::id::ExecutionId;
-use crate::journal::{ExecutionState, Happened, Numbered};
+use crate::journal::{ExecutionState, JournalUpdate, NumberedLine};
 use crate::server::App;
-use crate::server::api::parameters::Parameters;
-use crate::server::api::problem::Problem;
-use crate::server::api::shape::ExecutionShape;
+use crate::server::api::parameters::QueryParameters;
+use crate::server::api::problem::ApiError;
+use crate::server::api::shape::ExecutionResponse;
 
-type Events =
+type EventStream =
     Sse<axum::response::sse::KeepAliveStream<std::pin::Pin<Box<dyn Stream<Item = Result<Event, Infallible>> + Send>>>>;
 
 /// Follows an execution to its end: `start`, `progress` each time something changes, `end`.
 #[utoipa::path(get, path = "/executions/{id}/follow", tag = "executions",
-    responses((status = 200, description = "Server-sent events with the execution", content_type = "text/event-stream", body = ExecutionShape),
-        (status = 404, body = Problem)))]
-pub(super) async fn execution(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Events, Problem> {
+    responses((status = 200, description = "Server-sent events with the execution", content_type = "text/event-stream", body = ExecutionResponse),
+        (status = 404, body = ApiError)))]
+pub(super) async fn execution(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<EventStream, ApiError> {
     let id = ExecutionId::new(id);
     // First the ear, then the look: what happens in between is heard.
     let heard = app.executor.journal().subscribe();
-    app.executor.journal().state(&id)?.ok_or_else(|| Problem::no_execution(&id))?;
+    app.executor.journal().state(&id)?.ok_or_else(|| ApiError::no_execution(&id))?;
     let permit = app.connections.last()?;
-    let follower = Follower { app, id, heard, at: Some("start") };
-    Ok(stream(permit, futures_util::stream::unfold(follower, Follower::next)))
+    let follower = ExecutionFollower { app, id, heard, at: Some("start") };
+    Ok(stream(permit, futures_util::stream::unfold(follower, ExecutionFollower::next)))
 }
 
 /// An answer of events, which gives its place among the followers back when it ends.
 fn stream(
     permit: OwnedSemaphorePermit,
     events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static,
-) -> Events {
+) -> EventStream {
     let events = events.inspect(move |_| {
         let _ = &permit;
     });
@@ -48,15 +48,15 @@ fn stream(
     Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
 }
 
-struct Follower {
+struct ExecutionFollower {
     app: Arc<App>,
     id: ExecutionId,
-    heard: Receiver<Arc<Happened>>,
+    heard: Receiver<Arc<JournalUpdate>>,
     /// The name of the next event; none after the last.
     at: Option<&'static str>,
 }
 
-impl Follower {
+impl ExecutionFollower {
     async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
         let name = self.at?;
         if name != "start" {
@@ -66,15 +66,15 @@ impl Follower {
         let is_over = is_over(state.status);
         let name = if is_over { "end" } else { name };
         self.at = (!is_over).then_some("progress");
-        Some((Ok(event(name, &ExecutionShape::whole(&self.id, &state, false))), self))
+        Some((Ok(event(name, &ExecutionResponse::whole(&self.id, &state, false))), self))
     }
 
     /// Waits until something has happened to the execution; none when it is gone.
     async fn until_changed(&mut self) -> Option<()> {
         loop {
             match self.heard.recv().await.as_deref() {
-                Ok(Happened::Event { id, .. }) if *id == self.id => return Some(()),
-                Ok(Happened::Deleted { id }) if *id == self.id => return None,
+                Ok(JournalUpdate::Event { id, .. }) if *id == self.id => return Some(()),
+                Ok(JournalUpdate::Deleted { id }) if *id == self.id => return None,
                 Ok(_) => {}
                 // Too much happened to hear it all: look again.
                 Err(RecvError::Lagged(_)) => return Some(()),
@@ -98,16 +98,16 @@ fn event(name: &str, data: &impl Serialize) -> Event {
 #[utoipa::path(get, path = "/logs/{id}/follow", tag = "logs",
     params(("minLevel" = Option<String>, Query)),
     responses((status = 200, description = "Server-sent events with log lines", content_type = "text/event-stream", body = Object),
-        (status = 404, body = Problem)))]
+        (status = 404, body = ApiError)))]
 pub(super) async fn logs(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    parameters: Parameters,
-) -> Result<Events, Problem> {
+    parameters: QueryParameters,
+) -> Result<EventStream, ApiError> {
     let id = ExecutionId::new(id);
     let heard = app.executor.journal().subscribe();
-    let state = app.executor.journal().state(&id)?.ok_or_else(|| Problem::no_execution(&id))?;
-    let wanted = super::logs::Wanted::of(&parameters)?;
+    let state = app.executor.journal().state(&id)?.ok_or_else(|| ApiError::no_execution(&id))?;
+    let wanted = super::logs::LogQuery::of(&parameters)?;
     let permit = app.connections.last()?;
     let mut reader = LogReader { app, id, heard, last: 0, has_more: false, is_over: is_over(state.status) };
     let coming = async_stream(move |events| async move {
@@ -133,7 +133,7 @@ const PAGE_SIZE: u32 = 500;
 struct LogReader {
     app: Arc<App>,
     id: ExecutionId,
-    heard: Receiver<Arc<Happened>>,
+    heard: Receiver<Arc<JournalUpdate>>,
     /// The last line that was read.
     last: i64,
     has_more: bool,
@@ -142,7 +142,7 @@ struct LogReader {
 
 impl LogReader {
     /// The next lines; none when the journal cannot be read.
-    fn read_on(&mut self) -> Option<Vec<Numbered>> {
+    fn read_on(&mut self) -> Option<Vec<NumberedLine>> {
         let lines = self.app.executor.journal().logs_after(&self.id, self.last, PAGE_SIZE).ok()?;
         self.last = lines.last().map_or(self.last, |(number, _)| *number);
         self.has_more = lines.len() == PAGE_SIZE as usize;
@@ -164,15 +164,15 @@ impl LogReader {
     }
 
     /// Whether what was heard is a reason to look; none when the execution is gone.
-    fn take(&mut self, heard: Result<Arc<Happened>, RecvError>) -> Option<bool> {
+    fn take(&mut self, heard: Result<Arc<JournalUpdate>, RecvError>) -> Option<bool> {
         match heard.as_deref() {
             Ok(happened) if *happened.id() != self.id => Some(false),
-            Ok(Happened::Event { status, .. }) => {
+            Ok(JournalUpdate::Event { status, .. }) => {
                 self.is_over |= is_over(*status);
                 Some(true)
             }
-            Ok(Happened::Log { .. }) => Some(true),
-            Ok(Happened::Deleted { .. }) | Err(RecvError::Closed) => None,
+            Ok(JournalUpdate::Log { .. }) => Some(true),
+            Ok(JournalUpdate::Deleted { .. }) | Err(RecvError::Closed) => None,
             Err(RecvError::Lagged(_)) => {
                 let status = self.app.executor.journal().state(&self.id).ok().flatten()?.status;
                 self.is_over |= is_over(status);

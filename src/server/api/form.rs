@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt;
 
 use crate::server::App;
 use crate::server::api::MAX_TEXT_BYTES;
-use crate::server::api::problem::Problem;
+use crate::server::api::problem::ApiError;
 
 /// The largest text field.
 const MAX_FIELD_BYTES: usize = 1 << 20;
@@ -25,13 +25,13 @@ const MAX_HEADER_BYTES: usize = 1 << 20;
 const MAX_NAME_BYTES: usize = 160;
 
 /// A form that has not been read yet, or none.
-pub(crate) struct Upload {
+pub(crate) struct FormUpload {
     form: Option<Multipart>,
     /// How many bytes may still be read before there is something to show for them.
     ahead: Arc<AtomicUsize>,
 }
 
-impl Upload {
+impl FormUpload {
     /// The form, which the limit of the body alone bounds.
     pub(super) fn into_form(self) -> Option<Multipart> {
         self.ahead.store(usize::MAX, Ordering::Relaxed);
@@ -39,7 +39,7 @@ impl Upload {
     }
 }
 
-impl<S: Send + Sync> FromRequest<S> for Upload {
+impl<S: Send + Sync> FromRequest<S> for FormUpload {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
@@ -49,14 +49,14 @@ impl<S: Send + Sync> FromRequest<S> for Upload {
         let request = request.map(|body| {
             let counted = body.into_data_stream().and_then(move |piece: Bytes| {
                 let taken = left.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(piece.len()));
-                std::future::ready(taken.map(|_| piece).map_err(|_| axum::Error::new(NoParts)))
+                std::future::ready(taken.map(|_| piece).map_err(|_| axum::Error::new(NoMultipart)))
             });
             Body::from_stream(counted)
         });
         let form = <Multipart as OptionalFromRequest<S>>::from_request(request, state).await;
         // A form without a boundary, or what is none, says so itself and in plain text.
         let unreadable =
-            |_| Problem::wrong("the form cannot be read: send it with `curl -F NAME=VALUE`").into_response();
+            |_| ApiError::wrong("the form cannot be read: send it with `curl -F NAME=VALUE`").into_response();
         Ok(Self { form: form.map_err(unreadable)?, ahead })
     }
 }
@@ -64,11 +64,11 @@ impl<S: Send + Sync> FromRequest<S> for Upload {
 /// The form has no parts where they should be.
 #[derive(Debug, thiserror::Error)]
 #[error("the form has no part within {MAX_HEADER_BYTES} bytes")]
-struct NoParts;
+struct NoMultipart;
 
 /// Inputs of an execution. Files of the form lie in a folder that goes with this value.
 #[derive(Debug, Default)]
-pub(crate) struct Form {
+pub(crate) struct InputForm {
     /// Names and values; of a file the path.
     pub(crate) inputs: Vec<(String, String)>,
     /// The bytes of all text fields.
@@ -76,7 +76,7 @@ pub(crate) struct Form {
     folder: Option<PathBuf>,
 }
 
-impl Drop for Form {
+impl Drop for InputForm {
     fn drop(&mut self) {
         if let Some(folder) = &self.folder {
             // What cannot be removed is removed at the server's next start.
@@ -85,18 +85,18 @@ impl Drop for Form {
     }
 }
 
-impl Form {
+impl InputForm {
     /// Reads a form; files go to the server's uploads, in pieces, whatever their size.
     ///
     /// # Errors
     /// When the form breaks off or is too large beside its files, or a file cannot be written.
-    pub(crate) async fn read(upload: Upload, app: &App) -> Result<Self, Problem> {
+    pub(crate) async fn read(upload: FormUpload, app: &App) -> Result<Self, ApiError> {
         let mut read = Self::default();
-        let Upload { form: Some(mut form), ahead } = upload else { return Ok(read) };
+        let FormUpload { form: Some(mut form), ahead } = upload else { return Ok(read) };
         while let Some(mut field) = form.next_field().await.map_err(broken)? {
             ahead.store(MAX_HEADER_BYTES, Ordering::Relaxed);
             if read.inputs.len() >= MAX_PARTS {
-                return Err(Problem::wrong(format!("the form has more than {MAX_PARTS} parts")));
+                return Err(ApiError::wrong(format!("the form has more than {MAX_PARTS} parts")));
             }
             let name = field.name().unwrap_or_default().to_owned();
             let value = match field.file_name().map(plain_name) {
@@ -108,20 +108,20 @@ impl Form {
         Ok(read)
     }
 
-    async fn text(&mut self, field: &mut Field<'_>, ahead: &AtomicUsize, name: &str) -> Result<String, Problem> {
+    async fn text(&mut self, field: &mut Field<'_>, ahead: &AtomicUsize, name: &str) -> Result<String, ApiError> {
         let mut bytes = Vec::new();
         while let Some(piece) = piece(field, ahead).await? {
             bytes.extend_from_slice(&piece);
             self.texts += piece.len();
             if bytes.len() > MAX_FIELD_BYTES {
                 let message = format!("the field `{name}` has more than {MAX_FIELD_BYTES} bytes; send it as a file");
-                return Err(Problem::wrong(message));
+                return Err(ApiError::wrong(message));
             }
             if self.texts > MAX_TEXT_BYTES {
-                return Err(Problem::wrong(format!("the form's fields have more than {MAX_TEXT_BYTES} bytes in all")));
+                return Err(ApiError::wrong(format!("the form's fields have more than {MAX_TEXT_BYTES} bytes in all")));
             }
         }
-        String::from_utf8(bytes).map_err(|_| Problem::wrong(format!("the field `{name}` is not UTF-8 text")))
+        String::from_utf8(bytes).map_err(|_| ApiError::wrong(format!("the field `{name}` is not UTF-8 text")))
     }
 
     async fn store(
@@ -130,10 +130,10 @@ impl Form {
         ahead: &AtomicUsize,
         uploads: &Path,
         name: &str,
-    ) -> Result<String, Problem> {
+    ) -> Result<String, ApiError> {
         let folder = uploads.join(uuid::Uuid::new_v4().to_string());
         let folder = self.folder.get_or_insert(folder).join(self.inputs.len().to_string());
-        let failed = |error: std::io::Error| Problem::internal(&error);
+        let failed = |error: std::io::Error| ApiError::internal(&error);
         tokio::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).await.map_err(failed)?;
         let path = folder.join(name);
         let mut file = tokio::fs::File::create(&path).await.map_err(failed)?;
@@ -146,20 +146,20 @@ impl Form {
 }
 
 /// The next piece of a part.
-async fn piece(field: &mut Field<'_>, ahead: &AtomicUsize) -> Result<Option<Bytes>, Problem> {
+async fn piece(field: &mut Field<'_>, ahead: &AtomicUsize) -> Result<Option<Bytes>, ApiError> {
     let piece = field.chunk().await.map_err(broken)?;
     ahead.store(MAX_HEADER_BYTES, Ordering::Relaxed);
     Ok(piece)
 }
 
 /// Why a form cannot be read: what is wrong with it, and the cause below that where there is one.
-pub(super) fn broken(error: MultipartError) -> Problem {
+pub(super) fn broken(error: MultipartError) -> ApiError {
     let mut cause: &dyn std::error::Error = &error;
     while let Some(below) = cause.source() {
         cause = below;
     }
     let (message, cause) = (error.body_text(), cause.to_string());
-    Problem::wrong(if message.contains(&cause) { message } else { format!("{message}: {cause}") })
+    ApiError::wrong(if message.contains(&cause) { message } else { format!("{message}: {cause}") })
 }
 
 /// A file's name without folders, which could lead anywhere, without what terminals and file systems do not take, and

@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 
 use crate::clock;
 use crate::duration::Span;
-use crate::journal::{Entry, Kv, KvError, New};
+use crate::journal::{Kv, KvEntry, KvError, NewKvEntry};
 use crate::server::App;
-use crate::server::api::parameters::Parameters;
-use crate::server::api::problem::Problem;
+use crate::server::api::parameters::QueryParameters;
+use crate::server::api::problem::ApiError;
 use crate::text::json_or_text;
 
-impl From<KvError> for Problem {
+impl From<KvError> for ApiError {
     fn from(error: KvError) -> Self {
         match &error {
             KvError::Sqlite(_) | KvError::Folder(_) => Self::internal(&error),
@@ -25,7 +25,7 @@ impl From<KvError> for Problem {
     }
 }
 
-fn store(app: &App) -> Result<Kv, Problem> {
+fn store(app: &App) -> Result<Kv, ApiError> {
     Ok(Kv::open(&app.settings.kv())?)
 }
 
@@ -35,39 +35,39 @@ fn store(app: &App) -> Result<Kv, Problem> {
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     Path(namespace): Path<String>,
-) -> Result<Json<Vec<Entry>>, Problem> {
+) -> Result<Json<Vec<KvEntry>>, ApiError> {
     let entries = store(&app)?.list(Some(&namespace), clock::now())?;
-    Ok(Json(entries.into_iter().map(Entry::without_secrets).collect()))
+    Ok(Json(entries.into_iter().map(KvEntry::without_secrets).collect()))
 }
 
 /// One value.
 #[utoipa::path(get, path = "/namespaces/{namespace}/kv/{key}", tag = "kv",
-    responses((status = 200, description = "`{type, value, …}`", body = Object), (status = 404, body = Problem)))]
+    responses((status = 200, description = "`{type, value, …}`", body = Object), (status = 404, body = ApiError)))]
 pub(super) async fn get(
     State(app): State<Arc<App>>,
     Path((namespace, key)): Path<(String, String)>,
-) -> Result<Json<Entry>, Problem> {
-    let missing = || Problem::missing(format!("there is no key `{key}` in the namespace `{namespace}`"));
-    store(&app)?.get(&namespace, &key, clock::now())?.map(Entry::without_secrets).map(Json).ok_or_else(missing)
+) -> Result<Json<KvEntry>, ApiError> {
+    let missing = || ApiError::missing(format!("there is no key `{key}` in the namespace `{namespace}`"));
+    store(&app)?.get(&namespace, &key, clock::now())?.map(KvEntry::without_secrets).map(Json).ok_or_else(missing)
 }
 
 /// Sets a value: the body as JSON, else as text.
 #[utoipa::path(put, path = "/namespaces/{namespace}/kv/{key}", tag = "kv", request_body(content = Object),
     params(("ttl" = Option<String>, Query, description = "After how long it goes, such as PT1H; a header of that name does too")),
-    responses((status = 200, description = "The entry", body = Object), (status = 422, body = Problem)))]
+    responses((status = 200, description = "The entry", body = Object), (status = 422, body = ApiError)))]
 pub(super) async fn set(
     State(app): State<Arc<App>>,
     Path((namespace, key)): Path<(String, String)>,
-    parameters: Parameters,
+    parameters: QueryParameters,
     headers: HeaderMap,
     body: String,
-) -> Result<Json<Entry>, Problem> {
+) -> Result<Json<KvEntry>, ApiError> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let ttl = parameters.one("ttl").or(header("ttl")).map(str::parse::<Span>).transpose();
-    let ttl = ttl.map_err(|error| Problem::wrong(error.to_string()))?;
-    let value = json_or_text(body).map_err(Problem::wrong)?;
+    let ttl = ttl.map_err(|error| ApiError::wrong(error.to_string()))?;
+    let value = json_or_text(body).map_err(ApiError::wrong)?;
     let description = header("description").map(str::to_owned);
-    let new = New { value, description, ttl: ttl.map(|span| span.0), ..New::default() };
+    let new = NewKvEntry { value, description, ttl: ttl.map(|span| span.0), ..NewKvEntry::default() };
     Ok(Json(store(&app)?.set(&namespace, &key, new, true, clock::now())?))
 }
 
@@ -77,7 +77,7 @@ pub(super) async fn set(
 pub(super) async fn remove(
     State(app): State<Arc<App>>,
     Path((namespace, key)): Path<(String, String)>,
-) -> Result<(StatusCode, Json<Value>), Problem> {
+) -> Result<(StatusCode, Json<Value>), ApiError> {
     let was_there = store(&app)?.delete(&namespace, &key, clock::now())?;
     Ok((StatusCode::OK, Json(json!(was_there))))
 }

@@ -11,23 +11,23 @@ use axum::response::IntoResponse;
 use crate::id::ExecutionId;
 use crate::journal::LogLine;
 use crate::server::App;
-use crate::server::api::parameters::Parameters;
-use crate::server::api::problem::Problem;
+use crate::server::api::parameters::QueryParameters;
+use crate::server::api::problem::ApiError;
 
 const LEVELS: [&str; 4] = ["DEBUG", "INFO", "WARN", "ERROR"];
 
 /// Which lines are wanted.
-pub(super) struct Wanted {
+pub(super) struct LogQuery {
     least: usize,
     task: Option<String>,
 }
 
-impl Wanted {
-    pub(super) fn of(parameters: &Parameters) -> Result<Self, Problem> {
+impl LogQuery {
+    pub(super) fn of(parameters: &QueryParameters) -> Result<Self, ApiError> {
         let level = parameters.one("minLevel").unwrap_or("DEBUG").to_uppercase();
         let level = if level == "TRACE" { "DEBUG".to_owned() } else { level };
         let least = LEVELS.iter().position(|name| *name == level);
-        let least = least.ok_or_else(|| Problem::wrong(format!("there is no level `{level}`")))?;
+        let least = least.ok_or_else(|| ApiError::wrong(format!("there is no level `{level}`")))?;
         Ok(Self { least, task: parameters.one("taskId").map(str::to_owned) })
     }
 
@@ -37,35 +37,35 @@ impl Wanted {
     }
 }
 
-fn lines(app: &App, id: String, parameters: &Parameters) -> Result<Vec<LogLine>, Problem> {
+fn lines(app: &App, id: String, parameters: &QueryParameters) -> Result<Vec<LogLine>, ApiError> {
     let id = ExecutionId::new(id);
     let journal = app.executor.journal();
-    journal.state(&id)?.ok_or_else(|| Problem::no_execution(&id))?;
-    let wanted = Wanted::of(parameters)?;
+    journal.state(&id)?.ok_or_else(|| ApiError::no_execution(&id))?;
+    let wanted = LogQuery::of(parameters)?;
     Ok(journal.logs(&id)?.into_iter().filter(|line| wanted.has(line)).collect())
 }
 
 /// The log of an execution.
 #[utoipa::path(get, path = "/logs/{id}", tag = "logs",
     params(("minLevel" = Option<String>, Query), ("taskId" = Option<String>, Query)),
-    responses((status = 200, description = "The lines, in order", body = [Object]), (status = 404, body = Problem)))]
+    responses((status = 200, description = "The lines, in order", body = [Object]), (status = 404, body = ApiError)))]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    parameters: Parameters,
-) -> Result<Json<Vec<LogLine>>, Problem> {
+    parameters: QueryParameters,
+) -> Result<Json<Vec<LogLine>>, ApiError> {
     lines(&app, id, &parameters).map(Json)
 }
 
 /// The log of an execution as a text file.
 #[utoipa::path(get, path = "/logs/{id}/download", tag = "logs",
     params(("minLevel" = Option<String>, Query), ("taskId" = Option<String>, Query)),
-    responses((status = 200, description = "The lines, in order", body = String), (status = 404, body = Problem)))]
+    responses((status = 200, description = "The lines, in order", body = String), (status = 404, body = ApiError)))]
 pub(super) async fn download(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    parameters: Parameters,
-) -> Result<impl IntoResponse, Problem> {
+    parameters: QueryParameters,
+) -> Result<impl IntoResponse, ApiError> {
     let name = format!("attachment; filename=\"{}.log\"", id.replace(|c: char| !c.is_ascii_alphanumeric(), ""));
     let mut text = String::new();
     for line in lines(&app, id, &parameters)? {

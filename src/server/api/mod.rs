@@ -42,7 +42,7 @@ const MAX_TEXT_BYTES: usize = 4 << 20;
         kv::set, logs::download, logs::list, plugins::list, triggers::search, triggers::switch,
     )
 )]
-struct Description;
+struct OpenApiDescription;
 
 /// Every address of the interface that a login is needed for.
 pub(super) fn router(app: Arc<App>) -> Router {
@@ -78,7 +78,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/triggers", put(triggers::switch))
         .route("/triggers/search", get(triggers::search))
         .route("/plugins", get(plugins::list))
-        .route("/openapi.json", get(async || Json(Description::openapi())))
+        .route("/openapi.json", get(async || Json(OpenApiDescription::openapi())))
         .layer(DefaultBodyLimit::max(MAX_TEXT_BYTES))
         .with_state(app);
     under_both(api)

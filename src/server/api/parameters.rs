@@ -10,15 +10,15 @@ use reqwest::Url;
 use serde_json::{Map, Value};
 
 use crate::engine::{INTERRUPTED, interrupted};
-use crate::journal::{ExecutionState, Query};
+use crate::journal::{ExecutionQuery, ExecutionState};
 use crate::server::App;
-use crate::server::api::problem::Problem;
+use crate::server::api::problem::ApiError;
 
 /// The pairs of a query.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Parameters(Vec<(String, String)>);
+pub(crate) struct QueryParameters(Vec<(String, String)>);
 
-impl<S: Sync> FromRequestParts<S> for Parameters {
+impl<S: Sync> FromRequestParts<S> for QueryParameters {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
@@ -26,7 +26,7 @@ impl<S: Sync> FromRequestParts<S> for Parameters {
     }
 }
 
-impl Parameters {
+impl QueryParameters {
     fn parse(query: &str) -> Self {
         let url = Url::parse(&format!("http://localhost/?{query}"));
         Self(url.map(|url| url.query_pairs().into_owned().collect()).unwrap_or_default())
@@ -61,44 +61,45 @@ impl Parameters {
     }
 
     /// A value that is read.
-    pub(crate) fn read<T: FromStr>(&self, name: &str, example: &str) -> Result<Option<T>, Problem> {
-        let wrong = |text: &str| Problem::wrong(format!("`{name}={text}` cannot be read; write for example {example}"));
+    pub(crate) fn read<T: FromStr>(&self, name: &str, example: &str) -> Result<Option<T>, ApiError> {
+        let wrong =
+            |text: &str| ApiError::wrong(format!("`{name}={text}` cannot be read; write for example {example}"));
         self.one(name).map(|text| text.parse().map_err(|_| wrong(text))).transpose()
     }
 
     /// A moment.
-    pub(crate) fn time(&self, name: &str) -> Result<Option<DateTime<Utc>>, Problem> {
+    pub(crate) fn time(&self, name: &str) -> Result<Option<DateTime<Utc>>, ApiError> {
         self.read(name, "2020-04-01T00:00:00Z")
     }
 
     /// The pairs of `labels=key:value`.
-    pub(crate) fn labels(&self) -> Result<Vec<(String, String)>, Problem> {
+    pub(crate) fn labels(&self) -> Result<Vec<(String, String)>, ApiError> {
         self.pairs("labels")
     }
 
     /// The pairs of `name=key:value`.
-    pub(crate) fn pairs(&self, name: &str) -> Result<Vec<(String, String)>, Problem> {
+    pub(crate) fn pairs(&self, name: &str) -> Result<Vec<(String, String)>, ApiError> {
         let pair = |text: &str| {
             let pair = text.split_once(':').map(|(key, value)| (key.to_owned(), value.to_owned()));
-            pair.ok_or_else(|| Problem::wrong(format!("`{name}={text}` is not {name}=key:value")))
+            pair.ok_or_else(|| ApiError::wrong(format!("`{name}={text}` is not {name}=key:value")))
         };
         self.all(name).map(pair).collect()
     }
 
     /// The labels as a map.
-    pub(crate) fn label_map(&self) -> Result<Map<String, Value>, Problem> {
+    pub(crate) fn label_map(&self) -> Result<Map<String, Value>, ApiError> {
         Ok(self.labels()?.into_iter().map(|(key, value)| (key, Value::from(value))).collect())
     }
 
     /// The page that is wanted: limit and offset. Pages count from 1.
-    pub(crate) fn page(&self) -> Result<(u32, u32), Problem> {
+    pub(crate) fn page(&self) -> Result<(u32, u32), ApiError> {
         let size = self.read("size", "25")?.unwrap_or(25_u32).min(1000);
         let page = self.read("page", "1")?.unwrap_or(1_u32).max(1);
         Ok((size, size.saturating_mul(page - 1)))
     }
 
     /// The executions that are meant, those included whose process is gone if they are.
-    pub(crate) fn query_in(&self, app: &App) -> Result<Query, Problem> {
+    pub(crate) fn query_in(&self, app: &App) -> Result<ExecutionQuery, ApiError> {
         let mut query = self.query()?;
         if query.ids.is_some() {
             query.ids = Some(interrupted(&app.settings, app.executor.journal())?);
@@ -107,15 +108,15 @@ impl Parameters {
     }
 
     /// The executions that are meant. Which are interrupted the journal does not know.
-    fn query(&self) -> Result<Query, Problem> {
+    fn query(&self) -> Result<ExecutionQuery, ApiError> {
         let is_interrupted = |name: &str| name.eq_ignore_ascii_case(INTERRUPTED);
         let state = |name: &str| {
             let value = Value::from(name.to_uppercase());
             serde_json::from_value::<ExecutionState>(value)
-                .map_err(|_| Problem::wrong(format!("there is no state `{name}`")))
+                .map_err(|_| ApiError::wrong(format!("there is no state `{name}`")))
         };
         let names = || self.all("state").flat_map(|names| names.split(','));
-        Ok(Query {
+        Ok(ExecutionQuery {
             namespace: self.one("namespace").map(str::to_owned),
             flow: self.one("flowId").map(str::to_owned),
             states: names().filter(|name| !is_interrupted(name)).map(state).collect::<Result<_, _>>()?,
@@ -135,14 +136,15 @@ mod tests {
 
     #[test]
     fn names_may_be_repeated_and_nothing_wrong_is_overlooked() {
-        let given = Parameters::parse("labels=a%3Ab:c&labels=d:e&state=FAILED,killed&page=3&size=10&startDate=soon");
+        let given =
+            QueryParameters::parse("labels=a%3Ab:c&labels=d:e&state=FAILED,killed&page=3&size=10&startDate=soon");
         assert_eq!(given.labels().ok(), Some(vec![("a".into(), "b:c".into()), ("d".into(), "e".into())]));
         assert_eq!(given.page().ok(), Some((10, 20)));
         assert!(given.time("startDate").is_err() && given.query().is_err());
-        let query = Parameters::parse("state=FAILED,killed&flowId=f").query().ok();
+        let query = QueryParameters::parse("state=FAILED,killed&flowId=f").query().ok();
         assert_eq!(query.map(|query| query.states.len()), Some(2));
-        assert!(Parameters::parse("state=BAD").query().is_err());
-        let query = Parameters::parse("state=interrupted").query().ok();
+        assert!(QueryParameters::parse("state=BAD").query().is_err());
+        let query = QueryParameters::parse("state=interrupted").query().ok();
         assert_eq!(query.map(|query| (query.states.len(), query.ids)), Some((0, Some(Vec::new()))));
     }
 }

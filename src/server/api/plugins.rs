@@ -8,7 +8,7 @@ use crate::tasks;
 
 /// A task type.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Plugin {
+pub(super) struct PluginResponse {
     /// The short name.
     name: &'static str,
     /// Other names, Kestra's first.
@@ -24,9 +24,9 @@ pub(super) struct Plugin {
 }
 
 /// Every task type with its fields, outputs and an example.
-#[utoipa::path(get, path = "/plugins", tag = "plugins", responses((status = 200, body = [Plugin])))]
-pub(super) async fn list() -> Json<Vec<Plugin>> {
-    let plugin = |task: &crate::task::TaskType| Plugin {
+#[utoipa::path(get, path = "/plugins", tag = "plugins", responses((status = 200, body = [PluginResponse])))]
+pub(super) async fn list() -> Json<Vec<PluginResponse>> {
+    let plugin = |task: &crate::task::TaskType| PluginResponse {
         name: task.name,
         aliases: task.aliases,
         example: task.example,

@@ -23,7 +23,7 @@ const MAX_MESSAGE_BYTES: usize = 64 << 10;
 
 /// Why a request was not served.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub(crate) struct Problem {
+pub(crate) struct ApiError {
     #[serde(skip)]
     status: u16,
     /// In plain words.
@@ -34,7 +34,7 @@ pub(crate) struct Problem {
     findings: Vec<Diagnostic>,
 }
 
-impl Problem {
+impl ApiError {
     /// A refusal with its status.
     pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self { status: status.as_u16(), message: message.into(), findings: Vec::new() }
@@ -116,7 +116,7 @@ pub(crate) async fn in_json(response: Response) -> Response {
             }
         }
     };
-    let body = Problem::new(status, message).into_response();
+    let body = ApiError::new(status, message).into_response();
     for (name, value) in body.headers() {
         parts.headers.insert(name, value.clone());
     }
@@ -124,20 +124,20 @@ pub(crate) async fn in_json(response: Response) -> Response {
     Response::from_parts(parts, body.into_body())
 }
 
-impl IntoResponse for Problem {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         (status, Json(self)).into_response()
     }
 }
 
-impl From<JournalError> for Problem {
+impl From<JournalError> for ApiError {
     fn from(error: JournalError) -> Self {
         Self::internal(&error)
     }
 }
 
-impl From<EngineError> for Problem {
+impl From<EngineError> for ApiError {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Unknown(_) => Self::missing(error.to_string()),
@@ -159,7 +159,7 @@ impl From<EngineError> for Problem {
     }
 }
 
-impl From<Refused> for Problem {
+impl From<Refused> for ApiError {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Inputs(findings) => Self::findings(findings),
@@ -170,7 +170,7 @@ impl From<Refused> for Problem {
     }
 }
 
-impl From<BackfillError> for Problem {
+impl From<BackfillError> for ApiError {
     fn from(error: BackfillError) -> Self {
         match error {
             BackfillError::Wrong(findings) => Self::findings(findings),
@@ -184,7 +184,7 @@ impl From<BackfillError> for Problem {
     }
 }
 
-impl From<CatalogError> for Problem {
+impl From<CatalogError> for ApiError {
     fn from(error: CatalogError) -> Self {
         match error {
             CatalogError::Invalid(findings) => Self::findings(findings),

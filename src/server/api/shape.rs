@@ -14,7 +14,7 @@ const SENT: [&str; 3] = ["body", "headers", "parameters"];
 /// A state with its times.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct StateShape {
+pub(crate) struct StateResponse {
     /// The state's name, in capitals.
     pub(crate) current: String,
     /// When it began.
@@ -25,7 +25,7 @@ pub(crate) struct StateShape {
     pub(crate) duration: Option<String>,
 }
 
-impl StateShape {
+impl StateResponse {
     fn new(current: &str, began: Option<DateTime<Utc>>, ended: Option<DateTime<Utc>>, took: Option<f64>) -> Self {
         let duration = took.map(|took| format!("PT{took:.3}S"));
         Self { current: current.to_owned(), start_date: began, end_date: ended, duration }
@@ -34,7 +34,7 @@ impl StateShape {
 
 /// A page of a list.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Results<T> {
+pub(crate) struct ResultsPage<T> {
     /// The page.
     pub(crate) results: Vec<T>,
     /// How many there are in all.
@@ -43,7 +43,7 @@ pub(crate) struct Results<T> {
 
 /// A label.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub(crate) struct Label {
+pub(crate) struct LabelResponse {
     key: String,
     value: String,
 }
@@ -51,13 +51,13 @@ pub(crate) struct Label {
 /// One run of a task.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct TaskRunShape {
+pub(crate) struct TaskRunResponse {
     /// The task run's id: the task's, behind the iterations of the loops around it.
     id: String,
     /// The task's id.
     task_id: String,
     /// Where it stands.
-    state: StateShape,
+    state: StateResponse,
     /// Attempts so far.
     attempts: u32,
     /// What it gave.
@@ -72,7 +72,7 @@ pub(crate) struct TaskRunShape {
 /// An execution.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct ExecutionShape {
+pub(crate) struct ExecutionResponse {
     /// The execution's id.
     pub(crate) id: String,
     /// The flow's namespace.
@@ -80,7 +80,7 @@ pub(crate) struct ExecutionShape {
     /// The flow's id.
     pub(crate) flow_id: String,
     /// Where it stands.
-    pub(crate) state: StateShape,
+    pub(crate) state: StateResponse,
     /// Whether it has not ended and the process that worked on it is gone; a restart goes on with it.
     pub(crate) interrupted: bool,
     /// The inputs, without secret ones.
@@ -91,22 +91,22 @@ pub(crate) struct ExecutionShape {
     #[schema(value_type = Object)]
     outputs: Option<Map<String, Value>>,
     /// The labels.
-    labels: Vec<Label>,
+    labels: Vec<LabelResponse>,
     /// Rows that its tasks loaded.
     rows: u64,
     /// The task runs; lists leave them out.
     #[serde(skip_serializing_if = "Option::is_none")]
-    task_run_list: Option<Vec<TaskRunShape>>,
+    task_run_list: Option<Vec<TaskRunResponse>>,
     /// What started it; left out where somebody did by hand.
     #[serde(skip_serializing_if = "Option::is_none")]
-    trigger: Option<TriggerShape>,
+    trigger: Option<ExecutionTriggerResponse>,
     /// The moment that it is for.
     schedule_date: Option<DateTime<Utc>>,
 }
 
 /// What started an execution.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub(crate) struct TriggerShape {
+pub(crate) struct ExecutionTriggerResponse {
     /// The trigger's id in its flow.
     id: String,
     /// What kind of trigger it is, or `backfill`.
@@ -117,7 +117,7 @@ pub(crate) struct TriggerShape {
     variables: Map<String, Value>,
 }
 
-impl TriggerShape {
+impl ExecutionTriggerResponse {
     fn of(triggered: &Triggered) -> Self {
         let is_shown = |name: &str| triggered.kind != "webhook" || !SENT.contains(&name);
         let shown = triggered.facts.iter().filter(|(name, _)| is_shown(name));
@@ -131,25 +131,25 @@ impl TriggerShape {
     }
 }
 
-impl ExecutionShape {
+impl ExecutionResponse {
     /// A whole execution.
     pub(crate) fn whole(id: &ExecutionId, state: &State, interrupted: bool) -> Self {
         let took = state.took().map(|took| took.as_secs_f64());
         let text = crate::text::plain;
-        let label = |(key, value): (&String, &Value)| Label { key: key.clone(), value: text(value) };
+        let label = |(key, value): (&String, &Value)| LabelResponse { key: key.clone(), value: text(value) };
         let runs = state.tasks.iter().map(|(run, task)| task_run(run.as_str(), run.task(), task)).collect();
         Self {
             id: id.to_string(),
             namespace: state.created.namespace.clone(),
             flow_id: state.created.flow.clone(),
-            state: StateShape::new(state.status.as_str(), state.started, state.ended, took),
+            state: StateResponse::new(state.status.as_str(), state.started, state.ended, took),
             interrupted,
             inputs: state.created.inputs.clone(),
             outputs: Some(state.outputs.clone()),
             labels: state.labels.iter().map(label).collect(),
             rows: state.rows,
             task_run_list: Some(runs),
-            trigger: state.created.trigger.as_ref().map(TriggerShape::of),
+            trigger: state.created.trigger.as_ref().map(ExecutionTriggerResponse::of),
             schedule_date: Some(state.created.trigger_date),
         }
     }
@@ -160,25 +160,25 @@ impl ExecutionShape {
             id: summary.id.to_string(),
             namespace: summary.namespace.clone(),
             flow_id: summary.flow.clone(),
-            state: StateShape::new(&summary.state, summary.started, summary.ended, summary.took),
+            state: StateResponse::new(&summary.state, summary.started, summary.ended, summary.took),
             interrupted,
             inputs: summary.inputs.clone(),
             outputs: None,
             labels: Vec::new(),
             rows: summary.rows,
             task_run_list: None,
-            trigger: trigger.map(TriggerShape::of),
+            trigger: trigger.map(ExecutionTriggerResponse::of),
             schedule_date: summary.trigger_date,
         }
     }
 }
 
-fn task_run(id: &str, task_id: &str, task: &TaskRun) -> TaskRunShape {
+fn task_run(id: &str, task_id: &str, task: &TaskRun) -> TaskRunResponse {
     let took = task.ended.zip(task.since).map(|(ended, began)| (ended - began).as_seconds_f64());
-    TaskRunShape {
+    TaskRunResponse {
         id: id.to_owned(),
         task_id: task_id.to_owned(),
-        state: StateShape::new(task.state.as_str(), task.since, task.ended, took),
+        state: StateResponse::new(task.state.as_str(), task.since, task.ended, took),
         attempts: task.attempts,
         outputs: task.outputs.clone(),
         error: task.error.as_ref().map(|error| error.message.clone()),

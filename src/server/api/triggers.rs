@@ -13,16 +13,16 @@ use crate::clock;
 use crate::engine::scheduler::TriggerStatus;
 use crate::journal::TriggerKey;
 use crate::server::App;
-use crate::server::api::backfills::{BackfillRequest, OfTrigger, begin};
+use crate::server::api::backfills::{BackfillRequest, TriggerBackfillRequest, begin};
 use crate::server::api::body::read;
-use crate::server::api::parameters::Parameters;
-use crate::server::api::problem::Problem;
-use crate::server::api::shape::Results;
+use crate::server::api::parameters::QueryParameters;
+use crate::server::api::problem::ApiError;
+use crate::server::api::shape::ResultsPage;
 
 /// A trigger.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct TriggerShape {
+pub(super) struct TriggerResponse {
     /// The flow's namespace.
     namespace: String,
     /// The flow's id.
@@ -47,7 +47,7 @@ pub(super) struct TriggerShape {
     backfill_id: Option<String>,
 }
 
-impl From<TriggerStatus> for TriggerShape {
+impl From<TriggerStatus> for TriggerResponse {
     fn from(status: TriggerStatus) -> Self {
         Self {
             namespace: status.namespace,
@@ -67,7 +67,7 @@ impl From<TriggerStatus> for TriggerShape {
 /// Which trigger is meant, and what is wanted of it: that it is on or off, a backfill, or both.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Switch {
+pub(super) struct TriggerSwitch {
     /// The flow's namespace.
     namespace: String,
     /// The flow's id.
@@ -77,18 +77,18 @@ pub(super) struct Switch {
     /// Whether it is off from now on.
     disabled: Option<bool>,
     /// The moments of the past that its flow is run for.
-    backfill: Option<OfTrigger>,
+    backfill: Option<TriggerBackfillRequest>,
 }
 
 /// Every trigger, by its flow.
 #[utoipa::path(get, path = "/triggers/search", tag = "triggers",
     params(("namespace" = Option<String>, Query), ("flowId" = Option<String>, Query), ("page" = Option<usize>, Query),
         ("size" = Option<usize>, Query)),
-    responses((status = 200, description = "A page of triggers", body = Object), (status = 422, body = Problem)))]
+    responses((status = 200, description = "A page of triggers", body = Object), (status = 422, body = ApiError)))]
 pub(super) async fn search(
     State(app): State<Arc<App>>,
-    parameters: Parameters,
-) -> Result<Json<Results<TriggerShape>>, Problem> {
+    parameters: QueryParameters,
+) -> Result<Json<ResultsPage<TriggerResponse>>, ApiError> {
     let (size, skipped) = parameters.page()?;
     let is_meant = |status: &TriggerStatus| {
         parameters.one("namespace").is_none_or(|namespace| namespace == status.namespace)
@@ -97,32 +97,32 @@ pub(super) async fn search(
     let found: Vec<TriggerStatus> = app.scheduler.triggers().into_iter().filter(is_meant).collect();
     let total = found.len() as u64;
     let page = found.into_iter().skip(skipped as usize).take(size as usize);
-    Ok(Json(Results { results: page.map(TriggerShape::from).collect(), total }))
+    Ok(Json(ResultsPage { results: page.map(TriggerResponse::from).collect(), total }))
 }
 
 /// Switches a trigger off or on, or begins a backfill by its schedule. One that is switched on does not make up for the
 /// time in between.
-#[utoipa::path(put, path = "/triggers", tag = "triggers", request_body = Switch,
-    responses((status = 200, body = TriggerShape), (status = 404, body = Problem), (status = 409, body = Problem),
-        (status = 422, body = Problem)))]
-pub(super) async fn switch(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<TriggerShape>, Problem> {
-    let Switch { namespace, flow_id, trigger_id, disabled, backfill } = read(&body)?;
+#[utoipa::path(put, path = "/triggers", tag = "triggers", request_body = TriggerSwitch,
+    responses((status = 200, body = TriggerResponse), (status = 404, body = ApiError), (status = 409, body = ApiError),
+        (status = 422, body = ApiError)))]
+pub(super) async fn switch(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<TriggerResponse>, ApiError> {
+    let TriggerSwitch { namespace, flow_id, trigger_id, disabled, backfill } = read(&body)?;
     let find = || {
         let is_it =
             |status: &TriggerStatus| status.namespace == namespace && status.flow == flow_id && status.id == trigger_id;
         let missing =
-            || Problem::missing(format!("there is no trigger `{trigger_id}` in the flow `{namespace}.{flow_id}`"));
+            || ApiError::missing(format!("there is no trigger `{trigger_id}` in the flow `{namespace}.{flow_id}`"));
         app.scheduler.triggers().into_iter().find(is_it).ok_or_else(missing)
     };
     if disabled.is_none() && backfill.is_none() {
-        return Err(Problem::wrong("the body has neither `disabled` nor `backfill`"));
+        return Err(ApiError::wrong("the body has neither `disabled` nor `backfill`"));
     }
     find()?;
     if let Some(disabled) = disabled {
         let key = TriggerKey { namespace: namespace.clone(), flow: flow_id.clone(), trigger: trigger_id.clone() };
         app.scheduler.set_disabled(&key, disabled, clock::now())?;
         if !disabled && find()?.disabled {
-            return Err(Problem::conflict(format!(
+            return Err(ApiError::conflict(format!(
                 "the text of the flow says that `{trigger_id}` is disabled: change it there"
             )));
         }
@@ -131,5 +131,5 @@ pub(super) async fn switch(State(app): State<Arc<App>>, body: Bytes) -> Result<J
         Some(wanted) => begin(&app, BackfillRequest::of_trigger(&namespace, &flow_id, &trigger_id, wanted)).await?.id(),
         None => None,
     };
-    Ok(Json(TriggerShape { backfill_id: begun, ..find()?.into() }))
+    Ok(Json(TriggerResponse { backfill_id: begun, ..find()?.into() }))
 }

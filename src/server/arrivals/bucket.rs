@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
 
-use super::{Found, Look, Place};
+use super::{ArrivedFile, FileSource, Listing};
 use crate::config::Settings;
 use crate::file_access::FileAccess;
 use crate::gcp::Login;
@@ -17,22 +17,22 @@ use crate::tasks::gcs::Blob;
 use crate::tasks::gcs::arrivals::Watcher;
 
 /// Who looks: the folder where a key's path starts, the key, the account to act as, the scopes.
-type Who = (PathBuf, Option<String>, Option<String>, Vec<String>);
+type BucketReader = (PathBuf, Option<String>, Option<String>, Vec<String>);
 
 /// The buckets of Cloud Storage.
-pub struct Buckets {
+pub struct BucketSource {
     settings: Arc<Settings>,
     /// Those who have looked, so that a look does not want a new token.
-    known: Mutex<HashMap<Who, Watcher>>,
+    known: Mutex<HashMap<BucketReader, Watcher>>,
 }
 
-impl Buckets {
+impl BucketSource {
     /// Buckets as these settings lead to them: their variables say who looks by default, and where.
     pub fn new(settings: Arc<Settings>) -> Self {
         Self { settings, known: Mutex::default() }
     }
 
-    async fn files(&self, look: &Look) -> Result<Vec<Found>, TaskError> {
+    async fn files(&self, look: &Listing) -> Result<Vec<ArrivedFile>, TaskError> {
         let who = (look.folder.clone(), look.service_account.clone(), look.impersonate.clone(), look.scopes.clone());
         let watcher = self.watcher(&who).await?;
         let found = watcher.objects(&look.address, &look.start, look.deep).await;
@@ -40,7 +40,7 @@ impl Buckets {
             // Perhaps the key was changed; the next look reads it anew.
             self.known.lock().await.remove(&who);
         }
-        let file = |blob: Blob| Found {
+        let file = |blob: Blob| ArrivedFile {
             name: blob.name.rsplit('/').next().unwrap_or_default().to_owned(),
             mark: format!("{} {}", blob.generation, blob.size),
             size: blob.size,
@@ -53,7 +53,7 @@ impl Buckets {
         Ok(found?.into_iter().map(file).collect())
     }
 
-    async fn watcher(&self, who: &Who) -> Result<Watcher, TaskError> {
+    async fn watcher(&self, who: &BucketReader) -> Result<Watcher, TaskError> {
         if let Some(known) = self.known.lock().await.get(who) {
             return Ok(known.clone());
         }
@@ -70,7 +70,7 @@ impl Buckets {
     }
 }
 
-impl Place for Buckets {
+impl FileSource for BucketSource {
     fn has(&self, address: &str) -> bool {
         address.starts_with("gs://")
     }
@@ -80,7 +80,7 @@ impl Place for Buckets {
         Duration::from_secs(10)
     }
 
-    fn list<'a>(&'a self, look: &'a Look) -> BoxFuture<'a, Result<Vec<Found>, String>> {
+    fn list<'a>(&'a self, look: &'a Listing) -> BoxFuture<'a, Result<Vec<ArrivedFile>, String>> {
         Box::pin(async move { self.files(look).await.map_err(|error| error.to_string()) })
     }
 }

@@ -4,31 +4,31 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{Arrivals, Failed, Found, Look, Place, Watched};
+use super::{ArrivedFile, FileSource, Listing, SensorError, Sensors, WatchedTrigger};
 use crate::clock;
 use crate::flow::trigger::{Depth, FileArrival};
-use crate::journal::Tick;
+use crate::journal::TriggerFiring;
 use crate::text::{count, natural, plain};
 
 /// The tick that says that a trigger has looked once: what was there then had not arrived.
 const LOOKED: &str = "(looked)";
 
-impl Arrivals {
+impl Sensors {
     /// Looks into the folder, and starts an execution for each file that has arrived. How soon to look again, if sooner
     /// than usual.
     pub(super) async fn look_for_files(
         &self,
         arrival: &FileArrival,
-        one: &mut Watched,
-    ) -> Result<Option<Duration>, Failed> {
+        one: &mut WatchedTrigger,
+    ) -> Result<Option<Duration>, SensorError> {
         let arrival = &self.settled(arrival, one)?;
         let (place, found) = self.files(arrival, one).await?;
         if std::mem::take(&mut one.is_blind) {
             self.scheduler.note_problem(&one.key, None);
         }
-        if self.journal.note_tick(&Tick::about(one.key.clone(), LOOKED))? {
+        if self.journal.record_firing(&TriggerFiring::about(one.key.clone(), LOOKED))? {
             for file in &found {
-                self.journal.note_tick(&Tick::about(one.key.clone(), tick_key(file)))?;
+                self.journal.record_firing(&TriggerFiring::about(one.key.clone(), tick_key(file)))?;
             }
             if !found.is_empty() {
                 self.scheduler.say(&one.key, &left_alone(found.len()));
@@ -39,7 +39,7 @@ impl Arrivals {
         one.is_waiting = false;
         for file in &found {
             let key = tick_key(file);
-            if done.remove(&key) || self.journal.has_tick(&one.key, &key)? {
+            if done.remove(&key) || self.journal.has_fired(&one.key, &key)? {
                 one.done.insert(key);
                 continue;
             }
@@ -55,7 +55,7 @@ impl Arrivals {
     }
 
     /// The trigger with the values of its expressions.
-    fn settled(&self, arrival: &FileArrival, one: &Watched) -> Result<FileArrival, String> {
+    fn settled(&self, arrival: &FileArrival, one: &WatchedTrigger) -> Result<FileArrival, String> {
         let FileArrival { from, reg_exp, service_account, impersonate, .. } = arrival;
         let fields = json!([from, reg_exp, service_account, impersonate]);
         let fields = self.scheduler.rendered(&one.key, &fields, clock::now())?;
@@ -71,7 +71,11 @@ impl Arrivals {
 
     /// The files that are there and that the trigger means, in the order in which they came; of those that came together
     /// as their names are numbered.
-    async fn files(&self, arrival: &FileArrival, one: &mut Watched) -> Result<(&dyn Place, Vec<Found>), String> {
+    async fn files(
+        &self,
+        arrival: &FileArrival,
+        one: &mut WatchedTrigger,
+    ) -> Result<(&dyn FileSource, Vec<ArrivedFile>), String> {
         let (folder, pattern) = arrival.place();
         let address = match folder.contains("://") {
             true => folder.to_owned(),
@@ -82,7 +86,7 @@ impl Arrivals {
         let place = self.places.iter().find(|place| place.has(&address));
         let place = place.ok_or_else(|| format!("cannot look at {address}: there is no access to such places here"))?;
         let expression = arrival.expression()?;
-        let look = Look {
+        let look = Listing {
             start: start.to_owned(),
             deep,
             folder: one.flow.folder.clone(),
@@ -111,7 +115,7 @@ fn left_alone(many: usize) -> String {
 }
 
 /// What expressions know of a file as `trigger`.
-fn facts(file: &Found) -> Value {
+fn facts(file: &ArrivedFile) -> Value {
     let mut facts = json!({"uri": file.uri, "name": file.name, "size": file.size});
     if file.uri.starts_with("gs://") {
         facts["blobs"] = json!([facts]);
@@ -120,6 +124,6 @@ fn facts(file: &Found) -> Value {
 }
 
 /// The same file with other content has arrived anew.
-fn tick_key(file: &Found) -> String {
+fn tick_key(file: &ArrivedFile) -> String {
     format!("{} {}", file.uri, file.mark)
 }

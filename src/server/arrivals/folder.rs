@@ -5,12 +5,12 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use futures_util::future::BoxFuture;
 
-use super::{Found, Look, Place};
+use super::{ArrivedFile, FileSource, Listing};
 
 /// The folders of this machine.
-pub struct Local;
+pub struct FolderSource;
 
-impl Place for Local {
+impl FileSource for FolderSource {
     fn has(&self, address: &str) -> bool {
         !address.contains("://")
     }
@@ -19,7 +19,7 @@ impl Place for Local {
         Duration::from_secs(1)
     }
 
-    fn list<'a>(&'a self, look: &'a Look) -> BoxFuture<'a, Result<Vec<Found>, String>> {
+    fn list<'a>(&'a self, look: &'a Listing) -> BoxFuture<'a, Result<Vec<ArrivedFile>, String>> {
         Box::pin(async move {
             let mut found = Vec::new();
             let listed = files(Path::new(&look.address), look.deep, &mut found);
@@ -29,7 +29,7 @@ impl Place for Local {
     }
 }
 
-fn files(folder: &Path, deep: bool, found: &mut Vec<Found>) -> std::io::Result<()> {
+fn files(folder: &Path, deep: bool, found: &mut Vec<ArrivedFile>) -> std::io::Result<()> {
     for entry in folder.read_dir()? {
         let entry = entry?;
         // What is gone by now has not arrived.
@@ -47,7 +47,7 @@ fn files(folder: &Path, deep: bool, found: &mut Vec<Found>) -> std::io::Result<(
             let mark = format!("{} {}", about.len(), time.as_nanos());
             let uri = entry.path().display().to_string();
             let time = i128::try_from(time.as_nanos()).unwrap_or_default();
-            found.push(Found { uri, name, mark, size: about.len(), time, is_whole: false });
+            found.push(ArrivedFile { uri, name, mark, size: about.len(), time, is_whole: false });
         }
     }
     Ok(())

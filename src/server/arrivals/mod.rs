@@ -23,11 +23,11 @@ use crate::engine::health::{Health, Part};
 use crate::engine::scheduler::{Scheduler, WebhookError};
 use crate::flow::trigger::On;
 use crate::flow::{Flow, Trigger};
-use crate::journal::{Happened, Journal, JournalError, Tick, TriggerKey};
+use crate::journal::{Journal, JournalError, JournalUpdate, TriggerFiring, TriggerKey};
 use crate::text;
 
-pub use bucket::Buckets;
-pub use folder::Local;
+pub use bucket::BucketSource;
+pub use folder::FolderSource;
 
 /// How soon to ask again while an execution of the trigger is under way, and the soonest after a failure.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
@@ -39,7 +39,7 @@ const MAX_CONCURRENT: usize = 64;
 
 /// A file that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct ArrivedFile {
     /// Where it is.
     pub uri: String,
     /// Its name, without folders.
@@ -56,7 +56,7 @@ pub struct Found {
 
 /// Where to look, and as whom.
 #[derive(Clone, Debug)]
-pub struct Look {
+pub struct Listing {
     /// The folder.
     pub address: String,
     /// What the names of the files there begin with; a place may give others too.
@@ -74,7 +74,7 @@ pub struct Look {
 }
 
 /// A kind of place where files arrive, such as the folders of this machine or buckets.
-pub trait Place: Send + Sync {
+pub trait FileSource: Send + Sync {
     /// Whether it has this address.
     fn has(&self, address: &str) -> bool;
 
@@ -82,15 +82,15 @@ pub trait Place: Send + Sync {
     fn soon(&self) -> Duration;
 
     /// The files that are there now, and what is wrong if they cannot be listed.
-    fn list<'a>(&'a self, look: &'a Look) -> BoxFuture<'a, Result<Vec<Found>, String>>;
+    fn list<'a>(&'a self, look: &'a Listing) -> BoxFuture<'a, Result<Vec<ArrivedFile>, String>>;
 }
 
 /// Looks for what triggers wait for.
-pub struct Arrivals {
+pub struct Sensors {
     scheduler: Arc<Scheduler>,
     journal: Arc<Journal>,
     /// Asked in this order.
-    places: Vec<Box<dyn Place>>,
+    places: Vec<Box<dyn FileSource>>,
     client: reqwest::Client,
     health: Health,
     /// How many more answers may be waited for, and how many more folders listed: those that are slow hold up no others.
@@ -99,7 +99,7 @@ pub struct Arrivals {
 }
 
 /// A trigger to look for.
-struct Watched {
+struct WatchedTrigger {
     key: TriggerKey,
     flow: Arc<Flow>,
     trigger: Trigger,
@@ -115,31 +115,31 @@ struct Watched {
 }
 
 /// Why a look came to nothing.
-pub(super) enum Failed {
+pub(super) enum SensorError {
     /// The trigger or the place is at fault.
     Place(String),
     /// The journal cannot be used now.
     Machine(String),
 }
 
-impl From<String> for Failed {
+impl From<String> for SensorError {
     fn from(problem: String) -> Self {
         Self::Place(problem)
     }
 }
 
-impl From<JournalError> for Failed {
+impl From<JournalError> for SensorError {
     fn from(error: JournalError) -> Self {
         Self::Machine(text::chain(&error))
     }
 }
 
-impl Arrivals {
+impl Sensors {
     /// Looks in these places, and on the web with this client.
     pub fn new(
         scheduler: Arc<Scheduler>,
         journal: Arc<Journal>,
-        places: Vec<Box<dyn Place>>,
+        places: Vec<Box<dyn FileSource>>,
         client: reqwest::Client,
     ) -> Self {
         let health = scheduler.health().clone();
@@ -149,11 +149,11 @@ impl Arrivals {
 
     /// Looks until it is told to stop.
     pub async fn run(self: Arc<Self>, shutdown: CancellationToken) {
-        let mut watched: HashMap<TriggerKey, Watched> = HashMap::new();
+        let mut watched: HashMap<TriggerKey, WatchedTrigger> = HashMap::new();
         let mut happened = self.journal.subscribe();
         // Each look by itself: one that waits for an answer holds up no other. At the end they are broken off; what was
         // not seen is seen at the next start.
-        let mut looks: JoinSet<Watched> = JoinSet::new();
+        let mut looks: JoinSet<WatchedTrigger> = JoinSet::new();
         let mut looked_at = HashMap::new();
         loop {
             self.follow(&mut watched, looked_at.values());
@@ -180,7 +180,11 @@ impl Arrivals {
     }
 
     /// Takes in triggers that are new, changed or gone, but for those that are being looked at.
-    fn follow<'a>(&self, watched: &mut HashMap<TriggerKey, Watched>, looked_at: impl Iterator<Item = &'a TriggerKey>) {
+    fn follow<'a>(
+        &self,
+        watched: &mut HashMap<TriggerKey, WatchedTrigger>,
+        looked_at: impl Iterator<Item = &'a TriggerKey>,
+    ) {
         let looked_at: HashSet<&TriggerKey> = looked_at.collect();
         let mut old = std::mem::take(watched);
         for (key, flow, trigger) in self.scheduler.watched() {
@@ -190,14 +194,14 @@ impl Arrivals {
             let known = old.remove(&key).filter(|known| Arc::ptr_eq(&known.flow, &flow));
             let (due, before) = (Instant::now(), HashMap::new());
             let (is_blind, is_waiting, done) = (false, false, HashSet::new());
-            let new = Watched { key: key.clone(), flow, trigger, due, before, is_blind, is_waiting, done };
+            let new = WatchedTrigger { key: key.clone(), flow, trigger, due, before, is_blind, is_waiting, done };
             let one = known.unwrap_or(new);
             watched.insert(key, one);
         }
     }
 
     /// Looks once, with as many others at a time as may be.
-    async fn look_in_turn(self: Arc<Self>, mut one: Watched) -> Watched {
+    async fn look_in_turn(self: Arc<Self>, mut one: WatchedTrigger) -> WatchedTrigger {
         let of = if matches!(one.trigger.on, On::Http(_)) { &self.polls } else { &self.listings };
         // It is never closed.
         let _permit = of.acquire().await;
@@ -205,7 +209,7 @@ impl Arrivals {
         one
     }
 
-    async fn look(&self, one: &mut Watched) {
+    async fn look(&self, one: &mut WatchedTrigger) {
         let (interval, looked) = match &one.trigger.on {
             On::File(arrival) => (arrival.interval(), self.look_for_files(&arrival.clone(), one).await),
             On::Http(poll) => (poll.interval.0, self.ask_in_time(&poll.clone(), one).await),
@@ -219,8 +223,8 @@ impl Arrivals {
             }
             Err(failed) => {
                 match failed {
-                    Failed::Place(problem) => self.scheduler.note_problem(&one.key, Some(problem)),
-                    Failed::Machine(problem) => self.health.bad(Part::Arrivals, problem),
+                    SensorError::Place(problem) => self.scheduler.note_problem(&one.key, Some(problem)),
+                    SensorError::Machine(problem) => self.health.bad(Part::Arrivals, problem),
                 }
                 one.due = Instant::now() + interval.max(RETRY_DELAY);
             }
@@ -228,25 +232,25 @@ impl Arrivals {
     }
 
     /// Whether an execution of the trigger must end before it starts another.
-    fn must_wait(&self, one: &mut Watched) -> Result<bool, JournalError> {
+    fn must_wait(&self, one: &mut WatchedTrigger) -> Result<bool, JournalError> {
         let alone = !one.trigger.common.allow_concurrent;
         one.is_waiting = alone && self.journal.open_execution_of(&one.key)?.is_some();
         Ok(one.is_waiting)
     }
 
     /// Starts an execution for what was found; a refusal is a problem of the trigger and not tried again.
-    fn start(&self, one: &Watched, what: Option<&str>, facts: serde_json::Value) -> Result<(), Failed> {
+    fn start(&self, one: &WatchedTrigger, what: Option<&str>, facts: serde_json::Value) -> Result<(), SensorError> {
         match self.scheduler.found(&one.key, what, facts, clock::now()) {
             Ok(_) | Err(WebhookError::Refused(Refused::AlreadyRan(_) | Refused::Stopping)) => Ok(()),
             Err(problem) => {
                 if let (Some(what), WebhookError::Refused(Refused::Inputs(_) | Refused::Disabled)) = (what, &problem) {
-                    self.journal.note_tick(&Tick::about(one.key.clone(), what))?;
+                    self.journal.record_firing(&TriggerFiring::about(one.key.clone(), what))?;
                 }
                 Err(match problem {
                     WebhookError::Refused(Refused::Engine(error)) if error.is_of_machine() => {
-                        Failed::Machine(text::chain(&error))
+                        SensorError::Machine(text::chain(&error))
                     }
-                    problem => Failed::Place(problem.to_string()),
+                    problem => SensorError::Place(problem.to_string()),
                 })
             }
         }
@@ -254,7 +258,7 @@ impl Arrivals {
 }
 
 /// Waits until an execution has ended that a trigger may wait for, and lets that one look at once.
-async fn until_free(happened: &mut Receiver<Arc<Happened>>, watched: &mut HashMap<TriggerKey, Watched>) {
+async fn until_free(happened: &mut Receiver<Arc<JournalUpdate>>, watched: &mut HashMap<TriggerKey, WatchedTrigger>) {
     loop {
         let heard = match happened.recv().await {
             Ok(heard) => heard,
@@ -262,8 +266,9 @@ async fn until_free(happened: &mut Receiver<Arc<Happened>>, watched: &mut HashMa
             Err(RecvError::Lagged(_)) => continue,
             Err(RecvError::Closed) => return std::future::pending().await,
         };
-        let Happened::Event { namespace, flow, status, .. } = &*heard else { continue };
-        let is_its = |one: &&mut Watched| one.is_waiting && one.key.namespace == *namespace && one.key.flow == *flow;
+        let JournalUpdate::Event { namespace, flow, status, .. } = &*heard else { continue };
+        let is_its =
+            |one: &&mut WatchedTrigger| one.is_waiting && one.key.namespace == *namespace && one.key.flow == *flow;
         if status.has_ended() {
             let mut freed = watched.values_mut().filter(is_its).peekable();
             if freed.peek().is_some() {

@@ -4,7 +4,7 @@ use futures_util::StreamExt;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
-use super::{Arrivals, Failed, RETRY_DELAY, Watched};
+use super::{RETRY_DELAY, SensorError, Sensors, WatchedTrigger};
 use crate::clock;
 use crate::flow::trigger::HttpPoll;
 use crate::secret::hide_address;
@@ -17,16 +17,21 @@ const MAX_BODY_BYTES: usize = 1 << 20;
 /// The longest that one look takes: an answer may come drop by drop.
 const POLL_TIMEOUT: Duration = Duration::from_secs(60);
 
-impl Arrivals {
+impl Sensors {
     /// [Asks](Self::ask), and gives up when that takes too long.
-    pub(super) async fn ask_in_time(&self, poll: &HttpPoll, one: &mut Watched) -> Result<Option<Duration>, Failed> {
+    pub(super) async fn ask_in_time(
+        &self,
+        poll: &HttpPoll,
+        one: &mut WatchedTrigger,
+    ) -> Result<Option<Duration>, SensorError> {
         let asked = tokio::time::timeout(POLL_TIMEOUT, self.ask(poll, one)).await;
-        asked.unwrap_or_else(|_| Err(Failed::Place(format!("no whole answer within {} s", POLL_TIMEOUT.as_secs()))))
+        asked
+            .unwrap_or_else(|_| Err(SensorError::Place(format!("no whole answer within {} s", POLL_TIMEOUT.as_secs()))))
     }
 
     /// Asks once, and starts an execution if the answer is the one that is waited for. How soon to ask again, if
     /// sooner than usual.
-    async fn ask(&self, poll: &HttpPoll, one: &mut Watched) -> Result<Option<Duration>, Failed> {
+    async fn ask(&self, poll: &HttpPoll, one: &mut WatchedTrigger) -> Result<Option<Duration>, SensorError> {
         if self.must_wait(one)? {
             return Ok(Some(RETRY_DELAY));
         }
@@ -42,7 +47,7 @@ impl Arrivals {
         Ok(None)
     }
 
-    async fn answer(&self, poll: &HttpPoll, one: &Watched) -> Result<Value, String> {
+    async fn answer(&self, poll: &HttpPoll, one: &WatchedTrigger) -> Result<Value, String> {
         let fields = json!({"uri": poll.uri, "headers": poll.headers, "body": poll.body});
         let fields = self.scheduler.rendered(&one.key, &fields, clock::now())?;
         let uri = plain(&fields["uri"]);

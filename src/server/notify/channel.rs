@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
 use crate::flow::expression::{Host, Names, render};
-use crate::process::{self, Input, Invocation, Stream};
-use crate::server::notify::Rule;
+use crate::process::{self, Input, Invocation, OutputStream};
+use crate::server::notify::NotificationRule;
 use crate::web::follow;
 
 /// How long one message may take to be sent.
@@ -25,14 +25,14 @@ const MAX_ATTEMPTS: u32 = 3;
 /// A mail by SMTP.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
-pub struct Mail {
+pub struct MailChannel {
     /// The mail server.
     pub host: String,
     /// Its port; 587, or 465 with `tls: wrapper`, or 25 with `tls: none`.
     pub port: Option<u16>,
     /// How the connection is kept secret.
     #[serde(default)]
-    pub tls: Tls,
+    pub tls: MailTls,
     /// Who logs in; nobody by default.
     pub username: Option<String>,
     /// The password, best as `"{{ secret('SMTP_PASSWORD') }}"`.
@@ -48,7 +48,7 @@ pub struct Mail {
 /// How a mail server is spoken to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Tls {
+pub enum MailTls {
     /// In plain words at first, then by `STARTTLS`; never without.
     #[default]
     Starttls,
@@ -64,14 +64,14 @@ pub enum Channel {
     /// A chat's webhook: its address.
     Webhook(String),
     /// A mail.
-    Mail(Box<Mail>),
+    Mail(Box<MailChannel>),
     /// A command.
     Command(Vec<String>),
 }
 
 impl Channel {
     /// Those of a rule.
-    pub(super) fn of(rule: &Rule) -> Vec<Self> {
+    pub(super) fn of(rule: &NotificationRule) -> Vec<Self> {
         let webhook = rule.webhook.clone().map(Self::Webhook);
         let mail = rule.mail.clone().map(|mail| Self::Mail(Box::new(mail)));
         let command = rule.command.clone().map(Self::Command);
@@ -156,7 +156,7 @@ impl Channel {
     }
 }
 
-async fn send_mail(mail: &Mail, message: &str) -> Result<(), String> {
+async fn send_mail(mail: &MailChannel, message: &str) -> Result<(), String> {
     let address =
         |text: &str| text.parse::<Mailbox>().map_err(|error| format!("`{text}` is not a mail address: {error}"));
     let mut builder = Message::builder().from(address(&mail.from)?);
@@ -169,12 +169,12 @@ async fn send_mail(mail: &Mail, message: &str) -> Result<(), String> {
     transport(mail)?.send(letter).await.map(drop).map_err(|error| error.to_string())
 }
 
-fn transport(mail: &Mail) -> Result<AsyncSmtpTransport<Tokio1Executor>, String> {
+fn transport(mail: &MailChannel) -> Result<AsyncSmtpTransport<Tokio1Executor>, String> {
     crate::web::client::install_crypto();
     let builder = match mail.tls {
-        Tls::Starttls => AsyncSmtpTransport::<Tokio1Executor>::starttls_relay(&mail.host),
-        Tls::Wrapper => AsyncSmtpTransport::<Tokio1Executor>::relay(&mail.host),
-        Tls::None => Ok(AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&mail.host)),
+        MailTls::Starttls => AsyncSmtpTransport::<Tokio1Executor>::starttls_relay(&mail.host),
+        MailTls::Wrapper => AsyncSmtpTransport::<Tokio1Executor>::relay(&mail.host),
+        MailTls::None => Ok(AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&mail.host)),
     };
     let mut builder = builder.map_err(|error| error.to_string())?.timeout(Some(SEND_TIMEOUT));
     if let Some(port) = mail.port {
@@ -193,7 +193,7 @@ async fn run(settings: &Settings, words: &[String], message: &str) -> Result<(),
     command.input = Input::Text(message.to_owned());
     let mut last = String::new();
     let mut hear = |line: process::Line| {
-        if line.stream == Stream::Error {
+        if line.stream == OutputStream::Error {
             last = line.text;
         }
     };

@@ -7,7 +7,7 @@ use crate::flow::expression::{Host, Names, render};
 use crate::flow::{Flow, Step, parse};
 use crate::id::{ExecutionId, RunId};
 use crate::journal::{State, TaskState};
-use crate::server::notify::Occasion;
+use crate::server::notify::NotificationEvent;
 use crate::task::TaskType;
 
 const USUAL: &str = "{{ flow.namespace }}.{{ flow.id }} {% if event == 'failure' %}failed\
@@ -27,7 +27,7 @@ const OF_SERVER: &str = "{% if event == 'unhealthy' %}The server cannot do all o
 
 /// An execution as a message sees it.
 #[derive(Clone, Debug, Default)]
-pub struct News {
+pub struct Notification {
     /// The flow's namespace.
     pub namespace: String,
     /// The flow's id.
@@ -58,7 +58,7 @@ pub struct News {
     pub link: Option<String>,
 }
 
-impl News {
+impl Notification {
     /// What there is to say about an execution.
     pub fn of(id: &ExecutionId, state: &State, tasks: &'static [TaskType]) -> Self {
         let flow = parse(&state.created.file, &state.created.text, tasks).flow;
@@ -95,7 +95,7 @@ impl News {
     }
 
     /// The names that a message may use.
-    pub(super) fn names(&self, occasion: Occasion) -> Names {
+    pub(super) fn names(&self, occasion: NotificationEvent) -> Names {
         let stamp = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Millis, true);
         let names = json!({
             "event": occasion.as_str(),
@@ -148,27 +148,28 @@ mod tests {
 
     #[test]
     fn the_usual_message_says_what_failed_where_and_why() {
-        let news = News {
+        let news = Notification {
             namespace: "zoomcamp".to_owned(),
             flow: "postgres_taxi".to_owned(),
             execution: Some(ExecutionId::new("01ABC")),
             date: Some("2020-04-01T00:00:00Z".parse().unwrap()),
             error: Some(("extract".to_owned(), "404 Not Found".to_owned())),
             repeated: 3,
-            ..News::default()
+            ..Notification::default()
         };
-        let told = text(None, &news.names(Occasion::Failure), &Nowhere).unwrap();
+        let told = text(None, &news.names(NotificationEvent::Failure), &Nowhere).unwrap();
         assert_eq!(
             told,
             "zoomcamp.postgres_taxi failed for 2020-04-01\nTask extract: 404 Not Found\n\
              The same happened 3 times since the last message\nExecution 01ABC"
         );
-        let server = News { error: Some((String::new(), "the disk is full".to_owned())), ..News::default() };
+        let server =
+            Notification { error: Some((String::new(), "the disk is full".to_owned())), ..Notification::default() };
         let told = |event| text(server.template(None), &server.names(event), &Nowhere).unwrap();
-        assert_eq!(told(Occasion::Unhealthy), "The server cannot do all of its work: the disk is full");
-        assert_eq!(told(Occasion::Recovery), "The server is healthy again; this is over: the disk is full");
-        let quiet = News { error: None, repeated: 0, rows: 35_612, ..news };
-        let told = text(None, &quiet.names(Occasion::Recovery), &Nowhere).unwrap();
+        assert_eq!(told(NotificationEvent::Unhealthy), "The server cannot do all of its work: the disk is full");
+        assert_eq!(told(NotificationEvent::Recovery), "The server is healthy again; this is over: the disk is full");
+        let quiet = Notification { error: None, repeated: 0, rows: 35_612, ..news };
+        let told = text(None, &quiet.names(NotificationEvent::Recovery), &Nowhere).unwrap();
         assert_eq!(told, "zoomcamp.postgres_taxi runs again for 2020-04-01\n35612 rows loaded\nExecution 01ABC");
     }
 }

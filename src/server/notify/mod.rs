@@ -20,19 +20,19 @@ use crate::duration::Span;
 use crate::fingerprint::{Definition, Fingerprint};
 use crate::flow::expression::Host;
 use crate::id::ExecutionId;
-use crate::journal::{ExecutionState, Journal, JournalError, NoticeKey, State};
+use crate::journal::{ExecutionState, Journal, JournalError, NotificationKey, State};
 use crate::task::TaskType;
 
-pub use channel::{Channel, Mail, Tls};
-pub use message::News;
+pub use channel::{Channel, MailChannel, MailTls};
+pub use message::Notification;
 
 /// Who is notified of what.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
-pub struct Rule {
+pub struct NotificationRule {
     /// What to report; failures, recoveries and an unhealthy server by default.
     #[serde(default = "usual")]
-    pub on: Vec<Occasion>,
+    pub on: Vec<NotificationEvent>,
     /// Which flows, as `namespace.flow`, where `*` stands for anything; all by default.
     #[serde(default = "everything")]
     pub flows: Vec<String>,
@@ -49,7 +49,7 @@ pub struct Rule {
     /// sent `{"text": …}`.
     pub webhook: Option<String>,
     /// A mail.
-    pub mail: Option<Mail>,
+    pub mail: Option<MailChannel>,
     /// A command with its arguments, each a template; the text is on its standard input too.
     pub command: Option<Vec<String>>,
 }
@@ -57,7 +57,7 @@ pub struct Rule {
 /// What there is to tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Occasion {
+pub enum NotificationEvent {
     /// An execution failed.
     Failure,
     /// A flow that had failed ended well again.
@@ -71,7 +71,7 @@ pub enum Occasion {
     Unhealthy,
 }
 
-impl Occasion {
+impl NotificationEvent {
     /// The word for it, in lower case.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -84,8 +84,8 @@ impl Occasion {
     }
 }
 
-fn usual() -> Vec<Occasion> {
-    vec![Occasion::Failure, Occasion::Recovery, Occasion::Unhealthy]
+fn usual() -> Vec<NotificationEvent> {
+    vec![NotificationEvent::Failure, NotificationEvent::Recovery, NotificationEvent::Unhealthy]
 }
 
 fn everything() -> Vec<String> {
@@ -96,9 +96,9 @@ fn a_day() -> Span {
     Span(std::time::Duration::from_secs(86_400))
 }
 
-impl Rule {
+impl NotificationRule {
     /// Whether this rule tells about this.
-    fn concerns(&self, occasion: Occasion, news: &News) -> bool {
+    fn concerns(&self, occasion: NotificationEvent, news: &Notification) -> bool {
         let name = format!("{}.{}", news.namespace, news.flow);
         self.on.contains(&occasion)
             && self.flows.iter().any(|pattern| matches(pattern, &name))
@@ -144,7 +144,7 @@ fn matches(pattern: &str, text: &str) -> bool {
 
 /// Sends what the rules want told.
 pub struct Notifier {
-    rules: Vec<Rule>,
+    rules: Vec<NotificationRule>,
     journal: Arc<Journal>,
     settings: Arc<Settings>,
     host: Arc<dyn Host + Send + Sync>,
@@ -161,7 +161,7 @@ impl Notifier {
     /// # Errors
     /// When the system's root certificates cannot be read.
     pub fn new(
-        rules: Vec<Rule>,
+        rules: Vec<NotificationRule>,
         journal: Arc<Journal>,
         settings: Arc<Settings>,
         host: Arc<dyn Host + Send + Sync>,
@@ -178,18 +178,18 @@ impl Notifier {
     pub fn take_over_names(&self) -> Result<(), JournalError> {
         self.rules
             .iter()
-            .map(Rule::fingerprint)
+            .map(NotificationRule::fingerprint)
             .try_for_each(|print| self.journal.rename_rule(&print.former, &print.sha256))
     }
 
     /// Tells about an execution that has ended; what could not be sent comes back in plain words.
     pub async fn ended(&self, id: &ExecutionId, state: &State, now: DateTime<Utc>) -> Vec<String> {
-        let news = News::of(id, state, self.tasks);
+        let news = Notification::of(id, state, self.tasks);
         match state.status {
-            ExecutionState::Failed => self.tell(Occasion::Failure, news, now).await,
+            ExecutionState::Failed => self.tell(NotificationEvent::Failure, news, now).await,
             ExecutionState::Success | ExecutionState::Warning => {
-                let mut problems = self.tell(Occasion::Recovery, news.clone(), now).await;
-                problems.extend(self.tell(Occasion::Success, news, now).await);
+                let mut problems = self.tell(NotificationEvent::Recovery, news.clone(), now).await;
+                problems.extend(self.tell(NotificationEvent::Success, news, now).await);
                 problems
             }
             _ => Vec::new(),
@@ -197,16 +197,16 @@ impl Notifier {
     }
 
     /// Tells about one thing, each rule for itself; what could not be sent comes back in plain words.
-    pub async fn tell(&self, occasion: Occasion, news: News, now: DateTime<Utc>) -> Vec<String> {
+    pub async fn tell(&self, occasion: NotificationEvent, news: Notification, now: DateTime<Utc>) -> Vec<String> {
         let mut problems = Vec::new();
         for rule in self.rules.iter().filter(|rule| rule.concerns(occasion, &news)) {
-            let key = NoticeKey { rule: rule.name(), namespace: news.namespace.clone(), flow: news.flow.clone() };
+            let key = NotificationKey { rule: rule.name(), namespace: news.namespace.clone(), flow: news.flow.clone() };
             match self.is_due(rule, occasion, &key, now) {
                 Ok(Some(repeated)) => {
-                    let told = News { repeated, ..news.clone() };
+                    let told = Notification { repeated, ..news.clone() };
                     if let Err(problem) = self.send(rule, occasion, &told).await {
                         // Untold: the next failure tells it.
-                        let forgotten = self.journal.forget_notice(&key, occasion.as_str());
+                        let forgotten = self.journal.forget_notification(&key, occasion.as_str());
                         problems.extend(forgotten.err().map(|error| error.to_string()));
                         problems.push(self.settings.redactor.line(&problem));
                     }
@@ -220,7 +220,7 @@ impl Notifier {
 
     /// Tells what keeps the server from its work; what could not be sent comes back in plain words.
     pub async fn unhealthy(&self, problem: &str) -> Vec<String> {
-        let is_due = |rule: &Rule| {
+        let is_due = |rule: &NotificationRule| {
             let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
             let key = (rule.name(), problem.to_owned());
             let is_due = told.get(&key).is_none_or(|last| last.elapsed() >= rule.repeat.0);
@@ -229,27 +229,27 @@ impl Notifier {
             }
             is_due
         };
-        self.tell_of_server(Occasion::Unhealthy, problem, is_due).await
+        self.tell_of_server(NotificationEvent::Unhealthy, problem, is_due).await
     }
 
     /// Tells that this is over, whoever was told of it.
     pub async fn healthy(&self, problem: &str) -> Vec<String> {
-        let was_told = |rule: &Rule| {
+        let was_told = |rule: &NotificationRule| {
             let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-            told.remove(&(rule.name(), problem.to_owned())).is_some() && rule.on.contains(&Occasion::Recovery)
+            told.remove(&(rule.name(), problem.to_owned())).is_some() && rule.on.contains(&NotificationEvent::Recovery)
         };
-        self.tell_of_server(Occasion::Recovery, problem, was_told).await
+        self.tell_of_server(NotificationEvent::Recovery, problem, was_told).await
     }
 
     async fn tell_of_server(
         &self,
-        occasion: Occasion,
+        occasion: NotificationEvent,
         problem: &str,
-        is_due: impl Fn(&Rule) -> bool + Send + Sync,
+        is_due: impl Fn(&NotificationRule) -> bool + Send + Sync,
     ) -> Vec<String> {
-        let news = News { error: Some((String::new(), problem.to_owned())), ..News::default() };
+        let news = Notification { error: Some((String::new(), problem.to_owned())), ..Notification::default() };
         let mut problems = Vec::new();
-        for rule in self.rules.iter().filter(|rule| rule.on.contains(&Occasion::Unhealthy) && is_due(rule)) {
+        for rule in self.rules.iter().filter(|rule| rule.on.contains(&NotificationEvent::Unhealthy) && is_due(rule)) {
             if let Err(problem) = self.send(rule, occasion, &news).await {
                 problems.push(self.settings.redactor.clean(&problem));
             }
@@ -260,19 +260,24 @@ impl Notifier {
     /// How many times the same was left out before, when it is to be told now.
     fn is_due(
         &self,
-        rule: &Rule,
-        occasion: Occasion,
-        key: &NoticeKey,
+        rule: &NotificationRule,
+        occasion: NotificationEvent,
+        key: &NotificationKey,
         now: DateTime<Utc>,
     ) -> Result<Option<u32>, JournalError> {
         match occasion {
-            Occasion::Success => Ok(Some(0)),
-            Occasion::Recovery => self.journal.forget_notice(key, Occasion::Failure.as_str()),
-            _ => self.journal.take_notice(key, occasion.as_str(), now, rule.repeat.0),
+            NotificationEvent::Success => Ok(Some(0)),
+            NotificationEvent::Recovery => self.journal.forget_notification(key, NotificationEvent::Failure.as_str()),
+            _ => self.journal.record_notification(key, occasion.as_str(), now, rule.repeat.0),
         }
     }
 
-    async fn send(&self, rule: &Rule, occasion: Occasion, news: &News) -> Result<(), String> {
+    async fn send(
+        &self,
+        rule: &NotificationRule,
+        occasion: NotificationEvent,
+        news: &Notification,
+    ) -> Result<(), String> {
         let names = news.names(occasion);
         let message = message::text(news.template(rule.message.as_deref()), &names, self.host.as_ref())?;
         let message = self.settings.redactor.line(&message);
@@ -301,7 +306,7 @@ mod tests {
     #[test]
     fn rules_have_the_names_that_journals_hold() {
         let name = |settings: serde_json::Value| {
-            serde_json::from_value::<Rule>(settings).unwrap().fingerprint().known().map(str::to_owned)
+            serde_json::from_value::<NotificationRule>(settings).unwrap().fingerprint().known().map(str::to_owned)
         };
         let plain = serde_json::json!({"webhook": "https://example.com/a"});
         let all = serde_json::json!({

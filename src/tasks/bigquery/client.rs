@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::name::TableName;
 use super::remedy;
-use crate::gcp::{Access, Api, Failure, Login, Refusal, Retry, Service};
+use crate::gcp::{Api, ApiFailure, GoogleAccess, GoogleError, Login, RetryPolicy, Service};
 use crate::task::{TaskContext, TaskError};
 use crate::web::Trouble;
 
@@ -26,7 +26,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(90);
 pub(super) struct BigQuery<'a> {
     pub(super) context: &'a TaskContext,
     pub(super) api: Api,
-    pub(super) retry: Retry<'a>,
+    pub(super) retry: RetryPolicy<'a>,
     /// The project whose jobs they are.
     pub(super) project: String,
     /// Where jobs run; none leaves it to what they read and write.
@@ -47,16 +47,17 @@ impl<'a> BigQuery<'a> {
         let mut builder = ClientBuilder::new();
         builder.with_v2_base_url(format!("{}/bigquery/v2", api.endpoint));
         let client = builder.build_from_authenticator(Arc::new(Tokens(api.access.clone()))).await;
-        let client = client.map_err(|error| TaskError::permanent("cannot prepare BigQuery's client").because(error))?;
+        let client =
+            client.map_err(|error| TaskError::permanent("cannot prepare BigQuery's client").caused_by(error))?;
         let location = location.filter(|place| !place.is_empty()).map(str::to_owned);
-        Ok(Self { context, api, retry: Retry::of(context), project, location, client })
+        Ok(Self { context, api, retry: RetryPolicy::of(context), project, location, client })
     }
 
     /// Calls the crate's client until Google answers for good.
     ///
     /// # Errors
     /// When Google refuses, or nothing helps.
-    pub(super) async fn call<T, F>(&self, what: &str, make: impl Fn() -> F) -> Result<T, Failure>
+    pub(super) async fn call<T, F>(&self, what: &str, make: impl Fn() -> F) -> Result<T, ApiFailure>
     where
         F: Future<Output = Result<T, BQError>>,
     {
@@ -72,7 +73,7 @@ impl<'a> BigQuery<'a> {
                 }
             }
         });
-        answer.await?.map_err(|refusal| Failure::Refused(Box::new(refusal)))
+        answer.await?.map_err(|refusal| ApiFailure::Refused(Box::new(refusal)))
     }
 
     /// A request that the crate cannot make.
@@ -85,7 +86,7 @@ impl<'a> BigQuery<'a> {
         method: Method,
         path: &str,
         body: Option<&Value>,
-    ) -> Result<Value, Failure> {
+    ) -> Result<Value, ApiFailure> {
         let asked = self.api.ask_value(&self.retry, what, || {
             let request = self.api.request(method.clone(), &format!("/bigquery/v2/projects/{path}"));
             match body {
@@ -94,13 +95,13 @@ impl<'a> BigQuery<'a> {
             }
         });
         asked.await.map_err(|failure| match failure {
-            Failure::Refused(refusal) => Failure::Refused(Box::new(self.explained(*refusal))),
+            ApiFailure::Refused(refusal) => ApiFailure::Refused(Box::new(self.explained(*refusal))),
             other => other,
         })
     }
 
     /// A refusal that is final, or a trouble that may pass.
-    fn sort(&self, what: &str, error: BQError) -> Result<Refusal, Trouble> {
+    fn sort(&self, what: &str, error: BQError) -> Result<GoogleError, Trouble> {
         match error {
             BQError::ResponseError { error } => {
                 let refusal = self.refusal(what, error);
@@ -108,14 +109,14 @@ impl<'a> BigQuery<'a> {
             }
             // Also an answer of a busy frontend, which is a web page and no JSON.
             BQError::RequestError(error) => {
-                let told = TaskError::transient(what).because(error);
+                let told = TaskError::transient(what).caused_by(error);
                 Err(Trouble::Again(told.help("check the address, the network and any proxy"), None))
             }
-            other => Err(Trouble::Stop(TaskError::permanent(what).because(other))),
+            other => Err(Trouble::Stop(TaskError::permanent(what).caused_by(other))),
         }
     }
 
-    fn refusal(&self, what: &str, error: ResponseError) -> Refusal {
+    fn refusal(&self, what: &str, error: ResponseError) -> GoogleError {
         let error = error.error;
         let body = json!({"error": {
             "code": error.code, "message": error.message, "status": error.status, "errors": error.errors,
@@ -125,7 +126,7 @@ impl<'a> BigQuery<'a> {
     }
 
     /// With the remedies that only BigQuery knows.
-    pub(super) fn explained(&self, refusal: Refusal) -> Refusal {
+    pub(super) fn explained(&self, refusal: GoogleError) -> GoogleError {
         match remedy::of(&refusal, self.location.as_deref()) {
             Some(help) if !refusal.may_pass() => refusal.help(help),
             _ => refusal,
@@ -133,13 +134,13 @@ impl<'a> BigQuery<'a> {
     }
 
     /// What Google says of a dataset.
-    pub(super) async fn dataset(&self, project: &str, dataset: &str) -> Result<Value, Failure> {
+    pub(super) async fn dataset(&self, project: &str, dataset: &str) -> Result<Value, ApiFailure> {
         let what = format!("looking at dataset {project}.{dataset}");
         self.ask(&what, Method::GET, &format!("{project}/datasets/{dataset}"), None).await
     }
 
     /// What Google says of a table.
-    pub(super) async fn table(&self, name: &TableName) -> Result<Value, Failure> {
+    pub(super) async fn table(&self, name: &TableName) -> Result<Value, ApiFailure> {
         self.ask(&format!("looking at table {name}"), Method::GET, &path(name), None).await
     }
 }
@@ -158,7 +159,7 @@ pub(super) fn path(name: &TableName) -> String {
 
 /// Tokens for the crate's client.
 #[derive(Clone)]
-struct Tokens(Access);
+struct Tokens(GoogleAccess);
 
 impl Authenticator for Tokens {
     // What `async fn` in this trait comes to; its macro would be one more dependency.

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::client::BigQuery;
 use super::upload::{self, Upload};
-use crate::gcp::{Failure, Refusal};
+use crate::gcp::{ApiFailure, GoogleError};
 use crate::task::{ErrorClass, TaskError};
 use crate::text::hex;
 use crate::web::Trouble;
@@ -49,7 +49,7 @@ impl Work<'_> {
         if let Some(load) = bare.load.as_mut() {
             load.destination_table_properties = None;
         }
-        serde_json::to_string(&bare).map_err(|error| TaskError::permanent("cannot write the job").because(error))
+        serde_json::to_string(&bare).map_err(|error| TaskError::permanent("cannot write the job").caused_by(error))
     }
 }
 
@@ -162,7 +162,7 @@ impl BigQuery<'_> {
     }
 
     /// What a job that has ended failed with.
-    fn failure(&self, what: &str, job: &Job) -> Option<Refusal> {
+    fn failure(&self, what: &str, job: &Job) -> Option<GoogleError> {
         let status = job.status.as_ref()?;
         let error = status.error_result.as_ref()?;
         let (reason, mut message) = (text(&error.reason), text(&error.message).to_owned());
@@ -208,8 +208,8 @@ pub(super) fn is_done(job: &Job) -> bool {
 }
 
 /// The place in `Already Exists: Job project:EU.id`.
-fn told_location(failure: &Failure) -> Option<String> {
-    let Failure::Refused(refusal) = failure else { return None };
+fn told_location(failure: &ApiFailure) -> Option<String> {
+    let ApiFailure::Refused(refusal) = failure else { return None };
     let (_, rest) = refusal.message.split_once("Job ")?;
     let (_, rest) = rest.split_once(':')?;
     let (place, _) = rest.split_once('.')?;

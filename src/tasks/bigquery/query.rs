@@ -244,7 +244,7 @@ impl Query {
             (None, Some(file)) => {
                 let text = fs::read_to_string(context.input_file("file", file)?);
                 let text =
-                    text.map_err(|error| TaskError::permanent(format!("cannot read `{file}`")).because(error))?;
+                    text.map_err(|error| TaskError::permanent(format!("cannot read `{file}`")).caused_by(error))?;
                 Ok((format!("`{file}`"), text))
             }
             _ => Err(TaskError::permanent("`bigquery.query` needs either `sql` or `file`")),

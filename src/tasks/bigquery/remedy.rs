@@ -1,9 +1,9 @@
 //! What to do about BigQuery's refusals, beyond what holds for all of Google Cloud.
 
-use crate::gcp::Refusal;
+use crate::gcp::GoogleError;
 
 /// The remedy for a refusal, if it is one of the usual ones. `location` is the task's own.
-pub(super) fn of(refusal: &Refusal, location: Option<&str>) -> Option<String> {
+pub(super) fn of(refusal: &GoogleError, location: Option<&str>) -> Option<String> {
     let message = refusal.message.to_ascii_lowercase();
     let says = |words: &str| message.contains(words);
     if refusal.reason == "bytesBilledLimitExceeded" || says("bytes billed") {

@@ -112,7 +112,7 @@ impl Collector {
 }
 
 fn unwritable(error: std::io::Error) -> TaskError {
-    TaskError::permanent("cannot store the rows").because(error)
+    TaskError::permanent("cannot store the rows").caused_by(error)
 }
 
 fn to_json(fields: &[TableFieldSchema], row: &TableRow) -> Map<String, Value> {

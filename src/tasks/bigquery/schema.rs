@@ -17,7 +17,7 @@ pub(super) fn read(context: &TaskContext, given: &Value) -> Result<TableSchema, 
     match given {
         Value::String(text) if !text.trim_start().starts_with(['[', '{']) => {
             let file = fs::read_to_string(context.input_file("schema", text)?);
-            let file = file.map_err(|error| TaskError::permanent(format!("cannot read `{text}`")).because(error))?;
+            let file = file.map_err(|error| TaskError::permanent(format!("cannot read `{text}`")).caused_by(error))?;
             of_text(&file, text)
         }
         // A template that gives a list or a map gives it as JSON.
@@ -29,7 +29,7 @@ pub(super) fn read(context: &TaskContext, given: &Value) -> Result<TableSchema, 
 fn of_text(text: &str, name: &str) -> Result<TableSchema, TaskError> {
     let value = serde_json::from_str(text).map_err(|error| {
         let place = format!("{name}:{}:{}", error.line(), error.column());
-        TaskError::permanent(format!("{place}: the schema is not JSON")).because(error).help(EXAMPLE)
+        TaskError::permanent(format!("{place}: the schema is not JSON")).caused_by(error).help(EXAMPLE)
     })?;
     of_value(value, name)
 }

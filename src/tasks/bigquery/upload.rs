@@ -14,7 +14,7 @@ use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::client::BigQuery;
-use crate::gcp::Failure;
+use crate::gcp::ApiFailure;
 use crate::task::TaskError;
 use crate::web::Trouble;
 
@@ -40,7 +40,7 @@ pub(super) struct Upload<'a> {
 enum Reached {
     Bytes(u64),
     Done(Box<Job>),
-    Refused(Failure),
+    Refused(ApiFailure),
 }
 
 impl Upload<'_> {
@@ -48,7 +48,7 @@ impl Upload<'_> {
     ///
     /// # Errors
     /// When Google refuses, or nothing helps.
-    pub(super) async fn send(&self) -> Result<Job, Failure> {
+    pub(super) async fn send(&self) -> Result<Job, ApiFailure> {
         self.bigquery.context.progress.set_total_bytes(self.file.bytes);
         let session = self.open().await?;
         let (mut there, mut failed, mut unsure) = (0, 0, false);
@@ -83,7 +83,7 @@ impl Upload<'_> {
     }
 
     /// Opens a session, whose address nobody else may know.
-    async fn open(&self) -> Result<String, Failure> {
+    async fn open(&self) -> Result<String, ApiFailure> {
         let (api, project) = (&self.bigquery.api, &self.bigquery.project);
         let path = format!("/upload/bigquery/v2/projects/{project}/jobs?uploadType=resumable");
         let opened = self.bigquery.retry.run(|| async {
@@ -118,7 +118,7 @@ impl Upload<'_> {
                 let body = response.bytes().await.map_err(|error| Trouble::of_line(self.what, error))?;
                 let job = serde_json::from_slice(&body).map_err(|error| {
                     let message = format!("{}: the answer is not what Google documents", self.what);
-                    Trouble::Stop(TaskError::permanent(message).because(error))
+                    Trouble::Stop(TaskError::permanent(message).caused_by(error))
                 })?;
                 Ok(Reached::Done(Box::new(job)))
             }
@@ -126,9 +126,9 @@ impl Upload<'_> {
         }
     }
 
-    async fn refused(&self, response: Response) -> Result<Failure, Trouble> {
+    async fn refused(&self, response: Response) -> Result<ApiFailure, Trouble> {
         let refusal = self.bigquery.explained(self.bigquery.api.refusal(self.what, response).await);
-        if refusal.may_pass() { Err(refusal.trouble()) } else { Ok(Failure::Refused(Box::new(refusal))) }
+        if refusal.may_pass() { Err(refusal.trouble()) } else { Ok(ApiFailure::Refused(Box::new(refusal))) }
     }
 
     async fn piece(&self, from: u64) -> Result<Bytes, TaskError> {
@@ -141,7 +141,7 @@ impl Upload<'_> {
         };
         read.await.map_err(|error| {
             let file = self.file.path.display();
-            TaskError::permanent(format!("{}: cannot read {file}", self.what)).because(error)
+            TaskError::permanent(format!("{}: cannot read {file}", self.what)).caused_by(error)
         })
     }
 }

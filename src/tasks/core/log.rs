@@ -41,7 +41,7 @@ impl Task for Log {
             Value::Array(items) => items.as_slice(),
             other => std::slice::from_ref(other),
         };
-        lines.iter().for_each(|line| context.say(self.level, &plain(line)));
+        lines.iter().for_each(|line| context.log_line(self.level, &plain(line)));
         Ok(Nothing {})
     }
 }

@@ -48,7 +48,7 @@ impl Task for PurgeFiles {
             false => context.storage.purge().map(|files| (files, Vec::new())),
         };
         let (files, kept) =
-            purged.map_err(|error| TaskError::permanent("cannot delete the stored files").because(error))?;
+            purged.map_err(|error| TaskError::permanent("cannot delete the stored files").caused_by(error))?;
         for file in &kept {
             context.info(format!("kept {}{}", file.uri, rows(file)));
         }

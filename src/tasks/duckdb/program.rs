@@ -63,8 +63,8 @@ pub(super) async fn ask(context: &TaskContext, workspace: &Workspace, sql: &str)
     if !status.success() {
         return Err(broken());
     }
-    let reply = fs::read(workspace.root().join("result.json")).map_err(|error| broken().because(error))?;
-    let reply: Reply = serde_json::from_slice(&reply).map_err(|error| broken().because(error))?;
+    let reply = fs::read(workspace.root().join("result.json")).map_err(|error| broken().caused_by(error))?;
+    let reply: Reply = serde_json::from_slice(&reply).map_err(|error| broken().caused_by(error))?;
     match &reply.error {
         Some(error) => {
             let message = whole_lines(error.message.trim(), sql, &context.settings.redactor);

@@ -167,7 +167,7 @@ impl Query {
                 let name = if of == 1 { "rows.ndjson".to_owned() } else { format!("rows-{number}.ndjson") };
                 let stored = context.output_file(&name)?;
                 fs::rename(&written.file, &stored.path)
-                    .map_err(|error| TaskError::permanent("cannot store the rows").because(error))?;
+                    .map_err(|error| TaskError::permanent("cannot store the rows").caused_by(error))?;
                 result.uri = Some(stored.uri);
             }
         }
@@ -200,7 +200,7 @@ fn database(url: &str) -> Database<'_> {
 }
 
 fn read_rows(file: &Path) -> Result<Vec<Map<String, Value>>, TaskError> {
-    let unreadable = |error: std::io::Error| TaskError::permanent("cannot read the rows").because(error);
+    let unreadable = |error: std::io::Error| TaskError::permanent("cannot read the rows").caused_by(error);
     let lines = BufReader::new(File::open(file).map_err(unreadable)?).lines();
     let row = |line: Result<String, std::io::Error>| {
         serde_json::from_str(&line.map_err(unreadable)?).map_err(|error| unreadable(error.into()))

@@ -78,7 +78,7 @@ impl Task for Decompress {
         let (path, cancel) = (target.path.clone(), context.cancel.clone());
         let bytes = tokio::task::spawn_blocking(move || store(content, &path, &cancel))
             .await
-            .map_err(|error| TaskError::permanent("unpacking broke off").because(error))??;
+            .map_err(|error| TaskError::permanent("unpacking broke off").caused_by(error))??;
         context.note_origin(&target.path, &address(context, &source))?;
         let StoredFile { uri, .. } = target;
         Ok(Decompressed { uri, bytes })
@@ -138,5 +138,5 @@ fn copy(mut content: Bytes, target: &Path, cancel: &CancellationToken) -> Result
 }
 
 fn refused(path: &Path, error: std::io::Error) -> TaskError {
-    TaskError::permanent(format!("cannot write {}", path.display())).because(error)
+    TaskError::permanent(format!("cannot write {}", path.display())).caused_by(error)
 }

@@ -123,8 +123,8 @@ impl ForEachItem {
         let name = move |index: usize| format!("batch-{index:06}{end}");
         let named = name.clone();
         let cut = tokio::task::spawn_blocking(move || split(&source, &batch, |index| folder.join(named(index))));
-        let count = cut.await.map_err(|error| TaskError::permanent("cutting the file broke off").because(error))?;
-        let count = count.map_err(|error| TaskError::permanent(format!("cannot cut `{what}`")).because(error))?;
+        let count = cut.await.map_err(|error| TaskError::permanent("cutting the file broke off").caused_by(error))?;
+        let count = count.map_err(|error| TaskError::permanent(format!("cannot cut `{what}`")).caused_by(error))?;
         Ok((0..count).map(|index| format!("{uri}{}", name(index))).collect())
     }
 
@@ -168,7 +168,7 @@ impl ForEachItem {
         let lines = ended.iter().map(|child| format!("{}\n", Value::Object(child.outputs.clone())));
         File::create(&merged.path)
             .and_then(|mut file| file.write_all(lines.collect::<String>().as_bytes()))
-            .map_err(|error| TaskError::permanent("cannot store the outputs of the executions").because(error))?;
+            .map_err(|error| TaskError::permanent("cannot store the outputs of the executions").caused_by(error))?;
         Ok(Outputs { number_of_batches: count, iterations, subflow_outputs: merged.uri })
     }
 }

@@ -130,6 +130,6 @@ impl Loop {
 
 fn lines(context: &TaskContext, uri: &str) -> Result<Vec<Value>, TaskError> {
     let text = std::fs::read_to_string(context.input_file("values", uri)?)
-        .map_err(|error| TaskError::permanent(format!("cannot read the values in `{uri}`")).because(error))?;
+        .map_err(|error| TaskError::permanent(format!("cannot read the values in `{uri}`")).caused_by(error))?;
     Ok(text.lines().filter(|line| !line.is_empty()).map(Value::from).collect())
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::duration::Span;
 use crate::flow::Input;
 use crate::flow::input::InputType;
-use crate::task::{AfterPause, Pause as Asked, Task, TaskContext, TaskError};
+use crate::task::{OnPauseTimeout, PauseRequest as Asked, Task, TaskContext, TaskError};
 
 /// Stops the execution until somebody resumes it (`jitney resume`), or for a while. With a `timeout` the task fails when
 /// nobody has resumed it by then.
@@ -21,7 +21,7 @@ pub struct Pause {
     /// What happens after that time: the flow continues (`RESUME`), continues with a warning (`WARN`), the task fails
     /// (`FAIL`), or the execution is cancelled (`CANCEL`).
     #[serde(default)]
-    behavior: AfterPause,
+    behavior: OnPauseTimeout,
     /// What is asked when it is resumed: inputs as those of a flow. Later tasks find the answers in
     /// `outputs.<id>.onResume.<name>`.
     #[serde(default, deserialize_with = "questions")]

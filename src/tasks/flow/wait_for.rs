@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::duration::Span;
-use crate::task::{Branch, Expansion, Task, TaskContext, TaskError, Until};
+use crate::task::{Branch, Expansion, LoopCondition, Task, TaskContext, TaskError};
 
 /// Runs tasks again and again until a condition holds. The condition sees what they gave last, and
 /// `outputs.<id>.iterationCount`.
@@ -76,7 +76,7 @@ impl Task for WaitFor {
     async fn run(&self, _: &TaskContext) -> Result<Expansion, TaskError> {
         let CheckFrequency { interval, max_iterations, max_duration } = self.check_frequency;
         let seconds = |span: Span| span.0.as_secs_f64();
-        let until = Until {
+        let until = LoopCondition {
             interval: interval.map_or(60.0, seconds),
             max_iterations,
             max_duration: max_duration.map(seconds),

@@ -5,7 +5,7 @@ use super::blob::Blob;
 use super::store::{Page, page};
 use crate::config::Settings;
 use crate::file_access::FileAccess;
-use crate::gcp::{Api, Login, Retry, Service};
+use crate::gcp::{Api, Login, RetryPolicy, Service};
 use crate::task::TaskError;
 
 /// Nobody waits for more: each page of a thousand is a request of its own, at every look.
@@ -42,7 +42,7 @@ impl Watcher {
         let (mut found, mut token) = (Vec::new(), None);
         loop {
             let Page { items, next_page_token, .. } =
-                page(&self.api, &Retry::never(), &place, &options, token.as_deref()).await?;
+                page(&self.api, &RetryPolicy::never(), &place, &options, token.as_deref()).await?;
             // A name that ends with a slash is no file, but shows a folder in consoles.
             found.extend(items.into_iter().map(Blob::addressed).filter(|blob| !blob.directory));
             if found.len() > MAX_OBJECTS {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::address::encode;
 use super::store::Store;
-use crate::gcp::{Failure, google_task};
+use crate::gcp::{ApiFailure, google_task};
 use crate::task::{Task, TaskContext, TaskError};
 
 google_task! {
@@ -240,7 +240,7 @@ impl CreateBucket {
         ));
     }
 
-    fn forbidden(&self, failure: Failure) -> TaskError {
+    fn forbidden(&self, failure: ApiFailure) -> TaskError {
         failure
             .help(format!("either the name is somebody else's, then choose another; or it is yours and you may not look at it: grant \
                  roles/storage.admin: gcloud storage buckets add-iam-policy-binding gs://{} --member=… --role=roles/storage.admin", self.name))
@@ -270,8 +270,8 @@ impl Rule {
 const LOCATIONS: &str = "`location` is a region such as `europe-west3` or `us-central1`, or `EU`, `US` or `ASIA`; \
      https://cloud.google.com/storage/docs/locations lists all";
 
-fn said(failure: &Failure, words: &str) -> bool {
-    matches!(failure, Failure::Refused(refusal) if refusal.message.to_ascii_lowercase().contains(words))
+fn said(failure: &ApiFailure, words: &str) -> bool {
+    matches!(failure, ApiFailure::Refused(refusal) if refusal.message.to_ascii_lowercase().contains(words))
 }
 
 /// Google's rules for names, so that a wrong one is known before anything is asked.

@@ -22,7 +22,7 @@ const CHUNK_BYTES: usize = 512 * 1024;
 pub(super) async fn pack(context: &TaskContext, file: PathBuf, target: PathBuf) -> Result<PathBuf, TaskError> {
     let what = format!("packing {}", file.file_name().unwrap_or_default().to_string_lossy());
     let cancel = context.cancel.clone();
-    let failed = |error: io::Error| TaskError::permanent(what.clone()).because(error);
+    let failed = |error: io::Error| TaskError::permanent(what.clone()).caused_by(error);
     let packed = tokio::task::spawn_blocking(move || pack_now(&file, target, &cancel)).await;
     let packed = packed.map_err(io::Error::other).and_then(|packed| packed).map_err(failed)?;
     packed.ok_or_else(|| TaskError::cancelled(format!("stopped {what}")))

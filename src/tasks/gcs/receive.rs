@@ -45,7 +45,7 @@ pub(super) async fn receive(store: &Store<'_>, client: &Storage, from: &Address,
         return Err(TaskError::transient(message).help("something on the way damages the bytes: look at any proxy"));
     }
     let renamed = tokio::fs::rename(&part, to).await;
-    renamed.map_err(|error| TaskError::permanent(what).because(error))?;
+    renamed.map_err(|error| TaskError::permanent(what).caused_by(error))?;
     Ok(blob)
 }
 
@@ -57,7 +57,7 @@ async fn fetch(
     part: &Path,
 ) -> Result<(u64, u32), Trouble> {
     let disk = |error: std::io::Error| {
-        Trouble::Stop(TaskError::permanent(format!("{what}: cannot write {}", part.display())).because(error))
+        Trouble::Stop(TaskError::permanent(format!("{what}: cannot write {}", part.display())).caused_by(error))
     };
     let mut file = BufWriter::with_capacity(1 << 20, File::create(part).await.map_err(disk)?);
     // Just this generation: an object that is overwritten meanwhile must not be mixed.

@@ -54,7 +54,7 @@ impl Source {
         metadata: Map<String, Value>,
     ) -> Result<Self, TaskError> {
         let what = format!("uploading {} to {to}", path.file_name().unwrap_or_default().to_string_lossy());
-        let about = path.metadata().map_err(|error| TaskError::permanent(what.clone()).because(error))?;
+        let about = path.metadata().map_err(|error| TaskError::permanent(what.clone()).caused_by(error))?;
         let changed = about.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let changed = changed.map_or(0, |time| time.as_nanos());
         Ok(Self { path: path.to_owned(), length: about.len(), changed, to, what, kept, metadata })
@@ -77,7 +77,7 @@ impl Source {
     pub(super) async fn checksum(&self) -> Result<u32, TaskError> {
         pieces::checksum(self.path.clone())
             .await
-            .map_err(|error| TaskError::permanent(self.what.clone()).because(error))
+            .map_err(|error| TaskError::permanent(self.what.clone()).caused_by(error))
     }
 }
 
@@ -131,7 +131,7 @@ pub(super) type Outcome = (Option<Blob>, u32, u64);
 
 async fn small(store: &Store<'_>, client: &Storage, source: &Source, now: u64) -> Result<Outcome, TaskError> {
     let bytes = tokio::fs::read(&source.path).await;
-    let bytes = Bytes::from(bytes.map_err(|error| TaskError::permanent(source.what.clone()).because(error))?);
+    let bytes = Bytes::from(bytes.map_err(|error| TaskError::permanent(source.what.clone()).caused_by(error))?);
     let checksum = crc32c::crc32c(&bytes);
     let written = store.retry.run(|| async {
         let text = |name: &str| source.metadata.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();

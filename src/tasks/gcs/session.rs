@@ -62,7 +62,7 @@ impl Session {
         let session = Self { url, of: source.mark() };
         hide(&session.url, &store.context.settings.redactor);
         session.keep(&source.kept).map_err(|error| {
-            TaskError::permanent(format!("{}: cannot keep {}", source.what, source.kept.display())).because(error)
+            TaskError::permanent(format!("{}: cannot keep {}", source.what, source.kept.display())).caused_by(error)
         })?;
         Ok(Some(session))
     }
@@ -113,7 +113,7 @@ async fn read(store: &Store<'_>, source: &Source, response: Response) -> Result<
             let body = response.bytes().await.map_err(|error| Trouble::of_line(&source.what, error))?;
             let blob: Blob = serde_json::from_slice(&body).map_err(|error| {
                 let message = format!("{}: the answer is not what Google documents", source.what);
-                Trouble::Stop(TaskError::permanent(message).because(error))
+                Trouble::Stop(TaskError::permanent(message).caused_by(error))
             })?;
             Ok(Reached::Done(Box::new(blob.addressed())))
         }

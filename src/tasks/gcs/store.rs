@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::address::{Address, encode};
 use super::blob::Blob;
-use crate::gcp::{Api, Failure, Login, Refusal, Retry, Service};
+use crate::gcp::{Api, ApiFailure, GoogleError, Login, RetryPolicy, Service};
 use crate::task::{TaskContext, TaskError};
 use crate::web::Trouble;
 
@@ -18,7 +18,7 @@ use crate::web::Trouble;
 pub(super) struct Store<'a> {
     pub(super) context: &'a TaskContext,
     pub(super) api: Api,
-    pub(super) retry: Retry<'a>,
+    pub(super) retry: RetryPolicy<'a>,
 }
 
 /// One page of a listing.
@@ -35,7 +35,7 @@ pub(super) struct Page {
 impl<'a> Store<'a> {
     pub(super) async fn open(context: &'a TaskContext, login: &Login<'_>) -> Result<Self, TaskError> {
         let api = Api::open(context, Service::Storage, login).await?;
-        Ok(Self { context, api, retry: Retry::of(context) })
+        Ok(Self { context, api, retry: RetryPolicy::of(context) })
     }
 
     /// Google's own client, which moves the content of objects.
@@ -45,7 +45,7 @@ impl<'a> Store<'a> {
         builder
             .build()
             .await
-            .map_err(|error| TaskError::permanent("cannot prepare Google's storage client").because(error))
+            .map_err(|error| TaskError::permanent("cannot prepare Google's storage client").caused_by(error))
     }
 
     /// What a client of Google's failed with; `what` was being done.
@@ -58,12 +58,12 @@ impl<'a> Store<'a> {
         }
         // No answer came: the line, or no token. Only the latter will be the same again.
         let lasting = error.is_authentication();
-        let told = TaskError::transient(what).because(error);
+        let told = TaskError::transient(what).caused_by(error);
         if lasting { Trouble::Stop(TaskError::permanent(told.message)) } else { Trouble::Again(told, None) }
     }
 
     /// With the remedies that only storage knows.
-    pub(super) fn explained(&self, refusal: Refusal) -> Refusal {
+    pub(super) fn explained(&self, refusal: GoogleError) -> GoogleError {
         match refusal.help {
             None if refusal.status == 404 && names_bucket(&refusal) => refusal.help(NO_BUCKET),
             _ => refusal,
@@ -77,8 +77,8 @@ impl<'a> Store<'a> {
         match found {
             Ok(blob) => Ok(Some(blob.addressed())),
             // Google says `No such object`, or that the bucket is what is missing.
-            Err(Failure::Refused(refusal)) if refusal.status == 404 && !names_bucket(&refusal) => Ok(None),
-            Err(Failure::Refused(refusal)) => Err(self.explained(*refusal).into()),
+            Err(ApiFailure::Refused(refusal)) if refusal.status == 404 && !names_bucket(&refusal) => Ok(None),
+            Err(ApiFailure::Refused(refusal)) => Err(self.explained(*refusal).into()),
             Err(failure) => Err(failure.into()),
         }
     }
@@ -101,7 +101,7 @@ impl<'a> Store<'a> {
     }
 
     /// What Google says of a bucket.
-    pub(super) async fn bucket(&self, name: &str) -> Result<Value, Failure> {
+    pub(super) async fn bucket(&self, name: &str) -> Result<Value, ApiFailure> {
         let (what, path) = (format!("looking at gs://{name}"), format!("/storage/v1/b/{}", encode(name)));
         self.api.ask_value(&self.retry, &what, || self.api.request(Method::GET, &path)).await
     }
@@ -110,7 +110,7 @@ impl<'a> Store<'a> {
 /// One page of the objects whose names begin with the address's, for whoever speaks to `api`.
 pub(super) async fn page(
     api: &Api,
-    retry: &Retry<'_>,
+    retry: &RetryPolicy<'_>,
     start: &Address,
     options: &str,
     token: Option<&str>,
@@ -125,7 +125,7 @@ pub(super) async fn page(
     })
 }
 
-fn names_bucket(refusal: &Refusal) -> bool {
+fn names_bucket(refusal: &GoogleError) -> bool {
     refusal.message.to_ascii_lowercase().contains("bucket does not exist")
 }
 

@@ -221,7 +221,7 @@ fn files(from: &Value) -> Result<Vec<(Option<String>, String)>, TaskError> {
     let text = |value: &Value| value.as_str().map(|text| text.trim().to_owned()).ok_or_else(|| wrong(value));
     match from {
         Value::String(text) if is_json(text) => {
-            files(&serde_json::from_str(text).map_err(|error| wrong(from).because(error))?)
+            files(&serde_json::from_str(text).map_err(|error| wrong(from).caused_by(error))?)
         }
         Value::String(_) => Ok(vec![(None, text(from)?)]),
         Value::Array(list) => list.iter().map(|one| Ok((None, text(one)?))).collect(),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::form;
 use super::options::Options;
-use crate::task::{Conflict, TaskContext, TaskError};
+use crate::task::{FieldConflict, TaskContext, TaskError};
 use crate::text::plain;
 use crate::web::{Trouble, follow};
 
@@ -111,11 +111,11 @@ impl Content<'_> {
 }
 
 /// What contradicts itself in the fields that all requests have.
-pub(super) fn conflicts(body: &Value, form_data: &Map<String, Value>, options: &Options) -> Vec<Conflict> {
+pub(super) fn conflicts(body: &Value, form_data: &Map<String, Value>, options: &Options) -> Vec<FieldConflict> {
     let mut conflicts = options.conflicts();
     if !body.is_null() && !form_data.is_empty() {
         let message = "a request carries `body` or `formData`, not both";
-        conflicts.push(Conflict::between(["body", "formData", "form_data"], message));
+        conflicts.push(FieldConflict::between(["body", "formData", "form_data"], message));
     }
     conflicts
 }

@@ -15,7 +15,7 @@ use super::{local, message, neighbours, offer};
 use crate::duration::Span;
 use crate::secret::Redactor;
 use crate::storage::{self, StoredFile};
-use crate::task::{Conflict, Level, Source, Task, TaskContext, TaskError};
+use crate::task::{FieldConflict, Level, SourceProbe, Task, TaskContext, TaskError};
 use crate::tasks::appended::address;
 
 /// Downloads a file into storage.
@@ -112,14 +112,14 @@ impl Task for Download {
   type: http.download
   uri: https://github.com/DataTalksClub/nyc-tlc-data/releases/download/green/green_tripdata_2019-01.csv.gz
 ";
-    const SOURCE: Option<Source> = Some(offer::SOURCE);
+    const SOURCE: Option<SourceProbe> = Some(offer::SOURCE);
     type Outputs = Outputs;
 
-    fn conflicts(&self) -> Vec<Conflict> {
+    fn conflicts(&self) -> Vec<FieldConflict> {
         let mut conflicts = content::conflicts(&self.body, &self.form_data, &self.options);
         if self.method == Method::Head {
             let message = "the answer to a HEAD has no content, and so no file; http.request gives its headers";
-            conflicts.push(Conflict::between(["method"], message));
+            conflicts.push(FieldConflict::between(["method"], message));
         }
         // How a server is spoken to matters nothing to a folder that stands in for it, but what it is asked does.
         let asks = [
@@ -131,7 +131,7 @@ impl Task for Download {
         let asked = asks.into_iter().find(|(_, is_given)| *is_given);
         if let Some((name, _)) = asked.filter(|_| !self.is_remote()) {
             let message = "only a server can be asked this way, and `uri` is a file of this machine";
-            conflicts.push(Conflict::between([name, "uri"], message));
+            conflicts.push(FieldConflict::between([name, "uri"], message));
         }
         conflicts
     }
@@ -151,7 +151,10 @@ impl Task for Download {
             let error = TaskError::permanent(format!("the file {} is empty", outputs.source_uri)).code(CORRUPT);
             return Err(error.help("where that may be, write `fail_on_empty_response: false`"));
         }
-        context.say(Level::Debug, &format!("{} bytes in {}, SHA-256 {}", outputs.length, outputs.uri, outputs.sha256));
+        context.log_line(
+            Level::Debug,
+            &format!("{} bytes in {}, SHA-256 {}", outputs.length, outputs.uri, outputs.sha256),
+        );
         Ok(Outputs { seconds: started.elapsed().as_secs_f64(), ..outputs })
     }
 }
@@ -231,7 +234,7 @@ impl Download {
             return Err(TaskError::cancelled(format!("stopped {what}")));
         }
         context.note_origin(&file.path, &address(context, &from))?;
-        let copied = copied.map_err(|error| TaskError::permanent(what).because(error))?;
+        let copied = copied.map_err(|error| TaskError::permanent(what).caused_by(error))?;
         let (length, sha256) = copied.map_err(|wrong| {
             TaskError::permanent(format!("the file {} {wrong}", self.uri))
                 .code(CORRUPT)

@@ -325,7 +325,7 @@ impl Fetch<'_> {
 
     fn disk(&self, error: std::io::Error) -> Trouble {
         let message = format!("cannot write {}", self.target.display());
-        Trouble::Stop(TaskError::permanent(message).because(error).help("check the space and the permissions there"))
+        Trouble::Stop(TaskError::permanent(message).caused_by(error).help("check the space and the permissions there"))
     }
 
     async fn blocking<T: Send + 'static>(

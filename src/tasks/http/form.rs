@@ -38,7 +38,7 @@ pub(super) async fn with_form(
         return in_parts(request, form, context).await;
     }
     let mut encoded =
-        reqwest::Url::parse("form:").map_err(|error| TaskError::permanent("cannot encode").because(error))?;
+        reqwest::Url::parse("form:").map_err(|error| TaskError::permanent("cannot encode").caused_by(error))?;
     encoded.query_pairs_mut().extend_pairs(form.iter().map(|(name, value)| (name, plain(value))));
     let text = encoded.query().unwrap_or_default().to_owned();
     Ok(request.header(CONTENT_TYPE, content_type.unwrap_or(URL_ENCODED)).body(text))
@@ -69,8 +69,8 @@ async fn in_parts(
             }
             Content::File(path) => {
                 let what = || TaskError::permanent(format!("cannot read {}", path.display()));
-                let file = tokio::fs::File::open(&path).await.map_err(|error| what().because(error))?;
-                let bytes = file.metadata().await.map_err(|error| what().because(error))?.len();
+                let file = tokio::fs::File::open(&path).await.map_err(|error| what().caused_by(error))?;
+                let bytes = file.metadata().await.map_err(|error| what().caused_by(error))?.len();
                 add(Box::new(file.take(bytes)), bytes);
             }
         }

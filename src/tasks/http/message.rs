@@ -24,7 +24,7 @@ const SECRET: &[&str] = &["authorization", "cookie", "key", "token", "secret"];
 pub(super) fn address(text: &str, redactor: &Redactor) -> Result<Url, TaskError> {
     let shown = || hide_address(without_query(&redactor.without_known(text)));
     let url = Url::parse(text)
-        .map_err(|error| TaskError::permanent(format!("`{}` is not an address", shown())).because(error))?;
+        .map_err(|error| TaskError::permanent(format!("`{}` is not an address", shown())).caused_by(error))?;
     if redactor.without_known(text) == HIDDEN {
         // As a whole it is a secret, and so it is as the client writes it.
         redactor.learn(url.as_str());
@@ -84,9 +84,9 @@ pub(super) fn to_send(given: &BTreeMap<String, String>, redactor: &Redactor) -> 
         }
         // The value may be a login: it is not quoted.
         let wrong = || TaskError::permanent(format!("the header `{name}` cannot be sent"));
-        let mut text = HeaderValue::from_str(value).map_err(|error| wrong().because(error))?;
+        let mut text = HeaderValue::from_str(value).map_err(|error| wrong().caused_by(error))?;
         text.set_sensitive(true);
-        headers.append(HeaderName::try_from(name).map_err(|error| wrong().because(error))?, text);
+        headers.append(HeaderName::try_from(name).map_err(|error| wrong().caused_by(error))?, text);
     }
     Ok(headers)
 }

@@ -15,7 +15,7 @@ use super::{content, message};
 use crate::config::Settings;
 use crate::file_access::FileAccess;
 use crate::secret::Redactor;
-use crate::task::{Offer, Source, TaskError, read};
+use crate::task::{SourceProbe, SourceVersion, TaskError, read};
 use crate::web::{Trouble, follow};
 
 /// How long a server may be silent.
@@ -25,8 +25,8 @@ const TELLING: [&str; 2] = ["etag", "last-modified"];
 
 const FIELDS: &[&str] = &["uri", "headers", "method", "params", "body", "form_data", "formData", "options"];
 
-pub(super) const SOURCE: Source =
-    Source { fields: FIELDS, look: |fields, files, settings| Box::pin(look(fields, files, settings)) };
+pub(super) const SOURCE: SourceProbe =
+    SourceProbe { fields: FIELDS, look: |fields, files, settings| Box::pin(look(fields, files, settings)) };
 
 /// Where a file is.
 #[derive(Deserialize)]
@@ -46,12 +46,12 @@ struct Where {
     options: Options,
 }
 
-async fn look(fields: Value, files: FileAccess, settings: Arc<Settings>) -> Result<Offer, TaskError> {
+async fn look(fields: Value, files: FileAccess, settings: Arc<Settings>) -> Result<SourceVersion, TaskError> {
     let place: Where = read(&fields).map_err(|error| TaskError::permanent(error.message))?;
     if !place.uri.contains("://") || place.uri.starts_with("file://") {
         let path = files.resolve(&place.uri)?;
         let summed = tokio::task::spawn_blocking(move || of_file(&path)).await;
-        return summed.map_err(|error| TaskError::permanent("looking at the file").because(error));
+        return summed.map_err(|error| TaskError::permanent("looking at the file").caused_by(error));
     }
     if place.method != content::Method::Get || !place.body.is_null() || !place.form_data.is_empty() {
         let message = "what a request other than a plain GET gives is known only once it is sent";
@@ -76,7 +76,7 @@ async fn ask(
     url: &Url,
     (headers, options): (&HeaderMap, &Options),
     redactor: &Redactor,
-) -> Result<Offer, TaskError> {
+) -> Result<SourceVersion, TaskError> {
     let what = format!("asking for the headers of {}", message::shown(url, redactor));
     let request = client.request(method, url.clone()).header("accept-encoding", "identity").headers(headers.clone());
     let request = options.log_in(request, redactor)?;
@@ -86,7 +86,7 @@ async fn ask(
     if !status.is_success() && !matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE) && status.as_u16() >= 429 {
         return Err(TaskError::transient(format!("{what}: the server answered {status}")).code(status.as_str()));
     }
-    Ok(Offer {
+    Ok(SourceVersion {
         exists: status.is_success(),
         code: Some(status.as_u16()),
         length: text("content-length").and_then(|length| length.parse().ok()),
@@ -96,9 +96,11 @@ async fn ask(
 }
 
 /// A file of this machine is read: its checksum costs nothing but time.
-fn of_file(path: &Path) -> Offer {
+fn of_file(path: &Path) -> SourceVersion {
     match crate::storage::checksum(path) {
-        Ok((length, sha256)) => Offer { exists: true, length: Some(length), sha256: Some(sha256), ..Offer::default() },
-        Err(_) => Offer::default(),
+        Ok((length, sha256)) => {
+            SourceVersion { exists: true, length: Some(length), sha256: Some(sha256), ..SourceVersion::default() }
+        }
+        Err(_) => SourceVersion::default(),
     }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::duration::Span;
 use crate::secret::Redactor;
-use crate::task::{Conflict, TaskError};
+use crate::task::{FieldConflict, TaskError};
 use crate::web::client::{self, CONNECT_TIMEOUT};
 
 /// How long a server may be silent unless the request says it.
@@ -167,7 +167,7 @@ impl Options {
             Some(proxy) if proxy.kind == ProxyKind::Direct => builder.no_proxy(),
             Some(proxy) => builder.proxy(proxy.way()?),
         };
-        builder.build().map_err(|error| TaskError::permanent("cannot prepare the connection").because(error))
+        builder.build().map_err(|error| TaskError::permanent("cannot prepare the connection").caused_by(error))
     }
 
     /// How long a server may be silent, if the options say it; the shortest of what they say.
@@ -176,12 +176,12 @@ impl Options {
     }
 
     /// What contradicts itself, or is not complete.
-    pub(super) fn conflicts(&self) -> Vec<Conflict> {
+    pub(super) fn conflicts(&self) -> Vec<FieldConflict> {
         let basic = self.basic_auth_user.is_some() || self.basic_auth_password.is_some();
         let twice = (basic && self.auth.is_some())
             .then(|| "the login is given twice: by `auth` and by `basicAuth…`; leave one of them out".to_owned());
         let found = [self.auth.as_ref().and_then(Auth::wrong), self.proxy.as_ref().and_then(Proxy::wrong), twice];
-        found.into_iter().flatten().map(|message| Conflict::between(["options"], message)).collect()
+        found.into_iter().flatten().map(|message| FieldConflict::between(["options"], message)).collect()
     }
 
     /// Whether redirects are followed.
@@ -267,7 +267,7 @@ impl Proxy {
     fn way(&self) -> Result<reqwest::Proxy, TaskError> {
         let address = format!("http://{}:{}", self.address.as_deref().unwrap_or_default(), self.port.unwrap_or(80));
         let proxy = reqwest::Proxy::all(address)
-            .map_err(|error| TaskError::permanent("`options.proxy` is not a proxy address").because(error))?;
+            .map_err(|error| TaskError::permanent("`options.proxy` is not a proxy address").caused_by(error))?;
         Ok(match &self.username {
             Some(user) => proxy.basic_auth(user, self.password.as_deref().unwrap_or_default()),
             None => proxy,

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::content::{self, Content, Method};
 use super::options::Options;
 use super::{message, options, refusal};
-use crate::task::{Conflict, Outage, Task, TaskContext, TaskError};
+use crate::task::{FieldConflict, OutageTracker, Task, TaskContext, TaskError};
 use crate::web::{NO_CONNECTION, Trouble};
 
 /// The largest answer that becomes an output.
@@ -77,7 +77,7 @@ impl Task for Request {
   headers: {Accept: application/json}";
     type Outputs = Outputs;
 
-    fn conflicts(&self) -> Vec<Conflict> {
+    fn conflicts(&self) -> Vec<FieldConflict> {
         content::conflicts(&self.body, &self.form_data, &self.options)
     }
 
@@ -86,7 +86,7 @@ impl Task for Request {
         let what =
             format!("{} {}", reqwest::Method::from(self.method), message::shown(&url, &context.settings.redactor));
         context.info(&what);
-        let mut outage = Outage::none(&context.settings);
+        let mut outage = OutageTracker::none(&context.settings);
         loop {
             let answered = tokio::select! {
                 answered = self.ask(&what, url.clone(), context) => answered,

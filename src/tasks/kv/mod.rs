@@ -16,7 +16,7 @@ fn open(context: &TaskContext) -> Result<Kv, TaskError> {
 /// What the store refuses will be refused again; a file that is locked or full may be free later.
 fn failed(what: &str, error: KvError) -> TaskError {
     match error {
-        KvError::Sqlite(_) | KvError::Folder(_) => TaskError::transient(what).because(error),
-        other => TaskError::permanent(what).because(other),
+        KvError::Sqlite(_) | KvError::Folder(_) => TaskError::transient(what).caused_by(error),
+        other => TaskError::permanent(what).caused_by(other),
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{failed, open};
 use crate::clock;
 use crate::duration::Span;
-use crate::journal::{KvError, KvType, New};
+use crate::journal::{KvError, KvType, NewKvEntry};
 use crate::secret::Redactor;
 use crate::task::{Task, TaskContext, TaskError};
 use crate::tasks::core::log::Nothing;
@@ -66,7 +66,7 @@ impl Task for Set {
             ));
         }
         let namespace = self.namespace.as_deref().unwrap_or(&context.namespace);
-        let new = New {
+        let new = NewKvEntry {
             value: self.value.clone(),
             kind: self.kv_type,
             description: self.kv_description.clone(),

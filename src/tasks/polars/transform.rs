@@ -14,7 +14,7 @@ use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::storage::StoredFile;
 use crate::stream::{self, BadRow, Batch, ColumnType, Format, ReadOptions, Reader};
-use crate::task::{Conflict, Progress, Task, TaskContext, TaskError};
+use crate::task::{FieldConflict, Progress, Task, TaskContext, TaskError};
 use crate::tasks::appended::address;
 use crate::tasks::bad_rows::{BadRows, Rejected};
 use crate::tasks::csv_fields::reads_csv;
@@ -74,7 +74,7 @@ impl Task for PolarsTransform {
     - row_count: {min: 1}";
     type Outputs = Written;
 
-    fn conflicts(&self) -> Vec<Conflict> {
+    fn conflicts(&self) -> Vec<FieldConflict> {
         let mut conflicts = self.csv().conflicts(Format::of(&self.from), "from");
         conflicts.extend(self.to.as_deref().and_then(unwritable));
         if Format::of(&self.from) == Format::Csv {
@@ -99,7 +99,7 @@ impl Task for PolarsTransform {
         context.note_origin(&job.output.path, &address(context, &input))?;
         let work = tokio::task::spawn_blocking(|| job.work());
         let (written, warnings) =
-            work.await.map_err(|error| TaskError::permanent("the transform broke off").because(error))??;
+            work.await.map_err(|error| TaskError::permanent("the transform broke off").caused_by(error))??;
         warnings.iter().for_each(|warning| context.warn(warning));
         if let Some(uri) = &written.rejected_uri {
             context.warn(format!("{} rejected; see {uri}", count(written.rows_rejected, "bad row")));
@@ -117,11 +117,11 @@ impl PolarsTransform {
 }
 
 /// What is wrong with the name of a file to write, if it promises what is not written, or says no format.
-fn unwritable(to: &str) -> Option<Conflict> {
+fn unwritable(to: &str) -> Option<FieldConflict> {
     let name = to.to_ascii_lowercase();
     let is_known = [".parquet", ".pq", ".csv", ".csv.gz"].iter().any(|ending| name.ends_with(ending));
     (!is_known).then(|| {
-        Conflict::between(["to"], format!("`{to}` cannot be written: name a file `.parquet`, `.csv` or `.csv.gz`"))
+        FieldConflict::between(["to"], format!("`{to}` cannot be written: name a file `.parquet`, `.csv` or `.csv.gz`"))
     })
 }
 

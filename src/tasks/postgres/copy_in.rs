@@ -22,7 +22,7 @@ use crate::postgres::sql::quote;
 use crate::postgres::{FlowAddress, Watch, explain};
 use crate::stream::bytes::Bytes as Blocks;
 use crate::stream::{Encoding, Limits, Text, contradicted, seems_utf16};
-use crate::task::{Conflict, Level, Task, TaskContext, TaskError};
+use crate::task::{FieldConflict, Level, Task, TaskContext, TaskError};
 use crate::tasks::counts::Counts;
 
 /// Blocks that wait to be sent.
@@ -106,7 +106,7 @@ impl Task for CopyIn {
 ";
     type Outputs = Loaded;
 
-    fn conflicts(&self) -> Vec<Conflict> {
+    fn conflicts(&self) -> Vec<FieldConflict> {
         let text = [
             ("header", self.header),
             ("delimiter", self.delimiter.is_some()),
@@ -123,7 +123,7 @@ impl Task for CopyIn {
         let csv = csv.into_iter().filter(|_| self.format != Format::Csv);
         let idle = text.chain(csv).filter(|(_, is_given)| *is_given).map(|(field, _)| {
             let format = format!("{:?}", self.format).to_uppercase();
-            Conflict::between([field, "format"], format!("the format {format} has no `{field}`; leave it out"))
+            FieldConflict::between([field, "format"], format!("the format {format} has no `{field}`; leave it out"))
         });
         Target::conflict(&self.table).into_iter().chain(idle).collect()
     }
@@ -204,7 +204,7 @@ impl CopyIn {
             let sent = async { sink.send(block).await.map_err(failed) };
             watch.unless_refused(&doing, watch.over(&doing, sent)).await?;
         }
-        worker.await.map_err(|error| TaskError::permanent(format!("{doing} broke off")).because(error))??;
+        worker.await.map_err(|error| TaskError::permanent(format!("{doing} broke off")).caused_by(error))??;
         let rows = watch.over(&doing, async { sink.finish().await.map_err(failed) }).await?;
         context.progress.add_rows(rows);
         Ok(rows)

@@ -18,7 +18,7 @@ use super::target::{Target, readable};
 use crate::postgres::sql::{Statement, quote, statements};
 use crate::postgres::{FlowAddress, Session, connect_once, explain_in};
 use crate::storage::StoredFile;
-use crate::task::{Conflict, Outage, Task, TaskContext, TaskError};
+use crate::task::{FieldConflict, OutageTracker, Task, TaskContext, TaskError};
 
 /// Writes a table or the result of a query to a file, by `COPY … TO STDOUT`: fast, and in flat memory.
 ///
@@ -114,14 +114,15 @@ impl Task for CopyOut {
 ";
     type Outputs = CopyOutOutputs;
 
-    fn conflicts(&self) -> Vec<Conflict> {
+    fn conflicts(&self) -> Vec<FieldConflict> {
         let one = match (&self.sql, &self.table) {
-            (None, None) => Some(Conflict::between(["sql", "table"], "either `sql` or `table` is needed")),
-            (Some(_), Some(_)) => Some(Conflict::between(["table", "sql"], "give either `sql` or `table`")),
+            (None, None) => Some(FieldConflict::between(["sql", "table"], "either `sql` or `table` is needed")),
+            (Some(_), Some(_)) => Some(FieldConflict::between(["table", "sql"], "give either `sql` or `table`")),
             _ => None,
         };
-        let columns = (self.table.is_none() && !self.columns.is_empty())
-            .then(|| Conflict::between(["columns", "table"], "`sql` names its columns itself; leave `columns` out"));
+        let columns = (self.table.is_none() && !self.columns.is_empty()).then(|| {
+            FieldConflict::between(["columns", "table"], "`sql` names its columns itself; leave `columns` out")
+        });
         let name = self.name.as_deref().and_then(misleading);
         self.table.iter().filter_map(|table| Target::conflict(table)).chain(one).chain(columns).chain(name).collect()
     }
@@ -133,7 +134,7 @@ impl Task for CopyOut {
         let address =
             FlowAddress::of(self.url.as_ref(), self.username.as_ref(), self.password.as_ref(), &context.files);
         let stored = context.output_file(&self.file_name())?;
-        let mut outage = Outage::none(&context.settings);
+        let mut outage = OutageTracker::none(&context.settings);
         loop {
             let session = match connect_once(context, Some(&address)).await {
                 Err(problem) => {
@@ -249,7 +250,7 @@ impl CopyOut {
         let _ = sender.send(None).await;
         let written = writer.await.map_err(io::Error::other).and_then(|written| written);
         let bytes =
-            written.map_err(|error| TaskError::permanent(format!("cannot write {}", stored.uri)).because(error))?;
+            written.map_err(|error| TaskError::permanent(format!("cannot write {}", stored.uri)).caused_by(error))?;
         let extra = u64::from(self.has_header() || self.format == Format::Binary);
         let row_count = rows.saturating_sub(extra);
         Ok(CopyOutOutputs { uri: stored.uri.clone(), row_count, row_count_too: row_count, bytes })
@@ -257,11 +258,11 @@ impl CopyOut {
 }
 
 /// What is wrong with the name of a file, if it promises what COPY does not write.
-fn misleading(name: &str) -> Option<Conflict> {
+fn misleading(name: &str) -> Option<FieldConflict> {
     let ending = name.rsplit_once('.')?.1.to_ascii_lowercase();
     OTHER_FORMATS.contains(&ending.as_str()).then(|| {
         let message = format!("`{name}` cannot be written: the file is CSV, text or binary, packed with gzip or not");
-        Conflict::between(["name"], message + "; a name may end in .csv or .csv.gz, for example")
+        FieldConflict::between(["name"], message + "; a name may end in .csv or .csv.gz, for example")
     })
 }
 

@@ -113,7 +113,7 @@ impl Query {
             (None, Some(file)) => {
                 let text = fs::read_to_string(context.input_file("file", file)?);
                 let text =
-                    text.map_err(|error| TaskError::permanent(format!("cannot read `{file}`")).because(error))?;
+                    text.map_err(|error| TaskError::permanent(format!("cannot read `{file}`")).caused_by(error))?;
                 Ok((file.clone(), text))
             }
             _ => Err(TaskError::permanent("`postgres.query` needs either `sql` or `file`")),
@@ -341,5 +341,5 @@ fn to_json(row: &SimpleQueryRow, kinds: &[Type]) -> Map<String, Value> {
 }
 
 fn unwritable(error: std::io::Error) -> TaskError {
-    TaskError::permanent("cannot store the rows").because(error)
+    TaskError::permanent("cannot store the rows").caused_by(error)
 }

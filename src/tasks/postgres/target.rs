@@ -9,7 +9,7 @@ use crate::postgres::name::{TableName, quote_name, unquoted};
 use crate::postgres::sql::{quote, statements};
 use crate::postgres::{explain, explain_in};
 use crate::stream::ColumnType;
-use crate::task::{Conflict, NO_COLUMN, TaskError};
+use crate::task::{FieldConflict, NO_COLUMN, TaskError};
 
 use super::create::create_table;
 use super::kind::Kind;
@@ -156,10 +156,10 @@ impl Target {
     }
 
     /// What is wrong with the name of a table, if anything is.
-    pub(super) fn conflict(name: &str) -> Option<Conflict> {
+    pub(super) fn conflict(name: &str) -> Option<FieldConflict> {
         let error = TableName::parse(name).err()?;
         let help = error.help.map(|help| format!("; {help}")).unwrap_or_default();
-        Some(Conflict::between(["table"], error.message + &help))
+        Some(FieldConflict::between(["table"], error.message + &help))
     }
 
     /// What the table holds under a name of the file.

@@ -10,7 +10,7 @@ use super::ledger;
 use super::loaded::Loaded;
 use super::source::Source;
 use crate::postgres::{FlowAddress, LOST, Outcome, Watch, connect_once, explain, outcome};
-use crate::task::{ErrorClass, Outage, TaskContext, TaskError};
+use crate::task::{ErrorClass, OutageTracker, TaskContext, TaskError};
 
 /// The code of a load of which nobody knows whether it took effect.
 const UNKNOWN: &str = "outcome unknown";
@@ -46,7 +46,7 @@ pub(super) trait Loading: Sync {
     fn until_loaded(&self, context: &TaskContext) -> impl Future<Output = Result<Loaded, TaskError>> + Send {
         async move {
             let source = Source::open(context, self.from()).await?;
-            let mut outage = Outage::none(&context.settings);
+            let mut outage = OutageTracker::none(&context.settings);
             loop {
                 match attempt(self, context, &source).await {
                     Err(problem) if problem.code.as_deref() != Some(UNKNOWN) => outage.wait(context, problem).await?,
@@ -95,7 +95,7 @@ async fn attempt<L: Loading + ?Sized>(task: &L, context: &TaskContext, source: &
     if let Err(problem) = watch.over(doing, commit).await {
         settle(context, task.table(), &address, number.as_deref(), problem).await?;
     }
-    loaded.notes.iter().for_each(|(level, message)| context.say(*level, message));
+    loaded.notes.iter().for_each(|(level, message)| context.log_line(*level, message));
     Ok(Loaded { server, ..loaded })
 }
 

@@ -161,7 +161,7 @@ impl Script<'_> {
         let (python, folder) = (python(context)?, workspace.root().join("bin"));
         fs::create_dir(&folder)
             .and_then(|()| symlink(&python, folder.join("python")))
-            .map_err(|error| TaskError::permanent("cannot make a link to Python").because(error))?;
+            .map_err(|error| TaskError::permanent("cannot make a link to Python").caused_by(error))?;
         Ok(Some(folder))
     }
 }

@@ -207,5 +207,5 @@ fn clear(folder: &Path) -> io::Result<()> {
 }
 
 fn unwritable(error: io::Error) -> TaskError {
-    TaskError::permanent("cannot make a folder for Python packages").because(error)
+    TaskError::permanent("cannot make a folder for Python packages").caused_by(error)
 }

@@ -37,7 +37,7 @@ impl<'a> Kept<'a> {
     /// Logs a line, or keeps it among the last ones.
     pub(super) fn say(&mut self, level: Level, text: &str) {
         if self.lines == 0 && self.context.services.quota.take(text.len()) {
-            return self.context.say(level, text);
+            return self.context.log_line(level, text);
         }
         if self.lines == 0 {
             let limit = thousands(self.context.services.quota.limit());
@@ -66,7 +66,7 @@ impl Drop for Kept<'_> {
             self.context.warn(format!("output truncated: {lines} ({bytes}) left out; the last ones follow"));
         }
         for (level, text) in &self.last {
-            self.context.say(*level, text);
+            self.context.log_line(*level, text);
         }
     }
 }

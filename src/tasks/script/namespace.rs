@@ -98,7 +98,9 @@ impl Choice {
         let files = NamespaceFiles::new(context.files.folder(), namespace).map_err(TaskError::permanent)?;
         let all = files.all().map_err(|error| {
             let what = format!("cannot read the files of namespace `{namespace}` in {}", files.folder().display());
-            TaskError::permanent(what).because(error).help("make this folder beside the flow, and put the files there")
+            TaskError::permanent(what)
+                .caused_by(error)
+                .help("make this folder beside the flow, and put the files there")
         })?;
         let (included, excluded) = (self.include.matching()?, self.exclude.matching()?);
         let wanted = all.iter().filter(|name| included(name).unwrap_or(true) && !excluded(name).unwrap_or(false));

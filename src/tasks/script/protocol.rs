@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::kept::Kept;
-use crate::process::{Line, Stream, ending, keep_last};
+use crate::process::{Line, OutputStream, ending, keep_last};
 use crate::task::{Level, TaskContext, TaskError};
 
 /// Bytes of an ordinary line that go into the log.
@@ -108,14 +108,14 @@ impl<'a> Report<'a> {
     }
 
     fn log(&mut self, line: &Line) {
-        let level = if line.stream == Stream::Out { Level::Info } else { self.stderr };
+        let level = if line.stream == OutputStream::Out { Level::Info } else { self.stderr };
         let text = self.kept.cut(&line.text, MAX_LOGGED_BYTES);
         match (&text, line.is_cut) {
             (Cow::Borrowed(text), false) => self.kept.say(level, text),
             (Cow::Borrowed(text), true) => self.kept.say(level, &format!("{text}… (a longer line)")),
             (Cow::Owned(text), _) => self.kept.say(level, &format!("{text} (a longer line)")),
         }
-        if line.stream == Stream::Error {
+        if line.stream == OutputStream::Error {
             keep_last(&mut self.last_errors, text.into_owned(), MAX_QUOTED_LINES);
         }
     }

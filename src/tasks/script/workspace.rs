@@ -34,7 +34,7 @@ pub(in crate::tasks) struct Workspace {
 const FILES: &str = "files";
 
 fn unmade(error: &io::Error) -> TaskError {
-    TaskError::permanent("cannot make the task's working folder").because(error)
+    TaskError::permanent("cannot make the task's working folder").caused_by(error)
 }
 
 impl Workspace {
@@ -129,7 +129,7 @@ impl Workspace {
         let mut found = Vec::new();
         if !patterns.is_empty() {
             files_below(&self.folder, "", &mut found)
-                .map_err(|error| TaskError::permanent("cannot look through the working folder").because(error))?;
+                .map_err(|error| TaskError::permanent("cannot look through the working folder").caused_by(error))?;
         }
         let mut taken = BTreeMap::new();
         for written in patterns {
@@ -160,7 +160,7 @@ impl Workspace {
         let moved = if is_link { Err(io::Error::other("a link")) } else { fs::rename(file, &stored.path) };
         moved
             .or_else(|_| io::copy(&mut open_no_link(file)?, &mut File::create(&stored.path)?).map(drop))
-            .map_err(|error| TaskError::permanent(format!("cannot store `{name}`")).because(error))?;
+            .map_err(|error| TaskError::permanent(format!("cannot store `{name}`")).caused_by(error))?;
         Ok(stored.uri)
     }
 }

@@ -20,8 +20,8 @@ use super::mode::Mode;
 use super::script::constant;
 use crate::config::Settings;
 use crate::file_access::FileAccess;
-use crate::gcp::{Api, Failure, Login, Retry, Service};
-use crate::task::{Held, Holding, Ledger, TaskError, read};
+use crate::gcp::{Api, ApiFailure, Login, RetryPolicy, Service};
+use crate::task::{Ledger, LedgerAnswer, LoadRecord, TaskError, read};
 use crate::text::count;
 
 /// Partitions that one query asks for.
@@ -78,8 +78,8 @@ struct Asked {
 /// By table and column.
 type Tables = HashMap<(String, String), Vec<Asked>>;
 
-async fn look(loads: Vec<(Value, FileAccess)>, settings: Arc<Settings>) -> Result<Vec<Holding>, TaskError> {
-    let mut answers = vec![Holding::Missing(None); loads.len()];
+async fn look(loads: Vec<(Value, FileAccess)>, settings: Arc<Settings>) -> Result<Vec<LedgerAnswer>, TaskError> {
+    let mut answers = vec![LedgerAnswer::Missing(None); loads.len()];
     // Whether the path of a key is written in the flow decides whether it may be read.
     let mut all: HashMap<(Who, bool), (&FileAccess, Tables)> = HashMap::new();
     for (place, (load, files)) in loads.iter().enumerate() {
@@ -91,7 +91,7 @@ async fn look(loads: Vec<(Value, FileAccess)>, settings: Arc<Settings>) -> Resul
                 let (_, tables) = all.entry((load.who, is_literal)).or_insert_with(|| (files, Tables::new()));
                 tables.entry((load.table, column)).or_default().push(Asked { place, value });
             }
-            _ => answers[place] = Holding::Unknown(format!("the load into `{}` has no partition", load.table)),
+            _ => answers[place] = LedgerAnswer::Unknown(format!("the load into `{}` has no partition", load.table)),
         }
     }
     for ((who, _), (files, tables)) in all {
@@ -127,7 +127,7 @@ impl Reader {
         table: &str,
         column: &str,
         asked: &[Asked],
-        answers: &mut [Holding],
+        answers: &mut [LedgerAnswer],
     ) -> Result<(), TaskError> {
         let main = TableName::parse(table, &self.project)?;
         let Some(found) = self.find(&main).await? else { return Ok(()) };
@@ -143,9 +143,9 @@ impl Reader {
             for asked in asked {
                 let Some((held, there)) = known.get(&asked.value) else { continue };
                 answers[asked.place] = if *there == held.rows {
-                    Holding::Held(held.clone())
+                    LedgerAnswer::Held(held.clone())
                 } else {
-                    Holding::Missing(Some(format!("`{table}` holds {there} of {}", count(held.rows, "row"))))
+                    LedgerAnswer::Missing(Some(format!("`{table}` holds {there} of {}", count(held.rows, "row"))))
                 };
             }
         }
@@ -156,7 +156,7 @@ impl Reader {
     async fn find(&self, name: &TableName) -> Result<Option<Value>, TaskError> {
         let address = format!("/bigquery/v2/projects/{}", path(name));
         let what = format!("looking at table {name}");
-        match self.api.ask_value(&Retry::brief(), &what, || self.api.request(Method::GET, &address)).await {
+        match self.api.ask_value(&RetryPolicy::brief(), &what, || self.api.request(Method::GET, &address)).await {
             Ok(found) => Ok(Some(found)),
             Err(failure) if failure.is(StatusCode::NOT_FOUND) => Ok(None),
             Err(failure) => Err(failure.into()),
@@ -169,7 +169,7 @@ impl Reader {
         what: &str,
         sql: &str,
         location: Option<&str>,
-    ) -> Result<HashMap<String, (Held, u64)>, TaskError> {
+    ) -> Result<HashMap<String, (LoadRecord, u64)>, TaskError> {
         let query = json!({"query": sql, "useLegacySql": false, "useQueryCache": false, "timeoutMs": WAIT_MS, "location": location});
         let start = format!("/bigquery/v2/projects/{}/queries", self.project);
         let ask = |method: Method, address: String, body: Option<Value>| async move {
@@ -177,7 +177,7 @@ impl Reader {
                 let request = self.api.request(method.clone(), &address);
                 body.iter().fold(request, |request, body| request.json(body))
             };
-            let answer: Result<Value, Failure> = self.api.ask_value(&Retry::brief(), what, request).await;
+            let answer: Result<Value, ApiFailure> = self.api.ask_value(&RetryPolicy::brief(), what, request).await;
             answer
         };
         let mut answer = ask(Method::POST, start.clone(), Some(query)).await?;
@@ -212,10 +212,10 @@ fn question(main: &TableName, field: &TableFieldSchema, asked: &[Asked]) -> Stri
 }
 
 /// A row of the answer.
-fn held(row: &Value) -> (String, (Held, u64)) {
+fn held(row: &Value) -> (String, (LoadRecord, u64)) {
     let text = |index: usize| row["f"][index]["v"].as_str().unwrap_or_default();
     let number = |index: usize| text(index).parse::<u64>().unwrap_or_default();
-    let held = Held {
+    let held = LoadRecord {
         execution: text(1).to_owned(),
         rows: number(2),
         loaded_at: text(3).parse().ok().and_then(DateTime::from_timestamp_micros).unwrap_or_default(),

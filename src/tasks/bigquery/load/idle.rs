@@ -2,11 +2,11 @@
 
 use super::Load;
 use super::format::Format;
-use crate::task::Conflict;
+use crate::task::FieldConflict;
 
 impl Load {
     /// The fields that would have no effect.
-    pub(super) fn idle(&self) -> Vec<Conflict> {
+    pub(super) fn idle(&self) -> Vec<FieldConflict> {
         let (format, mut conflicts) = (self.format(), Vec::new());
         let options = [
             (["csv_options", "csvOptions"], self.csv_options.are_given(), Format::Csv),
@@ -15,22 +15,23 @@ impl Load {
         for ([name, other], is_given, wanted) in options {
             if is_given && format != wanted {
                 let message = format!("the format is {format:?}, which has no `{name}`; leave it out, or say `format`");
-                conflicts.push(Conflict::between([name, other, "format", "from"], message));
+                conflicts.push(FieldConflict::between([name, other, "format", "from"], message));
             }
         }
         for option in self.csv_options.longer_than_a_character() {
             let message = format!("`{option}` is one character");
-            conflicts.push(Conflict::between(["csv_options", "csvOptions"], message));
+            conflicts.push(FieldConflict::between(["csv_options", "csvOptions"], message));
         }
         let by_mode =
             [("file", self.file.is_some()), ("row_id", self.row_id.is_some()), ("staging", self.staging.is_some())];
         for (name, _) in by_mode.into_iter().filter(|(_, is_given)| *is_given && self.mode.is_none()) {
             let message = format!("without `mode` there is no `{name}`; add `mode: append`, or leave it out");
-            conflicts.push(Conflict::between([name, "mode"], message));
+            conflicts.push(FieldConflict::between([name, "mode"], message));
         }
         if self.time_partitioning_expiration.is_some() && self.partitioning().is_none() {
             let message = "nothing says how the table is partitioned; add `time_partitioning_type`, or leave it out";
-            conflicts.push(Conflict::between(["time_partitioning_expiration", "timePartitioningExpiration"], message));
+            conflicts
+                .push(FieldConflict::between(["time_partitioning_expiration", "timePartitioningExpiration"], message));
         }
         conflicts
     }

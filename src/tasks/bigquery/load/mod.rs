@@ -35,7 +35,7 @@ use crate::duration::Span;
 use crate::gcp::google_task;
 use crate::storage::is_uri;
 use crate::stream::{self, ReadOptions};
-use crate::task::{Conflict, Ledger, Task, TaskContext, TaskError};
+use crate::task::{FieldConflict, Ledger, Task, TaskContext, TaskError};
 use crate::tasks::appended::IfLoaded;
 use crate::tasks::csv_fields::byte;
 use crate::text::count;
@@ -197,14 +197,20 @@ impl Task for Load {
     const LEDGER: Option<Ledger> = Some(held::LEDGER);
     type Outputs = Loaded;
 
-    fn conflicts(&self) -> Vec<Conflict> {
+    fn conflicts(&self) -> Vec<FieldConflict> {
         let both = self.force && self.if_loaded.is_some_and(|wanted| wanted != IfLoaded::Load);
         let forced = both.then(|| {
-            Conflict::between(["if_loaded", "force"], "`force: true` means `if_loaded: load`; leave one of them out")
+            FieldConflict::between(
+                ["if_loaded", "force"],
+                "`force: true` means `if_loaded: load`; leave one of them out",
+            )
         });
         let plain = (self.mode.is_none() && (self.force || self.if_loaded.is_some())).then(|| {
             let field = if self.force { "force" } else { "if_loaded" };
-            Conflict::between([field, "mode"], "without `mode` no ledger is kept; add `mode: append`, or leave it out")
+            FieldConflict::between(
+                [field, "mode"],
+                "without `mode` no ledger is kept; add `mode: append`, or leave it out",
+            )
         });
         let encoding = self.csv_options.encoding.as_ref().filter(|encoding| {
             let word = encoding_word(encoding);
@@ -217,7 +223,7 @@ impl Task for Load {
                  UTF-8 of it",
                 encoding.name()
             );
-            Conflict::between(["csv_options", "csvOptions"], message)
+            FieldConflict::between(["csv_options", "csvOptions"], message)
         });
         forced.into_iter().chain(plain).chain(encoding).chain(self.idle()).collect()
     }

@@ -104,7 +104,7 @@ impl<'a> Objects<'a> {
             response.bytes().await.map_err(|error| crate::web::Trouble::of_line(&what, error))
         });
         let head = head.await?;
-        let line = first_line(&head, encoding).map_err(|error| TaskError::permanent(&what).because(error))?;
+        let line = first_line(&head, encoding).map_err(|error| TaskError::permanent(&what).caused_by(error))?;
         line.ok_or_else(|| {
             TaskError::permanent(format!("{what}: the first line is longer than {SNIFFED_BYTES} bytes, or empty"))
         })

@@ -115,7 +115,8 @@ impl Source {
         let (progress, bare) = (bigquery.context.progress.clone(), load.skipped_rows() == 0);
         let counted =
             tokio::task::spawn_blocking(move || count(&file.path, &name, options, &expected, tolerant, bare, progress));
-        let counted = counted.await.map_err(|error| TaskError::permanent("counting rows broke off").because(error))?;
+        let counted =
+            counted.await.map_err(|error| TaskError::permanent("counting rows broke off").caused_by(error))?;
         let (columns, rows) = counted?;
         source.rows = Some(rows);
         source.columns = columns;

@@ -83,7 +83,7 @@ impl Staged<'_> {
         };
         let (job, staged, rejected) = self.fill(&stage, &source, expected).await?;
         let counts = self.commit(&source, &key, &script(staged), (staged, rejected)).await?;
-        note.iter().for_each(|(level, message)| self.bigquery.context.say(*level, message));
+        note.iter().for_each(|(level, message)| self.bigquery.context.log_line(*level, message));
         Ok(self.loaded(&source, counts, Some(job)))
     }
 
@@ -389,6 +389,6 @@ impl Staged<'_> {
 pub(super) fn local(path: std::path::PathBuf) -> Result<LocalFile, TaskError> {
     let length = std::fs::metadata(&path).map(|data| data.len());
     let bytes =
-        length.map_err(|error| TaskError::permanent(format!("cannot read {}", path.display())).because(error))?;
+        length.map_err(|error| TaskError::permanent(format!("cannot read {}", path.display())).caused_by(error))?;
     Ok(LocalFile { path, bytes })
 }

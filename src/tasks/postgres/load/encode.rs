@@ -199,7 +199,7 @@ impl Encoder {
 
 /// A column that has no text, in words.
 pub(super) fn unwritable(error: &PolarsError) -> TaskError {
-    TaskError::permanent("a column cannot be converted for the table").because(error)
+    TaskError::permanent("a column cannot be converted for the table").caused_by(error)
 }
 
 /// Computed values keep their type where their Postgres type has a binary form of it; everything else is text.

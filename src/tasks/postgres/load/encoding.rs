@@ -2,12 +2,12 @@
 
 use super::stored::Session;
 use crate::stream::Encoding;
-use crate::task::{Conflict, TaskError};
+use crate::task::{FieldConflict, TaskError};
 
 /// What is wrong with the encoding of a file, whatever the database.
-pub(super) fn conflict(encoding: Option<&Encoding>) -> Option<Conflict> {
+pub(super) fn conflict(encoding: Option<&Encoding>) -> Option<FieldConflict> {
     let (name, remedy) = (encoding?.name(), encoding?.remedy()?);
-    Some(Conflict::between(["encoding"], format!("Postgres reads some characters of {name} otherwise; {remedy}")))
+    Some(FieldConflict::between(["encoding"], format!("Postgres reads some characters of {name} otherwise; {remedy}")))
 }
 
 /// Checks that the database converts texts: one in SQL_ASCII keeps a file's bytes, whatever they mean.

@@ -13,7 +13,7 @@ use crate::config::Settings;
 use crate::file_access::FileAccess;
 use crate::postgres::name::quote_name;
 use crate::postgres::{FlowAddress, connect, explain};
-use crate::task::{Held, Holding, Ledger, TaskError, read};
+use crate::task::{Ledger, LedgerAnswer, LoadRecord, TaskError, read};
 use crate::tasks::postgres::ledger;
 use crate::tasks::postgres::rows::{self, Partition};
 use crate::tasks::postgres::target::Target;
@@ -49,14 +49,14 @@ type Server = (Option<String>, Option<String>, Option<String>, bool);
 /// By table and column.
 type Tables = HashMap<(String, String), Vec<Asked>>;
 
-async fn look(loads: Vec<(Value, FileAccess)>, settings: Arc<Settings>) -> Result<Vec<Holding>, TaskError> {
-    let mut answers = vec![Holding::Missing(None); loads.len()];
+async fn look(loads: Vec<(Value, FileAccess)>, settings: Arc<Settings>) -> Result<Vec<LedgerAnswer>, TaskError> {
+    let mut answers = vec![LedgerAnswer::Missing(None); loads.len()];
     let mut servers: HashMap<Server, (&FileAccess, Tables)> = HashMap::new();
     for (place, (load, files)) in loads.iter().enumerate() {
         let load: Where = read(load).map_err(|error| TaskError::permanent(error.message))?;
         let Some((column, value)) = load.mode.partition()? else {
             let why = format!("the load into `{}` has no partition", load.table);
-            answers[place] = Holding::Unknown(why);
+            answers[place] = LedgerAnswer::Unknown(why);
             continue;
         };
         let is_literal = load.url.as_deref().is_some_and(|url| files.is_literal(url));
@@ -83,7 +83,7 @@ async fn table_holds(
     table: &str,
     column: &str,
     asked: &[Asked],
-    answers: &mut [Holding],
+    answers: &mut [LedgerAnswer],
 ) -> Result<(), TaskError> {
     // A load brings a ledger of an earlier version up to date, and trusts none of its entries.
     if ledger::complete(transaction).await?.is_none() {
@@ -101,9 +101,9 @@ async fn table_holds(
         let Some(Noted { load, held }) = noted.get(&asked.value) else { continue };
         let rows = there.get(load).cloned().unwrap_or_default();
         answers[asked.place] = if rows.are_those_of(held.rows) {
-            Holding::Held(held.clone())
+            LedgerAnswer::Held(held.clone())
         } else {
-            Holding::Missing(Some(rows.missing(table, held.rows)))
+            LedgerAnswer::Missing(Some(rows.missing(table, held.rows)))
         };
     }
     Ok(())
@@ -113,7 +113,7 @@ async fn table_holds(
 struct Noted {
     /// Its number.
     load: i64,
-    held: Held,
+    held: LoadRecord,
 }
 
 /// The newest loads in the ledger, by partition.
@@ -130,7 +130,7 @@ async fn noted(
     let rows = rows.map_err(|error| explain("reading the ledger", &error))?;
     let held = |row: &tokio_postgres::Row| {
         let stamp: String = row.get(3);
-        let held = Held {
+        let held = LoadRecord {
             execution: row.get(1),
             rows: row.get::<_, i64>(2).unsigned_abs(),
             loaded_at: moment(&stamp),

@@ -203,7 +203,7 @@ impl Key {
         let fields = used.iter().zip(fields).map(|(name, kind)| Field::unstored(name, kind)).collect();
         let encoder = Encoder { fields, used, constant: None, is_utc: false };
         encoder.text(rows).map_err(|error| {
-            TaskError::permanent("a column of `row_id` cannot be converted for the table").because(error)
+            TaskError::permanent("a column of `row_id` cannot be converted for the table").caused_by(error)
         })
     }
 

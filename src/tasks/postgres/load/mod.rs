@@ -37,7 +37,7 @@ use super::transaction::{CHECKING, IMMEDIATE, Loading};
 use crate::fingerprint::{Definition, Fingerprint};
 use crate::postgres::{FlowAddress, Watch};
 use crate::stream::{ColumnType, Format, LINE, ReadOptions, Reader};
-use crate::task::{Conflict, Ledger, Level, Progress, Task, TaskContext, TaskError};
+use crate::task::{FieldConflict, Ledger, Level, Progress, Task, TaskContext, TaskError};
 use crate::tasks::appended::IfLoaded;
 use crate::tasks::bad_rows::{BadRows, Rejected};
 use crate::tasks::counts::Counts;
@@ -165,10 +165,13 @@ impl Task for Load {
     const LEDGER: Option<Ledger> = Some(held::LEDGER);
     type Outputs = Loaded;
 
-    fn conflicts(&self) -> Vec<Conflict> {
+    fn conflicts(&self) -> Vec<FieldConflict> {
         let both = self.force && self.if_loaded.is_some_and(|wanted| wanted != IfLoaded::Load);
         let forced = both.then(|| {
-            Conflict::between(["if_loaded", "force"], "`force: true` means `if_loaded: load`; leave one of them out")
+            FieldConflict::between(
+                ["if_loaded", "force"],
+                "`force: true` means `if_loaded: load`; leave one of them out",
+            )
         });
         let table = Target::conflict(&self.table);
         let encoding = encoding::conflict(self.encoding.as_ref());
@@ -263,7 +266,7 @@ impl Load {
         let path = context.input_file("ddl", name)?;
         std::fs::read_to_string(&path)
             .map(Some)
-            .map_err(|error| TaskError::permanent(format!("cannot read the DDL file `{name}`")).because(error))
+            .map_err(|error| TaskError::permanent(format!("cannot read the DDL file `{name}`")).caused_by(error))
     }
 
     fn making<'a>(&'a self, ddl: Option<&'a str>) -> Making<'a> {
@@ -350,7 +353,7 @@ impl Load {
     }
 
     /// What does not go together in how the file is read.
-    fn reading_conflicts(&self) -> Vec<Conflict> {
+    fn reading_conflicts(&self) -> Vec<FieldConflict> {
         let format = self.format.unwrap_or_else(|| Format::of(&self.from));
         self.csv().conflicts(format, if self.format.is_some() { "format" } else { "from" })
     }

@@ -129,7 +129,7 @@ impl Sending<'_> {
         flow.finish().await?;
         self.way.take_refused(refused, rejected).await?;
         // Without all parcels, `take_refused` has said why.
-        let ended = worker.await.map_err(|error| TaskError::permanent(self.doing() + " broke off").because(error))?;
+        let ended = worker.await.map_err(|error| TaskError::permanent(self.doing() + " broke off").caused_by(error))?;
         Ok(Sent { warnings: ended?, ..flow.sent })
     }
 
