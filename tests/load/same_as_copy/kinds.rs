@@ -54,7 +54,11 @@ impl Read {
     }
 }
 
+/// Infinity and what is near it are left to the server.
 fn has_small_exponent(number: &str) -> bool {
+    if number.contains(['i', 'I']) {
+        return false;
+    }
     let exponent = number.split_once(['e', 'E']).map_or("0", |(_, exponent)| exponent);
     exponent.parse::<i32>().is_ok_and(|exponent| exponent.abs() < 1000)
 }

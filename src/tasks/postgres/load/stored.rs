@@ -130,7 +130,7 @@ fn push_decimal(text: &[u8], modifier: i32, out: &mut Vec<u8>) -> bool {
         out.extend_from_slice(b"NaN");
         return true;
     }
-    if text.contains(['e', 'E']) {
+    if text.contains(['e', 'E', 'i', 'I']) {
         return false;
     }
     if modifier < MODIFIER_OFFSET {
@@ -209,6 +209,14 @@ mod tests {
         ];
         for (text, scale, expected) in cases {
             assert_eq!(round(text, scale), expected, "{text} to {scale}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_printed_otherwise_is_left_to_the_server() {
+        for text in ["1e3", "inf", "-Infinity"] {
+            let mut out = Vec::new();
+            assert!(!push_decimal(text.as_bytes(), -1, &mut out) && out.is_empty(), "{text}");
         }
     }
 
