@@ -100,6 +100,10 @@ fn scalar(value: &AnyValue<'_>, out: &mut Vec<u8>) -> Option<()> {
         AnyValue::Date(days) => push_date(i64::from(*days), out),
         AnyValue::Datetime(value, unit, zone) => moment(*value, *unit, zone.is_some(), out)?,
         AnyValue::DatetimeOwned(value, unit, zone) => moment(*value, *unit, zone.is_some(), out)?,
+        AnyValue::Time(nanos) if nanos % 1000 != 0 && *nanos >= 0 => {
+            clock(nanos / (1000 * SECOND) * SECOND, out);
+            let _ = write!(out, ".{:09}", nanos % (1000 * SECOND));
+        }
         AnyValue::Time(nanos) => clock(micros(*nanos, TimeUnit::Nanoseconds)?, out),
         AnyValue::Duration(value, unit) => clock(micros(*value, *unit)?, out),
         value => out.extend_from_slice(value.get_str()?.as_bytes()),
@@ -108,7 +112,15 @@ fn scalar(value: &AnyValue<'_>, out: &mut Vec<u8>) -> Option<()> {
 }
 
 fn moment(value: i64, unit: TimeUnit, has_zone: bool, out: &mut Vec<u8>) -> Option<()> {
-    push_timestamp(micros(value, unit)?, if has_zone { "+00" } else { "" }, out);
+    const NANOS: i64 = 1000 * SECOND;
+    let zone = if has_zone { "+00" } else { "" };
+    if unit == TimeUnit::Nanoseconds && value % 1000 != 0 && value != i64::MAX {
+        // The server rounds them, where it does not keep the text.
+        push_timestamp(value.div_euclid(NANOS) * SECOND, "", out);
+        let _ = write!(out, ".{:09}{zone}", value.rem_euclid(NANOS));
+        return Some(());
+    }
+    push_timestamp(micros(value, unit)?, zone, out);
     Some(())
 }
 

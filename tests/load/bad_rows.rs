@@ -173,7 +173,7 @@ const UNCOMPUTED: &[(&str, &str)] = &[
     ("{with_columns: {r: ln(b)}}", "a.csv:3:1: `with_columns.r`: an argument of a function is out of range"),
     ("{sql: 'SELECT a, b, n AS r FROM self'}", "a.csv:5:1: `sql`: a numeric value has more than 15 digits"),
     ("{sql: 'SELECT a, b, max(n) AS r FROM self GROUP BY a, b'}", "a.csv:5:1: `sql`: a numeric value has more than 15"),
-    ("{cast: {s: int}, select: [a, b, s]}", "a.csv:5:1: `cast.s`: `x` does not fit the column's type"),
+    ("{cast: {s: int}, select: [a, b, s]}", "a.csv:5:1: `cast.s`: a text is not a whole number"),
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

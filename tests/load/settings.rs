@@ -162,3 +162,30 @@ async fn a_file_is_known_under_a_former_name_of_its_table_and_to_other_ledgers()
     assert_eq!(skipped["already_loaded"], true);
     assert_eq!(counts(&place.load("{from: a.csv, table: public.s, if_loaded: load}").await.unwrap()), [2, 2, 0, 0]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_format_that_a_column_is_not_read_by_is_refused() {
+    let types =
+        ["money", "numeric(5,2)[]", "numrange", "date[]", "daterange", "timestamp(3)[]", "tsrange", "boolean[]"];
+    let columns: Vec<String> = types.iter().enumerate().map(|(at, kind)| format!("c{at} {kind}")).collect();
+    let place = Place::with("settings_formats", &format!("CREATE TABLE t (id int, {})", columns.join(", "))).await;
+    for (setting, at) in [
+        ("decimal: ','", 0),
+        ("decimal: ','", 1),
+        ("{thousands: '.', decimal: ','}", 2),
+        ("date_format: '%d.%m.%Y'", 3),
+        ("date_format: '%d.%m.%Y'", 4),
+        ("timestamp_format: '%d.%m.%Y %H:%M'", 5),
+        ("timestamp_format: '%d.%m.%Y %H:%M'", 6),
+        ("true_values: [ja]", 7),
+    ] {
+        place.file("a.csv", format!("id;c{at}\n1;\n"));
+        let setting = setting.trim_matches(['{', '}']);
+        let yaml = format!("{{from: a.csv, table: t, delimiter: ';', on_missing_column: empty, {setting}}}");
+        let shown = place.refused(&yaml).await;
+        assert_says(&shown, &["does not apply to column", &format!("`c{at}`"), "text column"]);
+        place.file("b.csv", "id\n1\n");
+        place.load(&yaml.replace("a.csv", "b.csv")).await.unwrap();
+        place.run("DROP TABLE jitney_loads").await;
+    }
+}

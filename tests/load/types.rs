@@ -396,3 +396,25 @@ async fn a_domain_over_a_domain_is_read_as_its_type() {
     place.load(yaml).await.unwrap();
     assert_eq!(place.rows("SELECT n, d, k = md5(n::text) FROM t").await, "1234.6 2020-02-01 t");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nanoseconds_of_parquet_stay_in_texts_and_are_rounded_in_timestamps() {
+    let place = Place::with("types_nanos", "CREATE TABLE t (x text, y timestamp, z timestamp[])").await;
+    let nanos = [1_580_515_199_123_456_789_i64, -1, 999_999_999, 1_580_515_199_123_456_000];
+    let moment =
+        || Series::new("x".into(), nanos.to_vec()).cast(&DataType::Datetime(TimeUnit::Nanoseconds, None)).unwrap();
+    let lists = moment().reshape_list(&[ReshapeDimension::Infer, ReshapeDimension::new_dimension(1)]).unwrap();
+    let columns = [("x", moment()), ("y", moment()), ("z", lists)];
+    let columns = columns.map(|(name, series)| series.with_name(name.into()).into_column());
+    let mut frame = DataFrame::new(4, columns.to_vec()).unwrap();
+    let file = File::create(place.path().join("a.parquet")).unwrap();
+    std::thread::scope(|scope| scope.spawn(|| ParquetWriter::new(file).finish(&mut frame).unwrap()).join().unwrap());
+    place.load("{from: a.parquet, table: t}").await.unwrap();
+    assert_eq!(
+        place.rows("SELECT x FROM t").await,
+        "1969-12-31 23:59:59.999999999\n1970-01-01 00:00:00.999999999\n2020-01-31 23:59:59.123456\n\
+         2020-01-31 23:59:59.123456789"
+    );
+    let odd = "SELECT * FROM t WHERE y <> x::timestamp OR z <> ARRAY[x::timestamp]";
+    assert_eq!(place.rows(odd).await, "");
+}

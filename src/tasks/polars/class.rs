@@ -134,7 +134,7 @@ impl Class {
     fn of_function(name: &str) -> Option<Self> {
         let ours = name.strip_prefix(PREFIX).map(|word| word.trim_end_matches(|letter: char| letter.is_ascii_digit()));
         match ours {
-            Some("text" | "right") => Some(Self::Text),
+            Some("text" | "right" | "decimal") => Some(Self::Text),
             Some("largest") => None,
             Some(_) => Some(Self::Number),
             None if TEXTS.contains(&name) => Some(Self::Text),

@@ -5,12 +5,12 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     BinaryOperator, CastKind, DataType, DateTimeField, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
-    Interval, ObjectName, SelectItem, Statement, UnaryOperator, Value, VisitMut, VisitorMut,
+    Interval, ObjectName, SelectItem, Statement, TypedString, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
 use super::class::{Class, is_comparison, shown};
-use super::expression::Columns;
-use super::functions::{arguments, position, seconds};
+use super::expression::{Columns, moment};
+use super::functions::{arguments, parts, position, seconds};
 use super::guard::{guarded, guarded_case};
 use super::meaning::PREFIX;
 use super::pattern::{check_pattern, operator_of_texts};
@@ -150,6 +150,8 @@ impl<'a> Rewriting<'a> {
                 guarded_case(expr)?
             }
             Expr::Cast { kind, expr, data_type, .. } if *kind != CastKind::TryCast => self.cast(expr, data_type)?,
+            Expr::Extract { field: DateTimeField::Epoch, expr, .. } => Some(call("epoch", &[expr])?),
+            Expr::TypedString(typed) => check_typed(typed)?,
             Expr::Extract { field: DateTimeField::Second | DateTimeField::Seconds, expr, .. } => Some(seconds(expr)?),
             Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } if !matches!(**inner, Expr::Value(_)) => {
                 let is_float = matches!(self.kind(inner), Some(ColumnType::Float | ColumnType::Real));
@@ -158,6 +160,9 @@ impl<'a> Rewriting<'a> {
                     None if is_float || self.is_temporal(inner) => None,
                     None => Some(call(&format!("negate{}", self.bits(inner).unwrap_or(64)), &[inner])?),
                 }
+            }
+            Expr::Substring { substring_from, substring_for, .. } => {
+                parts(expr, substring_from.as_deref(), substring_for.as_deref())?
             }
             Expr::Position { expr, r#in } => Some(position(r#in, expr)?),
             Expr::Like { pattern, .. } | Expr::ILike { pattern, .. } => {
@@ -192,7 +197,7 @@ impl<'a> Rewriting<'a> {
             op => return operator_of_texts(left, op, right),
         };
         if self.is_temporal(left) || self.is_temporal(right) {
-            return Ok(None);
+            return self.shifted(left, op, right);
         }
         if let Some(column) = self.numeric(left).or(self.numeric(right)) {
             return inexact(&column);
@@ -209,6 +214,17 @@ impl<'a> Rewriting<'a> {
             return call(name, &[&left, right]).map(Some);
         }
         call(&format!("{name}{bits}"), &[left, right]).map(Some)
+    }
+
+    /// A date and an interval make a timestamp.
+    fn shifted(&self, left: &Expr, op: &BinaryOperator, right: &Expr) -> Outcome<Option<Expr>> {
+        let is_date = |side: &Expr| self.kind(side) == Some(ColumnType::Date);
+        let shown = |side: &Expr| if is_date(side) { format!("CAST({side} AS TIMESTAMP)") } else { side.to_string() };
+        match matches!(left, Expr::Interval(_)) && is_date(right) || is_date(left) && matches!(right, Expr::Interval(_))
+        {
+            true => sql(&format!("{} {op} {}", shown(left), shown(right))).map(Some),
+            false => Ok(None),
+        }
     }
 
     /// What cannot be compared as Postgres does.
@@ -383,13 +399,20 @@ impl<'a> Rewriting<'a> {
             );
         }
         let whole = |bits: u8| {
-            let rounded = if self.is_decimal(expr) { call("round", &[expr])? } else { expr.clone() };
+            let is_decimal = self.is_decimal(expr) || self.kind(expr) == Some(ColumnType::Numeric);
+            let rounded = if is_decimal { call("round", &[expr])? } else { expr.clone() };
             call(&format!("int{bits}"), &[&rounded]).map(Some)
         };
         match to {
             DataType::SmallInt(_) | DataType::Int2(_) => whole(16),
             DataType::Int(_) | DataType::Integer(_) | DataType::Int4(_) => whole(32),
             DataType::BigInt(_) | DataType::Int8(_) => whole(64),
+            DataType::Text | DataType::String(None) | DataType::Varchar(None) if self.numeric(expr).is_some() => {
+                match self.sees_texts && self.kind(expr) == Some(ColumnType::Numeric) {
+                    true => Ok(Some(sql(&format!("{PREFIX}decimal({expr}, TRUE)"))?)),
+                    false => inexact(&expr.to_string()),
+                }
+            }
             DataType::Text | DataType::String(None) | DataType::Varchar(None) => call("text", &[expr]).map(Some),
             DataType::Varchar(_) | DataType::CharVarying(_) | DataType::Char(_) | DataType::Character(_) => {
                 refused(format!("a cast to {to}, which would not cut the text"), "write `left(text, length)`")
@@ -402,6 +425,9 @@ impl<'a> Rewriting<'a> {
                 format!("a cast to {to}, since expressions count in double precision"),
                 "write `double precision`, and let the table's column make it real",
             ),
+            to if is_float(to) && (text_of(expr).is_some() || from == Some(Class::Text)) => {
+                Ok(Some(sql(&format!("CAST({PREFIX}double({expr}, TRUE) AS DOUBLE PRECISION)"))?))
+            }
             to if is_float(to) && self.sees_texts && self.kind(expr) == Some(ColumnType::Numeric) => {
                 Ok(Some(sql(&format!("CAST({PREFIX}double({expr}, TRUE) AS DOUBLE PRECISION)"))?))
             }
@@ -437,6 +463,20 @@ fn has_field(expr: &Expr) -> bool {
                 || !name.starts_with(&format!("{PREFIX}int")) && arguments(function).iter().any(has_field)
         }
         _ => false,
+    }
+}
+
+/// A date or timestamp that is written out has to be one.
+fn check_typed(typed: &TypedString) -> Outcome<Option<Expr>> {
+    let kind = match &typed.data_type {
+        DataType::Date => ColumnType::Date,
+        DataType::Timestamp(..) | DataType::Datetime(..) => ColumnType::Timestamp,
+        _ => return Ok(None),
+    };
+    let text = typed.value.to_string();
+    match moment(text.trim_matches('\''), kind) {
+        Some(Err(_)) => refused(format!("{typed}"), "write it as `2020-04-01` or `2020-04-01 00:44:02`"),
+        _ => Ok(None),
     }
 }
 

@@ -53,8 +53,9 @@ pub fn natural(dtype: &DataType) -> ColumnType {
 /// Makes a column hold `kind`; a value that does not fit is an error when the rows come.
 pub fn convert(expression: Expr, kind: ColumnType) -> Expr {
     match kind {
-        ColumnType::Int(16) => expression.strict_cast(DataType::Int16).cast(DataType::Int64),
-        ColumnType::Int(32) => expression.strict_cast(DataType::Int32).cast(DataType::Int64),
+        ColumnType::Int(bits) => Meaning::Whole(bits).call(vec![expression, lit(true)]),
+        ColumnType::Float | ColumnType::Real => Meaning::Double.call(vec![expression, lit(true)]),
+        kind if representation(kind).is_string() => Meaning::Text.call(vec![expression, lit(true)]),
         kind => expression.strict_cast(representation(kind)),
     }
 }

@@ -1,6 +1,6 @@
 //! Calls of functions with Postgres's meaning.
 
-use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, WindowType};
+use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Value, WindowType};
 
 use super::class::{Class, is_known, shown};
 use super::dialect::{Outcome, Rewriting, call, inexact, refused, sql, text_of};
@@ -10,7 +10,9 @@ use super::window::windowed;
 use crate::stream::ColumnType;
 
 /// Functions whose result is finite for finite arguments, or an error.
-const FINITE: &[&str] = &["sqrt", "ln", "log", "log10", "exp", "pow", "power", "acos", "asin", "acosd", "asind"];
+const FINITE: &[&str] = &[
+    "sqrt", "ln", "log", "log10", "exp", "pow", "power", "acos", "asin", "acosd", "asind", "sin", "cos", "tan", "cot",
+];
 /// Functions that compute with numbers, and do not only compare them.
 const COUNTING: &[&str] = &[
     "sum",
@@ -57,6 +59,13 @@ impl Rewriting<'_> {
             return inexact(&column);
         }
         match (name.as_str(), arguments.as_slice()) {
+            (
+                "left" | "right" | "split_part" | "replace" | "lpad" | "rpad" | "ltrim" | "rtrim",
+                [text, others @ ..],
+            ) if others.iter().any(is_open) => of_known(&name, function, text, others).map(Some),
+            ("date_part", [field, time]) if text_of(field).is_some_and(|field| field.eq_ignore_ascii_case("epoch")) => {
+                call("epoch", &[time]).map(Some)
+            }
             ("mod", [left, right]) => call("modulo", &[left, right]).map(Some),
             ("abs", [number]) => call(&format!("abs{}", self.bits(number).unwrap_or(64)), &[number]).map(Some),
             ("sign", [number]) => call("sign", &[number]).map(Some),
@@ -169,6 +178,43 @@ impl Rewriting<'_> {
             _ => Ok(None),
         }
     }
+}
+
+/// Whether an argument is not written out, so that it may be NULL.
+fn is_open(argument: &Expr) -> bool {
+    match argument {
+        Expr::Value(value) => value.value == Value::Null,
+        Expr::UnaryOp { expr, .. } => is_open(expr),
+        _ => true,
+    }
+}
+
+/// A part of a text, which is NULL where its place or its length is.
+pub(super) fn parts(part: &Expr, start: Option<&Expr>, length: Option<&Expr>) -> Outcome<Option<Expr>> {
+    if start.is_some_and(is_open) {
+        return refused("a part of a text from a place that is not written out", "write it as `substr(text, 2)`");
+    }
+    match length.filter(|length| is_open(length)) {
+        Some(length) => sql(&format!("CASE WHEN ({length}) IS NOT NULL THEN {part} END")).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// A function of texts that is NULL where one of its arguments is.
+fn of_known(name: &str, function: &Function, text: &Expr, others: &[Expr]) -> Outcome<Expr> {
+    if name == "replace" {
+        return refused("`replace` of or by a text that is not written out", "write it as `replace(text, 'a', 'b')`");
+    }
+    if name == "split_part" {
+        let help = "write it as `split_part(text, ',', 1)`";
+        return refused("`split_part` by a text or for a part that is not written out", help);
+    }
+    let call = match (name, others) {
+        ("right", [length]) => call("right", &[text, length])?.to_string(),
+        _ => function.to_string(),
+    };
+    let known: Vec<String> = others.iter().map(|other| format!("({other}) IS NOT NULL")).collect();
+    sql(&format!("CASE WHEN {} THEN {call} END", known.join(" AND ")))
 }
 
 fn unknown<T>(name: &str) -> Outcome<T> {

@@ -12,7 +12,7 @@ use polars_plan::prelude::FunctionOptions;
 use super::rows::{Floats, Ints, Rows, Texts};
 use super::{decimal, expression};
 use crate::stream::float::push_float;
-use crate::stream::print::push_timestamp;
+use crate::stream::print::{push_numeric, push_timestamp};
 
 /// What the names of these functions begin with.
 pub(super) const PREFIX: &str = "jitney_";
@@ -54,6 +54,10 @@ pub(super) enum Meaning {
     Exact,
     /// A decimal number in double precision, as near as that is.
     Double,
+    /// A decimal number as Postgres prints it.
+    Decimal,
+    /// Seconds since 1970.
+    Epoch,
     /// -1, 0 or 1 by the order of two decimal numbers, each kept as its text.
     Compare,
     /// The first argument, which is finite if all others are.
@@ -94,6 +98,8 @@ impl Meaning {
             "exact" => Self::Exact,
             "double" => Self::Double,
             "compare" => Self::Compare,
+            "decimal" => Self::Decimal,
+            "epoch" => Self::Epoch,
             "finite" => Self::Finite,
             "nonzero" => Self::NonZero,
             "sign" => Self::Sign,
@@ -139,8 +145,8 @@ impl Meaning {
                     Some(dtype) if self == Self::Sum && is_whole(dtype) => DataType::Int64,
                     dtype => dtype.cloned().unwrap_or(DataType::Null),
                 },
-                Self::Text | Self::Right => DataType::String,
-                Self::Round | Self::Finite | Self::NonZero | Self::Sign | Self::Exact | Self::Double => {
+                Self::Text | Self::Right | Self::Decimal => DataType::String,
+                Self::Round | Self::Finite | Self::NonZero | Self::Sign | Self::Exact | Self::Double | Self::Epoch => {
                     DataType::Float64
                 }
                 _ if are_whole => DataType::Int64,
@@ -191,10 +197,13 @@ impl Meaning {
                 let texts = Texts::of(first)?;
                 rows.floats(name, |row| texts.get(row).map(exact).transpose())?
             }
+            Self::Double if !first.dtype().is_string() => first.cast(&DataType::Float64)?,
             Self::Double => {
                 let texts = Texts::of(first)?;
                 rows.floats(name, |row| texts.get(row).map(decimal::double).transpose())?
             }
+            Self::Decimal => decimals(first, rows.count)?.with_name(name),
+            Self::Epoch => epoch(&rows, name, first)?,
             Self::Compare => compared(&rows, name, columns)?,
             Self::Finite | Self::NonZero => finite(&rows, name, columns, self == Self::NonZero)?,
             Self::Right => last_characters(&rows, columns)?.with_name(name),
@@ -287,7 +296,9 @@ pub(super) fn resolved(node: Expr) -> Expr {
         (Some(meaning), Expr::Function { input, .. }) => {
             let arguments = input.into_iter().skip(1);
             match meaning {
-                Meaning::Double | Meaning::Compare => meaning.call(arguments.map(expression::unread).collect()),
+                Meaning::Double | Meaning::Compare | Meaning::Decimal => {
+                    meaning.call(arguments.map(expression::unread).collect())
+                }
                 meaning => meaning.call(arguments.collect()),
             }
         }
@@ -382,6 +393,29 @@ fn summed(rows: &Rows, name: PlSmallStr, columns: &[Column]) -> PolarsResult<Col
     })
 }
 
+fn decimals(column: &Column, count: usize) -> PolarsResult<Column> {
+    let texts = Texts::of(column)?;
+    let printed = |row| {
+        let mut out = Vec::new();
+        texts.get(row).map(|text| push_numeric(text, &mut out))?;
+        Some(String::from_utf8_lossy(&out).into_owned())
+    };
+    Ok(Column::new(PlSmallStr::EMPTY, (0..count).map(printed).collect::<Vec<_>>()))
+}
+
+fn epoch(rows: &Rows, name: PlSmallStr, column: &Column) -> PolarsResult<Column> {
+    let zone = match column.dtype() {
+        DataType::Datetime(_, zone) => zone.clone(),
+        DataType::Date => None,
+        dtype => {
+            return Err(PolarsError::InvalidOperation(format!("the epoch of {} is not known", shown(dtype)).into()));
+        }
+    };
+    let micros = column.cast(&DataType::Datetime(TimeUnit::Microseconds, zone))?;
+    let values = Ints::of(&micros.to_physical_repr())?;
+    rows.floats(name, |row| Ok(values.get(row).map(|micros| micros as f64 / 1e6)))
+}
+
 fn compared(rows: &Rows, name: PlSmallStr, columns: &[Column]) -> PolarsResult<Column> {
     let [left, right] = columns else { return Err(PolarsError::ComputeError("two numbers are wanted".into())) };
     let (left, right) = (Texts::of(&left.cast(&DataType::String)?)?, Texts::of(&right.cast(&DataType::String)?)?);
@@ -439,6 +473,9 @@ fn finite(rows: &Rows, name: PlSmallStr, columns: &[Column], nonzero: bool) -> P
         Some(value)
             if !value.is_finite() && arguments.iter().all(|other| other.get(row).is_none_or(f64::is_finite)) =>
         {
+            Err("an argument of a function is out of range")
+        }
+        Some(value) if value.is_nan() && !arguments.iter().any(|other| other.get(row).is_some_and(f64::is_nan)) => {
             Err("an argument of a function is out of range")
         }
         value => Ok(value),

@@ -41,6 +41,13 @@ pub(super) fn regular_expression(pattern: &Expr) -> Outcome<Option<Expr>> {
             "write what stands there, such as `(^| )`",
         );
     }
+    let odd = ["&&", "[[:<:]]", "[[:>:]]", "[.", "[=", r"\p", r"\P", r"\z", r"\K", "(?P"];
+    if let Some(part) = odd.into_iter().find(|part| text.contains(part)) {
+        return refused(
+            format!("`{part}` in the regular expression '{text}', which Postgres reads in another way"),
+            "write the characters out",
+        );
+    }
     if !text.contains('.') {
         return Ok(None);
     }

@@ -4,6 +4,7 @@ mod elsewhere;
 mod encode;
 mod encoding;
 mod feed;
+mod formats;
 mod held;
 mod key;
 mod known;
@@ -397,9 +398,12 @@ impl<'a> Way<'a> {
         let constant = partition.as_ref().map(|(column, _)| *column);
         let own_partition = constant.map(|name| target.columns_for(&columns, name)).unwrap_or_default();
         let key = plan.row_id().map(|row_id| RowKey::of(row_id, target, constant, session)).transpose()?;
-        let constant = partition.map(|(_, value)| value);
+        let constant = partition.as_ref().map(|(_, value)| value.clone());
         let is_checked = load.on_bad_row != BadRows::Fail;
         load.mode.check_key(target, &fields)?;
+        let is_from_file = |field: &Field| Some(field.name.as_str()) != partition.as_ref().map(|(column, _)| *column);
+        let from_file: Vec<Field> = fields.iter().filter(|field| is_from_file(field)).cloned().collect();
+        formats::check(&load.options(source)?.conversions, &from_file)?;
         let stage = load.mode.stage(target, &fields, is_checked, plan.keeps_lines());
         let mut sent = fields.clone();
         if let Some(line) = stage.as_ref().and_then(Stage::line) {
