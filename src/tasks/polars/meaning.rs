@@ -10,9 +10,8 @@ use polars_plan::dsl::{BaseColumnUdf, UserDefinedFunction};
 use polars_plan::prelude::FunctionOptions;
 
 use super::rows::{Floats, Ints, Rows, Texts};
+use super::shown::{decimals, epoch, texts};
 use super::{decimal, expression};
-use crate::stream::float::push_float;
-use crate::stream::print::{push_numeric, push_timestamp};
 
 /// What the names of these functions begin with.
 pub(super) const PREFIX: &str = "jitney_";
@@ -317,11 +316,11 @@ fn is_whole(dtype: &DataType) -> bool {
     dtype.is_integer() || matches!(dtype, DataType::Unknown(UnknownKind::Int(_)))
 }
 
-fn is_float(dtype: &DataType) -> bool {
+pub(super) fn is_float(dtype: &DataType) -> bool {
     dtype.is_float() || matches!(dtype, DataType::Unknown(UnknownKind::Float))
 }
 
-fn shown(dtype: &DataType) -> &'static str {
+pub(super) fn shown(dtype: &DataType) -> &'static str {
     match dtype {
         DataType::String => "text",
         DataType::Boolean => "true or false",
@@ -393,29 +392,6 @@ fn summed(rows: &Rows, name: PlSmallStr, columns: &[Column]) -> PolarsResult<Col
     })
 }
 
-fn decimals(column: &Column, count: usize) -> PolarsResult<Column> {
-    let texts = Texts::of(column)?;
-    let printed = |row| {
-        let mut out = Vec::new();
-        texts.get(row).map(|text| push_numeric(text, &mut out))?;
-        Some(String::from_utf8_lossy(&out).into_owned())
-    };
-    Ok(Column::new(PlSmallStr::EMPTY, (0..count).map(printed).collect::<Vec<_>>()))
-}
-
-fn epoch(rows: &Rows, name: PlSmallStr, column: &Column) -> PolarsResult<Column> {
-    let zone = match column.dtype() {
-        DataType::Datetime(_, zone) => zone.clone(),
-        DataType::Date => None,
-        dtype => {
-            return Err(PolarsError::InvalidOperation(format!("the epoch of {} is not known", shown(dtype)).into()));
-        }
-    };
-    let micros = column.cast(&DataType::Datetime(TimeUnit::Microseconds, zone))?;
-    let values = Ints::of(&micros.to_physical_repr())?;
-    rows.floats(name, |row| Ok(values.get(row).map(|micros| micros as f64 / 1e6)))
-}
-
 fn compared(rows: &Rows, name: PlSmallStr, columns: &[Column]) -> PolarsResult<Column> {
     let [left, right] = columns else { return Err(PolarsError::ComputeError("two numbers are wanted".into())) };
     let (left, right) = (Texts::of(&left.cast(&DataType::String)?)?, Texts::of(&right.cast(&DataType::String)?)?);
@@ -480,27 +456,4 @@ fn finite(rows: &Rows, name: PlSmallStr, columns: &[Column], nonzero: bool) -> P
         }
         value => Ok(value),
     })
-}
-
-/// Values as the texts that Postgres casts them to.
-fn texts(column: &Column, count: usize) -> PolarsResult<Column> {
-    let text = |push: &dyn Fn(&mut Vec<u8>)| {
-        let mut out = Vec::new();
-        push(&mut out);
-        String::from_utf8_lossy(&out).into_owned()
-    };
-    let rows: Vec<Option<String>> = match column.dtype() {
-        dtype if is_float(dtype) => {
-            let values = Floats::of(column)?;
-            (0..count).map(|row| values.get(row).map(|value| text(&|out| push_float(value, out)))).collect()
-        }
-        DataType::Datetime(_, zone) => {
-            let offset = if zone.is_some() { "+00" } else { "" };
-            let micros = column.cast(&DataType::Datetime(TimeUnit::Microseconds, zone.clone()))?;
-            let values = Ints::of(&micros.to_physical_repr())?;
-            (0..count).map(|row| values.get(row).map(|value| text(&|out| push_timestamp(value, offset, out)))).collect()
-        }
-        _ => return column.cast(&DataType::String),
-    };
-    Ok(Column::new(column.name().clone(), rows))
 }

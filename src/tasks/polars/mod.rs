@@ -1,7 +1,7 @@
 //! Rows between a file and its destination: typed, filtered, changed, checked.
 //!
 //! [`spec`] is what YAML says; [`plan`] turns it into steps before a row is read; [`expression`] reads SQL text, to
-//! which `dialect`, with `functions`, `exact`, `pattern`, `window`, `class`, `guard` and `queries`, and `meaning`, with `decimal` and `rows`, give Postgres's
+//! which `dialect`, with `functions`, `exact`, `moments`, `pattern`, `window`, `class`, `guard` and `queries`, and `meaning`, with `decimal`, `shown` and `rows`, give Postgres's
 //! meaning;
 //! [`spool`] and [`keys`] see all rows without holding them in memory; [`text`] prints values as Postgres does.
 
@@ -15,11 +15,14 @@ mod functions;
 mod guard;
 pub mod keys;
 mod meaning;
+mod moments;
 mod pattern;
 pub mod plan;
 mod queries;
+mod query;
 pub mod row_id;
 mod rows;
+mod shown;
 pub mod spec;
 pub mod spool;
 mod sql;

@@ -10,12 +10,12 @@ use polars::prelude::*;
 use super::expect::{self, Expectation, Warnings, checked};
 use super::expression::{self, Columns, alike, convert, find, natural, plain, representation, unknown_column};
 use super::keys::{Keys, Nulls};
+use super::query::{Whole, unfit};
 use super::row_id::RowId;
 use super::spec::{Dedupe, Keep, Pairs, Rule, Transform};
 use super::spool::{FirstOrLast, Query, failed, spooled};
 use super::stepwise::{Stepwise, stepwise};
 use super::{dialect, queries, sql};
-use crate::diagnostic::Diagnostic;
 use crate::stream::{Batch, Batches, Column, ColumnType, LINE};
 use crate::task::TaskError;
 
@@ -49,16 +49,6 @@ struct RowSteps {
     output: Vec<Expr>,
     /// Whether the rows go out as they come in.
     is_idle: bool,
-    columns: Vec<(String, ColumnType)>,
-}
-
-#[derive(Clone)]
-struct Whole {
-    sql: String,
-    /// Whether it makes each row of one row, so that it needs no more than a batch.
-    is_by_row: bool,
-    input: Vec<Expr>,
-    output: Vec<Expr>,
     columns: Vec<(String, ColumnType)>,
 }
 
@@ -421,62 +411,11 @@ impl Stepwise for RowSteps {
     }
 }
 
-/// What is wrong with a row, where Polars says that it cannot convert a value: it names its own types.
-fn unfit(error: &PolarsError) -> String {
-    let text = plain(error);
-    let value = text.strip_prefix("conversion from").and_then(|rest| rest.split_once("value")).and_then(|(_, rest)| {
-        let (_, value) = rest.split_once('[')?;
-        Some(value.trim_end_matches(']').trim_matches('"').to_owned())
-    });
-    value.map_or(text, |value| format!("`{value}` does not fit the column's type"))
-}
-
-impl Whole {
-    /// The query's rows. Numeric columns are converted before they are kept, so that a value that cannot be is found
-    /// in its row.
-    fn run(&self, mut batches: Batches, before: &DataFrame, scratch: &Path) -> PolarsResult<Batches> {
-        let Self { sql, input, output, columns, is_by_row } = self;
-        let (sql, output) = (sql.clone(), output.clone());
-        if *is_by_row {
-            return Ok(stepwise(batches, Query { input: input.clone(), sql, output }));
-        }
-        let seen = Input([input.clone(), vec![col(LINE)]].concat());
-        let before = seen.apply(before.clone())?.drop(LINE)?;
-        batches = each(stepwise(batches, seen), |frame| frame.drop(LINE));
-        let input = before.get_column_names().into_iter().map(|name| col(name.clone())).collect();
-        let step = Box::new(Query { input, sql, output });
-        Ok(spooled(batches, step, (scratch, "sql.parquet"), (&before, expression::empty(columns)), |error| {
-            let help = "a query that sees all rows does not tell which row it is; `with_columns` does";
-            Box::new(Diagnostic::error(format!("`sql`: {}", unfit(error))).help(help))
-        }))
-    }
-}
-
-/// The columns that a query sees.
-struct Input(Vec<Expr>);
-
-impl Stepwise for Input {
-    fn apply(&self, rows: DataFrame) -> PolarsResult<DataFrame> {
-        rows.lazy().select(&self.0).collect()
-    }
-
-    fn complaint(&self, _: &DataFrame, error: &PolarsError) -> String {
-        format!("`sql`: {}", unfit(error))
-    }
-}
-
-impl Stepwise for Query {
-    fn apply(&self, rows: DataFrame) -> PolarsResult<DataFrame> {
-        sql::deep(|| self.over(rows.lazy())?.select(&self.output).collect())
-    }
-
-    fn complaint(&self, _: &DataFrame, error: &PolarsError) -> String {
-        format!("`sql`: {}", unfit(error))
-    }
-}
-
 /// Changes the frame of every batch.
-fn each(batches: Batches, mut change: impl FnMut(DataFrame) -> PolarsResult<DataFrame> + Send + 'static) -> Batches {
+pub(super) fn each(
+    batches: Batches,
+    mut change: impl FnMut(DataFrame) -> PolarsResult<DataFrame> + Send + 'static,
+) -> Batches {
     Box::new(batches.map(move |batch| {
         let Batch { frame, rows_read, bad } = batch?;
         let frame = change(frame).map_err(|error| failed(&error))?;

@@ -1,0 +1,54 @@
+//! Dates, timestamps and intervals that are written out, and what they make together.
+
+use sqlparser::ast::{BinaryOperator, DataType, Expr, Interval, TypedString};
+
+use super::dialect::{Outcome, Rewriting, refused, sql, text_of};
+use super::expression::moment;
+use crate::stream::ColumnType;
+
+impl Rewriting<'_> {
+    /// A date and an interval make a timestamp.
+    pub(super) fn shifted(&self, left: &Expr, op: &BinaryOperator, right: &Expr) -> Outcome<Option<Expr>> {
+        let is_date = |side: &Expr| self.kind(side) == Some(ColumnType::Date);
+        let shown = |side: &Expr| if is_date(side) { format!("CAST({side} AS TIMESTAMP)") } else { side.to_string() };
+        match matches!(left, Expr::Interval(_)) && is_date(right) || is_date(left) && matches!(right, Expr::Interval(_))
+        {
+            true => sql(&format!("{} {op} {}", shown(left), shown(right))).map(Some),
+            false => Ok(None),
+        }
+    }
+}
+
+/// A date or timestamp that is written out has to be one.
+pub(super) fn check_typed(typed: &TypedString) -> Outcome<Option<Expr>> {
+    let kind = match &typed.data_type {
+        DataType::Date => ColumnType::Date,
+        DataType::Timestamp(..) | DataType::Datetime(..) => ColumnType::Timestamp,
+        _ => return Ok(None),
+    };
+    let text = typed.value.to_string();
+    match moment(text.trim_matches('\''), kind) {
+        Some(Err(_)) => refused(format!("{typed}"), "write it as `2020-04-01` or `2020-04-01 00:44:02`"),
+        _ => Ok(None),
+    }
+}
+
+/// An interval that Polars reads as Postgres does: whole numbers of units.
+pub(super) fn check_interval(interval: &Interval) -> Outcome<Option<Expr>> {
+    const UNITS: &[&str] =
+        &["microsecond", "millisecond", "second", "minute", "hour", "day", "week", "month", "mon", "year"];
+    let Some(text) = text_of(&interval.value) else { return Ok(None) };
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let is_pair = |pair: &[&str]| match pair {
+        [number, unit] => {
+            let unit = unit.to_lowercase();
+            number.parse::<i64>().is_ok() && UNITS.contains(&unit.strip_suffix('s').unwrap_or(&unit))
+        }
+        _ => false,
+    };
+    let has_mixed_signs = words.len() > 2 && text.contains('-');
+    match !words.is_empty() && !has_mixed_signs && words.chunks(2).all(is_pair) {
+        true => Ok(None),
+        false => refused(format!("the interval '{text}'"), "write whole numbers of units: `INTERVAL '1 day 2 hours'`"),
+    }
+}
