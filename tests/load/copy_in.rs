@@ -42,6 +42,20 @@ async fn null_is_what_copy_says() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_content_under_the_same_name_is_copied_and_deleted_rows_are_copied_again() {
+    let place = Place::with("copy_daily", T).await;
+    let yaml = "{from: a.csv, table: t, format: CSV}";
+    for (execution, content) in [("e1", "1,x\n"), ("e2", "2,y\n")] {
+        place.file("a.csv", content);
+        copy(&place, execution, yaml).await.unwrap();
+    }
+    assert_eq!(place.t().await, "1 x\n2 y");
+    place.run("DELETE FROM t WHERE id = 2").await;
+    copy(&place, "e3", yaml).await.unwrap();
+    assert_eq!(place.t().await, "1 x\n2 y", "though other rows are there");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twice_copies_twice_and_the_ledger_shows_it() {
     let place = Place::with("copy_twice", T).await;
     place.file("a.csv", "1,x\n");

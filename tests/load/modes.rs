@@ -343,3 +343,27 @@ async fn merge_names_the_columns_when_the_key_is_none_of_them() {
     let shown = place.refused("{from: a.csv, table: t, mode: {merge: {key: [ident]}}}").await;
     assert_says(&shown, &["table `t` has no column `ident`", "`id`, `note`"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn merge_takes_the_keys_of_an_identity_from_the_file() {
+    let made = "CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, note text);
+                INSERT INTO t (note) VALUES ('old')";
+    let place = Place::with("merge_identity", made).await;
+    place.file("a.csv", "id,note\n1,new\n7,b\n");
+    place.load("{from: a.csv, table: t, mode: {merge: {key: [id], on_match: update}}}").await.unwrap();
+    assert_eq!(place.t().await, "1 new\n7 b");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_a_trigger_keeps_out_are_counted_and_reported() {
+    let made = "CREATE TABLE t (id int, note text);
+                CREATE FUNCTION keep_out() RETURNS trigger LANGUAGE plpgsql AS
+                    'BEGIN IF new.id = 2 THEN RETURN NULL; END IF; RETURN new; END';
+                CREATE TRIGGER a BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION keep_out()";
+    let place = Place::with("kept_out", made).await;
+    place.file("a.csv", "id,note\n1,a\n2,b\n");
+    let (outputs, log) = place.load_in("e1", SAME).await;
+    assert_eq!(counts(&outputs.unwrap()), [2, 1, 0, 1]);
+    assert_says(&log, &["kept out by the table's triggers: 1 row"]);
+    assert_eq!(place.t().await, "1 a");
+}

@@ -255,9 +255,12 @@ async fn a_key_that_comes_late_is_a_column_too() {
     let filler = "x".repeat(2_000);
     let rows: String = (0..1_000).map(|id| format!("{{\"id\": {id}, \"filler\": \"{filler}\"}}\n")).collect();
     place.file("a.ndjson", rows + "{\"id\": 1000, \"late\": \"here\"}\n");
-    place.load("{from: a.ndjson, table: t, on_extra_column: ignore}").await.unwrap();
-    let late = place.client.query_one("SELECT late FROM t WHERE id = 1000", &[]).await.unwrap();
-    assert_eq!(late.get::<_, Option<&str>>(0), Some("here"));
+    for missing in ["fail", "empty"] {
+        let yaml = format!("{{from: a.ndjson, table: t, on_extra_column: ignore, on_missing_column: {missing}}}");
+        place.run("TRUNCATE t").await;
+        place.load(&yaml).await.unwrap();
+        assert_eq!(place.rows("SELECT late FROM t WHERE id = 1000").await, "here", "{missing}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -417,4 +420,15 @@ async fn nanoseconds_of_parquet_stay_in_texts_and_are_rounded_in_timestamps() {
     );
     let odd = "SELECT * FROM t WHERE y <> x::timestamp OR z <> ARRAY[x::timestamp]";
     assert_eq!(place.rows(odd).await, "");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_of_parquet_becomes_json_and_does_no_harm_where_nobody_wants_it() {
+    let place = Place::with("types_list", "CREATE TABLE t (id int); CREATE TABLE u (id int, tags jsonb)").await;
+    let list = Column::new("tags".into(), [Series::new("".into(), [1, 2]), Series::new("".into(), [3])]);
+    write_parquet(&place.path().join("a.parquet"), vec![Column::new("id".into(), [1, 2]), list]);
+    place.load("{from: a.parquet, table: t, on_extra_column: ignore}").await.unwrap();
+    assert_eq!(place.t().await, "1\n2");
+    place.load("{from: a.parquet, table: u}").await.unwrap();
+    assert_eq!(place.rows("SELECT * FROM u").await, "1 [1, 2]\n2 [3]");
 }
