@@ -17,10 +17,11 @@ impl Random {
         (self.0 >> 33) as usize % limit
     }
 
-    /// So many different values, or as many as are found in a reasonable time.
-    pub(super) fn values(&mut self, forms: &[String], many: usize) -> Vec<String> {
-        let mut seen = HashSet::new();
-        let mut values = Vec::new();
+    /// So many different values, or as many as are found in a reasonable time, beside those that must be among them.
+    pub(super) fn values(&mut self, forms: &[String], always: &[String], many: usize) -> Vec<String> {
+        let mut values = always.to_vec();
+        let mut seen: HashSet<String> = always.iter().cloned().collect();
+        let many = always.len() + many;
         for _ in 0..many * 10 {
             let value = self.value(forms);
             if seen.insert(value.clone()) {
