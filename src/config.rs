@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use etcetera::BaseStrategy;
 
-use crate::duration::Span;
+use crate::duration::DurationSpec;
 use crate::secret::{Redactor, passwords_in};
 
 /// Names the runner of all scripts.
@@ -32,7 +32,7 @@ const LOG_LIMIT: &str = "JITNEY_LOG_LIMIT";
 
 /// What the command line said; each field wins over its environment variable.
 #[derive(Clone, Debug, Default)]
-pub struct Overrides {
+pub struct CliOverrides {
     /// `--home`
     pub home: Option<PathBuf>,
     /// `--postgres`
@@ -77,12 +77,12 @@ impl Settings {
     ///
     /// # Errors
     /// When no home folder is named and the user has none, or a variable of this program is no UTF-8.
-    pub fn load(overrides: Overrides) -> anyhow::Result<Self> {
+    pub fn load(overrides: CliOverrides) -> anyhow::Result<Self> {
         Self::from_variables(overrides, std::env::vars_os())
     }
 
     fn from_variables(
-        mut overrides: Overrides,
+        mut overrides: CliOverrides,
         variables: impl Iterator<Item = (OsString, OsString)>,
     ) -> anyhow::Result<Self> {
         let (mut environment, mut unreadable) = (BTreeMap::new(), BTreeSet::new());
@@ -105,7 +105,7 @@ impl Settings {
     ///
     /// # Errors
     /// When no home folder is named and the user has none.
-    pub fn from_environment(overrides: Overrides, environment: BTreeMap<String, String>) -> anyhow::Result<Self> {
+    pub fn from_environment(overrides: CliOverrides, environment: BTreeMap<String, String>) -> anyhow::Result<Self> {
         let named = overrides.home.or_else(|| environment.get(HOME).map(PathBuf::from));
         let home = match named {
             Some(home) => home,
@@ -214,7 +214,7 @@ impl Settings {
 fn span(environment: &BTreeMap<String, String>, (name, default): (&str, Duration)) -> anyhow::Result<Duration> {
     match environment.get(name).filter(|text| !text.is_empty()) {
         None => Ok(default),
-        Some(text) => Ok(text.parse::<Span>().map_err(|error| anyhow::anyhow!("{name}: {error}"))?.0),
+        Some(text) => Ok(text.parse::<DurationSpec>().map_err(|error| anyhow::anyhow!("{name}: {error}"))?.0),
     }
 }
 
@@ -239,10 +239,10 @@ mod tests {
     #[test]
     fn the_command_line_wins_over_the_environment() {
         let variables = environment(&[("JITNEY_HOME", "/from/environment"), ("EMPTY", "")]);
-        let plain = Settings::from_environment(Overrides::default(), variables.clone()).unwrap();
+        let plain = Settings::from_environment(CliOverrides::default(), variables.clone()).unwrap();
         assert_eq!(plain.home, Path::new("/from/environment"));
         assert_eq!(plain.variable("EMPTY"), None);
-        let overrides = Overrides { home: Some("/from/flag".into()), postgres: None };
+        let overrides = CliOverrides { home: Some("/from/flag".into()), postgres: None };
         let flagged = Settings::from_environment(overrides, variables).unwrap();
         assert_eq!(flagged.home, Path::new("/from/flag"));
     }
@@ -251,7 +251,7 @@ mod tests {
     fn a_time_limit_is_read_and_a_wrong_one_named() {
         let read = |text: &str| {
             let variables = environment(&[("JITNEY_HOME", "/h"), ("JITNEY_RETRY_TIMEOUT", text)]);
-            Settings::from_environment(Overrides::default(), variables).map(|settings| settings.retry_timeout)
+            Settings::from_environment(CliOverrides::default(), variables).map(|settings| settings.retry_timeout)
         };
         assert_eq!((read("2m").unwrap(), read("").unwrap()), (Duration::from_secs(120), Duration::from_secs(90)));
         assert!(read("soon").unwrap_err().to_string().starts_with("JITNEY_RETRY_TIMEOUT: `soon` is not a duration"));
@@ -265,7 +265,7 @@ mod tests {
         let load = |name: &str| {
             let home = (OsString::from("JITNEY_HOME"), OsString::from("/home"));
             let variables = [(OsString::from_vec(b"\xff".to_vec()), "x".into()), home, (name.into(), bad())];
-            Settings::from_variables(Overrides::default(), variables.into_iter())
+            Settings::from_variables(CliOverrides::default(), variables.into_iter())
         };
         assert!(load("BAD").unwrap().is_unreadable("BAD"));
         assert_eq!(load("JITNEY_HOME").unwrap().home, Path::new(&bad()));
@@ -278,7 +278,7 @@ mod tests {
     fn secrets_of_the_environment_are_known_from_the_start() {
         let pairs =
             [("JITNEY_HOME", "/h"), ("JITNEY_TOKEN", "token-1"), ("DATABASE_URL", "postgres://u:pass%20word@h/d")];
-        let settings = Settings::from_environment(Overrides::default(), environment(&pairs)).unwrap();
+        let settings = Settings::from_environment(CliOverrides::default(), environment(&pairs)).unwrap();
         assert_eq!(settings.redactor.clean("token-1 dG9rZW4tMQ== pass word"), "*** *** ***");
     }
 }

@@ -11,17 +11,17 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A length of time, read from text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Span(pub Duration);
+pub struct DurationSpec(pub Duration);
 
 /// A text that is no duration.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("`{0}` is not a duration; write for example 15s, 2m, 1h30m, 10d or PT15S")]
-pub struct NotADuration(String);
+pub struct DurationError(String);
 
-impl FromStr for Span {
-    type Err = NotADuration;
+impl FromStr for DurationSpec {
+    type Err = DurationError;
 
-    fn from_str(text: &str) -> Result<Self, NotADuration> {
+    fn from_str(text: &str) -> Result<Self, DurationError> {
         let upper = text.trim().to_uppercase();
         let seconds = match upper.strip_prefix('P') {
             Some(iso) => {
@@ -39,11 +39,11 @@ impl FromStr for Span {
         seconds
             .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
             .map(Self)
-            .ok_or_else(|| NotADuration(text.to_owned()))
+            .ok_or_else(|| DurationError(text.to_owned()))
     }
 }
 
-impl Span {
+impl DurationSpec {
     /// The same as ISO 8601 has it: `PT1H30M`, `PT0.5S`.
     pub fn iso(self) -> String {
         let (whole, nanos) = (self.0.as_secs(), self.0.subsec_nanos());
@@ -75,20 +75,20 @@ fn sum(mut text: &str, units: &[(char, f64)]) -> Option<f64> {
     Some(total)
 }
 
-impl fmt::Display for Span {
+impl fmt::Display for DurationSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.0)
     }
 }
 
 /// In seconds, however it was written.
-impl Serialize for Span {
+impl Serialize for DurationSpec {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_f64(self.0.as_secs_f64())
     }
 }
 
-impl<'de> Deserialize<'de> for Span {
+impl<'de> Deserialize<'de> for DurationSpec {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<str>::deserialize(deserializer)?;
         text.parse().map_err(D::Error::custom)
@@ -98,7 +98,7 @@ impl<'de> Deserialize<'de> for Span {
 /// What a duration looks like, roughly: for editors.
 const PATTERN: &str = r"^\s*([Pp]([0-9.]+[WwDd])*([Tt]([0-9.]+[HhMmSs])+)?|([0-9.]+([DdHhMmSs]|[Mm][Ss]))+)\s*$";
 
-impl JsonSchema for Span {
+impl JsonSchema for DurationSpec {
     fn schema_name() -> Cow<'static, str> {
         "Duration".into()
     }
@@ -114,14 +114,14 @@ impl JsonSchema for Span {
 
 /// A length of time, or an expression that gives one when its task starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Limit {
+pub enum Timeout {
     /// It is known.
-    Fixed(Span),
+    Fixed(DurationSpec),
     /// It is to be rendered.
     Later(String),
 }
 
-impl<'de> Deserialize<'de> for Limit {
+impl<'de> Deserialize<'de> for Timeout {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<str>::deserialize(deserializer)?;
         if text.contains("{{") {
@@ -131,9 +131,9 @@ impl<'de> Deserialize<'de> for Limit {
     }
 }
 
-impl JsonSchema for Limit {
+impl JsonSchema for Timeout {
     fn schema_name() -> Cow<'static, str> {
-        Span::schema_name()
+        DurationSpec::schema_name()
     }
 
     fn inline_schema() -> bool {
@@ -141,7 +141,7 @@ impl JsonSchema for Limit {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        Span::json_schema(generator)
+        DurationSpec::json_schema(generator)
     }
 }
 
@@ -162,14 +162,14 @@ mod tests {
             ("P1DT2H", 93_600.0),
             ("pt1m", 60.0),
         ] {
-            assert_eq!(text.parse::<Span>().map(|span| span.0.as_secs_f64()), Ok(seconds), "{text}");
+            assert_eq!(text.parse::<DurationSpec>().map(|span| span.0.as_secs_f64()), Ok(seconds), "{text}");
         }
     }
 
     #[test]
     fn what_is_no_duration_is_refused() {
         for text in ["", "15", "s", "P", "PT", "1x", "-5s", "1h 30m"] {
-            assert!(text.parse::<Span>().is_err(), "{text:?} was read");
+            assert!(text.parse::<DurationSpec>().is_err(), "{text:?} was read");
         }
     }
 }

@@ -36,12 +36,12 @@ pub struct FileAccess {
     folder: PathBuf,
     /// The task whose values name them; empty where there is none.
     task: String,
-    rule: Option<Rule>,
+    rule: Option<AccessRule>,
 }
 
 /// What holds in an execution of a server.
 #[derive(Clone, Debug)]
-struct Rule {
+struct AccessRule {
     /// The folders whose files may be read, beside the flow's own.
     open: Vec<PathBuf>,
     home: PathBuf,
@@ -59,7 +59,7 @@ impl FileAccess {
     pub fn restricted(folder: impl Into<PathBuf>, settings: &Settings) -> Self {
         let mut open = settings.file_roots.clone();
         open.push(settings.storage());
-        let rule = Rule { open, home: settings.home.clone(), literal: BTreeSet::new(), found: None };
+        let rule = AccessRule { open, home: settings.home.clone(), literal: BTreeSet::new(), found: None };
         Self { folder: folder.into(), rule: Some(rule), ..Self::default() }
     }
 
@@ -181,7 +181,7 @@ impl FileAccess {
     }
 
     /// Whether the innermost folder that holds the file is one whose files may be read.
-    fn leads_into(&self, rule: &Rule, real: &Path) -> bool {
+    fn leads_into(&self, rule: &AccessRule, real: &Path) -> bool {
         let depth = |folder: &PathBuf| {
             let folder = folder.canonicalize().ok().filter(|folder| real.starts_with(folder))?;
             Some(folder.components().count())
@@ -191,7 +191,7 @@ impl FileAccess {
     }
 }
 
-impl Rule {
+impl AccessRule {
     /// Whether it is the file that a trigger found, by whichever path, and no link out of its folder.
     fn has_found(&self, path: &Path, real: &Path) -> bool {
         let Some(found) = &self.found else { return false };
@@ -261,7 +261,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
-    use crate::config::Overrides;
+    use crate::config::CliOverrides;
 
     /// A folder with a file `x` and a secret beside it, and what a server may read there.
     fn place() -> (tempfile::TempDir, FileAccess) {
@@ -269,7 +269,7 @@ mod tests {
         fs::create_dir_all(place.path().join("flows")).unwrap();
         fs::write(place.path().join("secret"), "secret").unwrap();
         fs::write(place.path().join("flows/x"), "open").unwrap();
-        let overrides = Overrides { home: Some(place.path().join("home")), postgres: None };
+        let overrides = CliOverrides { home: Some(place.path().join("home")), postgres: None };
         let settings = Settings::from_environment(overrides, std::collections::BTreeMap::new()).unwrap();
         let files = FileAccess::restricted(place.path().join("flows"), &settings);
         (place, files)

@@ -13,9 +13,9 @@ const VERSION: u32 = 2;
 /// Settings by name: those that decide which rows a load brings, or who gets a notification. A setting that has its
 /// default is left out, so that one which is added later changes no fingerprint where it is not used.
 #[derive(Clone, Debug, Default)]
-pub struct Definition(Map<String, Value>);
+pub struct FingerprintBuilder(Map<String, Value>);
 
-impl Definition {
+impl FingerprintBuilder {
     /// Adds a setting unless it has its default.
     pub fn with<T: Serialize>(self, name: &str, value: &T, default: &T) -> Self {
         let [value, default] = [json!(value), json!(default)];
@@ -96,12 +96,14 @@ mod tests {
 
     #[test]
     fn neither_order_nor_defaults_nor_settings_yet_to_come_change_a_definition() {
-        let one = Definition::default().with("b", &json!({"y": 1, "x": [2, 1]}), &Value::Null).with("a", &true, &false);
-        let other = Definition::default()
+        let one = FingerprintBuilder::default()
+            .with("b", &json!({"y": 1, "x": [2, 1]}), &Value::Null)
+            .with("a", &true, &false);
+        let other = FingerprintBuilder::default()
             .with("a", &true, &false)
             .with("later", &0, &0)
             .with_some::<&str>("missing", None)
-            .with_part("part", Definition::default())
+            .with_part("part", FingerprintBuilder::default())
             .with("b", &json!({"x": [2, 1], "y": 1}), &Value::Null);
         assert_eq!(one.clone().canonical(), r#"{"settings":{"a":true,"b":{"x":[2,1],"y":1}},"version":2}"#);
         assert_eq!(other.canonical(), one.canonical());
@@ -109,7 +111,7 @@ mod tests {
 
     #[test]
     fn an_entry_of_an_earlier_version_is_recognised() {
-        let print = Definition::default().fingerprint("as it was");
+        let print = FingerprintBuilder::default().fingerprint("as it was");
         let former = Fingerprint::of_text("as it was").sha256;
         assert!(print.knows(&print.sha256) && print.knows(&former) && !print.knows("another"));
     }

@@ -57,14 +57,14 @@ pub fn checksum(path: &Path) -> io::Result<(u64, String)> {
 
 /// The disk of a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Disk {
+pub struct DiskSpace {
     /// Bytes that are free.
     pub free: u64,
     /// Bytes in all.
     pub all: u64,
 }
 
-impl Disk {
+impl DiskSpace {
     /// The disk of a folder that is there; none where it cannot be asked.
     #[cfg(unix)]
     pub fn of(folder: &Path) -> Option<Self> {
@@ -208,7 +208,7 @@ impl Storage {
     /// Removes what a task run has left if the disk has no room: nothing can go on from there, and nothing else could be
     /// written, not even that it failed.
     pub fn make_room(&self, run: &RunId) {
-        if Disk::of(&self.root).is_some_and(|disk| disk.lacks(MIN_FREE_BYTES)) {
+        if DiskSpace::of(&self.root).is_some_and(|disk| disk.lacks(MIN_FREE_BYTES)) {
             // A folder that was never made need not be removed.
             let _ = fs::remove_dir_all(self.folder().join(run.as_str()));
         }

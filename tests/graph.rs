@@ -1,14 +1,14 @@
 //! Pictures of flows: one flow with everything that can stand in one, and the pictures that come of it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
-use jitney::flow::graph::Graph;
+use jitney::flow::graph::FlowGraph;
 use jitney::flow::parse;
 use jitney::tasks::ALL;
 
-fn everything() -> Graph {
+fn everything() -> FlowGraph {
     let parsed = parse("everything.yaml", include_str!("flows/everything.yaml"), ALL);
     let problems: Vec<String> = parsed.findings.iter().map(ToString::to_string).collect();
-    Graph::of(&parsed.flow.unwrap_or_else(|| panic!("{}", problems.join("\n"))))
+    FlowGraph::of(&parsed.flow.unwrap_or_else(|| panic!("{}", problems.join("\n"))))
 }
 
 #[test]

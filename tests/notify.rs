@@ -14,8 +14,8 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use chrono::{DateTime, TimeDelta, Utc};
 use jitney::clock;
-use jitney::config::{Overrides, Settings};
-use jitney::flow::expression::Nowhere;
+use jitney::config::{CliOverrides, Settings};
+use jitney::flow::expression::NoHost;
 use jitney::id::{ExecutionId, RunId};
 use jitney::journal::{Event, ExecutionSpec, ExecutionState, Journal, State, TaskFailure};
 use jitney::server::notify::Notifier;
@@ -33,7 +33,7 @@ struct Place {
 impl Place {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let overrides = Overrides { home: Some(folder.path().to_owned()), postgres: None };
+        let overrides = CliOverrides { home: Some(folder.path().to_owned()), postgres: None };
         let settings = Arc::new(Settings::from_environment(overrides, BTreeMap::new()).unwrap());
         let journal = Arc::new(Journal::open(&settings.journal()).unwrap());
         Self { folder, settings, journal }
@@ -41,8 +41,7 @@ impl Place {
 
     fn notifier(&self, rule: Value) -> Notifier {
         let rules = vec![serde_json::from_value(rule).unwrap()];
-        Notifier::new(rules, self.journal.clone(), self.settings.clone(), Arc::new(Nowhere), jitney::tasks::ALL)
-            .unwrap()
+        Notifier::new(rules, self.journal.clone(), self.settings.clone(), Arc::new(NoHost), jitney::tasks::ALL).unwrap()
     }
 
     /// An execution that begins to exist at a time.

@@ -6,7 +6,7 @@ mod postgres;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use jitney::postgres::{Address, FlowAddress, Origin, connect, connect_to, managed};
+use jitney::postgres::{AddressOrigin, FlowAddress, PostgresAddress, connect, connect_to, managed};
 use jitney::task::{ErrorClass, TaskError};
 
 /// A home of its own, whose server is stopped and deleted at the end.
@@ -95,7 +95,7 @@ async fn starting_before(port: u16) -> u16 {
 #[tokio::test]
 async fn a_server_that_is_still_starting_is_waited_for() {
     let url = postgres::database("starting").await;
-    let port = Address::parse(&url, Origin::Flag).unwrap().port();
+    let port = PostgresAddress::parse(&url, AddressOrigin::Flag).unwrap().port();
     let through = url.replace(&format!(":{port}/"), &format!(":{}/", starting_before(port).await));
     let client = postgres::client(&format!("{through}?sslmode=disable")).await;
     assert_eq!(client.query_one("SELECT 1", &[]).await.unwrap().get::<_, i32>(0), 1);
@@ -177,7 +177,7 @@ async fn killed_while_the_server_starts_it_is_found_by_the_next_command() {
 }
 
 async fn refusal(url: &str) -> TaskError {
-    match connect_to(&Address::parse(url, Origin::Flag).unwrap()).await {
+    match connect_to(&PostgresAddress::parse(url, AddressOrigin::Flag).unwrap()).await {
         Ok(session) => panic!("connected to {}", session.description),
         Err(error) => error,
     }

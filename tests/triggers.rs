@@ -5,9 +5,11 @@ use std::time::Instant;
 
 use chrono::{DateTime, Duration, Utc};
 use jitney::engine::schedule::{between, due, facts, next, previous};
-use jitney::flow::expression::{Names, Nowhere};
+use jitney::flow::expression::{Names, NoHost};
 use jitney::flow::trigger::cron::zone;
-use jitney::flow::trigger::{Context, On, Status, TRIGGERS, Times, Trigger, Upstream};
+use jitney::flow::trigger::{
+    ConditionContext, CronTimes, TRIGGERS, Trigger, TriggerKind, UpstreamExecution, UpstreamStatus,
+};
 use jitney::flow::{Flow, parse};
 use jitney::tasks::ALL;
 
@@ -136,7 +138,7 @@ fn five_years_of_months_days_and_hours_miss_and_repeat_nothing() {
         "Pacific/Apia",
         "America/St_Johns",
     ] {
-        let times = |cron: &str| Times::read(cron, false, zone(name).unwrap()).unwrap();
+        let times = |cron: &str| CronTimes::read(cron, false, zone(name).unwrap()).unwrap();
         for (cron, expected) in [("0 9 1 * *", 60), ("0 2 * * *", 1826), ("30 0 * * *", 1826)] {
             let times = times(cron);
             let forward: Vec<_> = times.between(from, to).collect();
@@ -226,16 +228,16 @@ fn a_flow_trigger_looks_at_the_execution_that_has_ended() {
          {{type: {prefix}.ExecutionNamespace, namespace: n, prefix: true}}, {{type: expression, expression: \"{{{{ trigger.state == 'SUCCESS' }}}}\"}}]"
     ));
     let names = Names::from_iter([("trigger".to_owned(), serde_json::json!({"state": "SUCCESS"}))]);
-    let holds = |namespace: &str, flow: &str, status: Status, team: &str| {
+    let holds = |namespace: &str, flow: &str, status: UpstreamStatus, team: &str| {
         let labels = serde_json::json!({"team": team}).as_object().unwrap().clone();
-        let upstream = Upstream { namespace: namespace.into(), flow: flow.into(), status, labels };
+        let upstream = UpstreamExecution { namespace: namespace.into(), flow: flow.into(), status, labels };
         let date = at("2024-05-01T00:00:00Z").fixed_offset();
-        after.holds(&Context { date, upstream: Some(&upstream), names: &names, host: &Nowhere }).unwrap()
+        after.holds(&ConditionContext { date, upstream: Some(&upstream), names: &names, host: &NoHost }).unwrap()
     };
-    assert!(holds("n", "load", Status::Success, "data"));
-    assert!(!holds("n", "load", Status::Failed, "data"));
-    assert!(!holds("n", "other", Status::Success, "data"));
-    assert!(!holds("n", "load", Status::Success, "sales"));
+    assert!(holds("n", "load", UpstreamStatus::Success, "data"));
+    assert!(!holds("n", "load", UpstreamStatus::Failed, "data"));
+    assert!(!holds("n", "other", UpstreamStatus::Success, "data"));
+    assert!(!holds("n", "load", UpstreamStatus::Success, "sales"));
 }
 
 #[test]
@@ -244,7 +246,7 @@ fn files_arrive_in_buckets_by_kestras_words_and_what_it_does_more_is_refused_wit
         "type: io.kestra.plugin.gcp.gcs.Trigger, from: 'gs://b/in/', interval: PT30S, regExp: '.*csv', action: NONE, \
          listingType: DIRECTORY, serviceAccount: k, projectId: p",
     );
-    let On::File(arrival) = kestra.on else { panic!("another kind") };
+    let TriggerKind::File(arrival) = kestra.on else { panic!("another kind") };
     assert_eq!((arrival.place(), arrival.interval().as_secs()), (("gs://b/in", "*"), 30));
     assert_eq!(arrival.service_account.as_deref(), Some("k"));
     let text = "id: f\nnamespace: n\ntasks: [{id: t, type: log, message: x}]\ntriggers:\n  - id: x\n    \
@@ -281,9 +283,9 @@ fn a_webhooks_key_is_not_empty_and_a_short_one_is_warned_of() {
 #[test]
 fn ten_thousand_schedules_are_cheap_to_advance() {
     let zones = ["UTC", "America/New_York", "Europe/Paris", "Asia/Tokyo"];
-    let schedules: Vec<Times> = (0..10_000)
+    let schedules: Vec<CronTimes> = (0..10_000)
         .map(|index| {
-            Times::read(
+            CronTimes::read(
                 &format!("{} {} {} * *", index % 60, index % 24, index % 28 + 1),
                 false,
                 zone(zones[index % 4]).unwrap(),

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::SystemTime;
 
-use crate::cli::Invalid;
+use crate::cli::InvalidFlow;
 use crate::cli::exit::has_findings;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
@@ -14,7 +14,7 @@ use crate::journal::{JournalError, KvError};
 /// A machine that cannot go on, in plain words.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.message)]
-struct Stuck(Diagnostic);
+struct Unusable(Diagnostic);
 
 /// The same error, with the path and a remedy where the home folder is what is wrong.
 pub(super) fn of(error: anyhow::Error, settings: &Settings) -> anyhow::Error {
@@ -61,7 +61,7 @@ fn about_journal(problem: &JournalError, settings: &Settings) -> Option<anyhow::
         }
         _ => return None,
     };
-    Some(Stuck(finding).into())
+    Some(Unusable(finding).into())
 }
 
 /// What is wrong with a home folder that cannot be made or written.
@@ -69,15 +69,16 @@ pub(super) fn unusable(cause: &io::Error, settings: &Settings) -> anyhow::Error 
     let home = settings.home.display();
     if cause.kind() == io::ErrorKind::StorageFull {
         let finding = Diagnostic::error(format!("cannot write into the home folder {home}: the disk is full"));
-        return Stuck(finding.help("free some space: `jitney clean` removes files that are no longer needed")).into();
+        return Unusable(finding.help("free some space: `jitney clean` removes files that are no longer needed"))
+            .into();
     }
     let why = if settings.home.is_file() { "it is a file".to_owned() } else { cause.to_string() };
     let finding = Diagnostic::error(format!("cannot use the home folder {home}: {why}"));
-    Invalid::from(finding.help("`--home` or JITNEY_HOME names another folder; it must be yours to write")).into()
+    InvalidFlow::from(finding.help("`--home` or JITNEY_HOME names another folder; it must be yours to write")).into()
 }
 
 /// What is wrong with a clock that no date can be told from.
-pub(super) fn about_clock(now: SystemTime) -> Option<Invalid> {
+pub(super) fn about_clock(now: SystemTime) -> Option<InvalidFlow> {
     let is_early = now < SystemTime::UNIX_EPOCH;
     let finding = Diagnostic::error("the clock of this machine says that it is before 1970");
     is_early.then(|| finding.help("set the clock, and try again").into())
@@ -85,7 +86,7 @@ pub(super) fn about_clock(now: SystemTime) -> Option<Invalid> {
 
 /// The remedy of an error that has one.
 pub(super) fn help(error: &anyhow::Error) -> Option<&str> {
-    error.downcast_ref::<Stuck>()?.0.help.as_deref()
+    error.downcast_ref::<Unusable>()?.0.help.as_deref()
 }
 
 #[cfg(test)]

@@ -8,22 +8,22 @@ use dialoguer::theme::{ColorfulTheme, Theme};
 use dialoguer::{Confirm, Input as Text, MultiSelect, Select};
 use serde_json::Value;
 
-use crate::cli::signals::{self, Watch};
+use crate::cli::signals::{self, SignalGuard};
 use crate::flow::Input;
-use crate::flow::input::{InputType, Question, shown};
+use crate::flow::input::{InputType, MissingInput, shown};
 use crate::text::plain;
 
 /// The questions of one run. While they last, a stop leaves the program with the terminal as it was.
-pub(super) struct Questions {
+pub(super) struct Prompts {
     terminal: Term,
     theme: ColorfulTheme,
-    _watch: Watch,
+    _watch: SignalGuard,
 }
 
-impl Questions {
+impl Prompts {
     /// Begins to ask.
     pub fn begin() -> Self {
-        let watch = Watch::new(|| {
+        let watch = SignalGuard::new(|| {
             let _ = disable_raw_mode();
             let _ = Term::stderr().show_cursor();
             signals::leave()
@@ -35,7 +35,7 @@ impl Questions {
     ///
     /// # Errors
     /// When the terminal fails.
-    pub fn ask(&self, input: &Input, question: &Question) -> anyhow::Result<Option<Value>> {
+    pub fn ask(&self, input: &Input, question: &MissingInput) -> anyhow::Result<Option<Value>> {
         match self.answer(input, question).map_err(Error::from) {
             Ok(answer) => Ok(Some(answer)),
             Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::UnexpectedEof) => {
@@ -46,7 +46,7 @@ impl Questions {
         }
     }
 
-    fn answer(&self, input: &Input, question: &Question) -> dialoguer::Result<Value> {
+    fn answer(&self, input: &Input, question: &MissingInput) -> dialoguer::Result<Value> {
         let title = title(input);
         match input.kind {
             InputType::Bool => self.yes_or_no(&title, question),
@@ -57,7 +57,7 @@ impl Questions {
         }
     }
 
-    fn yes_or_no(&self, title: &str, question: &Question) -> dialoguer::Result<Value> {
+    fn yes_or_no(&self, title: &str, question: &MissingInput) -> dialoguer::Result<Value> {
         let confirm = Confirm::with_theme(&self.theme).with_prompt(title);
         let confirm = match question.prefill.as_ref().and_then(|value| plain(value).parse().ok()) {
             Some(prefill) => confirm.default(prefill),
@@ -66,7 +66,7 @@ impl Questions {
         Ok(Value::Bool(confirm.interact_on(&self.terminal)?))
     }
 
-    fn choice(&self, title: &str, question: &Question) -> dialoguer::Result<Value> {
+    fn choice(&self, title: &str, question: &MissingInput) -> dialoguer::Result<Value> {
         let prefill = question.prefill.as_ref().map(plain);
         let first = question.choices.iter().position(|choice| Some(choice) == prefill.as_ref());
         let select = Select::with_theme(&self.theme).with_prompt(title).items(&question.choices);
@@ -74,7 +74,7 @@ impl Questions {
         Ok(question.choices.get(chosen).map_or(Value::Null, |choice| Value::from(choice.as_str())))
     }
 
-    fn choices(&self, title: &str, input: &Input, question: &Question) -> dialoguer::Result<Value> {
+    fn choices(&self, title: &str, input: &Input, question: &MissingInput) -> dialoguer::Result<Value> {
         let prefill: Vec<String> = question.prefill.iter().filter_map(Value::as_array).flatten().map(plain).collect();
         let items: Vec<(&str, bool)> =
             question.choices.iter().map(|choice| (choice.as_str(), prefill.contains(choice))).collect();
@@ -93,7 +93,7 @@ impl Questions {
         }
     }
 
-    fn text(&self, title: &str, input: &Input, question: &Question) -> dialoguer::Result<Value> {
+    fn text(&self, title: &str, input: &Input, question: &MissingInput) -> dialoguer::Result<Value> {
         let title = match question.choices.as_slice() {
             [] => title.to_owned(),
             choices => format!("{title}: {}, or another", choices.join(", ")),
@@ -133,7 +133,7 @@ impl Questions {
     }
 
     fn hidden_line(&self) -> std::io::Result<String> {
-        let _raw = Raw::begin()?;
+        let _raw = NoEcho::begin()?;
         let mut line = String::new();
         loop {
             match self.terminal.read_key_raw()? {
@@ -155,15 +155,15 @@ impl Questions {
 }
 
 /// The terminal without echo, for as long as this lives.
-struct Raw;
+struct NoEcho;
 
-impl Raw {
+impl NoEcho {
     fn begin() -> std::io::Result<Self> {
         enable_raw_mode().map(|()| Self)
     }
 }
 
-impl Drop for Raw {
+impl Drop for NoEcho {
     fn drop(&mut self) {
         let _ = disable_raw_mode();
     }

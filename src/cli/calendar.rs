@@ -14,7 +14,7 @@ const MAX_ROWS: usize = 40;
 
 /// The mark of a partition; a worse one hides a better one of the same place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Mark {
+pub(super) enum CalendarMark {
     Skipped,
     Loaded,
     Waiting,
@@ -23,7 +23,7 @@ pub(super) enum Mark {
     Failed,
 }
 
-impl Mark {
+impl CalendarMark {
     pub(super) fn of(status: &PartitionStatus) -> Self {
         match status {
             PartitionStatus::Waiting => Self::Waiting,
@@ -59,16 +59,16 @@ impl Mark {
 }
 
 /// What the marks mean, as far as they are there.
-pub(super) fn legend(marks: impl Iterator<Item = Mark>) -> String {
-    let mut counts: BTreeMap<Mark, usize> = BTreeMap::new();
+pub(super) fn legend(marks: impl Iterator<Item = CalendarMark>) -> String {
+    let mut counts: BTreeMap<CalendarMark, usize> = BTreeMap::new();
     marks.for_each(|mark| *counts.entry(mark).or_default() += 1);
     let parts = counts.iter().map(|(mark, count)| format!("{} {count} {}", mark.sign(), mark.word()));
     parts.collect::<Vec<_>>().join("   ")
 }
 
 /// The calendar; nothing where it would be longer than a screen.
-pub(super) fn calendar(cells: &[(DateTime<Utc>, Mark)], zone: Tz, granularity: Granularity) -> String {
-    let mut rows: BTreeMap<String, BTreeMap<u32, Mark>> = BTreeMap::new();
+pub(super) fn calendar(cells: &[(DateTime<Utc>, CalendarMark)], zone: Tz, granularity: Granularity) -> String {
+    let mut rows: BTreeMap<String, BTreeMap<u32, CalendarMark>> = BTreeMap::new();
     for (date, mark) in cells {
         let date = date.with_timezone(&zone);
         let (row, column) = match granularity {
@@ -110,14 +110,15 @@ mod tests {
     fn a_year_of_months_is_a_line_and_a_month_of_days_too() {
         let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
         let months = [
-            (at("2019-01-01T00:00:00Z"), Mark::Loaded),
-            (at("2019-03-01T00:00:00Z"), Mark::Failed),
-            (at("2020-12-01T00:00:00Z"), Mark::Waiting),
+            (at("2019-01-01T00:00:00Z"), CalendarMark::Loaded),
+            (at("2019-03-01T00:00:00Z"), CalendarMark::Failed),
+            (at("2020-12-01T00:00:00Z"), CalendarMark::Waiting),
         ];
         let expected = "       Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec\n  2019   ✓       ✗\n  \
                         2020                                               ·\n";
         assert_eq!(calendar(&months, Tz::UTC, Granularity::Month), expected);
-        let hours = [(at("2019-01-01T23:30:00Z"), Mark::Loaded), (at("2019-01-01T23:45:00Z"), Mark::Failed)];
+        let hours =
+            [(at("2019-01-01T23:30:00Z"), CalendarMark::Loaded), (at("2019-01-01T23:45:00Z"), CalendarMark::Failed)];
         let text = calendar(&hours, Tz::Europe__Paris, Granularity::Minute);
         assert!(text.ends_with("  2019-01-02  ✗\n"), "{text}");
         assert_eq!(legend(months.iter().map(|(_, mark)| *mark)), "✓ 1 loaded   · 1 not loaded   ✗ 1 failed");

@@ -10,10 +10,10 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::format::bytes;
 use crate::cli::out::{errln, outln};
 use crate::cli::server::is_served;
-use crate::cli::{Exit, Invalid};
+use crate::cli::{ExitStatus, InvalidFlow};
 use crate::clock;
 use crate::config::Settings;
-use crate::duration::Span;
+use crate::duration::DurationSpec;
 use crate::engine::leftovers;
 use crate::journal::{Journal, JournalError, release_reserve};
 use crate::server::retention::{HomeUsage, RemovedCounts, Retention, size};
@@ -24,7 +24,7 @@ pub(super) struct Arguments {
     /// Remove the files of executions that ended longer ago than this, such as 7d or 12h; a failed execution cannot be
     /// resumed without them [default: `files` of `retention` in jitney.yaml, else 7d]
     #[arg(long, value_name = "DURATION")]
-    older_than: Option<Span>,
+    older_than: Option<DurationSpec>,
     /// Say what would be removed, and remove nothing
     #[arg(long)]
     dry_run: bool,
@@ -38,7 +38,7 @@ pub(super) struct Arguments {
 
 /// What was removed, or would be.
 #[derive(Debug, Default, Serialize)]
-struct Cleaned {
+struct CleanReport {
     /// Executions whose files were removed.
     files_of: usize,
     /// Executions that were forgotten.
@@ -55,8 +55,8 @@ struct Cleaned {
     dry_run: bool,
 }
 
-pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<Exit> {
-    let mut retention = ServerSettings::load(arguments.config.as_deref(), settings).map_err(Invalid)?.retention;
+pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<ExitStatus> {
+    let mut retention = ServerSettings::load(arguments.config.as_deref(), settings).map_err(InvalidFlow)?.retention;
     retention.files = arguments.older_than.unwrap_or(retention.files);
     let now = clock::now();
     let cleaned = if arguments.dry_run { look(&retention, settings, now)? } else { clean(&retention, settings, now)? };
@@ -65,16 +65,16 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<
     } else {
         errln!("{}", cleaned.told());
     }
-    Ok(Exit::Ok)
+    Ok(ExitStatus::Ok)
 }
 
 /// What would be removed.
-fn look(retention: &Retention, settings: &Settings, now: DateTime<Utc>) -> anyhow::Result<Cleaned> {
+fn look(retention: &Retention, settings: &Settings, now: DateTime<Utc>) -> anyhow::Result<CleanReport> {
     let journal = Journal::open_to_read(&settings.journal())?;
     let unwanted = retention.unwanted(&journal, settings, now)?;
     let leftovers = all_leftovers(settings, &journal)?;
     let of_files: u64 = unwanted.iter().map(|(_, bytes)| bytes).sum();
-    Ok(Cleaned {
+    Ok(CleanReport {
         files_of: unwanted.len(),
         executions: journal.count_ended_before(retention.forgets_before(now))?,
         log_lines: journal.count_logs_before(retention.keeps_logs_from(now))?,
@@ -86,9 +86,9 @@ fn look(retention: &Retention, settings: &Settings, now: DateTime<Utc>) -> anyho
 }
 
 /// Removes files first: a full disk lets nothing else be removed.
-fn clean(retention: &Retention, settings: &Settings, now: DateTime<Utc>) -> anyhow::Result<Cleaned> {
+fn clean(retention: &Retention, settings: &Settings, now: DateTime<Utc>) -> anyhow::Result<CleanReport> {
     let stop = CancellationToken::new();
-    let mut cleaned = Cleaned::default();
+    let mut cleaned = CleanReport::default();
     {
         let journal = Journal::open_to_read(&settings.journal())?;
         let swept = retention.sweep_files(&journal, settings, now, &stop)?;
@@ -146,7 +146,7 @@ fn remove(path: &Path) -> bool {
     if path.is_dir() { std::fs::remove_dir_all(path).is_ok() } else { std::fs::remove_file(path).is_ok() }
 }
 
-impl Cleaned {
+impl CleanReport {
     fn told(&self) -> String {
         let count = |number: usize, one: &str, many: &str| match number {
             0 => None,

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::cli::exit::cannot;
 use crate::cli::out::{data, errln};
-use crate::cli::{Exit, Invalid, flows};
+use crate::cli::{ExitStatus, InvalidFlow, flows};
 use crate::flow::convert::{Converted, convert};
 use crate::flow::parse;
 use crate::tasks;
@@ -20,18 +20,18 @@ pub(super) struct Arguments {
     write: bool,
 }
 
-pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
     let name = arguments.flow.display().to_string();
     let text = flows::text(&arguments.flow)?;
     let Converted { text: converted, changes, left } =
-        convert(&name, &text, tasks::ALL).map_err(|finding| Invalid::from(*finding))?;
+        convert(&name, &text, tasks::ALL).map_err(|finding| InvalidFlow::from(*finding))?;
     left.iter().for_each(|finding| errln!("{finding}\n"));
     let parsed = parse(&name, &converted, tasks::ALL);
     if parsed.flow.is_none() {
         if !arguments.write {
             data(&converted);
         }
-        return Err(Invalid(parsed.findings).into());
+        return Err(InvalidFlow(parsed.findings).into());
     }
     let names = if changes == 1 { "1 name".to_owned() } else { format!("{changes} names") };
     if !arguments.write {
@@ -40,5 +40,5 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         std::fs::write(&arguments.flow, converted).map_err(|error| cannot(format_args!("write {name}"), &error))?;
     }
     errln!("{name}: {names} converted, {} left", left.len());
-    Ok(Exit::Ok)
+    Ok(ExitStatus::Ok)
 }

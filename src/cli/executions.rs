@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::cli::format::seconds;
 use crate::cli::out::{errln, outln};
 use crate::cli::run::to_json;
-use crate::cli::{Exit, Invalid};
+use crate::cli::{ExitStatus, InvalidFlow};
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{INTERRUPTED, is_interrupted, settle_killing};
@@ -19,7 +19,7 @@ use crate::text::{indented, plain, thousands, visible_line};
 #[derive(Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<ExecutionsCommand>,
     /// Only those of this flow: its id, or namespace.id
     #[arg(long)]
     flow: Option<String>,
@@ -32,7 +32,7 @@ pub(super) struct Arguments {
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum ExecutionsCommand {
     /// One execution: its inputs, tasks and outputs
     Show {
         /// The execution, or the beginning of its id
@@ -45,7 +45,7 @@ enum Command {
     },
 }
 
-pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<Exit> {
+pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<ExitStatus> {
     let journal = Journal::open_to_read(&settings.journal())?;
     match &arguments.command {
         None => {
@@ -57,14 +57,14 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<
                 found = listed()?;
             }
             let asked = |of: &Summary| is_interrupted(settings, &journal, &of.id, &of.state, of.created);
-            let found: Vec<Listed> = found
+            let found: Vec<ListedExecution> = found
                 .into_iter()
-                .map(|summary| Ok(Listed { interrupted: asked(&summary)?, summary }))
+                .map(|summary| Ok(ListedExecution { interrupted: asked(&summary)?, summary }))
                 .collect::<Result<_, JournalError>>()?;
             let is_first = found.is_empty() && journal.executions(None, 1)?.is_empty();
             list(&found, arguments.flow.as_deref().filter(|_| !is_first), arguments.json);
         }
-        Some(Command::Show { id }) => {
+        Some(ExecutionsCommand::Show { id }) => {
             let id = find(&journal, id)?;
             let _ = settle_killing(settings, &journal, std::iter::once(&id));
             let state = state(&journal, &id)?;
@@ -72,14 +72,14 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<
             let interrupted = is_interrupted(settings, &journal, &id, state.status.as_str(), created)?;
             show(&id, &state, interrupted, arguments.json);
         }
-        Some(Command::Logs { id }) => logs(&journal, &find(&journal, id)?, arguments.json)?,
+        Some(ExecutionsCommand::Logs { id }) => logs(&journal, &find(&journal, id)?, arguments.json)?,
     }
-    Ok(Exit::Ok)
+    Ok(ExitStatus::Ok)
 }
 
 /// An execution in a list.
 #[derive(Serialize)]
-struct Listed {
+struct ListedExecution {
     #[serde(flatten)]
     summary: Summary,
     /// Whether the process that worked on it is gone.
@@ -89,19 +89,19 @@ struct Listed {
 /// The execution that a prefix names.
 ///
 /// # Errors
-/// [`Invalid`] when none or several begin so.
+/// [`InvalidFlow`] when none or several begin so.
 pub(super) fn find(journal: &Journal, prefix: &str) -> anyhow::Result<ExecutionId> {
     let mut found = journal.ids_with_prefix(prefix)?;
     match (found.pop(), found.as_slice()) {
         (Some(id), []) => Ok(id),
         (None, _) => {
             let help = "`jitney executions` lists them";
-            Err(Invalid::from(Diagnostic::error(format!("there is no execution `{prefix}`")).help(help)).into())
+            Err(InvalidFlow::from(Diagnostic::error(format!("there is no execution `{prefix}`")).help(help)).into())
         }
         (Some(oldest), others) => {
             let ids: Vec<&str> = others.iter().chain([&oldest]).map(ExecutionId::as_str).collect();
             let finding = Diagnostic::error(format!("several executions begin with `{prefix}`"));
-            Err(Invalid::from(finding.help(format!("give more of the id: {}", ids.join(", ")))).into())
+            Err(InvalidFlow::from(finding.help(format!("give more of the id: {}", ids.join(", ")))).into())
         }
     }
 }
@@ -143,7 +143,7 @@ fn newest(journal: &Journal, flow: Option<&str>, limit: u32) -> Result<Vec<Summa
     of_flow(flow, search, |summary| &summary.namespace)
 }
 
-fn list(executions: &[Listed], flow: Option<&str>, as_json: bool) {
+fn list(executions: &[ListedExecution], flow: Option<&str>, as_json: bool) {
     if as_json {
         outln!("{}", serde_json::json!(executions));
         return;
@@ -156,7 +156,7 @@ fn list(executions: &[Listed], flow: Option<&str>, as_json: bool) {
         return;
     }
     let mut table = super::table(["id", "flow", "state", "started", "took", "rows", "inputs"]);
-    for Listed { summary: execution, interrupted } in executions {
+    for ListedExecution { summary: execution, interrupted } in executions {
         let started =
             execution.started.map(|time| time.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M:%S").to_string());
         let took = execution.took.and_then(|took| Duration::try_from_secs_f64(took).ok());
@@ -172,7 +172,7 @@ fn list(executions: &[Listed], flow: Option<&str>, as_json: bool) {
         ]);
     }
     outln!("{}", table.trim_fmt());
-    if let Some(Listed { summary, .. }) = executions.iter().find(|listed| listed.interrupted) {
+    if let Some(ListedExecution { summary, .. }) = executions.iter().find(|listed| listed.interrupted) {
         errln!("INTERRUPTED: its process is gone. Resume with: jitney resume {}", summary.id);
     }
 }

@@ -9,7 +9,7 @@ use crate::engine::EngineError;
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Exit {
+pub enum ExitStatus {
     /// All went well.
     Ok = 0,
     /// An execution failed, or a well-formed flow was refused before anything ran: a task cannot do what a value asks for.
@@ -26,42 +26,42 @@ pub enum Exit {
     Cancelled = 130,
 }
 
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
+impl From<ExitStatus> for ExitCode {
+    fn from(exit: ExitStatus) -> Self {
         Self::from(exit as u8)
     }
 }
 
 /// Findings that end a command before it has done anything.
 #[derive(Debug)]
-pub struct Invalid(pub Vec<Diagnostic>);
+pub struct InvalidFlow(pub Vec<Diagnostic>);
 
-impl fmt::Display for Invalid {
+impl fmt::Display for InvalidFlow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let texts: Vec<String> = self.0.iter().map(Diagnostic::to_string).collect();
         f.write_str(&texts.join("\n\n"))
     }
 }
 
-impl std::error::Error for Invalid {}
+impl std::error::Error for InvalidFlow {}
 
 /// Findings in a flow that is well-formed, and that a run refuses.
 #[derive(Debug)]
-pub(super) struct Refused(Invalid);
+pub(super) struct RejectedRun(InvalidFlow);
 
-impl fmt::Display for Refused {
+impl fmt::Display for RejectedRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for RejectedRun {}
 
 /// The error of a run whose flow cannot be read.
 pub(super) fn of_run(error: anyhow::Error) -> anyhow::Error {
     let is_refusal = |finding: &Diagnostic| !finding.is_error() || finding.is_refusal;
-    match error.downcast::<Invalid>() {
-        Ok(invalid) if invalid.0.iter().all(is_refusal) => Refused(invalid).into(),
+    match error.downcast::<InvalidFlow>() {
+        Ok(invalid) if invalid.0.iter().all(is_refusal) => RejectedRun(invalid).into(),
         Ok(invalid) => invalid.into(),
         Err(error) => error,
     }
@@ -69,27 +69,27 @@ pub(super) fn of_run(error: anyhow::Error) -> anyhow::Error {
 
 /// Whether an error is made of findings, each with its place and help.
 pub(super) fn has_findings(error: &anyhow::Error) -> bool {
-    error.is::<Invalid>() || error.is::<Refused>()
+    error.is::<InvalidFlow>() || error.is::<RejectedRun>()
 }
 
-impl From<Diagnostic> for Invalid {
+impl From<Diagnostic> for InvalidFlow {
     fn from(finding: Diagnostic) -> Self {
         Self(vec![finding])
     }
 }
 
 /// A file that the user named and that cannot be read or written.
-pub(super) fn cannot(doing: impl fmt::Display, error: &std::io::Error) -> Invalid {
+pub(super) fn cannot(doing: impl fmt::Display, error: &std::io::Error) -> InvalidFlow {
     Diagnostic::error(format!("cannot {doing}: {error}")).into()
 }
 
 /// What the engine refuses is wrong with a flow, an input or a setting.
 pub(super) fn told(error: EngineError) -> anyhow::Error {
     match error {
-        EngineError::Refused(findings) => Invalid(findings).into(),
-        EngineError::Elsewhere { .. } => Invalid::from(elsewhere(&error)).into(),
+        EngineError::Refused(findings) => InvalidFlow(findings).into(),
+        EngineError::Elsewhere { .. } => InvalidFlow::from(elsewhere(&error)).into(),
         EngineError::Unreachable(error) => error.into(),
-        EngineError::NotPossible { .. } => Invalid::from(Diagnostic::error(error.to_string())).into(),
+        EngineError::NotPossible { .. } => InvalidFlow::from(Diagnostic::error(error.to_string())).into(),
         other => other.into(),
     }
 }
@@ -101,15 +101,15 @@ fn elsewhere(error: &EngineError) -> Diagnostic {
 }
 
 /// The exit code that an error stands for.
-pub(super) fn code_of(error: &anyhow::Error) -> Exit {
-    if error.is::<Invalid>() {
-        Exit::Invalid
-    } else if error.is::<Refused>()
+pub(super) fn code_of(error: &anyhow::Error) -> ExitStatus {
+    if error.is::<InvalidFlow>() {
+        ExitStatus::Invalid
+    } else if error.is::<RejectedRun>()
         || error.is::<crate::task::TaskError>()
         || matches!(error.downcast_ref(), Some(EngineError::Taken(_)))
     {
-        Exit::Failed
+        ExitStatus::Failed
     } else {
-        Exit::Internal
+        ExitStatus::Internal
     }
 }

@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cli::out::{copy, data, errln, out, outln};
-use crate::cli::{Exit, Invalid, executions, right_aligned, table};
+use crate::cli::{ExitStatus, InvalidFlow, executions, right_aligned, table};
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::id::ExecutionId;
@@ -34,17 +34,17 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<Exit> {
+pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<ExitStatus> {
     match (is_uri(&arguments.what), &arguments.output) {
         (true, Some(output)) => save(&path_of(&arguments.what, settings)?, output)?,
         (true, None) => print(&path_of(&arguments.what, settings)?, &arguments.what)?,
         (false, Some(_)) => {
             let finding = Diagnostic::error(format!("`{}` is not the address of a file", arguments.what));
-            return Err(Invalid::from(finding.help("`jitney files ID` lists the addresses of an execution")).into());
+            return Err(InvalidFlow::from(finding.help("`jitney files ID` lists the addresses of an execution")).into());
         }
         (false, None) => list(&arguments.what, settings, arguments.json)?,
     }
-    Ok(Exit::Ok)
+    Ok(ExitStatus::Ok)
 }
 
 /// The file behind an address.
@@ -52,7 +52,7 @@ fn path_of(uri: &str, settings: &Settings) -> anyhow::Result<PathBuf> {
     let missing = || {
         let help = "files are deleted by `purge_files`, `jitney clean` and the server's retention; `jitney files ID` \
                     lists those of an execution";
-        Invalid::from(Diagnostic::error(format!("there is no file `{uri}`")).help(help))
+        InvalidFlow::from(Diagnostic::error(format!("there is no file `{uri}`")).help(help))
     };
     let execution = execution_of(uri).ok_or_else(missing)?;
     let path = Storage::new(settings.storage(), execution).path(uri).map_err(|_| missing())?;
@@ -65,7 +65,7 @@ fn save(path: &Path, output: &Path) -> anyhow::Result<()> {
     let mut target = match File::create_new(output) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             let finding = Diagnostic::error(format!("{} exists already", output.display()));
-            return Err(Invalid::from(finding.help("choose another name, or delete it first")).into());
+            return Err(InvalidFlow::from(finding.help("choose another name, or delete it first")).into());
         }
         other => other.with_context(cannot)?,
     };
@@ -86,7 +86,7 @@ fn print(path: &Path, uri: &str) -> anyhow::Result<()> {
         _ => {
             let what = if is_small { "is not text" } else { "is too large for a terminal" };
             let finding = Diagnostic::error(format!("{uri} {what}"));
-            return Err(Invalid::from(finding.help(format!("save it: `jitney files {uri} -o FILE`"))).into());
+            return Err(InvalidFlow::from(finding.help(format!("save it: `jitney files {uri} -o FILE`"))).into());
         }
     }
     Ok(())

@@ -2,31 +2,31 @@
 
 use std::path::Path;
 
-use crate::cli::Invalid;
+use crate::cli::InvalidFlow;
 use crate::diagnostic::Diagnostic;
 use crate::engine::flow_file;
 use crate::engine::lookup::{self, Folder};
 use crate::engine::missing_files;
-use crate::flow::{Flow, Parsed, parse};
+use crate::flow::{Flow, ParsedFlow, parse};
 use crate::tasks;
 
 /// Reads one flow.
 ///
 /// # Errors
-/// [`Invalid`] with every problem of the file; a file that is not there is one.
+/// [`InvalidFlow`] with every problem of the file; a file that is not there is one.
 pub(super) fn read(file: &Path) -> anyhow::Result<(Flow, Vec<Diagnostic>)> {
     match check(file)? {
         (Some(flow), findings) if !findings.iter().any(Diagnostic::is_error) => Ok((flow, findings)),
-        (_, findings) => Err(Invalid(findings).into()),
+        (_, findings) => Err(InvalidFlow(findings).into()),
     }
 }
 
 /// A flow, as far as the file has one, and everything that is wrong with it.
 ///
 /// # Errors
-/// [`Invalid`] when the file cannot be read.
+/// [`InvalidFlow`] when the file cannot be read.
 pub(super) fn check(file: &Path) -> anyhow::Result<(Option<Flow>, Vec<Diagnostic>)> {
-    let Parsed { flow, mut findings } = parse(&file.display().to_string(), &text(file)?, tasks::ALL);
+    let ParsedFlow { flow, mut findings } = parse(&file.display().to_string(), &text(file)?, tasks::ALL);
     findings.extend(flow.iter().flat_map(|flow| lookup::missing(flow, &Folder::around(flow))));
     findings.extend(flow.iter().flat_map(missing_files).filter(Diagnostic::is_error));
     Ok((flow, findings))
@@ -35,19 +35,19 @@ pub(super) fn check(file: &Path) -> anyhow::Result<(Option<Flow>, Vec<Diagnostic
 /// The text of a flow's file.
 ///
 /// # Errors
-/// [`Invalid`] when it cannot be read.
+/// [`InvalidFlow`] when it cannot be read.
 pub(super) fn text(file: &Path) -> anyhow::Result<String> {
     flow_file::read(file).map_err(|error| {
         if error.kind() == std::io::ErrorKind::InvalidData {
             let finding = Diagnostic::error(format!("the flow `{}` is not UTF-8 text", file.display()));
-            return Invalid::from(finding.help("save it as UTF-8 in your editor")).into();
+            return InvalidFlow::from(finding.help("save it as UTF-8 in your editor")).into();
         }
         if error.kind() == std::io::ErrorKind::NotFound && !is_yaml(file) {
             let finding = Diagnostic::error(format!("there is no file or folder `{}`", file.display()));
-            return Invalid::from(finding.help(neighbours(file))).into();
+            return InvalidFlow::from(finding.help(neighbours(file))).into();
         }
         let finding = Diagnostic::error(format!("cannot read the flow `{}`: {error}", file.display()));
-        Invalid::from(finding.help(neighbours(file))).into()
+        InvalidFlow::from(finding.help(neighbours(file))).into()
     })
 }
 

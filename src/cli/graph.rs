@@ -6,9 +6,9 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::exit::cannot;
 use crate::cli::out::data;
-use crate::cli::{Exit, Invalid, flows};
+use crate::cli::{ExitStatus, InvalidFlow, flows};
 use crate::diagnostic::Diagnostic;
-use crate::flow::graph::Graph;
+use crate::flow::graph::FlowGraph;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -16,14 +16,14 @@ pub(super) struct Arguments {
     flow: PathBuf,
     /// How to draw it [default: as the file's name says, else text]
     #[arg(long, value_enum)]
-    format: Option<Format>,
+    format: Option<GraphFormat>,
     /// Write to a file instead of stdout: .svg, .mmd or .md (Mermaid), or .txt
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum GraphFormat {
     /// For the terminal
     Text,
     /// A Mermaid flow chart, as Markdown pages show it
@@ -32,21 +32,21 @@ enum Format {
     Svg,
 }
 
-pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
     let chosen = arguments.chosen()?;
     let (flow, _) = flows::read(&arguments.flow)?;
-    let graph = Graph::of(&flow);
+    let graph = FlowGraph::of(&flow);
     let text = match chosen {
-        Format::Text => graph.to_text(),
-        Format::Mermaid => graph.to_mermaid(),
-        Format::Svg => graph.to_svg(),
+        GraphFormat::Text => graph.to_text(),
+        GraphFormat::Mermaid => graph.to_mermaid(),
+        GraphFormat::Svg => graph.to_svg(),
     };
     match &arguments.output {
         Some(file) => std::fs::write(file, text)
             .map_err(|error| cannot(format_args!("write the picture to {}", file.display()), &error))?,
         None => data(&text),
     }
-    Ok(Exit::Ok)
+    Ok(ExitStatus::Ok)
 }
 
 impl Arguments {
@@ -54,14 +54,14 @@ impl Arguments {
     ///
     /// # Errors
     /// When the file's name asks for one that is not written.
-    fn chosen(&self) -> Result<Format, Invalid> {
-        let Some(file) = &self.output else { return Ok(self.format.unwrap_or(Format::Text)) };
+    fn chosen(&self) -> Result<GraphFormat, InvalidFlow> {
+        let Some(file) = &self.output else { return Ok(self.format.unwrap_or(GraphFormat::Text)) };
         let extension = file.extension().map(|extension| extension.to_string_lossy().to_lowercase());
         let named = match extension.as_deref() {
-            Some("svg") => Format::Svg,
-            Some("mmd" | "md") => Format::Mermaid,
-            Some("txt") => Format::Text,
-            None if self.format.is_some() => return Ok(self.format.unwrap_or(Format::Text)),
+            Some("svg") => GraphFormat::Svg,
+            Some("mmd" | "md") => GraphFormat::Mermaid,
+            Some("txt") => GraphFormat::Text,
+            None if self.format.is_some() => return Ok(self.format.unwrap_or(GraphFormat::Text)),
             _ => {
                 let finding = Diagnostic::error(format!("cannot tell a format from the name `{}`", file.display()));
                 return Err(finding.help("name a file that ends in .svg, .mmd, .md or .txt").into());

@@ -6,17 +6,17 @@ use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use crate::cli::out::errln;
-use crate::cli::{Invalid, ask};
+use crate::cli::{InvalidFlow, ask};
 use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{InputHost, input_files};
 use crate::file_access::FileAccess;
-use crate::flow::input::{InputType, Resolution, settle};
+use crate::flow::input::{InputType, ResolvedInputs, settle};
 use crate::flow::{Flow, from_yaml};
 
 #[derive(Args)]
-pub(super) struct Given {
+pub(super) struct InputArguments {
     /// An input of the flow; may be repeated
     #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = pair)]
     input: Vec<(String, String)>,
@@ -29,10 +29,10 @@ pub(super) struct Given {
 /// terminal alone, and never when `quiet`.
 ///
 /// # Errors
-/// [`Invalid`] with every problem at once.
+/// [`InvalidFlow`] with every problem at once.
 pub(super) fn gather(
     flow: &Flow,
-    given: Given,
+    given: InputArguments,
     settings: &Settings,
     quiet: bool,
 ) -> anyhow::Result<Option<Map<String, Value>>> {
@@ -47,7 +47,7 @@ pub(super) fn gather(
         let next = resolution.missing.first().filter(|_| asks);
         match next {
             Some(question) if problems.is_empty() => {
-                let questions = questions.get_or_insert_with(ask::Questions::begin);
+                let questions = questions.get_or_insert_with(ask::Prompts::begin);
                 let Some(input) = flow.inputs.get(question.index) else { continue };
                 match questions.ask(input, question)? {
                     Some(answer) => given.push((input.id.clone(), answer)),
@@ -58,13 +58,17 @@ pub(super) fn gather(
                 let missing = resolution.missing.iter().map(|question| question.as_finding(&flow.inputs));
                 let problems: Vec<Diagnostic> = problems.into_iter().chain(missing).collect();
                 resolution.warnings.iter().for_each(|warning| errln!("{warning}"));
-                return if problems.is_empty() { Ok(Some(resolution.values)) } else { Err(Invalid(problems).into()) };
+                return if problems.is_empty() {
+                    Ok(Some(resolution.values))
+                } else {
+                    Err(InvalidFlow(problems).into())
+                };
             }
         }
     }
 }
 
-fn problems(flow: &Flow, resolution: &Resolution) -> Vec<Diagnostic> {
+fn problems(flow: &Flow, resolution: &ResolvedInputs) -> Vec<Diagnostic> {
     let unreadable = input_files::unreadable(flow, &resolution.values, &FileAccess::unrestricted(&flow.folder));
     resolution.findings.iter().cloned().chain(unreadable).collect()
 }
@@ -105,9 +109,9 @@ pub(super) fn missing_paths(flow: &Flow, given: &[(String, Value)]) -> Vec<Diagn
     paths.collect()
 }
 
-impl Given {
+impl InputArguments {
     /// The file's values, then those of `-i`, which win.
-    fn values(self, flow: &Flow) -> Result<Vec<(String, Value)>, Invalid> {
+    fn values(self, flow: &Flow) -> Result<Vec<(String, Value)>, InvalidFlow> {
         let mut values = Vec::new();
         if let Some(file) = &self.inputs {
             flatten(flow, "", from_file(file)?, &mut values);
@@ -117,7 +121,7 @@ impl Given {
     }
 }
 
-fn from_file(file: &Path) -> Result<Map<String, Value>, Invalid> {
+fn from_file(file: &Path) -> Result<Map<String, Value>, InvalidFlow> {
     let mut text = String::new();
     let (name, read) = if file == Path::new("-") {
         ("stdin".to_owned(), std::io::stdin().read_to_string(&mut text).map(drop))
@@ -126,7 +130,7 @@ fn from_file(file: &Path) -> Result<Map<String, Value>, Invalid> {
     };
     let wrong = |message: String| {
         let help = "write a map such as `{taxi: green, month: \"04\"}`, in YAML or JSON";
-        Invalid::from(Diagnostic::error(message).help(help))
+        InvalidFlow::from(Diagnostic::error(message).help(help))
     };
     read.map_err(|error| wrong(format!("cannot read the inputs from {name}: {error}")))?;
     match from_yaml(&text).map_err(|error| wrong(format!("cannot read the inputs from {name}: {error}")))? {

@@ -4,25 +4,25 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 
 use crate::cli::out::{data, errln, outln};
-use crate::cli::{Exit, Invalid};
+use crate::cli::{ExitStatus, InvalidFlow};
 use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
-use crate::duration::Span;
+use crate::duration::DurationSpec;
 use crate::journal::{Kv, KvEntry, KvError, KvType, NewKvEntry};
 use crate::text::plain;
 
 #[derive(Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
-    command: Command,
+    command: KvCommand,
     /// Print JSON
     #[arg(long, global = true)]
     json: bool,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum KvCommand {
     /// All keys with their values, secrets as ***
     List {
         /// Only those of this namespace
@@ -51,7 +51,7 @@ enum Command {
         kind: Option<KvType>,
         /// After how long the key expires, such as 12h [default: never]
         #[arg(long)]
-        ttl: Option<Span>,
+        ttl: Option<DurationSpec>,
         /// What the key is for
         #[arg(long)]
         description: Option<String>,
@@ -66,21 +66,21 @@ enum Command {
     },
 }
 
-pub(super) fn run(arguments: Arguments, settings: &Settings) -> anyhow::Result<Exit> {
-    let is_reading = matches!(arguments.command, Command::List { .. } | Command::Get { .. });
+pub(super) fn run(arguments: Arguments, settings: &Settings) -> anyhow::Result<ExitStatus> {
+    let is_reading = matches!(arguments.command, KvCommand::List { .. } | KvCommand::Get { .. });
     let open = if is_reading { Kv::open_to_read } else { Kv::open };
     let (store, now) = (open(&settings.kv())?, clock::now());
     match arguments.command {
-        Command::List { namespace } => {
+        KvCommand::List { namespace } => {
             let entries = store.list(namespace.as_deref(), now)?;
             list(&entries.into_iter().map(KvEntry::without_secrets).collect::<Vec<_>>(), arguments.json);
         }
-        Command::Get { key, namespace } => match store.find(&namespace, &key, now)? {
+        KvCommand::Get { key, namespace } => match store.find(&namespace, &key, now)? {
             Some(entry) if arguments.json => outln!("{}", serde_json::json!(entry)),
             Some(entry) => data(&format!("{}\n", plain(&entry.value))),
             None => return Err(missing(&key, &namespace)),
         },
-        Command::Set { key, value, namespace, kind, ttl, description } => {
+        KvCommand::Set { key, value, namespace, kind, ttl, description } => {
             let new = NewKvEntry {
                 value: value.into(),
                 kind,
@@ -93,13 +93,13 @@ pub(super) fn run(arguments: Arguments, settings: &Settings) -> anyhow::Result<E
                 outln!("{}", serde_json::json!(entry));
             }
         }
-        Command::Delete { key, namespace } => {
+        KvCommand::Delete { key, namespace } => {
             if !store.delete(&namespace, &key, now)? {
                 return Err(missing(&key, &namespace));
             }
         }
     }
-    Ok(Exit::Ok)
+    Ok(ExitStatus::Ok)
 }
 
 fn list(entries: &[KvEntry], as_json: bool) {
@@ -135,13 +135,13 @@ fn kind(text: &str) -> Result<KvType, String> {
 
 fn missing(key: &str, namespace: &str) -> anyhow::Error {
     let finding = Diagnostic::error(format!("there is no key `{key}` in namespace `{namespace}`"));
-    Invalid::from(finding.help("`jitney kv list` shows what there is")).into()
+    InvalidFlow::from(finding.help("`jitney kv list` shows what there is")).into()
 }
 
 /// What the user gave is wrong, or the store is.
 fn refused(error: KvError) -> anyhow::Error {
     match error {
         KvError::Sqlite(_) | KvError::Folder(_) => error.into(),
-        wrong => Invalid::from(Diagnostic::error(wrong.to_string())).into(),
+        wrong => InvalidFlow::from(Diagnostic::error(wrong.to_string())).into(),
     }
 }

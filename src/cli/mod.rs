@@ -43,11 +43,11 @@ use std::sync::Arc;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::config::{Overrides, Settings};
+use crate::config::{CliOverrides, Settings};
 use crate::diagnostic::Diagnostic;
 use crate::jq;
 use crate::text::{indented, without_number};
-pub use exit::{Exit, Invalid};
+pub use exit::{ExitStatus, InvalidFlow};
 use out::errln;
 
 /// Runs YAML flows: extract, load and transform, safe to repeat.
@@ -144,8 +144,8 @@ pub fn run() -> ExitCode {
             None => answer.exit(),
         },
     };
-    let overrides = Overrides { home: cli.home, postgres: cli.postgres };
-    let invalid = |error: anyhow::Error| Invalid::from(Diagnostic::error(format!("{error:#}"))).into();
+    let overrides = CliOverrides { home: cli.home, postgres: cli.postgres };
+    let invalid = |error: anyhow::Error| InvalidFlow::from(Diagnostic::error(format!("{error:#}"))).into();
     let ended = Settings::load(overrides).map_err(invalid).and_then(|settings| {
         let settings = Arc::new(settings);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -172,7 +172,7 @@ fn hide_environment() {
     }
 }
 
-async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
+async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
     match command {
         Command::Run(arguments) => run::run(arguments, settings).await,
         Command::Resume(arguments) => resume::run(arguments, settings).await,
@@ -197,10 +197,10 @@ async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<
 }
 
 /// How the program ends, which is not well when data for stdout was lost.
-fn with_all_data(exit: Exit) -> Exit {
+fn with_all_data(exit: ExitStatus) -> ExitStatus {
     let Some(why) = out::lost() else { return exit };
     errln!("error: cannot write to stdout: {why}");
-    if exit == Exit::Ok { Exit::Internal } else { exit }
+    if exit == ExitStatus::Ok { ExitStatus::Internal } else { exit }
 }
 
 /// Prints an error once, with its causes, and says how the program ends.

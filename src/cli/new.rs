@@ -10,7 +10,7 @@ use clap::builder::PossibleValuesParser;
 
 use crate::cli::exit::cannot;
 use crate::cli::out::{errln, outln};
-use crate::cli::{Exit, Invalid};
+use crate::cli::{ExitStatus, InvalidFlow};
 use crate::diagnostic::Diagnostic;
 
 /// The flows to begin with: name and text. Each runs as it is.
@@ -38,16 +38,16 @@ fn names() -> PossibleValuesParser {
     PossibleValuesParser::new(TEMPLATES.iter().map(|(name, _)| *name))
 }
 
-pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
     let Some(name) = arguments.name.as_deref().filter(|_| !arguments.list) else {
         TEMPLATES.iter().for_each(|(name, text)| outln!("{name:<16} {}", description(text)));
-        return Ok(Exit::Ok);
+        return Ok(ExitStatus::Ok);
     };
     let template =
         TEMPLATES.iter().find(|(name, _)| *name == arguments.template).context("there is no such template")?;
     let file = write(name, template)?;
     errln!("Wrote {file}. Run it:  jitney run {file}", file = file.display());
-    Ok(Exit::Ok)
+    Ok(ExitStatus::Ok)
 }
 
 fn description(text: &str) -> &str {
@@ -62,7 +62,7 @@ fn write(name: &Path, (template, text): &(&str, &str)) -> anyhow::Result<PathBuf
         && id.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
     if !is_name {
         let finding = Diagnostic::error(format!("`{stem}` cannot be a flow's name"));
-        return Err(Invalid::from(finding.help("begin with a letter, and use letters, digits, `-` and `_`")).into());
+        return Err(InvalidFlow::from(finding.help("begin with a letter, and use letters, digits, `-` and `_`")).into());
     }
     let file = name.with_file_name(format!("{id}.yaml"));
     let text = text.replace(&format!("{template}.yaml"), &file.display().to_string());
@@ -76,7 +76,7 @@ fn write(name: &Path, (template, text): &(&str, &str)) -> anyhow::Result<PathBuf
         Ok(mut open) => open.write_all(text.as_bytes()).map_err(|error| unwritable(&error))?,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             let finding = Diagnostic::error(format!("{} is there already, and stays as it is", file.display()));
-            return Err(Invalid::from(finding.help("choose another name")).into());
+            return Err(InvalidFlow::from(finding.help("choose another name")).into());
         }
         Err(error) => return Err(unwritable(&error).into()),
     }

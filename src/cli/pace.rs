@@ -7,17 +7,17 @@ use std::time::Duration;
 const WINDOW: Duration = Duration::from_secs(10);
 
 /// Rows and bytes at some moments of the last seconds.
-pub(super) struct Pace {
+pub(super) struct RateMeter {
     samples: VecDeque<(Duration, [u64; 2])>,
 }
 
-impl Default for Pace {
+impl Default for RateMeter {
     fn default() -> Self {
         Self { samples: VecDeque::from([(Duration::ZERO, [0, 0])]) }
     }
 }
 
-impl Pace {
+impl RateMeter {
     /// Rows and bytes a second, `elapsed` after the beginning, when so many were done.
     pub(super) fn rates(&mut self, elapsed: Duration, done: [u64; 2]) -> [u64; 2] {
         // One sample from before the window stays, so that the rates cover all of it.
@@ -38,7 +38,7 @@ mod tests {
 
     #[test]
     fn the_rate_falls_to_nothing_when_nothing_moves() {
-        let mut pace = Pace::default();
+        let mut pace = RateMeter::default();
         let mut at = |seconds, rows| pace.rates(Duration::from_secs(seconds), [rows, 0])[0];
         assert_eq!(at(5, 5000), 1000);
         assert_eq!(at(10, 10_000), 1000);

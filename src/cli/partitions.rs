@@ -9,10 +9,10 @@ use comfy_table::Table;
 use serde_json::json;
 
 use crate::cli::backfill::{given_here, reading_runner, told};
-use crate::cli::calendar::{Mark, calendar, legend};
+use crate::cli::calendar::{CalendarMark, calendar, legend};
 use crate::cli::inputs::pair;
 use crate::cli::out::{errln, out, outln};
-use crate::cli::{Exit, flows};
+use crate::cli::{ExitStatus, flows};
 use crate::clock;
 use crate::config::Settings;
 use crate::engine::backfill::{GridRequest, PartitionReport, PartitionStatus, SourceChange};
@@ -49,7 +49,7 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
+pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
     let (flow, warnings) = flows::read(&arguments.flow)?;
     warnings.iter().for_each(|warning| errln!("{warning}"));
     let runner = reading_runner(settings)?;
@@ -60,27 +60,27 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     grid.notes.iter().for_each(|note| errln!("{note}"));
     if arguments.json {
         outln!("{}", json!(grid.columns));
-        return Ok(Exit::Ok);
+        return Ok(ExitStatus::Ok);
     }
     for column in &grid.columns {
-        let marks: Vec<_> = column.known.iter().map(|known| (known.date, Mark::of(&known.status))).collect();
+        let marks: Vec<_> = column.known.iter().map(|known| (known.date, CalendarMark::of(&known.status))).collect();
         outln!("{}", column.name);
         out!("{}", calendar(&marks, column.schedule.times().zone(), column.granularity()));
         outln!("  {}\n", legend(marks.iter().map(|(_, mark)| *mark)));
     }
     let filled: Vec<(&str, &[PartitionReport])> =
         grid.columns.iter().map(|column| (column.name.as_str(), &column.known[..])).collect();
-    let mut notes = Notes::default();
+    let mut notes = Footnotes::default();
     outln!("{}", table(&filled, wanted.check, &mut notes).trim_fmt());
     notes.0.iter().enumerate().for_each(|(index, note)| outln!("[{}] {note}", index + 1));
-    Ok(Exit::Ok)
+    Ok(ExitStatus::Ok)
 }
 
 /// What is too long for a table, and stands below it.
 #[derive(Default)]
-struct Notes(Vec<String>);
+struct Footnotes(Vec<String>);
 
-impl Notes {
+impl Footnotes {
     /// A word for the table, with the number of the note that says the rest.
     fn refer(&mut self, word: &str, text: &str) -> String {
         let place = self.0.iter().position(|note| note == text).unwrap_or_else(|| {
@@ -103,7 +103,7 @@ impl Notes {
 }
 
 /// One line for each partition, and some cells of it for each column of the grid.
-fn table(grid: &[(&str, &[PartitionReport])], check: bool, notes: &mut Notes) -> Table {
+fn table(grid: &[(&str, &[PartitionReport])], check: bool, notes: &mut Footnotes) -> Table {
     let mut table = Table::new();
     let mut header = vec!["partition".to_owned()];
     for (name, _) in grid {
@@ -126,9 +126,9 @@ fn table(grid: &[(&str, &[PartitionReport])], check: bool, notes: &mut Notes) ->
     table
 }
 
-fn cells(known: &PartitionReport, check: bool, notes: &mut Notes) -> Vec<String> {
+fn cells(known: &PartitionReport, check: bool, notes: &mut Footnotes) -> Vec<String> {
     let (sign, rows) = (
-        Mark::of(&known.status).sign(),
+        CalendarMark::of(&known.status).sign(),
         match known.status {
             PartitionStatus::Loaded { rows, .. } => thousands(rows),
             _ => String::new(),
@@ -149,7 +149,7 @@ fn cells(known: &PartitionReport, check: bool, notes: &mut Notes) -> Vec<String>
     cells
 }
 
-fn said(verdict: &SourceChange, notes: &mut Notes) -> String {
+fn said(verdict: &SourceChange, notes: &mut Footnotes) -> String {
     match verdict {
         SourceChange::Same => "same".to_owned(),
         SourceChange::Changed(why) => notes.fitting(format!("changed: {why}"), MAX_SOURCE_WIDTH),
@@ -177,7 +177,7 @@ mod tests {
             execution: None,
             source: Some(SourceChange::Unknown(why.clone())),
         };
-        let (known, mut notes) = ([known("2019-04"), known("2019-05")], Notes::default());
+        let (known, mut notes) = ([known("2019-04"), known("2019-05")], Footnotes::default());
         let table = table(&[("postgres_taxi", &known[..])], true, &mut notes).trim_fmt();
         assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
         assert_eq!((table.matches("unknown [1]").count(), notes.0), (2, vec![why]));

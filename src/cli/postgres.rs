@@ -11,17 +11,17 @@ use crate::cli::out::{errln, out, outln};
 use crate::config::Settings;
 use crate::postgres::{connect_to, managed};
 
-use super::Exit;
+use super::ExitStatus;
 
 /// `jitney postgres …`
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(subcommand)]
-    verb: Verb,
+    verb: PostgresCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum PostgresCommand {
     /// Start the private Postgres server, making it first if there is none
     Start,
     /// Stop it; its data stay
@@ -48,19 +48,19 @@ enum Verb {
 ///
 /// # Errors
 /// When the server or its files do not do what was asked.
-pub async fn run(arguments: Arguments, settings: &Settings) -> anyhow::Result<Exit> {
+pub async fn run(arguments: Arguments, settings: &Settings) -> anyhow::Result<ExitStatus> {
     match arguments.verb {
-        Verb::Start => start(settings).await?,
-        Verb::Stop => {
+        PostgresCommand::Start => start(settings).await?,
+        PostgresCommand::Stop => {
             let ran = managed::stop(settings).await?;
             outln!("{}", if ran { "stopped; the data stay" } else { "it was not running" });
         }
-        Verb::Status => status(settings).await?,
-        Verb::Url => outln!("{}", managed::url(&managed::ensure_running_saying(settings, &tell).await?)),
-        Verb::Psql { arguments } => psql(settings, &arguments).await?,
-        Verb::Destroy { yes } => destroy(settings, yes).await?,
+        PostgresCommand::Status => status(settings).await?,
+        PostgresCommand::Url => outln!("{}", managed::url(&managed::ensure_running_saying(settings, &tell).await?)),
+        PostgresCommand::Psql { arguments } => psql(settings, &arguments).await?,
+        PostgresCommand::Destroy { yes } => destroy(settings, yes).await?,
     }
-    Ok(Exit::Ok)
+    Ok(ExitStatus::Ok)
 }
 
 fn tell(line: &str) {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use clap::Args;
 
 use crate::cli::exit::told;
-use crate::cli::run::Session;
-use crate::cli::target::Retarget;
-use crate::cli::{Exit, Invalid, executions};
+use crate::cli::run::RunSession;
+use crate::cli::target::OnTargetChange;
+use crate::cli::{ExitStatus, InvalidFlow, executions};
 use crate::config::Settings;
 use crate::engine::revive;
 use crate::tasks;
@@ -26,21 +26,21 @@ pub(super) struct Arguments {
     #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = super::inputs::pair)]
     input: Vec<(String, String)>,
     #[command(flatten)]
-    retarget: Retarget,
+    retarget: OnTargetChange,
     /// Print the execution as JSON when it has ended
     #[arg(long)]
     json: bool,
 }
 
-pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
-    let session = Session::open(settings, arguments.json)?;
+pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
+    let session = RunSession::open(settings, arguments.json)?;
     let old = executions::find(&session.runner.journal, &arguments.id)?;
     let state = executions::state(&session.runner.journal, &old)?;
     if !arguments.retarget.retarget {
         session.runner.expect_here(&format!("execution {old}"), state.target.as_ref()).map_err(told)?;
     }
-    let flow = revive::recorded_flow(&state.created, tasks::ALL).map_err(Invalid)?;
-    let inputs = revive::recorded_values(settings, &state, &flow, arguments.input).map_err(Invalid)?;
+    let flow = revive::recorded_flow(&state.created, tasks::ALL).map_err(InvalidFlow)?;
+    let inputs = revive::recorded_values(settings, &state, &flow, arguments.input).map_err(InvalidFlow)?;
     let id = session.runner.replay(&old, &flow, &inputs, arguments.from.as_deref()).map_err(told)?;
     let (id, state) = session.execute(&id, &flow, &inputs).await?;
     Ok(session.report(&id, &state, arguments.json))

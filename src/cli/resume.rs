@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use crate::cli::ask::Questions;
+use crate::cli::ask::Prompts;
 use crate::cli::exit::told;
 use crate::cli::inputs::can_ask;
 use crate::cli::out::{errln, outln};
-use crate::cli::run::{Session, exit_of, to_json};
-use crate::cli::target::Retarget;
-use crate::cli::{Exit, Invalid, executions};
+use crate::cli::run::{RunSession, exit_of, to_json};
+use crate::cli::target::OnTargetChange;
+use crate::cli::{ExitStatus, InvalidFlow, executions};
 use crate::config::{ScriptRunner, Settings};
 use crate::engine::{lock::is_claimed, revive, wanted_by_pauses};
 use crate::flow::Flow;
-use crate::flow::input::{Resolution, is_declared_secret, settle_alone};
+use crate::flow::input::{ResolvedInputs, is_declared_secret, resolve_partial_without_host};
 use crate::id::{ExecutionId, RunId};
 use crate::journal::{ExecutionState, Journal, State};
 use crate::tasks;
@@ -35,31 +35,31 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "RUNNER")]
     script_runner: Option<ScriptRunner>,
     #[command(flatten)]
-    retarget: Retarget,
+    retarget: OnTargetChange,
     /// Print the execution as JSON when it has ended
     #[arg(long)]
     json: bool,
 }
 
-pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
+pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
     let settings = Arc::new(settings.with_script_runner(arguments.script_runner));
-    let session = Session::open(&settings, arguments.json)?;
+    let session = RunSession::open(&settings, arguments.json)?;
     let journal = &session.runner.journal;
     let id = match &arguments.id {
         Some(prefix) => executions::find(journal, prefix)?,
         None => match newest_at_rest(journal, &settings)? {
-            Newest::Found(id) => id,
-            Newest::AtWork => {
+            ResumeCandidate::Found(id) => id,
+            ResumeCandidate::AtWork => {
                 errln!("Every execution that has not ended well runs in another process; there is nothing to resume.");
-                return Ok(Exit::Ok);
+                return Ok(ExitStatus::Ok);
             }
-            Newest::None if journal.executions(None, 1)?.is_empty() => {
+            ResumeCandidate::None if journal.executions(None, 1)?.is_empty() => {
                 errln!("There are no executions yet in {}; there is nothing to resume.", settings.home.display());
-                return Ok(Exit::Ok);
+                return Ok(ExitStatus::Ok);
             }
-            Newest::None => {
+            ResumeCandidate::None => {
                 errln!("Every execution ended well; there is nothing to resume.");
-                return Ok(Exit::Ok);
+                return Ok(ExitStatus::Ok);
             }
         },
     };
@@ -72,7 +72,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         return Ok(exit_of(state.status));
     }
     session.settle_target(&id, &state, arguments.retarget).await.map_err(told)?;
-    let flow = revive::recorded_flow(&state.created, tasks::ALL).map_err(Invalid)?;
+    let flow = revive::recorded_flow(&state.created, tasks::ALL).map_err(InvalidFlow)?;
     let is_paused = state.status == ExecutionState::Paused
         || (state.status == ExecutionState::Running && state.paused().next().is_some());
     let (own, mut to_pause): (Vec<_>, Vec<_>) = if is_paused {
@@ -80,10 +80,10 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     } else {
         (arguments.input, Vec::new())
     };
-    let inputs = revive::recorded_values(&settings, &state, &flow, own).map_err(Invalid)?;
+    let inputs = revive::recorded_values(&settings, &state, &flow, own).map_err(InvalidFlow)?;
     if is_paused {
         if !arguments.json && can_ask(&settings) && !ask_for_pauses(&state, &flow, &mut to_pause)? {
-            return Ok(Exit::Cancelled);
+            return Ok(ExitStatus::Cancelled);
         }
         session.runner.resume(&id, &flow, &to_pause, "jitney resume").map_err(told)?;
     }
@@ -97,13 +97,13 @@ fn ask_for_pauses(state: &State, flow: &Flow, given: &mut Vec<(String, String)>)
     let inputs = wanted_by_pauses(flow, &paused).concat();
     let mut questions = None;
     loop {
-        let Resolution { findings, missing, .. } = settle_alone(&inputs, given);
+        let ResolvedInputs { findings, missing, .. } = resolve_partial_without_host(&inputs, given);
         if !findings.is_empty() {
-            return Err(Invalid(findings).into());
+            return Err(InvalidFlow(findings).into());
         }
         let Some(question) = missing.first() else { return Ok(true) };
         let Some(input) = inputs.get(question.index) else { return Ok(true) };
-        match questions.get_or_insert_with(Questions::begin).ask(input, question)? {
+        match questions.get_or_insert_with(Prompts::begin).ask(input, question)? {
             Some(answer) => given.push((input.id.clone(), plain(&answer))),
             None => return Ok(false),
         }
@@ -111,7 +111,7 @@ fn ask_for_pauses(state: &State, flow: &Flow, given: &mut Vec<(String, String)>)
 }
 
 /// The newest execution that can be resumed, if any.
-enum Newest {
+enum ResumeCandidate {
     Found(ExecutionId),
     /// There are some, and other processes work on all of them.
     AtWork,
@@ -119,16 +119,16 @@ enum Newest {
 }
 
 /// Looks for the newest execution that did not end well and that no process works on or has in its queue.
-fn newest_at_rest(journal: &Journal, settings: &Settings) -> anyhow::Result<Newest> {
+fn newest_at_rest(journal: &Journal, settings: &Settings) -> anyhow::Result<ResumeCandidate> {
     let mut before = None;
     while let Some(id) = journal.newest_unfinished(before.as_ref())? {
         let queue = journal.queue_of(&id)?.map(ExecutionId::new);
         if !is_claimed(settings, &id) && !queue.is_some_and(|queue| is_claimed(settings, &queue)) {
-            return Ok(Newest::Found(id));
+            return Ok(ResumeCandidate::Found(id));
         }
         before = Some(id);
     }
-    Ok(if before.is_some() { Newest::AtWork } else { Newest::None })
+    Ok(if before.is_some() { ResumeCandidate::AtWork } else { ResumeCandidate::None })
 }
 
 /// Whether the journal does not keep this input, so that it must be given again.

@@ -11,12 +11,12 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::exit::{self, told};
 use crate::cli::format::{bytes, seconds};
 use crate::cli::hint;
-use crate::cli::inputs::{self, Given, pair};
+use crate::cli::inputs::{self, InputArguments, pair};
 use crate::cli::out::{errln, out, outln};
-use crate::cli::screen::Screen;
-use crate::cli::signals::Watch;
-use crate::cli::target::Retarget;
-use crate::cli::{Exit, Invalid, files, flows};
+use crate::cli::screen::RunDisplay;
+use crate::cli::signals::SignalGuard;
+use crate::cli::target::OnTargetChange;
+use crate::cli::{ExitStatus, InvalidFlow, files, flows};
 use crate::config::{ScriptRunner, Settings};
 use crate::diagnostic::Diagnostic;
 use crate::engine::backfill::may_read_date;
@@ -35,7 +35,7 @@ pub(super) struct Arguments {
     /// The flow's file
     flow: PathBuf,
     #[command(flatten)]
-    given: Given,
+    given: InputArguments,
     /// A label for the execution; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     label: Vec<(String, String)>,
@@ -50,7 +50,7 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
+pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
     let (mut flow, warnings) = flows::read(&arguments.flow).map_err(exit::of_run)?;
     warnings.iter().for_each(|warning| errln!("{warning}"));
     if arguments.trigger_date.is_some() && !may_read_date(&flow) {
@@ -61,31 +61,31 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     flow.labels.extend(arguments.label.into_iter().map(|(key, value)| (key, Value::from(value))));
     let settings = Arc::new(settings.with_script_runner(arguments.script_runner));
     let Some(inputs) = inputs::gather(&flow, arguments.given, &settings, arguments.json)? else {
-        return Ok(Exit::Cancelled);
+        return Ok(ExitStatus::Cancelled);
     };
-    let session = Session::open(&settings, arguments.json)?;
+    let session = RunSession::open(&settings, arguments.json)?;
     let id = session.runner.create(&flow, &inputs, arguments.trigger_date).map_err(told)?;
     let (id, state) = session.execute(&id, &flow, &inputs).await?;
     Ok(session.report(&id, &state, arguments.json))
 }
 
 /// A runner with a display, and what is needed to stop it.
-pub(super) struct Session {
+pub(super) struct RunSession {
     /// The runner.
     pub runner: Runner,
-    screen: Arc<Screen>,
+    screen: Arc<RunDisplay>,
 }
 
-impl Session {
+impl RunSession {
     /// Opens the journal and a display; a quiet one shows warnings and errors alone.
     ///
     /// # Errors
-    /// [`Invalid`] when the address of `--postgres` cannot be read; else when the journal cannot be opened.
+    /// [`InvalidFlow`] when the address of `--postgres` cannot be read; else when the journal cannot be opened.
     pub fn open(settings: &Arc<Settings>, quiet: bool) -> anyhow::Result<Self> {
         if settings.postgres.is_some() {
-            resolve(settings, None).map_err(|finding| Invalid::from(*finding))?;
+            resolve(settings, None).map_err(|finding| InvalidFlow::from(*finding))?;
         }
-        let screen = Screen::new(quiet);
+        let screen = RunDisplay::new(quiet);
         let journal = Arc::new(Journal::open(&settings.journal())?);
         let runner = Runner::new(settings.clone(), journal, screen.observer());
         Ok(Self { runner, screen })
@@ -110,7 +110,7 @@ impl Session {
         self.screen.line(&format!("{}  {}  {}", flow.id, id, visible_line(&public)));
         let cancel = CancellationToken::new();
         let (token, screen) = (cancel.clone(), self.screen.clone());
-        let _watch = Watch::new(move || {
+        let _watch = SignalGuard::new(move || {
             token.cancel();
             screen.line("  stopping; press Ctrl-C again to leave at once");
         });
@@ -126,7 +126,12 @@ impl Session {
     ///
     /// # Errors
     /// When what is set here is something else and that is not wanted.
-    pub async fn settle_target(&self, id: &ExecutionId, state: &State, wanted: Retarget) -> Result<(), EngineError> {
+    pub async fn settle_target(
+        &self,
+        id: &ExecutionId,
+        state: &State,
+        wanted: OnTargetChange,
+    ) -> Result<(), EngineError> {
         match self.runner.expect_here(&format!("execution {id}"), state.target.as_ref()) {
             Err(EngineError::Elsewhere { .. }) if wanted.retarget => self.runner.retarget(id).await,
             settled => settled,
@@ -134,7 +139,7 @@ impl Session {
     }
 
     /// Says how the execution ended: in words on stderr and a table of what was loaded, or as JSON.
-    pub fn report(&self, id: &ExecutionId, state: &State, as_json: bool) -> Exit {
+    pub fn report(&self, id: &ExecutionId, state: &State, as_json: bool) -> ExitStatus {
         if as_json {
             outln!("{}", to_json(id, state));
         } else {
@@ -152,16 +157,16 @@ impl Session {
 }
 
 /// How a command ends whose execution stands so.
-pub(super) fn exit_of(state: ExecutionState) -> Exit {
+pub(super) fn exit_of(state: ExecutionState) -> ExitStatus {
     match state {
-        ExecutionState::Success | ExecutionState::Warning => Exit::Ok,
-        ExecutionState::Paused => Exit::Paused,
-        ExecutionState::Killed => Exit::Cancelled,
-        _ => Exit::Failed,
+        ExecutionState::Success | ExecutionState::Warning => ExitStatus::Ok,
+        ExecutionState::Paused => ExitStatus::Paused,
+        ExecutionState::Killed => ExitStatus::Cancelled,
+        _ => ExitStatus::Failed,
     }
 }
 
-impl Session {
+impl RunSession {
     /// Says what to do next.
     fn advise(&self, id: &ExecutionId, state: &State) {
         let settings = &self.runner.settings;

@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, CommandFactory};
 use dialoguer::console::Term;
 
 use crate::cli::out::{exact, out};
-use crate::cli::{Cli, Exit, flows};
+use crate::cli::{Cli, ExitStatus, flows};
 use crate::flow::Input;
 use crate::flow::input::{InputType, outline, shown};
 use crate::text::plain;
@@ -35,7 +35,7 @@ pub(super) fn asked_for(answer: &clap::Error) -> Option<PathBuf> {
 ///
 /// # Errors
 /// `Invalid` with the findings of a flow that cannot run, after what could be said of it.
-pub(super) fn print(file: &Path) -> anyhow::Result<Exit> {
+pub(super) fn print(file: &Path) -> anyhow::Result<ExitStatus> {
     let (about, inputs, findings) = match flows::read(file) {
         Ok((flow, _)) => (flow.description, flow.inputs, None),
         Err(error) => {
@@ -54,7 +54,7 @@ pub(super) fn print(file: &Path) -> anyhow::Result<Exit> {
         Some(about) => command.about(about),
         None => command,
     });
-    findings.map_or(Ok(Exit::Ok), Err)
+    findings.map_or(Ok(ExitStatus::Ok), Err)
 }
 
 fn command() -> clap::Command {

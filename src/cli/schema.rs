@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::cli::Exit;
+use crate::cli::ExitStatus;
 use crate::cli::out::outln;
 use crate::flow;
 use crate::tasks::ALL;
@@ -10,7 +10,7 @@ use crate::tasks::ALL;
 #[derive(Args)]
 pub(super) struct Arguments {}
 
-pub(super) fn run(_: &Arguments) -> anyhow::Result<Exit> {
+pub(super) fn run(_: &Arguments) -> anyhow::Result<ExitStatus> {
     outln!("{}", serde_json::to_string_pretty(&flow::schema(ALL))?);
-    Ok(Exit::Ok)
+    Ok(ExitStatus::Ok)
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::cli::format::{bytes, seconds};
 use crate::cli::out::errln;
-use crate::cli::pace::Pace;
+use crate::cli::pace::RateMeter;
 use crate::engine::{Notice, Observer};
 use crate::id::RunId;
 use crate::task::{Level, Outputs, Progress};
@@ -24,21 +24,21 @@ const MAX_LINES: usize = 4;
 const LIVE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The display of one run.
-pub struct Screen {
+pub struct RunDisplay {
     bar: ProgressBar,
     live: bool,
     quiet: bool,
-    current: Mutex<BTreeMap<RunId, Current>>,
+    current: Mutex<BTreeMap<RunId, RunningTask>>,
 }
 
-struct Current {
+struct RunningTask {
     task: String,
     began: Instant,
     progress: Arc<Progress>,
-    pace: Pace,
+    pace: RateMeter,
 }
 
-impl Screen {
+impl RunDisplay {
     /// A display on stderr; a quiet one shows warnings and errors alone.
     pub fn new(quiet: bool) -> Arc<Self> {
         let live = !quiet && std::io::stderr().is_terminal();
@@ -88,7 +88,7 @@ impl Screen {
         let lines: Vec<String> = self
             .running()
             .values_mut()
-            .map(|Current { task, began, progress, pace }| {
+            .map(|RunningTask { task, began, progress, pace }| {
                 format!("{task}  {}", describe(progress, began.elapsed(), pace))
             })
             .collect();
@@ -107,7 +107,7 @@ impl Screen {
             Notice::TaskStarted { run, attempt, progress, .. } => {
                 let task = if *attempt > 1 { format!("{run} (attempt {attempt})") } else { run.to_string() };
                 let current =
-                    Current { task, began: Instant::now(), progress: progress.clone(), pace: Pace::default() };
+                    RunningTask { task, began: Instant::now(), progress: progress.clone(), pace: RateMeter::default() };
                 self.running().insert((*run).clone(), current);
             }
             Notice::TaskSucceeded { run, outputs, took, .. } => {
@@ -143,7 +143,7 @@ impl Screen {
         }
     }
 
-    fn running(&self) -> MutexGuard<'_, BTreeMap<RunId, Current>> {
+    fn running(&self) -> MutexGuard<'_, BTreeMap<RunId, RunningTask>> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -173,7 +173,7 @@ fn result(outputs: &Outputs, took: Duration) -> String {
 }
 
 /// How far a task has come: rows, bytes, the present rate and the time left; or what it waits for.
-fn describe(progress: &Progress, elapsed: Duration, pace: &mut Pace) -> String {
+fn describe(progress: &Progress, elapsed: Duration, pace: &mut RateMeter) -> String {
     let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     let (done, total, rows) = (read(&progress.bytes), read(&progress.total_bytes), read(&progress.rows));
     let [row_rate, byte_rate] = pace.rates(elapsed, [rows, done]);
@@ -205,13 +205,13 @@ mod tests {
     #[test]
     fn progress_says_rows_bytes_rate_and_time_left() {
         let progress = Progress::default();
-        let show = |after: u64, pace: &mut Pace| describe(&progress, Duration::from_secs(after), pace);
-        assert_eq!(show(2, &mut Pace::default()), "2.0 s");
+        let show = |after: u64, pace: &mut RateMeter| describe(&progress, Duration::from_secs(after), pace);
+        assert_eq!(show(2, &mut RateMeter::default()), "2.0 s");
         progress.set_total_bytes(4_000_000);
         progress.add_bytes(1_000_000);
-        assert_eq!(show(2, &mut Pace::default()), "1.0 MB of 4.0 MB, 500.0 kB/s, about 6.0 s left");
+        assert_eq!(show(2, &mut RateMeter::default()), "1.0 MB of 4.0 MB, 500.0 kB/s, about 6.0 s left");
         progress.add_rows(10_000);
-        let mut pace = Pace::default();
+        let mut pace = RateMeter::default();
         assert_eq!(show(2, &mut pace), "10,000 rows, 5,000 rows/s, 1.0 MB of 4.0 MB, about 6.0 s left");
         assert_eq!(show(20, &mut pace), "10,000 rows, 0 rows/s, 1.0 MB of 4.0 MB");
         progress.set_waiting(Some("waiting for a lock held by process 7".to_owned()));

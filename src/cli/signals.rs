@@ -4,16 +4,16 @@
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 /// What the first signal does.
-type First = Box<dyn FnOnce() + Send>;
+type FirstSignal = Box<dyn FnOnce() + Send>;
 
-static FIRST: Mutex<Option<First>> = Mutex::new(None);
+static FIRST: Mutex<Option<FirstSignal>> = Mutex::new(None);
 static HEARING: Once = Once::new();
 
 /// As long as this is there, the first signal does what was said; the next one, or one that comes later, ends the
 /// process at once.
-pub(super) struct Watch(());
+pub(super) struct SignalGuard(());
 
-impl Watch {
+impl SignalGuard {
     /// Lets the first signal do this.
     pub fn new(first: impl FnOnce() + Send + 'static) -> Self {
         *slot() = Some(Box::new(first));
@@ -22,13 +22,13 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
+impl Drop for SignalGuard {
     fn drop(&mut self) {
         *slot() = None;
     }
 }
 
-fn slot() -> MutexGuard<'static, Option<First>> {
+fn slot() -> MutexGuard<'static, Option<FirstSignal>> {
     FIRST.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -67,7 +67,7 @@ fn hear() {
 
 /// Ends the process now; what it has started ends with it (`process/lifeline.rs`).
 pub(super) fn leave() -> ! {
-    let code = i32::from(crate::cli::Exit::Cancelled as u8);
+    let code = i32::from(crate::cli::ExitStatus::Cancelled as u8);
     #[cfg(unix)]
     signal_hook::low_level::exit(code);
     #[cfg(not(unix))]

@@ -7,7 +7,7 @@ use crate::secret::hide_address;
 
 /// What to do when something began with another target.
 #[derive(Args, Clone, Copy)]
-pub(super) struct Retarget {
+pub(super) struct OnTargetChange {
     /// Go on with the Postgres and the Google Cloud project that are set here, though it began with others
     #[arg(long)]
     pub retarget: bool,
@@ -41,10 +41,10 @@ pub(super) fn remark(settings: &Settings) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Overrides;
+    use crate::config::CliOverrides;
 
     fn settings(address: &str) -> Settings {
-        let overrides = Overrides { home: Some("/h".into()), postgres: Some(address.to_owned()) };
+        let overrides = CliOverrides { home: Some("/h".into()), postgres: Some(address.to_owned()) };
         Settings::from_environment(overrides, std::collections::BTreeMap::new()).unwrap()
     }
 

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cli::out::{errln, out, outln};
-use crate::cli::{Exit, Invalid, reference};
+use crate::cli::{ExitStatus, InvalidFlow, reference};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::flow::trigger::{TRIGGERS, TriggerCommon, TriggerType};
 use crate::task::TaskType;
@@ -26,7 +26,7 @@ pub(super) struct Arguments {
     markdown: bool,
 }
 
-pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
     match &arguments.name {
         None if arguments.markdown => out!("{}", reference::page(ALL)),
         None if arguments.json => outln!("{}", ALL.iter().map(summary_json).collect::<Value>()),
@@ -39,10 +39,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             (None, None) => return Err(unknown(name).into()),
         },
     }
-    Ok(Exit::Ok)
+    Ok(ExitStatus::Ok)
 }
 
-fn unknown(name: &str) -> Invalid {
+fn unknown(name: &str) -> InvalidFlow {
     let names = ALL.iter().map(|task| task.name).chain(TRIGGERS.iter().map(|trigger| trigger.name));
     let help = match nearest(name, names) {
         Some(near) => format!("did you mean `{near}`?"),

@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::cli::exit::cannot;
 use crate::cli::out::{errln, outln};
-use crate::cli::{Exit, Invalid, flows};
+use crate::cli::{ExitStatus, InvalidFlow, flows};
 use crate::diagnostic::Diagnostic;
 use crate::engine::{catalog, missing_files};
 use crate::flow::{Flow, parse};
@@ -26,8 +26,8 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
-    let mut checked = Checked::default();
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
+    let mut checked = ValidationReport::default();
     for path in &arguments.paths {
         if path == Path::new("-") {
             let mut text = String::new();
@@ -44,14 +44,14 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
 }
 
 #[derive(Default)]
-struct Checked {
+struct ValidationReport {
     count: usize,
     findings: Vec<Diagnostic>,
     /// Where each flow was found first, by namespace and id.
     known: HashMap<(String, String), PathBuf>,
 }
 
-impl Checked {
+impl ValidationReport {
     /// Checks what a server would read of a folder.
     fn folder(&mut self, folder: &Path) -> anyhow::Result<()> {
         let (files, problems) = catalog::flow_files(folder);
@@ -74,7 +74,7 @@ impl Checked {
                 let twin = flow.and_then(|flow| self.twin(&flow, file));
                 self.findings.extend(twin);
             }
-            Err(error) => self.findings.extend(error.downcast::<Invalid>()?.0),
+            Err(error) => self.findings.extend(error.downcast::<InvalidFlow>()?.0),
         }
         Ok(())
     }
@@ -98,7 +98,7 @@ impl Checked {
     }
 }
 
-fn report(findings: &[Diagnostic], count: usize, as_json: bool) -> Exit {
+fn report(findings: &[Diagnostic], count: usize, as_json: bool) -> ExitStatus {
     let errors = findings.iter().filter(|finding| finding.is_error()).count();
     if as_json {
         outln!("{}", serde_json::json!({"flows": count, "errors": errors, "findings": findings}));
@@ -110,5 +110,5 @@ fn report(findings: &[Diagnostic], count: usize, as_json: bool) -> Exit {
         let errors = if errors == 0 { "no errors".to_owned() } else { text::count(errors as u64, "error") };
         errln!("{flows} checked, {errors}{}", warnings.unwrap_or_default());
     }
-    if errors == 0 { Exit::Ok } else { Exit::Invalid }
+    if errors == 0 { ExitStatus::Ok } else { ExitStatus::Invalid }
 }

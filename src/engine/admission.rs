@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock;
 use crate::engine::lock::is_claimed;
 use crate::engine::run::{EngineError, Runner};
-use crate::flow::{Behavior, Flow};
+use crate::flow::{ConcurrencyPolicy, Flow};
 use crate::id::{ExecutionId, TaskId};
 use crate::journal::{Event, ExecutionState, State};
 use crate::task::Level;
@@ -37,8 +37,8 @@ impl Runner {
             let behavior = flow.concurrency.map(|concurrency| concurrency.behavior).unwrap_or_default();
             let end = match (state.status, behavior) {
                 _ if cancel.is_cancelled() => Some(ExecutionState::Killed),
-                (ExecutionState::Created, Behavior::Fail) => Some(ExecutionState::Failed),
-                (ExecutionState::Created, Behavior::Cancel) => Some(ExecutionState::Cancelled),
+                (ExecutionState::Created, ConcurrencyPolicy::Fail) => Some(ExecutionState::Failed),
+                (ExecutionState::Created, ConcurrencyPolicy::Cancel) => Some(ExecutionState::Cancelled),
                 _ => None,
             };
             if let Some(end) = end {

@@ -66,7 +66,7 @@ pub(super) async fn bounded(
                 .help("make room; `jitney clean` removes what nobody needs any more")
         }
         () = late => {
-            let limit = crate::duration::Span(limit.unwrap_or_default());
+            let limit = crate::duration::DurationSpec(limit.unwrap_or_default());
             TaskError::transient(format!("took longer than its timeout of {limit}")).code("timeout")
         }
     };

@@ -16,7 +16,7 @@ use crate::engine::{again, input_files, literal};
 use crate::file_access::{FileAccess, texts};
 use crate::flow::expression::{holds, render};
 use crate::flow::input;
-use crate::flow::{Flow, Style, Unmet};
+use crate::flow::{CheckAction, CheckStyle, Flow};
 use crate::id::{ExecutionId, TaskId};
 use crate::journal::{Event, ExecutionSpec, ExecutionState, Parent, StartedBy, State};
 use crate::secret::secret_parts;
@@ -180,7 +180,7 @@ impl Runner {
             return Ok(Vec::new());
         }
         let unmet = self.unmet_checks(id, flow, inputs, &State::new(created.clone()))?;
-        let blocking = unmet.into_iter().filter(|unmet| unmet.behavior == Unmet::BlockExecution);
+        let blocking = unmet.into_iter().filter(|unmet| unmet.behavior == CheckAction::BlockExecution);
         Ok(blocking.map(|unmet| flow.document.locate_key(&unmet.path, Diagnostic::error(unmet.message))).collect())
     }
 
@@ -195,13 +195,13 @@ impl Runner {
         let unmet = self.unmet_checks(id, flow, inputs, state)?;
         for Unheld { message, style, .. } in &unmet {
             let level = match style {
-                Style::Error => Level::Error,
-                Style::Warning => Level::Warn,
-                Style::Info | Style::Success => Level::Info,
+                CheckStyle::Error => Level::Error,
+                CheckStyle::Warning => Level::Warn,
+                CheckStyle::Info | CheckStyle::Success => Level::Info,
             };
             self.say(id, level, &TaskId::new(""), message)?;
         }
-        let fails = unmet.iter().any(|unmet| unmet.behavior == Unmet::FailExecution);
+        let fails = unmet.iter().any(|unmet| unmet.behavior == CheckAction::FailExecution);
         if fails {
             self.append(id, state, Event::Ended { state: ExecutionState::Failed, outputs: Map::new() })?;
         }
@@ -336,7 +336,7 @@ impl Runner {
 /// A check that does not hold.
 struct Unheld {
     message: String,
-    style: Style,
-    behavior: Unmet,
+    style: CheckStyle,
+    behavior: CheckAction,
     path: [String; 3],
 }

@@ -7,7 +7,7 @@ use crate::engine::plan::{Block, Ending, Next, Planner, Standing};
 use crate::engine::retry;
 use crate::engine::scope::Scope;
 use crate::flow::expression::{holds, render};
-use crate::flow::{Retry, RetryBehavior, Sla, SlaKind};
+use crate::flow::{RetryBehavior, RetrySpec, Sla, SlaKind};
 use crate::journal::{ExecutionState, TaskOutcome, TaskRun, TaskState};
 use crate::task::ErrorClass;
 use crate::text::plain;
@@ -71,7 +71,7 @@ impl<'a> Planner<'_, 'a> {
     }
 
     /// All tasks have ended, and so have those for errors and those that run in any case.
-    fn end(&mut self, outcome: TaskOutcome, again: Option<&'a Retry>) {
+    fn end(&mut self, outcome: TaskOutcome, again: Option<&'a RetrySpec>) {
         let mut ending = Ending { state: outcome.into(), outputs: Map::new(), problem: None };
         if outcome != TaskOutcome::Failed {
             if let Some((sla, why)) = self.broken_assertion() {
@@ -129,7 +129,7 @@ impl<'a> Planner<'_, 'a> {
     }
 
     /// How the execution is repeated after a failure, if it is: as a failed task says, or else the flow.
-    fn retry(&self) -> Option<&'a Retry> {
+    fn retry(&self) -> Option<&'a RetrySpec> {
         let (state, flow) = (self.facts.state, self.facts.flow);
         let is_failed = |task: &TaskRun| task.state == TaskState::Failed;
         let failed: Vec<_> = state.tasks.iter().filter(|(_, task)| is_failed(task)).collect();

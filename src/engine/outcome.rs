@@ -10,7 +10,7 @@ use crate::engine::retry;
 use crate::engine::run::{EngineError, Notice};
 use crate::engine::work::Work;
 use crate::flow::expression::ExpressionError;
-use crate::flow::{Broken, Retry, RetryBehavior, Sla, Step, contains, labels_of};
+use crate::flow::{RetryBehavior, RetrySpec, Sla, SlaAction, Step, contains, labels_of};
 use crate::id::{RunId, TaskId};
 use crate::journal::{Event, ExecutionState, State, TaskFailure, TaskOutcome, TaskRun, TaskState};
 use crate::storage::Storage;
@@ -146,9 +146,9 @@ impl Work<'_> {
         self.say(Level::Warn, &TaskId::new(""), &format!("the promise `{}` is broken: {why}", sla.id))?;
         self.add(state, Event::Violated { sla: sla.id.clone(), labels })?;
         match sla.behavior {
-            Broken::Fail => self.add(state, Event::Killing { state: ExecutionState::Failed }),
-            Broken::Cancel => self.add(state, Event::Killing { state: ExecutionState::Cancelled }),
-            Broken::None => Ok(()),
+            SlaAction::Fail => self.add(state, Event::Killing { state: ExecutionState::Failed }),
+            SlaAction::Cancel => self.add(state, Event::Killing { state: ExecutionState::Cancelled }),
+            SlaAction::None => Ok(()),
         }
     }
 
@@ -161,7 +161,7 @@ impl Work<'_> {
     }
 
     /// The execution failed and is repeated after a while.
-    pub(super) fn schedule_repeat(&mut self, state: &mut State, retry: &Retry) -> Result<(), EngineError> {
+    pub(super) fn schedule_repeat(&mut self, state: &mut State, retry: &RetrySpec) -> Result<(), EngineError> {
         let now = clock::now();
         let at = now + retry::pause(retry, state.retries.max(state.created.attempt - 1) + 1, rand::random::<f64>());
         let anew = retry.behavior == RetryBehavior::CreateNewExecution;

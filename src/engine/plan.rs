@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use crate::duration::{Limit, NotADuration, Span};
+use crate::duration::{DurationError, DurationSpec, Timeout};
 use crate::engine::host::ExecutionHost;
 use crate::engine::literal;
 use crate::engine::lookup::Lookup;
 use crate::engine::names::Facts;
 use crate::engine::scope::Scope;
 use crate::flow::expression::{ExpressionError, Names, holds, render};
-use crate::flow::{Flow, Retry, Sla, Step};
+use crate::flow::{Flow, RetrySpec, Sla, Step};
 use crate::id::{ExecutionId, RunId};
 use crate::journal::{ExecutionState, State, TaskOutcome, TaskRun, TaskState};
 use crate::task::{Expansion, LogQuota, OnPauseTimeout};
@@ -57,7 +57,7 @@ pub enum Next<'a> {
     /// A promise of the flow's is broken, and why.
     Violate(&'a Sla, String),
     /// The execution failed and is repeated, itself or by a new one.
-    Retry(&'a Retry),
+    Retry(&'a RetrySpec),
     /// Nothing is to be done before.
     Wait(DateTime<Utc>),
     /// Nothing is left to do.
@@ -82,7 +82,7 @@ pub struct Start<'a> {
     /// The folder that the task shares with others.
     pub folder: Option<String>,
     /// The longest that it may take.
-    pub limit: Option<Span>,
+    pub limit: Option<DurationSpec>,
 }
 
 /// How an execution ends.
@@ -254,13 +254,13 @@ impl<'a> Planner<'_, 'a> {
         Standing::Open
     }
 
-    fn limit(&self, step: &Step, names: &Names) -> Result<Option<Span>, ExpressionError> {
+    fn limit(&self, step: &Step, names: &Names) -> Result<Option<DurationSpec>, ExpressionError> {
         match &step.common.timeout {
             None => Ok(None),
-            Some(Limit::Fixed(span)) => Ok(Some(*span)),
-            Some(Limit::Later(text)) => {
+            Some(Timeout::Fixed(span)) => Ok(Some(*span)),
+            Some(Timeout::Later(text)) => {
                 let rendered = plain(&render(&Value::from(text.as_str()), names, &self.facts.view())?);
-                let wrong = |error: NotADuration| ExpressionError::new(format!("`timeout`: {error}"), text);
+                let wrong = |error: DurationError| ExpressionError::new(format!("`timeout`: {error}"), text);
                 rendered.parse().map(Some).map_err(wrong)
             }
         }

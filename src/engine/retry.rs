@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::flow::{Retry, RetryKind};
+use crate::flow::{RetryKind, RetrySpec};
 use crate::task::ErrorClass;
 
 const DEFAULT_PAUSE: Duration = Duration::from_secs(5);
@@ -13,7 +13,7 @@ const DEFAULT_ATTEMPTS: u32 = 3;
 /// When the attempt after number `attempt` starts, or none when that was the last. Only failures that may pass are
 /// repeated. `first` is when the first attempt began, `luck` a number from 0 to 1.
 pub(super) fn next_attempt(
-    retry: Option<&Retry>,
+    retry: Option<&RetrySpec>,
     class: ErrorClass,
     attempt: u32,
     first: DateTime<Utc>,
@@ -28,7 +28,7 @@ pub(super) fn next_attempt(
 }
 
 /// How long to wait after an attempt.
-pub(super) fn pause(retry: &Retry, attempt: u32, luck: f64) -> Duration {
+pub(super) fn pause(retry: &RetrySpec, attempt: u32, luck: f64) -> Duration {
     let first = retry.interval.map_or(DEFAULT_PAUSE, |span| span.0);
     let longest = retry.max_interval.map_or(Duration::from_secs(3600), |span| span.0);
     match retry.kind {
@@ -51,7 +51,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn pauses(retry: Value, luck: f64) -> Vec<i64> {
-        let retry: Retry = serde_json::from_value(retry).unwrap();
+        let retry: RetrySpec = serde_json::from_value(retry).unwrap();
         let start = DateTime::UNIX_EPOCH;
         let next = |attempt| next_attempt(Some(&retry), ErrorClass::Transient, attempt, start, start, luck);
         (1..10).map_while(next).map(|at| (at - start).num_seconds()).collect()
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn what_cannot_pass_is_not_repeated() {
-        let retry: Retry = serde_json::from_value(json!({"type": "constant", "interval": "5s"})).unwrap();
+        let retry: RetrySpec = serde_json::from_value(json!({"type": "constant", "interval": "5s"})).unwrap();
         let now = DateTime::UNIX_EPOCH;
         assert_eq!(next_attempt(Some(&retry), ErrorClass::Permanent, 1, now, now, 0.0), None);
         assert_eq!(next_attempt(None, ErrorClass::Transient, 1, now, now, 0.0), None);

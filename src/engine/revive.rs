@@ -5,7 +5,7 @@ use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{InputHost, Recorded};
-use crate::flow::input::{InputType, is_declared_secret, settle_again};
+use crate::flow::input::{InputType, is_declared_secret, re_resolve};
 use crate::flow::{Flow, parse};
 use crate::journal::{ExecutionSpec, State};
 use crate::task::TaskType;
@@ -54,7 +54,7 @@ pub fn recorded_values(
         let finding = Diagnostic::error(format!("the journal does not keep the password in input `{name}` ({text})"));
         return Err(vec![finding.help(format!("give it again: `-i {name}=ADDRESS`"))]);
     }
-    let resolution = settle_again(flow, &recorded, &given, &InputHost::of(settings, flow, clock::now()));
+    let resolution = re_resolve(flow, &recorded, &given, &InputHost::of(settings, flow, clock::now()));
     let missing = resolution.missing.iter().map(|question| question.as_finding(&flow.inputs));
     let problems: Vec<Diagnostic> = resolution.findings.into_iter().chain(missing).collect();
     if problems.is_empty() { Ok(resolution.values) } else { Err(problems) }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Duration, Utc};
 use serde_json::{Value, json};
 
 use crate::flow::expression::{Host, Names};
-use crate::flow::trigger::{Context, On, Recover, Schedule, Times, Trigger};
+use crate::flow::trigger::{ConditionContext, CronTimes, Recover, Schedule, Trigger, TriggerKind};
 
 /// The most moments that are tried in search of one at which a trigger's conditions hold: each hour of eleven years.
 const MOST_TRIED: usize = 100_000;
@@ -67,7 +67,7 @@ pub fn due(
     now: DateTime<Utc>,
     grace: Duration,
 ) -> Result<Vec<DateTime<Utc>>, String> {
-    let On::Schedule(schedule, _) = &trigger.on else { return Ok(Vec::new()) };
+    let TriggerKind::Schedule(schedule, _) = &trigger.on else { return Ok(Vec::new()) };
     let nanosecond = Duration::nanoseconds(1);
     let mut from = last + nanosecond;
     if schedule.recover_missed_schedules == Some(Recover::None) {
@@ -89,7 +89,7 @@ fn earliest(schedule: &Schedule, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
 }
 
 /// What expressions know as `trigger` when a schedule starts its flow for a moment.
-pub fn facts(times: Option<&Times>, date: DateTime<Utc>) -> Value {
+pub fn facts(times: Option<&CronTimes>, date: DateTime<Utc>) -> Value {
     let Some(times) = times else { return json!({"date": date.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)}) };
     let stamp = |moment: Option<DateTime<Utc>>| moment.map(|moment| times.stamp(moment));
     json!({"date": times.stamp(date), "next": stamp(times.next(date)), "previous": stamp(times.previous(date))})
@@ -97,7 +97,7 @@ pub fn facts(times: Option<&Times>, date: DateTime<Utc>) -> Value {
 
 fn first(
     trigger: &Trigger,
-    times: &Times,
+    times: &CronTimes,
     moments: impl Iterator<Item = DateTime<Utc>>,
 ) -> Result<Option<DateTime<Utc>>, String> {
     held(trigger, times, moments.take(MOST_TRIED)).next().transpose()
@@ -106,7 +106,7 @@ fn first(
 /// The moments at which a trigger's conditions hold.
 fn held(
     trigger: &Trigger,
-    times: &Times,
+    times: &CronTimes,
     moments: impl Iterator<Item = DateTime<Utc>>,
 ) -> impl Iterator<Item = Result<DateTime<Utc>, String>> {
     let begun = Instant::now();
@@ -121,11 +121,11 @@ fn held(
     })
 }
 
-fn holds(trigger: &Trigger, times: &Times, moment: DateTime<Utc>) -> Result<bool, String> {
+fn holds(trigger: &Trigger, times: &CronTimes, moment: DateTime<Utc>) -> Result<bool, String> {
     if trigger.conditions.is_empty() {
         return Ok(true);
     }
     let names = Names::from_iter([("trigger".to_owned(), json!({"date": times.stamp(moment)}))]);
     let date = moment.with_timezone(&times.zone()).fixed_offset();
-    trigger.holds(&Context { date, upstream: None, names: &names, host: &ClockHost(moment) })
+    trigger.holds(&ConditionContext { date, upstream: None, names: &names, host: &ClockHost(moment) })
 }

@@ -140,11 +140,11 @@ fn in_folder(folder: &Path, name: &str) -> Result<Option<String>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Overrides;
+    use crate::config::CliOverrides;
 
     fn settings(variables: &[(&str, &str)]) -> Settings {
         let variables = variables.iter().map(|(name, value)| (name.to_string(), value.to_string()));
-        let overrides = Overrides { home: Some("/nowhere".into()), ..Overrides::default() };
+        let overrides = CliOverrides { home: Some("/nowhere".into()), ..CliOverrides::default() };
         Settings::from_environment(overrides, variables.collect()).unwrap()
     }
 

@@ -44,7 +44,7 @@ impl Runner {
             let is_others = |name: &str| inputs.iter().flatten().any(|input| input.id == name);
             let given = given.iter().filter(|(name, _)| is_own(name) || !is_others(name));
             let given: Vec<(String, String)> = given.cloned().collect();
-            let values = input::resolve_alone(own, &given).map_err(EngineError::Refused)?;
+            let values = input::resolve_without_host(own, &given).map_err(EngineError::Refused)?;
             let values = self.keep_files(id, flow, &run, own, &values)?;
             let outputs = resumed(by, values);
             let event = Event::TaskSucceeded { run, outputs, labels: Map::new(), warning: false };

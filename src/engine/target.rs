@@ -8,7 +8,7 @@ use crate::flow::{Flow, Step};
 use crate::gcp;
 use crate::id::ExecutionId;
 use crate::journal::{Backfill, Event, ExecutionTarget, ExplicitTargets, GoogleTarget, PostgresTarget};
-use crate::postgres::{Wanted, connect, managed, resolve};
+use crate::postgres::{RequestedServer, connect, managed, resolve};
 
 /// The fields by which a task names the Postgres that it reaches.
 const ADDRESS: &[&str] = &["url"];
@@ -56,8 +56,8 @@ fn names_one_of(step: &Step, fields: &[&str]) -> bool {
 /// An address that cannot be read is told of by the task that needs it.
 fn postgres(settings: &Settings, own: ExplicitTargets) -> Option<PostgresTarget> {
     let address = match resolve(settings, None).ok()? {
-        Wanted::Server(address) => Some(address.place()).filter(|_| !managed::is_own(settings, &address)),
-        Wanted::Managed => None,
+        RequestedServer::Server(address) => Some(address.place()).filter(|_| !managed::is_own(settings, &address)),
+        RequestedServer::Managed => None,
     };
     Some(PostgresTarget { address, by_flag: settings.postgres.is_some(), own })
 }

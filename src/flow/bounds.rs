@@ -49,22 +49,22 @@ pub(super) fn check_text(text: &str) -> Result<(), String> {
         return Err(format!("the YAML text is larger than {} MiB", MAX_TEXT_BYTES >> 20));
     }
     match walk(text) {
-        Err(Trouble::TooMuch((reason, line, column))) => Err(format!("{reason}, at line {line} column {column}")),
+        Err(WalkError::TooMuch((reason, line, column))) => Err(format!("{reason}, at line {line} column {column}")),
         // The other parser may say it better, and may read on.
-        Err(Trouble::NoYaml(error)) if has_many_brackets(text) => Err(format!("this is not YAML: {error}")),
+        Err(WalkError::NoYaml(error)) if has_many_brackets(text) => Err(format!("this is not YAML: {error}")),
         _ => Ok(()),
     }
 }
 
 /// What a value and all that is in it take.
 #[derive(Clone, Copy)]
-struct Extent {
+struct ValueSize {
     values: usize,
     bytes: usize,
     depth: usize,
 }
 
-impl Extent {
+impl ValueSize {
     /// A value without content.
     const ONE: Self = Self { values: 1, bytes: 0, depth: 0 };
 
@@ -84,14 +84,14 @@ impl Extent {
 }
 
 /// The characters of a text, which end when the time to read them is over.
-struct Timed<'t> {
+struct TimedChars<'t> {
     letters: Chars<'t>,
     started: ThreadTime,
     read: usize,
     is_over: Rc<Cell<bool>>,
 }
 
-impl Iterator for Timed<'_> {
+impl Iterator for TimedChars<'_> {
     type Item = char;
 
     fn next(&mut self) -> Option<char> {
@@ -104,47 +104,47 @@ impl Iterator for Timed<'_> {
 }
 
 /// What is wrong, and in which line and column.
-type Located = (String, usize, usize);
+type LocatedError = (String, usize, usize);
 
 /// Why the values of a text cannot be walked.
-enum Trouble {
-    TooMuch(Located),
+enum WalkError {
+    TooMuch(LocatedError),
     NoYaml(ScanError),
 }
 
 /// A list or map that is not over yet.
-struct Open {
+struct OpenCollection {
     anchor: usize,
-    extent: Extent,
+    extent: ValueSize,
 }
 
 /// Why a YAML text cannot be walked, and where. One that is no YAML is left to those who say why.
-fn too_much(text: &str) -> Option<Located> {
+fn too_much(text: &str) -> Option<LocatedError> {
     match walk(text) {
-        Err(Trouble::TooMuch(located)) => Some(located),
+        Err(WalkError::TooMuch(located)) => Some(located),
         _ => None,
     }
 }
 
-fn walk(text: &str) -> Result<(), Trouble> {
+fn walk(text: &str) -> Result<(), WalkError> {
     separated(text)?;
     let is_over = Rc::new(Cell::new(false));
-    let letters = Timed { letters: text.chars(), started: ThreadTime::now(), read: 0, is_over: is_over.clone() };
-    let (mut open, mut anchors) = (Vec::<Open>::new(), HashMap::<usize, Extent>::new());
+    let letters = TimedChars { letters: text.chars(), started: ThreadTime::now(), read: 0, is_over: is_over.clone() };
+    let (mut open, mut anchors) = (Vec::<OpenCollection>::new(), HashMap::<usize, ValueSize>::new());
     for event in Parser::new_from_iter(letters) {
         if is_over.get() {
             let marker = event.map_or_else(|error| *error.marker(), |(_, span)| span.start);
             return Err(at(marker, "this takes too long to read: it nests too deeply".to_owned()));
         }
-        let (event, span) = event.map_err(Trouble::NoYaml)?;
+        let (event, span) = event.map_err(WalkError::NoYaml)?;
         let ended = match event {
             Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) => {
-                open.push(Open { anchor, extent: Extent { depth: 1, ..Extent::ONE } });
+                open.push(OpenCollection { anchor, extent: ValueSize { depth: 1, ..ValueSize::ONE } });
                 None
             }
             Event::SequenceEnd | Event::MappingEnd => open.pop().map(|ended| (ended.anchor, ended.extent)),
-            Event::Scalar(text, _, anchor, _) => Some((anchor, Extent { bytes: text.len(), ..Extent::ONE })),
-            Event::Alias(anchor) => Some((0, anchors.get(&anchor).copied().unwrap_or(Extent::ONE))),
+            Event::Scalar(text, _, anchor, _) => Some((anchor, ValueSize { bytes: text.len(), ..ValueSize::ONE })),
+            Event::Alias(anchor) => Some((0, anchors.get(&anchor).copied().unwrap_or(ValueSize::ONE))),
             _ => None,
         };
         let Some((anchor, extent)) = ended else {
@@ -167,14 +167,14 @@ fn walk(text: &str) -> Result<(), Trouble> {
 }
 
 /// Refuses a text that the two parsers may read in two ways, where that may take long.
-fn separated(text: &str) -> Result<(), Trouble> {
+fn separated(text: &str) -> Result<(), WalkError> {
     let Some(place) = text.find(SEPARATORS).filter(|_| has_many_brackets(text)) else { return Ok(()) };
     let before = text.get(..place).unwrap_or_default();
     let (line, start) = (before.matches('\n').count() + 1, before.rfind('\n').map_or(0, |end| end + 1));
     let column = before.get(start..).unwrap_or_default().chars().count() + 1;
     let reason =
         "a Unicode line separator stands in a text with many brackets; write it as an escape, `\\u2028` in quotes";
-    Err(Trouble::TooMuch((reason.to_owned(), line, column)))
+    Err(WalkError::TooMuch((reason.to_owned(), line, column)))
 }
 
 fn has_many_brackets(text: &str) -> bool {
@@ -186,9 +186,9 @@ pub(super) fn too_deep() -> String {
     format!("this nests deeper than {MAX_DEPTH} levels")
 }
 
-fn at(marker: saphyr_parser::Marker, reason: String) -> Trouble {
+fn at(marker: saphyr_parser::Marker, reason: String) -> WalkError {
     let place = place(marker);
-    Trouble::TooMuch((reason, place.line, place.column))
+    WalkError::TooMuch((reason, place.line, place.column))
 }
 
 #[cfg(test)]

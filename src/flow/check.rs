@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use crate::diagnostic::Diagnostic;
-use crate::duration::Limit;
+use crate::duration::Timeout;
 use crate::flow::expression::{check as check_calls, references as names_in, rendered};
-use crate::flow::parse::{Broken, below};
+use crate::flow::parse::{PartsWithFindings, below};
 use crate::flow::{Flow, Step, input, shell_text};
 use crate::task::{TaskType, has_template, is_template};
 use crate::text::{MAX_DEPTH, plain};
@@ -18,11 +18,11 @@ const MAX_FINDINGS: usize = 200;
 /// Malformed templates, and references to what is not there: an input, a variable, a task that does not run before,
 /// an output that its task does not give.
 /// Nothing is known of the tasks and inputs in `broken`, which have findings of their own.
-pub(super) fn references(flow: &Flow, broken: &Broken) -> Vec<Diagnostic> {
+pub(super) fn references(flow: &Flow, broken: &PartsWithFindings) -> Vec<Diagnostic> {
     let mut all = BTreeSet::new();
     let blocks = [&flow.steps, &flow.errors, &flow.finally, &flow.after];
     blocks.into_iter().for_each(|steps| collect_ids(steps, &mut all));
-    let mut checker = Checker::new(flow, broken, all);
+    let mut checker = ReferenceChecker::new(flow, broken, all);
     for (index, check) in flow.checks.iter().enumerate() {
         checker.at(&check.condition, &["checks", &index.to_string(), "condition"]);
         checker.at(&check.message, &["checks", &index.to_string(), "message"]);
@@ -52,9 +52,9 @@ fn collect_ids<'a>(steps: &'a [Step], into: &mut BTreeSet<&'a str>) {
 /// The values that the loops around a task have; none where they are not known before it runs.
 pub(super) type LoopValues = Option<BTreeSet<String>>;
 
-pub(super) struct Checker<'a> {
+pub(super) struct ReferenceChecker<'a> {
     pub(super) flow: &'a Flow,
-    pub(super) broken: &'a Broken,
+    pub(super) broken: &'a PartsWithFindings,
     /// Every task of the flow.
     pub(super) all: BTreeSet<&'a str>,
     /// The tasks that run before the current one.
@@ -70,8 +70,8 @@ pub(super) struct Checker<'a> {
     findings: Vec<Diagnostic>,
 }
 
-impl<'a> Checker<'a> {
-    fn new(flow: &'a Flow, broken: &'a Broken, all: BTreeSet<&'a str>) -> Self {
+impl<'a> ReferenceChecker<'a> {
+    fn new(flow: &'a Flow, broken: &'a PartsWithFindings, all: BTreeSet<&'a str>) -> Self {
         let (before, looped, isolated) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         Self {
             flow,
@@ -97,7 +97,7 @@ impl<'a> Checker<'a> {
                 };
                 self.condition(condition, below(&step.path, key));
             }
-            if let Some(Limit::Later(timeout)) = &step.common.timeout {
+            if let Some(Timeout::Later(timeout)) = &step.common.timeout {
                 self.template(timeout, &below(&step.path, "timeout"));
             }
             if !step.task.late.is_empty() {

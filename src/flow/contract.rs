@@ -6,10 +6,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::diagnostic::{Diagnostic, offer};
-use crate::duration::Span;
+use crate::duration::DurationSpec;
 use crate::flow::findings;
-use crate::flow::parse::{Parser, below};
-use crate::flow::{Retry, input};
+use crate::flow::parse::{FlowParser, below};
+use crate::flow::{RetrySpec, input};
 use crate::task::read;
 use crate::text::plain;
 
@@ -69,13 +69,13 @@ pub struct Concurrency {
     pub limit: u32,
     /// What happens to one more: it waits (`QUEUE`), or it ends at once (`CANCEL`, `FAIL`).
     #[serde(default)]
-    pub behavior: Behavior,
+    pub behavior: ConcurrencyPolicy,
 }
 
 /// What happens to an execution for which there is no room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum Behavior {
+pub enum ConcurrencyPolicy {
     /// It waits.
     #[default]
     Queue,
@@ -95,12 +95,12 @@ pub struct Sla {
     #[serde(rename = "type")]
     pub kind: SlaKind,
     /// `MAX_DURATION`: the longest that an execution may take.
-    pub duration: Option<Span>,
+    pub duration: Option<DurationSpec>,
     /// `EXECUTION_ASSERTION`: what must hold when all tasks have ended well.
     #[serde(rename = "assert")]
     pub assertion: Option<Value>,
     /// What happens when the promise is not kept: the execution fails, is cancelled, or continues (`NONE`).
-    pub behavior: Broken,
+    pub behavior: SlaAction,
     /// Labels that the execution gets then: a map, or a list of `{key, value}`.
     #[serde(default)]
     pub labels: Value,
@@ -119,7 +119,7 @@ pub enum SlaKind {
 /// What happens to an execution that breaks a promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum Broken {
+pub enum SlaAction {
     /// It fails.
     Fail,
     /// It is cancelled.
@@ -131,23 +131,23 @@ pub enum Broken {
 /// What must hold before an execution starts.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Check {
+pub struct FlowCheck {
     /// The condition, of inputs, variables and labels.
     pub condition: Value,
     /// What is said when it does not hold.
     pub message: Value,
     /// How that is shown.
     #[serde(default)]
-    pub style: Style,
+    pub style: CheckStyle,
     /// What happens then.
     #[serde(default)]
-    pub behavior: Unmet,
+    pub behavior: CheckAction,
 }
 
-/// How the message of a [`Check`] is shown.
+/// How the message of a [`FlowCheck`] is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum Style {
+pub enum CheckStyle {
     /// As an error.
     Error,
     /// As a warning.
@@ -159,10 +159,10 @@ pub enum Style {
     Info,
 }
 
-/// What happens when a [`Check`] does not hold; of several the last in this order counts.
+/// What happens when a [`FlowCheck`] does not hold; of several the last in this order counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Unmet {
+pub enum CheckAction {
     /// The execution starts all the same.
     CreateExecution,
     /// The execution is there, and has failed.
@@ -177,7 +177,7 @@ fn given<'m>(map: &'m Map<String, Value>, key: &str) -> Option<&'m Value> {
     map.get(key).filter(|value| !value.is_null())
 }
 
-impl Parser<'_> {
+impl FlowParser<'_> {
     pub(super) fn outputs(&mut self, map: &Map<String, Value>) -> Vec<FlowOutput> {
         let outputs: Vec<FlowOutput> = self.each(map, "outputs");
         for (index, output) in outputs.iter().enumerate() {
@@ -210,7 +210,7 @@ impl Parser<'_> {
         promises
     }
 
-    pub(super) fn checks(&mut self, map: &Map<String, Value>) -> Vec<Check> {
+    pub(super) fn checks(&mut self, map: &Map<String, Value>) -> Vec<FlowCheck> {
         self.each(map, "checks")
     }
 
@@ -224,13 +224,13 @@ impl Parser<'_> {
         Some(concurrency)
     }
 
-    pub(super) fn retry(&mut self, map: &Map<String, Value>) -> Option<Retry> {
+    pub(super) fn retry(&mut self, map: &Map<String, Value>) -> Option<RetrySpec> {
         let retry = self.one(given(map, "retry")?, &["retry".to_owned()]);
         retry.inspect(|retry| self.no_time_to_retry(retry, &["retry".to_owned()]))
     }
 
     /// Says that a retry would only come when its time is over.
-    pub(super) fn no_time_to_retry(&mut self, retry: &Retry, path: &[String]) {
+    pub(super) fn no_time_to_retry(&mut self, retry: &RetrySpec, path: &[String]) {
         let Some(pause) = retry.pause_too_long() else { return };
         let finding = Diagnostic::warning(format!("`{pause}` is longer than `maxDuration`, so nothing is retried"))
             .help("raise `maxDuration`, or bound the retries with `maxAttempts`");

@@ -42,7 +42,7 @@ pub(super) fn apply(document: &mut Document, tasks: &'static [TaskType]) -> Vec<
             return vec![document.locate(&path, finding)];
         }
     };
-    let mut filler = Filler { tasks, defaults: Vec::new(), met: BTreeSet::new(), places: Vec::new() };
+    let mut filler = DefaultsFiller { tasks, defaults: Vec::new(), met: BTreeSet::new(), places: Vec::new() };
     let mut found = Vec::new();
     for (index, item) in items.iter().enumerate() {
         let path = vec!["pluginDefaults".to_owned(), index.to_string()];
@@ -63,7 +63,7 @@ pub(super) fn apply(document: &mut Document, tasks: &'static [TaskType]) -> Vec<
     found
 }
 
-struct Filler {
+struct DefaultsFiller {
     tasks: &'static [TaskType],
     defaults: Vec<(PluginDefault, Vec<String>)>,
     /// The defaults that were for something, and those of their fields that were.
@@ -72,7 +72,7 @@ struct Filler {
     places: Vec<(Vec<String>, Vec<String>)>,
 }
 
-impl Filler {
+impl DefaultsFiller {
     fn fill(&mut self, value: &mut Value, path: &[String]) {
         match value {
             Value::Array(items) => {

@@ -26,24 +26,24 @@ pub struct Document {
     pub text: String,
     /// Its content.
     pub value: Value,
-    root: Node,
+    root: NodePosition,
     /// Paths of values that were put in, and the paths that they come from.
     redirects: BTreeMap<Vec<String>, Vec<String>>,
 }
 
 /// Where a value stands, and the same for what is in it.
 #[derive(Clone, Debug)]
-struct Node {
+struct NodePosition {
     position: Position,
     /// Where it is over.
     end: Position,
     /// The letters of the text that it takes, from 0.
     letters: Range<usize>,
-    children: Vec<Child>,
+    children: Vec<ChildPosition>,
 }
 
-impl Node {
-    fn child(&self, key: &str) -> Option<&Child> {
+impl NodePosition {
+    fn child(&self, key: &str) -> Option<&ChildPosition> {
         // Of a list's items, each stands where its key says.
         let listed = key.parse().ok().and_then(|index: usize| self.children.get(index));
         listed.filter(|child| child.key == key).or_else(|| self.children.iter().find(|child| child.key == key))
@@ -51,7 +51,7 @@ impl Node {
 
     /// The values that hold no others, with their paths, in the order of the text.
     fn scalars<'a>(&'a self, path: &mut Vec<&'a str>, found: &mut Vec<(Vec<&'a str>, Range<usize>)>) {
-        for Child { key, value, .. } in &self.children {
+        for ChildPosition { key, value, .. } in &self.children {
             path.push(key);
             if value.children.is_empty() {
                 found.push((path.clone(), value.letters.clone()));
@@ -63,13 +63,13 @@ impl Node {
 }
 
 #[derive(Clone, Debug)]
-struct Child {
+struct ChildPosition {
     key: String,
     /// The key's own place; a list item's is its value's.
     position: Position,
     /// The letters that the key takes, from 0.
     letters: Range<usize>,
-    value: Node,
+    value: NodePosition,
 }
 
 /// Line and column, both from 1.
@@ -278,7 +278,7 @@ impl Document {
     }
 
     /// The value behind a path, or the deepest around it that exists.
-    fn node(&self, path: &[String]) -> &Node {
+    fn node(&self, path: &[String]) -> &NodePosition {
         let mut node = &self.root;
         for part in self.written(path) {
             let Some(child) = node.child(&part) else { break };
@@ -303,7 +303,7 @@ pub(super) fn byte_of_column(line: &str, column: usize) -> usize {
     line.char_indices().nth(column - 1).map_or(line.len(), |(byte, _)| byte)
 }
 
-fn node(marked: &MarkedYaml, text: &[char]) -> Node {
+fn node(marked: &MarkedYaml, text: &[char]) -> NodePosition {
     let children = match &marked.data {
         YamlData::Mapping(entries) => entries.iter().map(|(key, value)| entry(key, value, text)).collect(),
         YamlData::Sequence(items) => {
@@ -312,7 +312,7 @@ fn node(marked: &MarkedYaml, text: &[char]) -> Node {
         _ => Vec::new(),
     };
     let letters = marked.span.start.index()..marked.span.end.index();
-    Node { position: place(marked.span.start), end: place(marked.span.end), letters, children }
+    NodePosition { position: place(marked.span.start), end: place(marked.span.end), letters, children }
 }
 
 /// A carriage return ends a line to YAML, and to nobody else any more: lines would be counted in two ways.
@@ -350,7 +350,7 @@ fn odd_key_error(file: &str, text: &str, place: Position) -> Diagnostic {
     finding.at(file, text, place.line, place.column)
 }
 
-fn entry(key: &MarkedYaml, value: &MarkedYaml, text: &[char]) -> Child {
+fn entry(key: &MarkedYaml, value: &MarkedYaml, text: &[char]) -> ChildPosition {
     let letters = key.span.start.index()..key.span.end.index();
     let written = || text.get(letters.clone()).unwrap_or_default().iter().collect::<String>();
     let name = match &key.data {
@@ -360,12 +360,12 @@ fn entry(key: &MarkedYaml, value: &MarkedYaml, text: &[char]) -> Child {
         YamlData::Value(saphyr::Scalar::Boolean(flag)) => flag.to_string(),
         data => data.as_str().unwrap_or_default().to_owned(),
     };
-    Child { key: name, position: place(key.span.start), letters: letters.clone(), value: node(value, text) }
+    ChildPosition { key: name, position: place(key.span.start), letters: letters.clone(), value: node(value, text) }
 }
 
-fn list_item(index: usize, item: &MarkedYaml, text: &[char]) -> Child {
+fn list_item(index: usize, item: &MarkedYaml, text: &[char]) -> ChildPosition {
     let letters = item.span.start.index()..item.span.end.index();
-    Child { key: index.to_string(), position: place(item.span.start), letters, value: node(item, text) }
+    ChildPosition { key: index.to_string(), position: place(item.span.start), letters, value: node(item, text) }
 }
 
 pub(super) fn place(marker: Marker) -> Position {

@@ -39,7 +39,7 @@ const MEMBERS: &[(&str, &[&str])] = &[
 ];
 
 /// A member that is not there.
-pub(super) struct Unknown {
+pub(super) struct UnknownMember {
     /// With the word before it: `flow.idd`.
     pub(super) name: String,
     /// What may be meant.
@@ -47,7 +47,7 @@ pub(super) struct Unknown {
 }
 
 /// The member of a dotted name that its first word does not have, if so.
-pub(super) fn unknown(reference: &str) -> Option<Unknown> {
+pub(super) fn unknown(reference: &str) -> Option<UnknownMember> {
     let mut parts = reference.split('.');
     let (root, member) = (parts.next()?, parts.next()?);
     let (_, known) = MEMBERS.iter().find(|(word, _)| *word == root)?;
@@ -58,5 +58,5 @@ pub(super) fn unknown(reference: &str) -> Option<Unknown> {
         Some(near) => format!("did you mean `{root}.{near}`?"),
         None => format!("`{root}` has `{}`", known.join("`, `")),
     };
-    Some(Unknown { name: format!("{root}.{member}"), help })
+    Some(UnknownMember { name: format!("{root}.{member}"), help })
 }

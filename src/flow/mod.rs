@@ -27,17 +27,19 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::duration::{Limit, Span};
+use crate::duration::{DurationSpec, Timeout};
 use crate::id::{FlowId, TaskId};
 use crate::task::{Level, TaskType};
 
 pub use bounds::MAX_FLOW_BYTES;
-pub use contract::{Behavior, Broken, Check, Concurrency, FlowOutput, Sla, SlaKind, Style, Unmet};
+pub use contract::{
+    CheckAction, CheckStyle, Concurrency, ConcurrencyPolicy, FlowCheck, FlowOutput, Sla, SlaAction, SlaKind,
+};
 pub use defaults::PluginDefault;
 pub use document::{Document, Position, from_yaml};
 pub use findings::all as all_findings;
 pub use input::Input;
-pub use parse::{Parsed, parse};
+pub use parse::{ParsedFlow, parse};
 pub use schema::schema;
 pub use trigger::Trigger;
 
@@ -71,11 +73,11 @@ pub struct Flow {
     /// How many executions run at a time.
     pub concurrency: Option<Concurrency>,
     /// How a failed execution is repeated.
-    pub retry: Option<Retry>,
+    pub retry: Option<RetrySpec>,
     /// Promises about every execution.
     pub sla: Vec<Sla>,
     /// What must hold before an execution starts.
-    pub checks: Vec<Check>,
+    pub checks: Vec<FlowCheck>,
     /// Whether it must not run.
     pub disabled: bool,
     /// The task types that it was read with.
@@ -98,7 +100,7 @@ pub struct Step {
     /// Its own fields, not rendered; sub-tasks and the common fields are taken out.
     pub fields: Value,
     /// The fields that every task may have.
-    pub common: Common,
+    pub common: CommonFields,
     /// Sub-tasks, by the field that holds them.
     pub branches: Branches,
     /// The tasks that must have ended well before it begins; only in a `dag`.
@@ -162,7 +164,7 @@ impl std::fmt::Debug for Step {
 /// The fields that every task may have.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Common {
+pub struct CommonFields {
     /// The task's name in the flow; later tasks refer to its outputs by it.
     pub id: String,
     /// What kind of task it is; `jitney tasks` lists them.
@@ -171,9 +173,9 @@ pub struct Common {
     /// A note for the reader.
     pub description: Option<String>,
     /// How to repeat the task when it fails for a reason that may pass.
-    pub retry: Option<Retry>,
+    pub retry: Option<RetrySpec>,
     /// The longest that one attempt may take; it may be an expression.
-    pub timeout: Option<Limit>,
+    pub timeout: Option<Timeout>,
     /// Leaves the task out.
     #[serde(default)]
     pub disabled: bool,
@@ -190,7 +192,7 @@ pub struct Common {
     pub log_level: Option<Level>,
 }
 
-/// The names of [`Common`]'s fields in YAML.
+/// The names of [`CommonFields`]'s fields in YAML.
 pub const COMMON_FIELDS: &[&str] = &[
     "id",
     "type",
@@ -211,24 +213,24 @@ pub const WITHOUT_EFFECT: &[&str] = &["version", "workerGroup", "logToFile", "ta
 /// How a failed task is repeated.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Retry {
+pub struct RetrySpec {
     /// `constant`: always after `interval`. `exponential`: each pause `delayFactor` times longer. `random`: between
     /// `minInterval` and `maxInterval`.
     #[serde(rename = "type")]
     pub kind: RetryKind,
     /// The pause, or the first pause.
-    pub interval: Option<Span>,
+    pub interval: Option<DurationSpec>,
     /// The shortest pause of `random`.
-    pub min_interval: Option<Span>,
+    pub min_interval: Option<DurationSpec>,
     /// The longest pause.
-    pub max_interval: Option<Span>,
+    pub max_interval: Option<DurationSpec>,
     /// How much longer each pause of `exponential` is; 2 by default.
     pub delay_factor: Option<f64>,
     /// How many attempts there are in all.
     #[serde(alias = "maxAttempt")]
     pub max_attempts: Option<u32>,
     /// No attempt starts later than this after the first.
-    pub max_duration: Option<Span>,
+    pub max_duration: Option<DurationSpec>,
     /// Whether what ended well after a failure counts as a warning.
     #[serde(default)]
     pub warning_on_retry: bool,
@@ -238,7 +240,7 @@ pub struct Retry {
     pub behavior: RetryBehavior,
 }
 
-impl Retry {
+impl RetrySpec {
     /// The pause that is longer than all the time there is for retries, so that none comes.
     pub(crate) fn pause_too_long(&self) -> Option<&'static str> {
         let longest = self.max_duration?.0;
@@ -250,7 +252,7 @@ impl Retry {
     }
 }
 
-/// What a [`Retry`] repeats.
+/// What a [`RetrySpec`] repeats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum RetryBehavior {
@@ -261,7 +263,7 @@ pub enum RetryBehavior {
     CreateNewExecution,
 }
 
-/// The kinds of [`Retry`].
+/// The kinds of [`RetrySpec`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RetryKind {

@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 
 use crate::diagnostic::{Diagnostic, nearest, offer};
 use crate::flow::{
-    Check, Concurrency, Document, Flow, FlowOutput, Input, Retry, Sla, Step, Trigger, check, defaults, input, labels_of,
+    Concurrency, Document, Flow, FlowCheck, FlowOutput, Input, RetrySpec, Sla, Step, Trigger, check, defaults, input,
+    labels_of,
 };
 use crate::id::FlowId;
 use crate::task::{TaskType, read};
@@ -37,7 +38,7 @@ pub(super) const FLOW_KEYS: &[&str] = &[
 
 /// What came of a flow's text.
 #[derive(Debug)]
-pub struct Parsed {
+pub struct ParsedFlow {
     /// The flow; none when there is an error.
     pub flow: Option<Flow>,
     /// Errors and warnings, in the order of the text.
@@ -45,14 +46,15 @@ pub struct Parsed {
 }
 
 /// Reads a flow. `file` is the path as the user named it; nothing is read from it here.
-pub fn parse(file: &str, text: &str, tasks: &'static [TaskType]) -> Parsed {
+pub fn parse(file: &str, text: &str, tasks: &'static [TaskType]) -> ParsedFlow {
     let (mut document, mut findings) = match Document::parse_leniently(file, text) {
         Ok(read) => read,
-        Err(finding) => return Parsed { flow: None, findings: vec![*finding] },
+        Err(finding) => return ParsedFlow { flow: None, findings: vec![*finding] },
     };
     take_as_meant(&mut document);
     findings.extend(defaults::apply(&mut document, tasks));
-    let mut parser = Parser { document: &document, tasks, findings, ids: BTreeSet::new(), broken: Broken::default() };
+    let mut parser =
+        FlowParser { document: &document, tasks, findings, ids: BTreeSet::new(), broken: PartsWithFindings::default() };
     let parts = parser.flow();
     let (mut findings, broken) = (parser.findings, parser.broken);
     let flow = parts.map(|parts| parts.into_flow(document, tasks));
@@ -61,7 +63,7 @@ pub fn parse(file: &str, text: &str, tasks: &'static [TaskType]) -> Parsed {
     }
     findings.sort_by_key(|finding| (finding.line, finding.column));
     let broken = findings.iter().any(Diagnostic::is_error);
-    Parsed { flow: flow.filter(|_| !broken), findings }
+    ParsedFlow { flow: flow.filter(|_| !broken), findings }
 }
 
 /// Takes the value of a misspelt key for that of the key that is meant, so that what is wrong in it is found too.
@@ -80,17 +82,17 @@ fn take_as_meant(document: &mut Document) {
     }
 }
 
-pub(super) struct Parser<'a> {
+pub(super) struct FlowParser<'a> {
     pub(super) document: &'a Document,
     pub(super) tasks: &'static [TaskType],
     pub(super) findings: Vec<Diagnostic>,
     pub(super) ids: BTreeSet<String>,
-    pub(super) broken: Broken,
+    pub(super) broken: PartsWithFindings,
 }
 
 /// What has findings of its own, so that nothing is said of those who name it.
 #[derive(Debug, Default)]
-pub(super) struct Broken {
+pub(super) struct PartsWithFindings {
     /// Tasks of an unknown type.
     pub(super) tasks: BTreeSet<String>,
     /// Inputs.
@@ -101,7 +103,7 @@ pub(super) struct Broken {
     pub(super) values: Vec<(Value, Vec<String>)>,
 }
 
-impl Broken {
+impl PartsWithFindings {
     /// Whether what follows `inputs.` names such an input, or a part of one.
     pub(super) fn is_input(&self, rest: &str) -> bool {
         self.inputs
@@ -110,7 +112,7 @@ impl Broken {
     }
 }
 
-struct Parts {
+struct FlowParts {
     id: String,
     namespace: String,
     description: Option<String>,
@@ -124,13 +126,13 @@ struct Parts {
     triggers: Vec<Trigger>,
     outputs: Vec<FlowOutput>,
     concurrency: Option<Concurrency>,
-    retry: Option<Retry>,
+    retry: Option<RetrySpec>,
     sla: Vec<Sla>,
-    checks: Vec<Check>,
+    checks: Vec<FlowCheck>,
     disabled: bool,
 }
 
-impl Parts {
+impl FlowParts {
     fn into_flow(mut self, document: Document, tasks: &'static [TaskType]) -> Flow {
         self.inputs.shrink_to_fit();
         self.triggers.shrink_to_fit();
@@ -161,8 +163,8 @@ impl Parts {
     }
 }
 
-impl Parser<'_> {
-    fn flow(&mut self) -> Option<Parts> {
+impl FlowParser<'_> {
+    fn flow(&mut self) -> Option<FlowParts> {
         let map = self.document.value.as_object()?;
         for key in map.keys().filter(|key| !FLOW_KEYS.contains(&key.as_str())) {
             self.unknown_key(key);
@@ -184,7 +186,7 @@ impl Parser<'_> {
         let triggers = self.triggers(map.get("triggers"), &inputs);
         let (outputs, sla, checks) = (self.outputs(map), self.sla(map), self.checks(map));
         let (concurrency, retry) = (self.concurrency(map), self.retry(map));
-        Some(Parts {
+        Some(FlowParts {
             // What is wrong with these has been said, and the rest is looked at as if they were there.
             id: id.unwrap_or_default(),
             namespace: namespace.unwrap_or_default(),

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::diagnostic::{Diagnostic, nearest};
-use crate::flow::check::Checker;
+use crate::flow::check::ReferenceChecker;
 use crate::flow::{input, members};
 
 /// The first words that an expression may begin with.
@@ -26,13 +26,13 @@ const ROOTS: &[&str] = &[
 ];
 
 /// A name that leads nowhere: what of it, why, and what may be meant.
-struct Problem {
+struct ReferenceProblem {
     name: String,
     message: String,
     help: String,
 }
 
-impl Checker<'_> {
+impl ReferenceChecker<'_> {
     /// What is wrong with the dotted names that the template at `path` needs.
     pub(super) fn problems(&self, names: &[String], path: &[String]) -> Vec<Diagnostic> {
         let dashed: Vec<(&String, String)> =
@@ -48,7 +48,7 @@ impl Checker<'_> {
             let root = name.split('.').next().unwrap_or_default();
             dashed.iter().any(|(cut, whole)| *cut == name || whole.split('-').skip(1).any(|part| part == root))
         };
-        for Problem { name, message, help } in
+        for ReferenceProblem { name, message, help } in
             names.iter().filter(|name| !is_part(name)).filter_map(|name| self.problem(name))
         {
             let finding = Diagnostic::error(message).help(help);
@@ -76,7 +76,7 @@ impl Checker<'_> {
         candidates.into_iter().find(|whole| self.flow.document.place_within(path, whole).is_some())
     }
 
-    fn problem(&self, reference: &str) -> Option<Problem> {
+    fn problem(&self, reference: &str) -> Option<ReferenceProblem> {
         let mut parts = reference.split('.');
         let (root, name, field) = (parts.next()?, parts.next(), parts.next());
         let known: Vec<&str> = match root {
@@ -89,7 +89,7 @@ impl Checker<'_> {
             }
             other => {
                 let message = format!("`{other}` is not defined");
-                return Some(Problem { name: reference.to_owned(), message, help: self.beside(other) });
+                return Some(ReferenceProblem { name: reference.to_owned(), message, help: self.beside(other) });
             }
         };
         let name = name?;
@@ -101,11 +101,11 @@ impl Checker<'_> {
     }
 
     /// What is wrong with `tasks.name.state`, the only thing that is said of a task.
-    fn state_problem(&self, task: &str, field: Option<&str>) -> Option<Problem> {
+    fn state_problem(&self, task: &str, field: Option<&str>) -> Option<ReferenceProblem> {
         let name = format!("tasks.{task}");
         if !self.all.contains(task) && !self.broken.tasks.contains(task) {
             let known: Vec<&str> = self.all.iter().copied().collect();
-            return Some(Problem {
+            return Some(ReferenceProblem {
                 message: format!("`{name}`: task `{task}` is not in the flow"),
                 name,
                 help: choice(task, &known),
@@ -115,7 +115,7 @@ impl Checker<'_> {
         Some(undefined(format!("{name}.{field}"), format!("there is `{name}.state`")))
     }
 
-    fn input_problem(&self, reference: &str) -> Option<Problem> {
+    fn input_problem(&self, reference: &str) -> Option<ReferenceProblem> {
         let (_, rest) = reference.split_once('.')?;
         if input::is_named(&self.flow.inputs, rest) || self.broken.is_input(rest) {
             return None;
@@ -147,7 +147,7 @@ impl Checker<'_> {
         }
     }
 
-    fn output_problem(&self, task: &str, field: Option<&str>) -> Option<Problem> {
+    fn output_problem(&self, task: &str, field: Option<&str>) -> Option<ReferenceProblem> {
         let name = format!("outputs.{task}");
         let Some(kind) = self.kind_of(task) else {
             if self.broken.tasks.contains(task) {
@@ -156,11 +156,11 @@ impl Checker<'_> {
             if let Some(around) = self.isolated.get(task) {
                 let help = format!("name it in the loop's `outputs`, and take it from `outputs.{around}.outputs`");
                 let message = format!("`{name}`: task `{task}` is inside of the loop `{around}`");
-                return Some(Problem { name, message, help });
+                return Some(ReferenceProblem { name, message, help });
             }
             if self.broken.disabled.contains(task) {
                 let help = format!("let `{task}` run, or write what is to hold without it: `{name}.… ?? …`");
-                return Some(Problem { message: format!("`{name}`: task `{task}` is disabled"), name, help });
+                return Some(ReferenceProblem { message: format!("`{name}`: task `{task}` is disabled"), name, help });
             }
             let known: Vec<&str> = self.before.keys().copied().collect();
             let late = if self.is_in_variable() { "a task that renders this" } else { "this one" };
@@ -168,7 +168,7 @@ impl Checker<'_> {
                 true => (format!("does not run before {late}"), format!("move `{task}` up, before {}", before(late))),
                 false => ("is not in the flow".to_owned(), choice(task, &known)),
             };
-            return Some(Problem { message: format!("`{name}`: task `{task}` {problem}"), name, help });
+            return Some(ReferenceProblem { message: format!("`{name}`: task `{task}` {problem}"), name, help });
         };
         let schema = (kind.outputs)();
         let field = field?;
@@ -180,7 +180,7 @@ impl Checker<'_> {
             return None;
         }
         let name = format!("{name}.{field}");
-        Some(Problem {
+        Some(ReferenceProblem {
             message: format!("`{name}`: `{}` gives no output `{field}`", kind.name),
             help: if known.is_empty() { format!("`{}` gives no outputs", kind.name) } else { choice(field, &known) },
             name,
@@ -202,8 +202,8 @@ impl Checker<'_> {
     }
 }
 
-fn undefined(name: String, help: String) -> Problem {
-    Problem { message: format!("`{name}` is not defined"), name, help }
+fn undefined(name: String, help: String) -> ReferenceProblem {
+    ReferenceProblem { message: format!("`{name}` is not defined"), name, help }
 }
 
 fn before(late: &str) -> &str {

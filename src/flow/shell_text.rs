@@ -23,13 +23,13 @@ pub(super) fn warnings(flow: &Flow) -> Vec<Diagnostic> {
 
 /// Who reads a text that expressions stand in.
 #[derive(Clone, Copy, PartialEq)]
-enum Reader {
+enum ShellKind {
     Shell,
     Program,
     Database,
 }
 
-impl Reader {
+impl ShellKind {
     /// Who reads a field of a task, if a value there could be more than a value.
     fn of(step: &Step, key: &str) -> Option<Self> {
         let task = step.task;
@@ -83,7 +83,7 @@ impl Reader {
 fn look(flow: &Flow, steps: &[Step], found: &mut Vec<Diagnostic>) {
     for step in steps {
         for (key, value) in step.fields.as_object().into_iter().flatten() {
-            let Some(reader) = Reader::of(step, key) else { continue };
+            let Some(reader) = ShellKind::of(step, key) else { continue };
             let path = below(&step.path, key);
             match value {
                 Value::Array(lines) => lines
@@ -103,13 +103,13 @@ fn reads_shell(step: &Step) -> bool {
     interpreter.is_none_or(|program| program.ends_with("sh"))
 }
 
-fn text(flow: &Flow, reader: Reader, value: &Value, path: &[String], found: &mut Vec<Diagnostic>) {
+fn text(flow: &Flow, reader: ShellKind, value: &Value, path: &[String], found: &mut Vec<Diagnostic>) {
     let Some(text) = value.as_str() else { return };
     // What is malformed has a finding of its own.
     let names = printed(text, reader.harmless()).unwrap_or_default();
     let outside = names.into_iter().filter(|name| is_from_outside(flow, name));
     let mut findings: Vec<_> = outside.map(|name| (reader.warning(&name), name)).collect();
-    if reader == Reader::Shell {
+    if reader == ShellKind::Shell {
         let twice = quoted_twice(text).unwrap_or_default();
         findings.extend(twice.into_iter().map(|expression| (within_quotes(&expression), expression)));
     }

@@ -7,12 +7,12 @@ use serde_json::{Map, Value};
 use crate::diagnostic::{Diagnostic, offer};
 use crate::flow::expression::mentions;
 use crate::flow::findings;
-use crate::flow::parse::{Parser, below, is_name};
-use crate::flow::{Branches, COMMON_FIELDS, Common, Step, WITHOUT_EFFECT, each_step, unknown};
+use crate::flow::parse::{FlowParser, below, is_name};
+use crate::flow::{Branches, COMMON_FIELDS, CommonFields, Step, WITHOUT_EFFECT, each_step, unknown};
 use crate::id::TaskId;
 use crate::task::{Branch, TaskType, is_template, read};
 
-impl Parser<'_> {
+impl FlowParser<'_> {
     pub(super) fn steps(&mut self, value: &Value, path: &[String]) -> Vec<Step> {
         let nothing = Vec::new();
         let Some(items) = value.as_array().or_else(|| value.is_null().then_some(&nothing)) else {
@@ -54,7 +54,7 @@ impl Parser<'_> {
         let (common, own): (Map<_, _>, Map<_, _>) =
             map.into_iter().partition(|(key, _)| COMMON_FIELDS.contains(&key.as_str()));
         let common = Value::Object(common);
-        let found = findings::all(self.document, &path, &common, |value| read::<Common>(value).map(drop));
+        let found = findings::all(self.document, &path, &common, |value| read::<CommonFields>(value).map(drop));
         self.findings.extend(found);
         self.unique(&common, &path);
         let Some(task) = self.task_type(&common, &path) else {
@@ -256,8 +256,8 @@ impl Parser<'_> {
 }
 
 /// The fields that all tasks have, without those that are wrong: these have findings, and the rest is looked at too.
-fn without_faults(common: &Value) -> Option<Common> {
-    let error = match read::<Common>(common) {
+fn without_faults(common: &Value) -> Option<CommonFields> {
+    let error = match read::<CommonFields>(common) {
         Ok(common) => return Some(common),
         Err(error) => error,
     };

@@ -10,7 +10,7 @@ use super::{GoogleAccess, GoogleError, Login, RetryPolicy, Service};
 use crate::config::Settings;
 use crate::file_access::FileAccess;
 use crate::task::{TaskContext, TaskError};
-use crate::web::{Trouble, client};
+use crate::web::{RequestError, client};
 
 /// A server that sends nothing for so long is gone.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -104,9 +104,9 @@ impl Api {
     ///
     /// # Errors
     /// When no token is to be had, or no answer comes.
-    pub async fn send(&self, what: &str, request: RequestBuilder) -> Result<Response, Trouble> {
+    pub async fn send(&self, what: &str, request: RequestBuilder) -> Result<Response, RequestError> {
         let headers = self.access.headers().await?;
-        request.headers(headers).send().await.map_err(|error| Trouble::of_line(what, error))
+        request.headers(headers).send().await.map_err(|error| RequestError::of_line(what, error))
     }
 
     /// What a response says no with.
@@ -159,10 +159,10 @@ impl Api {
         &self,
         what: &str,
         request: RequestBuilder,
-    ) -> Result<Result<bytes::Bytes, Box<GoogleError>>, Trouble> {
+    ) -> Result<Result<bytes::Bytes, Box<GoogleError>>, RequestError> {
         let response = self.send(what, request).await?;
         if response.status().is_success() {
-            return response.bytes().await.map(Ok).map_err(|error| Trouble::of_line(what, error));
+            return response.bytes().await.map(Ok).map_err(|error| RequestError::of_line(what, error));
         }
         let refusal = self.refusal(what, response).await;
         if refusal.may_pass() { Err(refusal.trouble()) } else { Ok(Err(Box::new(refusal))) }

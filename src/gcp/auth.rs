@@ -13,7 +13,7 @@ use crate::config::Settings;
 use crate::file_access::FileAccess;
 use crate::secret::Redactor;
 use crate::task::TaskError;
-use crate::web::{Trouble, client};
+use crate::web::{RequestError, client};
 
 /// What every request may do, within what the account's roles allow.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
@@ -92,7 +92,7 @@ impl GoogleAccess {
     ///
     /// # Errors
     /// When no token is to be had.
-    pub async fn headers(&self) -> Result<HeaderMap, Trouble> {
+    pub async fn headers(&self) -> Result<HeaderMap, RequestError> {
         match self.credentials.headers(Default::default()).await {
             Ok(CacheableResource::New { data, .. }) => Ok(data),
             Ok(CacheableResource::NotModified) => Ok(HeaderMap::new()),
@@ -104,7 +104,7 @@ impl GoogleAccess {
     ///
     /// # Errors
     /// When no token is to be had.
-    pub async fn token(&self) -> Result<String, Trouble> {
+    pub async fn token(&self) -> Result<String, RequestError> {
         let headers = self.headers().await?;
         let value = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
         Ok(value.strip_prefix("Bearer ").unwrap_or(value).to_owned())
@@ -121,13 +121,13 @@ impl GoogleAccess {
         })
     }
 
-    fn no_token(&self, error: CredentialsError) -> Trouble {
+    fn no_token(&self, error: CredentialsError) -> RequestError {
         let what = format!("getting a token with the credentials from {}", self.from);
         if error.is_transient() {
             let error = TaskError::transient(what).caused_by(error);
-            return Trouble::Again(error.help("check the network and any proxy"), None);
+            return RequestError::Again(error.help("check the network and any proxy"), None);
         }
-        Trouble::Stop(TaskError::permanent(what).caused_by(error).help(format!("log in anew: {LOGIN}")))
+        RequestError::Stop(TaskError::permanent(what).caused_by(error).help(format!("log in anew: {LOGIN}")))
     }
 }
 

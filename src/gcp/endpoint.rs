@@ -50,13 +50,13 @@ fn root(address: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Overrides;
+    use crate::config::CliOverrides;
 
     #[test]
     fn an_emulator_wins_over_a_private_address_and_that_over_google() {
         let endpoint = |pairs: &[(&str, &str)]| {
             let environment = pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-            let overrides = Overrides { home: Some("/h".into()), postgres: None };
+            let overrides = CliOverrides { home: Some("/h".into()), postgres: None };
             Service::Storage.endpoint(&Settings::from_environment(overrides, environment).unwrap())
         };
         let private = ("CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE", "https://private.example/storage/v1/");

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{GoogleAccess, Role, Service};
 use crate::task::TaskError;
-use crate::web::{Trouble, may_pass, retry_after};
+use crate::web::{RequestError, may_pass, retry_after};
 
 /// More of an answer that is no JSON tells nothing.
 const MAX_QUOTED: usize = 300;
@@ -84,10 +84,10 @@ impl GoogleError {
     }
 
     /// As the trouble of one try.
-    pub fn trouble(self) -> Trouble {
+    pub fn trouble(self) -> RequestError {
         let (passes, wait) = (self.may_pass(), self.wait);
         let error = TaskError::from(self);
-        if passes { Trouble::Again(error, wait) } else { Trouble::Stop(error) }
+        if passes { RequestError::Again(error, wait) } else { RequestError::Stop(error) }
     }
 
     fn remedy(&self, service: Service, access: &GoogleAccess) -> Option<String> {

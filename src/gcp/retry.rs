@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::task::{TaskContext, TaskError};
-use crate::web::{Trouble, backoff};
+use crate::web::{RequestError, backoff};
 
 /// Tries in a row that may fail. With pauses that double from 0.2 s to 30 s this is more than a minute of trying.
 const MAX_ATTEMPTS: u32 = 12;
@@ -39,7 +39,7 @@ impl<'a> RetryPolicy<'a> {
     /// The last try's, or that the user stopped the task.
     pub async fn run<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<T, TaskError>
     where
-        F: Future<Output = Result<T, Trouble>>,
+        F: Future<Output = Result<T, RequestError>>,
     {
         let mut failed = 0;
         loop {
@@ -49,8 +49,8 @@ impl<'a> RetryPolicy<'a> {
             };
             match outcome {
                 Ok(value) => return Ok(value),
-                Err(Trouble::Stop(error)) => return Err(error),
-                Err(Trouble::Again(error, asked)) => {
+                Err(RequestError::Stop(error)) => return Err(error),
+                Err(RequestError::Again(error, asked)) => {
                     failed += 1;
                     self.pause(failed, error, asked).await?;
                 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::open::{empty, open_file, open_to_read};
 use super::stamp;
-use crate::duration::Span;
+use crate::duration::DurationSpec;
 use crate::text::plain;
 
 /// Why the store cannot do what it is asked.
@@ -337,7 +337,9 @@ fn typed(kind: KvType, value: Value) -> std::result::Result<Value, &'static str>
         KvType::Json => return Ok(value),
         KvType::Datetime => is_moment(text).then_some(()).ok_or("write a moment, such as 2024-05-06T07:08:09Z"),
         KvType::Date => text.parse::<NaiveDate>().map(drop).map_err(|_| "write a day, such as 2024-05-06"),
-        KvType::Duration => text.parse::<Span>().map(drop).map_err(|_| "write a time span, such as PT15S or 15s"),
+        KvType::Duration => {
+            text.parse::<DurationSpec>().map(drop).map_err(|_| "write a time span, such as PT15S or 15s")
+        }
     };
     is_one.map(|()| Value::String(text.to_owned()))
 }

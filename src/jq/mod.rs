@@ -26,14 +26,14 @@ static WORKER: OnceLock<PathBuf> = OnceLock::new();
 
 /// What a worker is asked.
 #[derive(Serialize, Deserialize)]
-struct Request {
+struct JqRequest {
     program: String,
     /// A JSON text.
     input: String,
 }
 
 /// Every result of the program, or what is wrong with it.
-type Answer = Result<Vec<Value>, String>;
+type JqResult = Result<Vec<Value>, String>;
 
 /// Says where the program is that runs as the worker: `jitney` itself. Before, there is no jq.
 pub fn enable(program: PathBuf) {
@@ -52,14 +52,14 @@ pub fn own_program() -> std::io::Result<PathBuf> {
 /// When it is no program, fails, or takes more time or memory than it may.
 pub fn run(program: &str, input: String, time: Duration) -> Result<Value, String> {
     let worker = WORKER.get().ok_or("jq is not possible here")?;
-    let request = Request { program: program.to_owned(), input };
+    let request = JqRequest { program: program.to_owned(), input };
     let request = serde_json::to_vec(&request).map_err(|error| error.to_string())?;
     let text = ask(worker, request, time)?;
     if text.len() as u64 > MAX_OUTPUT_BYTES {
         return Err(format!("the results of the jq program are larger than {} MiB", MAX_OUTPUT_BYTES >> 20));
     }
     // Without an answer, or with half of one, the system has ended the worker.
-    match serde_json::from_slice::<Answer>(&text) {
+    match serde_json::from_slice::<JqResult>(&text) {
         Ok(answer) => answer.map(Value::Array),
         Err(error) if error.is_eof() => Err(format!(
             "the jq program takes more than {} MiB of memory, or nests too deeply",

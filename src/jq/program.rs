@@ -13,7 +13,7 @@ use jaq_json::{Val, read};
 use jaq_std::ValT;
 use serde_json::Value;
 
-use super::Answer;
+use super::JqResult;
 use crate::text::shortened;
 
 /// Definitions of jq's library that stand on what is not offered.
@@ -53,7 +53,7 @@ const LEFT_OUT: &[&str] = &[
 const MAX_SHOWN: usize = 60;
 
 /// Every result of a program for a JSON text.
-pub(super) fn results(program: &str, json: &str) -> Answer {
+pub(super) fn results(program: &str, json: &str) -> JqResult {
     let input =
         read::parse_single(json.as_bytes()).map_err(|error| format!("`{}` is not JSON: {error}", short(json)))?;
     let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use super::{Answer, COMMAND, Request, limits, program};
+use super::{COMMAND, JqRequest, JqResult, limits, program};
 
 /// The parser and the interpreter recurse.
 const STACK_BYTES: usize = 128 << 20;
@@ -21,10 +21,10 @@ pub fn work() -> std::io::Result<Vec<u8>> {
     Ok(serde_json::to_vec(&answer)?)
 }
 
-fn answer() -> Answer {
+fn answer() -> JqResult {
     let mut text = Vec::new();
     std::io::stdin().read_to_end(&mut text).map_err(|error| format!("cannot read the request: {error}"))?;
-    let Request { program, input } = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+    let JqRequest { program, input } = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
     drop(text);
     let run = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || program::results(&program, &input));
     let run = run.map_err(|error| format!("cannot start a thread: {error}"))?;

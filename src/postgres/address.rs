@@ -12,7 +12,7 @@ use crate::secret::{Secret, hide_passwords};
 
 /// Who named the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum AddressOrigin {
     /// `--postgres`
     Flag,
     /// A task's `url`.
@@ -23,7 +23,7 @@ pub enum Origin {
     Managed,
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for AddressOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Flag => f.write_str("from --postgres"),
@@ -80,7 +80,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A server, a database and a login. `Display` gives `host:port/database` and never a password.
 #[derive(Clone, Debug)]
-pub struct Address {
+pub struct PostgresAddress {
     /// What the driver needs; its `Debug` hides the password.
     pub(super) config: Config,
     /// How much TLS is wanted.
@@ -90,19 +90,19 @@ pub struct Address {
     /// The files that the address names, each with its setting, read or not.
     pub files: Vec<(&'static str, PathBuf)>,
     /// Who named the server.
-    pub origin: Origin,
+    pub origin: AddressOrigin,
     /// libpq's names of what the text sets.
     given: BTreeSet<String>,
 }
 
-impl Address {
+impl PostgresAddress {
     /// Reads an address.
     ///
     /// # Errors
     /// What is wrong with the text, without its password.
-    pub fn parse(text: &str, origin: Origin) -> Result<Self, String> {
+    pub fn parse(text: &str, origin: AddressOrigin) -> Result<Self, String> {
         let text = text.trim();
-        let mut ours = Ours::default();
+        let mut ours = ExtraSettings::default();
         let rest = match text.strip_prefix("jdbc:postgresql:") {
             Some(jdbc) => ours.take_from_jdbc(jdbc)?,
             None if text.contains("://") => ours.take_from_url(text)?,
@@ -121,7 +121,7 @@ impl Address {
             .keepalives_interval(Duration::from_secs(10))
             .keepalives_retries(6);
         config.ssl_mode(ours.tls.of_driver());
-        let Ours { tls, root_certificates, files, given } = ours;
+        let ExtraSettings { tls, root_certificates, files, given } = ours;
         Ok(Self { config, tls, root_certificates, files, origin, given })
     }
 
@@ -130,7 +130,7 @@ impl Address {
         let mut config = Config::new();
         config.host_path(folder).port(port).application_name("jitney");
         config.ssl_mode(SslMode::Disable);
-        let (tls, origin, given) = (TlsMode::Disable, Origin::Managed, BTreeSet::new());
+        let (tls, origin, given) = (TlsMode::Disable, AddressOrigin::Managed, BTreeSet::new());
         Self { config, tls, root_certificates: None, files: Vec::new(), origin, given }
     }
 
@@ -241,7 +241,7 @@ impl Address {
     }
 }
 
-impl fmt::Display for Address {
+impl fmt::Display for PostgresAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = self.host();
         let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
@@ -260,7 +260,7 @@ fn describe(error: &tokio_postgres::Error) -> String {
 
 /// The settings that the driver's parser does not know, taken out of what it is given.
 #[derive(Default)]
-struct Ours {
+struct ExtraSettings {
     tls: TlsMode,
     root_certificates: Option<PathBuf>,
     files: Vec<(&'static str, PathBuf)>,
@@ -279,7 +279,7 @@ const SCHEMES: &[&str] =
 const IGNORED: &[&str] =
     &["gssencmode", "sslcompression", "sslcert", "sslkey", "fallback_application_name", "client_encoding"];
 
-impl Ours {
+impl ExtraSettings {
     /// Takes one setting and says whether it was ours.
     fn take(&mut self, key: &str, value: &str) -> Result<bool, String> {
         self.given.insert(key.to_owned());
@@ -415,8 +415,8 @@ pub(super) fn percent_encode(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Address {
-        Address::parse(text, Origin::Flag).unwrap()
+    fn parse(text: &str) -> PostgresAddress {
+        PostgresAddress::parse(text, AddressOrigin::Flag).unwrap()
     }
 
     #[test]
@@ -455,7 +455,7 @@ mod tests {
 
     #[test]
     fn what_is_no_address_says_so_without_its_password() {
-        let fails = |text: &str| Address::parse(text, Origin::Flag).unwrap_err();
+        let fails = |text: &str| PostgresAddress::parse(text, AddressOrigin::Flag).unwrap_err();
         assert!(fails("mysql://a:secret@b/c").contains("is not Postgres"));
         assert!(fails("localhost").contains("neither"));
         assert!(fails("postgres://u:hidden@h/d?sslmode=maybe").contains("`maybe` is not an sslmode"));

@@ -141,7 +141,7 @@ mod tests {
         let found = Binaries::at(&linked).unwrap();
         assert_eq!((found.folder, found.version.as_str(), found.major), (fs::canonicalize(&real).unwrap(), "99.4", 99));
         let settings = Settings::from_environment(
-            crate::config::Overrides { home: Some(root.path().into()), postgres: None },
+            crate::config::CliOverrides { home: Some(root.path().into()), postgres: None },
             Default::default(),
         );
         assert_eq!(find(&settings.unwrap(), root.path(), Some(99)).unwrap().major, 99);

@@ -29,10 +29,10 @@ use crate::config::Settings;
 use crate::process::{ExitCommand, ProcessGroup};
 use crate::text::hex;
 
-use super::address::Address;
+use super::address::PostgresAddress;
 use super::binaries::Binaries;
-use super::owner::{Owner, reachable};
-use super::postmaster::Postmaster;
+use super::owner::{ServerOwner, reachable};
+use super::postmaster::RunningServer;
 
 /// The role and the database that are there from the start.
 pub(super) const NAME: &str = "jitney";
@@ -50,13 +50,13 @@ const MAX_SOCKET_FOLDER: usize = 90;
 #[derive(Clone, Debug)]
 pub(super) struct Cluster {
     pub(super) folder: PathBuf,
-    owner: Owner,
+    owner: ServerOwner,
     short_name: String,
 }
 
 /// What has to be known to reach the server.
 #[derive(Clone, Serialize, Deserialize)]
-struct Server {
+struct ServerState {
     port: u16,
     password: String,
 }
@@ -64,7 +64,7 @@ struct Server {
 impl Cluster {
     /// The place of the private server below a home folder. Nothing is created yet.
     pub(super) fn of(settings: &Settings) -> io::Result<Self> {
-        let owner = Owner::find()?;
+        let owner = ServerOwner::find()?;
         let wanted = settings.managed_postgres();
         let digest = Sha256::digest(wanted.to_string_lossy().as_bytes());
         let short_name = hex(&digest[..5]);
@@ -97,12 +97,12 @@ impl Cluster {
         Ok(file)
     }
 
-    fn server(&self) -> io::Result<Server> {
+    fn server(&self) -> io::Result<ServerState> {
         Ok(serde_json::from_slice(&fs::read(self.folder.join("server.json"))?)?)
     }
 
     /// Writes the file whole or not at all, for nobody else to read.
-    fn remember(&self, server: &Server) -> io::Result<()> {
+    fn remember(&self, server: &ServerState) -> io::Result<()> {
         let draft = self.folder.join("server.json.new");
         let _ = fs::remove_file(&draft);
         let mut file = File::options().create_new(true).write(true).mode(0o600).open(&draft)?;
@@ -122,9 +122,9 @@ impl Cluster {
     }
 
     /// The way in by the socket, as the role that owns everything.
-    pub(super) fn address(&self) -> io::Result<Address> {
+    pub(super) fn address(&self) -> io::Result<PostgresAddress> {
         let server = self.server()?;
-        let mut address = Address::at_socket(&self.socket_folder(), self.port(&server));
+        let mut address = PostgresAddress::at_socket(&self.socket_folder(), self.port(&server));
         address.config.user(NAME).password(&server.password).dbname(NAME);
         Ok(address)
     }
@@ -138,13 +138,13 @@ impl Cluster {
 
     /// Whether a server works on the data, even if it does not answer yet, or any more.
     pub(super) fn runs(&self) -> bool {
-        Postmaster::of(&self.data()).is_some()
+        RunningServer::of(&self.data()).is_some()
     }
 
     /// The port of the server that runs; else the one that the next start tries first. They differ where the process
     /// was killed that wanted to start it on another one.
-    fn port(&self, server: &Server) -> u16 {
-        Postmaster::of(&self.data()).map_or(server.port, |running| running.port)
+    fn port(&self, server: &ServerState) -> u16 {
+        RunningServer::of(&self.data()).map_or(server.port, |running| running.port)
     }
 
     /// Makes the cluster if there is none. A crash at any moment leaves none, or a whole one. Should this process die, the
@@ -156,7 +156,7 @@ impl Cluster {
         }
         let draft = self.folder.join(format!("{DRAFT}-{:08x}", rand::random::<u32>()));
         self.owner.make_shared_folder(&draft)?;
-        let server = Server { port: free_port()?, password: generate_password() };
+        let server = ServerState { port: free_port()?, password: generate_password() };
         self.remember(&server)?;
         let lifeline = ProcessGroup::start(&ExitCommand { lock: Some(lock), ..ExitCommand::default() })?;
         self.initialize(binaries, &draft, &server, lock, &lifeline)?;
@@ -184,7 +184,7 @@ impl Cluster {
         &self,
         binaries: &Binaries,
         draft: &Path,
-        server: &Server,
+        server: &ServerState,
         lock: &File,
         lifeline: &ProcessGroup,
     ) -> io::Result<()> {

@@ -4,7 +4,7 @@ use tokio_postgres::error::{DbError, SqlState};
 
 /// The fields of the server's error that a user gets to see.
 #[derive(Clone, Debug)]
-pub(super) struct Complaint {
+pub(super) struct ServerError {
     pub(super) code: SqlState,
     /// Whether the server closes the connection after it.
     pub(super) is_fatal: bool,
@@ -15,7 +15,7 @@ pub(super) struct Complaint {
     pub(super) context: Option<String>,
 }
 
-impl From<&DbError> for Complaint {
+impl From<&DbError> for ServerError {
     fn from(error: &DbError) -> Self {
         Self {
             code: error.code().clone(),
@@ -28,7 +28,7 @@ impl From<&DbError> for Complaint {
     }
 }
 
-impl Complaint {
+impl ServerError {
     /// Reads the body of an `ErrorResponse`: fields that end with a zero byte, each after a letter for its kind.
     pub(super) fn read(body: &[u8]) -> Self {
         let field = |kind: u8| {

@@ -15,12 +15,12 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Settings;
 use crate::task::{OutageTracker, TaskContext, TaskError};
 
-use super::address::{Address, Origin, percent_encode};
-use super::dial::{Failure, Host, Opened, Way};
-use super::error::Refused;
-use super::resolve::{FlowAddress, Wanted, resolve};
-use super::tap::Heard;
-use super::watch::Watch;
+use super::address::{AddressOrigin, PostgresAddress, percent_encode};
+use super::dial::{DialError, DriverConnection, Route, TargetHost};
+use super::error::RefusedHost;
+use super::resolve::{FlowAddress, RequestedServer, resolve};
+use super::tap::LastError;
+use super::watch::WaitMonitor;
 use super::{error, managed, tls, variables};
 
 /// The oldest version that jitney is tested with.
@@ -44,7 +44,7 @@ const FREE_WHEN_GONE: [&str; 2] = [
 const CLIENT_CHECK_VERSION: u32 = 14;
 
 /// A connection that is ready for statements. Dropping it closes the connection; the server then rolls back.
-pub struct Session {
+pub struct PostgresSession {
     /// The driver's client.
     pub client: Client,
     /// Which server it is and who named it: `PostgreSQL 15.18 at localhost:5432/ny_taxi, from --postgres`.
@@ -54,20 +54,20 @@ pub struct Session {
     /// What there is to say about the server, for the log.
     pub notes: Vec<String>,
     notices: Arc<Mutex<Vec<String>>>,
-    pub(super) handle: Handle,
+    pub(super) handle: SessionHandle,
 }
 
 /// What can be done with a session beside its statements.
 #[derive(Clone)]
-pub(super) struct Handle {
-    pub(super) way: Way,
-    pub(super) heard: Arc<Heard>,
+pub(super) struct SessionHandle {
+    pub(super) way: Route,
+    pub(super) heard: Arc<LastError>,
     /// Ends the connection at once when set.
     dead: CancellationToken,
     cancel: CancelToken,
 }
 
-impl Handle {
+impl SessionHandle {
     /// Asks the server to stop the statement that runs now.
     pub(super) async fn interrupt(&self) {
         let ask = async {
@@ -95,7 +95,7 @@ impl Handle {
 /// Notices beyond this many are dropped: a loop that raises one per row must not fill the memory.
 const MAX_NOTICES: usize = 200;
 
-impl Session {
+impl PostgresSession {
     /// The server's notices and warnings since the last call.
     pub fn take_notices(&self) -> Vec<String> {
         self.notices.lock().map(|mut notices| std::mem::take(&mut *notices)).unwrap_or_default()
@@ -117,8 +117,8 @@ impl Session {
     }
 
     /// Looks after the waits for this session.
-    pub fn watch<'a>(&self, context: &'a TaskContext) -> Watch<'a> {
-        Watch::new(self.handle.clone(), context)
+    pub fn watch<'a>(&self, context: &'a TaskContext) -> WaitMonitor<'a> {
+        WaitMonitor::new(self.handle.clone(), context)
     }
 
     /// Waits for `work` unless the user stops the execution first; then the running statement is stopped too.
@@ -146,7 +146,7 @@ impl Session {
 ///
 /// # Errors
 /// When the address cannot be read, the server cannot be reached, or it refuses the login.
-pub async fn connect(settings: &Settings, flow: Option<&FlowAddress>) -> Result<Session, TaskError> {
+pub async fn connect(settings: &Settings, flow: Option<&FlowAddress>) -> Result<PostgresSession, TaskError> {
     connect_saying(settings, flow, &|_| {}).await
 }
 
@@ -155,7 +155,7 @@ pub async fn connect(settings: &Settings, flow: Option<&FlowAddress>) -> Result<
 ///
 /// # Errors
 /// As [`connect`], or [`TaskError::cancelled`].
-pub async fn connect_for(context: &TaskContext, flow: Option<&FlowAddress>) -> Result<Session, TaskError> {
+pub async fn connect_for(context: &TaskContext, flow: Option<&FlowAddress>) -> Result<PostgresSession, TaskError> {
     let mut outage = OutageTracker::none(&context.settings);
     loop {
         match connect_once(context, flow).await {
@@ -169,7 +169,7 @@ pub async fn connect_for(context: &TaskContext, flow: Option<&FlowAddress>) -> R
 ///
 /// # Errors
 /// As [`connect_for`].
-pub async fn connect_once(context: &TaskContext, flow: Option<&FlowAddress>) -> Result<Session, TaskError> {
+pub async fn connect_once(context: &TaskContext, flow: Option<&FlowAddress>) -> Result<PostgresSession, TaskError> {
     let say = |line: &str| context.info(line);
     let session = tokio::select! {
         biased;
@@ -185,12 +185,12 @@ async fn connect_saying(
     settings: &Settings,
     flow: Option<&FlowAddress>,
     say: &(dyn Fn(&str) + Sync),
-) -> Result<Session, TaskError> {
+) -> Result<PostgresSession, TaskError> {
     let wanted = resolve(settings, flow)
         .map_err(|problem| TaskError { help: problem.help.clone(), ..TaskError::permanent(problem.message.clone()) })?;
     let address = match wanted {
-        Wanted::Server(address) => *address,
-        Wanted::Managed => {
+        RequestedServer::Server(address) => *address,
+        RequestedServer::Managed => {
             let mut address = managed::ensure_running_saying(settings, say).await?;
             address.set_session(settings.variable("PGOPTIONS").unwrap_or_default());
             address.set_session(&variables::session(settings));
@@ -207,19 +207,19 @@ async fn connect_saying(
 ///
 /// # Errors
 /// When no host can be reached, or all refuse the login.
-pub async fn connect_to(address: &Address) -> Result<Session, TaskError> {
+pub async fn connect_to(address: &PostgresAddress) -> Result<PostgresSession, TaskError> {
     let tls = tls::connector(address)?;
     let patience = Instant::now() + STARTUP_TIMEOUT;
     loop {
         let mut refused = Vec::new();
-        let mut hosts = Host::all(address);
+        let mut hosts = TargetHost::all(address);
         if address.config.get_load_balance_hosts() == LoadBalanceHosts::Random {
             hosts.shuffle(&mut rand::rng());
         }
         for host in hosts {
-            match open(Way { address: address.clone(), host: host.clone(), tls: tls.clone() }).await {
+            match open(Route { address: address.clone(), host: host.clone(), tls: tls.clone() }).await {
                 Ok(session) => return Ok(session),
-                Err(failure) => refused.push(Refused { host, failure }),
+                Err(failure) => refused.push(RefusedHost { host, failure }),
             }
         }
         let is_starting = refused.iter().any(|refused| refused.code() == Some(&SqlState::CANNOT_CONNECT_NOW));
@@ -231,8 +231,8 @@ pub async fn connect_to(address: &Address) -> Result<Session, TaskError> {
 }
 
 /// A session at one host, ready for statements.
-pub(super) async fn open(way: Way) -> Result<Session, Failure> {
-    let heard = Arc::<Heard>::default();
+pub(super) async fn open(way: Route) -> Result<PostgresSession, DialError> {
+    let heard = Arc::<LastError>::default();
     let notices = Arc::<Mutex<Vec<String>>>::default();
     let dead = CancellationToken::new();
     let limit = way.address.connect_timeout();
@@ -245,25 +245,25 @@ pub(super) async fn open(way: Way) -> Result<Session, Failure> {
         }
         check_kind(&client, way.address.config.get_target_session_attrs()).await
     };
-    let ready = tokio::time::timeout(limit, ready).await.unwrap_or(Err(Failure::Silent(limit)));
+    let ready = tokio::time::timeout(limit, ready).await.unwrap_or(Err(DialError::Silent(limit)));
     if let Err(failure) = ready {
         dead.cancel();
         return Err(failure);
     }
     heard.forget();
     let cancel = client.cancel_token();
-    Ok(Session {
+    Ok(PostgresSession {
         client,
         description: describe(&way, &version),
         server: reachable(&way),
         notes: notes(&version),
         notices,
-        handle: Handle { way, heard, dead, cancel },
+        handle: SessionHandle { way, heard, dead, cancel },
     })
 }
 
 /// Whether the server is of the kind that the address wants: one that takes writes, or one that does not.
-async fn check_kind(client: &Client, wanted: TargetSessionAttrs) -> Result<(), Failure> {
+async fn check_kind(client: &Client, wanted: TargetSessionAttrs) -> Result<(), DialError> {
     if wanted == TargetSessionAttrs::Any {
         return Ok(());
     }
@@ -273,15 +273,15 @@ async fn check_kind(client: &Client, wanted: TargetSessionAttrs) -> Result<(), F
         _ => false,
     });
     match wanted {
-        TargetSessionAttrs::ReadWrite if read_only => Err(Failure::WrongKind("it takes no writes")),
-        TargetSessionAttrs::ReadOnly if !read_only => Err(Failure::WrongKind("it takes writes")),
+        TargetSessionAttrs::ReadWrite if read_only => Err(DialError::WrongKind("it takes no writes")),
+        TargetSessionAttrs::ReadOnly if !read_only => Err(DialError::WrongKind("it takes writes")),
         _ => Ok(()),
     }
 }
 
 /// Keeps the connection going in the background and gives the server's version.
 fn drive(
-    (client, mut connection): Opened,
+    (client, mut connection): DriverConnection,
     notices: Arc<Mutex<Vec<String>>>,
     dead: CancellationToken,
 ) -> (Client, String) {
@@ -309,20 +309,20 @@ fn is_expected(notice: &DbError) -> bool {
 
 /// Server and database as other programs reach them: the private server by loopback, and a folder with a socket in the
 /// form that addresses have for it.
-fn reachable(Way { address, host, .. }: &Way) -> String {
+fn reachable(Route { address, host, .. }: &Route) -> String {
     let host = match address.origin {
-        Origin::Managed => format!("127.0.0.1:{}", host.port()),
+        AddressOrigin::Managed => format!("127.0.0.1:{}", host.port()),
         _ if address.is_socket() => format!("{}:{}", percent_encode(&address.host()), host.port()),
         _ => host.to_string(),
     };
     format!("{host}/{}", address.database())
 }
 
-fn describe(way: &Way, version: &str) -> String {
-    let Way { address, host, .. } = way;
+fn describe(way: &Route, version: &str) -> String {
+    let Route { address, host, .. } = way;
     let version = version.split_whitespace().next().unwrap_or_default();
     match address.origin {
-        Origin::Managed => format!("PostgreSQL {version}, managed by jitney ({})", reachable(way)),
+        AddressOrigin::Managed => format!("PostgreSQL {version}, managed by jitney ({})", reachable(way)),
         _ => format!("PostgreSQL {version} at {host}/{}, {}", address.database(), address.origin),
     }
 }

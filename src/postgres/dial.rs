@@ -18,34 +18,34 @@ use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream}
 use tokio_postgres::{Client, Connection};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::address::{Address, TlsMode};
-use super::tap::{Heard, Tap};
+use super::address::{PostgresAddress, TlsMode};
+use super::tap::{ErrorTap, LastError};
 
 /// What a client sends to ask for TLS: the length of the message and a number that is no protocol version.
 const TLS_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
 /// A connection in either direction.
-pub(super) trait Line: AsyncRead + AsyncWrite + Unpin + Send {
+pub(super) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {
     /// What ties a login to the TLS below it.
     fn channel_binding(&self) -> ChannelBinding {
         ChannelBinding::none()
     }
 }
 
-impl Line for TcpStream {}
-impl Line for UnixStream {}
+impl Duplex for TcpStream {}
+impl Duplex for UnixStream {}
 
 /// A connection before any TLS. A type of its own and not the box alone: over a trait object the compiler cannot see
 /// that the driver's futures may move between threads.
-pub(super) struct Plain(Box<dyn Line>);
+pub(super) struct PlainStream(Box<dyn Duplex>);
 
-impl AsyncRead for Plain {
+impl AsyncRead for PlainStream {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_read(context, into)
     }
 }
 
-impl AsyncWrite for Plain {
+impl AsyncWrite for PlainStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(context, bytes)
     }
@@ -59,9 +59,9 @@ impl AsyncWrite for Plain {
     }
 }
 
-type Secured = <MakeRustlsConnect as MakeTlsConnect<Plain>>::Stream;
+type Secured = <MakeRustlsConnect as MakeTlsConnect<PlainStream>>::Stream;
 
-impl Line for Secured {
+impl Duplex for Secured {
     fn channel_binding(&self) -> ChannelBinding {
         TlsStream::channel_binding(self)
     }
@@ -69,37 +69,37 @@ impl Line for Secured {
 
 /// One of the hosts that an address names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Host {
+pub(super) struct TargetHost {
     /// The name for certificates and messages, or the folder of a socket.
     name: String,
-    place: Place,
+    place: HostPlace,
     port: u16,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Place {
+enum HostPlace {
     /// A host's name, or its number.
     Network(String),
     Socket(PathBuf),
 }
 
-impl Host {
+impl TargetHost {
     /// The hosts of an address, in order.
-    pub(super) fn all(address: &Address) -> Vec<Self> {
+    pub(super) fn all(address: &PostgresAddress) -> Vec<Self> {
         let config = &address.config;
         let (names, numbers, ports) = (config.get_hosts(), config.get_hostaddrs(), config.get_ports());
         let host = |index: usize| {
             let number = numbers.get(index).map(ToString::to_string);
             let (name, place) = match (names.get(index), number) {
                 (Some(config::Host::Unix(folder)), None) => {
-                    (folder.display().to_string(), Place::Socket(folder.clone()))
+                    (folder.display().to_string(), HostPlace::Socket(folder.clone()))
                 }
                 (Some(config::Host::Tcp(name)), number) => {
-                    (name.clone(), Place::Network(number.unwrap_or_else(|| name.clone())))
+                    (name.clone(), HostPlace::Network(number.unwrap_or_else(|| name.clone())))
                 }
                 (_, number) => {
                     let number = number.unwrap_or_else(|| "localhost".to_owned());
-                    (number.clone(), Place::Network(number))
+                    (number.clone(), HostPlace::Network(number))
                 }
             };
             let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
@@ -117,11 +117,11 @@ impl Host {
     }
 
     fn is_socket(&self) -> bool {
-        matches!(self.place, Place::Socket(_))
+        matches!(self.place, HostPlace::Socket(_))
     }
 }
 
-impl fmt::Display for Host {
+impl fmt::Display for TargetHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (open, close) = if self.name.contains(':') { ("[", "]") } else { ("", "") };
         write!(f, "{open}{}{close}:{}", self.name, self.port)
@@ -130,9 +130,9 @@ impl fmt::Display for Host {
 
 /// Why there is no connection.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum DialError {
     /// Nothing answers there, or the line broke.
-    Line(io::Error),
+    Connection(io::Error),
     /// The server accepted the connection, or not even that, and then said nothing for so long.
     Silent(Duration),
     /// The server is none of those that the address wants.
@@ -141,10 +141,10 @@ pub(super) enum Failure {
     Driver(tokio_postgres::Error),
 }
 
-impl From<tokio_postgres::Error> for Failure {
+impl From<tokio_postgres::Error> for DialError {
     fn from(error: tokio_postgres::Error) -> Self {
         match line_error(&error) {
-            Some(line) => Self::Line(io::Error::new(line.kind(), line.to_string())),
+            Some(line) => Self::Connection(io::Error::new(line.kind(), line.to_string())),
             None => Self::Driver(error),
         }
     }
@@ -165,21 +165,21 @@ fn line_error(error: &tokio_postgres::Error) -> Option<&io::Error> {
 
 /// How to reach one host, for the session and for what is asked beside it.
 #[derive(Clone)]
-pub(super) struct Way {
-    pub(super) address: Address,
-    pub(super) host: Host,
+pub(super) struct Route {
+    pub(super) address: PostgresAddress,
+    pub(super) host: TargetHost,
     pub(super) tls: Option<MakeRustlsConnect>,
 }
 
 /// What the driver gives.
-pub(super) type Opened = (Client, Connection<Plain, Tap>);
+pub(super) type DriverConnection = (Client, Connection<PlainStream, ErrorTap>);
 
-impl Way {
+impl Route {
     /// Connects and logs in. Each address that the host's name stands for gets the whole time limit.
     ///
     /// # Errors
     /// The last address's failure.
-    pub(super) async fn open(&self, heard: &Arc<Heard>) -> Result<Opened, Failure> {
+    pub(super) async fn open(&self, heard: &Arc<LastError>) -> Result<DriverConnection, DialError> {
         let mut config = self.address.config.clone();
         // The handshake is ours, TLS or not, so that one kind of stream comes of it.
         config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
@@ -191,39 +191,40 @@ impl Way {
     ///
     /// # Errors
     /// When there is no connection.
-    pub(super) async fn line(&self) -> Result<Plain, Failure> {
+    pub(super) async fn line(&self) -> Result<PlainStream, DialError> {
         self.at_each(|line| async move { Ok(line) }).await
     }
 
     /// What the driver calls to shake hands.
-    pub(super) fn handshake(&self, heard: Arc<Heard>) -> Handshake {
+    pub(super) fn handshake(&self, heard: Arc<LastError>) -> Handshake {
         Handshake { way: self.clone(), heard }
     }
 
-    async fn at_each<T, F>(&self, then: impl Fn(Plain) -> F) -> Result<T, Failure>
+    async fn at_each<T, F>(&self, then: impl Fn(PlainStream) -> F) -> Result<T, DialError>
     where
-        F: Future<Output = Result<T, Failure>>,
+        F: Future<Output = Result<T, DialError>>,
     {
         let limit = self.address.connect_timeout();
         let name = match &self.host.place {
-            Place::Socket(folder) => {
+            HostPlace::Socket(folder) => {
                 let path = folder.join(format!(".s.PGSQL.{}", self.host.port));
                 let work = async {
-                    let stream = UnixStream::connect(path).await.map_err(Failure::Line)?;
-                    then(Plain(Box::new(stream))).await
+                    let stream = UnixStream::connect(path).await.map_err(DialError::Connection)?;
+                    then(PlainStream(Box::new(stream))).await
                 };
                 return within(limit, work).await;
             }
-            Place::Network(name) => name,
+            HostPlace::Network(name) => name,
         };
         let found = tokio::time::timeout(limit, lookup_host((name.as_str(), self.host.port))).await;
-        let found = found.map_err(|_| Failure::Silent(limit))?.map_err(Failure::Line)?;
-        let mut failure = Failure::Line(io::Error::new(io::ErrorKind::NotFound, "the name stands for no address"));
+        let found = found.map_err(|_| DialError::Silent(limit))?.map_err(DialError::Connection)?;
+        let mut failure =
+            DialError::Connection(io::Error::new(io::ErrorKind::NotFound, "the name stands for no address"));
         for address in found {
             let work = async {
-                let stream = TcpStream::connect(address).await.map_err(Failure::Line)?;
-                self.set_options(&stream).map_err(Failure::Line)?;
-                then(Plain(Box::new(stream))).await
+                let stream = TcpStream::connect(address).await.map_err(DialError::Connection)?;
+                self.set_options(&stream).map_err(DialError::Connection)?;
+                then(PlainStream(Box::new(stream))).await
             };
             match within(limit, work).await {
                 Err(problem) => failure = problem,
@@ -256,37 +257,37 @@ impl Way {
     }
 }
 
-async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    tokio::time::timeout(limit, work).await.unwrap_or(Err(Failure::Silent(limit)))
+async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, DialError>>) -> Result<T, DialError> {
+    tokio::time::timeout(limit, work).await.unwrap_or(Err(DialError::Silent(limit)))
 }
 
 /// Asks for TLS where it is wanted, and gives the stream that the driver speaks over.
 pub(super) struct Handshake {
-    way: Way,
-    heard: Arc<Heard>,
+    way: Route,
+    heard: Arc<LastError>,
 }
 
 type Refusal = Box<dyn Error + Sync + Send>;
 
-impl TlsConnect<Plain> for Handshake {
-    type Stream = Tap;
+impl TlsConnect<PlainStream> for Handshake {
+    type Stream = ErrorTap;
     type Error = Refusal;
-    type Future = Pin<Box<dyn Future<Output = Result<Tap, Refusal>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<ErrorTap, Refusal>> + Send>>;
 
-    fn connect(self, line: Plain) -> Self::Future {
+    fn connect(self, line: PlainStream) -> Self::Future {
         Box::pin(async move {
             let line = match &self.way.tls {
                 Some(tls) if !self.way.host.is_socket() => self.secure(tls.clone(), line).await?,
                 _ => line.0,
             };
-            Ok(Tap::new(line, self.heard))
+            Ok(ErrorTap::new(line, self.heard))
         })
     }
 }
 
 impl Handshake {
-    async fn secure(&self, mut tls: MakeRustlsConnect, mut line: Plain) -> Result<Box<dyn Line>, Refusal> {
-        let Way { address, host, .. } = &self.way;
+    async fn secure(&self, mut tls: MakeRustlsConnect, mut line: PlainStream) -> Result<Box<dyn Duplex>, Refusal> {
+        let Route { address, host, .. } = &self.way;
         if address.config.get_ssl_negotiation() == SslNegotiation::Postgres {
             line.write_all(&TLS_REQUEST).await?;
             line.flush().await?;
@@ -300,7 +301,7 @@ impl Handshake {
                 };
             }
         }
-        let connector = MakeTlsConnect::<Plain>::make_tls_connect(&mut tls, &host.name)?;
+        let connector = MakeTlsConnect::<PlainStream>::make_tls_connect(&mut tls, &host.name)?;
         Ok(Box::new(connector.connect(line).await?))
     }
 }

@@ -9,9 +9,9 @@ use tokio_postgres::error::{ErrorPosition, SqlState};
 use crate::diagnostic::Diagnostic;
 use crate::task::{ErrorClass, TaskError};
 
-use super::address::{Address, Origin, TlsMode};
-use super::complaint::Complaint;
-use super::dial::{Failure, Host};
+use super::address::{AddressOrigin, PostgresAddress, TlsMode};
+use super::complaint::ServerError;
+use super::dial::{DialError, TargetHost};
 use super::sql::Statement;
 
 /// The code of the error that a connection broke.
@@ -37,7 +37,7 @@ pub(super) fn lost(doing: &str) -> TaskError {
 }
 
 /// The error of a connection that broke, with what the server said as it closed it.
-pub(super) fn with_reason(problem: TaskError, said: &Complaint) -> TaskError {
+pub(super) fn with_reason(problem: TaskError, said: &ServerError) -> TaskError {
     match problem.message.split_once(BROKE) {
         Some((doing, _)) if problem.code.as_deref() == Some(LOST) => {
             TaskError { code: problem.code.clone(), ..from_server(doing, said, None) }
@@ -49,7 +49,7 @@ pub(super) fn with_reason(problem: TaskError, said: &Complaint) -> TaskError {
 /// The same for a statement of a user's SQL: quotes the line that the server points at.
 pub fn explain_in(doing: &str, error: &Error, statement: &Statement) -> TaskError {
     let Some(problem) = error.as_db_error() else { return explain(doing, error) };
-    let said = Complaint::from(problem);
+    let said = ServerError::from(problem);
     let Some(ErrorPosition::Original(position)) = problem.position() else {
         let (line, _) = statement.place(1);
         let place = format!("{} ({}:{line})", said.sentence(), statement.file);
@@ -61,23 +61,23 @@ pub fn explain_in(doing: &str, error: &Error, statement: &Statement) -> TaskErro
 }
 
 /// A host that gave no session.
-pub(super) struct Refused {
-    pub(super) host: Host,
-    pub(super) failure: Failure,
+pub(super) struct RefusedHost {
+    pub(super) host: TargetHost,
+    pub(super) failure: DialError,
 }
 
-impl Refused {
+impl RefusedHost {
     /// The SQLSTATE, if the server gave one.
     pub(super) fn code(&self) -> Option<&SqlState> {
         match &self.failure {
-            Failure::Driver(error) => error.code(),
+            DialError::Driver(error) => error.code(),
             _ => None,
         }
     }
 }
 
 /// Why no session came about, at any of the hosts.
-pub(super) fn explain_connect(refused: &[Refused], address: &Address) -> TaskError {
+pub(super) fn explain_connect(refused: &[RefusedHost], address: &PostgresAddress) -> TaskError {
     let mut all = refused.iter().map(|refused| explain_host(refused, address));
     let first = all.next().unwrap_or_else(|| TaskError::permanent("the address names no Postgres server"));
     all.fold(first, |told, other| TaskError {
@@ -88,11 +88,11 @@ pub(super) fn explain_connect(refused: &[Refused], address: &Address) -> TaskErr
     })
 }
 
-fn explain_host(Refused { host, failure }: &Refused, address: &Address) -> TaskError {
+fn explain_host(RefusedHost { host, failure }: &RefusedHost, address: &PostgresAddress) -> TaskError {
     let place = format!("{host} ({})", address.origin);
     match failure {
-        Failure::Line(error) => unreachable_server(address, &place).caused_by(error),
-        Failure::Silent(limit) => {
+        DialError::Connection(error) => unreachable_server(address, &place).caused_by(error),
+        DialError::Silent(limit) => {
             let mut told = unreachable_server(address, &place);
             told.message += &format!(": nothing came within {} s", limit.as_secs_f64());
             told.help = Some(
@@ -101,16 +101,18 @@ fn explain_host(Refused { host, failure }: &Refused, address: &Address) -> TaskE
             );
             told
         }
-        Failure::WrongKind(what) => TaskError::transient(format!("the Postgres server at {place} is not used: {what}"))
-            .help("the address asks for another kind of server with target_session_attrs"),
-        Failure::Driver(error) => match error.as_db_error() {
+        DialError::WrongKind(what) => {
+            TaskError::transient(format!("the Postgres server at {place} is not used: {what}"))
+                .help("the address asks for another kind of server with target_session_attrs")
+        }
+        DialError::Driver(error) => match error.as_db_error() {
             Some(problem) => refused_login(&problem.into(), host, address, &place),
             None => no_session(error, address, &place),
         },
     }
 }
 
-fn no_session(error: &Error, address: &Address, place: &str) -> TaskError {
+fn no_session(error: &Error, address: &PostgresAddress, place: &str) -> TaskError {
     if holds_nul(error) {
         return TaskError::permanent(format!("cannot log in to Postgres at {place}: {NUL}"))
             .help("correct the user name, password, database or options in the address");
@@ -142,9 +144,9 @@ fn no_session(error: &Error, address: &Address, place: &str) -> TaskError {
     unreachable_server(address, place).caused_by(error)
 }
 
-fn unreachable_server(address: &Address, place: &str) -> TaskError {
+fn unreachable_server(address: &PostgresAddress, place: &str) -> TaskError {
     let help = match address.origin {
-        Origin::Managed => "`jitney postgres status` shows where its log is; `jitney postgres start` starts it",
+        AddressOrigin::Managed => "`jitney postgres status` shows where its log is; `jitney postgres start` starts it",
         _ => {
             "start the server or correct the address; without any address jitney runs a private server of its own; \
               `jitney doctor` shows what is there"
@@ -154,7 +156,7 @@ fn unreachable_server(address: &Address, place: &str) -> TaskError {
 }
 
 /// The server answered, and said no to the login.
-fn refused_login(problem: &Complaint, host: &Host, address: &Address, place: &str) -> TaskError {
+fn refused_login(problem: &ServerError, host: &TargetHost, address: &PostgresAddress, place: &str) -> TaskError {
     let (user, database) = (address.user(), address.database());
     let (message, help) = match problem.code {
         SqlState::INVALID_PASSWORD => (
@@ -175,7 +177,7 @@ fn refused_login(problem: &Complaint, host: &Host, address: &Address, place: &st
 }
 
 /// What the server complains of while `doing` something; `quoted` is its message with the line that it points at.
-pub(super) fn from_server(doing: &str, problem: &Complaint, quoted: Option<String>) -> TaskError {
+pub(super) fn from_server(doing: &str, problem: &ServerError, quoted: Option<String>) -> TaskError {
     let said = quoted.unwrap_or_else(|| problem.sentence());
     let mut message = match problem.code {
         SqlState::DISK_FULL => format!("{doing}: the server's disk is full, and it rolled the work back: {said}"),
@@ -190,11 +192,11 @@ pub(super) fn from_server(doing: &str, problem: &Complaint, quoted: Option<Strin
 }
 
 /// Whether the answer is pgbouncer's to a transaction in a pool that has none.
-fn is_statement_pooling(problem: &Complaint) -> bool {
+fn is_statement_pooling(problem: &ServerError) -> bool {
     problem.code == SqlState::PROTOCOL_VIOLATION && problem.message.contains("statement pooling")
 }
 
-fn remedy(problem: &Complaint) -> Option<String> {
+fn remedy(problem: &ServerError) -> Option<String> {
     let own = match problem.code {
         _ if is_statement_pooling(problem) => {
             "set `pool_mode = transaction` or `pool_mode = session` for this database in pgbouncer.ini, or give the \
@@ -210,7 +212,7 @@ fn remedy(problem: &Complaint) -> Option<String> {
 }
 
 /// Whether a repeat can help, by SQLSTATE: lost connections, shutdowns, conflicts between sessions, full houses.
-fn class(problem: &Complaint) -> ErrorClass {
+fn class(problem: &ServerError) -> ErrorClass {
     let passing = [
         SqlState::T_R_SERIALIZATION_FAILURE,
         SqlState::T_R_DEADLOCK_DETECTED,
@@ -237,8 +239,8 @@ fn holds_nul(error: &Error) -> bool {
 mod tests {
     use super::*;
 
-    fn complaint(code: &str, message: &str) -> Complaint {
-        Complaint::read(format!("SERROR\0VERROR\0C{code}\0M{message}\0\0").as_bytes())
+    fn complaint(code: &str, message: &str) -> ServerError {
+        ServerError::read(format!("SERROR\0VERROR\0C{code}\0M{message}\0\0").as_bytes())
     }
 
     #[test]

@@ -8,13 +8,13 @@ use std::time::Instant;
 use crate::config::Settings;
 use crate::task::TaskError;
 
-use super::address::{Address, Origin, percent_encode};
+use super::address::{AddressOrigin, PostgresAddress, percent_encode};
 use super::binaries::{self, Binaries, FETCHED_VERSION};
 use super::cluster::{Cluster, NAME};
 
 /// What there is of the private server.
 #[derive(Clone, Debug)]
-pub struct Status {
+pub struct ManagedStatus {
     /// Whether it answers.
     pub running: bool,
     /// Whether its process is there and does not answer yet, or any more.
@@ -28,14 +28,14 @@ pub struct Status {
     /// The server's log.
     pub log: PathBuf,
     /// Where it answers; none while there is no cluster.
-    pub address: Option<Address>,
+    pub address: Option<PostgresAddress>,
 }
 
 /// The address of the private server, which runs afterwards.
 ///
 /// # Errors
 /// When there are no server programs, or they fail; the message has their words.
-pub async fn ensure_running(settings: &Settings) -> Result<Address, TaskError> {
+pub async fn ensure_running(settings: &Settings) -> Result<PostgresAddress, TaskError> {
     ensure_running_saying(settings, &|_| {}).await
 }
 
@@ -43,7 +43,10 @@ pub async fn ensure_running(settings: &Settings) -> Result<Address, TaskError> {
 ///
 /// # Errors
 /// As [`ensure_running`].
-pub async fn ensure_running_saying(settings: &Settings, say: &(dyn Fn(&str) + Sync)) -> Result<Address, TaskError> {
+pub async fn ensure_running_saying(
+    settings: &Settings,
+    say: &(dyn Fn(&str) + Sync),
+) -> Result<PostgresAddress, TaskError> {
     let cluster = Cluster::of(settings).map_err(|error| failed("find a place for", error))?;
     if !cluster.answers() {
         let locked = cluster.clone();
@@ -128,9 +131,9 @@ pub async fn destroy(settings: &Settings) -> Result<(), TaskError> {
 ///
 /// # Errors
 /// When its place cannot be found out.
-pub fn status(settings: &Settings) -> Result<Status, TaskError> {
+pub fn status(settings: &Settings) -> Result<ManagedStatus, TaskError> {
     let cluster = Cluster::of(settings).map_err(|error| failed("find", error))?;
-    Ok(Status {
+    Ok(ManagedStatus {
         running: cluster.answers(),
         silent: cluster.runs() && !cluster.answers(),
         moved: cluster.folder != settings.managed_postgres(),
@@ -142,16 +145,16 @@ pub fn status(settings: &Settings) -> Result<Status, TaskError> {
 }
 
 /// Whether an address that somebody wrote is that of the private server, by loopback or by its socket.
-pub fn is_own(settings: &Settings, address: &Address) -> bool {
+pub fn is_own(settings: &Settings, address: &PostgresAddress) -> bool {
     let own = Cluster::of(settings).and_then(|cluster| cluster.address());
     own.is_ok_and(|own| {
-        let by_loopback = Address::parse(&url(&own), Origin::Managed);
+        let by_loopback = PostgresAddress::parse(&url(&own), AddressOrigin::Managed);
         address.place() == own.place() || by_loopback.is_ok_and(|own| own.place() == address.place())
     })
 }
 
 /// The address that `psql` and other programs take, over loopback. It holds the password: that is what it is for.
-pub fn url(address: &Address) -> String {
+pub fn url(address: &PostgresAddress) -> String {
     let password =
         address.password().map(|password| format!(":{}", percent_encode(password.expose()))).unwrap_or_default();
     format!("postgres://{NAME}{password}@127.0.0.1:{}/{NAME}", address.port())

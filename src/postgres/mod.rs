@@ -24,10 +24,10 @@ pub mod value;
 mod variables;
 mod watch;
 
-pub use address::{Address, Origin};
-pub use connect::{Session, connect, connect_for, connect_once, connect_to};
+pub use address::{AddressOrigin, PostgresAddress};
+pub use connect::{PostgresSession, connect, connect_for, connect_once, connect_to};
 pub use error::{LOST, explain, explain_in};
-pub use outcome::Outcome;
-pub use refusal::Refusal;
-pub use resolve::{FlowAddress, Wanted, resolve};
-pub use watch::Watch;
+pub use outcome::TransactionOutcome;
+pub use refusal::CopyError;
+pub use resolve::{FlowAddress, RequestedServer, resolve};
+pub use watch::WaitMonitor;

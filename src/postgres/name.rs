@@ -54,12 +54,12 @@ impl TableName {
 }
 
 /// A part of a name.
-struct Part {
+struct NamePart {
     written: String,
     is_quoted: bool,
 }
 
-impl Part {
+impl NamePart {
     /// As Postgres reads it.
     fn read(&self) -> String {
         if self.is_quoted { self.written.clone() } else { self.written.to_ascii_lowercase() }
@@ -98,7 +98,7 @@ fn not_a_name(what: &str, text: &str, problem: &str) -> TaskError {
 }
 
 /// The parts of a name with dots between them.
-fn parts(text: &str) -> Result<Vec<Part>, String> {
+fn parts(text: &str) -> Result<Vec<NamePart>, String> {
     let (mut parts, mut rest) = (Vec::new(), text.trim());
     loop {
         let (part, after) = match rest.strip_prefix('"') {
@@ -124,7 +124,7 @@ fn parts(text: &str) -> Result<Vec<Part>, String> {
 }
 
 /// The text up to the closing quote, and what follows.
-fn quoted_part(quoted: &str) -> Result<(Part, &str), String> {
+fn quoted_part(quoted: &str) -> Result<(NamePart, &str), String> {
     let mut written = String::new();
     let mut rest = quoted;
     loop {
@@ -135,17 +135,17 @@ fn quoted_part(quoted: &str) -> Result<(Part, &str), String> {
                 written.push('"');
                 rest = next;
             }
-            None => return Ok((Part { written, is_quoted: true }, after)),
+            None => return Ok((NamePart { written, is_quoted: true }, after)),
         }
     }
 }
 
-fn plain_part(rest: &str) -> (Part, &str) {
+fn plain_part(rest: &str) -> (NamePart, &str) {
     let is_plain = |letter: char| letter.is_alphanumeric() || "_$-".contains(letter);
     let begins = rest.starts_with(|letter: char| letter.is_alphanumeric() || letter == '_');
     let end = if begins { rest.find(|letter| !is_plain(letter)).unwrap_or(rest.len()) } else { 0 };
     let (part, after) = rest.split_at(end);
-    (Part { written: part.to_owned(), is_quoted: false }, after)
+    (NamePart { written: part.to_owned(), is_quoted: false }, after)
 }
 
 /// A character as it is, unless nobody would see it.

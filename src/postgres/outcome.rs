@@ -6,7 +6,7 @@ use tokio_postgres::{GenericClient, SimpleQueryMessage};
 
 use crate::task::{OutageTracker, TaskContext, TaskError};
 
-use super::connect::{Session, connect_once};
+use super::connect::{PostgresSession, connect_once};
 use super::{FlowAddress, explain};
 
 /// How often the server is asked while the transaction still ends.
@@ -15,7 +15,7 @@ const MAX_POLLS: u32 = 120;
 
 /// How a transaction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum TransactionOutcome {
     /// It took effect.
     Committed,
     /// Nothing of it took effect.
@@ -34,9 +34,9 @@ pub async fn number(client: &impl GenericClient) -> Result<Option<String>, TaskE
 }
 
 /// Connects again, for as long as tasks retry, and asks how the transaction of this number ended.
-pub async fn of(context: &TaskContext, address: &FlowAddress, number: Option<&str>) -> Outcome {
+pub async fn of(context: &TaskContext, address: &FlowAddress, number: Option<&str>) -> TransactionOutcome {
     // What has no number has changed nothing, so that there is nothing to lose.
-    let Some(number) = number else { return Outcome::RolledBack };
+    let Some(number) = number else { return TransactionOutcome::RolledBack };
     context.warn("the connection to Postgres broke during the commit; asking the server whether it took effect");
     let mut outage = OutageTracker::none(&context.settings);
     for _ in 0..MAX_POLLS {
@@ -48,21 +48,21 @@ pub async fn of(context: &TaskContext, address: &FlowAddress, number: Option<&st
             Ok(answer) => answer,
             Err(problem) => match outage.wait(context, problem).await {
                 Ok(()) => continue,
-                Err(_) => return Outcome::Unknown,
+                Err(_) => return TransactionOutcome::Unknown,
             },
         };
         match answer.as_str() {
-            "committed" => return Outcome::Committed,
-            "aborted" => return Outcome::RolledBack,
+            "committed" => return TransactionOutcome::Committed,
+            "aborted" => return TransactionOutcome::RolledBack,
             // The server has not yet noticed that the connection is gone.
             "in progress" => tokio::time::sleep(POLL_INTERVAL).await,
-            _ => return Outcome::Unknown,
+            _ => return TransactionOutcome::Unknown,
         }
     }
-    Outcome::Unknown
+    TransactionOutcome::Unknown
 }
 
-async fn status(session: &Session, number: &str) -> Result<String, TaskError> {
+async fn status(session: &PostgresSession, number: &str) -> Result<String, TaskError> {
     let messages = session.client.simple_query(&format!("SELECT txid_status({number})")).await;
     let messages = messages.map_err(|error| explain("asking how the transaction ended", &error))?;
     let answer = messages.iter().find_map(|message| match message {

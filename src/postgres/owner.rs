@@ -11,7 +11,7 @@ use rustix::process::geteuid;
 
 /// Who runs the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Owner {
+pub(super) enum ServerOwner {
     /// The user of this process.
     Ourselves,
     /// We are root; this user is not.
@@ -23,7 +23,7 @@ pub(super) enum Owner {
     },
 }
 
-impl Owner {
+impl ServerOwner {
     /// Finds out who may run the server.
     ///
     /// # Errors
@@ -102,18 +102,18 @@ impl Owner {
     }
 }
 
-fn account(accounts: &str, wanted: &str) -> Option<Owner> {
+fn account(accounts: &str, wanted: &str) -> Option<ServerOwner> {
     accounts.lines().find_map(|line| {
         let mut fields = line.split(':');
         if fields.next()? != wanted {
             return None;
         }
-        Some(Owner::Dropped { uid: fields.nth(1)?.parse().ok()?, gid: fields.next()?.parse().ok()? })
+        Some(ServerOwner::Dropped { uid: fields.nth(1)?.parse().ok()?, gid: fields.next()?.parse().ok()? })
     })
 }
 
 /// The folder of the server's files: below `wanted` if the owner can reach it, else one of root's own places.
-pub(super) fn reachable(wanted: PathBuf, owner: &Owner, short_name: &str) -> PathBuf {
+pub(super) fn reachable(wanted: PathBuf, owner: &ServerOwner, short_name: &str) -> PathBuf {
     if owner.reaches(&wanted) { wanted } else { Path::new("/var/lib/jitney").join(short_name) }
 }
 
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn an_account_is_found_by_its_name_alone() {
         let accounts = "postgresql:x:1:1::/:\npostgres:x:101:104:PostgreSQL,,,:/var/lib/postgresql:/bin/bash\n";
-        assert_eq!(account(accounts, "postgres"), Some(Owner::Dropped { uid: 101, gid: 104 }));
+        assert_eq!(account(accounts, "postgres"), Some(ServerOwner::Dropped { uid: 101, gid: 104 }));
         assert_eq!(account(accounts, "nobody"), None);
     }
 
@@ -132,11 +132,11 @@ mod tests {
     fn a_private_folder_stops_other_users() {
         let home = tempfile::tempdir().unwrap();
         let below = home.path().join("postgres");
-        let stranger = Owner::Dropped { uid: 4_000_000, gid: 4_000_000 };
+        let stranger = ServerOwner::Dropped { uid: 4_000_000, gid: 4_000_000 };
         fs::set_permissions(home.path(), fs::Permissions::from_mode(0o700)).unwrap();
         assert!(!stranger.reaches(&below));
-        assert!(Owner::Ourselves.reaches(&below));
+        assert!(ServerOwner::Ourselves.reaches(&below));
         assert_eq!(reachable(below.clone(), &stranger, "abc"), Path::new("/var/lib/jitney/abc"));
-        assert_eq!(reachable(below.clone(), &Owner::Ourselves, "abc"), below);
+        assert_eq!(reachable(below.clone(), &ServerOwner::Ourselves, "abc"), below);
     }
 }

@@ -7,14 +7,14 @@ use std::process::Command;
 
 /// A server process that is alive and works on the data folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Postmaster {
+pub(super) struct RunningServer {
     /// Its number.
     pub(super) pid: u32,
     /// The port that it was started with.
     pub(super) port: u16,
 }
 
-impl Postmaster {
+impl RunningServer {
     /// The server that runs on these data. After a crash the file may name a process that is gone, or is another
     /// program by now.
     pub(super) fn of(data: &Path) -> Option<Self> {
@@ -64,11 +64,11 @@ mod tests {
     #[test]
     fn a_process_that_is_gone_or_no_server_is_no_postmaster() {
         let data = tempfile::tempdir().unwrap();
-        assert_eq!(Postmaster::of(data.path()), None);
+        assert_eq!(RunningServer::of(data.path()), None);
         for pid in [std::process::id(), i32::MAX as u32] {
             let text = format!("{pid}\n{}\n1700000000\n5433\n", data.path().display());
             fs::write(data.path().join("postmaster.pid"), text).unwrap();
-            assert_eq!(Postmaster::of(data.path()), None);
+            assert_eq!(RunningServer::of(data.path()), None);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use tokio_postgres::error::SqlState;
 
-use super::complaint::Complaint;
+use super::complaint::ServerError;
 
 /// The classes of the server's own SQLSTATEs that speak of no row's values. Source: `errcodes.txt` of Postgres. A class
 /// that is not the server's own is one that a trigger has raised.
@@ -15,12 +15,12 @@ const OF_THE_SERVER: [&str; 10] = ["08", "25", "40", "53", "57", "58", "72", "F0
 
 /// What the server said of the rows of a COPY.
 #[derive(Clone, Debug)]
-pub struct Refusal {
-    complaint: Complaint,
+pub struct CopyError {
+    complaint: ServerError,
 }
 
-impl Refusal {
-    pub(super) fn new(complaint: Complaint) -> Self {
+impl CopyError {
+    pub(super) fn new(complaint: ServerError) -> Self {
         Self { complaint }
     }
 
@@ -90,9 +90,9 @@ impl Refusal {
 mod tests {
     use super::*;
 
-    fn refusal(context: &str) -> Refusal {
+    fn refusal(context: &str) -> CopyError {
         let body = format!("SERROR\0C22P02\0Mbad\0W{context}\0");
-        Refusal::new(Complaint::read(body.as_bytes()))
+        CopyError::new(ServerError::read(body.as_bytes()))
     }
 
     #[test]
@@ -113,17 +113,17 @@ mod tests {
         }
         assert_eq!(refusal("COPY a1, b, line 4").row("a1, b"), Some(4));
         assert!(refusal("SQL statement").is_of_a_row("t") && refusal("COPY t, line 1").is_of_a_row("t"));
-        let full = Complaint::read(b"SERROR\0C53100\0Mdisk full\0WCOPY t, line 12\0");
-        assert!(!Refusal::new(full).is_of_a_row("t"));
+        let full = ServerError::read(b"SERROR\0C53100\0Mdisk full\0WCOPY t, line 12\0");
+        assert!(!CopyError::new(full).is_of_a_row("t"));
         for (code, is_of_a_row) in [("XX000", true), ("XX001", false)] {
-            let raised = Complaint::read(format!("SERROR\0C{code}\0Mx\0WCOPY t, line 12\0").as_bytes());
-            assert_eq!(Refusal::new(raised).is_of_a_row("t"), is_of_a_row, "{code}");
+            let raised = ServerError::read(format!("SERROR\0C{code}\0Mx\0WCOPY t, line 12\0").as_bytes());
+            assert_eq!(CopyError::new(raised).is_of_a_row("t"), is_of_a_row, "{code}");
         }
     }
 
     #[test]
     fn a_code_tells_whether_a_row_is_to_blame() {
-        let of = |code: &str| Refusal::new(Complaint::read(format!("SERROR\0C{code}\0Mno\0").as_bytes()));
+        let of = |code: &str| CopyError::new(ServerError::read(format!("SERROR\0C{code}\0Mno\0").as_bytes()));
         for code in ["22P05", "23503", "23505", "23514", "44000", "54000", "54001", "P0001", "45000", "JT001", "21000"]
         {
             assert!(of(code).is_of_a_row("t"), "{code}");

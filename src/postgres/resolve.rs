@@ -8,7 +8,7 @@ use crate::diagnostic::Diagnostic;
 use crate::file_access::FileAccess;
 use crate::secret::{Redactor, Secret, has_odd_password, hide_address};
 
-use super::address::{Address, Origin};
+use super::address::{AddressOrigin, PostgresAddress};
 use super::variables;
 
 /// The variables that name a server, without which there is none.
@@ -35,7 +35,7 @@ impl FlowAddress {
     }
 
     /// Whether the address may name the files that it names.
-    fn check_files(&self, address: &Address) -> Result<(), Box<Diagnostic>> {
+    fn check_files(&self, address: &PostgresAddress) -> Result<(), Box<Diagnostic>> {
         let Some(url) = &self.url else { return Ok(()) };
         address.files.iter().try_for_each(|(setting, file)| {
             self.files.check(url, file).map_err(|mut finding| {
@@ -49,9 +49,9 @@ impl FlowAddress {
 
 /// The server that is meant.
 #[derive(Clone, Debug)]
-pub enum Wanted {
+pub enum RequestedServer {
     /// A server that somebody else runs.
-    Server(Box<Address>),
+    Server(Box<PostgresAddress>),
     /// None is named: jitney's own.
     Managed,
 }
@@ -60,30 +60,30 @@ pub enum Wanted {
 ///
 /// # Errors
 /// When the address that counts cannot be read.
-pub fn resolve(settings: &Settings, flow: Option<&FlowAddress>) -> Result<Wanted, Box<Diagnostic>> {
+pub fn resolve(settings: &Settings, flow: Option<&FlowAddress>) -> Result<RequestedServer, Box<Diagnostic>> {
     let flow_url = flow.and_then(|flow| flow.url.as_deref()).filter(|url| !url.trim().is_empty());
     let (text, origin) = if let Some(text) = &settings.postgres {
-        (text.clone(), Origin::Flag)
+        (text.clone(), AddressOrigin::Flag)
     } else if let Some(text) = flow_url {
-        (text.to_owned(), Origin::Flow)
+        (text.to_owned(), AddressOrigin::Flow)
     } else if let Some(text) = settings.variable("DATABASE_URL") {
-        (text.to_owned(), Origin::Variable("DATABASE_URL"))
+        (text.to_owned(), AddressOrigin::Variable("DATABASE_URL"))
     } else if let Some(name) = NAMING.into_iter().find(|name| settings.variable(name).is_some()) {
-        (variables::server(settings), Origin::Variable(name))
+        (variables::server(settings), AddressOrigin::Variable(name))
     } else if settings.variable("PGSERVICE").is_some() {
         return Err(Box::new(
             Diagnostic::error("PGSERVICE names the server, and service files are not read")
                 .help("name the server with PGHOST and PGDATABASE, DATABASE_URL, `--postgres` or the task's `url`"),
         ));
     } else {
-        return Ok(Wanted::Managed);
+        return Ok(RequestedServer::Managed);
     };
-    let mut address = Address::parse(&text, origin.clone())
+    let mut address = PostgresAddress::parse(&text, origin.clone())
         .map_err(|reason| unreadable(&text, &origin, &reason, &settings.redactor))?;
-    if let (Some(flow), Origin::Flow) = (flow, &origin) {
+    if let (Some(flow), AddressOrigin::Flow) = (flow, &origin) {
         flow.check_files(&address)?;
     }
-    if let (Some(flow), true) = (flow, origin != Origin::Flag) {
+    if let (Some(flow), true) = (flow, origin != AddressOrigin::Flag) {
         apply_login(&mut address, flow);
     }
     complete(&mut address, settings);
@@ -92,13 +92,13 @@ pub fn resolve(settings: &Settings, flow: Option<&FlowAddress>) -> Result<Wanted
     if let Some(password) = address.password() {
         settings.redactor.learn_login(address.user(), password.expose());
     }
-    Ok(Wanted::Server(Box::new(address)))
+    Ok(RequestedServer::Server(Box::new(address)))
 }
 
-fn unreadable(text: &str, origin: &Origin, reason: &str, redactor: &Redactor) -> Box<Diagnostic> {
+fn unreadable(text: &str, origin: &AddressOrigin, reason: &str, redactor: &Redactor) -> Box<Diagnostic> {
     let place = match origin {
-        Origin::Flag => "the address of --postgres".to_owned(),
-        Origin::Flow => "the task's `url`".to_owned(),
+        AddressOrigin::Flag => "the address of --postgres".to_owned(),
+        AddressOrigin::Flow => "the task's `url`".to_owned(),
         other => format!("the address {other}"),
     };
     // Known secrets first: what a pattern has hidden of one, nobody finds again.
@@ -111,7 +111,7 @@ fn unreadable(text: &str, origin: &Origin, reason: &str, redactor: &Redactor) ->
     Box::new(Diagnostic::error(format!("cannot read {place}: {reason} (`{shown}`)")).help(help))
 }
 
-fn apply_login(address: &mut Address, flow: &FlowAddress) {
+fn apply_login(address: &mut PostgresAddress, flow: &FlowAddress) {
     if let Some(name) = flow.username.as_deref().filter(|name| !name.is_empty()) {
         address.config.user(name);
     }
@@ -121,7 +121,7 @@ fn apply_login(address: &mut Address, flow: &FlowAddress) {
 }
 
 /// Fills what the address leaves open, as libpq does.
-fn complete(address: &mut Address, settings: &Settings) {
+fn complete(address: &mut PostgresAddress, settings: &Settings) {
     if address.config.get_hosts().is_empty() && address.config.get_hostaddrs().is_empty() {
         let socket = format!("/var/run/postgresql/.s.PGSQL.{}", address.port());
         match settings.variable("PGHOST") {
@@ -144,7 +144,7 @@ fn complete(address: &mut Address, settings: &Settings) {
 }
 
 /// The password in `~/.pgpass`, whose lines read `host:port:database:user:password`.
-fn from_password_file(address: &Address, settings: &Settings) -> Option<String> {
+fn from_password_file(address: &PostgresAddress, settings: &Settings) -> Option<String> {
     let named = settings.variable("PGPASSFILE").map(PathBuf::from);
     let file = named.or_else(|| Some(PathBuf::from(settings.variable("HOME")?).join(".pgpass")))?;
     let host = if address.is_socket() { "localhost".to_owned() } else { address.host() };
@@ -178,10 +178,10 @@ fn split_password_line(line: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Overrides;
+    use crate::config::CliOverrides;
 
     fn settings(flag: Option<&str>, variables: &[(&str, &str)]) -> Settings {
-        let overrides = Overrides { home: Some("/nowhere".into()), postgres: flag.map(str::to_owned) };
+        let overrides = CliOverrides { home: Some("/nowhere".into()), postgres: flag.map(str::to_owned) };
         let variables = variables.iter().map(|(name, value)| (name.to_string(), value.to_string()));
         Settings::from_environment(overrides, variables.collect()).unwrap()
     }
@@ -195,10 +195,10 @@ mod tests {
         }
     }
 
-    fn server(settings: &Settings, flow: Option<&FlowAddress>) -> Address {
+    fn server(settings: &Settings, flow: Option<&FlowAddress>) -> PostgresAddress {
         match resolve(settings, flow).unwrap() {
-            Wanted::Server(address) => *address,
-            Wanted::Managed => panic!("the managed server was chosen"),
+            RequestedServer::Server(address) => *address,
+            RequestedServer::Managed => panic!("the managed server was chosen"),
         }
     }
 
@@ -216,8 +216,8 @@ mod tests {
             Some(&FlowAddress { url: Some(" ".into()), ..Default::default() }),
         );
         assert_eq!(plain.to_string(), "pg:5432/someone");
-        assert_eq!(plain.origin, Origin::Variable("PGHOST"));
-        assert!(matches!(resolve(&settings(None, &[("PGUSER", "x")]), None), Ok(Wanted::Managed)));
+        assert_eq!(plain.origin, AddressOrigin::Variable("PGHOST"));
+        assert!(matches!(resolve(&settings(None, &[("PGUSER", "x")]), None), Ok(RequestedServer::Managed)));
     }
 
     #[test]

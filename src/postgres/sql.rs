@@ -21,12 +21,12 @@ pub struct Statement<'a> {
     pub text: String,
     /// Where the statement starts in `source`, in bytes.
     start: usize,
-    swaps: Vec<Swap>,
+    swaps: Vec<ParameterSwap>,
 }
 
 /// A parameter and the literal in its place, in bytes from the statement's start.
 #[derive(Clone, Copy, Debug)]
-struct Swap {
+struct ParameterSwap {
     sent: (usize, usize),
     written: (usize, usize),
 }
@@ -39,7 +39,7 @@ impl Statement<'_> {
         for swap in &mut self.swaps {
             swap.sent = (swap.sent.0 + prefix.len(), swap.sent.1 + prefix.len());
         }
-        self.swaps.insert(0, Swap { sent: (0, prefix.len()), written: (0, 0) });
+        self.swaps.insert(0, ParameterSwap { sent: (0, prefix.len()), written: (0, 0) });
         self
     }
 
@@ -73,7 +73,7 @@ pub fn statements<'a>(file: &'a str, source: &'a str, parameters: &Value) -> Res
 /// The byte ranges of the statements, without the semicolons between them and without those of comments alone.
 fn split(sql: &str) -> Vec<(usize, usize)> {
     let bytes = sql.as_bytes();
-    let (mut ranges, mut at, mut first, mut block) = (Vec::new(), 0, None, Block::default());
+    let (mut ranges, mut at, mut first, mut block) = (Vec::new(), 0, None, StatementNesting::default());
     while let Some(&byte) = bytes.get(at) {
         if let Some((end, is_comment)) = opaque(sql, at) {
             if !is_comment {
@@ -84,7 +84,7 @@ fn split(sql: &str) -> Vec<(usize, usize)> {
         }
         if byte == b';' && !block.is_open() {
             ranges.extend(first.take().map(|start| (start, at)));
-            block = Block::default();
+            block = StatementNesting::default();
         } else if !byte.is_ascii_whitespace() {
             first.get_or_insert(at);
         }
@@ -96,13 +96,13 @@ fn split(sql: &str) -> Vec<(usize, usize)> {
 
 /// Whether a semicolon stands inside parentheses or the `BEGIN ATOMIC … END` body of a function.
 #[derive(Default)]
-struct Block {
+struct StatementNesting {
     parentheses: usize,
     bodies: usize,
     after_begin: bool,
 }
 
-impl Block {
+impl StatementNesting {
     fn is_open(&self) -> bool {
         self.parentheses > 0 || self.bodies > 0
     }
@@ -195,7 +195,7 @@ fn dollar_quoted(rest: &str) -> Option<usize> {
     Some(body.find(delimiter).map_or(rest.len(), |at| at + 2 * delimiter.len()))
 }
 
-fn fill(sql: &str, parameters: &Value) -> Result<(String, Vec<Swap>), String> {
+fn fill(sql: &str, parameters: &Value) -> Result<(String, Vec<ParameterSwap>), String> {
     let (mut text, mut swaps, mut at, mut copied) = (String::with_capacity(sql.len()), Vec::new(), 0, 0);
     while at < sql.len() {
         if let Some((end, _)) = opaque(sql, at) {
@@ -204,7 +204,7 @@ fn fill(sql: &str, parameters: &Value) -> Result<(String, Vec<Swap>), String> {
             text.push_str(&sql[copied..at]);
             let sent_from = text.len();
             text.push_str(&literal(value));
-            swaps.push(Swap { sent: (sent_from, text.len()), written: (at, end) });
+            swaps.push(ParameterSwap { sent: (sent_from, text.len()), written: (at, end) });
             (at, copied) = (end, end);
         } else {
             at += 1;

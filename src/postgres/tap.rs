@@ -12,8 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use tokio_postgres::tls::{ChannelBinding, TlsStream};
 
-use super::complaint::Complaint;
-use super::dial::Line;
+use super::complaint::ServerError;
+use super::dial::Duplex;
 
 /// The letter of an `ErrorResponse`, and the bytes before every message's body: its letter and its length.
 const ERROR: u8 = b'E';
@@ -29,14 +29,14 @@ const MAX_ERROR_BYTES: usize = 64 * 1024;
 
 /// What the server has complained of.
 #[derive(Default)]
-pub(super) struct Heard {
-    last: Mutex<Option<Complaint>>,
+pub(super) struct LastError {
+    last: Mutex<Option<ServerError>>,
     news: Notify,
 }
 
-impl Heard {
+impl LastError {
     /// The last error, if there was one.
-    pub(super) fn last(&self) -> Option<Complaint> {
+    pub(super) fn last(&self) -> Option<ServerError> {
         self.last.lock().ok()?.clone()
     }
 
@@ -48,7 +48,7 @@ impl Heard {
     }
 
     /// Waits for an error.
-    pub(super) async fn error(&self) -> Complaint {
+    pub(super) async fn error(&self) -> ServerError {
         loop {
             let news = self.news.notified();
             if let Some(complaint) = self.last() {
@@ -58,7 +58,7 @@ impl Heard {
         }
     }
 
-    fn note(&self, complaint: Complaint) {
+    fn note(&self, complaint: ServerError) {
         if let Ok(mut last) = self.last.lock() {
             // What follows the reason why a connection ends only follows from it.
             if !last.as_ref().is_some_and(|last| last.is_fatal) {
@@ -70,15 +70,15 @@ impl Heard {
 }
 
 /// A connection after any TLS, whose messages from the server are looked through.
-pub(super) struct Tap {
-    line: Box<dyn Line>,
-    scan: Scan,
-    heard: Arc<Heard>,
+pub(super) struct ErrorTap {
+    line: Box<dyn Duplex>,
+    scan: MessageScan,
+    heard: Arc<LastError>,
 }
 
-impl Tap {
-    pub(super) fn new(line: Box<dyn Line>, heard: Arc<Heard>) -> Self {
-        Self { line, scan: Scan::default(), heard }
+impl ErrorTap {
+    pub(super) fn new(line: Box<dyn Duplex>, heard: Arc<LastError>) -> Self {
+        Self { line, scan: MessageScan::default(), heard }
     }
 
     /// Reads what is left once nothing can be sent any more: the reason may be there.
@@ -101,7 +101,7 @@ impl Tap {
     }
 }
 
-impl AsyncRead for Tap {
+impl AsyncRead for ErrorTap {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -120,7 +120,7 @@ impl AsyncRead for Tap {
     }
 }
 
-impl AsyncWrite for Tap {
+impl AsyncWrite for ErrorTap {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.line).poll_write(context, bytes);
         self.watch(context, result)
@@ -136,7 +136,7 @@ impl AsyncWrite for Tap {
     }
 }
 
-impl TlsStream for Tap {
+impl TlsStream for ErrorTap {
     fn channel_binding(&self) -> ChannelBinding {
         self.line.channel_binding()
     }
@@ -144,7 +144,7 @@ impl TlsStream for Tap {
 
 /// Where the scan stands between two reads.
 #[derive(Default)]
-struct Scan {
+struct MessageScan {
     head: Vec<u8>,
     /// Bytes of the body that are yet to come.
     left: usize,
@@ -155,8 +155,8 @@ struct Scan {
     is_too_large: bool,
 }
 
-impl Scan {
-    fn take(&mut self, mut bytes: &[u8], heard: &Heard) {
+impl MessageScan {
+    fn take(&mut self, mut bytes: &[u8], heard: &LastError) {
         while !bytes.is_empty() {
             if self.left > 0 {
                 let (body, rest) = bytes.split_at(self.left.min(bytes.len()));
@@ -175,7 +175,7 @@ impl Scan {
             if self.left == 0
                 && let Some(error) = self.error.take()
             {
-                heard.note(Complaint::read(&error));
+                heard.note(ServerError::read(&error));
             }
         }
     }
@@ -207,7 +207,7 @@ mod tests {
         let error = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection\0DE is not a message\0\0";
         let stream = [message(b'D', b"E row"), message(b'1', b""), message(b'E', error), message(b'Z', b"I")].concat();
         for step in [1, 2, 5, 7, 1000] {
-            let (mut scan, heard) = (Scan::default(), Heard::default());
+            let (mut scan, heard) = (MessageScan::default(), LastError::default());
             stream.chunks(step).for_each(|bytes| scan.take(bytes, &heard));
             let said = heard.last().unwrap();
             assert_eq!((said.sentence().as_str(), said.is_fatal), ("terminating connection (57P01)", true));
@@ -224,7 +224,7 @@ mod tests {
             (message(b'Z', b"I"), 70_000, false),
             (message(b'Z', b"I"), 2_000_000_000, true),
         ] {
-            let (mut scan, heard) = (Scan::default(), Heard::default());
+            let (mut scan, heard) = (MessageScan::default(), LastError::default());
             scan.take(&[before, announced(bytes)].concat(), &heard);
             assert_eq!(scan.is_too_large, is_too_large, "{bytes}");
         }
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn rows_alone_are_no_error() {
-        let (mut scan, heard) = (Scan::default(), Heard::default());
+        let (mut scan, heard) = (MessageScan::default(), LastError::default());
         scan.take(&message(b'd', b"E\0\0\0\x05E"), &heard);
         assert!(heard.last().is_none());
     }

@@ -13,13 +13,13 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::task::TaskError;
 
-use super::address::{Address, TlsMode};
+use super::address::{PostgresAddress, TlsMode};
 
 /// The TLS that an address asks for; none where there is never any.
 ///
 /// # Errors
 /// When the trusted certificates cannot be read.
-pub(super) fn connector(address: &Address) -> Result<Option<MakeRustlsConnect>, TaskError> {
+pub(super) fn connector(address: &PostgresAddress) -> Result<Option<MakeRustlsConnect>, TaskError> {
     if address.tls == TlsMode::Disable || address.is_socket() {
         return Ok(None);
     }
@@ -34,9 +34,14 @@ pub(super) fn connector(address: &Address) -> Result<Option<MakeRustlsConnect>, 
     Ok(Some(MakeRustlsConnect::new(config)))
 }
 
-fn verifier(address: &Address, provider: &Arc<CryptoProvider>) -> Result<Arc<Verifier>, TaskError> {
+fn verifier(address: &PostgresAddress, provider: &Arc<CryptoProvider>) -> Result<Arc<CertificateVerifier>, TaskError> {
     if !matches!(address.tls, TlsMode::VerifyCa | TlsMode::VerifyFull) {
-        return Ok(Arc::new(Verifier { chain: None, trusted: Vec::new(), names: false, provider: provider.clone() }));
+        return Ok(Arc::new(CertificateVerifier {
+            chain: None,
+            trusted: Vec::new(),
+            names: false,
+            provider: provider.clone(),
+        }));
     }
     let trusted = trusted(address)?;
     let mut roots = RootCertStore::empty();
@@ -48,10 +53,10 @@ fn verifier(address: &Address, provider: &Arc<CryptoProvider>) -> Result<Arc<Ver
             .help("name the authority's file in the address: sslrootcert=/path/ca.pem")
     })?;
     let names = address.tls == TlsMode::VerifyFull;
-    Ok(Arc::new(Verifier { chain: Some(chain), trusted, names, provider: provider.clone() }))
+    Ok(Arc::new(CertificateVerifier { chain: Some(chain), trusted, names, provider: provider.clone() }))
 }
 
-fn trusted(address: &Address) -> Result<Vec<CertificateDer<'static>>, TaskError> {
+fn trusted(address: &PostgresAddress) -> Result<Vec<CertificateDer<'static>>, TaskError> {
     let Some(file) = &address.root_certificates else { return Ok(rustls_native_certs::load_native_certs().certs) };
     let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
     read.map_err(|error| TaskError::permanent(format!("cannot read sslrootcert {}", file.display())).caused_by(error))
@@ -59,14 +64,14 @@ fn trusted(address: &Address) -> Result<Vec<CertificateDer<'static>>, TaskError>
 
 /// Checks as much of the server's certificate as the mode asks: nothing, its chain, or its chain and its names.
 #[derive(Debug)]
-struct Verifier {
+struct CertificateVerifier {
     chain: Option<Arc<WebPkiServerVerifier>>,
     trusted: Vec<CertificateDer<'static>>,
     names: bool,
     provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for Verifier {
+impl ServerCertVerifier for CertificateVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,

@@ -8,7 +8,7 @@ use tokio_postgres::types::{Kind, Type};
 pub fn from_text(kind: &Type, text: Option<&str>) -> Value {
     let Some(text) = text else { return Value::Null };
     match kind.kind() {
-        Kind::Array(element) => Array { rest: text, element }.read().unwrap_or_else(|| Value::from(text)),
+        Kind::Array(element) => ArrayText { rest: text, element }.read().unwrap_or_else(|| Value::from(text)),
         Kind::Domain(base) => from_text(base, Some(text)),
         _ => scalar(kind, text),
     }
@@ -49,12 +49,12 @@ fn iso_time(text: &str) -> Option<String> {
 }
 
 /// The text form of an array: `{1,NULL,"a,b"}`, nested, perhaps after its bounds (`[0:1]=`).
-struct Array<'a> {
+struct ArrayText<'a> {
     rest: &'a str,
     element: &'a Type,
 }
 
-impl Array<'_> {
+impl ArrayText<'_> {
     fn read(mut self) -> Option<Value> {
         if self.rest.starts_with('[') {
             self.rest = self.rest.split_once('=')?.1;

@@ -3,7 +3,7 @@
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 
-use super::address::{Address, Origin};
+use super::address::{AddressOrigin, PostgresAddress};
 
 /// The server, by libpq's names of the parameters.
 const SERVER: [(&str, &str); 5] =
@@ -58,11 +58,11 @@ pub(super) fn server(settings: &Settings) -> String {
 ///
 /// # Errors
 /// When one of them has a value that is none.
-pub(super) fn address(settings: &Settings) -> Result<Address, Box<Diagnostic>> {
+pub(super) fn address(settings: &Settings) -> Result<PostgresAddress, Box<Diagnostic>> {
     let text = pairs(settings, CONNECTION.iter());
-    let origin = Origin::Variable("PGOPTIONS");
+    let origin = AddressOrigin::Variable("PGOPTIONS");
     // Without any pair it would be no address.
-    Address::parse(&format!("port=5432 {text}"), origin).map_err(|reason| {
+    PostgresAddress::parse(&format!("port=5432 {text}"), origin).map_err(|reason| {
         let set = CONNECTION.iter().map(|(_, name)| *name).filter(|name| settings.variable(name).is_some());
         let names = set.collect::<Vec<_>>().join("`, `");
         let message = format!("cannot read the environment variables `{names}`: {reason}");
@@ -110,19 +110,19 @@ fn escaped(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Overrides;
-    use crate::postgres::{Wanted, resolve};
+    use crate::config::CliOverrides;
+    use crate::postgres::{RequestedServer, resolve};
 
     fn settings(flag: &str, variables: &[(&str, &str)]) -> Settings {
-        let overrides = Overrides { home: Some("/nowhere".into()), postgres: Some(flag.to_owned()) };
+        let overrides = CliOverrides { home: Some("/nowhere".into()), postgres: Some(flag.to_owned()) };
         let variables = variables.iter().map(|(name, value)| (name.to_string(), value.to_string()));
         Settings::from_environment(overrides, variables.collect()).unwrap()
     }
 
-    fn server(flag: &str, variables: &[(&str, &str)]) -> Address {
+    fn server(flag: &str, variables: &[(&str, &str)]) -> PostgresAddress {
         match resolve(&settings(flag, variables), None).unwrap() {
-            Wanted::Server(address) => *address,
-            Wanted::Managed => panic!("the private server was chosen"),
+            RequestedServer::Server(address) => *address,
+            RequestedServer::Managed => panic!("the private server was chosen"),
         }
     }
 
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_service_without_a_server_is_refused() {
-        let overrides = Overrides { home: Some("/nowhere".into()), postgres: None };
+        let overrides = CliOverrides { home: Some("/nowhere".into()), postgres: None };
         let variables = [("PGSERVICE".to_owned(), "prod".to_owned())].into();
         let settings = Settings::from_environment(overrides, variables).unwrap();
         assert!(resolve(&settings, None).unwrap_err().to_string().contains("service files are not read"));

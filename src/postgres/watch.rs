@@ -12,10 +12,10 @@ use tokio_postgres::{GenericClient, SimpleQueryMessage};
 
 use crate::task::{TaskContext, TaskError};
 
-use super::connect::{Handle, Session, open};
-use super::dial::Failure;
+use super::connect::{PostgresSession, SessionHandle, open};
+use super::dial::DialError;
 use super::error;
-use super::refusal::Refusal;
+use super::refusal::CopyError;
 use super::sql::quote;
 
 /// How long a statement may take before anybody asks about it.
@@ -30,8 +30,8 @@ const REMINDER_INTERVAL: Duration = Duration::from_secs(600);
 const LOCK_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// Looks after the waits of one session for one task.
-pub struct Watch<'a> {
-    handle: Handle,
+pub struct WaitMonitor<'a> {
+    handle: SessionHandle,
     context: &'a TaskContext,
     /// The server's process of the session; 0 while it is not known.
     process: AtomicI32,
@@ -43,7 +43,7 @@ pub struct Watch<'a> {
 
 /// What a look has found.
 #[derive(Debug, PartialEq)]
-enum Seen {
+enum WaitStatus {
     /// The server works, or cannot say whether it does.
     Working,
     /// Another session holds what is wanted.
@@ -56,8 +56,8 @@ enum Seen {
     Unreachable,
 }
 
-impl<'a> Watch<'a> {
-    pub(super) fn new(handle: Handle, context: &'a TaskContext) -> Self {
+impl<'a> WaitMonitor<'a> {
+    pub(super) fn new(handle: SessionHandle, context: &'a TaskContext) -> Self {
         Self { handle, context, process: AtomicI32::new(0), began: OnceLock::new(), is_certain: AtomicBool::new(true) }
     }
 
@@ -102,9 +102,9 @@ impl<'a> Watch<'a> {
         self.handle.heard.forget();
     }
 
-    /// What the server has said against the rows of the COPY that [`Watch::before_copy`] announced.
-    pub fn refusal(&self) -> Option<Refusal> {
-        self.handle.heard.last().map(Refusal::new)
+    /// What the server has said against the rows of the COPY that [`WaitMonitor::before_copy`] announced.
+    pub fn refusal(&self) -> Option<CopyError> {
+        self.handle.heard.last().map(CopyError::new)
     }
 
     /// Waits for `work` on the data of a COPY. Ends as soon as the server complains, which the driver would only look
@@ -125,16 +125,16 @@ impl<'a> Watch<'a> {
     }
 
     /// Looks at the server now and then, and ends when there is nothing more to wait for.
-    async fn observe(&self, doing: &str) -> (TaskError, Option<Session>) {
-        let mut wait = Wait::new(Instant::now(), self.context.settings.stall_timeout);
+    async fn observe(&self, doing: &str) -> (TaskError, Option<PostgresSession>) {
+        let mut wait = StatementWait::new(Instant::now(), self.context.settings.stall_timeout);
         let pause = CHECK_INTERVAL.min(wait.stall_timeout / 4);
         let (mut beside, mut rows) = (None, self.rows());
         tokio::time::sleep(FIRST_CHECK_DELAY.min(wait.stall_timeout / 2)).await;
         loop {
             let mut seen = self.look(&mut beside).await;
             let is_certain = self.is_certain.load(Ordering::Relaxed);
-            if rows != self.rows() || (!is_certain && matches!(seen, Seen::Idle | Seen::Gone)) {
-                (seen, rows) = (Seen::Working, self.rows());
+            if rows != self.rows() || (!is_certain && matches!(seen, WaitStatus::Idle | WaitStatus::Gone)) {
+                (seen, rows) = (WaitStatus::Working, self.rows());
             }
             if let Some(line) = wait.news(&seen, Instant::now()) {
                 self.context.info(line);
@@ -152,7 +152,7 @@ impl<'a> Watch<'a> {
 
     /// Closes the connection. The server may not hear of it through whatever stands in between, and would keep the
     /// session with all its locks, so it is asked to end that too.
-    async fn give_up(&self, beside: Option<Session>) {
+    async fn give_up(&self, beside: Option<PostgresSession>) {
         self.handle.close();
         let (process, Some(began)) = (self.process.load(Ordering::Relaxed), self.began.get()) else { return };
         let end = async {
@@ -164,7 +164,7 @@ impl<'a> Watch<'a> {
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = {process} AND backend_start = {}",
                 quote(began)
             );
-            session.client.simple_query(&sql).await.map_err(Failure::from)
+            session.client.simple_query(&sql).await.map_err(DialError::from)
         };
         // A server that cannot be asked ends the session when it sees the connection gone.
         let _ = tokio::time::timeout(CHECK_TIMEOUT, end).await;
@@ -174,26 +174,26 @@ impl<'a> Watch<'a> {
         self.context.progress.rows.load(Ordering::Relaxed)
     }
 
-    async fn look(&self, beside: &mut Option<Session>) -> Seen {
+    async fn look(&self, beside: &mut Option<PostgresSession>) -> WaitStatus {
         let process = self.process.load(Ordering::Relaxed);
         if process == 0 {
             // What comes before that takes no time.
-            return Seen::Idle;
+            return WaitStatus::Idle;
         }
         let asked = tokio::time::timeout(CHECK_TIMEOUT.min(self.context.settings.stall_timeout), async {
             let session = match beside.take() {
                 Some(session) => session,
                 None => open(self.handle.way.clone()).await?,
             };
-            let answer = session.client.simple_query(&question(process)).await.map_err(Failure::from)?;
+            let answer = session.client.simple_query(&question(process)).await.map_err(DialError::from)?;
             *beside = Some(session);
             Ok(answer)
         });
         match asked.await {
             Ok(Ok(messages)) => read(&messages),
             // It speaks, if only to say that there are too many connections.
-            Ok(Err(Failure::Driver(_) | Failure::WrongKind(_))) => Seen::Working,
-            Ok(Err(Failure::Line(_) | Failure::Silent(_))) | Err(_) => Seen::Unreachable,
+            Ok(Err(DialError::Driver(_) | DialError::WrongKind(_))) => WaitStatus::Working,
+            Ok(Err(DialError::Connection(_) | DialError::Silent(_))) | Err(_) => WaitStatus::Unreachable,
         }
     }
 }
@@ -212,23 +212,23 @@ fn question(process: i32) -> String {
     )
 }
 
-fn read(messages: &[SimpleQueryMessage]) -> Seen {
+fn read(messages: &[SimpleQueryMessage]) -> WaitStatus {
     let row = messages.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => Some(row),
         _ => None,
     });
-    let Some(row) = row else { return Seen::Gone };
+    let Some(row) = row else { return WaitStatus::Gone };
     match (row.get(0), row.get(1), row.get(2)) {
-        (_, _, Some(holder)) => Seen::Blocked(holder.to_owned()),
-        (Some("active"), Some("Client"), _) => Seen::Idle,
+        (_, _, Some(holder)) => WaitStatus::Blocked(holder.to_owned()),
+        (Some("active"), Some("Client"), _) => WaitStatus::Idle,
         // Without a state the server does not let this user see it.
-        (Some("active") | None, _, _) => Seen::Working,
-        _ => Seen::Idle,
+        (Some("active") | None, _, _) => WaitStatus::Working,
+        _ => WaitStatus::Idle,
     }
 }
 
 /// How long a statement has been waited for, and what is known of it.
-struct Wait {
+struct StatementWait {
     stall_timeout: Duration,
     /// When somebody last knew that the server works on it.
     alive: Instant,
@@ -237,14 +237,14 @@ struct Wait {
     gone: u32,
 }
 
-impl Wait {
+impl StatementWait {
     fn new(now: Instant, stall_timeout: Duration) -> Self {
         Self { stall_timeout, alive: now, blocked: None, told: None, gone: 0 }
     }
 
     /// What the log should hear of: who holds the lock, at first, when it is somebody else, and once in a while.
-    fn news(&mut self, seen: &Seen, now: Instant) -> Option<String> {
-        let Seen::Blocked(holder) = seen else { return None };
+    fn news(&mut self, seen: &WaitStatus, now: Instant) -> Option<String> {
+        let WaitStatus::Blocked(holder) = seen else { return None };
         if self.told.as_ref().is_some_and(|(told, at)| told == holder && now.duration_since(*at) < REMINDER_INTERVAL) {
             return None;
         }
@@ -253,29 +253,29 @@ impl Wait {
     }
 
     /// What stands in the live line.
-    fn shown(&self, seen: &Seen, now: Instant) -> Option<String> {
+    fn shown(&self, seen: &WaitStatus, now: Instant) -> Option<String> {
         match seen {
-            Seen::Working => None,
-            Seen::Blocked(holder) => Some(format!("waiting for a lock held by {holder}")),
+            WaitStatus::Working => None,
+            WaitStatus::Blocked(holder) => Some(format!("waiting for a lock held by {holder}")),
             _ => Some(format!("no answer from Postgres for {} s", now.duration_since(self.alive).as_secs())),
         }
     }
 
     /// Why waiting is of no use any more.
-    fn verdict(&mut self, seen: &Seen, now: Instant) -> Option<String> {
+    fn verdict(&mut self, seen: &WaitStatus, now: Instant) -> Option<String> {
         match seen {
-            Seen::Working | Seen::Blocked(_) => self.alive = now,
+            WaitStatus::Working | WaitStatus::Blocked(_) => self.alive = now,
             _ => {}
         }
-        self.gone = if *seen == Seen::Gone { self.gone + 1 } else { 0 };
-        let Seen::Blocked(holder) = seen else {
+        self.gone = if *seen == WaitStatus::Gone { self.gone + 1 } else { 0 };
+        let WaitStatus::Blocked(holder) = seen else {
             self.blocked = None;
             let quiet = now.duration_since(self.alive);
             return match seen {
                 // Twice, since its end may be on its way here.
-                Seen::Gone if self.gone > 1 => Some("the server has ended the session".to_owned()),
+                WaitStatus::Gone if self.gone > 1 => Some("the server has ended the session".to_owned()),
                 _ if quiet < self.stall_timeout => None,
-                Seen::Unreachable => Some(format!("the server has not answered for {} s", quiet.as_secs())),
+                WaitStatus::Unreachable => Some(format!("the server has not answered for {} s", quiet.as_secs())),
                 _ => Some(format!("nothing got through for {} s", quiet.as_secs())),
             };
         };
@@ -293,22 +293,22 @@ mod tests {
     #[test]
     fn a_silent_connection_is_given_up_and_a_statement_at_work_is_not() {
         let begin = Instant::now();
-        let mut wait = Wait::new(begin, Duration::from_secs(300));
+        let mut wait = StatementWait::new(begin, Duration::from_secs(300));
         let at = |seconds| begin + Duration::from_secs(seconds);
-        assert_eq!(wait.verdict(&Seen::Working, at(7200)), None);
-        assert_eq!(wait.verdict(&Seen::Unreachable, at(7400)), None);
-        assert_eq!(wait.shown(&Seen::Idle, at(7400)).as_deref(), Some("no answer from Postgres for 200 s"));
-        assert_eq!(wait.verdict(&Seen::Idle, at(7500)).as_deref(), Some("nothing got through for 300 s"));
-        assert_eq!(wait.verdict(&Seen::Gone, at(7201)), None);
-        assert_eq!(wait.verdict(&Seen::Gone, at(7202)).as_deref(), Some("the server has ended the session"));
+        assert_eq!(wait.verdict(&WaitStatus::Working, at(7200)), None);
+        assert_eq!(wait.verdict(&WaitStatus::Unreachable, at(7400)), None);
+        assert_eq!(wait.shown(&WaitStatus::Idle, at(7400)).as_deref(), Some("no answer from Postgres for 200 s"));
+        assert_eq!(wait.verdict(&WaitStatus::Idle, at(7500)).as_deref(), Some("nothing got through for 300 s"));
+        assert_eq!(wait.verdict(&WaitStatus::Gone, at(7201)), None);
+        assert_eq!(wait.verdict(&WaitStatus::Gone, at(7202)).as_deref(), Some("the server has ended the session"));
     }
 
     #[test]
     fn who_holds_a_lock_is_told_once_and_for_an_hour_waited_for() {
         let begin = Instant::now();
-        let mut wait = Wait::new(begin, Duration::from_secs(300));
+        let mut wait = StatementWait::new(begin, Duration::from_secs(300));
         let at = |seconds| begin + Duration::from_secs(seconds);
-        let (one, other) = (Seen::Blocked("process 7".to_owned()), Seen::Blocked("process 8".to_owned()));
+        let (one, other) = (WaitStatus::Blocked("process 7".to_owned()), WaitStatus::Blocked("process 8".to_owned()));
         assert_eq!(wait.news(&one, at(0)).as_deref(), Some("waiting for a lock held by process 7"));
         assert_eq!(wait.news(&one, at(60)), None);
         assert!(wait.news(&other, at(60)).is_some() && wait.news(&other, at(700)).is_some());

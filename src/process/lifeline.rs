@@ -11,8 +11,8 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::Invocation;
-use super::mark::Mark;
+use super::ProgramSpec;
+use super::mark::ProcessMark;
 
 /// What the shell does. Its arguments are the mark, which may be empty, and a last command. Of what has left the group,
 /// Linux tells by its environment; the shell's own has no mark.
@@ -39,9 +39,9 @@ kill -KILL 0
 #[derive(Default)]
 pub struct ExitCommand<'a> {
     /// Whose processes end, those too that have left the group.
-    pub mark: Option<&'a Mark>,
+    pub mark: Option<&'a ProcessMark>,
     /// A command to run.
-    pub command: Option<&'a Invocation>,
+    pub command: Option<&'a ProgramSpec>,
     /// A lock that is held until the group is gone.
     pub lock: Option<&'a File>,
 }
@@ -50,7 +50,7 @@ pub struct ExitCommand<'a> {
 pub struct ProcessGroup {
     // Its standard input is the pipe.
     watcher: Child,
-    mark: Option<Mark>,
+    mark: Option<ProcessMark>,
 }
 
 impl ProcessGroup {
@@ -60,7 +60,7 @@ impl ProcessGroup {
     /// When there is no shell, or no room for one more process.
     pub fn start(testament: &ExitCommand<'_>) -> io::Result<Self> {
         let mut shell = Command::new("/bin/sh");
-        shell.args(["-c", WATCH, "jitney-watch"]).arg(testament.mark.map_or("", Mark::as_str));
+        shell.args(["-c", WATCH, "jitney-watch"]).arg(testament.mark.map_or("", ProcessMark::as_str));
         shell.env_clear().env("PATH", "/usr/bin:/bin").current_dir("/");
         if let Some(command) = testament.command {
             shell.arg(&command.program).args(&command.arguments).envs(&command.environment);

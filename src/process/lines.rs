@@ -20,7 +20,7 @@ pub enum OutputStream {
 
 /// A line that a program printed.
 #[derive(Debug)]
-pub struct Line {
+pub struct OutputLine {
     /// Where it came from.
     pub stream: OutputStream,
     /// The line without its end; what is no UTF-8 is replaced.
@@ -30,7 +30,7 @@ pub struct Line {
 }
 
 /// The lines come in batches: those that a program has printed by the time that somebody looks.
-pub(super) fn listen(child: &mut Child) -> mpsc::Receiver<Vec<Line>> {
+pub(super) fn listen(child: &mut Child) -> mpsc::Receiver<Vec<OutputLine>> {
     let (sender, lines) = mpsc::channel(4);
     if let Some(stdout) = child.stdout.take() {
         tokio::spawn(read_lines(stdout, OutputStream::Out, sender.clone()));
@@ -41,9 +41,9 @@ pub(super) fn listen(child: &mut Child) -> mpsc::Receiver<Vec<Line>> {
     lines
 }
 
-async fn read_lines(source: impl AsyncRead + Unpin, stream: OutputStream, lines: mpsc::Sender<Vec<Line>>) {
+async fn read_lines(source: impl AsyncRead + Unpin, stream: OutputStream, lines: mpsc::Sender<Vec<OutputLine>>) {
     let mut source = BufReader::with_capacity(BLOCK_BYTES, source);
-    let mut unfinished = Unfinished { stream, bytes: Vec::new(), is_cut: false };
+    let mut unfinished = PartialLine { stream, bytes: Vec::new(), is_cut: false };
     // A pipe that cannot be read any more has ended as far as we are concerned.
     while let Ok(block) = source.fill_buf().await {
         let (used, is_over, mut batch) = (block.len(), block.is_empty(), Vec::new());
@@ -64,22 +64,22 @@ async fn read_lines(source: impl AsyncRead + Unpin, stream: OutputStream, lines:
 }
 
 /// The beginning of a line whose end is still to come.
-struct Unfinished {
+struct PartialLine {
     stream: OutputStream,
     bytes: Vec<u8>,
     is_cut: bool,
 }
 
-impl Unfinished {
+impl PartialLine {
     fn add(&mut self, part: &[u8]) {
         let kept = part.len().min(MAX_LINE_BYTES - self.bytes.len());
         self.bytes.extend_from_slice(&part[..kept]);
         self.is_cut |= kept < part.len();
     }
 
-    fn finish(&mut self, part: &[u8]) -> Line {
+    fn finish(&mut self, part: &[u8]) -> OutputLine {
         self.add(part);
-        let line = Line { stream: self.stream, text: shown(&self.bytes), is_cut: self.is_cut };
+        let line = OutputLine { stream: self.stream, text: shown(&self.bytes), is_cut: self.is_cut };
         self.bytes.clear();
         self.is_cut = false;
         line

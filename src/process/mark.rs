@@ -22,9 +22,9 @@ const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// What is the same for all attempts of a task run, and differs from all else.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mark(String);
+pub struct ProcessMark(String);
 
-impl Mark {
+impl ProcessMark {
     /// The mark of an attempt's task run.
     pub fn of(context: &TaskContext) -> Self {
         let home = context.settings.home.display();

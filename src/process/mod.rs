@@ -24,8 +24,8 @@ use crate::config::Settings;
 use crate::task::{TaskContext, TaskError};
 
 pub use lifeline::{ExitCommand, ProcessGroup};
-pub use lines::{Line, OutputStream};
-use mark::Mark;
+pub use lines::{OutputLine, OutputStream};
+use mark::ProcessMark;
 
 /// How long a program may take to end after it was asked to.
 const GRACE_PERIOD: Duration = Duration::from_secs(5);
@@ -65,7 +65,7 @@ const INHERITED: &[&str] = &[
 
 /// A program to start.
 #[derive(Clone, Debug)]
-pub struct Invocation {
+pub struct ProgramSpec {
     /// The program: a path, or a name to be found on the environment's `PATH`.
     pub program: PathBuf,
     /// What follows its name.
@@ -75,18 +75,18 @@ pub struct Invocation {
     /// All of its environment.
     pub environment: BTreeMap<String, String>,
     /// What it reads.
-    pub input: Input,
+    pub input: StdinSource,
     /// Whose processes it and its own are.
-    mark: Option<Mark>,
+    mark: Option<ProcessMark>,
     /// What else there is to run when this process dies.
-    at_death: Option<Box<Invocation>>,
+    at_death: Option<Box<ProgramSpec>>,
     /// A lock that is held as long as anything of it runs.
     lock: Option<Arc<File>>,
 }
 
 /// What a program reads on its standard input.
 #[derive(Clone, Debug, Default)]
-pub enum Input {
+pub enum StdinSource {
     /// Nothing.
     #[default]
     Nothing,
@@ -96,7 +96,7 @@ pub enum Input {
     File(Arc<File>),
 }
 
-impl Invocation {
+impl ProgramSpec {
     /// A program in the environment that all programs get.
     pub fn new(settings: &Settings, program: impl Into<PathBuf>, folder: &Path) -> Self {
         let inherited =
@@ -109,7 +109,7 @@ impl Invocation {
             arguments: Vec::new(),
             folder: folder.to_owned(),
             environment,
-            input: Input::Nothing,
+            input: StdinSource::Nothing,
             mark: None,
             at_death: None,
             lock: None,
@@ -118,7 +118,7 @@ impl Invocation {
 
     /// A program of an attempt: all that it starts is known as that task run's.
     pub fn of(context: &TaskContext, program: impl Into<PathBuf>, folder: &Path) -> Self {
-        let (mark, mut invocation) = (Mark::of(context), Self::new(&context.settings, program, folder));
+        let (mark, mut invocation) = (ProcessMark::of(context), Self::new(&context.settings, program, folder));
         invocation.environment.insert(mark::VARIABLE.to_owned(), mark.as_str().to_owned());
         invocation.mark = Some(mark);
         invocation
@@ -162,9 +162,9 @@ impl Invocation {
         let lifeline = ProcessGroup::start(&ExitCommand { mark, command, lock })
             .map_err(|error| TaskError::permanent("cannot start a shell to look after programs").caused_by(error))?;
         let input = match &self.input {
-            Input::Nothing => Stdio::null(),
-            Input::Text(_) => Stdio::piped(),
-            Input::File(file) => file.try_clone().map(Stdio::from).map_err(|error| self.not_started(error))?,
+            StdinSource::Nothing => Stdio::null(),
+            StdinSource::Text(_) => Stdio::piped(),
+            StdinSource::File(file) => file.try_clone().map(Stdio::from).map_err(|error| self.not_started(error))?,
         };
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).current_dir(&self.folder).env_clear().envs(&self.environment);
@@ -191,18 +191,18 @@ impl Invocation {
 /// # Errors
 /// When it cannot be started, or was stopped.
 pub async fn run(
-    invocation: &Invocation,
+    invocation: &ProgramSpec,
     stop: &CancellationToken,
-    hear: &mut (dyn FnMut(Line) + Send),
+    hear: &mut (dyn FnMut(OutputLine) + Send),
 ) -> Result<ExitStatus, TaskError> {
     run_with_grace(invocation, stop, GRACE_PERIOD, hear).await
 }
 
 async fn run_with_grace(
-    invocation: &Invocation,
+    invocation: &ProgramSpec,
     stop: &CancellationToken,
     grace: Duration,
-    hear: &mut (dyn FnMut(Line) + Send),
+    hear: &mut (dyn FnMut(OutputLine) + Send),
 ) -> Result<ExitStatus, TaskError> {
     let (lifeline, mut child) = invocation.spawn()?;
     let mut lines = lines::listen(&mut child);
@@ -242,7 +242,7 @@ async fn run_with_grace(
 /// # Errors
 /// As [`run`].
 pub async fn run_quietly(
-    invocation: &Invocation,
+    invocation: &ProgramSpec,
     stop: &CancellationToken,
 ) -> Result<(ExitStatus, Vec<String>), TaskError> {
     let mut lines = Vec::new();
@@ -271,13 +271,13 @@ pub fn ending(status: ExitStatus) -> String {
 }
 
 /// Lets the program read its input; one that does not want it may end first.
-fn feed(child: &mut Child, input: &Input) {
-    if let (Some(mut pipe), Input::Text(text)) = (child.stdin.take(), input.clone()) {
+fn feed(child: &mut Child, input: &StdinSource) {
+    if let (Some(mut pipe), StdinSource::Text(text)) = (child.stdin.take(), input.clone()) {
         tokio::spawn(async move { pipe.write_all(text.as_bytes()).await });
     }
 }
 
-async fn hear_rest(lines: &mut mpsc::Receiver<Vec<Line>>, hear: &mut (dyn FnMut(Line) + Send)) {
+async fn hear_rest(lines: &mut mpsc::Receiver<Vec<OutputLine>>, hear: &mut (dyn FnMut(OutputLine) + Send)) {
     while let Ok(Some(batch)) = timeout(SILENCE_TIMEOUT, lines.recv()).await {
         batch.into_iter().for_each(&mut *hear);
     }
@@ -287,11 +287,11 @@ async fn hear_rest(lines: &mut mpsc::Receiver<Vec<Line>>, hear: &mut (dyn FnMut(
 mod tests {
     use super::*;
 
-    fn shell(text: &str) -> Invocation {
+    fn shell(text: &str) -> ProgramSpec {
         let environment = BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]);
         let arguments = vec!["-c".to_owned(), text.to_owned()];
         let settings = Settings::from_environment(Default::default(), environment).unwrap();
-        Invocation::new(&settings, "/bin/sh", Path::new("/")).with(arguments)
+        ProgramSpec::new(&settings, "/bin/sh", Path::new("/")).with(arguments)
     }
 
     #[tokio::test]
@@ -299,7 +299,7 @@ mod tests {
         let stop = CancellationToken::new();
         let (ours, mut said) = (stop.clone(), Vec::new());
         let stubborn = shell("trap '' TERM; echo deaf; while :; do sleep 600; done");
-        let mut hear = |line: Line| {
+        let mut hear = |line: OutputLine| {
             said.push(line.text);
             ours.cancel();
         };
@@ -313,7 +313,7 @@ mod tests {
         let stop = CancellationToken::new();
         let (ours, mut said) = (stop.clone(), Vec::new());
         let polite = shell("trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.01; done");
-        let mut hear = |line: Line| {
+        let mut hear = |line: OutputLine| {
             said.push(line.text);
             ours.cancel();
         };
@@ -323,7 +323,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_that_is_not_there_is_named() {
-        let absent = Invocation { program: "no-such-program".into(), ..shell("") };
+        let absent = ProgramSpec { program: "no-such-program".into(), ..shell("") };
         let error = run(&absent, &CancellationToken::new(), &mut |_| {}).await.unwrap_err();
         assert!(error.message.contains("cannot start `no-such-program`"), "{error}");
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use memchr::memmem;
 
-use super::forms::{Form, MIN_FORM};
+use super::forms::{MIN_FORM, SecretForm};
 
 /// What a text ends with that this program cut off.
 const OURS: &str = "…";
@@ -22,7 +22,7 @@ const MAX_ESCAPE: usize = 10;
 
 /// A place where a text was cut off.
 #[derive(Clone, Copy, Debug)]
-pub struct Cut {
+pub struct Truncation {
     /// Where the last whole letter ends, escapes that were cut in two left out.
     from: usize,
     /// Where the mark begins.
@@ -32,14 +32,15 @@ pub struct Cut {
 }
 
 /// Where a text was cut off. Its end counts as such a place if `has_end`.
-pub fn cuts(bytes: &[u8], has_end: bool) -> Vec<Cut> {
+pub fn cuts(bytes: &[u8], has_end: bool) -> Vec<Truncation> {
     let marks = |mark: &'static str, shortest| {
         let found: Vec<usize> = memmem::rfind_iter(bytes, mark).take(MAX_CUTS).collect();
         found.into_iter().map(move |at| (at, shortest))
     };
     let end = has_end.then_some((bytes.len(), MIN_PREFIX));
     let all = marks(OURS, MIN_FORM).chain(marks(DOTS, MIN_PREFIX)).chain(end);
-    all.flat_map(|(to, shortest)| ends(bytes, to).into_iter().map(move |from| Cut { from, to, shortest })).collect()
+    all.flat_map(|(to, shortest)| ends(bytes, to).into_iter().map(move |from| Truncation { from, to, shortest }))
+        .collect()
 }
 
 /// Where the letters before a mark may end: right there, before a bracket or half a letter, before half an escape.
@@ -54,7 +55,7 @@ fn ends(bytes: &[u8], mark: usize) -> Vec<usize> {
 
 /// Finds the beginnings of forms.
 #[derive(Debug)]
-pub struct Beginnings {
+pub struct PrefixIndex {
     /// None if there is nothing to find, or in the case, not known to occur, that it cannot be built.
     automaton: Option<AhoCorasick>,
     /// The forms that begin with each of the automaton's patterns.
@@ -63,8 +64,8 @@ pub struct Beginnings {
     longest: usize,
 }
 
-impl Beginnings {
-    pub fn of(forms: &[Form]) -> Self {
+impl PrefixIndex {
+    pub fn of(forms: &[SecretForm]) -> Self {
         let mut by_head: BTreeMap<Vec<u8>, Vec<usize>> = BTreeMap::new();
         for (index, form) in forms.iter().enumerate() {
             if let Some(head) = form.text.as_bytes().get(..MIN_FORM) {
@@ -79,7 +80,12 @@ impl Beginnings {
     }
 
     /// The longest beginning of a form that is cut off there: which form, and where it starts.
-    pub fn before<'a>(&self, bytes: &[u8], cut: &Cut, forms: &'a [Form]) -> Option<(&'a Form, std::ops::Range<usize>)> {
+    pub fn before<'a>(
+        &self,
+        bytes: &[u8],
+        cut: &Truncation,
+        forms: &'a [SecretForm],
+    ) -> Option<(&'a SecretForm, std::ops::Range<usize>)> {
         let start = cut.from.saturating_sub(self.longest);
         let window = &bytes[start..cut.from];
         let found = self.automaton.as_ref()?.find_overlapping_iter(window);

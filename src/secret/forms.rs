@@ -17,7 +17,7 @@ const MAX_ENCODED_TWICE: usize = 4 << 10;
 const BASE64_LINES: [usize; 2] = [64, 76];
 /// A form of a secret.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Form {
+pub struct SecretForm {
     /// The text to look for.
     pub text: String,
     /// Whether the letter of base64 before it is partly the secret's.
@@ -28,7 +28,7 @@ pub struct Form {
     pub is_exact: bool,
 }
 
-impl Form {
+impl SecretForm {
     fn plain(text: impl Into<String>) -> Self {
         Self { text: text.into(), before: false, after: false, is_exact: false }
     }
@@ -46,38 +46,38 @@ impl Form {
 
 /// Every form of a secret: of itself and of all that is secret with it (`parts.rs`) as they stand, in hex and in base64.
 /// Letters in another case are found all the same, and escaped ones are the concern of `views.rs`.
-pub fn forms(secret: &str) -> Vec<Form> {
+pub fn forms(secret: &str) -> Vec<SecretForm> {
     let parts = parts(secret);
-    let mut forms: Vec<Form> = parts.iter().flat_map(|text| encodings(text)).collect();
+    let mut forms: Vec<SecretForm> = parts.iter().flat_map(|text| encodings(text)).collect();
     // Nobody encodes what was only printed.
     let read = parts.iter().flat_map(|text| readings(text)).filter(|text| text.len() >= MIN_FORM && !is_ordinary(text));
-    forms.extend(read.map(Form::plain));
+    forms.extend(read.map(SecretForm::plain));
     forms.retain(|form| !form.text.is_empty());
     forms.sort_unstable();
     forms.dedup();
     forms
 }
 
-fn encodings(text: &str) -> Vec<Form> {
-    let mut forms = vec![Form::plain(text)];
+fn encodings(text: &str) -> Vec<SecretForm> {
+    let mut forms = vec![SecretForm::plain(text)];
     if !text.is_ascii() {
-        forms.extend([text.to_uppercase(), text.to_lowercase()].map(Form::plain));
+        forms.extend([text.to_uppercase(), text.to_lowercase()].map(SecretForm::plain));
     }
     if text.len() > MAX_ENCODED {
         return forms;
     }
-    forms.push(Form::plain(crate::text::hex(text.as_bytes())));
+    forms.push(SecretForm::plain(crate::text::hex(text.as_bytes())));
     let whole = STANDARD_NO_PAD.encode(text);
     for length in BASE64_LINES.into_iter().filter(|length| whole.len() > *length) {
         // Base64 is ASCII, so that any cut is between letters. A short rest is no more than a word.
         let lines = (0..whole.len()).step_by(length).map(|at| &whole[at..whole.len().min(at + length)]);
-        forms.extend(lines.filter(|line| line.len() >= MIN_FORM).map(Form::exact));
+        forms.extend(lines.filter(|line| line.len() >= MIN_FORM).map(SecretForm::exact));
     }
-    let once: Vec<Form> = (0..3).flat_map(|offset| base64_at(text, offset)).collect();
+    let once: Vec<SecretForm> = (0..3).flat_map(|offset| base64_at(text, offset)).collect();
     let twice = once.iter().flat_map(|form| (0..3).flat_map(|offset| base64_at(&form.text, offset)));
-    let twice: Vec<Form> = twice
+    let twice: Vec<SecretForm> = twice
         .filter(|_| text.len() <= MAX_ENCODED_TWICE)
-        .map(|form| Form { before: true, after: true, ..form })
+        .map(|form| SecretForm { before: true, after: true, ..form })
         .collect();
     forms.extend(once.into_iter().chain(twice));
     forms
@@ -85,10 +85,10 @@ fn encodings(text: &str) -> Vec<Form> {
 
 /// What base64 makes of a text that stands somewhere in another: the letters that depend on nothing else, in the
 /// ordinary and in the URL-safe alphabet.
-fn base64_at(text: &str, offset: usize) -> [Form; 2] {
+fn base64_at(text: &str, offset: usize) -> [SecretForm; 2] {
     let padded = [&[0; 2][..offset], text.as_bytes()].concat();
     let (first, last) = ((offset * 8).div_ceil(6), padded.len() * 8 / 6);
-    let form = |encoded: String| Form {
+    let form = |encoded: String| SecretForm {
         text: encoded.get(first..last).unwrap_or_default().to_owned(),
         before: offset > 0,
         after: !padded.len().is_multiple_of(3),

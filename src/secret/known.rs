@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
-use super::cuts::{Beginnings, cuts};
-use super::forms::{Form, forms};
-use super::views::View;
+use super::cuts::{PrefixIndex, cuts};
+use super::forms::{SecretForm, forms};
+use super::views::UnescapedView;
 
 /// Bytes of forms that are kept; then the secrets that were not used for the longest time go.
 const MAX_BYTES: usize = 4 << 20;
@@ -16,48 +16,48 @@ const MAX_ESCAPE_DEPTH: usize = 2;
 
 /// Secrets, and what finds them.
 #[derive(Debug, Default)]
-pub struct Known {
-    secrets: HashMap<String, Used>,
+pub struct KnownSecrets {
+    secrets: HashMap<String, LastUsed>,
     /// How often something was learned.
     clock: u64,
     bytes: usize,
     /// Forms that are in no level yet.
-    fresh: Vec<Form>,
+    fresh: Vec<SecretForm>,
     /// The forms, each level more than twice as large as the next: to learn one secret does not build all of it anew.
-    levels: Vec<Level>,
+    levels: Vec<EscapeLevel>,
 }
 
 #[derive(Debug)]
-struct Used {
+struct LastUsed {
     last: u64,
     is_kept: bool,
 }
 
 #[derive(Debug)]
-struct Level {
-    forms: Vec<Form>,
+struct EscapeLevel {
+    forms: Vec<SecretForm>,
     /// None in the case, not known to occur, that none can be built; every text is hidden then.
     automaton: Option<AhoCorasick>,
-    beginnings: Beginnings,
+    beginnings: PrefixIndex,
 }
 
-impl Level {
-    fn new(forms: Vec<Form>) -> Self {
+impl EscapeLevel {
+    fn new(forms: Vec<SecretForm>) -> Self {
         let mut builder = AhoCorasick::builder();
         // Tables of the fastest kind take megabytes for some hundred secrets.
         builder.kind(Some(AhoCorasickKind::ContiguousNFA)).ascii_case_insensitive(true);
         let automaton = builder.build(forms.iter().map(|form| &form.text));
-        Self { automaton: automaton.ok(), beginnings: Beginnings::of(&forms), forms }
+        Self { automaton: automaton.ok(), beginnings: PrefixIndex::of(&forms), forms }
     }
 }
 
-impl Known {
+impl KnownSecrets {
     /// Whether a secret is known; one that is counts as used just now.
     fn touch(&mut self, secret: &str, is_kept: bool) -> bool {
         self.clock += 1;
         let clock = self.clock;
         let used = self.secrets.get_mut(secret);
-        used.map(|used| *used = Used { last: clock, is_kept: is_kept || used.is_kept }).is_some()
+        used.map(|used| *used = LastUsed { last: clock, is_kept: is_kept || used.is_kept }).is_some()
     }
 
     /// Learns a secret; one that is kept is not forgotten when there are too many.
@@ -66,13 +66,13 @@ impl Known {
             return;
         }
         self.add(forms(secret), shortest);
-        self.secrets.insert(secret.to_owned(), Used { last: self.clock, is_kept });
+        self.secrets.insert(secret.to_owned(), LastUsed { last: self.clock, is_kept });
         if self.bytes > MAX_BYTES {
             self.forget(shortest);
         }
     }
 
-    fn add(&mut self, mut forms: Vec<Form>, shortest: usize) {
+    fn add(&mut self, mut forms: Vec<SecretForm>, shortest: usize) {
         forms.retain(|form| form.text.len() >= shortest);
         self.bytes += forms.iter().map(|form| form.text.len()).sum::<usize>();
         self.fresh.extend(forms);
@@ -85,7 +85,7 @@ impl Known {
         let middle = used.get(used.len() / 2).copied().unwrap_or_default();
         self.secrets.retain(|_, used| used.is_kept || used.last >= middle);
         (self.bytes, self.fresh, self.levels) = (0, Vec::new(), Vec::new());
-        let left: Vec<Vec<Form>> = self.secrets.keys().map(|secret| forms(secret)).collect();
+        let left: Vec<Vec<SecretForm>> = self.secrets.keys().map(|secret| forms(secret)).collect();
         left.into_iter().for_each(|forms| self.add(forms, shortest));
     }
 
@@ -103,7 +103,7 @@ impl Known {
         while let Some(level) = self.levels.pop_if(|level| level.forms.len() <= 2 * forms.len()) {
             forms.extend(level.forms);
         }
-        self.levels.push(Level::new(forms));
+        self.levels.push(EscapeLevel::new(forms));
     }
 
     /// Where secrets stand that have so many bytes, in order and without overlaps. With `has_end` the text's end may be
@@ -112,13 +112,13 @@ impl Known {
         if self.secrets.is_empty() {
             return Vec::new();
         }
-        let look = Look { shortest, has_end };
+        let look = SearchKind { shortest, has_end };
         let mut places = self.in_bytes(text.as_bytes(), look);
         places.extend(self.in_views(text.as_bytes(), look, MAX_ESCAPE_DEPTH));
         merged(text, places)
     }
 
-    fn in_bytes(&self, bytes: &[u8], look: Look) -> Vec<Range<usize>> {
+    fn in_bytes(&self, bytes: &[u8], look: SearchKind) -> Vec<Range<usize>> {
         let mut places = Vec::new();
         let cuts = cuts(bytes, look.has_end);
         for level in &self.levels {
@@ -137,10 +137,10 @@ impl Known {
         places
     }
 
-    fn in_views(&self, bytes: &[u8], look: Look, depth: usize) -> Vec<Range<usize>> {
+    fn in_views(&self, bytes: &[u8], look: SearchKind, depth: usize) -> Vec<Range<usize>> {
         let Some(depth) = depth.checked_sub(1) else { return Vec::new() };
         let mut places = Vec::new();
-        for view in View::all_of(bytes) {
+        for view in UnescapedView::all_of(bytes) {
             let within = self.in_bytes(&view.bytes, look).into_iter();
             let deeper = self.in_views(&view.bytes, look, depth);
             places.extend(within.chain(deeper).map(|part| view.place(&part)));
@@ -151,7 +151,7 @@ impl Known {
 
 /// What is looked for.
 #[derive(Clone, Copy)]
-struct Look {
+struct SearchKind {
     /// Shorter secrets are not.
     shortest: usize,
     /// Whether the end of the text counts as a place where it was cut off.
@@ -159,7 +159,7 @@ struct Look {
 }
 
 /// Where a form starts: the letter of base64 before it may be partly the secret's.
-fn start_of(form: &Form, bytes: &[u8], start: usize) -> usize {
+fn start_of(form: &SecretForm, bytes: &[u8], start: usize) -> usize {
     start - usize::from(form.before && is_base64(bytes, start.checked_sub(1)))
 }
 

@@ -18,7 +18,7 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use forms::MIN_FORM;
-use known::Known;
+use known::KnownSecrets;
 pub use patterns::{has_odd_password, hide_address, hide_line, hide_literals, hide_passwords};
 use serde_json::Value;
 pub use views::percent_decoded;
@@ -56,7 +56,7 @@ impl fmt::Display for Secret {
 /// The secrets known so far; clones share them.
 #[derive(Clone)]
 pub struct Redactor {
-    known: Arc<RwLock<Known>>,
+    known: Arc<RwLock<KnownSecrets>>,
     /// Shorter secrets are not learned.
     shortest: usize,
 }

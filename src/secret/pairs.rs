@@ -6,7 +6,7 @@ use std::ops::Range;
 const MAX_VALUE_BYTES: usize = 4096;
 
 /// A name with its value.
-pub struct Pair {
+pub struct NamedValue {
     /// Where the name stands.
     pub name: Range<usize>,
     /// Where the value stands, with its quotes if it follows a `=`.
@@ -14,14 +14,14 @@ pub struct Pair {
 }
 
 /// The pairs of a text whose names are wanted.
-pub fn pairs(text: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<Pair> {
+pub fn pairs(text: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<NamedValue> {
     let mut done = 0;
     let pair = |(at, mark): (usize, &str)| {
         let name =
             name_before(text, at, mark == ":").filter(|name| name.start >= done && is_wanted(&text[name.clone()]))?;
         let value = if mark == ":" { member(text, at + 1)? } else { assigned(text, name.end, at + 1)? };
         done = value.end;
-        Some(Pair { name, value })
+        Some(NamedValue { name, value })
     };
     text.match_indices(['=', ':']).filter_map(pair).collect()
 }

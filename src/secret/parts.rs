@@ -77,7 +77,7 @@ const PLACES: [&str; 38] = [
 /// The secret itself and all that is secret with it. What is too short to be told from innocent words is left out, but
 /// for the secret itself.
 pub fn parts(secret: &str) -> BTreeSet<String> {
-    let mut parts = Parts::default();
+    let mut parts = SecretParts::default();
     parts.take(secret, MAX_DEPTH);
     parts.texts.insert(secret.to_owned());
     parts.texts.insert(secret.trim().to_owned());
@@ -85,11 +85,11 @@ pub fn parts(secret: &str) -> BTreeSet<String> {
 }
 
 #[derive(Default)]
-struct Parts {
+struct SecretParts {
     texts: BTreeSet<String>,
 }
 
-impl Parts {
+impl SecretParts {
     fn take(&mut self, text: &str, depth: usize) {
         let Some(depth) = depth.checked_sub(1) else { return };
         if text.len() < MIN_FORM || is_ordinary(text) || !self.texts.insert(text.to_owned()) {

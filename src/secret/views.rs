@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 /// A text with escapes undone.
-pub struct View {
+pub struct UnescapedView {
     /// What it reads.
     pub bytes: Vec<u8>,
     /// Where a piece of it begins, and where the same piece begins in the text that it was made of.
@@ -12,10 +12,10 @@ pub struct View {
 }
 
 /// Undoes one kind of escape at the beginning of some bytes: what it stands for, and how many bytes it takes.
-type Undo = fn(&[u8]) -> Option<(Vec<u8>, usize)>;
+type Unescape = fn(&[u8]) -> Option<(Vec<u8>, usize)>;
 
 /// Each kind of escape, and the letters that one begins with.
-const KINDS: [(&[u8], Undo); 7] = [
+const KINDS: [(&[u8], Unescape); 7] = [
     (b"\\", backslash),
     (b"%", percent),
     (b"%+", form),
@@ -27,13 +27,13 @@ const KINDS: [(&[u8], Undo); 7] = [
 /// Base64 is broken into lines that are no shorter.
 const MIN_LINE: usize = 60;
 
-impl View {
+impl UnescapedView {
     /// Every other reading of these bytes.
     pub fn all_of(bytes: &[u8]) -> Vec<Self> {
         KINDS.iter().filter_map(|(begins, undo)| Self::of(bytes, begins, *undo)).collect()
     }
 
-    fn of(bytes: &[u8], begins: &[u8], undo: Undo) -> Option<Self> {
+    fn of(bytes: &[u8], begins: &[u8], undo: Unescape) -> Option<Self> {
         let next = |at: usize| bytes[at..].iter().position(|byte| begins.contains(byte)).map(|ahead| at + ahead);
         let mut at = next(0)?;
         let mut view = Self { bytes: Vec::new(), pieces: vec![(0, 0)] };
@@ -65,7 +65,7 @@ impl View {
 
 /// A text with its `%41` undone.
 pub fn percent_decoded(text: &str) -> String {
-    let view = View::of(text.as_bytes(), b"%", percent);
+    let view = UnescapedView::of(text.as_bytes(), b"%", percent);
     view.map_or_else(|| text.to_owned(), |view| String::from_utf8_lossy(&view.bytes).into_owned())
 }
 

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::diagnostic::Diagnostic;
 use crate::engine::health::{Part, Trouble};
 use crate::server::App;
-use crate::storage::Disk;
+use crate::storage::DiskSpace;
 
 /// How often to look.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
@@ -114,8 +114,9 @@ pub async fn watch(app: Arc<App>, stop: CancellationToken) {
         }
         let probed = app.clone();
         // Off the threads that answer calls: a disk may take long.
-        let looked =
-            tokio::task::spawn_blocking(move || (probed.executor.journal().probe(), Disk::of(&probed.settings.home)));
+        let looked = tokio::task::spawn_blocking(move || {
+            (probed.executor.journal().probe(), DiskSpace::of(&probed.settings.home))
+        });
         let Ok((journal, disk)) = looked.await else { return };
         health.note(Part::Journal, journal);
         match disk.filter(|disk| disk.lacks(MIN_FREE_BYTES)) {

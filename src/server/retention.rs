@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::config::Settings;
-use crate::duration::Span;
+use crate::duration::DurationSpec;
 use crate::id::ExecutionId;
 use crate::journal::{Journal, JournalError};
 
@@ -20,13 +20,13 @@ use crate::journal::{Journal, JournalError};
 pub struct Retention {
     /// Executions with all their events; a year by default.
     #[serde(default = "a_year")]
-    pub executions: Span,
+    pub executions: DurationSpec,
     /// Their log lines; 90 days by default.
     #[serde(default = "ninety_days")]
-    pub logs: Span,
+    pub logs: DurationSpec,
     /// The files that their tasks left; 7 days by default.
     #[serde(default = "seven_days")]
-    pub files: Span,
+    pub files: DurationSpec,
     /// How much the files may take in all, such as `20GB`; the oldest go first. Without it any amount.
     pub disk: Option<ByteSize>,
 }
@@ -37,19 +37,19 @@ impl Default for Retention {
     }
 }
 
-fn days(days: u64) -> Span {
-    Span(Duration::from_secs(days * 86_400))
+fn days(days: u64) -> DurationSpec {
+    DurationSpec(Duration::from_secs(days * 86_400))
 }
 
-fn a_year() -> Span {
+fn a_year() -> DurationSpec {
     days(365)
 }
 
-fn ninety_days() -> Span {
+fn ninety_days() -> DurationSpec {
     days(90)
 }
 
-fn seven_days() -> Span {
+fn seven_days() -> DurationSpec {
     days(7)
 }
 
@@ -203,7 +203,7 @@ impl Retention {
 }
 
 /// The moment so long before now.
-fn before(now: DateTime<Utc>, span: Span) -> DateTime<Utc> {
+fn before(now: DateTime<Utc>, span: DurationSpec) -> DateTime<Utc> {
     let span = TimeDelta::from_std(span.0).unwrap_or(TimeDelta::MAX);
     now.checked_sub_signed(span).unwrap_or(DateTime::<Utc>::MIN_UTC)
 }

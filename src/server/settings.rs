@@ -247,7 +247,7 @@ mod tests {
         }
         let text = "notifications:\n  - webhook: \"{{ secret('SLACK') }}\"\n  - command: [no-such-program, x]\n  \
                     - command: [sh, x]\n";
-        let overrides = crate::config::Overrides { home: Some("/h".into()), postgres: None };
+        let overrides = crate::config::CliOverrides { home: Some("/h".into()), postgres: None };
         let path = ("PATH".to_owned(), "/bin:/usr/bin".to_owned());
         let settings = Settings::from_environment(overrides, [path].into()).unwrap();
         let warnings = ServerSettings::parse(FILE, text).unwrap().warnings(&settings, &EmptySection);

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use serde_json::Value;
 
-use crate::fingerprint::Definition;
+use crate::fingerprint::FingerprintBuilder;
 use crate::stream::{ColumnType, Conversions, Encoding, Format, MAX_ROW_BYTES, ReadOptions, TimeFormat};
 use crate::task::{FieldConflict, TaskError};
 
@@ -289,12 +289,12 @@ impl CsvFields {
     }
 
     /// What decides which rows are read. (`max_row_bytes` decides only whether they are.)
-    pub(super) fn definition(&self) -> Definition {
+    pub(super) fn definition(&self) -> FingerprintBuilder {
         let Self { header, columns, delimiter, quote, escape, null_string, encoding, comment, .. } = self;
         let Self { skip_lines, trim, decimal, thousands, date_format, timestamp_format, true_values, .. } = self;
         let encoding = encoding.as_ref().filter(|encoding| !encoding.is_utf8()).map(Encoding::name);
         let null_strings: Vec<_> = null_string.0.iter().filter(|text| !text.is_empty()).collect();
-        Definition::default()
+        FingerprintBuilder::default()
             .with("header", &header.unwrap_or(true), &true)
             .with_some("columns", columns.as_ref())
             .with("delimiter", &delimiter.unwrap_or(','), &',')

@@ -9,7 +9,7 @@ use reqwest::header::{
 };
 use reqwest::{Client, Method, Request, RequestBuilder, Response, StatusCode, Url};
 
-use super::{NO_CONNECTION, Trouble};
+use super::{NO_CONNECTION, RequestError};
 use crate::task::TaskError;
 
 /// Redirects in a row.
@@ -20,9 +20,9 @@ const MAX_REDIRECTS: usize = 10;
 ///
 /// # Errors
 /// When no answer comes, or a redirect cannot be followed; `what` was being done.
-pub async fn send(what: &str, request: RequestBuilder) -> Result<Response, Trouble> {
+pub async fn send(what: &str, request: RequestBuilder) -> Result<Response, RequestError> {
     let (client, request) = request.build_split();
-    let mut request = request.map_err(|error| Trouble::of_line(what, error))?;
+    let mut request = request.map_err(|error| RequestError::of_line(what, error))?;
     for hop in 0.. {
         let mut next = copy(&request);
         let response = once(what, &client, request, hop > 0).await?;
@@ -38,38 +38,38 @@ pub async fn send(what: &str, request: RequestBuilder) -> Result<Response, Troub
 
 /// Sends a request to an address on the way. Once a server has answered, a later one that is not there does not mean
 /// that nothing was sent.
-async fn once(what: &str, client: &Client, request: Request, is_later: bool) -> Result<Response, Trouble> {
-    client.execute(request).await.map_err(|error| match Trouble::of_line(what, error) {
-        Trouble::Again(told, asked) if is_later && told.code.as_deref() == Some(NO_CONNECTION) => {
-            Trouble::Again(told.code("no answer"), asked)
+async fn once(what: &str, client: &Client, request: Request, is_later: bool) -> Result<Response, RequestError> {
+    client.execute(request).await.map_err(|error| match RequestError::of_line(what, error) {
+        RequestError::Again(told, asked) if is_later && told.code.as_deref() == Some(NO_CONNECTION) => {
+            RequestError::Again(told.code("no answer"), asked)
         }
         trouble => trouble,
     })
 }
 
 /// A request that may follow.
-struct Next {
+struct RedirectRequest {
     request: Request,
     /// Whether the content was a stream, which is gone.
     is_spent: bool,
     has_content: bool,
 }
 
-fn copy(request: &Request) -> Next {
+fn copy(request: &Request) -> RedirectRequest {
     let has_content = request.body().is_some();
     match request.try_clone() {
-        Some(request) => Next { request, is_spent: false, has_content },
+        Some(request) => RedirectRequest { request, is_spent: false, has_content },
         None => {
             let mut bare = Request::new(request.method().clone(), request.url().clone());
             *bare.headers_mut() = request.headers().clone();
             *bare.timeout_mut() = request.timeout().copied();
-            Next { request: bare, is_spent: true, has_content }
+            RedirectRequest { request: bare, is_spent: true, has_content }
         }
     }
 }
 
 /// Where an answer sends on to.
-fn target(what: &str, response: &Response) -> Result<Option<Url>, Trouble> {
+fn target(what: &str, response: &Response) -> Result<Option<Url>, RequestError> {
     let is_redirect = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
     let Some(location) = response.headers().get(LOCATION).filter(|_| is_redirect) else { return Ok(None) };
     let target = location.to_str().ok().and_then(|location| response.url().join(location).ok());
@@ -83,7 +83,7 @@ fn target(what: &str, response: &Response) -> Result<Option<Url>, Trouble> {
     }
 }
 
-fn redirect(what: &str, next: &mut Next, status: StatusCode, target: Url) -> Result<(), Trouble> {
+fn redirect(what: &str, next: &mut RedirectRequest, status: StatusCode, target: Url) -> Result<(), RequestError> {
     let is_same = next.request.url().origin() == target.origin();
     let keeps = matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
     let request = &mut next.request;
@@ -118,6 +118,6 @@ fn harmless(headers: &HeaderMap) -> HeaderMap {
     kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-fn stop(what: &str, why: &str) -> Trouble {
-    Trouble::Stop(TaskError::permanent(format!("{what}: {why}")).help("give the address that is meant in the end"))
+fn stop(what: &str, why: &str) -> RequestError {
+    RequestError::Stop(TaskError::permanent(format!("{what}: {why}")).help("give the address that is meant in the end"))
 }

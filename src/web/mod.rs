@@ -7,4 +7,4 @@ mod reason;
 mod trouble;
 
 pub use reason::reason;
-pub use trouble::{NO_CONNECTION, Trouble, may_pass, retry_after};
+pub use trouble::{NO_CONNECTION, RequestError, may_pass, retry_after};

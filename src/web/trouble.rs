@@ -13,14 +13,14 @@ pub const NO_CONNECTION: &str = "no connection";
 
 /// A try that failed.
 #[derive(Debug)]
-pub enum Trouble {
+pub enum RequestError {
     /// May pass; the server may have said after how long.
     Again(TaskError, Option<Duration>),
     /// Will happen again.
     Stop(TaskError),
 }
 
-impl Trouble {
+impl RequestError {
     /// The error, for a caller that does not try again.
     pub fn into_error(self) -> TaskError {
         match self {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use jitney::cli::demo::month::Colour;
+use jitney::cli::demo::month::TaxiColour;
 use jitney::cli::demo::serve::serve;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -43,7 +43,7 @@ async fn the_courses_flows_run_as_they_are_and_their_statements_go_out_unchanged
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     let Some(_) = dataset(home, "course").await else { return };
-    let facts = month(home, Colour::Green, 500);
+    let facts = month(home, TaxiColour::Green, 500);
     let proxy = Proxy::start(vec![]).await.unwrap();
     let shutdown = CancellationToken::new();
     let _stop = shutdown.clone().drop_guard();

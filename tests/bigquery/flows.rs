@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use jitney::cli::demo::month::{Colour, MonthFacts, write_month};
+use jitney::cli::demo::month::{MonthFacts, TaxiColour, write_month};
 use serde_json::{Value, json};
 
 use super::proxy::Proxy;
@@ -27,7 +27,7 @@ fn run(home: &Path, flow: &str, given: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-pub fn month(home: &Path, colour: Colour, rows: u64) -> MonthFacts {
+pub fn month(home: &Path, colour: TaxiColour, rows: u64) -> MonthFacts {
     let file = home.join("mirror").join(colour.as_str()).join(colour.file_name(2020, 4));
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     write_month(&file, colour, 2020, 4, rows, 5).unwrap()
@@ -42,7 +42,7 @@ async fn the_shipped_flows_load_both_colours_twice_and_as_parquet_with_the_same_
     let place = ["bucket=test-shipped".to_owned(), format!("dataset={dataset}")];
     let place: Vec<&str> = place.iter().map(String::as_str).collect();
     run(home, "gcp_setup", &[&place[..], &["location=US"]].concat());
-    for colour in [Colour::Green, Colour::Yellow] {
+    for colour in [TaxiColour::Green, TaxiColour::Yellow] {
         let facts = month(home, colour, 2000);
         let taxi = format!("taxi={}", colour.as_str());
         let given = [&place[..], &[&taxi, "year=2020", "month=04", &source]].concat();
@@ -67,7 +67,7 @@ async fn the_shipped_flows_load_both_colours_twice_and_as_parquet_with_the_same_
              AND description IS NOT NULL AND description != ''",
             colour.as_str()
         );
-        let columns = if colour == Colour::Green { 22 } else { 20 };
+        let columns = if colour == TaxiColour::Green { 22 } else { 20 };
         assert_eq!(ask(home, &described).await["n"], json!(columns), "every column is described");
         let told = run(home, "gcp_report", &[&taxi, place[1]]);
         let report = &told["tasks"]["months"]["outputs"]["rows"];
@@ -80,7 +80,7 @@ async fn a_killed_load_is_resumed_and_is_there_once() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     let Some(dataset) = dataset(home, "killed_flow").await else { return };
-    month(home, Colour::Green, 3000);
+    month(home, TaxiColour::Green, 3000);
     let place = ["bucket=test-killed".to_owned(), format!("dataset={dataset}")];
     run(home, "gcp_setup", &[&place[0], &place[1], "location=US"]);
     let proxy = Proxy::start(vec![]).await.unwrap();
@@ -142,9 +142,9 @@ async fn missing_is_what_the_ledger_and_the_table_do_not_hold_together() {
     let home = home.path();
     let Some(dataset) = dataset(home, "backfilled").await else { return };
     for month in 1..=3 {
-        let file = home.join("mirror/green").join(Colour::Green.file_name(2020, month));
+        let file = home.join("mirror/green").join(TaxiColour::Green.file_name(2020, month));
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-        write_month(&file, Colour::Green, 2020, month, 300 + u64::from(month), 5).unwrap();
+        write_month(&file, TaxiColour::Green, 2020, month, 300 + u64::from(month), 5).unwrap();
     }
     let place = ["bucket=test-backfilled".to_owned(), format!("dataset={dataset}")];
     run(home, "gcp_setup", &[&place[0], &place[1], "location=US"]);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use jitney::cli::demo::month::{Colour, write_month};
+use jitney::cli::demo::month::{TaxiColour, write_month};
 use serde_json::{Value, json};
 
 use super::{ask, dataset, rows, run, upload};
@@ -17,7 +17,7 @@ async fn csv_packed_csv_ndjson_and_parquet_arrive_from_both_sides() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     let Some(dataset) = dataset(home, "formats").await else { return };
-    let facts = write_month(&home.join("m.csv.gz"), Colour::Green, 2020, 4, 500, 3).unwrap();
+    let facts = write_month(&home.join("m.csv.gz"), TaxiColour::Green, 2020, 4, 500, 3).unwrap();
     let unpacked = run(home, "file.decompress", json!({"from": "m.csv.gz"})).await.unwrap();
     let plain = unpacked["uri"].as_str().unwrap();
     let packed = home.join("m.csv.gz");

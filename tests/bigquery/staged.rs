@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use jitney::cli::demo::month::{Colour, write_month};
+use jitney::cli::demo::month::{TaxiColour, write_month};
 use serde_json::{Value, json};
 
 use super::{ask, attempt, dataset, execution, rows, run, upload};
@@ -32,7 +32,7 @@ fn published(home: &Path) -> (PathBuf, u64, i64) {
     if fs::copy(found, &path).is_ok() {
         return (path, 35_612, 70_100_226);
     }
-    let facts = write_month(&path, Colour::Green, 2020, 4, 35_612, 7).unwrap();
+    let facts = write_month(&path, TaxiColour::Green, 2020, 4, 35_612, 7).unwrap();
     (path, facts.rows, facts.total_cents)
 }
 

@@ -5,7 +5,7 @@ use std::process::Child;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use jitney::cli::demo::month::{Colour, MonthFacts, write_month};
+use jitney::cli::demo::month::{MonthFacts, TaxiColour, write_month};
 use jitney::cli::demo::serve::serve;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +18,7 @@ const ROWS: u64 = 1500;
 fn year(world: &World) -> Vec<MonthFacts> {
     let write = |month: u32| {
         let file = world.write(&format!("mirror/green/green_tripdata_2019-{month:02}.csv.gz"), "");
-        write_month(&file, Colour::Green, 2019, month, ROWS + u64::from(month), 7).unwrap()
+        write_month(&file, TaxiColour::Green, 2019, month, ROWS + u64::from(month), 7).unwrap()
     };
     (1..=12).map(write).collect()
 }
@@ -104,13 +104,13 @@ async fn missing_is_what_the_database_does_not_hold() {
     let changed =
         "`public.green_tripdata` holds 1,502 of 1,503 rows as they were loaded, and 1 row changed or added since";
     dry.says(changed).says("3 of 12 partitions to run").without_data();
-    write_month(&path(&world, 4), Colour::Green, 2019, 4, ROWS + 4, 7).unwrap();
+    write_month(&path(&world, 4), TaxiColour::Green, 2019, 4, ROWS + 4, 7).unwrap();
     let backfill = world.jitney(&command("source=mirror", &["--only", "missing", "--json"])).ended(0).json();
     assert_eq!((counted(&backfill, "state", "LOADED"), counted(&backfill, "state", "SKIPPED")), (3, 9), "{backfill}");
     assert_eq!(held(&client).await, sum(facts.iter()));
 
     // The source has a new June, and January is gone from it.
-    write_month(&path(&world, 6), Colour::Green, 2019, 6, ROWS + 60, 8).unwrap();
+    write_month(&path(&world, 6), TaxiColour::Green, 2019, 6, ROWS + 60, 8).unwrap();
     fs::remove_file(path(&world, 1)).unwrap();
     let arguments =
         ["partitions", TAXI, "-i", "taxi=green", "-i", "source=mirror", "--to", "2019-12", "--check", "--json"];

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
-use jitney::config::{Overrides, Settings};
+use jitney::config::{CliOverrides, Settings};
 use jitney::flow::parse;
 use jitney::server::settings::ServerSettings;
 use jitney::tasks::ALL;
@@ -123,7 +123,7 @@ fn problems(name: &str, block: &Block) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("jitney.yaml");
         fs::write(&file, &block.text).unwrap();
-        let overrides = Overrides { home: Some(folder.path().into()), postgres: None };
+        let overrides = CliOverrides { home: Some(folder.path().into()), postgres: None };
         let settings = Settings::from_environment(overrides, BTreeMap::new()).unwrap();
         let read = ServerSettings::load(Some(&file), &settings).err().unwrap_or_default();
         return read.iter().map(ToString::to_string).collect();

@@ -77,7 +77,7 @@ fn clean_frees_what_nobody_needs_and_says_how_much() {
     world.write("home/locks/queue-1-0badcafe", "");
     world.write("home/uploads/0bad/0/file.csv", "upload");
     world.write("home/work/01nosuchexecutio.a.1/files/half.csv", "half");
-    let overrides = jitney::config::Overrides { home: Some(world.home()), postgres: None };
+    let overrides = jitney::config::CliOverrides { home: Some(world.home()), postgres: None };
     let settings = jitney::config::Settings::from_environment(overrides, Default::default()).unwrap();
     let held = Claim::take(&settings, &ExecutionId::new("held")).unwrap();
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use jitney::cli::demo::month::{Colour, MonthFacts, write_month};
+use jitney::cli::demo::month::{MonthFacts, TaxiColour, write_month};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio_postgres::Client;
@@ -62,7 +62,7 @@ impl World {
     /// Puts an invented April 2020 of green trips into the mirror.
     pub fn month(&self, rows: u64) -> MonthFacts {
         let file = self.write(&format!("mirror/green/{APRIL}"), "");
-        write_month(&file, Colour::Green, 2020, 4, rows, 7).unwrap()
+        write_month(&file, TaxiColour::Green, 2020, 4, rows, 7).unwrap()
     }
 
     /// A command that sees this place and nothing of the machine's settings.

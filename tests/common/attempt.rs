@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use jitney::config::{Overrides, Settings};
+use jitney::config::{CliOverrides, Settings};
 use jitney::task::{Level, Outputs, TaskContext, TaskError};
 use jitney::tasks;
 use serde_json::Value;
@@ -29,7 +29,7 @@ pub fn context(home: &Path, more: &[(&str, &str)]) -> (TaskContext, Lines) {
     let mut context = common::context(home);
     let mut environment: std::collections::BTreeMap<String, String> = std::env::vars().collect();
     environment.extend(more.iter().map(|(name, value)| (name.to_string(), value.to_string())));
-    let overrides = Overrides { home: Some(home.to_owned()), postgres: None };
+    let overrides = CliOverrides { home: Some(home.to_owned()), postgres: None };
     context.settings = Arc::new(Settings::from_environment(overrides, environment).unwrap());
     let lines = Lines::default();
     let kept = lines.clone();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use jitney::config::{Overrides, Settings};
+use jitney::config::{CliOverrides, Settings};
 use jitney::file_access::FileAccess;
 use jitney::id::{ExecutionId, FlowId, TaskId};
 use jitney::storage::Storage;
@@ -14,7 +14,7 @@ use jitney::task::TaskContext;
 /// What an attempt of task `test` in execution `e1` would get, with all state under `home`, which is also the flow's
 /// folder. Log lines go nowhere.
 pub fn context(home: &Path) -> TaskContext {
-    let overrides = Overrides { home: Some(home.to_owned()), postgres: None };
+    let overrides = CliOverrides { home: Some(home.to_owned()), postgres: None };
     let settings = Settings::from_environment(overrides, BTreeMap::new()).unwrap();
     let execution = ExecutionId::new("e1");
     TaskContext {

@@ -5,16 +5,16 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use jitney::config::{Overrides, Settings};
+use jitney::config::{CliOverrides, Settings};
 use jitney::id::{ExecutionId, FlowId, TaskId};
-use jitney::postgres::{Address, Origin, connect_to, managed};
+use jitney::postgres::{AddressOrigin, PostgresAddress, connect_to, managed};
 use jitney::storage::Storage;
 use jitney::task::{Level, LogSink, TaskContext};
 
 /// The settings of a process whose home is `home` and whose environment has nothing but `PATH`.
 pub fn settings(home: &Path, postgres: Option<String>) -> Settings {
     let environment = std::env::vars().filter(|(name, _)| name == "PATH").collect();
-    Settings::from_environment(Overrides { home: Some(home.to_owned()), postgres }, environment).unwrap()
+    Settings::from_environment(CliOverrides { home: Some(home.to_owned()), postgres }, environment).unwrap()
 }
 
 /// The home of the shared server. With `JITNEY_TEST_HOME` it is another one, which may be of another version.
@@ -36,7 +36,7 @@ pub async fn database(name: &str) -> String {
 
 /// A client of an address, for looking at what the tested code did.
 pub async fn client(url: &str) -> tokio_postgres::Client {
-    connect_to(&Address::parse(url, Origin::Flag).unwrap()).await.unwrap().client
+    connect_to(&PostgresAddress::parse(url, AddressOrigin::Flag).unwrap()).await.unwrap().client
 }
 
 /// The lines that a task logged.

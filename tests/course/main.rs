@@ -9,7 +9,7 @@ mod postgres;
 mod world;
 
 use jitney::cli::demo::serve::serve;
-use jitney::postgres::{Address, Origin};
+use jitney::postgres::{AddressOrigin, PostgresAddress};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use world::{World, expected, held};
 
@@ -20,7 +20,7 @@ fn flow(world: &World, name: &str) -> String {
     let text = std::fs::read_to_string(format!("{}/tests/course/flows/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
     let text = match &world.postgres {
         Some(url) => {
-            let address = Address::parse(url, Origin::Flag).unwrap();
+            let address = PostgresAddress::parse(url, AddressOrigin::Flag).unwrap();
             let (login, server) = url.split_once("://").unwrap().1.rsplit_once('@').unwrap();
             let (user, password) = login.split_once(':').unwrap();
             assert!(server.contains(&address.port().to_string()));

@@ -2,11 +2,11 @@
 
 use std::iter::repeat_n;
 
-use jitney::flow::expression::{Names, Nowhere, check, references, render};
+use jitney::flow::expression::{Names, NoHost, check, references, render};
 use serde_json::{Value, json};
 
 fn message(template: &str) -> String {
-    match render(&json!(template), &Names::new(), &Nowhere) {
+    match render(&json!(template), &Names::new(), &NoHost) {
         Ok(value) => format!("gives {} bytes", value.to_string().len()),
         Err(error) => error.message,
     }
@@ -40,9 +40,9 @@ fn deep_nesting_is_refused() {
 #[test]
 fn long_chains_are_no_nesting() {
     let sum: Vec<&str> = repeat_n("1", 50_000).collect();
-    assert_eq!(render(&json!(format!("{{{{ {} }}}}", sum.join(" + "))), &Names::new(), &Nowhere).unwrap(), 50_000);
+    assert_eq!(render(&json!(format!("{{{{ {} }}}}", sum.join(" + "))), &Names::new(), &NoHost).unwrap(), 50_000);
     let path = format!("{{{{ a{} ?? 1 }}}}", ".b".repeat(64));
-    assert_eq!(render(&json!(path), &Names::new(), &Nowhere).unwrap(), 1);
+    assert_eq!(render(&json!(path), &Names::new(), &NoHost).unwrap(), 1);
     for path in [".b", "[0]"] {
         let path = format!("{{{{ inputs{} ?? 1 }}}}", path.repeat(100_000));
         assert!(message(&path).contains("more than 64 parts"), "{}", message(&path));
@@ -156,7 +156,7 @@ fn any_text_is_read_to_its_end() {
             text.push_str(pieces[(state >> 33) as usize % pieces.len()]);
         }
         let names = json!({"a": {"a": [1, "a"]}}).as_object().cloned().unwrap();
-        let rendered = render(&Value::from(text.as_str()), &names, &Nowhere);
+        let rendered = render(&Value::from(text.as_str()), &names, &NoHost);
         assert!(rendered.is_err() || check(&text).is_ok(), "{text}: {rendered:?}");
     }
 }

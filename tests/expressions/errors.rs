@@ -1,6 +1,6 @@
 //! Mistakes and what is said of them.
 
-use jitney::flow::expression::{Nowhere, check, mentions, references, render};
+use jitney::flow::expression::{NoHost, check, mentions, references, render};
 use serde_json::json;
 
 use super::world::{World, names};
@@ -311,7 +311,7 @@ fn nothing_of_the_world_is_possible_nowhere() {
         "errorLogs()",
         "tasksWithState('x')",
     ] {
-        let error = render(&json!(format!("{{{{ {call} }}}}")), &names(), &Nowhere).unwrap_err();
+        let error = render(&json!(format!("{{{{ {call} }}}}")), &names(), &NoHost).unwrap_err();
         assert_eq!(error.message, format!("`{call}`: this is not possible here"));
         assert_eq!(error.culprit, call);
     }

@@ -1,7 +1,7 @@
 //! Runs flows' texts with the real engine and a home of its own.
 
 use jitney::clock;
-use jitney::config::{Overrides, Settings};
+use jitney::config::{CliOverrides, Settings};
 use jitney::engine::{EngineError, InputHost, Notice, Runner};
 use jitney::flow::{Flow, input, parse};
 use jitney::id::ExecutionId;
@@ -92,7 +92,7 @@ impl Place {
 /// A runner with all state under `home`.
 pub fn runner(home: &Path, lines: &Arc<Mutex<Vec<String>>>) -> Runner {
     jitney::jq::enable(env!("CARGO_BIN_EXE_jitney").into());
-    let overrides = Overrides { home: Some(home.to_owned()), postgres: None };
+    let overrides = CliOverrides { home: Some(home.to_owned()), postgres: None };
     let path = std::env::var("PATH").unwrap_or_default();
     let settings = Settings::from_environment(overrides, BTreeMap::from([("PATH".to_owned(), path)])).unwrap();
     let journal = Arc::new(Journal::open(&settings.journal()).unwrap());

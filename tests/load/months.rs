@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use jitney::cli::demo::month::{Colour, write_month};
+use jitney::cli::demo::month::{TaxiColour, write_month};
 use jitney::file_access::FileAccess;
 
 use crate::{Place, counts, run};
@@ -27,7 +27,7 @@ fn shipped(taxi: &str, file: &Path) -> String {
     serde_yaml::to_string(&load).unwrap()
 }
 
-async fn assert_loads(colour: Colour) {
+async fn assert_loads(colour: TaxiColour) {
     let taxi = colour.as_str();
     let place = Place::new(&format!("month_{taxi}")).await;
     let file = place.path().join(colour.file_name(2020, 1));
@@ -43,7 +43,7 @@ async fn assert_loads(colour: Colour) {
     assert_eq!(counts(&run(&yaml, context()).await.unwrap()), [facts.rows, 0, 0, facts.rows]);
     let sums = format!("SELECT count(*), (sum(total_amount::numeric) * 100)::bigint FROM {taxi}_tripdata");
     assert_eq!(place.rows(&sums).await, format!("{} {}", facts.rows, facts.total_cents));
-    let prefix = if colour == Colour::Yellow { "tpep" } else { "lpep" };
+    let prefix = if colour == TaxiColour::Yellow { "tpep" } else { "lpep" };
     let pickup = format!("{prefix}_pickup_datetime");
     let dropoff = format!("{prefix}_dropoff_datetime");
     let key = ["VendorID", &pickup, &dropoff, "PULocationID", "DOLocationID", "fare_amount", "trip_distance"]
@@ -59,10 +59,10 @@ async fn assert_loads(colour: Colour) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_yellow_trip_arrives_with_the_key_that_sql_computes() {
-    assert_loads(Colour::Yellow).await;
+    assert_loads(TaxiColour::Yellow).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_green_trip_arrives_with_the_key_that_sql_computes() {
-    assert_loads(Colour::Green).await;
+    assert_loads(TaxiColour::Green).await;
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jitney::config::{Overrides, Settings};
+use jitney::config::{CliOverrides, Settings};
 use jitney::task::TaskContext;
 
 use crate::{Place, assert_says, counts, postgres, run};
@@ -62,7 +62,7 @@ async fn variables_of_libpq_set_the_session() {
         ("PGSSLKEY", "/k"),
     ];
     let environment = variables.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-    let overrides = Overrides { home: Some(place.path().to_owned()), postgres: Some(place.url.clone()) };
+    let overrides = CliOverrides { home: Some(place.path().to_owned()), postgres: Some(place.url.clone()) };
     let settings = Arc::new(Settings::from_environment(overrides, environment).unwrap());
     place.run("ALTER TABLE t ADD s text DEFAULT current_setting('lock_timeout')").await;
     run("{from: a.csv, table: t}", TaskContext { settings, ..context }).await.unwrap();

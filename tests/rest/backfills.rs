@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use jitney::cli::demo::month::{Colour, MonthFacts, write_month};
+use jitney::cli::demo::month::{MonthFacts, TaxiColour, write_month};
 use jitney::cli::demo::serve::serve;
 use jitney::journal::{ExecutionQuery, Journal};
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ fn year(place: &Place) -> Vec<MonthFacts> {
     let write = |number: u32| {
         let file = month(place, number);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
-        write_month(&file, Colour::Green, 2019, number, 1500 + u64::from(number), 7).unwrap()
+        write_month(&file, TaxiColour::Green, 2019, number, 1500 + u64::from(number), 7).unwrap()
     };
     (1..=12).map(write).collect()
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::routing::post;
 use chrono::{TimeDelta, Utc};
-use jitney::cli::demo::month::{Colour, write_month};
+use jitney::cli::demo::month::{TaxiColour, write_month};
 use jitney::clock;
 use jitney::id::ExecutionId;
 use jitney::journal::{Journal, TriggerKey};
@@ -88,7 +88,7 @@ async fn a_collector_hears_of_every_load_and_of_one_that_failed() {
     let (address, kept) = receiver().await;
     place.write("jitney.yaml", format!("openlineage: {{url: \"{address}\"}}\n"));
     let file = place.write("mirror/green/green_tripdata_2019-01.csv.gz", "");
-    let facts = write_month(&file, Colour::Green, 2019, 1, 700, 7).unwrap();
+    let facts = write_month(&file, TaxiColour::Green, 2019, 1, 700, 7).unwrap();
     let broken = "id: broken\nnamespace: n\ntasks:\n  - {id: get, type: http.download, uri: ../bad.csv}\n  \
         - {id: load, type: postgres.load, from: \"{{ outputs.get.uri }}\", table: public.bad, mode: append, \
         schema: {a: integer}}\n";

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use jitney::config::{Overrides, Settings};
+use jitney::config::{CliOverrides, Settings};
 use jitney::engine::Runner;
 use jitney::engine::catalog::Catalog;
 use jitney::engine::executor::{Executor, Options, Request};
@@ -130,7 +130,7 @@ impl World {
     }
 
     pub fn runner(&self) -> Runner {
-        let overrides = Overrides { home: Some(self.folder.path().join("home")), postgres: None };
+        let overrides = CliOverrides { home: Some(self.folder.path().join("home")), postgres: None };
         let settings = Arc::new(Settings::from_environment(overrides, BTreeMap::new()).unwrap());
         let journal = Arc::new(Journal::open(&settings.journal()).unwrap());
         Runner::new(settings, journal, Arc::new(|_| {}))

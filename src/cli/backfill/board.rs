@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use chrono_tz::Tz;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::cli::calendar::{Mark, calendar, legend};
+use crate::cli::calendar::{CalendarMark, calendar, legend};
 use crate::cli::format::seconds;
 use crate::cli::out::errln;
 use crate::engine::backfill::{Granularity, PartitionState, PartitionStatus};
 use crate::journal::DesiredState;
 
 /// The display of one backfill, on stderr.
-pub(super) struct Board {
+pub(super) struct BackfillProgress {
     bar: ProgressBar,
     live: bool,
     quiet: bool,
@@ -24,7 +24,7 @@ pub(super) struct Board {
     wish: DesiredState,
 }
 
-impl Board {
+impl BackfillProgress {
     /// A display; a quiet one shows nothing.
     pub(super) fn new(quiet: bool, zone: Tz, granularity: Granularity) -> Self {
         let live = !quiet && std::io::stderr().is_terminal();
@@ -60,7 +60,7 @@ impl Board {
         }
         self.told = cells.to_vec();
         if self.live {
-            let marks = cells.iter().map(|cell| Mark::of(&cell.status));
+            let marks = cells.iter().map(|cell| CalendarMark::of(&cell.status));
             let grid = picture(cells, self.zone, self.granularity);
             self.bar.set_message(format!("{grid}  {}   {}", legend(marks), seconds(self.began.elapsed())));
         }
@@ -81,7 +81,7 @@ impl Board {
 
     /// What there is to say when a partition changes; on a terminal the calendar says the rest.
     fn line(&self, cell: &PartitionState) -> Option<String> {
-        let (sign, name) = (Mark::of(&cell.status).sign(), &cell.partition);
+        let (sign, name) = (CalendarMark::of(&cell.status).sign(), &cell.partition);
         match &cell.status {
             PartitionStatus::Failed { reason, message } => {
                 let first = message.lines().next().unwrap_or_default();
@@ -97,6 +97,6 @@ impl Board {
 
 /// The calendar of partitions.
 pub(super) fn picture(cells: &[PartitionState], zone: Tz, granularity: Granularity) -> String {
-    let marks: Vec<_> = cells.iter().map(|cell| (cell.date, Mark::of(&cell.status))).collect();
+    let marks: Vec<_> = cells.iter().map(|cell| (cell.date, CalendarMark::of(&cell.status))).collect();
     calendar(&marks, zone, granularity)
 }

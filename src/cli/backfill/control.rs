@@ -7,14 +7,14 @@ use std::sync::Arc;
 use super::board::picture;
 use super::preview::inputs_line;
 use super::{go, reading_runner, silent_runner, told};
-use crate::cli::calendar::Mark;
+use crate::cli::calendar::CalendarMark;
 use crate::cli::executions::of_flow;
 use crate::cli::hint::shown_path;
 use crate::cli::inputs::pair;
 use crate::cli::out::{errln, out, outln};
 use crate::cli::server::is_served;
-use crate::cli::target::{self, Retarget};
-use crate::cli::{Exit, Invalid, flows};
+use crate::cli::target::{self, OnTargetChange};
+use crate::cli::{ExitStatus, InvalidFlow, flows};
 use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
@@ -26,7 +26,7 @@ use crate::journal::{Backfill, DesiredState, ExecutionQuery, Journal};
 use crate::tasks;
 
 #[derive(Args)]
-pub(super) struct Listing {
+pub(super) struct ListArguments {
     /// Only those of this flow: its id, or namespace.id
     #[arg(long)]
     flow: Option<String>,
@@ -39,7 +39,7 @@ pub(super) struct Listing {
 }
 
 #[derive(Args)]
-pub(super) struct Named {
+pub(super) struct BackfillArgument {
     /// The backfill, or the beginning of its id [default: the newest]
     id: Option<String>,
     /// Print JSON
@@ -48,55 +48,55 @@ pub(super) struct Named {
 }
 
 #[derive(Args)]
-pub(super) struct Open {
+pub(super) struct OpenBackfill {
     /// The backfill, or the beginning of its id [default: the one that runs]
     id: Option<String>,
 }
 
 #[derive(Args)]
-pub(super) struct Resuming {
+pub(super) struct ResumeArguments {
     /// The backfill, or the beginning of its id [default: the newest that has not ended]
     id: Option<String>,
     #[command(flatten)]
-    again: Given,
+    again: RunFlags,
 }
 
 #[derive(Args)]
 #[command(after_help = "What failed runs anew, with the flow as its file is now.")]
-pub(super) struct Retrying {
+pub(super) struct RetryArguments {
     /// The backfill, or the beginning of its id [default: the newest]
     id: Option<String>,
     #[command(flatten)]
-    again: Given,
+    again: RunFlags,
 }
 
 #[derive(Args)]
-pub(super) struct Given {
+pub(super) struct RunFlags {
     /// An input that the journal does not keep; may be repeated
     #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = pair)]
     input: Vec<(String, String)>,
     #[command(flatten)]
-    retarget: Retarget,
+    retarget: OnTargetChange,
     /// Print JSON when it has ended
     #[arg(long)]
     json: bool,
 }
 
-pub(super) fn list(listing: &Listing, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
+pub(super) fn list(listing: &ListArguments, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
     let runner = reading_runner(settings)?;
     let search = |query: &ExecutionQuery| Ok::<_, anyhow::Error>(runner.journal.backfills(query, listing.limit, 0)?.1);
     let found = of_flow(listing.flow.as_deref(), search, |backfill| &backfill.namespace)?;
     if listing.json {
         outln!("{}", serde_json::json!(found));
-        return Ok(Exit::Ok);
+        return Ok(ExitStatus::Ok);
     }
     if let Some(flow) = listing.flow.as_ref().filter(|_| found.is_empty()) {
         errln!("No backfill is one of the flow `{flow}`. All of them: jitney backfill list");
-        return Ok(Exit::Ok);
+        return Ok(ExitStatus::Ok);
     }
     if found.is_empty() {
         errln!("There are no backfills yet. Try: jitney backfill FLOW --from 2019-01 --to 2019-12 --dry-run");
-        return Ok(Exit::Ok);
+        return Ok(ExitStatus::Ok);
     }
     let mut table = crate::cli::table(["id", "flow", "state", "from", "to", "loaded", "failed", "created"]);
     for backfill in found {
@@ -115,16 +115,16 @@ pub(super) fn list(listing: &Listing, settings: &Arc<Settings>) -> anyhow::Resul
         ]);
     }
     outln!("{}", table.trim_fmt());
-    Ok(Exit::Ok)
+    Ok(ExitStatus::Ok)
 }
 
-pub(super) fn show(named: &Named, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
+pub(super) fn show(named: &BackfillArgument, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
     let runner = reading_runner(settings)?;
     let backfill = find(&runner.journal, named.id.as_deref())?;
     let cells = runner.partition_states(&backfill)?;
     if named.json {
         outln!("{}", go::to_json(&backfill, &cells));
-        return Ok(Exit::Ok);
+        return Ok(ExitStatus::Ok);
     }
     let flow = flows::read(Path::new(&backfill.spec.file)).map(|(flow, _)| flow);
     let (zone, granularity) =
@@ -136,28 +136,28 @@ pub(super) fn show(named: &Named, settings: &Arc<Settings>) -> anyhow::Result<Ex
     out!("{}", picture(&cells, zone, granularity));
     for (cell, partition) in cells.iter().zip(&backfill.partitions) {
         let execution = cell.execution.as_ref().map(ToString::to_string).unwrap_or_default();
-        let (sign, inputs) = (Mark::of(&cell.status).sign(), inputs_line(partition));
+        let (sign, inputs) = (CalendarMark::of(&cell.status).sign(), inputs_line(partition));
         outln!("  {sign} {:<12} {:<24} {execution:<16}  {inputs}", cell.partition, cell.status.to_string());
         if let PartitionStatus::Failed { message, .. } = &cell.status {
             outln!("      {}", message.replace('\n', "\n      "));
         }
     }
     out!("{}", go::summary(&cells));
-    Ok(Exit::Ok)
+    Ok(ExitStatus::Ok)
 }
 
-pub(super) fn pause(open: &Open, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
+pub(super) fn pause(open: &OpenBackfill, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
     let runner = silent_runner(settings)?;
     let id = find_running(&runner, open.id.as_deref())?.id;
     let is_seen = runner.wish_backfill(&id, DesiredState::Pause).map_err(told)?;
     let words = if is_seen { "running executions come to their end" } else { "no process runs it" };
     let flags = target::flags(settings);
     errln!("Backfill {id} is paused: {words}. Go on with: jitney backfill resume {id}{flags}");
-    Ok(Exit::Ok)
+    Ok(ExitStatus::Ok)
 }
 
-pub(super) async fn resume(resuming: Resuming, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
-    let Resuming { id, again } = resuming;
+pub(super) async fn resume(resuming: ResumeArguments, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
+    let ResumeArguments { id, again } = resuming;
     let runner = silent_runner(settings)?;
     let newest_open = || Ok::<_, anyhow::Error>(open(&runner.journal)?.into_iter().next());
     let id = match id {
@@ -170,12 +170,12 @@ pub(super) async fn resume(resuming: Resuming, settings: &Arc<Settings>) -> anyh
     settle_target(&runner, &backfill, again.retarget).await?;
     if runner.wish_backfill(&id, DesiredState::Run).map_err(told)? {
         errln!("Backfill {id} resumes in the process that runs it.");
-        return Ok(Exit::Ok);
+        return Ok(ExitStatus::Ok);
     }
     go_on(runner, backfill, again).await
 }
 
-pub(super) async fn cancel(open: &Open, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
+pub(super) async fn cancel(open: &OpenBackfill, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
     let executor = Executor::open(silent_runner(settings)?, Options::new(tasks::ALL))?;
     let backfill = find_running(executor.runner(), open.id.as_deref())?;
     let id = &backfill.id;
@@ -184,17 +184,17 @@ pub(super) async fn cancel(open: &Open, settings: &Arc<Settings>) -> anyhow::Res
     } else {
         errln!("Backfill {id} is cancelled. What it loaded is kept.");
     }
-    Ok(Exit::Ok)
+    Ok(ExitStatus::Ok)
 }
 
-pub(super) async fn retry(retrying: Retrying, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
-    let Retrying { id, again } = retrying;
+pub(super) async fn retry(retrying: RetryArguments, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
+    let RetryArguments { id, again } = retrying;
     let runner = silent_runner(settings)?;
     let backfill = find(&runner.journal, id.as_deref())?;
     let id = &backfill.id;
     if !runner.may_retry(&backfill).map_err(told)? {
         errln!("Every partition of backfill {id} is in; there is nothing to run again.");
-        return Ok(Exit::Ok);
+        return Ok(ExitStatus::Ok);
     }
     is_seen(&runner, &backfill, &again)?;
     settle_target(&runner, &backfill, again.retarget).await?;
@@ -205,12 +205,12 @@ pub(super) async fn retry(retrying: Retrying, settings: &Arc<Settings>) -> anyho
 
 /// Sees to it that a backfill which goes on in this process does so with what it began with, or with what is set here
 /// if that is wanted.
-async fn settle_target(runner: &Runner, backfill: &Backfill, wanted: Retarget) -> anyhow::Result<()> {
+async fn settle_target(runner: &Runner, backfill: &Backfill, wanted: OnTargetChange) -> anyhow::Result<()> {
     let id = &backfill.id;
     if is_running(&runner.settings, id) || is_the_servers(runner, backfill) {
         if wanted.retarget {
             let finding = Diagnostic::error(format!("another process runs backfill {id}, with the settings it has"));
-            return Err(Invalid::from(finding.help("stop it before you use `--retarget`")).into());
+            return Err(InvalidFlow::from(finding.help("stop it before you use `--retarget`")).into());
         }
         return Ok(());
     }
@@ -223,7 +223,7 @@ async fn settle_target(runner: &Runner, backfill: &Backfill, wanted: Retarget) -
 }
 
 /// Whoever runs a backfill in another process does not see what is given here.
-fn is_seen(runner: &Runner, backfill: &Backfill, again: &Given) -> Result<(), Invalid> {
+fn is_seen(runner: &Runner, backfill: &Backfill, again: &RunFlags) -> Result<(), InvalidFlow> {
     let Some((name, _)) = again.input.first().filter(|_| is_the_servers(runner, backfill)) else { return Ok(()) };
     let finding = Diagnostic::error(format!("the server that runs the backfill does not see `{name}` here"));
     let address = format!("/api/v1/backfills/{}/resume", backfill.id);
@@ -236,10 +236,10 @@ fn is_the_servers(runner: &Runner, backfill: &Backfill) -> bool {
 
 /// Runs the rest of a backfill, with the flow as its file has it now: in this process, unless the server is there whose
 /// backfill it is.
-async fn go_on(runner: Runner, backfill: Backfill, again: Given) -> anyhow::Result<Exit> {
+async fn go_on(runner: Runner, backfill: Backfill, again: RunFlags) -> anyhow::Result<ExitStatus> {
     if is_the_servers(&runner, &backfill) {
         errln!("Backfill {} resumes in the server.", backfill.id);
-        return Ok(Exit::Ok);
+        return Ok(ExitStatus::Ok);
     }
     let (flow, _) = flows::read(Path::new(&shown_path(&backfill.spec.file)))?;
     let asked = BackfillRequest::again(&runner, Arc::new(flow), &backfill, &again.input).map_err(told)?;
@@ -249,7 +249,7 @@ async fn go_on(runner: Runner, backfill: Backfill, again: Given) -> anyhow::Resu
 /// The backfill that a prefix names; without one, the one that runs, or else the only one that has not ended.
 ///
 /// # Errors
-/// [`Invalid`] when none is meant, or several may be.
+/// [`InvalidFlow`] when none is meant, or several may be.
 fn find_running(runner: &Runner, prefix: Option<&str>) -> anyhow::Result<Backfill> {
     if prefix.is_some() {
         return find(&runner.journal, prefix);
@@ -261,12 +261,12 @@ fn find_running(runner: &Runner, prefix: Option<&str>) -> anyhow::Result<Backfil
         [one] => find(&runner.journal, Some(one.id.as_str())),
         [] => {
             let finding = Diagnostic::error("no backfill is running");
-            Err(Invalid::from(finding.help("`jitney backfill list` lists those that there were")).into())
+            Err(InvalidFlow::from(finding.help("`jitney backfill list` lists those that there were")).into())
         }
         several => {
             let ids: Vec<&str> = several.iter().map(|backfill| backfill.id.as_str()).collect();
             let finding = Diagnostic::error(format!("{} backfills have not ended", several.len()));
-            Err(Invalid::from(finding.help(format!("say which: {}", ids.join(", ")))).into())
+            Err(InvalidFlow::from(finding.help(format!("say which: {}", ids.join(", ")))).into())
         }
     }
 }
@@ -280,7 +280,7 @@ fn open(journal: &Journal) -> anyhow::Result<Vec<Backfill>> {
 /// The backfill that a prefix names; without one, the newest.
 ///
 /// # Errors
-/// [`Invalid`] when none or several begin so.
+/// [`InvalidFlow`] when none or several begin so.
 fn find(journal: &Journal, prefix: Option<&str>) -> anyhow::Result<Backfill> {
     let ids = match prefix {
         Some(prefix) => journal.backfill_ids_with_prefix(prefix)?,
@@ -293,13 +293,13 @@ fn find(journal: &Journal, prefix: Option<&str>) -> anyhow::Result<Backfill> {
         ([id], _) => Ok(journal.backfill(id)?.ok_or_else(lost).map_err(told)?),
         ([], Some(prefix)) => {
             let finding = Diagnostic::error(format!("there is no backfill `{prefix}`"));
-            Err(Invalid::from(finding.help("`jitney backfill list` lists them")).into())
+            Err(InvalidFlow::from(finding.help("`jitney backfill list` lists them")).into())
         }
         ([], None) => Err(told(BackfillError::wrong("there are no backfills yet"))),
         (several, prefix) => {
             let ids: Vec<&str> = several.iter().map(BackfillId::as_str).collect();
             let finding = Diagnostic::error(format!("several backfills begin with `{}`", prefix.unwrap_or_default()));
-            Err(Invalid::from(finding.help(format!("give more of the id: {}", ids.join(", ")))).into())
+            Err(InvalidFlow::from(finding.help(format!("give more of the id: {}", ids.join(", ")))).into())
         }
     }
 }

@@ -7,13 +7,13 @@ use chrono_tz::Tz;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::board::{Board, picture};
+use super::board::{BackfillProgress, picture};
 use super::explained;
-use crate::cli::Exit;
+use crate::cli::ExitStatus;
 use crate::cli::format::seconds;
 use crate::cli::hint;
 use crate::cli::out::{err, errln, outln};
-use crate::cli::signals::Watch;
+use crate::cli::signals::SignalGuard;
 use crate::engine::Runner;
 use crate::engine::backfill::{
     BackfillRequest, BackfillRun, Granularity, OnShutdown, PartitionRun, PartitionSchedule, PartitionState,
@@ -37,19 +37,19 @@ pub(super) async fn go(
     asked: BackfillRequest,
     backfill: &Backfill,
     as_json: bool,
-) -> anyhow::Result<Exit> {
+) -> anyhow::Result<ExitStatus> {
     let (zone, granularity) = seen_in(&asked.flow, backfill);
     let options = Options { parallel: backfill.spec.parallel.max(1) as usize, ..Options::new(tasks::ALL) };
     let executor = Executor::open(runner, options)?;
     let stop = CancellationToken::new();
     let token = stop.clone();
-    let _watch = Watch::new(move || {
+    let _watch = SignalGuard::new(move || {
         token.cancel();
         errln!("  stopping; press Ctrl-C again to leave at once");
     });
     let secrets = asked.secrets();
     let runs: BTreeMap<String, PartitionRun> = asked.runs.into_iter().map(|run| (run.key.label.clone(), run)).collect();
-    let mut board = Board::new(as_json, zone, granularity);
+    let mut board = BackfillProgress::new(as_json, zone, granularity);
     board.say(&format!("backfill {}", backfill.id));
     let began = std::time::Instant::now();
     let (flow, on_shutdown) = (asked.flow, OnShutdown::Nothing);
@@ -68,9 +68,9 @@ pub(super) async fn go(
         errln!("{}", last_words(&executor, backfill, driven, &cells, began.elapsed()));
     }
     Ok(match driven {
-        RunOutcome::To(BackfillEnd::Success) => Exit::Ok,
-        RunOutcome::To(BackfillEnd::Failed) => Exit::Failed,
-        RunOutcome::To(BackfillEnd::Cancelled) | RunOutcome::Interrupted => Exit::Cancelled,
+        RunOutcome::To(BackfillEnd::Success) => ExitStatus::Ok,
+        RunOutcome::To(BackfillEnd::Failed) => ExitStatus::Failed,
+        RunOutcome::To(BackfillEnd::Cancelled) | RunOutcome::Interrupted => ExitStatus::Cancelled,
     })
 }
 

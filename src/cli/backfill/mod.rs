@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use crate::cli::inputs::from_here;
-use crate::cli::{Exit, Invalid};
+use crate::cli::{ExitStatus, InvalidFlow};
 use crate::config::Settings;
 use crate::engine::backfill::BackfillError;
 use crate::engine::{EngineError, Runner};
@@ -27,43 +27,43 @@ use crate::text::plain;
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct Arguments {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<BackfillCommand>,
     #[command(flatten)]
-    start: start::Asking,
+    start: start::StartArguments,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum BackfillCommand {
     /// List the backfills, newest first
-    List(control::Listing),
+    List(control::ListArguments),
     /// Show a backfill: every partition and its state
-    Show(control::Named),
+    Show(control::BackfillArgument),
     /// Start no more partitions until it is resumed
-    Pause(control::Open),
+    Pause(control::OpenBackfill),
     /// Resume one that is paused, or whose process is gone
-    Resume(control::Resuming),
+    Resume(control::ResumeArguments),
     /// Stop the running partitions, and start no more
-    Cancel(control::Open),
+    Cancel(control::OpenBackfill),
     /// Run the partitions again that failed, were stopped or were never started
-    Retry(control::Retrying),
+    Retry(control::RetryArguments),
 }
 
-pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
+pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
     match arguments.command {
         None => start::run(arguments.start, settings).await,
-        Some(Command::List(listing)) => control::list(&listing, settings),
-        Some(Command::Show(named)) => control::show(&named, settings),
-        Some(Command::Pause(open)) => control::pause(&open, settings),
-        Some(Command::Resume(resuming)) => control::resume(resuming, settings).await,
-        Some(Command::Cancel(open)) => control::cancel(&open, settings).await,
-        Some(Command::Retry(retrying)) => control::retry(retrying, settings).await,
+        Some(BackfillCommand::List(listing)) => control::list(&listing, settings),
+        Some(BackfillCommand::Show(named)) => control::show(&named, settings),
+        Some(BackfillCommand::Pause(open)) => control::pause(&open, settings),
+        Some(BackfillCommand::Resume(resuming)) => control::resume(resuming, settings).await,
+        Some(BackfillCommand::Cancel(open)) => control::cancel(&open, settings).await,
+        Some(BackfillCommand::Retry(retrying)) => control::retry(retrying, settings).await,
     }
 }
 
 /// A runner that shows nothing: what many executions do at a time is told by their partitions.
 ///
 /// # Errors
-/// [`Invalid`] when the address of `--postgres` cannot be read; else when the journal cannot be opened.
+/// [`InvalidFlow`] when the address of `--postgres` cannot be read; else when the journal cannot be opened.
 pub(super) fn silent_runner(settings: &Arc<Settings>) -> anyhow::Result<Runner> {
     runner_over(Journal::open, settings)
 }
@@ -78,7 +78,7 @@ pub(super) fn reading_runner(settings: &Arc<Settings>) -> anyhow::Result<Runner>
 
 fn runner_over(open: fn(&Path) -> Result<Journal, JournalError>, settings: &Arc<Settings>) -> anyhow::Result<Runner> {
     if settings.postgres.is_some() {
-        resolve(settings, None).map_err(|finding| Invalid::from(*finding))?;
+        resolve(settings, None).map_err(|finding| InvalidFlow::from(*finding))?;
     }
     let journal = Arc::new(open(&settings.journal())?);
     Ok(Runner::new(settings.clone(), journal, Arc::new(|_| {})))
@@ -94,8 +94,8 @@ pub(super) fn given_here(flow: &Flow, given: &[(String, String)]) -> Vec<(String
 /// The error as the command line tells it.
 pub(super) fn told(error: BackfillError) -> anyhow::Error {
     match error {
-        BackfillError::Wrong(findings) => Invalid(findings).into(),
-        BackfillError::NotNow(finding) => Invalid::from(*finding).into(),
+        BackfillError::Wrong(findings) => InvalidFlow(findings).into(),
+        BackfillError::NotNow(finding) => InvalidFlow::from(*finding).into(),
         BackfillError::Target(error) => error.into(),
         BackfillError::Engine(error) => crate::cli::exit::told(error),
         BackfillError::Unknown(_) => anyhow::Error::from(error),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::{given_here, go, preview, silent_runner, told};
 use crate::cli::inputs::{missing_paths, pair};
 use crate::cli::out::errln;
-use crate::cli::{Exit, Invalid, flows};
+use crate::cli::{ExitStatus, InvalidFlow, flows};
 use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
@@ -17,7 +17,7 @@ use crate::flow::Flow;
 use crate::journal::{BackfillSpec, DesiredState, PartitionFilter};
 
 #[derive(Args)]
-pub(super) struct Asking {
+pub(super) struct StartArguments {
     /// The flow's file
     #[arg(required = true)]
     flow: Option<PathBuf>,
@@ -38,14 +38,14 @@ pub(super) struct Asking {
     #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = pair)]
     input: Vec<(String, String)>,
     /// Which partitions run: all, those that the target's ledger does not have, or those whose last run failed
-    #[arg(long, value_enum, default_value_t = Which::All)]
-    only: Which,
+    #[arg(long, value_enum, default_value_t = PartitionChoice::All)]
+    only: PartitionChoice,
     /// How many run at a time, within the flow's own `concurrency`
     #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=64))]
     parallel: u32,
     /// Whether the earliest partition comes first, or the latest
-    #[arg(long, value_enum, default_value_t = Order::Asc)]
-    order: Order,
+    #[arg(long, value_enum, default_value_t = PartitionOrder::Asc)]
+    order: PartitionOrder,
     /// Only show what would run, and the state of each partition
     #[arg(long)]
     dry_run: bool,
@@ -61,36 +61,36 @@ pub(super) struct Asking {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Order {
+enum PartitionOrder {
     Asc,
     Desc,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Which {
+enum PartitionChoice {
     All,
     Missing,
     Failed,
 }
 
-impl From<Which> for PartitionFilter {
-    fn from(which: Which) -> Self {
+impl From<PartitionChoice> for PartitionFilter {
+    fn from(which: PartitionChoice) -> Self {
         match which {
-            Which::All => Self::All,
-            Which::Missing => Self::Missing,
-            Which::Failed => Self::Failed,
+            PartitionChoice::All => Self::All,
+            PartitionChoice::Missing => Self::Missing,
+            PartitionChoice::Failed => Self::Failed,
         }
     }
 }
 
-pub(super) async fn run(arguments: Asking, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
+pub(super) async fn run(arguments: StartArguments, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
     let (flow, warnings) = flows::read(&arguments.flow.clone().unwrap_or_default())?;
     warnings.iter().for_each(|warning| errln!("{warning}"));
     let given: Vec<(String, Value)> =
         arguments.input.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
     let missing = missing_paths(&flow, &given);
     if !missing.is_empty() {
-        return Err(Invalid(missing).into());
+        return Err(InvalidFlow(missing).into());
     }
     let spec = spec(&arguments, &flow)?;
     let runner = silent_runner(settings)?;
@@ -106,7 +106,7 @@ pub(super) async fn run(arguments: Asking, settings: &Arc<Settings>) -> anyhow::
             let plan = asked.plan(&runner).await.map_err(told)?;
             show(&asked, &plan, &arguments)?;
             if arguments.dry_run || plan.runs() == 0 {
-                return Ok(Exit::Ok);
+                return Ok(ExitStatus::Ok);
             }
             let backfill = asked.chosen(&runner, &plan, clock::now())?;
             runner.journal.create_backfill(&backfill)?;
@@ -116,7 +116,7 @@ pub(super) async fn run(arguments: Asking, settings: &Arc<Settings>) -> anyhow::
     go::go(runner, asked, &backfill, arguments.json).await
 }
 
-fn show(asked: &BackfillRequest, plan: &BackfillPlan, arguments: &Asking) -> anyhow::Result<()> {
+fn show(asked: &BackfillRequest, plan: &BackfillPlan, arguments: &StartArguments) -> anyhow::Result<()> {
     if let Some(why) = &plan.unsure {
         errln!("The target cannot say what it holds ({why}): what ran before decides.");
     }
@@ -133,7 +133,7 @@ fn show(asked: &BackfillRequest, plan: &BackfillPlan, arguments: &Asking) -> any
     Ok(())
 }
 
-fn spec(arguments: &Asking, flow: &Flow) -> anyhow::Result<BackfillSpec> {
+fn spec(arguments: &StartArguments, flow: &Flow) -> anyhow::Result<BackfillSpec> {
     let file = std::path::absolute(arguments.flow.clone().unwrap_or_default())?;
     let labels = arguments.label.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str())));
     Ok(BackfillSpec {
@@ -146,7 +146,7 @@ fn spec(arguments: &Asking, flow: &Flow) -> anyhow::Result<BackfillSpec> {
         only: arguments.only.into(),
         labels: labels.collect(),
         parallel: arguments.parallel,
-        descending: arguments.order == Order::Desc,
+        descending: arguments.order == PartitionOrder::Desc,
         stop_on_failure: arguments.stop_on_failure,
         by_server: false,
         target: None,

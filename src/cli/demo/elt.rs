@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::kit::Kit;
-use super::month::{Colour, MonthFacts, write_month};
+use super::kit::DemoFolder;
+use super::month::{MonthFacts, TaxiColour, write_month};
 use super::{FIRST_MONTH, MONTHS, SEED, YEAR, execute, serve, unpack};
 use crate::cli::format::{bytes, seconds};
 use crate::cli::out::{errln, out, outln};
 use crate::cli::run::numbers;
-use crate::cli::{Exit, Invalid};
+use crate::cli::{ExitStatus, InvalidFlow};
 use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
@@ -28,21 +28,21 @@ const RUNS: [(&str, &str); 3] = [
 ];
 
 /// One load, beside what is known of its file.
-struct Load {
-    colour: Colour,
+struct DemoBigQueryLoad {
+    colour: TaxiColour,
     name: &'static str,
     rows: u64,
     state: State,
 }
 
-pub(super) async fn show(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
+pub(super) async fn show(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
     for service in [Service::Storage, Service::BigQuery] {
         if service.emulator(settings).is_none() {
             let message = "the ELT demo runs on emulators of Cloud Storage and BigQuery, and STORAGE_EMULATOR_HOST and \
                            BIGQUERY_EMULATOR_HOST do not lead to any";
             let help = "run `make demo-elt`, which starts them. For your own project on Google Cloud: \
                         jitney run flows/gcp_setup.yaml, then flows/gcp_taxi.yaml";
-            return Err(Invalid::from(Diagnostic::error(message).help(help)).into());
+            return Err(InvalidFlow::from(Diagnostic::error(message).help(help)).into());
         }
     }
     let began = Instant::now();
@@ -71,7 +71,7 @@ pub(super) async fn show(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<
             if !state.status.is_done() {
                 return Ok(ended(&state));
             }
-            loads.push(Load { colour: *colour, name, rows: facts.rows, state });
+            loads.push(DemoBigQueryLoad { colour: *colour, name, rows: facts.rows, state });
         }
     }
     out!("\n{}\n", table(&loads));
@@ -80,20 +80,20 @@ pub(super) async fn show(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<
         agrees &= check(&kit, *colour, facts, &dataset, settings).await?;
     }
     outln!("\nIn {}, on emulators of Cloud Storage and BigQuery.", seconds(began.elapsed()));
-    Ok(if agrees { Exit::Ok } else { Exit::Failed })
+    Ok(if agrees { ExitStatus::Ok } else { ExitStatus::Failed })
 }
 
-fn ended(state: &State) -> Exit {
-    if state.status == ExecutionState::Killed { Exit::Cancelled } else { Exit::Failed }
+fn ended(state: &State) -> ExitStatus {
+    if state.status == ExecutionState::Killed { ExitStatus::Cancelled } else { ExitStatus::Failed }
 }
 
-async fn load(kit: &Kit, flow: &str, given: &[(&str, &str)], settings: &Arc<Settings>) -> anyhow::Result<State> {
+async fn load(kit: &DemoFolder, flow: &str, given: &[(&str, &str)], settings: &Arc<Settings>) -> anyhow::Result<State> {
     let (year, month) = (YEAR.to_string(), format!("{FIRST_MONTH:02}"));
     execute(&kit.flow(flow), &[given, &[("year", &year), ("month", &month)]].concat(), settings).await
 }
 
 /// What was loaded, one line for each run of each month.
-fn table(loads: &[Load]) -> String {
+fn table(loads: &[DemoBigQueryLoad]) -> String {
     let mut table =
         crate::cli::table(["file", "run", "rows in file", "loaded", "already there", "in the bucket", "time"]);
     for load in loads {
@@ -113,12 +113,12 @@ fn table(loads: &[Load]) -> String {
 }
 
 /// Whether the first run loaded every row, and the second none.
-fn repeated(loads: &[Load]) -> bool {
-    let loaded = |load: &Load| {
+fn repeated(loads: &[DemoBigQueryLoad]) -> bool {
+    let loaded = |load: &DemoBigQueryLoad| {
         let numbers = load.state.tasks.values().find_map(|task| numbers(&task.outputs));
         numbers.map(|number| number("rows_loaded"))
     };
-    let wanted = |load: &Load| if load.name == RUNS[1].1 { 0 } else { load.rows };
+    let wanted = |load: &DemoBigQueryLoad| if load.name == RUNS[1].1 { 0 } else { load.rows };
     let good = loads.iter().all(|load| loaded(load) == Some(wanted(load)));
     let mark = if good { "✓" } else { "✗" };
     outln!("{mark} every first load brought all rows of its file, every repeat none");
@@ -127,8 +127,8 @@ fn repeated(loads: &[Load]) -> bool {
 
 /// Holds a table against its file, rows and dollars, as the report counts them.
 async fn check(
-    kit: &Kit,
-    colour: Colour,
+    kit: &DemoFolder,
+    colour: TaxiColour,
     facts: &MonthFacts,
     dataset: &str,
     settings: &Arc<Settings>,

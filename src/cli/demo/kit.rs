@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::month::Colour;
+use super::month::TaxiColour;
 use super::{FIRST_MONTH, YEAR};
 use crate::cli::target;
 use crate::config::Settings;
@@ -37,13 +37,13 @@ const NAMESPACE: &str = "demo";
 const SAMPLE: &str = "sample";
 
 /// The unpacked folder.
-pub(super) struct Kit {
+pub(super) struct DemoFolder {
     folder: PathBuf,
     /// What is served, as the published files are.
     pub(super) mirror: PathBuf,
 }
 
-impl Kit {
+impl DemoFolder {
     /// Writes the files, over those of an earlier demo.
     ///
     /// # Errors
@@ -75,7 +75,7 @@ impl Kit {
     ///
     /// # Errors
     /// When the folder cannot be made.
-    pub(super) fn month(&self, colour: Colour) -> io::Result<PathBuf> {
+    pub(super) fn month(&self, colour: TaxiColour) -> io::Result<PathBuf> {
         self.place(colour.as_str(), &colour.file_name(YEAR, FIRST_MONTH))
     }
 

@@ -25,8 +25,8 @@ use crate::cli::advice::unusable;
 use crate::cli::exit::cannot;
 use crate::cli::format::{bytes, seconds};
 use crate::cli::out::{errln, out, outln};
-use crate::cli::run::{Session, numbers, rate};
-use crate::cli::{Exit, Invalid, flows};
+use crate::cli::run::{RunSession, numbers, rate};
+use crate::cli::{ExitStatus, InvalidFlow, flows};
 use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
@@ -34,13 +34,13 @@ use crate::engine::InputHost;
 use crate::flow::input;
 use crate::home::make_private;
 use crate::journal::{ExecutionState, State};
-use crate::postgres::{Session as Connection, Wanted, connect, explain, resolve};
+use crate::postgres::{PostgresSession, RequestedServer, connect, explain, resolve};
 use crate::text::{count, thousands};
-use kit::Kit;
-use month::{Colour, MonthFacts, write_month};
+use kit::DemoFolder;
+use month::{MonthFacts, TaxiColour, write_month};
 
 /// The months of the demo: which taxis, and how many times `--rows` there are.
-const MONTHS: [(Colour, u64); 2] = [(Colour::Green, 1), (Colour::Yellow, 4)];
+const MONTHS: [(TaxiColour, u64); 2] = [(TaxiColour::Green, 1), (TaxiColour::Yellow, 4)];
 pub(super) const YEAR: i32 = 2020;
 pub(super) const FIRST_MONTH: u32 = 4;
 const SEED: u64 = 1;
@@ -50,7 +50,7 @@ const MAX_ROWS: u64 = 1_000_000_000;
 #[derive(Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<DemoCommand>,
     /// Rows of the green month, 100 or more; the yellow one has four times as many [default: 50000, with --elt 5000]
     #[arg(long, value_parser = clap::value_parser!(u64).range(100..=MAX_ROWS))]
     rows: Option<u64>,
@@ -60,14 +60,14 @@ pub(super) struct Arguments {
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum DemoCommand {
     /// Write one sample month to a file that ends in .csv or .csv.gz
     Month {
         /// The file
         file: PathBuf,
         /// Which taxis
-        #[arg(long, value_enum, default_value_t = Taxi::Yellow)]
-        taxi: Taxi,
+        #[arg(long, value_enum, default_value_t = TaxiArgument::Yellow)]
+        taxi: TaxiArgument,
         /// How many rows
         #[arg(long, default_value_t = 100_000)]
         rows: u64,
@@ -81,20 +81,20 @@ enum Command {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Taxi {
+enum TaxiArgument {
     Yellow,
     Green,
 }
 
-pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
+pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
     match arguments.command {
-        Some(Command::Month { file, taxi, rows, year, month }) => {
-            let colour = if matches!(taxi, Taxi::Yellow) { Colour::Yellow } else { Colour::Green };
+        Some(DemoCommand::Month { file, taxi, rows, year, month }) => {
+            let colour = if matches!(taxi, TaxiArgument::Yellow) { TaxiColour::Yellow } else { TaxiColour::Green };
             check_name(&file)?;
             let facts = write_month(&file, colour, year, month, rows, SEED)
                 .map_err(|error| cannot(format_args!("write the month to {}", file.display()), &error))?;
             outln!("{}, {} of CSV, in {}", count(facts.rows, "row"), bytes(facts.raw_bytes), file.display());
-            Ok(Exit::Ok)
+            Ok(ExitStatus::Ok)
         }
         None if arguments.elt => elt::show(arguments.rows.unwrap_or(5_000), settings).await,
         None => show(arguments.rows.unwrap_or(50_000), settings).await,
@@ -102,7 +102,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
 }
 
 /// Refuses a name that promises something else than what is written.
-fn check_name(file: &Path) -> Result<(), Invalid> {
+fn check_name(file: &Path) -> Result<(), InvalidFlow> {
     let name = file.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     if name.ends_with(".csv") || name.ends_with(".csv.gz") {
         return Ok(());
@@ -112,13 +112,13 @@ fn check_name(file: &Path) -> Result<(), Invalid> {
 }
 
 /// One month's load, beside what is known of its file.
-struct Load {
-    colour: Colour,
+struct DemoLoad {
+    colour: TaxiColour,
     facts: MonthFacts,
     state: State,
 }
 
-async fn show(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
+async fn show(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
     let began = Instant::now();
     let (settings, is_elsewhere) = (&own_server(settings), environment_names_one(settings));
     let kit = unpack(settings)?;
@@ -138,9 +138,9 @@ async fn show(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
         ];
         let state = execute(&kit.sample_flow("postgres_taxi.yaml"), &given, settings).await?;
         if !state.status.is_done() {
-            return Ok(if state.status == ExecutionState::Killed { Exit::Cancelled } else { Exit::Failed });
+            return Ok(if state.status == ExecutionState::Killed { ExitStatus::Cancelled } else { ExitStatus::Failed });
         }
-        loads.push(Load { colour, facts, state });
+        loads.push(DemoLoad { colour, facts, state });
     }
     zones::write_zones(&kit.zones()?)?;
     let zones = execute(&kit.sample_flow("postgres_zones.yaml"), &[("source", source.as_str())], settings).await?;
@@ -150,7 +150,7 @@ async fn show(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
     outln!("{}", chart(&connection).await?);
     outln!("In {}, by {}.", seconds(began.elapsed()), connection.description);
     out!("{}", kit.next_steps(settings, is_elsewhere));
-    Ok(if agrees && zones.status.is_done() { Exit::Ok } else { Exit::Failed })
+    Ok(if agrees && zones.status.is_done() { ExitStatus::Ok } else { ExitStatus::Failed })
 }
 
 /// The settings under which the demo loads: into the private server, unless the command line names another one. What the
@@ -167,26 +167,26 @@ fn own_server(settings: &Arc<Settings>) -> Arc<Settings> {
 }
 
 fn environment_names_one(settings: &Settings) -> bool {
-    settings.postgres.is_none() && !matches!(resolve(settings, None), Ok(Wanted::Managed))
+    settings.postgres.is_none() && !matches!(resolve(settings, None), Ok(RequestedServer::Managed))
 }
 
-fn unpack(settings: &Settings) -> anyhow::Result<Kit> {
+fn unpack(settings: &Settings) -> anyhow::Result<DemoFolder> {
     make_private(&settings.home).map_err(|error| unusable(&error, settings))?;
-    Kit::unpack(&settings.home.join("demo")).map_err(|error| unusable(&error, settings))
+    DemoFolder::unpack(&settings.home.join("demo")).map_err(|error| unusable(&error, settings))
 }
 
 async fn execute(flow: &Path, given: &[(&str, &str)], settings: &Arc<Settings>) -> anyhow::Result<State> {
     let (flow, _) = flows::read(flow)?;
     let given: Vec<(String, String)> =
         given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let inputs = input::resolve(&flow, &given, &InputHost::of(settings, &flow, clock::now())).map_err(Invalid)?;
-    let session = Session::open(settings, false)?;
+    let inputs = input::resolve(&flow, &given, &InputHost::of(settings, &flow, clock::now())).map_err(InvalidFlow)?;
+    let session = RunSession::open(settings, false)?;
     let id = session.runner.create(&flow, &inputs, None)?;
     Ok(session.execute(&id, &flow, &inputs).await?.1)
 }
 
 /// What was loaded, one line for each file.
-fn table(loads: &[Load]) -> String {
+fn table(loads: &[DemoLoad]) -> String {
     let mut table =
         super::table(["file", "rows in file", "loaded", "rejected", "already there", "time", "rows/s", "CSV/s"]);
     for load in loads {
@@ -209,7 +209,7 @@ fn table(loads: &[Load]) -> String {
 }
 
 /// Holds the tables against the files: rows, and dollars to the cent.
-async fn check(connection: &Connection, loads: &[Load]) -> anyhow::Result<bool> {
+async fn check(connection: &PostgresSession, loads: &[DemoLoad]) -> anyhow::Result<bool> {
     let mut agrees = true;
     for load in loads {
         let taxi = load.colour.as_str();
@@ -244,8 +244,8 @@ async fn check(connection: &Connection, loads: &[Load]) -> anyhow::Result<bool> 
     Ok(agrees)
 }
 
-async fn chart(connection: &Connection) -> anyhow::Result<String> {
-    let rows = connection.client.query(&Kit::trips_per_day(), &[]).await;
+async fn chart(connection: &PostgresSession) -> anyhow::Result<String> {
+    let rows = connection.client.query(&DemoFolder::trips_per_day(), &[]).await;
     let rows = rows.map_err(|error| explain("counting trips per day", &error))?;
     let found: BTreeMap<NaiveDate, u64> =
         rows.iter().map(|row| (row.get(0), row.get::<_, i64>(1).unsigned_abs())).collect();

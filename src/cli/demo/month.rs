@@ -8,13 +8,13 @@ use chrono::{Datelike, Months, NaiveDate, Weekday};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::random::Random;
-use super::row::{self, Clock};
+use super::random::SeededRng;
+use super::row::{self, TimestampPrinter};
 use super::trip::Trip;
 
 /// Which taxis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Colour {
+pub enum TaxiColour {
     /// Those of Manhattan.
     Yellow,
     /// Those of the other boroughs.
@@ -28,7 +28,7 @@ const GREEN: &str = "VendorID,lpep_pickup_datetime,lpep_dropoff_datetime,store_a
 DOLocationID,passenger_count,trip_distance,fare_amount,extra,mta_tax,tip_amount,tolls_amount,ehail_fee,\
 improvement_surcharge,total_amount,payment_type,trip_type,congestion_surcharge";
 
-impl Colour {
+impl TaxiColour {
     /// The word in addresses and file names.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -50,7 +50,7 @@ impl Colour {
         if self == Self::Yellow { b"\n" } else { b"\r\n" }
     }
 
-    pub(super) fn congestion(self, random: &mut Random) -> i64 {
+    pub(super) fn congestion(self, random: &mut SeededRng) -> i64 {
         let (paying, amount) = if self == Self::Yellow { (920, 250) } else { (300, 275) };
         if random.per_mille(paying) { amount } else { 0 }
     }
@@ -79,18 +79,25 @@ pub struct MonthFacts {
 ///
 /// # Errors
 /// When the file cannot be written, or there is no such month.
-pub fn write_month(path: &Path, colour: Colour, year: i32, month: u32, rows: u64, seed: u64) -> io::Result<MonthFacts> {
+pub fn write_month(
+    path: &Path,
+    colour: TaxiColour,
+    year: i32,
+    month: u32,
+    rows: u64,
+    seed: u64,
+) -> io::Result<MonthFacts> {
     let first = NaiveDate::from_ymd_opt(year, month, 1).ok_or_else(|| no_month(year, month))?;
     let next = first.checked_add_months(Months::new(1)).ok_or_else(|| no_month(year, month))?;
-    let random = Random::new(seed ^ (year.unsigned_abs() as u64) << 40 ^ u64::from(month) << 32 ^ colour as u64);
+    let random = SeededRng::new(seed ^ (year.unsigned_abs() as u64) << 40 ^ u64::from(month) << 32 ^ colour as u64);
     let file = BufWriter::with_capacity(1 << 16, File::create(path)?);
     if path.extension().is_some_and(|extension| extension == "gz") {
-        let mut month = Month::new(colour, first, next, random, GzEncoder::new(file, Compression::fast()));
+        let mut month = MonthWriter::new(colour, first, next, random, GzEncoder::new(file, Compression::fast()));
         month.write(rows)?;
         month.out.finish()?.into_inner()?.sync_all()?;
         Ok(month.facts)
     } else {
-        let mut month = Month::new(colour, first, next, random, file);
+        let mut month = MonthWriter::new(colour, first, next, random, file);
         month.write(rows)?;
         month.out.flush()?;
         Ok(month.facts)
@@ -104,25 +111,25 @@ fn no_month(year: i32, month: u32) -> io::Error {
 /// Trips per thousand in each hour of the day.
 const HOURS: [u64; 24] = [27, 18, 12, 9, 8, 10, 22, 38, 48, 47, 46, 48, 51, 51, 54, 56, 52, 59, 68, 68, 61, 58, 52, 37];
 
-struct Month<W> {
-    colour: Colour,
+struct MonthWriter<W> {
+    colour: TaxiColour,
     first: NaiveDate,
     next: NaiveDate,
-    random: Random,
+    random: SeededRng,
     out: W,
     facts: MonthFacts,
-    clock: Clock,
+    clock: TimestampPrinter,
     line: Vec<u8>,
     /// The pairs of zones of trips that started in this second: two trips may share one of the two only.
     second: (i64, Vec<(i64, i64)>),
 }
 
-impl<W: Write> Month<W> {
-    fn new(colour: Colour, first: NaiveDate, next: NaiveDate, random: Random, out: W) -> Self {
+impl<W: Write> MonthWriter<W> {
+    fn new(colour: TaxiColour, first: NaiveDate, next: NaiveDate, random: SeededRng, out: W) -> Self {
         let days = (next - first).num_days().unsigned_abs() as usize;
         let facts = MonthFacts { rows: 0, total_cents: 0, raw_bytes: 0, trips_per_day: vec![0; days] };
         let second = (i64::MIN, Vec::new());
-        Self { colour, first, next, random, out, facts, clock: Clock::default(), line: Vec::new(), second }
+        Self { colour, first, next, random, out, facts, clock: TimestampPrinter::default(), line: Vec::new(), second }
     }
 
     fn write(&mut self, rows: u64) -> io::Result<()> {
@@ -247,7 +254,7 @@ mod tests {
     use std::collections::HashSet;
     use std::io::Read;
 
-    fn month(colour: Colour, year: i32, month: u32, rows: u64) -> (MonthFacts, String) {
+    fn month(colour: TaxiColour, year: i32, month: u32, rows: u64) -> (MonthFacts, String) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(colour.file_name(year, month));
         let facts = write_month(&path, colour, year, month, rows, 7).unwrap();
@@ -264,7 +271,7 @@ mod tests {
 
     #[test]
     fn the_facts_are_what_is_in_the_file() {
-        for (colour, columns) in [(Colour::Yellow, 18), (Colour::Green, 20)] {
+        for (colour, columns) in [(TaxiColour::Yellow, 18), (TaxiColour::Green, 20)] {
             let (facts, text) = month(colour, 2020, 4, 30_000);
             let rows: Vec<_> = text.lines().skip(1).collect();
             assert_eq!((facts.rows, facts.raw_bytes), (30_000, text.len() as u64));
@@ -273,8 +280,10 @@ mod tests {
             assert_eq!(rows.iter().collect::<HashSet<_>>().len(), rows.len(), "no two rows should be alike");
             let cents = |text: &String| (text.parse::<f64>().unwrap() * 100.0).round() as i64;
             assert_eq!(column(&text, "total_amount").iter().map(cents).sum::<i64>(), facts.total_cents);
-            let pickups =
-                column(&text, if colour == Colour::Yellow { "tpep_pickup_datetime" } else { "lpep_pickup_datetime" });
+            let pickups = column(
+                &text,
+                if colour == TaxiColour::Yellow { "tpep_pickup_datetime" } else { "lpep_pickup_datetime" },
+            );
             for (day, trips) in (1..).zip(&facts.trips_per_day) {
                 let date = format!("2020-04-{day:02} ");
                 assert_eq!(pickups.iter().filter(|pickup| pickup.starts_with(&date)).count() as u64, *trips, "{date}");
@@ -284,7 +293,7 @@ mod tests {
 
     #[test]
     fn the_oddities_of_published_files_are_in() {
-        let (facts, text) = month(Colour::Green, 2020, 5, 30_000);
+        let (facts, text) = month(TaxiColour::Green, 2020, 5, 30_000);
         assert!(text.contains("\r\n\r\n2,") || text.contains("\r\n\r\n1,"), "a blank second line, and CRLF");
         let count =
             |name: &str, matches: fn(&str) -> bool| column(&text, name).iter().filter(|text| matches(text)).count();
@@ -297,18 +306,18 @@ mod tests {
         assert!(count("passenger_count", |text| text == "0") > 10);
         assert!(count("trip_distance", |text| text == ".00") > 10);
         assert!(count("improvement_surcharge", |text| text.len() > 16) > 10);
-        let (_, before) = month(Colour::Yellow, 2019, 1, 1000);
+        let (_, before) = month(TaxiColour::Yellow, 2019, 1, 1000);
         assert!(column(&before, "congestion_surcharge").iter().all(String::is_empty));
         assert!(!column(&before, "VendorID").contains(&String::new()) && !before.contains('\r'));
     }
 
     #[test]
     fn a_month_is_the_same_every_time_and_of_any_length() {
-        assert_eq!(month(Colour::Green, 2021, 2, 500), month(Colour::Green, 2021, 2, 500));
-        assert_ne!(month(Colour::Green, 2021, 2, 500).1, month(Colour::Green, 2021, 3, 500).1);
+        assert_eq!(month(TaxiColour::Green, 2021, 2, 500), month(TaxiColour::Green, 2021, 2, 500));
+        assert_ne!(month(TaxiColour::Green, 2021, 2, 500).1, month(TaxiColour::Green, 2021, 3, 500).1);
         for rows in [0, 1, 99, 100] {
-            assert_eq!(month(Colour::Yellow, 2019, 2, rows).1.lines().count() as u64, rows + 1);
+            assert_eq!(month(TaxiColour::Yellow, 2019, 2, rows).1.lines().count() as u64, rows + 1);
         }
-        assert!(write_month(Path::new("unused"), Colour::Green, 2020, 13, 1, 1).is_err());
+        assert!(write_month(Path::new("unused"), TaxiColour::Green, 2020, 13, 1, 1).is_err());
     }
 }

@@ -1,9 +1,9 @@
 //! Chance that falls the same way on every machine and in every version: demo data must not change by itself.
 
 /// SplitMix64: small, fast, and good enough for plausible numbers.
-pub(super) struct Random(u64);
+pub(super) struct SeededRng(u64);
 
-impl Random {
+impl SeededRng {
     /// The same seed gives the same numbers.
     pub(super) fn new(seed: u64) -> Self {
         Self(seed)

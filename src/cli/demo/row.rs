@@ -2,18 +2,25 @@
 
 use chrono::DateTime;
 
-use super::month::Colour;
+use super::month::TaxiColour;
 use super::trip::Trip;
 
 /// Both clocks of a trip are printed from seconds since 1970, in New York's time of the day.
-pub(super) fn write(line: &mut Vec<u8>, colour: Colour, clock: &mut Clock, pickup: i64, trip: &Trip, long: bool) {
-    let mut row = Row { line, clock };
+pub(super) fn write(
+    line: &mut Vec<u8>,
+    colour: TaxiColour,
+    clock: &mut TimestampPrinter,
+    pickup: i64,
+    trip: &Trip,
+    long: bool,
+) {
+    let mut row = RowWriter { line, clock };
     let meter = trip.meter.as_ref();
-    let whole = |read: fn(&super::trip::Meter) -> i64| meter.map(read);
+    let whole = |read: fn(&super::trip::Fare) -> i64| meter.map(read);
     row.whole(whole(|meter| meter.vendor));
     row.moment(pickup);
     row.moment(pickup + trip.seconds);
-    if colour == Colour::Yellow {
+    if colour == TaxiColour::Yellow {
         row.whole(whole(|meter| meter.passengers));
         row.distance(trip.distance);
         row.whole(whole(|meter| meter.rate));
@@ -38,7 +45,7 @@ pub(super) fn write(line: &mut Vec<u8>, colour: Colour, clock: &mut Clock, picku
         row.money(trip.tip)
     }
     row.money(trip.tolls);
-    if colour == Colour::Green {
+    if colour == TaxiColour::Green {
         row.whole(None); // ehail_fee has been empty for years
     }
     if long {
@@ -47,7 +54,7 @@ pub(super) fn write(line: &mut Vec<u8>, colour: Colour, clock: &mut Clock, picku
         row.money(trip.improvement)
     }
     row.money(trip.total());
-    if colour == Colour::Green {
+    if colour == TaxiColour::Green {
         row.whole(whole(|meter| meter.payment));
         row.whole(whole(|meter| meter.trip_type));
     }
@@ -61,12 +68,12 @@ pub(super) fn write(line: &mut Vec<u8>, colour: Colour, clock: &mut Clock, picku
 
 /// Prints moments; remembers the last day, because most trips start and end on the same one.
 #[derive(Default)]
-pub(super) struct Clock {
+pub(super) struct TimestampPrinter {
     day: i64,
     text: String,
 }
 
-impl Clock {
+impl TimestampPrinter {
     fn print(&mut self, line: &mut Vec<u8>, moment: i64) {
         let day = moment.div_euclid(86_400);
         if self.text.is_empty() || day != self.day {
@@ -82,12 +89,12 @@ impl Clock {
     }
 }
 
-struct Row<'a> {
+struct RowWriter<'a> {
     line: &'a mut Vec<u8>,
-    clock: &'a mut Clock,
+    clock: &'a mut TimestampPrinter,
 }
 
-impl Row<'_> {
+impl RowWriter<'_> {
     fn moment(&mut self, moment: i64) {
         self.clock.print(self.line, moment);
         self.line.push(b',');
@@ -150,9 +157,9 @@ impl Row<'_> {
 mod tests {
     use super::*;
 
-    fn printed(print: impl Fn(&mut Row)) -> String {
-        let (mut line, mut clock) = (Vec::new(), Clock::default());
-        print(&mut Row { line: &mut line, clock: &mut clock });
+    fn printed(print: impl Fn(&mut RowWriter)) -> String {
+        let (mut line, mut clock) = (Vec::new(), TimestampPrinter::default());
+        print(&mut RowWriter { line: &mut line, clock: &mut clock });
         String::from_utf8(line).unwrap()
     }
 

@@ -1,13 +1,13 @@
 //! One invented taxi trip: plausible in itself, and odd in the ways in which published trips are odd.
 
-use super::month::Colour;
-use super::random::Random;
+use super::month::TaxiColour;
+use super::random::SeededRng;
 
 /// A trip. Money is in cents, distance in hundredths of a mile, time in seconds.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Trip {
     /// None where the meter sent nothing but the fare: vendor, flags, passengers and payment are missing then.
-    pub(super) meter: Option<Meter>,
+    pub(super) meter: Option<Fare>,
     pub(super) seconds: i64,
     pub(super) distance: i64,
     pub(super) from: i64,
@@ -24,7 +24,7 @@ pub(super) struct Trip {
 
 /// What a working meter adds.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Meter {
+pub(super) struct Fare {
     pub(super) vendor: i64,
     pub(super) stored: bool,
     pub(super) rate: i64,
@@ -42,7 +42,13 @@ const BUSY: [i64; 24] =
 
 impl Trip {
     /// Invents a trip that starts in this hour of the day. `congestion` tells whether the surcharge exists yet.
-    pub(super) fn invent(random: &mut Random, colour: Colour, hour: i64, metered: bool, congestion: bool) -> Self {
+    pub(super) fn invent(
+        random: &mut SeededRng,
+        colour: TaxiColour,
+        hour: i64,
+        metered: bool,
+        congestion: bool,
+    ) -> Self {
         let mut trip = Self { from: zone(random), to: zone(random), improvement: 30, ..Self::default() };
         trip.distance = distance(random);
         let per_mile = random.between(180, 420);
@@ -66,9 +72,9 @@ impl Trip {
         trip
     }
 
-    fn pay(&mut self, random: &mut Random) {
+    fn pay(&mut self, random: &mut SeededRng) {
         let card = random.per_mille(680);
-        let mut meter = Meter {
+        let mut meter = Fare {
             vendor: if random.per_mille(330) { 1 } else { 2 },
             stored: random.per_mille(7),
             rate: 1,
@@ -92,7 +98,7 @@ impl Trip {
     }
 
     /// A refund is a row of its own, with every amount turned round.
-    fn refund(&mut self, meter: &mut Meter) {
+    fn refund(&mut self, meter: &mut Fare) {
         meter.payment = DISPUTE;
         for amount in [&mut self.fare, &mut self.extra, &mut self.mta_tax, &mut self.improvement, &mut self.tolls] {
             *amount = -*amount;
@@ -102,7 +108,7 @@ impl Trip {
     }
 
     /// A price agreed beforehand: no meter, often no distance.
-    fn agree(&mut self, random: &mut Random, meter: &mut Meter) {
+    fn agree(&mut self, random: &mut SeededRng, meter: &mut Fare) {
         (meter.rate, meter.trip_type) = (5, 2);
         (self.fare, self.extra, self.mta_tax, self.improvement) = (random.between(8, 90) * 100, 0, 0, 0);
         if random.per_mille(500) {
@@ -117,12 +123,12 @@ impl Trip {
     }
 }
 
-fn zone(random: &mut Random) -> i64 {
+fn zone(random: &mut SeededRng) -> i64 {
     if random.per_mille(600) { random.pick(&BUSY, 74) } else { random.between(1, 265) }
 }
 
 /// Mostly one to three miles, at times fifteen: a sum of two squares, so that every machine computes the same.
-fn distance(random: &mut Random) -> i64 {
+fn distance(random: &mut SeededRng) -> i64 {
     let (near, far) = (random.between(0, 1000), random.between(0, 1000));
     40 + near * near / 3500 + (far * far / 1000) * (far * far / 1000) * (far * far / 1000) / 800_000
 }
@@ -138,8 +144,8 @@ mod tests {
 
     #[test]
     fn trips_are_plausible() {
-        let mut random = Random::new(1);
-        let trips: Vec<_> = (0..20_000).map(|_| Trip::invent(&mut random, Colour::Green, 9, true, true)).collect();
+        let mut random = SeededRng::new(1);
+        let trips: Vec<_> = (0..20_000).map(|_| Trip::invent(&mut random, TaxiColour::Green, 9, true, true)).collect();
         let mean = trips.iter().map(|trip| trip.distance).sum::<i64>() / trips.len() as i64;
         assert!((150..450).contains(&mean), "a mean trip of {mean} hundredths of a mile");
         assert!(trips.iter().all(|trip| (1..=265).contains(&trip.from) && (60..7200).contains(&trip.seconds)));

@@ -3,17 +3,22 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::Finding;
+use super::DoctorFinding;
 use super::gcp::{Arguments, missing};
 use crate::config::Settings;
 use crate::file_access::FileAccess;
 use crate::gcp::{Api, ApiFailure, Login, RetryPolicy, Service};
 
 /// Looks at the dataset that the arguments name; `storage` tells where the bucket is.
-pub(super) async fn look(storage: &Api, settings: &Settings, login: &Login<'_>, arguments: &Arguments) -> Vec<Finding> {
+pub(super) async fn look(
+    storage: &Api,
+    settings: &Settings,
+    login: &Login<'_>,
+    arguments: &Arguments,
+) -> Vec<DoctorFinding> {
     let Some(name) = arguments.dataset.as_deref() else {
         let fix = "name the flows' dataset: --dataset NAME";
-        return vec![Finding::missing("dataset", "none is named", fix).warn()];
+        return vec![DoctorFinding::missing("dataset", "none is named", fix).warn()];
     };
     let api = match Api::find(settings, &FileAccess::unrestricted("."), Service::BigQuery, login).await {
         Ok(api) => api,
@@ -21,7 +26,7 @@ pub(super) async fn look(storage: &Api, settings: &Settings, login: &Login<'_>, 
     };
     let Ok(project) = api.access.project() else { return Vec::new() };
     let jobs = match try_sql(&api, project, "SELECT 1", "asking whether jobs may run").await {
-        Ok(()) => Finding::ok("BigQuery jobs", format!("may run in project {project}")),
+        Ok(()) => DoctorFinding::ok("BigQuery jobs", format!("may run in project {project}")),
         Err(failure) => missing("BigQuery jobs", failure.into()),
     };
     let mut findings = vec![jobs];
@@ -29,10 +34,10 @@ pub(super) async fn look(storage: &Api, settings: &Settings, login: &Login<'_>, 
     findings
 }
 
-async fn dataset(api: &Api, project: &str, name: &str, bucket: &str) -> Vec<Finding> {
+async fn dataset(api: &Api, project: &str, name: &str, bucket: &str) -> Vec<DoctorFinding> {
     if name.is_empty() || !name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_') {
         let fix = "name one of letters, digits and underscores".to_owned();
-        return vec![Finding::missing("dataset", format!("`{name}` is not a valid dataset name"), fix)];
+        return vec![DoctorFinding::missing("dataset", format!("`{name}` is not a valid dataset name"), fix)];
     }
     let what = format!("looking at dataset {project}.{name}");
     let path = format!("/bigquery/v2/projects/{project}/datasets/{name}");
@@ -45,13 +50,13 @@ async fn dataset(api: &Api, project: &str, name: &str, bucket: &str) -> Vec<Find
                 "bq --location={at} mk --dataset {project}:{name}, or a task bigquery.create_dataset; names have \
                  letters, digits and underscores"
             );
-            return vec![Finding::missing("dataset", format!("there is no {project}.{name}"), fix)];
+            return vec![DoctorFinding::missing("dataset", format!("there is no {project}.{name}"), fix)];
         }
         Err(failure) => return vec![missing("dataset", failure.into())],
     };
     let here = match bucket.is_empty() || bucket.eq_ignore_ascii_case(&place) {
-        true => Finding::ok("dataset", format!("{project}.{name} in {place}")),
-        false => Finding::missing(
+        true => DoctorFinding::ok("dataset", format!("{project}.{name} in {place}")),
+        false => DoctorFinding::missing(
             "dataset",
             format!("{project}.{name} is in {place}, but the bucket is in {bucket}: loads between them fail"),
             "make one of them anew in the other's location; data does not move",
@@ -60,7 +65,7 @@ async fn dataset(api: &Api, project: &str, name: &str, bucket: &str) -> Vec<Find
     // Checked, not run: a dry run makes nothing.
     let sql = format!("CREATE TABLE IF NOT EXISTS `{project}.{name}.jitney_doctor` (a INT64)");
     let rights = match try_sql(api, project, &sql, &format!("asking whether tables may be made in {name}")).await {
-        Ok(()) => Finding::ok("dataset's roles", "tables can be made"),
+        Ok(()) => DoctorFinding::ok("dataset's roles", "tables can be made"),
         Err(failure) => missing("dataset's roles", failure.into()),
     };
     vec![here, rights]

@@ -4,12 +4,12 @@ use clap::Args;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
-use super::{Finding, bigquery};
+use super::{DoctorFinding, bigquery};
 use crate::config::Settings;
 use crate::file_access::FileAccess;
 use crate::gcp::{Api, ApiFailure, GoogleAccess, Login, RetryPolicy, Role, Service};
 use crate::task::TaskError;
-use crate::web::Trouble;
+use crate::web::RequestError;
 
 /// `jitney doctor gcp`
 #[derive(Debug, Args)]
@@ -33,7 +33,7 @@ const NEEDED: [&str; 4] =
     ["storage.objects.create", "storage.objects.delete", "storage.objects.get", "storage.objects.list"];
 
 /// Looks around.
-pub(super) async fn look(arguments: &Arguments, settings: &Settings) -> Vec<Finding> {
+pub(super) async fn look(arguments: &Arguments, settings: &Settings) -> Vec<DoctorFinding> {
     let service_account = arguments.service_account.as_deref();
     let login = Login { service_account, project: arguments.project.as_deref(), ..Login::default() };
     let api = match Api::find(settings, &FileAccess::unrestricted("."), Service::Storage, &login).await {
@@ -49,24 +49,24 @@ pub(super) async fn look(arguments: &Arguments, settings: &Settings) -> Vec<Find
     findings
 }
 
-async fn credentials(access: &GoogleAccess) -> Finding {
+async fn credentials(access: &GoogleAccess) -> DoctorFinding {
     let who = access.member.as_deref().map(|member| format!("{member}, ")).unwrap_or_default();
     match access.headers().await {
-        Ok(_) => Finding::ok("Google credentials", format!("{who}from {}", access.from)),
-        Err(Trouble::Again(error, _) | Trouble::Stop(error)) => missing("Google credentials", error),
+        Ok(_) => DoctorFinding::ok("Google credentials", format!("{who}from {}", access.from)),
+        Err(RequestError::Again(error, _) | RequestError::Stop(error)) => missing("Google credentials", error),
     }
 }
 
-fn project(access: &GoogleAccess) -> Finding {
+fn project(access: &GoogleAccess) -> DoctorFinding {
     match access.project() {
-        Ok(project) => Finding::ok("Google project", project),
+        Ok(project) => DoctorFinding::ok("Google project", project),
         Err(error) => missing("Google project", error),
     }
 }
 
-async fn bucket(api: &Api, name: Option<&str>) -> Vec<Finding> {
+async fn bucket(api: &Api, name: Option<&str>) -> Vec<DoctorFinding> {
     let Some(name) = name.map(|name| name.trim_start_matches("gs://").trim_end_matches('/')) else {
-        return vec![Finding::missing("bucket", "none is named", "name the flows' bucket: --bucket NAME").warn()];
+        return vec![DoctorFinding::missing("bucket", "none is named", "name the flows' bucket: --bucket NAME").warn()];
     };
     let path = format!("/storage/v1/b/{name}");
     let found = api
@@ -75,25 +75,25 @@ async fn bucket(api: &Api, name: Option<&str>) -> Vec<Finding> {
     let here = match found {
         Ok(bucket) => {
             let text = |field: &str| bucket[field].as_str().unwrap_or_default().to_owned();
-            Finding::ok("bucket", format!("gs://{name} in {}, {}", text("location"), text("storageClass")))
+            DoctorFinding::ok("bucket", format!("gs://{name} in {}, {}", text("location"), text("storageClass")))
         }
         Err(failure) if failure.is(StatusCode::NOT_FOUND) => {
             let project = api.access.project().unwrap_or("PROJECT");
             let make = format!(
                 "gcloud storage buckets create gs://{name} --project={project} --location=EU, or a task gcs.create_bucket"
             );
-            return vec![Finding::missing("bucket", format!("there is no gs://{name}"), make)];
+            return vec![DoctorFinding::missing("bucket", format!("there is no gs://{name}"), make)];
         }
         // To look at a bucket is a right of its own, which no task but gcs.create_bucket needs.
         Err(ApiFailure::Refused(refusal)) if refusal.status == 403 && Role::missing(&refusal.message).is_some() => {
-            Finding::ok("bucket", format!("gs://{name}, which this account may not look at"))
+            DoctorFinding::ok("bucket", format!("gs://{name}, which this account may not look at"))
         }
         Err(failure) => return vec![missing("bucket", failure.into())],
     };
     vec![here, roles(api, name).await]
 }
 
-async fn roles(api: &Api, name: &str) -> Finding {
+async fn roles(api: &Api, name: &str) -> DoctorFinding {
     let what = "bucket's roles";
     let asked: Vec<String> = NEEDED.iter().map(|permission| format!("permissions={permission}")).collect();
     let path = format!("/storage/v1/b/{name}/iam/testPermissions?{}", asked.join("&"));
@@ -101,7 +101,7 @@ async fn roles(api: &Api, name: &str) -> Finding {
     let given = match api.ask_value(&RetryPolicy::never(), &doing, || api.request(Method::GET, &path)).await {
         Ok(given) => given,
         Err(failure) if failure.is(StatusCode::NOT_FOUND) => {
-            return Finding::ok(what, "unknown here: an emulator has none");
+            return DoctorFinding::ok(what, "unknown here: an emulator has none");
         }
         Err(failure) => return missing(what, failure.into()),
     };
@@ -111,11 +111,11 @@ async fn roles(api: &Api, name: &str) -> Finding {
         lacking.iter().filter_map(|permission| Some(Role::with(permission)?.grant(&api.access, Some(name)))).collect();
     grants.dedup();
     match lacking.is_empty() {
-        true => Finding::ok(what, "objects can be listed, read, written and deleted"),
-        false => Finding::missing(what, format!("lacking {}", lacking.join(", ")), grants.join("\n")),
+        true => DoctorFinding::ok(what, "objects can be listed, read, written and deleted"),
+        false => DoctorFinding::missing(what, format!("lacking {}", lacking.join(", ")), grants.join("\n")),
     }
 }
 
-pub(super) fn missing(what: &'static str, error: TaskError) -> Finding {
-    Finding::missing(what, error.message, error.help.unwrap_or_default())
+pub(super) fn missing(what: &'static str, error: TaskError) -> DoctorFinding {
+    DoctorFinding::missing(what, error.message, error.help.unwrap_or_default())
 }

@@ -13,9 +13,9 @@ use tokio::process::Command;
 
 use crate::cli::out::outln;
 use crate::config::Settings;
-use crate::postgres::{Wanted, binaries, connect_to, managed, resolve};
+use crate::postgres::{RequestedServer, binaries, connect_to, managed, resolve};
 
-use super::Exit;
+use super::ExitStatus;
 
 /// `jitney doctor`
 #[derive(Debug, Args)]
@@ -24,11 +24,11 @@ pub struct Arguments {
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
-    topic: Option<Topic>,
+    topic: Option<DoctorTopic>,
 }
 
 #[derive(Debug, Subcommand)]
-enum Topic {
+enum DoctorTopic {
     /// Google Cloud: credentials, bucket and roles, and what to grant
     Gcp(gcp::Arguments),
 }
@@ -36,7 +36,7 @@ enum Topic {
 /// How one thing stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum State {
+enum FindingState {
     Ok,
     /// Some tasks cannot run without it.
     Missing,
@@ -46,29 +46,29 @@ enum State {
 
 /// One line of the answer.
 #[derive(Debug, Serialize)]
-struct Finding {
+struct DoctorFinding {
     what: &'static str,
-    state: State,
+    state: FindingState,
     detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     fix: Option<String>,
 }
 
-impl Finding {
+impl DoctorFinding {
     fn ok(what: &'static str, detail: impl Into<String>) -> Self {
-        Self { what, state: State::Ok, detail: detail.into(), fix: None }
+        Self { what, state: FindingState::Ok, detail: detail.into(), fix: None }
     }
 
     fn missing(what: &'static str, detail: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { what, state: State::Missing, detail: detail.into(), fix: Some(fix.into()) }
+        Self { what, state: FindingState::Missing, detail: detail.into(), fix: Some(fix.into()) }
     }
 
     fn is_missing(&self) -> bool {
-        self.state == State::Missing
+        self.state == FindingState::Missing
     }
 
     fn warn(self) -> Self {
-        Self { state: State::Warn, ..self }
+        Self { state: FindingState::Warn, ..self }
     }
 }
 
@@ -76,9 +76,9 @@ impl Finding {
 ///
 /// # Errors
 /// When the answer cannot be written as JSON.
-pub async fn run(arguments: Arguments, settings: &Settings) -> anyhow::Result<Exit> {
+pub async fn run(arguments: Arguments, settings: &Settings) -> anyhow::Result<ExitStatus> {
     let findings = match &arguments.topic {
-        Some(Topic::Gcp(gcp)) => gcp::look(gcp, settings).await,
+        Some(DoctorTopic::Gcp(gcp)) => gcp::look(gcp, settings).await,
         None => look(settings).await,
     };
     if arguments.json {
@@ -86,21 +86,21 @@ pub async fn run(arguments: Arguments, settings: &Settings) -> anyhow::Result<Ex
     } else {
         findings.iter().for_each(print);
     }
-    Ok(Exit::Ok)
+    Ok(ExitStatus::Ok)
 }
 
-async fn look(settings: &Settings) -> Vec<Finding> {
+async fn look(settings: &Settings) -> Vec<DoctorFinding> {
     let (postgres, docker, python, uv) =
         tokio::join!(postgres(settings), docker(settings), python(settings), uv(settings));
     let (home, disk, programs) = (home(settings), disk(settings).await, server_programs(settings));
     vec![home, disk, postgres, programs, docker, python, uv, google(settings)]
 }
 
-fn print(finding: &Finding) {
+fn print(finding: &DoctorFinding) {
     let word = match finding.state {
-        State::Ok => "ok",
-        State::Missing => "missing",
-        State::Warn => "warn",
+        FindingState::Ok => "ok",
+        FindingState::Missing => "missing",
+        FindingState::Warn => "warn",
     };
     outln!("{word:<8} {:<20} {}", finding.what, finding.detail.replace('\n', "\n                              "));
     if let Some(fix) = &finding.fix {
@@ -108,15 +108,15 @@ fn print(finding: &Finding) {
     }
 }
 
-fn home(settings: &Settings) -> Finding {
+fn home(settings: &Settings) -> DoctorFinding {
     let place = settings.home.display().to_string();
     let trial = settings.home.join(".doctor");
     let written = crate::home::make_private(&settings.home)
         .and_then(|()| std::fs::write(&trial, ""))
         .and_then(|()| std::fs::remove_file(&trial));
     match written {
-        Ok(()) => Finding::ok("home", place),
-        Err(error) => Finding::missing(
+        Ok(()) => DoctorFinding::ok("home", place),
+        Err(error) => DoctorFinding::missing(
             "home",
             format!("{place} cannot be written: {error}"),
             "choose another folder with --home or JITNEY_HOME",
@@ -127,58 +127,59 @@ fn home(settings: &Settings) -> Finding {
 /// A month of trips and its load fit into this with room to spare.
 const MIN_FREE_MIB: u64 = 5 * 1024;
 
-async fn disk(settings: &Settings) -> Finding {
+async fn disk(settings: &Settings) -> DoctorFinding {
     let folder = settings.home.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
     let answer = ask(Path::new("df"), &["-Pk", &folder.to_string_lossy()]).await.unwrap_or_default();
     let free = answer.lines().nth(1).and_then(|line| line.split_whitespace().nth(3)?.parse::<u64>().ok());
     match free.map(|kib| kib / 1024) {
-        Some(mib) if mib >= MIN_FREE_MIB => Finding::ok("disk", format!("{} GiB free", mib / 1024)),
-        Some(mib) => Finding::missing(
+        Some(mib) if mib >= MIN_FREE_MIB => DoctorFinding::ok("disk", format!("{} GiB free", mib / 1024)),
+        Some(mib) => DoctorFinding::missing(
             "disk",
             format!("{mib} MiB free"),
             format!("free some space in {}, or choose another folder with --home", folder.display()),
         )
         .warn(),
-        None => Finding::missing("disk", "`df` does not tell how much is free", "look yourself").warn(),
+        None => DoctorFinding::missing("disk", "`df` does not tell how much is free", "look yourself").warn(),
     }
 }
 
 /// The server that a flow without an address would use. The private one is not started for this.
-async fn postgres(settings: &Settings) -> Finding {
+async fn postgres(settings: &Settings) -> DoctorFinding {
     let what = "Postgres";
     let address = match resolve(settings, None) {
         Err(problem) => {
-            return Finding::missing(what, problem.message.clone(), problem.help.clone().unwrap_or_default());
+            return DoctorFinding::missing(what, problem.message.clone(), problem.help.clone().unwrap_or_default());
         }
-        Ok(Wanted::Server(address)) => *address,
-        Ok(Wanted::Managed) => match managed::status(settings) {
-            Ok(managed::Status { running: true, address: Some(address), .. }) => address,
+        Ok(RequestedServer::Server(address)) => *address,
+        Ok(RequestedServer::Managed) => match managed::status(settings) {
+            Ok(managed::ManagedStatus { running: true, address: Some(address), .. }) => address,
             Ok(status) if status.major.is_some() => {
-                return Finding::ok(what, "a private server, stopped; it starts when a flow needs it");
+                return DoctorFinding::ok(what, "a private server, stopped; it starts when a flow needs it");
             }
-            Ok(_) => return Finding::ok(what, "none is named; a private server is made when a flow needs one"),
-            Err(error) => return Finding::missing(what, error.message, error.help.unwrap_or_default()),
+            Ok(_) => return DoctorFinding::ok(what, "none is named; a private server is made when a flow needs one"),
+            Err(error) => return DoctorFinding::missing(what, error.message, error.help.unwrap_or_default()),
         },
     };
     match connect_to(&address).await {
-        Ok(session) if session.notes.is_empty() => Finding::ok(what, session.description),
-        Ok(session) => Finding::missing(
+        Ok(session) if session.notes.is_empty() => DoctorFinding::ok(what, session.description),
+        Ok(session) => DoctorFinding::missing(
             what,
             format!("{}\n{}", session.description, session.notes.join("\n")),
             "upgrade the server",
         )
         .warn(),
-        Err(error) => Finding::missing(what, error.message, error.help.unwrap_or_default()),
+        Err(error) => DoctorFinding::missing(what, error.message, error.help.unwrap_or_default()),
     }
 }
 
-fn server_programs(settings: &Settings) -> Finding {
+fn server_programs(settings: &Settings) -> DoctorFinding {
     let folder = managed::status(settings).map_or_else(|_| settings.managed_postgres(), |status| status.folder);
     match binaries::find(settings, &folder.join("binaries"), None) {
-        Some(found) => {
-            Finding::ok("Postgres programs", format!("PostgreSQL {} in {}", found.version, found.folder.display()))
-        }
-        None => Finding::missing(
+        Some(found) => DoctorFinding::ok(
+            "Postgres programs",
+            format!("PostgreSQL {} in {}", found.version, found.folder.display()),
+        ),
+        None => DoctorFinding::missing(
             "Postgres programs",
             "none; they are fetched when the private server is first needed",
             binaries::INSTALL,
@@ -187,14 +188,14 @@ fn server_programs(settings: &Settings) -> Finding {
     }
 }
 
-async fn docker(settings: &Settings) -> Finding {
+async fn docker(settings: &Settings) -> DoctorFinding {
     let install = "install Docker, if your flows run scripts in containers: https://docs.docker.com/engine/install/";
     let Some(docker) = settings.find_program("docker") else {
-        return Finding::missing("Docker", "there is no `docker` on PATH", install);
+        return DoctorFinding::missing("Docker", "there is no `docker` on PATH", install);
     };
     match ask(&docker, &["version", "--format", "{{.Server.Version}}"]).await {
-        Some(version) if !version.is_empty() => Finding::ok("Docker", format!("server {version}")),
-        _ => Finding::missing(
+        Some(version) if !version.is_empty() => DoctorFinding::ok("Docker", format!("server {version}")),
+        _ => DoctorFinding::missing(
             "Docker",
             "the client is here, but its daemon does not answer",
             "start it: sudo systemctl start docker, or Docker Desktop",
@@ -202,10 +203,10 @@ async fn docker(settings: &Settings) -> Finding {
     }
 }
 
-async fn python(settings: &Settings) -> Finding {
+async fn python(settings: &Settings) -> DoctorFinding {
     match version_of(settings, &["python3", "python"]).await {
-        Some(version) => Finding::ok("Python", version),
-        None => Finding::missing(
+        Some(version) => DoctorFinding::ok("Python", version),
+        None => DoctorFinding::missing(
             "Python",
             "there is no `python3` on PATH",
             "install Python 3, if your flows run Python scripts: https://www.python.org/downloads/",
@@ -213,10 +214,10 @@ async fn python(settings: &Settings) -> Finding {
     }
 }
 
-async fn uv(settings: &Settings) -> Finding {
+async fn uv(settings: &Settings) -> DoctorFinding {
     match version_of(settings, &["uv"]).await {
-        Some(version) => Finding::ok("uv", version),
-        None => Finding::missing(
+        Some(version) => DoctorFinding::ok("uv", version),
+        None => DoctorFinding::missing(
             "uv",
             "there is no `uv` on PATH",
             "install it, if your flows' scripts have dependencies: pip install uv",
@@ -229,22 +230,24 @@ async fn version_of(settings: &Settings, names: &[&str]) -> Option<String> {
     ask(&program, &["--version"]).await
 }
 
-fn google(settings: &Settings) -> Finding {
+fn google(settings: &Settings) -> DoctorFinding {
     let what = "Google credentials";
     let fix = "gcloud auth application-default login, or GOOGLE_APPLICATION_CREDENTIALS=/path/service-account.json";
     if let Some(file) = settings.variable("GOOGLE_APPLICATION_CREDENTIALS") {
         return match Path::new(file).is_file() {
-            true => Finding::ok(what, format!("{file}, from GOOGLE_APPLICATION_CREDENTIALS")),
-            false => {
-                Finding::missing(what, format!("GOOGLE_APPLICATION_CREDENTIALS names {file}, which is not there"), fix)
-            }
+            true => DoctorFinding::ok(what, format!("{file}, from GOOGLE_APPLICATION_CREDENTIALS")),
+            false => DoctorFinding::missing(
+                what,
+                format!("GOOGLE_APPLICATION_CREDENTIALS names {file}, which is not there"),
+                fix,
+            ),
         };
     }
     let folder = settings.variable("CLOUDSDK_CONFIG").map(PathBuf::from);
     let folder = folder.or_else(|| Some(Path::new(settings.variable("HOME")?).join(".config/gcloud")));
     match folder.map(|folder| folder.join("application_default_credentials.json")).filter(|file| file.is_file()) {
-        Some(file) => Finding::ok(what, format!("{}; `jitney doctor gcp` tries them", file.display())),
-        None => Finding::missing(what, "none; only flows on Google Cloud need them", fix),
+        Some(file) => DoctorFinding::ok(what, format!("{}; `jitney doctor gcp` tries them", file.display())),
+        None => DoctorFinding::missing(what, "none; only flows on Google Cloud need them", fix),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use crate::cli::Invalid;
+use crate::cli::InvalidFlow;
 use crate::cli::advice::unusable;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
@@ -24,7 +24,7 @@ pub(in crate::cli) fn is_served(settings: &Settings) -> bool {
 /// Makes this process the only server of the home folder, as long as it keeps the file.
 ///
 /// # Errors
-/// [`Invalid`] when there is one.
+/// [`InvalidFlow`] when there is one.
 pub(super) fn only_server(settings: &Settings) -> anyhow::Result<File> {
     let path = path(settings);
     let failed = || format!("cannot use {}", path.display());
@@ -39,7 +39,7 @@ pub(super) fn only_server(settings: &Settings) -> anyhow::Result<File> {
             let _ = file.read_to_string(&mut pid);
             let message = format!("a server is running on {} already: process {}", settings.home.display(), pid.trim());
             let help = "stop it first, or give this one another folder with `--home`";
-            return Err(Invalid::from(Diagnostic::error(message).help(help)).into());
+            return Err(InvalidFlow::from(Diagnostic::error(message).help(help)).into());
         }
         Err(TryLockError::Error(error)) => return Err(error).with_context(failed),
     }

@@ -21,7 +21,7 @@ use crate::text::{count, indented};
 
 /// How lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Format {
+pub(super) enum LogFormat {
     /// For people.
     Plain,
     /// An object for each line, for programs.
@@ -30,7 +30,7 @@ pub(super) enum Format {
 
 /// One line: what it is about, as far as it is about something, and what there is to say.
 #[derive(Clone, Debug, Default, Serialize)]
-struct Line {
+struct ServerLogLine {
     time: String,
     level: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,15 +46,15 @@ struct Line {
 
 /// Where lines go.
 #[derive(Clone)]
-pub(super) struct Lines {
-    format: Format,
+pub(super) struct ServerLog {
+    format: LogFormat,
     redactor: Redactor,
     /// The flows of executions that have begun and not ended: a log line names its execution alone.
     flows: Arc<Mutex<HashMap<ExecutionId, (String, String)>>>,
 }
 
-impl Lines {
-    pub(super) fn new(format: Format, redactor: Redactor) -> Self {
+impl ServerLog {
+    pub(super) fn new(format: LogFormat, redactor: Redactor) -> Self {
         Self { format, redactor, flows: Arc::default() }
     }
 
@@ -62,7 +62,11 @@ impl Lines {
     pub(super) fn say(&self, text: &str) {
         self.write(
             clock::now(),
-            Line { level: Level::Info.as_str().to_owned(), message: text.to_owned(), ..Line::default() },
+            ServerLogLine {
+                level: Level::Info.as_str().to_owned(),
+                message: text.to_owned(),
+                ..ServerLogLine::default()
+            },
         );
     }
 
@@ -70,7 +74,11 @@ impl Lines {
     pub(super) fn warn(&self, text: &str) {
         self.write(
             clock::now(),
-            Line { level: Level::Warn.as_str().to_owned(), message: text.to_owned(), ..Line::default() },
+            ServerLogLine {
+                level: Level::Warn.as_str().to_owned(),
+                message: text.to_owned(),
+                ..ServerLogLine::default()
+            },
         );
     }
 
@@ -150,14 +158,17 @@ impl Lines {
                 let of = self.remember(id, namespace, flow, event);
                 if let Some((level, message)) = told(*status, event) {
                     let about = about(&of.0, &of.1, level, message);
-                    self.write(*time, Line { execution: Some(id.to_string()), ..about });
+                    self.write(*time, ServerLogLine { execution: Some(id.to_string()), ..about });
                 }
             }
             JournalUpdate::Log { id, line } => self.log(id, line),
             JournalUpdate::Deleted { id } => {
-                let line =
-                    Line { level: Level::Info.as_str().to_owned(), message: "deleted".to_owned(), ..Line::default() };
-                self.write(clock::now(), Line { execution: Some(id.to_string()), ..line });
+                let line = ServerLogLine {
+                    level: Level::Info.as_str().to_owned(),
+                    message: "deleted".to_owned(),
+                    ..ServerLogLine::default()
+                };
+                self.write(clock::now(), ServerLogLine { execution: Some(id.to_string()), ..line });
             }
         }
     }
@@ -179,17 +190,20 @@ impl Lines {
         let task = (!line.task.is_empty()).then(|| line.task.clone());
         let (level, message) = (line.level.clone(), line.message.clone());
         let execution = Some(id.to_string());
-        self.write(line.time, Line { level, namespace, flow, execution, task, message, ..Line::default() });
+        self.write(
+            line.time,
+            ServerLogLine { level, namespace, flow, execution, task, message, ..ServerLogLine::default() },
+        );
     }
 
-    fn write(&self, time: DateTime<Utc>, mut line: Line) {
+    fn write(&self, time: DateTime<Utc>, mut line: ServerLogLine) {
         line.message = self.redactor.line(&line.message);
         match self.format {
-            Format::Plain => {
+            LogFormat::Plain => {
                 line.time = time.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S").to_string();
                 errln!("{}", line.plain());
             }
-            Format::Json => {
+            LogFormat::Json => {
                 line.time = time.to_rfc3339_opts(SecondsFormat::Millis, true);
                 errln!("{}", serde_json::json!(line));
             }
@@ -197,7 +211,7 @@ impl Lines {
     }
 }
 
-impl Line {
+impl ServerLogLine {
     fn plain(&self) -> String {
         let flow =
             self.namespace.as_ref().zip(self.flow.as_ref()).map(|(namespace, flow)| format!("{namespace}.{flow}"));
@@ -208,13 +222,13 @@ impl Line {
     }
 }
 
-fn line(level: Level, message: String) -> Line {
-    Line { level: level.as_str().to_owned(), message, ..Line::default() }
+fn line(level: Level, message: String) -> ServerLogLine {
+    ServerLogLine { level: level.as_str().to_owned(), message, ..ServerLogLine::default() }
 }
 
-fn about(namespace: &str, flow: &str, level: Level, message: String) -> Line {
+fn about(namespace: &str, flow: &str, level: Level, message: String) -> ServerLogLine {
     let (namespace, flow) = (Some(namespace.to_owned()), Some(flow.to_owned()));
-    Line { namespace, flow, level: level.as_str().to_owned(), message, ..Line::default() }
+    ServerLogLine { namespace, flow, level: level.as_str().to_owned(), message, ..ServerLogLine::default() }
 }
 
 /// How severe an event is and what there is to say. Most say nothing: what becomes of tasks is logged.

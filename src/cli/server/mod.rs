@@ -13,8 +13,8 @@ use clap::Args;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::signals::{Watch, leave};
-use crate::cli::{Exit, Invalid};
+use crate::cli::signals::{SignalGuard, leave};
+use crate::cli::{ExitStatus, InvalidFlow};
 use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
@@ -41,7 +41,7 @@ use crate::web::client::client;
 
 pub(super) use alone::is_served;
 use alone::only_server;
-use lines::{Format, Lines};
+use lines::{LogFormat, ServerLog};
 
 /// How long what is cut off after the grace may take to end.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -80,25 +80,27 @@ pub(super) struct Arguments {
     parallel: u16,
     /// How long running executions may take to end when the server stops; the others are resumed at the next start
     #[arg(long, value_name = "DURATION", default_value = "30s")]
-    grace: crate::duration::Span,
+    grace: crate::duration::DurationSpec,
     /// The server's settings: notifications, retention, logins [default: jitney.yaml here or in the home folder]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// How what happens is written on stderr: plain lines, or a JSON object for each, with time, level, namespace, flow,
     /// execution, task and message
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Plain)]
-    log: Format,
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Plain)]
+    log: LogFormat,
 }
 
-pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<Exit> {
+pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
     let outside = Arc::new(SettingsHost::new(settings.clone()));
-    let own = ServerSettings::load(arguments.config.as_deref(), settings).map_err(Invalid)?;
-    let own = own.settled(settings, &*outside).map_err(Invalid::from)?;
-    let (lines, warnings) = (Lines::new(arguments.log, settings.redactor.clone()), own.warnings(settings, &*outside));
+    let own = ServerSettings::load(arguments.config.as_deref(), settings).map_err(InvalidFlow)?;
+    let own = own.settled(settings, &*outside).map_err(InvalidFlow::from)?;
+    let (lines, warnings) =
+        (ServerLog::new(arguments.log, settings.redactor.clone()), own.warnings(settings, &*outside));
     let hosts = [&arguments.host[..], &own.hosts].concat();
     let words = lines.clone();
     let report = move |line: &str| words.warn(line);
-    let access = AccessControl::at(arguments.listen, &own.users, &own.tokens, &hosts, report).map_err(Invalid::from)?;
+    let access =
+        AccessControl::at(arguments.listen, &own.users, &own.tokens, &hosts, report).map_err(InvalidFlow::from)?;
     let _lock = only_server(settings)?;
     clear_uploads(settings, &lines);
     let listener = TcpListener::bind(arguments.listen).await.map_err(|error| taken(arguments.listen, &error))?;
@@ -165,7 +167,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     } else {
         format!("stopped; {} to resume at the next start", crate::text::count(left as u64, "execution"))
     });
-    Ok(Exit::Ok)
+    Ok(ExitStatus::Ok)
 }
 
 /// An address to listen on, as a number or by a name of this machine.
@@ -187,9 +189,9 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 
 /// Lets the first signal stop the server. Whatever a thread does that cannot be cut off, the process ends soon after the
 /// grace: what is under way goes on at the next start.
-fn stopping(grace: Duration, asked: CancellationToken, lines: Lines) -> Watch {
+fn stopping(grace: Duration, asked: CancellationToken, lines: ServerLog) -> SignalGuard {
     let most = grace.saturating_add(ABORT_TIMEOUT);
-    Watch::new(move || {
+    SignalGuard::new(move || {
         asked.cancel();
         std::thread::sleep(most);
         lines.warn("cannot stop cleanly and exits now. Running executions resume at the next start");
@@ -209,7 +211,7 @@ fn reports(own: ServerSettings, app: &App, outside: Arc<SettingsHost>) -> anyhow
     Ok(Observers {
         notifier,
         lineage: lineage.transpose().context(roots)?,
-        traces: traces.map_err(|problem| Invalid::from(Diagnostic::error(problem)))?,
+        traces: traces.map_err(|problem| InvalidFlow::from(Diagnostic::error(problem)))?,
         retention: own.retention,
     })
 }
@@ -218,7 +220,7 @@ fn reports(own: ServerSettings, app: &App, outside: Arc<SettingsHost>) -> anyhow
 fn background(
     app: &Arc<App>,
     journal: &Arc<Journal>,
-    lines: &Lines,
+    lines: &ServerLog,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<Vec<tokio::task::JoinHandle<()>>> {
     let app_ = app;
@@ -260,14 +262,14 @@ fn unusable(error: CatalogError) -> anyhow::Error {
     match &error {
         CatalogError::File { .. } => {
             let finding = Diagnostic::error(crate::text::chain(&error));
-            Invalid::from(finding.help("`--flows` names the folder of flows")).into()
+            InvalidFlow::from(finding.help("`--flows` names the folder of flows")).into()
         }
         _ => error.into(),
     }
 }
 
 /// Removes what a server was sent that was killed before an execution had its copy.
-fn clear_uploads(settings: &Settings, lines: &Lines) {
+fn clear_uploads(settings: &Settings, lines: &ServerLog) {
     let uploads = settings.uploads();
     match std::fs::remove_dir_all(&uploads) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -277,7 +279,7 @@ fn clear_uploads(settings: &Settings, lines: &Lines) {
     }
 }
 
-fn taken(address: SocketAddr, error: &std::io::Error) -> Invalid {
+fn taken(address: SocketAddr, error: &std::io::Error) -> InvalidFlow {
     let finding = Diagnostic::error(format!("cannot listen on {address}: {error}"));
     finding.help("choose another port with `--listen`").into()
 }

@@ -5,7 +5,7 @@ use chrono_tz::Tz;
 
 use super::period::Period;
 use crate::engine::schedule;
-use crate::flow::trigger::Times;
+use crate::flow::trigger::CronTimes;
 use crate::flow::{Flow, Trigger};
 
 /// The most partitions of one backfill.
@@ -17,9 +17,9 @@ const SAMPLED: usize = 40;
 #[derive(Clone, Debug)]
 pub enum PartitionSchedule<'a> {
     /// A schedule of the flow.
-    Trigger(&'a Trigger, &'a Times),
+    Trigger(&'a Trigger, &'a CronTimes),
     /// A step that the user names.
-    Every(Box<Times>),
+    Every(Box<CronTimes>),
 }
 
 /// How finely partitions are named.
@@ -50,7 +50,7 @@ impl<'a> PartitionSchedule<'a> {
     /// # Errors
     /// In plain words, when it is not clear which schedule is meant.
     pub fn find(flow: &'a Flow, trigger: Option<&str>, every: Option<&str>) -> Result<Self, String> {
-        let schedules: Vec<(&Trigger, &Times)> =
+        let schedules: Vec<(&Trigger, &CronTimes)> =
             flow.triggers.iter().filter_map(|trigger| Some((trigger, trigger.times()?))).collect();
         let ids: Vec<&str> = schedules.iter().map(|(trigger, _)| trigger.id.as_str()).collect();
         let known = || if ids.is_empty() { "it has none".to_owned() } else { format!("it has `{}`", ids.join("`, `")) };
@@ -82,12 +82,12 @@ impl<'a> PartitionSchedule<'a> {
             "hour" => "0 * * * *",
             other => return Err(format!("`{other}` is not a step; expected one of `month`, `day`, `hour`")),
         };
-        let times = Times::read(cron, false, Tz::UTC).map_err(|error| error.message)?;
+        let times = CronTimes::read(cron, false, Tz::UTC).map_err(|error| error.message)?;
         Ok(Self::Every(Box::new(times)))
     }
 
     /// The moments, conditions of the trigger aside.
-    pub fn times(&self) -> &Times {
+    pub fn times(&self) -> &CronTimes {
         match self {
             Self::Trigger(_, times) => times,
             Self::Every(times) => times,

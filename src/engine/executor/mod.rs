@@ -27,7 +27,7 @@ use crate::engine::leftovers;
 use crate::engine::lock::{self, Claim};
 use crate::engine::{self, EngineError, InputHost, Runner, input_files};
 use crate::flow::input;
-use crate::flow::{Behavior, Flow};
+use crate::flow::{ConcurrencyPolicy, Flow};
 use crate::id::ExecutionId;
 use crate::journal::{
     ConcurrencyLimit, ExecutionState, Journal, JournalUpdate, OnLimit, StartedBy, State, Submission, SubmitOutcome,
@@ -333,9 +333,9 @@ fn limit_of(flow: &Flow) -> Option<ConcurrencyLimit> {
     flow.concurrency.map(|concurrency| ConcurrencyLimit {
         most: concurrency.limit,
         overflow: match concurrency.behavior {
-            Behavior::Queue => OnLimit::Queue,
-            Behavior::Cancel => OnLimit::Cancel,
-            Behavior::Fail => OnLimit::Fail,
+            ConcurrencyPolicy::Queue => OnLimit::Queue,
+            ConcurrencyPolicy::Cancel => OnLimit::Cancel,
+            ConcurrencyPolicy::Fail => OnLimit::Fail,
         },
     })
 }

@@ -8,7 +8,7 @@ use super::fire::holds;
 use super::{Armed, Inner, Job, Known, Scheduler, Work};
 use crate::engine::EngineError;
 use crate::engine::executor::Refused;
-use crate::flow::trigger::{FlowEnd, On, Preconditions, Status, Upstream};
+use crate::flow::trigger::{FlowEnd, Preconditions, TriggerKind, UpstreamExecution, UpstreamStatus};
 use crate::id::ExecutionId;
 use crate::journal::{ExecutionEnd, Journal, JournalError, Summary, TriggerFiring, TriggerKey};
 
@@ -176,7 +176,7 @@ impl Scheduler {
         &self,
         wanted: &FlowEnd,
         armed: &Armed,
-        upstream: &Upstream,
+        upstream: &UpstreamExecution,
         facts: &Value,
         (after, number, ended): (i64, i64, DateTime<Utc>),
     ) -> Result<Option<Vec<ExecutionId>>, String> {
@@ -202,7 +202,7 @@ fn go_on(inner: &mut Inner, key: &TriggerKey, now: DateTime<Utc>) {
 fn tell_followers(inner: &mut Inner, ends: &[ExecutionEnd], before: i64, latest: i64, now: DateTime<Utc>) {
     for key in inner.followers.clone() {
         let Some(known) = inner.known.get_mut(&key) else { continue };
-        let On::Flow(wanted) = &known.trigger().on else { continue };
+        let TriggerKind::Flow(wanted) = &known.trigger().on else { continue };
         let concerns = ends.iter().any(|end| concerns(&key, known.since_end, wanted, end));
         if known.is_disabled() || known.seen >= before && !concerns {
             known.seen = latest;
@@ -234,7 +234,7 @@ fn have_all_ended(
     };
     let ends = journal.ends_between(after, number, from.to_utc())?;
     let known = |end: &ExecutionEnd| Some((end.summary.id.clone(), upstream(&end.summary)?));
-    let ended: Vec<(ExecutionId, Upstream)> = ends.iter().filter(is_within).filter_map(known).collect();
+    let ended: Vec<(ExecutionId, UpstreamExecution)> = ends.iter().filter(is_within).filter_map(known).collect();
     if !all.are_met_by(ended.iter().map(|(_, end)| end)) {
         return Ok(None);
     }
@@ -246,12 +246,12 @@ fn key_of(summary: &Summary) -> Option<TriggerKey> {
     Some(TriggerKey { namespace, flow, trigger: summary.trigger.clone()? })
 }
 
-fn status(summary: &Summary) -> Option<Status> {
+fn status(summary: &Summary) -> Option<UpstreamStatus> {
     serde_json::from_value(Value::from(summary.state.as_str())).ok()
 }
 
-fn upstream(summary: &Summary) -> Option<Upstream> {
-    Some(Upstream {
+fn upstream(summary: &Summary) -> Option<UpstreamExecution> {
+    Some(UpstreamExecution {
         namespace: summary.namespace.clone(),
         flow: summary.flow.clone(),
         status: status(summary)?,

@@ -12,7 +12,7 @@ use crate::engine::input_host::InputHost;
 use crate::engine::secrets;
 use crate::flow::expression::{Host, Names, render, render_soon};
 use crate::flow::input::is_declared_secret;
-use crate::flow::trigger::{Context, On, Upstream};
+use crate::flow::trigger::{ConditionContext, TriggerKind, UpstreamExecution};
 use crate::id::ExecutionId;
 use crate::journal::{TriggerFiring, TriggerKey, Triggered};
 use crate::secret::Redactor;
@@ -69,8 +69,8 @@ impl Scheduler {
         now: DateTime<Utc>,
     ) -> Result<ExecutionId, WebhookError> {
         let found = self.lock().known.iter().find_map(|(of, known)| {
-            let is_it = |on: &On| match on {
-                On::Webhook(webhook) => is_same(&webhook.key, key) && self.unserved(on).is_none(),
+            let is_it = |on: &TriggerKind| match on {
+                TriggerKind::Webhook(webhook) => is_same(&webhook.key, key) && self.unserved(on).is_none(),
                 _ => false,
             };
             let is_meant = of.namespace == namespace && of.flow == flow && !known.is_disabled();
@@ -211,7 +211,7 @@ impl Scheduler {
     fn secrets_of(&self, armed: &Armed, facts: &Value) -> Redactor {
         let redactor = Redactor::default();
         let says_more = facts.as_object().is_some_and(|facts| facts.values().any(|fact| !fact.is_null()));
-        if matches!(armed.trigger().on, On::Schedule(..)) || !says_more {
+        if matches!(armed.trigger().on, TriggerKind::Schedule(..)) || !says_more {
             return redactor;
         }
         for name in secrets::named_in(&armed.flow.document.text) {
@@ -228,11 +228,16 @@ impl Scheduler {
 pub(super) fn holds(
     armed: &Armed,
     facts: &Value,
-    upstream: Option<&Upstream>,
+    upstream: Option<&UpstreamExecution>,
     now: DateTime<Utc>,
 ) -> Result<bool, String> {
     let names = names(armed, facts);
-    armed.trigger().holds(&Context { date: now.fixed_offset(), upstream, names: &names, host: &ClockHost(now) })
+    armed.trigger().holds(&ConditionContext {
+        date: now.fixed_offset(),
+        upstream,
+        names: &names,
+        host: &ClockHost(now),
+    })
 }
 
 fn names(armed: &Armed, facts: &Value) -> Names {

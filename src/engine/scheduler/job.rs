@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use super::{AGAIN, Armed, Inner, Known, Scheduler};
 use crate::engine::EngineError;
 use crate::engine::health::Part;
-use crate::flow::trigger::On;
+use crate::flow::trigger::TriggerKind;
 use crate::journal::TriggerKey;
 use crate::text;
 
@@ -57,7 +57,7 @@ impl Inner {
             return None;
         }
         known.next = None;
-        if known.is_disabled() || !matches!(known.trigger().on, On::Schedule(..) | On::Flow(_)) {
+        if known.is_disabled() || !matches!(known.trigger().on, TriggerKind::Schedule(..) | TriggerKind::Flow(_)) {
             self.failing.remove(&key);
             return None;
         }
@@ -92,7 +92,7 @@ impl Scheduler {
     /// When the journal cannot be used; it is tried again soon.
     pub(super) fn work(&self, job: Job) -> Result<(), EngineError> {
         let worked = match &job.armed.trigger().on {
-            On::Flow(wanted) => self.start_followers(&job, wanted),
+            TriggerKind::Flow(wanted) => self.start_followers(&job, wanted),
             _ => self.start_due(&job),
         };
         self.finish(&job.key, &job.armed, job.now, worked.is_err());
@@ -103,7 +103,8 @@ impl Scheduler {
         let mut inner = self.lock();
         let ends_seen = inner.ends_seen.unwrap_or_default();
         let Some(known) = inner.known.get_mut(key).filter(|known| known.armed.is(armed)) else { return };
-        let is_behind = matches!(known.trigger().on, On::Flow(_)) && known.seen < ends_seen && !known.is_disabled();
+        let is_behind =
+            matches!(known.trigger().on, TriggerKind::Flow(_)) && known.seen < ends_seen && !known.is_disabled();
         let has_more = std::mem::replace(&mut known.work, Work::None) == Work::UnderWayWithMore;
         if has_failed {
             inner.failing.insert(key.clone());

@@ -22,13 +22,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::aside::aside;
-use crate::duration::Span;
+use crate::duration::DurationSpec;
 use crate::engine::EngineError;
 use crate::engine::catalog::Catalog;
 use crate::engine::clock::Clock;
 use crate::engine::executor::Executor;
 use crate::engine::health::{Health, Part};
-use crate::flow::trigger::{MIN_KEY_LENGTH, On};
+use crate::flow::trigger::{MIN_KEY_LENGTH, TriggerKind};
 use crate::flow::{Flow, Trigger};
 use crate::id::ExecutionId;
 use crate::journal::{JournalUpdate, TriggerKey, TriggerProgress};
@@ -180,8 +180,8 @@ impl Scheduler {
     }
 
     /// Why a trigger is not served, if it is not.
-    fn unserved(&self, on: &On) -> Option<String> {
-        let is_closed = matches!(on, On::Webhook(webhook) if webhook.is_easily_guessed());
+    fn unserved(&self, on: &TriggerKind) -> Option<String> {
+        let is_closed = matches!(on, TriggerKind::Webhook(webhook) if webhook.is_easily_guessed());
         (is_closed && self.is_reachable.load(Ordering::Relaxed)).then(|| {
             format!(
                 "the webhook is not answered: its key has fewer than {MIN_KEY_LENGTH} characters, and other machines can \
@@ -307,7 +307,7 @@ impl Scheduler {
         let schedules = || inner.known.values().filter(|known| known.trigger().times().is_some());
         let latest = inner.latest_turn.or_else(|| schedules().map(|known| known.last).max());
         if let Some(latest) = latest.filter(|latest| *latest - now > STEP) {
-            let back = Span((latest - now).to_std().unwrap_or_default()).iso();
+            let back = DurationSpec((latest - now).to_std().unwrap_or_default()).iso();
             let until = latest.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M:%S");
             self.executor.health().say(format!(
                 "the clock was set back by {back}: schedules that have run until {until} start nothing until it is later than that"
@@ -370,7 +370,7 @@ impl Scheduler {
             inner.known.insert(key.clone(), known);
             inner.want(&key, now);
         }
-        let followers = inner.known.iter().filter(|(_, known)| matches!(known.trigger().on, On::Flow(_)));
+        let followers = inner.known.iter().filter(|(_, known)| matches!(known.trigger().on, TriggerKind::Flow(_)));
         inner.followers = followers.map(|(key, _)| key.clone()).collect();
         inner.followers.sort();
         let Inner { known, failing, .. } = inner;
@@ -434,8 +434,9 @@ impl Scheduler {
     /// The triggers that somebody must look for: files and answers, each with its flow.
     pub fn watched(&self) -> Vec<(TriggerKey, Arc<Flow>, Trigger)> {
         let inner = self.lock();
-        let is_watched =
-            |known: &&Known| matches!(known.trigger().on, On::File(_) | On::Http(_)) && !known.is_disabled();
+        let is_watched = |known: &&Known| {
+            matches!(known.trigger().on, TriggerKind::File(_) | TriggerKind::Http(_)) && !known.is_disabled()
+        };
         let found = inner.known.iter().filter(|(_, known)| is_watched(known));
         found.map(|(key, known)| (key.clone(), known.armed.flow.clone(), known.trigger().clone())).collect()
     }
@@ -476,10 +477,10 @@ fn is_end(happened: &JournalUpdate) -> bool {
 
 fn kind(trigger: &Trigger) -> &'static str {
     match trigger.on {
-        On::Schedule(..) => "schedule",
-        On::Webhook(_) => "webhook",
-        On::Flow(_) => "flow",
-        On::File(_) => "file",
-        On::Http(_) => "http",
+        TriggerKind::Schedule(..) => "schedule",
+        TriggerKind::Webhook(_) => "webhook",
+        TriggerKind::Flow(_) => "flow",
+        TriggerKind::File(_) => "file",
+        TriggerKind::Http(_) => "http",
     }
 }

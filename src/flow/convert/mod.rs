@@ -23,7 +23,7 @@ pub struct Converted {
 
 /// A name to put in place of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Edit {
+struct NameEdit {
     path: Vec<String>,
     /// Whether the key that ends the path is meant, or its value.
     is_key: bool,
@@ -37,10 +37,10 @@ struct Edit {
 /// When the text is no YAML map.
 pub fn convert(file: &str, text: &str, tasks: &'static [TaskType]) -> Result<Converted, Box<Diagnostic>> {
     let document = Document::parse(file, text)?;
-    let mut walk = walk::Walk::new(&document, tasks);
+    let mut walk = walk::FlowConverter::new(&document, tasks);
     walk.flow();
     let mut left = walk.left;
-    let mut places: Vec<(std::ops::Range<usize>, Edit)> = Vec::new();
+    let mut places: Vec<(std::ops::Range<usize>, NameEdit)> = Vec::new();
     let letters: Vec<char> = text.chars().collect();
     let mut value = document.value.clone();
     // A key that has been renamed is not found again: what stands below it comes first.
@@ -73,7 +73,7 @@ pub fn convert(file: &str, text: &str, tasks: &'static [TaskType]) -> Result<Con
 
 /// The letters to replace: those of the name itself, without quotes. A value's own letters may reach beyond it, into
 /// blanks and a comment.
-fn place(document: &Document, letters: &[char], edit: &Edit) -> Option<std::ops::Range<usize>> {
+fn place(document: &Document, letters: &[char], edit: &NameEdit) -> Option<std::ops::Range<usize>> {
     let found = document.letters(&edit.path, edit.is_key)?;
     let quote = letters.get(found.start).copied().filter(|letter| ['"', '\''].contains(letter));
     let start = found.start + usize::from(quote.is_some());
@@ -87,14 +87,14 @@ fn place(document: &Document, letters: &[char], edit: &Edit) -> Option<std::ops:
     (is_there && (is_whole || edit.is_start())).then_some(start..end)
 }
 
-impl Edit {
+impl NameEdit {
     /// Whether the old text is only how the value begins.
     fn is_start(&self) -> bool {
         self.old.ends_with("://")
     }
 }
 
-fn splice(mut letters: Vec<char>, mut places: Vec<(std::ops::Range<usize>, Edit)>) -> String {
+fn splice(mut letters: Vec<char>, mut places: Vec<(std::ops::Range<usize>, NameEdit)>) -> String {
     places.sort_by_key(|(place, _)| place.start);
     for (place, edit) in places.into_iter().rev() {
         letters.splice(place, edit.new.chars());
@@ -103,7 +103,7 @@ fn splice(mut letters: Vec<char>, mut places: Vec<(std::ops::Range<usize>, Edit)
 }
 
 /// The same edit in the value.
-fn apply(value: &mut Value, edit: &Edit) {
+fn apply(value: &mut Value, edit: &NameEdit) {
     let Some((last, above)) = edit.path.split_last() else { return };
     let mut target = value;
     for part in above {
@@ -128,7 +128,7 @@ fn apply(value: &mut Value, edit: &Edit) {
     }
 }
 
-fn unreachable_by_edit(document: &Document, edit: &Edit) -> Diagnostic {
+fn unreachable_by_edit(document: &Document, edit: &NameEdit) -> Diagnostic {
     let finding = Diagnostic::warning(format!("`{}` is left as it is: it is not written out here", edit.old));
     document.locate(&edit.path, finding.help(format!("write `{}`", edit.new)))
 }

@@ -2,14 +2,14 @@
 
 use serde_json::{Map, Value};
 
-use super::Edit;
+use super::NameEdit;
 use super::names::first_name;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::flow::document::Document;
 use crate::flow::parse::below;
 use crate::flow::trigger::condition::ConditionType;
 use crate::flow::trigger::{TRIGGER_FIELDS, TriggerCommon, TriggerType};
-use crate::flow::{COMMON_FIELDS, Common};
+use crate::flow::{COMMON_FIELDS, CommonFields};
 use crate::task::{Branch, TaskType, read};
 
 /// Where scripts run, by Kestra's names.
@@ -24,22 +24,22 @@ const LISTS: [&str; 4] = ["tasks", "errors", "finally", "afterExecution"];
 
 const JDBC: &str = "jdbc:postgresql://";
 
-pub(super) struct Walk<'a> {
+pub(super) struct FlowConverter<'a> {
     document: &'a Document,
     tasks: &'static [TaskType],
-    pub(super) edits: Vec<Edit>,
+    pub(super) edits: Vec<NameEdit>,
     pub(super) left: Vec<Diagnostic>,
     /// The types of tasks and triggers: where, what, and its short name.
-    kinds: Vec<Kind>,
+    kinds: Vec<TypeNames>,
 }
 
-struct Kind {
+struct TypeNames {
     path: Vec<String>,
     old: String,
     new: String,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> FlowConverter<'a> {
     pub(super) fn new(document: &'a Document, tasks: &'static [TaskType]) -> Self {
         Self { document, tasks, edits: Vec::new(), left: Vec::new(), kinds: Vec::new() }
     }
@@ -57,12 +57,12 @@ impl<'a> Walk<'a> {
             self.rename(input, &["inputs".to_owned(), index], &INPUTS);
         }
         let defaults = self.defaults(flow);
-        for Kind { path, old, new } in std::mem::take(&mut self.kinds) {
+        for TypeNames { path, old, new } in std::mem::take(&mut self.kinds) {
             if old != new && !defaults.kept.iter().any(|default| old.starts_with(default.as_str())) {
                 self.edit(path, false, &old, &new);
             }
         }
-        for Kind { path, old, new } in defaults.renamed {
+        for TypeNames { path, old, new } in defaults.renamed {
             self.edit(path, false, &old, &new);
         }
     }
@@ -80,8 +80,8 @@ impl<'a> Walk<'a> {
         self.kind(path, name, task.name);
         let (common, own): (Map<_, _>, Map<_, _>) =
             map.clone().into_iter().partition(|(key, _)| COMMON_FIELDS.contains(&key.as_str()));
-        let schema = schemars::schema_for!(Common).to_value();
-        self.fields(path, &Value::Object(common), &schema, |value| read::<Common>(value).map(drop));
+        let schema = schemars::schema_for!(CommonFields).to_value();
+        self.fields(path, &Value::Object(common), &schema, |value| read::<CommonFields>(value).map(drop));
         let own = Value::Object(own);
         self.fields(path, &own, &(task.schema)().to_value(), task.check);
         for key in ["taskRunner", "task_runner"] {
@@ -147,7 +147,7 @@ impl<'a> Walk<'a> {
 
     /// The type of what stands at `path`.
     fn kind(&mut self, path: &[String], name: &str, new: &str) {
-        self.kinds.push(Kind { path: below(path, "type"), old: name.to_owned(), new: new.to_owned() });
+        self.kinds.push(TypeNames { path: below(path, "type"), old: name.to_owned(), new: new.to_owned() });
     }
 
     /// The fields that are called by another name than the documented one.
@@ -186,13 +186,13 @@ impl<'a> Walk<'a> {
 
     /// `pluginDefaults` go by how the name of a type begins: each gets a short beginning that fits the same tasks and
     /// no others, or stays as it is, with the types of its tasks.
-    fn defaults(&mut self, flow: &Map<String, Value>) -> Defaults {
+    fn defaults(&mut self, flow: &Map<String, Value>) -> DefaultsConverter {
         let all = list(flow.get("pluginDefaults")).filter_map(|(index, item)| {
             let old = item.get("type").and_then(Value::as_str)?.to_owned();
             let new = beginning(&self.kinds, &old);
-            Some(Kind { path: vec!["pluginDefaults".to_owned(), index, "type".to_owned()], old, new })
+            Some(TypeNames { path: vec!["pluginDefaults".to_owned(), index, "type".to_owned()], old, new })
         });
-        let mut renamed: Vec<Kind> = all.collect();
+        let mut renamed: Vec<TypeNames> = all.collect();
         let mut kept: Vec<String> = Vec::new();
         // One that stays keeps the names of its tasks, which another may go by.
         while let Some(misfit) = renamed.iter().position(|default| !fits(&self.kinds, default, &kept)) {
@@ -205,7 +205,7 @@ impl<'a> Walk<'a> {
             kept.push(default.old);
         }
         renamed.retain(|default| default.old != default.new);
-        Defaults { renamed, kept }
+        DefaultsConverter { renamed, kept }
     }
 
     fn unknown(&mut self, name: &str, path: &[String]) {
@@ -218,17 +218,17 @@ impl<'a> Walk<'a> {
     }
 
     fn edit(&mut self, path: Vec<String>, is_key: bool, old: &str, new: &str) {
-        self.edits.push(Edit { path, is_key, old: old.to_owned(), new: new.to_owned() });
+        self.edits.push(NameEdit { path, is_key, old: old.to_owned(), new: new.to_owned() });
     }
 }
 
-struct Defaults {
-    renamed: Vec<Kind>,
+struct DefaultsConverter {
+    renamed: Vec<TypeNames>,
     kept: Vec<String>,
 }
 
 /// How the short names of all types begin that begin with `old`, up to a dot.
-fn beginning(kinds: &[Kind], old: &str) -> String {
+fn beginning(kinds: &[TypeNames], old: &str) -> String {
     let mut names = kinds.iter().filter(|kind| kind.old.starts_with(old)).map(|kind| kind.new.as_str());
     let Some(first) = names.next() else { return old.to_owned() };
     let mut parts: Vec<&str> = first.split('.').collect();
@@ -240,7 +240,7 @@ fn beginning(kinds: &[Kind], old: &str) -> String {
 }
 
 /// Whether a default goes for the same types after the change as before.
-fn fits(kinds: &[Kind], default: &Kind, kept: &[String]) -> bool {
+fn fits(kinds: &[TypeNames], default: &TypeNames, kept: &[String]) -> bool {
     let is_kept = |name: &str| kept.iter().any(|default| name.starts_with(default.as_str()));
     !default.new.is_empty()
         && kinds.iter().all(|kind| {

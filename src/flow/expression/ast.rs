@@ -7,16 +7,17 @@ use serde_json::Value;
 /// A parsed text.
 #[derive(Debug, Default)]
 pub(super) struct Template {
-    pub(super) nodes: Vec<Node>,
+    pub(super) nodes: Vec<TemplateNode>,
     pub(super) macros: BTreeMap<String, Macro>,
 }
 
 impl Template {
     /// The expression of a text that is one `{{ … }}` and nothing else but white space.
     pub(super) fn sole_expression(&self) -> Option<&Expr> {
-        let mut rest = self.nodes.iter().filter(|node| !matches!(node, Node::Text(text) if text.trim().is_empty()));
+        let mut rest =
+            self.nodes.iter().filter(|node| !matches!(node, TemplateNode::Text(text) if text.trim().is_empty()));
         match (rest.next(), rest.next()) {
-            (Some(Node::Print(expression)), None) => Some(expression),
+            (Some(TemplateNode::Print(expression)), None) => Some(expression),
             _ => None,
         }
     }
@@ -24,64 +25,64 @@ impl Template {
 
 /// A piece of a text.
 #[derive(Debug)]
-pub(super) enum Node {
+pub(super) enum TemplateNode {
     Text(String),
     Print(Expr),
     Set { name: String, value: Expr },
-    If { arms: Vec<(Expr, Vec<Node>)>, otherwise: Vec<Node> },
-    For { item: String, list: Expr, body: Vec<Node>, otherwise: Vec<Node> },
-    Filter { filters: Vec<Invocation>, body: Vec<Node> },
+    If { arms: Vec<(Expr, Vec<TemplateNode>)>, otherwise: Vec<TemplateNode> },
+    For { item: String, list: Expr, body: Vec<TemplateNode>, otherwise: Vec<TemplateNode> },
+    Filter { filters: Vec<CallExpr>, body: Vec<TemplateNode> },
 }
 
 /// A macro: parameters with their defaults, and what it writes.
 #[derive(Debug)]
 pub(super) struct Macro {
     pub(super) parameters: Vec<(String, Option<Expr>)>,
-    pub(super) body: Vec<Node>,
+    pub(super) body: Vec<TemplateNode>,
 }
 
 /// An expression and the text that it was written as.
 #[derive(Debug)]
 pub(super) struct Expr {
-    pub(super) kind: Kind,
+    pub(super) kind: ExprKind,
     pub(super) source: String,
 }
 
 #[derive(Debug)]
-pub(super) enum Kind {
+pub(super) enum ExprKind {
     Literal(Value),
     List(Vec<Expr>),
     Map(Vec<(Expr, Expr)>),
     Name(String),
-    Path(Box<Expr>, Vec<Part>),
-    Call(Invocation),
+    Path(Box<Expr>, Vec<PathPart>),
+    Call(CallExpr),
     Not(Box<Expr>),
     Minus(Box<Expr>),
     Plus(Box<Expr>),
     /// What to begin with, and what is done to it, in order.
-    Chain(Box<Expr>, Vec<Link>),
+    Chain(Box<Expr>, Vec<ChainLink>),
     /// `condition ? one : other`
     Choice(Box<[Expr; 3]>),
 }
 
 /// A step into a value.
 #[derive(Debug)]
-pub(super) enum Part {
+pub(super) enum PathPart {
     Field(String),
     Index(Expr),
 }
 
 /// One thing that is done to a value.
 #[derive(Debug)]
-pub(super) enum Link {
+pub(super) enum ChainLink {
     Binary(Operator, Expr),
-    Filter(Invocation),
-    Test { test: Invocation, negated: bool },
+    Filter(CallExpr),
+    Test { test: CallExpr, negated: bool },
 }
 
 /// A filter, function, macro or test with its arguments.
 #[derive(Debug)]
-pub(super) struct Invocation {
+pub(super) struct CallExpr {
     pub(super) name: String,
     pub(super) arguments: Vec<Argument>,
     pub(super) source: String,

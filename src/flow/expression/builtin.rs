@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
-use super::ast::Invocation;
+use super::ast::CallExpr;
 use super::limits::MAX_OUTPUT_BYTES;
-use super::machine::Machine;
+use super::machine::Evaluator;
 use super::value::{kind, to_text};
 use crate::diagnostic::nearest;
 
 /// What a filter or function gives, or what is wrong in plain words.
-pub(super) type Answer = Result<Value, String>;
+pub(super) type BuiltinResult = Result<Value, String>;
 
 /// The last parameter of those that take any number of arguments.
 const MORE: &str = "…";
@@ -23,7 +23,7 @@ pub(super) struct Builtin {
     required: usize,
     /// Whether it makes something of null; any other filter lets it pass.
     pub(super) takes_null: bool,
-    pub(super) run: fn(&Call) -> Answer,
+    pub(super) run: fn(&BuiltinCall) -> BuiltinResult,
 }
 
 impl Builtin {
@@ -31,7 +31,7 @@ impl Builtin {
         name: &'static str,
         parameters: &'static [&'static str],
         required: usize,
-        run: fn(&Call) -> Answer,
+        run: fn(&BuiltinCall) -> BuiltinResult,
     ) -> Self {
         Self { name, parameters, required, takes_null: false, run }
     }
@@ -42,7 +42,7 @@ impl Builtin {
     }
 
     /// The position of each argument among the parameters.
-    pub(super) fn places(&self, invocation: &Invocation) -> Result<Vec<usize>, String> {
+    pub(super) fn places(&self, invocation: &CallExpr) -> Result<Vec<usize>, String> {
         let mut taken = Vec::new();
         for (position, argument) in invocation.arguments.iter().enumerate() {
             let place = match &argument.name {
@@ -83,16 +83,16 @@ impl Builtin {
 }
 
 /// A filter or function at work.
-pub(super) struct Call<'c> {
+pub(super) struct BuiltinCall<'c> {
     pub(super) builtin: &'c Builtin,
     /// What stands before the `|`; null for a function.
     pub(super) input: &'c Value,
     /// By position; none where not given.
     pub(super) arguments: Vec<Option<Value>>,
-    pub(super) machine: &'c Machine<'c>,
+    pub(super) machine: &'c Evaluator<'c>,
 }
 
-impl Call<'_> {
+impl BuiltinCall<'_> {
     /// An argument that was given and is not null.
     pub(super) fn argument(&self, name: &str) -> Option<&Value> {
         self.arguments.get(self.builtin.place(name)?)?.as_ref().filter(|value| !value.is_null())

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use super::builtin::{Answer, Builtin, Call};
+use super::builtin::{Builtin, BuiltinCall, BuiltinResult};
 use super::date::Moment;
 use super::filters::date::{english, zone};
 use super::operators::{compare, range};
@@ -85,17 +85,17 @@ pub(super) fn unknown<'m>(name: &str, macros: impl Iterator<Item = &'m String>) 
     format!("there is no function `{name}`{guess}")
 }
 
-fn value<'c>(call: &'c Call, name: &str) -> &'c Value {
+fn value<'c>(call: &'c BuiltinCall, name: &str) -> &'c Value {
     call.argument(name).unwrap_or(&Value::Null)
 }
 
-fn now(call: &Call) -> Answer {
+fn now(call: &BuiltinCall) -> BuiltinResult {
     english(call)?;
     let moment = Moment::new(call.machine.host.now()?, zone(call)?);
     moment.format(call.text("format")?.unwrap_or("iso")).map(Value::String)
 }
 
-fn from_json(call: &Call) -> Answer {
+fn from_json(call: &BuiltinCall) -> BuiltinResult {
     // What is no text any more has been read already.
     let Some(Value::String(text)) = call.argument("json") else { return Ok(value(call, "json").clone()) };
     call.room(text.len())?;
@@ -103,13 +103,13 @@ fn from_json(call: &Call) -> Answer {
     serde_json::from_str(text).map_err(|error| not_json(&error))
 }
 
-fn from_yaml(call: &Call) -> Answer {
+fn from_yaml(call: &BuiltinCall) -> BuiltinResult {
     let Some(Value::String(text)) = call.argument("yaml") else { return Ok(value(call, "yaml").clone()) };
     call.spend(text.len().saturating_mul(YAML_COST))?;
     document::from_yaml(text)
 }
 
-fn kv(call: &Call) -> Answer {
+fn kv(call: &BuiltinCall) -> BuiltinResult {
     let (key, namespace) = (call.required_text("key")?, call.text("namespace")?);
     match call.machine.host.kv(key, namespace)? {
         Some(value) => Ok(value),
@@ -120,13 +120,13 @@ fn kv(call: &Call) -> Answer {
     }
 }
 
-fn extreme(call: &Call, wanted: Ordering) -> Answer {
+fn extreme(call: &BuiltinCall, wanted: Ordering) -> BuiltinResult {
     let mut values = call.arguments.iter().flatten();
     let first = values.next().cloned().unwrap_or_default();
     values.try_fold(first, |best, value| Ok(if compare(value, &best)? == Some(wanted) { value.clone() } else { best }))
 }
 
-fn random_int(call: &Call) -> Answer {
+fn random_int(call: &BuiltinCall) -> BuiltinResult {
     let (Some(lower), Some(upper)) = (call.integer("lower")?, call.integer("upper")?) else {
         return Err("`lower` and `upper` are whole numbers".to_owned());
     };
@@ -138,14 +138,14 @@ fn random_int(call: &Call) -> Answer {
     i64::try_from(number).map(Value::from).map_err(|error| error.to_string())
 }
 
-fn uuid(call: &Call) -> Answer {
+fn uuid(call: &BuiltinCall) -> BuiltinResult {
     let (high, low) = (call.machine.host.random()?, call.machine.host.random()?);
     let bits = u128::from(high) << 64 | u128::from(low);
     Ok(Value::String(uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid().to_string()))
 }
 
 /// 22 letters and digits.
-fn id(call: &Call) -> Answer {
+fn id(call: &BuiltinCall) -> BuiltinResult {
     const LETTERS: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut text = String::new();
     for _ in 0..2 {
@@ -160,7 +160,7 @@ fn id(call: &Call) -> Answer {
 }
 
 /// What a task of the same iteration gave: one step into `outputs` for the value of each loop around.
-fn current_each_output(call: &Call) -> Answer {
+fn current_each_output(call: &BuiltinCall) -> BuiltinResult {
     let item = call.machine.names.get("item").ok_or("it is for tasks inside of a loop")?;
     let outer = item.get("parents").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let values = outer.iter().rev().chain([item]).filter_map(|item| item.get("value")).map(to_text);

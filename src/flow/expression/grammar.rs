@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use super::ExpressionError;
-use super::ast::{Argument, Expr, FILTER, Invocation, Kind, Link, Operator, Part, TEST};
-use super::lexer::Kind as Token;
+use super::ast::{Argument, CallExpr, ChainLink, Expr, ExprKind, FILTER, Operator, PathPart, TEST};
+use super::lexer::TokenKind as Token;
 use super::limits::MAX_PATH_LENGTH;
-use super::parser::Parser;
+use super::parser::ExpressionParser;
 
-type Parsed = Result<Expr, ExpressionError>;
+type ParseResult = Result<Expr, ExpressionError>;
 
 /// What stands between an expression and what is done to it.
 enum Joint {
@@ -17,9 +17,9 @@ enum Joint {
     Test,
 }
 
-impl Parser<'_> {
+impl ExpressionParser<'_> {
     /// A whole expression, the ternary operator included.
-    pub(super) fn expression(&mut self) -> Parsed {
+    pub(super) fn expression(&mut self) -> ParseResult {
         let start = self.start();
         let condition = self.chain(0)?;
         if !self.eat("?") {
@@ -28,11 +28,11 @@ impl Parser<'_> {
         let one = self.deeper(Self::expression)?;
         self.expect(":")?;
         let other = self.deeper(Self::expression)?;
-        Ok(Expr { kind: Kind::Choice(Box::new([condition, one, other])), source: self.source(start) })
+        Ok(Expr { kind: ExprKind::Choice(Box::new([condition, one, other])), source: self.source(start) })
     }
 
     /// Operators that bind at least as tightly as `lowest`.
-    fn chain(&mut self, lowest: u16) -> Parsed {
+    fn chain(&mut self, lowest: u16) -> ParseResult {
         let start = self.start();
         let head = self.unary()?;
         let mut links = Vec::new();
@@ -44,16 +44,16 @@ impl Parser<'_> {
             }
             links.push(match joint {
                 Joint::Binary(operator, binding) => {
-                    Link::Binary(operator, self.deeper(|parser| parser.chain(binding + 1))?)
+                    ChainLink::Binary(operator, self.deeper(|parser| parser.chain(binding + 1))?)
                 }
-                Joint::Filter => Link::Filter(self.invocation("the name of a filter")?),
+                Joint::Filter => ChainLink::Filter(self.invocation("the name of a filter")?),
                 Joint::Test => self.test()?,
             });
         }
         if links.is_empty() {
             return Ok(head);
         }
-        Ok(Expr { kind: Kind::Chain(Box::new(head), links), source: self.source(start) })
+        Ok(Expr { kind: ExprKind::Chain(Box::new(head), links), source: self.source(start) })
     }
 
     fn joint(&self, lowest: u16) -> Option<Joint> {
@@ -74,23 +74,23 @@ impl Parser<'_> {
         (binding >= lowest).then_some(joint)
     }
 
-    fn test(&mut self) -> Result<Link, ExpressionError> {
+    fn test(&mut self) -> Result<ChainLink, ExpressionError> {
         let negated = self.at_word("not");
         if negated {
             self.advance();
         }
-        Ok(Link::Test { test: self.invocation("the name of a test")?, negated })
+        Ok(ChainLink::Test { test: self.invocation("the name of a test")?, negated })
     }
 
-    fn unary(&mut self) -> Parsed {
+    fn unary(&mut self) -> ParseResult {
         let start = self.start();
         let wrap = if self.at_word("not") {
             self.advance();
-            Kind::Not
+            ExprKind::Not
         } else if self.eat("-") {
-            Kind::Minus
+            ExprKind::Minus
         } else if self.eat("+") {
-            Kind::Plus
+            ExprKind::Plus
         } else {
             return self.path();
         };
@@ -99,7 +99,7 @@ impl Parser<'_> {
     }
 
     /// A value with the steps into it.
-    fn path(&mut self) -> Parsed {
+    fn path(&mut self) -> ParseResult {
         let start = self.start();
         let root = self.primary()?;
         let mut parts = Vec::new();
@@ -108,13 +108,13 @@ impl Parser<'_> {
                 return Err(self.error(&format!("a name has more than {MAX_PATH_LENGTH} parts")));
             }
             if self.eat(".") {
-                parts.push(Part::Field(self.field()?));
+                parts.push(PathPart::Field(self.field()?));
             } else if self.eat("[") {
                 let index = self.deeper(Self::expression)?;
                 self.expect("]")?;
                 parts.push(match index.kind {
-                    Kind::Literal(Value::String(name)) => Part::Field(name),
-                    _ => Part::Index(index),
+                    ExprKind::Literal(Value::String(name)) => PathPart::Field(name),
+                    _ => PathPart::Index(index),
                 });
             } else {
                 break;
@@ -123,7 +123,7 @@ impl Parser<'_> {
         if parts.is_empty() {
             return Ok(root);
         }
-        Ok(Expr { kind: Kind::Path(Box::new(root), parts), source: self.source(start) })
+        Ok(Expr { kind: ExprKind::Path(Box::new(root), parts), source: self.source(start) })
     }
 
     fn field(&mut self) -> Result<String, ExpressionError> {
@@ -139,7 +139,7 @@ impl Parser<'_> {
         Ok(name)
     }
 
-    fn primary(&mut self) -> Parsed {
+    fn primary(&mut self) -> ParseResult {
         let start = self.start();
         let kind = match self.peek().clone() {
             Token::Number(number) => self.literal(number),
@@ -153,11 +153,11 @@ impl Parser<'_> {
             }
             Token::Sign("[") => {
                 self.advance();
-                Kind::List(self.items("]", Self::expression)?)
+                ExprKind::List(self.items("]", Self::expression)?)
             }
             Token::Sign("{") => {
                 self.advance();
-                Kind::Map(self.items("}", Self::entry)?)
+                ExprKind::Map(self.items("}", Self::entry)?)
             }
             Token::Sign("=") => return Err(self.error("expected a value, found `=`; write `==` to compare")),
             _ => return Err(self.error(&format!("expected a value, found {}", self.found()))),
@@ -165,12 +165,12 @@ impl Parser<'_> {
         Ok(Expr { kind, source: self.source(start) })
     }
 
-    fn literal(&mut self, value: Value) -> Kind {
+    fn literal(&mut self, value: Value) -> ExprKind {
         self.advance();
-        Kind::Literal(value)
+        ExprKind::Literal(value)
     }
 
-    fn named(&mut self, word: String, start: usize) -> Parsed {
+    fn named(&mut self, word: String, start: usize) -> ParseResult {
         let constant = match word.as_str() {
             "true" | "TRUE" => Some(Value::Bool(true)),
             "false" | "FALSE" => Some(Value::Bool(false)),
@@ -182,9 +182,9 @@ impl Parser<'_> {
             None => {
                 self.advance();
                 if matches!(self.peek(), Token::Sign("(")) {
-                    Kind::Call(self.call(word, start)?)
+                    ExprKind::Call(self.call(word, start)?)
                 } else {
-                    Kind::Name(word)
+                    ExprKind::Name(word)
                 }
             }
         };
@@ -215,21 +215,21 @@ impl Parser<'_> {
     }
 
     /// A name, with or without arguments.
-    pub(super) fn invocation(&mut self, what: &str) -> Result<Invocation, ExpressionError> {
+    pub(super) fn invocation(&mut self, what: &str) -> Result<CallExpr, ExpressionError> {
         let start = self.start();
         let name = self.word(what)?;
         self.call(name, start)
     }
 
-    fn call(&mut self, name: String, start: usize) -> Result<Invocation, ExpressionError> {
+    fn call(&mut self, name: String, start: usize) -> Result<CallExpr, ExpressionError> {
         let arguments = if self.eat("(") { self.items(")", Self::argument)? } else { Vec::new() };
-        Ok(Invocation { name, arguments, source: self.source(start) })
+        Ok(CallExpr { name, arguments, source: self.source(start) })
     }
 
     fn argument(&mut self) -> Result<Argument, ExpressionError> {
         let value = self.expression()?;
         match value.kind {
-            Kind::Name(name) if self.eat("=") => Ok(Argument { name: Some(name), value: self.expression()? }),
+            ExprKind::Name(name) if self.eat("=") => Ok(Argument { name: Some(name), value: self.expression()? }),
             _ => Ok(Argument { name: None, value }),
         }
     }

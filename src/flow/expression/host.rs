@@ -109,6 +109,6 @@ fn impossible<T>() -> Result<T, String> {
 
 /// A world without anything in it.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Nowhere;
+pub struct NoHost;
 
-impl Host for Nowhere {}
+impl Host for NoHost {}

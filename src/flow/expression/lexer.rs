@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::ExpressionError;
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Kind {
+pub(super) enum TokenKind {
     /// Text outside of all tags.
     Plain(String),
     /// `{{` or `{%`
@@ -22,7 +22,7 @@ pub(super) enum Kind {
 /// A token and where it stands, in bytes.
 #[derive(Clone, Debug)]
 pub(super) struct Token {
-    pub(super) kind: Kind,
+    pub(super) kind: TokenKind,
     pub(super) start: usize,
     pub(super) end: usize,
 }
@@ -42,7 +42,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, ExpressionError> {
     while lexer.at < text.len() {
         lexer.plain()?;
     }
-    lexer.push(Kind::End, text.len());
+    lexer.push(TokenKind::End, text.len());
     Ok(lexer.tokens)
 }
 
@@ -59,7 +59,7 @@ impl<'t> Lexer<'t> {
         self.text.get(self.at..).unwrap_or_default()
     }
 
-    fn push(&mut self, kind: Kind, start: usize) {
+    fn push(&mut self, kind: TokenKind, start: usize) {
         self.tokens.push(Token { kind, start, end: self.at });
     }
 
@@ -85,7 +85,7 @@ impl<'t> Lexer<'t> {
             "{#" => self.comment(start),
             "{%" if self.raw(start)? => Ok(()),
             _ => {
-                self.push(Kind::Open(open), start);
+                self.push(TokenKind::Open(open), start);
                 self.inside(start, if open == "{{" { "}}" } else { "%}" })
             }
         }
@@ -102,7 +102,7 @@ impl<'t> Lexer<'t> {
             plain = plain.trim_end();
         }
         if !plain.is_empty() {
-            self.push(Kind::Plain(plain.to_owned()), start);
+            self.push(TokenKind::Plain(plain.to_owned()), start);
         }
     }
 
@@ -147,11 +147,11 @@ impl<'t> Lexer<'t> {
             if brackets.is_empty() && (trims || rest.starts_with(close)) {
                 self.at += 2 + usize::from(trims);
                 self.trim = trims;
-                self.push(Kind::Close(close), at);
+                self.push(TokenKind::Close(close), at);
                 return Ok(());
             }
             self.token()?;
-            if let Some(Token { kind: Kind::Sign(sign), .. }) = self.tokens.last() {
+            if let Some(Token { kind: TokenKind::Sign(sign), .. }) = self.tokens.last() {
                 match *sign {
                     "(" => brackets.push(")"),
                     "[" => brackets.push("]"),
@@ -175,10 +175,10 @@ impl<'t> Lexer<'t> {
         } else if first.is_alphabetic() || first == '_' {
             let length = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
             self.at += length;
-            Kind::Word(rest[..length].to_owned())
+            TokenKind::Word(rest[..length].to_owned())
         } else if let Some(sign) = SIGNS.iter().find(|sign| rest.starts_with(**sign)) {
             self.at += sign.len();
-            Kind::Sign(sign)
+            TokenKind::Sign(sign)
         } else {
             let meant = match first {
                 '!' => "; write `not`",
@@ -193,7 +193,7 @@ impl<'t> Lexer<'t> {
 
     /// A backslash only makes the quotation mark after it part of the text; any other stays, as regular expressions
     /// need it.
-    fn quoted(&mut self, mark: char) -> Result<Kind, ExpressionError> {
+    fn quoted(&mut self, mark: char) -> Result<TokenKind, ExpressionError> {
         let body = &self.rest()[1..];
         let mut escaped = false;
         let end = body.char_indices().find_map(|(at, c)| {
@@ -203,10 +203,10 @@ impl<'t> Lexer<'t> {
         });
         let end = end.ok_or_else(|| self.error(self.at, &format!("the text has no closing {mark}")))?;
         self.at += end + 2;
-        Ok(Kind::Quoted(body[..end].replace(&format!("\\{mark}"), &mark.to_string())))
+        Ok(TokenKind::Quoted(body[..end].replace(&format!("\\{mark}"), &mark.to_string())))
     }
 
-    fn number(&mut self) -> Result<Kind, ExpressionError> {
+    fn number(&mut self) -> Result<TokenKind, ExpressionError> {
         let rest = self.rest();
         let digits =
             |from: usize| rest[from..].find(|c: char| !c.is_ascii_digit()).map_or(rest.len(), |end| from + end);
@@ -226,7 +226,7 @@ impl<'t> Lexer<'t> {
         let is_long =
             rest[end..].starts_with(['l', 'L']) && !rest[end + 1..].starts_with(|c: char| c.is_alphanumeric());
         self.at += end + usize::from(is_long);
-        Ok(Kind::Number(number))
+        Ok(TokenKind::Number(number))
     }
 }
 

@@ -132,7 +132,7 @@ fn size(value: &Value, depth: usize) -> Option<usize> {
 mod tests {
     use serde_json::{Map, json};
 
-    use super::super::{Nowhere, filters, functions, machine, parser};
+    use super::super::{NoHost, filters, functions, machine, parser};
     use super::*;
 
     const LARGE_TEXT: usize = 100_000;
@@ -142,7 +142,7 @@ mod tests {
         let names = Map::from_iter([("large".to_owned(), large.clone())]);
         let budget = Budget::until(Instant::now() + TASK_TIMEOUT);
         let template = parser::parse(template).unwrap_or_else(|error| panic!("{template}: {error}"));
-        let _ = machine::evaluate(&template, &names, &Nowhere, &budget);
+        let _ = machine::evaluate(&template, &names, &NoHost, &budget);
         budget.work.get()
     }
 
@@ -192,7 +192,7 @@ mod tests {
         let names = Map::new();
         let budget = Budget::until(Instant::now());
         let template = parser::parse("{% for i in range(1, 1000) %}{{ i }}{% endfor %}").unwrap();
-        let failure = machine::evaluate(&template, &names, &Nowhere, &budget).err().unwrap();
+        let failure = machine::evaluate(&template, &names, &NoHost, &budget).err().unwrap();
         let error = super::super::ExpressionError::from(failure);
         assert!(error.message.ends_with("this takes too long; do it in a script task"), "{error}");
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::ast::{Expr, Invocation, Kind, Link, Macro, Operator, Part, Template};
-use super::builtin::{Builtin, Call};
+use super::ast::{CallExpr, ChainLink, Expr, ExprKind, Macro, Operator, PathPart, Template};
+use super::builtin::{Builtin, BuiltinCall};
 use super::host::Host;
 use super::limits::{Budget, MAX_NESTING, NODE_BYTES};
 use super::value::{is_truthy, kind, list, to_text};
@@ -14,31 +14,31 @@ use super::{ExpressionError, Names, filters, functions, operators, parser, tests
 use crate::task::is_template;
 
 /// Why there is no value.
-pub(super) enum Failure {
+pub(super) enum EvalError {
     /// A name leads nowhere: what `??`, `default` and `is defined` are for.
     Undefined(ExpressionError),
     /// Anything else.
     Other(ExpressionError),
 }
 
-impl From<Failure> for ExpressionError {
-    fn from(failure: Failure) -> Self {
+impl From<EvalError> for ExpressionError {
+    fn from(failure: EvalError) -> Self {
         match failure {
-            Failure::Undefined(error) | Failure::Other(error) => error,
+            EvalError::Undefined(error) | EvalError::Other(error) => error,
         }
     }
 }
 
 /// What went wrong with a piece of source.
-pub(super) fn failure(source: &str, message: &str) -> Failure {
+pub(super) fn failure(source: &str, message: &str) -> EvalError {
     let shown = super::value::short(source);
-    Failure::Other(ExpressionError::new(format!("`{shown}`: {message}"), source))
+    EvalError::Other(ExpressionError::new(format!("`{shown}`: {message}"), source))
 }
 
-type Evaluated<'m> = Result<Cow<'m, Value>, Failure>;
+type EvalResult<'m> = Result<Cow<'m, Value>, EvalError>;
 
 /// Names, the world and what is bound so far.
-pub(super) struct Machine<'a> {
+pub(super) struct Evaluator<'a> {
     pub(super) names: &'a Names,
     pub(super) host: &'a dyn Host,
     pub(super) macros: &'a BTreeMap<String, Macro>,
@@ -47,9 +47,9 @@ pub(super) struct Machine<'a> {
     pub(super) scopes: Vec<Map<String, Value>>,
 }
 
-impl Machine<'_> {
+impl Evaluator<'_> {
     /// The value of an expression.
-    pub(super) fn evaluate<'m>(&'m self, expression: &'m Expr) -> Evaluated<'m> {
+    pub(super) fn evaluate<'m>(&'m self, expression: &'m Expr) -> EvalResult<'m> {
         let fail = |message: String| failure(&expression.source, &message);
         self.budget.enter().map_err(fail)?;
         let value = self.value(expression);
@@ -57,33 +57,33 @@ impl Machine<'_> {
         value
     }
 
-    fn value<'m>(&'m self, expression: &'m Expr) -> Evaluated<'m> {
+    fn value<'m>(&'m self, expression: &'m Expr) -> EvalResult<'m> {
         let fail = |message: String| failure(&expression.source, &message);
         let made = match &expression.kind {
-            Kind::Literal(value) => return Ok(Cow::Borrowed(value)),
-            Kind::Name(name) => return self.name(name),
-            Kind::Path(root, parts) => return self.path(expression, root, parts),
-            Kind::Chain(head, links) => return self.chain(&expression.source, head, links),
-            Kind::Choice(choice) => {
+            ExprKind::Literal(value) => return Ok(Cow::Borrowed(value)),
+            ExprKind::Name(name) => return self.name(name),
+            ExprKind::Path(root, parts) => return self.path(expression, root, parts),
+            ExprKind::Chain(head, links) => return self.chain(&expression.source, head, links),
+            ExprKind::Choice(choice) => {
                 let [condition, one, other] = &**choice;
                 return self.evaluate(if self.is_true(condition)? { one } else { other });
             }
-            Kind::Call(invocation) => self.call(invocation)?,
-            Kind::Not(operand) => Value::Bool(!self.is_true(operand)?),
-            Kind::Minus(operand) => operators::negative(&*self.evaluate(operand)?).map_err(fail)?,
-            Kind::Plus(operand) => {
+            ExprKind::Call(invocation) => self.call(invocation)?,
+            ExprKind::Not(operand) => Value::Bool(!self.is_true(operand)?),
+            ExprKind::Minus(operand) => operators::negative(&*self.evaluate(operand)?).map_err(fail)?,
+            ExprKind::Plus(operand) => {
                 let operand = self.evaluate(operand)?;
                 operators::apply(Operator::Subtract, &operand, &Value::from(0), self.budget).map_err(fail)?
             }
-            Kind::List(items) => Value::Array(items.iter().map(|item| self.owned(item)).collect::<Result<_, _>>()?),
-            Kind::Map(entries) => self.map(entries)?,
+            ExprKind::List(items) => Value::Array(items.iter().map(|item| self.owned(item)).collect::<Result<_, _>>()?),
+            ExprKind::Map(entries) => self.map(entries)?,
         };
         self.budget.handle(&made).map_err(fail)?;
         Ok(Cow::Owned(made))
     }
 
     /// Whether an expression's value counts as true.
-    pub(super) fn is_true(&self, expression: &Expr) -> Result<bool, Failure> {
+    pub(super) fn is_true(&self, expression: &Expr) -> Result<bool, EvalError> {
         let value = self.evaluate(expression)?;
         self.truth(&value).map_err(|message| failure(&expression.source, &message))
     }
@@ -93,37 +93,37 @@ impl Machine<'_> {
         Ok(is_truthy(value))
     }
 
-    fn owned(&self, expression: &Expr) -> Result<Value, Failure> {
+    fn owned(&self, expression: &Expr) -> Result<Value, EvalError> {
         self.evaluate(expression).map(Cow::into_owned)
     }
 
-    fn map(&self, entries: &[(Expr, Expr)]) -> Result<Value, Failure> {
+    fn map(&self, entries: &[(Expr, Expr)]) -> Result<Value, EvalError> {
         let entry = |(key, value): &(Expr, Expr)| Ok((to_text(&*self.evaluate(key)?), self.owned(value)?));
-        Ok(Value::Object(entries.iter().map(entry).collect::<Result<_, Failure>>()?))
+        Ok(Value::Object(entries.iter().map(entry).collect::<Result<_, EvalError>>()?))
     }
 
-    fn name(&self, name: &str) -> Evaluated<'_> {
+    fn name(&self, name: &str) -> EvalResult<'_> {
         let bound = self.scopes.iter().rev().find_map(|scope| scope.get(name));
         bound.or_else(|| self.names.get(name)).map(Cow::Borrowed).ok_or_else(|| {
             let known = list(self.names.keys().map(String::as_str));
             let message = format!("`{name}` is not defined; here there is {known}");
-            Failure::Undefined(ExpressionError::new(message, name))
+            EvalError::Undefined(ExpressionError::new(message, name))
         })
     }
 
-    fn path<'m>(&'m self, whole: &'m Expr, root: &'m Expr, parts: &'m [Part]) -> Evaluated<'m> {
+    fn path<'m>(&'m self, whole: &'m Expr, root: &'m Expr, parts: &'m [PathPart]) -> EvalResult<'m> {
         let mut value = match self.evaluate(root) {
-            Err(Failure::Undefined(error)) if matches!(root.kind, Kind::Name(_)) => {
+            Err(EvalError::Undefined(error)) if matches!(root.kind, ExprKind::Name(_)) => {
                 let message = error.message.replacen(&root.source, &whole.source, 1);
-                return Err(Failure::Undefined(ExpressionError::new(message, &whole.source)));
+                return Err(EvalError::Undefined(ExpressionError::new(message, &whole.source)));
             }
             other => other?,
         };
         let mut walked = root.source.clone();
         for part in parts {
             let key = match part {
-                Part::Field(name) => Cow::Borrowed(name.as_str()),
-                Part::Index(index) => Cow::Owned(to_text(&*self.evaluate(index)?)),
+                PathPart::Field(name) => Cow::Borrowed(name.as_str()),
+                PathPart::Index(index) => Cow::Owned(to_text(&*self.evaluate(index)?)),
             };
             let step = match value {
                 Cow::Borrowed(value) => part_of(value, &key).map(Cow::Borrowed),
@@ -144,20 +144,20 @@ impl Machine<'_> {
         Ok(value)
     }
 
-    fn chain<'m>(&'m self, whole: &str, head: &'m Expr, links: &'m [Link]) -> Evaluated<'m> {
+    fn chain<'m>(&'m self, whole: &str, head: &'m Expr, links: &'m [ChainLink]) -> EvalResult<'m> {
         let mut current = self.evaluate(head);
         for link in links {
             current = match link {
-                Link::Binary(operator, right) => self.binary(whole, *operator, current, right),
-                Link::Filter(filter) if filter.name == "default" => {
+                ChainLink::Binary(operator, right) => self.binary(whole, *operator, current, right),
+                ChainLink::Filter(filter) if filter.name == "default" => {
                     let value =
-                        if let Err(Failure::Undefined(_)) = current { Ok(Cow::Owned(Value::Null)) } else { current };
+                        if let Err(EvalError::Undefined(_)) = current { Ok(Cow::Owned(Value::Null)) } else { current };
                     value.and_then(|value| self.filter(filter, &value)).map(Cow::Owned)
                 }
-                Link::Filter(filter) => current.and_then(|value| self.filter(filter, &value)).map(Cow::Owned),
-                Link::Test { test, negated } => {
+                ChainLink::Filter(filter) => current.and_then(|value| self.filter(filter, &value)).map(Cow::Owned),
+                ChainLink::Test { test, negated } => {
                     let value = match current {
-                        Err(Failure::Undefined(_)) if test.name == "defined" => Ok(Cow::Owned(Value::Null)),
+                        Err(EvalError::Undefined(_)) if test.name == "defined" => Ok(Cow::Owned(Value::Null)),
                         other => other,
                     };
                     value.and_then(|value| self.test(test, &value, *negated)).map(Cow::Owned)
@@ -167,15 +167,15 @@ impl Machine<'_> {
         current
     }
 
-    fn test(&self, test: &Invocation, value: &Value, negated: bool) -> Result<Value, Failure> {
+    fn test(&self, test: &CallExpr, value: &Value, negated: bool) -> Result<Value, EvalError> {
         self.budget.handle(value).map_err(|message| failure(&test.source, &message))?;
         let holds = tests::run(&test.name, value).map_err(|message| failure(&test.source, &message))?;
         Ok(Value::Bool(holds != negated))
     }
 
-    fn binary<'m>(&'m self, whole: &str, operator: Operator, left: Evaluated<'m>, right: &'m Expr) -> Evaluated<'m> {
+    fn binary<'m>(&'m self, whole: &str, operator: Operator, left: EvalResult<'m>, right: &'m Expr) -> EvalResult<'m> {
         match (operator, &left) {
-            (Operator::IfNull | Operator::IfUndefined, Err(Failure::Undefined(_))) => return self.evaluate(right),
+            (Operator::IfNull | Operator::IfUndefined, Err(EvalError::Undefined(_))) => return self.evaluate(right),
             (Operator::IfNull, Ok(value)) if value.is_null() => return self.evaluate(right),
             (Operator::IfNull | Operator::IfUndefined, _) => return left,
             _ => {}
@@ -198,7 +198,7 @@ impl Machine<'_> {
     }
 
     /// What a filter makes of a value.
-    pub(super) fn filter(&self, invocation: &Invocation, input: &Value) -> Result<Value, Failure> {
+    pub(super) fn filter(&self, invocation: &CallExpr, input: &Value) -> Result<Value, EvalError> {
         let fail = |message: String| failure(&invocation.source, &message);
         let filter = filters::find(&invocation.name).ok_or_else(|| fail(filters::unknown(&invocation.name)))?;
         if input.is_null() && !filter.takes_null {
@@ -207,7 +207,7 @@ impl Machine<'_> {
         self.run(filter, invocation, input)
     }
 
-    fn call(&self, invocation: &Invocation) -> Result<Value, Failure> {
+    fn call(&self, invocation: &CallExpr) -> Result<Value, EvalError> {
         if let Some(definition) = self.macros.get(&invocation.name) {
             return self.expand(definition, invocation);
         }
@@ -216,7 +216,7 @@ impl Machine<'_> {
         self.run(function, invocation, &Value::Null)
     }
 
-    fn run(&self, builtin: &Builtin, invocation: &Invocation, input: &Value) -> Result<Value, Failure> {
+    fn run(&self, builtin: &Builtin, invocation: &CallExpr, input: &Value) -> Result<Value, EvalError> {
         let fail = |message: String| failure(&invocation.source, &message);
         let places = builtin.places(invocation).map_err(fail)?;
         let mut arguments: Vec<Option<Value>> = Vec::new();
@@ -229,14 +229,14 @@ impl Machine<'_> {
             }
         }
         self.budget.handle(input).map_err(fail)?;
-        let call = Call { builtin, input, arguments, machine: self };
+        let call = BuiltinCall { builtin, input, arguments, machine: self };
         let result = (builtin.run)(&call).map_err(fail)?;
         self.budget.handle(&result).map_err(fail)?;
         Ok(result)
     }
 
     /// What a macro writes.
-    fn expand(&self, definition: &Macro, invocation: &Invocation) -> Result<Value, Failure> {
+    fn expand(&self, definition: &Macro, invocation: &CallExpr) -> Result<Value, EvalError> {
         let fail = |message: String| failure(&invocation.source, &message);
         let mut scope = Map::new();
         for (name, default) in &definition.parameters {
@@ -250,7 +250,7 @@ impl Machine<'_> {
             self.budget.handle(&value).map_err(fail)?;
             scope.insert(name.clone(), value);
         }
-        let mut inner = Machine { scopes: vec![scope], ..*self };
+        let mut inner = Evaluator { scopes: vec![scope], ..*self };
         let mut out = String::new();
         self.budget.enter().map_err(fail)?;
         let written = inner.write(&definition.body, &mut out);
@@ -292,8 +292,13 @@ impl Machine<'_> {
 }
 
 /// The value of a whole text: of a lone expression its result, else a text.
-pub(super) fn evaluate(template: &Template, names: &Names, host: &dyn Host, budget: &Budget) -> Result<Value, Failure> {
-    let mut machine = Machine { names, host, macros: &template.macros, budget, scopes: vec![Map::new()] };
+pub(super) fn evaluate(
+    template: &Template,
+    names: &Names,
+    host: &dyn Host,
+    budget: &Budget,
+) -> Result<Value, EvalError> {
+    let mut machine = Evaluator { names, host, macros: &template.macros, budget, scopes: vec![Map::new()] };
     if let Some(expression) = template.sole_expression() {
         return machine.owned(expression);
     }
@@ -310,7 +315,7 @@ fn part_of<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {
     }
 }
 
-fn undefined(whole: &str, walked: &str, value: &Value, key: &str) -> Failure {
+fn undefined(whole: &str, walked: &str, value: &Value, key: &str) -> EvalError {
     let there = match value {
         Value::Object(map) => {
             let cut =
@@ -326,5 +331,5 @@ fn undefined(whole: &str, walked: &str, value: &Value, key: &str) -> Failure {
         other => format!("`{walked}` is {}", kind(other)),
     };
     let message = format!("`{whole}` is not defined; {there}");
-    Failure::Undefined(ExpressionError::new(message, whole))
+    EvalError::Undefined(ExpressionError::new(message, whole))
 }

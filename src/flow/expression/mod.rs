@@ -33,7 +33,7 @@ use serde_json::{Map, Value};
 use crate::task::is_template;
 use limits::Budget;
 
-pub use host::{Host, Nowhere};
+pub use host::{Host, NoHost};
 pub use value::is_truthy;
 
 /// The names that an expression may use, by their first word.

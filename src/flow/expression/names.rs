@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::ast::{Argument, Expr, Invocation, Kind, Link, Node, Operator, Part, Template};
+use super::ast::{Argument, CallExpr, ChainLink, Expr, ExprKind, Operator, PathPart, Template, TemplateNode};
 use super::{ExpressionError, filters, functions, tests};
 
 /// Functions that see every name.
@@ -15,7 +15,7 @@ const RENDER: &[&str] = &["render", "renderOnce"];
 
 /// The dotted names that a template cannot do without.
 pub(super) fn references(template: &Template) -> Vec<String> {
-    let Reader { found, tested, .. } = Reader::read(template);
+    let NameCollector { found, tested, .. } = NameCollector::read(template);
     let is_tested = |name: &str| {
         tested.iter().any(|tested| {
             name.strip_prefix(tested.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
@@ -26,20 +26,20 @@ pub(super) fn references(template: &Template) -> Vec<String> {
 
 /// Every dotted name that a template may look at; `*` where that cannot be known.
 pub(super) fn mentions(template: &Template) -> Vec<String> {
-    Reader::read(template).mentioned.into_iter().collect()
+    NameCollector::read(template).mentioned.into_iter().collect()
 }
 
 /// The dotted names whose values a template renders: what `render()` is given.
 pub(super) fn rendered(template: &Template) -> Vec<String> {
-    Reader::read(template).rendered.into_iter().collect()
+    NameCollector::read(template).rendered.into_iter().collect()
 }
 
 /// What is wrong with the calls in a template.
 pub(super) fn wrong_calls(template: &Template) -> Vec<ExpressionError> {
-    Reader::read(template).wrong
+    NameCollector::read(template).wrong
 }
 
-struct Reader<'a> {
+struct NameCollector<'a> {
     template: &'a Template,
     /// What `set`, `for` and parameters bind at this place.
     bound: Vec<String>,
@@ -53,7 +53,7 @@ struct Reader<'a> {
     wrong: Vec<ExpressionError>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> NameCollector<'a> {
     fn read(template: &'a Template) -> Self {
         let mut reader = Self {
             template,
@@ -79,35 +79,35 @@ impl<'a> Reader<'a> {
     }
 
     /// Nodes in which more names are bound.
-    fn within(&mut self, names: impl Iterator<Item = String>, nodes: &'a [Node]) {
+    fn within(&mut self, names: impl Iterator<Item = String>, nodes: &'a [TemplateNode]) {
         let before = self.bound.len();
         self.bound.extend(names);
         self.nodes(nodes);
         self.bound.truncate(before);
     }
 
-    fn nodes(&mut self, nodes: &'a [Node]) {
+    fn nodes(&mut self, nodes: &'a [TemplateNode]) {
         for node in nodes {
             match node {
-                Node::Text(_) => {}
-                Node::Print(expression) => self.expression(expression),
-                Node::Set { name, value } => {
+                TemplateNode::Text(_) => {}
+                TemplateNode::Print(expression) => self.expression(expression),
+                TemplateNode::Set { name, value } => {
                     self.expression(value);
                     self.bound.push(name.clone());
                 }
-                Node::If { arms, otherwise } => {
+                TemplateNode::If { arms, otherwise } => {
                     for (condition, body) in arms {
                         self.expression(condition);
                         self.nodes(body);
                     }
                     self.nodes(otherwise);
                 }
-                Node::For { item, list, body, otherwise } => {
+                TemplateNode::For { item, list, body, otherwise } => {
                     self.expression(list);
                     self.within([item.clone(), "loop".to_owned()].into_iter(), body);
                     self.nodes(otherwise);
                 }
-                Node::Filter { filters, body } => {
+                TemplateNode::Filter { filters, body } => {
                     filters.iter().for_each(|filter| {
                         let names = self.filter(filter);
                         self.found.extend(names);
@@ -126,42 +126,42 @@ impl<'a> Reader<'a> {
     /// The names that an expression needs to have a value.
     fn names(&mut self, expression: &Expr) -> Vec<String> {
         match &expression.kind {
-            Kind::Literal(_) => Vec::new(),
-            Kind::Name(name) => self.name(name, &[]),
-            Kind::Path(root, parts) => {
+            ExprKind::Literal(_) => Vec::new(),
+            ExprKind::Name(name) => self.name(name, &[]),
+            ExprKind::Path(root, parts) => {
                 let mut names = match &root.kind {
-                    Kind::Name(name) => self.name(name, parts),
+                    ExprKind::Name(name) => self.name(name, parts),
                     _ => self.names(root),
                 };
                 for part in parts {
-                    if let Part::Index(index) = part {
+                    if let PathPart::Index(index) = part {
                         names.extend(self.names(index));
                     }
                 }
                 names
             }
-            Kind::List(items) => items.iter().flat_map(|item| self.names(item)).collect(),
-            Kind::Map(entries) => {
+            ExprKind::List(items) => items.iter().flat_map(|item| self.names(item)).collect(),
+            ExprKind::Map(entries) => {
                 entries.iter().flat_map(|(key, value)| [self.names(key), self.names(value)].concat()).collect()
             }
-            Kind::Call(invocation) => self.call(invocation),
-            Kind::Not(operand) | Kind::Minus(operand) | Kind::Plus(operand) => self.names(operand),
-            Kind::Choice(choice) => choice.iter().flat_map(|part| self.names(part)).collect(),
-            Kind::Chain(head, links) => self.chain(head, links),
+            ExprKind::Call(invocation) => self.call(invocation),
+            ExprKind::Not(operand) | ExprKind::Minus(operand) | ExprKind::Plus(operand) => self.names(operand),
+            ExprKind::Choice(choice) => choice.iter().flat_map(|part| self.names(part)).collect(),
+            ExprKind::Chain(head, links) => self.chain(head, links),
         }
     }
 
     /// A name and the constant steps that follow it.
-    fn name(&mut self, root: &str, parts: &[Part]) -> Vec<String> {
+    fn name(&mut self, root: &str, parts: &[PathPart]) -> Vec<String> {
         if self.bound.iter().any(|bound| bound == root) {
             return Vec::new();
         }
         let mut name = root.to_owned();
         for part in parts {
             let step = match part {
-                Part::Field(field) => field.clone(),
-                Part::Index(Expr { kind: Kind::Literal(Value::Number(index)), .. }) => index.to_string(),
-                Part::Index(_) => break,
+                PathPart::Field(field) => field.clone(),
+                PathPart::Index(Expr { kind: ExprKind::Literal(Value::Number(index)), .. }) => index.to_string(),
+                PathPart::Index(_) => break,
             };
             name.push('.');
             name.push_str(&step);
@@ -170,23 +170,23 @@ impl<'a> Reader<'a> {
         vec![name]
     }
 
-    fn chain(&mut self, head: &Expr, links: &[Link]) -> Vec<String> {
+    fn chain(&mut self, head: &Expr, links: &[ChainLink]) -> Vec<String> {
         let mut names = self.names(head);
         for link in links {
             match link {
-                Link::Binary(operator, right) => {
+                ChainLink::Binary(operator, right) => {
                     if matches!(operator, Operator::IfNull | Operator::IfUndefined) {
                         names.clear();
                     }
                     names.extend(self.names(right));
                 }
-                Link::Filter(filter) => {
+                ChainLink::Filter(filter) => {
                     if filter.name == "default" {
                         names.clear();
                     }
                     names.extend(self.filter(filter));
                 }
-                Link::Test { test, .. } => {
+                ChainLink::Test { test, .. } => {
                     if test.name == "defined" {
                         self.tested.extend(names.drain(..));
                     }
@@ -198,7 +198,7 @@ impl<'a> Reader<'a> {
         names
     }
 
-    fn filter(&mut self, filter: &Invocation) -> Vec<String> {
+    fn filter(&mut self, filter: &CallExpr) -> Vec<String> {
         let checked = match filters::find(&filter.name) {
             Some(found) => {
                 found.places(filter).map(drop).map_err(|reason| format!("the filter `{}`: {reason}", filter.name))
@@ -209,7 +209,7 @@ impl<'a> Reader<'a> {
         self.arguments(&filter.arguments)
     }
 
-    fn call(&mut self, call: &Invocation) -> Vec<String> {
+    fn call(&mut self, call: &CallExpr) -> Vec<String> {
         let macros = &self.template.macros;
         let checked = match (macros.get(&call.name), functions::find(&call.name)) {
             (Some(definition), _) if call.arguments.len() > definition.parameters.len() => {
@@ -236,7 +236,7 @@ impl<'a> Reader<'a> {
         arguments.iter().flat_map(|argument| self.names(&argument.value)).collect()
     }
 
-    fn note(&mut self, invocation: &Invocation, checked: Result<(), String>) {
+    fn note(&mut self, invocation: &CallExpr, checked: Result<(), String>) {
         if let Err(message) = checked {
             self.wrong.push(ExpressionError::new(message, &invocation.source));
         }

@@ -77,26 +77,26 @@ fn contains(whole: &Value, part: &Value, budget: &Budget) -> Result<bool, String
 
 /// A value that is found by its hash: no other kind of value equals it but another kind of number.
 #[derive(PartialEq, Eq, Hash)]
-enum Simple<'v> {
+enum HashableValue<'v> {
     Nothing,
     Flag(bool),
     Whole(i64),
     Text(&'v str),
 }
 
-fn simple(value: &Value) -> Option<Simple<'_>> {
+fn simple(value: &Value) -> Option<HashableValue<'_>> {
     match value {
-        Value::Null => Some(Simple::Nothing),
-        Value::Bool(flag) => Some(Simple::Flag(*flag)),
-        Value::Number(number) => number.as_i64().map(Simple::Whole),
-        Value::String(text) => Some(Simple::Text(text)),
+        Value::Null => Some(HashableValue::Nothing),
+        Value::Bool(flag) => Some(HashableValue::Flag(*flag)),
+        Value::Number(number) => number.as_i64().map(HashableValue::Whole),
+        Value::String(text) => Some(HashableValue::Text(text)),
         Value::Array(_) | Value::Object(_) => None,
     }
 }
 
 /// Whether each of the parts is one of the items. What has no simple form is compared with one after the other.
 fn has_all(items: &[Value], parts: &[Value], budget: &Budget) -> Result<bool, String> {
-    let known: HashSet<Simple> = items.iter().filter_map(simple).collect();
+    let known: HashSet<HashableValue> = items.iter().filter_map(simple).collect();
     let (all, others): (Vec<&Value>, Vec<&Value>) =
         (items.iter().collect(), items.iter().filter(|item| simple(item).is_none()).collect());
     for part in parts {

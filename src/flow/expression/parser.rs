@@ -1,8 +1,8 @@
 //! From tokens to nodes: text, prints and tags. Expressions are read in `grammar.rs`.
 
 use super::ExpressionError;
-use super::ast::{Expr, Invocation, Macro, Node, Template};
-use super::lexer::{Kind, Token, tokens};
+use super::ast::{CallExpr, Expr, Macro, Template, TemplateNode};
+use super::lexer::{Token, TokenKind, tokens};
 use super::limits::MAX_NESTING;
 use crate::diagnostic::nearest;
 
@@ -11,12 +11,12 @@ const TAGS: &[&str] = &["set", "if", "for", "filter", "macro", "raw", "verbatim"
 
 /// Reads a text.
 pub(super) fn parse(text: &str) -> Result<Template, ExpressionError> {
-    let mut parser = Parser { text, tokens: tokens(text)?, at: 0, depth: 0, template: Template::default() };
+    let mut parser = ExpressionParser { text, tokens: tokens(text)?, at: 0, depth: 0, template: Template::default() };
     parser.template.nodes = parser.block(None, &[])?;
     Ok(parser.template)
 }
 
-pub(super) struct Parser<'t> {
+pub(super) struct ExpressionParser<'t> {
     pub(super) text: &'t str,
     tokens: Vec<Token>,
     at: usize,
@@ -24,10 +24,10 @@ pub(super) struct Parser<'t> {
     template: Template,
 }
 
-impl Parser<'_> {
+impl ExpressionParser<'_> {
     /// The token that comes next.
-    pub(super) fn peek(&self) -> &Kind {
-        self.tokens.get(self.at).map_or(&Kind::End, |token| &token.kind)
+    pub(super) fn peek(&self) -> &TokenKind {
+        self.tokens.get(self.at).map_or(&TokenKind::End, |token| &token.kind)
     }
 
     /// Where the next token begins.
@@ -47,19 +47,19 @@ impl Parser<'_> {
 
     /// Takes the sign if it comes next.
     pub(super) fn eat(&mut self, sign: &str) -> bool {
-        let comes = matches!(self.peek(), Kind::Sign(next) if *next == sign);
+        let comes = matches!(self.peek(), TokenKind::Sign(next) if *next == sign);
         self.at += usize::from(comes);
         comes
     }
 
     /// Whether this word comes next.
     pub(super) fn at_word(&self, word: &str) -> bool {
-        matches!(self.peek(), Kind::Word(next) if next == word)
+        matches!(self.peek(), TokenKind::Word(next) if next == word)
     }
 
     /// Whether this word comes after the next token.
     pub(super) fn comes_after(&self, word: &str) -> bool {
-        matches!(self.tokens.get(self.at + 1).map(|token| &token.kind), Some(Kind::Word(next)) if next == word)
+        matches!(self.tokens.get(self.at + 1).map(|token| &token.kind), Some(TokenKind::Word(next)) if next == word)
     }
 
     pub(super) fn expect(&mut self, sign: &str) -> Result<(), ExpressionError> {
@@ -69,11 +69,11 @@ impl Parser<'_> {
     /// Takes a word.
     pub(super) fn word(&mut self, what: &str) -> Result<String, ExpressionError> {
         match self.peek().clone() {
-            Kind::Word(word) => {
+            TokenKind::Word(word) => {
                 self.advance();
                 Ok(word)
             }
-            Kind::Sign("|") => Err(self.error(&format!("expected {what}, found `|`; write `or` for `||`"))),
+            TokenKind::Sign("|") => Err(self.error(&format!("expected {what}, found `|`; write `or` for `||`"))),
             _ => Err(self.error(&format!("expected {what}, found {}", self.found()))),
         }
     }
@@ -86,12 +86,12 @@ impl Parser<'_> {
     /// The next token as a message names it.
     pub(super) fn found(&self) -> String {
         match self.peek() {
-            Kind::End => "the end of the text".to_owned(),
-            Kind::Plain(_) => "text".to_owned(),
-            Kind::Open(sign) | Kind::Close(sign) | Kind::Sign(sign) => format!("`{sign}`"),
-            Kind::Word(word) => format!("`{word}`"),
-            Kind::Quoted(text) => format!("'{text}'"),
-            Kind::Number(number) => format!("`{number}`"),
+            TokenKind::End => "the end of the text".to_owned(),
+            TokenKind::Plain(_) => "text".to_owned(),
+            TokenKind::Open(sign) | TokenKind::Close(sign) | TokenKind::Sign(sign) => format!("`{sign}`"),
+            TokenKind::Word(word) => format!("`{word}`"),
+            TokenKind::Quoted(text) => format!("'{text}'"),
+            TokenKind::Number(number) => format!("`{number}`"),
         }
     }
 
@@ -110,24 +110,24 @@ impl Parser<'_> {
     }
 
     /// Nodes up to one of the tags in `ends`, whose name is left to be read; without ends, up to the text's end.
-    fn block(&mut self, tag: Option<(&str, usize)>, ends: &[&str]) -> Result<Vec<Node>, ExpressionError> {
+    fn block(&mut self, tag: Option<(&str, usize)>, ends: &[&str]) -> Result<Vec<TemplateNode>, ExpressionError> {
         let mut nodes = Vec::new();
         loop {
             let start = self.start();
             match self.peek().clone() {
-                Kind::Plain(text) => {
+                TokenKind::Plain(text) => {
                     self.advance();
-                    nodes.push(Node::Text(text));
+                    nodes.push(TemplateNode::Text(text));
                 }
-                Kind::Open("{{") => {
+                TokenKind::Open("{{") => {
                     self.advance();
                     let expression = self.expression()?;
                     self.close("}}")?;
-                    nodes.push(Node::Print(expression));
+                    nodes.push(TemplateNode::Print(expression));
                 }
-                Kind::Open(_) => {
+                TokenKind::Open(_) => {
                     self.advance();
-                    if matches!(self.peek(), Kind::Word(word) if ends.contains(&word.as_str())) {
+                    if matches!(self.peek(), TokenKind::Word(word) if ends.contains(&word.as_str())) {
                         return Ok(nodes);
                     }
                     nodes.extend(self.deeper(|parser| parser.tag(start))?);
@@ -142,15 +142,15 @@ impl Parser<'_> {
     }
 
     fn close(&mut self, sign: &str) -> Result<(), ExpressionError> {
-        if matches!(self.peek(), Kind::Close(_)) {
+        if matches!(self.peek(), TokenKind::Close(_)) {
             self.advance();
             return Ok(());
         }
-        let hint = if matches!(self.peek(), Kind::Sign("=")) { "; write `==` to compare" } else { "" };
+        let hint = if matches!(self.peek(), TokenKind::Sign("=")) { "; write `==` to compare" } else { "" };
         Err(self.error(&format!("expected `{sign}` or an operator, found {}{hint}", self.found())))
     }
 
-    fn tag(&mut self, start: usize) -> Result<Option<Node>, ExpressionError> {
+    fn tag(&mut self, start: usize) -> Result<Option<TemplateNode>, ExpressionError> {
         let name = self.word("the name of a tag")?;
         Ok(Some(match name.as_str() {
             "set" => self.set()?,
@@ -177,15 +177,15 @@ impl Parser<'_> {
         ExpressionError::malformed(self.text, start, &message)
     }
 
-    fn set(&mut self) -> Result<Node, ExpressionError> {
+    fn set(&mut self) -> Result<TemplateNode, ExpressionError> {
         let name = self.word("a name")?;
         self.expect("=")?;
         let value = self.expression()?;
         self.close("%}")?;
-        Ok(Node::Set { name, value })
+        Ok(TemplateNode::Set { name, value })
     }
 
-    fn condition(&mut self, start: usize) -> Result<Node, ExpressionError> {
+    fn condition(&mut self, start: usize) -> Result<TemplateNode, ExpressionError> {
         let mut arms = Vec::new();
         loop {
             let condition = self.expression()?;
@@ -197,11 +197,11 @@ impl Parser<'_> {
             self.advance();
         }
         let otherwise = self.otherwise("if", start)?;
-        Ok(Node::If { arms, otherwise })
+        Ok(TemplateNode::If { arms, otherwise })
     }
 
     /// What comes after `else`, if there is one, and the closing tag.
-    fn otherwise(&mut self, tag: &str, start: usize) -> Result<Vec<Node>, ExpressionError> {
+    fn otherwise(&mut self, tag: &str, start: usize) -> Result<Vec<TemplateNode>, ExpressionError> {
         let mut nodes = Vec::new();
         if self.at_word("else") {
             self.advance();
@@ -213,7 +213,7 @@ impl Parser<'_> {
         Ok(nodes)
     }
 
-    fn repetition(&mut self, start: usize) -> Result<Node, ExpressionError> {
+    fn repetition(&mut self, start: usize) -> Result<TemplateNode, ExpressionError> {
         let item = self.word("a name for the item")?;
         if !self.at_word("in") {
             return Err(self.error(&format!("expected `in`, found {}", self.found())));
@@ -223,11 +223,11 @@ impl Parser<'_> {
         self.close("%}")?;
         let body = self.block(Some(("for", start)), &["else", "endfor"])?;
         let otherwise = self.otherwise("for", start)?;
-        Ok(Node::For { item, list, body, otherwise })
+        Ok(TemplateNode::For { item, list, body, otherwise })
     }
 
-    fn filter(&mut self, start: usize) -> Result<Node, ExpressionError> {
-        let mut filters: Vec<Invocation> = vec![self.invocation("the name of a filter")?];
+    fn filter(&mut self, start: usize) -> Result<TemplateNode, ExpressionError> {
+        let mut filters: Vec<CallExpr> = vec![self.invocation("the name of a filter")?];
         while self.eat("|") {
             filters.push(self.invocation("the name of a filter")?);
         }
@@ -235,7 +235,7 @@ impl Parser<'_> {
         let body = self.block(Some(("filter", start)), &["endfilter"])?;
         self.advance();
         self.close("%}")?;
-        Ok(Node::Filter { filters, body })
+        Ok(TemplateNode::Filter { filters, body })
     }
 
     fn definition(&mut self, start: usize) -> Result<(), ExpressionError> {
@@ -254,7 +254,7 @@ impl Parser<'_> {
         self.close("%}")?;
         let body = self.block(Some(("macro", start)), &["endmacro"])?;
         self.advance();
-        if matches!(self.peek(), Kind::Word(_)) {
+        if matches!(self.peek(), TokenKind::Word(_)) {
             self.advance();
         }
         self.close("%}")?;

@@ -1,6 +1,6 @@
 //! Which values a template writes out as they are, and within which quotes of a shell.
 
-use super::ast::{Expr, Kind, Link, Node, Operator, Part, Template};
+use super::ast::{ChainLink, Expr, ExprKind, Operator, PathPart, Template, TemplateNode};
 
 /// Filters whose results mean nothing to whoever reads the text.
 const HARMLESS: &[&str] = &[
@@ -31,34 +31,34 @@ pub(super) fn names(template: &Template, harmless: &[&str]) -> Vec<String> {
 /// The expressions of a shell's text that quote their value although they stand within quotes already.
 pub(super) fn quoted_twice(template: &Template) -> Vec<String> {
     let mut found = Vec::new();
-    quotes(&template.nodes, &mut Quotes::default(), &mut found);
+    quotes(&template.nodes, &mut ShellQuotes::default(), &mut found);
     found
 }
 
-fn quotes(all: &[Node], state: &mut Quotes, found: &mut Vec<String>) {
+fn quotes(all: &[TemplateNode], state: &mut ShellQuotes, found: &mut Vec<String>) {
     for node in all {
         match node {
-            Node::Text(text) => state.read(text),
-            Node::Print(expression) if state.is_within() && is_quoted(expression) => {
+            TemplateNode::Text(text) => state.read(text),
+            TemplateNode::Print(expression) if state.is_within() && is_quoted(expression) => {
                 found.push(expression.source.trim().to_owned());
             }
-            Node::If { arms, otherwise } => {
+            TemplateNode::If { arms, otherwise } => {
                 let (before, bodies) = (state.clone(), arms.iter().map(|(_, body)| body));
                 bodies.chain([otherwise]).for_each(|body| {
                     *state = before.clone();
                     quotes(body, state, found);
                 });
             }
-            Node::For { body, .. } | Node::Filter { body, .. } => quotes(body, state, found),
-            Node::Print(_) | Node::Set { .. } => {}
+            TemplateNode::For { body, .. } | TemplateNode::Filter { body, .. } => quotes(body, state, found),
+            TemplateNode::Print(_) | TemplateNode::Set { .. } => {}
         }
     }
 }
 
 fn is_quoted(expression: &Expr) -> bool {
     match &expression.kind {
-        Kind::Chain(_, links) => {
-            matches!(links.last(), Some(Link::Filter(filter)) if filter.name == "shellQuote")
+        ExprKind::Chain(_, links) => {
+            matches!(links.last(), Some(ChainLink::Filter(filter)) if filter.name == "shellQuote")
         }
         _ => false,
     }
@@ -66,13 +66,13 @@ fn is_quoted(expression: &Expr) -> bool {
 
 /// What is open at a place in a shell's text: quotes, and `(` of commands within them.
 #[derive(Clone, Default)]
-struct Quotes {
+struct ShellQuotes {
     open: Vec<char>,
     /// Whether the text has what is not followed here, such as a here-document: nothing is known then.
     is_lost: bool,
 }
 
-impl Quotes {
+impl ShellQuotes {
     fn is_within(&self) -> bool {
         !self.is_lost && matches!(self.open.last(), Some('"' | '\''))
     }
@@ -97,20 +97,20 @@ impl Quotes {
     }
 }
 
-fn nodes(all: &[Node], harmless: &[&str], found: &mut Vec<String>) {
+fn nodes(all: &[TemplateNode], harmless: &[&str], found: &mut Vec<String>) {
     for node in all {
         match node {
-            Node::Text(_) | Node::Set { .. } => {}
-            Node::Print(expression) => found.extend(written(expression, harmless)),
-            Node::If { arms, otherwise } => {
+            TemplateNode::Text(_) | TemplateNode::Set { .. } => {}
+            TemplateNode::Print(expression) => found.extend(written(expression, harmless)),
+            TemplateNode::If { arms, otherwise } => {
                 arms.iter().for_each(|(_, body)| nodes(body, harmless, found));
                 nodes(otherwise, harmless, found);
             }
-            Node::For { body, otherwise, .. } => {
+            TemplateNode::For { body, otherwise, .. } => {
                 nodes(body, harmless, found);
                 nodes(otherwise, harmless, found);
             }
-            Node::Filter { filters, body } => {
+            TemplateNode::Filter { filters, body } => {
                 if !filters.iter().any(|filter| is_harmless(&filter.name, harmless)) {
                     nodes(body, harmless, found);
                 }
@@ -125,13 +125,13 @@ fn is_harmless(filter: &str, more: &[&str]) -> bool {
 
 fn written(expression: &Expr, harmless: &[&str]) -> Vec<String> {
     match &expression.kind {
-        Kind::Name(name) => vec![name.clone()],
-        Kind::Path(root, parts) => match &root.kind {
-            Kind::Name(name) => vec![dotted(name, parts)],
+        ExprKind::Name(name) => vec![name.clone()],
+        ExprKind::Path(root, parts) => match &root.kind {
+            ExprKind::Name(name) => vec![dotted(name, parts)],
             _ => Vec::new(),
         },
-        Kind::Choice(choice) => choice[1..].iter().flat_map(|one| written(one, harmless)).collect(),
-        Kind::Chain(head, links) => {
+        ExprKind::Choice(choice) => choice[1..].iter().flat_map(|one| written(one, harmless)).collect(),
+        ExprKind::Chain(head, links) => {
             links.iter().fold(written(head, harmless), |names, link| after(names, link, harmless))
         }
         _ => Vec::new(),
@@ -139,21 +139,21 @@ fn written(expression: &Expr, harmless: &[&str]) -> Vec<String> {
 }
 
 /// The names that are still written out when one more thing is done to a value.
-fn after(mut names: Vec<String>, link: &Link, harmless: &[&str]) -> Vec<String> {
+fn after(mut names: Vec<String>, link: &ChainLink, harmless: &[&str]) -> Vec<String> {
     match link {
-        Link::Binary(Operator::Join | Operator::Add | Operator::IfNull | Operator::IfUndefined, other) => {
+        ChainLink::Binary(Operator::Join | Operator::Add | Operator::IfNull | Operator::IfUndefined, other) => {
             names.extend(written(other, harmless));
             names
         }
-        Link::Filter(filter) if !is_harmless(&filter.name, harmless) => names,
+        ChainLink::Filter(filter) if !is_harmless(&filter.name, harmless) => names,
         _ => Vec::new(),
     }
 }
 
-fn dotted(name: &str, parts: &[Part]) -> String {
+fn dotted(name: &str, parts: &[PathPart]) -> String {
     let mut dotted = name.to_owned();
     for part in parts {
-        let Part::Field(field) = part else { break };
+        let PathPart::Field(field) = part else { break };
         dotted.push('.');
         dotted.push_str(field);
     }

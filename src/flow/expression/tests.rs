@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::ast::Invocation;
+use super::ast::CallExpr;
 use super::value::{is_empty, kind};
 use crate::diagnostic::nearest;
 
@@ -29,7 +29,7 @@ fn whole(value: &Value) -> Result<i64, String> {
 }
 
 /// What is wrong with a test before it runs.
-pub(super) fn check(test: &Invocation) -> Result<(), String> {
+pub(super) fn check(test: &CallExpr) -> Result<(), String> {
     match (NAMES.contains(&test.name.as_str()), test.arguments.is_empty()) {
         (false, _) => Err(unknown(&test.name)),
         (true, false) => Err(format!("the test `{}` takes no arguments", test.name)),

@@ -2,26 +2,26 @@
 
 use serde_json::{Map, Value, json};
 
-use super::ast::{Expr, Node};
+use super::ast::{Expr, TemplateNode};
 use super::limits::MAX_OUTPUT_BYTES;
-use super::machine::{Failure, Machine, failure};
+use super::machine::{EvalError, Evaluator, failure};
 use super::value::{kind, to_text};
 
-impl Machine<'_> {
+impl Evaluator<'_> {
     /// Appends what the nodes write.
-    pub(super) fn write(&mut self, nodes: &[Node], out: &mut String) -> Result<(), Failure> {
+    pub(super) fn write(&mut self, nodes: &[TemplateNode], out: &mut String) -> Result<(), EvalError> {
         nodes.iter().try_for_each(|node| self.node(node, out))
     }
 
-    fn node(&mut self, node: &Node, out: &mut String) -> Result<(), Failure> {
+    fn node(&mut self, node: &TemplateNode, out: &mut String) -> Result<(), EvalError> {
         match node {
-            Node::Text(text) => self.put(text, "", out),
-            Node::Print(expression) => {
+            TemplateNode::Text(text) => self.put(text, "", out),
+            TemplateNode::Print(expression) => {
                 let text = to_text(&*self.evaluate(expression)?);
                 self.put(&text, &expression.source, out)
             }
-            Node::Set { name, value } => self.set(name, value),
-            Node::If { arms, otherwise } => {
+            TemplateNode::Set { name, value } => self.set(name, value),
+            TemplateNode::If { arms, otherwise } => {
                 for (condition, body) in arms {
                     if self.is_true(condition)? {
                         return self.write(body, out);
@@ -29,11 +29,11 @@ impl Machine<'_> {
                 }
                 self.write(otherwise, out)
             }
-            Node::For { item, list, body, otherwise } => {
+            TemplateNode::For { item, list, body, otherwise } => {
                 let items = self.items(list)?;
                 if items.is_empty() { self.write(otherwise, out) } else { self.repeat(item, list, items, body, out) }
             }
-            Node::Filter { filters, body } => {
+            TemplateNode::Filter { filters, body } => {
                 let mut text = String::new();
                 self.write(body, &mut text)?;
                 let filtered =
@@ -43,7 +43,7 @@ impl Machine<'_> {
         }
     }
 
-    fn put(&self, text: &str, source: &str, out: &mut String) -> Result<(), Failure> {
+    fn put(&self, text: &str, source: &str, out: &mut String) -> Result<(), EvalError> {
         self.budget.spend(text.len()).map_err(|message| failure(source, &message))?;
         if out.len() + text.len() > MAX_OUTPUT_BYTES {
             return Err(failure(source, &format!("the text grows larger than {} MiB", MAX_OUTPUT_BYTES >> 20)));
@@ -53,7 +53,7 @@ impl Machine<'_> {
     }
 
     /// Binds a name where it is bound already, else in the innermost scope.
-    fn set(&mut self, name: &str, value: &Expr) -> Result<(), Failure> {
+    fn set(&mut self, name: &str, value: &Expr) -> Result<(), EvalError> {
         let result = self.evaluate(value)?.into_owned();
         self.budget.handle(&result).map_err(|message| failure(&value.source, &message))?;
         let place = self.scopes.iter().rposition(|scope| scope.contains_key(name));
@@ -65,7 +65,7 @@ impl Machine<'_> {
     }
 
     /// What a loop goes over; a map gives entries with `key` and `value`.
-    fn items(&self, list: &Expr) -> Result<Vec<Value>, Failure> {
+    fn items(&self, list: &Expr) -> Result<Vec<Value>, EvalError> {
         let value = self.evaluate(list)?;
         self.budget.handle(&value).map_err(|message| failure(&list.source, &message))?;
         match value.into_owned() {
@@ -81,9 +81,9 @@ impl Machine<'_> {
         name: &str,
         list: &Expr,
         items: Vec<Value>,
-        body: &[Node],
+        body: &[TemplateNode],
         out: &mut String,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), EvalError> {
         let length = items.len();
         for (index, item) in items.into_iter().enumerate() {
             self.budget.turn().map_err(|message| failure(&list.source, &message))?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::flow::graph::{Graph, Lane, Node, Order, clip};
+use crate::flow::graph::{FlowGraph, GraphLane, GraphNode, GraphOrder, clip};
 
 /// Space between tasks that follow one another, and between those side by side.
 const GAP: i32 = 32;
@@ -18,11 +18,11 @@ const SMALL: i32 = 7;
 
 /// Things with their places.
 #[derive(Default)]
-pub(super) struct Plan<'a> {
+pub(super) struct GraphLayout<'a> {
     pub(super) width: i32,
     pub(super) height: i32,
-    pub(super) boxes: Vec<Placed<'a>>,
-    pub(super) frames: Vec<Placed<'a>>,
+    pub(super) boxes: Vec<PlacedNode<'a>>,
+    pub(super) frames: Vec<PlacedNode<'a>>,
     /// Names of branches.
     pub(super) labels: Vec<(i32, i32, String)>,
     /// Lines between the branches of a frame: x, and from y to y.
@@ -38,8 +38,8 @@ pub(super) struct Plan<'a> {
 
 /// A task, or a frame around tasks.
 #[derive(Clone)]
-pub(super) struct Placed<'a> {
-    pub(super) node: &'a Node,
+pub(super) struct PlacedNode<'a> {
+    pub(super) node: &'a GraphNode,
     /// The lines below its head.
     pub(super) lines: Vec<String>,
     pub(super) x: i32,
@@ -57,20 +57,21 @@ pub(super) struct Arrow {
     pub(super) is_light: bool,
 }
 
-impl<'a> Plan<'a> {
+impl<'a> GraphLayout<'a> {
     /// The whole flow: triggers, tasks, and side by side what runs for errors and at the end.
-    pub(super) fn of(graph: &'a Graph) -> Self {
-        let triggers: Vec<Plan> = graph.triggers.iter().map(|trigger| leaf(trigger, true)).collect();
-        let mut rows: Vec<Plan> = Vec::new();
+    pub(super) fn of(graph: &'a FlowGraph) -> Self {
+        let triggers: Vec<GraphLayout> = graph.triggers.iter().map(|trigger| leaf(trigger, true)).collect();
+        let mut rows: Vec<GraphLayout> = Vec::new();
         if !triggers.is_empty() {
             rows.push(beside(triggers));
         }
-        let (endings, tasks): (Vec<&Lane>, Vec<&Lane>) = graph.lanes.iter().partition(|lane| !lane.label.is_empty());
+        let (endings, tasks): (Vec<&GraphLane>, Vec<&GraphLane>) =
+            graph.lanes.iter().partition(|lane| !lane.label.is_empty());
         rows.extend(tasks.iter().map(|lane| lane_plan(lane)));
         if !endings.is_empty() {
             rows.push(beside(endings.into_iter().map(|lane| framed(vec![lane], None)).collect()));
         }
-        let unjoined = rows.into_iter().map(|row| Plan { head: None, tail: None, ..row }).collect();
+        let unjoined = rows.into_iter().map(|row| GraphLayout { head: None, tail: None, ..row }).collect();
         let mut plan = stack(unjoined);
         let joints = tasks.first().map(|lane| plan.joints(lane)).unwrap_or_default();
         plan.arrows.extend(joints);
@@ -78,9 +79,9 @@ impl<'a> Plan<'a> {
     }
 
     /// The arrows from the triggers to the tasks, and from these to what runs at the end.
-    fn joints(&self, lane: &Lane) -> Vec<Arrow> {
+    fn joints(&self, lane: &GraphLane) -> Vec<Arrow> {
         let places = self.places();
-        let place = |node: Option<&Node>| node.and_then(|node| places.get(node.id.as_str()));
+        let place = |node: Option<&GraphNode>| node.and_then(|node| places.get(node.id.as_str()));
         let (Some(first), Some(last)) = (place(lane.nodes.first()), place(lane.nodes.last())) else {
             return Vec::new();
         };
@@ -93,7 +94,7 @@ impl<'a> Plan<'a> {
     }
 
     /// The place of every task, by its id.
-    pub(super) fn places(&self) -> BTreeMap<&str, &Placed<'a>> {
+    pub(super) fn places(&self) -> BTreeMap<&str, &PlacedNode<'a>> {
         self.boxes.iter().chain(&self.frames).map(|placed| (placed.node.id.as_str(), placed)).collect()
     }
 
@@ -124,52 +125,52 @@ impl<'a> Plan<'a> {
     }
 }
 
-fn lane_plan(lane: &Lane) -> Plan<'_> {
+fn lane_plan(lane: &GraphLane) -> GraphLayout<'_> {
     let plans = || lane.nodes.iter().map(node_plan).collect::<Vec<_>>();
     match lane.order {
-        Order::Sequence => stack(plans()),
-        Order::Parallel => rows(plans()),
-        Order::Dependencies => layers(lane, plans()),
+        GraphOrder::Sequence => stack(plans()),
+        GraphOrder::Parallel => rows(plans()),
+        GraphOrder::Dependencies => layers(lane, plans()),
     }
 }
 
-fn node_plan(node: &Node) -> Plan<'_> {
+fn node_plan(node: &GraphNode) -> GraphLayout<'_> {
     if node.lanes.is_empty() { leaf(node, false) } else { framed(node.lanes.iter().collect(), Some(node)) }
 }
 
 /// What is said below a task's name.
-fn lines(node: &Node) -> Vec<String> {
+fn lines(node: &GraphNode) -> Vec<String> {
     let kind = [node.kind.clone()];
     let rest = [node.detail.clone(), node.notes.join(", ")];
     kind.into_iter().chain(rest.into_iter().filter(|line| !line.is_empty())).map(|line| clip(&line, 44)).collect()
 }
 
-fn width_of(node: &Node, lines: &[String]) -> i32 {
+fn width_of(node: &GraphNode, lines: &[String]) -> i32 {
     let letters = |text: &str| i32::try_from(text.chars().count().min(60)).unwrap_or_default();
     let below = lines.iter().map(|line| letters(line) * SMALL).max().unwrap_or_default();
     (letters(&node.id) * LETTER).max(below) + 34
 }
 
-fn leaf(node: &Node, is_trigger: bool) -> Plan<'_> {
+fn leaf(node: &GraphNode, is_trigger: bool) -> GraphLayout<'_> {
     let lines = lines(node);
     let width = width_of(node, &lines).max(130);
     let height = 30 + LINE * i32::try_from(lines.len()).unwrap_or_default();
-    let placed = Placed { node, lines, x: 0, y: 0, width, height, is_trigger };
-    Plan {
+    let placed = PlacedNode { node, lines, x: 0, y: 0, width, height, is_trigger };
+    GraphLayout {
         width,
         height,
         boxes: vec![placed],
         head: Some((width / 2, 0)),
         tail: Some((width / 2, height)),
-        ..Plan::default()
+        ..GraphLayout::default()
     }
 }
 
 /// A frame around branches that stand side by side. Without a node it is called after its one branch.
-fn framed<'a>(lanes: Vec<&'a Lane>, node: Option<&'a Node>) -> Plan<'a> {
+fn framed<'a>(lanes: Vec<&'a GraphLane>, node: Option<&'a GraphNode>) -> GraphLayout<'a> {
     let lines = node.map(lines).unwrap_or_default();
     let head = 14 + node.map_or(0, |_| LINE + LINE * i32::try_from(lines.len()).unwrap_or_default());
-    let mut plan = Plan::default();
+    let mut plan = GraphLayout::default();
     let (mut x, mut height) = (INSET, 0);
     let top = head + if lanes.iter().any(|lane| !lane.label.is_empty()) { 22 } else { 4 };
     for (index, lane) in lanes.iter().enumerate() {
@@ -194,11 +195,11 @@ fn framed<'a>(lanes: Vec<&'a Lane>, node: Option<&'a Node>) -> Plan<'a> {
     plan.rules.iter_mut().for_each(|rule| rule.2 = plan.height - 10);
     if x + INSET < wanted {
         let (width, height) = (plan.width, plan.height);
-        plan = Plan { width, height, ..plan.shift((wanted - x - INSET) / 2, 0) };
+        plan = GraphLayout { width, height, ..plan.shift((wanted - x - INSET) / 2, 0) };
     }
     let (width, height) = (plan.width, plan.height);
     if let Some(node) = node {
-        plan.frames.insert(0, Placed { node, lines, x: 0, y: 0, width, height, is_trigger: false });
+        plan.frames.insert(0, PlacedNode { node, lines, x: 0, y: 0, width, height, is_trigger: false });
     } else {
         plan.endings.push((0, 0, width, height));
     }
@@ -208,9 +209,9 @@ fn framed<'a>(lanes: Vec<&'a Lane>, node: Option<&'a Node>) -> Plan<'a> {
 }
 
 /// One below the other, joined by arrows.
-fn stack(plans: Vec<Plan<'_>>) -> Plan<'_> {
+fn stack(plans: Vec<GraphLayout<'_>>) -> GraphLayout<'_> {
     let width = plans.iter().map(|plan| plan.width).max().unwrap_or_default();
-    let mut stacked = Plan { width, ..Plan::default() };
+    let mut stacked = GraphLayout { width, ..GraphLayout::default() };
     let mut y = 0;
     for plan in plans {
         let height = plan.height;
@@ -229,8 +230,8 @@ fn stack(plans: Vec<Plan<'_>>) -> Plan<'_> {
 }
 
 /// Side by side.
-fn beside(plans: Vec<Plan<'_>>) -> Plan<'_> {
-    let mut row = Plan::default();
+fn beside(plans: Vec<GraphLayout<'_>>) -> GraphLayout<'_> {
+    let mut row = GraphLayout::default();
     let mut x = 0;
     for plan in plans {
         let width = plan.width;
@@ -245,20 +246,20 @@ fn beside(plans: Vec<Plan<'_>>) -> Plan<'_> {
 }
 
 /// Rows of some side by side.
-fn rows(plans: Vec<Plan<'_>>) -> Plan<'_> {
+fn rows(plans: Vec<GraphLayout<'_>>) -> GraphLayout<'_> {
     let mut left = plans.into_iter().peekable();
     let mut rows = Vec::new();
     while left.peek().is_some() {
-        rows.push(Plan { tail: None, head: None, ..beside(left.by_ref().take(MAX_COLUMNS).collect()) });
+        rows.push(GraphLayout { tail: None, head: None, ..beside(left.by_ref().take(MAX_COLUMNS).collect()) });
     }
     let plan = stack(rows);
-    Plan { head: Some((plan.width / 2, 0)), tail: Some((plan.width / 2, plan.height)), ..plan }
+    GraphLayout { head: Some((plan.width / 2, 0)), tail: Some((plan.width / 2, plan.height)), ..plan }
 }
 
 /// Tasks below those that they depend on.
-fn layers<'a>(lane: &'a Lane, plans: Vec<Plan<'a>>) -> Plan<'a> {
+fn layers<'a>(lane: &'a GraphLane, plans: Vec<GraphLayout<'a>>) -> GraphLayout<'a> {
     let mut depths: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut layers: Vec<Vec<Plan>> = Vec::new();
+    let mut layers: Vec<Vec<GraphLayout>> = Vec::new();
     // The flow lists each task behind those that it depends on.
     for (node, plan) in lane.nodes.iter().zip(plans) {
         let before = node.depends_on.iter().filter_map(|id| depths.get(id.as_str()));
@@ -269,12 +270,12 @@ fn layers<'a>(lane: &'a Lane, plans: Vec<Plan<'a>>) -> Plan<'a> {
         }
         layers[depth].push(plan);
     }
-    let rows = layers.into_iter().map(|layer| Plan { head: None, tail: None, ..beside(layer) }).collect();
+    let rows = layers.into_iter().map(|layer| GraphLayout { head: None, tail: None, ..beside(layer) }).collect();
     let mut plan = stack(rows);
     let arrows: Vec<Arrow> = {
         let places = plan.places();
         let all = lane.nodes.iter().flat_map(|node| node.depends_on.iter().map(move |before| (before, node)));
-        let arrow = |(before, node): (&String, &Node)| {
+        let arrow = |(before, node): (&String, &GraphNode)| {
             let (from, to) = (places.get(before.as_str())?, places.get(node.id.as_str())?);
             let from = (from.x + from.width / 2, from.y + from.height);
             Some(Arrow { from, to: (to.x + to.width / 2, to.y), is_light: false })
@@ -282,5 +283,5 @@ fn layers<'a>(lane: &'a Lane, plans: Vec<Plan<'a>>) -> Plan<'a> {
         all.filter_map(arrow).collect()
     };
     plan.arrows.extend(arrows);
-    Plan { head: Some((plan.width / 2, 0)), tail: Some((plan.width / 2, plan.height)), ..plan }
+    GraphLayout { head: Some((plan.width / 2, 0)), tail: Some((plan.width / 2, plan.height)), ..plan }
 }

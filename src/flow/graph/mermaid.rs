@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use crate::flow::graph::{Graph, Lane, Node, Order};
+use crate::flow::graph::{FlowGraph, GraphLane, GraphNode, GraphOrder};
 
 /// Node ids are `t_` and a task's id, because Mermaid takes words such as `end` for its own.
-pub(super) fn write(graph: &Graph) -> String {
-    let mut writer = Writer { graph, text: String::from("flowchart TB\n"), edges: Vec::new(), lanes: 0 };
+pub(super) fn write(graph: &FlowGraph) -> String {
+    let mut writer = MermaidWriter { graph, text: String::from("flowchart TB\n"), edges: Vec::new(), lanes: 0 };
     for trigger in &graph.triggers {
         let name = format!("w_{}", plain(&trigger.id));
         writer.line(1, &format!("{name}([\"{}\"])", label(trigger)));
@@ -30,24 +30,24 @@ pub(super) fn write(graph: &Graph) -> String {
     writer.text
 }
 
-struct Writer<'a> {
-    graph: &'a Graph,
+struct MermaidWriter<'a> {
+    graph: &'a FlowGraph,
     text: String,
     edges: Vec<String>,
     /// How many lanes have a name so far.
     lanes: usize,
 }
 
-impl Writer<'_> {
+impl MermaidWriter<'_> {
     fn line(&mut self, depth: usize, line: &str) {
         let indentation = "  ".repeat(depth);
         self.text.extend([indentation.as_str(), line, "\n"]);
     }
 
     /// The tasks of a lane, and the edges between them.
-    fn lane(&mut self, lane: &Lane, depth: usize) {
+    fn lane(&mut self, lane: &GraphLane, depth: usize) {
         lane.nodes.iter().for_each(|node| self.node(node, depth));
-        if lane.order == Order::Sequence {
+        if lane.order == GraphOrder::Sequence {
             let pairs =
                 lane.nodes.windows(2).map(|pair| format!("{} --> {}", name_of(&pair[0].id), name_of(&pair[1].id)));
             self.edges.extend(pairs);
@@ -58,7 +58,7 @@ impl Writer<'_> {
         }
     }
 
-    fn labelled(&mut self, lane: &Lane, depth: usize) {
+    fn labelled(&mut self, lane: &GraphLane, depth: usize) {
         let name = if depth == 1 { format!("lane_{}", lane.label) } else { format!("b{}", self.lanes) };
         self.lanes += 1;
         self.line(depth, &format!("subgraph {name}[\"{}\"]", escape(&lane.label)));
@@ -66,7 +66,7 @@ impl Writer<'_> {
         self.line(depth, "end");
     }
 
-    fn node(&mut self, node: &Node, depth: usize) {
+    fn node(&mut self, node: &GraphNode, depth: usize) {
         let name = name_of(&node.id);
         if node.lanes.is_empty() {
             return self.line(depth, &format!("{name}[\"{}\"]", label(node)));
@@ -103,7 +103,7 @@ fn plain(id: &str) -> String {
     id.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_string() } else { format!("_{:x}", u32::from(c)) }).collect()
 }
 
-fn label(node: &Node) -> String {
+fn label(node: &GraphNode) -> String {
     let lines = [format!("{} · {}", node.id, node.kind), node.detail.clone(), node.notes.join(", ")];
     let lines: Vec<String> = lines.iter().filter(|line| !line.is_empty()).map(|line| escape(line)).collect();
     lines.join("<br>")

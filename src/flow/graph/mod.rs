@@ -10,16 +10,16 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::duration::{Limit, Span};
+use crate::duration::{DurationSpec, Timeout};
 use crate::flow::expression::mentions;
-use crate::flow::trigger::{Condition, On};
+use crate::flow::trigger::{Condition, TriggerKind};
 use crate::flow::{Flow, Step, Trigger};
 use crate::task::{Branch, is_template};
 use crate::text::plain;
 
 /// A flow's picture.
 #[derive(Clone, Debug)]
-pub struct Graph {
+pub struct FlowGraph {
     /// The flow's id.
     pub id: String,
     /// Its namespace.
@@ -27,27 +27,27 @@ pub struct Graph {
     /// What it is for.
     pub description: Option<String>,
     /// What starts it.
-    pub triggers: Vec<Node>,
+    pub triggers: Vec<GraphNode>,
     /// What runs: the tasks, and those for errors and for the end.
-    pub lanes: Vec<Lane>,
+    pub lanes: Vec<GraphLane>,
     /// Whose outputs go where, by ids.
     pub data: Vec<(String, String)>,
 }
 
 /// Tasks that belong together: those of a flow, or of a branch.
 #[derive(Clone, Debug)]
-pub struct Lane {
+pub struct GraphLane {
     /// What a reader calls it; empty for the tasks of a flow or of a loop.
     pub label: String,
     /// How its tasks follow one another.
-    pub order: Order,
+    pub order: GraphOrder,
     /// The tasks.
-    pub nodes: Vec<Node>,
+    pub nodes: Vec<GraphNode>,
 }
 
 /// How tasks follow one another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
+pub enum GraphOrder {
     /// One after another.
     Sequence,
     /// Side by side.
@@ -58,7 +58,7 @@ pub enum Order {
 
 /// A task, or a trigger.
 #[derive(Clone, Debug)]
-pub struct Node {
+pub struct GraphNode {
     /// Its id.
     pub id: String,
     /// Its type.
@@ -68,12 +68,12 @@ pub struct Node {
     /// What is special about it: retries, conditions.
     pub notes: Vec<String>,
     /// Tasks inside of it.
-    pub lanes: Vec<Lane>,
+    pub lanes: Vec<GraphLane>,
     /// The tasks that must have ended before it, where its lane goes by dependencies.
     pub depends_on: Vec<String>,
 }
 
-impl Graph {
+impl FlowGraph {
     /// The picture of a flow.
     pub fn of(flow: &Flow) -> Self {
         let mut graph = Self {
@@ -86,7 +86,7 @@ impl Graph {
         };
         for (label, steps) in [("", &flow.steps), ("errors", &flow.errors), ("finally", &flow.finally)] {
             if !steps.is_empty() {
-                graph.lanes.push(lane(label, Order::Sequence, steps));
+                graph.lanes.push(lane(label, GraphOrder::Sequence, steps));
             }
         }
         let mut known = BTreeSet::new();
@@ -117,11 +117,11 @@ impl Graph {
     }
 }
 
-fn lane(label: &str, order: Order, steps: &[Step]) -> Lane {
-    Lane { label: label.to_owned(), order, nodes: steps.iter().map(node).collect() }
+fn lane(label: &str, order: GraphOrder, steps: &[Step]) -> GraphLane {
+    GraphLane { label: label.to_owned(), order, nodes: steps.iter().map(node).collect() }
 }
 
-fn node(step: &Step) -> Node {
+fn node(step: &Step) -> GraphNode {
     let lanes = step.branches.iter().filter(|(_, steps)| !steps.is_empty()).map(|(name, steps)| {
         let label = match name.as_str() {
             "tasks" => "",
@@ -129,7 +129,7 @@ fn node(step: &Step) -> Node {
         };
         lane(label, order(step, name), steps)
     });
-    Node {
+    GraphNode {
         id: step.id.to_string(),
         kind: step.task.name.to_owned(),
         detail: detail(step),
@@ -139,12 +139,12 @@ fn node(step: &Step) -> Node {
     }
 }
 
-fn order(step: &Step, branch: &str) -> Order {
+fn order(step: &Step, branch: &str) -> GraphOrder {
     let is_graph = step.task.branches.iter().any(|kind| matches!(kind, Branch::Graph(name) if *name == branch));
     match step.task.name {
-        _ if is_graph => Order::Dependencies,
-        "parallel" if branch == "tasks" => Order::Parallel,
-        _ => Order::Sequence,
+        _ if is_graph => GraphOrder::Dependencies,
+        "parallel" if branch == "tasks" => GraphOrder::Parallel,
+        _ => GraphOrder::Sequence,
     }
 }
 
@@ -191,15 +191,15 @@ fn notes(step: &Step) -> Vec<String> {
         None => "repeated".to_owned(),
     });
     let limit = common.timeout.as_ref().map(|timeout| match timeout {
-        Limit::Fixed(span) => format!("at most {}", long(*span)),
-        Limit::Later(text) => format!("at most {text}"),
+        Timeout::Fixed(span) => format!("at most {}", long(*span)),
+        Timeout::Later(text) => format!("at most {text}"),
     });
     let forgiven = common.allow_failure.then(|| "may fail".to_owned());
     condition.into_iter().chain(attempts).chain(limit).chain(forgiven).collect()
 }
 
 /// `2h`, `90s`
-fn long(span: Span) -> String {
+fn long(span: DurationSpec) -> String {
     match span.0.as_secs() {
         seconds if span.0.subsec_nanos() > 0 || seconds % 60 > 0 => format!("{}s", span.0.as_secs_f64()),
         seconds if seconds % 3600 > 0 => format!("{}m", seconds / 60),
@@ -217,24 +217,24 @@ fn words(condition: &Condition) -> String {
     }
 }
 
-fn trigger(trigger: &Trigger) -> Node {
+fn trigger(trigger: &Trigger) -> GraphNode {
     let (kind, detail) = match &trigger.on {
-        On::Schedule(schedule, _) => {
+        TriggerKind::Schedule(schedule, _) => {
             let zone = schedule.timezone.as_ref().map(|zone| format!(" {zone}"));
             ("schedule", format!("{}{}", schedule.cron, zone.unwrap_or_default()))
         }
         // The key is a secret.
-        On::Webhook(_) => ("webhook", String::new()),
-        On::Flow(flow) => {
+        TriggerKind::Webhook(_) => ("webhook", String::new()),
+        TriggerKind::Flow(flow) => {
             let waited = flow.preconditions.iter().flat_map(|all| &all.flows).filter_map(|flow| flow.flow_id.clone());
             ("flow", waited.collect::<Vec<_>>().join(", "))
         }
-        On::File(file) => ("file", crate::secret::hide_passwords(&file.from)),
-        On::Http(poll) => ("http", crate::secret::hide_passwords(&poll.uri)),
+        TriggerKind::File(file) => ("file", crate::secret::hide_passwords(&file.from)),
+        TriggerKind::Http(poll) => ("http", crate::secret::hide_passwords(&poll.uri)),
     };
     let disabled = trigger.common.disabled.then(|| "disabled".to_owned());
     let conditions = trigger.conditions.iter().map(|condition| format!("if {}", words(condition)));
-    Node {
+    GraphNode {
         id: trigger.id.clone(),
         kind: kind.to_owned(),
         detail: clip(&detail, 48),

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::flow::graph::layout::{Arrow, LETTER, LINE, Placed, Plan};
-use crate::flow::graph::{Graph, clip};
+use crate::flow::graph::layout::{Arrow, GraphLayout, LETTER, LINE, PlacedNode};
+use crate::flow::graph::{FlowGraph, clip};
 
 /// Space around the picture, and above it for the flow's name.
 const MARGIN: i32 = 28;
@@ -34,8 +34,8 @@ fn colour(kind: &str) -> &'static str {
     }
 }
 
-pub(super) fn write(graph: &Graph) -> String {
-    let plan = Plan::of(graph);
+pub(super) fn write(graph: &FlowGraph) -> String {
+    let plan = GraphLayout::of(graph);
     let title = letters(&graph.id) * 11 + letters(&graph.namespace) * LETTER + 40;
     let described = clip(graph.description.as_deref().unwrap_or_default().lines().next().unwrap_or_default(), 90);
     let inner = plan.width.max(title).max(letters(&described) * 7 + 10);
@@ -83,8 +83,8 @@ pub(super) fn write(graph: &Graph) -> String {
     out
 }
 
-fn frame_of(out: &mut String, frame: &Placed) {
-    let Placed { node, x, y, width, height, .. } = frame;
+fn frame_of(out: &mut String, frame: &PlacedNode) {
+    let PlacedNode { node, x, y, width, height, .. } = frame;
     if node.kind.starts_with("for_each") {
         // A loop looks like a pile.
         let _ = writeln!(
@@ -98,8 +98,8 @@ fn frame_of(out: &mut String, frame: &Placed) {
     words(out, frame);
 }
 
-fn box_of(out: &mut String, placed: &Placed) {
-    let Placed { node, x, y, width, height, is_trigger, .. } = placed;
+fn box_of(out: &mut String, placed: &PlacedNode) {
+    let PlacedNode { node, x, y, width, height, is_trigger, .. } = placed;
     let (class, round) = if *is_trigger { ("trigger", 20) } else { ("box", 6) };
     let _ = write!(
         out,
@@ -118,7 +118,7 @@ fn box_of(out: &mut String, placed: &Placed) {
     words(out, placed);
 }
 
-fn words(out: &mut String, placed: &Placed) {
+fn words(out: &mut String, placed: &PlacedNode) {
     let x = placed.x + if placed.is_trigger { 20 } else { 16 };
     let mut y = placed.y + 21;
     let _ = write!(out, "<text class=\"name\" x=\"{x}\" y=\"{y}\">{}</text>", escape(&clip(&placed.node.id, 60)));
@@ -142,7 +142,7 @@ fn arrow_of(out: &mut String, arrow: &Arrow) {
 }
 
 /// Light curves on the right, from the task that gives to the task that takes.
-fn data(out: &mut String, graph: &Graph, plan: &Plan) {
+fn data(out: &mut String, graph: &FlowGraph, plan: &GraphLayout) {
     let places = plan.places();
     for (from, to) in &graph.data {
         let Some((from, to)) = places.get(from.as_str()).zip(places.get(to.as_str())) else { continue };

@@ -1,11 +1,11 @@
 //! The picture for a terminal: tasks on a line that goes down, what holds tasks as a frame around them.
 
-use crate::flow::graph::{Graph, Lane, Node, Order, clip};
+use crate::flow::graph::{FlowGraph, GraphLane, GraphNode, GraphOrder, clip};
 
 /// The most letters of what is said in a frame's head.
 const MAX_HEADER_LENGTH: usize = 64;
 
-pub(super) fn write(graph: &Graph) -> String {
+pub(super) fn write(graph: &FlowGraph) -> String {
     let mut lines = vec![format!("{}  ({})", graph.id, graph.namespace)];
     lines.extend(graph.description.as_ref().map(|text| clip(text.lines().next().unwrap_or_default().trim(), 100)));
     lines.push(String::new());
@@ -34,17 +34,17 @@ fn heading(label: &str) -> &str {
 }
 
 /// The tasks of a lane; the line that joins them stands in the third column, and may come from above.
-fn block(graph: &Graph, lane: &Lane, from_above: bool) -> Vec<String> {
+fn block(graph: &FlowGraph, lane: &GraphLane, from_above: bool) -> Vec<String> {
     let leaves = lane.nodes.iter().filter(|node| node.lanes.is_empty());
     let width = leaves.map(|node| count(&node.id)).max().unwrap_or_default();
-    let joined = lane.order == Order::Sequence;
+    let joined = lane.order == GraphOrder::Sequence;
     let mut lines = Vec::new();
     for (index, node) in lane.nodes.iter().enumerate() {
         if index > 0 && joined {
             lines.push("  │".to_owned());
         }
         if node.lanes.is_empty() {
-            let mark = if lane.order == Order::Parallel { '∥' } else { '○' };
+            let mark = if lane.order == GraphOrder::Parallel { '∥' } else { '○' };
             lines.push(format!("  {mark} {}", task(graph, node, width)));
         } else {
             let (above, below) = (joined && (index > 0 || from_above), joined && index + 1 < lane.nodes.len());
@@ -54,7 +54,7 @@ fn block(graph: &Graph, lane: &Lane, from_above: bool) -> Vec<String> {
     lines
 }
 
-fn task(graph: &Graph, node: &Node, width: usize) -> String {
+fn task(graph: &FlowGraph, node: &GraphNode, width: usize) -> String {
     let mut text = format!("{:width$}  {}", node.id, node.kind);
     for part in [node.detail.clone(), node.notes.join(", "), origins(graph, node)] {
         if !part.is_empty() {
@@ -66,7 +66,7 @@ fn task(graph: &Graph, node: &Node, width: usize) -> String {
 }
 
 /// Where a task's data come from, and what it waits for.
-fn origins(graph: &Graph, node: &Node) -> String {
+fn origins(graph: &FlowGraph, node: &GraphNode) -> String {
     let mut parts = Vec::new();
     if !node.depends_on.is_empty() {
         parts.push(format!("after {}", node.depends_on.join(", ")));
@@ -79,7 +79,7 @@ fn origins(graph: &Graph, node: &Node) -> String {
 }
 
 /// A task around its sub-tasks, one compartment for each branch.
-fn frame(graph: &Graph, node: &Node, above: bool, below: bool) -> Vec<String> {
+fn frame(graph: &FlowGraph, node: &GraphNode, above: bool, below: bool) -> Vec<String> {
     let compartments: Vec<Vec<String>> = node.lanes.iter().map(|lane| compartment(graph, lane)).collect();
     let said = [node.detail.clone(), node.notes.join(", "), origins(graph, node)];
     let said: Vec<String> = said.into_iter().filter(|part| !part.is_empty()).collect();
@@ -101,7 +101,7 @@ fn frame(graph: &Graph, node: &Node, above: bool, below: bool) -> Vec<String> {
     lines
 }
 
-fn compartment(graph: &Graph, lane: &Lane) -> Vec<String> {
+fn compartment(graph: &FlowGraph, lane: &GraphLane) -> Vec<String> {
     let label = (!lane.label.is_empty()).then(|| format!("{}:", lane.label));
     label.into_iter().chain(block(graph, lane, false)).collect()
 }

@@ -83,11 +83,11 @@ fn clash(input: &Input, others: &[Input]) -> Option<String> {
     Some(format!("`{id}` and `{}` cannot both be inputs: one would stand inside of the other", other.id))
 }
 
-type Problem = (&'static str, Diagnostic);
+type DefinitionProblem = (&'static str, Diagnostic);
 
 impl Input {
     /// What is wrong with the definition, and the field that it is about.
-    fn problems(&self, item: &Value) -> Vec<Problem> {
+    fn problems(&self, item: &Value) -> Vec<DefinitionProblem> {
         let mut problems = self.misplaced(item);
         if problems.is_empty() {
             problems.extend(self.broken_limits());
@@ -100,7 +100,7 @@ impl Input {
         problems
     }
 
-    fn misplaced(&self, item: &Value) -> Vec<Problem> {
+    fn misplaced(&self, item: &Value) -> Vec<DefinitionProblem> {
         let is_wrong =
             |(field, kinds): &&(&'static str, &[InputType])| item.get(*field).is_some() && !kinds.contains(&self.kind);
         let finding = |(field, kinds): &(&'static str, &[InputType])| {
@@ -111,7 +111,7 @@ impl Input {
         FIELDS.iter().filter(is_wrong).map(finding).collect()
     }
 
-    fn broken_limits(&self) -> Vec<Problem> {
+    fn broken_limits(&self) -> Vec<DefinitionProblem> {
         let mut problems = Vec::new();
         if self.validator.as_ref().is_some_and(|pattern| pattern_of(pattern).is_err()) {
             let message = format!("the validator of `{}` is not a regular expression", self.id);
@@ -133,7 +133,7 @@ impl Input {
         problems
     }
 
-    fn missing_parts(&self) -> Vec<Problem> {
+    fn missing_parts(&self) -> Vec<DefinitionProblem> {
         let mut problems = Vec::new();
         let (id, kind) = (&self.id, self.kind.name());
         if self.kind.has_choices() && self.values.is_empty() && self.expression.is_none() && !self.allow_custom_value {
@@ -158,7 +158,7 @@ impl Input {
     }
 
     /// A default that is written out is checked at once; one with a template, when it is known.
-    fn wrong_value(&self, field: &'static str, value: Option<&Value>) -> Option<Problem> {
+    fn wrong_value(&self, field: &'static str, value: Option<&Value>) -> Option<DefinitionProblem> {
         let value = value.filter(|value| !value.is_null())?;
         if has_template(value) {
             return None;

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::duration::Span;
+use crate::duration::DurationSpec;
 use crate::flow::document::from_yaml;
 use crate::text::{MAX_DEPTH, nests_too_deeply, not_json, plain};
 
@@ -205,7 +205,7 @@ fn whole(text: &str) -> Option<Value> {
 }
 
 fn duration(text: &str) -> Result<Value, String> {
-    text.parse::<Span>().map(|span| Value::from(span.iso())).map_err(|error| error.to_string())
+    text.parse::<DurationSpec>().map(|span| Value::from(span.iso())).map_err(|error| error.to_string())
 }
 
 fn date(text: &str) -> Option<NaiveDate> {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{Input, InputType};
 use crate::diagnostic::nearest;
-use crate::duration::Span;
+use crate::duration::DurationSpec;
 use crate::text::plain;
 
 impl Input {
@@ -59,7 +59,7 @@ impl Input {
     pub(super) fn size(&self, value: &Value) -> Option<f64> {
         match self.kind {
             InputType::Int | InputType::Float => value.as_f64().or_else(|| value.as_str()?.trim().parse().ok()),
-            InputType::Duration => value.as_str()?.parse::<Span>().ok().map(|span| span.0.as_secs_f64()),
+            InputType::Duration => value.as_str()?.parse::<DurationSpec>().ok().map(|span| span.0.as_secs_f64()),
             _ => None,
         }
     }

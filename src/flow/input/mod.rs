@@ -20,7 +20,9 @@ pub use definition::outline;
 pub(super) use definition::{read_all, type_fields};
 pub use kind::InputType;
 pub(super) use needs::{check, is_named};
-pub use resolve::{Question, Resolution, resolve, resolve_alone, settle, settle_again, settle_alone};
+pub use resolve::{
+    MissingInput, ResolvedInputs, re_resolve, resolve, resolve_partial_without_host, resolve_without_host, settle,
+};
 
 /// One input.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

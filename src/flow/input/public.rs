@@ -6,9 +6,9 @@ use serde_json::Value;
 use crate::flow::expression::Host;
 
 /// All that may be asked, but for secrets.
-pub(super) struct Public<'a>(pub(super) &'a dyn Host);
+pub(super) struct PublicHost<'a>(pub(super) &'a dyn Host);
 
-impl Host for Public<'_> {
+impl Host for PublicHost<'_> {
     fn now(&self) -> Result<DateTime<Utc>, String> {
         self.0.now()
     }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::needs::order;
-use super::public::Public;
+use super::public::PublicHost;
 use super::{Input, InputType, nested};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::flow::Flow;
@@ -13,11 +13,11 @@ use crate::text::plain;
 
 /// What is known of a run's inputs.
 #[derive(Debug, Default)]
-pub struct Resolution {
+pub struct ResolvedInputs {
     /// The typed values, by the input's id; those that are not wanted or may be left out are null.
     pub values: Map<String, Value>,
     /// Required inputs without a value. What depends on them is not known yet.
-    pub missing: Vec<Question>,
+    pub missing: Vec<MissingInput>,
     /// What is wrong with what was given, and with defaults.
     pub findings: Vec<Diagnostic>,
     /// What was given in vain.
@@ -26,7 +26,7 @@ pub struct Resolution {
 
 /// An input that wants a value.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Question {
+pub struct MissingInput {
     /// The input's place among the flow's.
     pub index: usize,
     /// What may be chosen, where the type has choices.
@@ -44,44 +44,44 @@ pub fn resolve<V: Clone + Into<Value>>(
     given: &[(String, V)],
     host: &dyn Host,
 ) -> Result<Map<String, Value>, Vec<Diagnostic>> {
-    let Resolution { values, missing, mut findings, .. } = settle(flow, given, host);
+    let ResolvedInputs { values, missing, mut findings, .. } = settle(flow, given, host);
     findings.extend(missing.iter().map(|question| question.as_finding(&flow.inputs)));
     if findings.is_empty() { Ok(values) } else { Err(findings) }
 }
 
 /// The same, for a caller that can ask for what is missing.
-pub fn settle<V: Clone + Into<Value>>(flow: &Flow, given: &[(String, V)], host: &dyn Host) -> Resolution {
-    settle_again(flow, &Map::new(), given, host)
+pub fn settle<V: Clone + Into<Value>>(flow: &Flow, given: &[(String, V)], host: &dyn Host) -> ResolvedInputs {
+    re_resolve(flow, &Map::new(), given, host)
 }
 
 /// The same for an execution that goes on: what is `recorded` stays as it is, unless it is given anew.
-pub fn settle_again<V: Clone + Into<Value>>(
+pub fn re_resolve<V: Clone + Into<Value>>(
     flow: &Flow,
     recorded: &Map<String, Value>,
     given: &[(String, V)],
     host: &dyn Host,
-) -> Resolution {
+) -> ResolvedInputs {
     let given: Vec<(&str, Value)> = given.iter().map(|(name, value)| (name.as_str(), value.clone().into())).collect();
-    let mut resolver = Resolver { flow, given, host, open: Vec::new(), found: Map::new(), wrong: Vec::new() };
-    let mut resolution = Resolution::default();
+    let mut resolver = InputResolver { flow, given, host, open: Vec::new(), found: Map::new(), wrong: Vec::new() };
+    let mut resolution = ResolvedInputs::default();
     for index in order(&flow.inputs) {
         let id = &flow.inputs[index].id;
         let kept = recorded.get(id).filter(|_| !resolver.given.iter().any(|(name, _)| name == id));
-        match kept.map_or_else(|| resolver.input(index), |value| Found::Value(value.clone())) {
-            Found::Value(value) => drop(resolver.found.insert(flow.inputs[index].id.clone(), value)),
-            Found::Unwanted(warning) => {
+        match kept.map_or_else(|| resolver.input(index), |value| InputValue::Value(value.clone())) {
+            InputValue::Value(value) => drop(resolver.found.insert(flow.inputs[index].id.clone(), value)),
+            InputValue::Unwanted(warning) => {
                 resolution.warnings.extend(warning);
                 resolver.found.insert(flow.inputs[index].id.clone(), Value::Null);
             }
-            Found::Missing(question) => {
+            InputValue::Missing(question) => {
                 resolver.open.push(index);
                 resolution.missing.push(question);
             }
-            Found::Wrong(finding) => {
+            InputValue::Wrong(finding) => {
                 resolver.open.push(index);
                 resolver.wrong.push((index, finding));
             }
-            Found::Later => resolver.open.push(index),
+            InputValue::Later => resolver.open.push(index),
         }
     }
     resolution.missing.sort_by_key(|question| question.index);
@@ -94,7 +94,7 @@ pub fn settle_again<V: Clone + Into<Value>>(
     resolution
 }
 
-impl Question {
+impl MissingInput {
     /// The complaint of a program that cannot ask.
     pub fn as_finding(&self, inputs: &[Input]) -> Diagnostic {
         let Some(input) = inputs.get(self.index) else { return Diagnostic::error("an input has no value") };
@@ -106,17 +106,17 @@ impl Question {
     }
 }
 
-enum Found {
+enum InputValue {
     Value(Value),
     /// Its condition does not hold.
     Unwanted(Option<Diagnostic>),
-    Missing(Question),
+    Missing(MissingInput),
     Wrong(Diagnostic),
     /// It needs one that is missing or wrong.
     Later,
 }
 
-struct Resolver<'a> {
+struct InputResolver<'a> {
     flow: &'a Flow,
     given: Vec<(&'a str, Value)>,
     host: &'a dyn Host,
@@ -126,41 +126,41 @@ struct Resolver<'a> {
     wrong: Vec<(usize, Diagnostic)>,
 }
 
-impl Resolver<'_> {
-    fn input(&self, index: usize) -> Found {
-        self.try_input(index).unwrap_or_else(Found::Wrong)
+impl InputResolver<'_> {
+    fn input(&self, index: usize) -> InputValue {
+        self.try_input(index).unwrap_or_else(InputValue::Wrong)
     }
 
-    fn try_input(&self, index: usize) -> Result<Found, Diagnostic> {
+    fn try_input(&self, index: usize) -> Result<InputValue, Diagnostic> {
         let input = &self.flow.inputs[index];
         let given = self.given(input);
         let is_open = input.needs(&self.flow.inputs).iter().any(|need| self.open.contains(need));
         if is_open && (given.is_none() || input.depends_on.is_some() || input.expression.is_some()) {
-            return Ok(Found::Later);
+            return Ok(InputValue::Later);
         }
         if !self.is_wanted(index)? {
             let warning = given
                 .map(|_| Diagnostic::warning(format!("input `{}` is left out: its condition does not hold", input.id)));
-            return Ok(Found::Unwanted(warning));
+            return Ok(InputValue::Unwanted(warning));
         }
         let choices = self.choices(index)?;
         if let Some(given) = given {
             let accepted = input.accept(given, &choices);
             return accepted
-                .map(Found::Value)
+                .map(InputValue::Value)
                 .map_err(|message| Diagnostic::error(format!("input `{}`: {message}", input.id)));
         }
         let first = choices.first().filter(|_| input.auto_select_first).map(|first| Value::from(first.as_str()));
         match self.rendered(index, &["defaults"], input.defaults.as_ref())?.or(first) {
-            Some(default) => input.accept(&default, &choices).map(Found::Value).map_err(|message| {
+            Some(default) => input.accept(&default, &choices).map(InputValue::Value).map_err(|message| {
                 let finding = Diagnostic::error(format!("input `{}`: its default is not valid: {message}", input.id));
                 self.at(index, &["defaults"], finding)
             }),
             None if input.required => {
                 let prefill = self.rendered(index, &["prefill"], input.prefill.as_ref())?;
-                Ok(Found::Missing(Question { index, choices, prefill }))
+                Ok(InputValue::Missing(MissingInput { index, choices, prefill }))
             }
-            None => Ok(Found::Value(Value::Null)),
+            None => Ok(InputValue::Value(Value::Null)),
         }
     }
 
@@ -177,7 +177,7 @@ impl Resolver<'_> {
         let Some(condition) = &depends.condition else {
             return Ok(depends.inputs.iter().all(|id| self.found.get(id).is_some_and(|value| !value.is_null())));
         };
-        let result = holds(condition, &self.names(), &Public(self.host));
+        let result = holds(condition, &self.names(), &PublicHost(self.host));
         result.map_err(|error| self.at(index, &["dependsOn", "condition"], Diagnostic::error(error.message)))
     }
 
@@ -207,7 +207,7 @@ impl Resolver<'_> {
         let Some(value) = value else { return Ok(None) };
         let rendered = match self.flow.inputs[index].kind {
             InputType::Secret if place == ["defaults"] => render(value, &self.names(), self.host),
-            _ => render(value, &self.names(), &Public(self.host)),
+            _ => render(value, &self.names(), &PublicHost(self.host)),
         };
         let rendered = rendered.map_err(|error| self.at(index, place, Diagnostic::error(error.message)))?;
         Ok((!rendered.is_null()).then_some(rendered))
@@ -234,16 +234,19 @@ impl Resolver<'_> {
 ///
 /// # Errors
 /// Every problem at once, as [`resolve`].
-pub fn resolve_alone(inputs: &[Input], given: &[(String, String)]) -> Result<Map<String, Value>, Vec<Diagnostic>> {
-    let Resolution { values, missing, mut findings, .. } = settle_alone(inputs, given);
+pub fn resolve_without_host(
+    inputs: &[Input],
+    given: &[(String, String)],
+) -> Result<Map<String, Value>, Vec<Diagnostic>> {
+    let ResolvedInputs { values, missing, mut findings, .. } = resolve_partial_without_host(inputs, given);
     findings.extend(missing.iter().map(|question| question.as_finding(inputs)));
     if findings.is_empty() { Ok(values) } else { Err(findings) }
 }
 
 /// The same, for a caller that can ask for what is missing.
-pub fn settle_alone(inputs: &[Input], given: &[(String, String)]) -> Resolution {
+pub fn resolve_partial_without_host(inputs: &[Input], given: &[(String, String)]) -> ResolvedInputs {
     let findings = given.iter().filter_map(|(name, _)| unknown(inputs, name)).collect();
-    let mut resolution = Resolution { findings, ..Resolution::default() };
+    let mut resolution = ResolvedInputs { findings, ..ResolvedInputs::default() };
     for (index, input) in inputs.iter().enumerate() {
         let text = given.iter().rev().find(|(name, _)| *name == input.id).map(|(_, text)| Value::from(text.as_str()));
         let accepted = text.or_else(|| input.defaults.clone()).map(|value| input.accept(&value, &input.values));
@@ -254,7 +257,7 @@ pub fn settle_alone(inputs: &[Input], given: &[(String, String)]) -> Resolution 
             }
             None if input.required => {
                 let (choices, prefill) = (input.values.clone(), input.prefill.clone());
-                resolution.missing.push(Question { index, choices, prefill });
+                resolution.missing.push(MissingInput { index, choices, prefill });
             }
             None => drop(resolution.values.insert(input.id.clone(), Value::Null)),
         }

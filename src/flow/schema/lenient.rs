@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::probe::{self, Check, Wrap};
+use super::probe::{self, FieldProbe, FieldWrapper};
 
 /// What a template looks like.
 const TEMPLATE: &str = r"\{\{|\{%";
@@ -14,16 +14,16 @@ pub(super) fn template() -> Value {
 }
 
 /// Rewrites the schema of one struct.
-pub(super) struct Rewriter<'a> {
+pub(super) struct SchemaRewriter<'a> {
     /// What its definitions' names begin with.
     name: &'a str,
     schema: &'a Value,
-    check: Check<'a>,
+    check: FieldProbe<'a>,
     definitions: Map<String, Value>,
 }
 
-impl<'a> Rewriter<'a> {
-    pub(super) fn new(name: &'a str, schema: &'a Value, check: Check<'a>) -> Self {
+impl<'a> SchemaRewriter<'a> {
+    pub(super) fn new(name: &'a str, schema: &'a Value, check: FieldProbe<'a>) -> Self {
         Self { name, schema, check, definitions: Map::new() }
     }
 
@@ -39,11 +39,11 @@ impl<'a> Rewriter<'a> {
     }
 
     /// A value's schema, with room for a template.
-    fn value(&mut self, schema: &Value, wrap: Wrap) -> Value {
+    fn value(&mut self, schema: &Value, wrap: FieldWrapper) -> Value {
         admit_template(self.rewrite(schema, wrap))
     }
 
-    fn rewrite(&mut self, schema: &Value, wrap: Wrap) -> Value {
+    fn rewrite(&mut self, schema: &Value, wrap: FieldWrapper) -> Value {
         let Value::Object(schema) = schema else { return schema.clone() };
         let mut new = Map::new();
         for (key, part) in schema {
@@ -86,7 +86,7 @@ impl<'a> Rewriter<'a> {
     }
 
     /// Rewrites a definition where it is first met.
-    fn definition(&mut self, name: &str, wrap: Wrap) -> String {
+    fn definition(&mut self, name: &str, wrap: FieldWrapper) -> String {
         let full = format!("{}.{name}", self.name);
         if !self.definitions.contains_key(&full) {
             self.definitions.insert(full.clone(), Value::Bool(true));
@@ -98,7 +98,7 @@ impl<'a> Rewriter<'a> {
     }
 
     /// Other spellings of the words of a list.
-    fn add_words(&self, schema: &mut Map<String, Value>, wrap: Wrap) {
+    fn add_words(&self, schema: &mut Map<String, Value>, wrap: FieldWrapper) {
         let mut known: Vec<Value> = Vec::new();
         match (schema.get("enum"), schema.get("anyOf")) {
             (Some(Value::Array(words)), _) => known.extend(words.iter().cloned()),
@@ -124,7 +124,7 @@ impl<'a> Rewriter<'a> {
     }
 
     /// Other spellings of the fields of a struct.
-    fn add_fields(&self, schema: &mut Map<String, Value>, wrap: Wrap) {
+    fn add_fields(&self, schema: &mut Map<String, Value>, wrap: FieldWrapper) {
         if schema.get("additionalProperties") != Some(&Value::Bool(false)) {
             return;
         }

@@ -13,10 +13,11 @@ use crate::flow::input::type_fields;
 use crate::flow::parse::FLOW_KEYS;
 use crate::flow::trigger::{TRIGGER_FIELDS, TRIGGERS, TriggerCommon, TriggerType};
 use crate::flow::{
-    COMMON_FIELDS, Check, Common, Concurrency, FlowOutput, Input, PluginDefault, Retry, Sla, WITHOUT_EFFECT,
+    COMMON_FIELDS, CommonFields, Concurrency, FlowCheck, FlowOutput, Input, PluginDefault, RetrySpec, Sla,
+    WITHOUT_EFFECT,
 };
 use crate::task::{Branch, TaskType, read};
-use lenient::Rewriter;
+use lenient::SchemaRewriter;
 
 /// The words that are read as true or false.
 const BOOLEAN: &str = "^(true|false|yes|no|on|off)$";
@@ -29,12 +30,12 @@ pub fn schema(tasks: &[TaskType]) -> Value {
     ]);
     add::<Input>(&mut definitions, "input");
     input_rules(&mut definitions);
-    add::<Retry>(&mut definitions, "retry");
+    add::<RetrySpec>(&mut definitions, "retry");
     add::<Concurrency>(&mut definitions, "concurrency");
     add::<PluginDefault>(&mut definitions, "pluginDefault");
     add::<FlowOutput>(&mut definitions, "output");
     add::<Sla>(&mut definitions, "promise");
-    add::<Check>(&mut definitions, "check");
+    add::<FlowCheck>(&mut definitions, "check");
     add_tasks(&mut definitions, tasks);
     add_triggers(&mut definitions);
     json!({
@@ -57,8 +58,8 @@ fn add<T: DeserializeOwned + JsonSchema>(definitions: &mut Map<String, Value>, n
     add_as(definitions, name, &schemars::schema_for!(T).to_value(), &|value| read::<T>(value).map(drop));
 }
 
-fn add_as(definitions: &mut Map<String, Value>, name: &str, schema: &Value, check: probe::Check) {
-    let mut rewriter = Rewriter::new(name, schema, check);
+fn add_as(definitions: &mut Map<String, Value>, name: &str, schema: &Value, check: probe::FieldProbe) {
+    let mut rewriter = SchemaRewriter::new(name, schema, check);
     let root = rewriter.root();
     definitions.insert(name.to_owned(), root);
     definitions.extend(rewriter.into_definitions());
@@ -105,7 +106,7 @@ fn graph_item() -> Value {
 }
 
 /// What is known of a type of task or trigger.
-struct Kind {
+struct SchemaKind {
     /// Every name, the short one first.
     names: Vec<&'static str>,
     /// Where its own fields stand among the definitions.
@@ -125,7 +126,7 @@ fn admit_common(own: &mut Value, common: &Value, more: &[&str]) {
 }
 
 /// The fields that all may have, and by the type those of its own.
-fn any_of(kinds: &[Kind], title: &str, mut common: Value) -> Value {
+fn any_of(kinds: &[SchemaKind], title: &str, mut common: Value) -> Value {
     let (mut names, mut words, mut rules) = (Vec::new(), Vec::new(), Vec::new());
     for kind in kinds {
         let description = kind.schema.get("description").cloned().unwrap_or_default();
@@ -151,20 +152,20 @@ fn any_of(kinds: &[Kind], title: &str, mut common: Value) -> Value {
     common
 }
 
-fn task_kind(task: &TaskType) -> Kind {
+fn task_kind(task: &TaskType) -> SchemaKind {
     let names = std::iter::once(task.name).chain(task.aliases.iter().copied()).collect();
-    Kind { names, definition: format!("task.{}", task.name), schema: (task.schema)().to_value() }
+    SchemaKind { names, definition: format!("task.{}", task.name), schema: (task.schema)().to_value() }
 }
 
-fn trigger_kind(trigger: &TriggerType) -> Kind {
+fn trigger_kind(trigger: &TriggerType) -> SchemaKind {
     let names = std::iter::once(trigger.name).chain(trigger.aliases.iter().copied()).collect();
-    Kind { names, definition: format!("trigger.{}", trigger.name), schema: (trigger.schema)().to_value() }
+    SchemaKind { names, definition: format!("trigger.{}", trigger.name), schema: (trigger.schema)().to_value() }
 }
 
 fn add_tasks(definitions: &mut Map<String, Value>, tasks: &[TaskType]) {
-    add::<Common>(definitions, "task");
+    add::<CommonFields>(definitions, "task");
     let common = definitions.get("task").cloned().unwrap_or_default();
-    let kinds: Vec<Kind> = tasks.iter().map(task_kind).collect();
+    let kinds: Vec<SchemaKind> = tasks.iter().map(task_kind).collect();
     for (task, kind) in tasks.iter().zip(&kinds) {
         add_as(definitions, &kind.definition, &kind.schema, &task.check);
         if let Some(own) = definitions.get_mut(&kind.definition) {
@@ -179,7 +180,7 @@ fn add_tasks(definitions: &mut Map<String, Value>, tasks: &[TaskType]) {
 fn add_triggers(definitions: &mut Map<String, Value>) {
     add::<TriggerCommon>(definitions, "trigger");
     let common = definitions.get("trigger").cloned().unwrap_or_default();
-    let kinds: Vec<Kind> = TRIGGERS.iter().map(trigger_kind).collect();
+    let kinds: Vec<SchemaKind> = TRIGGERS.iter().map(trigger_kind).collect();
     for (trigger, kind) in TRIGGERS.iter().zip(&kinds) {
         add_as(definitions, &kind.definition, &kind.schema, &trigger.check);
         if let Some(own) = definitions.get_mut(&kind.definition) {

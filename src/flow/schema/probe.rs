@@ -7,25 +7,25 @@ use serde_json::{Value, json};
 use crate::task::FieldError;
 
 /// Tries a value on a struct.
-pub(super) type Check<'a> = &'a dyn Fn(&Value) -> Result<(), FieldError>;
+pub(super) type FieldProbe<'a> = &'a dyn Fn(&Value) -> Result<(), FieldError>;
 
 /// Puts a value at its place in the struct.
-pub(super) type Wrap<'a> = &'a dyn Fn(Value) -> Value;
+pub(super) type FieldWrapper<'a> = &'a dyn Fn(Value) -> Value;
 
 /// What nothing is called.
 const NOBODY: &str = "?";
 
 /// The fields of the struct at a place, every spelling of each, in order; empty when that cannot be known.
-pub(super) fn fields(check: Check, wrap: Wrap) -> Vec<String> {
+pub(super) fn fields(check: FieldProbe, wrap: FieldWrapper) -> Vec<String> {
     known(check, &wrap(json!({NOBODY: null})), "unknown field ")
 }
 
 /// The words that a place takes, every spelling of each; empty when that cannot be known.
-pub(super) fn words(check: Check, wrap: Wrap) -> Vec<String> {
+pub(super) fn words(check: FieldProbe, wrap: FieldWrapper) -> Vec<String> {
     known(check, &wrap(json!(NOBODY)), "unknown variant ")
 }
 
-fn known(check: Check, value: &Value, complaint: &str) -> Vec<String> {
+fn known(check: FieldProbe, value: &Value, complaint: &str) -> Vec<String> {
     let Err(error) = check(value) else { return Vec::new() };
     let Some((_, expected)) = error.message.split_once(", expected ").filter(|_| error.message.starts_with(complaint))
     else {
@@ -39,8 +39,8 @@ fn known(check: Check, value: &Value, complaint: &str) -> Vec<String> {
 pub(super) fn owners<'a>(
     spellings: &'a [String],
     names: &[&'a str],
-    check: Check,
-    wrap: Wrap,
+    check: FieldProbe,
+    wrap: FieldWrapper,
 ) -> Vec<(&'a str, &'a str)> {
     let is_name = |spelling: &&str| names.contains(spelling);
     let spellings: Vec<&str> = spellings.iter().map(String::as_str).collect();
@@ -60,7 +60,7 @@ pub(super) fn owners<'a>(
 }
 
 /// Whether a word may stand alone at a place, with nothing behind it.
-pub(super) fn takes_word(check: Check, wrap: Wrap, word: &Value) -> bool {
+pub(super) fn takes_word(check: FieldProbe, wrap: FieldWrapper, word: &Value) -> bool {
     match check(&wrap(word.clone())) {
         Ok(()) => true,
         // A field beside it may be missing; one of its own may not.

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
-use crate::duration::Span;
+use crate::duration::DurationSpec;
 
 /// Starts the flow for each file that arrives in a folder or under a `gs://` address, and again when it is replaced.
 /// `trigger.uri` is its place, `trigger.name` its name and `trigger.size` its bytes. Files that are there when a server
@@ -27,14 +27,14 @@ pub struct FileArrival {
     pub reg_exp: Option<String>,
     /// `DIRECTORY` (by default) for what is in the folder, `RECURSIVE` for everything below.
     #[serde(default, alias = "listingType")]
-    pub listing_type: Depth,
+    pub listing_type: ListingDepth,
     /// How often to look: every 10 seconds by default, and every minute into a bucket, where Google counts
     /// each look.
-    pub interval: Option<Span>,
+    pub interval: Option<DurationSpec>,
     /// What happens to a file that has arrived: `NONE`. It stays where it is, and has arrived once; a task such as
     /// `gcs.delete` may take it away.
     #[serde(default, deserialize_with = "stays")]
-    pub action: Option<Action>,
+    pub action: Option<ArrivalAction>,
     /// A service account's key: its JSON, the path of a file with it, or its base64 form. By default the Application
     /// Default Credentials.
     #[serde(alias = "serviceAccount")]
@@ -57,7 +57,7 @@ pub struct FileArrival {
 /// How deep to look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum Depth {
+pub enum ListingDepth {
     /// What is in the folder.
     #[default]
     #[serde(alias = "directory")]
@@ -70,18 +70,18 @@ pub enum Depth {
 /// What happens to a file that has arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
 #[schemars(rename_all = "UPPERCASE")]
-pub enum Action {
+pub enum ArrivalAction {
     /// Nothing.
     None,
 }
 
-fn stays<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Action>, D::Error> {
+fn stays<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ArrivalAction>, D::Error> {
     match Option::<String>::deserialize(deserializer)? {
         Some(word) if !word.eq_ignore_ascii_case("NONE") => Err(D::Error::custom(format!(
             "a trigger does not {word}: a file stays where it is, and has arrived once. Write `NONE`, and a task such as \
              `gcs.delete` where it is to go"
         ))),
-        word => Ok(word.map(|_| Action::None)),
+        word => Ok(word.map(|_| ArrivalAction::None)),
     }
 }
 

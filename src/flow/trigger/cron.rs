@@ -17,7 +17,7 @@ use crate::diagnostic::nearest;
 
 /// The moments that a cron expression means in a time zone.
 #[derive(Clone, Debug)]
-pub struct Times {
+pub struct CronTimes {
     cron: Arc<Cron>,
     zone: Tz,
 }
@@ -33,19 +33,19 @@ pub struct CronError {
     pub help: String,
 }
 
-struct Field {
+struct CronField {
     name: &'static str,
     values: &'static str,
     highest: u32,
 }
 
-const SECOND: Field = Field { name: "second", values: "0 to 59", highest: 59 };
-const FIELDS: [Field; 5] = [
-    Field { name: "minute", values: "0 to 59", highest: 59 },
-    Field { name: "hour", values: "0 to 23", highest: 23 },
-    Field { name: "day of month", values: "1 to 31, or L for the last", highest: 31 },
-    Field { name: "month", values: "1 to 12, or JAN to DEC", highest: 12 },
-    Field { name: "day of week", values: "0 to 7, or SUN to SAT; 0 and 7 are Sunday", highest: 7 },
+const SECOND: CronField = CronField { name: "second", values: "0 to 59", highest: 59 };
+const FIELDS: [CronField; 5] = [
+    CronField { name: "minute", values: "0 to 59", highest: 59 },
+    CronField { name: "hour", values: "0 to 23", highest: 23 },
+    CronField { name: "day of month", values: "1 to 31, or L for the last", highest: 31 },
+    CronField { name: "month", values: "1 to 12, or JAN to DEC", highest: 12 },
+    CronField { name: "day of week", values: "0 to 7, or SUN to SAT; 0 and 7 are Sunday", highest: 7 },
 ];
 
 const NICKNAMES: [(&str, &str); 7] = [
@@ -58,7 +58,7 @@ const NICKNAMES: [(&str, &str); 7] = [
     ("@annually", "0 0 1 1 *"),
 ];
 
-impl Times {
+impl CronTimes {
     /// Reads an expression of five fields, or of six with seconds first.
     ///
     /// # Errors
@@ -148,10 +148,10 @@ fn nickname(text: &str) -> Result<String, CronError> {
 
 /// The expressions that somebody uses, by text and whether it has seconds: a parsed one takes some KB, and thousands of
 /// flows have the same few.
-type Known = HashMap<(String, bool), Weak<Cron>>;
+type CronCache = HashMap<(String, bool), Weak<Cron>>;
 
-fn known() -> MutexGuard<'static, Known> {
-    static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
+fn known() -> MutexGuard<'static, CronCache> {
+    static KNOWN: LazyLock<Mutex<CronCache>> = LazyLock::new(Mutex::default);
     KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -171,11 +171,11 @@ fn parser(with_seconds: bool) -> CronParser {
     CronParser::builder().seconds(seconds).year(Year::Disallowed).build()
 }
 
-fn fields(with_seconds: bool) -> impl Iterator<Item = &'static Field> {
+fn fields(with_seconds: bool) -> impl Iterator<Item = &'static CronField> {
     with_seconds.then_some(&SECOND).into_iter().chain(&FIELDS)
 }
 
-impl Field {
+impl CronField {
     /// The steps that only say where they begin, with their end: minute `0/10` is `0-59/10`.
     fn with_ranges(&self, part: &str) -> String {
         let is_one = |first: &str| {
@@ -193,7 +193,7 @@ impl Field {
 /// Tries each field alone, so that the error can say which one it is.
 fn check_fields(expression: &str, with_seconds: bool) -> Result<(), CronError> {
     let parts: Vec<&str> = expression.split_whitespace().collect();
-    let fields: Vec<&Field> = fields(with_seconds).collect();
+    let fields: Vec<&CronField> = fields(with_seconds).collect();
     if parts.len() != fields.len() {
         return Err(wrong_count(expression, parts.len(), fields.len()));
     }
@@ -202,7 +202,7 @@ fn check_fields(expression: &str, with_seconds: bool) -> Result<(), CronError> {
         let written_out = field.with_ranges(part);
         alone[place] = &written_out;
         if is_too_big(part) || parser(with_seconds).parse(&alone.join(" ")).is_err() {
-            let Field { name, values, .. } = field;
+            let CronField { name, values, .. } = field;
             return Err(CronError {
                 message: format!("`{part}` is not a valid {name}"),
                 culprit: (*part).to_owned(),

@@ -4,26 +4,26 @@ use regex::Regex;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Upstream;
+use super::UpstreamExecution;
 
 /// Executions that must have ended, told by filters.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Where {
+pub struct ExecutionFilter {
     /// A name for it.
     #[serde(default)]
     pub id: String,
     /// Whether all filters must hold, `AND`, or one of them, `OR`. By default all.
     #[serde(default)]
-    pub operand: Operand,
+    pub operand: FilterOperand,
     /// The filters.
-    pub filters: Vec<Filter>,
+    pub filters: Vec<FieldFilter>,
 }
 
 /// How filters are joined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum Operand {
+pub enum FilterOperand {
     /// All must hold.
     #[default]
     And,
@@ -34,12 +34,12 @@ pub enum Operand {
 /// One comparison.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Filter {
+pub struct FieldFilter {
     /// What of the execution is compared.
-    pub field: Field,
+    pub field: FilterField,
     /// How it is compared.
     #[serde(rename = "type")]
-    pub kind: Comparison,
+    pub kind: FilterComparison,
     /// What it is compared with.
     pub value: Option<String>,
     /// What it is compared with, for `IN` and `NOT_IN`.
@@ -50,7 +50,7 @@ pub struct Filter {
 /// What of an execution can be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Field {
+pub enum FilterField {
     /// The id of its flow.
     FlowId,
     /// The namespace of its flow.
@@ -62,7 +62,7 @@ pub enum Field {
 /// How a text is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Comparison {
+pub enum FilterComparison {
     /// It is `value`.
     EqualTo,
     /// It is not `value`.
@@ -81,51 +81,51 @@ pub enum Comparison {
     Regex,
 }
 
-impl Where {
+impl ExecutionFilter {
     /// Whether this execution is one that is waited for.
-    pub fn accepts(&self, upstream: &Upstream) -> bool {
+    pub fn accepts(&self, upstream: &UpstreamExecution) -> bool {
         match self.operand {
-            Operand::And => self.filters.iter().all(|filter| filter.holds(upstream)),
-            Operand::Or => self.filters.iter().any(|filter| filter.holds(upstream)),
+            FilterOperand::And => self.filters.iter().all(|filter| filter.holds(upstream)),
+            FilterOperand::Or => self.filters.iter().any(|filter| filter.holds(upstream)),
         }
     }
 
     /// What is wrong with one of the filters: its place in the list, and why.
     pub(super) fn problem(&self) -> Option<(usize, String)> {
-        let wrong = |(index, filter): (usize, &Filter)| Some((index, filter.problem()?));
+        let wrong = |(index, filter): (usize, &FieldFilter)| Some((index, filter.problem()?));
         self.filters.iter().enumerate().find_map(wrong)
     }
 }
 
-impl Filter {
-    fn holds(&self, upstream: &Upstream) -> bool {
+impl FieldFilter {
+    fn holds(&self, upstream: &UpstreamExecution) -> bool {
         let state = format!("{:?}", upstream.status).to_uppercase();
         let text = match self.field {
-            Field::FlowId => &upstream.flow,
-            Field::Namespace => &upstream.namespace,
-            Field::State => &state,
+            FilterField::FlowId => &upstream.flow,
+            FilterField::Namespace => &upstream.namespace,
+            FilterField::State => &state,
         };
         let value = self.value.as_deref().unwrap_or_default();
         match self.kind {
-            Comparison::EqualTo => text == value,
-            Comparison::NotEqualTo => text != value,
-            Comparison::In => self.values.contains(text),
-            Comparison::NotIn => !self.values.contains(text),
-            Comparison::StartsWith => text.starts_with(value),
-            Comparison::EndsWith => text.ends_with(value),
-            Comparison::Contains => text.contains(value),
-            Comparison::Regex => whole(value).is_ok_and(|regex| regex.is_match(text)),
+            FilterComparison::EqualTo => text == value,
+            FilterComparison::NotEqualTo => text != value,
+            FilterComparison::In => self.values.contains(text),
+            FilterComparison::NotIn => !self.values.contains(text),
+            FilterComparison::StartsWith => text.starts_with(value),
+            FilterComparison::EndsWith => text.ends_with(value),
+            FilterComparison::Contains => text.contains(value),
+            FilterComparison::Regex => whole(value).is_ok_and(|regex| regex.is_match(text)),
         }
     }
 
     fn problem(&self) -> Option<String> {
-        let is_list = matches!(self.kind, Comparison::In | Comparison::NotIn);
+        let is_list = matches!(self.kind, FilterComparison::In | FilterComparison::NotIn);
         match (is_list, &self.value, self.values.is_empty()) {
             (true, _, true) => Some("`values` is missing: a list of what it may be".to_owned()),
             (true, Some(_), _) => Some("`value` has no effect: `values` is compared".to_owned()),
             (false, None, _) => Some("`value` is missing: what it is compared with".to_owned()),
             (false, _, false) => Some("`values` has no effect: `value` is compared".to_owned()),
-            (false, Some(value), _) if self.kind == Comparison::Regex => {
+            (false, Some(value), _) if self.kind == FilterComparison::Regex => {
                 whole(value).err().map(|error| format!("`{value}` is not a regular expression: {error}"))
             }
             _ => None,
@@ -142,13 +142,13 @@ mod tests {
     use serde_json::{Map, Value, json};
 
     use super::*;
-    use crate::flow::trigger::Status;
+    use crate::flow::trigger::UpstreamStatus;
 
     fn accepts(filters: Value, operand: &str) -> bool {
-        let wanted: Where = serde_json::from_value(json!({"filters": filters, "operand": operand})).unwrap();
+        let wanted: ExecutionFilter = serde_json::from_value(json!({"filters": filters, "operand": operand})).unwrap();
         assert_eq!(wanted.problem(), None);
         let (namespace, flow) = ("company.team".to_owned(), "extract_orders".to_owned());
-        wanted.accepts(&Upstream { namespace, flow, status: Status::Failed, labels: Map::new() })
+        wanted.accepts(&UpstreamExecution { namespace, flow, status: UpstreamStatus::Failed, labels: Map::new() })
     }
 
     #[test]
@@ -181,7 +181,7 @@ mod tests {
             (json!({"field": "STATE", "type": "EQUAL_TO", "value": "A", "values": ["B"]}), "`values` has no effect"),
             (json!({"field": "FLOW_ID", "type": "REGEX", "value": "("}), "is not a regular expression"),
         ] {
-            let wanted: Where = serde_json::from_value(json!({"filters": [filter]})).unwrap();
+            let wanted: ExecutionFilter = serde_json::from_value(json!({"filters": [filter]})).unwrap();
             assert!(wanted.problem().is_some_and(|(_, problem)| problem.contains(words)), "{filter}");
         }
     }

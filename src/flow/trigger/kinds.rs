@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::duration::Span;
-use crate::flow::trigger::upstream::{Preconditions, Status};
+use crate::duration::DurationSpec;
+use crate::flow::trigger::upstream::{Preconditions, UpstreamStatus};
 
 /// Starts the flow at the times of a cron expression.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -25,9 +25,9 @@ pub struct Schedule {
     /// What is done about the times that passed while nothing was running.
     pub recover_missed_schedules: Option<Recover>,
     /// How late an execution may start; later ones are left out.
-    pub late_maximum_delay: Option<Span>,
+    pub late_maximum_delay: Option<DurationSpec>,
     /// The past to backfill; use `jitney backfill` instead. Accepted for older flows.
-    pub backfill: Option<Backfill>,
+    pub backfill: Option<ScheduleBackfill>,
 }
 
 /// What is done about missed times.
@@ -46,7 +46,7 @@ pub enum Recover {
 /// A stretch of the past.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Backfill {
+pub struct ScheduleBackfill {
     /// The first moment.
     pub start: String,
     /// The moment after the last; now by default.
@@ -77,8 +77,8 @@ impl Webhook {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct FlowEnd {
     /// How the other execution must have ended; any way by default.
-    #[serde(default = "Status::ends")]
-    pub states: Vec<Status>,
+    #[serde(default = "UpstreamStatus::ends")]
+    pub states: Vec<UpstreamStatus>,
     /// Several flows that must all have ended, within a window of time.
     pub preconditions: Option<Preconditions>,
 }
@@ -100,7 +100,7 @@ pub struct HttpPoll {
     pub body: Option<String>,
     /// How often to ask.
     #[serde(default = "a_minute")]
-    pub interval: Span,
+    pub interval: DurationSpec,
     /// An expression on `response.statusCode`, `response.headers` and `response.body`; without one every answer below
     /// 400 starts the flow.
     #[serde(alias = "responseCondition")]
@@ -111,6 +111,6 @@ fn get() -> String {
     "GET".to_owned()
 }
 
-fn a_minute() -> Span {
-    Span(Duration::from_secs(60))
+fn a_minute() -> DurationSpec {
+    DurationSpec(Duration::from_secs(60))
 }

@@ -16,12 +16,14 @@ use serde_json::{Map, Value};
 
 use crate::task::{FieldError, read};
 
-pub use arrival::{Depth, FileArrival};
-pub use condition::{Condition, Context};
-pub use cron::Times;
-pub use filter::Where;
-pub use kinds::{Backfill, FlowEnd, HttpPoll, MIN_KEY_LENGTH, Recover, Schedule, Webhook};
-pub use upstream::{NaiveTimeText, Preconditions, Status, TimeWindow, Upstream, UpstreamFlow, WindowKind};
+pub use arrival::{FileArrival, ListingDepth};
+pub use condition::{Condition, ConditionContext};
+pub use cron::CronTimes;
+pub use filter::ExecutionFilter;
+pub use kinds::{FlowEnd, HttpPoll, MIN_KEY_LENGTH, Recover, Schedule, ScheduleBackfill, Webhook};
+pub use upstream::{
+    NaiveTimeText, Preconditions, TimeWindow, UpstreamExecution, UpstreamFlow, UpstreamStatus, WindowKind,
+};
 
 /// A trigger of a flow.
 #[derive(Clone, Debug)]
@@ -29,7 +31,7 @@ pub struct Trigger {
     /// Its id, unique among the flow's triggers.
     pub id: String,
     /// What it waits for.
-    pub on: On,
+    pub on: TriggerKind,
     /// The fields that every trigger may have.
     pub common: TriggerCommon,
     /// Labels that its executions get.
@@ -42,9 +44,9 @@ pub struct Trigger {
 
 /// What a trigger waits for.
 #[derive(Clone, Debug)]
-pub enum On {
+pub enum TriggerKind {
     /// Times.
-    Schedule(Schedule, Box<Times>),
+    Schedule(Schedule, Box<CronTimes>),
     /// Calls.
     Webhook(Webhook),
     /// Other flows.
@@ -60,7 +62,7 @@ impl Trigger {
     ///
     /// # Errors
     /// When one cannot be decided.
-    pub fn holds(&self, context: &Context) -> Result<bool, String> {
+    pub fn holds(&self, context: &ConditionContext) -> Result<bool, String> {
         for condition in &self.conditions {
             if !condition.holds(context)? {
                 return Ok(false);
@@ -70,9 +72,9 @@ impl Trigger {
     }
 
     /// The times of a schedule; none of any other trigger.
-    pub fn times(&self) -> Option<&Times> {
+    pub fn times(&self) -> Option<&CronTimes> {
         match &self.on {
-            On::Schedule(_, times) => Some(times),
+            TriggerKind::Schedule(_, times) => Some(times),
             _ => None,
         }
     }
@@ -105,7 +107,7 @@ pub struct TriggerCommon {
     pub when: Option<Value>,
     /// The states of an execution after which the trigger disables itself.
     #[serde(default)]
-    pub stop_after: Vec<Status>,
+    pub stop_after: Vec<UpstreamStatus>,
     /// Whether an execution may start while an earlier one of this trigger is running.
     #[serde(default)]
     pub allow_concurrent: bool,

@@ -9,9 +9,11 @@ use crate::flow::Input;
 use crate::flow::expression::{check as check_calls, references};
 use crate::flow::findings;
 use crate::flow::members;
-use crate::flow::parse::{Parser, below, is_name};
+use crate::flow::parse::{FlowParser, below, is_name};
 use crate::flow::trigger::condition::{CONDITIONS, ConditionType};
-use crate::flow::trigger::{Condition, On, TRIGGER_FIELDS, TRIGGERS, Trigger, TriggerCommon, TriggerType, cron};
+use crate::flow::trigger::{
+    Condition, TRIGGER_FIELDS, TRIGGERS, Trigger, TriggerCommon, TriggerKind, TriggerType, cron,
+};
 use crate::task::{is_template, read};
 
 /// The first words that an expression of a trigger may begin with.
@@ -20,7 +22,7 @@ const ROOTS: &[&str] = &["trigger", "response", "flow", "labels", "vars"];
 /// How deep conditions may stand within conditions.
 const MAX_DEPTH: usize = 20;
 
-impl Parser<'_> {
+impl FlowParser<'_> {
     /// The flow's triggers. `inputs` are what an execution may be given.
     pub(in crate::flow) fn triggers(&mut self, value: Option<&Value>, inputs: &[Input]) -> Vec<Trigger> {
         let items = self.list(value, "triggers");
@@ -119,7 +121,7 @@ impl Parser<'_> {
         found
     }
 
-    fn on(&mut self, kind: &TriggerType, own: &Value, path: &[String]) -> Option<On> {
+    fn on(&mut self, kind: &TriggerType, own: &Value, path: &[String]) -> Option<TriggerKind> {
         match kind.name {
             "schedule" => self.schedule(own, path),
             "webhook" => {
@@ -139,7 +141,7 @@ impl Parser<'_> {
                 if let Some(finding) = finding {
                     self.find(&below(path, "key"), finding.help("use letters and digits, some twenty of them"));
                 }
-                Some(On::Webhook(webhook))
+                Some(TriggerKind::Webhook(webhook))
             }
             "flow" => {
                 let flow: super::FlowEnd = read(own).ok()?;
@@ -149,7 +151,7 @@ impl Parser<'_> {
                     self.find(&path, finding.help(format!("add `{missing}: \"09:00:00\"`")));
                 }
                 self.preconditions(&flow, &below(path, "preconditions"));
-                Some(On::Flow(flow))
+                Some(TriggerKind::Flow(flow))
             }
             "file" => {
                 let arrival: super::FileArrival = read(own).ok()?;
@@ -160,13 +162,13 @@ impl Parser<'_> {
                     let help = "it has to fit the whole address, as in `.*2020-0[1-6]\\.csv\\.gz`";
                     self.find(&below(path, key), Diagnostic::error(problem).help(help));
                 }
-                Some(On::File(arrival))
+                Some(TriggerKind::File(arrival))
             }
-            _ => read(own).ok().map(On::Http),
+            _ => read(own).ok().map(TriggerKind::Http),
         }
     }
 
-    fn schedule(&mut self, own: &Value, path: &[String]) -> Option<On> {
+    fn schedule(&mut self, own: &Value, path: &[String]) -> Option<TriggerKind> {
         let schedule: super::Schedule = read(own).ok()?;
         let zone = match schedule.timezone.as_deref().map_or(Ok(chrono_tz::Tz::UTC), cron::zone) {
             Ok(zone) => zone,
@@ -175,8 +177,8 @@ impl Parser<'_> {
                 chrono_tz::Tz::UTC
             }
         };
-        match cron::Times::read(&schedule.cron, schedule.with_seconds, zone) {
-            Ok(times) => Some(On::Schedule(schedule, Box::new(times))),
+        match cron::CronTimes::read(&schedule.cron, schedule.with_seconds, zone) {
+            Ok(times) => Some(TriggerKind::Schedule(schedule, Box::new(times))),
             Err(error) => {
                 let finding = Diagnostic::error(error.message).help(error.help);
                 let located = self.document.locate_text(&below(path, "cron"), &error.culprit, finding);
@@ -334,7 +336,7 @@ impl Parser<'_> {
 
     /// A trigger that every execution of every flow sets off, the flow's own among them.
     fn endless(&mut self, trigger: &Trigger) {
-        if let On::Flow(flow) = &trigger.on
+        if let TriggerKind::Flow(flow) = &trigger.on
             && flow.preconditions.is_none()
             && trigger.conditions.is_empty()
         {

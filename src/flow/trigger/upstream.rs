@@ -5,13 +5,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::filter::Where;
-use crate::duration::Span;
+use super::filter::ExecutionFilter;
+use crate::duration::DurationSpec;
 
 /// The state of an execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum Status {
+pub enum UpstreamStatus {
     /// Written down, not started.
     Created,
     /// Waits for others to end.
@@ -42,7 +42,7 @@ pub enum Status {
     Success,
 }
 
-impl Status {
+impl UpstreamStatus {
     /// The states that an execution can end in.
     pub(super) fn ends() -> Vec<Self> {
         vec![Self::Success, Self::Warning, Self::Failed, Self::Killed, Self::Cancelled, Self::Skipped]
@@ -55,13 +55,13 @@ impl Status {
 
 /// An execution of another flow.
 #[derive(Clone, Debug)]
-pub struct Upstream {
+pub struct UpstreamExecution {
     /// The flow's namespace.
     pub namespace: String,
     /// The flow's id.
     pub flow: String,
     /// How far the execution is.
-    pub status: Status,
+    pub status: UpstreamStatus,
     /// Its labels.
     pub labels: Map<String, Value>,
 }
@@ -78,7 +78,7 @@ pub struct Preconditions {
     pub flows: Vec<UpstreamFlow>,
     /// Executions that are told by filters in place of a flow's name; for each there must be one.
     #[serde(default, rename = "where")]
-    pub filters: Vec<Where>,
+    pub filters: Vec<ExecutionFilter>,
     /// The time within which they must all end; a day from the first one by default.
     #[serde(default)]
     pub time_window: TimeWindow,
@@ -89,12 +89,12 @@ pub struct Preconditions {
 
 impl Preconditions {
     /// Whether this execution is one of those that are waited for.
-    pub fn accepts(&self, upstream: &Upstream) -> bool {
+    pub fn accepts(&self, upstream: &UpstreamExecution) -> bool {
         self.flows.iter().any(|flow| flow.accepts(upstream)) || self.filters.iter().any(|all| all.accepts(upstream))
     }
 
     /// Whether there is one for each that is waited for.
-    pub fn are_met_by<'a>(&self, ended: impl Iterator<Item = &'a Upstream> + Clone) -> bool {
+    pub fn are_met_by<'a>(&self, ended: impl Iterator<Item = &'a UpstreamExecution> + Clone) -> bool {
         self.flows.iter().all(|flow| ended.clone().any(|end| flow.accepts(end)))
             && self.filters.iter().all(|all| ended.clone().any(|end| all.accepts(end)))
     }
@@ -113,8 +113,8 @@ pub struct UpstreamFlow {
     /// Its id; any flow of the namespace when there is none.
     pub flow_id: Option<String>,
     /// How it must have ended; `SUCCESS` or `WARNING` by default.
-    #[serde(default = "Status::good_ends")]
-    pub states: Vec<Status>,
+    #[serde(default = "UpstreamStatus::good_ends")]
+    pub states: Vec<UpstreamStatus>,
     /// Labels that its execution must have.
     #[serde(default)]
     pub labels: Map<String, Value>,
@@ -122,7 +122,7 @@ pub struct UpstreamFlow {
 
 impl UpstreamFlow {
     /// Whether this execution is one that is waited for.
-    pub fn accepts(&self, upstream: &Upstream) -> bool {
+    pub fn accepts(&self, upstream: &UpstreamExecution) -> bool {
         self.namespace == upstream.namespace
             && self.flow_id.as_ref().is_none_or(|id| *id == upstream.flow)
             && self.states.contains(&upstream.status)
@@ -131,7 +131,7 @@ impl UpstreamFlow {
 }
 
 /// Whether an execution has all of these labels.
-pub(super) fn has_labels(upstream: &Upstream, labels: &Map<String, Value>) -> bool {
+pub(super) fn has_labels(upstream: &UpstreamExecution, labels: &Map<String, Value>) -> bool {
     use crate::text::plain;
     labels.iter().all(|(key, wanted)| upstream.labels.get(key).is_some_and(|label| plain(label) == plain(wanted)))
 }
@@ -145,9 +145,9 @@ pub struct TimeWindow {
     #[serde(default, rename = "type")]
     pub kind: WindowKind,
     /// How long the window is; a day by default.
-    pub window: Option<Span>,
+    pub window: Option<DurationSpec>,
     /// How much later than midnight windows of `DURATION_WINDOW` begin.
-    pub window_advance: Option<Span>,
+    pub window_advance: Option<DurationSpec>,
     /// The end of `DAILY_TIME_DEADLINE`, such as `09:00:00Z`.
     pub deadline: Option<NaiveTimeText>,
     /// The begin of `DAILY_TIME_WINDOW`.
@@ -225,7 +225,7 @@ impl<'de> Deserialize<'de> for NaiveTimeText {
 impl TimeWindow {
     /// Begin and end of the window that a moment falls into; none when it falls into none.
     pub fn around(&self, moment: DateTime<FixedOffset>) -> Option<(DateTime<FixedOffset>, DateTime<FixedOffset>)> {
-        let length = |span: Option<Span>| span.and_then(|span| Duration::from_std(span.0).ok());
+        let length = |span: Option<DurationSpec>| span.and_then(|span| Duration::from_std(span.0).ok());
         let window = length(self.window).filter(|window| *window > Duration::zero()).unwrap_or(Duration::days(1));
         let midnight = moment.with_time(NaiveTime::MIN).earliest()?;
         let (from, to) = match self.kind {
@@ -290,10 +290,11 @@ mod tests {
         let wanted: UpstreamFlow =
             serde_json::from_value(json!({"namespace": "n", "flowId": "f", "labels": {"team": "data"}})).unwrap();
         let labels = json!({"team": "data", "x": 1}).as_object().unwrap().clone();
-        let ended = Upstream { namespace: "n".into(), flow: "f".into(), status: Status::Warning, labels };
+        let ended =
+            UpstreamExecution { namespace: "n".into(), flow: "f".into(), status: UpstreamStatus::Warning, labels };
         assert!(wanted.accepts(&ended));
-        assert!(!wanted.accepts(&Upstream { status: Status::Failed, ..ended.clone() }));
-        assert!(!wanted.accepts(&Upstream { flow: "g".into(), ..ended.clone() }));
-        assert!(!wanted.accepts(&Upstream { labels: Map::new(), ..ended }));
+        assert!(!wanted.accepts(&UpstreamExecution { status: UpstreamStatus::Failed, ..ended.clone() }));
+        assert!(!wanted.accepts(&UpstreamExecution { flow: "g".into(), ..ended.clone() }));
+        assert!(!wanted.accepts(&UpstreamExecution { labels: Map::new(), ..ended }));
     }
 }

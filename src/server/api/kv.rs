@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use crate::clock;
-use crate::duration::Span;
+use crate::duration::DurationSpec;
 use crate::journal::{Kv, KvEntry, KvError, NewKvEntry};
 use crate::server::App;
 use crate::server::api::parameters::QueryParameters;
@@ -63,7 +63,7 @@ pub(super) async fn set(
     body: String,
 ) -> Result<Json<KvEntry>, ApiError> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let ttl = parameters.one("ttl").or(header("ttl")).map(str::parse::<Span>).transpose();
+    let ttl = parameters.one("ttl").or(header("ttl")).map(str::parse::<DurationSpec>).transpose();
     let ttl = ttl.map_err(|error| ApiError::wrong(error.to_string()))?;
     let value = json_or_text(body).map_err(ApiError::wrong)?;
     let description = header("description").map(str::to_owned);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{ArrivedFile, FileSource, Listing, SensorError, Sensors, WatchedTrigger};
 use crate::clock;
-use crate::flow::trigger::{Depth, FileArrival};
+use crate::flow::trigger::{FileArrival, ListingDepth};
 use crate::journal::TriggerFiring;
 use crate::text::{count, natural, plain};
 
@@ -81,7 +81,7 @@ impl Sensors {
             true => folder.to_owned(),
             false => one.flow.folder.join(folder).display().to_string(),
         };
-        let deep = arrival.listing_type == Depth::Recursive;
+        let deep = arrival.listing_type == ListingDepth::Recursive;
         let start = if deep { "" } else { pattern.split(['*', '?']).next().unwrap_or_default() };
         let place = self.places.iter().find(|place| place.has(&address));
         let place = place.ok_or_else(|| format!("cannot look at {address}: there is no access to such places here"))?;

@@ -21,7 +21,7 @@ use crate::clock;
 use crate::engine::executor::Refused;
 use crate::engine::health::{Health, Part};
 use crate::engine::scheduler::{Scheduler, WebhookError};
-use crate::flow::trigger::On;
+use crate::flow::trigger::TriggerKind;
 use crate::flow::{Flow, Trigger};
 use crate::journal::{Journal, JournalError, JournalUpdate, TriggerFiring, TriggerKey};
 use crate::text;
@@ -202,7 +202,7 @@ impl Sensors {
 
     /// Looks once, with as many others at a time as may be.
     async fn look_in_turn(self: Arc<Self>, mut one: WatchedTrigger) -> WatchedTrigger {
-        let of = if matches!(one.trigger.on, On::Http(_)) { &self.polls } else { &self.listings };
+        let of = if matches!(one.trigger.on, TriggerKind::Http(_)) { &self.polls } else { &self.listings };
         // It is never closed.
         let _permit = of.acquire().await;
         self.look(&mut one).await;
@@ -211,8 +211,8 @@ impl Sensors {
 
     async fn look(&self, one: &mut WatchedTrigger) {
         let (interval, looked) = match &one.trigger.on {
-            On::File(arrival) => (arrival.interval(), self.look_for_files(&arrival.clone(), one).await),
-            On::Http(poll) => (poll.interval.0, self.ask_in_time(&poll.clone(), one).await),
+            TriggerKind::File(arrival) => (arrival.interval(), self.look_for_files(&arrival.clone(), one).await),
+            TriggerKind::Http(poll) => (poll.interval.0, self.ask_in_time(&poll.clone(), one).await),
             _ => return,
         };
         let interval = interval.max(Duration::from_millis(100));

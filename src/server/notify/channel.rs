@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
 use crate::flow::expression::{Host, Names, render};
-use crate::process::{self, Input, Invocation, OutputStream};
+use crate::process::{self, OutputStream, ProgramSpec, StdinSource};
 use crate::server::notify::NotificationRule;
 use crate::web::follow;
 
@@ -189,10 +189,10 @@ fn transport(mail: &MailChannel) -> Result<AsyncSmtpTransport<Tokio1Executor>, S
 /// Runs a command, whose environment is that of scripts: settings of ours may hold passwords.
 async fn run(settings: &Settings, words: &[String], message: &str) -> Result<(), String> {
     let (program, arguments) = words.split_first().ok_or("it is empty")?;
-    let mut command = Invocation::new(settings, program, Path::new(".")).with(arguments);
-    command.input = Input::Text(message.to_owned());
+    let mut command = ProgramSpec::new(settings, program, Path::new(".")).with(arguments);
+    command.input = StdinSource::Text(message.to_owned());
     let mut last = String::new();
-    let mut hear = |line: process::Line| {
+    let mut hear = |line: process::OutputLine| {
         if line.stream == OutputStream::Error {
             last = line.text;
         }

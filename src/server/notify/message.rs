@@ -144,7 +144,7 @@ pub(super) fn text(template: Option<&str>, names: &Names, host: &dyn Host) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::expression::Nowhere;
+    use crate::flow::expression::NoHost;
 
     #[test]
     fn the_usual_message_says_what_failed_where_and_why() {
@@ -157,7 +157,7 @@ mod tests {
             repeated: 3,
             ..Notification::default()
         };
-        let told = text(None, &news.names(NotificationEvent::Failure), &Nowhere).unwrap();
+        let told = text(None, &news.names(NotificationEvent::Failure), &NoHost).unwrap();
         assert_eq!(
             told,
             "zoomcamp.postgres_taxi failed for 2020-04-01\nTask extract: 404 Not Found\n\
@@ -165,11 +165,11 @@ mod tests {
         );
         let server =
             Notification { error: Some((String::new(), "the disk is full".to_owned())), ..Notification::default() };
-        let told = |event| text(server.template(None), &server.names(event), &Nowhere).unwrap();
+        let told = |event| text(server.template(None), &server.names(event), &NoHost).unwrap();
         assert_eq!(told(NotificationEvent::Unhealthy), "The server cannot do all of its work: the disk is full");
         assert_eq!(told(NotificationEvent::Recovery), "The server is healthy again; this is over: the disk is full");
         let quiet = Notification { error: None, repeated: 0, rows: 35_612, ..news };
-        let told = text(None, &quiet.names(NotificationEvent::Recovery), &Nowhere).unwrap();
+        let told = text(None, &quiet.names(NotificationEvent::Recovery), &NoHost).unwrap();
         assert_eq!(told, "zoomcamp.postgres_taxi runs again for 2020-04-01\n35612 rows loaded\nExecution 01ABC");
     }
 }

@@ -16,8 +16,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::config::Settings;
-use crate::duration::Span;
-use crate::fingerprint::{Definition, Fingerprint};
+use crate::duration::DurationSpec;
+use crate::fingerprint::{Fingerprint, FingerprintBuilder};
 use crate::flow::expression::Host;
 use crate::id::ExecutionId;
 use crate::journal::{ExecutionState, Journal, JournalError, NotificationKey, State};
@@ -44,7 +44,7 @@ pub struct NotificationRule {
     pub message: Option<String>,
     /// How long a flow that keeps failing is not reported again; 24 h by default.
     #[serde(default = "a_day")]
-    pub repeat: Span,
+    pub repeat: DurationSpec,
     /// The address of an incoming webhook, as Slack, Mattermost, Discord (with `/slack`) and others have them: it is
     /// sent `{"text": …}`.
     pub webhook: Option<String>,
@@ -92,8 +92,8 @@ fn everything() -> Vec<String> {
     vec!["*".to_owned()]
 }
 
-fn a_day() -> Span {
-    Span(std::time::Duration::from_secs(86_400))
+fn a_day() -> DurationSpec {
+    DurationSpec(std::time::Duration::from_secs(86_400))
 }
 
 impl NotificationRule {
@@ -114,7 +114,7 @@ impl NotificationRule {
     fn fingerprint(&self) -> Fingerprint {
         let mail = self.mail.as_ref().map(|mail| &mail.to);
         let former = format!("{:?}", (&self.webhook, mail, &self.command, &self.flows, &self.labels));
-        Definition::default()
+        FingerprintBuilder::default()
             .with_some("webhook", self.webhook.as_ref())
             .with_some("mail", mail)
             .with_some("command", self.command.as_ref())

@@ -17,7 +17,7 @@ use super::name::TableName;
 use super::remedy;
 use crate::gcp::{Api, ApiFailure, GoogleAccess, GoogleError, Login, RetryPolicy, Service};
 use crate::task::{TaskContext, TaskError};
-use crate::web::Trouble;
+use crate::web::RequestError;
 
 /// The crate's client has no limit of its own. Google answers long polls after ten seconds at most.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(90);
@@ -69,7 +69,7 @@ impl<'a> BigQuery<'a> {
                 Ok(Err(error)) => self.sort(what, error).map(Err),
                 Err(_) => {
                     let message = format!("{what}: no answer within {} s", REQUEST_TIMEOUT.as_secs());
-                    Err(Trouble::Again(TaskError::transient(message), None))
+                    Err(RequestError::Again(TaskError::transient(message), None))
                 }
             }
         });
@@ -101,7 +101,7 @@ impl<'a> BigQuery<'a> {
     }
 
     /// A refusal that is final, or a trouble that may pass.
-    fn sort(&self, what: &str, error: BQError) -> Result<GoogleError, Trouble> {
+    fn sort(&self, what: &str, error: BQError) -> Result<GoogleError, RequestError> {
         match error {
             BQError::ResponseError { error } => {
                 let refusal = self.refusal(what, error);
@@ -110,9 +110,9 @@ impl<'a> BigQuery<'a> {
             // Also an answer of a busy frontend, which is a web page and no JSON.
             BQError::RequestError(error) => {
                 let told = TaskError::transient(what).caused_by(error);
-                Err(Trouble::Again(told.help("check the address, the network and any proxy"), None))
+                Err(RequestError::Again(told.help("check the address, the network and any proxy"), None))
             }
-            other => Err(Trouble::Stop(TaskError::permanent(what).caused_by(other))),
+            other => Err(RequestError::Stop(TaskError::permanent(what).caused_by(other))),
         }
     }
 

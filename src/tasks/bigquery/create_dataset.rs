@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::client::BigQuery;
 use super::name::check_dataset;
-use crate::duration::Span;
+use crate::duration::DurationSpec;
 use crate::gcp::google_task;
 use crate::task::{Task, TaskContext, TaskError};
 
@@ -35,10 +35,10 @@ google_task! {
         labels: BTreeMap<String, String>,
         /// How long new tables live: `60d`, `P60D`. At least an hour; in a project without billing 60 days at most.
         #[serde(alias = "defaultTableExpiration", alias = "defaultTableLifetime")]
-        default_table_expiration: Option<Span>,
+        default_table_expiration: Option<DurationSpec>,
         /// How long new partitions live.
         #[serde(alias = "defaultPartitionExpiration")]
-        default_partition_expiration: Option<Span>,
+        default_partition_expiration: Option<DurationSpec>,
         /// The same in milliseconds.
         #[serde(alias = "defaultPartitionExpirationMs")]
         default_partition_expiration_ms: Option<u64>,
@@ -162,7 +162,7 @@ impl CreateDataset {
 
     /// The dataset as Google documents it, without name and place, which never change.
     fn settings(&self) -> Map<String, Value> {
-        let milliseconds = |span: &Span| span.0.as_millis().to_string().into();
+        let milliseconds = |span: &DurationSpec| span.0.as_millis().to_string().into();
         let partitions = self.default_partition_expiration.as_ref().map(milliseconds);
         let partitions = partitions.or(self.default_partition_expiration_ms.map(|ms| ms.to_string().into()));
         let all: [(&str, Option<Value>); 5] = [

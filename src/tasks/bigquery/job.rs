@@ -19,7 +19,7 @@ use super::upload::{self, Upload};
 use crate::gcp::{ApiFailure, GoogleError};
 use crate::task::{ErrorClass, TaskError};
 use crate::text::hex;
-use crate::web::Trouble;
+use crate::web::RequestError;
 
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const MAX_DELAY: Duration = Duration::from_secs(5);
@@ -72,8 +72,8 @@ impl BigQuery<'_> {
                 None => return Ok(job),
                 Some(_) if !is_new => {}
                 Some(refusal) => match refusal.trouble() {
-                    Trouble::Stop(error) => return Err(error),
-                    Trouble::Again(error, asked) => {
+                    RequestError::Stop(error) => return Err(error),
+                    RequestError::Again(error, asked) => {
                         failed += 1;
                         self.retry.pause(failed, error, asked).await?;
                     }

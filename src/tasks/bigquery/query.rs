@@ -20,7 +20,7 @@ use super::client::BigQuery;
 use super::job::{Work, text};
 use super::name::{TableName, check_dataset};
 use super::parameter;
-use crate::duration::Span;
+use crate::duration::DurationSpec;
 use crate::gcp::google_task;
 use crate::task::{Task, TaskContext, TaskError};
 use crate::tasks::fetch::{Keep, ResultSet};
@@ -85,7 +85,7 @@ google_task! {
         use_query_cache: Option<bool>,
         /// How long Google lets the job run.
         #[serde(alias = "jobTimeout")]
-        job_timeout: Option<Span>,
+        job_timeout: Option<DurationSpec>,
         /// Whether the SQL is of BigQuery's old dialect.
         #[serde(default, alias = "legacySql", alias = "useLegacySql")]
         legacy_sql: bool,

@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use super::client::BigQuery;
 use crate::gcp::ApiFailure;
 use crate::task::TaskError;
-use crate::web::Trouble;
+use crate::web::RequestError;
 
 /// A multiple of 256 KiB, as Google wants it; the only memory that an upload takes.
 const CHUNK_BYTES: u64 = 8 * 1024 * 1024;
@@ -72,8 +72,8 @@ impl Upload<'_> {
                     }
                     (there, unsure) = (now, false);
                 }
-                Err(Trouble::Stop(error)) => return Err(error.into()),
-                Err(Trouble::Again(error, asked)) => {
+                Err(RequestError::Stop(error)) => return Err(error.into()),
+                Err(RequestError::Again(error, asked)) => {
                     failed += 1;
                     unsure = true;
                     self.bigquery.retry.pause(failed, error, asked).await?;
@@ -95,7 +95,7 @@ impl Upload<'_> {
             }
             let url = response.headers().get(LOCATION).and_then(|url| url.to_str().ok());
             let missing = || TaskError::permanent(format!("{}: Google's answer names no session", self.what));
-            url.map(|url| Ok(url.to_owned())).ok_or_else(|| Trouble::Stop(missing()))
+            url.map(|url| Ok(url.to_owned())).ok_or_else(|| RequestError::Stop(missing()))
         });
         let url = opened.await??;
         let id = url.split(['?', '&']).find_map(|part| part.strip_prefix("upload_id="));
@@ -104,7 +104,7 @@ impl Upload<'_> {
     }
 
     /// Sends a piece, or asks how far the session is.
-    async fn step(&self, session: &str, there: u64, piece: Option<Bytes>) -> Result<Reached, Trouble> {
+    async fn step(&self, session: &str, there: u64, piece: Option<Bytes>) -> Result<Reached, RequestError> {
         let total = self.file.bytes;
         let range = match &piece {
             Some(piece) if !piece.is_empty() => format!("bytes {there}-{}/{total}", there + piece.len() as u64 - 1),
@@ -115,10 +115,10 @@ impl Upload<'_> {
         match response.status() {
             StatusCode::PERMANENT_REDIRECT => Ok(Reached::Bytes(bytes_there(&response).min(total))),
             status if status.is_success() => {
-                let body = response.bytes().await.map_err(|error| Trouble::of_line(self.what, error))?;
+                let body = response.bytes().await.map_err(|error| RequestError::of_line(self.what, error))?;
                 let job = serde_json::from_slice(&body).map_err(|error| {
                     let message = format!("{}: the answer is not what Google documents", self.what);
-                    Trouble::Stop(TaskError::permanent(message).caused_by(error))
+                    RequestError::Stop(TaskError::permanent(message).caused_by(error))
                 })?;
                 Ok(Reached::Done(Box::new(job)))
             }
@@ -126,7 +126,7 @@ impl Upload<'_> {
         }
     }
 
-    async fn refused(&self, response: Response) -> Result<ApiFailure, Trouble> {
+    async fn refused(&self, response: Response) -> Result<ApiFailure, RequestError> {
         let refusal = self.bigquery.explained(self.bigquery.api.refusal(self.what, response).await);
         if refusal.may_pass() { Err(refusal.trouble()) } else { Ok(ApiFailure::Refused(Box::new(refusal))) }
     }

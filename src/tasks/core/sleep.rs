@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::duration::Span;
+use crate::duration::DurationSpec;
 use crate::task::{Task, TaskContext, TaskError};
 use crate::tasks::core::log::Nothing;
 
@@ -12,7 +12,7 @@ use crate::tasks::core::log::Nothing;
 #[serde(deny_unknown_fields)]
 pub struct Sleep {
     /// How long: `15s`, `2m`, `PT15S`.
-    duration: Span,
+    duration: DurationSpec,
 }
 
 impl Task for Sleep {

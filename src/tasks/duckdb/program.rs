@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::process::{Invocation, ending, run_quietly};
+use crate::process::{ProgramSpec, ending, run_quietly};
 use crate::secret::Redactor;
 use crate::task::{TaskContext, TaskError};
 use crate::tasks::script::environment::{Environment, python};
@@ -56,7 +56,7 @@ pub(super) async fn ask(context: &TaskContext, workspace: &Workspace, sql: &str)
     let python = python_with_duckdb(context).await?;
     let root = workspace.root().display().to_string();
     // Isolated (`-I`), so that an input file called json.py is data and not a module.
-    let program = workspace.guard(Invocation::of(context, python, workspace.folder()));
+    let program = workspace.guard(ProgramSpec::of(context, python, workspace.folder()));
     let program = program.with(["-I", "-c", PROGRAM, &root]);
     let (status, said) = run_quietly(&program, &context.cancel).await?;
     let broken = || TaskError::transient(format!("DuckDB {}: {}", ending(status), said.join("\n")));
@@ -79,7 +79,7 @@ async fn python_with_duckdb(context: &TaskContext) -> Result<PathBuf, TaskError>
     let environment = Environment::of(context, &PACKAGES.map(str::to_owned)).await?;
     if !environment.is_ready() {
         let python = python(context)?;
-        let question = Invocation::of(context, &python, context.files.folder());
+        let question = ProgramSpec::of(context, &python, context.files.folder());
         let import = format!("import {}", PACKAGES.join(", "));
         let (status, _) = run_quietly(&question.with(["-I", "-c", &import]), &context.cancel).await?;
         if status.success() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::duration::Span;
+use crate::duration::DurationSpec;
 use crate::namespace_files::{files_below, open_no_link, real_file};
 use crate::task::{TaskContext, TaskError};
 use crate::tasks::script::glob;
@@ -22,7 +22,7 @@ pub(super) struct Cache {
     /// The files, by patterns such as `node_modules/**`.
     patterns: Vec<String>,
     /// How long they are good; without it, for ever.
-    ttl: Option<Span>,
+    ttl: Option<DurationSpec>,
 }
 
 impl Cache {

@@ -5,7 +5,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use crate::duration::Span;
+use crate::duration::DurationSpec;
 use crate::flow::Input;
 use crate::flow::input::InputType;
 use crate::task::{OnPauseTimeout, PauseRequest as Asked, Task, TaskContext, TaskError};
@@ -17,7 +17,7 @@ use crate::task::{OnPauseTimeout, PauseRequest as Asked, Task, TaskContext, Task
 pub struct Pause {
     /// How long; without it, until somebody resumes the execution.
     #[serde(alias = "delay", alias = "pause_duration")]
-    pause_duration: Option<Span>,
+    pause_duration: Option<DurationSpec>,
     /// What happens after that time: the flow continues (`RESUME`), continues with a warning (`WARN`), the task fails
     /// (`FAIL`), or the execution is cancelled (`CANCEL`).
     #[serde(default)]

@@ -4,7 +4,7 @@ use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::duration::Span;
+use crate::duration::DurationSpec;
 use crate::task::{Branch, Expansion, LoopCondition, Task, TaskContext, TaskError};
 
 /// Runs tasks again and again until a condition holds. The condition sees what they gave last, and
@@ -34,11 +34,11 @@ pub struct WaitFor {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct CheckFrequency {
     /// From the end of one iteration to the next; one minute by default.
-    interval: Option<Span>,
+    interval: Option<DurationSpec>,
     /// The most iterations; there is no limit by default.
     max_iterations: Option<u32>,
     /// The longest time in all; there is no limit by default.
-    max_duration: Option<Span>,
+    max_duration: Option<DurationSpec>,
 }
 
 /// How far it has come.
@@ -75,7 +75,7 @@ impl Task for WaitFor {
 
     async fn run(&self, _: &TaskContext) -> Result<Expansion, TaskError> {
         let CheckFrequency { interval, max_iterations, max_duration } = self.check_frequency;
-        let seconds = |span: Span| span.0.as_secs_f64();
+        let seconds = |span: DurationSpec| span.0.as_secs_f64();
         let until = LoopCondition {
             interval: interval.map_or(60.0, seconds),
             max_iterations,

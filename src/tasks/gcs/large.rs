@@ -10,7 +10,7 @@ use super::send::{Outcome, Source};
 use super::session::{self, Reached, Session};
 use super::store::Store;
 use crate::task::TaskError;
-use crate::web::Trouble;
+use crate::web::RequestError;
 
 /// An upload under way.
 struct Upload<'a> {
@@ -44,8 +44,8 @@ pub(super) async fn send(store: &Store<'_>, source: &Source, now: u64) -> Result
         };
         let (error, asked) = match outcome {
             Ok(outcome) => return Ok(outcome),
-            Err(Trouble::Stop(error)) => return Err(error),
-            Err(Trouble::Again(error, asked)) => (error, asked),
+            Err(RequestError::Stop(error)) => return Err(error),
+            Err(RequestError::Again(error, asked)) => (error, asked),
         };
         // Only failures in a row that get no further count.
         failed = if upload.furthest > furthest { 1 } else { failed + 1 };
@@ -59,16 +59,16 @@ fn stopped(source: &Source) -> TaskError {
 }
 
 impl Upload<'_> {
-    async fn attempt(&mut self, now: u64) -> Result<Outcome, Trouble> {
+    async fn attempt(&mut self, now: u64) -> Result<Outcome, RequestError> {
         if !self.source.is_unchanged() {
             let message = format!("{}: the file has changed meanwhile", self.source.what);
-            return Err(Trouble::Stop(
+            return Err(RequestError::Stop(
                 TaskError::permanent(message).help("write it under another name first, then upload"),
             ));
         }
         let session = match self.session.clone() {
             Some(session) => session,
-            None => match Session::open(self.store, self.source, now).await.map_err(Trouble::Stop)? {
+            None => match Session::open(self.store, self.source, now).await.map_err(RequestError::Stop)? {
                 Some(session) => self.session.insert(session).clone(),
                 None => return Ok((None, 0, 0)),
             },
@@ -87,7 +87,7 @@ impl Upload<'_> {
         self.send_from(&session, offset).await
     }
 
-    async fn send_from(&mut self, session: &Session, offset: u64) -> Result<Outcome, Trouble> {
+    async fn send_from(&mut self, session: &Session, offset: u64) -> Result<Outcome, RequestError> {
         let progress = self.store.context.progress.clone();
         progress.bytes.store(self.before + offset, Ordering::Relaxed);
         let (pieces, checksum) = Pieces::read(&self.source.path, self.source.length, offset).split();
@@ -96,29 +96,29 @@ impl Upload<'_> {
         self.end(reached, checksum.await.ok()).await
     }
 
-    async fn end(&mut self, reached: Reached, checksum: Option<u32>) -> Result<Outcome, Trouble> {
+    async fn end(&mut self, reached: Reached, checksum: Option<u32>) -> Result<Outcome, RequestError> {
         let what = &self.source.what;
         match reached {
             Reached::Done(blob) => Ok((Some(*blob), self.checksum(checksum).await?, self.resumed)),
             Reached::Overtaken => Ok((None, 0, 0)),
             Reached::Bytes(there) => {
                 let message = format!("{what}: Google has {there} of {} bytes", self.source.length);
-                Err(Trouble::Again(TaskError::transient(message), None))
+                Err(RequestError::Again(TaskError::transient(message), None))
             }
             Reached::Gone => {
                 session::forget(&self.source.kept);
                 (self.session, self.unsure, self.is_left, self.resumed) = (None, false, false, 0);
                 let message = format!("{what}: Google does not know the upload's session any more; it starts over");
-                Err(Trouble::Again(TaskError::transient(message), None))
+                Err(RequestError::Again(TaskError::transient(message), None))
             }
         }
     }
 
     /// The file's checksum: as it was sent, or read again where an earlier attempt had sent the last byte.
-    async fn checksum(&self, sent: Option<u32>) -> Result<u32, Trouble> {
+    async fn checksum(&self, sent: Option<u32>) -> Result<u32, RequestError> {
         match sent {
             Some(checksum) => Ok(checksum),
-            None => self.source.checksum().await.map_err(Trouble::Stop),
+            None => self.source.checksum().await.map_err(RequestError::Stop),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::address::Address;
 use super::blob::{Blob, checksum_text};
 use super::store::Store;
 use crate::task::TaskError;
-use crate::web::Trouble;
+use crate::web::RequestError;
 
 /// How long Google may take for the next bytes. Its client sets no limit of its own.
 pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -55,9 +55,9 @@ async fn fetch(
     what: &str,
     blob: &Blob,
     part: &Path,
-) -> Result<(u64, u32), Trouble> {
+) -> Result<(u64, u32), RequestError> {
     let disk = |error: std::io::Error| {
-        Trouble::Stop(TaskError::permanent(format!("{what}: cannot write {}", part.display())).caused_by(error))
+        RequestError::Stop(TaskError::permanent(format!("{what}: cannot write {}", part.display())).caused_by(error))
     };
     let mut file = BufWriter::with_capacity(1 << 20, File::create(part).await.map_err(disk)?);
     // Just this generation: an object that is overwritten meanwhile must not be mixed.
@@ -78,13 +78,20 @@ async fn fetch(
     Ok((length, checksum))
 }
 
-async fn next(store: &Store<'_>, what: &str, answer: &mut ReadObjectResponse) -> Result<Option<bytes::Bytes>, Trouble> {
+async fn next(
+    store: &Store<'_>,
+    what: &str,
+    answer: &mut ReadObjectResponse,
+) -> Result<Option<bytes::Bytes>, RequestError> {
     let piece = within(what, answer.next()).await?;
     piece.transpose().map_err(|error| store.trouble(what, error))
 }
 
-async fn within<T>(what: &str, waiting: impl Future<Output = T>) -> Result<T, Trouble> {
+async fn within<T>(what: &str, waiting: impl Future<Output = T>) -> Result<T, RequestError> {
     tokio::time::timeout(IDLE_TIMEOUT, waiting).await.map_err(|_| {
-        Trouble::Again(TaskError::transient(format!("{what}: nothing came for {} s", IDLE_TIMEOUT.as_secs())), None)
+        RequestError::Again(
+            TaskError::transient(format!("{what}: nothing came for {} s", IDLE_TIMEOUT.as_secs())),
+            None,
+        )
     })
 }

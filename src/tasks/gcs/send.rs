@@ -14,7 +14,7 @@ use super::session;
 use super::store::Store;
 use super::{large, pieces};
 use crate::task::TaskError;
-use crate::web::Trouble;
+use crate::web::RequestError;
 
 /// Up to here a file is sent in one request, which is sent again whole when the line is cut.
 const MAX_SINGLE_REQUEST: u64 = 8 * 1024 * 1024;
@@ -151,7 +151,7 @@ async fn small(store: &Store<'_>, client: &Storage, source: &Source, now: u64) -
             Ok(Ok(object)) => Ok(Some(object)),
             Ok(Err(error)) if error.http_status_code() == Some(412) => Ok(None),
             Ok(Err(error)) => Err(store.trouble(&source.what, error)),
-            Err(_) => Err(Trouble::Again(TaskError::transient(format!("{}: timed out", source.what)), None)),
+            Err(_) => Err(RequestError::Again(TaskError::transient(format!("{}: timed out", source.what)), None)),
         }
     });
     let Some(object) = written.await? else { return Ok((None, checksum, 0)) };

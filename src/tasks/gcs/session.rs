@@ -15,7 +15,7 @@ use super::send::Source;
 use super::store::Store;
 use crate::secret::Redactor;
 use crate::task::TaskError;
-use crate::web::Trouble;
+use crate::web::RequestError;
 
 /// A session that Google has opened, as it is kept.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl Session {
             }
             let url = response.headers().get(LOCATION).and_then(|url| url.to_str().ok());
             let missing = || TaskError::permanent(format!("{}: Google's answer names no session", source.what));
-            url.map(|url| Some(url.to_owned())).ok_or_else(|| Trouble::Stop(missing()))
+            url.map(|url| Some(url.to_owned())).ok_or_else(|| RequestError::Stop(missing()))
         });
         let Some(url) = opened.await? else { return Ok(None) };
         let session = Self { url, of: source.mark() };
@@ -80,7 +80,7 @@ impl Session {
     }
 
     /// Asks how far it is.
-    pub(super) async fn reached(&self, store: &Store<'_>, source: &Source) -> Result<Reached, Trouble> {
+    pub(super) async fn reached(&self, store: &Store<'_>, source: &Source) -> Result<Reached, RequestError> {
         let request = store.api.request_to(Method::PUT, &self.url).header(CONTENT_LENGTH, 0);
         let request = request.header(CONTENT_RANGE, format!("bytes */{}", source.length));
         read(store, source, store.api.send(&source.what, request).await?).await
@@ -93,7 +93,7 @@ impl Session {
         source: &Source,
         offset: u64,
         body: Body,
-    ) -> Result<Reached, Trouble> {
+    ) -> Result<Reached, RequestError> {
         let (length, last) = (source.length, source.length.saturating_sub(1));
         let request = store.api.request_to(Method::PUT, &self.url).body(body).header(CONTENT_LENGTH, length - offset);
         let range =
@@ -103,17 +103,17 @@ impl Session {
     }
 }
 
-async fn read(store: &Store<'_>, source: &Source, response: Response) -> Result<Reached, Trouble> {
+async fn read(store: &Store<'_>, source: &Source, response: Response) -> Result<Reached, RequestError> {
     match response.status() {
         StatusCode::PERMANENT_REDIRECT => {
             let range = response.headers().get(RANGE).and_then(|range| range.to_str().ok()).unwrap_or_default();
             Ok(Reached::Bytes(bytes_there(range).min(source.length)))
         }
         status if status.is_success() => {
-            let body = response.bytes().await.map_err(|error| Trouble::of_line(&source.what, error))?;
+            let body = response.bytes().await.map_err(|error| RequestError::of_line(&source.what, error))?;
             let blob: Blob = serde_json::from_slice(&body).map_err(|error| {
                 let message = format!("{}: the answer is not what Google documents", source.what);
-                Trouble::Stop(TaskError::permanent(message).caused_by(error))
+                RequestError::Stop(TaskError::permanent(message).caused_by(error))
             })?;
             Ok(Reached::Done(Box::new(blob.addressed())))
         }

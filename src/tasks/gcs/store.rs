@@ -12,7 +12,7 @@ use super::address::{Address, encode};
 use super::blob::Blob;
 use crate::gcp::{Api, ApiFailure, GoogleError, Login, RetryPolicy, Service};
 use crate::task::{TaskContext, TaskError};
-use crate::web::Trouble;
+use crate::web::RequestError;
 
 /// Cloud Storage as a task sees it.
 pub(super) struct Store<'a> {
@@ -49,7 +49,7 @@ impl<'a> Store<'a> {
     }
 
     /// What a client of Google's failed with; `what` was being done.
-    pub(super) fn trouble(&self, what: &str, error: google_cloud_storage::Error) -> Trouble {
+    pub(super) fn trouble(&self, what: &str, error: google_cloud_storage::Error) -> RequestError {
         if let Some(status) = error.http_status_code() {
             // The client has read the answer's JSON already, and keeps Google's sentence alone.
             let read = error.status().map(|status| json!({"error": {"message": status.message}}).to_string().into());
@@ -59,7 +59,7 @@ impl<'a> Store<'a> {
         // No answer came: the line, or no token. Only the latter will be the same again.
         let lasting = error.is_authentication();
         let told = TaskError::transient(what).caused_by(error);
-        if lasting { Trouble::Stop(TaskError::permanent(told.message)) } else { Trouble::Again(told, None) }
+        if lasting { RequestError::Stop(TaskError::permanent(told.message)) } else { RequestError::Again(told, None) }
     }
 
     /// With the remedies that only storage knows.

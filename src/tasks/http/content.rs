@@ -10,7 +10,7 @@ use super::form;
 use super::options::Options;
 use crate::task::{FieldConflict, TaskContext, TaskError};
 use crate::text::plain;
-use crate::web::{Trouble, follow};
+use crate::web::{RequestError, follow};
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -102,11 +102,11 @@ impl Content<'_> {
     ///
     /// # Errors
     /// When no answer comes, or a redirect cannot be followed.
-    pub(super) async fn send(&self, what: &str, request: RequestBuilder) -> Result<Response, Trouble> {
+    pub(super) async fn send(&self, what: &str, request: RequestBuilder) -> Result<Response, RequestError> {
         if self.options.follows() {
             return follow::send(what, request).await;
         }
-        request.send().await.map_err(|error| Trouble::of_line(what, error))
+        request.send().await.map_err(|error| RequestError::of_line(what, error))
     }
 }
 

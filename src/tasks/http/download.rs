@@ -12,7 +12,7 @@ use super::content::{self, Content, Method};
 use super::fetch::{CORRUPT, Fetch, Fetched};
 use super::options::{self, IDLE_TIMEOUT, Options};
 use super::{local, message, neighbours, offer};
-use crate::duration::Span;
+use crate::duration::DurationSpec;
 use crate::secret::Redactor;
 use crate::storage::{self, StoredFile};
 use crate::task::{FieldConflict, Level, SourceProbe, Task, TaskContext, TaskError};
@@ -67,7 +67,7 @@ pub struct Download {
     /// (`JITNEY_RETRY_TIMEOUT`).
     attempts: Option<u32>,
     /// After how long without a byte the line counts as cut. By default 60s, or as long as `options` say.
-    idle_timeout: Option<Span>,
+    idle_timeout: Option<DurationSpec>,
     /// The line counts as cut when fewer bytes than this come in a second, on the average of `idle_timeout`. By default
     /// 500.
     min_speed: Option<u64>,

@@ -21,7 +21,7 @@ use super::{neighbours, refusal, room};
 use crate::clock;
 use crate::task::{TaskContext, TaskError};
 use crate::text::{count, thousands};
-use crate::web::{NO_CONNECTION, Trouble, backoff};
+use crate::web::{NO_CONNECTION, RequestError, backoff};
 
 /// Pieces of a few KiB that may wait for the disk.
 const MAX_QUEUED: usize = 64;
@@ -74,8 +74,8 @@ impl Fetch<'_> {
         loop {
             let (error, asked) = match self.attempt().await {
                 Ok(fetched) => return Ok(fetched),
-                Err(Trouble::Stop(error)) => return Err(error),
-                Err(Trouble::Again(error, asked)) => (error, asked),
+                Err(RequestError::Stop(error)) => return Err(error),
+                Err(RequestError::Again(error, asked)) => (error, asked),
             };
             let reached = part::bytes_left(&self.target);
             if failed == 0 || (reached > furthest && error.code.as_deref() != Some(SLOW)) {
@@ -134,7 +134,7 @@ impl Fetch<'_> {
         format!("{} {digest}", self.shown)
     }
 
-    async fn attempt(&self) -> Result<Fetched, Trouble> {
+    async fn attempt(&self) -> Result<Fetched, RequestError> {
         let (target, url) = (self.target.clone(), self.source());
         let part = self.blocking(move || Part::open(&target, &url)).await?;
         let response = self.ask(&part).await?;
@@ -151,9 +151,9 @@ impl Fetch<'_> {
         }
     }
 
-    async fn ask(&self, part: &Part) -> Result<Response, Trouble> {
+    async fn ask(&self, part: &Part) -> Result<Response, RequestError> {
         let url = self.url.clone();
-        let request = self.content.request(&self.client, url, self.context).await.map_err(Trouble::Stop)?;
+        let request = self.content.request(&self.client, url, self.context).await.map_err(RequestError::Stop)?;
         let mut request = request.header(ACCEPT_ENCODING, "identity");
         if let (Some(validator), 1.., true) = (part.mark.validator(), part.length(), self.content.is_plain()) {
             request = request.header(RANGE, format!("bytes={}-", part.length())).header(IF_RANGE, validator);
@@ -169,15 +169,15 @@ impl Fetch<'_> {
         }
     }
 
-    async fn missing(&self, status: StatusCode) -> Trouble {
+    async fn missing(&self, status: StatusCode) -> RequestError {
         let near = neighbours::on_server(&self.client, &self.url, &self.content.headers).await;
         let help = near.unwrap_or_else(|| "check the address; the server gives no list of what it has".to_owned());
         let message = format!("there is no file at {}: the server answered {status}", self.shown);
-        Trouble::Stop(TaskError::permanent(message).code(status.as_str()).help(help))
+        RequestError::Stop(TaskError::permanent(message).code(status.as_str()).help(help))
     }
 
     /// Decides whether the answer continues the part or replaces it.
-    fn settle(&self, mut part: Part, response: &Response) -> Result<Part, Trouble> {
+    fn settle(&self, mut part: Part, response: &Response) -> Result<Part, RequestError> {
         let range = response.headers().get(CONTENT_RANGE).and_then(|value| content_range(value.to_str().ok()?));
         let partial = response.status() == StatusCode::PARTIAL_CONTENT;
         let length = if partial { range.and_then(|range| range.1) } else { response.content_length() };
@@ -201,7 +201,7 @@ impl Fetch<'_> {
     }
 
     /// Lets the body flow into the part. Writing, hashing and checking go on in a thread of their own.
-    async fn pour(&self, part: Part, response: Response) -> Result<Part, Trouble> {
+    async fn pour(&self, part: Part, response: Response) -> Result<Part, RequestError> {
         let start = part.length();
         let (sender, receiver) = mpsc::channel(MAX_QUEUED);
         let writer = self.blocking(move || part.fill(receiver));
@@ -213,13 +213,13 @@ impl Fetch<'_> {
             (Ok(()), Some(length)) if length != part.length() => {
                 let length = count(length, "byte");
                 let message = format!("{}: the line ended after {} of {length}", self.what(), thousands(part.length()));
-                Err(Trouble::Again(TaskError::transient(message), None))
+                Err(RequestError::Again(TaskError::transient(message), None))
             }
             _ => Ok(part),
         }
     }
 
-    async fn read(&self, mut response: Response, sender: mpsc::Sender<Bytes>, start: u64) -> Result<(), Trouble> {
+    async fn read(&self, mut response: Response, sender: mpsc::Sender<Bytes>, start: u64) -> Result<(), RequestError> {
         let (mut reached, mut looked) = (start, start);
         let mut window = (Instant::now(), start);
         while let Some(piece) = response.chunk().await.map_err(|error| self.cut(reached, error))? {
@@ -244,7 +244,7 @@ impl Fetch<'_> {
         Ok(())
     }
 
-    fn check_speed(&self, bytes: u64, took: Duration) -> Result<(), Trouble> {
+    fn check_speed(&self, bytes: u64, took: Duration) -> Result<(), RequestError> {
         let speed = bytes as f64 / took.as_secs_f64();
         if speed >= self.min_speed as f64 {
             return Ok(());
@@ -252,25 +252,25 @@ impl Fetch<'_> {
         let message = format!("{}: only {speed:.0} bytes a second have come lately", self.what());
         let help =
             format!("`min_speed: {}` is less than the minimum; set a lower one for a slow server", self.min_speed);
-        Err(Trouble::Again(TaskError::transient(message).code(SLOW).help(help), None))
+        Err(RequestError::Again(TaskError::transient(message).code(SLOW).help(help), None))
     }
 
     /// Ends the download before it fills the disk, which the journal may need.
-    fn look_for_room(&self, wanted: u64) -> Result<(), Trouble> {
+    fn look_for_room(&self, wanted: u64) -> Result<(), RequestError> {
         match room::lacks(&self.target, wanted) {
             None => Ok(()),
             Some(lack) => {
                 // What is here would keep the disk full.
                 let _ = part::discard(&self.target);
                 let error = TaskError::permanent(format!("{}: {lack}", self.what())).code("disk full");
-                Err(Trouble::Stop(error.help("make room, or limit the file with `max_bytes`")))
+                Err(RequestError::Stop(error.help("make room, or limit the file with `max_bytes`")))
             }
         }
     }
 
     /// Unpacks what the server packed for the way, although it was asked not to. A `.gz` that is gzip once is the file
     /// itself: some servers say so of such a file.
-    async fn decode(&self, part: Part, headers: &HeaderMap) -> Result<Part, Trouble> {
+    async fn decode(&self, part: Part, headers: &HeaderMap) -> Result<Part, RequestError> {
         let encoding = headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default().trim();
         match encoding.to_ascii_lowercase().as_str() {
             "" | "identity" => Ok(part),
@@ -281,7 +281,7 @@ impl Fetch<'_> {
             other => {
                 let _ = part::discard(&self.target);
                 let message = format!("{}: the server sends it with `Content-Encoding: {other}`", self.what());
-                Err(Trouble::Stop(
+                Err(RequestError::Stop(
                     TaskError::permanent(message)
                         .code(CORRUPT)
                         .help("it was asked to send the file as it is; an `Accept-Encoding` in `headers` may help"),
@@ -294,44 +294,48 @@ impl Fetch<'_> {
         format!("downloading {}", self.shown)
     }
 
-    fn cut(&self, reached: u64, error: reqwest::Error) -> Trouble {
-        Trouble::of_line(&format!("{}: the line was cut after {}", self.what(), count(reached, "byte")), error)
+    fn cut(&self, reached: u64, error: reqwest::Error) -> RequestError {
+        RequestError::of_line(&format!("{}: the line was cut after {}", self.what(), count(reached, "byte")), error)
     }
 
-    fn too_large(&self, how: &str) -> Trouble {
+    fn too_large(&self, how: &str) -> RequestError {
         let message = format!("{}: the file is larger than `max_bytes: {}`: {how}", self.what(), self.max_bytes);
         // What is here can never become a file that is allowed.
         let _ = part::discard(&self.target);
-        Trouble::Stop(TaskError::permanent(message).help("raise `max_bytes` if the file is meant to be that large"))
+        RequestError::Stop(
+            TaskError::permanent(message).help("raise `max_bytes` if the file is meant to be that large"),
+        )
     }
 
-    fn start_over(&self, why: &str) -> Trouble {
+    fn start_over(&self, why: &str) -> RequestError {
         match part::discard(&self.target) {
-            Ok(()) => Trouble::Again(TaskError::transient(format!("{}: {why}, starting over", self.what())), None),
+            Ok(()) => RequestError::Again(TaskError::transient(format!("{}: {why}, starting over", self.what())), None),
             Err(error) => self.disk(error),
         }
     }
 
-    fn damaged(&self, damage: &str, resumed: u64) -> Trouble {
+    fn damaged(&self, damage: &str, resumed: u64) -> RequestError {
         let message = format!("the file from {} {damage}", self.shown);
         if resumed > 0 {
             // The pieces may not fit together: the file deserves one try in one piece.
-            return Trouble::Again(TaskError::transient(message).code(CORRUPT), None);
+            return RequestError::Again(TaskError::transient(message).code(CORRUPT), None);
         }
-        Trouble::Stop(
+        RequestError::Stop(
             TaskError::permanent(message).code(CORRUPT).help("open the address in a browser, or try another source"),
         )
     }
 
-    fn disk(&self, error: std::io::Error) -> Trouble {
+    fn disk(&self, error: std::io::Error) -> RequestError {
         let message = format!("cannot write {}", self.target.display());
-        Trouble::Stop(TaskError::permanent(message).caused_by(error).help("check the space and the permissions there"))
+        RequestError::Stop(
+            TaskError::permanent(message).caused_by(error).help("check the space and the permissions there"),
+        )
     }
 
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
-    ) -> Result<T, Trouble> {
+    ) -> Result<T, RequestError> {
         let done = tokio::task::spawn_blocking(work).await;
         done.map_err(std::io::Error::other).flatten().map_err(|error| self.disk(error))
     }

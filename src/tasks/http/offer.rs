@@ -16,7 +16,7 @@ use crate::config::Settings;
 use crate::file_access::FileAccess;
 use crate::secret::Redactor;
 use crate::task::{SourceProbe, SourceVersion, TaskError, read};
-use crate::web::{Trouble, follow};
+use crate::web::{RequestError, follow};
 
 /// How long a server may be silent.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -80,7 +80,7 @@ async fn ask(
     let what = format!("asking for the headers of {}", message::shown(url, redactor));
     let request = client.request(method, url.clone()).header("accept-encoding", "identity").headers(headers.clone());
     let request = options.log_in(request, redactor)?;
-    let response = follow::send(&what, request).await.map_err(Trouble::into_error)?;
+    let response = follow::send(&what, request).await.map_err(RequestError::into_error)?;
     let status = response.status();
     let text = |name: &str| response.headers().get(name)?.to_str().ok().map(str::to_owned);
     if !status.is_success() && !matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE) && status.as_u16() >= 429 {

@@ -6,7 +6,7 @@ use reqwest::{RequestBuilder, StatusCode};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::duration::Span;
+use crate::duration::DurationSpec;
 use crate::secret::Redactor;
 use crate::task::{FieldConflict, TaskError};
 use crate::web::client::{self, CONNECT_TIMEOUT};
@@ -31,13 +31,13 @@ pub(super) struct Options {
     timeout: Timeout,
     /// As `timeout.connectTimeout`.
     #[serde(alias = "connect_timeout")]
-    connect_timeout: Option<Span>,
+    connect_timeout: Option<DurationSpec>,
     /// As `timeout.readIdleTimeout`.
     #[serde(alias = "read_timeout")]
-    read_timeout: Option<Span>,
+    read_timeout: Option<DurationSpec>,
     /// As `timeout.readIdleTimeout`.
     #[serde(alias = "read_idle_timeout")]
-    read_idle_timeout: Option<Span>,
+    read_idle_timeout: Option<DurationSpec>,
     /// Whether redirects are followed, ten at most. By default they are.
     #[serde(alias = "follow_redirects")]
     follow_redirects: Option<bool>,
@@ -139,10 +139,10 @@ enum AuthKind {
 struct Timeout {
     /// How long the server may take to accept the connection. By default 20s.
     #[serde(alias = "connect_timeout")]
-    connect_timeout: Option<Span>,
+    connect_timeout: Option<DurationSpec>,
     /// How long it may be silent. By default 60s.
     #[serde(alias = "read_idle_timeout")]
-    read_idle_timeout: Option<Span>,
+    read_idle_timeout: Option<DurationSpec>,
 }
 
 impl Options {
@@ -229,7 +229,7 @@ impl Options {
     }
 }
 
-fn shortest<const N: usize>(spans: [Option<Span>; N]) -> Option<Duration> {
+fn shortest<const N: usize>(spans: [Option<DurationSpec>; N]) -> Option<Duration> {
     spans.into_iter().flatten().map(|span| span.0).min()
 }
 

@@ -12,7 +12,7 @@ use super::content::{self, Content, Method};
 use super::options::Options;
 use super::{message, options, refusal};
 use crate::task::{FieldConflict, OutageTracker, Task, TaskContext, TaskError};
-use crate::web::{NO_CONNECTION, Trouble};
+use crate::web::{NO_CONNECTION, RequestError};
 
 /// The largest answer that becomes an output.
 const MAX_BODY_BYTES: usize = 10_000_000;
@@ -129,7 +129,7 @@ impl Request {
         // Made anew each time: the files of a form are read as they are sent.
         let request = content.request(&self.options.client()?, url, context).await?;
         let response = content.send(what, request).await;
-        let response = response.map_err(Trouble::into_error)?;
+        let response = response.map_err(RequestError::into_error)?;
         let status = response.status();
         if !self.options.accept(status) {
             return Err(refusal::of_answer(what, response, &context.settings.redactor).await.into_error());
@@ -162,7 +162,7 @@ async fn whole(what: &str, mut response: Response) -> Result<Vec<u8>, TaskError>
         match response.chunk().await {
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Ok(body),
-            Err(error) => return Err(Trouble::of_line(what, error).into_error()),
+            Err(error) => return Err(RequestError::of_line(what, error).into_error()),
         }
     }
 }

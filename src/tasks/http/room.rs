@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use crate::storage::Disk;
+use crate::storage::DiskSpace;
 
 /// What stays free at least: a twentieth of the disk, and of a large one this much.
 const RESERVED_BYTES: u64 = 256 << 20;
 
 /// What to say when `wanted` more bytes beside `target` would leave too little; nothing where the disk cannot be asked.
 pub(super) fn lacks(target: &Path, wanted: u64) -> Option<String> {
-    let disk = Disk::of(target.parent()?)?;
+    let disk = DiskSpace::of(target.parent()?)?;
     verdict(wanted, disk.free, disk.all)
 }
 

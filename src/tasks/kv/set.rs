@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{failed, open};
 use crate::clock;
-use crate::duration::Span;
+use crate::duration::DurationSpec;
 use crate::journal::{KvError, KvType, NewKvEntry};
 use crate::secret::Redactor;
 use crate::task::{Task, TaskContext, TaskError};
@@ -31,7 +31,7 @@ pub struct Set {
     #[serde(alias = "kv_description")]
     kv_description: Option<String>,
     /// After how long the key expires, such as `P1D` or `12h`. By default never.
-    ttl: Option<Span>,
+    ttl: Option<DurationSpec>,
 }
 
 fn yes() -> bool {

@@ -7,8 +7,8 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::duration::Span;
-use crate::fingerprint::Definition;
+use crate::duration::DurationSpec;
+use crate::fingerprint::FingerprintBuilder;
 use crate::stream::ColumnType;
 
 /// Defines a struct with fields of its own, followed by a transform's steps, which `fn steps` gives as a
@@ -100,9 +100,9 @@ with_steps! {
 
 impl Transform {
     /// What decides which rows come out.
-    pub(in crate::tasks) fn definition(&self) -> Definition {
+    pub(in crate::tasks) fn definition(&self) -> FingerprintBuilder {
         let Self { schema, filter, with_columns, cast, rename, select, dedupe, sql, row_id, expect } = self;
-        Definition::default()
+        FingerprintBuilder::default()
             .with("schema", schema, &Pairs::default())
             .with_some("filter", filter.as_ref())
             .with("with_columns", with_columns, &Pairs::default())
@@ -351,7 +351,7 @@ pub struct Freshness {
     /// A date or timestamp column.
     pub column: String,
     /// `15s`, `2m`, `36h`, `10d`, or ISO 8601 such as `PT36H` and `P10D`.
-    pub max_age: Span,
+    pub max_age: DurationSpec,
 }
 
 /// What happens when a rule does not hold.

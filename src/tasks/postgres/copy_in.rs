@@ -19,7 +19,7 @@ use crate::diagnostic::Diagnostic;
 use crate::fingerprint::Fingerprint;
 use crate::postgres::name::quote_name;
 use crate::postgres::sql::quote;
-use crate::postgres::{FlowAddress, Watch, explain};
+use crate::postgres::{FlowAddress, WaitMonitor, explain};
 use crate::stream::bytes::Bytes as Blocks;
 use crate::stream::{Encoding, Limits, Text, contradicted, seems_utf16};
 use crate::task::{FieldConflict, Level, Task, TaskContext, TaskError};
@@ -150,7 +150,7 @@ impl Loading for CopyIn {
         &self,
         transaction: &Transaction<'_>,
         context: &TaskContext,
-        watch: &Watch<'_>,
+        watch: &WaitMonitor<'_>,
         source: &Source,
         ledger: String,
         began: Instant,
@@ -183,7 +183,7 @@ impl CopyIn {
         &self,
         transaction: &Transaction<'_>,
         context: &TaskContext,
-        watch: &Watch<'_>,
+        watch: &WaitMonitor<'_>,
         (source, sql): (&Source, &str),
     ) -> Result<u64, TaskError> {
         let doing = format!("copying into `{}`", self.table);

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use super::target::{Target, readable};
 use crate::postgres::sql::{Statement, quote, statements};
-use crate::postgres::{FlowAddress, Session, connect_once, explain_in};
+use crate::postgres::{FlowAddress, PostgresSession, connect_once, explain_in};
 use crate::storage::StoredFile;
 use crate::task::{FieldConflict, OutageTracker, Task, TaskContext, TaskError};
 
@@ -172,7 +172,7 @@ fn single<'a>(source: &'a str, parameters: &Value) -> Result<Statement<'a>, Task
 }
 
 impl CopyOut {
-    async fn source(&self, session: &Session) -> Result<String, TaskError> {
+    async fn source(&self, session: &PostgresSession) -> Result<String, TaskError> {
         match (&self.sql, &self.table) {
             (None, Some(table)) => {
                 let (columns, table) = readable(&session.client, table, &self.columns).await?;
@@ -222,7 +222,7 @@ impl CopyOut {
 
     async fn copy(
         &self,
-        session: &Session,
+        session: &PostgresSession,
         context: &TaskContext,
         query: &Statement<'_>,
         stored: &StoredFile,

@@ -12,7 +12,10 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 
 use crate::postgres::sql::{Statement, statements};
-use crate::postgres::{FlowAddress, LOST, Outcome, Session, Watch, connect_for, explain, explain_in, outcome, value};
+use crate::postgres::{
+    FlowAddress, LOST, PostgresSession, TransactionOutcome, WaitMonitor, connect_for, explain, explain_in, outcome,
+    value,
+};
 use crate::task::{ErrorClass, Task, TaskContext, TaskError};
 use crate::tasks::fetch::{Keep, MAX_ROWS, ResultSet};
 
@@ -131,7 +134,7 @@ impl Query {
 
     async fn execute(
         &self,
-        session: &Session,
+        session: &PostgresSession,
         context: &TaskContext,
         address: &FlowAddress,
         all: &[Statement<'_>],
@@ -179,15 +182,15 @@ fn ends_transaction(sql: &str) -> bool {
     ["commit", "end", "prepare"].contains(&word.to_ascii_lowercase().as_str())
 }
 
-async fn control(session: &Session, verb: &str) -> Result<(), TaskError> {
+async fn control(session: &PostgresSession, verb: &str) -> Result<(), TaskError> {
     session.client.batch_execute(verb).await.map_err(|error| explain(&format!("{verb} of the SQL"), &error))
 }
 
 /// Commits. If the connection breaks meanwhile, the server is asked over another one how it ended.
 async fn commit(
-    session: &Session,
+    session: &PostgresSession,
     context: &TaskContext,
-    watch: &Watch<'_>,
+    watch: &WaitMonitor<'_>,
     address: &FlowAddress,
 ) -> Result<(), TaskError> {
     let doing = "COMMIT of the SQL";
@@ -197,9 +200,11 @@ async fn commit(
         return Err(problem);
     }
     match outcome::of(context, address, number.as_deref()).await {
-        Outcome::Committed => Ok(()),
-        Outcome::RolledBack => Err(TaskError { code: None, ..problem }.help("the server rolled the SQL back")),
-        Outcome::Unknown => {
+        TransactionOutcome::Committed => Ok(()),
+        TransactionOutcome::RolledBack => {
+            Err(TaskError { code: None, ..problem }.help("the server rolled the SQL back"))
+        }
+        TransactionOutcome::Unknown => {
             Err(TaskError::permanent(format!("{}; whether it was committed is not known", problem.message))
                 .help("look into the tables before the SQL is repeated; the server could not be asked"))
         }
@@ -208,7 +213,7 @@ async fn commit(
 
 /// One statement on its way.
 struct Step<'a> {
-    session: &'a Session,
+    session: &'a PostgresSession,
     context: &'a TaskContext,
     statement: &'a Statement<'a>,
     number: usize,

@@ -9,7 +9,7 @@ use tokio_postgres::{IsolationLevel, Transaction};
 use super::ledger;
 use super::loaded::Loaded;
 use super::source::Source;
-use crate::postgres::{FlowAddress, LOST, Outcome, Watch, connect_once, explain, outcome};
+use crate::postgres::{FlowAddress, LOST, TransactionOutcome, WaitMonitor, connect_once, explain, outcome};
 use crate::task::{ErrorClass, OutageTracker, TaskContext, TaskError};
 
 /// The code of a load of which nobody knows whether it took effect.
@@ -36,7 +36,7 @@ pub(super) trait Loading: Sync {
         &self,
         transaction: &Transaction<'_>,
         context: &TaskContext,
-        watch: &Watch<'_>,
+        watch: &WaitMonitor<'_>,
         source: &Source,
         ledger: String,
         began: Instant,
@@ -111,12 +111,12 @@ async fn settle(
         return Err(problem);
     }
     match outcome::of(context, address, number).await {
-        Outcome::Committed => {
+        TransactionOutcome::Committed => {
             context.info("the server has committed the load");
             Ok(())
         }
-        Outcome::RolledBack => Err(rolled_back(problem)),
-        Outcome::Unknown => Err(TaskError::transient(format!(
+        TransactionOutcome::RolledBack => Err(rolled_back(problem)),
+        TransactionOutcome::Unknown => Err(TaskError::transient(format!(
             "{}; whether the load into `{}` was committed is not known, since the server could not be asked",
             problem.message, table
         ))

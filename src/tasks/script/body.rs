@@ -14,7 +14,7 @@ use super::protocol::Report;
 use super::runner::TaskRunner;
 use super::workspace::Workspace;
 use super::{ScriptOutputs, Shared};
-use crate::process::{self, Invocation};
+use crate::process::{self, ProgramSpec};
 use crate::task::{Level, TaskContext, TaskError};
 use crate::text::shell_quoted;
 
@@ -119,7 +119,7 @@ impl Script<'_> {
     ) -> Result<(), TaskError> {
         let mut words = command.words.into_iter();
         let program = words.next().unwrap_or_default();
-        let mut invocation = workspace.guard(Invocation::of(context, program, workspace.folder())).with(words);
+        let mut invocation = workspace.guard(ProgramSpec::of(context, program, workspace.folder())).with(words);
         invocation.environment.extend(environment);
         if let Some(programs) = self.python(context, workspace).await? {
             invocation = invocation.with_programs_of(&programs);

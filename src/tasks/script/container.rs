@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use super::runner::TaskRunner;
 use super::workspace::Workspace;
-use crate::process::mark::Mark;
-use crate::process::{self, Invocation, ending};
+use crate::process::mark::ProcessMark;
+use crate::process::{self, ProgramSpec, ending};
 use crate::task::{TaskContext, TaskError};
 
 /// What the Docker client goes by.
@@ -16,7 +16,7 @@ const CLIENT: &[&str] =
 /// A script in a container, through the Docker client.
 pub(super) struct Container {
     /// The client's call that runs it.
-    pub(super) invocation: Invocation,
+    pub(super) invocation: ProgramSpec,
     name: String,
 }
 
@@ -56,7 +56,7 @@ impl Container {
         // The image's own entry point would take the shell for its argument.
         invocation = invocation.with(runner.options()).with(["--entrypoint", "", image]).with(command);
         // A client that is killed leaves its container running.
-        let removal = Invocation::new(&context.settings, docker(context)?, workspace.root());
+        let removal = ProgramSpec::new(&context.settings, docker(context)?, workspace.root());
         let removal = removal.inheriting(&context.settings, CLIENT).with(["rm", "--force", &name]);
         Ok(Self { invocation: workspace.guard(invocation).with_last_act(removal), name })
     }
@@ -70,8 +70,8 @@ impl Container {
     }
 }
 
-fn client(context: &TaskContext, workspace: &Workspace) -> Invocation {
-    Invocation::of(context, "docker", workspace.root()).inheriting(&context.settings, CLIENT)
+fn client(context: &TaskContext, workspace: &Workspace) -> ProgramSpec {
+    ProgramSpec::of(context, "docker", workspace.root()).inheriting(&context.settings, CLIENT)
 }
 
 /// What containers are found again by: people look for the first two, we for the last.
@@ -79,7 +79,7 @@ fn labels(context: &TaskContext) -> [String; 3] {
     [
         format!("jitney.execution={}", context.execution),
         format!("jitney.task-run={}", context.run),
-        format!("jitney.mark={}", Mark::of(context).as_str()),
+        format!("jitney.mark={}", ProcessMark::of(context).as_str()),
     ]
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::process::{Input, Invocation, ending, run_quietly};
+use crate::process::{ProgramSpec, StdinSource, ending, run_quietly};
 use crate::task::{DENIED, TaskContext, TaskError};
 
 /// The file that says that an environment is whole.
@@ -89,7 +89,7 @@ impl<'a> Environment<'a> {
         packages.sort();
         packages.dedup();
         let python = python(context)?;
-        let question = Invocation::of(context, &python, context.files.folder())
+        let question = ProgramSpec::of(context, &python, context.files.folder())
             .with(["-c", "import sys; print(sys.version.replace('\\n', ' '), sys.base_prefix)"]);
         let (status, said) = run_quietly(&question, &context.cancel).await?;
         let version = said
@@ -151,9 +151,9 @@ impl<'a> Environment<'a> {
     async fn step(&self, lock: &Arc<File>, program: &Path, arguments: &[&str]) -> Result<(), TaskError> {
         let settings = &self.context.settings;
         let mut invocation =
-            Invocation::of(self.context, program, self.context.files.folder()).inheriting(settings, INSTALLER);
+            ProgramSpec::of(self.context, program, self.context.files.folder()).inheriting(settings, INSTALLER);
         // Nobody else may begin while an installer of a process that was killed still writes.
-        invocation.input = Input::File(lock.clone());
+        invocation.input = StdinSource::File(lock.clone());
         let invocation = invocation.holding(lock);
         let (status, said) = run_quietly(&invocation.with(arguments.iter().copied()), &self.context.cancel).await?;
         if status.success() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::process::mark::Mark;
+use crate::process::mark::ProcessMark;
 use crate::task::{TaskContext, TaskError};
 
 /// The file in an attempt's folder that names its task run.
@@ -25,7 +25,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// # Errors
 /// When something of it will not end, or this attempt is stopped meanwhile.
 pub(super) async fn end(context: &TaskContext, folders: &Path) -> Result<bool, TaskError> {
-    let mark = Mark::of(context);
+    let mark = ProcessMark::of(context);
     let left = left_behind(context, folders, &mark);
     if left.is_empty() && context.attempt == 1 {
         return Ok(false);
@@ -43,7 +43,7 @@ pub(super) async fn end(context: &TaskContext, folders: &Path) -> Result<bool, T
     Ok(true)
 }
 
-fn left_behind(context: &TaskContext, folders: &Path, mark: &Mark) -> Vec<PathBuf> {
+fn left_behind(context: &TaskContext, folders: &Path, mark: &ProcessMark) -> Vec<PathBuf> {
     let begin = format!("{}.", context.execution);
     let is_ours = |folder: &PathBuf| fs::read_to_string(folder.join(MARK)).is_ok_and(|text| text == mark.as_str());
     let entries = fs::read_dir(folders).into_iter().flatten().flatten();

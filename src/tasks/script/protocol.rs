@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::kept::Kept;
-use crate::process::{Line, OutputStream, ending, keep_last};
+use crate::process::{OutputLine, OutputStream, ending, keep_last};
 use crate::task::{Level, TaskContext, TaskError};
 
 /// Bytes of an ordinary line that go into the log.
@@ -63,7 +63,7 @@ impl<'a> Report<'a> {
     }
 
     /// Takes a line in.
-    pub(super) fn hear(&mut self, line: Line) {
+    pub(super) fn hear(&mut self, line: OutputLine) {
         if line.text.starts_with("::{") && line.is_cut {
             return self.refuse("the script gave outputs in a line of more than 1 MiB");
         }
@@ -107,7 +107,7 @@ impl<'a> Report<'a> {
         }
     }
 
-    fn log(&mut self, line: &Line) {
+    fn log(&mut self, line: &OutputLine) {
         let level = if line.stream == OutputStream::Out { Level::Info } else { self.stderr };
         let text = self.kept.cut(&line.text, MAX_LOGGED_BYTES);
         match (&text, line.is_cut) {

@@ -8,8 +8,8 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use crate::namespace_files::{files_below, open_no_link, real_file};
-use crate::process::Invocation;
-use crate::process::mark::Mark;
+use crate::process::ProgramSpec;
+use crate::process::mark::ProcessMark;
 use crate::task::{TaskContext, TaskError};
 
 use super::glob;
@@ -46,7 +46,7 @@ impl Workspace {
         let folders = context.settings.home.join("work");
         let is_repeated = predecessor::end(context, &folders).await?;
         let name = format!("{}.{}.{}", context.execution, Self::plain(context.run.as_str()), context.attempt);
-        let (root, lock) = make_folder(&folders, &name, &Mark::of(context)).map_err(|error| unmade(&error))?;
+        let (root, lock) = make_folder(&folders, &name, &ProcessMark::of(context)).map_err(|error| unmade(&error))?;
         let shared = context.services.folder.as_ref();
         let folder = shared.map_or_else(|| root.join(FILES), |shared| shared.join(FILES));
         Ok(Self { folder, root, stays: false, lock: Some(Arc::new(lock)), is_repeated })
@@ -76,7 +76,7 @@ impl Workspace {
     }
 
     /// Has a program end, and be waited for, before another attempt begins, whatever becomes of this process.
-    pub(in crate::tasks) fn guard(&self, program: Invocation) -> Invocation {
+    pub(in crate::tasks) fn guard(&self, program: ProgramSpec) -> ProgramSpec {
         match &self.lock {
             Some(lock) => program.holding(lock),
             None => program,
@@ -190,7 +190,7 @@ impl Drop for Workspace {
 }
 
 /// A new folder of this name, or of one like it if there is one, and its lock.
-fn make_folder(parent: &Path, name: &str, mark: &Mark) -> io::Result<(PathBuf, File)> {
+fn make_folder(parent: &Path, name: &str, mark: &ProcessMark) -> io::Result<(PathBuf, File)> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
     let mut number = 1;
     let root = loop {

@@ -30,11 +30,11 @@ const LETTERS: &str = "yuMLdDHhKkmsSnAaEQqwYGVzXxZ";
 /// A pattern in pieces.
 #[derive(Debug)]
 pub(super) struct Pattern {
-    pub(super) pieces: Vec<Piece>,
+    pub(super) pieces: Vec<PatternPiece>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Piece {
+pub(super) enum PatternPiece {
     Text(String),
     /// A letter and how often it stands there.
     Field(char, usize),
@@ -61,9 +61,9 @@ impl Pattern {
         while let Some(letter) = letters.next() {
             let piece = match letter {
                 '\'' => quoted(&mut letters).ok_or_else(|| format!("the pattern `{pattern}` has no closing '"))?,
-                'Φ' => Piece::Fraction,
-                'Ψ' => Piece::Week,
-                'Ω' => Piece::Gmt,
+                'Φ' => PatternPiece::Fraction,
+                'Ψ' => PatternPiece::Week,
+                'Ω' => PatternPiece::Gmt,
                 '[' | ']' | '{' | '}' | '#' => {
                     return Err(format!("`{letter}` in the pattern `{pattern}` is not supported"));
                 }
@@ -80,9 +80,9 @@ impl Pattern {
                     if count > 9 {
                         return Err(format!("the pattern `{pattern}` repeats `{letter}` too often"));
                     }
-                    Piece::Field(letter, count)
+                    PatternPiece::Field(letter, count)
                 }
-                other => Piece::Text(other.to_string()),
+                other => PatternPiece::Text(other.to_string()),
             };
             pieces.push(piece);
         }
@@ -91,15 +91,15 @@ impl Pattern {
 }
 
 /// A quoted text up to its end; `''` is a quotation mark.
-fn quoted(letters: &mut std::iter::Peekable<std::str::Chars>) -> Option<Piece> {
+fn quoted(letters: &mut std::iter::Peekable<std::str::Chars>) -> Option<PatternPiece> {
     if letters.next_if_eq(&'\'').is_some() {
-        return Some(Piece::Text("'".to_owned()));
+        return Some(PatternPiece::Text("'".to_owned()));
     }
     let mut text = String::new();
     loop {
         match letters.next()? {
             '\'' if letters.next_if_eq(&'\'').is_some() => text.push('\''),
-            '\'' => return Some(Piece::Text(text)),
+            '\'' => return Some(PatternPiece::Text(text)),
             letter => text.push(letter),
         }
     }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime};
 
-use super::pattern::{Pattern, Piece};
+use super::pattern::{Pattern, PatternPiece};
 use super::write::{DAYS, MONTHS};
 use super::{MIDNIGHT, Moment, Zone};
 
@@ -32,7 +32,7 @@ fn fixed(offset: FixedOffset) -> Zone {
 
 /// What a text has told so far.
 #[derive(Default)]
-struct Told {
+struct ParsedFields {
     year: Option<i32>,
     month: Option<u32>,
     day: Option<u32>,
@@ -47,26 +47,26 @@ struct Told {
 
 /// A time in the form of a pattern. What the pattern does not name is the earliest it can be.
 pub(super) fn by_pattern(text: &str, pattern: &Pattern, zone: Zone) -> Option<Moment> {
-    let (mut told, mut rest) = (Told::default(), text);
+    let (mut told, mut rest) = (ParsedFields::default(), text);
     for piece in &pattern.pieces {
         rest = match piece {
-            Piece::Text(text) => rest.strip_prefix(text.as_str())?,
-            Piece::Field(letter, count) => told.field(rest, *letter, *count)?,
-            Piece::Fraction => match rest.strip_prefix('.') {
+            PatternPiece::Text(text) => rest.strip_prefix(text.as_str())?,
+            PatternPiece::Field(letter, count) => told.field(rest, *letter, *count)?,
+            PatternPiece::Fraction => match rest.strip_prefix('.') {
                 Some(fraction) => told.fraction(fraction, 1, 9)?,
                 None => rest,
             },
-            Piece::Gmt => match rest.strip_prefix("GMT") {
+            PatternPiece::Gmt => match rest.strip_prefix("GMT") {
                 Some(rest) => told.zone(Zone::UTC, rest),
                 None => told.offset(rest)?,
             },
-            Piece::Week => return None,
+            PatternPiece::Week => return None,
         };
     }
     if rest.is_empty() { told.moment(zone) } else { None }
 }
 
-impl Told {
+impl ParsedFields {
     fn field<'t>(&mut self, text: &'t str, letter: char, count: usize) -> Option<&'t str> {
         match (letter, count) {
             ('M' | 'L', 3..) => {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use chrono::{Datelike, Days, Timelike};
 
-use super::pattern::{Pattern, Piece};
+use super::pattern::{Pattern, PatternPiece};
 use super::{Moment, Zone};
 
 pub(super) const MONTHS: [&str; 12] = [
@@ -28,15 +28,15 @@ pub(super) fn by_pattern(moment: &Moment, pattern: &Pattern) -> String {
     let mut out = String::new();
     for piece in &pattern.pieces {
         match piece {
-            Piece::Text(text) => out.push_str(text),
-            Piece::Field(letter, count) => field(moment, *letter, *count, &mut out),
-            Piece::Fraction => fraction(moment, &mut out),
-            Piece::Week => {
+            PatternPiece::Text(text) => out.push_str(text),
+            PatternPiece::Field(letter, count) => field(moment, *letter, *count, &mut out),
+            PatternPiece::Fraction => fraction(moment, &mut out),
+            PatternPiece::Week => {
                 let (week, day) = (moment.local().iso_week(), moment.local().weekday().number_from_monday());
                 put(&mut out, format_args!("{:04}-W{:02}-{day}", week.year(), week.week()));
             }
-            Piece::Gmt if moment.offset().local_minus_utc() == 0 => out.push_str("GMT"),
-            Piece::Gmt => offset(moment, "", false, &mut out),
+            PatternPiece::Gmt if moment.offset().local_minus_utc() == 0 => out.push_str("GMT"),
+            PatternPiece::Gmt => offset(moment, "", false, &mut out),
         }
     }
     // Java names a zone in brackets only where it has a name.

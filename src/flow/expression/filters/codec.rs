@@ -9,7 +9,7 @@ use serde_json::Value;
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 
-use super::super::builtin::{Answer, Builtin, Call};
+use super::super::builtin::{Builtin, BuiltinCall, BuiltinResult};
 
 pub(super) const FILTERS: &[Builtin] = &[
     Builtin::new("base64decode", &[], 0, base64_decode),
@@ -22,18 +22,18 @@ pub(super) const FILTERS: &[Builtin] = &[
     Builtin::new("urlencode", &[], 0, url_encode),
 ];
 
-fn hash<D: Digest>(call: &Call) -> Answer {
+fn hash<D: Digest>(call: &BuiltinCall) -> BuiltinResult {
     let digest = D::digest(call.input_text()?.as_bytes());
     Ok(Value::String(crate::text::hex(&digest)))
 }
 
-fn base64_decode(call: &Call) -> Answer {
+fn base64_decode(call: &BuiltinCall) -> BuiltinResult {
     let bytes = STANDARD.decode(call.input_text()?.trim()).map_err(|error| format!("this is not base64: {error}"))?;
     String::from_utf8(bytes).map(Value::String).map_err(|_| "it does not decode to text".to_owned())
 }
 
 /// As HTML forms do: a space is `+`.
-fn url_encode(call: &Call) -> Answer {
+fn url_encode(call: &BuiltinCall) -> BuiltinResult {
     let mut out = String::new();
     for byte in call.input_text()?.bytes() {
         match byte {
@@ -46,7 +46,7 @@ fn url_encode(call: &Call) -> Answer {
     Ok(Value::String(out))
 }
 
-fn url_decode(call: &Call) -> Answer {
+fn url_decode(call: &BuiltinCall) -> BuiltinResult {
     let text = call.input_text()?;
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

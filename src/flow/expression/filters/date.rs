@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::builtin::{Answer, Builtin, Call};
+use super::super::builtin::{Builtin, BuiltinCall, BuiltinResult};
 use super::super::date::{Moment, Zone};
 
 pub(super) const FILTERS: &[Builtin] = &[
@@ -26,7 +26,7 @@ pub(super) const FILTERS: &[Builtin] = &[
 
 /// How the input is written, and the zone. One that stands in the place of `existingFormat` is taken as zone: Kestra
 /// has the two the other way round there, and no pattern is the name of a zone.
-fn hints<'c>(call: &'c Call) -> Result<(Option<&'c str>, Zone), String> {
+fn hints<'c>(call: &'c BuiltinCall) -> Result<(Option<&'c str>, Zone), String> {
     let format = call.text("existingFormat")?;
     let misplaced = format.and_then(Zone::parse).filter(|_| call.argument("timeZone").is_none());
     if let Some(zone) = misplaced {
@@ -36,7 +36,7 @@ fn hints<'c>(call: &'c Call) -> Result<(Option<&'c str>, Zone), String> {
 }
 
 /// The argument `timeZone`; without it UTC.
-pub(in super::super) fn zone(call: &Call) -> Result<Zone, String> {
+pub(in super::super) fn zone(call: &BuiltinCall) -> Result<Zone, String> {
     match call.text("timeZone")? {
         None => Ok(Zone::UTC),
         Some(name) => Zone::parse(name)
@@ -44,12 +44,12 @@ pub(in super::super) fn zone(call: &Call) -> Result<Zone, String> {
     }
 }
 
-fn read(call: &Call) -> Result<Moment, String> {
+fn read(call: &BuiltinCall) -> Result<Moment, String> {
     let (format, zone) = hints(call)?;
     Moment::read(call.input, format, zone)
 }
 
-fn write(call: &Call, moment: Moment) -> Answer {
+fn write(call: &BuiltinCall, moment: Moment) -> BuiltinResult {
     english(call)?;
     let (_, zone) = hints(call)?;
     let format = call.text("format")?.unwrap_or("iso");
@@ -57,7 +57,7 @@ fn write(call: &Call, moment: Moment) -> Answer {
 }
 
 /// Names of months and days are English.
-pub(in super::super) fn english(call: &Call) -> Result<(), String> {
+pub(in super::super) fn english(call: &BuiltinCall) -> Result<(), String> {
     match call.text("locale")?.filter(|locale| !locale.starts_with("en")) {
         Some(other) => Err(format!("the locale `{other}` is not supported, only English")),
         None => Ok(()),

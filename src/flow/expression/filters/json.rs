@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::builtin::{Answer, Builtin, Call};
+use super::super::builtin::{Builtin, BuiltinCall, BuiltinResult};
 use crate::flow::document;
 use crate::jq;
 
@@ -13,17 +13,17 @@ pub(super) const FILTERS: &[Builtin] = &[
     Builtin::new("yaml", &[], 0, to_yaml).takes_null(),
 ];
 
-fn to_json(call: &Call) -> Answer {
+fn to_json(call: &BuiltinCall) -> BuiltinResult {
     Ok(Value::String(call.input.to_string()))
 }
 
-fn to_yaml(call: &Call) -> Answer {
+fn to_yaml(call: &BuiltinCall) -> BuiltinResult {
     call.machine.budget.handle_times(call.input, 8)?;
     document::to_yaml(call.input).map(Value::String)
 }
 
 /// A text is read as JSON first.
-fn run_jq(call: &Call) -> Answer {
+fn run_jq(call: &BuiltinCall) -> BuiltinResult {
     let input = match call.input {
         Value::String(text) => text.clone(),
         other => other.to_string(),

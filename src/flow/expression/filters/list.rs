@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::super::builtin::{Answer, Builtin, Call};
+use super::super::builtin::{Builtin, BuiltinCall, BuiltinResult};
 use super::super::operators::compare;
 use super::super::value::{is_empty, kind, to_text};
 
@@ -27,21 +27,21 @@ pub(super) const FILTERS: &[Builtin] = &[
     Builtin::new("values", &[], 0, values),
 ];
 
-fn wrong(call: &Call, wanted: &str) -> String {
+fn wrong(call: &BuiltinCall, wanted: &str) -> String {
     format!("it works on {wanted}, not on {}", kind(call.input))
 }
 
 /// The other value where the input is missing, null or empty.
-fn default(call: &Call) -> Answer {
+fn default(call: &BuiltinCall) -> BuiltinResult {
     let other = || call.argument("default").cloned().unwrap_or_default();
     Ok(if is_empty(call.input) { other() } else { call.input.clone() })
 }
 
 fn end(
-    call: &Call,
+    call: &BuiltinCall,
     of_list: impl for<'l> Fn(&'l [Value]) -> Option<&'l Value>,
     of_text: impl Fn(&str) -> Option<char>,
-) -> Answer {
+) -> BuiltinResult {
     Ok(match call.input {
         Value::Array(items) => of_list(items).cloned().unwrap_or_default(),
         Value::String(text) => of_text(text).map(|letter| Value::String(letter.into())).unwrap_or_default(),
@@ -49,7 +49,7 @@ fn end(
     })
 }
 
-fn length(call: &Call) -> Answer {
+fn length(call: &BuiltinCall) -> BuiltinResult {
     Ok(Value::from(match call.input {
         Value::Null => 0,
         Value::Array(items) => items.len(),
@@ -59,14 +59,14 @@ fn length(call: &Call) -> Answer {
     }))
 }
 
-fn join(call: &Call) -> Answer {
+fn join(call: &BuiltinCall) -> BuiltinResult {
     let separator = call.text("separator")?.unwrap_or_default();
     let items: Vec<String> = call.input_list()?.iter().map(to_text).collect();
     call.room(separator.len().saturating_mul(items.len()))?;
     Ok(Value::String(items.join(separator)))
 }
 
-fn keys(call: &Call) -> Answer {
+fn keys(call: &BuiltinCall) -> BuiltinResult {
     Ok(match call.input {
         Value::Object(map) => map.keys().map(|key| Value::from(key.as_str())).collect(),
         Value::Array(items) => (0..items.len()).map(Value::from).collect(),
@@ -74,14 +74,14 @@ fn keys(call: &Call) -> Answer {
     })
 }
 
-fn values(call: &Call) -> Answer {
+fn values(call: &BuiltinCall) -> BuiltinResult {
     match call.input {
         Value::Object(map) => Ok(map.values().cloned().collect()),
         _ => Err(wrong(call, "a map")),
     }
 }
 
-fn chunk(call: &Call) -> Answer {
+fn chunk(call: &BuiltinCall) -> BuiltinResult {
     let size = call.count("size")?;
     if size == 0 {
         return Err("a chunk holds at least one item".to_owned());
@@ -89,7 +89,7 @@ fn chunk(call: &Call) -> Answer {
     Ok(call.input_list()?.chunks(size).map(|chunk| Value::Array(chunk.to_vec())).collect())
 }
 
-fn flatten(call: &Call) -> Answer {
+fn flatten(call: &BuiltinCall) -> BuiltinResult {
     let inner = |item: &Value| match item {
         Value::Array(items) => items.clone(),
         other => vec![other.clone()],
@@ -97,12 +97,12 @@ fn flatten(call: &Call) -> Answer {
     Ok(call.input_list()?.iter().flat_map(inner).collect())
 }
 
-fn distinct(call: &Call) -> Answer {
+fn distinct(call: &BuiltinCall) -> BuiltinResult {
     let mut seen = HashSet::new();
     Ok(call.input_list()?.iter().filter(|item| seen.insert(item.to_string())).cloned().collect())
 }
 
-fn reverse(call: &Call) -> Answer {
+fn reverse(call: &BuiltinCall) -> BuiltinResult {
     Ok(match call.input {
         Value::Array(items) => items.iter().rev().cloned().collect(),
         Value::String(text) => Value::String(text.chars().rev().collect()),
@@ -111,7 +111,7 @@ fn reverse(call: &Call) -> Answer {
 }
 
 /// Numbers by value, texts by letter, null first. The two kinds do not mix.
-fn sort(call: &Call, descending: bool) -> Answer {
+fn sort(call: &BuiltinCall, descending: bool) -> BuiltinResult {
     // Each item is compared with up to some twenty others.
     call.machine.budget.handle_times(call.input, 16)?;
     let mut items = call.input_list()?.to_vec();
@@ -133,7 +133,7 @@ fn place(value: &Value) -> (bool, f64, i128, &str) {
     (!value.is_null(), float, whole, value.as_str().unwrap_or_default())
 }
 
-fn slice(call: &Call) -> Answer {
+fn slice(call: &BuiltinCall) -> BuiltinResult {
     let length = match call.input {
         Value::Array(items) => items.len(),
         Value::String(text) => text.chars().count(),
@@ -154,7 +154,7 @@ fn slice(call: &Call) -> Answer {
     })
 }
 
-fn merge(call: &Call) -> Answer {
+fn merge(call: &BuiltinCall) -> BuiltinResult {
     match (call.input, call.argument("items")) {
         (Value::Object(map), Some(Value::Object(more))) => {
             Ok(Value::Object(map.iter().chain(more).map(|(key, value)| (key.clone(), value.clone())).collect()))

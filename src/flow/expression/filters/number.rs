@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::builtin::{Answer, Builtin, Call};
+use super::super::builtin::{Builtin, BuiltinCall, BuiltinResult};
 use super::super::operators::{from_float, negative};
 use super::super::value::kind;
 
@@ -18,12 +18,12 @@ pub(super) const FILTERS: &[Builtin] = &[
     Builtin::new("numberFormat", &["format"], 0, format),
 ];
 
-fn input(call: &Call) -> Result<f64, String> {
+fn input(call: &BuiltinCall) -> Result<f64, String> {
     call.input.as_f64().ok_or_else(|| format!("it works on a number, not on {}", kind(call.input)))
 }
 
 /// Reads a number from a text. Its kind follows from the text unless `type` names one.
-fn number(call: &Call) -> Answer {
+fn number(call: &BuiltinCall) -> BuiltinResult {
     let text = call.input_text()?;
     let written = text.trim();
     let trouble = |what: &str| format!("`{}` is not a {what}", super::super::value::short(&text));
@@ -40,7 +40,7 @@ fn number(call: &Call) -> Answer {
 }
 
 /// A number by a pattern such as `#,##0.00`.
-fn format(call: &Call) -> Answer {
+fn format(call: &BuiltinCall) -> BuiltinResult {
     let number = input(call)?;
     let pattern = call.text("format")?.unwrap_or("#,##0.###");
     let digits = |c: char| "#0,.".contains(c);

@@ -3,7 +3,7 @@
 use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
 
-use super::super::builtin::{Answer, Builtin, Call};
+use super::super::builtin::{Builtin, BuiltinCall, BuiltinResult};
 use super::super::value::to_text;
 use crate::text::shell_quoted;
 
@@ -42,7 +42,7 @@ pub(super) const FILTERS: &[Builtin] = &[
     Builtin::new("upper", &[], 0, |call| map(call, str::to_uppercase)),
 ];
 
-fn map(call: &Call, change: impl Fn(&str) -> String) -> Answer {
+fn map(call: &BuiltinCall, change: impl Fn(&str) -> String) -> BuiltinResult {
     Ok(Value::String(change(&call.input_text()?)))
 }
 
@@ -62,7 +62,7 @@ fn slug(text: &str) -> String {
     words.collect::<Vec<_>>().join("-")
 }
 
-fn abbreviate(call: &Call) -> Answer {
+fn abbreviate(call: &BuiltinCall) -> BuiltinResult {
     let (text, length) = (call.input_text()?, call.count("length")?);
     if text.chars().count() <= length {
         return Ok(Value::String(text));
@@ -72,24 +72,24 @@ fn abbreviate(call: &Call) -> Answer {
 }
 
 fn cut(
-    call: &Call,
+    call: &BuiltinCall,
     split: impl for<'t> Fn(&'t str, &str) -> Option<(&'t str, &'t str)>,
     side: impl for<'t> Fn((&'t str, &'t str)) -> &'t str,
     otherwise: &str,
-) -> Answer {
+) -> BuiltinResult {
     let text = call.input_text()?;
     let found = split(&text, call.required_text("separator")?).map(side);
     Ok(Value::String(found.unwrap_or(otherwise).to_owned()))
 }
 
 /// Without the separator the whole text stands before it.
-fn before(call: &Call, split: impl for<'t> Fn(&'t str, &str) -> Option<(&'t str, &'t str)>) -> Answer {
+fn before(call: &BuiltinCall, split: impl for<'t> Fn(&'t str, &str) -> Option<(&'t str, &'t str)>) -> BuiltinResult {
     let text = call.input_text()?;
     cut(call, split, |cut| cut.0, &text)
 }
 
 /// Indents the lines after the first; `begin` is put before the text.
-fn indent(call: &Call, begin: &str) -> Answer {
+fn indent(call: &BuiltinCall, begin: &str) -> BuiltinResult {
     let (text, amount) = (call.input_text()?, call.count("amount")?);
     let prefix = call.text("prefix")?.unwrap_or(" ");
     let lines = text.matches('\n').count() + 1;
@@ -101,15 +101,15 @@ fn indent(call: &Call, begin: &str) -> Answer {
 }
 
 /// A regular expression, and what each byte counts that it looks at.
-struct Measured {
+struct CostedRegex {
     regex: Regex,
     cost: usize,
 }
 
-impl Measured {
+impl CostedRegex {
     /// A regular expression, within bounds; those of Java that need look-around or back-references are refused. The larger
     /// it is when compiled, the longer each byte may take.
-    fn new(call: &Call, pattern: &str) -> Result<Self, String> {
+    fn new(call: &BuiltinCall, pattern: &str) -> Result<Self, String> {
         call.spend(100_000)?;
         let build = |(size, cost): &(usize, usize)| {
             RegexBuilder::new(pattern).size_limit(*size).build().map(|regex| Self { regex, cost: *cost })
@@ -127,14 +127,14 @@ impl Measured {
     }
 
     /// The expression, its look at this text counted.
-    fn on(&self, call: &Call, text: &str) -> Result<&Regex, String> {
+    fn on(&self, call: &BuiltinCall, text: &str) -> Result<&Regex, String> {
         call.spend(text.len().saturating_mul(self.cost))?;
         Ok(&self.regex)
     }
 }
 
 /// Java's way: the separator is a regular expression, and empty parts at the end go unless there is a limit.
-fn split(call: &Call) -> Answer {
+fn split(call: &BuiltinCall) -> BuiltinResult {
     let (text, pattern) = (call.input_text()?, call.required_text("delimiter")?);
     let limit = call.integer("limit")?.unwrap_or(0);
     let most = usize::try_from(limit).ok().filter(|most| *most > 0).unwrap_or(MAX_PARTS + 1);
@@ -143,7 +143,7 @@ fn split(call: &Call) -> Answer {
     } else if regex::escape(pattern) == pattern {
         text.splitn(most, pattern).collect()
     } else {
-        Measured::new(call, pattern)?.on(call, &text)?.splitn(&text, most).collect()
+        CostedRegex::new(call, pattern)?.on(call, &text)?.splitn(&text, most).collect()
     };
     if parts.len() > MAX_PARTS {
         return Err(format!("there are more than {MAX_PARTS} parts"));
@@ -155,13 +155,13 @@ fn split(call: &Call) -> Answer {
 }
 
 /// What is replaced, and by what.
-enum Pair<'c> {
+enum Replacement<'c> {
     Text(&'c str, String),
-    Regex(Measured, String),
+    Regex(CostedRegex, String),
 }
 
-impl Pair<'_> {
-    fn apply(&self, call: &Call, text: &str) -> Result<String, String> {
+impl Replacement<'_> {
+    fn apply(&self, call: &BuiltinCall, text: &str) -> Result<String, String> {
         let (found, new) = match self {
             Self::Text(old, new) => (text.matches(old).count(), new),
             Self::Regex(regex, new) => (regex.on(call, text)?.find_iter(text).count(), new),
@@ -176,21 +176,21 @@ impl Pair<'_> {
     }
 }
 
-fn replace(call: &Call) -> Answer {
+fn replace(call: &BuiltinCall) -> BuiltinResult {
     let Some(Value::Object(pairs)) = call.argument("replace_pairs") else {
         return Err("it takes a map, such as `replace({'old': 'new'})`".to_owned());
     };
     let mut made = Vec::new();
     for (old, new) in pairs {
         made.push(match call.flag("regexp", false)? {
-            true => Pair::Regex(Measured::new(call, old)?, java_groups(&to_text(new))),
-            false => Pair::Text(old, to_text(new)),
+            true => Replacement::Regex(CostedRegex::new(call, old)?, java_groups(&to_text(new))),
+            false => Replacement::Text(old, to_text(new)),
         });
     }
     replaced(call, call.input, &made)
 }
 
-fn replaced(call: &Call, value: &Value, pairs: &[Pair]) -> Answer {
+fn replaced(call: &BuiltinCall, value: &Value, pairs: &[Replacement]) -> BuiltinResult {
     Ok(match value {
         Value::Array(items) => items.iter().map(|item| replaced(call, item, pairs)).collect::<Result<_, _>>()?,
         Value::Object(map) => {

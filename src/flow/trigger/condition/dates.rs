@@ -4,12 +4,12 @@ use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, NaiveTim
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Context;
+use super::ConditionContext;
 use crate::flow::trigger::upstream::NaiveTimeText;
 use crate::task::is_template;
 
 /// What is wrong with which field.
-pub(super) type Wrong = (&'static str, String);
+pub(super) type ConditionError = (&'static str, String);
 
 /// Holds between two moments, both left out.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -24,7 +24,7 @@ pub(super) struct DateTimeBetween {
 }
 
 impl DateTimeBetween {
-    pub(super) fn check(&self) -> Result<(), Wrong> {
+    pub(super) fn check(&self) -> Result<(), ConditionError> {
         for (field, text) in [("after", &self.after), ("before", &self.before)] {
             if let Some(text) = text.as_ref().filter(|text| !is_template(text)) {
                 moment(text, NOWHERE).map_err(|message| (field, message))?;
@@ -33,7 +33,7 @@ impl DateTimeBetween {
         Ok(())
     }
 
-    pub(super) fn holds(&self, context: &Context) -> Result<bool, String> {
+    pub(super) fn holds(&self, context: &ConditionContext) -> Result<bool, String> {
         let date = context.date(self.date.as_deref())?;
         let bound =
             |text: &Option<String>| text.as_ref().map(|text| moment(&context.text(text)?, *date.offset())).transpose();
@@ -49,11 +49,11 @@ pub(super) struct DayWeek {
     /// The moment to look at; `{{ trigger.date }}` by default.
     date: Option<String>,
     /// The day: `MONDAY` to `SUNDAY`.
-    day_of_week: Day,
+    day_of_week: WeekdayName,
 }
 
 impl DayWeek {
-    pub(super) fn holds(&self, context: &Context) -> Result<bool, String> {
+    pub(super) fn holds(&self, context: &ConditionContext) -> Result<bool, String> {
         Ok(context.date(self.date.as_deref())?.weekday() == self.day_of_week.weekday())
     }
 }
@@ -65,17 +65,17 @@ pub(super) struct DayWeekInMonth {
     /// The moment to look at; `{{ trigger.date }}` by default.
     date: Option<String>,
     /// The day: `MONDAY` to `SUNDAY`.
-    day_of_week: Day,
+    day_of_week: WeekdayName,
     /// Which of the month's: `FIRST` to `FOURTH`, or `LAST`.
-    day_in_month: Nth,
+    day_in_month: WeekInMonth,
 }
 
 impl DayWeekInMonth {
-    pub(super) fn holds(&self, context: &Context) -> Result<bool, String> {
+    pub(super) fn holds(&self, context: &ConditionContext) -> Result<bool, String> {
         let date = context.date(self.date.as_deref())?.date_naive();
         let is_last = (date + chrono::Days::new(7)).month() != date.month();
         let is_nth = match self.day_in_month {
-            Nth::Last => is_last,
+            WeekInMonth::Last => is_last,
             nth => date.day0() / 7 == nth as u32,
         };
         Ok(is_nth && date.weekday() == self.day_of_week.weekday())
@@ -96,7 +96,7 @@ pub(super) struct TimeBetween {
 }
 
 impl TimeBetween {
-    pub(super) fn check(&self) -> Result<(), Wrong> {
+    pub(super) fn check(&self) -> Result<(), ConditionError> {
         for (field, text) in [("after", &self.after), ("before", &self.before)] {
             if let Some(text) = text.as_ref().filter(|text| !is_template(text)) {
                 NaiveTimeText::read(text).map_err(|message| (field, message))?;
@@ -105,7 +105,7 @@ impl TimeBetween {
         Ok(())
     }
 
-    pub(super) fn holds(&self, context: &Context) -> Result<bool, String> {
+    pub(super) fn holds(&self, context: &ConditionContext) -> Result<bool, String> {
         let date = context.date(self.date.as_deref())?;
         let bound =
             |text: &Option<String>| text.as_ref().map(|text| NaiveTimeText::read(&context.text(text)?)).transpose();
@@ -126,14 +126,14 @@ pub(super) struct Weekend {
 }
 
 impl Weekend {
-    pub(super) fn holds(&self, context: &Context) -> Result<bool, String> {
+    pub(super) fn holds(&self, context: &ConditionContext) -> Result<bool, String> {
         Ok(matches!(context.date(self.date.as_deref())?.weekday(), Weekday::Sat | Weekday::Sun))
     }
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
-enum Day {
+enum WeekdayName {
     Monday,
     Tuesday,
     Wednesday,
@@ -143,7 +143,7 @@ enum Day {
     Sunday,
 }
 
-impl Day {
+impl WeekdayName {
     fn weekday(self) -> Weekday {
         match self {
             Self::Monday => Weekday::Mon,
@@ -159,7 +159,7 @@ impl Day {
 
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
-enum Nth {
+enum WeekInMonth {
     First,
     Second,
     Third,

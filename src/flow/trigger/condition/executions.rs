@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::Context;
-use crate::flow::trigger::upstream::{Status, has_labels};
+use super::ConditionContext;
+use crate::flow::trigger::upstream::{UpstreamStatus, has_labels};
 
 /// Holds for executions of one flow.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -18,7 +18,7 @@ pub(super) struct ExecutionFlow {
 }
 
 impl ExecutionFlow {
-    pub(super) fn holds(&self, context: &Context) -> Result<bool, String> {
+    pub(super) fn holds(&self, context: &ConditionContext) -> Result<bool, String> {
         let upstream = context.upstream()?;
         Ok(upstream.namespace == self.namespace && upstream.flow == self.flow_id)
     }
@@ -31,7 +31,7 @@ pub(super) struct ExecutionNamespace {
     /// The namespace.
     namespace: String,
     /// How it is compared; `EQUALS` by default.
-    comparison: Option<Comparison>,
+    comparison: Option<NamespaceComparison>,
     /// Whether namespaces that begin so are meant too; `comparison: PREFIX` says the same.
     #[serde(default)]
     prefix: bool,
@@ -39,20 +39,20 @@ pub(super) struct ExecutionNamespace {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
-enum Comparison {
+enum NamespaceComparison {
     Equals,
     Prefix,
     Suffix,
 }
 
 impl ExecutionNamespace {
-    pub(super) fn holds(&self, context: &Context) -> Result<bool, String> {
+    pub(super) fn holds(&self, context: &ConditionContext) -> Result<bool, String> {
         let namespace = &context.upstream()?.namespace;
-        let by_default = if self.prefix { Comparison::Prefix } else { Comparison::Equals };
+        let by_default = if self.prefix { NamespaceComparison::Prefix } else { NamespaceComparison::Equals };
         Ok(match self.comparison.unwrap_or(by_default) {
-            Comparison::Equals => *namespace == self.namespace,
-            Comparison::Prefix => namespace.starts_with(&self.namespace),
-            Comparison::Suffix => namespace.ends_with(&self.namespace),
+            NamespaceComparison::Equals => *namespace == self.namespace,
+            NamespaceComparison::Prefix => namespace.starts_with(&self.namespace),
+            NamespaceComparison::Suffix => namespace.ends_with(&self.namespace),
         })
     }
 }
@@ -66,7 +66,7 @@ pub(super) struct ExecutionLabels {
 }
 
 impl ExecutionLabels {
-    pub(super) fn holds(&self, context: &Context) -> Result<bool, String> {
+    pub(super) fn holds(&self, context: &ConditionContext) -> Result<bool, String> {
         Ok(has_labels(context.upstream()?, &self.labels))
     }
 }
@@ -77,14 +77,14 @@ impl ExecutionLabels {
 pub(super) struct ExecutionStatus {
     /// The states that are meant; any when there are none.
     #[serde(rename = "in")]
-    within: Option<Vec<Status>>,
+    within: Option<Vec<UpstreamStatus>>,
     /// The states that are not meant.
     #[serde(default)]
-    not_in: Vec<Status>,
+    not_in: Vec<UpstreamStatus>,
 }
 
 impl ExecutionStatus {
-    pub(super) fn holds(&self, context: &Context) -> Result<bool, String> {
+    pub(super) fn holds(&self, context: &ConditionContext) -> Result<bool, String> {
         let status = context.upstream()?.status;
         Ok(self.within.as_ref().is_none_or(|states| states.contains(&status)) && !self.not_in.contains(&status))
     }

@@ -4,8 +4,8 @@ use chrono::{Datelike, Days, Month, NaiveDate, Weekday};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Context;
-use super::dates::Wrong;
+use super::ConditionContext;
+use super::dates::ConditionError;
 
 /// Holds on public holidays of a whole country: of the United States those of the federation, of the United Kingdom
 /// those of England and Wales.
@@ -21,7 +21,7 @@ pub(super) struct PublicHoliday {
 }
 
 impl PublicHoliday {
-    pub(super) fn check(&self) -> Result<(), Wrong> {
+    pub(super) fn check(&self) -> Result<(), ConditionError> {
         if !COUNTRIES.contains(&self.country.to_uppercase().as_str()) {
             let known = COUNTRIES.join("`, `");
             let message = format!("the holidays of `{}` are not known here; those of `{known}` are", self.country);
@@ -38,7 +38,7 @@ impl PublicHoliday {
         }
     }
 
-    pub(super) fn holds(&self, context: &Context) -> Result<bool, String> {
+    pub(super) fn holds(&self, context: &ConditionContext) -> Result<bool, String> {
         let date = context.date(self.date.as_deref())?.date_naive();
         Ok(is_holiday(&self.country, date))
     }

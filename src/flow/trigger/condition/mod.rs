@@ -11,24 +11,24 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::flow::expression::{Host, Names, holds, render_soon};
-use crate::flow::trigger::Upstream;
+use crate::flow::trigger::UpstreamExecution;
 use crate::task::{FieldError, read};
 
 pub use holiday::is_holiday;
 
 /// What a condition looks at.
-pub struct Context<'a> {
+pub struct ConditionContext<'a> {
     /// The moment that the trigger starts its flow for, in the trigger's time zone.
     pub date: DateTime<FixedOffset>,
     /// The execution that has ended, where the trigger waits for one.
-    pub upstream: Option<&'a Upstream>,
+    pub upstream: Option<&'a UpstreamExecution>,
     /// What expressions may name.
     pub names: &'a Names,
     /// What expressions may ask.
     pub host: &'a dyn Host,
 }
 
-impl Context<'_> {
+impl ConditionContext<'_> {
     /// A field's text, rendered.
     fn text(&self, template: &str) -> Result<String, String> {
         let value = render_soon(&Value::from(template), self.names, self.host).map_err(|error| error.message)?;
@@ -40,7 +40,7 @@ impl Context<'_> {
         date.map_or(Ok(self.date), |template| dates::moment(&self.text(template)?, *self.date.offset()))
     }
 
-    fn upstream(&self) -> Result<&Upstream, String> {
+    fn upstream(&self) -> Result<&UpstreamExecution, String> {
         self.upstream.ok_or_else(|| "there is no other execution to look at".to_owned())
     }
 }
@@ -50,13 +50,13 @@ impl Context<'_> {
 pub struct Condition {
     /// Its type.
     pub kind: &'static ConditionType,
-    test: Test,
+    test: ConditionTest,
     /// The conditions that `not` and `or` look at.
     pub inner: Vec<Condition>,
 }
 
 #[derive(Clone, Debug)]
-enum Test {
+enum ConditionTest {
     DateTimeBetween(dates::DateTimeBetween),
     DayWeek(dates::DayWeek),
     DayWeekInMonth(dates::DayWeekInMonth),
@@ -110,7 +110,7 @@ pub struct ConditionType {
     pub needs_execution: bool,
     /// Whether it looks at other conditions.
     pub is_compound: bool,
-    read: fn(&Value) -> Result<Test, FieldError>,
+    read: fn(&Value) -> Result<ConditionTest, FieldError>,
 }
 
 impl std::fmt::Debug for ConditionType {
@@ -122,7 +122,7 @@ impl std::fmt::Debug for ConditionType {
 const fn kind<T: DeserializeOwned + JsonSchema>(
     name: &'static str,
     kestra: &'static str,
-    read: fn(&Value) -> Result<Test, FieldError>,
+    read: fn(&Value) -> Result<ConditionTest, FieldError>,
 ) -> ConditionType {
     let schema = || schemars::schema_for!(T);
     ConditionType { name, kestra, schema, needs_execution: false, is_compound: false, read }
@@ -138,26 +138,30 @@ const fn compound(kind: ConditionType) -> ConditionType {
 
 /// Every type of condition.
 pub static CONDITIONS: &[ConditionType] = &[
-    kind::<dates::DateTimeBetween>("date_time_between", "DateTimeBetween", |v| Ok(Test::DateTimeBetween(read(v)?))),
-    kind::<dates::DayWeek>("day_week", "DayWeek", |v| Ok(Test::DayWeek(read(v)?))),
-    kind::<dates::DayWeekInMonth>("day_week_in_month", "DayWeekInMonth", |v| Ok(Test::DayWeekInMonth(read(v)?))),
-    kind::<dates::TimeBetween>("time_between", "TimeBetween", |v| Ok(Test::TimeBetween(read(v)?))),
-    kind::<dates::Weekend>("weekend", "Weekend", |v| Ok(Test::Weekend(read(v)?))),
-    kind::<holiday::PublicHoliday>("public_holiday", "PublicHoliday", |v| Ok(Test::PublicHoliday(read(v)?))),
-    compound(kind::<Not>("not", "Not", |v| read::<Not>(v).map(|_| Test::Not))),
-    compound(kind::<Or>("or", "Or", |v| read::<Or>(v).map(|_| Test::Or))),
-    kind::<Expression>("expression", "Expression", |v| Ok(Test::Expression(read(v)?))),
+    kind::<dates::DateTimeBetween>("date_time_between", "DateTimeBetween", |v| {
+        Ok(ConditionTest::DateTimeBetween(read(v)?))
+    }),
+    kind::<dates::DayWeek>("day_week", "DayWeek", |v| Ok(ConditionTest::DayWeek(read(v)?))),
+    kind::<dates::DayWeekInMonth>("day_week_in_month", "DayWeekInMonth", |v| {
+        Ok(ConditionTest::DayWeekInMonth(read(v)?))
+    }),
+    kind::<dates::TimeBetween>("time_between", "TimeBetween", |v| Ok(ConditionTest::TimeBetween(read(v)?))),
+    kind::<dates::Weekend>("weekend", "Weekend", |v| Ok(ConditionTest::Weekend(read(v)?))),
+    kind::<holiday::PublicHoliday>("public_holiday", "PublicHoliday", |v| Ok(ConditionTest::PublicHoliday(read(v)?))),
+    compound(kind::<Not>("not", "Not", |v| read::<Not>(v).map(|_| ConditionTest::Not))),
+    compound(kind::<Or>("or", "Or", |v| read::<Or>(v).map(|_| ConditionTest::Or))),
+    kind::<Expression>("expression", "Expression", |v| Ok(ConditionTest::Expression(read(v)?))),
     on_execution(kind::<executions::ExecutionFlow>("execution_flow", "ExecutionFlow", |v| {
-        Ok(Test::ExecutionFlow(read(v)?))
+        Ok(ConditionTest::ExecutionFlow(read(v)?))
     })),
     on_execution(kind::<executions::ExecutionNamespace>("execution_namespace", "ExecutionNamespace", |v| {
-        Ok(Test::ExecutionNamespace(read(v)?))
+        Ok(ConditionTest::ExecutionNamespace(read(v)?))
     })),
     on_execution(kind::<executions::ExecutionLabels>("execution_labels", "ExecutionLabels", |v| {
-        Ok(Test::ExecutionLabels(read(v)?))
+        Ok(ConditionTest::ExecutionLabels(read(v)?))
     })),
     on_execution(kind::<executions::ExecutionStatus>("execution_status", "ExecutionStatus", |v| {
-        Ok(Test::ExecutionStatus(read(v)?))
+        Ok(ConditionTest::ExecutionStatus(read(v)?))
     })),
 ];
 
@@ -181,9 +185,9 @@ impl ConditionType {
     pub(super) fn check(&self, fields: &Value) -> Result<(), FieldError> {
         let test = (self.read)(fields)?;
         let checked = match &test {
-            Test::DateTimeBetween(test) => test.check(),
-            Test::TimeBetween(test) => test.check(),
-            Test::PublicHoliday(test) => test.check(),
+            ConditionTest::DateTimeBetween(test) => test.check(),
+            ConditionTest::TimeBetween(test) => test.check(),
+            ConditionTest::PublicHoliday(test) => test.check(),
             _ => Ok(()),
         };
         checked.map_err(|(field, message)| FieldError { path: vec![field.to_owned()], message })
@@ -199,35 +203,39 @@ impl Condition {
     /// The condition that an expression holds.
     pub(super) fn expression(expression: &Value) -> Option<Self> {
         let kind = ConditionType::find("expression")?;
-        Some(Self { kind, test: Test::Expression(Expression { expression: expression.clone() }), inner: Vec::new() })
+        Some(Self {
+            kind,
+            test: ConditionTest::Expression(Expression { expression: expression.clone() }),
+            inner: Vec::new(),
+        })
     }
 
     /// Whether it holds.
     ///
     /// # Errors
     /// In plain words: an expression has no value, or none that is wanted.
-    pub fn holds(&self, context: &Context) -> Result<bool, String> {
+    pub fn holds(&self, context: &ConditionContext) -> Result<bool, String> {
         match &self.test {
-            Test::DateTimeBetween(test) => test.holds(context),
-            Test::DayWeek(test) => test.holds(context),
-            Test::DayWeekInMonth(test) => test.holds(context),
-            Test::TimeBetween(test) => test.holds(context),
-            Test::Weekend(test) => test.holds(context),
-            Test::PublicHoliday(test) => test.holds(context),
-            Test::Not => Ok(!any(&self.inner, context)?),
-            Test::Or => any(&self.inner, context),
-            Test::Expression(test) => {
+            ConditionTest::DateTimeBetween(test) => test.holds(context),
+            ConditionTest::DayWeek(test) => test.holds(context),
+            ConditionTest::DayWeekInMonth(test) => test.holds(context),
+            ConditionTest::TimeBetween(test) => test.holds(context),
+            ConditionTest::Weekend(test) => test.holds(context),
+            ConditionTest::PublicHoliday(test) => test.holds(context),
+            ConditionTest::Not => Ok(!any(&self.inner, context)?),
+            ConditionTest::Or => any(&self.inner, context),
+            ConditionTest::Expression(test) => {
                 holds(&test.expression, context.names, context.host).map_err(|error| error.message)
             }
-            Test::ExecutionFlow(test) => test.holds(context),
-            Test::ExecutionNamespace(test) => test.holds(context),
-            Test::ExecutionLabels(test) => test.holds(context),
-            Test::ExecutionStatus(test) => test.holds(context),
+            ConditionTest::ExecutionFlow(test) => test.holds(context),
+            ConditionTest::ExecutionNamespace(test) => test.holds(context),
+            ConditionTest::ExecutionLabels(test) => test.holds(context),
+            ConditionTest::ExecutionStatus(test) => test.holds(context),
         }
     }
 }
 
-fn any(conditions: &[Condition], context: &Context) -> Result<bool, String> {
+fn any(conditions: &[Condition], context: &ConditionContext) -> Result<bool, String> {
     for condition in conditions {
         if condition.holds(context)? {
             return Ok(true);

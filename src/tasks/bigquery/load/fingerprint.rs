@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::Load;
 use super::mode::Mode;
-use crate::fingerprint::{Definition, Fingerprint};
+use crate::fingerprint::{Fingerprint, FingerprintBuilder};
 use crate::stream::Encoding;
 
 impl Load {
@@ -12,7 +12,7 @@ impl Load {
     pub(super) fn fingerprint(&self, mode: &Mode, schema: &Value) -> Fingerprint {
         let former = format!("{mode:?} {:?} {schema}", self.former_definition());
         let options = &self.csv_options;
-        let csv = Definition::default()
+        let csv = FingerprintBuilder::default()
             .with_some("skip_leading_rows", options.skip_leading_rows)
             .with_some("field_delimiter", options.field_delimiter.as_ref())
             .with_some("quote", options.quote.as_ref())
@@ -21,11 +21,11 @@ impl Load {
             .with_some("allow_quoted_newlines", options.allow_quoted_newlines)
             .with_some("encoding", options.encoding.as_ref().map(Encoding::name));
         let avro_types = self.avro_options.use_avro_logical_types;
-        Definition::default()
+        FingerprintBuilder::default()
             .with_some("row_id", self.row_id.as_ref())
             .with_some("format", Some(self.format()))
             .with_part("csv_options", csv)
-            .with_part("avro_options", Definition::default().with_some("use_avro_logical_types", avro_types))
+            .with_part("avro_options", FingerprintBuilder::default().with_some("use_avro_logical_types", avro_types))
             .with("max_bad_records", &self.max_bad_records, &0)
             .with_some("ignore_unknown_values", self.ignore_unknown_values)
             .with("mode", mode, &Mode::Append)

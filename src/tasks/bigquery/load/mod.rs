@@ -31,7 +31,7 @@ use super::name::TableName;
 use super::query::{Create, Period, Write, by_time, labels, word};
 use super::schema;
 use super::upload::LocalFile;
-use crate::duration::Span;
+use crate::duration::DurationSpec;
 use crate::gcp::google_task;
 use crate::storage::is_uri;
 use crate::stream::{self, ReadOptions};
@@ -116,7 +116,7 @@ google_task! {
         time_partitioning_type: Option<Period>,
         /// How long a partition of a new table lives.
         #[serde(alias = "timePartitioningExpiration")]
-        time_partitioning_expiration: Option<Span>,
+        time_partitioning_expiration: Option<DurationSpec>,
         /// The columns that a new table is sorted by, four at most.
         #[serde(default, alias = "clusteringFields")]
         clustering_fields: Vec<String>,

@@ -101,7 +101,7 @@ impl<'a> Objects<'a> {
             if !response.status().is_success() {
                 return Err(self.api.refusal(&what, response).await.trouble());
             }
-            response.bytes().await.map_err(|error| crate::web::Trouble::of_line(&what, error))
+            response.bytes().await.map_err(|error| crate::web::RequestError::of_line(&what, error))
         });
         let head = head.await?;
         let line = first_line(&head, encoding).map_err(|error| TaskError::permanent(&what).caused_by(error))?;

@@ -17,7 +17,7 @@ use super::feed::{Order, Question};
 use super::savepoint;
 use super::send::send_all;
 use super::stored::Session;
-use crate::postgres::Watch;
+use crate::postgres::WaitMonitor;
 use crate::stream::ColumnType;
 use crate::task::TaskError;
 use crate::tasks::polars::plan::KeyMaker;
@@ -143,7 +143,7 @@ impl Key {
     pub(super) async fn answer(
         &self,
         transaction: &Transaction<'_>,
-        watch: &Watch<'_>,
+        watch: &WaitMonitor<'_>,
         rows: &DataFrame,
         is_first: bool,
     ) -> Result<Vec<Option<String>>, TaskError> {
@@ -183,7 +183,7 @@ impl Key {
     async fn try_rows(
         &self,
         transaction: &Transaction<'_>,
-        watch: &Watch<'_>,
+        watch: &WaitMonitor<'_>,
         rows: &DataFrame,
     ) -> Result<bool, TaskError> {
         let text = self.text(rows)?;
@@ -264,6 +264,6 @@ async fn copy(transaction: &Transaction<'_>, text: Bytes) -> Result<u64, Error> 
     sink.as_mut().finish().await
 }
 
-async fn over<T>(watch: &Watch<'_>, work: impl Future<Output = Result<T, Error>>) -> Result<T, TaskError> {
+async fn over<T>(watch: &WaitMonitor<'_>, work: impl Future<Output = Result<T, Error>>) -> Result<T, TaskError> {
     savepoint::over(watch, DOING, work).await
 }

@@ -7,7 +7,7 @@ use super::mode::{Merge, Mode, OnMatch, list};
 use super::refused::Refused;
 use super::savepoint;
 use super::send::{PARTS, Sending, Sent, part};
-use crate::postgres::Refusal;
+use crate::postgres::CopyError;
 use crate::postgres::name::quote_name;
 use crate::task::TaskError;
 use crate::tasks::bad_rows::Rejected;
@@ -260,10 +260,11 @@ impl Merging<'_> {
     async fn behind(
         &self,
         work: impl Future<Output = Result<u64, TaskError>>,
-    ) -> Result<Result<(u64, i64), Refusal>, TaskError> {
+    ) -> Result<Result<(u64, i64), CopyError>, TaskError> {
         let Sending { transaction, watch, relation, .. } = self.sending;
         let has_policies = self.target().nature.has_policies;
-        let is_of_a_row = |refusal: &Refusal| refusal.is_of_a_row(relation) || has_policies && refusal.is_of_a_right();
+        let is_of_a_row =
+            |refusal: &CopyError| refusal.is_of_a_row(relation) || has_policies && refusal.is_of_a_right();
         let doing = self.doing();
         let work = Box::pin(async {
             watch.before_copy();
@@ -324,7 +325,7 @@ impl Merging<'_> {
     }
 
     /// Notes a row that the table refused.
-    async fn note(&self, number: i64, refusal: &Refusal, refused: &mut Refused) -> Result<(), TaskError> {
+    async fn note(&self, number: i64, refusal: &CopyError, refused: &mut Refused) -> Result<(), TaskError> {
         let Sending { way, relation, .. } = self.sending;
         let row = quote_name(&self.stage.row);
         let line = match &self.stage.line {

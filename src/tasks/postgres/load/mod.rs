@@ -35,8 +35,8 @@ use super::loaded::Loaded;
 use super::source::Source;
 use super::target::{Field, Leniency, Making, Target};
 use super::transaction::{CHECKING, IMMEDIATE, Loading};
-use crate::fingerprint::{Definition, Fingerprint};
-use crate::postgres::{FlowAddress, Watch};
+use crate::fingerprint::{Fingerprint, FingerprintBuilder};
+use crate::postgres::{FlowAddress, WaitMonitor};
 use crate::stream::{ColumnType, Format, LINE, ReadOptions, Reader};
 use crate::task::{FieldConflict, Ledger, Level, Progress, Task, TaskContext, TaskError};
 use crate::tasks::appended::IfLoaded;
@@ -203,7 +203,7 @@ impl Loading for Load {
         &self,
         transaction: &Transaction<'_>,
         context: &TaskContext,
-        watch: &Watch<'_>,
+        watch: &WaitMonitor<'_>,
         source: &Source,
         ledger: String,
         began: Instant,
@@ -283,7 +283,7 @@ impl Load {
         let rows = (&self.mode, &self.schema, &self.transform, &self.on_bad_row);
         let columns = (&self.columns, self.header.unwrap_or(true), self.on_extra_column, self.on_missing_column);
         let former = format!("{rows:?} {columns:?} {}", self.csv().former_definition(self.format));
-        Definition::default()
+        FingerprintBuilder::default()
             .with("mode", &self.mode, &Mode::Append)
             .with_some("schema", self.schema.as_ref())
             .with_part("transform", self.transform.definition())

@@ -13,14 +13,20 @@ use super::partition::Misplaced;
 use super::refused::{Complaint, Refused};
 use crate::aside::aside;
 use crate::clock;
-use crate::postgres::Refusal;
+use crate::postgres::CopyError;
 use crate::stream::{BadRow, LINE, Reader};
 use crate::task::{Progress, TaskError};
 use crate::tasks::bad_rows::{BadRows, Rejected};
 
 impl Way<'_> {
     /// The problem as the file's own: its line, its column and its text. `before` rows were sent in earlier statements.
-    pub(super) async fn locate(&self, refusal: &Refusal, relation: &str, before: u64, problem: TaskError) -> TaskError {
+    pub(super) async fn locate(
+        &self,
+        refusal: &CopyError,
+        relation: &str,
+        before: u64,
+        problem: TaskError,
+    ) -> TaskError {
         let Some(row) = refusal.row(relation) else { return problem };
         let Ok(Some(line)) = aside(|| self.line_of(before + row)) else { return problem };
         let mut refused = Refused::default();
@@ -61,7 +67,7 @@ impl Way<'_> {
     /// Notes a row that the server refused; `row` is a frame of this row alone.
     pub(super) fn note(
         &self,
-        refusal: &Refusal,
+        refusal: &CopyError,
         relation: &str,
         row: &DataFrame,
         refused: &mut Refused,
@@ -94,7 +100,7 @@ impl Way<'_> {
         rename.iter().find(|(_, new)| new == name).map_or(name, |(old, _)| old).to_owned()
     }
 
-    pub(super) fn complaint(&self, refusal: &Refusal, relation: &str, text: String) -> Complaint {
+    pub(super) fn complaint(&self, refusal: &CopyError, relation: &str, text: String) -> Complaint {
         let fields = self.encoder.fields.iter().map(|field| field.name.as_str());
         let place =
             refusal.column(relation, fields.clone()).and_then(|name| fields.clone().position(|other| other == name));

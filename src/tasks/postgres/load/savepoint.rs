@@ -2,7 +2,7 @@
 
 use tokio_postgres::{Error, Transaction};
 
-use crate::postgres::{Refusal, Watch, explain};
+use crate::postgres::{CopyError, WaitMonitor, explain};
 use crate::task::TaskError;
 
 /// Stores rows, and does what belongs to it, behind a savepoint. What the server has against one of the rows, as
@@ -12,10 +12,10 @@ use crate::task::TaskError;
 /// What the work says that is about no row, or that the server refuses a statement.
 pub(super) async fn behind<T>(
     transaction: &Transaction<'_>,
-    watch: &Watch<'_>,
-    (doing, is_of_a_row): (&str, &(dyn Fn(&Refusal) -> bool + Sync)),
+    watch: &WaitMonitor<'_>,
+    (doing, is_of_a_row): (&str, &(dyn Fn(&CopyError) -> bool + Sync)),
     work: impl Future<Output = Result<T, TaskError>>,
-) -> Result<Result<T, Refusal>, TaskError> {
+) -> Result<Result<T, CopyError>, TaskError> {
     over(watch, doing, transaction.batch_execute("SAVEPOINT jitney_rows")).await?;
     let (end, outcome) = match work.await {
         Ok(done) => ("RELEASE SAVEPOINT jitney_rows", Ok(done)),
@@ -28,12 +28,12 @@ pub(super) async fn behind<T>(
     Ok(outcome)
 }
 
-/// Waits for a statement, as [`Watch::over`] does.
+/// Waits for a statement, as [`WaitMonitor::over`] does.
 ///
 /// # Errors
 /// What the server says, in words about what was being done.
 pub(super) async fn over<T>(
-    watch: &Watch<'_>,
+    watch: &WaitMonitor<'_>,
     doing: &str,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, TaskError> {

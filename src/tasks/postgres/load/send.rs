@@ -17,7 +17,7 @@ use super::merge::STAGE;
 use super::mode;
 use super::refused::{Complaint, Refused};
 use super::savepoint;
-use crate::postgres::{Refusal, Watch};
+use crate::postgres::{CopyError, WaitMonitor};
 use crate::stream::BadRow;
 use crate::task::{Level, TaskError};
 use crate::tasks::bad_rows::Rejected;
@@ -32,7 +32,7 @@ pub(super) const PARTS: &str = "CREATE TEMP TABLE jitney_part (mark int) ON COMM
 /// The rows of a load on their way to the server.
 pub(super) struct Sending<'a> {
     pub(super) transaction: &'a Transaction<'a>,
-    pub(super) watch: &'a Watch<'a>,
+    pub(super) watch: &'a WaitMonitor<'a>,
     /// The table that rows are copied to, as SQL names it.
     pub(super) table: &'a str,
     /// The same as the server's messages name it.
@@ -294,14 +294,14 @@ impl Flow<'_> {
         &mut self,
         rows: &DataFrame,
         encoded: Option<(Form, Bytes)>,
-    ) -> Result<Result<(), Refusal>, TaskError> {
+    ) -> Result<Result<(), CopyError>, TaskError> {
         let (form, bytes) = match encoded {
             Some(encoded) => encoded,
             None => (Form::Text, self.sending.way.encoder.text(rows).map_err(|error| unwritable(&error))?),
         };
         let Sending { transaction, watch, relation, .. } = self.sending;
         let work = Box::pin(async { Ok((self.copy(form, bytes).await?, self.part().await?)) });
-        let is_of_a_row = |refusal: &Refusal| refusal.is_of_a_row(relation);
+        let is_of_a_row = |refusal: &CopyError| refusal.is_of_a_row(relation);
         match savepoint::behind(transaction, watch, (&self.sending.doing(), &is_of_a_row), work).await? {
             Ok((stored, part)) => {
                 self.sent.parts.extend(part);
@@ -333,7 +333,11 @@ impl Flow<'_> {
 ///
 /// # Errors
 /// When the server refuses.
-pub(super) async fn part(transaction: &Transaction<'_>, watch: &Watch<'_>, doing: &str) -> Result<i64, TaskError> {
+pub(super) async fn part(
+    transaction: &Transaction<'_>,
+    watch: &WaitMonitor<'_>,
+    doing: &str,
+) -> Result<i64, TaskError> {
     let marked = "INSERT INTO pg_temp.jitney_part VALUES (1) RETURNING xmin::text::bigint";
     Ok(savepoint::over(watch, doing, transaction.query_one(marked, &[])).await?.get(0))
 }
