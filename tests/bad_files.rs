@@ -45,7 +45,7 @@ fn zip_of(files: &[(&str, &str)]) -> Vec<u8> {
 }
 
 fn column(name: &str, kind: ColumnType) -> Column {
-    Column { name: name.to_owned(), kind, required: false }
+    Column { name: name.to_owned(), kind, required: false, likely: None }
 }
 
 fn trip_columns() -> Vec<Column> {
@@ -270,6 +270,16 @@ fn a_required_field_may_not_be_empty() {
     let batches = read(&folder.file("a.csv", TRIPS), wanted).unwrap();
     assert_eq!(bad(&batches)[0].message, "`fare` is empty, and it is required");
     assert_eq!((rows(&batches), batches[0].frame.height()), (3, 2));
+}
+
+#[test]
+fn a_text_is_read_as_what_it_likely_is_unless_a_value_is_something_else() {
+    let folder = Folder::new();
+    let wanted = || vec![Column { likely: Some(ColumnType::Float), ..column("fare", ColumnType::Text) }];
+    let likely = only(&folder.file("a.csv", TRIPS), wanted());
+    assert_eq!(likely.column("fare").unwrap().f64().unwrap().to_vec(), [Some(12.5), Some(-0.5), None]);
+    let other = only(&folder.file("b.csv", "fare\n12.50\nfree\n"), wanted());
+    assert_eq!(texts(&other, "fare"), some(&["12.50", "free"]));
 }
 
 #[test]

@@ -19,6 +19,9 @@ const DELIMITERS: [u8; 4] = *b";\t|,";
 /// A line of this alone ends the data for Postgres before version 18, and is a value for later ones.
 const END_OF_DATA: &[u8] = b"\\.";
 
+/// Batches in which a column was not what it likely is, after which it is read as text at once.
+const MAX_UNLIKELY: u8 = 4;
+
 /// A text that is a value of no type, in place of one that cannot be converted.
 const INVALID: &[u8] = b"\xff";
 
@@ -287,7 +290,8 @@ impl CsvFile {
     pub fn batches(self, wanted: Vec<Column>) -> impl Iterator<Item = Result<Batch>> + Send {
         let places = wanted.iter().map(|column| self.header.iter().position(|name| *name == column.name));
         let places = places.map(|place| place.unwrap_or(usize::MAX)).collect();
-        CsvBatches { file: self, wanted, places, is_over: false, is_first: true }
+        let unlikely = vec![0; wanted.len()];
+        CsvBatches { file: self, wanted, places, unlikely, is_over: false, is_first: true }
     }
 }
 
@@ -296,6 +300,8 @@ struct CsvBatches {
     wanted: Vec<Column>,
     /// Where each wanted column stands in the file.
     places: Vec<usize>,
+    /// In how many batches each wanted column was not what it likely is.
+    unlikely: Vec<u8>,
     is_over: bool,
     is_first: bool,
 }
@@ -325,7 +331,14 @@ impl Iterator for CsvBatches {
 }
 
 impl CsvBatches {
-    fn batch(&self) -> Result<Batch> {
+    fn batch(&mut self) -> Result<Batch> {
+        let mut unlikely = std::mem::take(&mut self.unlikely);
+        let batch = self.typed_batch(&mut unlikely);
+        self.unlikely = unlikely;
+        batch
+    }
+
+    fn typed_batch(&self, unlikely: &mut [u8]) -> Result<Batch> {
         let found = self.file.rows.found();
         let (good, odd): (Vec<&Row>, Vec<&Row>) = found.iter().partition(|row| self.file.is_row(row));
         let mut bad: Vec<BadRow> = odd.into_iter().map(|row| self.misshapen(row)).collect();
@@ -334,7 +347,8 @@ impl CsvBatches {
             .places
             .iter()
             .zip(&self.wanted)
-            .map(|(place, wanted)| self.column(*place, wanted, &good, &mut complaints));
+            .zip(unlikely)
+            .map(|((place, wanted), unlikely)| self.column((*place, wanted), unlikely, &good, &mut complaints));
         let columns = columns.collect();
         let frame = column::frame(good.len(), columns, &complaints)
             .map_err(|error| self.file.error(0, format!("cannot hold the rows: {error}")))?;
@@ -344,7 +358,13 @@ impl CsvBatches {
     }
 
     /// Parses one column; the leftmost complaint of each row is kept.
-    fn column(&self, place: usize, wanted: &Column, good: &[&Row], complaints: &mut BTreeMap<usize, usize>) -> Filled {
+    fn column(
+        &self,
+        (place, wanted): (usize, &Column),
+        unlikely: &mut u8,
+        good: &[&Row],
+        complaints: &mut BTreeMap<usize, usize>,
+    ) -> Filled {
         if wanted.name == LINE {
             return column::lines(good.iter().map(|row| row.line));
         }
@@ -352,10 +372,22 @@ impl CsvBatches {
         let bad = |row| {
             complaints.entry(row).and_modify(|first| *first = place.min(*first)).or_insert(place);
         };
-        let Some(kind) = self.rewritten_as(wanted) else { return column::fill(wanted, fields, bad) };
+        let Some(kind) = self.rewritten_as(wanted) else {
+            return self.likely(place, wanted, unlikely, good).unwrap_or_else(|| column::fill(wanted, fields, bad));
+        };
         let convert = |text| self.file.conversions.convert(text, kind).unwrap_or(Cow::Borrowed(INVALID));
         let fields: Vec<Option<Cow<[u8]>>> = fields.map(|field| field.map(convert)).collect();
         column::fill(wanted, fields.iter().map(Option::as_deref), bad)
+    }
+
+    /// A text column as what it likely is, if all its values are.
+    fn likely(&self, place: usize, wanted: &Column, unlikely: &mut u8, good: &[&Row]) -> Option<Filled> {
+        let kind = wanted.likely.filter(|_| *unlikely < MAX_UNLIKELY)?;
+        let mut is_likely = true;
+        let fields = good.iter().map(|row| self.field(row, place));
+        let filled = column::fill(&Column { kind, ..wanted.clone() }, fields, |_| is_likely = false);
+        *unlikely += u8::from(!is_likely);
+        is_likely.then_some(filled)
     }
 
     /// What a column holds whose values have to be rewritten.

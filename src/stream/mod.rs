@@ -94,6 +94,9 @@ pub struct Column {
     pub kind: ColumnType,
     /// Whether an empty field is a bad row.
     pub required: bool,
+    /// What a text column of CSV may be read as instead, batch by batch, if every value of the batch is one and not bad.
+    /// The consumer then gets typed values and no texts, which take several times as long to build and to parse later.
+    pub likely: Option<ColumnType>,
 }
 
 /// The name of a wanted column that holds what finds each row again: its line in the file, from 1; of Parquet, and of
@@ -103,7 +106,7 @@ pub const LINE: &str = "\u{1}line";
 impl Column {
     /// The column of the lines.
     pub fn line() -> Self {
-        Self { name: LINE.to_owned(), kind: ColumnType::Int(64), required: false }
+        Self { name: LINE.to_owned(), kind: ColumnType::Int(64), required: false, likely: None }
     }
 }
 

@@ -88,6 +88,7 @@ impl Sample {
             name: name.to_owned(),
             kind: ColumnType::Text,
             required: false,
+            likely: None,
         });
         let reader = Reader::open(path, &options, Arc::new(Progress::default())).map_err(|error| error.to_string())?;
         let mut rows = Vec::new();

@@ -105,7 +105,7 @@ pub(super) fn column(field: &TableFieldSchema, name: &str) -> Column {
         "TIMESTAMP" => ColumnType::TimestampTz,
         _ => ColumnType::Text,
     };
-    Column { name: name.to_owned(), kind, required: field.mode.as_deref() == Some("REQUIRED") }
+    Column { name: name.to_owned(), kind, required: field.mode.as_deref() == Some("REQUIRED"), likely: None }
 }
 
 #[cfg(test)]

@@ -47,6 +47,8 @@ struct RowSteps {
     computed: Vec<(String, Expr)>,
     cast: Vec<(String, Expr)>,
     output: Vec<Expr>,
+    /// The columns of `output`: the names before and after.
+    names: Vec<(String, String)>,
     /// Whether the rows go out as they come in.
     is_idle: bool,
     columns: Vec<(String, ColumnType)>,
@@ -153,7 +155,7 @@ impl Transform {
         columns.extend(row_id.iter().map(|row_id| (row_id.name.clone(), ColumnType::Text)));
         let expect = expect::compile(&self.expect, &columns)?;
         let wanted = file.into_iter().filter(|(name, _)| used.contains(name));
-        let wanted = wanted.map(|(name, kind)| Column { name, kind, required: false }).collect();
+        let wanted = wanted.map(|(name, kind)| Column { name, kind, required: false, likely: None }).collect();
         let (kinds, warnings) = (Vec::new(), Warnings::default());
         let has_lines = !rows.is_idle || query.is_some();
         let plan = Plan {
@@ -233,6 +235,7 @@ impl Transform {
             computed,
             cast,
             output: output.iter().map(|(old, new, _)| col(old.as_str()).alias(new.as_str())).collect(),
+            names: output.iter().map(|(old, new, _)| (old.clone(), new.clone())).collect(),
             is_idle,
             columns: output.into_iter().map(|(_, new, kind)| (new, kind)).collect(),
         };
@@ -323,6 +326,14 @@ impl Plan {
     /// What the file's columns hold, also those that are read as text because no step looks at them.
     pub fn kinds(&self) -> &Columns {
         &self.kinds
+    }
+
+    /// The name in the result of a column of the file, where batches keep whatever type the column has in them: no step
+    /// but `rename` and `select` stands between, and none keeps all rows in a file.
+    pub fn result_name(&self, name: &str) -> Option<&str> {
+        let is_streaming = self.dedupe.is_none() && self.query.is_none();
+        let (_, new) = self.rows.names.iter().find(|(old, _)| is_streaming && old == name)?;
+        Some(new)
     }
 
     /// The columns of the result, with what they hold.

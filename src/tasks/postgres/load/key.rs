@@ -106,8 +106,14 @@ impl Key {
         let series = frame.column(&part.name)?.as_materialized_series();
         Ok(match series.dtype() {
             DataType::String => Cells::Text(series.str()?, field),
-            _ if self.session.prints(part.kind, field) => Cells::Own(Texts::of(frame, &part.name, part.kind)?),
-            _ => Cells::Unknown,
+            _ => {
+                // A text that no step looks at may have been read as what its column holds.
+                let kind = if part.kind == ColumnType::Text { field.kind.column_type() } else { part.kind };
+                match self.session.prints(kind, field) {
+                    true => Cells::Own(Texts::of(frame, &part.name, kind)?),
+                    false => Cells::Unknown,
+                }
+            }
         })
     }
 

@@ -413,7 +413,12 @@ impl<'a> Way<'a> {
         }
         let encoder = Arc::new(Encoder { fields: sent, used, constant, is_utc: session.is_utc });
         let plan = if is_checked || !own_partition.is_empty() { plan.with_lines() } else { plan };
-        let wanted = load.wanted(&plan, target);
+        let mut wanted = load.wanted(&plan, target);
+        for column in wanted.iter_mut().filter(|column| column.kind == ColumnType::Text) {
+            // A value that may be the wrong partition's is shown as the file has it.
+            let name = plan.result_name(&column.name).filter(|name| !own_partition.iter().any(|own| own == name));
+            column.likely = name.and_then(|name| session.reads(&target.stored(name)?));
+        }
         reader.check(&wanted)?;
         let feed = Feed {
             wanted,

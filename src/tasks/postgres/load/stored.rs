@@ -58,6 +58,24 @@ impl Session {
         })
     }
 
+    /// What texts may be read as here before they are sent, because the column stores each value as it is then.
+    pub(super) fn reads(&self, field: &Field) -> Option<ColumnType> {
+        match field.kind {
+            Kind::Timestamp | Kind::TimestampTz if field.modifier >= 0 => None,
+            Kind::TimestampTz if !self.is_utc => Some(ColumnType::Instant),
+            Kind::Int2
+            | Kind::Int4
+            | Kind::Int8
+            | Kind::Float4
+            | Kind::Float8
+            | Kind::Bool
+            | Kind::Date
+            | Kind::Timestamp
+            | Kind::TimestampTz => Some(field.kind.column_type()),
+            Kind::Numeric | Kind::Text | Kind::Json | Kind::Jsonb | Kind::Uuid | Kind::Other => None,
+        }
+    }
+
     /// Whether values that are typed already are certainly printed as this program prints them.
     pub(super) fn prints(&self, kind: ColumnType, field: &Field) -> bool {
         match (kind, field.kind) {
