@@ -208,6 +208,10 @@ impl<'a> Rewriting<'a> {
             // As Polars has it, but for overflow, which is `Infinity` there.
             return Ok(None);
         }
+        let is_exact = |expr: &Expr| self.is_decimal(expr) || self.bits(expr).is_some();
+        if is_exact(left) && is_exact(right) && (self.is_decimal(left) || self.is_decimal(right)) {
+            return in_decimals();
+        }
         let bits = self.bits(left).zip(self.bits(right)).map_or(64, |(left, right)| left.max(right));
         if matches!(name, "divide" | "modulo") && (has_field(left) || has_field(right)) {
             // Fields of a time are no whole numbers to Postgres.
@@ -460,6 +464,14 @@ pub(super) fn inexact<T>(column: &str) -> Outcome<T> {
     refused(
         format!("arithmetic with the numeric column `{column}`, since expressions count in double precision"),
         "write `CAST(column AS double precision)`, or compute it in SQL after the load",
+    )
+}
+
+/// What is `numeric` to Postgres although no numeric column is in it.
+pub(super) fn in_decimals<T>() -> Outcome<T> {
+    refused(
+        "arithmetic of whole numbers and decimals, which Postgres counts exactly and expressions in double precision",
+        "write `CAST(… AS double precision)` around the decimal number",
     )
 }
 

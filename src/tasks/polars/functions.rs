@@ -3,7 +3,7 @@
 use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Value, WindowType};
 
 use super::class::{Class, is_known, shown};
-use super::dialect::{Outcome, Rewriting, call, inexact, refused, sql, text_of};
+use super::dialect::{Outcome, Rewriting, call, in_decimals, inexact, refused, sql, text_of};
 use super::meaning::PREFIX;
 use super::pattern::regular_expression;
 use super::window::windowed;
@@ -104,6 +104,7 @@ impl Rewriting<'_> {
             ("replace", [_, part, _]) if text_of(part).is_some_and(str::is_empty) => {
                 refused("`replace` of an empty text", "leave it out, since it changes nothing")
             }
+            ("round" | "trunc", [number, _]) if self.is_decimal(number) => in_decimals(),
             ("round", [number]) if self.is_decimal(number) => call("round", &[number]).map(Some),
             (name, arguments) if FINITE.contains(&name) => {
                 finite(&function.to_string(), &arguments.iter().collect::<Vec<_>>()).map(Some)
