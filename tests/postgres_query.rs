@@ -210,7 +210,7 @@ async fn a_single_statement_whose_connection_breaks_is_not_said_to_be_undone() {
     let sql = json!({"sql": "INSERT INTO t VALUES (1); COMMIT", "transaction": false});
     let (ended, rows) = broken("query_lost", [line::Fault::CutAfterCommit, line::Fault::None], sql).await;
     let error = ended.unwrap_err().to_string();
-    assert!(error.contains("whether the statement under way took effect is not known"), "{error}");
+    assert!(error.contains("whether the running statement took effect is not known"), "{error}");
     assert_eq!(rows, 1);
 }
 

@@ -65,7 +65,7 @@ impl Default for Metrics {
             registry.register(name, words, gauge.clone());
             gauge
         };
-        let running = gauge(&mut registry, "executions_running", "Executions under way");
+        let running = gauge(&mut registry, "executions_running", "Running executions");
         let queued = gauge(&mut registry, "executions_queued", "Executions that wait for a place");
         let journal = gauge(&mut registry, "journal_bytes", "What the journal takes on disk");
         let files = gauge(&mut registry, "files_bytes", "What files of executions take on disk");

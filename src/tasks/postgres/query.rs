@@ -168,7 +168,7 @@ impl Query {
         let left = if self.is_together(all) && !all.iter().any(|statement| ends_transaction(&statement.text)) {
             "the commit had not been sent, so that nothing of the SQL takes effect"
         } else {
-            "whether the statement under way took effect is not known: look before it is repeated"
+            "whether the running statement took effect is not known: check before you repeat it"
         };
         let help = problem.help.as_deref().unwrap_or_default();
         let help = format!("{left}; {help}");

@@ -13,6 +13,7 @@ mod mode;
 mod numeric;
 mod partition;
 mod place;
+mod prepared;
 mod refused;
 mod savepoint;
 mod send;
@@ -33,11 +34,11 @@ use super::create::check_types;
 use super::ledger::{self, Key};
 use super::loaded::Loaded;
 use super::source::Source;
-use super::target::{Field, Leniency, Making, Target};
+use super::target::{Making, Target};
 use super::transaction::{CHECKING, IMMEDIATE, Loading};
 use crate::fingerprint::{Fingerprint, FingerprintBuilder};
 use crate::postgres::{FlowAddress, WaitMonitor};
-use crate::stream::{ColumnType, Format, LINE, ReadOptions, Reader};
+use crate::stream::{ColumnType, Format, ReadOptions, Reader};
 use crate::task::{FieldConflict, Ledger, Level, Progress, Task, TaskContext, TaskError};
 use crate::tasks::appended::IfLoaded;
 use crate::tasks::bad_rows::{BadRows, Rejected};
@@ -45,12 +46,9 @@ use crate::tasks::counts::Counts;
 use crate::tasks::csv_fields::{as_written, reads_csv};
 use crate::tasks::polars::plan::Plan;
 use crate::tasks::polars::spec::Transform;
-use encode::Encoder;
-use feed::Feed;
-use key::Key as RowKey;
 use known::{Known, Planned};
-use merge::Stage;
 use mode::Mode;
+use prepared::PreparedLoad;
 use send::Sending;
 use stored::Session;
 use strangers::without_place;
@@ -227,7 +225,7 @@ impl Loading for Load {
         }
         let session = watch.over("asking for the session's settings", Session::of(transaction)).await?;
         encoding::check(self.encoding.as_ref(), session)?;
-        let (way, feed) = Way::open(self, context, (&target, source), session)?;
+        let (way, feed) = PreparedLoad::open(self, context, (&target, source), session)?;
         if self.on_bad_row != BadRows::Fail {
             // What is only checked at the end is no row's any more.
             savepoint::over(watch, CHECKING, transaction.batch_execute(IMMEDIATE)).await?;
@@ -361,77 +359,6 @@ impl Load {
 
     fn options(&self, source: &Source) -> Result<ReadOptions, TaskError> {
         self.csv().options(source.name.clone(), self.format)
-    }
-}
-
-/// The way of one file's rows into the table, which may be gone again to find where a row stood.
-struct Way<'a> {
-    load: &'a Load,
-    context: &'a TaskContext,
-    target: &'a Target,
-    source: &'a Source,
-    /// The columns of the table that rows are sent for.
-    fields: Vec<Field>,
-    stage: Option<Stage>,
-    encoder: Arc<Encoder>,
-}
-
-impl<'a> Way<'a> {
-    /// Opens the file and checks its columns against the table's, before anything is changed.
-    fn open(
-        load: &'a Load,
-        context: &'a TaskContext,
-        (target, source): (&'a Target, &'a Source),
-        session: Session,
-    ) -> Result<(Self, Feed), TaskError> {
-        let partition = load.mode.partition()?;
-        let (reader, plan) = load.opened(target, source, (context.progress.clone(), session.is_utc))?;
-        let columns: Vec<String> = plan.columns().iter().map(|(name, _)| name.clone()).collect();
-        let leniency = Leniency {
-            extra: load.on_extra_column == ExtraColumn::Ignore,
-            // Whoever names the columns leaves the others out on purpose.
-            missing: load.on_missing_column == MissingColumn::Empty || load.columns.is_some(),
-        };
-        let fields = target.fields(&columns, partition.as_ref().map(|(column, _)| *column), leniency);
-        let (fields, used) = fields.map_err(|error| reader.of_columns(error))?;
-        let mut used: Vec<String> = used.iter().filter_map(|index| columns.get(*index).cloned()).collect();
-        let constant = partition.as_ref().map(|(column, _)| *column);
-        let own_partition = constant.map(|name| target.columns_for(&columns, name)).unwrap_or_default();
-        let key = plan.row_id().map(|row_id| RowKey::of(row_id, target, constant, session)).transpose()?;
-        let constant = partition.as_ref().map(|(_, value)| value.clone());
-        let is_checked = load.on_bad_row != BadRows::Fail;
-        load.mode.check_key(target, &fields)?;
-        let is_from_file = |field: &Field| Some(field.name.as_str()) != partition.as_ref().map(|(column, _)| *column);
-        let from_file: Vec<Field> = fields.iter().filter(|field| is_from_file(field)).cloned().collect();
-        formats::check(&load.options(source)?.conversions, &from_file)?;
-        let stage = load.mode.stage(target, &fields, is_checked, plan.keeps_lines());
-        let mut sent = fields.clone();
-        if let Some(line) = stage.as_ref().and_then(Stage::line) {
-            // The constant one stays the last.
-            sent.insert(sent.len() - usize::from(constant.is_some()), line);
-            used.push(LINE.to_owned());
-        }
-        let encoder = Arc::new(Encoder { fields: sent, used, constant, is_utc: session.is_utc });
-        let plan = if is_checked || !own_partition.is_empty() { plan.with_lines() } else { plan };
-        let mut wanted = load.wanted(&plan, target);
-        for column in wanted.iter_mut().filter(|column| column.kind == ColumnType::Text) {
-            // A value that may be the wrong partition's is shown as the file has it.
-            let name = plan.result_name(&column.name).filter(|name| !own_partition.iter().any(|own| own == name));
-            column.likely = name.and_then(|name| session.reads(&target.stored(name)?));
-        }
-        reader.check(&wanted)?;
-        let feed = Feed {
-            wanted,
-            reader,
-            plan,
-            encoder: encoder.clone(),
-            key: key.map(Arc::new),
-            is_text: !encoder.can_be_binary() || target.nature.wants_one_statement,
-            partition: own_partition,
-            scratch: context.output_file("load.work")?.path,
-            progress: context.progress.clone(),
-        };
-        Ok((Self { load, context, target, source, fields, stage, encoder }, feed))
     }
 }
 

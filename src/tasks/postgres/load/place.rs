@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use polars::prelude::DataFrame;
 
-use super::Way;
 use super::encode::unwritable;
 use super::feed::ahead;
 use super::merge::STAGE_NAME;
 use super::partition::Misplaced;
+use super::prepared::PreparedLoad;
 use super::refused::{Complaint, Refused};
 use crate::aside::aside;
 use crate::clock;
@@ -18,7 +18,7 @@ use crate::stream::{BadRow, LINE, Reader};
 use crate::task::{Progress, TaskError};
 use crate::tasks::bad_rows::{BadRows, Rejected};
 
-impl Way<'_> {
+impl PreparedLoad<'_> {
     /// The problem as the file's own: its line, its column and its text. `before` rows were sent in earlier statements.
     pub(super) async fn locate(
         &self,

@@ -9,12 +9,12 @@ use futures_util::SinkExt;
 use polars::prelude::DataFrame;
 use tokio_postgres::{CopyInSink, Error, Transaction};
 
-use super::Way;
 use super::encode::{HEADER, TRAILER, unwritable};
 use super::feed::{Feed, Form, Order, Parcel, Question};
 use super::key::Key;
 use super::merge::STAGE;
 use super::mode;
+use super::prepared::PreparedLoad;
 use super::refused::{Complaint, Refused};
 use super::savepoint;
 use crate::postgres::{CopyError, WaitMonitor};
@@ -37,7 +37,7 @@ pub(super) struct Sending<'a> {
     pub(super) table: &'a str,
     /// The same as the server's messages name it.
     pub(super) relation: &'a str,
-    pub(super) way: &'a Way<'a>,
+    pub(super) way: &'a PreparedLoad<'a>,
 }
 
 /// What came of it.

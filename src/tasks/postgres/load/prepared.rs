@@ -1,0 +1,86 @@
+//! What a load has decided before it changes anything.
+
+use std::sync::Arc;
+
+use super::encode::Encoder;
+use super::feed::Feed;
+use super::key::Key as RowKey;
+use super::merge::Stage;
+use super::stored::Session;
+use super::{ExtraColumn, Load, MissingColumn, formats};
+use crate::stream::{ColumnType, LINE};
+use crate::task::{TaskContext, TaskError};
+use crate::tasks::bad_rows::BadRows;
+use crate::tasks::postgres::source::Source;
+use crate::tasks::postgres::target::{Field, Leniency, Target};
+
+/// The way of one file's rows into the table, which may be gone again to find where a row stood.
+pub(super) struct PreparedLoad<'a> {
+    pub load: &'a Load,
+    pub context: &'a TaskContext,
+    pub target: &'a Target,
+    pub source: &'a Source,
+    /// The columns of the table that rows are sent for.
+    pub fields: Vec<Field>,
+    pub stage: Option<Stage>,
+    pub encoder: Arc<Encoder>,
+}
+
+impl<'a> PreparedLoad<'a> {
+    /// Opens the file and checks its columns against the table's, before anything is changed.
+    pub(super) fn open(
+        load: &'a Load,
+        context: &'a TaskContext,
+        (target, source): (&'a Target, &'a Source),
+        session: Session,
+    ) -> Result<(Self, Feed), TaskError> {
+        let partition = load.mode.partition()?;
+        let (reader, plan) = load.opened(target, source, (context.progress.clone(), session.is_utc))?;
+        let columns: Vec<String> = plan.columns().iter().map(|(name, _)| name.clone()).collect();
+        let leniency = Leniency {
+            extra: load.on_extra_column == ExtraColumn::Ignore,
+            // Whoever names the columns leaves the others out on purpose.
+            missing: load.on_missing_column == MissingColumn::Empty || load.columns.is_some(),
+        };
+        let fields = target.fields(&columns, partition.as_ref().map(|(column, _)| *column), leniency);
+        let (fields, used) = fields.map_err(|error| reader.of_columns(error))?;
+        let mut used: Vec<String> = used.iter().filter_map(|index| columns.get(*index).cloned()).collect();
+        let constant = partition.as_ref().map(|(column, _)| *column);
+        let own_partition = constant.map(|name| target.columns_for(&columns, name)).unwrap_or_default();
+        let key = plan.row_id().map(|row_id| RowKey::of(row_id, target, constant, session)).transpose()?;
+        let constant = partition.as_ref().map(|(_, value)| value.clone());
+        let is_checked = load.on_bad_row != BadRows::Fail;
+        load.mode.check_key(target, &fields)?;
+        let is_from_file = |field: &Field| Some(field.name.as_str()) != partition.as_ref().map(|(column, _)| *column);
+        let from_file: Vec<Field> = fields.iter().filter(|field| is_from_file(field)).cloned().collect();
+        formats::check(&load.options(source)?.conversions, &from_file)?;
+        let stage = load.mode.stage(target, &fields, is_checked, plan.keeps_lines());
+        let mut sent = fields.clone();
+        if let Some(line) = stage.as_ref().and_then(Stage::line) {
+            // The constant one stays the last.
+            sent.insert(sent.len() - usize::from(constant.is_some()), line);
+            used.push(LINE.to_owned());
+        }
+        let encoder = Arc::new(Encoder { fields: sent, used, constant, is_utc: session.is_utc });
+        let plan = if is_checked || !own_partition.is_empty() { plan.with_lines() } else { plan };
+        let mut wanted = load.wanted(&plan, target);
+        for column in wanted.iter_mut().filter(|column| column.kind == ColumnType::Text) {
+            // A value that may be the wrong partition's is shown as the file has it.
+            let name = plan.result_name(&column.name).filter(|name| !own_partition.iter().any(|own| own == name));
+            column.likely = name.and_then(|name| session.reads(&target.stored(name)?));
+        }
+        reader.check(&wanted)?;
+        let feed = Feed {
+            wanted,
+            reader,
+            plan,
+            encoder: encoder.clone(),
+            key: key.map(Arc::new),
+            is_text: !encoder.can_be_binary() || target.nature.wants_one_statement,
+            partition: own_partition,
+            scratch: context.output_file("load.work")?.path,
+            progress: context.progress.clone(),
+        };
+        Ok((Self { load, context, target, source, fields, stage, encoder }, feed))
+    }
+}
