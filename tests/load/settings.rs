@@ -178,6 +178,7 @@ async fn a_format_that_a_column_is_not_read_by_is_refused() {
         ("timestamp_format: '%d.%m.%Y %H:%M'", 5),
         ("timestamp_format: '%d.%m.%Y %H:%M'", 6),
         ("true_values: [ja]", 7),
+        ("false_values: [nein]", 7),
     ] {
         place.file("a.csv", format!("id;c{at}\n1;\n"));
         let setting = setting.trim_matches(['{', '}']);

@@ -12,13 +12,16 @@ const TIMES: &[&str] = &["tsrange", "tstzrange", "tsmultirange", "tstzmultirange
 /// What the names of types begin with whose arrays are made of numbers.
 const ARRAYS_OF_NUMBERS: &[&str] = &["smallint", "integer", "bigint", "numeric", "real", "double precision", "money"];
 
+/// Whether a setting is for values within those of a type.
+type Concerns = fn(&str) -> bool;
+
 /// Checks that no setting is for values within a column's values, such as the dates of an array: they would be read as
 /// the server reads them, which may be another date.
 ///
 /// # Errors
 /// Names the setting, the column and its type.
 pub(super) fn check(conversions: &Conversions, fields: &[Field]) -> Result<(), TaskError> {
-    let settings: [(&str, bool, fn(&str) -> bool); 5] = [
+    let settings: [(&str, bool, Concerns); 6] = [
         ("decimal", conversions.decimal.is_some(), holds_numbers),
         ("thousands", conversions.thousands.is_some(), holds_numbers),
         ("date_format", conversions.date.is_some(), |kind| DATES.contains(&kind) || is_array(kind, "date")),
@@ -26,6 +29,7 @@ pub(super) fn check(conversions: &Conversions, fields: &[Field]) -> Result<(), T
             TIMES.contains(&kind) || is_array(kind, "timestamp")
         }),
         ("true_values", !conversions.true_values.is_empty(), |kind| is_array(kind, "boolean")),
+        ("false_values", !conversions.false_values.is_empty(), |kind| is_array(kind, "boolean")),
     ];
     let given = settings.into_iter().filter(|(_, is_given, _)| *is_given);
     for (setting, _, concerns) in given {
