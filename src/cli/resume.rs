@@ -12,7 +12,7 @@ use crate::cli::run::{RunSession, exit_of, to_json};
 use crate::cli::target::OnTargetChange;
 use crate::cli::{ExitStatus, InvalidFlow, executions};
 use crate::config::{ScriptRunner, Settings};
-use crate::engine::{lock::is_claimed, revive, wanted_by_pauses};
+use crate::engine::{lock::is_execution_locked, revive, wanted_by_pauses};
 use crate::flow::Flow;
 use crate::flow::input::{ResolvedInputs, is_declared_secret, resolve_partial_without_host};
 use crate::id::{ExecutionId, RunId};
@@ -123,7 +123,7 @@ fn newest_at_rest(journal: &Journal, settings: &Settings) -> anyhow::Result<Resu
     let mut before = None;
     while let Some(id) = journal.newest_unfinished(before.as_ref())? {
         let queue = journal.queue_of(&id)?.map(ExecutionId::new);
-        if !is_claimed(settings, &id) && !queue.is_some_and(|queue| is_claimed(settings, &queue)) {
+        if !is_execution_locked(settings, &id) && !queue.is_some_and(|queue| is_execution_locked(settings, &queue)) {
             return Ok(ResumeCandidate::Found(id));
         }
         before = Some(id);

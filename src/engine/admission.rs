@@ -7,8 +7,9 @@ use serde_json::Map;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
-use crate::engine::lock::is_claimed;
-use crate::engine::run::{EngineError, Runner};
+use crate::engine::error::EngineError;
+use crate::engine::lock::is_execution_locked;
+use crate::engine::runner::Runner;
 use crate::flow::{ConcurrencyPolicy, Flow};
 use crate::id::{ExecutionId, TaskId};
 use crate::journal::{Event, ExecutionState, State};
@@ -28,9 +29,9 @@ impl Runner {
         cancel: &CancellationToken,
     ) -> Result<bool, EngineError> {
         loop {
-            let events = self.beginning(flow, state);
+            let events = self.opening_events(flow, state);
             let most = flow.concurrency.filter(|_| !events.is_empty()).map(|concurrency| concurrency.limit);
-            let is_alive = |id: &ExecutionId| is_claimed(&self.settings, id);
+            let is_alive = |id: &ExecutionId| is_execution_locked(&self.settings, id);
             if self.journal.start_if_slot_free(id, state, clock::now(), &events, most, &is_alive)? {
                 return Ok(true);
             }
@@ -91,7 +92,7 @@ impl Runner {
 
     /// Waits until no other process works on an execution.
     pub(super) async fn until_free(&self, id: &ExecutionId, cancel: &CancellationToken) -> Result<(), EngineError> {
-        while !cancel.is_cancelled() && is_claimed(&self.settings, id) {
+        while !cancel.is_cancelled() && is_execution_locked(&self.settings, id) {
             tokio::select! {
                 () = tokio::time::sleep(POLL_INTERVAL) => {}
                 () = cancel.cancelled() => {}

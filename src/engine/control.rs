@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 /// What an execution that is to rest becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rest {
+pub enum Suspend {
     /// It waits for its turn again: its process stops.
     Queued,
     /// It is paused.
@@ -21,7 +21,7 @@ pub struct Control {
     pub kill: CancellationToken,
     rest: CancellationToken,
     cut: CancellationToken,
-    becomes: Arc<OnceLock<Rest>>,
+    becomes: Arc<OnceLock<Suspend>>,
 }
 
 impl Control {
@@ -31,28 +31,28 @@ impl Control {
     }
 
     /// Begins nothing more; what is under way goes on to its end.
-    pub fn rest(&self, rest: Rest) {
-        self.becomes.get_or_init(|| rest);
+    pub fn suspend(&self, suspend: Suspend) {
+        self.becomes.get_or_init(|| suspend);
         self.rest.cancel();
     }
 
     /// Breaks off what is under way in an execution that is to rest. It will begin again.
-    pub fn cut(&self) {
+    pub fn abort(&self) {
         self.cut.cancel();
     }
 
     /// What it is to become, once it is to rest.
-    pub(super) fn resting(&self) -> Option<Rest> {
+    pub(super) fn suspended(&self) -> Option<Suspend> {
         self.becomes.get().copied()
     }
 
     /// Comes when it is to stop in any way.
-    pub(super) async fn asked(&self) {
+    pub(super) async fn stop_requested(&self) {
         tokio::select! { () = self.kill.cancelled() => {}, () = self.rest.cancelled() => {} }
     }
 
     /// Comes when what is under way is to be broken off.
-    pub(super) async fn cut_off(&self) {
+    pub(super) async fn aborted(&self) {
         tokio::select! { () = self.kill.cancelled() => {}, () = self.cut.cancelled() => {} }
     }
 }

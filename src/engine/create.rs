@@ -7,12 +7,14 @@ use serde_json::{Map, Value};
 
 use crate::clock;
 use crate::diagnostic::Diagnostic;
-use crate::engine::names::Facts;
-use crate::engine::run::{EngineError, Runner, folder_of};
+use crate::engine::error::EngineError;
+use crate::engine::host::FoundSecrets;
+use crate::engine::names::EvalContext;
+use crate::engine::runner::{Runner, folder_of};
 use crate::engine::schedule::ClockHost;
 use crate::engine::snapshot;
 use crate::engine::target::target_of;
-use crate::engine::{again, input_files, literal};
+use crate::engine::{input_files, literal, replay};
 use crate::file_access::{FileAccess, texts};
 use crate::flow::expression::{holds, render};
 use crate::flow::input;
@@ -218,24 +220,12 @@ impl Runner {
         if flow.checks.is_empty() {
             return Ok(Vec::new());
         }
-        let run = self.around(id, flow, inputs, state);
-        let facts = Facts { state, flow, run: &run, now: clock::now(), end: None };
-        let names = facts.of_flow();
-        let mut unmet = Vec::new();
-        for (index, check) in flow.checks.iter().enumerate() {
-            let path = |key: &str| ["checks".to_owned(), index.to_string(), key.to_owned()];
-            let broken = |key: &str, error: crate::flow::expression::ExpressionError| {
-                let finding = Diagnostic::error(error.message);
-                EngineError::from(flow.document.locate_text(&path(key), &error.culprit, finding))
-            };
-            if !holds(&check.condition, &names, &facts.view()).map_err(|error| broken("condition", error))? {
-                let message =
-                    render(&check.message, &names, &facts.view()).map_err(|error| broken("message", error))?;
-                let (style, behavior) = (check.style, check.behavior);
-                unmet.push(Unheld { message: plain(&message), style, behavior, path: path("condition") });
-            }
-        }
-        Ok(unmet)
+        let run = self.execution_context(id, flow, inputs, state);
+        let found = FoundSecrets::default();
+        let eval = EvalContext { state, flow, run: &run, now: clock::now(), found: &found, end: None };
+        let unmet = unmet_of(flow, &eval);
+        run.host.register(&found);
+        unmet
     }
 
     /// The execution that repeats one which failed; it is made unless it is there.
@@ -281,7 +271,7 @@ impl Runner {
         let events = match from {
             None => Vec::new(),
             Some(from) => {
-                let tasks = again::kept(&state, flow, from).map_err(Diagnostic::error)?;
+                let tasks = replay::kept_runs(&state, flow, from).map_err(Diagnostic::error)?;
                 vec![Event::Replayed { from: from.to_owned(), tasks }]
             }
         };
@@ -331,6 +321,24 @@ impl Runner {
         };
         secrets.iter().flat_map(of).collect()
     }
+}
+
+fn unmet_of(flow: &Flow, eval: &EvalContext) -> Result<Vec<Unheld>, EngineError> {
+    let names = eval.of_flow();
+    let mut unmet = Vec::new();
+    for (index, check) in flow.checks.iter().enumerate() {
+        let path = |key: &str| ["checks".to_owned(), index.to_string(), key.to_owned()];
+        let broken = |key: &str, error: crate::flow::expression::ExpressionError| {
+            let finding = Diagnostic::error(error.message);
+            EngineError::from(flow.document.locate_text(&path(key), &error.culprit, finding))
+        };
+        if !holds(&check.condition, &names, &eval.snapshot()).map_err(|error| broken("condition", error))? {
+            let message = render(&check.message, &names, &eval.snapshot()).map_err(|error| broken("message", error))?;
+            let (style, behavior) = (check.style, check.behavior);
+            unmet.push(Unheld { message: plain(&message), style, behavior, path: path("condition") });
+        }
+    }
+    Ok(unmet)
 }
 
 /// A check that does not hold.

@@ -8,11 +8,13 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
-use crate::engine::Request;
+use crate::engine::context::ExecutionContext;
+use crate::engine::create::Request;
+use crate::engine::host::FoundSecrets;
 use crate::engine::literal;
-use crate::engine::names::Facts;
-use crate::engine::plan::{Run, Start};
-use crate::engine::run::Runner;
+use crate::engine::names::EvalContext;
+use crate::engine::plan::Start;
+use crate::engine::runner::Runner;
 use crate::engine::scope::Scope;
 use crate::file_access::FileAccess;
 use crate::flow::expression::{Names, holds, render};
@@ -62,8 +64,9 @@ impl Runner {
         let (mut created, _) = self.recorded(flow, &hypothetical.inputs, &request, hypothetical.date);
         created.trigger = hypothetical.trigger.clone();
         let state = State::new(created);
-        let run = self.around(&id, flow, &hypothetical.inputs, &state);
-        let mut dry_run = DryRun { runner: self, flow, run, state, wanted, found: Vec::new() };
+        let run = self.execution_context(&id, flow, &hypothetical.inputs, &state);
+        let mut dry_run =
+            DryRun { runner: self, flow, run, state, secrets: FoundSecrets::default(), wanted, found: Vec::new() };
         dry_run.steps(&flow.steps).await;
         dry_run.found
     }
@@ -72,8 +75,9 @@ impl Runner {
 struct DryRun<'s, 'a> {
     runner: &'s Runner,
     flow: &'a Flow,
-    run: Run,
+    run: ExecutionContext,
     state: State,
+    secrets: FoundSecrets,
     wanted: FieldSelector,
     found: Vec<ResolvedTask<'a>>,
 }
@@ -110,23 +114,33 @@ impl<'a> DryRun<'_, 'a> {
     /// Which sub-tasks run; these tasks decide it from their fields and do nothing else.
     async fn decision(&self, step: &Step) -> Result<Option<String>, String> {
         let fields = self.rendered(step, None)?;
-        let facts = self.facts();
-        let names = facts.of_task(step, &Scope::default(), 1);
+        let eval = self.eval();
+        let names = eval.of_task(step, &Scope::default(), 1);
         let start = Start { names, ..self.start(step, fields.clone()) };
-        let context = self.runner.context(&self.run, self.flow, &start, &self.state, CancellationToken::new());
+        let context =
+            self.runner.task_context(&self.run, self.flow, &start, &self.state, None, CancellationToken::new());
         let outputs = (step.task.run)(fields, Arc::new(context)).await.map_err(|error| error.message)?;
         let expansion = serde_json::from_value::<Expansion>(Value::Object(outputs));
         expansion.map(|expansion| expansion.branch).map_err(|error| error.to_string())
     }
 
-    fn facts(&self) -> Facts<'_, 'a> {
-        Facts { state: &self.state, flow: self.flow, run: &self.run, now: clock::now(), end: None }
+    fn eval(&self) -> EvalContext<'_, 'a> {
+        EvalContext {
+            state: &self.state,
+            flow: self.flow,
+            run: &self.run,
+            now: clock::now(),
+            found: &self.secrets,
+            end: None,
+        }
     }
 
     fn runs(&self, step: &Step) -> Result<bool, String> {
         let Some(condition) = &step.common.run_if else { return Ok(true) };
-        let facts = self.facts();
-        holds(condition, &facts.of_task(step, &Scope::default(), 1), &facts.view()).map_err(|error| error.message)
+        let eval = self.eval();
+        let held = holds(condition, &eval.of_task(step, &Scope::default(), 1), &eval.snapshot());
+        self.run.host.register(&self.secrets);
+        held.map_err(|error| error.message)
     }
 
     /// Some of a task's fields, or all of them.
@@ -138,17 +152,20 @@ impl<'a> DryRun<'_, 'a> {
             }
             (fields, _) => fields.clone(),
         };
-        let facts = self.facts();
-        render(&fields, &facts.of_task(step, &Scope::default(), 1), &facts.view()).map_err(|error| error.message)
+        let eval = self.eval();
+        let rendered = render(&fields, &eval.of_task(step, &Scope::default(), 1), &eval.snapshot());
+        self.run.host.register(&self.secrets);
+        rendered.map_err(|error| error.message)
     }
 
     /// An attempt that may come to be.
     fn start(&self, step: &'a Step, fields: Value) -> Start<'a> {
         let run = RunId::new(step.id.as_str());
         let literal = match self.run.restricted {
-            true => literal::of_task(&self.facts(), step, &Scope::default()),
+            true => literal::of_task(&self.eval(), step, &Scope::default()),
             false => BTreeSet::new(),
         };
+        self.run.host.register(&self.secrets);
         Start { run, step, fields, attempt: 1, literal, folder: None, limit: None, names: Names::new() }
     }
 

@@ -14,7 +14,7 @@ use crate::clock;
 use crate::text;
 
 /// After this long a cause that stays is said again; then after twice as long, and so on,
-const AGAIN: Duration = Duration::from_secs(60);
+const RETRY_DELAY: Duration = Duration::from_secs(60);
 /// but at least this often.
 const SELDOM: Duration = Duration::from_secs(3600);
 /// How long all must be well before a cause counts as over: one that comes and goes is said once.
@@ -71,7 +71,7 @@ impl Part {
 
 /// A cause and the parts that suffer from it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Trouble {
+pub struct HealthProblem {
     /// What is wrong, in plain words.
     pub problem: String,
     /// The parts that cannot do their work.
@@ -82,17 +82,17 @@ pub struct Trouble {
 
 /// Something that people should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
+pub enum HealthEvent {
     /// A cause has come, or stays.
-    Bad(Trouble),
+    Bad(HealthProblem),
     /// A cause is over.
-    Good(Trouble),
+    Good(HealthProblem),
     /// Something to know that stops nothing.
     Note(String),
 }
 
-struct Known {
-    trouble: Trouble,
+struct ProblemRecord {
+    trouble: HealthProblem,
     /// When it is said again.
     again: Instant,
     pause: Duration,
@@ -103,8 +103,8 @@ struct Known {
 /// The health of a process. Clones are one and the same.
 #[derive(Clone)]
 pub struct Health {
-    known: Arc<Mutex<BTreeMap<String, Known>>>,
-    news: broadcast::Sender<News>,
+    known: Arc<Mutex<BTreeMap<String, ProblemRecord>>>,
+    news: broadcast::Sender<HealthEvent>,
 }
 
 impl Default for Health {
@@ -115,7 +115,7 @@ impl Default for Health {
 
 impl Health {
     /// All that people should know from now on.
-    pub fn subscribe(&self) -> broadcast::Receiver<News> {
+    pub fn subscribe(&self) -> broadcast::Receiver<HealthEvent> {
         self.news.subscribe()
     }
 
@@ -135,7 +135,7 @@ impl Health {
 
     /// Says something that stops nothing.
     pub fn say(&self, text: String) {
-        self.tell(News::Note(text));
+        self.tell(HealthEvent::Note(text));
     }
 
     /// A part cannot do its work.
@@ -143,10 +143,10 @@ impl Health {
         let now = Instant::now();
         let mut known = self.lock();
         known.iter_mut().filter(|(other, _)| **other != problem).for_each(|(_, other)| other.leave(part, now));
-        let one = known.entry(problem.clone()).or_insert_with(|| Known {
-            trouble: Trouble { problem, parts: BTreeSet::new(), since: clock::now() },
+        let one = known.entry(problem.clone()).or_insert_with(|| ProblemRecord {
+            trouble: HealthProblem { problem, parts: BTreeSet::new(), since: clock::now() },
             again: now,
-            pause: AGAIN,
+            pause: RETRY_DELAY,
             over: None,
         });
         one.over = None;
@@ -154,7 +154,7 @@ impl Health {
         if one.again <= now {
             one.again = now + one.pause;
             one.pause = (one.pause * 2).min(SELDOM);
-            self.tell(News::Bad(one.trouble.clone()));
+            self.tell(HealthEvent::Bad(one.trouble.clone()));
         }
     }
 
@@ -171,27 +171,27 @@ impl Health {
 
     fn settle_at(&self, now: Instant) {
         let mut known = self.lock();
-        let is_over = |known: &Known| known.over.is_some_and(|over| now.duration_since(over) >= SETTLED);
+        let is_over = |known: &ProblemRecord| known.over.is_some_and(|over| now.duration_since(over) >= SETTLED);
         let over = known.extract_if(.., |_, known| is_over(known)).collect::<Vec<_>>();
-        over.into_iter().for_each(|(_, known)| self.tell(News::Good(known.trouble)));
+        over.into_iter().for_each(|(_, known)| self.tell(HealthEvent::Good(known.trouble)));
     }
 
     /// What is wrong now, by the last look at each part.
-    pub fn troubles(&self) -> Vec<Trouble> {
+    pub fn troubles(&self) -> Vec<HealthProblem> {
         self.lock().values().filter(|known| known.over.is_none()).map(|known| known.trouble.clone()).collect()
     }
 
-    fn tell(&self, news: News) {
+    fn tell(&self, news: HealthEvent) {
         // Where nobody listens, nobody wants to know.
         let _ = self.news.send(news);
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Known>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, ProblemRecord>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Known {
+impl ProblemRecord {
     /// A part suffers from this no more; what was said of the others stays.
     fn leave(&mut self, part: Part, now: Instant) {
         if self.over.is_none() && self.trouble.parts.contains(&part) {
@@ -216,7 +216,7 @@ mod tests {
             health.bad(Part::Scheduler, "the disk is full".to_owned());
             health.bad(Part::Queue, "the disk is full".to_owned());
         }
-        assert!(matches!(heard.try_recv(), Ok(News::Bad(trouble)) if trouble.problem == "the disk is full"));
+        assert!(matches!(heard.try_recv(), Ok(HealthEvent::Bad(trouble)) if trouble.problem == "the disk is full"));
         assert!(heard.try_recv().is_err(), "it was said twice");
         assert_eq!(health.troubles()[0].parts, BTreeSet::from([Part::Scheduler, Part::Queue]));
         health.good(Part::Queue);
@@ -229,7 +229,7 @@ mod tests {
         health.good(Part::Scheduler);
         assert!(health.troubles().is_empty(), "what is over counts no more, even before that is said");
         health.settle_at(Instant::now() + SETTLED);
-        assert!(matches!(heard.try_recv(), Ok(News::Good(_))));
+        assert!(matches!(heard.try_recv(), Ok(HealthEvent::Good(_))));
         assert!(health.troubles().is_empty());
     }
 

@@ -1,5 +1,6 @@
 //! The world that the expressions of an execution ask: secrets, stored values, files, and what happened so far.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,13 +9,12 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::config::Settings;
-use crate::engine::run::Runner;
 use crate::engine::secrets;
 use crate::file_access::FileAccess;
 use crate::flow::Flow;
 use crate::flow::expression::Host;
 use crate::id::ExecutionId;
-use crate::journal::{Journal, Kv, State};
+use crate::journal::{Journal, Kv, KvEntry, State};
 use crate::namespace_files::NamespaceFiles;
 use crate::secret::Redactor;
 use crate::storage::{self, Storage};
@@ -64,12 +64,19 @@ impl std::fmt::Debug for ExecutionHost {
 }
 
 impl ExecutionHost {
-    pub(super) fn new(runner: &Runner, id: &ExecutionId, flow: &Flow, secrets: &[String], files: FileAccess) -> Self {
+    pub(super) fn new(
+        settings: &Arc<Settings>,
+        journal: &Arc<Journal>,
+        id: &ExecutionId,
+        flow: &Flow,
+        secrets: &[String],
+        files: FileAccess,
+    ) -> Self {
         let host = Self {
-            settings: runner.settings.clone(),
-            journal: runner.journal.clone(),
+            settings: settings.clone(),
+            journal: journal.clone(),
             execution: id.clone(),
-            storage: Storage::new(runner.settings.storage(), id.clone()),
+            storage: Storage::new(settings.storage(), id.clone()),
             namespace: flow.namespace.clone(),
             flows: std::path::absolute(&flow.folder).unwrap_or_else(|_| flow.folder.clone()),
             kv: Mutex::default(),
@@ -110,7 +117,12 @@ impl ExecutionHost {
         Ok(decision)
     }
 
-    /// Takes note of a secret, so that it is blanked wherever it turns up.
+    /// Takes note of the secrets that expressions came upon, so that they are blanked wherever they turn up.
+    pub(super) fn register(&self, found: &FoundSecrets) {
+        let found = std::mem::take(&mut *found.0.lock().unwrap_or_else(PoisonError::into_inner));
+        found.iter().for_each(|secret| self.register_secret(secret));
+    }
+
     fn register_secret(&self, secret: &str) {
         self.settings.redactor.learn(secret);
         self.known_secrets.learn_for_good(secret);
@@ -131,7 +143,7 @@ impl ExecutionHost {
         if path.is_file() { Ok(path) } else { Err(format!("there is no file `{uri}` in storage any more")) }
     }
 
-    fn stored(&self, key: &str, namespace: Option<&str>, now: DateTime<Utc>) -> Result<Option<Value>, String> {
+    fn stored(&self, key: &str, namespace: Option<&str>, now: DateTime<Utc>) -> Result<Option<KvEntry>, String> {
         let mut store = self.kv.lock().unwrap_or_else(PoisonError::into_inner);
         if store.is_none() {
             *store = Some(Kv::open(&self.settings.kv()).map_err(|error| error_chain(&error))?);
@@ -141,17 +153,26 @@ impl ExecutionHost {
             Some(namespace) => kv.get(namespace, key, now),
             None => kv.find(&self.namespace, key, now),
         };
-        let found = found.map_err(|error| error_chain(&error))?;
-        found.iter().flat_map(|entry| &entry.secrets).for_each(|secret| self.register_secret(secret));
-        Ok(found.map(|entry| entry.value))
+        found.map_err(|error| error_chain(&error))
     }
 }
 
-/// The world at the moment of a plan.
+/// Secrets that expressions came upon and that the redactor does not know yet.
+#[derive(Debug, Default)]
+pub struct FoundSecrets(Mutex<BTreeSet<String>>);
+
+impl FoundSecrets {
+    fn note(&self, secret: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(secret.to_owned());
+    }
+}
+
+/// What expressions may ask at one moment. Asking changes nothing: secrets that come to light are noted beside.
 pub(super) struct HostSnapshot<'a> {
     pub(super) host: &'a ExecutionHost,
     pub(super) state: &'a State,
     pub(super) now: DateTime<Utc>,
+    pub(super) found: &'a FoundSecrets,
 }
 
 impl Host for HostSnapshot<'_> {
@@ -165,18 +186,20 @@ impl Host for HostSnapshot<'_> {
 
     fn secret(&self, name: &str, subkey: Option<&str>) -> Result<String, String> {
         let secret = secrets::find(&self.host.settings, &self.host.flows, name)?;
-        self.host.register_secret(&secret);
+        self.found.note(&secret);
         let Some(subkey) = subkey else { return Ok(secret) };
         let map: Map<String, Value> =
             serde_json::from_str(&secret).map_err(|_| format!("the secret `{name}` is not a JSON map"))?;
         let value = map.get(subkey).ok_or_else(|| format!("the secret `{name}` has no key `{subkey}`"))?;
         let value = crate::text::plain(value);
-        self.host.register_secret(&value);
+        self.found.note(&value);
         Ok(value)
     }
 
     fn kv(&self, key: &str, namespace: Option<&str>) -> Result<Option<Value>, String> {
-        self.host.stored(key, namespace, self.now)
+        let found = self.host.stored(key, namespace, self.now)?;
+        found.iter().flat_map(|entry| &entry.secrets).for_each(|secret| self.found.note(secret));
+        Ok(found.map(|entry| entry.value))
     }
 
     fn read(&self, uri: &str, namespace: Option<&str>) -> Result<String, String> {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::config::FILE_ROOTS;
 use crate::diagnostic::Diagnostic;
-use crate::engine::EngineError;
+use crate::engine::error::EngineError;
 use crate::file_access::FileAccess;
 use crate::flow::Flow;
 use crate::flow::input::{Input, InputType};

@@ -5,8 +5,8 @@ use serde_json::Map;
 
 use crate::clock;
 use crate::config::Settings;
-use crate::engine::lock::{Claim, is_claimed};
-use crate::engine::run::EngineError;
+use crate::engine::error::EngineError;
+use crate::engine::lock::{ExecutionLock, is_execution_locked};
 use crate::id::ExecutionId;
 use crate::journal::{Event, ExecutionQuery, ExecutionState, Journal, JournalError, State, Summary};
 
@@ -14,10 +14,10 @@ use crate::journal::{Event, ExecutionQuery, ExecutionState, Journal, JournalErro
 pub const INTERRUPTED: &str = "INTERRUPTED";
 
 /// The most that are looked through for such executions.
-const MOST: u32 = 100_000;
+const MAX_EXECUTIONS: u32 = 100_000;
 
 /// How long a process may take between writing an execution down and taking it up.
-pub(super) const PATIENCE: TimeDelta = TimeDelta::seconds(10);
+pub(super) const STARTUP_GRACE: TimeDelta = TimeDelta::seconds(10);
 
 /// Whether the process that should work on an execution is gone; `state` is where lists say that it stands.
 ///
@@ -33,15 +33,15 @@ pub fn is_interrupted(
     let is = |status: ExecutionState| state == status.as_str();
     let is_missed = if is(ExecutionState::Queued) {
         let queue = journal.queue_of(id)?;
-        !queue.is_some_and(|queue| is_claimed(settings, &ExecutionId::new(queue)))
+        !queue.is_some_and(|queue| is_execution_locked(settings, &ExecutionId::new(queue)))
     } else if is(ExecutionState::Created) {
-        clock::now() - created >= PATIENCE
+        clock::now() - created >= STARTUP_GRACE
     } else {
         let at_work = [ExecutionState::Running, ExecutionState::Killing];
         at_work.into_iter().chain([ExecutionState::Retrying, ExecutionState::Restarted]).any(is)
     };
     // A process that has just come to the end wrote so before it let the lock go.
-    Ok(is_missed && !is_claimed(settings, id) && journal.status(id)?.as_deref() == Some(state))
+    Ok(is_missed && !is_execution_locked(settings, id) && journal.status(id)?.as_deref() == Some(state))
 }
 
 /// The executions whose process is gone, the newest first.
@@ -51,7 +51,7 @@ pub fn is_interrupted(
 pub fn interrupted(settings: &Settings, journal: &Journal) -> Result<Vec<ExecutionId>, JournalError> {
     use ExecutionState::{Created, Killing, Queued, Restarted, Retrying, Running};
     let states = vec![Created, Queued, Running, Killing, Retrying, Restarted];
-    let found = journal.search(&ExecutionQuery { states, ..ExecutionQuery::default() }, MOST, 0)?.executions;
+    let found = journal.search(&ExecutionQuery { states, ..ExecutionQuery::default() }, MAX_EXECUTIONS, 0)?.executions;
     let mut ids = Vec::new();
     for Summary { id, state, created, .. } in found {
         if is_interrupted(settings, journal, &id, &state, created)? {
@@ -72,7 +72,7 @@ pub fn settle_killing<'a>(
 ) -> Result<bool, EngineError> {
     let mut settled = false;
     for id in killing {
-        let Ok(_claim) = Claim::take(settings, id) else { continue };
+        let Ok(_lock) = ExecutionLock::take(settings, id) else { continue };
         if let Some(mut state) = journal.state(id)? {
             settled |= end_killing(journal, id, &mut state)?;
         }

@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::engine::host::HostSnapshot;
-use crate::engine::names::{Facts, moments, stamp};
+use crate::engine::names::{EvalContext, moments, stamp};
 use crate::engine::scope::Scope;
 use crate::file_access::texts;
 use crate::flow::expression::{Host, Names, render};
@@ -35,9 +35,9 @@ impl Host for Author<'_> {
 }
 
 /// The literal texts of a task's fields.
-pub(super) fn of_task(facts: &Facts, step: &Step, scope: &Scope) -> BTreeSet<String> {
-    let author = Author(facts.view());
-    let names = names_of_task(facts, step, scope, &author);
+pub(super) fn of_task(eval: &EvalContext, step: &Step, scope: &Scope) -> BTreeSet<String> {
+    let author = Author(eval.snapshot());
+    let names = names_of_task(eval, step, scope, &author);
     let mut found = BTreeSet::new();
     each(&step.fields, &mut |value| found.extend(literal(value, &names, &author).iter().flat_map(texts)));
     found
@@ -79,8 +79,8 @@ fn names_of_flow(flow: &Flow, date: DateTime<Utc>, triggered: Option<&str>) -> N
     ])
 }
 
-fn names_of_task(facts: &Facts, step: &Step, scope: &Scope, author: &Author) -> Names {
-    let Facts { state, flow, run, now, .. } = *facts;
+fn names_of_task(eval: &EvalContext, step: &Step, scope: &Scope, author: &Author) -> Names {
+    let EvalContext { state, flow, run, now, .. } = *eval;
     let triggered = state.created.trigger.as_ref().map(|triggered| triggered.id.as_str());
     let mut names = names_of_flow(flow, state.created.trigger_date, triggered);
     let is_own = |input: &&Input| {

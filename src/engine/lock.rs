@@ -4,26 +4,26 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use crate::config::Settings;
-use crate::engine::EngineError;
+use crate::engine::error::EngineError;
 use crate::id::ExecutionId;
 
 /// An execution that this process works on. Its lock file goes with it.
 #[derive(Debug)]
-pub struct Claim {
+pub struct ExecutionLock {
     // Removed while the lock is held: a file that is there and not locked is that of a process that died.
     path: PathBuf,
     #[expect(dead_code, reason = "it is there to be held")]
     file: File,
 }
 
-impl Drop for Claim {
+impl Drop for ExecutionLock {
     fn drop(&mut self) {
         // One that stays is taken over by the next claim.
         let _ = std::fs::remove_file(&self.path);
     }
 }
 
-impl Claim {
+impl ExecutionLock {
     /// Takes an execution for this process.
     ///
     /// # Errors
@@ -57,7 +57,7 @@ impl Claim {
 }
 
 /// Whether some process works on an execution.
-pub fn is_claimed(settings: &Settings, id: &ExecutionId) -> bool {
+pub fn is_execution_locked(settings: &Settings, id: &ExecutionId) -> bool {
     is_locked(&path(settings, id))
 }
 

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::diagnostic::{Diagnostic, nearest};
-use crate::engine::catalog::Catalog;
 use crate::engine::flow_file;
 use crate::engine::walk;
 use crate::flow::{Document, Flow, parse};
@@ -80,13 +79,6 @@ impl Lookup for Folder {
         let flow = Arc::new(read(file, self.tasks)?);
         *parsed = Some(flow.clone());
         Ok(flow)
-    }
-}
-
-impl Lookup for Catalog {
-    fn find(&self, namespace: &str, id: &str) -> Result<Arc<Flow>, TaskError> {
-        let missing = || TaskError::permanent(format!("there is no flow `{id}` in the namespace `{namespace}`"));
-        self.flow(namespace, id).ok_or_else(missing)
     }
 }
 

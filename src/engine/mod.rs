@@ -1,16 +1,18 @@
 //! Runs flows: a pure plan, a runner that does what the plan says, and a journal in between.
 
 mod admission;
-mod again;
+mod replay;
+mod resume;
 
 mod attempt;
 pub mod backfill;
 pub mod catalog;
 pub mod clock;
+mod context;
 pub mod control;
 mod create;
 mod dry_run;
-mod ending;
+mod error;
 pub mod executor;
 pub mod flow_file;
 pub mod health;
@@ -24,30 +26,32 @@ pub mod lock;
 pub mod lookup;
 mod missing_files;
 mod names;
-mod outcome;
+mod notice;
 pub mod plan;
 mod retry;
 pub mod revive;
-mod rounds;
 mod run;
+mod runner;
 pub mod schedule;
 pub mod scheduler;
 mod scope;
 mod secrets;
 mod snapshot;
-mod steer;
 mod subflow;
 mod target;
+mod task_context;
 mod walk;
 mod work;
 
 pub use create::Request;
 pub use dry_run::{FieldSelector, HypotheticalRun, ResolvedTask};
+pub use error::EngineError;
 pub use input_host::{InputHost, SettingsHost};
 pub use interrupted::{INTERRUPTED, interrupted, is_interrupted, settle_killing};
 pub use missing_files::missing_files;
-pub use run::{EngineError, Notice, Observer, Runner};
+pub use notice::{Notice, Observer};
+pub use resume::wanted_by_pauses;
+pub use runner::Runner;
 pub use secrets::named_in as secrets_named_in;
 pub use snapshot::Recorded;
-pub use steer::wanted_by_pauses;
 pub use target::{elsewhere, target_of};

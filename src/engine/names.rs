@@ -3,8 +3,8 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
-use crate::engine::host::HostSnapshot;
-use crate::engine::plan::Run;
+use crate::engine::context::ExecutionContext;
+use crate::engine::host::{FoundSecrets, HostSnapshot};
 use crate::engine::schedule;
 use crate::engine::scope::Scope;
 use crate::flow::expression::Names;
@@ -15,24 +15,21 @@ use crate::task::WORKING_DIR;
 
 /// What is known when expressions are rendered.
 #[derive(Clone, Copy)]
-pub(super) struct Facts<'s, 'a> {
+pub(super) struct EvalContext<'s, 'a> {
     pub(super) state: &'s State,
     pub(super) flow: &'a Flow,
-    pub(super) run: &'s Run,
+    pub(super) run: &'s ExecutionContext,
     pub(super) now: DateTime<Utc>,
+    /// Where secrets that come to light are noted.
+    pub(super) found: &'s FoundSecrets,
     /// How the execution ends, once that is known.
     pub(super) end: Option<ExecutionState>,
 }
 
-impl<'s> Facts<'s, '_> {
+impl<'s> EvalContext<'s, '_> {
     /// What functions may ask.
-    pub(super) fn view(&self) -> HostSnapshot<'s> {
-        Self::view_of(self.state, self.run, self.now)
-    }
-
-    /// What functions may ask in this state.
-    pub(super) fn view_of<'v>(state: &'v State, run: &'v Run, now: DateTime<Utc>) -> HostSnapshot<'v> {
-        HostSnapshot { host: &run.host, state, now }
+    pub(super) fn snapshot(&self) -> HostSnapshot<'s> {
+        HostSnapshot { host: &self.run.host, state: self.state, now: self.now, found: self.found }
     }
 
     /// The names for a task's own expressions.
@@ -172,14 +169,6 @@ fn so_far(task: &TaskRun) -> Map<String, Value> {
 fn states(state: &State, scope: &Scope) -> Map<String, Value> {
     let seen = state.tasks.iter().filter(|(run, _)| scope.sees(run));
     seen.map(|(run, task)| (run.task().to_owned(), json!({"state": task.state.as_str()}))).collect()
-}
-
-/// The value of an iteration: text as it is, anything else as JSON text, as Kestra has it.
-pub(super) fn value_text(value: &Value) -> Value {
-    match value {
-        Value::String(_) => value.clone(),
-        other => Value::String(other.to_string()),
-    }
 }
 
 pub(super) fn stamp(time: DateTime<Utc>) -> String {

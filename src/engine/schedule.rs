@@ -10,7 +10,7 @@ use crate::flow::expression::{Host, Names};
 use crate::flow::trigger::{ConditionContext, CronTimes, Recover, Schedule, Trigger, TriggerKind};
 
 /// The most moments that are tried in search of one at which a trigger's conditions hold: each hour of eleven years.
-const MOST_TRIED: usize = 100_000;
+const MAX_TRIED: usize = 100_000;
 
 /// The longest that a search evaluates conditions.
 const LONGEST: Time = Time::from_secs(60);
@@ -53,9 +53,9 @@ pub fn between(
 }
 
 /// The most moments that are due at a time; the others are when these have been dealt with.
-pub(super) const MOST_DUE: usize = 25;
+pub(super) const MAX_DUE: usize = 25;
 
-/// The moments for which executions start now, at most `MOST_DUE`, when `last` is the latest one that has been dealt with: all that have
+/// The moments for which executions start now, at most `MAX_DUE`, when `last` is the latest one that has been dealt with: all that have
 /// come since, less what the trigger's `recoverMissedSchedules` leaves out and what is later than its
 /// `lateMaximumDelay`. What came within `grace` of now is not missed, but on time.
 ///
@@ -80,7 +80,7 @@ pub fn due(
         let latest = previous(trigger, now + nanosecond)?;
         return Ok(latest.into_iter().filter(|moment| *moment >= from).collect());
     }
-    between(trigger, from, now + nanosecond).take(MOST_DUE).collect()
+    between(trigger, from, now + nanosecond).take(MAX_DUE).collect()
 }
 
 fn earliest(schedule: &Schedule, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
@@ -100,7 +100,7 @@ fn first(
     times: &CronTimes,
     moments: impl Iterator<Item = DateTime<Utc>>,
 ) -> Result<Option<DateTime<Utc>>, String> {
-    held(trigger, times, moments.take(MOST_TRIED)).next().transpose()
+    held(trigger, times, moments.take(MAX_TRIED)).next().transpose()
 }
 
 /// The moments at which a trigger's conditions hold.

@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::engine::names::value_text;
 use crate::id::{RunId, TaskId};
 use crate::task::Expansion;
 use crate::text::plain;
@@ -133,5 +132,13 @@ impl Scope {
         item["parent"] = outer.first().cloned().unwrap_or_else(|| json!({}));
         item["parents"] = Value::Array(outer);
         Some(item)
+    }
+}
+
+/// The value of an iteration: text as it is, anything else as JSON text, as Kestra has it.
+pub(super) fn value_text(value: &Value) -> Value {
+    match value {
+        Value::String(_) => value.clone(),
+        other => Value::String(other.to_string()),
     }
 }

@@ -9,11 +9,14 @@ use tokio::sync::SemaphorePermit;
 use crate::clock;
 use crate::config::MAX_DESCENDANTS;
 use crate::diagnostic::Diagnostic;
-use crate::engine::InputHost;
+use crate::engine::context::ExecutionContext;
 use crate::engine::create::Request;
-use crate::engine::names::Facts;
-use crate::engine::plan::{Run, Start};
-use crate::engine::run::{EngineError, Runner};
+use crate::engine::error::EngineError;
+use crate::engine::host::{FoundSecrets, HostSnapshot};
+use crate::engine::input_host::InputHost;
+use crate::engine::lookup::Lookup;
+use crate::engine::plan::Start;
+use crate::engine::runner::Runner;
 use crate::file_access::FileAccess;
 use crate::flow::expression::{Names, render};
 use crate::flow::{Flow, input};
@@ -30,7 +33,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(200);
 #[derive(Clone)]
 pub(super) struct SubflowRunner {
     runner: Runner,
-    run: Run,
+    catalog: Arc<dyn Lookup>,
+    run: ExecutionContext,
     task: TaskId,
     parent: Parent,
     labels: Map<String, Value>,
@@ -42,11 +46,11 @@ pub(super) struct SubflowRunner {
 impl SubflowRunner {
     pub(super) fn new(
         runner: &Runner,
-        run: &Run,
+        catalog: &Arc<dyn Lookup>,
+        run: &ExecutionContext,
         flow: &Flow,
         start: &Start,
         state: &State,
-        files: FileAccess,
     ) -> Self {
         let renders = !start.names.is_empty();
         let parent = Parent {
@@ -58,18 +62,19 @@ impl SubflowRunner {
         };
         Self {
             runner: runner.clone(),
+            catalog: catalog.clone(),
             run: run.clone(),
             task: start.step.id.clone(),
             parent,
             labels: state.labels.clone(),
             names: Arc::new(start.names.clone()),
             state: renders.then(|| Arc::new(state.clone())),
-            files,
+            files: runner.files_of_task(flow, start, state),
         }
     }
 
     async fn get(self, request: SubflowRequest) -> Result<SubflowResult, TaskError> {
-        let flow = self.run.catalog.find(&request.namespace, &request.flow)?;
+        let flow = self.catalog.find(&request.namespace, &request.flow)?;
         if self.parent.depth > MAX_DEPTH {
             let error =
                 TaskError::permanent(format!("flows start flows more than {MAX_DEPTH} deep, `{}` the last", flow.id));
@@ -227,8 +232,11 @@ impl SubflowStarter for SubflowRunner {
         if let Some(Value::Object(own)) = names.get_mut("taskrun") {
             own.extend(taskrun);
         }
-        let view = Facts::view_of(state, &self.run, clock::now());
-        render(value, &names, &view).map_err(|error| TaskError::permanent(error.message))
+        let found = FoundSecrets::default();
+        let snapshot = HostSnapshot { host: &self.run.host, state, now: clock::now(), found: &found };
+        let rendered = render(value, &names, &snapshot);
+        self.run.host.register(&found);
+        rendered.map_err(|error| TaskError::permanent(error.message))
     }
 }
 

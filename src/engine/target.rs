@@ -2,8 +2,9 @@
 //! execution began.
 
 use crate::config::Settings;
-use crate::engine::lock::Claim;
-use crate::engine::run::{EngineError, Runner};
+use crate::engine::error::EngineError;
+use crate::engine::lock::ExecutionLock;
+use crate::engine::runner::Runner;
 use crate::flow::{Flow, Step};
 use crate::gcp;
 use crate::id::ExecutionId;
@@ -85,7 +86,7 @@ impl Runner {
             return Ok(());
         }
         self.reach(began.as_ref()).await?;
-        let _claim = Claim::take(&self.settings, id)?;
+        let _lock = ExecutionLock::take(&self.settings, id)?;
         let mut state = self.state(id)?;
         let Some(began) = &state.target else { return Ok(()) };
         let target = Some(target_now(&self.settings, began));

@@ -14,7 +14,7 @@ use crate::diagnostic::Diagnostic;
 /// How deep below its beginning a folder is looked into.
 const MAX_DEPTH: usize = 16;
 /// How many files and folders are looked at.
-const MOST: usize = 200_000;
+const MAX_ENTRIES: usize = 200_000;
 
 /// What tells a file's texts apart without reading them.
 pub(super) type Mark = (Option<SystemTime>, u64);
@@ -53,7 +53,7 @@ impl Found {
 pub(super) fn find(folders: &[PathBuf], skipped: &[&str]) -> Found {
     let roots = folders.iter().filter_map(|folder| folder.canonicalize().ok()).collect();
     let mut walk =
-        Walk { roots, skipped, seen: HashSet::new(), links: Vec::new(), left: MOST, found: Found::default() };
+        Walk { roots, skipped, seen: HashSet::new(), links: Vec::new(), left: MAX_ENTRIES, found: Found::default() };
     for folder in folders {
         walk.root(folder);
     }
@@ -83,7 +83,7 @@ impl Walk<'_> {
             self.link(&link, depth);
         }
         if self.left == 0 {
-            let problem = format!("there are more than {MOST} files and folders in {}", folder.display());
+            let problem = format!("there are more than {MAX_ENTRIES} files and folders in {}", folder.display());
             self.found.unread.push((folder.to_owned(), format!("{problem}; the others are not looked at")));
         }
     }

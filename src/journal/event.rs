@@ -30,7 +30,8 @@ pub enum Event {
     /// The execution begins, or begins again: tasks that had not ended well start anew.
     Started,
     /// A process goes on where another one broke off: attempts that were under way start anew.
-    TakenUp {
+    #[serde(rename = "taken_up")]
+    Adopted {
         /// The task runs that are forgotten.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         again: Vec<RunId>,

@@ -116,7 +116,7 @@ impl State {
             }
             Event::Queued => self.queue()?,
             Event::Started => self.start(time)?,
-            Event::TakenUp { again } => self.adopt(again)?,
+            Event::Adopted { again } => self.adopt(again)?,
             Event::Restarted { again } => self.restart(again)?,
             Event::Interrupted => {
                 self.when("interrupted", &[ExecutionState::Running, ExecutionState::Killing])?.interruptions += 1;

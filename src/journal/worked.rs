@@ -27,7 +27,7 @@ impl WorkTime {
     /// Takes in an event, after which the execution stands at `status`.
     pub(super) fn follow(&mut self, time: DateTime<Utc>, event: &Event, status: ExecutionState) {
         let is_interrupted = *event == Event::Interrupted;
-        if is_interrupted || matches!(event, Event::Started | Event::TakenUp { .. }) {
+        if is_interrupted || matches!(event, Event::Started | Event::Adopted { .. }) {
             // A process that died has said nothing of its end: it worked until the last event at least.
             self.close(self.latest);
         }
@@ -75,7 +75,7 @@ mod tests {
     fn the_time_between_processes_and_in_pauses_does_not_count() {
         let end = ended(ExecutionState::Success);
         assert_eq!(took(&[(0, Event::Started), (3, end.clone())]), 3);
-        let by_hand = Event::TakenUp { again: Vec::new() };
+        let by_hand = Event::Adopted { again: Vec::new() };
         let died = [(0, Event::Started), (2, started(1))];
         let resumed = [(1000, by_hand), (1000, started(2)), (1003, end.clone())];
         assert_eq!(took(&[&died[..], &resumed].concat()), 5);

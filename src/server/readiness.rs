@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::diagnostic::Diagnostic;
-use crate::engine::health::{Part, Trouble};
+use crate::engine::health::{HealthProblem, Part};
 use crate::server::App;
 use crate::storage::DiskSpace;
 
@@ -90,7 +90,7 @@ impl Readiness {
     }
 }
 
-fn check(part: Part, troubles: &[Trouble], bad: ReadinessStatus) -> ReadinessCheck {
+fn check(part: Part, troubles: &[HealthProblem], bad: ReadinessStatus) -> ReadinessCheck {
     let found = troubles.iter().find(|trouble| trouble.parts.contains(&part));
     let problem = found.map(|trouble| trouble.problem.clone());
     ReadinessCheck { name: part, status: if problem.is_some() { bad } else { ReadinessStatus::Up }, problem }

@@ -86,9 +86,9 @@ impl Observers {
                 news = heard.recv() => news,
             };
             let problems = match news {
-                Ok(health::News::Bad(trouble)) => self.notifier.unhealthy(&trouble.problem).await,
-                Ok(health::News::Good(trouble)) => self.notifier.healthy(&trouble.problem).await,
-                Ok(health::News::Note(_)) | Err(RecvError::Lagged(_)) => Vec::new(),
+                Ok(health::HealthEvent::Bad(trouble)) => self.notifier.unhealthy(&trouble.problem).await,
+                Ok(health::HealthEvent::Good(trouble)) => self.notifier.healthy(&trouble.problem).await,
+                Ok(health::HealthEvent::Note(_)) | Err(RecvError::Lagged(_)) => Vec::new(),
                 Err(RecvError::Closed) => return,
             };
             problems.iter().for_each(|problem| say(problem));

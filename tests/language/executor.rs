@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jitney::engine::executor::{Executor, Options, Refused, Request};
+use jitney::engine::executor::{Executor, Options, Request, SubmitError};
 use jitney::id::ExecutionId;
 use jitney::journal::{ExecutionState, State};
 use jitney::tasks;
@@ -15,7 +15,7 @@ fn executor(place: &Place) -> Executor {
 }
 
 /// Submits a flow that stands in a file, as all flows of a server do.
-fn submit(place: &Place, executor: &Executor, text: &str) -> Result<ExecutionId, Refused> {
+fn submit(place: &Place, executor: &Executor, text: &str) -> Result<ExecutionId, SubmitError> {
     place.write("f.yaml", text);
     executor.submit(Request::new(Arc::new(place.flow(text))))
 }
@@ -112,4 +112,18 @@ async fn checks_forbid_executions_and_a_kill_takes_sub_executions_along() {
     executor.kill(&id).unwrap();
     assert_eq!(ended(&executor, &id).await.status, ExecutionState::Killed);
     assert_eq!(ended(&executor, &child).await.status, ExecutionState::Killed);
+}
+
+#[tokio::test]
+async fn a_paused_execution_that_is_killed_starts_again_with_the_pause() {
+    let place = Place::new();
+    let executor = executor(&place);
+    let text = flow("tasks: [{id: before, type: log, message: before}, {id: ask, type: pause}]");
+    let id = submit(&place, &executor, &text).unwrap();
+    assert_eq!(executor.wait(&id).await.unwrap().status, ExecutionState::Paused);
+    executor.kill(&id).unwrap();
+    assert_eq!(ended(&executor, &id).await.status, ExecutionState::Killed);
+    executor.restart(&id, Vec::new()).unwrap();
+    assert_eq!(executor.wait(&id).await.unwrap().status, ExecutionState::Paused);
+    assert_eq!(place.lines(), ["before"], "what had ended well did not run again");
 }

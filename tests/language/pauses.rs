@@ -110,18 +110,6 @@ async fn what_waits_for_a_moment_can_be_resumed_earlier_from_elsewhere_and_kille
     }
 }
 
-#[tokio::test]
-async fn a_paused_execution_that_is_killed_starts_again_with_the_pause() {
-    let place = Place::new();
-    let flow = place.flow(&approval());
-    let id = place.create(&flow, &[]).unwrap();
-    place.go_on(&flow, &id).await;
-    assert_eq!(place.runner.kill(&id).unwrap().status, ExecutionState::Killed);
-    assert_eq!(place.runner.restart(&id, &flow).unwrap().status, ExecutionState::Restarted);
-    assert_eq!(place.go_on(&flow, &id).await.status, ExecutionState::Paused);
-    assert_eq!(place.lines(), ["before"], "what had ended well did not run again");
-}
-
 #[test]
 fn a_pause_asks_for_no_secrets() {
     let text = flow("tasks:\n  - {id: p, type: pause, onResume: [{id: token, type: SECRET}]}");

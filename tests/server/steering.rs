@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jitney::engine::executor::{Action, Refused};
+use jitney::engine::executor::{BulkAction, SubmitError};
 use jitney::journal::{ExecutionQuery, ExecutionState, JournalUpdate};
 
 use crate::world::{Server, World, until};
@@ -46,7 +46,7 @@ async fn a_graceful_stop_lets_tasks_end_and_the_next_server_goes_on() {
     server.executor.stop(Duration::from_secs(10)).await;
     let state = server.executor.journal().state(&first).unwrap().unwrap();
     assert_eq!((state.status, state.tasks.len()), (ExecutionState::Queued, 1), "the task ended, no other began");
-    assert!(matches!(server.executor.submit(server.request("stops")), Err(Refused::Stopping)));
+    assert!(matches!(server.executor.submit(server.request("stops")), Err(SubmitError::Stopping)));
     drop(server);
     let server = world.server();
     let state = server.executor.wait(&first).await.unwrap();
@@ -84,17 +84,17 @@ async fn many_are_killed_restarted_and_deleted_by_a_query() {
     let labels = vec![("team".to_owned(), "data".to_owned())];
     let open =
         ExecutionQuery { labels: labels.clone(), states: vec![ExecutionState::Queued], ..ExecutionQuery::default() };
-    let killed = server.executor.bulk(&open, Action::Kill).await.unwrap();
+    let killed = server.executor.bulk(&open, BulkAction::Kill).await.unwrap();
     assert!(killed.len() >= 3 && killed.iter().all(|(_, result)| result.is_ok()), "{killed:?}");
     server.executor.wait(&ids[0]).await.unwrap();
     let ended = ExecutionQuery { states: vec![ExecutionState::Killed], ..ExecutionQuery::default() };
-    let again = server.executor.bulk(&ended, Action::Restart).await.unwrap();
+    let again = server.executor.bulk(&ended, BulkAction::Restart).await.unwrap();
     assert_eq!(again.len(), killed.len());
     for id in &ids {
         assert_eq!(server.executor.wait(id).await.unwrap().status, ExecutionState::Success);
     }
     server.executor.wait(&other).await.unwrap();
-    server.executor.bulk(&ExecutionQuery { labels, ..ExecutionQuery::default() }, Action::Delete).await.unwrap();
+    server.executor.bulk(&ExecutionQuery { labels, ..ExecutionQuery::default() }, BulkAction::Delete).await.unwrap();
     assert_eq!((server.executions("bulk").len(), server.executions("other").len()), (0, 1));
     let mut told = Vec::new();
     while let Ok(happened) = heard.try_recv() {

@@ -7,8 +7,8 @@ use axum::routing::get;
 use chrono::Utc;
 use futures_util::future::BoxFuture;
 use jitney::clock;
-use jitney::engine::health::News;
-use jitney::engine::scheduler::{Call, WebhookError};
+use jitney::engine::health::HealthEvent;
+use jitney::engine::scheduler::{WebhookCall, WebhookError};
 use jitney::id::ExecutionId;
 use jitney::journal::{Event, ExecutionState, TriggerFiring, TriggerKey};
 use jitney::server::arrivals::{ArrivedFile, FileSource, FolderSource, Listing, Sensors};
@@ -136,8 +136,11 @@ async fn a_webhook_gives_its_call_to_the_flow_and_knows_its_key() {
     world.write("called", text);
     let server = world.server();
     server.scheduler.turn(clock::now()).unwrap();
-    let call =
-        |body| Call { body, parameters: json!({"taxi": "green"}).as_object().unwrap().clone(), ..Call::default() };
+    let call = |body| WebhookCall {
+        body,
+        parameters: json!({"taxi": "green"}).as_object().unwrap().clone(),
+        ..WebhookCall::default()
+    };
     let webhook = |key, body| server.scheduler.webhook("n", "called", key, call(body), clock::now());
     assert!(matches!(webhook("wrong", json!({"month": 4})), Err(WebhookError::Unknown)));
     assert!(matches!(webhook("k3y", json!({"other": 4})), Err(WebhookError::Conditions)));
@@ -155,7 +158,7 @@ async fn a_server_that_others_can_reach_answers_no_key_that_is_easily_guessed() 
     let server = world.server();
     server.scheduler.set_reachable();
     server.scheduler.turn(clock::now()).unwrap();
-    let webhook = |key| server.scheduler.webhook("n", "called", key, Call::default(), clock::now());
+    let webhook = |key| server.scheduler.webhook("n", "called", key, WebhookCall::default(), clock::now());
     assert!(matches!(webhook("short-key-of-15"), Err(WebhookError::Unknown)));
     assert!(webhook("sixteen-letters-").is_ok());
     let problems: Vec<_> =
@@ -177,7 +180,7 @@ async fn a_secret_of_the_flow_in_a_call_is_not_kept_but_for_secret_inputs() {
     let server = world.server();
     server.scheduler.turn(clock::now()).unwrap();
     let headers = json!({"x": "Bearer c2VjcmV0LWluLWNhbGw="}).as_object().unwrap().clone();
-    let call = Call { body: json!({"a": "secret-in-call"}), headers, ..Call::default() };
+    let call = WebhookCall { body: json!({"a": "secret-in-call"}), headers, ..WebhookCall::default() };
     let id = server.scheduler.webhook("n", "called", "a-key-of-some-length", call, clock::now()).unwrap();
     server.executor.wait(&id).await.unwrap();
     let kept = format!("{:?}", server.executor.journal().state(&id).unwrap());
@@ -323,7 +326,8 @@ async fn a_clock_that_is_set_back_loses_no_follower_and_is_told() {
         assert_eq!(server.executions("both").len(), round + 1, "{seconds} s back");
     }
     let said = heard.try_recv();
-    let is_told = |news: &News| matches!(news, News::Note(text) if text.contains("the clock was set back by PT3S"));
+    let is_told =
+        |news: &HealthEvent| matches!(news, HealthEvent::Note(text) if text.contains("the clock was set back by PT3S"));
     assert!(said.as_ref().is_ok_and(is_told), "{said:?}");
     // Another process begins where this one was.
     drop(server);

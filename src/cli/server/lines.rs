@@ -12,7 +12,7 @@ use crate::cli::out::errln;
 use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::engine::catalog::{Change, ChangeKind, Entry};
-use crate::engine::health::News;
+use crate::engine::health::HealthEvent;
 use crate::id::ExecutionId;
 use crate::journal::{Backfill, Event, ExecutionState, JournalUpdate, LogLine, TriggerKey};
 use crate::secret::Redactor;
@@ -134,18 +134,18 @@ impl ServerLog {
     }
 
     /// Says what keeps the server from its work, and when that is over.
-    pub(super) async fn tell_health(self, mut heard: Receiver<News>) {
+    pub(super) async fn tell_health(self, mut heard: Receiver<HealthEvent>) {
         loop {
             match heard.recv().await {
-                Ok(News::Bad(trouble)) => {
+                Ok(HealthEvent::Bad(trouble)) => {
                     let parts: Vec<&str> = trouble.parts.iter().map(|part| part.as_str()).collect();
                     self.write(
                         clock::now(),
                         line(Level::Error, format!("{} (affects: {})", trouble.problem, parts.join(", "))),
                     );
                 }
-                Ok(News::Good(trouble)) => self.say(&format!("over: {}", trouble.problem)),
-                Ok(News::Note(text)) => self.warn(&text),
+                Ok(HealthEvent::Good(trouble)) => self.say(&format!("over: {}", trouble.problem)),
+                Ok(HealthEvent::Note(text)) => self.warn(&text),
                 Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,
             }

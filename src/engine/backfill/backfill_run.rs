@@ -15,8 +15,8 @@ use super::status::{PartitionState, PartitionStatus};
 use crate::clock;
 use crate::config::Settings;
 use crate::engine::EngineError;
-use crate::engine::executor::{Executor, Refused, Request};
-use crate::engine::lock::{Claim, is_claimed};
+use crate::engine::executor::{Executor, Request, SubmitError};
+use crate::engine::lock::{ExecutionLock, is_execution_locked};
 use crate::flow::Flow;
 use crate::id::{BackfillId, ExecutionId};
 use crate::journal::{BACKFILL_LABEL, Backfill, BackfillEnd, DesiredState, ExecutionState, PARTITION_LABEL, State};
@@ -62,7 +62,7 @@ pub enum OnShutdown {
 
 /// Whether some process runs a backfill.
 pub fn is_running(settings: &Settings, id: &BackfillId) -> bool {
-    is_claimed(settings, &lock_name(id))
+    is_execution_locked(settings, &lock_name(id))
 }
 
 fn lock_name(id: &BackfillId) -> ExecutionId {
@@ -86,7 +86,7 @@ impl BackfillRun<'_> {
         show: &mut (dyn FnMut(&[PartitionState], DesiredState) + Send),
     ) -> Result<RunOutcome, EngineError> {
         let runner = self.executor.runner();
-        let _lock = Claim::take(&runner.settings, &lock_name(&self.backfill.id))?;
+        let _lock = ExecutionLock::take(&runner.settings, &lock_name(&self.backfill.id))?;
         let mut cells = runner.partition_states(self.backfill)?;
         let mut order: Vec<usize> = (0..cells.len()).collect();
         if self.backfill.spec.descending {
@@ -172,7 +172,7 @@ impl BackfillRun<'_> {
         request.labels.insert(BACKFILL_LABEL.to_owned(), Value::from(self.backfill.id.as_str()));
         request.labels.insert(PARTITION_LABEL.to_owned(), Value::from(cell.partition.as_str()));
         self.executor.submit(request).map_err(|refused| match refused {
-            Refused::Engine(error) => error,
+            SubmitError::Engine(error) => error,
             other => EngineError::Stuck { id: lock_name(&self.backfill.id), reason: other.to_string() },
         })
     }

@@ -15,6 +15,7 @@ mod partition_run;
 mod period;
 mod request;
 mod status;
+mod warnings;
 
 pub use backfill_run::{BackfillRun, OnShutdown, RunOutcome, is_running};
 pub use calendar::{Granularity, PartitionKey, PartitionSchedule};

@@ -6,11 +6,11 @@ use chrono::{DateTime, Utc};
 
 use super::backfill_run::is_running;
 use super::calendar::{PartitionKey, PartitionSchedule};
-use super::dates;
 use super::decision::BackfillPlan;
 use super::error::BackfillError;
 use super::inputs::{secrets_of, with_secrets, without_secrets};
 use super::partition_run::{PartitionRun, Partitioned};
+use super::warnings;
 use crate::engine::{EngineError, Runner, target_of};
 use crate::flow::Flow;
 use crate::journal::{
@@ -84,7 +84,7 @@ impl BackfillRequest {
 
     /// What whoever asks for it should know before it runs, though it can run.
     pub fn warnings(&self, now: DateTime<Utc>) -> Vec<String> {
-        dates::warnings(&self.flow, &self.runs, now)
+        warnings::warnings(&self.flow, &self.runs, now)
     }
 
     /// How many partitions run at a time: no more than the flow's own `concurrency` allows.

@@ -2,6 +2,7 @@
 //! keeps its last good flow.
 
 mod files;
+mod lookup;
 mod twins;
 mod watch;
 

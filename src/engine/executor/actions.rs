@@ -6,10 +6,10 @@ use super::dispatch::told;
 use super::{Executor, Prepared, UnderWay, lock};
 use crate::clock;
 use crate::diagnostic::Diagnostic;
-use crate::engine::control::Rest;
+use crate::engine::control::Suspend;
 use crate::engine::interrupted::end_killing;
-use crate::engine::lock::Claim;
-use crate::engine::{EngineError, again};
+use crate::engine::lock::ExecutionLock;
+use crate::engine::{EngineError, replay};
 use crate::flow::input::shown;
 use crate::id::ExecutionId;
 use crate::journal::{Event, ExecutionQuery, ExecutionState, StartedBy, State};
@@ -17,7 +17,7 @@ use crate::journal::{Event, ExecutionQuery, ExecutionState, StartedBy, State};
 /// Something done to many executions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Action {
+pub enum BulkAction {
     /// [`Executor::kill`]
     Kill,
     /// [`Executor::pause`]
@@ -31,7 +31,7 @@ pub enum Action {
 }
 
 /// The most executions that one bulk action is about.
-const MOST: u32 = 100_000;
+const MAX_EXECUTIONS: u32 = 100_000;
 
 impl Executor {
     /// Stops an execution for good. What is under way is broken off; [`Executor::wait`] says when it has ended.
@@ -44,7 +44,7 @@ impl Executor {
             control.kill.cancel();
             return Ok(());
         }
-        let (_claim, mut state) = self.take(&under_way, id)?;
+        let (_lock, mut state) = self.take(&under_way, id)?;
         if state.status.has_ended() {
             return Err(not_possible(id, "killed", &state));
         }
@@ -92,10 +92,10 @@ impl Executor {
     pub fn pause(&self, id: &ExecutionId) -> Result<(), EngineError> {
         let under_way = self.under_way();
         if let Some(control) = under_way.get(id) {
-            control.rest(Rest::Paused);
+            control.suspend(Suspend::Paused);
             return Ok(());
         }
-        let (_claim, mut state) = self.take(&under_way, id)?;
+        let (_lock, mut state) = self.take(&under_way, id)?;
         if state.status != ExecutionState::Queued {
             return Err(not_possible(id, "paused", &state));
         }
@@ -161,7 +161,7 @@ impl Executor {
     ) -> Result<(), EngineError> {
         {
             let under_way = self.under_way();
-            let (_claim, mut state) = self.take(&under_way, id)?;
+            let (_lock, mut state) = self.take(&under_way, id)?;
             end_killing(self.journal(), id, &mut state)?;
             if !may(state.status) {
                 return Err(not_possible(id, what, &state));
@@ -174,7 +174,7 @@ impl Executor {
             }
             let queue = &self.shared.queue;
             if state.status.is_restartable() {
-                let again = again::forgotten(&state, &prepared.flow, true);
+                let again = replay::runs_to_reset(&state, &prepared.flow, true);
                 self.shared.runner.append(id, &mut state, Event::Restarted { again })?;
             }
             if state.status == ExecutionState::Queued {
@@ -237,7 +237,7 @@ impl Executor {
                 match under_way.get(id) {
                     Some(control) => control.kill.cancel(),
                     None => {
-                        let _claim = self.take(&under_way, id)?;
+                        let _lock = self.take(&under_way, id)?;
                         self.journal().delete(id)?;
                         break;
                     }
@@ -259,17 +259,17 @@ impl Executor {
     pub async fn bulk(
         &self,
         query: &ExecutionQuery,
-        action: Action,
+        action: BulkAction,
     ) -> Result<Vec<(ExecutionId, Result<(), EngineError>)>, EngineError> {
-        let found = self.journal().search(query, MOST, 0)?.executions;
+        let found = self.journal().search(query, MAX_EXECUTIONS, 0)?.executions;
         let mut done = Vec::with_capacity(found.len());
         for id in found.into_iter().rev().map(|summary| summary.id) {
             let result = match action {
-                Action::Kill => self.kill(&id),
-                Action::Pause => self.pause(&id),
-                Action::Resume => self.resume(&id, Vec::new()),
-                Action::Restart => self.restart(&id, Vec::new()),
-                Action::Delete => self.delete(&id).await,
+                BulkAction::Kill => self.kill(&id),
+                BulkAction::Pause => self.pause(&id),
+                BulkAction::Resume => self.resume(&id, Vec::new()),
+                BulkAction::Restart => self.restart(&id, Vec::new()),
+                BulkAction::Delete => self.delete(&id).await,
             };
             done.push((id, result));
         }
@@ -277,10 +277,10 @@ impl Executor {
     }
 
     /// Takes an execution that is not under way here, so that nobody else starts it meanwhile.
-    fn take(&self, _under_way: &UnderWay, id: &ExecutionId) -> Result<(Claim, State), EngineError> {
+    fn take(&self, _under_way: &UnderWay, id: &ExecutionId) -> Result<(ExecutionLock, State), EngineError> {
         let unknown = || EngineError::Unknown(id.clone());
         self.journal().state(id)?.ok_or_else(unknown)?;
-        let claim = Claim::take(&self.shared.runner.settings, id)?;
+        let claim = ExecutionLock::take(&self.shared.runner.settings, id)?;
         Ok((claim, self.journal().state(id)?.ok_or_else(unknown)?))
     }
 }

@@ -13,8 +13,8 @@ use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::engine::control::Control;
 use crate::engine::health::Part;
-use crate::engine::lock::Claim;
-use crate::engine::{EngineError, again, revive};
+use crate::engine::lock::ExecutionLock;
+use crate::engine::{EngineError, replay, revive};
 use crate::flow::Flow;
 use crate::id::ExecutionId;
 use crate::journal::{Event, ExecutionSpec, ExecutionState, QueuedExecution, State};
@@ -56,7 +56,7 @@ impl Executor {
             let (settings, unlocked) = (&self.shared.runner.settings, RefCell::new(None));
             // What another process works on is no trouble; a lock that cannot be made is.
             let claim = |id: &ExecutionId| {
-                let claimed = Claim::take(settings, id);
+                let claimed = ExecutionLock::take(settings, id);
                 claimed
                     .map_err(|error| {
                         if error.is_of_machine() {
@@ -95,7 +95,7 @@ impl Executor {
     pub(super) fn begin(
         &self,
         mut under_way: UnderWay,
-        claim: Claim,
+        claim: ExecutionLock,
         id: ExecutionId,
         state: State,
         prepared: Option<Prepared>,
@@ -117,10 +117,10 @@ impl Executor {
             Ok(Prepared { flow, secrets }) => {
                 let mut inputs = state.created.inputs.clone();
                 inputs.extend(secrets.clone());
-                let again = again::forgotten(&state, &flow, false);
+                let again = replay::runs_to_reset(&state, &flow, false);
                 let begun = match again.is_empty() {
                     true => Ok(()),
-                    false => self.shared.runner.append(id, &mut state, Event::TakenUp { again }),
+                    false => self.shared.runner.append(id, &mut state, Event::Adopted { again }),
                 };
                 let worked = match begun {
                     Ok(()) => self.shared.runner.work(id, &mut state, &flow, &inputs, control).await,
@@ -196,7 +196,7 @@ impl Executor {
 struct End {
     executor: Executor,
     id: ExecutionId,
-    claim: Option<Claim>,
+    claim: Option<ExecutionLock>,
     is_over: bool,
 }
 

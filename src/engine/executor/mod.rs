@@ -21,10 +21,10 @@ use tokio::sync::{Notify, broadcast};
 
 use crate::clock;
 use crate::engine::catalog::Catalog;
-use crate::engine::control::{Control, Rest};
+use crate::engine::control::{Control, Suspend};
 use crate::engine::health::Health;
 use crate::engine::leftovers;
-use crate::engine::lock::{self, Claim};
+use crate::engine::lock::{self, ExecutionLock};
 use crate::engine::{self, EngineError, InputHost, Runner, input_files};
 use crate::flow::input;
 use crate::flow::{ConcurrencyPolicy, Flow};
@@ -36,8 +36,8 @@ use crate::journal::{
 use crate::storage::Storage;
 use crate::task::TaskType;
 
-pub use actions::Action;
-pub use request::{Refused, Request};
+pub use actions::BulkAction;
+pub use request::{Request, SubmitError};
 
 /// How often somebody who waits looks for what other processes did.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
@@ -67,7 +67,7 @@ impl Options {
 
 /// How much there is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Load {
+pub struct ExecutorLoad {
     /// Executions under way in this process.
     pub running: usize,
     /// Executions that wait in its queue.
@@ -87,7 +87,7 @@ struct Shared {
     options: Options,
     /// The name of this process's queue, locked as long as the process lives.
     queue: String,
-    _claim: Claim,
+    _lock: ExecutionLock,
     under_way: Mutex<HashMap<ExecutionId, Control>>,
     /// What executions that wait need, as far as this process has been told: the journal keeps no secrets.
     waiting: Mutex<HashMap<ExecutionId, Prepared>>,
@@ -120,12 +120,12 @@ impl Executor {
     pub fn open(runner: Runner, options: Options) -> Result<Self, EngineError> {
         let kind = if runner.started_by == StartedBy::Terminal { TERMINAL } else { "queue" };
         let queue = format!("{kind}-{}-{:08x}", std::process::id(), rand::random::<u32>());
-        let claim = Claim::take(&runner.settings, &ExecutionId::new(&queue))?;
+        let claim = ExecutionLock::take(&runner.settings, &ExecutionId::new(&queue))?;
         let shared = Shared {
             runner,
             options,
             queue,
-            _claim: claim,
+            _lock: claim,
             under_way: Mutex::default(),
             waiting: Mutex::default(),
             watchers: Mutex::default(),
@@ -150,9 +150,9 @@ impl Executor {
     ///
     /// # Errors
     /// When it is refused; nothing is written then.
-    pub fn submit(&self, request: Request) -> Result<ExecutionId, Refused> {
+    pub fn submit(&self, request: Request) -> Result<ExecutionId, SubmitError> {
         if request.flow.disabled {
-            return Err(Refused::Disabled);
+            return Err(SubmitError::Disabled);
         }
         let now = clock::now();
         let id = self.journal().new_id(now).map_err(EngineError::from)?;
@@ -164,11 +164,11 @@ impl Executor {
         submitted.map(|()| id)
     }
 
-    fn submit_as(&self, id: &ExecutionId, request: Request, now: DateTime<Utc>) -> Result<(), Refused> {
+    fn submit_as(&self, id: &ExecutionId, request: Request, now: DateTime<Utc>) -> Result<(), SubmitError> {
         let shared = &self.shared;
         let Request { flow, inputs, labels, trigger_date, trigger, tick, revision } = request;
         let inputs = input::resolve(&flow, &inputs, &InputHost::of(&shared.runner.settings, &flow, now))
-            .map_err(Refused::Inputs)?;
+            .map_err(SubmitError::Inputs)?;
         let wanted = engine::Request { inputs, labels, trigger_date, ..engine::Request::default() };
         let found = trigger.as_ref().and_then(Triggered::file);
         let files = shared.runner.files_of_inputs(&flow, &wanted, now).with_found(found);
@@ -180,19 +180,19 @@ impl Executor {
             &Storage::new(shared.runner.settings.storage(), id.clone()),
         ));
         if !unreadable.is_empty() {
-            return Err(Refused::Inputs(unreadable));
+            return Err(SubmitError::Inputs(unreadable));
         }
         let (mut created, secrets) = shared.runner.created(id, &flow, &wanted, &files, now)?;
         let blocking = shared.runner.blocking_checks(id, &flow, &wanted.inputs, &created)?;
         if !blocking.is_empty() {
-            return Err(Refused::Inputs(blocking));
+            return Err(SubmitError::Inputs(blocking));
         }
         created.trigger = trigger;
         created.revision = revision;
-        let claim = Claim::take(&shared.runner.settings, id)?;
+        let claim = ExecutionLock::take(&shared.runner.settings, id)?;
         let under_way = self.under_way();
         if shared.stopping.load(Ordering::SeqCst) {
-            return Err(Refused::Stopping);
+            return Err(SubmitError::Stopping);
         }
         let submission = Submission {
             id,
@@ -214,7 +214,7 @@ impl Executor {
             }
             SubmitOutcome::TurnedAway => self.say(id, "turned away: all slots of the flow's `concurrency` are taken"),
             SubmitOutcome::AlreadyRan => {
-                return Err(tick.map_or(Refused::Stopping, |tick| Refused::AlreadyRan(Box::new(tick))));
+                return Err(tick.map_or(SubmitError::Stopping, |tick| SubmitError::AlreadyRan(Box::new(tick))));
             }
         }
         Ok(())
@@ -263,10 +263,10 @@ impl Executor {
     ///
     /// # Errors
     /// When the journal cannot be read.
-    pub fn load(&self) -> Result<Load, EngineError> {
+    pub fn load(&self) -> Result<ExecutorLoad, EngineError> {
         let running = self.under_way().len();
         let queued = self.journal().queued(&self.shared.queue)?;
-        Ok(Load { running, queued, parallel: self.shared.options.parallel })
+        Ok(ExecutorLoad { running, queued, parallel: self.shared.options.parallel })
     }
 
     /// The journal.
@@ -292,9 +292,9 @@ impl Executor {
             self.shared.stopping.store(true, Ordering::SeqCst);
             under_way.values().cloned().collect()
         };
-        controls.iter().for_each(|control| control.rest(Rest::Queued));
+        controls.iter().for_each(|control| control.suspend(Suspend::Queued));
         if tokio::time::timeout(grace, self.until_idle()).await.is_err() {
-            controls.iter().for_each(Control::cut);
+            controls.iter().for_each(Control::abort);
             self.until_idle().await;
         }
     }
@@ -317,7 +317,7 @@ impl Executor {
 
     /// Whether some process works on an execution that is RUNNING.
     fn is_alive(&self, under_way: &HashMap<ExecutionId, Control>, id: &ExecutionId) -> bool {
-        under_way.contains_key(id) || lock::is_claimed(&self.shared.runner.settings, id)
+        under_way.contains_key(id) || lock::is_execution_locked(&self.shared.runner.settings, id)
     }
 
     /// A line in the execution's log.

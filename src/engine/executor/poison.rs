@@ -4,17 +4,17 @@ use serde_json::Map;
 
 use super::Executor;
 use crate::engine::EngineError;
-use crate::engine::lock::Claim;
+use crate::engine::lock::ExecutionLock;
 use crate::id::ExecutionId;
 use crate::journal::{Event, ExecutionState, State, TaskFailure, TaskState};
 use crate::task::ErrorClass;
 
 /// How often the process may die while an execution runs until it is no longer resumed automatically.
-const MOST_INTERRUPTIONS: u32 = 3;
+const MAX_INTERRUPTIONS: u32 = 3;
 
 /// Whether an execution is not to be resumed automatically any more.
 pub(super) fn is_poisoned(state: &State) -> bool {
-    state.interruptions >= MOST_INTERRUPTIONS
+    state.interruptions >= MAX_INTERRUPTIONS
 }
 
 impl Executor {
@@ -39,7 +39,7 @@ impl Executor {
         runner.append(id, state, Event::Ended { state: ExecutionState::Failed, outputs: Map::new() })?;
         for child in self.journal().children(id)? {
             // One that another process works on is none of ours.
-            let Ok(_claim) = Claim::take(&runner.settings, &child) else { continue };
+            let Ok(_lock) = ExecutionLock::take(&runner.settings, &child) else { continue };
             let Some(mut state) = self.journal().state(&child)? else { continue };
             if state.status == ExecutionState::Running {
                 runner.append(&child, &mut state, Event::Interrupted)?;

@@ -39,7 +39,7 @@ impl Request {
 
 /// Why there is no execution.
 #[derive(Debug, thiserror::Error)]
-pub enum Refused {
+pub enum SubmitError {
     /// The inputs do not fit.
     #[error("{}", first(.0))]
     Inputs(Vec<Diagnostic>),

@@ -8,8 +8,8 @@ use super::{Executor, TERMINAL, lock as lock_of};
 use crate::clock;
 use crate::engine::EngineError;
 use crate::engine::health::Part;
-use crate::engine::interrupted::{PATIENCE, end_killing};
-use crate::engine::lock::{self, Claim};
+use crate::engine::interrupted::{STARTUP_GRACE, end_killing};
+use crate::engine::lock::{self, ExecutionLock};
 use crate::id::ExecutionId;
 use crate::journal::{Event, ExecutionQuery, ExecutionState, StartedBy, State};
 
@@ -18,7 +18,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// At which of these looks to look for what other processes left.
 const RARELY: u64 = 20;
 /// The most paused executions that are looked at.
-const MOST: u32 = 100_000;
+const MAX_EXECUTIONS: u32 = 100_000;
 
 impl Executor {
     /// Takes up all that nobody works on: executions whose process is gone come first, in their old order, then their
@@ -33,31 +33,31 @@ impl Executor {
             let under_way = self.under_way();
             for queue in journal.queues()?.iter().filter(|queue| **queue != self.shared.queue) {
                 let is_ours = queue.starts_with(TERMINAL) == (self.kind() == StartedBy::Terminal);
-                if is_ours && !lock::is_claimed(&self.shared.runner.settings, &ExecutionId::new(queue)) {
-                    self.inherit(queue)?;
+                if is_ours && !lock::is_execution_locked(&self.shared.runner.settings, &ExecutionId::new(queue)) {
+                    self.adopt_queue(queue)?;
                     taken += 1;
                 }
             }
             for (id, created) in journal.unattended()? {
-                let is_fresh = (clock::now() - created).abs() < PATIENCE;
+                let is_fresh = (clock::now() - created).abs() < STARTUP_GRACE;
                 if !under_way.contains_key(&id) && self.take_one(&id, is_fresh)? {
                     taken += 1;
                 }
             }
         }
         let paused = ExecutionQuery { states: vec![ExecutionState::Paused], ..ExecutionQuery::default() };
-        for id in journal.search(&paused, MOST, 0)?.executions.into_iter().map(|summary| summary.id) {
+        for id in journal.search(&paused, MAX_EXECUTIONS, 0)?.executions.into_iter().map(|summary| summary.id) {
             // Whoever is told twice to go on does so once.
             let state = journal.state(&id)?.filter(|state| self.is_ours(state));
             let ends = state.and_then(|state| state.pause_ends());
-            self.wake_at(&id, ends.filter(|at| *at <= clock::now() + PATIENCE));
+            self.wake_at(&id, ends.filter(|at| *at <= clock::now() + STARTUP_GRACE));
         }
         self.dispatch();
         Ok(taken)
     }
 
     fn take_one(&self, id: &ExecutionId, is_fresh: bool) -> Result<bool, EngineError> {
-        let Ok(_claim) = Claim::take(&self.shared.runner.settings, id) else { return Ok(false) };
+        let Ok(_lock) = ExecutionLock::take(&self.shared.runner.settings, id) else { return Ok(false) };
         let Some(mut state) = self.journal().state(id)? else { return Ok(false) };
         if !self.is_ours(&state) || state.status.has_ended() || !self.is_here(id, &state) {
             return Ok(false);
@@ -94,7 +94,7 @@ impl Executor {
     }
 
     /// The queue of a process of this kind that is no more, but for what this one cannot go on with.
-    fn inherit(&self, queue: &str) -> Result<(), EngineError> {
+    fn adopt_queue(&self, queue: &str) -> Result<(), EngineError> {
         let journal = self.journal();
         for id in journal.queued_in(queue)? {
             if journal.state(&id)?.is_some_and(|state| !self.is_here(&id, &state)) {

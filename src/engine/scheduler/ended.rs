@@ -5,15 +5,15 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::fire::holds;
-use super::{Armed, Inner, Job, Known, Scheduler, Work};
+use super::{Armed, Inner, Job, JobStatus, Scheduler, TrackedTrigger};
 use crate::engine::EngineError;
-use crate::engine::executor::Refused;
+use crate::engine::executor::SubmitError;
 use crate::flow::trigger::{FlowEnd, Preconditions, TriggerKind, UpstreamExecution, UpstreamStatus};
 use crate::id::ExecutionId;
 use crate::journal::{ExecutionEnd, Journal, JournalError, Summary, TriggerFiring, TriggerKey};
 
 /// The most ends that are looked at in one step.
-const MOST: u32 = 50;
+const MAX_ENDS: u32 = 50;
 
 impl Scheduler {
     /// The number of the latest end that has been taken in.
@@ -28,12 +28,12 @@ impl Scheduler {
     /// Takes in the next executions that have ended, whichever process they ran in.
     pub(super) fn look_at_ended(&self, inner: &mut Inner, now: DateTime<Utc>) -> Result<(), EngineError> {
         let seen = self.ends_seen(inner)?;
-        let ends = self.executor.journal().ends_after(seen, MOST)?;
+        let ends = self.executor.journal().ends_after(seen, MAX_ENDS)?;
         let looked = ends.iter().try_for_each(|end| self.look_at(inner, end, now));
         if let Some(latest) = inner.ends_seen.filter(|latest| *latest > seen) {
             tell_followers(inner, &ends, seen, latest, now);
         }
-        inner.has_more_ends = looked.is_ok() && ends.len() == MOST as usize;
+        inner.has_more_ends = looked.is_ok() && ends.len() == MAX_ENDS as usize;
         self.note_ends(inner)?;
         looked
     }
@@ -61,7 +61,8 @@ impl Scheduler {
     /// A schedule that waited for this execution goes on; one that has only just started it looks once more.
     fn release(&self, inner: &mut Inner, summary: &Summary, now: DateTime<Utc>) {
         let Some(key) = key_of(summary) else { return };
-        let waits = |known: &Known| known.waits_for.as_ref() == Some(&summary.id) || known.work != Work::None;
+        let waits =
+            |known: &TrackedTrigger| known.waits_for.as_ref() == Some(&summary.id) || known.work != JobStatus::None;
         if inner.known.get(&key).is_some_and(waits) {
             go_on(inner, &key, now);
         }
@@ -71,7 +72,7 @@ impl Scheduler {
     /// at before its schedule knew that it waits.
     pub(super) fn recheck_waiting(&self, inner: &mut Inner, now: DateTime<Utc>) -> Result<(), EngineError> {
         let seen = inner.ends_seen.unwrap_or_default();
-        let waiting = |(key, known): (&TriggerKey, &Known)| Some((key.clone(), known.waits_for.clone()?));
+        let waiting = |(key, known): (&TriggerKey, &TrackedTrigger)| Some((key.clone(), known.waits_for.clone()?));
         let waiting: Vec<_> = inner.known.iter().filter_map(waiting).collect();
         for (key, id) in waiting {
             let is_seen = self.executor.journal().end_number(&id)?.is_some_and(|number| number <= seen);
@@ -99,8 +100,8 @@ impl Scheduler {
 
     /// Starts a flow for the next ends that it waits for.
     pub(super) fn start_followers(&self, job: &Job, wanted: &FlowEnd) -> Result<(), EngineError> {
-        let ends = self.executor.journal().ends_after(job.seen, MOST)?;
-        let is_all = ends.len() < MOST as usize || ends.last().is_some_and(|end| end.number >= job.until);
+        let ends = self.executor.journal().ends_after(job.seen, MAX_ENDS)?;
+        let is_all = ends.len() < MAX_ENDS as usize || ends.last().is_some_and(|end| end.number >= job.until);
         let mut last_end = job.last_end;
         for end in ends.iter().take_while(|end| end.number <= job.until) {
             if concerns(&job.key, job.since_end, wanted, end) {
@@ -149,9 +150,9 @@ impl Scheduler {
                     (known.last, known.last_end) = (known.last.max(ended), known.last_end.max(end.number));
                 });
             }
-            Err(Refused::AlreadyRan(_)) => {}
-            Err(Refused::Stopping) => return Err(EngineError::Stopping),
-            Err(Refused::Engine(error)) if error.is_of_machine() => return Err(error),
+            Err(SubmitError::AlreadyRan(_)) => {}
+            Err(SubmitError::Stopping) => return Err(EngineError::Stopping),
+            Err(SubmitError::Engine(error)) if error.is_of_machine() => return Err(error),
             Err(refused) => complain(format!("no execution after {}: {refused}", summary.id)),
         }
         Ok(())

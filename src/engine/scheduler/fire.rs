@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::{Armed, Scheduler, kind};
 use crate::aside::aside;
 use crate::diagnostic::Diagnostic;
-use crate::engine::executor::{Refused, Request};
+use crate::engine::executor::{Request, SubmitError};
 use crate::engine::input_host::InputHost;
 use crate::engine::secrets;
 use crate::flow::expression::{Host, Names, render, render_soon};
@@ -20,7 +20,7 @@ use crate::text::plain;
 
 /// A call of a webhook.
 #[derive(Clone, Debug, Default)]
-pub struct Call {
+pub struct WebhookCall {
     /// The body: JSON if it is that, else text.
     pub body: Value,
     /// The headers.
@@ -43,7 +43,7 @@ pub enum WebhookError {
     Undecided(String),
     /// There is no execution.
     #[error(transparent)]
-    Refused(#[from] Refused),
+    Refused(#[from] SubmitError),
 }
 
 /// What triggers' expressions may ask: the time.
@@ -65,7 +65,7 @@ impl Scheduler {
         namespace: &str,
         flow: &str,
         key: &str,
-        call: Call,
+        call: WebhookCall,
         now: DateTime<Utc>,
     ) -> Result<ExecutionId, WebhookError> {
         let found = self.lock().known.iter().find_map(|(of, known)| {
@@ -77,7 +77,7 @@ impl Scheduler {
             (is_meant && is_it(&known.trigger().on)).then(|| (of.clone(), known.armed.clone()))
         });
         let Some((of, armed)) = found else { return Err(WebhookError::Unknown) };
-        let Call { body, headers, parameters } = call;
+        let WebhookCall { body, headers, parameters } = call;
         let facts = json!({"body": body, "headers": headers, "parameters": parameters});
         aside(|| {
             if !holds(&armed, &facts, None, now).map_err(WebhookError::Undecided)? {
@@ -165,14 +165,14 @@ impl Scheduler {
         moment: DateTime<Utc>,
         mut facts: Value,
         tick: Option<TriggerFiring>,
-    ) -> Result<ExecutionId, Refused> {
+    ) -> Result<ExecutionId, SubmitError> {
         let trigger = armed.trigger();
         if let Some(facts) = facts.as_object_mut() {
             facts.entry("date").or_insert_with(|| Value::from(moment.to_rfc3339()));
         }
         let redactor = self.secrets_of(armed, &facts);
         let hidden = redactor.value_without_known(facts.clone());
-        let rendered = |map: &Map<String, Value>| -> Result<Map<String, Value>, Refused> {
+        let rendered = |map: &Map<String, Value>| -> Result<Map<String, Value>, SubmitError> {
             // What is kept of a call holds no secret of the flow, but for its secret inputs.
             let of = |name: &str| if is_declared_secret(&armed.flow.inputs, name) { &facts } else { &hidden };
             let one = |(name, value): (&String, &Value)| match render_soon(
@@ -183,7 +183,7 @@ impl Scheduler {
                 Ok(value) => Ok((name.clone(), value)),
                 Err(error) => {
                     let message = format!("`{name}` of trigger `{}`: {}", key.trigger, error.message);
-                    Err(Refused::Inputs(vec![Diagnostic::error(message)]))
+                    Err(SubmitError::Inputs(vec![Diagnostic::error(message)]))
                 }
             };
             map.iter().map(one).collect()

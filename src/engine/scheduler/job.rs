@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use tokio::sync::Semaphore;
 
-use super::{AGAIN, Armed, Inner, Known, Scheduler};
+use super::{Armed, Inner, RETRY_DELAY, Scheduler, TrackedTrigger};
 use crate::engine::EngineError;
 use crate::engine::health::Part;
 use crate::flow::trigger::TriggerKind;
@@ -14,7 +14,7 @@ use crate::text;
 
 /// Whether a trigger is being worked on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Work {
+pub(super) enum JobStatus {
     /// It is not.
     None,
     /// It is.
@@ -41,10 +41,10 @@ impl Inner {
     /// A trigger has something to do; if it is being worked on, once more after that.
     pub(super) fn want(&mut self, key: &TriggerKey, from: DateTime<Utc>) {
         let Some(known) = self.known.get_mut(key) else { return };
-        if known.work == Work::None {
+        if known.work == JobStatus::None {
             self.wanted.entry(key.clone()).or_insert(from);
         } else {
-            known.work = Work::UnderWayWithMore;
+            known.work = JobStatus::UnderWayWithMore;
         }
     }
 
@@ -52,8 +52,8 @@ impl Inner {
     pub(super) fn take_up(&mut self, key: TriggerKey, now: DateTime<Utc>) -> Option<Job> {
         let until = self.ends_seen.unwrap_or_default();
         let known = self.known.get_mut(&key)?;
-        if known.work != Work::None {
-            known.work = Work::UnderWayWithMore;
+        if known.work != JobStatus::None {
+            known.work = JobStatus::UnderWayWithMore;
             return None;
         }
         known.next = None;
@@ -61,8 +61,8 @@ impl Inner {
             self.failing.remove(&key);
             return None;
         }
-        known.work = Work::UnderWay;
-        let Known { last, last_end, since_end, seen, .. } = *known;
+        known.work = JobStatus::UnderWay;
+        let TrackedTrigger { last, last_end, since_end, seen, .. } = *known;
         Some(Job { armed: known.armed.clone(), key, now, last, last_end, since_end, seen, until })
     }
 }
@@ -105,10 +105,10 @@ impl Scheduler {
         let Some(known) = inner.known.get_mut(key).filter(|known| known.armed.is(armed)) else { return };
         let is_behind =
             matches!(known.trigger().on, TriggerKind::Flow(_)) && known.seen < ends_seen && !known.is_disabled();
-        let has_more = std::mem::replace(&mut known.work, Work::None) == Work::UnderWayWithMore;
+        let has_more = std::mem::replace(&mut known.work, JobStatus::None) == JobStatus::UnderWayWithMore;
         if has_failed {
             inner.failing.insert(key.clone());
-            inner.want(key, now + AGAIN);
+            inner.want(key, now + RETRY_DELAY);
             return;
         }
         inner.failing.remove(key);
@@ -118,7 +118,12 @@ impl Scheduler {
     }
 
     /// Changes a trigger, if it still has the text that a job began with.
-    pub(super) fn with<T>(&self, key: &TriggerKey, armed: &Armed, change: impl FnOnce(&mut Known) -> T) -> Option<T> {
+    pub(super) fn with<T>(
+        &self,
+        key: &TriggerKey,
+        armed: &Armed,
+        change: impl FnOnce(&mut TrackedTrigger) -> T,
+    ) -> Option<T> {
         self.lock().known.get_mut(key).filter(|known| known.armed.is(armed)).map(change)
     }
 

@@ -34,18 +34,18 @@ use crate::id::ExecutionId;
 use crate::journal::{JournalUpdate, TriggerKey, TriggerProgress};
 use crate::secret::Redactor;
 use crate::text;
-use job::{Job, Work};
+use job::{Job, JobStatus};
 
-pub use fire::{Call, WebhookError};
+pub use fire::{WebhookCall, WebhookError};
 
 /// How often to look at what nobody tells of: executions of other processes.
 const POLL_INTERVAL: TimeDelta = TimeDelta::seconds(10);
 
 /// How soon to try again what the journal was in the way of.
-const AGAIN: TimeDelta = TimeDelta::seconds(1);
+const RETRY_DELAY: TimeDelta = TimeDelta::seconds(1);
 
 /// How many triggers are worked on at a time.
-const AT_A_TIME: usize = 16;
+const MAX_CONCURRENT: usize = 16;
 
 /// How long to let others work between two turns.
 const BREATH: Duration = Duration::from_millis(2);
@@ -95,7 +95,7 @@ impl Armed {
 }
 
 /// A trigger, and how far it has come.
-struct Known {
+struct TrackedTrigger {
     armed: Armed,
     last: DateTime<Utc>,
     /// The number of the latest end that it has dealt with, and of that when this process first saw it.
@@ -105,13 +105,13 @@ struct Known {
     seen: i64,
     /// Whether somebody has switched it off.
     is_off: bool,
-    work: Work,
+    work: JobStatus,
     next: Option<DateTime<Utc>>,
     waits_for: Option<ExecutionId>,
     problem: Option<String>,
 }
 
-impl Known {
+impl TrackedTrigger {
     fn trigger(&self) -> &Trigger {
         self.armed.trigger()
     }
@@ -140,7 +140,7 @@ pub struct Scheduler {
 
 #[derive(Default)]
 struct Inner {
-    known: HashMap<TriggerKey, Known>,
+    known: HashMap<TriggerKey, TrackedTrigger>,
     /// The next moment of each schedule. A moment that is no longer its trigger's `next` means nothing.
     heap: BinaryHeap<Reverse<(DateTime<Utc>, TriggerKey)>>,
     /// The triggers that have something to do, and since or from when.
@@ -194,7 +194,7 @@ impl Scheduler {
     pub async fn run(self: &Arc<Self>, clock: Arc<dyn Clock>, shutdown: CancellationToken) {
         let mut happened = self.executor.subscribe();
         let mut changes = self.catalog.subscribe();
-        let slots = Arc::new(Semaphore::new(AT_A_TIME));
+        let slots = Arc::new(Semaphore::new(MAX_CONCURRENT));
         // At the end those that have not begun are left to the next process.
         let mut jobs = JoinSet::new();
         loop {
@@ -244,7 +244,7 @@ impl Scheduler {
             }
             Err(error) => {
                 self.health().bad(Part::Scheduler, text::chain(&error));
-                now + AGAIN
+                now + RETRY_DELAY
             }
         }
     }
@@ -357,8 +357,9 @@ impl Scheduler {
             let armed = Armed { flow: entry.flow.clone(), revision: entry.revision, place };
             let (next, waits_for, problem) = (None, None, None);
             let seen = has_seen.get(&key).copied().unwrap_or(inner.ends_noted);
-            let (since_end, work) = (last_end, Work::None);
-            let mut known = Known { armed, last, last_end, since_end, seen, is_off, work, next, waits_for, problem };
+            let (since_end, work) = (last_end, JobStatus::None);
+            let mut known =
+                TrackedTrigger { armed, last, last_end, since_end, seen, is_off, work, next, waits_for, problem };
             // What is switched on does not make up for the time in which it was off.
             if was_off.contains(&key) || known.is_disabled() {
                 known.last_end = self.executor.journal().set_trigger_last(&key, now)?;
@@ -382,7 +383,7 @@ impl Scheduler {
     /// Every trigger, by its flow.
     pub fn triggers(&self) -> Vec<TriggerStatus> {
         let inner = self.lock();
-        let status = |(key, known): (&TriggerKey, &Known)| TriggerStatus {
+        let status = |(key, known): (&TriggerKey, &TrackedTrigger)| TriggerStatus {
             namespace: key.namespace.clone(),
             flow: key.flow.clone(),
             id: key.trigger.clone(),
@@ -434,7 +435,7 @@ impl Scheduler {
     /// The triggers that somebody must look for: files and answers, each with its flow.
     pub fn watched(&self) -> Vec<(TriggerKey, Arc<Flow>, Trigger)> {
         let inner = self.lock();
-        let is_watched = |known: &&Known| {
+        let is_watched = |known: &&TrackedTrigger| {
             matches!(known.trigger().on, TriggerKind::File(_) | TriggerKind::Http(_)) && !known.is_disabled()
         };
         let found = inner.known.iter().filter(|(_, known)| is_watched(known));
@@ -463,7 +464,7 @@ impl Scheduler {
         }
     }
 
-    fn complain(&self, known: &mut Known, key: &TriggerKey, problem: String) {
+    fn complain(&self, known: &mut TrackedTrigger, key: &TriggerKey, problem: String) {
         let problem = self.executor.runner().settings.redactor.line(&problem);
         (self.tell)(key, &problem);
         known.problem = Some(problem);

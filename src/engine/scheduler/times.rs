@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use chrono::{DateTime, Utc};
 
 use super::{Job, ON_TIME, Scheduler};
-use crate::engine::executor::Refused;
+use crate::engine::executor::SubmitError;
 use crate::engine::{EngineError, schedule};
 use crate::id::ExecutionId;
 use crate::journal::TriggerFiring;
@@ -44,10 +44,10 @@ impl Scheduler {
                         return Ok(());
                     }
                 }
-                Err(Refused::AlreadyRan(_)) => {}
+                Err(SubmitError::AlreadyRan(_)) => {}
                 // The moment is not dealt with: the next process does.
-                Err(Refused::Stopping) => return Ok(()),
-                Err(Refused::Engine(error)) if error.is_of_machine() => return Err(error),
+                Err(SubmitError::Stopping) => return Ok(()),
+                Err(SubmitError::Engine(error)) if error.is_of_machine() => return Err(error),
                 Err(refused) => {
                     self.executor.journal().record_firing(&TriggerFiring::at(key.clone(), *moment))?;
                     self.report(job, &mut None, format!("no execution for {moment}: {refused}"));

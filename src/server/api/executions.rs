@@ -10,9 +10,9 @@ use serde_json::{Map, Value, json};
 
 use crate::aside::aside;
 use crate::clock;
-use crate::engine::executor::{Action, Request};
+use crate::engine::executor::{BulkAction, Request};
 use crate::engine::is_interrupted;
-use crate::engine::scheduler::{Call, WebhookError};
+use crate::engine::scheduler::{WebhookCall, WebhookError};
 use crate::id::ExecutionId;
 use crate::journal::Summary;
 use crate::server::App;
@@ -188,11 +188,11 @@ pub(super) async fn bulk(
     parameters: QueryParameters,
 ) -> Result<Json<Value>, ApiError> {
     let action = match action.as_str() {
-        "restart" => Action::Restart,
-        "pause" => Action::Pause,
-        "resume" => Action::Resume,
-        "kill" => Action::Kill,
-        "delete" => Action::Delete,
+        "restart" => BulkAction::Restart,
+        "pause" => BulkAction::Pause,
+        "resume" => BulkAction::Resume,
+        "kill" => BulkAction::Kill,
+        "delete" => BulkAction::Delete,
         _ => return Err(ApiError::missing(format!("`{action}` cannot be done by query"))),
     };
     let done = app.executor.bulk(&parameters.query_in(&app)?, action).await?;
@@ -217,7 +217,7 @@ pub(super) async fn webhook(
     use axum::response::IntoResponse;
     let text = String::from_utf8_lossy(&body).into_owned();
     let body = json_or_text(text).map_err(ApiError::wrong)?;
-    let call = Call { body, headers: header_map(&headers), parameters: parameters.map() };
+    let call = WebhookCall { body, headers: header_map(&headers), parameters: parameters.map() };
     match app.scheduler.webhook(&namespace, &id, &key, call, clock::now()) {
         Ok(execution) => Ok(shown(&app, &execution)?.into_response()),
         Err(WebhookError::Conditions) => Ok(StatusCode::NO_CONTENT.into_response()),

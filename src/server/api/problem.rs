@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use crate::diagnostic::Diagnostic;
 use crate::engine::backfill::BackfillError;
 use crate::engine::catalog::CatalogError;
-use crate::engine::executor::Refused;
+use crate::engine::executor::SubmitError;
 use crate::engine::{EngineError, input_files};
 use crate::file_access::FileAccess;
 use crate::flow::Flow;
@@ -159,12 +159,12 @@ impl From<EngineError> for ApiError {
     }
 }
 
-impl From<Refused> for ApiError {
-    fn from(refused: Refused) -> Self {
+impl From<SubmitError> for ApiError {
+    fn from(refused: SubmitError) -> Self {
         match refused {
-            Refused::Inputs(findings) => Self::findings(findings),
-            Refused::Engine(error) => error.into(),
-            Refused::Stopping => Self::stopping(),
+            SubmitError::Inputs(findings) => Self::findings(findings),
+            SubmitError::Engine(error) => error.into(),
+            SubmitError::Stopping => Self::stopping(),
             other => Self::conflict(other.to_string()),
         }
     }

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
-use crate::engine::executor::Refused;
+use crate::engine::executor::SubmitError;
 use crate::engine::health::{Health, Part};
 use crate::engine::scheduler::{Scheduler, WebhookError};
 use crate::flow::trigger::TriggerKind;
@@ -241,13 +241,15 @@ impl Sensors {
     /// Starts an execution for what was found; a refusal is a problem of the trigger and not tried again.
     fn start(&self, one: &WatchedTrigger, what: Option<&str>, facts: serde_json::Value) -> Result<(), SensorError> {
         match self.scheduler.found(&one.key, what, facts, clock::now()) {
-            Ok(_) | Err(WebhookError::Refused(Refused::AlreadyRan(_) | Refused::Stopping)) => Ok(()),
+            Ok(_) | Err(WebhookError::Refused(SubmitError::AlreadyRan(_) | SubmitError::Stopping)) => Ok(()),
             Err(problem) => {
-                if let (Some(what), WebhookError::Refused(Refused::Inputs(_) | Refused::Disabled)) = (what, &problem) {
+                if let (Some(what), WebhookError::Refused(SubmitError::Inputs(_) | SubmitError::Disabled)) =
+                    (what, &problem)
+                {
                     self.journal.record_firing(&TriggerFiring::about(one.key.clone(), what))?;
                 }
                 Err(match problem {
-                    WebhookError::Refused(Refused::Engine(error)) if error.is_of_machine() => {
+                    WebhookError::Refused(SubmitError::Engine(error)) if error.is_of_machine() => {
                         SensorError::Machine(text::chain(&error))
                     }
                     problem => SensorError::Place(problem.to_string()),

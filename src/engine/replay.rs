@@ -12,7 +12,7 @@ use crate::journal::{State, TaskRun, TaskRunSnapshot, TaskState};
 
 /// The task runs that are forgotten: those that share a folder, which is gone, and with `handlers` those of `errors`,
 /// `finally` and `afterExecution`, which run anew should they be needed again.
-pub(super) fn forgotten(state: &State, flow: &Flow, handlers: bool) -> Vec<RunId> {
+pub(super) fn runs_to_reset(state: &State, flow: &Flow, handlers: bool) -> Vec<RunId> {
     let mut search = Search { state, handlers, found: Vec::new() };
     let top = Scope::default();
     search.steps(&flow.steps, &top, false);
@@ -67,7 +67,7 @@ fn iterations(state: &State, run: &RunId, task: &TaskRun, scope: &Scope) -> Vec<
 ///
 /// # Errors
 /// When there is no such task, or it is one that runs after others only.
-pub(super) fn kept(state: &State, flow: &Flow, from: &str) -> Result<BTreeMap<RunId, TaskRunSnapshot>, String> {
+pub(super) fn kept_runs(state: &State, flow: &Flow, from: &str) -> Result<BTreeMap<RunId, TaskRunSnapshot>, String> {
     if !flow.steps.iter().any(|step| is_or_contains(step, from)) {
         let mut names = Vec::new();
         each_step(&flow.steps, &mut |step| names.push(step.id.as_str()));

@@ -1,30 +1,32 @@
 //! What to do next, as a function of what has happened.
 
+mod finish;
+mod loops;
+
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use crate::duration::{DurationError, DurationSpec, Timeout};
-use crate::engine::host::ExecutionHost;
+use crate::engine::context::ExecutionContext;
+use crate::engine::host::FoundSecrets;
 use crate::engine::literal;
-use crate::engine::lookup::Lookup;
-use crate::engine::names::Facts;
+use crate::engine::names::EvalContext;
 use crate::engine::scope::Scope;
 use crate::flow::expression::{ExpressionError, Names, holds, render};
 use crate::flow::{Flow, RetrySpec, Sla, Step};
-use crate::id::{ExecutionId, RunId};
+use crate::id::RunId;
 use crate::journal::{ExecutionState, State, TaskOutcome, TaskRun, TaskState};
-use crate::task::{Expansion, LogQuota, OnPauseTimeout};
+use crate::task::{Expansion, OnPauseTimeout};
 use crate::text::plain;
 
 /// The most attempts that are under way at a time in one execution.
-pub(super) const MOST_AT_ONCE: usize = 64;
+pub(super) const MAX_CONCURRENT: usize = 64;
 
 /// A thing to do next.
 #[derive(Debug)]
-pub enum Next<'a> {
+pub enum Action<'a> {
     /// Start an attempt of a task.
     Start(Start<'a>),
     /// The task's condition does not hold.
@@ -42,9 +44,9 @@ pub enum Next<'a> {
         /// How it ended.
         outcome: TaskOutcome,
         /// What it gives to tasks after the loop.
-        gave: Option<Map<String, Value>>,
+        outputs: Option<Map<String, Value>>,
         /// Whether the condition that the loop waits for holds.
-        over: bool,
+        condition_met: bool,
     },
     /// All sub-tasks of a task have ended well; it has work to do itself.
     Conclude(Start<'a>),
@@ -96,33 +98,25 @@ pub struct Ending {
     pub problem: Option<String>,
 }
 
-/// What a plan needs to know beside the state: who runs, and the secret inputs that the journal does not hold.
-#[derive(Clone)]
-pub struct Run {
-    /// The execution.
-    pub id: ExecutionId,
-    /// Secret inputs by name.
-    pub secrets: Map<String, Value>,
-    /// Whether its values may come from outside, so that they may not name every file of this machine.
-    pub restricted: bool,
-    /// Log lines that need not be said again.
-    pub said: Arc<Mutex<BTreeSet<String>>>,
-    /// How much of what scripts print is still kept.
-    pub quota: Arc<LogQuota>,
-    /// What expressions may ask beyond the state: secrets, files, stored values.
-    pub host: Arc<ExecutionHost>,
-    /// Where other flows are found.
-    pub catalog: Arc<dyn Lookup>,
+/// What to do next, and the secrets that came to light while that was found out.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    /// All that can be done now; nothing, while what is under way must be waited for.
+    pub actions: Vec<Action<'a>>,
+    /// To be registered with the host before anything of the actions is shown or kept.
+    pub secrets: FoundSecrets,
 }
 
-/// Says what to do next; nothing, while what is under way must be waited for. The same arguments in the same world give
-/// the same answer, but for chance.
-pub fn plan<'a>(state: &State, flow: &'a Flow, run: &Run, now: DateTime<Utc>) -> Vec<Next<'a>> {
+/// Says what to do next. Nothing is changed for it, and the same arguments give the same answer, as long as secrets, files
+/// and stored values stay the same; but for chance.
+pub fn plan<'a>(state: &State, flow: &'a Flow, run: &ExecutionContext, now: DateTime<Utc>) -> Plan<'a> {
     let under_way = state.tasks.values().filter(|task| is_under_way(task)).count();
-    let facts = Facts { state, flow, run, now, end: None };
-    let mut planner = Planner { facts, under_way, actions: Vec::new() };
+    let secrets = FoundSecrets::default();
+    let eval = EvalContext { state, flow, run, now, found: &secrets, end: None };
+    let mut planner = Planner { eval, under_way, actions: Vec::new() };
     planner.execution();
-    planner.actions
+    let actions = planner.actions;
+    Plan { actions, secrets }
 }
 
 fn is_under_way(task: &TaskRun) -> bool {
@@ -131,7 +125,7 @@ fn is_under_way(task: &TaskRun) -> bool {
 
 /// How far a task, or a list of them, has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum BlockStatus {
     Open,
     Done(TaskOutcome),
 }
@@ -145,34 +139,34 @@ pub(super) struct Block<'a> {
 }
 
 pub(super) struct Planner<'s, 'a> {
-    pub(super) facts: Facts<'s, 'a>,
+    pub(super) eval: EvalContext<'s, 'a>,
     pub(super) under_way: usize,
-    pub(super) actions: Vec<Next<'a>>,
+    pub(super) actions: Vec<Action<'a>>,
 }
 
 impl<'a> Planner<'_, 'a> {
-    pub(super) fn block(&mut self, block: Block<'a>, scope: &Scope, concurrent: u32) -> Standing {
+    pub(super) fn block(&mut self, block: Block<'a>, scope: &Scope, concurrent: u32) -> BlockStatus {
         match self.list(block.tasks, scope, concurrent) {
-            Standing::Open => Standing::Open,
-            Standing::Done(outcome) => self.handlers(outcome, block, scope),
+            BlockStatus::Open => BlockStatus::Open,
+            BlockStatus::Done(outcome) => self.handlers(outcome, block, scope),
         }
     }
 
     /// What runs after tasks that ended so.
-    pub(super) fn handlers(&mut self, mut outcome: TaskOutcome, block: Block<'a>, scope: &Scope) -> Standing {
-        if outcome == TaskOutcome::Failed && self.list(block.errors, scope, 1) == Standing::Open {
-            return Standing::Open;
+    pub(super) fn handlers(&mut self, mut outcome: TaskOutcome, block: Block<'a>, scope: &Scope) -> BlockStatus {
+        if outcome == TaskOutcome::Failed && self.list(block.errors, scope, 1) == BlockStatus::Open {
+            return BlockStatus::Open;
         }
         match self.list(block.finally, scope, 1) {
-            Standing::Open => return Standing::Open,
-            Standing::Done(last) => outcome = outcome.max(last),
+            BlockStatus::Open => return BlockStatus::Open,
+            BlockStatus::Done(last) => outcome = outcome.max(last),
         }
-        Standing::Done(outcome)
+        BlockStatus::Done(outcome)
     }
 
     /// Tasks one after another, until one fails; or side by side, each as soon as those that it depends on have ended
     /// well, all of them to the end.
-    pub(super) fn list(&mut self, steps: &'a [Step], scope: &Scope, concurrent: u32) -> Standing {
+    pub(super) fn list(&mut self, steps: &'a [Step], scope: &Scope, concurrent: u32) -> BlockStatus {
         let limit = if concurrent == 0 { usize::MAX } else { concurrent as usize };
         let (mut open, mut worst) = (0, TaskOutcome::Success);
         let mut passed: BTreeSet<&str> = BTreeSet::new();
@@ -182,9 +176,11 @@ impl<'a> Planner<'_, 'a> {
                 continue;
             }
             match self.step(step, scope) {
-                Standing::Open => open += 1,
-                Standing::Done(TaskOutcome::Failed) if concurrent == 1 => return Standing::Done(TaskOutcome::Failed),
-                Standing::Done(outcome) => {
+                BlockStatus::Open => open += 1,
+                BlockStatus::Done(TaskOutcome::Failed) if concurrent == 1 => {
+                    return BlockStatus::Done(TaskOutcome::Failed);
+                }
+                BlockStatus::Done(outcome) => {
                     worst = worst.max(outcome);
                     if outcome != TaskOutcome::Failed {
                         passed.insert(step.id.as_str());
@@ -193,50 +189,50 @@ impl<'a> Planner<'_, 'a> {
             }
         }
         // What waits for a task that failed never runs; else something open will let it run.
-        if open > 0 { Standing::Open } else { Standing::Done(worst) }
+        if open > 0 { BlockStatus::Open } else { BlockStatus::Done(worst) }
     }
 
     pub(super) fn has_begun(&self, step: &Step, scope: &Scope) -> bool {
-        self.facts.state.tasks.contains_key(&scope.run_id(&step.id))
+        self.eval.state.tasks.contains_key(&scope.run_id(&step.id))
     }
 
-    fn step(&mut self, step: &'a Step, scope: &Scope) -> Standing {
+    fn step(&mut self, step: &'a Step, scope: &Scope) -> BlockStatus {
         let run = scope.run_id(&step.id);
-        let (state, now) = (self.facts.state, self.facts.now);
+        let (state, now) = (self.eval.state, self.eval.now);
         let Some(task) = state.tasks.get(&run) else { return self.start(run, step, scope, 1) };
         let warned = if step.common.allow_warning { TaskOutcome::Success } else { TaskOutcome::Warning };
         match (&task.state, &task.expansion) {
             (TaskState::Created, _) => self.start(run, step, scope, task.attempts + 1),
-            (TaskState::Running, None) => Standing::Open,
+            (TaskState::Running, None) => BlockStatus::Open,
             (TaskState::Running, Some(expansion)) => self.expanded(run, step, task, expansion, scope),
             (TaskState::Retrying { at }, _) if *at > now => self.wait(*at),
             (TaskState::Retrying { .. }, _) => self.start(run, step, scope, task.attempts + 1),
             (TaskState::Paused { until: Some(at), .. }, _) if *at > now => self.wait(*at),
             (TaskState::Paused { until, behavior }, _) => {
                 if until.is_some() {
-                    self.actions.push(Next::Resume(run, step, *behavior));
+                    self.actions.push(Action::Resume(run, step, *behavior));
                 }
-                Standing::Open
+                BlockStatus::Open
             }
-            (TaskState::Success | TaskState::Skipped, _) => Standing::Done(TaskOutcome::Success),
-            (TaskState::Warning, _) => Standing::Done(warned),
-            (TaskState::Failed, _) if step.common.allow_failure => Standing::Done(warned),
-            (TaskState::Failed | TaskState::Killed, _) => Standing::Done(TaskOutcome::Failed),
+            (TaskState::Success | TaskState::Skipped, _) => BlockStatus::Done(TaskOutcome::Success),
+            (TaskState::Warning, _) => BlockStatus::Done(warned),
+            (TaskState::Failed, _) if step.common.allow_failure => BlockStatus::Done(warned),
+            (TaskState::Failed | TaskState::Killed, _) => BlockStatus::Done(TaskOutcome::Failed),
         }
     }
 
-    pub(super) fn wait(&mut self, at: DateTime<Utc>) -> Standing {
-        self.actions.push(Next::Wait(at));
-        Standing::Open
+    pub(super) fn wait(&mut self, at: DateTime<Utc>) -> BlockStatus {
+        self.actions.push(Action::Wait(at));
+        BlockStatus::Open
     }
 
-    fn start(&mut self, run: RunId, step: &'a Step, scope: &Scope, attempt: u32) -> Standing {
-        if self.under_way >= MOST_AT_ONCE {
-            return Standing::Open;
+    fn start(&mut self, run: RunId, step: &'a Step, scope: &Scope, attempt: u32) -> BlockStatus {
+        if self.under_way >= MAX_CONCURRENT {
+            return BlockStatus::Open;
         }
-        let names = self.facts.of_task(step, scope, attempt);
-        let view = self.facts.view();
-        let condition = step.common.run_if.as_ref().map_or(Ok(true), |condition| holds(condition, &names, &view));
+        let names = self.eval.of_task(step, scope, attempt);
+        let snapshot = self.eval.snapshot();
+        let condition = step.common.run_if.as_ref().map_or(Ok(true), |condition| holds(condition, &names, &snapshot));
         let rendered = condition.and_then(|holds| {
             Ok(if holds { Some((self.fields(step, &names)?, self.limit(step, &names)?)) } else { None })
         });
@@ -245,13 +241,13 @@ impl<'a> Planner<'_, 'a> {
                 self.under_way += 1;
                 let names = if step.task.late.is_empty() { Names::new() } else { names };
                 let (folder, literal) = (scope.folder.clone(), self.literal(step, scope));
-                Next::Start(Start { run, step, fields, names, attempt, literal, folder, limit })
+                Action::Start(Start { run, step, fields, names, attempt, literal, folder, limit })
             }
-            Ok(None) => Next::Skip(run, step),
-            Err(error) => Next::Refuse(run, step, error),
+            Ok(None) => Action::Skip(run, step),
+            Err(error) => Action::Refuse(run, step, error),
         };
         self.actions.push(next);
-        Standing::Open
+        BlockStatus::Open
     }
 
     fn limit(&self, step: &Step, names: &Names) -> Result<Option<DurationSpec>, ExpressionError> {
@@ -259,7 +255,7 @@ impl<'a> Planner<'_, 'a> {
             None => Ok(None),
             Some(Timeout::Fixed(span)) => Ok(Some(*span)),
             Some(Timeout::Later(text)) => {
-                let rendered = plain(&render(&Value::from(text.as_str()), names, &self.facts.view())?);
+                let rendered = plain(&render(&Value::from(text.as_str()), names, &self.eval.snapshot())?);
                 let wrong = |error: DurationError| ExpressionError::new(format!("`timeout`: {error}"), text);
                 rendered.parse().map(Some).map_err(wrong)
             }
@@ -268,7 +264,7 @@ impl<'a> Planner<'_, 'a> {
 
     /// The literal texts of a task's fields, if its values may come from outside.
     fn literal(&self, step: &Step, scope: &Scope) -> BTreeSet<String> {
-        if self.facts.run.restricted { literal::of_task(&self.facts, step, scope) } else { BTreeSet::new() }
+        if self.eval.run.restricted { literal::of_task(&self.eval, step, scope) } else { BTreeSet::new() }
     }
 
     /// A task's fields, rendered but for those that are rendered late.
@@ -283,13 +279,13 @@ impl<'a> Planner<'_, 'a> {
     }
 
     fn rendered(&self, step: &Step, names: &Names) -> Result<Value, ExpressionError> {
-        let view = self.facts.view();
+        let snapshot = self.eval.snapshot();
         let Some(fields) = step.fields.as_object().filter(|_| !step.task.late.is_empty()) else {
-            return render(&step.fields, names, &view);
+            return render(&step.fields, names, &snapshot);
         };
         let one = |(key, value): (&String, &Value)| -> Result<(String, Value), ExpressionError> {
             let is_late = step.task.late.contains(&key.as_str());
-            let value = if is_late { value.clone() } else { render(value, names, &view)? };
+            let value = if is_late { value.clone() } else { render(value, names, &snapshot)? };
             Ok((key.clone(), value))
         };
         Ok(Value::Object(fields.iter().map(one).collect::<Result<_, ExpressionError>>()?))
@@ -303,21 +299,21 @@ impl<'a> Planner<'_, 'a> {
         task: &TaskRun,
         expansion: &Expansion,
         scope: &Scope,
-    ) -> Standing {
+    ) -> BlockStatus {
         let tasks = expansion.branch.as_ref().map_or(&[][..], |name| step.branch(name));
         let block = Block { tasks, errors: step.branch("errors"), finally: step.branch("finally") };
-        let standing = if expansion.is_loop() {
-            self.rounds(&run, step, task, expansion, block, scope)
+        let status = if expansion.is_loop() {
+            self.iterate(&run, step, task, expansion, block, scope)
         } else {
             self.block(block, &scope.below(&run, expansion.folder.as_ref()), expansion.concurrent)
         };
-        if let Standing::Done(outcome) = standing {
+        if let BlockStatus::Done(outcome) = status {
             let forgiven = outcome == TaskOutcome::Failed && expansion.allow_failure;
             let outcome = if forgiven { TaskOutcome::Warning } else { outcome };
             let next = self.after_sub_tasks(run, step, task, outcome, scope);
             self.actions.push(next);
         }
-        Standing::Open
+        BlockStatus::Open
     }
 
     fn after_sub_tasks(
@@ -327,18 +323,27 @@ impl<'a> Planner<'_, 'a> {
         task: &TaskRun,
         outcome: TaskOutcome,
         scope: &Scope,
-    ) -> Next<'a> {
+    ) -> Action<'a> {
         if outcome == TaskOutcome::Failed || step.task.conclude.is_none() {
-            return Next::Finish(run, step, outcome, self.in_vain(task));
+            return Action::Finish(run, step, outcome, self.unmet_condition(task));
         }
-        let names = self.facts.of_task(step, scope, task.attempts);
+        let names = self.eval.of_task(step, scope, task.attempts);
         let folder = task.expansion.as_ref().and_then(|expansion| expansion.folder.clone());
         match self.fields(step, &names) {
             Ok(fields) => {
                 let literal = self.literal(step, scope);
-                Next::Conclude(Start { run, step, fields, names, attempt: task.attempts, literal, folder, limit: None })
+                Action::Conclude(Start {
+                    run,
+                    step,
+                    fields,
+                    names,
+                    attempt: task.attempts,
+                    literal,
+                    folder,
+                    limit: None,
+                })
             }
-            Err(error) => Next::Break(run, step, error),
+            Err(error) => Action::Break(run, step, error),
         }
     }
 }

@@ -3,7 +3,7 @@
 use chrono::Duration;
 use serde_json::{Map, Value};
 
-use crate::engine::plan::{Block, MOST_AT_ONCE, Next, Planner, Standing};
+use crate::engine::plan::{Action, Block, BlockStatus, MAX_CONCURRENT, Planner};
 use crate::engine::scope::Scope;
 use crate::flow::expression::{ExpressionError, holds, render};
 use crate::flow::{FlowOutput, Step};
@@ -15,7 +15,7 @@ use crate::text::count;
 impl<'a> Planner<'_, 'a> {
     /// A loop: its iterations, then what runs after them. A loop that keeps its tasks to itself has `errors` for each
     /// iteration, any other for the whole.
-    pub(super) fn rounds(
+    pub(super) fn iterate(
         &mut self,
         run: &RunId,
         step: &'a Step,
@@ -23,17 +23,17 @@ impl<'a> Planner<'_, 'a> {
         expansion: &Expansion,
         block: Block<'a>,
         scope: &Scope,
-    ) -> Standing {
+    ) -> BlockStatus {
         let errors = if expansion.isolated { block.errors } else { &[] };
         let inner = Block { errors, finally: &[], ..block };
-        let standing = match &expansion.until {
+        let status = match &expansion.until {
             Some(until) => self.until(run, step, task, expansion, until, inner, scope),
             None => self.iterations(run, step, task, expansion, inner, scope),
         };
         let errors = if expansion.isolated { &[] } else { block.errors };
-        match standing {
-            Standing::Open => Standing::Open,
-            Standing::Done(outcome) => self.handlers(outcome, Block { errors, ..block }, scope),
+        match status {
+            BlockStatus::Open => BlockStatus::Open,
+            BlockStatus::Done(outcome) => self.handlers(outcome, Block { errors, ..block }, scope),
         }
     }
 
@@ -46,8 +46,8 @@ impl<'a> Planner<'_, 'a> {
         expansion: &Expansion,
         block: Block<'a>,
         scope: &Scope,
-    ) -> Standing {
-        let limit = if expansion.concurrent == 0 { MOST_AT_ONCE } else { expansion.concurrent as usize };
+    ) -> BlockStatus {
+        let limit = if expansion.concurrent == 0 { MAX_CONCURRENT } else { expansion.concurrent as usize };
         let (progress, mut open) = (&task.progress, 0);
         let count = expansion.values.as_ref().map_or(0, |values| u32::try_from(values.len()).unwrap_or(u32::MAX));
         for index in (progress.next..count).filter(|index| !progress.has_ended(*index)) {
@@ -60,15 +60,15 @@ impl<'a> Planner<'_, 'a> {
                 break;
             }
             open += 1;
-            if let Standing::Done(outcome) = self.block(block, &inside, expansion.concurrent_within) {
+            if let BlockStatus::Done(outcome) = self.block(block, &inside, expansion.concurrent_within) {
                 self.end_iteration(run, step, expansion, index, outcome, &inside);
             }
         }
         match (open, progress.failed.is_empty(), progress.warning) {
-            (1.., _, _) => Standing::Open,
-            (_, false, _) => Standing::Done(TaskOutcome::Failed),
-            (_, _, true) => Standing::Done(TaskOutcome::Warning),
-            _ => Standing::Done(TaskOutcome::Success),
+            (1.., _, _) => BlockStatus::Open,
+            (_, false, _) => BlockStatus::Done(TaskOutcome::Failed),
+            (_, _, true) => BlockStatus::Done(TaskOutcome::Warning),
+            _ => BlockStatus::Done(TaskOutcome::Success),
         }
     }
 
@@ -82,20 +82,20 @@ impl<'a> Planner<'_, 'a> {
         inside: &Scope,
     ) {
         let gives = expansion.isolated && outcome != TaskOutcome::Failed;
-        let gave = if gives { self.gave(step, inside) } else { Ok(None) };
-        self.actions.push(match gave {
-            Ok(gave) => Next::Iteration { run: run.clone(), index, outcome, gave, over: false },
-            Err(error) => Next::Break(run.clone(), step, error),
+        let outputs = if gives { self.iteration_outputs(step, inside) } else { Ok(None) };
+        self.actions.push(match outputs {
+            Ok(outputs) => Action::Iteration { run: run.clone(), index, outcome, outputs, condition_met: false },
+            Err(error) => Action::Break(run.clone(), step, error),
         });
     }
 
     /// What an iteration gives: the loop's `outputs`, rendered.
-    fn gave(&self, step: &Step, inside: &Scope) -> Result<Option<Map<String, Value>>, ExpressionError> {
+    fn iteration_outputs(&self, step: &Step, inside: &Scope) -> Result<Option<Map<String, Value>>, ExpressionError> {
         let Some(Value::Array(outputs)) = step.fields.get("outputs") else { return Ok(None) };
-        let names = self.facts.of_task(step, inside, 1);
+        let names = self.eval.of_task(step, inside, 1);
         let mut gave = Map::new();
         for output in outputs.iter().filter_map(|output| read::<FlowOutput>(output).ok()) {
-            let value = render(&output.value, &names, &self.facts.view())?;
+            let value = render(&output.value, &names, &self.eval.snapshot())?;
             let typed = output.typed(value);
             let culprit = output.value.as_str().unwrap_or(&output.id);
             let typed = typed.map_err(|message| ExpressionError::new(message, culprit))?;
@@ -115,42 +115,44 @@ impl<'a> Planner<'_, 'a> {
         until: &LoopCondition,
         block: Block<'a>,
         scope: &Scope,
-    ) -> Standing {
+    ) -> BlockStatus {
         let progress = &task.progress;
         let warned = if progress.warning { TaskOutcome::Warning } else { TaskOutcome::Success };
         if !progress.failed.is_empty() {
-            return Standing::Done(TaskOutcome::Failed);
+            return BlockStatus::Done(TaskOutcome::Failed);
         }
         if progress.over {
-            return Standing::Done(warned);
+            return BlockStatus::Done(warned);
         }
         if let Some(latest) = progress.latest {
             let due = latest + seconds(until.interval);
             if is_exhausted(until, task) {
-                return Standing::Done(if until.fail_on_max { TaskOutcome::Failed } else { warned });
+                return BlockStatus::Done(if until.fail_on_max { TaskOutcome::Failed } else { warned });
             }
-            if due > self.facts.now {
+            if due > self.eval.now {
                 return self.wait(due);
             }
         }
         let inside = scope.enter(run, expansion, progress.next);
-        let Standing::Done(outcome) = self.block(block, &inside, 1) else { return Standing::Open };
-        let names = self.facts.of_task(step, &inside, task.attempts);
+        let BlockStatus::Done(outcome) = self.block(block, &inside, 1) else { return BlockStatus::Open };
+        let names = self.eval.of_task(step, &inside, task.attempts);
         let condition = step.fields.get("condition").unwrap_or(&Value::Null);
-        let over =
-            if outcome == TaskOutcome::Failed { Ok(false) } else { holds(condition, &names, &self.facts.view()) };
-        self.actions.push(match over {
-            Ok(over) => Next::Iteration { run: run.clone(), index: progress.next, outcome, gave: None, over },
-            Err(error) => Next::Break(run.clone(), step, error),
+        let met =
+            if outcome == TaskOutcome::Failed { Ok(false) } else { holds(condition, &names, &self.eval.snapshot()) };
+        self.actions.push(match met {
+            Ok(condition_met) => {
+                Action::Iteration { run: run.clone(), index: progress.next, outcome, outputs: None, condition_met }
+            }
+            Err(error) => Action::Break(run.clone(), step, error),
         });
-        Standing::Open
+        BlockStatus::Open
     }
 
     /// Why a loop that waits for a condition failed, if for want of it.
-    pub(super) fn in_vain(&self, task: &TaskRun) -> Option<String> {
+    pub(super) fn unmet_condition(&self, task: &TaskRun) -> Option<String> {
         let until = task.expansion.as_ref()?.until.as_ref()?;
-        let in_vain = task.progress.failed.is_empty() && !task.progress.over && until.fail_on_max;
-        in_vain.then(|| {
+        let unmet_condition = task.progress.failed.is_empty() && !task.progress.over && until.fail_on_max;
+        unmet_condition.then(|| {
             format!("the condition still did not hold after {}", count(u64::from(task.progress.next), "iteration"))
         })
     }

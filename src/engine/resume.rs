@@ -1,12 +1,13 @@
-//! What somebody may do to an execution: resume it, restart it, kill it.
+//! Resuming a paused execution: its pauses end, with the answers that they ask for.
+
 use serde_json::{Map, Value};
 
 use crate::clock;
-use crate::diagnostic::Diagnostic;
-use crate::engine::lock::Claim;
-use crate::engine::outcome::resumed;
-use crate::engine::run::{EngineError, Runner};
-use crate::engine::{again, input_files};
+use crate::engine::error::EngineError;
+use crate::engine::input_files;
+use crate::engine::lock::ExecutionLock;
+use crate::engine::runner::Runner;
+use crate::engine::work::handlers::resumed;
 use crate::flow::input::{self, Input};
 use crate::flow::{Flow, Step};
 use crate::id::{ExecutionId, RunId};
@@ -26,7 +27,7 @@ impl Runner {
         given: &[(String, String)],
         by: &str,
     ) -> Result<State, EngineError> {
-        let _claim = Claim::take(&self.settings, id)?;
+        let _lock = ExecutionLock::take(&self.settings, id)?;
         let mut state = self.state(id)?;
         let paused: Vec<RunId> = state.paused().map(|(run, _)| run.clone()).collect();
         if paused.is_empty() && state.status == ExecutionState::Paused {
@@ -73,45 +74,6 @@ impl Runner {
         }
         let uploads = self.settings.uploads();
         input_files::keep_of(own, values, (&storage, &uploads), &format!("onResume[{run}]"), &files)
-    }
-
-    /// Lets an execution that ended otherwise than well begin again from the tasks that did. It goes on when it is
-    /// [run](Runner::run).
-    ///
-    /// # Errors
-    /// When it has not ended so, or another process works on it.
-    pub fn restart(&self, id: &ExecutionId, flow: &Flow) -> Result<State, EngineError> {
-        let _claim = Claim::take(&self.settings, id)?;
-        let mut state = self.state(id)?;
-        if !state.status.is_restartable() {
-            let finding = Diagnostic::error(format!("execution {id} is {}: there is nothing to restart", state.status));
-            return Err(finding.into());
-        }
-        let again = again::forgotten(&state, flow, true);
-        self.append(id, &mut state, Event::Restarted { again })?;
-        Ok(state)
-    }
-
-    /// Ends an execution that no process works on, and those that it started. One that is under way is stopped by the
-    /// token that it is [run](Runner::run) with.
-    ///
-    /// # Errors
-    /// When a process works on it.
-    pub fn kill(&self, id: &ExecutionId) -> Result<State, EngineError> {
-        let _claim = Claim::take(&self.settings, id)?;
-        let mut state = self.state(id)?;
-        if !state.status.has_ended() {
-            let end = ExecutionState::Killed;
-            self.append(id, &mut state, Event::Killing { state: end })?;
-            self.append(id, &mut state, Event::Ended { state: end, outputs: Map::new() })?;
-        }
-        for child in self.journal.children(id)? {
-            match self.kill(&child) {
-                Err(EngineError::Taken(_)) => {}
-                other => drop(other?),
-            }
-        }
-        Ok(state)
     }
 }
 

@@ -3,7 +3,7 @@
 use chrono::Duration;
 use serde_json::{Map, Value};
 
-use crate::engine::plan::{Block, Ending, Next, Planner, Standing};
+use crate::engine::plan::{Action, Block, BlockStatus, Ending, Planner};
 use crate::engine::retry;
 use crate::engine::scope::Scope;
 use crate::flow::expression::{holds, render};
@@ -18,28 +18,28 @@ impl<'a> Planner<'_, 'a> {
         if self.watch_the_clock() {
             return;
         }
-        let (flow, top) = (self.facts.flow, Scope::default());
-        let Standing::Done(outcome) = self.list(&flow.steps, &top, 1) else { return self.rest() };
+        let (flow, top) = (self.eval.flow, Scope::default());
+        let BlockStatus::Done(outcome) = self.list(&flow.steps, &top, 1) else { return self.rest() };
         let again = if outcome == TaskOutcome::Failed { self.retry() } else { None };
         if let Some(retry) = again.filter(|retry| retry.behavior == RetryBehavior::RetryFailedTask) {
-            return self.actions.push(Next::Retry(retry));
+            return self.actions.push(Action::Retry(retry));
         }
         let block = Block { tasks: &flow.steps, errors: &flow.errors, finally: &flow.finally };
         match self.handlers(outcome, block, &top) {
-            Standing::Open => self.rest(),
-            Standing::Done(outcome) => self.end(outcome, again),
+            BlockStatus::Open => self.rest(),
+            BlockStatus::Done(outcome) => self.end(outcome, again),
         }
     }
 
     /// Looks at promises about time; whether one is broken just now.
     fn watch_the_clock(&mut self) -> bool {
-        let (state, now) = (self.facts.state, self.facts.now);
+        let (state, now) = (self.eval.state, self.eval.now);
         let Some(started) = state.started else { return false };
-        for sla in self.facts.flow.sla.iter().filter(|sla| !state.violated.contains(&sla.id)) {
+        for sla in self.eval.flow.sla.iter().filter(|sla| !state.violated.contains(&sla.id)) {
             let Some(longest) = sla.duration.filter(|_| sla.kind == SlaKind::MaxDuration) else { continue };
             let at = started + Duration::from_std(longest.0).unwrap_or(Duration::MAX);
             if at <= now {
-                self.actions.push(Next::Violate(sla, format!("it takes longer than {longest}")));
+                self.actions.push(Action::Violate(sla, format!("it takes longer than {longest}")));
                 return true;
             }
             self.wait(at);
@@ -49,12 +49,12 @@ impl<'a> Planner<'_, 'a> {
 
     /// When only pauses are open, the execution is paused.
     fn rest(&mut self) {
-        let state = self.facts.state;
-        let waits_alone = self.under_way == 0 && self.actions.iter().all(|next| matches!(next, Next::Wait(_)));
+        let state = self.eval.state;
+        let waits_alone = self.under_way == 0 && self.actions.iter().all(|next| matches!(next, Action::Wait(_)));
         let retries = state.tasks.values().any(|task| matches!(task.state, TaskState::Retrying { .. }));
         let is_paused = state.paused().next().is_some();
         if state.status == ExecutionState::Running && waits_alone && is_paused && !retries && !self.waits_in_loop() {
-            self.actions.push(Next::Pause);
+            self.actions.push(Action::Pause);
         }
     }
 
@@ -64,9 +64,9 @@ impl<'a> Planner<'_, 'a> {
             let is_waiting = task.expansion.as_ref().is_some_and(|expansion| expansion.until.is_some());
             task.state == TaskState::Running && is_waiting
         };
-        self.facts.state.tasks.iter().any(|(run, task)| {
+        self.eval.state.tasks.iter().any(|(run, task)| {
             let inside = run.iteration(task.progress.next);
-            waiting(task) && !self.facts.state.tasks.keys().any(|other| other.as_str().starts_with(&inside))
+            waiting(task) && !self.eval.state.tasks.keys().any(|other| other.as_str().starts_with(&inside))
         })
     }
 
@@ -75,30 +75,30 @@ impl<'a> Planner<'_, 'a> {
         let mut ending = Ending { state: outcome.into(), outputs: Map::new(), problem: None };
         if outcome != TaskOutcome::Failed {
             if let Some((sla, why)) = self.broken_assertion() {
-                return self.actions.push(Next::Violate(sla, why));
+                return self.actions.push(Action::Violate(sla, why));
             }
             match self.outputs() {
                 Ok(outputs) => ending.outputs = outputs,
                 Err(problem) => (ending.state, ending.problem) = (ExecutionState::Failed, Some(problem)),
             }
-            let warns = self.facts.flow.retry.as_ref().is_some_and(|retry| retry.warning_on_retry);
-            let is_repeated = self.facts.state.retries > 0 || self.facts.state.created.attempt > 1;
+            let warns = self.eval.flow.retry.as_ref().is_some_and(|retry| retry.warning_on_retry);
+            let is_repeated = self.eval.state.retries > 0 || self.eval.state.created.attempt > 1;
             if ending.state == ExecutionState::Success && warns && is_repeated {
                 ending.state = ExecutionState::Warning;
             }
         }
-        self.facts.end = Some(if again.is_some() { ExecutionState::Retried } else { ending.state });
-        if self.list(&self.facts.flow.after, &Scope::default(), 1) != Standing::Open {
-            self.actions.push(again.map_or(Next::End(ending), Next::Retry));
+        self.eval.end = Some(if again.is_some() { ExecutionState::Retried } else { ending.state });
+        if self.list(&self.eval.flow.after, &Scope::default(), 1) != BlockStatus::Open {
+            self.actions.push(again.map_or(Action::End(ending), Action::Retry));
         }
     }
 
     fn broken_assertion(&self) -> Option<(&'a Sla, String)> {
-        let open = self.facts.flow.sla.iter().filter(|sla| !self.facts.state.violated.contains(&sla.id));
-        let names = self.facts.of_flow();
+        let open = self.eval.flow.sla.iter().filter(|sla| !self.eval.state.violated.contains(&sla.id));
+        let names = self.eval.of_flow();
         open.filter(|sla| sla.kind == SlaKind::ExecutionAssertion).find_map(|sla| {
             let condition = sla.assertion.as_ref()?;
-            match holds(condition, &names, &self.facts.view()) {
+            match holds(condition, &names, &self.eval.snapshot()) {
                 Ok(true) => None,
                 Ok(false) => Some((sla, format!("`{}` does not hold", plain(condition)))),
                 Err(error) => Some((sla, error.message)),
@@ -108,14 +108,14 @@ impl<'a> Planner<'_, 'a> {
 
     /// The flow's outputs, rendered.
     fn outputs(&self) -> Result<Map<String, Value>, String> {
-        let flow = self.facts.flow;
+        let flow = self.eval.flow;
         if flow.outputs.is_empty() {
             return Ok(Map::new());
         }
-        let names = self.facts.of_flow();
+        let names = self.eval.of_flow();
         let mut outputs = Map::new();
         for output in &flow.outputs {
-            let value = match render(&output.value, &names, &self.facts.view()) {
+            let value = match render(&output.value, &names, &self.eval.snapshot()) {
                 Ok(value) => value,
                 Err(_) if !output.required => continue,
                 Err(error) => return Err(format!("output `{}`: {}", output.id, error.message)),
@@ -130,7 +130,7 @@ impl<'a> Planner<'_, 'a> {
 
     /// How the execution is repeated after a failure, if it is: as a failed task says, or else the flow.
     fn retry(&self) -> Option<&'a RetrySpec> {
-        let (state, flow) = (self.facts.state, self.facts.flow);
+        let (state, flow) = (self.eval.state, self.eval.flow);
         let is_failed = |task: &TaskRun| task.state == TaskState::Failed;
         let failed: Vec<_> = state.tasks.iter().filter(|(_, task)| is_failed(task)).collect();
         let passing = failed
@@ -148,8 +148,8 @@ impl<'a> Planner<'_, 'a> {
                 RetryBehavior::CreateNewExecution => state.created.attempt,
                 RetryBehavior::RetryFailedTask => state.retries + 1,
             };
-            let first = state.started.unwrap_or(self.facts.now);
-            retry::next_attempt(Some(retry), ErrorClass::Transient, tries, first, self.facts.now, 0.0).is_some()
+            let first = state.started.unwrap_or(self.eval.now);
+            retry::next_attempt(Some(retry), ErrorClass::Transient, tries, first, self.eval.now, 0.0).is_some()
         })
     }
 }

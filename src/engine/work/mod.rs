@@ -1,5 +1,7 @@
 //! One execution at work: does what the plan says, waits for attempts, and writes down how they ended.
 
+pub(super) mod handlers;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,25 +14,34 @@ use tokio_util::sync::CancellationToken;
 use crate::aside::aside;
 use crate::clock;
 use crate::engine::attempt::{Decided, bounded, decided};
-use crate::engine::control::{Control, Rest};
-use crate::engine::plan::{Next, Run, Start, plan};
-use crate::engine::run::{EngineError, Notice, Runner};
+use crate::engine::context::ExecutionContext;
+use crate::engine::control::{Control, Suspend};
+use crate::engine::error::EngineError;
+use crate::engine::notice::Notice;
+use crate::engine::plan::{Action, Plan, Start, plan};
+use crate::engine::runner::Runner;
 use crate::flow::{Flow, Step};
 use crate::id::RunId;
 use crate::journal::{Event, EventBatch, ExecutionState, State};
-use crate::task::{ErrorClass, OnPauseTimeout, Outputs, PauseRequest, TaskContext, TaskError, TaskFuture};
+use crate::task::{
+    ErrorClass, OnPauseTimeout, Outputs, PauseRequest, SubflowStarter, TaskContext, TaskError, TaskFuture,
+};
 
 /// An attempt that has ended: the task run, whether it was what follows its sub-tasks, and what came of it.
 type Ended = (RunId, bool, Result<Outputs, TaskError>);
+
+/// What starts other flows for an attempt of a task.
+pub(super) type SubflowFactory<'a> = &'a (dyn Fn(&Start, &State) -> Arc<dyn SubflowStarter> + Sync);
 
 /// An execution, and its attempts under way.
 pub(super) struct Work<'a> {
     pub(super) runner: &'a Runner,
     pub(super) flow: &'a Flow,
-    pub(super) run: &'a Run,
+    pub(super) run: &'a ExecutionContext,
     pub(super) inputs: &'a Map<String, Value>,
     /// How it is asked to stop.
     control: &'a Control,
+    subflows: SubflowFactory<'a>,
     /// Stops the attempts.
     stop: CancellationToken,
     attempts: JoinSet<Ended>,
@@ -63,9 +74,10 @@ impl<'a> Work<'a> {
     pub(super) fn new(
         runner: &'a Runner,
         flow: &'a Flow,
-        run: &'a Run,
+        run: &'a ExecutionContext,
         inputs: &'a Map<String, Value>,
         control: &'a Control,
+        subflows: SubflowFactory<'a>,
     ) -> Self {
         let (attempts, begun) = (JoinSet::new(), HashMap::new());
         let stop = CancellationToken::new();
@@ -75,6 +87,7 @@ impl<'a> Work<'a> {
             run,
             inputs,
             control,
+            subflows,
             stop,
             attempts,
             begun,
@@ -89,7 +102,7 @@ impl<'a> Work<'a> {
             let is_killing = state.status == ExecutionState::Killing;
             if self.control.kill.is_cancelled() && !is_killing {
                 self.add(state, Event::Killing { state: ExecutionState::Killed })?;
-            } else if let Some(rest) = self.control.resting().filter(|_| !is_killing) {
+            } else if let Some(rest) = self.control.suspended().filter(|_| !is_killing) {
                 if self.rest(state, rest).await? {
                     break;
                 }
@@ -112,10 +125,11 @@ impl<'a> Work<'a> {
     /// ends a pause or its time has come.
     async fn step(&mut self, state: &mut State) -> Result<bool, EngineError> {
         let (mut due, mut moved) = (None, false);
-        let all = aside(|| plan(state, self.flow, self.run, clock::now()));
-        for next in all {
+        let Plan { actions, secrets } = aside(|| plan(state, self.flow, self.run, clock::now()));
+        self.run.host.register(&secrets);
+        for next in actions {
             match next {
-                Next::Wait(at) => due = Some(due.map_or(at, |earlier: DateTime<Utc>| earlier.min(at))),
+                Action::Wait(at) => due = Some(due.map_or(at, |earlier: DateTime<Utc>| earlier.min(at))),
                 next => moved |= self.take(state, next)?,
             }
             if state.status == ExecutionState::Killing {
@@ -133,32 +147,32 @@ impl<'a> Work<'a> {
     }
 
     /// Does one thing; whether the plan may look different now.
-    fn take(&mut self, state: &mut State, next: Next<'a>) -> Result<bool, EngineError> {
+    fn take(&mut self, state: &mut State, next: Action<'a>) -> Result<bool, EngineError> {
         match next {
-            Next::Start(start) => return self.start(state, start).map(|()| false),
-            Next::Conclude(start) => {
+            Action::Start(start) => return self.start(state, start).map(|()| false),
+            Action::Conclude(start) => {
                 if !self.begun.contains_key(&start.run) {
                     self.conclude(state, start);
                 }
                 return Ok(false);
             }
-            Next::Skip(run, step) => {
+            Action::Skip(run, step) => {
                 (self.runner.observer)(Notice::TaskSkipped(step));
                 self.add(state, Event::TaskSkipped { run })?;
             }
-            Next::Refuse(run, step, error) => self.refuse(state, run, step, &error)?,
-            Next::Break(run, step, error) => self.break_off(state, run, step, &error)?,
-            Next::Iteration { run, index, outcome, gave, over } => {
-                let gave = gave.map(|gave| self.run.host.without_secrets(gave));
+            Action::Refuse(run, step, error) => self.refuse(state, run, step, &error)?,
+            Action::Break(run, step, error) => self.break_off(state, run, step, &error)?,
+            Action::Iteration { run, index, outcome, outputs, condition_met: over } => {
+                let gave = outputs.map(|outputs| self.run.host.without_secrets(outputs));
                 self.add(state, Event::IterationEnded { run, index, outcome, gave, over })?;
             }
-            Next::Finish(run, step, outcome, why) => self.finish(state, run, step, outcome, why)?,
-            Next::Resume(run, step, behavior) => self.resume(state, run, step, behavior)?,
-            Next::Pause => self.add(state, Event::Paused)?,
-            Next::Violate(sla, why) => self.violate(state, sla, &why)?,
-            Next::Retry(retry) => self.schedule_repeat(state, retry)?,
-            Next::End(ending) => self.end_execution(state, ending)?,
-            Next::Wait(_) => return Ok(false),
+            Action::Finish(run, step, outcome, why) => self.finish(state, run, step, outcome, why)?,
+            Action::Resume(run, step, behavior) => self.resume(state, run, step, behavior)?,
+            Action::Pause => self.add(state, Event::Paused)?,
+            Action::Violate(sla, why) => self.violate(state, sla, &why)?,
+            Action::Retry(retry) => self.schedule_repeat(state, retry)?,
+            Action::End(ending) => self.end_execution(state, ending)?,
+            Action::Wait(_) => return Ok(false),
         }
         Ok(true)
     }
@@ -166,7 +180,7 @@ impl<'a> Work<'a> {
     fn start(&mut self, state: &mut State, start: Start<'a>) -> Result<(), EngineError> {
         let (run, step, attempt) = (start.run.clone(), start.step, start.attempt);
         self.add(state, Event::TaskStarted { run: run.clone(), attempt })?;
-        let context = Arc::new(self.runner.context(self.run, self.flow, &start, state, self.stop.child_token()));
+        let context = self.task_context(&start, state);
         if !step.task.is_flowable() {
             let progress = context.progress.clone();
             (self.runner.observer)(Notice::TaskStarted { run: &run, step, attempt, progress });
@@ -181,9 +195,14 @@ impl<'a> Work<'a> {
     fn conclude(&mut self, state: &State, start: Start<'a>) {
         let (run, step) = (start.run.clone(), start.step);
         let Some(conclude) = step.task.conclude else { return };
-        let context = Arc::new(self.runner.context(self.run, self.flow, &start, state, self.stop.child_token()));
+        let context = self.task_context(&start, state);
         let (work, fields) = (conclude, start.fields);
         self.prepare(step, Ready { run, concludes: true, limit: None, work, fields, context });
+    }
+
+    fn task_context(&self, start: &Start, state: &State) -> Arc<TaskContext> {
+        let (subflows, stop) = ((self.subflows)(start, state), self.stop.child_token());
+        Arc::new(self.runner.task_context(self.run, self.flow, start, state, Some(subflows), stop))
     }
 
     fn prepare(&mut self, step: &'a Step, ready: Ready) {
@@ -207,7 +226,7 @@ impl<'a> Work<'a> {
         let ended = tokio::select! {
             Some(ended) = self.attempts.join_next(), if !self.attempts.is_empty() => ended,
             () = tokio::time::sleep(pause.min(Duration::from_secs(3600))) => return Ok(()),
-            () = self.control.asked() => return Ok(()),
+            () = self.control.stop_requested() => return Ok(()),
         };
         self.end(state, ended)?;
         // Others may have ended at the same time: the plan need look only once.
@@ -231,12 +250,12 @@ impl<'a> Work<'a> {
 
     /// Lets what is under way come to its end, unless it is cut off; what is, begins again later, as after a crash.
     /// False when it is killed meanwhile.
-    async fn rest(&mut self, state: &mut State, rest: Rest) -> Result<bool, EngineError> {
+    async fn rest(&mut self, state: &mut State, rest: Suspend) -> Result<bool, EngineError> {
         self.flush(state)?;
         while !self.attempts.is_empty() {
             tokio::select! {
                 Some(ended) = self.attempts.join_next() => self.end(state, ended)?,
-                () = self.control.cut_off() => break,
+                () = self.control.aborted() => break,
             }
         }
         if self.control.kill.is_cancelled() {
@@ -249,7 +268,7 @@ impl<'a> Work<'a> {
             }
         }
         if !state.status.has_ended() && !matches!(state.status, ExecutionState::Paused | ExecutionState::Queued) {
-            let event = if rest == Rest::Paused { Event::Paused } else { Event::Queued };
+            let event = if rest == Suspend::Paused { Event::Paused } else { Event::Queued };
             self.add(state, event)?;
         }
         Ok(true)
@@ -309,7 +328,7 @@ impl<'a> Work<'a> {
     pub(super) async fn sleep(&self, pause: Duration) -> bool {
         tokio::select! {
             () = tokio::time::sleep(pause) => true,
-            () = self.control.asked() => false,
+            () = self.control.stop_requested() => false,
         }
     }
 

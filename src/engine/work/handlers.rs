@@ -3,11 +3,13 @@ use serde_json::{Map, Value, json};
 
 use crate::clock;
 use crate::diagnostic::Diagnostic;
-use crate::engine::again;
-use crate::engine::names::{stamp, value_text};
+use crate::engine::error::EngineError;
+use crate::engine::names::stamp;
+use crate::engine::notice::Notice;
 use crate::engine::plan::Ending;
+use crate::engine::replay;
 use crate::engine::retry;
-use crate::engine::run::{EngineError, Notice};
+use crate::engine::scope::value_text;
 use crate::engine::work::Work;
 use crate::flow::expression::ExpressionError;
 use crate::flow::{RetryBehavior, RetrySpec, Sla, SlaAction, Step, contains, labels_of};
@@ -183,7 +185,7 @@ impl Work<'_> {
             self.runner.repeat_anew(self.flow, self.inputs, &self.run.id, state, &successor)?;
             return self.add(state, Event::Ended { state: ExecutionState::Retried, outputs: Map::new() });
         }
-        let again = again::forgotten(state, self.flow, true);
+        let again = replay::runs_to_reset(state, self.flow, true);
         self.add(state, Event::Restarted { again })?;
         self.add(state, Event::Started)
     }
@@ -207,7 +209,7 @@ impl Work<'_> {
 }
 
 /// What a pause gives when it ends.
-pub(super) fn resumed(by: &str, inputs: Map<String, Value>) -> Outputs {
+pub(in crate::engine) fn resumed(by: &str, inputs: Map<String, Value>) -> Outputs {
     let resumed = json!({"on": stamp(clock::now()), "by": by});
     Map::from_iter([("onResume".to_owned(), Value::Object(inputs)), ("resumed".to_owned(), resumed)])
 }

@@ -1,0 +1,62 @@
+//! What a display may want to know of an execution as it goes on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::flow::Step;
+use crate::id::{RunId, TaskId};
+use crate::journal::TaskFailure;
+use crate::task::{Level, Outputs, Progress};
+
+/// What a display may want to know.
+pub enum Notice<'a> {
+    /// An attempt begins.
+    TaskStarted {
+        /// The task run.
+        run: &'a RunId,
+        /// The task.
+        step: &'a Step,
+        /// The attempt's number, from 1.
+        attempt: u32,
+        /// How far it comes.
+        progress: Arc<Progress>,
+    },
+    /// An attempt ended well.
+    TaskSucceeded {
+        /// The task run.
+        run: &'a RunId,
+        /// The task.
+        step: &'a Step,
+        /// What it gave.
+        outputs: &'a Outputs,
+        /// How long it took.
+        took: Duration,
+    },
+    /// An attempt ended badly.
+    TaskFailed {
+        /// The task run.
+        run: &'a RunId,
+        /// The task.
+        step: &'a Step,
+        /// Why.
+        error: &'a TaskFailure,
+        /// When it is repeated.
+        retry_at: Option<DateTime<Utc>>,
+    },
+    /// A task was skipped.
+    TaskSkipped(&'a Step),
+    /// A task, or the engine, logs a line.
+    Log {
+        /// The task; empty for the engine.
+        task: &'a TaskId,
+        /// How severe it is.
+        level: Level,
+        /// The text, without secrets.
+        message: &'a str,
+    },
+}
+
+/// Where notices go.
+pub type Observer = Arc<dyn Fn(Notice) + Send + Sync>;
