@@ -154,6 +154,182 @@ fn every_module_stands_in_one_layer() {
     assert_eq!(declared, layered);
 }
 
+/// The file of a module, by the module's path.
+type Files = BTreeMap<Vec<String>, String>;
+
+/// The paths that a tree of `use` names: `a::{b, c::{self, d as e}}` is `a::b`, `a::c::self`, `a::c::d`.
+fn use_paths(tree: &str) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    let (mut depth, mut start) = (0, 0);
+    for (at, letter) in tree.char_indices().chain([(tree.len(), ',')]) {
+        match letter {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                let part = tree[start..at].trim();
+                let (prefix, group) = part.split_once('{').unwrap_or((part, ""));
+                let prefix = prefix.split(" as ").next().unwrap_or_default();
+                let prefix: Vec<String> =
+                    prefix.split("::").map(|word| word.trim().to_owned()).filter(|word| !word.is_empty()).collect();
+                match group.strip_suffix('}') {
+                    Some(group) => {
+                        found.extend(use_paths(group).into_iter().map(|rest| [prefix.clone(), rest].concat()))
+                    }
+                    None if !prefix.is_empty() => found.push(prefix),
+                    None => {}
+                }
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// The `use` statements of a file that give names to others, and all other paths that it names.
+fn named_paths(code: &str) -> (Vec<Vec<String>>, Vec<Vec<String>>) {
+    let (mut given, mut used, mut rest) = (Vec::new(), Vec::new(), String::new());
+    let mut statement = String::new();
+    for line in code.lines() {
+        let text = line.trim_start();
+        if statement.is_empty() && !["use ", "pub use ", "pub(super) use "].iter().any(|begin| text.starts_with(begin))
+        {
+            rest += line;
+            rest.push('\n');
+            continue;
+        }
+        statement += text;
+        if let Some((visibility, tree)) = statement.strip_suffix(';').and_then(|all| all.split_once("use ")) {
+            if visibility.is_empty() {
+                used.extend(use_paths(tree))
+            } else {
+                given.extend(use_paths(tree))
+            }
+            statement.clear();
+        }
+    }
+    let is_path = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == ':';
+    let words = rest.split(|letter: char| !is_path(letter)).filter(|word| word.contains("::"));
+    used.extend(words.map(|word| word.split("::").map(str::to_owned).collect()));
+    (given, used)
+}
+
+/// The module that a path leads to, as far as it names modules, names that modules pass on included.
+fn leads_to(
+    from: &[String],
+    path: &[String],
+    files: &Files,
+    given: &BTreeMap<Vec<String>, Vec<Vec<String>>>,
+) -> Option<Vec<String>> {
+    let mut module = from.to_vec();
+    for (place, word) in path.iter().enumerate() {
+        let child = [module.clone(), vec![word.clone()]].concat();
+        match word.as_str() {
+            "crate" => module.clear(),
+            "super" => drop(module.pop()),
+            "self" => {}
+            _ if files.contains_key(&child) => module = child,
+            _ if place == 0 => return None,
+            _ => {
+                let passed_on = given.get(&module)?.iter().find(|path| path.last() == Some(word));
+                return match passed_on {
+                    Some(path) if path.len() > 1 => leads_to(&module, path, files, given).or(Some(module)),
+                    _ => Some(module),
+                };
+            }
+        }
+    }
+    Some(module)
+}
+
+/// Which files of one module at the top each file imports. What a file takes from a module that it is inside of is no
+/// import: it is a part of that.
+fn imports_of_files() -> BTreeMap<String, BTreeSet<String>> {
+    let module = |path: &str| -> Vec<String> {
+        path.trim_end_matches(".rs").trim_end_matches("/mod").split('/').map(str::to_owned).collect()
+    };
+    let sources: Vec<Source> =
+        sources().into_iter().filter(|source| !["main", "lib"].contains(&source.module())).collect();
+    let files: Files = sources.iter().map(|source| (module(&source.path), source.path.clone())).collect();
+    let product = |source: &Source| source.code.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
+    let named: Vec<_> = sources.iter().map(|source| (module(&source.path), named_paths(&product(source)))).collect();
+    let given = named.iter().map(|(module, (given, _))| (module.clone(), given.clone())).collect();
+    let mut imports = BTreeMap::new();
+    for (own, (_, used)) in &named {
+        let targets = used.iter().filter_map(|path| leads_to(own, path, &files, &given));
+        let others = targets.filter(|target| target.first() == own.first() && !own.starts_with(target));
+        imports.insert(files[own].clone(), others.filter_map(|target| files.get(&target).cloned()).collect());
+    }
+    imports
+}
+
+/// The files that import each other, directly or by others, each group in order.
+fn cycles(imports: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<Vec<String>> {
+    let reach = |from: &String| {
+        let (mut seen, mut open) = (BTreeSet::new(), vec![from]);
+        while let Some(file) = open.pop() {
+            open.extend(imports.get(file).into_iter().flatten().filter(|next| seen.insert((*next).clone())));
+        }
+        seen
+    };
+    let reached: BTreeMap<&String, BTreeSet<String>> = imports.keys().map(|file| (file, reach(file))).collect();
+    let group = |file: &String| -> Vec<String> {
+        reached[file]
+            .iter()
+            .filter(|other| reached.get(other).is_some_and(|back| back.contains(file)))
+            .cloned()
+            .collect()
+    };
+    imports.keys().map(group).filter(|group| group.len() > 1).collect()
+}
+
+/// The groups of files that import each other all the same, by the first of them, and why.
+const CYCLES: &[(&str, &str)] = &[
+    ("cli/demo/month.rs", "a month of trips, its rows and their columns make one another"),
+    ("cli/doctor/bigquery.rs", "two halves of one command, which share their arguments"),
+    ("cli/executions.rs", "a run and the list of executions show an execution in the same way"),
+    ("cli/reference.rs", "the page of all tasks and that of one share how they describe fields"),
+    ("flow/bounds.rs", "a document is bounded while it is parsed, and places its own findings"),
+    ("flow/check.rs", "the steps of the parser share its paths and its findings"),
+    ("flow/expression/builtin.rs", "an interpreter: what is called evaluates what it is called with"),
+    ("flow/trigger/filter.rs", "filters and the executions that they choose are one idea in two files"),
+    ("journal/ends.rs", "ends are searched for, and a search tells ends"),
+    ("journal/event.rs", "an event holds task runs, which hold its outcomes"),
+    ("journal/state.rs", "the time worked on a state is a part of it"),
+    ("postgres/connect.rs", "a session is watched over a second one"),
+    ("postgres/dial.rs", "a connection is dialled with a tap on it"),
+    ("secret/forms.rs", "the parts of a secret have forms, and its forms parts"),
+    ("stream/bytes.rs", "a source is recognised by its first bytes, and read by what it is"),
+    ("stream/chunks.rs", "the chunks of a Parquet file are read by its reader"),
+    ("tasks/gcs/large.rs", "an upload goes in one request or in a session, which share their steps"),
+    ("tasks/polars/class.rs", "a checker of nested SQL: expressions hold queries, which hold expressions"),
+    ("tasks/polars/plan.rs", "a plan's steps hold queries, which hold steps"),
+    ("tasks/postgres/ledger.rs", "a ledger's rows and the table's rows tell each other"),
+    ("tasks/postgres/load/feed.rs", "the steps of a load hand rows on to each other"),
+];
+
+#[test]
+fn files_do_not_import_each_other() {
+    let mut known: BTreeMap<&str, &str> = CYCLES.iter().copied().collect();
+    for cycle in cycles(&imports_of_files()) {
+        assert!(known.remove(cycle[0].as_str()).is_some(), "these files import each other: {}", cycle.join(", "));
+    }
+    assert!(known.is_empty(), "these are no cycles any more: {known:?}");
+}
+
+#[test]
+fn a_cycle_of_files_is_noticed() {
+    let paths = use_paths("a::{b, c::{self, d as e}}, f").into_iter().map(|path| path.join("::")).collect::<Vec<_>>();
+    assert_eq!(paths, ["a::b", "a::c::self", "a::c::d", "f"]);
+    let imports = |from: &str, to: &[&str]| (from.to_owned(), to.iter().map(|file| (*file).to_owned()).collect());
+    let files =
+        BTreeMap::from([imports("a", &["b"]), imports("b", &["c"]), imports("c", &["b", "d"]), imports("d", &[])]);
+    assert_eq!(cycles(&files), BTreeSet::from([vec!["b".to_owned(), "c".to_owned()]]));
+    let found = imports_of_files();
+    assert!(found["engine/work/mod.rs"].contains("engine/plan/mod.rs"), "{:?}", found["engine/work/mod.rs"]);
+    assert!(found["engine/backfill/grid.rs"].contains("engine/runner.rs"), "{:?}", found["engine/backfill/grid.rs"]);
+}
+
 #[test]
 fn files_stay_short_and_names_say_something() {
     for source in sources() {
