@@ -2,9 +2,10 @@
 
 use sqlparser::ast::{BinaryOperator, DataType, Expr, UnaryOperator, Value};
 
-use super::dialect::{Outcome, Rewriting, refused};
+use super::dialect::Rewriting;
 use super::functions::arguments;
 use super::meaning::PREFIX;
+use super::refusal::{Outcome, refused};
 use crate::stream::ColumnType;
 
 /// Functions that give a text, with Postgres's results; `strftime` has a meaning in Polars alone.

@@ -16,6 +16,7 @@ use super::meaning::PREFIX;
 use super::moments::{check_interval, check_typed};
 use super::pattern::{check_pattern, operator_of_texts};
 use super::queries;
+use super::refusal::{Outcome, Refusal, in_decimals, inexact, refused};
 use super::sql::parser;
 use crate::stream::ColumnType;
 use crate::task::TaskError;
@@ -84,29 +85,6 @@ fn as_coalesce(item: &mut impl VisitMut) {
         }
         ControlFlow::<()>::Continue(())
     });
-}
-
-/// What an expression cannot hold, and what to write instead.
-pub(super) struct Refusal {
-    what: String,
-    help: &'static str,
-}
-
-impl Refusal {
-    fn error(self, field: &str) -> TaskError {
-        TaskError::permanent(format!("`{field}`: {}", self.what)).help(self.help)
-    }
-}
-
-/// What is rewritten, or why it cannot be.
-pub(super) type Outcome<T> = Result<T, Box<Refusal>>;
-
-/// A refusal of something, with what to write instead.
-///
-/// # Errors
-/// Always.
-pub(super) fn refused<T>(what: impl Into<String>, help: &'static str) -> Outcome<T> {
-    Err(Box::new(Refusal { what: what.into(), help }))
 }
 
 /// A rewriting of what is over these columns.
@@ -458,21 +436,6 @@ fn has_field(expr: &Expr) -> bool {
         }
         _ => false,
     }
-}
-
-pub(super) fn inexact<T>(column: &str) -> Outcome<T> {
-    refused(
-        format!("arithmetic with the numeric column `{column}`, since expressions count in double precision"),
-        "write `CAST(column AS double precision)`, or compute it in SQL after the load",
-    )
-}
-
-/// What is `numeric` to Postgres although no numeric column is in it.
-pub(super) fn in_decimals<T>() -> Outcome<T> {
-    refused(
-        "arithmetic of whole numbers and decimals, which Postgres counts exactly and expressions in double precision",
-        "write `CAST(… AS double precision)` around the decimal number",
-    )
 }
 
 /// SQL that was put together from parsed parts.

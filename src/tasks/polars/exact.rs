@@ -3,8 +3,9 @@
 use sqlparser::ast::{BinaryOperator, Expr, UnaryOperator, Value};
 
 use super::class::Class;
-use super::dialect::{Outcome, Rewriting, sql};
+use super::dialect::{Rewriting, sql};
 use super::meaning::PREFIX;
+use super::refusal::Outcome;
 use crate::stream::ColumnType;
 
 impl Rewriting<'_> {

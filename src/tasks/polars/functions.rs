@@ -3,9 +3,10 @@
 use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Value, WindowType};
 
 use super::class::{Class, is_known, shown};
-use super::dialect::{Outcome, Rewriting, call, in_decimals, inexact, refused, sql, text_of};
+use super::dialect::{Rewriting, call, sql, text_of};
 use super::meaning::PREFIX;
 use super::pattern::regular_expression;
+use super::refusal::{Outcome, in_decimals, inexact, refused};
 use super::window::windowed;
 use crate::stream::ColumnType;
 

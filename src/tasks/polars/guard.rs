@@ -4,8 +4,9 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments};
 
-use super::dialect::{Outcome, sql};
+use super::dialect::sql;
 use super::meaning::PREFIX;
+use super::refusal::Outcome;
 use super::sql::parser;
 
 /// The right side of AND and OR fails only where the left side leaves the answer open, as with Postgres.

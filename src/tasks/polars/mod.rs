@@ -20,6 +20,7 @@ mod pattern;
 pub mod plan;
 mod queries;
 mod query;
+mod refusal;
 pub mod row_id;
 mod rows;
 mod shown;

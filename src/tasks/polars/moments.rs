@@ -2,8 +2,9 @@
 
 use sqlparser::ast::{BinaryOperator, DataType, Expr, Interval, TypedString};
 
-use super::dialect::{Outcome, Rewriting, refused, sql, text_of};
+use super::dialect::{Rewriting, sql, text_of};
 use super::expression::moment;
+use super::refusal::{Outcome, refused};
 use crate::stream::ColumnType;
 
 impl Rewriting<'_> {

@@ -2,7 +2,8 @@
 
 use sqlparser::ast::{BinaryOperator, Expr};
 
-use super::dialect::{Outcome, refused, sql, text_of};
+use super::dialect::{sql, text_of};
+use super::refusal::{Outcome, refused};
 
 /// An operator between texts, or between the bits of numbers.
 pub(super) fn operator_of_texts(left: &Expr, op: &BinaryOperator, right: &Expr) -> Outcome<Option<Expr>> {

@@ -10,8 +10,8 @@ use sqlparser::ast::{
     VisitMut, Visitor, VisitorMut,
 };
 
-use super::dialect::{Outcome, Refusal, refused};
 use super::meaning::PREFIX;
+use super::refusal::{Outcome, Refusal, refused};
 use super::sql::parser;
 
 /// Functions that see more than one row.

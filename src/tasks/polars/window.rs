@@ -2,7 +2,8 @@
 
 use sqlparser::ast::{Function, WindowSpec, WindowType};
 
-use super::dialect::{Outcome, refused, sql};
+use super::dialect::sql;
+use super::refusal::{Outcome, refused};
 
 /// Aggregates that take the rows before this one, in the order of their window.
 const RUNNING: &[&str] = &["sum", "count", "min", "max", "last_value"];
