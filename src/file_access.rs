@@ -296,10 +296,17 @@ mod tests {
                 }
             };
             scope.spawn(swap);
-            let found: Vec<_> = (0..3_000).filter_map(|_| read(&files)).collect();
+            let mut found = Vec::new();
+            // On a busy machine the other thread may not come to put the open file back for long.
+            for tries in 0.. {
+                found.extend(read(&files));
+                if tries >= 3_000 && !found.is_empty() {
+                    break;
+                }
+                std::thread::yield_now();
+            }
             is_over.store(true, Ordering::Relaxed);
             assert!(found.iter().all(|text| text == "open"), "the secret came through");
-            assert!(!found.is_empty());
         });
     }
 

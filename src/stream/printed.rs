@@ -291,9 +291,9 @@ mod tests {
             (AnyValue::Float32(0.1), "0.1"),
             (AnyValue::Decimal(-5, 10, 3), "-0.005"),
             (AnyValue::Decimal(i128::MAX, 38, 0), "170141183460469231731687303715884105727"),
-            (AnyValue::Time(86_399_999_999_400), "23:59:59.999999"),
+            (AnyValue::Time(86_399_999_999_400), "23:59:59.999999400"),
             (AnyValue::Duration(-90_061_500, TimeUnit::Milliseconds), "-25:01:01.5"),
-            (AnyValue::Datetime(-1, TimeUnit::Nanoseconds, None), "1970-01-01 00:00:00"),
+            (AnyValue::Datetime(-1, TimeUnit::Nanoseconds, None), "1969-12-31 23:59:59.999999999"),
             (AnyValue::UInt64(u64::MAX), "18446744073709551615"),
             (AnyValue::Binary(b"\x00\xff"), "\\x00ff"),
         ];
