@@ -44,6 +44,32 @@ async fn values_of_every_kind_come_back_as_what_they_mean() {
 }
 
 #[tokio::test]
+async fn every_digit_is_stored_and_a_column_is_of_one_type() {
+    let url = postgres::database("query_digits").await;
+    let sql = "SELECT * FROM (VALUES (1.10, 1.1, '{\"b\": 12345678901234567890.10}'::jsonb, ARRAY[0.00]),
+                   (2, 12345678901234567890.1234567890, '[1.0]', NULL)) AS t (small, large, doc, list)";
+    let home = tempfile::tempdir().unwrap();
+    let (context, _) = postgres::context(home.path(), &url);
+    let storage = context.storage.clone();
+    let outputs = run(context, "postgres.query", json!({"sql": sql, "fetch": "STORE"})).await.unwrap();
+    let text = std::fs::read_to_string(storage.path(outputs["uri"].as_str().unwrap()).unwrap()).unwrap();
+    assert_eq!(
+        text,
+        "{\"small\":1.10,\"large\":1.1,\"doc\":{\"b\": 12345678901234567890.10},\"list\":[0.00]}\n\
+         {\"small\":2,\"large\":12345678901234567890.1234567890,\"doc\":[1.0],\"list\":null}\n"
+    );
+    let outputs = query(&url, json!({"sql": sql, "fetch": "FETCH"})).await.unwrap();
+    let column = |name: &str| [&outputs["rows"][0][name], &outputs["rows"][1][name]].map(Value::clone);
+    assert_eq!(column("small"), [json!(1.1), json!(2)]);
+    assert_eq!(column("large"), [json!("1.1"), json!("12345678901234567890.1234567890")]);
+    for fetch in ["FETCH", "FETCH_ONE", "STORE"] {
+        let error = query(&url, json!({"sql": "SELECT 1 AS a, 2 AS a", "fetch": fetch})).await.unwrap_err();
+        assert!(error.message.contains("two columns `a`"), "{error}");
+    }
+    query(&url, json!({"sql": "SELECT 1 AS a, 2 AS a"})).await.unwrap();
+}
+
+#[tokio::test]
 async fn several_statements_give_the_last_result_and_all_of_them() {
     let url = postgres::database("query_several").await;
     let sql = "CREATE TABLE t (a int, b text); -- a; comment
@@ -157,7 +183,8 @@ async fn rows_are_copied_out_plain_and_compressed() {
         assert_eq!(outputs["bytes"], bytes.len());
         Ok::<_, TaskError>((bytes, outputs["row_count"].clone()))
     };
-    let plain = copy(json!({"table": "Zones", "format": "CSV", "nullString": "-", "delimiter": ";"})).await.unwrap();
+    let fields = json!({"table": "Zones", "format": "CSV", "nullString": "-", "delimiter": ";", "header": true});
+    let plain = copy(fields).await.unwrap();
     let expected = "id;name\n1;\"a \"\"b\"\"\"\n2;-\n3;\"two\nlines\"\n";
     assert_eq!((String::from_utf8(plain.0).unwrap().as_str(), &plain.1), (expected, &json!(3)));
     let sql = "SELECT id FROM \"Zones\" WHERE id > :id; -- the rest";
@@ -167,6 +194,22 @@ async fn rows_are_copied_out_plain_and_compressed() {
     flate2::read::GzDecoder::new(bytes.as_slice()).read_to_string(&mut text).unwrap();
     assert_eq!((text.as_str(), rows), ("2\n3\n", json!(2)));
     assert_eq!(copy(json!({"table": "Zones", "format": "BINARY"})).await.unwrap().1, json!(3));
+    // Without a word on it, as COPY does; the name of a CSV file says more.
+    let text = async |fields: Value| String::from_utf8(copy(fields).await.unwrap().0).unwrap();
+    assert_eq!(text(json!({"table": "Zones"})).await, "1\ta \"b\"\n2\t\\N\n3\ttwo\\nlines\n");
+    assert_eq!(text(json!({"sql": "SELECT 1 AS a, 'x' AS b", "format": "CSV"})).await, "1,x\n");
+    assert_eq!(text(json!({"sql": "SELECT 1 AS a, 'x' AS b", "name": "x.csv"})).await, "a,b\n1,x\n");
+    let quoted = json!({"sql": "SELECT 1 AS a, 'x' AS b, 'y' AS c", "format": "CSV", "forceQuote": ["a", "b"]});
+    assert_eq!(text(quoted).await, "\"1\",\"x\",y\n");
+    let quoted = json!({"table": "Zones", "format": "CSV", "forceQuote": ["ID"]});
+    assert!(text(quoted).await.starts_with("\"1\",\"a "));
+    for (fields, problem) in [
+        (json!({"table": "t", "format": "BINARY", "header": true}), "the format BINARY has no `header`"),
+        (json!({"table": "t", "forceQuote": ["a"]}), "the format TEXT has no `force_quote`"),
+    ] {
+        let found = (tasks::find("postgres.copy_out").unwrap().check)(&fields);
+        assert!(format!("{found:?}").contains(problem), "{found:?}");
+    }
     let error = copy(json!({"sql": "SELECT id,\n  nme FROM \"Zones\""})).await.unwrap_err().to_string();
     assert!(error.contains("--> sql:2:3") && error.contains("nme"), "{error}");
     assert!(copy(json!({"sql": "SELECT 1; SELECT 2"})).await.unwrap_err().message.contains("2 statements"));

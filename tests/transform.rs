@@ -235,3 +235,37 @@ async fn the_example_runs_on_a_months_columns() {
     let outputs = Run::new(trips).task(Value::Object(fields)).await.unwrap();
     assert_eq!(outputs["rows_written"], 1);
 }
+
+#[tokio::test]
+async fn dates_and_times_are_written_as_postgres_reads_them() {
+    let text = "d,t,z\n2020-02-01,2020-01-01 12:00:00.500,2020-01-01 12:00:00+05\n0001-01-01,,\n";
+    let steps = json!({"schema": {"d": "date", "t": "timestamp", "z": "timestamptz"}, "with_columns": {
+        "far": "d + interval '8000 years'", "near": "d - interval '3000 years'"}});
+    let run = Run::new(text);
+    let outputs = run.task(steps).await.unwrap();
+    assert_eq!(
+        run.read(&outputs["uri"]),
+        "d,t,z,far,near\n\
+         2020-02-01,2020-01-01 12:00:00.5,2020-01-01 07:00:00+00,10020-02-01 00:00:00,0981-02-01 00:00:00 BC\n\
+         0001-01-01,,,8001-01-01 00:00:00,3000-01-01 00:00:00 BC\n"
+    );
+}
+
+#[tokio::test]
+async fn the_mark_of_an_end_is_quoted_in_a_file_of_one_column() {
+    let run = Run::new("note,id\n\\.,1\n\"say \"\"x\"\"\",2\n,3\n\"\",4\n");
+    let outputs = run.task(json!({"select": ["note"]})).await.unwrap();
+    assert_eq!(run.read(&outputs["uri"]), "note\n\"\\.\"\n\"say \"\"x\"\"\"\n\n\"\"\n");
+}
+
+#[tokio::test]
+async fn bytes_are_written_as_postgres_reads_them() {
+    use polars::prelude::{Column, DataFrame, ParquetWriter};
+    let run = Run::new("");
+    let bytes = [Some(&b"\\x41"[..]), Some(b"\x00\xff"), None];
+    let mut frame = DataFrame::new(3, vec![Column::new("b".into(), &bytes[..])]).unwrap();
+    let file = std::fs::File::create(run.home.path().join("b.parquet")).unwrap();
+    ParquetWriter::new(file).finish(&mut frame).unwrap();
+    let outputs = run.task(json!({"from": "b.parquet"})).await.unwrap();
+    assert_eq!(run.read(&outputs["uri"]), "b\n\\x5c783431\n\\x00ff\n\n");
+}

@@ -13,7 +13,12 @@ pub(super) struct ServerError {
     pub(super) hint: Option<String>,
     /// What the server was doing: `COPY trips, line 12, column fare`.
     pub(super) context: Option<String>,
+    /// Whether a function of the user's raised it with PL/pgSQL's RAISE.
+    pub(super) is_raised: bool,
 }
+
+/// The server's own routine behind RAISE.
+const RAISE: &str = "exec_stmt_raise";
 
 impl From<&DbError> for ServerError {
     fn from(error: &DbError) -> Self {
@@ -24,6 +29,7 @@ impl From<&DbError> for ServerError {
             detail: error.detail().map(str::to_owned),
             hint: error.hint().map(str::to_owned),
             context: error.where_().map(str::to_owned),
+            is_raised: error.routine() == Some(RAISE),
         }
     }
 }
@@ -43,6 +49,7 @@ impl ServerError {
             detail: field(b'D'),
             hint: field(b'H'),
             context: field(b'W'),
+            is_raised: field(b'R').as_deref() == Some(RAISE),
         }
     }
 

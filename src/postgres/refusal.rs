@@ -3,6 +3,7 @@
 use tokio_postgres::error::SqlState;
 
 use super::complaint::ServerError;
+use crate::task::TaskError;
 
 /// The classes of the server's own SQLSTATEs that speak of no row's values. Source: `errcodes.txt` of Postgres. A class
 /// that is not the server's own is one that a trigger has raised.
@@ -11,7 +12,11 @@ const OF_NO_ROW: [&str; 33] = [
     "39", "3B", "3D", "3F", "40", "42", "53", "55", "57", "58", "72", "F0", "HV", "XX",
 ];
 /// Those of the server's state, whichever row was on its way.
-const OF_THE_SERVER: [&str; 10] = ["08", "25", "40", "53", "57", "58", "72", "F0", "XX001", "XX002"];
+const OF_THE_SERVER: [&str; 11] = ["08", "25", "40", "53", "55P03", "57", "58", "72", "F0", "XX001", "XX002"];
+/// Those of a value, of a NULL and of a check, which speak of one row alone.
+const OF_ONE_ROW: [&str; 3] = ["22", "23502", "23514"];
+/// Mistakes in SQL and missing rights.
+const OF_THE_SQL: [&str; 1] = ["42"];
 
 /// What the server said of the rows of a COPY.
 #[derive(Clone, Debug)]
@@ -24,14 +29,40 @@ impl CopyError {
         Self { complaint }
     }
 
-    /// Whether a row of the COPY into `table` is to blame. The server names it, or its SQLSTATE says that it is about
-    /// values (class 22), constraints (23), a view's check (44), what a value takes (54) or what a trigger raised (P0 and
-    /// all classes that are not the server's own). Lost connections, full disks, stops and the like are nobody's fault,
-    /// whichever row was on its way. XX000 is what functions raise that give no code, such as those that read the values of
-    /// extensions' types.
+    /// Whether a row on its way into `table` is to blame, whether COPY or an INSERT stores it. The server names the row or
+    /// the function that was at work on it, or its SQLSTATE says that it is about values (class 22), constraints (23), a
+    /// view's check (44), what a value takes (54) or what a trigger raised (P0 and all classes that are not the server's
+    /// own). Lost connections, full disks, stops and the like are nobody's fault, whichever row was on its way. A mistake
+    /// in a function's SQL or a right that is missing, such as one to a sequence, concerns all rows, unless a function
+    /// raises it itself, or it is a value that cannot be read: the types of names and of queries have codes of that class.
+    /// XX000 is what functions raise that give no code.
     pub fn is_of_a_row(&self, table: &str) -> bool {
-        let is_of_the_server = self.is_in(&OF_THE_SERVER);
-        !is_of_the_server && (self.row(table).is_some() || !self.is_in(&OF_NO_ROW))
+        if self.is_in(&OF_THE_SERVER) {
+            return false;
+        }
+        let is_of_all = self.is_in(&OF_THE_SQL) && !self.complaint.is_raised && !self.names_column(table);
+        !is_of_all && (self.complaint.context.is_some() || !self.is_in(&OF_NO_ROW))
+    }
+
+    /// Whether the row might be taken if others were not there: it is none whose value cannot be read, or does not pass a
+    /// check.
+    pub fn may_depend_on_others(&self) -> bool {
+        !self.is_in(&OF_ONE_ROW)
+    }
+
+    fn names_column(&self, table: &str) -> bool {
+        let place = self.place(table).map(|place| place.trim_start_matches(|letter: char| letter.is_ascii_digit()));
+        place.is_some_and(|place| place.starts_with(", "))
+    }
+
+    /// A problem without the row of the COPY into `table`, whose number says nothing about the file.
+    pub fn without_row(table: &str, mut problem: TaskError) -> TaskError {
+        let copy = format!("COPY {table}, ");
+        let ends = [format!("\n  where: {copy}"), format!("\n{copy}")];
+        if let Some(end) = ends.iter().find_map(|place| problem.message.find(place)) {
+            problem.message.truncate(end);
+        }
+        problem
     }
 
     /// Whether the server refuses a right: to the table, or, where a policy guards its rows, to store one of them.
@@ -80,8 +111,10 @@ impl CopyError {
     /// What follows the word for a line in `COPY trips, line 12, column fare`, in the server's language.
     fn place(&self, table: &str) -> Option<&str> {
         let context = self.complaint.context.as_deref()?;
+        // The name of a table may hold a line break.
         let prefix = format!("COPY {table}, ");
-        let line = context.lines().find_map(|line| line.strip_prefix(&prefix))?;
+        let (at, _) = context.match_indices(&prefix).find(|(at, _)| *at == 0 || context[..*at].ends_with('\n'))?;
+        let line = context[at + prefix.len()..].lines().next()?;
         line.find(|letter: char| letter.is_ascii_digit()).and_then(|at| line.get(at..))
     }
 }
@@ -112,6 +145,7 @@ mod tests {
             assert_eq!(refusal.column("t", columns.into_iter()), column, "{context}");
         }
         assert_eq!(refusal("COPY a1, b, line 4").row("a1, b"), Some(4));
+        assert_eq!(refusal("SQL statement\nCOPY x\ny, line 5, column a").row("x\ny"), Some(5));
         assert!(refusal("SQL statement").is_of_a_row("t") && refusal("COPY t, line 1").is_of_a_row("t"));
         let full = ServerError::read(b"SERROR\0C53100\0Mdisk full\0WCOPY t, line 12\0");
         assert!(!CopyError::new(full).is_of_a_row("t"));
@@ -130,6 +164,21 @@ mod tests {
         }
         for code in ["42501", "42P01", "0A000", "53100", "57014", "40001", "55000", "XX000", "HV000"] {
             assert!(!of(code).is_of_a_row("t"), "{code}");
+        }
+        let at = |code: &str, rest: &str| {
+            CopyError::new(ServerError::read(format!("SERROR\0C{code}\0Mno\0{rest}\0").as_bytes())).is_of_a_row("t")
+        };
+        let in_function = "WPL/pgSQL function f() line 1 at SQL statement";
+        for code in ["0A000", "3D000", "55000", "XX000", "P0001"] {
+            assert!(at(code, in_function) && at(code, "WCOPY t, line 2"), "{code}");
+        }
+        for code in ["42501", "42P01"] {
+            let raised = format!("{in_function}\0Rexec_stmt_raise");
+            assert!(at(code, &raised) && at(code, "WCOPY t, line 2, column a: \"x\""), "{code}");
+            assert!(!at(code, in_function) && !at(code, "WCOPY t, line 2"), "{code}");
+        }
+        for code in ["08006", "40001", "53100", "55P03", "57014", "58030", "XX001"] {
+            assert!(!at(code, "WCOPY t, line 2\0Rexec_stmt_raise"), "{code}");
         }
     }
 }

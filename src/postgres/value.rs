@@ -1,16 +1,78 @@
 //! A value that Postgres sends as text, as JSON of the type that it means.
 
+use std::fmt::{self, Display, Formatter};
+
 use serde_json::{Number, Value};
 use tokio_postgres::types::{Kind, Type};
 
-/// Reads a value: numbers and booleans as such, JSON and arrays as structures, dates and times in ISO 8601, bytes as
-/// `\x` and hexadecimal digits, and everything else as the text that the server prints.
-pub fn from_text(kind: &Type, text: Option<&str>) -> Value {
-    let Some(text) = text else { return Value::Null };
-    match kind.kind() {
-        Kind::Array(element) => ArrayText { rest: text, element }.read().unwrap_or_else(|| Value::from(text)),
-        Kind::Domain(base) => from_text(base, Some(text)),
-        _ => scalar(kind, text),
+/// A value of a result. It prints as JSON that holds every digit.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cell {
+    /// What JSON's types hold.
+    Value(Value),
+    /// A `numeric`, with all of its digits.
+    Numeric(String),
+    /// A `json` or `jsonb`, as the server prints it.
+    Json(String),
+    /// An array.
+    List(Vec<Cell>),
+}
+
+impl Cell {
+    /// Reads a value: numbers and booleans as such, JSON and arrays as structures, dates and times in ISO 8601, bytes as
+    /// `\x` and hexadecimal digits, and everything else as the text that the server prints.
+    pub fn from_text(kind: &Type, text: Option<&str>) -> Self {
+        let Some(text) = text else { return Self::Value(Value::Null) };
+        match kind.kind() {
+            Kind::Array(element) => {
+                ArrayText { rest: text, element }.read().unwrap_or_else(|| Self::Value(Value::from(text)))
+            }
+            Kind::Domain(base) => Self::from_text(base, Some(text)),
+            _ => match *kind {
+                // NaN and infinities are no numbers of JSON.
+                Type::NUMERIC if text.ends_with(|last: char| last.is_ascii_digit()) => Self::Numeric(text.to_owned()),
+                Type::JSON | Type::JSONB => Self::Json(text.to_owned()),
+                _ => Self::Value(scalar(kind, text)),
+            },
+        }
+    }
+
+    /// Whether each `numeric` in it is a number that a double holds, as JSON's numbers are read.
+    pub fn is_of_doubles(&self) -> bool {
+        match self {
+            Self::Numeric(text) => exact_number(text).is_some(),
+            Self::List(items) => items.iter().all(Self::is_of_doubles),
+            Self::Value(_) | Self::Json(_) => true,
+        }
+    }
+
+    /// The value for expressions: each `numeric` as a number, or as its text.
+    pub fn into_value(self, as_numbers: bool) -> Value {
+        match self {
+            Self::Value(value) => value,
+            Self::Numeric(text) => {
+                exact_number(&text).filter(|_| as_numbers).unwrap_or_else(|| Value::from(text.as_str()))
+            }
+            Self::Json(text) => serde_json::from_str(&text).unwrap_or_else(|_| Value::from(text.as_str())),
+            Self::List(items) => items.into_iter().map(|item| item.into_value(as_numbers)).collect(),
+        }
+    }
+}
+
+impl Display for Cell {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(value) => write!(f, "{value}"),
+            Self::Numeric(text) => f.write_str(text),
+            // `json` keeps the line breaks between its parts, which would end the line of a file.
+            Self::Json(text) => f.write_str(&text.replace(['\n', '\r'], " ")),
+            Self::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    write!(f, "{}{item}", if index == 0 { '[' } else { ',' })?;
+                }
+                f.write_str(if items.is_empty() { "[]" } else { "]" })
+            }
+        }
     }
 }
 
@@ -19,8 +81,6 @@ fn scalar(kind: &Type, text: &str) -> Value {
         Type::BOOL => Some(Value::Bool(text == "t")),
         Type::INT2 | Type::INT4 | Type::INT8 | Type::OID => text.parse::<i64>().ok().map(Value::from),
         Type::FLOAT4 | Type::FLOAT8 => text.parse().ok().and_then(Number::from_f64).map(Value::Number),
-        Type::NUMERIC => exact_number(text),
-        Type::JSON | Type::JSONB => serde_json::from_str(text).ok(),
         Type::TIMESTAMP | Type::TIMESTAMPTZ => iso_time(text).map(Value::String),
         _ => None,
     };
@@ -55,7 +115,7 @@ struct ArrayText<'a> {
 }
 
 impl ArrayText<'_> {
-    fn read(mut self) -> Option<Value> {
+    fn read(mut self) -> Option<Cell> {
         if self.rest.starts_with('[') {
             self.rest = self.rest.split_once('=')?.1;
         }
@@ -63,7 +123,7 @@ impl ArrayText<'_> {
         self.rest.is_empty().then_some(value)
     }
 
-    fn items(&mut self) -> Option<Value> {
+    fn items(&mut self) -> Option<Cell> {
         self.rest = self.rest.strip_prefix('{')?;
         let mut items = Vec::new();
         while !self.rest.starts_with('}') {
@@ -71,18 +131,18 @@ impl ArrayText<'_> {
             self.rest = self.rest.strip_prefix(',').unwrap_or(self.rest);
         }
         self.rest = self.rest.strip_prefix('}')?;
-        Some(Value::Array(items))
+        Some(Cell::List(items))
     }
 
-    fn item(&mut self) -> Option<Value> {
+    fn item(&mut self) -> Option<Cell> {
         match self.rest.chars().next()? {
             '{' => self.items(),
-            '"' => self.quoted().map(|text| from_text(self.element, Some(&text))),
+            '"' => self.quoted().map(|text| Cell::from_text(self.element, Some(&text))),
             _ => {
                 let end = self.rest.find([',', '}'])?;
                 let (plain, rest) = self.rest.split_at(end);
                 self.rest = rest;
-                Some(from_text(self.element, Some(plain).filter(|plain| *plain != "NULL")))
+                Some(Cell::from_text(self.element, Some(plain).filter(|plain| *plain != "NULL")))
             }
         }
     }
@@ -108,6 +168,29 @@ impl ArrayText<'_> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    fn from_text(kind: &Type, text: Option<&str>) -> Value {
+        Cell::from_text(kind, text).into_value(true)
+    }
+
+    #[test]
+    fn every_digit_is_printed() {
+        let printed = |kind: &Type, text: &str| Cell::from_text(kind, Some(text)).to_string();
+        let cases = [
+            (Type::NUMERIC, "1.10", "1.10"),
+            (Type::NUMERIC, "0.00", "0.00"),
+            (Type::NUMERIC, "12345678901234567890.10", "12345678901234567890.10"),
+            (Type::NUMERIC, "NaN", "\"NaN\""),
+            (Type::NUMERIC, "-Infinity", "\"-Infinity\""),
+            (Type::JSONB, "{\"b\": 12345678901234567890.10}", "{\"b\": 12345678901234567890.10}"),
+            (Type::JSON, "{\"a\":1.10,\n\"a\":2}", "{\"a\":1.10, \"a\":2}"),
+            (Type::NUMERIC_ARRAY, "{{1.10,NULL},{2.0,NaN}}", "[[1.10,null],[2.0,\"NaN\"]]"),
+            (Type::NUMERIC_ARRAY, "{}", "[]"),
+        ];
+        for (kind, text, json) in cases {
+            assert_eq!(printed(&kind, text), json);
+        }
+    }
 
     #[test]
     fn numbers_stay_exact_or_stay_text() {

@@ -320,6 +320,11 @@ impl Reader {
         &self.columns
     }
 
+    /// Whether a column is one of bytes that are no text.
+    pub fn is_of_bytes(&self, name: &str) -> bool {
+        matches!(&self.file, Open::Parquet(file) if file.is_of_bytes(name))
+    }
+
     /// Whether several columns of the file have this name.
     pub fn is_ambiguous(&self, name: &str) -> bool {
         self.ambiguous.iter().any(|other| other == name)

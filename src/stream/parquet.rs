@@ -91,6 +91,11 @@ impl ParquetFile {
         &self.columns
     }
 
+    /// Whether a column is one of bytes that are no text.
+    pub fn is_of_bytes(&self, name: &str) -> bool {
+        self.empty.column(name).is_ok_and(|column| *column.dtype() == DataType::Binary)
+    }
+
     /// Whether the wanted columns can be read.
     ///
     /// # Errors

@@ -25,12 +25,18 @@ pub struct Text {
     decoder: Option<Decoder>,
     raw: Vec<u8>,
     is_over: bool,
+    keeps_mark: bool,
 }
 
 impl Text {
     /// A file in this encoding; without one it is UTF-8, unless a byte order mark says UTF-16.
     pub fn new(source: Bytes, encoding: Option<Encoding>) -> Self {
-        Self { source, encoding, decoder: None, raw: Vec::new(), is_over: false }
+        Self { source, encoding, decoder: None, raw: Vec::new(), is_over: false, keeps_mark: false }
+    }
+
+    /// The same, where the byte order mark of UTF-8 is a character of the text.
+    pub fn keeping_mark(self) -> Self {
+        Self { keeps_mark: true, ..self }
     }
 
     /// What the file's encoding is called.
@@ -66,7 +72,8 @@ impl Text {
                 let first = raw.as_deref().unwrap_or_default();
                 let found = Decoder::for_file(self.encoding.as_ref(), first);
                 let (decoder, mark) = found.map_err(|error| located(*error, self.source.name()))?;
-                start = mark;
+                let is_kept = self.keeps_mark && matches!(decoder, Decoder::AsItIs);
+                start = if is_kept { 0 } else { mark };
                 empty.insert(decoder)
             }
         };

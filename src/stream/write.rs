@@ -6,14 +6,18 @@ use std::path::Path;
 
 use flate2::Compression as Level;
 use flate2::write::GzEncoder;
-use polars::prelude::{Column, CsvWriter, DataFrame, DataType, IntoColumn, PolarsResult, SerWriter};
+use polars::prelude::{
+    CsvWriter, DataFrame, DataType, IntoColumn, NewChunkedArray, PolarsResult, SerWriter, StringChunked,
+};
 
 use super::bytes::Compression;
 use super::parquet::ParquetSink;
-use super::{Batch, Format, Result};
+use super::printed::Printed;
+use super::{Batch, ColumnType, Format, Result};
 use crate::diagnostic::Diagnostic;
 
-const MOMENT: &str = "%Y-%m-%d %H:%M:%S%.f";
+/// A line that ends the data, to some readers.
+const END: &str = "\\.";
 
 /// Writes batches to a file in the format that its name tells (`.csv`, `.csv.gz`, `.parquet`) and returns the number
 /// of rows. The file appears under its name once it is complete. Bad rows must have been dealt with.
@@ -109,30 +113,44 @@ impl CsvSink {
     }
 
     fn write(&mut self, frame: DataFrame) -> PolarsResult<()> {
-        let mut frame = without_zones(frame);
+        let mut frame = with_texts(&frame)?;
         frame.align_chunks();
-        CsvWriter::new(&mut self.output)
-            .include_header(!std::mem::replace(&mut self.has_header, true))
-            .with_datetime_format(Some(MOMENT.into()))
-            .finish(&mut frame)
+        let has_header = std::mem::replace(&mut self.has_header, true);
+        if !holds_end(&frame) {
+            return CsvWriter::new(&mut self.output).include_header(!has_header).finish(&mut frame);
+        }
+        if !has_header {
+            CsvWriter::new(&mut self.output).finish(&mut frame.clear())?;
+        }
+        frame.columns().iter().try_for_each(|column| Ok(write_quoted(column.str()?, &mut self.output)?))
     }
 }
 
-/// A moment is written in UTC and without its zone, as it is read back.
-fn without_zones(frame: DataFrame) -> DataFrame {
-    let zoned = |column: &Column| matches!(column.dtype(), DataType::Datetime(_, Some(_)));
-    if !frame.columns().iter().any(zoned) {
-        return frame;
-    }
+/// Dates and times as Postgres prints and reads them: with the offset of an instant, and beyond the year 9999 too.
+fn with_texts(frame: &DataFrame) -> PolarsResult<DataFrame> {
     let columns = frame.columns().iter().map(|column| match column.dtype() {
-        DataType::Datetime(unit, Some(_)) => {
-            let moments = column.as_materialized_series().to_physical_repr().into_owned();
-            moments.into_datetime(*unit, None).into_column()
+        DataType::Date | DataType::Datetime(..) => {
+            let printed = Printed::of(column.as_materialized_series(), ColumnType::Text)?;
+            let texts = printed.texts().into_iter().map(|text| text.map(String::from_utf8_lossy));
+            Ok(StringChunked::from_iter_options(column.name().clone(), texts).into_column())
         }
-        _ => column.clone(),
+        _ => Ok(column.clone()),
     });
-    // The heights are those of the frame that the columns come from.
-    DataFrame::new(frame.height(), columns.collect()).unwrap_or(frame)
+    DataFrame::new(frame.height(), columns.collect::<PolarsResult<_>>()?)
+}
+
+/// Whether a line would be the mark of the end of the data, unless its value is quoted.
+fn holds_end(frame: &DataFrame) -> bool {
+    let [column] = frame.columns() else { return false };
+    column.str().is_ok_and(|texts| texts.iter().any(|text| text == Some(END)))
+}
+
+/// Writes a column of texts, all of them in quotes but NULL.
+fn write_quoted(texts: &StringChunked, output: &mut impl Write) -> io::Result<()> {
+    texts.iter().try_for_each(|text| match text {
+        Some(text) => writeln!(output, "\"{}\"", text.replace('"', "\"\"")),
+        None => writeln!(output),
+    })
 }
 
 enum Output {

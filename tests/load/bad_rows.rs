@@ -262,3 +262,54 @@ async fn numbers_of_many_digits_are_compared_as_postgres_does() {
     place.file("b.csv", "r,n,m,i,f\n1,0.10000000000000000001,,,\n");
     assert_says(&place.refused(&yaml).await, &["`n` is more than 0.1 in 1 of 1 rows"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_trigger_raises_is_its_rows_fault_before_and_after() {
+    let place = Place::with("bad_raised", "CREATE TABLE t (id int); CREATE TABLE gone (id int)").await;
+    place.file("a.csv", "id\n1\n2\n3\n");
+    // Whether the row is rejected: the code is not the server's own or the session's.
+    let codes =
+        [("0A000", true), ("42P01", true), ("P0001", true), ("28000", true), ("53100", false), ("57014", false)];
+    for time in ["BEFORE", "AFTER"] {
+        for (code, is_rejected) in codes {
+            place.run("DROP TABLE t; CREATE TABLE t (id int); DROP TABLE IF EXISTS jitney_loads").await;
+            place
+                .run(&format!(
+                    "CREATE OR REPLACE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN
+                         IF new.id = 2 THEN RAISE ''boom'' USING errcode = ''{code}''; END IF; RETURN new; END';
+                     CREATE TRIGGER f {time} INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()"
+                ))
+                .await;
+            let ended = place.load("{from: a.csv, table: t, on_bad_row: {reject: {}}}").await;
+            match ended {
+                Ok(outputs) => assert!(is_rejected && counts(&outputs) == [3, 2, 1, 0], "{time} {code}"),
+                Err(error) => {
+                    assert!(!is_rejected, "{time} {code}: {error}");
+                    assert!(!error.to_string().contains("COPY t"), "the line of a batch says nothing: {error}");
+                }
+            }
+        }
+        // The trigger itself is wrong, and not a row.
+        place
+            .run(
+                "DROP TABLE IF EXISTS gone; CREATE OR REPLACE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN
+                 INSERT INTO gone VALUES (1); RETURN new; END'",
+            )
+            .await;
+        let error = place.refused("{from: a.csv, table: t, if_loaded: load, on_bad_row: {reject: {}}}").await;
+        assert_says(&error, &["relation \"gone\" does not exist"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_of_a_row_that_the_server_does_not_name_says_so() {
+    let made =
+        "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE t (id int REFERENCES p); CREATE TABLE \"x\ny\" (id int)";
+    let place = Place::with("bad_unnamed", made).await;
+    place.file("a.csv", "id\n1\nx\n");
+    let error = place.refused(r#"{from: a.csv, table: "\"x\ny\""}"#).await;
+    assert_says(&error, &["a.csv:3:1: `id`: invalid input syntax"]);
+    place.file("a.csv", "id\n1\n");
+    let error = place.refused("{from: a.csv, table: t}").await;
+    assert_says(&error, &["t_id_fkey", "Postgres does not say which row it is"]);
+}

@@ -102,3 +102,19 @@ async fn what_the_server_refuses_leaves_nothing_and_what_has_no_effect_is_refuse
     let error = copy(&place, "e1", "{from: a.csv, table: missing}").await.unwrap_err();
     assert_says(&error.to_string(), &["there is no table `missing`", "postgres.query"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_byte_order_mark_is_a_character_as_for_copy() {
+    let place = Place::with("copy_mark", "CREATE TABLE t (a text, b text)").await;
+    for (index, format) in ["TEXT", "CSV"].into_iter().enumerate() {
+        let delimiter = if format == "CSV" { "," } else { "\t" };
+        for (nth, encoding) in ["", ", encoding: UTF-8"].into_iter().enumerate() {
+            place.run("TRUNCATE t").await;
+            let name = format!("{format}{nth}.txt");
+            place.file(&name, format!("\u{feff}a{delimiter}b\n"));
+            let yaml = format!("{{from: {name}, table: t, format: {format}{encoding}}}");
+            copy(&place, &format!("e{index}{nth}"), &yaml).await.unwrap();
+            assert_eq!(place.t().await, "\u{feff}a b", "{yaml}");
+        }
+    }
+}

@@ -89,3 +89,97 @@ async fn a_trigger_for_statements_sees_the_good_rows_as_one_statement() {
     let again = place.load("{from: a.csv, table: t, on_bad_row: {reject: {}}}").await.unwrap();
     assert_eq!(again["already_loaded"], true);
 }
+
+/// A table with an AFTER trigger that wants the row's counterpart, and one of a file of pairs.
+const PAIRS: &str = "CREATE TABLE t (a int PRIMARY KEY, b int);
+    CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN
+        IF NOT EXISTS (SELECT FROM t WHERE a = new.b) THEN RAISE ''no counterpart of %'', new.a; END IF; RETURN NULL; END';
+    CREATE TRIGGER f AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()";
+
+fn pairs(count: u32) -> String {
+    (0..count).map(|row| format!("{row},{}\n", count - 1 - row)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trigger_after_a_row_finds_the_rows_of_the_whole_file() {
+    let place = Place::with("references_after", PAIRS).await;
+    place.file("far.csv", format!("a,b\n{}", pairs(200_000)));
+    let yaml = "{from: far.csv, table: t, on_bad_row: {reject: {}}}";
+    assert_eq!(counts(&place.load(yaml).await.unwrap()), [200_000, 200_000, 0, 0]);
+    // Beside bad rows, too, those that want a later one are kept.
+    let rows: String = (0..20).map(|row| format!("{row},{}\n", row.max(19 - row))).collect();
+    place.file("near.csv", format!("a,b\n{rows}50,70\n60,60\n"));
+    let yaml = "{from: near.csv, table: t, mode: truncate, on_bad_row: {reject: {}}}";
+    let outputs = place.load(yaml).await.unwrap();
+    assert_eq!(rejected(&place, &outputs).0, [22], "{}", rejected(&place, &outputs).1);
+    assert_eq!(counts(&outputs), [22, 21, 1, 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deferred_constraint_is_checked_when_all_good_rows_are_there() {
+    let made = "CREATE TABLE t (id int PRIMARY KEY, v int);
+        CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN
+            IF (SELECT sum(v) FROM t) <> 0 THEN RAISE ''does not balance''; END IF; RETURN NULL; END';
+        CREATE CONSTRAINT TRIGGER f AFTER INSERT OR DELETE ON t DEFERRABLE INITIALLY DEFERRED
+            FOR EACH ROW EXECUTE FUNCTION f();";
+    let place = Place::with("references_balance", made).await;
+    place.run("INSERT INTO t VALUES (100, 0)").await;
+    place.file("a.csv", "id,v\n1,5\n2,-5\n2,7\n3,-1\n4,1\n");
+    let outputs = place.load("{from: a.csv, table: t, on_bad_row: {reject: {}}}").await.unwrap();
+    assert_eq!(rejected(&place, &outputs).0, [4]);
+    assert_eq!(place.rows("SELECT id FROM t").await, "1\n100\n2\n3\n4");
+    // What refers to rows that are replaced finds them again.
+    place
+        .run(
+            "CREATE TABLE n (id int PRIMARY KEY, p int); CREATE TABLE child (n int REFERENCES n DEFERRABLE INITIALLY DEFERRED);
+              INSERT INTO n VALUES (1, 1), (2, 1); INSERT INTO child VALUES (1), (2)",
+        )
+        .await;
+    place.file("n.csv", "id\n1\n2\n2\n");
+    let yaml = "{from: n.csv, table: n, mode: {replace_partition: {p: 1}}, on_bad_row: {reject: {}}}";
+    let outputs = place.load(yaml).await.unwrap();
+    assert_eq!((rejected(&place, &outputs).0, counts(&outputs)), (vec![4], [3, 2, 1, 0]));
+    // A view's trigger writes to a table that refers to itself.
+    place
+        .run(
+            "CREATE TABLE base (id int PRIMARY KEY, ref int REFERENCES base DEFERRABLE INITIALLY DEFERRED);
+             CREATE VIEW v AS SELECT * FROM base;
+             CREATE FUNCTION g() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN
+                 INSERT INTO base VALUES (new.id, new.ref); RETURN new; END';
+             CREATE TRIGGER g INSTEAD OF INSERT ON v FOR EACH ROW EXECUTE FUNCTION g()",
+        )
+        .await;
+    place.file("v.csv", "id,ref\n1,3\n2,\n2,1\n3,1\n");
+    let outputs = place.load("{from: v.csv, table: v, on_bad_row: {reject: {}}}").await.unwrap();
+    assert_eq!(rejected(&place, &outputs).0, [4]);
+    assert_eq!(place.rows("SELECT id FROM base").await, "1\n2\n3");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_whose_key_a_bad_row_had_before_it_is_kept() {
+    let made = "CREATE TABLE p (id int PRIMARY KEY); INSERT INTO p VALUES (1), (2);
+        CREATE TABLE t (id int PRIMARY KEY, p int REFERENCES p)";
+    let place = Place::with("references_key_before", made).await;
+    place.file("a.csv", "id,p\n1,99\n1,1\n2,99\n3,1\n2,2\n2,1\n");
+    let outputs = place.load("{from: a.csv, table: t, on_bad_row: {reject: {}}}").await.unwrap();
+    assert_eq!(place.t().await, "1 1\n2 2\n3 1");
+    assert_eq!(rejected(&place, &outputs).0, [2, 4, 7]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_right_to_insert_is_enough() {
+    let mut place = Place::with("references_rights", &format!("{PAIRS}; CREATE TABLE plain (a int, id serial)")).await;
+    let made = "DO $$ BEGIN CREATE ROLE load_inserts LOGIN PASSWORD 'x'; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+        ALTER FUNCTION f() SECURITY DEFINER; GRANT INSERT ON t, plain TO load_inserts; GRANT CREATE ON SCHEMA public TO load_inserts";
+    place.run(made).await;
+    let (_, rest) = place.url.split_once('@').unwrap();
+    place.url = format!("postgres://load_inserts:x@{rest}");
+    place.file("a.csv", "a,b\n1,2\n2,1\n3,3\n3,1\n");
+    let load = |rest: &str| format!("{{from: a.csv, {rest}, on_bad_row: {{reject: {{}}}}}}");
+    let outputs = place.load(&load("table: t")).await.unwrap();
+    assert_eq!(counts(&outputs), [4, 3, 1, 0]);
+    // The sequence's right is missing for every row.
+    let error = place.refused(&load("table: plain, transform: {select: [a]}")).await;
+    assert_says(&error, &["permission denied for sequence plain_id_seq"]);
+    assert!(!error.contains("line"), "{error}");
+}

@@ -25,6 +25,14 @@ reads_csv! { with_steps! {
     /// Reads a file, changes its rows and writes them to another. CSV (compressed or not), Parquet and NDJSON come in;
     /// CSV, CSV.gz or Parquet go out. The steps run in this order, whatever the order in YAML: `schema`, `filter`,
     /// `with_columns`, `cast`, `rename`, `select`, `dedupe`, `sql`, `row_id`, `expect`.
+    ///
+    /// The new file holds the types that steps compute with: `boolean`, `bigint` for whole numbers of all sizes, `double
+    /// precision` for `real` too, `date`, `timestamp` and `timestamptz` in microseconds, and text. So a Parquet file gets
+    /// texts for decimals, unsigned 64-bit numbers and times of day, which `postgres.load` reads as what they are, and for
+    /// lists and structures, which are JSON then. Columns of bytes are texts as of `bytea`: `\\x00ff`. In CSV dates and
+    /// times are as Postgres prints them, a `timestamptz` with the offset `+00`. JSON values of an NDJSON file become
+    /// texts, and strings lose their quotes: `"1"` and `1` are the same in the new file. To keep JSON as it is, load the
+    /// file without a transform before.
     pub struct PolarsTransform {
         /// The file to read: a storage address such as `{{ outputs.extract.uri }}`, or a path from the flow's folder.
         pub from: String,
@@ -129,6 +137,11 @@ fn display_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
+/// Bytes are written as Postgres writes `bytea`, since no text holds all of them.
+fn bytes(reader: &Reader, name: &str) -> Option<ColumnType> {
+    reader.is_of_bytes(name).then_some(ColumnType::Other)
+}
+
 /// What the blocking thread needs of the task and its context.
 struct Job {
     input: Steady,
@@ -146,7 +159,10 @@ impl Job {
     fn work(mut self) -> Result<(Written, Vec<String>), TaskError> {
         let started = Instant::now();
         let reader = Reader::open(&self.input.path, &self.options, self.progress.clone())?;
-        let plan = self.steps.plan(reader.columns(), &|_| None).map_err(|error| reader.of_columns(error))?;
+        let plan = self
+            .steps
+            .plan(reader.columns(), &|name| bytes(&reader, name))
+            .map_err(|error| reader.of_columns(error))?;
         let (rows_read, rows_written) = self.copy(reader, &plan)?;
         let bytes = std::fs::metadata(&self.output.path).map_or(0, |file| file.len());
         let written = Written {

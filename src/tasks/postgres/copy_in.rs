@@ -30,7 +30,7 @@ const READ_AHEAD: usize = 2;
 
 /// Copies a file into a table, as Postgres's `COPY … FROM STDIN` does: fields go into columns by their position, the
 /// format is `TEXT` unless it is named, no line is a header unless `header` says so, and the same file twice is in the
-/// table twice. `postgres.load` goes by column names, checks and transforms rows, and loads a file once.
+/// table twice. A byte order mark of UTF-8 is part of the first field. `postgres.load` goes by column names, checks and transforms rows, and loads a file once.
 ///
 /// The copy is one transaction, which also writes a row into the ledger `jitney_loads`. A compressed file is unpacked.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -270,7 +270,7 @@ impl Reading {
     fn run(self, sender: &mpsc::Sender<Bytes>) -> Result<(), TaskError> {
         let mut is_first = !self.is_binary;
         let mut source = match self.text {
-            Some(encoding) => Content::Text(Box::new(Text::new(self.blocks, encoding))),
+            Some(encoding) => Content::Text(Box::new(Text::new(self.blocks, encoding).keeping_mark())),
             None => Content::AsItIs(self.blocks),
         };
         while let Some(block) = source.next()? {

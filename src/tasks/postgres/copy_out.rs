@@ -15,12 +15,14 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::target::{Target, readable};
+use crate::postgres::name::quote_name;
 use crate::postgres::sql::{Statement, quote, statements};
 use crate::postgres::{FlowAddress, PostgresSession, connect_once, explain_in};
 use crate::storage::StoredFile;
 use crate::task::{FieldConflict, OutageTracker, Task, TaskContext, TaskError};
 
-/// Writes a table or the result of a query to a file, by `COPY … TO STDOUT`: fast, and in flat memory.
+/// Writes a table or the result of a query to a file, by `COPY … TO STDOUT`: fast, and in flat memory. As with COPY, the
+/// format is `TEXT`, without a header, unless something else is named; the name of a CSV file does so.
 ///
 /// A table, or a query that begins with `SELECT`, is read again when the connection breaks. Dates and times are written in
 /// ISO 8601, whatever the `DateStyle` of the database is.
@@ -44,15 +46,15 @@ pub struct CopyOut {
     /// Values for the query: a list for `$1`, `$2`…, or a map for `:name`.
     #[serde(default)]
     parameters: Value,
-    /// The file's name, by default `data` with an ending that fits.
+    /// The file's name, by default `data` with an ending that fits. If it ends with `.csv` or `.csv.gz`, the file is CSV
+    /// with a header, unless `format` and `header` say otherwise.
     name: Option<String>,
     /// Whether to compress with gzip; a name that ends with `.gz` says so too.
     #[serde(default)]
     compress: bool,
-    /// The file's format.
-    #[serde(default)]
-    format: Format,
-    /// Whether the first line names the columns; by default so for CSV.
+    /// The file's format: `TEXT` (by default), `CSV` (by default if `name` says so) or `BINARY`.
+    format: Option<Format>,
+    /// Whether the first line names the columns; by default only in CSV whose `name` says that it is.
     header: Option<bool>,
     /// The character between fields; by default a comma, or a tab in text format.
     delimiter: Option<String>,
@@ -63,6 +65,9 @@ pub struct CopyOut {
     quote: Option<String>,
     /// The character before a quote inside quotes.
     escape: Option<String>,
+    /// The columns of a CSV file whose values are always quoted, except NULL; `["*"]` for all.
+    #[serde(default, alias = "forceQuote")]
+    force_quote: Vec<String>,
     /// The file's encoding, such as `LATIN1`; by default UTF-8.
     encoding: Option<String>,
 }
@@ -75,13 +80,13 @@ const OTHER_FORMATS: &[&str] =
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 enum Format {
-    /// Comma-separated values.
-    #[default]
-    #[serde(alias = "csv")]
-    Csv,
     /// Postgres's own text format.
+    #[default]
     #[serde(alias = "text")]
     Text,
+    /// Comma-separated values.
+    #[serde(alias = "csv")]
+    Csv,
     /// Postgres's own binary format.
     #[serde(alias = "binary")]
     Binary,
@@ -124,7 +129,8 @@ impl Task for CopyOut {
             FieldConflict::between(["columns", "table"], "`sql` names its columns itself; leave `columns` out")
         });
         let name = self.name.as_deref().and_then(misleading);
-        self.table.iter().filter_map(|table| Target::conflict(table)).chain(one).chain(columns).chain(name).collect()
+        let table = self.table.iter().filter_map(|table| Target::conflict(table));
+        table.chain(one).chain(columns).chain(name).chain(self.idle()).collect()
     }
 
     async fn run(&self, context: &TaskContext) -> Result<CopyOutOutputs, TaskError> {
@@ -147,7 +153,7 @@ impl Task for CopyOut {
                 session.print_iso_dates().await?;
                 let source = self.source(&session).await?;
                 let query = single(&source, &self.parameters)?;
-                let query = query.inside("COPY (", &format!(") TO STDOUT ({})", self.options()));
+                let query = query.inside("COPY (", &format!(") TO STDOUT ({})", self.options(&session).await?));
                 self.copy(&session, context, &query, &stored).await
             };
             match session.unless_cancelled(&context.cancel, "copying rows out of Postgres", work).await {
@@ -188,12 +194,56 @@ impl CopyOut {
         self.sql.as_ref().is_none_or(first)
     }
 
-    fn has_header(&self) -> bool {
-        self.format != Format::Binary && self.header.unwrap_or(self.format == Format::Csv)
+    fn is_named_csv(&self) -> bool {
+        let name = self.name.as_deref().unwrap_or_default().to_ascii_lowercase();
+        name.ends_with(".csv") || name.ends_with(".csv.gz")
     }
 
-    fn options(&self) -> String {
-        let format = match self.format {
+    fn format(&self) -> Format {
+        self.format.unwrap_or(if self.is_named_csv() { Format::Csv } else { Format::Text })
+    }
+
+    fn has_header(&self) -> bool {
+        self.header.unwrap_or(self.format() == Format::Csv && self.is_named_csv())
+    }
+
+    /// What the format has no use for.
+    fn idle(&self) -> impl Iterator<Item = FieldConflict> {
+        let format = self.format();
+        let text = [
+            ("header", self.header == Some(true)),
+            ("delimiter", self.delimiter.is_some()),
+            ("null_string", self.null_string.is_some()),
+            ("encoding", self.encoding.is_some()),
+        ];
+        let csv = [
+            ("quote", self.quote.is_some()),
+            ("escape", self.escape.is_some()),
+            ("force_quote", !self.force_quote.is_empty()),
+        ];
+        let text = text.into_iter().filter(move |_| format == Format::Binary);
+        let csv = csv.into_iter().filter(move |_| format != Format::Csv);
+        text.chain(csv).filter(|(_, is_given)| *is_given).map(move |(field, _)| {
+            let format = format!("{format:?}").to_uppercase();
+            FieldConflict::between([field, "format"], format!("the format {format} has no `{field}`; leave it out"))
+        })
+    }
+
+    /// The columns that are always quoted, for SQL.
+    async fn quoted(&self, session: &PostgresSession) -> Result<Option<String>, TaskError> {
+        Ok(match (&self.table, self.force_quote.as_slice()) {
+            (_, []) => None,
+            (_, [all]) if all == "*" => Some("FORCE_QUOTE *".to_owned()),
+            (Some(table), names) => Some(format!("FORCE_QUOTE ({})", readable(&session.client, table, names).await?.0)),
+            (None, names) => {
+                let names = names.iter().map(|name| quote_name(name)).collect::<Vec<_>>().join(", ");
+                Some(format!("FORCE_QUOTE ({names})"))
+            }
+        })
+    }
+
+    async fn options(&self, session: &PostgresSession) -> Result<String, TaskError> {
+        let format = match self.format() {
             Format::Csv => "FORMAT csv",
             Format::Text => "FORMAT text",
             Format::Binary => "FORMAT binary",
@@ -207,11 +257,12 @@ impl CopyOut {
         ];
         let texts = texts.into_iter().filter_map(|(key, value)| Some(format!("{key} {}", quote(value.as_deref()?))));
         let header = self.has_header().then(|| "HEADER true".to_owned());
-        std::iter::once(format.to_owned()).chain(header).chain(texts).collect::<Vec<_>>().join(", ")
+        let quoted = self.quoted(session).await?;
+        Ok(std::iter::once(format.to_owned()).chain(header).chain(texts).chain(quoted).collect::<Vec<_>>().join(", "))
     }
 
     fn file_name(&self) -> String {
-        let ending = match self.format {
+        let ending = match self.format() {
             Format::Csv => "csv",
             Format::Text => "txt",
             Format::Binary => "bin",
@@ -251,7 +302,7 @@ impl CopyOut {
         let written = writer.await.map_err(io::Error::other).and_then(|written| written);
         let bytes =
             written.map_err(|error| TaskError::permanent(format!("cannot write {}", stored.uri)).caused_by(error))?;
-        let extra = u64::from(self.has_header() || self.format == Format::Binary);
+        let extra = u64::from(self.has_header() || self.format() == Format::Binary);
         let row_count = rows.saturating_sub(extra);
         Ok(CopyOutOutputs { uri: stored.uri.clone(), row_count, row_count_too: row_count, bytes })
     }

@@ -7,6 +7,7 @@ mod kind;
 mod ledger;
 pub mod load;
 mod loaded;
+mod nature;
 pub mod query;
 mod rows;
 mod source;

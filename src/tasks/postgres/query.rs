@@ -7,14 +7,14 @@ use std::time::Instant;
 use futures_util::TryStreamExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio_postgres::types::Type;
 use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 
 use crate::postgres::sql::{Statement, statements};
+use crate::postgres::value::Cell;
 use crate::postgres::{
     FlowAddress, LOST, PostgresSession, TransactionOutcome, WaitMonitor, connect_for, explain, explain_in, outcome,
-    value,
 };
 use crate::task::{ErrorClass, Task, TaskContext, TaskError};
 use crate::tasks::fetch::{Keep, MAX_ROWS, ResultSet};
@@ -41,7 +41,10 @@ pub struct Query {
     #[serde(default = "yes")]
     transaction: bool,
     /// What to do with the rows: `NONE`, `FETCH` them all as `rows`, `FETCH_ONE` as `row`, or `STORE` them as a file
-    /// of one JSON object per line. Where rows are kept, the session's `DateStyle` is ISO; otherwise the session has the
+    /// of one JSON object per line. The file holds every digit of `numeric`, `json` and `jsonb` values. In `rows` and `row`,
+    /// a column of `numeric` is one of numbers if each of its values has 15 digits or fewer, zeros at the ends not counted,
+    /// and one of texts otherwise; numbers within `json` and `jsonb` are doubles or 64-bit integers, and JSON's `null` is
+    /// NULL. Columns need names of their own. Where rows are kept, the session's `DateStyle` is ISO; otherwise the session has the
     /// settings of its database and user.
     #[serde(default, alias = "fetchType")]
     fetch: Keep,
@@ -229,17 +232,17 @@ struct Done {
 
 impl Step<'_> {
     async fn run(&self) -> Result<Done, TaskError> {
-        let kinds = self.column_types().await?;
+        let columns = self.columns().await?;
         let failed = |error| self.failed(&error);
         let client = &self.session.client;
         let mut messages = Box::pin(client.simple_query_raw(&self.statement.text).await.map_err(failed)?);
         let (mut rows, mut affected) = (None, 0);
         while let Some(message) = messages.try_next().await.map_err(failed)? {
             match message {
-                SimpleQueryMessage::RowDescription(_) => rows = Some(self.collector()?),
+                SimpleQueryMessage::RowDescription(_) => rows = Some(self.collector(&columns)?),
                 SimpleQueryMessage::Row(row) => {
                     if let Some(rows) = &mut rows {
-                        rows.add(&row, &kinds)?;
+                        rows.add(&row)?;
                         self.context.progress.add_rows(1);
                     }
                 }
@@ -253,20 +256,28 @@ impl Step<'_> {
         Ok(Done { result, affected })
     }
 
-    /// The types of the columns, which the simple protocol does not tell.
-    async fn column_types(&self) -> Result<Vec<Type>, TaskError> {
+    /// The columns with their types, which the simple protocol does not tell.
+    async fn columns(&self) -> Result<Vec<(String, Type)>, TaskError> {
         if self.fetch == Keep::Nothing {
             return Ok(Vec::new());
         }
         let prepared = self.session.client.prepare(&self.statement.text).await.map_err(|error| self.failed(&error))?;
-        Ok(prepared.columns().iter().map(|column| column.type_().clone()).collect())
+        let columns = prepared.columns().iter().map(|column| (column.name().to_owned(), column.type_().clone()));
+        let columns: Vec<_> = columns.collect();
+        let is_again =
+            |(index, (name, _)): &(usize, &(String, Type))| columns.iter().take(*index).any(|(other, _)| other == name);
+        match columns.iter().enumerate().find(is_again) {
+            Some((_, (name, _))) => {
+                Err(TaskError::permanent(format!("{}: its result has two columns `{name}`", self.name()))
+                    .help("give each a name of its own with AS"))
+            }
+            None => Ok(columns),
+        }
     }
 
-    fn collector(&self) -> Result<Collector, TaskError> {
-        let mut collector = Collector { fetch: self.fetch, result: ResultSet::default(), file: None };
-        if self.fetch == Keep::All {
-            collector.result.rows = Some(Vec::new());
-        }
+    fn collector<'a>(&self, columns: &'a [(String, Type)]) -> Result<Collector<'a>, TaskError> {
+        let mut collector =
+            Collector { fetch: self.fetch, columns, rows: Vec::new(), result: ResultSet::default(), file: None };
         if self.fetch == Keep::File {
             let name = if self.of == 1 { "rows.ndjson".to_owned() } else { format!("rows-{}.ndjson", self.number) };
             let stored = self.context.output_file(&name)?;
@@ -296,53 +307,66 @@ impl Step<'_> {
 }
 
 /// Takes the rows of one statement as they come.
-struct Collector {
+struct Collector<'a> {
     fetch: Keep,
+    columns: &'a [(String, Type)],
+    rows: Vec<Vec<Cell>>,
     result: ResultSet,
     file: Option<BufWriter<File>>,
 }
 
-impl Collector {
-    fn add(&mut self, row: &SimpleQueryRow, kinds: &[Type]) -> Result<(), TaskError> {
+impl Collector<'_> {
+    fn add(&mut self, row: &SimpleQueryRow) -> Result<(), TaskError> {
         self.result.size += 1;
         match self.fetch {
             Keep::Nothing => {}
-            Keep::First if self.result.row.is_some() => {}
-            Keep::First => self.result.row = Some(to_json(row, kinds)),
-            Keep::All => {
-                let rows = self.result.rows.get_or_insert_default();
-                if rows.len() == MAX_ROWS {
-                    return Err(TaskError::permanent(format!("the SQL returns more than {MAX_ROWS} rows"))
-                        .help("use `fetch: STORE` for results of this size, or postgres.copy_out"));
-                }
-                rows.push(to_json(row, kinds));
+            Keep::First if self.result.size > 1 => {}
+            Keep::First => self.rows.push(self.cells(row)),
+            Keep::All if self.rows.len() == MAX_ROWS => {
+                return Err(TaskError::permanent(format!("the SQL returns more than {MAX_ROWS} rows"))
+                    .help("use `fetch: STORE` for results of this size, or postgres.copy_out"));
             }
+            Keep::All => self.rows.push(self.cells(row)),
             Keep::File => {
+                let cells = self.cells(row);
                 if let Some(file) = &mut self.file {
-                    let line = Value::Object(to_json(row, kinds));
-                    writeln!(file, "{line}").map_err(unwritable)?;
+                    write_line(file, self.columns, &cells).map_err(unwritable)?;
                 }
             }
         }
         Ok(())
     }
 
+    fn cells(&self, row: &SimpleQueryRow) -> Vec<Cell> {
+        let columns = self.columns.iter().enumerate();
+        columns.map(|(index, (_, kind))| Cell::from_text(kind, row.try_get(index).ok().flatten())).collect()
+    }
+
     fn finish(mut self) -> Result<ResultSet, TaskError> {
         if let Some(file) = &mut self.file {
             file.flush().map_err(unwritable)?;
+        }
+        let is_of_numbers = |index: usize| self.rows.iter().filter_map(|row| row.get(index)).all(Cell::is_of_doubles);
+        let are_numbers: Vec<bool> = (0..self.columns.len()).map(is_of_numbers).collect();
+        let mut rows = self.rows.into_iter().map(|cells| {
+            let named = self.columns.iter().zip(cells).zip(&are_numbers);
+            named.map(|(((name, _), cell), is_number)| (name.clone(), cell.into_value(*is_number))).collect()
+        });
+        match self.fetch {
+            Keep::All => self.result.rows = Some(rows.collect()),
+            _ => self.result.row = rows.next(),
         }
         Ok(self.result)
     }
 }
 
-fn to_json(row: &SimpleQueryRow, kinds: &[Type]) -> Map<String, Value> {
-    let columns = row.columns().iter().enumerate();
-    columns
-        .map(|(index, column)| {
-            let kind = kinds.get(index).unwrap_or(&Type::TEXT);
-            (column.name().to_owned(), value::from_text(kind, row.try_get(index).ok().flatten()))
-        })
-        .collect()
+/// Writes a row as an object of JSON.
+fn write_line(file: &mut impl Write, columns: &[(String, Type)], cells: &[Cell]) -> std::io::Result<()> {
+    for (index, ((name, _), cell)) in columns.iter().zip(cells).enumerate() {
+        let before = if index == 0 { '{' } else { ',' };
+        write!(file, "{before}{}:{cell}", Value::from(name.as_str()))?;
+    }
+    file.write_all(if columns.is_empty() { b"{}\n" } else { b"}\n" })
 }
 
 fn unwritable(error: std::io::Error) -> TaskError {

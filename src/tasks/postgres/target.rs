@@ -13,6 +13,7 @@ use crate::task::{FieldConflict, NO_COLUMN, TaskError};
 
 use super::create::create_table;
 use super::kind::Kind;
+use super::nature::{Nature, nature};
 
 /// A column of the table.
 #[derive(Clone, Debug)]
@@ -30,25 +31,6 @@ struct TableColumn {
     is_generated: bool,
     /// Whether only `OVERRIDING SYSTEM VALUE` lets an INSERT set it.
     is_always_identity: bool,
-}
-
-/// What the server does with rows on their way into the table.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Nature {
-    /// The table's name without its schema, as the server's messages have it.
-    pub(super) relation: String,
-    /// Triggers see each row before it is stored, and may leave it out or store it elsewhere.
-    pub(super) may_skip_rows: bool,
-    /// Rows may refer to later ones, or a trigger looks at all rows of a statement: one COPY is not the same as several.
-    pub(super) wants_one_statement: bool,
-    /// Row-level security holds for this user.
-    pub(super) has_policies: bool,
-    /// Triggers see each row before it is deleted, and may keep it.
-    pub(super) may_keep_rows: bool,
-    /// What can be done to the rows, as bits: 4 for UPDATE, 8 for INSERT, 16 for DELETE.
-    pub(super) can: i32,
-    /// The commands that rules rewrite: `INSERT, DELETE`.
-    pub(super) rules: Option<String>,
 }
 
 /// A column that rows are sent for.
@@ -413,39 +395,6 @@ async fn make(
             Ok(())
         }
     }
-}
-
-/// Bits of `tgtype`: 1 for each row, 2 before, 4 on INSERT, 8 on DELETE, 64 instead of it. Source: Postgres's
-/// `pg_trigger.h`. Letters of `ev_type`: 2 for UPDATE, 3 for INSERT, 4 for DELETE. Source: its manual on `pg_rewrite`.
-async fn nature(client: &impl GenericClient, sql_name: &str) -> Result<Nature, TaskError> {
-    let sql = format!(
-        "WITH RECURSIVE tables AS (SELECT {0}::regclass AS id UNION SELECT relid FROM pg_partition_tree({0}::regclass)),
-              heirs AS (SELECT {0}::regclass::oid AS id
-                  UNION SELECT inhrelid FROM pg_inherits JOIN heirs ON inhparent = heirs.id),
-              triggers AS (SELECT tgtype, tgnewtable FROM pg_trigger, tables
-                  WHERE tgrelid = id AND NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 4 = 4)
-         SELECT EXISTS (SELECT 1 FROM triggers WHERE tgtype & 1 = 1 AND tgtype & 66 <> 0),
-                EXISTS (SELECT 1 FROM triggers WHERE tgtype & 1 = 0 OR tgnewtable IS NOT NULL)
-                OR EXISTS (SELECT 1 FROM pg_constraint, tables WHERE contype = 'f' AND conrelid = id AND confrelid = id),
-                (SELECT relname FROM pg_class WHERE oid = {0}::regclass),
-                row_security_active({0}::regclass),
-                EXISTS (SELECT 1 FROM pg_trigger JOIN heirs ON tgrelid = id
-                    WHERE NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 9 = 9 AND tgtype & 66 <> 0),
-                pg_relation_is_updatable({0}::regclass, true),
-                (SELECT string_agg(CASE ev_type WHEN '2' THEN 'UPDATE' WHEN '3' THEN 'INSERT' ELSE 'DELETE' END, ', ')
-                    FROM pg_rewrite WHERE ev_class = {0}::regclass AND ev_enabled <> 'D' AND ev_type IN ('2', '3', '4'))",
-        quote(sql_name)
-    );
-    let row = client.query_one(&sql, &[]).await.map_err(|error| explain("reading the table's triggers", &error))?;
-    Ok(Nature {
-        may_skip_rows: row.get(0),
-        wants_one_statement: row.get(1),
-        relation: row.get(2),
-        has_policies: row.get(3),
-        may_keep_rows: row.get(4),
-        can: row.get(5),
-        rules: row.get(6),
-    })
 }
 
 async fn columns(client: &impl GenericClient, sql_name: &str) -> Result<Vec<TableColumn>, TaskError> {

@@ -59,7 +59,7 @@ impl Key {
         row_id: &RowId,
         target: &Target,
         constant: Option<&str>,
-        session: Session,
+        (session, is_one_statement): (Session, bool),
     ) -> Result<Self, TaskError> {
         let part =
             |(name, kind): &(String, ColumnType)| Part { name: name.clone(), kind: *kind, field: target.stored(name) };
@@ -71,7 +71,6 @@ impl Key {
                 format!("`row_id`: the file's `{}` is not stored, since `mode` gives the column its value", part.name);
             return Err(TaskError::permanent(message).help("leave the column out of `row_id`"));
         }
-        let is_one_statement = target.nature.wants_one_statement;
         Ok(Self { parts, name: row_id.name.clone(), session, is_one_statement })
     }
 
@@ -217,7 +216,8 @@ impl Key {
         let names: Vec<&str> = self.parts.iter().map(|part| part.name.as_str()).collect();
         let message = format!(
             "`row_id`: only the server can print some value of `{}` as the table stores it, and this table takes its rows \
-             in one statement, since it refers to itself or has a trigger for whole statements",
+             in one statement, since it refers to itself, or has a trigger or a deferred constraint that may look at more \
+             than a row",
             names.join("`, `")
         );
         TaskError::permanent(message)

@@ -4,7 +4,7 @@
 
 use super::Load;
 use super::mode::{Merge, Mode, OnMatch, list};
-use super::refused::Refused;
+use super::place::without_a_row;
 use super::savepoint;
 use super::send::{PARTS, Sending, Sent, part};
 use crate::postgres::CopyError;
@@ -27,9 +27,9 @@ pub(super) struct Stage {
     /// The number of a row, in the order in which rows were sent. Where a row lies in a table says nothing certain of it.
     pub(super) row: String,
     /// The row's line in the file, where bad rows are rejected and rows stand on lines.
-    line: Option<String>,
+    pub(super) line: Option<String>,
     /// Whether the stage has the table's checks, so that they speak of one row.
-    is_checked: bool,
+    pub(super) is_checked: bool,
 }
 
 impl Stage {
@@ -57,7 +57,12 @@ impl Stage {
         let (table, row) = (&target.sql_name, quote_name(&self.row));
         let mut changes = vec![format!("ADD COLUMN {row} bigint GENERATED ALWAYS AS IDENTITY")];
         changes.extend(self.line.iter().map(|line| format!("ADD COLUMN {} bigint", quote_name(line))));
-        let make = if self.is_checked && !target.nature.may_skip_rows {
+        let nature = &target.nature;
+        let make = if !nature.can_be_read {
+            // Only a table that may be read serves as a model.
+            let typed = |field: &Field| format!("{} {}", quote_name(&field.name), field.sql_type);
+            format!("({}) ON COMMIT DROP", fields.iter().map(typed).collect::<Vec<_>>().join(", "))
+        } else if self.is_checked && !nature.may_skip_rows {
             changes.extend(target.others(fields).map(|name| format!("DROP COLUMN {}", quote_name(name))));
             format!("(LIKE {table} INCLUDING CONSTRAINTS) ON COMMIT DROP")
         } else {
@@ -118,14 +123,6 @@ impl Load {
     }
 }
 
-/// Parts of the chosen rows, by their first and last numbers.
-pub(super) struct Parts {
-    /// Those that are to be taken, the next one last.
-    pub(super) open: Vec<(i64, i64)>,
-    /// Those that the table refused for a foreign key, where they may wait for other rows.
-    pub(super) waiting: Option<Vec<(i64, i64)>>,
-}
-
 impl Merging<'_> {
     /// Brings the staged rows into the table.
     ///
@@ -138,31 +135,37 @@ impl Merging<'_> {
         let source = self.staged(&key);
         if rejected.room().is_none() && self.target().nature.wants_one_statement {
             // Rows may need each other, so that nothing is known of one alone.
-            return Ok(Merged { taken: self.all(&key, &source).await?, parts: Vec::new() });
+            let taken = self.all(&key, &source).await.map_err(|problem| self.of_no_row(problem))?;
+            return Ok(Merged { taken, parts: Vec::new() });
         }
-        if let Ok((taken, part)) = self.behind(self.all(&key, &source)).await? {
+        let whole = async {
+            let taken = self.all(&key, &source).await?;
+            if rejected.room().is_some() {
+                self.check_deferred().await?;
+            }
+            Ok(taken)
+        };
+        if let Ok((taken, part)) = Box::pin(self.behind(whole)).await? {
             return Ok(Merged { taken, parts: vec![part] });
         }
-        let (mut merged, mut refused) = (Merged::default(), Refused::default());
-        let last = self.choose(&key).await?;
-        let room = rejected.room().unwrap_or(0);
-        for step in self.steps() {
-            if matches!(step, Step::Insert) && self.target().nature.wants_one_statement {
-                Box::pin(self.together((&key, room), &mut merged, &mut refused)).await?;
-            } else {
-                let mut parts = Parts { open: vec![(1, last)], waiting: None };
-                Box::pin(self.by_halves(step, &mut parts, (&key, room), &mut merged, &mut refused)).await?;
-            }
-        }
+        let (merged, refused) = Box::pin(self.in_parts(&key, rejected.room())).await?;
         self.sending.way.take_refused(refused, rejected).await?;
         Ok(merged)
+    }
+
+    fn of_no_row(&self, problem: TaskError) -> TaskError {
+        let Sending { watch, relation, .. } = self.sending;
+        match watch.refusal().filter(|refusal| refusal.is_of_a_row(relation)) {
+            Some(_) => without_a_row(problem),
+            None => problem,
+        }
     }
 
     pub(super) fn target(&self) -> &Target {
         self.sending.way.target
     }
 
-    fn doing(&self) -> String {
+    pub(super) fn doing(&self) -> String {
         let doing = if self.merge.is_some() { "merging" } else { "loading" };
         format!("{doing} into `{}`", self.target().name)
     }
@@ -171,12 +174,12 @@ impl Merging<'_> {
         self.merge.is_some_and(|merge| merge.on_match == OnMatch::Update)
     }
 
-    fn steps(&self) -> impl Iterator<Item = Step> {
+    pub(super) fn steps(&self) -> impl Iterator<Item = Step> {
         let update = self.updates().then_some(Step::Update);
         update.into_iter().chain([Step::Insert])
     }
 
-    async fn execute(&self, sql: &str) -> Result<u64, TaskError> {
+    pub(super) async fn execute(&self, sql: &str) -> Result<u64, TaskError> {
         let Sending { transaction, watch, .. } = self.sending;
         savepoint::over(watch, &self.doing(), transaction.execute(sql, &[])).await
     }
@@ -223,7 +226,7 @@ impl Merging<'_> {
 
     /// The staged rows of which each has a key of its own. Of rows with the same key, the last one counts for `update`
     /// and the first for `ignore`.
-    fn staged(&self, key: &[String]) -> String {
+    pub(super) fn staged(&self, key: &[String]) -> String {
         let (keys, row) = (key.join(", "), quote_name(&self.stage.row));
         let order = self.order();
         if key.is_empty() {
@@ -232,12 +235,12 @@ impl Merging<'_> {
         format!("(SELECT DISTINCT ON ({keys}) * FROM {STAGE} ORDER BY {keys}, {row} {order})")
     }
 
-    fn order(&self) -> &'static str {
+    pub(super) fn order(&self) -> &'static str {
         if self.updates() { "DESC" } else { "ASC" }
     }
 
     /// Takes all rows of a source; how many were taken.
-    async fn all(&self, key: &[String], source: &str) -> Result<u64, TaskError> {
+    pub(super) async fn all(&self, key: &[String], source: &str) -> Result<u64, TaskError> {
         let mut taken = 0;
         for step in self.steps() {
             taken += self.take(step, key, source).await?;
@@ -245,7 +248,7 @@ impl Merging<'_> {
         Ok(taken)
     }
 
-    async fn take(&self, step: Step, key: &[String], source: &str) -> Result<u64, TaskError> {
+    pub(super) async fn take(&self, step: Step, key: &[String], source: &str) -> Result<u64, TaskError> {
         match step {
             Step::Insert => self.execute(&insert(self.target(), self.fields, key, source)).await,
             Step::Update => match self.merge.and_then(|merge| merge.update(self.target(), self.fields, key, source)) {
@@ -257,7 +260,7 @@ impl Merging<'_> {
 
     /// Takes rows behind a savepoint; also the number of the subtransaction. What the table has against one of them is the
     /// inner error.
-    async fn behind(
+    pub(super) async fn behind(
         &self,
         work: impl Future<Output = Result<u64, TaskError>>,
     ) -> Result<Result<(u64, i64), CopyError>, TaskError> {
@@ -271,109 +274,6 @@ impl Merging<'_> {
             Ok((work.await?, part(transaction, watch, &doing).await?))
         });
         savepoint::behind(transaction, watch, (&doing, &is_of_a_row), work).await
-    }
-
-    /// Parts the stage into the rows that count for their keys and the others, which may count yet; the highest number.
-    async fn choose(&self, key: &[String]) -> Result<i64, TaskError> {
-        let row = quote_name(&self.stage.row);
-        self.batch(&format!(
-            "CREATE TEMP TABLE jitney_chosen ON COMMIT DROP AS SELECT * FROM {} AS chosen;
-             CREATE UNIQUE INDEX ON {CHOSEN} ({row});
-             ANALYZE {CHOSEN};
-             DELETE FROM {STAGE} s USING {CHOSEN} c WHERE c.{row} = s.{row}",
-            self.staged(key)
-        ))
-        .await?;
-        Ok(self.number(&format!("SELECT max({row}) FROM {CHOSEN}")).await?.unwrap_or_default())
-    }
-
-    /// Takes parts of the chosen rows, in the order of the file, and notes those that the table refuses, until there are
-    /// more of them than there is room for. Where parts may wait, what is taken is no longer among the chosen rows.
-    pub(super) async fn by_halves(
-        &self,
-        step: Step,
-        parts: &mut Parts,
-        (key, room): (&[String], u64),
-        merged: &mut Merged,
-        refused: &mut Refused,
-    ) -> Result<(), TaskError> {
-        let row = quote_name(&self.stage.row);
-        while let Some((from, to)) = parts.open.pop().filter(|_| refused.count() <= room) {
-            let these = format!("FROM {CHOSEN} WHERE {row} BETWEEN {from} AND {to}");
-            match self.behind(self.take(step, key, &format!("(SELECT * {these} ORDER BY {row})"))).await? {
-                Ok((taken, part)) => {
-                    merged.taken += taken;
-                    merged.parts.extend((taken > 0).then_some(part));
-                    if parts.waiting.is_some() {
-                        self.execute(&format!("DELETE {these}")).await?;
-                    }
-                }
-                Err(refusal) if refusal.is_of_a_reference() && parts.waiting.is_some() => {
-                    parts.waiting.get_or_insert_default().push((from, to));
-                }
-                Err(_) if from < to => {
-                    let middle = from + (to - from) / 2;
-                    parts.open.extend([(middle + 1, to), (from, middle)]);
-                }
-                Err(refusal) => {
-                    self.note(from, &refusal, refused).await?;
-                    parts.open.extend(self.replace(from, key).await?.map(|next| (next, next)));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Notes a row that the table refused.
-    async fn note(&self, number: i64, refusal: &CopyError, refused: &mut Refused) -> Result<(), TaskError> {
-        let Sending { way, relation, .. } = self.sending;
-        let row = quote_name(&self.stage.row);
-        let line = match &self.stage.line {
-            Some(line) => {
-                let sql = format!("SELECT {} FROM {CHOSEN} WHERE {row} = {number}", quote_name(line));
-                self.number(&sql).await?.map(i64::unsigned_abs)
-            }
-            None if self.stage.is_checked => None,
-            // Every row was sent once, in the order of these numbers.
-            None => way.line_of_sent(number.unsigned_abs())?,
-        };
-        let text = match line {
-            Some(_) => String::new(),
-            None => self.text(number).await?,
-        };
-        refused.add(line, way.complaint(refusal, relation, text));
-        Ok(())
-    }
-
-    /// A chosen row as it would be sent.
-    async fn text(&self, number: i64) -> Result<String, TaskError> {
-        let Sending { transaction, watch, .. } = self.sending;
-        let shown = |field: &Field| format!("coalesce({}::text, '\\N')", quote_name(&field.name));
-        let columns = self.fields.iter().map(shown).collect::<Vec<_>>().join(", ");
-        let row = quote_name(&self.stage.row);
-        let sql = format!("SELECT concat_ws(E'\\t', {columns}) FROM {CHOSEN} WHERE {row} = {number}");
-        Ok(savepoint::over(watch, &self.doing(), transaction.query_one(&sql, &[])).await?.get(0))
-    }
-
-    /// Leaves a row out. The next one of the same key counts instead, if there is one: the table becomes as if the file had
-    /// not had the row.
-    async fn replace(&self, number: i64, key: &[String]) -> Result<Option<i64>, TaskError> {
-        let row = quote_name(&self.stage.row);
-        if key.is_empty() {
-            self.execute(&format!("DELETE FROM {CHOSEN} WHERE {row} = {number}")).await?;
-            return Ok(None);
-        }
-        let next = format!(
-            "WITH gone AS (DELETE FROM {STAGE} WHERE {row} = (
-                 SELECT s.{row} FROM {STAGE} s JOIN {CHOSEN} c ON {} WHERE c.{row} = {number}
-                 ORDER BY s.{row} {} LIMIT 1) RETURNING *)
-             INSERT INTO {CHOSEN} SELECT * FROM gone RETURNING {row}",
-            same(key, "s", "c"),
-            self.order()
-        );
-        let next = self.number(&next).await?;
-        self.execute(&format!("DELETE FROM {CHOSEN} WHERE {row} = {number}")).await?;
-        Ok(next)
     }
 }
 
@@ -430,6 +330,6 @@ fn insert(target: &Target, fields: &[Field], key: &[String], source: &str) -> St
 }
 
 /// The condition that rows of two aliases have the same key.
-fn same(key: &[String], one: &str, other: &str) -> String {
+pub(super) fn same(key: &[String], one: &str, other: &str) -> String {
     key.iter().map(|name| format!("{one}.{name} = {other}.{name}")).collect::<Vec<_>>().join(" AND ")
 }

@@ -1,10 +1,12 @@
 //! `postgres.load`: a file into a table, in one transaction, once.
 
+mod columns;
 mod elsewhere;
 mod encode;
 mod encoding;
 mod feed;
 mod formats;
+mod halves;
 mod held;
 mod key;
 mod known;
@@ -26,7 +28,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio_postgres::Transaction;
 
@@ -46,6 +48,7 @@ use crate::tasks::counts::Counts;
 use crate::tasks::csv_fields::{as_written, reads_csv};
 use crate::tasks::polars::plan::Plan;
 use crate::tasks::polars::spec::Transform;
+use columns::{ExtraColumn, MissingColumn};
 use known::{Known, Planned};
 use mode::Mode;
 use prepared::PreparedLoad;
@@ -93,11 +96,17 @@ pub struct Load {
     /// What to do with a row that does not fit, or that the server refuses: `fail`, or
     /// `{reject: {max: 100, file: bad.csv}}`. With `reject` each batch of about 1 MB is a COPY of its own behind a
     /// savepoint, all in one transaction; the server names the row that it refuses, and the others are sent again.
-    /// The rows of a merge, and those of a table that refers to itself or has a trigger for whole statements, are copied
-    /// to a temporary table first and go from there into the table, in one statement if all is well. What the table
-    /// refuses then, such as a foreign key, another unique key or what a trigger raises, is found by halves: each bad row
-    /// takes about two statements for every doubling of the number of rows. Deferred constraints are checked at the end of
-    /// each statement. The table becomes as if the file had not had the rejected rows.
+    /// The rows of a merge, and those of a table that refers to itself, has an AFTER trigger or one for whole statements,
+    /// or is subject to a deferred constraint, are copied to a temporary table first and go from there into the table, in
+    /// one statement if all is well; this about doubles what the server writes. What the table refuses then, such as a
+    /// foreign key, another unique key or what a trigger raises, is found by halves: each bad row takes about two
+    /// statements for every doubling of the number of rows. A row that a trigger refuses without the bad ones beside it is
+    /// tried again once the others are in, as long as there are no more of such rows than `max`.
+    ///
+    /// The load fails, or is retried, if the error is one of the server, the session or the SQL, even if a trigger raises
+    /// it: SQLSTATE classes 08, 25, 40, 53, 57 and 58, and 55P03, XX001 and XX002; and 42, such as a missing right, unless
+    /// a trigger raises it with RAISE. The table becomes as if the file had not had the rejected rows, except that these
+    /// use up numbers of `serial` and identity columns.
     #[serde(default)]
     on_bad_row: BadRows,
     /// What to do with a column of the file that the table does not have.
@@ -125,28 +134,6 @@ pub struct Load {
     password: Option<String>,
 }
 } }
-
-/// What to do with a column of the file that the table does not have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum ExtraColumn {
-    /// The load fails before anything is changed.
-    #[default]
-    Fail,
-    /// The column is left out.
-    Ignore,
-}
-
-/// What to do when the file lacks a column.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum MissingColumn {
-    /// The load fails before anything is changed.
-    #[default]
-    Fail,
-    /// The column stays NULL.
-    Empty,
-}
 
 impl Task for Load {
     const NAME: &'static str = "postgres.load";
@@ -219,14 +206,15 @@ impl Loading for Load {
             Known::Done(loaded) => return Ok(loaded),
             Known::New(note) => note,
         };
-        self.mode.check(&target)?;
-        if let Some(what) = self.mode.temporary_for(self.on_bad_row != BadRows::Fail) {
+        let rejects = self.on_bad_row != BadRows::Fail;
+        self.mode.check(&target, rejects)?;
+        if let Some(what) = self.mode.temporary_for(rejects) {
             watch.over("asking for the user's rights", ledger::check_temporary(transaction, what)).await?;
         }
         let session = watch.over("asking for the session's settings", Session::of(transaction)).await?;
         encoding::check(self.encoding.as_ref(), session)?;
         let (way, feed) = PreparedLoad::open(self, context, (&target, source), session)?;
-        if self.on_bad_row != BadRows::Fail {
+        if rejects && way.stage.is_none() {
             // What is only checked at the end is no row's any more.
             savepoint::over(watch, CHECKING, transaction.batch_execute(IMMEDIATE)).await?;
         }

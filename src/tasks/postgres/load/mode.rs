@@ -62,7 +62,7 @@ impl Mode {
     ///
     /// # Errors
     /// When it takes no rows, or would do something else than the mode says with them.
-    pub(super) fn check(&self, target: &Target) -> Result<(), TaskError> {
+    pub(super) fn check(&self, target: &Target, rejects: bool) -> Result<(), TaskError> {
         let (name, nature) = (&target.name, &target.nature);
         let needed: &[(&str, i32)] = match self {
             Self::ReplacePartition(_) => &[("INSERT", 8), ("DELETE", 16)],
@@ -73,7 +73,8 @@ impl Mode {
             return Err(TaskError::permanent(format!("`{name}` does not support {command}"))
                 .help("a foreign table or a view takes what its server or its triggers allow; name another table"));
         }
-        let copies = !matches!(self, Self::Merge(_));
+        let is_merge = matches!(self, Self::Merge(_));
+        let copies = !is_merge && !(rejects && nature.wants_one_statement);
         if nature.has_policies && copies {
             let message = format!("row-level security holds for this user on `{name}`, and COPY does not support it");
             return Err(TaskError::permanent(message).help(
@@ -84,6 +85,11 @@ impl Mode {
         let by_statement = needed.iter().map(|(command, _)| *command).filter(|command| !copies || *command != "INSERT");
         let rules = nature.rules.as_deref().unwrap_or_default();
         match by_statement.into_iter().find(|command| rules.contains(command)) {
+            Some("INSERT") if !is_merge => Err(TaskError::permanent(format!(
+                "a rule of `{name}` rewrites INSERT, which `on_bad_row: reject` uses for a table with such triggers or \
+                 constraints"
+            ))
+            .help("leave out `on_bad_row`, or drop the rule")),
             Some(command) => Err(TaskError::permanent(format!("a rule of `{name}` rewrites {command}"))
                 .help("use `mode: append`, which is not subject to rules, or drop the rule")),
             None => Ok(()),
@@ -212,9 +218,7 @@ impl Mode {
     /// others. `is_checked` says that bad rows are rejected, and `has_lines` that rows stand on lines of the file.
     pub(super) fn stage(&self, target: &Target, fields: &[Field], is_checked: bool, has_lines: bool) -> Option<Stage> {
         let nature = &target.nature;
-        // INSERT is subject to rules, and COPY is not.
-        let has_rule = nature.rules.as_deref().is_some_and(|rules| rules.contains("INSERT"));
-        let is_together = is_checked && nature.wants_one_statement && !has_rule;
+        let is_together = is_checked && nature.wants_one_statement;
         (matches!(self, Self::Merge(_)) || is_together).then(|| Stage::new(fields, is_checked, has_lines))
     }
 

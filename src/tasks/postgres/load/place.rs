@@ -27,7 +27,7 @@ impl PreparedLoad<'_> {
         before: u64,
         problem: TaskError,
     ) -> TaskError {
-        let Some(row) = refusal.row(relation) else { return problem };
+        let Some(row) = refusal.row(relation) else { return without_a_row(problem) };
         let Ok(Some(line)) = aside(|| self.line_of(before + row)) else { return problem };
         let mut refused = Refused::default();
         refused.add(Some(line), self.complaint(refusal, relation, String::new()));
@@ -143,6 +143,15 @@ impl PreparedLoad<'_> {
             .collect();
         rejected.take(&loose)?;
         Ok(rejected.sort()?)
+    }
+}
+
+/// The problem of a row that the server does not name, as those of foreign keys and of triggers that run at the end.
+pub(super) fn without_a_row(problem: TaskError) -> TaskError {
+    match problem.help {
+        Some(_) => problem,
+        None => problem
+            .help("Postgres does not say which row it is; `on_bad_row: {reject: {}}` finds it and names its line"),
     }
 }
 

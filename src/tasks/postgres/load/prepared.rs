@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use super::columns::{ExtraColumn, MissingColumn};
 use super::encode::Encoder;
 use super::feed::Feed;
 use super::key::Key as RowKey;
 use super::merge::Stage;
 use super::stored::Session;
-use super::{ExtraColumn, Load, MissingColumn, formats};
+use super::{Load, formats};
 use crate::stream::{ColumnType, LINE};
 use crate::task::{TaskContext, TaskError};
 use crate::tasks::bad_rows::BadRows;
@@ -47,14 +48,16 @@ impl<'a> PreparedLoad<'a> {
         let mut used: Vec<String> = used.iter().filter_map(|index| columns.get(*index).cloned()).collect();
         let constant = partition.as_ref().map(|(column, _)| *column);
         let own_partition = constant.map(|name| target.columns_for(&columns, name)).unwrap_or_default();
-        let key = plan.row_id().map(|row_id| RowKey::of(row_id, target, constant, session)).transpose()?;
-        let constant = partition.as_ref().map(|(_, value)| value.clone());
         let is_checked = load.on_bad_row != BadRows::Fail;
         load.mode.check_key(target, &fields)?;
         let is_from_file = |field: &Field| Some(field.name.as_str()) != partition.as_ref().map(|(column, _)| *column);
         let from_file: Vec<Field> = fields.iter().filter(|field| is_from_file(field)).cloned().collect();
         formats::check(&load.options(source)?.conversions, &from_file)?;
         let stage = load.mode.stage(target, &fields, is_checked, plan.keeps_lines());
+        let sends_once = stage.is_none() && target.nature.wants_one_statement;
+        let key =
+            plan.row_id().map(|row_id| RowKey::of(row_id, target, constant, (session, sends_once))).transpose()?;
+        let constant = partition.map(|(_, value)| value);
         let mut sent = fields.clone();
         if let Some(line) = stage.as_ref().and_then(Stage::line) {
             // The constant one stays the last.
@@ -76,7 +79,7 @@ impl<'a> PreparedLoad<'a> {
             plan,
             encoder: encoder.clone(),
             key: key.map(Arc::new),
-            is_text: !encoder.can_be_binary() || target.nature.wants_one_statement,
+            is_text: !encoder.can_be_binary() || sends_once,
             partition: own_partition,
             scratch: context.output_file("load.work")?.path,
             progress: context.progress.clone(),

@@ -21,6 +21,7 @@ pub(super) async fn behind<T>(
         Ok(done) => ("RELEASE SAVEPOINT jitney_rows", Ok(done)),
         Err(problem) => {
             let refusal = watch.refusal().filter(is_of_a_row).ok_or(problem)?;
+            watch.before_copy();
             ("ROLLBACK TO SAVEPOINT jitney_rows; RELEASE SAVEPOINT jitney_rows", Err(refusal))
         }
     };

@@ -259,7 +259,7 @@ impl Flow<'_> {
         let Sending { watch, relation, way, .. } = self.sending;
         match watch.refusal().filter(|refusal| refusal.is_of_a_row(relation)) {
             Some(refusal) => way.locate(&refusal, relation, self.rows, problem).await,
-            None => problem,
+            None => CopyError::without_row(relation, problem),
         }
     }
 
@@ -273,6 +273,14 @@ impl Flow<'_> {
             let Err(refusal) = self.try_rows(&rows, encoded).await? else { continue };
             let Sending { relation, way, .. } = self.sending;
             let (bad, after) = match refusal.row(relation).and_then(|row| usize::try_from(row).ok()) {
+                // A row before it may be found to be bad at the end of the statement, and it be no duplicate then.
+                Some(row) if row > 1 && row <= rows.height() && refusal.may_depend_on_others() => {
+                    let rest = rows.height() - row;
+                    parts.push((rows.slice(row as i64, rest), None));
+                    parts.push((rows.slice(row as i64 - 1, 1), None));
+                    parts.push((rows.slice(0, row - 1), None));
+                    continue;
+                }
                 Some(row) if (1..=rows.height()).contains(&row) => (row - 1, row),
                 // Nobody says which one it is: half of them, and half of that.
                 _ if rows.height() > 1 => (rows.height() / 2, rows.height() / 2),
@@ -302,7 +310,8 @@ impl Flow<'_> {
         let Sending { transaction, watch, relation, .. } = self.sending;
         let work = Box::pin(async { Ok((self.copy(form, bytes).await?, self.part().await?)) });
         let is_of_a_row = |refusal: &CopyError| refusal.is_of_a_row(relation);
-        match savepoint::behind(transaction, watch, (&self.sending.doing(), &is_of_a_row), work).await? {
+        let ended = savepoint::behind(transaction, watch, (&self.sending.doing(), &is_of_a_row), work).await;
+        match ended.map_err(|problem| CopyError::without_row(relation, problem))? {
             Ok((stored, part)) => {
                 self.sent.parts.extend(part);
                 self.count(rows.height() as u64, stored).map(Ok)

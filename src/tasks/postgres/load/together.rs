@@ -1,9 +1,10 @@
 //! Rows that may refer to each other, when the table does not take all of them at once. A foreign key is judged when all
 //! rows of a statement are there, so what the table refuses for one alone waits until the bad rows among the others are
-//! known, and is then tried again in one statement. Rows whose reference neither the table nor the file has come last,
+//! known, and is then tried again in one statement; so do rows that a trigger refuses, which may look for others. Rows whose reference neither the table nor the file has come last,
 //! one by one.
 
-use super::merge::{CHOSEN, Merged, Merging, Parts, Step};
+use super::halves::{Parts, Waits};
+use super::merge::{CHOSEN, Merged, Merging, Step};
 use super::refused::Refused;
 use super::savepoint;
 use super::send::Sending;
@@ -21,7 +22,7 @@ const MAX_CHAIN: usize = 100;
 /// A foreign key of the table, by quoted names.
 struct Reference {
     table: String,
-    /// Whether it refers to the table itself.
+    /// Whether it refers to the table itself, to what it is a partition of, or to a partition of it.
     is_own: bool,
     /// Its columns, each with the one that it refers to.
     columns: Vec<(String, String)>,
@@ -41,22 +42,26 @@ impl Merging<'_> {
         let references = self.references().await?;
         self.batch(&format!("CREATE TEMP TABLE jitney_dangling (LIKE {CHOSEN}) ON COMMIT DROP")).await?;
         let mut dangling = Vec::new();
-        for _ in 0..MAX_PASSES {
-            dangling.extend(self.set_dangling_apart(&references).await?);
-            let before = (merged.taken, refused.count());
-            let mut parts = Parts { open: self.rest().await?, waiting: Some(Vec::new()) };
-            Box::pin(self.by_halves(Step::Insert, &mut parts, (key, room), merged, refused)).await?;
-            let is_waiting = parts.waiting.is_some_and(|waiting| !waiting.is_empty());
-            if !is_waiting || before == (merged.taken, refused.count()) {
-                break;
+        // A trigger, too, may look for other rows. What it raises does not say so.
+        let has_triggers = self.target().nature.has_row_triggers;
+        let turns: &[_] = if has_triggers { &[Waits::ReferencesAndRows, Waits::Rows] } else { &[Waits::References] };
+        for waits in turns {
+            for _ in 0..MAX_PASSES {
+                dangling.extend(self.set_dangling_apart(&references).await?);
+                let before = (merged.taken, refused.count());
+                let mut parts = Parts::new(self.rest().await?, *waits);
+                Box::pin(self.by_halves(Step::Insert, &mut parts, (key, room), merged, refused)).await?;
+                if parts.waiting.is_empty() || before == (merged.taken, refused.count()) {
+                    break;
+                }
             }
         }
-        let mut parts = Parts { open: self.rest().await?, waiting: None };
+        let mut parts = Parts::new(self.rest().await?, Waits::Never);
         Box::pin(self.by_halves(Step::Insert, &mut parts, (key, room), merged, refused)).await?;
         self.batch(&format!("INSERT INTO {CHOSEN} SELECT * FROM {DANGLING}")).await?;
         // The next one is the last of the list.
         dangling.sort_unstable_by(|one, other| other.cmp(one));
-        let mut parts = Parts { open: dangling.into_iter().map(|row| (row, row)).collect(), waiting: None };
+        let mut parts = Parts::new(dangling.into_iter().map(|row| (row, row)).collect(), Waits::Never);
         Box::pin(self.by_halves(Step::Insert, &mut parts, (key, room), merged, refused)).await
     }
 
@@ -99,7 +104,9 @@ impl Merging<'_> {
             )
         };
         let sql = format!(
-            "SELECT format('%I.%I', n.nspname, c.relname), f.confrelid = f.conrelid, {}, {}
+            "SELECT format('%I.%I', n.nspname, c.relname), f.confrelid IN (
+                 SELECT f.conrelid UNION SELECT relid FROM pg_partition_ancestors(f.conrelid)
+                 UNION SELECT relid FROM pg_partition_tree(f.conrelid)), {}, {}
              FROM pg_constraint f JOIN pg_class c ON c.oid = f.confrelid JOIN pg_namespace n ON n.oid = c.relnamespace
              WHERE f.contype = 'f' AND f.conrelid = {}::regclass AND f.conparentid = 0
                  AND has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE')",

@@ -1,0 +1,201 @@
+//! Staged rows that the table does not take all at once: what it refuses is found by halves, and the others are taken.
+
+use super::merge::{CHOSEN, Merged, Merging, STAGE, Step, same};
+use super::refused::Refused;
+use super::savepoint;
+use super::send::Sending;
+use crate::postgres::CopyError;
+use crate::postgres::name::quote_name;
+use crate::task::TaskError;
+use crate::tasks::postgres::target::Field;
+use crate::tasks::postgres::transaction::{CHECKING, IMMEDIATE};
+
+/// Parts of the chosen rows, by their first and last numbers.
+pub(super) struct Parts {
+    /// Those that are to be taken, the next one last.
+    open: Vec<(i64, i64)>,
+    /// What waits for other rows.
+    waits: Waits,
+    /// Those that the table refused, and that wait.
+    pub(super) waiting: Vec<(i64, i64)>,
+}
+
+/// What is tried again once other rows are in, when the table refuses it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waits {
+    Never,
+    /// Parts with a foreign key that is not kept.
+    References,
+    /// The same, and any single row.
+    ReferencesAndRows,
+    /// Any single row.
+    Rows,
+}
+
+impl Parts {
+    pub(super) fn new(open: Vec<(i64, i64)>, waits: Waits) -> Self {
+        Self { open, waits, waiting: Vec::new() }
+    }
+
+    /// Whether a part waits. No more rows do than may be rejected: they may all be bad.
+    fn may_wait(&self, (from, to): (i64, i64), refusal: &CopyError, room: u64) -> bool {
+        let is_row = from == to && (self.waiting.len() as u64) < room;
+        match self.waits {
+            Waits::Never => false,
+            Waits::References => refusal.is_of_a_reference(),
+            Waits::ReferencesAndRows => refusal.is_of_a_reference() || is_row,
+            Waits::Rows => is_row,
+        }
+    }
+}
+
+impl Merging<'_> {
+    /// Has deferred constraints checked now, and from now on at the end of each statement.
+    pub(super) async fn check_deferred(&self) -> Result<(), TaskError> {
+        let Sending { transaction, watch, .. } = self.sending;
+        savepoint::over(watch, CHECKING, transaction.batch_execute(IMMEDIATE)).await
+    }
+
+    /// Tries the statements without any row, and undoes them: what is refused then is no row's fault.
+    async fn try_without_rows(&self, key: &[String]) -> Result<(), TaskError> {
+        self.batch("SAVEPOINT jitney_no_rows").await?;
+        self.all(key, &format!("(SELECT * FROM {STAGE} WHERE false)")).await?;
+        self.batch("ROLLBACK TO SAVEPOINT jitney_no_rows; RELEASE SAVEPOINT jitney_no_rows").await
+    }
+
+    /// Finds the rows that the table refuses, and takes the others. Where deferred constraints may speak of several rows,
+    /// they are checked once all others are there; if one of them is not kept then, it is checked with each part.
+    pub(super) async fn in_parts(&self, key: &[String], room: Option<u64>) -> Result<(Merged, Refused), TaskError> {
+        if room.is_some() {
+            Box::pin(self.try_without_rows(key)).await?;
+        }
+        if room.is_some() && self.target().nature.wants_one_statement {
+            self.batch("SAVEPOINT jitney_parts").await?;
+            let found = Box::pin(self.sorted(key, room)).await?;
+            if Box::pin(self.behind(async { self.check_deferred().await.map(|()| 0) })).await?.is_ok() {
+                return Ok(found);
+            }
+            self.batch("ROLLBACK TO SAVEPOINT jitney_parts").await?;
+        }
+        if room.is_some() {
+            self.check_deferred().await?;
+        }
+        Box::pin(self.sorted(key, room)).await
+    }
+
+    async fn sorted(&self, key: &[String], room: Option<u64>) -> Result<(Merged, Refused), TaskError> {
+        let (mut merged, mut refused) = (Merged::default(), Refused::default());
+        let (last, room) = (self.choose(key).await?, room.unwrap_or(0));
+        for step in self.steps() {
+            if matches!(step, Step::Insert) && self.target().nature.wants_one_statement {
+                Box::pin(self.together((key, room), &mut merged, &mut refused)).await?;
+            } else {
+                let mut parts = Parts::new(vec![(1, last)], Waits::Never);
+                Box::pin(self.by_halves(step, &mut parts, (key, room), &mut merged, &mut refused)).await?;
+            }
+        }
+        Ok((merged, refused))
+    }
+
+    /// Parts the stage into the rows that count for their keys and the others, which may count yet; the highest number.
+    async fn choose(&self, key: &[String]) -> Result<i64, TaskError> {
+        let row = quote_name(&self.stage.row);
+        self.batch(&format!(
+            "CREATE TEMP TABLE jitney_chosen ON COMMIT DROP AS SELECT * FROM {} AS chosen;
+             CREATE UNIQUE INDEX ON {CHOSEN} ({row});
+             ANALYZE {CHOSEN};
+             DELETE FROM {STAGE} s USING {CHOSEN} c WHERE c.{row} = s.{row}",
+            self.staged(key)
+        ))
+        .await?;
+        Ok(self.number(&format!("SELECT max({row}) FROM {CHOSEN}")).await?.unwrap_or_default())
+    }
+
+    /// Takes parts of the chosen rows, in the order of the file, and notes those that the table refuses, until there are
+    /// more of them than there is room for. Where parts may wait, what is taken is no longer among the chosen rows.
+    pub(super) async fn by_halves(
+        &self,
+        step: Step,
+        parts: &mut Parts,
+        (key, room): (&[String], u64),
+        merged: &mut Merged,
+        refused: &mut Refused,
+    ) -> Result<(), TaskError> {
+        let row = quote_name(&self.stage.row);
+        while let Some((from, to)) = parts.open.pop().filter(|_| refused.count() <= room) {
+            let these = format!("FROM {CHOSEN} WHERE {row} BETWEEN {from} AND {to}");
+            let source = format!("(SELECT * {these} ORDER BY {row})");
+            match Box::pin(self.behind(self.take(step, key, &source))).await? {
+                Ok((taken, part)) => {
+                    merged.taken += taken;
+                    merged.parts.extend((taken > 0).then_some(part));
+                    if parts.waits != Waits::Never {
+                        self.execute(&format!("DELETE {these}")).await?;
+                    }
+                }
+                Err(refusal) if parts.may_wait((from, to), &refusal, room) => parts.waiting.push((from, to)),
+                Err(_) if from < to => {
+                    let middle = from + (to - from) / 2;
+                    parts.open.extend([(middle + 1, to), (from, middle)]);
+                }
+                Err(refusal) => {
+                    self.note(from, &refusal, refused).await?;
+                    parts.open.extend(self.replace(from, key).await?.map(|next| (next, next)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes a row that the table refused.
+    async fn note(&self, number: i64, refusal: &CopyError, refused: &mut Refused) -> Result<(), TaskError> {
+        let Sending { way, relation, .. } = self.sending;
+        let row = quote_name(&self.stage.row);
+        let line = match &self.stage.line {
+            Some(line) => {
+                let sql = format!("SELECT {} FROM {CHOSEN} WHERE {row} = {number}", quote_name(line));
+                self.number(&sql).await?.map(i64::unsigned_abs)
+            }
+            None if self.stage.is_checked => None,
+            // Every row was sent once, in the order of these numbers.
+            None => way.line_of_sent(number.unsigned_abs())?,
+        };
+        let text = match line {
+            Some(_) => String::new(),
+            None => self.text(number).await?,
+        };
+        refused.add(line, way.complaint(refusal, relation, text));
+        Ok(())
+    }
+
+    /// A chosen row as it would be sent.
+    async fn text(&self, number: i64) -> Result<String, TaskError> {
+        let Sending { transaction, watch, .. } = self.sending;
+        let shown = |field: &Field| format!("coalesce({}::text, '\\N')", quote_name(&field.name));
+        let columns = self.fields.iter().map(shown).collect::<Vec<_>>().join(", ");
+        let row = quote_name(&self.stage.row);
+        let sql = format!("SELECT concat_ws(E'\\t', {columns}) FROM {CHOSEN} WHERE {row} = {number}");
+        Ok(savepoint::over(watch, &self.doing(), transaction.query_one(&sql, &[])).await?.get(0))
+    }
+
+    /// Leaves a row out. The next one of the same key counts instead, if there is one: the table becomes as if the file had
+    /// not had the row.
+    async fn replace(&self, number: i64, key: &[String]) -> Result<Option<i64>, TaskError> {
+        let row = quote_name(&self.stage.row);
+        if key.is_empty() {
+            self.execute(&format!("DELETE FROM {CHOSEN} WHERE {row} = {number}")).await?;
+            return Ok(None);
+        }
+        let next = format!(
+            "WITH gone AS (DELETE FROM {STAGE} WHERE {row} = (
+                 SELECT s.{row} FROM {STAGE} s JOIN {CHOSEN} c ON {} WHERE c.{row} = {number}
+                 ORDER BY s.{row} {} LIMIT 1) RETURNING *)
+             INSERT INTO {CHOSEN} SELECT * FROM gone RETURNING {row}",
+            same(key, "s", "c"),
+            self.order()
+        );
+        let next = self.number(&next).await?;
+        self.execute(&format!("DELETE FROM {CHOSEN} WHERE {row} = {number}")).await?;
+        Ok(next)
+    }
+}
