@@ -85,10 +85,12 @@ impl<'a> WaitMonitor<'a> {
     /// # Errors
     /// The work's own, or that the server did nothing for it for too long; the connection is closed then.
     pub async fn over<T>(&self, doing: &str, work: impl Future<Output = Result<T, TaskError>>) -> Result<T, TaskError> {
+        // On the heap: the state of every wait would be as large as that of a look at the server.
+        let observed = Box::pin(self.observe(doing));
         let ended = tokio::select! {
             biased;
             ended = work => ended,
-            (problem, beside) = self.observe(doing) => {
+            (problem, beside) = observed => {
                 self.give_up(beside).await;
                 Err(problem)
             }
