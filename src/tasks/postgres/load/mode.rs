@@ -74,7 +74,7 @@ impl Mode {
                 .help("a foreign table or a view takes what its server or its triggers allow; name another table"));
         }
         let is_merge = matches!(self, Self::Merge(_));
-        let copies = !is_merge && !(rejects && nature.wants_one_statement);
+        let copies = !(is_merge || rejects && nature.wants_one_statement);
         if nature.has_policies && copies {
             let message = format!("row-level security holds for this user on `{name}`, and COPY does not support it");
             return Err(TaskError::permanent(message).help(
