@@ -4,6 +4,7 @@
 //! a column of any other type. Blank lines are no rows, but in a file of one column, where they are NULL as for COPY.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use polars::prelude::Column as Filled;
@@ -290,7 +291,7 @@ impl CsvFile {
     pub fn batches(self, wanted: Vec<Column>) -> impl Iterator<Item = Result<Batch>> + Send {
         let places = wanted.iter().map(|column| self.header.iter().position(|name| *name == column.name));
         let places = places.map(|place| place.unwrap_or(usize::MAX)).collect();
-        let unlikely = vec![0; wanted.len()];
+        let unlikely = vec![Cell::new(0); wanted.len()];
         CsvBatches { file: self, wanted, places, unlikely, is_over: false, is_first: true }
     }
 }
@@ -301,7 +302,7 @@ struct CsvBatches {
     /// Where each wanted column stands in the file.
     places: Vec<usize>,
     /// In how many batches each wanted column was not what it likely is.
-    unlikely: Vec<u8>,
+    unlikely: Vec<Cell<u8>>,
     is_over: bool,
     is_first: bool,
 }
@@ -331,14 +332,7 @@ impl Iterator for CsvBatches {
 }
 
 impl CsvBatches {
-    fn batch(&mut self) -> Result<Batch> {
-        let mut unlikely = std::mem::take(&mut self.unlikely);
-        let batch = self.typed_batch(&mut unlikely);
-        self.unlikely = unlikely;
-        batch
-    }
-
-    fn typed_batch(&self, unlikely: &mut [u8]) -> Result<Batch> {
+    fn batch(&self) -> Result<Batch> {
         let found = self.file.rows.found();
         let (good, odd): (Vec<&Row>, Vec<&Row>) = found.iter().partition(|row| self.file.is_row(row));
         let mut bad: Vec<BadRow> = odd.into_iter().map(|row| self.misshapen(row)).collect();
@@ -347,7 +341,7 @@ impl CsvBatches {
             .places
             .iter()
             .zip(&self.wanted)
-            .zip(unlikely)
+            .zip(&self.unlikely)
             .map(|((place, wanted), unlikely)| self.column((*place, wanted), unlikely, &good, &mut complaints));
         let columns = columns.collect();
         let frame = column::frame(good.len(), columns, &complaints)
@@ -361,7 +355,7 @@ impl CsvBatches {
     fn column(
         &self,
         (place, wanted): (usize, &Column),
-        unlikely: &mut u8,
+        unlikely: &Cell<u8>,
         good: &[&Row],
         complaints: &mut BTreeMap<usize, usize>,
     ) -> Filled {
@@ -381,12 +375,12 @@ impl CsvBatches {
     }
 
     /// A text column as what it likely is, if all its values are.
-    fn likely(&self, place: usize, wanted: &Column, unlikely: &mut u8, good: &[&Row]) -> Option<Filled> {
-        let kind = wanted.likely.filter(|_| *unlikely < MAX_UNLIKELY)?;
+    fn likely(&self, place: usize, wanted: &Column, unlikely: &Cell<u8>, good: &[&Row]) -> Option<Filled> {
+        let kind = wanted.likely.filter(|_| unlikely.get() < MAX_UNLIKELY)?;
         let mut is_likely = true;
         let fields = good.iter().map(|row| self.field(row, place));
         let filled = column::fill(&Column { kind, ..wanted.clone() }, fields, |_| is_likely = false);
-        *unlikely += u8::from(!is_likely);
+        unlikely.update(|batches| batches + u8::from(!is_likely));
         is_likely.then_some(filled)
     }
 

@@ -14,13 +14,15 @@ pub(super) fn compare(one: &str, other: &str) -> Option<Ordering> {
 /// When it is out of range.
 pub(super) fn double(text: &str) -> Result<f64, &'static str> {
     let value: f64 = text.trim().parse().map_err(|_| "a numeric value is not a number")?;
-    let is_finite = !matches!(Decimal::parse(text), Some(Decimal::Infinite(_) | Decimal::NaN));
-    let is_zero = matches!(Decimal::parse(text), Some(Decimal::Zero));
-    match value {
-        _ if value.is_infinite() && is_finite => Err("value out of range: overflow"),
-        0.0 if !is_zero => Err("value out of range: underflow"),
-        value => Ok(value),
+    let is_infinite = || matches!(Decimal::parse(text), Some(Decimal::Infinite(_) | Decimal::NaN));
+    let is_zero = || matches!(Decimal::parse(text), Some(Decimal::Zero));
+    if value.is_infinite() && !is_infinite() {
+        return Err("value out of range: overflow");
     }
+    if value == 0.0 && !is_zero() {
+        return Err("value out of range: underflow");
+    }
+    Ok(value)
 }
 
 enum Decimal<'a> {

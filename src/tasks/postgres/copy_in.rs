@@ -10,6 +10,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio_postgres::{Error, Transaction};
 
+use super::copy_format::Format;
 use super::ledger::{self, Key};
 use super::loaded::Loaded;
 use super::source::Source;
@@ -75,22 +76,6 @@ pub struct CopyIn {
     password: Option<String>,
 }
 
-/// The formats that COPY reads.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
-enum Format {
-    /// Lines of fields between tabs, with backslashes, as Postgres writes them.
-    #[default]
-    #[serde(alias = "text")]
-    Text,
-    /// Comma-separated values.
-    #[serde(alias = "csv")]
-    Csv,
-    /// Postgres's binary format.
-    #[serde(alias = "binary")]
-    Binary,
-}
-
 impl Task for CopyIn {
     const NAME: &'static str = "postgres.copy_in";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.jdbc.postgresql.CopyIn"];
@@ -119,12 +104,7 @@ impl Task for CopyIn {
             ("force_not_null", self.force_not_null.is_some()),
             ("force_null", self.force_null.is_some()),
         ];
-        let text = text.into_iter().filter(|_| self.format == Format::Binary);
-        let csv = csv.into_iter().filter(|_| self.format != Format::Csv);
-        let idle = text.chain(csv).filter(|(_, is_given)| *is_given).map(|(field, _)| {
-            let format = format!("{:?}", self.format).to_uppercase();
-            FieldConflict::between([field, "format"], format!("the format {format} has no `{field}`; leave it out"))
-        });
+        let idle = self.format.conflicts(text, csv);
         Target::conflict(&self.table).into_iter().chain(idle).collect()
     }
 

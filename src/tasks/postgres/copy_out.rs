@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use super::copy_format::Format;
 use super::target::{Target, readable};
 use crate::postgres::name::quote_name;
 use crate::postgres::sql::{Statement, quote, statements};
@@ -75,22 +76,6 @@ pub struct CopyOut {
 /// The endings of files that COPY does not write.
 const OTHER_FORMATS: &[&str] =
     &["avro", "bz2", "json", "jsonl", "ndjson", "orc", "parquet", "pq", "xls", "xlsx", "xz", "zip", "zst", "zstd"];
-
-/// The formats that COPY writes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
-enum Format {
-    /// Postgres's own text format.
-    #[default]
-    #[serde(alias = "text")]
-    Text,
-    /// Comma-separated values.
-    #[serde(alias = "csv")]
-    Csv,
-    /// Postgres's own binary format.
-    #[serde(alias = "binary")]
-    Binary,
-}
 
 /// The file that was written.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -209,7 +194,6 @@ impl CopyOut {
 
     /// What the format has no use for.
     fn idle(&self) -> impl Iterator<Item = FieldConflict> {
-        let format = self.format();
         let text = [
             ("header", self.header == Some(true)),
             ("delimiter", self.delimiter.is_some()),
@@ -221,12 +205,7 @@ impl CopyOut {
             ("escape", self.escape.is_some()),
             ("force_quote", !self.force_quote.is_empty()),
         ];
-        let text = text.into_iter().filter(move |_| format == Format::Binary);
-        let csv = csv.into_iter().filter(move |_| format != Format::Csv);
-        text.chain(csv).filter(|(_, is_given)| *is_given).map(move |(field, _)| {
-            let format = format!("{format:?}").to_uppercase();
-            FieldConflict::between([field, "format"], format!("the format {format} has no `{field}`; leave it out"))
-        })
+        self.format().conflicts(text, csv)
     }
 
     /// The columns that are always quoted, for SQL.
