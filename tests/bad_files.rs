@@ -503,7 +503,7 @@ fn a_parquet_file_gives_the_same_rows_as_the_csv_file_it_came_from() {
         assert!(only(&written, wanted.clone()).equals_missing(&from_csv), "{name} differs");
     }
     let text = fs::read_to_string(folder.0.path().join("b.csv")).unwrap();
-    assert_eq!(text.lines().nth(1), Some("1,2.5,a,2020-04-01,2020-04-01 00:44:02,2020-04-01 00:00:00,true,1.10"));
+    assert_eq!(text.lines().nth(1), Some("1,2.5,a,2020-04-01,2020-04-01 00:44:02,2020-04-01 00:00:00+00,true,1.10"));
 
     let whole_fares = vec![column("fare", ColumnType::Int(16))];
     let batches = read(&folder.0.path().join("b.parquet"), whole_fares).unwrap();
