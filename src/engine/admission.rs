@@ -32,7 +32,7 @@ impl Runner {
             let events = self.opening_events(flow, state);
             let most = flow.concurrency.filter(|_| !events.is_empty()).map(|concurrency| concurrency.limit);
             let is_alive = |id: &ExecutionId| is_execution_locked(&self.settings, id);
-            if self.journal.start_if_slot_free(id, state, clock::now(), &events, most, &is_alive)? {
+            if self.journal.start_if_slot_free(id, state, clock::now, &events, most, &is_alive)? {
                 return Ok(true);
             }
             let behavior = flow.concurrency.map(|concurrency| concurrency.behavior).unwrap_or_default();

@@ -128,7 +128,7 @@ impl Journal {
         &self,
         id: &ExecutionId,
         state: &mut State,
-        now: DateTime<Utc>,
+        clock: fn() -> DateTime<Utc>,
         events: &[Event],
         most: Option<u32>,
         is_alive: IsAlive,
@@ -141,6 +141,8 @@ impl Journal {
         {
             return Ok(false);
         }
+        // Not before: the slot may have come free while this waited for the file.
+        let now = clock();
         let (mut begun, mut batch) = (state.clone(), EventBatch::default());
         for event in events {
             batch.add(id, &mut begun, now, event)?;
