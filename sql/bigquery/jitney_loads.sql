@@ -15,5 +15,6 @@ CREATE TABLE IF NOT EXISTS jitney_loads (
     rows_skipped INT64 NOT NULL OPTIONS (description = 'Rows that were there already'),
     bytes INT64 NOT NULL OPTIONS (description = 'Size of the source'),
     seconds FLOAT64 NOT NULL OPTIONS (description = 'How long it took to bring the rows to BigQuery'),
-    loaded_at TIMESTAMP NOT NULL OPTIONS (description = 'When the load was committed')
+    loaded_at TIMESTAMP NOT NULL OPTIONS (description = 'When the load was committed'),
+    address STRING OPTIONS (description = 'Where the source is; the partition of a load that has no other')
 ) OPTIONS (description = 'What jitney loaded: rows_read = rows_loaded + rows_rejected + rows_skipped');

@@ -21,12 +21,14 @@ CREATE TABLE IF NOT EXISTS jitney_loads (
     -- The same for parts of the load that were written behind savepoints.
     parts bigint[],
     -- Whether the transaction may have changed rows that were in the table before.
-    updates boolean
+    updates boolean,
+    -- Where the file is; the partition of a load that has no other.
+    address text
 );
 
 -- Ledgers of earlier versions lack these.
 ALTER TABLE jitney_loads ADD COLUMN IF NOT EXISTS xid bigint, ADD COLUMN IF NOT EXISTS parts bigint[],
-    ADD COLUMN IF NOT EXISTS updates boolean;
+    ADD COLUMN IF NOT EXISTS updates boolean, ADD COLUMN IF NOT EXISTS address text;
 
 CREATE INDEX IF NOT EXISTS jitney_loads_by_target ON jitney_loads (target, partition, id DESC);
 

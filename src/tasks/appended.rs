@@ -71,6 +71,13 @@ impl Sameness {
     }
 }
 
+/// The address of the file of a load in a ledger. Loads of earlier versions that replaced a partition have noted its value
+/// alone; their file is known by its name.
+pub fn noted_address(address: Option<String>, partition: String, source: String, now: &str) -> String {
+    let is_address = partition.contains('/') || partition == now || partition == source;
+    address.unwrap_or(if is_address { partition } else { source })
+}
+
 /// What to do where it is not known whether a file's rows are in the table.
 pub const EITHER_WAY: &str =
     "to add all rows of the file again, write `if_loaded: load`; to leave the table as it is, `if_loaded: skip`";
@@ -281,6 +288,17 @@ mod tests {
         ] {
             assert_eq!(Sameness::of(now, then, is_of_this_execution), expected, "{now} {then}");
         }
+    }
+
+    #[test]
+    fn a_partitions_value_is_no_address() {
+        let noted = |address: Option<&str>, partition: &str| {
+            noted_address(address.map(str::to_owned), partition.to_owned(), "a.csv".to_owned(), "raw/a.csv")
+        };
+        assert_eq!(noted(Some("raw/a.csv"), "2019-01"), "raw/a.csv");
+        assert_eq!(noted(None, "old/a.csv"), "old/a.csv");
+        let unknown = noted(None, "2019-01");
+        assert_eq!(Sameness::of("raw/a.csv", &unknown, false), Sameness::Unknown);
     }
 
     #[test]

@@ -160,6 +160,29 @@ async fn appends_and_truncates_are_safe_to_repeat() {
 }
 
 #[tokio::test]
+async fn an_append_knows_the_file_however_it_was_loaded() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let Some(dataset) = dataset(home, "staged_orders").await else { return };
+    let schema = json!([{"name": "k", "type": "INT64"}, {"name": "f", "type": "STRING"}]);
+    let table = format!("{dataset}.t");
+    fs::write(home.join("a.csv"), "k\n1\n2\n").unwrap();
+    fs::write(home.join("b.csv"), "k,f\n1,x\n2,x\n").unwrap();
+    let load = |from: &str, mode: Value| json!({"from": from, "table": table, "schema": schema, "mode": mode});
+    run(home, "bigquery.load", load("a.csv", json!({"replace_partition": {"f": "x"}}))).await.unwrap();
+    let error = run(home, "bigquery.load", load("a.csv", json!("append"))).await.unwrap_err();
+    assert!(error.message.contains("with other settings of the task"), "{error}");
+    assert_eq!(rows(home, &table).await, 2);
+    for _ in 0..2 {
+        run(home, "bigquery.load", load("b.csv", json!({"merge": {"key": ["k"]}}))).await.unwrap();
+    }
+    let empty = json!({"sql": format!("DELETE FROM {table} WHERE TRUE")});
+    run(home, "bigquery.query", empty).await.unwrap();
+    run(home, "bigquery.load", load("b.csv", json!("append"))).await.unwrap();
+    assert_eq!(rows(home, &table).await, 2);
+}
+
+#[tokio::test]
 async fn a_second_attempt_finds_what_the_first_had_committed() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();

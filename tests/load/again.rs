@@ -88,6 +88,61 @@ async fn what_has_happened_to_the_rows_decides() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_append_knows_the_file_however_it_was_loaded() {
+    let others = ["truncate", "{merge: {key: [id]}}", "{replace_partition: {part: p}}"];
+    let orders = others.iter().flat_map(|first| others.iter().map(move |second| [*first, *second]));
+    for (number, [first, second]) in orders.enumerate() {
+        let place = Place::with(&format!("again_order_{number}"), "CREATE TABLE t (id int, part text)").await;
+        place.file("a.csv", "id,part\n1,p\n2,p\n");
+        for mode in [first, second] {
+            let loaded = place.load(&format!("{{from: a.csv, table: t, mode: {mode}}}")).await;
+            loaded.unwrap_or_else(|error| panic!("{first}, {second}: {error}"));
+            let shown = place.refused("{from: a.csv, table: t}").await;
+            assert_says(&shown, &["has already loaded this file, with other settings of the task"]);
+            assert_eq!(place.t().await, "1 p\n2 p", "{first}, {second}");
+        }
+        for emptied in ["TRUNCATE t", "DROP TABLE t; CREATE TABLE t (id int, part text)"] {
+            place.run(emptied).await;
+            place.load("{from: a.csv, table: t}").await.unwrap();
+            assert_eq!(place.t().await, "1 p\n2 p", "{first}, {second}, {emptied}");
+        }
+        let again = place.load("{from: a.csv, table: t}").await.unwrap();
+        assert_eq!(again["already_loaded"], true, "{first}, {second}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_merge_that_added_nothing_does_not_keep_a_file_out_of_an_empty_table() {
+    let place = Place::with("again_merged_nothing", "CREATE TABLE t (id int, note text)").await;
+    place.file("a.csv", "id,note\n1,x\n");
+    place.file("b.csv", "id,note\n3,z\n");
+    place.run("INSERT INTO t VALUES (1, 'by hand')").await;
+    place.load("{from: a.csv, table: t, mode: {merge: {key: [id]}}}").await.unwrap();
+    assert_says(&place.refused(A).await, &["with other settings of the task, and `t` may hold its rows"]);
+    place.run("DELETE FROM t").await;
+    place.load("{from: b.csv, table: t}").await.unwrap();
+    place.load(A).await.unwrap();
+    assert_eq!(place.t().await, "1 x\n3 z");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ledger_without_addresses_knows_the_file_of_a_partition_by_its_name() {
+    let place = Place::with("again_no_address", "CREATE TABLE t (id int, note text)").await;
+    std::fs::create_dir(place.path().join("raw")).unwrap();
+    place.file("raw/c.csv", "id\n1\n");
+    let replaced = "{from: raw/c.csv, table: t, on_missing_column: empty, mode: {replace_partition: {note: q}}}";
+    place.load_in("e1", replaced).await.0.unwrap();
+    place.run("ALTER TABLE jitney_loads DROP address").await;
+    let appended = place.load_in("e2", "{from: raw/c.csv, table: t, on_missing_column: empty}").await;
+    let shown = appended.0.unwrap_err().to_string();
+    assert_says(
+        &shown,
+        &["has loaded the same content already", "it is not known whether `c.csv` is that file or another one"],
+    );
+    assert_eq!(place.t().await, "1 q");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_that_a_merge_has_changed_are_not_gone() {
     let place = Place::with("again_merged", "CREATE TABLE t (id int PRIMARY KEY, note text)").await;
     place.file("a.csv", "id,note\n1,x\n2,y\n");

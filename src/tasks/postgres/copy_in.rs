@@ -140,6 +140,7 @@ impl Loading for CopyIn {
         let key = Key {
             target: target.sql_name.clone(),
             partition: source.address.clone(),
+            address: source.address.clone(),
             source_sha256: source.sha256.clone(),
             definition: Fingerprint::of_text(&sql),
             ledger,

@@ -8,7 +8,7 @@ use crate::postgres::explain;
 use crate::postgres::name::quote_name;
 use crate::postgres::sql::quote;
 use crate::task::{TaskContext, TaskError};
-use crate::tasks::appended::Standing;
+use crate::tasks::appended::{Standing, noted_address};
 use crate::tasks::counts::Counts;
 use crate::text::count;
 
@@ -18,9 +18,10 @@ use super::target::Target;
 
 const LEDGER: &str = include_str!("../../../sql/postgres/jitney_loads.sql");
 
-/// What is read of an entry. Parameters: the target, the partition, the file's checksum, and the definitions that count as
-/// the same.
-const COLUMNS: &str = "id, execution, task, partition, partition = $2, source_sha256 = $3, definition_sha256 = ANY($4),
+/// What is read of an entry. Parameters: the target, the partition, the file's checksum, the definitions that count as the
+/// same, and the file's address.
+const COLUMNS: &str = "id, execution, task, partition = $2 AS same_partition, source_sha256 = $3 AS same_content,
+    definition_sha256 = ANY($4) AS same_steps, coalesce(address, partition) = $5 AS same_address, address, partition, source,
     rows_read, rows_loaded, rows_rejected, rows_skipped";
 /// Former names of tables that are looked at.
 const MAX_NAMES: usize = 20;
@@ -31,6 +32,8 @@ pub(super) struct Key {
     pub(super) target: String,
     /// The partition's value, or the file's address where the load has no partition.
     pub(super) partition: String,
+    /// The file's address.
+    pub(super) address: String,
     /// SHA-256 of the file, in hex.
     pub(super) source_sha256: String,
     /// What the task does with it.
@@ -47,9 +50,10 @@ pub(super) struct Earlier {
     pub(super) execution: String,
     /// The run of a task that did it.
     run: String,
-    /// The partition, or the file's address.
-    pub(super) partition: String,
-    pub(super) has_same_partition: bool,
+    /// The file's address.
+    pub(super) address: String,
+    pub(super) has_same_address: bool,
+    has_same_partition: bool,
     pub(super) has_same_content: bool,
     pub(super) has_same_steps: bool,
     /// What it counted.
@@ -142,7 +146,7 @@ pub(super) async fn complete(transaction: &Transaction<'_>) -> Result<Option<Str
     let sql =
         "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE c.oid = to_regclass('jitney_loads') AND (SELECT count(*) FROM pg_attribute
-             WHERE attrelid = c.oid AND attname IN ('xid', 'updates', 'parts')) = 3";
+             WHERE attrelid = c.oid AND attname IN ('xid', 'updates', 'parts', 'address')) = 4";
     let row = transaction.query_opt(sql, &[]).await;
     Ok(row.map_err(|error| explain("looking for the ledger", &error))?.map(|row| row.get(0)))
 }
@@ -153,7 +157,7 @@ pub(super) async fn newest(
     key: &Key,
     any_partition: bool,
 ) -> Result<Option<Earlier>, TaskError> {
-    find(transaction, key, "($5 OR partition = $2) ORDER BY id DESC", &[&any_partition]).await
+    find(transaction, key, "($6 OR partition = $2) ORDER BY id DESC", &[&any_partition]).await
 }
 
 /// The load of this very task run, if an attempt of it has committed one and could not say so any more. A task run that
@@ -168,7 +172,7 @@ pub(super) async fn committed(
     context: &TaskContext,
     target: &Target,
 ) -> Result<Option<Earlier>, TaskError> {
-    let rest = "partition = $2 AND source_sha256 = $3 AND definition_sha256 = ANY($4) AND execution = $5 AND task = $6
+    let rest = "partition = $2 AND source_sha256 = $3 AND definition_sha256 = ANY($4) AND execution = $6 AND task = $7
                 ORDER BY id DESC";
     let found = find(transaction, key, rest, &[&context.execution.as_str(), &context.run.as_str()]).await?;
     let Some(own) = found else { return Ok(None) };
@@ -186,8 +190,9 @@ pub(super) async fn committed(
 /// What comes nearest to a load of the file: one of the same file, else of the same content under another address, else
 /// of other content under the same address. The newest of each.
 pub(super) async fn nearest(transaction: &Transaction<'_>, key: &Key) -> Result<Option<Earlier>, TaskError> {
-    let rest = "(partition = $2 OR source_sha256 = $3)
-                ORDER BY source_sha256 = $3 DESC, partition = $2 DESC, definition_sha256 = ANY($4) DESC, id DESC";
+    let rest = "(coalesce(address, partition) = $5 OR source_sha256 = $3)
+                ORDER BY source_sha256 = $3 DESC, coalesce(address, partition) = $5 DESC,
+                         definition_sha256 = ANY($4) DESC, id DESC";
     find(transaction, key, rest, &[]).await
 }
 
@@ -198,14 +203,15 @@ pub(super) async fn under_former_names(
 ) -> Result<Vec<(String, Earlier)>, TaskError> {
     let sql = format!(
         "SELECT DISTINCT ON (target) {COLUMNS}, target FROM jitney_loads
-         WHERE target <> $1 AND partition = $2 AND source_sha256 = $3 AND to_regclass(target) IS NULL
+         WHERE target <> $1 AND coalesce(address, partition) = $5 AND source_sha256 = $3 AND to_regclass(target) IS NULL
          ORDER BY target, id DESC LIMIT {MAX_NAMES}"
     );
     let definitions = key.definition.known();
     let definitions = definitions.as_slice();
-    let values: [&(dyn ToSql + Sync); 4] = [&key.target, &key.partition, &key.source_sha256, &definitions];
+    let values: [&(dyn ToSql + Sync); 5] =
+        [&key.target, &key.partition, &key.source_sha256, &definitions, &key.address];
     let rows = transaction.query(&sql, &values).await.map_err(|error| explain("reading the ledger", &error))?;
-    Ok(rows.iter().map(|row| (row.get(11), earlier(row))).collect())
+    Ok(rows.iter().map(|row| (row.get("target"), earlier(row, key))).collect())
 }
 
 /// The newest load of this very file in another ledger of the database, and that ledger. Those that the user may not read
@@ -214,8 +220,9 @@ pub(super) async fn in_another(
     transaction: &Transaction<'_>,
     key: &Key,
 ) -> Result<Option<(String, Earlier)>, TaskError> {
-    let sql =
-        "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    let sql = "SELECT format('%I.%I', n.nspname, c.relname), EXISTS (
+                   SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'address' AND NOT a.attisdropped)
+               FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                WHERE c.relname = 'jitney_loads' AND c.relkind = 'r' AND c.relpersistence <> 't'
                    AND c.oid IS DISTINCT FROM to_regclass('jitney_loads')
                    AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
@@ -226,8 +233,10 @@ pub(super) async fn in_another(
     let others = transaction.query(sql, &[]).await.map_err(|error| explain("looking for other ledgers", &error))?;
     for other in &others {
         let ledger: String = other.get(0);
-        let rest = "partition = $2 AND source_sha256 = $3 ORDER BY id DESC";
-        if let Some(found) = find_in(transaction, &ledger, key, rest, &[]).await? {
+        // One of an earlier version has no addresses.
+        let from = if other.get(1) { ledger.clone() } else { format!("(SELECT *, NULL AS address FROM {ledger}) l") };
+        let rest = "coalesce(address, partition) = $5 AND source_sha256 = $3 ORDER BY id DESC";
+        if let Some(found) = find_in(transaction, &from, key, rest, &[]).await? {
             return Ok(Some((ledger, found)));
         }
     }
@@ -253,23 +262,30 @@ async fn find_in(
     let sql = format!("SELECT {COLUMNS} FROM {ledger} WHERE target = $1 AND {rest} LIMIT 1");
     let definitions = key.definition.known();
     let definitions = definitions.as_slice();
-    let mut values: Vec<&(dyn ToSql + Sync)> = vec![&key.target, &key.partition, &key.source_sha256, &definitions];
+    let mut values: Vec<&(dyn ToSql + Sync)> =
+        vec![&key.target, &key.partition, &key.source_sha256, &definitions, &key.address];
     values.extend(more);
     let row = transaction.query_opt(&sql, &values).await.map_err(|error| explain("reading the ledger", &error))?;
-    Ok(row.as_ref().map(earlier))
+    Ok(row.as_ref().map(|row| earlier(row, key)))
 }
 
-fn earlier(row: &Row) -> Earlier {
-    let count = |index| row.get::<_, i64>(index).unsigned_abs();
+fn earlier(row: &Row, key: &Key) -> Earlier {
+    let count = |name| row.get::<_, i64>(name).unsigned_abs();
     Earlier {
-        id: row.get(0),
-        execution: row.get(1),
-        run: row.get(2),
-        partition: row.get(3),
-        has_same_partition: row.get(4),
-        has_same_content: row.get(5),
-        has_same_steps: row.get(6),
-        counts: Counts { read: count(7), loaded: count(8), rejected: count(9), skipped: count(10) },
+        id: row.get("id"),
+        execution: row.get("execution"),
+        run: row.get("task"),
+        address: noted_address(row.get("address"), row.get("partition"), row.get("source"), &key.address),
+        has_same_address: row.get("same_address"),
+        has_same_partition: row.get("same_partition"),
+        has_same_content: row.get("same_content"),
+        has_same_steps: row.get("same_steps"),
+        counts: Counts {
+            read: count("rows_read"),
+            loaded: count("rows_loaded"),
+            rejected: count("rows_rejected"),
+            skipped: count("rows_skipped"),
+        },
     }
 }
 
@@ -291,12 +307,13 @@ pub(super) async fn record(
         &source.name,
         &key.source_sha256,
         &key.definition.sha256,
+        &key.address,
     ];
     let texts: Vec<String> = texts.iter().map(|text| quote(text)).collect();
     let Counts { read, loaded, rejected, skipped } = counts;
     let sql = format!(
         "INSERT INTO {ledger} (execution, flow, task, target, partition, source, source_sha256, definition_sha256,
-             rows_read, rows_loaded, rows_rejected, rows_skipped, bytes, seconds, xid, parts, updates)
+             address, rows_read, rows_loaded, rows_rejected, rows_skipped, bytes, seconds, xid, parts, updates)
          VALUES ({}, {read}, {loaded}, {rejected}, {skipped}, {}, {seconds}, txid_current(), '{{{parts}}}', {updates} OR EXISTS (
              SELECT 1 FROM pg_trigger WHERE NOT tgisinternal AND (tgrelid = {table}::regclass
                  OR tgrelid IN (SELECT relid FROM pg_partition_tree({table}::regclass)))))",

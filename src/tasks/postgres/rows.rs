@@ -64,6 +64,11 @@ impl Rows {
         }
     }
 
+    /// Whether none of them can be of a load of the file.
+    pub(super) fn are_of_others(&self) -> bool {
+        matches!(self, Self { own: 0, same: 0, doubtful: 0, obstacle: None, .. })
+    }
+
     /// Whether these are the rows of a load that wrote so many: all of them, unchanged, and no others.
     pub(super) fn are_those_of(&self, loaded: u64) -> bool {
         self.all == self.own && self.standing(loaded) == Standing::Whole
@@ -124,7 +129,7 @@ async fn count_rows(
     let sql = format!(
         "WITH file AS MATERIALIZED (
              SELECT l.id FROM jitney_loads l, jitney_loads this
-             WHERE this.id = $2 AND l.target = $1 AND l.partition = this.partition
+             WHERE this.id = $2 AND l.target = $1 AND coalesce(l.address, l.partition) = coalesce(this.address, this.partition)
                  AND l.source_sha256 = this.source_sha256),
          loads AS MATERIALIZED (
              SELECT number.xid, bool_or(id = $2) AS own, bool_or(id IN (SELECT id FROM file)) AS same,

@@ -14,6 +14,8 @@ use crate::tasks::counts::Counts;
 use crate::tasks::fetch::Keep;
 
 const DDL: &str = include_str!("../../../../sql/bigquery/jitney_loads.sql");
+/// What ledgers of earlier versions lack.
+const MORE: &str = "ALTER TABLE jitney_loads ADD COLUMN IF NOT EXISTS address STRING";
 /// What the ledger is called, in the dataset of the table that is loaded.
 pub(super) const NAME: &str = "jitney_loads";
 
@@ -26,6 +28,10 @@ pub(super) struct Earlier {
     pub(super) execution: String,
     /// The partition.
     pub(super) partition: String,
+    /// The address of the source, if it is not the partition.
+    pub(super) address: Option<String>,
+    /// The name of the source.
+    pub(super) source: String,
     /// SHA-256 of the source and of the definition.
     pub(super) sums: (String, String),
     /// What it counted.
@@ -64,9 +70,9 @@ impl Which<'_> {
             Self::Nearest { id, address, sha256, definitions } => {
                 let [id, address, sha256] = [id, address, sha256].map(|text| literal(text));
                 let definitions = definitions.map(literal).join(", ");
-                let condition = format!(" AND (`partition` = {address} OR source_sha256 = {sha256})");
+                let condition = format!(" AND (IFNULL(address, `partition`) = {address} OR source_sha256 = {sha256})");
                 let order = format!(
-                    "IF(id = {id}, 0, 1), IF(source_sha256 = {sha256}, 0, 1), IF(`partition` = {address}, 0, 1), \
+                    "IF(id = {id}, 0, 1), IF(source_sha256 = {sha256}, 0, 1), IF(IFNULL(address, `partition`) = {address}, 0, 1), \
                      IF(definition_sha256 IN ({definitions}), 0, 1), "
                 );
                 (condition, order)
@@ -76,11 +82,15 @@ impl Which<'_> {
 }
 
 impl BigQuery<'_> {
-    /// Makes the ledger if it is not there.
+    /// Makes the ledger if it is not there, or adds the column that one of an earlier version lacks.
     pub(super) async fn ensure_ledger(&self, main: &TableName) -> Result<(), TaskError> {
         let name = main.beside(NAME);
         match self.table(&name).await {
-            Ok(_) => return Ok(()),
+            Ok(found) if has_column(&found, "address") => return Ok(()),
+            Ok(_) => {
+                let what = format!("adding a column to the ledger {name}");
+                return self.statement(&what, MORE, main, &fresh()).await.map(|_| ());
+            }
             Err(failure) if failure.is(StatusCode::NOT_FOUND) => {}
             Err(failure) => return Err(failure.into()),
         }
@@ -94,7 +104,7 @@ impl BigQuery<'_> {
         let ledger = asked.main.beside(NAME).sql();
         let target = literal(&asked.main.to_string());
         let sql = format!(
-            "SELECT id, execution, `partition`, source_sha256, definition_sha256, rows_read, rows_loaded, \
+            "SELECT id, execution, `partition`, address, source, source_sha256, definition_sha256, rows_read, rows_loaded, \
              rows_rejected, rows_skipped, (SELECT COUNT(*) FROM {} WHERE {}) AS present, \
              (SELECT SUM(rows_loaded) FROM {ledger} WHERE target = {target}) AS noted\n\
              FROM {ledger} WHERE target = {target}{condition} ORDER BY {order}loaded_at DESC LIMIT 1",
@@ -127,6 +137,11 @@ impl BigQuery<'_> {
     }
 }
 
+fn has_column(table: &Value, name: &str) -> bool {
+    let fields = table["schema"]["fields"].as_array();
+    fields.is_some_and(|fields| fields.iter().any(|field| field["name"].as_str() == Some(name)))
+}
+
 /// A mark that no other job has: an earlier job's answer would be out of date.
 fn fresh() -> String {
     uuid::Uuid::new_v4().to_string()
@@ -146,6 +161,8 @@ impl Earlier {
             id: text("id"),
             execution: text("execution"),
             partition: text("partition"),
+            address: row.get("address").and_then(Value::as_str).map(str::to_owned),
+            source: text("source"),
             sums: (text("source_sha256"), text("definition_sha256")),
             counts,
             present: count("present"),

@@ -24,7 +24,7 @@ pub(super) struct Script<'a> {
 
 /// The ledger's row: what does not depend on the transaction.
 pub(super) struct Entry<'a> {
-    pub(super) texts: [&'a str; 9],
+    pub(super) texts: [&'a str; 10],
     pub(super) read: u64,
     pub(super) rejected: u64,
     pub(super) bytes: u64,
@@ -156,7 +156,7 @@ impl Script<'_> {
         let texts = entry.texts.map(literal).join(", ");
         let (read, rejected) = (entry.read, entry.rejected);
         format!(
-            "INSERT INTO {} (id, execution, flow, task, target, `partition`, source, source_sha256, definition_sha256, \
+            "INSERT INTO {} (id, execution, flow, task, target, `partition`, source, source_sha256, definition_sha256, address, \
              rows_read, rows_loaded, rows_rejected, rows_skipped, bytes, seconds, loaded_at)\n\
              SELECT {texts}, {read}, loaded, {rejected}, {read} - {rejected} - loaded, {}, {:.3}, CURRENT_TIMESTAMP()\n\
              FROM (SELECT {loaded} AS loaded);",
@@ -212,7 +212,7 @@ mod tests {
             row_id: Some(("id", &from)),
             staged: 7,
         };
-        let texts = ["i", "e", "f", "t", "p.d.trips", "2020-04-01", "it's", "s", "d"];
+        let texts = ["i", "e", "f", "t", "p.d.trips", "2020-04-01", "it's", "s", "d", "a"];
         let text = script.text(&Entry { texts, read: 8, rejected: 1, bytes: 9, seconds: 1.5 }).unwrap();
         let steps: Vec<&str> = text.lines().map(|line| line.split('(').next().unwrap().trim()).collect();
         let order =

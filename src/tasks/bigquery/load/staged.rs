@@ -22,7 +22,7 @@ use super::source::{Source, find};
 use super::{From, Load, Loaded};
 use crate::fingerprint::Fingerprint;
 use crate::task::{Level, TaskError};
-use crate::tasks::appended::{Before, IfLoaded, Sameness, Standing, Verdict};
+use crate::tasks::appended::{Before, IfLoaded, Sameness, Standing, Verdict, noted_address};
 use crate::tasks::counts::Counts;
 use crate::text::{self, hex};
 
@@ -189,7 +189,7 @@ impl Staged<'_> {
             Mode::Truncate => Which::Newest,
             Mode::Append => {
                 let (sha256, definitions) = (source.sha256.as_str(), key.definition.known());
-                Which::Nearest { id: &id, address: &key.partition, sha256, definitions }
+                Which::Nearest { id: &id, address: &source.address, sha256, definitions }
             }
             _ => Which::Partition(&key.partition),
         };
@@ -228,14 +228,16 @@ impl Staged<'_> {
         wanted: Option<IfLoaded>,
     ) -> Result<Known, TaskError> {
         let table = self.main.to_string();
+        let Earlier { address, partition, source: name, .. } = earlier;
+        let address = noted_address(address.clone(), partition.clone(), name.clone(), &source.address);
         let before = Before {
             file: &source.name,
             table: &table,
             execution: &earlier.execution,
-            address: &earlier.partition,
+            address: &address,
             sameness: Sameness::of(
-                &key.partition,
-                &earlier.partition,
+                &source.address,
+                &address,
                 earlier.execution == self.bigquery.context.execution.as_str(),
             ),
             has_same_content: earlier.sums.0 == source.sha256,
@@ -244,6 +246,8 @@ impl Staged<'_> {
         };
         let (present, noted) = (earlier.present, earlier.noted);
         let standing = match () {
+            // A merge that brought nothing, since the rows were there, does not tell that they still are.
+            () if present == 0 && !before.has_same_steps => Standing::Gone,
             () if present == noted || earlier.counts.loaded == 0 => Standing::Whole,
             () if present == 0 => Standing::Gone,
             () => Standing::Unclear(format!(
@@ -336,6 +340,7 @@ impl Staged<'_> {
                 &source.name,
                 &source.sha256,
                 &key.definition.sha256,
+                &source.address,
             ],
             read: staged + rejected,
             rejected,

@@ -109,7 +109,7 @@ impl Load {
             return Ok(Known::Done(self.committed(planned, &own)));
         }
         let nearest = ledger::nearest(transaction, key).await?;
-        let is_known = nearest.as_ref().is_some_and(|earlier| earlier.has_same_content && earlier.has_same_partition);
+        let is_known = nearest.as_ref().is_some_and(|earlier| earlier.has_same_content && earlier.has_same_address);
         if !is_known
             && wanted != Some(IfLoaded::Load)
             && let Some(known) = self.known_elsewhere(transaction, planned).await?
@@ -121,14 +121,19 @@ impl Load {
             file: &source.name,
             table: &self.table,
             execution: &earlier.execution,
-            address: &earlier.partition,
-            sameness: Sameness::of(&key.partition, &earlier.partition, earlier.execution == context.execution.as_str()),
+            address: &earlier.address,
+            sameness: Sameness::of(&key.address, &earlier.address, earlier.execution == context.execution.as_str()),
             has_same_content: earlier.has_same_content,
             has_same_steps: earlier.has_same_steps,
             rows: earlier.counts.loaded,
         };
         let standing = match before.depends_on_rows(wanted) {
-            true => rows::of(transaction, &target.sql_name, None, &earlier).await?.standing(earlier.counts.loaded),
+            true => {
+                let rows = rows::of(transaction, &target.sql_name, None, &earlier).await?;
+                // A merge that brought nothing, since the rows were there, does not tell that they still are.
+                let is_gone = !earlier.has_same_steps && rows.are_of_others();
+                if is_gone { Standing::Gone } else { rows.standing(earlier.counts.loaded) }
+            }
             false => Standing::Whole,
         };
         match before.decide(wanted, &standing)? {

@@ -286,6 +286,7 @@ impl Load {
             ledger,
             target: target.sql_name.clone(),
             partition: partition.map_or_else(|| source.address.clone(), |(_, value)| value.clone()),
+            address: source.address.clone(),
             source_sha256: source.sha256.clone(),
             definition: self.fingerprint(),
         }
