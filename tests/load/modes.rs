@@ -181,6 +181,41 @@ async fn a_partition_that_the_column_stores_otherwise_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partition_whose_value_moves_with_the_clock_is_refused() {
+    let place = Place::with("partition_moving", "").await;
+    place.file("a.csv", "id\n1\n");
+    let yaml = |value| format!("{{from: a.csv, table: t, mode: {{replace_partition: {{part: '{value}'}}}}}}");
+    for (kind, value, is_refused) in [
+        ("timestamp", "now", true),
+        ("timestamptz", "Today 04:05", true),
+        ("date", "TOMORROW", true),
+        ("day", "yesterday", true),
+        ("time", "now", true),
+        ("date[]", "{2020-01-01,today}", true),
+        ("daterange", "[today,tomorrow)", true),
+        ("date", "infinity", false),
+        ("timestamp", "epoch", false),
+        ("text", "now", false),
+        ("bytea", "now", false),
+    ] {
+        let sql = format!("CREATE TABLE t (part {kind}, id int); INSERT INTO t VALUES (NULL, 7)");
+        place
+            .run(&format!("DROP TABLE IF EXISTS t; DROP DOMAIN IF EXISTS day; CREATE DOMAIN day AS date; {sql}"))
+            .await;
+        if is_refused {
+            let shown = place.refused(&yaml(value)).await;
+            let message = format!("`replace_partition`: `{value}` is another value of");
+            assert_says(&shown, &[&message, "each time it is read", "write the value itself"]);
+            assert_eq!(place.rows("SELECT id FROM t").await, "7", "{kind}");
+        } else {
+            place.load(&yaml(value)).await.unwrap();
+            place.load(&yaml(value)).await.unwrap();
+            assert_eq!(place.rows("SELECT id FROM t").await, "1\n7", "{kind}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_that_a_trigger_takes_out_of_the_partition_fail_the_load() {
     let place = Place::with("partition_trigger", PARTITIONED).await;
     place

@@ -3,6 +3,7 @@
 
 use polars::prelude::{BooleanChunked, DataFrame, NewChunkedArray, PolarsResult};
 use tokio_postgres::Transaction;
+use tokio_postgres::types::Type;
 
 use super::encode::Encoder;
 use super::mode::Mode;
@@ -25,11 +26,19 @@ impl Mode {
         let sql = format!("SELECT CAST({text} AS {kind}) = {text}, CAST(CAST({text} AS {kind}) AS text)");
         let doing = format!("reading the value of `{column}` in `replace_partition`");
         let row = transaction.query_one(&sql, &[]).await.map_err(|error| explain(&doing, &error))?;
+        let stored: Option<String> = row.get(1);
+        let stored = stored.unwrap_or_default();
+        // Text keeps the word as it is, and a bytea has it in digits.
+        if moments(&value) != moments(&stored) && field.oid != Type::BYTEA.oid() {
+            let message = format!("`replace_partition`: `{value}` is another value of {kind} each time it is read");
+            return Err(TaskError::permanent(message).help(format!(
+                "rows that are loaded with it would not be found again; write the value itself, such as \
+                 `mode: {{replace_partition: {{{column}: '{stored}'}}}}`, or take it from an input or a trigger's date"
+            )));
+        }
         if row.get::<_, Option<bool>>(0).unwrap_or_default() {
             return Ok(());
         }
-        let stored: Option<String> = row.get(1);
-        let stored = stored.unwrap_or_default();
         Err(TaskError::permanent(format!(
             "`replace_partition`: `{column}` is {kind}, which stores `{value}` as `{stored}`"
         ))
@@ -59,6 +68,15 @@ impl Mode {
         ))
         .help("name the value that the trigger stores"))
     }
+}
+
+/// How many of the words there are in a text that dates and times read as the present moment or a day beside it. Source: the
+/// special values in the chapter on date/time types in Postgres's manual.
+fn moments(text: &str) -> usize {
+    let words = text.split(|letter: char| !letter.is_ascii_alphabetic());
+    words
+        .filter(|word| ["now", "today", "tomorrow", "yesterday"].iter().any(|now| word.eq_ignore_ascii_case(now)))
+        .count()
 }
 
 /// A row whose own value of the partition's column is another one.
