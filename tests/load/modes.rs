@@ -1,6 +1,6 @@
 //! What is in the table after one load and after its repeat, mode by mode.
 
-use crate::{Place, assert_says, counts};
+use crate::{Place, assert_says, counts, many_rows};
 
 const T: &str = "CREATE TABLE t (id int, note text)";
 const SAME: &str = "{from: a.csv, table: t}";
@@ -132,7 +132,9 @@ async fn a_row_that_says_another_partition_is_a_bad_row() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn values_that_are_equal_to_the_partitions_are_of_it() {
-    let place = Place::with("partition_equal", "").await;
+    let sql = "CREATE EXTENSION citext; CREATE COLLATION same (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+               CREATE DOMAIN loose AS text COLLATE same";
+    let place = Place::with("partition_equal", sql).await;
     for (kind, value, same, other) in [
         ("int", "5", "05", "6"),
         ("numeric", "1.0", "1.000", "1.01"),
@@ -141,6 +143,17 @@ async fn values_that_are_equal_to_the_partitions_are_of_it() {
         ("char(4)", "ab", "ab  ", "abc"),
         ("inet", "10.0.0.1", "10.0.0.1", "10.0.0.2"),
         ("text", "a\\tb", "a\\tb", "a"),
+        ("date", "2020-02-01", "20200201", "20200202"),
+        ("date", "2020-02-01", "1 Feb 2020", "1 Feb"),
+        ("timestamptz", "2020-02-01 00:00:00+00", "2020-02-01 01:00+01", "2020-02-01 00:00+01"),
+        ("uuid", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "{A0EEBC99-9C0B4EF8BB6D6BB9BD380A11}", "x"),
+        ("numeric(5,2)", "1", "1e0", "1.01"),
+        ("float8", "0", "-0", "1e-300"),
+        ("interval", "1 day", "24:00", "25:00"),
+        ("jsonb", "1", "1.0", "{]"),
+        ("varchar(1)", "a", "a ", "ab"),
+        ("citext", "a", "A", "b"),
+        ("loose", "a", "A", "b"),
     ] {
         place.run(&format!("DROP TABLE IF EXISTS t, jitney_loads; CREATE TABLE t (part {kind}, id int)")).await;
         place.file("a.csv", format!("part,id\n{value},1\n{same},2\n{other},3\n"));
@@ -149,6 +162,32 @@ async fn values_that_are_equal_to_the_partitions_are_of_it() {
         );
         assert_eq!(counts(&place.load(&yaml).await.unwrap()), [3, 2, 1, 0], "{kind}");
         assert_eq!(place.rows(&format!("SELECT id FROM t WHERE part = '{value}'")).await, "1\n2", "{kind}");
+        place.run("TRUNCATE t").await;
+        let shown = place.refused(&yaml.replace("{reject: {}}", "fail")).await;
+        assert_says(&shown, &["a.csv:4:1: `part`: `", &format!("` is not `{value}`")]);
+        assert_eq!(place.rows("SELECT id FROM t").await, "", "{kind}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_spellings_of_the_partition_are_known_in_every_batch() {
+    let other = "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+                 CREATE TRIGGER s AFTER INSERT ON t FOR EACH STATEMENT EXECUTE FUNCTION f()";
+    for (name, trigger) in [("partition_spelled", ""), ("partition_spelled_together", other)] {
+        let place = Place::with(name, &format!("CREATE TABLE t (part date, id int, note text); {trigger}")).await;
+        let rows = many_rows(60_000).replacen("id,note", "id,note,part", 1);
+        let spelled = rows.lines().enumerate().map(|(line, row)| match line {
+            0 => row.to_owned() + "\n",
+            line if line % 2 == 0 => row.to_owned() + ",2020-02-01\n",
+            _ => row.to_owned() + ",20200201\n",
+        });
+        place.file("a.csv", spelled.collect::<String>());
+        let yaml = "{from: a.csv, table: t, mode: {replace_partition: {part: 2020-02-01}}}";
+        assert_eq!(counts(&place.load(yaml).await.unwrap()), [60_000, 60_000, 0, 0], "{name}");
+        assert_eq!(place.rows("SELECT count(*), min(part), max(part) FROM t").await, "60000 2020-02-01 2020-02-01");
+        place.file("a.csv", "id,note,part\n1,x,20200201\n2,y,bad\n3,z,worse\n4,w,20200202\n5,v,\n");
+        let yaml = yaml.replace("{from", "{on_bad_row: {reject: {}}, from");
+        assert_eq!(counts(&place.load(&yaml).await.unwrap()), [5, 2, 3, 0], "{name}");
     }
 }
 

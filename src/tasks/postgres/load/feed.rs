@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use super::encode::{Encoder, unwritable};
 use super::key::Key;
 use super::partition::{Misplaced, misplaced};
+use super::spelling::{Comparison, Spellings};
 use crate::clock;
 use crate::stream::{BadRow, Batches, Column, Reader};
 use crate::task::{Progress, TaskError};
@@ -54,6 +55,8 @@ pub(super) enum Order {
     Rows(Parcel),
     /// Rows of which only the server knows the keys.
     Keys(Question),
+    /// Values of which only the server knows whether they are the partition's.
+    Compare(Comparison),
 }
 
 /// Rows that wait for their keys.
@@ -91,11 +94,12 @@ impl Feed {
             self.plan = self.plan.with_keys(key.clone().maker(sender.clone()));
         }
         let batches = self.plan.run(ahead(self.reader, self.wanted), &self.scratch, clock::now());
+        let mut spellings = Spellings::new(sender.clone());
         let mut changes = 0;
         for batch in batches {
             let batch = batch?;
-            let (frame, misplaced) =
-                misplaced(&self.encoder, &self.partition, batch.frame).map_err(|error| unwritable(&error))?;
+            let (frame, misplaced) = misplaced(&self.encoder, &self.partition, &mut spellings, batch.frame)
+                .map_err(|error| unwritable(&error))?;
             let (form, bytes) = encode(&self.encoder, &frame, self.is_text).map_err(|error| unwritable(&error))?;
             changes += usize::from(form == Form::Text);
             self.is_text |= changes > MAX_CHANGES;

@@ -27,7 +27,7 @@ use crate::tasks::postgres::kind::Kind;
 use crate::tasks::postgres::target::{Field, Target};
 
 /// The table in which the server sees the rows of a question.
-const TABLE: &str = "pg_temp.jitney_key";
+const TABLE: &str = "jitney_key";
 
 /// What goes on meanwhile, in messages.
 const DOING: &str = "making the keys of `row_id`";
@@ -161,7 +161,7 @@ impl Key {
                 format!(", {} {kind}", column_name(index))
             });
             let columns: String = columns.collect();
-            let sql = format!("CREATE TEMP TABLE jitney_key (n bigint{columns}) ON COMMIT DROP");
+            let sql = format!("CREATE TEMP TABLE {TABLE} (n bigint{columns}) ON COMMIT DROP");
             over(watch, transaction.batch_execute(&sql)).await?;
         }
         let mut slices = vec![(0, rows.height())];
@@ -173,14 +173,14 @@ impl Key {
         }
         let texts = (0..self.parts.len()).map(|index| format!("coalesce(CAST({} AS text), '')", column_name(index)));
         let texts = texts.collect::<Vec<_>>().join(" || ");
-        let sql = format!("SELECT n, pg_catalog.md5({texts}) FROM {TABLE}");
+        let sql = format!("SELECT n, pg_catalog.md5({texts}) FROM pg_temp.{TABLE}");
         let mut keys = vec![None; rows.height()];
         for row in over(watch, transaction.query(&sql, &[])).await? {
             if let Some(key) = usize::try_from(row.get::<_, i64>(0)).ok().and_then(|row| keys.get_mut(row)) {
                 *key = row.get(1);
             }
         }
-        over(watch, transaction.batch_execute(&format!("TRUNCATE {TABLE}"))).await?;
+        over(watch, transaction.batch_execute(&format!("TRUNCATE pg_temp.{TABLE}"))).await?;
         Ok(keys)
     }
 
@@ -194,11 +194,9 @@ impl Key {
         let text = self.text(rows)?;
         let work = async {
             watch.before_copy();
-            over(watch, copy(transaction, text)).await
+            over(watch, copy(transaction, TABLE, text)).await
         };
-        Ok(savepoint::behind(transaction, watch, (DOING, &|refusal| refusal.is_of_a_row("jitney_key")), work)
-            .await?
-            .is_ok())
+        Ok(savepoint::behind(transaction, watch, (DOING, &|refusal| refusal.is_of_a_row(TABLE)), work).await?.is_ok())
     }
 
     fn text(&self, rows: &DataFrame) -> Result<Bytes, TaskError> {
@@ -263,8 +261,9 @@ fn column_name(index: usize) -> String {
     format!("k{index}")
 }
 
-async fn copy(transaction: &Transaction<'_>, text: Bytes) -> Result<u64, Error> {
-    let sql = format!("COPY {TABLE} FROM STDIN (FORMAT text, ENCODING 'UTF8')");
+/// Copies rows to a temporary table.
+pub(super) async fn copy(transaction: &Transaction<'_>, table: &str, text: Bytes) -> Result<u64, Error> {
+    let sql = format!("COPY pg_temp.{table} FROM STDIN (FORMAT text, ENCODING 'UTF8')");
     let mut sink = Box::pin(transaction.copy_in::<_, Bytes>(&sql).await?);
     send_all(&mut sink, text).await?;
     sink.as_mut().finish().await

@@ -19,6 +19,7 @@ mod prepared;
 mod refused;
 mod savepoint;
 mod send;
+mod spelling;
 mod stored;
 mod strangers;
 mod together;

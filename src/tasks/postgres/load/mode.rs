@@ -27,6 +27,7 @@ pub enum Mode {
     /// Replaces the rows of one partition, named by one column and its value, such as
     /// `{replace_partition: {filename: green_tripdata_2019-01.csv}}`. Every row gets the value. A file may have
     /// the column too: where it is empty it gets the value, and a row with another value is a bad row.
+    /// `20200201` and `2020-02-01` are the same `date`: the column's type decides.
     ReplacePartition(#[serde(deserialize_with = "one_column")] Map<String, Value>),
     /// Compares rows by a key.
     Merge(Merge),

@@ -8,6 +8,7 @@ use tokio_postgres::types::Type;
 use super::encode::Encoder;
 use super::mode::Mode;
 use super::place::line;
+use super::spelling::Spellings;
 use crate::postgres::explain;
 use crate::postgres::sql::quote;
 use crate::task::TaskError;
@@ -95,11 +96,12 @@ pub(super) struct Misplaced {
 pub(super) fn misplaced(
     encoder: &Encoder,
     columns: &[String],
+    spellings: &mut Spellings,
     mut frame: DataFrame,
 ) -> PolarsResult<(DataFrame, Vec<Misplaced>)> {
     let mut all = Vec::new();
     for column in columns {
-        let found = encoder.strangers(&frame, column)?;
+        let found = spellings.others(encoder.strangers(&frame, column)?)?;
         if found.is_empty() {
             continue;
         }

@@ -17,6 +17,7 @@ use super::mode;
 use super::prepared::PreparedLoad;
 use super::refused::{Complaint, Refused};
 use super::savepoint;
+use super::spelling::Comparison;
 use crate::postgres::{CopyError, WaitMonitor};
 use crate::stream::BadRow;
 use crate::task::{Level, TaskError};
@@ -83,7 +84,8 @@ impl Sending<'_> {
         let key = feed.key.clone();
         let (mut orders, worker) = feed.start();
         let sent = Sent::default();
-        let mut flow = Flow { sending: self, columns, sent, rows: 0, copying: None, key, has_asked: false };
+        let mut flow =
+            Flow { sending: self, columns, sent, rows: 0, copying: None, key, has_asked: false, has_compared: false };
         let mut refused = Refused::default();
         if rejected.room().is_some() && self.table != STAGE {
             flow.over(self.transaction.batch_execute(PARTS)).await?;
@@ -93,6 +95,11 @@ impl Sending<'_> {
                 Order::Rows(parcel) => parcel,
                 Order::Keys(question) => {
                     flow.answer(question).await?;
+                    continue;
+                }
+                Order::Compare(comparison) => {
+                    let room = rejected.room().map(|room| room.saturating_sub(refused.count()));
+                    flow.compare(comparison, room).await?;
                     continue;
                 }
             };
@@ -149,6 +156,8 @@ struct Flow<'a> {
     key: Option<Arc<Key>>,
     /// Whether the server was asked for keys before.
     has_asked: bool,
+    /// Whether the server was asked to compare values before.
+    has_compared: bool,
 }
 
 impl Flow<'_> {
@@ -162,6 +171,21 @@ impl Flow<'_> {
         // Who asked is gone only if the load has failed, which the end of its thread tells.
         let _ = question.reply.send(keys);
         Ok(())
+    }
+
+    /// Has the server compare values with the partition's, between two statements. Where all rows must go in one, it can
+    /// be asked before their statement begins.
+    async fn compare(&mut self, comparison: Comparison, room: Option<u64>) -> Result<(), TaskError> {
+        let Sending { transaction, watch, table, way, .. } = self.sending;
+        let has_begun = self.copying.is_some() || self.rows > 0;
+        if has_begun && room.is_none() && way.target.nature.wants_one_statement && *table != STAGE {
+            comparison.deny();
+            return Ok(());
+        }
+        self.finish().await?;
+        let is_first = !std::mem::replace(&mut self.has_compared, true);
+        let asked = (&way.load.mode, way.target);
+        comparison.answer(transaction, watch, asked, (room.unwrap_or_default(), is_first)).await
     }
 
     /// Sends a batch after the ones before it.
