@@ -2,6 +2,8 @@
 
 mod finish;
 mod loops;
+#[cfg(test)]
+mod table;
 
 use std::collections::BTreeSet;
 
