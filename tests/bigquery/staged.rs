@@ -166,8 +166,8 @@ async fn an_append_knows_the_file_however_it_was_loaded() {
     let Some(dataset) = dataset(home, "staged_orders").await else { return };
     let schema = json!([{"name": "k", "type": "INT64"}, {"name": "f", "type": "STRING"}]);
     let table = format!("{dataset}.t");
-    fs::write(home.join("a.csv"), "k\n1\n2\n").unwrap();
-    fs::write(home.join("b.csv"), "k,f\n1,x\n2,x\n").unwrap();
+    fs::write(home.join("a.csv"), "k,f\n1,x\n2,x\n").unwrap();
+    fs::write(home.join("b.csv"), "k,f\n3,x\n4,x\n").unwrap();
     let load = |from: &str, mode: Value| json!({"from": from, "table": table, "schema": schema, "mode": mode});
     run(home, "bigquery.load", load("a.csv", json!({"replace_partition": {"f": "x"}}))).await.unwrap();
     let error = run(home, "bigquery.load", load("a.csv", json!("append"))).await.unwrap_err();
