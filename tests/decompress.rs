@@ -1,8 +1,7 @@
 //! `file.decompress`: what comes out, under which name, and what a user hears when it cannot.
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
-mod common;
-
+use crate::common;
 use std::fs;
 use std::io::Write;
 use std::path::Path;

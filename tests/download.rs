@@ -1,8 +1,7 @@
 //! `http.download` against servers that behave, and servers that do not, over real connections.
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
-mod common;
-
+use crate::common;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

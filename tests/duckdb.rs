@@ -1,9 +1,7 @@
 //! DuckDB tasks, with the real DuckDB.
 #![expect(clippy::unwrap_used, reason = "a failure here is the failure of a test")]
 
-#[path = "common/attempt.rs"]
-mod attempt;
-
+use crate::common::attempt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;

@@ -1,9 +1,7 @@
 //! `http.request` against a real server on this machine.
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
-#[path = "common/attempt.rs"]
-mod attempt;
-
+use crate::common::attempt;
 use std::time::Duration;
 
 use axum::body::Bytes;

@@ -1,11 +1,7 @@
 //! `postgres.query` and `postgres.copy_out` against a real server.
 #![expect(clippy::unwrap_used, reason = "a failure here is the failure of a test")]
 
-#[path = "common/line.rs"]
-mod line;
-#[path = "common/postgres.rs"]
-mod postgres;
-
+use crate::common::{line, postgres};
 use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;

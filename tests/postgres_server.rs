@@ -1,9 +1,7 @@
 //! The private server, and what is said when there is no way into one.
 #![expect(clippy::unwrap_used, reason = "a failure here is the failure of a test")]
 
-#[path = "common/postgres.rs"]
-mod postgres;
-
+use crate::common::postgres;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use jitney::postgres::{AddressOrigin, FlowAddress, PostgresAddress, connect, connect_to, managed};

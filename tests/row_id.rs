@@ -1,9 +1,7 @@
 //! The row id equals, byte for byte, what Postgres computes from the same values.
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
-#[path = "common/postgres.rs"]
-mod postgres;
-
+use crate::common::postgres;
 use chrono::{DateTime, Datelike, NaiveDate, Timelike};
 use futures_util::SinkExt;
 use jitney::stream::ColumnType;

@@ -1,9 +1,7 @@
 //! Script tasks, with the real shell and the real Python.
 #![expect(clippy::unwrap_used, reason = "a failure here is the failure of a test")]
 
-#[path = "common/attempt.rs"]
-mod attempt;
-
+use crate::common::attempt;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;

@@ -1,8 +1,7 @@
 //! `polars.transform`: what comes out of each step, and what a user hears when a step is not possible.
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
-mod common;
-
+use crate::common;
 use std::sync::{Arc, Mutex};
 
 use jitney::task::{Outputs, TaskError};

@@ -10,7 +10,7 @@ use jitney::cli::demo::serve::serve;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{TAXI, Told, World, held, ledger, told, until};
+use crate::cli::world::{TAXI, Told, World, held, ledger, told, until};
 
 const ROWS: u64 = 1500;
 

@@ -8,8 +8,8 @@ use flate2::write::GzEncoder;
 use jitney::cli::demo::serve::serve;
 use tokio::sync::OnceCell;
 
-use crate::postgres;
-use crate::world::{APRIL, Told, World, expected, held};
+use crate::cli::postgres;
+use crate::cli::world::{APRIL, Told, World, expected, held};
 
 /// One database for all: what is refused leaves nothing in it.
 static DATABASE: OnceCell<String> = OnceCell::const_new();

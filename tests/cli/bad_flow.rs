@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::world::{Told, World};
+use crate::cli::world::{Told, World};
 
 const HEAD: &str = "id: f\nnamespace: n\n";
 

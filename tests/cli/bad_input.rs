@@ -1,6 +1,6 @@
 //! Inputs and names on the command line that cannot be meant: told with a remedy, and nothing runs.
 
-use crate::world::{TAXI, World};
+use crate::cli::world::{TAXI, World};
 
 /// Nothing has run: there is not even a home.
 #[track_caller]

@@ -1,6 +1,6 @@
 //! A Postgres that is not there, says no, or has no room: told in plain words, and nothing is committed.
 
-use crate::world::{World, held};
+use crate::cli::world::{World, held};
 
 #[test]
 fn a_server_that_is_down_is_named() {
@@ -97,5 +97,5 @@ async fn a_full_disk_is_the_server_s_and_rolls_everything_back() {
     told.says("help: free space on the server's disk, then run it again");
     assert_eq!(held(&client).await, (0, 0));
     world.jitney(&["resume"]).ended(0);
-    assert_eq!(held(&client).await, crate::world::expected(&facts));
+    assert_eq!(held(&client).await, crate::cli::world::expected(&facts));
 }

@@ -1,7 +1,7 @@
 //! `jitney demo` beside tables that are not its own.
 
-use crate::postgres;
-use crate::world::{Told, World};
+use crate::cli::postgres;
+use crate::cli::world::{Told, World};
 
 #[tokio::test]
 async fn the_demo_leaves_the_tables_of_others_alone_and_the_server_of_the_environment_too() {

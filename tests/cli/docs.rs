@@ -11,7 +11,7 @@ use jitney::server::settings::ServerSettings;
 use jitney::tasks::ALL;
 use serde_yaml::{Mapping, Value};
 
-use crate::world::World;
+use crate::cli::world::World;
 
 /// Top keys of jitney.yaml.
 const SETTINGS: [&str; 7] = ["notifications", "retention", "users", "tokens", "hosts", "openlineage", "opentelemetry"];

@@ -4,7 +4,7 @@ use jitney::engine::lock::ExecutionLock;
 use jitney::id::ExecutionId;
 use jitney::journal::Journal;
 
-use crate::world::World;
+use crate::cli::world::World;
 
 const HELLO: &str = "id: hello\nnamespace: n\ntasks:\n  - {id: a, type: log, message: hi}\n";
 
@@ -168,7 +168,7 @@ fn a_home_that_is_mounted_to_be_read_is_read() {
         let line = format!("{mount} && ! touch {home}/x 2>&- && exec {program} --home {home} {arguments}");
         let mut command = std::process::Command::new("unshare");
         command.args(["-rm", "sh", "-c", &line]).current_dir(world.path(""));
-        crate::world::Told::from(command.output().unwrap())
+        crate::cli::world::Told::from(command.output().unwrap())
     };
     assert!(mounted("executions").ended(0).out.contains(&id));
     assert!(mounted(&format!("executions logs {id}")).ended(0).out.contains("hi"));

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use serde_json::json;
 
-use crate::world::{TAXI, World};
+use crate::cli::world::{TAXI, World};
 
 const FLOW: &str = r#"id: f
 namespace: n
@@ -38,7 +38,7 @@ fn inputs_come_from_a_file_and_the_command_line_wins() {
     let mut command = world.command(&["run", "f.yaml", "--inputs", "-"]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"{\"taxi\": \"green\", \"months\": \"5,6\"}").unwrap();
-    crate::world::told(child).ended(0).says("green here [5,6]");
+    crate::cli::world::told(child).ended(0).says("green here [5,6]");
 }
 
 #[test]

@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
-use crate::postgres;
-use crate::world::{APRIL, World, expected, held, ledger, told};
+use crate::cli::postgres;
+use crate::cli::world::{APRIL, World, expected, held, ledger, told};
 
 const FLOW: &str = r#"
 id: steps

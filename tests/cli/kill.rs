@@ -7,7 +7,7 @@ use jitney::cli::demo::serve::serve;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{World, expected, held, ledger, signal, told, until};
+use crate::cli::world::{World, expected, held, ledger, signal, told, until};
 
 const ROWS: u64 = 100_000;
 const MOMENTS: u32 = 10;

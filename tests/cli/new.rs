@@ -2,7 +2,7 @@
 
 use jitney::text::thousands;
 
-use crate::world::World;
+use crate::cli::world::World;
 
 #[track_caller]
 fn written(world: &World, template: &str) {

@@ -1,6 +1,6 @@
 //! The world around a flow, as its user sets it up: secrets, files beside the flow, kept values.
 
-use crate::world::{Told, World};
+use crate::cli::world::{Told, World};
 
 const SECRETS: &str = r#"id: f
 namespace: n

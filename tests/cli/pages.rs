@@ -3,7 +3,7 @@
 use jitney::tasks::ALL;
 use serde_json::Value;
 
-use crate::world::World;
+use crate::cli::world::World;
 
 const FLOWS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/flows");
 

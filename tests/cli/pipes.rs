@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::process::{Child, Stdio};
 
-use crate::world::{Told, World, signal, until};
+use crate::cli::world::{Told, World, signal, until};
 
 const FLOW: &str = "id: f\nnamespace: n\ntasks:\n  - {id: a, type: log, message: one}\n  \
     - {id: wait, type: sleep, duration: 200ms}\n  - {id: b, type: log, message: two}\n";
@@ -55,11 +55,11 @@ fn data_that_cannot_be_written_is_an_error_unless_its_reader_has_gone() {
         Told::from(lost).ended(70).says("cannot write to stdout: No space left on device");
         let mut gone = world.start(arguments);
         drop(gone.stdout.take());
-        crate::world::told(gone).ended(0);
+        crate::cli::world::told(gone).ended(0);
     }
     let mut failed = world.start(&["run", "g.yaml", "--json"]);
     drop(failed.stdout.take());
-    crate::world::told(failed).ended(1);
+    crate::cli::world::told(failed).ended(1);
 }
 
 fn server(world: &World, stderr: Stdio) -> Child {

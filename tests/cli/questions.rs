@@ -1,7 +1,7 @@
 //! Questions for what a run lacks, on a real terminal.
 
-use crate::terminal::Terminal;
-use crate::world::World;
+use crate::cli::terminal::Terminal;
+use crate::cli::world::World;
 
 const DOWN: &str = "\u{1b}[B";
 const CTRL_C: &str = "\u{3}";

@@ -1,6 +1,6 @@
 //! Going on with an execution: the flow and the inputs are those that it began with.
 
-use crate::world::{World, until};
+use crate::cli::world::{World, until};
 
 fn flow(message: &str, more: &str) -> String {
     format!(

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::world::{APRIL, TAXI, World, expected, held, ledger, told};
+use crate::cli::world::{APRIL, TAXI, World, expected, held, ledger, told};
 
 #[tokio::test]
 async fn a_month_is_loaded_once_however_often_it_runs() {

@@ -1,6 +1,6 @@
 //! What is secret is used and never seen: not on the screen, not in the journal, not in what `executions` shows.
 
-use crate::world::World;
+use crate::cli::world::World;
 
 const FLOW: &str = r#"id: f
 namespace: n
@@ -151,7 +151,7 @@ fn what_is_no_utf_8_is_an_error_at_most() {
     use std::os::unix::ffi::OsStrExt;
     let world = World::new();
     let bad = OsStr::from_bytes(b"x\xff");
-    let told = |arguments: &[&str], name: &str| -> crate::world::Told {
+    let told = |arguments: &[&str], name: &str| -> crate::cli::world::Told {
         world.command(arguments).env(name, bad).output().unwrap().into()
     };
     told(&["executions"], "BAD").ended(0);

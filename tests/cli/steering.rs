@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::world::{World, told};
+use crate::cli::world::{World, told};
 
 const APPROVAL: &str = "id: f
 namespace: n

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::world::{World, signal, told, until};
+use crate::cli::world::{World, signal, told, until};
 
 const SLEEPS: &str = "id: f\nnamespace: n\ntasks:\n  - {id: a, type: sleep, duration: 10m}\n";
 
@@ -99,7 +99,7 @@ fn a_file_beyond_the_limit_fails_the_task_and_not_the_process() {
         format!("ulimit -f 2048; exec {} --home {} run f.yaml", env!("CARGO_BIN_EXE_jitney"), world.home().display());
     let mut command = Command::new("bash");
     command.args(["-c", &line]).current_dir(world.path("")).stdin(Stdio::null());
-    let ended: crate::world::Told = command.output().unwrap().into();
+    let ended: crate::cli::world::Told = command.output().unwrap().into();
     ended.ended(1).says("File too large");
     assert_eq!(state(&world), "FAILED");
 }

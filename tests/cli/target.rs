@@ -1,7 +1,7 @@
 //! An execution and a backfill go on with the Postgres that they began with, unless somebody says otherwise.
 
-use crate::postgres;
-use crate::world::World;
+use crate::cli::postgres;
+use crate::cli::world::World;
 
 const FLOW: &str = "id: f\nnamespace: n\ntasks:\n  - {id: get, type: http.download, uri: late.csv}\n  \
     - {id: fill, type: postgres.query, sql: \"CREATE TABLE IF NOT EXISTS filled (a int)\"}\n";
@@ -62,7 +62,7 @@ async fn it_is_resumed_at_the_same_server_whoever_names_that() {
     world.write("late.csv", "a\n");
     let address = world.postgres.take().unwrap();
     let resumed = world.command(&["resume"]).env("DATABASE_URL", &address).output().unwrap();
-    crate::world::Told::from(resumed).ended(0);
+    crate::cli::world::Told::from(resumed).ended(0);
     assert!(is_filled(&address).await);
 }
 

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::world::World;
+use crate::cli::world::World;
 
 pub struct Terminal {
     script: Child,

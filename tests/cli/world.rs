@@ -10,7 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio_postgres::Client;
 
-use crate::postgres;
+use crate::cli::postgres;
 
 pub const TAXI: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/flows/postgres_taxi.yaml");
 pub const APRIL: &str = "green_tripdata_2020-04.csv.gz";

@@ -9,9 +9,6 @@ use jitney::task::{Level, Outputs, TaskContext, TaskError};
 use jitney::tasks;
 use serde_json::Value;
 
-#[path = "mod.rs"]
-mod common;
-
 /// The lines that an attempt logged.
 pub type Lines = Arc<Mutex<Vec<(Level, String)>>>;
 
@@ -24,9 +21,9 @@ pub fn skip(why: &str) {
     std::io::Write::write_all(&mut std::io::stderr(), format!("SKIPPED {test}: {why}\n").as_bytes()).unwrap();
 }
 
-/// As `common::context`, with this process's environment, more variables, and a log that is kept.
+/// As `super::context`, with this process's environment, more variables, and a log that is kept.
 pub fn context(home: &Path, more: &[(&str, &str)]) -> (TaskContext, Lines) {
-    let mut context = common::context(home);
+    let mut context = super::context(home);
     let mut environment: std::collections::BTreeMap<String, String> = std::env::vars().collect();
     environment.extend(more.iter().map(|(name, value)| (name.to_string(), value.to_string())));
     let overrides = CliOverrides { home: Some(home.to_owned()), postgres: None };

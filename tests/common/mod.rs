@@ -1,5 +1,11 @@
 //! What integration tests share.
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+pub mod attempt;
+pub mod google;
+pub mod line;
+pub mod postgres;
 
 use std::collections::BTreeMap;
 use std::path::Path;

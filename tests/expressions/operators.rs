@@ -4,7 +4,7 @@ use super::assert_table;
 
 #[test]
 fn a_long_list_contains_another() {
-    crate::assert_table(&[
+    crate::expressions::assert_table(&[
         ("{{ range(1, 100000) contains range(1, 100000) }}", "true"),
         ("{{ range(1, 100000) contains range(2, 100001) }}", "false"),
         ("{{ [1, 2.0, 'a', null, true, [1], {'b': 1}] contains [{'b': 1.0}, [1], true, null, 'a', 2, 1.0] }}", "true"),

@@ -1,6 +1,6 @@
 //! Which tasks run, and in which order.
 
-use crate::world::{findings, flow, run, run_with};
+use crate::language::world::{findings, flow, run, run_with};
 
 #[tokio::test]
 async fn if_runs_one_branch_and_tells_which() {

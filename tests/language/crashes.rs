@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{Place, flow, parsed, runner};
+use crate::language::world::{Place, flow, parsed, runner};
 
 const CHILD: &str = "
 id: child
@@ -58,7 +58,7 @@ async fn ends_the_same_wherever_it_is_cut(tasks: &str) {
         let into = place.folder.path().join(format!("cut-{events}"));
         cut(&home, &into, &id, events);
         let lines = Arc::<Mutex<Vec<String>>>::default();
-        let flow = parsed(place.folder.path(), &crate::world::flow(tasks));
+        let flow = parsed(place.folder.path(), &crate::language::world::flow(tasks));
         let runner = runner(&into, &lines);
         let state = runner.run(&id, &flow, &none, CancellationToken::new()).await.unwrap();
         assert_eq!(end(&state), end(&whole), "after {events} of {count} events: {lines:?}");

@@ -8,7 +8,7 @@ use jitney::id::ExecutionId;
 use jitney::journal::{ExecutionState, State};
 use jitney::tasks;
 
-use crate::world::{Place, flow};
+use crate::language::world::{Place, flow};
 
 fn executor(place: &Place) -> Executor {
     Executor::open(place.runner.clone(), Options { takes_all: true, ..Options::new(tasks::ALL) }).unwrap()

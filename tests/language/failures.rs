@@ -1,6 +1,6 @@
 //! What happens when a task fails.
 
-use crate::world::{flow, run};
+use crate::language::world::{flow, run};
 
 /// A task that fails.
 const BAD: &str = "{id: bad, type: sleep, duration: \"{{ 'no duration' }}\"}";

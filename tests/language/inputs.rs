@@ -7,7 +7,7 @@ use jitney::flow::{Flow, parse};
 use jitney::tasks;
 use serde_json::{Value, json};
 
-use crate::world::{findings, flow, run_with};
+use crate::language::world::{findings, flow, run_with};
 
 const TASK: &str = "\ntasks: [{id: a, type: log, message: x}]";
 

@@ -3,7 +3,7 @@
 use jitney::journal::ExecutionState;
 use serde_json::json;
 
-use crate::world::{Place, findings, flow, run, run_with};
+use crate::language::world::{Place, findings, flow, run, run_with};
 
 const BAD: &str = "{id: bad, type: sleep, duration: \"{{ 'no duration' }}\"}";
 

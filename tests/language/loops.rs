@@ -1,6 +1,6 @@
 //! Loops: their values, their outputs, their limits, and their memory.
 
-use crate::world::{flow, run};
+use crate::language::world::{flow, run};
 
 #[tokio::test]
 async fn for_each_runs_its_tasks_for_every_value_in_order() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jitney::journal::ExecutionState;
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{Place, findings, flow, run};
+use crate::language::world::{Place, findings, flow, run};
 
 fn approval() -> String {
     flow(

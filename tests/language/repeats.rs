@@ -4,7 +4,7 @@ use jitney::journal::ExecutionState;
 use jitney::task::Outputs;
 use serde_json::json;
 
-use crate::world::{Place, Ran, flow};
+use crate::language::world::{Place, Ran, flow};
 
 /// A task that fails until it has been tried this often, for a reason that may pass.
 fn flaky(place: &Place, times: u32) -> String {

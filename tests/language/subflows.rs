@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jitney::journal::ExecutionState;
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{Place, flow};
+use crate::language::world::{Place, flow};
 
 const CHILD: &str = "
 id: child

@@ -1,6 +1,6 @@
 //! Small tasks, what ends with a warning, and what expressions are told of the world.
 
-use crate::world::{findings, flow, run};
+use crate::language::world::{findings, flow, run};
 
 #[tokio::test]
 async fn values_go_to_later_tasks_and_a_flow_fails_on_purpose() {

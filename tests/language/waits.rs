@@ -1,6 +1,6 @@
 //! Loops that wait for a condition, loops that keep to themselves, and folders that tasks share.
 
-use crate::world::{Place, findings, flow, run};
+use crate::language::world::{Place, findings, flow, run};
 
 #[tokio::test]
 async fn tasks_are_repeated_until_the_condition_holds() {

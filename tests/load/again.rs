@@ -4,7 +4,7 @@
 use jitney::id::{ExecutionId, RunId};
 use jitney::storage::Storage;
 
-use crate::{Place, assert_says, counts};
+use crate::load::{Place, assert_says, counts};
 
 const T: &str = "CREATE TABLE t (id int, note text)";
 const A: &str = "{from: a.csv, table: t}";
@@ -313,14 +313,14 @@ async fn a_file_keeps_its_origin_when_it_is_copied_and_unpacked() {
     let place = Place::with("again_unpacked", T).await;
     for folder in ["s1", "s2"] {
         std::fs::create_dir(place.path().join(folder)).unwrap();
-        place.file(&format!("{folder}/data.csv.gz"), crate::gzip("id,note\n1,same\n"));
+        place.file(&format!("{folder}/data.csv.gz"), crate::load::gzip("id,note\n1,same\n"));
     }
     for (folder, is_known) in [("s1", false), ("s2", false), ("s1", true), ("s2", true)] {
         let context = || place.context();
         let copied =
-            crate::run_task("http.download", &format!("{{uri: {folder}/data.csv.gz}}"), context()).await.unwrap();
+            crate::load::run_task("http.download", &format!("{{uri: {folder}/data.csv.gz}}"), context()).await.unwrap();
         let yaml = format!("{{from: '{}'}}", copied["uri"].as_str().unwrap());
-        let unpacked = crate::run_task("file.decompress", &yaml, context()).await.unwrap();
+        let unpacked = crate::load::run_task("file.decompress", &yaml, context()).await.unwrap();
         let yaml = format!("{{from: '{}', table: t}}", unpacked["uri"].as_str().unwrap());
         assert_eq!(place.load_in("e9", &yaml).await.0.unwrap()["already_loaded"], is_known, "{folder}");
     }

@@ -1,7 +1,7 @@
 //! Files that are added: which of them the ledger takes for the same, and what becomes of rows that are not there any
 //! more.
 
-use crate::{Place, assert_says, counts};
+use crate::load::{Place, assert_says, counts};
 
 const T: &str = "CREATE TABLE t (id int, note text)";
 const A: &str = "{from: a.csv, table: t}";

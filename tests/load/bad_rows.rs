@@ -2,7 +2,7 @@
 
 use jitney::storage::Storage;
 
-use crate::{Place, assert_says, counts};
+use crate::load::{Place, assert_says, counts};
 
 const T: &str = "CREATE TABLE t (id int NOT NULL, fare float8)";
 const ODD: &str = "id,fare\n1,2.5\n2,x\n,3\n4,\"4\n5\"\n6,7,8\n9,1\n";

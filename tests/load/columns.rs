@@ -1,6 +1,6 @@
 //! Columns go by name.
 
-use crate::{Place, assert_says, counts};
+use crate::load::{Place, assert_says, counts};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn order_case_and_blanks_of_the_header_do_not_matter() {

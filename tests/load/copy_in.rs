@@ -2,7 +2,7 @@
 
 use jitney::task::{Outputs, TaskError};
 
-use crate::{Place, assert_says, counts, gzip};
+use crate::load::{Place, assert_says, counts, gzip};
 
 const T: &str = "CREATE TABLE t (id int, note text)";
 

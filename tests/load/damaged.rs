@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use polars::prelude::{Column, DataFrame, ParquetWriter};
 
-use crate::{Place, assert_says, counts, gzip, many_rows, run};
+use crate::load::{Place, assert_says, counts, gzip, many_rows, run};
 
 const T: &str = "CREATE TABLE t (id int, note text); INSERT INTO t VALUES (0, 'old')";
 const YAML: &str = "{from: a.csv.gz, table: t, mode: truncate}";
@@ -90,7 +90,7 @@ async fn a_parquet_file_that_is_cut_off_while_it_is_read_does_no_harm() {
     ParquetWriter::new(File::create(&path).unwrap()).finish(&mut frame).unwrap();
     place.run("BEGIN; LOCK TABLE t IN SHARE MODE").await;
     let context = place.context();
-    let loading = tokio::spawn(async move { crate::run("{from: a.parquet, table: t}", context).await });
+    let loading = tokio::spawn(async move { crate::load::run("{from: a.parquet, table: t}", context).await });
     while place.rows("SELECT count(*) FROM pg_locks WHERE relation = 't'::regclass AND NOT granted").await == "0" {
         assert!(!loading.is_finished(), "{:?}", loading.await);
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;

@@ -1,6 +1,6 @@
 //! Files that are in another encoding than UTF-8.
 
-use crate::{Place, assert_says, counts, gzip};
+use crate::load::{Place, assert_says, counts, gzip};
 
 const T: &str = "CREATE TABLE t (id int, name text)";
 
@@ -277,10 +277,10 @@ async fn a_database_that_keeps_bytes_takes_no_other_encoding() {
     place.client.batch_execute(&make).await.unwrap();
     let own = place.rows("SELECT current_database()").await;
     let url = place.url.replace(&own, name);
-    let client = crate::postgres::client(&url).await;
+    let client = crate::load::postgres::client(&url).await;
     client.batch_execute(T).await.unwrap();
     place.file("a.csv", b"id,name\n1,\xe9\n");
-    let (context, _) = crate::postgres::context(place.path(), &url);
-    let error = crate::run("{from: a.csv, table: t, encoding: LATIN1}", context).await.unwrap_err().to_string();
+    let (context, _) = crate::load::postgres::context(place.path(), &url);
+    let error = crate::load::run("{from: a.csv, table: t, encoding: LATIN1}", context).await.unwrap_err().to_string();
     assert_says(&error, &["SQL_ASCII", "`encoding` is LATIN1"]);
 }

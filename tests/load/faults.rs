@@ -8,9 +8,9 @@ use std::time::Duration;
 use jitney::postgres::managed;
 use jitney::task::{ErrorClass, TaskContext};
 
-use crate::line::{Fault, Line, server_of};
-use crate::postgres::Lines;
-use crate::{Place, assert_says, counts, many_rows, postgres, run};
+use crate::load::line::{Fault, Line, server_of};
+use crate::load::postgres::Lines;
+use crate::load::{Place, assert_says, counts, many_rows, postgres, run};
 
 /// A context for this address whose tasks retry and stall for so many seconds.
 fn context(place: &Place, url: &str, retry: u64, stall: u64) -> (TaskContext, Lines) {

@@ -4,7 +4,7 @@ use jitney::task::LedgerAnswer;
 use jitney::tasks;
 use serde_json::{Value, json};
 
-use crate::{Place, assert_says};
+use crate::load::{Place, assert_says};
 
 fn fields(value: &str) -> Value {
     json!({"table": "t", "mode": {"replace_partition": {"month": value}}})

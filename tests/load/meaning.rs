@@ -7,7 +7,7 @@ use jitney::tasks::polars::spec::Pairs;
 use jitney::tasks::polars::text::Texts;
 use polars::prelude::*;
 
-use crate::{Place, assert_says};
+use crate::load::{Place, assert_says};
 
 /// Expressions that have Postgres's result.
 const SAME: &[&str] = &[

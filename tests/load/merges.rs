@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jitney::storage::Storage;
 use jitney::task::Outputs;
 
-use crate::{Place, assert_says, counts};
+use crate::load::{Place, assert_says, counts};
 
 const T: &str = "
 DROP TABLE IF EXISTS t, parent, jitney_loads;

@@ -1,6 +1,6 @@
 //! What is in the table after one load and after its repeat, mode by mode.
 
-use crate::{Place, assert_says, counts, many_rows};
+use crate::load::{Place, assert_says, counts, many_rows};
 
 const T: &str = "CREATE TABLE t (id int, note text)";
 const SAME: &str = "{from: a.csv, table: t}";

@@ -5,7 +5,7 @@ use std::path::Path;
 use jitney::cli::demo::month::{TaxiColour, write_month};
 use jitney::file_access::FileAccess;
 
-use crate::{Place, counts, run};
+use crate::load::{Place, counts, run};
 
 /// The shipped flow's load, as a run for this colour and file would have it.
 fn shipped(taxi: &str, file: &Path) -> String {

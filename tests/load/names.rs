@@ -2,7 +2,7 @@
 
 use jitney::task::{Outputs, TaskError};
 
-use crate::{Place, assert_says, counts};
+use crate::load::{Place, assert_says, counts};
 
 /// What an attacker, or a file with odd columns, may give for a name.
 const HOSTILE: &[&str] = &[
@@ -212,7 +212,7 @@ async fn a_session_without_a_schema_is_told_that_the_ledger_needs_one() {
     );
     let at = if place.url.contains('?') { '&' } else { '?' };
     let url = format!("{}{at}options=-c%20search_path%3Dpublic", place.url);
-    let (context, _) = crate::postgres::context(place.path(), &url);
-    crate::run("{from: a.csv, table: public.t}", context).await.unwrap();
+    let (context, _) = crate::load::postgres::context(place.path(), &url);
+    crate::load::run("{from: a.csv, table: public.t}", context).await.unwrap();
     assert_eq!(place.rows("SELECT id FROM public.t").await, "1");
 }

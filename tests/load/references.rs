@@ -1,8 +1,8 @@
 //! Rows that refer to each other, beside bad ones: the table becomes what COPY makes of the file without the rows that are
 //! bad themselves.
 
-use crate::merges::rejected;
-use crate::{Place, assert_says, counts, many_rows};
+use crate::load::merges::rejected;
+use crate::load::{Place, assert_says, counts, many_rows};
 
 const N: &str = "CREATE TABLE other (id int PRIMARY KEY); INSERT INTO other VALUES (1);
     CREATE TABLE n (id int PRIMARY KEY, ref int REFERENCES n, v int CHECK (v > 0), o int REFERENCES other)";

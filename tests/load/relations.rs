@@ -1,8 +1,8 @@
 //! Relations of every kind: a load stores what the server's own COPY of the same file stores, or says why not before
 //! anything is changed.
 
-use crate::merges::rejected;
-use crate::{Place, assert_says, counts, postgres};
+use crate::load::merges::rejected;
+use crate::load::{Place, assert_says, counts, postgres};
 
 const FILE: &str = "id,v\n1,a\n2,b\n30,c\n";
 

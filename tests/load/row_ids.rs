@@ -3,7 +3,7 @@
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::{Place, assert_says};
+use crate::load::{Place, assert_says};
 
 const MADE_TYPES: &str = "CREATE TYPE mood AS ENUM ('sad', 'so so'); CREATE DOMAIN price AS numeric(8,2);
     CREATE DOMAIN code AS varchar(4);";
@@ -91,12 +91,12 @@ async fn wrong_keys(place: &Place, table: &str, types: Types, random: &mut StdRn
     let list = names.join(", ");
     let yaml = format!("{{from: keys.csv, table: {table}, transform: {{row_id: {{columns: [{list}], name: k}}}}}}");
     place.load(&yaml).await.unwrap_or_else(|error| panic!("{types:?}: {error:?}"));
-    let client = crate::postgres::client(&place.url).await;
+    let client = crate::load::postgres::client(&place.url).await;
     let text = names.iter().map(|name| format!("COALESCE(CAST({name} AS text), '')")).collect::<Vec<_>>().join(" || ");
     let wrong =
         format!("SELECT count(*), min({text}) FROM {table} WHERE k IS DISTINCT FROM md5({text}) HAVING count(*) > 0");
     let rows = client.simple_query(&wrong).await.unwrap();
-    rows.iter().filter_map(crate::line).collect()
+    rows.iter().filter_map(crate::load::line).collect()
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn rows_that_the_server_refuses_do_not_disturb_the_keys_of_others() {
     let yaml =
         "{from: a.csv, table: t, transform: {row_id: {columns: [id, at], name: k}}, on_bad_row: {reject: {max: 10}}}";
     let outputs = place.load(yaml).await.unwrap();
-    assert_eq!(crate::counts(&outputs), [2000, 1997, 3, 0]);
+    assert_eq!(crate::load::counts(&outputs), [2000, 1997, 3, 0]);
     assert_eq!(place.rows("SELECT count(*) FROM t WHERE k = md5(id::text || at::text)").await, "1997");
     let error = place
         .refused("{from: a.csv, table: t, if_loaded: load, transform: {row_id: {columns: [id, at], name: k}}}")

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jitney::config::{CliOverrides, Settings};
 use jitney::task::TaskContext;
 
-use crate::{Place, assert_says, counts, postgres, run};
+use crate::load::{Place, assert_says, counts, postgres, run};
 
 /// What the server prints while it stores a row.
 const PRINTING: &str = "CREATE DOMAIN shown_date AS date CHECK (value::text ~ '^[0-9/.]{10}$');

@@ -9,7 +9,7 @@ use jitney::stream::{Column, ColumnType, ReadOptions, Reader};
 use jitney::task::Progress;
 use tokio_postgres::Client;
 
-use crate::{Place, assert_says};
+use crate::load::{Place, assert_says};
 
 type Row = Vec<Option<String>>;
 

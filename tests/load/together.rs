@@ -6,7 +6,7 @@ use jitney::task::{ErrorClass, Outputs, TaskError};
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 
-use crate::{Place, counts, postgres, run};
+use crate::load::{Place, counts, postgres, run};
 
 fn partition(file: &str, value: &str) -> String {
     format!(

@@ -7,7 +7,7 @@ use futures_util::SinkExt;
 use polars::prelude::*;
 use serde_json::json;
 
-use crate::{Place, assert_says, counts, gzip};
+use crate::load::{Place, assert_says, counts, gzip};
 
 /// A type, and texts that are values of it.
 const TYPES: &[(&str, &[&str])] = &[

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::world::{Place, Server, until};
+use crate::rest::world::{Place, Server, until};
 
 const LOGIN: [(&str, &str); 2] = [("JITNEY_USER", "ada@example.com"), ("JITNEY_PASSWORD", "hunter22hunter22")];
 

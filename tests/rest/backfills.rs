@@ -10,8 +10,8 @@ use jitney::journal::{ExecutionQuery, Journal};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::postgres;
-use crate::world::{Place, Server, until};
+use crate::rest::postgres;
+use crate::rest::world::{Place, Server, until};
 
 const BACKFILLS: &str = "/api/v1/backfills";
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jitney::tasks;
 use serde_json::{Value, json};
 
-use crate::world::{Place, Server};
+use crate::rest::world::{Place, Server};
 
 const SECRET: &str = "of the server alone";
 

@@ -11,8 +11,8 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use serde_json::Value;
 
-use crate::postgres;
-use crate::world::{Place, until};
+use crate::rest::postgres;
+use crate::rest::world::{Place, until};
 
 /// What a secret is made of around the grains that nothing else holds, `1` to `3`.
 const SHAPES: [&str; 20] = [

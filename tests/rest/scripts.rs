@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{Place, until};
+use crate::rest::world::{Place, until};
 
 const FLOW: &str = "id: hello\nnamespace: zoomcamp\ninputs:\n  - {id: name, type: STRING, defaults: Will}\n\
     tasks:\n  - {id: say, type: log, message: \"Hello {{ inputs.name }}\"}\n  - {id: out, type: return, format: \"{{ inputs.name }}!\"}\n\

@@ -11,8 +11,8 @@ use jitney::id::ExecutionId;
 use jitney::journal::{Journal, TriggerKey};
 use serde_json::{Value, json};
 
-use crate::postgres;
-use crate::world::{Place, Server, until};
+use crate::rest::postgres;
+use crate::rest::world::{Place, Server, until};
 
 type Kept = Arc<Mutex<Vec<Value>>>;
 

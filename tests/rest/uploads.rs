@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::world::{Place, Server, until};
+use crate::rest::world::{Place, Server, until};
 
 const READS: &str = "id: reads\nnamespace: n\ninputs:\n  - {id: f, type: FILE}\n\
     tasks:\n  - {id: out, type: return, format: \"{{ read(inputs.f) }}\"}\n\

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use jitney::engine::catalog::{CatalogError, ChangeKind};
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{World, until, write};
+use crate::server::world::{World, until, write};
 
 const GOOD: &str = "tasks:\n  - {id: p, type: probe}\n";
 
@@ -120,7 +120,7 @@ async fn the_file_that_was_loaded_first_keeps_its_flow_over_restarts_until_it_is
     let look = server.catalog.refresh().unwrap();
     assert!(look.changes.is_empty(), "{:?}", look.changes);
     assert!(look.problems[0].file.ends_with("/a.yaml"), "{:?}", look.problems);
-    let owner = |server: &crate::world::Server| server.catalog.get("n", "a").map(|entry| entry.file.clone());
+    let owner = |server: &crate::server::world::Server| server.catalog.get("n", "a").map(|entry| entry.file.clone());
     assert_eq!(owner(&server), Some(world.flows().join("b.yaml")));
     drop(server);
     let server = world.server();

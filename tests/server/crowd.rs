@@ -7,7 +7,7 @@ use jitney::id::ExecutionId;
 use jitney::journal::{ExecutionQuery, ExecutionState};
 use tokio::runtime::Runtime;
 
-use crate::world::{Server, World, most, until};
+use crate::server::world::{Server, World, most, until};
 
 const COUNT: usize = 1000;
 const LIMIT: u32 = 3;

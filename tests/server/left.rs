@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use jitney::journal::{ExecutionQuery, ExecutionState, Journal, StartedBy, State, Summary};
 
-use crate::world::{until, write};
+use crate::server::world::{until, write};
 
 /// A process that does not outlive the test.
 struct Process(Child);

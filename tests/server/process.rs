@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use jitney::journal::{ExecutionQuery, Journal, Summary};
 
-use crate::world::{until, write};
+use crate::server::world::{until, write};
 
 struct Process {
     child: Child,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jitney::engine::executor::{BulkAction, SubmitError};
 use jitney::journal::{ExecutionQuery, ExecutionState, JournalUpdate};
 
-use crate::world::{Server, World, until};
+use crate::server::world::{Server, World, until};
 
 fn status(server: &Server, id: &jitney::id::ExecutionId) -> ExecutionState {
     server.executor.journal().state(id).unwrap().unwrap().status

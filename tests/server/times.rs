@@ -10,7 +10,7 @@ use jitney::engine::clock::Clock;
 use jitney::journal::TriggerKey;
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{Server, World, until};
+use crate::server::world::{Server, World, until};
 
 fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()

@@ -15,7 +15,7 @@ use jitney::server::arrivals::{ArrivedFile, FileSource, FolderSource, Listing, S
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{Server, World, until, write};
+use crate::server::world::{Server, World, until, write};
 
 fn follower(trigger: &str) -> String {
     format!(

@@ -10,7 +10,7 @@ mod oracle;
 mod random;
 mod texts;
 
-use crate::{Place, counts};
+use crate::load::{Place, counts};
 use kinds::{Kind, MADE, Read, built_in, extended, types};
 use oracle::{copy_what_fits, sorted_by_cast};
 use random::Random;

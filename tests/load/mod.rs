@@ -2,11 +2,6 @@
 //! a failed load leaves nothing behind.
 #![allow(clippy::unwrap_used, reason = "a failure here is the failure of a test")]
 
-#[path = "../common/line.rs"]
-mod line;
-#[path = "../common/postgres.rs"]
-mod postgres;
-
 mod again;
 mod appends;
 mod bad_rows;
@@ -30,6 +25,7 @@ mod shapes;
 mod together;
 mod types;
 
+use crate::common::{line, postgres};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

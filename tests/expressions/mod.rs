@@ -12,9 +12,9 @@ mod tags;
 mod texts;
 mod world;
 
+use self::world::{World, names};
 use jitney::flow::expression::{check, render};
 use serde_json::{Value, json};
-use world::{World, names};
 
 /// A template, and its value as JSON.
 type Row = (&'static str, &'static str);

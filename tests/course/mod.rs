@@ -3,15 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 #![allow(dead_code, reason = "the world offers more than these tests use")]
 
-#[path = "../common/postgres.rs"]
-mod postgres;
-#[path = "../cli/world.rs"]
-mod world;
-
+use self::world::{World, expected, held};
+use crate::cli::world;
 use jitney::cli::demo::serve::serve;
 use jitney::postgres::{AddressOrigin, PostgresAddress};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use world::{World, expected, held};
 
 const ROWS: u64 = 3000;
 

@@ -2,14 +2,10 @@
 //! wire: with a server in between that writes down what it is asked, and fails where it is told to.
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
-#[path = "../common/attempt.rs"]
-mod attempt;
 mod course;
 mod credentials;
 mod flows;
 mod formats;
-#[path = "../common/google.rs"]
-mod google;
 mod jobs;
 mod proxy;
 mod query;
@@ -17,6 +13,7 @@ mod refusals;
 mod staged;
 mod wire;
 
+use crate::common::{attempt, google};
 use std::path::Path;
 
 use jitney::task::{Outputs, TaskContext, TaskError};

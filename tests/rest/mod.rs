@@ -5,9 +5,9 @@ mod access;
 mod backfills;
 mod files;
 mod leaks;
-#[path = "../common/postgres.rs"]
-mod postgres;
 mod scripts;
 mod told;
 mod uploads;
 mod world;
+
+use crate::common::postgres;

@@ -3,18 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod arrivals;
-#[path = "../common/attempt.rs"]
-mod attempt;
 mod credentials;
 mod doctor;
 mod faults;
-#[path = "../common/google.rs"]
-mod google;
 mod killed;
 mod objects;
 mod proxy;
 mod refusals;
 
+use crate::common::{attempt, google};
 use std::path::Path;
 use std::time::{Duration, Instant};
 

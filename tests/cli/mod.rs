@@ -26,7 +26,6 @@ mod stop;
 mod target;
 #[cfg(target_os = "linux")]
 mod terminal;
-mod world;
+pub mod world;
 
-#[path = "../common/postgres.rs"]
-mod postgres;
+use crate::common::postgres;

@@ -1,0 +1,6 @@
+//! Cloud Storage and BigQuery, on emulators made by others.
+
+mod common;
+
+mod bigquery;
+mod gcs;

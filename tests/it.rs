@@ -1,0 +1,24 @@
+//! The language, the command line, the server and the tasks that need no more than this machine.
+
+mod common;
+
+mod architecture;
+mod backfill;
+mod bad_files;
+mod cli;
+mod convert;
+mod course;
+mod decompress;
+mod download;
+mod expressions;
+mod graph;
+mod http_request;
+mod language;
+mod notify;
+mod refusals;
+mod rest;
+mod schema;
+mod script;
+mod server;
+mod transform;
+mod triggers;
