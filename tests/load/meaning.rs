@@ -204,6 +204,8 @@ const SAME: &[&str] = &[
     "s = 'abc'",
     "s < u",
     "s > 'B'",
+    "s COLLATE \"C\" < u",
+    "upper(s COLLATE \"POSIX\") >= 'B'",
     "'a' < 'B'",
     "s < 'é'",
     "CAST(' 7 ' AS int)",
@@ -551,7 +553,8 @@ const REFUSED: &[&str] = &[
     "ts + INTERVAL '1 day -2 hours'",
     "1_000",
     "i AS v2",
-    "s COLLATE \"C\" < u",
+    "s COLLATE \"en-x-icu\" < u",
+    "i COLLATE \"C\" < j",
     "(i, j)",
 ];
 

@@ -5,6 +5,7 @@
 mod again;
 mod appends;
 mod bad_rows;
+mod collations;
 mod columns;
 mod copy_in;
 mod damaged;

@@ -8,6 +8,37 @@ pub(super) fn compare(one: &str, other: &str) -> Option<Ordering> {
     Some(Decimal::parse(one)?.order(&Decimal::parse(other)?))
 }
 
+/// Appends a number so that equal ones give the same text: without zeros that say nothing, and with an exponent where
+/// it is very large or small. What is no number stays as it is.
+pub(super) fn push_canonical(text: &str, out: &mut Vec<u8>) {
+    const MAX_ZEROS: i64 = 40;
+    let (is_negative, magnitude, digits) = match Decimal::parse(text) {
+        Some(Decimal::Finite { is_negative, magnitude, digits }) => (is_negative, magnitude, digits),
+        Some(Decimal::Zero) => return out.push(b'0'),
+        Some(Decimal::Infinite(true)) => return out.extend_from_slice(b"-Infinity"),
+        Some(Decimal::Infinite(false)) => return out.extend_from_slice(b"Infinity"),
+        Some(Decimal::NaN) => return out.extend_from_slice(b"NaN"),
+        None => return out.extend_from_slice(text.as_bytes()),
+    };
+    let digits = [digits.0, digits.1].concat();
+    let digits = digits.trim_end_matches('0');
+    if is_negative {
+        out.push(b'-');
+    }
+    let count = digits.len() as i64;
+    let zeros = |count: i64| "0".repeat(usize::try_from(count).unwrap_or_default());
+    let shown = match magnitude {
+        1.. if magnitude <= count + MAX_ZEROS => {
+            let (whole, decimals) = digits.split_at(magnitude.min(count) as usize);
+            let point = if decimals.is_empty() { "" } else { "." };
+            format!("{whole}{}{point}{decimals}", zeros(magnitude - count))
+        }
+        ..=0 if magnitude >= -MAX_ZEROS => format!("0.{}{digits}", zeros(-magnitude)),
+        _ => format!("0.{digits}e{magnitude}"),
+    };
+    out.extend_from_slice(shown.as_bytes());
+}
+
 /// The nearest number in double precision.
 ///
 /// # Errors
@@ -144,6 +175,30 @@ mod tests {
         }
         assert_eq!(compare("", "1"), None);
         assert_eq!(compare("1.2.3", "1"), None);
+    }
+
+    #[test]
+    fn equal_numbers_have_one_canonical_text() {
+        let canonical = |text: &str| {
+            let mut out = Vec::new();
+            push_canonical(text, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        for (texts, expected) in [
+            (&["1", "1.0", "+1.00", "0.1e1", "001"][..], "1"),
+            (&["-0", "0.000", "0e5"], "0"),
+            (&["-12.50", "-1250e-2"], "-12.5"),
+            (&["100", "1e2", "100.0"], "100"),
+            (&["0.05", "5e-2", ".050"], "0.05"),
+            (&["1e50", "10e49"], "0.1e51"),
+            (&["1e-50", "0.1e-49"], "0.1e-49"),
+            (&["nan", "NaN"], "NaN"),
+            (&["-inf", "-Infinity"], "-Infinity"),
+        ] {
+            for text in texts {
+                assert_eq!(canonical(text), expected, "{text}");
+            }
+        }
     }
 
     #[test]

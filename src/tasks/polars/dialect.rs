@@ -57,8 +57,8 @@ pub(super) fn query(field: &str, text: &str, columns: &Columns) -> Result<String
         return Ok(text.to_owned());
     };
     // A name that a query gives to a value hides the column of that name from the queries around it.
-    let given = queries::aliases(&statements);
-    let is_open = |(name, kind): &&(String, ColumnType)| *kind == ColumnType::Numeric || !given.contains(name);
+    let given = queries::given(&statements);
+    let is_open = |(name, kind): &&(String, ColumnType)| *kind == ColumnType::Numeric || !given.contains_key(name);
     let columns: Vec<_> = columns.iter().filter(is_open).cloned().collect();
     let mut rewriting = Rewriting::over(&columns);
     let rewritten = statements.visit(&mut rewriting);
@@ -96,7 +96,7 @@ pub(super) struct Rewriting<'a> {
 }
 
 impl<'a> Rewriting<'a> {
-    fn over(columns: &'a Columns) -> Self {
+    pub(super) fn over(columns: &'a Columns) -> Self {
         Self { columns, is_changed: false, sees_texts: false }
     }
 
@@ -151,8 +151,20 @@ impl<'a> Rewriting<'a> {
             Expr::AnyOp { .. } | Expr::AllOp { .. } => return refused("ANY and ALL", "write `IN (…)`"),
             Expr::RLike { .. } => return refused("RLIKE and REGEXP", "write `~`"),
             Expr::Function(function) => self.function(function)?,
+            Expr::Collate { expr, collation } => Some(self.by_bytes(expr, &collation.to_string())?),
             _ => None,
         })
+    }
+
+    /// A text that is compared byte by byte, as all are here.
+    fn by_bytes(&self, text: &Expr, collation: &str) -> Outcome<Expr> {
+        if !["\"C\"", "\"POSIX\""].contains(&collation.trim_start_matches("pg_catalog.")) {
+            return refused(format!("the collation {collation}"), "write `COLLATE \"C\"`, which orders by bytes");
+        }
+        match self.class(text) {
+            None | Some(Class::Text) => sql(&text.to_string()),
+            Some(_) => refused(format!("a collation of {}, which is no text", shown(text)), "leave COLLATE out"),
+        }
     }
 
     fn operator(&self, left: &Expr, op: &BinaryOperator, right: &Expr) -> Outcome<Option<Expr>> {

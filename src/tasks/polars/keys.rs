@@ -140,7 +140,7 @@ fn push_value(column: &Texts, row: usize, key: &mut Vec<u8>) -> bool {
     const NULL: [u8; 4] = u32::MAX.to_le_bytes();
     let start = key.len();
     key.extend_from_slice(&NULL);
-    let found = column.push(row, key);
+    let found = column.push_key(row, key);
     if found {
         let len = (key.len() - start - NULL.len()) as u32;
         key[start..start + NULL.len()].copy_from_slice(&len.to_le_bytes());
@@ -180,6 +180,17 @@ mod tests {
         assert!(!folder.path().join("keys").exists(), "the files should be gone");
         found.sort();
         found
+    }
+
+    #[test]
+    fn numbers_that_are_equal_are_repeats_however_they_are_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let columns = vec![("n".to_owned(), ColumnType::Numeric), ("f".to_owned(), ColumnType::Float)];
+        let mut keys = Keys::create(columns, Nulls::Distinct, folder.path().join("keys")).unwrap();
+        keys.see(&df!("n" => ["1", "1.00", "1e0", "1.01"], "f" => [0.0, -0.0, 0.0, 0.0]).unwrap()).unwrap();
+        let mut found = Vec::new();
+        keys.repeats(|repeat| found.push((repeat.earlier, repeat.row, repeat.values()))).unwrap();
+        assert_eq!(found, [(0, 1, "1, 0".to_owned()), (1, 2, "1, 0".to_owned())]);
     }
 
     #[test]

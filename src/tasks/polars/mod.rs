@@ -2,10 +2,14 @@
 //!
 //! [`spec`] is what YAML says; [`plan`] turns it into steps before a row is read; [`expression`] reads SQL text, to
 //! which `dialect`, with `functions`, `exact`, `moments`, `pattern`, `window`, `class`, `guard` and `queries`, and `meaning`, with `decimal`, `shown` and `rows`, give Postgres's
-//! meaning;
+//! meaning; [`comparable`] says how a destination compares texts, by which `collation` and `comparisons` refuse what
+//! bytes do not tell;
 //! [`spool`] and [`keys`] see all rows without holding them in memory; [`text`] prints values as Postgres does.
 
 mod class;
+mod collation;
+pub mod comparable;
+mod comparisons;
 mod decimal;
 mod dialect;
 mod exact;

@@ -175,7 +175,7 @@ impl Transform {
     }
 
     /// The file's columns with what each is read as.
-    fn typed(
+    pub(super) fn typed(
         &self,
         columns: &[(String, Option<ColumnType>)],
         types: &dyn Fn(&str) -> Option<ColumnType>,
@@ -492,7 +492,7 @@ fn find_all(field: &str, names: &[String], columns: &Columns) -> Result<Vec<(Str
 }
 
 /// The name that a column has after `rename`.
-fn renamed<'a>(name: &'a str, rename: &'a Pairs<String>) -> &'a str {
+pub(super) fn renamed<'a>(name: &'a str, rename: &'a Pairs<String>) -> &'a str {
     let old_names = rename.0.iter().map(|(old, _)| old.as_str());
     let exact = old_names.clone().any(|old| old == name);
     let pair = rename.0.iter().find(|(old, _)| if exact { old == name } else { alike(old, name) });

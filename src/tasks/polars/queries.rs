@@ -1,6 +1,6 @@
 //! Queries of a step: what they cannot hold, and how the queries inside of them are run.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use polars::prelude::{LazyFrame, PolarsError, PolarsResult};
@@ -39,19 +39,19 @@ const AGGREGATES: &[&str] = &[
 /// What begins the names of tables that stand for queries in FROM.
 const INNER: &str = "\u{1}inner";
 
-/// The names that queries give to values, by which outer ones know them.
-pub(super) fn aliases(statements: &[Statement]) -> BTreeSet<String> {
-    struct Aliases(BTreeSet<String>);
-    impl Visitor for Aliases {
+/// The names that queries give to values, by which outer ones know them, with the values.
+pub(super) fn given(statements: &[Statement]) -> BTreeMap<String, Vec<Expr>> {
+    struct Given(BTreeMap<String, Vec<Expr>>);
+    impl Visitor for Given {
         type Break = ();
 
         fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-            let names = selects(&query.body).into_iter().flat_map(|select| &select.projection).filter_map(named);
-            self.0.extend(names.map(|(name, _)| name));
+            let values = selects(&query.body).into_iter().flat_map(|select| &select.projection).filter_map(named);
+            values.for_each(|(name, value)| self.0.entry(name).or_default().push(value.clone()));
             ControlFlow::Continue(())
         }
     }
-    let mut all = Aliases(BTreeSet::new());
+    let mut all = Given(BTreeMap::new());
     let _ = statements.iter().try_for_each(|statement| statement.visit(&mut all));
     all.0
 }
@@ -118,7 +118,8 @@ fn named(item: &SelectItem) -> Option<(String, &Expr)> {
     }
 }
 
-fn selects(body: &SetExpr) -> Vec<&Select> {
+/// The SELECTs that a query is made of.
+pub(super) fn selects(body: &SetExpr) -> Vec<&Select> {
     match body {
         SetExpr::Select(select) => vec![select],
         SetExpr::SetOperation { left, right, .. } => [selects(left), selects(right)].concat(),

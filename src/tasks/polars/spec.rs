@@ -42,7 +42,7 @@ macro_rules! with_steps {
             #[serde(default)]
             pub select: Vec<String>,
             /// Keeps one row of those that are equal in these columns: a list, or `{columns, keep: first|last}`. NULLs
-            /// count as equal.
+            /// count as equal, and so do numbers such as 1.0 and 1.00.
             #[serde(default)]
             pub dedupe: Option<$crate::tasks::polars::spec::Dedupe>,
             /// A SQL query over all rows so far, as the table `self`. Where a query sees more than one row at a time (sums,
@@ -92,7 +92,9 @@ with_steps! {
     /// are compared with every digit in expressions, and with 15 in `sql`; arithmetic with them is refused, since expressions count in double precision, unless they are cast to it. What would have another result
     /// than in Postgres is refused before a row is read: `div`, `initcap`, `rank`, casts to `varchar(n)` and `numeric`, a
     /// backslash in LIKE, `position` of a text that is not written out, intervals as results, and windows with an order but no
-    /// frame. `upper` and `lower` follow Unicode, whatever the server's locale, and a sum or product of doubles that is too
+    /// frame. Texts are compared byte by byte, as `COLLATE "C"` does. `postgres.load` refuses to order texts whose collation in
+    /// the table or database has another order, unless `COLLATE "C"` stands behind one of them, and to compare values of types that steps have as texts,
+    /// such as `citext`, `char(n)` and `interval`. `upper` and `lower` follow Unicode, whatever the server's locale, and a sum or product of doubles that is too
     /// large is `Infinity`.
     #[derive(Default)]
     pub struct Transform {}

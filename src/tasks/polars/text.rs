@@ -4,6 +4,7 @@
 
 use polars::prelude::*;
 
+use super::decimal::push_canonical;
 use crate::stream::ColumnType;
 use crate::stream::float::{push_float, push_real};
 use crate::stream::print::{push_date, push_int, push_numeric, push_timestamp};
@@ -64,6 +65,18 @@ impl<'a> Texts<'a> {
             Self::Date(values) => values.get(row).map(|days| push_date(i64::from(days), out)),
             Self::Timestamp(values) => values.get(row).map(|micros| push_timestamp(micros, "", out)),
             Self::TimestampTz(values) => values.get(row).map(|micros| push_timestamp(micros, "+00", out)),
+        };
+        pushed.is_some()
+    }
+
+    /// The same, with one text for all values that Postgres takes for equal: 1.0 and 1.00, 0 and -0.
+    pub fn push_key(&self, row: usize, out: &mut Vec<u8>) -> bool {
+        // The sum of -0 and 0 is 0.
+        let pushed = match self {
+            Self::Float(values) => values.get(row).map(|value| push_float(value + 0.0, out)),
+            Self::Real(values) => values.get(row).map(|value| push_real(value as f32 + 0.0, out)),
+            Self::Numeric(values) => values.get(row).map(|value| push_canonical(value, out)),
+            _ => return self.push(row, out),
         };
         pushed.is_some()
     }

@@ -1,5 +1,6 @@
 //! Tasks on Postgres.
 
+mod collation;
 mod copy_format;
 pub mod copy_in;
 pub mod copy_out;

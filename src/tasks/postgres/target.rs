@@ -10,7 +10,9 @@ use crate::postgres::sql::{quote, statements};
 use crate::postgres::{explain, explain_in};
 use crate::stream::ColumnType;
 use crate::task::{FieldConflict, NO_COLUMN, TaskError};
+use crate::tasks::polars::comparable::Comparable;
 
+use super::collation::{self, Collating};
 use super::create::create_table;
 use super::kind::Kind;
 use super::nature::{Nature, nature};
@@ -31,6 +33,8 @@ struct TableColumn {
     is_generated: bool,
     /// Whether only `OVERRIDING SYSTEM VALUE` lets an INSERT set it.
     is_always_identity: bool,
+    /// How the server compares its values.
+    comparable: Comparable,
 }
 
 /// A column that rows are sent for.
@@ -67,6 +71,8 @@ pub(super) struct Target {
     /// What the server does with rows on their way into it.
     pub(super) nature: Nature,
     columns: Vec<TableColumn>,
+    /// How the database compares texts.
+    collating: Collating,
 }
 
 /// How a table that is not there is made.
@@ -132,9 +138,10 @@ impl Target {
     }
 
     async fn read(client: &impl GenericClient, sql_name: String, name: &str, is_new: bool) -> Result<Self, TaskError> {
-        let columns = columns(client, &sql_name).await?;
+        let collating = collation::of_database(client).await?;
+        let columns = columns(client, &sql_name, &collating).await?;
         let nature = nature(client, &sql_name).await?;
-        Ok(Self { sql_name, name: name.to_owned(), is_new, nature, columns })
+        Ok(Self { sql_name, name: name.to_owned(), is_new, nature, columns, collating })
     }
 
     /// What is wrong with the name of a table, if anything is.
@@ -148,6 +155,14 @@ impl Target {
     pub(super) fn column_type(&self, name: &str) -> Option<ColumnType> {
         let kind = |column: &TableColumn| if column.is_array { ColumnType::Array } else { column.kind.column_type() };
         self.column(name).map(kind)
+    }
+
+    /// How the server compares what is under a name of the file, or texts that are in no column.
+    pub(super) fn comparable(&self, name: Option<&str>) -> Option<Comparable> {
+        match name {
+            Some(name) => self.column(name).map(|column| column.comparable.clone()),
+            None => Some(self.collating.default.clone()),
+        }
     }
 
     /// The column that stores what is under a name of the file, if there is one.
@@ -397,13 +412,18 @@ async fn make(
     }
 }
 
-async fn columns(client: &impl GenericClient, sql_name: &str) -> Result<Vec<TableColumn>, TaskError> {
+async fn columns(
+    client: &impl GenericClient,
+    sql_name: &str,
+    collating: &Collating,
+) -> Result<Vec<TableColumn>, TaskError> {
     // A domain may be made of a domain; the modifier is that of the last one.
     let sql = format!(
         "SELECT a.attname, base.oid, base.typtype = 'e', a.attnotnull,
                 a.atthasdef OR a.attidentity <> '' OR own.typdefault IS NOT NULL, a.attgenerated <> '', a.attidentity = 'a',
                 base.modifier, format_type(a.atttypid, a.atttypmod),
-                base.typcategory = 'A' AND base.typelem NOT IN ('json'::regtype, 'jsonb'::regtype)
+                base.typcategory = 'A' AND base.typelem NOT IN ('json'::regtype, 'jsonb'::regtype),
+                (SELECT to_jsonb(c)::text FROM pg_collation c WHERE c.oid = a.attcollation)
          FROM pg_attribute a JOIN pg_type own ON own.oid = a.atttypid CROSS JOIN LATERAL (
              WITH RECURSIVE made_of AS (
                  SELECT t.*, a.atttypmod AS modifier FROM pg_type t WHERE t.oid = a.atttypid
@@ -425,6 +445,12 @@ async fn columns(client: &impl GenericClient, sql_name: &str) -> Result<Vec<Tabl
         has_default: row.get(4),
         is_generated: row.get(5),
         is_always_identity: row.get(6),
+        comparable: collation::of_column(
+            (Kind::of(row.get(1), row.get(2)), row.get(1), row.get(2)),
+            row.get(8),
+            row.get(10),
+            collating,
+        ),
     };
     Ok(rows.iter().map(column).collect())
 }

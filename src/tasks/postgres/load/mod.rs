@@ -320,6 +320,9 @@ impl Load {
         let columns = if needed.is_empty() { columns } else { needed };
         let plan = self.transform.plan_for_texts(&columns, &types, &|found, wanted| reader.keeps(found, wanted));
         let plan = plan.map_err(|error| reader.of_columns(without_place(&columns, &types, &self.table, error)))?;
+        let comparable = |name: Option<&str>| target.comparable(name);
+        let compared = self.transform.check_comparisons(&columns, (&types, &comparable), plan.columns());
+        compared.map_err(|error| reader.of_columns(error))?;
         reader.set_kinds(plan.kinds());
         Ok((reader, plan))
     }
