@@ -20,7 +20,7 @@ use crate::cli::{ExitStatus, InvalidFlow, files, flows};
 use crate::config::{ScriptRunner, Settings};
 use crate::diagnostic::Diagnostic;
 use crate::engine::backfill::may_read_date;
-use crate::engine::{EngineError, Runner};
+use crate::engine::{EngineError, Request, Runner};
 use crate::flow::Flow;
 use crate::flow::input;
 use crate::id::ExecutionId;
@@ -64,7 +64,8 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         return Ok(ExitStatus::Cancelled);
     };
     let session = RunSession::open(&settings, arguments.json)?;
-    let id = session.runner.create(&flow, &inputs, arguments.trigger_date).map_err(told)?;
+    let request = Request { inputs: inputs.clone(), trigger_date: arguments.trigger_date, ..Request::default() };
+    let id = session.runner.create(&flow, request).map_err(|refused| told(refused.into()))?;
     let (id, state) = session.execute(&id, &flow, &inputs).await?;
     Ok(session.report(&id, &state, arguments.json))
 }

@@ -10,6 +10,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::error::EngineError;
 use crate::engine::host::FoundSecrets;
 use crate::engine::names::EvalContext;
+use crate::engine::request::{Request, SubmitError};
 use crate::engine::runner::{Runner, folder_of};
 use crate::engine::schedule::ClockHost;
 use crate::engine::snapshot;
@@ -20,121 +21,89 @@ use crate::flow::expression::{holds, render};
 use crate::flow::input;
 use crate::flow::{CheckAction, CheckStyle, Flow};
 use crate::id::{ExecutionId, TaskId};
-use crate::journal::{Event, ExecutionSpec, ExecutionState, Parent, StartedBy, State};
+use crate::journal::{Event, ExecutionSpec, ExecutionState, StartedBy, State, Triggered};
 use crate::secret::secret_parts;
 use crate::storage::Storage;
 use crate::task::Level;
 use crate::text::plain;
 
-/// What is wanted of a new execution.
-#[derive(Clone, Debug, Default)]
-pub struct Request {
-    /// The validated inputs.
-    pub inputs: Map<String, Value>,
-    /// Labels beside the flow's own.
-    pub labels: Map<String, Value>,
-    /// The moment that the run is for; now when none is given.
-    pub trigger_date: Option<DateTime<Utc>>,
-    /// What started it, when it is a sub-execution.
-    pub parent: Option<Parent>,
-    /// The execution that it repeats.
-    pub original: Option<ExecutionId>,
-    /// How often the flow has been tried with this one; 0 counts as 1.
-    pub attempt: u32,
-    /// Its id, when that is settled already.
-    pub id: Option<ExecutionId>,
-    /// Whether its values are those of an execution that may not name every file of this machine.
-    pub from_outside: bool,
-    /// The files that its inputs may name, where another execution gives them.
-    pub files: Option<FileAccess>,
-}
-
 impl Runner {
-    /// Writes a new execution down, to be run. Secret inputs are not written, of addresses the password is not.
+    /// Writes a new execution down, to be started. Secret inputs are not written, of addresses the password is not.
     ///
     /// # Errors
-    /// As [`Runner::submit`].
-    pub fn create(
+    /// When the flow is disabled, an input does not fit, one of the flow's checks forbids the execution, or the journal
+    /// cannot be written.
+    pub fn create(&self, flow: &Flow, request: Request) -> Result<ExecutionId, SubmitError> {
+        self.create_with(flow, request, &[])
+    }
+
+    fn create_with(&self, flow: &Flow, request: Request, events: &[Event]) -> Result<ExecutionId, SubmitError> {
+        self.write_new(flow, request.id.clone(), |id, now| {
+            let (created, _) = self.admissible(id, flow, &request, now)?;
+            self.journal.create_with(id, now, created, events).map_err(EngineError::from)?;
+            Ok(())
+        })
+    }
+
+    /// Gives a new execution its id and lets `write` write it down.
+    pub(super) fn write_new(
         &self,
         flow: &Flow,
-        inputs: &Map<String, Value>,
-        trigger_date: Option<DateTime<Utc>>,
-    ) -> Result<ExecutionId, EngineError> {
-        self.submit(flow, Request { inputs: inputs.clone(), trigger_date, ..Request::default() })
-    }
-
-    /// Writes a new execution down, to be run.
-    ///
-    /// # Errors
-    /// When the flow is disabled, one of its checks forbids the execution, or the journal cannot be written.
-    pub fn submit(&self, flow: &Flow, request: Request) -> Result<ExecutionId, EngineError> {
-        self.submit_with(flow, request, &[])
-    }
-
-    fn submit_with(&self, flow: &Flow, request: Request, events: &[Event]) -> Result<ExecutionId, EngineError> {
-        if flow.disabled {
-            let finding = Diagnostic::error(format!("the flow `{}` is disabled", flow.id));
-            let finding = finding.help("take `disabled: true` out of it");
-            return Err(flow.document.locate_key(&["disabled".to_owned()], finding).into());
-        }
-        let now = clock::now();
-        let id = match request.id.clone() {
-            Some(id) => id,
-            None => self.journal.new_id(now)?,
-        };
-        let written = self.write_new(&id, flow, &request, events, now);
-        if written.is_err() && request.id.is_none() {
+        known: Option<ExecutionId>,
+        write: impl FnOnce(&ExecutionId, DateTime<Utc>) -> Result<(), SubmitError>,
+    ) -> Result<ExecutionId, SubmitError> {
+        SubmitError::if_disabled(flow)?;
+        let (now, is_new) = (clock::now(), known.is_none());
+        let id = known.map_or_else(|| self.journal.new_id(now), Ok).map_err(EngineError::from)?;
+        let written = write(&id, now);
+        if written.is_err() && is_new {
             // Files that were copied for an execution that is not to be.
             let _ = Storage::new(self.settings.storage(), id.clone()).purge();
         }
         written.map(|()| id)
     }
 
-    fn write_new(
+    /// What the journal keeps of a new execution, and the secret inputs that it does not, if there may be one. Files
+    /// among the inputs are copied into its storage.
+    pub(super) fn admissible(
         &self,
         id: &ExecutionId,
         flow: &Flow,
         request: &Request,
-        events: &[Event],
         now: DateTime<Utc>,
-    ) -> Result<(), EngineError> {
+    ) -> Result<(ExecutionSpec, Map<String, Value>), SubmitError> {
         let files = self.files_of_inputs(flow, request, now);
-        let (created, _) = self.created(id, flow, request, &files, now)?;
-        let blocking = self.blocking_checks(id, flow, &request.inputs, &created)?;
-        if !blocking.is_empty() {
-            return Err(EngineError::Refused(blocking));
+        let storage = Storage::new(self.settings.storage(), id.clone());
+        // The files of one that is repeated were there when it began.
+        if request.original.is_none() {
+            let mut missing = input_files::unreadable(flow, &request.inputs, &files);
+            missing.extend(input_files::lost(&flow.inputs, &request.inputs, &storage));
+            if !missing.is_empty() {
+                return Err(SubmitError::Inputs(missing));
+            }
         }
-        self.journal.create_with(id, now, created, events)?;
-        Ok(())
+        let inputs = input_files::keep(flow, &request.inputs, (&storage, &self.settings.uploads()), &files)?;
+        let (created, secrets) = self.recorded(flow, &inputs, request, now);
+        let blocking = self.blocking_checks(id, flow, &request.inputs, &created)?;
+        if blocking.is_empty() { Ok((created, secrets)) } else { Err(SubmitError::Inputs(blocking)) }
     }
 
     /// The files that the inputs of a new execution may name.
-    pub(super) fn files_of_inputs(&self, flow: &Flow, request: &Request, now: DateTime<Utc>) -> FileAccess {
+    fn files_of_inputs(&self, flow: &Flow, request: &Request, now: DateTime<Utc>) -> FileAccess {
         let restricted = request.from_outside || self.started_by == StartedBy::Server;
-        let own = self.files(flow, restricted);
-        let files = request.files.as_ref().map_or(own, |given| given.in_folder(folder_of(flow)));
+        let files = match &request.files {
+            Some(given) => given.in_folder(folder_of(flow)),
+            None => self.files(flow, restricted).with_folder(self.settings.uploads()),
+        };
+        let files = files.with_found(request.trigger.as_ref().and_then(Triggered::file));
         if !files.is_restricted() {
             return files;
         }
         files.with_literal(literal::of_files(flow, request.trigger_date.unwrap_or(now), &ClockHost(now)))
     }
 
-    /// What the journal keeps of a new execution, and the secret inputs that it does not. Files among the inputs are
-    /// copied into its storage.
-    pub(super) fn created(
-        &self,
-        id: &ExecutionId,
-        flow: &Flow,
-        request: &Request,
-        files: &FileAccess,
-        now: DateTime<Utc>,
-    ) -> Result<(ExecutionSpec, Map<String, Value>), EngineError> {
-        let storage = Storage::new(self.settings.storage(), id.clone());
-        let inputs = input_files::keep(flow, &request.inputs, (&storage, &self.settings.uploads()), files)?;
-        Ok(self.recorded(flow, &inputs, request, now))
-    }
-
-    /// The same for inputs whose files are where they are to be.
+    /// What the journal keeps of a new execution whose files are where they are to be, and the secret inputs that it does
+    /// not.
     pub(super) fn recorded(
         &self,
         flow: &Flow,
@@ -155,8 +124,8 @@ impl Runner {
             inputs: public,
             labels,
             trigger_date: request.trigger_date.unwrap_or(now),
-            trigger: None,
-            revision: None,
+            trigger: request.trigger.clone(),
+            revision: request.revision,
             parent: request.parent.clone(),
             original: request.original.clone(),
             attempt: request.attempt.max(1),
@@ -171,7 +140,7 @@ impl Runner {
     ///
     /// # Errors
     /// When a check has no value.
-    pub(super) fn blocking_checks(
+    fn blocking_checks(
         &self,
         id: &ExecutionId,
         flow: &Flow,
@@ -252,14 +221,15 @@ impl Runner {
             from_outside: self.is_restricted(state),
             // These were allowed the first time.
             files: Some(self.files(flow, self.is_restricted(state)).with_literal(inputs.values().flat_map(texts))),
+            ..Request::default()
         };
-        self.submit(flow, request).map(drop)
+        Ok(self.create(flow, request).map(drop)?)
     }
 
     /// A new execution that repeats another: from a task on, with the outputs of what ran before it, or as a whole.
     ///
     /// # Errors
-    /// When there is no such task, or as [`Runner::submit`].
+    /// When there is no such task, or as [`Runner::create`].
     pub fn replay(
         &self,
         id: &ExecutionId,
@@ -283,7 +253,7 @@ impl Runner {
             from_outside: self.is_restricted(&state),
             ..Request::default()
         };
-        self.submit_with(flow, request, &events)
+        Ok(self.create_with(flow, request, &events)?)
     }
 
     /// The inputs that the journal may keep, and those that it may not.

@@ -9,11 +9,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::engine::context::ExecutionContext;
-use crate::engine::create::Request;
 use crate::engine::host::FoundSecrets;
 use crate::engine::literal;
 use crate::engine::names::EvalContext;
 use crate::engine::plan::Start;
+use crate::engine::request::Request;
 use crate::engine::runner::Runner;
 use crate::engine::scope::Scope;
 use crate::file_access::FileAccess;
@@ -60,9 +60,9 @@ impl Runner {
         wanted: FieldSelector,
     ) -> Vec<ResolvedTask<'a>> {
         let id = ExecutionId::new("none");
-        let request = Request { trigger_date: Some(hypothetical.date), ..Request::default() };
-        let (mut created, _) = self.recorded(flow, &hypothetical.inputs, &request, hypothetical.date);
-        created.trigger = hypothetical.trigger.clone();
+        let (date, trigger) = (hypothetical.date, hypothetical.trigger.clone());
+        let request = Request { trigger_date: Some(date), trigger, ..Request::default() };
+        let (created, _) = self.recorded(flow, &hypothetical.inputs, &request, date);
         let state = State::new(created);
         let run = self.execution_context(&id, flow, &hypothetical.inputs, &state);
         let mut dry_run =

@@ -10,12 +10,12 @@ use crate::clock;
 use crate::config::MAX_DESCENDANTS;
 use crate::diagnostic::Diagnostic;
 use crate::engine::context::ExecutionContext;
-use crate::engine::create::Request;
 use crate::engine::error::EngineError;
 use crate::engine::host::{FoundSecrets, HostSnapshot};
 use crate::engine::input_host::InputHost;
 use crate::engine::lookup::Lookup;
 use crate::engine::plan::Start;
+use crate::engine::request::Request;
 use crate::engine::runner::Runner;
 use crate::file_access::FileAccess;
 use crate::flow::expression::{Names, render};
@@ -124,7 +124,7 @@ impl SubflowRunner {
         let (from_outside, files) = (self.run.restricted, Some(self.files.clone()));
         let parent = Some(parent);
         let request = Request { inputs, labels, trigger_date, parent, from_outside, files, ..Request::default() };
-        Ok((self.runner.submit(flow, request)?, true))
+        Ok((self.runner.create(flow, request)?, true))
     }
 
     /// Refuses one more execution where flows start flows without end.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use jitney::engine::Runner;
+use jitney::engine::{Request, Runner};
 use jitney::flow::{Flow, parse};
 use jitney::id::ExecutionId;
 use jitney::journal::{ExecutionState, Journal, State};
@@ -107,7 +107,8 @@ async fn a_journal_cut_after_any_event_goes_on_to_the_same_end() {
     let facts = bench.world.month(1000);
     let client = bench.world.client().await;
     let whole = bench.world.path("whole.db");
-    let id = bench.runner(&whole).create(&bench.flow, &bench.inputs, None).unwrap();
+    let request = Request { inputs: bench.inputs.clone(), ..Request::default() };
+    let id = bench.runner(&whole).create(&bench.flow, request).unwrap();
     let end = bench.go_on(&whole, &id).await;
     assert_eq!(end.status, ExecutionState::Success, "{:?}", end.tasks);
     assert_eq!(ends(&end).last().unwrap(), "\"1000 1000\"");

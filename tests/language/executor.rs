@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jitney::engine::executor::{Executor, Options, Request, SubmitError};
+use jitney::engine::executor::{Executor, Options};
+use jitney::engine::{Request, SubmitError};
 use jitney::id::ExecutionId;
 use jitney::journal::{ExecutionState, State};
 use jitney::tasks;
@@ -17,7 +18,7 @@ fn executor(place: &Place) -> Executor {
 /// Submits a flow that stands in a file, as all flows of a server do.
 fn submit(place: &Place, executor: &Executor, text: &str) -> Result<ExecutionId, SubmitError> {
     place.write("f.yaml", text);
-    executor.submit(Request::new(Arc::new(place.flow(text))))
+    executor.submit(&Arc::new(place.flow(text)), Request::default())
 }
 
 async fn ended(executor: &Executor, id: &ExecutionId) -> State {

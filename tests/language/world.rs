@@ -2,7 +2,7 @@
 
 use jitney::clock;
 use jitney::config::{CliOverrides, Settings};
-use jitney::engine::{EngineError, InputHost, Notice, Runner};
+use jitney::engine::{EngineError, InputHost, Notice, Request, Runner};
 use jitney::flow::{Flow, input, parse};
 use jitney::id::ExecutionId;
 use jitney::journal::{Journal, State};
@@ -61,7 +61,7 @@ impl Place {
 
     /// A new execution of the flow.
     pub fn create(&self, flow: &Flow, given: &[(&str, &str)]) -> Result<ExecutionId, EngineError> {
-        self.runner.create(flow, &inputs(flow, given), None)
+        Ok(self.runner.create(flow, Request { inputs: inputs(flow, given), ..Request::default() })?)
     }
 
     /// Works on an execution until it ends or rests.

@@ -34,7 +34,7 @@ async fn files_that_come_change_break_and_go_are_seen_and_the_last_good_flow_sta
     assert_eq!(entry.flow.steps[0].id.as_str(), "q", "the last good flow stays");
     assert!(entry.is_broken && entry.text().contains("type: prob}"));
     assert_eq!((entry.findings[0].line, entry.findings[0].column), (4, 19));
-    let id = server.executor.submit(server.request("second")).unwrap();
+    let id = server.submit("second").unwrap();
     assert_eq!(server.executor.wait(&id).await.unwrap().status.as_str(), "SUCCESS");
     // Another process finds the broken file and knows what it was.
     let other = world.server();

@@ -33,7 +33,7 @@ fn first_process(world: &World, ids: &mut Vec<ExecutionId>, touched: &mut HashSe
         let server = world.server();
         let mut luck = Luck(7);
         for number in 0..COUNT {
-            ids.push(server.executor.submit(server.request("crowd")).unwrap());
+            ids.push(server.submit("crowd").unwrap());
             if number % 4 == 0 {
                 disturb(&server, &ids[luck.below(ids.len())], luck.below(3), touched).await;
             }
@@ -97,14 +97,14 @@ async fn what_finds_no_slot_waits_is_cancelled_or_fails_as_the_flow_says() {
     }
     let server = world.server();
     for (id, expected) in [("full_queue", "QUEUED"), ("full_cancel", "CANCELLED"), ("full_fail", "FAILED")] {
-        let first = server.executor.submit(server.request(id)).unwrap();
-        let second = server.executor.submit(server.request(id)).unwrap();
+        let first = server.submit(id).unwrap();
+        let second = server.submit(id).unwrap();
         let state = server.executor.journal().state(&second).unwrap().unwrap().status;
         assert_eq!(state.as_str(), expected);
         assert_eq!(server.executor.wait(&first).await.unwrap().status, ExecutionState::Success);
         let last = server.executor.wait(&second).await.unwrap().status.as_str();
         assert_eq!(last, if expected == "QUEUED" { "SUCCESS" } else { expected });
-        let third = server.executor.submit(server.request(id)).unwrap();
+        let third = server.submit(id).unwrap();
         assert_eq!(server.executor.wait(&third).await.unwrap().status, ExecutionState::Success, "the slot is free");
     }
     let turned = ExecutionQuery { states: vec![ExecutionState::Failed], ..ExecutionQuery::default() };
@@ -118,7 +118,7 @@ async fn a_process_runs_no_more_at_a_time_than_it_may() {
     let world = World::new();
     world.write("many", "tasks:\n  - {id: p, type: probe, millis: 5}\n");
     let server = world.server_with(4);
-    let ids: Vec<_> = (0..60).map(|_| server.executor.submit(server.request("many")).unwrap()).collect();
+    let ids: Vec<_> = (0..60).map(|_| server.submit("many").unwrap()).collect();
     for id in &ids {
         assert_eq!(server.executor.wait(id).await.unwrap().status, ExecutionState::Success);
     }
@@ -132,8 +132,8 @@ async fn two_processes_share_the_slots_of_a_flow() {
     let (one, two) = (world.server(), world.server());
     let mut ids = Vec::new();
     for _ in 0..20 {
-        ids.push(one.executor.submit(one.request("shared")).unwrap());
-        ids.push(two.executor.submit(two.request("shared")).unwrap());
+        ids.push(one.submit("shared").unwrap());
+        ids.push(two.submit("shared").unwrap());
     }
     for id in &ids {
         let ended = one.executor.wait(id).await.unwrap().status;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use jitney::engine::executor::{BulkAction, SubmitError};
+use jitney::engine::executor::BulkAction;
+use jitney::engine::{Request, SubmitError};
 use jitney::journal::{ExecutionQuery, ExecutionState, JournalUpdate};
 
 use crate::server::world::{Server, World, until};
@@ -19,14 +20,14 @@ async fn a_paused_execution_rests_between_its_tasks_and_frees_its_slot() {
         "concurrency: {limit: 1}\ntasks:\n  - {id: one, type: probe, millis: 200}\n  - {id: two, type: probe}\n",
     );
     let server = world.server();
-    let first = server.executor.submit(server.request("rests")).unwrap();
+    let first = server.submit("rests").unwrap();
     until("it works", || !server.executor.journal().state(&first).unwrap().unwrap().tasks.is_empty()).await;
     server.executor.pause(&first).unwrap();
     let state = server.executor.wait(&first).await.unwrap();
     assert_eq!(state.status, ExecutionState::Paused);
     let tasks: Vec<String> = state.tasks.iter().map(|(id, task)| format!("{id} {}", task.state)).collect();
     assert_eq!(tasks, ["one SUCCESS"]);
-    let second = server.executor.submit(server.request("rests")).unwrap();
+    let second = server.submit("rests").unwrap();
     assert_eq!(server.executor.wait(&second).await.unwrap().status, ExecutionState::Success);
     server.executor.resume(&first, Vec::new()).unwrap();
     let state = server.executor.wait(&first).await.unwrap();
@@ -40,13 +41,13 @@ async fn a_graceful_stop_lets_tasks_end_and_the_next_server_goes_on() {
     let tasks = "tasks:\n  - {id: one, type: probe, millis: 150}\n  - {id: two, type: probe, millis: 150}\n";
     world.write("stops", tasks);
     let server = world.server_with(1);
-    let first = server.executor.submit(server.request("stops")).unwrap();
-    let second = server.executor.submit(server.request("stops")).unwrap();
+    let first = server.submit("stops").unwrap();
+    let second = server.submit("stops").unwrap();
     until("it runs", || !server.executor.journal().state(&first).unwrap().unwrap().tasks.is_empty()).await;
     server.executor.stop(Duration::from_secs(10)).await;
     let state = server.executor.journal().state(&first).unwrap().unwrap();
     assert_eq!((state.status, state.tasks.len()), (ExecutionState::Queued, 1), "the task ended, no other began");
-    assert!(matches!(server.executor.submit(server.request("stops")), Err(SubmitError::Stopping)));
+    assert!(matches!(server.submit("stops"), Err(SubmitError::Stopping)));
     drop(server);
     let server = world.server();
     let state = server.executor.wait(&first).await.unwrap();
@@ -60,7 +61,7 @@ async fn what_outlasts_the_grace_is_cut_off_and_runs_again() {
     let world = World::new();
     world.write("long", "tasks:\n  - {id: one, type: probe, millis: 400}\n");
     let server = world.server();
-    let id = server.executor.submit(server.request("long")).unwrap();
+    let id = server.submit("long").unwrap();
     until("it runs", || !server.executor.journal().state(&id).unwrap().unwrap().tasks.is_empty()).await;
     server.executor.stop(Duration::ZERO).await;
     assert_eq!(status(&server, &id), ExecutionState::Queued);
@@ -79,8 +80,8 @@ async fn many_are_killed_restarted_and_deleted_by_a_query() {
     world.write("other", "tasks:\n  - {id: one, type: probe}\n");
     let server = world.server();
     let mut heard = server.executor.subscribe();
-    let ids: Vec<_> = (0..5).map(|_| server.executor.submit(server.request("bulk")).unwrap()).collect();
-    let other = server.executor.submit(server.request("other")).unwrap();
+    let ids: Vec<_> = (0..5).map(|_| server.submit("bulk").unwrap()).collect();
+    let other = server.submit("other").unwrap();
     let labels = vec![("team".to_owned(), "data".to_owned())];
     let open =
         ExecutionQuery { labels: labels.clone(), states: vec![ExecutionState::Queued], ..ExecutionQuery::default() };
@@ -114,20 +115,19 @@ async fn secret_inputs_live_in_the_process_alone_and_are_asked_for_again() {
                 - {id: one, type: probe, millis: 100, says: \"{{ inputs.key }}\"}\n";
     world.write("secret", text);
     let server = world.server();
-    let with_key = || {
-        let mut request = server.request("secret");
-        request.inputs = vec![("key".to_owned(), "hunter2hunter2".to_owned())];
-        request
+    let submit = || {
+        let inputs = serde_json::Map::from_iter([("key".to_owned(), "hunter2hunter2".into())]);
+        server.executor.submit(&server.flow("secret"), Request { inputs, ..Request::default() })
     };
-    let first = server.executor.submit(with_key()).unwrap();
-    let second = server.executor.submit(with_key()).unwrap();
+    let first = submit().unwrap();
+    let second = submit().unwrap();
     for id in [&first, &second] {
         let state = server.executor.wait(id).await.unwrap();
         assert_eq!(state.status, ExecutionState::Success);
         assert!(!format!("{state:?}").contains("hunter2"), "the journal holds a secret");
     }
-    let third = server.executor.submit(with_key()).unwrap();
-    let fourth = server.executor.submit(with_key()).unwrap();
+    let third = submit().unwrap();
+    let fourth = submit().unwrap();
     server.executor.stop(Duration::ZERO).await;
     drop(server);
     let server = world.server();

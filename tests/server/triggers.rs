@@ -25,7 +25,7 @@ fn follower(trigger: &str) -> String {
 }
 
 async fn run(server: &Server, flow: &str) {
-    let id = server.executor.submit(server.request(flow)).unwrap();
+    let id = server.submit(flow).unwrap();
     server.executor.wait(&id).await.unwrap();
     server.scheduler.turn(clock::now()).unwrap();
 }
@@ -52,7 +52,7 @@ async fn a_flow_follows_others_by_state_and_condition_once_for_each_and_after_a_
     assert_eq!(said(&server, "on_failure"), ["bad FAILED"]);
     assert_eq!(said(&server, "after_good"), ["good SUCCESS"]);
     // The process dies after the end of an execution and before anybody looked at it.
-    let id = server.executor.submit(server.request("good")).unwrap();
+    let id = server.submit("good").unwrap();
     server.executor.wait(&id).await.unwrap();
     drop(server);
     let server = world.server();

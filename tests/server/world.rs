@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use jitney::config::{CliOverrides, Settings};
-use jitney::engine::Runner;
 use jitney::engine::catalog::Catalog;
-use jitney::engine::executor::{Executor, Options, Request};
+use jitney::engine::executor::{Executor, Options};
 use jitney::engine::scheduler::Scheduler;
+use jitney::engine::{Request, Runner, SubmitError};
 use jitney::flow::Flow;
+use jitney::id::ExecutionId;
 use jitney::journal::{ExecutionQuery, Journal, Summary};
 use jitney::task::{Task, TaskContext, TaskError, TaskType};
 use schemars::JsonSchema;
@@ -142,8 +143,9 @@ impl Server {
         self.catalog.flow("n", id).unwrap()
     }
 
-    pub fn request(&self, id: &str) -> Request {
-        Request::new(self.flow(id))
+    /// Submits a flow with nothing said about it.
+    pub fn submit(&self, id: &str) -> Result<ExecutionId, SubmitError> {
+        self.executor.submit(&self.flow(id), Request::default())
     }
 
     /// All executions of a flow, the oldest first.

@@ -30,7 +30,7 @@ use crate::cli::{ExitStatus, InvalidFlow, flows};
 use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
-use crate::engine::InputHost;
+use crate::engine::{InputHost, Request};
 use crate::flow::input;
 use crate::home::make_private;
 use crate::journal::{ExecutionState, State};
@@ -181,7 +181,7 @@ async fn execute(flow: &Path, given: &[(&str, &str)], settings: &Arc<Settings>) 
         given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let inputs = input::resolve(&flow, &given, &InputHost::of(settings, &flow, clock::now())).map_err(InvalidFlow)?;
     let session = RunSession::open(settings, false)?;
-    let id = session.runner.create(&flow, &inputs, None)?;
+    let id = session.runner.create(&flow, Request { inputs: inputs.clone(), ..Request::default() })?;
     Ok(session.execute(&id, &flow, &inputs).await?.1)
 }
 

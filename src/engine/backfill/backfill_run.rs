@@ -14,9 +14,9 @@ use super::partition_run::PartitionRun;
 use super::status::{PartitionState, PartitionStatus};
 use crate::clock;
 use crate::config::Settings;
-use crate::engine::EngineError;
-use crate::engine::executor::{Executor, Request, SubmitError};
+use crate::engine::executor::Executor;
 use crate::engine::lock::{ExecutionLock, is_execution_locked};
+use crate::engine::{EngineError, Request, SubmitError};
 use crate::flow::Flow;
 use crate::id::{BackfillId, ExecutionId};
 use crate::journal::{BACKFILL_LABEL, Backfill, BackfillEnd, DesiredState, ExecutionState, PARTITION_LABEL, State};
@@ -162,16 +162,17 @@ impl BackfillRun<'_> {
                 Err(error) => return Err(error),
             }
         }
-        let mut request = Request::new(self.flow.clone());
-        if let Some(run) = self.runs.get(&cell.partition) {
-            request.inputs = run.given.clone();
-            request.trigger = run.hypothetical.trigger.clone();
-        }
-        request.trigger_date = Some(cell.date);
-        request.labels = self.backfill.spec.labels.clone();
-        request.labels.insert(BACKFILL_LABEL.to_owned(), Value::from(self.backfill.id.as_str()));
-        request.labels.insert(PARTITION_LABEL.to_owned(), Value::from(cell.partition.as_str()));
-        self.executor.submit(request).map_err(|refused| match refused {
+        let run = self.runs.get(&cell.partition);
+        let mut labels = self.backfill.spec.labels.clone();
+        labels.insert(BACKFILL_LABEL.to_owned(), Value::from(self.backfill.id.as_str()));
+        labels.insert(PARTITION_LABEL.to_owned(), Value::from(cell.partition.as_str()));
+        let given = run.map_or(&[][..], |run| &run.given);
+        let submitted = self.executor.resolve(&self.flow, given).and_then(|inputs| {
+            let trigger = run.and_then(|run| run.hypothetical.trigger.clone());
+            let request = Request { inputs, labels, trigger_date: Some(cell.date), trigger, ..Request::default() };
+            self.executor.submit(&self.flow, request)
+        });
+        submitted.map_err(|refused| match refused {
             SubmitError::Engine(error) => error,
             other => EngineError::Stuck { id: lock_name(&self.backfill.id), reason: other.to_string() },
         })

@@ -7,7 +7,6 @@
 mod actions;
 mod dispatch;
 mod poison;
-mod request;
 mod takeover;
 
 use std::collections::{HashMap, HashSet};
@@ -25,19 +24,16 @@ use crate::engine::control::{Control, Suspend};
 use crate::engine::health::Health;
 use crate::engine::leftovers;
 use crate::engine::lock::{self, ExecutionLock};
-use crate::engine::{self, EngineError, InputHost, Runner, input_files};
+use crate::engine::{EngineError, InputHost, Request, Runner, SubmitError};
 use crate::flow::input;
 use crate::flow::{ConcurrencyPolicy, Flow};
 use crate::id::ExecutionId;
 use crate::journal::{
     ConcurrencyLimit, ExecutionState, Journal, JournalUpdate, OnLimit, StartedBy, State, Submission, SubmitOutcome,
-    Triggered,
 };
-use crate::storage::Storage;
 use crate::task::TaskType;
 
 pub use actions::BulkAction;
-pub use request::{Request, SubmitError};
 
 /// How often somebody who waits looks for what other processes did.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
@@ -145,50 +141,35 @@ impl Executor {
         Ok(executor)
     }
 
+    /// The values of a flow's inputs, from those that are given as text.
+    ///
+    /// # Errors
+    /// Everything that does not fit; or when the flow is disabled.
+    pub fn resolve(&self, flow: &Flow, given: &[(String, String)]) -> Result<Map<String, Value>, SubmitError> {
+        SubmitError::if_disabled(flow)?;
+        let host = InputHost::of(&self.shared.runner.settings, flow, clock::now());
+        input::resolve(flow, given, &host).map_err(SubmitError::Inputs)
+    }
+
     /// Writes a new execution down. It starts at once if it may, else it waits for its turn, or is turned away as its
     /// flow's `concurrency` says.
     ///
     /// # Errors
     /// When it is refused; nothing is written then.
-    pub fn submit(&self, request: Request) -> Result<ExecutionId, SubmitError> {
-        if request.flow.disabled {
-            return Err(SubmitError::Disabled);
-        }
-        let now = clock::now();
-        let id = self.journal().new_id(now).map_err(EngineError::from)?;
-        let submitted = self.submit_as(&id, request, now);
-        if submitted.is_err() {
-            // Files that were copied for an execution that is not to be.
-            let _ = Storage::new(self.shared.runner.settings.storage(), id.clone()).purge();
-        }
-        submitted.map(|()| id)
+    pub fn submit(&self, flow: &Arc<Flow>, request: Request) -> Result<ExecutionId, SubmitError> {
+        self.shared.runner.write_new(flow, None, |id, now| self.submit_as(id, flow, request, now))
     }
 
-    fn submit_as(&self, id: &ExecutionId, request: Request, now: DateTime<Utc>) -> Result<(), SubmitError> {
+    fn submit_as(
+        &self,
+        id: &ExecutionId,
+        flow: &Arc<Flow>,
+        request: Request,
+        now: DateTime<Utc>,
+    ) -> Result<(), SubmitError> {
         let shared = &self.shared;
-        let Request { flow, inputs, labels, trigger_date, trigger, tick, revision } = request;
-        let inputs = input::resolve(&flow, &inputs, &InputHost::of(&shared.runner.settings, &flow, now))
-            .map_err(SubmitError::Inputs)?;
-        let wanted = engine::Request { inputs, labels, trigger_date, ..engine::Request::default() };
-        let found = trigger.as_ref().and_then(Triggered::file);
-        let files = shared.runner.files_of_inputs(&flow, &wanted, now).with_found(found);
-        let files = files.with_folder(shared.runner.settings.uploads());
-        let mut unreadable = input_files::unreadable(&flow, &wanted.inputs, &files);
-        unreadable.extend(input_files::lost(
-            &flow.inputs,
-            &wanted.inputs,
-            &Storage::new(shared.runner.settings.storage(), id.clone()),
-        ));
-        if !unreadable.is_empty() {
-            return Err(SubmitError::Inputs(unreadable));
-        }
-        let (mut created, secrets) = shared.runner.created(id, &flow, &wanted, &files, now)?;
-        let blocking = shared.runner.blocking_checks(id, &flow, &wanted.inputs, &created)?;
-        if !blocking.is_empty() {
-            return Err(SubmitError::Inputs(blocking));
-        }
-        created.trigger = trigger;
-        created.revision = revision;
+        let (created, secrets) = shared.runner.admissible(id, flow, &request, now)?;
+        let tick = request.tick;
         let claim = ExecutionLock::take(&shared.runner.settings, id)?;
         let under_way = self.under_way();
         if shared.stopping.load(Ordering::SeqCst) {
@@ -198,13 +179,13 @@ impl Executor {
             id,
             created,
             tick: tick.as_ref(),
-            limit: limit_of(&flow),
+            limit: limit_of(flow),
             queue: &shared.queue,
             has_room: under_way.len() < shared.options.parallel,
         };
         // Times are in the order of starts, which is that of the lock.
         let submitted = self.journal().submit(submission, clock::now(), &|id| self.is_alive(&under_way, id));
-        let prepared = Prepared { flow, secrets };
+        let prepared = Prepared { flow: flow.clone(), secrets };
         match submitted.map_err(EngineError::from)? {
             SubmitOutcome::Runs(state) => self.begin(under_way, claim, id.clone(), state, Some(prepared)),
             SubmitOutcome::Waits => {

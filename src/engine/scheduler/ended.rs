@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::fire::holds;
 use super::{Armed, Inner, Job, JobStatus, Scheduler, TrackedTrigger};
 use crate::engine::EngineError;
-use crate::engine::executor::SubmitError;
+use crate::engine::SubmitError;
 use crate::flow::trigger::{FlowEnd, Preconditions, TriggerKind, UpstreamExecution, UpstreamStatus};
 use crate::id::ExecutionId;
 use crate::journal::{ExecutionEnd, Journal, JournalError, Summary, TriggerFiring, TriggerKey};

@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 use super::{Armed, Scheduler, kind};
 use crate::aside::aside;
 use crate::diagnostic::Diagnostic;
-use crate::engine::executor::{Request, SubmitError};
 use crate::engine::input_host::InputHost;
+use crate::engine::request::{Request, SubmitError};
 use crate::engine::secrets;
 use crate::flow::expression::{Host, Names, render, render_soon};
 use crate::flow::input::is_declared_secret;
@@ -195,14 +195,16 @@ impl Scheduler {
             Value::Object(facts) => facts,
             _ => Map::new(),
         };
-        let mut request = Request::new(armed.flow.clone());
-        request.inputs = inputs;
-        request.labels = labels;
-        request.trigger_date = Some(moment);
-        request.trigger = Some(Triggered { id: key.trigger.clone(), kind: kind(trigger).to_owned(), facts });
-        request.tick = tick;
-        request.revision = Some(armed.revision);
-        self.executor.submit(request)
+        let request = Request {
+            inputs: self.executor.resolve(&armed.flow, &inputs)?,
+            labels,
+            trigger_date: Some(moment),
+            trigger: Some(Triggered { id: key.trigger.clone(), kind: kind(trigger).to_owned(), facts }),
+            tick,
+            revision: Some(armed.revision),
+            ..Request::default()
+        };
+        self.executor.submit(&armed.flow, request)
     }
 }
 

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use chrono::{DateTime, Utc};
 
 use super::{Job, ON_TIME, Scheduler};
-use crate::engine::executor::SubmitError;
+use crate::engine::SubmitError;
 use crate::engine::{EngineError, schedule};
 use crate::id::ExecutionId;
 use crate::journal::TriggerFiring;

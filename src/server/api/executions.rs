@@ -10,9 +10,9 @@ use serde_json::{Map, Value, json};
 
 use crate::aside::aside;
 use crate::clock;
-use crate::engine::executor::{BulkAction, Request};
-use crate::engine::is_interrupted;
+use crate::engine::executor::BulkAction;
 use crate::engine::scheduler::{WebhookCall, WebhookError};
+use crate::engine::{Request, is_interrupted};
 use crate::id::ExecutionId;
 use crate::journal::Summary;
 use crate::server::App;
@@ -54,13 +54,11 @@ pub(super) async fn create(
     let entry = app.catalog.get(&namespace, &id).ok_or_else(|| ApiError::no_flow(&namespace, &id))?;
     let _waits = parameters.is_on("wait").then(|| app.connections.last()).transpose()?;
     let form = InputForm::read(upload, &app).await?;
-    let request = Request {
-        inputs: form.inputs.clone(),
-        labels: parameters.label_map()?,
-        trigger_date: parameters.time("scheduleDate")?,
-        ..Request::new(entry.flow.clone())
-    };
-    let execution = aside(|| app.executor.submit(request))?;
+    let (labels, trigger_date) = (parameters.label_map()?, parameters.time("scheduleDate")?);
+    let execution = aside(|| {
+        let inputs = app.executor.resolve(&entry.flow, &form.inputs)?;
+        app.executor.submit(&entry.flow, Request { inputs, labels, trigger_date, ..Request::default() })
+    })?;
     if parameters.is_on("wait") {
         app.executor.wait(&execution).await?;
     }

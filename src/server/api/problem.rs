@@ -7,9 +7,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::diagnostic::Diagnostic;
+use crate::engine::SubmitError;
 use crate::engine::backfill::BackfillError;
 use crate::engine::catalog::CatalogError;
-use crate::engine::executor::SubmitError;
 use crate::engine::{EngineError, input_files};
 use crate::file_access::FileAccess;
 use crate::flow::Flow;

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
-use crate::engine::executor::SubmitError;
+use crate::engine::SubmitError;
 use crate::engine::health::{Health, Part};
 use crate::engine::scheduler::{Scheduler, WebhookError};
 use crate::flow::trigger::TriggerKind;
@@ -243,7 +243,7 @@ impl Sensors {
         match self.scheduler.found(&one.key, what, facts, clock::now()) {
             Ok(_) | Err(WebhookError::Refused(SubmitError::AlreadyRan(_) | SubmitError::Stopping)) => Ok(()),
             Err(problem) => {
-                if let (Some(what), WebhookError::Refused(SubmitError::Inputs(_) | SubmitError::Disabled)) =
+                if let (Some(what), WebhookError::Refused(SubmitError::Inputs(_) | SubmitError::Disabled(_))) =
                     (what, &problem)
                 {
                     self.journal.record_firing(&TriggerFiring::about(one.key.clone(), what))?;
