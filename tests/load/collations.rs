@@ -1,6 +1,6 @@
 //! Steps compare texts as the table's columns and the database do, or are refused before a row is read.
 
-use crate::{Place, assert_says};
+use crate::load::{Place, assert_says};
 
 /// A load of `a.csv` into `t` with these steps.
 fn yaml(place: &Place, steps: &str) -> String {
@@ -115,7 +115,7 @@ async fn a_computed_text_has_the_databases_collation() {
     owner.run(sql).await;
     let url = owner.url.replace("load_collation_default_owner", "load_collation_icu");
     assert_ne!(url, owner.url);
-    let client = crate::postgres::client(&url).await;
+    let client = crate::common::postgres::client(&url).await;
     let place = Place { url, client, ..owner };
     place.run("CREATE TABLE t (id int, v text COLLATE \"C\", w text)").await;
     place.file("a.csv", "id,v,w\n1,a,a\n2,B,B\n3,b,b\n4,ä,ä\n");
