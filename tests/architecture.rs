@@ -435,6 +435,36 @@ fn a_task_type_has_names_of_its_own() {
     }
 }
 
+/// Files outside of `tasks/` that may name task types: they suggest one where a type is not known.
+const SUGGESTS_TASKS: &str = "flow/unknown.rs";
+
+/// What in a source asks for a task type by its name, its unit tests left out.
+fn task_names_in(code: &str) -> Vec<String> {
+    let code = code.split("#[cfg(test)]").next().unwrap_or_default();
+    let is_plain = |name: &&str| !name.contains(['.', '_']);
+    let quoted = |name: &str| format!("\"{name}\"");
+    let names = ALL.iter().map(|task| task.name);
+    let (words, unmistakable): (Vec<&str>, Vec<&str>) = names.partition(is_plain);
+    let mut found: Vec<String> =
+        unmistakable.into_iter().filter(|name| code.contains(&quoted(name))).map(str::to_owned).collect();
+    // A name such as `if` is a word of other languages too; what counts is that a task's name is compared with it.
+    for line in code.lines().filter(|line| line.contains("task.name") || line.contains("kind.name ")) {
+        found.extend(words.iter().filter(|word| line.contains(&quoted(word))).map(|word| (*word).to_owned()));
+    }
+    found
+}
+
+#[test]
+fn task_types_are_known_by_their_capabilities_and_not_by_their_names() {
+    assert_eq!(task_names_in("x.task.name == \"if\" || y == \"for_each\""), ["for_each", "if"]);
+    assert!(task_names_in("let x = \"if\";").is_empty());
+    let outside = sources().into_iter().filter(|source| source.module() != "tasks");
+    for source in outside.filter(|source| source.path != SUGGESTS_TASKS) {
+        let found = task_names_in(&source.code);
+        assert!(found.is_empty(), "src/{}: {found:?}: give the task type a Capability instead", source.path);
+    }
+}
+
 /// A flow of one example, after the examples whose outputs it refers to.
 fn flow_around(example: &str) -> String {
     let mut text = String::from("id: example\nnamespace: test\ninputs:\n");

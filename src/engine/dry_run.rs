@@ -21,10 +21,7 @@ use crate::flow::expression::{Names, holds, render};
 use crate::flow::{Flow, Step};
 use crate::id::{ExecutionId, RunId};
 use crate::journal::{State, Triggered};
-use crate::task::{Expansion, TaskType};
-
-/// Tasks with sub-tasks whose decision can be known before, because it hangs on their own fields alone.
-const DECIDABLE: &[&str] = &["if", "switch", "sequential", "parallel", "dag", "allow_failure"];
+use crate::task::{Capability, Expansion, TaskType};
 
 /// A run that may come to be.
 #[derive(Clone, Debug)]
@@ -100,7 +97,7 @@ impl<'a> DryRun<'_, 'a> {
     }
 
     async fn flowable(&mut self, step: &'a Step) {
-        let decided = if DECIDABLE.contains(&step.task.name) {
+        let decided = if step.task.has(Capability::Decidable) {
             self.decision(step).await
         } else {
             Err(format!("it stands in `{}`", step.id))

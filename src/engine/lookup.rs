@@ -8,7 +8,7 @@ use crate::diagnostic::{Diagnostic, nearest};
 use crate::engine::flow_file;
 use crate::engine::walk;
 use crate::flow::{Document, Flow, parse};
-use crate::task::{TaskError, TaskType, is_template};
+use crate::task::{Capability, TaskError, TaskType, is_template};
 use crate::text::count;
 
 /// Folders that may stand beside a flow, are large, and hold no flows.
@@ -117,7 +117,7 @@ pub fn missing(flow: &Flow, catalog: &dyn Lookup) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
     for step in flow.all_steps() {
         let literal = |key: &str| step.fields.get(key)?.as_str().filter(|text| !is_template(text));
-        if !step.task.starts_flows() {
+        if !step.task.has(Capability::StartsFlows) {
             continue;
         }
         let (Some(namespace), Some(id)) = (literal("namespace"), literal("flowId")) else { continue };

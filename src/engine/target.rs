@@ -10,6 +10,7 @@ use crate::gcp;
 use crate::id::ExecutionId;
 use crate::journal::{Backfill, Event, ExecutionTarget, ExplicitTargets, GoogleTarget, PostgresTarget};
 use crate::postgres::{RequestedServer, connect, managed, resolve};
+use crate::task::Capability;
 
 /// The fields by which a task names the Postgres that it reaches.
 const ADDRESS: &[&str] = &["url"];
@@ -19,7 +20,7 @@ const PROJECT: &[&str] = &["project", "projectId", "service_account", "serviceAc
 /// What the tasks of a flow reach with these settings. A flow that starts others may reach anything.
 pub fn target_of(settings: &Settings, flow: &Flow) -> ExecutionTarget {
     let steps = flow.all_steps();
-    let starts_others = steps.iter().any(|step| step.task.starts_flows());
+    let starts_others = steps.iter().any(|step| step.task.has(Capability::StartsFlows));
     let of = |systems: &[&str], fields: &[&str]| {
         let own: Vec<bool> = steps
             .iter()

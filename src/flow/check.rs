@@ -9,7 +9,7 @@ use crate::duration::Timeout;
 use crate::flow::expression::{check as check_calls, references as names_in, rendered};
 use crate::flow::parse::{PartsWithFindings, below};
 use crate::flow::{Flow, Step, input, shell_text};
-use crate::task::{TaskType, has_template, is_template};
+use crate::task::{Capability, TaskType, has_template, is_template};
 use crate::text::{MAX_DEPTH, plain};
 
 /// How many findings are looked for: each costs a search in the text.
@@ -104,12 +104,12 @@ impl<'a> ReferenceChecker<'a> {
                 // It says how far it has come while it runs.
                 self.before.insert(step.id.as_str(), step.task);
             }
-            if ["for_each", "each_parallel"].contains(&step.task.name) {
+            if step.task.has(Capability::OutputsByValue) {
                 self.enter_loop(step);
             }
             step.branches.iter().for_each(|(_, branch)| self.steps(branch));
             self.fields(step, true);
-            if step.task.name == "loop" {
+            if step.task.has(Capability::IsolatesOutputs) {
                 self.isolate(step);
             }
             self.before.insert(step.id.as_str(), step.task);

@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::flow::check::ReferenceChecker;
 use crate::flow::{input, members};
+use crate::task::Capability;
 
 /// The first words that an expression may begin with.
 const ROOTS: &[&str] = &[
@@ -187,11 +188,11 @@ impl ReferenceChecker<'_> {
         })
     }
 
-    /// The type of a task that has run before. What a `for_each_item` gives has a second name in Kestra.
+    /// The type of a task that has run before. Kestra has a second name for some outputs.
     fn kind_of(&self, task: &str) -> Option<&'static crate::task::TaskType> {
         let merged = || {
             let kind = self.before.get(task.strip_suffix("_merge")?)?;
-            (kind.name == "for_each_item").then_some(kind)
+            kind.has(Capability::MergesOutputs).then_some(kind)
         };
         self.before.get(task).or_else(merged).copied()
     }

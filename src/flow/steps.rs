@@ -10,7 +10,7 @@ use crate::flow::findings;
 use crate::flow::parse::{FlowParser, below, is_name};
 use crate::flow::{Branches, COMMON_FIELDS, CommonFields, Step, WITHOUT_EFFECT, each_step, unknown};
 use crate::id::TaskId;
-use crate::task::{Branch, TaskType, is_template, read};
+use crate::task::{Branch, Capability, TaskType, is_template, read};
 
 impl FlowParser<'_> {
     pub(super) fn steps(&mut self, value: &Value, path: &[String]) -> Vec<Step> {
@@ -74,7 +74,7 @@ impl FlowParser<'_> {
         }
         let (id, depends_on) = (TaskId::new(&common.id), Vec::new());
         let step = Step { id, task, fields, common, branches, depends_on, uses, path };
-        if task.name == "working_directory" {
+        if task.has(Capability::SharesFolder) {
             self.no_pause_inside(&step);
         }
         if step.common.disabled {
@@ -137,7 +137,7 @@ impl FlowParser<'_> {
     fn no_pause_inside(&mut self, step: &Step) {
         let mut pauses = Vec::new();
         step.branches.iter().for_each(|(_, branch)| each_step(branch, &mut |inner| pauses.push(inner)));
-        for pause in pauses.into_iter().filter(|inner| inner.task.name == "pause") {
+        for pause in pauses.into_iter().filter(|inner| inner.task.has(Capability::Pauses)) {
             let finding = Diagnostic::error(format!("`{}` cannot pause inside of `{}`", pause.id, step.id));
             let finding = finding.help("the tasks of a working directory run as one; pause before or after it");
             self.findings.push(self.document.locate(&below(&pause.path, "type"), finding));

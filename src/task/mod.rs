@@ -1,5 +1,6 @@
 //! What a task is: a struct read from YAML, with a `run`. Everything else about it derives from the struct.
 
+mod capability;
 mod expansion;
 mod fields;
 mod files;
@@ -32,6 +33,7 @@ use crate::storage::{self, Storage};
 use crate::text::without_number;
 use reading::{check, read_rendered};
 
+pub use capability::Capability;
 pub use expansion::{Expansion, LoopCondition};
 pub use fields::{has_template, is_template};
 pub use files::OpenInput;
@@ -51,6 +53,8 @@ pub trait Task: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     const NAME: &'static str;
     /// Other names for the same task, Kestra's first.
     const ALIASES: &'static [&'static str] = &[];
+    /// What others must know of the task.
+    const CAPABILITIES: &'static [Capability] = &[];
     /// The fields that hold sub-tasks. A task that has any gives an [`Expansion`], which says which of them run.
     const BRANCHES: &'static [Branch] = &[];
     /// The fields that a shell reads as commands.
@@ -135,6 +139,8 @@ pub struct TaskType {
     pub name: &'static str,
     /// Other names, Kestra's first.
     pub aliases: &'static [&'static str],
+    /// What others must know of it.
+    pub capabilities: &'static [Capability],
     /// The fields that hold sub-tasks; empty for a task that does its own work.
     pub branches: &'static [Branch],
     /// The fields that a shell reads as commands.
@@ -183,6 +189,7 @@ impl TaskType {
         Self {
             name: T::NAME,
             aliases: T::ALIASES,
+            capabilities: T::CAPABILITIES,
             branches: T::BRANCHES,
             shell: T::SHELL,
             program: T::PROGRAM,

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::id::ExecutionId;
-use crate::task::{LogQuota, PauseRequest, TaskError, TaskType};
+use crate::task::{LogQuota, PauseRequest, TaskError};
 
 /// What the engine offers to an attempt.
 #[derive(Default)]
@@ -25,13 +25,6 @@ pub struct EngineServices {
     pub quota: Arc<LogQuota>,
     /// Cancelled when the disk has no room for the lines that the task logs.
     pub full: CancellationToken,
-}
-
-impl TaskType {
-    /// Whether its work is to run other flows.
-    pub fn starts_flows(&self) -> bool {
-        ["subflow", "for_each_item"].contains(&self.name)
-    }
 }
 
 /// The execution of another flow that a task wants.

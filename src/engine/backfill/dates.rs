@@ -8,7 +8,7 @@ use crate::flow::Flow;
 use crate::flow::expression::mentions;
 use crate::flow::input::texts;
 use crate::journal::PARTITION_LABEL;
-use crate::task::is_template;
+use crate::task::{Capability, is_template};
 
 /// Refuses values that are the same for every date, given for inputs which the schedule sets by the date: each partition
 /// would load the data of another one.
@@ -43,7 +43,7 @@ fn depends_on_date(value: &Value) -> bool {
 /// Whether a task of the flow may know for which date it runs. The partition's name is among the labels, and flows that
 /// it starts, which may inherit these, are not looked into.
 pub fn may_read_date(flow: &Flow) -> bool {
-    let starts_flows = flow.all_steps().iter().any(|step| step.task.starts_flows());
+    let starts_flows = flow.all_steps().iter().any(|step| step.task.has(Capability::StartsFlows));
     let label = format!("labels.{PARTITION_LABEL}");
     let names_it = |name: &str| {
         name == "*" || name == "labels" || name == label || name == "trigger" || name.starts_with("trigger.")

@@ -14,7 +14,7 @@ use crate::duration::{DurationSpec, Timeout};
 use crate::flow::expression::mentions;
 use crate::flow::trigger::{Condition, TriggerKind};
 use crate::flow::{Flow, Step, Trigger};
-use crate::task::{Branch, is_template};
+use crate::task::{Branch, Capability, is_template};
 use crate::text::plain;
 
 /// A flow's picture.
@@ -63,6 +63,8 @@ pub struct GraphNode {
     pub id: String,
     /// Its type.
     pub kind: String,
+    /// Whether it runs the same for each of several values.
+    pub is_loop: bool,
     /// What decides about it: a condition, the values of a loop, the times of a schedule.
     pub detail: String,
     /// What is special about it: retries, conditions.
@@ -132,6 +134,7 @@ fn node(step: &Step) -> GraphNode {
     GraphNode {
         id: step.id.to_string(),
         kind: step.task.name.to_owned(),
+        is_loop: step.task.has(Capability::Loops),
         detail: detail(step),
         notes: notes(step),
         lanes: lanes.collect(),
@@ -141,9 +144,9 @@ fn node(step: &Step) -> GraphNode {
 
 fn order(step: &Step, branch: &str) -> GraphOrder {
     let is_graph = step.task.branches.iter().any(|kind| matches!(kind, Branch::Graph(name) if *name == branch));
-    match step.task.name {
+    match branch {
         _ if is_graph => GraphOrder::Dependencies,
-        "parallel" if branch == "tasks" => GraphOrder::Parallel,
+        "tasks" if step.task.has(Capability::Parallel) => GraphOrder::Parallel,
         _ => GraphOrder::Sequence,
     }
 }
@@ -237,6 +240,7 @@ fn trigger(trigger: &Trigger) -> GraphNode {
     GraphNode {
         id: trigger.id.clone(),
         kind: kind.to_owned(),
+        is_loop: false,
         detail: clip(&detail, 48),
         notes: disabled.into_iter().chain(conditions).collect(),
         lanes: Vec::new(),

@@ -85,7 +85,7 @@ pub(super) fn write(graph: &FlowGraph) -> String {
 
 fn frame_of(out: &mut String, frame: &PlacedNode) {
     let PlacedNode { node, x, y, width, height, .. } = frame;
-    if node.kind.starts_with("for_each") {
+    if node.is_loop {
         // A loop looks like a pile.
         let _ = writeln!(
             out,

@@ -8,7 +8,7 @@ use crate::flow::{Flow, Step, parse};
 use crate::id::{ExecutionId, RunId};
 use crate::journal::{State, TaskState};
 use crate::server::notify::NotificationEvent;
-use crate::task::TaskType;
+use crate::task::{Capability, TaskType};
 
 const USUAL: &str = "{{ flow.namespace }}.{{ flow.id }} {% if event == 'failure' %}failed\
 {% elseif event == 'recovery' %}runs again\
@@ -126,7 +126,7 @@ impl Notification {
 fn may_fail(run: &RunId, steps: &[&Step]) -> bool {
     let Some(own) = steps.iter().find(|step| step.id.as_str() == run.task()) else { return false };
     let around = steps.iter().filter(|step| own.path.starts_with(&step.path));
-    around.into_iter().any(|step| step.common.allow_failure || step.task.name == "allow_failure")
+    around.into_iter().any(|step| step.common.allow_failure || step.task.has(Capability::AllowsFailure))
 }
 
 /// Whether a task is one of the flow's `tasks`, and how deep within others it is.

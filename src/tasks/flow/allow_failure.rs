@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::NoOutputs;
-use crate::task::{Branch, Expansion, Task, TaskContext, TaskError};
+use crate::task::{Branch, Capability, Expansion, Task, TaskContext, TaskError};
 
 /// Runs tasks one after another; when one fails, the flow continues with a warning.
 #[derive(Deserialize, JsonSchema)]
@@ -20,6 +20,7 @@ impl Task for AllowFailure {
     const NAME: &'static str = "allow_failure";
     const ALIASES: &'static [&'static str] =
         &["io.kestra.plugin.core.flow.AllowFailure", "io.kestra.core.tasks.flows.AllowFailure"];
+    const CAPABILITIES: &'static [Capability] = &[Capability::Decidable, Capability::AllowsFailure];
     const BRANCHES: &'static [Branch] = &[Branch::List("tasks")];
     const EXAMPLE: &'static str = "\
 - id: try

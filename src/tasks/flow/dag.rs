@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::NoOutputs;
-use crate::task::{Branch, Expansion, Task, TaskContext, TaskError};
+use crate::task::{Branch, Capability, Expansion, Task, TaskContext, TaskError};
 
 /// Runs each task as soon as those that it depends on have ended well.
 #[derive(Deserialize, JsonSchema)]
@@ -22,6 +22,7 @@ pub struct Dag {
 impl Task for Dag {
     const NAME: &'static str = "dag";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.flow.Dag", "io.kestra.core.tasks.flows.Dag"];
+    const CAPABILITIES: &'static [Capability] = &[Capability::Decidable];
     const BRANCHES: &'static [Branch] = &[Branch::Graph("tasks")];
     const EXAMPLE: &'static str = "\
 - id: graph

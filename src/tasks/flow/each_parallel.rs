@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::NoOutputs;
 use super::for_each::list;
-use crate::task::{Branch, Expansion, Task, TaskContext, TaskError};
+use crate::task::{Branch, Capability, Expansion, Task, TaskContext, TaskError};
 
 /// Runs tasks once for each value of a list, everything side by side: the values, and the tasks of each. Otherwise as
 /// `for_each`.
@@ -28,6 +28,7 @@ impl Task for EachParallel {
     const NAME: &'static str = "each_parallel";
     const ALIASES: &'static [&'static str] =
         &["io.kestra.plugin.core.flow.EachParallel", "io.kestra.core.tasks.flows.EachParallel"];
+    const CAPABILITIES: &'static [Capability] = &[Capability::Loops, Capability::OutputsByValue];
     const BRANCHES: &'static [Branch] = &[Branch::List("tasks")];
     const EXAMPLE: &'static str = "\
 - id: colours

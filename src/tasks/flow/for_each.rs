@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::NoOutputs;
-use crate::task::{Branch, Expansion, Task, TaskContext, TaskError};
+use crate::task::{Branch, Capability, Expansion, Task, TaskContext, TaskError};
 
 /// Runs tasks once for each value of a list: `taskrun.value` is the value, `taskrun.iteration` its place from 0. Later
 /// tasks see the outputs of each as `outputs.<task>[<value>]`.
@@ -34,6 +34,7 @@ impl Task for ForEach {
         "io.kestra.plugin.core.flow.EachSequential",
         "io.kestra.core.tasks.flows.EachSequential",
     ];
+    const CAPABILITIES: &'static [Capability] = &[Capability::Loops, Capability::OutputsByValue];
     const BRANCHES: &'static [Branch] = &[Branch::List("tasks")];
     const EXAMPLE: &'static str = "\
 - id: months

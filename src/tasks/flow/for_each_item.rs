@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::batches::{Batch, split};
 use super::subflow::{RestartBehavior, yes};
 use crate::flow::labels_of;
-use crate::task::{SubflowRequest, SubflowResult, Task, TaskContext, TaskError};
+use crate::task::{Capability, SubflowRequest, SubflowResult, Task, TaskContext, TaskError};
 
 /// The most executions under way at a time, unless the task says otherwise.
 const MAX_CONCURRENT: usize = 16;
@@ -73,6 +73,8 @@ impl Task for ForEachItem {
     const NAME: &'static str = "for_each_item";
     const ALIASES: &'static [&'static str] =
         &["io.kestra.plugin.core.flow.ForEachItem", "io.kestra.core.tasks.flows.ForEachItem"];
+    const CAPABILITIES: &'static [Capability] =
+        &[Capability::Loops, Capability::StartsFlows, Capability::MergesOutputs];
     const DEFERRED: &'static [&'static str] = &["inputs", "labels"];
     const FILES: &'static [&'static str] = &["items"];
     const EXAMPLE: &'static str = "\

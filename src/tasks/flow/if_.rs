@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::flow::expression::is_truthy;
-use crate::task::{Branch, Expansion, Task, TaskContext, TaskError};
+use crate::task::{Branch, Capability, Expansion, Task, TaskContext, TaskError};
 
 /// Runs one list of tasks when a condition holds, and another when it does not.
 #[derive(Deserialize, JsonSchema)]
@@ -33,6 +33,7 @@ struct Decided {
 impl Task for If {
     const NAME: &'static str = "if";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.flow.If", "io.kestra.core.tasks.flows.If"];
+    const CAPABILITIES: &'static [Capability] = &[Capability::Decidable];
     const BRANCHES: &'static [Branch] = &[Branch::List("then"), Branch::List("else")];
     const EXAMPLE: &'static str = "\
 - id: which

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::flow::FlowOutput;
 use crate::storage::is_uri;
-use crate::task::{Branch, Expansion, Task, TaskContext, TaskError};
+use crate::task::{Branch, Capability, Expansion, Task, TaskContext, TaskError};
 
 /// Runs tasks once for each value of a list or map, or for each line of a file in storage. `item.value` is the value,
 /// `item.index` its place from 0, `item.key` its key in a map; `item.parent` is the iteration around this one. What the
@@ -78,6 +78,7 @@ struct Gathered {
 impl Task for Loop {
     const NAME: &'static str = "loop";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.flow.Loop"];
+    const CAPABILITIES: &'static [Capability] = &[Capability::Loops, Capability::IsolatesOutputs];
     const BRANCHES: &'static [Branch] = &[Branch::List("tasks")];
     const DEFERRED: &'static [&'static str] = &["outputs"];
     const EXAMPLE: &'static str = "\

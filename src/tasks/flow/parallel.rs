@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::NoOutputs;
-use crate::task::{Branch, Expansion, Task, TaskContext, TaskError};
+use crate::task::{Branch, Capability, Expansion, Task, TaskContext, TaskError};
 
 /// Runs tasks side by side, all of them to the end, even when one fails.
 #[derive(Deserialize, JsonSchema)]
@@ -23,6 +23,7 @@ impl Task for Parallel {
     const NAME: &'static str = "parallel";
     const ALIASES: &'static [&'static str] =
         &["io.kestra.plugin.core.flow.Parallel", "io.kestra.core.tasks.flows.Parallel"];
+    const CAPABILITIES: &'static [Capability] = &[Capability::Decidable, Capability::Parallel];
     const BRANCHES: &'static [Branch] = &[Branch::List("tasks")];
     const EXAMPLE: &'static str = "\
 - id: both

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::duration::DurationSpec;
 use crate::flow::Input;
 use crate::flow::input::InputType;
-use crate::task::{OnPauseTimeout, PauseRequest as Asked, Task, TaskContext, TaskError};
+use crate::task::{Capability, OnPauseTimeout, PauseRequest as Asked, Task, TaskContext, TaskError};
 
 /// Stops the execution until somebody resumes it (`jitney resume`), or for a while. With a `timeout` the task fails when
 /// nobody has resumed it by then.
@@ -54,6 +54,7 @@ pub struct Resumed {
 impl Task for Pause {
     const NAME: &'static str = "pause";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.flow.Pause", "io.kestra.core.tasks.flows.Pause"];
+    const CAPABILITIES: &'static [Capability] = &[Capability::Pauses];
     const DEFERRED: &'static [&'static str] = &["onResume"];
     const EXAMPLE: &'static str = "\
 - id: approve

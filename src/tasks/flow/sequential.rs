@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::NoOutputs;
-use crate::task::{Branch, Expansion, Task, TaskContext, TaskError};
+use crate::task::{Branch, Capability, Expansion, Task, TaskContext, TaskError};
 
 /// Runs tasks one after another, as one task: with `errors`, `finally` or a condition of its own.
 #[derive(Deserialize, JsonSchema)]
@@ -20,6 +20,7 @@ impl Task for Sequential {
     const NAME: &'static str = "sequential";
     const ALIASES: &'static [&'static str] =
         &["io.kestra.plugin.core.flow.Sequential", "io.kestra.core.tasks.flows.Sequential"];
+    const CAPABILITIES: &'static [Capability] = &[Capability::Decidable];
     const BRANCHES: &'static [Branch] = &[Branch::List("tasks")];
     const EXAMPLE: &'static str = "\
 - id: both

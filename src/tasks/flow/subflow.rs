@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::flow::labels_of;
-use crate::task::{SubflowRequest, SubflowResult, Task, TaskContext, TaskError};
+use crate::task::{Capability, SubflowRequest, SubflowResult, Task, TaskContext, TaskError};
 
 /// Runs another flow as an execution of its own. It is looked for by namespace and id among the flows beside this one
 /// and in the folders below.
@@ -80,6 +80,7 @@ impl Task for Subflow {
         "io.kestra.core.tasks.flows.Subflow",
         "io.kestra.core.tasks.flows.Flow",
     ];
+    const CAPABILITIES: &'static [Capability] = &[Capability::StartsFlows];
     const EXAMPLE: &'static str = "\
 - id: load_month
   type: subflow

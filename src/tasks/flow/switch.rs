@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::task::{Branch, Expansion, Task, TaskContext, TaskError};
+use crate::task::{Branch, Capability, Expansion, Task, TaskContext, TaskError};
 
 /// Runs the tasks of the case that a value names.
 #[derive(Deserialize, JsonSchema)]
@@ -36,6 +36,7 @@ impl Task for Switch {
     const NAME: &'static str = "switch";
     const ALIASES: &'static [&'static str] =
         &["io.kestra.plugin.core.flow.Switch", "io.kestra.core.tasks.flows.Switch"];
+    const CAPABILITIES: &'static [Capability] = &[Capability::Decidable];
     const BRANCHES: &'static [Branch] = &[Branch::Cases("cases"), Branch::List("defaults")];
     const EXAMPLE: &'static str = "\
 - id: colour

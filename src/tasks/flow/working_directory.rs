@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::folder_cache::Cache;
-use crate::task::{Branch, Expansion, Outputs, Task, TaskContext, TaskError};
+use crate::task::{Branch, Capability, Expansion, Outputs, Task, TaskContext, TaskError};
 use crate::tasks::script::inputs::Inputs;
 use crate::tasks::script::namespace;
 use crate::tasks::script::workspace::Workspace;
@@ -47,6 +47,7 @@ impl Task for WorkingDirectory {
     const NAME: &'static str = "working_directory";
     const ALIASES: &'static [&'static str] =
         &["io.kestra.plugin.core.flow.WorkingDirectory", "io.kestra.core.tasks.flows.WorkingDirectory"];
+    const CAPABILITIES: &'static [Capability] = &[Capability::SharesFolder];
     const BRANCHES: &'static [Branch] = &[Branch::List("tasks")];
     const HAS_EPILOGUE: bool = true;
     const FILES: &'static [&'static str] = &["inputFiles"];
