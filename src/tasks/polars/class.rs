@@ -28,7 +28,7 @@ const TEXTS: &[&str] = &[
     "substring",
     "upper",
 ];
-/// Functions that give a number; `median` and the quantiles have a meaning in Polars alone.
+/// Functions that give a number, with Postgres's results.
 const NUMBERS: &[&str] = &[
     "abs",
     "acos",
@@ -63,14 +63,11 @@ const NUMBERS: &[&str] = &[
     "ln",
     "log",
     "log10",
-    "median",
     "mod",
     "octet_length",
     "pi",
     "pow",
     "power",
-    "quantile_cont",
-    "quantile_disc",
     "radians",
     "rank",
     "round",
@@ -135,7 +132,7 @@ impl Class {
     fn of_function(name: &str) -> Option<Self> {
         let ours = name.strip_prefix(PREFIX).map(|word| word.trim_end_matches(|letter: char| letter.is_ascii_digit()));
         match ours {
-            Some("text" | "right" | "decimal") => Some(Self::Text),
+            Some("text" | "right" | "reverse" | "decimal") => Some(Self::Text),
             Some("largest") => None,
             Some(_) => Some(Self::Number),
             None if TEXTS.contains(&name) => Some(Self::Text),

@@ -10,10 +10,11 @@ use sqlparser::ast::{
 
 use super::class::{Class, is_comparison, shown};
 use super::expression::Columns;
-use super::functions::{arguments, parts, position, seconds};
+use super::functions::{arguments, milliseconds, parts, position, seconds};
 use super::guard::{guarded, guarded_case};
 use super::meaning::PREFIX;
 use super::moments::{check_interval, check_typed};
+use super::number::Number;
 use super::pattern::{check_pattern, operator_of_texts};
 use super::queries;
 use super::refusal::{Outcome, Refusal, in_decimals, inexact, refused};
@@ -132,6 +133,9 @@ impl<'a> Rewriting<'a> {
             Expr::Extract { field: DateTimeField::Epoch, expr, .. } => Some(call("epoch", &[expr])?),
             Expr::TypedString(typed) => check_typed(typed)?,
             Expr::Extract { field: DateTimeField::Second | DateTimeField::Seconds, expr, .. } => Some(seconds(expr)?),
+            Expr::Extract { field: DateTimeField::Millisecond | DateTimeField::Milliseconds, expr, .. } => {
+                Some(milliseconds(expr)?)
+            }
             Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } if !matches!(**inner, Expr::Value(_)) => {
                 let is_float = matches!(self.kind(inner), Some(ColumnType::Float | ColumnType::Real));
                 match self.numeric(inner) {
@@ -198,8 +202,8 @@ impl<'a> Rewriting<'a> {
             // As Polars has it, but for overflow, which is `Infinity` there.
             return Ok(None);
         }
-        let is_exact = |expr: &Expr| self.is_decimal(expr) || self.bits(expr).is_some();
-        if is_exact(left) && is_exact(right) && (self.is_decimal(left) || self.is_decimal(right)) {
+        let numbers = [self.number(left), self.number(right)];
+        if numbers.contains(&Some(Number::Numeric)) && !numbers.contains(&Some(Number::Double)) {
             return in_decimals();
         }
         let bits = self.bits(left).zip(self.bits(right)).map_or(64, |(left, right)| left.max(right));
@@ -250,29 +254,9 @@ impl<'a> Rewriting<'a> {
 
     /// How many bits Postgres counts a whole number in; none where that is not known, or it is no whole number.
     pub(super) fn bits(&self, expr: &Expr) -> Option<u8> {
-        match expr {
-            Expr::Nested(inner) | Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr: inner } => {
-                self.bits(inner)
-            }
-            Expr::Value(value) => match &value.value {
-                Value::Number(text, _) => {
-                    text.parse::<i64>().ok().map(|number| if i32::try_from(number).is_ok() { 32 } else { 64 })
-                }
-                _ => None,
-            },
-            Expr::Function(function) => {
-                let name = function.name.to_string().to_lowercase();
-                let is_length = ["length", "char_length", "octet_length", "strpos"].contains(&name.as_str());
-                if is_length {
-                    return Some(32);
-                }
-                let word = name.strip_prefix(PREFIX)?;
-                word.trim_start_matches(|letter: char| letter.is_ascii_alphabetic()).parse().ok()
-            }
-            expr => match self.kind(expr)? {
-                ColumnType::Int(bits) => Some(bits),
-                _ => None,
-            },
+        match self.number(expr)? {
+            Number::Whole(bits) => Some(bits),
+            _ => None,
         }
     }
 
@@ -382,6 +366,9 @@ impl<'a> Rewriting<'a> {
                 "use a function or a comparison that says what is meant",
             );
         }
+        if let Some(help) = self.unlike(expr, from, to) {
+            return refused(format!("a cast of {} to {to}, which Postgres does not know", shown(expr)), help);
+        }
         let whole = |bits: u8| {
             let is_decimal = self.is_decimal(expr) || self.kind(expr) == Some(ColumnType::Numeric);
             let rounded = if is_decimal { call("round", &[expr])? } else { expr.clone() };
@@ -405,7 +392,7 @@ impl<'a> Rewriting<'a> {
                 format!("a cast to {to}, since expressions count in double precision"),
                 "leave the cast out, and let the step `cast` or the table's column make it numeric",
             ),
-            DataType::Real | DataType::Float4 => refused(
+            to if is_single(to) => refused(
                 format!("a cast to {to}, since expressions count in double precision"),
                 "write `double precision`, and let the table's column make it real",
             ),
@@ -416,6 +403,25 @@ impl<'a> Rewriting<'a> {
                 Ok(Some(sql(&format!("CAST({PREFIX}double({expr}, TRUE) AS DOUBLE PRECISION)"))?))
             }
             _ => Ok(None),
+        }
+    }
+}
+
+impl Rewriting<'_> {
+    /// What to write instead of a cast that Postgres has no name or no meaning for.
+    fn unlike(&self, expr: &Expr, from: Option<Class>, to: &DataType) -> Option<&'static str> {
+        let is_whole =
+            matches!(to, DataType::SmallInt(_) | DataType::Int2(_) | DataType::BigInt(_) | DataType::Int8(_));
+        match to {
+            DataType::Bool | DataType::Boolean if matches!(self.bits(expr), Some(16 | 64)) => {
+                Some("compare it: `<> 0`")
+            }
+            _ if is_whole && from == Some(Class::Truth) => Some("cast it to `int`"),
+            DataType::String(_) => Some("write `text`"),
+            DataType::Double(_) => Some("write `double precision`"),
+            DataType::Datetime(_) => Some("write `timestamp`"),
+            DataType::TinyInt(_) | DataType::HugeInt | DataType::UHugeInt => Some("write `bigint`"),
+            _ => None,
         }
     }
 }
@@ -464,9 +470,19 @@ pub(super) fn call(name: &str, arguments: &[&Expr]) -> Outcome<Expr> {
     sql(&format!("{PREFIX}{name}({arguments}TRUE)"))
 }
 
-fn is_float(to: &DataType) -> bool {
+/// Whether a type is that of floating-point numbers.
+pub(super) fn is_float(to: &DataType) -> bool {
     let shown = to.to_string().to_lowercase();
     ["float", "double", "real"].iter().any(|word| shown.starts_with(word))
+}
+
+/// Whether a type is that of numbers in single precision.
+fn is_single(to: &DataType) -> bool {
+    let digits = match to {
+        DataType::Float(_) => to.to_string().chars().filter(char::is_ascii_digit).collect::<String>(),
+        _ => String::new(),
+    };
+    matches!(to, DataType::Real | DataType::Float4) || digits.parse::<u32>().is_ok_and(|bits| bits <= 24)
 }
 
 pub(super) fn text_of(expr: &Expr) -> Option<&str> {

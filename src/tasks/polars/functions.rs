@@ -89,6 +89,15 @@ impl Rewriting<'_> {
             {
                 seconds(time).map(Some)
             }
+            ("date_part", [field, time])
+                if text_of(field).is_some_and(|field| {
+                    let field = field.to_lowercase();
+                    field.starts_with("millis") || field.starts_with("msec")
+                }) =>
+            {
+                milliseconds(time).map(Some)
+            }
+            ("reverse", [text]) => call("reverse", &[text]).map(Some),
             ("exp" | "pow" | "power", arguments) => {
                 checked("nonzero", &function.to_string(), &arguments.iter().collect::<Vec<_>>()).map(Some)
             }
@@ -226,6 +235,7 @@ fn unknown<T>(name: &str) -> Outcome<T> {
         "date" | "timestamp" | "datetime" => "write `CAST(… AS date)` or `CAST(… AS timestamp)`",
         "if" => "write `CASE WHEN … THEN … ELSE … END`",
         "first" | "last" => "use `min` or `max`, or `first_value` with an order",
+        "median" | "quantile_cont" | "quantile_disc" => "compute it in SQL after the load, with `percentile_cont`",
         "total" => "write `coalesce(sum(…), 0)`",
         _ => "compute it in SQL after the load",
     };
@@ -236,6 +246,12 @@ fn unknown<T>(name: &str) -> Outcome<T> {
 pub(super) fn seconds(time: &Expr) -> Outcome<Expr> {
     let micros = format!("CAST(EXTRACT(MICROSECONDS FROM {time}) AS DOUBLE PRECISION)");
     sql(&format!("({PREFIX}divide({micros}, 1000000, TRUE))"))
+}
+
+/// The milliseconds of a time beyond its minute, with their fraction.
+pub(super) fn milliseconds(time: &Expr) -> Outcome<Expr> {
+    let micros = format!("CAST(EXTRACT(MICROSECONDS FROM {time}) AS DOUBLE PRECISION)");
+    sql(&format!("({PREFIX}divide({micros}, 1000, TRUE))"))
 }
 
 fn finite(function: &str, arguments: &[&Expr]) -> Outcome<Expr> {

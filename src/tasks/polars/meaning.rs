@@ -67,6 +67,8 @@ pub(super) enum Meaning {
     Sign,
     /// The last characters of a text.
     Right,
+    /// The characters of a text from the last to the first.
+    Reverse,
     /// The first argument, a sum of whole numbers whose sum in double precision is the second.
     Sum,
     /// The first argument, or NaN where the second is 1.
@@ -103,6 +105,7 @@ impl Meaning {
             "nonzero" => Self::NonZero,
             "sign" => Self::Sign,
             "right" => Self::Right,
+            "reverse" => Self::Reverse,
             "negate" => Self::Negate(bits),
             "sum" => Self::Sum,
             "largest" => Self::Largest,
@@ -144,7 +147,7 @@ impl Meaning {
                     Some(dtype) if self == Self::Sum && is_whole(dtype) => DataType::Int64,
                     dtype => dtype.cloned().unwrap_or(DataType::Null),
                 },
-                Self::Text | Self::Right | Self::Decimal => DataType::String,
+                Self::Text | Self::Right | Self::Reverse | Self::Decimal => DataType::String,
                 Self::Round | Self::Finite | Self::NonZero | Self::Sign | Self::Exact | Self::Double | Self::Epoch => {
                     DataType::Float64
                 }
@@ -206,6 +209,11 @@ impl Meaning {
             Self::Compare => compared(&rows, name, columns)?,
             Self::Finite | Self::NonZero => finite(&rows, name, columns, self == Self::NonZero)?,
             Self::Right => last_characters(&rows, columns)?.with_name(name),
+            Self::Reverse => {
+                let texts = Texts::of(&first.cast(&DataType::String)?)?;
+                let reversed = |row| texts.get(row).map(|text| text.chars().rev().collect::<String>());
+                Column::new(name, (0..rows.count).map(reversed).collect::<Vec<_>>())
+            }
             Self::Sign => {
                 let values = Floats::of(first)?;
                 let sign = |value: f64| f64::from(i8::from(value > 0.0) - i8::from(value < 0.0));
@@ -440,7 +448,15 @@ fn finite(rows: &Rows, name: PlSmallStr, columns: &[Column], nonzero: bool) -> P
         return Err(PolarsError::ComputeError("no argument".into()));
     };
     let is_zero = |row| arguments.first().and_then(|other| other.get(row)) == Some(0.0);
+    let is_complex = |row| match arguments {
+        [base, exponent] if nonzero => {
+            let exponent = exponent.get(row).unwrap_or_default();
+            base.get(row).is_some_and(|base| base < 0.0) && exponent.is_finite() && exponent.fract() != 0.0
+        }
+        _ => false,
+    };
     rows.floats(name, |row| match result.get(row) {
+        _ if is_complex(row) => Err("a negative number raised to a non-integer power yields a complex result"),
         Some(0.0)
             if nonzero && !is_zero(row) && arguments.iter().all(|other| other.get(row).is_none_or(f64::is_finite)) =>
         {

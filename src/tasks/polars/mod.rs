@@ -1,7 +1,7 @@
 //! Rows between a file and its destination: typed, filtered, changed, checked.
 //!
 //! [`spec`] is what YAML says; [`plan`] turns it into steps before a row is read; [`expression`] reads SQL text, to
-//! which `dialect`, with `functions`, `exact`, `moments`, `pattern`, `window`, `class`, `guard` and `queries`, and `meaning`, with `decimal`, `shown` and `rows`, give Postgres's
+//! which `dialect`, with `functions`, `exact`, `number`, `moments`, `pattern`, `window`, `class`, `guard` and `queries`, and `meaning`, with `decimal`, `shown` and `rows`, give Postgres's
 //! meaning; [`comparable`] says how a destination compares texts, by which `collation` and `comparisons` refuse what
 //! bytes do not tell;
 //! [`spool`] and [`keys`] see all rows without holding them in memory; [`text`] prints values as Postgres does.
@@ -20,6 +20,7 @@ mod guard;
 pub mod keys;
 mod meaning;
 mod moments;
+mod number;
 mod pattern;
 pub mod plan;
 mod queries;

@@ -24,10 +24,7 @@ const AGGREGATES: &[&str] = &[
     "first_value",
     "last_value",
     "max",
-    "median",
     "min",
-    "quantile_cont",
-    "quantile_disc",
     "stddev",
     "stddev_samp",
     "string_agg",
@@ -86,6 +83,10 @@ fn check_operators(body: &SetExpr) -> Outcome<()> {
 
 /// A value that is grouped by would be computed once more from its own result.
 fn check_groups(select: &Select) -> Outcome<()> {
+    if select.having.as_ref().is_some_and(|having| having.visit(&mut FindBare { aggregates: 0 }).is_break()) {
+        let help = "write what is about the groups' columns in WHERE";
+        return refused("HAVING about a column outside of `count`, `sum` and the like", help);
+    }
     let GroupByExpr::Expressions(groups, _) = &select.group_by else { return Ok(()) };
     let is_ours = |text: &str| text.contains(PREFIX);
     let item = |group: &Expr| match group {
@@ -181,6 +182,34 @@ impl Visitor for FindAll {
             }
             _ => ControlFlow::Continue(()),
         }
+    }
+}
+
+/// Finds a column that stands in no function which sees all rows of a group.
+struct FindBare {
+    aggregates: usize,
+}
+
+impl FindBare {
+    fn is_aggregate(expr: &Expr) -> bool {
+        matches!(expr, Expr::Function(function) if AGGREGATES.contains(&function.name.to_string().to_lowercase().as_str()))
+    }
+}
+
+impl Visitor for FindBare {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        self.aggregates += usize::from(Self::is_aggregate(expr));
+        match expr {
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) if self.aggregates == 0 => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn post_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        self.aggregates -= usize::from(Self::is_aggregate(expr));
+        ControlFlow::Continue(())
     }
 }
 
