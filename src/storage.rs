@@ -65,18 +65,24 @@ pub struct DiskSpace {
 }
 
 impl DiskSpace {
-    /// The disk of a folder that is there; none where it cannot be asked.
+    /// The disk of a folder that is there.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
     #[cfg(unix)]
-    pub fn of(folder: &Path) -> Option<Self> {
-        let disk = rustix::fs::statvfs(folder).ok()?;
+    pub fn of(folder: &Path) -> io::Result<Self> {
+        let disk = rustix::fs::statvfs(folder)?;
         let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
-        Some(Self { free: bytes(disk.f_bavail), all: bytes(disk.f_blocks) })
+        Ok(Self { free: bytes(disk.f_bavail), all: bytes(disk.f_blocks) })
     }
 
-    /// The disk of a folder that is there; none where it cannot be asked.
+    /// The disk of a folder that is there.
+    ///
+    /// # Errors
+    /// Always: it cannot be asked here.
     #[cfg(not(unix))]
-    pub fn of(_: &Path) -> Option<Self> {
-        None
+    pub fn of(_: &Path) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     /// Whether less than this is free; of a small disk less than a twentieth.
@@ -208,7 +214,7 @@ impl Storage {
     /// Removes what a task run has left if the disk has no room: nothing can go on from there, and nothing else could be
     /// written, not even that it failed.
     pub fn make_room(&self, run: &RunId) {
-        if DiskSpace::of(&self.root).is_some_and(|disk| disk.lacks(MIN_FREE_BYTES)) {
+        if DiskSpace::of(&self.root).is_ok_and(|disk| disk.lacks(MIN_FREE_BYTES)) {
             // A folder that was never made need not be removed.
             let _ = fs::remove_dir_all(self.folder().join(run.as_str()));
         }

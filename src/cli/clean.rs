@@ -93,6 +93,7 @@ fn clean(retention: &Retention, settings: &Settings, now: DateTime<Utc>) -> anyh
         let journal = Journal::open_to_read(&settings.journal())?;
         let swept = retention.sweep_files(&journal, settings, now, &stop)?;
         (cleaned.files_of, cleaned.bytes) = (swept.files_of, swept.bytes);
+        swept.problem.iter().for_each(|problem| errln!("warning: {problem}"));
         for path in all_leftovers(settings, &journal)? {
             let bytes = size(&path);
             if remove(&path) {
@@ -129,6 +130,7 @@ fn sweep_journal(
     let swept = retention.sweep(&journal, settings, now, &CancellationToken::new())?;
     // What others write meanwhile would have to wait, and it needs room for a copy.
     if swept.executions + swept.log_lines > 0 && !is_served(settings) {
+        // The room is free within the file even where it cannot be made smaller.
         let _ = journal.shrink();
     }
     Ok(swept)

@@ -57,7 +57,7 @@ impl Runner {
         let id = known.map_or_else(|| self.journal.new_id(now), Ok).map_err(EngineError::from)?;
         let written = write(&id, now);
         if written.is_err() && is_new {
-            // Files that were copied for an execution that is not to be.
+            // Files that were copied for an execution that is not to be. Those that stay are removed by the retention.
             let _ = Storage::new(self.settings.storage(), id.clone()).purge();
         }
         written.map(|()| id)

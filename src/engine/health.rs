@@ -19,6 +19,8 @@ const RETRY_DELAY: Duration = Duration::from_secs(60);
 const SELDOM: Duration = Duration::from_secs(3600);
 /// How long all must be well before a cause counts as over: one that comes and goes is said once.
 const SETTLED: Duration = Duration::from_secs(4);
+/// How many different errors are remembered, so that each is logged once.
+const MAX_ERRORS: usize = 256;
 /// How many news may wait for a listener.
 const BACKLOG: usize = 256;
 
@@ -48,9 +50,45 @@ pub enum Part {
     Executions,
     /// Telling people.
     Notifications,
+    /// Telling a lineage collector.
+    Lineage,
+    /// Telling a trace collector.
+    Traces,
+    /// Triggers, each for itself: a condition or an input of one that cannot be rendered, a place that cannot be listed.
+    Triggers,
+    /// Hearing from the system that files have changed.
+    Watcher,
+    /// Accepting connections.
+    Connections,
+    /// Answering calls.
+    Api,
+    /// Measuring what `/metrics` says.
+    Metrics,
 }
 
 impl Part {
+    /// All of them.
+    pub const ALL: [Self; 18] = [
+        Self::Journal,
+        Self::Disk,
+        Self::Flows,
+        Self::Scheduler,
+        Self::Queue,
+        Self::Takeover,
+        Self::Backfills,
+        Self::Arrivals,
+        Self::Retention,
+        Self::Executions,
+        Self::Notifications,
+        Self::Lineage,
+        Self::Traces,
+        Self::Triggers,
+        Self::Watcher,
+        Self::Connections,
+        Self::Api,
+        Self::Metrics,
+    ];
+
     /// The word for it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -65,6 +103,13 @@ impl Part {
             Self::Retention => "retention",
             Self::Executions => "executions",
             Self::Notifications => "notifications",
+            Self::Lineage => "lineage",
+            Self::Traces => "traces",
+            Self::Triggers => "triggers",
+            Self::Watcher => "watcher",
+            Self::Connections => "connections",
+            Self::Api => "api",
+            Self::Metrics => "metrics",
         }
     }
 }
@@ -100,16 +145,26 @@ struct ProblemRecord {
     over: Option<Instant>,
 }
 
+/// When an error that stops nothing is logged again, and how often it has come since it was.
+struct ErrorRecord {
+    again: Instant,
+    pause: Duration,
+    unlogged: u64,
+}
+
 /// The health of a process. Clones are one and the same.
 #[derive(Clone)]
 pub struct Health {
     known: Arc<Mutex<BTreeMap<String, ProblemRecord>>>,
+    errors: Arc<Mutex<BTreeMap<(Part, String), ErrorRecord>>>,
+    counts: Arc<Mutex<BTreeMap<Part, u64>>>,
     news: broadcast::Sender<HealthEvent>,
 }
 
 impl Default for Health {
     fn default() -> Self {
-        Self { known: Arc::default(), news: broadcast::channel(BACKLOG).0 }
+        let (known, errors, counts) = (Arc::default(), Arc::default(), Arc::default());
+        Self { known, errors, counts, news: broadcast::channel(BACKLOG).0 }
     }
 }
 
@@ -138,8 +193,52 @@ impl Health {
         self.tell(HealthEvent::Note(text));
     }
 
+    /// Reports an error that stops nothing: one thing could not be done, and the next may be. The same error of the same
+    /// part is logged again after longer and longer pauses only.
+    pub fn error(&self, part: Part, problem: &str) {
+        self.count(part);
+        if let Some(unlogged) = self.is_due(part, problem, Instant::now()) {
+            let before = match unlogged {
+                0 => String::new(),
+                times => format!(" ({times} more since the last such line)"),
+            };
+            self.say(format!("{problem}{before}"));
+        }
+    }
+
+    /// How often an error came without a line, if there is to be one now.
+    fn is_due(&self, part: Part, problem: &str, now: Instant) -> Option<u64> {
+        let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those that no longer come are forgotten, and of too many all: then they are logged like new ones.
+        errors.retain(|_, known| now.duration_since(known.again) < SELDOM);
+        if errors.len() >= MAX_ERRORS {
+            errors.clear();
+        }
+        let new = ErrorRecord { again: now, pause: RETRY_DELAY, unlogged: 0 };
+        let known = errors.entry((part, problem.to_owned())).or_insert(new);
+        if known.again > now {
+            known.unlogged += 1;
+            return None;
+        }
+        known.again = now + known.pause;
+        known.pause = (known.pause * 2).min(SELDOM);
+        Some(std::mem::take(&mut known.unlogged))
+    }
+
+    /// Counts an error that is reported elsewhere.
+    pub fn count(&self, part: Part) {
+        *self.counts.lock().unwrap_or_else(PoisonError::into_inner).entry(part).or_default() += 1;
+    }
+
+    /// How many errors each part has had, logged or not.
+    pub fn counts(&self) -> BTreeMap<Part, u64> {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        Part::ALL.map(|part| (part, counts.get(&part).copied().unwrap_or_default())).into()
+    }
+
     /// A part cannot do its work.
     pub fn bad(&self, part: Part, problem: String) {
+        self.count(part);
         let now = Instant::now();
         let mut known = self.lock();
         known.iter_mut().filter(|(other, _)| **other != problem).for_each(|(_, other)| other.leave(part, now));
@@ -231,6 +330,30 @@ mod tests {
         health.settle_at(Instant::now() + SETTLED);
         assert!(matches!(heard.try_recv(), Ok(HealthEvent::Good(_))));
         assert!(health.troubles().is_empty());
+    }
+
+    #[test]
+    fn an_error_that_stops_nothing_is_logged_once_and_counted_each_time() {
+        let (health, start) = (Health::default(), Instant::now());
+        let logged =
+            |seconds: u64, problem: &str| health.is_due(Part::Lineage, problem, start + Duration::from_secs(seconds));
+        assert_eq!([logged(0, "away"), logged(1, "away"), logged(2, "away")], [Some(0), None, None]);
+        assert_eq!([logged(3, "full"), logged(60, "away"), logged(61, "away")], [Some(0), Some(2), None]);
+        assert_eq!(logged(179, "away"), None, "the pause doubles");
+        for number in 0..MAX_ERRORS * 2 {
+            assert_eq!(logged(200, &number.to_string()), Some(0));
+        }
+        assert!(health.errors.lock().unwrap().len() <= MAX_ERRORS);
+        let mut heard = health.subscribe();
+        (0..3).for_each(|_| health.error(Part::Api, "broken"));
+        health.bad(Part::Queue, "full".to_owned());
+        assert!(matches!(heard.try_recv(), Ok(HealthEvent::Note(text)) if text == "broken"));
+        assert!(matches!(heard.try_recv(), Ok(HealthEvent::Bad(_))), "it was logged twice");
+        assert!(health.troubles().iter().all(|trouble| !trouble.parts.contains(&Part::Api)), "it stops nothing");
+        assert_eq!(
+            (health.counts()[&Part::Api], health.counts()[&Part::Queue], health.counts()[&Part::Disk]),
+            (3, 1, 0)
+        );
     }
 
     #[test]

@@ -72,7 +72,7 @@ pub fn settle_killing<'a>(
 ) -> Result<bool, EngineError> {
     let mut settled = false;
     for id in killing {
-        let Ok(_lock) = ExecutionLock::take(settings, id) else { continue };
+        let Some(_lock) = ExecutionLock::take_if_free(settings, id)? else { continue };
         if let Some(mut state) = journal.state(id)? {
             settled |= end_killing(journal, id, &mut state)?;
         }

@@ -15,7 +15,7 @@ pub fn dead_locks(settings: &Settings) -> Vec<PathBuf> {
 
 /// Removes the locks that nobody holds; how many there were. One that somebody takes meanwhile stays.
 pub fn remove_dead_locks(settings: &Settings) -> usize {
-    // A claim removes its file while it holds it, so that nobody loses a lock that he has just taken.
+    // One that cannot be removed stays, and is not counted. A claim removes its file while it holds it, so that nobody loses a lock that he has just taken.
     let removed = dead_locks(settings).into_iter().filter_map(|path| ExecutionLock::at(path).ok().flatten());
     removed.map(drop).count()
 }

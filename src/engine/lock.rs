@@ -41,6 +41,17 @@ impl ExecutionLock {
         }
     }
 
+    /// Takes an execution unless another process, or another part of this one, works on it.
+    ///
+    /// # Errors
+    /// When the lock cannot be made.
+    pub fn take_if_free(settings: &Settings, id: &ExecutionId) -> Result<Option<Self>, EngineError> {
+        match Self::take(settings, id) {
+            Err(EngineError::Taken(_)) => Ok(None),
+            taken => taken.map(Some),
+        }
+    }
+
     /// Locks a file that holds the name of nothing else; none when it is locked.
     pub(super) fn at(path: PathBuf) -> std::io::Result<Option<Self>> {
         loop {

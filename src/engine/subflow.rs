@@ -155,6 +155,7 @@ impl SubflowRunner {
         background.spawn(async move {
             if let Err(error) = self.follow(&flow, id, &inputs, &request).await {
                 let message = format!("the execution of `{}` broke off: {error}", flow.id);
+                // A journal that cannot keep the line has been reported by then.
                 drop(self.runner.say(&self.run.id, Level::Error, &self.task, &message));
             }
         });

@@ -103,6 +103,7 @@ impl Walk<'_> {
         entries.sort_by_key(DirEntry::file_name);
         for entry in entries {
             let name = entry.file_name();
+            // It was there a moment ago: what is gone by now counts no more.
             let Ok(kind) = entry.file_type() else { continue };
             if name.to_str().is_none_or(|name| name.starts_with(['.', '_'])) || (kind.is_file() && !is_yaml(&name)) {
                 continue;

@@ -10,6 +10,7 @@ use rusqlite::{OptionalExtension, Row, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::row::{json, word};
 use super::search::{COLUMNS, ExecutionQuery, summary};
 use super::{ExecutionTarget, Journal, Result, Summary, stamp};
 use crate::id::{BackfillId, ExecutionId};
@@ -157,8 +158,8 @@ impl DesiredState {
         }
     }
 
-    fn read(text: &str) -> Self {
-        [Self::Pause, Self::Cancel].into_iter().find(|wish| wish.as_str() == text).unwrap_or(Self::Run)
+    fn read(row: &Row, column: usize) -> rusqlite::Result<Self> {
+        word(column, &row.get::<_, String>(column)?, &[Self::Run, Self::Pause, Self::Cancel], Self::as_str)
     }
 }
 
@@ -172,8 +173,10 @@ impl BackfillEnd {
         }
     }
 
-    fn read(text: &str) -> Self {
-        [Self::Success, Self::Cancelled].into_iter().find(|end| end.as_str() == text).unwrap_or(Self::Failed)
+    fn read(row: &Row, column: usize) -> rusqlite::Result<Option<Self>> {
+        let text: Option<String> = row.get(column)?;
+        let all = [Self::Success, Self::Failed, Self::Cancelled];
+        text.map(|text| word(column, &text, &all, Self::as_str)).transpose()
     }
 }
 
@@ -189,7 +192,7 @@ impl Journal {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let id = backfill.id.as_str();
-        let spec = serde_json::to_string(&backfill.spec).unwrap_or_default();
+        let spec = written(&backfill.spec)?;
         let (created, since) = (stamp(backfill.created), stamp(backfill.since));
         transaction.execute(
             "INSERT INTO backfills (id, namespace, flow, created, since, spec, wish) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -271,8 +274,7 @@ impl Journal {
     pub fn desired_state(&self, id: &BackfillId) -> Result<Option<DesiredState>> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached("SELECT wish FROM backfills WHERE id = ?")?;
-        let wish = statement.query_row([id.as_str()], |row| row.get::<_, String>(0)).optional()?;
-        Ok(wish.map(|wish| DesiredState::read(&wish)))
+        Ok(statement.query_row([id.as_str()], |row| DesiredState::read(row, 0)).optional()?)
     }
 
     /// Notes what the user wants of a backfill that has not ended; whoever runs it will see it. False when it has ended.
@@ -310,7 +312,7 @@ impl Journal {
     /// When the file cannot be written.
     pub fn retarget_backfill(&self, id: &BackfillId, target: &ExecutionTarget) -> Result<()> {
         let sql = "UPDATE backfills SET spec = json_set(spec, '$.target', json(?2)) WHERE id = ?1";
-        let target = serde_json::to_string(target).unwrap_or_default();
+        let target = written(target)?;
         self.lock().execute(sql, params![id.as_str(), target])?;
         Ok(())
     }
@@ -355,18 +357,21 @@ impl Journal {
     }
 }
 
+/// A value as a column holds it.
+fn written(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)).into())
+}
+
 fn backfill(row: &Row) -> rusqlite::Result<Backfill> {
-    let spec = serde_json::from_str(&row.get::<_, String>(5)?)
-        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(5, rusqlite::types::Type::Text, Box::new(error)))?;
     Ok(Backfill {
         id: BackfillId::new(row.get::<_, String>(0)?),
         namespace: row.get(1)?,
         flow: row.get(2)?,
         created: row.get(3)?,
         since: row.get(4)?,
-        spec,
-        wish: DesiredState::read(&row.get::<_, String>(6)?),
-        outcome: row.get::<_, Option<String>>(7)?.map(|end| BackfillEnd::read(&end)),
+        spec: json(row, 5)?,
+        wish: DesiredState::read(row, 6)?,
+        outcome: BackfillEnd::read(row, 7)?,
         ended: row.get(8)?,
         problem: row.get(9)?,
         since_id: row.get::<_, Option<String>>(10)?.map(ExecutionId::new),
@@ -375,6 +380,5 @@ fn backfill(row: &Row) -> rusqlite::Result<Backfill> {
 }
 
 fn partition(row: &Row) -> rusqlite::Result<BackfillPartition> {
-    let inputs = serde_json::from_str(&row.get::<_, String>(2)?).unwrap_or_default();
-    Ok(BackfillPartition { label: row.get(0)?, date: row.get(1)?, inputs, skipped: row.get(3)? })
+    Ok(BackfillPartition { label: row.get(0)?, date: row.get(1)?, inputs: json(row, 2)?, skipped: row.get(3)? })
 }

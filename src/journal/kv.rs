@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::open::{empty, open_file, open_to_read};
+use super::row::json;
 use super::stamp;
 use crate::duration::DurationSpec;
 use crate::text::plain;
@@ -284,17 +285,17 @@ impl Kv {
 }
 
 fn entry(row: &Row) -> rusqlite::Result<KvEntry> {
-    let unreadable = |column, error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error));
     Ok(KvEntry {
         namespace: row.get(0)?,
         key: row.get(1)?,
-        kind: serde_json::from_value(row.get::<_, String>(2)?.into()).map_err(|error| unreadable(2, error))?,
-        value: serde_json::from_str(&row.get::<_, String>(3)?).map_err(|error| unreadable(3, error))?,
+        kind: serde_json::from_value(row.get::<_, String>(2)?.into())
+            .map_err(|error| rusqlite::Error::FromSqlConversionFailure(2, Type::Text, Box::new(error)))?,
+        value: json(row, 3)?,
         description: row.get(4)?,
         created: row.get(5)?,
         updated: row.get(6)?,
         expires: row.get(7)?,
-        secrets: serde_json::from_str(&row.get::<_, String>(8)?).map_err(|error| unreadable(8, error))?,
+        secrets: json(row, 8)?,
     })
 }
 

@@ -21,6 +21,7 @@ mod reader;
 mod reserve;
 mod retention;
 mod revisions;
+mod row;
 mod search;
 mod state;
 mod target;

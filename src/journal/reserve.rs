@@ -17,7 +17,7 @@ fn path(journal: &Path) -> PathBuf {
 /// Keeps the reserve of a journal, if the disk has room for it. It is of use later, or not at all: nothing fails here.
 pub(super) fn keep(journal: &Path) {
     let file = path(journal);
-    let has_room = || DiskSpace::of(journal.parent()?).map(|disk| disk.free >= MIN_FREE_BYTES);
+    let has_room = || DiskSpace::of(journal.parent()?).ok().map(|disk| disk.free >= MIN_FREE_BYTES);
     if file.exists() || has_room() != Some(true) {
         return;
     }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rusqlite::types::Value as Sql;
+use rusqlite::types::{Value as Sql, ValueRef};
 use rusqlite::{OptionalExtension, Row, Transaction, params, params_from_iter};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::row::json;
 use super::{ExecutionState, Journal, Result, State, Summary, Triggered, ends, stamp};
 use crate::id::ExecutionId;
 use crate::text::plain;
@@ -175,10 +176,9 @@ impl Journal {
                    WHERE number = 0 AND execution IN (SELECT value FROM json_each(?))";
         self.read(|connection| {
             let mut statement = connection.prepare_cached(sql)?;
-            let rows = statement.query_map([ids], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
-            let rows: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
-            let read = |(id, text): (String, String)| Some((ExecutionId::new(id), serde_json::from_str(&text).ok()?));
-            Ok(rows.into_iter().filter_map(read).collect())
+            let rows =
+                statement.query_map([ids], |row| Ok((ExecutionId::new(row.get::<_, String>(0)?), json(row, 1)?)))?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
         })
     }
 
@@ -189,10 +189,15 @@ impl Journal {
     pub fn outputs(&self, id: &ExecutionId) -> Result<Map<String, Value>> {
         let sql = "SELECT body -> '$.outputs' FROM events WHERE execution = ? AND body ->> '$.kind' = 'ended'
                    ORDER BY number DESC LIMIT 1";
-        let found: Option<Option<String>> = self.read(|connection| {
-            Ok(connection.prepare_cached(sql)?.query_row([id.as_str()], |row| row.get(0)).optional()?)
-        })?;
-        Ok(found.flatten().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(sql)?;
+            let found = statement.query_row([id.as_str()], |row| match row.get_ref(0)? {
+                // Events of earlier versions have none.
+                ValueRef::Null => Ok(Map::new()),
+                _ => json(row, 0),
+            });
+            Ok(found.optional()?.unwrap_or_default())
+        })
     }
 
     /// An execution as lists show it.
@@ -207,19 +212,18 @@ impl Journal {
 
 pub(super) fn summary(row: &Row) -> rusqlite::Result<Summary> {
     let (started, ended) = (row.get(6)?, row.get(7)?);
-    let map = |text: String| -> Map<String, Value> { serde_json::from_str(&text).unwrap_or_default() };
     Ok(Summary {
         id: ExecutionId::new(row.get::<_, String>(0)?),
         namespace: row.get(1)?,
         flow: row.get(2)?,
         state: row.get(3)?,
-        inputs: map(row.get(4)?),
+        inputs: json(row, 4)?,
         created: row.get(5)?,
         started,
         ended,
         took: took(started, ended, row.get(12)?),
         rows: row.get::<_, i64>(8)?.unsigned_abs(),
-        labels: map(row.get(9)?),
+        labels: json(row, 9)?,
         trigger: row.get(10)?,
         trigger_date: row.get(11)?,
     })

@@ -2,6 +2,7 @@
 //! server is well.
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::engine::health::{Health, Part};
 use crate::server::api::problem::ApiError;
 use crate::server::router::HEALTH;
 use crate::server::slow::WriteTimeout;
@@ -67,7 +69,13 @@ impl ConnectionLimits {
     }
 
     /// Answers until it is told to stop, then until the last request has its answer.
-    pub(super) async fn serve(&self, listener: TcpListener, router: Router, shutdown: CancellationToken) {
+    pub(super) async fn serve(
+        &self,
+        listener: TcpListener,
+        router: Router,
+        health: Health,
+        shutdown: CancellationToken,
+    ) {
         let spare = router.clone().layer(middleware::from_fn(health_only));
         let (tasks, mut reserve) = (TaskTracker::new(), VecDeque::new());
         loop {
@@ -75,9 +83,15 @@ impl ConnectionLimits {
                 accepted = listener.accept() => accepted,
                 () = shutdown.cancelled() => break,
             };
-            let Ok((stream, peer)) = accepted else {
-                tokio::time::sleep(ACCEPT_DELAY).await;
-                continue;
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
+                // The client has gone before it was answered, which is no problem of the server.
+                Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
+                Err(error) => {
+                    health.error(Part::Connections, &format!("cannot accept connections: {error}"));
+                    tokio::time::sleep(ACCEPT_DELAY).await;
+                    continue;
+                }
             };
             match self.all.clone().try_acquire_owned() {
                 Ok(permit) => {

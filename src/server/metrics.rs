@@ -1,6 +1,8 @@
 //! What a Prometheus server reads at `/metrics`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -14,6 +16,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinError;
 
 use crate::config::Settings;
+use crate::engine::health::Part;
 use crate::journal::State;
 use crate::server::retention::HomeUsage;
 
@@ -30,6 +33,11 @@ struct EndLabels {
     state: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PlaceLabels {
+    place: &'static str,
+}
+
 /// Counts since the start of the process, and how things stand.
 pub struct Metrics {
     registry: Registry,
@@ -37,6 +45,7 @@ pub struct Metrics {
     task_runs: Family<EndLabels, Counter>,
     rows: Family<FlowLabels, Counter>,
     seconds: Family<FlowLabels, Histogram>,
+    errors: Family<PlaceLabels, Counter>,
     running: Gauge,
     queued: Gauge,
     journal: Gauge,
@@ -60,6 +69,8 @@ impl Default for Metrics {
             Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.01, 4.0, 11)));
         let words = "How long executions took, without pauses and the time between processes";
         registry.register_with_unit("execution_duration", words, Unit::Seconds, seconds.clone());
+        let errors: Family<PlaceLabels, Counter> = Family::default();
+        registry.register("errors", "Errors of the server itself, by the part that had them", errors.clone());
         let gauge = |registry: &mut Registry, name: &str, words: &str| {
             let gauge = Gauge::default();
             registry.register(name, words, gauge.clone());
@@ -75,6 +86,7 @@ impl Default for Metrics {
             task_runs,
             rows,
             seconds,
+            errors,
             running,
             queued,
             journal,
@@ -82,6 +94,10 @@ impl Default for Metrics {
             measured: Mutex::default(),
         }
     }
+}
+
+fn number(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 impl Metrics {
@@ -118,13 +134,23 @@ impl Metrics {
         Ok(disk)
     }
 
-    /// Says how things stand.
-    pub fn set(&self, running: usize, queued: usize, disk: HomeUsage) {
-        let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    /// Says how many executions run and wait.
+    pub fn set_load(&self, running: usize, queued: usize) {
         self.running.set(number(running as u64));
         self.queued.set(number(queued as u64));
+    }
+
+    /// Says what the home takes.
+    pub fn set_disk(&self, disk: HomeUsage) {
         self.journal.set(number(disk.journal));
         self.files.set(number(disk.files));
+    }
+
+    /// Says how many errors each part has had.
+    pub fn set_errors(&self, counts: BTreeMap<Part, u64>) {
+        for (part, count) in counts {
+            self.errors.get_or_create(&PlaceLabels { place: part.as_str() }).inner().store(count, Ordering::Relaxed);
+        }
     }
 
     /// All of it in the text format of OpenMetrics.

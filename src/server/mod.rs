@@ -59,8 +59,8 @@ pub struct App {
 
 /// Answers calls of those who have `access` until it is told to stop.
 pub async fn run(listener: TcpListener, app: Arc<App>, access: AccessControl, shutdown: CancellationToken) {
-    let connections = app.connections.clone();
-    let serving = connections.serve(listener, router::router(app, access), shutdown.clone());
+    let (connections, health) = (app.connections.clone(), app.executor.health().clone());
+    let serving = connections.serve(listener, router::router(app, access), health, shutdown.clone());
     let late = async {
         shutdown.cancelled().await;
         tokio::time::sleep(SHUTDOWN_TIMEOUT).await;

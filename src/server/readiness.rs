@@ -1,6 +1,8 @@
 //! Whether the server can do its work: looked at from time to time, and told to whoever asks `/ready`.
 
 use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::diagnostic::Diagnostic;
-use crate::engine::health::{HealthProblem, Part};
+use crate::engine::health::{Health, HealthProblem, Part};
 use crate::server::App;
 use crate::storage::DiskSpace;
 
@@ -103,6 +105,19 @@ fn problems(app: &App) -> Vec<Diagnostic> {
     of_flows.chain(app.warnings.iter().cloned()).collect()
 }
 
+fn note_disk(health: &Health, home: &Path, disk: io::Result<DiskSpace>) {
+    let home = home.display();
+    match disk {
+        Ok(disk) if disk.lacks(MIN_FREE_BYTES) => {
+            health.bad(Part::Disk, format!("the disk of {home} is nearly full"));
+        }
+        Ok(_) => health.good(Part::Disk),
+        // Some systems do not say: then a disk that is full is noticed by the journal.
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => health.good(Part::Disk),
+        Err(error) => health.bad(Part::Disk, format!("the disk of {home} cannot be looked at: {error}")),
+    }
+}
+
 /// Looks until it is told to stop.
 pub async fn watch(app: Arc<App>, stop: CancellationToken) {
     let health = app.executor.health().clone();
@@ -117,14 +132,12 @@ pub async fn watch(app: Arc<App>, stop: CancellationToken) {
         let looked = tokio::task::spawn_blocking(move || {
             (probed.executor.journal().probe(), DiskSpace::of(&probed.settings.home))
         });
-        let Ok((journal, disk)) = looked.await else { return };
-        health.note(Part::Journal, journal);
-        match disk.filter(|disk| disk.lacks(MIN_FREE_BYTES)) {
-            Some(_) => {
-                let home = app.settings.home.display();
-                health.bad(Part::Disk, format!("the disk of {home} is nearly full"));
+        match looked.await {
+            Ok((journal, disk)) => {
+                health.note(Part::Journal, journal);
+                note_disk(&health, &app.settings.home, disk);
             }
-            None => health.good(Part::Disk),
+            Err(error) => health.bad(Part::Journal, format!("the look at the journal broke off: {error}")),
         }
         health.settle();
     }

@@ -21,6 +21,7 @@ use crate::server::notify::{Notification, NotificationEvent, Notifier};
 use crate::server::retention::Retention;
 use crate::server::traces::Traces;
 use crate::tasks;
+use crate::text::chain;
 
 /// How often late schedules are looked for.
 const CHECK_INTERVAL: Duration = Duration::from_secs(10);
@@ -44,41 +45,39 @@ pub struct Observers {
 }
 
 impl Observers {
-    /// Tells until `shutdown`; `say` gets what could not be told.
-    pub async fn run(self, app: Arc<App>, shutdown: CancellationToken, say: impl Fn(&str) + Send + Sync) {
+    /// Tells until `shutdown`. What could not be told is reported as an error of the part that it is about.
+    pub async fn run(self, app: Arc<App>, shutdown: CancellationToken) {
         // A sweep may take long, and what happens meanwhile is told all the same.
         tokio::join!(
-            self.tell(&app, &shutdown, &say),
-            self.tell_health(&app.executor, &shutdown, &say),
+            self.tell(&app, &shutdown),
+            self.tell_health(&app.executor, &shutdown),
             self.keep_tidy(&app.executor, &shutdown)
         );
     }
 
-    async fn tell(&self, app: &Arc<App>, shutdown: &CancellationToken, say: &(impl Fn(&str) + Send + Sync)) {
+    async fn tell(&self, app: &Arc<App>, shutdown: &CancellationToken) {
+        let health = app.executor.health();
         let mut happened = app.executor.subscribe();
         let mut look = tokio::time::interval(CHECK_INTERVAL);
         let mut told = HashSet::new();
         loop {
-            let problems = tokio::select! {
+            tokio::select! {
                 () = shutdown.cancelled() => return,
                 heard = happened.recv() => match heard {
                     Ok(happened) => self.heard(app, &happened).await,
-                    Err(RecvError::Lagged(missed)) => vec![format!("{missed} events came too fast to tell anybody")],
+                    Err(RecvError::Lagged(missed)) => {
+                        let problem = format!("{missed} events came too fast to tell anybody");
+                        health.error(Part::Notifications, &problem);
+                    }
                     Err(RecvError::Closed) => return,
                 },
                 _ = look.tick() => self.late(app, &mut told, clock::now()).await,
-            };
-            problems.iter().for_each(|problem| say(problem));
+            }
         }
     }
 
     /// Tells people what keeps the server from its work.
-    async fn tell_health(
-        &self,
-        executor: &Executor,
-        shutdown: &CancellationToken,
-        say: &(impl Fn(&str) + Send + Sync),
-    ) {
+    async fn tell_health(&self, executor: &Executor, shutdown: &CancellationToken) {
         let mut heard = executor.health().subscribe();
         loop {
             let news = tokio::select! {
@@ -88,10 +87,13 @@ impl Observers {
             let problems = match news {
                 Ok(health::HealthEvent::Bad(trouble)) => self.notifier.unhealthy(&trouble.problem).await,
                 Ok(health::HealthEvent::Good(trouble)) => self.notifier.healthy(&trouble.problem).await,
-                Ok(health::HealthEvent::Note(_)) | Err(RecvError::Lagged(_)) => Vec::new(),
+                Ok(health::HealthEvent::Note(_)) => Vec::new(),
+                Err(RecvError::Lagged(missed)) => {
+                    vec![format!("{missed} changes of the server's health came too fast to tell anybody")]
+                }
                 Err(RecvError::Closed) => return,
             };
-            problems.iter().for_each(|problem| say(problem));
+            report(executor, Part::Notifications, problems);
         }
     }
 
@@ -106,7 +108,7 @@ impl Observers {
             let now = (Instant::now(), clock::now());
             if is_leap(before, now) {
                 let text = "the clock was set forward; what is too old by it is kept for an hour more";
-                executor.health().say(text.to_owned());
+                executor.health().error(Part::Retention, text);
             } else {
                 self.sweep(executor, shutdown).await;
             }
@@ -114,39 +116,41 @@ impl Observers {
         }
     }
 
-    async fn heard(&self, app: &App, happened: &JournalUpdate) -> Vec<String> {
-        let JournalUpdate::Event { id, event: Event::Ended { .. }, status, time, .. } = happened else {
-            return Vec::new();
-        };
+    async fn heard(&self, app: &App, happened: &JournalUpdate) {
+        let JournalUpdate::Event { id, event: Event::Ended { .. }, status, time, .. } = happened else { return };
         if !status.has_ended() {
-            return Vec::new();
+            return;
         }
         match app.executor.journal().state(id) {
             Ok(Some(state)) => self.ended(app, id, &state, *time).await,
-            Ok(None) => Vec::new(),
-            Err(error) => vec![format!("nobody was notified of the end of {id}: {error}")],
+            // It has been deleted since.
+            Ok(None) => {}
+            Err(error) => {
+                let problem = format!("nobody was notified of the end of an execution: {}", chain(&error));
+                app.executor.health().error(Part::Notifications, &problem);
+            }
         }
     }
 
-    async fn ended(&self, app: &App, id: &ExecutionId, state: &State, now: DateTime<Utc>) -> Vec<String> {
+    async fn ended(&self, app: &App, id: &ExecutionId, state: &State, now: DateTime<Utc>) {
         app.metrics.ended(state);
-        let mut problems = self.notifier.ended(id, state, now).await;
+        report(&app.executor, Part::Notifications, self.notifier.ended(id, state, now).await);
         if let Some((client, collector)) = &self.lineage {
-            // Only of a load that failed is the flow asked which task that was.
+            // Only of a load that failed is the flow asked which task that was; the event goes without it where the flow
+            // can be read no more.
             let has_failed = state.tasks.values().any(|task| task.state == TaskState::Failed);
             let flow = has_failed.then(|| revive::recorded_flow(&state.created, tasks::ALL).ok()).flatten();
             let events = lineage::events(id, state, flow.as_ref());
-            problems.extend(lineage::send(client, collector, &events).await.err());
+            report(&app.executor, Part::Lineage, lineage::send(client, collector, &events).await.err());
         }
         if let Some(traces) = &self.traces {
-            problems.extend(traces.send(id, state).await.err());
+            report(&app.executor, Part::Traces, traces.send(id, state).await.err());
         }
-        problems
     }
 
     /// Tells of schedules whose moment has long passed without an execution, or with one that still waits for its turn;
     /// each moment once.
-    async fn late(&self, app: &App, told: &mut HashSet<String>, now: DateTime<Utc>) -> Vec<String> {
+    async fn late(&self, app: &App, told: &mut HashSet<String>, now: DateTime<Utc>) {
         let schedules = app.scheduler.triggers().into_iter().filter(|status| status.kind == "schedule");
         let schedules: Vec<TriggerStatus> = schedules.filter(|status| !status.disabled).collect();
         let mut late: Vec<Notification> = schedules.iter().filter_map(|status| held_back(status, now)).collect();
@@ -155,7 +159,6 @@ impl Observers {
             until: Some(now - LATE_AFTER),
             ..ExecutionQuery::default()
         };
-        let mut problems = Vec::new();
         let waiting = app.executor.journal().search(&queued, MAX_QUEUED, 0);
         if let Some(page) = app.executor.health().note(Part::Notifications, waiting) {
             late.extend(page.executions.iter().filter_map(|queued| waits(&schedules, queued)));
@@ -163,19 +166,30 @@ impl Observers {
         for news in late {
             let date = news.date.unwrap_or_default();
             if told.insert(format!("{}.{} {date} {:?}", news.namespace, news.flow, news.execution)) {
-                problems.extend(self.notifier.tell(NotificationEvent::Late, news, now).await);
+                report(
+                    &app.executor,
+                    Part::Notifications,
+                    self.notifier.tell(NotificationEvent::Late, news, now).await,
+                );
             }
         }
-        problems
     }
 
     async fn sweep(&self, executor: &Executor, stop: &CancellationToken) {
         let (retention, runner, stop) = (self.retention.clone(), executor.runner().clone(), stop.clone());
         let sweep = move || retention.sweep(&runner.journal, &runner.settings, clock::now(), &stop);
-        if let Ok(swept) = tokio::task::spawn_blocking(sweep).await {
-            executor.health().note(Part::Retention, swept);
+        match tokio::task::spawn_blocking(sweep).await {
+            Ok(swept) => {
+                let problem = executor.health().note(Part::Retention, swept).and_then(|swept| swept.problem);
+                report(executor, Part::Retention, problem);
+            }
+            Err(error) => report(executor, Part::Retention, Some(format!("the sweep broke off: {error}"))),
         }
     }
+}
+
+fn report(executor: &Executor, part: Part, problems: impl IntoIterator<Item = String>) {
+    problems.into_iter().for_each(|problem| executor.health().error(part, &problem));
 }
 
 /// Whether the clock went further than time did: it may be wrong, and what it makes old would be lost.

@@ -67,7 +67,7 @@ impl<'de> Deserialize<'de> for ByteSize {
 }
 
 /// What a sweep removed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RemovedCounts {
     /// Executions, with their events, logs and files.
     pub executions: usize,
@@ -77,6 +77,8 @@ pub struct RemovedCounts {
     pub files_of: usize,
     /// Bytes of files.
     pub bytes: u64,
+    /// Why some files could not be removed, if so; they are for the next sweep.
+    pub problem: Option<String>,
 }
 
 /// What the home folder takes, in bytes.
@@ -123,7 +125,7 @@ impl Retention {
             swept.executions += removed.len();
             for id in &removed {
                 let bytes = size(&settings.storage().join(id.as_str()));
-                swept.bytes += if remove_files(settings, id) { bytes } else { 0 };
+                swept.remove_files(settings, id, bytes);
             }
         }
         Ok(swept)
@@ -145,8 +147,7 @@ impl Retention {
             if stop.is_cancelled() {
                 break;
             }
-            if remove_files(settings, &id) {
-                swept.bytes += bytes;
+            if swept.remove_files(settings, &id, bytes) {
                 swept.files_of += 1;
             }
         }
@@ -218,9 +219,21 @@ fn modified(path: &Path) -> Option<DateTime<Utc>> {
     path.symlink_metadata().and_then(|found| found.modified()).ok().map(clock::at)
 }
 
-/// Removes an execution's files. What cannot be removed now is found again by the next sweep.
-fn remove_files(settings: &Settings, id: &ExecutionId) -> bool {
-    std::fs::remove_dir_all(settings.storage().join(id.as_str())).is_ok()
+impl RemovedCounts {
+    /// Removes an execution's files, so many bytes; whether they are gone. What cannot be removed now is found again by
+    /// the next sweep.
+    fn remove_files(&mut self, settings: &Settings, id: &ExecutionId, bytes: u64) -> bool {
+        let folder = settings.storage().join(id.as_str());
+        match std::fs::remove_dir_all(&folder) {
+            Ok(()) => self.bytes += bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => {
+                self.problem.get_or_insert_with(|| format!("cannot remove the files of {}: {error}", folder.display()));
+                return false;
+            }
+        }
+        true
+    }
 }
 
 /// The bytes of a file, or of all files below a folder; what vanishes meanwhile counts nothing.

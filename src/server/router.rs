@@ -5,21 +5,23 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router, middleware};
 use serde_json::{Value, json};
 
 use super::App;
+use crate::engine::health::{Health, Part};
 use crate::server::access::{AccessControl, Authenticated, guard, recognize};
 use crate::server::api;
-use crate::server::api::problem::{ApiError, in_json};
+use crate::server::api::problem::{ApiError, FailureMessage, in_json};
 use crate::server::readiness::{Readiness, ReadinessStatus};
 use crate::server::slow;
 
 /// All addresses of the server, for those who have `access`. Health checks need none, though `/ready`
 /// gives its reasons to these alone, and a webhook has a key of its own.
 pub(super) fn router(app: Arc<App>, access: AccessControl) -> Router {
+    let health = app.executor.health().clone();
     let guarded = Router::new()
         .route("/metrics", get(metrics))
         .with_state(app.clone())
@@ -30,13 +32,24 @@ pub(super) fn router(app: Arc<App>, access: AccessControl) -> Router {
         .route("/ready", get(ready))
         .with_state(app.clone())
         .layer(middleware::from_fn_with_state(access, recognize));
-    let open = Router::new().route(HEALTH, get(health)).with_state(app.clone()).merge(api::webhooks(app));
+    let open = Router::new().route(HEALTH, get(alive)).with_state(app.clone()).merge(api::webhooks(app));
     let all = open.merge(readiness).merge(guarded);
-    all.layer(middleware::map_request(slow::limited)).layer(middleware::map_response(in_json))
+    all.layer(middleware::map_request(slow::limited))
+        .layer(middleware::map_response(in_json))
+        .layer(middleware::map_response_with_state(health, report_failure))
 }
 
 /// Where it is asked whether the server is well.
 pub(super) const HEALTH: &str = "/health";
+
+/// Reports answers that say that the server itself failed.
+async fn report_failure(State(health): State<Health>, response: Response) -> Response {
+    if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
+        let problem = response.extensions().get::<FailureMessage>().map_or("no reason was given", |known| &known.0);
+        health.error(Part::Api, &format!("a call could not be answered: {problem}"));
+    }
+    response
+}
 
 /// Where nothing is.
 async fn nothing(uri: Uri) -> ApiError {
@@ -48,7 +61,7 @@ const QUEUE_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// That the server is alive. How much there is to do is told if it is known at once: a journal that is busy or cannot be
 /// used is no reason to restart a server.
-async fn health(State(app): State<Arc<App>>) -> Json<Value> {
+async fn alive(State(app): State<Arc<App>>) -> Json<Value> {
     let executor = app.executor.clone();
     let load = tokio::time::timeout(QUEUE_TIMEOUT, tokio::task::spawn_blocking(move || executor.load().ok())).await;
     let load = load.ok().and_then(Result::ok).flatten();
@@ -63,10 +76,19 @@ async fn ready(State(app): State<Arc<App>>, knows: Option<Extension<Authenticate
 }
 
 /// What Prometheus reads.
-async fn metrics(State(app): State<Arc<App>>) -> Result<impl IntoResponse, ApiError> {
-    let load = app.executor.load()?;
-    let disk = app.metrics.disk(app.settings.clone()).await;
-    app.metrics.set(load.running, load.queued, disk.map_err(|error| ApiError::internal(&error))?);
+///
+/// They are answered in any case: it is when something fails that somebody looks at them. What cannot be measured keeps its
+/// last value.
+async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
+    let health = app.executor.health();
+    if let Some(load) = health.note(Part::Metrics, app.executor.load()) {
+        app.metrics.set_load(load.running, load.queued);
+    }
+    match app.metrics.disk(app.settings.clone()).await {
+        Ok(disk) => app.metrics.set_disk(disk),
+        Err(error) => health.error(Part::Metrics, &format!("the home cannot be measured: {error}")),
+    }
+    app.metrics.set_errors(health.counts());
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    Ok(([(header::CONTENT_TYPE, kind)], app.metrics.text()))
+    ([(header::CONTENT_TYPE, kind)], app.metrics.text())
 }

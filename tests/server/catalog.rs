@@ -17,7 +17,7 @@ async fn files_that_come_change_break_and_go_are_seen_and_the_last_good_flow_sta
     let seen = Arc::<Mutex<Vec<String>>>::default();
     let (tell, stop) = (seen.clone(), CancellationToken::new());
     let _guard = stop.clone().drop_guard();
-    tokio::spawn(server.catalog.clone().watch(stop, move |found| {
+    tokio::spawn(server.catalog.clone().watch(server.executor.health().clone(), stop, move |found| {
         for change in found.unwrap().changes {
             tell.lock().unwrap().push(format!("{} {:?} {}", change.entry.id, change.kind, change.entry.revision));
         }

@@ -142,9 +142,8 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         started: clock::now(),
     });
     let mut background = background(&app, &journal, &lines, &shutdown)?;
-    let (reports, told, words) = (reports(own, &app, outside)?, app.clone(), lines.clone());
-    let stop = shutdown.clone();
-    background.push(tokio::spawn(async move { reports.run(told, stop, |problem| words.warn(problem)).await }));
+    let reports = reports(own, &app, outside)?;
+    background.push(tokio::spawn(reports.run(app.clone(), shutdown.clone())));
     lines.say(&format!(
         "listening on http://{}  {}  home {}",
         listener.local_addr()?,
@@ -226,7 +225,7 @@ fn background(
     let app_ = app;
     let App { catalog, scheduler, .. } = &**app;
     let (words, stop, health) = (lines.clone(), shutdown.clone(), app.executor.health().clone());
-    let watching = tokio::spawn(catalog.clone().watch(stop, move |found| {
+    let watching = tokio::spawn(catalog.clone().watch(health.clone(), stop, move |found| {
         let look = match found {
             Ok(look) => look,
             Err(error) => return health.bad(Part::Flows, crate::text::chain(&error)),

@@ -15,6 +15,7 @@ use super::status::{PartitionState, PartitionStatus};
 use crate::clock;
 use crate::config::Settings;
 use crate::engine::executor::Executor;
+use crate::engine::health::Part;
 use crate::engine::lock::{ExecutionLock, is_execution_locked};
 use crate::engine::{EngineError, Request, SubmitError};
 use crate::flow::Flow;
@@ -195,7 +196,15 @@ impl BackfillRun<'_> {
             }
             () = self.stop.cancelled() => return Ok(()),
         };
-        let Ok((place, state)) = ended else { return Ok(()) };
+        let (place, state) = match ended {
+            Ok(ended) => ended,
+            Err(error) => {
+                let problem = format!("the wait for an execution of backfill {} broke off: {error}", self.backfill.id);
+                self.executor.health().error(Part::Backfills, &problem);
+                // Whoever takes the backfill up again finds the execution in the journal.
+                return Err(EngineError::Stopping);
+            }
+        };
         under_way.ids.remove(&place);
         cells[place].status = PartitionStatus::of_state(&state?);
         show(cells);
@@ -214,6 +223,7 @@ impl BackfillRun<'_> {
         while !under_way.waits.is_empty() {
             tokio::select! {
                 Some(ended) = under_way.waits.join_next() => {
+                    // A wait that broke off is over, too; the journal says how its execution ended.
                     if let Ok((place, state)) = ended {
                         cells[place].status = PartitionStatus::of_state(&state?);
                     }

@@ -85,7 +85,11 @@ impl BackfillController {
                 () = stop.cancelled() => {}
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep(POLL_INTERVAL) => {}
-                Some(ended) = runs.join_next(), if !runs.is_empty() => self.ended(ended.ok(), &stop, &say),
+                Some(ended) = runs.join_next(), if !runs.is_empty() => match ended {
+                    Ok((backfill, outcome)) => self.ended(backfill, outcome, &stop, &say),
+                    // Nobody drives it now: the next glance begins it again.
+                    Err(error) => health.error(Part::Backfills, &format!("a backfill broke off: {error}")),
+                },
             }
         }
         while runs.join_next().await.is_some() {}
@@ -247,21 +251,21 @@ impl BackfillController {
 
     fn ended(
         &self,
-        ended: Option<(Backfill, Result<RunOutcome, EngineError>)>,
+        backfill: Backfill,
+        outcome: Result<RunOutcome, EngineError>,
         stop: &CancellationToken,
         say: &impl Fn(&Backfill, Level, &str),
     ) {
-        match ended {
-            Some((backfill, Ok(RunOutcome::To(end)))) => {
+        match outcome {
+            Ok(RunOutcome::To(end)) => {
                 let level = if end == BackfillEnd::Failed { Level::Error } else { Level::Info };
                 say(&backfill, level, end.as_str());
             }
             // A process that stops refuses executions, and one that is faster drives it.
-            Some((_, Ok(RunOutcome::Interrupted) | Err(EngineError::Taken(_)))) | None => {}
-            Some((backfill, Err(error))) if !stop.is_cancelled() => {
-                self.failed(&backfill, BackfillError::Engine(error), say);
-            }
-            Some(_) => {}
+            Ok(RunOutcome::Interrupted) | Err(EngineError::Taken(_)) => {}
+            Err(error) if !stop.is_cancelled() => self.failed(&backfill, BackfillError::Engine(error), say),
+            // What the stop broke off goes on at the next start.
+            Err(_) => {}
         }
     }
 

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{Catalog, CatalogError, Look};
+use crate::engine::health::{Health, Part};
 
 /// How long a folder must be quiet before it is looked at: editors write a file in several steps.
 const QUIET: Duration = Duration::from_millis(100);
@@ -20,8 +21,14 @@ const POLL_INTERVAL: Duration = Duration::from_secs(15);
 const AWAY: Duration = Duration::from_secs(1);
 
 impl Catalog {
-    /// Keeps the catalog up to date until it is told to stop. Whatever a look finds goes to `tell`.
-    pub async fn watch(self: Arc<Self>, shutdown: CancellationToken, tell: impl Fn(Result<Look, CatalogError>) + Send) {
+    /// Keeps the catalog up to date until it is told to stop. Whatever a look finds goes to `tell`, and
+    /// why nothing can be seen to `health`.
+    pub async fn watch(
+        self: Arc<Self>,
+        health: Health,
+        shutdown: CancellationToken,
+        tell: impl Fn(Result<Look, CatalogError>) + Send,
+    ) {
         let moved = Arc::new(Notify::new());
         let signal = moved.clone();
         let hear = move |event: notify::Result<Event>| {
@@ -32,15 +39,23 @@ impl Catalog {
         // A link may lead anywhere.
         let watcher = RecommendedWatcher::new(hear, Config::default().with_follow_symlinks(false));
         // Without a watcher the slow look must do.
-        let mut watcher = watcher.ok();
+        let (mut watcher, mut unwatched) = match watcher {
+            Ok(watcher) => (Some(watcher), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
         let mut watched = vec![None; self.folders.len()];
         let mut pause = POLL_INTERVAL;
         loop {
             for (folder, known) in self.folders.iter().zip(&mut watched) {
-                if keep_watching(folder, known, watcher.as_mut()) {
+                match keep_watching(folder, known, watcher.as_mut()) {
                     // What changed before it was watched is seen now.
-                    moved.notify_one();
+                    Ok(true) => moved.notify_one(),
+                    Ok(false) => {}
+                    Err(error) => unwatched = Some(format!("{}: {error}", folder.display())),
                 }
+            }
+            if let Some(problem) = unwatched.take() {
+                health.error(Part::Watcher, &format!("changes of flows are noticed late: cannot watch {problem}"));
             }
             tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -48,12 +63,15 @@ impl Catalog {
                 () = tokio::time::sleep(pause) => {}
             }
             let catalog = self.clone();
-            if let Ok(found) = tokio::task::spawn_blocking(move || catalog.refresh()).await {
-                let is_away = found.as_ref().map_or(true, |look| !look.unreadable.is_empty());
-                pause = if is_away { AWAY } else { POLL_INTERVAL };
-                let untold = std::mem::take(&mut *self.untold.lock().unwrap_or_else(PoisonError::into_inner));
-                untold.into_iter().for_each(|look| tell(Ok(look)));
-                tell(found);
+            match tokio::task::spawn_blocking(move || catalog.refresh()).await {
+                Ok(found) => {
+                    let is_away = found.as_ref().map_or(true, |look| !look.unreadable.is_empty());
+                    pause = if is_away { AWAY } else { POLL_INTERVAL };
+                    let untold = std::mem::take(&mut *self.untold.lock().unwrap_or_else(PoisonError::into_inner));
+                    untold.into_iter().for_each(|look| tell(Ok(look)));
+                    tell(found);
+                }
+                Err(error) => health.bad(Part::Flows, format!("the look at the folders of flows broke off: {error}")),
             }
         }
     }
@@ -64,15 +82,21 @@ type Identity = (u64, u64, Option<SystemTime>);
 
 /// Watches a folder from now on, if that is another one than the one watched so far: one that was removed and made
 /// anew, or is mounted again, is not seen by the old watch.
-fn keep_watching(folder: &Path, known: &mut Option<Identity>, watcher: Option<&mut RecommendedWatcher>) -> bool {
+fn keep_watching(
+    folder: &Path,
+    known: &mut Option<Identity>,
+    watcher: Option<&mut RecommendedWatcher>,
+) -> notify::Result<bool> {
+    // A folder that is away is reported by the look at it.
     let now = std::fs::metadata(folder).ok().map(|about| (about.dev(), about.ino(), about.created().ok()));
     if *known == now {
-        return false;
+        return Ok(false);
     }
     *known = now;
-    let Some(watcher) = watcher.filter(|_| now.is_some()) else { return false };
+    let Some(watcher) = watcher.filter(|_| now.is_some()) else { return Ok(false) };
+    // There is nothing to end the first time, and the watch of a folder that is gone has ended by itself.
     let _ = watcher.unwatch(folder);
-    watcher.watch(folder, RecursiveMode::Recursive).is_ok()
+    watcher.watch(folder, RecursiveMode::Recursive).map(|()| true)
 }
 
 /// Whether there may be something new. A look opens folders and files itself: whoever looked again for that would never
@@ -106,11 +130,11 @@ mod tests {
         })
         .unwrap();
         let mut known = None;
-        assert!(!keep_watching(&folder, &mut known, Some(&mut watcher)), "it is not there");
+        assert!(!keep_watching(&folder, &mut known, Some(&mut watcher)).unwrap(), "it is not there");
         for name in ["first", "second"] {
             std::fs::create_dir(&folder).unwrap();
-            assert!(keep_watching(&folder, &mut known, Some(&mut watcher)));
-            assert!(!keep_watching(&folder, &mut known, Some(&mut watcher)), "it is watched already");
+            assert!(keep_watching(&folder, &mut known, Some(&mut watcher)).unwrap());
+            assert!(!keep_watching(&folder, &mut known, Some(&mut watcher)).unwrap(), "it is watched already");
             std::fs::write(folder.join(name), "").unwrap();
             let is_it = |paths: Vec<std::path::PathBuf>| paths.iter().any(|path| path.ends_with(name));
             while !is_it(heard.recv_timeout(Duration::from_secs(60)).unwrap()) {}

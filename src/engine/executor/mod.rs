@@ -21,7 +21,7 @@ use tokio::sync::{Notify, broadcast};
 use crate::clock;
 use crate::engine::catalog::Catalog;
 use crate::engine::control::{Control, Suspend};
-use crate::engine::health::Health;
+use crate::engine::health::{Health, Part};
 use crate::engine::leftovers;
 use crate::engine::lock::{self, ExecutionLock};
 use crate::engine::{EngineError, InputHost, Request, Runner, SubmitError};
@@ -32,6 +32,7 @@ use crate::journal::{
     ConcurrencyLimit, ExecutionState, Journal, JournalUpdate, OnLimit, StartedBy, State, Submission, SubmitOutcome,
 };
 use crate::task::TaskType;
+use crate::text::chain;
 
 pub use actions::BulkAction;
 
@@ -306,7 +307,10 @@ impl Executor {
         let text = self.shared.runner.settings.redactor.line(text);
         let engine = crate::id::TaskId::new("");
         // A line that cannot be kept is no reason to stop.
-        let _ = self.journal().log(id, clock::now(), &engine, crate::task::Level::Error, &text);
+        if let Err(error) = self.journal().log(id, clock::now(), &engine, crate::task::Level::Error, &text) {
+            let problem = format!("{id}: {text} (the execution's log does not have this line: {})", chain(&error));
+            self.health().error(Part::Executions, &problem);
+        }
     }
 }
 

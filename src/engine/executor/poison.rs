@@ -39,7 +39,7 @@ impl Executor {
         runner.append(id, state, Event::Ended { state: ExecutionState::Failed, outputs: Map::new() })?;
         for child in self.journal().children(id)? {
             // One that another process works on is none of ours.
-            let Ok(_lock) = ExecutionLock::take(&runner.settings, &child) else { continue };
+            let Some(_lock) = ExecutionLock::take_if_free(&runner.settings, &child)? else { continue };
             let Some(mut state) = self.journal().state(&child)? else { continue };
             if state.status == ExecutionState::Running {
                 runner.append(&child, &mut state, Event::Interrupted)?;

@@ -57,7 +57,7 @@ impl Executor {
     }
 
     fn take_one(&self, id: &ExecutionId, is_fresh: bool) -> Result<bool, EngineError> {
-        let Ok(_lock) = ExecutionLock::take(&self.shared.runner.settings, id) else { return Ok(false) };
+        let Some(_lock) = ExecutionLock::take_if_free(&self.shared.runner.settings, id)? else { return Ok(false) };
         let Some(mut state) = self.journal().state(id)? else { return Ok(false) };
         if !self.is_ours(&state) || state.status.has_ended() || !self.is_here(id, &state) {
             return Ok(false);

@@ -247,6 +247,7 @@ fn key_of(summary: &Summary) -> Option<TriggerKey> {
     Some(TriggerKey { namespace, flow, trigger: summary.trigger.clone()? })
 }
 
+/// The state in the words of conditions, which have none for executions that have not ended.
 fn status(summary: &Summary) -> Option<UpstreamStatus> {
     serde_json::from_value(Value::from(summary.state.as_str())).ok()
 }

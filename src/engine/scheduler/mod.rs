@@ -43,6 +43,8 @@ const POLL_INTERVAL: TimeDelta = TimeDelta::seconds(10);
 
 /// How soon to try again what the journal was in the way of.
 const RETRY_DELAY: TimeDelta = TimeDelta::seconds(1);
+/// How long to wait after a look that broke off.
+const BROKEN_LOOK_DELAY: Duration = Duration::from_secs(1);
 
 /// How many triggers are worked on at a time.
 const MAX_CONCURRENT: usize = 16;
@@ -201,7 +203,16 @@ impl Scheduler {
             let now = clock.now();
             let scheduler = self.clone();
             // Off the threads that answer calls.
-            let Ok(taken) = tokio::task::spawn_blocking(move || scheduler.take_up_due(now)).await else { return };
+            let taken = match tokio::task::spawn_blocking(move || scheduler.take_up_due(now)).await {
+                Ok(taken) => taken,
+                // The process ends.
+                Err(error) if error.is_cancelled() => return,
+                Err(error) => {
+                    self.health().bad(Part::Scheduler, format!("the look at the triggers broke off: {error}"));
+                    tokio::time::sleep(BROKEN_LOOK_DELAY).await;
+                    continue;
+                }
+            };
             *self.last_turn.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
             let soonest = self.note(taken, now, |job| drop(jobs.spawn(self.clone().work_in_turn(job, slots.clone()))));
             while jobs.try_join_next().is_some() {}
@@ -466,6 +477,7 @@ impl Scheduler {
 
     fn complain(&self, known: &mut TrackedTrigger, key: &TriggerKey, problem: String) {
         let problem = self.executor.runner().settings.redactor.line(&problem);
+        self.health().count(Part::Triggers);
         (self.tell)(key, &problem);
         known.problem = Some(problem);
     }

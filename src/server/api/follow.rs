@@ -12,12 +12,14 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
+use crate::engine::health::Part;
 use crate::id::ExecutionId;
-use crate::journal::{ExecutionState, JournalUpdate, NumberedLine};
+use crate::journal::{ExecutionState, JournalError, JournalUpdate, NumberedLine};
 use crate::server::App;
 use crate::server::api::parameters::QueryParameters;
 use crate::server::api::problem::ApiError;
 use crate::server::api::shape::ExecutionResponse;
+use crate::text::chain;
 
 type EventStream =
     Sse<axum::response::sse::KeepAliveStream<std::pin::Pin<Box<dyn Stream<Item = Result<Event, Infallible>> + Send>>>>;
@@ -62,7 +64,7 @@ impl ExecutionFollower {
         if name != "start" {
             self.until_changed().await?;
         }
-        let state = self.app.executor.journal().state(&self.id).ok().flatten()?;
+        let state = known(&self.app, self.app.executor.journal().state(&self.id)).flatten()?;
         let is_over = is_over(state.status);
         let name = if is_over { "end" } else { name };
         self.at = (!is_over).then_some("progress");
@@ -82,6 +84,15 @@ impl ExecutionFollower {
             }
         }
     }
+}
+
+/// What the journal says, unless it cannot be read: then the answer ends early, which its reader sees by the missing end.
+fn known<T>(app: &App, read: Result<T, JournalError>) -> Option<T> {
+    read.inspect_err(|error| {
+        let problem = format!("an execution cannot be followed any longer: {}", chain(error));
+        app.executor.health().error(Part::Api, &problem);
+    })
+    .ok()
 }
 
 fn is_over(state: ExecutionState) -> bool {
@@ -143,7 +154,7 @@ struct LogReader {
 impl LogReader {
     /// The next lines; none when the journal cannot be read.
     fn read_on(&mut self) -> Option<Vec<NumberedLine>> {
-        let lines = self.app.executor.journal().logs_after(&self.id, self.last, PAGE_SIZE).ok()?;
+        let lines = known(&self.app, self.app.executor.journal().logs_after(&self.id, self.last, PAGE_SIZE))?;
         self.last = lines.last().map_or(self.last, |(number, _)| *number);
         self.has_more = lines.len() == PAGE_SIZE as usize;
         Some(lines)
@@ -174,7 +185,7 @@ impl LogReader {
             Ok(JournalUpdate::Log { .. }) => Some(true),
             Ok(JournalUpdate::Deleted { .. }) | Err(RecvError::Closed) => None,
             Err(RecvError::Lagged(_)) => {
-                let status = self.app.executor.journal().state(&self.id).ok().flatten()?.status;
+                let status = known(&self.app, self.app.executor.journal().state(&self.id)).flatten()?.status;
                 self.is_over |= is_over(status);
                 Some(true)
             }

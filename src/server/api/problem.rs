@@ -124,10 +124,17 @@ pub(crate) async fn in_json(response: Response) -> Response {
     Response::from_parts(parts, body.into_body())
 }
 
+/// What an answer says, for the log.
+#[derive(Clone)]
+pub(crate) struct FailureMessage(pub String);
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, Json(self)).into_response()
+        let message = self.message.clone();
+        let mut response = (status, Json(self)).into_response();
+        response.extensions_mut().insert(FailureMessage(message));
+        response
     }
 }
 

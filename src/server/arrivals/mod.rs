@@ -171,7 +171,10 @@ impl Sensors {
                         watched.insert(one.key.clone(), one);
                     }
                     // It panicked: it begins anew.
-                    Err(error) => drop(looked_at.remove(&error.id())),
+                    Err(error) => {
+                        let key = looked_at.remove(&error.id()).map(|key| format!("{key}: ")).unwrap_or_default();
+                        self.health.error(Part::Arrivals, &format!("{key}the look broke off: {error}"));
+                    }
                 },
                 () = tokio::time::sleep_until(next) => {}
                 () = until_free(&mut happened, &mut watched) => {}

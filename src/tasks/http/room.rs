@@ -9,7 +9,7 @@ const RESERVED_BYTES: u64 = 256 << 20;
 
 /// What to say when `wanted` more bytes beside `target` would leave too little; nothing where the disk cannot be asked.
 pub(super) fn lacks(target: &Path, wanted: u64) -> Option<String> {
-    let disk = DiskSpace::of(target.parent()?)?;
+    let disk = DiskSpace::of(target.parent()?).ok()?;
     verdict(wanted, disk.free, disk.all)
 }
 
