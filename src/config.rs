@@ -8,6 +8,7 @@ use std::time::Duration;
 use etcetera::BaseStrategy;
 
 use crate::duration::DurationSpec;
+use crate::log::LogFilter;
 use crate::secret::{Redactor, passwords_in};
 
 /// Names the runner of all scripts.
@@ -27,6 +28,8 @@ pub const FILE_ROOTS: &str = "JITNEY_FILE_ROOTS";
 pub const MAX_DESCENDANTS: &str = "JITNEY_MAX_DESCENDANTS";
 /// How many these are by default.
 const DEFAULT_MAX_DESCENDANTS: u32 = 10_000;
+/// Says what the process's own log has.
+const LOG: &str = "JITNEY_LOG";
 /// Says how much of what scripts print is kept for each execution.
 const LOG_LIMIT: &str = "JITNEY_LOG_LIMIT";
 
@@ -61,6 +64,8 @@ pub struct Settings {
     pub stall_timeout: Duration,
     /// How many bytes of what scripts print an execution's log takes, unless it is the usual limit.
     pub log_limit: Option<u64>,
+    /// Which lines the process's own log has.
+    pub log_filter: LogFilter,
     /// How many executions one may start, directly and through others.
     pub max_descendants: u32,
     /// The folders whose files values from outside may name, beside those of flow and storage.
@@ -127,6 +132,8 @@ impl Settings {
                 anyhow::anyhow!("{LOG_LIMIT} is `{text}`, which is no size; write for example 32MB or 1GB")
             })?),
         };
+        let log_filter = environment.get(LOG).map(String::as_str).unwrap_or_default();
+        let log_filter = log_filter.parse().map_err(|problem| anyhow::anyhow!("{LOG}: {problem}"))?;
         let max_descendants = match environment.get(MAX_DESCENDANTS).map(String::as_str) {
             None | Some("") => DEFAULT_MAX_DESCENDANTS,
             Some(text) => {
@@ -143,6 +150,7 @@ impl Settings {
             retry_timeout,
             stall_timeout,
             log_limit,
+            log_filter,
             max_descendants,
             file_roots,
             redactor,
@@ -255,6 +263,13 @@ mod tests {
         };
         assert_eq!((read("2m").unwrap(), read("").unwrap()), (Duration::from_secs(120), Duration::from_secs(90)));
         assert!(read("soon").unwrap_err().to_string().starts_with("JITNEY_RETRY_TIMEOUT: `soon` is not a duration"));
+    }
+
+    #[test]
+    fn a_filter_of_the_log_is_checked() {
+        let variables = environment(&[("JITNEY_HOME", "/h"), ("JITNEY_LOG", "info,jitney::nothing=debug")]);
+        let refused = Settings::from_environment(CliOverrides::default(), variables).unwrap_err().to_string();
+        assert!(refused.starts_with("JITNEY_LOG: there is no target `jitney::nothing`"), "{refused}");
     }
 
     #[cfg(unix)]

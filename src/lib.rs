@@ -7,6 +7,7 @@ pub mod diagnostic;
 pub mod duration;
 pub mod fingerprint;
 pub mod id;
+pub mod log;
 pub mod secret;
 pub mod text;
 

@@ -11,7 +11,7 @@ use jitney::tasks::ALL;
 
 /// The modules of each layer, lowest first. A module imports from its own layer and those below.
 const LAYERS: [&[&str]; 5] = [
-    &["aside", "clock", "config", "diagnostic", "duration", "fingerprint", "id", "secret", "text"],
+    &["aside", "clock", "config", "diagnostic", "duration", "fingerprint", "id", "log", "secret", "text"],
     &[
         "file_access",
         "gcp",

@@ -17,6 +17,7 @@ mod graph;
 mod hint;
 mod inputs;
 mod kv;
+mod log;
 mod new;
 mod out;
 mod pace;
@@ -42,12 +43,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::config::{CliOverrides, Settings};
 use crate::diagnostic::Diagnostic;
 use crate::jq;
 use crate::text::{indented, without_number};
 pub use exit::{ExitStatus, InvalidFlow};
+use log::LogFormat;
 use out::errln;
 
 /// Runs YAML flows: extract, load and transform, safe to repeat.
@@ -114,6 +117,17 @@ enum Command {
     Demo(demo::Arguments),
 }
 
+impl Command {
+    /// How the process's own log is written, and from which level on if nothing else is wanted. Where somebody looks on,
+    /// a command itself prints what happens.
+    fn log(&self) -> (LogFormat, LevelFilter) {
+        match self {
+            Self::Server(arguments) => (arguments.log, LevelFilter::INFO),
+            _ => (LogFormat::Plain, LevelFilter::WARN),
+        }
+    }
+}
+
 /// The subcommands and options, for whoever checks what is written about them.
 pub fn command() -> clap::Command {
     Cli::command()
@@ -148,6 +162,8 @@ pub fn run() -> ExitCode {
     let invalid = |error: anyhow::Error| InvalidFlow::from(Diagnostic::error(format!("{error:#}"))).into();
     let ended = Settings::load(overrides).map_err(invalid).and_then(|settings| {
         let settings = Arc::new(settings);
+        let (format, usual) = cli.command.log();
+        log::start(&settings, format, usual)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let ended = runtime.block_on(dispatch(cli.command, &settings)).map_err(|error| (error, settings));
         // A task that would not stop must not keep the program.

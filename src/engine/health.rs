@@ -132,8 +132,6 @@ pub enum HealthEvent {
     Bad(HealthProblem),
     /// A cause is over.
     Good(HealthProblem),
-    /// Something to know that stops nothing.
-    Note(String),
 }
 
 struct ProblemRecord {
@@ -188,11 +186,6 @@ impl Health {
         }
     }
 
-    /// Says something that stops nothing.
-    pub fn say(&self, text: String) {
-        self.tell(HealthEvent::Note(text));
-    }
-
     /// Reports an error that stops nothing: one thing could not be done, and the next may be. The same error of the same
     /// part is logged again after longer and longer pauses only.
     pub fn error(&self, part: Part, problem: &str) {
@@ -202,7 +195,7 @@ impl Health {
                 0 => String::new(),
                 times => format!(" ({times} more since the last such line)"),
             };
-            self.say(format!("{problem}{before}"));
+            tracing::warn!(target: "jitney::health", place = part.as_str(), "{problem}{before}");
         }
     }
 
@@ -253,7 +246,9 @@ impl Health {
         if one.again <= now {
             one.again = now + one.pause;
             one.pause = (one.pause * 2).min(SELDOM);
-            self.tell(HealthEvent::Bad(one.trouble.clone()));
+            let news = HealthEvent::Bad(one.trouble.clone());
+            drop(known);
+            self.tell(news);
         }
     }
 
@@ -272,6 +267,7 @@ impl Health {
         let mut known = self.lock();
         let is_over = |known: &ProblemRecord| known.over.is_some_and(|over| now.duration_since(over) >= SETTLED);
         let over = known.extract_if(.., |_, known| is_over(known)).collect::<Vec<_>>();
+        drop(known);
         over.into_iter().for_each(|(_, known)| self.tell(HealthEvent::Good(known.trouble)));
     }
 
@@ -280,7 +276,18 @@ impl Health {
         self.lock().values().filter(|known| known.over.is_none()).map(|known| known.trouble.clone()).collect()
     }
 
+    /// Logs news and sends it to those who listen, while nobody has to wait for what is known.
     fn tell(&self, news: HealthEvent) {
+        match &news {
+            HealthEvent::Bad(HealthProblem { problem, parts, .. }) => {
+                let places: Vec<&str> = parts.iter().map(|part| part.as_str()).collect();
+                let places = places.join(", ");
+                tracing::error!(target: "jitney::health", place = places, "{problem} (affects: {places})");
+            }
+            HealthEvent::Good(HealthProblem { problem, .. }) => {
+                tracing::info!(target: "jitney::health", "over: {problem}");
+            }
+        }
         // Where nobody listens, nobody wants to know.
         let _ = self.news.send(news);
     }
@@ -347,8 +354,7 @@ mod tests {
         let mut heard = health.subscribe();
         (0..3).for_each(|_| health.error(Part::Api, "broken"));
         health.bad(Part::Queue, "full".to_owned());
-        assert!(matches!(heard.try_recv(), Ok(HealthEvent::Note(text)) if text == "broken"));
-        assert!(matches!(heard.try_recv(), Ok(HealthEvent::Bad(_))), "it was logged twice");
+        assert!(matches!(heard.try_recv(), Ok(HealthEvent::Bad(problem)) if problem.problem == "full"));
         assert!(health.troubles().iter().all(|trouble| !trouble.parts.contains(&Part::Api)), "it stops nothing");
         assert_eq!(
             (health.counts()[&Part::Api], health.counts()[&Part::Queue], health.counts()[&Part::Disk]),

@@ -87,7 +87,6 @@ impl Observers {
             let problems = match news {
                 Ok(health::HealthEvent::Bad(trouble)) => self.notifier.unhealthy(&trouble.problem).await,
                 Ok(health::HealthEvent::Good(trouble)) => self.notifier.healthy(&trouble.problem).await,
-                Ok(health::HealthEvent::Note(_)) => Vec::new(),
                 Err(RecvError::Lagged(missed)) => {
                     vec![format!("{missed} changes of the server's health came too fast to tell anybody")]
                 }

@@ -1,10 +1,11 @@
 //! Which address leads where.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, Uri, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router, middleware};
@@ -36,20 +37,30 @@ pub(super) fn router(app: Arc<App>, access: AccessControl) -> Router {
     let all = open.merge(readiness).merge(guarded);
     all.layer(middleware::map_request(slow::limited))
         .layer(middleware::map_response(in_json))
-        .layer(middleware::map_response_with_state(health, report_failure))
+        .layer(middleware::from_fn_with_state(health, observe))
 }
 
 /// Where it is asked whether the server is well.
 pub(super) const HEALTH: &str = "/health";
 
-/// Reports answers that say that the server itself failed.
-async fn report_failure(State(health): State<Health>, response: Response) -> Response {
+/// Logs calls, and reports answers that say that the server itself failed.
+async fn observe(State(health): State<Health>, request: Request, next: Next) -> Response {
+    // The path of a webhook ends with its key.
+    let path = request.uri().path();
+    let path = path.find(WEBHOOK).map_or(path, |at| &path[..at + WEBHOOK.len()]).to_owned();
+    let (method, began) = (request.method().clone(), Instant::now());
+    let response = next.run(request).await;
+    let (status, millis) = (response.status().as_u16(), began.elapsed().as_millis());
+    tracing::debug!(target: "jitney::http", "{method} {path}  {status} in {millis} ms");
     if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
         let problem = response.extensions().get::<FailureMessage>().map_or("no reason was given", |known| &known.0);
         health.error(Part::Api, &format!("a call could not be answered: {problem}"));
     }
     response
 }
+
+/// What the paths of webhooks have in them.
+const WEBHOOK: &str = "/webhook/";
 
 /// Where nothing is.
 async fn nothing(uri: Uri) -> ApiError {

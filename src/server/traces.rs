@@ -46,7 +46,8 @@ impl Traces {
         sent.map_err(|error| {
             let error = error.to_string();
             let why = error.rsplit(": ").next().unwrap_or_default();
-            format!("cannot send the trace of execution {id} to {}: {why}", hide_address(&self.endpoint))
+            // Without the execution, so that a collector that is away is one cause and not many.
+            format!("cannot send traces to {}: {why}", hide_address(&self.endpoint))
         })
     }
 }

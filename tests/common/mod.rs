@@ -6,6 +6,7 @@ pub mod attempt;
 pub mod google;
 pub mod line;
 pub mod postgres;
+pub mod receiver;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -8,6 +8,6 @@ mod leaks;
 mod scripts;
 mod told;
 mod uploads;
-mod world;
+pub mod world;
 
 use crate::common::postgres;

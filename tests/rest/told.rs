@@ -1,9 +1,5 @@
 //! Whom the server tells what happens, what it removes, and what it says itself.
 
-use std::sync::{Arc, Mutex};
-
-use axum::Router;
-use axum::routing::post;
 use chrono::{TimeDelta, Utc};
 use jitney::cli::demo::month::{TaxiColour, write_month};
 use jitney::clock;
@@ -11,21 +7,9 @@ use jitney::id::ExecutionId;
 use jitney::journal::{Journal, TriggerKey};
 use serde_json::{Value, json};
 
+use crate::common::receiver::receiver;
 use crate::rest::postgres;
 use crate::rest::world::{Place, Server, until};
-
-type Kept = Arc<Mutex<Vec<Value>>>;
-
-/// A web server that keeps the JSON that it is sent.
-async fn receiver() -> (String, Kept) {
-    let kept = Kept::default();
-    let keep = kept.clone();
-    let take = move |body: axum::Json<Value>| async move { keep.lock().unwrap().push(body.0) };
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("http://{}/told", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, Router::new().route("/told", post(take))).await });
-    (address, kept)
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_schedule_that_cannot_start_in_time_is_told_once() {
@@ -215,7 +199,7 @@ async fn every_line_is_an_object_that_says_what_it_is_about() {
     for (message, level, task) in [("mind the gap", "WARN", "warn"), ("it is over", "ERROR", "boom")] {
         let mut line = of(message).unwrap();
         line.as_object_mut().unwrap().remove("time");
-        let expected = json!({"level": level, "namespace": "n", "flow": "says", "execution": id, "task": task, "message": message});
+        let expected = json!({"level": level, "target": "jitney::tasks", "namespace": "n", "flow": "says", "execution": id, "task": task, "message": message});
         assert_eq!(line, expected);
     }
     let ended = of("FAILED").unwrap();

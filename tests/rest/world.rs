@@ -161,6 +161,16 @@ impl Server {
         (code.to_owned(), answer["message"].as_str().unwrap_or_default().to_owned())
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// All that it has said on stderr.
+    pub fn log(&self) -> String {
+        self.said.lock().unwrap().join("\n")
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([name, &self.process.id().to_string()]).status().unwrap();

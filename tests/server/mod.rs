@@ -3,6 +3,8 @@
 
 mod catalog;
 mod crowd;
+#[cfg(target_os = "linux")]
+mod faults;
 #[cfg(unix)]
 mod left;
 mod process;

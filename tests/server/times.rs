@@ -10,7 +10,7 @@ use jitney::engine::clock::Clock;
 use jitney::journal::TriggerKey;
 use tokio_util::sync::CancellationToken;
 
-use crate::server::world::{Server, World, until};
+use crate::server::world::{Server, World, logged, until};
 
 fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
@@ -199,9 +199,9 @@ async fn inputs_that_do_not_fit_are_a_problem_of_the_trigger_and_told_once() {
     server.scheduler.turn(start).unwrap();
     server.scheduler.turn(start + TimeDelta::minutes(45)).unwrap();
     server.scheduler.turn(start + TimeDelta::minutes(50)).unwrap();
-    let problems = server.problems.lock().unwrap().clone();
+    let problems = logged("unfit");
     assert_eq!(problems.len(), 1, "{problems:?}");
-    assert!(problems[0].starts_with("n.unfit.t: no execution for 2024-05-01 01:00:00 UTC"), "{problems:?}");
+    assert!(problems[0].starts_with("trigger t: no execution for 2024-05-01 01:00:00 UTC"), "{problems:?}");
     assert!(server.executions("unfit").is_empty());
 }
 

@@ -7,7 +7,6 @@ use axum::routing::get;
 use chrono::Utc;
 use futures_util::future::BoxFuture;
 use jitney::clock;
-use jitney::engine::health::HealthEvent;
 use jitney::engine::scheduler::{WebhookCall, WebhookError};
 use jitney::id::ExecutionId;
 use jitney::journal::{Event, ExecutionState, TriggerFiring, TriggerKey};
@@ -15,7 +14,7 @@ use jitney::server::arrivals::{ArrivedFile, FileSource, FolderSource, Listing, S
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::server::world::{Server, World, until, write};
+use crate::server::world::{Server, World, logged, until, write};
 
 fn follower(trigger: &str) -> String {
     format!(
@@ -215,7 +214,7 @@ async fn each_file_that_arrives_starts_one_execution_also_over_a_restart() {
     server.scheduler.turn(clock::now()).unwrap();
     let looking = look(&server);
     let left = "1 file was there before, and is left alone";
-    until("it is said", || server.problems.lock().unwrap().iter().any(|line| line.contains(left))).await;
+    until("it is said", || logged("arrives").iter().any(|line| line.contains(left))).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     write(&incoming.join("one.csv"), "x");
     write(&incoming.join("other.txt"), "x");
@@ -313,7 +312,6 @@ async fn a_clock_that_is_set_back_loses_no_follower_and_is_told() {
     let one = "    conditions:\n      - {type: execution_flow, namespace: n, flowId: one}\n";
     world.write("after_one", &follower(one));
     let server = world.server();
-    let mut heard = server.executor.health().subscribe();
     let start = clock::now();
     server.scheduler.turn(start).unwrap();
     let back = |seconds: i64| start - chrono::TimeDelta::seconds(seconds);
@@ -325,10 +323,8 @@ async fn a_clock_that_is_set_back_loses_no_follower_and_is_told() {
         assert_eq!(server.executions("after_one").len(), round + 1, "{seconds} s back");
         assert_eq!(server.executions("both").len(), round + 1, "{seconds} s back");
     }
-    let said = heard.try_recv();
-    let is_told =
-        |news: &HealthEvent| matches!(news, HealthEvent::Note(text) if text.contains("the clock was set back by PT3S"));
-    assert!(said.as_ref().is_ok_and(is_told), "{said:?}");
+    let said = logged("");
+    assert!(said.iter().any(|line| line.contains("the clock was set back by PT3S")), "{said:?}");
     // Another process begins where this one was.
     drop(server);
     let server = world.server();

@@ -1,6 +1,7 @@
 //! A home with a catalog of flows, and a task that shows how many of its kind run at a time.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -17,6 +18,11 @@ use jitney::task::{Task, TaskContext, TaskError, TaskType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::{Context, SubscriberExt};
 
 /// The task types of these tests.
 pub static TASKS: &[TaskType] = &[TaskType::of::<Probe>()];
@@ -88,16 +94,54 @@ pub struct World {
     pub folder: TempDir,
 }
 
+/// What the tests of this process have logged, with the flow that each line is about.
+static LOGGED: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
+
+/// Keeps what is logged.
+struct KeptLog;
+
+#[derive(Default)]
+struct KeptLine {
+    flow: String,
+    message: String,
+}
+
+impl Visit for KeptLine {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        match field.name() {
+            "flow" => self.flow = format!("{value:?}").replace('"', ""),
+            "message" => self.message = format!("{value:?}"),
+            _ => {}
+        }
+    }
+}
+
+impl<S: Subscriber> Layer<S> for KeptLog {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut line = KeptLine::default();
+        event.record(&mut line);
+        LOGGED.lock().unwrap().push((line.flow, line.message));
+    }
+}
+
+/// What has been logged about the flows of this name.
+pub fn logged(flow: &str) -> Vec<String> {
+    let logged = LOGGED.lock().unwrap();
+    logged.iter().filter(|(of, _)| of == flow).map(|(_, message)| message.clone()).collect()
+}
+
 /// What a process has: all of it goes when its runtime does.
 pub struct Server {
     pub executor: Executor,
     pub catalog: Arc<Catalog>,
     pub scheduler: Arc<Scheduler>,
-    pub problems: Arc<Mutex<Vec<String>>>,
 }
 
 impl World {
     pub fn new() -> Self {
+        // The first test of the process begins it, for all.
+        let log = KeptLog.with_filter(LevelFilter::INFO);
+        let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(log));
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
@@ -122,12 +166,8 @@ impl World {
         let catalog = Catalog::open(vec![self.flows()], TASKS, journal).unwrap();
         let options = Options { parallel, catalog: Some(catalog.clone()), takes_all: true, ..Options::new(TASKS) };
         let executor = Executor::open(runner, options).unwrap();
-        let problems = Arc::<Mutex<Vec<String>>>::default();
-        let told = problems.clone();
-        let scheduler = Scheduler::new(executor.clone(), catalog.clone(), move |key, problem| {
-            told.lock().unwrap().push(format!("{key}: {problem}"));
-        });
-        Server { executor, catalog, scheduler, problems }
+        let scheduler = Scheduler::new(executor.clone(), catalog.clone());
+        Server { executor, catalog, scheduler }
     }
 
     pub fn runner(&self) -> Runner {

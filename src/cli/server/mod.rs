@@ -13,6 +13,7 @@ use clap::Args;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::log::LogFormat;
 use crate::cli::signals::{SignalGuard, leave};
 use crate::cli::{ExitStatus, InvalidFlow};
 use crate::clock;
@@ -41,7 +42,7 @@ use crate::web::client::client;
 
 pub(super) use alone::is_served;
 use alone::only_server;
-use lines::{LogFormat, ServerLog};
+use lines::ExecutionLog;
 
 /// How long what is cut off after the grace may take to end.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -55,6 +56,7 @@ Environment:
   JITNEY_FILE_ROOTS     folders whose files values from outside may name: absolute paths, with colons between them
   JITNEY_SECRETS_DIR    the folder of secrets as files [default: /run/secrets]
   JITNEY_SCRIPT_RUNNER  `process` runs Docker tasks as processes of this machine
+  JITNEY_LOG            what is logged, such as `info,jitney::scheduler=debug`
   JITNEY_LOG_LIMIT      how much of what scripts print an execution keeps [default: 32MB]
   JITNEY_MAX_DESCENDANTS
                         how many executions one may start, directly and through others [default: 10000]
@@ -84,33 +86,29 @@ pub(super) struct Arguments {
     /// The server's settings: notifications, retention, logins [default: jitney.yaml here or in the home folder]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// How what happens is written on stderr: plain lines, or a JSON object for each, with time, level, namespace, flow,
-    /// execution, task and message
+    /// How what happens is written on stderr: plain lines, or a JSON object for each, with time, level, target, namespace,
+    /// flow, execution, task and message
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Plain)]
-    log: LogFormat,
+    pub(super) log: LogFormat,
 }
 
 pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
     let outside = Arc::new(SettingsHost::new(settings.clone()));
     let own = ServerSettings::load(arguments.config.as_deref(), settings).map_err(InvalidFlow)?;
     let own = own.settled(settings, &*outside).map_err(InvalidFlow::from)?;
-    let (lines, warnings) =
-        (ServerLog::new(arguments.log, settings.redactor.clone()), own.warnings(settings, &*outside));
+    let warnings = own.warnings(settings, &*outside);
     let hosts = [&arguments.host[..], &own.hosts].concat();
-    let words = lines.clone();
-    let report = move |line: &str| words.warn(line);
-    let access =
-        AccessControl::at(arguments.listen, &own.users, &own.tokens, &hosts, report).map_err(InvalidFlow::from)?;
+    let access = AccessControl::at(arguments.listen, &own.users, &own.tokens, &hosts).map_err(InvalidFlow::from)?;
     let _lock = only_server(settings)?;
-    clear_uploads(settings, &lines);
+    clear_uploads(settings);
     let listener = TcpListener::bind(arguments.listen).await.map_err(|error| taken(arguments.listen, &error))?;
     let journal = Arc::new(Journal::open(&settings.journal())?);
     let catalog = Catalog::open(arguments.flows, tasks::ALL, journal.clone()).map_err(unusable)?;
-    catalog.problems().iter().chain(&warnings).for_each(|finding| lines.finding(finding));
-    catalog.list().iter().for_each(|entry| lines.broken(entry));
+    catalog.problems().iter().chain(&warnings).for_each(lines::finding);
+    catalog.list().iter().for_each(|entry| lines::broken(entry));
     let (shutdown, asked_to_stop) = (CancellationToken::new(), CancellationToken::new());
-    let _watch = stopping(arguments.grace.0, asked_to_stop.clone(), lines.clone());
-    let listening = tokio::spawn(lines.clone().tell(journal.subscribe()));
+    let _watch = stopping(arguments.grace.0, asked_to_stop.clone());
+    let listening = tokio::spawn(ExecutionLog::default().follow(journal.subscribe()));
     let options = Options {
         parallel: usize::from(arguments.parallel),
         tasks: tasks::ALL,
@@ -123,10 +121,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         ..Runner::new(settings.clone(), journal.clone(), Arc::new(|_| {}))
     };
     let executor = Executor::open(runner, options)?;
-    let words = lines.clone();
-    let scheduler = Scheduler::new(executor.clone(), catalog.clone(), move |key, problem| {
-        words.trigger(key, problem);
-    });
+    let scheduler = Scheduler::new(executor.clone(), catalog.clone());
     if !listener.local_addr()?.ip().is_loopback() {
         scheduler.set_reachable();
     }
@@ -141,10 +136,10 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         warnings,
         started: clock::now(),
     });
-    let mut background = background(&app, &journal, &lines, &shutdown)?;
+    let mut background = background(&app, &journal, &shutdown)?;
     let reports = reports(own, &app, outside)?;
     background.push(tokio::spawn(reports.run(app.clone(), shutdown.clone())));
-    lines.say(&format!(
+    say(&format!(
         "listening on http://{}  {}  home {}",
         listener.local_addr()?,
         crate::text::count(catalog.list().len() as u64, "flow"),
@@ -152,7 +147,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     ));
     let serving = tokio::spawn(server::run(listener, app, access, shutdown.clone()));
     asked_to_stop.cancelled().await;
-    lines.say("stopping; press Ctrl-C again to stop at once. Running executions resume at the next start");
+    say("stopping; press Ctrl-C again to stop at once. Running executions resume at the next start");
     shutdown.cancel();
     executor.stop(arguments.grace.0).await;
     serving.await.context("the server cannot answer any more")?;
@@ -161,12 +156,16 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     }
     listening.abort();
     let left = executor.load()?.queued;
-    lines.say(&if left == 0 {
+    say(&if left == 0 {
         "stopped".to_owned()
     } else {
         format!("stopped; {} to resume at the next start", crate::text::count(left as u64, "execution"))
     });
     Ok(ExitStatus::Ok)
+}
+
+fn say(text: &str) {
+    tracing::info!(target: "jitney::server", "{text}");
 }
 
 /// An address to listen on, as a number or by a name of this machine.
@@ -188,12 +187,13 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 
 /// Lets the first signal stop the server. Whatever a thread does that cannot be cut off, the process ends soon after the
 /// grace: what is under way goes on at the next start.
-fn stopping(grace: Duration, asked: CancellationToken, lines: ServerLog) -> SignalGuard {
+fn stopping(grace: Duration, asked: CancellationToken) -> SignalGuard {
     let most = grace.saturating_add(ABORT_TIMEOUT);
     SignalGuard::new(move || {
         asked.cancel();
         std::thread::sleep(most);
-        lines.warn("cannot stop cleanly and exits now. Running executions resume at the next start");
+        let text = "cannot stop cleanly and exits now. Running executions resume at the next start";
+        tracing::warn!(target: "jitney::server", "{text}");
         leave()
     })
 }
@@ -219,19 +219,18 @@ fn reports(own: ServerSettings, app: &App, outside: Arc<SettingsHost>) -> anyhow
 fn background(
     app: &Arc<App>,
     journal: &Arc<Journal>,
-    lines: &ServerLog,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<Vec<tokio::task::JoinHandle<()>>> {
     let app_ = app;
     let App { catalog, scheduler, .. } = &**app;
-    let (words, stop, health) = (lines.clone(), shutdown.clone(), app.executor.health().clone());
+    let (stop, health) = (shutdown.clone(), app.executor.health().clone());
     let watching = tokio::spawn(catalog.clone().watch(health.clone(), stop, move |found| {
         let look = match found {
             Ok(look) => look,
             Err(error) => return health.bad(Part::Flows, crate::text::chain(&error)),
         };
-        look.changes.iter().for_each(|change| words.change(change));
-        look.problems.iter().for_each(|problem| words.finding(problem));
+        look.changes.iter().for_each(lines::change);
+        look.problems.iter().for_each(lines::finding);
         if look.unreadable.is_empty() {
             health.good(Part::Flows);
         } else {
@@ -247,12 +246,9 @@ fn background(
     let arrivals = Arc::new(Sensors::new(scheduler.clone(), journal.clone(), places, client));
     let stop = shutdown.clone();
     let arriving = tokio::spawn(async move { arrivals.run(stop).await });
-    let (app, words, stop) = (app.clone(), lines.clone(), shutdown.clone());
-    let keeping = tokio::spawn(async move {
-        app.backfills.run(stop, |backfill, level, text| words.backfill(backfill, level, text)).await;
-    });
+    let (app, stop) = (app.clone(), shutdown.clone());
+    let keeping = tokio::spawn(async move { app.backfills.run(stop).await });
     let looking = tokio::spawn(readiness::watch(app_.clone(), shutdown.clone()));
-    tokio::spawn(lines.clone().tell_health(app_.executor.health().subscribe()));
     Ok(vec![watching, scheduling, arriving, keeping, looking])
 }
 
@@ -268,11 +264,11 @@ fn unusable(error: CatalogError) -> anyhow::Error {
 }
 
 /// Removes what a server was sent that was killed before an execution had its copy.
-fn clear_uploads(settings: &Settings, lines: &ServerLog) {
+fn clear_uploads(settings: &Settings) {
     let uploads = settings.uploads();
     match std::fs::remove_dir_all(&uploads) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            lines.warn(&format!("cannot remove old uploads in {}: {error}", uploads.display()));
+            tracing::warn!(target: "jitney::server", "cannot remove old uploads in {}: {error}", uploads.display());
         }
         _ => {}
     }

@@ -67,18 +67,17 @@ impl BackfillController {
         }
     }
 
-    /// Drives what is to be driven until `stop`; what is under way then is left to the executor. `say` gets what people
-    /// may want to know.
-    pub async fn run(&self, stop: CancellationToken, say: impl Fn(&Backfill, Level, &str)) {
+    /// Drives what is to be driven until `stop`; what is under way then is left to the executor.
+    pub async fn run(&self, stop: CancellationToken) {
         let mut runs: JoinSet<(Backfill, Result<RunOutcome, EngineError>)> = JoinSet::new();
         while !stop.is_cancelled() {
             // A journal that cannot be read now is asked again at the next glance.
             let health = self.executor.health();
             for backfill in health.note(Part::Backfills, self.to_do()).unwrap_or_default() {
                 match self.begin(&backfill, &stop, &mut runs) {
-                    Ok(true) => say(&backfill, Level::Info, "RUNNING"),
+                    Ok(true) => log(&backfill, Level::Info, "RUNNING"),
                     Ok(false) => {}
-                    Err(error) => self.failed(&backfill, error, &say),
+                    Err(error) => self.failed(&backfill, error),
                 }
             }
             tokio::select! {
@@ -86,7 +85,7 @@ impl BackfillController {
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep(POLL_INTERVAL) => {}
                 Some(ended) = runs.join_next(), if !runs.is_empty() => match ended {
-                    Ok((backfill, outcome)) => self.ended(backfill, outcome, &stop, &say),
+                    Ok((backfill, outcome)) => self.ended(backfill, outcome, &stop),
                     // Nobody drives it now: the next glance begins it again.
                     Err(error) => health.error(Part::Backfills, &format!("a backfill broke off: {error}")),
                 },
@@ -249,40 +248,34 @@ impl BackfillController {
         Ok(true)
     }
 
-    fn ended(
-        &self,
-        backfill: Backfill,
-        outcome: Result<RunOutcome, EngineError>,
-        stop: &CancellationToken,
-        say: &impl Fn(&Backfill, Level, &str),
-    ) {
+    fn ended(&self, backfill: Backfill, outcome: Result<RunOutcome, EngineError>, stop: &CancellationToken) {
         match outcome {
             Ok(RunOutcome::To(end)) => {
                 let level = if end == BackfillEnd::Failed { Level::Error } else { Level::Info };
-                say(&backfill, level, end.as_str());
+                log(&backfill, level, end.as_str());
             }
             // A process that stops refuses executions, and one that is faster drives it.
             Ok(RunOutcome::Interrupted) | Err(EngineError::Taken(_)) => {}
-            Err(error) if !stop.is_cancelled() => self.failed(&backfill, BackfillError::Engine(error), say),
+            Err(error) if !stop.is_cancelled() => self.failed(&backfill, BackfillError::Engine(error)),
             // What the stop broke off goes on at the next start.
             Err(_) => {}
         }
     }
 
     /// What to do about a backfill that did not go on: one that only found the journal unusable is tried again.
-    fn failed(&self, backfill: &Backfill, error: BackfillError, say: &impl Fn(&Backfill, Level, &str)) {
+    fn failed(&self, backfill: &Backfill, error: BackfillError) {
         match error {
             BackfillError::Engine(error) if error.is_of_machine() => {
                 self.executor.health().bad(Part::Backfills, chain(&error));
             }
-            error => self.rest(backfill, &error.in_full(), say),
+            error => self.rest(backfill, &error.in_full()),
         }
     }
 
     /// Lets a backfill rest that cannot go on, and says why.
-    fn rest(&self, backfill: &Backfill, problem: &str, say: &impl Fn(&Backfill, Level, &str)) {
+    fn rest(&self, backfill: &Backfill, problem: &str) {
         let problem = self.executor.runner().settings.redactor.line(problem);
-        say(backfill, Level::Warn, &format!("rests: {problem}"));
+        log(backfill, Level::Warn, &format!("rests: {problem}"));
         // Where the journal cannot be written it is tried again, and said again, at the next glance.
         let rested = self.executor.journal().put_backfill_on_hold(&backfill.id, &problem);
         self.executor.health().note(Part::Backfills, rested);
@@ -290,5 +283,14 @@ impl BackfillController {
 
     fn given(&self) -> MutexGuard<'_, HashMap<BackfillId, Given>> {
         self.given.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Logs what has become of a backfill.
+fn log(Backfill { id, namespace, flow, .. }: &Backfill, level: Level, text: &str) {
+    match level {
+        Level::Error => tracing::error!(target: "jitney::backfills", namespace, flow, "backfill {id} {text}"),
+        Level::Warn => tracing::warn!(target: "jitney::backfills", namespace, flow, "backfill {id} {text}"),
+        _ => tracing::info!(target: "jitney::backfills", namespace, flow, "backfill {id} {text}"),
     }
 }

@@ -143,7 +143,7 @@ impl Scheduler {
 
     /// Says something about a trigger that is no problem.
     pub fn say(&self, key: &TriggerKey, text: &str) {
-        (self.tell)(key, text);
+        log(key, text);
     }
 
     /// Says that something went wrong with a trigger, or that it is well again.
@@ -224,6 +224,11 @@ impl Scheduler {
         }
         redactor
     }
+}
+
+/// Logs something about a trigger.
+pub(super) fn log(TriggerKey { namespace, flow, trigger }: &TriggerKey, text: &str) {
+    tracing::warn!(target: "jitney::scheduler", namespace, flow, "trigger {trigger}: {text}");
 }
 
 /// Whether a trigger's conditions hold.

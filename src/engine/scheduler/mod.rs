@@ -123,9 +123,6 @@ impl TrackedTrigger {
     }
 }
 
-/// Where what goes wrong with a trigger is told.
-type Tell = Box<dyn Fn(&TriggerKey, &str) + Send + Sync>;
-
 /// Starts executions for triggers.
 pub struct Scheduler {
     executor: Executor,
@@ -133,7 +130,6 @@ pub struct Scheduler {
     inner: Mutex<Inner>,
     /// Told when something was changed from outside.
     changed: Notify,
-    tell: Tell,
     /// When the latest turn came to its end.
     last_turn: Mutex<Option<Instant>>,
     /// Whether other machines can call webhooks.
@@ -164,15 +160,11 @@ struct Inner {
 }
 
 impl Scheduler {
-    /// A scheduler of all flows in the catalog. What goes wrong with a trigger goes to `tell`.
-    pub fn new(
-        executor: Executor,
-        catalog: Arc<Catalog>,
-        tell: impl Fn(&TriggerKey, &str) + Send + Sync + 'static,
-    ) -> Arc<Self> {
+    /// A scheduler of all flows in the catalog.
+    pub fn new(executor: Executor, catalog: Arc<Catalog>) -> Arc<Self> {
         let (inner, changed) = (Mutex::default(), Notify::new());
-        let (tell, last_turn, is_reachable) = (Box::new(tell), Mutex::default(), AtomicBool::default());
-        Arc::new(Self { executor, catalog, inner, changed, tell, last_turn, is_reachable })
+        let (last_turn, is_reachable) = (Mutex::default(), AtomicBool::default());
+        Arc::new(Self { executor, catalog, inner, changed, last_turn, is_reachable })
     }
 
     /// Says, before it runs, that other machines can reach the server: webhooks whose keys are easily guessed are then not
@@ -250,6 +242,10 @@ impl Scheduler {
                 if self.lock().failing.is_empty() {
                     self.health().good(Part::Scheduler);
                 }
+                for job in &jobs {
+                    let TriggerKey { namespace, flow, trigger } = &job.key;
+                    tracing::debug!(target: "jitney::scheduler", namespace, flow, "trigger {trigger} has something to do");
+                }
                 jobs.into_iter().for_each(begin);
                 now
             }
@@ -320,9 +316,10 @@ impl Scheduler {
         if let Some(latest) = latest.filter(|latest| *latest - now > STEP) {
             let back = DurationSpec((latest - now).to_std().unwrap_or_default()).iso();
             let until = latest.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M:%S");
-            self.executor.health().say(format!(
+            tracing::warn!(
+                target: "jitney::scheduler",
                 "the clock was set back by {back}: schedules that have run until {until} start nothing until it is later than that"
-            ));
+            );
             inner.wanted.values_mut().for_each(|from| *from = now);
         }
         inner.latest_turn = Some(now);
@@ -478,7 +475,7 @@ impl Scheduler {
     fn complain(&self, known: &mut TrackedTrigger, key: &TriggerKey, problem: String) {
         let problem = self.executor.runner().settings.redactor.line(&problem);
         self.health().count(Part::Triggers);
-        (self.tell)(key, &problem);
+        fire::log(key, &problem);
         known.problem = Some(problem);
     }
 }

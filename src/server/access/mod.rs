@@ -66,17 +66,11 @@ pub struct AccessControl {
 }
 
 impl AccessControl {
-    /// The access to a server at an address that also has the names `hosts`. Wrong logins are reported to `report`.
+    /// The access to a server at an address that also has the names `hosts`.
     ///
     /// # Errors
     /// When the address can be reached from outside and there is no login, or a host is no name.
-    pub fn at(
-        address: SocketAddr,
-        users: &[User],
-        tokens: &[String],
-        hosts: &[String],
-        report: impl Fn(&str) + Send + Sync + 'static,
-    ) -> Result<Self, Diagnostic> {
+    pub fn at(address: SocketAddr, users: &[User], tokens: &[String], hosts: &[String]) -> Result<Self, Diagnostic> {
         if !address.ip().is_loopback() && users.is_empty() && tokens.is_empty() {
             let message = format!("{address} can be reached from other machines, and there is no login");
             return Err(Diagnostic::error(message).help(
@@ -87,7 +81,7 @@ impl AccessControl {
             logins: users.iter().map(|user| digest(&format!("{}:{}", user.name, user.password))).collect(),
             tokens: tokens.iter().map(|token| digest(token)).collect(),
             hosts: AllowedHosts::new(address.ip(), hosts)?,
-            wrong: LoginThrottle::new(report),
+            wrong: LoginThrottle::default(),
         })
     }
 
@@ -188,10 +182,10 @@ mod tests {
     #[tokio::test]
     async fn a_public_address_needs_a_login() {
         let outside: SocketAddr = "0.0.0.0:8080".parse().unwrap();
-        let Err(refused) = AccessControl::at(outside, &[], &[], &[], |_| {}) else { panic!("it was let in") };
+        let Err(refused) = AccessControl::at(outside, &[], &[], &[]) else { panic!("it was let in") };
         assert!(refused.message.contains("0.0.0.0:8080 can be reached from other machines"), "{refused}");
         let user = User { name: "ada@example.com".to_owned(), password: "pass:word".to_owned() };
-        let access = AccessControl::at(outside, &[user], &["t0ken".to_owned()], &[], |_| {}).unwrap();
+        let access = AccessControl::at(outside, &[user], &["t0ken".to_owned()], &[]).unwrap();
         let basic = |login: &str| format!("Basic {}", STANDARD.encode(login));
         assert_eq!(status(&access, Some(&basic("ada@example.com:pass:word"))).await, 200);
         assert_eq!(status(&access, Some(&basic("ada@example.com:other"))).await, 401);
@@ -202,7 +196,7 @@ mod tests {
 
     #[tokio::test]
     async fn on_loopback_no_login_is_needed() {
-        let access = AccessControl::at("127.0.0.1:8080".parse().unwrap(), &[], &[], &[], |_| {}).unwrap();
+        let access = AccessControl::at("127.0.0.1:8080".parse().unwrap(), &[], &[], &[]).unwrap();
         assert_eq!(status(&access, None).await, 200);
     }
 }

@@ -1,4 +1,4 @@
-//! What a wrong login costs, and who is told of it.
+//! What a wrong login costs, and how it is logged.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -17,12 +17,11 @@ const MAX_PEERS: usize = 256;
 /// How often there is a line about wrong logins.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Slows wrong logins down and reports them. Clones are one and the same.
-#[derive(Clone)]
+/// Slows wrong logins down and logs them. Clones are one and the same.
+#[derive(Clone, Default)]
 pub(super) struct LoginThrottle {
     turns: Arc<Mutex<LoginSlots>>,
     lines: Arc<Mutex<ThrottledLog>>,
-    report: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
 /// Who may be answered when: each address for itself, so that one who guesses delays nobody else.
@@ -78,16 +77,11 @@ struct ThrottledLog {
 }
 
 impl LoginThrottle {
-    /// Lines about wrong logins go to `report`.
-    pub(super) fn new(report: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        Self { turns: Arc::default(), lines: Arc::default(), report: Arc::new(report) }
-    }
-
-    /// Reports a wrong login and waits as long as it costs.
+    /// Logs a wrong login and waits as long as it costs.
     pub(super) async fn wait(&self, peer: Option<SocketAddr>) {
         let line = self.lines.lock().unwrap_or_else(PoisonError::into_inner).line(peer, Instant::now());
         if let Some(line) = line {
-            (self.report)(&line);
+            tracing::warn!(target: "jitney::http", "{line}");
         }
         let address = peer.map(|peer| peer.ip());
         let turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner).of(address, Instant::now());
@@ -132,7 +126,7 @@ mod tests {
 
     #[tokio::test]
     async fn wrong_logins_take_their_time_and_only_so_many_are_answered_at_once() {
-        let wrong = LoginThrottle::new(|_| {});
+        let wrong = LoginThrottle::default();
         let start = Instant::now();
         futures_util::future::join_all((0..MAX_CONCURRENT * 2).map(|_| wrong.wait(None))).await;
         assert!(start.elapsed() >= RESPONSE_DELAY * 2, "{:?}", start.elapsed());
