@@ -13,7 +13,7 @@ use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{INTERRUPTED, is_interrupted, settle_killing};
 use crate::id::ExecutionId;
-use crate::journal::{ExecutionQuery, Journal, JournalError, State, Summary};
+use crate::journal::{ExecutionQuery, ExecutionState, Journal, JournalError, State, Summary};
 use crate::text::{indented, plain, thousands, visible_line};
 
 #[derive(Args)]
@@ -51,12 +51,12 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<
         None => {
             let listed = || newest(&journal, arguments.flow.as_deref(), arguments.limit);
             let mut found = listed()?;
-            let killing = found.iter().filter(|execution| execution.state == "KILLING");
+            let killing = found.iter().filter(|execution| execution.state == ExecutionState::Killing);
             // Where nothing can be written they are shown as they stand.
             if settle_killing(settings, &journal, killing.map(|execution| &execution.id)).unwrap_or(false) {
                 found = listed()?;
             }
-            let asked = |of: &Summary| is_interrupted(settings, &journal, &of.id, &of.state, of.created);
+            let asked = |of: &Summary| is_interrupted(settings, &journal, &of.id, of.state, of.created);
             let found: Vec<ListedExecution> = found
                 .into_iter()
                 .map(|summary| Ok(ListedExecution { interrupted: asked(&summary)?, summary }))
@@ -69,7 +69,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<
             let _ = settle_killing(settings, &journal, std::iter::once(&id));
             let state = state(&journal, &id)?;
             let created = journal.summary(&id)?.map(|summary| summary.created).unwrap_or_default();
-            let interrupted = is_interrupted(settings, &journal, &id, state.status.as_str(), created)?;
+            let interrupted = is_interrupted(settings, &journal, &id, state.status, created)?;
             show(&id, &state, interrupted, arguments.json);
         }
         Some(ExecutionsCommand::Logs { id }) => logs(&journal, &find(&journal, id)?, arguments.json)?,
@@ -164,7 +164,7 @@ fn list(executions: &[ListedExecution], flow: Option<&str>, as_json: bool) {
         table.add_row([
             execution.id.to_string(),
             execution.flow.clone(),
-            if *interrupted { INTERRUPTED.to_owned() } else { execution.state.clone() },
+            if *interrupted { INTERRUPTED.to_owned() } else { execution.state.to_string() },
             started.unwrap_or_default(),
             took.map(seconds).unwrap_or_default(),
             thousands(execution.rows),

@@ -80,7 +80,7 @@ impl Runner {
     ) -> Result<(), EngineError> {
         loop {
             let left = (at - clock::now()).to_std().unwrap_or_default();
-            if left.is_zero() || cancel.is_cancelled() || self.journal.status(id)?.as_deref() != Some("PAUSED") {
+            if left.is_zero() || cancel.is_cancelled() || self.journal.status(id)? != Some(ExecutionState::Paused) {
                 return Ok(());
             }
             tokio::select! {

@@ -18,7 +18,7 @@ use crate::journal::{Journal, Kv, KvEntry, State};
 use crate::namespace_files::NamespaceFiles;
 use crate::secret::Redactor;
 use crate::storage::{self, Storage};
-use crate::task::{Outputs, TaskError};
+use crate::task::{Level, Outputs, TaskError};
 
 /// The largest file that an expression reads.
 const MAX_READ: u64 = 16 << 20;
@@ -229,7 +229,7 @@ impl Host for HostSnapshot<'_> {
 
     fn error_logs(&self) -> Result<Value, String> {
         let lines = self.host.journal.logs(&self.host.execution).map_err(|error| error_chain(&error))?;
-        let errors = lines.iter().filter(|line| line.level == "ERROR");
+        let errors = lines.iter().filter(|line| line.level == Level::Error);
         let shown = |time: DateTime<Utc>| time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
         Ok(errors
             .map(|line| {

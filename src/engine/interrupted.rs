@@ -27,21 +27,21 @@ pub fn is_interrupted(
     settings: &Settings,
     journal: &Journal,
     id: &ExecutionId,
-    state: &str,
+    state: ExecutionState,
     created: DateTime<Utc>,
 ) -> Result<bool, JournalError> {
-    let is = |status: ExecutionState| state == status.as_str();
-    let is_missed = if is(ExecutionState::Queued) {
-        let queue = journal.queue_of(id)?;
-        !queue.is_some_and(|queue| is_execution_locked(settings, &ExecutionId::new(queue)))
-    } else if is(ExecutionState::Created) {
-        clock::now() - created >= STARTUP_GRACE
-    } else {
-        let at_work = [ExecutionState::Running, ExecutionState::Killing];
-        at_work.into_iter().chain([ExecutionState::Retrying, ExecutionState::Restarted]).any(is)
+    use ExecutionState::{Created, Killing, Queued, Restarted, Retrying, Running};
+    let is_missed = match state {
+        Queued => {
+            let queue = journal.queue_of(id)?;
+            !queue.is_some_and(|queue| is_execution_locked(settings, &ExecutionId::new(queue)))
+        }
+        Created => clock::now() - created >= STARTUP_GRACE,
+        Running | Killing | Retrying | Restarted => true,
+        _ => false,
     };
     // A process that has just come to the end wrote so before it let the lock go.
-    Ok(is_missed && !is_execution_locked(settings, id) && journal.status(id)?.as_deref() == Some(state))
+    Ok(is_missed && !is_execution_locked(settings, id) && journal.status(id)? == Some(state))
 }
 
 /// The executions whose process is gone, the newest first.
@@ -54,7 +54,7 @@ pub fn interrupted(settings: &Settings, journal: &Journal) -> Result<Vec<Executi
     let found = journal.search(&ExecutionQuery { states, ..ExecutionQuery::default() }, MAX_EXECUTIONS, 0)?.executions;
     let mut ids = Vec::new();
     for Summary { id, state, created, .. } in found {
-        if is_interrupted(settings, journal, &id, &state, created)? {
+        if is_interrupted(settings, journal, &id, state, created)? {
             ids.push(id);
         }
     }

@@ -200,7 +200,7 @@ impl SubflowRunner {
     }
 
     async fn while_paused(&self, id: &ExecutionId, request: &SubflowRequest) -> Result<(), EngineError> {
-        while self.runner.journal.status(id)?.as_deref() == Some("PAUSED") && !request.cancel.is_cancelled() {
+        while self.runner.journal.status(id)? == Some(ExecutionState::Paused) && !request.cancel.is_cancelled() {
             tokio::select! {
                 () = tokio::time::sleep(POLL_INTERVAL) => {}
                 () = request.cancel.cancelled() => {}

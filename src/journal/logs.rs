@@ -111,7 +111,6 @@ impl Journal {
     /// # Errors
     /// When the file cannot be written.
     pub fn log(&self, id: &ExecutionId, time: DateTime<Utc>, task: &TaskId, level: Level, message: &str) -> Result<()> {
-        let level = level.as_str().to_owned();
         let line = LogLine { time, task: task.to_string(), level, message: message.to_owned() };
         let mut waiting = self.lines.lock();
         if waiting.has_just_failed() {

@@ -27,6 +27,7 @@ mod state;
 mod target;
 mod task_run;
 mod ticks;
+mod words;
 mod worked;
 
 use std::path::Path;
@@ -39,6 +40,7 @@ use serde_json::{Map, Value};
 use tokio::sync::broadcast;
 
 use crate::id::ExecutionId;
+use crate::task::Level;
 use logs::LogBuffer;
 
 pub use backfill::{
@@ -75,8 +77,8 @@ pub struct Summary {
     pub namespace: String,
     /// The flow's id.
     pub flow: String,
-    /// Its state, in capitals.
-    pub state: String,
+    /// Its state.
+    pub state: ExecutionState,
     /// The inputs it ran with.
     pub inputs: Map<String, Value>,
     /// When it was created.
@@ -104,8 +106,8 @@ pub struct LogLine {
     pub time: DateTime<Utc>,
     /// The task that wrote it; empty for the engine.
     pub task: String,
-    /// How severe it is, in capitals.
-    pub level: String,
+    /// How severe it is.
+    pub level: Level,
     /// The text.
     pub message: String,
 }
@@ -304,11 +306,11 @@ impl Journal {
         Ok(ExecutionId::generate_after(&newest, now))
     }
 
-    /// Where an execution stands, in capitals: cheaper to ask than its whole state.
+    /// The state of an execution: cheaper to ask than its whole state.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn status(&self, id: &ExecutionId) -> Result<Option<String>> {
+    pub fn status(&self, id: &ExecutionId) -> Result<Option<ExecutionState>> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached("SELECT state FROM executions WHERE id = ?")?;
         Ok(statement.query_row([id.as_str()], |row| row.get(0)).optional()?)

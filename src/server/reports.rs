@@ -219,7 +219,7 @@ fn waits(schedules: &[TriggerStatus], queued: &Summary) -> Option<Notification> 
     schedules.iter().find(is_its).filter(|_| queued.started.is_none())?;
     let (namespace, flow) = (queued.namespace.clone(), queued.flow.clone());
     let (execution, date) = (Some(queued.id.clone()), queued.trigger_date);
-    Some(Notification { namespace, flow, execution, date, state: queued.state.clone(), ..Notification::default() })
+    Some(Notification { namespace, flow, execution, date, state: queued.state.to_string(), ..Notification::default() })
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! How severe a log line is.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -16,6 +18,12 @@ pub enum Level {
     Warn,
     /// Something failed.
     Error,
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
 }
 
 impl Level {

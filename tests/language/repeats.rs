@@ -46,7 +46,7 @@ afterExecution: [{{id: tell, type: log, message: \"{{{{ execution.state }}}}\"}}
     ));
     let ran = place.run(&text, &[]).await;
     let ids = place.runner.journal.executions(None, 9).unwrap();
-    let states: Vec<&str> = ids.iter().map(|summary| &*summary.state).collect();
+    let states: Vec<&str> = ids.iter().map(|summary| summary.state.as_str()).collect();
     assert_eq!((ran.status(), states), ("SUCCESS", vec!["SUCCESS", "RETRIED"]));
     assert_eq!(ran.state.created.original.as_ref(), Some(&ids[1].id));
     assert_eq!((said(&ran, ids[1].id.as_str()), said(&ran, "RETRIED")), (2, 1), "{:?}", ran.lines);
@@ -58,8 +58,14 @@ async fn a_tasks_retry_may_make_a_new_execution_and_ends_at_its_bounds() {
     let retry = "retry: {type: constant, interval: 1ms, maxAttempts: 2, behavior: CREATE_NEW_EXECUTION}}";
     let task = flaky(&place, 5).replace('}', &format!(", {retry}"));
     let ran = place.run(&flow(&format!("tasks: [{task}]")), &[]).await;
-    let states: Vec<String> =
-        place.runner.journal.executions(None, 9).unwrap().into_iter().map(|summary| summary.state).collect();
+    let states: Vec<String> = place
+        .runner
+        .journal
+        .executions(None, 9)
+        .unwrap()
+        .into_iter()
+        .map(|summary| summary.state.to_string())
+        .collect();
     assert_eq!((ran.status(), states), ("FAILED", vec!["FAILED".to_owned(), "RETRIED".to_owned()]));
 }
 

@@ -73,7 +73,7 @@ fn state(folder: &Path) -> State {
 }
 
 fn is(folder: &Path, wanted: &str) -> bool {
-    newest(folder).is_some_and(|summary| summary.state == wanted)
+    newest(folder).is_some_and(|summary| summary.state.as_str() == wanted)
 }
 
 const WAITS: &str = "id: f\nnamespace: n\ntasks:\n  - {id: a, type: sleep, duration: 10m}\n";

@@ -200,7 +200,7 @@ impl Server {
     pub fn states(&self, flow: &str) -> HashMap<String, usize> {
         let mut states = HashMap::new();
         for execution in self.executions(flow) {
-            *states.entry(execution.state).or_default() += 1;
+            *states.entry(execution.state.to_string()).or_default() += 1;
         }
         states
     }

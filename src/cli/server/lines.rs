@@ -102,14 +102,9 @@ impl ExecutionLog {
         let of = self.flows.get(id);
         let (namespace, flow) = (of.map(|of| of.0.as_str()), of.map(|of| of.1.as_str()));
         let task = (!line.task.is_empty()).then_some(line.task.as_str());
-        event!(level_named(&line.level), target: "jitney::tasks", at = line.time.timestamp_millis(), namespace, flow,
+        event!(line.level, target: "jitney::tasks", at = line.time.timestamp_millis(), namespace, flow,
             execution = id.as_str(), task, "{}", line.message);
     }
-}
-
-/// The level that the journal names.
-fn level_named(name: &str) -> Level {
-    [Level::Debug, Level::Warn, Level::Error].into_iter().find(|level| level.as_str() == name).unwrap_or(Level::Info)
 }
 
 /// How severe an event is. Most say nothing: what becomes of tasks is logged.

@@ -132,13 +132,12 @@ impl Runner {
     /// # Errors
     /// When the journal cannot be read.
     pub fn status(&self, summary: &Summary) -> Result<PartitionStatus, EngineError> {
-        let known = [ExecutionState::Success, ExecutionState::Warning, ExecutionState::Killed];
-        if known.iter().any(|state| state.as_str() == summary.state) && (summary.rows > 0 || summary.state == "KILLED")
-        {
-            return Ok(match summary.state.as_str() {
-                "KILLED" => PartitionStatus::Stopped,
-                _ => PartitionStatus::Loaded { rows: summary.rows, already: false },
-            });
+        match summary.state {
+            ExecutionState::Killed => return Ok(PartitionStatus::Stopped),
+            ExecutionState::Success | ExecutionState::Warning if summary.rows > 0 => {
+                return Ok(PartitionStatus::Loaded { rows: summary.rows, already: false });
+            }
+            _ => {}
         }
         let Some(state) = self.journal.state(&summary.id)? else { return Ok(PartitionStatus::Waiting) };
         if state.status.has_ended() || is_execution_locked(&self.settings, &summary.id) {

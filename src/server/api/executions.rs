@@ -28,7 +28,7 @@ type ExecutionResult = Result<Json<ExecutionResponse>, ApiError>;
 pub(super) fn shown(app: &App, id: &ExecutionId) -> ExecutionResult {
     let state = app.executor.journal().state(id)?.ok_or_else(|| ApiError::no_execution(id))?;
     let created = app.executor.journal().summary(id)?.map(|summary| summary.created).unwrap_or_default();
-    let interrupted = is_interrupted(&app.settings, app.executor.journal(), id, state.status.as_str(), created)?;
+    let interrupted = is_interrupted(&app.settings, app.executor.journal(), id, state.status, created)?;
     Ok(Json(ExecutionResponse::whole(id, &state, interrupted)))
 }
 
@@ -87,7 +87,7 @@ pub(super) async fn search(
     let journal = app.executor.journal();
     let triggers = journal.triggers(&page.executions)?;
     let listed = |summary: &Summary| {
-        let interrupted = is_interrupted(&app.settings, journal, &summary.id, &summary.state, summary.created)?;
+        let interrupted = is_interrupted(&app.settings, journal, &summary.id, summary.state, summary.created)?;
         Ok(ExecutionResponse::listed(summary, triggers.get(&summary.id), interrupted))
     };
     let results = page.executions.iter().map(listed).collect::<Result<_, ApiError>>()?;

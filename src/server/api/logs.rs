@@ -13,27 +13,24 @@ use crate::journal::LogLine;
 use crate::server::App;
 use crate::server::api::parameters::QueryParameters;
 use crate::server::api::problem::ApiError;
-
-const LEVELS: [&str; 4] = ["DEBUG", "INFO", "WARN", "ERROR"];
+use crate::task::Level;
 
 /// Which lines are wanted.
 pub(super) struct LogQuery {
-    least: usize,
+    least: Level,
     task: Option<String>,
 }
 
 impl LogQuery {
     pub(super) fn of(parameters: &QueryParameters) -> Result<Self, ApiError> {
         let level = parameters.one("minLevel").unwrap_or("DEBUG").to_uppercase();
-        let level = if level == "TRACE" { "DEBUG".to_owned() } else { level };
-        let least = LEVELS.iter().position(|name| *name == level);
-        let least = least.ok_or_else(|| ApiError::wrong(format!("there is no level `{level}`")))?;
+        let least = serde_json::from_value(level.as_str().into());
+        let least = least.map_err(|_| ApiError::wrong(format!("there is no level `{level}`")))?;
         Ok(Self { least, task: parameters.one("taskId").map(str::to_owned) })
     }
 
     pub(super) fn has(&self, line: &LogLine) -> bool {
-        let level = LEVELS.iter().position(|name| *name == line.level).unwrap_or(LEVELS.len());
-        level >= self.least && self.task.as_ref().is_none_or(|task| *task == line.task)
+        line.level >= self.least && self.task.as_ref().is_none_or(|task| *task == line.task)
     }
 }
 

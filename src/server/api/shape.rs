@@ -160,7 +160,7 @@ impl ExecutionResponse {
             id: summary.id.to_string(),
             namespace: summary.namespace.clone(),
             flow_id: summary.flow.clone(),
-            state: StateResponse::new(&summary.state, summary.started, summary.ended, summary.took),
+            state: StateResponse::new(summary.state.as_str(), summary.started, summary.ended, summary.took),
             interrupted,
             inputs: summary.inputs.clone(),
             outputs: None,
