@@ -1,11 +1,14 @@
 //! What a Parquet file's index says of its column chunks, held against the file before Polars believes it: Polars
 //! reads where the index points, without looking whether that is within the file.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use polars::io::parquet::read::FileMetadata;
+use polars_parquet::parquet::schema::types::PhysicalType;
 
 use super::pages::PageHeader;
+use super::unreadable::Unreadable;
 use super::{Limits, Result, parquet::broken};
 use crate::diagnostic::Diagnostic;
 
@@ -23,6 +26,8 @@ pub(super) struct Layout {
     groups: Vec<u64>,
     /// Of each row group and column chunk: the column's name and its size in memory.
     sizes: Vec<Vec<(String, u64)>>,
+    /// Columns of fixed-length bytes with pages of encodings that Polars does not read for them.
+    encoded: BTreeMap<String, &'static str>,
 }
 
 impl Layout {
@@ -55,7 +60,11 @@ impl Layout {
                 unpacked = unpacked.saturating_add(pages.unpacked);
                 let in_memory = pages.data.saturating_add(TEXT_OVERHEAD.saturating_mul(chunk.values.unsigned_abs()));
                 let root = column.descriptor().path_in_schema.first().map(ToString::to_string);
-                sizes.push((root.unwrap_or_default(), in_memory));
+                let root = root.unwrap_or_default();
+                if let (PhysicalType::FixedLenByteArray(_), Some(encoding)) = (column.physical_type(), pages.other) {
+                    layout.encoded.insert(root.clone(), encoding);
+                }
+                sizes.push((root, in_memory));
             }
             layout.groups.push(rows as u64);
             layout.sizes.push(sizes);
@@ -67,6 +76,11 @@ impl Layout {
             Some(bomb) => Err(Box::new(Diagnostic { file: name.to_owned(), ..bomb })),
             None => Ok(layout),
         }
+    }
+
+    /// Columns that Polars does not read for how they are encoded.
+    pub(super) fn unreadable(&self) -> impl Iterator<Item = Unreadable> {
+        self.encoded.iter().map(|(column, encoding)| Unreadable::of_encoding(column.clone(), encoding))
     }
 
     /// How many rows there are.
@@ -115,6 +129,8 @@ struct Pages {
     unpacked: u64,
     /// Those with the rows' values.
     data: u64,
+    /// An encoding of theirs that is neither plain nor by a dictionary.
+    other: Option<&'static str>,
 }
 
 impl Chunk {
@@ -148,6 +164,7 @@ impl Chunk {
                 PageHeader::DATA | PageHeader::DATA_V2 => {
                     values += page.values;
                     pages.data += page.unpacked.unsigned_abs();
+                    pages.other = pages.other.or(other_encoding(page.encoding));
                 }
                 _ => return Err("a page is of an unknown kind".to_owned()),
             }
@@ -157,6 +174,19 @@ impl Chunk {
             rest = page.length.checked_add(packed).and_then(|length| rest.get(length..)).ok_or("a page is cut off")?;
         }
         if values == self.values { Ok(pages) } else { Err("its pages have more values than it has".to_owned()) }
+    }
+}
+
+/// An encoding that is neither plain nor by a dictionary.
+fn other_encoding(number: i64) -> Option<&'static str> {
+    match number {
+        0 | 2 | 8 => None,
+        3 => Some("RLE"),
+        5 => Some("DELTA_BINARY_PACKED"),
+        6 => Some("DELTA_LENGTH_BYTE_ARRAY"),
+        7 => Some("DELTA_BYTE_ARRAY"),
+        9 => Some("BYTE_STREAM_SPLIT"),
+        _ => Some("of an unknown number"),
     }
 }
 
@@ -175,6 +205,7 @@ mod tests {
                 .iter()
                 .map(|(_, size)| vec![("a".to_owned(), *size), ("b".to_owned(), 9 * PORTION_BYTES)])
                 .collect(),
+            encoded: BTreeMap::new(),
         }
     }
 

@@ -47,7 +47,7 @@ pub fn fill<'a>(
             builder.finish().into_column()
         }
         ColumnType::Numeric => parse.texts(name, rows, value::parse_numeric),
-        ColumnType::Text | ColumnType::Json | ColumnType::Other | ColumnType::Array => {
+        ColumnType::Text | ColumnType::Json | ColumnType::Other | ColumnType::Array | ColumnType::JsonArray => {
             parse.texts(name, rows, value::parse_text)
         }
         ColumnType::Date => {

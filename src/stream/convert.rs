@@ -37,7 +37,9 @@ impl Conversions {
             ColumnType::Date => self.date.is_some(),
             ColumnType::Timestamp | ColumnType::TimestampTz | ColumnType::Instant => self.timestamp.is_some(),
             ColumnType::Bool => !self.true_values.is_empty() || !self.false_values.is_empty(),
-            ColumnType::Text | ColumnType::Json | ColumnType::Other | ColumnType::Array => false,
+            ColumnType::Text | ColumnType::Json | ColumnType::Other | ColumnType::Array | ColumnType::JsonArray => {
+                false
+            }
         }
     }
 

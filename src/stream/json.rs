@@ -77,6 +77,43 @@ pub(super) fn plain(value: &[u8]) -> Option<Cow<'_, [u8]>> {
     }
 }
 
+/// A valid array as Postgres writes one whose items are JSON: `{"{\"a\":1}",NULL,"\"b\""}`. Arrays within it are its
+/// further dimensions if it has nothing else, and otherwise items.
+pub(super) fn array_of_json(value: &[u8]) -> Vec<u8> {
+    let mut out = vec![b'{'];
+    let items = items(value);
+    let is_deeper = !items.is_empty() && items.iter().all(|item| item.starts_with(b"["));
+    for (index, item) in items.into_iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        match item {
+            b"null" => out.extend_from_slice(b"NULL"),
+            item if is_deeper => out.extend(array_of_json(item)),
+            item => push_quoted(item, &mut out),
+        }
+    }
+    out.push(b'}');
+    out
+}
+
+/// The items of a valid array.
+fn items(value: &[u8]) -> Vec<&[u8]> {
+    let (mut items, mut at) = (Vec::new(), 1);
+    loop {
+        at = after_blanks(value, at);
+        match value.get(at) {
+            None | Some(b']') => return items,
+            Some(b',') => at += 1,
+            Some(_) => {
+                let end = end_of_value(value, at).unwrap_or(value.len());
+                items.push(value.get(at..end).unwrap_or_default());
+                at = end;
+            }
+        }
+    }
+}
+
 /// A valid array as Postgres writes one: `{1,NULL,"a b"}`. Objects are items as their text.
 pub(super) fn array(value: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(value.len());
@@ -102,17 +139,21 @@ fn push_item(item: &[u8], out: &mut Vec<u8>) {
     match plain(item) {
         None => out.extend_from_slice(b"NULL"),
         Some(text) if item.starts_with(b"\"") || item.starts_with(b"{") => {
-            out.push(b'"');
-            for byte in text.iter() {
-                if matches!(byte, b'"' | b'\\') {
-                    out.push(b'\\');
-                }
-                out.push(*byte);
-            }
-            out.push(b'"');
+            push_quoted(&text, out);
         }
         Some(text) => out.extend_from_slice(&text),
     }
+}
+
+fn push_quoted(item: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    for byte in item {
+        if matches!(byte, b'"' | b'\\') {
+            out.push(b'\\');
+        }
+        out.push(*byte);
+    }
+    out.push(b'"');
 }
 
 /// The text that the inside of a valid string stands for.

@@ -32,11 +32,13 @@ pub mod moment;
 mod ndjson;
 mod pages;
 mod parquet;
+mod physical;
 pub mod print;
 mod printed;
 mod records;
 mod signature;
 mod split;
+mod stored;
 mod text;
 mod thrift;
 mod unreadable;
@@ -75,6 +77,8 @@ pub enum ColumnType {
     Other,
     /// An array of such a server, in its notation: `{1,2,NULL}`. Polars: String.
     Array,
+    /// An array of such a server whose items are JSON. Polars: String.
+    JsonArray,
     /// `2020-04-01`. Polars: Date.
     Date,
     /// `2020-04-01 00:44:02`, with `T` for the blank and up to six decimals. Polars: Datetime in microseconds.
@@ -83,6 +87,13 @@ pub enum ColumnType {
     TimestampTz,
     /// The same, and a time without an offset is a bad row: it means the time zone of a server's session.
     Instant,
+}
+
+impl ColumnType {
+    /// Whether its values are texts in a notation of their own, which a reader must know to write them.
+    pub fn is_notation(self) -> bool {
+        matches!(self, Self::Json | Self::Other | Self::Array | Self::JsonArray)
+    }
 }
 
 /// A column that the consumer wants, with the type that it wants.

@@ -256,16 +256,19 @@ const INVALID: &[u8] = b"\xff";
 /// A value as the text that its column is made of.
 fn text_of(value: &[u8], kind: ColumnType) -> Option<Cow<'_, [u8]>> {
     match kind {
+        ColumnType::JsonArray if value.starts_with(b"[") => Some(Cow::Owned(json::array_of_json(value))),
         ColumnType::Array if value.starts_with(b"[") => Some(Cow::Owned(json::array(value))),
         // `{}` would be an array without items.
-        ColumnType::Array if value.starts_with(b"{") => Some(Cow::Borrowed(INVALID)),
+        ColumnType::Array | ColumnType::JsonArray if value.starts_with(b"{") => Some(Cow::Borrowed(INVALID)),
         ColumnType::Json if value != b"null" => Some(Cow::Borrowed(value)),
         _ => json::plain(value),
     }
 }
 
 fn complaint(wanted: &Column, text: Option<&[u8]>) -> String {
-    if wanted.kind == ColumnType::Array && text == Some(INVALID) {
+    if let ColumnType::Array | ColumnType::JsonArray = wanted.kind
+        && text == Some(INVALID)
+    {
         return format!("`{}` is a JSON object, and the column holds an array", wanted.name);
     }
     match text.filter(|text| std::str::from_utf8(text).is_err()) {

@@ -18,6 +18,8 @@ pub(super) struct PageHeader {
     pub packed: i64,
     /// Values, NULL included.
     pub values: i64,
+    /// How the values are encoded.
+    pub encoding: i64,
     /// Of a data page of version 2: bytes of both kinds of levels, which are never packed.
     pub levels: i64,
 }
@@ -36,8 +38,10 @@ impl PageHeader {
             (PAGE_NAME, 2) => header.unpacked = number,
             (PAGE_NAME, 3) => header.packed = number,
             (DATA_NAME, 1) if header.kind == Self::DATA => header.values = number,
+            (DATA_NAME, 2) if header.kind == Self::DATA => header.encoding = number,
             (DICTIONARY_NAME, 1) if header.kind == Self::DICTIONARY => header.values = number,
             (DATA_V2_NAME, 1) if header.kind == Self::DATA_V2 => header.values = number,
+            (DATA_V2_NAME, 4) if header.kind == Self::DATA_V2 => header.encoding = number,
             // A length below zero must not be hidden by the other.
             (DATA_V2_NAME, 5 | 6) => header.levels = if number < 0 { i64::MIN / 2 } else { header.levels + number },
             _ => {}
@@ -92,8 +96,15 @@ mod tests {
         // Type 0, 38 bytes unpacked, 30 packed, a data page of 5 values in encoding 0, levels in encoding 3.
         let bytes = [0x15, 0, 0x15, 76, 0x15, 60, 0x2c, 0x15, 10, 0x15, 0, 0x15, 6, 0x15, 6, 0, 0, 0xff];
         let header = PageHeader::read(&bytes).unwrap();
-        let expected =
-            PageHeader { length: 17, kind: PageHeader::DATA, unpacked: 38, packed: 30, values: 5, levels: 0 };
+        let expected = PageHeader {
+            length: 17,
+            kind: PageHeader::DATA,
+            unpacked: 38,
+            packed: 30,
+            values: 5,
+            encoding: 0,
+            levels: 0,
+        };
         assert_eq!(header, expected);
     }
 

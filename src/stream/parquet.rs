@@ -22,6 +22,7 @@ use polars::prelude::{
 use super::bytes::Compression;
 use super::chunks::Layout;
 use super::footer;
+use super::physical::Physical;
 use super::printed::{self, Printed};
 use super::unreadable::{self, Unreadable};
 use super::{BadRow, Batch, Column, ColumnType, LINE, Limits, Result, column};
@@ -50,6 +51,7 @@ pub struct ParquetFile {
     /// The columns without any row.
     empty: DataFrame,
     unreadable: Vec<Unreadable>,
+    physical: Physical,
     progress: Arc<Progress>,
 }
 
@@ -67,23 +69,29 @@ impl ParquetFile {
         let layout = guarded(|| {
             let metadata = ParquetReader::new(file.try_clone()?).get_metadata()?.clone();
             let bytes = MMapSemaphore::new_from_file(&file)?;
-            let unreadable = unreadable::unreadable(&metadata, &infer_schema(&metadata)?);
-            Ok(Layout::check(&metadata, bytes.as_ref(), name, limits).map(|layout| (layout, unreadable)))
+            let physical = Physical::of(&metadata, &infer_schema(&metadata)?);
+            let layout = Layout::check(&metadata, bytes.as_ref(), name, limits);
+            Ok(layout.map(|layout| (layout, physical, metadata)))
         });
-        let (layout, unreadable) = layout.map_err(failed)??;
+        let (layout, mut physical, metadata) = layout.map_err(failed)??;
+        let unreadable: Vec<_> = physical.unreadable.drain(..).chain(layout.unreadable()).collect();
         let scan = || -> PolarsResult<_> {
             let arguments = ScanArgsParquet { glob: false, ..ScanArgsParquet::default() };
             let mut scan = LazyFrame::scan_parquet(PlRefPath::try_from_path(path)?, arguments)?;
+            if let Some(metadata) = Arc::into_inner(metadata) {
+                physical.redirect(&scan, metadata)?;
+            }
             let schema = scan.collect_schema()?;
-            Ok((scan, schema))
+            let empty = physical.apply(DataFrame::empty_with_schema(&schema))?;
+            Ok((scan, empty))
         };
-        let (scan, schema) = guarded(scan).map_err(|error| match unreadable.first() {
+        let (scan, empty) = guarded(scan).map_err(|error| match unreadable.first() {
             Some(column) => column.refused(name),
             None => failed(error),
         })?;
-        let columns = schema.iter().map(|(name, kind)| (name.to_string(), kind_of(kind))).collect();
-        let empty = DataFrame::empty_with_schema(&schema);
-        Ok(Self { name: name.to_owned(), scan, columns, size, layout, empty, unreadable, progress })
+        let known = |column: &Filled| kind_of(column.dtype()).filter(|_| !physical.is_printed(column.name()));
+        let columns = empty.columns().iter().map(|column| (column.name().to_string(), known(column))).collect();
+        Ok(Self { name: name.to_owned(), scan, columns, size, layout, empty, unreadable, physical, progress })
     }
 
     /// The columns with their types; `None` where the file's type has no counterpart.
@@ -114,8 +122,11 @@ impl ParquetFile {
             _ => Box::new(frames(self.scan.select(names.into_iter().map(col).collect::<Vec<_>>()), portions)),
         };
         let mut state = Progressing { name: self.name, size: self.size, rows, done: 0, progress: self.progress };
+        let physical = self.physical;
         frames.flat_map(sized).map(move |frame| {
-            let frame = frame.map_err(|error| broken(&state.name, format!("cannot read the Parquet file: {error}")))?;
+            let frame = frame
+                .and_then(|frame| physical.apply(frame))
+                .map_err(|error| broken(&state.name, format!("cannot read the Parquet file: {error}")))?;
             state.batch(&frame, &wanted)
         })
     }

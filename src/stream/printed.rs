@@ -67,7 +67,7 @@ fn text(value: &AnyValue<'_>, kind: ColumnType, out: &mut Vec<u8>) -> Option<()>
         AnyValue::BinaryOwned(bytes) if is_other(kind) => hex(bytes, out),
         AnyValue::Binary(bytes) => out.extend_from_slice(bytes),
         AnyValue::BinaryOwned(bytes) => out.extend_from_slice(bytes),
-        AnyValue::List(items) | AnyValue::Array(items, _) if is_other(kind) => array(items, out)?,
+        AnyValue::List(items) | AnyValue::Array(items, _) if is_other(kind) => array(items, kind, out)?,
         AnyValue::List(_) | AnyValue::Array(..) | AnyValue::Struct(..) | AnyValue::StructOwned(_) => json(value, out)?,
         value if kind == ColumnType::Json && value.get_str().is_none() => json(value, out)?,
         value => scalar(value, out)?,
@@ -76,7 +76,7 @@ fn text(value: &AnyValue<'_>, kind: ColumnType, out: &mut Vec<u8>) -> Option<()>
 }
 
 fn is_other(kind: ColumnType) -> bool {
-    matches!(kind, ColumnType::Other | ColumnType::Array)
+    matches!(kind, ColumnType::Other | ColumnType::Array | ColumnType::JsonArray)
 }
 
 /// What Postgres prints for a value that is not made of others.
@@ -150,7 +150,7 @@ fn hex(bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 /// A list as an array of Postgres.
-fn array(items: &Series, out: &mut Vec<u8>) -> Option<()> {
+fn array(items: &Series, kind: ColumnType, out: &mut Vec<u8>) -> Option<()> {
     out.push(b'{');
     for index in 0..items.len() {
         if index > 0 {
@@ -158,11 +158,14 @@ fn array(items: &Series, out: &mut Vec<u8>) -> Option<()> {
         }
         match items.get(index).ok()? {
             AnyValue::Null => out.extend_from_slice(b"NULL"),
-            AnyValue::List(items) | AnyValue::Array(items, _) => array(&items, out)?,
+            AnyValue::List(items) | AnyValue::Array(items, _) => array(&items, kind, out)?,
             value if value.is_boolean() || value.is_primitive_numeric() => scalar(&value, out)?,
             value => {
                 let mut inner = Vec::new();
-                text(&value, ColumnType::Other, &mut inner)?;
+                match kind {
+                    ColumnType::JsonArray => json(&value, &mut inner)?,
+                    _ => text(&value, ColumnType::Other, &mut inner)?,
+                }
                 out.push(b'"');
                 for byte in inner {
                     if matches!(byte, b'"' | b'\\') {

@@ -165,10 +165,12 @@ pub fn complaint(text: &[u8], kind: ColumnType) -> String {
         ColumnType::Float => not_float(text).to_owned(),
         ColumnType::Numeric => "is not a number".to_owned(),
         ColumnType::Real => not_real(text).to_owned(),
-        ColumnType::Text | ColumnType::Json | ColumnType::Other | ColumnType::Array if text.contains(&0) => {
+        ColumnType::Text | ColumnType::Json | ColumnType::Other | ColumnType::Array | ColumnType::JsonArray
+            if text.contains(&0) =>
+        {
             "holds a zero byte, which text cannot".to_owned()
         }
-        ColumnType::Text | ColumnType::Json | ColumnType::Other | ColumnType::Array => {
+        ColumnType::Text | ColumnType::Json | ColumnType::Other | ColumnType::Array | ColumnType::JsonArray => {
             "is not valid UTF-8 text".to_owned()
         }
         ColumnType::Date => "is not a date such as 2020-04-01".to_owned(),

@@ -125,7 +125,7 @@ impl Class {
             ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz | ColumnType::Instant => {
                 Some(Self::Time)
             }
-            ColumnType::Json | ColumnType::Array | ColumnType::Other => None,
+            ColumnType::Json | ColumnType::Array | ColumnType::JsonArray | ColumnType::Other => None,
         }
     }
 

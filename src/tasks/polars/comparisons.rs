@@ -120,7 +120,7 @@ impl Transform {
 
 /// Whether steps have values of this kind as texts which something else than their bytes may compare.
 fn is_text(kind: ColumnType) -> bool {
-    matches!(kind, ColumnType::Text | ColumnType::Json | ColumnType::Other | ColumnType::Array)
+    kind == ColumnType::Text || kind.is_notation()
 }
 
 fn set(

@@ -151,7 +151,7 @@ fn literal(field: &str, value: &Value, (name, kind): &(String, ColumnType)) -> s
             let whole = text.parse().ok().map(|number: i64| lit(number));
             whole.or_else(|| text.parse().ok().map(|number: f64| lit(number)))
         }
-        ColumnType::Text | ColumnType::Other | ColumnType::Array => Some(lit(text)),
+        ColumnType::Text | ColumnType::Other | ColumnType::Array | ColumnType::JsonArray => Some(lit(text)),
         kind => expression::moment(&text, *kind).and_then(PolarsResult::ok),
     };
     let word = format!("{kind:?}").to_lowercase();

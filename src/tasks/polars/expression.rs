@@ -24,9 +24,12 @@ pub fn representation(kind: ColumnType) -> DataType {
         ColumnType::Bool => DataType::Boolean,
         ColumnType::Int(_) => DataType::Int64,
         ColumnType::Float | ColumnType::Real => DataType::Float64,
-        ColumnType::Numeric | ColumnType::Text | ColumnType::Json | ColumnType::Other | ColumnType::Array => {
-            DataType::String
-        }
+        ColumnType::Numeric
+        | ColumnType::Text
+        | ColumnType::Json
+        | ColumnType::Other
+        | ColumnType::Array
+        | ColumnType::JsonArray => DataType::String,
         ColumnType::Date => DataType::Date,
         ColumnType::Timestamp => DataType::Datetime(TimeUnit::Microseconds, None),
         ColumnType::TimestampTz | ColumnType::Instant => {

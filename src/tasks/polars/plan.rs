@@ -84,8 +84,7 @@ impl Transform {
             let kinds = file.clone();
             let read = self.columns_read(&file)?;
             for ((name, kind), (_, own)) in file.iter_mut().zip(columns) {
-                let is_text = matches!(kind, ColumnType::Json | ColumnType::Other | ColumnType::Array);
-                if !is_text && !read.contains(name) && !keeps(*own, *kind) {
+                if !kind.is_notation() && !read.contains(name) && !keeps(*own, *kind) {
                     *kind = ColumnType::Text;
                 }
             }

@@ -43,7 +43,9 @@ impl<'a> Texts<'a> {
             ColumnType::Int(_) => Self::Int(series.i64()?),
             ColumnType::Float => Self::Float(series.f64()?),
             ColumnType::Real => Self::Real(series.f64()?),
-            ColumnType::Text | ColumnType::Json | ColumnType::Other | ColumnType::Array => Self::Text(series.str()?),
+            ColumnType::Text | ColumnType::Json | ColumnType::Other | ColumnType::Array | ColumnType::JsonArray => {
+                Self::Text(series.str()?)
+            }
             ColumnType::Numeric => Self::Numeric(series.str()?),
             ColumnType::Date => Self::Date(series.date()?.physical()),
             ColumnType::Timestamp => Self::Timestamp(series.datetime()?.physical()),

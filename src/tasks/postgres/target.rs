@@ -25,8 +25,8 @@ struct TableColumn {
     oid: Oid,
     modifier: i32,
     sql_type: String,
-    /// Whether it holds arrays, of anything but JSON.
-    is_array: bool,
+    /// The type of arrays, if it holds such.
+    array: Option<ColumnType>,
     not_null: bool,
     /// Whether the server fills it in: a default, an identity or a generated column.
     has_default: bool,
@@ -153,7 +153,7 @@ impl Target {
 
     /// What the table holds under a name of the file.
     pub(super) fn column_type(&self, name: &str) -> Option<ColumnType> {
-        let kind = |column: &TableColumn| if column.is_array { ColumnType::Array } else { column.kind.column_type() };
+        let kind = |column: &TableColumn| column.array.unwrap_or_else(|| column.kind.column_type());
         self.column(name).map(kind)
     }
 
@@ -422,8 +422,8 @@ async fn columns(
         "SELECT a.attname, base.oid, base.typtype = 'e', a.attnotnull,
                 a.atthasdef OR a.attidentity <> '' OR own.typdefault IS NOT NULL, a.attgenerated <> '', a.attidentity = 'a',
                 base.modifier, format_type(a.atttypid, a.atttypmod),
-                base.typcategory = 'A' AND base.typelem NOT IN ('json'::regtype, 'jsonb'::regtype),
-                (SELECT to_jsonb(c)::text FROM pg_collation c WHERE c.oid = a.attcollation)
+                base.typcategory = 'A', (SELECT to_jsonb(c)::text FROM pg_collation c WHERE c.oid = a.attcollation),
+                base.typelem IN ('json'::regtype, 'jsonb'::regtype)
          FROM pg_attribute a JOIN pg_type own ON own.oid = a.atttypid CROSS JOIN LATERAL (
              WITH RECURSIVE made_of AS (
                  SELECT t.*, a.atttypmod AS modifier FROM pg_type t WHERE t.oid = a.atttypid
@@ -440,7 +440,7 @@ async fn columns(
         oid: row.get(1),
         modifier: row.get(7),
         sql_type: row.get(8),
-        is_array: row.get(9),
+        array: row.get::<_, bool>(9).then(|| if row.get(11) { ColumnType::JsonArray } else { ColumnType::Array }),
         not_null: row.get(3),
         has_default: row.get(4),
         is_generated: row.get(5),
