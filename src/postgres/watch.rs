@@ -68,14 +68,18 @@ impl<'a> WaitMonitor<'a> {
     /// When the server refuses, or the connection broke.
     pub async fn identify(&self, client: &impl GenericClient, in_transaction: bool) -> Result<(), TaskError> {
         let doing = "asking for the session's process";
+        let failed = |error: tokio_postgres::Error| error::explain(doing, &error);
         let asked = async {
             let sql = "SELECT pid, backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()";
-            client.query_one(sql, &[]).await.map_err(|error| error::explain(doing, &error))
+            client.query_one(sql, &[]).await.map_err(failed)
         };
         let row = self.over(doing, asked).await?;
-        self.process.store(row.get(0), Ordering::Relaxed);
-        // A session is identified once.
-        let _ = self.began.set(row.get(1));
+        self.process.store(row.try_get(0).map_err(failed)?, Ordering::Relaxed);
+        // Hidden from a role that is not a member of the user's, which `SET role` may have made of it.
+        if let Some(began) = row.try_get(1).map_err(failed)? {
+            // A session is identified once.
+            let _ = self.began.set(began);
+        }
         self.is_certain.store(in_transaction, Ordering::Relaxed);
         Ok(())
     }

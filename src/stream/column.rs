@@ -14,6 +14,8 @@ use crate::text::shortened;
 
 /// More letters of a value tell nothing.
 const MAX_SHOWN: usize = 60;
+/// The most bytes of a bad row that are kept.
+const MAX_KEPT: usize = 1 << 20;
 
 /// Parses a column's fields, top to bottom. `None` is NULL, and so is a blank field of any type but text. Calls `bad`
 /// with the index of each field that does not fit; it is NULL in the column.
@@ -132,7 +134,13 @@ pub fn shown(field: &[u8]) -> String {
     shortened(&String::from_utf8_lossy(field), MAX_SHOWN).into_owned()
 }
 
-/// As much of a bad row's text as is worth keeping.
+/// The text of a bad row without its line end, cut with a mark if it is very long.
 pub fn kept(row: &[u8]) -> String {
-    String::from_utf8_lossy(row).trim_end().chars().take(2_000).collect()
+    let end = row.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |last| last + 1);
+    let row = &row[..end];
+    if row.len() <= MAX_KEPT {
+        return String::from_utf8_lossy(row).into_owned();
+    }
+    let start = String::from_utf8_lossy(&row[..MAX_KEPT]);
+    format!("{}… [cut: the row has {} bytes]", start.trim_end_matches(char::REPLACEMENT_CHARACTER), row.len())
 }

@@ -265,17 +265,23 @@ impl CsvFile {
     }
 
     /// The rows that begin on these lines; see [`super::Reader::rows_at`].
-    pub fn rows_at(mut self, wanted: &BTreeMap<u64, Option<String>>) -> Result<Vec<BadRow>> {
-        let mut found = Vec::new();
-        while found.len() < wanted.len() && self.find_rows(usize::MAX)? {
+    pub fn rows_at(
+        mut self,
+        wanted: &BTreeMap<u64, Option<String>>,
+        take: &mut dyn FnMut(u64, BadRow) -> Result<()>,
+    ) -> Result<()> {
+        let mut found = 0;
+        while found < wanted.len() && self.find_rows(usize::MAX)? {
             for row in self.rows.found() {
                 let Some(column) = wanted.get(&row.line) else { continue };
                 let place = column.as_ref().and_then(|column| self.header.iter().position(|name| name == column));
                 let column = place.map_or(0, |place| self.rows.position_of(row, place));
-                found.push(BadRow { column, text: column::kept(self.rows.text_of(row)), ..BadRow::at(row.line) });
+                let text = column::kept(self.rows.text_of(row));
+                take(row.line, BadRow { column, text, ..BadRow::at(row.line) })?;
+                found += 1;
             }
         }
-        Ok(found)
+        Ok(())
     }
 
     /// Whether a row has the shape that the header wants.

@@ -46,6 +46,7 @@ pub mod value;
 mod write;
 
 pub use bytes::Limits;
+pub use column::kept;
 pub use convert::{Conversions, TimeFormat};
 pub use encoding::Encoding;
 pub use text::{Text, contradicted, decoded, seems_utf16};
@@ -121,6 +122,9 @@ impl Column {
     }
 }
 
+/// The most letters of a bad row that an error shows.
+const MAX_SNIPPET: usize = 2_000;
+
 /// A row that does not fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadRow {
@@ -153,7 +157,7 @@ impl BadRow {
         diagnostic.file = file.to_owned();
         diagnostic.line = usize::try_from(self.line).unwrap_or(usize::MAX);
         diagnostic.column = self.column;
-        diagnostic.snippet = self.text.lines().next().map(str::to_owned);
+        diagnostic.snippet = self.text.lines().next().map(|line| line.chars().take(MAX_SNIPPET).collect());
         diagnostic
     }
 }
@@ -355,16 +359,20 @@ impl Reader {
         }
     }
 
-    /// The rows that these values of [`LINE`] mean, as bad rows without a message. `wanted` names a column for each, or
-    /// none where the whole row is meant.
+    /// Gives the rows that these values of [`LINE`] mean to `take`, as bad rows without a message. `wanted` names a column
+    /// for each, or none where the whole row is meant.
     ///
     /// # Errors
-    /// When the file cannot be read so far.
-    pub fn rows_at(self, wanted: &BTreeMap<u64, Option<String>>) -> Result<Vec<(u64, BadRow)>> {
+    /// When the file cannot be read so far, and those of `take`.
+    pub fn rows_at(
+        self,
+        wanted: &BTreeMap<u64, Option<String>>,
+        take: &mut dyn FnMut(u64, BadRow) -> Result<()>,
+    ) -> Result<()> {
         match self.file {
-            Open::Csv(file) => Ok(file.rows_at(wanted)?.into_iter().map(|row| (row.line, row)).collect()),
-            Open::Ndjson(file) => file.rows_at(wanted),
-            Open::Parquet(_) => Ok(wanted.keys().map(|row| (*row, BadRow::at(*row))).collect()),
+            Open::Csv(file) => file.rows_at(wanted, take),
+            Open::Ndjson(file) => file.rows_at(wanted, take),
+            Open::Parquet(_) => wanted.keys().try_for_each(|row| take(*row, BadRow::at(*row))),
         }
     }
 

@@ -64,9 +64,13 @@ impl NdjsonFile {
     }
 
     /// The rows at these places; see [`super::Reader::rows_at`].
-    pub fn rows_at(mut self, wanted: &BTreeMap<u64, Option<String>>) -> Result<Vec<(u64, BadRow)>> {
-        let mut found = Vec::new();
-        while found.len() < wanted.len() {
+    pub fn rows_at(
+        mut self,
+        wanted: &BTreeMap<u64, Option<String>>,
+        take: &mut dyn FnMut(u64, BadRow) -> Result<()>,
+    ) -> Result<()> {
+        let mut found = 0;
+        while found < wanted.len() {
             let rows = self.records.next_rows()?;
             if rows.is_empty() {
                 break;
@@ -74,10 +78,11 @@ impl NdjsonFile {
             for row in &rows {
                 let Some(column) = wanted.get(&row.place) else { continue };
                 let value = column.as_ref().and_then(|column| value_of(self.records.text(), row, column));
-                found.push((row.place, self.records.bad_row(row, value.map(|value| value.start), String::new())));
+                take(row.place, self.records.bad_row(row, value.map(|value| value.start), String::new()))?;
+                found += 1;
             }
         }
-        Ok(found)
+        Ok(())
     }
 
     /// The file's rows with the wanted columns.

@@ -1,6 +1,7 @@
 //! What happens to rows of a file that do not fit: they stop the task, or they are set aside, counted and kept.
 
 use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -105,15 +106,32 @@ impl Rejected {
         self.sorted(&path).map_err(|error| unwritten(&path, &error))
     }
 
-    fn sorted(&mut self, path: &PathBuf) -> csv::Result<()> {
+    fn sorted(&mut self, path: &Path) -> csv::Result<()> {
         let mut reader = csv::Reader::from_path(path)?;
-        let head = reader.headers()?.clone();
-        let mut rows: Vec<csv::StringRecord> = reader.records().collect::<csv::Result<_>>()?;
-        rows.sort_by_key(|row| row.get(0).and_then(|line| line.parse::<u64>().ok()));
-        let writer = self.writer.insert(csv::Writer::from_path(path)?);
-        writer.write_record(&head)?;
-        rows.iter().try_for_each(|row| writer.write_record(row))?;
-        Ok(writer.flush()?)
+        reader.headers()?;
+        let (head, mut rows, mut row) = (reader.position().byte(), Vec::new(), csv::ByteRecord::new());
+        let mut start = head;
+        while reader.read_byte_record(&mut row)? {
+            let line = row.get(0).and_then(|line| std::str::from_utf8(line).ok()?.parse::<u64>().ok());
+            let end = reader.position().byte();
+            rows.push((line, start, end - start));
+            start = end;
+        }
+        if rows.is_sorted_by_key(|(line, ..)| *line) {
+            return Ok(());
+        }
+        rows.sort_by_key(|(line, ..)| *line);
+        // The rows may be large, so they go from file to file.
+        let (mut from, sorted) = (File::open(path)?, path.with_added_extension("sorted"));
+        let mut to = File::create(&sorted)?;
+        for (start, length) in std::iter::once((0, head)).chain(rows.iter().map(|(_, start, length)| (*start, *length)))
+        {
+            from.seek(SeekFrom::Start(start))?;
+            std::io::copy(&mut from.by_ref().take(length), &mut to)?;
+        }
+        std::fs::rename(&sorted, path)?;
+        self.writer = Some(csv::WriterBuilder::new().has_headers(false).from_writer(to));
+        Ok(())
     }
 
     fn write(&mut self, path: &PathBuf, row: &BadRow) -> csv::Result<()> {

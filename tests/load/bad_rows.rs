@@ -2,6 +2,7 @@
 
 use jitney::storage::Storage;
 
+use crate::load::merges::rejected;
 use crate::load::{Place, assert_says, counts};
 
 const T: &str = "CREATE TABLE t (id int NOT NULL, fare float8)";
@@ -312,4 +313,44 @@ async fn an_error_of_a_row_that_the_server_does_not_name_says_so() {
     place.file("a.csv", "id\n1\n");
     let error = place.refused("{from: a.csv, table: t}").await;
     assert_says(&error, &["t_id_fkey", "Postgres does not say which row it is"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rejected_row_is_kept_as_a_whole_and_a_very_long_one_is_cut_with_a_mark() {
+    let place = Place::with("bad_long", "CREATE TABLE t (id int PRIMARY KEY, note text)").await;
+    let (long, longer) = ("y".repeat(6000), "z".repeat(2 << 20));
+    place.file("a.csv", format!("id,note\n1,a\n1,\"{long},  \"\n1,{long}  \n1,{longer}\n2,b\n"));
+    let row = |note: &str| format!("{{\"id\": 1, \"note\": \"{note}\"}}\n");
+    place.file("a.ndjson", format!("{}{}{}", row("a"), row(&long), row(&longer)));
+    let csv = [format!("1,\"{long},  \""), format!("1,{long}  "), "1,zzz".to_owned()];
+    let ndjson = [row(&long).trim_end().to_owned(), "{\"id\": 1, \"note\": \"zzz".to_owned()];
+    for (file, rows) in [("a.csv", &csv[..]), ("a.ndjson", &ndjson)] {
+        for mode in ["truncate", "{merge: {key: [note]}}"] {
+            place.run("TRUNCATE t").await;
+            let yaml = format!("{{from: {file}, table: t, mode: {mode}, on_bad_row: {{reject: {{}}}}}}");
+            let outputs = place.load(&yaml).await.unwrap();
+            let (_, text) = rejected(&place, &outputs);
+            let mut reader = csv::Reader::from_reader(text.as_bytes());
+            let kept: Vec<String> = reader.records().map(|record| record.unwrap()[3].to_owned()).collect();
+            let (last, whole) = kept.split_last().unwrap();
+            assert_eq!((whole, kept.len()), (&rows[..rows.len() - 1], rows.len()), "{file} {mode}");
+            assert!(last.starts_with(rows.last().unwrap()) && last.len() < (1 << 20) + 100, "{file} {mode}");
+            let size = if file == "a.csv" { longer.len() + 2 } else { row(&longer).len() - 1 };
+            assert!(last.ends_with(&format!("z… [cut: the row has {size} bytes]")), "{file} {mode}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_file_of_rejected_rows_is_in_the_order_of_its_lines() {
+    let made = "CREATE TABLE t (id int CHECK (id < 5), note text UNIQUE)";
+    let place = Place::with("bad_order", made).await;
+    place.file("a.csv", "id,note\n1,\"a\nb\"\n9,c\nx,\"d\ne\"\n2,\"a\nb\"\n3\n");
+    let outputs = place.load("{from: a.csv, table: t, on_bad_row: {reject: {}}}").await.unwrap();
+    let (_, text) = rejected(&place, &outputs);
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let kept: Vec<_> =
+        reader.records().map(|row| row.map(|row| (row[0].to_owned(), row[3].to_owned())).unwrap()).collect();
+    let rows = [("4", "9,c"), ("5", "x,\"d\ne\""), ("7", "2,\"a\nb\""), ("9", "3")];
+    assert_eq!(kept, rows.map(|(line, row)| (line.to_owned(), row.to_owned())));
 }

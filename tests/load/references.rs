@@ -183,3 +183,26 @@ async fn a_right_to_insert_is_enough() {
     assert_says(&error, &["permission denied for sequence plain_id_seq"]);
     assert!(!error.contains("line"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_load_that_rejected_rows_of_such_a_table_knows_its_rows_again() {
+    for (name, made) in [
+        ("self", "CREATE TABLE t (id int PRIMARY KEY, r int REFERENCES t)"),
+        ("deferred", "CREATE TABLE t (id int PRIMARY KEY, r int REFERENCES t DEFERRABLE INITIALLY DEFERRED)"),
+        (
+            "after",
+            "CREATE TABLE t (id int PRIMARY KEY, r int CHECK (r < 9));
+             CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+             CREATE TRIGGER f AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()",
+        ),
+    ] {
+        let place = Place::with(&format!("references_again_{name}"), made).await;
+        place.file("a.csv", "id,r\n1,\n2,9\n3,1\n3,1\n");
+        for mode in ["append", "truncate"] {
+            let yaml = format!("{{from: a.csv, table: t, mode: {mode}, on_bad_row: {{reject: {{}}}}}}");
+            assert_eq!(counts(&place.load(&yaml).await.unwrap()), [4, 2, 2, 0], "{name} {mode}");
+            assert_eq!(place.load(&yaml).await.unwrap()["already_loaded"], true, "{name} {mode}");
+            assert_eq!(place.rows("SELECT id FROM t").await, "1\n3", "{name} {mode}");
+        }
+    }
+}

@@ -190,3 +190,38 @@ async fn a_format_that_a_column_is_not_read_by_is_refused() {
         place.run("DROP TABLE jitney_loads").await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_that_may_not_see_its_own_session_loads() {
+    let mut place = Place::new("other_role").await;
+    place
+        .run(
+            "DO $$ BEGIN CREATE ROLE load_owner; CREATE ROLE load_ann LOGIN PASSWORD 'x' IN ROLE load_owner;
+             EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+             ALTER ROLE load_ann IN DATABASE load_other_role SET role = 'load_owner';
+             CREATE TABLE t (id int); ALTER TABLE t OWNER TO load_owner; GRANT CREATE ON SCHEMA public TO load_owner",
+        )
+        .await;
+    let (_, rest) = place.url.split_once('@').unwrap();
+    place.url = format!("postgres://load_ann:x@{rest}");
+    place.file("a.csv", "id\n1\n");
+    assert_eq!(counts(&place.load("{from: a.csv, table: t}").await.unwrap()), [1, 1, 0, 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_table_of_the_ledgers_name_is_an_error_in_words() {
+    let made = "CREATE TABLE t (id int); CREATE SCHEMA other; CREATE TABLE other.jitney_loads (id int, execution text,
+        task text, target text, partition text, source_sha256 text, definition_sha256 text, rows_read int, rows_loaded int,
+        rows_rejected int, rows_skipped int, source text, address text)";
+    let place = Place::with("other_ledger", made).await;
+    place.file("a.csv", "id\n1\n");
+    place.load("{from: a.csv, table: t}").await.unwrap();
+    place
+        .run(
+            "INSERT INTO other.jitney_loads SELECT id, execution, task, target, partition, source_sha256,
+        definition_sha256, 1, 1, 0, 0, source, address FROM jitney_loads; TRUNCATE jitney_loads",
+        )
+        .await;
+    let error = place.refused("{from: a.csv, table: t}").await;
+    assert_says(&error, &["reading the ledger"]);
+}

@@ -193,11 +193,11 @@ impl Job {
             return Ok(());
         }
         let reader = Reader::open(&self.input.path, &self.options, Arc::new(Progress::default()))?;
-        let found = reader.rows_at(&complaints.keys().map(|line| (*line, None)).collect())?;
-        let message = |place: u64| complaints.get(&place).map_or(String::new(), |row| row.message.clone());
-        let rows: Vec<BadRow> =
-            found.into_iter().map(|(place, row)| BadRow { message: message(place), ..row }).collect();
-        self.rejected.take(&rows)?;
+        let lines = complaints.keys().map(|line| (*line, None)).collect();
+        reader.rows_at(&lines, &mut |place, row| {
+            let message = complaints.get(&place).map_or(String::new(), |row| row.message.clone());
+            self.rejected.take(&[BadRow { message, ..row }])
+        })?;
         self.rejected.sort()
     }
 

@@ -1,6 +1,9 @@
 //! The ledger: what has been loaded, written in the load's own transaction, so that it is never ahead or behind.
 
-use tokio_postgres::types::ToSql;
+use std::fmt::Display;
+
+use tokio_postgres::row::RowIndex;
+use tokio_postgres::types::{FromSql, ToSql};
 use tokio_postgres::{Row, Transaction};
 
 use crate::fingerprint::Fingerprint;
@@ -211,7 +214,7 @@ pub(super) async fn under_former_names(
     let values: [&(dyn ToSql + Sync); 5] =
         [&key.target, &key.partition, &key.source_sha256, &definitions, &key.address];
     let rows = transaction.query(&sql, &values).await.map_err(|error| explain("reading the ledger", &error))?;
-    Ok(rows.iter().map(|row| (row.get("target"), earlier(row, key))).collect())
+    rows.iter().map(|row| Ok((cell(row, "target")?, earlier(row, key)?))).collect()
 }
 
 /// The newest load of this very file in another ledger of the database, and that ledger. Those that the user may not read
@@ -266,27 +269,35 @@ async fn find_in(
         vec![&key.target, &key.partition, &key.source_sha256, &definitions, &key.address];
     values.extend(more);
     let row = transaction.query_opt(&sql, &values).await.map_err(|error| explain("reading the ledger", &error))?;
-    Ok(row.as_ref().map(|row| earlier(row, key)))
+    row.as_ref().map(|row| earlier(row, key)).transpose()
 }
 
-fn earlier(row: &Row, key: &Key) -> Earlier {
-    let count = |name| row.get::<_, i64>(name).unsigned_abs();
-    Earlier {
-        id: row.get("id"),
-        execution: row.get("execution"),
-        run: row.get("task"),
-        address: noted_address(row.get("address"), row.get("partition"), row.get("source"), &key.address),
-        has_same_address: row.get("same_address"),
-        has_same_partition: row.get("same_partition"),
-        has_same_content: row.get("same_content"),
-        has_same_steps: row.get("same_steps"),
+/// A value of an entry. Another ledger may be anybody's table of that name, with columns of any type.
+///
+/// # Errors
+/// When the column has another type, or a NULL.
+pub(super) fn cell<'a, T: FromSql<'a>>(row: &'a Row, column: impl RowIndex + Display) -> Result<T, TaskError> {
+    row.try_get(column).map_err(|error| explain("reading the ledger", &error))
+}
+
+fn earlier(row: &Row, key: &Key) -> Result<Earlier, TaskError> {
+    let count = |name: &str| cell::<i64>(row, name).map(i64::unsigned_abs);
+    Ok(Earlier {
+        id: cell(row, "id")?,
+        execution: cell(row, "execution")?,
+        run: cell(row, "task")?,
+        address: noted_address(cell(row, "address")?, cell(row, "partition")?, cell(row, "source")?, &key.address),
+        has_same_address: cell(row, "same_address")?,
+        has_same_partition: cell(row, "same_partition")?,
+        has_same_content: cell(row, "same_content")?,
+        has_same_steps: cell(row, "same_steps")?,
         counts: Counts {
-            read: count("rows_read"),
-            loaded: count("rows_loaded"),
-            rejected: count("rows_rejected"),
-            skipped: count("rows_skipped"),
+            read: count("rows_read")?,
+            loaded: count("rows_loaded")?,
+            rejected: count("rows_rejected")?,
+            skipped: count("rows_skipped")?,
         },
-    }
+    })
 }
 
 /// Writes a load of this attempt down. `updates` says whether it may have changed rows of other loads; a trigger may, too. `parts`

@@ -6,6 +6,7 @@ use super::savepoint;
 use super::send::Sending;
 use crate::postgres::CopyError;
 use crate::postgres::name::quote_name;
+use crate::stream::kept;
 use crate::task::TaskError;
 use crate::tasks::postgres::target::Field;
 use crate::tasks::postgres::transaction::{CHECKING, IMMEDIATE};
@@ -73,9 +74,11 @@ impl Merging<'_> {
             self.batch("SAVEPOINT jitney_parts").await?;
             let found = Box::pin(self.sorted(key, room)).await?;
             if Box::pin(self.behind(async { self.check_deferred().await.map(|()| 0) })).await?.is_ok() {
+                // The ledger's entry must bear the number of the transaction itself.
+                self.batch("RELEASE SAVEPOINT jitney_parts").await?;
                 return Ok(found);
             }
-            self.batch("ROLLBACK TO SAVEPOINT jitney_parts").await?;
+            self.batch("ROLLBACK TO SAVEPOINT jitney_parts; RELEASE SAVEPOINT jitney_parts").await?;
         }
         if room.is_some() {
             self.check_deferred().await?;
@@ -175,7 +178,8 @@ impl Merging<'_> {
         let columns = self.fields.iter().map(shown).collect::<Vec<_>>().join(", ");
         let row = quote_name(&self.stage.row);
         let sql = format!("SELECT concat_ws(E'\\t', {columns}) FROM {CHOSEN} WHERE {row} = {number}");
-        Ok(savepoint::over(watch, &self.doing(), transaction.query_one(&sql, &[])).await?.get(0))
+        let row = savepoint::over(watch, &self.doing(), transaction.query_one(&sql, &[])).await?;
+        Ok(kept(row.get::<_, &str>(0).as_bytes()))
     }
 
     /// Leaves a row out. The next one of the same key counts instead, if there is one: the table becomes as if the file had

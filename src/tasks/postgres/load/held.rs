@@ -14,7 +14,7 @@ use crate::file_access::FileAccess;
 use crate::postgres::name::quote_name;
 use crate::postgres::{FlowAddress, connect, explain};
 use crate::task::{Ledger, LedgerAnswer, LoadRecord, TaskError, read};
-use crate::tasks::postgres::ledger;
+use crate::tasks::postgres::ledger::{self, cell};
 use crate::tasks::postgres::rows::{self, Partition};
 use crate::tasks::postgres::target::Target;
 
@@ -129,17 +129,16 @@ async fn noted(
     let rows = transaction.query(sql, &[&target, &values]).await;
     let rows = rows.map_err(|error| explain("reading the ledger", &error))?;
     let held = |row: &tokio_postgres::Row| {
-        let stamp: String = row.get(3);
         let held = LoadRecord {
-            execution: row.get(1),
-            rows: row.get::<_, i64>(2).unsigned_abs(),
-            loaded_at: moment(&stamp),
-            sha256: row.get(4),
-            bytes: row.get::<_, i64>(5).unsigned_abs(),
+            execution: cell(row, 1)?,
+            rows: cell::<i64>(row, 2)?.unsigned_abs(),
+            loaded_at: moment(cell(row, 3)?),
+            sha256: cell(row, 4)?,
+            bytes: cell::<i64>(row, 5)?.unsigned_abs(),
         };
-        (row.get(0), Noted { load: row.get(6), held })
+        Ok((cell(row, 0)?, Noted { load: cell(row, 6)?, held }))
     };
-    Ok(rows.iter().map(held).collect())
+    rows.iter().map(held).collect()
 }
 
 /// `2024-01-31 06:00:00.500000`, in UTC.

@@ -14,7 +14,7 @@ use super::refused::{Complaint, Refused};
 use crate::aside::aside;
 use crate::clock;
 use crate::postgres::CopyError;
-use crate::stream::{BadRow, LINE, Reader};
+use crate::stream::{BadRow, LINE, Reader, kept};
 use crate::task::{Progress, TaskError};
 use crate::tasks::bad_rows::{BadRows, Rejected};
 
@@ -75,10 +75,7 @@ impl PreparedLoad<'_> {
         let line = line(row, 0);
         let text = match line {
             Some(_) => String::new(),
-            None => {
-                let text = self.encoder.text(row).map_err(|error| unwritable(&error))?;
-                String::from_utf8_lossy(&text).trim_end().to_owned()
-            }
+            None => kept(&self.encoder.text(row).map_err(|error| unwritable(&error))?),
         };
         refused.add(line, self.complaint(refusal, relation, text));
         Ok(())
@@ -127,16 +124,13 @@ impl PreparedLoad<'_> {
         let wanted: BTreeMap<u64, Option<String>> =
             rows.iter().map(|(line, complaint)| (*line, complaint.column.clone())).collect();
         let options = self.load.options(self.source)?;
-        let found = aside(|| {
+        aside(|| {
             let reader = Reader::open(&self.source.file.path, &options, Arc::new(Progress::default()))?;
-            reader.rows_at(&wanted)
+            reader.rows_at(&wanted, &mut |place, row| match rows.get(&place).cloned() {
+                Some(Complaint { message, hint, .. }) => rejected.take(&[BadRow { message, hint, ..row }]),
+                None => Ok(()),
+            })
         })?;
-        let complete = |(place, row): (u64, BadRow)| {
-            let Some(Complaint { message, hint, .. }) = rows.get(&place).cloned() else { return row };
-            BadRow { message, hint, ..row }
-        };
-        let found: Vec<BadRow> = found.into_iter().map(complete).collect();
-        rejected.take(&found)?;
         let loose: Vec<BadRow> = loose
             .into_iter()
             .map(|Complaint { message, text, hint, .. }| BadRow { message, text, hint, ..BadRow::at(0) })
