@@ -6,7 +6,7 @@ use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use crate::cli::out::errln;
-use crate::cli::{InvalidFlow, ask};
+use crate::cli::{InvalidFlow, prompts};
 use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
@@ -47,7 +47,7 @@ pub(super) fn gather(
         let next = resolution.missing.first().filter(|_| asks);
         match next {
             Some(question) if problems.is_empty() => {
-                let questions = questions.get_or_insert_with(ask::Prompts::begin);
+                let questions = questions.get_or_insert_with(prompts::Prompts::begin);
                 let Some(input) = flow.inputs.get(question.index) else { continue };
                 match questions.ask(input, question)? {
                     Some(answer) => given.push((input.id.clone(), answer)),

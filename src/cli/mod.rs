@@ -1,7 +1,5 @@
 //! The command line: one file per subcommand. The only place that prints.
 
-mod advice;
-mod ask;
 mod backfill;
 mod calendar;
 mod clean;
@@ -14,28 +12,30 @@ mod files;
 mod flows;
 mod format;
 mod graph;
-mod hint;
+mod home_errors;
 mod inputs;
 mod kv;
 mod log;
 mod new;
+mod next_steps;
 mod out;
-mod pace;
+mod parse;
 mod partitions;
 mod postgres;
+mod prompts;
+mod rate;
 mod reference;
 mod replay;
 mod resume;
 mod run;
+mod run_display;
 mod run_help;
 mod schema;
-mod screen;
 mod server;
 mod signals;
 mod target;
 mod tasks;
 mod validate;
-mod words;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -145,10 +145,10 @@ pub fn run() -> ExitCode {
     // Without it, templates with `jq` say that it is not possible.
     let _ = jq::own_program().map(jq::enable);
     // Nothing else works with such a clock.
-    if let Some(problem) = advice::about_clock(std::time::SystemTime::now()) {
+    if let Some(problem) = home_errors::about_clock(std::time::SystemTime::now()) {
         return complain(&problem.into(), str::to_owned);
     }
-    let cli = match words::parse() {
+    let cli = match parse::parse() {
         Ok(cli) => cli,
         Err(answer) => match run_help::asked_for(&answer) {
             Some(flow) => {
@@ -172,7 +172,9 @@ pub fn run() -> ExitCode {
     });
     match ended {
         Ok(Ok(exit)) => with_all_data(exit).into(),
-        Ok(Err((error, settings))) => complain(&advice::of(error, &settings), |text| settings.redactor.clean(text)),
+        Ok(Err((error, settings))) => {
+            complain(&home_errors::of(error, &settings), |text| settings.redactor.clean(text))
+        }
         Err(error) => complain(&error, str::to_owned),
     }
 }
@@ -227,7 +229,7 @@ fn complain(error: &anyhow::Error, clean: impl Fn(&str) -> String) -> ExitCode {
             text = format!("{text}: {cause}");
         }
     }
-    let help = advice::help(error).map(|help| format!("\n  help: {help}")).unwrap_or_default();
+    let help = home_errors::help(error).map(|help| format!("\n  help: {help}")).unwrap_or_default();
     // Findings have their own lines; a line in any other message may be a value's.
     match exit::has_findings(error) {
         true => errln!("{}", without_number(&clean(&format!("{text}{help}")))),

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use crate::cli::ask::Prompts;
 use crate::cli::exit::told;
 use crate::cli::inputs::can_ask;
 use crate::cli::out::{errln, outln};
+use crate::cli::prompts::Prompts;
 use crate::cli::run::{RunSession, exit_of, to_json};
 use crate::cli::target::OnTargetChange;
 use crate::cli::{ExitStatus, InvalidFlow, executions};

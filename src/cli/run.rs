@@ -10,10 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::exit::{self, told};
 use crate::cli::format::{bytes, seconds};
-use crate::cli::hint;
 use crate::cli::inputs::{self, InputArguments, pair};
+use crate::cli::next_steps;
 use crate::cli::out::{errln, out, outln};
-use crate::cli::screen::RunDisplay;
+use crate::cli::run_display::RunDisplay;
 use crate::cli::signals::SignalGuard;
 use crate::cli::target::OnTargetChange;
 use crate::cli::{ExitStatus, InvalidFlow, files, flows};
@@ -171,14 +171,14 @@ impl RunSession {
     /// Says what to do next.
     fn advise(&self, id: &ExecutionId, state: &State) {
         let settings = &self.runner.settings;
-        let resume = hint::resume(&format!("jitney resume {id}"), false, settings);
+        let resume = next_steps::resume(&format!("jitney resume {id}"), false, settings);
         match state.status {
             ExecutionState::Killed => {
                 self.screen.line(&format!(
                     "Stopped. Running loads are rolled back; what scripts have done is kept. Resume with: {resume}"
                 ));
             }
-            ExecutionState::Failed => self.screen.line(&hint::after_failure(id, state, settings)),
+            ExecutionState::Failed => self.screen.line(&next_steps::after_failure(id, state, settings)),
             ExecutionState::Paused => {
                 let runs: Vec<&str> = state.paused().map(|(run, _)| run.as_str()).collect();
                 self.screen.line(&format!("Waiting at {}. Resume with: {resume}", runs.join(", ")));

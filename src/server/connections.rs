@@ -24,9 +24,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::engine::health::{Health, Part};
-use crate::server::api::problem::ApiError;
+use crate::server::api::error::ApiError;
 use crate::server::router::HEALTH;
-use crate::server::slow::WriteTimeout;
+use crate::server::timeouts::WriteTimeout;
 
 /// How long the head of a request may take, from the moment that one is waited for.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,39 +1,96 @@
-//! The server: what runs when nobody watches.
+//! The server: it runs flows by their triggers and answers HTTP. [`Server::build`] is the one place that puts its parts
+//! together.
 
 pub mod access;
 mod api;
-pub mod arrivals;
-pub mod connections;
-pub mod lineage;
-pub mod metrics;
+mod connections;
+mod lineage;
+mod log;
+mod metrics;
 pub mod notify;
-pub mod readiness;
-pub mod reports;
+mod observers;
+mod readiness;
 pub mod retention;
 mod router;
+pub mod sensors;
 pub mod settings;
-mod slow;
-pub mod traces;
+mod timeouts;
+mod traces;
 
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::net::TcpListener;
+use tokio::sync::broadcast::Receiver;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::backfill::BackfillController;
-use crate::engine::catalog::Catalog;
-use crate::engine::executor::Executor;
+use crate::engine::catalog::{Catalog, CatalogError, Look};
+use crate::engine::clock::SystemClock;
+use crate::engine::executor::{Executor, Options};
+use crate::engine::health::Part;
 use crate::engine::scheduler::Scheduler;
+use crate::engine::{EngineError, Runner, SettingsHost};
+use crate::journal::{Journal, JournalError, JournalUpdate, StartedBy};
 use crate::server::access::AccessControl;
 use crate::server::connections::ConnectionLimits;
+use crate::server::log::ExecutionLog;
 use crate::server::metrics::Metrics;
+use crate::server::observers::Observers;
+use crate::server::sensors::{BucketSource, FileSource, FolderSource, Sensors};
+use crate::server::settings::ServerSettings;
+use crate::task::TaskType;
+use crate::text;
+use crate::web::client::client;
 
-/// How long calls that are under way may take once the server stops.
+/// How long requests in progress may take once the server stops.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a trigger's request and an event for a collector may take.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What a server is started with.
+pub struct ServerOptions {
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// Names under which it is reached, besides those that `config` has.
+    pub hosts: Vec<String>,
+    /// Folders of flows; new flows are saved in the first.
+    pub flows: Vec<PathBuf>,
+    /// The task types that flows may use.
+    pub tasks: &'static [TaskType],
+    /// The most executions that run at a time.
+    pub parallel: usize,
+    /// `jitney.yaml`, as it was read.
+    pub config: ServerSettings,
+}
+
+/// Why a server could not be started, or did not end well.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum ServerError {
+    #[error("{0}")]
+    Settings(Diagnostic),
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, io::Error),
+    #[error("the system's root certificates cannot be read")]
+    Certificates(#[from] reqwest::Error),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error("a part of the server panicked")]
+    Panicked(#[from] JoinError),
+}
 
 /// What the server's parts share.
 pub struct App {
@@ -43,27 +100,160 @@ pub struct App {
     pub catalog: Arc<Catalog>,
     /// Acts on triggers.
     pub scheduler: Arc<Scheduler>,
-    /// Drives backfills.
-    pub backfills: BackfillController,
-    /// The process's settings.
-    pub settings: Arc<Settings>,
-    /// How many may call at a time.
-    pub connections: ConnectionLimits,
-    /// What is counted.
-    pub metrics: Metrics,
-    /// What of the server's own settings cannot work as things stand.
-    pub warnings: Vec<Diagnostic>,
-    /// When the server started.
-    pub started: DateTime<Utc>,
+    pub(crate) backfills: BackfillController,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) connections: ConnectionLimits,
+    pub(crate) metrics: Metrics,
+    /// What of the server's own settings cannot work at present.
+    pub(crate) warnings: Vec<Diagnostic>,
+    pub(crate) started: DateTime<Utc>,
 }
 
-/// Answers calls of those who have `access` until it is told to stop.
-pub async fn run(listener: TcpListener, app: Arc<App>, access: AccessControl, shutdown: CancellationToken) {
+/// A server that listens, and does not answer yet.
+pub struct Server {
+    app: Arc<App>,
+    listener: TcpListener,
+    access: AccessControl,
+    observers: Observers,
+    sensors: Arc<Sensors>,
+    /// Subscribed before the executor takes over what an earlier process left, so that the log has all of it.
+    updates: Receiver<Arc<JournalUpdate>>,
+}
+
+impl Server {
+    /// Puts a server together on a home folder that no other server uses. It needs a runtime: the executor resumes what an
+    /// earlier process left at once.
+    ///
+    /// # Errors
+    /// When a setting is wrong, the address is in use, or a folder cannot be used.
+    pub fn build(settings: &Arc<Settings>, options: ServerOptions) -> Result<Self, ServerError> {
+        let ServerOptions { listen, hosts, flows, tasks, parallel, config } = options;
+        let host = Arc::new(SettingsHost::new(settings.clone()));
+        let config = config.rendered(settings, &*host).map_err(ServerError::Settings)?;
+        let hosts = [&hosts[..], &config.hosts].concat();
+        let access = AccessControl::at(listen, &config.users, &config.tokens, &hosts).map_err(ServerError::Settings)?;
+        remove_uploads(settings);
+        let listener = bind(listen).map_err(|error| ServerError::Listen(listen, error))?;
+        let journal = Arc::new(Journal::open(&settings.journal())?);
+        let catalog = Catalog::open(flows, tasks, journal.clone())?;
+        let warnings = config.warnings(settings, &*host);
+        catalog.problems().iter().chain(&warnings).for_each(log::finding);
+        catalog.list().iter().for_each(|entry| log::broken(entry));
+        let updates = journal.subscribe();
+        let runner = Runner {
+            catalog: Some(catalog.clone()),
+            started_by: StartedBy::Server,
+            ..Runner::new(settings.clone(), journal.clone(), Arc::new(|_| {}))
+        };
+        let options = Options { parallel, tasks, catalog: Some(catalog.clone()), takes_all: true };
+        let executor = Executor::open(runner, options)?;
+        let scheduler = Scheduler::new(executor.clone(), catalog.clone());
+        if !listen.ip().is_loopback() {
+            scheduler.set_reachable();
+        }
+        let sources: Vec<Box<dyn FileSource>> =
+            vec![Box::new(FolderSource), Box::new(BucketSource::new(settings.clone()))];
+        let sensors = Arc::new(Sensors::new(scheduler.clone(), journal.clone(), sources, client(CLIENT_TIMEOUT)?));
+        let observers = Observers::new(config, &journal, settings, host, tasks)?;
+        let app = Arc::new(App {
+            backfills: BackfillController::new(executor.clone(), catalog.clone()),
+            executor,
+            catalog,
+            scheduler,
+            settings: settings.clone(),
+            connections: ConnectionLimits::default(),
+            metrics: Metrics::default(),
+            warnings,
+            started: clock::now(),
+        });
+        Ok(Self { app, listener, access, observers, sensors, updates })
+    }
+
+    /// What the parts share.
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// Runs until `shutdown` is cancelled. Running executions then have `grace` to end; gives how many are left to the next
+    /// start.
+    ///
+    /// Everything stops at once but for the log and the executor, which ends last: what triggers and clients had started
+    /// by then is either done or in the queue.
+    ///
+    /// # Errors
+    /// When a part panicked, or the journal cannot be read at the end.
+    pub async fn run(self, shutdown: CancellationToken, grace: Duration) -> Result<usize, ServerError> {
+        let Self { app, listener, access, observers, sensors, updates } = self;
+        let log = tokio::spawn(ExecutionLog::default().follow(updates));
+        let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
+        let mut parts = JoinSet::new();
+        parts.spawn(watch_flows(app.clone(), shutdown.clone()));
+        parts.spawn(readiness::watch(app.clone(), shutdown.clone()));
+        parts.spawn(observers.run(app.clone(), shutdown.clone()));
+        parts.spawn(sensors.run(shutdown.clone()));
+        let (scheduler, stop) = (app.scheduler.clone(), shutdown.clone());
+        parts.spawn(async move { scheduler.run(Arc::new(SystemClock), stop).await });
+        let (controller, stop) = (app.clone(), shutdown.clone());
+        parts.spawn(async move { controller.backfills.run(stop).await });
+        let (flows, home) = (app.catalog.list().len() as u64, app.settings.home.display());
+        tracing::info!(target: "jitney::server", "listening on http://{address}  {}  home {home}", text::count(flows, "flow"));
+        parts.spawn(serve(listener, app.clone(), access, shutdown.clone()));
+        shutdown.cancelled().await;
+        let text = "stopping; press Ctrl-C again to stop at once. Running executions resume at the next start";
+        tracing::info!(target: "jitney::server", "{text}");
+        app.executor.stop(grace).await;
+        while let Some(ended) = parts.join_next().await {
+            ended?;
+        }
+        log.abort();
+        Ok(app.executor.load()?.queued)
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}
+
+/// Answers requests until `shutdown`, and then those in progress for as long as [`SHUTDOWN_TIMEOUT`].
+async fn serve(listener: TcpListener, app: Arc<App>, access: AccessControl, shutdown: CancellationToken) {
     let (connections, health) = (app.connections.clone(), app.executor.health().clone());
     let serving = connections.serve(listener, router::router(app, access), health, shutdown.clone());
-    let late = async {
+    let timeout = async {
         shutdown.cancelled().await;
         tokio::time::sleep(SHUTDOWN_TIMEOUT).await;
     };
-    tokio::select! { () = serving => {}, () = late => {} }
+    tokio::select! { () = serving => {}, () = timeout => {} }
+}
+
+/// Reads flows again when their files change, and reports what is wrong with them.
+async fn watch_flows(app: Arc<App>, shutdown: CancellationToken) {
+    let health = app.executor.health().clone();
+    let reload = move |reloaded: Result<Look, CatalogError>| {
+        let reloaded = match reloaded {
+            Ok(reloaded) => reloaded,
+            Err(error) => return health.bad(Part::Flows, text::chain(&error)),
+        };
+        reloaded.changes.iter().for_each(log::change);
+        reloaded.problems.iter().for_each(log::finding);
+        if reloaded.unreadable.is_empty() {
+            health.good(Part::Flows);
+        } else {
+            let problems: Vec<&str> = reloaded.unreadable.iter().map(|problem| problem.message.as_str()).collect();
+            health.bad(Part::Flows, problems.join("; "));
+        }
+    };
+    app.catalog.clone().watch(app.executor.health().clone(), shutdown, reload).await;
+}
+
+/// Removes files that were uploaded to a server which was killed before an execution had its copy.
+fn remove_uploads(settings: &Settings) {
+    let uploads = settings.uploads();
+    match std::fs::remove_dir_all(&uploads) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(target: "jitney::server", "cannot remove old uploads in {}: {error}", uploads.display());
+        }
+        _ => {}
+    }
 }

@@ -15,9 +15,9 @@ use super::App;
 use crate::engine::health::{Health, Part};
 use crate::server::access::{AccessControl, Authenticated, guard, recognize};
 use crate::server::api;
-use crate::server::api::problem::{ApiError, FailureMessage, in_json};
+use crate::server::api::error::{ApiError, FailureMessage, in_json};
 use crate::server::readiness::{Readiness, ReadinessStatus};
-use crate::server::slow;
+use crate::server::timeouts;
 
 /// All addresses of the server, for those who have `access`. Health checks need none, though `/ready`
 /// gives its reasons to these alone, and a webhook has a key of its own.
@@ -35,7 +35,7 @@ pub(super) fn router(app: Arc<App>, access: AccessControl) -> Router {
         .layer(middleware::from_fn_with_state(access, recognize));
     let open = Router::new().route(HEALTH, get(alive)).with_state(app.clone()).merge(api::webhooks(app));
     let all = open.merge(readiness).merge(guarded);
-    all.layer(middleware::map_request(slow::limited))
+    all.layer(middleware::map_request(timeouts::limited))
         .layer(middleware::map_response(in_json))
         .layer(middleware::from_fn_with_state(health, observe))
 }

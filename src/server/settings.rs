@@ -68,9 +68,9 @@ impl ServerSettings {
     ///
     /// # Errors
     /// When a template has no value.
-    pub fn settled(mut self, settings: &Settings, outside: &dyn Host) -> Result<Self, Diagnostic> {
+    pub(super) fn rendered(mut self, settings: &Settings, host: &dyn Host) -> Result<Self, Diagnostic> {
         let text = |template: &mut String| {
-            let rendered = render(&Value::from(template.as_str()), &Names::new(), outside);
+            let rendered = render(&Value::from(template.as_str()), &Names::new(), host);
             let rendered =
                 rendered.map_err(|error| Diagnostic::error(format!("the settings: `{template}`: {error}")))?;
             *template = crate::text::plain(&rendered);
@@ -111,14 +111,14 @@ impl ServerSettings {
     }
 
     /// What of the notifications cannot work as things stand: a secret that is not there, a command that is not installed.
-    pub fn warnings(&self, settings: &Settings, outside: &dyn Host) -> Vec<Diagnostic> {
+    pub(super) fn warnings(&self, settings: &Settings, host: &dyn Host) -> Vec<Diagnostic> {
         let Some(document) = &self.document else { return Vec::new() };
         let mut found = Vec::new();
         for (index, rule) in self.notifications.iter().enumerate() {
             let path = ["notifications".to_owned(), index.to_string()];
             let text = document.value.pointer(&format!("/notifications/{index}")).unwrap_or(&Value::Null).to_string();
             for name in secrets_named_in(&text) {
-                if let Err(problem) = outside.secret(name, None) {
+                if let Err(problem) = host.secret(name, None) {
                     let finding = Diagnostic::warning(format!("this notification cannot be sent: {problem}"));
                     found.push(document.locate_text(&path, name, finding));
                 }

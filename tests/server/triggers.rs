@@ -10,7 +10,7 @@ use jitney::clock;
 use jitney::engine::scheduler::{WebhookCall, WebhookError};
 use jitney::id::ExecutionId;
 use jitney::journal::{Event, ExecutionState, TriggerFiring, TriggerKey};
-use jitney::server::arrivals::{ArrivedFile, FileSource, FolderSource, Listing, Sensors};
+use jitney::server::sensors::{ArrivedFile, FileSource, FolderSource, ListRequest, Sensors};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -188,15 +188,15 @@ async fn a_secret_of_the_flow_in_a_call_is_not_kept_but_for_secret_inputs() {
 }
 
 /// Looks for arrivals until it is dropped.
-fn look(server: &Server) -> tokio_util::sync::DropGuard {
-    look_in(server, Box::new(FolderSource))
+fn probe(server: &Server) -> tokio_util::sync::DropGuard {
+    probe_with(server, Box::new(FolderSource))
 }
 
-fn look_in(server: &Server, place: Box<dyn FileSource>) -> tokio_util::sync::DropGuard {
+fn probe_with(server: &Server, source: Box<dyn FileSource>) -> tokio_util::sync::DropGuard {
     let stop = CancellationToken::new();
     let client = jitney::web::client::client(Duration::from_secs(600)).unwrap();
     let journal = server.executor.journal().clone();
-    let arrivals = Arc::new(Sensors::new(server.scheduler.clone(), journal, vec![place], client));
+    let arrivals = Arc::new(Sensors::new(server.scheduler.clone(), journal, vec![source], client));
     let until = stop.clone();
     tokio::spawn(async move { arrivals.run(until).await });
     stop.drop_guard()
@@ -212,18 +212,18 @@ async fn each_file_that_arrives_starts_one_execution_also_over_a_restart() {
     world.write("arrives", text);
     let server = world.server();
     server.scheduler.turn(clock::now()).unwrap();
-    let looking = look(&server);
-    let left = "1 file was there before, and is left alone";
+    let sensors = probe(&server);
+    let left = "1 file was there before and is ignored";
     until("it is said", || logged("arrives").iter().any(|line| line.contains(left))).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     write(&incoming.join("one.csv"), "x");
     write(&incoming.join("other.txt"), "x");
     until("the first has arrived", || said(&server, "arrives").len() == 1).await;
-    drop((looking, server));
+    drop((sensors, server));
     write(&incoming.join("two.csv"), "x");
     let server = world.server();
     server.scheduler.turn(clock::now()).unwrap();
-    let _looking = look(&server);
+    let _sensors = probe(&server);
     until("the second has arrived", || said(&server, "arrives").len() == 2).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(said(&server, "arrives"), ["one.csv", "two.csv"]);
@@ -249,7 +249,7 @@ async fn an_answer_that_is_waited_for_starts_the_flow() {
     world.write("polls", &text);
     let server = world.server();
     server.scheduler.turn(clock::now()).unwrap();
-    let _looking = look(&server);
+    let _sensors = probe(&server);
     tokio::time::sleep(Duration::from_millis(400)).await;
     assert!(server.executions("polls").is_empty());
     ready.store(true, std::sync::atomic::Ordering::SeqCst);
@@ -269,7 +269,7 @@ async fn an_address_that_never_answers_holds_up_no_other_trigger() {
     write(&world.flows().join("in/there_already.csv"), "x");
     let server = world.server();
     server.scheduler.turn(clock::now()).unwrap();
-    let _looking = look(&server);
+    let _sensors = probe(&server);
     let (_asked, _) = silent.accept().await.unwrap();
     tokio::time::sleep(Duration::from_millis(300)).await;
     write(&world.flows().join("in/new.csv"), "x");
@@ -346,26 +346,26 @@ async fn ids_are_in_the_order_of_creation_whatever_the_clock_says() {
     assert_eq!(hours, [0, 5, 30, 2]);
 }
 
-/// A place that is looked at once an hour, where all files were there at the second look.
+/// A source that is probed once an hour, and has all files at the second probe.
 struct Slow;
 
 impl FileSource for Slow {
-    fn has(&self, _: &str) -> bool {
+    fn serves(&self, _: &str) -> bool {
         true
     }
 
-    fn soon(&self) -> Duration {
+    fn retry_delay(&self) -> Duration {
         Duration::from_secs(3600)
     }
 
-    fn list<'a>(&'a self, _: &'a Listing) -> BoxFuture<'a, Result<Vec<ArrivedFile>, String>> {
+    fn list<'a>(&'a self, _: &'a ListRequest) -> BoxFuture<'a, Result<Vec<ArrivedFile>, String>> {
         let found = |(name, time): (&str, i128)| ArrivedFile {
             uri: format!("slow/{name}"),
             name: name.to_owned(),
-            mark: "1".to_owned(),
+            version: "1".to_owned(),
             size: 1,
             time,
-            is_whole: true,
+            is_complete: true,
         };
         let files = [("f1.csv", 5), ("f10.csv", 5), ("f2.csv", 5), ("late.csv", 9), ("z_early.csv", 1)];
         Box::pin(async move { Ok(files.map(found).to_vec()) })
@@ -381,9 +381,9 @@ async fn files_are_taken_one_after_the_other_as_they_came_and_at_once_when_the_o
     let server = world.server();
     server.scheduler.turn(clock::now()).unwrap();
     let key = TriggerKey { namespace: "n".into(), flow: "arrives".into(), trigger: "files".into() };
-    // What is there at the first look of all has not arrived.
+    // What the very first probe sees has not arrived.
     server.executor.journal().record_firing(&TriggerFiring::about(key, "(looked)")).unwrap();
-    let _looking = look_in(&server, Box::new(Slow));
+    let _sensors = probe_with(&server, Box::new(Slow));
     until("all have been taken", || said(&server, "arrives").len() == 5).await;
     assert_eq!(said(&server, "arrives"), ["z_early.csv", "f1.csv", "f2.csv", "f10.csv", "late.csv"]);
 }

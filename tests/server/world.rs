@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 
 use jitney::config::{CliOverrides, Settings};
 use jitney::engine::catalog::Catalog;
-use jitney::engine::executor::{Executor, Options};
+use jitney::engine::executor::Executor;
 use jitney::engine::scheduler::Scheduler;
-use jitney::engine::{Request, Runner, SubmitError};
+use jitney::engine::{Request, SubmitError};
 use jitney::flow::Flow;
 use jitney::id::ExecutionId;
-use jitney::journal::{ExecutionQuery, Journal, Summary};
+use jitney::journal::{ExecutionQuery, Summary};
+use jitney::server::settings::ServerSettings;
+use jitney::server::{App, ServerOptions};
 use jitney::task::{Task, TaskContext, TaskError, TaskType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -130,7 +132,7 @@ pub fn logged(flow: &str) -> Vec<String> {
     logged.iter().filter(|(of, _)| of == flow).map(|(_, message)| message.clone()).collect()
 }
 
-/// What a process has: all of it goes when its runtime does.
+/// The parts of a server process, without those that `run` adds; they go with their runtime.
 pub struct Server {
     pub executor: Executor,
     pub catalog: Arc<Catalog>,
@@ -161,20 +163,22 @@ impl World {
     }
 
     pub fn server_with(&self, parallel: usize) -> Server {
-        let runner = self.runner();
-        let journal = runner.journal.clone();
-        let catalog = Catalog::open(vec![self.flows()], TASKS, journal).unwrap();
-        let options = Options { parallel, catalog: Some(catalog.clone()), takes_all: true, ..Options::new(TASKS) };
-        let executor = Executor::open(runner, options).unwrap();
-        let scheduler = Scheduler::new(executor.clone(), catalog.clone());
-        Server { executor, catalog, scheduler }
+        let options = ServerOptions {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            hosts: Vec::new(),
+            flows: vec![self.flows()],
+            tasks: TASKS,
+            parallel,
+            config: ServerSettings::default(),
+        };
+        let server = jitney::server::Server::build(&self.settings(), options).unwrap();
+        let App { executor, catalog, scheduler, .. } = &**server.app();
+        Server { executor: executor.clone(), catalog: catalog.clone(), scheduler: scheduler.clone() }
     }
 
-    pub fn runner(&self) -> Runner {
+    fn settings(&self) -> Arc<Settings> {
         let overrides = CliOverrides { home: Some(self.folder.path().join("home")), postgres: None };
-        let settings = Arc::new(Settings::from_environment(overrides, BTreeMap::new()).unwrap());
-        let journal = Arc::new(Journal::open(&settings.journal()).unwrap());
-        Runner::new(settings, journal, Arc::new(|_| {}))
+        Arc::new(Settings::from_environment(overrides, BTreeMap::new()).unwrap())
     }
 }
 

@@ -4,13 +4,13 @@ use clap::Args;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::board::picture;
 use super::preview::inputs_line;
-use super::{go, reading_runner, silent_runner, told};
+use super::progress::picture;
+use super::{execute, reading_runner, silent_runner, told};
 use crate::cli::calendar::CalendarMark;
 use crate::cli::executions::of_flow;
-use crate::cli::hint::shown_path;
 use crate::cli::inputs::pair;
+use crate::cli::next_steps::shown_path;
 use crate::cli::out::{errln, out, outln};
 use crate::cli::server::is_served;
 use crate::cli::target::{self, OnTargetChange};
@@ -123,12 +123,12 @@ pub(super) fn show(named: &BackfillArgument, settings: &Arc<Settings>) -> anyhow
     let backfill = find(&runner.journal, named.id.as_deref())?;
     let cells = runner.partition_states(&backfill)?;
     if named.json {
-        outln!("{}", go::to_json(&backfill, &cells));
+        outln!("{}", execute::to_json(&backfill, &cells));
         return Ok(ExitStatus::Ok);
     }
     let flow = flows::read(Path::new(&backfill.spec.file)).map(|(flow, _)| flow);
     let (zone, granularity) =
-        flow.map_or((chrono_tz::Tz::UTC, Granularity::Month), |flow| go::seen_in(&flow, &backfill));
+        flow.map_or((chrono_tz::Tz::UTC, Granularity::Month), |flow| execute::seen_in(&flow, &backfill));
     outln!("backfill {}  {}  {}", backfill.id, backfill.flow, state(settings, &backfill));
     if let Some(problem) = &backfill.problem {
         outln!("  on hold: {problem}");
@@ -142,7 +142,7 @@ pub(super) fn show(named: &BackfillArgument, settings: &Arc<Settings>) -> anyhow
             outln!("      {}", message.replace('\n', "\n      "));
         }
     }
-    out!("{}", go::summary(&cells));
+    out!("{}", execute::summary(&cells));
     Ok(ExitStatus::Ok)
 }
 
@@ -243,7 +243,7 @@ async fn go_on(runner: Runner, backfill: Backfill, again: RunFlags) -> anyhow::R
     }
     let (flow, _) = flows::read(Path::new(&shown_path(&backfill.spec.file)))?;
     let asked = BackfillRequest::again(&runner, Arc::new(flow), &backfill, &again.input).map_err(told)?;
-    go::go(runner, asked, &backfill, again.json).await
+    execute::execute(runner, asked, &backfill, again.json).await
 }
 
 /// The backfill that a prefix names; without one, the one that runs, or else the only one that has not ended.

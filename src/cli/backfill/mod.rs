@@ -1,9 +1,9 @@
 //! `jitney backfill`
 
-mod board;
 mod control;
-mod go;
+mod execute;
 mod preview;
+mod progress;
 mod start;
 
 use std::path::Path;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{given_here, go, preview, silent_runner, told};
+use super::{execute, given_here, preview, silent_runner, told};
 use crate::cli::inputs::{missing_paths, pair};
 use crate::cli::out::errln;
 use crate::cli::{ExitStatus, InvalidFlow, flows};
@@ -113,7 +113,7 @@ pub(super) async fn run(arguments: StartArguments, settings: &Arc<Settings>) -> 
             backfill
         }
     };
-    go::go(runner, asked, &backfill, arguments.json).await
+    execute::execute(runner, asked, &backfill, arguments.json).await
 }
 
 fn show(asked: &BackfillRequest, plan: &BackfillPlan, arguments: &StartArguments) -> anyhow::Result<()> {

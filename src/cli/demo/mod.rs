@@ -21,9 +21,9 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::advice::unusable;
 use crate::cli::exit::cannot;
 use crate::cli::format::{bytes, seconds};
+use crate::cli::home_errors::unusable;
 use crate::cli::out::{errln, out, outln};
 use crate::cli::run::{RunSession, numbers, rate};
 use crate::cli::{ExitStatus, InvalidFlow, flows};

@@ -2,7 +2,7 @@
 //! of another site may, whoever looks at it.
 
 mod hosts;
-mod wrong;
+mod throttle;
 
 use std::net::SocketAddr;
 
@@ -17,9 +17,9 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use self::hosts::{AllowedHosts, OriginError};
-use self::wrong::LoginThrottle;
+use self::throttle::LoginThrottle;
 use crate::diagnostic::Diagnostic;
-use crate::server::api::problem::ApiError;
+use crate::server::api::error::ApiError;
 
 /// Somebody who may do everything.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

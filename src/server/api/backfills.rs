@@ -17,12 +17,12 @@ use crate::flow::labels_of;
 use crate::id::BackfillId;
 use crate::journal::{Backfill, BackfillSpec, ExecutionQuery, PartitionFilter};
 use crate::server::App;
-use crate::server::api::apart::apart;
-use crate::server::api::backfill_shape::{BackfillPlanResponse, BackfillResponse};
+use crate::server::api::backfill_response::{BackfillPlanResponse, BackfillResponse};
+use crate::server::api::blocking::apart;
 use crate::server::api::body::read;
+use crate::server::api::error::ApiError;
 use crate::server::api::parameters::QueryParameters;
-use crate::server::api::problem::ApiError;
-use crate::server::api::shape::ResultsPage;
+use crate::server::api::response::ResultsPage;
 use crate::text::plain;
 
 type BackfillResult = Result<Json<BackfillResponse>, ApiError>;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use crate::server::api::problem::ApiError;
+use crate::server::api::error::ApiError;
 use crate::task;
 use crate::text::not_json;
 

@@ -16,10 +16,10 @@ use crate::engine::{Request, is_interrupted};
 use crate::id::ExecutionId;
 use crate::journal::Summary;
 use crate::server::App;
+use crate::server::api::error::ApiError;
 use crate::server::api::form::{FormUpload, InputForm};
 use crate::server::api::parameters::QueryParameters;
-use crate::server::api::problem::ApiError;
-use crate::server::api::shape::{ExecutionResponse, ResultsPage};
+use crate::server::api::response::{ExecutionResponse, ResultsPage};
 use crate::text::json_or_text;
 
 type ExecutionResult = Result<Json<ExecutionResponse>, ApiError>;

@@ -17,10 +17,10 @@ use crate::engine::catalog::Entry;
 use crate::engine::missing_files;
 use crate::flow::{MAX_FLOW_BYTES, parse};
 use crate::server::App;
-use crate::server::api::apart::apart;
+use crate::server::api::blocking::apart;
+use crate::server::api::error::ApiError;
 use crate::server::api::form::{FormUpload, broken};
 use crate::server::api::parameters::QueryParameters;
-use crate::server::api::problem::ApiError;
 use crate::tasks;
 
 /// A flow as the API shows it: its own keys, and these.

@@ -16,9 +16,9 @@ use crate::engine::health::Part;
 use crate::id::ExecutionId;
 use crate::journal::{ExecutionState, JournalError, JournalUpdate, NumberedLine};
 use crate::server::App;
+use crate::server::api::error::ApiError;
 use crate::server::api::parameters::QueryParameters;
-use crate::server::api::problem::ApiError;
-use crate::server::api::shape::ExecutionResponse;
+use crate::server::api::response::ExecutionResponse;
 use crate::text::chain;
 
 type EventStream =

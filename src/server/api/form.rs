@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt;
 
 use crate::server::App;
 use crate::server::api::MAX_TEXT_BYTES;
-use crate::server::api::problem::ApiError;
+use crate::server::api::error::ApiError;
 
 /// The largest text field.
 const MAX_FIELD_BYTES: usize = 1 << 20;

@@ -11,8 +11,8 @@ use crate::clock;
 use crate::duration::DurationSpec;
 use crate::journal::{Kv, KvEntry, KvError, NewKvEntry};
 use crate::server::App;
+use crate::server::api::error::ApiError;
 use crate::server::api::parameters::QueryParameters;
-use crate::server::api::problem::ApiError;
 use crate::text::json_or_text;
 
 impl From<KvError> for ApiError {

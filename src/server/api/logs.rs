@@ -11,8 +11,8 @@ use axum::response::IntoResponse;
 use crate::id::ExecutionId;
 use crate::journal::LogLine;
 use crate::server::App;
+use crate::server::api::error::ApiError;
 use crate::server::api::parameters::QueryParameters;
-use crate::server::api::problem::ApiError;
 use crate::task::Level;
 
 /// Which lines are wanted.

@@ -1,10 +1,11 @@
 //! The HTTP interface under `/api/v1` (and `/api/v1/main`, where Kestra's scripts look), described by itself at
 //! `/api/v1/openapi.json`.
 
-mod apart;
-mod backfill_shape;
+mod backfill_response;
 mod backfills;
+mod blocking;
 mod body;
+pub(super) mod error;
 mod executions;
 mod flows;
 mod follow;
@@ -13,8 +14,7 @@ mod kv;
 mod logs;
 mod parameters;
 mod plugins;
-pub(super) mod problem;
-mod shape;
+mod response;
 mod triggers;
 
 use std::sync::Arc;

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::engine::{INTERRUPTED, interrupted};
 use crate::journal::{ExecutionQuery, ExecutionState};
 use crate::server::App;
-use crate::server::api::problem::ApiError;
+use crate::server::api::error::ApiError;
 
 /// The pairs of a query.
 #[derive(Clone, Debug, Default)]

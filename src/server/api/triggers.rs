@@ -15,9 +15,9 @@ use crate::journal::TriggerKey;
 use crate::server::App;
 use crate::server::api::backfills::{BackfillRequest, TriggerBackfillRequest, begin};
 use crate::server::api::body::read;
+use crate::server::api::error::ApiError;
 use crate::server::api::parameters::QueryParameters;
-use crate::server::api::problem::ApiError;
-use crate::server::api::shape::ResultsPage;
+use crate::server::api::response::ResultsPage;
 
 /// A trigger.
 #[derive(Clone, Debug, Serialize, ToSchema)]

@@ -175,7 +175,7 @@ impl Notifier {
     ///
     /// # Errors
     /// When the journal cannot be written.
-    pub fn take_over_names(&self) -> Result<(), JournalError> {
+    pub fn adopt_rule_names(&self) -> Result<(), JournalError> {
         self.rules
             .iter()
             .map(NotificationRule::fingerprint)

@@ -9,19 +9,24 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
+use crate::config::Settings;
+use crate::diagnostic::Diagnostic;
+use crate::engine::SettingsHost;
 use crate::engine::executor::Executor;
 use crate::engine::health::{self, Part};
 use crate::engine::revive;
 use crate::engine::scheduler::TriggerStatus;
 use crate::id::ExecutionId;
-use crate::journal::{Event, ExecutionQuery, ExecutionState, JournalUpdate, State, Summary, TaskState};
-use crate::server::App;
+use crate::journal::{Event, ExecutionQuery, ExecutionState, Journal, JournalUpdate, State, Summary, TaskState};
 use crate::server::lineage::{self, LineageCollector};
 use crate::server::notify::{Notification, NotificationEvent, Notifier};
 use crate::server::retention::Retention;
+use crate::server::settings::ServerSettings;
 use crate::server::traces::Traces;
-use crate::tasks;
+use crate::server::{App, CLIENT_TIMEOUT, ServerError};
+use crate::task::TaskType;
 use crate::text::chain;
+use crate::web::client::client;
 
 /// How often late schedules are looked for.
 const CHECK_INTERVAL: Duration = Duration::from_secs(10);
@@ -32,19 +37,38 @@ const MAX_QUEUED: u32 = 1000;
 /// How often what is too old is removed.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
 
-/// All who are told.
-pub struct Observers {
-    /// People.
-    pub notifier: Notifier,
-    /// Where lineage events go.
-    pub lineage: Option<(reqwest::Client, LineageCollector)>,
-    /// Where traces go.
-    pub traces: Option<Traces>,
-    /// How long things are kept.
-    pub retention: Retention,
+/// Those outside who are notified of what happens, and the sweep of what is too old.
+pub(super) struct Observers {
+    notifier: Notifier,
+    lineage: Option<(reqwest::Client, LineageCollector)>,
+    traces: Option<Traces>,
+    retention: Retention,
+    /// The task types of the flows that are reported.
+    tasks: &'static [TaskType],
 }
 
 impl Observers {
+    /// Those that the settings name; `host` answers `secret()` in their rules.
+    pub(super) fn new(
+        config: ServerSettings,
+        journal: &Arc<Journal>,
+        settings: &Arc<Settings>,
+        host: Arc<SettingsHost>,
+        tasks: &'static [TaskType],
+    ) -> Result<Self, ServerError> {
+        let notifier = Notifier::new(config.notifications, journal.clone(), settings.clone(), host, tasks)?;
+        notifier.adopt_rule_names()?;
+        let lineage = config.openlineage.map(|collector| client(CLIENT_TIMEOUT).map(|client| (client, collector)));
+        let traces = config.opentelemetry.map(|endpoint| Traces::to(&endpoint)).transpose();
+        Ok(Self {
+            notifier,
+            lineage: lineage.transpose()?,
+            traces: traces.map_err(|problem| ServerError::Settings(Diagnostic::error(problem)))?,
+            retention: config.retention,
+            tasks,
+        })
+    }
+
     /// Tells until `shutdown`. What could not be told is reported as an error of the part that it is about.
     pub async fn run(self, app: Arc<App>, shutdown: CancellationToken) {
         // A sweep may take long, and what happens meanwhile is told all the same.
@@ -138,7 +162,7 @@ impl Observers {
             // Only of a load that failed is the flow asked which task that was; the event goes without it where the flow
             // can be read no more.
             let has_failed = state.tasks.values().any(|task| task.state == TaskState::Failed);
-            let flow = has_failed.then(|| revive::recorded_flow(&state.created, tasks::ALL).ok()).flatten();
+            let flow = has_failed.then(|| revive::recorded_flow(&state.created, self.tasks).ok()).flatten();
             let events = lineage::events(id, state, flow.as_ref());
             report(&app.executor, Part::Lineage, lineage::send(client, collector, &events).await.err());
         }

@@ -7,11 +7,11 @@ use chrono_tz::Tz;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::board::{BackfillProgress, picture};
 use super::explained;
+use super::progress::{BackfillProgress, picture};
 use crate::cli::ExitStatus;
 use crate::cli::format::seconds;
-use crate::cli::hint;
+use crate::cli::next_steps;
 use crate::cli::out::{err, errln, outln};
 use crate::cli::signals::SignalGuard;
 use crate::engine::Runner;
@@ -32,7 +32,7 @@ const MAX_NAMED: usize = 24;
 ///
 /// # Errors
 /// When the engine cannot go on, or another process runs the backfill; failed partitions are no error here.
-pub(super) async fn go(
+pub(super) async fn execute(
     runner: Runner,
     asked: BackfillRequest,
     backfill: &Backfill,
@@ -129,8 +129,9 @@ fn last_words(
         _ => None,
     });
     let is_unreachable =
-        settings.postgres.is_some() && messages.into_iter().any(|text| hint::names_wrong_address(text));
-    let again = |verb: &str| hint::resume(&format!("jitney backfill {verb} {}", backfill.id), is_unreachable, settings);
+        settings.postgres.is_some() && messages.into_iter().any(|text| next_steps::names_wrong_address(text));
+    let again =
+        |verb: &str| next_steps::resume(&format!("jitney backfill {verb} {}", backfill.id), is_unreachable, settings);
     match driven {
         RunOutcome::To(BackfillEnd::Success) => format!("SUCCESS in {took}"),
         RunOutcome::To(BackfillEnd::Cancelled) => {

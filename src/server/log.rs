@@ -1,4 +1,4 @@
-//! What the log of a server says of flows and executions.
+//! What the server logs about flows and executions.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::journal::{Event, ExecutionState, JournalUpdate, LogLine};
 use crate::task::Level;
 use crate::text::count;
 
-/// An event of a level that is known only now.
+/// An event whose level is known at run time only; `tracing` wants a constant.
 macro_rules! event {
     ($level:expr, target: $target:literal, $($rest:tt)+) => {
         match $level {
@@ -25,15 +25,15 @@ macro_rules! event {
     };
 }
 
-/// Something wrong with what a user wrote.
+/// Logs a problem in a file that a user wrote.
 pub(super) fn finding(finding: &Diagnostic) {
     let (level, word) = if finding.is_error() { (Level::Error, "error: ") } else { (Level::Warn, "warning: ") };
     let text = finding.to_string();
-    // The line has its level.
+    // The line shows its level already.
     event!(level, target: "jitney::flows", "{}", text.strip_prefix(word).unwrap_or(&text));
 }
 
-/// A flow that has changed.
+/// Logs that a flow was added, changed or removed.
 pub(super) fn change(change: &Change) {
     let entry = &change.entry;
     let (level, what) = match change.kind {
@@ -47,34 +47,34 @@ pub(super) fn change(change: &Change) {
     broken(entry);
 }
 
-/// What is wrong with a flow, if it is broken.
+/// Logs the findings of a flow that is broken.
 pub(super) fn broken(entry: &Entry) {
     entry.findings.iter().filter(|_| entry.is_broken).for_each(finding);
 }
 
-/// Says what happens to executions.
+/// Logs what happens to executions.
 #[derive(Default)]
 pub(super) struct ExecutionLog {
-    /// The flows of executions that have begun and not ended: a log line names its execution alone.
+    /// The flows of executions that have not ended: a log line of the journal names its execution alone.
     flows: HashMap<ExecutionId, (String, String)>,
 }
 
 impl ExecutionLog {
-    /// Says it as long as the journal is there.
-    pub(super) async fn follow(mut self, mut happened: Receiver<Arc<JournalUpdate>>) {
+    /// Logs updates until the journal is closed.
+    pub(super) async fn follow(mut self, mut updates: Receiver<Arc<JournalUpdate>>) {
         loop {
-            match happened.recv().await {
-                Ok(happened) => self.happened(&happened),
+            match updates.recv().await {
+                Ok(update) => self.update(&update),
                 Err(RecvError::Lagged(missed)) => {
-                    tracing::warn!(target: "jitney::executions", "({} left out)", count(missed, "line"));
+                    tracing::warn!(target: "jitney::executions", "({} omitted)", count(missed, "line"));
                 }
                 Err(RecvError::Closed) => return,
             }
         }
     }
 
-    fn happened(&mut self, happened: &JournalUpdate) {
-        match happened {
+    fn update(&mut self, update: &JournalUpdate) {
+        match update {
             JournalUpdate::Event { id, namespace, flow, status, time, event } => {
                 self.remember(id, namespace, flow, event);
                 if let Some(level) = level_of(*status, event) {
@@ -92,22 +92,21 @@ impl ExecutionLog {
     /// Keeps the flow of an execution until it has ended.
     fn remember(&mut self, id: &ExecutionId, namespace: &str, flow: &str, event: &Event) {
         match event {
-            Event::Ended { .. } => drop(self.flows.remove(id)),
-            _ => drop(self.flows.insert(id.clone(), (namespace.to_owned(), flow.to_owned()))),
-        }
+            Event::Ended { .. } => self.flows.remove(id),
+            _ => self.flows.insert(id.clone(), (namespace.to_owned(), flow.to_owned())),
+        };
     }
 
     /// A line of an execution's own log.
     fn line(&self, id: &ExecutionId, line: &LogLine) {
-        let of = self.flows.get(id);
-        let (namespace, flow) = (of.map(|of| of.0.as_str()), of.map(|of| of.1.as_str()));
+        let (namespace, flow) = self.flows.get(id).map(|(namespace, flow)| (namespace.as_str(), flow.as_str())).unzip();
         let task = (!line.task.is_empty()).then_some(line.task.as_str());
         event!(line.level, target: "jitney::tasks", at = line.time.timestamp_millis(), namespace, flow,
             execution = id.as_str(), task, "{}", line.message);
     }
 }
 
-/// How severe an event is. Most say nothing: what becomes of tasks is logged.
+/// The level of an event; none for those that are not logged, since tasks log what becomes of them.
 fn level_of(status: ExecutionState, event: &Event) -> Option<Level> {
     let level = match status {
         ExecutionState::Failed => Level::Error,

@@ -2,7 +2,7 @@
 
 use tokio::runtime::Handle;
 
-use super::problem::ApiError;
+use super::error::ApiError;
 
 /// Does it on a thread that answers nobody else.
 pub(super) async fn apart<T: Send + 'static>(

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::cli::format::{bytes, seconds};
 use crate::cli::out::errln;
-use crate::cli::pace::RateMeter;
+use crate::cli::rate::RateMeter;
 use crate::engine::{Notice, Observer};
 use crate::id::RunId;
 use crate::task::{Level, Outputs, Progress};

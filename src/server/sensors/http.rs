@@ -1,4 +1,4 @@
-//! Answers that are waited for.
+//! HTTP triggers: an execution when a response meets the condition.
 
 use futures_util::StreamExt;
 use serde_json::{Map, Value, json};
@@ -11,45 +11,42 @@ use crate::secret::hide_address;
 use crate::text::{json_or_text, plain};
 use crate::web::{follow, reason};
 
-/// The most that is read of an answer.
+/// The largest body that is read.
 const MAX_BODY_BYTES: usize = 1 << 20;
 
-/// The longest that one look takes: an answer may come drop by drop.
+/// The longest that a probe takes, whatever the server sends meanwhile.
 const POLL_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Sensors {
-    /// [Asks](Self::ask), and gives up when that takes too long.
-    pub(super) async fn ask_in_time(
+    /// Sends the request and starts an execution if the response meets the condition. Gives how soon to probe again, if
+    /// sooner than usual.
+    pub(super) async fn probe_http(
         &self,
         poll: &HttpPoll,
-        one: &mut WatchedTrigger,
+        watched: &mut WatchedTrigger,
     ) -> Result<Option<Duration>, SensorError> {
-        let asked = tokio::time::timeout(POLL_TIMEOUT, self.ask(poll, one)).await;
-        asked
-            .unwrap_or_else(|_| Err(SensorError::Place(format!("no whole answer within {} s", POLL_TIMEOUT.as_secs()))))
-    }
-
-    /// Asks once, and starts an execution if the answer is the one that is waited for. How soon to ask again, if
-    /// sooner than usual.
-    async fn ask(&self, poll: &HttpPoll, one: &mut WatchedTrigger) -> Result<Option<Duration>, SensorError> {
-        if self.must_wait(one)? {
+        if self.must_wait(watched)? {
             return Ok(Some(RETRY_DELAY));
         }
-        let response = self.answer(poll, one).await?;
-        let is_it = match &poll.condition {
-            Some(condition) => self.scheduler.holds(&one.key, condition, "response", response.clone(), clock::now())?,
+        let timeout = || format!("no complete answer within {} s", POLL_TIMEOUT.as_secs());
+        let response = tokio::time::timeout(POLL_TIMEOUT, self.response(poll, watched)).await;
+        let response = response.unwrap_or_else(|_| Err(timeout()))?;
+        let is_met = match &poll.condition {
+            Some(condition) => {
+                self.scheduler.holds(&watched.key, condition, "response", response.clone(), clock::now())?
+            }
             None => response["statusCode"].as_u64().is_some_and(|status| status < 400),
         };
-        if is_it {
-            self.start(one, None, response)?;
+        if is_met {
+            self.fire(watched, None, response)?;
         }
-        self.scheduler.note_problem(&one.key, None);
+        self.scheduler.note_problem(&watched.key, None);
         Ok(None)
     }
 
-    async fn answer(&self, poll: &HttpPoll, one: &WatchedTrigger) -> Result<Value, String> {
+    async fn response(&self, poll: &HttpPoll, watched: &WatchedTrigger) -> Result<Value, String> {
         let fields = json!({"uri": poll.uri, "headers": poll.headers, "body": poll.body});
-        let fields = self.scheduler.rendered(&one.key, &fields, clock::now())?;
+        let fields = self.scheduler.rendered(&watched.key, &fields, clock::now())?;
         let uri = plain(&fields["uri"]);
         let method = poll.method.to_uppercase();
         let method =
@@ -64,15 +61,15 @@ impl Sensors {
         if let Some(body) = fields["body"].as_str() {
             request = request.body(body.to_owned());
         }
-        let answer = follow::send(&format!("cannot ask {uri}"), request).await;
-        let answer = answer.map_err(|trouble| trouble.into_error().message)?;
-        let status = answer.status().as_u16();
-        let headers: Map<String, Value> = answer
+        let response = follow::send(&format!("cannot ask {uri}"), request).await;
+        let response = response.map_err(|error| error.into_error().message)?;
+        let status = response.status().as_u16();
+        let headers: Map<String, Value> = response
             .headers()
             .iter()
             .filter_map(|(name, value)| Some((name.as_str().to_owned(), Value::from(value.to_str().ok()?))))
             .collect();
-        let (mut body, mut parts) = (Vec::new(), answer.bytes_stream());
+        let (mut body, mut parts) = (Vec::new(), response.bytes_stream());
         while let Some(part) = parts.next().await {
             body.extend_from_slice(&part.map_err(failed)?);
             if body.len() > MAX_BODY_BYTES {

@@ -1,4 +1,4 @@
-//! One server at a time on a home folder.
+//! The lock of a home folder: one server at a time uses it.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 
 use crate::cli::InvalidFlow;
-use crate::cli::advice::unusable;
+use crate::cli::home_errors::unusable;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::lock::is_locked;
@@ -21,13 +21,13 @@ pub(in crate::cli) fn is_served(settings: &Settings) -> bool {
     is_locked(&path(settings))
 }
 
-/// Makes this process the only server of the home folder, as long as it keeps the file.
+/// Locks the home folder for this server, for as long as the file is open.
 ///
 /// # Errors
 /// [`InvalidFlow`] when there is one.
-pub(super) fn only_server(settings: &Settings) -> anyhow::Result<File> {
+pub(super) fn lock_home(settings: &Settings) -> anyhow::Result<File> {
     let path = path(settings);
-    let failed = || format!("cannot use {}", path.display());
+    let context = || format!("cannot use {}", path.display());
     let opened = crate::home::make_private(&settings.home)
         .and_then(|()| File::options().read(true).write(true).create(true).truncate(false).open(&path));
     let mut file = opened.map_err(|error| unusable(&error, settings))?;
@@ -41,9 +41,9 @@ pub(super) fn only_server(settings: &Settings) -> anyhow::Result<File> {
             let help = "stop it first, or give this one another folder with `--home`";
             return Err(InvalidFlow::from(Diagnostic::error(message).help(help)).into());
         }
-        Err(TryLockError::Error(error)) => return Err(error).with_context(failed),
+        Err(TryLockError::Error(error)) => return Err(error).with_context(context),
     }
-    file.set_len(0).and_then(|()| file.rewind()).with_context(failed)?;
-    writeln!(file, "{}", std::process::id()).with_context(failed)?;
+    file.set_len(0).and_then(|()| file.rewind()).with_context(context)?;
+    writeln!(file, "{}", std::process::id()).with_context(context)?;
     Ok(file)
 }
