@@ -1,6 +1,6 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
-pub mod aside;
+pub mod blocking;
 pub mod clock;
 pub mod config;
 pub mod diagnostic;

@@ -11,7 +11,7 @@ use jitney::tasks::ALL;
 
 /// The modules of each layer, lowest first. A module imports from its own layer and those below.
 const LAYERS: [&[&str]; 5] = [
-    &["aside", "clock", "config", "diagnostic", "duration", "fingerprint", "id", "log", "secret", "text"],
+    &["blocking", "clock", "config", "diagnostic", "duration", "fingerprint", "id", "log", "secret", "text"],
     &[
         "file_access",
         "gcp",
@@ -301,7 +301,7 @@ const CYCLES: &[(&str, &str)] = &[
     ("secret/forms.rs", "the parts of a secret have forms, and its forms parts"),
     ("stream/bytes.rs", "a source is recognised by its first bytes, and read by what it is"),
     ("stream/chunks.rs", "the chunks of a Parquet file are read by its reader"),
-    ("tasks/gcs/large.rs", "an upload goes in one request or in a session, which share their steps"),
+    ("tasks/gcs/resumable_upload.rs", "an upload goes in one request or in a session, which share their steps"),
     ("tasks/polars/class.rs", "a checker of nested SQL: expressions hold queries, which hold expressions"),
     ("tasks/polars/plan.rs", "a plan's steps hold queries, which hold steps"),
     ("tasks/postgres/ledger.rs", "a ledger's rows and the table's rows tell each other"),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use jitney::diagnostic::Diagnostic;
-use jitney::stream::{self, BadRow, Batch, Column, ColumnType, Limits, ReadOptions, Reader};
+use jitney::stream::{self, BadRow, Batch, Column, ColumnType, ReadOptions, Reader, UnpackLimits};
 use jitney::task::Progress;
 use polars::prelude::DataFrame;
 use tempfile::TempDir;
@@ -212,7 +212,8 @@ fn a_missing_file_is_named() {
 fn a_bomb_stops_at_the_limit() {
     let folder = Folder::new();
     let path = folder.file("a.csv.gz", gzip(&TRIPS.repeat(100_000)));
-    let options = ReadOptions { limits: Limits { max_bytes: 2 << 20, max_ratio: 1000 }, ..ReadOptions::default() };
+    let options =
+        ReadOptions { limits: UnpackLimits { max_bytes: 2 << 20, max_ratio: 1000 }, ..ReadOptions::default() };
     let shown = read_with(&path, &options, trip_columns()).unwrap_err();
     assert!(shown.message.contains("limit of 2097152 bytes"), "{shown}");
 }
@@ -625,7 +626,7 @@ fn texts_of_a_parquet_file_that_unpack_beyond_measure_are_refused() {
     assert!(fs::metadata(&path).unwrap().len() < 20_000);
     let shown = outcome(&path).unwrap_err();
     assert_eq!(shown.message, "row 2: `note` is larger than 16 MiB");
-    let tight = ReadOptions { limits: Limits { max_bytes: 1 << 20, max_ratio: 1000 }, ..ReadOptions::default() };
+    let tight = ReadOptions { limits: UnpackLimits { max_bytes: 1 << 20, max_ratio: 1000 }, ..ReadOptions::default() };
     let shown = read_with(&path, &tight, vec![column("note", ColumnType::Text)]).unwrap_err();
     assert!(shown.message.contains("unpacks to more than the limit of 1048576 bytes"), "{shown}");
 }

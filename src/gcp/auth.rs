@@ -125,9 +125,9 @@ impl GoogleAccess {
         let what = format!("getting a token with the credentials from {}", self.from);
         if error.is_transient() {
             let error = TaskError::transient(what).caused_by(error);
-            return RequestError::Again(error.help("check the network and any proxy"), None);
+            return RequestError::Retryable(error.help("check the network and any proxy"), None);
         }
-        RequestError::Stop(TaskError::permanent(what).caused_by(error).help(format!("log in anew: {LOGIN}")))
+        RequestError::Fatal(TaskError::permanent(what).caused_by(error).help(format!("log in anew: {LOGIN}")))
     }
 }
 

@@ -4,18 +4,18 @@
 mod api;
 mod auth;
 mod endpoint;
+mod error;
 mod key;
 mod login;
 mod metadata;
-mod refusal;
 mod retry;
 mod role;
 
 pub use api::{Api, ApiFailure};
 pub use auth::{GoogleAccess, default_project};
 pub use endpoint::Service;
+pub use error::GoogleError;
 pub use login::Login;
 pub(crate) use login::google_task;
-pub use refusal::GoogleError;
 pub use retry::RetryPolicy;
 pub use role::Role;

@@ -49,8 +49,8 @@ impl<'a> RetryPolicy<'a> {
             };
             match outcome {
                 Ok(value) => return Ok(value),
-                Err(RequestError::Stop(error)) => return Err(error),
-                Err(RequestError::Again(error, asked)) => {
+                Err(RequestError::Fatal(error)) => return Err(error),
+                Err(RequestError::Retryable(error, asked)) => {
                     failed += 1;
                     self.pause(failed, error, asked).await?;
                 }

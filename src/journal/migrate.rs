@@ -11,7 +11,7 @@ const STEPS: &[&str] = &[
     include_str!("backfill.sql"),
     include_str!("backfill_problem.sql"),
     include_str!("search.sql"),
-    include_str!("worked.sql"),
+    include_str!("work_time.sql"),
     include_str!("ends.sql"),
 ];
 

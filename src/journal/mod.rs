@@ -9,7 +9,7 @@ mod backfill;
 mod batch;
 mod ends;
 mod event;
-mod happened;
+mod firings;
 mod kv;
 mod logs;
 mod migrate;
@@ -26,9 +26,9 @@ mod search;
 mod state;
 mod target;
 mod task_run;
-mod ticks;
+mod update;
 mod words;
-mod worked;
+mod work_time;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -50,7 +50,7 @@ pub use backfill::{
 pub use batch::EventBatch;
 pub use ends::ExecutionEnd;
 pub use event::{Event, ExecutionSpec, ExecutionState, Parent, TaskFailure, TaskOutcome, Triggered};
-pub use happened::JournalUpdate;
+pub use firings::{TriggerFiring, TriggerKey, TriggerProgress};
 pub use kv::{Kv, KvEntry, KvError, KvType, NewKvEntry};
 pub use logs::NumberedLine;
 pub use notices::NotificationKey;
@@ -63,7 +63,7 @@ pub use search::{ExecutionQuery, SearchPage};
 pub use state::{IllegalTransition, State};
 pub use target::{ExecutionTarget, ExplicitTargets, GoogleTarget, PostgresTarget, StartedBy};
 pub use task_run::{LoopProgress, TaskRun, TaskRunSnapshot, TaskState};
-pub use ticks::{TriggerFiring, TriggerKey, TriggerProgress};
+pub use update::JournalUpdate;
 
 /// The result of a journal call.
 pub type Result<T> = std::result::Result<T, JournalError>;
@@ -156,7 +156,7 @@ impl Journal {
 
     fn of(connection: Connection, reader: ReadConnection) -> Self {
         connection.set_prepared_statement_cache_capacity(64);
-        let (connection, listeners) = (Arc::new(Mutex::new(connection)), happened::channel());
+        let (connection, listeners) = (Arc::new(Mutex::new(connection)), update::channel());
         let lines = Arc::new(LogBuffer::new(listeners.clone()));
         Self { connection, lines, reader, listeners }
     }

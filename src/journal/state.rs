@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::event::{Event, ExecutionSpec, ExecutionState, TaskOutcome};
 use super::target::{ExecutionTarget, StartedBy};
 use super::task_run::{LoopProgress, TaskRun, TaskState};
-use super::worked::WorkTime;
+use super::work_time::WorkTime;
 use crate::id::{ExecutionId, RunId};
 use crate::task::ErrorClass;
 use crate::text::plain;

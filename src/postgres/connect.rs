@@ -20,7 +20,7 @@ use super::dial::{DialError, DriverConnection, Route, TargetHost};
 use super::error::RefusedHost;
 use super::resolve::{FlowAddress, RequestedServer, resolve};
 use super::tap::LastError;
-use super::watch::WaitMonitor;
+use super::wait_monitor::WaitMonitor;
 use super::{error, managed, tls, variables};
 
 /// The oldest version that jitney is tested with.

@@ -267,12 +267,12 @@ pub(super) struct Handshake {
     heard: Arc<LastError>,
 }
 
-type Refusal = Box<dyn Error + Sync + Send>;
+type BoxError = Box<dyn Error + Sync + Send>;
 
 impl TlsConnect<PlainStream> for Handshake {
     type Stream = ErrorTap;
-    type Error = Refusal;
-    type Future = Pin<Box<dyn Future<Output = Result<ErrorTap, Refusal>> + Send>>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<ErrorTap, BoxError>> + Send>>;
 
     fn connect(self, line: PlainStream) -> Self::Future {
         Box::pin(async move {
@@ -286,7 +286,7 @@ impl TlsConnect<PlainStream> for Handshake {
 }
 
 impl Handshake {
-    async fn secure(&self, mut tls: MakeRustlsConnect, mut line: PlainStream) -> Result<Box<dyn Duplex>, Refusal> {
+    async fn secure(&self, mut tls: MakeRustlsConnect, mut line: PlainStream) -> Result<Box<dyn Duplex>, BoxError> {
         let Route { address, host, .. } = &self.way;
         if address.config.get_ssl_negotiation() == SslNegotiation::Postgres {
             line.write_all(&TLS_REQUEST).await?;

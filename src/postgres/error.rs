@@ -10,8 +10,8 @@ use crate::diagnostic::Diagnostic;
 use crate::task::{ErrorClass, TaskError};
 
 use super::address::{AddressOrigin, PostgresAddress, TlsMode};
-use super::complaint::ServerError;
 use super::dial::{DialError, TargetHost};
+use super::server_error::ServerError;
 use super::sql::Statement;
 
 /// The code of the error that a connection broke.

@@ -12,8 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use tokio_postgres::tls::{ChannelBinding, TlsStream};
 
-use super::complaint::ServerError;
 use super::dial::Duplex;
+use super::server_error::ServerError;
 
 /// The letter of an `ErrorResponse`, and the bytes before every message's body: its letter and its length.
 const ERROR: u8 = b'E';

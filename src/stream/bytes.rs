@@ -23,20 +23,20 @@ const DOWNLOAD_AGAIN: &str = "the file is damaged or incomplete: download it aga
 
 /// How much a compressed file may unpack to, so that a bomb ends as an error instead of a full disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct UnpackLimits {
     /// Bytes after decompression. Plain files are not limited.
     pub max_bytes: u64,
     /// Unpacked bytes for each packed one, looked at once a file has unpacked to more than 1 GiB.
     pub max_ratio: u64,
 }
 
-impl Default for Limits {
+impl Default for UnpackLimits {
     fn default() -> Self {
         Self { max_bytes: 64 * GIB, max_ratio: 1000 }
     }
 }
 
-impl Limits {
+impl UnpackLimits {
     /// What is wrong with a file of `packed` bytes that unpacks to `unpacked`.
     pub(super) fn check(&self, unpacked: u64, packed: u64) -> Option<Diagnostic> {
         if unpacked > self.max_bytes {
@@ -97,7 +97,7 @@ impl fmt::Display for Compression {
     }
 }
 
-enum Message {
+enum PumpMessage {
     Block(Vec<u8>),
     End,
     Failed(Box<Diagnostic>),
@@ -105,24 +105,24 @@ enum Message {
 
 /// The content of one file, block by block. Dropping it stops the thread.
 #[derive(Debug)]
-pub struct Bytes {
+pub struct FileBytes {
     compression: Compression,
     name: String,
-    blocks: Receiver<Message>,
+    blocks: Receiver<PumpMessage>,
     used: SyncSender<Vec<u8>>,
     is_over: bool,
 }
 
-impl Bytes {
+impl FileBytes {
     /// Starts to read a file; `name` is what errors call it. Counts the bytes as they are stored into `progress`.
     ///
     /// # Errors
     /// When the file cannot be opened, or its name promises a packed file and its content is none.
-    pub fn open(path: &Path, name: &str, limits: Limits, progress: Arc<Progress>) -> Result<Self> {
+    pub fn open(path: &Path, name: &str, limits: UnpackLimits, progress: Arc<Progress>) -> Result<Self> {
         let start = start_of(path).map_err(|error| cannot("open", name, &error))?;
         let compression = Compression::of(&start);
         check_promise(path, name, compression, &start)?;
-        let (file, packed) = Counted::open(path, progress).map_err(|error| cannot("open", name, &error))?;
+        let (file, packed) = CountingFile::open(path, progress).map_err(|error| cannot("open", name, &error))?;
         let (send, blocks) = sync_channel(MAX_QUEUED);
         let (used, spare) = sync_channel(MAX_QUEUED + 1);
         let pump = Pump { compression, name: name.to_owned(), limits, packed, unpacked: 0, send, spare };
@@ -156,9 +156,9 @@ impl Bytes {
             drop(self.used.try_send(used));
         }
         match self.blocks.recv() {
-            Ok(Message::Block(block)) => return Ok(Some(block)),
-            Ok(Message::End) => self.is_over = true,
-            Ok(Message::Failed(diagnostic)) => {
+            Ok(PumpMessage::Block(block)) => return Ok(Some(block)),
+            Ok(PumpMessage::End) => self.is_over = true,
+            Ok(PumpMessage::Failed(diagnostic)) => {
                 self.is_over = true;
                 return Err(diagnostic);
             }
@@ -221,13 +221,13 @@ fn cannot(verb: &str, name: &str, error: &io::Error) -> Box<Diagnostic> {
 }
 
 /// A file that counts what is read from it.
-struct Counted {
+struct CountingFile {
     file: File,
     packed: Arc<AtomicU64>,
     progress: Arc<Progress>,
 }
 
-impl Counted {
+impl CountingFile {
     fn open(path: &Path, progress: Arc<Progress>) -> io::Result<(Self, Arc<AtomicU64>)> {
         let file = File::open(path)?;
         progress.set_total_bytes(file.metadata()?.len());
@@ -236,7 +236,7 @@ impl Counted {
     }
 }
 
-impl Read for Counted {
+impl Read for CountingFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.file.read(buffer)?;
         self.packed.fetch_add(count as u64, Ordering::Relaxed);
@@ -245,7 +245,7 @@ impl Read for Counted {
     }
 }
 
-impl Seek for Counted {
+impl Seek for CountingFile {
     fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
         self.file.seek(position)
     }
@@ -255,27 +255,27 @@ impl Seek for Counted {
 struct Pump {
     compression: Compression,
     name: String,
-    limits: Limits,
+    limits: UnpackLimits,
     packed: Arc<AtomicU64>,
     unpacked: u64,
-    send: SyncSender<Message>,
+    send: SyncSender<PumpMessage>,
     spare: Receiver<Vec<u8>>,
 }
 
 impl Pump {
-    fn run(mut self, file: Counted) {
+    fn run(mut self, file: CountingFile) {
         let last = match self.unpack(BufReader::with_capacity(READ_BUFFER, file)) {
-            Ok(()) => Message::End,
-            Err(diagnostic) => Message::Failed(located(diagnostic, &self.name)),
+            Ok(()) => PumpMessage::End,
+            Err(diagnostic) => PumpMessage::Failed(located(diagnostic, &self.name)),
         };
         // Nobody listens any more when the reader was dropped.
         drop(self.send.send(last));
     }
 
-    fn unpack(&mut self, file: BufReader<Counted>) -> std::result::Result<(), Diagnostic> {
+    fn unpack(&mut self, file: BufReader<CountingFile>) -> std::result::Result<(), Diagnostic> {
         match self.compression {
             Compression::Plain => self.pump(file),
-            Compression::Gzip => self.pump(super::gzip::Members::new(file)),
+            Compression::Gzip => self.pump(super::gzip::GzipDecoder::new(file)),
             Compression::Zstd => {
                 let decoder = zstd::stream::read::Decoder::with_buffer(file).map_err(|error| self.explain(&error))?;
                 self.pump(decoder)
@@ -284,7 +284,7 @@ impl Pump {
         }
     }
 
-    fn unzip(&mut self, file: BufReader<Counted>) -> std::result::Result<(), Diagnostic> {
+    fn unzip(&mut self, file: BufReader<CountingFile>) -> std::result::Result<(), Diagnostic> {
         let broken = |error: zip::result::ZipError| {
             Diagnostic::error(format!("the zip archive cannot be read: {error}")).help(DOWNLOAD_AGAIN)
         };
@@ -317,7 +317,7 @@ impl Pump {
             {
                 return Err(bomb);
             }
-            if count == 0 || self.send.send(Message::Block(block)).is_err() {
+            if count == 0 || self.send.send(PumpMessage::Block(block)).is_err() {
                 return Ok(());
             }
         }
@@ -354,7 +354,7 @@ mod tests {
 
     #[test]
     fn a_bomb_is_told_by_its_size_or_by_its_ratio() {
-        let limits = Limits { max_bytes: 10 * GIB, max_ratio: 1000 };
+        let limits = UnpackLimits { max_bytes: 10 * GIB, max_ratio: 1000 };
         assert_eq!(limits.check(GIB, 1), None, "small files may be as dense as they like");
         assert_eq!(limits.check(2 * GIB, 3 << 20), None);
         assert!(limits.check(2 * GIB, 1 << 20).unwrap().message.contains("1000 times"));

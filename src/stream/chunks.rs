@@ -8,8 +8,8 @@ use polars::io::parquet::read::FileMetadata;
 use polars_parquet::parquet::schema::types::PhysicalType;
 
 use super::pages::PageHeader;
-use super::unreadable::Unreadable;
-use super::{Limits, Result, parquet::broken};
+use super::unsupported::UnsupportedColumn;
+use super::{Result, UnpackLimits, parquet::broken};
 use crate::diagnostic::Diagnostic;
 
 /// The largest page, unpacked. Writers make pages of about 1 MiB; few make one of a whole column.
@@ -35,7 +35,7 @@ impl Layout {
     ///
     /// # Errors
     /// When it points out of the file, contradicts itself or the pages, or unpacks as a bomb does.
-    pub(super) fn check(metadata: &FileMetadata, file: &[u8], name: &str, limits: Limits) -> Result<Self> {
+    pub(super) fn check(metadata: &FileMetadata, file: &[u8], name: &str, limits: UnpackLimits) -> Result<Self> {
         if metadata.num_rows == 0 && metadata.row_groups.iter().all(|group| group.num_rows() == 0) {
             // Nothing is read of it, and writers leave the places of its columns open.
             return Ok(Self::default());
@@ -79,8 +79,8 @@ impl Layout {
     }
 
     /// Columns that Polars does not read for how they are encoded.
-    pub(super) fn unreadable(&self) -> impl Iterator<Item = Unreadable> {
-        self.encoded.iter().map(|(column, encoding)| Unreadable::of_encoding(column.clone(), encoding))
+    pub(super) fn unreadable(&self) -> impl Iterator<Item = UnsupportedColumn> {
+        self.encoded.iter().map(|(column, encoding)| UnsupportedColumn::of_encoding(column.clone(), encoding))
     }
 
     /// How many rows there are.

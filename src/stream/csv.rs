@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use polars::prelude::Column as Filled;
 
 use super::bytes::preview;
-use super::split::{Dialect, Endless, Fault, LineEnd, Row, Rows};
+use super::split::{Dialect, LineEnd, NoFurtherRow, Row, RowError, Rows};
 use super::text::{Text, other_encoding, seems_utf16};
 use super::{BadRow, Batch, Column, ColumnType, Conversions, LINE, ReadOptions, Result, column, signature};
 use crate::diagnostic::Diagnostic;
@@ -241,15 +241,15 @@ impl CsvFile {
         }
     }
 
-    fn endless(&self, endless: Endless) -> Box<Diagnostic> {
+    fn endless(&self, endless: NoFurtherRow) -> Box<Diagnostic> {
         let size = self.max_row_bytes;
         let (what, help) = match endless {
-            Endless { is_to_the_end: true, .. } => (
+            NoFurtherRow { is_to_the_end: true, .. } => (
                 "a quoted field that opens in this row never closes".to_owned(),
                 "check the `quote` and `delimiter` settings, and whether the file was cut off; if quotes mean nothing in \
                  it, write `quote: none`",
             ),
-            Endless { in_quotes: true, .. } => (
+            NoFurtherRow { in_quotes: true, .. } => (
                 format!("a quoted field that opens in this row does not close within {size} bytes"),
                 "check the `quote` setting; if quotes mean nothing in the file, write `quote: none`; if the field is meant \
                  to be that large, raise `max_row_bytes`",
@@ -472,10 +472,10 @@ fn shown(delimiter: u8) -> String {
     if delimiter == b'\t' { "\\t".to_owned() } else { char::from(delimiter).to_string() }
 }
 
-fn said(fault: Fault) -> &'static str {
+fn said(fault: RowError) -> &'static str {
     match fault {
-        Fault::Newline => "unquoted newline found in data",
-        Fault::CarriageReturn => "unquoted carriage return found in data",
+        RowError::Newline => "unquoted newline found in data",
+        RowError::CarriageReturn => "unquoted carriage return found in data",
     }
 }
 

@@ -1,7 +1,7 @@
 //! The index at the end of a Parquet file, checked before Polars reads it: Polars makes room for as many columns and row
 //! groups as a list says that it has.
 
-use super::thrift::{END, Known, Reader, STATISTICS, Type, UNKNOWN};
+use super::thrift::{END, FieldType, STATISTICS, StructSchema, ThriftReader, UNKNOWN};
 
 /// How deep columns may nest. Polars takes memory by the square of it, and at some hundreds its stack ends.
 const MAX_LEVELS: usize = 64;
@@ -14,7 +14,7 @@ const CHILDREN: i64 = 5;
 pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
     // How many elements are still to come on each level that is open: an element stands before those within it.
     let (mut open, mut children, mut deepest) = (Vec::new(), 0, 0);
-    let read = Reader::new(bytes).fields(FILE, &mut |place, number| match place {
+    let read = ThriftReader::new(bytes).fields(FILE, &mut |place, number| match place {
         (ELEMENT, CHILDREN) => children = number,
         (ELEMENT, END) => {
             if let Some(last) = open.last_mut() {
@@ -38,85 +38,89 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-const SCHEMA_ELEMENT: Known = Known {
+const SCHEMA_ELEMENT: StructSchema = StructSchema {
     name: ELEMENT,
     fields: &[
-        Type::Int32,
-        Type::Int32,
-        Type::Int32,
-        Type::Bytes,
-        Type::Int32,
-        Type::Int32,
-        Type::Int32,
-        Type::Int32,
-        Type::Int32,
-        Type::Struct(UNKNOWN),
+        FieldType::Int32,
+        FieldType::Int32,
+        FieldType::Int32,
+        FieldType::Bytes,
+        FieldType::Int32,
+        FieldType::Int32,
+        FieldType::Int32,
+        FieldType::Int32,
+        FieldType::Int32,
+        FieldType::Struct(UNKNOWN),
     ],
 };
-const KEY_VALUE: Known = Known { name: "", fields: &[Type::Bytes, Type::Bytes] };
-const SORTING_COLUMN: Known = Known { name: "", fields: &[Type::Int32, Type::Flag, Type::Flag] };
-const ENCODING_STATISTICS: Known = Known { name: "", fields: &[Type::Int32, Type::Int32, Type::Int32] };
-const SIZE_STATISTICS: Known =
-    Known { name: "", fields: &[Type::Int64, Type::List(&Type::Int64), Type::List(&Type::Int64)] };
-const COLUMN: Known = Known {
+const KEY_VALUE: StructSchema = StructSchema { name: "", fields: &[FieldType::Bytes, FieldType::Bytes] };
+const SORTING_COLUMN: StructSchema =
+    StructSchema { name: "", fields: &[FieldType::Int32, FieldType::Flag, FieldType::Flag] };
+const ENCODING_STATISTICS: StructSchema =
+    StructSchema { name: "", fields: &[FieldType::Int32, FieldType::Int32, FieldType::Int32] };
+const SIZE_STATISTICS: StructSchema = StructSchema {
+    name: "",
+    fields: &[FieldType::Int64, FieldType::List(&FieldType::Int64), FieldType::List(&FieldType::Int64)],
+};
+const COLUMN: StructSchema = StructSchema {
     name: "",
     fields: &[
-        Type::Int32,
-        Type::List(&Type::Int32),
-        Type::List(&Type::Bytes),
-        Type::Int32,
-        Type::Int64,
-        Type::Int64,
-        Type::Int64,
-        Type::List(&Type::Struct(KEY_VALUE)),
-        Type::Int64,
-        Type::Int64,
-        Type::Int64,
-        Type::Struct(STATISTICS),
-        Type::List(&Type::Struct(ENCODING_STATISTICS)),
-        Type::Int64,
-        Type::Int32,
-        Type::Struct(SIZE_STATISTICS),
+        FieldType::Int32,
+        FieldType::List(&FieldType::Int32),
+        FieldType::List(&FieldType::Bytes),
+        FieldType::Int32,
+        FieldType::Int64,
+        FieldType::Int64,
+        FieldType::Int64,
+        FieldType::List(&FieldType::Struct(KEY_VALUE)),
+        FieldType::Int64,
+        FieldType::Int64,
+        FieldType::Int64,
+        FieldType::Struct(STATISTICS),
+        FieldType::List(&FieldType::Struct(ENCODING_STATISTICS)),
+        FieldType::Int64,
+        FieldType::Int32,
+        FieldType::Struct(SIZE_STATISTICS),
     ],
 };
-const COLUMN_CHUNK: Known = Known {
+const COLUMN_CHUNK: StructSchema = StructSchema {
     name: "",
     fields: &[
-        Type::Bytes,
-        Type::Int64,
-        Type::Struct(COLUMN),
-        Type::Int64,
-        Type::Int32,
-        Type::Int64,
-        Type::Int32,
-        Type::Struct(UNKNOWN),
-        Type::Bytes,
+        FieldType::Bytes,
+        FieldType::Int64,
+        FieldType::Struct(COLUMN),
+        FieldType::Int64,
+        FieldType::Int32,
+        FieldType::Int64,
+        FieldType::Int32,
+        FieldType::Struct(UNKNOWN),
+        FieldType::Bytes,
     ],
 };
-const ROW_GROUP: Known = Known {
+const ROW_GROUP: StructSchema = StructSchema {
     name: "",
     fields: &[
-        Type::List(&Type::Struct(COLUMN_CHUNK)),
-        Type::Int64,
-        Type::Int64,
-        Type::List(&Type::Struct(SORTING_COLUMN)),
-        Type::Int64,
-        Type::Int64,
-        Type::Int16,
+        FieldType::List(&FieldType::Struct(COLUMN_CHUNK)),
+        FieldType::Int64,
+        FieldType::Int64,
+        FieldType::List(&FieldType::Struct(SORTING_COLUMN)),
+        FieldType::Int64,
+        FieldType::Int64,
+        FieldType::Int16,
     ],
 };
-const FILE: Known = Known {
+const FILE: StructSchema = StructSchema {
     name: "",
     fields: &[
-        Type::Int32,
-        Type::List(&Type::Struct(SCHEMA_ELEMENT)),
-        Type::Int64,
-        Type::List(&Type::Struct(ROW_GROUP)),
-        Type::List(&Type::Struct(KEY_VALUE)),
-        Type::Bytes,
-        Type::List(&Type::Struct(UNKNOWN)),
-        Type::Struct(UNKNOWN),
-        Type::Bytes,
+        FieldType::Int32,
+        FieldType::List(&FieldType::Struct(SCHEMA_ELEMENT)),
+        FieldType::Int64,
+        FieldType::List(&FieldType::Struct(ROW_GROUP)),
+        FieldType::List(&FieldType::Struct(KEY_VALUE)),
+        FieldType::Bytes,
+        FieldType::List(&FieldType::Struct(UNKNOWN)),
+        FieldType::Struct(UNKNOWN),
+        FieldType::Bytes,
     ],
 };
 

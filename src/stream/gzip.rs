@@ -15,20 +15,20 @@ fn followed() -> io::Error {
 }
 
 /// Unpacks all members of a file. Zero bytes behind the last one pad it, as tapes and some tools do.
-pub struct Members<R> {
+pub struct GzipDecoder<R> {
     /// None at the end, or once something went wrong.
     member: Option<Reader<R>>,
     is_over: bool,
 }
 
-impl<R: BufRead> Members<R> {
+impl<R: BufRead> GzipDecoder<R> {
     /// A reader over packed bytes.
     pub fn new(packed: R) -> Self {
         Self { member: Some(Reader::new(packed)), is_over: false }
     }
 }
 
-impl<R: BufRead> Read for Members<R> {
+impl<R: BufRead> Read for GzipDecoder<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         loop {
             let Some(member) = &mut self.member else { return if self.is_over { Ok(0) } else { Err(followed()) } };
@@ -66,11 +66,11 @@ fn skip_zeros(rest: &mut impl BufRead) -> io::Result<bool> {
 /// Checks packed bytes as they go by: each member's checksum and length, and what follows.
 pub struct Check {
     member: Writer<io::Sink>,
-    state: State,
+    state: MemberState,
 }
 
 #[derive(PartialEq)]
-enum State {
+enum MemberState {
     /// In a member; `true` from the second on.
     Member(bool),
     /// Behind a member, perhaps the last.
@@ -81,7 +81,7 @@ enum State {
 
 impl Default for Check {
     fn default() -> Self {
-        Self { member: Writer::new(io::sink()), state: State::Member(false) }
+        Self { member: Writer::new(io::sink()), state: MemberState::Member(false) }
     }
 }
 
@@ -93,23 +93,23 @@ impl Check {
     pub fn add(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while let Some(first) = bytes.first().copied() {
             match (&self.state, first) {
-                (State::Member(later), _) => {
+                (MemberState::Member(later), _) => {
                     let later = *later;
                     let is_headless = self.member.header().is_none();
                     let written = self.member.write(bytes);
                     let count = written.map_err(|error| if later && is_headless { followed() } else { error })?;
                     if count == 0 {
                         self.member.try_finish()?;
-                        self.state = State::Between;
+                        self.state = MemberState::Between;
                     }
                     bytes = &bytes[count..];
                 }
-                (State::Between | State::Padding, 0) => {
-                    self.state = State::Padding;
+                (MemberState::Between | MemberState::Padding, 0) => {
+                    self.state = MemberState::Padding;
                     bytes = &bytes[1..];
                 }
-                (State::Between, first) if first == MAGIC[0] => {
-                    *self = Self { member: Writer::new(io::sink()), state: State::Member(true) };
+                (MemberState::Between, first) if first == MAGIC[0] => {
+                    *self = Self { member: Writer::new(io::sink()), state: MemberState::Member(true) };
                 }
                 _ => return Err(followed()),
             }
@@ -123,9 +123,9 @@ impl Check {
     /// When it is cut short, or a checksum is wrong.
     pub fn finish(&mut self) -> io::Result<()> {
         match self.state {
-            State::Member(true) if self.member.header().is_none() => Err(followed()),
-            State::Member(_) => self.member.try_finish(),
-            State::Between | State::Padding => Ok(()),
+            MemberState::Member(true) if self.member.header().is_none() => Err(followed()),
+            MemberState::Member(_) => self.member.try_finish(),
+            MemberState::Between | MemberState::Padding => Ok(()),
         }
     }
 }
@@ -143,7 +143,7 @@ mod tests {
 
     fn read(bytes: &[u8]) -> io::Result<String> {
         let mut text = String::new();
-        Members::new(io::BufReader::with_capacity(3, bytes)).read_to_string(&mut text).map(|_| text)
+        GzipDecoder::new(io::BufReader::with_capacity(3, bytes)).read_to_string(&mut text).map(|_| text)
     }
 
     fn check(bytes: &[u8], step: usize) -> io::Result<()> {

@@ -11,7 +11,7 @@ const INVALID: u8 = 0xff;
 
 /// Why a text is no JSON.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(super) struct JsonError {
     /// The byte at which that shows.
     pub at: usize,
     /// What is wrong there, as the end of a sentence.
@@ -29,7 +29,7 @@ pub(super) fn object(
     text: &[u8],
     start: usize,
     mut each: impl FnMut(Range<usize>, Range<usize>),
-) -> Result<usize, Fault> {
+) -> Result<usize, JsonError> {
     let mut scan = Scan { text, at: start, open: Vec::new() };
     scan.blanks();
     if scan.peek() != Some(b'{') {
@@ -57,7 +57,7 @@ pub(super) fn object(
 ///
 /// # Errors
 /// When there is no whole value.
-pub(super) fn end_of_value(text: &[u8], start: usize) -> Result<usize, Fault> {
+pub(super) fn end_of_value(text: &[u8], start: usize) -> Result<usize, JsonError> {
     Scan { text, at: start, open: Vec::new() }.value().map(|value| value.end)
 }
 
@@ -227,16 +227,16 @@ impl Scan<'_> {
         }
     }
 
-    fn fault(&self, reason: impl Into<Cow<'static, str>>) -> Fault {
-        Fault { at: self.at, reason: reason.into(), is_end: false }
+    fn fault(&self, reason: impl Into<Cow<'static, str>>) -> JsonError {
+        JsonError { at: self.at, reason: reason.into(), is_end: false }
     }
 
-    fn ended(&self) -> Fault {
-        Fault { at: self.text.len(), reason: "it ends too early".into(), is_end: true }
+    fn ended(&self) -> JsonError {
+        JsonError { at: self.text.len(), reason: "it ends too early".into(), is_end: true }
     }
 
     /// What stands here in place of `due`.
-    fn unexpected(&self, due: &str) -> Fault {
+    fn unexpected(&self, due: &str) -> JsonError {
         let rest = self.text.get(self.at..).unwrap_or_default();
         let word = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
         let length = word.count().clamp(1, 20);
@@ -253,7 +253,7 @@ impl Scan<'_> {
         }
     }
 
-    fn key(&mut self) -> Result<Range<usize>, Fault> {
+    fn key(&mut self) -> Result<Range<usize>, JsonError> {
         self.blanks();
         if self.peek() != Some(b'"') {
             return Err(self.unexpected("a key in double quotes"));
@@ -269,7 +269,7 @@ impl Scan<'_> {
         Ok(key)
     }
 
-    fn value(&mut self) -> Result<Range<usize>, Fault> {
+    fn value(&mut self) -> Result<Range<usize>, JsonError> {
         self.blanks();
         let start = self.at;
         self.open.clear();
@@ -301,7 +301,7 @@ impl Scan<'_> {
     }
 
     /// After a value: whether it was the last one, everything being closed. Otherwise another one follows.
-    fn closed(&mut self) -> Result<bool, Fault> {
+    fn closed(&mut self) -> Result<bool, JsonError> {
         while let Some(close) = self.open.last().copied() {
             self.blanks();
             match self.peek() {
@@ -323,7 +323,7 @@ impl Scan<'_> {
         Ok(true)
     }
 
-    fn string(&mut self) -> Result<(), Fault> {
+    fn string(&mut self) -> Result<(), JsonError> {
         self.at += 1;
         loop {
             let rest = self.text.get(self.at..).unwrap_or_default();
@@ -340,7 +340,7 @@ impl Scan<'_> {
         }
     }
 
-    fn escape(&mut self) -> Result<(), Fault> {
+    fn escape(&mut self) -> Result<(), JsonError> {
         let rest = self.text.get(self.at + 1..).unwrap_or_default();
         let length = match rest {
             [] => return Err(self.ended()),
@@ -356,7 +356,7 @@ impl Scan<'_> {
         Ok(())
     }
 
-    fn number(&mut self) -> Result<(), Fault> {
+    fn number(&mut self) -> Result<(), JsonError> {
         if self.peek() == Some(b'-') {
             self.at += 1;
         }
@@ -378,7 +378,7 @@ impl Scan<'_> {
         Ok(())
     }
 
-    fn digits(&mut self) -> Result<(), Fault> {
+    fn digits(&mut self) -> Result<(), JsonError> {
         let start = self.at;
         while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
             self.at += 1;
@@ -386,7 +386,7 @@ impl Scan<'_> {
         if self.at == start { Err(self.unexpected("a digit")) } else { Ok(()) }
     }
 
-    fn word(&mut self) -> Result<(), Fault> {
+    fn word(&mut self) -> Result<(), JsonError> {
         let rest = self.text.get(self.at..).unwrap_or_default();
         for word in [&b"true"[..], b"false", b"null"] {
             if rest.starts_with(word) {
@@ -405,7 +405,7 @@ impl Scan<'_> {
 mod tests {
     use super::*;
 
-    fn pairs(text: &str) -> Result<Vec<(String, String)>, Fault> {
+    fn pairs(text: &str) -> Result<Vec<(String, String)>, JsonError> {
         let mut found = Vec::new();
         let end = object(text.as_bytes(), 0, |key, value| found.push((text[key].to_owned(), text[value].to_owned())))?;
         assert_eq!(&text[end..].trim(), &"", "of {text}");

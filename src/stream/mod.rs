@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::diagnostic::{self, Diagnostic};
 use crate::task::{NO_COLUMN, Progress, TaskError};
 
+mod byte_finder;
 pub mod bytes;
 mod chunks;
 mod column;
@@ -27,7 +28,6 @@ mod footer;
 pub mod gzip;
 mod json;
 mod keys;
-mod marks;
 pub mod moment;
 mod ndjson;
 mod pages;
@@ -41,11 +41,11 @@ mod split;
 mod stored;
 mod text;
 mod thrift;
-mod unreadable;
+mod unsupported;
 pub mod value;
 mod write;
 
-pub use bytes::Limits;
+pub use bytes::UnpackLimits;
 pub use column::kept;
 pub use convert::{Conversions, TimeFormat};
 pub use encoding::Encoding;
@@ -255,7 +255,7 @@ pub struct ReadOptions {
     /// What the bytes of a text file mean. Without one they are UTF-8, unless a byte order mark says UTF-16.
     pub encoding: Option<Encoding>,
     /// How much the file may unpack to.
-    pub limits: Limits,
+    pub limits: UnpackLimits,
 }
 
 impl Default for ReadOptions {
@@ -275,7 +275,7 @@ impl Default for ReadOptions {
             conversions: Conversions::default(),
             columns: None,
             encoding: None,
-            limits: Limits::default(),
+            limits: UnpackLimits::default(),
         }
     }
 }
@@ -287,10 +287,10 @@ pub struct Reader {
     /// Names that several columns have.
     ambiguous: Vec<String>,
     hint: Option<String>,
-    file: Open,
+    file: OpenFile,
 }
 
-enum Open {
+enum OpenFile {
     Csv(csv::CsvFile),
     Ndjson(ndjson::NdjsonFile),
     Parquet(parquet::ParquetFile),
@@ -305,7 +305,7 @@ impl Reader {
         let file_name = path.file_name().unwrap_or_default().to_string_lossy();
         let name = options.name.clone().unwrap_or_else(|| path.display().to_string());
         let text = |progress| {
-            let bytes = bytes::Bytes::open(path, &name, options.limits, progress);
+            let bytes = bytes::FileBytes::open(path, &name, options.limits, progress);
             bytes.map(|bytes| Text::new(bytes, options.encoding.clone()))
         };
         let (mut hint, mut ambiguous) = (None, Vec::new());
@@ -313,18 +313,18 @@ impl Reader {
             Format::Csv => {
                 let file = csv::CsvFile::open(text(progress)?, options, &name)?;
                 hint = file.other_delimiter();
-                (once(file.header(), &mut ambiguous), Open::Csv(file))
+                (once(file.header(), &mut ambiguous), OpenFile::Csv(file))
             }
             format @ (Format::Ndjson | Format::Json) => {
                 let file = ndjson::NdjsonFile::open(text, progress, &name, format)?;
-                (file.columns().to_vec(), Open::Ndjson(file))
+                (file.columns().to_vec(), OpenFile::Ndjson(file))
             }
             Format::Parquet => {
                 if let Some(encoding) = &options.encoding {
                     return Err(not_for_parquet(encoding, name));
                 }
                 let file = parquet::ParquetFile::open(path, &name, options.limits, progress)?;
-                (file.columns().to_vec(), Open::Parquet(file))
+                (file.columns().to_vec(), OpenFile::Parquet(file))
             }
         };
         Ok(Self { name, columns, ambiguous, hint, file })
@@ -337,7 +337,7 @@ impl Reader {
 
     /// Whether a column is one of bytes that are no text.
     pub fn is_of_bytes(&self, name: &str) -> bool {
-        matches!(&self.file, Open::Parquet(file) if file.is_of_bytes(name))
+        matches!(&self.file, OpenFile::Parquet(file) if file.is_of_bytes(name))
     }
 
     /// Whether several columns of the file have this name.
@@ -348,13 +348,13 @@ impl Reader {
     /// Whether values that the file has as `found` are certainly what the server would make of their text in a column of
     /// the wanted type. What is text in the file means what its reader makes of it.
     pub fn keeps(&self, found: Option<ColumnType>, wanted: ColumnType) -> bool {
-        matches!(self.file, Open::Parquet(_)) && parquet::keeps(found, wanted)
+        matches!(self.file, OpenFile::Parquet(_)) && parquet::keeps(found, wanted)
     }
 
     /// Says what columns hold whose values are wanted as text, so that those are rewritten that
     /// [`Conversions`] concern.
     pub fn set_kinds(&mut self, kinds: &[(String, ColumnType)]) {
-        if let Open::Csv(file) = &mut self.file {
+        if let OpenFile::Csv(file) = &mut self.file {
             file.set_kinds(kinds);
         }
     }
@@ -370,9 +370,9 @@ impl Reader {
         take: &mut dyn FnMut(u64, BadRow) -> Result<()>,
     ) -> Result<()> {
         match self.file {
-            Open::Csv(file) => file.rows_at(wanted, take),
-            Open::Ndjson(file) => file.rows_at(wanted, take),
-            Open::Parquet(_) => wanted.keys().try_for_each(|row| take(*row, BadRow::at(*row))),
+            OpenFile::Csv(file) => file.rows_at(wanted, take),
+            OpenFile::Ndjson(file) => file.rows_at(wanted, take),
+            OpenFile::Parquet(_) => wanted.keys().try_for_each(|row| take(*row, BadRow::at(*row))),
         }
     }
 
@@ -391,8 +391,8 @@ impl Reader {
     /// The line that names the columns, from 1; 0 where none does.
     fn header_line(&self) -> usize {
         match &self.file {
-            Open::Csv(file) => usize::try_from(file.header_line()).unwrap_or(usize::MAX),
-            Open::Ndjson(_) | Open::Parquet(_) => 0,
+            OpenFile::Csv(file) => usize::try_from(file.header_line()).unwrap_or(usize::MAX),
+            OpenFile::Ndjson(_) | OpenFile::Parquet(_) => 0,
         }
     }
 
@@ -409,7 +409,7 @@ impl Reader {
             (diagnostic.file, diagnostic.line) = (self.name.clone(), self.header_line());
             return Err(Box::new(diagnostic));
         }
-        if let Open::Parquet(file) = &self.file {
+        if let OpenFile::Parquet(file) = &self.file {
             file.check(wanted)?;
         }
         let has = |name: &str| name == LINE || self.columns.iter().any(|(column, _)| column == name);
@@ -435,9 +435,9 @@ impl Reader {
             return Box::new(std::iter::once(Err(error)));
         }
         match self.file {
-            Open::Csv(file) => Box::new(file.batches(wanted)),
-            Open::Ndjson(file) => Box::new(file.batches(wanted)),
-            Open::Parquet(file) => Box::new(file.batches(wanted)),
+            OpenFile::Csv(file) => Box::new(file.batches(wanted)),
+            OpenFile::Ndjson(file) => Box::new(file.batches(wanted)),
+            OpenFile::Parquet(file) => Box::new(file.batches(wanted)),
         }
     }
 }

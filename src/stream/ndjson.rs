@@ -11,9 +11,9 @@ use std::sync::Arc;
 use polars::prelude::Column as Filled;
 
 use super::bytes::{is_web_page, preview};
-use super::json::{self, Fault};
+use super::json::{self, JsonError};
 use super::keys::{Keys, Survey};
-use super::records::{Records, Row};
+use super::records::{RecordSpan, Records};
 use super::text::{Text, other_encoding, seems_utf16};
 use super::{BadRow, Batch, Column, ColumnType, Format, LINE, Result, column};
 use crate::diagnostic::Diagnostic;
@@ -102,7 +102,7 @@ fn look_at_all(mut records: Records, survey: &mut Survey) -> Result<()> {
     }
 }
 
-fn take(survey: &mut Survey, records: &Records, row: &Row) -> Result<()> {
+fn take(survey: &mut Survey, records: &Records, row: &RecordSpan) -> Result<()> {
     survey.row(records.text_of(row)).map_err(|message| records.error(message))
 }
 
@@ -135,7 +135,7 @@ fn no_object(records: &mut Records, name: &str) -> Box<Diagnostic> {
 }
 
 /// Where the value of a key stands in the file's text.
-fn value_of(text: &[u8], row: &Row, name: &str) -> Option<Range<usize>> {
+fn value_of(text: &[u8], row: &RecordSpan, name: &str) -> Option<Range<usize>> {
     let mut found = None;
     let is_meant = |key: &Range<usize>| {
         let key = text.get(key.clone()).and_then(json::plain);
@@ -172,14 +172,14 @@ impl Iterator for NdjsonBatches {
 }
 
 /// The rows of a batch that are objects, and where the value of each wanted column stands.
-struct Cells {
-    rows: Vec<Row>,
+struct ValueSpans {
+    rows: Vec<RecordSpan>,
     values: Vec<Option<Range<usize>>>,
     width: usize,
 }
 
 impl NdjsonBatches {
-    fn batch(&mut self, rows: Vec<Row>) -> Result<Batch> {
+    fn batch(&mut self, rows: Vec<RecordSpan>) -> Result<Batch> {
         let rows_read = rows.len() as u64;
         let mut bad = Vec::new();
         let cells = self.cells(rows, &mut bad);
@@ -196,9 +196,9 @@ impl NdjsonBatches {
         Ok(Batch { frame, rows_read, bad: bad.into_iter().map(|(_, row)| row).collect() })
     }
 
-    fn cells(&mut self, rows: Vec<Row>, bad: &mut Vec<(u64, BadRow)>) -> Cells {
+    fn cells(&mut self, rows: Vec<RecordSpan>, bad: &mut Vec<(u64, BadRow)>) -> ValueSpans {
         let (width, text) = (self.wanted.len(), self.file.records.text());
-        let mut cells = Cells { rows: Vec::with_capacity(rows.len()), values: Vec::new(), width };
+        let mut cells = ValueSpans { rows: Vec::with_capacity(rows.len()), values: Vec::new(), width };
         for row in rows {
             let start = cells.values.len();
             cells.values.resize(start + width, None);
@@ -225,7 +225,7 @@ impl NdjsonBatches {
         &self,
         wanted: &Column,
         index: usize,
-        cells: &Cells,
+        cells: &ValueSpans,
         complaints: &mut BTreeMap<usize, (Option<usize>, String)>,
     ) -> Filled {
         if wanted.name == LINE {
@@ -245,8 +245,12 @@ impl NdjsonBatches {
 }
 
 /// Reads a row, which must be an object and nothing else.
-fn read_row(text: &[u8], row: &Row, each: impl FnMut(Range<usize>, Range<usize>)) -> std::result::Result<(), Fault> {
-    let fault = |at, reason: &'static str| Fault { at, reason: reason.into(), is_end: false };
+fn read_row(
+    text: &[u8],
+    row: &RecordSpan,
+    each: impl FnMut(Range<usize>, Range<usize>),
+) -> std::result::Result<(), JsonError> {
+    let fault = |at, reason: &'static str| JsonError { at, reason: reason.into(), is_end: false };
     let text = text.get(..row.range.end).unwrap_or_default();
     if std::str::from_utf8(text.get(row.range.clone()).unwrap_or_default()).is_err() {
         return Err(fault(row.range.start, "it is no text"));
@@ -287,7 +291,7 @@ fn complaint(wanted: &Column, text: Option<&[u8]>) -> String {
 
 impl Records {
     /// A row that is no object.
-    fn not_json(&self, row: &Row, fault: &Fault) -> BadRow {
+    fn not_json(&self, row: &RecordSpan, fault: &JsonError) -> BadRow {
         let (text, source) = (self.text_of(row), self.source());
         let is_text = std::str::from_utf8(text).is_ok();
         let message = if !is_text {
@@ -307,7 +311,7 @@ impl Records {
     }
 
     /// A row with what is wrong with it, and where in the text.
-    fn bad_row(&self, row: &Row, at: Option<usize>, message: String) -> BadRow {
+    fn bad_row(&self, row: &RecordSpan, at: Option<usize>, message: String) -> BadRow {
         let text = self.text_of(row);
         // Its column in a line of many rows tells nobody anything.
         let message = match row.is_first || message.is_empty() {

@@ -3,7 +3,7 @@
 //! A header whose fields have other types than the format gives them is refused: whoever reads it next would read
 //! something else.
 
-use super::thrift::{Known, Reader, STATISTICS, Type, UNKNOWN};
+use super::thrift::{FieldType, STATISTICS, StructSchema, ThriftReader, UNKNOWN};
 
 /// What the header of a page says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl PageHeader {
     /// Reads the header with which `bytes` begins; none when it is damaged.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let mut header = Self { kind: -1, values: -1, ..Self::default() };
-        let mut reader = Reader::new(bytes);
+        let mut reader = ThriftReader::new(bytes);
         reader.fields(PAGE, &mut |place, number| match place {
             (PAGE_NAME, 1) => header.kind = number,
             (PAGE_NAME, 2) => header.unpacked = number,
@@ -57,33 +57,36 @@ const DATA_NAME: &str = "data";
 const DICTIONARY_NAME: &str = "dictionary";
 const DATA_V2_NAME: &str = "data v2";
 
-const DATA: Known =
-    Known { name: DATA_NAME, fields: &[Type::Int32, Type::Int32, Type::Int32, Type::Int32, Type::Struct(STATISTICS)] };
-const DICTIONARY: Known = Known { name: DICTIONARY_NAME, fields: &[Type::Int32, Type::Int32, Type::Flag] };
-const DATA_V2: Known = Known {
+const DATA: StructSchema = StructSchema {
+    name: DATA_NAME,
+    fields: &[FieldType::Int32, FieldType::Int32, FieldType::Int32, FieldType::Int32, FieldType::Struct(STATISTICS)],
+};
+const DICTIONARY: StructSchema =
+    StructSchema { name: DICTIONARY_NAME, fields: &[FieldType::Int32, FieldType::Int32, FieldType::Flag] };
+const DATA_V2: StructSchema = StructSchema {
     name: DATA_V2_NAME,
     fields: &[
-        Type::Int32,
-        Type::Int32,
-        Type::Int32,
-        Type::Int32,
-        Type::Int32,
-        Type::Int32,
-        Type::Flag,
-        Type::Struct(STATISTICS),
+        FieldType::Int32,
+        FieldType::Int32,
+        FieldType::Int32,
+        FieldType::Int32,
+        FieldType::Int32,
+        FieldType::Int32,
+        FieldType::Flag,
+        FieldType::Struct(STATISTICS),
     ],
 };
-const PAGE: Known = Known {
+const PAGE: StructSchema = StructSchema {
     name: PAGE_NAME,
     fields: &[
-        Type::Int32,
-        Type::Int32,
-        Type::Int32,
-        Type::Int32,
-        Type::Struct(DATA),
-        Type::Struct(UNKNOWN),
-        Type::Struct(DICTIONARY),
-        Type::Struct(DATA_V2),
+        FieldType::Int32,
+        FieldType::Int32,
+        FieldType::Int32,
+        FieldType::Int32,
+        FieldType::Struct(DATA),
+        FieldType::Struct(UNKNOWN),
+        FieldType::Struct(DICTIONARY),
+        FieldType::Struct(DATA_V2),
     ],
 };
 

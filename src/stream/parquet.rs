@@ -24,8 +24,8 @@ use super::chunks::Layout;
 use super::footer;
 use super::physical::Physical;
 use super::printed::{self, Printed};
-use super::unreadable::{self, Unreadable};
-use super::{BadRow, Batch, Column, ColumnType, LINE, Limits, Result, column};
+use super::unsupported::{self, UnsupportedColumn};
+use super::{BadRow, Batch, Column, ColumnType, LINE, Result, UnpackLimits, column};
 use crate::diagnostic::Diagnostic;
 use crate::task::Progress;
 
@@ -50,7 +50,7 @@ pub struct ParquetFile {
     layout: Layout,
     /// The columns without any row.
     empty: DataFrame,
-    unreadable: Vec<Unreadable>,
+    unreadable: Vec<UnsupportedColumn>,
     physical: Physical,
     progress: Arc<Progress>,
 }
@@ -60,7 +60,7 @@ impl ParquetFile {
     ///
     /// # Errors
     /// When the file is cut off, packed, damaged, or no Parquet file.
-    pub fn open(path: &Path, name: &str, limits: Limits, progress: Arc<Progress>) -> Result<Self> {
+    pub fn open(path: &Path, name: &str, limits: UnpackLimits, progress: Arc<Progress>) -> Result<Self> {
         let unopened = |error: std::io::Error| broken(name, format!("cannot open the file: {error}"));
         let mut file = File::open(path).map_err(unopened)?;
         let size = check_ends(&mut file, name)?;
@@ -109,7 +109,7 @@ impl ParquetFile {
     /// # Errors
     /// Names one that cannot, and its type.
     pub fn check(&self, wanted: &[Column]) -> Result<()> {
-        unreadable::check(&self.unreadable, wanted, &self.name)
+        unsupported::check(&self.unreadable, wanted, &self.name)
     }
 
     /// The file's rows with the wanted columns, which the file must have.

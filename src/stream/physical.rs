@@ -15,7 +15,7 @@ use polars_plan::dsl::{DslPlan, FileScanDsl, FileScanIR};
 use polars_plan::plans::{FileInfo, IR};
 
 use super::stored::{Stored, decimal, half, uuid};
-use super::unreadable::Unreadable;
+use super::unsupported::UnsupportedColumn;
 
 /// The name of Arrow's extension type for UUIDs.
 const UUID: &str = "arrow.uuid";
@@ -30,7 +30,7 @@ pub(super) struct Physical {
     /// What the bytes of a column mean.
     stored: BTreeMap<String, Stored>,
     /// Columns that cannot be read this way.
-    pub unreadable: Vec<Unreadable>,
+    pub unreadable: Vec<UnsupportedColumn>,
     /// The types as which Polars is to read the columns, if not as the file says.
     schema: Option<ArrowSchema>,
 }
@@ -66,7 +66,7 @@ impl Physical {
         let mut found = parts.find_map(|part| odd(part.descriptor.primitive_type.logical_type.as_ref()));
         let kind = readable(&field.dtype, &mut found);
         if let Some((kind, instead)) = found {
-            self.unreadable.push(Unreadable::of_type(name, kind, instead));
+            self.unreadable.push(UnsupportedColumn::of_type(name, kind, instead));
         }
         if kind != field.dtype {
             (field.dtype, field.metadata) = (kind, None);

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memrchr};
 
-use super::json::{self, Fault};
+use super::json::{self, JsonError};
 use super::text::Text;
 use super::{Format, Result};
 use crate::diagnostic::Diagnostic;
@@ -15,7 +15,7 @@ const MAX_ROW_BYTES: usize = 16 << 20;
 
 /// A row within the text of its [`Records`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Row {
+pub(super) struct RecordSpan {
     /// What finds the row again: its line where each row has one, and otherwise its number, from 1.
     pub place: u64,
     /// The line on which it begins.
@@ -28,7 +28,7 @@ pub(super) struct Row {
 
 /// What may come next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
+enum Expected {
     Line,
     /// A value, or the end of the file.
     Value,
@@ -46,13 +46,13 @@ enum Next {
 
 /// How far the text is taken.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct Cursor {
     taken: usize,
     line: u64,
     /// Letters of this line that are taken.
     column: usize,
     rows: u64,
-    next: Next,
+    next: Expected,
 }
 
 /// The text of a file, cut into rows.
@@ -64,14 +64,14 @@ pub(super) struct Records {
     text: Vec<u8>,
     spare: Vec<u8>,
     is_last: bool,
-    place: Place,
+    place: Cursor,
 }
 
 /// Why there are no further rows in the text so far.
-enum Stop {
+enum StopReason {
     End,
     More,
-    Fault(Fault),
+    Invalid(JsonError),
 }
 
 impl Records {
@@ -80,7 +80,7 @@ impl Records {
     /// # Errors
     /// When the file is damaged.
     pub(super) fn start(source: Text, name: &str, format: Format) -> Result<Self> {
-        let place = Place { taken: 0, line: 1, column: 0, rows: 0, next: Next::Line };
+        let place = Cursor { taken: 0, line: 1, column: 0, rows: 0, next: Expected::Line };
         let (text, spare) = (Vec::new(), Vec::new());
         let mut records = Self { source, name: name.to_owned(), format, text, spare, is_last: false, place };
         while !records.is_last && records.text.len() < SNIFFED_BYTES {
@@ -103,7 +103,7 @@ impl Records {
     }
 
     /// The text of a row.
-    pub(super) fn text_of(&self, row: &Row) -> &[u8] {
+    pub(super) fn text_of(&self, row: &RecordSpan) -> &[u8] {
         self.text.get(row.range.clone()).unwrap_or_default()
     }
 
@@ -114,11 +114,11 @@ impl Records {
 
     /// What a row is called.
     pub(super) fn noun(&self) -> &'static str {
-        if self.place.next == Next::Line { "the line" } else { "the value" }
+        if self.place.next == Expected::Line { "the line" } else { "the value" }
     }
 
     /// Whether the file ends with this row, and without a line end.
-    pub(super) fn is_last(&self, row: &Row) -> bool {
+    pub(super) fn is_last(&self, row: &RecordSpan) -> bool {
         self.is_last && row.range.end == self.text.len()
     }
 
@@ -141,7 +141,7 @@ impl Records {
     ///
     /// # Errors
     /// As [`Records::next_rows`], and what `each` says.
-    pub(super) fn look(&mut self, mut each: impl FnMut(&Self, &Row) -> Result<()>) -> Result<()> {
+    pub(super) fn look(&mut self, mut each: impl FnMut(&Self, &RecordSpan) -> Result<()>) -> Result<()> {
         let place = self.place;
         let rows = self.rows()?;
         let looked = rows.iter().try_for_each(|row| each(self, row));
@@ -153,28 +153,28 @@ impl Records {
     ///
     /// # Errors
     /// When the file is damaged, a row is too long, or what is no line is no JSON.
-    pub(super) fn next_rows(&mut self) -> Result<Vec<Row>> {
+    pub(super) fn next_rows(&mut self) -> Result<Vec<RecordSpan>> {
         self.text.drain(..self.place.taken);
         self.place.taken = 0;
         self.rows()
     }
 
-    fn rows(&mut self) -> Result<Vec<Row>> {
+    fn rows(&mut self) -> Result<Vec<RecordSpan>> {
         loop {
             let mut rows = Vec::new();
-            let stop = if self.place.next == Next::Line { self.lines(&mut rows) } else { self.values(&mut rows) };
+            let stop = if self.place.next == Expected::Line { self.lines(&mut rows) } else { self.values(&mut rows) };
             match stop {
-                Stop::End => return Ok(rows),
+                StopReason::End => return Ok(rows),
                 _ if !rows.is_empty() => return Ok(rows),
-                Stop::Fault(fault) => return Err(self.located(&fault)),
-                Stop::More if self.is_last => {
+                StopReason::Invalid(fault) => return Err(self.located(&fault)),
+                StopReason::More if self.is_last => {
                     return Err(self.error("the file seems to be cut in the middle of its last row"));
                 }
-                Stop::More => {
+                StopReason::More => {
                     self.text.drain(..self.place.taken);
                     self.place.taken = 0;
                     if self.text.len() > MAX_ROW_BYTES {
-                        let what = if self.place.next == Next::Line { "line" } else { "value" };
+                        let what = if self.place.next == Expected::Line { "line" } else { "value" };
                         return Err(self.error(format!("this {what} is longer than {} MiB", MAX_ROW_BYTES >> 20)));
                     }
                     self.refill()?;
@@ -195,7 +195,7 @@ impl Records {
     }
 
     /// Takes the whole lines; blank ones are no rows.
-    fn lines(&mut self, rows: &mut Vec<Row>) -> Stop {
+    fn lines(&mut self, rows: &mut Vec<RecordSpan>) -> StopReason {
         let rest = self.text.get(self.place.taken..).unwrap_or_default();
         let end = if self.is_last { rest.len() } else { memrchr(b'\n', rest).map_or(0, |end| end + 1) };
         let mut start = self.place.taken;
@@ -204,31 +204,33 @@ impl Records {
             let rest = self.text.get(start..end).unwrap_or_default();
             let length = memchr(b'\n', rest).unwrap_or(rest.len());
             if rest.get(..length).is_some_and(|line| !line.trim_ascii().is_empty()) {
-                rows.push(Row { place: line, line, is_first: true, range: start..start + length });
+                rows.push(RecordSpan { place: line, line, is_first: true, range: start..start + length });
             }
             line += u64::from(length < rest.len());
             start += length + 1;
         }
         (self.place.taken, self.place.line) = (end, line);
-        if self.is_last { Stop::End } else { Stop::More }
+        if self.is_last { StopReason::End } else { StopReason::More }
     }
 
     /// Takes the whole values.
-    fn values(&mut self, rows: &mut Vec<Row>) -> Stop {
+    fn values(&mut self, rows: &mut Vec<RecordSpan>) -> StopReason {
         loop {
             let at = json::after_blanks(&self.text, self.place.taken);
             let (start, is_first) = self.start_of_row(at);
             self.pass(at);
             let Some(byte) = self.text.get(at) else {
-                let is_over = self.is_last && matches!(self.place.next, Next::Value | Next::End);
-                return if is_over { Stop::End } else { Stop::More };
+                let is_over = self.is_last && matches!(self.place.next, Expected::Value | Expected::End);
+                return if is_over { StopReason::End } else { StopReason::More };
             };
             let sign = match (self.place.next, byte) {
-                (Next::Open, _) => Some(Next::First),
-                (Next::First | Next::Comma, b']') => Some(Next::End),
-                (Next::Comma, b',') => Some(Next::Another),
-                (Next::Comma, _) => return Stop::Fault(fault(at, "expected `,` or `]` after a value of the array")),
-                (Next::End, _) => return Stop::Fault(fault(at, "something follows the array")),
+                (Expected::Open, _) => Some(Expected::First),
+                (Expected::First | Expected::Comma, b']') => Some(Expected::End),
+                (Expected::Comma, b',') => Some(Expected::Another),
+                (Expected::Comma, _) => {
+                    return StopReason::Invalid(fault(at, "expected `,` or `]` after a value of the array"));
+                }
+                (Expected::End, _) => return StopReason::Invalid(fault(at, "something follows the array")),
                 _ => None,
             };
             if let Some(next) = sign {
@@ -238,15 +240,21 @@ impl Records {
             }
             match json::end_of_value(&self.text, at) {
                 // A number may go on in the next block.
-                Ok(end) if end == self.text.len() && !self.is_last => return Stop::More,
+                Ok(end) if end == self.text.len() && !self.is_last => return StopReason::More,
                 Ok(end) => {
                     self.place.rows += 1;
-                    rows.push(Row { place: self.place.rows, line: self.place.line, is_first, range: start..end });
+                    rows.push(RecordSpan {
+                        place: self.place.rows,
+                        line: self.place.line,
+                        is_first,
+                        range: start..end,
+                    });
                     self.pass(end);
-                    self.place.next = if self.place.next == Next::Value { Next::Value } else { Next::Comma };
+                    self.place.next =
+                        if self.place.next == Expected::Value { Expected::Value } else { Expected::Comma };
                 }
-                Err(fault) if fault.is_end => return Stop::More,
-                Err(fault) => return Stop::Fault(fault),
+                Err(fault) if fault.is_end => return StopReason::More,
+                Err(fault) => return StopReason::Invalid(fault),
             }
         }
     }
@@ -264,7 +272,7 @@ impl Records {
     /// Takes the text up to `to`.
     fn pass(&mut self, to: usize) {
         let (line, column) = self.after(to);
-        self.place = Place { taken: to, line, column, ..self.place };
+        self.place = Cursor { taken: to, line, column, ..self.place };
     }
 
     /// The line of a place in the text that is not taken yet, and how many letters of it come before.
@@ -280,7 +288,7 @@ impl Records {
         }
     }
 
-    fn located(&self, fault: &Fault) -> Box<Diagnostic> {
+    fn located(&self, fault: &JsonError) -> Box<Diagnostic> {
         let (line, column) = self.after(fault.at);
         let mut error = self.error(format!("the file is not valid JSON: {}", fault.reason));
         error.line = usize::try_from(line).unwrap_or(usize::MAX);
@@ -289,21 +297,21 @@ impl Records {
     }
 }
 
-fn fault(at: usize, reason: &'static str) -> Fault {
-    Fault { at, reason: reason.into(), is_end: false }
+fn fault(at: usize, reason: &'static str) -> JsonError {
+    JsonError { at, reason: reason.into(), is_end: false }
 }
 
 /// Whether a text is an array, objects over several lines, or lines.
-fn kind_of(text: &[u8]) -> Next {
+fn kind_of(text: &[u8]) -> Expected {
     let start = json::after_blanks(text, 0);
     let rest = text.get(start..).unwrap_or_default();
     if rest.first() == Some(&b'[') {
-        return Next::Open;
+        return Expected::Open;
     }
     let line = memchr(b'\n', rest).and_then(|end| rest.get(..end)).unwrap_or(rest);
     let goes_on = match json::object(line, 0, |_, _| {}) {
         Ok(end) => line.get(json::after_blanks(line, end)) == Some(&b'{'),
         Err(fault) => fault.is_end,
     };
-    if goes_on { Next::Value } else { Next::Line }
+    if goes_on { Expected::Value } else { Expected::Line }
 }

@@ -5,7 +5,7 @@
 
 use memchr::{memchr, memchr_iter, memchr2};
 
-use super::marks::Marks;
+use super::byte_finder::ByteFinder;
 
 /// What separates and encloses fields.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ impl LineEnd {
 
 /// What keeps a row from being one, as COPY would say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum RowError {
     /// A newline outside of quotes, where lines end otherwise.
     Newline,
     /// A carriage return outside of quotes, where lines end otherwise.
@@ -69,17 +69,17 @@ pub enum Fault {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Field {
+struct FieldSpan {
     start: u32,
     end: u32,
 }
 
 /// A field that is not in the text as it reads.
 #[derive(Clone, Copy, Debug)]
-struct Rewritten {
+struct RewrittenField {
     index: usize,
     /// Where it stands in the text.
-    original: Field,
+    original: FieldSpan,
     /// Whether it stands within quotes altogether; else quotes are part of it.
     is_whole: bool,
 }
@@ -95,14 +95,14 @@ pub struct Row {
     /// Line of the file on which it starts, from 1.
     pub line: u64,
     /// What is wrong with its line ends.
-    pub fault: Option<Fault>,
+    pub fault: Option<RowError>,
     /// The file ends here without a line end.
     pub is_unterminated: bool,
 }
 
 /// Why no further row can be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Endless {
+pub struct NoFurtherRow {
     /// Line on which the row starts.
     pub line: u64,
     /// Whether it is a quoted field that does not end.
@@ -131,9 +131,9 @@ pub struct Rows {
     /// Whether a blank line is a row of one empty field.
     has_blank_rows: bool,
     is_last: bool,
-    fields: Vec<Field>,
+    fields: Vec<FieldSpan>,
     rows: Vec<Row>,
-    rewritten: Vec<Rewritten>,
+    rewritten: Vec<RewrittenField>,
 }
 
 impl Rows {
@@ -206,7 +206,7 @@ impl Rows {
     ///
     /// # Errors
     /// When a quoted field does not end before the file does, or a row is larger than it may be.
-    pub fn split(&mut self, limit: usize) -> Result<(), Endless> {
+    pub fn split(&mut self, limit: usize) -> Result<(), NoFurtherRow> {
         self.fields.clear();
         self.rows.clear();
         self.rewritten.clear();
@@ -216,7 +216,7 @@ impl Rows {
         self.text = text;
         let is_to_the_end = in_quotes && self.is_last;
         if self.rows.is_empty() && (is_to_the_end || self.content - self.consumed > self.dialect.longest_row) {
-            return Err(Endless { line: self.line, in_quotes, is_to_the_end });
+            return Err(NoFurtherRow { line: self.line, in_quotes, is_to_the_end });
         }
         self.rewrite();
         Ok(())
@@ -253,19 +253,19 @@ impl Rows {
     fn find_rows(&mut self, text: &[u8], line_end: LineEnd, limit: usize) -> bool {
         let Dialect { delimiter, quote, escape, .. } = self.dialect;
         let (mark, quote) = (line_end.mark(), quote.unwrap_or(delimiter));
-        let mut row = Open::at(self.consumed, self.line);
+        let mut row = PartialRow::at(self.consumed, self.line);
         let mut resume = self.consumed;
         'restart: loop {
             if resume == row.start && self.is_comment(text, resume) {
                 let end = memchr(mark, text.get(resume..).unwrap_or_default());
                 let Some(end) = end.map(|at| resume + at + 1).or(self.is_last.then_some(text.len())) else { break };
                 (self.consumed, self.line, resume) = (end, row.line + 1, end);
-                row = Open::at(end, self.line);
+                row = PartialRow::at(end, self.line);
                 if end < text.len() {
                     continue 'restart;
                 }
             }
-            for at in Marks::new(text, resume, [delimiter, mark, quote]) {
+            for at in ByteFinder::new(text, resume, [delimiter, mark, quote]) {
                 let byte = text[at];
                 if byte == delimiter {
                     self.end_field(&mut row, at);
@@ -273,7 +273,7 @@ impl Rows {
                     self.end_row(text, row, line_end, at);
                     self.consumed = at + 1;
                     self.line = row.next_line + 1;
-                    row = Open::at(at + 1, self.line);
+                    row = PartialRow::at(at + 1, self.line);
                     if self.rows.len() == limit {
                         return false;
                     }
@@ -292,26 +292,26 @@ impl Rows {
             break;
         }
         if self.is_last && row.start < text.len() {
-            self.end_row(text, Open { is_unterminated: true, ..row }, line_end, text.len());
+            self.end_row(text, PartialRow { is_unterminated: true, ..row }, line_end, text.len());
             self.consumed = text.len();
         }
         false
     }
 
-    fn end_field(&mut self, row: &mut Open, at: usize) {
+    fn end_field(&mut self, row: &mut PartialRow, at: usize) {
         let index = self.fields.len();
         let as_it_stands = match row.quotes.take() {
             None => field(row.field, at),
             Some(Quotes { close: Some(close), has_escapes }) if close + 1 == at => {
                 let inner = field(row.field + 1, close);
                 if has_escapes {
-                    self.rewritten.push(Rewritten { index, original: inner, is_whole: true });
+                    self.rewritten.push(RewrittenField { index, original: inner, is_whole: true });
                 }
                 inner
             }
             Some(_) => {
                 let all = field(row.field, at);
-                self.rewritten.push(Rewritten { index, original: all, is_whole: false });
+                self.rewritten.push(RewrittenField { index, original: all, is_whole: false });
                 all
             }
         };
@@ -320,12 +320,12 @@ impl Rows {
         row.width += 1;
     }
 
-    fn end_row(&mut self, text: &[u8], mut row: Open, line_end: LineEnd, at: usize) {
+    fn end_row(&mut self, text: &[u8], mut row: PartialRow, line_end: LineEnd, at: usize) {
         let has_return = at > row.start && text.get(at - 1) == Some(&b'\r');
         let is_whole = line_end != LineEnd::CrLf || row.is_unterminated || has_return;
         let end = if line_end == LineEnd::CrLf && has_return && !row.is_unterminated { at - 1 } else { at };
         let was_whole = !std::mem::replace(&mut self.is_after_newline, !is_whole);
-        let fault = if is_whole && was_whole { self.stray(text, &row, line_end, end) } else { Some(Fault::Newline) };
+        let fault = if is_whole && was_whole { self.stray(text, &row, line_end, end) } else { Some(RowError::Newline) };
         if end == row.start && fault.is_none() && !self.has_blank_rows {
             return;
         }
@@ -342,10 +342,10 @@ impl Rows {
     }
 
     /// A byte outside of quotes that would end a line in another file.
-    fn stray(&self, text: &[u8], row: &Open, line_end: LineEnd, end: usize) -> Option<Fault> {
+    fn stray(&self, text: &[u8], row: &PartialRow, line_end: LineEnd, end: usize) -> Option<RowError> {
         let (byte, fault) = match line_end {
-            LineEnd::Cr => (b'\n', Fault::Newline),
-            LineEnd::Lf | LineEnd::CrLf => (b'\r', Fault::CarriageReturn),
+            LineEnd::Cr => (b'\n', RowError::Newline),
+            LineEnd::Lf | LineEnd::CrLf => (b'\r', RowError::CarriageReturn),
         };
         let text = text.get(row.start..end).unwrap_or_default();
         memchr(byte, text)?;
@@ -367,7 +367,7 @@ impl Rows {
     /// tells that there were quotes.
     fn rewrite(&mut self) {
         let Dialect { quote: Some(quote), escape, .. } = self.dialect else { return };
-        for Rewritten { index, original, is_whole } in &self.rewritten {
+        for RewrittenField { index, original, is_whole } in &self.rewritten {
             let Some(target) = self.fields.get_mut(*index) else { continue };
             self.text.push(quote);
             let start = self.text.len();
@@ -453,7 +453,7 @@ struct Quotes {
 
 /// The row that is being read.
 #[derive(Clone, Copy)]
-struct Open {
+struct PartialRow {
     start: usize,
     line: u64,
     next_line: u64,
@@ -464,7 +464,7 @@ struct Open {
     is_unterminated: bool,
 }
 
-impl Open {
+impl PartialRow {
     fn at(start: usize, line: u64) -> Self {
         let (quotes, has_quotes, is_unterminated) = (None, false, false);
         Self { start, line, next_line: line, field: start, quotes, has_quotes, width: 0, is_unterminated }
@@ -477,8 +477,8 @@ impl Open {
     }
 }
 
-fn field(start: usize, end: usize) -> Field {
-    Field { start: offset(start), end: offset(end) }
+fn field(start: usize, end: usize) -> FieldSpan {
+    FieldSpan { start: offset(start), end: offset(end) }
 }
 
 /// Texts stay below 4 GiB: a block, the largest row, which has 1 GiB at most, and the same once more for copies.

@@ -7,7 +7,7 @@ use encoding_rs::{DecoderResult, EncoderResult, GBK, KOI8_U, SHIFT_JIS, UTF_8, U
 use memchr::memchr_iter;
 
 use super::Result;
-use super::bytes::{Bytes, located};
+use super::bytes::{FileBytes, located};
 use super::encoding::{Charset, Encoding};
 use crate::diagnostic::Diagnostic;
 
@@ -19,7 +19,7 @@ const SAMPLE_CHARS: usize = 256;
 /// The text of one file.
 #[derive(Debug)]
 pub struct Text {
-    source: Bytes,
+    source: FileBytes,
     encoding: Option<Encoding>,
     /// None until the first block has come.
     decoder: Option<Decoder>,
@@ -30,7 +30,7 @@ pub struct Text {
 
 impl Text {
     /// A file in this encoding; without one it is UTF-8, unless a byte order mark says UTF-16.
-    pub fn new(source: Bytes, encoding: Option<Encoding>) -> Self {
+    pub fn new(source: FileBytes, encoding: Option<Encoding>) -> Self {
         Self { source, encoding, decoder: None, raw: Vec::new(), is_over: false, keeps_mark: false }
     }
 

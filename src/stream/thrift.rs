@@ -13,17 +13,17 @@ pub(super) const END: i64 = 0;
 
 /// What a field must be.
 #[derive(Clone, Copy)]
-pub(super) enum Type {
+pub(super) enum FieldType {
     Flag,
     Int16,
     Int32,
     Int64,
     Bytes,
-    Struct(Known),
-    List(&'static Type),
+    Struct(StructSchema),
+    List(&'static FieldType),
 }
 
-impl Type {
+impl FieldType {
     /// The number that stands for it before a field's value, or before the items of a list. A flag has two.
     fn code(self) -> u8 {
         match self {
@@ -44,28 +44,37 @@ impl Type {
 
 /// The fields of a struct, the first of which has the number 1. Those that follow may be anything.
 #[derive(Clone, Copy)]
-pub(super) struct Known {
+pub(super) struct StructSchema {
     pub name: &'static str,
-    pub fields: &'static [Type],
+    pub fields: &'static [FieldType],
 }
 
 /// A struct of whose fields nothing is known.
-pub(super) const UNKNOWN: Known = Known { name: "", fields: &[] };
+pub(super) const UNKNOWN: StructSchema = StructSchema { name: "", fields: &[] };
 
 /// The least and the greatest value of a page or a column, and what else is known of its values.
-pub(super) const STATISTICS: Known = Known {
+pub(super) const STATISTICS: StructSchema = StructSchema {
     name: "",
-    fields: &[Type::Bytes, Type::Bytes, Type::Int64, Type::Int64, Type::Bytes, Type::Bytes, Type::Flag, Type::Flag],
+    fields: &[
+        FieldType::Bytes,
+        FieldType::Bytes,
+        FieldType::Int64,
+        FieldType::Int64,
+        FieldType::Bytes,
+        FieldType::Bytes,
+        FieldType::Flag,
+        FieldType::Flag,
+    ],
 };
 
 /// Reads structs, and gives none as soon as something is wrong.
-pub(super) struct Reader<'a> {
+pub(super) struct ThriftReader<'a> {
     bytes: &'a [u8],
     at: usize,
     items: u64,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> ThriftReader<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0, items: 0 }
     }
@@ -77,11 +86,20 @@ impl<'a> Reader<'a> {
 
     /// Reads a struct, and tells the name of the struct, the number of the field and the value for each 32-bit number in
     /// it, and [`END`] when a struct ends.
-    pub(super) fn fields(&mut self, known: Known, tell: &mut impl FnMut((&'static str, i64), i64)) -> Option<()> {
+    pub(super) fn fields(
+        &mut self,
+        known: StructSchema,
+        tell: &mut impl FnMut((&'static str, i64), i64),
+    ) -> Option<()> {
         self.structure(known, 0, tell)
     }
 
-    fn structure(&mut self, known: Known, depth: usize, tell: &mut impl FnMut((&'static str, i64), i64)) -> Option<()> {
+    fn structure(
+        &mut self,
+        known: StructSchema,
+        depth: usize,
+        tell: &mut impl FnMut((&'static str, i64), i64),
+    ) -> Option<()> {
         let mut id = 0_i64;
         loop {
             let byte = self.byte()?;
@@ -95,8 +113,8 @@ impl<'a> Reader<'a> {
             match field {
                 Some(kind) if !kind.has_code(code) => return None,
                 // A flag's value is its code.
-                Some(Type::Flag) => {}
-                Some(Type::Int32) => {
+                Some(FieldType::Flag) => {}
+                Some(FieldType::Int32) => {
                     let number = self.int()?;
                     i32::try_from(number).ok()?;
                     tell((known.name, id), number);
@@ -108,21 +126,21 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn value(&mut self, kind: Type, depth: usize, tell: &mut impl FnMut((&'static str, i64), i64)) -> Option<()> {
+    fn value(&mut self, kind: FieldType, depth: usize, tell: &mut impl FnMut((&'static str, i64), i64)) -> Option<()> {
         match kind {
-            Type::Struct(known) if depth <= MAX_DEPTH => self.structure(known, depth, tell),
-            Type::List(item) if depth <= MAX_DEPTH => {
+            FieldType::Struct(known) if depth <= MAX_DEPTH => self.structure(known, depth, tell),
+            FieldType::List(item) if depth <= MAX_DEPTH => {
                 let (items, code) = self.list()?;
                 if items > 0 && !item.has_code(code) {
                     return None;
                 }
                 (0..items).try_for_each(|_| self.value(*item, depth + 1, tell))
             }
-            Type::Struct(_) | Type::List(_) => None,
-            Type::Flag => self.pass(1),
-            Type::Int16 => i16::try_from(self.int()?).ok().map(drop),
-            Type::Int32 => i32::try_from(self.int()?).ok().map(drop),
-            Type::Int64 | Type::Bytes => self.skip(kind.code(), depth),
+            FieldType::Struct(_) | FieldType::List(_) => None,
+            FieldType::Flag => self.pass(1),
+            FieldType::Int16 => i16::try_from(self.int()?).ok().map(drop),
+            FieldType::Int32 => i32::try_from(self.int()?).ok().map(drop),
+            FieldType::Int64 | FieldType::Bytes => self.skip(kind.code(), depth),
         }
     }
 

@@ -4,14 +4,14 @@ mod capability;
 mod expansion;
 mod fields;
 mod files;
-mod foresight;
 mod level;
 mod outage;
 mod pause;
+mod probe;
 mod quota;
-mod reading;
+mod read;
+mod serde_error;
 mod subflow;
-mod wording;
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -31,20 +31,20 @@ use crate::file_access::FileAccess;
 use crate::id::{ExecutionId, FlowId, RunId, TaskId};
 use crate::storage::{self, Storage};
 use crate::text::without_number;
-use reading::{check, read_rendered};
+use read::{check, read_rendered};
 
 pub use capability::Capability;
 pub use expansion::{Expansion, LoopCondition};
 pub use fields::{has_template, is_template};
 pub use files::OpenInput;
-pub use foresight::{Ledger, LedgerAnswer, LedgerProbe, LoadRecord, ProbeFuture, SourceProbe, SourceVersion};
 pub use level::Level;
 pub use outage::OutageTracker;
 pub use pause::{OnPauseTimeout, PauseRequest};
+pub use probe::{Ledger, LedgerAnswer, LedgerProbe, LoadRecord, ProbeFuture, SourceProbe, SourceVersion};
 pub use quota::{LINE_OVERHEAD, LogQuota};
-pub use reading::{FieldConflict, FieldError, read};
+pub use read::{FieldConflict, FieldError, read};
+pub use serde_error::SerdeComplaint;
 pub use subflow::{EngineServices, StartedSubflow, SubflowRequest, SubflowResult, SubflowStarter};
-pub use wording::SerdeComplaint;
 
 /// A task type: a plain struct whose fields are the YAML keys, already rendered, and whose doc comments are what the
 /// user reads in `jitney tasks TYPE`.

@@ -12,11 +12,12 @@ pub mod file;
 pub mod flow;
 pub mod gcs;
 pub mod http;
+mod if_exists;
 pub mod kv;
 pub mod polars;
 pub mod postgres;
 pub mod script;
-mod steady;
+mod stable_file;
 
 use crate::task::TaskType;
 

@@ -40,8 +40,8 @@ pub async fn send(what: &str, request: RequestBuilder) -> Result<Response, Reque
 /// that nothing was sent.
 async fn once(what: &str, client: &Client, request: Request, is_later: bool) -> Result<Response, RequestError> {
     client.execute(request).await.map_err(|error| match RequestError::of_line(what, error) {
-        RequestError::Again(told, asked) if is_later && told.code.as_deref() == Some(NO_CONNECTION) => {
-            RequestError::Again(told.code("no answer"), asked)
+        RequestError::Retryable(told, asked) if is_later && told.code.as_deref() == Some(NO_CONNECTION) => {
+            RequestError::Retryable(told.code("no answer"), asked)
         }
         trouble => trouble,
     })
@@ -119,5 +119,7 @@ fn harmless(headers: &HeaderMap) -> HeaderMap {
 }
 
 fn stop(what: &str, why: &str) -> RequestError {
-    RequestError::Stop(TaskError::permanent(format!("{what}: {why}")).help("give the address that is meant in the end"))
+    RequestError::Fatal(
+        TaskError::permanent(format!("{what}: {why}")).help("give the address that is meant in the end"),
+    )
 }

@@ -2,9 +2,9 @@
 
 pub mod backoff;
 pub mod client;
+mod error;
 pub mod follow;
 mod reason;
-mod trouble;
 
+pub use error::{NO_CONNECTION, RequestError, may_pass, retry_after};
 pub use reason::reason;
-pub use trouble::{NO_CONNECTION, RequestError, may_pass, retry_after};

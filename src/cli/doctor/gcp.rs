@@ -53,7 +53,7 @@ async fn credentials(access: &GoogleAccess) -> DoctorFinding {
     let who = access.member.as_deref().map(|member| format!("{member}, ")).unwrap_or_default();
     match access.headers().await {
         Ok(_) => DoctorFinding::ok("Google credentials", format!("{who}from {}", access.from)),
-        Err(RequestError::Again(error, _) | RequestError::Stop(error)) => missing("Google credentials", error),
+        Err(RequestError::Retryable(error, _) | RequestError::Fatal(error)) => missing("Google credentials", error),
     }
 }
 

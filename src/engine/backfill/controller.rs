@@ -15,7 +15,7 @@ use super::decision::BackfillPlan;
 use super::error::BackfillError;
 use super::partition_run::PartitionRun;
 use super::request::BackfillRequest;
-use crate::aside::aside;
+use crate::blocking::run_blocking;
 use crate::clock;
 use crate::engine::EngineError;
 use crate::engine::catalog::Catalog;
@@ -234,7 +234,7 @@ impl BackfillController {
             self.executor.cancel_backfill(backfill, clock::now())?;
             return Ok(false);
         }
-        let request = aside(|| self.prepare(backfill, &Given::new()))?;
+        let request = run_blocking(|| self.prepare(backfill, &Given::new()))?;
         let (executor, backfill, stop) = (self.executor.clone(), backfill.clone(), stop.clone());
         runs.spawn(async move {
             let secrets = request.secrets();

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{Armed, Scheduler, kind};
-use crate::aside::aside;
+use crate::blocking::run_blocking;
 use crate::diagnostic::Diagnostic;
 use crate::engine::input_host::InputHost;
 use crate::engine::request::{Request, SubmitError};
@@ -79,7 +79,7 @@ impl Scheduler {
         let Some((of, armed)) = found else { return Err(WebhookError::Unknown) };
         let WebhookCall { body, headers, parameters } = call;
         let facts = json!({"body": body, "headers": headers, "parameters": parameters});
-        aside(|| {
+        run_blocking(|| {
             if !holds(&armed, &facts, None, now).map_err(WebhookError::Undecided)? {
                 return Err(WebhookError::Conditions);
             }
@@ -102,7 +102,7 @@ impl Scheduler {
         now: DateTime<Utc>,
     ) -> Result<Option<ExecutionId>, WebhookError> {
         let Some(armed) = self.armed(key) else { return Ok(None) };
-        aside(|| {
+        run_blocking(|| {
             if !holds(&armed, &facts, None, now).map_err(WebhookError::Undecided)? {
                 return Ok(None);
             }
@@ -120,7 +120,7 @@ impl Scheduler {
     pub fn rendered(&self, key: &TriggerKey, fields: &Value, now: DateTime<Utc>) -> Result<Value, String> {
         let Some(armed) = self.armed(key) else { return Err("the trigger is gone".to_owned()) };
         let host = InputHost::of(&self.executor.runner().settings, &armed.flow, now);
-        aside(|| render(fields, &names(&armed, &json!({})), &host)).map_err(|error| error.message)
+        run_blocking(|| render(fields, &names(&armed, &json!({})), &host)).map_err(|error| error.message)
     }
 
     /// Whether a trigger's own condition holds for what it found, which expressions know by `name`.
@@ -138,7 +138,8 @@ impl Scheduler {
         let Some(armed) = self.armed(key) else { return Ok(false) };
         let mut names = names(&armed, &json!({}));
         names.insert(name.to_owned(), found);
-        aside(|| crate::flow::expression::holds(condition, &names, &ClockHost(now))).map_err(|error| error.message)
+        run_blocking(|| crate::flow::expression::holds(condition, &names, &ClockHost(now)))
+            .map_err(|error| error.message)
     }
 
     /// Says something about a trigger that is no problem.

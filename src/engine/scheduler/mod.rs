@@ -21,7 +21,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::aside::aside;
+use crate::blocking::run_blocking;
 use crate::duration::DurationSpec;
 use crate::engine::EngineError;
 use crate::engine::catalog::Catalog;
@@ -430,7 +430,7 @@ impl Scheduler {
         let job = inner.take_up(key.clone(), now);
         drop(inner);
         // Whoever asks next is told the next moment. What fails here is tried again at the next turn.
-        let worked = job.map_or(Ok(()), |job| aside(|| self.work(job)));
+        let worked = job.map_or(Ok(()), |job| run_blocking(|| self.work(job)));
         self.changed.notify_one();
         worked.map(|()| true)
     }
@@ -455,7 +455,7 @@ impl Scheduler {
         match self.inner.try_lock() {
             Ok(inner) => inner,
             Err(TryLockError::Poisoned(inner)) => inner.into_inner(),
-            Err(TryLockError::WouldBlock) => aside(|| self.inner.lock().unwrap_or_else(PoisonError::into_inner)),
+            Err(TryLockError::WouldBlock) => run_blocking(|| self.inner.lock().unwrap_or_else(PoisonError::into_inner)),
         }
     }
 

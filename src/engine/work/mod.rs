@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::aside::aside;
+use crate::blocking::run_blocking;
 use crate::clock;
 use crate::engine::attempt::{Decided, bounded, decided};
 use crate::engine::context::ExecutionContext;
@@ -125,7 +125,7 @@ impl<'a> Work<'a> {
     /// ends a pause or its time has come.
     async fn step(&mut self, state: &mut State) -> Result<bool, EngineError> {
         let (mut due, mut moved) = (None, false);
-        let Plan { actions, secrets } = aside(|| plan(state, self.flow, self.run, clock::now()));
+        let Plan { actions, secrets } = run_blocking(|| plan(state, self.flow, self.run, clock::now()));
         self.run.host.register(&secrets);
         for next in actions {
             match next {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::aside::aside;
+use crate::blocking::run_blocking;
 use crate::clock;
 use crate::flow::input::shown as as_text;
 use crate::flow::labels_of;
@@ -228,7 +228,7 @@ pub(super) async fn pause(State(app): State<Arc<App>>, Path(id): Path<String>) -
     responses((status = 200, body = BackfillResponse), (status = 404, body = ApiError), (status = 409, body = ApiError), (status = 422, body = ApiError)))]
 pub(super) async fn resume(State(app): State<Arc<App>>, Path(id): Path<String>, body: Bytes) -> BackfillResult {
     let (id, inputs) = again(&app, id, &body)?;
-    shown(&app, aside(|| app.backfills.resume(&id, inputs))?).await.map(Json)
+    shown(&app, run_blocking(|| app.backfills.resume(&id, inputs))?).await.map(Json)
 }
 
 /// Stops what is under way, and begins no more partitions.
@@ -243,7 +243,7 @@ pub(super) async fn cancel(State(app): State<Arc<App>>, Path(id): Path<String>) 
     responses((status = 200, body = BackfillResponse), (status = 404, body = ApiError), (status = 409, body = ApiError), (status = 422, body = ApiError)))]
 pub(super) async fn retry(State(app): State<Arc<App>>, Path(id): Path<String>, body: Bytes) -> BackfillResult {
     let (id, inputs) = again(&app, id, &body)?;
-    shown(&app, aside(|| app.backfills.retry(&id, inputs))?).await.map(Json)
+    shown(&app, run_blocking(|| app.backfills.retry(&id, inputs))?).await.map(Json)
 }
 
 /// A backfill that is to go on, and what it is given for that.

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use crate::aside::aside;
+use crate::blocking::run_blocking;
 use crate::clock;
 use crate::engine::executor::BulkAction;
 use crate::engine::scheduler::{WebhookCall, WebhookError};
@@ -55,7 +55,7 @@ pub(super) async fn create(
     let _waits = parameters.is_on("wait").then(|| app.connections.last()).transpose()?;
     let form = InputForm::read(upload, &app).await?;
     let (labels, trigger_date) = (parameters.label_map()?, parameters.time("scheduleDate")?);
-    let execution = aside(|| {
+    let execution = run_blocking(|| {
         let inputs = app.executor.resolve(&entry.flow, &form.inputs)?;
         app.executor.submit(&entry.flow, Request { inputs, labels, trigger_date, ..Request::default() })
     })?;
@@ -107,7 +107,7 @@ pub(super) async fn restart(
     let id = known(&app, id)?;
     let form = InputForm::read(upload, &app).await?;
     retarget(&app, &id, &parameters).await?;
-    aside(|| app.executor.restart(&id, form.inputs.clone()))?;
+    run_blocking(|| app.executor.restart(&id, form.inputs.clone()))?;
     shown(&app, &id)
 }
 
@@ -120,7 +120,7 @@ pub(super) async fn replay(
     Path(id): Path<String>,
     parameters: QueryParameters,
 ) -> ExecutionResult {
-    let again = aside(|| app.executor.replay(&ExecutionId::new(id), parameters.one("taskRunId"), Vec::new()))?;
+    let again = run_blocking(|| app.executor.replay(&ExecutionId::new(id), parameters.one("taskRunId"), Vec::new()))?;
     shown(&app, &again)
 }
 
@@ -147,7 +147,7 @@ pub(super) async fn resume(
     let id = known(&app, id)?;
     let form = InputForm::read(upload, &app).await?;
     retarget(&app, &id, &parameters).await?;
-    aside(|| app.executor.resume(&id, form.inputs.clone()))?;
+    run_blocking(|| app.executor.resume(&id, form.inputs.clone()))?;
     shown(&app, &id)
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use crate::aside::aside;
+use crate::blocking::run_blocking;
 use crate::clock;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::backfill::GridRequest;
@@ -45,7 +45,7 @@ fn shape(entry: &Entry) -> Value {
 #[utoipa::path(post, path = "/flows", tag = "flows", request_body(content = String, content_type = "application/x-yaml"),
     responses((status = 200, description = "The flow", body = Object), (status = 409, body = ApiError), (status = 422, body = ApiError)))]
 pub(super) async fn create(State(app): State<Arc<App>>, text: String) -> Result<Json<Value>, ApiError> {
-    let (namespace, id) = aside(|| name_of(&text));
+    let (namespace, id) = run_blocking(|| name_of(&text));
     if app.catalog.get(&namespace, &id).is_some() {
         return Err(ApiError::conflict(format!("the flow `{id}` is there already; change it with PUT")));
     }
@@ -64,7 +64,7 @@ pub(super) async fn update(
     if app.catalog.get(&namespace, &id).is_none() {
         return Err(ApiError::no_flow(&namespace, &id));
     }
-    if aside(|| name_of(&text)) != (namespace.clone(), id.clone()) {
+    if run_blocking(|| name_of(&text)) != (namespace.clone(), id.clone()) {
         return Err(ApiError::wrong(format!("the text is not of the flow `{id}` in the namespace `{namespace}`")));
     }
     save(&app, text).await
@@ -74,7 +74,7 @@ async fn save(app: &Arc<App>, text: String) -> Result<Json<Value>, ApiError> {
     let catalog = app.catalog.clone();
     let saved = tokio::task::spawn_blocking(move || catalog.save(&text)).await;
     let entry = saved.map_err(|error| ApiError::internal(&error))??;
-    Ok(Json(aside(|| shape(&entry))))
+    Ok(Json(run_blocking(|| shape(&entry))))
 }
 
 /// The namespace and the id that a text names; empty where it names none.
@@ -152,7 +152,7 @@ pub(super) async fn validate(body: String) -> Json<Vec<ValidationResponse>> {
         let constraints = (!errors.is_empty()).then(|| errors.join("\n"));
         ValidationResponse { index, namespace, flow, constraints, findings }
     };
-    Json(aside(|| texts(&body).into_iter().enumerate().map(check).collect()))
+    Json(run_blocking(|| texts(&body).into_iter().enumerate().map(check).collect()))
 }
 
 /// One flow.
@@ -163,7 +163,7 @@ pub(super) async fn show(
     Path((namespace, id)): Path<(String, String)>,
 ) -> Result<Json<Value>, ApiError> {
     let entry = app.catalog.get(&namespace, &id).ok_or_else(|| ApiError::no_flow(&namespace, &id))?;
-    Ok(Json(aside(|| shape(&entry))))
+    Ok(Json(run_blocking(|| shape(&entry))))
 }
 
 /// What is known of a flow's partitions: what the target holds, what ran last, whether the source has changed since.
@@ -240,6 +240,6 @@ pub(super) async fn search(
     };
     let found: Vec<Arc<Entry>> = app.catalog.list().into_iter().filter(wanted).collect();
     let page = found.iter().skip(skipped as usize).take(size as usize);
-    let page = aside(|| page.map(|entry| shape(entry)).collect());
+    let page = run_blocking(|| page.map(|entry| shape(entry)).collect());
     Ok(Json(FlowsResponse { results: page, total: found.len() as u64, problems: app.catalog.problems() }))
 }

@@ -69,7 +69,7 @@ impl<'a> BigQuery<'a> {
                 Ok(Err(error)) => self.sort(what, error).map(Err),
                 Err(_) => {
                     let message = format!("{what}: no answer within {} s", REQUEST_TIMEOUT.as_secs());
-                    Err(RequestError::Again(TaskError::transient(message), None))
+                    Err(RequestError::Retryable(TaskError::transient(message), None))
                 }
             }
         });
@@ -110,9 +110,9 @@ impl<'a> BigQuery<'a> {
             // Also an answer of a busy frontend, which is a web page and no JSON.
             BQError::RequestError(error) => {
                 let told = TaskError::transient(what).caused_by(error);
-                Err(RequestError::Again(told.help("check the address, the network and any proxy"), None))
+                Err(RequestError::Retryable(told.help("check the address, the network and any proxy"), None))
             }
-            other => Err(RequestError::Stop(TaskError::permanent(what).caused_by(other))),
+            other => Err(RequestError::Fatal(TaskError::permanent(what).caused_by(other))),
         }
     }
 

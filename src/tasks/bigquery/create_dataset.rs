@@ -12,6 +12,7 @@ use super::name::check_dataset;
 use crate::duration::DurationSpec;
 use crate::gcp::google_task;
 use crate::task::{Task, TaskContext, TaskError};
+use crate::tasks::if_exists::IfExists;
 
 google_task! {
     /// Creates a dataset.
@@ -43,22 +44,6 @@ google_task! {
         #[serde(alias = "defaultPartitionExpirationMs")]
         default_partition_expiration_ms: Option<u64>,
     }
-}
-
-/// What to do where the dataset exists.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
-enum IfExists {
-    /// Fail.
-    #[default]
-    #[serde(alias = "error")]
-    Error,
-    /// Leave it as it is.
-    #[serde(alias = "skip")]
-    Skip,
-    /// Change the settings that are given.
-    #[serde(alias = "update")]
-    Update,
 }
 
 /// What the task gives to later ones.

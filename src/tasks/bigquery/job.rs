@@ -15,7 +15,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::client::BigQuery;
-use super::upload::{self, Upload};
+use super::upload::{self, MediaUpload};
 use crate::gcp::{ApiFailure, GoogleError};
 use crate::task::{ErrorClass, TaskError};
 use crate::text::hex;
@@ -27,7 +27,7 @@ const MAX_DELAY: Duration = Duration::from_secs(5);
 const MAX_JOBS: u32 = 1000;
 
 /// A job to run.
-pub(super) struct Work<'a> {
+pub(super) struct JobRequest<'a> {
     /// What it does, for messages: `loading gs://… into p.d.t`.
     pub(super) what: String,
     pub(super) configuration: JobConfiguration,
@@ -37,7 +37,7 @@ pub(super) struct Work<'a> {
     pub(super) file: Option<&'a upload::LocalFile>,
 }
 
-impl Work<'_> {
+impl JobRequest<'_> {
     /// A job that its configuration tells from others.
     ///
     /// # Errors
@@ -58,7 +58,7 @@ impl BigQuery<'_> {
     ///
     /// # Errors
     /// When Google refuses, the job fails for good, or the user stops it.
-    pub(super) async fn run(&self, work: &Work<'_>) -> Result<Job, TaskError> {
+    pub(super) async fn run(&self, work: &JobRequest<'_>) -> Result<Job, TaskError> {
         let base = self.job_id(&work.mark);
         let mut failed = 0;
         for number in 1..MAX_JOBS {
@@ -72,8 +72,8 @@ impl BigQuery<'_> {
                 None => return Ok(job),
                 Some(_) if !is_new => {}
                 Some(refusal) => match refusal.trouble() {
-                    RequestError::Stop(error) => return Err(error),
-                    RequestError::Again(error, asked) => {
+                    RequestError::Fatal(error) => return Err(error),
+                    RequestError::Retryable(error, asked) => {
                         failed += 1;
                         self.retry.pause(failed, error, asked).await?;
                     }
@@ -93,7 +93,7 @@ impl BigQuery<'_> {
     }
 
     /// Starts one job and waits for it; stops it when the user stops the task. Whether it was not there before.
-    async fn run_one(&self, work: &Work<'_>, reference: &JobReference) -> Result<(Job, bool), TaskError> {
+    async fn run_one(&self, work: &JobRequest<'_>, reference: &JobReference) -> Result<(Job, bool), TaskError> {
         let ended = async {
             let (job, is_new) = self.start(work, reference).await?;
             Ok((self.wait(&work.what, job, reference).await?, is_new))
@@ -108,14 +108,14 @@ impl BigQuery<'_> {
         }
     }
 
-    async fn start(&self, work: &Work<'_>, reference: &JobReference) -> Result<(Job, bool), TaskError> {
+    async fn start(&self, work: &JobRequest<'_>, reference: &JobReference) -> Result<(Job, bool), TaskError> {
         let job = Job {
             configuration: Some(work.configuration.clone()),
             job_reference: Some(reference.clone()),
             ..Job::default()
         };
         let started = match work.file {
-            Some(file) => Upload { bigquery: self, what: &work.what, job: &job, file }.send().await,
+            Some(file) => MediaUpload { bigquery: self, what: &work.what, job: &job, file }.send().await,
             None => self.call(&work.what, || self.client.job().insert(&self.project, job.clone())).await,
         };
         match started {

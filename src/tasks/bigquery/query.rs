@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::client::BigQuery;
-use super::job::{Work, text};
+use super::job::{JobRequest, text};
 use super::name::{TableName, check_dataset};
 use super::parameter;
 use crate::duration::DurationSpec;
@@ -50,10 +50,10 @@ google_task! {
         /// What to do with what the destination holds: `WRITE_EMPTY` (fail, by default), `WRITE_APPEND` or
         /// `WRITE_TRUNCATE`.
         #[serde(alias = "writeDisposition")]
-        write_disposition: Option<Write>,
+        write_disposition: Option<WriteDisposition>,
         /// Whether a missing destination is made: `CREATE_IF_NEEDED` (by default) or `CREATE_NEVER`.
         #[serde(alias = "createDisposition")]
-        create_disposition: Option<Create>,
+        create_disposition: Option<CreateDisposition>,
         /// How the destination may change: `ALLOW_FIELD_ADDITION`, `ALLOW_FIELD_RELAXATION`.
         #[serde(default, alias = "schemaUpdateOptions")]
         schema_update_options: Vec<String>,
@@ -62,7 +62,7 @@ google_task! {
         time_partitioning_field: Option<String>,
         /// How long the time of one partition is: `DAY` (by default), `HOUR`, `MONTH` or `YEAR`.
         #[serde(alias = "timePartitioningType")]
-        time_partitioning_type: Option<Period>,
+        time_partitioning_type: Option<PartitionPeriod>,
         /// The columns that a new destination is sorted by, four at most.
         #[serde(default, alias = "clusteringFields")]
         clustering_fields: Vec<String>,
@@ -102,7 +102,7 @@ google_task! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[expect(clippy::enum_variant_names, reason = "these are Google's words")]
-pub(super) enum Write {
+pub(super) enum WriteDisposition {
     /// Add to it.
     WriteAppend,
     /// Replace it.
@@ -114,7 +114,7 @@ pub(super) enum Write {
 /// What a job does where its table is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub(super) enum Create {
+pub(super) enum CreateDisposition {
     /// Make it.
     CreateIfNeeded,
     /// Fail.
@@ -124,7 +124,7 @@ pub(super) enum Create {
 /// How long the time of one partition is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
-pub(super) enum Period {
+pub(super) enum PartitionPeriod {
     /// An hour.
     Hour,
     /// A day.
@@ -151,11 +151,11 @@ pub(super) fn word<T: Serialize>(value: T) -> Option<String> {
 }
 
 /// How a table is partitioned by time.
-pub(super) fn by_time(field: Option<&String>, period: Option<Period>) -> Option<TimePartitioning> {
+pub(super) fn by_time(field: Option<&String>, period: Option<PartitionPeriod>) -> Option<TimePartitioning> {
     if field.is_none() && period.is_none() {
         return None;
     }
-    let period = word(period.unwrap_or(Period::Day)).unwrap_or_default();
+    let period = word(period.unwrap_or(PartitionPeriod::Day)).unwrap_or_default();
     Some(TimePartitioning { field: field.cloned(), ..TimePartitioning::new(period) })
 }
 
@@ -218,8 +218,8 @@ impl Task for Query {
         if self.dry_run {
             return self.estimate(&bigquery, &what, configuration, began).await;
         }
-        let mark = Work::mark(&configuration)?;
-        let job = bigquery.run(&Work { what: what.clone(), configuration, mark, file: None }).await?;
+        let mark = JobRequest::mark(&configuration)?;
+        let job = bigquery.run(&JobRequest { what: what.clone(), configuration, mark, file: None }).await?;
         let reference = job.job_reference.clone().unwrap_or_default();
         let result = bigquery.rows(&reference, self.fetch).await?;
         let mut outputs = self.outputs(&bigquery, &job, began)?;

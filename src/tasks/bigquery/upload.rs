@@ -29,7 +29,7 @@ pub(super) struct LocalFile {
 }
 
 /// An upload under way.
-pub(super) struct Upload<'a> {
+pub(super) struct MediaUpload<'a> {
     pub(super) bigquery: &'a BigQuery<'a>,
     pub(super) what: &'a str,
     pub(super) job: &'a Job,
@@ -37,13 +37,13 @@ pub(super) struct Upload<'a> {
 }
 
 /// How far a session is.
-enum Reached {
+enum UploadProgress {
     Bytes(u64),
     Done(Box<Job>),
     Refused(ApiFailure),
 }
 
-impl Upload<'_> {
+impl MediaUpload<'_> {
     /// Sends the file, and gives the job that reads it.
     ///
     /// # Errors
@@ -63,17 +63,17 @@ impl Upload<'_> {
                 () = self.bigquery.context.cancel.cancelled() => return Err(TaskError::cancelled("stopped").into()),
             };
             match outcome {
-                Ok(Reached::Done(job)) => return Ok(*job),
-                Ok(Reached::Refused(failure)) => return Err(failure),
-                Ok(Reached::Bytes(now)) => {
+                Ok(UploadProgress::Done(job)) => return Ok(*job),
+                Ok(UploadProgress::Refused(failure)) => return Err(failure),
+                Ok(UploadProgress::Bytes(now)) => {
                     if now > there {
                         failed = 0;
                         self.bigquery.context.progress.add_bytes(now - there);
                     }
                     (there, unsure) = (now, false);
                 }
-                Err(RequestError::Stop(error)) => return Err(error.into()),
-                Err(RequestError::Again(error, asked)) => {
+                Err(RequestError::Fatal(error)) => return Err(error.into()),
+                Err(RequestError::Retryable(error, asked)) => {
                     failed += 1;
                     unsure = true;
                     self.bigquery.retry.pause(failed, error, asked).await?;
@@ -95,7 +95,7 @@ impl Upload<'_> {
             }
             let url = response.headers().get(LOCATION).and_then(|url| url.to_str().ok());
             let missing = || TaskError::permanent(format!("{}: Google's answer names no session", self.what));
-            url.map(|url| Ok(url.to_owned())).ok_or_else(|| RequestError::Stop(missing()))
+            url.map(|url| Ok(url.to_owned())).ok_or_else(|| RequestError::Fatal(missing()))
         });
         let url = opened.await??;
         let id = url.split(['?', '&']).find_map(|part| part.strip_prefix("upload_id="));
@@ -104,7 +104,7 @@ impl Upload<'_> {
     }
 
     /// Sends a piece, or asks how far the session is.
-    async fn step(&self, session: &str, there: u64, piece: Option<Bytes>) -> Result<Reached, RequestError> {
+    async fn step(&self, session: &str, there: u64, piece: Option<Bytes>) -> Result<UploadProgress, RequestError> {
         let total = self.file.bytes;
         let range = match &piece {
             Some(piece) if !piece.is_empty() => format!("bytes {there}-{}/{total}", there + piece.len() as u64 - 1),
@@ -113,16 +113,16 @@ impl Upload<'_> {
         let request = self.bigquery.api.request_to(Method::PUT, session).header(CONTENT_RANGE, range);
         let response = self.bigquery.api.send(self.what, request.body(piece.unwrap_or_default())).await?;
         match response.status() {
-            StatusCode::PERMANENT_REDIRECT => Ok(Reached::Bytes(bytes_there(&response).min(total))),
+            StatusCode::PERMANENT_REDIRECT => Ok(UploadProgress::Bytes(bytes_there(&response).min(total))),
             status if status.is_success() => {
                 let body = response.bytes().await.map_err(|error| RequestError::of_line(self.what, error))?;
                 let job = serde_json::from_slice(&body).map_err(|error| {
                     let message = format!("{}: the answer is not what Google documents", self.what);
-                    RequestError::Stop(TaskError::permanent(message).caused_by(error))
+                    RequestError::Fatal(TaskError::permanent(message).caused_by(error))
                 })?;
-                Ok(Reached::Done(Box::new(job)))
+                Ok(UploadProgress::Done(Box::new(job)))
             }
-            _ => self.refused(response).await.map(Reached::Refused),
+            _ => self.refused(response).await.map(UploadProgress::Refused),
         }
     }
 

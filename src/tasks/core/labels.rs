@@ -12,12 +12,12 @@ use crate::tasks::core::log::Nothing;
 #[serde(deny_unknown_fields)]
 pub struct Labels {
     /// A map, a list of {key, value}, or either as JSON text.
-    labels: Given,
+    labels: LabelsField,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "write a map, or a list of {key, value}")]
-enum Given {
+enum LabelsField {
     Map(Map<String, Value>),
     List(Vec<Label>),
     Json(String),
@@ -51,7 +51,7 @@ impl Task for Labels {
     }
 }
 
-impl Given {
+impl LabelsField {
     fn read(&self) -> Result<Map<String, Value>, TaskError> {
         match self {
             Self::Map(map) => Ok(map.clone()),

@@ -16,7 +16,7 @@ pub struct OutputValues {
 
 /// The values.
 #[derive(Serialize, JsonSchema)]
-pub struct Given {
+pub struct ValueOutputs {
     /// The values by name, with their expressions evaluated.
     values: Map<String, Value>,
 }
@@ -30,9 +30,9 @@ impl Task for OutputValues {
   values:
     table: \"{{ inputs.taxi }}_tripdata\"
     file: \"{{ inputs.taxi }}_tripdata_{{ inputs.year }}-{{ inputs.month }}.csv\"";
-    type Outputs = Given;
+    type Outputs = ValueOutputs;
 
-    async fn run(&self, _: &TaskContext) -> Result<Given, TaskError> {
-        Ok(Given { values: self.values.clone() })
+    async fn run(&self, _: &TaskContext) -> Result<ValueOutputs, TaskError> {
+        Ok(ValueOutputs { values: self.values.clone() })
     }
 }

@@ -28,13 +28,13 @@ pub(super) struct Reply {
     /// Rows inserted, updated, deleted or copied.
     pub(super) affected: u64,
     /// The rows of each statement that returned any columns.
-    pub(super) outputs: Vec<Written>,
-    error: Option<Refusal>,
+    pub(super) outputs: Vec<ResultFile>,
+    error: Option<DuckdbError>,
 }
 
 /// The rows of one statement in a file.
 #[derive(Debug, Deserialize)]
-pub(super) struct Written {
+pub(super) struct ResultFile {
     /// One JSON object per line.
     pub(super) file: PathBuf,
     /// How many rows the statement returned.
@@ -43,7 +43,7 @@ pub(super) struct Written {
 
 /// DuckDB's error.
 #[derive(Debug, Deserialize)]
-struct Refusal {
+struct DuckdbError {
     kind: String,
     message: String,
 }
@@ -68,7 +68,7 @@ pub(super) async fn ask(context: &TaskContext, workspace: &Workspace, sql: &str)
     match &reply.error {
         Some(error) => {
             let message = whole_lines(error.message.trim(), sql, &context.settings.redactor);
-            Err(refused(&Refusal { message, kind: error.kind.clone() }, reply.statement, reply.of))
+            Err(refused(&DuckdbError { message, kind: error.kind.clone() }, reply.statement, reply.of))
         }
         None => Ok(reply),
     }
@@ -104,7 +104,7 @@ fn whole_lines(message: &str, sql: &str, redactor: &Redactor) -> String {
     message.lines().map(|line| quoted(line).unwrap_or_else(|| line.to_owned())).collect::<Vec<_>>().join("\n")
 }
 
-fn refused(error: &Refusal, statement: usize, of: usize) -> TaskError {
+fn refused(error: &DuckdbError, statement: usize, of: usize) -> TaskError {
     let place = match (statement, of) {
         (0, _) | (_, 1) => "the SQL failed".to_owned(),
         (number, of) => format!("statement {number} of {of} failed"),

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::program::{Written, ask};
+use super::program::{ResultFile, ask};
 use crate::postgres::sql::statements;
 use crate::task::{Task, TaskContext, TaskError};
 use crate::tasks::fetch::{Keep, MAX_ROWS, ResultSet};
@@ -154,7 +154,7 @@ impl Query {
     fn result(
         &self,
         context: &TaskContext,
-        written: &Written,
+        written: &ResultFile,
         number: usize,
         of: usize,
     ) -> Result<ResultSet, TaskError> {

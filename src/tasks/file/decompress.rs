@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::storage::StoredFile;
-use crate::stream::bytes::{Bytes, Compression, Limits};
+use crate::stream::bytes::{Compression, FileBytes, UnpackLimits};
 use crate::task::{Progress, Task, TaskContext, TaskError};
 use crate::tasks::appended::address;
 
@@ -26,7 +26,7 @@ pub struct Decompress {
     /// The unpacked file's name in storage. By default the packed file's name without `.gz`, `.zst` or `.zip`.
     name: Option<String>,
     /// The kind that the file must be. By default any of the three, or plain.
-    compression: Option<Kind>,
+    compression: Option<Algorithm>,
     /// Stops, as at a decompression bomb, when the file unpacks to more bytes than this. By default 64 GiB.
     max_bytes: Option<u64>,
     /// Stops when the file unpacks to more than 1 GiB and to more than this many times its size. By default 1000.
@@ -36,18 +36,18 @@ pub struct Decompress {
 /// A way to pack a file.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
-enum Kind {
+enum Algorithm {
     Gzip,
     Zstd,
     Zip,
 }
 
-impl From<Kind> for Compression {
-    fn from(kind: Kind) -> Self {
+impl From<Algorithm> for Compression {
+    fn from(kind: Algorithm) -> Self {
         match kind {
-            Kind::Gzip => Self::Gzip,
-            Kind::Zstd => Self::Zstd,
-            Kind::Zip => Self::Zip,
+            Algorithm::Gzip => Self::Gzip,
+            Algorithm::Zstd => Self::Zstd,
+            Algorithm::Zip => Self::Zip,
         }
     }
 }
@@ -92,13 +92,13 @@ impl Decompress {
         self.name.clone().unwrap_or_else(|| stem.unwrap_or(&name).to_owned())
     }
 
-    fn open(&self, source: &Path, progress: Arc<Progress>) -> Result<Bytes, TaskError> {
-        let default = Limits::default();
-        let limits = Limits {
+    fn open(&self, source: &Path, progress: Arc<Progress>) -> Result<FileBytes, TaskError> {
+        let default = UnpackLimits::default();
+        let limits = UnpackLimits {
             max_bytes: self.max_bytes.unwrap_or(default.max_bytes),
             max_ratio: self.max_ratio.unwrap_or(default.max_ratio),
         };
-        let content = Bytes::open(source, &self.from, limits, progress)?;
+        let content = FileBytes::open(source, &self.from, limits, progress)?;
         match self.compression.map(Compression::from) {
             Some(due) if due != content.compression() => {
                 let message = format!("`{}` is {} data, not {due}", self.from, content.compression());
@@ -110,7 +110,7 @@ impl Decompress {
 }
 
 /// Writes the content beside its place and moves it there once it is whole.
-fn store(content: Bytes, target: &Path, cancel: &CancellationToken) -> Result<u64, TaskError> {
+fn store(content: FileBytes, target: &Path, cancel: &CancellationToken) -> Result<u64, TaskError> {
     let mut partial = target.as_os_str().to_owned();
     partial.push(".part");
     let partial = Path::new(&partial);
@@ -123,7 +123,7 @@ fn store(content: Bytes, target: &Path, cancel: &CancellationToken) -> Result<u6
     stored
 }
 
-fn copy(mut content: Bytes, target: &Path, cancel: &CancellationToken) -> Result<u64, TaskError> {
+fn copy(mut content: FileBytes, target: &Path, cancel: &CancellationToken) -> Result<u64, TaskError> {
     let mut file = File::create(target).map_err(|error| refused(target, error))?;
     let (mut bytes, mut used) = (0, Vec::new());
     while let Some(block) = content.next_block(used)? {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 /// How a file is cut; the first of `partitions`, `bytes` and `rows` that is given counts.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(super) struct Batch {
+pub(super) struct BatchSpec {
     /// How many items are in a batch; one by default.
     rows: Option<u64>,
     /// How large a batch is, such as `10MB`; an item is never cut.
@@ -43,7 +43,7 @@ fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Er
 ///
 /// # Errors
 /// When the file cannot be read, or one of the others not written.
-pub(super) fn split(source: &Path, batch: &Batch, path: impl Fn(usize) -> PathBuf) -> io::Result<usize> {
+pub(super) fn split(source: &Path, batch: &BatchSpec, path: impl Fn(usize) -> PathBuf) -> io::Result<usize> {
     let separator = batch.separator.clone().filter(|text| !text.is_empty()).unwrap_or_else(|| "\n".to_owned());
     let mut items = Items { source: BufReader::new(File::open(source)?), separator: separator.into_bytes() };
     if let Some(partitions) = batch.partitions.filter(|count| *count > 0 && batch.bytes.is_none()) {

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::batches::{Batch, split};
+use super::batches::{BatchSpec, split};
 use super::subflow::{RestartBehavior, yes};
 use crate::flow::labels_of;
 use crate::task::{Capability, SubflowRequest, SubflowResult, Task, TaskContext, TaskError};
@@ -28,7 +28,7 @@ pub struct ForEachItem {
     items: String,
     /// How it is cut; each line is a batch by default.
     #[serde(default)]
-    batch: Batch,
+    batch: BatchSpec,
     /// The flow's namespace.
     namespace: String,
     /// The flow's id.

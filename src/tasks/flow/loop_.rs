@@ -60,7 +60,7 @@ fn yes() -> bool {
 /// What is known when the loop begins.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Counted {
+struct LoopCounts {
     iteration_count: usize,
 }
 
@@ -103,7 +103,7 @@ impl Task for Loop {
         let (values, keys) = self.list(context)?;
         let count = values.len();
         let expansion = Expansion::of("tasks").each(values).at_a_time(self.concurrency_limit);
-        let expansion = expansion.giving(&Counted { iteration_count: count });
+        let expansion = expansion.giving(&LoopCounts { iteration_count: count });
         Ok(Expansion { keys, isolated: true, go_on: !self.transmit_failed, ..expansion })
     }
 }

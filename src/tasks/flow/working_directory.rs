@@ -38,7 +38,7 @@ pub struct WorkingDirectory {
 /// The files that were kept.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Kept {
+struct SavedFiles {
     /// The addresses of the files that `outputFiles` names, by their names.
     output_files: Map<String, Value>,
 }
@@ -69,7 +69,7 @@ impl Task for WorkingDirectory {
     type Outputs = Expansion;
 
     fn output_schema() -> Schema {
-        schemars::schema_for!(Kept)
+        schemars::schema_for!(SavedFiles)
     }
 
     async fn run(&self, context: &TaskContext) -> Result<Expansion, TaskError> {
@@ -94,7 +94,7 @@ impl Task for WorkingDirectory {
         }
         let taken = workspace.take(context, &self.output_files)?;
         let files = taken.into_iter().map(|(name, uri)| (name, Value::from(uri))).collect();
-        let Ok(Value::Object(kept)) = serde_json::to_value(Kept { output_files: files }) else {
+        let Ok(Value::Object(kept)) = serde_json::to_value(SavedFiles { output_files: files }) else {
             return Ok(Outputs::new());
         };
         Ok(kept)

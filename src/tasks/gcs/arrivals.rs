@@ -2,7 +2,7 @@
 
 use super::address::Address;
 use super::blob::Blob;
-use super::store::{Page, page};
+use super::store::{ObjectPage, page};
 use crate::config::Settings;
 use crate::file_access::FileAccess;
 use crate::gcp::{Api, Login, RetryPolicy, Service};
@@ -41,7 +41,7 @@ impl Watcher {
         let options = format!("{delimiter}&fields=nextPageToken,items(bucket,name,size,generation)");
         let (mut found, mut token) = (Vec::new(), None);
         loop {
-            let Page { items, next_page_token, .. } =
+            let ObjectPage { items, next_page_token, .. } =
                 page(&self.api, &RetryPolicy::never(), &place, &options, token.as_deref()).await?;
             // A name that ends with a slash is no file, but shows a folder in consoles.
             found.extend(items.into_iter().map(Blob::addressed).filter(|blob| !blob.directory));

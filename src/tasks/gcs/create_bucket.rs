@@ -11,6 +11,7 @@ use super::address::encode;
 use super::store::Store;
 use crate::gcp::{ApiFailure, google_task};
 use crate::task::{Task, TaskContext, TaskError};
+use crate::tasks::if_exists::IfExists;
 
 google_task! {
     /// Creates a bucket.
@@ -34,7 +35,7 @@ google_task! {
         /// What to do with objects by their age: `{condition: {age: 30}, action: {type: DELETE}}`, or `{type:
         /// SET_STORAGE_CLASS, storageClass: NEARLINE}`.
         #[serde(default, alias = "lifecycleRules")]
-        lifecycle_rules: Vec<Rule>,
+        lifecycle_rules: Vec<LifecycleRule>,
         /// Whether whoever reads pays for the traffic.
         #[serde(alias = "requesterPays")]
         requester_pays: Option<bool>,
@@ -56,36 +57,20 @@ google_task! {
     }
 }
 
-/// What to do where the bucket exists.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
-enum IfExists {
-    /// Fail.
-    #[default]
-    #[serde(alias = "error")]
-    Error,
-    /// Leave it as it is.
-    #[serde(alias = "skip")]
-    Skip,
-    /// Change the settings that are given.
-    #[serde(alias = "update")]
-    Update,
-}
-
 /// What happens to objects of an age.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Rule {
+struct LifecycleRule {
     /// Which objects.
-    condition: Condition,
+    condition: LifecycleCondition,
     /// What happens to them.
-    action: Action,
+    action: LifecycleAction,
 }
 
 /// Which objects a rule is for.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Condition {
+struct LifecycleCondition {
     /// Their age in days.
     age: u32,
 }
@@ -93,10 +78,10 @@ struct Condition {
 /// What a rule does.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Action {
+struct LifecycleAction {
     /// `DELETE` or `SET_STORAGE_CLASS`.
     #[serde(rename = "type")]
-    kind: ActionKind,
+    kind: LifecycleActionKind,
     /// The class to set.
     #[serde(alias = "storageClass", alias = "value")]
     storage_class: Option<String>,
@@ -105,7 +90,7 @@ struct Action {
 /// The kinds of actions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-enum ActionKind {
+enum LifecycleActionKind {
     /// Delete the object.
     Delete,
     /// Move it to a cheaper class.
@@ -213,7 +198,7 @@ impl CreateBucket {
 
     /// The bucket as the JSON API describes it, without name and place, which never change.
     fn settings(&self) -> Map<String, Value> {
-        let rules = self.lifecycle_rules.iter().map(Rule::to_json).collect::<Vec<_>>();
+        let rules = self.lifecycle_rules.iter().map(LifecycleRule::to_json).collect::<Vec<_>>();
         let website = json!({"mainPageSuffix": self.index_page, "notFoundPage": self.not_found_page});
         let all = [
             ("storageClass", self.storage_class.as_ref().map(|class| json!(class.to_uppercase()))),
@@ -255,11 +240,11 @@ impl CreateBucket {
     }
 }
 
-impl Rule {
+impl LifecycleRule {
     fn to_json(&self) -> Value {
         let action = match self.action.kind {
-            ActionKind::Delete => json!({"type": "Delete"}),
-            ActionKind::SetStorageClass => {
+            LifecycleActionKind::Delete => json!({"type": "Delete"}),
+            LifecycleActionKind::SetStorageClass => {
                 json!({"type": "SetStorageClass", "storageClass": self.action.storage_class})
             }
         };

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::address::Address;
-use super::selection::{Depth, Kind, Selection, pattern};
+use super::selection::{Depth, ListingKind, Selection, pattern};
 use super::store::Store;
 use crate::gcp::google_task;
 use crate::task::{Task, TaskContext, TaskError};
@@ -60,7 +60,7 @@ impl Task for DeleteList {
         let selection = Selection {
             start: Address::parse(&self.from, self.bucket.as_deref())?,
             depth: self.listing_type,
-            kind: Kind::Files,
+            kind: ListingKind::Files,
             pattern: pattern(self.reg_exp.as_deref())?,
             versions: self.all_versions,
             most: usize::MAX,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::address::Address;
 use super::blob::Blob;
-use super::selection::{Depth, Kind, Selection, pattern};
+use super::selection::{Depth, ListingKind, Selection, pattern};
 use super::store::Store;
 use crate::gcp::google_task;
 use crate::task::{Task, TaskContext, TaskError};
@@ -29,7 +29,7 @@ google_task! {
         recursive: bool,
         /// `FILES`, `DIRECTORY` or `BOTH` (by default).
         #[serde(default)]
-        filter: Kind,
+        filter: ListingKind,
         /// A regular expression that an object's whole address has to fit.
         #[serde(alias = "regExp")]
         reg_exp: Option<String>,

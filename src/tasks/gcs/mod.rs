@@ -10,13 +10,13 @@ pub mod upload;
 
 mod address;
 mod blob;
-mod large;
 mod pack;
 mod pieces;
 mod receive;
+mod resumable_upload;
 mod selection;
 mod send;
-mod session;
 mod store;
+mod upload_session;
 
 pub use blob::Blob;

@@ -57,7 +57,7 @@ async fn fetch(
     part: &Path,
 ) -> Result<(u64, u32), RequestError> {
     let disk = |error: std::io::Error| {
-        RequestError::Stop(TaskError::permanent(format!("{what}: cannot write {}", part.display())).caused_by(error))
+        RequestError::Fatal(TaskError::permanent(format!("{what}: cannot write {}", part.display())).caused_by(error))
     };
     let mut file = BufWriter::with_capacity(1 << 20, File::create(part).await.map_err(disk)?);
     // Just this generation: an object that is overwritten meanwhile must not be mixed.
@@ -89,7 +89,7 @@ async fn next(
 
 async fn within<T>(what: &str, waiting: impl Future<Output = T>) -> Result<T, RequestError> {
     tokio::time::timeout(IDLE_TIMEOUT, waiting).await.map_err(|_| {
-        RequestError::Again(
+        RequestError::Retryable(
             TaskError::transient(format!("{what}: nothing came for {} s", IDLE_TIMEOUT.as_secs())),
             None,
         )

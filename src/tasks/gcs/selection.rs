@@ -25,7 +25,7 @@ pub(super) enum Depth {
 /// What of a listing counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
-pub(super) enum Kind {
+pub(super) enum ListingKind {
     /// Objects.
     #[serde(alias = "files")]
     Files,
@@ -42,7 +42,7 @@ pub(super) enum Kind {
 pub(super) struct Selection {
     pub(super) start: Address,
     pub(super) depth: Depth,
-    pub(super) kind: Kind,
+    pub(super) kind: ListingKind,
     pub(super) pattern: Option<Regex>,
     pub(super) versions: bool,
     pub(super) most: usize,
@@ -89,9 +89,9 @@ impl Selection {
 
     fn fits(&self, blob: &Blob) -> bool {
         let kind = match self.kind {
-            Kind::Files => !blob.directory,
-            Kind::Directory => blob.directory,
-            Kind::Both => true,
+            ListingKind::Files => !blob.directory,
+            ListingKind::Directory => blob.directory,
+            ListingKind::Both => true,
         };
         kind && self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(&blob.uri))
     }

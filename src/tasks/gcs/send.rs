@@ -10,9 +10,9 @@ use serde_json::{Map, Value};
 
 use super::address::Address;
 use super::blob::{Blob, checksum_text};
-use super::session;
 use super::store::Store;
-use super::{large, pieces};
+use super::upload_session;
+use super::{pieces, resumable_upload};
 use crate::task::TaskError;
 use crate::web::RequestError;
 
@@ -23,7 +23,7 @@ const MAX_ATTEMPTS: u32 = 3;
 
 /// A file and where it shall go.
 #[derive(Clone, Debug)]
-pub(super) struct Source {
+pub(super) struct UploadSource {
     pub(super) path: PathBuf,
     pub(super) length: u64,
     changed: u128,
@@ -38,7 +38,7 @@ pub(super) struct Source {
 
 /// An object that holds the file now.
 #[derive(Debug)]
-pub(super) struct Sent {
+pub(super) struct UploadedObject {
     pub(super) blob: Blob,
     /// Whether it was there already.
     pub(super) skipped: bool,
@@ -46,7 +46,7 @@ pub(super) struct Sent {
     pub(super) resumed: u64,
 }
 
-impl Source {
+impl UploadSource {
     pub(super) fn open(
         path: &Path,
         to: Address,
@@ -82,26 +82,30 @@ impl Source {
 }
 
 /// Sends a file, unless the object already has its length and checksum.
-pub(super) async fn send(store: &Store<'_>, client: &Storage, source: &Source) -> Result<Sent, TaskError> {
+pub(super) async fn send(
+    store: &Store<'_>,
+    client: &Storage,
+    source: &UploadSource,
+) -> Result<UploadedObject, TaskError> {
     let mut damaged = None;
     for _ in 0..MAX_ATTEMPTS {
         let there = store.find(&source.to).await?;
         if let Some(blob) = there.as_ref().filter(|blob| blob.size == source.length)
             && blob.checksum() == Some(source.checksum().await?)
         {
-            session::forget(&source.kept);
-            return Ok(Sent { blob: blob.clone(), skipped: true, resumed: 0 });
+            upload_session::forget(&source.kept);
+            return Ok(UploadedObject { blob: blob.clone(), skipped: true, resumed: 0 });
         }
         let now = there.map_or(0, |blob| blob.generation);
         let (outcome, checksum, resumed) = match source.length {
             0..MAX_SINGLE_REQUEST => small(store, client, source, now).await?,
-            _ => large::send(store, source, now).await?,
+            _ => resumable_upload::send(store, source, now).await?,
         };
-        session::forget(&source.kept);
+        upload_session::forget(&source.kept);
         // Another writer came in between, or our own answer was lost: what is there now tells.
         let Some(blob) = outcome else { continue };
         if blob.size == source.length && blob.checksum() == Some(checksum) {
-            return Ok(Sent { blob, skipped: false, resumed });
+            return Ok(UploadedObject { blob, skipped: false, resumed });
         }
         damaged = Some(reject(store, source, &blob, checksum).await?);
     }
@@ -112,7 +116,7 @@ pub(super) async fn send(store: &Store<'_>, client: &Storage, source: &Source) -
 }
 
 /// Removes an object that is not what was sent, so that nobody reads it.
-async fn reject(store: &Store<'_>, source: &Source, blob: &Blob, checksum: u32) -> Result<TaskError, TaskError> {
+async fn reject(store: &Store<'_>, source: &UploadSource, blob: &Blob, checksum: u32) -> Result<TaskError, TaskError> {
     let message = format!(
         "{}: the object has {} bytes with CRC-32C {}, but the file {} with {}",
         source.what,
@@ -129,7 +133,7 @@ async fn reject(store: &Store<'_>, source: &Source, blob: &Blob, checksum: u32) 
 /// What an upload came to: the object, if it was written; the file's checksum; how many bytes were there before.
 pub(super) type Outcome = (Option<Blob>, u32, u64);
 
-async fn small(store: &Store<'_>, client: &Storage, source: &Source, now: u64) -> Result<Outcome, TaskError> {
+async fn small(store: &Store<'_>, client: &Storage, source: &UploadSource, now: u64) -> Result<Outcome, TaskError> {
     let bytes = tokio::fs::read(&source.path).await;
     let bytes = Bytes::from(bytes.map_err(|error| TaskError::permanent(source.what.clone()).caused_by(error))?);
     let checksum = crc32c::crc32c(&bytes);
@@ -151,7 +155,7 @@ async fn small(store: &Store<'_>, client: &Storage, source: &Source, now: u64) -
             Ok(Ok(object)) => Ok(Some(object)),
             Ok(Err(error)) if error.http_status_code() == Some(412) => Ok(None),
             Ok(Err(error)) => Err(store.trouble(&source.what, error)),
-            Err(_) => Err(RequestError::Again(TaskError::transient(format!("{}: timed out", source.what)), None)),
+            Err(_) => Err(RequestError::Retryable(TaskError::transient(format!("{}: timed out", source.what)), None)),
         }
     });
     let Some(object) = written.await? else { return Ok((None, checksum, 0)) };
@@ -168,7 +172,7 @@ async fn small(store: &Store<'_>, client: &Storage, source: &Source, now: u64) -
     Ok((Some(blob.addressed()), checksum, 0))
 }
 
-fn own_metadata(source: &Source) -> Vec<(String, String)> {
+fn own_metadata(source: &UploadSource) -> Vec<(String, String)> {
     let map = source.metadata.get("metadata").and_then(Value::as_object);
     let pairs = map.into_iter().flatten().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
     pairs.collect()

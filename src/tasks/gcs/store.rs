@@ -24,7 +24,7 @@ pub(super) struct Store<'a> {
 /// One page of a listing.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Page {
+pub(super) struct ObjectPage {
     #[serde(default)]
     pub(super) items: Vec<Blob>,
     #[serde(default)]
@@ -59,7 +59,11 @@ impl<'a> Store<'a> {
         // No answer came: the line, or no token. Only the latter will be the same again.
         let lasting = error.is_authentication();
         let told = TaskError::transient(what).caused_by(error);
-        if lasting { RequestError::Stop(TaskError::permanent(told.message)) } else { RequestError::Again(told, None) }
+        if lasting {
+            RequestError::Fatal(TaskError::permanent(told.message))
+        } else {
+            RequestError::Retryable(told, None)
+        }
     }
 
     /// With the remedies that only storage knows.
@@ -96,7 +100,12 @@ impl<'a> Store<'a> {
     }
 
     /// One page of the objects whose names begin with the address's.
-    pub(super) async fn page(&self, start: &Address, options: &str, token: Option<&str>) -> Result<Page, TaskError> {
+    pub(super) async fn page(
+        &self,
+        start: &Address,
+        options: &str,
+        token: Option<&str>,
+    ) -> Result<ObjectPage, TaskError> {
         page(&self.api, &self.retry, start, options, token).await
     }
 
@@ -114,7 +123,7 @@ pub(super) async fn page(
     start: &Address,
     options: &str,
     token: Option<&str>,
-) -> Result<Page, TaskError> {
+) -> Result<ObjectPage, TaskError> {
     let token = token.map(|token| format!("&pageToken={}", encode(token))).unwrap_or_default();
     let (bucket, prefix) = (encode(&start.bucket), encode(&start.name));
     let path = format!("/storage/v1/b/{bucket}/o?prefix={prefix}{options}{token}");

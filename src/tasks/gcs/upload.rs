@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::address::Address;
 use super::blob::Blob;
 use super::pack::pack;
-use super::send::{Source, send};
+use super::send::{UploadSource, send};
 use super::store::Store;
 use crate::gcp::google_task;
 use crate::task::{Task, TaskContext, TaskError};
@@ -127,10 +127,10 @@ impl Outputs {
 
 impl Upload {
     /// Every file under the name that the outputs give it, checked before anything is sent.
-    async fn sources(&self, context: &TaskContext) -> Result<Vec<(String, Source)>, TaskError> {
+    async fn sources(&self, context: &TaskContext) -> Result<Vec<(String, UploadSource)>, TaskError> {
         let files = files(&self.from)?;
         let several = !matches!(&self.from, Value::String(text) if !is_json(text));
-        let mut sources: Vec<(String, Source)> = Vec::new();
+        let mut sources: Vec<(String, UploadSource)> = Vec::new();
         for (name, from) in files {
             let path = context.input_file("from", &from)?;
             let own = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -147,7 +147,7 @@ impl Upload {
             let path = if self.gzip { pack(context, path, beside(context, &to, "gz")?).await? } else { path };
             let kept = beside(context, &to, "session.json")?;
             let metadata = self.metadata(&to.name);
-            let mut source = Source::open(&path, to, kept, metadata)?;
+            let mut source = UploadSource::open(&path, to, kept, metadata)?;
             source.what = what;
             sources.push((name, source));
         }
@@ -185,7 +185,7 @@ impl Upload {
         metadata
     }
 
-    fn outputs(&self, sources: &[(String, Source)], length: u64) -> Outputs {
+    fn outputs(&self, sources: &[(String, UploadSource)], length: u64) -> Outputs {
         let uri = match sources {
             [(_, one)] => one.to.to_string(),
             _ => self.to.clone(),

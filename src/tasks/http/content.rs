@@ -51,7 +51,7 @@ impl From<Method> for reqwest::Method {
 }
 
 /// A request without its address.
-pub(super) struct Content<'a> {
+pub(super) struct RequestContent<'a> {
     pub(super) method: Method,
     pub(super) headers: HeaderMap,
     pub(super) content_type: Option<&'a str>,
@@ -60,7 +60,7 @@ pub(super) struct Content<'a> {
     pub(super) options: &'a Options,
 }
 
-impl Content<'_> {
+impl RequestContent<'_> {
     /// Whether it is a `GET` that carries nothing, so that a repeat does no harm.
     pub(super) fn is_plain(&self) -> bool {
         self.method == Method::Get && self.is_bare()

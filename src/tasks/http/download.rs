@@ -8,10 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::content::{self, Content, Method};
+use super::content::{self, Method, RequestContent};
 use super::fetch::{CORRUPT, Fetch, Fetched};
 use super::options::{self, IDLE_TIMEOUT, Options};
-use super::{local, message, neighbours, offer};
+use super::{local, message, neighbours, source_probe};
 use crate::duration::DurationSpec;
 use crate::secret::Redactor;
 use crate::storage::{self, StoredFile};
@@ -112,7 +112,7 @@ impl Task for Download {
   type: http.download
   uri: https://github.com/DataTalksClub/nyc-tlc-data/releases/download/green/green_tripdata_2019-01.csv.gz
 ";
-    const SOURCE: Option<SourceProbe> = Some(offer::SOURCE);
+    const SOURCE: Option<SourceProbe> = Some(source_probe::SOURCE);
     type Outputs = Outputs;
 
     fn conflicts(&self) -> Vec<FieldConflict> {
@@ -206,8 +206,8 @@ impl Download {
         })
     }
 
-    fn content(&self, context: &TaskContext) -> Result<Content<'_>, TaskError> {
-        Ok(Content {
+    fn content(&self, context: &TaskContext) -> Result<RequestContent<'_>, TaskError> {
+        Ok(RequestContent {
             method: self.method,
             headers: message::to_send(&self.headers, &context.settings.redactor)?,
             content_type: self.content_type.as_deref(),

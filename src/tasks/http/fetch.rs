@@ -15,8 +15,8 @@ use reqwest::{Client, Response, StatusCode, Url};
 use sha2::Digest;
 use tokio::sync::mpsc;
 
-use super::content::Content;
-use super::part::{self, Mark, Part};
+use super::content::RequestContent;
+use super::partial_file::{self, FileIdentity, PartialFile};
 use super::{neighbours, refusal, room};
 use crate::clock;
 use crate::task::{TaskContext, TaskError};
@@ -45,7 +45,7 @@ pub(super) struct Fetch<'a> {
     pub(super) url: Url,
     /// The address as messages show it.
     pub(super) shown: String,
-    pub(super) content: Content<'a>,
+    pub(super) content: RequestContent<'a>,
     /// Tries in a row that get no byte further.
     pub(super) attempts: Option<u32>,
     /// Bytes a second, on the average of `idle_timeout`.
@@ -69,15 +69,15 @@ pub(super) struct Fetched {
 impl Fetch<'_> {
     /// Tries until the file is here or nothing more helps.
     pub(super) async fn run(&self) -> Result<Fetched, TaskError> {
-        let mut furthest = part::bytes_left(&self.target);
+        let mut furthest = partial_file::bytes_left(&self.target);
         let (mut failed, mut began, mut told) = (0, Instant::now(), String::new());
         loop {
             let (error, asked) = match self.attempt().await {
                 Ok(fetched) => return Ok(fetched),
-                Err(RequestError::Stop(error)) => return Err(error),
-                Err(RequestError::Again(error, asked)) => (error, asked),
+                Err(RequestError::Fatal(error)) => return Err(error),
+                Err(RequestError::Retryable(error, asked)) => (error, asked),
             };
-            let reached = part::bytes_left(&self.target);
+            let reached = partial_file::bytes_left(&self.target);
             if failed == 0 || (reached > furthest && error.code.as_deref() != Some(SLOW)) {
                 (furthest, failed, began) = (reached.max(furthest), 0, Instant::now());
             }
@@ -112,7 +112,7 @@ impl Fetch<'_> {
         ago: Duration,
         asked: Option<Duration>,
         mut error: TaskError,
-    ) -> Result<Pause, TaskError> {
+    ) -> Result<RetryPause, TaskError> {
         if let Some(until) = backoff::too_long(asked, clock::now()) {
             error.message = format!("{}; {until}", error.message);
             return Err(error);
@@ -125,7 +125,7 @@ impl Fetch<'_> {
             None if !self.content.is_plain() && error.code.as_deref() != Some(NO_CONNECTION) => true,
             None => failed >= MAX_ATTEMPTS && ago + length > self.context.settings.retry_timeout,
         };
-        if is_enough || ago + length > RETRY_TIMEOUT { Err(error) } else { Ok(Pause { length, why: error }) }
+        if is_enough || ago + length > RETRY_TIMEOUT { Err(error) } else { Ok(RetryPause { length, why: error }) }
     }
 
     /// What tells the address from others, without what its query says.
@@ -136,7 +136,7 @@ impl Fetch<'_> {
 
     async fn attempt(&self) -> Result<Fetched, RequestError> {
         let (target, url) = (self.target.clone(), self.source());
-        let part = self.blocking(move || Part::open(&target, &url)).await?;
+        let part = self.blocking(move || PartialFile::open(&target, &url)).await?;
         let response = self.ask(&part).await?;
         let (code, headers) = (response.status().as_u16(), response.headers().clone());
         let part = self.settle(part, &response)?;
@@ -151,9 +151,9 @@ impl Fetch<'_> {
         }
     }
 
-    async fn ask(&self, part: &Part) -> Result<Response, RequestError> {
+    async fn ask(&self, part: &PartialFile) -> Result<Response, RequestError> {
         let url = self.url.clone();
-        let request = self.content.request(&self.client, url, self.context).await.map_err(RequestError::Stop)?;
+        let request = self.content.request(&self.client, url, self.context).await.map_err(RequestError::Fatal)?;
         let mut request = request.header(ACCEPT_ENCODING, "identity");
         if let (Some(validator), 1.., true) = (part.mark.validator(), part.length(), self.content.is_plain()) {
             request = request.header(RANGE, format!("bytes={}-", part.length())).header(IF_RANGE, validator);
@@ -173,11 +173,11 @@ impl Fetch<'_> {
         let near = neighbours::on_server(&self.client, &self.url, &self.content.headers).await;
         let help = near.unwrap_or_else(|| "check the address; the server gives no list of what it has".to_owned());
         let message = format!("there is no file at {}: the server answered {status}", self.shown);
-        RequestError::Stop(TaskError::permanent(message).code(status.as_str()).help(help))
+        RequestError::Fatal(TaskError::permanent(message).code(status.as_str()).help(help))
     }
 
     /// Decides whether the answer continues the part or replaces it.
-    fn settle(&self, mut part: Part, response: &Response) -> Result<Part, RequestError> {
+    fn settle(&self, mut part: PartialFile, response: &Response) -> Result<PartialFile, RequestError> {
         let range = response.headers().get(CONTENT_RANGE).and_then(|value| content_range(value.to_str().ok()?));
         let partial = response.status() == StatusCode::PARTIAL_CONTENT;
         let length = if partial { range.and_then(|range| range.1) } else { response.content_length() };
@@ -188,7 +188,7 @@ impl Fetch<'_> {
             self.look_for_room(length.saturating_sub(if partial { part.length() } else { 0 }))?;
         }
         let text = |name: HeaderName| response.headers().get(name)?.to_str().ok().map(str::to_owned);
-        let mark = Mark { url: self.source(), etag: text(ETAG), last_modified: text(LAST_MODIFIED), length };
+        let mark = FileIdentity { url: self.source(), etag: text(ETAG), last_modified: text(LAST_MODIFIED), length };
         if !partial {
             part.restart(mark).map_err(|error| self.disk(error))?;
         } else if range.is_none_or(|range| range.0 != part.length()) || !part.mark.agrees(&mark) {
@@ -201,7 +201,7 @@ impl Fetch<'_> {
     }
 
     /// Lets the body flow into the part. Writing, hashing and checking go on in a thread of their own.
-    async fn pour(&self, part: Part, response: Response) -> Result<Part, RequestError> {
+    async fn pour(&self, part: PartialFile, response: Response) -> Result<PartialFile, RequestError> {
         let start = part.length();
         let (sender, receiver) = mpsc::channel(MAX_QUEUED);
         let writer = self.blocking(move || part.fill(receiver));
@@ -213,7 +213,7 @@ impl Fetch<'_> {
             (Ok(()), Some(length)) if length != part.length() => {
                 let length = count(length, "byte");
                 let message = format!("{}: the line ended after {} of {length}", self.what(), thousands(part.length()));
-                Err(RequestError::Again(TaskError::transient(message), None))
+                Err(RequestError::Retryable(TaskError::transient(message), None))
             }
             _ => Ok(part),
         }
@@ -252,7 +252,7 @@ impl Fetch<'_> {
         let message = format!("{}: only {speed:.0} bytes a second have come lately", self.what());
         let help =
             format!("`min_speed: {}` is less than the minimum; set a lower one for a slow server", self.min_speed);
-        Err(RequestError::Again(TaskError::transient(message).code(SLOW).help(help), None))
+        Err(RequestError::Retryable(TaskError::transient(message).code(SLOW).help(help), None))
     }
 
     /// Ends the download before it fills the disk, which the journal may need.
@@ -261,16 +261,16 @@ impl Fetch<'_> {
             None => Ok(()),
             Some(lack) => {
                 // What is here would keep the disk full.
-                let _ = part::discard(&self.target);
+                let _ = partial_file::discard(&self.target);
                 let error = TaskError::permanent(format!("{}: {lack}", self.what())).code("disk full");
-                Err(RequestError::Stop(error.help("make room, or limit the file with `max_bytes`")))
+                Err(RequestError::Fatal(error.help("make room, or limit the file with `max_bytes`")))
             }
         }
     }
 
     /// Unpacks what the server packed for the way, although it was asked not to. A `.gz` that is gzip once is the file
     /// itself: some servers say so of such a file.
-    async fn decode(&self, part: Part, headers: &HeaderMap) -> Result<Part, RequestError> {
+    async fn decode(&self, part: PartialFile, headers: &HeaderMap) -> Result<PartialFile, RequestError> {
         let encoding = headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default().trim();
         match encoding.to_ascii_lowercase().as_str() {
             "" | "identity" => Ok(part),
@@ -279,9 +279,9 @@ impl Fetch<'_> {
                 self.blocking(move || part.decode(limit)).await
             }
             other => {
-                let _ = part::discard(&self.target);
+                let _ = partial_file::discard(&self.target);
                 let message = format!("{}: the server sends it with `Content-Encoding: {other}`", self.what());
-                Err(RequestError::Stop(
+                Err(RequestError::Fatal(
                     TaskError::permanent(message)
                         .code(CORRUPT)
                         .help("it was asked to send the file as it is; an `Accept-Encoding` in `headers` may help"),
@@ -301,15 +301,17 @@ impl Fetch<'_> {
     fn too_large(&self, how: &str) -> RequestError {
         let message = format!("{}: the file is larger than `max_bytes: {}`: {how}", self.what(), self.max_bytes);
         // What is here can never become a file that is allowed.
-        let _ = part::discard(&self.target);
-        RequestError::Stop(
+        let _ = partial_file::discard(&self.target);
+        RequestError::Fatal(
             TaskError::permanent(message).help("raise `max_bytes` if the file is meant to be that large"),
         )
     }
 
     fn start_over(&self, why: &str) -> RequestError {
-        match part::discard(&self.target) {
-            Ok(()) => RequestError::Again(TaskError::transient(format!("{}: {why}, starting over", self.what())), None),
+        match partial_file::discard(&self.target) {
+            Ok(()) => {
+                RequestError::Retryable(TaskError::transient(format!("{}: {why}, starting over", self.what())), None)
+            }
             Err(error) => self.disk(error),
         }
     }
@@ -318,16 +320,16 @@ impl Fetch<'_> {
         let message = format!("the file from {} {damage}", self.shown);
         if resumed > 0 {
             // The pieces may not fit together: the file deserves one try in one piece.
-            return RequestError::Again(TaskError::transient(message).code(CORRUPT), None);
+            return RequestError::Retryable(TaskError::transient(message).code(CORRUPT), None);
         }
-        RequestError::Stop(
+        RequestError::Fatal(
             TaskError::permanent(message).code(CORRUPT).help("open the address in a browser, or try another source"),
         )
     }
 
     fn disk(&self, error: std::io::Error) -> RequestError {
         let message = format!("cannot write {}", self.target.display());
-        RequestError::Stop(
+        RequestError::Fatal(
             TaskError::permanent(message).caused_by(error).help("check the space and the permissions there"),
         )
     }
@@ -342,7 +344,7 @@ impl Fetch<'_> {
 }
 
 /// A pause before another try.
-struct Pause {
+struct RetryPause {
     length: Duration,
     why: TaskError,
 }

@@ -59,15 +59,15 @@ async fn in_parts(
     };
     let text = |text: String| (text.len() as u64, Box::new(std::io::Cursor::new(text.into_bytes())));
     for (name, value) in form {
-        let part = Part::of(name, value, context)?;
+        let part = FormPart::of(name, value, context)?;
         let (bytes, head) = text(format!("--{boundary}\r\n{}\r\n\r\n", part.head));
         add(head, bytes);
         match part.content {
-            Content::Text(content) => {
+            PartContent::Text(content) => {
                 let (bytes, content) = text(content);
                 add(content, bytes);
             }
-            Content::File(path) => {
+            PartContent::File(path) => {
                 let what = || TaskError::permanent(format!("cannot read {}", path.display()));
                 let file = tokio::fs::File::open(&path).await.map_err(|error| what().caused_by(error))?;
                 let bytes = file.metadata().await.map_err(|error| what().caused_by(error))?.len();
@@ -85,17 +85,17 @@ async fn in_parts(
 }
 
 /// One field of a form in parts.
-struct Part {
+struct FormPart {
     head: String,
-    content: Content,
+    content: PartContent,
 }
 
-enum Content {
+enum PartContent {
     Text(String),
     File(PathBuf),
 }
 
-impl Part {
+impl FormPart {
     /// A text, the address of a file, or a map of `name`, `content` and `contentType`.
     fn of(field: &str, value: &Value, context: &TaskContext) -> Result<Self, TaskError> {
         let (map, content) = match value {
@@ -111,7 +111,7 @@ impl Part {
         }
         let kind = given("contentType").or_else(|| file.as_ref().map(|_| "application/octet-stream".to_owned()));
         kind.iter().for_each(|kind| head += &format!("\r\nContent-Type: {}", quoted(kind)));
-        Ok(Self { head, content: file.map_or(Content::Text(content), Content::File) })
+        Ok(Self { head, content: file.map_or(PartContent::Text(content), PartContent::File) })
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use tokio_util::sync::CancellationToken;
 
-use super::part::{self, Part};
+use super::partial_file::{self, PartialFile};
 use crate::secret::Redactor;
 use crate::task::Progress;
 use crate::text::count;
@@ -26,8 +26,8 @@ pub(super) fn copy(
         return Ok(Err(format!("has {}, more than `max_bytes: {limit}` allows", count(length, "byte"))));
     }
     progress.set_total_bytes(length);
-    part::discard(target)?;
-    let mut part = Part::open(target, "")?;
+    partial_file::discard(target)?;
+    let mut part = PartialFile::open(target, "")?;
     let mut buffer = vec![0; 1 << 17];
     while let count @ 1.. = source.read(&mut buffer)? {
         part.append(&buffer[..count])?;
@@ -37,7 +37,7 @@ pub(super) fn copy(
         }
     }
     if cancel.is_cancelled() {
-        return part::discard(target).map(|()| Err("was not copied to its end".to_owned()));
+        return partial_file::discard(target).map(|()| Err("was not copied to its end".to_owned()));
     }
     let length = part.length();
     Ok(part.finish(sha256.as_deref(), redactor)?.map(|sha256| (length, sha256)))

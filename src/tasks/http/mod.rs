@@ -3,16 +3,16 @@
 pub mod download;
 pub mod request;
 
+mod checksums;
 mod content;
 mod fetch;
 mod form;
 mod local;
 mod message;
 mod neighbours;
-mod offer;
 mod options;
 mod page;
-mod part;
+mod partial_file;
 mod refusal;
 mod room;
-mod sums;
+mod source_probe;

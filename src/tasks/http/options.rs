@@ -28,7 +28,7 @@ pub(super) struct Options {
     basic_auth_password: Option<String>,
     /// Time limits.
     #[serde(default)]
-    timeout: Timeout,
+    timeout: TimeoutOptions,
     /// As `timeout.connectTimeout`.
     #[serde(alias = "connect_timeout")]
     connect_timeout: Option<DurationSpec>,
@@ -53,7 +53,7 @@ pub(super) struct Options {
     /// The encoding of what is sent.
     #[serde(default, alias = "default_charset")]
     #[expect(dead_code, reason = "there is one that is possible")]
-    default_charset: Charset,
+    default_charset: CharsetName,
     /// The proxy to go through. By default the one that the environment names.
     proxy: Option<Proxy>,
 }
@@ -70,7 +70,7 @@ struct Ssl {
 
 /// The encoding of what is sent.
 #[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
-enum Charset {
+enum CharsetName {
     #[default]
     #[serde(rename = "UTF-8", alias = "utf-8", alias = "UTF8", alias = "utf8")]
     Utf8,
@@ -136,7 +136,7 @@ enum AuthKind {
 /// Time limits.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Timeout {
+struct TimeoutOptions {
     /// How long the server may take to accept the connection. By default 20s.
     #[serde(alias = "connect_timeout")]
     connect_timeout: Option<DurationSpec>,

@@ -22,10 +22,10 @@ pub(super) async fn of_answer(what: &str, mut response: Response, redactor: &Red
     let quoted = if words.is_empty() { words } else { format!(": {words}") };
     let message = format!("{what}: the server answered {status}{quoted}");
     if may_pass(status) {
-        return RequestError::Again(TaskError::transient(message).code(status.as_str()), asked);
+        return RequestError::Retryable(TaskError::transient(message).code(status.as_str()), asked);
     }
     let error = TaskError::permanent(message).code(status.as_str());
-    RequestError::Stop(match status {
+    RequestError::Fatal(match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             error.help("if the server wants a login, give it in `headers`, such as `Authorization: Bearer …`")
         }

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::content::{self, Content, Method};
+use super::content::{self, Method, RequestContent};
 use super::options::Options;
 use super::{message, options, refusal};
 use crate::task::{FieldConflict, OutageTracker, Task, TaskContext, TaskError};
@@ -113,8 +113,8 @@ impl Request {
         Ok(url)
     }
 
-    fn content(&self, context: &TaskContext) -> Result<Content<'_>, TaskError> {
-        Ok(Content {
+    fn content(&self, context: &TaskContext) -> Result<RequestContent<'_>, TaskError> {
+        Ok(RequestContent {
             method: self.method,
             headers: message::to_send(&self.headers, &context.settings.redactor)?,
             content_type: self.content_type.as_deref(),

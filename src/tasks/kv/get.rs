@@ -23,7 +23,7 @@ pub struct Get {
 
 /// What is kept.
 #[derive(Serialize, JsonSchema)]
-pub struct Got {
+pub struct ValueOutput {
     /// The value, null when there is none.
     value: Value,
 }
@@ -35,9 +35,9 @@ impl Task for Get {
 - id: recall
   type: kv.get
   key: last_month";
-    type Outputs = Got;
+    type Outputs = ValueOutput;
 
-    async fn run(&self, context: &TaskContext) -> Result<Got, TaskError> {
+    async fn run(&self, context: &TaskContext) -> Result<ValueOutput, TaskError> {
         let (store, now) = (open(context)?, clock::now());
         let found = match &self.namespace {
             Some(namespace) => store.get(namespace, &self.key, now),
@@ -55,6 +55,6 @@ impl Task for Get {
                 TaskError::permanent(format!("the value of `{}` holds a secret, which outputs cannot carry", self.key));
             return Err(error.help(format!("write {{{{ kv('{}') }}}} where the value is needed", self.key)));
         }
-        Ok(Got { value: found.map(|entry| entry.value).unwrap_or_default() })
+        Ok(ValueOutput { value: found.map(|entry| entry.value).unwrap_or_default() })
     }
 }

@@ -19,7 +19,7 @@ pub struct Keys {
 
 /// What there is.
 #[derive(Serialize, JsonSchema)]
-pub struct Found {
+pub struct KeyList {
     /// The keys, in order.
     keys: Vec<String>,
 }
@@ -31,13 +31,13 @@ impl Task for Keys {
 - id: known
   type: kv.keys
   prefix: last_";
-    type Outputs = Found;
+    type Outputs = KeyList;
 
-    async fn run(&self, context: &TaskContext) -> Result<Found, TaskError> {
+    async fn run(&self, context: &TaskContext) -> Result<KeyList, TaskError> {
         let namespace = self.namespace.as_deref().unwrap_or(&context.namespace);
         let all = open(context)?.list(Some(namespace), clock::now());
         let all = all.map_err(|error| failed("cannot list the keys", error))?;
         let keys = all.into_iter().map(|entry| entry.key).filter(|key| key.starts_with(&self.prefix));
-        Ok(Found { keys: keys.collect() })
+        Ok(KeyList { keys: keys.collect() })
     }
 }

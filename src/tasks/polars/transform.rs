@@ -18,7 +18,7 @@ use crate::task::{FieldConflict, Progress, Task, TaskContext, TaskError};
 use crate::tasks::appended::address;
 use crate::tasks::bad_rows::{BadRows, Rejected};
 use crate::tasks::csv_fields::reads_csv;
-use crate::tasks::steady::Steady;
+use crate::tasks::stable_file::StableFile;
 use crate::text::count;
 
 reads_csv! { with_steps! {
@@ -102,7 +102,7 @@ impl Task for PolarsTransform {
             bare: Vec::new(),
             progress: context.progress.clone(),
             cancel: context.cancel.clone(),
-            input: Steady::of(context, &input).await?,
+            input: StableFile::of(context, &input).await?,
         };
         context.note_origin(&job.output.path, &address(context, &input))?;
         let work = tokio::task::spawn_blocking(|| job.work());
@@ -144,7 +144,7 @@ fn bytes(reader: &Reader, name: &str) -> Option<ColumnType> {
 
 /// What the blocking thread needs of the task and its context.
 struct Job {
-    input: Steady,
+    input: StableFile,
     options: ReadOptions,
     steps: Transform,
     output: StoredFile,

@@ -21,8 +21,8 @@ use crate::fingerprint::Fingerprint;
 use crate::postgres::name::quote_name;
 use crate::postgres::sql::quote;
 use crate::postgres::{FlowAddress, WaitMonitor, explain};
-use crate::stream::bytes::Bytes as Blocks;
-use crate::stream::{Encoding, Limits, Text, contradicted, seems_utf16};
+use crate::stream::bytes::FileBytes as Blocks;
+use crate::stream::{Encoding, Text, UnpackLimits, contradicted, seems_utf16};
 use crate::task::{FieldConflict, Level, Task, TaskContext, TaskError};
 use crate::tasks::counts::Counts;
 
@@ -174,7 +174,7 @@ impl CopyIn {
         let mut sink = pin!(watch.over(&doing, begun).await?);
         let (sender, mut blocks) = mpsc::channel(READ_AHEAD);
         let reading = Reading {
-            blocks: Blocks::open(&source.file.path, &source.name, Limits::default(), context.progress.clone())?,
+            blocks: Blocks::open(&source.file.path, &source.name, UnpackLimits::default(), context.progress.clone())?,
             text: self.is_decoded_here().then(|| self.encoding.clone()),
             named: self.encoding.clone().filter(|_| self.format != Format::Binary),
             is_binary: self.format == Format::Binary,

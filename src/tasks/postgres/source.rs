@@ -3,12 +3,12 @@
 use crate::storage::checksum;
 use crate::task::{TaskContext, TaskError};
 use crate::tasks::appended::address;
-use crate::tasks::steady::Steady;
+use crate::tasks::stable_file::StableFile;
 
 /// The file to load.
 pub(super) struct Source {
     /// Where it is, or a copy of it.
-    pub(super) file: Steady,
+    pub(super) file: StableFile,
     /// What the file is called in messages and in the ledger.
     pub(super) name: String,
     /// What tells it from files of the same name.
@@ -26,7 +26,7 @@ impl Source {
     /// When it is not there, or cannot be read.
     pub(super) async fn open(context: &TaskContext, from: &str) -> Result<Self, TaskError> {
         let path = context.input_file("from", from)?;
-        let file = Steady::of(context, &path).await?;
+        let file = StableFile::of(context, &path).await?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let address = address(context, &path);
         let broke = |error: &dyn std::fmt::Display| TaskError::permanent(format!("cannot read `{name}`: {error}"));

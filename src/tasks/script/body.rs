@@ -9,19 +9,19 @@ use super::container::Container;
 use super::deprecated;
 use super::environment::{Environment, python};
 use super::inputs::Inputs;
-use super::interpreter::{self, Command};
+use super::interpreter::{self, Invocation};
 use super::protocol::Report;
 use super::runner::TaskRunner;
 use super::workspace::Workspace;
-use super::{ScriptOutputs, Shared};
+use super::{ScriptOutputs, SharedFields};
 use crate::process::{self, ProgramSpec};
 use crate::task::{Level, TaskContext, TaskError};
 use crate::text::shell_quoted;
 
 /// What is to be run.
-pub(super) struct Script<'a> {
+pub(super) struct ScriptRun<'a> {
     /// The fields that all script tasks have.
-    pub(super) shared: Shared<'a>,
+    pub(super) shared: SharedFields<'a>,
     /// Its own text.
     pub(super) body: Body<'a>,
     /// Python packages; none for a shell script.
@@ -42,7 +42,7 @@ pub(super) enum Body<'a> {
     Python(&'a str),
 }
 
-impl Script<'_> {
+impl ScriptRun<'_> {
     /// Runs it, with the files that it needs.
     pub(super) async fn run(&self, context: &TaskContext) -> Result<ScriptOutputs, TaskError> {
         let workspace = Workspace::make(context).await?;
@@ -114,7 +114,7 @@ impl Script<'_> {
         &self,
         context: &TaskContext,
         workspace: &Workspace,
-        (command, environment): (Command, BTreeMap<String, String>),
+        (command, environment): (Invocation, BTreeMap<String, String>),
         report: &mut Report<'_>,
     ) -> Result<(), TaskError> {
         let mut words = command.words.into_iter();
@@ -133,7 +133,7 @@ impl Script<'_> {
         context: &TaskContext,
         workspace: &Workspace,
         runner: &TaskRunner,
-        (command, mut environment): (Command, BTreeMap<String, String>),
+        (command, mut environment): (Invocation, BTreeMap<String, String>),
         report: &mut Report<'_>,
     ) -> Result<(), TaskError> {
         environment.extend(command.variable);

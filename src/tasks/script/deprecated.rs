@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Shared;
-use super::runner::{Cpu, Kind, Memory, PullPolicy, TaskRunner};
+use super::SharedFields;
+use super::runner::{Cpu, Memory, PullPolicy, RunnerKind, TaskRunner};
 use crate::task::TaskContext;
 
 /// Where a script runs.
@@ -44,14 +44,14 @@ pub(super) struct Docker {
 }
 
 /// The task runner that a task asks for, in whichever words. The newer win.
-pub(super) fn translated<'a>(shared: &Shared<'a>, context: &TaskContext) -> Option<Cow<'a, TaskRunner>> {
+pub(super) fn translated<'a>(shared: &SharedFields<'a>, context: &TaskContext) -> Option<Cow<'a, TaskRunner>> {
     if shared.runner.is_some() || shared.docker.is_some() {
         context.warn("`runner` and `docker` are deprecated: write `taskRunner` and `containerImage`");
     }
     let old = match (shared.runner, shared.docker) {
         (None, None) => None,
         (Some(Runner::Process), _) => Some(TaskRunner::default()),
-        (_, None) => Some(TaskRunner { r#type: Kind::Docker, ..TaskRunner::default() }),
+        (_, None) => Some(TaskRunner { r#type: RunnerKind::Docker, ..TaskRunner::default() }),
         (_, Some(docker)) => Some(docker.runner()),
     };
     shared.task_runner.map(Cow::Borrowed).or(old.map(Cow::Owned))
@@ -60,7 +60,7 @@ pub(super) fn translated<'a>(shared: &Shared<'a>, context: &TaskContext) -> Opti
 impl Docker {
     fn runner(&self) -> TaskRunner {
         TaskRunner {
-            r#type: Kind::Docker,
+            r#type: RunnerKind::Docker,
             pull_policy: self.pull_policy,
             user: self.user.clone(),
             network_mode: self.network_mode.clone(),

@@ -18,7 +18,7 @@ const ADDRESS: &str = "jitney:///";
 const FIELD: &str = "inputFiles";
 
 /// Where a file's content comes from.
-enum Content {
+enum FileContent {
     Text(String),
     File(PathBuf),
 }
@@ -27,7 +27,7 @@ enum Content {
 pub(in crate::tasks) struct Inputs<'a> {
     context: &'a TaskContext,
     workspace: &'a Workspace,
-    files: Vec<(Content, PathBuf)>,
+    files: Vec<(FileContent, PathBuf)>,
     /// The places of the stored files that texts name.
     named: BTreeMap<String, PathBuf>,
 }
@@ -60,10 +60,10 @@ impl<'a> Inputs<'a> {
         let target = self.workspace.place(name)?;
         let content = match content {
             Value::String(text) if is_uri(text.trim()) || text.starts_with("file://") => {
-                Content::File(self.context.input_file(FIELD, text.trim())?)
+                FileContent::File(self.context.input_file(FIELD, text.trim())?)
             }
-            Value::String(text) => Content::Text(self.workspace.fill(text)),
-            other => Content::Text(other.to_string()),
+            Value::String(text) => FileContent::Text(self.workspace.fill(text)),
+            other => FileContent::Text(other.to_string()),
         };
         self.files.push((content, target));
         Ok(())
@@ -72,7 +72,7 @@ impl<'a> Inputs<'a> {
     fn add_listed(&mut self, from: &Value) -> Result<(), TaskError> {
         let path = self.context.input_file(FIELD, from.as_str().ok_or_else(|| not_files(from))?.trim())?;
         let target = self.workspace.place(&path.file_name().unwrap_or_default().to_string_lossy())?;
-        self.files.push((Content::File(path), target));
+        self.files.push((FileContent::File(path), target));
         Ok(())
     }
 
@@ -82,13 +82,13 @@ impl<'a> Inputs<'a> {
     /// When the name points outside the folder.
     pub(in crate::tasks) fn add_file(&mut self, name: &str, source: PathBuf) -> Result<(), TaskError> {
         let target = self.workspace.place(name)?;
-        self.files.push((Content::File(source), target));
+        self.files.push((FileContent::File(source), target));
         Ok(())
     }
 
     /// Adds a file of ours.
     pub(in crate::tasks) fn add_text(&mut self, target: PathBuf, text: String) {
-        self.files.push((Content::Text(text), target));
+        self.files.push((FileContent::Text(text), target));
     }
 
     /// The text with paths in place of `{{ workingDir }}` and of the addresses of stored files, which are added.
@@ -126,7 +126,7 @@ impl<'a> Inputs<'a> {
         let source = self.context.input_file(FIELD, address).ok()?;
         let folder = self.workspace.root().join("inputs").join(self.named.len().to_string());
         let target = folder.join(source.file_name()?);
-        self.files.push((Content::File(source), target.clone()));
+        self.files.push((FileContent::File(source), target.clone()));
         self.named.insert(address.to_owned(), target.clone());
         Some(target)
     }
@@ -145,7 +145,7 @@ impl<'a> Inputs<'a> {
 }
 
 /// Writes a file, and not through a link: a script that used the folder before may have put one there.
-fn put(content: &Content, target: &Path, start: &Path) -> Result<(), TaskError> {
+fn put(content: &FileContent, target: &Path, start: &Path) -> Result<(), TaskError> {
     let write = || -> io::Result<()> {
         let below_start = |path: &&Path| path.starts_with(start) && *path != start;
         if let Some(link) = target.ancestors().skip(1).take_while(below_start).find(|path| path.is_symlink()) {
@@ -156,8 +156,8 @@ fn put(content: &Content, target: &Path, start: &Path) -> Result<(), TaskError> 
         }
         fs::create_dir_all(target.parent().unwrap_or(target))?;
         match content {
-            Content::Text(text) => fs::write(target, text),
-            Content::File(path) => fs::copy(path, target).map(drop),
+            FileContent::Text(text) => fs::write(target, text),
+            FileContent::File(path) => fs::copy(path, target).map(drop),
         }
     };
     write().map_err(|error| {

@@ -11,7 +11,7 @@ const VARIABLE: &str = "JITNEY_SCRIPT";
 const RUN_VARIABLE: &str = "jitney_script=$JITNEY_SCRIPT; unset JITNEY_SCRIPT; eval \"$jitney_script\"";
 
 /// What is to be started.
-pub(super) struct Command {
+pub(super) struct Invocation {
     /// The program and its arguments.
     pub(super) words: Vec<String>,
     /// A variable that it needs.
@@ -31,7 +31,7 @@ pub(super) fn command(
     workspace: &Workspace,
     inputs: &mut Inputs<'_>,
     in_container: bool,
-) -> Command {
+) -> Invocation {
     let default = ["/bin/sh".to_owned(), "-c".to_owned()];
     let interpreter = if interpreter.is_empty() { &default } else { interpreter };
     let mut words = interpreter.to_vec();
@@ -52,7 +52,7 @@ pub(super) fn command(
             None
         }
     };
-    Command { words, variable }
+    Invocation { words, variable }
 }
 
 /// The call of a shell that takes a file in place of the text behind `-c`.

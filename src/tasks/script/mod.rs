@@ -4,13 +4,13 @@ pub mod python;
 pub mod shell;
 
 mod body;
+mod bounded_log;
 mod container;
 mod deprecated;
 pub(in crate::tasks) mod environment;
 pub(in crate::tasks) mod glob;
 pub(in crate::tasks) mod inputs;
 mod interpreter;
-mod kept;
 pub(in crate::tasks) mod namespace;
 mod predecessor;
 mod protocol;
@@ -79,8 +79,8 @@ macro_rules! script_task {
         }
 
         impl $name {
-            fn shared(&self) -> super::Shared<'_> {
-                super::Shared {
+            fn shared(&self) -> super::SharedFields<'_> {
+                super::SharedFields {
                     input_files: &self.input_files,
                     output_files: &self.output_files,
                     env: &self.env,
@@ -118,7 +118,7 @@ fn yes() -> bool {
 }
 
 /// The fields that all script tasks have.
-struct Shared<'a> {
+struct SharedFields<'a> {
     input_files: &'a Value,
     output_files: &'a [String],
     env: &'a BTreeMap<String, String>,

@@ -6,7 +6,7 @@ use std::process::ExitStatus;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::kept::Kept;
+use super::bounded_log::BoundedLog;
 use crate::process::{OutputLine, OutputStream, ending, keep_last};
 use crate::task::{Level, TaskContext, TaskError};
 
@@ -19,14 +19,14 @@ const MAX_QUOTED_LINES: usize = 5;
 
 /// `::{…}::`, as the PyPI package `kestra` prints it.
 #[derive(Deserialize)]
-struct Message {
+struct ProtocolMessage {
     outputs: Option<Map<String, Value>>,
     metrics: Option<Vec<Value>>,
-    logs: Option<Vec<LogLine>>,
+    logs: Option<Vec<MessageLog>>,
 }
 
 #[derive(Deserialize)]
-struct LogLine {
+struct MessageLog {
     #[serde(default)]
     level: String,
     #[serde(default)]
@@ -41,7 +41,7 @@ pub(super) struct Report<'a> {
     pub(super) metrics: Vec<Value>,
     stderr: Level,
     last_errors: Vec<String>,
-    kept: Kept<'a>,
+    kept: BoundedLog<'a>,
     /// Bytes of outputs and metrics.
     given: usize,
     /// Why what it gave cannot be taken.
@@ -56,7 +56,7 @@ impl<'a> Report<'a> {
             metrics: Vec::new(),
             stderr,
             last_errors: Vec::new(),
-            kept: Kept::new(context),
+            kept: BoundedLog::new(context),
             given: 0,
             refused: None,
         }
@@ -89,7 +89,7 @@ impl<'a> Report<'a> {
         self.refused.get_or_insert_with(|| TaskError::permanent(why).help(help));
     }
 
-    fn take(&mut self, message: Message, bytes: usize) {
+    fn take(&mut self, message: ProtocolMessage, bytes: usize) {
         if message.outputs.is_some() || message.metrics.is_some() {
             self.given += bytes;
         }

@@ -1,7 +1,7 @@
 //! `python.script` and `python.commands`
 
-use super::body::{Body, Script};
-use super::{ScriptOutputs, Shared, script_task};
+use super::body::{Body, ScriptRun};
+use super::{ScriptOutputs, SharedFields, script_task};
 use crate::task::{Task, TaskContext, TaskError};
 
 const IMAGE: &str = "python:3-slim";
@@ -89,6 +89,6 @@ impl Task for PythonCommands {
     }
 }
 
-fn script<'a>(shared: Shared<'a>, body: Body<'a>, dependencies: &'a [String]) -> Script<'a> {
-    Script { shared, body, dependencies, needs_python: true, default_image: IMAGE }
+fn script<'a>(shared: SharedFields<'a>, body: Body<'a>, dependencies: &'a [String]) -> ScriptRun<'a> {
+    ScriptRun { shared, body, dependencies, needs_python: true, default_image: IMAGE }
 }

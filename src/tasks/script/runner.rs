@@ -11,7 +11,7 @@ use crate::task::{TaskContext, TaskError};
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct TaskRunner {
     /// A process of this machine, or a Docker container.
-    pub(super) r#type: Kind,
+    pub(super) r#type: RunnerKind,
     /// Docker: whether the image is fetched. By default when it is not there.
     #[serde(alias = "pull_policy")]
     pub(super) pull_policy: Option<PullPolicy>,
@@ -33,7 +33,7 @@ pub(super) struct TaskRunner {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-pub(super) enum Kind {
+pub(super) enum RunnerKind {
     #[default]
     #[serde(
         rename = "io.kestra.plugin.core.runner.Process",
@@ -84,7 +84,7 @@ impl TaskRunner {
     }
 
     fn kind_is_docker(&self) -> bool {
-        self.r#type == Kind::Docker
+        self.r#type == RunnerKind::Docker
     }
 
     /// Whether the container may see the folders of this machine that are asked for. A volume's own name is no path.

@@ -1,7 +1,7 @@
 //! `shell.commands` and `shell.script`
 
-use super::body::{Body, Script};
-use super::{ScriptOutputs, Shared, script_task};
+use super::body::{Body, ScriptRun};
+use super::{ScriptOutputs, SharedFields, script_task};
 use crate::task::{Task, TaskContext, TaskError};
 
 const IMAGE: &str = "ubuntu:latest";
@@ -70,6 +70,6 @@ impl Task for ShellScript {
     }
 }
 
-fn script<'a>(shared: Shared<'a>, body: Body<'a>) -> Script<'a> {
-    Script { shared, body, dependencies: &[], needs_python: false, default_image: IMAGE }
+fn script<'a>(shared: SharedFields<'a>, body: Body<'a>) -> ScriptRun<'a> {
+    ScriptRun { shared, body, dependencies: &[], needs_python: false, default_image: IMAGE }
 }

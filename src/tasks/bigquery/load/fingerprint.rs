@@ -3,13 +3,13 @@
 use serde_json::Value;
 
 use super::Load;
-use super::mode::Mode;
+use super::mode::LoadMode;
 use crate::fingerprint::{Fingerprint, FingerprintBuilder};
 use crate::stream::Encoding;
 
 impl Load {
     /// What decides which rows come into the table.
-    pub(super) fn fingerprint(&self, mode: &Mode, schema: &Value) -> Fingerprint {
+    pub(super) fn fingerprint(&self, mode: &LoadMode, schema: &Value) -> Fingerprint {
         let former = format!("{mode:?} {:?} {schema}", self.former_definition());
         let options = &self.csv_options;
         let csv = FingerprintBuilder::default()
@@ -28,7 +28,7 @@ impl Load {
             .with_part("avro_options", FingerprintBuilder::default().with_some("use_avro_logical_types", avro_types))
             .with("max_bad_records", &self.max_bad_records, &0)
             .with_some("ignore_unknown_values", self.ignore_unknown_values)
-            .with("mode", mode, &Mode::Append)
+            .with("mode", mode, &LoadMode::Append)
             .with_some("schema", Some(schema))
             .fingerprint(&former)
     }
@@ -55,7 +55,7 @@ mod tests {
     fn fingerprints_are_those_that_ledgers_hold() {
         let fingerprint = |settings: Value, mode: Value, schema: Value| {
             let load: Load = serde_json::from_value(settings).unwrap();
-            let mode: Mode = serde_json::from_value(mode).unwrap();
+            let mode: LoadMode = serde_json::from_value(mode).unwrap();
             load.fingerprint(&mode, &schema).known().map(str::to_owned)
         };
         let schema = serde_json::json!([{"name": "id", "type": "INT64", "mode": "NULLABLE"}]);

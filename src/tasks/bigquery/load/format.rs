@@ -61,7 +61,7 @@ pub(super) struct AvroOptions {
 
 /// The formats that load jobs read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-pub(super) enum Format {
+pub(super) enum LoadFormat {
     /// Comma-separated values, or another delimiter; plain or gzip.
     #[serde(rename = "CSV", alias = "csv")]
     Csv,

@@ -1,7 +1,7 @@
 //! Settings of a load that its other settings leave without effect.
 
 use super::Load;
-use super::format::Format;
+use super::format::LoadFormat;
 use crate::task::FieldConflict;
 
 impl Load {
@@ -9,8 +9,8 @@ impl Load {
     pub(super) fn idle(&self) -> Vec<FieldConflict> {
         let (format, mut conflicts) = (self.format(), Vec::new());
         let options = [
-            (["csv_options", "csvOptions"], self.csv_options.are_given(), Format::Csv),
-            (["avro_options", "avroOptions"], self.avro_options.use_avro_logical_types.is_some(), Format::Avro),
+            (["csv_options", "csvOptions"], self.csv_options.are_given(), LoadFormat::Csv),
+            (["avro_options", "avroOptions"], self.avro_options.use_avro_logical_types.is_some(), LoadFormat::Avro),
         ];
         for ([name, other], is_given, wanted) in options {
             if is_given && format != wanted {

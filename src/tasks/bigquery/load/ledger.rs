@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use serde_json::{Map, Value};
 
 use super::super::client::BigQuery;
-use super::super::job::Work;
+use super::super::job::JobRequest;
 use super::super::name::{TableName, literal};
 use crate::task::TaskError;
 use crate::tasks::counts::Counts;
@@ -21,7 +21,7 @@ pub(super) const NAME: &str = "jitney_loads";
 
 /// The newest load of a partition.
 #[derive(Debug)]
-pub(super) struct Earlier {
+pub(super) struct CommittedLoad {
     /// Its name in the ledger.
     pub(super) id: String,
     /// The execution that did it.
@@ -43,15 +43,15 @@ pub(super) struct Earlier {
 }
 
 /// Which load is asked about.
-pub(super) struct Question<'a> {
+pub(super) struct LedgerQuery<'a> {
     pub(super) main: &'a TableName,
-    pub(super) which: Which<'a>,
+    pub(super) which: LoadSelector<'a>,
     /// Which rows of the table are the partition's, in SQL.
     pub(super) rows: String,
 }
 
 /// Which load of a table is meant.
-pub(super) enum Which<'a> {
+pub(super) enum LoadSelector<'a> {
     /// The newest.
     Newest,
     /// The newest of a partition.
@@ -61,7 +61,7 @@ pub(super) enum Which<'a> {
     Nearest { id: &'a str, address: &'a str, sha256: &'a str, definitions: [&'a str; 2] },
 }
 
-impl Which<'_> {
+impl LoadSelector<'_> {
     /// The condition and the order, in SQL.
     fn sql(&self) -> (String, String) {
         match self {
@@ -99,7 +99,7 @@ impl BigQuery<'_> {
     }
 
     /// The newest load, if any.
-    pub(super) async fn earlier(&self, asked: &Question<'_>) -> Result<Option<Earlier>, TaskError> {
+    pub(super) async fn earlier(&self, asked: &LedgerQuery<'_>) -> Result<Option<CommittedLoad>, TaskError> {
         let (condition, order) = asked.which.sql();
         let ledger = asked.main.beside(NAME).sql();
         let target = literal(&asked.main.to_string());
@@ -113,7 +113,7 @@ impl BigQuery<'_> {
         );
         let job = self.statement("reading the ledger", &sql, asked.main, &fresh()).await?;
         let result = self.rows(&job.job_reference.unwrap_or_default(), Keep::First).await?;
-        Ok(result.row.map(|row| Earlier::of(&row)))
+        Ok(result.row.map(|row| CommittedLoad::of(&row)))
     }
 
     /// Runs SQL of this task's own, once for each `mark`.
@@ -133,7 +133,7 @@ impl BigQuery<'_> {
             ..JobConfigurationQuery::default()
         };
         let configuration = JobConfiguration { query: Some(query), ..JobConfiguration::default() };
-        self.run(&Work { what: what.to_owned(), configuration, mark: mark.to_owned(), file: None }).await
+        self.run(&JobRequest { what: what.to_owned(), configuration, mark: mark.to_owned(), file: None }).await
     }
 }
 
@@ -147,7 +147,7 @@ fn fresh() -> String {
     uuid::Uuid::new_v4().to_string()
 }
 
-impl Earlier {
+impl CommittedLoad {
     fn of(row: &Map<String, Value>) -> Self {
         let text = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let count = |name: &str| row.get(name).and_then(Value::as_u64).unwrap_or(0);

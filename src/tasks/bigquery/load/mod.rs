@@ -2,9 +2,9 @@
 
 mod fingerprint;
 mod format;
-mod held;
 mod idle;
 mod ledger;
+mod ledger_probe;
 mod mode;
 mod objects;
 mod script;
@@ -23,12 +23,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use format::{AvroOptions, CsvOptions, Format, encoding_word};
+use format::{AvroOptions, CsvOptions, LoadFormat, encoding_word};
 
 use super::client::BigQuery;
-use super::job::{Work, text};
+use super::job::{JobRequest, text};
 use super::name::TableName;
-use super::query::{Create, Period, Write, by_time, labels, word};
+use super::query::{CreateDisposition, PartitionPeriod, WriteDisposition, by_time, labels, word};
 use super::schema;
 use super::upload::LocalFile;
 use crate::duration::DurationSpec;
@@ -39,8 +39,8 @@ use crate::task::{FieldConflict, Ledger, Task, TaskContext, TaskError};
 use crate::tasks::appended::IfLoaded;
 use crate::tasks::csv_fields::byte;
 use crate::text::count;
-use mode::Mode;
-use source::Source;
+use mode::LoadMode;
+use source::LoadSource;
 use staged::{Staged, local};
 
 google_task! {
@@ -60,14 +60,14 @@ google_task! {
         #[serde(alias = "destinationTable", alias = "destination_table")]
         table: String,
         /// The format: `CSV`, `JSON` (one object a line), `PARQUET`, `AVRO` or `ORC`; by default what the name says.
-        format: Option<Format>,
+        format: Option<LoadFormat>,
         /// The columns: a file such as `../sql/bigquery/green.json`, or a list of `{name, type, mode, description}`.
         schema: Option<Value>,
         /// Whether BigQuery guesses the columns. By default it does where there is no `schema`.
         autodetect: Option<bool>,
         /// How rows get into the table: `append`, `truncate`, `{replace_partition: {column: value}}`, or
         /// `{merge: {key: [columns], on_match: ignore|update, set: {column: value}}}`. Wants a `schema`.
-        mode: Option<Mode>,
+        mode: Option<LoadMode>,
         /// With `mode`: the file that the object was made from. Its rows are counted and checked before, and compared
         /// with what the load job and the table count.
         file: Option<String>,
@@ -89,10 +89,10 @@ google_task! {
         /// Without `mode`, what to do with what the table holds: `WRITE_APPEND` (Google's default), `WRITE_TRUNCATE`
         /// or `WRITE_EMPTY` (fail).
         #[serde(alias = "writeDisposition")]
-        write_disposition: Option<Write>,
+        write_disposition: Option<WriteDisposition>,
         /// Whether a missing table is made: `CREATE_IF_NEEDED` (by default) or `CREATE_NEVER`.
         #[serde(alias = "createDisposition")]
-        create_disposition: Option<Create>,
+        create_disposition: Option<CreateDisposition>,
         /// How the table may change: `ALLOW_FIELD_ADDITION`, `ALLOW_FIELD_RELAXATION`.
         #[serde(default, alias = "schemaUpdateOptions")]
         schema_update_options: Vec<String>,
@@ -113,7 +113,7 @@ google_task! {
         time_partitioning_field: Option<String>,
         /// How long the time of one partition is: `DAY` (by default), `HOUR`, `MONTH` or `YEAR`.
         #[serde(alias = "timePartitioningType")]
-        time_partitioning_type: Option<Period>,
+        time_partitioning_type: Option<PartitionPeriod>,
         /// How long a partition of a new table lives.
         #[serde(alias = "timePartitioningExpiration")]
         time_partitioning_expiration: Option<DurationSpec>,
@@ -194,7 +194,7 @@ impl Task for Load {
   time_partitioning_type: MONTH
   mode: {replace_partition: {filename: green_tripdata_2019-01.csv}}
 ";
-    const LEDGER: Option<Ledger> = Some(held::LEDGER);
+    const LEDGER: Option<Ledger> = Some(ledger_probe::LEDGER);
     type Outputs = Loaded;
 
     fn conflicts(&self) -> Vec<FieldConflict> {
@@ -329,7 +329,7 @@ impl Load {
         table: &TableName,
         schema: Option<TableSchema>,
         from: &From,
-        staged: Option<&Source>,
+        staged: Option<&LoadSource>,
     ) -> Result<(String, u64, u64), TaskError> {
         let configuration = JobConfiguration {
             labels: labels(&self.labels),
@@ -341,9 +341,9 @@ impl Load {
             From::File(file) => (file.path.file_name().unwrap_or_default().to_string_lossy().into_owned(), Some(file)),
         };
         let sum = staged.map(|source| source.sha256.as_str()).unwrap_or_default();
-        let mark = format!("{} {name} {sum}", Work::mark(&configuration)?);
+        let mark = format!("{} {name} {sum}", JobRequest::mark(&configuration)?);
         let what = format!("loading {name} into {table}");
-        let job = bigquery.run(&Work { what, configuration, mark, file }).await?;
+        let job = bigquery.run(&JobRequest { what, configuration, mark, file }).await?;
         let counts = job.statistics.and_then(|all| all.load).unwrap_or_default();
         let number = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok()).unwrap_or(0);
         let id = job.job_reference.map(|own| text(&own.job_id).to_owned()).unwrap_or_default();
@@ -359,7 +359,7 @@ impl Load {
         from: &From,
         staged: bool,
     ) -> JobConfigurationLoad {
-        let csv = (self.format() == Format::Csv).then_some(&self.csv_options);
+        let csv = (self.format() == LoadFormat::Csv).then_some(&self.csv_options);
         let some = |list: &Vec<String>| (!list.is_empty() && !staged).then(|| list.clone());
         let skipped = csv.and_then(|csv| csv.skip_leading_rows.or(staged.then_some(1)));
         JobConfigurationLoad {
@@ -371,7 +371,11 @@ impl Load {
                 From::Objects(uris) => Some(uris.clone()),
                 From::File(_) => None,
             },
-            write_disposition: if staged { word(Write::WriteTruncate) } else { self.write_disposition.and_then(word) },
+            write_disposition: if staged {
+                word(WriteDisposition::WriteTruncate)
+            } else {
+                self.write_disposition.and_then(word)
+            },
             create_disposition: self.create_disposition.filter(|_| !staged).and_then(word),
             schema_update_options: some(&self.schema_update_options),
             max_bad_records: (self.max_bad_records > 0)
@@ -400,19 +404,19 @@ impl Load {
     }
 
     /// The format of what is loaded.
-    fn format(&self) -> Format {
+    fn format(&self) -> LoadFormat {
         let first = match &self.from {
             Value::Array(list) => list.first().and_then(Value::as_str).unwrap_or_default(),
             other => other.as_str().unwrap_or_default(),
         };
         let name = first.trim_end_matches(['"', ']', ' ']).to_ascii_lowercase();
         let by_name = match name.rsplit('.').next() {
-            Some("avro") => Format::Avro,
-            Some("orc") => Format::Orc,
+            Some("avro") => LoadFormat::Avro,
+            Some("orc") => LoadFormat::Orc,
             _ => match stream::Format::of(&name) {
-                stream::Format::Csv => Format::Csv,
-                stream::Format::Ndjson | stream::Format::Json => Format::Json,
-                stream::Format::Parquet => Format::Parquet,
+                stream::Format::Csv => LoadFormat::Csv,
+                stream::Format::Ndjson | stream::Format::Json => LoadFormat::Json,
+                stream::Format::Parquet => LoadFormat::Parquet,
             },
         };
         self.format.unwrap_or(by_name)
@@ -420,18 +424,18 @@ impl Load {
 
     /// Lines before the rows of a CSV file, in a load by way of a staging table.
     fn skipped_rows(&self) -> u32 {
-        if self.format() == Format::Csv { self.csv_options.skip_leading_rows.unwrap_or(1) } else { 1 }
+        if self.format() == LoadFormat::Csv { self.csv_options.skip_leading_rows.unwrap_or(1) } else { 1 }
     }
 
     /// How the file is read here; none for what is not read here.
     fn reading(&self, name: &str) -> Result<Option<ReadOptions>, TaskError> {
         let format = match self.format() {
             // Rows that lack columns are bad rows here.
-            Format::Csv if self.csv_options.allow_jagged_rows == Some(true) => return Ok(None),
-            Format::Csv if self.skipped_rows() == 1 => stream::Format::Csv,
-            Format::Json => stream::Format::Ndjson,
-            Format::Parquet => stream::Format::Parquet,
-            Format::Csv | Format::Avro | Format::Orc => return Ok(None),
+            LoadFormat::Csv if self.csv_options.allow_jagged_rows == Some(true) => return Ok(None),
+            LoadFormat::Csv if self.skipped_rows() == 1 => stream::Format::Csv,
+            LoadFormat::Json => stream::Format::Ndjson,
+            LoadFormat::Parquet => stream::Format::Parquet,
+            LoadFormat::Csv | LoadFormat::Avro | LoadFormat::Orc => return Ok(None),
         };
         let quote = self.quote().map(|quote| byte("quote", quote)).transpose()?;
         Ok(Some(ReadOptions {

@@ -11,7 +11,7 @@ use crate::text::plain;
 /// How rows get into the table. Each way is safe to repeat.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Mode {
+pub(super) enum LoadMode {
     /// Adds the file's rows. A file that the ledger knows, by its content and its path, is not added again while its rows
     /// are there.
     Append,
@@ -49,7 +49,7 @@ pub(super) enum OnMatch {
     Update,
 }
 
-impl Mode {
+impl LoadMode {
     /// The column and value that every row of this load gets.
     ///
     /// # Errors

@@ -27,7 +27,7 @@ pub(super) struct Object {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Page {
+struct ListingPage {
     #[serde(default)]
     items: Vec<Object>,
     next_page_token: Option<String>,
@@ -60,7 +60,8 @@ impl<'a> Objects<'a> {
                 url.query_pairs_mut().append_pair("pageToken", token);
             }
             let retry = &self.bigquery.retry;
-            let page: Page = self.api.ask(retry, &what, || self.api.request_to(Method::GET, url.as_str())).await?;
+            let page: ListingPage =
+                self.api.ask(retry, &what, || self.api.request_to(Method::GET, url.as_str())).await?;
             found.extend(
                 page.items
                     .into_iter()

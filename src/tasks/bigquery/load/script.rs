@@ -5,15 +5,15 @@ use gcp_bigquery_client::model::table_field_schema::TableFieldSchema;
 
 use super::super::name::{TableName, column, literal};
 use super::super::schema::{is_comparable, sql_type};
-use super::mode::{Merge, Mode, OnMatch};
+use super::mode::{LoadMode, Merge, OnMatch};
 use crate::task::TaskError;
 
 /// What the script is made from.
-pub(super) struct Script<'a> {
+pub(super) struct LoadScript<'a> {
     pub(super) main: &'a TableName,
     pub(super) stage: &'a TableName,
     pub(super) fields: &'a [TableFieldSchema],
-    pub(super) mode: &'a Mode,
+    pub(super) mode: &'a LoadMode,
     /// The column and value that every row gets.
     pub(super) constant: Option<&'a (String, String)>,
     /// The column of the rows' key, and the columns that it is made from.
@@ -23,7 +23,7 @@ pub(super) struct Script<'a> {
 }
 
 /// The ledger's row: what does not depend on the transaction.
-pub(super) struct Entry<'a> {
+pub(super) struct LedgerEntry<'a> {
     pub(super) texts: [&'a str; 10],
     pub(super) read: u64,
     pub(super) rejected: u64,
@@ -31,12 +31,12 @@ pub(super) struct Entry<'a> {
     pub(super) seconds: f64,
 }
 
-impl Script<'_> {
+impl LoadScript<'_> {
     /// The whole script.
     ///
     /// # Errors
     /// When a key names no column.
-    pub(super) fn text(&self, entry: &Entry<'_>) -> Result<String, TaskError> {
+    pub(super) fn text(&self, entry: &LedgerEntry<'_>) -> Result<String, TaskError> {
         let (main, stage) = (self.main.sql(), self.stage.sql());
         let check = format!(
             "ASSERT (SELECT COUNT(*) FROM {stage}) = {} AS 'the staging table does not hold the rows of the load job';",
@@ -45,15 +45,15 @@ impl Script<'_> {
         let insert = format!("INSERT INTO {main} ({})\nSELECT {}\nFROM {stage};", self.columns(), self.values());
         let loaded = self.staged.to_string();
         let (before, change, loaded) = match self.mode {
-            Mode::Append => (String::new(), insert, loaded),
-            Mode::Truncate => {
+            LoadMode::Append => (String::new(), insert, loaded),
+            LoadMode::Truncate => {
                 (String::new(), format!("DELETE FROM {main} WHERE TRUE;\n{insert}\n{}", self.holds("TRUE")), loaded)
             }
-            Mode::ReplacePartition(_) => {
+            LoadMode::ReplacePartition(_) => {
                 let rows = self.condition();
                 (String::new(), format!("DELETE FROM {main} WHERE {rows};\n{insert}\n{}", self.holds(&rows)), loaded)
             }
-            Mode::Merge(merge) => self.merge(merge)?,
+            LoadMode::Merge(merge) => self.merge(merge)?,
         };
         let ledger = self.ledger(entry, &loaded);
         Ok(format!(
@@ -152,7 +152,7 @@ impl Script<'_> {
         Ok(key)
     }
 
-    fn ledger(&self, entry: &Entry<'_>, loaded: &str) -> String {
+    fn ledger(&self, entry: &LedgerEntry<'_>, loaded: &str) -> String {
         let texts = entry.texts.map(literal).join(", ");
         let (read, rejected) = (entry.read, entry.rejected);
         format!(
@@ -200,10 +200,10 @@ mod tests {
         let main = TableName::parse("d.trips", "p").unwrap();
         let stage = main.beside("trips_stage");
         let fields = [TableFieldSchema::string("id"), TableFieldSchema::date("day"), TableFieldSchema::float("fare")];
-        let mode: Mode = serde_json::from_value(json!({"replace_partition": {"day": "2020-04-01"}})).unwrap();
+        let mode: LoadMode = serde_json::from_value(json!({"replace_partition": {"day": "2020-04-01"}})).unwrap();
         let constant = mode.constant().unwrap();
         let from = ["fare".to_owned()];
-        let script = Script {
+        let script = LoadScript {
             main: &main,
             stage: &stage,
             fields: &fields,
@@ -213,7 +213,7 @@ mod tests {
             staged: 7,
         };
         let texts = ["i", "e", "f", "t", "p.d.trips", "2020-04-01", "it's", "s", "d", "a"];
-        let text = script.text(&Entry { texts, read: 8, rejected: 1, bytes: 9, seconds: 1.5 }).unwrap();
+        let text = script.text(&LedgerEntry { texts, read: 8, rejected: 1, bytes: 9, seconds: 1.5 }).unwrap();
         let steps: Vec<&str> = text.lines().map(|line| line.split('(').next().unwrap().trim()).collect();
         let order =
             ["BEGIN TRANSACTION;", "ASSERT", "DELETE FROM `p.d.trips` WHERE `day` = CAST", "INSERT INTO `p.d.trips`"];

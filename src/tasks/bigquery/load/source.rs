@@ -14,16 +14,16 @@ use super::super::client::BigQuery;
 use super::super::schema;
 use super::super::upload::LocalFile;
 use super::objects::{Object, Objects};
-use super::{Format, Load};
+use super::{Load, LoadFormat};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::stream::{self, ReadOptions, Reader};
 use crate::task::{Progress, TaskError};
 use crate::tasks::appended::address;
-use crate::tasks::steady::Steady;
+use crate::tasks::stable_file::StableFile;
 use crate::text::hex;
 
 /// What a load reads.
-pub(super) struct Source {
+pub(super) struct LoadSource {
     /// What it is called in messages and in the ledger.
     pub(super) name: String,
     /// What tells it from others of the same name: the addresses of objects, the path of a file.
@@ -38,14 +38,14 @@ pub(super) struct Source {
 }
 
 /// Checksums of a file.
-struct Sums {
+struct FileChecksums {
     bytes: u64,
     sha256: String,
     /// As Cloud Storage writes it.
     crc32c: String,
 }
 
-impl Source {
+impl LoadSource {
     /// Looks at a file of this machine that is to be sent.
     ///
     /// # Errors
@@ -87,7 +87,7 @@ impl Source {
         let bytes = all.iter().filter_map(|(_, object)| object.size.parse::<u64>().ok()).sum();
         let name = uris.join(" ");
         let mut source = Self { address: name.clone(), name, sha256, bytes, columns: None, rows: None };
-        if load.format() == Format::Csv
+        if load.format() == LoadFormat::Csv
             && load.skipped_rows() == 1
             && let Some((uri, first)) = all.first()
         {
@@ -102,15 +102,15 @@ impl Source {
         load: &Load,
         bigquery: &BigQuery<'_>,
         path: &Path,
-        sums: Sums,
+        sums: FileChecksums,
         expected: &[TableFieldSchema],
     ) -> Result<Self, TaskError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let Sums { bytes, sha256, .. } = sums;
+        let FileChecksums { bytes, sha256, .. } = sums;
         let address = address(bigquery.context, path);
         let mut source = Self { name: name.clone(), address, sha256, bytes, columns: None, rows: None };
         let Some(options) = load.reading(&name)? else { return Ok(source) };
-        let (file, expected) = (Steady::of(bigquery.context, path).await?, expected.to_vec());
+        let (file, expected) = (StableFile::of(bigquery.context, path).await?, expected.to_vec());
         let tolerant = load.max_bad_records > 0;
         let (progress, bare) = (bigquery.context.progress.clone(), load.skipped_rows() == 0);
         let counted =
@@ -125,7 +125,7 @@ impl Source {
 }
 
 /// Whether the one object there is holds just this file.
-fn is_same(all: &[(&String, Object)], file: &str, sums: &Sums) -> Result<(), TaskError> {
+fn is_same(all: &[(&String, Object)], file: &str, sums: &FileChecksums) -> Result<(), TaskError> {
     let [(uri, object)] = all else {
         return Err(TaskError::permanent(format!("`file: {file}` cannot be {} objects at once", all.len()))
             .help("leave `file` out, or load one object at a time"));
@@ -198,7 +198,7 @@ pub(super) fn find<'a>(fields: &'a [TableFieldSchema], column: &str) -> Option<&
     fields.iter().find(|field| field.name.eq_ignore_ascii_case(column.trim()))
 }
 
-async fn sums(path: &Path) -> Result<Sums, TaskError> {
+async fn sums(path: &Path) -> Result<FileChecksums, TaskError> {
     let shown = path.display().to_string();
     let broke = |error: &dyn std::fmt::Display| TaskError::permanent(format!("cannot read `{shown}`: {error}"));
     let file: PathBuf = path.to_owned();
@@ -215,7 +215,11 @@ async fn sums(path: &Path) -> Result<Sums, TaskError> {
                 }
             }
         }
-        std::io::Result::Ok(Sums { bytes, sha256: hex(&sha.finalize()), crc32c: STANDARD.encode(crc.to_be_bytes()) })
+        std::io::Result::Ok(FileChecksums {
+            bytes,
+            sha256: hex(&sha.finalize()),
+            crc32c: STANDARD.encode(crc.to_be_bytes()),
+        })
     });
     summed.await.map_err(|error| broke(&error))?.map_err(|error| broke(&error))
 }

@@ -15,10 +15,10 @@ use super::super::name::TableName;
 use super::super::query::{by_time, labels};
 use super::super::schema;
 use super::super::upload::LocalFile;
-use super::ledger::{Earlier, Question, Which};
-use super::mode::Mode;
-use super::script::{Entry, Script};
-use super::source::{Source, find};
+use super::ledger::{CommittedLoad, LedgerQuery, LoadSelector};
+use super::mode::LoadMode;
+use super::script::{LedgerEntry, LoadScript};
+use super::source::{LoadSource, find};
 use super::{From, Load, Loaded};
 use crate::fingerprint::Fingerprint;
 use crate::task::{Level, TaskError};
@@ -30,7 +30,7 @@ use crate::text::{self, hex};
 const STAGE_LIFE_MS: u128 = 24 * 60 * 60 * 1000;
 
 /// What is known of a load before it is done.
-enum Known {
+enum LoadStatus {
     /// It has been done; its result.
     Done(Loaded),
     /// It is to be done, with a word about it once it is.
@@ -41,7 +41,7 @@ enum Known {
 pub(super) struct Staged<'a> {
     pub(super) load: &'a Load,
     pub(super) bigquery: &'a BigQuery<'a>,
-    pub(super) mode: &'a Mode,
+    pub(super) mode: &'a LoadMode,
     pub(super) main: &'a TableName,
     pub(super) schema: &'a TableSchema,
     pub(super) from: &'a From,
@@ -49,7 +49,7 @@ pub(super) struct Staged<'a> {
 }
 
 /// What tells a load from others.
-struct Key {
+struct LoadKey {
     partition: String,
     definition: Fingerprint,
 }
@@ -61,14 +61,14 @@ impl Staged<'_> {
         let constant = self.mode.constant()?;
         let expected = self.expected(constant.as_ref())?;
         let source = match self.from {
-            From::File(file) => Source::of_file(self.load, self.bigquery, file, &expected).await?,
-            From::Objects(uris) => Source::of_objects(self.load, self.bigquery, uris, &expected).await?,
+            From::File(file) => LoadSource::of_file(self.load, self.bigquery, file, &expected).await?,
+            From::Objects(uris) => LoadSource::of_objects(self.load, self.bigquery, uris, &expected).await?,
         };
         self.ensure_table().await?;
         self.bigquery.ensure_ledger(self.main).await?;
         let key = self.key(&source, constant.as_ref());
         let stage = self.stage(&key);
-        let script = |staged| Script {
+        let script = |staged| LoadScript {
             main: self.main,
             stage: &stage,
             fields: schema::fields(self.schema),
@@ -78,8 +78,8 @@ impl Staged<'_> {
             staged,
         };
         let note = match self.already_there(&source, &key, &script(0)).await? {
-            Known::Done(loaded) => return Ok(loaded),
-            Known::New(note) => note,
+            LoadStatus::Done(loaded) => return Ok(loaded),
+            LoadStatus::New(note) => note,
         };
         let (job, staged, rejected) = self.fill(&stage, &source, expected).await?;
         let counts = self.commit(&source, &key, &script(staged), (staged, rejected)).await?;
@@ -157,15 +157,15 @@ impl Staged<'_> {
         }
     }
 
-    fn key(&self, source: &Source, constant: Option<&(String, String)>) -> Key {
-        Key {
+    fn key(&self, source: &LoadSource, constant: Option<&(String, String)>) -> LoadKey {
+        LoadKey {
             partition: constant.map_or_else(|| source.address.clone(), |(_, value)| value.clone()),
             definition: self.load.fingerprint(self.mode, &json!(self.schema)),
         }
     }
 
     /// The staging table: the flow's own, else one that no other execution has.
-    fn stage(&self, key: &Key) -> TableName {
+    fn stage(&self, key: &LoadKey) -> TableName {
         if let Some(own) = &self.load.staging
             && let Ok(name) = TableName::parse(own, &self.bigquery.project)
         {
@@ -182,22 +182,27 @@ impl Staged<'_> {
     }
 
     /// The result of a load that the ledger knows and the table still holds.
-    async fn already_there(&self, source: &Source, key: &Key, script: &Script<'_>) -> Result<Known, TaskError> {
+    async fn already_there(
+        &self,
+        source: &LoadSource,
+        key: &LoadKey,
+        script: &LoadScript<'_>,
+    ) -> Result<LoadStatus, TaskError> {
         let id = self.id(source, key);
         let which = match self.mode {
             // A truncate takes everybody's rows, so the last load counts, whatever its partition.
-            Mode::Truncate => Which::Newest,
-            Mode::Append => {
+            LoadMode::Truncate => LoadSelector::Newest,
+            LoadMode::Append => {
                 let (sha256, definitions) = (source.sha256.as_str(), key.definition.known());
-                Which::Nearest { id: &id, address: &source.address, sha256, definitions }
+                LoadSelector::Nearest { id: &id, address: &source.address, sha256, definitions }
             }
-            _ => Which::Partition(&key.partition),
+            _ => LoadSelector::Partition(&key.partition),
         };
-        let asked = Question { main: self.main, which, rows: script.condition() };
-        let Some(earlier) = self.bigquery.earlier(&asked).await? else { return Ok(Known::New(None)) };
+        let asked = LedgerQuery { main: self.main, which, rows: script.condition() };
+        let Some(earlier) = self.bigquery.earlier(&asked).await? else { return Ok(LoadStatus::New(None)) };
         if earlier.id == id {
             self.bigquery.context.info("an earlier attempt had committed the load");
-            return Ok(Known::Done(self.loaded(source, earlier.counts, None)));
+            return Ok(LoadStatus::Done(self.loaded(source, earlier.counts, None)));
         }
         let wanted = if self.load.force { Some(IfLoaded::Load) } else { self.load.if_loaded };
         let same = earlier.sums.0 == source.sha256
@@ -205,8 +210,8 @@ impl Staged<'_> {
             && earlier.partition == key.partition;
         let by = &earlier.execution;
         let is_there = match (self.mode, wanted) {
-            (Mode::Append, _) => return self.appended(source, key, &earlier, wanted),
-            (Mode::Merge(_), None) | (_, Some(IfLoaded::Load)) => false,
+            (LoadMode::Append, _) => return self.appended(source, key, &earlier, wanted),
+            (LoadMode::Merge(_), None) | (_, Some(IfLoaded::Load)) => false,
             (_, Some(IfLoaded::Fail)) if same => {
                 let message = format!("execution {by} has already loaded this file, and `if_loaded` is `fail`");
                 return Err(TaskError::permanent(message));
@@ -215,20 +220,20 @@ impl Staged<'_> {
             _ => same && earlier.present == earlier.counts.loaded,
         };
         let said = format!("execution {by} has already loaded this file; nothing to do");
-        Ok(if is_there { Known::Done(self.known(source, &earlier, said)) } else { Known::New(None) })
+        Ok(if is_there { LoadStatus::Done(self.known(source, &earlier, said)) } else { LoadStatus::New(None) })
     }
 
     /// A table of BigQuery does not tell whose rows are whose: only whether it is empty, or as full as all loads have made
     /// it.
     fn appended(
         &self,
-        source: &Source,
-        key: &Key,
-        earlier: &Earlier,
+        source: &LoadSource,
+        key: &LoadKey,
+        earlier: &CommittedLoad,
         wanted: Option<IfLoaded>,
-    ) -> Result<Known, TaskError> {
+    ) -> Result<LoadStatus, TaskError> {
         let table = self.main.to_string();
-        let Earlier { address, partition, source: name, .. } = earlier;
+        let CommittedLoad { address, partition, source: name, .. } = earlier;
         let address = noted_address(address.clone(), partition.clone(), name.clone(), &source.address);
         let before = Before {
             file: &source.name,
@@ -257,9 +262,9 @@ impl Staged<'_> {
             )),
         };
         match before.decide(wanted, &standing)? {
-            Verdict::Load(level, message) => Ok(Known::New(Some((level, message)))),
+            Verdict::Load(level, message) => Ok(LoadStatus::New(Some((level, message)))),
             Verdict::Skip(message) if wanted.is_some() || earlier.counts.loaded == 0 => {
-                Ok(Known::Done(self.known(source, earlier, message)))
+                Ok(LoadStatus::Done(self.known(source, earlier, message)))
             }
             // Counts alone say so: rows that were replaced by as many others would not be missed.
             Verdict::Skip(message) => {
@@ -267,12 +272,12 @@ impl Staged<'_> {
                     "the table holds {}, as many as its loads have brought; if the file's are not among them,                      `if_loaded: load` adds them",
                     text::count(present, "row")
                 );
-                Ok(Known::Done(self.known(source, earlier, format!("{message}: {found}"))))
+                Ok(LoadStatus::Done(self.known(source, earlier, format!("{message}: {found}"))))
             }
         }
     }
 
-    fn known(&self, source: &Source, earlier: &Earlier, said: String) -> Loaded {
+    fn known(&self, source: &LoadSource, earlier: &CommittedLoad, said: String) -> Loaded {
         self.bigquery.context.info(said);
         Loaded { already_loaded: true, ..self.loaded(source, earlier.counts.again(), None) }
     }
@@ -281,7 +286,7 @@ impl Staged<'_> {
     async fn fill(
         &self,
         stage: &TableName,
-        source: &Source,
+        source: &LoadSource,
         expected: Vec<TableFieldSchema>,
     ) -> Result<(String, u64, u64), TaskError> {
         let fields = match &source.columns {
@@ -322,14 +327,14 @@ impl Staged<'_> {
     /// Brings the rows over; rows and ledger, or neither.
     async fn commit(
         &self,
-        source: &Source,
-        key: &Key,
-        script: &Script<'_>,
+        source: &LoadSource,
+        key: &LoadKey,
+        script: &LoadScript<'_>,
         (staged, rejected): (u64, u64),
     ) -> Result<Counts, TaskError> {
         let (context, id) = (self.bigquery.context, self.id(source, key));
         let target = self.main.to_string();
-        let entry = Entry {
+        let entry = LedgerEntry {
             texts: [
                 &id,
                 context.execution.as_str(),
@@ -349,14 +354,15 @@ impl Staged<'_> {
         };
         let what = format!("bringing the rows of {} into {}", source.name, self.main);
         self.bigquery.statement(&what, &script.text(&entry)?, self.main, &id).await?;
-        let asked = Question { main: self.main, which: Which::Partition(&key.partition), rows: script.condition() };
+        let asked =
+            LedgerQuery { main: self.main, which: LoadSelector::Partition(&key.partition), rows: script.condition() };
         let recorded = self.bigquery.earlier(&asked).await?.filter(|recorded| recorded.id == id);
         let recorded = recorded.ok_or_else(|| {
             TaskError::permanent(format!("{what}: it is done, but the ledger does not show it"))
                 .help("another load of the same partition came in between; run this one again")
         })?;
         let counts = recorded.counts;
-        let holds = matches!(self.mode, Mode::ReplacePartition(_)).then_some(recorded.present);
+        let holds = matches!(self.mode, LoadMode::ReplacePartition(_)).then_some(recorded.present);
         if counts.read != counts.loaded + counts.rejected + counts.skipped || holds.is_some_and(|rows| rows != staged) {
             return Err(TaskError::permanent(format!(
                 "{what}: the counts differ: {} read, {} loaded, {} rejected, {} skipped, {} in the table",
@@ -368,12 +374,12 @@ impl Staged<'_> {
     }
 
     /// The name of this load: the same for all attempts of one task run.
-    fn id(&self, source: &Source, key: &Key) -> String {
+    fn id(&self, source: &LoadSource, key: &LoadKey) -> String {
         let mark = format!("commit {} {} {} {}", self.main, key.partition, source.sha256, key.definition.sha256);
         self.bigquery.job_id(&mark)
     }
 
-    fn loaded(&self, source: &Source, counts: Counts, job: Option<String>) -> Loaded {
+    fn loaded(&self, source: &LoadSource, counts: Counts, job: Option<String>) -> Loaded {
         Loaded {
             job_id: job,
             table: self.main.to_string(),

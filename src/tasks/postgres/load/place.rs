@@ -11,7 +11,7 @@ use super::merge::STAGE_NAME;
 use super::partition::Misplaced;
 use super::prepared::PreparedLoad;
 use super::refused::{Complaint, Refused};
-use crate::aside::aside;
+use crate::blocking::run_blocking;
 use crate::clock;
 use crate::postgres::CopyError;
 use crate::stream::{BadRow, LINE, Reader, kept};
@@ -28,7 +28,7 @@ impl PreparedLoad<'_> {
         problem: TaskError,
     ) -> TaskError {
         let Some(row) = refusal.row(relation) else { return without_a_row(problem) };
-        let Ok(Some(line)) = aside(|| self.line_of(before + row)) else { return problem };
+        let Ok(Some(line)) = run_blocking(|| self.line_of(before + row)) else { return problem };
         let mut refused = Refused::default();
         refused.add(Some(line), self.complaint(refusal, relation, String::new()));
         let located = async {
@@ -43,7 +43,7 @@ impl PreparedLoad<'_> {
     /// # Errors
     /// When the file cannot be read again.
     pub(super) fn line_of_sent(&self, row: u64) -> Result<Option<u64>, TaskError> {
-        aside(|| self.line_of(row))
+        run_blocking(|| self.line_of(row))
     }
 
     /// The line of the file that a row which was sent (from 1) stands on; none when it is a query's.
@@ -124,7 +124,7 @@ impl PreparedLoad<'_> {
         let wanted: BTreeMap<u64, Option<String>> =
             rows.iter().map(|(line, complaint)| (*line, complaint.column.clone())).collect();
         let options = self.load.options(self.source)?;
-        aside(|| {
+        run_blocking(|| {
             let reader = Reader::open(&self.source.file.path, &options, Arc::new(Progress::default()))?;
             reader.rows_at(&wanted, &mut |place, row| match rows.get(&place).cloned() {
                 Some(Complaint { message, hint, .. }) => rejected.take(&[BadRow { message, hint, ..row }]),

@@ -4,7 +4,7 @@ const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
 
 /// Where any of three bytes stands in a text, eight bytes at a time. Fields of a month have five bytes on average, for
 /// which a call of a vectorised search each is twice as slow.
-pub struct Marks<'a> {
+pub struct ByteFinder<'a> {
     text: &'a [u8],
     /// Each of the three bytes, eight times.
     wanted: [u64; 3],
@@ -14,7 +14,7 @@ pub struct Marks<'a> {
     found: u64,
 }
 
-impl<'a> Marks<'a> {
+impl<'a> ByteFinder<'a> {
     /// Searches from `start` on.
     pub fn new(text: &'a [u8], start: usize, wanted: [u8; 3]) -> Self {
         Self { text, wanted: wanted.map(|byte| u64::from(byte) * 0x0101_0101_0101_0101), next: start, found: 0 }
@@ -39,7 +39,7 @@ impl<'a> Marks<'a> {
     }
 }
 
-impl Iterator for Marks<'_> {
+impl Iterator for ByteFinder<'_> {
     type Item = usize;
 
     #[inline]
@@ -65,7 +65,7 @@ mod tests {
             for end in (start..start + 40).chain([bytes.len()]) {
                 let text = &bytes[..end];
                 let expected: Vec<usize> = (start..end).filter(|at| wanted.contains(&text[*at])).collect();
-                assert_eq!(Marks::new(text, start, wanted).collect::<Vec<_>>(), expected, "{start}..{end}");
+                assert_eq!(ByteFinder::new(text, start, wanted).collect::<Vec<_>>(), expected, "{start}..{end}");
             }
         }
     }

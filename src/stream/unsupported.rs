@@ -3,7 +3,7 @@
 use super::{Column, Result, parquet::broken};
 
 /// A column that is not read.
-pub(super) struct Unreadable {
+pub(super) struct UnsupportedColumn {
     column: String,
     /// What it holds that is not supported.
     what: String,
@@ -11,7 +11,7 @@ pub(super) struct Unreadable {
     help: String,
 }
 
-impl Unreadable {
+impl UnsupportedColumn {
     /// A column of such a type; `instead` is one that can be written instead.
     pub(super) fn of_type(column: String, kind: &str, instead: &str) -> Self {
         let what = format!("holds values of type {kind}, which is not supported");
@@ -39,7 +39,7 @@ impl Unreadable {
 ///
 /// # Errors
 /// Names the column, and what in it is not supported.
-pub(super) fn check(all: &[Unreadable], wanted: &[Column], file: &str) -> Result<()> {
-    let is_wanted = |column: &&Unreadable| wanted.iter().any(|wanted| wanted.name == column.column);
+pub(super) fn check(all: &[UnsupportedColumn], wanted: &[Column], file: &str) -> Result<()> {
+    let is_wanted = |column: &&UnsupportedColumn| wanted.iter().any(|wanted| wanted.name == column.column);
     all.iter().find(is_wanted).map_or(Ok(()), |column| Err(column.refused(file)))
 }

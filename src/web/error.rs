@@ -15,16 +15,16 @@ pub const NO_CONNECTION: &str = "no connection";
 #[derive(Debug)]
 pub enum RequestError {
     /// May pass; the server may have said after how long.
-    Again(TaskError, Option<Duration>),
+    Retryable(TaskError, Option<Duration>),
     /// Will happen again.
-    Stop(TaskError),
+    Fatal(TaskError),
 }
 
 impl RequestError {
     /// The error, for a caller that does not try again.
     pub fn into_error(self) -> TaskError {
         match self {
-            Self::Again(error, _) | Self::Stop(error) => error,
+            Self::Retryable(error, _) | Self::Fatal(error) => error,
         }
     }
 
@@ -34,13 +34,13 @@ impl RequestError {
         // The address is in `what`, without its password.
         let told = TaskError::permanent(format!("{what}: {}", reason(&error)));
         if told.message.contains("invalid peer certificate") {
-            return Self::Stop(told.help(
+            return Self::Fatal(told.help(
                 "if a private authority signed the server's certificate, name its file in SSL_CERT_FILE; \
                  also check this machine's clock",
             ));
         }
         if unusable {
-            return Self::Stop(told);
+            return Self::Fatal(told);
         }
         let code = match (unconnected, timeout) {
             (true, _) => NO_CONNECTION,
@@ -48,7 +48,7 @@ impl RequestError {
             _ => "no answer",
         };
         let error = TaskError::transient(told.message).code(code);
-        Self::Again(error.help("check the address, the network and any proxy"), None)
+        Self::Retryable(error.help("check the address, the network and any proxy"), None)
     }
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::diagnostic::{Diagnostic, nearest, offer};
 use crate::task::FieldError;
-use crate::task::reading::named;
+use crate::task::read::named;
 use crate::text::shortened;
 
 /// How the messages begin that say what form is wanted. All others are those of the field's own type, or of its task.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::address::encode;
 use super::blob::Blob;
-use super::send::Source;
+use super::send::UploadSource;
 use super::store::Store;
 use crate::secret::Redactor;
 use crate::task::TaskError;
@@ -19,7 +19,7 @@ use crate::web::RequestError;
 
 /// A session that Google has opened, as it is kept.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
-pub(super) struct Session {
+pub(super) struct UploadSession {
     /// Where to send the bytes. Whoever knows it may.
     url: String,
     /// What the bytes are of: the object, the file, its length and its time of change.
@@ -28,7 +28,7 @@ pub(super) struct Session {
 
 /// How far a session is.
 #[derive(Debug)]
-pub(super) enum Reached {
+pub(super) enum SessionProgress {
     /// So many bytes are there.
     Bytes(u64),
     /// The object is whole.
@@ -39,9 +39,9 @@ pub(super) enum Reached {
     Overtaken,
 }
 
-impl Session {
+impl UploadSession {
     /// Opens a session for an object that is at this generation now, 0 for none. Gives none if it is not any more.
-    pub(super) async fn open(store: &Store<'_>, source: &Source, now: u64) -> Result<Option<Self>, TaskError> {
+    pub(super) async fn open(store: &Store<'_>, source: &UploadSource, now: u64) -> Result<Option<Self>, TaskError> {
         let (bucket, name) = (encode(&source.to.bucket), encode(&source.to.name));
         let path = format!("/upload/storage/v1/b/{bucket}/o?uploadType=resumable&name={name}&ifGenerationMatch={now}");
         let opened = store.retry.run(|| async {
@@ -56,7 +56,7 @@ impl Session {
             }
             let url = response.headers().get(LOCATION).and_then(|url| url.to_str().ok());
             let missing = || TaskError::permanent(format!("{}: Google's answer names no session", source.what));
-            url.map(|url| Some(url.to_owned())).ok_or_else(|| RequestError::Stop(missing()))
+            url.map(|url| Some(url.to_owned())).ok_or_else(|| RequestError::Fatal(missing()))
         });
         let Some(url) = opened.await? else { return Ok(None) };
         let session = Self { url, of: source.mark() };
@@ -68,7 +68,7 @@ impl Session {
     }
 
     /// The session that an earlier attempt left, if it was of just this.
-    pub(super) fn left(source: &Source, redactor: &Redactor) -> Option<Self> {
+    pub(super) fn left(source: &UploadSource, redactor: &Redactor) -> Option<Self> {
         let kept: Self = serde_json::from_slice(&fs::read(&source.kept).ok()?).ok()?;
         hide(&kept.url, redactor);
         (kept.of == source.mark()).then_some(kept)
@@ -80,7 +80,11 @@ impl Session {
     }
 
     /// Asks how far it is.
-    pub(super) async fn reached(&self, store: &Store<'_>, source: &Source) -> Result<Reached, RequestError> {
+    pub(super) async fn reached(
+        &self,
+        store: &Store<'_>,
+        source: &UploadSource,
+    ) -> Result<SessionProgress, RequestError> {
         let request = store.api.request_to(Method::PUT, &self.url).header(CONTENT_LENGTH, 0);
         let request = request.header(CONTENT_RANGE, format!("bytes */{}", source.length));
         read(store, source, store.api.send(&source.what, request).await?).await
@@ -90,10 +94,10 @@ impl Session {
     pub(super) async fn send(
         &self,
         store: &Store<'_>,
-        source: &Source,
+        source: &UploadSource,
         offset: u64,
         body: Body,
-    ) -> Result<Reached, RequestError> {
+    ) -> Result<SessionProgress, RequestError> {
         let (length, last) = (source.length, source.length.saturating_sub(1));
         let request = store.api.request_to(Method::PUT, &self.url).body(body).header(CONTENT_LENGTH, length - offset);
         let range =
@@ -103,24 +107,24 @@ impl Session {
     }
 }
 
-async fn read(store: &Store<'_>, source: &Source, response: Response) -> Result<Reached, RequestError> {
+async fn read(store: &Store<'_>, source: &UploadSource, response: Response) -> Result<SessionProgress, RequestError> {
     match response.status() {
         StatusCode::PERMANENT_REDIRECT => {
             let range = response.headers().get(RANGE).and_then(|range| range.to_str().ok()).unwrap_or_default();
-            Ok(Reached::Bytes(bytes_there(range).min(source.length)))
+            Ok(SessionProgress::Bytes(bytes_there(range).min(source.length)))
         }
         status if status.is_success() => {
             let body = response.bytes().await.map_err(|error| RequestError::of_line(&source.what, error))?;
             let blob: Blob = serde_json::from_slice(&body).map_err(|error| {
                 let message = format!("{}: the answer is not what Google documents", source.what);
-                RequestError::Stop(TaskError::permanent(message).caused_by(error))
+                RequestError::Fatal(TaskError::permanent(message).caused_by(error))
             })?;
-            Ok(Reached::Done(Box::new(blob.addressed())))
+            Ok(SessionProgress::Done(Box::new(blob.addressed())))
         }
         // 499: the session was cancelled.
-        StatusCode::NOT_FOUND | StatusCode::GONE => Ok(Reached::Gone),
-        status if status.as_u16() == 499 => Ok(Reached::Gone),
-        StatusCode::PRECONDITION_FAILED => Ok(Reached::Overtaken),
+        StatusCode::NOT_FOUND | StatusCode::GONE => Ok(SessionProgress::Gone),
+        status if status.as_u16() == 499 => Ok(SessionProgress::Gone),
+        StatusCode::PRECONDITION_FAILED => Ok(SessionProgress::Overtaken),
         _ => Err(store.explained(store.api.refusal(&source.what, response).await).trouble()),
     }
 }

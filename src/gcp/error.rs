@@ -87,7 +87,7 @@ impl GoogleError {
     pub fn trouble(self) -> RequestError {
         let (passes, wait) = (self.may_pass(), self.wait);
         let error = TaskError::from(self);
-        if passes { RequestError::Again(error, wait) } else { RequestError::Stop(error) }
+        if passes { RequestError::Retryable(error, wait) } else { RequestError::Fatal(error) }
     }
 
     fn remedy(&self, service: Service, access: &GoogleAccess) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use tokio_postgres::error::SqlState;
 
-use super::complaint::ServerError;
+use super::server_error::ServerError;
 use crate::task::TaskError;
 
 /// The classes of the server's own SQLSTATEs that speak of no row's values. Source: `errcodes.txt` of Postgres. A class

@@ -30,7 +30,7 @@ pub(super) const SOURCE: SourceProbe =
 
 /// Where a file is.
 #[derive(Deserialize)]
-struct Where {
+struct SourceAddress {
     uri: String,
     #[serde(default)]
     headers: BTreeMap<String, String>,
@@ -47,7 +47,7 @@ struct Where {
 }
 
 async fn look(fields: Value, files: FileAccess, settings: Arc<Settings>) -> Result<SourceVersion, TaskError> {
-    let place: Where = read(&fields).map_err(|error| TaskError::permanent(error.message))?;
+    let place: SourceAddress = read(&fields).map_err(|error| TaskError::permanent(error.message))?;
     if !place.uri.contains("://") || place.uri.starts_with("file://") {
         let path = files.resolve(&place.uri)?;
         let summed = tokio::task::spawn_blocking(move || of_file(&path)).await;

@@ -8,13 +8,13 @@ use crate::task::{TaskContext, TaskError};
 
 /// A file to read, removed afterwards if it is a copy.
 #[derive(Debug)]
-pub struct Steady {
+pub struct StableFile {
     /// Where it is.
     pub path: PathBuf,
     is_copy: bool,
 }
 
-impl Steady {
+impl StableFile {
     /// The file itself; of a Parquet file outside of the storage a copy in it. Parquet files are mapped into memory, and
     /// a process that reads a mapped file ends at once, by `SIGBUS`, when somebody else cuts the file off.
     ///
@@ -36,7 +36,7 @@ impl Steady {
     }
 }
 
-impl Drop for Steady {
+impl Drop for StableFile {
     fn drop(&mut self) {
         if self.is_copy {
             // What is left of it goes with the execution's files.

@@ -10,13 +10,13 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::Receiver;
 
-use super::sums::Sums;
+use super::checksums::RunningChecksums;
 use crate::secret::Redactor;
-use crate::stream::gzip::{MAGIC, Members};
+use crate::stream::gzip::{GzipDecoder, MAGIC};
 
 /// What a server says of the file behind an address: with it, two answers are known to be of the same file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Mark {
+pub(super) struct FileIdentity {
     /// What tells the address from others: without its password, and with a checksum of its query.
     pub(super) url: String,
     pub(super) etag: Option<String>,
@@ -25,7 +25,7 @@ pub(super) struct Mark {
     pub(super) length: Option<u64>,
 }
 
-impl Mark {
+impl FileIdentity {
     /// What to send as `If-Range`. A weak tag does not promise the same bytes.
     pub(super) fn validator(&self) -> Option<&str> {
         let strong = self.etag.as_deref().filter(|tag| !tag.starts_with("W/"));
@@ -33,7 +33,7 @@ impl Mark {
     }
 
     /// Whether bytes of the one file can follow bytes of the other. A server may leave things out of a later answer.
-    pub(super) fn agrees(&self, other: &Mark) -> bool {
+    pub(super) fn agrees(&self, other: &FileIdentity) -> bool {
         fn same<T: PartialEq>(a: &Option<T>, b: &Option<T>) -> bool {
             a.is_none() || b.is_none() || a == b
         }
@@ -44,25 +44,26 @@ impl Mark {
 }
 
 /// An open part: what is in it has been added up.
-pub(super) struct Part {
+pub(super) struct PartialFile {
     target: PathBuf,
     file: File,
     /// What the bytes are bytes of.
-    pub(super) mark: Mark,
-    sums: Sums,
+    pub(super) mark: FileIdentity,
+    sums: RunningChecksums,
 }
 
-impl Part {
+impl PartialFile {
     /// Opens the part of `target`, with the bytes that an earlier try left if they are of `url` and can be continued.
     pub(super) fn open(target: &Path, url: &str) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(part_path(target))?;
-        let mut part = Self { target: target.to_owned(), file, mark: Mark::default(), sums: Sums::default() };
+        let mut part =
+            Self { target: target.to_owned(), file, mark: FileIdentity::default(), sums: RunningChecksums::default() };
         match read_mark(target).filter(|mark| mark.url == url && mark.validator().is_some()) {
             Some(mark) => {
                 part.mark = mark;
                 part.add_up()?;
             }
-            None => part.restart(Mark { url: url.to_owned(), ..Mark::default() })?,
+            None => part.restart(FileIdentity { url: url.to_owned(), ..FileIdentity::default() })?,
         }
         Ok(part)
     }
@@ -81,11 +82,11 @@ impl Part {
     }
 
     /// Empties the part: it becomes one of the file behind `mark`.
-    pub(super) fn restart(&mut self, mark: Mark) -> io::Result<()> {
+    pub(super) fn restart(&mut self, mark: FileIdentity) -> io::Result<()> {
         // In this order, so that a mark never stands beside bytes of another file.
         self.file.set_len(0)?;
         self.file.rewind()?;
-        self.sums = Sums::default();
+        self.sums = RunningChecksums::default();
         fs::write(mark_path(&self.target), serde_json::to_vec(&mark)?)?;
         self.mark = mark;
         Ok(())
@@ -120,14 +121,14 @@ impl Part {
     }
 
     /// Takes off one layer of gzip, which the server has put on for the way: of a file whose name does not end with `.gz`,
-    /// or that is packed twice. What is damaged stays as it is, for [`Part::finish`] to tell.
+    /// or that is packed twice. What is damaged stays as it is, for [`PartialFile::finish`] to tell.
     pub(super) fn decode(mut self, limit: u64) -> io::Result<Self> {
         self.file.rewind()?;
-        let mut unpacked = Members::new(BufReader::new(self.file.try_clone()?));
+        let mut unpacked = GzipDecoder::new(BufReader::new(self.file.try_clone()?));
         let mut buffer = vec![0; 1 << 20];
         let draft = with_suffix(&self.target, ".part.decoded");
         let mut output = File::options().read(true).write(true).create(true).truncate(true).open(&draft)?;
-        let mut sums = Sums::default();
+        let mut sums = RunningChecksums::default();
         loop {
             let count = match unpacked.read(&mut buffer) {
                 Ok(count) => count,
@@ -194,7 +195,7 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-fn read_mark(target: &Path) -> Option<Mark> {
+fn read_mark(target: &Path) -> Option<FileIdentity> {
     // A mark that was only half written counts as none.
     serde_json::from_slice(&fs::read(mark_path(target)).ok()?).ok()
 }
@@ -217,23 +218,23 @@ fn with_suffix(target: &Path, suffix: &str) -> PathBuf {
 mod tests {
     use super::*;
 
-    fn mark(etag: &str, length: u64) -> Mark {
-        Mark { url: "http://a/f".into(), etag: Some(etag.into()), last_modified: None, length: Some(length) }
+    fn mark(etag: &str, length: u64) -> FileIdentity {
+        FileIdentity { url: "http://a/f".into(), etag: Some(etag.into()), last_modified: None, length: Some(length) }
     }
 
     #[test]
     fn a_part_goes_on_where_a_killed_process_left_it() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("f");
-        let mut first = Part::open(&target, "http://a/f").unwrap();
+        let mut first = PartialFile::open(&target, "http://a/f").unwrap();
         first.restart(mark("\"1\"", 6)).unwrap();
         first.append(b"abc").unwrap();
         drop(first);
-        let mut second = Part::open(&target, "http://a/f").unwrap();
+        let mut second = PartialFile::open(&target, "http://a/f").unwrap();
         assert_eq!((second.length(), second.mark.validator()), (3, Some("\"1\"")));
         second.append(b"def").unwrap();
         drop(second);
-        let mut third = Part::open(&target, "http://a/f").unwrap();
+        let mut third = PartialFile::open(&target, "http://a/f").unwrap();
         assert_eq!(third.length(), 5, "a whole part should ask for its last byte again");
         third.append(b"f").unwrap();
         third.finish(None, &Redactor::default()).unwrap().unwrap();
@@ -246,16 +247,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("f");
         for (etag, url) in [("\"1\"", "http://b/f"), ("W/\"1\"", "http://a/f")] {
-            let mut part = Part::open(&target, "http://a/f").unwrap();
+            let mut part = PartialFile::open(&target, "http://a/f").unwrap();
             part.restart(mark(etag, 6)).unwrap();
             part.append(b"abc").unwrap();
-            assert_eq!(Part::open(&target, url).unwrap().length(), 0, "{etag} {url}");
+            assert_eq!(PartialFile::open(&target, url).unwrap().length(), 0, "{etag} {url}");
         }
     }
 
     #[test]
     fn marks_agree_unless_both_say_something_else() {
-        assert!(mark("\"1\"", 6).agrees(&Mark::default()));
+        assert!(mark("\"1\"", 6).agrees(&FileIdentity::default()));
         assert!(!mark("\"1\"", 6).agrees(&mark("\"2\"", 6)));
         assert!(!mark("\"1\"", 6).agrees(&mark("\"1\"", 7)));
     }

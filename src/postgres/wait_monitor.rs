@@ -13,9 +13,9 @@ use tokio_postgres::{GenericClient, SimpleQueryMessage};
 use crate::task::{TaskContext, TaskError};
 
 use super::connect::{PostgresSession, SessionHandle, open};
+use super::copy_error::CopyError;
 use super::dial::DialError;
 use super::error;
-use super::refusal::CopyError;
 use super::sql::quote;
 
 /// How long a statement may take before anybody asks about it.

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::super::client::path;
 use super::super::name::{TableName, column, literal};
 use super::ledger::NAME;
-use super::mode::Mode;
+use super::mode::LoadMode;
 use super::script::constant;
 use crate::config::Settings;
 use crate::file_access::FileAccess;
@@ -48,17 +48,17 @@ pub(super) const LEDGER: Ledger = Ledger {
 
 /// Where a load goes.
 #[derive(Deserialize)]
-struct Where {
+struct LoadTarget {
     #[serde(alias = "destinationTable", alias = "destination_table")]
     table: String,
-    mode: Option<Mode>,
+    mode: Option<LoadMode>,
     #[serde(flatten)]
-    who: Who,
+    who: CredentialFields,
 }
 
 /// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
-struct Who {
+struct CredentialFields {
     #[serde(alias = "serviceAccount")]
     service_account: Option<String>,
     #[serde(alias = "impersonatedServiceAccount")]
@@ -70,32 +70,32 @@ struct Who {
 }
 
 /// The partition of a load, and its place among the answers.
-struct Asked {
+struct PartitionQuery {
     place: usize,
     value: String,
 }
 
 /// By table and column.
-type Tables = HashMap<(String, String), Vec<Asked>>;
+type Tables = HashMap<(String, String), Vec<PartitionQuery>>;
 
 async fn look(loads: Vec<(Value, FileAccess)>, settings: Arc<Settings>) -> Result<Vec<LedgerAnswer>, TaskError> {
     let mut answers = vec![LedgerAnswer::Missing(None); loads.len()];
     // Whether the path of a key is written in the flow decides whether it may be read.
-    let mut all: HashMap<(Who, bool), (&FileAccess, Tables)> = HashMap::new();
+    let mut all: HashMap<(CredentialFields, bool), (&FileAccess, Tables)> = HashMap::new();
     for (place, (load, files)) in loads.iter().enumerate() {
-        let load: Where = read(load).map_err(|error| TaskError::permanent(error.message))?;
+        let load: LoadTarget = read(load).map_err(|error| TaskError::permanent(error.message))?;
         match &load.mode {
-            Some(mode @ Mode::ReplacePartition(_)) => {
+            Some(mode @ LoadMode::ReplacePartition(_)) => {
                 let Some((column, value)) = mode.constant()? else { continue };
                 let is_literal = load.who.service_account.as_deref().is_some_and(|key| files.is_literal(key));
                 let (_, tables) = all.entry((load.who, is_literal)).or_insert_with(|| (files, Tables::new()));
-                tables.entry((load.table, column)).or_default().push(Asked { place, value });
+                tables.entry((load.table, column)).or_default().push(PartitionQuery { place, value });
             }
             _ => answers[place] = LedgerAnswer::Unknown(format!("the load into `{}` has no partition", load.table)),
         }
     }
     for ((who, _), (files, tables)) in all {
-        let reader = Reader::open(&settings, files, &who).await?;
+        let reader = LedgerReader::open(&settings, files, &who).await?;
         for ((table, column), asked) in &tables {
             reader.table_holds(table, column, asked, &mut answers).await?;
         }
@@ -104,13 +104,13 @@ async fn look(loads: Vec<(Value, FileAccess)>, settings: Arc<Settings>) -> Resul
 }
 
 /// Somebody who asks BigQuery without a task.
-struct Reader {
+struct LedgerReader {
     api: Api,
     project: String,
 }
 
-impl Reader {
-    async fn open(settings: &Settings, files: &FileAccess, who: &Who) -> Result<Self, TaskError> {
+impl LedgerReader {
+    async fn open(settings: &Settings, files: &FileAccess, who: &CredentialFields) -> Result<Self, TaskError> {
         let login = Login {
             service_account: who.service_account.as_deref(),
             impersonate: who.impersonate.as_deref(),
@@ -126,7 +126,7 @@ impl Reader {
         &self,
         table: &str,
         column: &str,
-        asked: &[Asked],
+        asked: &[PartitionQuery],
         answers: &mut [LedgerAnswer],
     ) -> Result<(), TaskError> {
         let main = TableName::parse(table, &self.project)?;
@@ -192,7 +192,7 @@ impl Reader {
 }
 
 /// The SQL that asks for the newest load of each partition and for its rows in the table.
-fn question(main: &TableName, field: &TableFieldSchema, asked: &[Asked]) -> String {
+fn question(main: &TableName, field: &TableFieldSchema, asked: &[PartitionQuery]) -> String {
     let column = column(&field.name);
     let names: Vec<String> = asked.iter().map(|asked| literal(&asked.value)).collect();
     let values: Vec<String> = asked.iter().map(|asked| constant(Some(field), &asked.value)).collect();

@@ -6,17 +6,17 @@ use futures_util::TryStreamExt;
 use reqwest::Body;
 
 use super::pieces::Pieces;
-use super::send::{Outcome, Source};
-use super::session::{self, Reached, Session};
+use super::send::{Outcome, UploadSource};
 use super::store::Store;
+use super::upload_session::{self, SessionProgress, UploadSession};
 use crate::task::TaskError;
 use crate::web::RequestError;
 
 /// An upload under way.
-struct Upload<'a> {
+struct ResumableUpload<'a> {
     store: &'a Store<'a>,
-    source: &'a Source,
-    session: Option<Session>,
+    source: &'a UploadSource,
+    session: Option<UploadSession>,
     /// Whether Google has to be asked how far the session is.
     unsure: bool,
     /// Whether an earlier attempt left the session, and Google has not been asked yet.
@@ -30,11 +30,12 @@ struct Upload<'a> {
 }
 
 /// Sends a file over an object that is at generation `now`, 0 for none.
-pub(super) async fn send(store: &Store<'_>, source: &Source, now: u64) -> Result<Outcome, TaskError> {
-    let left = Session::left(source, &store.context.settings.redactor);
+pub(super) async fn send(store: &Store<'_>, source: &UploadSource, now: u64) -> Result<Outcome, TaskError> {
+    let left = UploadSession::left(source, &store.context.settings.redactor);
     let before = store.context.progress.bytes.load(Ordering::Relaxed);
     let is_left = left.is_some();
-    let mut upload = Upload { store, source, session: left, unsure: is_left, is_left, furthest: 0, resumed: 0, before };
+    let mut upload =
+        ResumableUpload { store, source, session: left, unsure: is_left, is_left, furthest: 0, resumed: 0, before };
     let mut failed = 0;
     loop {
         let furthest = upload.furthest;
@@ -44,8 +45,8 @@ pub(super) async fn send(store: &Store<'_>, source: &Source, now: u64) -> Result
         };
         let (error, asked) = match outcome {
             Ok(outcome) => return Ok(outcome),
-            Err(RequestError::Stop(error)) => return Err(error),
-            Err(RequestError::Again(error, asked)) => (error, asked),
+            Err(RequestError::Fatal(error)) => return Err(error),
+            Err(RequestError::Retryable(error, asked)) => (error, asked),
         };
         // Only failures in a row that get no further count.
         failed = if upload.furthest > furthest { 1 } else { failed + 1 };
@@ -53,29 +54,29 @@ pub(super) async fn send(store: &Store<'_>, source: &Source, now: u64) -> Result
     }
 }
 
-fn stopped(source: &Source) -> TaskError {
+fn stopped(source: &UploadSource) -> TaskError {
     TaskError::cancelled(format!("stopped {}", source.what))
         .help("the part that is there is kept: the next attempt continues from it")
 }
 
-impl Upload<'_> {
+impl ResumableUpload<'_> {
     async fn attempt(&mut self, now: u64) -> Result<Outcome, RequestError> {
         if !self.source.is_unchanged() {
             let message = format!("{}: the file has changed meanwhile", self.source.what);
-            return Err(RequestError::Stop(
+            return Err(RequestError::Fatal(
                 TaskError::permanent(message).help("write it under another name first, then upload"),
             ));
         }
         let session = match self.session.clone() {
             Some(session) => session,
-            None => match Session::open(self.store, self.source, now).await.map_err(RequestError::Stop)? {
+            None => match UploadSession::open(self.store, self.source, now).await.map_err(RequestError::Fatal)? {
                 Some(session) => self.session.insert(session).clone(),
                 None => return Ok((None, 0, 0)),
             },
         };
         let offset = match self.unsure {
             true => match session.reached(self.store, self.source).await? {
-                Reached::Bytes(there) => there,
+                SessionProgress::Bytes(there) => there,
                 other => return self.end(other, None).await,
             },
             false => 0,
@@ -87,7 +88,7 @@ impl Upload<'_> {
         self.send_from(&session, offset).await
     }
 
-    async fn send_from(&mut self, session: &Session, offset: u64) -> Result<Outcome, RequestError> {
+    async fn send_from(&mut self, session: &UploadSession, offset: u64) -> Result<Outcome, RequestError> {
         let progress = self.store.context.progress.clone();
         progress.bytes.store(self.before + offset, Ordering::Relaxed);
         let (pieces, checksum) = Pieces::read(&self.source.path, self.source.length, offset).split();
@@ -96,20 +97,20 @@ impl Upload<'_> {
         self.end(reached, checksum.await.ok()).await
     }
 
-    async fn end(&mut self, reached: Reached, checksum: Option<u32>) -> Result<Outcome, RequestError> {
+    async fn end(&mut self, reached: SessionProgress, checksum: Option<u32>) -> Result<Outcome, RequestError> {
         let what = &self.source.what;
         match reached {
-            Reached::Done(blob) => Ok((Some(*blob), self.checksum(checksum).await?, self.resumed)),
-            Reached::Overtaken => Ok((None, 0, 0)),
-            Reached::Bytes(there) => {
+            SessionProgress::Done(blob) => Ok((Some(*blob), self.checksum(checksum).await?, self.resumed)),
+            SessionProgress::Overtaken => Ok((None, 0, 0)),
+            SessionProgress::Bytes(there) => {
                 let message = format!("{what}: Google has {there} of {} bytes", self.source.length);
-                Err(RequestError::Again(TaskError::transient(message), None))
+                Err(RequestError::Retryable(TaskError::transient(message), None))
             }
-            Reached::Gone => {
-                session::forget(&self.source.kept);
+            SessionProgress::Gone => {
+                upload_session::forget(&self.source.kept);
                 (self.session, self.unsure, self.is_left, self.resumed) = (None, false, false, 0);
                 let message = format!("{what}: Google does not know the upload's session any more; it starts over");
-                Err(RequestError::Again(TaskError::transient(message), None))
+                Err(RequestError::Retryable(TaskError::transient(message), None))
             }
         }
     }
@@ -118,7 +119,7 @@ impl Upload<'_> {
     async fn checksum(&self, sent: Option<u32>) -> Result<u32, RequestError> {
         match sent {
             Some(checksum) => Ok(checksum),
-            None => self.source.checksum().await.map_err(RequestError::Stop),
+            None => self.source.checksum().await.map_err(RequestError::Fatal),
         }
     }
 }

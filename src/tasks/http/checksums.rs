@@ -14,7 +14,7 @@ const HEAD_BYTES: usize = 2048;
 
 /// Sums over the bytes that have gone by so far.
 #[derive(Default)]
-pub(super) struct Sums {
+pub(super) struct RunningChecksums {
     length: u64,
     sha256: Sha256,
     head: Vec<u8>,
@@ -22,7 +22,7 @@ pub(super) struct Sums {
     broken: Option<io::Error>,
 }
 
-impl Sums {
+impl RunningChecksums {
     /// Takes in the next bytes.
     pub(super) fn add(&mut self, bytes: &[u8]) {
         self.length += bytes.len() as u64;
@@ -115,7 +115,7 @@ mod tests {
     }
 
     fn verdict(bytes: &[u8], step: usize) -> Result<String, String> {
-        let mut sums = Sums::default();
+        let mut sums = RunningChecksums::default();
         bytes.chunks(step).for_each(|chunk| sums.add(chunk));
         assert!(sums.is_broken() || sums.length() == bytes.len() as u64);
         sums.finish(true, None, &Redactor::default())
@@ -162,9 +162,12 @@ mod tests {
     #[test]
     fn the_checksum_is_compared_in_any_case() {
         let empty = "E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855";
-        assert_eq!(Sums::default().finish(false, Some(empty), &Redactor::default()), Ok(empty.to_lowercase()));
+        assert_eq!(
+            RunningChecksums::default().finish(false, Some(empty), &Redactor::default()),
+            Ok(empty.to_lowercase())
+        );
         assert!(
-            Sums::default()
+            RunningChecksums::default()
                 .finish(false, Some("00"), &Redactor::default())
                 .unwrap_err()
                 .contains("but 00 was expected")

@@ -12,14 +12,14 @@ const MAX_LAST_LINES: usize = 20;
 const MAX_LAST_LINE_BYTES: usize = 1 << 10;
 
 /// Logs lines as long as there is room for them. What was left out is told when this is dropped, with the last lines.
-pub(super) struct Kept<'a> {
+pub(super) struct BoundedLog<'a> {
     context: &'a TaskContext,
     lines: u64,
     bytes: u64,
     last: VecDeque<(Level, String)>,
 }
 
-impl<'a> Kept<'a> {
+impl<'a> BoundedLog<'a> {
     /// Nothing left out yet.
     pub(super) fn new(context: &'a TaskContext) -> Self {
         Self { context, lines: 0, bytes: 0, last: VecDeque::new() }
@@ -57,7 +57,7 @@ impl<'a> Kept<'a> {
     }
 }
 
-impl Drop for Kept<'_> {
+impl Drop for BoundedLog<'_> {
     fn drop(&mut self) {
         let left_out = self.lines.saturating_sub(self.last.len() as u64);
         if left_out > 0 {
