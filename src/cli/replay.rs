@@ -9,8 +9,6 @@ use crate::cli::run::RunSession;
 use crate::cli::target::OnTargetChange;
 use crate::cli::{ExitStatus, InvalidFlow, executions};
 use crate::config::Settings;
-use crate::engine::revive;
-use crate::tasks;
 
 #[derive(Args)]
 #[command(
@@ -34,14 +32,14 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
     let session = RunSession::open(settings, arguments.json)?;
-    let old = executions::find(&session.runner.journal, &arguments.id)?;
-    let state = executions::state(&session.runner.journal, &old)?;
+    let executor = &session.executor;
+    let old = executions::find(executor.journal(), &arguments.id)?;
+    let state = executions::state(executor.journal(), &old)?;
     if !arguments.retarget.retarget {
-        session.runner.expect_here(&format!("execution {old}"), state.target.as_ref()).map_err(told)?;
+        executor.runner().expect_here(&format!("execution {old}"), state.target.as_ref()).map_err(told)?;
     }
-    let flow = revive::recorded_flow(&state.created, tasks::ALL).map_err(InvalidFlow)?;
-    let inputs = revive::recorded_values(settings, &state, &flow, arguments.input).map_err(InvalidFlow)?;
-    let id = session.runner.replay(&old, &flow, &inputs, arguments.from.as_deref()).map_err(told)?;
-    let (id, state) = session.execute(&id, &flow, &inputs).await?;
+    let prepared = executor.revive(&state, arguments.input).map_err(InvalidFlow)?;
+    let (id, prepared) = executor.create_replay(&old, &prepared, arguments.from.as_deref()).map_err(told)?;
+    let (id, state) = session.start(&id, &prepared).await?;
     Ok(session.report(&id, &state, arguments.json))
 }

@@ -12,12 +12,11 @@ use crate::cli::run::{RunSession, exit_of, to_json};
 use crate::cli::target::OnTargetChange;
 use crate::cli::{ExitStatus, InvalidFlow, executions};
 use crate::config::{ScriptRunner, Settings};
-use crate::engine::{lock::is_execution_locked, revive, wanted_by_pauses};
+use crate::engine::{lock::is_execution_locked, wanted_by_pauses};
 use crate::flow::Flow;
 use crate::flow::input::{ResolvedInputs, is_declared_secret, resolve_partial_without_host};
 use crate::id::{ExecutionId, RunId};
 use crate::journal::{ExecutionState, Journal, State};
-use crate::tasks;
 use crate::text::plain;
 
 #[derive(Args)]
@@ -44,7 +43,7 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
     let settings = Arc::new(settings.with_script_runner(arguments.script_runner));
     let session = RunSession::open(&settings, arguments.json)?;
-    let journal = &session.runner.journal;
+    let journal = session.executor.journal();
     let id = match &arguments.id {
         Some(prefix) => executions::find(journal, prefix)?,
         None => match newest_at_rest(journal, &settings)? {
@@ -72,22 +71,25 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         return Ok(exit_of(state.status));
     }
     session.settle_target(&id, &state, arguments.retarget).await.map_err(told)?;
-    let flow = revive::recorded_flow(&state.created, tasks::ALL).map_err(InvalidFlow)?;
     let is_paused = state.status == ExecutionState::Paused
         || (state.status == ExecutionState::Running && state.paused().next().is_some());
-    let (own, mut to_pause): (Vec<_>, Vec<_>) = if is_paused {
-        arguments.input.into_iter().partition(|(name, _)| is_asked_again(&state, &flow, name))
-    } else {
-        (arguments.input, Vec::new())
-    };
-    let inputs = revive::recorded_values(&settings, &state, &flow, own).map_err(InvalidFlow)?;
-    if is_paused {
-        if !arguments.json && can_ask(&settings) && !ask_for_pauses(&state, &flow, &mut to_pause)? {
+    let given = arguments.input;
+    let (id, state) = if is_paused {
+        let flow = session.executor.flow(&state).map_err(InvalidFlow)?;
+        let (own, mut answers): (Vec<_>, Vec<_>) =
+            given.into_iter().partition(|(name, _)| is_asked_again(&state, &flow, name));
+        let prepared = session.executor.revive(&state, own).map_err(InvalidFlow)?;
+        if !arguments.json && can_ask(&settings) && !ask_for_pauses(&state, &flow, &mut answers)? {
             return Ok(ExitStatus::Cancelled);
         }
-        session.runner.resume(&id, &flow, &to_pause, "jitney resume").map_err(told)?;
-    }
-    let (id, state) = session.execute(&id, &flow, &inputs).await?;
+        let inputs = prepared.inputs(&state);
+        let answer = session.executor.answer(&id, state, &prepared, &answers, "jitney resume").map_err(told)?;
+        let resume = || session.executor.resume_with(&id, prepared.clone(), answer);
+        session.follow(&id, &prepared, &inputs, resume).await?
+    } else {
+        let prepared = session.executor.revive(&state, given).map_err(InvalidFlow)?;
+        session.start(&id, &prepared).await?
+    };
     Ok(session.report(&id, &state, arguments.json))
 }
 

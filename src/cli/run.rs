@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use clap::Args;
@@ -20,6 +21,7 @@ use crate::cli::{ExitStatus, InvalidFlow, files, flows};
 use crate::config::{ScriptRunner, Settings};
 use crate::diagnostic::Diagnostic;
 use crate::engine::backfill::may_read_date;
+use crate::engine::executor::{Executor, Options, Prepared};
 use crate::engine::{EngineError, Request, Runner};
 use crate::flow::Flow;
 use crate::flow::input;
@@ -27,6 +29,7 @@ use crate::id::ExecutionId;
 use crate::journal::{ExecutionState, Journal, State};
 use crate::postgres::resolve;
 use crate::task::Outputs;
+use crate::tasks;
 use crate::text::{count, plain, thousands, visible_line};
 
 #[derive(Args)]
@@ -64,16 +67,15 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         return Ok(ExitStatus::Cancelled);
     };
     let session = RunSession::open(&settings, arguments.json)?;
-    let request = Request { inputs: inputs.clone(), trigger_date: arguments.trigger_date, ..Request::default() };
-    let id = session.runner.create(&flow, request).map_err(|refused| told(refused.into()))?;
-    let (id, state) = session.execute(&id, &flow, &inputs).await?;
+    let request = Request { inputs, trigger_date: arguments.trigger_date, ..Request::default() };
+    let (id, state) = session.run(&Arc::new(flow), request).await?;
     Ok(session.report(&id, &state, arguments.json))
 }
 
-/// A runner with a display, and what is needed to stop it.
+/// An executor with a display, and what is needed to stop it.
 pub(super) struct RunSession {
-    /// The runner.
-    pub runner: Runner,
+    /// Runs the executions.
+    pub executor: Executor,
     screen: Arc<RunDisplay>,
 }
 
@@ -89,25 +91,46 @@ impl RunSession {
         let screen = RunDisplay::new(quiet);
         let journal = Arc::new(Journal::open(&settings.journal())?);
         let runner = Runner::new(settings.clone(), journal, screen.observer());
-        Ok(Self { runner, screen })
+        Ok(Self { executor: Executor::open(runner, Options::new(tasks::ALL))?, screen })
     }
 
-    /// Works on an execution until it ends, is paused, or the user stops it, and on those that repeat it; gives the last
-    /// of them.
+    /// Runs a flow, as [`RunSession::follow`] says.
+    ///
+    /// # Errors
+    /// When the execution is refused, or the engine cannot go on; a failed task is no error here.
+    pub async fn run(&self, flow: &Arc<Flow>, request: Request) -> anyhow::Result<(ExecutionId, State)> {
+        let inputs = request.inputs.clone();
+        let (id, prepared) = self.executor.create(flow, request).map_err(|refused| told(refused.into()))?;
+        self.follow(&id, &prepared, &inputs, || self.executor.start(&id, prepared.clone())).await
+    }
+
+    /// Takes an execution up, as [`RunSession::follow`] says.
     ///
     /// # Errors
     /// When the engine cannot go on; a failed task is no error here.
-    pub async fn execute(
+    pub async fn start(&self, id: &ExecutionId, prepared: &Prepared) -> anyhow::Result<(ExecutionId, State)> {
+        let inputs = prepared.inputs(&self.executor.runner().state(id).map_err(told)?);
+        self.follow(id, prepared, &inputs, || self.executor.start(id, prepared.clone())).await
+    }
+
+    /// Starts an execution and shows it until it ends, is paused, or the user stops it, and those that repeat it; gives the
+    /// last of them.
+    ///
+    /// # Errors
+    /// When the engine cannot go on; a failed task is no error here.
+    pub async fn follow(
         &self,
         id: &ExecutionId,
-        flow: &Flow,
+        prepared: &Prepared,
         inputs: &Map<String, Value>,
+        start: impl FnOnce() -> Result<(), EngineError>,
     ) -> anyhow::Result<(ExecutionId, State)> {
+        let flow = &prepared.flow;
         let public = inputs
             .iter()
             .filter(|(name, value)| !value.is_null() && !input::is_declared_secret(&flow.inputs, name))
             .map(|(name, value)| format!("{name}={}", input::shown(value)));
-        let public = self.runner.settings.redactor.clean(&public.collect::<Vec<_>>().join(" "));
+        let public = self.settings().redactor.clean(&public.collect::<Vec<_>>().join(" "));
         self.screen.line(&format!("{}  {}  {}", flow.id, id, visible_line(&public)));
         let cancel = CancellationToken::new();
         let (token, screen) = (cancel.clone(), self.screen.clone());
@@ -116,11 +139,18 @@ impl RunSession {
             screen.line("  stopping; press Ctrl-C again to leave at once");
         });
         let _animation = self.screen.animate();
-        let last = self.runner.run_to_the_last(id, flow, inputs, cancel).await;
-        self.runner.background.close();
-        self.runner.background.wait().await;
+        let last = match start() {
+            Ok(()) => self.executor.follow(id, prepared, &cancel).await,
+            Err(error) => Err(error),
+        };
+        self.executor.until_detached_end().await;
+        self.executor.stop(Duration::ZERO).await;
         self.screen.clear();
         last.map_err(told)
+    }
+
+    fn settings(&self) -> &Settings {
+        &self.executor.runner().settings
     }
 
     /// Sees to it that an execution goes on with what it began with, or with what is set here if that is wanted.
@@ -133,8 +163,9 @@ impl RunSession {
         state: &State,
         wanted: OnTargetChange,
     ) -> Result<(), EngineError> {
-        match self.runner.expect_here(&format!("execution {id}"), state.target.as_ref()) {
-            Err(EngineError::Elsewhere { .. }) if wanted.retarget => self.runner.retarget(id).await,
+        let runner = self.executor.runner();
+        match runner.expect_here(&format!("execution {id}"), state.target.as_ref()) {
+            Err(EngineError::Elsewhere { .. }) if wanted.retarget => runner.retarget(id).await,
             settled => settled,
         }
     }
@@ -170,7 +201,7 @@ pub(super) fn exit_of(state: ExecutionState) -> ExitStatus {
 impl RunSession {
     /// Says what to do next.
     fn advise(&self, id: &ExecutionId, state: &State) {
-        let settings = &self.runner.settings;
+        let settings = self.settings();
         let resume = next_steps::resume(&format!("jitney resume {id}"), false, settings);
         match state.status {
             ExecutionState::Killed => {
@@ -191,7 +222,7 @@ impl RunSession {
     /// Says where the files are that the execution has left.
     fn name_files(&self, id: &ExecutionId) {
         // What cannot be listed is no reason to end otherwise.
-        let files = files::of_execution(&self.runner.settings, id).unwrap_or_default();
+        let files = files::of_execution(self.settings(), id).unwrap_or_default();
         match files.as_slice() {
             [] => {}
             [file] => self.screen.line(&format!("File: {}   Print it: jitney files {}", file.uri, file.uri)),

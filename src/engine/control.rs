@@ -25,11 +25,6 @@ pub struct Control {
 }
 
 impl Control {
-    /// A control whose kill is this token.
-    pub fn killed_by(kill: CancellationToken) -> Self {
-        Self { kill, ..Self::default() }
-    }
-
     /// Begins nothing more; what is under way goes on to its end.
     pub fn suspend(&self, suspend: Suspend) {
         self.becomes.get_or_init(|| suspend);

@@ -27,31 +27,39 @@ use crate::storage::Storage;
 use crate::task::Level;
 use crate::text::plain;
 
+/// The inputs of an execution that the journal does not keep.
+pub(super) type SecretInputs = Map<String, Value>;
+
 impl Runner {
     /// Writes a new execution down, to be started. Secret inputs are not written, of addresses the password is not.
     ///
     /// # Errors
     /// When the flow is disabled, an input does not fit, one of the flow's checks forbids the execution, or the journal
     /// cannot be written.
-    pub fn create(&self, flow: &Flow, request: Request) -> Result<ExecutionId, SubmitError> {
+    pub(super) fn create(&self, flow: &Flow, request: Request) -> Result<(ExecutionId, SecretInputs), SubmitError> {
         self.create_with(flow, request, &[])
     }
 
-    fn create_with(&self, flow: &Flow, request: Request, events: &[Event]) -> Result<ExecutionId, SubmitError> {
+    fn create_with(
+        &self,
+        flow: &Flow,
+        request: Request,
+        events: &[Event],
+    ) -> Result<(ExecutionId, SecretInputs), SubmitError> {
         self.write_new(flow, request.id.clone(), |id, now| {
-            let (created, _) = self.admissible(id, flow, &request, now)?;
+            let (created, secrets) = self.admissible(id, flow, &request, now)?;
             self.journal.create_with(id, now, created, events).map_err(EngineError::from)?;
-            Ok(())
+            Ok(secrets)
         })
     }
 
     /// Gives a new execution its id and lets `write` write it down.
-    pub(super) fn write_new(
+    pub(super) fn write_new<T>(
         &self,
         flow: &Flow,
         known: Option<ExecutionId>,
-        write: impl FnOnce(&ExecutionId, DateTime<Utc>) -> Result<(), SubmitError>,
-    ) -> Result<ExecutionId, SubmitError> {
+        write: impl FnOnce(&ExecutionId, DateTime<Utc>) -> Result<T, SubmitError>,
+    ) -> Result<(ExecutionId, T), SubmitError> {
         SubmitError::if_disabled(flow)?;
         let (now, is_new) = (clock::now(), known.is_none());
         let id = known.map_or_else(|| self.journal.new_id(now), Ok).map_err(EngineError::from)?;
@@ -60,7 +68,7 @@ impl Runner {
             // Files that were copied for an execution that is not to be. Those that stay are removed by the retention.
             let _ = Storage::new(self.settings.storage(), id.clone()).purge();
         }
-        written.map(|()| id)
+        written.map(|written| (id, written))
     }
 
     /// What the journal keeps of a new execution, and the secret inputs that it does not, if there may be one. Files
@@ -71,7 +79,7 @@ impl Runner {
         flow: &Flow,
         request: &Request,
         now: DateTime<Utc>,
-    ) -> Result<(ExecutionSpec, Map<String, Value>), SubmitError> {
+    ) -> Result<(ExecutionSpec, SecretInputs), SubmitError> {
         let files = self.files_of_inputs(flow, request, now);
         let storage = Storage::new(self.settings.storage(), id.clone());
         // The files of one that is repeated were there when it began.
@@ -110,7 +118,7 @@ impl Runner {
         inputs: &Map<String, Value>,
         request: &Request,
         now: DateTime<Utc>,
-    ) -> (ExecutionSpec, Map<String, Value>) {
+    ) -> (ExecutionSpec, SecretInputs) {
         let file = std::path::absolute(&flow.document.file).unwrap_or_else(|_| PathBuf::from(&flow.document.file));
         let (public, secrets) = self.split_secrets(flow, inputs, request.parent.is_some());
         let mut labels = flow.labels.clone();
@@ -230,18 +238,18 @@ impl Runner {
     ///
     /// # Errors
     /// When there is no such task, or as [`Runner::create`].
-    pub fn replay(
+    pub(super) fn create_replay(
         &self,
         id: &ExecutionId,
+        state: &State,
         flow: &Flow,
         inputs: &Map<String, Value>,
         from: Option<&str>,
-    ) -> Result<ExecutionId, EngineError> {
-        let state = self.state(id)?;
+    ) -> Result<(ExecutionId, SecretInputs), EngineError> {
         let events = match from {
             None => Vec::new(),
             Some(from) => {
-                let tasks = replay::kept_runs(&state, flow, from).map_err(Diagnostic::error)?;
+                let tasks = replay::kept_runs(state, flow, from).map_err(Diagnostic::error)?;
                 vec![Event::Replayed { from: from.to_owned(), tasks }]
             }
         };
@@ -250,7 +258,7 @@ impl Runner {
             labels: if from.is_some() { state.labels.clone() } else { state.created.labels.clone() },
             trigger_date: Some(state.created.trigger_date),
             original: Some(state.created.original.clone().unwrap_or_else(|| id.clone())),
-            from_outside: self.is_restricted(&state),
+            from_outside: self.is_restricted(state),
             ..Request::default()
         };
         Ok(self.create_with(flow, request, &events)?)

@@ -1,6 +1,5 @@
-//! Runs flows: a pure plan, a runner that does what the plan says, and a journal in between.
+//! Runs flows: a pure plan, work that does what the plan says, an executor of many executions, and a journal in between.
 
-mod admission;
 mod replay;
 mod resume;
 
@@ -31,14 +30,12 @@ pub mod plan;
 mod request;
 mod retry;
 pub mod revive;
-mod run;
 mod runner;
 pub mod schedule;
 pub mod scheduler;
 mod scope;
 mod secrets;
 mod snapshot;
-mod subflow;
 mod target;
 mod task_context;
 mod walk;

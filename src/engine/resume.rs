@@ -2,44 +2,41 @@
 
 use serde_json::{Map, Value};
 
-use crate::clock;
 use crate::engine::error::EngineError;
 use crate::engine::input_files;
-use crate::engine::lock::ExecutionLock;
 use crate::engine::runner::Runner;
 use crate::engine::work::handlers::resumed;
 use crate::flow::input::{self, Input};
 use crate::flow::{Flow, Step};
 use crate::id::{ExecutionId, RunId};
-use crate::journal::{Event, EventBatch, ExecutionState, StartedBy, State};
+use crate::journal::{Event, ExecutionState, StartedBy, State};
 use crate::storage::Storage;
 use crate::task::read;
 
 impl Runner {
-    /// Ends the pauses of an execution, `given` being their inputs. It goes on when it is [run](Runner::run).
+    /// The events that end the pauses of an execution, `given` being their inputs. Files among these are copied into its
+    /// storage.
     ///
     /// # Errors
-    /// When it is not paused, an input does not fit, or another process works on it.
-    pub fn resume(
+    /// When it is not paused, or an input does not fit.
+    pub(super) fn answers(
         &self,
         id: &ExecutionId,
         flow: &Flow,
+        state: &State,
         given: &[(String, String)],
         by: &str,
-    ) -> Result<State, EngineError> {
-        let _lock = ExecutionLock::take(&self.settings, id)?;
-        let mut state = self.state(id)?;
+    ) -> Result<Vec<Event>, EngineError> {
         let paused: Vec<RunId> = state.paused().map(|(run, _)| run.clone()).collect();
         if paused.is_empty() && state.status == ExecutionState::Paused {
             // Nobody but whoever paused it is waited for.
-            self.append(id, &mut state, Event::Queued)?;
-            return Ok(state);
+            return Ok(vec![Event::Queued]);
         }
         if paused.is_empty() || state.status.has_ended() {
             return Err(EngineError::NotPossible { id: id.clone(), what: "resumed", state: state.status });
         }
         let inputs = wanted_by_pauses(flow, &paused);
-        let mut batch = EventBatch::default();
+        let mut events = Vec::new();
         for (run, own) in paused.into_iter().zip(&inputs) {
             let is_own = |name: &str| own.iter().any(|input| input.id == name);
             let is_others = |name: &str| inputs.iter().flatten().any(|input| input.id == name);
@@ -48,11 +45,9 @@ impl Runner {
             let values = input::resolve_without_host(own, &given).map_err(EngineError::Refused)?;
             let values = self.keep_files(id, flow, &run, own, &values)?;
             let outputs = resumed(by, values);
-            let event = Event::TaskSucceeded { run, outputs, labels: Map::new(), warning: false };
-            batch.add(id, &mut state, clock::now(), &event)?;
+            events.push(Event::TaskSucceeded { run, outputs, labels: Map::new(), warning: false });
         }
-        self.journal.write(id, &state, &mut batch)?;
-        Ok(state)
+        Ok(events)
     }
 
     /// Copies the files among a pause's inputs into the execution's storage.

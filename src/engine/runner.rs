@@ -4,8 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use tokio::sync::Semaphore;
-use tokio_util::task::TaskTracker;
 
 use crate::clock;
 use crate::config::Settings;
@@ -21,10 +19,7 @@ use crate::id::{ExecutionId, TaskId};
 use crate::journal::{Event, Journal, StartedBy, State, Triggered};
 use crate::task::{Level, LogQuota};
 
-/// How many sub-executions that nobody waits for run at a time.
-const MAX_DETACHED: usize = 16;
-
-/// Runs executions.
+/// What executions are run with.
 #[derive(Clone)]
 pub struct Runner {
     /// The process's settings.
@@ -37,18 +32,12 @@ pub struct Runner {
     pub catalog: Option<Arc<dyn Lookup>>,
     /// Which kind of process this is: executions that it starts belong to it.
     pub started_by: StartedBy,
-    /// Sub-executions that nobody waits for. Whoever ends the process should.
-    pub background: TaskTracker,
-    /// How many of these may run at a time.
-    pub turns: Arc<Semaphore>,
 }
 
 impl Runner {
     /// A terminal's runner of flows that find others beside themselves.
     pub fn new(settings: Arc<Settings>, journal: Arc<Journal>, observer: Observer) -> Self {
-        let (started_by, background) = (StartedBy::Terminal, TaskTracker::new());
-        let turns = Arc::new(Semaphore::new(MAX_DETACHED));
-        Self { settings, journal, observer, catalog: None, started_by, background, turns }
+        Self { settings, journal, observer, catalog: None, started_by: StartedBy::Terminal }
     }
 
     /// What plans need to know beside the state.

@@ -55,7 +55,7 @@ pub use kv::{Kv, KvEntry, KvError, KvType, NewKvEntry};
 pub use logs::NumberedLine;
 pub use notices::NotificationKey;
 pub use problem::JournalError;
-pub use queue::{ConcurrencyLimit, OnLimit, QueuedExecution, Submission, SubmitOutcome};
+pub use queue::{ConcurrencyLimit, OnLimit, Place, QueuedExecution, Submission, SubmitOutcome};
 use reader::ReadConnection;
 pub use reserve::release as release_reserve;
 pub use revisions::Revision;

@@ -6,9 +6,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 use serde_json::Map;
 
-use super::{
-    Event, EventBatch, ExecutionSpec, ExecutionState, Journal, Result, State, TriggerFiring, add, begin, load,
-};
+use super::{Event, ExecutionSpec, ExecutionState, Journal, Result, State, TriggerFiring, add, begin, load};
 use crate::id::ExecutionId;
 
 /// How many executions of a flow may run at a time.
@@ -39,6 +37,13 @@ pub struct Submission<'a> {
     pub created: ExecutionSpec,
     /// What a trigger starts it for; it happens once.
     pub tick: Option<&'a TriggerFiring>,
+    /// Where it may start, or wait.
+    pub place: Place<'a>,
+}
+
+/// Where an execution may start, or wait.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
     /// The limit of its flow.
     pub limit: Option<ConcurrencyLimit>,
     /// The queue that it waits in.
@@ -77,82 +82,60 @@ pub struct QueuedExecution {
 /// Says of an execution in state RUNNING whether a process works on it.
 pub type IsAlive<'a> = &'a dyn Fn(&ExecutionId) -> bool;
 
+/// Says what time it is.
+pub type Clock = fn() -> DateTime<Utc>;
+
+impl SubmitOutcome {
+    fn of(event: &Event, state: State) -> Self {
+        match event {
+            Event::Started => Self::Runs(state),
+            Event::Queued => Self::Waits,
+            _ => Self::TurnedAway,
+        }
+    }
+}
+
 impl Journal {
     /// Writes a new execution down, and starts it if it may. After a crash all of it is there, or nothing.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn submit(&self, submission: Submission, now: DateTime<Utc>, is_alive: IsAlive) -> Result<SubmitOutcome> {
-        let Submission { id, created, tick, limit, queue, has_room } = submission;
+    pub fn submit(&self, submission: Submission, clock: Clock, is_alive: IsAlive) -> Result<SubmitOutcome> {
+        let Submission { id, created, tick, place } = submission;
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if !tick.map_or(Ok(true), |tick| tick.take(&transaction, Some(id)))? {
             return Ok(SubmitOutcome::AlreadyRan);
         }
-        let event = match limit {
-            Some(limit) if !has_slot(&transaction, &created, limit.most, is_alive)? => match limit.overflow {
-                OnLimit::Queue => Event::Queued,
-                OnLimit::Cancel => Event::Ended { state: ExecutionState::Cancelled, outputs: Map::new() },
-                OnLimit::Fail => Event::Ended { state: ExecutionState::Failed, outputs: Map::new() },
-            },
-            Some(_) if has_queued(&transaction, &created)? => Event::Queued,
-            _ if has_room => Event::Started,
-            _ => Event::Queued,
-        };
-        let mut state = begin(&transaction, id, now, created)?;
-        let new = state.clone();
-        add(&transaction, id, &mut state, now, &event)?;
-        let slots = limit.map(|limit| limit.most);
-        transaction
-            .prepare_cached("UPDATE executions SET slots = ? WHERE id = ?")?
-            .execute(params![slots, id.as_str()])?;
-        if event == Event::Queued {
-            place(&transaction, id, queue, QueueEnd::Back)?;
-        }
+        let now = clock();
+        let new = begin(&transaction, id, now, created)?;
+        let (time, event, state) = admit(&transaction, id, new.clone(), place, clock, is_alive)?;
         transaction.commit()?;
         drop(connection);
         self.publish(id, now, &new.created, new.status, &Event::Created(new.created.clone()));
-        self.publish(id, now, &state.created, state.status, &event);
-        Ok(match event {
-            Event::Started => SubmitOutcome::Runs(state),
-            Event::Queued => SubmitOutcome::Waits,
-            _ => SubmitOutcome::TurnedAway,
-        })
+        self.publish(id, time, &state.created, state.status, &event);
+        Ok(SubmitOutcome::of(&event, state))
     }
 
-    /// Begins an execution by these events if a slot of its flow is free, of which there are `most`; whether it has.
+    /// Starts an execution that has been written down and not started, if it may.
     ///
     /// # Errors
-    /// When the events cannot follow the others, or the file cannot be written.
-    pub fn start_if_slot_free(
+    /// When the file cannot be written.
+    pub fn admit(
         &self,
         id: &ExecutionId,
-        state: &mut State,
-        clock: fn() -> DateTime<Utc>,
-        events: &[Event],
-        most: Option<u32>,
+        state: State,
+        place: Place,
+        clock: Clock,
         is_alive: IsAlive,
-    ) -> Result<bool> {
+    ) -> Result<SubmitOutcome> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let is_other = |other: &ExecutionId| other != id && is_alive(other);
-        if let Some(most) = most
-            && !has_slot(&transaction, &state.created, most, &is_other)?
-        {
-            return Ok(false);
-        }
-        // Not before: the slot may have come free while this waited for the file.
-        let now = clock();
-        let (mut begun, mut batch) = (state.clone(), EventBatch::default());
-        for event in events {
-            batch.add(id, &mut begun, now, event)?;
-        }
-        batch.insert(&transaction, id, &begun)?;
+        let (time, event, state) = admit(&transaction, id, state, place, clock, is_alive)?;
         transaction.commit()?;
         drop(connection);
-        self.publish_all(id, &begun, &mut batch);
-        *state = begun;
-        Ok(true)
+        self.publish(id, time, &state.created, state.status, &event);
+        Ok(SubmitOutcome::of(&event, state))
     }
 
     /// Lets an execution wait for its turn: behind all others, or before them when it had its turn once.
@@ -170,30 +153,35 @@ impl Journal {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         add(&transaction, id, state, now, &Event::Queued)?;
-        place(&transaction, id, queue, if first { QueueEnd::Front } else { QueueEnd::Back })?;
+        enter(&transaction, id, queue, if first { QueueEnd::Front } else { QueueEnd::Back })?;
         transaction.commit()?;
         drop(connection);
         self.publish(id, now, &state.created, state.status, &Event::Queued);
         Ok(())
     }
 
-    /// Starts the first of a queue that may: whose flow has a free slot, and which `claim` gets for this process.
-    /// `limit` is the number of slots of its flow.
+    /// Starts the first of a queue that may: for which there is room, whose flow has a free slot, and which `claim` gets
+    /// for this process. `limit` is the number of slots of its flow.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn start_next<C>(
         &self,
         queue: &str,
-        now: DateTime<Utc>,
+        clock: Clock,
+        has_room: &dyn Fn(&ExecutionId) -> bool,
         limit: &dyn Fn(&QueuedExecution) -> Option<u32>,
         is_alive: IsAlive,
         claim: &dyn Fn(&ExecutionId) -> Option<C>,
     ) -> Result<Option<(ExecutionId, State, C)>> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let Some((chosen, claim)) = first_free(&transaction, queue, limit, is_alive, claim)? else { return Ok(None) };
+        let Some((chosen, claim)) = first_free(&transaction, queue, has_room, limit, is_alive, claim)? else {
+            return Ok(None);
+        };
         let Some(mut state) = load(&transaction, &chosen.id)? else { return Ok(None) };
+        // Not before: the slot may have come free while this waited for the file.
+        let now = clock();
         add(&transaction, &chosen.id, &mut state, now, &Event::Started)?;
         transaction.commit()?;
         drop(connection);
@@ -296,9 +284,43 @@ impl Journal {
     pub fn move_to_front(&self, id: &ExecutionId, queue: &str) -> Result<()> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        place(&transaction, id, queue, QueueEnd::Front)?;
+        enter(&transaction, id, queue, QueueEnd::Front)?;
         Ok(transaction.commit()?)
     }
+}
+
+/// What becomes of an execution that is new: it starts, waits, or is turned away.
+fn admit(
+    transaction: &Transaction,
+    id: &ExecutionId,
+    mut state: State,
+    place: Place,
+    clock: Clock,
+    is_alive: IsAlive,
+) -> Result<(DateTime<Utc>, Event, State)> {
+    let Place { limit, queue, has_room } = place;
+    let created = &state.created;
+    let is_other = |other: &ExecutionId| other != id && is_alive(other);
+    let event = match limit {
+        Some(limit) if !is_free(transaction, &created.namespace, &created.flow, limit.most, &is_other)? => {
+            match limit.overflow {
+                OnLimit::Queue => Event::Queued,
+                OnLimit::Cancel => Event::Ended { state: ExecutionState::Cancelled, outputs: Map::new() },
+                OnLimit::Fail => Event::Ended { state: ExecutionState::Failed, outputs: Map::new() },
+            }
+        }
+        Some(_) if has_queued(transaction, created)? => Event::Queued,
+        _ if has_room => Event::Started,
+        _ => Event::Queued,
+    };
+    let now = clock();
+    add(transaction, id, &mut state, now, &event)?;
+    let slots = limit.map(|limit| limit.most);
+    transaction.prepare_cached("UPDATE executions SET slots = ? WHERE id = ?")?.execute(params![slots, id.as_str()])?;
+    if event == Event::Queued {
+        enter(transaction, id, queue, QueueEnd::Back)?;
+    }
+    Ok((now, event, state))
 }
 
 enum QueueEnd {
@@ -306,8 +328,8 @@ enum QueueEnd {
     Back,
 }
 
-fn place(transaction: &Transaction, id: &ExecutionId, queue: &str, place: QueueEnd) -> Result<()> {
-    let number = match place {
+fn enter(transaction: &Transaction, id: &ExecutionId, queue: &str, end: QueueEnd) -> Result<()> {
+    let number = match end {
         QueueEnd::Back => edge(transaction, queue, "max")?.map_or(1, |last| last + 1),
         QueueEnd::Front => edge(transaction, queue, "min")?.map_or(1, |first| first - 1),
     };
@@ -324,6 +346,7 @@ fn edge(transaction: &Transaction, queue: &str, which: &str) -> Result<Option<i6
 fn first_free<C>(
     transaction: &Transaction,
     queue: &str,
+    has_room: &dyn Fn(&ExecutionId) -> bool,
     limit: &dyn Fn(&QueuedExecution) -> Option<u32>,
     is_alive: IsAlive,
     claim: &dyn Fn(&ExecutionId) -> Option<C>,
@@ -341,6 +364,9 @@ fn first_free<C>(
             continue;
         }
         let id = ExecutionId::new(row.get::<_, String>(0)?);
+        if !has_room(&id) {
+            continue;
+        }
         let chosen = QueuedExecution { id, namespace: place.0.clone(), flow: place.1.clone(), slots: row.get(3)? };
         let is_free = match limit(&chosen) {
             Some(most) => is_free(transaction, &place.0, &place.1, most, is_alive)?,
@@ -352,10 +378,6 @@ fn first_free<C>(
         }
     }
     Ok(None)
-}
-
-fn has_slot(transaction: &Transaction, created: &ExecutionSpec, most: u32, is_alive: IsAlive) -> Result<bool> {
-    is_free(transaction, &created.namespace, &created.flow, most, is_alive)
 }
 
 fn is_free(transaction: &Transaction, namespace: &str, flow: &str, most: u32, is_alive: IsAlive) -> Result<bool> {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use jitney::engine::executor::{Executor, Options};
 use jitney::engine::{Request, Runner};
 use jitney::flow::{Flow, parse};
 use jitney::id::ExecutionId;
@@ -43,7 +44,7 @@ tasks:
 
 struct Bench {
     world: World,
-    flow: Flow,
+    flow: Arc<Flow>,
     inputs: Map<String, Value>,
 }
 
@@ -51,19 +52,24 @@ impl Bench {
     fn new(world: World) -> Self {
         let text = FLOW.replace("DDL", concat!(env!("CARGO_MANIFEST_DIR"), "/sql/postgres/green_tripdata.sql"));
         let file = world.write("steps.yaml", &text);
-        let flow = parse(&file.display().to_string(), &text, tasks::ALL).flow.unwrap();
+        let flow = parse(&file.display().to_string(), &text, tasks::ALL).flow.unwrap().into();
         let source = world.path(&format!("mirror/green/{APRIL}")).display().to_string();
         let inputs = Map::from_iter([("source".to_owned(), json!(source))]);
         Self { world, flow, inputs }
     }
 
-    fn runner(&self, journal: &Path) -> Runner {
+    fn executor(&self, journal: &Path) -> Executor {
         let settings = Arc::new(postgres::settings(&self.world.home(), self.world.postgres.clone()));
-        Runner::new(settings, Arc::new(Journal::open(journal).unwrap()), Arc::new(|_| {}))
+        let runner = Runner::new(settings, Arc::new(Journal::open(journal).unwrap()), Arc::new(|_| {}));
+        Executor::open(runner, Options::new(tasks::ALL)).unwrap()
     }
 
     async fn go_on(&self, journal: &Path, id: &ExecutionId) -> State {
-        self.runner(journal).run(id, &self.flow, &self.inputs, CancellationToken::new()).await.unwrap()
+        let executor = self.executor(journal);
+        let prepared = executor.prepared(&self.flow, &self.inputs, false);
+        // One that has ended stays as it is.
+        let _ = executor.start(id, prepared.clone());
+        executor.follow(id, &prepared, &CancellationToken::new()).await.unwrap().1
     }
 
     /// A copy of a journal that ends after this many events.
@@ -108,7 +114,7 @@ async fn a_journal_cut_after_any_event_goes_on_to_the_same_end() {
     let client = bench.world.client().await;
     let whole = bench.world.path("whole.db");
     let request = Request { inputs: bench.inputs.clone(), ..Request::default() };
-    let id = bench.runner(&whole).create(&bench.flow, request).unwrap();
+    let (id, _) = bench.executor(&whole).create(&bench.flow, request).unwrap();
     let end = bench.go_on(&whole, &id).await;
     assert_eq!(end.status, ExecutionState::Success, "{:?}", end.tasks);
     assert_eq!(ends(&end).last().unwrap(), "\"1000 1000\"");

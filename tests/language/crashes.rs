@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::language::world::{Place, flow, parsed, runner};
+use crate::language::world::{Place, executor, flow, parsed, run_on, runner};
 
 const CHILD: &str = "
 id: child
@@ -47,7 +47,7 @@ async fn ends_the_same_wherever_it_is_cut(tasks: &str) {
     let flow = place.flow(&flow(tasks));
     let id = place.create(&flow, &[]).unwrap();
     let none = serde_json::Map::new();
-    let whole = place.runner.run(&id, &flow, &none, CancellationToken::new()).await.unwrap();
+    let whole = place.go_on(&flow, &id).await;
     let children = place.runner.journal.children(&id).unwrap().len();
     let home = place.folder.path().join("home");
     let count = "SELECT count(*) FROM events WHERE execution = ?";
@@ -60,7 +60,8 @@ async fn ends_the_same_wherever_it_is_cut(tasks: &str) {
         let lines = Arc::<Mutex<Vec<String>>>::default();
         let flow = parsed(place.folder.path(), &crate::language::world::flow(tasks));
         let runner = runner(&into, &lines);
-        let state = runner.run(&id, &flow, &none, CancellationToken::new()).await.unwrap();
+        let executor = executor(runner.clone());
+        let (_, state) = run_on(&executor, &flow, &id, &none, CancellationToken::new()).await;
         assert_eq!(end(&state), end(&whole), "after {events} of {count} events: {lines:?}");
         assert_eq!(runner.state(&id).unwrap(), state, "after {events} events");
         assert_eq!(runner.journal.children(&id).unwrap().len(), children, "after {events} events");
@@ -141,4 +142,29 @@ tasks:
   - {id: last, type: return, format: \"{{ outputs.need.exitCode }}\"}",
     )
     .await;
+}
+
+#[tokio::test]
+async fn the_execution_that_repeats_another_stays_the_same_one() {
+    let text = flow(
+        "retry: {type: constant, interval: 1ms, maxAttempts: 2, behavior: CREATE_NEW_EXECUTION}
+tasks: [{id: bad, type: shell.commands, commands: [exit 3]}]",
+    );
+    let place = Place::new();
+    let flow = place.flow(&text);
+    let id = place.create(&flow, &[]).unwrap();
+    place.go_on(&flow, &id).await;
+    let whole = place.runner.state(&id).unwrap();
+    let events = "SELECT number FROM events WHERE execution = ? AND json_extract(body, '$.kind') = 'retrying'";
+    let home = place.folder.path().join("home");
+    let journal = Connection::open(home.join("journal.db")).unwrap();
+    let retrying: u32 = journal.query_row(events, [id.as_str()], |row| row.get(0)).unwrap();
+    let into = place.folder.path().join("cut");
+    cut(&home, &into, &id, retrying + 1);
+    let runner = runner(&into, &Arc::default());
+    let executor = executor(runner.clone());
+    let (last, _) = run_on(&executor, &flow, &id, &serde_json::Map::new(), CancellationToken::new()).await;
+    let state = runner.state(&id).unwrap();
+    assert_eq!((state.status, &state.successor), (whole.status, &whole.successor));
+    assert_eq!(Some(last), whole.successor);
 }

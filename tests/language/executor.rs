@@ -1,6 +1,5 @@
 //! The same constructs where many executions run in one process.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use jitney::engine::executor::{Executor, Options};
@@ -18,7 +17,7 @@ fn executor(place: &Place) -> Executor {
 /// Submits a flow that stands in a file, as all flows of a server do.
 fn submit(place: &Place, executor: &Executor, text: &str) -> Result<ExecutionId, SubmitError> {
     place.write("f.yaml", text);
-    executor.submit(&Arc::new(place.flow(text)), Request::default())
+    executor.submit(&place.flow(text), Request::default())
 }
 
 async fn ended(executor: &Executor, id: &ExecutionId) -> State {
@@ -127,4 +126,56 @@ async fn a_paused_execution_that_is_killed_starts_again_with_the_pause() {
     executor.restart(&id, Vec::new()).unwrap();
     assert_eq!(executor.wait(&id).await.unwrap().status, ExecutionState::Paused);
     assert_eq!(place.lines(), ["before"], "what had ended well did not run again");
+}
+
+#[tokio::test]
+async fn an_answer_is_no_interruption() {
+    let place = Place::new();
+    let executor = executor(&place);
+    let id = submit(&place, &executor, &flow("tasks: [{id: ask, type: pause}, {id: more, type: pause}]")).unwrap();
+    for _ in 0..2 {
+        assert_eq!(executor.wait(&id).await.unwrap().status, ExecutionState::Paused);
+        executor.resume(&id, Vec::new()).unwrap();
+    }
+    let state = ended(&executor, &id).await;
+    assert_eq!((state.status, state.interruptions), (ExecutionState::Success, 0));
+}
+
+#[tokio::test]
+async fn what_waits_for_a_sub_execution_does_not_keep_it_from_running() {
+    let child = "id: child\nnamespace: n\nconcurrency: {limit: 1}\ntasks: [{id: nap, type: sleep, duration: 20ms}]";
+    let place = Place::with(&[("child.yaml", child)]);
+    let executor = Executor::open(place.runner.clone(), Options { parallel: 1, ..Options::new(tasks::ALL) }).unwrap();
+    let subflow = "type: subflow, namespace: n, flowId: child";
+    let text = format!(
+        "tasks:
+  - id: both
+    type: parallel
+    tasks: [{{id: a, {subflow}}}, {{id: b, {subflow}}}, {{id: c, {subflow}, wait: false}}]"
+    );
+    let ids = [(); 3].map(|()| submit(&place, &executor, &flow(&text)).unwrap());
+    for id in &ids {
+        assert_eq!(executor.wait(id).await.unwrap().status, ExecutionState::Success);
+    }
+    executor.until_detached_end().await;
+    for child in ids.iter().flat_map(|id| place.runner.journal.children(id).unwrap()) {
+        assert_eq!(place.runner.state(&child).unwrap().status, ExecutionState::Success);
+    }
+}
+
+#[tokio::test]
+async fn a_sub_execution_can_be_killed_by_itself() {
+    let place = Place::with(&[("slow.yaml", "id: slow\nnamespace: n\ntasks: [{id: nap, type: sleep, duration: 1h}]")]);
+    let executor = executor(&place);
+    let id = submit(&place, &executor, &flow("tasks: [{id: sub, type: subflow, namespace: n, flowId: slow}]")).unwrap();
+    let child = loop {
+        match place.runner.journal.children(&id).unwrap().pop() {
+            Some(child) if place.runner.state(&child).unwrap().status == ExecutionState::Running => break child,
+            _ => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    };
+    executor.kill(&child).unwrap();
+    let state = ended(&executor, &id).await;
+    let error = state.tasks.values().next().unwrap().error.as_ref().unwrap();
+    assert!(error.message.starts_with("the flow `n.slow` ended KILLED"), "{}", error.message);
 }

@@ -1,11 +1,16 @@
 //! Pauses: what resumes them, and what they are told.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use jitney::engine::EngineError;
+use jitney::engine::executor::Executor;
+use jitney::flow::Flow;
+use jitney::id::ExecutionId;
 use jitney::journal::ExecutionState;
 use tokio_util::sync::CancellationToken;
 
-use crate::language::world::{Place, findings, flow, run};
+use crate::language::world::{Place, executor, findings, flow, run, run_on};
 
 fn approval() -> String {
     flow(
@@ -24,6 +29,17 @@ fn told(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
 }
 
+fn resume(
+    executor: &Executor,
+    flow: &Arc<Flow>,
+    id: &ExecutionId,
+    given: &[(String, String)],
+) -> Result<(), EngineError> {
+    let (state, prepared) = (executor.runner().state(id)?, executor.prepared(flow, &Default::default(), false));
+    let answer = executor.answer(id, state, &prepared, given, "test")?;
+    executor.resume_with(id, prepared, answer)
+}
+
 #[tokio::test]
 async fn an_execution_waits_until_somebody_resumes_it_and_hears_what_they_say() {
     let place = Place::new();
@@ -33,12 +49,13 @@ async fn an_execution_waits_until_somebody_resumes_it_and_hears_what_they_say() 
     assert_eq!((state.status, place.lines()), (ExecutionState::Paused, vec!["before".to_owned()]));
     // Taken up again without an answer, it is still paused.
     assert_eq!(place.go_on(&flow, &id).await.status, ExecutionState::Paused);
-    let refused = place.runner.resume(&id, &flow, &told(&[("days", "x")]), "test").unwrap_err();
+    let answer = |answers: &[(&str, &str)]| resume(place.executor(), &flow, &id, &told(answers));
+    let refused = answer(&[("days", "x")]).unwrap_err();
     assert!(refused.to_string().contains("input `reason` has no value"), "{refused}");
-    place.runner.resume(&id, &flow, &told(&[("reason", "fine")]), "test").unwrap();
+    answer(&[("reason", "fine")]).unwrap();
     assert_eq!(place.go_on(&flow, &id).await.status, ExecutionState::Success);
     assert_eq!(place.lines(), ["before", "fine 3"]);
-    let again = place.runner.resume(&id, &flow, &[], "test").unwrap_err();
+    let again = answer(&[]).unwrap_err();
     assert!(again.to_string().contains("is SUCCESS and cannot be resumed"), "{again}");
 }
 
@@ -93,7 +110,8 @@ async fn what_waits_for_a_moment_can_be_resumed_earlier_from_elsewhere_and_kille
         let id = place.create(&flow, &[]).unwrap();
         let cancel = CancellationToken::new();
         let none = serde_json::Map::new();
-        let waiting = place.runner.run(&id, &flow, &none, cancel.clone());
+        let waiting = run_on(place.executor(), &flow, &id, &none, cancel.clone());
+        let elsewhere = executor(place.runner.clone());
         let other = async {
             while place.runner.state(&id).unwrap().status != ExecutionState::Paused {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -101,12 +119,12 @@ async fn what_waits_for_a_moment_can_be_resumed_earlier_from_elsewhere_and_kille
             if kills {
                 cancel.cancel();
             } else {
-                place.runner.resume(&id, &flow, &[], "test").unwrap();
+                resume(&elsewhere, &flow, &id, &[]).unwrap();
             }
         };
-        let (state, ()) = tokio::join!(waiting, other);
+        let ((_, state), ()) = tokio::join!(waiting, other);
         let end = if kills { ExecutionState::Killed } else { ExecutionState::Success };
-        assert_eq!(state.unwrap().status, end);
+        assert_eq!(state.status, end);
     }
 }
 

@@ -137,7 +137,8 @@ async fn a_replay_begins_with_a_task_and_keeps_what_ran_before() {
     ] {
         place.forget_lines();
         let inputs = place.runner.state(&id).unwrap().created.inputs;
-        let replay = place.runner.replay(&id, &flow, &inputs, from).unwrap();
+        let prepared = place.executor().prepared(&flow, &inputs, false);
+        let (replay, _) = place.executor().create_replay(&id, &prepared, from).unwrap();
         let state = place.go_on(&flow, &replay).await;
         assert_eq!(
             (state.status, place.lines()),
@@ -150,6 +151,7 @@ async fn a_replay_begins_with_a_task_and_keeps_what_ran_before() {
         let outputs: Outputs = state.tasks.iter().find(|(run, _)| run.as_str() == "a").unwrap().1.outputs.clone();
         assert_eq!(json!(outputs)["value"], "ax");
     }
-    let refused = place.runner.replay(&id, &flow, &Default::default(), Some("ende")).unwrap_err();
+    let prepared = place.executor().prepared(&flow, &Default::default(), false);
+    let refused = place.executor().create_replay(&id, &prepared, Some("ende")).err().unwrap();
     assert!(refused.to_string().contains("there is no task `ende` to begin with; did you mean `end`?"), "{refused}");
 }

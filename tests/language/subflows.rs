@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jitney::journal::ExecutionState;
 use tokio_util::sync::CancellationToken;
 
-use crate::language::world::{Place, flow};
+use crate::language::world::{Place, flow, run_on};
 
 const CHILD: &str = "
 id: child
@@ -101,15 +101,15 @@ async fn killing_an_execution_kills_those_it_started_and_a_restart_goes_on_with_
     let id = place.create(&flow, &[]).unwrap();
     let cancel = CancellationToken::new();
     let none = serde_json::Map::new();
-    let running = place.runner.run(&id, &flow, &none, cancel.clone());
+    let running = run_on(place.executor(), &flow, &id, &none, cancel.clone());
     let killer = async {
         while place.lines().is_empty() {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
         cancel.cancel();
     };
-    let (state, ()) = tokio::join!(running, killer);
-    assert_eq!(state.unwrap().status, ExecutionState::Killed);
+    let ((_, state), ()) = tokio::join!(running, killer);
+    assert_eq!(state.status, ExecutionState::Killed);
     let child = place.runner.journal.children(&id).unwrap().remove(0);
     assert_eq!(place.runner.state(&child).unwrap().status, ExecutionState::Killed);
     assert_eq!(place.go_on(&flow, &id).await.status, ExecutionState::Success);
@@ -126,8 +126,7 @@ async fn what_is_not_waited_for_runs_all_the_same() {
   - {id: say, type: log, message: \"{{ outputs.sub.state }}\"}",
     );
     place.run(&text, &[]).await;
-    place.runner.background.close();
-    place.runner.background.wait().await;
+    place.executor().until_detached_end().await;
     let mut lines = place.lines();
     lines.sort();
     assert_eq!(lines, ["CREATED", "hello you from f", "hello you from f none"]);
@@ -145,8 +144,7 @@ async fn flows_that_start_each_other_without_end_come_to_one() {
     let root = place.flow(&twins);
     let id = place.create(&root, &[]).unwrap();
     place.go_on(&root, &id).await;
-    place.runner.background.close();
-    place.runner.background.wait().await;
+    place.executor().until_detached_end().await;
     // Those that are under way at a time may look at the same number.
     let count = place.runner.journal.descendants(&id, 1000).unwrap();
     assert!((40..60).contains(&count), "{count}");

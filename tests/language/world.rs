@@ -2,12 +2,14 @@
 
 use jitney::clock;
 use jitney::config::{CliOverrides, Settings};
+use jitney::engine::executor::{Executor, Options};
 use jitney::engine::{EngineError, InputHost, Notice, Request, Runner};
 use jitney::flow::{Flow, input, parse};
 use jitney::id::ExecutionId;
 use jitney::journal::{Journal, State};
 use jitney::tasks;
 use serde_json::{Map, Value};
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -32,6 +34,7 @@ pub struct Place {
     pub folder: TempDir,
     pub runner: Runner,
     lines: Arc<Mutex<Vec<String>>>,
+    executor: OnceCell<Executor>,
 }
 
 impl Place {
@@ -39,7 +42,7 @@ impl Place {
         let folder = tempfile::tempdir().unwrap();
         let lines = Arc::<Mutex<Vec<String>>>::default();
         let runner = runner(&folder.path().join("home"), &lines);
-        Self { folder, runner, lines }
+        Self { folder, runner, lines, executor: OnceCell::new() }
     }
 
     /// A place with other flows beside the one that runs.
@@ -55,27 +58,32 @@ impl Place {
         std::fs::write(path, text).unwrap();
     }
 
-    pub fn flow(&self, text: &str) -> Flow {
+    pub fn flow(&self, text: &str) -> Arc<Flow> {
         parsed(self.folder.path(), text)
     }
 
+    /// What runs the executions. Settings are changed before.
+    pub fn executor(&self) -> &Executor {
+        self.executor.get_or_init(|| executor(self.runner.clone()))
+    }
+
     /// A new execution of the flow.
-    pub fn create(&self, flow: &Flow, given: &[(&str, &str)]) -> Result<ExecutionId, EngineError> {
-        Ok(self.runner.create(flow, Request { inputs: inputs(flow, given), ..Request::default() })?)
+    pub fn create(&self, flow: &Arc<Flow>, given: &[(&str, &str)]) -> Result<ExecutionId, EngineError> {
+        Ok(self.executor().create(flow, Request { inputs: inputs(flow, given), ..Request::default() })?.0)
     }
 
     /// Works on an execution until it ends or rests.
-    pub async fn go_on(&self, flow: &Flow, id: &ExecutionId) -> State {
+    pub async fn go_on(&self, flow: &Arc<Flow>, id: &ExecutionId) -> State {
         let given = self.runner.state(id).unwrap().created.inputs;
-        self.runner.run(id, flow, &given, CancellationToken::new()).await.unwrap()
+        run_on(self.executor(), flow, id, &given, CancellationToken::new()).await.1
     }
 
     /// Runs a flow to its end, with the executions that repeat it.
     pub async fn run(&self, text: &str, given: &[(&str, &str)]) -> Ran {
         let flow = self.flow(text);
         let id = self.create(&flow, given).unwrap();
-        let last = self.runner.run_to_the_last(&id, &flow, &inputs(&flow, given), CancellationToken::new()).await;
-        let (id, state) = last.unwrap();
+        let given = inputs(&flow, given);
+        let (id, state) = run_on(self.executor(), &flow, &id, &given, CancellationToken::new()).await;
         assert_eq!(self.runner.state(&id).unwrap(), state, "the journal says the same as the run");
         Ran { state, lines: self.lines() }
     }
@@ -105,11 +113,31 @@ pub fn runner(home: &Path, lines: &Arc<Mutex<Vec<String>>>) -> Runner {
     Runner::new(Arc::new(settings), journal, observer)
 }
 
+pub fn executor(runner: Runner) -> Executor {
+    Executor::open(runner, Options::new(tasks::ALL)).unwrap()
+}
+
+/// Works on an execution, and those that repeat it, until the last ends or rests.
+pub async fn run_on(
+    executor: &Executor,
+    flow: &Arc<Flow>,
+    id: &ExecutionId,
+    inputs: &Map<String, Value>,
+    cancel: CancellationToken,
+) -> (ExecutionId, State) {
+    let prepared = executor.prepared(flow, inputs, false);
+    match executor.start(id, prepared.clone()) {
+        Ok(()) | Err(EngineError::Taken(_) | EngineError::NotPossible { .. }) => {}
+        Err(error) => panic!("{error}"),
+    }
+    executor.follow(id, &prepared, &cancel).await.unwrap()
+}
+
 /// A flow that stands in this folder.
-pub fn parsed(folder: &Path, text: &str) -> Flow {
+pub fn parsed(folder: &Path, text: &str) -> Arc<Flow> {
     let parsed = parse(&folder.join("f.yaml").display().to_string(), text, tasks::ALL);
     let problems: Vec<String> = parsed.findings.iter().map(ToString::to_string).collect();
-    parsed.flow.unwrap_or_else(|| panic!("{}", problems.join("\n")))
+    Arc::new(parsed.flow.unwrap_or_else(|| panic!("{}", problems.join("\n"))))
 }
 
 fn inputs(flow: &Flow, given: &[(&str, &str)]) -> Map<String, Value> {

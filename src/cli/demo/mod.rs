@@ -181,8 +181,7 @@ async fn execute(flow: &Path, given: &[(&str, &str)], settings: &Arc<Settings>) 
         given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let inputs = input::resolve(&flow, &given, &InputHost::of(settings, &flow, clock::now())).map_err(InvalidFlow)?;
     let session = RunSession::open(settings, false)?;
-    let id = session.runner.create(&flow, Request { inputs: inputs.clone(), ..Request::default() })?;
-    Ok(session.execute(&id, &flow, &inputs).await?.1)
+    Ok(session.run(&Arc::new(flow), Request { inputs, ..Request::default() }).await?.1)
 }
 
 /// What was loaded, one line for each file.

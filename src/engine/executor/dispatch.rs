@@ -8,16 +8,21 @@ use std::sync::{Arc, Mutex, Weak};
 use chrono::{DateTime, Utc};
 use serde_json::Map;
 
-use super::{Executor, Prepared, UnderWay, lock};
+use super::subflow::SubflowRunner;
+use super::{Executor, Job, Lane, Prepared, UnderWay, lock};
 use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::engine::control::Control;
 use crate::engine::health::Part;
 use crate::engine::lock::ExecutionLock;
-use crate::engine::{EngineError, replay, revive};
+use crate::engine::lookup::Folder;
+use crate::engine::plan::Start;
+use crate::engine::work::Work;
+use crate::engine::{EngineError, replay};
 use crate::flow::Flow;
 use crate::id::ExecutionId;
 use crate::journal::{Event, ExecutionSpec, ExecutionState, QueuedExecution, State};
+use crate::task::SubflowStarter;
 use crate::text::chain;
 
 /// Flows that executions began with and that somebody still uses, by file and SHA-256.
@@ -27,7 +32,7 @@ pub(super) struct Flows {
 }
 
 impl Flows {
-    fn find(
+    pub(super) fn find(
         &self,
         created: &ExecutionSpec,
         read: impl FnOnce() -> Result<Flow, Vec<Diagnostic>>,
@@ -49,8 +54,7 @@ impl Executor {
     pub(in crate::engine) fn dispatch(&self) {
         loop {
             let under_way = self.under_way();
-            let is_full = under_way.len() >= self.shared.options.parallel;
-            if is_full || self.shared.stopping.load(Ordering::SeqCst) {
+            if !self.may_start(&under_way) {
                 return;
             }
             let (settings, unlocked) = (&self.shared.runner.settings, RefCell::new(None));
@@ -67,7 +71,8 @@ impl Executor {
             };
             let next = self.journal().start_next(
                 &self.shared.queue,
-                clock::now(),
+                clock::now,
+                &|id| self.has_room(&under_way, self.lane(id)),
                 &|chosen| self.limit(chosen),
                 &|id| self.is_alive(&under_way, id),
                 &claim,
@@ -82,6 +87,20 @@ impl Executor {
             let prepared = lock(&self.shared.waiting).remove(&id);
             self.begin(under_way, claim, id, state, prepared);
         }
+    }
+
+    /// Whether somebody may wait whom there is room for.
+    fn may_start(&self, under_way: &UnderWay) -> bool {
+        let knows_one = lock(&self.shared.waiting).values().any(|prepared| self.has_room(under_way, prepared.lane));
+        match self.shared.options.takes_all {
+            true => knows_one || self.has_room(under_way, Lane::Main),
+            // Nobody else puts anything into its queue; what it knows may be paused.
+            false => knows_one && self.journal().queued(&self.shared.queue).is_ok_and(|queued| queued > 0),
+        }
+    }
+
+    fn lane(&self, id: &ExecutionId) -> Lane {
+        lock(&self.shared.waiting).get(id).map_or(Lane::Main, |prepared| prepared.lane)
     }
 
     /// The limit that the flow has now, else the one it had.
@@ -101,32 +120,29 @@ impl Executor {
         prepared: Option<Prepared>,
     ) {
         let control = Control::default();
-        under_way.insert(id.clone(), control.clone());
+        let lane = prepared.as_ref().map_or(Lane::Main, |prepared| prepared.lane);
+        under_way.insert(id.clone(), Job { control: control.clone(), lane });
         // A runtime that is going drops the work at once, which then takes the lock itself.
         drop(under_way);
-        let mut end = End { executor: self.clone(), id: id.clone(), claim: Some(claim), is_over: false };
+        let mut end = End { executor: self.clone(), id: id.clone(), claim: Some(claim), worked: None };
         tokio::spawn(async move {
-            end.executor.execute(&id, state, prepared, &control).await;
-            end.over();
+            let worked = end.executor.execute(&id, state, prepared, &control).await;
+            end.over(worked);
         });
     }
 
-    async fn execute(&self, id: &ExecutionId, mut state: State, prepared: Option<Prepared>, control: &Control) {
+    async fn execute(
+        &self,
+        id: &ExecutionId,
+        mut state: State,
+        prepared: Option<Prepared>,
+        control: &Control,
+    ) -> Result<(), EngineError> {
         let prepared = prepared.map_or_else(|| self.revive(&state, Vec::new()), Ok);
         let worked = match prepared {
-            Ok(Prepared { flow, secrets }) => {
-                let mut inputs = state.created.inputs.clone();
-                inputs.extend(secrets.clone());
-                let again = replay::runs_to_reset(&state, &flow, false);
-                let begun = match again.is_empty() {
-                    true => Ok(()),
-                    false => self.shared.runner.append(id, &mut state, Event::Adopted { again }),
-                };
-                let worked = match begun {
-                    Ok(()) => self.shared.runner.work(id, &mut state, &flow, &inputs, control).await,
-                    failed => failed,
-                };
-                self.after_work(id, &state, Prepared { flow, secrets });
+            Ok(prepared) => {
+                let worked = self.work(id, &mut state, &prepared, control).await;
+                self.after_work(id, &state, prepared);
                 worked
             }
             Err(findings) => {
@@ -138,16 +154,42 @@ impl Executor {
                 )
             }
         };
-        match worked {
+        match &worked {
             Ok(()) => self.shared.health.good(Part::Executions),
             Err(error) => {
                 if error.is_of_machine() {
-                    self.shared.health.bad(Part::Executions, chain(&error));
+                    self.shared.health.bad(Part::Executions, chain(error));
                     lock(&self.shared.stalled).insert(id.clone());
                 }
-                self.say(id, &chain(&error));
+                self.say(id, &chain(error));
             }
         }
+        worked
+    }
+
+    async fn work(
+        &self,
+        id: &ExecutionId,
+        state: &mut State,
+        prepared: &Prepared,
+        control: &Control,
+    ) -> Result<(), EngineError> {
+        let (runner, flow) = (&self.shared.runner, &prepared.flow);
+        let again = replay::runs_to_reset(state, flow, false);
+        if state.status == ExecutionState::Running && !again.is_empty() {
+            runner.append(id, state, Event::Adopted { again })?;
+        }
+        let inputs = prepared.inputs(state);
+        let is_new = state.status == ExecutionState::Running && state.tasks.is_empty();
+        if is_new && runner.fails_a_check(id, flow, &inputs, state)? {
+            return Ok(());
+        }
+        let run = runner.execution_context(id, flow, &inputs, state);
+        let catalog = runner.catalog.clone().unwrap_or_else(|| Arc::new(Folder::around(flow)));
+        let subflows = |start: &Start, state: &State| -> Arc<dyn SubflowStarter> {
+            Arc::new(SubflowRunner::new(self, &catalog, &run, flow, start, state))
+        };
+        Work::new(runner, flow, &run, &inputs, control, &subflows).until_end(state).await
     }
 
     /// A pause ends some time, and what is repeated by another execution is so.
@@ -155,11 +197,10 @@ impl Executor {
         if state.status == ExecutionState::Paused {
             lock(&self.shared.waiting).insert(id.clone(), prepared);
             self.wake_at(id, state.pause_ends());
-        } else if let (ExecutionState::Retried, Some(successor)) = (state.status, &state.successor) {
-            lock(&self.shared.waiting).insert(successor.clone(), prepared);
-            if let Err(error) = self.take_up(successor, Vec::new()) {
-                self.say(successor, &chain(&error));
-            }
+        } else if let (ExecutionState::Retried, Some(successor)) = (state.status, &state.successor)
+            && let Err(error) = self.start(successor, prepared)
+        {
+            self.say(successor, &chain(&error));
         }
     }
 
@@ -174,22 +215,6 @@ impl Executor {
             }
         });
     }
-
-    /// What an execution needs, from the journal and from what is given again.
-    pub(super) fn revive(&self, state: &State, secrets: Vec<(String, String)>) -> Result<Prepared, Vec<Diagnostic>> {
-        let tasks = self.shared.options.tasks;
-        let flow = self.shared.flows.find(&state.created, || revive::recorded_flow(&state.created, tasks))?;
-        let values = revive::recorded_values(&self.shared.runner.settings, state, &flow, secrets)?;
-        let (_, secrets) = self.shared.runner.split_secrets(&flow, &values, state.created.parent.is_some());
-        Ok(Prepared { flow, secrets })
-    }
-
-    /// Tells those who wait for an execution to look at it.
-    pub(super) fn wake_watchers(&self, id: &ExecutionId) {
-        if let Some(watcher) = lock(&self.shared.watchers).remove(id) {
-            watcher.notify_waiters();
-        }
-    }
 }
 
 /// Frees the place of an execution, whichever way its work ends.
@@ -197,24 +222,33 @@ struct End {
     executor: Executor,
     id: ExecutionId,
     claim: Option<ExecutionLock>,
-    is_over: bool,
+    /// What came of the work; nothing when it was dropped.
+    worked: Option<Result<(), EngineError>>,
 }
 
 impl End {
-    fn over(&mut self) {
-        self.is_over = true;
+    fn over(&mut self, worked: Result<(), EngineError>) {
+        self.worked = Some(worked);
     }
 }
 
 impl Drop for End {
     fn drop(&mut self) {
+        let is_over = self.worked.is_some() || std::thread::panicking();
+        let problem = match self.worked.take() {
+            Some(worked) => worked.err(),
+            None => {
+                let reason = "broke off; this is a defect of jitney".to_owned();
+                Some(EngineError::Stuck { id: self.id.clone(), reason })
+            }
+        };
         let mut under_way = self.executor.under_way();
         self.claim = None;
         under_way.remove(&self.id);
         drop(under_way);
         self.executor.shared.left.notify_waiters();
-        self.executor.wake_watchers(&self.id);
-        if self.is_over || std::thread::panicking() {
+        self.executor.wake_watchers(&self.id, problem);
+        if is_over {
             self.executor.dispatch();
         } else {
             // Work that was dropped was so with its runtime, on which nothing can be started any more.

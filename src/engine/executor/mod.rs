@@ -1,12 +1,47 @@
-//! Runs many executions in one process: those that may start do, the others wait in the journal's queue.
+//! Runs executions, all that a process has: those of commands, triggers and backfills, and sub-executions. Those that may
+//! start do, the others wait in the journal's queue.
+//!
+//! ```text
+//!     create (mod)                     submit (mod), at once: CREATED and what follows
+//!        |                                  |
+//!     CREATED ---- start (adopt) -----> admission (journal/queue.rs: `admit`)
+//!                                       |        |         |
+//!                      no slot, no room |        |         | no slot, and the flow says so
+//!                                       v        |         v
+//!      +----------------------------> QUEUED     |    FAILED, CANCELLED
+//!      |                                |        |
+//!      |   `start_next` (dispatch: a slot and room are free)
+//!      |                                v        v
+//!      |                               RUNNING: `begin`, `execute` (dispatch), `Work` (engine/work)
+//!      |                                |   ^
+//!      |              nothing to do but |   | the flow's `retry`, after a while: RESTARTED (work)
+//!      |              to wait, or pause |   |
+//!      |                       +--------+---+----------+-------------------+
+//!      |                       v            v          v                   v
+//!      |                    PAUSED      RETRYING    KILLING: kill      the end: SUCCESS, WARNING,
+//!      |                       |            |          v               FAILED, CANCELLED
+//!      |   resume (actions),   |            |        KILLED, ...
+//!      |   or its time is over |            +--> RETRIED: its successor starts (`after_work`, dispatch)
+//!      |   (`end_pause`)       |
+//!      +-----------------------+
+//!      |
+//!      +---- `take_up_if` (adopt): what somebody restarts, RESTARTED first; what a process left that is no more
+//!            (takeover, or whoever waits for it: follow). One that is RETRYING begins at once, and waits on.
+//! ```
+//!
+//! Whoever holds an execution's lock works on it or changes it, and nobody else. An execution waits without its lock, and
+//! while it is paused.
 //!
 //! The map of what is under way is held while the journal decides who starts, so that the process's own limit is never
 //! exceeded either. Everything else that matters is in the journal: an executor that dies leaves nothing behind that
 //! the next one would have to clean up.
 
 mod actions;
+mod adopt;
 mod dispatch;
+mod follow;
 mod poison;
+mod subflow;
 mod takeover;
 
 use std::collections::{HashMap, HashSet};
@@ -17,6 +52,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, broadcast};
+use tokio_util::task::TaskTracker;
 
 use crate::clock;
 use crate::engine::catalog::Catalog;
@@ -27,17 +63,18 @@ use crate::engine::lock::{self, ExecutionLock};
 use crate::engine::{EngineError, InputHost, Request, Runner, SubmitError};
 use crate::flow::input;
 use crate::flow::{ConcurrencyPolicy, Flow};
-use crate::id::ExecutionId;
+use crate::id::{ExecutionId, TaskId};
 use crate::journal::{
-    ConcurrencyLimit, ExecutionState, Journal, JournalUpdate, OnLimit, StartedBy, State, Submission, SubmitOutcome,
+    ConcurrencyLimit, Journal, JournalUpdate, OnLimit, Place, StartedBy, State, Submission, SubmitOutcome,
 };
-use crate::task::TaskType;
+use crate::task::{Level, TaskType};
 use crate::text::chain;
 
-pub use actions::BulkAction;
+pub use actions::{Answer, BulkAction};
+use follow::Watcher;
 
-/// How often somebody who waits looks for what other processes did.
-const POLL_INTERVAL: Duration = Duration::from_secs(2);
+/// How many sub-executions that nobody waits for run at a time.
+const MAX_DETACHED: usize = 16;
 
 /// How the names of queues begin that belong to a command in a terminal.
 const TERMINAL: &str = "terminal";
@@ -82,13 +119,14 @@ pub struct Executor {
 struct Shared {
     runner: Runner,
     options: Options,
-    /// The name of this process's queue, locked as long as the process lives.
+    /// The name of this process's queue.
     queue: String,
-    _lock: ExecutionLock,
-    under_way: Mutex<HashMap<ExecutionId, Control>>,
+    /// Its lock, held until the executor stops.
+    queue_lock: Mutex<Option<ExecutionLock>>,
+    under_way: Mutex<HashMap<ExecutionId, Job>>,
     /// What executions that wait need, as far as this process has been told: the journal keeps no secrets.
     waiting: Mutex<HashMap<ExecutionId, Prepared>>,
-    watchers: Mutex<HashMap<ExecutionId, Arc<Notify>>>,
+    watchers: Mutex<HashMap<ExecutionId, Arc<Watcher>>>,
     flows: dispatch::Flows,
     /// What is not resumed because it began with another target; it is said once.
     left_alone: Mutex<HashSet<ExecutionId>>,
@@ -98,16 +136,46 @@ struct Shared {
     health: Health,
     /// Told whenever an execution leaves `under_way`.
     left: Notify,
+    /// Those who see to sub-executions that nobody waits for.
+    detached: TaskTracker,
 }
 
 /// What an execution needs beside its state.
 #[derive(Clone)]
-struct Prepared {
-    flow: Arc<Flow>,
+pub struct Prepared {
+    /// Its flow.
+    pub flow: Arc<Flow>,
     secrets: Map<String, Value>,
+    lane: Lane,
 }
 
-type UnderWay<'a> = MutexGuard<'a, HashMap<ExecutionId, Control>>;
+/// Among which executions one is that run at a time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lane {
+    /// Those that somebody submits.
+    Main,
+    /// Sub-executions that a task waits for: their number is that of these tasks, for none of them would end without.
+    Nested,
+    /// Sub-executions that nobody waits for.
+    Detached,
+}
+
+impl Prepared {
+    /// The values of an execution's inputs, with the secret ones that the journal does not keep.
+    pub fn inputs(&self, state: &State) -> Map<String, Value> {
+        let mut inputs = state.created.inputs.clone();
+        inputs.extend(self.secrets.clone());
+        inputs
+    }
+}
+
+/// An execution under way.
+struct Job {
+    control: Control,
+    lane: Lane,
+}
+
+type UnderWay<'a> = MutexGuard<'a, HashMap<ExecutionId, Job>>;
 
 impl Executor {
     /// An executor on the runner's home. Called within the runtime, which its executions run on.
@@ -122,7 +190,7 @@ impl Executor {
             runner,
             options,
             queue,
-            _lock: claim,
+            queue_lock: Mutex::new(Some(claim)),
             under_way: Mutex::default(),
             waiting: Mutex::default(),
             watchers: Mutex::default(),
@@ -132,6 +200,7 @@ impl Executor {
             stopping: AtomicBool::new(false),
             health: Health::default(),
             left: Notify::new(),
+            detached: TaskTracker::new(),
         };
         let executor = Self { shared: Arc::new(shared) };
         if executor.shared.options.takes_all {
@@ -158,7 +227,8 @@ impl Executor {
     /// # Errors
     /// When it is refused; nothing is written then.
     pub fn submit(&self, flow: &Arc<Flow>, request: Request) -> Result<ExecutionId, SubmitError> {
-        self.shared.runner.write_new(flow, None, |id, now| self.submit_as(id, flow, request, now))
+        let submitted = self.shared.runner.write_new(flow, None, |id, now| self.submit_as(id, flow, request, now));
+        submitted.map(|(id, ())| id)
     }
 
     fn submit_as(
@@ -176,63 +246,65 @@ impl Executor {
         if shared.stopping.load(Ordering::SeqCst) {
             return Err(SubmitError::Stopping);
         }
-        let submission = Submission {
-            id,
-            created,
-            tick: tick.as_ref(),
-            limit: limit_of(flow),
-            queue: &shared.queue,
-            has_room: under_way.len() < shared.options.parallel,
-        };
+        let prepared = Prepared { flow: flow.clone(), secrets, lane: Lane::Main };
+        let place = self.place(&under_way, &prepared);
+        let submission = Submission { id, created, tick: tick.as_ref(), place };
         // Times are in the order of starts, which is that of the lock.
-        let submitted = self.journal().submit(submission, clock::now(), &|id| self.is_alive(&under_way, id));
-        let prepared = Prepared { flow: flow.clone(), secrets };
+        let submitted = self.journal().submit(submission, clock::now, &|id| self.is_alive(&under_way, id));
         match submitted.map_err(EngineError::from)? {
+            SubmitOutcome::AlreadyRan => {
+                Err(tick.map_or(SubmitError::Stopping, |tick| SubmitError::AlreadyRan(Box::new(tick))))
+            }
+            outcome => {
+                self.settle(under_way, claim, id, prepared, outcome);
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes a new execution down, which is started later, and gives what it needs then.
+    ///
+    /// # Errors
+    /// When it is refused; nothing is written then.
+    pub fn create(&self, flow: &Arc<Flow>, request: Request) -> Result<(ExecutionId, Prepared), SubmitError> {
+        let (id, secrets) = self.shared.runner.create(flow, request)?;
+        Ok((id, Prepared { flow: flow.clone(), secrets, lane: Lane::Main }))
+    }
+
+    /// Where a new execution of a flow may start, or wait.
+    fn place(&self, under_way: &UnderWay, prepared: &Prepared) -> Place<'_> {
+        let has_room = self.has_room(under_way, prepared.lane);
+        Place { limit: limit_of(&prepared.flow), queue: &self.shared.queue, has_room }
+    }
+
+    /// Starts a new execution, or lets it wait, as the journal has decided.
+    fn settle(
+        &self,
+        under_way: UnderWay,
+        claim: ExecutionLock,
+        id: &ExecutionId,
+        prepared: Prepared,
+        outcome: SubmitOutcome,
+    ) {
+        let lane = prepared.lane;
+        match outcome {
             SubmitOutcome::Runs(state) => self.begin(under_way, claim, id.clone(), state, Some(prepared)),
             SubmitOutcome::Waits => {
                 // Before anybody may look for the next one to start.
                 drop(claim);
-                lock(&shared.waiting).insert(id.clone(), prepared);
-            }
-            SubmitOutcome::TurnedAway => self.say(id, "turned away: all slots of the flow's `concurrency` are taken"),
-            SubmitOutcome::AlreadyRan => {
-                return Err(tick.map_or(SubmitError::Stopping, |tick| SubmitError::AlreadyRan(Box::new(tick))));
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits until an execution has ended or is paused.
-    ///
-    /// # Errors
-    /// When there is no such execution, or the journal cannot be read.
-    pub async fn wait(&self, id: &ExecutionId) -> Result<State, EngineError> {
-        loop {
-            let watcher = lock(&self.shared.watchers).entry(id.clone()).or_default().clone();
-            let told = watcher.notified();
-            tokio::pin!(told);
-            told.as_mut().enable();
-            // Its end is told before its place is free: whoever waited may do something with it at once.
-            if !self.under_way().contains_key(id) {
-                let state = self.journal().state(id)?.ok_or_else(|| EngineError::Unknown(id.clone()))?;
-                if state.status.has_ended() || state.status == ExecutionState::Paused {
-                    self.leave(id, &watcher);
-                    return Ok(state);
+                lock(&self.shared.waiting).insert(id.clone(), prepared);
+                let has_room = self.has_room(&under_way, lane);
+                drop(under_way);
+                self.dispatch();
+                if has_room && lock(&self.shared.waiting).contains_key(id) {
+                    self.announce(id, Level::Info, "queued: all slots of the flow's `concurrency` are taken");
                 }
             }
-            // What other processes do is seen by looking.
-            tokio::select! { () = told => {}, () = tokio::time::sleep(POLL_INTERVAL) => {} }
-        }
-    }
-
-    /// Forgets how to tell those who wait for an execution, when this was the last of them: one that ended before anybody
-    /// waited tells nobody.
-    fn leave(&self, id: &ExecutionId, watcher: &Arc<Notify>) {
-        let mut watchers = lock(&self.shared.watchers);
-        let is_ours = watchers.get(id).is_some_and(|held| Arc::ptr_eq(held, watcher));
-        // One is ours, one is the map's.
-        if is_ours && Arc::strong_count(watcher) == 2 {
-            watchers.remove(id);
+            SubmitOutcome::TurnedAway | SubmitOutcome::AlreadyRan => {
+                drop((claim, under_way));
+                self.announce(id, Level::Error, "turned away: all slots of the flow's `concurrency` are taken");
+                self.wake_watchers(id, None);
+            }
         }
     }
 
@@ -246,7 +318,7 @@ impl Executor {
     /// # Errors
     /// When the journal cannot be read.
     pub fn load(&self) -> Result<ExecutorLoad, EngineError> {
-        let running = self.under_way().len();
+        let running = running_in(&self.under_way(), Lane::Main);
         let queued = self.journal().queued(&self.shared.queue)?;
         Ok(ExecutorLoad { running, queued, parallel: self.shared.options.parallel })
     }
@@ -272,13 +344,22 @@ impl Executor {
         let controls: Vec<Control> = {
             let under_way = self.under_way();
             self.shared.stopping.store(true, Ordering::SeqCst);
-            under_way.values().cloned().collect()
+            // Sub-executions go on as long as what waits for them.
+            let own = under_way.values().filter(|job| job.lane != Lane::Nested);
+            own.map(|job| job.control.clone()).collect()
         };
         controls.iter().for_each(|control| control.suspend(Suspend::Queued));
         if tokio::time::timeout(grace, self.until_idle()).await.is_err() {
             controls.iter().for_each(Control::abort);
             self.until_idle().await;
         }
+        drop(lock(&self.shared.queue_lock).take());
+    }
+
+    /// Waits until sub-executions have ended that nobody waits for.
+    pub async fn until_detached_end(&self) {
+        self.shared.detached.close();
+        self.shared.detached.wait().await;
     }
 
     async fn until_idle(&self) {
@@ -297,21 +378,41 @@ impl Executor {
         lock(&self.shared.under_way)
     }
 
+    /// Whether one more execution may run in this process.
+    fn has_room(&self, under_way: &UnderWay, lane: Lane) -> bool {
+        let most = match lane {
+            Lane::Nested => return true,
+            Lane::Main => self.shared.options.parallel,
+            Lane::Detached => MAX_DETACHED,
+        };
+        !self.shared.stopping.load(Ordering::SeqCst) && running_in(under_way, lane) < most
+    }
+
     /// Whether some process works on an execution that is RUNNING.
-    fn is_alive(&self, under_way: &HashMap<ExecutionId, Control>, id: &ExecutionId) -> bool {
+    fn is_alive(&self, under_way: &UnderWay, id: &ExecutionId) -> bool {
         under_way.contains_key(id) || lock::is_execution_locked(&self.shared.runner.settings, id)
     }
 
     /// A line in the execution's log.
     fn say(&self, id: &ExecutionId, text: &str) {
         let text = self.shared.runner.settings.redactor.line(text);
-        let engine = crate::id::TaskId::new("");
         // A line that cannot be kept is no reason to stop.
-        if let Err(error) = self.journal().log(id, clock::now(), &engine, crate::task::Level::Error, &text) {
+        if let Err(error) = self.journal().log(id, clock::now(), &TaskId::new(""), Level::Error, &text) {
             let problem = format!("{id}: {text} (the execution's log does not have this line: {})", chain(&error));
             self.health().error(Part::Executions, &problem);
         }
     }
+
+    /// The same, shown to whoever watches this process too.
+    fn announce(&self, id: &ExecutionId, level: Level, text: &str) {
+        if let Err(error) = self.shared.runner.say(id, level, &TaskId::new(""), text) {
+            self.health().error(Part::Executions, &format!("{id}: {}", chain(&error)));
+        }
+    }
+}
+
+fn running_in(under_way: &UnderWay, lane: Lane) -> usize {
+    under_way.values().filter(|job| job.lane == lane).count()
 }
 
 fn limit_of(flow: &Flow) -> Option<ConcurrencyLimit> {

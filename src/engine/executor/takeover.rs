@@ -13,8 +13,10 @@ use crate::engine::lock::{self, ExecutionLock};
 use crate::id::ExecutionId;
 use crate::journal::{Event, ExecutionQuery, ExecutionState, StartedBy, State};
 
-/// How often to look for slots that other processes have freed.
+/// How often to look for slots that other processes have freed, where much may wait.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
+/// The same where somebody sits before it.
+const TERMINAL_POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// At which of these looks to look for what other processes left.
 const RARELY: u64 = 20;
 /// The most paused executions that are looked at.
@@ -117,9 +119,10 @@ impl Executor {
     /// they left.
     pub(super) fn keep_looking(&self) {
         let shared = Arc::downgrade(&self.shared);
+        let interval = if self.shared.options.takes_all { POLL_INTERVAL } else { TERMINAL_POLL_INTERVAL };
         tokio::spawn(async move {
             for look in 1_u64.. {
-                tokio::time::sleep(POLL_INTERVAL).await;
+                tokio::time::sleep(interval).await;
                 let Some(shared) = shared.upgrade() else { return };
                 let executor = Self { shared };
                 if executor.shared.options.takes_all && look.is_multiple_of(RARELY) {

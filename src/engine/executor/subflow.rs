@@ -4,19 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use tokio::sync::SemaphorePermit;
 
+use super::follow::possible;
+use super::{Executor, Lane, Prepared};
 use crate::clock;
 use crate::config::MAX_DESCENDANTS;
 use crate::diagnostic::Diagnostic;
 use crate::engine::context::ExecutionContext;
-use crate::engine::error::EngineError;
 use crate::engine::host::{FoundSecrets, HostSnapshot};
-use crate::engine::input_host::InputHost;
 use crate::engine::lookup::Lookup;
 use crate::engine::plan::Start;
-use crate::engine::request::Request;
-use crate::engine::runner::Runner;
+use crate::engine::{EngineError, InputHost, Request};
 use crate::file_access::FileAccess;
 use crate::flow::expression::{Names, render};
 use crate::flow::{Flow, input};
@@ -26,13 +24,13 @@ use crate::task::{Level, StartedSubflow, SubflowRequest, SubflowResult, SubflowS
 
 /// How deep executions may start executions.
 const MAX_DEPTH: u32 = 16;
-/// How often a sub-execution that others work on, or should, is looked at.
+/// How often a paused sub-execution is looked at.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// What an attempt of a task needs to start executions.
 #[derive(Clone)]
 pub(super) struct SubflowRunner {
-    runner: Runner,
+    executor: Executor,
     catalog: Arc<dyn Lookup>,
     run: ExecutionContext,
     task: TaskId,
@@ -45,7 +43,7 @@ pub(super) struct SubflowRunner {
 
 impl SubflowRunner {
     pub(super) fn new(
-        runner: &Runner,
+        executor: &Executor,
         catalog: &Arc<dyn Lookup>,
         run: &ExecutionContext,
         flow: &Flow,
@@ -61,7 +59,7 @@ impl SubflowRunner {
             depth: state.created.parent.as_ref().map_or(0, |parent| parent.depth) + 1,
         };
         Self {
-            runner: runner.clone(),
+            executor: executor.clone(),
             catalog: catalog.clone(),
             run: run.clone(),
             task: start.step.id.clone(),
@@ -69,7 +67,7 @@ impl SubflowRunner {
             labels: state.labels.clone(),
             names: Arc::new(start.names.clone()),
             state: renders.then(|| Arc::new(state.clone())),
-            files: runner.files_of_task(flow, start, state),
+            files: executor.shared.runner.files_of_task(flow, start, state),
         }
     }
 
@@ -82,17 +80,17 @@ impl SubflowRunner {
         }
         let given = request.inputs.iter().filter(|(_, value)| !value.is_null());
         let given: Vec<(String, Value)> = given.map(|(name, value)| (name.clone(), value.clone())).collect();
-        let before = InputHost::of(&self.runner.settings, &flow, clock::now());
+        let before = InputHost::of(&self.executor.shared.runner.settings, &flow, clock::now());
         let inputs = input::resolve(&flow, &given, &before).map_err(|findings| unfit(&flow, &findings))?;
         let broken = |error: EngineError| self.broken(&flow, &error);
-        let (id, is_new) = self.find_or_submit(&flow, &inputs, &request).map_err(broken)?;
+        let (id, prepared, is_new) = self.find_or_create(&flow, inputs, &request).map_err(broken)?;
         if !request.waits {
             if is_new {
-                self.leave(flow, id.clone(), inputs, request);
+                self.leave(id.clone(), prepared, request);
             }
             return Ok(SubflowResult { id, state: "CREATED", is_well: true, outputs: Map::new() });
         }
-        let (id, state) = self.follow(&flow, id, &inputs, &request).await.map_err(broken)?;
+        let (id, state) = self.run(&id, &prepared, &request).await.map_err(broken)?;
         if request.cancel.is_cancelled() && !state.status.is_done() {
             return Err(TaskError::cancelled("it was stopped"));
         }
@@ -101,36 +99,39 @@ impl SubflowRunner {
     }
 
     /// The execution that an earlier attempt started, or a new one.
-    fn find_or_submit(
+    fn find_or_create(
         &self,
-        flow: &Flow,
-        inputs: &Map<String, Value>,
+        flow: &Arc<Flow>,
+        inputs: Map<String, Value>,
         request: &SubflowRequest,
-    ) -> Result<(ExecutionId, bool), EngineError> {
+    ) -> Result<(ExecutionId, Prepared, bool), EngineError> {
+        let runner = &self.executor.shared.runner;
+        let lane = if request.waits { Lane::Nested } else { Lane::Detached };
         let mut parent = self.parent.clone();
         if let Some(key) = request.key {
             parent.run = format!("{}#{key}", parent.run);
         }
-        if let Some(id) = self.runner.journal.child(&parent.execution, &parent.run)? {
-            let status = self.runner.state(&id)?.status;
+        if let Some(id) = runner.journal.child(&parent.execution, &parent.run)? {
+            let status = runner.state(&id)?.status;
             if !(request.anew && status.is_restartable()) {
-                return Ok((id, false));
+                return Ok((id, Prepared { lane, ..self.executor.prepared(flow, &inputs, true) }, false));
             }
         }
         self.check_room()?;
         let mut labels = if request.inherits_labels { self.labels.clone() } else { Map::new() };
         labels.extend(request.labels.clone());
-        let (inputs, trigger_date) = (inputs.clone(), request.date);
         let (from_outside, files) = (self.run.restricted, Some(self.files.clone()));
-        let parent = Some(parent);
+        let (parent, trigger_date) = (Some(parent), request.date);
         let request = Request { inputs, labels, trigger_date, parent, from_outside, files, ..Request::default() };
-        Ok((self.runner.create(flow, request)?, true))
+        let (id, prepared) = self.executor.create(flow, request)?;
+        Ok((id, Prepared { lane, ..prepared }, true))
     }
 
     /// Refuses one more execution where flows start flows without end.
     fn check_room(&self) -> Result<(), EngineError> {
-        let most = self.runner.settings.max_descendants;
-        if self.runner.journal.descendants(&self.parent.execution, most)? < most {
+        let runner = &self.executor.shared.runner;
+        let most = runner.settings.max_descendants;
+        if runner.journal.descendants(&self.parent.execution, most)? < most {
             return Ok(());
         }
         let message = format!("one execution may start {most} others, directly and through them, and has done so");
@@ -138,75 +139,56 @@ impl SubflowRunner {
         Err(Diagnostic::error(message).help(help).into())
     }
 
-    /// Waits for a place among the executions that nobody waits for.
-    async fn turn(&self, request: &SubflowRequest) -> Option<SemaphorePermit<'_>> {
-        if request.waits {
-            return None;
-        }
-        tokio::select! {
-            turn = self.runner.turns.acquire() => turn.ok(),
-            () = request.cancel.cancelled() => None,
-        }
-    }
-
     /// Lets an execution run that nobody waits for.
-    fn leave(self, flow: Arc<Flow>, id: ExecutionId, inputs: Map<String, Value>, request: SubflowRequest) {
-        let background = self.runner.background.clone();
-        background.spawn(async move {
-            if let Err(error) = self.follow(&flow, id, &inputs, &request).await {
-                let message = format!("the execution of `{}` broke off: {error}", flow.id);
-                // A journal that cannot keep the line has been reported by then.
-                drop(self.runner.say(&self.run.id, Level::Error, &self.task, &message));
+    fn leave(self, id: ExecutionId, prepared: Prepared, request: SubflowRequest) {
+        let detached = self.executor.shared.detached.clone();
+        detached.spawn(async move {
+            if let Err(error) = self.run(&id, &prepared, &request).await {
+                let message = format!("the execution of `{}` broke off: {error}", prepared.flow.id);
+                self.say(Level::Error, &message);
             }
         });
     }
 
-    /// Works on an execution until it has ended. While it is paused, or another process works on it, that is waited
-    /// for.
-    async fn follow(
+    /// Runs an execution until it has ended. While it is paused, or another process works on it, that is waited for.
+    async fn run(
         &self,
-        flow: &Flow,
-        mut id: ExecutionId,
-        inputs: &Map<String, Value>,
+        id: &ExecutionId,
+        prepared: &Prepared,
         request: &SubflowRequest,
     ) -> Result<(ExecutionId, State), EngineError> {
-        let runner = &self.runner;
         self.until_date(request).await;
-        let mut told = false;
+        possible(self.executor.start(id, prepared.clone()))?;
+        let (mut id, mut told) = (id.clone(), false);
         loop {
-            let turn = self.turn(request).await;
-            let ran = runner.run_to_the_last(&id, flow, inputs, request.cancel.clone()).await;
-            drop(turn);
-            match ran {
-                Ok((last, state)) if state.status != ExecutionState::Paused => return Ok((last, state)),
-                Ok((last, _)) => {
-                    id = last;
-                    if !told {
-                        let message = format!("waiting for {id}, which is paused; resume it with: jitney resume {id}");
-                        runner.say(&self.run.id, Level::Info, &self.task, &message)?;
-                        told = true;
-                    }
-                    self.while_paused(&id, request).await?;
-                }
-                Err(EngineError::Taken(_)) => runner.until_free(&id, &request.cancel).await?,
-                Err(error) => return Err(error),
+            let (last, state) = self.executor.follow(&id, prepared, &request.cancel).await?;
+            if state.status != ExecutionState::Paused || request.cancel.is_cancelled() {
+                return Ok((last, state));
             }
-            // Somebody else may have brought it to an end, which counts whatever it was.
-            let state = runner.state(&id)?;
-            if state.status.has_ended() && state.status != ExecutionState::Retried {
-                return Ok((id, state));
+            id = last;
+            if !told {
+                let message = format!("waiting for {id}, which is paused; resume it with: jitney resume {id}");
+                self.say(Level::Info, &message);
+                told = true;
             }
+            self.while_paused(&id, request).await?;
         }
     }
 
     async fn while_paused(&self, id: &ExecutionId, request: &SubflowRequest) -> Result<(), EngineError> {
-        while self.runner.journal.status(id)? == Some(ExecutionState::Paused) && !request.cancel.is_cancelled() {
+        while self.executor.journal().status(id)? == Some(ExecutionState::Paused) && !request.cancel.is_cancelled() {
             tokio::select! {
                 () = tokio::time::sleep(POLL_INTERVAL) => {}
                 () = request.cancel.cancelled() => {}
             }
         }
-        self.runner.until_free(id, &request.cancel).await
+        Ok(())
+    }
+
+    /// A line in the log of the execution that starts others.
+    fn say(&self, level: Level, message: &str) {
+        // A journal that cannot keep the line has been reported by then.
+        let _ = self.executor.shared.runner.say(&self.run.id, level, &self.task, message);
     }
 
     async fn until_date(&self, request: &SubflowRequest) {
