@@ -26,6 +26,7 @@ mod stop;
 mod target;
 #[cfg(target_os = "linux")]
 mod terminal;
+mod upgrade;
 pub mod world;
 
 use crate::common::postgres;

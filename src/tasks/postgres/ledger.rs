@@ -154,6 +154,27 @@ pub(super) async fn complete(transaction: &Transaction<'_>) -> Result<Option<Str
     Ok(row.map_err(|error| explain("looking for the ledger", &error))?.map(|row| row.get(0)))
 }
 
+/// What versions since the first have added to the ledger, and its type.
+const ADDED: [(&str, &str); 4] =
+    [("xid", "bigint"), ("parts", "bigint[]"), ("updates", "boolean"), ("address", "text")];
+
+/// What to read the ledger from, if there is one, in SQL: a ledger of an earlier version with its later columns empty.
+///
+/// # Errors
+/// When the server refuses.
+pub(super) async fn readable(transaction: &Transaction<'_>) -> Result<Option<String>, TaskError> {
+    let sql = "SELECT array_agg(attname::text) FROM pg_attribute
+               WHERE attrelid = to_regclass('jitney_loads') AND attnum > 0 AND NOT attisdropped";
+    let row = transaction.query_one(sql, &[]).await.map_err(|error| explain("looking for the ledger", &error))?;
+    let Some(columns) = row.get::<_, Option<Vec<String>>>(0) else { return Ok(None) };
+    let lacks = ADDED.iter().filter(|(name, _)| !columns.iter().any(|column| column == name));
+    let empty: Vec<String> = lacks.map(|(name, kind)| format!("NULL::{kind} AS {name}")).collect();
+    Ok(Some(match empty.is_empty() {
+        true => "jitney_loads".to_owned(),
+        false => format!("(SELECT old.*, old.xmin, {} FROM jitney_loads old)", empty.join(", ")),
+    }))
+}
+
 /// The newest load of the partition, or of the whole table, if any.
 pub(super) async fn newest(
     transaction: &Transaction<'_>,

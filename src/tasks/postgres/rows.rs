@@ -14,7 +14,8 @@
 //! that update, of loads into a table with triggers, and all rows after `ALTER TABLE` has rewritten the table. `TRUNCATE`,
 //! `VACUUM FULL`, `CLUSTER`, `VACUUM FREEZE` and `pg_upgrade` keep the numbers of the rows that they keep. A ledger that
 //! was restored from a dump carries the numbers of the restore, so its entries are not trusted; nor are those that are
-//! 2³² transactions old, since numbers repeat by then. Rows that a policy hides, and relations without `xmin`, cannot be
+//! 2³² transactions old, since numbers repeat by then. Versions that kept no numbers in the ledger wrote it in the load's
+//! transaction too, so an entry of theirs has the number itself; two entries with the same one were restored. Rows that a policy hides, and relations without `xmin`, cannot be
 //! looked at.
 
 use std::collections::HashMap;
@@ -133,12 +134,14 @@ async fn count_rows(
                  AND l.source_sha256 = this.source_sha256),
          loads AS MATERIALIZED (
              SELECT number.xid, bool_or(id = $2) AS own, bool_or(id IN (SELECT id FROM file)) AS same,
-                    bool_or(updates AND id > (SELECT min(id) FROM file)) AS doubtful
-             FROM {NUMBERS} WHERE target = $1 AND {TRUSTED} GROUP BY number.xid)
+                    bool_or(coalesce(updates, true) AND id > (SELECT min(id) FROM file)) AS doubtful
+             FROM {numbers} WHERE target = $1 AND {trusted} GROUP BY number.xid)
          SELECT count(*), count(*) FILTER (WHERE loads.own), count(*) FILTER (WHERE loads.same AND NOT loads.own),
                 count(*) FILTER (WHERE loads.xid IS NULL OR loads.doubtful AND NOT loads.own),
-                (SELECT {TRUSTED} FROM jitney_loads l WHERE id = $2)
-         FROM {table} t LEFT JOIN loads ON loads.xid = t.xmin{condition}"
+                (SELECT {trusted} FROM jitney_loads l WHERE id = $2)
+         FROM {table} t LEFT JOIN loads ON loads.xid = t.xmin{condition}",
+        numbers = numbers(LEDGER),
+        trusted = trusted(LEDGER),
     );
     let row = transaction.query_one(&sql, &[&target, &load.id]).await;
     let row = row.map_err(|error| {
@@ -160,13 +163,14 @@ pub(super) struct Partition<'a> {
 }
 
 /// The rows of many partitions of a table, by the number of the newest load of each, in one statement. A partition
-/// without rows is not among them. Every row of another load counts as one that may have been changed.
+/// without rows is not among them. Every row of another load counts as one that may have been changed. `ledger` is what
+/// [`ledger::readable`](super::ledger::readable) gives.
 ///
 /// # Errors
 /// When the server refuses.
 pub(super) async fn of_each(
     transaction: &Transaction<'_>,
-    target: &str,
+    (ledger, target): (&str, &str),
     column: &str,
     partitions: &[Partition<'_>],
 ) -> Result<HashMap<i64, Rows>, TaskError> {
@@ -181,11 +185,13 @@ pub(super) async fn of_each(
     let xmin = if hidden.is_some() { "NULL::xid" } else { "t.xmin" };
     let sql = format!(
         "WITH loads AS MATERIALIZED (
-             SELECT l.id, number.xid FROM {NUMBERS} WHERE l.id = ANY($1) AND {TRUSTED})
+             SELECT l.id, number.xid FROM {numbers} WHERE l.id = ANY($1) AND {trusted})
          SELECT there.load, count(*), count(loads.id), EXISTS (SELECT 1 FROM loads l WHERE l.id = there.load)
          FROM (SELECT CASE t.{column}{cases} END AS load, {xmin} AS xid FROM {target} t WHERE t.{column} IN ({})) there
          LEFT JOIN loads ON loads.xid = there.xid AND loads.id = there.load GROUP BY there.load",
-        values.join(", ")
+        values.join(", "),
+        numbers = numbers(ledger),
+        trusted = trusted(ledger),
     );
     let rows = transaction.query(&sql, &[&loads]).await;
     let rows = rows.map_err(|error| explain("counting the rows that are there", &error))?;
@@ -197,16 +203,28 @@ pub(super) async fn of_each(
     Ok(rows.iter().map(entry).collect())
 }
 
-const DISTRUSTED: &str = "its rows cannot be told from others: the entry in the ledger was written by an earlier version, \
-                          restored from a dump or changed";
+const DISTRUSTED: &str = "its rows cannot be told from others: the entry in the ledger was restored \
+                          from a dump or changed";
+
+/// A ledger that has all columns.
+const LEDGER: &str = "jitney_loads";
 
 /// The ledger, with a row for each number that an entry's rows carry.
-const NUMBERS: &str = "jitney_loads l, LATERAL (
-                           SELECT l.xmin AS xid UNION SELECT part::text::xid FROM unnest(l.parts) AS part) AS number";
+fn numbers(ledger: &str) -> String {
+    format!(
+        "{ledger} l, LATERAL (SELECT l.xmin AS xid UNION SELECT part::text::xid FROM unnest(l.parts) AS part) AS number"
+    )
+}
 
 /// Whether the number in an entry of the ledger is still that of its rows.
-const TRUSTED: &str = "l.xid IS NOT NULL AND updates IS NOT NULL AND (l.xid & 4294967295)::text = l.xmin::text \
-                       AND txid_current() - l.xid < 4294967296";
+fn trusted(ledger: &str) -> String {
+    format!(
+        "CASE WHEN l.xid IS NOT NULL THEN updates IS NOT NULL AND (l.xid & 4294967295)::text = l.xmin::text
+                   AND txid_current() - l.xid < 4294967296
+              ELSE l.xmin::text NOT IN (SELECT xmin::text FROM {ledger} other WHERE other.xid IS NULL
+                                        GROUP BY xmin::text HAVING count(*) > 1) END"
+    )
+}
 
 /// Why the rows of a table cannot be counted, if so.
 async fn hidden(transaction: &Transaction<'_>, target: &str) -> Result<Option<String>, TaskError> {

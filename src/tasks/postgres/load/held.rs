@@ -85,10 +85,7 @@ async fn table_holds(
     asked: &[Asked],
     answers: &mut [LedgerAnswer],
 ) -> Result<(), TaskError> {
-    // A load brings a ledger of an earlier version up to date, and trusts none of its entries.
-    if ledger::complete(transaction).await?.is_none() {
-        return Ok(());
-    }
+    let Some(ledger) = ledger::readable(transaction).await? else { return Ok(()) };
     let Some(target) = Target::look(transaction, table).await? else { return Ok(()) };
     let Ok(column) = target.own_name(column) else { return Ok(()) };
     let noted = noted(transaction, &target.sql_name, asked).await?;
@@ -96,7 +93,7 @@ async fn table_holds(
         return Ok(());
     }
     let partitions: Vec<Partition> = noted.iter().map(|(value, noted)| Partition { value, load: noted.load }).collect();
-    let there = rows::of_each(transaction, &target.sql_name, &quote_name(column), &partitions).await?;
+    let there = rows::of_each(transaction, (&ledger, &target.sql_name), &quote_name(column), &partitions).await?;
     for asked in asked {
         let Some(Noted { load, held }) = noted.get(&asked.value) else { continue };
         let rows = there.get(load).cloned().unwrap_or_default();
