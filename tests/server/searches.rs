@@ -47,7 +47,7 @@ fn fits(query: &ExecutionQuery, one: &Summary) -> bool {
     let has = |(key, value): &(String, String)| one.labels.get(key) == Some(&Value::from(value.as_str()));
     query.namespace.as_ref().is_none_or(|namespace| one.namespace == *namespace || below(namespace))
         && query.flow.as_ref().is_none_or(|flow| one.flow == *flow)
-        && (query.states.is_empty() || query.states.iter().any(|state| *state == one.state))
+        && (query.states.is_empty() || query.states.contains(&one.state))
         && query.labels.iter().all(has)
         && query.since.is_none_or(|since| one.created >= since)
         && query.until.is_none_or(|until| one.created < until)
