@@ -117,8 +117,8 @@ fn store(content: FileBytes, target: &Path, cancel: &CancellationToken) -> Resul
     let stored = copy(content, partial, cancel)
         .and_then(|bytes| std::fs::rename(partial, target).map(|()| bytes).map_err(|error| refused(target, error)));
     if stored.is_err() {
-        // The first error is the one to tell; a leftover is only untidy.
-        drop(std::fs::remove_file(partial));
+        // The first error is the one to report; a leftover is only untidy.
+        let _ = std::fs::remove_file(partial);
     }
     stored
 }

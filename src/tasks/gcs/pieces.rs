@@ -26,10 +26,12 @@ impl Pieces {
         let (sender, stream) = mpsc::channel(MAX_QUEUED);
         let (done, checksum) = oneshot::channel();
         let path = path.to_owned();
-        tokio::task::spawn_blocking(move || match send_all(&path, length, offset, &sender) {
-            // Nobody listens any more where the request has failed.
-            Ok(sum) => drop(done.send(sum)),
-            Err(error) => drop(sender.blocking_send(Err(error))),
+        tokio::task::spawn_blocking(move || {
+            // Either receiver is gone once the request has failed; its error is the one that is reported.
+            let _ = match send_all(&path, length, offset, &sender) {
+                Ok(sum) => done.send(sum).is_ok(),
+                Err(error) => sender.blocking_send(Err(error)).is_ok(),
+            };
         });
         Self { stream, checksum }
     }

@@ -68,8 +68,8 @@ impl ScriptRun<'_> {
         if self.shared.warning_on_stderr == Some(true) && report.has_errors() {
             context.end_with_warning();
         }
-        // It is ours, whatever the patterns say.
-        drop(fs::remove_file(&own));
+        // The file is ours, even where the patterns of `outputFiles` match it. If it is gone already, so much the better.
+        let _ = fs::remove_file(&own);
         let output_files = workspace.take(context, self.shared.output_files)?;
         Ok(ScriptOutputs { vars: report.vars, exit_code: 0, output_files, metrics: report.metrics })
     }

@@ -39,7 +39,9 @@ pub(super) async fn end(context: &TaskContext, folders: &Path) -> Result<bool, T
         return Err(still_there());
     }
     // What cannot be removed is only untidy.
-    left.iter().for_each(|folder| drop(fs::remove_dir_all(folder)));
+    for folder in &left {
+        let _ = fs::remove_dir_all(folder);
+    }
     Ok(true)
 }
 

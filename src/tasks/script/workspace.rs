@@ -185,7 +185,7 @@ impl Drop for Workspace {
             return;
         }
         // What cannot be removed, such as a folder that a container's root made, is only untidy.
-        drop(fs::remove_dir_all(&self.root));
+        let _ = fs::remove_dir_all(&self.root);
     }
 }
 
