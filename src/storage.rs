@@ -38,9 +38,6 @@ pub struct StoredFile {
 }
 
 /// Length and SHA-256, in hex, of a file.
-///
-/// # Errors
-/// When it cannot be read.
 pub fn checksum(path: &Path) -> io::Result<(u64, String)> {
     let mut file = fs::File::open(path)?;
     let (mut hasher, mut total, mut block) = (Sha256::new(), 0, vec![0; 1 << 16]);

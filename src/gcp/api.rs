@@ -106,7 +106,7 @@ impl Api {
     /// When no token is to be had, or no answer comes.
     pub async fn send(&self, what: &str, request: RequestBuilder) -> Result<Response, RequestError> {
         let headers = self.access.headers().await?;
-        request.headers(headers).send().await.map_err(|error| RequestError::of_line(what, error))
+        request.headers(headers).send().await.map_err(|error| RequestError::from_reqwest(what, error))
     }
 
     /// What a response says no with.
@@ -120,9 +120,6 @@ impl Api {
     }
 
     /// Sends what `make` makes until Google answers for good, and reads the answer as JSON.
-    ///
-    /// # Errors
-    /// When Google refuses, or nothing helps.
     pub async fn ask<T: DeserializeOwned>(
         &self,
         retry: &RetryPolicy<'_>,
@@ -143,9 +140,6 @@ impl Api {
     }
 
     /// As [`Api::ask`], for an answer that nobody reads field by field.
-    ///
-    /// # Errors
-    /// When Google refuses, or nothing helps.
     pub async fn ask_value(
         &self,
         retry: &RetryPolicy<'_>,
@@ -162,9 +156,9 @@ impl Api {
     ) -> Result<Result<bytes::Bytes, Box<GoogleError>>, RequestError> {
         let response = self.send(what, request).await?;
         if response.status().is_success() {
-            return response.bytes().await.map(Ok).map_err(|error| RequestError::of_line(what, error));
+            return response.bytes().await.map(Ok).map_err(|error| RequestError::from_reqwest(what, error));
         }
         let refusal = self.refusal(what, response).await;
-        if refusal.may_pass() { Err(refusal.trouble()) } else { Ok(Err(Box::new(refusal))) }
+        if refusal.may_pass() { Err(refusal.into_request_error()) } else { Ok(Err(Box::new(refusal))) }
     }
 }

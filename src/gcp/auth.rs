@@ -58,7 +58,7 @@ impl GoogleAccess {
 
     async fn real(settings: &Settings, files: &FileAccess, login: &Login<'_>) -> Result<Self, TaskError> {
         let key = match login.service_account {
-            Some(text) => Some(CredentialsFile::given(text, files, &settings.redactor)?),
+            Some(text) => Some(CredentialsFile::from_field(text, files, &settings.redactor)?),
             None => CredentialsFile::from_environment(settings)?,
         };
         let scopes = if login.scopes.is_empty() { vec![SCOPE.to_owned()] } else { login.scopes.to_vec() };
@@ -213,13 +213,13 @@ impl CredentialsProvider for RedactedCredentials {
         &self,
         extensions: axum::http::Extensions,
     ) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
-        let given = self.inner.headers(extensions).await;
-        if let Ok(CacheableResource::New { data, .. }) = &given
+        let headers = self.inner.headers(extensions).await;
+        if let Ok(CacheableResource::New { data, .. }) = &headers
             && let Some(value) = data.get(AUTHORIZATION).and_then(|value| value.to_str().ok())
         {
             self.redactor.learn(value.strip_prefix("Bearer ").unwrap_or(value));
         }
-        given
+        headers
     }
 
     async fn universe_domain(&self) -> Option<String> {

@@ -28,7 +28,7 @@ pub(super) struct CredentialsFile {
 
 impl CredentialsFile {
     /// What a task's `serviceAccount` gives: JSON, the path of a file with it, or its base64 form.
-    pub(super) fn given(text: &str, files: &FileAccess, redactor: &Redactor) -> Result<Self, TaskError> {
+    pub(super) fn from_field(text: &str, files: &FileAccess, redactor: &Redactor) -> Result<Self, TaskError> {
         let (text, from) = (text.trim(), "the field `serviceAccount`".to_owned());
         if text.starts_with('{') {
             return Self::parse(text, from, redactor);
@@ -137,7 +137,7 @@ mod tests {
         std::fs::write(folder.path().join("key.json"), KEY).unwrap();
         for text in [KEY.to_owned(), "key.json".to_owned(), STANDARD.encode(KEY)] {
             let redactor = Redactor::default();
-            let key = CredentialsFile::given(&text, &FileAccess::unrestricted(folder.path()), &redactor).unwrap();
+            let key = CredentialsFile::from_field(&text, &FileAccess::unrestricted(folder.path()), &redactor).unwrap();
             assert_eq!((key.kind(), key.text("project_id")), ("service_account", Some("p")), "{text}");
             assert_eq!(redactor.clean("x MIIEvQIBADANBgkqhkiG9w0 y"), "x *** y", "{text}");
         }
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn what_is_no_key_is_refused_without_being_quoted() {
         let refuse = |text: &str| {
-            CredentialsFile::given(text, &FileAccess::unrestricted("/nowhere"), &Redactor::default())
+            CredentialsFile::from_field(text, &FileAccess::unrestricted("/nowhere"), &Redactor::default())
                 .unwrap_err()
                 .message
         };

@@ -23,12 +23,12 @@ pub(super) struct Metadata {
 pub(super) async fn find(settings: &Settings) -> Option<Metadata> {
     let host = settings.variable("GCE_METADATA_HOST").unwrap_or("metadata.google.internal");
     let endpoint = format!("http://{host}");
-    let project = ask(&endpoint, "project/project-id").await?;
-    let account = ask(&endpoint, "instance/service-accounts/default/email").await;
+    let project = read(&endpoint, "project/project-id").await?;
+    let account = read(&endpoint, "instance/service-accounts/default/email").await;
     Some(Metadata { endpoint, project, account })
 }
 
-async fn ask(endpoint: &str, what: &str) -> Option<String> {
+async fn read(endpoint: &str, what: &str) -> Option<String> {
     let request = client::client(METADATA_TIMEOUT).ok()?.get(format!("{endpoint}/computeMetadata/v1/{what}"));
     let answer = request.header("Metadata-Flavor", "Google").timeout(METADATA_TIMEOUT).send().await.ok()?;
     // Only the real server says so; a captive portal would answer too.

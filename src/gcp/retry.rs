@@ -50,9 +50,9 @@ impl<'a> RetryPolicy<'a> {
             match outcome {
                 Ok(value) => return Ok(value),
                 Err(RequestError::Fatal(error)) => return Err(error),
-                Err(RequestError::Retryable(error, asked)) => {
+                Err(RequestError::Retryable(error, retry_after)) => {
                     failed += 1;
-                    self.pause(failed, error, asked).await?;
+                    self.pause(failed, error, retry_after).await?;
                 }
             }
         }
@@ -62,15 +62,20 @@ impl<'a> RetryPolicy<'a> {
     ///
     /// # Errors
     /// The failure itself when it was one too many, or that the user stopped the task.
-    pub async fn pause(&self, failed: u32, mut error: TaskError, asked: Option<Duration>) -> Result<(), TaskError> {
-        if let Some(until) = backoff::too_long(asked, clock::now()) {
+    pub async fn pause(
+        &self,
+        failed: u32,
+        mut error: TaskError,
+        retry_after: Option<Duration>,
+    ) -> Result<(), TaskError> {
+        if let Some(until) = backoff::too_long(retry_after, clock::now()) {
             error.message = format!("{}; {until}", error.message);
             return Err(error);
         }
         if failed >= self.tries {
             return Err(error);
         }
-        let pause = backoff::pause(failed, asked, rand::random());
+        let pause = backoff::pause(failed, retry_after, rand::random());
         (self.say)(&format!("{}; trying again in {:.1} s", error.message, pause.as_secs_f64()));
         tokio::select! {
             () = tokio::time::sleep(pause) => Ok(()),

@@ -185,9 +185,6 @@ const BACKFILL: &str =
 
 impl Journal {
     /// Writes a new backfill down, with all its partitions or not at all.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn create_backfill(&self, backfill: &Backfill) -> Result<()> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -209,9 +206,6 @@ impl Journal {
     }
 
     /// A backfill by its id.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn backfill(&self, id: &BackfillId) -> Result<Option<Backfill>> {
         self.read(|connection| {
             let found =
@@ -227,9 +221,6 @@ impl Journal {
 
     /// The backfills of the flows that a query names, the newest first: at most `limit` after the first `skipped`, and how
     /// many there are in all. Their partitions are left out. Of the query only namespace and flow count.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn backfills(&self, query: &ExecutionQuery, limit: u32, skipped: u32) -> Result<(u64, Vec<Backfill>)> {
         let connection = self.lock();
         let wanted = "(?1 IS NULL OR flow = ?1) AND
@@ -243,9 +234,6 @@ impl Journal {
     }
 
     /// The backfills of the server that are to go on or to be cancelled, the oldest first.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn unfinished_backfills(&self) -> Result<Vec<BackfillId>> {
         let connection = self.lock();
         let sql =
@@ -256,9 +244,6 @@ impl Journal {
     }
 
     /// The full ids of backfills that begin with `prefix`, the newest first.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn backfill_ids_with_prefix(&self, prefix: &str) -> Result<Vec<BackfillId>> {
         let connection = self.lock();
         let sql = "SELECT id FROM backfills WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id DESC LIMIT 10";
@@ -268,9 +253,6 @@ impl Journal {
     }
 
     /// What the user wants of a backfill now; none when there is no such backfill.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn desired_state(&self, id: &BackfillId) -> Result<Option<DesiredState>> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached("SELECT wish FROM backfills WHERE id = ?")?;
@@ -278,18 +260,12 @@ impl Journal {
     }
 
     /// Notes what the user wants of a backfill that has not ended; whoever runs it will see it. False when it has ended.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn set_desired_state(&self, id: &BackfillId, wish: DesiredState) -> Result<bool> {
         let sql = "UPDATE backfills SET wish = ?2, problem = NULL WHERE id = ?1 AND ended IS NULL";
         Ok(self.lock().execute(sql, params![id.as_str(), wish.as_str()])? == 1)
     }
 
     /// Lets a backfill that cannot go on rest, and notes why. Whoever wants it to go on wishes it once more.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn put_backfill_on_hold(&self, id: &BackfillId, problem: &str) -> Result<()> {
         let sql = "UPDATE backfills SET wish = 'PAUSE', problem = ?2 WHERE id = ?1 AND ended IS NULL";
         self.lock().execute(sql, params![id.as_str(), problem])?;
@@ -297,9 +273,6 @@ impl Journal {
     }
 
     /// Gives a backfill that nobody runs to the server.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn assign_backfill_to_server(&self, id: &BackfillId) -> Result<()> {
         let sql = "UPDATE backfills SET spec = json_set(spec, '$.by_server', json('true')) WHERE id = ?1";
         self.lock().execute(sql, params![id.as_str()])?;
@@ -307,9 +280,6 @@ impl Journal {
     }
 
     /// Lets the executions of a backfill reach another target from now on.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn retarget_backfill(&self, id: &BackfillId, target: &ExecutionTarget) -> Result<()> {
         let sql = "UPDATE backfills SET spec = json_set(spec, '$.target', json(?2)) WHERE id = ?1";
         let target = written(target)?;
@@ -318,9 +288,6 @@ impl Journal {
     }
 
     /// Notes how a backfill ended.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn end_backfill(&self, id: &BackfillId, end: BackfillEnd, now: DateTime<Utc>) -> Result<()> {
         let sql = "UPDATE backfills SET outcome = ?2, ended = ?3, problem = NULL WHERE id = ?1";
         self.lock().execute(sql, params![id.as_str(), end.as_str(), stamp(now)])?;
@@ -328,9 +295,6 @@ impl Journal {
     }
 
     /// Takes a backfill up again at `now`; what has failed so far will run anew.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn retry_backfill(&self, id: &BackfillId, now: DateTime<Utc>) -> Result<()> {
         let sql = "UPDATE backfills SET since = ?2, since_id = (SELECT max(id) FROM executions), wish = 'RUN',
                    problem = NULL, outcome = NULL, ended = NULL WHERE id = ?1";
@@ -339,9 +303,6 @@ impl Journal {
     }
 
     /// The newest execution of each partition that has had one.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn backfill_executions(&self, id: &BackfillId) -> Result<BTreeMap<String, Summary>> {
         self.read(|connection| {
             let sql = format!("SELECT {COLUMNS} FROM executions WHERE labels ->> '$.backfill' = ? ORDER BY id");

@@ -40,9 +40,6 @@ fn end(row: &Row) -> rusqlite::Result<ExecutionEnd> {
 
 impl Journal {
     /// The ends after one of them, in order, at most `most`.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn ends_after(&self, number: i64, most: u32) -> Result<Vec<ExecutionEnd>> {
         let sql = format!(
             "SELECT {COLUMNS}, number FROM ends JOIN executions ON executions.id = ends.execution
@@ -56,9 +53,6 @@ impl Journal {
     }
 
     /// The ends after one of them up to another one, of those whose clock said `from` or later, in order.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn ends_between(&self, after: i64, until: i64, from: DateTime<Utc>) -> Result<Vec<ExecutionEnd>> {
         // A window is short and what came before it may be long: the times come first.
         let sql = format!(
@@ -73,9 +67,6 @@ impl Journal {
     }
 
     /// The number of an execution's end; none while it has not ended.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn end_number(&self, id: &ExecutionId) -> Result<Option<i64>> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached("SELECT number FROM ends WHERE execution = ?")?;
@@ -85,9 +76,6 @@ impl Journal {
 
     /// Up to which end they have been looked at. A journal that was never looked through begins with what ends from now
     /// on, and remembers that.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn ends_seen(&self) -> Result<i64> {
         let connection = self.lock();
         let sql = "SELECT number FROM cursors WHERE name = 'ends'";
@@ -100,9 +88,6 @@ impl Journal {
     }
 
     /// Notes up to which end they have been looked at.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn set_ends_seen(&self, number: i64) -> Result<()> {
         let sql = "UPDATE cursors SET number = max(number, ?) WHERE name = 'ends'";
         self.lock().prepare_cached(sql)?.execute([number])?;

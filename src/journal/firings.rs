@@ -116,9 +116,6 @@ impl Journal {
     }
 
     /// Notes that a trigger has dealt with all moments up to this one and with all ends so far; the number of the newest.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn set_trigger_last(&self, of: &TriggerKey, moment: DateTime<Utc>) -> Result<i64> {
         let connection = self.lock();
         let newest = ends::newest(&connection)?;
@@ -127,9 +124,6 @@ impl Journal {
     }
 
     /// Switches a trigger off or on.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn set_trigger_disabled(&self, of: &TriggerKey, disabled: bool, now: DateTime<Utc>) -> Result<()> {
         let sql = "INSERT INTO triggers (namespace, flow, trigger, last, disabled) VALUES (?, ?, ?, ?, ?)
                    ON CONFLICT DO UPDATE SET disabled = excluded.disabled";
@@ -138,9 +132,6 @@ impl Journal {
     }
 
     /// Notes a tick that starts nothing; false when it has been noted before.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn record_firing(&self, tick: &TriggerFiring) -> Result<bool> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
@@ -150,9 +141,6 @@ impl Journal {
     }
 
     /// Whether a tick has been noted.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn has_fired(&self, of: &TriggerKey, key: &str) -> Result<bool> {
         let sql = "SELECT 1 FROM ticks WHERE namespace = ? AND flow = ? AND trigger = ? AND date = ?";
         let connection = self.lock();
@@ -161,9 +149,6 @@ impl Journal {
     }
 
     /// An execution that this trigger started and that has not ended.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn open_execution_of(&self, of: &TriggerKey) -> Result<Option<ExecutionId>> {
         let sql = "SELECT id FROM executions
                    WHERE namespace = ? AND flow = ? AND ended IS NULL AND trigger_id = ? LIMIT 1";

@@ -179,9 +179,6 @@ impl Kv {
     }
 
     /// What a namespace holds under a key.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn get(&self, namespace: &str, key: &str, now: DateTime<Utc>) -> Result<Option<KvEntry>> {
         let connection = self.lock();
         let sql = self.select("WHERE namespace = ? AND key = ? AND (expires IS NULL OR expires > ?)");
@@ -189,9 +186,6 @@ impl Kv {
     }
 
     /// What a namespace, or the nearest of those around it, holds under a key: `a.b`, then `a`.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn find(&self, namespace: &str, key: &str, now: DateTime<Utc>) -> Result<Option<KvEntry>> {
         let mut next = Some(namespace);
         while let Some(namespace) = next {
@@ -204,9 +198,6 @@ impl Kv {
     }
 
     /// All that a namespace holds, or all namespaces, in order.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn list(&self, namespace: Option<&str>, now: DateTime<Utc>) -> Result<Vec<KvEntry>> {
         let connection = self.lock();
         let sql = self.select(
@@ -264,9 +255,6 @@ impl Kv {
     }
 
     /// Removes a key; whether it was there.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn delete(&self, namespace: &str, key: &str, now: DateTime<Utc>) -> Result<bool> {
         let connection = self.lock();
         connection.execute("DELETE FROM kv WHERE expires <= ?", [stamp(now)])?;

@@ -107,9 +107,6 @@ fn insert(connection: &mut Connection, lines: &[(ExecutionId, LogLine)]) -> Resu
 impl Journal {
     /// Appends a log line. It may wait for others for 50 ms, but not longer than until the next event is written or
     /// lines are read.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn log(&self, id: &ExecutionId, time: DateTime<Utc>, task: &TaskId, level: Level, message: &str) -> Result<()> {
         let line = LogLine { time, task: task.to_string(), level, message: message.to_owned() };
         let mut waiting = self.lines.lock();
@@ -138,17 +135,11 @@ impl Journal {
     }
 
     /// The log lines of an execution, in the order of writing.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn logs(&self, id: &ExecutionId) -> Result<Vec<LogLine>> {
         Ok(self.logs_after(id, 0, u32::MAX)?.into_iter().map(|(_, line)| line).collect())
     }
 
     /// The first log lines of an execution behind one, in the order of writing.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn logs_after(&self, id: &ExecutionId, number: i64, most: u32) -> Result<Vec<NumberedLine>> {
         let connection = self.lock();
         let sql = "SELECT time, task, level, message, rowid FROM logs WHERE execution = ? AND rowid > ?
@@ -162,9 +153,6 @@ impl Journal {
     }
 
     /// The bytes of an execution's log.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn log_size(&self, id: &ExecutionId) -> Result<u64> {
         let connection = self.lock();
         let sql = "SELECT coalesce(sum(octet_length(message) + ?), 0) FROM logs WHERE execution = ?";

@@ -162,9 +162,6 @@ impl Journal {
     }
 
     /// Writes something of no meaning, to see whether that is possible.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn probe(&self) -> Result<()> {
         let sql = "INSERT INTO cursors VALUES ('probe', 1) ON CONFLICT DO UPDATE SET number = number + 1";
         self.lock().prepare_cached(sql)?.execute([])?;
@@ -181,9 +178,6 @@ impl Journal {
     }
 
     /// Gives the space of what was removed back to the disk, as far as nobody else has the file open.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn shrink(&self) -> Result<()> {
         let connection = self.lock();
         connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);")?;
@@ -191,9 +185,6 @@ impl Journal {
     }
 
     /// Writes a new execution down.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn create(&self, id: &ExecutionId, time: DateTime<Utc>, created: ExecutionSpec) -> Result<State> {
         self.create_with(id, time, created, &[])
     }
@@ -221,9 +212,6 @@ impl Journal {
     }
 
     /// The full ids that begin with `prefix`, the newest first.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn ids_with_prefix(&self, prefix: &str) -> Result<Vec<ExecutionId>> {
         let connection = self.lock();
         let sql = "SELECT id FROM executions WHERE id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT 10";
@@ -234,9 +222,6 @@ impl Journal {
 
     /// The newest execution that did not end well, if any: what a plain `jitney resume` means; with `before` the newest that is
     /// older than that. Sub-executions go on with those that started them.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn newest_unfinished(&self, before: Option<&ExecutionId>) -> Result<Option<ExecutionId>> {
         let connection = self.lock();
         let found = connection
@@ -252,9 +237,6 @@ impl Journal {
     }
 
     /// The newest execution that a task run of another one started, if any.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn child(&self, parent: &ExecutionId, run: &str) -> Result<Option<ExecutionId>> {
         let connection = self.lock();
         let sql = "SELECT id FROM executions WHERE parent = ? AND parent_run = ? ORDER BY id DESC LIMIT 1";
@@ -264,9 +246,6 @@ impl Journal {
     }
 
     /// How many executions the first one above this one has started, directly and through others; counted up to `most`.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn descendants(&self, id: &ExecutionId, most: u32) -> Result<u32> {
         let sql = "WITH RECURSIVE
                 up(id, height) AS (
@@ -283,9 +262,6 @@ impl Journal {
     }
 
     /// The executions that the tasks of another one started, the oldest first.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn children(&self, parent: &ExecutionId) -> Result<Vec<ExecutionId>> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached("SELECT id FROM executions WHERE parent = ? ORDER BY id")?;
@@ -295,9 +271,6 @@ impl Journal {
 
     /// An id for a new execution or backfill, behind all that there are: lists and `jitney resume` go by their order, and
     /// a clock may be set back.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn new_id(&self, now: DateTime<Utc>) -> Result<ExecutionId> {
         let connection = self.lock();
         let sql =
@@ -307,9 +280,6 @@ impl Journal {
     }
 
     /// The state of an execution: cheaper to ask than its whole state.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn status(&self, id: &ExecutionId) -> Result<Option<ExecutionState>> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached("SELECT state FROM executions WHERE id = ?")?;

@@ -21,9 +21,6 @@ pub struct NotificationKey {
 impl Journal {
     /// Whether to tell this now: how often it was left out since it was last told, or none when that was less than
     /// `repeat` ago. It counts as told, or as left out once more.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn record_notification(
         &self,
         key: &NotificationKey,
@@ -49,18 +46,12 @@ impl Journal {
     }
 
     /// Gives a rule another name; what was told under it counts for the new name.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn rename_rule(&self, from: &str, to: &str) -> Result<()> {
         self.lock().execute("UPDATE OR REPLACE notices SET rule = ?2 WHERE rule = ?1", [from, to])?;
         Ok(())
     }
 
     /// Forgets what was told, because it is over; how often it was left out, or none when nothing was told.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn forget_notification(&self, key: &NotificationKey, occasion: &str) -> Result<Option<u32>> {
         let sql = "DELETE FROM notices WHERE rule = ? AND namespace = ? AND flow = ? AND occasion = ?
                    RETURNING left_out";

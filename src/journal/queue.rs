@@ -190,9 +190,6 @@ impl Journal {
     }
 
     /// How many wait in a queue.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn queued(&self, queue: &str) -> Result<usize> {
         self.read(|connection| {
             let sql = "SELECT count(*) FROM executions WHERE queue = ? AND queued IS NOT NULL";
@@ -202,9 +199,6 @@ impl Journal {
     }
 
     /// The queues in which somebody waits.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn queues(&self) -> Result<Vec<String>> {
         let connection = self.lock();
         let sql = "SELECT DISTINCT queue FROM executions WHERE queued IS NOT NULL AND queue IS NOT NULL";
@@ -214,9 +208,6 @@ impl Journal {
     }
 
     /// The executions that wait in a queue.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn queued_in(&self, queue: &str) -> Result<Vec<ExecutionId>> {
         let connection = self.lock();
         let mut statement =
@@ -226,9 +217,6 @@ impl Journal {
     }
 
     /// The queue that an execution waits in.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn queue_of(&self, id: &ExecutionId) -> Result<Option<String>> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached("SELECT queue FROM executions WHERE id = ?")?;
@@ -236,18 +224,12 @@ impl Journal {
     }
 
     /// Takes an execution out of its queue; it stays QUEUED, and waits for somebody to resume it.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn requeue(&self, id: &ExecutionId) -> Result<()> {
         self.lock().execute("UPDATE executions SET queue = NULL, queued = NULL WHERE id = ?", [id.as_str()])?;
         Ok(())
     }
 
     /// Appends another process's queue to one's own, in order.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn adopt_queue(&self, from: &str, to: &str) -> Result<()> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -260,9 +242,6 @@ impl Journal {
 
     /// The executions that somebody should take care of, the newest first: those that are RUNNING or CREATED, and those
     /// that wait in no queue. Whether a process works on them is not known here.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn unattended(&self) -> Result<Vec<(ExecutionId, DateTime<Utc>)>> {
         let connection = self.lock();
         // A sub-execution is taken care of by the one that started it, as long as that one goes on.
@@ -278,9 +257,6 @@ impl Journal {
     }
 
     /// Puts an execution that is QUEUED before all others of a queue.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn move_to_front(&self, id: &ExecutionId, queue: &str) -> Result<()> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -14,9 +14,6 @@ const EXECUTION_BATCH: u32 = 50;
 impl Journal {
     /// Removes a piece of the executions that ended before a moment, the first of them first, each with its events and
     /// logs; which they were, and none when nothing is left to remove. After a crash all of the piece is gone, or nothing.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn delete_ended_before(&self, time: DateTime<Utc>) -> Result<Vec<ExecutionId>> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -35,9 +32,6 @@ impl Journal {
     }
 
     /// How many executions ended before a moment.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn count_ended_before(&self, time: DateTime<Utc>) -> Result<usize> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached("SELECT count(*) FROM executions WHERE ended < ?")?;
@@ -46,9 +40,6 @@ impl Journal {
     }
 
     /// Removes an execution with its events and logs, all or nothing.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn delete(&self, id: &ExecutionId) -> Result<()> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -60,9 +51,6 @@ impl Journal {
     }
 
     /// When an execution ended; none when there is no such execution, and none within when it has not ended.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn ended(&self, id: &ExecutionId) -> Result<Option<Option<DateTime<Utc>>>> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached("SELECT ended FROM executions WHERE id = ?")?;
@@ -71,9 +59,6 @@ impl Journal {
     }
 
     /// How many log lines [`Journal::delete_logs_before`] would remove.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn count_logs_before(&self, time: DateTime<Utc>) -> Result<usize> {
         let sql = "SELECT count(*) FROM logs WHERE time < ?
                    AND NOT EXISTS (SELECT 1 FROM executions WHERE id = logs.execution AND ended IS NULL)";
@@ -82,9 +67,6 @@ impl Journal {
 
     /// Removes log lines that are older than a moment, but for those of executions that have not ended; how many there
     /// were. Between its pieces it asks whether to `stop`.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn delete_logs_before(&self, time: DateTime<Utc>, stop: impl Fn() -> bool) -> Result<usize> {
         let time = stamp(time);
         let (mut removed, mut after) = (0, 0);

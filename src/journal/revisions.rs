@@ -27,9 +27,6 @@ impl Journal {
     /// The numbers of flows' texts, each of `(namespace, flow, revision)`; a text that is not the flow's newest gets
     /// the next number, and one that has moved to another file stands there from now on. The revisions' own numbers
     /// are not looked at.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn number_revisions(&self, texts: &[(&str, &str, Revision)]) -> Result<Vec<u32>> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -69,9 +66,6 @@ impl Journal {
     }
 
     /// The texts of a flow, the newest first.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn revisions(&self, namespace: &str, flow: &str) -> Result<Vec<Revision>> {
         let connection = self.lock();
         let sql = format!("SELECT {COLUMNS} FROM revisions WHERE namespace = ? AND flow = ? ORDER BY number DESC");
@@ -81,9 +75,6 @@ impl Journal {
     }
 
     /// The newest text that each of the flows in a file has had.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn revisions_of_file(&self, file: &str) -> Result<Vec<Revision>> {
         let connection = self.lock();
         // Of one flow the number says which is the newest; a clock may have been set back.

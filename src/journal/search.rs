@@ -121,18 +121,12 @@ fn pair(key: &str, value: &str) -> String {
 
 impl Journal {
     /// The newest executions first, at most `limit`, of one flow or of all.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn executions(&self, flow: Option<&str>, limit: u32) -> Result<Vec<Summary>> {
         let query = ExecutionQuery { flow: flow.map(str::to_owned), ..ExecutionQuery::default() };
         self.listed(&query, limit, 0)
     }
 
     /// The executions that a query means, the newest first: at most `limit` of them after the first `offset`.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn search(&self, query: &ExecutionQuery, limit: u32, offset: u32) -> Result<SearchPage> {
         let (condition, values) = query.condition();
         // SQLite itself finds the smallest index to count in.
@@ -166,9 +160,6 @@ impl Journal {
     }
 
     /// What started these executions, where it was not a person.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn triggers(&self, executions: &[Summary]) -> Result<BTreeMap<ExecutionId, Triggered>> {
         let triggered = executions.iter().filter(|summary| summary.trigger.is_some());
         let ids = Value::from_iter(triggered.map(|summary| summary.id.as_str())).to_string();
@@ -183,9 +174,6 @@ impl Journal {
     }
 
     /// What an execution gave when it ended.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn outputs(&self, id: &ExecutionId) -> Result<Map<String, Value>> {
         let sql = "SELECT body -> '$.outputs' FROM events WHERE execution = ? AND body ->> '$.kind' = 'ended'
                    ORDER BY number DESC LIMIT 1";
@@ -201,9 +189,6 @@ impl Journal {
     }
 
     /// An execution as lists show it.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn summary(&self, id: &ExecutionId) -> Result<Option<Summary>> {
         let sql = format!("SELECT {COLUMNS} FROM executions WHERE id = ?");
         self.read(|connection| Ok(connection.prepare_cached(&sql)?.query_row([id.as_str()], summary).optional()?))

@@ -103,9 +103,6 @@ impl PostgresSession {
 
     /// Has the server print dates and times in ISO 8601, for statements whose rows are read as text. A load has the
     /// settings of its database and user: defaults, triggers and checks may print dates too.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn print_iso_dates(&self) -> Result<(), TaskError> {
         let set = self.client.batch_execute("SET datestyle TO 'ISO'").await;
         set.map_err(|problem| error::explain("setting the style of dates", &problem))

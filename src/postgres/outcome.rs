@@ -25,9 +25,6 @@ pub enum TransactionOutcome {
 }
 
 /// The number of the transaction that is under way; none while it has changed nothing.
-///
-/// # Errors
-/// When the server refuses, or the connection broke.
 pub async fn number(client: &impl GenericClient) -> Result<Option<String>, TaskError> {
     let asked = client.query_one("SELECT txid_current_if_assigned()::text", &[]).await;
     Ok(asked.map_err(|error| explain("asking for the transaction's number", &error))?.get(0))

@@ -63,9 +63,6 @@ impl<'a> WaitMonitor<'a> {
 
     /// Asks which of the server's processes this session is. Behind a pooler it stays the same only within a
     /// transaction; outside of one, waits are reported and not limited.
-    ///
-    /// # Errors
-    /// When the server refuses, or the connection broke.
     pub async fn identify(&self, client: &impl GenericClient, in_transaction: bool) -> Result<(), TaskError> {
         let doing = "asking for the session's process";
         let failed = |error: tokio_postgres::Error| error::explain(doing, &error);

@@ -157,7 +157,7 @@ impl CsvFile {
         let Some(row) = self.rows.found().first() else { return Ok(Vec::new()) };
         self.header_line = row.line;
         if let Some(fault) = row.fault {
-            return Err(self.error(row.line, said(fault)));
+            return Err(self.error(row.line, copy_message(fault)));
         }
         let fields = (0..row.width as usize).map(|column| self.rows.field(row, column).unwrap_or_default());
         let names = fields.map(|field| match std::str::from_utf8(field) {
@@ -438,7 +438,7 @@ impl CsvBatches {
     fn misshapen(&self, row: &Row) -> BadRow {
         let (found, due) = (row.width as usize, self.file.width());
         let (message, hint) = match row.fault {
-            Some(fault) => (said(fault).to_owned(), self.file.line_ends()),
+            Some(fault) => (copy_message(fault).to_owned(), self.file.line_ends()),
             None if self.file.rows.text_of(row) == END_OF_DATA => end_of_data(),
             None if found == due => {
                 ("the row has a value after its last delimiter, where the header has no name".to_owned(), None)
@@ -472,7 +472,7 @@ fn shown(delimiter: u8) -> String {
     if delimiter == b'\t' { "\\t".to_owned() } else { char::from(delimiter).to_string() }
 }
 
-fn said(fault: RowError) -> &'static str {
+fn copy_message(fault: RowError) -> &'static str {
     match fault {
         RowError::Newline => "unquoted newline found in data",
         RowError::CarriageReturn => "unquoted carriage return found in data",

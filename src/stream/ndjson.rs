@@ -48,8 +48,8 @@ impl NdjsonFile {
         }
         let mut survey = Survey::default();
         match records.is_whole() {
-            true => records.look(|records, row| take(&mut survey, records, row))?,
-            false => look_at_all(Records::start(open(Arc::default())?, name, format)?, &mut survey)?,
+            true => records.for_each_row(|records, row| take(&mut survey, records, row))?,
+            false => for_each_row_of_all(Records::start(open(Arc::default())?, name, format)?, &mut survey)?,
         }
         let columns = survey.columns();
         if columns.is_empty() {
@@ -92,7 +92,7 @@ impl NdjsonFile {
     }
 }
 
-fn look_at_all(mut records: Records, survey: &mut Survey) -> Result<()> {
+fn for_each_row_of_all(mut records: Records, survey: &mut Survey) -> Result<()> {
     loop {
         let rows = records.next_rows()?;
         if rows.is_empty() {

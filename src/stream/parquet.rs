@@ -441,9 +441,6 @@ impl ParquetSink {
     }
 
     /// Adds rows. They are written once a row group is full.
-    ///
-    /// # Errors
-    /// When the disk refuses them.
     pub fn write(&mut self, frame: DataFrame) -> PolarsResult<()> {
         match &mut self.waiting {
             Some(waiting) => drop(waiting.vstack_mut(&frame)?),
@@ -453,9 +450,6 @@ impl ParquetSink {
     }
 
     /// Writes what is left, and the index.
-    ///
-    /// # Errors
-    /// When the disk refuses them.
     pub fn finish(mut self) -> PolarsResult<()> {
         self.flush()?;
         self.writer.finish().map(drop)

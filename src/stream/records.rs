@@ -141,7 +141,7 @@ impl Records {
     ///
     /// # Errors
     /// As [`Records::next_rows`], and what `each` says.
-    pub(super) fn look(&mut self, mut each: impl FnMut(&Self, &RecordSpan) -> Result<()>) -> Result<()> {
+    pub(super) fn for_each_row(&mut self, mut each: impl FnMut(&Self, &RecordSpan) -> Result<()>) -> Result<()> {
         let place = self.place;
         let rows = self.rows()?;
         let looked = rows.iter().try_for_each(|row| each(self, row));

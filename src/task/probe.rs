@@ -24,7 +24,7 @@ pub struct Ledger {
     /// The fields that say what is loaded where. Only these are rendered.
     pub fields: &'static [&'static str],
     /// Asks for many loads at once, each given by those fields; the answers are in the same order.
-    pub look: LedgerProbe,
+    pub probe: LedgerProbe,
 }
 
 /// What a target holds of one load.
@@ -59,7 +59,7 @@ pub struct SourceProbe {
     /// The fields that say where it is. Only these are rendered.
     pub fields: &'static [&'static str],
     /// Asks. A file must be among those that may be named.
-    pub look: fn(Value, FileAccess, Arc<Settings>) -> ProbeFuture<SourceVersion>,
+    pub probe: fn(Value, FileAccess, Arc<Settings>) -> ProbeFuture<SourceVersion>,
 }
 
 /// What a source offers now.

@@ -11,18 +11,19 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
 
 /// The pause after the `failed`th failure in a row (from 1): what the server asked for, else twice as long each time.
 /// `jitter` from 0 to 1 takes away up to half, so that many clients do not come back at the same moment.
-pub fn pause(failed: u32, asked: Option<Duration>, jitter: f64) -> Duration {
-    if let Some(asked) = asked {
-        return asked.min(MAX_RETRY_AFTER);
+pub fn pause(failed: u32, retry_after: Option<Duration>, jitter: f64) -> Duration {
+    if let Some(retry_after) = retry_after {
+        return retry_after.min(MAX_RETRY_AFTER);
     }
     let doubled = FIRST_DELAY.saturating_mul(1 << failed.saturating_sub(1).min(16));
     doubled.min(MAX_DELAY).mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0)
 }
 
 /// What to say of a server that asks for a longer pause than anybody should wait for.
-pub fn too_long(asked: Option<Duration>, now: DateTime<Utc>) -> Option<String> {
-    let asked = asked.filter(|asked| *asked > MAX_RETRY_AFTER)?;
-    let until = chrono::TimeDelta::from_std(asked).ok().and_then(|asked| now.checked_add_signed(asked));
+pub fn too_long(retry_after: Option<Duration>, now: DateTime<Utc>) -> Option<String> {
+    let retry_after = retry_after.filter(|retry_after| *retry_after > MAX_RETRY_AFTER)?;
+    let until =
+        chrono::TimeDelta::from_std(retry_after).ok().and_then(|retry_after| now.checked_add_signed(retry_after));
     let until = until.map_or("much later".to_owned(), |until| until.format("%Y-%m-%d %H:%M:%S UTC").to_string());
     Some(format!("the server asks not to be asked again before {until}"))
 }

@@ -29,25 +29,25 @@ impl RequestError {
     }
 
     /// The line was cut, or could not be had; `what` was being done.
-    pub fn of_line(what: &str, error: reqwest::Error) -> Self {
+    pub fn from_reqwest(what: &str, error: reqwest::Error) -> Self {
         let (unusable, unconnected, timeout) = (error.is_builder(), error.is_connect(), error.is_timeout());
         // The address is in `what`, without its password.
-        let told = TaskError::permanent(format!("{what}: {}", reason(&error)));
-        if told.message.contains("invalid peer certificate") {
-            return Self::Fatal(told.help(
+        let error = TaskError::permanent(format!("{what}: {}", reason(&error)));
+        if error.message.contains("invalid peer certificate") {
+            return Self::Fatal(error.help(
                 "if a private authority signed the server's certificate, name its file in SSL_CERT_FILE; \
                  also check this machine's clock",
             ));
         }
         if unusable {
-            return Self::Fatal(told);
+            return Self::Fatal(error);
         }
         let code = match (unconnected, timeout) {
             (true, _) => NO_CONNECTION,
             (_, true) => "timeout",
             _ => "no answer",
         };
-        let error = TaskError::transient(told.message).code(code);
+        let error = TaskError::transient(error.message).code(code);
         Self::Retryable(error.help("check the address, the network and any proxy"), None)
     }
 }

@@ -22,7 +22,7 @@ const MAX_REDIRECTS: usize = 10;
 /// When no answer comes, or a redirect cannot be followed; `what` was being done.
 pub async fn send(what: &str, request: RequestBuilder) -> Result<Response, RequestError> {
     let (client, request) = request.build_split();
-    let mut request = request.map_err(|error| RequestError::of_line(what, error))?;
+    let mut request = request.map_err(|error| RequestError::from_reqwest(what, error))?;
     for hop in 0.. {
         let mut next = copy(&request);
         let response = once(what, &client, request, hop > 0).await?;
@@ -39,9 +39,9 @@ pub async fn send(what: &str, request: RequestBuilder) -> Result<Response, Reque
 /// Sends a request to an address on the way. Once a server has answered, a later one that is not there does not mean
 /// that nothing was sent.
 async fn once(what: &str, client: &Client, request: Request, is_later: bool) -> Result<Response, RequestError> {
-    client.execute(request).await.map_err(|error| match RequestError::of_line(what, error) {
-        RequestError::Retryable(told, asked) if is_later && told.code.as_deref() == Some(NO_CONNECTION) => {
-            RequestError::Retryable(told.code("no answer"), asked)
+    client.execute(request).await.map_err(|error| match RequestError::from_reqwest(what, error) {
+        RequestError::Retryable(error, retry_after) if is_later && error.code.as_deref() == Some(NO_CONNECTION) => {
+            RequestError::Retryable(error.code("no answer"), retry_after)
         }
         trouble => trouble,
     })

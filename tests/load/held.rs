@@ -13,7 +13,7 @@ fn fields(value: &str) -> Value {
 /// The answers for months 1 to `last`: the rows that are held, or why they are not.
 async fn held(place: &Place, last: u32) -> Vec<Result<u64, String>> {
     let context = place.context();
-    let look = tasks::find("postgres.load").unwrap().ledger.unwrap().look;
+    let look = tasks::find("postgres.load").unwrap().ledger.unwrap().probe;
     let asked = (1..=last).map(|month| (fields(&format!("2024-{month:02}")), context.files.clone())).collect();
     let answers = look(asked, context.settings).await.unwrap();
     let word = |answer| match answer {

@@ -170,7 +170,7 @@ async fn a_table_is_the_same_one_for_every_task_however_its_name_is_spelled() {
         let again = place.load_in("e2", &month).await.0.unwrap();
         assert_eq!(counts(&again), [1, 0, 0, 1], "{given}: the ledger knows it");
         let context = place.context();
-        let look = jitney::tasks::find("postgres.load").unwrap().ledger.unwrap().look;
+        let look = jitney::tasks::find("postgres.load").unwrap().ledger.unwrap().probe;
         let asked = serde_json::json!({"table": given, "mode": {"replace_partition": {"part": "p"}}});
         let held = look(vec![(asked, context.files)], context.settings).await.unwrap();
         assert!(matches!(held[0], jitney::task::LedgerAnswer::Held(_)), "{given}: {held:?}");

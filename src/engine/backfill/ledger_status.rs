@@ -58,7 +58,7 @@ impl Runner {
             asked = others;
             let Some(ledger) = same.first().map(|asked| asked.ledger) else { break };
             let loads = same.iter().map(|asked| (asked.fields.clone(), asked.files.clone())).collect();
-            let found = (ledger.look)(loads, self.settings.clone()).await?;
+            let found = (ledger.probe)(loads, self.settings.clone()).await?;
             for (asked, holding) in same.iter().zip(found) {
                 let ledger_status = match holding {
                     LedgerAnswer::Held(held) => LedgerStatus::In(held.rows, held),

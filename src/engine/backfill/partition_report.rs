@@ -152,7 +152,7 @@ impl Runner {
         let (Some(source), Ok(fields)) = (first.step.task.source, first.fields) else {
             return Ok(SourceChange::Unknown("its address is known only when it runs".to_owned()));
         };
-        let offer = match (source.look)(fields, first.files, self.settings.clone()).await {
+        let offer = match (source.probe)(fields, first.files, self.settings.clone()).await {
             Ok(offer) => offer,
             Err(error) => return Ok(SourceChange::Unknown(error.message)),
         };

@@ -54,9 +54,6 @@ impl<'a> BigQuery<'a> {
     }
 
     /// Calls the crate's client until Google answers for good.
-    ///
-    /// # Errors
-    /// When Google refuses, or nothing helps.
     pub(super) async fn call<T, F>(&self, what: &str, make: impl Fn() -> F) -> Result<T, ApiFailure>
     where
         F: Future<Output = Result<T, BQError>>,
@@ -77,9 +74,6 @@ impl<'a> BigQuery<'a> {
     }
 
     /// A request that the crate cannot make.
-    ///
-    /// # Errors
-    /// When Google refuses, or nothing helps.
     pub(super) async fn ask(
         &self,
         what: &str,
@@ -87,14 +81,14 @@ impl<'a> BigQuery<'a> {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, ApiFailure> {
-        let asked = self.api.ask_value(&self.retry, what, || {
+        let answer = self.api.ask_value(&self.retry, what, || {
             let request = self.api.request(method.clone(), &format!("/bigquery/v2/projects/{path}"));
             match body {
                 Some(body) => request.json(body),
                 None => request,
             }
         });
-        asked.await.map_err(|failure| match failure {
+        answer.await.map_err(|failure| match failure {
             ApiFailure::Refused(refusal) => ApiFailure::Refused(Box::new(self.explained(*refusal))),
             other => other,
         })
@@ -105,12 +99,12 @@ impl<'a> BigQuery<'a> {
         match error {
             BQError::ResponseError { error } => {
                 let refusal = self.refusal(what, error);
-                if refusal.may_pass() { Err(refusal.trouble()) } else { Ok(refusal) }
+                if refusal.may_pass() { Err(refusal.into_request_error()) } else { Ok(refusal) }
             }
             // Also an answer of a busy frontend, which is a web page and no JSON.
             BQError::RequestError(error) => {
-                let told = TaskError::transient(what).caused_by(error);
-                Err(RequestError::Retryable(told.help("check the address, the network and any proxy"), None))
+                let error = TaskError::transient(what).caused_by(error);
+                Err(RequestError::Retryable(error.help("check the address, the network and any proxy"), None))
             }
             other => Err(RequestError::Fatal(TaskError::permanent(what).caused_by(other))),
         }

@@ -161,11 +161,12 @@ impl CreateDataset {
     }
 
     fn compare_location(&self, context: &TaskContext, location: &str) {
-        let Some(wanted) = self.location.as_deref().filter(|wanted| !wanted.eq_ignore_ascii_case(location)) else {
+        let Some(requested) = self.location.as_deref().filter(|requested| !requested.eq_ignore_ascii_case(location))
+        else {
             return;
         };
         context.warn(format!(
-            "dataset {} is in {location}, not in {wanted}, and datasets do not move: jobs must run in {location}",
+            "dataset {} is in {location}, not in {requested}, and datasets do not move: jobs must run in {location}",
             self.name
         ));
     }

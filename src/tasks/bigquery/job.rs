@@ -32,7 +32,7 @@ pub(super) struct JobRequest<'a> {
     pub(super) what: String,
     pub(super) configuration: JobConfiguration,
     /// What tells it from other jobs of the same task run.
-    pub(super) mark: String,
+    pub(super) identity: String,
     /// The file that is sent with it.
     pub(super) file: Option<&'a upload::LocalFile>,
 }
@@ -42,7 +42,7 @@ impl JobRequest<'_> {
     ///
     /// # Errors
     /// When the configuration cannot be written as JSON.
-    pub(super) fn mark(configuration: &JobConfiguration) -> Result<String, TaskError> {
+    pub(super) fn identity(configuration: &JobConfiguration) -> Result<String, TaskError> {
         // Maps of labels come in any order, and do not change what a job does.
         let mut bare = configuration.clone();
         bare.labels = None;
@@ -59,7 +59,7 @@ impl BigQuery<'_> {
     /// # Errors
     /// When Google refuses, the job fails for good, or the user stops it.
     pub(super) async fn run(&self, work: &JobRequest<'_>) -> Result<Job, TaskError> {
-        let base = self.job_id(&work.mark);
+        let base = self.job_id(&work.identity);
         let mut failed = 0;
         for number in 1..MAX_JOBS {
             let reference = JobReference {
@@ -70,12 +70,13 @@ impl BigQuery<'_> {
             let (job, is_new) = self.run_one(work, &reference).await?;
             match self.failure(&work.what, &job) {
                 None => return Ok(job),
+                // It failed in an earlier attempt, whose errors have been reported and counted: on to the next number.
                 Some(_) if !is_new => {}
-                Some(refusal) => match refusal.trouble() {
+                Some(refusal) => match refusal.into_request_error() {
                     RequestError::Fatal(error) => return Err(error),
-                    RequestError::Retryable(error, asked) => {
+                    RequestError::Retryable(error, retry_after) => {
                         failed += 1;
-                        self.retry.pause(failed, error, asked).await?;
+                        self.retry.pause(failed, error, retry_after).await?;
                     }
                 },
             }
@@ -83,12 +84,13 @@ impl BigQuery<'_> {
         Err(TaskError::permanent(format!("{}: it has failed {MAX_JOBS} times", work.what)))
     }
 
-    /// The id without its number.
-    pub(super) fn job_id(&self, mark: &str) -> String {
+    /// The id without its number. BigQuery refuses an id that a project has used before, for good, which makes a job
+    /// with a derived id exactly-once: after a crash or a lost answer, the same request meets the job that it started.
+    pub(super) fn job_id(&self, identity: &str) -> String {
         let fits = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '_' };
         let run: String = self.context.run.as_str().chars().map(fits).take(200).collect();
-        // The run's own letters may fall together with another's, so they go into the sum too.
-        let sum = Sha256::digest(format!("{}\n{}\n{mark}", self.context.execution, self.context.run));
+        // Two runs may look the same once their letters are replaced, so the originals go into the sum too.
+        let sum = Sha256::digest(format!("{}\n{}\n{identity}", self.context.execution, self.context.run));
         format!("jitney_{}_{run}_{}", self.context.execution, &hex(&sum)[..16])
     }
 
@@ -121,10 +123,11 @@ impl BigQuery<'_> {
         match started {
             Ok(job) => Ok((job, true)),
             Err(failure) if failure.is(StatusCode::CONFLICT) => {
-                let place = told_location(&failure).or_else(|| self.location.clone());
+                // A job is found in its location alone. It may differ from the task's, which can have been left to Google.
+                let place = location_in(&failure).or_else(|| self.location.clone());
                 let found = JobReference { location: place, ..reference.clone() };
                 self.context.info(format!("found {}, which was started before", text(&found.job_id)));
-                Ok((self.look(&work.what, &found).await?, false))
+                Ok((self.fetch(&work.what, &found).await?, false))
             }
             Err(failure) => Err(failure.into()),
         }
@@ -140,13 +143,13 @@ impl BigQuery<'_> {
             pause = (pause * 3 / 2).min(MAX_DELAY);
             let place = job.job_reference.as_ref().and_then(|own| own.location.clone());
             let reference = JobReference { location: place, ..reference.clone() };
-            job = self.look(what, &reference).await?;
+            job = self.fetch(what, &reference).await?;
         }
         Ok(job)
     }
 
     /// How a job stands.
-    pub(super) async fn look(&self, what: &str, reference: &JobReference) -> Result<Job, TaskError> {
+    pub(super) async fn fetch(&self, what: &str, reference: &JobReference) -> Result<Job, TaskError> {
         let (id, place) = (text(&reference.job_id), reference.location.as_deref());
         Ok(self.call(what, || self.client.job().get_job(&self.project, id, place)).await?)
     }
@@ -154,8 +157,8 @@ impl BigQuery<'_> {
     /// Asks Google to stop a job. Nothing comes of it where there is none.
     async fn cancel(&self, reference: &JobReference) {
         let (id, place) = (text(&reference.job_id), reference.location.as_deref());
-        let asked = self.client.job().cancel_job(&self.project, id, place);
-        match tokio::time::timeout(Duration::from_secs(10), asked).await {
+        let cancellation = self.client.job().cancel_job(&self.project, id, place);
+        match tokio::time::timeout(Duration::from_secs(10), cancellation).await {
             Ok(Ok(_)) => self.context.info(format!("asked BigQuery to stop {id}")),
             _ => self.context.warn(format!("could not tell BigQuery to stop {id}; it may run to its end")),
         }
@@ -167,7 +170,7 @@ impl BigQuery<'_> {
         let error = status.error_result.as_ref()?;
         let (reason, mut message) = (text(&error.reason), text(&error.message).to_owned());
         let others = status.errors.iter().flatten().filter(|other| text(&other.message) != message);
-        let others: Vec<String> = others.take(3).map(told).collect();
+        let others: Vec<String> = others.take(3).map(described).collect();
         if !others.is_empty() {
             message = format!("{message} [{}]", others.join("; "));
         }
@@ -192,7 +195,7 @@ fn status_of(reason: &str, message: &str) -> u16 {
     }
 }
 
-fn told(error: &ErrorProto) -> String {
+fn described(error: &ErrorProto) -> String {
     match (text(&error.location), text(&error.message)) {
         ("", message) => message.to_owned(),
         (place, message) => format!("{place}: {message}"),
@@ -208,7 +211,7 @@ pub(super) fn is_done(job: &Job) -> bool {
 }
 
 /// The place in `Already Exists: Job project:EU.id`.
-fn told_location(failure: &ApiFailure) -> Option<String> {
+fn location_in(failure: &ApiFailure) -> Option<String> {
     let ApiFailure::Refused(refusal) = failure else { return None };
     let (_, rest) = refusal.message.split_once("Job ")?;
     let (_, rest) = rest.split_once(':')?;

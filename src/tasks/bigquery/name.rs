@@ -53,7 +53,7 @@ impl TableName {
     }
 
     /// Another table of the same dataset.
-    pub(super) fn beside(&self, table: impl Into<String>) -> Self {
+    pub(super) fn sibling(&self, table: impl Into<String>) -> Self {
         Self { table: table.into(), ..self.clone() }
     }
 

@@ -218,8 +218,8 @@ impl Task for Query {
         if self.dry_run {
             return self.estimate(&bigquery, &what, configuration, began).await;
         }
-        let mark = JobRequest::mark(&configuration)?;
-        let job = bigquery.run(&JobRequest { what: what.clone(), configuration, mark, file: None }).await?;
+        let identity = JobRequest::identity(&configuration)?;
+        let job = bigquery.run(&JobRequest { what: what.clone(), configuration, identity, file: None }).await?;
         let reference = job.job_reference.clone().unwrap_or_default();
         let result = bigquery.rows(&reference, self.fetch).await?;
         let mut outputs = self.outputs(&bigquery, &job, began)?;
@@ -231,7 +231,7 @@ impl Task for Query {
             outputs.deleted = count("deletedRowCount");
         }
         outputs.result = result;
-        self.tell(context, &outputs);
+        self.log_result(context, &outputs);
         Ok(outputs)
     }
 }
@@ -321,7 +321,7 @@ impl Query {
         })
     }
 
-    fn tell(&self, context: &TaskContext, outputs: &QueryOutputs) {
+    fn log_result(&self, context: &TaskContext, outputs: &QueryOutputs) {
         let changed = match outputs.affected {
             0 => String::new(),
             _ => format!(

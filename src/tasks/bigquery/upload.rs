@@ -45,9 +45,6 @@ enum UploadProgress {
 
 impl MediaUpload<'_> {
     /// Sends the file, and gives the job that reads it.
-    ///
-    /// # Errors
-    /// When Google refuses, or nothing helps.
     pub(super) async fn send(&self) -> Result<Job, ApiFailure> {
         self.bigquery.context.progress.set_total_bytes(self.file.bytes);
         let session = self.open().await?;
@@ -73,10 +70,10 @@ impl MediaUpload<'_> {
                     (there, unsure) = (now, false);
                 }
                 Err(RequestError::Fatal(error)) => return Err(error.into()),
-                Err(RequestError::Retryable(error, asked)) => {
+                Err(RequestError::Retryable(error, retry_after)) => {
                     failed += 1;
                     unsure = true;
-                    self.bigquery.retry.pause(failed, error, asked).await?;
+                    self.bigquery.retry.pause(failed, error, retry_after).await?;
                 }
             }
         }
@@ -115,7 +112,7 @@ impl MediaUpload<'_> {
         match response.status() {
             StatusCode::PERMANENT_REDIRECT => Ok(UploadProgress::Bytes(bytes_there(&response).min(total))),
             status if status.is_success() => {
-                let body = response.bytes().await.map_err(|error| RequestError::of_line(self.what, error))?;
+                let body = response.bytes().await.map_err(|error| RequestError::from_reqwest(self.what, error))?;
                 let job = serde_json::from_slice(&body).map_err(|error| {
                     let message = format!("{}: the answer is not what Google documents", self.what);
                     RequestError::Fatal(TaskError::permanent(message).caused_by(error))
@@ -128,7 +125,7 @@ impl MediaUpload<'_> {
 
     async fn refused(&self, response: Response) -> Result<ApiFailure, RequestError> {
         let refusal = self.bigquery.explained(self.bigquery.api.refusal(self.what, response).await);
-        if refusal.may_pass() { Err(refusal.trouble()) } else { Ok(ApiFailure::Refused(Box::new(refusal))) }
+        if refusal.may_pass() { Err(refusal.into_request_error()) } else { Ok(ApiFailure::Refused(Box::new(refusal))) }
     }
 
     async fn piece(&self, from: u64) -> Result<Bytes, TaskError> {

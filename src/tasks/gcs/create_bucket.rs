@@ -178,10 +178,12 @@ impl CreateBucket {
             Ok(bucket) => Ok(bucket),
             // A repeat of our own request, whose answer was lost, finds the bucket made.
             Err(failure) if failure.is(StatusCode::CONFLICT) => match store.bucket(&self.name).await {
-                Ok(bucket) if said(&failure, "you already own it") || self.if_exists == IfExists::Skip => Ok(bucket),
-                _ => Err(failure.help(self.taken()).into()),
+                Ok(bucket) if mentions(&failure, "you already own it") || self.if_exists == IfExists::Skip => {
+                    Ok(bucket)
+                }
+                _ => Err(failure.help(self.name_taken()).into()),
             },
-            Err(failure) if failure.is(StatusCode::BAD_REQUEST) && said(&failure, "location") => {
+            Err(failure) if failure.is(StatusCode::BAD_REQUEST) && mentions(&failure, "location") => {
                 Err(failure.help(LOCATIONS).into())
             }
             Err(failure) => Err(failure.into()),
@@ -215,11 +217,12 @@ impl CreateBucket {
     }
 
     fn compare_location(&self, context: &TaskContext, location: &str) {
-        let Some(wanted) = self.location.as_deref().filter(|wanted| !wanted.eq_ignore_ascii_case(location)) else {
+        let Some(requested) = self.location.as_deref().filter(|requested| !requested.eq_ignore_ascii_case(location))
+        else {
             return;
         };
         context.warn(format!(
-            "gs://{} is in {location}, not in {wanted}, and buckets do not move: BigQuery loads from it only into \
+            "gs://{} is in {location}, not in {requested}, and buckets do not move: BigQuery loads from it only into \
              datasets of the same location",
             self.name
         ));
@@ -232,7 +235,7 @@ impl CreateBucket {
             .into()
     }
 
-    fn taken(&self) -> String {
+    fn name_taken(&self) -> String {
         format!(
             "the name is somebody else's; names are shared by all users of Google Cloud: choose another, such as YOUR-PROJECT-{}",
             self.name
@@ -255,7 +258,7 @@ impl LifecycleRule {
 const LOCATIONS: &str = "`location` is a region such as `europe-west3` or `us-central1`, or `EU`, `US` or `ASIA`; \
      https://cloud.google.com/storage/docs/locations lists all";
 
-fn said(failure: &ApiFailure, words: &str) -> bool {
+fn mentions(failure: &ApiFailure, words: &str) -> bool {
     matches!(failure, ApiFailure::Refused(refusal) if refusal.message.to_ascii_lowercase().contains(words))
 }
 

@@ -18,7 +18,7 @@ struct ResumableUpload<'a> {
     source: &'a UploadSource,
     session: Option<UploadSession>,
     /// Whether Google has to be asked how far the session is.
-    unsure: bool,
+    is_stale: bool,
     /// Whether an earlier attempt left the session, and Google has not been asked yet.
     is_left: bool,
     /// The most that was there whenever Google was asked.
@@ -31,11 +31,11 @@ struct ResumableUpload<'a> {
 
 /// Sends a file over an object that is at generation `now`, 0 for none.
 pub(super) async fn send(store: &Store<'_>, source: &UploadSource, now: u64) -> Result<Outcome, TaskError> {
-    let left = UploadSession::left(source, &store.context.settings.redactor);
+    let saved = UploadSession::saved(source, &store.context.settings.redactor);
     let before = store.context.progress.bytes.load(Ordering::Relaxed);
-    let is_left = left.is_some();
+    let is_left = saved.is_some();
     let mut upload =
-        ResumableUpload { store, source, session: left, unsure: is_left, is_left, furthest: 0, resumed: 0, before };
+        ResumableUpload { store, source, session: saved, is_stale: is_left, is_left, furthest: 0, resumed: 0, before };
     let mut failed = 0;
     loop {
         let furthest = upload.furthest;
@@ -43,14 +43,14 @@ pub(super) async fn send(store: &Store<'_>, source: &UploadSource, now: u64) -> 
             outcome = upload.attempt(now) => outcome,
             () = store.context.cancel.cancelled() => return Err(stopped(source)),
         };
-        let (error, asked) = match outcome {
+        let (error, retry_after) = match outcome {
             Ok(outcome) => return Ok(outcome),
             Err(RequestError::Fatal(error)) => return Err(error),
-            Err(RequestError::Retryable(error, asked)) => (error, asked),
+            Err(RequestError::Retryable(error, retry_after)) => (error, retry_after),
         };
         // Only failures in a row that get no further count.
         failed = if upload.furthest > furthest { 1 } else { failed + 1 };
-        store.retry.pause(failed, error, asked).await?;
+        store.retry.pause(failed, error, retry_after).await?;
     }
 }
 
@@ -74,8 +74,8 @@ impl ResumableUpload<'_> {
                 None => return Ok((None, 0, 0)),
             },
         };
-        let offset = match self.unsure {
-            true => match session.reached(self.store, self.source).await? {
+        let offset = match self.is_stale {
+            true => match session.progress(self.store, self.source).await? {
                 SessionProgress::Bytes(there) => there,
                 other => return self.end(other, None).await,
             },
@@ -84,7 +84,7 @@ impl ResumableUpload<'_> {
         if std::mem::take(&mut self.is_left) {
             self.resumed = offset;
         }
-        (self.unsure, self.furthest) = (true, self.furthest.max(offset));
+        (self.is_stale, self.furthest) = (true, self.furthest.max(offset));
         self.send_from(&session, offset).await
     }
 
@@ -93,13 +93,13 @@ impl ResumableUpload<'_> {
         progress.bytes.store(self.before + offset, Ordering::Relaxed);
         let (pieces, checksum) = Pieces::read(&self.source.path, self.source.length, offset).split();
         let body = Body::wrap_stream(pieces.inspect_ok(move |piece| progress.add_bytes(piece.len() as u64)));
-        let reached = session.send(self.store, self.source, offset, body).await?;
-        self.end(reached, checksum.await.ok()).await
+        let progress = session.send(self.store, self.source, offset, body).await?;
+        self.end(progress, checksum.await.ok()).await
     }
 
-    async fn end(&mut self, reached: SessionProgress, checksum: Option<u32>) -> Result<Outcome, RequestError> {
+    async fn end(&mut self, progress: SessionProgress, checksum: Option<u32>) -> Result<Outcome, RequestError> {
         let what = &self.source.what;
-        match reached {
+        match progress {
             SessionProgress::Done(blob) => Ok((Some(*blob), self.checksum(checksum).await?, self.resumed)),
             SessionProgress::Overtaken => Ok((None, 0, 0)),
             SessionProgress::Bytes(there) => {
@@ -107,8 +107,8 @@ impl ResumableUpload<'_> {
                 Err(RequestError::Retryable(TaskError::transient(message), None))
             }
             SessionProgress::Gone => {
-                upload_session::forget(&self.source.kept);
-                (self.session, self.unsure, self.is_left, self.resumed) = (None, false, false, 0);
+                upload_session::forget(&self.source.session_file);
+                (self.session, self.is_stale, self.is_left, self.resumed) = (None, false, false, 0);
                 let message = format!("{what}: Google does not know the upload's session any more; it starts over");
                 Err(RequestError::Retryable(TaskError::transient(message), None))
             }

@@ -31,7 +31,7 @@ pub(super) struct UploadSource {
     /// What is being done, for messages.
     pub(super) what: String,
     /// Where the upload's session is kept.
-    pub(super) kept: PathBuf,
+    pub(super) session_file: PathBuf,
     /// The object's own metadata, as the JSON API names it.
     pub(super) metadata: Map<String, Value>,
 }
@@ -50,18 +50,18 @@ impl UploadSource {
     pub(super) fn open(
         path: &Path,
         to: Address,
-        kept: PathBuf,
+        session_file: PathBuf,
         metadata: Map<String, Value>,
     ) -> Result<Self, TaskError> {
         let what = format!("uploading {} to {to}", path.file_name().unwrap_or_default().to_string_lossy());
         let about = path.metadata().map_err(|error| TaskError::permanent(what.clone()).caused_by(error))?;
         let changed = about.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let changed = changed.map_or(0, |time| time.as_nanos());
-        Ok(Self { path: path.to_owned(), length: about.len(), changed, to, what, kept, metadata })
+        Ok(Self { path: path.to_owned(), length: about.len(), changed, to, what, session_file, metadata })
     }
 
     /// What a session is of: bytes of another file must never follow these.
-    pub(super) fn mark(&self) -> String {
+    pub(super) fn identity(&self) -> String {
         let metadata = Value::Object(self.metadata.clone());
         // A resume may come to the same file from another folder.
         let path = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
@@ -93,7 +93,7 @@ pub(super) async fn send(
         if let Some(blob) = there.as_ref().filter(|blob| blob.size == source.length)
             && blob.checksum() == Some(source.checksum().await?)
         {
-            upload_session::forget(&source.kept);
+            upload_session::forget(&source.session_file);
             return Ok(UploadedObject { blob: blob.clone(), skipped: true, resumed: 0 });
         }
         let now = there.map_or(0, |blob| blob.generation);
@@ -101,7 +101,7 @@ pub(super) async fn send(
             0..MAX_SINGLE_REQUEST => small(store, client, source, now).await?,
             _ => resumable_upload::send(store, source, now).await?,
         };
-        upload_session::forget(&source.kept);
+        upload_session::forget(&source.session_file);
         // Another writer came in between, or our own answer was lost: what is there now tells.
         let Some(blob) = outcome else { continue };
         if blob.size == source.length && blob.checksum() == Some(checksum) {
@@ -154,7 +154,7 @@ async fn small(store: &Store<'_>, client: &Storage, source: &UploadSource, now: 
         match tokio::time::timeout(super::receive::IDLE_TIMEOUT, request.send_unbuffered()).await {
             Ok(Ok(object)) => Ok(Some(object)),
             Ok(Err(error)) if error.http_status_code() == Some(412) => Ok(None),
-            Ok(Err(error)) => Err(store.trouble(&source.what, error)),
+            Ok(Err(error)) => Err(store.into_request_error(&source.what, error)),
             Err(_) => Err(RequestError::Retryable(TaskError::transient(format!("{}: timed out", source.what)), None)),
         }
     });

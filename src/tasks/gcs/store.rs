@@ -49,20 +49,20 @@ impl<'a> Store<'a> {
     }
 
     /// What a client of Google's failed with; `what` was being done.
-    pub(super) fn trouble(&self, what: &str, error: google_cloud_storage::Error) -> RequestError {
+    pub(super) fn into_request_error(&self, what: &str, error: google_cloud_storage::Error) -> RequestError {
         if let Some(status) = error.http_status_code() {
             // The client has read the answer's JSON already, and keeps Google's sentence alone.
             let read = error.status().map(|status| json!({"error": {"message": status.message}}).to_string().into());
             let body = read.or_else(|| error.http_payload().cloned()).unwrap_or_default();
-            return self.explained(self.api.refusal_of(what, status, &body)).trouble();
+            return self.explained(self.api.refusal_of(what, status, &body)).into_request_error();
         }
         // No answer came: the line, or no token. Only the latter will be the same again.
         let lasting = error.is_authentication();
-        let told = TaskError::transient(what).caused_by(error);
+        let failure = TaskError::transient(what).caused_by(error);
         if lasting {
-            RequestError::Fatal(TaskError::permanent(told.message))
+            RequestError::Fatal(TaskError::permanent(failure.message))
         } else {
-            RequestError::Retryable(told, None)
+            RequestError::Retryable(failure, None)
         }
     }
 

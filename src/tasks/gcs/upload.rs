@@ -104,7 +104,7 @@ impl Task for Upload {
             let sent = send(&store, &client, &source).await?;
             if self.gzip {
                 // A packed file that stays is only in the way.
-                let _ = std::fs::remove_file(beside(context, &source.to, "gz")?);
+                let _ = std::fs::remove_file(session_path(context, &source.to, "gz")?);
             }
             if sent.skipped {
                 context.info(format!("{} is there already, with the same content", source.to));
@@ -144,10 +144,10 @@ impl Upload {
                 return Err(TaskError::permanent(message).help("give `from` as a map from object names to files"));
             }
             let what = format!("uploading {own} to {to}");
-            let path = if self.gzip { pack(context, path, beside(context, &to, "gz")?).await? } else { path };
-            let kept = beside(context, &to, "session.json")?;
+            let path = if self.gzip { pack(context, path, session_path(context, &to, "gz")?).await? } else { path };
+            let session_file = session_path(context, &to, "session.json")?;
             let metadata = self.metadata(&to.name);
-            let mut source = UploadSource::open(&path, to, kept, metadata)?;
+            let mut source = UploadSource::open(&path, to, session_file, metadata)?;
             source.what = what;
             sources.push((name, source));
         }
@@ -231,7 +231,7 @@ fn files(from: &Value) -> Result<Vec<(Option<String>, String)>, TaskError> {
 }
 
 /// A file of an upload's own, such as its session: attempts of one task run find each other's.
-fn beside(context: &TaskContext, to: &Address, ending: &str) -> Result<PathBuf, TaskError> {
+fn session_path(context: &TaskContext, to: &Address, ending: &str) -> Result<PathBuf, TaskError> {
     let digest = text::hex(&Sha256::digest(to.to_string())[..8]);
     Ok(context.output_file(&format!("upload-{digest}.{ending}"))?.path)
 }

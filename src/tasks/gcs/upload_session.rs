@@ -52,26 +52,27 @@ impl UploadSession {
                 return Ok(None);
             }
             if !response.status().is_success() {
-                return Err(store.explained(store.api.refusal(&source.what, response).await).trouble());
+                return Err(store.explained(store.api.refusal(&source.what, response).await).into_request_error());
             }
             let url = response.headers().get(LOCATION).and_then(|url| url.to_str().ok());
             let missing = || TaskError::permanent(format!("{}: Google's answer names no session", source.what));
             url.map(|url| Some(url.to_owned())).ok_or_else(|| RequestError::Fatal(missing()))
         });
         let Some(url) = opened.await? else { return Ok(None) };
-        let session = Self { url, of: source.mark() };
+        let session = Self { url, of: source.identity() };
         hide(&session.url, &store.context.settings.redactor);
-        session.keep(&source.kept).map_err(|error| {
-            TaskError::permanent(format!("{}: cannot keep {}", source.what, source.kept.display())).caused_by(error)
+        session.keep(&source.session_file).map_err(|error| {
+            TaskError::permanent(format!("{}: cannot keep {}", source.what, source.session_file.display()))
+                .caused_by(error)
         })?;
         Ok(Some(session))
     }
 
     /// The session that an earlier attempt left, if it was of just this.
-    pub(super) fn left(source: &UploadSource, redactor: &Redactor) -> Option<Self> {
-        let kept: Self = serde_json::from_slice(&fs::read(&source.kept).ok()?).ok()?;
-        hide(&kept.url, redactor);
-        (kept.of == source.mark()).then_some(kept)
+    pub(super) fn saved(source: &UploadSource, redactor: &Redactor) -> Option<Self> {
+        let session: Self = serde_json::from_slice(&fs::read(&source.session_file).ok()?).ok()?;
+        hide(&session.url, redactor);
+        (session.of == source.identity()).then_some(session)
     }
 
     fn keep(&self, path: &Path) -> io::Result<()> {
@@ -80,7 +81,7 @@ impl UploadSession {
     }
 
     /// Asks how far it is.
-    pub(super) async fn reached(
+    pub(super) async fn progress(
         &self,
         store: &Store<'_>,
         source: &UploadSource,
@@ -114,7 +115,7 @@ async fn read(store: &Store<'_>, source: &UploadSource, response: Response) -> R
             Ok(SessionProgress::Bytes(bytes_there(range).min(source.length)))
         }
         status if status.is_success() => {
-            let body = response.bytes().await.map_err(|error| RequestError::of_line(&source.what, error))?;
+            let body = response.bytes().await.map_err(|error| RequestError::from_reqwest(&source.what, error))?;
             let blob: Blob = serde_json::from_slice(&body).map_err(|error| {
                 let message = format!("{}: the answer is not what Google documents", source.what);
                 RequestError::Fatal(TaskError::permanent(message).caused_by(error))
@@ -125,7 +126,7 @@ async fn read(store: &Store<'_>, source: &UploadSource, response: Response) -> R
         StatusCode::NOT_FOUND | StatusCode::GONE => Ok(SessionProgress::Gone),
         status if status.as_u16() == 499 => Ok(SessionProgress::Gone),
         StatusCode::PRECONDITION_FAILED => Ok(SessionProgress::Overtaken),
-        _ => Err(store.explained(store.api.refusal(&source.what, response).await).trouble()),
+        _ => Err(store.explained(store.api.refusal(&source.what, response).await).into_request_error()),
     }
 }
 
@@ -136,9 +137,9 @@ fn bytes_there(range: &str) -> u64 {
 }
 
 /// Forgets a session that is of no use any more.
-pub(super) fn forget(kept: &Path) {
+pub(super) fn forget(session_file: &Path) {
     // What stays is found out as gone by whoever asks next.
-    let _ = fs::remove_file(kept);
+    let _ = fs::remove_file(session_file);
 }
 
 fn hide(url: &str, redactor: &Redactor) {

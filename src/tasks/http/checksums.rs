@@ -85,8 +85,8 @@ impl RunningChecksums {
         }
         let found = hex(&self.sha256.finalize());
         match sha256 {
-            Some(wanted) if !wanted.trim().eq_ignore_ascii_case(&found) => {
-                Err(format!("has the SHA-256 {found}, but {} was expected", wanted.trim()))
+            Some(expected) if !expected.trim().eq_ignore_ascii_case(&found) => {
+                Err(format!("has the SHA-256 {found}, but {} was expected", expected.trim()))
             }
             _ => Ok(found),
         }

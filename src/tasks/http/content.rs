@@ -106,7 +106,7 @@ impl RequestContent<'_> {
         if self.options.follows() {
             return follow::send(what, request).await;
         }
-        request.send().await.map_err(|error| RequestError::of_line(what, error))
+        request.send().await.map_err(|error| RequestError::from_reqwest(what, error))
     }
 }
 

@@ -70,35 +70,36 @@ impl Fetch<'_> {
     /// Tries until the file is here or nothing more helps.
     pub(super) async fn run(&self) -> Result<Fetched, TaskError> {
         let mut furthest = partial_file::bytes_left(&self.target);
-        let (mut failed, mut began, mut told) = (0, Instant::now(), String::new());
+        let (mut failed, mut began, mut logged) = (0, Instant::now(), String::new());
         loop {
-            let (error, asked) = match self.attempt().await {
+            let (error, retry_after) = match self.attempt().await {
                 Ok(fetched) => return Ok(fetched),
                 Err(RequestError::Fatal(error)) => return Err(error),
-                Err(RequestError::Retryable(error, asked)) => (error, asked),
+                Err(RequestError::Retryable(error, retry_after)) => (error, retry_after),
             };
             let reached = partial_file::bytes_left(&self.target);
             if failed == 0 || (reached > furthest && error.code.as_deref() != Some(SLOW)) {
                 (furthest, failed, began) = (reached.max(furthest), 0, Instant::now());
             }
             failed += 1;
-            let pause = self.pause(failed, began.elapsed(), asked, error)?;
-            if told != pause.why.message {
-                let plan = self.plan(asked.is_some().then_some(pause.length));
+            let pause = self.pause(failed, began.elapsed(), retry_after, error)?;
+            if logged != pause.why.message {
+                let plan = self.plan(retry_after.is_some().then_some(pause.length));
                 self.context.warn(format!("{}; {plan}", pause.why.message));
-                told = pause.why.message;
+                logged = pause.why.message;
             }
             tokio::time::sleep(pause.length).await;
         }
     }
 
     /// How it goes on after a failure: for how long, or how often, and when next if the server asked for a pause.
-    fn plan(&self, asked: Option<Duration>) -> String {
+    fn plan(&self, retry_after: Option<Duration>) -> String {
         let limit = match self.attempts {
             Some(attempts) => format!("up to {} in a row", count(u64::from(attempts), "attempt")),
             None => format!("for up to {} s", self.context.settings.retry_timeout.as_secs()),
         };
-        let next = asked.map(|asked| format!(", next in {:.1} s as the server asks", asked.as_secs_f64()));
+        let next =
+            retry_after.map(|retry_after| format!(", next in {:.1} s as the server asks", retry_after.as_secs_f64()));
         format!("retrying {limit}{}", next.unwrap_or_default())
     }
 
@@ -110,15 +111,15 @@ impl Fetch<'_> {
         &self,
         failed: u32,
         ago: Duration,
-        asked: Option<Duration>,
+        retry_after: Option<Duration>,
         mut error: TaskError,
     ) -> Result<RetryPause, TaskError> {
-        if let Some(until) = backoff::too_long(asked, clock::now()) {
+        if let Some(until) = backoff::too_long(retry_after, clock::now()) {
             error.message = format!("{}; {until}", error.message);
             return Err(error);
         }
-        let length = backoff::pause(failed, asked, rand::random());
-        let length = if asked.is_some() { length } else { length.min(MAX_DELAY) };
+        let length = backoff::pause(failed, retry_after, rand::random());
+        let length = if retry_after.is_some() { length } else { length.min(MAX_DELAY) };
         let is_enough = match self.attempts {
             Some(attempts) => failed >= attempts.max(1),
             // What it does on the server, it might do twice.
@@ -137,11 +138,11 @@ impl Fetch<'_> {
     async fn attempt(&self) -> Result<Fetched, RequestError> {
         let (target, url) = (self.target.clone(), self.source());
         let part = self.blocking(move || PartialFile::open(&target, &url)).await?;
-        let response = self.ask(&part).await?;
+        let response = self.request(&part).await?;
         let (code, headers) = (response.status().as_u16(), response.headers().clone());
-        let part = self.settle(part, &response)?;
+        let part = self.prepare(part, &response)?;
         let resumed = part.length();
-        let part = self.pour(part, response).await?;
+        let part = self.receive(part, response).await?;
         let part = self.decode(part, &headers).await?;
         let length = part.length();
         let (sha256, redactor) = (self.sha256.clone(), self.context.settings.redactor.clone());
@@ -151,11 +152,11 @@ impl Fetch<'_> {
         }
     }
 
-    async fn ask(&self, part: &PartialFile) -> Result<Response, RequestError> {
+    async fn request(&self, part: &PartialFile) -> Result<Response, RequestError> {
         let url = self.url.clone();
         let request = self.content.request(&self.client, url, self.context).await.map_err(RequestError::Fatal)?;
         let mut request = request.header(ACCEPT_ENCODING, "identity");
-        if let (Some(validator), 1.., true) = (part.mark.validator(), part.length(), self.content.is_plain()) {
+        if let (Some(validator), 1.., true) = (part.identity.validator(), part.length(), self.content.is_plain()) {
             request = request.header(RANGE, format!("bytes={}-", part.length())).header(IF_RANGE, validator);
         }
         let response = self.content.send(&self.what(), request).await?;
@@ -177,7 +178,7 @@ impl Fetch<'_> {
     }
 
     /// Decides whether the answer continues the part or replaces it.
-    fn settle(&self, mut part: PartialFile, response: &Response) -> Result<PartialFile, RequestError> {
+    fn prepare(&self, mut part: PartialFile, response: &Response) -> Result<PartialFile, RequestError> {
         let range = response.headers().get(CONTENT_RANGE).and_then(|value| content_range(value.to_str().ok()?));
         let partial = response.status() == StatusCode::PARTIAL_CONTENT;
         let length = if partial { range.and_then(|range| range.1) } else { response.content_length() };
@@ -185,13 +186,14 @@ impl Fetch<'_> {
             return Err(self.too_large(&format!("it has {}", count(length, "byte"))));
         }
         if let Some(length) = length {
-            self.look_for_room(length.saturating_sub(if partial { part.length() } else { 0 }))?;
+            self.check_disk_space(length.saturating_sub(if partial { part.length() } else { 0 }))?;
         }
         let text = |name: HeaderName| response.headers().get(name)?.to_str().ok().map(str::to_owned);
-        let mark = FileIdentity { url: self.source(), etag: text(ETAG), last_modified: text(LAST_MODIFIED), length };
+        let identity =
+            FileIdentity { url: self.source(), etag: text(ETAG), last_modified: text(LAST_MODIFIED), length };
         if !partial {
-            part.restart(mark).map_err(|error| self.disk(error))?;
-        } else if range.is_none_or(|range| range.0 != part.length()) || !part.mark.agrees(&mark) {
+            part.restart(identity).map_err(|error| self.disk(error))?;
+        } else if range.is_none_or(|range| range.0 != part.length()) || !part.identity.agrees(&identity) {
             return Err(self.start_over("the server's file is another one now"));
         }
         let progress = &self.context.progress;
@@ -201,13 +203,13 @@ impl Fetch<'_> {
     }
 
     /// Lets the body flow into the part. Writing, hashing and checking go on in a thread of their own.
-    async fn pour(&self, part: PartialFile, response: Response) -> Result<PartialFile, RequestError> {
+    async fn receive(&self, part: PartialFile, response: Response) -> Result<PartialFile, RequestError> {
         let start = part.length();
         let (sender, receiver) = mpsc::channel(MAX_QUEUED);
         let writer = self.blocking(move || part.fill(receiver));
         let (part, read) = tokio::join!(writer, self.read(response, sender, start));
         let part = part?;
-        match (read, part.mark.length) {
+        match (read, part.identity.length) {
             _ if part.is_broken() => Ok(part),
             (Err(trouble), _) => Err(trouble),
             (Ok(()), Some(length)) if length != part.length() => {
@@ -228,7 +230,7 @@ impl Fetch<'_> {
                 return Err(self.too_large("it continues after that"));
             }
             if reached - looked >= DISK_CHECK_BYTES {
-                self.look_for_room(DISK_CHECK_BYTES)?;
+                self.check_disk_space(DISK_CHECK_BYTES)?;
                 looked = reached;
             }
             self.context.progress.add_bytes(piece.len() as u64);
@@ -256,7 +258,7 @@ impl Fetch<'_> {
     }
 
     /// Ends the download before it fills the disk, which the journal may need.
-    fn look_for_room(&self, wanted: u64) -> Result<(), RequestError> {
+    fn check_disk_space(&self, wanted: u64) -> Result<(), RequestError> {
         match room::lacks(&self.target, wanted) {
             None => Ok(()),
             Some(lack) => {
@@ -295,7 +297,10 @@ impl Fetch<'_> {
     }
 
     fn cut(&self, reached: u64, error: reqwest::Error) -> RequestError {
-        RequestError::of_line(&format!("{}: the line was cut after {}", self.what(), count(reached, "byte")), error)
+        RequestError::from_reqwest(
+            &format!("{}: the line was cut after {}", self.what(), count(reached, "byte")),
+            error,
+        )
     }
 
     fn too_large(&self, how: &str) -> RequestError {

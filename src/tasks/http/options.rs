@@ -165,7 +165,7 @@ impl Options {
         let builder = match &self.proxy {
             None => builder,
             Some(proxy) if proxy.kind == ProxyKind::Direct => builder.no_proxy(),
-            Some(proxy) => builder.proxy(proxy.way()?),
+            Some(proxy) => builder.proxy(proxy.to_reqwest()?),
         };
         builder.build().map_err(|error| TaskError::permanent("cannot prepare the connection").caused_by(error))
     }
@@ -264,7 +264,7 @@ impl Proxy {
         }
     }
 
-    fn way(&self) -> Result<reqwest::Proxy, TaskError> {
+    fn to_reqwest(&self) -> Result<reqwest::Proxy, TaskError> {
         let address = format!("http://{}:{}", self.address.as_deref().unwrap_or_default(), self.port.unwrap_or(80));
         let proxy = reqwest::Proxy::all(address)
             .map_err(|error| TaskError::permanent("`options.proxy` is not a proxy address").caused_by(error))?;

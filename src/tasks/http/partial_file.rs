@@ -48,7 +48,7 @@ pub(super) struct PartialFile {
     target: PathBuf,
     file: File,
     /// What the bytes are bytes of.
-    pub(super) mark: FileIdentity,
+    pub(super) identity: FileIdentity,
     sums: RunningChecksums,
 }
 
@@ -56,11 +56,15 @@ impl PartialFile {
     /// Opens the part of `target`, with the bytes that an earlier try left if they are of `url` and can be continued.
     pub(super) fn open(target: &Path, url: &str) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(part_path(target))?;
-        let mut part =
-            Self { target: target.to_owned(), file, mark: FileIdentity::default(), sums: RunningChecksums::default() };
-        match read_mark(target).filter(|mark| mark.url == url && mark.validator().is_some()) {
-            Some(mark) => {
-                part.mark = mark;
+        let mut part = Self {
+            target: target.to_owned(),
+            file,
+            identity: FileIdentity::default(),
+            sums: RunningChecksums::default(),
+        };
+        match read_identity(target).filter(|identity| identity.url == url && identity.validator().is_some()) {
+            Some(identity) => {
+                part.identity = identity;
                 part.add_up()?;
             }
             None => part.restart(FileIdentity { url: url.to_owned(), ..FileIdentity::default() })?,
@@ -70,7 +74,7 @@ impl PartialFile {
 
     fn add_up(&mut self) -> io::Result<()> {
         // Of a whole part the last byte is asked for again: a range past the end is an error to servers.
-        let most = self.mark.length.map_or(u64::MAX, |length| length.saturating_sub(1));
+        let most = self.identity.length.map_or(u64::MAX, |length| length.saturating_sub(1));
         self.file.set_len(self.file.metadata()?.len().min(most))?;
         let mut buffer = vec![0; 1 << 16];
         loop {
@@ -81,14 +85,14 @@ impl PartialFile {
         }
     }
 
-    /// Empties the part: it becomes one of the file behind `mark`.
-    pub(super) fn restart(&mut self, mark: FileIdentity) -> io::Result<()> {
+    /// Empties the part: it becomes one of the file behind `identity`.
+    pub(super) fn restart(&mut self, identity: FileIdentity) -> io::Result<()> {
         // In this order, so that a mark never stands beside bytes of another file.
         self.file.set_len(0)?;
         self.file.rewind()?;
         self.sums = RunningChecksums::default();
-        fs::write(mark_path(&self.target), serde_json::to_vec(&mark)?)?;
-        self.mark = mark;
+        fs::write(identity_path(&self.target), serde_json::to_vec(&identity)?)?;
+        self.identity = identity;
         Ok(())
     }
 
@@ -153,7 +157,7 @@ impl PartialFile {
         }
         fs::rename(&draft, part_path(&self.target))?;
         // The mark tells of packed bytes, which nothing can be added to now.
-        remove(&mark_path(&self.target))?;
+        remove(&identity_path(&self.target))?;
         Ok(Self { file: output, sums, ..self })
     }
 
@@ -171,7 +175,7 @@ impl PartialFile {
         }
         self.file.sync_all()?;
         fs::rename(part_path(&self.target), &self.target)?;
-        remove(&mark_path(&self.target))?;
+        remove(&identity_path(&self.target))?;
         self.target.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())?;
         Ok(verdict)
     }
@@ -184,7 +188,7 @@ pub(super) fn bytes_left(target: &Path) -> u64 {
 
 /// Removes whatever earlier tries have left for `target`.
 pub(super) fn discard(target: &Path) -> io::Result<()> {
-    remove(&mark_path(target))?;
+    remove(&identity_path(target))?;
     remove(&part_path(target))
 }
 
@@ -195,16 +199,16 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-fn read_mark(target: &Path) -> Option<FileIdentity> {
+fn read_identity(target: &Path) -> Option<FileIdentity> {
     // A mark that was only half written counts as none.
-    serde_json::from_slice(&fs::read(mark_path(target)).ok()?).ok()
+    serde_json::from_slice(&fs::read(identity_path(target)).ok()?).ok()
 }
 
 fn part_path(target: &Path) -> PathBuf {
     with_suffix(target, ".part")
 }
 
-fn mark_path(target: &Path) -> PathBuf {
+fn identity_path(target: &Path) -> PathBuf {
     with_suffix(target, ".part.json")
 }
 
@@ -218,7 +222,7 @@ fn with_suffix(target: &Path, suffix: &str) -> PathBuf {
 mod tests {
     use super::*;
 
-    fn mark(etag: &str, length: u64) -> FileIdentity {
+    fn identity(etag: &str, length: u64) -> FileIdentity {
         FileIdentity { url: "http://a/f".into(), etag: Some(etag.into()), last_modified: None, length: Some(length) }
     }
 
@@ -227,11 +231,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("f");
         let mut first = PartialFile::open(&target, "http://a/f").unwrap();
-        first.restart(mark("\"1\"", 6)).unwrap();
+        first.restart(identity("\"1\"", 6)).unwrap();
         first.append(b"abc").unwrap();
         drop(first);
         let mut second = PartialFile::open(&target, "http://a/f").unwrap();
-        assert_eq!((second.length(), second.mark.validator()), (3, Some("\"1\"")));
+        assert_eq!((second.length(), second.identity.validator()), (3, Some("\"1\"")));
         second.append(b"def").unwrap();
         drop(second);
         let mut third = PartialFile::open(&target, "http://a/f").unwrap();
@@ -248,7 +252,7 @@ mod tests {
         let target = folder.path().join("f");
         for (etag, url) in [("\"1\"", "http://b/f"), ("W/\"1\"", "http://a/f")] {
             let mut part = PartialFile::open(&target, "http://a/f").unwrap();
-            part.restart(mark(etag, 6)).unwrap();
+            part.restart(identity(etag, 6)).unwrap();
             part.append(b"abc").unwrap();
             assert_eq!(PartialFile::open(&target, url).unwrap().length(), 0, "{etag} {url}");
         }
@@ -256,8 +260,8 @@ mod tests {
 
     #[test]
     fn marks_agree_unless_both_say_something_else() {
-        assert!(mark("\"1\"", 6).agrees(&FileIdentity::default()));
-        assert!(!mark("\"1\"", 6).agrees(&mark("\"2\"", 6)));
-        assert!(!mark("\"1\"", 6).agrees(&mark("\"1\"", 7)));
+        assert!(identity("\"1\"", 6).agrees(&FileIdentity::default()));
+        assert!(!identity("\"1\"", 6).agrees(&identity("\"2\"", 6)));
+        assert!(!identity("\"1\"", 6).agrees(&identity("\"1\"", 7)));
     }
 }

@@ -17,12 +17,12 @@ const PAGE_TIMEOUT: Duration = Duration::from_secs(5);
 /// What to make of an answer that is no file; `what` was being done.
 pub(super) async fn of_answer(what: &str, mut response: Response, redactor: &Redactor) -> RequestError {
     let status = response.status();
-    let asked = retry_after(response.headers());
+    let retry_after = retry_after(response.headers());
     let words = page::words(&head(&mut response).await, redactor);
     let quoted = if words.is_empty() { words } else { format!(": {words}") };
     let message = format!("{what}: the server answered {status}{quoted}");
     if may_pass(status) {
-        return RequestError::Retryable(TaskError::transient(message).code(status.as_str()), asked);
+        return RequestError::Retryable(TaskError::transient(message).code(status.as_str()), retry_after);
     }
     let error = TaskError::permanent(message).code(status.as_str());
     RequestError::Fatal(match status {

@@ -89,7 +89,7 @@ impl Task for Request {
         let mut outage = OutageTracker::none(&context.settings);
         loop {
             let answered = tokio::select! {
-                answered = self.ask(&what, url.clone(), context) => answered,
+                answered = self.send(&what, url.clone(), context) => answered,
                 () = context.cancel.cancelled() => Err(TaskError::cancelled(format!("stopped {what}"))),
             };
             match answered {
@@ -124,7 +124,7 @@ impl Request {
         })
     }
 
-    async fn ask(&self, what: &str, url: Url, context: &TaskContext) -> Result<Outputs, TaskError> {
+    async fn send(&self, what: &str, url: Url, context: &TaskContext) -> Result<Outputs, TaskError> {
         let content = self.content(context)?;
         // Made anew each time: the files of a form are read as they are sent.
         let request = content.request(&self.options.client()?, url, context).await?;
@@ -162,7 +162,7 @@ async fn whole(what: &str, mut response: Response) -> Result<Vec<u8>, TaskError>
         match response.chunk().await {
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Ok(body),
-            Err(error) => return Err(RequestError::of_line(what, error).into_error()),
+            Err(error) => return Err(RequestError::from_reqwest(what, error).into_error()),
         }
     }
 }

@@ -7,21 +7,21 @@ use crate::storage::DiskSpace;
 /// What stays free at least: a twentieth of the disk, and of a large one this much.
 const RESERVED_BYTES: u64 = 256 << 20;
 
-/// What to say when `wanted` more bytes beside `target` would leave too little; nothing where the disk cannot be asked.
-pub(super) fn lacks(target: &Path, wanted: u64) -> Option<String> {
+/// What to say when `expected` more bytes beside `target` would leave too little; nothing where the disk cannot be asked.
+pub(super) fn lacks(target: &Path, expected: u64) -> Option<String> {
     let disk = DiskSpace::of(target.parent()?).ok()?;
-    verdict(wanted, disk.free, disk.all)
+    verdict(expected, disk.free, disk.all)
 }
 
-fn verdict(wanted: u64, free: u64, all: u64) -> Option<String> {
+fn verdict(expected: u64, free: u64, all: u64) -> Option<String> {
     let reserve = RESERVED_BYTES.min(all / 20);
-    (wanted.saturating_add(reserve) > free).then(|| {
+    (expected.saturating_add(reserve) > free).then(|| {
         let mebibytes = |bytes: u64| bytes >> 20;
         format!(
             "the disk has {} MiB left, of which {} MiB stay free; {} MiB are still to come",
             mebibytes(free),
             mebibytes(reserve),
-            mebibytes(wanted).max(1)
+            mebibytes(expected).max(1)
         )
     })
 }

@@ -26,7 +26,7 @@ const TELLING: [&str; 2] = ["etag", "last-modified"];
 const FIELDS: &[&str] = &["uri", "headers", "method", "params", "body", "form_data", "formData", "options"];
 
 pub(super) const SOURCE: SourceProbe =
-    SourceProbe { fields: FIELDS, look: |fields, files, settings| Box::pin(look(fields, files, settings)) };
+    SourceProbe { fields: FIELDS, probe: |fields, files, settings| Box::pin(probe(fields, files, settings)) };
 
 /// Where a file is.
 #[derive(Deserialize)]
@@ -46,7 +46,7 @@ struct SourceAddress {
     options: Options,
 }
 
-async fn look(fields: Value, files: FileAccess, settings: Arc<Settings>) -> Result<SourceVersion, TaskError> {
+async fn probe(fields: Value, files: FileAccess, settings: Arc<Settings>) -> Result<SourceVersion, TaskError> {
     let place: SourceAddress = read(&fields).map_err(|error| TaskError::permanent(error.message))?;
     if !place.uri.contains("://") || place.uri.starts_with("file://") {
         let path = files.resolve(&place.uri)?;
@@ -61,16 +61,16 @@ async fn look(fields: Value, files: FileAccess, settings: Arc<Settings>) -> Resu
     content::add_params(&mut url, &place.params);
     let headers = message::to_send(&place.headers, &settings.redactor)?;
     let client = place.options.client_idle(IDLE_TIMEOUT)?;
-    let ask = |method| ask(&client, method, &url, (&headers, &place.options), &settings.redactor);
-    let head = ask(Method::HEAD).await?;
+    let request = |method| request(&client, method, &url, (&headers, &place.options), &settings.redactor);
+    let head = request(Method::HEAD).await?;
     // Some servers, and most addresses that are signed for a download, refuse to give headers alone.
     if matches!(head.code, Some(400 | 403 | 405 | 501)) {
-        return ask(Method::GET).await;
+        return request(Method::GET).await;
     }
     Ok(head)
 }
 
-async fn ask(
+async fn request(
     client: &Client,
     method: Method,
     url: &Url,

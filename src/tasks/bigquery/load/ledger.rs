@@ -84,7 +84,7 @@ impl LoadSelector<'_> {
 impl BigQuery<'_> {
     /// Makes the ledger if it is not there, or adds the column that one of an earlier version lacks.
     pub(super) async fn ensure_ledger(&self, main: &TableName) -> Result<(), TaskError> {
-        let name = main.beside(NAME);
+        let name = main.sibling(NAME);
         match self.table(&name).await {
             Ok(found) if has_column(&found, "address") => return Ok(()),
             Ok(_) => {
@@ -99,30 +99,30 @@ impl BigQuery<'_> {
     }
 
     /// The newest load, if any.
-    pub(super) async fn earlier(&self, asked: &LedgerQuery<'_>) -> Result<Option<CommittedLoad>, TaskError> {
-        let (condition, order) = asked.which.sql();
-        let ledger = asked.main.beside(NAME).sql();
-        let target = literal(&asked.main.to_string());
+    pub(super) async fn newest_load(&self, query: &LedgerQuery<'_>) -> Result<Option<CommittedLoad>, TaskError> {
+        let (condition, order) = query.which.sql();
+        let ledger = query.main.sibling(NAME).sql();
+        let target = literal(&query.main.to_string());
         let sql = format!(
             "SELECT id, execution, `partition`, address, source, source_sha256, definition_sha256, rows_read, rows_loaded, \
              rows_rejected, rows_skipped, (SELECT COUNT(*) FROM {} WHERE {}) AS present, \
              (SELECT SUM(rows_loaded) FROM {ledger} WHERE target = {target}) AS noted\n\
              FROM {ledger} WHERE target = {target}{condition} ORDER BY {order}loaded_at DESC LIMIT 1",
-            asked.main.sql(),
-            asked.rows,
+            query.main.sql(),
+            query.rows,
         );
-        let job = self.statement("reading the ledger", &sql, asked.main, &fresh()).await?;
+        let job = self.statement("reading the ledger", &sql, query.main, &fresh()).await?;
         let result = self.rows(&job.job_reference.unwrap_or_default(), Keep::First).await?;
         Ok(result.row.map(|row| CommittedLoad::of(&row)))
     }
 
-    /// Runs SQL of this task's own, once for each `mark`.
+    /// Runs SQL of this task's own, once for each `identity`.
     pub(super) async fn statement(
         &self,
         what: &str,
         sql: &str,
         main: &TableName,
-        mark: &str,
+        identity: &str,
     ) -> Result<gcp_bigquery_client::model::job::Job, TaskError> {
         let dataset = DatasetReference { dataset_id: main.dataset.clone(), project_id: main.project.clone() };
         let query = JobConfigurationQuery {
@@ -133,7 +133,7 @@ impl BigQuery<'_> {
             ..JobConfigurationQuery::default()
         };
         let configuration = JobConfiguration { query: Some(query), ..JobConfiguration::default() };
-        self.run(&JobRequest { what: what.to_owned(), configuration, mark: mark.to_owned(), file: None }).await
+        self.run(&JobRequest { what: what.to_owned(), configuration, identity: identity.to_owned(), file: None }).await
     }
 }
 

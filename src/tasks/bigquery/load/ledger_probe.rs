@@ -43,7 +43,7 @@ pub(super) const LEDGER: Ledger = Ledger {
         "project",
         "projectId",
     ],
-    look: |loads, settings| Box::pin(look(loads, settings)),
+    probe: |loads, settings| Box::pin(probe(loads, settings)),
 };
 
 /// Where a load goes.
@@ -53,7 +53,7 @@ struct LoadTarget {
     table: String,
     mode: Option<LoadMode>,
     #[serde(flatten)]
-    who: CredentialFields,
+    login: CredentialFields,
 }
 
 /// Who asks.
@@ -78,7 +78,7 @@ struct PartitionQuery {
 /// By table and column.
 type Tables = HashMap<(String, String), Vec<PartitionQuery>>;
 
-async fn look(loads: Vec<(Value, FileAccess)>, settings: Arc<Settings>) -> Result<Vec<LedgerAnswer>, TaskError> {
+async fn probe(loads: Vec<(Value, FileAccess)>, settings: Arc<Settings>) -> Result<Vec<LedgerAnswer>, TaskError> {
     let mut answers = vec![LedgerAnswer::Missing(None); loads.len()];
     // Whether the path of a key is written in the flow decides whether it may be read.
     let mut all: HashMap<(CredentialFields, bool), (&FileAccess, Tables)> = HashMap::new();
@@ -87,17 +87,17 @@ async fn look(loads: Vec<(Value, FileAccess)>, settings: Arc<Settings>) -> Resul
         match &load.mode {
             Some(mode @ LoadMode::ReplacePartition(_)) => {
                 let Some((column, value)) = mode.constant()? else { continue };
-                let is_literal = load.who.service_account.as_deref().is_some_and(|key| files.is_literal(key));
-                let (_, tables) = all.entry((load.who, is_literal)).or_insert_with(|| (files, Tables::new()));
+                let is_literal = load.login.service_account.as_deref().is_some_and(|key| files.is_literal(key));
+                let (_, tables) = all.entry((load.login, is_literal)).or_insert_with(|| (files, Tables::new()));
                 tables.entry((load.table, column)).or_default().push(PartitionQuery { place, value });
             }
             _ => answers[place] = LedgerAnswer::Unknown(format!("the load into `{}` has no partition", load.table)),
         }
     }
-    for ((who, _), (files, tables)) in all {
-        let reader = LedgerReader::open(&settings, files, &who).await?;
-        for ((table, column), asked) in &tables {
-            reader.table_holds(table, column, asked, &mut answers).await?;
+    for ((login, _), (files, tables)) in all {
+        let reader = LedgerReader::open(&settings, files, &login).await?;
+        for ((table, column), partitions) in &tables {
+            reader.look_up(table, column, partitions, &mut answers).await?;
         }
     }
     Ok(answers)
@@ -110,42 +110,42 @@ struct LedgerReader {
 }
 
 impl LedgerReader {
-    async fn open(settings: &Settings, files: &FileAccess, who: &CredentialFields) -> Result<Self, TaskError> {
+    async fn open(settings: &Settings, files: &FileAccess, login: &CredentialFields) -> Result<Self, TaskError> {
         let login = Login {
-            service_account: who.service_account.as_deref(),
-            impersonate: who.impersonate.as_deref(),
-            project: who.project.as_deref(),
-            scopes: &who.scopes,
+            service_account: login.service_account.as_deref(),
+            impersonate: login.impersonate.as_deref(),
+            project: login.project.as_deref(),
+            scopes: &login.scopes,
         };
         let api = Api::find(settings, files, Service::BigQuery, &login).await?;
         let project = api.access.project()?.to_owned();
         Ok(Self { api, project })
     }
 
-    async fn table_holds(
+    async fn look_up(
         &self,
         table: &str,
         column: &str,
-        asked: &[PartitionQuery],
+        partitions: &[PartitionQuery],
         answers: &mut [LedgerAnswer],
     ) -> Result<(), TaskError> {
         let main = TableName::parse(table, &self.project)?;
         let Some(found) = self.find(&main).await? else { return Ok(()) };
-        if self.find(&main.beside(NAME)).await?.is_none() {
+        if self.find(&main.sibling(NAME)).await?.is_none() {
             return Ok(());
         }
         let fields: Vec<TableFieldSchema> =
             serde_json::from_value(found["schema"]["fields"].clone()).unwrap_or_default();
         let Some(field) = fields.iter().find(|field| field.name.eq_ignore_ascii_case(column)) else { return Ok(()) };
-        for asked in asked.chunks(MAX_PARTITIONS) {
-            let sql = question(&main, field, asked);
-            let known = self.rows(&format!("asking what {main} holds"), &sql, found["location"].as_str()).await?;
-            for asked in asked {
-                let Some((held, there)) = known.get(&asked.value) else { continue };
-                answers[asked.place] = if *there == held.rows {
-                    LedgerAnswer::Held(held.clone())
+        for chunk in partitions.chunks(MAX_PARTITIONS) {
+            let sql = ledger_sql(&main, field, chunk);
+            let records = self.rows(&format!("asking what {main} holds"), &sql, found["location"].as_str()).await?;
+            for partition in chunk {
+                let Some((record, there)) = records.get(&partition.value) else { continue };
+                answers[partition.place] = if *there == record.rows {
+                    LedgerAnswer::Held(record.clone())
                 } else {
-                    LedgerAnswer::Missing(Some(format!("`{table}` holds {there} of {}", count(held.rows, "row"))))
+                    LedgerAnswer::Missing(Some(format!("`{table}` holds {there} of {}", count(record.rows, "row"))))
                 };
             }
         }
@@ -187,15 +187,15 @@ impl LedgerReader {
             let place = format!("{start}/{}?timeoutMs={WAIT_MS}&location={}", text("jobId"), text("location"));
             answer = ask(Method::GET, place, None).await?;
         }
-        Ok(answer["rows"].as_array().into_iter().flatten().map(held).collect())
+        Ok(answer["rows"].as_array().into_iter().flatten().map(record).collect())
     }
 }
 
 /// The SQL that asks for the newest load of each partition and for its rows in the table.
-fn question(main: &TableName, field: &TableFieldSchema, asked: &[PartitionQuery]) -> String {
+fn ledger_sql(main: &TableName, field: &TableFieldSchema, partitions: &[PartitionQuery]) -> String {
     let column = column(&field.name);
-    let names: Vec<String> = asked.iter().map(|asked| literal(&asked.value)).collect();
-    let values: Vec<String> = asked.iter().map(|asked| constant(Some(field), &asked.value)).collect();
+    let names: Vec<String> = partitions.iter().map(|partition| literal(&partition.value)).collect();
+    let values: Vec<String> = partitions.iter().map(|partition| constant(Some(field), &partition.value)).collect();
     let cases: String = values.iter().zip(&names).map(|(value, name)| format!(" WHEN {value} THEN {name}")).collect();
     format!(
         "SELECT newest.`partition`, execution, rows_loaded, UNIX_MICROS(loaded_at), source_sha256, bytes, IFNULL(n, 0)\n\
@@ -203,7 +203,7 @@ fn question(main: &TableName, field: &TableFieldSchema, asked: &[PartitionQuery]
          QUALIFY ROW_NUMBER() OVER (PARTITION BY `partition` ORDER BY loaded_at DESC) = 1) newest\n\
          LEFT JOIN (SELECT CASE {column}{cases} END AS name, COUNT(*) AS n FROM {} WHERE {column} IN ({}) GROUP BY 1) there\n\
          ON there.name = newest.`partition`",
-        main.beside(NAME).sql(),
+        main.sibling(NAME).sql(),
         literal(&main.to_string()),
         names.join(", "),
         main.sql(),
@@ -212,15 +212,15 @@ fn question(main: &TableName, field: &TableFieldSchema, asked: &[PartitionQuery]
 }
 
 /// A row of the answer.
-fn held(row: &Value) -> (String, (LoadRecord, u64)) {
+fn record(row: &Value) -> (String, (LoadRecord, u64)) {
     let text = |index: usize| row["f"][index]["v"].as_str().unwrap_or_default();
     let number = |index: usize| text(index).parse::<u64>().unwrap_or_default();
-    let held = LoadRecord {
+    let record = LoadRecord {
         execution: text(1).to_owned(),
         rows: number(2),
         loaded_at: text(3).parse().ok().and_then(DateTime::from_timestamp_micros).unwrap_or_default(),
         sha256: text(4).to_owned(),
         bytes: number(5),
     };
-    (text(0).to_owned(), (held, number(6)))
+    (text(0).to_owned(), (record, number(6)))
 }

@@ -198,7 +198,7 @@ impl Task for Load {
     type Outputs = Loaded;
 
     fn conflicts(&self) -> Vec<FieldConflict> {
-        let both = self.force && self.if_loaded.is_some_and(|wanted| wanted != IfLoaded::Load);
+        let both = self.force && self.if_loaded.is_some_and(|action| action != IfLoaded::Load);
         let forced = both.then(|| {
             FieldConflict::between(
                 ["if_loaded", "force"],
@@ -256,23 +256,23 @@ impl Load {
             return Err(TaskError::permanent("`mode` wants a `schema`: the columns of the table")
                 .help("for example `schema: ../sql/bigquery/green.json`"));
         };
-        bigquery.settle(&main).await?;
+        bigquery.use_location_of(&main).await?;
         Staged { load: self, bigquery: &bigquery, mode, main: &main, schema, from: &from, began }.run().await
     }
 }
 
 impl BigQuery<'_> {
     /// Learns where the dataset is, and that it is there.
-    async fn settle(&mut self, main: &TableName) -> Result<(), TaskError> {
+    async fn use_location_of(&mut self, main: &TableName) -> Result<(), TaskError> {
         let dataset = self.dataset(&main.project, &main.dataset).await?;
         let place = dataset["location"].as_str().unwrap_or_default();
-        if let Some(wanted) = self.location.as_deref().filter(|wanted| !wanted.eq_ignore_ascii_case(place)) {
+        if let Some(location) = self.location.as_deref().filter(|location| !location.eq_ignore_ascii_case(place)) {
             return Err(TaskError::permanent(format!(
-                "dataset {}.{} is in {place}, but `location` is {wanted}",
+                "dataset {}.{} is in {place}, but `location` is {location}",
                 main.project, main.dataset
             ))
             .help(format!(
-                "set `location: {place}`; the bucket must be there too. Data does not move: for {wanted}, make a new \
+                "set `location: {place}`; the bucket must be there too. Data does not move: for {location}, make a new \
                  dataset with `bigquery.create_dataset`"
             )));
         }
@@ -341,9 +341,9 @@ impl Load {
             From::File(file) => (file.path.file_name().unwrap_or_default().to_string_lossy().into_owned(), Some(file)),
         };
         let sum = staged.map(|source| source.sha256.as_str()).unwrap_or_default();
-        let mark = format!("{} {name} {sum}", JobRequest::mark(&configuration)?);
+        let identity = format!("{} {name} {sum}", JobRequest::identity(&configuration)?);
         let what = format!("loading {name} into {table}");
-        let job = bigquery.run(&JobRequest { what, configuration, mark, file }).await?;
+        let job = bigquery.run(&JobRequest { what, configuration, identity, file }).await?;
         let counts = job.statistics.and_then(|all| all.load).unwrap_or_default();
         let number = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok()).unwrap_or(0);
         let id = job.job_reference.map(|own| text(&own.job_id).to_owned()).unwrap_or_default();

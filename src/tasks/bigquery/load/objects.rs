@@ -82,9 +82,6 @@ impl<'a> Objects<'a> {
     }
 
     /// The first line of an object, unpacked.
-    ///
-    /// # Errors
-    /// When it cannot be read.
     pub(super) async fn first_line(
         &self,
         uri: &str,
@@ -100,9 +97,9 @@ impl<'a> Objects<'a> {
                 self.api.request_to(Method::GET, url.as_str()).header(RANGE, format!("bytes=0-{}", SNIFFED_BYTES - 1));
             let response = self.api.send(&what, request).await?;
             if !response.status().is_success() {
-                return Err(self.api.refusal(&what, response).await.trouble());
+                return Err(self.api.refusal(&what, response).await.into_request_error());
             }
-            response.bytes().await.map_err(|error| crate::web::RequestError::of_line(&what, error))
+            response.bytes().await.map_err(|error| crate::web::RequestError::from_reqwest(&what, error))
         });
         let head = head.await?;
         let line = first_line(&head, encoding).map_err(|error| TaskError::permanent(&what).caused_by(error))?;

@@ -160,7 +160,7 @@ impl LoadScript<'_> {
              rows_read, rows_loaded, rows_rejected, rows_skipped, bytes, seconds, loaded_at)\n\
              SELECT {texts}, {read}, loaded, {rejected}, {read} - {rejected} - loaded, {}, {:.3}, CURRENT_TIMESTAMP()\n\
              FROM (SELECT {loaded} AS loaded);",
-            self.main.beside(super::ledger::NAME).sql(),
+            self.main.sibling(super::ledger::NAME).sql(),
             entry.bytes,
             entry.seconds
         )
@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn a_partition_is_replaced_and_counted_in_one_transaction() {
         let main = TableName::parse("d.trips", "p").unwrap();
-        let stage = main.beside("trips_stage");
+        let stage = main.sibling("trips_stage");
         let fields = [TableFieldSchema::string("id"), TableFieldSchema::date("day"), TableFieldSchema::float("fare")];
         let mode: LoadMode = serde_json::from_value(json!({"replace_partition": {"day": "2020-04-01"}})).unwrap();
         let constant = mode.constant().unwrap();

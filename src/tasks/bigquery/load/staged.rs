@@ -178,7 +178,7 @@ impl Staged<'_> {
         let fits = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '_' };
         let stem: String = stem.chars().map(fits).take(100).collect();
         let sum = hex(&Sha256::digest(format!("{} {}", self.bigquery.context.run, key.partition))[..4]);
-        self.main.beside(format!("{table}_{}_stage_{}_{sum}", stem.trim_matches('_'), self.bigquery.context.execution))
+        self.main.sibling(format!("{table}_{}_stage_{}_{sum}", stem.trim_matches('_'), self.bigquery.context.execution))
     }
 
     /// The result of a load that the ledger knows and the table still holds.
@@ -198,29 +198,29 @@ impl Staged<'_> {
             }
             _ => LoadSelector::Partition(&key.partition),
         };
-        let asked = LedgerQuery { main: self.main, which, rows: script.condition() };
-        let Some(earlier) = self.bigquery.earlier(&asked).await? else { return Ok(LoadStatus::New(None)) };
-        if earlier.id == id {
+        let query = LedgerQuery { main: self.main, which, rows: script.condition() };
+        let Some(newest_load) = self.bigquery.newest_load(&query).await? else { return Ok(LoadStatus::New(None)) };
+        if newest_load.id == id {
             self.bigquery.context.info("an earlier attempt had committed the load");
-            return Ok(LoadStatus::Done(self.loaded(source, earlier.counts, None)));
+            return Ok(LoadStatus::Done(self.loaded(source, newest_load.counts, None)));
         }
-        let wanted = if self.load.force { Some(IfLoaded::Load) } else { self.load.if_loaded };
-        let same = earlier.sums.0 == source.sha256
-            && key.definition.knows(&earlier.sums.1)
-            && earlier.partition == key.partition;
-        let by = &earlier.execution;
-        let is_there = match (self.mode, wanted) {
-            (LoadMode::Append, _) => return self.appended(source, key, &earlier, wanted),
+        let if_loaded = if self.load.force { Some(IfLoaded::Load) } else { self.load.if_loaded };
+        let same = newest_load.sums.0 == source.sha256
+            && key.definition.knows(&newest_load.sums.1)
+            && newest_load.partition == key.partition;
+        let by = &newest_load.execution;
+        let is_there = match (self.mode, if_loaded) {
+            (LoadMode::Append, _) => return self.appended(source, key, &newest_load, if_loaded),
             (LoadMode::Merge(_), None) | (_, Some(IfLoaded::Load)) => false,
             (_, Some(IfLoaded::Fail)) if same => {
                 let message = format!("execution {by} has already loaded this file, and `if_loaded` is `fail`");
                 return Err(TaskError::permanent(message));
             }
             (_, Some(IfLoaded::Skip)) => same,
-            _ => same && earlier.present == earlier.counts.loaded,
+            _ => same && newest_load.present == newest_load.counts.loaded,
         };
-        let said = format!("execution {by} has already loaded this file; nothing to do");
-        Ok(if is_there { LoadStatus::Done(self.known(source, &earlier, said)) } else { LoadStatus::New(None) })
+        let message = format!("execution {by} has already loaded this file; nothing to do");
+        Ok(if is_there { LoadStatus::Done(self.skipped(source, &newest_load, message)) } else { LoadStatus::New(None) })
     }
 
     /// A table of BigQuery does not tell whose rows are whose: only whether it is empty, or as full as all loads have made
@@ -229,31 +229,31 @@ impl Staged<'_> {
         &self,
         source: &LoadSource,
         key: &LoadKey,
-        earlier: &CommittedLoad,
-        wanted: Option<IfLoaded>,
+        newest_load: &CommittedLoad,
+        if_loaded: Option<IfLoaded>,
     ) -> Result<LoadStatus, TaskError> {
         let table = self.main.to_string();
-        let CommittedLoad { address, partition, source: name, .. } = earlier;
+        let CommittedLoad { address, partition, source: name, .. } = newest_load;
         let address = noted_address(address.clone(), partition.clone(), name.clone(), &source.address);
         let before = Before {
             file: &source.name,
             table: &table,
-            execution: &earlier.execution,
+            execution: &newest_load.execution,
             address: &address,
             sameness: Sameness::of(
                 &source.address,
                 &address,
-                earlier.execution == self.bigquery.context.execution.as_str(),
+                newest_load.execution == self.bigquery.context.execution.as_str(),
             ),
-            has_same_content: earlier.sums.0 == source.sha256,
-            has_same_steps: key.definition.knows(&earlier.sums.1),
-            rows: earlier.counts.loaded,
+            has_same_content: newest_load.sums.0 == source.sha256,
+            has_same_steps: key.definition.knows(&newest_load.sums.1),
+            rows: newest_load.counts.loaded,
         };
-        let (present, noted) = (earlier.present, earlier.noted);
+        let (present, noted) = (newest_load.present, newest_load.noted);
         let standing = match () {
             // A merge that brought nothing, since the rows were there, does not tell that they still are.
             () if present == 0 && !before.has_same_steps => Standing::Gone,
-            () if present == noted || earlier.counts.loaded == 0 => Standing::Whole,
+            () if present == noted || newest_load.counts.loaded == 0 => Standing::Whole,
             () if present == 0 => Standing::Gone,
             () => Standing::Unclear(format!(
                 "the table holds {} where its loads have brought {}, so these may be gone or not",
@@ -261,10 +261,10 @@ impl Staged<'_> {
                 text::thousands(noted)
             )),
         };
-        match before.decide(wanted, &standing)? {
+        match before.decide(if_loaded, &standing)? {
             Verdict::Load(level, message) => Ok(LoadStatus::New(Some((level, message)))),
-            Verdict::Skip(message) if wanted.is_some() || earlier.counts.loaded == 0 => {
-                Ok(LoadStatus::Done(self.known(source, earlier, message)))
+            Verdict::Skip(message) if if_loaded.is_some() || newest_load.counts.loaded == 0 => {
+                Ok(LoadStatus::Done(self.skipped(source, newest_load, message)))
             }
             // Counts alone say so: rows that were replaced by as many others would not be missed.
             Verdict::Skip(message) => {
@@ -272,14 +272,14 @@ impl Staged<'_> {
                     "the table holds {}, as many as its loads have brought; if the file's are not among them,                      `if_loaded: load` adds them",
                     text::count(present, "row")
                 );
-                Ok(LoadStatus::Done(self.known(source, earlier, format!("{message}: {found}"))))
+                Ok(LoadStatus::Done(self.skipped(source, newest_load, format!("{message}: {found}"))))
             }
         }
     }
 
-    fn known(&self, source: &LoadSource, earlier: &CommittedLoad, said: String) -> Loaded {
-        self.bigquery.context.info(said);
-        Loaded { already_loaded: true, ..self.loaded(source, earlier.counts.again(), None) }
+    fn skipped(&self, source: &LoadSource, newest_load: &CommittedLoad, message: String) -> Loaded {
+        self.bigquery.context.info(message);
+        Loaded { already_loaded: true, ..self.loaded(source, newest_load.counts.again(), None) }
     }
 
     /// Runs the load job. Gives its id, the rows that it brought, and those that did not fit.
@@ -354,9 +354,9 @@ impl Staged<'_> {
         };
         let what = format!("bringing the rows of {} into {}", source.name, self.main);
         self.bigquery.statement(&what, &script.text(&entry)?, self.main, &id).await?;
-        let asked =
+        let query =
             LedgerQuery { main: self.main, which: LoadSelector::Partition(&key.partition), rows: script.condition() };
-        let recorded = self.bigquery.earlier(&asked).await?.filter(|recorded| recorded.id == id);
+        let recorded = self.bigquery.newest_load(&query).await?.filter(|recorded| recorded.id == id);
         let recorded = recorded.ok_or_else(|| {
             TaskError::permanent(format!("{what}: it is done, but the ledger does not show it"))
                 .help("another load of the same partition came in between; run this one again")
@@ -375,8 +375,8 @@ impl Staged<'_> {
 
     /// The name of this load: the same for all attempts of one task run.
     fn id(&self, source: &LoadSource, key: &LoadKey) -> String {
-        let mark = format!("commit {} {} {} {}", self.main, key.partition, source.sha256, key.definition.sha256);
-        self.bigquery.job_id(&mark)
+        let identity = format!("commit {} {} {} {}", self.main, key.partition, source.sha256, key.definition.sha256);
+        self.bigquery.job_id(&identity)
     }
 
     fn loaded(&self, source: &LoadSource, counts: Counts, job: Option<String>) -> Loaded {

@@ -23,7 +23,7 @@ const MAX_PARTITIONS: usize = 500;
 
 pub(super) const LEDGER: Ledger = Ledger {
     fields: &["table", "mode", "url", "username", "password"],
-    look: |loads, settings| Box::pin(look(loads, settings)),
+    probe: |loads, settings| Box::pin(look(loads, settings)),
 };
 
 /// Where a load goes.
