@@ -111,9 +111,9 @@ impl Executor {
     /// it. Until then somebody must work on it: this process if nobody else does.
     fn rested(&self, id: &ExecutionId, prepared: &Prepared) -> Result<Option<State>, EngineError> {
         let (journal, settings) = (self.journal(), &self.shared.runner.settings);
-        let summary = journal.summary(id)?.ok_or_else(|| EngineError::Unknown(id.clone()))?;
-        let is_at_work = AT_WORK.contains(&summary.state);
-        let is_nobodys = if is_at_work {
+        let status = journal.status(id)?.ok_or_else(|| EngineError::Unknown(id.clone()))?;
+        let is_nobodys = if AT_WORK.contains(&status) {
+            let summary = journal.summary(id)?.ok_or_else(|| EngineError::Unknown(id.clone()))?;
             is_interrupted(settings, journal, id, summary.state, summary.created)?
         } else {
             let state = self.shared.runner.state(id)?;
