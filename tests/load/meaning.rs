@@ -485,6 +485,8 @@ const REFUSED: &[&str] = &[
     "encode('a', 'hex')",
     "1e3",
     r#"E'a\tb'"#,
+    "coalesce(n, round(2.345, 2))",
+    "CASE WHEN i > 0 THEN n ELSE median(i) END",
     "n + 0.2",
     "n * 3",
     "i = '7'",
@@ -700,8 +702,13 @@ fn transform(expression: &str) -> Transform {
 
 /// What the transform makes of a row: the text of the value, or an error.
 fn computed(expression: &str, rows: &DataFrame, row: usize) -> Result<Option<String>, String> {
+    stored(&transform(expression), None, rows, row)
+}
+
+/// The same for steps whose destination holds the value as `kind`.
+fn stored(steps: &Transform, kind: Option<ColumnType>, rows: &DataFrame, row: usize) -> Result<Option<String>, String> {
     let file: Vec<_> = columns().into_iter().map(|(name, kind)| (name, Some(kind))).collect();
-    let plan = transform(expression).plan(&file, &|_| None).map_err(|error| format!("refused: {error}"))?;
+    let plan = steps.plan(&file, &|name| kind.filter(|_| name == "v")).map_err(|error| format!("refused: {error}"))?;
     let wanted = plan.wanted().into_iter().map(|column| column.name);
     let frame = with_lines(rows).slice(row as i64, 1).select(wanted).unwrap();
     let batch = Batch { frame, rows_read: 1, bad: Vec::new() };
@@ -750,6 +757,71 @@ async fn expressions_have_postgres_results() {
                 wrong.push(format!("{expression} in row {row}: {ours:?}, and Postgres says {theirs:?}"));
             }
         }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Expressions that give a numeric value of a column.
+const KEPT: &[&str] = &[
+    "n",
+    "(n)",
+    "coalesce(n, 0)",
+    "coalesce(n, 1.50)",
+    "coalesce(n, -1.50)",
+    "coalesce(NULL, n)",
+    "coalesce(n, i)",
+    "coalesce(n, i + 1, 0.0)",
+    "nullif(n, 12)",
+    "nullif(n, 12.00)",
+    "nullif(n, i)",
+    "nullif(coalesce(n, 12), 12.000)",
+    "CASE WHEN i > 0 THEN n END",
+    "CASE WHEN i > 0 THEN n WHEN i / j2 > 1 THEN 1.10 ELSE 0 END",
+    "CASE i WHEN 7 THEN n ELSE coalesce(n, 5) END",
+    "CASE WHEN n > 1 THEN n ELSE 1 / j2 END",
+    "greatest(n, 0)",
+    "greatest(0.0, n, 0.00)",
+    "greatest(12.000, n)",
+    "least(n, 12.0, i)",
+    "least(coalesce(n, 1.0), n)",
+    "CAST(n AS text)",
+    "CAST(coalesce(n, 0.10) AS text)",
+    "CAST(nullif(n, 12) AS bigint)",
+    "CAST(CASE WHEN i < 5 THEN n ELSE 2.5 END AS bigint)",
+    "CAST(coalesce(n, 2.5) AS double precision)",
+    "CAST(coalesce(i, 2.5) AS int)",
+];
+
+/// The same table with numbers of any scale and length.
+const LONG_NUMBERS: &str = "ALTER TABLE self ALTER n TYPE numeric;
+UPDATE self SET n = (ARRAY[1.10, -100, NULL, 12, 123456789012345.5000])[r + 1];";
+
+#[tokio::test]
+async fn a_numeric_value_keeps_its_digits() {
+    let place = Place::with("kept", &format!("{TABLE}{LONG_NUMBERS}")).await;
+    let mut rows = rows();
+    let numbers = [Some("1.10"), Some("-100"), None, Some("12"), Some("123456789012345.5000")];
+    rows.with_column(Column::new("n".into(), numbers.to_vec())).unwrap();
+    let mut wrong = Vec::new();
+    for (sql, kind) in KEPT.iter().map(|expression| (*expression, None)).chain([
+        ("CAST(n AS bigint)", Some(ColumnType::Int(64))),
+        ("CAST(n AS float8)", Some(ColumnType::Float)),
+        ("CAST(n AS text)", Some(ColumnType::Text)),
+    ]) {
+        let steps = transform(if kind.is_some() { "n" } else { sql });
+        for row in 0..5 {
+            let query = format!("SELECT CAST(({sql}) AS text) FROM self WHERE r = {row}");
+            let theirs: Option<String> = place.client.query_one(&query, &[]).await.unwrap().get(0);
+            let ours = aside(|| stored(&steps, kind, &rows, row));
+            if ours.as_ref() != Ok(&theirs) {
+                wrong.push(format!("{sql} in row {row}: {ours:?}, and Postgres says {theirs:?}"));
+            }
+        }
+    }
+    let long = "123456789012345678901234567890.1234567890";
+    rows.with_column(Column::new("n".into(), vec![long; 5])).unwrap();
+    for expression in ["n", "coalesce(n, 0)", "CASE WHEN r = 0 THEN n ELSE 1 END", "greatest(n, 1)"] {
+        assert_eq!(aside(|| computed(expression, &rows, 0)), Ok(Some(long.to_owned())), "{expression}");
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

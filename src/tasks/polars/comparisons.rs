@@ -66,7 +66,7 @@ impl Transform {
             let new_name = renamed(name, &self.rename);
             let kind = match types(new_name) {
                 Some(kind) => kind,
-                None => expression::natural(&expression::parse("with_columns", text, &file)?.1),
+                None => expression::parse("with_columns", text, &file)?.1,
             };
             set((&mut columns, &mut comparable), name, (kind, of(new_name)));
         }

@@ -56,6 +56,25 @@ pub(super) fn double(text: &str) -> Result<f64, &'static str> {
     Ok(value)
 }
 
+/// The nearest whole number; halves are rounded away from zero. None where it is far out of range, or no number.
+pub(super) fn nearest(text: &str) -> Option<i64> {
+    let (is_negative, magnitude, digits) = match Decimal::parse(text)? {
+        Decimal::Zero => return Some(0),
+        Decimal::Finite { is_negative, magnitude, digits } => (is_negative, magnitude, digits),
+        Decimal::Infinite(_) | Decimal::NaN => return None,
+    };
+    let count = match usize::try_from(magnitude) {
+        Err(_) => return Some(0),
+        Ok(count) if count > 19 => return None,
+        Ok(count) => count,
+    };
+    let mut digits =
+        digits.0.bytes().chain(digits.1.bytes()).map(|digit| i128::from(digit - b'0')).chain(std::iter::repeat(0));
+    let whole = digits.by_ref().take(count).fold(0, |whole, digit| whole * 10 + digit);
+    let whole = whole + i128::from(digits.next() >= Some(5));
+    i64::try_from(if is_negative { -whole } else { whole }).ok()
+}
+
 enum Decimal<'a> {
     Zero,
     Finite {
@@ -198,6 +217,26 @@ mod tests {
             for text in texts {
                 assert_eq!(canonical(text), expected, "{text}");
             }
+        }
+    }
+
+    #[test]
+    fn a_whole_number_is_the_nearest_one() {
+        for (text, expected) in [
+            ("2.5", Some(3)),
+            ("-2.5", Some(-3)),
+            ("0.49999999999999999999", Some(0)),
+            ("0.5", Some(1)),
+            ("0.05", Some(0)),
+            ("100", Some(100)),
+            ("1e2", Some(100)),
+            ("9223372036854775807.4", Some(i64::MAX)),
+            ("9223372036854775807.5", None),
+            ("-9223372036854775808.4", Some(i64::MIN)),
+            ("1e30", None),
+            ("NaN", None),
+        ] {
+            assert_eq!(nearest(text), expected, "{text}");
         }
     }
 

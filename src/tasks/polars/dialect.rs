@@ -25,28 +25,38 @@ use crate::task::TaskError;
 /// Values of an `IN` list that are compared one by one.
 const MAX_COMPARED: usize = 1_000;
 
-/// An expression as Polars is to read it.
+/// An expression as Polars is to read it, and whether it gives a decimal number as its text.
 ///
 /// # Errors
 /// When it holds what Polars would compute otherwise than Postgres.
-pub(super) fn expression(field: &str, text: &str, columns: &Columns) -> Result<String, TaskError> {
+pub(super) fn expression(field: &str, text: &str, columns: &Columns) -> Result<(String, bool), TaskError> {
     let Ok(mut item) = parser(text).and_then(|mut parser| parser.parse_select_item()) else {
         // Polars says what is wrong with it.
-        return Ok(text.to_owned());
+        return Ok((text.to_owned(), false));
     };
     if let SelectItem::ExprWithAlias { alias, .. } = &item {
         let help = "the name of the field is the column's name";
         return Err(TaskError::permanent(format!("`{field}`: the expression ends with a name, `{alias}`")).help(help));
     }
     let mut rewriting = Rewriting { sees_texts: true, ..Rewriting::over(columns) };
-    match item.visit(&mut rewriting) {
-        ControlFlow::Break(refusal) => Err(refusal.error(field)),
-        ControlFlow::Continue(()) if rewriting.is_changed => {
-            as_coalesce(&mut item);
-            Ok(item.to_string())
-        }
-        ControlFlow::Continue(()) => Ok(text.to_owned()),
+    if let ControlFlow::Break(refusal) = item.visit(&mut rewriting) {
+        return Err(refusal.error(field));
     }
+    let digits = match &item {
+        SelectItem::UnnamedExpr(expr) => {
+            rewriting.kept(expr).and_then(|digits| digits.map(|text| sql(&text)).transpose())
+        }
+        _ => Ok(None),
+    };
+    let digits = digits.map_err(|refusal| refusal.error(field))?;
+    let is_numeric = digits.is_some();
+    if let Some(digits) = digits {
+        item = SelectItem::UnnamedExpr(digits);
+    } else if !rewriting.is_changed {
+        return Ok((text.to_owned(), false));
+    }
+    as_coalesce(&mut item);
+    Ok((item.to_string(), is_numeric))
 }
 
 /// A query as Polars is to read it.
@@ -345,85 +355,6 @@ impl<'a> Rewriting<'a> {
         let (left, right) = list.split_at(list.len() / 2);
         Ok(format!("({} {join} {})", self.among(expr, left, negated)?, self.among(expr, right, negated)?))
     }
-
-    fn cast(&self, expr: &Expr, to: &DataType) -> Outcome<Option<Expr>> {
-        let from = self.class(expr);
-        let is_unknown_to_postgres = match to {
-            DataType::Date | DataType::Timestamp(..) => matches!(from, Some(Class::Number | Class::Truth)),
-            DataType::Boolean | DataType::Bool => {
-                from == Some(Class::Time) || matches!(self.kind(expr), Some(ColumnType::Float | ColumnType::Real))
-            }
-            to if is_float(to) => matches!(from, Some(Class::Truth | Class::Time)),
-            DataType::Int(_) | DataType::Integer(_) | DataType::BigInt(_) | DataType::SmallInt(_) => {
-                from == Some(Class::Time)
-            }
-            DataType::Array(_) | DataType::Time(..) => true,
-            _ => false,
-        };
-        if is_unknown_to_postgres {
-            return refused(
-                format!("a cast of {} to {to}", shown(expr)),
-                "use a function or a comparison that says what is meant",
-            );
-        }
-        if let Some(help) = self.unlike(expr, from, to) {
-            return refused(format!("a cast of {} to {to}, which Postgres does not know", shown(expr)), help);
-        }
-        let whole = |bits: u8| {
-            let is_decimal = self.is_decimal(expr) || self.kind(expr) == Some(ColumnType::Numeric);
-            let rounded = if is_decimal { call("round", &[expr])? } else { expr.clone() };
-            call(&format!("int{bits}"), &[&rounded]).map(Some)
-        };
-        match to {
-            DataType::SmallInt(_) | DataType::Int2(_) => whole(16),
-            DataType::Int(_) | DataType::Integer(_) | DataType::Int4(_) => whole(32),
-            DataType::BigInt(_) | DataType::Int8(_) => whole(64),
-            DataType::Text | DataType::String(None) | DataType::Varchar(None) if self.numeric(expr).is_some() => {
-                match self.sees_texts && self.kind(expr) == Some(ColumnType::Numeric) {
-                    true => Ok(Some(sql(&format!("{PREFIX}decimal({expr}, TRUE)"))?)),
-                    false => inexact(&expr.to_string()),
-                }
-            }
-            DataType::Text | DataType::String(None) | DataType::Varchar(None) => call("text", &[expr]).map(Some),
-            DataType::Varchar(_) | DataType::CharVarying(_) | DataType::Char(_) | DataType::Character(_) => {
-                refused(format!("a cast to {to}, which would not cut the text"), "write `left(text, length)`")
-            }
-            DataType::Numeric(_) | DataType::Decimal(_) | DataType::Dec(_) => refused(
-                format!("a cast to {to}, since expressions count in double precision"),
-                "leave the cast out, and let the step `cast` or the table's column make it numeric",
-            ),
-            to if is_single(to) => refused(
-                format!("a cast to {to}, since expressions count in double precision"),
-                "write `double precision`, and let the table's column make it real",
-            ),
-            to if is_float(to) && (text_of(expr).is_some() || from == Some(Class::Text)) => {
-                Ok(Some(sql(&format!("CAST({PREFIX}double({expr}, TRUE) AS DOUBLE PRECISION)"))?))
-            }
-            to if is_float(to) && self.sees_texts && self.kind(expr) == Some(ColumnType::Numeric) => {
-                Ok(Some(sql(&format!("CAST({PREFIX}double({expr}, TRUE) AS DOUBLE PRECISION)"))?))
-            }
-            _ => Ok(None),
-        }
-    }
-}
-
-impl Rewriting<'_> {
-    /// What to write instead of a cast that Postgres has no name or no meaning for.
-    fn unlike(&self, expr: &Expr, from: Option<Class>, to: &DataType) -> Option<&'static str> {
-        let is_whole =
-            matches!(to, DataType::SmallInt(_) | DataType::Int2(_) | DataType::BigInt(_) | DataType::Int8(_));
-        match to {
-            DataType::Bool | DataType::Boolean if matches!(self.bits(expr), Some(16 | 64)) => {
-                Some("compare it: `<> 0`")
-            }
-            _ if is_whole && from == Some(Class::Truth) => Some("cast it to `int`"),
-            DataType::String(_) => Some("write `text`"),
-            DataType::Double(_) => Some("write `double precision`"),
-            DataType::Datetime(_) => Some("write `timestamp`"),
-            DataType::TinyInt(_) | DataType::HugeInt | DataType::UHugeInt => Some("write `bigint`"),
-            _ => None,
-        }
-    }
 }
 
 impl VisitorMut for Rewriting<'_> {
@@ -474,15 +405,6 @@ pub(super) fn call(name: &str, arguments: &[&Expr]) -> Outcome<Expr> {
 pub(super) fn is_float(to: &DataType) -> bool {
     let shown = to.to_string().to_lowercase();
     ["float", "double", "real"].iter().any(|word| shown.starts_with(word))
-}
-
-/// Whether a type is that of numbers in single precision.
-fn is_single(to: &DataType) -> bool {
-    let digits = match to {
-        DataType::Float(_) => to.to_string().chars().filter(char::is_ascii_digit).collect::<String>(),
-        _ => String::new(),
-    };
-    matches!(to, DataType::Real | DataType::Float4) || digits.parse::<u32>().is_ok_and(|bits| bits <= 24)
 }
 
 pub(super) fn text_of(expr: &Expr) -> Option<&str> {

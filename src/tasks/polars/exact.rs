@@ -1,11 +1,14 @@
-//! Comparisons of numeric columns, digit by digit: expressions count in double precision, which has some 15 digits.
+//! Numeric columns digit by digit, where they are compared or one of some values is chosen: expressions count in double
+//! precision, which has some 15 digits.
 
-use sqlparser::ast::{BinaryOperator, Expr, UnaryOperator, Value};
+use sqlparser::ast::{BinaryOperator, Expr, Function, UnaryOperator, Value};
 
-use super::class::Class;
+use super::class::{Class, shown};
 use super::dialect::{Rewriting, sql};
+use super::functions::arguments;
 use super::meaning::PREFIX;
-use super::refusal::Outcome;
+use super::number::Number;
+use super::refusal::{Outcome, refused};
 use crate::stream::ColumnType;
 
 impl Rewriting<'_> {
@@ -74,4 +77,80 @@ impl Rewriting<'_> {
     fn in_double(&self, side: &Expr) -> String {
         if self.is_numeric_column(side) { format!("{PREFIX}double({side}, TRUE)") } else { side.to_string() }
     }
+    /// SQL for the text of a decimal number, if an expression is a numeric column or chooses one among other values; none
+    /// where it is in double precision to Postgres too.
+    pub(super) fn kept(&self, expr: &Expr) -> Outcome<Option<String>> {
+        let mut values = Vec::new();
+        choices(expr, &mut values);
+        let is_numeric = self.sees_texts && values.iter().any(|value| self.is_numeric_column(value));
+        match is_numeric && values.iter().all(|value| self.number(value) != Some(Number::Double)) {
+            true => self.digits(expr).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    fn digits(&self, expr: &Expr) -> Outcome<String> {
+        if let Some(value) = self.decimal(expr) {
+            return Ok(format!("{PREFIX}decimal({value}, TRUE)"));
+        }
+        match expr {
+            Expr::Nested(inner) => self.digits(inner),
+            Expr::Case { .. } => {
+                let mut case = expr.clone();
+                if let Expr::Case { conditions, else_result, .. } = &mut case {
+                    for when in conditions {
+                        when.result = sql(&self.digits(&when.result)?)?;
+                    }
+                    if let Some(other) = else_result {
+                        **other = sql(&self.digits(other)?)?;
+                    }
+                }
+                Ok(case.to_string())
+            }
+            Expr::Function(function) if is_choice(function) => {
+                let values = arguments(function);
+                let values = values.iter().map(|value| self.digits(value)).collect::<Outcome<Vec<_>>>()?;
+                let all = values.join(", ");
+                Ok(match (function.name.to_string().to_lowercase().as_str(), values.as_slice()) {
+                    ("nullif", [value, other]) => {
+                        format!("CASE WHEN {PREFIX}compare({value}, {other}, TRUE) = 0 THEN NULL ELSE {value} END")
+                    }
+                    (name @ ("greatest" | "least"), _) => format!("{PREFIX}{name}({all}, TRUE)"),
+                    (name, _) => format!("{name}({all})"),
+                })
+            }
+            _ => self.whole_digits(expr),
+        }
+    }
+
+    fn whole_digits(&self, expr: &Expr) -> Outcome<String> {
+        match self.number(expr) {
+            Some(Number::Whole(_)) => Ok(format!("{PREFIX}text({expr}, TRUE)")),
+            _ => refused(
+                format!("a choice between a numeric column and {}", shown(expr)),
+                "write `CAST(column AS double precision)`, or compute it in SQL after the load",
+            ),
+        }
+    }
+}
+
+/// The values that an expression is one of.
+fn choices(expr: &Expr, values: &mut Vec<Expr>) {
+    match expr {
+        Expr::Nested(inner) => choices(inner, values),
+        Expr::Case { conditions, else_result, .. } => {
+            let results = conditions.iter().map(|when| &when.result).chain(else_result.as_deref());
+            results.for_each(|result| choices(result, values));
+        }
+        Expr::Function(function) if is_choice(function) => {
+            arguments(function).iter().for_each(|value| choices(value, values));
+        }
+        _ => values.push(expr.clone()),
+    }
+}
+
+/// Whether a function gives one of its arguments.
+fn is_choice(function: &Function) -> bool {
+    let name = function.name.to_string().to_lowercase();
+    function.over.is_none() && ["coalesce", "greatest", "least", "nullif"].contains(&name.as_str())
 }

@@ -53,9 +53,12 @@ pub fn natural(dtype: &DataType) -> ColumnType {
     }
 }
 
-/// Makes a column hold `kind`; a value that does not fit is an error when the rows come.
-pub fn convert(expression: Expr, kind: ColumnType) -> Expr {
+/// Makes a column that holds `from` hold `kind`; a value that does not fit is an error when the rows come.
+pub fn convert(expression: Expr, from: ColumnType, kind: ColumnType) -> Expr {
     match kind {
+        ColumnType::Int(bits) if from == ColumnType::Numeric => {
+            Meaning::Nearest(bits).call(vec![expression, lit(true)])
+        }
         ColumnType::Int(bits) => Meaning::Whole(bits).call(vec![expression, lit(true)]),
         ColumnType::Float | ColumnType::Real => Meaning::Double.call(vec![expression, lit(true)]),
         kind if representation(kind).is_string() => Meaning::Text.call(vec![expression, lit(true)]),
@@ -73,14 +76,14 @@ pub fn schema(columns: &Columns) -> Schema {
     columns.iter().map(|(name, kind)| Field::new(name.as_str().into(), representation(*kind))).collect()
 }
 
-/// Reads the SQL expression of a step (`field`, such as `filter`), and says what type it gives.
+/// Reads the SQL expression of a step (`field`, such as `filter`), and says what it gives.
 ///
 /// # Errors
 /// When it is no SQL, names an unknown column, mixes types, or needs more than one row at a time.
-pub fn parse(field: &str, text: &str, columns: &Columns) -> Result<(Expr, DataType), TaskError> {
+pub fn parse(field: &str, text: &str, columns: &Columns) -> Result<(Expr, ColumnType), TaskError> {
     let wrong = |reason: String| TaskError::permanent(format!("`{field}`: {reason} in `{text}`"));
     sql::check_expression(field, text)?;
-    let rewritten = dialect::expression(field, text, columns)?;
+    let (rewritten, is_numeric) = dialect::expression(field, text, columns)?;
     let expression = sql_expr(rewritten).map_err(|error| wrong(plain(&error)))?;
     for name in leaves(&expression) {
         if !columns.iter().any(|(column, _)| *column == name) {
@@ -102,7 +105,7 @@ pub fn parse(field: &str, text: &str, columns: &Columns) -> Result<(Expr, DataTy
         return Err(wrong("sums, windows and the like see all rows, which is not possible".to_owned())
             .help("this step looks at one row at a time; `sql` sees all rows, as the table `self`"));
     }
-    Ok((expression, dtype))
+    Ok((expression, if is_numeric { ColumnType::Numeric } else { natural(&dtype) }))
 }
 
 /// The columns that an expression reads.

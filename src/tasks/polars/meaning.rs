@@ -4,13 +4,15 @@
 //! Each function takes as its last argument where it may fail. Elsewhere it is NULL: Polars computes all branches of a
 //! CASE for all rows.
 
+use std::cmp::Ordering;
+
 use polars::prelude::*;
 use polars::sql::FunctionRegistry;
 use polars_plan::dsl::{BaseColumnUdf, UserDefinedFunction};
 use polars_plan::prelude::FunctionOptions;
 
 use super::rows::{Floats, Ints, Rows, Texts};
-use super::shown::{decimals, epoch, texts};
+use super::shown::{decimals, epoch, extreme, texts};
 use super::{decimal, expression};
 
 /// What the names of these functions begin with.
@@ -46,6 +48,12 @@ pub(super) enum Meaning {
     Negate(u8),
     /// A whole number that fits so many bits.
     Whole(u8),
+    /// The nearest whole number to a decimal one, which fits so many bits.
+    Nearest(u8),
+    /// The greatest of decimal numbers.
+    Greatest,
+    /// The least of decimal numbers.
+    Least,
     /// Halves rounded away from zero.
     Round,
     Text,
@@ -94,6 +102,9 @@ impl Meaning {
             "modulo" => Self::Modulo(bits),
             "abs" => Self::Abs(bits),
             "int" => Self::Whole(bits),
+            "nearest" => Self::Nearest(bits),
+            "greatest" => Self::Greatest,
+            "least" => Self::Least,
             "round" => Self::Round,
             "text" => Self::Text,
             "exact" => Self::Exact,
@@ -142,12 +153,14 @@ impl Meaning {
         Ok(Field::new(
             name,
             match self {
-                Self::Whole(_) | Self::IsNan | Self::Compare => DataType::Int64,
+                Self::Whole(_) | Self::Nearest(_) | Self::IsNan | Self::Compare => DataType::Int64,
                 Self::Sum | Self::Largest => match fields.first().map(Field::dtype) {
                     Some(dtype) if self == Self::Sum && is_whole(dtype) => DataType::Int64,
                     dtype => dtype.cloned().unwrap_or(DataType::Null),
                 },
-                Self::Text | Self::Right | Self::Reverse | Self::Decimal => DataType::String,
+                Self::Text | Self::Right | Self::Reverse | Self::Decimal | Self::Greatest | Self::Least => {
+                    DataType::String
+                }
                 Self::Round | Self::Finite | Self::NonZero | Self::Sign | Self::Exact | Self::Double | Self::Epoch => {
                     DataType::Float64
                 }
@@ -205,6 +218,13 @@ impl Meaning {
                 rows.floats(name, |row| texts.get(row).map(decimal::double).transpose())?
             }
             Self::Decimal => decimals(first, rows.count)?.with_name(name),
+            Self::Greatest => extreme(columns, Ordering::Greater, rows.count)?.with_name(name),
+            Self::Least => extreme(columns, Ordering::Less, rows.count)?.with_name(name),
+            Self::Nearest(bits) => {
+                let texts = Texts::of(first)?;
+                let whole = |text| decimal::nearest(text).ok_or(out_of_range(bits));
+                rows.ints(name, |row| texts.get(row).map(|text| fitting(whole(text)?, bits)).transpose())?
+            }
             Self::Epoch => epoch(&rows, name, first)?,
             Self::Compare => compared(&rows, name, columns)?,
             Self::Finite | Self::NonZero => finite(&rows, name, columns, self == Self::NonZero)?,
@@ -303,7 +323,7 @@ pub(super) fn resolved(node: Expr) -> Expr {
         (Some(meaning), Expr::Function { input, .. }) => {
             let arguments = input.into_iter().skip(1);
             match meaning {
-                Meaning::Double | Meaning::Compare | Meaning::Decimal => {
+                Meaning::Double | Meaning::Compare | Meaning::Decimal | Meaning::Nearest(_) => {
                     meaning.call(arguments.map(expression::unread).collect())
                 }
                 meaning => meaning.call(arguments.collect()),

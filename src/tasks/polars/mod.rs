@@ -6,6 +6,7 @@
 //! bytes do not tell;
 //! [`spool`] and [`keys`] see all rows without holding them in memory; [`text`] prints values as Postgres does.
 
+mod casts;
 mod class;
 mod collation;
 pub mod comparable;
@@ -27,6 +28,7 @@ mod queries;
 mod query;
 mod refusal;
 pub mod row_id;
+mod row_steps;
 mod rows;
 mod shown;
 pub mod spec;

@@ -10,13 +10,14 @@ use polars::prelude::*;
 use super::expect::{self, Expectation, Warnings, checked};
 use super::expression::{self, Columns, alike, convert, find, natural, plain, representation, unknown_column};
 use super::keys::{Keys, Nulls};
-use super::query::{Whole, unfit};
+use super::query::Whole;
 use super::row_id::RowId;
+use super::row_steps::RowSteps;
 use super::spec::{Dedupe, Keep, Pairs, Rule, Transform};
 use super::spool::{FirstOrLast, Query, failed, spooled};
-use super::stepwise::{Stepwise, stepwise};
+use super::stepwise::{each, stepwise};
 use super::{dialect, queries, sql};
-use crate::stream::{Batch, Batches, Column, ColumnType, LINE};
+use crate::stream::{Batches, Column, ColumnType, LINE};
 use crate::task::TaskError;
 
 /// Makes the column of a row id for a batch.
@@ -37,21 +38,6 @@ pub struct Plan {
     /// Whether rows come with their lines, which a step may need to name a row; and whether they go out with them.
     lines: (bool, bool),
     warnings: Warnings,
-}
-
-/// The steps that look at one row at a time.
-#[derive(Clone)]
-struct RowSteps {
-    filter: Option<Expr>,
-    /// Each with the field that says it, as `with_columns.name`.
-    computed: Vec<(String, Expr)>,
-    cast: Vec<(String, Expr)>,
-    output: Vec<Expr>,
-    /// The columns of `output`: the names before and after.
-    names: Vec<(String, String)>,
-    /// Whether the rows go out as they come in.
-    is_idle: bool,
-    columns: Vec<(String, ColumnType)>,
 }
 
 impl Transform {
@@ -202,10 +188,10 @@ impl Transform {
         let mut computed = Vec::new();
         for (name, text) in &self.with_columns.0 {
             let field = format!("with_columns.{name}");
-            let (expression, dtype) = expression::parse(&field, text, file)?;
+            let (expression, own) = expression::parse(&field, text, file)?;
             used.extend(expression::leaves(&expression));
-            let kind = types(renamed(name, &self.rename)).unwrap_or_else(|| natural(&dtype));
-            computed.push((field, convert(expression, kind).alias(name.as_str())));
+            let kind = types(renamed(name, &self.rename)).unwrap_or(own);
+            computed.push((field, convert(expression, own, kind).alias(name.as_str())));
             match columns.iter_mut().find(|(column, _)| column == name) {
                 Some(column) => column.1 = kind,
                 None => columns.push((name.clone(), kind)),
@@ -213,7 +199,8 @@ impl Transform {
         }
         let mut cast = Vec::new();
         for (name, kind) in resolved("cast", &self.cast, &columns)? {
-            cast.push((format!("cast.{name}"), convert(col(name.as_str()), kind.into())));
+            let own = find("cast", &name, &columns)?.1;
+            cast.push((format!("cast.{name}"), convert(col(name.as_str()), own, kind.into())));
             columns.iter_mut().filter(|(column, _)| *column == name).for_each(|column| column.1 = kind.into());
         }
         let output = self.output(&columns)?;
@@ -384,58 +371,9 @@ impl Plan {
     }
 }
 
-impl RowSteps {
-    fn steps(&self) -> impl Iterator<Item = &Vec<(String, Expr)>> {
-        [&self.computed, &self.cast].into_iter().filter(|step| !step.is_empty())
-    }
-}
-
-impl Stepwise for RowSteps {
-    fn apply(&self, frame: DataFrame) -> PolarsResult<DataFrame> {
-        let mut rows = frame.lazy();
-        if let Some(filter) = &self.filter {
-            rows = rows.filter(filter.clone());
-        }
-        for step in self.steps() {
-            rows = rows.with_columns(step.iter().map(|(_, expression)| expression.clone()).collect::<Vec<_>>());
-        }
-        sql::deep(|| rows.select(&self.output).collect())
-    }
-
-    fn complaint(&self, row: &DataFrame, error: &PolarsError) -> String {
-        let mut rows = row.clone().lazy();
-        let filter: Vec<_> = self.filter.iter().map(|filter| ("filter".to_owned(), filter.clone())).collect();
-        for step in std::iter::once(&filter).chain(self.steps()) {
-            for (field, expression) in step {
-                let value = rows.clone().select([expression.clone().alias("value")]);
-                if let Err(error) = sql::deep(|| value.collect()) {
-                    return format!("`{field}`: {}", unfit(&error));
-                }
-            }
-            rows = match step == &filter {
-                true => rows,
-                false => rows.with_columns(step.iter().map(|(_, expression)| expression.clone()).collect::<Vec<_>>()),
-            };
-        }
-        unfit(error)
-    }
-}
-
-/// Changes the frame of every batch.
-pub(super) fn each(
-    batches: Batches,
-    mut change: impl FnMut(DataFrame) -> PolarsResult<DataFrame> + Send + 'static,
-) -> Batches {
-    Box::new(batches.map(move |batch| {
-        let Batch { frame, rows_read, bad } = batch?;
-        let frame = change(frame).map_err(|error| failed(&error))?;
-        Ok(Batch { frame, rows_read, bad })
-    }))
-}
-
 fn condition(text: &str, columns: &Columns) -> Result<Expr, TaskError> {
-    let (expression, dtype) = expression::parse("filter", text, columns)?;
-    if dtype != DataType::Boolean {
+    let (expression, kind) = expression::parse("filter", text, columns)?;
+    if kind != ColumnType::Bool {
         return Err(TaskError::permanent(format!("`filter`: `{text}` is not true or false"))
             .help("write a comparison, such as `total_amount > 0`"));
     }
@@ -459,7 +397,7 @@ fn whole(query: &str, columns: &Columns, types: &dyn Fn(&str) -> Option<ColumnTy
     let fields = result.schema().iter().map(|(name, dtype)| {
         let kind = types(name).unwrap_or_else(|| natural(dtype));
         let column = col(name.clone());
-        let column = if *dtype == representation(kind) { column } else { convert(column, kind) };
+        let column = if *dtype == representation(kind) { column } else { convert(column, natural(dtype), kind) };
         (column, (name.to_string(), kind))
     });
     let (output, columns) = fields.unzip();

@@ -5,10 +5,9 @@ use std::path::Path;
 use polars::prelude::*;
 
 use super::expression::{self, plain};
-use super::plan::each;
 use super::spool::{Query, spooled};
 use super::sql;
-use super::stepwise::{Stepwise, stepwise};
+use super::stepwise::{Stepwise, each, stepwise};
 use crate::diagnostic::Diagnostic;
 use crate::stream::{Batches, ColumnType, LINE};
 

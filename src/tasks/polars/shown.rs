@@ -1,7 +1,10 @@
 //! Values as Postgres shows them.
 
+use std::cmp::Ordering;
+
 use polars::prelude::*;
 
+use super::decimal;
 use super::meaning::{is_float, shown};
 use super::rows::{Floats, Ints, Rows, Texts};
 use crate::stream::float::push_float;
@@ -9,13 +12,28 @@ use crate::stream::print::{push_numeric, push_timestamp};
 
 /// Decimal numbers as Postgres prints them.
 pub(super) fn decimals(column: &Column, count: usize) -> PolarsResult<Column> {
-    let texts = Texts::of(column)?;
+    let texts = Texts::of(&column.cast(&DataType::String)?)?;
     let printed = |row| {
         let mut out = Vec::new();
         texts.get(row).map(|text| push_numeric(text, &mut out))?;
         Some(String::from_utf8_lossy(&out).into_owned())
     };
     Ok(Column::new(PlSmallStr::EMPTY, (0..count).map(printed).collect::<Vec<_>>()))
+}
+
+/// The first of the decimal numbers that are the greatest or least ones; NULLs do not count.
+pub(super) fn extreme(columns: &[Column], wanted: Ordering, count: usize) -> PolarsResult<Column> {
+    let all: Vec<Texts> =
+        columns.iter().map(|column| Texts::of(&column.cast(&DataType::String)?)).collect::<PolarsResult<_>>()?;
+    let better =
+        |best: Option<&'_ str>, value: &str| best.is_none_or(|best| decimal::compare(value, best) == Some(wanted));
+    let found = |row| {
+        all.iter().filter_map(|texts| texts.get(row)).fold(None, |best, value| match better(best, value) {
+            true => Some(value),
+            false => best,
+        })
+    };
+    Ok(Column::new(PlSmallStr::EMPTY, (0..count).map(found).collect::<Vec<_>>()))
 }
 
 /// Seconds since 1970.

@@ -85,3 +85,15 @@ impl<S: Stepwise> Iterator for Rows<S> {
         step
     }
 }
+
+/// Changes the frame of every batch.
+pub(super) fn each(
+    batches: Batches,
+    mut change: impl FnMut(DataFrame) -> PolarsResult<DataFrame> + Send + 'static,
+) -> Batches {
+    Box::new(batches.map(move |batch| {
+        let Batch { frame, rows_read, bad } = batch?;
+        let frame = change(frame).map_err(|error| failed(&error))?;
+        Ok(Batch { frame, rows_read, bad })
+    }))
+}

@@ -1,0 +1,103 @@
+//! Casts with Postgres's meaning.
+
+use sqlparser::ast::{DataType, Expr};
+
+use super::class::{Class, shown};
+use super::dialect::{Rewriting, call, is_float, sql, text_of};
+use super::meaning::PREFIX;
+use super::number::Number;
+use super::refusal::{Outcome, inexact, refused};
+use crate::stream::ColumnType;
+
+impl Rewriting<'_> {
+    /// A cast as Postgres makes it.
+    pub(super) fn cast(&self, expr: &Expr, to: &DataType) -> Outcome<Option<Expr>> {
+        let from = self.class(expr);
+        let is_unknown_to_postgres = match to {
+            DataType::Date | DataType::Timestamp(..) => matches!(from, Some(Class::Number | Class::Truth)),
+            DataType::Boolean | DataType::Bool => {
+                from == Some(Class::Time) || matches!(self.kind(expr), Some(ColumnType::Float | ColumnType::Real))
+            }
+            to if is_float(to) => matches!(from, Some(Class::Truth | Class::Time)),
+            DataType::Int(_) | DataType::Integer(_) | DataType::BigInt(_) | DataType::SmallInt(_) => {
+                from == Some(Class::Time)
+            }
+            DataType::Array(_) | DataType::Time(..) => true,
+            _ => false,
+        };
+        if is_unknown_to_postgres {
+            return refused(
+                format!("a cast of {} to {to}", shown(expr)),
+                "use a function or a comparison that says what is meant",
+            );
+        }
+        if let Some(help) = self.unlike(expr, from, to) {
+            return refused(format!("a cast of {} to {to}, which Postgres does not know", shown(expr)), help);
+        }
+        let digits = self.kept(expr)?;
+        let whole = |bits: u8| match &digits {
+            Some(digits) => sql(&format!("{PREFIX}nearest{bits}({digits}, TRUE)")).map(Some),
+            None if self.is_decimal(expr) || self.number(expr) == Some(Number::Numeric) => {
+                call(&format!("int{bits}"), &[&call("round", &[expr])?]).map(Some)
+            }
+            None => call(&format!("int{bits}"), &[expr]).map(Some),
+        };
+        match to {
+            DataType::SmallInt(_) | DataType::Int2(_) => whole(16),
+            DataType::Int(_) | DataType::Integer(_) | DataType::Int4(_) => whole(32),
+            DataType::BigInt(_) | DataType::Int8(_) => whole(64),
+            DataType::Text | DataType::String(None) | DataType::Varchar(None) if digits.is_some() => {
+                digits.map(|digits| sql(&digits)).transpose()
+            }
+            DataType::Text | DataType::String(None) | DataType::Varchar(None) if self.numeric(expr).is_some() => {
+                inexact(&expr.to_string())
+            }
+            DataType::Text | DataType::String(None) | DataType::Varchar(None) => call("text", &[expr]).map(Some),
+            DataType::Varchar(_) | DataType::CharVarying(_) | DataType::Char(_) | DataType::Character(_) => {
+                refused(format!("a cast to {to}, which would not cut the text"), "write `left(text, length)`")
+            }
+            DataType::Numeric(_) | DataType::Decimal(_) | DataType::Dec(_) => refused(
+                format!("a cast to {to}, since expressions count in double precision"),
+                "leave the cast out, and let the step `cast` or the table's column make it numeric",
+            ),
+            to if is_single(to) => refused(
+                format!("a cast to {to}, since expressions count in double precision"),
+                "write `double precision`, and let the table's column make it real",
+            ),
+            to if is_float(to) && (text_of(expr).is_some() || from == Some(Class::Text)) => {
+                Ok(Some(sql(&format!("CAST({PREFIX}double({expr}, TRUE) AS DOUBLE PRECISION)"))?))
+            }
+            to if is_float(to) && digits.is_some() => {
+                let digits = digits.unwrap_or_default();
+                Ok(Some(sql(&format!("CAST({PREFIX}double({digits}, TRUE) AS DOUBLE PRECISION)"))?))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// What to write instead of a cast that Postgres has no name or no meaning for.
+    fn unlike(&self, expr: &Expr, from: Option<Class>, to: &DataType) -> Option<&'static str> {
+        let is_whole =
+            matches!(to, DataType::SmallInt(_) | DataType::Int2(_) | DataType::BigInt(_) | DataType::Int8(_));
+        match to {
+            DataType::Bool | DataType::Boolean if matches!(self.bits(expr), Some(16 | 64)) => {
+                Some("compare it: `<> 0`")
+            }
+            _ if is_whole && from == Some(Class::Truth) => Some("cast it to `int`"),
+            DataType::String(_) => Some("write `text`"),
+            DataType::Double(_) => Some("write `double precision`"),
+            DataType::Datetime(_) => Some("write `timestamp`"),
+            DataType::TinyInt(_) | DataType::HugeInt | DataType::UHugeInt => Some("write `bigint`"),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a type is that of numbers in single precision.
+fn is_single(to: &DataType) -> bool {
+    let digits = match to {
+        DataType::Float(_) => to.to_string().chars().filter(char::is_ascii_digit).collect::<String>(),
+        _ => String::new(),
+    };
+    matches!(to, DataType::Real | DataType::Float4) || digits.parse::<u32>().is_ok_and(|bits| bits <= 24)
+}
