@@ -303,7 +303,6 @@ const CYCLES: &[(&str, &str)] = &[
     ("stream/chunks.rs", "the chunks of a Parquet file are read by its reader"),
     ("tasks/gcs/resumable_upload.rs", "an upload goes in one request or in a session, which share their steps"),
     ("tasks/polars/class.rs", "a checker of nested SQL: expressions hold queries, which hold expressions"),
-    ("tasks/polars/plan.rs", "a plan's steps hold queries, which hold steps"),
     ("tasks/postgres/ledger.rs", "a ledger's rows and the table's rows tell each other"),
     ("tasks/postgres/load/feed.rs", "the steps of a load hand rows on to each other"),
 ];
