@@ -435,7 +435,7 @@ fn a_task_type_has_names_of_its_own() {
 }
 
 /// Files outside of `tasks/` that may name task types: they suggest one where a type is not known.
-const SUGGESTS_TASKS: &str = "flow/unknown.rs";
+const SUGGESTS_TASKS: &str = "flow/suggestion.rs";
 
 /// What in a source asks for a task type by its name, its unit tests left out.
 fn task_names_in(code: &str) -> Vec<String> {

@@ -55,11 +55,11 @@ fn essence(flow: &Flow) -> Value {
 
 #[test]
 fn names_change_and_comments_order_and_layout_stay() {
-    let Converted { text, changes, left } = converted(KESTRA);
+    let Converted { text, changes, skipped } = converted(KESTRA);
     assert_eq!(changes, 22, "{text}");
     insta::assert_snapshot!(text);
-    let left: Vec<String> = left.iter().map(|finding| format!("{}: {}", finding.line, finding.message)).collect();
-    assert_eq!(left, ["50: this address is left as it is: it has settings of JDBC's"]);
+    let skipped: Vec<String> = skipped.iter().map(|finding| format!("{}: {}", finding.line, finding.message)).collect();
+    assert_eq!(skipped, ["50: this address is left as it is: it has settings of JDBC's"]);
 }
 
 #[test]
@@ -87,10 +87,10 @@ fn every_name_of_kestras_becomes_the_short_one() {
 }
 
 #[test]
-fn what_cannot_be_converted_is_left_and_told() {
+fn what_cannot_be_converted_is_reported() {
     let text = "id: f\nnamespace: n\ntasks:\n  - id: a\n    type: io.kestra.plugin.aws.s3.Upload\n  - {id: b, type: &log io.kestra.plugin.core.log.Log, message: x}\n  - {id: c, type: *log, message: x}\n";
-    let Converted { text: after, left, .. } = converted(text);
-    let messages: Vec<&str> = left.iter().map(|finding| finding.message.as_str()).collect();
+    let Converted { text: after, skipped, .. } = converted(text);
+    let messages: Vec<&str> = skipped.iter().map(|finding| finding.message.as_str()).collect();
     assert!(messages[0].contains("`io.kestra.plugin.aws.s3.Upload` is left as it is"), "{messages:?}");
     assert!(messages.len() > 1, "{messages:?}\n{after}");
 }
@@ -109,11 +109,11 @@ fn defaults_keep_the_tasks_that_they_are_for() {
     let native = "  - {id: d, type: postgres.query, sql: x}\n";
     let all = with("io.kestra.plugin.jdbc.postgresql", &format!("{query}{load}{log}"));
     assert!(all.text.contains("- type: postgres\n") && all.text.contains("type: postgres.copy_in,"), "{}", all.text);
-    assert!(all.left.is_empty() && all.text.contains("type: log,"), "{}", all.text);
+    assert!(all.skipped.is_empty() && all.text.contains("type: log,"), "{}", all.text);
     // A task that these defaults were not for stays without them.
     let some = with("io.kestra.plugin.jdbc.postgresql", &format!("{query}{log}{native}"));
     assert!(some.text.contains("type: io.kestra.plugin.jdbc.postgresql.Queries,"), "{}", some.text);
-    assert!(some.text.contains("type: log,") && some.left.len() == 1, "{}", some.text);
+    assert!(some.text.contains("type: log,") && some.skipped.len() == 1, "{}", some.text);
     let exact = with("io.kestra.plugin.core.log.Log", &format!("{query}{log}"));
     assert!(exact.text.contains("- type: log\n"), "{}", exact.text);
 }

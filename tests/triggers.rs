@@ -34,7 +34,7 @@ fn at(text: &str) -> DateTime<Utc> {
 /// The moments of a trigger as its zone writes them.
 fn moments(trigger: &Trigger, from: &str, to: &str) -> Vec<String> {
     let times = trigger.times().unwrap();
-    between(trigger, at(from), at(to)).map(|moment| times.stamp(moment.unwrap())[..16].to_owned()).collect()
+    between(trigger, at(from), at(to)).map(|moment| times.format_local(moment.unwrap())[..16].to_owned()).collect()
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn five_years_of_months_days_and_hours_miss_and_repeat_nothing() {
         "Pacific/Apia",
         "America/St_Johns",
     ] {
-        let times = |cron: &str| CronTimes::read(cron, false, zone(name).unwrap()).unwrap();
+        let times = |cron: &str| CronTimes::parse_expression(cron, false, zone(name).unwrap()).unwrap();
         for (cron, expected) in [("0 9 1 * *", 60), ("0 2 * * *", 1826), ("30 0 * * *", 1826)] {
             let times = times(cron);
             let forward: Vec<_> = times.between(from, to).collect();
@@ -232,7 +232,7 @@ fn a_flow_trigger_looks_at_the_execution_that_has_ended() {
         let labels = serde_json::json!({"team": team}).as_object().unwrap().clone();
         let upstream = UpstreamExecution { namespace: namespace.into(), flow: flow.into(), status, labels };
         let date = at("2024-05-01T00:00:00Z").fixed_offset();
-        after.holds(&ConditionContext { date, upstream: Some(&upstream), names: &names, host: &NoHost }).unwrap()
+        after.is_met(&ConditionContext { date, upstream: Some(&upstream), names: &names, host: &NoHost }).unwrap()
     };
     assert!(holds("n", "load", UpstreamStatus::Success, "data"));
     assert!(!holds("n", "load", UpstreamStatus::Failed, "data"));
@@ -247,7 +247,7 @@ fn files_arrive_in_buckets_by_kestras_words_and_what_it_does_more_is_refused_wit
          listingType: DIRECTORY, serviceAccount: k, projectId: p",
     );
     let TriggerKind::File(arrival) = kestra.on else { panic!("another kind") };
-    assert_eq!((arrival.place(), arrival.interval().as_secs()), (("gs://b/in", "*"), 30));
+    assert_eq!((arrival.folder_and_pattern(), arrival.interval().as_secs()), (("gs://b/in", "*"), 30));
     assert_eq!(arrival.service_account.as_deref(), Some("k"));
     let text = "id: f\nnamespace: n\ntasks: [{id: t, type: log, message: x}]\ntriggers:\n  - id: x\n    \
                 type: io.kestra.plugin.gcp.gcs.Trigger\n    from: gs://b/in\n    action: MOVE\n    moveDirectory: gs://b/old\n    \
@@ -285,7 +285,7 @@ fn ten_thousand_schedules_are_cheap_to_advance() {
     let zones = ["UTC", "America/New_York", "Europe/Paris", "Asia/Tokyo"];
     let schedules: Vec<CronTimes> = (0..10_000)
         .map(|index| {
-            CronTimes::read(
+            CronTimes::parse_expression(
                 &format!("{} {} {} * *", index % 60, index % 24, index % 28 + 1),
                 false,
                 zone(zones[index % 4]).unwrap(),

@@ -2,7 +2,7 @@
 #![no_main]
 
 use jitney_fuzz::flow::convert::convert;
-use jitney_fuzz::flow::graph::Graph;
+use jitney_fuzz::flow::graph::FlowGraph;
 use jitney_fuzz::flow::parse;
 use jitney_fuzz::tasks::ALL;
 use libfuzzer_sys::fuzz_target;
@@ -21,7 +21,7 @@ fuzz_target!(|text: &str| {
         let _ = finding.to_string();
     }
     if let Some(flow) = parsed.flow {
-        let graph = Graph::of(&flow);
+        let graph = FlowGraph::of(&flow);
         let _ = (graph.to_text(), graph.to_mermaid(), graph.to_svg());
         let short = convert("f.yaml", text, ALL).unwrap();
         assert!(parse("f.yaml", &short.text, ALL).flow.is_some(), "{}", short.text);

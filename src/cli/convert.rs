@@ -23,9 +23,9 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
     let name = arguments.flow.display().to_string();
     let text = flows::text(&arguments.flow)?;
-    let Converted { text: converted, changes, left } =
+    let Converted { text: converted, changes, skipped } =
         convert(&name, &text, tasks::ALL).map_err(|finding| InvalidFlow::from(*finding))?;
-    left.iter().for_each(|finding| errln!("{finding}\n"));
+    skipped.iter().for_each(|finding| errln!("{finding}\n"));
     let parsed = parse(&name, &converted, tasks::ALL);
     if parsed.flow.is_none() {
         if !arguments.write {
@@ -39,6 +39,6 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
     } else if changes > 0 {
         std::fs::write(&arguments.flow, converted).map_err(|error| cannot(format_args!("write {name}"), &error))?;
     }
-    errln!("{name}: {names} converted, {} left", left.len());
+    errln!("{name}: {names} converted, {} left", skipped.len());
     Ok(ExitStatus::Ok)
 }

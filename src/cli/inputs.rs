@@ -12,7 +12,7 @@ use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{InputHost, input_files};
 use crate::file_access::FileAccess;
-use crate::flow::input::{InputType, ResolvedInputs, settle};
+use crate::flow::input::{InputType, ResolvedInputs, resolve_partial};
 use crate::flow::{Flow, from_yaml};
 
 #[derive(Args)]
@@ -41,7 +41,7 @@ pub(super) fn gather(
     let asks = !quiet && can_ask(settings);
     let mut questions = None;
     loop {
-        let resolution = settle(flow, &from_here(flow, &given), &before);
+        let resolution = resolve_partial(flow, &from_here(flow, &given), &before);
         let problems: Vec<Diagnostic> =
             missing_paths(flow, &given).into_iter().chain(problems(flow, &resolution)).collect();
         let next = resolution.missing.first().filter(|_| asks);

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::cli::signals::{self, SignalGuard};
 use crate::flow::Input;
-use crate::flow::input::{InputType, MissingInput, shown};
+use crate::flow::input::{InputType, MissingInput, to_argument};
 use crate::text::plain;
 
 /// The questions of one run. While they last, a stop leaves the program with the terminal as it was.
@@ -100,7 +100,7 @@ impl Prompts {
         };
         let text = Text::<String>::with_theme(&self.theme).with_prompt(title);
         let text = match &question.prefill {
-            Some(prefill) => text.with_initial_text(shown(prefill)),
+            Some(prefill) => text.with_initial_text(to_argument(prefill)),
             None => text,
         };
         let check = |answer: &String| -> Result<(), String> {

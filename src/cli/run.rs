@@ -129,7 +129,7 @@ impl RunSession {
         let public = inputs
             .iter()
             .filter(|(name, value)| !value.is_null() && !input::is_declared_secret(&flow.inputs, name))
-            .map(|(name, value)| format!("{name}={}", input::shown(value)));
+            .map(|(name, value)| format!("{name}={}", input::to_argument(value)));
         let public = self.settings().redactor.clean(&public.collect::<Vec<_>>().join(" "));
         self.screen.line(&format!("{}  {}  {}", flow.id, id, visible_line(&public)));
         let cancel = CancellationToken::new();

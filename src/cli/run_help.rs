@@ -10,7 +10,7 @@ use dialoguer::console::Term;
 use crate::cli::out::{exact, out};
 use crate::cli::{Cli, ExitStatus, flows};
 use crate::flow::Input;
-use crate::flow::input::{InputType, outline, shown};
+use crate::flow::input::{InputType, outline, to_argument};
 use crate::text::plain;
 
 /// Where the second column begins, as far as the first one lets it.
@@ -114,7 +114,7 @@ fn right(input: &Input) -> String {
     let words = [&input.display_name, &input.description].into_iter().flatten();
     let mut parts = vec![words.map(String::as_str).collect::<Vec<_>>().join(": ")];
     if let Some(default) = input.defaults.as_ref().filter(|default| !default.is_null()) {
-        let default = if input.kind == InputType::Secret { "hidden".to_owned() } else { shown(default) };
+        let default = if input.kind == InputType::Secret { "hidden".to_owned() } else { to_argument(default) };
         parts.push(format!("[default: {default}]"));
     } else if input.required && !input.auto_select_first {
         parts.push("[required]".to_owned());

@@ -17,7 +17,7 @@ use crate::engine::snapshot;
 use crate::engine::target::target_of;
 use crate::engine::{input_files, literal, replay};
 use crate::file_access::{FileAccess, texts};
-use crate::flow::expression::{holds, render};
+use crate::flow::expression::{evaluate_condition, render};
 use crate::flow::input;
 use crate::flow::{CheckAction, CheckStyle, Flow};
 use crate::id::{ExecutionId, TaskId};
@@ -281,7 +281,7 @@ impl Runner {
             inputs.clone().into_iter().partition(|(name, value)| is_secret(name, value));
         for (name, value) in secret.iter().filter(|(name, _)| !input::is_declared_secret(&flow.inputs, name)) {
             let shown = if are_handed_on { redactor.value_without_known(value.clone()) } else { value.clone() };
-            public.insert(name.clone(), input::without_passwords(&shown));
+            public.insert(name.clone(), input::redact_passwords(&shown));
         }
         self.secret_texts(flow, &secret).iter().for_each(|text| redactor.learn(text));
         (public, secret)
@@ -290,10 +290,10 @@ impl Runner {
     /// What must not be seen of secret inputs.
     pub(super) fn secret_texts(&self, flow: &Flow, secrets: &Map<String, Value>) -> Vec<String> {
         let of = |(name, value): (&String, &Value)| match input::is_declared_secret(&flow.inputs, name) {
-            true => input::texts(value),
+            true => input::strings_in(value),
             false => [
                 self.settings.redactor.known_in(value),
-                input::texts(value).iter().flat_map(|text| secret_parts(text)).collect(),
+                input::strings_in(value).iter().flat_map(|text| secret_parts(text)).collect(),
             ]
             .concat(),
         };
@@ -310,7 +310,9 @@ fn unmet_of(flow: &Flow, eval: &EvalContext) -> Result<Vec<Unheld>, EngineError>
             let finding = Diagnostic::error(error.message);
             EngineError::from(flow.document.locate_text(&path(key), &error.culprit, finding))
         };
-        if !holds(&check.condition, &names, &eval.snapshot()).map_err(|error| broken("condition", error))? {
+        if !evaluate_condition(&check.condition, &names, &eval.snapshot())
+            .map_err(|error| broken("condition", error))?
+        {
             let message = render(&check.message, &names, &eval.snapshot()).map_err(|error| broken("message", error))?;
             let (style, behavior) = (check.style, check.behavior);
             unmet.push(Unheld { message: plain(&message), style, behavior, path: path("condition") });

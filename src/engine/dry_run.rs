@@ -17,7 +17,7 @@ use crate::engine::request::Request;
 use crate::engine::runner::Runner;
 use crate::engine::scope::Scope;
 use crate::file_access::FileAccess;
-use crate::flow::expression::{Names, holds, render};
+use crate::flow::expression::{Names, evaluate_condition, render};
 use crate::flow::{Flow, Step};
 use crate::id::{ExecutionId, RunId};
 use crate::journal::{State, Triggered};
@@ -135,7 +135,7 @@ impl<'a> DryRun<'_, 'a> {
     fn runs(&self, step: &Step) -> Result<bool, String> {
         let Some(condition) = &step.common.run_if else { return Ok(true) };
         let eval = self.eval();
-        let held = holds(condition, &eval.of_task(step, &Scope::default(), 1), &eval.snapshot());
+        let held = evaluate_condition(condition, &eval.of_task(step, &Scope::default(), 1), &eval.snapshot());
         self.run.host.register(&self.secrets);
         held.map_err(|error| error.message)
     }

@@ -17,7 +17,7 @@ use crate::engine::names::{EvalContext, moments, stamp};
 use crate::engine::scope::Scope;
 use crate::file_access::texts;
 use crate::flow::expression::{Host, Names, render};
-use crate::flow::input::{Input, InputType, nested};
+use crate::flow::input::{Input, InputType, nest};
 use crate::flow::{Flow, Step};
 use crate::text::plain;
 
@@ -90,7 +90,7 @@ fn names_of_task(eval: &EvalContext, step: &Step, scope: &Scope, author: &Author
     let inputs = flow.inputs.iter().filter(is_own).filter_map(|input| state.created.inputs.get_key_value(&input.id));
     let inputs: Map<String, Value> = inputs.map(|(name, value)| (name.clone(), value.clone())).collect();
     let started = stamp(state.started.unwrap_or(now));
-    names.insert("inputs".to_owned(), Value::Object(nested(&inputs)));
+    names.insert("inputs".to_owned(), Value::Object(nest(&inputs)));
     names.insert("envs".to_owned(), Value::Object(run.host.envs()));
     names.insert("execution".to_owned(), json!({"id": run.id, "startDate": started}));
     names.insert("task".to_owned(), json!({"id": step.id, "type": step.common.kind}));

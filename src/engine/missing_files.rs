@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::diagnostic::Diagnostic;
-use crate::flow::input::texts;
+use crate::flow::input::strings_in;
 use crate::flow::{Flow, Step};
 use crate::namespace_files::NamespaceFiles;
 use crate::storage;
@@ -36,7 +36,7 @@ fn of_step(flow: &Flow, step: &Step) -> Vec<Diagnostic> {
         }
     }
     if let Ok(files) = NamespaceFiles::new(&flow.folder, &flow.namespace) {
-        for text in texts(&step.fields) {
+        for text in strings_in(&step.fields) {
             for name in read_by(&text) {
                 if let Err(problem) = files.find(name) {
                     findings.push(flow.document.locate_text(&step.path, name, Diagnostic::warning(problem)));

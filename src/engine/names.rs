@@ -8,7 +8,7 @@ use crate::engine::host::{FoundSecrets, HostSnapshot};
 use crate::engine::schedule;
 use crate::engine::scope::Scope;
 use crate::flow::expression::Names;
-use crate::flow::input::nested;
+use crate::flow::input::nest;
 use crate::flow::{Flow, Step, Trigger};
 use crate::journal::{ExecutionState, State, TaskRun, TaskState};
 use crate::task::WORKING_DIR;
@@ -58,7 +58,7 @@ impl<'s> EvalContext<'s, '_> {
         let parents = scope.parents(|run| state.tasks.get(run).map(so_far));
         let started = stamp(state.started.unwrap_or(now));
         let mut names = json!({
-            "inputs": nested(&inputs),
+            "inputs": nest(&inputs),
             "outputs": outputs(state, step, scope),
             "vars": flow.variables,
             "labels": state.labels,

@@ -6,7 +6,7 @@ use serde_json::Map;
 
 use crate::diagnostic::nearest;
 use crate::engine::scope::Scope;
-use crate::flow::{Flow, Step, contains, each_step};
+use crate::flow::{Flow, Step, contains, visit_steps};
 use crate::id::RunId;
 use crate::journal::{State, TaskRun, TaskRunSnapshot, TaskState};
 
@@ -70,7 +70,7 @@ fn iterations(state: &State, run: &RunId, task: &TaskRun, scope: &Scope) -> Vec<
 pub(super) fn kept_runs(state: &State, flow: &Flow, from: &str) -> Result<BTreeMap<RunId, TaskRunSnapshot>, String> {
     if !flow.steps.iter().any(|step| is_or_contains(step, from)) {
         let mut names = Vec::new();
-        each_step(&flow.steps, &mut |step| names.push(step.id.as_str()));
+        visit_steps(&flow.steps, &mut |step| names.push(step.id.as_str()));
         let hint = match nearest(from, names.iter().copied()) {
             Some(near) => format!("; did you mean `{near}`?"),
             None => format!("; there is `{}`", names.join("`, `")),

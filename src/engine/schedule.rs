@@ -91,8 +91,8 @@ fn earliest(schedule: &Schedule, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
 /// What expressions know as `trigger` when a schedule starts its flow for a moment.
 pub fn facts(times: Option<&CronTimes>, date: DateTime<Utc>) -> Value {
     let Some(times) = times else { return json!({"date": date.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)}) };
-    let stamp = |moment: Option<DateTime<Utc>>| moment.map(|moment| times.stamp(moment));
-    json!({"date": times.stamp(date), "next": stamp(times.next(date)), "previous": stamp(times.previous(date))})
+    let stamp = |moment: Option<DateTime<Utc>>| moment.map(|moment| times.format_local(moment));
+    json!({"date": times.format_local(date), "next": stamp(times.next(date)), "previous": stamp(times.previous(date))})
 }
 
 fn first(
@@ -125,7 +125,7 @@ fn holds(trigger: &Trigger, times: &CronTimes, moment: DateTime<Utc>) -> Result<
     if trigger.conditions.is_empty() {
         return Ok(true);
     }
-    let names = Names::from_iter([("trigger".to_owned(), json!({"date": times.stamp(moment)}))]);
+    let names = Names::from_iter([("trigger".to_owned(), json!({"date": times.format_local(moment)}))]);
     let date = moment.with_timezone(&times.zone()).fixed_offset();
-    trigger.holds(&ConditionContext { date, upstream: None, names: &names, host: &ClockHost(moment) })
+    trigger.is_met(&ConditionContext { date, upstream: None, names: &names, host: &ClockHost(moment) })
 }

@@ -10,7 +10,7 @@ use cpu_time::ThreadTime;
 use saphyr_parser::{Event, Parser, ScanError};
 
 use crate::diagnostic::Diagnostic;
-use crate::flow::document::place;
+use crate::flow::document::position_of;
 use crate::text::MAX_DEPTH;
 
 /// The largest flow in bytes.
@@ -39,7 +39,7 @@ pub(super) fn check(file: &str, text: &str) -> Option<Diagnostic> {
         let finding = Diagnostic::error(message).help("put scripts and queries into files beside it, for `read()`");
         return Some(Diagnostic { file: file.to_owned(), line: 1, column: 1, ..finding });
     }
-    let (reason, line, column) = too_much(text)?;
+    let (reason, line, column) = check_bounds(text)?;
     Some(Diagnostic::error(reason).at(file, text, line, column))
 }
 
@@ -49,9 +49,9 @@ pub(super) fn check_text(text: &str) -> Result<(), String> {
         return Err(format!("the YAML text is larger than {} MiB", MAX_TEXT_BYTES >> 20));
     }
     match walk(text) {
-        Err(WalkError::TooMuch((reason, line, column))) => Err(format!("{reason}, at line {line} column {column}")),
+        Err(WalkError::OutOfBounds((reason, line, column))) => Err(format!("{reason}, at line {line} column {column}")),
         // The other parser may say it better, and may read on.
-        Err(WalkError::NoYaml(error)) if has_many_brackets(text) => Err(format!("this is not YAML: {error}")),
+        Err(WalkError::Syntax(error)) if has_many_brackets(text) => Err(format!("this is not YAML: {error}")),
         _ => Ok(()),
     }
 }
@@ -85,10 +85,10 @@ impl ValueSize {
 
 /// The characters of a text, which end when the time to read them is over.
 struct TimedChars<'t> {
-    letters: Chars<'t>,
+    chars: Chars<'t>,
     started: ThreadTime,
     read: usize,
-    is_over: Rc<Cell<bool>>,
+    is_timed_out: Rc<Cell<bool>>,
 }
 
 impl Iterator for TimedChars<'_> {
@@ -97,9 +97,9 @@ impl Iterator for TimedChars<'_> {
     fn next(&mut self) -> Option<char> {
         self.read += 1;
         if self.read.is_multiple_of(CHECK_INTERVAL) && self.started.elapsed() > SCAN_TIMEOUT {
-            self.is_over.set(true);
+            self.is_timed_out.set(true);
         }
-        if self.is_over.get() { None } else { self.letters.next() }
+        if self.is_timed_out.get() { None } else { self.chars.next() }
     }
 }
 
@@ -108,8 +108,8 @@ type LocatedError = (String, usize, usize);
 
 /// Why the values of a text cannot be walked.
 enum WalkError {
-    TooMuch(LocatedError),
-    NoYaml(ScanError),
+    OutOfBounds(LocatedError),
+    Syntax(ScanError),
 }
 
 /// A list or map that is not over yet.
@@ -119,35 +119,36 @@ struct OpenCollection {
 }
 
 /// Why a YAML text cannot be walked, and where. One that is no YAML is left to those who say why.
-fn too_much(text: &str) -> Option<LocatedError> {
+fn check_bounds(text: &str) -> Option<LocatedError> {
     match walk(text) {
-        Err(WalkError::TooMuch(located)) => Some(located),
+        Err(WalkError::OutOfBounds(located)) => Some(located),
         _ => None,
     }
 }
 
 fn walk(text: &str) -> Result<(), WalkError> {
-    separated(text)?;
-    let is_over = Rc::new(Cell::new(false));
-    let letters = TimedChars { letters: text.chars(), started: ThreadTime::now(), read: 0, is_over: is_over.clone() };
+    check_separators(text)?;
+    let is_timed_out = Rc::new(Cell::new(false));
+    let chars =
+        TimedChars { chars: text.chars(), started: ThreadTime::now(), read: 0, is_timed_out: is_timed_out.clone() };
     let (mut open, mut anchors) = (Vec::<OpenCollection>::new(), HashMap::<usize, ValueSize>::new());
-    for event in Parser::new_from_iter(letters) {
-        if is_over.get() {
+    for event in Parser::new_from_iter(chars) {
+        if is_timed_out.get() {
             let marker = event.map_or_else(|error| *error.marker(), |(_, span)| span.start);
             return Err(at(marker, "this takes too long to read: it nests too deeply".to_owned()));
         }
-        let (event, span) = event.map_err(WalkError::NoYaml)?;
-        let ended = match event {
+        let (event, span) = event.map_err(WalkError::Syntax)?;
+        let closed = match event {
             Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) => {
                 open.push(OpenCollection { anchor, extent: ValueSize { depth: 1, ..ValueSize::ONE } });
                 None
             }
-            Event::SequenceEnd | Event::MappingEnd => open.pop().map(|ended| (ended.anchor, ended.extent)),
+            Event::SequenceEnd | Event::MappingEnd => open.pop().map(|closed| (closed.anchor, closed.extent)),
             Event::Scalar(text, _, anchor, _) => Some((anchor, ValueSize { bytes: text.len(), ..ValueSize::ONE })),
             Event::Alias(anchor) => Some((0, anchors.get(&anchor).copied().unwrap_or(ValueSize::ONE))),
             _ => None,
         };
-        let Some((anchor, extent)) = ended else {
+        let Some((anchor, extent)) = closed else {
             if open.len() <= MAX_DEPTH {
                 continue;
             }
@@ -157,9 +158,9 @@ fn walk(text: &str) -> Result<(), WalkError> {
         if open.len() + extent.depth > MAX_DEPTH {
             return Err(at(span.start, too_deep()));
         }
-        let Some(around) = open.last_mut() else { continue };
-        around.extent.add(extent);
-        if let Some(reason) = around.extent.too_large() {
+        let Some(parent) = open.last_mut() else { continue };
+        parent.extent.add(extent);
+        if let Some(reason) = parent.extent.too_large() {
             return Err(at(span.start, reason));
         }
     }
@@ -167,14 +168,14 @@ fn walk(text: &str) -> Result<(), WalkError> {
 }
 
 /// Refuses a text that the two parsers may read in two ways, where that may take long.
-fn separated(text: &str) -> Result<(), WalkError> {
+fn check_separators(text: &str) -> Result<(), WalkError> {
     let Some(place) = text.find(SEPARATORS).filter(|_| has_many_brackets(text)) else { return Ok(()) };
     let before = text.get(..place).unwrap_or_default();
     let (line, start) = (before.matches('\n').count() + 1, before.rfind('\n').map_or(0, |end| end + 1));
     let column = before.get(start..).unwrap_or_default().chars().count() + 1;
     let reason =
         "a Unicode line separator stands in a text with many brackets; write it as an escape, `\\u2028` in quotes";
-    Err(WalkError::TooMuch((reason.to_owned(), line, column)))
+    Err(WalkError::OutOfBounds((reason.to_owned(), line, column)))
 }
 
 fn has_many_brackets(text: &str) -> bool {
@@ -187,8 +188,8 @@ pub(super) fn too_deep() -> String {
 }
 
 fn at(marker: saphyr_parser::Marker, reason: String) -> WalkError {
-    let place = place(marker);
-    WalkError::TooMuch((reason, place.line, place.column))
+    let place = position_of(marker);
+    WalkError::OutOfBounds((reason, place.line, place.column))
 }
 
 #[cfg(test)]
@@ -205,12 +206,12 @@ mod tests {
             format!("a0: &a0 x\n{chain}"),
         ];
         for text in texts {
-            let (reason, line, _) = too_much(&text).unwrap_or_default();
+            let (reason, line, _) = check_bounds(&text).unwrap_or_default();
             assert_eq!(reason, "this nests deeper than 100 levels", "{}", &text[..60]);
             assert!(line > 0);
         }
-        assert_eq!(too_much(&format!("a: {}x{}", "[".repeat(99), "]".repeat(99))), None);
-        assert_eq!(too_much("a: &a [1, 2]\nb: *a\nc: [*a, *a]"), None);
+        assert_eq!(check_bounds(&format!("a: {}x{}", "[".repeat(99), "]".repeat(99))), None);
+        assert_eq!(check_bounds("a: &a [1, 2]\nb: *a\nc: [*a, *a]"), None);
     }
 
     #[test]
@@ -218,9 +219,9 @@ mod tests {
         for piece in ["[{a: ", "[", "{? ", "[\"a\", {"] {
             for count in [2_000, 100_000] {
                 let reason = check_text(&format!("a: {}", piece.repeat(count))).unwrap_err();
-                let told = ["this takes too long", "this nests deeper than 100 levels", "this is not YAML"];
-                let is_told = told.iter().any(|told| reason.starts_with(told));
-                assert!(is_told, "{piece}: {reason}");
+                let expected = ["this takes too long", "this nests deeper than 100 levels", "this is not YAML"];
+                let is_expected = expected.iter().any(|expected| reason.starts_with(expected));
+                assert!(is_expected, "{piece}: {reason}");
             }
         }
         // A comment for one parser, and lists for the other.
@@ -259,7 +260,7 @@ mod tests {
     fn aliases_that_multiply_are_refused() {
         let lists: String =
             (1..9).map(|n| format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(", "))).collect();
-        let (reason, line, _) = too_much(&format!("a0: &a0 x\n{lists}")).unwrap();
+        let (reason, line, _) = check_bounds(&format!("a0: &a0 x\n{lists}")).unwrap();
         assert_eq!((reason.as_str(), line), ("the text stands for more than 1000000 values", 8));
     }
 }

@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use crate::diagnostic::Diagnostic;
 use crate::duration::Timeout;
 use crate::flow::expression::{check as check_calls, references as names_in, rendered};
-use crate::flow::parse::{PartsWithFindings, below};
-use crate::flow::{Flow, Step, input, shell_text};
+use crate::flow::parse::{InvalidParts, below};
+use crate::flow::{Flow, Step, injection, input};
 use crate::task::{Capability, TaskType, has_template, is_template};
 use crate::text::{MAX_DEPTH, plain};
 
@@ -18,27 +18,27 @@ const MAX_FINDINGS: usize = 200;
 /// Malformed templates, and references to what is not there: an input, a variable, a task that does not run before,
 /// an output that its task does not give.
 /// Nothing is known of the tasks and inputs in `broken`, which have findings of their own.
-pub(super) fn references(flow: &Flow, broken: &PartsWithFindings) -> Vec<Diagnostic> {
+pub(super) fn references(flow: &Flow, invalid: &InvalidParts) -> Vec<Diagnostic> {
     let mut all = BTreeSet::new();
     let blocks = [&flow.steps, &flow.errors, &flow.finally, &flow.after];
     blocks.into_iter().for_each(|steps| collect_ids(steps, &mut all));
-    let mut checker = ReferenceChecker::new(flow, broken, all);
+    let mut checker = ReferenceChecker::new(flow, invalid, all);
     for (index, check) in flow.checks.iter().enumerate() {
-        checker.at(&check.condition, &["checks", &index.to_string(), "condition"]);
-        checker.at(&check.message, &["checks", &index.to_string(), "message"]);
+        checker.check_at(&check.condition, &["checks", &index.to_string(), "condition"]);
+        checker.check_at(&check.message, &["checks", &index.to_string(), "message"]);
     }
     blocks[..3].iter().for_each(|steps| checker.steps(steps));
     for (index, output) in flow.outputs.iter().enumerate() {
-        checker.at(&output.value, &["outputs", &index.to_string(), "value"]);
+        checker.check_at(&output.value, &["outputs", &index.to_string(), "value"]);
     }
     for (index, sla) in flow.sla.iter().enumerate() {
-        checker.at(sla.assertion.as_ref().unwrap_or(&Value::Null), &["sla", &index.to_string(), "assert"]);
+        checker.check_at(sla.assertion.as_ref().unwrap_or(&Value::Null), &["sla", &index.to_string(), "assert"]);
     }
     checker.steps(&flow.after);
-    broken.values.iter().for_each(|(value, path)| checker.value(value, path.clone()));
+    invalid.values.iter().for_each(|(value, path)| checker.value(value, path.clone()));
     let mut findings = checker.findings;
-    findings.extend(input::check(flow, &broken.inputs));
-    findings.extend(shell_text::warnings(flow));
+    findings.extend(input::check(flow, &invalid.inputs));
+    findings.extend(injection::warnings(flow));
     findings
 }
 
@@ -54,13 +54,13 @@ pub(super) type LoopValues = Option<BTreeSet<String>>;
 
 pub(super) struct ReferenceChecker<'a> {
     pub(super) flow: &'a Flow,
-    pub(super) broken: &'a PartsWithFindings,
+    pub(super) invalid: &'a InvalidParts,
     /// Every task of the flow.
     pub(super) all: BTreeSet<&'a str>,
     /// The tasks that run before the current one.
     pub(super) before: BTreeMap<&'a str, &'static TaskType>,
     /// The tasks inside of loops, whose outputs go by the values of these.
-    pub(super) looped: BTreeMap<&'a str, LoopValues>,
+    pub(super) loop_values: BTreeMap<&'a str, LoopValues>,
     /// The tasks inside of loops that keep them to themselves, and these loops.
     pub(super) isolated: BTreeMap<&'a str, &'a str>,
     /// How many variables are being rendered, one for the other.
@@ -71,14 +71,14 @@ pub(super) struct ReferenceChecker<'a> {
 }
 
 impl<'a> ReferenceChecker<'a> {
-    fn new(flow: &'a Flow, broken: &'a PartsWithFindings, all: BTreeSet<&'a str>) -> Self {
-        let (before, looped, isolated) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    fn new(flow: &'a Flow, invalid: &'a InvalidParts, all: BTreeSet<&'a str>) -> Self {
+        let (before, loop_values, isolated) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         Self {
             flow,
-            broken,
+            invalid,
             all,
             before,
-            looped,
+            loop_values,
             isolated,
             rendering: 0,
             rendered: BTreeSet::new(),
@@ -110,7 +110,7 @@ impl<'a> ReferenceChecker<'a> {
             step.branches.iter().for_each(|(_, branch)| self.steps(branch));
             self.fields(step, true);
             if step.task.has(Capability::IsolatesOutputs) {
-                self.isolate(step);
+                self.isolate_outputs(step);
             }
             self.before.insert(step.id.as_str(), step.task);
         }
@@ -133,24 +133,25 @@ impl<'a> ReferenceChecker<'a> {
             Some(Value::Array(items)) if !items.iter().any(has_template) => Some(items.iter().map(plain).collect()),
             _ => None,
         };
-        let mut inside = BTreeSet::new();
-        step.branches.iter().for_each(|(_, branch)| collect_ids(branch, &mut inside));
-        for id in inside {
-            let around = self.looped.entry(id).or_insert_with(|| Some(BTreeSet::new()));
-            *around = around.take().zip(values.clone()).map(|(around, own)| around.into_iter().chain(own).collect());
+        let mut inner_ids = BTreeSet::new();
+        step.branches.iter().for_each(|(_, branch)| collect_ids(branch, &mut inner_ids));
+        for id in inner_ids {
+            let enclosing = self.loop_values.entry(id).or_insert_with(|| Some(BTreeSet::new()));
+            *enclosing =
+                enclosing.take().zip(values.clone()).map(|(enclosing, own)| enclosing.into_iter().chain(own).collect());
         }
     }
 
-    fn isolate(&mut self, step: &'a Step) {
-        let mut inside = BTreeSet::new();
-        step.branches.iter().for_each(|(_, branch)| collect_ids(branch, &mut inside));
-        for id in inside {
+    fn isolate_outputs(&mut self, step: &'a Step) {
+        let mut inner_ids = BTreeSet::new();
+        step.branches.iter().for_each(|(_, branch)| collect_ids(branch, &mut inner_ids));
+        for id in inner_ids {
             self.before.remove(id);
             self.isolated.insert(id, step.id.as_str());
         }
     }
 
-    fn at(&mut self, value: &Value, path: &[&str]) {
+    fn check_at(&mut self, value: &Value, path: &[&str]) {
         self.value(value, path.iter().map(|part| (*part).to_owned()).collect());
     }
 
@@ -162,15 +163,15 @@ impl<'a> ReferenceChecker<'a> {
         {
             let finding = Diagnostic::warning("this condition is a text without an expression, so it always holds");
             let finding = finding.help(format!("write `\"{{{{ {} }}}}\"`", text.trim()));
-            self.find(self.flow.document.locate(&path, finding));
+            self.report(self.flow.document.locate(&path, finding));
         }
         if let Value::String(text) = value
-            && let Some(around) = text_around(text)
+            && let Some(outside) = text_outside(text)
         {
             let finding = Diagnostic::warning(format!(
-                "`{around}` stands outside of the expression and makes a text of it, so the condition always holds"
+                "`{outside}` stands outside of the expression and makes a text of it, so the condition always holds"
             ));
-            self.find(self.flow.document.locate(&path, finding.help("write all of the condition within `{{ }}`")));
+            self.report(self.flow.document.locate(&path, finding.help("write all of the condition within `{{ }}`")));
         }
         self.value(value, path);
     }
@@ -196,15 +197,15 @@ impl<'a> ReferenceChecker<'a> {
             if names.is_err() && !finding.message.contains(" tag") && !finding.message.contains("write ") {
                 finding = finding.help("write `{{ inputs.name }}` or `{{ outputs.task.field }}`");
             }
-            self.find(self.flow.document.locate_after(path, &error.before, &error.culprit, finding));
+            self.report(self.flow.document.locate_after(path, &error.before, &error.culprit, finding));
         }
         let rendered = rendered(text).unwrap_or_default();
         for finding in self.problems(&names.unwrap_or_default(), path) {
-            self.find(finding);
+            self.report(finding);
         }
         for name in names_in(text).unwrap_or_default() {
             match self.rendering == 0 && !rendered.contains(&name) {
-                true => self.unrendered(&name, path),
+                true => self.warn_unrendered(&name, path),
                 // What `render()` gives is rendered again and again.
                 false => self.variable(&name),
             }
@@ -227,11 +228,11 @@ impl<'a> ReferenceChecker<'a> {
     }
 
     /// A variable with templates that nobody renders.
-    fn unrendered(&mut self, name: &str, path: &[String]) {
+    fn warn_unrendered(&mut self, name: &str, path: &[String]) {
         if self.flow_variable(name).is_some_and(|(_, value)| has_template(value)) {
             let finding = Diagnostic::warning(format!("`{name}` holds a template, and stands here as it is"));
             let finding = finding.help(format!("`{{{{ render({name}) }}}}` puts values in its place"));
-            self.find(self.flow.document.locate_text(path, name, finding));
+            self.report(self.flow.document.locate_text(path, name, finding));
         }
     }
 
@@ -251,7 +252,7 @@ impl<'a> ReferenceChecker<'a> {
         Some((path, value))
     }
 
-    fn find(&mut self, finding: Diagnostic) {
+    fn report(&mut self, finding: Diagnostic) {
         // A variable is looked at wherever it is rendered.
         if self.findings.len() < MAX_FINDINGS && !self.findings.contains(&finding) {
             self.findings.push(finding);
@@ -265,11 +266,11 @@ impl<'a> ReferenceChecker<'a> {
 }
 
 /// What stands before or after the templates of a text, such as typographic quotes or the rest of a comparison.
-fn text_around(text: &str) -> Option<&str> {
+fn text_outside(text: &str) -> Option<&str> {
     let begin = ["{{", "{%", "{#"].iter().filter_map(|sign| text.find(sign)).min()?;
     let end = ["}}", "%}", "#}"].iter().filter_map(|sign| text.rfind(sign)).max()?;
     let (before, after) = (text.get(..begin)?.trim(), text.get(end + 2..)?.trim());
-    [before, after].into_iter().find(|around| !around.is_empty())
+    [before, after].into_iter().find(|outside| !outside.is_empty())
 }
 
 fn pointer(path: &[String], key: &str) -> String {

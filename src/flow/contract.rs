@@ -44,10 +44,10 @@ impl FlowOutput {
     /// When it does not fit.
     pub fn typed(&self, value: Value) -> Result<Value, String> {
         let (text, name) = (plain(&value), &self.id);
-        let parsed = |wanted: &str, fits: fn(&Value) -> bool| {
+        let parsed = |expected: &str, fits: fn(&Value) -> bool| {
             let parsed = value.as_str().and_then(|text| serde_json::from_str(text).ok());
             let parsed = parsed.unwrap_or_else(|| value.clone());
-            if fits(&parsed) { Ok(parsed) } else { Err(format!("output `{name}`: `{text}` is not {wanted}")) }
+            if fits(&parsed) { Ok(parsed) } else { Err(format!("output `{name}`: `{text}` is not {expected}")) }
         };
         match self.kind.as_str() {
             "INT" => parsed("a whole number", |value| value.is_i64() || value.is_u64()),
@@ -173,7 +173,7 @@ pub enum CheckAction {
 }
 
 /// What stands behind a key, unless nothing does.
-fn given<'m>(map: &'m Map<String, Value>, key: &str) -> Option<&'m Value> {
+fn present<'m>(map: &'m Map<String, Value>, key: &str) -> Option<&'m Value> {
     map.get(key).filter(|value| !value.is_null())
 }
 
@@ -196,18 +196,18 @@ impl FlowParser<'_> {
     }
 
     pub(super) fn sla(&mut self, map: &Map<String, Value>) -> Vec<Sla> {
-        let promises: Vec<Sla> = self.each(map, "sla");
-        for (index, promise) in promises.iter().enumerate() {
-            let missing = match promise.kind {
-                SlaKind::MaxDuration if promise.duration.is_none() => "duration",
-                SlaKind::ExecutionAssertion if promise.assertion.is_none() => "assert",
+        let slas: Vec<Sla> = self.each(map, "sla");
+        for (index, sla) in slas.iter().enumerate() {
+            let missing = match sla.kind {
+                SlaKind::MaxDuration if sla.duration.is_none() => "duration",
+                SlaKind::ExecutionAssertion if sla.assertion.is_none() => "assert",
                 _ => continue,
             };
             let path = ["sla".to_owned(), index.to_string()];
             let finding = Diagnostic::error(format!("`{missing}` is missing")).help(format!("add `{missing}: …`"));
             self.findings.push(self.document.locate(&path, finding));
         }
-        promises
+        slas
     }
 
     pub(super) fn checks(&mut self, map: &Map<String, Value>) -> Vec<FlowCheck> {
@@ -215,7 +215,7 @@ impl FlowParser<'_> {
     }
 
     pub(super) fn concurrency(&mut self, map: &Map<String, Value>) -> Option<Concurrency> {
-        let concurrency: Concurrency = self.one(given(map, "concurrency")?, &["concurrency".to_owned()])?;
+        let concurrency: Concurrency = self.one(present(map, "concurrency")?, &["concurrency".to_owned()])?;
         if concurrency.limit == 0 {
             let finding = Diagnostic::error("a limit of 0 would let nothing run").help("write 1 or more");
             let path = ["concurrency".to_owned(), "limit".to_owned()];
@@ -225,12 +225,12 @@ impl FlowParser<'_> {
     }
 
     pub(super) fn retry(&mut self, map: &Map<String, Value>) -> Option<RetrySpec> {
-        let retry = self.one(given(map, "retry")?, &["retry".to_owned()]);
-        retry.inspect(|retry| self.no_time_to_retry(retry, &["retry".to_owned()]))
+        let retry = self.one(present(map, "retry")?, &["retry".to_owned()]);
+        retry.inspect(|retry| self.warn_unreachable_retry(retry, &["retry".to_owned()]))
     }
 
     /// Says that a retry would only come when its time is over.
-    pub(super) fn no_time_to_retry(&mut self, retry: &RetrySpec, path: &[String]) {
+    pub(super) fn warn_unreachable_retry(&mut self, retry: &RetrySpec, path: &[String]) {
         let Some(pause) = retry.pause_too_long() else { return };
         let finding = Diagnostic::warning(format!("`{pause}` is longer than `maxDuration`, so nothing is retried"))
             .help("raise `maxDuration`, or bound the retries with `maxAttempts`");
@@ -245,8 +245,8 @@ impl FlowParser<'_> {
     }
 
     fn one<T: DeserializeOwned>(&mut self, value: &Value, path: &[String]) -> Option<T> {
-        let found = findings::all(self.document, path, value, |value| read::<T>(value).map(drop));
-        self.findings.extend(found);
+        let field_findings = findings::all(self.document, path, value, |value| read::<T>(value).map(drop));
+        self.findings.extend(field_findings);
         read(value).ok()
     }
 }

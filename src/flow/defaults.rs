@@ -12,7 +12,7 @@ use crate::flow::{COMMON_FIELDS, Document, WITHOUT_EFFECT, findings};
 use crate::task::{TaskType, read};
 
 /// Where plugins stand in a flow.
-const PLACES: &[&str] = &["tasks", "errors", "finally", "afterExecution", "triggers"];
+const PLUGIN_KEYS: &[&str] = &["tasks", "errors", "finally", "afterExecution", "triggers"];
 
 /// An item of `pluginDefaults`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -42,34 +42,34 @@ pub(super) fn apply(document: &mut Document, tasks: &'static [TaskType]) -> Vec<
             return vec![document.locate(&path, finding)];
         }
     };
-    let mut filler = DefaultsFiller { tasks, defaults: Vec::new(), met: BTreeSet::new(), places: Vec::new() };
-    let mut found = Vec::new();
+    let mut filler = DefaultsFiller { tasks, defaults: Vec::new(), applied: BTreeSet::new(), origins: Vec::new() };
+    let mut problems = Vec::new();
     for (index, item) in items.iter().enumerate() {
         let path = vec!["pluginDefaults".to_owned(), index.to_string()];
-        found.extend(findings::all(document, &path, item, |value| read::<PluginDefault>(value).map(drop)));
+        problems.extend(findings::all(document, &path, item, |value| read::<PluginDefault>(value).map(drop)));
         filler.defaults.extend(read(item).ok().map(|default: PluginDefault| (default, path)));
     }
     let mut value = std::mem::take(&mut document.value);
-    for place in PLACES {
+    for place in PLUGIN_KEYS {
         if let Some(part) = value.get_mut(*place) {
             filler.fill(part, &[(*place).to_owned()]);
         }
     }
     document.value = value;
-    found.extend(filler.idle(document));
-    for (place, default) in filler.places {
+    problems.extend(filler.unused_fields(document));
+    for (place, default) in filler.origins {
         document.redirect(place, default);
     }
-    found
+    problems
 }
 
 struct DefaultsFiller {
     tasks: &'static [TaskType],
     defaults: Vec<(PluginDefault, Vec<String>)>,
     /// The defaults that were for something, and those of their fields that were.
-    met: BTreeSet<(usize, Option<String>)>,
+    applied: BTreeSet<(usize, Option<String>)>,
     /// Where a value was put, and where it comes from.
-    places: Vec<(Vec<String>, Vec<String>)>,
+    origins: Vec<(Vec<String>, Vec<String>)>,
 }
 
 impl DefaultsFiller {
@@ -100,30 +100,32 @@ impl DefaultsFiller {
             if !names.iter().any(|name| name.starts_with(&default.kind)) {
                 continue;
             }
-            self.met.insert((index, None));
+            self.applied.insert((index, None));
             let is_exact = names.contains(&default.kind.as_str());
             // The values for a family of types need not suit each of them.
-            let suits = |field: &str| is_exact || task.is_none_or(|task| has_field(task, field));
-            let suiting =
-                default.values.iter().filter(|(field, _)| !["id", "type"].contains(&field.as_str()) && suits(field));
-            let suiting: Map<String, Value> = suiting.map(|(field, value)| (field.clone(), value.clone())).collect();
-            self.met.extend(suiting.keys().map(|field| (index, Some(field.clone()))));
-            merge(map, &suiting, default.forced, (path, &below(from, "values")), &mut self.places);
+            let accepts_field = |field: &str| is_exact || task.is_none_or(|task| has_field(task, field));
+            let values = default
+                .values
+                .iter()
+                .filter(|(field, _)| !["id", "type"].contains(&field.as_str()) && accepts_field(field));
+            let values: Map<String, Value> = values.map(|(field, value)| (field.clone(), value.clone())).collect();
+            self.applied.extend(values.keys().map(|field| (index, Some(field.clone()))));
+            merge(map, &values, default.forced, (path, &below(from, "values")), &mut self.origins);
         }
     }
 
     /// Fields that none of the tasks has which a default is for.
-    fn idle(&self, document: &Document) -> Vec<Diagnostic> {
-        let mut found = Vec::new();
+    fn unused_fields(&self, document: &Document) -> Vec<Diagnostic> {
+        let mut problems = Vec::new();
         for (index, (default, from)) in self.defaults.iter().enumerate() {
-            let is_met = |field: Option<&String>| self.met.contains(&(index, field.cloned()));
-            for field in default.values.keys().filter(|field| is_met(None) && !is_met(Some(field))) {
+            let is_applied = |field: Option<&String>| self.applied.contains(&(index, field.cloned()));
+            for field in default.values.keys().filter(|field| is_applied(None) && !is_applied(Some(field))) {
                 let finding = Diagnostic::warning(format!("no task that this is for has a field `{field}`"));
                 let path = below(&below(from, "values"), field);
-                found.push(document.locate_key(&path, finding.help("it may be left out")));
+                problems.push(document.locate_key(&path, finding.help("it may be left out")));
             }
         }
-        found
+        problems
     }
 }
 
@@ -144,16 +146,16 @@ fn merge(
     values: &Map<String, Value>,
     forced: bool,
     (path, from): (&[String], &[String]),
-    places: &mut Vec<(Vec<String>, Vec<String>)>,
+    origins: &mut Vec<(Vec<String>, Vec<String>)>,
 ) {
     for (key, value) in values {
         let (path, from) = (below(path, key), below(from, key));
         match (own.get_mut(key), value) {
-            (Some(Value::Object(inner)), Value::Object(value)) => merge(inner, value, forced, (&path, &from), places),
+            (Some(Value::Object(inner)), Value::Object(value)) => merge(inner, value, forced, (&path, &from), origins),
             (Some(_), _) if !forced => {}
             _ => {
                 own.insert(key.clone(), value.clone());
-                places.push((path, from));
+                origins.push((path, from));
             }
         }
     }

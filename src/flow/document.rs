@@ -10,7 +10,7 @@ use saphyr::{LoadableYamlNode, MarkedYaml, Marker, ScanError, YamlData};
 use serde_json::{Map, Value};
 
 use crate::diagnostic::Diagnostic;
-use crate::flow::{bounds, syntax};
+use crate::flow::{bounds, syntax_error};
 
 /// By which editors of Windows mark a text as UTF-8.
 const BYTE_ORDER_MARK: char = '\u{feff}';
@@ -38,7 +38,7 @@ struct NodePosition {
     /// Where it is over.
     end: Position,
     /// The letters of the text that it takes, from 0.
-    letters: Range<usize>,
+    chars: Range<usize>,
     children: Vec<ChildPosition>,
 }
 
@@ -54,7 +54,7 @@ impl NodePosition {
         for ChildPosition { key, value, .. } in &self.children {
             path.push(key);
             if value.children.is_empty() {
-                found.push((path.clone(), value.letters.clone()));
+                found.push((path.clone(), value.chars.clone()));
             }
             value.scalars(path, found);
             path.pop();
@@ -68,7 +68,7 @@ struct ChildPosition {
     /// The key's own place; a list item's is its value's.
     position: Position,
     /// The letters that the key takes, from 0.
-    letters: Range<usize>,
+    chars: Range<usize>,
     value: NodePosition,
 }
 
@@ -86,7 +86,7 @@ pub struct Position {
 /// # Errors
 /// When it is not YAML, nests too deeply or is too large.
 pub fn from_yaml(text: &str) -> Result<Value, String> {
-    let text = without_mark(text);
+    let text = strip_byte_order_mark(text);
     bounds::check_text(text)?;
     serde_yaml::from_str(text).map(to_json).map_err(|error| format!("this is not YAML: {error}"))
 }
@@ -100,7 +100,7 @@ pub fn to_yaml(value: &Value) -> Result<String, String> {
 }
 
 /// Editors of Windows mark a text as UTF-8 by an invisible letter.
-fn without_mark(text: &str) -> &str {
+fn strip_byte_order_mark(text: &str) -> &str {
     text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
 }
 
@@ -110,7 +110,7 @@ impl Document {
     /// # Errors
     /// When it is not YAML, holds no map, or has a key twice.
     pub fn parse(file: &str, text: &str) -> Result<Self, Box<Diagnostic>> {
-        Self::parse_whole(file, without_mark(text))
+        Self::parse_strictly(file, strip_byte_order_mark(text))
     }
 
     /// The same, going on after a key that is given twice: the first one counts, and the finding comes with the document.
@@ -118,27 +118,27 @@ impl Document {
     /// # Errors
     /// When it is not YAML, or holds no map.
     pub fn parse_leniently(file: &str, text: &str) -> Result<(Self, Vec<Diagnostic>), Box<Diagnostic>> {
-        let text = without_mark(text);
-        let (mut rest, mut twice) = (text.to_owned(), Vec::new());
+        let text = strip_byte_order_mark(text);
+        let (mut rest, mut duplicates) = (text.to_owned(), Vec::new());
         loop {
-            let finding = match Self::parse_whole(file, &rest) {
-                Ok(document) => return Ok((Self { text: text.to_owned(), ..document }, twice)),
+            let finding = match Self::parse_strictly(file, &rest) {
+                Ok(document) => return Ok((Self { text: text.to_owned(), ..document }, duplicates)),
                 Err(finding) => finding,
             };
-            let blanked = syntax::without_second(&rest, &finding);
-            match blanked.filter(|_| twice.len() < MAX_DUPLICATES) {
-                Some(blanked) => {
-                    rest = blanked;
-                    twice.push(*finding);
+            let without_duplicate = syntax_error::blank_duplicate_key(&rest, &finding);
+            match without_duplicate.filter(|_| duplicates.len() < MAX_DUPLICATES) {
+                Some(without_duplicate) => {
+                    rest = without_duplicate;
+                    duplicates.push(*finding);
                 }
                 // What comes of the text without that key may be no error of the author's.
-                None => return Err(Box::new(twice.into_iter().next().unwrap_or(*finding))),
+                None => return Err(Box::new(duplicates.into_iter().next().unwrap_or(*finding))),
             }
         }
     }
 
-    fn parse_whole(file: &str, text: &str) -> Result<Self, Box<Diagnostic>> {
-        if let Some(finding) = bounds::check(file, text).or_else(|| lone_return(file, text)) {
+    fn parse_strictly(file: &str, text: &str) -> Result<Self, Box<Diagnostic>> {
+        if let Some(finding) = bounds::check(file, text).or_else(|| lone_carriage_return(file, text)) {
             return Err(Box::new(finding));
         }
         let marked = MarkedYaml::load_from_str(text).map_err(|error| Box::new(syntax_error(file, text, &error)))?;
@@ -149,11 +149,11 @@ impl Document {
             let help = "a flow is one map that begins with `id:` and `namespace:`";
             return Err(Box::new(Diagnostic::error("this is not a flow").at(file, text, 1, 1).help(help)));
         };
-        if let Some(key) = odd_key(root) {
-            return Err(Box::new(odd_key_error(file, text, place(key.span.start))));
+        if let Some(key) = compound_key(root) {
+            return Err(Box::new(compound_key_error(file, text, position_of(key.span.start))));
         }
-        let letters: Vec<char> = text.chars().collect();
-        let root = node(root, &letters);
+        let chars: Vec<char> = text.chars().collect();
+        let root = build_node(root, &chars);
         Ok(Self {
             file: file.to_owned(),
             text: text.to_owned(),
@@ -166,7 +166,7 @@ impl Document {
     /// Whether something is written at this path.
     pub fn has(&self, path: &[String]) -> bool {
         let mut node = Some(&self.root);
-        for part in &self.written(path) {
+        for part in &self.resolve_redirects(path) {
             node = node.and_then(|node| node.child(part)).map(|child| &child.value);
         }
         node.is_some()
@@ -189,7 +189,7 @@ impl Document {
 
     /// The same, where `needle` follows `before`, if it does so somewhere.
     pub fn locate_after(&self, path: &[String], before: &str, needle: &str, finding: Diagnostic) -> Diagnostic {
-        let place = self.place_within(path, &format!("{before}{needle}")).filter(|_| !before.is_empty());
+        let place = self.find_text(path, &format!("{before}{needle}")).filter(|_| !before.is_empty());
         match place {
             Some(Position { line, column }) => {
                 self.at(Position { line, column: column + before.chars().count() }, finding)
@@ -200,51 +200,51 @@ impl Document {
 
     /// Puts a finding at the first place within the value behind `path` of the first of `needles` that is there.
     pub fn locate_any(&self, path: &[String], needles: &[String], finding: Diagnostic) -> Diagnostic {
-        let found = needles.iter().find_map(|needle| self.place_within(path, needle));
+        let found = needles.iter().find_map(|needle| self.find_text(path, needle));
         self.at(found.unwrap_or_else(|| self.position(path, false)), finding)
     }
 
     /// Where a text stands within the value behind `path`.
-    pub fn place_within(&self, path: &[String], needle: &str) -> Option<Position> {
+    pub fn find_text(&self, path: &[String], needle: &str) -> Option<Position> {
         let node = self.node(path);
         let lines = self.text.lines().enumerate().take(node.end.line).skip(node.position.line.saturating_sub(1));
         lines.into_iter().find_map(|(index, line)| {
             let from = if index + 1 == node.position.line { byte_of_column(line, node.position.column) } else { 0 };
             let to = if index + 1 == node.end.line { byte_of_column(line, node.end.column) } else { line.len() };
-            let byte = from + place_of(line.get(from..to)?, needle)?;
+            let byte = from + find_word(line.get(from..to)?, needle)?;
             Some(Position { line: index + 1, column: line[..byte].chars().count() + 1 })
         })
     }
 
     /// The text with another value wherever `rewrite` gives one for a path and the value as it is written.
-    pub fn rewritten(&self, rewrite: impl Fn(&[&str], &str) -> Option<String>) -> String {
+    pub fn rewrite_scalars(&self, rewrite: impl Fn(&[&str], &str) -> Option<String>) -> String {
         let mut scalars = Vec::new();
         self.root.scalars(&mut Vec::new(), &mut scalars);
-        let letters: Vec<char> = self.text.chars().collect();
-        let (mut text, mut done) = (String::with_capacity(self.text.len()), 0);
+        let chars: Vec<char> = self.text.chars().collect();
+        let (mut text, mut copied) = (String::with_capacity(self.text.len()), 0);
         for (path, place) in scalars {
-            let Some(value) = letters.get(place.clone()).filter(|_| place.start >= done) else { continue };
+            let Some(value) = chars.get(place.clone()).filter(|_| place.start >= copied) else { continue };
             let value: String = value.iter().collect();
             if let Some(other) = rewrite(&path, value.trim_end()) {
-                text.extend(&letters[done..place.start]);
+                text.extend(&chars[copied..place.start]);
                 text.push_str(&other);
-                done = place.start + value.trim_end().chars().count();
+                copied = place.start + value.trim_end().chars().count();
             }
         }
-        text.extend(&letters[done..]);
+        text.extend(&chars[copied..]);
         text
     }
 
     /// The letters of the text, from 0, that the value behind `path` takes, or the key that ends it.
-    pub fn letters(&self, path: &[String], key: bool) -> Option<Range<usize>> {
+    pub fn chars(&self, path: &[String], key: bool) -> Option<Range<usize>> {
         let mut node = &self.root;
-        let mut letters = node.letters.clone();
+        let mut chars = node.chars.clone();
         for (depth, part) in path.iter().enumerate() {
             let child = node.child(part)?;
             node = &child.value;
-            letters = if key && depth + 1 == path.len() { child.letters.clone() } else { node.letters.clone() };
+            chars = if key && depth + 1 == path.len() { child.chars.clone() } else { node.chars.clone() };
         }
-        Some(letters)
+        Some(chars)
     }
 
     /// Lets findings about the value behind `path` point at `to`, where it comes from.
@@ -253,7 +253,7 @@ impl Document {
     }
 
     /// The path at which a value is written.
-    fn written(&self, path: &[String]) -> Vec<String> {
+    fn resolve_redirects(&self, path: &[String]) -> Vec<String> {
         let redirected = (1..=path.len()).rev().find_map(|length| {
             let to = self.redirects.get(&path[..length])?;
             Some(to.iter().chain(&path[length..]).cloned().collect())
@@ -266,7 +266,7 @@ impl Document {
     }
 
     fn position(&self, path: &[String], key: bool) -> Position {
-        let path = self.written(path);
+        let path = self.resolve_redirects(path);
         let mut node = &self.root;
         let mut position = node.position;
         for (depth, part) in path.iter().enumerate() {
@@ -280,7 +280,7 @@ impl Document {
     /// The value behind a path, or the deepest around it that exists.
     fn node(&self, path: &[String]) -> &NodePosition {
         let mut node = &self.root;
-        for part in self.written(path) {
+        for part in self.resolve_redirects(path) {
             let Some(child) = node.child(&part) else { break };
             node = &child.value;
         }
@@ -289,7 +289,7 @@ impl Document {
 }
 
 /// Where a text stands in a line: as a word of its own, if it is one somewhere.
-fn place_of(line: &str, needle: &str) -> Option<usize> {
+fn find_word(line: &str, needle: &str) -> Option<usize> {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
     let whole = line.match_indices(needle).map(|(at, _)| at).find(|at| {
         let before = line[..*at].chars().next_back();
@@ -303,20 +303,20 @@ pub(super) fn byte_of_column(line: &str, column: usize) -> usize {
     line.char_indices().nth(column - 1).map_or(line.len(), |(byte, _)| byte)
 }
 
-fn node(marked: &MarkedYaml, text: &[char]) -> NodePosition {
+fn build_node(marked: &MarkedYaml, text: &[char]) -> NodePosition {
     let children = match &marked.data {
-        YamlData::Mapping(entries) => entries.iter().map(|(key, value)| entry(key, value, text)).collect(),
+        YamlData::Mapping(entries) => entries.iter().map(|(key, value)| map_entry(key, value, text)).collect(),
         YamlData::Sequence(items) => {
             items.iter().enumerate().map(|(index, item)| list_item(index, item, text)).collect()
         }
         _ => Vec::new(),
     };
-    let letters = marked.span.start.index()..marked.span.end.index();
-    NodePosition { position: place(marked.span.start), end: place(marked.span.end), letters, children }
+    let chars = marked.span.start.index()..marked.span.end.index();
+    NodePosition { position: position_of(marked.span.start), end: position_of(marked.span.end), chars, children }
 }
 
 /// A carriage return ends a line to YAML, and to nobody else any more: lines would be counted in two ways.
-fn lone_return(file: &str, text: &str) -> Option<Diagnostic> {
+fn lone_carriage_return(file: &str, text: &str) -> Option<Diagnostic> {
     let is_lone = |at: &usize| !text[at + 1..].starts_with('\n');
     let at = text.match_indices('\r').map(|(at, _)| at).find(is_lone)?;
     let (line, column) = (text[..at].matches('\n').count() + 1, text[..at].rsplit('\n').next()?.chars().count() + 1);
@@ -327,19 +327,19 @@ fn lone_return(file: &str, text: &str) -> Option<Diagnostic> {
 }
 
 /// The first key that is a list or a map itself.
-fn odd_key<'a, 'text>(marked: &'a MarkedYaml<'text>) -> Option<&'a MarkedYaml<'text>> {
+fn compound_key<'a, 'text>(marked: &'a MarkedYaml<'text>) -> Option<&'a MarkedYaml<'text>> {
     match &marked.data {
         YamlData::Mapping(entries) => entries.iter().find_map(|(key, value)| {
-            let is_odd = matches!(key.data, YamlData::Mapping(_) | YamlData::Sequence(_));
-            if is_odd { Some(key) } else { odd_key(value) }
+            let is_compound = matches!(key.data, YamlData::Mapping(_) | YamlData::Sequence(_));
+            if is_compound { Some(key) } else { compound_key(value) }
         }),
-        YamlData::Sequence(items) => items.iter().find_map(odd_key),
+        YamlData::Sequence(items) => items.iter().find_map(compound_key),
         _ => None,
     }
 }
 
 /// `message: {{ inputs.x }}` is a map in a map to YAML.
-fn odd_key_error(file: &str, text: &str, place: Position) -> Diagnostic {
+fn compound_key_error(file: &str, text: &str, place: Position) -> Diagnostic {
     let line = text.lines().nth(place.line - 1).unwrap_or_default();
     let before = line.get(..byte_of_column(line, place.column)).unwrap_or_default();
     let finding = if before.ends_with('{') && line.get(before.len()..).is_some_and(|rest| rest.starts_with('{')) {
@@ -350,9 +350,9 @@ fn odd_key_error(file: &str, text: &str, place: Position) -> Diagnostic {
     finding.at(file, text, place.line, place.column)
 }
 
-fn entry(key: &MarkedYaml, value: &MarkedYaml, text: &[char]) -> ChildPosition {
-    let letters = key.span.start.index()..key.span.end.index();
-    let written = || text.get(letters.clone()).unwrap_or_default().iter().collect::<String>();
+fn map_entry(key: &MarkedYaml, value: &MarkedYaml, text: &[char]) -> ChildPosition {
+    let chars = key.span.start.index()..key.span.end.index();
+    let written = || text.get(chars.clone()).unwrap_or_default().iter().collect::<String>();
     let name = match &key.data {
         // `01` is a text to serde_yaml, and a number to saphyr.
         YamlData::Value(saphyr::Scalar::Integer(_)) if written().starts_with('0') => written(),
@@ -360,21 +360,31 @@ fn entry(key: &MarkedYaml, value: &MarkedYaml, text: &[char]) -> ChildPosition {
         YamlData::Value(saphyr::Scalar::Boolean(flag)) => flag.to_string(),
         data => data.as_str().unwrap_or_default().to_owned(),
     };
-    ChildPosition { key: name, position: place(key.span.start), letters: letters.clone(), value: node(value, text) }
+    ChildPosition {
+        key: name,
+        position: position_of(key.span.start),
+        chars: chars.clone(),
+        value: build_node(value, text),
+    }
 }
 
 fn list_item(index: usize, item: &MarkedYaml, text: &[char]) -> ChildPosition {
-    let letters = item.span.start.index()..item.span.end.index();
-    ChildPosition { key: index.to_string(), position: place(item.span.start), letters, value: node(item, text) }
+    let chars = item.span.start.index()..item.span.end.index();
+    ChildPosition {
+        key: index.to_string(),
+        position: position_of(item.span.start),
+        chars,
+        value: build_node(item, text),
+    }
 }
 
-pub(super) fn place(marker: Marker) -> Position {
+pub(super) fn position_of(marker: Marker) -> Position {
     Position { line: marker.line().max(1), column: marker.col() + 1 }
 }
 
 fn syntax_error(file: &str, text: &str, error: &ScanError) -> Diagnostic {
-    let Position { line, column } = place(*error.marker());
-    syntax::finding(file, text, (line, column), error.info().trim_end_matches('.'))
+    let Position { line, column } = position_of(*error.marker());
+    syntax_error::explain(file, text, (line, column), error.info().trim_end_matches('.'))
 }
 
 fn yaml_error(file: &str, text: &str, error: &serde_yaml::Error) -> Diagnostic {
@@ -439,9 +449,9 @@ mod tests {
             assert!(error.line >= 1 && error.line <= line + 1, "{text:?}: {error}");
             assert!(!error.message.is_empty());
         }
-        let twice = "id: a\nid: b\nlist:\n  - x\nlist:\n- y\nc: d\n";
-        let (document, twice) = Document::parse_leniently("f.yaml", twice).unwrap();
-        assert_eq!(twice.iter().map(|finding| finding.line).collect::<Vec<_>>(), [2, 5]);
+        let duplicates = "id: a\nid: b\nlist:\n  - x\nlist:\n- y\nc: d\n";
+        let (document, duplicates) = Document::parse_leniently("f.yaml", duplicates).unwrap();
+        assert_eq!(duplicates.iter().map(|finding| finding.line).collect::<Vec<_>>(), [2, 5]);
         assert_eq!(document.value, serde_json::json!({"id": "a", "list": ["x"], "c": "d"}));
         let unclosed = "id: a\nmessage: \"it: {{ x }}\nlevel: \"INFO\"\n";
         let unclosed = Document::parse("f.yaml", unclosed).unwrap_err();

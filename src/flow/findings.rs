@@ -33,8 +33,8 @@ pub(super) fn all_beside(
             SerdeComplaint::MissingField(field) if error.path.is_empty() => Some(field),
             _ => None,
         };
-        let is_ours = |field: &str| removed.iter().any(|name| name == field);
-        if missing.is_some_and(is_ours) || error.path.first().is_some_and(|field| is_ours(field)) {
+        let was_removed = |field: &str| removed.iter().any(|name| name == field);
+        if missing.is_some_and(was_removed) || error.path.first().is_some_and(|field| was_removed(field)) {
             break;
         }
         findings.push(finding(document, path, &error, common));
@@ -51,13 +51,13 @@ pub(super) fn all_beside(
         removed.push(culprit);
     }
     // One of them is the other, misspelt.
-    let meant: Vec<String> = findings
+    let misspelt: Vec<String> = findings
         .iter()
         .filter(|finding| finding.message.starts_with("unknown field "))
         .filter_map(|finding| finding.help.as_deref()?.strip_prefix("did you mean `")?.split('`').next())
         .map(|field| format!("`{field}` is missing"))
         .collect();
-    findings.retain(|finding| !meant.contains(&finding.message));
+    findings.retain(|finding| !misspelt.contains(&finding.message));
     findings
 }
 
@@ -75,7 +75,7 @@ fn finding(document: &Document, path: &[String], error: &FieldError, common: &[&
     let mut finding = error.plainly(if error.path.len() > 1 { &[] } else { common });
     match error.complaint() {
         SerdeComplaint::UnknownField(name) | SerdeComplaint::UnknownWord(name) => {
-            document.locate_key(&below(full, name), finding)
+            document.locate_key(&with_key(full, name), finding)
         }
         SerdeComplaint::MissingField(field) => {
             // Of a bare word nothing is there to add the field to.
@@ -89,7 +89,7 @@ fn finding(document: &Document, path: &[String], error: &FieldError, common: &[&
 }
 
 /// The path of a key, which serde's own path may hold already.
-fn below(mut path: Vec<String>, key: &str) -> Vec<String> {
+fn with_key(mut path: Vec<String>, key: &str) -> Vec<String> {
     if path.last().is_none_or(|last| last != key) {
         path.push(key.to_owned());
     }

@@ -50,13 +50,13 @@ pub(super) struct UnknownMember {
 pub(super) fn unknown(reference: &str) -> Option<UnknownMember> {
     let mut parts = reference.split('.');
     let (root, member) = (parts.next()?, parts.next()?);
-    let (_, known) = MEMBERS.iter().find(|(word, _)| *word == root)?;
-    if known.contains(&member) {
+    let (_, members) = MEMBERS.iter().find(|(word, _)| *word == root)?;
+    if members.contains(&member) {
         return None;
     }
-    let help = match nearest(member, known.iter().copied()) {
+    let help = match nearest(member, members.iter().copied()) {
         Some(near) => format!("did you mean `{root}.{near}`?"),
-        None => format!("`{root}` has `{}`", known.join("`, `")),
+        None => format!("`{root}` has `{}`", members.join("`, `")),
     };
     Some(UnknownMember { name: format!("{root}.{member}"), help })
 }

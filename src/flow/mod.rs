@@ -9,16 +9,16 @@ mod document;
 pub mod expression;
 mod findings;
 pub mod graph;
+mod injection;
 pub mod input;
 mod members;
 mod parse;
 mod reference;
 mod schema;
-mod shell_text;
 mod steps;
-mod syntax;
+mod suggestion;
+mod syntax_error;
 pub mod trigger;
-mod unknown;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -120,10 +120,10 @@ impl Step {
 }
 
 /// A step, and those in the branches of steps, each before what is in it.
-pub fn each_step<'a>(steps: &'a [Step], visit: &mut impl FnMut(&'a Step)) {
+pub fn visit_steps<'a>(steps: &'a [Step], visit: &mut impl FnMut(&'a Step)) {
     for step in steps {
         visit(step);
-        step.branches.iter().for_each(|(_, branch)| each_step(branch, visit));
+        step.branches.iter().for_each(|(_, branch)| visit_steps(branch, visit));
     }
 }
 
@@ -149,7 +149,7 @@ impl Flow {
     pub fn all_steps(&self) -> Vec<&Step> {
         let mut all = Vec::new();
         for steps in [&self.steps, &self.errors, &self.finally, &self.after] {
-            each_step(steps, &mut |step| all.push(step));
+            visit_steps(steps, &mut |step| all.push(step));
         }
         all
     }

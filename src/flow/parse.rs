@@ -51,34 +51,34 @@ pub fn parse(file: &str, text: &str, tasks: &'static [TaskType]) -> ParsedFlow {
         Ok(read) => read,
         Err(finding) => return ParsedFlow { flow: None, findings: vec![*finding] },
     };
-    take_as_meant(&mut document);
+    adopt_misspelt_keys(&mut document);
     findings.extend(defaults::apply(&mut document, tasks));
     let mut parser =
-        FlowParser { document: &document, tasks, findings, ids: BTreeSet::new(), broken: PartsWithFindings::default() };
+        FlowParser { document: &document, tasks, findings, ids: BTreeSet::new(), invalid: InvalidParts::default() };
     let parts = parser.flow();
-    let (mut findings, broken) = (parser.findings, parser.broken);
+    let (mut findings, invalid) = (parser.findings, parser.invalid);
     let flow = parts.map(|parts| parts.into_flow(document, tasks));
     if let Some(flow) = &flow {
-        findings.extend(check::references(flow, &broken));
+        findings.extend(check::references(flow, &invalid));
     }
     findings.sort_by_key(|finding| (finding.line, finding.column));
-    let broken = findings.iter().any(Diagnostic::is_error);
-    ParsedFlow { flow: flow.filter(|_| !broken), findings }
+    let has_errors = findings.iter().any(Diagnostic::is_error);
+    ParsedFlow { flow: flow.filter(|_| !has_errors), findings }
 }
 
 /// Takes the value of a misspelt key for that of the key that is meant, so that what is wrong in it is found too.
-fn take_as_meant(document: &mut Document) {
+fn adopt_misspelt_keys(document: &mut Document) {
     let Some(map) = document.value.as_object() else { return };
-    let strangers = map.keys().filter(|key| !FLOW_KEYS.contains(&key.as_str()));
-    let meant = strangers.filter_map(|key| {
-        let near = nearest(key, FLOW_KEYS.iter().copied()).filter(|near| !map.contains_key(*near))?;
-        Some((key.clone(), near, map.get(key)?.clone()))
+    let unknown_keys = map.keys().filter(|key| !FLOW_KEYS.contains(&key.as_str()));
+    let adopted = unknown_keys.filter_map(|key| {
+        let meant = nearest(key, FLOW_KEYS.iter().copied()).filter(|meant| !map.contains_key(*meant))?;
+        Some((key.clone(), meant, map.get(key)?.clone()))
     });
-    for (key, near, value) in meant.collect::<Vec<_>>() {
+    for (key, meant, value) in adopted.collect::<Vec<_>>() {
         if let Some(map) = document.value.as_object_mut() {
-            map.insert(near.to_owned(), value);
+            map.insert(meant.to_owned(), value);
         }
-        document.redirect(vec![near.to_owned()], vec![key]);
+        document.redirect(vec![meant.to_owned()], vec![key]);
     }
 }
 
@@ -87,12 +87,12 @@ pub(super) struct FlowParser<'a> {
     pub(super) tasks: &'static [TaskType],
     pub(super) findings: Vec<Diagnostic>,
     pub(super) ids: BTreeSet<String>,
-    pub(super) broken: PartsWithFindings,
+    pub(super) invalid: InvalidParts,
 }
 
 /// What has findings of its own, so that nothing is said of those who name it.
 #[derive(Debug, Default)]
-pub(super) struct PartsWithFindings {
+pub(super) struct InvalidParts {
     /// Tasks of an unknown type.
     pub(super) tasks: BTreeSet<String>,
     /// Inputs.
@@ -103,7 +103,7 @@ pub(super) struct PartsWithFindings {
     pub(super) values: Vec<(Value, Vec<String>)>,
 }
 
-impl PartsWithFindings {
+impl InvalidParts {
     /// Whether what follows `inputs.` names such an input, or a part of one.
     pub(super) fn is_input(&self, rest: &str) -> bool {
         self.inputs
@@ -248,7 +248,7 @@ impl FlowParser<'_> {
 
     fn map(&mut self, map: &Map<String, Value>, key: &str) -> Map<String, Value> {
         match map.get(key) {
-            Some(Value::Object(found)) => found.clone(),
+            Some(Value::Object(map)) => map.clone(),
             None | Some(Value::Null) => Map::new(),
             Some(_) => {
                 self.findings.push(self.document.locate(
@@ -282,8 +282,8 @@ impl FlowParser<'_> {
         let items = self.list(value, "inputs");
         let (inputs, findings) = input::read_all(self.document, &items);
         let ids = items.iter().filter_map(|item| item.get("id").or_else(|| item.get("name"))?.as_str());
-        let broken = ids.filter(|id| !inputs.iter().any(|input| input.id == **id));
-        self.broken.inputs.extend(broken.map(str::to_owned));
+        let invalid = ids.filter(|id| !inputs.iter().any(|input| input.id == **id));
+        self.invalid.inputs.extend(invalid.map(str::to_owned));
         self.findings.extend(findings);
         inputs
     }

@@ -36,21 +36,21 @@ struct ReferenceProblem {
 impl ReferenceChecker<'_> {
     /// What is wrong with the dotted names that the template at `path` needs.
     pub(super) fn problems(&self, names: &[String], path: &[String]) -> Vec<Diagnostic> {
-        let dashed: Vec<(&String, String)> =
-            names.iter().filter_map(|name| Some((name, self.with_dash(name, path)?))).collect();
+        let dashed_names: Vec<(&String, String)> =
+            names.iter().filter_map(|name| Some((name, self.dashed_name(name, path)?))).collect();
         let mut findings = Vec::new();
-        for (_, whole) in &dashed {
+        for (_, whole) in &dashed_names {
             let (root, name) = whole.split_once('.').unwrap_or((whole, ""));
             let finding = Diagnostic::error(format!("`{whole}` is read as a subtraction: the dash is a minus"));
             let finding = finding.help(format!("write `{root}['{name}']`"));
             findings.push(self.flow.document.locate_text(path, whole, finding));
         }
-        let is_part = |name: &String| {
+        let is_fragment = |name: &String| {
             let root = name.split('.').next().unwrap_or_default();
-            dashed.iter().any(|(cut, whole)| *cut == name || whole.split('-').skip(1).any(|part| part == root))
+            dashed_names.iter().any(|(cut, whole)| *cut == name || whole.split('-').skip(1).any(|part| part == root))
         };
         for ReferenceProblem { name, message, help } in
-            names.iter().filter(|name| !is_part(name)).filter_map(|name| self.problem(name))
+            names.iter().filter(|name| !is_fragment(name)).filter_map(|name| self.problem(name))
         {
             let finding = Diagnostic::error(message).help(help);
             findings.push(self.flow.document.locate_any(path, &spellings(&name), finding));
@@ -59,7 +59,7 @@ impl ReferenceChecker<'_> {
     }
 
     /// The name with a dash that this one is the beginning of, if it is written so.
-    fn with_dash(&self, name: &str, path: &[String]) -> Option<String> {
+    fn dashed_name(&self, name: &str, path: &[String]) -> Option<String> {
         let (root, rest) = name.split_once('.')?;
         let first = rest.split('.').next()?;
         let known: Vec<&str> = match root {
@@ -72,9 +72,9 @@ impl ReferenceChecker<'_> {
         if known.contains(&first) {
             return None;
         }
-        let begins = |known: &&&str| known.strip_prefix(first).is_some_and(|rest| rest.starts_with('-'));
-        let candidates = known.iter().filter(begins).map(|known| format!("{root}.{known}"));
-        candidates.into_iter().find(|whole| self.flow.document.place_within(path, whole).is_some())
+        let has_prefix = |known: &&&str| known.strip_prefix(first).is_some_and(|rest| rest.starts_with('-'));
+        let candidates = known.iter().filter(has_prefix).map(|known| format!("{root}.{known}"));
+        candidates.into_iter().find(|whole| self.flow.document.find_text(path, whole).is_some())
     }
 
     fn problem(&self, reference: &str) -> Option<ReferenceProblem> {
@@ -90,7 +90,7 @@ impl ReferenceChecker<'_> {
             }
             other => {
                 let message = format!("`{other}` is not defined");
-                return Some(ReferenceProblem { name: reference.to_owned(), message, help: self.beside(other) });
+                return Some(ReferenceProblem { name: reference.to_owned(), message, help: self.suggest_root(other) });
             }
         };
         let name = name?;
@@ -104,7 +104,7 @@ impl ReferenceChecker<'_> {
     /// What is wrong with `tasks.name.state`, the only thing that is said of a task.
     fn state_problem(&self, task: &str, field: Option<&str>) -> Option<ReferenceProblem> {
         let name = format!("tasks.{task}");
-        if !self.all.contains(task) && !self.broken.tasks.contains(task) {
+        if !self.all.contains(task) && !self.invalid.tasks.contains(task) {
             let known: Vec<&str> = self.all.iter().copied().collect();
             return Some(ReferenceProblem {
                 message: format!("`{name}`: task `{task}` is not in the flow"),
@@ -118,7 +118,7 @@ impl ReferenceChecker<'_> {
 
     fn input_problem(&self, reference: &str) -> Option<ReferenceProblem> {
         let (_, rest) = reference.split_once('.')?;
-        if input::is_named(&self.flow.inputs, rest) || self.broken.is_input(rest) {
+        if input::is_named(&self.flow.inputs, rest) || self.invalid.is_input(rest) {
             return None;
         }
         let known: Vec<&str> = self.flow.inputs.iter().map(|input| input.id.as_str()).collect();
@@ -131,7 +131,7 @@ impl ReferenceChecker<'_> {
     }
 
     /// What may be meant by a word that no expression begins with: an input or a variable without its `inputs.`.
-    fn beside(&self, word: &str) -> String {
+    fn suggest_root(&self, word: &str) -> String {
         if self.flow.inputs.iter().any(|input| input.id == word) {
             return format!("did you mean `inputs.{word}`?");
         }
@@ -150,23 +150,23 @@ impl ReferenceChecker<'_> {
 
     fn output_problem(&self, task: &str, field: Option<&str>) -> Option<ReferenceProblem> {
         let name = format!("outputs.{task}");
-        let Some(kind) = self.kind_of(task) else {
-            if self.broken.tasks.contains(task) {
+        let Some(kind) = self.task_type(task) else {
+            if self.invalid.tasks.contains(task) {
                 return None;
             }
-            if let Some(around) = self.isolated.get(task) {
-                let help = format!("name it in the loop's `outputs`, and take it from `outputs.{around}.outputs`");
-                let message = format!("`{name}`: task `{task}` is inside of the loop `{around}`");
+            if let Some(enclosing) = self.isolated.get(task) {
+                let help = format!("name it in the loop's `outputs`, and take it from `outputs.{enclosing}.outputs`");
+                let message = format!("`{name}`: task `{task}` is inside of the loop `{enclosing}`");
                 return Some(ReferenceProblem { name, message, help });
             }
-            if self.broken.disabled.contains(task) {
+            if self.invalid.disabled.contains(task) {
                 let help = format!("let `{task}` run, or write what is to hold without it: `{name}.… ?? …`");
                 return Some(ReferenceProblem { message: format!("`{name}`: task `{task}` is disabled"), name, help });
             }
             let known: Vec<&str> = self.before.keys().copied().collect();
-            let late = if self.is_in_variable() { "a task that renders this" } else { "this one" };
+            let user = if self.is_in_variable() { "a task that renders this" } else { "this one" };
             let (problem, help) = match self.all.contains(task) {
-                true => (format!("does not run before {late}"), format!("move `{task}` up, before {}", before(late))),
+                true => (format!("does not run before {user}"), format!("move `{task}` up, before {}", pronoun(user))),
                 false => ("is not in the flow".to_owned(), choice(task, &known)),
             };
             return Some(ReferenceProblem { message: format!("`{name}`: task `{task}` {problem}"), name, help });
@@ -189,7 +189,7 @@ impl ReferenceChecker<'_> {
     }
 
     /// The type of a task that has run before. Kestra has a second name for some outputs.
-    fn kind_of(&self, task: &str) -> Option<&'static crate::task::TaskType> {
+    fn task_type(&self, task: &str) -> Option<&'static crate::task::TaskType> {
         let merged = || {
             let kind = self.before.get(task.strip_suffix("_merge")?)?;
             kind.has(Capability::MergesOutputs).then_some(kind)
@@ -199,7 +199,7 @@ impl ReferenceChecker<'_> {
 
     /// Whether a task's outputs may go by this value: it stands in a loop that has it.
     fn is_loop_value(&self, task: &str, field: &str) -> bool {
-        self.looped.get(task).is_some_and(|values| values.as_ref().is_none_or(|values| values.contains(field)))
+        self.loop_values.get(task).is_some_and(|values| values.as_ref().is_none_or(|values| values.contains(field)))
     }
 }
 
@@ -207,8 +207,8 @@ fn undefined(name: String, help: String) -> ReferenceProblem {
     ReferenceProblem { message: format!("`{name}` is not defined"), name, help }
 }
 
-fn before(late: &str) -> &str {
-    if late == "this one" { "this task" } else { "it" }
+fn pronoun(user: &str) -> &str {
+    if user == "this one" { "this task" } else { "it" }
 }
 
 /// The ways in which a dotted name may be written, the whole of it first.

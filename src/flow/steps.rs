@@ -8,7 +8,7 @@ use crate::diagnostic::{Diagnostic, offer};
 use crate::flow::expression::mentions;
 use crate::flow::findings;
 use crate::flow::parse::{FlowParser, below, is_name};
-use crate::flow::{Branches, COMMON_FIELDS, CommonFields, Step, WITHOUT_EFFECT, each_step, unknown};
+use crate::flow::{Branches, COMMON_FIELDS, CommonFields, Step, WITHOUT_EFFECT, suggestion, visit_steps};
 use crate::id::TaskId;
 use crate::task::{Branch, Capability, TaskType, is_template, read};
 
@@ -50,36 +50,37 @@ impl FlowParser<'_> {
             return None;
         };
         let common_effectless: Vec<_> = WITHOUT_EFFECT.iter().map(|name| (*name, "it may be left out")).collect();
-        let map = self.without_effectless(map.clone(), &common_effectless, &path);
-        let (common, own): (Map<_, _>, Map<_, _>) =
+        let map = self.strip_ineffective(map.clone(), &common_effectless, &path);
+        let (common, own_fields): (Map<_, _>, Map<_, _>) =
             map.into_iter().partition(|(key, _)| COMMON_FIELDS.contains(&key.as_str()));
         let common = Value::Object(common);
-        let found = findings::all(self.document, &path, &common, |value| read::<CommonFields>(value).map(drop));
-        self.findings.extend(found);
-        self.unique(&common, &path);
+        let findings_of_common =
+            findings::all(self.document, &path, &common, |value| read::<CommonFields>(value).map(drop));
+        self.findings.extend(findings_of_common);
+        self.check_id(&common, &path);
         let Some(task) = self.task_type(&common, &path) else {
-            collect_tasks(value, &mut self.broken.tasks);
-            self.broken.values.push((value.clone(), path));
+            collect_tasks(value, &mut self.invalid.tasks);
+            self.invalid.values.push((value.clone(), path));
             return None;
         };
-        let own = self.without_effectless(own, task.without_effect, &path);
-        let (branches, own) = self.branches(task, own, &path);
-        let fields = Value::Object(own);
+        let own_fields = self.strip_ineffective(own_fields, task.without_effect, &path);
+        let (branches, own_fields) = self.branches(task, own_fields, &path);
+        let fields = Value::Object(own_fields);
         let of_common = ["runIf", "when", "timeout"].map(|name| common.get(name).unwrap_or(&Value::Null));
         let uses = uses(&[&[&fields], &of_common[..]].concat());
         self.findings.extend(findings::all_beside(self.document, &path, &fields, COMMON_FIELDS, task.check));
-        let common = without_faults(&common)?;
+        let common = valid_common_fields(&common)?;
         if let Some(retry) = &common.retry {
-            self.no_time_to_retry(retry, &below(&path, "retry"));
+            self.warn_unreachable_retry(retry, &below(&path, "retry"));
         }
         let (id, depends_on) = (TaskId::new(&common.id), Vec::new());
         let step = Step { id, task, fields, common, branches, depends_on, uses, path };
         if task.has(Capability::SharesFolder) {
-            self.no_pause_inside(&step);
+            self.reject_pauses(&step);
         }
         if step.common.disabled {
-            each_step(std::slice::from_ref(&step), &mut |inner| {
-                self.broken.disabled.insert(inner.id.to_string());
+            visit_steps(std::slice::from_ref(&step), &mut |inner| {
+                self.invalid.disabled.insert(inner.id.to_string());
             });
             return None;
         }
@@ -87,7 +88,7 @@ impl FlowParser<'_> {
     }
 
     /// Takes out the fields that change nothing, and says so.
-    fn without_effectless(
+    fn strip_ineffective(
         &mut self,
         mut map: Map<String, Value>,
         names: &[(&str, &str)],
@@ -95,11 +96,11 @@ impl FlowParser<'_> {
     ) -> Map<String, Value> {
         for (name, help) in names {
             let (outer, inner) = name.split_once('.').map_or((None, *name), |(outer, inner)| (Some(outer), inner));
-            let (around, path) = match outer {
+            let (parent, path) = match outer {
                 Some(outer) => (map.get_mut(outer).and_then(Value::as_object_mut), below(path, outer)),
                 None => (Some(&mut map), path.to_vec()),
             };
-            if around.is_some_and(|around| around.shift_remove(inner).is_some()) {
+            if parent.is_some_and(|parent| parent.shift_remove(inner).is_some()) {
                 let finding = Diagnostic::warning(format!("`{name}` has no effect here")).help(*help);
                 self.findings.push(self.document.locate_key(&below(&path, inner), finding));
             }
@@ -107,7 +108,7 @@ impl FlowParser<'_> {
         map
     }
 
-    fn unique(&mut self, common: &Value, path: &[String]) {
+    fn check_id(&mut self, common: &Value, path: &[String]) {
         let Some(id) = common.get("id").and_then(Value::as_str) else { return };
         let path: Vec<String> = path.iter().cloned().chain(["id".to_owned()]).collect();
         if !is_name(id) {
@@ -126,17 +127,17 @@ impl FlowParser<'_> {
         let name = common.get("type").and_then(Value::as_str)?;
         let found = self.tasks.iter().find(|task| task.is(name));
         if found.is_none() {
-            let help = unknown::help(name, self.tasks);
+            let help = suggestion::help(name, self.tasks);
             let path: Vec<String> = path.iter().cloned().chain(["type".to_owned()]).collect();
-            self.findings.push(self.document.locate(&path, Diagnostic::error(unknown::message(name)).help(help)));
+            self.findings.push(self.document.locate(&path, Diagnostic::error(suggestion::message(name)).help(help)));
         }
         found
     }
 
     /// Tasks that share a folder start anew together after a pause of their process, so none of them may wait for days.
-    fn no_pause_inside(&mut self, step: &Step) {
+    fn reject_pauses(&mut self, step: &Step) {
         let mut pauses = Vec::new();
-        step.branches.iter().for_each(|(_, branch)| each_step(branch, &mut |inner| pauses.push(inner)));
+        step.branches.iter().for_each(|(_, branch)| visit_steps(branch, &mut |inner| pauses.push(inner)));
         for pause in pauses.into_iter().filter(|inner| inner.task.has(Capability::Pauses)) {
             let finding = Diagnostic::error(format!("`{}` cannot pause inside of `{}`", pause.id, step.id));
             let finding = finding.help("the tasks of a working directory run as one; pause before or after it");
@@ -148,14 +149,14 @@ impl FlowParser<'_> {
     fn branches(
         &mut self,
         task: &'static TaskType,
-        mut own: Map<String, Value>,
+        mut own_fields: Map<String, Value>,
         path: &[String],
     ) -> (Branches, Map<String, Value>) {
         let mut branches = Branches::new();
-        let extra = [Branch::List("errors"), Branch::List("finally")];
-        for branch in task.branches.iter().chain(if task.is_flowable() { &extra[..] } else { &[] }) {
+        let error_branches = [Branch::List("errors"), Branch::List("finally")];
+        for branch in task.branches.iter().chain(if task.is_flowable() { &error_branches[..] } else { &[] }) {
             let (Branch::List(name) | Branch::One(name) | Branch::Cases(name) | Branch::Graph(name)) = *branch;
-            let Some(value) = own.get(name).cloned() else { continue };
+            let Some(value) = own_fields.get(name).cloned() else { continue };
             let path = below(path, name);
             let empty = match branch {
                 Branch::List(_) => {
@@ -172,12 +173,12 @@ impl FlowParser<'_> {
                     Value::Array(Vec::new())
                 }
             };
-            own.insert(name.to_owned(), empty);
+            own_fields.insert(name.to_owned(), empty);
         }
         for name in ["errors", "finally"].iter().filter(|_| task.is_flowable()) {
-            own.shift_remove(*name);
+            own_fields.shift_remove(*name);
         }
-        (branches, own)
+        (branches, own_fields)
     }
 
     /// A map of lists of tasks. Its keys stay in the task's fields: the task chooses among them.
@@ -215,55 +216,55 @@ impl FlowParser<'_> {
                 self.findings.push(self.document.locate(&path, finding));
                 continue;
             };
-            let wanted = item.get("dependsOn").and_then(Value::as_array).into_iter().flatten();
-            let depends_on = wanted.filter_map(Value::as_str).map(TaskId::new).collect();
+            let dependencies = item.get("dependsOn").and_then(Value::as_array).into_iter().flatten();
+            let depends_on = dependencies.filter_map(Value::as_str).map(TaskId::new).collect();
             steps.extend(self.step(task, below(&path, "task")).map(|step| Step { depends_on, ..step }));
         }
-        self.sorted(steps)
+        self.sort_by_dependencies(steps)
     }
 
     /// The steps in an order in which each stands behind those that it depends on.
-    fn sorted(&mut self, mut rest: Vec<Step>) -> Vec<Step> {
+    fn sort_by_dependencies(&mut self, mut rest: Vec<Step>) -> Vec<Step> {
         let (mut sorted, mut before) = (Vec::<Step>::new(), BTreeSet::new());
         while !rest.is_empty() {
-            let is_free = |step: &Step| step.depends_on.iter().all(|id| before.contains(id.as_str()));
-            let Some(next) = rest.iter().position(is_free) else { break };
+            let is_ready = |step: &Step| step.depends_on.iter().all(|id| before.contains(id.as_str()));
+            let Some(next) = rest.iter().position(is_ready) else { break };
             let next = rest.remove(next);
             before.insert(next.id.to_string());
             sorted.push(next);
         }
-        let listed = |id: &TaskId| sorted.iter().chain(&rest).any(|step| step.id == *id);
-        let strangers: Vec<(&Step, &TaskId)> = rest
+        let is_listed = |id: &TaskId| sorted.iter().chain(&rest).any(|step| step.id == *id);
+        let unlisted: Vec<(&Step, &TaskId)> = rest
             .iter()
             .flat_map(|step| step.depends_on.iter().map(move |id| (step, id)))
-            .filter(|(_, id)| !listed(id))
+            .filter(|(_, id)| !is_listed(id))
             .collect();
         let known: Vec<&str> = sorted.iter().chain(&rest).map(|step| step.id.as_str()).collect();
-        for (step, id) in &strangers {
+        for (step, id) in &unlisted {
             let finding = Diagnostic::error(format!("`{}` depends on `{id}`, which is not in this list", step.id));
             let finding = finding.help(offer(id.as_str(), &known));
             self.findings.push(self.document.locate_text(&depends_on(step), id.as_str(), finding));
         }
-        if let Some(circle) = circle(&rest).filter(|_| strangers.is_empty()) {
-            let names: Vec<&str> = circle.iter().map(|step| step.id.as_str()).collect();
+        if let Some(cycle) = cycle(&rest).filter(|_| unlisted.is_empty()) {
+            let names: Vec<&str> = cycle.iter().map(|step| step.id.as_str()).collect();
             let message =
                 format!("these tasks wait for one another in a circle: `{}`, `{}`", names.join("`, `"), names[0]);
             let finding = Diagnostic::error(message).help("take one of the names out of a `dependsOn`");
-            self.findings.push(self.document.locate(&depends_on(circle[0]), finding));
+            self.findings.push(self.document.locate(&depends_on(cycle[0]), finding));
         }
         sorted
     }
 }
 
 /// The fields that all tasks have, without those that are wrong: these have findings, and the rest is looked at too.
-fn without_faults(common: &Value) -> Option<CommonFields> {
+fn valid_common_fields(common: &Value) -> Option<CommonFields> {
     let error = match read::<CommonFields>(common) {
         Ok(common) => return Some(common),
         Err(error) => error,
     };
     let mut rest = common.clone();
-    let is_less = rest.as_object_mut()?.shift_remove(error.path.first()?).is_some();
-    if is_less { without_faults(&rest) } else { None }
+    let is_reduced = rest.as_object_mut()?.shift_remove(error.path.first()?).is_some();
+    if is_reduced { valid_common_fields(&rest) } else { None }
 }
 
 /// The ids of a task and of those inside of it, of which nothing is known.
@@ -286,7 +287,7 @@ fn depends_on(step: &Step) -> Vec<String> {
 }
 
 /// Tasks each of which waits for the next, and the last for the first.
-fn circle(stuck: &[Step]) -> Option<Vec<&Step>> {
+fn cycle(stuck: &[Step]) -> Option<Vec<&Step>> {
     let mut path: Vec<&Step> = vec![stuck.first()?];
     loop {
         let last = path.last()?;
@@ -301,11 +302,11 @@ fn circle(stuck: &[Step]) -> Option<Vec<&Step>> {
 /// The tasks whose outputs the templates of these values name; none when that is not known before they run.
 fn uses(values: &[&Value]) -> Option<BTreeSet<String>> {
     let mut names = BTreeSet::new();
-    values.iter().try_for_each(|value| collect(value, &mut names))?;
+    values.iter().try_for_each(|value| collect_outputs(value, &mut names))?;
     Some(names)
 }
 
-fn collect(value: &Value, into: &mut BTreeSet<String>) -> Option<()> {
+fn collect_outputs(value: &Value, into: &mut BTreeSet<String>) -> Option<()> {
     match value {
         Value::String(text) if is_template(text) => {
             for name in mentions(text).ok()? {
@@ -319,8 +320,8 @@ fn collect(value: &Value, into: &mut BTreeSet<String>) -> Option<()> {
             }
             Some(())
         }
-        Value::Array(items) => items.iter().try_for_each(|item| collect(item, into)),
-        Value::Object(map) => map.values().try_for_each(|item| collect(item, into)),
+        Value::Array(items) => items.iter().try_for_each(|item| collect_outputs(item, into)),
+        Value::Object(map) => map.values().try_for_each(|item| collect_outputs(item, into)),
         _ => Some(()),
     }
 }

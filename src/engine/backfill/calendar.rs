@@ -82,7 +82,7 @@ impl<'a> PartitionSchedule<'a> {
             "hour" => "0 * * * *",
             other => return Err(format!("`{other}` is not a step; expected one of `month`, `day`, `hour`")),
         };
-        let times = CronTimes::read(cron, false, Tz::UTC).map_err(|error| error.message)?;
+        let times = CronTimes::parse_expression(cron, false, Tz::UTC).map_err(|error| error.message)?;
         Ok(Self::Every(Box::new(times)))
     }
 

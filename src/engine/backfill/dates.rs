@@ -6,7 +6,7 @@ use super::calendar::PartitionSchedule;
 use crate::diagnostic::Diagnostic;
 use crate::flow::Flow;
 use crate::flow::expression::mentions;
-use crate::flow::input::texts;
+use crate::flow::input::strings_in;
 use crate::journal::PARTITION_LABEL;
 use crate::task::{Capability, is_template};
 
@@ -56,5 +56,5 @@ pub fn may_read_date(flow: &Flow) -> bool {
 
 /// Whether a template anywhere in a value is such.
 fn any_template(value: &Value, is_such: impl Fn(&str) -> bool) -> bool {
-    texts(value).iter().any(|text| is_template(text) && is_such(text))
+    strings_in(value).iter().any(|text| is_template(text) && is_such(text))
 }

@@ -12,7 +12,7 @@ use crate::engine::interrupted::end_killing;
 use crate::engine::lock::ExecutionLock;
 use crate::engine::{EngineError, replay, revive};
 use crate::flow::Flow;
-use crate::flow::input::shown;
+use crate::flow::input::to_argument;
 use crate::id::ExecutionId;
 use crate::journal::{Event, ExecutionState, StartedBy, State};
 
@@ -127,8 +127,12 @@ impl Executor {
             Some(known) if inputs.is_empty() => return Ok(known),
             Some(known) => {
                 let is_new = |(name, _): &(&String, &Value)| inputs.iter().all(|(given, _)| given != *name);
-                let old: Vec<_> =
-                    known.secrets.iter().filter(is_new).map(|(name, value)| (name.clone(), shown(value))).collect();
+                let old: Vec<_> = known
+                    .secrets
+                    .iter()
+                    .filter(is_new)
+                    .map(|(name, value)| (name.clone(), to_argument(value)))
+                    .collect();
                 inputs.extend(old);
             }
             None => {}

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::engine::plan::{Action, Block, BlockStatus, Ending, Planner};
 use crate::engine::retry;
 use crate::engine::scope::Scope;
-use crate::flow::expression::{holds, render};
+use crate::flow::expression::{evaluate_condition, render};
 use crate::flow::{RetryBehavior, RetrySpec, Sla, SlaKind};
 use crate::journal::{ExecutionState, TaskOutcome, TaskRun, TaskState};
 use crate::task::ErrorClass;
@@ -98,7 +98,7 @@ impl<'a> Planner<'_, 'a> {
         let names = self.eval.of_flow();
         open.filter(|sla| sla.kind == SlaKind::ExecutionAssertion).find_map(|sla| {
             let condition = sla.assertion.as_ref()?;
-            match holds(condition, &names, &self.eval.snapshot()) {
+            match evaluate_condition(condition, &names, &self.eval.snapshot()) {
                 Ok(true) => None,
                 Ok(false) => Some((sla, format!("`{}` does not hold", plain(condition)))),
                 Err(error) => Some((sla, error.message)),

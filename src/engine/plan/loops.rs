@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::engine::plan::{Action, Block, BlockStatus, MAX_CONCURRENT, Planner};
 use crate::engine::scope::Scope;
-use crate::flow::expression::{ExpressionError, holds, render};
+use crate::flow::expression::{ExpressionError, evaluate_condition, render};
 use crate::flow::{FlowOutput, Step};
 use crate::id::RunId;
 use crate::journal::{TaskOutcome, TaskRun};
@@ -137,8 +137,11 @@ impl<'a> Planner<'_, 'a> {
         let BlockStatus::Done(outcome) = self.block(block, &inside, 1) else { return BlockStatus::Open };
         let names = self.eval.of_task(step, &inside, task.attempts);
         let condition = step.fields.get("condition").unwrap_or(&Value::Null);
-        let met =
-            if outcome == TaskOutcome::Failed { Ok(false) } else { holds(condition, &names, &self.eval.snapshot()) };
+        let met = if outcome == TaskOutcome::Failed {
+            Ok(false)
+        } else {
+            evaluate_condition(condition, &names, &self.eval.snapshot())
+        };
         self.actions.push(match met {
             Ok(condition_met) => {
                 Action::Iteration { run: run.clone(), index: progress.next, outcome, outputs: None, condition_met }

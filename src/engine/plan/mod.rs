@@ -16,7 +16,7 @@ use crate::engine::host::FoundSecrets;
 use crate::engine::literal;
 use crate::engine::names::EvalContext;
 use crate::engine::scope::Scope;
-use crate::flow::expression::{ExpressionError, Names, holds, render};
+use crate::flow::expression::{ExpressionError, Names, evaluate_condition, render};
 use crate::flow::{Flow, RetrySpec, Sla, Step};
 use crate::id::RunId;
 use crate::journal::{ExecutionState, State, TaskOutcome, TaskRun, TaskState};
@@ -234,9 +234,10 @@ impl<'a> Planner<'_, 'a> {
         }
         let names = self.eval.of_task(step, scope, attempt);
         let snapshot = self.eval.snapshot();
-        let condition = step.common.run_if.as_ref().map_or(Ok(true), |condition| holds(condition, &names, &snapshot));
-        let rendered = condition.and_then(|holds| {
-            Ok(if holds { Some((self.fields(step, &names)?, self.limit(step, &names)?)) } else { None })
+        let condition =
+            step.common.run_if.as_ref().map_or(Ok(true), |condition| evaluate_condition(condition, &names, &snapshot));
+        let rendered = condition.and_then(|is_met| {
+            Ok(if is_met { Some((self.fields(step, &names)?, self.limit(step, &names)?)) } else { None })
         });
         let next = match rendered {
             Ok(Some((fields, limit))) => {

@@ -185,7 +185,7 @@ impl Scheduler {
             return Ok(None);
         }
         let Some(all) = &wanted.preconditions else { return Ok(Some(Vec::new())) };
-        if !all.accepts(upstream) {
+        if !all.matches(upstream) {
             return Ok(None);
         }
         have_all_ended(self.executor.journal(), all, (after, number, ended)).map_err(|error| error.to_string())
@@ -228,7 +228,7 @@ fn have_all_ended(
     all: &Preconditions,
     (after, number, ended): (i64, i64, DateTime<Utc>),
 ) -> Result<Option<Vec<ExecutionId>>, JournalError> {
-    let Some((from, to)) = all.time_window.around(ended.fixed_offset()) else { return Ok(None) };
+    let Some((from, to)) = all.time_window.window_at(ended.fixed_offset()) else { return Ok(None) };
     let is_within = |end: &&ExecutionEnd| {
         let time = end.summary.ended.map(|time| time.min(ended));
         time.is_some_and(|time| time < to.to_utc())
@@ -236,10 +236,10 @@ fn have_all_ended(
     let ends = journal.ends_between(after, number, from.to_utc())?;
     let known = |end: &ExecutionEnd| Some((end.summary.id.clone(), upstream(&end.summary)?));
     let ended: Vec<(ExecutionId, UpstreamExecution)> = ends.iter().filter(is_within).filter_map(known).collect();
-    if !all.are_met_by(ended.iter().map(|(_, end)| end)) {
+    if !all.are_met(ended.iter().map(|(_, end)| end)) {
         return Ok(None);
     }
-    Ok(Some(ended.into_iter().filter(|(_, end)| all.accepts(end)).map(|(id, _)| id).collect()))
+    Ok(Some(ended.into_iter().filter(|(_, end)| all.matches(end)).map(|(id, _)| id).collect()))
 }
 
 fn key_of(summary: &Summary) -> Option<TriggerKey> {

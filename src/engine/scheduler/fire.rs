@@ -10,7 +10,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::input_host::InputHost;
 use crate::engine::request::{Request, SubmitError};
 use crate::engine::secrets;
-use crate::flow::expression::{Host, Names, render, render_soon};
+use crate::flow::expression::{Host, Names, render, render_interactive};
 use crate::flow::input::is_declared_secret;
 use crate::flow::trigger::{ConditionContext, TriggerKind, UpstreamExecution};
 use crate::id::ExecutionId;
@@ -138,7 +138,7 @@ impl Scheduler {
         let Some(armed) = self.armed(key) else { return Ok(false) };
         let mut names = names(&armed, &json!({}));
         names.insert(name.to_owned(), found);
-        run_blocking(|| crate::flow::expression::holds(condition, &names, &ClockHost(now)))
+        run_blocking(|| crate::flow::expression::evaluate_condition(condition, &names, &ClockHost(now)))
             .map_err(|error| error.message)
     }
 
@@ -176,7 +176,7 @@ impl Scheduler {
         let rendered = |map: &Map<String, Value>| -> Result<Map<String, Value>, SubmitError> {
             // What is kept of a call holds no secret of the flow, but for its secret inputs.
             let of = |name: &str| if is_declared_secret(&armed.flow.inputs, name) { &facts } else { &hidden };
-            let one = |(name, value): (&String, &Value)| match render_soon(
+            let one = |(name, value): (&String, &Value)| match render_interactive(
                 value,
                 &names(armed, of(name)),
                 &ClockHost(moment),
@@ -240,7 +240,7 @@ pub(super) fn holds(
     now: DateTime<Utc>,
 ) -> Result<bool, String> {
     let names = names(armed, facts);
-    armed.trigger().holds(&ConditionContext {
+    armed.trigger().is_met(&ConditionContext {
         date: now.fixed_offset(),
         upstream,
         names: &names,

@@ -1,8 +1,8 @@
 //! Kestra's names in a flow's text, and the short ones in their place. The text is edited where the names stand, so
 //! that comments, order and layout stay as they are.
 
-mod names;
-mod walk;
+mod canonical;
+mod converter;
 
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ pub struct Converted {
     /// How many names were changed.
     pub changes: usize,
     /// What was left as it is, and why.
-    pub left: Vec<Diagnostic>,
+    pub skipped: Vec<Diagnostic>,
 }
 
 /// A name to put in place of another.
@@ -37,73 +37,73 @@ struct NameEdit {
 /// When the text is no YAML map.
 pub fn convert(file: &str, text: &str, tasks: &'static [TaskType]) -> Result<Converted, Box<Diagnostic>> {
     let document = Document::parse(file, text)?;
-    let mut walk = walk::FlowConverter::new(&document, tasks);
-    walk.flow();
-    let mut left = walk.left;
-    let mut places: Vec<(std::ops::Range<usize>, NameEdit)> = Vec::new();
-    let letters: Vec<char> = text.chars().collect();
+    let mut converter = converter::FlowConverter::new(&document, tasks);
+    converter.flow();
+    let mut skipped = converter.skipped;
+    let mut ranges: Vec<(std::ops::Range<usize>, NameEdit)> = Vec::new();
+    let chars: Vec<char> = text.chars().collect();
     let mut value = document.value.clone();
     // A key that has been renamed is not found again: what stands below it comes first.
-    walk.edits.sort_by_key(|edit| (edit.is_key, std::cmp::Reverse(edit.path.len())));
-    for edit in walk.edits {
-        match place(&document, &letters, &edit) {
-            Some(place) => {
+    converter.edits.sort_by_key(|edit| (edit.is_key, std::cmp::Reverse(edit.path.len())));
+    for edit in converter.edits {
+        match range_of(&document, &chars, &edit) {
+            Some(range) => {
                 // What stands behind an anchor is met several times, and is edited once.
-                if !places.iter().any(|(other, _)| *other == place) {
-                    places.push((place, edit.clone()));
+                if !ranges.iter().any(|(other, _)| *other == range) {
+                    ranges.push((range, edit.clone()));
                 }
-                apply(&mut value, &edit);
+                apply_to_value(&mut value, &edit);
             }
-            None => left.push(unreachable_by_edit(&document, &edit)),
+            None => skipped.push(unreachable_edit(&document, &edit)),
         }
     }
-    let changes = places.len();
-    let edited = splice(letters, places);
+    let changes = ranges.len();
+    let edited = splice_edits(chars, ranges);
     // What the text says now must be what was meant; else nothing is changed.
-    let is_meant = Document::parse(file, &edited).is_ok_and(|again| again.value == value);
-    if !is_meant {
+    let is_equivalent = Document::parse(file, &edited).is_ok_and(|again| again.value == value);
+    if !is_equivalent {
         let finding =
             Diagnostic::warning("this flow is written in a way that cannot be edited safely; nothing was changed");
-        left.push(document.locate(&[], finding.help("write anchors and merged keys out, and try again")));
-        return Ok(Converted { text: text.to_owned(), changes: 0, left });
+        skipped.push(document.locate(&[], finding.help("write anchors and merged keys out, and try again")));
+        return Ok(Converted { text: text.to_owned(), changes: 0, skipped });
     }
-    left.sort_by_key(|finding| (finding.line, finding.column));
-    Ok(Converted { text: edited, changes, left })
+    skipped.sort_by_key(|finding| (finding.line, finding.column));
+    Ok(Converted { text: edited, changes, skipped })
 }
 
 /// The letters to replace: those of the name itself, without quotes. A value's own letters may reach beyond it, into
 /// blanks and a comment.
-fn place(document: &Document, letters: &[char], edit: &NameEdit) -> Option<std::ops::Range<usize>> {
-    let found = document.letters(&edit.path, edit.is_key)?;
-    let quote = letters.get(found.start).copied().filter(|letter| ['"', '\''].contains(letter));
+fn range_of(document: &Document, chars: &[char], edit: &NameEdit) -> Option<std::ops::Range<usize>> {
+    let found = document.chars(&edit.path, edit.is_key)?;
+    let quote = chars.get(found.start).copied().filter(|letter| ['"', '\''].contains(letter));
     let start = found.start + usize::from(quote.is_some());
     let end = start + edit.old.chars().count();
-    let is_there = letters.get(start..end)?.iter().copied().eq(edit.old.chars());
-    let next = letters.get(end).copied();
+    let is_there = chars.get(start..end)?.iter().copied().eq(edit.old.chars());
+    let next = chars.get(end).copied();
     let is_whole = match quote {
         Some(_) => next == quote,
         None => next.is_none_or(|next| next.is_whitespace() || ",}]:".contains(next)),
     };
-    (is_there && (is_whole || edit.is_start())).then_some(start..end)
+    (is_there && (is_whole || edit.is_prefix())).then_some(start..end)
 }
 
 impl NameEdit {
     /// Whether the old text is only how the value begins.
-    fn is_start(&self) -> bool {
+    fn is_prefix(&self) -> bool {
         self.old.ends_with("://")
     }
 }
 
-fn splice(mut letters: Vec<char>, mut places: Vec<(std::ops::Range<usize>, NameEdit)>) -> String {
-    places.sort_by_key(|(place, _)| place.start);
-    for (place, edit) in places.into_iter().rev() {
-        letters.splice(place, edit.new.chars());
+fn splice_edits(mut chars: Vec<char>, mut ranges: Vec<(std::ops::Range<usize>, NameEdit)>) -> String {
+    ranges.sort_by_key(|(range, _)| range.start);
+    for (range, edit) in ranges.into_iter().rev() {
+        chars.splice(range, edit.new.chars());
     }
-    letters.into_iter().collect()
+    chars.into_iter().collect()
 }
 
 /// The same edit in the value.
-fn apply(value: &mut Value, edit: &NameEdit) {
+fn apply_to_value(value: &mut Value, edit: &NameEdit) {
     let Some((last, above)) = edit.path.split_last() else { return };
     let mut target = value;
     for part in above {
@@ -128,7 +128,7 @@ fn apply(value: &mut Value, edit: &NameEdit) {
     }
 }
 
-fn unreachable_by_edit(document: &Document, edit: &NameEdit) -> Diagnostic {
+fn unreachable_edit(document: &Document, edit: &NameEdit) -> Diagnostic {
     let finding = Diagnostic::warning(format!("`{}` is left as it is: it is not written out here", edit.old));
     document.locate(&edit.path, finding.help(format!("write `{}`", edit.new)))
 }

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::ast::CallExpr;
+use super::eval::Evaluator;
 use super::limits::MAX_OUTPUT_BYTES;
-use super::machine::Evaluator;
 use super::value::{kind, to_text};
 use crate::diagnostic::nearest;
 
@@ -42,27 +42,29 @@ impl Builtin {
     }
 
     /// The position of each argument among the parameters.
-    pub(super) fn places(&self, invocation: &CallExpr) -> Result<Vec<usize>, String> {
+    pub(super) fn positions(&self, invocation: &CallExpr) -> Result<Vec<usize>, String> {
         let mut taken = Vec::new();
         for (position, argument) in invocation.arguments.iter().enumerate() {
-            let place = match &argument.name {
+            let position = match &argument.name {
                 None if position < self.parameters.len() || self.parameters.last() == Some(&MORE) => position,
                 None => return Err(format!("takes {}, not {}", self.arity(), invocation.arguments.len())),
-                Some(name) => self.place(name).ok_or_else(|| self.unknown_parameter(name))?,
+                Some(name) => self.position(name).ok_or_else(|| self.unknown_parameter(name))?,
             };
-            if taken.contains(&place) {
-                let name = self.parameters.get(place).unwrap_or(&MORE);
+            if taken.contains(&position) {
+                let name = self.parameters.get(position).unwrap_or(&MORE);
                 return Err(format!("the argument `{name}` is given twice"));
             }
-            taken.push(place);
+            taken.push(position);
         }
-        match (0..self.required).find(|place| !taken.contains(place)) {
-            Some(place) => Err(format!("the argument `{}` is missing", self.parameters.get(place).unwrap_or(&MORE))),
+        match (0..self.required).find(|position| !taken.contains(position)) {
+            Some(position) => {
+                Err(format!("the argument `{}` is missing", self.parameters.get(position).unwrap_or(&MORE)))
+            }
             None => Ok(taken),
         }
     }
 
-    fn place(&self, name: &str) -> Option<usize> {
+    fn position(&self, name: &str) -> Option<usize> {
         self.parameters.iter().position(|parameter| *parameter == name)
     }
 
@@ -70,7 +72,7 @@ impl Builtin {
         match (self.required, self.parameters.len()) {
             (_, 0) => "no arguments".to_owned(),
             (_, 1) => format!("one argument (`{}`)", self.parameters.join("`, `")),
-            (_, most) => format!("at most {most} arguments (`{}`)", self.parameters.join("`, `")),
+            (_, max) => format!("at most {max} arguments (`{}`)", self.parameters.join("`, `")),
         }
     }
 
@@ -89,13 +91,13 @@ pub(super) struct BuiltinCall<'c> {
     pub(super) input: &'c Value,
     /// By position; none where not given.
     pub(super) arguments: Vec<Option<Value>>,
-    pub(super) machine: &'c Evaluator<'c>,
+    pub(super) evaluator: &'c Evaluator<'c>,
 }
 
 impl BuiltinCall<'_> {
     /// An argument that was given and is not null.
     pub(super) fn argument(&self, name: &str) -> Option<&Value> {
-        self.arguments.get(self.builtin.place(name)?)?.as_ref().filter(|value| !value.is_null())
+        self.arguments.get(self.builtin.position(name)?)?.as_ref().filter(|value| !value.is_null())
     }
 
     /// An argument as text.
@@ -155,7 +157,7 @@ impl BuiltinCall<'_> {
     }
 
     /// Refuses to make a text of more bytes than a text may have.
-    pub(super) fn room(&self, size: usize) -> Result<(), String> {
+    pub(super) fn check_text_size(&self, size: usize) -> Result<(), String> {
         if size > MAX_OUTPUT_BYTES {
             Err(format!("the text grows larger than {} MiB", MAX_OUTPUT_BYTES >> 20))
         } else {
@@ -165,6 +167,6 @@ impl BuiltinCall<'_> {
 
     /// Counts work that a text's length does not show.
     pub(super) fn spend(&self, units: usize) -> Result<(), String> {
-        self.machine.budget.spend(units)
+        self.evaluator.budget.spend(units)
     }
 }

@@ -20,45 +20,45 @@ const FILE: &[&str] = &["path", "namespace"];
 
 const ALL: &[Builtin] = &[
     Builtin::new("currentEachOutput", &["outputs"], 1, current_each_output),
-    Builtin::new("errorLogs", &[], 0, |call| call.machine.host.error_logs()),
+    Builtin::new("errorLogs", &[], 0, |call| call.evaluator.host.error_logs()),
     Builtin::new("fileEmpty", FILE, 1, |call| {
-        call.machine.host.file_empty(call.required_text("path")?, call.text("namespace")?).map(Value::Bool)
+        call.evaluator.host.file_empty(call.required_text("path")?, call.text("namespace")?).map(Value::Bool)
     }),
     Builtin::new("fileExists", FILE, 1, |call| {
-        call.machine.host.file_exists(call.required_text("path")?, call.text("namespace")?).map(Value::Bool)
+        call.evaluator.host.file_exists(call.required_text("path")?, call.text("namespace")?).map(Value::Bool)
     }),
     Builtin::new("fileSize", FILE, 1, |call| {
-        call.machine.host.file_size(call.required_text("path")?, call.text("namespace")?).map(Value::from)
+        call.evaluator.host.file_size(call.required_text("path")?, call.text("namespace")?).map(Value::from)
     }),
     Builtin::new("fileURI", FILE, 1, |call| {
-        call.machine.host.file_uri(call.required_text("path")?, call.text("namespace")?).map(Value::String)
+        call.evaluator.host.file_uri(call.required_text("path")?, call.text("namespace")?).map(Value::String)
     }),
     Builtin::new("fromJson", &["json"], 1, from_json),
     Builtin::new("id", &[], 0, id),
     Builtin::new("json", &["json"], 1, from_json),
     Builtin::new("kv", &["key", "namespace", "errorOnMissing"], 1, kv),
-    Builtin::new("max", &["…"], 1, |call| extreme(call, Ordering::Greater)),
-    Builtin::new("min", &["…"], 1, |call| extreme(call, Ordering::Less)),
+    Builtin::new("max", &["…"], 1, |call| extremum(call, Ordering::Greater)),
+    Builtin::new("min", &["…"], 1, |call| extremum(call, Ordering::Less)),
     Builtin::new("now", &["format", "timeZone", "existingFormat", "locale"], 0, now),
-    Builtin::new("printContext", &[], 0, |call| Ok(Value::Object(call.machine.names.clone()))),
+    Builtin::new("printContext", &[], 0, |call| Ok(Value::Object(call.evaluator.names.clone()))),
     Builtin::new("randomInt", &["lower", "upper"], 2, random_int),
     Builtin::new("range", &["start", "end", "increment"], 2, |call| {
         let bound = |name: &str| call.argument(name).unwrap_or(&Value::Null);
         range(bound("start"), bound("end"), call.integer("increment")?.unwrap_or(1))
     }),
     Builtin::new("read", FILE, 1, |call| {
-        call.machine.host.read(call.required_text("path")?, call.text("namespace")?).map(Value::String)
+        call.evaluator.host.read(call.required_text("path")?, call.text("namespace")?).map(Value::String)
     }),
     Builtin::new("render", &["toRender", "recursive"], 1, |call| {
-        call.machine.render(value(call, "toRender"), call.flag("recursive", true)?)
+        call.evaluator.render(value(call, "toRender"), call.flag("recursive", true)?)
     }),
-    Builtin::new("renderOnce", &["toRender"], 1, |call| call.machine.render(value(call, "toRender"), false)),
+    Builtin::new("renderOnce", &["toRender"], 1, |call| call.evaluator.render(value(call, "toRender"), false)),
     // Secrets belong to no namespace; Kestra's own open version has it so too.
     Builtin::new("secret", &["key", "namespace", "subkey"], 1, |call| {
-        call.machine.host.secret(call.required_text("key")?, call.text("subkey")?).map(Value::String)
+        call.evaluator.host.secret(call.required_text("key")?, call.text("subkey")?).map(Value::String)
     }),
     Builtin::new("tasksWithState", &["state"], 1, |call| {
-        call.machine.host.tasks_with_state(call.required_text("state")?)
+        call.evaluator.host.tasks_with_state(call.required_text("state")?)
     }),
     Builtin::new("uuid", &[], 0, uuid),
     Builtin::new("yaml", &["yaml"], 1, from_yaml),
@@ -91,14 +91,14 @@ fn value<'c>(call: &'c BuiltinCall, name: &str) -> &'c Value {
 
 fn now(call: &BuiltinCall) -> BuiltinResult {
     english(call)?;
-    let moment = Moment::new(call.machine.host.now()?, zone(call)?);
+    let moment = Moment::new(call.evaluator.host.now()?, zone(call)?);
     moment.format(call.text("format")?.unwrap_or("iso")).map(Value::String)
 }
 
 fn from_json(call: &BuiltinCall) -> BuiltinResult {
     // What is no text any more has been read already.
     let Some(Value::String(text)) = call.argument("json") else { return Ok(value(call, "json").clone()) };
-    call.room(text.len())?;
+    call.check_text_size(text.len())?;
     call.spend(text.len())?;
     serde_json::from_str(text).map_err(|error| not_json(&error))
 }
@@ -111,7 +111,7 @@ fn from_yaml(call: &BuiltinCall) -> BuiltinResult {
 
 fn kv(call: &BuiltinCall) -> BuiltinResult {
     let (key, namespace) = (call.required_text("key")?, call.text("namespace")?);
-    match call.machine.host.kv(key, namespace)? {
+    match call.evaluator.host.kv(key, namespace)? {
         Some(value) => Ok(value),
         None if call.flag("errorOnMissing", true)? => {
             Err(format!("there is no key `{key}` in the store; `errorOnMissing=false` gives null instead"))
@@ -120,10 +120,11 @@ fn kv(call: &BuiltinCall) -> BuiltinResult {
     }
 }
 
-fn extreme(call: &BuiltinCall, wanted: Ordering) -> BuiltinResult {
+fn extremum(call: &BuiltinCall, ordering: Ordering) -> BuiltinResult {
     let mut values = call.arguments.iter().flatten();
     let first = values.next().cloned().unwrap_or_default();
-    values.try_fold(first, |best, value| Ok(if compare(value, &best)? == Some(wanted) { value.clone() } else { best }))
+    values
+        .try_fold(first, |best, value| Ok(if compare(value, &best)? == Some(ordering) { value.clone() } else { best }))
 }
 
 fn random_int(call: &BuiltinCall) -> BuiltinResult {
@@ -134,12 +135,12 @@ fn random_int(call: &BuiltinCall) -> BuiltinResult {
         return Err(format!("`lower` ({lower}) is above `upper` ({upper})"));
     }
     let span = i128::from(upper) - i128::from(lower) + 1;
-    let number = i128::from(lower) + i128::from(call.machine.host.random()?) % span;
+    let number = i128::from(lower) + i128::from(call.evaluator.host.random()?) % span;
     i64::try_from(number).map(Value::from).map_err(|error| error.to_string())
 }
 
 fn uuid(call: &BuiltinCall) -> BuiltinResult {
-    let (high, low) = (call.machine.host.random()?, call.machine.host.random()?);
+    let (high, low) = (call.evaluator.host.random()?, call.evaluator.host.random()?);
     let bits = u128::from(high) << 64 | u128::from(low);
     Ok(Value::String(uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid().to_string()))
 }
@@ -149,7 +150,7 @@ fn id(call: &BuiltinCall) -> BuiltinResult {
     const LETTERS: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut text = String::new();
     for _ in 0..2 {
-        let mut bits = call.machine.host.random()?;
+        let mut bits = call.evaluator.host.random()?;
         for _ in 0..11 {
             let index = usize::try_from(bits % LETTERS.len() as u64).unwrap_or_default();
             text.extend(LETTERS.get(index).map(|letter| char::from(*letter)));
@@ -161,7 +162,7 @@ fn id(call: &BuiltinCall) -> BuiltinResult {
 
 /// What a task of the same iteration gave: one step into `outputs` for the value of each loop around.
 fn current_each_output(call: &BuiltinCall) -> BuiltinResult {
-    let item = call.machine.names.get("item").ok_or("it is for tasks inside of a loop")?;
+    let item = call.evaluator.names.get("item").ok_or("it is for tasks inside of a loop")?;
     let outer = item.get("parents").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let values = outer.iter().rev().chain([item]).filter_map(|item| item.get("value")).map(to_text);
     let mut found = value(call, "outputs");

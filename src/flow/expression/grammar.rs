@@ -11,7 +11,7 @@ use super::parser::ExpressionParser;
 type ParseResult = Result<Expr, ExpressionError>;
 
 /// What stands between an expression and what is done to it.
-enum Joint {
+enum Infix {
     Binary(Operator, u16),
     Filter,
     Test,
@@ -22,7 +22,7 @@ impl ExpressionParser<'_> {
     pub(super) fn expression(&mut self) -> ParseResult {
         let start = self.start();
         let condition = self.chain(0)?;
-        if !self.eat("?") {
+        if !self.accept("?") {
             return Ok(condition);
         }
         let one = self.deeper(Self::expression)?;
@@ -36,18 +36,18 @@ impl ExpressionParser<'_> {
         let start = self.start();
         let head = self.unary()?;
         let mut links = Vec::new();
-        while let Some(joint) = self.joint(lowest) {
+        while let Some(infix) = self.infix(lowest) {
             self.advance();
-            if self.at_word("in") && matches!(joint, Joint::Binary(Operator::NotIn, _)) {
+            if self.at_word("in") && matches!(infix, Infix::Binary(Operator::NotIn, _)) {
                 // `not in` is two words.
                 self.advance();
             }
-            links.push(match joint {
-                Joint::Binary(operator, binding) => {
+            links.push(match infix {
+                Infix::Binary(operator, binding) => {
                     ChainLink::Binary(operator, self.deeper(|parser| parser.chain(binding + 1))?)
                 }
-                Joint::Filter => ChainLink::Filter(self.invocation("the name of a filter")?),
-                Joint::Test => self.test()?,
+                Infix::Filter => ChainLink::Filter(self.invocation("the name of a filter")?),
+                Infix::Test => self.test()?,
             });
         }
         if links.is_empty() {
@@ -56,22 +56,22 @@ impl ExpressionParser<'_> {
         Ok(Expr { kind: ExprKind::Chain(Box::new(head), links), source: self.source(start) })
     }
 
-    fn joint(&self, lowest: u16) -> Option<Joint> {
-        let (joint, binding) = match self.peek() {
-            Token::Sign("|") => (Joint::Filter, FILTER),
-            Token::Word(word) if word == "is" => (Joint::Test, TEST),
+    fn infix(&self, lowest: u16) -> Option<Infix> {
+        let (infix, binding) = match self.peek() {
+            Token::Sign("|") => (Infix::Filter, FILTER),
+            Token::Word(word) if word == "is" => (Infix::Test, TEST),
             Token::Word(word) if word == "not" && self.comes_after("in") => {
-                (Joint::Binary(Operator::NotIn, TEST), TEST)
+                (Infix::Binary(Operator::NotIn, TEST), TEST)
             }
             Token::Sign(text) => {
-                Operator::find(text).map(|(operator, binding)| (Joint::Binary(operator, binding), binding))?
+                Operator::find(text).map(|(operator, binding)| (Infix::Binary(operator, binding), binding))?
             }
             Token::Word(word) => {
-                Operator::find(word).map(|(operator, binding)| (Joint::Binary(operator, binding), binding))?
+                Operator::find(word).map(|(operator, binding)| (Infix::Binary(operator, binding), binding))?
             }
             _ => return None,
         };
-        (binding >= lowest).then_some(joint)
+        (binding >= lowest).then_some(infix)
     }
 
     fn test(&mut self) -> Result<ChainLink, ExpressionError> {
@@ -87,9 +87,9 @@ impl ExpressionParser<'_> {
         let wrap = if self.at_word("not") {
             self.advance();
             ExprKind::Not
-        } else if self.eat("-") {
+        } else if self.accept("-") {
             ExprKind::Minus
-        } else if self.eat("+") {
+        } else if self.accept("+") {
             ExprKind::Plus
         } else {
             return self.path();
@@ -107,9 +107,9 @@ impl ExpressionParser<'_> {
             if parts.len() > MAX_PATH_LENGTH {
                 return Err(self.error(&format!("a name has more than {MAX_PATH_LENGTH} parts")));
             }
-            if self.eat(".") {
+            if self.accept(".") {
                 parts.push(PathPart::Field(self.field()?));
-            } else if self.eat("[") {
+            } else if self.accept("[") {
                 let index = self.deeper(Self::expression)?;
                 self.expect("]")?;
                 parts.push(match index.kind {
@@ -204,9 +204,9 @@ impl ExpressionParser<'_> {
         item: impl Fn(&mut Self) -> Result<T, ExpressionError>,
     ) -> Result<Vec<T>, ExpressionError> {
         let mut items = Vec::new();
-        while !self.eat(close) {
+        while !self.accept(close) {
             items.push(self.deeper(&item)?);
-            if !self.eat(",") {
+            if !self.accept(",") {
                 self.expect(close)?;
                 break;
             }
@@ -222,14 +222,14 @@ impl ExpressionParser<'_> {
     }
 
     fn call(&mut self, name: String, start: usize) -> Result<CallExpr, ExpressionError> {
-        let arguments = if self.eat("(") { self.items(")", Self::argument)? } else { Vec::new() };
+        let arguments = if self.accept("(") { self.items(")", Self::argument)? } else { Vec::new() };
         Ok(CallExpr { name, arguments, source: self.source(start) })
     }
 
     fn argument(&mut self) -> Result<Argument, ExpressionError> {
         let value = self.expression()?;
         match value.kind {
-            ExprKind::Name(name) if self.eat("=") => Ok(Argument { name: Some(name), value: self.expression()? }),
+            ExprKind::Name(name) if self.accept("=") => Ok(Argument { name: Some(name), value: self.expression()? }),
             _ => Ok(Argument { name: None, value }),
         }
     }

@@ -40,7 +40,7 @@ const RAW: &[(&str, &str)] = &[("raw", "endraw"), ("verbatim", "endverbatim")];
 pub(super) fn tokens(text: &str) -> Result<Vec<Token>, ExpressionError> {
     let mut lexer = Lexer { text, at: 0, trim: false, tokens: Vec::new() };
     while lexer.at < text.len() {
-        lexer.plain()?;
+        lexer.text_and_tag()?;
     }
     lexer.push(TokenKind::End, text.len());
     Ok(lexer.tokens)
@@ -68,11 +68,11 @@ impl<'t> Lexer<'t> {
     }
 
     /// Text up to the next tag, and that tag.
-    fn plain(&mut self) -> Result<(), ExpressionError> {
+    fn text_and_tag(&mut self) -> Result<(), ExpressionError> {
         let rest = self.rest();
-        let opens =
+        let tag_at =
             |(at, _)| ["{{", "{%", "{#"].into_iter().find(|open| rest[at..].starts_with(open)).map(|open| (at, open));
-        let next = rest.match_indices('{').find_map(opens);
+        let next = rest.match_indices('{').find_map(tag_at);
         let Some((length, open)) = next else {
             self.text_token(rest.len(), false);
             return Ok(());
@@ -86,7 +86,7 @@ impl<'t> Lexer<'t> {
             "{%" if self.raw(start)? => Ok(()),
             _ => {
                 self.push(TokenKind::Open(open), start);
-                self.inside(start, if open == "{{" { "}}" } else { "%}" })
+                self.tag_tokens(start, if open == "{{" { "}}" } else { "%}" })
             }
         }
     }
@@ -135,7 +135,7 @@ impl<'t> Lexer<'t> {
     }
 
     /// The tokens of a tag, with its end.
-    fn inside(&mut self, start: usize, close: &'static str) -> Result<(), ExpressionError> {
+    fn tag_tokens(&mut self, start: usize, close: &'static str) -> Result<(), ExpressionError> {
         let mut brackets: Vec<&'static str> = Vec::new();
         loop {
             self.at += self.rest().len() - self.rest().trim_start().len();
@@ -180,12 +180,12 @@ impl<'t> Lexer<'t> {
             self.at += sign.len();
             TokenKind::Sign(sign)
         } else {
-            let meant = match first {
+            let hint = match first {
                 '!' => "; write `not`",
                 '&' => "; write `and`",
                 _ => "",
             };
-            return Err(self.error(start, &format!("`{first}` has no meaning here{meant}")));
+            return Err(self.error(start, &format!("`{first}` has no meaning here{hint}")));
         };
         self.push(kind, start);
         Ok(())

@@ -22,7 +22,7 @@ pub(super) const NODE_BYTES: usize = 32;
 /// How much may be done in all, roughly in bytes handled.
 const MAX_COST: u64 = 2 << 30;
 /// How long programs of other languages may run, all together.
-const FOREIGN_TIMEOUT: Duration = Duration::from_secs(5);
+const JQ_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the templates of a task's fields may take.
 pub(super) const TASK_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a condition may take, or a template for whose result somebody waits who called a webhook.
@@ -34,8 +34,8 @@ const LARGE_STEP: usize = 1 << 16;
 /// What is left for a text and for all that it renders.
 #[derive(Debug)]
 pub(super) struct Budget {
-    work: Cell<u64>,
-    turns: Cell<u64>,
+    cost: Cell<u64>,
+    iterations: Cell<u64>,
     depth: Cell<usize>,
     time: Cell<Duration>,
     steps: Cell<u32>,
@@ -45,8 +45,8 @@ pub(super) struct Budget {
 impl Budget {
     /// The whole of it, until a moment.
     pub(super) fn until(end: Instant) -> Self {
-        let (work, turns, depth) = (Cell::default(), Cell::default(), Cell::default());
-        Self { work, turns, depth, time: Cell::default(), steps: Cell::default(), end }
+        let (cost, iterations, depth) = (Cell::default(), Cell::default(), Cell::default());
+        Self { cost, iterations, depth, time: Cell::default(), steps: Cell::default(), end }
     }
 
     /// Counts work.
@@ -55,25 +55,25 @@ impl Budget {
         if (units >= LARGE_STEP || self.steps.get().is_multiple_of(CLOCK_INTERVAL)) && Instant::now() > self.end {
             return Err("this takes too long; do it in a script task".to_owned());
         }
-        let spent = self.work.get().saturating_add(units as u64).saturating_add(1);
-        self.work.set(spent);
+        let spent = self.cost.get().saturating_add(units as u64).saturating_add(1);
+        self.cost.set(spent);
         if spent > MAX_COST { Err("this takes too much work; do it in a script task".to_owned()) } else { Ok(()) }
     }
 
     /// Counts the handling of a value, and refuses an oversized one.
-    pub(super) fn handle(&self, value: &Value) -> Result<(), String> {
-        self.spend(weigh(value)?)
+    pub(super) fn charge(&self, value: &Value) -> Result<(), String> {
+        self.spend(checked_size(value)?)
     }
 
     /// Counts the handling of a value that is looked at several times.
-    pub(super) fn handle_times(&self, value: &Value, times: usize) -> Result<(), String> {
-        self.spend(weigh(value)?.saturating_mul(times))
+    pub(super) fn charge_times(&self, value: &Value, times: usize) -> Result<(), String> {
+        self.spend(checked_size(value)?.saturating_mul(times))
     }
 
     /// Counts a turn of a loop.
-    pub(super) fn turn(&self) -> Result<(), String> {
-        self.turns.set(self.turns.get() + 1);
-        if self.turns.get() > MAX_ITERATIONS {
+    pub(super) fn iterate(&self) -> Result<(), String> {
+        self.iterations.set(self.iterations.get() + 1);
+        if self.iterations.get() > MAX_ITERATIONS {
             Err(format!("the loops turn more than {MAX_ITERATIONS} times"))
         } else {
             Ok(())
@@ -91,9 +91,9 @@ impl Budget {
 
     /// Does work that is measured by the clock, in the time that is left.
     pub(super) fn timed<T>(&self, work: impl FnOnce(Duration) -> Result<T, String>) -> Result<T, String> {
-        let left = FOREIGN_TIMEOUT.saturating_sub(self.time.get());
+        let remaining = JQ_TIMEOUT.saturating_sub(self.time.get());
         let started = Instant::now();
-        let done = work(left);
+        let done = work(remaining);
         self.time.set(self.time.get() + started.elapsed());
         done
     }
@@ -104,7 +104,7 @@ impl Budget {
 }
 
 /// The size of a value.
-fn weigh(value: &Value) -> Result<usize, String> {
+fn checked_size(value: &Value) -> Result<usize, String> {
     let size = size(value, MAX_DEPTH).ok_or("the value nests too deeply")?;
     if size > MAX_VALUE_BYTES {
         Err(format!("the value is larger than {} MiB", MAX_VALUE_BYTES >> 20))
@@ -132,7 +132,7 @@ fn size(value: &Value, depth: usize) -> Option<usize> {
 mod tests {
     use serde_json::{Map, json};
 
-    use super::super::{NoHost, filters, functions, machine, parser};
+    use super::super::{NoHost, eval, filters, functions, parser};
     use super::*;
 
     const LARGE_TEXT: usize = 100_000;
@@ -142,8 +142,8 @@ mod tests {
         let names = Map::from_iter([("large".to_owned(), large.clone())]);
         let budget = Budget::until(Instant::now() + TASK_TIMEOUT);
         let template = parser::parse(template).unwrap_or_else(|error| panic!("{template}: {error}"));
-        let _ = machine::evaluate(&template, &names, &NoHost, &budget);
-        budget.work.get()
+        let _ = eval::evaluate(&template, &names, &NoHost, &budget);
+        budget.cost.get()
     }
 
     #[test]
@@ -192,7 +192,7 @@ mod tests {
         let names = Map::new();
         let budget = Budget::until(Instant::now());
         let template = parser::parse("{% for i in range(1, 1000) %}{{ i }}{% endfor %}").unwrap();
-        let failure = machine::evaluate(&template, &names, &NoHost, &budget).err().unwrap();
+        let failure = eval::evaluate(&template, &names, &NoHost, &budget).err().unwrap();
         let error = super::super::ExpressionError::from(failure);
         assert!(error.message.ends_with("this takes too long; do it in a script task"), "{error}");
     }

@@ -1,30 +1,30 @@
-//! Templates in a flow's values: `{{ inputs.taxi }}`, in the language of Pebble as Kestra speaks it.
+//! Templates in a flow's values: `{{ inputs.taxi }}`, in the dialect of Pebble that Kestra uses.
 //!
-//! The engine is our own, because none that is at hand can carry the language: minijinja has no `??`, no `? :` and no
-//! `elseif`, binds `~` and filters otherwise, and counts loops from 1. It is small: `lexer.rs` and `parser.rs` with
-//! `grammar.rs` make the tree of `ast.rs`; `machine.rs` evaluates it with `operators.rs`, `write.rs` runs the tags;
-//! filters, functions and tests are tables of plain functions. What is not pure is asked of a [`Host`]; whatever
-//! is written in a template, it ends within the bounds of `limits.rs`.
+//! The interpreter is our own because no available crate implements the language: minijinja lacks `??`, `? :` and
+//! `elseif`, gives `~` and filters other precedences, and counts loops from 1. `lexer.rs`, `parser.rs` and `grammar.rs`
+//! build the tree of `ast.rs`; `eval.rs` evaluates expressions with `operators.rs`, and `render.rs` executes tags.
+//! Filters, functions and predicates (`is …`) are tables of plain functions. Anything impure goes through [`Host`], and
+//! `limits.rs` guarantees that every template terminates.
 //!
-//! One rule of truth serves all conditions, [`is_truthy`], where Pebble has several.
+//! All conditions share one rule of truth, [`is_truthy`], where Pebble has several.
 
+mod analysis;
 mod ast;
 mod builtin;
 mod date;
+mod eval;
 mod filters;
 mod functions;
 mod grammar;
 mod host;
+mod interpolation;
 mod lexer;
 mod limits;
-mod machine;
-mod names;
 mod operators;
 mod parser;
-mod printed;
-mod tests;
+mod predicates;
+mod render;
 mod value;
-mod write;
 
 use std::time::Instant;
 
@@ -92,14 +92,14 @@ pub fn render(value: &Value, names: &Names, host: &dyn Host) -> Result<Value, Ex
 ///
 /// # Errors
 /// As [`render`].
-pub fn render_soon(value: &Value, names: &Names, host: &dyn Host) -> Result<Value, ExpressionError> {
+pub fn render_interactive(value: &Value, names: &Names, host: &dyn Host) -> Result<Value, ExpressionError> {
     render_until(value, names, host, Instant::now() + limits::CONDITION_TIMEOUT)
 }
 
 fn render_until(value: &Value, names: &Names, host: &dyn Host, end: Instant) -> Result<Value, ExpressionError> {
     let text = |text: &str| -> Result<Value, ExpressionError> {
         let template = parser::parse(text)?;
-        Ok(machine::evaluate(&template, names, host, &Budget::until(end))?)
+        Ok(eval::evaluate(&template, names, host, &Budget::until(end))?)
     };
     match value {
         Value::String(template) if is_template(template) => text(template),
@@ -119,8 +119,8 @@ fn render_until(value: &Value, names: &Names, host: &dyn Host, end: Instant) -> 
 ///
 /// # Errors
 /// As [`render`].
-pub fn holds(condition: &Value, names: &Names, host: &dyn Host) -> Result<bool, ExpressionError> {
-    Ok(is_truthy(&render_soon(condition, names, host)?))
+pub fn evaluate_condition(condition: &Value, names: &Names, host: &dyn Host) -> Result<bool, ExpressionError> {
+    Ok(is_truthy(&render_interactive(condition, names, host)?))
 }
 
 /// The dotted names that the templates of a text need, such as `outputs.extract.uri`; `a['b']` is `a.b`. Left out are
@@ -129,7 +129,7 @@ pub fn holds(condition: &Value, names: &Names, host: &dyn Host) -> Result<bool, 
 /// # Errors
 /// When a template is malformed.
 pub fn references(text: &str) -> Result<Vec<String>, ExpressionError> {
-    Ok(names::references(&parser::parse(text)?))
+    Ok(analysis::references(&parser::parse(text)?))
 }
 
 /// Every dotted name that the templates of a text may look at, the optional ones too; `*` stands for any name, where
@@ -138,7 +138,7 @@ pub fn references(text: &str) -> Result<Vec<String>, ExpressionError> {
 /// # Errors
 /// When a template is malformed.
 pub fn mentions(text: &str) -> Result<Vec<String>, ExpressionError> {
-    Ok(names::mentions(&parser::parse(text)?))
+    Ok(analysis::mentions(&parser::parse(text)?))
 }
 
 /// The dotted names whose values the templates of a text render in their turn: what `render()` is given.
@@ -146,7 +146,7 @@ pub fn mentions(text: &str) -> Result<Vec<String>, ExpressionError> {
 /// # Errors
 /// When a template is malformed.
 pub fn rendered(text: &str) -> Result<Vec<String>, ExpressionError> {
-    Ok(names::rendered(&parser::parse(text)?))
+    Ok(analysis::rendered(&parser::parse(text)?))
 }
 
 /// The dotted names whose values the templates of a text write out, but for those that a filter makes harmless: one of
@@ -154,8 +154,8 @@ pub fn rendered(text: &str) -> Result<Vec<String>, ExpressionError> {
 ///
 /// # Errors
 /// When a template is malformed.
-pub fn printed(text: &str, harmless: &[&str]) -> Result<Vec<String>, ExpressionError> {
-    Ok(printed::names(&parser::parse(text)?, harmless))
+pub fn interpolated(text: &str, harmless: &[&str]) -> Result<Vec<String>, ExpressionError> {
+    Ok(interpolation::names(&parser::parse(text)?, harmless))
 }
 
 /// The expressions of a shell's text that end with `shellQuote` and stand within quotes already, where it protects nothing.
@@ -163,7 +163,7 @@ pub fn printed(text: &str, harmless: &[&str]) -> Result<Vec<String>, ExpressionE
 /// # Errors
 /// When a template is malformed.
 pub fn quoted_twice(text: &str) -> Result<Vec<String>, ExpressionError> {
-    Ok(printed::quoted_twice(&parser::parse(text)?))
+    Ok(interpolation::quoted_twice(&parser::parse(text)?))
 }
 
 /// Whether the templates of a text can be used: they are well-formed, and every filter, function and test is there
@@ -173,6 +173,6 @@ pub fn quoted_twice(text: &str) -> Result<Vec<String>, ExpressionError> {
 /// All that is wrong.
 pub fn check(text: &str) -> Result<(), Vec<ExpressionError>> {
     let template = parser::parse(text).map_err(|error| vec![error])?;
-    let wrong = names::wrong_calls(&template);
+    let wrong = analysis::wrong_calls(&template);
     if wrong.is_empty() { Ok(()) } else { Err(wrong) }
 }

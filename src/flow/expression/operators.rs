@@ -84,7 +84,7 @@ enum HashableValue<'v> {
     Text(&'v str),
 }
 
-fn simple(value: &Value) -> Option<HashableValue<'_>> {
+fn hashable(value: &Value) -> Option<HashableValue<'_>> {
     match value {
         Value::Null => Some(HashableValue::Nothing),
         Value::Bool(flag) => Some(HashableValue::Flag(*flag)),
@@ -96,16 +96,16 @@ fn simple(value: &Value) -> Option<HashableValue<'_>> {
 
 /// Whether each of the parts is one of the items. What has no simple form is compared with one after the other.
 fn has_all(items: &[Value], parts: &[Value], budget: &Budget) -> Result<bool, String> {
-    let known: HashSet<HashableValue> = items.iter().filter_map(simple).collect();
+    let known: HashSet<HashableValue> = items.iter().filter_map(hashable).collect();
     let (all, others): (Vec<&Value>, Vec<&Value>) =
-        (items.iter().collect(), items.iter().filter(|item| simple(item).is_none()).collect());
+        (items.iter().collect(), items.iter().filter(|item| hashable(item).is_none()).collect());
     for part in parts {
-        let own = simple(part);
+        let own = hashable(part);
         if own.as_ref().is_some_and(|own| known.contains(own)) {
             continue;
         }
         let candidates = if own.is_some() { &others } else { &all };
-        budget.handle_times(part, candidates.len())?;
+        budget.charge_times(part, candidates.len())?;
         if !candidates.iter().any(|item| equal(item, part)) {
             return Ok(false);
         }
@@ -146,12 +146,12 @@ fn arithmetic(operator: Operator, left: &Value, right: &Value) -> Result<Value, 
         ));
     };
     match (a.as_i64(), b.as_i64()) {
-        (Some(a), Some(b)) => whole(operator, a, b),
+        (Some(a), Some(b)) => integer(operator, a, b),
         _ => float(operator, a.as_f64().unwrap_or(f64::NAN), b.as_f64().unwrap_or(f64::NAN)),
     }
 }
 
-fn whole(operator: Operator, a: i64, b: i64) -> Result<Value, String> {
+fn integer(operator: Operator, a: i64, b: i64) -> Result<Value, String> {
     let result = match operator {
         Operator::Add => a.checked_add(b),
         Operator::Subtract => a.checked_sub(b),

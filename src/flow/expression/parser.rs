@@ -46,10 +46,10 @@ impl ExpressionParser<'_> {
     }
 
     /// Takes the sign if it comes next.
-    pub(super) fn eat(&mut self, sign: &str) -> bool {
-        let comes = matches!(self.peek(), TokenKind::Sign(next) if *next == sign);
-        self.at += usize::from(comes);
-        comes
+    pub(super) fn accept(&mut self, sign: &str) -> bool {
+        let is_next = matches!(self.peek(), TokenKind::Sign(next) if *next == sign);
+        self.at += usize::from(is_next);
+        is_next
     }
 
     /// Whether this word comes next.
@@ -63,7 +63,7 @@ impl ExpressionParser<'_> {
     }
 
     pub(super) fn expect(&mut self, sign: &str) -> Result<(), ExpressionError> {
-        if self.eat(sign) { Ok(()) } else { Err(self.error(&format!("expected `{sign}`, found {}", self.found()))) }
+        if self.accept(sign) { Ok(()) } else { Err(self.error(&format!("expected `{sign}`, found {}", self.found()))) }
     }
 
     /// Takes a word.
@@ -155,10 +155,10 @@ impl ExpressionParser<'_> {
         Ok(Some(match name.as_str() {
             "set" => self.set()?,
             "if" => self.condition(start)?,
-            "for" => self.repetition(start)?,
+            "for" => self.for_loop(start)?,
             "filter" => self.filter(start)?,
             "macro" => {
-                self.definition(start)?;
+                self.macro_definition(start)?;
                 return Ok(None);
             }
             other => return Err(self.unknown_tag(other, start)),
@@ -169,10 +169,10 @@ impl ExpressionParser<'_> {
         let message = if name.starts_with("end") || name.starts_with("else") {
             format!("nothing is open that `{name}` could belong to")
         } else {
-            let guess = nearest(name, TAGS.iter().copied().chain(["elseif"]));
-            let guess = guess
+            let suggestion = nearest(name, TAGS.iter().copied().chain(["elseif"]));
+            let suggestion = suggestion
                 .map_or_else(|| format!("there is `{}`", TAGS.join("`, `")), |near| format!("did you mean `{near}`?"));
-            format!("there is no tag `{name}`; {guess}")
+            format!("there is no tag `{name}`; {suggestion}")
         };
         ExpressionError::malformed(self.text, start, &message)
     }
@@ -213,7 +213,7 @@ impl ExpressionParser<'_> {
         Ok(nodes)
     }
 
-    fn repetition(&mut self, start: usize) -> Result<TemplateNode, ExpressionError> {
+    fn for_loop(&mut self, start: usize) -> Result<TemplateNode, ExpressionError> {
         let item = self.word("a name for the item")?;
         if !self.at_word("in") {
             return Err(self.error(&format!("expected `in`, found {}", self.found())));
@@ -228,7 +228,7 @@ impl ExpressionParser<'_> {
 
     fn filter(&mut self, start: usize) -> Result<TemplateNode, ExpressionError> {
         let mut filters: Vec<CallExpr> = vec![self.invocation("the name of a filter")?];
-        while self.eat("|") {
+        while self.accept("|") {
             filters.push(self.invocation("the name of a filter")?);
         }
         self.close("%}")?;
@@ -238,15 +238,15 @@ impl ExpressionParser<'_> {
         Ok(TemplateNode::Filter { filters, body })
     }
 
-    fn definition(&mut self, start: usize) -> Result<(), ExpressionError> {
+    fn macro_definition(&mut self, start: usize) -> Result<(), ExpressionError> {
         let name = self.word("the macro's name")?;
         self.expect("(")?;
         let mut parameters: Vec<(String, Option<Expr>)> = Vec::new();
-        while !self.eat(")") {
+        while !self.accept(")") {
             let parameter = self.word("a parameter's name")?;
-            let default = if self.eat("=") { Some(self.expression()?) } else { None };
+            let default = if self.accept("=") { Some(self.expression()?) } else { None };
             parameters.push((parameter, default));
-            if !self.eat(",") {
+            if !self.accept(",") {
                 self.expect(")")?;
                 break;
             }

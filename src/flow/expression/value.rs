@@ -51,12 +51,12 @@ pub(super) fn is_empty(value: &Value) -> bool {
 }
 
 /// A text cut to the length of a message.
-pub(super) fn short(text: &str) -> Cow<'_, str> {
+pub(super) fn shorten(text: &str) -> Cow<'_, str> {
     shortened(text, 60)
 }
 
 /// Names for a message: not more than twenty.
-pub(super) fn list<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+pub(super) fn name_list<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
     let more = names.len().saturating_sub(20);
     let shown: Vec<String> = names.take(20).map(|name| format!("`{name}`")).collect();
     match (shown.is_empty(), more) {

@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use crate::flow::graph::{FlowGraph, GraphLane, GraphNode, GraphOrder, clip};
 
 /// Space between tasks that follow one another, and between those side by side.
-const GAP: i32 = 32;
-const BESIDE: i32 = 22;
+const ROW_GAP: i32 = 32;
+const COLUMN_GAP: i32 = 22;
 /// Space between a frame and what is in it.
 const INSET: i32 = 16;
 /// How many stand side by side before a new row begins.
 const MAX_COLUMNS: usize = 4;
 /// A line of text in a box, and the width of a letter of the two sizes.
-pub(super) const LINE: i32 = 17;
-pub(super) const LETTER: i32 = 8;
-const SMALL: i32 = 7;
+pub(super) const LINE_HEIGHT: i32 = 17;
+pub(super) const CHAR_WIDTH: i32 = 8;
+const SMALL_CHAR_WIDTH: i32 = 7;
 
 /// Things with their places.
 #[derive(Default)]
@@ -63,19 +63,19 @@ impl<'a> GraphLayout<'a> {
         let triggers: Vec<GraphLayout> = graph.triggers.iter().map(|trigger| leaf(trigger, true)).collect();
         let mut rows: Vec<GraphLayout> = Vec::new();
         if !triggers.is_empty() {
-            rows.push(beside(triggers));
+            rows.push(side_by_side(triggers));
         }
         let (endings, tasks): (Vec<&GraphLane>, Vec<&GraphLane>) =
             graph.lanes.iter().partition(|lane| !lane.label.is_empty());
-        rows.extend(tasks.iter().map(|lane| lane_plan(lane)));
+        rows.extend(tasks.iter().map(|lane| lane_layout(lane)));
         if !endings.is_empty() {
-            rows.push(beside(endings.into_iter().map(|lane| framed(vec![lane], None)).collect()));
+            rows.push(side_by_side(endings.into_iter().map(|lane| framed(vec![lane], None)).collect()));
         }
         let unjoined = rows.into_iter().map(|row| GraphLayout { head: None, tail: None, ..row }).collect();
-        let mut plan = stack(unjoined);
-        let joints = tasks.first().map(|lane| plan.joints(lane)).unwrap_or_default();
-        plan.arrows.extend(joints);
-        plan
+        let mut layout = stack(unjoined);
+        let joints = tasks.first().map(|lane| layout.joints(lane)).unwrap_or_default();
+        layout.arrows.extend(joints);
+        layout
     }
 
     /// The arrows from the triggers to the tasks, and from these to what runs at the end.
@@ -115,7 +115,7 @@ impl<'a> GraphLayout<'a> {
         self
     }
 
-    fn take(&mut self, other: Self) {
+    fn append(&mut self, other: Self) {
         self.boxes.extend(other.boxes);
         self.frames.extend(other.frames);
         self.labels.extend(other.labels);
@@ -125,16 +125,16 @@ impl<'a> GraphLayout<'a> {
     }
 }
 
-fn lane_plan(lane: &GraphLane) -> GraphLayout<'_> {
-    let plans = || lane.nodes.iter().map(node_plan).collect::<Vec<_>>();
+fn lane_layout(lane: &GraphLane) -> GraphLayout<'_> {
+    let layouts = || lane.nodes.iter().map(node_layout).collect::<Vec<_>>();
     match lane.order {
-        GraphOrder::Sequence => stack(plans()),
-        GraphOrder::Parallel => rows(plans()),
-        GraphOrder::Dependencies => layers(lane, plans()),
+        GraphOrder::Sequence => stack(layouts()),
+        GraphOrder::Parallel => rows(layouts()),
+        GraphOrder::Dependencies => layers(lane, layouts()),
     }
 }
 
-fn node_plan(node: &GraphNode) -> GraphLayout<'_> {
+fn node_layout(node: &GraphNode) -> GraphLayout<'_> {
     if node.lanes.is_empty() { leaf(node, false) } else { framed(node.lanes.iter().collect(), Some(node)) }
 }
 
@@ -147,14 +147,14 @@ fn lines(node: &GraphNode) -> Vec<String> {
 
 fn width_of(node: &GraphNode, lines: &[String]) -> i32 {
     let letters = |text: &str| i32::try_from(text.chars().count().min(60)).unwrap_or_default();
-    let below = lines.iter().map(|line| letters(line) * SMALL).max().unwrap_or_default();
-    (letters(&node.id) * LETTER).max(below) + 34
+    let below = lines.iter().map(|line| letters(line) * SMALL_CHAR_WIDTH).max().unwrap_or_default();
+    (letters(&node.id) * CHAR_WIDTH).max(below) + 34
 }
 
 fn leaf(node: &GraphNode, is_trigger: bool) -> GraphLayout<'_> {
     let lines = lines(node);
     let width = width_of(node, &lines).max(130);
-    let height = 30 + LINE * i32::try_from(lines.len()).unwrap_or_default();
+    let height = 30 + LINE_HEIGHT * i32::try_from(lines.len()).unwrap_or_default();
     let placed = PlacedNode { node, lines, x: 0, y: 0, width, height, is_trigger };
     GraphLayout {
         width,
@@ -169,111 +169,115 @@ fn leaf(node: &GraphNode, is_trigger: bool) -> GraphLayout<'_> {
 /// A frame around branches that stand side by side. Without a node it is called after its one branch.
 fn framed<'a>(lanes: Vec<&'a GraphLane>, node: Option<&'a GraphNode>) -> GraphLayout<'a> {
     let lines = node.map(lines).unwrap_or_default();
-    let head = 14 + node.map_or(0, |_| LINE + LINE * i32::try_from(lines.len()).unwrap_or_default());
-    let mut plan = GraphLayout::default();
+    let head = 14 + node.map_or(0, |_| LINE_HEIGHT + LINE_HEIGHT * i32::try_from(lines.len()).unwrap_or_default());
+    let mut layout = GraphLayout::default();
     let (mut x, mut height) = (INSET, 0);
     let top = head + if lanes.iter().any(|lane| !lane.label.is_empty()) { 22 } else { 4 };
     for (index, lane) in lanes.iter().enumerate() {
-        let inner = lane_plan(lane);
+        let inner = lane_layout(lane);
         if index > 0 {
-            plan.rules.push((x + BESIDE / 2, head, 0));
-            x += BESIDE;
+            layout.rules.push((x + COLUMN_GAP / 2, head, 0));
+            x += COLUMN_GAP;
         }
         if !lane.label.is_empty() {
-            plan.labels.push((x, head + 12, lane.label.clone()));
+            layout.labels.push((x, head + 12, lane.label.clone()));
         }
-        let label = i32::try_from(lane.label.chars().count()).unwrap_or_default() * SMALL;
+        let label = i32::try_from(lane.label.chars().count()).unwrap_or_default() * SMALL_CHAR_WIDTH;
         height = height.max(inner.height);
         let width = inner.width.max(label);
         let indent = (width - inner.width) / 2;
-        plan.take(inner.shift(x + indent, top));
+        layout.append(inner.shift(x + indent, top));
         x += width;
     }
-    let wanted = node.map_or(0, |node| width_of(node, &lines));
-    plan.width = (x + INSET).max(wanted);
-    plan.height = top + height + INSET;
-    plan.rules.iter_mut().for_each(|rule| rule.2 = plan.height - 10);
-    if x + INSET < wanted {
-        let (width, height) = (plan.width, plan.height);
-        plan = GraphLayout { width, height, ..plan.shift((wanted - x - INSET) / 2, 0) };
+    let min_width = node.map_or(0, |node| width_of(node, &lines));
+    layout.width = (x + INSET).max(min_width);
+    layout.height = top + height + INSET;
+    layout.rules.iter_mut().for_each(|rule| rule.2 = layout.height - 10);
+    if x + INSET < min_width {
+        let (width, height) = (layout.width, layout.height);
+        layout = GraphLayout { width, height, ..layout.shift((min_width - x - INSET) / 2, 0) };
     }
-    let (width, height) = (plan.width, plan.height);
+    let (width, height) = (layout.width, layout.height);
     if let Some(node) = node {
-        plan.frames.insert(0, PlacedNode { node, lines, x: 0, y: 0, width, height, is_trigger: false });
+        layout.frames.insert(0, PlacedNode { node, lines, x: 0, y: 0, width, height, is_trigger: false });
     } else {
-        plan.endings.push((0, 0, width, height));
+        layout.endings.push((0, 0, width, height));
     }
-    plan.head = Some((plan.width / 2, 0));
-    plan.tail = Some((plan.width / 2, plan.height));
-    plan
+    layout.head = Some((layout.width / 2, 0));
+    layout.tail = Some((layout.width / 2, layout.height));
+    layout
 }
 
 /// One below the other, joined by arrows.
-fn stack(plans: Vec<GraphLayout<'_>>) -> GraphLayout<'_> {
-    let width = plans.iter().map(|plan| plan.width).max().unwrap_or_default();
+fn stack(layouts: Vec<GraphLayout<'_>>) -> GraphLayout<'_> {
+    let width = layouts.iter().map(|layout| layout.width).max().unwrap_or_default();
     let mut stacked = GraphLayout { width, ..GraphLayout::default() };
     let mut y = 0;
-    for plan in plans {
-        let height = plan.height;
-        let indent = (width - plan.width) / 2;
-        let plan = plan.shift(indent, y);
-        if let Some((from, to)) = stacked.tail.zip(plan.head) {
+    for layout in layouts {
+        let height = layout.height;
+        let indent = (width - layout.width) / 2;
+        let layout = layout.shift(indent, y);
+        if let Some((from, to)) = stacked.tail.zip(layout.head) {
             stacked.arrows.push(Arrow { from, to, is_light: false });
         }
-        stacked.head = stacked.head.or(plan.head);
-        stacked.tail = plan.tail;
-        stacked.take(plan);
-        y += height + GAP;
+        stacked.head = stacked.head.or(layout.head);
+        stacked.tail = layout.tail;
+        stacked.append(layout);
+        y += height + ROW_GAP;
     }
-    stacked.height = (y - GAP).max(0);
+    stacked.height = (y - ROW_GAP).max(0);
     stacked
 }
 
 /// Side by side.
-fn beside(plans: Vec<GraphLayout<'_>>) -> GraphLayout<'_> {
+fn side_by_side(layouts: Vec<GraphLayout<'_>>) -> GraphLayout<'_> {
     let mut row = GraphLayout::default();
     let mut x = 0;
-    for plan in plans {
-        let width = plan.width;
-        row.height = row.height.max(plan.height);
-        row.take(plan.shift(x, 0));
-        x += width + BESIDE;
+    for layout in layouts {
+        let width = layout.width;
+        row.height = row.height.max(layout.height);
+        row.append(layout.shift(x, 0));
+        x += width + COLUMN_GAP;
     }
-    row.width = (x - BESIDE).max(0);
+    row.width = (x - COLUMN_GAP).max(0);
     row.head = Some((row.width / 2, 0));
     row.tail = Some((row.width / 2, row.height));
     row
 }
 
 /// Rows of some side by side.
-fn rows(plans: Vec<GraphLayout<'_>>) -> GraphLayout<'_> {
-    let mut left = plans.into_iter().peekable();
+fn rows(layouts: Vec<GraphLayout<'_>>) -> GraphLayout<'_> {
+    let mut remaining = layouts.into_iter().peekable();
     let mut rows = Vec::new();
-    while left.peek().is_some() {
-        rows.push(GraphLayout { tail: None, head: None, ..beside(left.by_ref().take(MAX_COLUMNS).collect()) });
+    while remaining.peek().is_some() {
+        rows.push(GraphLayout {
+            tail: None,
+            head: None,
+            ..side_by_side(remaining.by_ref().take(MAX_COLUMNS).collect())
+        });
     }
-    let plan = stack(rows);
-    GraphLayout { head: Some((plan.width / 2, 0)), tail: Some((plan.width / 2, plan.height)), ..plan }
+    let layout = stack(rows);
+    GraphLayout { head: Some((layout.width / 2, 0)), tail: Some((layout.width / 2, layout.height)), ..layout }
 }
 
 /// Tasks below those that they depend on.
-fn layers<'a>(lane: &'a GraphLane, plans: Vec<GraphLayout<'a>>) -> GraphLayout<'a> {
+fn layers<'a>(lane: &'a GraphLane, layouts: Vec<GraphLayout<'a>>) -> GraphLayout<'a> {
     let mut depths: BTreeMap<&str, usize> = BTreeMap::new();
     let mut layers: Vec<Vec<GraphLayout>> = Vec::new();
     // The flow lists each task behind those that it depends on.
-    for (node, plan) in lane.nodes.iter().zip(plans) {
+    for (node, layout) in lane.nodes.iter().zip(layouts) {
         let before = node.depends_on.iter().filter_map(|id| depths.get(id.as_str()));
         let depth = before.max().map_or(0, |depth| depth + 1);
         depths.insert(&node.id, depth);
         if layers.len() <= depth {
             layers.resize_with(depth + 1, Vec::new);
         }
-        layers[depth].push(plan);
+        layers[depth].push(layout);
     }
-    let rows = layers.into_iter().map(|layer| GraphLayout { head: None, tail: None, ..beside(layer) }).collect();
-    let mut plan = stack(rows);
+    let rows = layers.into_iter().map(|layer| GraphLayout { head: None, tail: None, ..side_by_side(layer) }).collect();
+    let mut layout = stack(rows);
     let arrows: Vec<Arrow> = {
-        let places = plan.places();
+        let places = layout.places();
         let all = lane.nodes.iter().flat_map(|node| node.depends_on.iter().map(move |before| (before, node)));
         let arrow = |(before, node): (&String, &GraphNode)| {
             let (from, to) = (places.get(before.as_str())?, places.get(node.id.as_str())?);
@@ -282,6 +286,6 @@ fn layers<'a>(lane: &'a GraphLane, plans: Vec<GraphLayout<'a>>) -> GraphLayout<'
         };
         all.filter_map(arrow).collect()
     };
-    plan.arrows.extend(arrows);
-    GraphLayout { head: Some((plan.width / 2, 0)), tail: Some((plan.width / 2, plan.height)), ..plan }
+    layout.arrows.extend(arrows);
+    GraphLayout { head: Some((layout.width / 2, 0)), tail: Some((layout.width / 2, layout.height)), ..layout }
 }

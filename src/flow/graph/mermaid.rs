@@ -20,7 +20,7 @@ pub(super) fn write(graph: &FlowGraph) -> String {
             _ => writer.labelled(lane, 1),
         }
     }
-    writer.ending();
+    writer.connect_error_lanes();
     for (from, to) in &graph.data {
         writer.edges.push(format!("{} -.-> {}", name_of(from), name_of(to)));
     }
@@ -53,8 +53,8 @@ impl MermaidWriter<'_> {
             self.edges.extend(pairs);
         }
         for node in &lane.nodes {
-            let waits = node.depends_on.iter().map(|before| format!("{} --> {}", name_of(before), name_of(&node.id)));
-            self.edges.extend(waits);
+            let edges = node.depends_on.iter().map(|before| format!("{} --> {}", name_of(before), name_of(&node.id)));
+            self.edges.extend(edges);
         }
     }
 
@@ -82,7 +82,7 @@ impl MermaidWriter<'_> {
     }
 
     /// The edges from the tasks to what runs for errors and at the end.
-    fn ending(&mut self) {
+    fn connect_error_lanes(&mut self) {
         let Some(last) = self.graph.lanes.first().and_then(|lane| lane.nodes.last()) else { return };
         let last = name_of(&last.id);
         for lane in self.graph.lanes.iter().filter(|lane| !lane.label.is_empty()) {

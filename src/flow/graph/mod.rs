@@ -94,7 +94,7 @@ impl FlowGraph {
         let mut known = BTreeSet::new();
         let all = [&flow.steps, &flow.errors, &flow.finally];
         all.iter().for_each(|steps| ids(steps, &mut known));
-        all.iter().for_each(|steps| data(steps, &known, &mut graph.data));
+        all.iter().for_each(|steps| data_edges(steps, &known, &mut graph.data));
         graph
     }
 
@@ -153,19 +153,19 @@ fn order(step: &Step, branch: &str) -> GraphOrder {
 
 /// What decides about a task with sub-tasks.
 fn detail(step: &Step) -> String {
-    let field = |name: &&str| step.fields.get(*name).filter(|value| !value.is_null()).map(short);
-    let decides = ["condition", "value", "values", "items", "flowId"].iter().find_map(field);
-    let decides = decides.filter(|_| step.task.is_flowable() || step.fields.get("flowId").is_some());
+    let field = |name: &&str| step.fields.get(*name).filter(|value| !value.is_null()).map(one_line);
+    let subject = ["condition", "value", "values", "items", "flowId"].iter().find_map(field);
+    let subject = subject.filter(|_| step.task.is_flowable() || step.fields.get("flowId").is_some());
     let limit = ["concurrencyLimit", "concurrent", "concurrency_limit"].iter().find_map(|name| step.fields.get(*name));
     let limit = limit.and_then(Value::as_u64).map(|limit| match limit {
         0 => "all at a time".to_owned(),
         limit => format!("{limit} at a time"),
     });
-    decides.into_iter().chain(limit).collect::<Vec<_>>().join(" · ")
+    subject.into_iter().chain(limit).collect::<Vec<_>>().join(" · ")
 }
 
 /// A value on one line. A template that is all of a text loses its braces.
-fn short(value: &Value) -> String {
+fn one_line(value: &Value) -> String {
     let text = match value {
         Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
         other => plain(other),
@@ -188,21 +188,21 @@ fn clip(text: &str, length: usize) -> String {
 
 fn notes(step: &Step) -> Vec<String> {
     let common = &step.common;
-    let condition = common.run_if.as_ref().map(|condition| format!("if {}", short(condition)));
+    let condition = common.run_if.as_ref().map(|condition| format!("if {}", one_line(condition)));
     let attempts = common.retry.as_ref().map(|retry| match retry.max_attempts {
         Some(attempts) => format!("{attempts} attempts"),
         None => "repeated".to_owned(),
     });
     let limit = common.timeout.as_ref().map(|timeout| match timeout {
-        Timeout::Fixed(span) => format!("at most {}", long(*span)),
+        Timeout::Fixed(span) => format!("at most {}", duration_text(*span)),
         Timeout::Later(text) => format!("at most {text}"),
     });
-    let forgiven = common.allow_failure.then(|| "may fail".to_owned());
-    condition.into_iter().chain(attempts).chain(limit).chain(forgiven).collect()
+    let may_fail = common.allow_failure.then(|| "may fail".to_owned());
+    condition.into_iter().chain(attempts).chain(limit).chain(may_fail).collect()
 }
 
 /// `2h`, `90s`
-fn long(span: DurationSpec) -> String {
+fn duration_text(span: DurationSpec) -> String {
     match span.0.as_secs() {
         seconds if span.0.subsec_nanos() > 0 || seconds % 60 > 0 => format!("{}s", span.0.as_secs_f64()),
         seconds if seconds % 3600 > 0 => format!("{}m", seconds / 60),
@@ -211,8 +211,8 @@ fn long(span: DurationSpec) -> String {
 }
 
 /// A condition's name, in words that tell what it looks at.
-fn words(condition: &Condition) -> String {
-    let inner = |word: &str| condition.inner.iter().map(words).collect::<Vec<_>>().join(word);
+fn condition_text(condition: &Condition) -> String {
+    let inner = |word: &str| condition.inner.iter().map(condition_text).collect::<Vec<_>>().join(word);
     match condition.kind.name {
         "not" => format!("not ({})", inner(" or ")),
         "or" => inner(" or "),
@@ -229,14 +229,14 @@ fn trigger(trigger: &Trigger) -> GraphNode {
         // The key is a secret.
         TriggerKind::Webhook(_) => ("webhook", String::new()),
         TriggerKind::Flow(flow) => {
-            let waited = flow.preconditions.iter().flat_map(|all| &all.flows).filter_map(|flow| flow.flow_id.clone());
-            ("flow", waited.collect::<Vec<_>>().join(", "))
+            let flow_ids = flow.preconditions.iter().flat_map(|all| &all.flows).filter_map(|flow| flow.flow_id.clone());
+            ("flow", flow_ids.collect::<Vec<_>>().join(", "))
         }
         TriggerKind::File(file) => ("file", crate::secret::hide_passwords(&file.from)),
         TriggerKind::Http(poll) => ("http", crate::secret::hide_passwords(&poll.uri)),
     };
     let disabled = trigger.common.disabled.then(|| "disabled".to_owned());
-    let conditions = trigger.conditions.iter().map(|condition| format!("if {}", words(condition)));
+    let conditions = trigger.conditions.iter().map(|condition| format!("if {}", condition_text(condition)));
     GraphNode {
         id: trigger.id.clone(),
         kind: kind.to_owned(),
@@ -255,7 +255,7 @@ fn ids<'a>(steps: &'a [Step], into: &mut BTreeSet<&'a str>) {
     }
 }
 
-fn data(steps: &[Step], known: &BTreeSet<&str>, into: &mut Vec<(String, String)>) {
+fn data_edges(steps: &[Step], known: &BTreeSet<&str>, into: &mut Vec<(String, String)>) {
     for step in steps {
         let mut named = BTreeSet::new();
         outputs_in(&step.fields, &mut named);
@@ -263,7 +263,7 @@ fn data(steps: &[Step], known: &BTreeSet<&str>, into: &mut Vec<(String, String)>
         into.extend(
             named.into_iter().filter(|name| known.contains(name.as_str())).map(|name| (name, step.id.to_string())),
         );
-        step.branches.iter().for_each(|(_, steps)| data(steps, known, into));
+        step.branches.iter().for_each(|(_, steps)| data_edges(steps, known, into));
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use crate::flow::graph::layout::{Arrow, GraphLayout, LETTER, LINE, PlacedNode};
+use crate::flow::graph::layout::{Arrow, CHAR_WIDTH, GraphLayout, LINE_HEIGHT, PlacedNode};
 use crate::flow::graph::{FlowGraph, clip};
 
 /// Space around the picture, and above it for the flow's name.
 const MARGIN: i32 = 28;
-const HEAD: i32 = 58;
+const HEADER_HEIGHT: i32 = 58;
 
 const STYLE: &str = "\
 text{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;font-size:12px;fill:#57606a}\
@@ -35,12 +35,12 @@ fn colour(kind: &str) -> &'static str {
 }
 
 pub(super) fn write(graph: &FlowGraph) -> String {
-    let plan = GraphLayout::of(graph);
-    let title = letters(&graph.id) * 11 + letters(&graph.namespace) * LETTER + 40;
-    let described = clip(graph.description.as_deref().unwrap_or_default().lines().next().unwrap_or_default(), 90);
-    let inner = plan.width.max(title).max(letters(&described) * 7 + 10);
-    let bulge = if graph.data.is_empty() { 0 } else { 40 };
-    let (width, height) = (inner + 2 * MARGIN + bulge, plan.height + HEAD + 2 * MARGIN);
+    let layout = GraphLayout::of(graph);
+    let title = char_count(&graph.id) * 11 + char_count(&graph.namespace) * CHAR_WIDTH + 40;
+    let description = clip(graph.description.as_deref().unwrap_or_default().lines().next().unwrap_or_default(), 90);
+    let inner = layout.width.max(title).max(char_count(&description) * 7 + 10);
+    let data_margin = if graph.data.is_empty() { 0 } else { 40 };
+    let (width, height) = (inner + 2 * MARGIN + data_margin, layout.height + HEADER_HEIGHT + 2 * MARGIN);
     let mut out = String::new();
     let _ = write!(
         out,
@@ -59,26 +59,31 @@ pub(super) fn write(graph: &FlowGraph) -> String {
         escape(&graph.id),
         escape(&graph.namespace)
     );
-    if !described.is_empty() {
-        let _ = writeln!(out, "<text x=\"{MARGIN}\" y=\"{}\">{}</text>", MARGIN + 34, escape(&described));
+    if !description.is_empty() {
+        let _ = writeln!(out, "<text x=\"{MARGIN}\" y=\"{}\">{}</text>", MARGIN + 34, escape(&description));
     }
-    let _ = writeln!(out, "<g transform=\"translate({} {})\">", MARGIN + (inner - plan.width) / 2, MARGIN + HEAD);
-    plan.frames.iter().for_each(|frame| frame_of(&mut out, frame));
-    for (x, y, width, height) in &plan.endings {
+    let _ = writeln!(
+        out,
+        "<g transform=\"translate({} {})\">",
+        MARGIN + (inner - layout.width) / 2,
+        MARGIN + HEADER_HEIGHT
+    );
+    layout.frames.iter().for_each(|frame| frame_of(&mut out, frame));
+    for (x, y, width, height) in &layout.endings {
         let _ = writeln!(
             out,
             "<rect class=\"ending\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"8\"/>"
         );
     }
-    for (x, from, to) in &plan.rules {
+    for (x, from, to) in &layout.rules {
         let _ = writeln!(out, "<path class=\"rule\" d=\"M{x} {from}V{to}\"/>");
     }
-    for (x, y, label) in &plan.labels {
+    for (x, y, label) in &layout.labels {
         let _ = writeln!(out, "<text class=\"branch\" x=\"{x}\" y=\"{y}\">{}</text>", escape(&clip(label, 40)));
     }
-    plan.arrows.iter().for_each(|arrow| arrow_of(&mut out, arrow));
-    data(&mut out, graph, &plan);
-    plan.boxes.iter().for_each(|placed| box_of(&mut out, placed));
+    layout.arrows.iter().for_each(|arrow| arrow_of(&mut out, arrow));
+    data_edges(&mut out, graph, &layout);
+    layout.boxes.iter().for_each(|placed| box_of(&mut out, placed));
     out += "</g>\n</svg>\n";
     out
 }
@@ -95,7 +100,7 @@ fn frame_of(out: &mut String, frame: &PlacedNode) {
         );
     }
     let _ = writeln!(out, "<rect class=\"frame\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"8\"/>");
-    words(out, frame);
+    text_lines(out, frame);
 }
 
 fn box_of(out: &mut String, placed: &PlacedNode) {
@@ -115,15 +120,15 @@ fn box_of(out: &mut String, placed: &PlacedNode) {
         );
     }
     out.push('\n');
-    words(out, placed);
+    text_lines(out, placed);
 }
 
-fn words(out: &mut String, placed: &PlacedNode) {
+fn text_lines(out: &mut String, placed: &PlacedNode) {
     let x = placed.x + if placed.is_trigger { 20 } else { 16 };
     let mut y = placed.y + 21;
     let _ = write!(out, "<text class=\"name\" x=\"{x}\" y=\"{y}\">{}</text>", escape(&clip(&placed.node.id, 60)));
     for line in &placed.lines {
-        y += LINE;
+        y += LINE_HEIGHT;
         let _ = write!(out, "<text x=\"{x}\" y=\"{y}\">{}</text>", escape(line));
     }
     out.push('\n');
@@ -142,8 +147,8 @@ fn arrow_of(out: &mut String, arrow: &Arrow) {
 }
 
 /// Light curves on the right, from the task that gives to the task that takes.
-fn data(out: &mut String, graph: &FlowGraph, plan: &GraphLayout) {
-    let places = plan.places();
+fn data_edges(out: &mut String, graph: &FlowGraph, layout: &GraphLayout) {
+    let places = layout.places();
     for (from, to) in &graph.data {
         let Some((from, to)) = places.get(from.as_str()).zip(places.get(to.as_str())) else { continue };
         let (x1, y1) = (from.x + from.width, from.y + from.height / 2);
@@ -162,7 +167,7 @@ fn data(out: &mut String, graph: &FlowGraph, plan: &GraphLayout) {
     }
 }
 
-fn letters(text: &str) -> i32 {
+fn char_count(text: &str) -> i32 {
     i32::try_from(text.chars().count().min(200)).unwrap_or_default()
 }
 

@@ -37,17 +37,17 @@ fn heading(label: &str) -> &str {
 fn block(graph: &FlowGraph, lane: &GraphLane, from_above: bool) -> Vec<String> {
     let leaves = lane.nodes.iter().filter(|node| node.lanes.is_empty());
     let width = leaves.map(|node| count(&node.id)).max().unwrap_or_default();
-    let joined = lane.order == GraphOrder::Sequence;
+    let is_joined = lane.order == GraphOrder::Sequence;
     let mut lines = Vec::new();
     for (index, node) in lane.nodes.iter().enumerate() {
-        if index > 0 && joined {
+        if index > 0 && is_joined {
             lines.push("  │".to_owned());
         }
         if node.lanes.is_empty() {
             let mark = if lane.order == GraphOrder::Parallel { '∥' } else { '○' };
             lines.push(format!("  {mark} {}", task(graph, node, width)));
         } else {
-            let (above, below) = (joined && (index > 0 || from_above), joined && index + 1 < lane.nodes.len());
+            let (above, below) = (is_joined && (index > 0 || from_above), is_joined && index + 1 < lane.nodes.len());
             lines.extend(frame(graph, node, above, below));
         }
     }
@@ -81,10 +81,11 @@ fn origins(graph: &FlowGraph, node: &GraphNode) -> String {
 /// A task around its sub-tasks, one compartment for each branch.
 fn frame(graph: &FlowGraph, node: &GraphNode, above: bool, below: bool) -> Vec<String> {
     let compartments: Vec<Vec<String>> = node.lanes.iter().map(|lane| compartment(graph, lane)).collect();
-    let said = [node.detail.clone(), node.notes.join(", "), origins(graph, node)];
-    let said: Vec<String> = said.into_iter().filter(|part| !part.is_empty()).collect();
-    let said = clip(&said.join("  "), MAX_HEADER_LENGTH);
-    let title = format!(" {} · {}{} ", node.id, node.kind, if said.is_empty() { said } else { format!("  {said}") });
+    let header = [node.detail.clone(), node.notes.join(", "), origins(graph, node)];
+    let header: Vec<String> = header.into_iter().filter(|part| !part.is_empty()).collect();
+    let header = clip(&header.join("  "), MAX_HEADER_LENGTH);
+    let title =
+        format!(" {} · {}{} ", node.id, node.kind, if header.is_empty() { header } else { format!("  {header}") });
     let widest = compartments.iter().flatten().map(|line| count(line)).max().unwrap_or_default();
     let inner = (widest + 1).max(count(&title) + 2);
     let rule = |length: usize| "─".repeat(length);

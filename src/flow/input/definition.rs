@@ -34,32 +34,32 @@ pub(in crate::flow) fn type_fields() -> impl Iterator<Item = (&'static str, Vec<
 
 /// Reads a flow's inputs. Those with an error are left out.
 pub(in crate::flow) fn read_all(document: &Document, items: &[Value]) -> (Vec<Input>, Vec<Diagnostic>) {
-    let (mut inputs, mut all) = (Vec::<Input>::new(), Vec::new());
+    let (mut inputs, mut findings) = (Vec::<Input>::new(), Vec::new());
     for (index, item) in items.iter().enumerate() {
         let path = ["inputs".to_owned(), index.to_string()];
         let below = |field: &str| [&path[..], &[field.to_owned()]].concat();
-        all.extend(findings::all(document, &path, item, |value| read::<Input>(value).map(drop)));
+        findings.extend(findings::all(document, &path, item, |value| read::<Input>(value).map(drop)));
         let Ok(input) = read::<Input>(item) else { continue };
         let name = if item.get("id").is_some() { "id" } else { "name" };
         if name == "name" {
             let finding = Diagnostic::warning("`name` is an old word for `id`").help("write `id:`");
-            all.push(document.locate_key(&below("name"), finding));
+            findings.push(document.locate_key(&below("name"), finding));
         }
-        if let Some(message) = clash(&input, &inputs) {
-            all.push(document.locate(&below(name), Diagnostic::error(message)));
+        if let Some(message) = name_conflict(&input, &inputs) {
+            findings.push(document.locate(&below(name), Diagnostic::error(message)));
             continue;
         }
         let problems = input.problems(item);
-        let is_sound = !problems.iter().any(|(_, finding)| finding.is_error());
-        all.extend(problems.into_iter().map(|(field, finding)| match item.get(field) {
+        let is_valid = !problems.iter().any(|(_, finding)| finding.is_error());
+        findings.extend(problems.into_iter().map(|(field, finding)| match item.get(field) {
             Some(_) => document.locate(&below(field), finding),
             None => document.locate(&path, finding),
         }));
-        if is_sound {
+        if is_valid {
             inputs.push(input);
         }
     }
-    (inputs, all)
+    (inputs, findings)
 }
 
 /// The inputs of a text that may not be a whole flow, for help: those that can be read.
@@ -70,7 +70,7 @@ pub fn outline(file: &str, text: &str) -> Vec<Input> {
 }
 
 /// Why an input cannot have its name.
-fn clash(input: &Input, others: &[Input]) -> Option<String> {
+fn name_conflict(input: &Input, others: &[Input]) -> Option<String> {
     let id = &input.id;
     if !is_name(id) || id.contains("..") || id.ends_with('.') {
         return Some(format!("`{id}` is not an input's name: use letters, digits, `-`, `_`, and `.` between them"));
@@ -90,28 +90,28 @@ impl Input {
     fn problems(&self, item: &Value) -> Vec<DefinitionProblem> {
         let mut problems = self.misplaced(item);
         if problems.is_empty() {
-            problems.extend(self.broken_limits());
+            problems.extend(self.invalid_limits());
             problems.extend(self.missing_parts());
         }
         if problems.is_empty() {
-            problems.extend(self.wrong_value("defaults", self.defaults.as_ref()));
-            problems.extend(self.wrong_value("prefill", self.prefill.as_ref()));
+            problems.extend(self.invalid_value("defaults", self.defaults.as_ref()));
+            problems.extend(self.invalid_value("prefill", self.prefill.as_ref()));
         }
         problems
     }
 
     fn misplaced(&self, item: &Value) -> Vec<DefinitionProblem> {
-        let is_wrong =
+        let is_invalid =
             |(field, kinds): &&(&'static str, &[InputType])| item.get(*field).is_some() && !kinds.contains(&self.kind);
         let finding = |(field, kinds): &(&'static str, &[InputType])| {
             let known: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
             let finding = Diagnostic::error(format!("`{field}` has no meaning for {}", self.kind.name()));
             (*field, finding.help(format!("it is for {}", known.join(", "))))
         };
-        FIELDS.iter().filter(is_wrong).map(finding).collect()
+        FIELDS.iter().filter(is_invalid).map(finding).collect()
     }
 
-    fn broken_limits(&self) -> Vec<DefinitionProblem> {
+    fn invalid_limits(&self) -> Vec<DefinitionProblem> {
         let mut problems = Vec::new();
         if self.validator.as_ref().is_some_and(|pattern| pattern_of(pattern).is_err()) {
             let message = format!("the validator of `{}` is not a regular expression", self.id);
@@ -124,8 +124,8 @@ impl Input {
             }
         }
         for (field, bound) in [("after", &self.after), ("before", &self.before)] {
-            let is_wrong = |bound: &&String| self.kind.place_in_time(bound).is_none();
-            if let Some(bound) = bound.as_ref().filter(is_wrong) {
+            let is_invalid = |bound: &&String| self.kind.as_instant(bound).is_none();
+            if let Some(bound) = bound.as_ref().filter(is_invalid) {
                 let message = format!("`{field}`: `{bound}` is not of type {}", self.kind.name());
                 problems.push((field, Diagnostic::error(message).help(format!("write {}", self.kind.example()))));
             }
@@ -158,7 +158,7 @@ impl Input {
     }
 
     /// A default that is written out is checked at once; one with a template, when it is known.
-    fn wrong_value(&self, field: &'static str, value: Option<&Value>) -> Option<DefinitionProblem> {
+    fn invalid_value(&self, field: &'static str, value: Option<&Value>) -> Option<DefinitionProblem> {
         let value = value.filter(|value| !value.is_null())?;
         if has_template(value) {
             return None;

@@ -54,7 +54,7 @@ pub enum InputType {
 impl InputType {
     /// The type's name in a flow.
     pub fn name(self) -> &'static str {
-        self.words().0
+        self.descriptors().0
     }
 
     /// Every name of the type in a flow.
@@ -68,16 +68,16 @@ impl InputType {
 
     /// What help calls a value of this type.
     pub fn noun(self) -> &'static str {
-        self.words().1
+        self.descriptors().1
     }
 
     /// A value of this type.
     pub(super) fn example(self) -> &'static str {
-        self.words().2
+        self.descriptors().2
     }
 
     /// Name, noun and example.
-    const fn words(self) -> (&'static str, &'static str, &'static str) {
+    const fn descriptors(self) -> (&'static str, &'static str, &'static str) {
         match self {
             Self::String => ("STRING", "TEXT", "VALUE"),
             Self::Int => ("INT", "WHOLE NUMBER", "10"),
@@ -110,20 +110,22 @@ impl InputType {
     }
 
     /// The typed value of what was given.
-    pub(super) fn read(self, given: &Value, item: Option<Self>) -> Result<Value, String> {
+    pub(super) fn read(self, provided: &Value, item: Option<Self>) -> Result<Value, String> {
         match self {
-            Self::Json => from_text(given, "JSON", |text| serde_json::from_str(text).map_err(|error| not_json(&error))),
-            Self::Yaml => from_text(given, "YAML", from_yaml),
-            Self::Multiselect | Self::Array => list(given, item.unwrap_or(Self::String)),
-            Self::Secret => text(given).map(Value::from),
-            scalar => scalar.read_scalar(text(given)?.as_str()),
+            Self::Json => {
+                from_text(provided, "JSON", |text| serde_json::from_str(text).map_err(|error| not_json(&error)))
+            }
+            Self::Yaml => from_text(provided, "YAML", from_yaml),
+            Self::Multiselect | Self::Array => list(provided, item.unwrap_or(Self::String)),
+            Self::Secret => text(provided).map(Value::from),
+            scalar => scalar.read_scalar(text(provided)?.as_str()),
         }
     }
 
-    fn read_scalar(self, given: &str) -> Result<Value, String> {
-        let text = given.trim();
-        let fits = match self {
-            Self::Int => whole(text),
+    fn read_scalar(self, provided: &str) -> Result<Value, String> {
+        let text = provided.trim();
+        let value = match self {
+            Self::Int => whole_number(text),
             Self::Float => text.parse::<f64>().ok().filter(|number| number.is_finite()).map(Value::from),
             Self::Bool => match text.to_ascii_lowercase().as_str() {
                 "true" | "yes" | "on" => Some(Value::from(true)),
@@ -136,12 +138,12 @@ impl InputType {
             Self::Duration => return duration(text),
             Self::Email => is_email(text).then(|| Value::from(text)),
             Self::Uri | Self::File => (!text.is_empty() && !text.contains('\n')).then(|| Value::from(text)),
-            _ => Some(Value::from(given)),
+            _ => Some(Value::from(provided)),
         };
-        fits.ok_or_else(|| format!("`{given}` {}", self.objection()))
+        value.ok_or_else(|| format!("`{provided}` {}", self.mismatch()))
     }
 
-    fn objection(self) -> &'static str {
+    fn mismatch(self) -> &'static str {
         match self {
             Self::Int => "is not a whole number",
             Self::Float => "is not a number",
@@ -156,7 +158,7 @@ impl InputType {
     }
 
     /// Where a date, a time or a moment stands among others of its type.
-    pub(super) fn place_in_time(self, text: &str) -> Option<DateTime<Utc>> {
+    pub(super) fn as_instant(self, text: &str) -> Option<DateTime<Utc>> {
         match self {
             Self::Date => date(text).map(|date| date.and_time(NaiveTime::MIN).and_utc()),
             Self::Time => time(text).map(|time| NaiveDate::default().and_time(time).and_utc()),
@@ -166,16 +168,16 @@ impl InputType {
 }
 
 /// The text of a scalar.
-fn text(given: &Value) -> Result<String, String> {
-    match given {
+fn text(provided: &Value) -> Result<String, String> {
+    match provided {
         Value::Array(_) => Err("this must be a single value, not a list".to_owned()),
         Value::Object(_) => Err("this must be a single value, not a map".to_owned()),
         scalar => Ok(plain(scalar)),
     }
 }
 
-fn from_text(given: &Value, what: &str, read: impl Fn(&str) -> Result<Value, String>) -> Result<Value, String> {
-    let value = match given {
+fn from_text(provided: &Value, what: &str, read: impl Fn(&str) -> Result<Value, String>) -> Result<Value, String> {
+    let value = match provided {
         Value::String(text) if text.trim().is_empty() => Err(format!("this is empty; write {what}")),
         Value::String(text) => read(text),
         other => Ok(other.clone()),
@@ -184,8 +186,8 @@ fn from_text(given: &Value, what: &str, read: impl Fn(&str) -> Result<Value, Str
 }
 
 /// A list, or a text that is one: in JSON, or with commas.
-fn list(given: &Value, item: InputType) -> Result<Value, String> {
-    let items = match given {
+fn list(provided: &Value, item: InputType) -> Result<Value, String> {
+    let items = match provided {
         Value::Array(items) => items.clone(),
         Value::String(text) if text.trim_start().starts_with('[') => {
             serde_json::from_str(text).map_err(|error| not_json(&error))?
@@ -199,7 +201,7 @@ fn list(given: &Value, item: InputType) -> Result<Value, String> {
     items.iter().map(|value| item.read(value, None)).collect()
 }
 
-fn whole(text: &str) -> Option<Value> {
+fn whole_number(text: &str) -> Option<Value> {
     let from_float = || text.parse::<f64>().ok().filter(|number| number.fract() == 0.0 && number.abs() < 9e15);
     text.parse::<i64>().ok().or_else(|| from_float().map(|number| number as i64)).map(Value::from)
 }
@@ -228,10 +230,10 @@ fn moment(text: &str) -> Option<DateTime<Utc>> {
 
 /// Whether mail could go there: one `@`, something before it, and a dotted name behind it.
 fn is_email(text: &str) -> bool {
-    let is_plain =
+    let is_valid_part =
         |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || "@,;<>\"".contains(c));
     text.rsplit_once('@').is_some_and(|(user, host)| {
-        is_plain(user) && host.contains('.') && host.split('.').all(is_plain) && text.len() <= 254
+        is_valid_part(user) && host.contains('.') && host.split('.').all(is_valid_part) && text.len() <= 254
     })
 }
 
@@ -240,13 +242,13 @@ mod tests {
     use super::InputType::{self, *};
     use serde_json::{Value, json};
 
-    fn read(kind: InputType, given: impl Into<Value>) -> Result<Value, std::string::String> {
-        kind.read(&given.into(), None)
+    fn read(kind: InputType, provided: impl Into<Value>) -> Result<Value, std::string::String> {
+        kind.read(&provided.into(), None)
     }
 
     #[test]
     fn values_get_their_types_from_text_and_from_yaml() {
-        for (kind, given, expected) in [
+        for (kind, provided, expected) in [
             (String, json!(1), json!("1")),
             (Int, json!(" 7 "), json!(7)),
             (Int, json!(7.0), json!(7)),
@@ -265,14 +267,14 @@ mod tests {
             (Multiselect, json!("[\"a\", 1]"), json!(["a", "1"])),
             (Email, json!("a.b@c.org"), json!("a.b@c.org")),
         ] {
-            assert_eq!(read(kind, given.clone()), Ok(expected), "{kind:?} {given}");
+            assert_eq!(read(kind, provided.clone()), Ok(expected), "{kind:?} {provided}");
         }
         assert_eq!(Array.read(&json!("1, 2"), Some(Int)), Ok(json!([1, 2])));
     }
 
     #[test]
     fn what_does_not_fit_is_told_in_plain_words() {
-        for (kind, given, message) in [
+        for (kind, provided, message) in [
             (Int, json!("1.5"), "`1.5` is not a whole number"),
             (Float, json!("nan"), "`nan` is not a number"),
             (Date, json!("2020-04-31"), "`2020-04-31` is not a date such as 2020-04-01"),
@@ -285,7 +287,7 @@ mod tests {
             (Json, json!("{a}"), "this is not JSON: key must be a string (line 1, column 2)"),
             (Array, json!("[1"), "this is not JSON: it ends before it is complete (line 1, column 2)"),
         ] {
-            assert_eq!(read(kind, given).unwrap_err(), message);
+            assert_eq!(read(kind, provided).unwrap_err(), message);
         }
     }
 }

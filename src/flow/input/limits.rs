@@ -41,7 +41,7 @@ impl Input {
 
     fn check_bounds(&self, value: &Value) -> Result<(), String> {
         let Some(size) = self.size(value) else { return Ok(()) };
-        let shown = plain(value);
+        let value_text = plain(value);
         for (bound, is_outside, word) in [
             (&self.min, (|size, bound| size < bound) as fn(f64, f64) -> bool, "less"),
             (&self.max, |size, bound| size > bound, "more"),
@@ -49,7 +49,7 @@ impl Input {
             if let Some(bound) = bound
                 && self.size(bound).is_some_and(|limit| is_outside(size, limit))
             {
-                return Err(format!("{shown} is {word} than {}", plain(bound)));
+                return Err(format!("{value_text} is {word} than {}", plain(bound)));
             }
         }
         Ok(())
@@ -66,12 +66,13 @@ impl Input {
 
     fn check_time(&self, value: &Value) -> Result<(), String> {
         let Some(text) = value.as_str() else { return Ok(()) };
-        let place = |text: &str| self.kind.place_in_time(text);
-        let bound = |bound: &Option<String>| bound.as_ref().and_then(|bound| Some((place(bound)?, bound.clone())));
-        if let Some((_, after)) = bound(&self.after).filter(|(limit, _)| place(text).is_some_and(|at| at < *limit)) {
+        let instant = |text: &str| self.kind.as_instant(text);
+        let bound = |bound: &Option<String>| bound.as_ref().and_then(|bound| Some((instant(bound)?, bound.clone())));
+        if let Some((_, after)) = bound(&self.after).filter(|(limit, _)| instant(text).is_some_and(|at| at < *limit)) {
             return Err(format!("{text} is before {after}"));
         }
-        if let Some((_, before)) = bound(&self.before).filter(|(limit, _)| place(text).is_some_and(|at| at > *limit)) {
+        if let Some((_, before)) = bound(&self.before).filter(|(limit, _)| instant(text).is_some_and(|at| at > *limit))
+        {
             return Err(format!("{text} is after {before}"));
         }
         Ok(())
@@ -79,8 +80,8 @@ impl Input {
 
     fn check_extension(&self, value: &Value) -> Result<(), String> {
         let name = plain(value).to_lowercase();
-        let ends = |end: &String| name.ends_with(&format!(".{}", end.trim_start_matches('.').to_lowercase()));
-        if self.allowed_file_extensions.is_empty() || self.allowed_file_extensions.iter().any(ends) {
+        let has_extension = |end: &String| name.ends_with(&format!(".{}", end.trim_start_matches('.').to_lowercase()));
+        if self.allowed_file_extensions.is_empty() || self.allowed_file_extensions.iter().any(has_extension) {
             return Ok(());
         }
         Err(format!("`{}` does not end in `{}`", plain(value), self.allowed_file_extensions.join("`, `")))

@@ -3,10 +3,10 @@
 //! `resolve.rs` puts a run's values together: those given, and the defaults of the others.
 
 mod definition;
+mod dependencies;
 mod kind;
 mod limits;
-mod needs;
-mod public;
+mod public_host;
 mod resolve;
 
 use schemars::JsonSchema;
@@ -18,10 +18,11 @@ use crate::text::plain;
 
 pub use definition::outline;
 pub(super) use definition::{read_all, type_fields};
+pub(super) use dependencies::{check, is_named};
 pub use kind::InputType;
-pub(super) use needs::{check, is_named};
 pub use resolve::{
-    MissingInput, ResolvedInputs, re_resolve, resolve, resolve_partial_without_host, resolve_without_host, settle,
+    MissingInput, ResolvedInputs, re_resolve, resolve, resolve_partial, resolve_partial_without_host,
+    resolve_without_host,
 };
 
 /// One input.
@@ -99,8 +100,8 @@ impl Input {
     ///
     /// # Errors
     /// In plain words, which never repeat a secret.
-    pub fn accept(&self, given: &Value, choices: &[String]) -> Result<Value, String> {
-        let value = self.kind.read(given, self.item_type)?;
+    pub fn accept(&self, provided: &Value, choices: &[String]) -> Result<Value, String> {
+        let value = self.kind.read(provided, self.item_type)?;
         self.check_limits(&value, choices)?;
         Ok(value)
     }
@@ -140,7 +141,7 @@ pub const TYPES: &[&str] = &[
 ];
 
 /// Values as expressions see them: `db.host` becomes `host` within `db`.
-pub fn nested(values: &Map<String, Value>) -> Map<String, Value> {
+pub fn nest(values: &Map<String, Value>) -> Map<String, Value> {
     let mut nested = Map::new();
     for (id, value) in values {
         let mut group = &mut nested;
@@ -161,7 +162,7 @@ pub fn nested(values: &Map<String, Value>) -> Map<String, Value> {
 
 /// Whether a value may be neither shown nor stored: that of a `SECRET`, and one that holds an address with a password.
 pub fn is_secret(inputs: &[Input], name: &str, value: &Value) -> bool {
-    is_declared_secret(inputs, name) || without_passwords(value) != *value
+    is_declared_secret(inputs, name) || redact_passwords(value) != *value
 }
 
 /// Whether an input is a `SECRET`.
@@ -170,29 +171,29 @@ pub fn is_declared_secret(inputs: &[Input], name: &str) -> bool {
 }
 
 /// All texts in a value.
-pub fn texts(value: &Value) -> Vec<String> {
+pub fn strings_in(value: &Value) -> Vec<String> {
     match value {
         Value::String(text) => vec![text.clone()],
-        Value::Array(items) => items.iter().flat_map(texts).collect(),
-        Value::Object(map) => map.values().flat_map(texts).collect(),
+        Value::Array(items) => items.iter().flat_map(strings_in).collect(),
+        Value::Object(map) => map.values().flat_map(strings_in).collect(),
         _ => Vec::new(),
     }
 }
 
 /// A value whose addresses show no passwords.
-pub fn without_passwords(value: &Value) -> Value {
+pub fn redact_passwords(value: &Value) -> Value {
     match value {
         Value::String(text) => Value::String(hide_passwords(text)),
-        Value::Array(items) => items.iter().map(without_passwords).collect(),
+        Value::Array(items) => items.iter().map(redact_passwords).collect(),
         Value::Object(map) => {
-            Value::Object(map.iter().map(|(key, value)| (key.clone(), without_passwords(value))).collect())
+            Value::Object(map.iter().map(|(key, value)| (key.clone(), redact_passwords(value))).collect())
         }
         other => other.clone(),
     }
 }
 
 /// A value as `-i` takes it: a text as it is, a list of plain texts with commas, anything else as JSON.
-pub fn shown(value: &Value) -> String {
+pub fn to_argument(value: &Value) -> String {
     match value {
         Value::Array(items) if items.iter().all(|item| item.as_str().is_some_and(|text| !text.contains(','))) => {
             items.iter().map(plain).collect::<Vec<_>>().join(",")

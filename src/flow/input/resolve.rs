@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::needs::order;
-use super::public::PublicHost;
-use super::{Input, InputType, nested};
+use super::dependencies::order;
+use super::public_host::PublicHost;
+use super::{Input, InputType, nest};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::flow::Flow;
-use crate::flow::expression::{Host, Names, holds, render};
+use crate::flow::expression::{Host, Names, evaluate_condition, render};
 use crate::task::is_template;
 use crate::text::plain;
 
@@ -41,55 +41,61 @@ pub struct MissingInput {
 /// Every problem at once: an unknown name, a value that does not fit, a required input without a value.
 pub fn resolve<V: Clone + Into<Value>>(
     flow: &Flow,
-    given: &[(String, V)],
+    provided: &[(String, V)],
     host: &dyn Host,
 ) -> Result<Map<String, Value>, Vec<Diagnostic>> {
-    let ResolvedInputs { values, missing, mut findings, .. } = settle(flow, given, host);
-    findings.extend(missing.iter().map(|question| question.as_finding(&flow.inputs)));
+    let ResolvedInputs { values, missing, mut findings, .. } = resolve_partial(flow, provided, host);
+    findings.extend(missing.iter().map(|missing_input| missing_input.as_finding(&flow.inputs)));
     if findings.is_empty() { Ok(values) } else { Err(findings) }
 }
 
 /// The same, for a caller that can ask for what is missing.
-pub fn settle<V: Clone + Into<Value>>(flow: &Flow, given: &[(String, V)], host: &dyn Host) -> ResolvedInputs {
-    re_resolve(flow, &Map::new(), given, host)
+pub fn resolve_partial<V: Clone + Into<Value>>(
+    flow: &Flow,
+    provided: &[(String, V)],
+    host: &dyn Host,
+) -> ResolvedInputs {
+    re_resolve(flow, &Map::new(), provided, host)
 }
 
 /// The same for an execution that goes on: what is `recorded` stays as it is, unless it is given anew.
 pub fn re_resolve<V: Clone + Into<Value>>(
     flow: &Flow,
     recorded: &Map<String, Value>,
-    given: &[(String, V)],
+    provided: &[(String, V)],
     host: &dyn Host,
 ) -> ResolvedInputs {
-    let given: Vec<(&str, Value)> = given.iter().map(|(name, value)| (name.as_str(), value.clone().into())).collect();
-    let mut resolver = InputResolver { flow, given, host, open: Vec::new(), found: Map::new(), wrong: Vec::new() };
+    let provided: Vec<(&str, Value)> =
+        provided.iter().map(|(name, value)| (name.as_str(), value.clone().into())).collect();
+    let mut resolver =
+        InputResolver { flow, provided, host, unresolved: Vec::new(), resolved: Map::new(), invalid: Vec::new() };
     let mut resolution = ResolvedInputs::default();
     for index in order(&flow.inputs) {
         let id = &flow.inputs[index].id;
-        let kept = recorded.get(id).filter(|_| !resolver.given.iter().any(|(name, _)| name == id));
-        match kept.map_or_else(|| resolver.input(index), |value| InputValue::Value(value.clone())) {
-            InputValue::Value(value) => drop(resolver.found.insert(flow.inputs[index].id.clone(), value)),
-            InputValue::Unwanted(warning) => {
+        let recorded_value = recorded.get(id).filter(|_| !resolver.provided.iter().any(|(name, _)| name == id));
+        match recorded_value.map_or_else(|| resolver.input(index), |value| InputValue::Value(value.clone())) {
+            InputValue::Value(value) => drop(resolver.resolved.insert(flow.inputs[index].id.clone(), value)),
+            InputValue::Inactive(warning) => {
                 resolution.warnings.extend(warning);
-                resolver.found.insert(flow.inputs[index].id.clone(), Value::Null);
+                resolver.resolved.insert(flow.inputs[index].id.clone(), Value::Null);
             }
-            InputValue::Missing(question) => {
-                resolver.open.push(index);
-                resolution.missing.push(question);
+            InputValue::Missing(missing_input) => {
+                resolver.unresolved.push(index);
+                resolution.missing.push(missing_input);
             }
-            InputValue::Wrong(finding) => {
-                resolver.open.push(index);
-                resolver.wrong.push((index, finding));
+            InputValue::Invalid(finding) => {
+                resolver.unresolved.push(index);
+                resolver.invalid.push((index, finding));
             }
-            InputValue::Later => resolver.open.push(index),
+            InputValue::Deferred => resolver.unresolved.push(index),
         }
     }
-    resolution.missing.sort_by_key(|question| question.index);
-    resolver.wrong.sort_by_key(|(index, _)| *index);
-    resolution.findings = resolver.given.iter().filter_map(|(name, _)| unknown(&flow.inputs, name)).collect();
-    resolution.findings.extend(resolver.wrong.into_iter().map(|(_, finding)| finding));
-    let mut found = resolver.found;
-    let in_order = flow.inputs.iter().filter_map(|input| found.remove_entry(&input.id));
+    resolution.missing.sort_by_key(|missing_input| missing_input.index);
+    resolver.invalid.sort_by_key(|(index, _)| *index);
+    resolution.findings = resolver.provided.iter().filter_map(|(name, _)| unknown_input(&flow.inputs, name)).collect();
+    resolution.findings.extend(resolver.invalid.into_iter().map(|(_, finding)| finding));
+    let mut resolved = resolver.resolved;
+    let in_order = flow.inputs.iter().filter_map(|input| resolved.remove_entry(&input.id));
     resolution.values = in_order.collect();
     resolution
 }
@@ -98,10 +104,10 @@ impl MissingInput {
     /// The complaint of a program that cannot ask.
     pub fn as_finding(&self, inputs: &[Input]) -> Diagnostic {
         let Some(input) = inputs.get(self.index) else { return Diagnostic::error("an input has no value") };
-        let what = input.description.as_deref().or(input.display_name.as_deref()).map(|what| format!(" ({what})"));
+        let label = input.description.as_deref().or(input.display_name.as_deref()).map(|label| format!(" ({label})"));
         let example = self.choices.first().map_or(input.example(), String::as_str);
         let quote = if example.contains([' ', '{']) { "'" } else { "" };
-        Diagnostic::error(format!("input `{}` has no value{}", input.id, what.unwrap_or_default()))
+        Diagnostic::error(format!("input `{}` has no value{}", input.id, label.unwrap_or_default()))
             .help(format!("give it with `-i {quote}{}={example}{quote}`", input.id))
     }
 }
@@ -109,55 +115,55 @@ impl MissingInput {
 enum InputValue {
     Value(Value),
     /// Its condition does not hold.
-    Unwanted(Option<Diagnostic>),
+    Inactive(Option<Diagnostic>),
     Missing(MissingInput),
-    Wrong(Diagnostic),
+    Invalid(Diagnostic),
     /// It needs one that is missing or wrong.
-    Later,
+    Deferred,
 }
 
 struct InputResolver<'a> {
     flow: &'a Flow,
-    given: Vec<(&'a str, Value)>,
+    provided: Vec<(&'a str, Value)>,
     host: &'a dyn Host,
     /// Inputs that have no value yet.
-    open: Vec<usize>,
-    found: Map<String, Value>,
-    wrong: Vec<(usize, Diagnostic)>,
+    unresolved: Vec<usize>,
+    resolved: Map<String, Value>,
+    invalid: Vec<(usize, Diagnostic)>,
 }
 
 impl InputResolver<'_> {
     fn input(&self, index: usize) -> InputValue {
-        self.try_input(index).unwrap_or_else(InputValue::Wrong)
+        self.try_input(index).unwrap_or_else(InputValue::Invalid)
     }
 
     fn try_input(&self, index: usize) -> Result<InputValue, Diagnostic> {
         let input = &self.flow.inputs[index];
-        let given = self.given(input);
-        let is_open = input.needs(&self.flow.inputs).iter().any(|need| self.open.contains(need));
-        if is_open && (given.is_none() || input.depends_on.is_some() || input.expression.is_some()) {
-            return Ok(InputValue::Later);
+        let provided = self.provided(input);
+        let is_blocked = input.needs(&self.flow.inputs).iter().any(|need| self.unresolved.contains(need));
+        if is_blocked && (provided.is_none() || input.depends_on.is_some() || input.expression.is_some()) {
+            return Ok(InputValue::Deferred);
         }
-        if !self.is_wanted(index)? {
-            let warning = given
+        if !self.is_active(index)? {
+            let warning = provided
                 .map(|_| Diagnostic::warning(format!("input `{}` is left out: its condition does not hold", input.id)));
-            return Ok(InputValue::Unwanted(warning));
+            return Ok(InputValue::Inactive(warning));
         }
         let choices = self.choices(index)?;
-        if let Some(given) = given {
-            let accepted = input.accept(given, &choices);
+        if let Some(provided) = provided {
+            let accepted = input.accept(provided, &choices);
             return accepted
                 .map(InputValue::Value)
                 .map_err(|message| Diagnostic::error(format!("input `{}`: {message}", input.id)));
         }
         let first = choices.first().filter(|_| input.auto_select_first).map(|first| Value::from(first.as_str()));
-        match self.rendered(index, &["defaults"], input.defaults.as_ref())?.or(first) {
+        match self.render_field(index, &["defaults"], input.defaults.as_ref())?.or(first) {
             Some(default) => input.accept(&default, &choices).map(InputValue::Value).map_err(|message| {
                 let finding = Diagnostic::error(format!("input `{}`: its default is not valid: {message}", input.id));
                 self.at(index, &["defaults"], finding)
             }),
             None if input.required => {
-                let prefill = self.rendered(index, &["prefill"], input.prefill.as_ref())?;
+                let prefill = self.render_field(index, &["prefill"], input.prefill.as_ref())?;
                 Ok(InputValue::Missing(MissingInput { index, choices, prefill }))
             }
             None => Ok(InputValue::Value(Value::Null)),
@@ -165,19 +171,19 @@ impl InputResolver<'_> {
     }
 
     /// What was given last. Nothing at all is no value where nothing may be given, but for texts.
-    fn given(&self, input: &Input) -> Option<&Value> {
-        let given = self.given.iter().rev().find(|(name, _)| *name == input.id).map(|(_, value)| value)?;
+    fn provided(&self, input: &Input) -> Option<&Value> {
+        let provided = self.provided.iter().rev().find(|(name, _)| *name == input.id).map(|(_, value)| value)?;
         let is_text = matches!(input.kind, InputType::String | InputType::Secret);
-        let is_nothing = given.is_null() || (!input.required && !is_text && given.as_str() == Some(""));
-        (!is_nothing).then_some(given)
+        let is_absent = provided.is_null() || (!input.required && !is_text && provided.as_str() == Some(""));
+        (!is_absent).then_some(provided)
     }
 
-    fn is_wanted(&self, index: usize) -> Result<bool, Diagnostic> {
+    fn is_active(&self, index: usize) -> Result<bool, Diagnostic> {
         let Some(depends) = &self.flow.inputs[index].depends_on else { return Ok(true) };
         let Some(condition) = &depends.condition else {
-            return Ok(depends.inputs.iter().all(|id| self.found.get(id).is_some_and(|value| !value.is_null())));
+            return Ok(depends.inputs.iter().all(|id| self.resolved.get(id).is_some_and(|value| !value.is_null())));
         };
-        let result = holds(condition, &self.names(), &PublicHost(self.host));
+        let result = evaluate_condition(condition, &self.names(), &PublicHost(self.host));
         result.map_err(|error| self.at(index, &["dependsOn", "condition"], Diagnostic::error(error.message)))
     }
 
@@ -186,7 +192,7 @@ impl InputResolver<'_> {
         let Some(expression) = &input.expression else { return Ok(input.values.clone()) };
         let expression =
             Value::from(if is_template(expression) { expression.clone() } else { format!("{{{{ {expression} }}}}") });
-        let rendered = self.rendered(index, &["expression"], Some(&expression))?.unwrap_or_default();
+        let rendered = self.render_field(index, &["expression"], Some(&expression))?.unwrap_or_default();
         let list = match &rendered {
             Value::String(text) => serde_json::from_str(text).unwrap_or(Value::Null),
             other => other.clone(),
@@ -203,7 +209,7 @@ impl InputResolver<'_> {
     }
 
     /// A value with its templates rendered; null is nothing.
-    fn rendered(&self, index: usize, place: &[&str], value: Option<&Value>) -> Result<Option<Value>, Diagnostic> {
+    fn render_field(&self, index: usize, place: &[&str], value: Option<&Value>) -> Result<Option<Value>, Diagnostic> {
         let Some(value) = value else { return Ok(None) };
         let rendered = match self.flow.inputs[index].kind {
             InputType::Secret if place == ["defaults"] => render(value, &self.names(), self.host),
@@ -215,7 +221,7 @@ impl InputResolver<'_> {
 
     fn names(&self) -> Names {
         let names = json!({
-            "inputs": nested(&self.found),
+            "inputs": nest(&self.resolved),
             "vars": self.flow.variables,
             "labels": self.flow.labels,
             "flow": {"id": self.flow.id, "namespace": self.flow.namespace, "revision": 1},
@@ -236,19 +242,20 @@ impl InputResolver<'_> {
 /// Every problem at once, as [`resolve`].
 pub fn resolve_without_host(
     inputs: &[Input],
-    given: &[(String, String)],
+    provided: &[(String, String)],
 ) -> Result<Map<String, Value>, Vec<Diagnostic>> {
-    let ResolvedInputs { values, missing, mut findings, .. } = resolve_partial_without_host(inputs, given);
-    findings.extend(missing.iter().map(|question| question.as_finding(inputs)));
+    let ResolvedInputs { values, missing, mut findings, .. } = resolve_partial_without_host(inputs, provided);
+    findings.extend(missing.iter().map(|missing_input| missing_input.as_finding(inputs)));
     if findings.is_empty() { Ok(values) } else { Err(findings) }
 }
 
 /// The same, for a caller that can ask for what is missing.
-pub fn resolve_partial_without_host(inputs: &[Input], given: &[(String, String)]) -> ResolvedInputs {
-    let findings = given.iter().filter_map(|(name, _)| unknown(inputs, name)).collect();
+pub fn resolve_partial_without_host(inputs: &[Input], provided: &[(String, String)]) -> ResolvedInputs {
+    let findings = provided.iter().filter_map(|(name, _)| unknown_input(inputs, name)).collect();
     let mut resolution = ResolvedInputs { findings, ..ResolvedInputs::default() };
     for (index, input) in inputs.iter().enumerate() {
-        let text = given.iter().rev().find(|(name, _)| *name == input.id).map(|(_, text)| Value::from(text.as_str()));
+        let text =
+            provided.iter().rev().find(|(name, _)| *name == input.id).map(|(_, text)| Value::from(text.as_str()));
         let accepted = text.or_else(|| input.defaults.clone()).map(|value| input.accept(&value, &input.values));
         match accepted {
             Some(Ok(value)) => drop(resolution.values.insert(input.id.clone(), value)),
@@ -265,7 +272,7 @@ pub fn resolve_partial_without_host(inputs: &[Input], given: &[(String, String)]
     resolution
 }
 
-fn unknown(inputs: &[Input], name: &str) -> Option<Diagnostic> {
+fn unknown_input(inputs: &[Input], name: &str) -> Option<Diagnostic> {
     let known: Vec<&str> = inputs.iter().map(|input| input.id.as_str()).collect();
     if known.contains(&name) {
         return None;

@@ -40,7 +40,7 @@ impl<'a> SchemaRewriter<'a> {
 
     /// A value's schema, with room for a template.
     fn value(&mut self, schema: &Value, wrap: FieldWrapper) -> Value {
-        admit_template(self.rewrite(schema, wrap))
+        allow_template(self.rewrite(schema, wrap))
     }
 
     fn rewrite(&mut self, schema: &Value, wrap: FieldWrapper) -> Value {
@@ -80,8 +80,8 @@ impl<'a> SchemaRewriter<'a> {
         if schema.get("additionalProperties") == Some(&Value::Bool(false)) {
             new.entry("properties").or_insert_with(|| json!({}));
         }
-        self.add_words(&mut new, wrap);
-        self.add_fields(&mut new, wrap);
+        self.add_variant_spellings(&mut new, wrap);
+        self.add_field_spellings(&mut new, wrap);
         Value::Object(new)
     }
 
@@ -98,7 +98,7 @@ impl<'a> SchemaRewriter<'a> {
     }
 
     /// Other spellings of the words of a list.
-    fn add_words(&self, schema: &mut Map<String, Value>, wrap: FieldWrapper) {
+    fn add_variant_spellings(&self, schema: &mut Map<String, Value>, wrap: FieldWrapper) {
         let mut known: Vec<Value> = Vec::new();
         match (schema.get("enum"), schema.get("anyOf")) {
             (Some(Value::Array(words)), _) => known.extend(words.iter().cloned()),
@@ -110,8 +110,8 @@ impl<'a> SchemaRewriter<'a> {
             }),
             _ => return,
         }
-        let more: Vec<Value> = probe::words(self.check, wrap).into_iter().map(Value::from).collect();
-        let is_bare = |word: &Value| probe::takes_word(self.check, wrap, word) && is_key(schema, word);
+        let more: Vec<Value> = probe::variants(self.check, wrap).into_iter().map(Value::from).collect();
+        let is_bare = |word: &Value| probe::accepts_bare_variant(self.check, wrap, word) && is_object_key(schema, word);
         let more: Vec<Value> = more.into_iter().filter(|word| !known.contains(word) || is_bare(word)).collect();
         if known.is_empty() || more.is_empty() {
             return;
@@ -124,7 +124,7 @@ impl<'a> SchemaRewriter<'a> {
     }
 
     /// Other spellings of the fields of a struct.
-    fn add_fields(&self, schema: &mut Map<String, Value>, wrap: FieldWrapper) {
+    fn add_field_spellings(&self, schema: &mut Map<String, Value>, wrap: FieldWrapper) {
         if schema.get("additionalProperties") != Some(&Value::Bool(false)) {
             return;
         }
@@ -132,32 +132,32 @@ impl<'a> SchemaRewriter<'a> {
         let Some(Value::Object(properties)) = schema.get_mut("properties") else { return };
         let names: Vec<String> = properties.keys().cloned().collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let owners = probe::owners(&spellings, &names, self.check, wrap);
-        for (spelling, name) in &owners {
+        let aliases = probe::canonical_names(&spellings, &names, self.check, wrap);
+        for (spelling, name) in &aliases {
             let mut same = properties.get(*name).cloned().unwrap_or_default();
             if let Value::Object(same) = &mut same {
                 same.insert("description".to_owned(), json!(format!("The same as `{name}`.")));
             }
             properties.insert((*spelling).to_owned(), same);
         }
-        require_any(schema, &owners);
+        require_any(schema, &aliases);
     }
 }
 
 /// Whether a word is a key behind which something may stand: `{reject: …}`.
-fn is_key(schema: &Map<String, Value>, word: &Value) -> bool {
+fn is_object_key(schema: &Map<String, Value>, word: &Value) -> bool {
     let options = schema.get("anyOf").and_then(Value::as_array).into_iter().flatten();
     let mut keys = options.filter_map(|option| option.get("properties")?.as_object()).flat_map(Map::keys);
     word.as_str().is_some_and(|word| keys.any(|key| key == word))
 }
 
 /// A required field may be there under any of its spellings.
-fn require_any(schema: &mut Map<String, Value>, owners: &[(&str, &str)]) {
+fn require_any(schema: &mut Map<String, Value>, aliases: &[(&str, &str)]) {
     let Some(Value::Array(required)) = schema.get_mut("required") else { return };
     let mut rules = Vec::new();
     required.retain(|name| {
         let spellings: Vec<&str> =
-            owners.iter().filter(|(_, owner)| name == *owner).map(|(spelling, _)| *spelling).collect();
+            aliases.iter().filter(|(_, owner)| name == *owner).map(|(spelling, _)| *spelling).collect();
         let one_of = name.as_str().into_iter().chain(spellings.iter().copied());
         let one_of: Vec<Value> = one_of.map(|spelling| json!({"required": [spelling]})).collect();
         if !spellings.is_empty() {
@@ -171,7 +171,7 @@ fn require_any(schema: &mut Map<String, Value>, owners: &[(&str, &str)]) {
 }
 
 /// Lets a template stand for a value, and a number or a flag for a text and the other way round.
-fn admit_template(schema: Value) -> Value {
+fn allow_template(schema: Value) -> Value {
     let Value::Object(mut schema) = schema else { return schema };
     let kinds: Vec<String> = match schema.get("type") {
         Some(Value::String(kind)) => vec![kind.clone()],
@@ -185,21 +185,19 @@ fn admit_template(schema: Value) -> Value {
         schema.insert("type".to_owned(), kinds.iter().cloned().chain(more).collect());
         return Value::Object(schema);
     }
-    let pattern = match () {
-        () if is("integer") || is("number") => r"\{\{|\{%|^\s*[-+0-9.eE]+\s*$",
-        () if is("boolean") => r"\{\{|\{%|^(true|false|yes|no|on|off)$",
-        () => TEMPLATE,
-    };
-    let text = match pattern {
-        TEMPLATE => json!({"$ref": "#/definitions/template"}),
-        pattern => json!({"type": "string", "pattern": pattern}),
+    let text = if is("integer") || is("number") {
+        json!({"type": "string", "pattern": r"\{\{|\{%|^\s*[-+0-9.eE]+\s*$"})
+    } else if is("boolean") {
+        json!({"type": "string", "pattern": r"\{\{|\{%|^(true|false|yes|no|on|off)$"})
+    } else {
+        json!({"$ref": "#/definitions/template"})
     };
     if let Some(Value::Array(options)) = schema.get_mut("anyOf") {
         options.push(text);
         return Value::Object(schema);
     }
-    let says_nothing = ["type", "enum", "const", "allOf"].iter().all(|key| !schema.contains_key(*key));
-    if says_nothing {
+    let is_unconstrained = ["type", "enum", "const", "allOf"].iter().all(|key| !schema.contains_key(*key));
+    if is_unconstrained {
         return Value::Object(schema);
     }
     let (outside, inside): (Map<_, _>, Map<_, _>) =

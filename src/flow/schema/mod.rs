@@ -68,9 +68,9 @@ fn add_as(definitions: &mut Map<String, Value>, name: &str, schema: &Value, chec
 /// Sub-tasks in the place of the plain values that a task's struct holds for them.
 fn add_branches(task: &TaskType, schema: &mut Value) {
     let Some(Value::Object(properties)) = schema.get_mut("properties") else { return };
-    let more = [Branch::List("errors"), Branch::List("finally")];
-    for branch in task.branches.iter().chain(if task.is_flowable() { &more[..] } else { &[] }) {
-        let (name, within) = match branch {
+    let error_branches = [Branch::List("errors"), Branch::List("finally")];
+    for branch in task.branches.iter().chain(if task.is_flowable() { &error_branches[..] } else { &[] }) {
+        let (name, content) = match branch {
             Branch::List(name) => (*name, reference("tasks")),
             Branch::One(name) => (*name, reference("task")),
             Branch::Cases(name) => (*name, json!({"type": "object", "additionalProperties": reference("tasks")})),
@@ -78,7 +78,7 @@ fn add_branches(task: &TaskType, schema: &mut Value) {
         };
         let described = properties.get(name).and_then(|property| property.get("description")).cloned();
         let description = described.unwrap_or_else(|| json!(branch_description(name)));
-        properties.insert(name.to_owned(), json!({"description": description, "allOf": [within]}));
+        properties.insert(name.to_owned(), json!({"description": description, "allOf": [content]}));
     }
 }
 
@@ -115,7 +115,7 @@ struct SchemaKind {
 }
 
 /// Lets a type's own schema pass the fields that all of its like may have; they are described elsewhere.
-fn admit_common(own: &mut Value, common: &Value, more: &[&str]) {
+fn allow_common_fields(own: &mut Value, common: &Value, more: &[&str]) {
     let described = common.get("properties").and_then(Value::as_object);
     let names = described.into_iter().flat_map(Map::keys).map(String::as_str).chain(more.iter().copied());
     if let Some(Value::Object(properties)) = own.get_mut("properties") {
@@ -126,7 +126,7 @@ fn admit_common(own: &mut Value, common: &Value, more: &[&str]) {
 }
 
 /// The fields that all may have, and by the type those of its own.
-fn any_of(kinds: &[SchemaKind], title: &str, mut common: Value) -> Value {
+fn by_type(kinds: &[SchemaKind], title: &str, mut common: Value) -> Value {
     let (mut names, mut words, mut rules) = (Vec::new(), Vec::new(), Vec::new());
     for kind in kinds {
         let description = kind.schema.get("description").cloned().unwrap_or_default();
@@ -171,10 +171,10 @@ fn add_tasks(definitions: &mut Map<String, Value>, tasks: &[TaskType]) {
         if let Some(own) = definitions.get_mut(&kind.definition) {
             add_branches(task, own);
             let without_effect: Vec<&str> = task.without_effect.iter().map(|(name, _)| *name).collect();
-            admit_common(own, &common, &[COMMON_FIELDS, WITHOUT_EFFECT, &without_effect].concat());
+            allow_common_fields(own, &common, &[COMMON_FIELDS, WITHOUT_EFFECT, &without_effect].concat());
         }
     }
-    definitions.insert("task".to_owned(), any_of(&kinds, "task", common));
+    definitions.insert("task".to_owned(), by_type(&kinds, "task", common));
 }
 
 fn add_triggers(definitions: &mut Map<String, Value>) {
@@ -184,10 +184,10 @@ fn add_triggers(definitions: &mut Map<String, Value>) {
     for (trigger, kind) in TRIGGERS.iter().zip(&kinds) {
         add_as(definitions, &kind.definition, &kind.schema, &trigger.check);
         if let Some(own) = definitions.get_mut(&kind.definition) {
-            admit_common(own, &common, &[TRIGGER_FIELDS, &["workerGroup"]].concat());
+            allow_common_fields(own, &common, &[TRIGGER_FIELDS, &["workerGroup"]].concat());
         }
     }
-    definitions.insert("trigger".to_owned(), any_of(&kinds, "trigger", common));
+    definitions.insert("trigger".to_owned(), by_type(&kinds, "trigger", common));
 }
 
 /// Which fields go with which types of inputs.

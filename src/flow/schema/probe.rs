@@ -13,19 +13,19 @@ pub(super) type FieldProbe<'a> = &'a dyn Fn(&Value) -> Result<(), FieldError>;
 pub(super) type FieldWrapper<'a> = &'a dyn Fn(Value) -> Value;
 
 /// What nothing is called.
-const NOBODY: &str = "?";
+const UNKNOWN_NAME: &str = "?";
 
 /// The fields of the struct at a place, every spelling of each, in order; empty when that cannot be known.
 pub(super) fn fields(check: FieldProbe, wrap: FieldWrapper) -> Vec<String> {
-    known(check, &wrap(json!({NOBODY: null})), "unknown field ")
+    expected_names(check, &wrap(json!({UNKNOWN_NAME: null})), "unknown field ")
 }
 
 /// The words that a place takes, every spelling of each; empty when that cannot be known.
-pub(super) fn words(check: FieldProbe, wrap: FieldWrapper) -> Vec<String> {
-    known(check, &wrap(json!(NOBODY)), "unknown variant ")
+pub(super) fn variants(check: FieldProbe, wrap: FieldWrapper) -> Vec<String> {
+    expected_names(check, &wrap(json!(UNKNOWN_NAME)), "unknown variant ")
 }
 
-fn known(check: FieldProbe, value: &Value, complaint: &str) -> Vec<String> {
+fn expected_names(check: FieldProbe, value: &Value, complaint: &str) -> Vec<String> {
     let Err(error) = check(value) else { return Vec::new() };
     let Some((_, expected)) = error.message.split_once(", expected ").filter(|_| error.message.starts_with(complaint))
     else {
@@ -36,7 +36,7 @@ fn known(check: FieldProbe, value: &Value, complaint: &str) -> Vec<String> {
 
 /// For each spelling that is not a field's own name, that name. Spellings stand beside the name that they belong to;
 /// which side it is, the struct says when both are given, else their likeness does.
-pub(super) fn owners<'a>(
+pub(super) fn canonical_names<'a>(
     spellings: &'a [String],
     names: &[&'a str],
     check: FieldProbe,
@@ -44,23 +44,24 @@ pub(super) fn owners<'a>(
 ) -> Vec<(&'a str, &'a str)> {
     let is_name = |spelling: &&str| names.contains(spelling);
     let spellings: Vec<&str> = spellings.iter().map(String::as_str).collect();
-    let owner = |(index, spelling): (usize, &&'a str)| {
+    let canonical_name = |(index, spelling): (usize, &&'a str)| {
         let before = spellings[..index].iter().rev().copied().find(is_name);
         let after = spellings[index..].iter().copied().find(is_name);
-        let beside = [before, after].into_iter().flatten();
-        let is_same = |name: &&str| {
+        let candidates = [before, after].into_iter().flatten();
+        let is_alias = |name: &&str| {
             let both = json!({*spelling: "{{ x }}", *name: "{{ x }}"});
             check(&wrap(both)).is_err_and(|error| error.message.starts_with("duplicate field"))
         };
-        let likeness = |name: &&str| (is_same(name), strsim::jaro_winkler(name, spelling));
-        let owner = beside.max_by(|a, b| likeness(a).partial_cmp(&likeness(b)).unwrap_or(Ordering::Equal));
-        owner.map(|name| (*spelling, name))
+        let similarity = |name: &&str| (is_alias(name), strsim::jaro_winkler(name, spelling));
+        let canonical_name =
+            candidates.max_by(|a, b| similarity(a).partial_cmp(&similarity(b)).unwrap_or(Ordering::Equal));
+        canonical_name.map(|name| (*spelling, name))
     };
-    spellings.iter().enumerate().filter(|(_, spelling)| !is_name(spelling)).filter_map(owner).collect()
+    spellings.iter().enumerate().filter(|(_, spelling)| !is_name(spelling)).filter_map(canonical_name).collect()
 }
 
 /// Whether a word may stand alone at a place, with nothing behind it.
-pub(super) fn takes_word(check: FieldProbe, wrap: FieldWrapper, word: &Value) -> bool {
+pub(super) fn accepts_bare_variant(check: FieldProbe, wrap: FieldWrapper, word: &Value) -> bool {
     match check(&wrap(word.clone())) {
         Ok(()) => true,
         // A field beside it may be missing; one of its own may not.

@@ -63,7 +63,7 @@ impl CronTimes {
     ///
     /// # Errors
     /// When a field is wrong, or the moment never comes, such as 31 February.
-    pub fn read(text: &str, with_seconds: bool, zone: Tz) -> Result<Self, CronError> {
+    pub fn parse_expression(text: &str, with_seconds: bool, zone: Tz) -> Result<Self, CronError> {
         let text = text.trim();
         let expression = match text.strip_prefix('@') {
             Some(_) => nickname(text)?,
@@ -71,7 +71,7 @@ impl CronTimes {
         };
         let with_seconds = with_seconds && !text.starts_with('@');
         let key = (expression, with_seconds);
-        if let Some(cron) = known().get(&key).and_then(Weak::upgrade) {
+        if let Some(cron) = cache().get(&key).and_then(Weak::upgrade) {
             return Ok(Self { cron, zone });
         }
         let times = Self { cron: Arc::new(parse(text, &key.0, with_seconds)?), zone };
@@ -82,9 +82,9 @@ impl CronTimes {
                 help: "no month has such a day; `L` is the last day of any month".to_owned(),
             });
         }
-        let mut known = known();
-        known.retain(|_, cron| cron.strong_count() > 0);
-        known.insert(key, Arc::downgrade(&times.cron));
+        let mut cache = cache();
+        cache.retain(|_, cron| cron.strong_count() > 0);
+        cache.insert(key, Arc::downgrade(&times.cron));
         Ok(times)
     }
 
@@ -112,7 +112,7 @@ impl CronTimes {
     }
 
     /// A moment as expressions see it: with the zone's offset, so that its day is the schedule's day.
-    pub fn stamp(&self, moment: DateTime<Utc>) -> String {
+    pub fn format_local(&self, moment: DateTime<Utc>) -> String {
         if self.zone == Tz::UTC {
             return moment.to_rfc3339_opts(SecondsFormat::Millis, true);
         }
@@ -150,9 +150,9 @@ fn nickname(text: &str) -> Result<String, CronError> {
 /// flows have the same few.
 type CronCache = HashMap<(String, bool), Weak<Cron>>;
 
-fn known() -> MutexGuard<'static, CronCache> {
-    static KNOWN: LazyLock<Mutex<CronCache>> = LazyLock::new(Mutex::default);
-    KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
+fn cache() -> MutexGuard<'static, CronCache> {
+    static CACHE: LazyLock<Mutex<CronCache>> = LazyLock::new(Mutex::default);
+    CACHE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn parse(text: &str, expression: &str, with_seconds: bool) -> Result<Cron, CronError> {
@@ -178,15 +178,15 @@ fn fields(with_seconds: bool) -> impl Iterator<Item = &'static CronField> {
 impl CronField {
     /// The steps that only say where they begin, with their end: minute `0/10` is `0-59/10`.
     fn with_ranges(&self, part: &str) -> String {
-        let is_one = |first: &str| {
+        let is_single_value = |first: &str| {
             let is_name = first.len() == 3 && first.chars().all(|c| c.is_ascii_alphabetic());
             is_name || (!first.is_empty() && first.chars().all(|c| c.is_ascii_digit()))
         };
-        let written_out = |item: &str| match item.split_once('/') {
-            Some((first, step)) if is_one(first) => format!("{first}-{}/{step}", self.highest),
+        let expanded = |item: &str| match item.split_once('/') {
+            Some((first, step)) if is_single_value(first) => format!("{first}-{}/{step}", self.highest),
             _ => item.to_owned(),
         };
-        part.split(',').map(written_out).collect::<Vec<String>>().join(",")
+        part.split(',').map(expanded).collect::<Vec<String>>().join(",")
     }
 }
 
@@ -198,10 +198,10 @@ fn check_fields(expression: &str, with_seconds: bool) -> Result<(), CronError> {
         return Err(wrong_count(expression, parts.len(), fields.len()));
     }
     for (place, (part, field)) in parts.iter().zip(&fields).enumerate() {
-        let mut alone = vec!["*"; fields.len()];
-        let written_out = field.with_ranges(part);
-        alone[place] = &written_out;
-        if is_too_big(part) || parser(with_seconds).parse(&alone.join(" ")).is_err() {
+        let mut isolated = vec!["*"; fields.len()];
+        let expanded = field.with_ranges(part);
+        isolated[place] = &expanded;
+        if is_too_big(part) || parser(with_seconds).parse(&isolated.join(" ")).is_err() {
             let CronField { name, values, .. } = field;
             return Err(CronError {
                 message: format!("`{part}` is not a valid {name}"),
@@ -222,16 +222,16 @@ fn is_too_big(part: &str) -> bool {
     part.len() > 200 || part.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() > 4)
 }
 
-fn wrong_count(expression: &str, found: usize, wanted: usize) -> CronError {
-    let help = match (found, wanted) {
+fn wrong_count(expression: &str, actual: usize, expected: usize) -> CronError {
+    let help = match (actual, expected) {
         (6, 5) => "with seconds in front, add `withSeconds: true`; there is no field for years".to_owned(),
         (5, 6) => "`withSeconds: true` wants the second in front: `0 0 9 1 * *`".to_owned(),
         (_, 6) => "write second, minute, hour, day of month, month and day of week: `0 0 9 1 * *`".to_owned(),
         _ => "write minute, hour, day of month, month and day of week: `0 9 1 * *`".to_owned(),
     };
-    let fields = if found == 1 { "field" } else { "fields" };
+    let fields = if actual == 1 { "field" } else { "fields" };
     CronError {
-        message: format!("this cron expression has {found} {fields} instead of {wanted}"),
+        message: format!("this cron expression has {actual} {fields} instead of {expected}"),
         culprit: expression.to_owned(),
         help,
     }

@@ -83,22 +83,22 @@ pub enum FilterComparison {
 
 impl ExecutionFilter {
     /// Whether this execution is one that is waited for.
-    pub fn accepts(&self, upstream: &UpstreamExecution) -> bool {
+    pub fn matches(&self, upstream: &UpstreamExecution) -> bool {
         match self.operand {
-            FilterOperand::And => self.filters.iter().all(|filter| filter.holds(upstream)),
-            FilterOperand::Or => self.filters.iter().any(|filter| filter.holds(upstream)),
+            FilterOperand::And => self.filters.iter().all(|filter| filter.matches(upstream)),
+            FilterOperand::Or => self.filters.iter().any(|filter| filter.matches(upstream)),
         }
     }
 
     /// What is wrong with one of the filters: its place in the list, and why.
     pub(super) fn problem(&self) -> Option<(usize, String)> {
-        let wrong = |(index, filter): (usize, &FieldFilter)| Some((index, filter.problem()?));
-        self.filters.iter().enumerate().find_map(wrong)
+        let located = |(index, filter): (usize, &FieldFilter)| Some((index, filter.problem()?));
+        self.filters.iter().enumerate().find_map(located)
     }
 }
 
 impl FieldFilter {
-    fn holds(&self, upstream: &UpstreamExecution) -> bool {
+    fn matches(&self, upstream: &UpstreamExecution) -> bool {
         let state = format!("{:?}", upstream.status).to_uppercase();
         let text = match self.field {
             FilterField::FlowId => &upstream.flow,
@@ -145,15 +145,15 @@ mod tests {
     use crate::flow::trigger::UpstreamStatus;
 
     fn accepts(filters: Value, operand: &str) -> bool {
-        let wanted: ExecutionFilter = serde_json::from_value(json!({"filters": filters, "operand": operand})).unwrap();
-        assert_eq!(wanted.problem(), None);
+        let set: ExecutionFilter = serde_json::from_value(json!({"filters": filters, "operand": operand})).unwrap();
+        assert_eq!(set.problem(), None);
         let (namespace, flow) = ("company.team".to_owned(), "extract_orders".to_owned());
-        wanted.accepts(&UpstreamExecution { namespace, flow, status: UpstreamStatus::Failed, labels: Map::new() })
+        set.matches(&UpstreamExecution { namespace, flow, status: UpstreamStatus::Failed, labels: Map::new() })
     }
 
     #[test]
     fn an_execution_is_told_by_namespace_flow_and_state() {
-        for (field, kind, value, holds) in [
+        for (field, kind, value, matches) in [
             ("NAMESPACE", "STARTS_WITH", json!({"value": "company"}), true),
             ("NAMESPACE", "EQUAL_TO", json!({"value": "company"}), false),
             ("NAMESPACE", "NOT_EQUAL_TO", json!({"value": "company"}), true),
@@ -166,10 +166,10 @@ mod tests {
         ] {
             let mut filter = json!({"field": field, "type": kind});
             filter.as_object_mut().unwrap().extend(value.as_object().unwrap().clone());
-            assert_eq!(accepts(json!([filter]), "AND"), holds, "{filter}");
+            assert_eq!(accepts(json!([filter]), "AND"), matches, "{filter}");
             let other = json!({"field": "FLOW_ID", "type": "EQUAL_TO", "value": "none"});
             assert!(!accepts(json!([filter, other]), "AND"), "{filter}");
-            assert_eq!(accepts(json!([filter, other]), "OR"), holds, "{filter}");
+            assert_eq!(accepts(json!([filter, other]), "OR"), matches, "{filter}");
         }
     }
 
@@ -181,8 +181,8 @@ mod tests {
             (json!({"field": "STATE", "type": "EQUAL_TO", "value": "A", "values": ["B"]}), "`values` has no effect"),
             (json!({"field": "FLOW_ID", "type": "REGEX", "value": "("}), "is not a regular expression"),
         ] {
-            let wanted: ExecutionFilter = serde_json::from_value(json!({"filters": [filter]})).unwrap();
-            assert!(wanted.problem().is_some_and(|(_, problem)| problem.contains(words)), "{filter}");
+            let set: ExecutionFilter = serde_json::from_value(json!({"filters": [filter]})).unwrap();
+            assert!(set.problem().is_some_and(|(_, problem)| problem.contains(words)), "{filter}");
         }
     }
 }

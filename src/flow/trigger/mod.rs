@@ -1,12 +1,12 @@
 //! What starts a flow without anybody asking: times, other flows, calls, files, answers. What is here is read and
 //! checked; the engine and the server act on it.
 
-mod arrival;
 pub mod condition;
 pub mod cron;
+mod file;
 mod filter;
-mod kinds;
 mod parse;
+mod types;
 mod upstream;
 
 use schemars::{JsonSchema, Schema};
@@ -16,11 +16,11 @@ use serde_json::{Map, Value};
 
 use crate::task::{FieldError, read};
 
-pub use arrival::{FileArrival, ListingDepth};
 pub use condition::{Condition, ConditionContext};
 pub use cron::CronTimes;
+pub use file::{FileArrival, ListingDepth};
 pub use filter::ExecutionFilter;
-pub use kinds::{FlowEnd, HttpPoll, MIN_KEY_LENGTH, Recover, Schedule, ScheduleBackfill, Webhook};
+pub use types::{FlowEnd, HttpPoll, MIN_KEY_LENGTH, Recover, Schedule, ScheduleBackfill, Webhook};
 pub use upstream::{
     NaiveTimeText, Preconditions, TimeWindow, UpstreamExecution, UpstreamFlow, UpstreamStatus, WindowKind,
 };
@@ -62,9 +62,9 @@ impl Trigger {
     ///
     /// # Errors
     /// When one cannot be decided.
-    pub fn holds(&self, context: &ConditionContext) -> Result<bool, String> {
+    pub fn is_met(&self, context: &ConditionContext) -> Result<bool, String> {
         for condition in &self.conditions {
-            if !condition.holds(context)? {
+            if !condition.is_met(context)? {
                 return Ok(false);
             }
         }

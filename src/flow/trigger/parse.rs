@@ -31,7 +31,7 @@ impl FlowParser<'_> {
         for (index, item) in items.iter().enumerate() {
             let path = vec!["triggers".to_owned(), index.to_string()];
             let Value::Object(map) = item else {
-                self.find(
+                self.report(
                     &path,
                     Diagnostic::error("a trigger is a map with `id` and `type`")
                         .help("write `- {id: daily, type: schedule, cron: \"@daily\"}`"),
@@ -56,22 +56,22 @@ impl FlowParser<'_> {
         let found = findings::all(self.document, &path, &common, |value| read::<TriggerCommon>(value).map(drop));
         self.findings.extend(found);
         self.trigger_id(&common, &path, ids);
-        self.meaningless(map, &path);
+        self.warn_ineffective(map, &path);
         let kind = self.trigger_type(&common, &path)?;
         let own = Value::Object(own.into_iter().filter(|(key, _)| key != "workerGroup").collect());
         self.findings.extend(findings::all_beside(self.document, &path, &own, TRIGGER_FIELDS, kind.check));
         self.templates(&own, &path);
         let conditions = self.all_conditions(&common, kind, &path);
-        let on = self.on(kind, &own, &path);
+        let on = self.trigger_kind(kind, &own, &path);
         let common: TriggerCommon = read(&common).ok()?;
         self.trigger_inputs(&common, &path, inputs);
         let labels = self.labels_at(Some(&common.labels), &below(&path, "labels"));
         let trigger = Trigger { id: common.id.clone(), on: on?, labels, common, conditions, path };
-        self.endless(&trigger);
+        self.warn_unfiltered(&trigger);
         Some(trigger)
     }
 
-    fn find(&mut self, path: &[String], finding: Diagnostic) {
+    fn report(&mut self, path: &[String], finding: Diagnostic) {
         let located = self.document.locate(path, finding);
         self.findings.push(located);
     }
@@ -80,18 +80,18 @@ impl FlowParser<'_> {
         let Some(id) = common.get("id").and_then(Value::as_str) else { return };
         let path = below(path, "id");
         if !is_name(id) {
-            self.find(
+            self.report(
                 &path,
                 Diagnostic::error(format!("`{id}` is not a trigger id")).help("use letters, digits, `-` and `_`"),
             );
         } else if !ids.insert(id.to_owned()) {
             let finding = Diagnostic::error(format!("there are two triggers called `{id}`"));
-            self.find(&path, finding.help("give one of them another id: what is known of each is kept by it"));
+            self.report(&path, finding.help("give one of them another id: what is known of each is kept by it"));
         }
     }
 
     /// Keys that are read for the sake of older flows.
-    fn meaningless(&mut self, map: &Map<String, Value>, path: &[String]) {
+    fn warn_ineffective(&mut self, map: &Map<String, Value>, path: &[String]) {
         for key in ["workerGroup", "logLevel"].iter().filter(|key| map.contains_key(**key)) {
             let finding = Diagnostic::warning(format!("`{key}` has no meaning here")).help("leave it out");
             self.findings.push(self.document.locate_key(&below(path, key), finding));
@@ -107,21 +107,21 @@ impl FlowParser<'_> {
             // A long name of another package resembles those of all packages.
             let near = nearest(name, known).filter(|near| near.contains('.') == name.contains('.'));
             let near = near.filter(|near| near.rsplit('.').next() != Some("Trigger") || name.contains(".http."));
-            let is_store =
+            let is_object_store =
                 ["s3", "fs", "azure", "minio"].iter().any(|store| name.split('.').any(|part| part == *store));
             let help = match near {
-                None if is_store => {
+                None if is_object_store => {
                     "the nearest is `file`, whose `from` is a folder or `gs://bucket/folder`".to_owned()
                 }
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("there is `{}`", short.join("`, `")),
             };
-            self.find(&below(path, "type"), Diagnostic::error(format!("unknown trigger type `{name}`")).help(help));
+            self.report(&below(path, "type"), Diagnostic::error(format!("unknown trigger type `{name}`")).help(help));
         }
         found
     }
 
-    fn on(&mut self, kind: &TriggerType, own: &Value, path: &[String]) -> Option<TriggerKind> {
+    fn trigger_kind(&mut self, kind: &TriggerType, own: &Value, path: &[String]) -> Option<TriggerKind> {
         match kind.name {
             "schedule" => self.schedule(own, path),
             "webhook" => {
@@ -139,7 +139,7 @@ impl FlowParser<'_> {
                     None
                 };
                 if let Some(finding) = finding {
-                    self.find(&below(path, "key"), finding.help("use letters and digits, some twenty of them"));
+                    self.report(&below(path, "key"), finding.help("use letters and digits, some twenty of them"));
                 }
                 Some(TriggerKind::Webhook(webhook))
             }
@@ -148,7 +148,7 @@ impl FlowParser<'_> {
                 if let Some(missing) = flow.preconditions.as_ref().and_then(|all| all.time_window.missing()) {
                     let path = below(&below(path, "preconditions"), "timeWindow");
                     let finding = Diagnostic::error(format!("`{missing}` is missing"));
-                    self.find(&path, finding.help(format!("add `{missing}: \"09:00:00\"`")));
+                    self.report(&path, finding.help(format!("add `{missing}: \"09:00:00\"`")));
                 }
                 self.preconditions(&flow, &below(path, "preconditions"));
                 Some(TriggerKind::Flow(flow))
@@ -160,7 +160,7 @@ impl FlowParser<'_> {
                 {
                     let key = if own.get("regExp").is_some() { "regExp" } else { "reg_exp" };
                     let help = "it has to fit the whole address, as in `.*2020-0[1-6]\\.csv\\.gz`";
-                    self.find(&below(path, key), Diagnostic::error(problem).help(help));
+                    self.report(&below(path, key), Diagnostic::error(problem).help(help));
                 }
                 Some(TriggerKind::File(arrival))
             }
@@ -173,11 +173,11 @@ impl FlowParser<'_> {
         let zone = match schedule.timezone.as_deref().map_or(Ok(chrono_tz::Tz::UTC), cron::zone) {
             Ok(zone) => zone,
             Err((message, help)) => {
-                self.find(&below(path, "timezone"), Diagnostic::error(message).help(help));
+                self.report(&below(path, "timezone"), Diagnostic::error(message).help(help));
                 chrono_tz::Tz::UTC
             }
         };
-        match cron::CronTimes::read(&schedule.cron, schedule.with_seconds, zone) {
+        match cron::CronTimes::parse_expression(&schedule.cron, schedule.with_seconds, zone) {
             Ok(times) => Some(TriggerKind::Schedule(schedule, Box::new(times))),
             Err(error) => {
                 let finding = Diagnostic::error(error.message).help(error.help);
@@ -211,18 +211,18 @@ impl FlowParser<'_> {
                 "`{}` looks at another flow's execution, and a `{}` trigger has none",
                 condition.name, kind.name
             ));
-            self.find(&below(path, "conditions"), finding.help("use it in a trigger of the type `flow`"));
+            self.report(&below(path, "conditions"), finding.help("use it in a trigger of the type `flow`"));
         }
         conditions
     }
 
     fn conditions(&mut self, value: &Value, path: &[String], depth: usize) -> Vec<Condition> {
         let Value::Array(items) = value else {
-            self.find(path, Diagnostic::error("this is not a list of conditions").help("write `- type: weekend`"));
+            self.report(path, Diagnostic::error("this is not a list of conditions").help("write `- type: weekend`"));
             return Vec::new();
         };
         if depth > MAX_DEPTH {
-            self.find(path, Diagnostic::error(format!("conditions stand more than {MAX_DEPTH} deep in one another")));
+            self.report(path, Diagnostic::error(format!("conditions stand more than {MAX_DEPTH} deep in one another")));
             return Vec::new();
         }
         let conditions = items.iter().enumerate();
@@ -231,11 +231,11 @@ impl FlowParser<'_> {
 
     fn condition(&mut self, item: &Value, path: Vec<String>, depth: usize) -> Option<Condition> {
         let Some((name, map)) = item.as_object().and_then(|map| Some((map.get("type")?.as_str()?, map))) else {
-            self.find(&path, Diagnostic::error("a condition is a map with a `type`").help("write `- type: weekend`"));
+            self.report(&path, Diagnostic::error("a condition is a map with a `type`").help("write `- type: weekend`"));
             return None;
         };
         let Some(kind) = ConditionType::find(name) else {
-            self.find(&below(&path, "type"), unknown_condition(name));
+            self.report(&below(&path, "type"), unknown_condition(name));
             return None;
         };
         let mut own = map.clone();
@@ -251,7 +251,7 @@ impl FlowParser<'_> {
         }
         if kind.name.ends_with("_between") && !own.contains_key("after") && !own.contains_key("before") {
             let finding = Diagnostic::error("`after` and `before` are missing");
-            self.find(&path, finding.help("add one of the two, or both"));
+            self.report(&path, finding.help("add one of the two, or both"));
         }
         let own = Value::Object(own);
         self.findings.extend(findings::all(self.document, &path, &own, |value| kind.check(value)));
@@ -301,7 +301,7 @@ impl FlowParser<'_> {
                 input.id == *name || input.id.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('.'))
             });
             let Some(known) = known else {
-                if self.broken.inputs.contains(name) {
+                if self.invalid.inputs.contains(name) {
                     continue;
                 }
                 let ids: Vec<&str> = inputs.iter().map(|input| input.id.as_str()).collect();
@@ -315,7 +315,7 @@ impl FlowParser<'_> {
                 && known.id == *name
                 && let Err(message) = known.accept(value, &known.values)
             {
-                self.find(&place, Diagnostic::error(format!("input `{name}`: {message}")));
+                self.report(&place, Diagnostic::error(format!("input `{name}`: {message}")));
             }
         }
     }
@@ -324,24 +324,24 @@ impl FlowParser<'_> {
     fn preconditions(&mut self, flow: &super::FlowEnd, path: &[String]) {
         let Some(all) = &flow.preconditions else { return };
         if all.flows.is_empty() && all.filters.is_empty() {
-            self.find(path, Diagnostic::error("`flows` is missing").help("add `flows: …`, or `where: …`"));
+            self.report(path, Diagnostic::error("`flows` is missing").help("add `flows: …`, or `where: …`"));
         }
         for (index, filters) in all.filters.iter().enumerate() {
             if let Some((filter, problem)) = filters.problem() {
                 let place = ["where", &index.to_string(), "filters", &filter.to_string()].map(str::to_owned);
-                self.find(&[path, &place].concat(), Diagnostic::error(problem));
+                self.report(&[path, &place].concat(), Diagnostic::error(problem));
             }
         }
     }
 
     /// A trigger that every execution of every flow sets off, the flow's own among them.
-    fn endless(&mut self, trigger: &Trigger) {
+    fn warn_unfiltered(&mut self, trigger: &Trigger) {
         if let TriggerKind::Flow(flow) = &trigger.on
             && flow.preconditions.is_none()
             && trigger.conditions.is_empty()
         {
             let finding = Diagnostic::warning("this trigger waits for any execution of any flow");
-            self.find(
+            self.report(
                 &trigger.path,
                 finding.help("name the flow: `conditions: [{type: execution_flow, namespace: …, flowId: …}]`"),
             );
@@ -362,10 +362,10 @@ fn needs_execution(condition: &Condition) -> Option<&'static ConditionType> {
 
 fn unknown_condition(name: &str) -> Diagnostic {
     let known: Vec<&str> = CONDITIONS.iter().map(|kind| kind.name).collect();
-    let last = name.rsplit('.').next().unwrap_or(name);
-    let by_kestra = nearest(last, CONDITIONS.iter().map(|kind| kind.kestra))
+    let class = name.rsplit('.').next().unwrap_or(name);
+    let near_class = nearest(class, CONDITIONS.iter().map(|kind| kind.kestra))
         .and_then(|kestra| CONDITIONS.iter().find(|kind| kind.kestra == kestra).map(|kind| kind.name));
-    let help = match nearest(name, known.iter().copied()).or(by_kestra) {
+    let help = match nearest(name, known.iter().copied()).or(near_class) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("there is `{}`", known.join("`, `")),
     };

@@ -44,11 +44,11 @@ pub enum UpstreamStatus {
 
 impl UpstreamStatus {
     /// The states that an execution can end in.
-    pub(super) fn ends() -> Vec<Self> {
+    pub(super) fn final_states() -> Vec<Self> {
         vec![Self::Success, Self::Warning, Self::Failed, Self::Killed, Self::Cancelled, Self::Skipped]
     }
 
-    fn good_ends() -> Vec<Self> {
+    fn successful_states() -> Vec<Self> {
         vec![Self::Success, Self::Warning]
     }
 }
@@ -89,14 +89,14 @@ pub struct Preconditions {
 
 impl Preconditions {
     /// Whether this execution is one of those that are waited for.
-    pub fn accepts(&self, upstream: &UpstreamExecution) -> bool {
-        self.flows.iter().any(|flow| flow.accepts(upstream)) || self.filters.iter().any(|all| all.accepts(upstream))
+    pub fn matches(&self, upstream: &UpstreamExecution) -> bool {
+        self.flows.iter().any(|flow| flow.matches(upstream)) || self.filters.iter().any(|all| all.matches(upstream))
     }
 
     /// Whether there is one for each that is waited for.
-    pub fn are_met_by<'a>(&self, ended: impl Iterator<Item = &'a UpstreamExecution> + Clone) -> bool {
-        self.flows.iter().all(|flow| ended.clone().any(|end| flow.accepts(end)))
-            && self.filters.iter().all(|all| ended.clone().any(|end| all.accepts(end)))
+    pub fn are_met<'a>(&self, ended: impl Iterator<Item = &'a UpstreamExecution> + Clone) -> bool {
+        self.flows.iter().all(|flow| ended.clone().any(|end| flow.matches(end)))
+            && self.filters.iter().all(|all| ended.clone().any(|end| all.matches(end)))
     }
 }
 
@@ -113,7 +113,7 @@ pub struct UpstreamFlow {
     /// Its id; any flow of the namespace when there is none.
     pub flow_id: Option<String>,
     /// How it must have ended; `SUCCESS` or `WARNING` by default.
-    #[serde(default = "UpstreamStatus::good_ends")]
+    #[serde(default = "UpstreamStatus::successful_states")]
     pub states: Vec<UpstreamStatus>,
     /// Labels that its execution must have.
     #[serde(default)]
@@ -122,7 +122,7 @@ pub struct UpstreamFlow {
 
 impl UpstreamFlow {
     /// Whether this execution is one that is waited for.
-    pub fn accepts(&self, upstream: &UpstreamExecution) -> bool {
+    pub fn matches(&self, upstream: &UpstreamExecution) -> bool {
         self.namespace == upstream.namespace
             && self.flow_id.as_ref().is_none_or(|id| *id == upstream.flow)
             && self.states.contains(&upstream.status)
@@ -133,7 +133,7 @@ impl UpstreamFlow {
 /// Whether an execution has all of these labels.
 pub(super) fn has_labels(upstream: &UpstreamExecution, labels: &Map<String, Value>) -> bool {
     use crate::text::plain;
-    labels.iter().all(|(key, wanted)| upstream.labels.get(key).is_some_and(|label| plain(label) == plain(wanted)))
+    labels.iter().all(|(key, expected)| upstream.labels.get(key).is_some_and(|label| plain(label) == plain(expected)))
 }
 
 /// A window of time.
@@ -186,20 +186,20 @@ impl NaiveTimeText {
     ///
     /// # Errors
     /// In plain words.
-    pub fn read(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is not a time of day such as 09:00 or 09:00:00+02:00");
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let invalid = || format!("`{text}` is not a time of day such as 09:00 or 09:00:00+02:00");
         let (time, offset) = match text.find(['+', '-', 'Z', 'z']) {
-            Some(at) => text.split_at_checked(at).ok_or_else(wrong)?,
+            Some(at) => text.split_at_checked(at).ok_or_else(invalid)?,
             None => (text, ""),
         };
         let offset = match offset {
             "" => None,
-            "Z" | "z" => Some(FixedOffset::east_opt(0).ok_or_else(wrong)?),
-            other => Some(other.parse::<FixedOffset>().map_err(|_| wrong())?),
+            "Z" | "z" => Some(FixedOffset::east_opt(0).ok_or_else(invalid)?),
+            other => Some(other.parse::<FixedOffset>().map_err(|_| invalid())?),
         };
         let time = time.trim();
         let read = |format| NaiveTime::parse_from_str(time, format);
-        let time = read("%H:%M:%S%.f").or_else(|_| read("%H:%M")).map_err(|_| wrong())?;
+        let time = read("%H:%M:%S%.f").or_else(|_| read("%H:%M")).map_err(|_| invalid())?;
         Ok(Self { time, offset })
     }
 
@@ -218,13 +218,13 @@ impl NaiveTimeText {
 impl<'de> Deserialize<'de> for NaiveTimeText {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::read(&text).map_err(serde::de::Error::custom)
+        Self::parse(&text).map_err(serde::de::Error::custom)
     }
 }
 
 impl TimeWindow {
     /// Begin and end of the window that a moment falls into; none when it falls into none.
-    pub fn around(&self, moment: DateTime<FixedOffset>) -> Option<(DateTime<FixedOffset>, DateTime<FixedOffset>)> {
+    pub fn window_at(&self, moment: DateTime<FixedOffset>) -> Option<(DateTime<FixedOffset>, DateTime<FixedOffset>)> {
         let length = |span: Option<DurationSpec>| span.and_then(|span| Duration::from_std(span.0).ok());
         let window = length(self.window).filter(|window| *window > Duration::zero()).unwrap_or(Duration::days(1));
         let midnight = moment.with_time(NaiveTime::MIN).earliest()?;
@@ -261,40 +261,40 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn around(window: Value, moment: &str) -> Option<(String, String)> {
+    fn window_at(window: Value, moment: &str) -> Option<(String, String)> {
         let window: TimeWindow = serde_json::from_value(window).unwrap();
-        let (from, to) = window.around(moment.parse().unwrap())?;
+        let (from, to) = window.window_at(moment.parse().unwrap())?;
         Some((from.format("%d %H:%M").to_string(), to.format("%d %H:%M").to_string()))
     }
 
     #[test]
     fn a_moment_falls_into_its_window() {
         let at = |from: &str, to: &str| Some((from.to_owned(), to.to_owned()));
-        assert_eq!(around(json!({}), "2024-05-02T10:00:00Z"), at("02 00:00", "03 00:00"));
+        assert_eq!(window_at(json!({}), "2024-05-02T10:00:00Z"), at("02 00:00", "03 00:00"));
         let shifts = json!({"type": "DURATION_WINDOW", "window": "PT8H", "windowAdvance": "PT6H"});
-        assert_eq!(around(shifts.clone(), "2024-05-02T15:00:00Z"), at("02 14:00", "02 22:00"));
-        assert_eq!(around(shifts, "2024-05-02T03:00:00Z"), at("01 22:00", "02 06:00"));
+        assert_eq!(window_at(shifts.clone(), "2024-05-02T15:00:00Z"), at("02 14:00", "02 22:00"));
+        assert_eq!(window_at(shifts, "2024-05-02T03:00:00Z"), at("01 22:00", "02 06:00"));
         let deadline = json!({"type": "DAILY_TIME_DEADLINE", "deadline": "09:00:00Z"});
-        assert_eq!(around(deadline.clone(), "2024-05-02T08:59:59Z"), at("02 00:00", "02 09:00"));
-        assert_eq!(around(deadline, "2024-05-02T09:00:00Z"), None);
+        assert_eq!(window_at(deadline.clone(), "2024-05-02T08:59:59Z"), at("02 00:00", "02 09:00"));
+        assert_eq!(window_at(deadline, "2024-05-02T09:00:00Z"), None);
         let hours = json!({"type": "DAILY_TIME_WINDOW", "startTime": "06:00", "endTime": "09:00"});
-        assert_eq!(around(hours, "2024-05-02T05:00:00Z"), None);
+        assert_eq!(window_at(hours, "2024-05-02T05:00:00Z"), None);
         assert_eq!(
-            around(json!({"type": "SLIDING_WINDOW", "window": "1h"}), "2024-05-02T10:30:00Z").unwrap().0,
+            window_at(json!({"type": "SLIDING_WINDOW", "window": "1h"}), "2024-05-02T10:30:00Z").unwrap().0,
             "02 09:30"
         );
     }
 
     #[test]
     fn a_flow_is_waited_for_by_namespace_id_state_and_labels() {
-        let wanted: UpstreamFlow =
+        let expected: UpstreamFlow =
             serde_json::from_value(json!({"namespace": "n", "flowId": "f", "labels": {"team": "data"}})).unwrap();
         let labels = json!({"team": "data", "x": 1}).as_object().unwrap().clone();
         let ended =
             UpstreamExecution { namespace: "n".into(), flow: "f".into(), status: UpstreamStatus::Warning, labels };
-        assert!(wanted.accepts(&ended));
-        assert!(!wanted.accepts(&UpstreamExecution { status: UpstreamStatus::Failed, ..ended.clone() }));
-        assert!(!wanted.accepts(&UpstreamExecution { flow: "g".into(), ..ended.clone() }));
-        assert!(!wanted.accepts(&UpstreamExecution { labels: Map::new(), ..ended }));
+        assert!(expected.matches(&ended));
+        assert!(!expected.matches(&UpstreamExecution { status: UpstreamStatus::Failed, ..ended.clone() }));
+        assert!(!expected.matches(&UpstreamExecution { flow: "g".into(), ..ended.clone() }));
+        assert!(!expected.matches(&UpstreamExecution { labels: Map::new(), ..ended }));
     }
 }

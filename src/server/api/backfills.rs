@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use crate::blocking::run_blocking;
 use crate::clock;
-use crate::flow::input::shown as as_text;
+use crate::flow::input::to_argument as as_text;
 use crate::flow::labels_of;
 use crate::id::BackfillId;
 use crate::journal::{Backfill, BackfillSpec, ExecutionQuery, PartitionFilter};

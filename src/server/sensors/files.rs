@@ -75,7 +75,7 @@ impl Sensors {
         arrival: &FileArrival,
         watched: &mut WatchedTrigger,
     ) -> Result<(&dyn FileSource, Vec<ArrivedFile>), String> {
-        let (folder, pattern) = arrival.place();
+        let (folder, pattern) = arrival.folder_and_pattern();
         let address = match folder.contains("://") {
             true => folder.to_owned(),
             false => watched.flow.folder.join(folder).display().to_string(),
@@ -100,7 +100,7 @@ impl Sensors {
         let mut found = listed?;
         found.retain(|file| {
             let matches = expression.as_ref().is_none_or(|expression| expression.is_match(&file.uri));
-            matches && arrival.accepts(&file.name)
+            matches && arrival.matches_name(&file.name)
         });
         found.sort_by(|a, b| a.time.cmp(&b.time).then_with(|| natural(&a.uri, &b.uri)));
         Ok((source.as_ref(), found))

@@ -1,8 +1,8 @@
 //! Points in time: read from what flows hold, moved, and written by Java patterns.
 
+mod format;
+mod parse;
 mod pattern;
-mod read;
-mod write;
 
 use std::str::FromStr;
 
@@ -11,7 +11,7 @@ use chrono::{DateTime, Days, Duration, FixedOffset, Months, NaiveDateTime, Naive
 use chrono_tz::{OffsetName, Tz};
 use serde_json::Value;
 
-use super::value::{kind, short};
+use super::value::{kind, shorten};
 use pattern::Pattern;
 
 /// A time zone: a name of the tz database, or an offset.
@@ -69,12 +69,12 @@ impl Moment {
         match value {
             Value::String(text) => {
                 let found = match format {
-                    Some(format) => read::by_pattern(text.trim(), &Pattern::find(format)?, zone),
-                    None => read::iso(text.trim(), zone),
+                    Some(format) => parse::by_pattern(text.trim(), &Pattern::find(format)?, zone),
+                    None => parse::iso(text.trim(), zone),
                 };
                 found.ok_or_else(|| match format {
-                    Some(format) => format!("`{}` is not a date in the format `{format}`", short(text)),
-                    None => format!("`{}` is not a date such as 2024-01-31 or 2024-01-31T10:00:00Z; `existingFormat` names any other form", short(text)),
+                    Some(format) => format!("`{}` is not a date in the format `{format}`", shorten(text)),
+                    None => format!("`{}` is not a date such as 2024-01-31 or 2024-01-31T10:00:00Z; `existingFormat` names any other form", shorten(text)),
                 })
             }
             Value::Number(number) => {
@@ -87,14 +87,14 @@ impl Moment {
     }
 
     /// The same point in time seen from another zone.
-    pub(super) fn seen_from(self, zone: Zone) -> Self {
+    pub(super) fn in_zone(self, zone: Zone) -> Self {
         Self { zone, ..self }
     }
 
     /// The time by a Java pattern or the name of a format.
     pub(super) fn format(&self, format: &str) -> Result<String, String> {
-        let seen = if format == "iso_instant" { self.seen_from(Zone::UTC) } else { *self };
-        Ok(write::by_pattern(&seen, &Pattern::find(format)?))
+        let moment = if format == "iso_instant" { self.in_zone(Zone::UTC) } else { *self };
+        Ok(format::by_pattern(&moment, &Pattern::find(format)?))
     }
 
     fn local(&self) -> NaiveDateTime {

@@ -53,7 +53,7 @@ fn write(call: &BuiltinCall, moment: Moment) -> BuiltinResult {
     english(call)?;
     let (_, zone) = hints(call)?;
     let format = call.text("format")?.unwrap_or("iso");
-    moment.seen_from(zone).format(format).map(Value::String)
+    moment.in_zone(zone).format(format).map(Value::String)
 }
 
 /// Names of months and days are English.

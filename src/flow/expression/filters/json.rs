@@ -18,7 +18,7 @@ fn to_json(call: &BuiltinCall) -> BuiltinResult {
 }
 
 fn to_yaml(call: &BuiltinCall) -> BuiltinResult {
-    call.machine.budget.handle_times(call.input, 8)?;
+    call.evaluator.budget.charge_times(call.input, 8)?;
     document::to_yaml(call.input).map(Value::String)
 }
 
@@ -31,5 +31,5 @@ fn run_jq(call: &BuiltinCall) -> BuiltinResult {
     // Starting a process is work, too.
     call.spend(2_000_000 + input.len())?;
     let program = call.required_text("expression")?;
-    call.machine.budget.timed(|left| jq::run(program, input, left))
+    call.evaluator.budget.timed(|remaining| jq::run(program, input, remaining))
 }

@@ -27,8 +27,8 @@ pub(super) const FILTERS: &[Builtin] = &[
     Builtin::new("values", &[], 0, values),
 ];
 
-fn wrong(call: &BuiltinCall, wanted: &str) -> String {
-    format!("it works on {wanted}, not on {}", kind(call.input))
+fn wrong_input(call: &BuiltinCall, expected: &str) -> String {
+    format!("it works on {expected}, not on {}", kind(call.input))
 }
 
 /// The other value where the input is missing, null or empty.
@@ -45,7 +45,7 @@ fn end(
     Ok(match call.input {
         Value::Array(items) => of_list(items).cloned().unwrap_or_default(),
         Value::String(text) => of_text(text).map(|letter| Value::String(letter.into())).unwrap_or_default(),
-        _ => return Err(wrong(call, "a list or a text")),
+        _ => return Err(wrong_input(call, "a list or a text")),
     })
 }
 
@@ -55,14 +55,14 @@ fn length(call: &BuiltinCall) -> BuiltinResult {
         Value::Array(items) => items.len(),
         Value::Object(map) => map.len(),
         Value::String(text) => text.chars().count(),
-        _ => return Err(wrong(call, "a list, a map or a text")),
+        _ => return Err(wrong_input(call, "a list, a map or a text")),
     }))
 }
 
 fn join(call: &BuiltinCall) -> BuiltinResult {
     let separator = call.text("separator")?.unwrap_or_default();
     let items: Vec<String> = call.input_list()?.iter().map(to_text).collect();
-    call.room(separator.len().saturating_mul(items.len()))?;
+    call.check_text_size(separator.len().saturating_mul(items.len()))?;
     Ok(Value::String(items.join(separator)))
 }
 
@@ -70,14 +70,14 @@ fn keys(call: &BuiltinCall) -> BuiltinResult {
     Ok(match call.input {
         Value::Object(map) => map.keys().map(|key| Value::from(key.as_str())).collect(),
         Value::Array(items) => (0..items.len()).map(Value::from).collect(),
-        _ => return Err(wrong(call, "a map or a list")),
+        _ => return Err(wrong_input(call, "a map or a list")),
     })
 }
 
 fn values(call: &BuiltinCall) -> BuiltinResult {
     match call.input {
         Value::Object(map) => Ok(map.values().cloned().collect()),
-        _ => Err(wrong(call, "a map")),
+        _ => Err(wrong_input(call, "a map")),
     }
 }
 
@@ -106,20 +106,20 @@ fn reverse(call: &BuiltinCall) -> BuiltinResult {
     Ok(match call.input {
         Value::Array(items) => items.iter().rev().cloned().collect(),
         Value::String(text) => Value::String(text.chars().rev().collect()),
-        _ => return Err(wrong(call, "a list or a text")),
+        _ => return Err(wrong_input(call, "a list or a text")),
     })
 }
 
 /// Numbers by value, texts by letter, null first. The two kinds do not mix.
 fn sort(call: &BuiltinCall, descending: bool) -> BuiltinResult {
     // Each item is compared with up to some twenty others.
-    call.machine.budget.handle_times(call.input, 16)?;
+    call.evaluator.budget.charge_times(call.input, 16)?;
     let mut items = call.input_list()?.to_vec();
     if let Some(first) = items.iter().find(|item| !item.is_null()) {
         items.iter().try_for_each(|item| compare(first, item).map(drop))?;
     }
     items.sort_by(|a, b| {
-        let order = place(a).partial_cmp(&place(b)).unwrap_or(Ordering::Equal);
+        let order = sort_key(a).partial_cmp(&sort_key(b)).unwrap_or(Ordering::Equal);
         if descending { order.reverse() } else { order }
     });
     Ok(Value::Array(items))
@@ -127,7 +127,7 @@ fn sort(call: &BuiltinCall, descending: bool) -> BuiltinResult {
 
 /// What a value is sorted by: a total order, which sorting insists on. Large whole numbers are the same as floats, so
 /// they are told apart by a second number.
-fn place(value: &Value) -> (bool, f64, i128, &str) {
+fn sort_key(value: &Value) -> (bool, f64, i128, &str) {
     let float = value.as_f64().unwrap_or_default();
     let whole = value.as_i64().map_or(float as i128, i128::from);
     (!value.is_null(), float, whole, value.as_str().unwrap_or_default())
@@ -137,13 +137,13 @@ fn slice(call: &BuiltinCall) -> BuiltinResult {
     let length = match call.input {
         Value::Array(items) => items.len(),
         Value::String(text) => text.chars().count(),
-        _ => return Err(wrong(call, "a list or a text")),
+        _ => return Err(wrong_input(call, "a list or a text")),
     };
-    let place = |name: &str, default: usize| -> Result<usize, String> {
-        let given = call.argument(name).map(|_| call.count(name)).transpose()?;
-        Ok(given.unwrap_or(default))
+    let bound = |name: &str, default: usize| -> Result<usize, String> {
+        let index = call.argument(name).map(|_| call.count(name)).transpose()?;
+        Ok(index.unwrap_or(default))
     };
-    let (from, to) = (place("fromIndex", 0)?, place("toIndex", length)?);
+    let (from, to) = (bound("fromIndex", 0)?, bound("toIndex", length)?);
     if from > to || to > length {
         return Err(format!("from {from} to {to} is out of range: there are {length} items"));
     }

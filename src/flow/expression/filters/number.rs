@@ -26,11 +26,11 @@ fn input(call: &BuiltinCall) -> Result<f64, String> {
 fn number(call: &BuiltinCall) -> BuiltinResult {
     let text = call.input_text()?;
     let written = text.trim();
-    let trouble = |what: &str| format!("`{}` is not a {what}", super::super::value::short(&text));
+    let not_a = |what: &str| format!("`{}` is not a {what}", super::super::value::shorten(&text));
     let whole = || written.parse::<i64>().map(Value::from);
-    let float = || written.parse::<f64>().map_err(|_| trouble("number")).and_then(from_float);
+    let float = || written.parse::<f64>().map_err(|_| not_a("number")).and_then(from_float);
     match call.text("type")?.unwrap_or_default() {
-        "INT" | "LONG" | "BIGINTEGER" => whole().map_err(|_| trouble("whole number")),
+        "INT" | "LONG" | "BIGINTEGER" => whole().map_err(|_| not_a("whole number")),
         "FLOAT" | "DOUBLE" | "BIGDECIMAL" => float(),
         "" => whole().or_else(|_| float()),
         other => Err(format!(
@@ -55,8 +55,8 @@ fn format(call: &BuiltinCall) -> BuiltinResult {
     let number = if suffix.contains('%') { number * 100.0 } else { number };
     let rounded = format!("{:.*}", fraction.len(), number.abs());
     let (int, decimals) = rounded.split_once('.').unwrap_or((&rounded, ""));
-    let least = fraction.matches('0').count();
-    let kept = decimals.trim_end_matches('0').len().max(least);
+    let min_digits = fraction.matches('0').count();
+    let kept = decimals.trim_end_matches('0').len().max(min_digits);
     let int = grouped(int, whole);
     let point = if kept > 0 { "." } else { "" };
     let is_zero = rounded.chars().all(|c| c == '0' || c == '.');
@@ -66,8 +66,8 @@ fn format(call: &BuiltinCall) -> BuiltinResult {
 
 /// The digits before the point, filled up and grouped as the pattern has it.
 fn grouped(int: &str, pattern: &str) -> String {
-    let least = pattern.matches('0').count();
-    let digits = format!("{:0>least$}", int.trim_start_matches('0'));
+    let min_digits = pattern.matches('0').count();
+    let digits = format!("{:0>min_digits$}", int.trim_start_matches('0'));
     let Some(size) = pattern.rfind(',').map(|comma| pattern.len() - comma - 1).filter(|size| *size > 0) else {
         return digits;
     };

@@ -93,7 +93,7 @@ fn indent(call: &BuiltinCall, begin: &str) -> BuiltinResult {
     let (text, amount) = (call.input_text()?, call.count("amount")?);
     let prefix = call.text("prefix")?.unwrap_or(" ");
     let lines = text.matches('\n').count() + 1;
-    call.room(lines.saturating_mul(amount).saturating_mul(prefix.len()))?;
+    call.check_text_size(lines.saturating_mul(amount).saturating_mul(prefix.len()))?;
     if text.is_empty() {
         return Ok(Value::String(text));
     }
@@ -127,7 +127,7 @@ impl CostedRegex {
     }
 
     /// The expression, its look at this text counted.
-    fn on(&self, call: &BuiltinCall, text: &str) -> Result<&Regex, String> {
+    fn for_text(&self, call: &BuiltinCall, text: &str) -> Result<&Regex, String> {
         call.spend(text.len().saturating_mul(self.cost))?;
         Ok(&self.regex)
     }
@@ -137,13 +137,13 @@ impl CostedRegex {
 fn split(call: &BuiltinCall) -> BuiltinResult {
     let (text, pattern) = (call.input_text()?, call.required_text("delimiter")?);
     let limit = call.integer("limit")?.unwrap_or(0);
-    let most = usize::try_from(limit).ok().filter(|most| *most > 0).unwrap_or(MAX_PARTS + 1);
+    let max_parts = usize::try_from(limit).ok().filter(|max_parts| *max_parts > 0).unwrap_or(MAX_PARTS + 1);
     let mut parts: Vec<&str> = if pattern.is_empty() {
-        text.split("").filter(|part| !part.is_empty()).take(most).collect()
+        text.split("").filter(|part| !part.is_empty()).take(max_parts).collect()
     } else if regex::escape(pattern) == pattern {
-        text.splitn(most, pattern).collect()
+        text.splitn(max_parts, pattern).collect()
     } else {
-        CostedRegex::new(call, pattern)?.on(call, &text)?.splitn(&text, most).collect()
+        CostedRegex::new(call, pattern)?.for_text(call, &text)?.splitn(&text, max_parts).collect()
     };
     if parts.len() > MAX_PARTS {
         return Err(format!("there are more than {MAX_PARTS} parts"));
@@ -164,14 +164,14 @@ impl Replacement<'_> {
     fn apply(&self, call: &BuiltinCall, text: &str) -> Result<String, String> {
         let (found, new) = match self {
             Self::Text(old, new) => (text.matches(old).count(), new),
-            Self::Regex(regex, new) => (regex.on(call, text)?.find_iter(text).count(), new),
+            Self::Regex(regex, new) => (regex.for_text(call, text)?.find_iter(text).count(), new),
         };
         // A `$0` repeats what was found, all together not more than the whole text.
         let repeated = text.len().saturating_mul(new.matches('$').count() + 1);
-        call.room(found.saturating_mul(new.len()).saturating_add(repeated))?;
+        call.check_text_size(found.saturating_mul(new.len()).saturating_add(repeated))?;
         Ok(match self {
             Self::Text(old, new) => text.replace(old, new),
-            Self::Regex(regex, new) => regex.on(call, text)?.replace_all(text, new.as_str()).into_owned(),
+            Self::Regex(regex, new) => regex.for_text(call, text)?.replace_all(text, new.as_str()).into_owned(),
         })
     }
 }
@@ -180,14 +180,14 @@ fn replace(call: &BuiltinCall) -> BuiltinResult {
     let Some(Value::Object(pairs)) = call.argument("replace_pairs") else {
         return Err("it takes a map, such as `replace({'old': 'new'})`".to_owned());
     };
-    let mut made = Vec::new();
+    let mut replacements = Vec::new();
     for (old, new) in pairs {
-        made.push(match call.flag("regexp", false)? {
+        replacements.push(match call.flag("regexp", false)? {
             true => Replacement::Regex(CostedRegex::new(call, old)?, java_groups(&to_text(new))),
             false => Replacement::Text(old, to_text(new)),
         });
     }
-    replaced(call, call.input, &made)
+    replaced(call, call.input, &replacements)
 }
 
 fn replaced(call: &BuiltinCall, value: &Value, pairs: &[Replacement]) -> BuiltinResult {

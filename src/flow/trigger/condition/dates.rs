@@ -27,13 +27,13 @@ impl DateTimeBetween {
     pub(super) fn check(&self) -> Result<(), ConditionError> {
         for (field, text) in [("after", &self.after), ("before", &self.before)] {
             if let Some(text) = text.as_ref().filter(|text| !is_template(text)) {
-                moment(text, NOWHERE).map_err(|message| (field, message))?;
+                moment(text, UTC_OFFSET).map_err(|message| (field, message))?;
             }
         }
         Ok(())
     }
 
-    pub(super) fn holds(&self, context: &ConditionContext) -> Result<bool, String> {
+    pub(super) fn is_met(&self, context: &ConditionContext) -> Result<bool, String> {
         let date = context.date(self.date.as_deref())?;
         let bound =
             |text: &Option<String>| text.as_ref().map(|text| moment(&context.text(text)?, *date.offset())).transpose();
@@ -53,7 +53,7 @@ pub(super) struct DayWeek {
 }
 
 impl DayWeek {
-    pub(super) fn holds(&self, context: &ConditionContext) -> Result<bool, String> {
+    pub(super) fn is_met(&self, context: &ConditionContext) -> Result<bool, String> {
         Ok(context.date(self.date.as_deref())?.weekday() == self.day_of_week.weekday())
     }
 }
@@ -71,7 +71,7 @@ pub(super) struct DayWeekInMonth {
 }
 
 impl DayWeekInMonth {
-    pub(super) fn holds(&self, context: &ConditionContext) -> Result<bool, String> {
+    pub(super) fn is_met(&self, context: &ConditionContext) -> Result<bool, String> {
         let date = context.date(self.date.as_deref())?.date_naive();
         let is_last = (date + chrono::Days::new(7)).month() != date.month();
         let is_nth = match self.day_in_month {
@@ -99,16 +99,16 @@ impl TimeBetween {
     pub(super) fn check(&self) -> Result<(), ConditionError> {
         for (field, text) in [("after", &self.after), ("before", &self.before)] {
             if let Some(text) = text.as_ref().filter(|text| !is_template(text)) {
-                NaiveTimeText::read(text).map_err(|message| (field, message))?;
+                NaiveTimeText::parse(text).map_err(|message| (field, message))?;
             }
         }
         Ok(())
     }
 
-    pub(super) fn holds(&self, context: &ConditionContext) -> Result<bool, String> {
+    pub(super) fn is_met(&self, context: &ConditionContext) -> Result<bool, String> {
         let date = context.date(self.date.as_deref())?;
         let bound =
-            |text: &Option<String>| text.as_ref().map(|text| NaiveTimeText::read(&context.text(text)?)).transpose();
+            |text: &Option<String>| text.as_ref().map(|text| NaiveTimeText::parse(&context.text(text)?)).transpose();
         let (after, before) = (bound(&self.after)?, bound(&self.before)?);
         let is_after = after.is_none_or(|after| after.of(date) > after.time);
         let is_before = before.is_none_or(|before| before.of(date) < before.time);
@@ -126,7 +126,7 @@ pub(super) struct Weekend {
 }
 
 impl Weekend {
-    pub(super) fn holds(&self, context: &ConditionContext) -> Result<bool, String> {
+    pub(super) fn is_met(&self, context: &ConditionContext) -> Result<bool, String> {
         Ok(matches!(context.date(self.date.as_deref())?.weekday(), Weekday::Sat | Weekday::Sun))
     }
 }
@@ -168,7 +168,7 @@ enum WeekInMonth {
 }
 
 /// An offset for texts whose moment does not matter.
-const NOWHERE: FixedOffset = match FixedOffset::east_opt(0) {
+const UTC_OFFSET: FixedOffset = match FixedOffset::east_opt(0) {
     Some(offset) => offset,
     None => panic!("zero is an offset"),
 };

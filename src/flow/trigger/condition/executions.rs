@@ -18,7 +18,7 @@ pub(super) struct ExecutionFlow {
 }
 
 impl ExecutionFlow {
-    pub(super) fn holds(&self, context: &ConditionContext) -> Result<bool, String> {
+    pub(super) fn is_met(&self, context: &ConditionContext) -> Result<bool, String> {
         let upstream = context.upstream()?;
         Ok(upstream.namespace == self.namespace && upstream.flow == self.flow_id)
     }
@@ -46,10 +46,10 @@ enum NamespaceComparison {
 }
 
 impl ExecutionNamespace {
-    pub(super) fn holds(&self, context: &ConditionContext) -> Result<bool, String> {
+    pub(super) fn is_met(&self, context: &ConditionContext) -> Result<bool, String> {
         let namespace = &context.upstream()?.namespace;
-        let by_default = if self.prefix { NamespaceComparison::Prefix } else { NamespaceComparison::Equals };
-        Ok(match self.comparison.unwrap_or(by_default) {
+        let default_comparison = if self.prefix { NamespaceComparison::Prefix } else { NamespaceComparison::Equals };
+        Ok(match self.comparison.unwrap_or(default_comparison) {
             NamespaceComparison::Equals => *namespace == self.namespace,
             NamespaceComparison::Prefix => namespace.starts_with(&self.namespace),
             NamespaceComparison::Suffix => namespace.ends_with(&self.namespace),
@@ -66,7 +66,7 @@ pub(super) struct ExecutionLabels {
 }
 
 impl ExecutionLabels {
-    pub(super) fn holds(&self, context: &ConditionContext) -> Result<bool, String> {
+    pub(super) fn is_met(&self, context: &ConditionContext) -> Result<bool, String> {
         Ok(has_labels(context.upstream()?, &self.labels))
     }
 }
@@ -84,7 +84,7 @@ pub(super) struct ExecutionStatus {
 }
 
 impl ExecutionStatus {
-    pub(super) fn holds(&self, context: &ConditionContext) -> Result<bool, String> {
+    pub(super) fn is_met(&self, context: &ConditionContext) -> Result<bool, String> {
         let status = context.upstream()?.status;
         Ok(self.within.as_ref().is_none_or(|states| states.contains(&status)) && !self.not_in.contains(&status))
     }

@@ -38,7 +38,7 @@ impl PublicHoliday {
         }
     }
 
-    pub(super) fn holds(&self, context: &ConditionContext) -> Result<bool, String> {
+    pub(super) fn is_met(&self, context: &ConditionContext) -> Result<bool, String> {
         let date = context.date(self.date.as_deref())?.date_naive();
         Ok(is_holiday(&self.country, date))
     }
@@ -68,7 +68,7 @@ fn is_french(day: NaiveDate) -> bool {
 }
 
 /// Holidays of one year only, and those that were moved from their usual day.
-const ROYAL: [(i32, u32, u32); 9] = [
+const ENGLISH_EXCEPTIONS: [(i32, u32, u32); 9] = [
     (2002, 6, 3),
     (2002, 6, 4),
     (2011, 4, 29),
@@ -89,9 +89,9 @@ fn is_english(day: NaiveDate) -> bool {
         || (matches!(date, (12, 27 | 28)) && matches!(day.weekday(), Weekday::Mon | Weekday::Tue));
     let may = if day.year() == 2020 { date == (5, 8) } else { is_nth(day, Weekday::Mon, 5, 1) };
     let spring = is_last(day, Weekday::Mon, 5) && ![2002, 2012, 2022].contains(&day.year());
-    let royal = ROYAL.contains(&(day.year(), date.0, date.1));
+    let exceptional = ENGLISH_EXCEPTIONS.contains(&(day.year(), date.0, date.1));
     let summer = is_last(day, Weekday::Mon, 8);
-    new_year || christmas || may || spring || royal || summer || [-2, 1].contains(&after_easter(day))
+    new_year || christmas || may || spring || exceptional || summer || [-2, 1].contains(&after_easter(day))
 }
 
 fn is_american(day: NaiveDate) -> bool {
@@ -100,13 +100,13 @@ fn is_american(day: NaiveDate) -> bool {
         june || [(1, 1), (7, 4), (11, 11), (12, 25)].contains(&(day.month(), day.day()))
     };
     // What falls on a Saturday is kept on the Friday before, what falls on a Sunday on the Monday after.
-    let kept = match day.weekday() {
+    let observed_day = match day.weekday() {
         Weekday::Fri => day.checked_add_days(Days::new(1)),
         Weekday::Mon => day.checked_sub_days(Days::new(1)),
         _ => None,
     };
     fixed(day)
-        || kept.is_some_and(fixed)
+        || observed_day.is_some_and(fixed)
         || is_nth(day, Weekday::Mon, 1, 3)
         || is_nth(day, Weekday::Mon, 2, 3)
         || is_last(day, Weekday::Mon, 5)

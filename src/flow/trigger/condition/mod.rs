@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::flow::expression::{Host, Names, holds, render_soon};
+use crate::flow::expression::{Host, Names, evaluate_condition, render_interactive};
 use crate::flow::trigger::UpstreamExecution;
 use crate::task::{FieldError, read};
 
@@ -31,7 +31,7 @@ pub struct ConditionContext<'a> {
 impl ConditionContext<'_> {
     /// A field's text, rendered.
     fn text(&self, template: &str) -> Result<String, String> {
-        let value = render_soon(&Value::from(template), self.names, self.host).map_err(|error| error.message)?;
+        let value = render_interactive(&Value::from(template), self.names, self.host).map_err(|error| error.message)?;
         Ok(crate::text::plain(&value))
     }
 
@@ -214,30 +214,30 @@ impl Condition {
     ///
     /// # Errors
     /// In plain words: an expression has no value, or none that is wanted.
-    pub fn holds(&self, context: &ConditionContext) -> Result<bool, String> {
+    pub fn is_met(&self, context: &ConditionContext) -> Result<bool, String> {
         match &self.test {
-            ConditionTest::DateTimeBetween(test) => test.holds(context),
-            ConditionTest::DayWeek(test) => test.holds(context),
-            ConditionTest::DayWeekInMonth(test) => test.holds(context),
-            ConditionTest::TimeBetween(test) => test.holds(context),
-            ConditionTest::Weekend(test) => test.holds(context),
-            ConditionTest::PublicHoliday(test) => test.holds(context),
-            ConditionTest::Not => Ok(!any(&self.inner, context)?),
-            ConditionTest::Or => any(&self.inner, context),
+            ConditionTest::DateTimeBetween(test) => test.is_met(context),
+            ConditionTest::DayWeek(test) => test.is_met(context),
+            ConditionTest::DayWeekInMonth(test) => test.is_met(context),
+            ConditionTest::TimeBetween(test) => test.is_met(context),
+            ConditionTest::Weekend(test) => test.is_met(context),
+            ConditionTest::PublicHoliday(test) => test.is_met(context),
+            ConditionTest::Not => Ok(!any_met(&self.inner, context)?),
+            ConditionTest::Or => any_met(&self.inner, context),
             ConditionTest::Expression(test) => {
-                holds(&test.expression, context.names, context.host).map_err(|error| error.message)
+                evaluate_condition(&test.expression, context.names, context.host).map_err(|error| error.message)
             }
-            ConditionTest::ExecutionFlow(test) => test.holds(context),
-            ConditionTest::ExecutionNamespace(test) => test.holds(context),
-            ConditionTest::ExecutionLabels(test) => test.holds(context),
-            ConditionTest::ExecutionStatus(test) => test.holds(context),
+            ConditionTest::ExecutionFlow(test) => test.is_met(context),
+            ConditionTest::ExecutionNamespace(test) => test.is_met(context),
+            ConditionTest::ExecutionLabels(test) => test.is_met(context),
+            ConditionTest::ExecutionStatus(test) => test.is_met(context),
         }
     }
 }
 
-fn any(conditions: &[Condition], context: &ConditionContext) -> Result<bool, String> {
+fn any_met(conditions: &[Condition], context: &ConditionContext) -> Result<bool, String> {
     for condition in conditions {
-        if condition.holds(context)? {
+        if condition.is_met(context)? {
             return Ok(true);
         }
     }

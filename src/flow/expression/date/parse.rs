@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime};
 
+use super::format::{DAYS, MONTHS};
 use super::pattern::{Pattern, PatternPiece};
-use super::write::{DAYS, MONTHS};
 use super::{MIDNIGHT, Moment, Zone};
 
 /// A time in ISO 8601, with a zone, an offset or neither, or a lone date; a space may stand for the `T`.
@@ -47,23 +47,23 @@ struct ParsedFields {
 
 /// A time in the form of a pattern. What the pattern does not name is the earliest it can be.
 pub(super) fn by_pattern(text: &str, pattern: &Pattern, zone: Zone) -> Option<Moment> {
-    let (mut told, mut rest) = (ParsedFields::default(), text);
+    let (mut fields, mut rest) = (ParsedFields::default(), text);
     for piece in &pattern.pieces {
         rest = match piece {
             PatternPiece::Text(text) => rest.strip_prefix(text.as_str())?,
-            PatternPiece::Field(letter, count) => told.field(rest, *letter, *count)?,
+            PatternPiece::Field(letter, count) => fields.field(rest, *letter, *count)?,
             PatternPiece::Fraction => match rest.strip_prefix('.') {
-                Some(fraction) => told.fraction(fraction, 1, 9)?,
+                Some(fraction) => fields.fraction(fraction, 1, 9)?,
                 None => rest,
             },
             PatternPiece::Gmt => match rest.strip_prefix("GMT") {
-                Some(rest) => told.zone(Zone::UTC, rest),
-                None => told.offset(rest)?,
+                Some(rest) => fields.zone(Zone::UTC, rest),
+                None => fields.offset(rest)?,
             },
             PatternPiece::Week => return None,
         };
     }
-    if rest.is_empty() { told.moment(zone) } else { None }
+    if rest.is_empty() { fields.moment(zone) } else { None }
 }
 
 impl ParsedFields {
@@ -129,8 +129,8 @@ impl ParsedFields {
         Some(self.zone(fixed(offset), rest))
     }
 
-    fn fraction<'t>(&mut self, text: &'t str, least: usize, most: usize) -> Option<&'t str> {
-        let (number, rest) = digits(text, least, most)?;
+    fn fraction<'t>(&mut self, text: &'t str, min: usize, max: usize) -> Option<&'t str> {
+        let (number, rest) = digits(text, min, max)?;
         let places = u32::try_from(text.len() - rest.len()).ok()?;
         self.nanos = number.checked_mul(10_u32.checked_pow(9_u32.checked_sub(places)?)?)?;
         Some(rest)
@@ -150,10 +150,10 @@ impl ParsedFields {
 }
 
 /// Between `least` and `most` digits.
-fn digits(text: &str, least: usize, most: usize) -> Option<(u32, &str)> {
-    let count = text.bytes().take(most).take_while(u8::is_ascii_digit).count();
+fn digits(text: &str, min: usize, max: usize) -> Option<(u32, &str)> {
+    let count = text.bytes().take(max).take_while(u8::is_ascii_digit).count();
     let (digits, rest) = text.split_at_checked(count)?;
-    (count >= least).then(|| Some((digits.parse().ok()?, rest)))?
+    (count >= min).then(|| Some((digits.parse().ok()?, rest)))?
 }
 
 /// One of the names, cut to three letters unless `count` is four.

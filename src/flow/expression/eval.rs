@@ -9,8 +9,8 @@ use super::ast::{CallExpr, ChainLink, Expr, ExprKind, Macro, Operator, PathPart,
 use super::builtin::{Builtin, BuiltinCall};
 use super::host::Host;
 use super::limits::{Budget, MAX_NESTING, NODE_BYTES};
-use super::value::{is_truthy, kind, list, to_text};
-use super::{ExpressionError, Names, filters, functions, operators, parser, tests};
+use super::value::{is_truthy, kind, name_list, to_text};
+use super::{ExpressionError, Names, filters, functions, operators, parser, predicates};
 use crate::task::is_template;
 
 /// Why there is no value.
@@ -31,7 +31,7 @@ impl From<EvalError> for ExpressionError {
 
 /// What went wrong with a piece of source.
 pub(super) fn failure(source: &str, message: &str) -> EvalError {
-    let shown = super::value::short(source);
+    let shown = super::value::shorten(source);
     EvalError::Other(ExpressionError::new(format!("`{shown}`: {message}"), source))
 }
 
@@ -59,7 +59,7 @@ impl Evaluator<'_> {
 
     fn value<'m>(&'m self, expression: &'m Expr) -> EvalResult<'m> {
         let fail = |message: String| failure(&expression.source, &message);
-        let made = match &expression.kind {
+        let value = match &expression.kind {
             ExprKind::Literal(value) => return Ok(Cow::Borrowed(value)),
             ExprKind::Name(name) => return self.name(name),
             ExprKind::Path(root, parts) => return self.path(expression, root, parts),
@@ -68,7 +68,7 @@ impl Evaluator<'_> {
                 let [condition, one, other] = &**choice;
                 return self.evaluate(if self.is_true(condition)? { one } else { other });
             }
-            ExprKind::Call(invocation) => self.call(invocation)?,
+            ExprKind::Call(call) => self.call(call)?,
             ExprKind::Not(operand) => Value::Bool(!self.is_true(operand)?),
             ExprKind::Minus(operand) => operators::negative(&*self.evaluate(operand)?).map_err(fail)?,
             ExprKind::Plus(operand) => {
@@ -78,8 +78,8 @@ impl Evaluator<'_> {
             ExprKind::List(items) => Value::Array(items.iter().map(|item| self.owned(item)).collect::<Result<_, _>>()?),
             ExprKind::Map(entries) => self.map(entries)?,
         };
-        self.budget.handle(&made).map_err(fail)?;
-        Ok(Cow::Owned(made))
+        self.budget.charge(&value).map_err(fail)?;
+        Ok(Cow::Owned(value))
     }
 
     /// Whether an expression's value counts as true.
@@ -105,29 +105,29 @@ impl Evaluator<'_> {
     fn name(&self, name: &str) -> EvalResult<'_> {
         let bound = self.scopes.iter().rev().find_map(|scope| scope.get(name));
         bound.or_else(|| self.names.get(name)).map(Cow::Borrowed).ok_or_else(|| {
-            let known = list(self.names.keys().map(String::as_str));
+            let known = name_list(self.names.keys().map(String::as_str));
             let message = format!("`{name}` is not defined; here there is {known}");
             EvalError::Undefined(ExpressionError::new(message, name))
         })
     }
 
-    fn path<'m>(&'m self, whole: &'m Expr, root: &'m Expr, parts: &'m [PathPart]) -> EvalResult<'m> {
+    fn path<'m>(&'m self, source: &'m Expr, root: &'m Expr, parts: &'m [PathPart]) -> EvalResult<'m> {
         let mut value = match self.evaluate(root) {
             Err(EvalError::Undefined(error)) if matches!(root.kind, ExprKind::Name(_)) => {
-                let message = error.message.replacen(&root.source, &whole.source, 1);
-                return Err(EvalError::Undefined(ExpressionError::new(message, &whole.source)));
+                let message = error.message.replacen(&root.source, &source.source, 1);
+                return Err(EvalError::Undefined(ExpressionError::new(message, &source.source)));
             }
             other => other?,
         };
-        let mut walked = root.source.clone();
+        let mut path = root.source.clone();
         for part in parts {
             let key = match part {
                 PathPart::Field(name) => Cow::Borrowed(name.as_str()),
                 PathPart::Index(index) => Cow::Owned(to_text(&*self.evaluate(index)?)),
             };
             let step = match value {
-                Cow::Borrowed(value) => part_of(value, &key).map(Cow::Borrowed),
-                Cow::Owned(ref value) => part_of(value, &key).cloned().map(Cow::Owned),
+                Cow::Borrowed(value) => child(value, &key).map(Cow::Borrowed),
+                Cow::Owned(ref value) => child(value, &key).cloned().map(Cow::Owned),
             };
             value = match step {
                 Some(step) => step,
@@ -135,20 +135,20 @@ impl Evaluator<'_> {
                     // To name what is there instead takes a look at all of it.
                     let names = value.as_object().map_or(0, Map::len).saturating_mul(NODE_BYTES);
                     let spent = self.budget.spend(names.saturating_add(key.len()));
-                    spent.map_err(|message| failure(&whole.source, &message))?;
-                    return Err(undefined(&whole.source, &walked, &value, &key));
+                    spent.map_err(|message| failure(&source.source, &message))?;
+                    return Err(undefined(&source.source, &path, &value, &key));
                 }
             };
-            walked = if walked.is_empty() { key.into_owned() } else { format!("{walked}.{key}") };
+            path = if path.is_empty() { key.into_owned() } else { format!("{path}.{key}") };
         }
         Ok(value)
     }
 
-    fn chain<'m>(&'m self, whole: &str, head: &'m Expr, links: &'m [ChainLink]) -> EvalResult<'m> {
+    fn chain<'m>(&'m self, source: &str, head: &'m Expr, links: &'m [ChainLink]) -> EvalResult<'m> {
         let mut current = self.evaluate(head);
         for link in links {
             current = match link {
-                ChainLink::Binary(operator, right) => self.binary(whole, *operator, current, right),
+                ChainLink::Binary(operator, right) => self.binary(source, *operator, current, right),
                 ChainLink::Filter(filter) if filter.name == "default" => {
                     let value =
                         if let Err(EvalError::Undefined(_)) = current { Ok(Cow::Owned(Value::Null)) } else { current };
@@ -168,12 +168,12 @@ impl Evaluator<'_> {
     }
 
     fn test(&self, test: &CallExpr, value: &Value, negated: bool) -> Result<Value, EvalError> {
-        self.budget.handle(value).map_err(|message| failure(&test.source, &message))?;
-        let holds = tests::run(&test.name, value).map_err(|message| failure(&test.source, &message))?;
-        Ok(Value::Bool(holds != negated))
+        self.budget.charge(value).map_err(|message| failure(&test.source, &message))?;
+        let passes = predicates::evaluate(&test.name, value).map_err(|message| failure(&test.source, &message))?;
+        Ok(Value::Bool(passes != negated))
     }
 
-    fn binary<'m>(&'m self, whole: &str, operator: Operator, left: EvalResult<'m>, right: &'m Expr) -> EvalResult<'m> {
+    fn binary<'m>(&'m self, source: &str, operator: Operator, left: EvalResult<'m>, right: &'m Expr) -> EvalResult<'m> {
         match (operator, &left) {
             (Operator::IfNull | Operator::IfUndefined, Err(EvalError::Undefined(_))) => return self.evaluate(right),
             (Operator::IfNull, Ok(value)) if value.is_null() => return self.evaluate(right),
@@ -181,7 +181,7 @@ impl Evaluator<'_> {
             _ => {}
         }
         let left = left?;
-        let fail = |message: String| failure(whole, &message);
+        let fail = |message: String| failure(source, &message);
         let decided = match operator {
             Operator::And => Some(self.truth(&left).map_err(fail)? && self.is_true(right)?),
             Operator::Or => Some(self.truth(&left).map_err(fail)? || self.is_true(right)?),
@@ -191,86 +191,86 @@ impl Evaluator<'_> {
             return Ok(Cow::Owned(Value::Bool(decided)));
         }
         let value = self.evaluate(right)?;
-        let result = self.budget.handle(&left).and_then(|()| self.budget.handle(&value));
+        let result = self.budget.charge(&left).and_then(|()| self.budget.charge(&value));
         let result = result.and_then(|()| operators::apply(operator, &left, &value, self.budget));
-        let result = result.and_then(|result| self.budget.handle(&result).map(|()| result));
+        let result = result.and_then(|result| self.budget.charge(&result).map(|()| result));
         result.map(Cow::Owned).map_err(fail)
     }
 
     /// What a filter makes of a value.
-    pub(super) fn filter(&self, invocation: &CallExpr, input: &Value) -> Result<Value, EvalError> {
-        let fail = |message: String| failure(&invocation.source, &message);
-        let filter = filters::find(&invocation.name).ok_or_else(|| fail(filters::unknown(&invocation.name)))?;
+    pub(super) fn filter(&self, call: &CallExpr, input: &Value) -> Result<Value, EvalError> {
+        let fail = |message: String| failure(&call.source, &message);
+        let filter = filters::find(&call.name).ok_or_else(|| fail(filters::unknown(&call.name)))?;
         if input.is_null() && !filter.takes_null {
             return Ok(Value::Null);
         }
-        self.run(filter, invocation, input)
+        self.run(filter, call, input)
     }
 
-    fn call(&self, invocation: &CallExpr) -> Result<Value, EvalError> {
-        if let Some(definition) = self.macros.get(&invocation.name) {
-            return self.expand(definition, invocation);
+    fn call(&self, call: &CallExpr) -> Result<Value, EvalError> {
+        if let Some(definition) = self.macros.get(&call.name) {
+            return self.expand(definition, call);
         }
-        let function = functions::find(&invocation.name)
-            .ok_or_else(|| failure(&invocation.source, &functions::unknown(&invocation.name, self.macros.keys())))?;
-        self.run(function, invocation, &Value::Null)
+        let function = functions::find(&call.name)
+            .ok_or_else(|| failure(&call.source, &functions::unknown(&call.name, self.macros.keys())))?;
+        self.run(function, call, &Value::Null)
     }
 
-    fn run(&self, builtin: &Builtin, invocation: &CallExpr, input: &Value) -> Result<Value, EvalError> {
-        let fail = |message: String| failure(&invocation.source, &message);
-        let places = builtin.places(invocation).map_err(fail)?;
+    fn run(&self, builtin: &Builtin, call: &CallExpr, input: &Value) -> Result<Value, EvalError> {
+        let fail = |message: String| failure(&call.source, &message);
+        let positions = builtin.positions(call).map_err(fail)?;
         let mut arguments: Vec<Option<Value>> = Vec::new();
-        for (place, argument) in places.into_iter().zip(&invocation.arguments) {
-            arguments.resize(arguments.len().max(place + 1), None);
+        for (position, argument) in positions.into_iter().zip(&call.arguments) {
+            arguments.resize(arguments.len().max(position + 1), None);
             let value = self.owned(&argument.value)?;
-            self.budget.handle(&value).map_err(fail)?;
-            if let Some(slot) = arguments.get_mut(place) {
+            self.budget.charge(&value).map_err(fail)?;
+            if let Some(slot) = arguments.get_mut(position) {
                 *slot = Some(value);
             }
         }
-        self.budget.handle(input).map_err(fail)?;
-        let call = BuiltinCall { builtin, input, arguments, machine: self };
+        self.budget.charge(input).map_err(fail)?;
+        let call = BuiltinCall { builtin, input, arguments, evaluator: self };
         let result = (builtin.run)(&call).map_err(fail)?;
-        self.budget.handle(&result).map_err(fail)?;
+        self.budget.charge(&result).map_err(fail)?;
         Ok(result)
     }
 
     /// What a macro writes.
-    fn expand(&self, definition: &Macro, invocation: &CallExpr) -> Result<Value, EvalError> {
-        let fail = |message: String| failure(&invocation.source, &message);
+    fn expand(&self, definition: &Macro, call: &CallExpr) -> Result<Value, EvalError> {
+        let fail = |message: String| failure(&call.source, &message);
         let mut scope = Map::new();
         for (name, default) in &definition.parameters {
             scope.insert(name.clone(), default.as_ref().map_or(Ok(Value::Null), |default| self.owned(default))?);
         }
-        for (position, argument) in invocation.arguments.iter().enumerate() {
+        for (position, argument) in call.arguments.iter().enumerate() {
             let name = argument.name.as_ref().or_else(|| definition.parameters.get(position).map(|(name, _)| name));
             let known = name.filter(|name| scope.contains_key(*name));
             let name = known.ok_or_else(|| fail("the macro has no such parameter".to_owned()))?;
             let value = self.owned(&argument.value)?;
-            self.budget.handle(&value).map_err(fail)?;
+            self.budget.charge(&value).map_err(fail)?;
             scope.insert(name.clone(), value);
         }
         let mut inner = Evaluator { scopes: vec![scope], ..*self };
         let mut out = String::new();
         self.budget.enter().map_err(fail)?;
-        let written = inner.write(&definition.body, &mut out);
+        let result = inner.write(&definition.body, &mut out);
         self.budget.leave();
-        written.map(|()| Value::String(out))
+        result.map(|()| Value::String(out))
     }
 
     /// A value whose own templates are rendered, and those in the result again if `again` is set.
-    pub(super) fn render(&self, value: &Value, again: bool) -> Result<Value, String> {
+    pub(super) fn render(&self, value: &Value, recursive: bool) -> Result<Value, String> {
         match value {
-            Value::Array(items) => items.iter().map(|item| self.render(item, again)).collect(),
+            Value::Array(items) => items.iter().map(|item| self.render(item, recursive)).collect(),
             Value::Object(map) => {
-                let entries = map.iter().map(|(key, item)| Ok((key.clone(), self.render(item, again)?)));
+                let entries = map.iter().map(|(key, item)| Ok((key.clone(), self.render(item, recursive)?)));
                 Ok(Value::Object(entries.collect::<Result<_, String>>()?))
             }
             Value::String(text) if is_template(text) => {
                 let mut rendered = self.render_text(text)?;
                 for _ in 0..MAX_NESTING {
                     match &rendered {
-                        Value::String(text) if again && is_template(text) => rendered = self.render_text(text)?,
+                        Value::String(text) if recursive && is_template(text) => rendered = self.render_text(text)?,
                         _ => return Ok(rendered),
                     }
                 }
@@ -298,16 +298,16 @@ pub(super) fn evaluate(
     host: &dyn Host,
     budget: &Budget,
 ) -> Result<Value, EvalError> {
-    let mut machine = Evaluator { names, host, macros: &template.macros, budget, scopes: vec![Map::new()] };
+    let mut evaluator = Evaluator { names, host, macros: &template.macros, budget, scopes: vec![Map::new()] };
     if let Some(expression) = template.sole_expression() {
-        return machine.owned(expression);
+        return evaluator.owned(expression);
     }
     let mut out = String::new();
-    machine.write(&template.nodes, &mut out)?;
+    evaluator.write(&template.nodes, &mut out)?;
     Ok(Value::String(out))
 }
 
-fn part_of<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {
+fn child<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {
     match value {
         Value::Object(map) => map.get(key),
         Value::Array(items) => items.get(key.parse::<usize>().ok()?),
@@ -315,21 +315,21 @@ fn part_of<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {
     }
 }
 
-fn undefined(whole: &str, walked: &str, value: &Value, key: &str) -> EvalError {
+fn undefined(source: &str, path: &str, value: &Value, key: &str) -> EvalError {
     let there = match value {
         Value::Object(map) => {
             let cut =
                 |sign: char| map.keys().find(|name| name.strip_prefix(key).is_some_and(|rest| rest.starts_with(sign)));
             let hint = match (cut('-'), cut('.')) {
-                (Some(name), _) => format!("; write `{walked}['{name}']` for a name with a dash"),
-                (_, Some(name)) => format!("; write `{walked}['{name}']` for a name with a dot"),
+                (Some(name), _) => format!("; write `{path}['{name}']` for a name with a dash"),
+                (_, Some(name)) => format!("; write `{path}['{name}']` for a name with a dot"),
                 _ => String::new(),
             };
-            format!("in `{walked}` there is {}{hint}", list(map.keys().map(String::as_str)))
+            format!("in `{path}` there is {}{hint}", name_list(map.keys().map(String::as_str)))
         }
-        Value::Array(items) => format!("`{walked}` has {} items, counted from 0", items.len()),
-        other => format!("`{walked}` is {}", kind(other)),
+        Value::Array(items) => format!("`{path}` has {} items, counted from 0", items.len()),
+        other => format!("`{path}` is {}", kind(other)),
     };
-    let message = format!("`{whole}` is not defined; {there}");
-    EvalError::Undefined(ExpressionError::new(message, whole))
+    let message = format!("`{source}` is not defined; {there}");
+    EvalError::Undefined(ExpressionError::new(message, source))
 }

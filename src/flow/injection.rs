@@ -3,41 +3,44 @@
 use serde_json::Value;
 
 use crate::diagnostic::Diagnostic;
-use crate::flow::expression::{printed, quoted_twice};
+use crate::flow::expression::{interpolated, quoted_twice};
 use crate::flow::input::InputType;
 use crate::flow::parse::below;
 use crate::flow::{Flow, Step};
 
 /// What a trigger itself says, and not who set it off.
-const OF_TRIGGERS: &[&str] =
+const TRUSTED_TRIGGER_FIELDS: &[&str] =
     &["date", "next", "previous", "executionId", "flowId", "namespace", "state", "flowRevision"];
 
 /// Warnings of values from outside that stand in such a text as they are.
 pub(super) fn warnings(flow: &Flow) -> Vec<Diagnostic> {
-    let mut found = Vec::new();
+    let mut findings = Vec::new();
     for steps in [&flow.steps, &flow.errors, &flow.finally, &flow.after] {
-        look(flow, steps, &mut found);
+        scan_steps(flow, steps, &mut findings);
     }
-    found
+    findings
 }
 
 /// Who reads a text that expressions stand in.
 #[derive(Clone, Copy, PartialEq)]
-enum ShellKind {
+enum TextReader {
     Shell,
     Program,
     Database,
 }
 
-impl ShellKind {
+impl TextReader {
     /// Who reads a field of a task, if a value there could be more than a value.
     fn of(step: &Step, key: &str) -> Option<Self> {
         let task = step.task;
-        match () {
-            () if task.shell.contains(&key) && reads_shell(step) => Some(Self::Shell),
-            () if task.shell.contains(&key) || task.program.contains(&key) => Some(Self::Program),
-            () if task.sql.contains(&key) => Some(Self::Database),
-            () => None,
+        if task.shell.contains(&key) && uses_shell(step) {
+            Some(Self::Shell)
+        } else if task.shell.contains(&key) || task.program.contains(&key) {
+            Some(Self::Program)
+        } else if task.sql.contains(&key) {
+            Some(Self::Database)
+        } else {
+            None
         }
     }
 
@@ -80,53 +83,52 @@ impl ShellKind {
     }
 }
 
-fn look(flow: &Flow, steps: &[Step], found: &mut Vec<Diagnostic>) {
+fn scan_steps(flow: &Flow, steps: &[Step], findings: &mut Vec<Diagnostic>) {
     for step in steps {
         for (key, value) in step.fields.as_object().into_iter().flatten() {
-            let Some(reader) = ShellKind::of(step, key) else { continue };
+            let Some(reader) = TextReader::of(step, key) else { continue };
             let path = below(&step.path, key);
             match value {
-                Value::Array(lines) => lines
-                    .iter()
-                    .enumerate()
-                    .for_each(|(index, line)| text(flow, reader, line, &below(&path, &index.to_string()), found)),
-                other => text(flow, reader, other, &path, found),
+                Value::Array(lines) => lines.iter().enumerate().for_each(|(index, line)| {
+                    scan_text(flow, reader, line, &below(&path, &index.to_string()), findings)
+                }),
+                other => scan_text(flow, reader, other, &path, findings),
             }
         }
-        step.branches.iter().for_each(|(_, branch)| look(flow, branch, found));
+        step.branches.iter().for_each(|(_, branch)| scan_steps(flow, branch, findings));
     }
 }
 
 /// Another interpreter has other quotes.
-fn reads_shell(step: &Step) -> bool {
+fn uses_shell(step: &Step) -> bool {
     let interpreter = step.fields.get("interpreter").and_then(|words| words.get(0)).and_then(Value::as_str);
     interpreter.is_none_or(|program| program.ends_with("sh"))
 }
 
-fn text(flow: &Flow, reader: ShellKind, value: &Value, path: &[String], found: &mut Vec<Diagnostic>) {
+fn scan_text(flow: &Flow, reader: TextReader, value: &Value, path: &[String], findings: &mut Vec<Diagnostic>) {
     let Some(text) = value.as_str() else { return };
     // What is malformed has a finding of its own.
-    let names = printed(text, reader.harmless()).unwrap_or_default();
-    let outside = names.into_iter().filter(|name| is_from_outside(flow, name));
-    let mut findings: Vec<_> = outside.map(|name| (reader.warning(&name), name)).collect();
-    if reader == ShellKind::Shell {
-        let twice = quoted_twice(text).unwrap_or_default();
-        findings.extend(twice.into_iter().map(|expression| (within_quotes(&expression), expression)));
+    let names = interpolated(text, reader.harmless()).unwrap_or_default();
+    let untrusted = names.into_iter().filter(|name| is_untrusted(flow, name));
+    let mut warnings: Vec<_> = untrusted.map(|name| (reader.warning(&name), name)).collect();
+    if reader == TextReader::Shell {
+        let expressions = quoted_twice(text).unwrap_or_default();
+        warnings.extend(expressions.into_iter().map(|expression| (nested_quotes_warning(&expression), expression)));
     }
-    for (finding, culprit) in findings {
+    for (finding, culprit) in warnings {
         let finding = flow.document.locate_text(path, &culprit, finding);
-        if !found.contains(&finding) {
-            found.push(finding);
+        if !findings.contains(&finding) {
+            findings.push(finding);
         }
     }
 }
 
-fn within_quotes(expression: &str) -> Diagnostic {
+fn nested_quotes_warning(expression: &str) -> Diagnostic {
     let message = format!("`{{{{ {expression} }}}}` stands within quotes, where `shellQuote` protects nothing");
     Diagnostic::warning(message).help("take the quotes around it away: the filter sets its own")
 }
 
-fn is_from_outside(flow: &Flow, name: &str) -> bool {
+fn is_untrusted(flow: &Flow, name: &str) -> bool {
     let mut parts = name.split('.');
     match (parts.next(), parts.next()) {
         (Some("inputs"), Some(id)) => flow.inputs.iter().any(|input| {
@@ -139,7 +141,7 @@ fn is_from_outside(flow: &Flow, name: &str) -> bool {
                     _ => false,
                 }
         }),
-        (Some("trigger"), part) => part.is_none_or(|part| !OF_TRIGGERS.contains(&part)),
+        (Some("trigger"), part) => part.is_none_or(|part| !TRUSTED_TRIGGER_FIELDS.contains(&part)),
         _ => false,
     }
 }

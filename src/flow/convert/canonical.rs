@@ -5,19 +5,19 @@ use serde_json::Value;
 use crate::task::FieldError;
 
 /// The documented name of a field that is called otherwise here: that of the field which serde takes for the same.
-pub(super) fn first_name(
+pub(super) fn canonical_name(
     fields: &Value,
     key: &str,
     schema: &Value,
     check: impl Fn(&Value) -> Result<(), FieldError>,
 ) -> Option<String> {
-    let known = schema.get("properties")?.as_object()?;
-    if known.contains_key(key) {
+    let properties = schema.get("properties")?.as_object()?;
+    if properties.contains_key(key) {
         return None;
     }
-    let given = fields.as_object()?;
-    let value = given.get(key)?;
-    known.keys().filter(|name| !given.contains_key(*name)).find_map(|name| {
+    let provided = fields.as_object()?;
+    let value = provided.get(key)?;
+    properties.keys().filter(|name| !provided.contains_key(*name)).find_map(|name| {
         // Both names at once: serde says that the field is there twice if they mean the same.
         let both = serde_json::json!({ key: value, name: value });
         let error = check(&both).err()?;

@@ -45,12 +45,12 @@ pub(super) fn help(name: &str, tasks: &[TaskType]) -> String {
         return format!("this is a trigger: write it under `triggers`, where it is also called `{}`", kind.name);
     }
     let all = || tasks.iter().flat_map(|task| std::iter::once(task.name).chain(task.aliases.iter().copied()));
-    let near = match name.starts_with("io.kestra.") {
-        true => same_class(name, tasks).or_else(|| misspelt(name, all())),
+    let nearest_name = match name.starts_with("io.kestra.") {
+        true => task_of_same_class(name, tasks).or_else(|| closest_spelling(name, all())),
         false => nearest(name, tasks.iter().map(|task| task.name)),
     };
-    if let Some(near) = near {
-        return format!("did you mean `{near}`? `jitney tasks` lists them all");
+    if let Some(nearest_name) = nearest_name {
+        return format!("did you mean `{nearest_name}`? `jitney tasks` lists them all");
     }
     let (candidates, reason) = match family(name) {
         Some((_, candidates, reason)) => (*candidates, *reason),
@@ -64,14 +64,14 @@ pub(super) fn help(name: &str, tasks: &[TaskType]) -> String {
 }
 
 /// The task of an older package of Kestra's core, by the last part of its name.
-fn same_class(name: &str, tasks: &[TaskType]) -> Option<&'static str> {
+fn task_of_same_class(name: &str, tasks: &[TaskType]) -> Option<&'static str> {
     let class = name.strip_prefix("io.kestra.core.")?.rsplit('.').next()?;
     let found = tasks.iter().find(|task| task.aliases.iter().any(|alias| alias.rsplit('.').next() == Some(class)));
     found.map(|task| task.name)
 }
 
 /// A name that differs by a letter or two.
-fn misspelt<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let near = known.map(|known| (strsim::damerau_levenshtein(name, known), known)).min()?;
-    (near.0 <= 2).then_some(near.1)
+fn closest_spelling<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let closest = known.map(|known| (strsim::damerau_levenshtein(name, known), known)).min()?;
+    (closest.0 <= 2).then_some(closest.1)
 }

@@ -77,7 +77,7 @@ impl Webhook {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct FlowEnd {
     /// How the other execution must have ended; any way by default.
-    #[serde(default = "UpstreamStatus::ends")]
+    #[serde(default = "UpstreamStatus::final_states")]
     pub states: Vec<UpstreamStatus>,
     /// Several flows that must all have ended, within a window of time.
     pub preconditions: Option<Preconditions>,
@@ -99,7 +99,7 @@ pub struct HttpPoll {
     /// The request's body.
     pub body: Option<String>,
     /// How often to ask.
-    #[serde(default = "a_minute")]
+    #[serde(default = "one_minute")]
     pub interval: DurationSpec,
     /// An expression on `response.statusCode`, `response.headers` and `response.body`; without one every answer below
     /// 400 starts the flow.
@@ -111,6 +111,6 @@ fn get() -> String {
     "GET".to_owned()
 }
 
-fn a_minute() -> DurationSpec {
+fn one_minute() -> DurationSpec {
     DurationSpec(Duration::from_secs(60))
 }

@@ -6,66 +6,66 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::ast::{Argument, CallExpr, ChainLink, Expr, ExprKind, Operator, PathPart, Template, TemplateNode};
-use super::{ExpressionError, filters, functions, tests};
+use super::{ExpressionError, filters, functions, predicates};
 
 /// Functions that see every name.
-const SEE_ALL: &[&str] = &["printContext", "render", "renderOnce"];
+const READ_ALL_NAMES: &[&str] = &["printContext", "render", "renderOnce"];
 /// Those that make something of the templates in a value.
-const RENDER: &[&str] = &["render", "renderOnce"];
+const RENDER_FUNCTIONS: &[&str] = &["render", "renderOnce"];
 
 /// The dotted names that a template cannot do without.
 pub(super) fn references(template: &Template) -> Vec<String> {
-    let NameCollector { found, tested, .. } = NameCollector::read(template);
+    let NameCollector { required, tested, .. } = NameCollector::collect(template);
     let is_tested = |name: &str| {
         tested.iter().any(|tested| {
             name.strip_prefix(tested.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         })
     };
-    found.into_iter().filter(|name| !is_tested(name)).collect()
+    required.into_iter().filter(|name| !is_tested(name)).collect()
 }
 
 /// Every dotted name that a template may look at; `*` where that cannot be known.
 pub(super) fn mentions(template: &Template) -> Vec<String> {
-    NameCollector::read(template).mentioned.into_iter().collect()
+    NameCollector::collect(template).mentioned.into_iter().collect()
 }
 
 /// The dotted names whose values a template renders: what `render()` is given.
 pub(super) fn rendered(template: &Template) -> Vec<String> {
-    NameCollector::read(template).rendered.into_iter().collect()
+    NameCollector::collect(template).rendered.into_iter().collect()
 }
 
 /// What is wrong with the calls in a template.
 pub(super) fn wrong_calls(template: &Template) -> Vec<ExpressionError> {
-    NameCollector::read(template).wrong
+    NameCollector::collect(template).invalid_calls
 }
 
 struct NameCollector<'a> {
     template: &'a Template,
     /// What `set`, `for` and parameters bind at this place.
     bound: Vec<String>,
-    found: BTreeSet<String>,
+    required: BTreeSet<String>,
     /// Found or not: what stands before `??` too.
     mentioned: BTreeSet<String>,
     /// Names that the template itself asks whether they are defined.
     tested: BTreeSet<String>,
     /// Names that are given to `render()`.
     rendered: BTreeSet<String>,
-    wrong: Vec<ExpressionError>,
+    invalid_calls: Vec<ExpressionError>,
 }
 
 impl<'a> NameCollector<'a> {
-    fn read(template: &'a Template) -> Self {
-        let mut reader = Self {
+    fn collect(template: &'a Template) -> Self {
+        let mut collector = Self {
             template,
             bound: Vec::new(),
-            found: BTreeSet::new(),
+            required: BTreeSet::new(),
             mentioned: BTreeSet::new(),
             tested: BTreeSet::new(),
             rendered: BTreeSet::new(),
-            wrong: Vec::new(),
+            invalid_calls: Vec::new(),
         };
-        reader.template();
-        reader
+        collector.template();
+        collector
     }
 
     fn template(&mut self) {
@@ -74,12 +74,12 @@ impl<'a> NameCollector<'a> {
         for definition in template.macros.values() {
             let defaults = definition.parameters.iter().filter_map(|(_, default)| default.as_ref());
             defaults.for_each(|default| self.expression(default));
-            self.within(definition.parameters.iter().map(|(name, _)| name.clone()), &definition.body);
+            self.with_bound(definition.parameters.iter().map(|(name, _)| name.clone()), &definition.body);
         }
     }
 
     /// Nodes in which more names are bound.
-    fn within(&mut self, names: impl Iterator<Item = String>, nodes: &'a [TemplateNode]) {
+    fn with_bound(&mut self, names: impl Iterator<Item = String>, nodes: &'a [TemplateNode]) {
         let before = self.bound.len();
         self.bound.extend(names);
         self.nodes(nodes);
@@ -104,13 +104,13 @@ impl<'a> NameCollector<'a> {
                 }
                 TemplateNode::For { item, list, body, otherwise } => {
                     self.expression(list);
-                    self.within([item.clone(), "loop".to_owned()].into_iter(), body);
+                    self.with_bound([item.clone(), "loop".to_owned()].into_iter(), body);
                     self.nodes(otherwise);
                 }
                 TemplateNode::Filter { filters, body } => {
                     filters.iter().for_each(|filter| {
                         let names = self.filter(filter);
-                        self.found.extend(names);
+                        self.required.extend(names);
                     });
                     self.nodes(body);
                 }
@@ -120,7 +120,7 @@ impl<'a> NameCollector<'a> {
 
     fn expression(&mut self, expression: &Expr) {
         let names = self.names(expression);
-        self.found.extend(names);
+        self.required.extend(names);
     }
 
     /// The names that an expression needs to have a value.
@@ -190,8 +190,8 @@ impl<'a> NameCollector<'a> {
                     if test.name == "defined" {
                         self.tested.extend(names.drain(..));
                     }
-                    let checked = tests::check(test);
-                    self.note(test, checked);
+                    let checked = predicates::check(test);
+                    self.record(test, checked);
                 }
             }
         }
@@ -200,12 +200,12 @@ impl<'a> NameCollector<'a> {
 
     fn filter(&mut self, filter: &CallExpr) -> Vec<String> {
         let checked = match filters::find(&filter.name) {
-            Some(found) => {
-                found.places(filter).map(drop).map_err(|reason| format!("the filter `{}`: {reason}", filter.name))
+            Some(builtin) => {
+                builtin.positions(filter).map(drop).map_err(|reason| format!("the filter `{}`: {reason}", filter.name))
             }
             None => Err(filters::unknown(&filter.name)),
         };
-        self.note(filter, checked);
+        self.record(filter, checked);
         self.arguments(&filter.arguments)
     }
 
@@ -216,17 +216,17 @@ impl<'a> NameCollector<'a> {
                 Err(format!("the macro `{}` takes {} arguments at most", call.name, definition.parameters.len()))
             }
             (Some(_), _) => Ok(()),
-            (None, Some(found)) => {
-                found.places(call).map(drop).map_err(|reason| format!("the function `{}`: {reason}", call.name))
+            (None, Some(builtin)) => {
+                builtin.positions(call).map(drop).map_err(|reason| format!("the function `{}`: {reason}", call.name))
             }
             (None, None) => Err(functions::unknown(&call.name, macros.keys())),
         };
-        self.note(call, checked);
-        if SEE_ALL.contains(&call.name.as_str()) {
+        self.record(call, checked);
+        if READ_ALL_NAMES.contains(&call.name.as_str()) {
             self.mentioned.insert("*".to_owned());
         }
         let names = self.arguments(&call.arguments);
-        if RENDER.contains(&call.name.as_str()) {
+        if RENDER_FUNCTIONS.contains(&call.name.as_str()) {
             self.rendered.extend(names.iter().cloned());
         }
         names
@@ -236,9 +236,9 @@ impl<'a> NameCollector<'a> {
         arguments.iter().flat_map(|argument| self.names(&argument.value)).collect()
     }
 
-    fn note(&mut self, invocation: &CallExpr, checked: Result<(), String>) {
+    fn record(&mut self, invocation: &CallExpr, checked: Result<(), String>) {
         if let Err(message) = checked {
-            self.wrong.push(ExpressionError::new(message, &invocation.source));
+            self.invalid_calls.push(ExpressionError::new(message, &invocation.source));
         }
     }
 }

@@ -23,33 +23,35 @@ const HARMLESS: &[&str] = &[
 /// The dotted names whose values a template writes out, but for those that a filter makes harmless: these or
 /// those that always do.
 pub(super) fn names(template: &Template, harmless: &[&str]) -> Vec<String> {
-    let mut found = Vec::new();
-    nodes(&template.nodes, harmless, &mut found);
-    found
+    let mut names = Vec::new();
+    collect_names(&template.nodes, harmless, &mut names);
+    names
 }
 
 /// The expressions of a shell's text that quote their value although they stand within quotes already.
 pub(super) fn quoted_twice(template: &Template) -> Vec<String> {
-    let mut found = Vec::new();
-    quotes(&template.nodes, &mut ShellQuotes::default(), &mut found);
-    found
+    let mut expressions = Vec::new();
+    find_nested_quotes(&template.nodes, &mut ShellQuotes::default(), &mut expressions);
+    expressions
 }
 
-fn quotes(all: &[TemplateNode], state: &mut ShellQuotes, found: &mut Vec<String>) {
+fn find_nested_quotes(all: &[TemplateNode], state: &mut ShellQuotes, expressions: &mut Vec<String>) {
     for node in all {
         match node {
             TemplateNode::Text(text) => state.read(text),
             TemplateNode::Print(expression) if state.is_within() && is_quoted(expression) => {
-                found.push(expression.source.trim().to_owned());
+                expressions.push(expression.source.trim().to_owned());
             }
             TemplateNode::If { arms, otherwise } => {
                 let (before, bodies) = (state.clone(), arms.iter().map(|(_, body)| body));
                 bodies.chain([otherwise]).for_each(|body| {
                     *state = before.clone();
-                    quotes(body, state, found);
+                    find_nested_quotes(body, state, expressions);
                 });
             }
-            TemplateNode::For { body, .. } | TemplateNode::Filter { body, .. } => quotes(body, state, found),
+            TemplateNode::For { body, .. } | TemplateNode::Filter { body, .. } => {
+                find_nested_quotes(body, state, expressions)
+            }
             TemplateNode::Print(_) | TemplateNode::Set { .. } => {}
         }
     }
@@ -69,27 +71,27 @@ fn is_quoted(expression: &Expr) -> bool {
 struct ShellQuotes {
     open: Vec<char>,
     /// Whether the text has what is not followed here, such as a here-document: nothing is known then.
-    is_lost: bool,
+    is_unknown: bool,
 }
 
 impl ShellQuotes {
     fn is_within(&self) -> bool {
-        !self.is_lost && matches!(self.open.last(), Some('"' | '\''))
+        !self.is_unknown && matches!(self.open.last(), Some('"' | '\''))
     }
 
     fn read(&mut self, text: &str) {
-        self.is_lost |= text.contains("<<") || text.contains('`');
-        let (mut letters, mut before) = (text.chars(), '\n');
-        while let Some(letter) = letters.next() {
+        self.is_unknown |= text.contains("<<") || text.contains('`');
+        let (mut chars, mut before) = (text.chars(), '\n');
+        while let Some(letter) = chars.next() {
             match (self.open.last().copied(), letter) {
                 (Some('\''), '\'') | (Some('"'), '"') => drop(self.open.pop()),
                 (Some('\''), _) => {}
-                (_, '\\') => drop(letters.next()),
+                (_, '\\') => drop(chars.next()),
                 (Some('"'), '(') if before == '$' => self.open.push('('),
                 (Some('"'), _) => {}
                 (_, '"' | '\'' | '(') => self.open.push(letter),
                 (Some('('), ')') => drop(self.open.pop()),
-                (_, '#') if before.is_whitespace() => drop(letters.by_ref().find(|letter| *letter == '\n')),
+                (_, '#') if before.is_whitespace() => drop(chars.by_ref().find(|letter| *letter == '\n')),
                 _ => {}
             }
             before = letter;
@@ -97,22 +99,22 @@ impl ShellQuotes {
     }
 }
 
-fn nodes(all: &[TemplateNode], harmless: &[&str], found: &mut Vec<String>) {
+fn collect_names(all: &[TemplateNode], harmless: &[&str], names: &mut Vec<String>) {
     for node in all {
         match node {
             TemplateNode::Text(_) | TemplateNode::Set { .. } => {}
-            TemplateNode::Print(expression) => found.extend(written(expression, harmless)),
+            TemplateNode::Print(expression) => names.extend(interpolated(expression, harmless)),
             TemplateNode::If { arms, otherwise } => {
-                arms.iter().for_each(|(_, body)| nodes(body, harmless, found));
-                nodes(otherwise, harmless, found);
+                arms.iter().for_each(|(_, body)| collect_names(body, harmless, names));
+                collect_names(otherwise, harmless, names);
             }
             TemplateNode::For { body, otherwise, .. } => {
-                nodes(body, harmless, found);
-                nodes(otherwise, harmless, found);
+                collect_names(body, harmless, names);
+                collect_names(otherwise, harmless, names);
             }
             TemplateNode::Filter { filters, body } => {
                 if !filters.iter().any(|filter| is_harmless(&filter.name, harmless)) {
-                    nodes(body, harmless, found);
+                    collect_names(body, harmless, names);
                 }
             }
         }
@@ -123,16 +125,16 @@ fn is_harmless(filter: &str, more: &[&str]) -> bool {
     HARMLESS.contains(&filter) || more.contains(&filter)
 }
 
-fn written(expression: &Expr, harmless: &[&str]) -> Vec<String> {
+fn interpolated(expression: &Expr, harmless: &[&str]) -> Vec<String> {
     match &expression.kind {
         ExprKind::Name(name) => vec![name.clone()],
         ExprKind::Path(root, parts) => match &root.kind {
             ExprKind::Name(name) => vec![dotted(name, parts)],
             _ => Vec::new(),
         },
-        ExprKind::Choice(choice) => choice[1..].iter().flat_map(|one| written(one, harmless)).collect(),
+        ExprKind::Choice(choice) => choice[1..].iter().flat_map(|one| interpolated(one, harmless)).collect(),
         ExprKind::Chain(head, links) => {
-            links.iter().fold(written(head, harmless), |names, link| after(names, link, harmless))
+            links.iter().fold(interpolated(head, harmless), |names, link| after(names, link, harmless))
         }
         _ => Vec::new(),
     }
@@ -142,7 +144,7 @@ fn written(expression: &Expr, harmless: &[&str]) -> Vec<String> {
 fn after(mut names: Vec<String>, link: &ChainLink, harmless: &[&str]) -> Vec<String> {
     match link {
         ChainLink::Binary(Operator::Join | Operator::Add | Operator::IfNull | Operator::IfUndefined, other) => {
-            names.extend(written(other, harmless));
+            names.extend(interpolated(other, harmless));
             names
         }
         ChainLink::Filter(filter) if !is_harmless(&filter.name, harmless) => names,

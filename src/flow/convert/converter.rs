@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::NameEdit;
-use super::names::first_name;
+use super::canonical::canonical_name;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::flow::document::Document;
 use crate::flow::parse::below;
@@ -13,14 +13,14 @@ use crate::flow::{COMMON_FIELDS, CommonFields};
 use crate::task::{Branch, TaskType, read};
 
 /// Where scripts run, by Kestra's names.
-const RUNNERS: [(&str, &str); 2] =
+const TASK_RUNNERS: [(&str, &str); 2] =
     [("io.kestra.plugin.core.runner.Process", "process"), ("io.kestra.plugin.scripts.runner.docker.Docker", "docker")];
 
 /// Types of inputs that have a newer name.
-const INPUTS: [(&str, &str); 2] = [("BOOLEAN", "BOOL"), ("ENUM", "SELECT")];
+const INPUT_TYPES: [(&str, &str); 2] = [("BOOLEAN", "BOOL"), ("ENUM", "SELECT")];
 
 /// The keys of a flow that hold tasks.
-const LISTS: [&str; 4] = ["tasks", "errors", "finally", "afterExecution"];
+const TASK_LISTS: [&str; 4] = ["tasks", "errors", "finally", "afterExecution"];
 
 const JDBC: &str = "jdbc:postgresql://";
 
@@ -28,7 +28,7 @@ pub(super) struct FlowConverter<'a> {
     document: &'a Document,
     tasks: &'static [TaskType],
     pub(super) edits: Vec<NameEdit>,
-    pub(super) left: Vec<Diagnostic>,
+    pub(super) skipped: Vec<Diagnostic>,
     /// The types of tasks and triggers: where, what, and its short name.
     kinds: Vec<TypeNames>,
 }
@@ -41,20 +41,20 @@ struct TypeNames {
 
 impl<'a> FlowConverter<'a> {
     pub(super) fn new(document: &'a Document, tasks: &'static [TaskType]) -> Self {
-        Self { document, tasks, edits: Vec::new(), left: Vec::new(), kinds: Vec::new() }
+        Self { document, tasks, edits: Vec::new(), skipped: Vec::new(), kinds: Vec::new() }
     }
 
     pub(super) fn flow(&mut self) {
         let document = self.document;
         let Some(flow) = document.value.as_object() else { return };
-        for key in LISTS {
+        for key in TASK_LISTS {
             self.tasks(flow.get(key), &[key.to_owned()]);
         }
         for (index, trigger) in list(flow.get("triggers")) {
             self.trigger(trigger, &["triggers".to_owned(), index]);
         }
         for (index, input) in list(flow.get("inputs")) {
-            self.rename(input, &["inputs".to_owned(), index], &INPUTS);
+            self.rename(input, &["inputs".to_owned(), index], &INPUT_TYPES);
         }
         let defaults = self.defaults(flow);
         for TypeNames { path, old, new } in std::mem::take(&mut self.kinds) {
@@ -86,7 +86,7 @@ impl<'a> FlowConverter<'a> {
         self.fields(path, &own, &(task.schema)().to_value(), task.check);
         for key in ["taskRunner", "task_runner"] {
             if let Some(runner) = map.get(key) {
-                self.rename(runner, &below(path, key), &RUNNERS);
+                self.rename(runner, &below(path, key), &TASK_RUNNERS);
             }
         }
         if task.name.starts_with("postgres.") {
@@ -96,8 +96,8 @@ impl<'a> FlowConverter<'a> {
     }
 
     fn branches(&mut self, task: &TaskType, map: &Map<String, Value>, path: &[String]) {
-        let extra = [Branch::List("errors"), Branch::List("finally")];
-        for branch in task.branches.iter().chain(if task.is_flowable() { &extra[..] } else { &[] }) {
+        let error_branches = [Branch::List("errors"), Branch::List("finally")];
+        for branch in task.branches.iter().chain(if task.is_flowable() { &error_branches[..] } else { &[] }) {
             match *branch {
                 Branch::List(name) => self.tasks(map.get(name), &below(path, name)),
                 Branch::One(name) => map.get(name).into_iter().for_each(|task| self.task(task, &below(path, name))),
@@ -159,7 +159,7 @@ impl<'a> FlowConverter<'a> {
         check: impl Fn(&Value) -> Result<(), crate::task::FieldError>,
     ) {
         for key in fields.as_object().into_iter().flat_map(Map::keys) {
-            if let Some(first) = first_name(fields, key, schema, &check) {
+            if let Some(first) = canonical_name(fields, key, schema, &check) {
                 self.edit(below(path, key), true, key, &first);
             }
         }
@@ -178,7 +178,7 @@ impl<'a> FlowConverter<'a> {
         let path = below(path, "url");
         if rest.contains('?') {
             let finding = Diagnostic::warning("this address is left as it is: it has settings of JDBC's");
-            self.left.push(self.document.locate(&path, finding.help("such addresses are understood as they are")));
+            self.skipped.push(self.document.locate(&path, finding.help("such addresses are understood as they are")));
         } else {
             self.edit(path, false, JDBC, "postgres://");
         }
@@ -189,19 +189,19 @@ impl<'a> FlowConverter<'a> {
     fn defaults(&mut self, flow: &Map<String, Value>) -> DefaultsConverter {
         let all = list(flow.get("pluginDefaults")).filter_map(|(index, item)| {
             let old = item.get("type").and_then(Value::as_str)?.to_owned();
-            let new = beginning(&self.kinds, &old);
+            let new = common_prefix(&self.kinds, &old);
             Some(TypeNames { path: vec!["pluginDefaults".to_owned(), index, "type".to_owned()], old, new })
         });
         let mut renamed: Vec<TypeNames> = all.collect();
         let mut kept: Vec<String> = Vec::new();
         // One that stays keeps the names of its tasks, which another may go by.
-        while let Some(misfit) = renamed.iter().position(|default| !fits(&self.kinds, default, &kept)) {
+        while let Some(misfit) = renamed.iter().position(|default| !matches_same_types(&self.kinds, default, &kept)) {
             let default = renamed.remove(misfit);
             let message =
                 format!("`{}` is left as it is, and so are the types of the tasks that it is for", default.old);
             let finding =
                 Diagnostic::warning(message).help("no short name begins the types of these tasks, and of no others");
-            self.left.push(self.document.locate(&default.path, finding));
+            self.skipped.push(self.document.locate(&default.path, finding));
             kept.push(default.old);
         }
         renamed.retain(|default| default.old != default.new);
@@ -214,7 +214,7 @@ impl<'a> FlowConverter<'a> {
             Some(near) => finding.help(format!("the nearest is `{near}`")),
             None => finding,
         };
-        self.left.push(self.document.locate(&below(path, "type"), finding));
+        self.skipped.push(self.document.locate(&below(path, "type"), finding));
     }
 
     fn edit(&mut self, path: Vec<String>, is_key: bool, old: &str, new: &str) {
@@ -228,7 +228,7 @@ struct DefaultsConverter {
 }
 
 /// How the short names of all types begin that begin with `old`, up to a dot.
-fn beginning(kinds: &[TypeNames], old: &str) -> String {
+fn common_prefix(kinds: &[TypeNames], old: &str) -> String {
     let mut names = kinds.iter().filter(|kind| kind.old.starts_with(old)).map(|kind| kind.new.as_str());
     let Some(first) = names.next() else { return old.to_owned() };
     let mut parts: Vec<&str> = first.split('.').collect();
@@ -240,7 +240,7 @@ fn beginning(kinds: &[TypeNames], old: &str) -> String {
 }
 
 /// Whether a default goes for the same types after the change as before.
-fn fits(kinds: &[TypeNames], default: &TypeNames, kept: &[String]) -> bool {
+fn matches_same_types(kinds: &[TypeNames], default: &TypeNames, kept: &[String]) -> bool {
     let is_kept = |name: &str| kept.iter().any(|default| name.starts_with(default.as_str()));
     !default.new.is_empty()
         && kinds.iter().all(|kind| {

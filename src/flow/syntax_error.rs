@@ -11,12 +11,12 @@ const UNCLOSED: (&str, &str) = (
 );
 
 /// What is wrong at a line and column of a text, by the words of the parser.
-pub(super) fn finding(file: &str, text: &str, (line, column): (usize, usize), words: &str) -> Diagnostic {
+pub(super) fn explain(file: &str, text: &str, (line, column): (usize, usize), scanner_message: &str) -> Diagnostic {
     let content = text.lines().nth(line - 1).unwrap_or_default();
-    if let Some(finding) = tab_near(file, text, line) {
+    if let Some(finding) = find_tab(file, text, line) {
         return finding;
     }
-    if words == "recursion limit exceeded" {
+    if scanner_message == "recursion limit exceeded" {
         return Diagnostic::error(bounds::too_deep()).at(file, text, line, column);
     }
     if let Some((line, column)) = bare_template(text, line) {
@@ -24,21 +24,21 @@ pub(super) fn finding(file: &str, text: &str, (line, column): (usize, usize), wo
             Diagnostic::error("a value that begins with a template needs quotes").at(file, text, line, column);
         return finding.help("write `\"{{ … }}\"`");
     }
-    if words == "duplicated key in mapping" {
+    if scanner_message == "duplicated key in mapping" {
         let key = content.get(byte_of_column(content, column)..).unwrap_or_default();
         let key = key.split(':').next().unwrap_or_default().trim();
         let finding = Diagnostic::error(format!("the key `{key}` is given twice")).at(file, text, line, column);
         return finding.help("keep one of the two");
     }
-    if let Some((line, column)) =
-        unclosed_quote(text, line).filter(|_| words.contains("quoted scalar") || words.contains("key"))
+    if let Some((line, column)) = unclosed_quote(text, line)
+        .filter(|_| scanner_message.contains("quoted scalar") || scanner_message.contains("key"))
     {
         let (message, help) = UNCLOSED;
         return Diagnostic::error(message).at(file, text, line, column).help(help);
     }
-    let (message, help) = match words {
-        "simple key expect ':'" if line > 1 && colon_without_blank(text, line - 1).is_some() => {
-            let column = colon_without_blank(text, line - 1).unwrap_or(1);
+    let (message, help) = match scanner_message {
+        "simple key expect ':'" if line > 1 && missing_space_after_colon(text, line - 1).is_some() => {
+            let column = missing_space_after_colon(text, line - 1).unwrap_or(1);
             let finding = Diagnostic::error("a space is missing after this colon").at(file, text, line - 1, column);
             return finding.help("write `key: value`");
         }
@@ -60,18 +60,18 @@ pub(super) fn finding(file: &str, text: &str, (line, column): (usize, usize), wo
         ),
         _ => ("", "check indentation, quotes and brackets, here and on the line before"),
     };
-    let message = if message.is_empty() { format!("this is not YAML: {words}") } else { message.to_owned() };
+    let message = if message.is_empty() { format!("this is not YAML: {scanner_message}") } else { message.to_owned() };
     Diagnostic::error(message).at(file, text, line, column).help(help)
 }
 
 /// A tab in the indentation of a line or the next one, or behind a colon.
-fn tab_near(file: &str, text: &str, line: usize) -> Option<Diagnostic> {
+fn find_tab(file: &str, text: &str, line: usize) -> Option<Diagnostic> {
     (line..=line + 1).find_map(|number| {
         let content = text.lines().nth(number - 1)?;
         let indentation = content.len() - content.trim_start().len();
-        let inside = content[..indentation].find('\t');
-        let at = inside.or(content.find(":\t").map(|at| at + 1))?;
-        let (message, help) = match inside {
+        let in_indentation = content[..indentation].find('\t');
+        let at = in_indentation.or(content.find(":\t").map(|at| at + 1))?;
+        let (message, help) = match in_indentation {
             Some(_) => ("there is a tab in the indentation", "indent with spaces: YAML allows no tabs here"),
             None => ("there is a tab after the colon", "write a space instead"),
         };
@@ -82,27 +82,27 @@ fn tab_near(file: &str, text: &str, line: usize) -> Option<Diagnostic> {
 
 /// The text with spaces in place of the key that a finding says is given twice, and of its value; none where a finding
 /// says something else, or the key does not begin its line.
-pub(super) fn without_second(text: &str, finding: &Diagnostic) -> Option<String> {
+pub(super) fn blank_duplicate_key(text: &str, finding: &Diagnostic) -> Option<String> {
     if !finding.message.starts_with("the key `") || !finding.message.ends_with("` is given twice") {
         return None;
     }
     let (line, column) = (finding.line, finding.column);
     let lines: Vec<&str> = text.split('\n').collect();
-    let blank = |content: &str| content.chars().all(char::is_whitespace);
+    let is_blank = |content: &str| content.chars().all(char::is_whitespace);
     let indentation = |content: &str| content.chars().take_while(|letter| letter.is_whitespace()).count();
     if !lines.get(line - 1)?.chars().take(column - 1).all(char::is_whitespace) {
         return None;
     }
-    let is_inside = |content: &&str| blank(content) || indentation(content) >= column;
+    let is_inside = |content: &&str| is_blank(content) || indentation(content) >= column;
     // A list may stand as far left as its key.
     let is_item = |content: &&str| indentation(content) + 1 == column && content.trim_start().starts_with("- ");
-    let under = lines[line..].iter().take_while(|content| is_inside(content) || is_item(content)).count();
-    let emptied = |content: &str| content.chars().map(|letter| if letter == '\r' { '\r' } else { ' ' }).collect();
-    let kept = lines.iter().enumerate().map(|(index, content)| {
-        let is_gone = (line - 1..line + under).contains(&index);
-        if is_gone { emptied(content) } else { (*content).to_owned() }
+    let value_lines = lines[line..].iter().take_while(|content| is_inside(content) || is_item(content)).count();
+    let blank_out = |content: &str| content.chars().map(|letter| if letter == '\r' { '\r' } else { ' ' }).collect();
+    let lines_with_blanks = lines.iter().enumerate().map(|(index, content)| {
+        let is_duplicate = (line - 1..line + value_lines).contains(&index);
+        if is_duplicate { blank_out(content) } else { (*content).to_owned() }
     });
-    Some(kept.collect::<Vec<String>>().join("\n"))
+    Some(lines_with_blanks.collect::<Vec<String>>().join("\n"))
 }
 
 /// A value of a line that begins with a template and no quotation mark: `key: {{ … }}.csv`.
@@ -130,7 +130,7 @@ fn unclosed_quote(text: &str, line: usize) -> Option<(usize, usize)> {
 }
 
 /// Where the value of a line follows its colon at once: `format:CSV`.
-fn colon_without_blank(text: &str, line: usize) -> Option<usize> {
+fn missing_space_after_colon(text: &str, line: usize) -> Option<usize> {
     let content = text.lines().nth(line - 1)?;
     let (key, value) = content.split_once(':')?;
     let is_key = |letter: char| letter.is_alphanumeric() || "_-".contains(letter);

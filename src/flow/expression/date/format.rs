@@ -33,7 +33,7 @@ pub(super) fn by_pattern(moment: &Moment, pattern: &Pattern) -> String {
             PatternPiece::Fraction => fraction(moment, &mut out),
             PatternPiece::Week => {
                 let (week, day) = (moment.local().iso_week(), moment.local().weekday().number_from_monday());
-                put(&mut out, format_args!("{:04}-W{:02}-{day}", week.year(), week.week()));
+                append(&mut out, format_args!("{:04}-W{:02}-{day}", week.year(), week.week()));
             }
             PatternPiece::Gmt if moment.offset().local_minus_utc() == 0 => out.push_str("GMT"),
             PatternPiece::Gmt => offset(moment, "", false, &mut out),
@@ -43,7 +43,7 @@ pub(super) fn by_pattern(moment: &Moment, pattern: &Pattern) -> String {
     if matches!(moment.zone, Zone::Fixed(_)) { out.replace(&format!("[{}]", moment.zone_id()), "") } else { out }
 }
 
-fn put(out: &mut String, text: std::fmt::Arguments) {
+fn append(out: &mut String, text: std::fmt::Arguments) {
     // Writing to a String cannot fail.
     let _ = out.write_fmt(text);
 }
@@ -77,7 +77,7 @@ fn field(moment: &Moment, letter: char, count: usize, out: &mut String) {
         }
         _ => return zone(moment, letter, count, out),
     };
-    put(out, format_args!("{number:0count$}"));
+    append(out, format_args!("{number:0count$}"));
 }
 
 fn word(moment: &Moment, letter: char, count: usize, out: &mut String) {
@@ -89,11 +89,11 @@ fn word(moment: &Moment, letter: char, count: usize, out: &mut String) {
         'a' => return out.push_str(if local.hour() < 12 { "AM" } else { "PM" }),
         'G' if count == 4 => return out.push_str(if local.year() > 0 { "Anno Domini" } else { "Before Christ" }),
         'G' => return out.push_str(if local.year() > 0 { "AD" } else { "BC" }),
-        _ if count == 3 => return put(out, format_args!("Q{quarter}")),
+        _ if count == 3 => return append(out, format_args!("Q{quarter}")),
         _ => {
             let ordinals = ["1st", "2nd", "3rd", "4th"];
             let ordinal = ordinals.get(local.month0() as usize / 3).copied().unwrap_or_default();
-            return put(out, format_args!("{ordinal} quarter"));
+            return append(out, format_args!("{ordinal} quarter"));
         }
     };
     out.push_str(if count == 4 { whole } else { whole.get(..if count == 5 { 1 } else { 3 }).unwrap_or(whole) });
@@ -122,16 +122,16 @@ fn offset(moment: &Moment, colon: &str, short: bool, out: &mut String) {
     let seconds = moment.offset().local_minus_utc();
     let (hours, minutes) = (seconds.abs() / 3600, seconds.abs() / 60 % 60);
     let sign = if seconds < 0 { '-' } else { '+' };
-    put(out, format_args!("{sign}{hours:02}"));
+    append(out, format_args!("{sign}{hours:02}"));
     if !short || minutes != 0 {
-        put(out, format_args!("{colon}{minutes:02}"));
+        append(out, format_args!("{colon}{minutes:02}"));
     }
 }
 
 fn fraction(moment: &Moment, out: &mut String) {
     let nanos = moment.local().nanosecond() % 1_000_000_000;
     if nanos > 0 {
-        put(out, format_args!(".{}", format!("{nanos:09}").trim_end_matches('0')));
+        append(out, format_args!(".{}", format!("{nanos:09}").trim_end_matches('0')));
     }
 }
 

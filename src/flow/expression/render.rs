@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::ast::{Expr, TemplateNode};
+use super::eval::{EvalError, Evaluator, failure};
 use super::limits::MAX_OUTPUT_BYTES;
-use super::machine::{EvalError, Evaluator, failure};
 use super::value::{kind, to_text};
 
 impl Evaluator<'_> {
@@ -55,7 +55,7 @@ impl Evaluator<'_> {
     /// Binds a name where it is bound already, else in the innermost scope.
     fn set(&mut self, name: &str, value: &Expr) -> Result<(), EvalError> {
         let result = self.evaluate(value)?.into_owned();
-        self.budget.handle(&result).map_err(|message| failure(&value.source, &message))?;
+        self.budget.charge(&result).map_err(|message| failure(&value.source, &message))?;
         let place = self.scopes.iter().rposition(|scope| scope.contains_key(name));
         let place = place.unwrap_or(self.scopes.len().saturating_sub(1));
         if let Some(scope) = self.scopes.get_mut(place) {
@@ -67,7 +67,7 @@ impl Evaluator<'_> {
     /// What a loop goes over; a map gives entries with `key` and `value`.
     fn items(&self, list: &Expr) -> Result<Vec<Value>, EvalError> {
         let value = self.evaluate(list)?;
-        self.budget.handle(&value).map_err(|message| failure(&list.source, &message))?;
+        self.budget.charge(&value).map_err(|message| failure(&list.source, &message))?;
         match value.into_owned() {
             Value::Array(items) => Ok(items),
             Value::Object(map) => Ok(map.into_iter().map(|(key, value)| json!({"key": key, "value": value})).collect()),
@@ -86,7 +86,7 @@ impl Evaluator<'_> {
     ) -> Result<(), EvalError> {
         let length = items.len();
         for (index, item) in items.into_iter().enumerate() {
-            self.budget.turn().map_err(|message| failure(&list.source, &message))?;
+            self.budget.iterate().map_err(|message| failure(&list.source, &message))?;
             let state = json!({
                 "index": index, "length": length, "first": index == 0, "last": index + 1 == length,
                 "revindex": length - index - 1,

@@ -33,7 +33,7 @@ pub struct FileArrival {
     pub interval: Option<DurationSpec>,
     /// What happens to a file that has arrived: `NONE`. It stays where it is, and has arrived once; a task such as
     /// `gcs.delete` may take it away.
-    #[serde(default, deserialize_with = "stays")]
+    #[serde(default, deserialize_with = "only_none")]
     pub action: Option<ArrivalAction>,
     /// A service account's key: its JSON, the path of a file with it, or its base64 form. By default the Application
     /// Default Credentials.
@@ -75,7 +75,7 @@ pub enum ArrivalAction {
     None,
 }
 
-fn stays<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ArrivalAction>, D::Error> {
+fn only_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ArrivalAction>, D::Error> {
     match Option::<String>::deserialize(deserializer)? {
         Some(word) if !word.eq_ignore_ascii_case("NONE") => Err(D::Error::custom(format!(
             "a trigger does not {word}: a file stays where it is, and has arrived once. Write `NONE`, and a task such as \
@@ -93,22 +93,22 @@ impl FileArrival {
 
     /// How often to look.
     pub fn interval(&self) -> Duration {
-        let usual = Duration::from_secs(if self.is_bucket() { 60 } else { 10 });
-        self.interval.map_or(usual, |span| span.0)
+        let default_interval = Duration::from_secs(if self.is_bucket() { 60 } else { 10 });
+        self.interval.map_or(default_interval, |span| span.0)
     }
 
     /// The folder, and the pattern of the files' names.
-    pub fn place(&self) -> (&str, &str) {
+    pub fn folder_and_pattern(&self) -> (&str, &str) {
         match self.from.rsplit_once('/') {
-            Some((folder, last)) if last.contains(['*', '?']) => (folder, last),
+            Some((folder, name)) if name.contains(['*', '?']) => (folder, name),
             None if self.from.contains(['*', '?']) => (".", &self.from),
             _ => (self.from.trim_end_matches('/'), "*"),
         }
     }
 
     /// Whether a file of this name, without folders, is meant.
-    pub fn accepts(&self, name: &str) -> bool {
-        is_like(self.place().1, name)
+    pub fn matches_name(&self, name: &str) -> bool {
+        matches_glob(self.folder_and_pattern().1, name)
     }
 
     /// The expression that whole addresses have to fit.
@@ -119,8 +119,8 @@ impl FileArrival {
         let read = |text: &String| {
             Regex::new(&format!("^(?:{text})$")).map_err(|error| {
                 let problem = error.to_string();
-                let last = problem.lines().last().unwrap_or_default().trim();
-                format!("`{text}` is not a regular expression: {last}")
+                let reason = problem.lines().last().unwrap_or_default().trim();
+                format!("`{text}` is not a regular expression: {reason}")
             })
         };
         self.reg_exp.as_ref().map(read).transpose()
@@ -128,28 +128,30 @@ impl FileArrival {
 }
 
 /// Whether a name fits a pattern, in which `*` is any text and `?` any letter.
-fn is_like(pattern: &str, name: &str) -> bool {
+fn matches_glob(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
-    let (mut at, mut place) = (0, 0);
+    let (mut pattern_at, mut name_at) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
-    while place < name.len() {
-        match pattern.get(at) {
+    while name_at < name.len() {
+        match pattern.get(pattern_at) {
             Some('*') => {
-                star = Some((at, place));
-                at += 1;
+                star = Some((pattern_at, name_at));
+                pattern_at += 1;
             }
-            Some(letter) if *letter == '?' || *letter == name[place] => (at, place) = (at + 1, place + 1),
+            Some(letter) if *letter == '?' || *letter == name[name_at] => {
+                (pattern_at, name_at) = (pattern_at + 1, name_at + 1)
+            }
             // Let the last star take one letter more.
             _ => match star {
-                Some((stars, taken)) => {
-                    star = Some((stars, taken + 1));
-                    (at, place) = (stars + 1, taken + 1);
+                Some((star_at, taken)) => {
+                    star = Some((star_at, taken + 1));
+                    (pattern_at, name_at) = (star_at + 1, taken + 1);
                 }
                 None => return false,
             },
         }
     }
-    pattern[at..].iter().all(|letter| *letter == '*')
+    pattern[pattern_at..].iter().all(|letter| *letter == '*')
 }
 
 #[cfg(test)]
@@ -164,14 +166,14 @@ mod tests {
 
     #[test]
     fn patterns_stand_at_the_end_of_a_path() {
-        assert_eq!(arrival("in/*.csv.gz").place(), ("in", "*.csv.gz"));
-        assert_eq!(arrival("gs://b/in/").place(), ("gs://b/in", "*"));
-        assert_eq!(arrival("gs://b").place(), ("gs://b", "*"));
-        assert_eq!(arrival("*.csv").place(), (".", "*.csv"));
+        assert_eq!(arrival("in/*.csv.gz").folder_and_pattern(), ("in", "*.csv.gz"));
+        assert_eq!(arrival("gs://b/in/").folder_and_pattern(), ("gs://b/in", "*"));
+        assert_eq!(arrival("gs://b").folder_and_pattern(), ("gs://b", "*"));
+        assert_eq!(arrival("*.csv").folder_and_pattern(), (".", "*.csv"));
         let months = arrival("in/green_*_20??-*.csv");
-        assert!(months.accepts("green_tripdata_2020-04.csv"));
-        assert!(!months.accepts("green_tripdata_2020-04.csv.gz") && !months.accepts("x"));
-        assert!(arrival("in").accepts("anything") && arrival("in/**a*").accepts("banana"));
+        assert!(months.matches_name("green_tripdata_2020-04.csv"));
+        assert!(!months.matches_name("green_tripdata_2020-04.csv.gz") && !months.matches_name("x"));
+        assert!(arrival("in").matches_name("anything") && arrival("in/**a*").matches_name("banana"));
     }
 
     #[test]

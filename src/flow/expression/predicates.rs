@@ -10,13 +10,13 @@ use crate::diagnostic::nearest;
 pub(super) const NAMES: &[&str] = &["defined", "empty", "even", "iterable", "json", "map", "null", "odd"];
 
 /// Whether a value is what a test asks for.
-pub(super) fn run(name: &str, value: &Value) -> Result<bool, String> {
+pub(super) fn evaluate(name: &str, value: &Value) -> Result<bool, String> {
     Ok(match name {
         "defined" => !value.is_null(),
         "null" => value.is_null(),
         "empty" => is_empty(value),
-        "even" => whole(value)? % 2 == 0,
-        "odd" => whole(value)? % 2 != 0,
+        "even" => whole_number(value)? % 2 == 0,
+        "odd" => whole_number(value)? % 2 != 0,
         "iterable" => value.is_array() || value.is_object(),
         "map" => value.is_object(),
         "json" => value.as_str().is_some_and(|text| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()),
@@ -24,7 +24,7 @@ pub(super) fn run(name: &str, value: &Value) -> Result<bool, String> {
     })
 }
 
-fn whole(value: &Value) -> Result<i64, String> {
+fn whole_number(value: &Value) -> Result<i64, String> {
     value.as_i64().ok_or_else(|| format!("only a whole number is even or odd, not {}", kind(value)))
 }
 
