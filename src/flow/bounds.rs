@@ -1,4 +1,5 @@
-//! How large and how deep a YAML text may be, looked at before anything walks what is in it.
+//! Limits on the size and depth of a YAML text, enforced on parser events before any tree is built: aliases can make a
+//! small text stand for gigabytes, and deep nesting would overflow the stack.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -17,19 +18,18 @@ use crate::text::MAX_DEPTH;
 pub const MAX_FLOW_BYTES: usize = 256 << 10;
 /// The largest YAML text that is no flow in bytes.
 const MAX_TEXT_BYTES: usize = 1 << 20;
-/// How many values a text may stand for, those counted that an alias repeats.
+/// How many values a text may expand to; values repeated by aliases count each time.
 const MAX_VALUES: usize = 1_000_000;
-/// How many bytes these values may have.
+/// How many bytes these values may take.
 const MAX_BYTES: usize = 64 << 20;
-/// How much processor time the scanner may take. It reads a list or map in brackets to its end before it gives the
-/// beginning away, and each token takes the longer the more brackets are open: without a limit, some hundred kilobytes
-/// of open brackets take hours.
+/// CPU time for the scanner. It buffers a flow collection to its end, and the cost of each token grows with the number
+/// of open brackets: without a limit, a few hundred kilobytes of open brackets would take hours.
 const SCAN_TIMEOUT: Duration = Duration::from_secs(2);
-/// After how many characters the time is looked at.
+/// The clock is checked after this many characters.
 const CHECK_INTERVAL: usize = 256;
-/// With so few brackets any text is scanned in no time.
+/// A text with no more brackets is scanned quickly.
 const SAFE_BRACKETS: usize = 1_000;
-/// What ends a line for one of the two parsers alone: a comment for one may be a list for the other.
+/// Line ends for only one of the two parsers: what one reads as a comment may be a list for the other.
 const SEPARATORS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
 
 /// What is wrong with a text as a whole.
@@ -50,13 +50,13 @@ pub(super) fn check_text(text: &str) -> Result<(), String> {
     }
     match walk(text) {
         Err(WalkError::OutOfBounds((reason, line, column))) => Err(format!("{reason}, at line {line} column {column}")),
-        // The other parser may say it better, and may read on.
+        // The other parser may accept it, or explain it better.
         Err(WalkError::Syntax(error)) if has_many_brackets(text) => Err(format!("this is not YAML: {error}")),
         _ => Ok(()),
     }
 }
 
-/// What a value and all that is in it take.
+/// The size of a value with everything in it.
 #[derive(Clone, Copy)]
 struct ValueSize {
     values: usize,
@@ -65,10 +65,8 @@ struct ValueSize {
 }
 
 impl ValueSize {
-    /// A value without content.
     const ONE: Self = Self { values: 1, bytes: 0, depth: 0 };
 
-    /// Takes a value in.
     fn add(&mut self, part: Self) {
         self.values = self.values.saturating_add(part.values);
         self.bytes = self.bytes.saturating_add(part.bytes);
@@ -83,7 +81,7 @@ impl ValueSize {
     }
 }
 
-/// The characters of a text, which end when the time to read them is over.
+/// The characters of a text, cut off at the timeout.
 struct TimedChars<'t> {
     chars: Chars<'t>,
     started: ThreadTime,
@@ -112,13 +110,13 @@ enum WalkError {
     Syntax(ScanError),
 }
 
-/// A list or map that is not over yet.
+/// A list or map whose end has not been reached.
 struct OpenCollection {
     anchor: usize,
     extent: ValueSize,
 }
 
-/// Why a YAML text cannot be walked, and where. One that is no YAML is left to those who say why.
+/// Which limit a text exceeds, and where. Syntax errors are left to the parser, which explains them.
 fn check_bounds(text: &str) -> Option<LocatedError> {
     match walk(text) {
         Err(WalkError::OutOfBounds(located)) => Some(located),
@@ -167,7 +165,7 @@ fn walk(text: &str) -> Result<(), WalkError> {
     Ok(())
 }
 
-/// Refuses a text that the two parsers may read in two ways, where that may take long.
+/// Rejects a text that the two parsers may split into lines differently, if scanning it may be slow.
 fn check_separators(text: &str) -> Result<(), WalkError> {
     let Some(place) = text.find(SEPARATORS).filter(|_| has_many_brackets(text)) else { return Ok(()) };
     let before = text.get(..place).unwrap_or_default();

@@ -1,4 +1,5 @@
-//! What can be known about a flow's expressions before anything runs.
+//! Checks a flow's expressions before anything runs: syntax, calls, and references. Steps are visited in the order in
+//! which they run, so that an output is known only after its task.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,12 +13,11 @@ use crate::flow::{Flow, Step, injection, input};
 use crate::task::{Capability, TaskType, has_template, is_template};
 use crate::text::{MAX_DEPTH, plain};
 
-/// How many findings are looked for: each costs a search in the text.
+/// Each finding costs a search in the text.
 const MAX_FINDINGS: usize = 200;
 
-/// Malformed templates, and references to what is not there: an input, a variable, a task that does not run before,
-/// an output that its task does not give.
-/// Nothing is known of the tasks and inputs in `broken`, which have findings of their own.
+/// Malformed templates, and references to inputs, variables, tasks and outputs that do not exist at that point.
+/// References to `invalid` parts are not reported: those have findings already.
 pub(super) fn references(flow: &Flow, invalid: &InvalidParts) -> Vec<Diagnostic> {
     let mut all = BTreeSet::new();
     let blocks = [&flow.steps, &flow.errors, &flow.finally, &flow.after];
@@ -49,23 +49,23 @@ fn collect_ids<'a>(steps: &'a [Step], into: &mut BTreeSet<&'a str>) {
     }
 }
 
-/// The values that the loops around a task have; none where they are not known before it runs.
+/// The values of the loops around a task; `None` if they are only known at run time.
 pub(super) type LoopValues = Option<BTreeSet<String>>;
 
 pub(super) struct ReferenceChecker<'a> {
     pub(super) flow: &'a Flow,
     pub(super) invalid: &'a InvalidParts,
-    /// Every task of the flow.
+    /// All tasks of the flow.
     pub(super) all: BTreeSet<&'a str>,
     /// The tasks that run before the current one.
     pub(super) before: BTreeMap<&'a str, &'static TaskType>,
-    /// The tasks inside of loops, whose outputs go by the values of these.
+    /// Tasks in loops, whose outputs are keyed by the loop's values.
     pub(super) loop_values: BTreeMap<&'a str, LoopValues>,
-    /// The tasks inside of loops that keep them to themselves, and these loops.
+    /// Tasks in loops that do not expose inner outputs, and these loops.
     pub(super) isolated: BTreeMap<&'a str, &'a str>,
-    /// How many variables are being rendered, one for the other.
+    /// The depth of nested `render()` of variables.
     rendering: usize,
-    /// The variables that the template of the moment renders.
+    /// The variables rendered by the current template.
     rendered: BTreeSet<String>,
     findings: Vec<Diagnostic>,
 }
@@ -101,7 +101,7 @@ impl<'a> ReferenceChecker<'a> {
                 self.template(timeout, &below(&step.path, "timeout"));
             }
             if !step.task.late.is_empty() {
-                // It says how far it has come while it runs.
+                // Its deferred fields see its own outputs so far.
                 self.before.insert(step.id.as_str(), step.task);
             }
             if step.task.has(Capability::OutputsByValue) {
@@ -155,7 +155,7 @@ impl<'a> ReferenceChecker<'a> {
         self.value(value, path.iter().map(|part| (*part).to_owned()).collect());
     }
 
-    /// A condition: an expression without its braces is a mere text, and any text but a few is true.
+    /// Warns about conditions that are plain text, which is true: braces are missing, or do not enclose all of it.
     fn condition(&mut self, value: &Value, path: Vec<String>) {
         if let Value::String(text) = value
             && !is_template(text)
@@ -206,16 +206,16 @@ impl<'a> ReferenceChecker<'a> {
         for name in names_in(text).unwrap_or_default() {
             match self.rendering == 0 && !rendered.contains(&name) {
                 true => self.warn_unrendered(&name, path),
-                // What `render()` gives is rendered again and again.
+                // `render()` is recursive.
                 false => self.variable(&name),
             }
         }
     }
 
-    /// A variable that is rendered here, as if its text stood here.
+    /// Checks a rendered variable as if its text were written here.
     fn variable(&mut self, name: &str) {
         let Some((path, value)) = self.flow_variable(name) else { return };
-        // More of them than may nest are an error when they are rendered.
+        // Deeper nesting is an error at run time.
         if self.rendering >= MAX_DEPTH || !has_template(value) || !self.rendered.insert(name.to_owned()) {
             return;
         }
@@ -227,7 +227,6 @@ impl<'a> ReferenceChecker<'a> {
         }
     }
 
-    /// A variable with templates that nobody renders.
     fn warn_unrendered(&mut self, name: &str, path: &[String]) {
         if self.flow_variable(name).is_some_and(|(_, value)| has_template(value)) {
             let finding = Diagnostic::warning(format!("`{name}` holds a template, and stands here as it is"));
@@ -236,7 +235,7 @@ impl<'a> ReferenceChecker<'a> {
         }
     }
 
-    /// The variable behind `vars.name.part`, and its path.
+    /// The value of `vars.name.part`, and its path.
     fn flow_variable(&self, name: &str) -> Option<(Vec<String>, &'a Value)> {
         let mut path = vec!["variables".to_owned()];
         let mut parts = name.strip_prefix("vars.")?.split('.');
@@ -253,19 +252,18 @@ impl<'a> ReferenceChecker<'a> {
     }
 
     fn report(&mut self, finding: Diagnostic) {
-        // A variable is looked at wherever it is rendered.
+        // A variable is checked each time it is rendered.
         if self.findings.len() < MAX_FINDINGS && !self.findings.contains(&finding) {
             self.findings.push(finding);
         }
     }
 
-    /// The task that the findings of the moment are about, as they name it.
     pub(super) fn is_in_variable(&self) -> bool {
         self.rendering > 0
     }
 }
 
-/// What stands before or after the templates of a text, such as typographic quotes or the rest of a comparison.
+/// Text before or after the templates, such as typographic quotes or the rest of a comparison.
 fn text_outside(text: &str) -> Option<&str> {
     let begin = ["{{", "{%", "{#"].iter().filter_map(|sign| text.find(sign)).min()?;
     let end = ["}}", "%}", "#}"].iter().filter_map(|sign| text.rfind(sign)).max()?;

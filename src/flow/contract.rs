@@ -1,4 +1,4 @@
-//! What a flow promises and demands beside its tasks: outputs, checks, bounds.
+//! What a flow promises and requires besides its tasks: outputs, checks, SLAs, concurrency and retries.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -172,7 +172,6 @@ pub enum CheckAction {
     BlockExecution,
 }
 
-/// What stands behind a key, unless nothing does.
 fn present<'m>(map: &'m Map<String, Value>, key: &str) -> Option<&'m Value> {
     map.get(key).filter(|value| !value.is_null())
 }
@@ -229,7 +228,7 @@ impl FlowParser<'_> {
         retry.inspect(|retry| self.warn_unreachable_retry(retry, &["retry".to_owned()]))
     }
 
-    /// Says that a retry would only come when its time is over.
+    /// Warns that `maxDuration` is over before the first retry.
     pub(super) fn warn_unreachable_retry(&mut self, retry: &RetrySpec, path: &[String]) {
         let Some(pause) = retry.pause_too_long() else { return };
         let finding = Diagnostic::warning(format!("`{pause}` is longer than `maxDuration`, so nothing is retried"))

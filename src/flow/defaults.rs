@@ -11,7 +11,6 @@ use crate::flow::parse::below;
 use crate::flow::{COMMON_FIELDS, Document, WITHOUT_EFFECT, findings};
 use crate::task::{TaskType, read};
 
-/// Where plugins stand in a flow.
 const PLUGIN_KEYS: &[&str] = &["tasks", "errors", "finally", "afterExecution", "triggers"];
 
 /// An item of `pluginDefaults`.
@@ -29,8 +28,7 @@ pub struct PluginDefault {
     pub values: Map<String, Value>,
 }
 
-/// Puts the defaults of a document into the tasks that they are for. What is wrong with such a value is found at the
-/// place of the default.
+/// Merges the defaults of a document into the matching tasks. Findings about such a value point at the default.
 pub(super) fn apply(document: &mut Document, tasks: &'static [TaskType]) -> Vec<Diagnostic> {
     let items = match document.value.get("pluginDefaults") {
         None | Some(Value::Null) => return Vec::new(),
@@ -66,9 +64,9 @@ pub(super) fn apply(document: &mut Document, tasks: &'static [TaskType]) -> Vec<
 struct DefaultsFiller {
     tasks: &'static [TaskType],
     defaults: Vec<(PluginDefault, Vec<String>)>,
-    /// The defaults that were for something, and those of their fields that were.
+    /// Defaults that matched a task, and their fields that a matching task has.
     applied: BTreeSet<(usize, Option<String>)>,
-    /// Where a value was put, and where it comes from.
+    /// Paths of inserted values, and where they come from.
     origins: Vec<(Vec<String>, Vec<String>)>,
 }
 
@@ -102,7 +100,7 @@ impl DefaultsFiller {
             }
             self.applied.insert((index, None));
             let is_exact = names.contains(&default.kind.as_str());
-            // The values for a family of types need not suit each of them.
+            // A prefix matches several types; not every field exists in each of them.
             let accepts_field = |field: &str| is_exact || task.is_none_or(|task| has_field(task, field));
             let values = default
                 .values
@@ -114,7 +112,7 @@ impl DefaultsFiller {
         }
     }
 
-    /// Fields that none of the tasks has which a default is for.
+    /// Warns about fields that none of the matching tasks has.
     fn unused_fields(&self, document: &Document) -> Vec<Diagnostic> {
         let mut problems = Vec::new();
         for (index, (default, from)) in self.defaults.iter().enumerate() {
@@ -140,7 +138,7 @@ fn has_field(task: &TaskType, field: &str) -> bool {
         || !(task.check)(&one).is_err_and(|error| is_unknown(&error.message))
 }
 
-/// Puts values under or over those of a map, maps within maps included.
+/// Merges values deeply into a map; `forced` ones win over existing ones.
 fn merge(
     own: &mut Map<String, Value>,
     values: &Map<String, Value>,

@@ -1,7 +1,11 @@
-//! A flow's text with the positions of everything in it: the only module that knows YAML.
+//! A flow's text with the position of every node: the only module that knows YAML.
 //!
 //! saphyr's marked tree gives positions, serde_yaml gives values. serde_yaml is no longer developed; should it have to
-//! go, this file alone changes.
+//! be replaced, only this file changes.
+//!
+//! Values are found by path. A template is only part of a scalar, so the place of a name in it is found by searching the
+//! lines that the scalar spans, preferring a whole word. A value that was copied elsewhere (a default, a misspelt key)
+//! is redirected to the path where it is written.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -12,9 +16,9 @@ use serde_json::{Map, Value};
 use crate::diagnostic::Diagnostic;
 use crate::flow::{bounds, syntax_error};
 
-/// By which editors of Windows mark a text as UTF-8.
+/// Windows editors mark a text as UTF-8 with it.
 const BYTE_ORDER_MARK: char = '\u{feff}';
-/// How many keys that are given twice are looked for.
+/// How many duplicate keys are reported.
 const MAX_DUPLICATES: usize = 20;
 
 /// A parsed YAML file.
@@ -27,24 +31,23 @@ pub struct Document {
     /// Its content.
     pub value: Value,
     root: NodePosition,
-    /// Paths of values that were put in, and the paths that they come from.
+    /// Paths of inserted values, and the paths they were copied from.
     redirects: BTreeMap<Vec<String>, Vec<String>>,
 }
 
-/// Where a value stands, and the same for what is in it.
+/// The position of a value and of everything in it.
 #[derive(Clone, Debug)]
 struct NodePosition {
     position: Position,
-    /// Where it is over.
     end: Position,
-    /// The letters of the text that it takes, from 0.
+    /// Its characters in the text, from 0.
     chars: Range<usize>,
     children: Vec<ChildPosition>,
 }
 
 impl NodePosition {
     fn child(&self, key: &str) -> Option<&ChildPosition> {
-        // Of a list's items, each stands where its key says.
+        // The key of a list item is its index.
         let listed = key.parse().ok().and_then(|index: usize| self.children.get(index));
         listed.filter(|child| child.key == key).or_else(|| self.children.iter().find(|child| child.key == key))
     }
@@ -67,7 +70,6 @@ struct ChildPosition {
     key: String,
     /// The key's own place; a list item's is its value's.
     position: Position,
-    /// The letters that the key takes, from 0.
     chars: Range<usize>,
     value: NodePosition,
 }
@@ -99,7 +101,6 @@ pub fn to_yaml(value: &Value) -> Result<String, String> {
     serde_yaml::to_string(value).map_err(|error| format!("this cannot be written as YAML: {error}"))
 }
 
-/// Editors of Windows mark a text as UTF-8 by an invisible letter.
 fn strip_byte_order_mark(text: &str) -> &str {
     text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
 }
@@ -113,7 +114,7 @@ impl Document {
         Self::parse_strictly(file, strip_byte_order_mark(text))
     }
 
-    /// The same, going on after a key that is given twice: the first one counts, and the finding comes with the document.
+    /// Continues after duplicate keys: the first one counts, and the findings are returned with the document.
     ///
     /// # Errors
     /// When it is not YAML, or holds no map.
@@ -131,7 +132,7 @@ impl Document {
                     rest = without_duplicate;
                     duplicates.push(*finding);
                 }
-                // What comes of the text without that key may be no error of the author's.
+                // An error that appears only without the duplicate may not be the author's.
                 None => return Err(Box::new(duplicates.into_iter().next().unwrap_or(*finding))),
             }
         }
@@ -172,22 +173,22 @@ impl Document {
         node.is_some()
     }
 
-    /// Puts a finding at the value behind `path`, or at the deepest part of the path that exists.
+    /// Places a finding at the value of `path`, or at its deepest ancestor that exists.
     pub fn locate(&self, path: &[String], finding: Diagnostic) -> Diagnostic {
         self.at(self.position(path, false), finding)
     }
 
-    /// Puts a finding at the key that ends `path`.
+    /// Places a finding at the last key of `path`.
     pub fn locate_key(&self, path: &[String], finding: Diagnostic) -> Diagnostic {
         self.at(self.position(path, true), finding)
     }
 
-    /// Puts a finding at the first place of `needle` within the value behind `path`.
+    /// Places a finding at the first occurrence of `needle` in the value of `path`.
     pub fn locate_text(&self, path: &[String], needle: &str, finding: Diagnostic) -> Diagnostic {
         self.locate_any(path, &[needle.to_owned()], finding)
     }
 
-    /// The same, where `needle` follows `before`, if it does so somewhere.
+    /// Places a finding at the occurrence of `needle` that follows `before`, else at the first one.
     pub fn locate_after(&self, path: &[String], before: &str, needle: &str, finding: Diagnostic) -> Diagnostic {
         let place = self.find_text(path, &format!("{before}{needle}")).filter(|_| !before.is_empty());
         match place {
@@ -198,13 +199,13 @@ impl Document {
         }
     }
 
-    /// Puts a finding at the first place within the value behind `path` of the first of `needles` that is there.
+    /// Places a finding at the first of `needles` that occurs in the value of `path`.
     pub fn locate_any(&self, path: &[String], needles: &[String], finding: Diagnostic) -> Diagnostic {
         let found = needles.iter().find_map(|needle| self.find_text(path, needle));
         self.at(found.unwrap_or_else(|| self.position(path, false)), finding)
     }
 
-    /// Where a text stands within the value behind `path`.
+    /// The position of a text in the value of `path`.
     pub fn find_text(&self, path: &[String], needle: &str) -> Option<Position> {
         let node = self.node(path);
         let lines = self.text.lines().enumerate().take(node.end.line).skip(node.position.line.saturating_sub(1));
@@ -216,7 +217,7 @@ impl Document {
         })
     }
 
-    /// The text with another value wherever `rewrite` gives one for a path and the value as it is written.
+    /// The text with each scalar replaced for which `rewrite` returns a value, given its path and its source.
     pub fn rewrite_scalars(&self, rewrite: impl Fn(&[&str], &str) -> Option<String>) -> String {
         let mut scalars = Vec::new();
         self.root.scalars(&mut Vec::new(), &mut scalars);
@@ -235,7 +236,7 @@ impl Document {
         text
     }
 
-    /// The letters of the text, from 0, that the value behind `path` takes, or the key that ends it.
+    /// The range of characters of the value of `path`, or of its last key.
     pub fn chars(&self, path: &[String], key: bool) -> Option<Range<usize>> {
         let mut node = &self.root;
         let mut chars = node.chars.clone();
@@ -247,12 +248,11 @@ impl Document {
         Some(chars)
     }
 
-    /// Lets findings about the value behind `path` point at `to`, where it comes from.
+    /// Makes findings about the value of `path` point at `to`, where it is written.
     pub fn redirect(&mut self, path: Vec<String>, to: Vec<String>) {
         self.redirects.insert(path, to);
     }
 
-    /// The path at which a value is written.
     fn resolve_redirects(&self, path: &[String]) -> Vec<String> {
         let redirected = (1..=path.len()).rev().find_map(|length| {
             let to = self.redirects.get(&path[..length])?;
@@ -277,7 +277,7 @@ impl Document {
         position
     }
 
-    /// The value behind a path, or the deepest around it that exists.
+    /// The node of a path, or its deepest ancestor that exists.
     fn node(&self, path: &[String]) -> &NodePosition {
         let mut node = &self.root;
         for part in self.resolve_redirects(path) {
@@ -288,7 +288,7 @@ impl Document {
     }
 }
 
-/// Where a text stands in a line: as a word of its own, if it is one somewhere.
+/// The offset of a text in a line, preferring an occurrence that is a whole word.
 fn find_word(line: &str, needle: &str) -> Option<usize> {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
     let whole = line.match_indices(needle).map(|(at, _)| at).find(|at| {
@@ -315,7 +315,7 @@ fn build_node(marked: &MarkedYaml, text: &[char]) -> NodePosition {
     NodePosition { position: position_of(marked.span.start), end: position_of(marked.span.end), chars, children }
 }
 
-/// A carriage return ends a line to YAML, and to nobody else any more: lines would be counted in two ways.
+/// A lone carriage return ends a line in YAML but not in editors, so line numbers would disagree.
 fn lone_carriage_return(file: &str, text: &str) -> Option<Diagnostic> {
     let is_lone = |at: &usize| !text[at + 1..].starts_with('\n');
     let at = text.match_indices('\r').map(|(at, _)| at).find(is_lone)?;
@@ -354,7 +354,7 @@ fn map_entry(key: &MarkedYaml, value: &MarkedYaml, text: &[char]) -> ChildPositi
     let chars = key.span.start.index()..key.span.end.index();
     let written = || text.get(chars.clone()).unwrap_or_default().iter().collect::<String>();
     let name = match &key.data {
-        // `01` is a text to serde_yaml, and a number to saphyr.
+        // `01` is a string for serde_yaml and a number for saphyr.
         YamlData::Value(saphyr::Scalar::Integer(_)) if written().starts_with('0') => written(),
         YamlData::Value(saphyr::Scalar::Integer(number)) => number.to_string(),
         YamlData::Value(saphyr::Scalar::Boolean(flag)) => flag.to_string(),

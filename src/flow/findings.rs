@@ -1,4 +1,4 @@
-//! From what serde says about a value to findings that an author can act on.
+//! Turns serde's errors about a value into located findings.
 
 use serde_json::Value;
 
@@ -6,8 +6,8 @@ use crate::diagnostic::Diagnostic;
 use crate::flow::Document;
 use crate::task::{FieldError, SerdeComplaint};
 
-/// Every problem that `check` has with the value at `path`: each one found is taken out of the value, and the rest
-/// is checked again.
+/// Every problem that `check` has with the value at `path`. serde stops at the first error, so the field at fault is
+/// removed and the rest is checked again.
 pub fn all(
     document: &Document,
     path: &[String],
@@ -17,7 +17,7 @@ pub fn all(
     all_beside(document, path, value, &[], check)
 }
 
-/// The same of a value that may have the fields in `common` too, which are checked elsewhere.
+/// As [`all`], for a value that may also have the fields in `common`, which are checked elsewhere.
 pub(super) fn all_beside(
     document: &Document,
     path: &[String],
@@ -39,7 +39,7 @@ pub(super) fn all_beside(
         }
         findings.push(finding(document, path, &error, common));
         if let (Some(field), Some(map)) = (missing, rest.as_object_mut()) {
-            // A template stands for whatever is wanted, so that the rest is looked at too.
+            // A template passes for any type, so the other fields are still checked.
             map.insert(field.to_owned(), Value::from("{{ }}"));
             removed.push(field.to_owned());
             continue;
@@ -50,7 +50,7 @@ pub(super) fn all_beside(
         }
         removed.push(culprit);
     }
-    // One of them is the other, misspelt.
+    // A missing field that was only misspelt is one mistake, not two.
     let misspelt: Vec<String> = findings
         .iter()
         .filter(|finding| finding.message.starts_with("unknown field "))
@@ -78,7 +78,7 @@ fn finding(document: &Document, path: &[String], error: &FieldError, common: &[&
             document.locate_key(&with_key(full, name), finding)
         }
         SerdeComplaint::MissingField(field) => {
-            // Of a bare word nothing is there to add the field to.
+            // A bare word has no map to add the field to.
             if let Some(word) = full.last().filter(|_| !error.path.is_empty() && !document.has(&full)) {
                 finding = finding.help(format!("write `{word}: {{{field}: …}}`"));
             }

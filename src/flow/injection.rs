@@ -1,4 +1,5 @@
-//! Values from outside in the text that a shell, an interpreter or a database reads: whoever gives them can give commands.
+//! Warns about untrusted values in text that a shell, an interpreter or a database executes: whoever provides them could
+//! inject commands.
 
 use serde_json::Value;
 
@@ -8,11 +9,10 @@ use crate::flow::input::InputType;
 use crate::flow::parse::below;
 use crate::flow::{Flow, Step};
 
-/// What a trigger itself says, and not who set it off.
+/// Fields of `trigger` that the server sets, not the caller.
 const TRUSTED_TRIGGER_FIELDS: &[&str] =
     &["date", "next", "previous", "executionId", "flowId", "namespace", "state", "flowRevision"];
 
-/// Warnings of values from outside that stand in such a text as they are.
 pub(super) fn warnings(flow: &Flow) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
     for steps in [&flow.steps, &flow.errors, &flow.finally, &flow.after] {
@@ -21,7 +21,7 @@ pub(super) fn warnings(flow: &Flow) -> Vec<Diagnostic> {
     findings
 }
 
-/// Who reads a text that expressions stand in.
+/// What executes a text with expressions in it.
 #[derive(Clone, Copy, PartialEq)]
 enum TextReader {
     Shell,
@@ -30,7 +30,6 @@ enum TextReader {
 }
 
 impl TextReader {
-    /// Who reads a field of a task, if a value there could be more than a value.
     fn of(step: &Step, key: &str) -> Option<Self> {
         let task = step.task;
         if task.shell.contains(&key) && uses_shell(step) {
@@ -44,7 +43,7 @@ impl TextReader {
         }
     }
 
-    /// Filters that make a value harmless to this reader.
+    /// Filters that make a value safe for this reader.
     fn harmless(self) -> &'static [&'static str] {
         match self {
             Self::Shell => &["shellQuote"],
@@ -99,7 +98,7 @@ fn scan_steps(flow: &Flow, steps: &[Step], findings: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Another interpreter has other quotes.
+/// Other interpreters have other quoting rules, so `shellQuote` does not help there.
 fn uses_shell(step: &Step) -> bool {
     let interpreter = step.fields.get("interpreter").and_then(|words| words.get(0)).and_then(Value::as_str);
     interpreter.is_none_or(|program| program.ends_with("sh"))
@@ -107,7 +106,7 @@ fn uses_shell(step: &Step) -> bool {
 
 fn scan_text(flow: &Flow, reader: TextReader, value: &Value, path: &[String], findings: &mut Vec<Diagnostic>) {
     let Some(text) = value.as_str() else { return };
-    // What is malformed has a finding of its own.
+    // A malformed template is reported elsewhere.
     let names = interpolated(text, reader.harmless()).unwrap_or_default();
     let untrusted = names.into_iter().filter(|name| is_untrusted(flow, name));
     let mut warnings: Vec<_> = untrusted.map(|name| (reader.warning(&name), name)).collect();

@@ -1,10 +1,9 @@
-//! The names that are known in expressions below `flow`, `execution`, `task` and their like. `engine/names.rs` and
-//! `engine/scope.rs` put them there, of `trigger` those who find something too; a test compares what a run knows with this
-//! list.
+//! The members of `flow`, `execution`, `task` and the other built-in objects of expressions. `engine/names.rs` and
+//! `engine/scope.rs` provide them at run time, and the triggers those of `trigger`; a test compares both lists.
 
 use crate::diagnostic::nearest;
 
-/// What each of these words holds. Words that are not here, such as `vars` and `envs`, hold what users put there.
+/// Roots that are not listed, such as `vars` and `envs`, have members that users define.
 const MEMBERS: &[(&str, &[&str])] = &[
     ("execution", &["id", "originalId", "startDate", "state"]),
     ("flow", &["id", "namespace", "revision"]),
@@ -38,7 +37,6 @@ const MEMBERS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// A member that is not there.
 pub(super) struct UnknownMember {
     /// With the word before it: `flow.idd`.
     pub(super) name: String,

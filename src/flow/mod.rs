@@ -1,4 +1,8 @@
-//! Flows: from YAML text to something that can be planned. No I/O here: a caller reads the file.
+//! Flows: from YAML text to a [`Flow`] that can be planned, with every finding at once. Nothing here does I/O.
+//!
+//! `document.rs` parses the text and keeps the position of every node; `parse.rs` builds the flow from it, with
+//! `steps.rs`, `contract.rs`, `input/` and `trigger/` for its parts; `check.rs` then follows the references between
+//! the parts. Each pass continues after an error, and skips what an earlier one has reported (`InvalidParts`).
 
 mod bounds;
 mod check;

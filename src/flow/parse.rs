@@ -1,4 +1,5 @@
-//! From a document to a flow, with every problem at once.
+//! Builds a flow from a document, and collects every problem on the way: an invalid part is reported and replaced by an
+//! empty one, so that the rest is still parsed and checked.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,7 +14,6 @@ use crate::flow::{
 use crate::id::FlowId;
 use crate::task::{TaskType, read};
 
-/// The keys of a flow.
 pub(super) const FLOW_KEYS: &[&str] = &[
     "id",
     "namespace",
@@ -36,7 +36,7 @@ pub(super) const FLOW_KEYS: &[&str] = &[
     "revision",
 ];
 
-/// What came of a flow's text.
+/// The result of parsing a flow.
 #[derive(Debug)]
 pub struct ParsedFlow {
     /// The flow; none when there is an error.
@@ -66,7 +66,7 @@ pub fn parse(file: &str, text: &str, tasks: &'static [TaskType]) -> ParsedFlow {
     ParsedFlow { flow: flow.filter(|_| !has_errors), findings }
 }
 
-/// Takes the value of a misspelt key for that of the key that is meant, so that what is wrong in it is found too.
+/// Copies the value of a misspelt key to the key that was meant, so that it is checked too.
 fn adopt_misspelt_keys(document: &mut Document) {
     let Some(map) = document.value.as_object() else { return };
     let unknown_keys = map.keys().filter(|key| !FLOW_KEYS.contains(&key.as_str()));
@@ -90,16 +90,14 @@ pub(super) struct FlowParser<'a> {
     pub(super) invalid: InvalidParts,
 }
 
-/// What has findings of its own, so that nothing is said of those who name it.
+/// Parts with findings of their own: references to them are not reported again.
 #[derive(Debug, Default)]
 pub(super) struct InvalidParts {
     /// Tasks of an unknown type.
     pub(super) tasks: BTreeSet<String>,
-    /// Inputs.
     pub(super) inputs: BTreeSet<String>,
-    /// Tasks that are left out.
     pub(super) disabled: BTreeSet<String>,
-    /// Tasks of an unknown type, with their paths: their templates can be wrong all the same.
+    /// Tasks of an unknown type with their paths, whose templates are checked all the same.
     pub(super) values: Vec<(Value, Vec<String>)>,
 }
 
@@ -187,7 +185,7 @@ impl FlowParser<'_> {
         let (outputs, sla, checks) = (self.outputs(map), self.sla(map), self.checks(map));
         let (concurrency, retry) = (self.concurrency(map), self.retry(map));
         Some(FlowParts {
-            // What is wrong with these has been said, and the rest is looked at as if they were there.
+            // A missing or invalid name has been reported.
             id: id.unwrap_or_default(),
             namespace: namespace.unwrap_or_default(),
             description: map.get("description").and_then(Value::as_str).map(str::to_owned),
@@ -310,7 +308,6 @@ pub(super) fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) && !text.starts_with('.')
 }
 
-/// The path of what stands under a key.
 pub(super) fn below(path: &[String], key: &str) -> Vec<String> {
     path.iter().cloned().chain([key.to_owned()]).collect()
 }

@@ -1,4 +1,4 @@
-//! What is wrong with the names in a template: inputs, variables, tasks and outputs that are not there.
+//! Resolves the names in a template: inputs, variables, tasks and outputs, with a suggestion for each unknown one.
 
 use serde_json::Value;
 
@@ -7,7 +7,6 @@ use crate::flow::check::ReferenceChecker;
 use crate::flow::{input, members};
 use crate::task::Capability;
 
-/// The first words that an expression may begin with.
 const ROOTS: &[&str] = &[
     "inputs",
     "outputs",
@@ -26,7 +25,6 @@ const ROOTS: &[&str] = &[
     "item",
 ];
 
-/// A name that leads nowhere: what of it, why, and what may be meant.
 struct ReferenceProblem {
     name: String,
     message: String,
@@ -34,7 +32,6 @@ struct ReferenceProblem {
 }
 
 impl ReferenceChecker<'_> {
-    /// What is wrong with the dotted names that the template at `path` needs.
     pub(super) fn problems(&self, names: &[String], path: &[String]) -> Vec<Diagnostic> {
         let dashed_names: Vec<(&String, String)> =
             names.iter().filter_map(|name| Some((name, self.dashed_name(name, path)?))).collect();
@@ -58,7 +55,7 @@ impl ReferenceChecker<'_> {
         findings
     }
 
-    /// The name with a dash that this one is the beginning of, if it is written so.
+    /// `outputs.my` of `outputs.my-task`, which parses as a subtraction: the whole name, if it is written so.
     fn dashed_name(&self, name: &str, path: &[String]) -> Option<String> {
         let (root, rest) = name.split_once('.')?;
         let first = rest.split('.').next()?;
@@ -101,7 +98,7 @@ impl ReferenceChecker<'_> {
         (!known.contains(&name)).then(|| undefined(format!("{root}.{name}"), help))
     }
 
-    /// What is wrong with `tasks.name.state`, the only thing that is said of a task.
+    /// `tasks.name.state` is the only field of a task.
     fn state_problem(&self, task: &str, field: Option<&str>) -> Option<ReferenceProblem> {
         let name = format!("tasks.{task}");
         if !self.all.contains(task) && !self.invalid.tasks.contains(task) {
@@ -130,7 +127,7 @@ impl ReferenceChecker<'_> {
         Some(undefined(format!("inputs.{rest}"), help))
     }
 
-    /// What may be meant by a word that no expression begins with: an input or a variable without its `inputs.`.
+    /// Suggests `inputs.x` for a bare `x`, and the like.
     fn suggest_root(&self, word: &str) -> String {
         if self.flow.inputs.iter().any(|input| input.id == word) {
             return format!("did you mean `inputs.{word}`?");
@@ -188,7 +185,7 @@ impl ReferenceChecker<'_> {
         })
     }
 
-    /// The type of a task that has run before. Kestra has a second name for some outputs.
+    /// The type of a task that has run before. Some outputs have a second name, `x_merge`, as in Kestra.
     fn task_type(&self, task: &str) -> Option<&'static crate::task::TaskType> {
         let merged = || {
             let kind = self.before.get(task.strip_suffix("_merge")?)?;
@@ -197,7 +194,7 @@ impl ReferenceChecker<'_> {
         self.before.get(task).or_else(merged).copied()
     }
 
-    /// Whether a task's outputs may go by this value: it stands in a loop that has it.
+    /// Whether a task is in a loop with this value, by which its outputs are keyed.
     fn is_loop_value(&self, task: &str, field: &str) -> bool {
         self.loop_values.get(task).is_some_and(|values| values.as_ref().is_none_or(|values| values.contains(field)))
     }
@@ -211,7 +208,7 @@ fn pronoun(user: &str) -> &str {
     if user == "this one" { "this task" } else { "it" }
 }
 
-/// The ways in which a dotted name may be written, the whole of it first.
+/// The spellings of a dotted name, the full one first.
 fn spellings(name: &str) -> Vec<String> {
     let mut all = vec![name.to_owned()];
     let parts: Vec<&str> = name.split('.').collect();

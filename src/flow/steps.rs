@@ -1,4 +1,4 @@
-//! From a list in a document to tasks, and the tasks inside of them.
+//! Parses lists of tasks, recursively: a task's `BRANCHES` are taken out of its fields and become steps.
 
 use std::collections::BTreeSet;
 
@@ -36,7 +36,7 @@ impl FlowParser<'_> {
             self.step(item, path)
         });
         let mut steps: Vec<Step> = steps.collect();
-        // A server keeps thousands of flows, and room for tasks that do not come is most of what they take.
+        // A server keeps thousands of flows in memory, and spare capacity would be most of it.
         steps.shrink_to_fit();
         steps
     }
@@ -87,7 +87,7 @@ impl FlowParser<'_> {
         Some(step)
     }
 
-    /// Takes out the fields that change nothing, and says so.
+    /// Removes fields without effect, with a warning.
     fn strip_ineffective(
         &mut self,
         mut map: Map<String, Value>,
@@ -134,7 +134,7 @@ impl FlowParser<'_> {
         found
     }
 
-    /// Tasks that share a folder start anew together after a pause of their process, so none of them may wait for days.
+    /// Tasks that share a folder restart together if their process stops, so none of them may wait for days.
     fn reject_pauses(&mut self, step: &Step) {
         let mut pauses = Vec::new();
         step.branches.iter().for_each(|(_, branch)| visit_steps(branch, &mut |inner| pauses.push(inner)));
@@ -145,7 +145,7 @@ impl FlowParser<'_> {
         }
     }
 
-    /// Takes the sub-tasks out of a task's fields.
+    /// Splits a task's fields into branches and the rest.
     fn branches(
         &mut self,
         task: &'static TaskType,
@@ -223,7 +223,7 @@ impl FlowParser<'_> {
         self.sort_by_dependencies(steps)
     }
 
-    /// The steps in an order in which each stands behind those that it depends on.
+    /// A topological order; steps in a cycle, or with unknown dependencies, are reported and left out.
     fn sort_by_dependencies(&mut self, mut rest: Vec<Step>) -> Vec<Step> {
         let (mut sorted, mut before) = (Vec::<Step>::new(), BTreeSet::new());
         while !rest.is_empty() {
@@ -256,7 +256,7 @@ impl FlowParser<'_> {
     }
 }
 
-/// The fields that all tasks have, without those that are wrong: these have findings, and the rest is looked at too.
+/// The common fields without invalid ones, which have been reported, so that the rest can be checked.
 fn valid_common_fields(common: &Value) -> Option<CommonFields> {
     let error = match read::<CommonFields>(common) {
         Ok(common) => return Some(common),
@@ -267,7 +267,7 @@ fn valid_common_fields(common: &Value) -> Option<CommonFields> {
     if is_reduced { valid_common_fields(&rest) } else { None }
 }
 
-/// The ids of a task and of those inside of it, of which nothing is known.
+/// The ids of a task of unknown type and of the tasks in it.
 fn collect_tasks(value: &Value, into: &mut BTreeSet<String>) {
     match value {
         Value::Object(map) => {
@@ -280,13 +280,13 @@ fn collect_tasks(value: &Value, into: &mut BTreeSet<String>) {
     }
 }
 
-/// Where a task of a `dag` says what it depends on.
+/// The path of a step's `dependsOn`.
 fn depends_on(step: &Step) -> Vec<String> {
     let item = step.path.split_last().map_or(&[][..], |(_, item)| item);
     below(item, "dependsOn")
 }
 
-/// Tasks each of which waits for the next, and the last for the first.
+/// Tasks that each depend on the next, and the last on the first.
 fn cycle(stuck: &[Step]) -> Option<Vec<&Step>> {
     let mut path: Vec<&Step> = vec![stuck.first()?];
     loop {
@@ -299,7 +299,7 @@ fn cycle(stuck: &[Step]) -> Option<Vec<&Step>> {
     }
 }
 
-/// The tasks whose outputs the templates of these values name; none when that is not known before they run.
+/// The tasks whose outputs these templates use; `None` if that is only known at run time.
 fn uses(values: &[&Value]) -> Option<BTreeSet<String>> {
     let mut names = BTreeSet::new();
     values.iter().try_for_each(|value| collect_outputs(value, &mut names))?;

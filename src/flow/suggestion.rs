@@ -1,10 +1,10 @@
-//! What to offer instead of a task type that is not there.
+//! Suggestions for unknown task types.
 
 use crate::diagnostic::nearest;
 use crate::flow::trigger::TriggerType;
 use crate::task::TaskType;
 
-/// Parts of Kestra's names, the task types that come nearest to what is behind them, and why.
+/// Parts of Kestra's type names, the closest task types here, and the reason.
 const FAMILIES: &[(&[&str], &[&str], &str)] = &[
     (&["ai", "openai", "langchain", "vertexai", "ollama", "gemini"], &["ai.chat", "http.request", "python.script"], AI),
     (&["postgresql"], &["postgres.load", "postgres.query"], "files are loaded into a table by the first"),

@@ -1,16 +1,14 @@
-//! What is wrong with a text that is not YAML, in words that an author can act on.
+//! Explains YAML syntax errors: scanner messages name its internals, so the likely cause is looked for in the text.
 
 use crate::diagnostic::Diagnostic;
 use crate::flow::bounds;
 use crate::flow::document::byte_of_column;
 
-/// Of a text in quotation marks, and what to do.
 const UNCLOSED: (&str, &str) = (
     "this is not YAML: the text that begins here has no closing quotation mark",
     "close it, or remove the one at its beginning",
 );
 
-/// What is wrong at a line and column of a text, by the words of the parser.
 pub(super) fn explain(file: &str, text: &str, (line, column): (usize, usize), scanner_message: &str) -> Diagnostic {
     let content = text.lines().nth(line - 1).unwrap_or_default();
     if let Some(finding) = find_tab(file, text, line) {
@@ -64,7 +62,7 @@ pub(super) fn explain(file: &str, text: &str, (line, column): (usize, usize), sc
     Diagnostic::error(message).at(file, text, line, column).help(help)
 }
 
-/// A tab in the indentation of a line or the next one, or behind a colon.
+/// A tab in the indentation of this line or the next, or after a colon.
 fn find_tab(file: &str, text: &str, line: usize) -> Option<Diagnostic> {
     (line..=line + 1).find_map(|number| {
         let content = text.lines().nth(number - 1)?;
@@ -80,8 +78,8 @@ fn find_tab(file: &str, text: &str, line: usize) -> Option<Diagnostic> {
     })
 }
 
-/// The text with spaces in place of the key that a finding says is given twice, and of its value; none where a finding
-/// says something else, or the key does not begin its line.
+/// The text with the duplicate key of a finding, and its value, replaced by spaces, so that all positions stay. `None`
+/// for any other finding, and if the key is not the first on its line.
 pub(super) fn blank_duplicate_key(text: &str, finding: &Diagnostic) -> Option<String> {
     if !finding.message.starts_with("the key `") || !finding.message.ends_with("` is given twice") {
         return None;
@@ -94,7 +92,7 @@ pub(super) fn blank_duplicate_key(text: &str, finding: &Diagnostic) -> Option<St
         return None;
     }
     let is_inside = |content: &&str| is_blank(content) || indentation(content) >= column;
-    // A list may stand as far left as its key.
+    // A list may be indented no deeper than its key.
     let is_item = |content: &&str| indentation(content) + 1 == column && content.trim_start().starts_with("- ");
     let value_lines = lines[line..].iter().take_while(|content| is_inside(content) || is_item(content)).count();
     let blank_out = |content: &str| content.chars().map(|letter| if letter == '\r' { '\r' } else { ' ' }).collect();
@@ -105,7 +103,7 @@ pub(super) fn blank_duplicate_key(text: &str, finding: &Diagnostic) -> Option<St
     Some(lines_with_blanks.collect::<Vec<String>>().join("\n"))
 }
 
-/// A value of a line that begins with a template and no quotation mark: `key: {{ … }}.csv`.
+/// An unquoted value that begins with a template: `key: {{ … }}.csv`.
 fn bare_template(text: &str, line: usize) -> Option<(usize, usize)> {
     let content = text.lines().nth(line - 1)?;
     let at = content.find("{{")?;
@@ -115,8 +113,7 @@ fn bare_template(text: &str, line: usize) -> Option<(usize, usize)> {
     (is_value && !is_quoted).then(|| (line, content[..at].chars().count() + 1))
 }
 
-/// Where a text begins whose quotation mark is not closed on its line: at this line or one of those before it, the nearest
-/// first.
+/// The nearest quoted text, on this line or before, that is not closed on its line.
 fn unclosed_quote(text: &str, line: usize) -> Option<(usize, usize)> {
     let lines: Vec<&str> = text.lines().take(line).collect();
     lines.iter().enumerate().rev().take(20).find_map(|(index, content)| {
@@ -129,7 +126,7 @@ fn unclosed_quote(text: &str, line: usize) -> Option<(usize, usize)> {
     })
 }
 
-/// Where the value of a line follows its colon at once: `format:CSV`.
+/// A colon without a space after it: `format:CSV`.
 fn missing_space_after_colon(text: &str, line: usize) -> Option<usize> {
     let content = text.lines().nth(line - 1)?;
     let (key, value) = content.split_once(':')?;

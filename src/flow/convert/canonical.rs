@@ -1,10 +1,9 @@
-//! Which name of a field is the first, when a struct takes several.
+//! Finds the documented name of a field that has aliases.
 
 use serde_json::Value;
 
 use crate::task::FieldError;
 
-/// The documented name of a field that is called otherwise here: that of the field which serde takes for the same.
 pub(super) fn canonical_name(
     fields: &Value,
     key: &str,
@@ -18,7 +17,7 @@ pub(super) fn canonical_name(
     let provided = fields.as_object()?;
     let value = provided.get(key)?;
     properties.keys().filter(|name| !provided.contains_key(*name)).find_map(|name| {
-        // Both names at once: serde says that the field is there twice if they mean the same.
+        // Provided together, two names of one field are a duplicate for serde.
         let both = serde_json::json!({ key: value, name: value });
         let error = check(&both).err()?;
         (error.message == format!("duplicate field `{name}`")).then(|| name.clone())

@@ -1,4 +1,4 @@
-//! A way through everything in a document that has a name of Kestra's.
+//! Walks a document and collects the edits of Kestra's names.
 
 use serde_json::{Map, Value};
 
@@ -12,14 +12,11 @@ use crate::flow::trigger::{TRIGGER_FIELDS, TriggerCommon, TriggerType};
 use crate::flow::{COMMON_FIELDS, CommonFields};
 use crate::task::{Branch, TaskType, read};
 
-/// Where scripts run, by Kestra's names.
 const TASK_RUNNERS: [(&str, &str); 2] =
     [("io.kestra.plugin.core.runner.Process", "process"), ("io.kestra.plugin.scripts.runner.docker.Docker", "docker")];
 
-/// Types of inputs that have a newer name.
 const INPUT_TYPES: [(&str, &str); 2] = [("BOOLEAN", "BOOL"), ("ENUM", "SELECT")];
 
-/// The keys of a flow that hold tasks.
 const TASK_LISTS: [&str; 4] = ["tasks", "errors", "finally", "afterExecution"];
 
 const JDBC: &str = "jdbc:postgresql://";
@@ -29,7 +26,6 @@ pub(super) struct FlowConverter<'a> {
     tasks: &'static [TaskType],
     pub(super) edits: Vec<NameEdit>,
     pub(super) skipped: Vec<Diagnostic>,
-    /// The types of tasks and triggers: where, what, and its short name.
     kinds: Vec<TypeNames>,
 }
 
@@ -145,12 +141,10 @@ impl<'a> FlowConverter<'a> {
         }
     }
 
-    /// The type of what stands at `path`.
     fn kind(&mut self, path: &[String], name: &str, new: &str) {
         self.kinds.push(TypeNames { path: below(path, "type"), old: name.to_owned(), new: new.to_owned() });
     }
 
-    /// The fields that are called by another name than the documented one.
     fn fields(
         &mut self,
         path: &[String],
@@ -184,8 +178,8 @@ impl<'a> FlowConverter<'a> {
         }
     }
 
-    /// `pluginDefaults` go by how the name of a type begins: each gets a short beginning that fits the same tasks and
-    /// no others, or stays as it is, with the types of its tasks.
+    /// `pluginDefaults` match by type prefix. Each gets a short prefix that matches the same tasks and no others, or is
+    /// kept, together with the types of its tasks.
     fn defaults(&mut self, flow: &Map<String, Value>) -> DefaultsConverter {
         let all = list(flow.get("pluginDefaults")).filter_map(|(index, item)| {
             let old = item.get("type").and_then(Value::as_str)?.to_owned();
@@ -194,7 +188,7 @@ impl<'a> FlowConverter<'a> {
         });
         let mut renamed: Vec<TypeNames> = all.collect();
         let mut kept: Vec<String> = Vec::new();
-        // One that stays keeps the names of its tasks, which another may go by.
+        // Keeping one keeps the names of its tasks, which may break another, so repeat until all match.
         while let Some(misfit) = renamed.iter().position(|default| !matches_same_types(&self.kinds, default, &kept)) {
             let default = renamed.remove(misfit);
             let message =
@@ -227,7 +221,7 @@ struct DefaultsConverter {
     kept: Vec<String>,
 }
 
-/// How the short names of all types begin that begin with `old`, up to a dot.
+/// The common prefix, in whole segments, of the short names of all types that begin with `old`.
 fn common_prefix(kinds: &[TypeNames], old: &str) -> String {
     let mut names = kinds.iter().filter(|kind| kind.old.starts_with(old)).map(|kind| kind.new.as_str());
     let Some(first) = names.next() else { return old.to_owned() };
@@ -239,7 +233,7 @@ fn common_prefix(kinds: &[TypeNames], old: &str) -> String {
     parts.join(".")
 }
 
-/// Whether a default goes for the same types after the change as before.
+/// Whether a default matches the same types before and after the change.
 fn matches_same_types(kinds: &[TypeNames], default: &TypeNames, kept: &[String]) -> bool {
     let is_kept = |name: &str| kept.iter().any(|default| name.starts_with(default.as_str()));
     !default.new.is_empty()

@@ -1,5 +1,5 @@
-//! Kestra's names in a flow's text, and the short ones in their place. The text is edited where the names stand, so
-//! that comments, order and layout stay as they are.
+//! Replaces Kestra's names in a flow's text by the short ones. Only the names are edited, so that comments, order and
+//! layout stay; the result is parsed again and must equal the value with the same edits.
 
 mod canonical;
 mod converter;
@@ -17,7 +17,7 @@ pub struct Converted {
     pub text: String,
     /// How many names were changed.
     pub changes: usize,
-    /// What was left as it is, and why.
+    /// What was not converted, and why.
     pub skipped: Vec<Diagnostic>,
 }
 
@@ -25,7 +25,7 @@ pub struct Converted {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct NameEdit {
     path: Vec<String>,
-    /// Whether the key that ends the path is meant, or its value.
+    /// Whether to replace the last key of the path, or its value.
     is_key: bool,
     old: String,
     new: String,
@@ -43,12 +43,12 @@ pub fn convert(file: &str, text: &str, tasks: &'static [TaskType]) -> Result<Con
     let mut ranges: Vec<(std::ops::Range<usize>, NameEdit)> = Vec::new();
     let chars: Vec<char> = text.chars().collect();
     let mut value = document.value.clone();
-    // A key that has been renamed is not found again: what stands below it comes first.
+    // A renamed key is not found again, so edits below it come first.
     converter.edits.sort_by_key(|edit| (edit.is_key, std::cmp::Reverse(edit.path.len())));
     for edit in converter.edits {
         match range_of(&document, &chars, &edit) {
             Some(range) => {
-                // What stands behind an anchor is met several times, and is edited once.
+                // An anchored value is reached by several paths, and is edited once.
                 if !ranges.iter().any(|(other, _)| *other == range) {
                     ranges.push((range, edit.clone()));
                 }
@@ -59,7 +59,6 @@ pub fn convert(file: &str, text: &str, tasks: &'static [TaskType]) -> Result<Con
     }
     let changes = ranges.len();
     let edited = splice_edits(chars, ranges);
-    // What the text says now must be what was meant; else nothing is changed.
     let is_equivalent = Document::parse(file, &edited).is_ok_and(|again| again.value == value);
     if !is_equivalent {
         let finding =
@@ -71,8 +70,7 @@ pub fn convert(file: &str, text: &str, tasks: &'static [TaskType]) -> Result<Con
     Ok(Converted { text: edited, changes, skipped })
 }
 
-/// The letters to replace: those of the name itself, without quotes. A value's own letters may reach beyond it, into
-/// blanks and a comment.
+/// The characters of the name itself, without quotes. A value's range may extend over blanks and a comment.
 fn range_of(document: &Document, chars: &[char], edit: &NameEdit) -> Option<std::ops::Range<usize>> {
     let found = document.chars(&edit.path, edit.is_key)?;
     let quote = chars.get(found.start).copied().filter(|letter| ['"', '\''].contains(letter));
@@ -88,7 +86,6 @@ fn range_of(document: &Document, chars: &[char], edit: &NameEdit) -> Option<std:
 }
 
 impl NameEdit {
-    /// Whether the old text is only how the value begins.
     fn is_prefix(&self) -> bool {
         self.old.ends_with("://")
     }
@@ -102,7 +99,6 @@ fn splice_edits(mut chars: Vec<char>, mut ranges: Vec<(std::ops::Range<usize>, N
     chars.into_iter().collect()
 }
 
-/// The same edit in the value.
 fn apply_to_value(value: &mut Value, edit: &NameEdit) {
     let Some((last, above)) = edit.path.split_last() else { return };
     let mut target = value;

@@ -1,5 +1,4 @@
-//! What can be said of a template before it runs: the names it uses, and the filters, functions and tests that it
-//! calls wrongly.
+//! Static analysis of a template: the names it uses, and invalid calls of filters, functions and predicates.
 
 use std::collections::BTreeSet;
 
@@ -8,9 +7,7 @@ use serde_json::Value;
 use super::ast::{Argument, CallExpr, ChainLink, Expr, ExprKind, Operator, PathPart, Template, TemplateNode};
 use super::{ExpressionError, filters, functions, predicates};
 
-/// Functions that see every name.
 const READ_ALL_NAMES: &[&str] = &["printContext", "render", "renderOnce"];
-/// Those that make something of the templates in a value.
 const RENDER_FUNCTIONS: &[&str] = &["render", "renderOnce"];
 
 /// The dotted names that a template cannot do without.
@@ -44,7 +41,7 @@ struct NameCollector<'a> {
     /// What `set`, `for` and parameters bind at this place.
     bound: Vec<String>,
     required: BTreeSet<String>,
-    /// Found or not: what stands before `??` too.
+    /// Required or not: operands of `??` too.
     mentioned: BTreeSet<String>,
     /// Names that the template itself asks whether they are defined.
     tested: BTreeSet<String>,

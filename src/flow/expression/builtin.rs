@@ -1,4 +1,4 @@
-//! The shape that filters and functions share: a name, parameters and a plain function.
+//! The definition of filters and functions: a name, parameters and a plain function.
 
 use serde_json::Value;
 

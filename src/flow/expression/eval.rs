@@ -13,7 +13,6 @@ use super::value::{is_truthy, kind, name_list, to_text};
 use super::{ExpressionError, Names, filters, functions, operators, parser, predicates};
 use crate::task::is_template;
 
-/// Why there is no value.
 pub(super) enum EvalError {
     /// A name leads nowhere: what `??`, `default` and `is defined` are for.
     Undefined(ExpressionError),
@@ -132,7 +131,7 @@ impl Evaluator<'_> {
             value = match step {
                 Some(step) => step,
                 None => {
-                    // To name what is there instead takes a look at all of it.
+                    // The error message lists the names that exist, which costs as much as reading them.
                     let names = value.as_object().map_or(0, Map::len).saturating_mul(NODE_BYTES);
                     let spent = self.budget.spend(names.saturating_add(key.len()));
                     spent.map_err(|message| failure(&source.source, &message))?;

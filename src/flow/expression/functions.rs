@@ -1,4 +1,4 @@
-//! What is called by name: `now()`, `secret('X')` and their kin.
+//! Functions: `now()`, `secret('X')` and so on.
 
 use std::cmp::Ordering;
 

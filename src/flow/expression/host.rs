@@ -1,4 +1,4 @@
-//! What expressions may ask of the world around them.
+//! The interface to everything impure that expressions may use.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -107,7 +107,7 @@ fn impossible<T>() -> Result<T, String> {
     Err("this is not possible here".to_owned())
 }
 
-/// A world without anything in it.
+/// A host that provides nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoHost;
 

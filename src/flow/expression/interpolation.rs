@@ -1,8 +1,8 @@
-//! Which values a template writes out as they are, and within which quotes of a shell.
+//! Which values a template inserts unescaped, and inside which shell quotes.
 
 use super::ast::{ChainLink, Expr, ExprKind, Operator, PathPart, Template, TemplateNode};
 
-/// Filters whose results mean nothing to whoever reads the text.
+/// Filters whose results are safe in any language.
 const HARMLESS: &[&str] = &[
     "abs",
     "base64encode",

@@ -1,4 +1,5 @@
-//! Bounds on what one text may cost, so that any template ends.
+//! Limits on the cost of one template, so that evaluation always terminates. Work is counted roughly in bytes handled; the
+//! clock is a second limit, because some operations cost more than their bytes.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -13,21 +14,21 @@ pub(super) const MAX_NESTING: usize = 64;
 pub(super) const MAX_PATH_LENGTH: usize = 64;
 /// How long a rendered text may be, in bytes.
 pub(super) const MAX_OUTPUT_BYTES: usize = 16 << 20;
-/// How often loops may turn, all together.
+/// Iterations of all loops together.
 pub(super) const MAX_ITERATIONS: u64 = 1_000_000;
 /// How large a value that an expression makes may be, in bytes and in units of [`NODE_BYTES`].
 const MAX_VALUE_BYTES: usize = 64 << 20;
-/// What a value counts beside its text.
+/// The cost of a value besides its text.
 pub(super) const NODE_BYTES: usize = 32;
-/// How much may be done in all, roughly in bytes handled.
+/// The total cost, roughly in bytes handled.
 const MAX_COST: u64 = 2 << 30;
-/// How long programs of other languages may run, all together.
+/// How long all jq programs of a template may run.
 const JQ_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the templates of a task's fields may take.
 pub(super) const TASK_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a condition may take, or a template for whose result somebody waits who called a webhook.
 pub(super) const CONDITION_TIMEOUT: Duration = Duration::from_secs(5);
-/// The clock is looked at after so many steps, and before a step of this size.
+/// The clock is checked every so many steps, and before a large step.
 const CLOCK_INTERVAL: u32 = 64;
 const LARGE_STEP: usize = 1 << 16;
 

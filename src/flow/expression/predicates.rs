@@ -1,4 +1,4 @@
-//! The tests that follow `is`.
+//! The predicates after `is`, which Pebble calls tests.
 
 use serde_json::Value;
 

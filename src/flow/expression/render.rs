@@ -1,4 +1,4 @@
-//! Writes templates: text, prints and what tags do.
+//! Renders template nodes: text, `{{ … }}` and tags.
 
 use serde_json::{Map, Value, json};
 

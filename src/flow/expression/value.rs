@@ -1,4 +1,4 @@
-//! What all parts of the engine agree on about values.
+//! Conversions of values that the whole interpreter shares.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,5 @@
-//! Where everything of a picture stands, in whole pixels from its upper left corner.
+//! The layout of a graph, in whole pixels from its upper left corner. Each part is laid out at the origin and then shifted
+//! into its container.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ const ROW_GAP: i32 = 32;
 const COLUMN_GAP: i32 = 22;
 /// Space between a frame and what is in it.
 const INSET: i32 = 16;
-/// How many stand side by side before a new row begins.
+/// Nodes per row of a parallel lane.
 const MAX_COLUMNS: usize = 4;
 /// A line of text in a box, and the width of a letter of the two sizes.
 pub(super) const LINE_HEIGHT: i32 = 17;
@@ -138,7 +139,6 @@ fn node_layout(node: &GraphNode) -> GraphLayout<'_> {
     if node.lanes.is_empty() { leaf(node, false) } else { framed(node.lanes.iter().collect(), Some(node)) }
 }
 
-/// What is said below a task's name.
 fn lines(node: &GraphNode) -> Vec<String> {
     let kind = [node.kind.clone()];
     let rest = [node.detail.clone(), node.notes.join(", ")];
@@ -264,7 +264,7 @@ fn rows(layouts: Vec<GraphLayout<'_>>) -> GraphLayout<'_> {
 fn layers<'a>(lane: &'a GraphLane, layouts: Vec<GraphLayout<'a>>) -> GraphLayout<'a> {
     let mut depths: BTreeMap<&str, usize> = BTreeMap::new();
     let mut layers: Vec<Vec<GraphLayout>> = Vec::new();
-    // The flow lists each task behind those that it depends on.
+    // The flow is in topological order.
     for (node, layout) in lane.nodes.iter().zip(layouts) {
         let before = node.depends_on.iter().filter_map(|id| depths.get(id.as_str()));
         let depth = before.max().map_or(0, |depth| depth + 1);

@@ -1,4 +1,4 @@
-//! The picture as a Mermaid flow chart, for pages that draw those.
+//! Renders a graph as a Mermaid flow chart.
 
 use std::fmt::Write as _;
 

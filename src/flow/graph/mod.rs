@@ -1,5 +1,5 @@
-//! A flow as a picture: what runs after what, what stands inside of what, and whose outputs go where. The picture is
-//! data; `text.rs`, `mermaid.rs` and `svg.rs` write it.
+//! A flow as a graph: order, nesting, and data dependencies. The graph is plain data; `text.rs`, `mermaid.rs` and `svg.rs`
+//! render it.
 
 mod layout;
 mod mermaid;
@@ -164,7 +164,7 @@ fn detail(step: &Step) -> String {
     subject.into_iter().chain(limit).collect::<Vec<_>>().join(" · ")
 }
 
-/// A value on one line. A template that is all of a text loses its braces.
+/// A value on one line. A lone template loses its braces.
 fn one_line(value: &Value) -> String {
     let text = match value {
         Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
@@ -175,7 +175,6 @@ fn one_line(value: &Value) -> String {
     clip(inner.filter(|text| !text.contains("{{")).unwrap_or(&text).trim(), 48)
 }
 
-/// At most so many letters.
 fn clip(text: &str, length: usize) -> String {
     if text.chars().count() <= length {
         return text.to_owned();

@@ -1,4 +1,4 @@
-//! The picture as SVG: one file with its own style, for bright and dark pages.
+//! Renders a graph as a self-contained SVG for light and dark pages.
 
 use std::fmt::Write as _;
 

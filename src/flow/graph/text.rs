@@ -1,4 +1,4 @@
-//! The picture for a terminal: tasks on a line that goes down, what holds tasks as a frame around them.
+//! Renders a graph for a terminal: tasks on a vertical line, and frames around nested tasks.
 
 use crate::flow::graph::{FlowGraph, GraphLane, GraphNode, GraphOrder, clip};
 

@@ -1,4 +1,4 @@
-//! What a flow declares: its inputs read from the document, with all that is wrong with them.
+//! Parses and checks the declarations of inputs.
 
 use serde_json::Value;
 
@@ -11,7 +11,6 @@ use crate::text::plain;
 
 use InputType::{Array, Date, Datetime, Duration, Email, File, Float, Int, Multiselect, Secret, Select, Time, Uri};
 
-/// The fields that only some types have.
 const FIELDS: &[(&str, &[InputType])] = &[
     ("values", &[Select, Multiselect]),
     ("expression", &[Select, Multiselect]),
@@ -27,7 +26,6 @@ const FIELDS: &[(&str, &[InputType])] = &[
     ("allowedFileExtensions", &[File]),
 ];
 
-/// The same by the names of the types.
 pub(in crate::flow) fn type_fields() -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
     FIELDS.iter().map(|(field, kinds)| (*field, kinds.iter().flat_map(|kind| kind.names()).collect()))
 }
@@ -157,7 +155,7 @@ impl Input {
         problems
     }
 
-    /// A default that is written out is checked at once; one with a template, when it is known.
+    /// Checks a literal default now; one with a template is checked when it is rendered.
     fn invalid_value(&self, field: &'static str, value: Option<&Value>) -> Option<DefinitionProblem> {
         let value = value.filter(|value| !value.is_null())?;
         if has_template(value) {

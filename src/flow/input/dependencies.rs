@@ -1,5 +1,4 @@
-//! What an input's expressions need: other inputs, variables. Checked before anything runs, and the order in which a
-//! run's values can be found.
+//! The references between inputs: checked before anything runs, and the order in which values are resolved.
 
 use std::collections::BTreeSet;
 
@@ -117,7 +116,7 @@ fn cycle(document: &Document, inputs: &[Input]) -> Option<Diagnostic> {
     let sorted = order(inputs);
     let unsorted: Vec<usize> = (0..inputs.len()).filter(|index| !sorted.contains(index)).collect();
     let first = *unsorted.first()?;
-    // Among those that are stuck each needs another; following them comes back somewhere.
+    // Each unsorted input needs another unsorted one, so following them must reach a cycle.
     let mut chain = vec![first];
     while let Some(next) = inputs[*chain.last()?].needs(inputs).into_iter().find(|need| unsorted.contains(need)) {
         if let Some(start) = chain.iter().position(|seen| *seen == next) {
@@ -141,7 +140,7 @@ fn offer(word: &str, known: &[&str]) -> String {
     }
 }
 
-/// The inputs in an order in which each stands behind those that it needs; those of a circle are left out.
+/// A topological order of the inputs, without those in a cycle.
 pub(super) fn order(inputs: &[Input]) -> Vec<usize> {
     let needs: Vec<Vec<usize>> = inputs.iter().map(|input| input.needs(inputs)).collect();
     let (mut sorted, mut is_sorted) = (Vec::new(), vec![false; inputs.len()]);
@@ -168,7 +167,7 @@ impl Input {
             depends.contains(&other.id)
                 || referenced.into_iter().any(|name| is_within(name, &other.id) || is_within(&other.id, name))
         };
-        // Whatever looks at all inputs sees those that are written before it.
+        // An expression over all inputs sees those declared before it.
         let sees_all = names.iter().any(|name| name == "*" || name == "inputs");
         let mut is_before = true;
         let mut needs = Vec::new();

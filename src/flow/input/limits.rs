@@ -1,4 +1,4 @@
-//! What a value must fit beyond its type: choices, a pattern, bounds, a file's name.
+//! Constraints on a value beyond its type: choices, pattern, bounds, file extension.
 
 use regex::Regex;
 use serde_json::Value;

@@ -1,6 +1,6 @@
-//! A flow's inputs: what they are, and what the values of a run must be. `definition.rs` reads and checks what a flow
-//! declares, `kind.rs` reads a value by its type, `limits.rs` holds it against what its input allows beyond that, and
-//! `resolve.rs` puts a run's values together: those given, and the defaults of the others.
+//! A flow's inputs. `definition.rs` parses and checks declarations, `kind.rs` parses a value by its type, `limits.rs` checks
+//! it against the constraints of its input, `dependencies.rs` orders inputs by the references between them, and
+//! `resolve.rs` computes the values of a run: provided ones, and the defaults of the others.
 
 mod definition;
 mod dependencies;

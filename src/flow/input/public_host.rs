@@ -1,11 +1,10 @@
-//! The world as an input sees it whose value is shown and kept: without secrets.
+//! The host for inputs whose values are shown and stored: it refuses secrets.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::flow::expression::Host;
 
-/// All that may be asked, but for secrets.
 pub(super) struct PublicHost<'a>(pub(super) &'a dyn Host);
 
 impl Host for PublicHost<'_> {

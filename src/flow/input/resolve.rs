@@ -1,4 +1,4 @@
-//! The values of a run: what was given, and the defaults of what was not.
+//! Resolves the inputs of a run: provided values, and defaults of the others.
 
 use serde_json::{Map, Value, json};
 
@@ -11,31 +11,31 @@ use crate::flow::expression::{Host, Names, evaluate_condition, render};
 use crate::task::is_template;
 use crate::text::plain;
 
-/// What is known of a run's inputs.
+/// The inputs of a run, as far as they can be resolved.
 #[derive(Debug, Default)]
 pub struct ResolvedInputs {
-    /// The typed values, by the input's id; those that are not wanted or may be left out are null.
+    /// The typed values by id; null for inactive inputs, and for optional ones without a value.
     pub values: Map<String, Value>,
-    /// Required inputs without a value. What depends on them is not known yet.
+    /// Required inputs without a value; inputs that depend on them are unresolved.
     pub missing: Vec<MissingInput>,
-    /// What is wrong with what was given, and with defaults.
+    /// Invalid values and defaults.
     pub findings: Vec<Diagnostic>,
-    /// What was given in vain.
+    /// Values provided for inactive inputs.
     pub warnings: Vec<Diagnostic>,
 }
 
-/// An input that wants a value.
+/// A required input without a value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MissingInput {
     /// The input's place among the flow's.
     pub index: usize,
-    /// What may be chosen, where the type has choices.
+    /// The choices, if the type has any.
     pub choices: Vec<String>,
-    /// What the answer may begin with.
+    /// The initial text of a prompt.
     pub prefill: Option<Value>,
 }
 
-/// Checks what a run is given against what its flow wants. Values are texts as of a command line, or typed.
+/// Resolves all inputs of a flow. Values are texts, as from a command line, or typed.
 ///
 /// # Errors
 /// Every problem at once: an unknown name, a value that does not fit, a required input without a value.
@@ -49,7 +49,7 @@ pub fn resolve<V: Clone + Into<Value>>(
     if findings.is_empty() { Ok(values) } else { Err(findings) }
 }
 
-/// The same, for a caller that can ask for what is missing.
+/// As [`resolve`], for a caller that can prompt for what is missing.
 pub fn resolve_partial<V: Clone + Into<Value>>(
     flow: &Flow,
     provided: &[(String, V)],
@@ -58,7 +58,7 @@ pub fn resolve_partial<V: Clone + Into<Value>>(
     re_resolve(flow, &Map::new(), provided, host)
 }
 
-/// The same for an execution that goes on: what is `recorded` stays as it is, unless it is given anew.
+/// As [`resolve_partial`], for an execution that continues: `recorded` values stay unless they are provided again.
 pub fn re_resolve<V: Clone + Into<Value>>(
     flow: &Flow,
     recorded: &Map<String, Value>,
@@ -101,7 +101,7 @@ pub fn re_resolve<V: Clone + Into<Value>>(
 }
 
 impl MissingInput {
-    /// The complaint of a program that cannot ask.
+    /// The finding of a caller that cannot prompt.
     pub fn as_finding(&self, inputs: &[Input]) -> Diagnostic {
         let Some(input) = inputs.get(self.index) else { return Diagnostic::error("an input has no value") };
         let label = input.description.as_deref().or(input.display_name.as_deref()).map(|label| format!(" ({label})"));
@@ -114,7 +114,7 @@ impl MissingInput {
 
 enum InputValue {
     Value(Value),
-    /// Its condition does not hold.
+    /// Its condition is not met.
     Inactive(Option<Diagnostic>),
     Missing(MissingInput),
     Invalid(Diagnostic),
@@ -170,7 +170,7 @@ impl InputResolver<'_> {
         }
     }
 
-    /// What was given last. Nothing at all is no value where nothing may be given, but for texts.
+    /// The last value provided. An empty one is no value for an optional input, except for texts.
     fn provided(&self, input: &Input) -> Option<&Value> {
         let provided = self.provided.iter().rev().find(|(name, _)| *name == input.id).map(|(_, value)| value)?;
         let is_text = matches!(input.kind, InputType::String | InputType::Secret);
@@ -236,7 +236,7 @@ impl InputResolver<'_> {
     }
 }
 
-/// Checks what is given for inputs that are no flow's, such as those of a pause: their defaults stand as they are.
+/// Resolves inputs that belong to no flow, such as those of a pause, whose defaults are literal.
 ///
 /// # Errors
 /// Every problem at once, as [`resolve`].
@@ -249,7 +249,7 @@ pub fn resolve_without_host(
     if findings.is_empty() { Ok(values) } else { Err(findings) }
 }
 
-/// The same, for a caller that can ask for what is missing.
+/// As [`resolve_without_host`], for a caller that can prompt for what is missing.
 pub fn resolve_partial_without_host(inputs: &[Input], provided: &[(String, String)]) -> ResolvedInputs {
     let findings = provided.iter().filter_map(|(name, _)| unknown_input(inputs, name)).collect();
     let mut resolution = ResolvedInputs { findings, ..ResolvedInputs::default() };

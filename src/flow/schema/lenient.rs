@@ -1,5 +1,5 @@
-//! From a struct's own schema to one that takes what the reader takes: templates for anything, texts for numbers, and
-//! every spelling.
+//! Relaxes a struct's derived schema to what the reader accepts: templates for any value, texts for numbers, and every
+//! `serde(alias)`.
 
 use serde_json::{Map, Value, json};
 
@@ -15,7 +15,7 @@ pub(super) fn template() -> Value {
 
 /// Rewrites the schema of one struct.
 pub(super) struct SchemaRewriter<'a> {
-    /// What its definitions' names begin with.
+    /// The prefix of its definitions' names.
     name: &'a str,
     schema: &'a Value,
     check: FieldProbe<'a>,
@@ -27,7 +27,7 @@ impl<'a> SchemaRewriter<'a> {
         Self { name, schema, check, definitions: Map::new() }
     }
 
-    /// The struct itself, for which no template may stand.
+    /// The struct itself; a template cannot replace it.
     pub(super) fn root(&mut self) -> Value {
         let schema = self.schema;
         self.rewrite(schema, &|value| value)
@@ -51,7 +51,7 @@ impl<'a> SchemaRewriter<'a> {
                 ("$schema" | "$defs" | "format" | "title", _) => {}
                 ("$ref", Value::String(target)) if target.starts_with("#/$defs/") => {
                     let target = self.definition(target.trim_start_matches("#/$defs/"), wrap);
-                    // Beside a reference draft 7 sees nothing else.
+                    // Draft 7 ignores everything next to a `$ref`.
                     new.insert("allOf".to_owned(), json!([{"$ref": target}]));
                 }
                 ("properties", Value::Object(properties)) => {
@@ -69,7 +69,7 @@ impl<'a> SchemaRewriter<'a> {
                     let values = self.value(part, &|value| wrap(json!({"x": value})));
                     new.insert(key.clone(), values);
                 }
-                // With templates, and other spellings, more than one may fit.
+                // Templates and other spellings may match several options.
                 ("oneOf" | "anyOf", Value::Array(options)) => {
                     let options = options.iter().map(|option| self.rewrite(option, wrap)).collect();
                     new.insert("anyOf".to_owned(), options);
@@ -85,7 +85,7 @@ impl<'a> SchemaRewriter<'a> {
         Value::Object(new)
     }
 
-    /// Rewrites a definition where it is first met.
+    /// Rewrites a definition at its first use.
     fn definition(&mut self, name: &str, wrap: FieldWrapper) -> String {
         let full = format!("{}.{name}", self.name);
         if !self.definitions.contains_key(&full) {
@@ -144,14 +144,14 @@ impl<'a> SchemaRewriter<'a> {
     }
 }
 
-/// Whether a word is a key behind which something may stand: `{reject: …}`.
+/// Whether a word is also a key with a value: `{reject: …}`.
 fn is_object_key(schema: &Map<String, Value>, word: &Value) -> bool {
     let options = schema.get("anyOf").and_then(Value::as_array).into_iter().flatten();
     let mut keys = options.filter_map(|option| option.get("properties")?.as_object()).flat_map(Map::keys);
     word.as_str().is_some_and(|word| keys.any(|key| key == word))
 }
 
-/// A required field may be there under any of its spellings.
+/// Accepts a required field under any of its spellings.
 fn require_any(schema: &mut Map<String, Value>, aliases: &[(&str, &str)]) {
     let Some(Value::Array(required)) = schema.get_mut("required") else { return };
     let mut rules = Vec::new();
@@ -170,7 +170,7 @@ fn require_any(schema: &mut Map<String, Value>, aliases: &[(&str, &str)]) {
     }
 }
 
-/// Lets a template stand for a value, and a number or a flag for a text and the other way round.
+/// Accepts a template for a value, and numbers and flags as texts and vice versa.
 fn allow_template(schema: Value) -> Value {
     let Value::Object(mut schema) = schema else { return schema };
     let kinds: Vec<String> = match schema.get("type") {

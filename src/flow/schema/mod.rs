@@ -19,7 +19,6 @@ use crate::flow::{
 use crate::task::{Branch, TaskType, read};
 use lenient::SchemaRewriter;
 
-/// The words that are read as true or false.
 const BOOLEAN: &str = "^(true|false|yes|no|on|off)$";
 
 /// The JSON Schema (draft 7) of a flow whose tasks may be of these types.
@@ -65,7 +64,7 @@ fn add_as(definitions: &mut Map<String, Value>, name: &str, schema: &Value, chec
     definitions.extend(rewriter.into_definitions());
 }
 
-/// Sub-tasks in the place of the plain values that a task's struct holds for them.
+/// Replaces the plain values that a task's struct has for sub-tasks by their schemas.
 fn add_branches(task: &TaskType, schema: &mut Value) {
     let Some(Value::Object(properties)) = schema.get_mut("properties") else { return };
     let error_branches = [Branch::List("errors"), Branch::List("finally")];
@@ -105,16 +104,15 @@ fn graph_item() -> Value {
     })
 }
 
-/// What is known of a type of task or trigger.
 struct SchemaKind {
     /// Every name, the short one first.
     names: Vec<&'static str>,
-    /// Where its own fields stand among the definitions.
+    /// The definition with its own fields.
     definition: String,
     schema: Value,
 }
 
-/// Lets a type's own schema pass the fields that all of its like may have; they are described elsewhere.
+/// Lets a type's own schema accept the common fields, which are described elsewhere.
 fn allow_common_fields(own: &mut Value, common: &Value, more: &[&str]) {
     let described = common.get("properties").and_then(Value::as_object);
     let names = described.into_iter().flat_map(Map::keys).map(String::as_str).chain(more.iter().copied());
@@ -125,7 +123,7 @@ fn allow_common_fields(own: &mut Value, common: &Value, more: &[&str]) {
     }
 }
 
-/// The fields that all may have, and by the type those of its own.
+/// The common fields, and conditionally on `type` those of that type.
 fn by_type(kinds: &[SchemaKind], title: &str, mut common: Value) -> Value {
     let (mut names, mut words, mut rules) = (Vec::new(), Vec::new(), Vec::new());
     for kind in kinds {
@@ -145,7 +143,7 @@ fn by_type(kinds: &[SchemaKind], title: &str, mut common: Value) -> Value {
         common.insert("title".to_owned(), json!(title));
         let description = format!("A {title}: an `id`, a `type`, and the fields of that type.");
         common.insert("description".to_owned(), json!(description));
-        // What is known depends on the type, and each type's own schema is closed.
+        // Each type's own schema is closed, so this one must be open.
         common.shift_remove("additionalProperties");
         common.insert("allOf".to_owned(), Value::Array(rules));
     }
@@ -242,7 +240,7 @@ fn flow_property(key: &str) -> Value {
         schema = json!({"anyOf": [schema, {"type": "null"}]});
     }
     if let Value::Object(map) = &mut schema {
-        // Beside a reference draft 7 sees nothing else.
+        // Draft 7 ignores everything next to a `$ref`.
         if let Some(target) = map.shift_remove("$ref") {
             map.insert("allOf".to_owned(), json!([{"$ref": target}]));
         }

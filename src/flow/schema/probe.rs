@@ -1,4 +1,5 @@
-//! Asking a struct what it takes, by giving it something that it cannot know: its complaint lists every spelling.
+//! Finds the spellings that a struct accepts. Derived schemas do not know `serde(alias)`, but serde's error for an unknown
+//! field or variant lists every spelling, so an unknown one is tried at each place.
 
 use std::cmp::Ordering;
 
@@ -12,7 +13,6 @@ pub(super) type FieldProbe<'a> = &'a dyn Fn(&Value) -> Result<(), FieldError>;
 /// Puts a value at its place in the struct.
 pub(super) type FieldWrapper<'a> = &'a dyn Fn(Value) -> Value;
 
-/// What nothing is called.
 const UNKNOWN_NAME: &str = "?";
 
 /// The fields of the struct at a place, every spelling of each, in order; empty when that cannot be known.
@@ -34,8 +34,8 @@ fn expected_names(check: FieldProbe, value: &Value, complaint: &str) -> Vec<Stri
     expected.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-/// For each spelling that is not a field's own name, that name. Spellings stand beside the name that they belong to;
-/// which side it is, the struct says when both are given, else their likeness does.
+/// The field of each alias. serde lists aliases next to their field; which neighbour it is, a "duplicate field" error
+/// shows when both are provided, else their similarity decides.
 pub(super) fn canonical_names<'a>(
     spellings: &'a [String],
     names: &[&'a str],
@@ -60,11 +60,11 @@ pub(super) fn canonical_names<'a>(
     spellings.iter().enumerate().filter(|(_, spelling)| !is_name(spelling)).filter_map(canonical_name).collect()
 }
 
-/// Whether a word may stand alone at a place, with nothing behind it.
+/// Whether a variant is accepted as a bare word, without a value.
 pub(super) fn accepts_bare_variant(check: FieldProbe, wrap: FieldWrapper, word: &Value) -> bool {
     match check(&wrap(word.clone())) {
         Ok(()) => true,
-        // A field beside it may be missing; one of its own may not.
+        // A sibling field may be missing, but not one of the variant itself.
         Err(error) => {
             error.message.starts_with("missing field") && error.path.last().map(String::as_str) != word.as_str()
         }

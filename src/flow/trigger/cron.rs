@@ -1,9 +1,8 @@
-//! Cron expressions: which field is wrong, and the moments that a right one means.
+//! Cron expressions: which field is invalid, and the moments that a valid one matches.
 //!
-//! The search is croner's. Where a clock goes forward, a time that does not exist that day runs at the first moment
-//! after the gap, if hour and minute are fixed (`30 2 * * *`); what repeats (`*/15 * * * *`) has nothing to make up for
-//! and goes on. Where a clock goes back, a fixed time runs once, at its first reading, and what repeats goes on in real
-//! time, so that every hour stays every hour.
+//! croner does the search. When a clock moves forward, a fixed time (`30 2 * * *`) that the day lacks runs at the first
+//! moment after the gap, and an interval (`*/15 * * * *`) continues. When a clock moves back, a fixed time runs once, at
+//! its first occurrence, and an interval continues in real time, so that every hour stays every hour.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
@@ -146,8 +145,7 @@ fn nickname(text: &str) -> Result<String, CronError> {
     })
 }
 
-/// The expressions that somebody uses, by text and whether it has seconds: a parsed one takes some KB, and thousands of
-/// flows have the same few.
+/// Parsed expressions in use, by text and `withSeconds`: each takes several kB, and thousands of flows share a few.
 type CronCache = HashMap<(String, bool), Weak<Cron>>;
 
 fn cache() -> MutexGuard<'static, CronCache> {
@@ -190,7 +188,7 @@ impl CronField {
     }
 }
 
-/// Tries each field alone, so that the error can say which one it is.
+/// Parses each field alone, so that the error can name it.
 fn check_fields(expression: &str, with_seconds: bool) -> Result<(), CronError> {
     let parts: Vec<&str> = expression.split_whitespace().collect();
     let fields: Vec<&CronField> = fields(with_seconds).collect();
@@ -217,7 +215,7 @@ fn check_fields(expression: &str, with_seconds: bool) -> Result<(), CronError> {
     Ok(())
 }
 
-/// Numbers that no field has, whatever a parser makes of them.
+/// Out of range for any field; checked here so as not to depend on the parser's limits.
 fn is_too_big(part: &str) -> bool {
     part.len() > 200 || part.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() > 4)
 }

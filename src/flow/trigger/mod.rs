@@ -1,5 +1,5 @@
-//! What starts a flow without anybody asking: times, other flows, calls, files, answers. What is here is read and
-//! checked; the engine and the server act on it.
+//! Triggers: schedules, webhooks, other flows, files and HTTP polls. This module parses and checks them; the engine and
+//! the server act on them.
 
 pub mod condition;
 pub mod cron;
@@ -58,7 +58,7 @@ pub enum TriggerKind {
 }
 
 impl Trigger {
-    /// Whether all conditions hold.
+    /// Whether all conditions are met.
     ///
     /// # Errors
     /// When one cannot be decided.

@@ -1,4 +1,4 @@
-//! From `triggers` in a document to triggers, with every problem at once.
+//! Parses `triggers`, with every problem at once.
 
 use std::collections::BTreeSet;
 
@@ -16,10 +16,8 @@ use crate::flow::trigger::{
 };
 use crate::task::{is_template, read};
 
-/// The first words that an expression of a trigger may begin with.
 const ROOTS: &[&str] = &["trigger", "response", "flow", "labels", "vars"];
 
-/// How deep conditions may stand within conditions.
 const MAX_DEPTH: usize = 20;
 
 impl FlowParser<'_> {
@@ -90,7 +88,7 @@ impl FlowParser<'_> {
         }
     }
 
-    /// Keys that are read for the sake of older flows.
+    /// Keys that are accepted without effect, for older flows.
     fn warn_ineffective(&mut self, map: &Map<String, Value>, path: &[String]) {
         for key in ["workerGroup", "logLevel"].iter().filter(|key| map.contains_key(**key)) {
             let finding = Diagnostic::warning(format!("`{key}` has no meaning here")).help("leave it out");
@@ -104,7 +102,7 @@ impl FlowParser<'_> {
         if found.is_none() {
             let short: Vec<&str> = TRIGGERS.iter().map(|kind| kind.name).collect();
             let known = TRIGGERS.iter().flat_map(|kind| std::iter::once(&kind.name).chain(kind.aliases)).copied();
-            // A long name of another package resembles those of all packages.
+            // A long name resembles those of every package, so it only suggests other long names.
             let near = nearest(name, known).filter(|near| near.contains('.') == name.contains('.'));
             let near = near.filter(|near| near.rsplit('.').next() != Some("Trigger") || name.contains(".http."));
             let is_object_store =
@@ -259,7 +257,6 @@ impl FlowParser<'_> {
         Condition::read(kind, &own, inner)
     }
 
-    /// Every expression in a value can be read, and begins with a word that triggers know.
     fn templates(&mut self, value: &Value, path: &[String]) {
         match value {
             Value::String(text) if is_template(text) => {
@@ -290,7 +287,6 @@ impl FlowParser<'_> {
         }
     }
 
-    /// The values for inputs fit, and no input is left without one.
     fn trigger_inputs(&mut self, common: &TriggerCommon, path: &[String], inputs: &[Input]) {
         let path = below(path, "inputs");
         for (name, value) in &common.inputs {
@@ -320,7 +316,7 @@ impl FlowParser<'_> {
         }
     }
 
-    /// Preconditions that name nothing, and filters that cannot hold.
+    /// Preconditions without flows, and filters that cannot match.
     fn preconditions(&mut self, flow: &super::FlowEnd, path: &[String]) {
         let Some(all) = &flow.preconditions else { return };
         if all.flows.is_empty() && all.filters.is_empty() {
@@ -334,7 +330,7 @@ impl FlowParser<'_> {
         }
     }
 
-    /// A trigger that every execution of every flow sets off, the flow's own among them.
+    /// Warns about a trigger that matches every execution of every flow, its own included.
     fn warn_unfiltered(&mut self, trigger: &Trigger) {
         if let TriggerKind::Flow(flow) = &trigger.on
             && flow.preconditions.is_none()

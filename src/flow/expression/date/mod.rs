@@ -1,4 +1,4 @@
-//! Points in time: read from what flows hold, moved, and written by Java patterns.
+//! Points in time: parsing, arithmetic, and formatting by Java patterns.
 
 mod format;
 mod parse;

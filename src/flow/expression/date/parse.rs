@@ -1,4 +1,4 @@
-//! Reads a time from a text.
+//! Parses a time from a text.
 
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime};
 
@@ -30,7 +30,6 @@ fn fixed(offset: FixedOffset) -> Zone {
     if offset.local_minus_utc() == 0 { Zone::UTC } else { Zone::Fixed(offset) }
 }
 
-/// What a text has told so far.
 #[derive(Default)]
 struct ParsedFields {
     year: Option<i32>,

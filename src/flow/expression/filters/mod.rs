@@ -1,4 +1,4 @@
-//! What stands after `|`, by topic.
+//! Filters, by topic.
 
 mod codec;
 pub(super) mod date;
