@@ -146,6 +146,13 @@ tasks:
 
 #[tokio::test]
 async fn the_execution_that_repeats_another_stays_the_same_one() {
+    for is_automatic in [false, true] {
+        repeat_after_a_crash(is_automatic).await;
+    }
+}
+
+/// Cuts a journal where an execution was to be repeated by a new one; it is taken up by hand, or with all that was left.
+async fn repeat_after_a_crash(is_automatic: bool) {
     let text = flow(
         "retry: {type: constant, interval: 1ms, maxAttempts: 2, behavior: CREATE_NEW_EXECUTION}
 tasks: [{id: bad, type: shell.commands, commands: [exit 3]}]",
@@ -163,8 +170,21 @@ tasks: [{id: bad, type: shell.commands, commands: [exit 3]}]",
     cut(&home, &into, &id, retrying + 1);
     let runner = runner(&into, &Arc::default());
     let executor = executor(runner.clone());
-    let (last, _) = run_on(&executor, &flow, &id, &serde_json::Map::new(), CancellationToken::new()).await;
+    if is_automatic {
+        let summary = "UPDATE executions SET state = 'RETRYING', ended = NULL WHERE id = ?";
+        Connection::open(into.join("journal.db")).unwrap().execute(summary, [id.as_str()]).unwrap();
+        assert_eq!(executor.take_over().unwrap(), 1);
+        let successor = whole.successor.clone().unwrap();
+        let has_ended = || runner.state(&successor).is_ok_and(|state| state.status.has_ended());
+        while !has_ended() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    } else {
+        let (last, _) = run_on(&executor, &flow, &id, &serde_json::Map::new(), CancellationToken::new()).await;
+        assert_eq!(Some(last), whole.successor);
+    }
     let state = runner.state(&id).unwrap();
     assert_eq!((state.status, &state.successor), (whole.status, &whole.successor));
-    assert_eq!(Some(last), whole.successor);
+    let all = runner.journal.executions(None, 9).unwrap();
+    assert_eq!(all.len(), 2, "{all:?}");
 }

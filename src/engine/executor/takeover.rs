@@ -30,7 +30,7 @@ impl Executor {
     /// When the journal cannot be used.
     pub fn take_over(&self) -> Result<usize, EngineError> {
         let journal = self.journal();
-        let mut taken = 0;
+        let (mut taken, mut retrying) = (0, Vec::new());
         {
             let under_way = self.under_way();
             for queue in journal.queues()?.iter().filter(|queue| **queue != self.shared.queue) {
@@ -42,9 +42,15 @@ impl Executor {
             }
             for (id, created) in journal.unattended()? {
                 let is_fresh = (clock::now() - created).abs() < STARTUP_GRACE;
-                if !under_way.contains_key(&id) && self.take_one(&id, is_fresh)? {
+                if !under_way.contains_key(&id) && self.take_one(&id, is_fresh, &mut retrying)? {
                     taken += 1;
                 }
+            }
+        }
+        for id in retrying {
+            match self.take_up(&id, Vec::new()) {
+                Ok(()) => taken += 1,
+                Err(error) => self.say_once(&id, &format!("not resumed: {error}")),
             }
         }
         let paused = ExecutionQuery { states: vec![ExecutionState::Paused], ..ExecutionQuery::default() };
@@ -58,7 +64,9 @@ impl Executor {
         Ok(taken)
     }
 
-    fn take_one(&self, id: &ExecutionId, is_fresh: bool) -> Result<bool, EngineError> {
+    /// Puts an execution at the front of the queue, or among `retrying` if it waits to be repeated: when, and by which
+    /// execution, has been decided.
+    fn take_one(&self, id: &ExecutionId, is_fresh: bool, retrying: &mut Vec<ExecutionId>) -> Result<bool, EngineError> {
         let Some(_lock) = ExecutionLock::take_if_free(&self.shared.runner.settings, id)? else { return Ok(false) };
         let Some(mut state) = self.journal().state(id)? else { return Ok(false) };
         if !self.is_ours(&state) || state.status.has_ended() || !self.is_here(id, &state) {
@@ -71,10 +79,11 @@ impl Executor {
         match state.status {
             ExecutionState::Running if !has_stalled && is_poisoned(&state) => self.fail_as_poisoned(id, &mut state)?,
             ExecutionState::Created if is_fresh => return Ok(false),
-            ExecutionState::Created
-            | ExecutionState::Running
-            | ExecutionState::Restarted
-            | ExecutionState::Retrying => {
+            ExecutionState::Retrying => {
+                retrying.push(id.clone());
+                return Ok(false);
+            }
+            ExecutionState::Created | ExecutionState::Running | ExecutionState::Restarted => {
                 self.journal().enqueue(id, &mut state, clock::now(), &self.shared.queue, true)?;
             }
             ExecutionState::Killing => drop(end_killing(self.journal(), id, &mut state)?),
@@ -109,10 +118,15 @@ impl Executor {
     /// Whether an execution would reach what it began with. Of one that would not its log says so, once.
     fn is_here(&self, id: &ExecutionId, state: &State) -> bool {
         let Err(error) = self.shared.runner.expect_here("it", state.target.as_ref()) else { return true };
-        if lock_of(&self.shared.left_alone).insert(id.clone()) {
-            self.say(id, &format!("not resumed: {error}; to resume it there or here: jitney resume {id}"));
-        }
+        self.say_once(id, &format!("not resumed: {error}; to resume it there or here: jitney resume {id}"));
         false
+    }
+
+    /// Logs why an execution is left alone, the first time.
+    fn say_once(&self, id: &ExecutionId, why: &str) {
+        if lock_of(&self.shared.left_alone).insert(id.clone()) {
+            self.say(id, why);
+        }
     }
 
     /// Looks again and again, as long as the executor is there: for slots that other processes have freed, and for what
