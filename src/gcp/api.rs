@@ -159,6 +159,6 @@ impl Api {
             return response.bytes().await.map(Ok).map_err(|error| RequestError::from_reqwest(what, error));
         }
         let refusal = self.refusal(what, response).await;
-        if refusal.may_pass() { Err(refusal.into_request_error()) } else { Ok(Err(Box::new(refusal))) }
+        if refusal.may_pass() { Err(refusal.request_error()) } else { Ok(Err(Box::new(refusal))) }
     }
 }

@@ -84,7 +84,7 @@ impl GoogleError {
     }
 
     /// As the trouble of one try.
-    pub fn into_request_error(self) -> RequestError {
+    pub fn request_error(self) -> RequestError {
         let (passes, wait) = (self.may_pass(), self.wait);
         let error = TaskError::from(self);
         if passes { RequestError::Retryable(error, wait) } else { RequestError::Fatal(error) }

@@ -99,7 +99,7 @@ impl<'a> BigQuery<'a> {
         match error {
             BQError::ResponseError { error } => {
                 let refusal = self.refusal(what, error);
-                if refusal.may_pass() { Err(refusal.into_request_error()) } else { Ok(refusal) }
+                if refusal.may_pass() { Err(refusal.request_error()) } else { Ok(refusal) }
             }
             // Also an answer of a busy frontend, which is a web page and no JSON.
             BQError::RequestError(error) => {

@@ -72,7 +72,7 @@ impl BigQuery<'_> {
                 None => return Ok(job),
                 // It failed in an earlier attempt, whose errors have been reported and counted: on to the next number.
                 Some(_) if !is_new => {}
-                Some(refusal) => match refusal.into_request_error() {
+                Some(refusal) => match refusal.request_error() {
                     RequestError::Fatal(error) => return Err(error),
                     RequestError::Retryable(error, retry_after) => {
                         failed += 1;

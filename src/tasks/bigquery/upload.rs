@@ -125,7 +125,7 @@ impl MediaUpload<'_> {
 
     async fn refused(&self, response: Response) -> Result<ApiFailure, RequestError> {
         let refusal = self.bigquery.explained(self.bigquery.api.refusal(self.what, response).await);
-        if refusal.may_pass() { Err(refusal.into_request_error()) } else { Ok(ApiFailure::Refused(Box::new(refusal))) }
+        if refusal.may_pass() { Err(refusal.request_error()) } else { Ok(ApiFailure::Refused(Box::new(refusal))) }
     }
 
     async fn piece(&self, from: u64) -> Result<Bytes, TaskError> {

@@ -65,7 +65,7 @@ async fn fetch(
     let request = request.set_generation(i64::try_from(blob.generation).unwrap_or_default());
     let mut answer = within(what, request.with_read_resume_policy(Recommended.with_attempt_limit(MAX_CUTS)).send())
         .await?
-        .map_err(|error| store.into_request_error(what, error))?;
+        .map_err(|error| store.request_error(what, error))?;
     let (mut length, mut checksum) = (0, 0);
     while let Some(piece) = next(store, what, &mut answer).await? {
         length += piece.len() as u64;
@@ -84,7 +84,7 @@ async fn next(
     answer: &mut ReadObjectResponse,
 ) -> Result<Option<bytes::Bytes>, RequestError> {
     let piece = within(what, answer.next()).await?;
-    piece.transpose().map_err(|error| store.into_request_error(what, error))
+    piece.transpose().map_err(|error| store.request_error(what, error))
 }
 
 async fn within<T>(what: &str, waiting: impl Future<Output = T>) -> Result<T, RequestError> {

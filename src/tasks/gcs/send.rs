@@ -154,7 +154,7 @@ async fn small(store: &Store<'_>, client: &Storage, source: &UploadSource, now: 
         match tokio::time::timeout(super::receive::IDLE_TIMEOUT, request.send_unbuffered()).await {
             Ok(Ok(object)) => Ok(Some(object)),
             Ok(Err(error)) if error.http_status_code() == Some(412) => Ok(None),
-            Ok(Err(error)) => Err(store.into_request_error(&source.what, error)),
+            Ok(Err(error)) => Err(store.request_error(&source.what, error)),
             Err(_) => Err(RequestError::Retryable(TaskError::transient(format!("{}: timed out", source.what)), None)),
         }
     });

@@ -49,12 +49,12 @@ impl<'a> Store<'a> {
     }
 
     /// What a client of Google's failed with; `what` was being done.
-    pub(super) fn into_request_error(&self, what: &str, error: google_cloud_storage::Error) -> RequestError {
+    pub(super) fn request_error(&self, what: &str, error: google_cloud_storage::Error) -> RequestError {
         if let Some(status) = error.http_status_code() {
             // The client has read the answer's JSON already, and keeps Google's sentence alone.
             let read = error.status().map(|status| json!({"error": {"message": status.message}}).to_string().into());
             let body = read.or_else(|| error.http_payload().cloned()).unwrap_or_default();
-            return self.explained(self.api.refusal_of(what, status, &body)).into_request_error();
+            return self.explained(self.api.refusal_of(what, status, &body)).request_error();
         }
         // No answer came: the line, or no token. Only the latter will be the same again.
         let lasting = error.is_authentication();

@@ -97,7 +97,7 @@ impl<'a> Objects<'a> {
                 self.api.request_to(Method::GET, url.as_str()).header(RANGE, format!("bytes=0-{}", SNIFFED_BYTES - 1));
             let response = self.api.send(&what, request).await?;
             if !response.status().is_success() {
-                return Err(self.api.refusal(&what, response).await.into_request_error());
+                return Err(self.api.refusal(&what, response).await.request_error());
             }
             response.bytes().await.map_err(|error| crate::web::RequestError::from_reqwest(&what, error))
         });
