@@ -76,8 +76,8 @@ fn look(retention: &Retention, settings: &Settings, now: DateTime<Utc>) -> anyho
     let of_files: u64 = unwanted.iter().map(|(_, bytes)| bytes).sum();
     Ok(CleanReport {
         files_of: unwanted.len(),
-        executions: journal.count_ended_before(retention.forgets_before(now))?,
-        log_lines: journal.count_logs_before(retention.keeps_logs_from(now))?,
+        executions: journal.count_ended_before(retention.executions_cutoff(now))?,
+        log_lines: journal.count_logs_before(retention.logs_cutoff(now))?,
         locks: leftovers::dead_locks(settings).len(),
         bytes: of_files + leftovers.iter().map(|path| size(path)).sum::<u64>(),
         leftovers: leftovers.len(),

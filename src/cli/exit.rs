@@ -84,7 +84,7 @@ pub(super) fn cannot(doing: impl fmt::Display, error: &std::io::Error) -> Invali
 }
 
 /// What the engine refuses is wrong with a flow, an input or a setting.
-pub(super) fn told(error: EngineError) -> anyhow::Error {
+pub(super) fn explain(error: EngineError) -> anyhow::Error {
     match error {
         EngineError::Refused(findings) => InvalidFlow(findings).into(),
         EngineError::Elsewhere { .. } => InvalidFlow::from(elsewhere(&error)).into(),

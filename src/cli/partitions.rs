@@ -8,7 +8,7 @@ use clap::Args;
 use comfy_table::Table;
 use serde_json::json;
 
-use crate::cli::backfill::{given_here, reading_runner, told};
+use crate::cli::backfill::{explain, given_here, reading_runner};
 use crate::cli::calendar::{CalendarMark, calendar, legend};
 use crate::cli::inputs::pair;
 use crate::cli::out::{errln, out, outln};
@@ -56,7 +56,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     let given = given_here(&flow, &arguments.input);
     let Arguments { trigger, every, from, to, check, .. } = arguments;
     let wanted = GridRequest { trigger, every, from, to, given, check };
-    let grid = runner.grid(&flow, &wanted, clock::now()).await.map_err(told)?;
+    let grid = runner.grid(&flow, &wanted, clock::now()).await.map_err(explain)?;
     grid.notes.iter().for_each(|note| errln!("{note}"));
     if arguments.json {
         outln!("{}", json!(grid.columns));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use crate::cli::exit::told;
+use crate::cli::exit::explain;
 use crate::cli::run::RunSession;
 use crate::cli::target::OnTargetChange;
 use crate::cli::{ExitStatus, InvalidFlow, executions};
@@ -36,10 +36,10 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     let old = executions::find(executor.journal(), &arguments.id)?;
     let state = executions::state(executor.journal(), &old)?;
     if !arguments.retarget.retarget {
-        executor.runner().expect_here(&format!("execution {old}"), state.target.as_ref()).map_err(told)?;
+        executor.runner().expect_here(&format!("execution {old}"), state.target.as_ref()).map_err(explain)?;
     }
     let prepared = executor.revive(&state, arguments.input).map_err(InvalidFlow)?;
-    let (id, prepared) = executor.create_replay(&old, &prepared, arguments.from.as_deref()).map_err(told)?;
+    let (id, prepared) = executor.create_replay(&old, &prepared, arguments.from.as_deref()).map_err(explain)?;
     let (id, state) = session.start(&id, &prepared).await?;
     Ok(session.report(&id, &state, arguments.json))
 }

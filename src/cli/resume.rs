@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use crate::cli::exit::told;
+use crate::cli::exit::explain;
 use crate::cli::inputs::can_ask;
 use crate::cli::out::{errln, outln};
 use crate::cli::prompts::Prompts;
@@ -70,7 +70,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         }
         return Ok(exit_of(state.status));
     }
-    session.settle_target(&id, &state, arguments.retarget).await.map_err(told)?;
+    session.settle_target(&id, &state, arguments.retarget).await.map_err(explain)?;
     let is_paused = state.status == ExecutionState::Paused
         || (state.status == ExecutionState::Running && state.paused().next().is_some());
     let given = arguments.input;
@@ -83,7 +83,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
             return Ok(ExitStatus::Cancelled);
         }
         let inputs = prepared.inputs(&state);
-        let answer = session.executor.answer(&id, state, &prepared, &answers, "jitney resume").map_err(told)?;
+        let answer = session.executor.answer(&id, state, &prepared, &answers, "jitney resume").map_err(explain)?;
         let resume = || session.executor.resume_with(&id, prepared.clone(), answer);
         session.follow(&id, &prepared, &inputs, resume).await?
     } else {

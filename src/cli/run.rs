@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::exit::{self, told};
+use crate::cli::exit::{self, explain};
 use crate::cli::format::{bytes, seconds};
 use crate::cli::inputs::{self, InputArguments, pair};
 use crate::cli::next_steps;
@@ -100,7 +100,7 @@ impl RunSession {
     /// When the execution is refused, or the engine cannot go on; a failed task is no error here.
     pub async fn run(&self, flow: &Arc<Flow>, request: Request) -> anyhow::Result<(ExecutionId, State)> {
         let inputs = request.inputs.clone();
-        let (id, prepared) = self.executor.create(flow, request).map_err(|refused| told(refused.into()))?;
+        let (id, prepared) = self.executor.create(flow, request).map_err(|refused| explain(refused.into()))?;
         self.follow(&id, &prepared, &inputs, || self.executor.start(&id, prepared.clone())).await
     }
 
@@ -109,7 +109,7 @@ impl RunSession {
     /// # Errors
     /// When the engine cannot go on; a failed task is no error here.
     pub async fn start(&self, id: &ExecutionId, prepared: &Prepared) -> anyhow::Result<(ExecutionId, State)> {
-        let inputs = prepared.inputs(&self.executor.runner().state(id).map_err(told)?);
+        let inputs = prepared.inputs(&self.executor.runner().state(id).map_err(explain)?);
         self.follow(id, prepared, &inputs, || self.executor.start(id, prepared.clone())).await
     }
 
@@ -146,7 +146,7 @@ impl RunSession {
         self.executor.until_detached_end().await;
         self.executor.stop(Duration::ZERO).await;
         self.screen.clear();
-        last.map_err(told)
+        last.map_err(explain)
     }
 
     fn settings(&self) -> &Settings {

@@ -1,5 +1,5 @@
-//! Accepts connections: as many as leave the rest of the process its files, and a few more that are told whether the
-//! server is well.
+//! Accepts connections, within a limit that leaves file descriptors to the rest of the process. Beyond it a few more are
+//! accepted for health checks alone, so that a busy server does not look dead.
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
@@ -28,24 +28,25 @@ use crate::server::api::error::ApiError;
 use crate::server::router::HEALTH;
 use crate::server::timeouts::WriteTimeout;
 
-/// How long the head of a request may take, from the moment that one is waited for.
+/// How long the head of a request may take, the wait for it included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most connections at a time, whatever the system allows.
 const MAX_CONNECTIONS: usize = 1024;
-/// How many connections beyond these are answered about the server's health; the oldest makes room for a new one.
+/// How many connections beyond the limit are accepted for health checks; the oldest makes room for a new one.
 const RESERVED_FOR_HEALTH: usize = 16;
-/// How long to wait before the next connection when one could not be accepted.
+/// The pause after a connection could not be accepted.
 const ACCEPT_DELAY: Duration = Duration::from_millis(100);
 
-/// How many connections there may be. Clones are one and the same.
+/// How many connections there may be. Clones share the limits.
 #[derive(Clone, Debug)]
-pub struct ConnectionLimits {
+pub(crate) struct ConnectionLimits {
     all: Arc<Semaphore>,
-    lasting: Arc<Semaphore>,
+    /// For responses that last, such as event streams.
+    streams: Arc<Semaphore>,
 }
 
 impl Default for ConnectionLimits {
-    /// As many as half of the files that this process may open.
+    /// Half as many as the process may open files.
     fn default() -> Self {
         let files = rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(1024, |(soft, _)| soft);
         Self::within(files)
@@ -55,20 +56,19 @@ impl Default for ConnectionLimits {
 impl ConnectionLimits {
     fn within(files: u64) -> Self {
         let all = usize::try_from(files / 2).unwrap_or(MAX_CONNECTIONS).clamp(RESERVED_FOR_HEALTH, MAX_CONNECTIONS);
-        Self { all: Arc::new(Semaphore::new(all)), lasting: Arc::new(Semaphore::new(all / 2)) }
+        Self { all: Arc::new(Semaphore::new(all)), streams: Arc::new(Semaphore::new(all / 2)) }
     }
 
-    /// Leave to answer for a long time, to somebody who follows an execution or waits for its end. Half of the
-    /// connections are left to everybody else.
+    /// A permit for a response that lasts until an execution ends. Half of the connections are left to short ones.
     ///
     /// # Errors
-    /// When too many do.
-    pub(super) fn last(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+    /// When there are too many.
+    pub(super) fn acquire_stream(&self) -> Result<OwnedSemaphorePermit, ApiError> {
         let busy = "too many clients follow executions or wait for them; try again later";
-        self.lasting.clone().try_acquire_owned().map_err(|_| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, busy))
+        self.streams.clone().try_acquire_owned().map_err(|_| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, busy))
     }
 
-    /// Answers until it is told to stop, then until the last request has its answer.
+    /// Accepts and answers until `shutdown`, and returns when the last request in progress has its answer.
     pub(super) async fn serve(
         &self,
         listener: TcpListener,
@@ -76,7 +76,7 @@ impl ConnectionLimits {
         health: Health,
         shutdown: CancellationToken,
     ) {
-        let spare = router.clone().layer(middleware::from_fn(health_only));
+        let health_router = router.clone().layer(middleware::from_fn(health_only));
         let (tasks, mut reserve) = (TaskTracker::new(), VecDeque::new());
         loop {
             let accepted = tokio::select! {
@@ -85,7 +85,7 @@ impl ConnectionLimits {
             };
             let (stream, peer) = match accepted {
                 Ok(accepted) => accepted,
-                // The client has gone before it was answered, which is no problem of the server.
+                // The client has left already, which is no problem of the server.
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
                 Err(error) => {
                     health.error(Part::Connections, &format!("cannot accept connections: {error}"));
@@ -102,8 +102,8 @@ impl ConnectionLimits {
                     });
                 }
                 Err(_) => {
-                    let answering = tasks.spawn(answer(stream, peer, spare.clone(), false, shutdown.clone()));
-                    keep(&mut reserve, answering.abort_handle());
+                    let answering = tasks.spawn(answer(stream, peer, health_router.clone(), false, shutdown.clone()));
+                    reserve_for_health(&mut reserve, answering.abort_handle());
                 }
             }
         }
@@ -113,8 +113,9 @@ impl ConnectionLimits {
     }
 }
 
-/// Adds a connection to the reserve. Whoever sends a request at once has the answer before it is full again.
-fn keep(reserve: &mut VecDeque<AbortHandle>, newest: AbortHandle) {
+/// Adds a connection to the reserve and aborts the oldest if it is full. A client that sends its request at once is answered
+/// before that.
+fn reserve_for_health(reserve: &mut VecDeque<AbortHandle>, newest: AbortHandle) {
     reserve.retain(|connection| !connection.is_finished());
     if reserve.len() >= RESERVED_FOR_HEALTH
         && let Some(oldest) = reserve.pop_front()
@@ -135,7 +136,7 @@ async fn answer(stream: TcpStream, peer: SocketAddr, router: Router, keep_alive:
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).keep_alive(keep_alive);
     let connection = http.serve_connection(TokioIo::new(WriteTimeout::new(stream)), service);
     tokio::pin!(connection);
-    // A client that breaks off, or is too slow, has no answer; nobody else need know.
+    // An error means that the client left or was too slow, and concerns nobody else.
     tokio::select! {
         _ = connection.as_mut() => return,
         () = shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
@@ -143,7 +144,7 @@ async fn answer(stream: TcpStream, peer: SocketAddr, router: Router, keep_alive:
     let _ = connection.await;
 }
 
-/// What is left to say when there are too many connections.
+/// Answers health checks, and everything else with 503.
 async fn health_only(request: Request, next: Next) -> Response {
     if request.uri().path() == HEALTH {
         return next.run(request).await;
@@ -160,7 +161,7 @@ mod tests {
     fn connections_leave_half_of_the_files_and_followers_half_of_the_connections() {
         let of = |files| {
             let connections = ConnectionLimits::within(files);
-            (connections.all.available_permits(), connections.lasting.available_permits())
+            (connections.all.available_permits(), connections.streams.available_permits())
         };
         assert_eq!((of(200), of(1024), of(u64::MAX), of(0)), ((100, 50), (512, 256), (1024, 512), (16, 8)));
     }

@@ -1,5 +1,5 @@
-//! Tells an OpenLineage collector what was loaded from where, as <https://openlineage.io/spec/2-0-2/OpenLineage.json>
-//! has it: for each load of an execution one run, with the table as its output and its file as its input.
+//! OpenLineage: for each load one run, with the table as its output and the file as its input
+//! (<https://openlineage.io/spec/2-0-2/OpenLineage.json>).
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use schemars::JsonSchema;
@@ -28,9 +28,9 @@ pub struct LineageCollector {
     pub token: Option<String>,
 }
 
-/// The events of an execution that has ended, in order: each load's start and its end. `flow` tells which of the tasks
-/// that failed are loads; without it those are left out.
-pub fn events(id: &ExecutionId, state: &State, flow: Option<&Flow>) -> Vec<Value> {
+/// The events of an execution that has ended: start and end of each load. Which of the failed tasks are loads is known from
+/// `flow`; without it they are left out.
+pub(super) fn events(id: &ExecutionId, state: &State, flow: Option<&Flow>) -> Vec<Value> {
     let steps = flow.map(Flow::all_steps).unwrap_or_default();
     let is_load = |run: &RunId| steps.iter().any(|step| step.id.as_str() == run.task() && step.task.ledger.is_some());
     let events = |(run, task): (&RunId, &TaskRun)| match (output(task), &task.state) {
@@ -41,7 +41,7 @@ pub fn events(id: &ExecutionId, state: &State, flow: Option<&Flow>) -> Vec<Value
     state.tasks.iter().filter_map(events).flatten().collect()
 }
 
-/// The table that a load gave rows to; none when the task is no load, or loaded nothing.
+/// The table that a load wrote to; none when the task is no load, or loaded nothing.
 fn output(task: &TaskRun) -> Option<Value> {
     let text = |name: &str| task.outputs.get(name).and_then(Value::as_str);
     let table = text("table")?;
@@ -118,21 +118,16 @@ fn source(state: &State) -> Option<Value> {
 }
 
 fn error(task: &TaskRun) -> Value {
-    let failed = task.error.as_ref().filter(|_| task.state == TaskState::Failed);
-    failed.map_or_else(
-        || json!({}),
-        |error| {
-            json!({"errorMessage": {
-                "_producer": PRODUCER,
-                "_schemaURL": format!("{ERROR}#/$defs/ErrorMessageRunFacet"),
-                "message": error.message,
-                "programmingLanguage": "yaml",
-            }})
-        },
-    )
+    let Some(error) = task.error.as_ref().filter(|_| task.state == TaskState::Failed) else { return json!({}) };
+    json!({"errorMessage": {
+        "_producer": PRODUCER,
+        "_schemaURL": format!("{ERROR}#/$defs/ErrorMessageRunFacet"),
+        "message": error.message,
+        "programmingLanguage": "yaml",
+    }})
 }
 
-/// A UUID made from the execution and the task, so that an event that is sent twice is the same event.
+/// A UUID derived from the execution and the task, so that an event that is sent twice is the same event.
 fn run_id(id: &ExecutionId, run: &RunId) -> String {
     let digest = Sha256::digest(format!("{id}/{run}").as_bytes());
     let mut bytes = [0; 16];
@@ -143,23 +138,22 @@ fn run_id(id: &ExecutionId, run: &RunId) -> String {
 /// Sends events to a collector, one after another.
 ///
 /// # Errors
-/// In plain words, at the first that is not taken.
-pub async fn send(client: &reqwest::Client, collector: &LineageCollector, events: &[Value]) -> Result<(), String> {
+/// In plain words, at the first that is not accepted.
+pub(super) async fn send(
+    client: &reqwest::Client,
+    collector: &LineageCollector,
+    events: &[Value],
+) -> Result<(), String> {
     for event in events {
         let mut request = client.post(&collector.url).json(event);
         if let Some(token) = &collector.token {
             request = request.bearer_auth(token);
         }
-        let answer =
-            crate::web::follow::send(&format!("cannot send lineage to {}", hide_address(&collector.url)), request)
-                .await;
-        let answer = answer.map_err(|trouble| trouble.into_error().message)?;
-        if !answer.status().is_success() {
-            return Err(format!(
-                "cannot send lineage to {}: it answered {}",
-                hide_address(&collector.url),
-                answer.status()
-            ));
+        let what = format!("cannot send lineage to {}", hide_address(&collector.url));
+        let response = crate::web::follow::send(&what, request).await;
+        let status = response.map_err(|error| error.into_error().message)?.status();
+        if !status.is_success() {
+            return Err(format!("{what}: it answered {status}"));
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! What a Prometheus server reads at `/metrics`.
+//! The metrics that `/metrics` serves to Prometheus.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,8 +38,8 @@ struct PlaceLabels {
     place: &'static str,
 }
 
-/// Counts since the start of the process, and how things stand.
-pub struct Metrics {
+/// Counters since the start of the process, and gauges.
+pub(crate) struct Metrics {
     registry: Registry,
     executions: Family<EndLabels, Counter>,
     task_runs: Family<EndLabels, Counter>,
@@ -50,11 +50,11 @@ pub struct Metrics {
     queued: Gauge,
     journal: Gauge,
     files: Gauge,
-    /// What the home took when it was last measured, and until when that holds.
+    /// The last measurement of the home, and until when it is reused.
     measured: Mutex<Option<(Instant, HomeUsage)>>,
 }
 
-/// How long a measurement of the disk holds at least; one that took long holds a hundred times as long.
+/// How long a measurement is reused at least; one that took long is reused for a hundred times as long.
 const DISK_INTERVAL: Duration = Duration::from_secs(60);
 
 impl Default for Metrics {
@@ -77,9 +77,9 @@ impl Default for Metrics {
             gauge
         };
         let running = gauge(&mut registry, "executions_running", "Running executions");
-        let queued = gauge(&mut registry, "executions_queued", "Executions that wait for a place");
-        let journal = gauge(&mut registry, "journal_bytes", "What the journal takes on disk");
-        let files = gauge(&mut registry, "files_bytes", "What files of executions take on disk");
+        let queued = gauge(&mut registry, "executions_queued", "Executions that wait in a queue");
+        let journal = gauge(&mut registry, "journal_bytes", "Size of the journal on disk");
+        let files = gauge(&mut registry, "files_bytes", "Size of the files of executions on disk");
         Self {
             registry,
             executions,
@@ -102,7 +102,7 @@ fn number(count: u64) -> i64 {
 
 impl Metrics {
     /// Counts an execution that has ended.
-    pub fn ended(&self, state: &State) {
+    pub(super) fn record_end(&self, state: &State) {
         let (namespace, flow) = (&state.created.namespace, &state.created.flow);
         let of_flow = FlowLabels { namespace: namespace.clone(), flow: flow.clone() };
         let of_end = |state| EndLabels { namespace: namespace.clone(), flow: flow.clone(), state };
@@ -116,12 +116,11 @@ impl Metrics {
         }
     }
 
-    /// What the home takes. Files are counted one by one, so that this is not done anew for everybody who asks; who asks
-    /// meanwhile waits for the same answer.
+    /// The size of the home. Measuring it visits every file, so that the result is cached, and concurrent calls share it.
     ///
     /// # Errors
-    /// When the thread that measures it broke off.
-    pub async fn disk(&self, settings: Arc<Settings>) -> Result<HomeUsage, JoinError> {
+    /// When the measuring thread panicked.
+    pub(super) async fn disk(&self, settings: Arc<Settings>) -> Result<HomeUsage, JoinError> {
         let mut measured = self.measured.lock().await;
         if let Some((until, disk)) = *measured
             && Instant::now() < until
@@ -134,27 +133,24 @@ impl Metrics {
         Ok(disk)
     }
 
-    /// Says how many executions run and wait.
-    pub fn set_load(&self, running: usize, queued: usize) {
+    pub(super) fn set_load(&self, running: usize, queued: usize) {
         self.running.set(number(running as u64));
         self.queued.set(number(queued as u64));
     }
 
-    /// Says what the home takes.
-    pub fn set_disk(&self, disk: HomeUsage) {
+    pub(super) fn set_disk(&self, disk: HomeUsage) {
         self.journal.set(number(disk.journal));
         self.files.set(number(disk.files));
     }
 
-    /// Says how many errors each part has had.
-    pub fn set_errors(&self, counts: BTreeMap<Part, u64>) {
+    pub(super) fn set_errors(&self, counts: BTreeMap<Part, u64>) {
         for (part, count) in counts {
             self.errors.get_or_create(&PlaceLabels { place: part.as_str() }).inner().store(count, Ordering::Relaxed);
         }
     }
 
-    /// All of it in the text format of OpenMetrics.
-    pub fn text(&self) -> String {
+    /// All metrics in the OpenMetrics text format.
+    pub(super) fn text(&self) -> String {
         let mut text = String::new();
         // Writing into a string does not fail.
         let _ = encode(&mut text, &self.registry);

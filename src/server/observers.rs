@@ -1,4 +1,4 @@
-//! Tells those outside what happens: people, a lineage collector, a trace collector; and removes what is too old.
+//! Reports what happens to people and to collectors of lineage and traces, and deletes what is too old.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -28,13 +28,13 @@ use crate::task::TaskType;
 use crate::text::chain;
 use crate::web::client::client;
 
-/// How often late schedules are looked for.
+/// How often schedules are checked for being late.
 const CHECK_INTERVAL: Duration = Duration::from_secs(10);
-/// How late a schedule is before it is told.
+/// How late a schedule is before it is reported.
 const LATE_AFTER: TimeDelta = TimeDelta::minutes(5);
-/// The most executions that are looked at because they wait.
+/// The most queued executions that a check looks at.
 const MAX_QUEUED: u32 = 1000;
-/// How often what is too old is removed.
+/// How often what is too old is deleted.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// Those outside who are notified of what happens, and the sweep of what is too old.
@@ -69,50 +69,50 @@ impl Observers {
         })
     }
 
-    /// Tells until `shutdown`. What could not be told is reported as an error of the part that it is about.
-    pub async fn run(self, app: Arc<App>, shutdown: CancellationToken) {
-        // A sweep may take long, and what happens meanwhile is told all the same.
+    /// Reports until `shutdown`. What could not be sent is an error of the part that it is about.
+    pub(super) async fn run(self, app: Arc<App>, shutdown: CancellationToken) {
+        // Side by side: a sweep may take long, and must delay no notification.
         tokio::join!(
-            self.tell(&app, &shutdown),
-            self.tell_health(&app.executor, &shutdown),
-            self.keep_tidy(&app.executor, &shutdown)
+            self.watch_journal(&app, &shutdown),
+            self.watch_health(&app.executor, &shutdown),
+            self.sweep_hourly(&app.executor, &shutdown)
         );
     }
 
-    async fn tell(&self, app: &Arc<App>, shutdown: &CancellationToken) {
+    async fn watch_journal(&self, app: &Arc<App>, shutdown: &CancellationToken) {
         let health = app.executor.health();
-        let mut happened = app.executor.subscribe();
-        let mut look = tokio::time::interval(CHECK_INTERVAL);
-        let mut told = HashSet::new();
+        let mut updates = app.executor.subscribe();
+        let mut check = tokio::time::interval(CHECK_INTERVAL);
+        let mut reported = HashSet::new();
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                heard = happened.recv() => match heard {
-                    Ok(happened) => self.heard(app, &happened).await,
+                update = updates.recv() => match update {
+                    Ok(update) => self.handle(app, &update).await,
                     Err(RecvError::Lagged(missed)) => {
-                        let problem = format!("{missed} events came too fast to tell anybody");
+                        let problem = format!("{missed} events came too fast to be reported");
                         health.error(Part::Notifications, &problem);
                     }
                     Err(RecvError::Closed) => return,
                 },
-                _ = look.tick() => self.late(app, &mut told, clock::now()).await,
+                _ = check.tick() => self.report_late(app, &mut reported, clock::now()).await,
             }
         }
     }
 
-    /// Tells people what keeps the server from its work.
-    async fn tell_health(&self, executor: &Executor, shutdown: &CancellationToken) {
-        let mut heard = executor.health().subscribe();
+    /// Notifies people of what keeps the server from its work.
+    async fn watch_health(&self, executor: &Executor, shutdown: &CancellationToken) {
+        let mut changes = executor.health().subscribe();
         loop {
-            let news = tokio::select! {
+            let change = tokio::select! {
                 () = shutdown.cancelled() => return,
-                news = heard.recv() => news,
+                change = changes.recv() => change,
             };
-            let problems = match news {
-                Ok(health::HealthEvent::Bad(trouble)) => self.notifier.unhealthy(&trouble.problem).await,
-                Ok(health::HealthEvent::Good(trouble)) => self.notifier.healthy(&trouble.problem).await,
+            let problems = match change {
+                Ok(health::HealthEvent::Bad(cause)) => self.notifier.unhealthy(&cause.problem).await,
+                Ok(health::HealthEvent::Good(cause)) => self.notifier.healthy(&cause.problem).await,
                 Err(RecvError::Lagged(missed)) => {
-                    vec![format!("{missed} changes of the server's health came too fast to tell anybody")]
+                    vec![format!("{missed} changes of the server's health came too fast to be reported")]
                 }
                 Err(RecvError::Closed) => return,
             };
@@ -120,7 +120,7 @@ impl Observers {
         }
     }
 
-    async fn keep_tidy(&self, executor: &Executor, shutdown: &CancellationToken) {
+    async fn sweep_hourly(&self, executor: &Executor, shutdown: &CancellationToken) {
         let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
         let mut before = (Instant::now(), clock::now());
         loop {
@@ -129,8 +129,8 @@ impl Observers {
                 _ = sweep.tick() => {}
             }
             let now = (Instant::now(), clock::now());
-            if is_leap(before, now) {
-                let text = "the clock was set forward; what is too old by it is kept for an hour more";
+            if has_jumped(before, now) {
+                let text = "the clock was set forward; what is too old by it is kept for another hour";
                 executor.health().error(Part::Retention, text);
             } else {
                 self.sweep(executor, shutdown).await;
@@ -139,13 +139,13 @@ impl Observers {
         }
     }
 
-    async fn heard(&self, app: &App, happened: &JournalUpdate) {
-        let JournalUpdate::Event { id, event: Event::Ended { .. }, status, time, .. } = happened else { return };
+    async fn handle(&self, app: &App, update: &JournalUpdate) {
+        let JournalUpdate::Event { id, event: Event::Ended { .. }, status, time, .. } = update else { return };
         if !status.has_ended() {
             return;
         }
         match app.executor.journal().state(id) {
-            Ok(Some(state)) => self.ended(app, id, &state, *time).await,
+            Ok(Some(state)) => self.report_end(app, id, &state, *time).await,
             // It has been deleted since.
             Ok(None) => {}
             Err(error) => {
@@ -155,12 +155,11 @@ impl Observers {
         }
     }
 
-    async fn ended(&self, app: &App, id: &ExecutionId, state: &State, now: DateTime<Utc>) {
-        app.metrics.ended(state);
+    async fn report_end(&self, app: &App, id: &ExecutionId, state: &State, now: DateTime<Utc>) {
+        app.metrics.record_end(state);
         report(&app.executor, Part::Notifications, self.notifier.ended(id, state, now).await);
         if let Some((client, collector)) = &self.lineage {
-            // Only of a load that failed is the flow asked which task that was; the event goes without it where the flow
-            // can be read no more.
+            // The flow says which of the failed tasks are loads. If it can no longer be read, they are left out.
             let has_failed = state.tasks.values().any(|task| task.state == TaskState::Failed);
             let flow = has_failed.then(|| revive::recorded_flow(&state.created, self.tasks).ok()).flatten();
             let events = lineage::events(id, state, flow.as_ref());
@@ -171,12 +170,12 @@ impl Observers {
         }
     }
 
-    /// Tells of schedules whose moment has long passed without an execution, or with one that still waits for its turn;
-    /// each moment once.
-    async fn late(&self, app: &App, told: &mut HashSet<String>, now: DateTime<Utc>) {
+    /// Reports schedules whose time has long passed without an execution, or with one that is still in the queue. Each time
+    /// is reported once.
+    async fn report_late(&self, app: &App, reported: &mut HashSet<String>, now: DateTime<Utc>) {
         let schedules = app.scheduler.triggers().into_iter().filter(|status| status.kind == "schedule");
         let schedules: Vec<TriggerStatus> = schedules.filter(|status| !status.disabled).collect();
-        let mut late: Vec<Notification> = schedules.iter().filter_map(|status| held_back(status, now)).collect();
+        let mut late: Vec<Notification> = schedules.iter().filter_map(|status| overdue(status, now)).collect();
         let queued = ExecutionQuery {
             states: vec![ExecutionState::Queued],
             until: Some(now - LATE_AFTER),
@@ -184,16 +183,13 @@ impl Observers {
         };
         let waiting = app.executor.journal().search(&queued, MAX_QUEUED, 0);
         if let Some(page) = app.executor.health().note(Part::Notifications, waiting) {
-            late.extend(page.executions.iter().filter_map(|queued| waits(&schedules, queued)));
+            late.extend(page.executions.iter().filter_map(|queued| queued_late(&schedules, queued)));
         }
-        for news in late {
-            let date = news.date.unwrap_or_default();
-            if told.insert(format!("{}.{} {date} {:?}", news.namespace, news.flow, news.execution)) {
-                report(
-                    &app.executor,
-                    Part::Notifications,
-                    self.notifier.tell(NotificationEvent::Late, news, now).await,
-                );
+        for notification in late {
+            let Notification { namespace, flow, date, execution, .. } = &notification;
+            if reported.insert(format!("{namespace}.{flow} {date:?} {execution:?}")) {
+                let problems = self.notifier.notify(NotificationEvent::Late, notification, now).await;
+                report(&app.executor, Part::Notifications, problems);
             }
         }
     }
@@ -206,7 +202,7 @@ impl Observers {
                 let problem = executor.health().note(Part::Retention, swept).and_then(|swept| swept.problem);
                 report(executor, Part::Retention, problem);
             }
-            Err(error) => report(executor, Part::Retention, Some(format!("the sweep broke off: {error}"))),
+            Err(error) => report(executor, Part::Retention, Some(format!("the sweep panicked: {error}"))),
         }
     }
 }
@@ -215,14 +211,14 @@ fn report(executor: &Executor, part: Part, problems: impl IntoIterator<Item = St
     problems.into_iter().for_each(|problem| executor.health().error(part, &problem));
 }
 
-/// Whether the clock went further than time did: it may be wrong, and what it makes old would be lost.
-fn is_leap(before: (Instant, DateTime<Utc>), now: (Instant, DateTime<Utc>)) -> bool {
+/// Whether the clock has gained on the monotonic one. It may be wrong, and a sweep would delete what is not old.
+fn has_jumped(before: (Instant, DateTime<Utc>), now: (Instant, DateTime<Utc>)) -> bool {
     let passed = TimeDelta::from_std(now.0.duration_since(before.0)).unwrap_or(TimeDelta::MAX);
     now.1 - before.1 > passed + TimeDelta::hours(1)
 }
 
-/// What there is to say about a schedule whose next moment has long passed.
-fn held_back(status: &TriggerStatus, now: DateTime<Utc>) -> Option<Notification> {
+/// The notification about a schedule whose next time has long passed.
+fn overdue(status: &TriggerStatus, now: DateTime<Utc>) -> Option<Notification> {
     let due = status.next.filter(|due| now - *due > LATE_AFTER)?;
     let (namespace, flow) = (status.namespace.clone(), status.flow.clone());
     Some(Notification {
@@ -234,13 +230,13 @@ fn held_back(status: &TriggerStatus, now: DateTime<Utc>) -> Option<Notification>
     })
 }
 
-/// What there is to say about an execution that one of these schedules started and that has not begun.
-fn waits(schedules: &[TriggerStatus], queued: &Summary) -> Option<Notification> {
-    let is_its = |status: &&TriggerStatus| {
+/// The notification about an execution that one of these schedules created and that has not started.
+fn queued_late(schedules: &[TriggerStatus], queued: &Summary) -> Option<Notification> {
+    let is_of = |status: &&TriggerStatus| {
         (&status.namespace, &status.flow, Some(&status.id))
             == (&queued.namespace, &queued.flow, queued.trigger.as_ref())
     };
-    schedules.iter().find(is_its).filter(|_| queued.started.is_none())?;
+    schedules.iter().find(is_of).filter(|_| queued.started.is_none())?;
     let (namespace, flow) = (queued.namespace.clone(), queued.flow.clone());
     let (execution, date) = (Some(queued.id.clone()), queued.trigger_date);
     Some(Notification { namespace, flow, execution, date, state: queued.state.to_string(), ..Notification::default() })
@@ -251,12 +247,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_that_leaps_forward_is_not_believed_at_once() {
+    fn a_clock_that_jumps_forward_is_not_trusted_at_once() {
         let before = (Instant::now(), clock::now());
         let later =
             |seconds: u64, hours: i64| (before.0 + Duration::from_secs(seconds), before.1 + TimeDelta::hours(hours));
-        assert!(is_leap(before, later(3600, 24 * 400)));
-        assert!(!is_leap(before, later(3600, 1)));
-        assert!(!is_leap(before, later(3600, -5)));
+        assert!(has_jumped(before, later(3600, 24 * 400)));
+        assert!(!has_jumped(before, later(3600, 1)));
+        assert!(!has_jumped(before, later(3600, -5)));
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the server can do its work: looked at from time to time, and told to whoever asks `/ready`.
+//! Whether the server can do its work: probed every few seconds, and reported by `/ready`.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -14,14 +14,14 @@ use crate::engine::health::{Health, HealthProblem, Part};
 use crate::server::App;
 use crate::storage::DiskSpace;
 
-/// How often to look.
+/// How often journal and disk are probed.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
-/// How long the triggers may go without a look at them.
+/// How long the scheduler may take for a turn before it counts as stuck.
 const SCHEDULER_TIMEOUT: Duration = Duration::from_secs(60);
 /// A disk with less room than this is nearly full: the journal and a few files must fit.
 const MIN_FREE_BYTES: u64 = 32 << 20;
 
-/// The parts without which a server is not ready. What else is wrong makes it degraded.
+/// The parts without which a server is not ready. A problem of another part makes it degraded.
 const NEEDED: [Part; 5] = [Part::Journal, Part::Disk, Part::Flows, Part::Scheduler, Part::Queue];
 
 /// How ready a server is.
@@ -30,20 +30,18 @@ const NEEDED: [Part; 5] = [Part::Journal, Part::Disk, Part::Flows, Part::Schedul
 pub enum ReadinessStatus {
     /// It does all of its work.
     Up,
-    /// It does its work but for some: a flow that is broken, a backfill that cannot go on.
+    /// It works with exceptions: a flow that is broken, a backfill that cannot continue.
     Degraded,
     /// It cannot do its work.
     Down,
 }
 
-/// One thing that was looked at.
+/// The state of one part.
 #[derive(Clone, Debug, Serialize)]
 pub struct ReadinessCheck {
-    /// What.
     pub name: Part,
-    /// How it is.
     pub status: ReadinessStatus,
-    /// Why it is not well; left out for those who have no login.
+    /// What is wrong; left out for those who have no login.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
@@ -51,9 +49,7 @@ pub struct ReadinessCheck {
 /// What `/ready` answers.
 #[derive(Clone, Debug, Serialize)]
 pub struct Readiness {
-    /// How ready the server is.
     pub status: ReadinessStatus,
-    /// What was looked at.
     pub checks: Vec<ReadinessCheck>,
     /// Flow files that are broken, what else is wrong with the folders, and why checks failed; left out for those who
     /// have no login.
@@ -62,19 +58,19 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// How ready a server is now, with reasons for those who `may_know` them.
-    pub fn of(app: &App, may_know: bool) -> Self {
-        let troubles = app.executor.health().troubles();
+    /// The readiness now, with reasons if `may_know`.
+    pub(super) fn of(app: &App, may_know: bool) -> Self {
+        let problems_by_cause = app.executor.health().troubles();
         let mut checks: Vec<ReadinessCheck> =
-            NEEDED.iter().map(|part| check(*part, &troubles, ReadinessStatus::Down)).collect();
+            NEEDED.iter().map(|part| check(*part, &problems_by_cause, ReadinessStatus::Down)).collect();
         let is_late = app.scheduler.last_turn().is_none_or(|last| last.elapsed() > SCHEDULER_TIMEOUT);
         for late in checks.iter_mut().filter(|check| is_late && check.name == Part::Scheduler) {
             late.status = ReadinessStatus::Down;
-            let never = || "the triggers have not been looked at yet, or not for a minute".to_owned();
-            late.problem.get_or_insert_with(never);
+            late.problem
+                .get_or_insert_with(|| "the triggers have not been checked yet, or not for a minute".to_owned());
         }
-        let others = troubles.iter().flat_map(|trouble| &trouble.parts).filter(|part| !NEEDED.contains(part));
-        checks.extend(others.map(|part| check(*part, &troubles, ReadinessStatus::Degraded)));
+        let others = problems_by_cause.iter().flat_map(|cause| &cause.parts).filter(|part| !NEEDED.contains(part));
+        checks.extend(others.map(|part| check(*part, &problems_by_cause, ReadinessStatus::Degraded)));
         let mut problems = problems(app);
         let has_errors = problems.iter().any(Diagnostic::is_error);
         let reasons = checks.iter().filter_map(|check| check.problem.as_ref()).cloned().collect::<BTreeSet<_>>();
@@ -92,13 +88,12 @@ impl Readiness {
     }
 }
 
-fn check(part: Part, troubles: &[HealthProblem], bad: ReadinessStatus) -> ReadinessCheck {
-    let found = troubles.iter().find(|trouble| trouble.parts.contains(&part));
-    let problem = found.map(|trouble| trouble.problem.clone());
+fn check(part: Part, causes: &[HealthProblem], bad: ReadinessStatus) -> ReadinessCheck {
+    let problem = causes.iter().find(|cause| cause.parts.contains(&part)).map(|cause| cause.problem.clone());
     ReadinessCheck { name: part, status: if problem.is_some() { bad } else { ReadinessStatus::Up }, problem }
 }
 
-/// What is wrong with flows and their files, and with the server's own.
+/// The findings of flows, their files and the server's own settings.
 fn problems(app: &App) -> Vec<Diagnostic> {
     let broken = app.catalog.list().into_iter().filter(|entry| entry.is_broken);
     let of_flows = app.catalog.problems().into_iter().chain(broken.flat_map(|entry| entry.findings.clone()));
@@ -112,32 +107,29 @@ fn note_disk(health: &Health, home: &Path, disk: io::Result<DiskSpace>) {
             health.bad(Part::Disk, format!("the disk of {home} is nearly full"));
         }
         Ok(_) => health.good(Part::Disk),
-        // Some systems do not say: then a disk that is full is noticed by the journal.
+        // Some systems do not say. A disk that is full is then noticed by the journal.
         Err(error) if error.kind() == io::ErrorKind::Unsupported => health.good(Part::Disk),
-        Err(error) => health.bad(Part::Disk, format!("the disk of {home} cannot be looked at: {error}")),
+        Err(error) => health.bad(Part::Disk, format!("cannot determine the free space of {home}: {error}")),
     }
 }
 
-/// Looks until it is told to stop.
-pub async fn watch(app: Arc<App>, stop: CancellationToken) {
+/// Probes journal and disk until `shutdown`.
+pub(super) async fn watch(app: Arc<App>, shutdown: CancellationToken) {
     let health = app.executor.health().clone();
-    let mut look = tokio::time::interval(CHECK_INTERVAL);
+    let mut probe = tokio::time::interval(CHECK_INTERVAL);
     loop {
         tokio::select! {
-            () = stop.cancelled() => return,
-            _ = look.tick() => {}
+            () = shutdown.cancelled() => return,
+            _ = probe.tick() => {}
         }
-        let probed = app.clone();
-        // Off the threads that answer calls: a disk may take long.
-        let looked = tokio::task::spawn_blocking(move || {
-            (probed.executor.journal().probe(), DiskSpace::of(&probed.settings.home))
-        });
-        match looked.await {
+        let (executor, settings) = (app.executor.clone(), app.settings.clone());
+        let probed = tokio::task::spawn_blocking(move || (executor.journal().probe(), DiskSpace::of(&settings.home)));
+        match probed.await {
             Ok((journal, disk)) => {
                 health.note(Part::Journal, journal);
                 note_disk(&health, &app.settings.home, disk);
             }
-            Err(error) => health.bad(Part::Journal, format!("the look at the journal broke off: {error}")),
+            Err(error) => health.bad(Part::Journal, format!("the probe of the journal panicked: {error}")),
         }
         health.settle();
     }

@@ -1,4 +1,4 @@
-//! How long what has run is kept, so that a server does not fill its disk.
+//! Retention: how long executions, logs and files are kept, so that a server does not fill its disk.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub struct Retention {
     /// Their log lines; 90 days by default.
     #[serde(default = "ninety_days")]
     pub logs: DurationSpec,
-    /// The files that their tasks left; 7 days by default.
+    /// The files of their tasks; 7 days by default.
     #[serde(default = "seven_days")]
     pub files: DurationSpec,
     /// How much the files may take in all, such as `20GB`; the oldest go first. Without it any amount.
@@ -77,7 +77,7 @@ pub struct RemovedCounts {
     pub files_of: usize,
     /// Bytes of files.
     pub bytes: u64,
-    /// Why some files could not be removed, if so; they are for the next sweep.
+    /// Why some files could not be removed; the next sweep tries again.
     pub problem: Option<String>,
 }
 
@@ -86,7 +86,7 @@ pub struct RemovedCounts {
 pub struct HomeUsage {
     /// The journal.
     pub journal: u64,
-    /// The files that tasks left.
+    /// The files of tasks.
     pub files: u64,
 }
 
@@ -94,15 +94,15 @@ impl HomeUsage {
     /// Measures it.
     pub fn of(settings: &Settings) -> Self {
         let journal = settings.journal();
-        let beside = |end: &str| journal.with_file_name(format!("journal.db{end}"));
-        let journal = ["", "-wal", "-shm"].iter().map(|end| size(&beside(end))).sum();
+        let file = |end: &str| journal.with_file_name(format!("journal.db{end}"));
+        let journal = ["", "-wal", "-shm"].iter().map(|end| size(&file(end))).sum();
         Self { journal, files: size(&settings.storage()) }
     }
 }
 
 impl Retention {
-    /// Removes what is too old or too much, piece by piece, until all of it is gone or `stop` says so. What is left then,
-    /// and files that cannot be removed, are for the next sweep.
+    /// Removes what is too old or too much, in small transactions, until `stop`. What is left then, and files that cannot be
+    /// removed, are up to the next sweep.
     ///
     /// # Errors
     /// When the journal cannot be used.
@@ -113,12 +113,12 @@ impl Retention {
         now: DateTime<Utc>,
         stop: &CancellationToken,
     ) -> Result<RemovedCounts, JournalError> {
-        // Files first: on a full disk nothing else can be removed.
+        // Files first: on a full disk SQLite cannot delete anything.
         let mut swept = self.sweep_files(journal, settings, now, stop)?;
-        // Then lines, in small pieces: where there is hardly any room, an execution with many of them needs too much.
-        swept.log_lines = journal.delete_logs_before(self.keeps_logs_from(now), || stop.is_cancelled())?;
+        // Then log lines, a few at a time: deleting an execution with many of them takes more room than there may be.
+        swept.log_lines = journal.delete_logs_before(self.logs_cutoff(now), || stop.is_cancelled())?;
         while !stop.is_cancelled() {
-            let removed = journal.delete_ended_before(self.forgets_before(now))?;
+            let removed = journal.delete_ended_before(self.executions_cutoff(now))?;
             if removed.is_empty() {
                 break;
             }
@@ -131,7 +131,7 @@ impl Retention {
         Ok(swept)
     }
 
-    /// Removes the files that are too old or too many, and nothing of the journal, which is only read.
+    /// Removes the files that are too old or too many. The journal is only read.
     ///
     /// # Errors
     /// When the journal cannot be read.
@@ -154,7 +154,7 @@ impl Retention {
         Ok(swept)
     }
 
-    /// The executions whose files are too old or too many, each with their bytes.
+    /// The executions whose files are to be removed, with their size in bytes.
     ///
     /// # Errors
     /// When the journal cannot be read.
@@ -170,46 +170,45 @@ impl Retention {
             match journal.ended(&id)? {
                 Some(Some(ended)) if ended < before(now, self.files) => unwanted.push((id, bytes)),
                 Some(Some(_)) => kept.push((id, bytes)),
-                // Nobody knows of it any more; one that is new may belong to an execution that is being made.
+                // No execution knows it. A recent one may belong to an execution that is just being created.
                 None if modified(&folder) < Some(before(now, self.files)) => unwanted.push((id, bytes)),
                 _ => {}
             }
         }
-        unwanted.extend(self.too_much(kept));
+        unwanted.extend(self.over_limit(kept));
         Ok(unwanted)
     }
 
-    /// Executions that ended before this moment are forgotten.
-    pub fn forgets_before(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+    /// Executions that ended before this are deleted.
+    pub(crate) fn executions_cutoff(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         before(now, self.executions)
     }
 
-    /// Log lines that were written before this moment are removed.
-    pub fn keeps_logs_from(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+    /// Log lines that were written before this are deleted.
+    pub(crate) fn logs_cutoff(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         before(now, self.logs)
     }
 
-    /// Those of files, the oldest first, without which the others are within bounds.
-    fn too_much(&self, mut kept: Vec<(ExecutionId, u64)>) -> Vec<(ExecutionId, u64)> {
+    /// The oldest of these whose removal brings the others within the limit.
+    fn over_limit(&self, mut kept: Vec<(ExecutionId, u64)>) -> Vec<(ExecutionId, u64)> {
         let Some(ByteSize(limit)) = self.disk else { return Vec::new() };
         kept.sort();
         let mut total: u64 = kept.iter().map(|(_, bytes)| bytes).sum();
-        let is_too_much = |(_, bytes): &(ExecutionId, u64)| {
-            let is_too_much = total > limit;
+        let is_over = |(_, bytes): &(ExecutionId, u64)| {
+            let is_over = total > limit;
             total -= bytes;
-            is_too_much
+            is_over
         };
-        kept.into_iter().take_while(is_too_much).collect()
+        kept.into_iter().take_while(is_over).collect()
     }
 }
 
-/// The moment so long before now.
 fn before(now: DateTime<Utc>, span: DurationSpec) -> DateTime<Utc> {
     let span = TimeDelta::from_std(span.0).unwrap_or(TimeDelta::MAX);
     now.checked_sub_signed(span).unwrap_or(DateTime::<Utc>::MIN_UTC)
 }
 
-/// The folders of files, each with the execution whose they are.
+/// The folders of stored files, one for each execution.
 fn folders(settings: &Settings) -> impl Iterator<Item = (ExecutionId, PathBuf)> {
     let entries = settings.storage().read_dir().into_iter().flatten().flatten();
     entries.filter_map(|entry| Some((ExecutionId::new(entry.file_name().into_string().ok()?), entry.path())))
@@ -220,8 +219,7 @@ fn modified(path: &Path) -> Option<DateTime<Utc>> {
 }
 
 impl RemovedCounts {
-    /// Removes an execution's files, so many bytes; whether they are gone. What cannot be removed now is found again by
-    /// the next sweep.
+    /// Removes an execution's files and counts their `bytes`; whether they are gone. The next sweep finds what is left.
     fn remove_files(&mut self, settings: &Settings, id: &ExecutionId, bytes: u64) -> bool {
         let folder = settings.storage().join(id.as_str());
         match std::fs::remove_dir_all(&folder) {
@@ -236,7 +234,7 @@ impl RemovedCounts {
     }
 }
 
-/// The bytes of a file, or of all files below a folder; what vanishes meanwhile counts nothing.
+/// The size of a file, or of all files below a folder. What is removed meanwhile counts as empty.
 pub(crate) fn size(path: &Path) -> u64 {
     match std::fs::symlink_metadata(path) {
         Ok(found) if found.is_dir() => {

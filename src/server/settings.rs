@@ -20,25 +20,25 @@ use crate::task;
 /// The file's name.
 pub const FILE: &str = "jitney.yaml";
 
-/// What a server is told beside its command line. Texts may be templates with `secret()`.
+/// The settings in `jitney.yaml`. Texts may be templates with `secret()`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub struct ServerSettings {
     /// Who is notified of what.
     #[serde(default)]
     pub notifications: Vec<NotificationRule>,
-    /// How long what has run is kept.
+    /// How long executions, logs and files are kept.
     #[serde(default)]
     pub retention: Retention,
     /// Where OpenLineage events of loads go.
     pub openlineage: Option<LineageCollector>,
-    /// Who may log in, beside `JITNEY_USER` with `JITNEY_PASSWORD`.
+    /// Who may log in, besides `JITNEY_USER` with `JITNEY_PASSWORD`.
     #[serde(default)]
     pub users: Vec<User>,
-    /// Tokens that may be sent instead of a login, beside `JITNEY_TOKEN`; best as `"{{ secret('JITNEY_TOKEN') }}"`.
+    /// Tokens that may be sent instead of a login, besides `JITNEY_TOKEN`; best as `"{{ secret('JITNEY_TOKEN') }}"`.
     #[serde(default)]
     pub tokens: Vec<String>,
-    /// Names under which the server is reached, beside localhost, the address that it listens on, and those of `--host`:
+    /// Names under which the server is reached, besides localhost, the address that it listens on, and those of `--host`:
     /// such as that of a proxy in front of it. A server that listens on all addresses answers to each of them.
     #[serde(default)]
     pub hosts: Vec<String>,
@@ -51,7 +51,7 @@ pub struct ServerSettings {
 }
 
 impl ServerSettings {
-    /// Reads the file that is named, else `jitney.yaml` here or in the home folder, else nothing.
+    /// Reads the file that is named, else `jitney.yaml` in the current folder or the home folder; without one, the defaults.
     ///
     /// # Errors
     /// Every problem of the file, each with its place.
@@ -64,7 +64,7 @@ impl ServerSettings {
         Self::parse(&name, &text)
     }
 
-    /// The same with the secrets of logins and collectors in their places, and with what the environment says.
+    /// The settings with the secrets of logins and collectors rendered, and with those of the environment added.
     ///
     /// # Errors
     /// When a template has no value.
@@ -93,7 +93,7 @@ impl ServerSettings {
         Ok(self)
     }
 
-    /// The logins are whole, once their secrets are in their places.
+    /// Checks the logins once their secrets are rendered.
     fn check_logins(&self) -> Result<(), Diagnostic> {
         let place = |list: &str, index: usize, field: Option<&str>, problem: String| {
             let path: Vec<String> = [list, &index.to_string()].into_iter().chain(field).map(str::to_owned).collect();
@@ -110,7 +110,7 @@ impl ServerSettings {
         wrong.map_or(Ok(()), |(index, problem)| Err(place("tokens", index, None, problem)))
     }
 
-    /// What of the notifications cannot work as things stand: a secret that is not there, a command that is not installed.
+    /// Which notifications cannot be sent at present: a secret is missing, or a command is not installed.
     pub(super) fn warnings(&self, settings: &Settings, host: &dyn Host) -> Vec<Diagnostic> {
         let Some(document) = &self.document else { return Vec::new() };
         let mut found = Vec::new();
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_notification_lacks_is_said_before_it_is_needed() {
+    fn what_a_notification_lacks_is_a_warning_before_it_is_needed() {
         struct EmptySection;
         impl Host for EmptySection {
             fn secret(&self, name: &str, _: Option<&str>) -> Result<String, String> {
@@ -251,10 +251,10 @@ mod tests {
         let path = ("PATH".to_owned(), "/bin:/usr/bin".to_owned());
         let settings = Settings::from_environment(overrides, [path].into()).unwrap();
         let warnings = ServerSettings::parse(FILE, text).unwrap().warnings(&settings, &EmptySection);
-        let said: Vec<_> = warnings.iter().map(|warning| (warning.line, warning.message.as_str())).collect();
+        let warnings: Vec<_> = warnings.iter().map(|warning| (warning.line, warning.message.as_str())).collect();
         let begin = "this notification cannot be sent: there is no";
-        assert_eq!(said.len(), 2, "{said:?}");
-        assert_eq!(said[0], (2, format!("{begin} secret `SLACK`").as_str()));
-        assert_eq!(said[1], (3, format!("{begin} command `no-such-program`").as_str()));
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        assert_eq!(warnings[0], (2, format!("{begin} secret `SLACK`").as_str()));
+        assert_eq!(warnings[1], (3, format!("{begin} command `no-such-program`").as_str()));
     }
 }

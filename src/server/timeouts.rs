@@ -1,4 +1,4 @@
-//! Limits for clients that are slow on purpose or gone: of how they send a body, and of how they take an answer.
+//! Timeouts for clients that are gone, or slow on purpose: for the body they send and the response they read.
 
 use std::io;
 use std::pin::Pin;
@@ -13,47 +13,46 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-/// How long nothing of a body may come, and how long the slowest rate is not asked for.
+/// How long a body may stall, and how long [`MIN_RATE`] is not enforced.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// The bytes of a body that must come in a second, on average.
+/// The least bytes a second at which a body must arrive, on average.
 const MIN_RATE: f64 = 1024.0;
-/// How long nothing of an answer may go.
+/// How long the client may read nothing of a response.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The body stops, or comes too slowly.
 #[derive(Debug, thiserror::Error)]
 #[error("the body came too slowly")]
 struct BodyTimeout;
 
-/// The request with a body that may take long, but has to come.
+/// The request with a body that fails once it is too slow, however large it may be.
 pub(super) async fn limited(request: Request) -> Request {
     request.map(|body| {
         if body.is_end_stream() {
             return body;
         }
-        let steady = RateLimit { pieces: body.into_data_stream(), bytes: 0, waited: Duration::ZERO };
-        Body::from_stream(futures_util::stream::unfold(Some(steady), RateLimit::next))
+        let limited = RateLimit { chunks: body.into_data_stream(), bytes: 0, waited: Duration::ZERO };
+        Body::from_stream(futures_util::stream::unfold(Some(limited), RateLimit::next))
     })
 }
 
 struct RateLimit {
-    pieces: BodyDataStream,
+    chunks: BodyDataStream,
     bytes: usize,
-    /// The time spent on waiting for the client, not on what is done with the pieces.
+    /// The time spent waiting for the client, without the time that its reader takes.
     waited: Duration,
 }
 
 impl RateLimit {
-    async fn next(steady: Option<Self>) -> Option<(Result<Bytes, axum::Error>, Option<Self>)> {
-        let mut steady = steady?;
+    async fn next(limited: Option<Self>) -> Option<(Result<Bytes, axum::Error>, Option<Self>)> {
+        let mut limited = limited?;
         let start = Instant::now();
-        let piece = tokio::time::timeout(BODY_TIMEOUT, steady.pieces.next()).await;
-        steady.waited += start.elapsed();
-        match piece {
-            Ok(Some(Ok(piece))) => {
-                steady.bytes += piece.len();
-                let is_slow = is_slow(steady.bytes, steady.waited);
-                Some(if is_slow { (Err(axum::Error::new(BodyTimeout)), None) } else { (Ok(piece), Some(steady)) })
+        let chunk = tokio::time::timeout(BODY_TIMEOUT, limited.chunks.next()).await;
+        limited.waited += start.elapsed();
+        match chunk {
+            Ok(Some(Ok(chunk))) => {
+                limited.bytes += chunk.len();
+                let is_slow = is_slow(limited.bytes, limited.waited);
+                Some(if is_slow { (Err(axum::Error::new(BodyTimeout)), None) } else { (Ok(chunk), Some(limited)) })
             }
             Ok(Some(Err(error))) => Some((Err(error), None)),
             Ok(None) => None,
@@ -67,7 +66,7 @@ fn is_slow(bytes: usize, waited: Duration) -> bool {
     waited > BODY_TIMEOUT && (bytes as f64) < MIN_RATE * waited.as_secs_f64()
 }
 
-/// A connection that fails when the other side takes nothing of an answer for too long.
+/// A connection whose writes fail when the client reads nothing for too long.
 pub(super) struct WriteTimeout {
     stream: TcpStream,
     /// Runs while a write waits.

@@ -1,5 +1,5 @@
-//! Tells an OpenTelemetry collector how long an execution and its tasks took: one trace for each execution, one span
-//! for each task in it, sent by OTLP over HTTP when the execution has ended.
+//! OpenTelemetry: one trace for each execution with a span for each of its tasks, sent by OTLP over HTTP when the execution
+//! has ended.
 
 use std::borrow::Cow;
 use std::time::SystemTime;
@@ -18,7 +18,7 @@ use crate::secret::hide_address;
 
 /// Sends traces to one collector.
 #[derive(Debug)]
-pub struct Traces {
+pub(super) struct Traces {
     exporter: SpanExporter,
     endpoint: String,
 }
@@ -28,7 +28,7 @@ impl Traces {
     ///
     /// # Errors
     /// When the address cannot be used.
-    pub fn to(endpoint: &str) -> Result<Self, String> {
+    pub(super) fn to(endpoint: &str) -> Result<Self, String> {
         crate::web::client::install_crypto();
         let address = format!("{}/v1/traces", endpoint.trim_end_matches('/'));
         let exporter = SpanExporter::builder().with_http().with_endpoint(address).build();
@@ -40,13 +40,13 @@ impl Traces {
     /// Sends an execution that has ended.
     ///
     /// # Errors
-    /// When the collector does not take it.
-    pub async fn send(&self, id: &ExecutionId, state: &State) -> Result<(), String> {
+    /// When the collector does not accept it.
+    pub(super) async fn send(&self, id: &ExecutionId, state: &State) -> Result<(), String> {
         let sent = self.exporter.export(spans(id, state)).await;
         sent.map_err(|error| {
             let error = error.to_string();
             let why = error.rsplit(": ").next().unwrap_or_default();
-            // Without the execution, so that a collector that is away is one cause and not many.
+            // Without the execution's id, so that a collector that is down is one cause and not many.
             format!("cannot send traces to {}: {why}", hide_address(&self.endpoint))
         })
     }
@@ -102,7 +102,7 @@ fn span(
     }
 }
 
-/// Ids made from the execution and the task, so that what is sent twice is the same trace.
+/// Ids derived from the execution and the task, so that sending twice gives the same trace.
 fn context(id: &ExecutionId, run: Option<&RunId>) -> SpanContext {
     let digest = |text: &str| -> [u8; 32] { Sha256::digest(text.as_bytes()).into() };
     let (mut trace, mut span) = ([0; 16], [0; 8]);

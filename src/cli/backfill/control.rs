@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::preview::inputs_line;
 use super::progress::picture;
-use super::{execute, reading_runner, silent_runner, told};
+use super::{execute, explain, reading_runner, silent_runner};
 use crate::cli::calendar::CalendarMark;
 use crate::cli::executions::of_flow;
 use crate::cli::inputs::pair;
@@ -62,7 +62,7 @@ pub(super) struct ResumeArguments {
 }
 
 #[derive(Args)]
-#[command(after_help = "What failed runs anew, with the flow as its file is now.")]
+#[command(after_help = "Partitions that failed run again, with the flow as its file is now.")]
 pub(super) struct RetryArguments {
     /// The backfill, or the beginning of its id [default: the newest]
     id: Option<String>,
@@ -128,7 +128,7 @@ pub(super) fn show(named: &BackfillArgument, settings: &Arc<Settings>) -> anyhow
     }
     let flow = flows::read(Path::new(&backfill.spec.file)).map(|(flow, _)| flow);
     let (zone, granularity) =
-        flow.map_or((chrono_tz::Tz::UTC, Granularity::Month), |flow| execute::seen_in(&flow, &backfill));
+        flow.map_or((chrono_tz::Tz::UTC, Granularity::Month), |flow| execute::display_schedule(&flow, &backfill));
     outln!("backfill {}  {}  {}", backfill.id, backfill.flow, state(settings, &backfill));
     if let Some(problem) = &backfill.problem {
         outln!("  on hold: {problem}");
@@ -149,10 +149,10 @@ pub(super) fn show(named: &BackfillArgument, settings: &Arc<Settings>) -> anyhow
 pub(super) fn pause(open: &OpenBackfill, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
     let runner = silent_runner(settings)?;
     let id = find_running(&runner, open.id.as_deref())?.id;
-    let is_seen = runner.wish_backfill(&id, DesiredState::Pause).map_err(told)?;
-    let words = if is_seen { "running executions come to their end" } else { "no process runs it" };
+    let is_running = runner.wish_backfill(&id, DesiredState::Pause).map_err(explain)?;
+    let effect = if is_running { "running executions come to their end" } else { "no process runs it" };
     let flags = target::flags(settings);
-    errln!("Backfill {id} is paused: {words}. Go on with: jitney backfill resume {id}{flags}");
+    errln!("Backfill {id} is paused: {effect}. Resume with: jitney backfill resume {id}{flags}");
     Ok(ExitStatus::Ok)
 }
 
@@ -166,20 +166,20 @@ pub(super) async fn resume(resuming: ResumeArguments, settings: &Arc<Settings>) 
     };
     let backfill = find(&runner.journal, id.as_deref())?;
     let id = backfill.id.clone();
-    is_seen(&runner, &backfill, &again)?;
-    settle_target(&runner, &backfill, again.retarget).await?;
-    if runner.wish_backfill(&id, DesiredState::Run).map_err(told)? {
+    reject_inputs_for_server(&runner, &backfill, &again)?;
+    check_target(&runner, &backfill, again.retarget).await?;
+    if runner.wish_backfill(&id, DesiredState::Run).map_err(explain)? {
         errln!("Backfill {id} resumes in the process that runs it.");
         return Ok(ExitStatus::Ok);
     }
-    go_on(runner, backfill, again).await
+    run_rest(runner, backfill, again).await
 }
 
 pub(super) async fn cancel(open: &OpenBackfill, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
     let executor = Executor::open(silent_runner(settings)?, Options::new(tasks::ALL))?;
     let backfill = find_running(executor.runner(), open.id.as_deref())?;
     let id = &backfill.id;
-    if executor.cancel_backfill(&backfill, clock::now()).map_err(told)? {
+    if executor.cancel_backfill(&backfill, clock::now()).map_err(explain)? {
         errln!("Backfill {id} is being cancelled: running executions are stopped, and their loads rolled back.");
     } else {
         errln!("Backfill {id} is cancelled. What it loaded is kept.");
@@ -192,58 +192,58 @@ pub(super) async fn retry(retrying: RetryArguments, settings: &Arc<Settings>) ->
     let runner = silent_runner(settings)?;
     let backfill = find(&runner.journal, id.as_deref())?;
     let id = &backfill.id;
-    if !runner.may_retry(&backfill).map_err(told)? {
+    if !runner.may_retry(&backfill).map_err(explain)? {
         errln!("Every partition of backfill {id} is in; there is nothing to run again.");
         return Ok(ExitStatus::Ok);
     }
-    is_seen(&runner, &backfill, &again)?;
-    settle_target(&runner, &backfill, again.retarget).await?;
+    reject_inputs_for_server(&runner, &backfill, &again)?;
+    check_target(&runner, &backfill, again.retarget).await?;
     runner.journal.retry_backfill(id, clock::now())?;
     let backfill = find(&runner.journal, Some(id.as_str()))?;
-    go_on(runner, backfill, again).await
+    run_rest(runner, backfill, again).await
 }
 
-/// Sees to it that a backfill which goes on in this process does so with what it began with, or with what is set here
-/// if that is wanted.
-async fn settle_target(runner: &Runner, backfill: &Backfill, wanted: OnTargetChange) -> anyhow::Result<()> {
+/// Checks that a backfill is resumed in this process with the target that it was started with, or moves it to the present
+/// one if `--retarget` says so.
+async fn check_target(runner: &Runner, backfill: &Backfill, on_change: OnTargetChange) -> anyhow::Result<()> {
     let id = &backfill.id;
-    if is_running(&runner.settings, id) || is_the_servers(runner, backfill) {
-        if wanted.retarget {
+    if is_running(&runner.settings, id) || is_run_by_server(runner, backfill) {
+        if on_change.retarget {
             let finding = Diagnostic::error(format!("another process runs backfill {id}, with the settings it has"));
             return Err(InvalidFlow::from(finding.help("stop it before you use `--retarget`")).into());
         }
         return Ok(());
     }
     match runner.expect_here(&format!("backfill {id}"), backfill.spec.target.as_ref()) {
-        Err(EngineError::Elsewhere { .. }) if wanted.retarget => {
-            runner.retarget_backfill(backfill).await.map_err(crate::cli::exit::told)
+        Err(EngineError::Elsewhere { .. }) if on_change.retarget => {
+            runner.retarget_backfill(backfill).await.map_err(crate::cli::exit::explain)
         }
-        settled => settled.map_err(crate::cli::exit::told),
+        checked => checked.map_err(crate::cli::exit::explain),
     }
 }
 
-/// Whoever runs a backfill in another process does not see what is given here.
-fn is_seen(runner: &Runner, backfill: &Backfill, again: &RunFlags) -> Result<(), InvalidFlow> {
-    let Some((name, _)) = again.input.first().filter(|_| is_the_servers(runner, backfill)) else { return Ok(()) };
+/// The server that runs a backfill does not get the inputs of this command line.
+fn reject_inputs_for_server(runner: &Runner, backfill: &Backfill, again: &RunFlags) -> Result<(), InvalidFlow> {
+    let Some((name, _)) = again.input.first().filter(|_| is_run_by_server(runner, backfill)) else { return Ok(()) };
     let finding = Diagnostic::error(format!("the server that runs the backfill does not see `{name}` here"));
     let address = format!("/api/v1/backfills/{}/resume", backfill.id);
     Err(finding.help(format!("give it to the server: POST {address} with {{\"inputs\": {{\"{name}\": …}}}}")).into())
 }
 
-fn is_the_servers(runner: &Runner, backfill: &Backfill) -> bool {
+fn is_run_by_server(runner: &Runner, backfill: &Backfill) -> bool {
     backfill.spec.by_server && is_served(&runner.settings)
 }
 
 /// Runs the rest of a backfill, with the flow as its file has it now: in this process, unless the server is there whose
 /// backfill it is.
-async fn go_on(runner: Runner, backfill: Backfill, again: RunFlags) -> anyhow::Result<ExitStatus> {
-    if is_the_servers(&runner, &backfill) {
+async fn run_rest(runner: Runner, backfill: Backfill, again: RunFlags) -> anyhow::Result<ExitStatus> {
+    if is_run_by_server(&runner, &backfill) {
         errln!("Backfill {} resumes in the server.", backfill.id);
         return Ok(ExitStatus::Ok);
     }
     let (flow, _) = flows::read(Path::new(&shown_path(&backfill.spec.file)))?;
-    let asked = BackfillRequest::again(&runner, Arc::new(flow), &backfill, &again.input).map_err(told)?;
-    execute::execute(runner, asked, &backfill, again.json).await
+    let request = BackfillRequest::again(&runner, Arc::new(flow), &backfill, &again.input).map_err(explain)?;
+    execute::execute(runner, request, &backfill, again.json).await
 }
 
 /// The backfill that a prefix names; without one, the one that runs, or else the only one that has not ended.
@@ -290,12 +290,12 @@ fn find(journal: &Journal, prefix: Option<&str>) -> anyhow::Result<Backfill> {
     };
     let lost = || BackfillError::wrong("the journal has lost the backfill");
     match (ids.as_slice(), prefix) {
-        ([id], _) => Ok(journal.backfill(id)?.ok_or_else(lost).map_err(told)?),
+        ([id], _) => Ok(journal.backfill(id)?.ok_or_else(lost).map_err(explain)?),
         ([], Some(prefix)) => {
             let finding = Diagnostic::error(format!("there is no backfill `{prefix}`"));
             Err(InvalidFlow::from(finding.help("`jitney backfill list` lists them")).into())
         }
-        ([], None) => Err(told(BackfillError::wrong("there are no backfills yet"))),
+        ([], None) => Err(explain(BackfillError::wrong("there are no backfills yet"))),
         (several, prefix) => {
             let ids: Vec<&str> = several.iter().map(BackfillId::as_str).collect();
             let finding = Diagnostic::error(format!("several backfills begin with `{}`", prefix.unwrap_or_default()));

@@ -1,4 +1,4 @@
-//! Running a backfill in this process, and saying what came of it.
+//! Runs a backfill in this process and reports how it ended.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -34,11 +34,11 @@ const MAX_NAMED: usize = 24;
 /// When the engine cannot go on, or another process runs the backfill; failed partitions are no error here.
 pub(super) async fn execute(
     runner: Runner,
-    asked: BackfillRequest,
+    request: BackfillRequest,
     backfill: &Backfill,
     as_json: bool,
 ) -> anyhow::Result<ExitStatus> {
-    let (zone, granularity) = seen_in(&asked.flow, backfill);
+    let (zone, granularity) = display_schedule(&request.flow, backfill);
     let options = Options { parallel: backfill.spec.parallel.max(1) as usize, ..Options::new(tasks::ALL) };
     let executor = Executor::open(runner, options)?;
     let stop = CancellationToken::new();
@@ -47,17 +47,18 @@ pub(super) async fn execute(
         token.cancel();
         errln!("  stopping; press Ctrl-C again to leave at once");
     });
-    let secrets = asked.secrets();
-    let runs: BTreeMap<String, PartitionRun> = asked.runs.into_iter().map(|run| (run.key.label.clone(), run)).collect();
-    let mut board = BackfillProgress::new(as_json, zone, granularity);
-    board.say(&format!("backfill {}", backfill.id));
+    let secrets = request.secrets();
+    let runs: BTreeMap<String, PartitionRun> =
+        request.runs.into_iter().map(|run| (run.key.label.clone(), run)).collect();
+    let mut progress = BackfillProgress::new(as_json, zone, granularity);
+    progress.print(&format!("backfill {}", backfill.id));
     let began = std::time::Instant::now();
-    let (flow, on_shutdown) = (asked.flow, OnShutdown::Nothing);
-    let drive = BackfillRun { executor: &executor, flow, backfill, runs, secrets, stop, on_shutdown };
-    let driven = drive.run(&mut |cells, wish| board.show(cells, wish)).await;
-    board.clear();
+    let (flow, on_shutdown) = (request.flow, OnShutdown::Nothing);
+    let run = BackfillRun { executor: &executor, flow, backfill, runs, secrets, stop, on_shutdown };
+    let outcome = run.run(&mut |cells, desired| progress.show(cells, desired)).await;
+    progress.clear();
     executor.stop(Duration::from_secs(5)).await;
-    let driven = driven.map_err(|error| explained(error, &backfill.id))?;
+    let outcome = outcome.map_err(|error| explained(error, &backfill.id))?;
     let cells = executor.runner().partition_states(backfill)?;
     if as_json {
         let ended = executor.journal().backfill(&backfill.id)?;
@@ -65,23 +66,23 @@ pub(super) async fn execute(
     } else {
         err!("{}", picture(&cells, zone, granularity));
         err!("{}", summary(&cells));
-        errln!("{}", last_words(&executor, backfill, driven, &cells, began.elapsed()));
+        errln!("{}", outcome_message(&executor, backfill, outcome, &cells, began.elapsed()));
     }
-    Ok(match driven {
+    Ok(match outcome {
         RunOutcome::To(BackfillEnd::Success) => ExitStatus::Ok,
         RunOutcome::To(BackfillEnd::Failed) => ExitStatus::Failed,
         RunOutcome::To(BackfillEnd::Cancelled) | RunOutcome::Interrupted => ExitStatus::Cancelled,
     })
 }
 
-/// The zone and fineness in which the partitions of a backfill are named; plain months where the flow has changed.
-pub(super) fn seen_in(flow: &Flow, backfill: &Backfill) -> (Tz, Granularity) {
+/// The time zone and granularity in which partitions are shown; months in UTC if the flow no longer has the schedule.
+pub(super) fn display_schedule(flow: &Flow, backfill: &Backfill) -> (Tz, Granularity) {
     let schedule = PartitionSchedule::find(flow, backfill.spec.trigger.as_deref(), backfill.spec.every.as_deref());
     let first = backfill.partitions.first().map(|partition| partition.date).unwrap_or_default();
     schedule.map_or((Tz::UTC, Granularity::Month), |schedule| (schedule.times().zone(), schedule.granularity(first)))
 }
 
-/// What came of the partitions: how many loaded and how many rows, and those that failed by their reason.
+/// The counts of partitions by state and of rows, and the failed partitions grouped by reason.
 pub(super) fn summary(cells: &[PartitionState]) -> String {
     let count = |is: fn(&PartitionStatus) -> bool| cells.iter().filter(|cell| is(&cell.status)).count();
     let rows = rows(cells);
@@ -116,10 +117,10 @@ pub(super) fn summary(cells: &[PartitionState]) -> String {
     text
 }
 
-fn last_words(
+fn outcome_message(
     executor: &Executor,
     backfill: &Backfill,
-    driven: RunOutcome,
+    outcome: RunOutcome,
     cells: &[PartitionState],
     took: Duration,
 ) -> String {
@@ -132,7 +133,7 @@ fn last_words(
         settings.postgres.is_some() && messages.into_iter().any(|text| next_steps::names_wrong_address(text));
     let again =
         |verb: &str| next_steps::resume(&format!("jitney backfill {verb} {}", backfill.id), is_unreachable, settings);
-    match driven {
+    match outcome {
         RunOutcome::To(BackfillEnd::Success) => format!("SUCCESS in {took}"),
         RunOutcome::To(BackfillEnd::Cancelled) => {
             format!("CANCELLED after {took}. Load what is missing: {}", again("retry"))
@@ -146,13 +147,13 @@ fn last_words(
         RunOutcome::To(BackfillEnd::Failed) => {
             let failed = cells.iter().find(|cell| cell.status.is_failed());
             let execution = failed.and_then(|cell| cell.execution.as_ref());
-            let look = execution.map(|id| format!("Logs: jitney executions logs {id}   ")).unwrap_or_default();
-            format!("FAILED in {took}\n{look}Retry what failed: {}", again("retry"))
+            let logs = execution.map(|id| format!("Logs: jitney executions logs {id}   ")).unwrap_or_default();
+            format!("FAILED in {took}\n{logs}Retry what failed: {}", again("retry"))
         }
     }
 }
 
-/// A backfill for other programs.
+/// A backfill as JSON.
 pub(super) fn to_json(backfill: &Backfill, cells: &[PartitionState]) -> Value {
     json!({
         "id": backfill.id,

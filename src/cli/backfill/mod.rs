@@ -60,7 +60,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     }
 }
 
-/// A runner that shows nothing: what many executions do at a time is told by their partitions.
+/// A runner without a display: the progress of a backfill is shown by partition.
 ///
 /// # Errors
 /// [`InvalidFlow`] when the address of `--postgres` cannot be read; else when the journal cannot be opened.
@@ -91,13 +91,13 @@ pub(super) fn given_here(flow: &Flow, given: &[(String, String)]) -> Vec<(String
     from_here(flow, &given).into_iter().map(|(name, value)| (name, plain(&value))).collect()
 }
 
-/// The error as the command line tells it.
-pub(super) fn told(error: BackfillError) -> anyhow::Error {
+/// The error with the exit code that it stands for.
+pub(super) fn explain(error: BackfillError) -> anyhow::Error {
     match error {
         BackfillError::Wrong(findings) => InvalidFlow(findings).into(),
         BackfillError::NotNow(finding) => InvalidFlow::from(*finding).into(),
         BackfillError::Target(error) => error.into(),
-        BackfillError::Engine(error) => crate::cli::exit::told(error),
+        BackfillError::Engine(error) => crate::cli::exit::explain(error),
         BackfillError::Unknown(_) => anyhow::Error::from(error),
     }
 }
@@ -107,7 +107,7 @@ fn explained(error: EngineError, id: &BackfillId) -> anyhow::Error {
     match error {
         EngineError::Taken(lock) if lock.as_str().starts_with("backfill-") => {
             let message = format!("backfill {id} is running in another process");
-            told(BackfillError::not_now(message, format!("`jitney backfill show {id}` tells how it stands")))
+            explain(BackfillError::not_now(message, format!("`jitney backfill show {id}` shows its state")))
         }
         other => other.into(),
     }

@@ -1,4 +1,4 @@
-//! What a backfill would run, and how each partition stands before it, on paper.
+//! Prints the plan of a backfill: the state of each partition, and which run.
 
 use serde_json::json;
 
@@ -7,21 +7,21 @@ use crate::engine::backfill::{BackfillError, BackfillPlan, BackfillRequest};
 use crate::journal::BackfillPartition;
 use crate::text::{plain, visible_line};
 
-/// The preview for other programs.
-pub(super) fn print_json(asked: &BackfillRequest, preview: &BackfillPlan, warnings: &[String]) {
-    let (flow, namespace, partitions) = (&asked.flow.id, &asked.flow.namespace, &preview.decisions);
+/// The plan as JSON.
+pub(super) fn print_json(request: &BackfillRequest, preview: &BackfillPlan, warnings: &[String]) {
+    let (flow, namespace, partitions) = (&request.flow.id, &request.flow.namespace, &preview.decisions);
     outln!("{}", json!({"flow": flow, "namespace": namespace, "warnings": warnings, "partitions": partitions}));
 }
 
-/// Says what runs; partitions in a row of which the same is to be said share a line.
+/// Prints the plan as text. Consecutive partitions in the same state share a line.
 ///
 /// # Errors
 /// When the flow has no such schedule.
-pub(super) fn print(asked: &BackfillRequest, preview: &BackfillPlan) -> Result<(), BackfillError> {
-    let (spec, schedule) = (&asked.spec, asked.schedule()?);
+pub(super) fn print(request: &BackfillRequest, preview: &BackfillPlan) -> Result<(), BackfillError> {
+    let (spec, schedule) = (&request.spec, request.schedule()?);
     let by = schedule.trigger().map(|trigger| format!(" by `{}`", trigger.id)).unwrap_or_default();
     let inputs: Vec<String> = spec.inputs.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    errln!("{}{by}, {} to {}   {}", asked.flow.id, spec.from, spec.to, visible_line(&inputs.join(" ")));
+    errln!("{}{by}, {} to {}   {}", request.flow.id, spec.from, spec.to, visible_line(&inputs.join(" ")));
     let (mut rest, mut rows) = (preview.decisions.as_slice(), Vec::new());
     while let Some(first) = rest.first() {
         let count = rest.iter().take_while(|other| other.last == first.last && other.skipped == first.skipped).count();
@@ -41,7 +41,7 @@ pub(super) fn print(asked: &BackfillRequest, preview: &BackfillPlan) -> Result<(
     }
     let (runs, all) = (preview.runs(), preview.decisions.len());
     let many = if all == 1 { "partition" } else { "partitions" };
-    let most = asked.at_a_time();
+    let most = request.at_a_time();
     let why = if most < spec.parallel { ", as the flow's `concurrency` allows no more" } else { "" };
     let pace = if runs > 1 { format!(", {most} at a time{why}") } else { String::new() };
     errln!("{runs} of {all} {many} to run{pace}.");

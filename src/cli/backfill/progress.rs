@@ -1,4 +1,6 @@
-//! What a backfill shows while it goes on: a calendar on a terminal, a line for each partition elsewhere.
+//! The progress of a backfill on stderr: a live calendar on a terminal, a line for each partition that changes elsewhere.
+//!
+//! Lines are printed with the calendar suspended, so that they scroll by above it.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -20,8 +22,8 @@ pub(super) struct BackfillProgress {
     zone: Tz,
     granularity: Granularity,
     began: Instant,
-    told: Vec<PartitionState>,
-    wish: DesiredState,
+    last: Vec<PartitionState>,
+    desired: DesiredState,
 }
 
 impl BackfillProgress {
@@ -36,29 +38,38 @@ impl BackfillProgress {
         if live {
             bar.enable_steady_tick(Duration::from_millis(500));
         }
-        Self { bar, live, quiet, zone, granularity, began: Instant::now(), told: Vec::new(), wish: DesiredState::Run }
+        Self {
+            bar,
+            live,
+            quiet,
+            zone,
+            granularity,
+            began: Instant::now(),
+            last: Vec::new(),
+            desired: DesiredState::Run,
+        }
     }
 
-    /// Shows how the partitions stand now.
-    pub(super) fn show(&mut self, cells: &[PartitionState], wish: DesiredState) {
+    /// Shows the present state of the partitions.
+    pub(super) fn show(&mut self, cells: &[PartitionState], desired: DesiredState) {
         if self.quiet {
             return;
         }
-        for (place, cell) in cells.iter().enumerate() {
-            let is_new = self.told.get(place).is_some_and(|told| told.status != cell.status);
-            if is_new && let Some(line) = self.line(cell) {
-                self.say(&line);
+        for (index, cell) in cells.iter().enumerate() {
+            let has_changed = self.last.get(index).is_some_and(|last| last.status != cell.status);
+            if has_changed && let Some(line) = self.line(cell) {
+                self.print(&line);
             }
         }
-        if wish != self.wish {
-            self.wish = wish;
-            self.say(match wish {
+        if desired != self.desired {
+            self.desired = desired;
+            self.print(match desired {
                 DesiredState::Run => "  resumed",
                 DesiredState::Pause => "  paused: running executions come to their end, nothing more begins",
                 DesiredState::Cancel => "  cancelled",
             });
         }
-        self.told = cells.to_vec();
+        self.last = cells.to_vec();
         if self.live {
             let marks = cells.iter().map(|cell| CalendarMark::of(&cell.status));
             let grid = picture(cells, self.zone, self.granularity);
@@ -66,20 +77,20 @@ impl BackfillProgress {
         }
     }
 
-    /// Takes the calendar away: the backfill is over.
+    /// Removes the calendar when the backfill is over.
     pub(super) fn clear(&self) {
         self.bar.finish_and_clear();
     }
 
     /// Prints a line above the calendar.
-    pub(super) fn say(&self, text: &str) {
+    pub(super) fn print(&self, text: &str) {
         if self.quiet {
             return;
         }
         if self.live { self.bar.suspend(|| errln!("{text}")) } else { errln!("{text}") }
     }
 
-    /// What there is to say when a partition changes; on a terminal the calendar says the rest.
+    /// The line about a partition that has changed; on a terminal the calendar shows most changes.
     fn line(&self, cell: &PartitionState) -> Option<String> {
         let (sign, name) = (CalendarMark::of(&cell.status).sign(), &cell.partition);
         match &cell.status {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{execute, given_here, preview, silent_runner, told};
+use super::{execute, explain, given_here, preview, silent_runner};
 use crate::cli::inputs::{missing_paths, pair};
 use crate::cli::out::errln;
 use crate::cli::{ExitStatus, InvalidFlow, flows};
@@ -38,14 +38,14 @@ pub(super) struct StartArguments {
     #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = pair)]
     input: Vec<(String, String)>,
     /// Which partitions run: all, those that the target's ledger does not have, or those whose last run failed
-    #[arg(long, value_enum, default_value_t = PartitionChoice::All)]
-    only: PartitionChoice,
+    #[arg(long, value_enum, default_value_t = FilterArgument::All)]
+    only: FilterArgument,
     /// How many run at a time, within the flow's own `concurrency`
     #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=64))]
     parallel: u32,
     /// Whether the earliest partition comes first, or the latest
-    #[arg(long, value_enum, default_value_t = PartitionOrder::Asc)]
-    order: PartitionOrder,
+    #[arg(long, value_enum, default_value_t = OrderArgument::Asc)]
+    order: OrderArgument,
     /// Only show what would run, and the state of each partition
     #[arg(long)]
     dry_run: bool,
@@ -61,24 +61,24 @@ pub(super) struct StartArguments {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum PartitionOrder {
+enum OrderArgument {
     Asc,
     Desc,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum PartitionChoice {
+enum FilterArgument {
     All,
     Missing,
     Failed,
 }
 
-impl From<PartitionChoice> for PartitionFilter {
-    fn from(which: PartitionChoice) -> Self {
+impl From<FilterArgument> for PartitionFilter {
+    fn from(which: FilterArgument) -> Self {
         match which {
-            PartitionChoice::All => Self::All,
-            PartitionChoice::Missing => Self::Missing,
-            PartitionChoice::Failed => Self::Failed,
+            FilterArgument::All => Self::All,
+            FilterArgument::Missing => Self::Missing,
+            FilterArgument::Failed => Self::Failed,
         }
     }
 }
@@ -94,37 +94,37 @@ pub(super) async fn run(arguments: StartArguments, settings: &Arc<Settings>) -> 
     }
     let spec = spec(&arguments, &flow)?;
     let runner = silent_runner(settings)?;
-    let asked = BackfillRequest::new(&runner, Arc::new(flow), spec).map_err(told)?;
-    let earlier = if arguments.dry_run { None } else { asked.earlier(&runner).map_err(told)? };
+    let request = BackfillRequest::new(&runner, Arc::new(flow), spec).map_err(explain)?;
+    let earlier = if arguments.dry_run { None } else { request.earlier(&runner).map_err(explain)? };
     let backfill = match earlier {
         Some(earlier) => {
             errln!("Resuming backfill {}, which was created before and has not ended.", earlier.id);
-            runner.wish_backfill(&earlier.id, DesiredState::Run).map_err(told)?;
+            runner.wish_backfill(&earlier.id, DesiredState::Run).map_err(explain)?;
             earlier
         }
         None => {
-            let plan = asked.plan(&runner).await.map_err(told)?;
-            show(&asked, &plan, &arguments)?;
+            let plan = request.plan(&runner).await.map_err(explain)?;
+            show(&request, &plan, &arguments)?;
             if arguments.dry_run || plan.runs() == 0 {
                 return Ok(ExitStatus::Ok);
             }
-            let backfill = asked.chosen(&runner, &plan, clock::now())?;
+            let backfill = request.chosen(&runner, &plan, clock::now())?;
             runner.journal.create_backfill(&backfill)?;
             backfill
         }
     };
-    execute::execute(runner, asked, &backfill, arguments.json).await
+    execute::execute(runner, request, &backfill, arguments.json).await
 }
 
-fn show(asked: &BackfillRequest, plan: &BackfillPlan, arguments: &StartArguments) -> anyhow::Result<()> {
+fn show(request: &BackfillRequest, plan: &BackfillPlan, arguments: &StartArguments) -> anyhow::Result<()> {
     if let Some(why) = &plan.unsure {
-        errln!("The target cannot say what it holds ({why}): what ran before decides.");
+        errln!("Cannot tell what the target holds ({why}): earlier executions decide.");
     }
-    let warnings = asked.warnings(clock::now());
+    let warnings = request.warnings(clock::now());
     warnings.iter().for_each(|warning| errln!("{}", Diagnostic::warning(warning.as_str())));
     match (arguments.json, arguments.dry_run || plan.runs() == 0) {
-        (false, _) => preview::print(asked, plan).map_err(told)?,
-        (true, true) => preview::print_json(asked, plan, &warnings),
+        (false, _) => preview::print(request, plan).map_err(explain)?,
+        (true, true) => preview::print_json(request, plan, &warnings),
         (true, false) => {}
     }
     if !arguments.json && !arguments.dry_run && plan.runs() == 0 {
@@ -146,7 +146,7 @@ fn spec(arguments: &StartArguments, flow: &Flow) -> anyhow::Result<BackfillSpec>
         only: arguments.only.into(),
         labels: labels.collect(),
         parallel: arguments.parallel,
-        descending: arguments.order == PartitionOrder::Desc,
+        descending: arguments.order == OrderArgument::Desc,
         stop_on_failure: arguments.stop_on_failure,
         by_server: false,
         target: None,

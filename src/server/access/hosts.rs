@@ -1,6 +1,7 @@
-//! Which names the server answers to, and which pages may call it.
+//! The host names that the server answers to, and the pages that may call it: protection against DNS rebinding and cross-site
+//! requests.
 //!
-//! A browser sends requests for any page that it shows, with the login that it knows. `Host` says which name the page
+//! A browser sends requests for any page that it shows, with the login that it has stored. `Host` is the name that the page
 //! used, `Sec-Fetch-Site` and `Origin` say where the page came from. Programs such as curl send neither of the latter.
 
 use std::net::IpAddr;
@@ -12,26 +13,26 @@ use crate::diagnostic::Diagnostic;
 
 const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// The names of a server.
+/// The host names of a server.
 #[derive(Clone, Debug)]
 pub(super) struct AllowedHosts {
     listen: IpAddr,
     names: Vec<String>,
 }
 
-/// Why a request is refused before anybody asks who sent it.
+/// Why a request is rejected, whatever login it has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum OriginError {
     /// It names no host, or more than one.
     NoHost,
-    /// It means another host than this one.
+    /// It is meant for another host.
     Host(String),
     /// It was sent by a page of another site.
     Site,
 }
 
 impl AllowedHosts {
-    /// The names of a server at an address, beside those of loopback.
+    /// The names of a server that listens on an address, besides those of loopback.
     pub(super) fn new(listen: IpAddr, names: &[String]) -> Result<Self, Diagnostic> {
         let name = |text: &String| match Authority::parse(text) {
             Some(Authority { name, port: None }) => Ok(name),
@@ -41,7 +42,7 @@ impl AllowedHosts {
         Ok(Self { listen, names: names.iter().map(name).collect::<Result<_, _>>()? })
     }
 
-    /// What is foreign about a request, if anything is.
+    /// Checks that a request is meant for this host and was not sent by a page of another.
     pub(super) fn check(&self, request: &Request) -> Result<(), OriginError> {
         let headers = request.headers();
         let named = one(headers, &header::HOST).ok_or(OriginError::NoHost)?;
@@ -56,8 +57,8 @@ impl AllowedHosts {
         if comes_from(headers, &host) { Ok(()) } else { Err(OriginError::Site) }
     }
 
-    /// Whether the server has a name. A page can make a name of its own lead here, but not an IP address: a server that
-    /// listens on all addresses answers to each of them.
+    /// Whether a name is one of the server's. An attacker can let a DNS name of his own resolve to this machine, but not an IP
+    /// address: a server that listens on all addresses therefore answers to each of them.
     fn has(&self, name: &str) -> bool {
         let is_own = |ip: IpAddr| {
             let ip = ip.to_canonical();
@@ -68,11 +69,11 @@ impl AllowedHosts {
     }
 }
 
-/// Whether a request was sent by a page of this very host, or by no page at all.
+/// Whether a request was sent by a page of this host, or by no page at all.
 fn comes_from(headers: &HeaderMap, host: &Authority) -> bool {
     match one(headers, &SITE) {
         Some("same-origin") => return true,
-        // A person who enters an address: no page has sent that, and so no page is named either.
+        // The user has entered the address: no page has sent it, so that `Origin` must not name one either.
         Some("none") => {}
         None if !headers.contains_key(SITE) => {}
         _ => return false,
@@ -84,20 +85,20 @@ fn comes_from(headers: &HeaderMap, host: &Authority) -> bool {
     let Some((scheme, Some(origin))) = origin.map(|(scheme, rest)| (scheme, Authority::parse(rest))) else {
         return false;
     };
-    // Behind a proxy that speaks TLS the page's scheme is not ours: a port that goes without saying is none.
+    // Behind a proxy with TLS the page's scheme is not ours, so that a default port equals none.
     let usual = if scheme == "https" { 443 } else { 80 };
     let port = |authority: &Authority| authority.port.filter(|port| *port != usual);
     origin.name == host.name && port(&origin) == port(host)
 }
 
-/// The value of a header that is there once.
+/// The value of a header that occurs exactly once.
 fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?.to_str().ok();
     value.filter(|_| values.next().is_none())
 }
 
-/// A host with its port, as `Host` and `Origin` write it. An IPv6 address has lost its brackets.
+/// A host and port, as `Host` and `Origin` have them. An IPv6 address is without its brackets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Authority {
     name: String,

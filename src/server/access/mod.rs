@@ -1,5 +1,5 @@
-//! Who may speak to the server: everybody on this machine while it is bound to loopback, else who has a login. No page
-//! of another site may, whoever looks at it.
+//! Access control: on loopback everybody on this machine may call the server, otherwise only clients with a login. Pages of
+//! other sites may never, whoever views them.
 
 mod hosts;
 mod throttle;
@@ -21,7 +21,7 @@ use self::throttle::LoginThrottle;
 use crate::diagnostic::Diagnostic;
 use crate::server::api::error::ApiError;
 
-/// Somebody who may do everything.
+/// A user, who may do everything.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub struct User {
@@ -31,10 +31,10 @@ pub struct User {
     pub password: String,
 }
 
-/// The least letters of a password or token.
+/// The least characters of a password or token.
 const MIN_SECRET_LENGTH: usize = 12;
 
-/// What is wrong with a password or a token, if anything is.
+/// What is wrong with a password or a token, if anything.
 pub(super) fn secret_problem(what: &str, secret: &str) -> Option<String> {
     let is_short = secret.chars().count() < MIN_SECRET_LENGTH;
     match secret.trim().is_empty() {
@@ -43,7 +43,7 @@ pub(super) fn secret_problem(what: &str, secret: &str) -> Option<String> {
     }
 }
 
-/// What is wrong with a login, if anything is, and the field that it is about.
+/// The field of a login that is wrong, and why.
 pub(super) fn user_problem(user: &User) -> Option<(&'static str, String)> {
     if user.name.trim().is_empty() {
         return Some(("name", "the name is empty".to_owned()));
@@ -56,20 +56,20 @@ pub(super) fn user_problem(user: &User) -> Option<(&'static str, String)> {
     secret_problem(&what, &user.password).map(|problem| ("password", problem))
 }
 
-/// Who and what may pass. Of the logins only their digests are kept.
+/// Which requests are let through. Only digests of the logins are kept.
 #[derive(Clone)]
 pub struct AccessControl {
     logins: Vec<[u8; 32]>,
     tokens: Vec<[u8; 32]>,
     hosts: AllowedHosts,
-    wrong: LoginThrottle,
+    throttle: LoginThrottle,
 }
 
 impl AccessControl {
-    /// The access to a server at an address that also has the names `hosts`.
+    /// The access to a server that listens on an address and is also known under the names `hosts`.
     ///
     /// # Errors
-    /// When the address can be reached from outside and there is no login, or a host is no name.
+    /// When other machines can reach the address and there is no login, or a host is not a name.
     pub fn at(address: SocketAddr, users: &[User], tokens: &[String], hosts: &[String]) -> Result<Self, Diagnostic> {
         if !address.ip().is_loopback() && users.is_empty() && tokens.is_empty() {
             let message = format!("{address} can be reached from other machines, and there is no login");
@@ -81,7 +81,7 @@ impl AccessControl {
             logins: users.iter().map(|user| digest(&format!("{}:{}", user.name, user.password))).collect(),
             tokens: tokens.iter().map(|token| digest(token)).collect(),
             hosts: AllowedHosts::new(address.ip(), hosts)?,
-            wrong: LoginThrottle::default(),
+            throttle: LoginThrottle::default(),
         })
     }
 
@@ -89,36 +89,37 @@ impl AccessControl {
         self.logins.is_empty() && self.tokens.is_empty()
     }
 
-    /// Whether the request was meant for this server and comes from a page of its own, or from no page.
+    /// Checks that the request is meant for this server, and does not come from a page of another site.
     fn check_site(&self, request: &Request) -> Result<(), ApiError> {
-        let refuse = |message: String| ApiError::new(StatusCode::FORBIDDEN, message);
-        self.hosts.check(request).map_err(|foreign| match foreign {
-            OriginError::NoHost => refuse("the request names no host, or more than one".to_owned()),
-            OriginError::Host(host) => refuse(format!(
+        let forbidden = |message: String| ApiError::new(StatusCode::FORBIDDEN, message);
+        self.hosts.check(request).map_err(|error| match error {
+            OriginError::NoHost => forbidden("the request names no host, or more than one".to_owned()),
+            OriginError::Host(host) => forbidden(format!(
                 "this server does not answer to the name `{host}`; to allow it, start the server with `--host`, or add the name to \
                  `hosts` in jitney.yaml"
             )),
-            OriginError::Site => refuse("a page of another site may not call this server".to_owned()),
+            OriginError::Site => forbidden("a page of another site may not call this server".to_owned()),
         })
     }
 
-    /// Whether the request has a login or a token, or needs none. A wrong one takes its time.
+    /// Checks the login or token, if one is needed. The answer to a wrong one is delayed.
     async fn check_login(&self, headers: &HeaderMap, peer: Option<SocketAddr>) -> Result<(), ApiError> {
-        let wanted = || ApiError::new(StatusCode::UNAUTHORIZED, "log in with a password (Basic) or a token (Bearer)");
+        let unauthorized =
+            || ApiError::new(StatusCode::UNAUTHORIZED, "log in with a password (Basic) or a token (Bearer)");
         if self.is_open() {
             return Ok(());
         }
-        let given = headers.get(header::AUTHORIZATION).ok_or_else(wanted)?;
-        if given.to_str().is_ok_and(|given| self.knows(given)) {
+        let login = headers.get(header::AUTHORIZATION).ok_or_else(unauthorized)?;
+        if login.to_str().is_ok_and(|login| self.is_valid(login)) {
             return Ok(());
         }
-        self.wrong.wait(peer).await;
-        Err(wanted())
+        self.throttle.delay(peer).await;
+        Err(unauthorized())
     }
 
-    fn knows(&self, authorization: &str) -> bool {
+    fn is_valid(&self, authorization: &str) -> bool {
         let Some((scheme, rest)) = authorization.split_once(' ') else { return false };
-        // Digests are compared, so that the time it takes says nothing about a password.
+        // Comparing digests takes a time that reveals nothing about the password.
         match scheme.to_ascii_lowercase().as_str() {
             "basic" => STANDARD.decode(rest.trim()).is_ok_and(|login| self.logins.contains(&digest_of(&login))),
             "bearer" => self.tokens.contains(&digest(rest.trim())),
@@ -135,31 +136,31 @@ fn digest_of(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-/// Lets a request pass that was meant for this server and has a login, where one is needed.
-pub async fn guard(State(access): State<AccessControl>, request: Request, next: Next) -> Response {
+/// Rejects requests of other sites and, where a login is needed, those without a valid one.
+pub(super) async fn guard(State(access): State<AccessControl>, request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
     let checked = match access.check_site(&request) {
         Ok(()) => access.check_login(&request.headers().clone(), peer).await,
-        foreign => foreign,
+        rejected => rejected,
     };
     match checked {
         Ok(()) => next.run(request).await,
-        Err(problem) if problem.is(StatusCode::UNAUTHORIZED) => {
-            ([(header::WWW_AUTHENTICATE, "Basic realm=\"jitney\"")], problem).into_response()
+        Err(error) if error.has_status(StatusCode::UNAUTHORIZED) => {
+            ([(header::WWW_AUTHENTICATE, "Basic realm=\"jitney\"")], error).into_response()
         }
-        Err(problem) => problem.into_response(),
+        Err(error) => error.into_response(),
     }
 }
 
-/// Marks a request of somebody who may know what is wrong with the server.
+/// Marks a request that [`guard`] would let through.
 #[derive(Clone, Copy, Debug)]
-pub struct Authenticated;
+pub(super) struct Authenticated;
 
-/// Lets every request pass, and marks those that would pass the guard.
-pub async fn recognize(State(access): State<AccessControl>, mut request: Request, next: Next) -> Response {
+/// Lets every request through, and marks those that [`guard`] would let through.
+pub(super) async fn recognize(State(access): State<AccessControl>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
     let headers = request.headers().clone();
-    // Whoever sends no login does not wait for a wrong one.
+    // Without a login there is nothing to check, and so no delay.
     let has_login = access.is_open() || headers.contains_key(header::AUTHORIZATION);
     if has_login && access.check_site(&request).is_ok() && access.check_login(&headers, peer).await.is_ok() {
         request.extensions_mut().insert(Authenticated);
@@ -182,7 +183,7 @@ mod tests {
     #[tokio::test]
     async fn a_public_address_needs_a_login() {
         let outside: SocketAddr = "0.0.0.0:8080".parse().unwrap();
-        let Err(refused) = AccessControl::at(outside, &[], &[], &[]) else { panic!("it was let in") };
+        let Err(refused) = AccessControl::at(outside, &[], &[], &[]) else { panic!("it was allowed") };
         assert!(refused.message.contains("0.0.0.0:8080 can be reached from other machines"), "{refused}");
         let user = User { name: "ada@example.com".to_owned(), password: "pass:word".to_owned() };
         let access = AccessControl::at(outside, &[user], &["t0ken".to_owned()], &[]).unwrap();

@@ -1,4 +1,4 @@
-//! Backfills as the API shows them.
+//! Backfills in responses.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;

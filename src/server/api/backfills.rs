@@ -1,4 +1,4 @@
-//! Backfills: asking for one, looking, and everything that can be done to one.
+//! Backfills: creating, listing and controlling them.
 
 use std::sync::Arc;
 
@@ -18,10 +18,10 @@ use crate::id::BackfillId;
 use crate::journal::{Backfill, BackfillSpec, ExecutionQuery, PartitionFilter};
 use crate::server::App;
 use crate::server::api::backfill_response::{BackfillPlanResponse, BackfillResponse};
-use crate::server::api::blocking::apart;
 use crate::server::api::body::read;
 use crate::server::api::error::ApiError;
 use crate::server::api::parameters::QueryParameters;
+use crate::server::api::pool::run_on_pool;
 use crate::server::api::response::ResultsPage;
 use crate::text::plain;
 
@@ -33,7 +33,8 @@ const MAX_PARALLEL: u32 = 64;
 /// A backfill that is asked for.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(super) struct BackfillRequest {
+#[schema(as = BackfillRequest)]
+pub(super) struct CreateBackfillRequest {
     /// The flow's namespace.
     namespace: String,
     /// The flow's id.
@@ -59,7 +60,7 @@ pub(super) struct BackfillRequest {
     parallel: u32,
     /// Whether the earliest partition comes first (asc, unless given) or the latest (desc).
     #[serde(default)]
-    order: PartitionOrder,
+    order: SortOrder,
     /// Labels for the executions.
     #[serde(default)]
     #[schema(value_type = Object)]
@@ -74,7 +75,8 @@ pub(super) struct BackfillRequest {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum PartitionOrder {
+#[schema(as = PartitionOrder)]
+enum SortOrder {
     #[default]
     Asc,
     Desc,
@@ -112,21 +114,21 @@ pub(super) struct TriggerBackfillRequest {
     labels: Value,
 }
 
-impl BackfillRequest {
-    /// What a backfill of a trigger asks for.
-    pub(super) fn of_trigger(namespace: &str, flow_id: &str, trigger: &str, wanted: TriggerBackfillRequest) -> Self {
-        let labels = if wanted.labels.is_null() { Map::new() } else { labels_of(&wanted.labels) };
+impl CreateBackfillRequest {
+    /// The same backfill in the form of this API.
+    pub(super) fn of_trigger(namespace: &str, flow_id: &str, trigger: &str, request: TriggerBackfillRequest) -> Self {
+        let labels = if request.labels.is_null() { Map::new() } else { labels_of(&request.labels) };
         Self {
             namespace: namespace.to_owned(),
             flow_id: flow_id.to_owned(),
             trigger: Some(trigger.to_owned()),
             every: None,
-            from: wanted.start,
-            to: wanted.end.unwrap_or_else(|| clock::now().to_rfc3339_opts(SecondsFormat::Secs, true)),
-            inputs: wanted.inputs.unwrap_or_default(),
+            from: request.start,
+            to: request.end.unwrap_or_else(|| clock::now().to_rfc3339_opts(SecondsFormat::Secs, true)),
+            inputs: request.inputs.unwrap_or_default(),
             only: PartitionFilter::default(),
             parallel: one(),
-            order: PartitionOrder::default(),
+            order: SortOrder::default(),
             labels,
             stop_on_failure: false,
             dry_run: false,
@@ -135,11 +137,11 @@ impl BackfillRequest {
 
     fn spec(&self, file: String) -> Result<BackfillSpec, ApiError> {
         if self.trigger.is_some() && self.every.is_some() {
-            return Err(ApiError::wrong("`trigger` and `every` cannot both be given"));
+            return Err(ApiError::unprocessable("`trigger` and `every` cannot both be given"));
         }
         if !(1..=MAX_PARALLEL).contains(&self.parallel) {
             let message = format!("`parallel` is {}; it goes from 1 to {MAX_PARALLEL}", self.parallel);
-            return Err(ApiError::wrong(message));
+            return Err(ApiError::unprocessable(message));
         }
         Ok(BackfillSpec {
             file,
@@ -151,7 +153,7 @@ impl BackfillRequest {
             only: self.only,
             labels: self.labels.iter().map(|(key, value)| (key.clone(), Value::from(plain(value)))).collect(),
             parallel: self.parallel,
-            descending: self.order == PartitionOrder::Desc,
+            descending: self.order == SortOrder::Desc,
             stop_on_failure: self.stop_on_failure,
             by_server: true,
             target: None,
@@ -164,22 +166,22 @@ fn texts(inputs: &Map<String, Value>) -> Vec<(String, String)> {
 }
 
 /// Runs a flow for many moments of the past. Repeated, it goes on with the same backfill if that has not ended.
-#[utoipa::path(post, path = "/backfills", tag = "backfills", request_body = BackfillRequest,
+#[utoipa::path(post, path = "/backfills", tag = "backfills", request_body = CreateBackfillRequest,
     responses((status = 200, description = "Every partition, and the backfill unless it is a dry run", body = BackfillPlanResponse),
         (status = 404, body = ApiError), (status = 409, body = ApiError), (status = 422, body = ApiError)))]
 pub(super) async fn create(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<BackfillPlanResponse>, ApiError> {
-    begin(&app, read(&body)?).await.map(Json)
+    start(&app, read(&body)?).await.map(Json)
 }
 
-/// Begins a backfill that is asked for, or says what it would run.
-pub(super) async fn begin(app: &Arc<App>, request: BackfillRequest) -> Result<BackfillPlanResponse, ApiError> {
+/// Starts a backfill, or plans it if it is a dry run.
+pub(super) async fn start(app: &Arc<App>, request: CreateBackfillRequest) -> Result<BackfillPlanResponse, ApiError> {
     let (namespace, id) = (&request.namespace, &request.flow_id);
-    let entry = app.catalog.get(namespace, id).ok_or_else(|| ApiError::no_flow(namespace, id))?;
+    let entry = app.catalog.get(namespace, id).ok_or_else(|| ApiError::flow_not_found(namespace, id))?;
     let spec = request.spec(entry.file.display().to_string())?;
-    ApiError::of_foreign_files(app, &entry.flow, &spec.inputs)?;
-    let (keeper, dry_run) = (app.clone(), request.dry_run);
-    let start = async move || Ok(keeper.backfills.start(entry.flow.clone(), spec, dry_run).await?);
-    let mut started = apart(start).await?;
+    ApiError::check_file_inputs(app, &entry.flow, &spec.inputs)?;
+    let (controller, dry_run) = (app.clone(), request.dry_run);
+    let starting = async move || Ok(controller.backfills.start(entry.flow.clone(), spec, dry_run).await?);
+    let mut started = run_on_pool(starting).await?;
     let backfill = match started.backfill.take() {
         Some(backfill) => Some(shown(app, backfill).await?),
         None => None,
@@ -201,10 +203,10 @@ pub(super) async fn search(
         flow: parameters.one("flowId").map(str::to_owned),
         ..ExecutionQuery::default()
     };
-    let (total, found) = app.executor.journal().backfills(&query, size, skipped)?;
+    let (total, found) = run_blocking(|| app.executor.journal().backfills(&query, size, skipped))?;
     let mut results = Vec::with_capacity(found.len());
     for listed in found {
-        results.push(shown(&app, app.backfills.find(&listed.id)?).await?.listed());
+        results.push(shown(&app, run_blocking(|| app.backfills.find(&listed.id))?).await?.listed());
     }
     Ok(Json(ResultsPage { results, total }))
 }
@@ -213,21 +215,21 @@ pub(super) async fn search(
 #[utoipa::path(get, path = "/backfills/{id}", tag = "backfills",
     responses((status = 200, body = BackfillResponse), (status = 404, body = ApiError)))]
 pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> BackfillResult {
-    shown(&app, app.backfills.find(&BackfillId::new(id))?).await.map(Json)
+    shown(&app, run_blocking(|| app.backfills.find(&BackfillId::new(id)))?).await.map(Json)
 }
 
 /// Begins no more partitions until it is resumed; what is under way comes to its end.
 #[utoipa::path(post, path = "/backfills/{id}/pause", tag = "backfills",
     responses((status = 200, body = BackfillResponse), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
 pub(super) async fn pause(State(app): State<Arc<App>>, Path(id): Path<String>) -> BackfillResult {
-    shown(&app, app.backfills.pause(&BackfillId::new(id))?).await.map(Json)
+    shown(&app, run_blocking(|| app.backfills.pause(&BackfillId::new(id)))?).await.map(Json)
 }
 
 /// Goes on with one that is paused, or that nobody runs.
 #[utoipa::path(post, path = "/backfills/{id}/resume", tag = "backfills", request_body = ResumeRequest,
     responses((status = 200, body = BackfillResponse), (status = 404, body = ApiError), (status = 409, body = ApiError), (status = 422, body = ApiError)))]
 pub(super) async fn resume(State(app): State<Arc<App>>, Path(id): Path<String>, body: Bytes) -> BackfillResult {
-    let (id, inputs) = again(&app, id, &body)?;
+    let (id, inputs) = with_inputs(&app, id, &body)?;
     shown(&app, run_blocking(|| app.backfills.resume(&id, inputs))?).await.map(Json)
 }
 
@@ -235,34 +237,35 @@ pub(super) async fn resume(State(app): State<Arc<App>>, Path(id): Path<String>, 
 #[utoipa::path(post, path = "/backfills/{id}/cancel", tag = "backfills",
     responses((status = 200, body = BackfillResponse), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
 pub(super) async fn cancel(State(app): State<Arc<App>>, Path(id): Path<String>) -> BackfillResult {
-    shown(&app, app.backfills.cancel(&BackfillId::new(id))?).await.map(Json)
+    shown(&app, run_blocking(|| app.backfills.cancel(&BackfillId::new(id)))?).await.map(Json)
 }
 
 /// Runs the partitions again that failed, were stopped or were not begun.
 #[utoipa::path(post, path = "/backfills/{id}/retry", tag = "backfills", request_body = ResumeRequest,
     responses((status = 200, body = BackfillResponse), (status = 404, body = ApiError), (status = 409, body = ApiError), (status = 422, body = ApiError)))]
 pub(super) async fn retry(State(app): State<Arc<App>>, Path(id): Path<String>, body: Bytes) -> BackfillResult {
-    let (id, inputs) = again(&app, id, &body)?;
+    let (id, inputs) = with_inputs(&app, id, &body)?;
     shown(&app, run_blocking(|| app.backfills.retry(&id, inputs))?).await.map(Json)
 }
 
-/// A backfill that is to go on, and what it is given for that.
-fn again(app: &App, id: String, body: &Bytes) -> Result<(BackfillId, Vec<(String, String)>), ApiError> {
+/// The backfill that is to be resumed or retried, and the inputs in the body.
+fn with_inputs(app: &App, id: String, body: &Bytes) -> Result<(BackfillId, Vec<(String, String)>), ApiError> {
     let ResumeRequest { inputs } = read(body)?;
     let (id, inputs) = (BackfillId::new(id), texts(&inputs));
-    let backfill = app.backfills.find(&id)?;
+    let backfill = run_blocking(|| app.backfills.find(&id))?;
     if let Some(flow) = app.catalog.flow(&backfill.namespace, &backfill.flow) {
-        ApiError::of_foreign_files(app, &flow, &inputs)?;
+        ApiError::check_file_inputs(app, &flow, &inputs)?;
     }
     Ok((id, inputs))
 }
 
-/// A backfill as it stands. Thousands of partitions may take a moment, for which nobody else is to wait.
+/// The response with a backfill's present state. With thousands of partitions that takes a moment, so it runs on a thread of
+/// the blocking pool.
 async fn shown(app: &Arc<App>, backfill: Backfill) -> Result<BackfillResponse, ApiError> {
     let app = app.clone();
-    let look = move || {
+    let reading = move || {
         let cells = app.executor.runner().partition_states(&backfill)?;
         Ok(BackfillResponse::new(&backfill, app.backfills.state(&backfill), &cells))
     };
-    tokio::task::spawn_blocking(look).await.map_err(|error| ApiError::internal(&error))?
+    tokio::task::spawn_blocking(reading).await.map_err(|error| ApiError::internal(&error))?
 }

@@ -1,4 +1,4 @@
-//! Answers that are no success, in the shape that scripts expect: `{"message": …}`.
+//! Errors as responses, in the shape that scripts for Kestra expect: `{"message": …}`.
 
 use axum::Json;
 use axum::http::{StatusCode, header};
@@ -18,7 +18,7 @@ use crate::journal::JournalError;
 use crate::server::App;
 use crate::text::chain;
 
-/// No refusal of the framework has more bytes.
+/// The most bytes of an error of the framework that are read.
 const MAX_MESSAGE_BYTES: usize = 64 << 10;
 
 /// Why a request was not served.
@@ -35,46 +35,38 @@ pub(crate) struct ApiError {
 }
 
 impl ApiError {
-    /// A refusal with its status.
     pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self { status: status.as_u16(), message: message.into(), findings: Vec::new() }
     }
 
-    /// Whether it is answered with this status.
-    pub(crate) fn is(&self, status: StatusCode) -> bool {
+    pub(crate) fn has_status(&self, status: StatusCode) -> bool {
         self.status == status.as_u16()
     }
 
     /// The request itself is wrong.
-    pub(crate) fn wrong(message: impl Into<String>) -> Self {
+    pub(crate) fn unprocessable(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, message)
     }
 
-    /// There is no such thing.
-    pub(crate) fn missing(what: impl Into<String>) -> Self {
+    pub(crate) fn not_found(what: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, what)
     }
 
-    /// There is no such execution.
-    pub(crate) fn no_execution(id: &ExecutionId) -> Self {
-        Self::missing(format!("there is no execution {id}"))
+    pub(crate) fn execution_not_found(id: &ExecutionId) -> Self {
+        Self::not_found(format!("there is no execution {id}"))
     }
 
-    /// There is no such flow.
-    pub(crate) fn no_flow(namespace: &str, id: &str) -> Self {
-        Self::missing(format!("there is no flow `{id}` in the namespace `{namespace}`"))
+    pub(crate) fn flow_not_found(namespace: &str, id: &str) -> Self {
+        Self::not_found(format!("there is no flow `{id}` in the namespace `{namespace}`"))
     }
 
-    /// It cannot be done as things stand.
+    /// It cannot be done in the present state.
     pub(crate) fn conflict(message: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, message)
     }
 
-    /// A path of this machine is given for a file by somebody who may be on another one.
-    ///
-    /// # Errors
-    /// When there is such an input.
-    pub(crate) fn of_foreign_files(app: &App, flow: &Flow, given: &[(String, String)]) -> Result<(), Self> {
+    /// Rejects paths of this machine as values of file inputs: the client may be on another machine.
+    pub(crate) fn check_file_inputs(app: &App, flow: &Flow, given: &[(String, String)]) -> Result<(), Self> {
         let files = FileAccess::restricted(&flow.folder, &app.settings);
         let foreign = input_files::foreign(&flow.inputs, given, &files);
         if foreign.is_empty() { Ok(()) } else { Err(Self::findings(foreign)) }
@@ -82,21 +74,21 @@ impl ApiError {
 
     fn findings(findings: Vec<Diagnostic>) -> Self {
         let lines: Vec<String> = findings.iter().map(Diagnostic::sentence).collect();
-        Self { findings, ..Self::wrong(lines.join("\n")) }
+        Self { findings, ..Self::unprocessable(lines.join("\n")) }
     }
 
     fn stopping() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping")
     }
 
-    /// Something of our own failed.
+    /// The server itself failed.
     pub(crate) fn internal(error: &dyn std::error::Error) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, chain(error))
     }
 }
 
-/// The same shape for what the framework refuses by itself: bodies that are too large, cut off or of another type.
-pub(crate) async fn in_json(response: Response) -> Response {
+/// Gives errors of the framework the same shape: bodies that are too large, cut off or of another type.
+pub(crate) async fn as_json(response: Response) -> Response {
     let (status, headers) = (response.status(), response.headers());
     let is_ours = headers.get(header::CONTENT_TYPE).is_some_and(|kind| !kind.as_bytes().starts_with(b"text/plain"));
     if !(status.is_client_error() || status.is_server_error()) || is_ours {
@@ -104,17 +96,11 @@ pub(crate) async fn in_json(response: Response) -> Response {
     }
     let (mut parts, body) = response.into_parts();
     let text = axum::body::to_bytes(body, MAX_MESSAGE_BYTES).await.unwrap_or_default();
-    let said = String::from_utf8_lossy(&text);
-    let reason = status.canonical_reason().unwrap_or("refused");
-    let message = match status {
-        StatusCode::PAYLOAD_TOO_LARGE => "the body is larger than this address accepts",
-        _ => {
-            if said.trim().is_empty() {
-                reason
-            } else {
-                said.trim()
-            }
-        }
+    let text = String::from_utf8_lossy(&text);
+    let message = match text.trim() {
+        _ if status == StatusCode::PAYLOAD_TOO_LARGE => "the body is larger than this address accepts",
+        "" => status.canonical_reason().unwrap_or("rejected"),
+        message => message,
     };
     let body = ApiError::new(status, message).into_response();
     for (name, value) in body.headers() {
@@ -124,7 +110,7 @@ pub(crate) async fn in_json(response: Response) -> Response {
     Response::from_parts(parts, body.into_body())
 }
 
-/// What an answer says, for the log.
+/// The message of an error response, for the server's own log.
 #[derive(Clone)]
 pub(crate) struct FailureMessage(pub String);
 
@@ -147,16 +133,16 @@ impl From<JournalError> for ApiError {
 impl From<EngineError> for ApiError {
     fn from(error: EngineError) -> Self {
         match error {
-            EngineError::Unknown(_) => Self::missing(error.to_string()),
+            EngineError::Unknown(_) => Self::not_found(error.to_string()),
             EngineError::Taken(_) | EngineError::NotPossible { .. } | EngineError::Stuck { .. } => {
                 Self::conflict(error.to_string())
             }
             EngineError::Elsewhere { ref what, .. } => {
-                let way = match what.split_once(' ') {
+                let help = match what.split_once(' ') {
                     Some(("execution", _)) => "`?retarget=true` resumes or restarts it with the new one",
                     _ => "to continue with the new one, stop the server and use `jitney backfill resume ID --retarget`",
                 };
-                Self::conflict(format!("{error}; {way}"))
+                Self::conflict(format!("{error}; {help}"))
             }
             EngineError::Unreachable(problem) => Self::new(StatusCode::BAD_GATEWAY, problem.to_string()),
             EngineError::Refused(findings) => Self::findings(findings),
@@ -167,8 +153,8 @@ impl From<EngineError> for ApiError {
 }
 
 impl From<SubmitError> for ApiError {
-    fn from(refused: SubmitError) -> Self {
-        match refused {
+    fn from(error: SubmitError) -> Self {
+        match error {
             SubmitError::Inputs(findings) => Self::findings(findings),
             SubmitError::Engine(error) => error.into(),
             SubmitError::Stopping => Self::stopping(),
@@ -181,7 +167,7 @@ impl From<BackfillError> for ApiError {
     fn from(error: BackfillError) -> Self {
         match error {
             BackfillError::Wrong(findings) => Self::findings(findings),
-            BackfillError::Unknown(_) => Self::missing(error.to_string()),
+            BackfillError::Unknown(_) => Self::not_found(error.to_string()),
             BackfillError::NotNow(finding) => {
                 Self { message: finding.sentence(), findings: vec![*finding], ..Self::conflict("") }
             }
@@ -195,7 +181,7 @@ impl From<CatalogError> for ApiError {
     fn from(error: CatalogError) -> Self {
         match error {
             CatalogError::Invalid(findings) => Self::findings(findings),
-            CatalogError::Unknown(namespace, id) => Self::no_flow(&namespace, &id),
+            CatalogError::Unknown(namespace, id) => Self::flow_not_found(&namespace, &id),
             other => Self::internal(&other),
         }
     }

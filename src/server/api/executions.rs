@@ -1,4 +1,4 @@
-//! Executions: starting, looking, and everything that can be done to one.
+//! Executions: starting, listing and controlling them.
 
 use std::sync::Arc;
 
@@ -24,18 +24,24 @@ use crate::text::json_or_text;
 
 type ExecutionResult = Result<Json<ExecutionResponse>, ApiError>;
 
-/// The execution as it stands.
+/// The response with an execution's present state.
 pub(super) fn shown(app: &App, id: &ExecutionId) -> ExecutionResult {
-    let state = app.executor.journal().state(id)?.ok_or_else(|| ApiError::no_execution(id))?;
-    let created = app.executor.journal().summary(id)?.map(|summary| summary.created).unwrap_or_default();
-    let interrupted = is_interrupted(&app.settings, app.executor.journal(), id, state.status, created)?;
-    Ok(Json(ExecutionResponse::whole(id, &state, interrupted)))
+    run_blocking(|| read(app, id)).map(Json)
 }
 
-/// The id of an execution that there is: a form is not read for one that there is not.
-fn known(app: &App, id: String) -> Result<ExecutionId, ApiError> {
+fn read(app: &App, id: &ExecutionId) -> Result<ExecutionResponse, ApiError> {
+    let state = app.executor.journal().state(id)?.ok_or_else(|| ApiError::execution_not_found(id))?;
+    let created = app.executor.journal().summary(id)?.map(|summary| summary.created).unwrap_or_default();
+    let interrupted = is_interrupted(&app.settings, app.executor.journal(), id, state.status, created)?;
+    Ok(ExecutionResponse::whole(id, &state, interrupted))
+}
+
+/// The id, if there is such an execution: otherwise its form need not be read.
+fn existing(app: &App, id: String) -> Result<ExecutionId, ApiError> {
     let id = ExecutionId::new(id);
-    app.executor.journal().status(&id)?.map(|_| id.clone()).ok_or_else(|| ApiError::no_execution(&id))
+    run_blocking(|| app.executor.journal().status(&id))?
+        .map(|_| id.clone())
+        .ok_or_else(|| ApiError::execution_not_found(&id))
 }
 
 /// Starts a flow.
@@ -51,8 +57,8 @@ pub(super) async fn create(
     parameters: QueryParameters,
     upload: FormUpload,
 ) -> ExecutionResult {
-    let entry = app.catalog.get(&namespace, &id).ok_or_else(|| ApiError::no_flow(&namespace, &id))?;
-    let _waits = parameters.is_on("wait").then(|| app.connections.last()).transpose()?;
+    let entry = app.catalog.get(&namespace, &id).ok_or_else(|| ApiError::flow_not_found(&namespace, &id))?;
+    let _permit = parameters.is_on("wait").then(|| app.connections.acquire_stream()).transpose()?;
     let form = InputForm::read(upload, &app).await?;
     let (labels, trigger_date) = (parameters.label_map()?, parameters.time("scheduleDate")?);
     let execution = run_blocking(|| {
@@ -83,14 +89,17 @@ pub(super) async fn search(
     parameters: QueryParameters,
 ) -> Result<Json<ResultsPage<ExecutionResponse>>, ApiError> {
     let (size, skipped) = parameters.page()?;
-    let page = app.executor.journal().search(&parameters.query_in(&app)?, size, skipped)?;
     let journal = app.executor.journal();
-    let triggers = journal.triggers(&page.executions)?;
+    let (page, triggers) = run_blocking(|| {
+        let page = journal.search(&parameters.query_in(&app)?, size, skipped)?;
+        let triggers = journal.triggers(&page.executions)?;
+        Ok::<_, ApiError>((page, triggers))
+    })?;
     let listed = |summary: &Summary| {
         let interrupted = is_interrupted(&app.settings, journal, &summary.id, summary.state, summary.created)?;
         Ok(ExecutionResponse::listed(summary, triggers.get(&summary.id), interrupted))
     };
-    let results = page.executions.iter().map(listed).collect::<Result<_, ApiError>>()?;
+    let results = run_blocking(|| page.executions.iter().map(listed).collect::<Result<_, ApiError>>())?;
     Ok(Json(ResultsPage { results, total: page.total }))
 }
 
@@ -104,7 +113,7 @@ pub(super) async fn restart(
     parameters: QueryParameters,
     upload: FormUpload,
 ) -> ExecutionResult {
-    let id = known(&app, id)?;
+    let id = existing(&app, id)?;
     let form = InputForm::read(upload, &app).await?;
     retarget(&app, &id, &parameters).await?;
     run_blocking(|| app.executor.restart(&id, form.inputs.clone()))?;
@@ -129,7 +138,7 @@ pub(super) async fn replay(
     responses((status = 200, body = ExecutionResponse), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
 pub(super) async fn pause(State(app): State<Arc<App>>, Path(id): Path<String>) -> ExecutionResult {
     let id = ExecutionId::new(id);
-    app.executor.pause(&id)?;
+    run_blocking(|| app.executor.pause(&id))?;
     shown(&app, &id)
 }
 
@@ -144,14 +153,14 @@ pub(super) async fn resume(
     parameters: QueryParameters,
     upload: FormUpload,
 ) -> ExecutionResult {
-    let id = known(&app, id)?;
+    let id = existing(&app, id)?;
     let form = InputForm::read(upload, &app).await?;
     retarget(&app, &id, &parameters).await?;
     run_blocking(|| app.executor.resume(&id, form.inputs.clone()))?;
     shown(&app, &id)
 }
 
-/// Lets an execution belong where the server's settings point, if the call says so.
+/// Moves an execution to the server's own target, if the request asks for it.
 async fn retarget(app: &App, id: &ExecutionId, parameters: &QueryParameters) -> Result<(), ApiError> {
     if parameters.is_on("retarget") {
         app.executor.runner().retarget(id).await?;
@@ -163,7 +172,7 @@ async fn retarget(app: &App, id: &ExecutionId, parameters: &QueryParameters) -> 
 #[utoipa::path(delete, path = "/executions/{id}/kill", tag = "executions",
     responses((status = 202, description = "It is being stopped"), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
 pub(super) async fn kill(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
-    app.executor.kill(&ExecutionId::new(id))?;
+    run_blocking(|| app.executor.kill(&ExecutionId::new(id)))?;
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -191,9 +200,9 @@ pub(super) async fn bulk(
         "resume" => BulkAction::Resume,
         "kill" => BulkAction::Kill,
         "delete" => BulkAction::Delete,
-        _ => return Err(ApiError::missing(format!("`{action}` cannot be done by query"))),
+        _ => return Err(ApiError::not_found(format!("`{action}` cannot be done by query"))),
     };
-    let done = app.executor.bulk(&parameters.query_in(&app)?, action).await?;
+    let done = app.executor.bulk(&run_blocking(|| parameters.query_in(&app))?, action).await?;
     let failed: Map<String, Value> = done
         .iter()
         .filter_map(|(id, result)| Some((id.to_string(), json!(result.as_ref().err()?.to_string()))))
@@ -214,13 +223,13 @@ pub(super) async fn webhook(
 ) -> Result<axum::response::Response, ApiError> {
     use axum::response::IntoResponse;
     let text = String::from_utf8_lossy(&body).into_owned();
-    let body = json_or_text(text).map_err(ApiError::wrong)?;
+    let body = json_or_text(text).map_err(ApiError::unprocessable)?;
     let call = WebhookCall { body, headers: header_map(&headers), parameters: parameters.map() };
-    match app.scheduler.webhook(&namespace, &id, &key, call, clock::now()) {
+    match run_blocking(|| app.scheduler.webhook(&namespace, &id, &key, call, clock::now())) {
         Ok(execution) => Ok(shown(&app, &execution)?.into_response()),
         Err(WebhookError::Conditions) => Ok(StatusCode::NO_CONTENT.into_response()),
-        Err(WebhookError::Unknown) => Err(ApiError::missing("there is no such webhook")),
-        Err(WebhookError::Refused(refused)) => Err(refused.into()),
+        Err(WebhookError::Unknown) => Err(ApiError::not_found("there is no such webhook")),
+        Err(WebhookError::Refused(error)) => Err(error.into()),
         Err(WebhookError::Undecided(problem)) => Err(ApiError::conflict(problem)),
     }
 }

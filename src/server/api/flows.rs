@@ -1,4 +1,4 @@
-//! Flows: what the server knows, and changes to it. A flow that is saved here is written to a file of its folder.
+//! Flows: listing, saving and deleting them. A flow that is saved is written to a file in the folder of flows.
 
 use std::sync::Arc;
 
@@ -17,14 +17,14 @@ use crate::engine::catalog::Entry;
 use crate::engine::missing_files;
 use crate::flow::{MAX_FLOW_BYTES, parse};
 use crate::server::App;
-use crate::server::api::blocking::apart;
 use crate::server::api::error::ApiError;
-use crate::server::api::form::{FormUpload, broken};
+use crate::server::api::form::{FormUpload, form_error};
 use crate::server::api::parameters::QueryParameters;
+use crate::server::api::pool::run_on_pool;
 use crate::tasks;
 
-/// A flow as the API shows it: its own keys, and these.
-fn shape(entry: &Entry) -> Value {
+/// A flow as the API shows it: its own keys, and a few more.
+fn to_json(entry: &Entry) -> Value {
     let mut map = match entry.flow.document.value.clone() {
         Value::Object(map) => map,
         _ => Map::new(),
@@ -62,10 +62,12 @@ pub(super) async fn update(
     text: String,
 ) -> Result<Json<Value>, ApiError> {
     if app.catalog.get(&namespace, &id).is_none() {
-        return Err(ApiError::no_flow(&namespace, &id));
+        return Err(ApiError::flow_not_found(&namespace, &id));
     }
     if run_blocking(|| name_of(&text)) != (namespace.clone(), id.clone()) {
-        return Err(ApiError::wrong(format!("the text is not of the flow `{id}` in the namespace `{namespace}`")));
+        return Err(ApiError::unprocessable(format!(
+            "the text is not of the flow `{id}` in the namespace `{namespace}`"
+        )));
     }
     save(&app, text).await
 }
@@ -74,12 +76,12 @@ async fn save(app: &Arc<App>, text: String) -> Result<Json<Value>, ApiError> {
     let catalog = app.catalog.clone();
     let saved = tokio::task::spawn_blocking(move || catalog.save(&text)).await;
     let entry = saved.map_err(|error| ApiError::internal(&error))??;
-    Ok(Json(run_blocking(|| shape(&entry))))
+    Ok(Json(run_blocking(|| to_json(&entry))))
 }
 
 /// The namespace and the id that a text names; empty where it names none.
 fn name_of(text: &str) -> (String, String) {
-    // One that is too large is refused when it is read as a flow.
+    // One that is too large is rejected when it is read as a flow.
     let text = if text.len() > MAX_FLOW_BYTES { "" } else { text };
     let value = crate::flow::from_yaml(text).unwrap_or_default();
     let part = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -94,18 +96,18 @@ const NO_FILE: &str = "no flow was sent: send a file of flows as a form (`curl -
     request_body(content = String, content_type = "multipart/form-data", description = "The file as `fileUpload`"),
     responses((status = 200, description = "The flows", body = [Object]), (status = 422, body = ApiError)))]
 pub(super) async fn import(State(app): State<Arc<App>>, upload: FormUpload) -> Result<Json<Vec<Value>>, ApiError> {
-    let mut form = upload.into_form().ok_or_else(|| ApiError::wrong(NO_FILE))?;
+    let mut form = upload.into_form().ok_or_else(|| ApiError::unprocessable(NO_FILE))?;
     let mut saved = Vec::new();
-    while let Some(field) = form.next_field().await.map_err(broken)? {
+    while let Some(field) = form.next_field().await.map_err(form_error)? {
         if field.name() != Some("fileUpload") {
             continue;
         }
-        for text in texts(&field.text().await.map_err(broken)?) {
+        for text in texts(&field.text().await.map_err(form_error)?) {
             saved.push(save(&app, text).await?.0);
         }
     }
     if saved.is_empty() {
-        return Err(ApiError::wrong(NO_FILE));
+        return Err(ApiError::unprocessable(NO_FILE));
     }
     Ok(Json(saved))
 }
@@ -162,8 +164,8 @@ pub(super) async fn show(
     State(app): State<Arc<App>>,
     Path((namespace, id)): Path<(String, String)>,
 ) -> Result<Json<Value>, ApiError> {
-    let entry = app.catalog.get(&namespace, &id).ok_or_else(|| ApiError::no_flow(&namespace, &id))?;
-    Ok(Json(run_blocking(|| shape(&entry))))
+    let entry = app.catalog.get(&namespace, &id).ok_or_else(|| ApiError::flow_not_found(&namespace, &id))?;
+    Ok(Json(run_blocking(|| to_json(&entry))))
 }
 
 /// What is known of a flow's partitions: what the target holds, what ran last, whether the source has changed since.
@@ -178,10 +180,10 @@ pub(super) async fn partitions(
     Path((namespace, id)): Path<(String, String)>,
     parameters: QueryParameters,
 ) -> Result<Json<Value>, ApiError> {
-    let flow = app.catalog.flow(&namespace, &id).ok_or_else(|| ApiError::no_flow(&namespace, &id))?;
-    ApiError::of_foreign_files(&app, &flow, &parameters.pairs("inputs")?)?;
+    let flow = app.catalog.flow(&namespace, &id).ok_or_else(|| ApiError::flow_not_found(&namespace, &id))?;
+    ApiError::check_file_inputs(&app, &flow, &parameters.pairs("inputs")?)?;
     let text = |name: &str| parameters.one(name).map(str::to_owned);
-    let wanted = GridRequest {
+    let request = GridRequest {
         trigger: text("trigger"),
         every: text("every"),
         from: text("from"),
@@ -189,11 +191,11 @@ pub(super) async fn partitions(
         given: parameters.pairs("inputs")?,
         check: parameters.is_on("check"),
     };
-    let look = async move || {
-        let grid = app.executor.runner().grid(&flow, &wanted, clock::now()).await?;
+    let reading = async move || {
+        let grid = app.executor.runner().grid(&flow, &request, clock::now()).await?;
         Ok(json!(grid.columns))
     };
-    apart(look).await.map(Json)
+    run_on_pool(reading).await.map(Json)
 }
 
 /// Removes a flow and its file; its executions stay.
@@ -203,7 +205,7 @@ pub(super) async fn remove(
     State(app): State<Arc<App>>,
     Path((namespace, id)): Path<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
-    app.catalog.remove(&namespace, &id)?;
+    run_blocking(|| app.catalog.remove(&namespace, &id))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -231,15 +233,15 @@ pub(super) async fn search(
 ) -> Result<Json<FlowsResponse>, ApiError> {
     let (size, skipped) = parameters.page()?;
     let word = parameters.one("q").unwrap_or_default().to_lowercase();
-    let wanted = |entry: &Arc<Entry>| {
+    let matches = |entry: &Arc<Entry>| {
         let in_namespace = parameters.one("namespace").is_none_or(|namespace| {
             entry.namespace == namespace
                 || entry.namespace.strip_prefix(namespace).is_some_and(|rest| rest.starts_with('.'))
         });
         in_namespace && format!("{}.{}", entry.namespace, entry.id).to_lowercase().contains(&word)
     };
-    let found: Vec<Arc<Entry>> = app.catalog.list().into_iter().filter(wanted).collect();
+    let found: Vec<Arc<Entry>> = app.catalog.list().into_iter().filter(matches).collect();
     let page = found.iter().skip(skipped as usize).take(size as usize);
-    let page = run_blocking(|| page.map(|entry| shape(entry)).collect());
+    let page = run_blocking(|| page.map(|entry| to_json(entry)).collect());
     Ok(Json(FlowsResponse { results: page, total: found.len() as u64, problems: app.catalog.problems() }))
 }

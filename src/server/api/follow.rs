@@ -1,4 +1,7 @@
-//! What happens, as it happens: server-sent events.
+//! Server-sent events: an execution's state and log as they change.
+//!
+//! A stream does not send the updates that it receives from the journal. They only say when to read the journal again, so that
+//! a client which is slow, or a receiver that lags behind, misses nothing.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -12,9 +15,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
+use crate::blocking::run_blocking;
 use crate::engine::health::Part;
 use crate::id::ExecutionId;
-use crate::journal::{ExecutionState, JournalError, JournalUpdate, NumberedLine};
+use crate::journal::{ExecutionState, Journal, JournalError, JournalUpdate, NumberedLine};
 use crate::server::App;
 use crate::server::api::error::ApiError;
 use crate::server::api::parameters::QueryParameters;
@@ -30,15 +34,15 @@ type EventStream =
         (status = 404, body = ApiError)))]
 pub(super) async fn execution(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<EventStream, ApiError> {
     let id = ExecutionId::new(id);
-    // First the ear, then the look: what happens in between is heard.
-    let heard = app.executor.journal().subscribe();
-    app.executor.journal().state(&id)?.ok_or_else(|| ApiError::no_execution(&id))?;
-    let permit = app.connections.last()?;
-    let follower = ExecutionFollower { app, id, heard, at: Some("start") };
+    // Subscribe before reading: an update in between is then not missed.
+    let updates = app.executor.journal().subscribe();
+    run_blocking(|| app.executor.journal().state(&id))?.ok_or_else(|| ApiError::execution_not_found(&id))?;
+    let permit = app.connections.acquire_stream()?;
+    let follower = ExecutionFollower { app, id, updates, next_event: Some("start") };
     Ok(stream(permit, futures_util::stream::unfold(follower, ExecutionFollower::next)))
 }
 
-/// An answer of events, which gives its place among the followers back when it ends.
+/// A response of events that holds the permit until it ends.
 fn stream(
     permit: OwnedSemaphorePermit,
     events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static,
@@ -53,32 +57,31 @@ fn stream(
 struct ExecutionFollower {
     app: Arc<App>,
     id: ExecutionId,
-    heard: Receiver<Arc<JournalUpdate>>,
+    updates: Receiver<Arc<JournalUpdate>>,
     /// The name of the next event; none after the last.
-    at: Option<&'static str>,
+    next_event: Option<&'static str>,
 }
 
 impl ExecutionFollower {
     async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
-        let name = self.at?;
+        let name = self.next_event?;
         if name != "start" {
             self.until_changed().await?;
         }
-        let state = known(&self.app, self.app.executor.journal().state(&self.id)).flatten()?;
+        let state = read(&self.app, |journal| journal.state(&self.id)).flatten()?;
         let is_over = is_over(state.status);
         let name = if is_over { "end" } else { name };
-        self.at = (!is_over).then_some("progress");
+        self.next_event = (!is_over).then_some("progress");
         Some((Ok(event(name, &ExecutionResponse::whole(&self.id, &state, false))), self))
     }
 
     /// Waits until something has happened to the execution; none when it is gone.
     async fn until_changed(&mut self) -> Option<()> {
         loop {
-            match self.heard.recv().await.as_deref() {
+            match self.updates.recv().await.as_deref() {
                 Ok(JournalUpdate::Event { id, .. }) if *id == self.id => return Some(()),
                 Ok(JournalUpdate::Deleted { id }) if *id == self.id => return None,
                 Ok(_) => {}
-                // Too much happened to hear it all: look again.
                 Err(RecvError::Lagged(_)) => return Some(()),
                 Err(RecvError::Closed) => return None,
             }
@@ -86,8 +89,9 @@ impl ExecutionFollower {
     }
 }
 
-/// What the journal says, unless it cannot be read: then the answer ends early, which its reader sees by the missing end.
-fn known<T>(app: &App, read: Result<T, JournalError>) -> Option<T> {
+/// Reads the journal. If that fails, the stream ends early, which its client notices by the missing `end`.
+fn read<T>(app: &App, reading: impl FnOnce(&Journal) -> Result<T, JournalError>) -> Option<T> {
+    let read = run_blocking(|| reading(app.executor.journal()));
     read.inspect_err(|error| {
         let problem = format!("an execution cannot be followed any longer: {}", chain(error));
         app.executor.health().error(Part::Api, &problem);
@@ -116,16 +120,17 @@ pub(super) async fn logs(
     parameters: QueryParameters,
 ) -> Result<EventStream, ApiError> {
     let id = ExecutionId::new(id);
-    let heard = app.executor.journal().subscribe();
-    let state = app.executor.journal().state(&id)?.ok_or_else(|| ApiError::no_execution(&id))?;
-    let wanted = super::logs::LogQuery::of(&parameters)?;
-    let permit = app.connections.last()?;
-    let mut reader = LogReader { app, id, heard, last: 0, has_more: false, is_over: is_over(state.status) };
-    let coming = async_stream(move |events| async move {
+    let updates = app.executor.journal().subscribe();
+    let state =
+        run_blocking(|| app.executor.journal().state(&id))?.ok_or_else(|| ApiError::execution_not_found(&id))?;
+    let query = super::logs::LogQuery::of(&parameters)?;
+    let permit = app.connections.acquire_stream()?;
+    let mut reader = LogReader { app, id, updates, last: 0, has_more: false, is_over: is_over(state.status) };
+    let lines = async_stream(move |events| async move {
         loop {
-            // Asked before the last look, which then finds all.
+            // Taken before the read: a read that follows the end finds every line.
             let is_over = reader.is_over;
-            for (_, line) in reader.read_on()?.iter().filter(|(_, line)| wanted.has(line)) {
+            for (_, line) in reader.next_page()?.iter().filter(|(_, line)| query.matches(line)) {
                 events.send(event("line", line)).await.ok()?;
             }
             if is_over && !reader.has_more {
@@ -134,17 +139,17 @@ pub(super) async fn logs(
             reader.until_changed().await?;
         }
     });
-    Ok(stream(permit, coming))
+    Ok(stream(permit, lines))
 }
 
-/// Lines that are read at a time.
+/// How many lines are read at a time.
 const PAGE_SIZE: u32 = 500;
 
-/// Reads a log as it grows. What is heard only says when to look: who hears of a thousand lines at once misses some.
+/// Reads a log as it grows.
 struct LogReader {
     app: Arc<App>,
     id: ExecutionId,
-    heard: Receiver<Arc<JournalUpdate>>,
+    updates: Receiver<Arc<JournalUpdate>>,
     /// The last line that was read.
     last: i64,
     has_more: bool,
@@ -153,8 +158,8 @@ struct LogReader {
 
 impl LogReader {
     /// The next lines; none when the journal cannot be read.
-    fn read_on(&mut self) -> Option<Vec<NumberedLine>> {
-        let lines = known(&self.app, self.app.executor.journal().logs_after(&self.id, self.last, PAGE_SIZE))?;
+    fn next_page(&mut self) -> Option<Vec<NumberedLine>> {
+        let lines = read(&self.app, |journal| journal.logs_after(&self.id, self.last, PAGE_SIZE))?;
         self.last = lines.last().map_or(self.last, |(number, _)| *number);
         self.has_more = lines.len() == PAGE_SIZE as usize;
         Some(lines)
@@ -164,20 +169,20 @@ impl LogReader {
     async fn until_changed(&mut self) -> Option<()> {
         let mut is_changed = self.has_more || self.is_over;
         while !is_changed {
-            let heard = self.heard.recv().await;
-            is_changed = self.take(heard)?;
+            let update = self.updates.recv().await;
+            is_changed = self.is_relevant(update)?;
         }
-        // One look is enough for all that has come by now.
-        while let Ok(heard) = self.heard.try_recv() {
-            self.take(Ok(heard))?;
+        // One read is enough for all updates that have come by now.
+        while let Ok(update) = self.updates.try_recv() {
+            self.is_relevant(Ok(update))?;
         }
         Some(())
     }
 
-    /// Whether what was heard is a reason to look; none when the execution is gone.
-    fn take(&mut self, heard: Result<Arc<JournalUpdate>, RecvError>) -> Option<bool> {
-        match heard.as_deref() {
-            Ok(happened) if *happened.id() != self.id => Some(false),
+    /// Whether an update is a reason to read; none when the execution is gone.
+    fn is_relevant(&mut self, update: Result<Arc<JournalUpdate>, RecvError>) -> Option<bool> {
+        match update.as_deref() {
+            Ok(update) if *update.id() != self.id => Some(false),
             Ok(JournalUpdate::Event { status, .. }) => {
                 self.is_over |= is_over(*status);
                 Some(true)
@@ -185,7 +190,7 @@ impl LogReader {
             Ok(JournalUpdate::Log { .. }) => Some(true),
             Ok(JournalUpdate::Deleted { .. }) | Err(RecvError::Closed) => None,
             Err(RecvError::Lagged(_)) => {
-                let status = known(&self.app, self.app.executor.journal().state(&self.id)).flatten()?.status;
+                let status = read(&self.app, |journal| journal.state(&self.id)).flatten()?.status;
                 self.is_over |= is_over(status);
                 Some(true)
             }
@@ -193,7 +198,7 @@ impl LogReader {
     }
 }
 
-/// A stream of what a task sends; the task ends with the stream.
+/// A stream of what a task sends. The task ends when it sends the next event after the stream was dropped.
 fn async_stream<F: Future<Output = Option<()>> + Send + 'static>(
     work: impl FnOnce(tokio::sync::mpsc::Sender<Event>) -> F,
 ) -> impl Stream<Item = Result<Event, Infallible>> + Send {

@@ -7,6 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
+use crate::blocking::run_blocking;
 use crate::clock;
 use crate::duration::DurationSpec;
 use crate::journal::{Kv, KvEntry, KvError, NewKvEntry};
@@ -20,7 +21,7 @@ impl From<KvError> for ApiError {
         match &error {
             KvError::Sqlite(_) | KvError::Folder(_) => Self::internal(&error),
             KvError::Taken { .. } => Self::conflict(error.to_string()),
-            _ => Self::wrong(error.to_string()),
+            _ => Self::unprocessable(error.to_string()),
         }
     }
 }
@@ -36,7 +37,7 @@ pub(super) async fn list(
     State(app): State<Arc<App>>,
     Path(namespace): Path<String>,
 ) -> Result<Json<Vec<KvEntry>>, ApiError> {
-    let entries = store(&app)?.list(Some(&namespace), clock::now())?;
+    let entries = run_blocking(|| Ok::<_, ApiError>(store(&app)?.list(Some(&namespace), clock::now())?))?;
     Ok(Json(entries.into_iter().map(KvEntry::without_secrets).collect()))
 }
 
@@ -47,8 +48,9 @@ pub(super) async fn get(
     State(app): State<Arc<App>>,
     Path((namespace, key)): Path<(String, String)>,
 ) -> Result<Json<KvEntry>, ApiError> {
-    let missing = || ApiError::missing(format!("there is no key `{key}` in the namespace `{namespace}`"));
-    store(&app)?.get(&namespace, &key, clock::now())?.map(KvEntry::without_secrets).map(Json).ok_or_else(missing)
+    let not_found = || ApiError::not_found(format!("there is no key `{key}` in the namespace `{namespace}`"));
+    let entry = run_blocking(|| Ok::<_, ApiError>(store(&app)?.get(&namespace, &key, clock::now())?))?;
+    entry.map(KvEntry::without_secrets).map(Json).ok_or_else(not_found)
 }
 
 /// Sets a value: the body as JSON, else as text.
@@ -64,11 +66,11 @@ pub(super) async fn set(
 ) -> Result<Json<KvEntry>, ApiError> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let ttl = parameters.one("ttl").or(header("ttl")).map(str::parse::<DurationSpec>).transpose();
-    let ttl = ttl.map_err(|error| ApiError::wrong(error.to_string()))?;
-    let value = json_or_text(body).map_err(ApiError::wrong)?;
+    let ttl = ttl.map_err(|error| ApiError::unprocessable(error.to_string()))?;
+    let value = json_or_text(body).map_err(ApiError::unprocessable)?;
     let description = header("description").map(str::to_owned);
     let new = NewKvEntry { value, description, ttl: ttl.map(|span| span.0), ..NewKvEntry::default() };
-    Ok(Json(store(&app)?.set(&namespace, &key, new, true, clock::now())?))
+    Ok(Json(run_blocking(|| Ok::<_, ApiError>(store(&app)?.set(&namespace, &key, new, true, clock::now())?))?))
 }
 
 /// Removes a key.
@@ -78,6 +80,6 @@ pub(super) async fn remove(
     State(app): State<Arc<App>>,
     Path((namespace, key)): Path<(String, String)>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let was_there = store(&app)?.delete(&namespace, &key, clock::now())?;
+    let was_there = run_blocking(|| Ok::<_, ApiError>(store(&app)?.delete(&namespace, &key, clock::now())?))?;
     Ok((StatusCode::OK, Json(json!(was_there))))
 }

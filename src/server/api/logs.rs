@@ -1,4 +1,4 @@
-//! What executions logged.
+//! Logs of executions.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::IntoResponse;
 
+use crate::blocking::run_blocking;
 use crate::id::ExecutionId;
 use crate::journal::LogLine;
 use crate::server::App;
@@ -15,7 +16,7 @@ use crate::server::api::error::ApiError;
 use crate::server::api::parameters::QueryParameters;
 use crate::task::Level;
 
-/// Which lines are wanted.
+/// Which lines are requested.
 pub(super) struct LogQuery {
     least: Level,
     task: Option<String>,
@@ -25,11 +26,11 @@ impl LogQuery {
     pub(super) fn of(parameters: &QueryParameters) -> Result<Self, ApiError> {
         let level = parameters.one("minLevel").unwrap_or("DEBUG").to_uppercase();
         let least = serde_json::from_value(level.as_str().into());
-        let least = least.map_err(|_| ApiError::wrong(format!("there is no level `{level}`")))?;
+        let least = least.map_err(|_| ApiError::unprocessable(format!("there is no level `{level}`")))?;
         Ok(Self { least, task: parameters.one("taskId").map(str::to_owned) })
     }
 
-    pub(super) fn has(&self, line: &LogLine) -> bool {
+    pub(super) fn matches(&self, line: &LogLine) -> bool {
         line.level >= self.least && self.task.as_ref().is_none_or(|task| *task == line.task)
     }
 }
@@ -37,9 +38,9 @@ impl LogQuery {
 fn lines(app: &App, id: String, parameters: &QueryParameters) -> Result<Vec<LogLine>, ApiError> {
     let id = ExecutionId::new(id);
     let journal = app.executor.journal();
-    journal.state(&id)?.ok_or_else(|| ApiError::no_execution(&id))?;
-    let wanted = LogQuery::of(parameters)?;
-    Ok(journal.logs(&id)?.into_iter().filter(|line| wanted.has(line)).collect())
+    journal.state(&id)?.ok_or_else(|| ApiError::execution_not_found(&id))?;
+    let query = LogQuery::of(parameters)?;
+    Ok(journal.logs(&id)?.into_iter().filter(|line| query.matches(line)).collect())
 }
 
 /// The log of an execution.
@@ -51,7 +52,7 @@ pub(super) async fn list(
     Path(id): Path<String>,
     parameters: QueryParameters,
 ) -> Result<Json<Vec<LogLine>>, ApiError> {
-    lines(&app, id, &parameters).map(Json)
+    run_blocking(|| lines(&app, id, &parameters)).map(Json)
 }
 
 /// The log of an execution as a text file.
@@ -65,7 +66,7 @@ pub(super) async fn download(
 ) -> Result<impl IntoResponse, ApiError> {
     let name = format!("attachment; filename=\"{}.log\"", id.replace(|c: char| !c.is_ascii_alphanumeric(), ""));
     let mut text = String::new();
-    for line in lines(&app, id, &parameters)? {
+    for line in run_blocking(|| lines(&app, id, &parameters))? {
         // Writing into a string does not fail.
         let _ = writeln!(text, "{} {:<5} {} {}", line.time.to_rfc3339(), line.level, line.task, line.message);
     }

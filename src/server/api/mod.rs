@@ -3,7 +3,6 @@
 
 mod backfill_response;
 mod backfills;
-mod blocking;
 mod body;
 pub(super) mod error;
 mod executions;
@@ -14,6 +13,7 @@ mod kv;
 mod logs;
 mod parameters;
 mod plugins;
+mod pool;
 mod response;
 mod triggers;
 

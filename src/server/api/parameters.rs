@@ -1,4 +1,4 @@
-//! What an address says behind its question mark. Names may be repeated, as `labels=a:b&labels=c:d`.
+//! Query parameters. Names may be repeated, as in `labels=a:b&labels=c:d`.
 
 use std::convert::Infallible;
 use std::str::FromStr;
@@ -32,7 +32,7 @@ impl QueryParameters {
         Self(url.map(|url| url.query_pairs().into_owned().collect()).unwrap_or_default())
     }
 
-    /// All of them, by name.
+    /// All values, by name.
     pub(crate) fn map(&self) -> Map<String, Value> {
         let mut map = Map::new();
         for (name, value) in &self.0 {
@@ -46,8 +46,8 @@ impl QueryParameters {
 
     /// Every value of a name; an empty one counts as none.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        let wanted = move |(found, value): &&(String, String)| found == name && !value.is_empty();
-        self.0.iter().filter(wanted).map(|(_, value)| value.as_str())
+        let matches = move |(found, value): &&(String, String)| found == name && !value.is_empty();
+        self.0.iter().filter(matches).map(|(_, value)| value.as_str())
     }
 
     /// The first value of a name.
@@ -55,19 +55,18 @@ impl QueryParameters {
         self.0.iter().find(|(found, value)| found == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 
-    /// Whether something is switched on.
+    /// Whether a flag is set.
     pub(crate) fn is_on(&self, name: &str) -> bool {
         self.one(name).is_some_and(|value| value != "false")
     }
 
-    /// A value that is read.
     pub(crate) fn read<T: FromStr>(&self, name: &str, example: &str) -> Result<Option<T>, ApiError> {
-        let wrong =
-            |text: &str| ApiError::wrong(format!("`{name}={text}` cannot be read; write for example {example}"));
+        let wrong = |text: &str| {
+            ApiError::unprocessable(format!("`{name}={text}` cannot be read; write for example {example}"))
+        };
         self.one(name).map(|text| text.parse().map_err(|_| wrong(text))).transpose()
     }
 
-    /// A moment.
     pub(crate) fn time(&self, name: &str) -> Result<Option<DateTime<Utc>>, ApiError> {
         self.read(name, "2020-04-01T00:00:00Z")
     }
@@ -81,7 +80,7 @@ impl QueryParameters {
     pub(crate) fn pairs(&self, name: &str) -> Result<Vec<(String, String)>, ApiError> {
         let pair = |text: &str| {
             let pair = text.split_once(':').map(|(key, value)| (key.to_owned(), value.to_owned()));
-            pair.ok_or_else(|| ApiError::wrong(format!("`{name}={text}` is not {name}=key:value")))
+            pair.ok_or_else(|| ApiError::unprocessable(format!("`{name}={text}` is not {name}=key:value")))
         };
         self.all(name).map(pair).collect()
     }
@@ -91,14 +90,14 @@ impl QueryParameters {
         Ok(self.labels()?.into_iter().map(|(key, value)| (key, Value::from(value))).collect())
     }
 
-    /// The page that is wanted: limit and offset. Pages count from 1.
+    /// Limit and offset of the requested page. Pages count from 1.
     pub(crate) fn page(&self) -> Result<(u32, u32), ApiError> {
         let size = self.read("size", "25")?.unwrap_or(25_u32).min(1000);
         let page = self.read("page", "1")?.unwrap_or(1_u32).max(1);
         Ok((size, size.saturating_mul(page - 1)))
     }
 
-    /// The executions that are meant, those included whose process is gone if they are.
+    /// The executions that the query selects, interrupted ones included if it names that state.
     pub(crate) fn query_in(&self, app: &App) -> Result<ExecutionQuery, ApiError> {
         let mut query = self.query()?;
         if query.ids.is_some() {
@@ -107,13 +106,13 @@ impl QueryParameters {
         Ok(query)
     }
 
-    /// The executions that are meant. Which are interrupted the journal does not know.
+    /// The query without the ids of interrupted executions, which the journal does not know.
     fn query(&self) -> Result<ExecutionQuery, ApiError> {
         let is_interrupted = |name: &str| name.eq_ignore_ascii_case(INTERRUPTED);
         let state = |name: &str| {
             let value = Value::from(name.to_uppercase());
             serde_json::from_value::<ExecutionState>(value)
-                .map_err(|_| ApiError::wrong(format!("there is no state `{name}`")))
+                .map_err(|_| ApiError::unprocessable(format!("there is no state `{name}`")))
         };
         let names = || self.all("state").flat_map(|names| names.split(','));
         Ok(ExecutionQuery {
@@ -136,11 +135,11 @@ mod tests {
 
     #[test]
     fn names_may_be_repeated_and_nothing_wrong_is_overlooked() {
-        let given =
+        let parameters =
             QueryParameters::parse("labels=a%3Ab:c&labels=d:e&state=FAILED,killed&page=3&size=10&startDate=soon");
-        assert_eq!(given.labels().ok(), Some(vec![("a".into(), "b:c".into()), ("d".into(), "e".into())]));
-        assert_eq!(given.page().ok(), Some((10, 20)));
-        assert!(given.time("startDate").is_err() && given.query().is_err());
+        assert_eq!(parameters.labels().ok(), Some(vec![("a".into(), "b:c".into()), ("d".into(), "e".into())]));
+        assert_eq!(parameters.page().ok(), Some((10, 20)));
+        assert!(parameters.time("startDate").is_err() && parameters.query().is_err());
         let query = QueryParameters::parse("state=FAILED,killed&flowId=f").query().ok();
         assert_eq!(query.map(|query| query.states.len()), Some(2));
         assert!(QueryParameters::parse("state=BAD").query().is_err());

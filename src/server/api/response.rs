@@ -1,4 +1,4 @@
-//! Executions as the API shows them: in the fields that scripts written for Kestra look at.
+//! Executions in responses, with the fields that scripts written for Kestra read.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;

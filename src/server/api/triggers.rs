@@ -9,11 +9,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::blocking::run_blocking;
 use crate::clock;
 use crate::engine::scheduler::TriggerStatus;
 use crate::journal::TriggerKey;
 use crate::server::App;
-use crate::server::api::backfills::{BackfillRequest, TriggerBackfillRequest, begin};
+use crate::server::api::backfills::{CreateBackfillRequest, TriggerBackfillRequest, start};
 use crate::server::api::body::read;
 use crate::server::api::error::ApiError;
 use crate::server::api::parameters::QueryParameters;
@@ -90,11 +91,11 @@ pub(super) async fn search(
     parameters: QueryParameters,
 ) -> Result<Json<ResultsPage<TriggerResponse>>, ApiError> {
     let (size, skipped) = parameters.page()?;
-    let is_meant = |status: &TriggerStatus| {
+    let matches = |status: &TriggerStatus| {
         parameters.one("namespace").is_none_or(|namespace| namespace == status.namespace)
             && parameters.one("flowId").is_none_or(|flow| flow == status.flow)
     };
-    let found: Vec<TriggerStatus> = app.scheduler.triggers().into_iter().filter(is_meant).collect();
+    let found: Vec<TriggerStatus> = run_blocking(|| app.scheduler.triggers()).into_iter().filter(matches).collect();
     let total = found.len() as u64;
     let page = found.into_iter().skip(skipped as usize).take(size as usize);
     Ok(Json(ResultsPage { results: page.map(TriggerResponse::from).collect(), total }))
@@ -110,26 +111,29 @@ pub(super) async fn switch(State(app): State<Arc<App>>, body: Bytes) -> Result<J
     let find = || {
         let is_it =
             |status: &TriggerStatus| status.namespace == namespace && status.flow == flow_id && status.id == trigger_id;
-        let missing =
-            || ApiError::missing(format!("there is no trigger `{trigger_id}` in the flow `{namespace}.{flow_id}`"));
-        app.scheduler.triggers().into_iter().find(is_it).ok_or_else(missing)
+        let not_found =
+            || ApiError::not_found(format!("there is no trigger `{trigger_id}` in the flow `{namespace}.{flow_id}`"));
+        run_blocking(|| app.scheduler.triggers()).into_iter().find(is_it).ok_or_else(not_found)
     };
     if disabled.is_none() && backfill.is_none() {
-        return Err(ApiError::wrong("the body has neither `disabled` nor `backfill`"));
+        return Err(ApiError::unprocessable("the body has neither `disabled` nor `backfill`"));
     }
     find()?;
     if let Some(disabled) = disabled {
         let key = TriggerKey { namespace: namespace.clone(), flow: flow_id.clone(), trigger: trigger_id.clone() };
-        app.scheduler.set_disabled(&key, disabled, clock::now())?;
+        run_blocking(|| app.scheduler.set_disabled(&key, disabled, clock::now()))?;
         if !disabled && find()?.disabled {
             return Err(ApiError::conflict(format!(
                 "the text of the flow says that `{trigger_id}` is disabled: change it there"
             )));
         }
     }
-    let begun = match backfill {
-        Some(wanted) => begin(&app, BackfillRequest::of_trigger(&namespace, &flow_id, &trigger_id, wanted)).await?.id(),
+    let started = match backfill {
+        Some(request) => {
+            let request = CreateBackfillRequest::of_trigger(&namespace, &flow_id, &trigger_id, request);
+            start(&app, request).await?.id()
+        }
         None => None,
     };
-    Ok(Json(TriggerResponse { backfill_id: begun, ..find()?.into() }))
+    Ok(Json(TriggerResponse { backfill_id: started, ..find()?.into() }))
 }

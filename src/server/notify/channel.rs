@@ -1,4 +1,4 @@
-//! The ways to reach people.
+//! The channels of notifications: webhook, mail, command.
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,7 +19,6 @@ use crate::web::follow;
 
 /// How long one message may take to be sent.
 const SEND_TIMEOUT: Duration = Duration::from_secs(60);
-/// How often a message is tried.
 const MAX_ATTEMPTS: u32 = 3;
 
 /// A mail by SMTP.
@@ -30,47 +29,44 @@ pub struct MailChannel {
     pub host: String,
     /// Its port; 587, or 465 with `tls: wrapper`, or 25 with `tls: none`.
     pub port: Option<u16>,
-    /// How the connection is kept secret.
+    /// How the connection is encrypted.
     #[serde(default)]
     pub tls: MailTls,
-    /// Who logs in; nobody by default.
+    /// The user to log in as; nobody by default.
     pub username: Option<String>,
     /// The password, best as `"{{ secret('SMTP_PASSWORD') }}"`.
     pub password: Option<String>,
     /// The sender, as `Jitney <jitney@example.com>` or the bare address.
     pub from: String,
-    /// The receivers.
+    /// The recipients.
     pub to: Vec<String>,
     /// The subject, a template; the message's first line by default.
     pub subject: Option<String>,
 }
 
-/// How a mail server is spoken to.
+/// How the connection to a mail server is encrypted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MailTls {
-    /// In plain words at first, then by `STARTTLS`; never without.
+    /// By `STARTTLS`, which the server must support.
     #[default]
     Starttls,
-    /// By TLS from the start.
+    /// By TLS from the start of the connection.
     Wrapper,
-    /// In plain words, for a server on the same machine.
+    /// Not at all, for a server on the same machine.
     None,
 }
 
-/// One way to reach people.
+/// One channel of a rule.
 #[derive(Clone, Debug)]
-pub enum Channel {
-    /// A chat's webhook: its address.
+pub(super) enum Channel {
+    /// The address of a chat's webhook.
     Webhook(String),
-    /// A mail.
     Mail(Box<MailChannel>),
-    /// A command.
     Command(Vec<String>),
 }
 
 impl Channel {
-    /// Those of a rule.
     pub(super) fn of(rule: &NotificationRule) -> Vec<Self> {
         let webhook = rule.webhook.clone().map(Self::Webhook);
         let mail = rule.mail.clone().map(|mail| Self::Mail(Box::new(mail)));
@@ -100,17 +96,17 @@ impl Channel {
         })
     }
 
-    /// Sends a message, in three tries.
+    /// Sends a message, in up to [`MAX_ATTEMPTS`] attempts.
     ///
     /// # Errors
-    /// In plain words, after the last try.
+    /// In plain words, after the last attempt.
     pub(super) async fn send(
         &self,
         settings: &Settings,
         client: &reqwest::Client,
         message: &str,
     ) -> Result<(), String> {
-        let mut tried = 0;
+        let mut attempts = 0;
         loop {
             let sent = tokio::time::timeout(SEND_TIMEOUT, self.send_once(settings, client, message)).await;
             let problem = match sent {
@@ -118,15 +114,15 @@ impl Channel {
                 Ok(Err(problem)) => problem,
                 Err(_) => format!("{} did not answer within a minute", self.target()),
             };
-            tried += 1;
-            if tried == MAX_ATTEMPTS {
+            attempts += 1;
+            if attempts == MAX_ATTEMPTS {
                 return Err(format!("a notification was not sent: {problem}"));
             }
-            tokio::time::sleep(Duration::from_millis(500) * 4_u32.pow(tried - 1)).await;
+            tokio::time::sleep(Duration::from_millis(500) * 4_u32.pow(attempts - 1)).await;
         }
     }
 
-    /// The receiver, without what is secret about it.
+    /// The recipient in messages, without what is secret about it.
     fn target(&self) -> String {
         match self {
             Self::Webhook(address) => {
@@ -144,8 +140,8 @@ impl Channel {
             Self::Webhook(address) => {
                 // The address of a webhook is its password: no error may carry it.
                 let request = client.post(address).json(&json!({ "text": message }));
-                let answer = follow::send(&target, request).await.map_err(|trouble| trouble.into_error().message)?;
-                let status = answer.status();
+                let response = follow::send(&target, request).await.map_err(|error| error.into_error().message)?;
+                let status = response.status();
                 if status.is_success() { Ok(()) } else { Err(format!("{target} answered {status}")) }
             }
             Self::Mail(mail) => send_mail(mail, message).await.map_err(|problem| format!("{target}: {problem}")),
@@ -165,8 +161,8 @@ async fn send_mail(mail: &MailChannel, message: &str) -> Result<(), String> {
     }
     // A line break in a subject would end it.
     let subject = mail.subject.as_deref().unwrap_or_default().replace(['\r', '\n'], " ");
-    let letter = builder.subject(subject).body(message.to_owned()).map_err(|error| error.to_string())?;
-    transport(mail)?.send(letter).await.map(drop).map_err(|error| error.to_string())
+    let mail_message = builder.subject(subject).body(message.to_owned()).map_err(|error| error.to_string())?;
+    transport(mail)?.send(mail_message).await.map(drop).map_err(|error| error.to_string())
 }
 
 fn transport(mail: &MailChannel) -> Result<AsyncSmtpTransport<Tokio1Executor>, String> {
@@ -186,18 +182,18 @@ fn transport(mail: &MailChannel) -> Result<AsyncSmtpTransport<Tokio1Executor>, S
     Ok(builder.build())
 }
 
-/// Runs a command, whose environment is that of scripts: settings of ours may hold passwords.
+/// Runs a command with the environment of scripts: the process's own may hold passwords.
 async fn run(settings: &Settings, words: &[String], message: &str) -> Result<(), String> {
     let (program, arguments) = words.split_first().ok_or("it is empty")?;
     let mut command = ProgramSpec::new(settings, program, Path::new(".")).with(arguments);
     command.input = StdinSource::Text(message.to_owned());
     let mut last = String::new();
-    let mut hear = |line: process::OutputLine| {
+    let mut on_line = |line: process::OutputLine| {
         if line.stream == OutputStream::Error {
             last = line.text;
         }
     };
     let status =
-        process::run(&command, &CancellationToken::new(), &mut hear).await.map_err(|error| error.to_string())?;
+        process::run(&command, &CancellationToken::new(), &mut on_line).await.map_err(|error| error.to_string())?;
     if status.success() { Ok(()) } else { Err(format!("it {}: {last}", process::ending(status))) }
 }

@@ -1,4 +1,4 @@
-//! What is told: an execution in the words of a template.
+//! The text of a notification, from a template.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
@@ -10,7 +10,7 @@ use crate::journal::{State, TaskState};
 use crate::server::notify::NotificationEvent;
 use crate::task::{Capability, TaskType};
 
-const USUAL: &str = "{{ flow.namespace }}.{{ flow.id }} {% if event == 'failure' %}failed\
+const DEFAULT_TEMPLATE: &str = "{{ flow.namespace }}.{{ flow.id }} {% if event == 'failure' %}failed\
 {% elseif event == 'recovery' %}runs again\
 {% elseif event == 'late' %}is late\
 {% else %}ended well{% endif %}\
@@ -21,11 +21,11 @@ const USUAL: &str = "{{ flow.namespace }}.{{ flow.id }} {% if event == 'failure'
 {% elseif repeated > 0 %}\nThe same happened {{ repeated }} times since the last message{% endif %}\
 \nExecution {{ execution.id }}{% if link %}: {{ link }}{% endif %}";
 
-/// What is said of the server itself.
-const OF_SERVER: &str = "{% if event == 'unhealthy' %}The server cannot do all of its work: {{ error.message }}\
+/// The text about the server itself.
+const SERVER_TEMPLATE: &str = "{% if event == 'unhealthy' %}The server cannot do all of its work: {{ error.message }}\
 {% else %}The server is healthy again; this is over: {{ error.message }}{% endif %}";
 
-/// An execution as a message sees it.
+/// What a template may use.
 #[derive(Clone, Debug, Default)]
 pub struct Notification {
     /// The flow's namespace.
@@ -52,24 +52,23 @@ pub struct Notification {
     pub error: Option<(String, String)>,
     /// Rows that it loaded.
     pub rows: u64,
-    /// How many times the same was not told since the last message.
+    /// How many notifications of the same kind were suppressed since the last one.
     pub repeated: u32,
-    /// Where to look closer.
+    /// Where to find more.
     pub link: Option<String>,
 }
 
 impl Notification {
-    /// What there is to say about an execution.
-    pub fn of(id: &ExecutionId, state: &State, tasks: &'static [TaskType]) -> Self {
+    /// The notification about an execution.
+    pub(super) fn of(id: &ExecutionId, state: &State, tasks: &'static [TaskType]) -> Self {
         let flow = parse(&state.created.file, &state.created.text, tasks).flow;
         let steps = flow.as_ref().map(Flow::all_steps).unwrap_or_default();
         let failed = state.tasks.iter().filter(|(_, task)| task.state == TaskState::Failed);
-        // The innermost: those around it only repeat that something in them failed. What fails while errors are dealt
-        // with comes second.
+        // The innermost, since those around it only repeat that something in them failed. Tasks of `errors` come second.
         let error = failed
             .filter(|(run, _)| !may_fail(run, &steps))
             .filter_map(|(run, task)| Some((run, task.error.as_ref()?.message.clone())))
-            .max_by_key(|(run, _)| place(run, &steps))
+            .max_by_key(|(run, _)| rank(run, &steps))
             .map(|(run, message)| (run.to_string(), message));
         Self {
             namespace: state.created.namespace.clone(),
@@ -89,16 +88,16 @@ impl Notification {
         }
     }
 
-    /// The template that says this: the rule's own, else none, which is the usual one, unless it is about the server.
-    pub(super) fn template<'a>(&self, own: Option<&'a str>) -> Option<&'a str> {
-        own.or((self.flow.is_empty()).then_some(OF_SERVER))
+    /// The rule's own template, else the default one.
+    pub(super) fn template<'a>(&self, own: Option<&'a str>) -> &'a str {
+        own.unwrap_or(if self.flow.is_empty() { SERVER_TEMPLATE } else { DEFAULT_TEMPLATE })
     }
 
     /// The names that a message may use.
-    pub(super) fn names(&self, occasion: NotificationEvent) -> Names {
+    pub(super) fn names(&self, event: NotificationEvent) -> Names {
         let stamp = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Millis, true);
         let names = json!({
-            "event": occasion.as_str(),
+            "event": event.as_str(),
             "flow": {"id": self.flow, "namespace": self.namespace},
             "execution": {
                 "id": self.execution,
@@ -122,22 +121,22 @@ impl Notification {
     }
 }
 
-/// Whether the flow goes on though this task failed: it says so, or one that it is in does.
+/// Whether the flow continues after a failure of this task, as it or a task around it says.
 fn may_fail(run: &RunId, steps: &[&Step]) -> bool {
     let Some(own) = steps.iter().find(|step| step.id.as_str() == run.task()) else { return false };
-    let around = steps.iter().filter(|step| own.path.starts_with(&step.path));
-    around.into_iter().any(|step| step.common.allow_failure || step.task.has(Capability::AllowsFailure))
+    let mut around = steps.iter().filter(|step| own.path.starts_with(&step.path));
+    around.any(|step| step.common.allow_failure || step.task.has(Capability::AllowsFailure))
 }
 
-/// Whether a task is one of the flow's `tasks`, and how deep within others it is.
-fn place(run: &RunId, steps: &[&Step]) -> (bool, usize) {
+/// Whether a task is outside `errors`, and how deeply it is nested.
+fn rank(run: &RunId, steps: &[&Step]) -> (bool, usize) {
     let own = steps.iter().find(|step| step.id.as_str() == run.task());
     own.map_or((false, 0), |step| (!step.path.iter().any(|part| part == "errors"), step.path.len()))
 }
 
 /// The text of a message.
-pub(super) fn text(template: Option<&str>, names: &Names, host: &dyn Host) -> Result<String, String> {
-    let rendered = render(&Value::from(template.unwrap_or(USUAL)), names, host);
+pub(super) fn text(template: &str, names: &Names, host: &dyn Host) -> Result<String, String> {
+    let rendered = render(&Value::from(template), names, host);
     rendered.map(|value| crate::text::plain(&value)).map_err(|error| format!("the message cannot be written: {error}"))
 }
 
@@ -147,8 +146,8 @@ mod tests {
     use crate::flow::expression::NoHost;
 
     #[test]
-    fn the_usual_message_says_what_failed_where_and_why() {
-        let news = Notification {
+    fn the_default_message_says_what_failed_where_and_why() {
+        let failure = Notification {
             namespace: "zoomcamp".to_owned(),
             flow: "postgres_taxi".to_owned(),
             execution: Some(ExecutionId::new("01ABC")),
@@ -157,19 +156,19 @@ mod tests {
             repeated: 3,
             ..Notification::default()
         };
-        let told = text(None, &news.names(NotificationEvent::Failure), &NoHost).unwrap();
+        let message = text(failure.template(None), &failure.names(NotificationEvent::Failure), &NoHost).unwrap();
         assert_eq!(
-            told,
+            message,
             "zoomcamp.postgres_taxi failed for 2020-04-01\nTask extract: 404 Not Found\n\
              The same happened 3 times since the last message\nExecution 01ABC"
         );
         let server =
             Notification { error: Some((String::new(), "the disk is full".to_owned())), ..Notification::default() };
-        let told = |event| text(server.template(None), &server.names(event), &NoHost).unwrap();
-        assert_eq!(told(NotificationEvent::Unhealthy), "The server cannot do all of its work: the disk is full");
-        assert_eq!(told(NotificationEvent::Recovery), "The server is healthy again; this is over: the disk is full");
-        let quiet = Notification { error: None, repeated: 0, rows: 35_612, ..news };
-        let told = text(None, &quiet.names(NotificationEvent::Recovery), &NoHost).unwrap();
-        assert_eq!(told, "zoomcamp.postgres_taxi runs again for 2020-04-01\n35612 rows loaded\nExecution 01ABC");
+        let message = |event| text(server.template(None), &server.names(event), &NoHost).unwrap();
+        assert_eq!(message(NotificationEvent::Unhealthy), "The server cannot do all of its work: the disk is full");
+        assert_eq!(message(NotificationEvent::Recovery), "The server is healthy again; this is over: the disk is full");
+        let quiet = Notification { error: None, repeated: 0, rows: 35_612, ..failure };
+        let message = text(quiet.template(None), &quiet.names(NotificationEvent::Recovery), &NoHost).unwrap();
+        assert_eq!(message, "zoomcamp.postgres_taxi runs again for 2020-04-01\n35612 rows loaded\nExecution 01ABC");
     }
 }

@@ -1,7 +1,7 @@
-//! Tells people what happened: through a chat's webhook, by mail, or by a command of their own.
+//! Notifies people through a chat's webhook, by mail, or with a command of their own.
 //!
-//! A flow that fails again and again is told once, and once more each `repeat`; then the message says how often it was
-//! left out. What has been told is kept in the journal, so that a restart tells nothing twice.
+//! A flow that keeps failing is reported once, and once more every `repeat`, with the number of failures that were suppressed.
+//! What was sent is kept in the journal, so that a restart sends nothing twice.
 
 mod channel;
 mod message;
@@ -13,7 +13,6 @@ use std::time::Instant;
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::config::Settings;
 use crate::duration::DurationSpec;
@@ -22,8 +21,10 @@ use crate::flow::expression::Host;
 use crate::id::ExecutionId;
 use crate::journal::{ExecutionState, Journal, JournalError, NotificationKey, State};
 use crate::task::TaskType;
+use crate::text::plain;
 
-pub use channel::{Channel, MailChannel, MailTls};
+use channel::Channel;
+pub use channel::MailChannel;
 pub use message::Notification;
 
 /// Who is notified of what.
@@ -54,7 +55,7 @@ pub struct NotificationRule {
     pub command: Option<Vec<String>>,
 }
 
-/// What there is to tell.
+/// What there is to report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NotificationEvent {
@@ -97,20 +98,20 @@ fn a_day() -> DurationSpec {
 }
 
 impl NotificationRule {
-    /// Whether this rule tells about this.
-    fn concerns(&self, occasion: NotificationEvent, news: &Notification) -> bool {
-        let name = format!("{}.{}", news.namespace, news.flow);
-        self.on.contains(&occasion)
-            && self.flows.iter().any(|pattern| matches(pattern, &name))
-            && self.labels.iter().all(|(key, value)| news.labels.get(key).is_some_and(|found| plain(found) == *value))
+    fn matches(&self, event: NotificationEvent, notification: &Notification) -> bool {
+        let name = format!("{}.{}", notification.namespace, notification.flow);
+        let labels = &notification.labels;
+        self.on.contains(&event)
+            && self.flows.iter().any(|pattern| glob_matches(pattern, &name))
+            && self.labels.iter().all(|(key, value)| labels.get(key).is_some_and(|label| plain(label) == *value))
     }
 
     /// Whether it reaches nobody.
-    pub fn is_silent(&self) -> bool {
+    pub(super) fn is_silent(&self) -> bool {
         Channel::of(self).is_empty()
     }
 
-    /// What tells rules apart in the journal: the rule itself, so that another order of the rules changes nothing.
+    /// Identifies a rule in the journal: by its content, so that another order of the rules changes nothing.
     fn fingerprint(&self) -> Fingerprint {
         let mail = self.mail.as_ref().map(|mail| &mail.to);
         let former = format!("{:?}", (&self.webhook, mail, &self.command, &self.flows, &self.labels));
@@ -128,31 +129,27 @@ impl NotificationRule {
     }
 }
 
-fn plain(value: &Value) -> String {
-    crate::text::plain(value)
-}
-
-/// Whether a pattern in which `*` stands for anything fits a whole text.
-fn matches(pattern: &str, text: &str) -> bool {
+/// Whether a pattern in which `*` stands for anything matches a whole text.
+fn glob_matches(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,
         Some((head, tail)) => text.strip_prefix(head).is_some_and(|rest| {
-            (0..=rest.len()).filter(|at| rest.is_char_boundary(*at)).any(|at| matches(tail, &rest[at..]))
+            (0..=rest.len()).filter(|at| rest.is_char_boundary(*at)).any(|at| glob_matches(tail, &rest[at..]))
         }),
     }
 }
 
-/// Sends what the rules want told.
+/// Sends notifications as the rules say.
 pub struct Notifier {
     rules: Vec<NotificationRule>,
     journal: Arc<Journal>,
     settings: Arc<Settings>,
     host: Arc<dyn Host + Send + Sync>,
-    /// The task types of the flows that are told of.
+    /// The task types of the flows that are reported.
     tasks: &'static [TaskType],
     client: reqwest::Client,
-    /// When each rule was told of each trouble of the server. A journal that cannot be written cannot keep it.
-    told: Mutex<HashMap<(String, String), Instant>>,
+    /// When each rule reported each problem of the server. In memory: the problem may be a journal that cannot be written.
+    reported: Mutex<HashMap<(String, String), Instant>>,
 }
 
 impl Notifier {
@@ -168,10 +165,10 @@ impl Notifier {
         tasks: &'static [TaskType],
     ) -> reqwest::Result<Self> {
         let client = crate::web::client::client(std::time::Duration::from_secs(30))?;
-        Ok(Self { rules, journal, settings, host, tasks, client, told: Mutex::default() })
+        Ok(Self { rules, journal, settings, host, tasks, client, reported: Mutex::default() })
     }
 
-    /// Takes over what earlier versions of the program wrote down about these rules, so that nothing is sent twice.
+    /// Renames what earlier versions of the program recorded under their names of these rules, so that nothing is sent twice.
     ///
     /// # Errors
     /// When the journal cannot be written.
@@ -182,31 +179,37 @@ impl Notifier {
             .try_for_each(|print| self.journal.rename_rule(&print.former, &print.sha256))
     }
 
-    /// Tells about an execution that has ended; what could not be sent comes back in plain words.
+    /// Notifies of the end of an execution; gives what could not be sent, in plain words.
     pub async fn ended(&self, id: &ExecutionId, state: &State, now: DateTime<Utc>) -> Vec<String> {
-        let news = Notification::of(id, state, self.tasks);
+        let notification = Notification::of(id, state, self.tasks);
         match state.status {
-            ExecutionState::Failed => self.tell(NotificationEvent::Failure, news, now).await,
+            ExecutionState::Failed => self.notify(NotificationEvent::Failure, notification, now).await,
             ExecutionState::Success | ExecutionState::Warning => {
-                let mut problems = self.tell(NotificationEvent::Recovery, news.clone(), now).await;
-                problems.extend(self.tell(NotificationEvent::Success, news, now).await);
+                let mut problems = self.notify(NotificationEvent::Recovery, notification.clone(), now).await;
+                problems.extend(self.notify(NotificationEvent::Success, notification, now).await);
                 problems
             }
             _ => Vec::new(),
         }
     }
 
-    /// Tells about one thing, each rule for itself; what could not be sent comes back in plain words.
-    pub async fn tell(&self, occasion: NotificationEvent, news: Notification, now: DateTime<Utc>) -> Vec<String> {
+    /// Sends a notification by every rule that matches; gives what could not be sent, in plain words.
+    pub async fn notify(
+        &self,
+        event: NotificationEvent,
+        notification: Notification,
+        now: DateTime<Utc>,
+    ) -> Vec<String> {
         let mut problems = Vec::new();
-        for rule in self.rules.iter().filter(|rule| rule.concerns(occasion, &news)) {
-            let key = NotificationKey { rule: rule.name(), namespace: news.namespace.clone(), flow: news.flow.clone() };
-            match self.is_due(rule, occasion, &key, now) {
+        for rule in self.rules.iter().filter(|rule| rule.matches(event, &notification)) {
+            let Notification { namespace, flow, .. } = notification.clone();
+            let key = NotificationKey { rule: rule.name(), namespace, flow };
+            match self.is_due(rule, event, &key, now) {
                 Ok(Some(repeated)) => {
-                    let told = Notification { repeated, ..news.clone() };
-                    if let Err(problem) = self.send(rule, occasion, &told).await {
-                        // Untold: the next failure tells it.
-                        let forgotten = self.journal.forget_notification(&key, occasion.as_str());
+                    let notification = Notification { repeated, ..notification.clone() };
+                    if let Err(problem) = self.send(rule, event, &notification).await {
+                        // The next failure is then not suppressed.
+                        let forgotten = self.journal.forget_notification(&key, event.as_str());
                         problems.extend(forgotten.err().map(|error| error.to_string()));
                         problems.push(self.settings.redactor.line(&problem));
                     }
@@ -218,68 +221,70 @@ impl Notifier {
         problems
     }
 
-    /// Tells what keeps the server from its work; what could not be sent comes back in plain words.
+    /// Notifies of a problem that keeps the server from its work; gives what could not be sent, in plain words.
     pub async fn unhealthy(&self, problem: &str) -> Vec<String> {
         let is_due = |rule: &NotificationRule| {
-            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
             let key = (rule.name(), problem.to_owned());
-            let is_due = told.get(&key).is_none_or(|last| last.elapsed() >= rule.repeat.0);
+            let is_due = reported.get(&key).is_none_or(|last| last.elapsed() >= rule.repeat.0);
             if is_due {
-                told.insert(key, Instant::now());
+                reported.insert(key, Instant::now());
             }
             is_due
         };
-        self.tell_of_server(NotificationEvent::Unhealthy, problem, is_due).await
+        self.notify_of_server(NotificationEvent::Unhealthy, problem, is_due).await
     }
 
-    /// Tells that this is over, whoever was told of it.
+    /// Notifies that the problem is over, by the rules that have reported it.
     pub async fn healthy(&self, problem: &str) -> Vec<String> {
-        let was_told = |rule: &NotificationRule| {
-            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-            told.remove(&(rule.name(), problem.to_owned())).is_some() && rule.on.contains(&NotificationEvent::Recovery)
+        let was_reported = |rule: &NotificationRule| {
+            let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+            reported.remove(&(rule.name(), problem.to_owned())).is_some()
+                && rule.on.contains(&NotificationEvent::Recovery)
         };
-        self.tell_of_server(NotificationEvent::Recovery, problem, was_told).await
+        self.notify_of_server(NotificationEvent::Recovery, problem, was_reported).await
     }
 
-    async fn tell_of_server(
+    async fn notify_of_server(
         &self,
-        occasion: NotificationEvent,
+        event: NotificationEvent,
         problem: &str,
         is_due: impl Fn(&NotificationRule) -> bool + Send + Sync,
     ) -> Vec<String> {
-        let news = Notification { error: Some((String::new(), problem.to_owned())), ..Notification::default() };
+        let error = Some((String::new(), problem.to_owned()));
+        let notification = Notification { error, ..Notification::default() };
         let mut problems = Vec::new();
         for rule in self.rules.iter().filter(|rule| rule.on.contains(&NotificationEvent::Unhealthy) && is_due(rule)) {
-            if let Err(problem) = self.send(rule, occasion, &news).await {
+            if let Err(problem) = self.send(rule, event, &notification).await {
                 problems.push(self.settings.redactor.clean(&problem));
             }
         }
         problems
     }
 
-    /// How many times the same was left out before, when it is to be told now.
+    /// Whether to send now, and how many notifications of the same kind were suppressed before.
     fn is_due(
         &self,
         rule: &NotificationRule,
-        occasion: NotificationEvent,
+        event: NotificationEvent,
         key: &NotificationKey,
         now: DateTime<Utc>,
     ) -> Result<Option<u32>, JournalError> {
-        match occasion {
+        match event {
             NotificationEvent::Success => Ok(Some(0)),
             NotificationEvent::Recovery => self.journal.forget_notification(key, NotificationEvent::Failure.as_str()),
-            _ => self.journal.record_notification(key, occasion.as_str(), now, rule.repeat.0),
+            _ => self.journal.record_notification(key, event.as_str(), now, rule.repeat.0),
         }
     }
 
     async fn send(
         &self,
         rule: &NotificationRule,
-        occasion: NotificationEvent,
-        news: &Notification,
+        event: NotificationEvent,
+        notification: &Notification,
     ) -> Result<(), String> {
-        let names = news.names(occasion);
-        let message = message::text(news.template(rule.message.as_deref()), &names, self.host.as_ref())?;
+        let names = notification.names(event);
+        let message = message::text(notification.template(rule.message.as_deref()), &names, self.host.as_ref())?;
         let message = self.settings.redactor.line(&message);
         for channel in Channel::of(rule) {
             let channel = channel.rendered(&names, &message, self.host.as_ref())?;
@@ -295,11 +300,11 @@ mod tests {
 
     #[test]
     fn a_star_stands_for_anything() {
-        assert!(matches("*", "zoomcamp.taxi"));
-        assert!(matches("zoomcamp.*", "zoomcamp.taxi"));
-        assert!(matches("*.taxi*", "zoomcamp.taxi_scheduled"));
-        assert!(!matches("zoomcamp.*", "other.taxi"));
-        assert!(!matches("zoomcamp", "zoomcamp.taxi"));
+        assert!(glob_matches("*", "zoomcamp.taxi"));
+        assert!(glob_matches("zoomcamp.*", "zoomcamp.taxi"));
+        assert!(glob_matches("*.taxi*", "zoomcamp.taxi_scheduled"));
+        assert!(!glob_matches("zoomcamp.*", "other.taxi"));
+        assert!(!glob_matches("zoomcamp", "zoomcamp.taxi"));
     }
 
     /// Journals hold these: another value here means that what was sent is sent again.

@@ -1,11 +1,11 @@
-//! Work that takes the processor for a while between its waits: what expressions of thousands of partitions come to.
+//! Async work that also keeps a thread busy, such as rendering the expressions of thousands of partitions.
 
 use tokio::runtime::Handle;
 
 use super::error::ApiError;
 
-/// Does it on a thread that answers nobody else.
-pub(super) async fn apart<T: Send + 'static>(
+/// Runs it on a thread of the blocking pool, so that no request waits behind it.
+pub(super) async fn run_on_pool<T: Send + 'static>(
     work: impl AsyncFnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
     let runtime = Handle::current();
