@@ -74,7 +74,7 @@ async fn what_has_happened_to_the_rows_decides() {
         ("add_column", "ALTER TABLE t ADD more int; ALTER TABLE t DROP more", Skipped, both),
         ("moved", "CREATE TABLE u AS SELECT * FROM t; DROP TABLE t; ALTER TABLE u RENAME TO t", Refused, both),
         ("ledger_changed", "UPDATE jitney_loads SET seconds = 0", Refused, both),
-        ("ledger_before", "ALTER TABLE jitney_loads DROP xid, DROP updates", Refused, both),
+        ("ledger_before", "ALTER TABLE jitney_loads DROP xid, DROP updates", Skipped, both),
         ("ledger_before_empty", "ALTER TABLE jitney_loads DROP xid, DROP updates; TRUNCATE t", Loaded, "1 x\n2 y"),
         (
             "long_ago",
