@@ -75,6 +75,11 @@ impl CopyError {
         self.complaint.code == SqlState::FOREIGN_KEY_VIOLATION
     }
 
+    /// Whether a row is larger than the server can store.
+    pub fn is_of_a_limit(&self) -> bool {
+        self.complaint.code == SqlState::PROGRAM_LIMIT_EXCEEDED
+    }
+
     fn is_in(&self, classes: &[&str]) -> bool {
         let code = self.complaint.code.code();
         classes.iter().any(|class| code.starts_with(class))

@@ -263,3 +263,23 @@ async fn a_value_that_is_too_much_for_the_server_is_its_rows_fault() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_a_merge_skips_is_no_bad_row() {
+    let place = Place::with("merge_skips", "CREATE TABLE t (id int PRIMARY KEY, n int CHECK (n <> 2))").await;
+    for (before, rows, on_match) in [
+        ("(1, 1)", "1,2\n3,3\n", "ignore"),
+        ("(9, 9)", "1,1\n1,2\n3,3\n1,4\n", "ignore"),
+        ("(1, 1)", "1,2\n1,3\n3,3\n", "update"),
+    ] {
+        place.file("a.csv", format!("id,n\n{rows}"));
+        let mut ends = Vec::new();
+        for rest in ["", ", on_bad_row: {reject: {}}"] {
+            place.run(&format!("TRUNCATE t; INSERT INTO t VALUES {before}")).await;
+            let mode = format!("mode: {{merge: {{key: [id], on_match: {on_match}}}}}");
+            let outputs = place.load(&format!("{{from: a.csv, table: t, {mode}{rest}}}")).await.unwrap();
+            ends.push((counts(&outputs), place.t().await));
+        }
+        assert_eq!(ends[0], ends[1], "{rows} {on_match}");
+    }
+}

@@ -206,3 +206,112 @@ async fn a_load_that_rejected_rows_of_such_a_table_knows_its_rows_again() {
         }
     }
 }
+
+/// A table whose trigger adds what its rows refer to.
+fn with_parents(rest: &str) -> String {
+    format!(
+        "CREATE TABLE p (a int PRIMARY KEY); CREATE TABLE t (a int PRIMARY KEY, b int REFERENCES p {rest});
+         CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN
+             INSERT INTO p VALUES (new.a) ON CONFLICT DO NOTHING; RETURN new; END';
+         CREATE TRIGGER f BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trigger_may_add_what_the_rows_refer_to() {
+    let yaml = "{from: a.csv, table: t, on_bad_row: {reject: {max: 9}}}";
+    for (name, rest) in [("now", ""), ("deferred", "DEFERRABLE INITIALLY DEFERRED")] {
+        let place = Place::with(&format!("references_parents_{name}"), &with_parents(rest)).await;
+        for (rows, lines) in [
+            ("1,2\n2,1\n3,4\n4,3\n9,99\n", &[6][..]),
+            ("4,99\n2,\n5,\n1,3\n3,5\n", &[2]),
+            // Round about, with bad ones between.
+            ("1,6\n7,70\n2,5\n8,\n8,\n5,1\n9,7\n6,2\n", &[3, 6, 8]),
+        ] {
+            place.run("TRUNCATE t, p; DROP TABLE IF EXISTS jitney_loads").await;
+            place.file("a.csv", format!("a,b\n{rows}"));
+            let outputs = place.load(yaml).await.unwrap();
+            assert_eq!(rejected(&place, &outputs).0, lines, "{name} {rows}");
+        }
+        let rows: String = (0..30_000).map(|row| format!("{row},{}\n", 29_999 - row)).collect();
+        place.run("TRUNCATE t, p; DROP TABLE IF EXISTS jitney_loads").await;
+        place.file("a.csv", format!("a,b\n{}", rows.replace("\n100,29899\n", "\n100,50000\n")));
+        assert_eq!(counts(&place.load(yaml).await.unwrap()), [30_000, 29_998, 2, 0], "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_there_twice_costs_no_other_row() {
+    let place = Place::with("references_twice", "CREATE TABLE t (id int PRIMARY KEY, r int REFERENCES t)").await;
+    let reject = "on_bad_row: {reject: {}}";
+    for (rows, lines) in [
+        ("2,6\n4,6\n3,\n2,3\n5,\n6,\n", &[5][..]),
+        ("10,6\n17,12\n15,11\n12,10\n17,10\n6,\n", &[4, 6]),
+        ("2,9\n2,\n3,2\n", &[2]),
+    ] {
+        place.run("TRUNCATE t; DROP TABLE IF EXISTS jitney_loads").await;
+        place.file("a.csv", format!("id,r\n{rows}"));
+        let outputs = place.load(&format!("{{from: a.csv, table: t, {reject}}}")).await.unwrap();
+        assert_eq!(rejected(&place, &outputs).0, lines, "{rows}");
+    }
+    for (before, on_match, rows, lines) in
+        [("", "ignore", "6,2\n6,\n2,5\n1,4\n6,4\n4,6\n", &[2, 4][..]), ("(1, NULL)", "update", "1,5\n5,1\n7,8\n", &[4])]
+    {
+        place.run("TRUNCATE t").await;
+        if !before.is_empty() {
+            place.run(&format!("INSERT INTO t VALUES {before}")).await;
+        }
+        place.file("a.csv", format!("id,r\n{rows}"));
+        let yaml = format!("{{from: a.csv, table: t, mode: {{merge: {{key: [id], on_match: {on_match}}}}}, {reject}}}");
+        let outputs = place.load(&yaml).await.unwrap();
+        assert_eq!(rejected(&place, &outputs).0, lines, "{rows}");
+        let stored = place.t().await;
+        assert_eq!(counts(&place.load(&yaml).await.unwrap())[1], 0, "a repeat changes nothing: {rows}");
+        assert_eq!(place.t().await, stored);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_rows_may_wait_for_a_later_one_than_may_be_bad() {
+    let place = Place::with("references_waiting", PAIRS).await;
+    let rows: String = (1..=300).map(|row| format!("{row},{}\n", if row == 150 { 999 } else { 300 })).collect();
+    place.file("a.csv", format!("a,b\n{rows}"));
+    let outputs = place.load("{from: a.csv, table: t, on_bad_row: {reject: {max: 5}}}").await.unwrap();
+    assert_eq!((rejected(&place, &outputs).0, counts(&outputs)), (vec![151], [300, 299, 1, 0]));
+    // What cannot be told from bad rows fails the load.
+    let rows: String = (1..=300).map(|row| format!("{row},{}\n", if row == 300 { 999 } else { 299 })).collect();
+    place.file("b.csv", format!("a,b\n{rows}"));
+    let error = place.refused("{from: b.csv, table: t, mode: truncate, on_bad_row: {reject: {max: 5}}}").await;
+    assert_says(&error, &["more than 5 bad rows"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_temporary_table_is_not_to_be_seen() {
+    let made = "CREATE TABLE t (a int CHECK (a > 0), b int, CHECK (tableoid::regclass::text = 't'));
+        CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+        CREATE TRIGGER f AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()";
+    let place = Place::with("references_stage", made).await;
+    place.file("a.csv", "a,b\n1,2\n-1,3\n");
+    let yaml = "{from: a.csv, table: t, on_bad_row: {reject: {}}}";
+    for change in ["SELECT", "ALTER TABLE t DROP CONSTRAINT t_tableoid_check"] {
+        place.run(&format!("{change}; TRUNCATE t; DROP TABLE IF EXISTS jitney_loads")).await;
+        let outputs = place.load(yaml).await.unwrap();
+        let (lines, text) = rejected(&place, &outputs);
+        assert_eq!((lines, place.t().await.as_str()), (vec![3], "1 2"), "{text}");
+        assert_says(&text, &["relation \"\"t\"\" violates check constraint", "contains (-1, 3)."]);
+    }
+    let columns: Vec<String> = (0..1600).map(|column| format!("c{column} int")).collect();
+    place.run(&format!("CREATE TABLE wide ({})", columns.join(", "))).await;
+    place.run("CREATE TRIGGER f AFTER INSERT ON wide FOR EACH ROW EXECUTE FUNCTION f()").await;
+    place.file("wide.csv", "c0\n1\n");
+    let yaml = "{from: wide.csv, table: wide, on_missing_column: empty, on_bad_row: {reject: {}}}";
+    assert_says(&place.refused(yaml).await, &["at most 1600 columns", "without `on_bad_row`"]);
+    let columns: Vec<String> = (0..127).map(|column| format!("c{column} name")).collect();
+    place.run(&format!("CREATE TABLE large (a int, b bigint, {})", columns.join(", "))).await;
+    place.run("CREATE TRIGGER f AFTER INSERT ON large FOR EACH ROW EXECUTE FUNCTION f()").await;
+    let names: String = (0..127).map(|column| format!(",c{column}")).collect();
+    place.file("large.csv", format!("a{names}\n1{}\n", ",x".repeat(127)));
+    let yaml = "{from: large.csv, table: large, on_missing_column: empty, on_bad_row: {reject: {}}}";
+    let outputs = place.load(yaml).await.unwrap();
+    assert_says(&rejected(&place, &outputs).1, &["row is too big", "goes straight into the table"]);
+}

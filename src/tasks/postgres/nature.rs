@@ -16,8 +16,10 @@ pub(super) struct Nature {
     /// Rows may refer to later ones, or a trigger or a deferred constraint may look at more than its row: one COPY is not
     /// the same as several.
     pub(super) wants_one_statement: bool,
-    /// Triggers see each row, before or after it is stored.
-    pub(super) has_row_triggers: bool,
+    /// Triggers see each row, before or after it is stored, or defaults are computed by functions that may change tables.
+    pub(super) has_row_functions: bool,
+    /// A check looks at where its row lies.
+    pub(super) checks_place: bool,
     /// Whether the user may read all columns.
     pub(super) can_be_read: bool,
     /// Row-level security holds for this user.
@@ -32,7 +34,7 @@ pub(super) struct Nature {
 
 /// A row trigger that runs before a row is stored, or instead of it, sees the rows before it in the file, however many
 /// statements they came in; one whose function is not volatile sees those of earlier statements alone, and what it writes
-/// elsewhere may be subject to a deferred constraint. The others see the rows of their statement.
+/// elsewhere may be subject to a deferred constraint, or be what a foreign key of the table wants. The others see the rows of their statement.
 ///
 /// Bits of `tgtype`: 1 for each row, 2 before, 4 on INSERT, 8 on DELETE, 64 instead of it. Source: Postgres's
 /// `pg_trigger.h`. A partition's copy of a trigger counts as internal before Postgres 15. Letters of `ev_type`: 2 for UPDATE, 3 for INSERT, 4 for DELETE. Source: its manual on `pg_rewrite`.
@@ -48,13 +50,18 @@ pub(super) async fn nature(client: &impl GenericClient, sql_name: &str) -> Resul
               triggers AS (SELECT tgtype, tgnewtable, provolatile
                   FROM tables JOIN pg_trigger ON tgrelid = id JOIN pg_proc ON pg_proc.oid = tgfoid
                   WHERE tgenabled <> 'D' AND tgtype & 4 = 4 AND (NOT tgisinternal OR tgparentid <> 0 AND NOT EXISTS (
-                      SELECT 1 FROM pg_constraint WHERE pg_constraint.oid = tgconstraint AND contype <> 't')))
+                      SELECT 1 FROM pg_constraint WHERE pg_constraint.oid = tgconstraint AND contype <> 't'))),
+              functions AS (SELECT 1 FROM triggers WHERE tgtype & 1 = 1 UNION ALL
+                  SELECT 1 FROM tables JOIN pg_attrdef d ON adrelid = id
+                  JOIN pg_depend ON classid = 'pg_attrdef'::regclass AND objid = d.oid AND refclassid = 'pg_proc'::regclass
+                  JOIN pg_proc p ON p.oid = refobjid JOIN pg_language l ON l.oid = prolang
+                  WHERE provolatile = 'v' AND lanname NOT IN ('internal', 'c'))
          SELECT EXISTS (SELECT 1 FROM triggers WHERE tgtype & 1 = 1 AND tgtype & 66 <> 0),
                 EXISTS (SELECT 1 FROM triggers
                     WHERE tgtype & 1 = 0 OR tgnewtable IS NOT NULL OR tgtype & 66 = 0 OR provolatile <> 'v')
                 OR EXISTS (SELECT 1 FROM triggers) AND EXISTS (SELECT 1 FROM pg_constraint WHERE condeferred)
                 OR EXISTS (SELECT 1 FROM pg_constraint WHERE contype = 'f' AND conrelid IN (SELECT id FROM tables)
-                    AND confrelid IN (SELECT id FROM family))
+                    AND (confrelid IN (SELECT id FROM family) OR EXISTS (SELECT 1 FROM functions)))
                 OR EXISTS (SELECT 1 FROM pg_constraint, tables WHERE condeferred
                     AND (contype = 't' AND conrelid = id OR contype = 'f' AND confrelid = id)),
                 (SELECT relname FROM pg_class WHERE oid = {0}::regclass),
@@ -64,8 +71,9 @@ pub(super) async fn nature(client: &impl GenericClient, sql_name: &str) -> Resul
                 pg_relation_is_updatable({0}::regclass, true),
                 (SELECT string_agg(CASE ev_type WHEN '2' THEN 'UPDATE' WHEN '3' THEN 'INSERT' ELSE 'DELETE' END, ', ')
                     FROM pg_rewrite WHERE ev_class = {0}::regclass AND ev_enabled <> 'D' AND ev_type IN ('2', '3', '4')),
-                EXISTS (SELECT 1 FROM triggers WHERE tgtype & 1 = 1),
-                has_table_privilege({0}::regclass, 'SELECT')",
+                EXISTS (SELECT 1 FROM functions),
+                has_table_privilege({0}::regclass, 'SELECT'),
+                EXISTS (SELECT 1 FROM pg_constraint WHERE contype = 'c' AND conrelid = {0}::regclass AND 0 > ANY(conkey))",
         quote(sql_name)
     );
     let row = client.query_one(&sql, &[]).await.map_err(|error| explain("reading the table's triggers", &error))?;
@@ -77,7 +85,8 @@ pub(super) async fn nature(client: &impl GenericClient, sql_name: &str) -> Resul
         may_keep_rows: row.get(4),
         can: row.get(5),
         rules: row.get(6),
-        has_row_triggers: row.get(7),
+        has_row_functions: row.get(7),
         can_be_read: row.get(8),
+        checks_place: row.get(9),
     })
 }

@@ -18,7 +18,7 @@ pub(super) struct Parts {
     /// What waits for other rows.
     waits: Waits,
     /// Those that the table refused, and that wait.
-    pub(super) waiting: Vec<(i64, i64)>,
+    pub(super) waiting: Vec<((i64, i64), CopyError)>,
 }
 
 /// What is tried again once other rows are in, when the table refuses it.
@@ -38,11 +38,17 @@ impl Parts {
         Self { open, waits, waiting: Vec::new() }
     }
 
-    /// Whether a part waits. No more rows do than may be rejected: they may all be bad.
+    /// The single rows that wait, and why.
+    pub(super) fn rows(&self) -> impl Iterator<Item = (i64, &CopyError)> {
+        self.waiting.iter().filter(|((from, to), _)| from == to).map(|((row, _), refusal)| (*row, refusal))
+    }
+
+    /// Whether a part waits. When more rows do than may be rejected, they may all be bad: no part is taken apart then.
     fn may_wait(&self, (from, to): (i64, i64), refusal: &CopyError, room: u64) -> bool {
-        let is_row = from == to && (self.waiting.len() as u64) < room;
+        let is_row = from == to;
         match self.waits {
             Waits::Never => false,
+            _ if self.rows().count() as u64 > room => true,
             Waits::References => refusal.is_of_a_reference(),
             Waits::ReferencesAndRows => refusal.is_of_a_reference() || is_row,
             Waits::Rows => is_row,
@@ -89,12 +95,14 @@ impl Merging<'_> {
     async fn sorted(&self, key: &[String], room: Option<u64>) -> Result<(Merged, Refused), TaskError> {
         let (mut merged, mut refused) = (Merged::default(), Refused::default());
         let (last, room) = (self.choose(key).await?, room.unwrap_or(0));
-        for step in self.steps() {
-            if matches!(step, Step::Insert) && self.target().nature.wants_one_statement {
-                Box::pin(self.together((key, room), &mut merged, &mut refused)).await?;
-            } else {
-                let mut parts = Parts::new(vec![(1, last)], Waits::Never);
-                Box::pin(self.by_halves(step, &mut parts, (key, room), &mut merged, &mut refused)).await?;
+        let all = (key, room);
+        match self.target().nature.wants_one_statement {
+            true => Box::pin(self.together(all, last, &mut merged, &mut refused)).await?,
+            false => {
+                for step in self.steps() {
+                    let mut parts = Parts::new(vec![(1, last)], Waits::Never);
+                    Box::pin(self.by_halves(step, &mut parts, all, &mut merged, &mut refused)).await?;
+                }
             }
         }
         Ok((merged, refused))
@@ -132,11 +140,13 @@ impl Merging<'_> {
                 Ok((taken, part)) => {
                     merged.taken += taken;
                     merged.parts.extend((taken > 0).then_some(part));
-                    if parts.waits != Waits::Never {
+                    if parts.waits != Waits::Never && matches!(step, Step::Insert) {
                         self.execute(&format!("DELETE {these}")).await?;
                     }
                 }
-                Err(refusal) if parts.may_wait((from, to), &refusal, room) => parts.waiting.push((from, to)),
+                Err(refusal) if parts.may_wait((from, to), &refusal, room) => {
+                    parts.waiting.push(((from, to), refusal));
+                }
                 Err(_) if from < to => {
                     let middle = from + (to - from) / 2;
                     parts.open.extend([(middle + 1, to), (from, middle)]);
@@ -151,7 +161,7 @@ impl Merging<'_> {
     }
 
     /// Notes a row that the table refused.
-    async fn note(&self, number: i64, refusal: &CopyError, refused: &mut Refused) -> Result<(), TaskError> {
+    pub(super) async fn note(&self, number: i64, refusal: &CopyError, refused: &mut Refused) -> Result<(), TaskError> {
         let Sending { way, relation, .. } = self.sending;
         let row = quote_name(&self.stage.row);
         let line = match &self.stage.line {
@@ -184,7 +194,7 @@ impl Merging<'_> {
 
     /// Leaves a row out. The next one of the same key counts instead, if there is one: the table becomes as if the file had
     /// not had the row.
-    async fn replace(&self, number: i64, key: &[String]) -> Result<Option<i64>, TaskError> {
+    pub(super) async fn replace(&self, number: i64, key: &[String]) -> Result<Option<i64>, TaskError> {
         let row = quote_name(&self.stage.row);
         if key.is_empty() {
             self.execute(&format!("DELETE FROM {CHOSEN} WHERE {row} = {number}")).await?;

@@ -51,8 +51,8 @@ impl Stage {
         self.line.as_deref().map(|name| Field::unstored(name, Kind::Int8))
     }
 
-    /// The statements that make it. Triggers that see rows before they are stored may make good what a check refuses, so
-    /// the table's checks must wait for them.
+    /// The statements that make it. It has no checks where they may not concern the row: triggers that see it before it is
+    /// stored may make good what a check refuses, a merge may skip the row, and a check may look at where the row lies.
     pub(super) fn sql(&self, target: &Target, fields: &[Field], key: &[String]) -> String {
         let (table, row) = (&target.sql_name, quote_name(&self.row));
         let mut changes = vec![format!("ADD COLUMN {row} bigint GENERATED ALWAYS AS IDENTITY")];
@@ -62,7 +62,7 @@ impl Stage {
             // Only a table that may be read serves as a model.
             let typed = |field: &Field| format!("{} {}", quote_name(&field.name), field.sql_type);
             format!("({}) ON COMMIT DROP", fields.iter().map(typed).collect::<Vec<_>>().join(", "))
-        } else if self.is_checked && !nature.may_skip_rows {
+        } else if self.is_checked && !nature.may_skip_rows && !nature.checks_place && key.is_empty() {
             changes.extend(target.others(fields).map(|name| format!("DROP COLUMN {}", quote_name(name))));
             format!("(LIKE {table} INCLUDING CONSTRAINTS) ON COMMIT DROP")
         } else {

@@ -1,5 +1,6 @@
 //! `postgres.load`: a file into a table, in one transaction, once.
 
+mod apart;
 mod columns;
 mod elsewhere;
 mod encode;

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Error, Transaction};
 
 use super::merge::{STAGE, STAGE_NAME, Stage};
@@ -187,7 +188,16 @@ impl Mode {
         }
         let Some(stage) = stage else { return Ok(table.clone()) };
         let key = if let Self::Merge(merge) = self { merge.key(target)? } else { Vec::new() };
-        transaction.batch_execute(&stage.sql(target, fields, &key)).await.map_err(failed)?;
+        transaction.batch_execute(&stage.sql(target, fields, &key)).await.map_err(|error| {
+            let problem = explain(&format!("creating the temporary table for the rows of `{}`", target.name), &error);
+            match error.code() == Some(&SqlState::TOO_MANY_COLUMNS) {
+                true => problem.help(
+                    "it has columns of its own besides the table's; without `on_bad_row` and `merge` the rows go straight \
+                     into the table",
+                ),
+                false => problem,
+            }
+        })?;
         Ok(STAGE.to_owned())
     }
 

@@ -102,14 +102,34 @@ impl PreparedLoad<'_> {
         let place =
             refusal.column(relation, fields.clone()).and_then(|name| fields.clone().position(|other| other == name));
         let column = place.and_then(|place| self.encoder.used.get(place)).map(|name| self.file_column(name));
-        // The user's table has the checks of the stage.
-        let own = format!("\"{}\"", self.target.nature.relation);
-        let sentence = refusal.sentence().replace(&format!("\"{STAGE_NAME}\""), &own);
+        let sentence = self.without_stage(refusal.sentence());
         let message = match &column {
             Some(column) => format!("`{column}`: {sentence}"),
             None => format!("loading into `{}`: {sentence}", self.load.table),
         };
+        let limit = (refusal.is_of_a_limit() && refusal.row(STAGE_NAME).is_some()).then(|| {
+            "the temporary table of the load has columns of its own besides the table's; without `on_bad_row` and `merge` the \
+             row goes straight into the table"
+                .to_owned()
+        });
+        let message = [message].into_iter().chain(limit).collect::<Vec<_>>().join("; ");
         Complaint { column, message, text, hint: None }
+    }
+
+    /// A message about the stage as one about the user's table, whose checks it has, without the stage's own columns.
+    fn without_stage(&self, mut sentence: String) -> String {
+        let (stage, own) = (format!("\"{STAGE_NAME}\""), format!("\"{}\"", self.target.nature.relation));
+        let Some(named) = self.stage.as_ref().filter(|_| sentence.contains(&stage)) else { return sentence };
+        // `Failing row contains (1, -1, 7, 8).`, with the number and the line of the row at the end.
+        for _ in 0..1 + usize::from(named.line.is_some()) {
+            let Some(end) = sentence.rfind(')') else { break };
+            let Some(start) = sentence[..end].rfind(", ") else { break };
+            if !sentence[start + 2..end].bytes().all(|byte| byte.is_ascii_digit()) {
+                break;
+            }
+            sentence.replace_range(start..end, "");
+        }
+        sentence.replace(&stage, &own)
     }
 
     /// Gives refused rows to `rejected`, with their text.

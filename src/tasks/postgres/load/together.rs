@@ -1,145 +1,229 @@
 //! Rows that may refer to each other, when the table does not take all of them at once. A foreign key is judged when all
 //! rows of a statement are there, so what the table refuses for one alone waits until the bad rows among the others are
-//! known, and is then tried again in one statement; so do rows that a trigger refuses, which may look for others. Rows whose reference neither the table nor the file has come last,
-//! one by one.
+//! known, and is then tried again in one statement; so do rows that a trigger refuses, which may look for others. Rows
+//! that are certain to be refused beside the others are set apart meanwhile (`apart.rs`). A row is rejected when nothing
+//! that is left can be taken any more.
 
+use super::apart::Apart;
 use super::halves::{Parts, Waits};
-use super::merge::{CHOSEN, Merged, Merging, Step};
+use super::merge::{CHOSEN, Merged, Merging, STAGE, Step, same};
 use super::refused::Refused;
-use super::savepoint;
-use super::send::Sending;
+use crate::postgres::CopyError;
 use crate::postgres::name::quote_name;
-use crate::postgres::sql::quote;
 use crate::task::TaskError;
 
-/// The rows without what they refer to.
-const DANGLING: &str = "pg_temp.jitney_dangling";
-/// How often parts wait. A bad row that is found only once others are in costs one more pass.
+/// How often rows are set apart that the file itself says are to wait. Chains that triggers make may be long.
 const MAX_PASSES: usize = 10;
-/// How long a chain of rows is followed that ends in a missing one. Longer ones are taken apart by halves.
-const MAX_CHAIN: usize = 100;
 
-/// A foreign key of the table, by quoted names.
-struct Reference {
-    table: String,
-    /// Whether it refers to the table itself, to what it is a partition of, or to a partition of it.
-    is_own: bool,
-    /// Its columns, each with the one that it refers to.
-    columns: Vec<(String, String)>,
+/// How the rows that are left are tried.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// Without those that have no reference or a key twice, as far as the file and the tables tell.
+    Ahead(Waits),
+    /// Without those whose reference the server misses.
+    Named(Waits),
+    /// One by one, if need be.
+    Single,
 }
 
 impl Merging<'_> {
-    /// Adds the chosen rows in as few statements as can be.
+    /// Takes the chosen rows in as few statements as can be. Rows that change others are tried again once all are added.
     ///
     /// # Errors
     /// When the server refuses.
     pub(super) async fn together(
         &self,
+        all: (&[String], u64),
+        last: i64,
+        merged: &mut Merged,
+        refused: &mut Refused,
+    ) -> Result<(), TaskError> {
+        self.batch(&format!("CREATE TEMP TABLE jitney_apart (LIKE {CHOSEN}) ON COMMIT DROP")).await?;
+        let updates = self.steps().any(|step| matches!(step, Step::Update));
+        if updates {
+            let mut parts = Parts::new(vec![(1, last)], Waits::References);
+            Box::pin(self.by_halves(Step::Update, &mut parts, all, merged, refused)).await?;
+            self.keep_updates(all.0, &parts).await?;
+        }
+        Box::pin(self.added(all, merged, refused)).await?;
+        if updates && refused.count() <= all.1 {
+            self.execute(&format!("INSERT INTO {CHOSEN} SELECT * FROM pg_temp.jitney_updates")).await?;
+            Box::pin(self.updated(all, merged, refused)).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps rows that wait and change rows of the table; they add none.
+    async fn keep_updates(&self, key: &[String], parts: &Parts) -> Result<(), TaskError> {
+        let row = quote_name(&self.stage.row);
+        self.batch(&format!("CREATE TEMP TABLE jitney_updates (LIKE {CHOSEN}) ON COMMIT DROP")).await?;
+        for ((from, to), _) in &parts.waiting {
+            self.execute(&format!(
+                "WITH gone AS (DELETE FROM {CHOSEN} s WHERE {row} BETWEEN {from} AND {to}
+                     AND EXISTS (SELECT 1 FROM {} t WHERE {}) RETURNING *)
+                 INSERT INTO pg_temp.jitney_updates SELECT * FROM gone",
+                self.target().sql_name,
+                same(key, "t", "s")
+            ))
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Changes rows of the table until nothing more can be changed.
+    async fn updated(
+        &self,
+        all: (&[String], u64),
+        merged: &mut Merged,
+        refused: &mut Refused,
+    ) -> Result<(), TaskError> {
+        let rest = self.rest().await?;
+        let mut parts = Parts::new(rest, Waits::Never);
+        self.by_halves(Step::Update, &mut parts, all, merged, refused).await
+    }
+
+    /// Adds rows until nothing more can be added, and rejects what is left.
+    async fn added(
+        &self,
         (key, room): (&[String], u64),
         merged: &mut Merged,
         refused: &mut Refused,
     ) -> Result<(), TaskError> {
-        let references = self.references().await?;
-        self.batch(&format!("CREATE TEMP TABLE jitney_dangling (LIKE {CHOSEN}) ON COMMIT DROP")).await?;
-        let mut dangling = Vec::new();
-        // A trigger, too, may look for other rows. What it raises does not say so.
-        let has_triggers = self.target().nature.has_row_triggers;
-        let turns: &[_] = if has_triggers { &[Waits::ReferencesAndRows, Waits::Rows] } else { &[Waits::References] };
-        for waits in turns {
-            for _ in 0..MAX_PASSES {
-                dangling.extend(self.set_dangling_apart(&references).await?);
-                let before = (merged.taken, refused.count());
-                let mut parts = Parts::new(self.rest().await?, *waits);
-                Box::pin(self.by_halves(Step::Insert, &mut parts, (key, room), merged, refused)).await?;
-                if parts.waiting.is_empty() || before == (merged.taken, refused.count()) {
+        let apart = Apart::new(self).await?;
+        let turns: &[Turn] = match self.target().nature.has_row_functions {
+            // What a trigger raises does not say whether it looks for other rows, and it may add what a row refers to.
+            true => {
+                let waits = Waits::ReferencesAndRows;
+                &[Turn::Ahead(waits), Turn::Named(waits), Turn::Single]
+            }
+            false => &[Turn::Ahead(Waits::References), Turn::Single],
+        };
+        loop {
+            let (mut layers, mut left) = (Vec::new(), Parts::new(Vec::new(), Waits::Never));
+            for turn in turns {
+                left = Box::pin(self.until_stuck(*turn, (&apart, &mut layers), (key, room), merged, refused)).await?;
+                if left.waiting.is_empty() && self.rest().await?.is_empty() {
                     break;
                 }
             }
+            if left.waiting.is_empty() || refused.count() > room {
+                return Ok(());
+            }
+            self.give_up(&left, &layers, key, refused).await?;
         }
-        let mut parts = Parts::new(self.rest().await?, Waits::Never);
-        Box::pin(self.by_halves(Step::Insert, &mut parts, (key, room), merged, refused)).await?;
-        self.batch(&format!("INSERT INTO {CHOSEN} SELECT * FROM {DANGLING}")).await?;
-        // The next one is the last of the list.
-        dangling.sort_unstable_by(|one, other| other.cmp(one));
-        let mut parts = Parts::new(dangling.into_iter().map(|row| (row, row)).collect(), Waits::Never);
-        Box::pin(self.by_halves(Step::Insert, &mut parts, (key, room), merged, refused)).await
+    }
+
+    /// Tries what is left until no more can be taken; what waits then. `layers` gets the rows that were set apart, those
+    /// that wait for others after these.
+    async fn until_stuck(
+        &self,
+        turn: Turn,
+        (apart, layers): (&Apart<'_>, &mut Vec<i64>),
+        all: (&[String], u64),
+        merged: &mut Merged,
+        refused: &mut Refused,
+    ) -> Result<Parts, TaskError> {
+        let mut passes = 0;
+        loop {
+            let before = (merged.taken, refused.count());
+            let waits = match turn {
+                Turn::Ahead(waits) => {
+                    *layers = apart.set_dangling().await?;
+                    // A trigger may give a row another key.
+                    if !self.target().nature.may_skip_rows {
+                        apart.set_doubles().await?;
+                    }
+                    waits
+                }
+                Turn::Named(waits) => {
+                    apart.set_doubles().await?;
+                    Box::pin(self.without_named(apart, all, merged)).await?;
+                    waits
+                }
+                Turn::Single => Waits::Rows,
+            };
+            let mut parts = Parts::new(self.rest().await?, waits);
+            Box::pin(self.by_halves(Step::Insert, &mut parts, all, merged, refused)).await?;
+            if matches!(turn, Turn::Named(_)) {
+                // A row that is refused for another reason keeps the server from naming what is missed.
+                let others = parts.rows().filter(|(_, refusal)| !refusal.is_of_a_reference());
+                let others: Vec<String> = others.map(|(row, _)| row.to_string()).collect();
+                if apart.set_rows(&others).await? > 0 {
+                    Box::pin(self.without_named(apart, all, merged)).await?;
+                }
+            }
+            let has_apart = apart.bring_back().await? > 0;
+            passes += 1;
+            let is_over = turn != Turn::Single && passes == MAX_PASSES || refused.count() > all.1;
+            if is_over || before == (merged.taken, refused.count()) || parts.waiting.is_empty() && !has_apart {
+                return Ok(parts);
+            }
+        }
+    }
+
+    /// Takes all that is left without the rows whose reference the server misses. It names one of them at a time.
+    async fn without_named(
+        &self,
+        apart: &Apart<'_>,
+        (key, room): (&[String], u64),
+        merged: &mut Merged,
+    ) -> Result<(), TaskError> {
+        let source = format!("(SELECT * FROM {CHOSEN} ORDER BY {})", quote_name(&self.stage.row));
+        for _ in 0..=room {
+            match Box::pin(self.behind(self.take(Step::Insert, key, &source))).await? {
+                Ok((taken, part)) => {
+                    merged.taken += taken;
+                    merged.parts.extend((taken > 0).then_some(part));
+                    self.execute(&format!("DELETE FROM {CHOSEN}")).await?;
+                    break;
+                }
+                Err(refusal) if refusal.is_of_a_reference() && apart.set_named(&refusal).await? > 0 => {}
+                Err(_) => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Rejects rows that wait in vain. Where another row of the same key counts instead of one of them, others may have
+    /// waited for that, so they go on waiting.
+    async fn give_up(
+        &self,
+        left: &Parts,
+        layers: &[i64],
+        key: &[String],
+        refused: &mut Refused,
+    ) -> Result<(), TaskError> {
+        let mut rows: Vec<(i64, &CopyError)> = left.rows().collect();
+        rows.sort_by_key(|(row, _)| layers.iter().position(|other| other == row).unwrap_or(usize::MAX));
+        if !key.is_empty() {
+            for (row, refusal) in &rows {
+                if self.has_next(*row, key).await? {
+                    self.note(*row, refusal, refused).await?;
+                    self.replace(*row, key).await?;
+                    return Ok(());
+                }
+            }
+        }
+        for (row, refusal) in rows {
+            self.note(row, refusal, refused).await?;
+            self.replace(row, key).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether another row of the same key would count instead of a chosen one.
+    async fn has_next(&self, number: i64, key: &[String]) -> Result<bool, TaskError> {
+        let row = quote_name(&self.stage.row);
+        let sql = format!(
+            "SELECT s.{row} FROM {STAGE} s JOIN {CHOSEN} c ON {} WHERE c.{row} = {number} LIMIT 1",
+            same(key, "s", "c")
+        );
+        Ok(self.number(&sql).await?.is_some())
     }
 
     /// The chosen rows that are left, as one part.
     async fn rest(&self) -> Result<Vec<(i64, i64)>, TaskError> {
         let last = self.number(&format!("SELECT max({}) FROM {CHOSEN}", quote_name(&self.stage.row))).await?;
         Ok(last.map(|last| (1, last)).into_iter().collect())
-    }
-
-    /// Takes rows out of the chosen ones whose reference neither the table nor a chosen row has, and then those that refer
-    /// to these; gives their numbers.
-    async fn set_dangling_apart(&self, references: &[Reference]) -> Result<Vec<i64>, TaskError> {
-        let row = quote_name(&self.stage.row);
-        let mut all = Vec::new();
-        for _ in 0..MAX_CHAIN {
-            let before = all.len();
-            for reference in references {
-                let gone = format!(
-                    "WITH gone AS (DELETE FROM {CHOSEN} s WHERE {} RETURNING *),
-                          kept AS (INSERT INTO {DANGLING} SELECT * FROM gone)
-                     SELECT {row} FROM gone",
-                    reference.is_missing()
-                );
-                all.extend(self.numbers(&gone).await?);
-            }
-            if all.len() == before {
-                break;
-            }
-        }
-        Ok(all)
-    }
-
-    /// The foreign keys that can be looked at: all of their columns come from the file, and the user may read the table
-    /// that they refer to.
-    async fn references(&self) -> Result<Vec<Reference>, TaskError> {
-        let names = |numbers: &str, table: &str| {
-            format!(
-                "ARRAY(SELECT a.attname::text FROM unnest({numbers}) WITH ORDINALITY AS k (number, place)
-                       JOIN pg_attribute a ON a.attrelid = {table} AND a.attnum = k.number ORDER BY k.place)"
-            )
-        };
-        let sql = format!(
-            "SELECT format('%I.%I', n.nspname, c.relname), f.confrelid IN (
-                 SELECT f.conrelid UNION SELECT relid FROM pg_partition_ancestors(f.conrelid)
-                 UNION SELECT relid FROM pg_partition_tree(f.conrelid)), {}, {}
-             FROM pg_constraint f JOIN pg_class c ON c.oid = f.confrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-             WHERE f.contype = 'f' AND f.conrelid = {}::regclass AND f.conparentid = 0
-                 AND has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE')",
-            names("f.conkey", "f.conrelid"),
-            names("f.confkey", "f.confrelid"),
-            quote(&self.target().sql_name)
-        );
-        let Sending { transaction, watch, .. } = self.sending;
-        let doing = "reading the table's foreign keys";
-        let rows = savepoint::over(watch, doing, transaction.query(&sql, &[])).await?;
-        let is_sent = |name: &String| self.fields.iter().any(|field| field.name == *name);
-        let reference = |row: &tokio_postgres::Row| {
-            let (is_own, own, others): (bool, Vec<String>, Vec<String>) = (row.get(1), row.get(2), row.get(3));
-            let is_known = own.iter().all(is_sent) && (!is_own || others.iter().all(is_sent));
-            let columns = own.iter().zip(&others).map(|(own, other)| (quote_name(own), quote_name(other)));
-            is_known.then(|| Reference { table: row.get(0), is_own, columns: columns.collect() })
-        };
-        Ok(rows.iter().filter_map(reference).collect())
-    }
-}
-
-impl Reference {
-    /// The condition on a chosen row `s` that nothing is there to which it refers.
-    fn is_missing(&self) -> String {
-        let columns = self.columns.iter();
-        let given: Vec<String> = columns.clone().map(|(own, _)| format!("s.{own} IS NOT NULL")).collect();
-        let same: Vec<String> = columns.map(|(own, other)| format!("o.{other} = s.{own}")).collect();
-        let missing = |table: &str| format!("NOT EXISTS (SELECT 1 FROM {table} o WHERE {})", same.join(" AND "));
-        let mut conditions = given;
-        conditions.push(missing(&self.table));
-        if self.is_own {
-            conditions.push(missing(CHOSEN));
-        }
-        conditions.join(" AND ")
     }
 }
