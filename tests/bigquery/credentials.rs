@@ -21,7 +21,9 @@ async fn a_key_signs_the_requests_of_the_crate_and_our_own() {
         ("BIGQUERY_EMULATOR_HOST", ""),
         ("STORAGE_EMULATOR_HOST", storage),
     ];
-    let (context, log) = attempt::context(home, &variables);
+    let (mut context, log) = attempt::context(home, &variables);
+    // The emulators outlive the test, and know the jobs of an execution.
+    context.execution = jitney::id::ExecutionId::new(format!("e{}", uuid::Uuid::new_v4().simple()));
     std::fs::write(home.join("a.csv"), "k\n1\n2\n").unwrap();
     // The job is the crate's request; the dataset, the upload and the staging table's end are ours.
     let fields = json!({"from": "a.csv", "table": format!("{dataset}.t"), "projectId": "test-project", "mode": "append",

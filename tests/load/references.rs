@@ -238,6 +238,14 @@ async fn a_trigger_may_add_what_the_rows_refer_to() {
         place.file("a.csv", format!("a,b\n{}", rows.replace("\n100,29899\n", "\n100,50000\n")));
         assert_eq!(counts(&place.load(yaml).await.unwrap()), [30_000, 29_998, 2, 0], "{name}");
     }
+    let made = "CREATE TABLE p (a int PRIMARY KEY);
+        CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'INSERT INTO p SELECT count(*) + 1 FROM p RETURNING a';
+        CREATE TABLE t (a int UNIQUE, b int REFERENCES p, c int DEFAULT f())";
+    let place = Place::with("references_default", made).await;
+    place.file("a.csv", "a,b\n1,3\n2,1\n3,2\n4,99\n");
+    let yaml = yaml.replace("t,", "t, on_missing_column: empty,");
+    let outputs = place.load(&yaml).await.unwrap();
+    assert_eq!(rejected(&place, &outputs).0, [5]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -103,7 +103,7 @@ pub struct Load {
     /// one statement if all is well; this about doubles what the server writes. What the table refuses then, such as a
     /// foreign key, another unique key or what a trigger raises, is found by halves: each bad row takes about two
     /// statements for every doubling of the number of rows. A row that a trigger refuses without the bad ones beside it is
-    /// tried again once the others are in, as long as there are no more of such rows than `max`.
+    /// tried again until no more of them can be added; a load in which more than `max` remain fails.
     ///
     /// The load fails, or is retried, if the error is one of the server, the session or the SQL, even if a trigger raises
     /// it: SQLSTATE classes 08, 25, 40, 53, 57 and 58, and 55P03, XX001 and XX002; and 42, such as a missing right, unless
