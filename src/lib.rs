@@ -1,4 +1,5 @@
 #![doc = include_str!("ARCHITECTURE.md")]
+#![warn(unreachable_pub)]
 
 pub mod blocking;
 pub mod clock;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// `670.4 kB`, `110.2 MB`: powers of 1000.
-pub fn bytes(number: u64) -> String {
+pub(super) fn bytes(number: u64) -> String {
     let mut value = number as f64;
     for unit in ["B", "kB", "MB", "GB"] {
         if value < 1000.0 {
@@ -15,7 +15,7 @@ pub fn bytes(number: u64) -> String {
 }
 
 /// `0.8 s`, `2 min 05 s`
-pub fn seconds(duration: Duration) -> String {
+pub(super) fn seconds(duration: Duration) -> String {
     let whole = duration.as_secs();
     match whole {
         0..60 => format!("{:.1} s", duration.as_secs_f64()),

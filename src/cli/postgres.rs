@@ -15,7 +15,7 @@ use super::ExitStatus;
 
 /// `jitney postgres …`
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     #[command(subcommand)]
     verb: PostgresCommand,
 }
@@ -48,7 +48,7 @@ enum PostgresCommand {
 ///
 /// # Errors
 /// When the server or its files do not do what was asked.
-pub async fn run(arguments: Arguments, settings: &Settings) -> anyhow::Result<ExitStatus> {
+pub(super) async fn run(arguments: Arguments, settings: &Settings) -> anyhow::Result<ExitStatus> {
     match arguments.verb {
         PostgresCommand::Start => start(settings).await?,
         PostgresCommand::Stop => {
@@ -79,10 +79,10 @@ async fn status(settings: &Settings) -> anyhow::Result<()> {
     match (&status.address, status.running) {
         (Some(address), true) => outln!("running: {}", connect_to(address).await?.description),
         (Some(_), false) if status.silent => {
-            outln!("starting or stopping: its process is there, and does not answer now")
+            outln!("starting or stopping: its process is there, and does not answer now");
         }
         (Some(_), false) => {
-            outln!("stopped; `jitney postgres start` starts it, and so does every flow that needs it")
+            outln!("stopped; `jitney postgres start` starts it, and so does every flow that needs it");
         }
         (None, _) => outln!("not there yet; `jitney postgres start` makes it, and so does every flow that needs it"),
     }

@@ -22,7 +22,7 @@ pub(super) struct Prompts {
 
 impl Prompts {
     /// Begins to ask.
-    pub fn begin() -> Self {
+    pub(super) fn begin() -> Self {
         let watch = SignalGuard::new(|| {
             let _ = disable_raw_mode();
             let _ = Term::stderr().show_cursor();
@@ -35,7 +35,7 @@ impl Prompts {
     ///
     /// # Errors
     /// When the terminal fails.
-    pub fn ask(&self, input: &Input, question: &MissingInput) -> anyhow::Result<Option<Value>> {
+    pub(super) fn ask(&self, input: &Input, question: &MissingInput) -> anyhow::Result<Option<Value>> {
         match self.answer(input, question).map_err(Error::from) {
             Ok(answer) => Ok(Some(answer)),
             Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::UnexpectedEof) => {

@@ -84,7 +84,7 @@ impl RunSession {
     ///
     /// # Errors
     /// [`InvalidFlow`] when the address of `--postgres` cannot be read; else when the journal cannot be opened.
-    pub fn open(settings: &Arc<Settings>, quiet: bool) -> anyhow::Result<Self> {
+    pub(super) fn open(settings: &Arc<Settings>, quiet: bool) -> anyhow::Result<Self> {
         if settings.postgres.is_some() {
             resolve(settings, None).map_err(|finding| InvalidFlow::from(*finding))?;
         }
@@ -98,7 +98,7 @@ impl RunSession {
     ///
     /// # Errors
     /// When the execution is refused, or the engine cannot go on; a failed task is no error here.
-    pub async fn run(&self, flow: &Arc<Flow>, request: Request) -> anyhow::Result<(ExecutionId, State)> {
+    pub(super) async fn run(&self, flow: &Arc<Flow>, request: Request) -> anyhow::Result<(ExecutionId, State)> {
         let inputs = request.inputs.clone();
         let (id, prepared) = self.executor.create(flow, request).map_err(|refused| explain(refused.into()))?;
         self.follow(&id, &prepared, &inputs, || self.executor.start(&id, prepared.clone())).await
@@ -108,7 +108,7 @@ impl RunSession {
     ///
     /// # Errors
     /// When the engine cannot go on; a failed task is no error here.
-    pub async fn start(&self, id: &ExecutionId, prepared: &Prepared) -> anyhow::Result<(ExecutionId, State)> {
+    pub(super) async fn start(&self, id: &ExecutionId, prepared: &Prepared) -> anyhow::Result<(ExecutionId, State)> {
         let inputs = prepared.inputs(&self.executor.runner().state(id).map_err(explain)?);
         self.follow(id, prepared, &inputs, || self.executor.start(id, prepared.clone())).await
     }
@@ -118,7 +118,7 @@ impl RunSession {
     ///
     /// # Errors
     /// When the engine cannot go on; a failed task is no error here.
-    pub async fn follow(
+    pub(super) async fn follow(
         &self,
         id: &ExecutionId,
         prepared: &Prepared,
@@ -157,7 +157,7 @@ impl RunSession {
     ///
     /// # Errors
     /// When what is set here is something else and that is not wanted.
-    pub async fn settle_target(
+    pub(super) async fn settle_target(
         &self,
         id: &ExecutionId,
         state: &State,
@@ -171,7 +171,7 @@ impl RunSession {
     }
 
     /// Says how the execution ended: in words on stderr and a table of what was loaded, or as JSON.
-    pub fn report(&self, id: &ExecutionId, state: &State, as_json: bool) -> ExitStatus {
+    pub(super) fn report(&self, id: &ExecutionId, state: &State, as_json: bool) -> ExitStatus {
         if as_json {
             outln!("{}", to_json(id, state));
         } else {

@@ -24,7 +24,7 @@ const MAX_LINES: usize = 4;
 const LIVE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The display of one run.
-pub struct RunDisplay {
+pub(super) struct RunDisplay {
     bar: ProgressBar,
     live: bool,
     quiet: bool,
@@ -40,7 +40,7 @@ struct RunningTask {
 
 impl RunDisplay {
     /// A display on stderr; a quiet one shows warnings and errors alone.
-    pub fn new(quiet: bool) -> Arc<Self> {
+    pub(super) fn new(quiet: bool) -> Arc<Self> {
         let live = !quiet && std::io::stderr().is_terminal();
         let target = if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);
@@ -51,13 +51,13 @@ impl RunDisplay {
     }
 
     /// The engine's way to this display.
-    pub fn observer(self: &Arc<Self>) -> Observer {
+    pub(super) fn observer(self: &Arc<Self>) -> Observer {
         let screen = self.clone();
         Arc::new(move |notice| screen.show(&notice))
     }
 
     /// Keeps the line of the running task up to date until the returned guard is dropped.
-    pub fn animate(self: &Arc<Self>) -> tokio_util::task::AbortOnDropHandle<()> {
+    pub(super) fn animate(self: &Arc<Self>) -> tokio_util::task::AbortOnDropHandle<()> {
         let screen = self.clone();
         tokio_util::task::AbortOnDropHandle::new(tokio::spawn(async move {
             loop {
@@ -68,12 +68,12 @@ impl RunDisplay {
     }
 
     /// Takes the live line away: the run is over.
-    pub fn clear(&self) {
+    pub(super) fn clear(&self) {
         self.bar.finish_and_clear();
     }
 
     /// Prints a line above the live one.
-    pub fn line(&self, text: &str) {
+    pub(super) fn line(&self, text: &str) {
         if self.quiet {
             return;
         }

@@ -15,7 +15,7 @@ pub(super) struct SignalGuard(());
 
 impl SignalGuard {
     /// Lets the first signal do this.
-    pub fn new(first: impl FnOnce() + Send + 'static) -> Self {
+    pub(super) fn new(first: impl FnOnce() + Send + 'static) -> Self {
         *slot() = Some(Box::new(first));
         HEARING.call_once(hear);
         Self(())

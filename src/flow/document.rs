@@ -97,7 +97,7 @@ pub fn from_yaml(text: &str) -> Result<Value, String> {
 ///
 /// # Errors
 /// When it has no YAML form.
-pub fn to_yaml(value: &Value) -> Result<String, String> {
+pub(super) fn to_yaml(value: &Value) -> Result<String, String> {
     serde_yaml::to_string(value).map_err(|error| format!("this cannot be written as YAML: {error}"))
 }
 

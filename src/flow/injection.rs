@@ -89,7 +89,7 @@ fn scan_steps(flow: &Flow, steps: &[Step], findings: &mut Vec<Diagnostic>) {
             let path = below(&step.path, key);
             match value {
                 Value::Array(lines) => lines.iter().enumerate().for_each(|(index, line)| {
-                    scan_text(flow, reader, line, &below(&path, &index.to_string()), findings)
+                    scan_text(flow, reader, line, &below(&path, &index.to_string()), findings);
                 }),
                 other => scan_text(flow, reader, other, &path, findings),
             }

@@ -117,7 +117,7 @@ pub struct Step {
 
 impl Step {
     /// The sub-tasks of one field; empty when there are none.
-    pub fn branch(&self, name: &str) -> &[Step] {
+    pub fn branch(&self, name: &str) -> &[Self] {
         let found = self.branches.iter().find(|(field, _)| field == name);
         found.map(|(_, steps)| steps.as_slice()).unwrap_or_default()
     }

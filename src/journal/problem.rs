@@ -33,7 +33,7 @@ pub enum JournalError {
         file: PathBuf,
         /// What is wrong.
         #[source]
-        error: Box<JournalError>,
+        error: Box<Self>,
     },
     /// A later version has been here.
     #[error("the journal was written by a newer jitney; use that version, or another `--home`")]

@@ -80,10 +80,10 @@ pub struct QueuedExecution {
 }
 
 /// Says of an execution in state RUNNING whether a process works on it.
-pub type IsAlive<'a> = &'a dyn Fn(&ExecutionId) -> bool;
+pub(super) type IsAlive<'a> = &'a dyn Fn(&ExecutionId) -> bool;
 
 /// Says what time it is.
-pub type Clock = fn() -> DateTime<Utc>;
+pub(super) type Clock = fn() -> DateTime<Utc>;
 
 impl SubmitOutcome {
     fn of(event: &Event, state: State) -> Self {

@@ -15,7 +15,7 @@ pub enum Cell {
     /// A `json` or `jsonb`, as the server prints it.
     Json(String),
     /// An array.
-    List(Vec<Cell>),
+    List(Vec<Self>),
 }
 
 impl Cell {

@@ -79,7 +79,7 @@ pub struct ProgramSpec {
     /// Whose processes it and its own are.
     mark: Option<ProcessMark>,
     /// What else there is to run when this process dies.
-    at_death: Option<Box<ProgramSpec>>,
+    at_death: Option<Box<Self>>,
     /// A lock that is held as long as anything of it runs.
     lock: Option<Arc<File>>,
 }

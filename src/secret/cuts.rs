@@ -22,7 +22,7 @@ const MAX_ESCAPE: usize = 10;
 
 /// A place where a text was cut off.
 #[derive(Clone, Copy, Debug)]
-pub struct Truncation {
+pub(super) struct Truncation {
     /// Where the last whole letter ends, escapes that were cut in two left out.
     from: usize,
     /// Where the mark begins.
@@ -32,7 +32,7 @@ pub struct Truncation {
 }
 
 /// Where a text was cut off. Its end counts as such a place if `has_end`.
-pub fn cuts(bytes: &[u8], has_end: bool) -> Vec<Truncation> {
+pub(super) fn cuts(bytes: &[u8], has_end: bool) -> Vec<Truncation> {
     let marks = |mark: &'static str, shortest| {
         let found: Vec<usize> = memmem::rfind_iter(bytes, mark).take(MAX_CUTS).collect();
         found.into_iter().map(move |at| (at, shortest))
@@ -55,7 +55,7 @@ fn ends(bytes: &[u8], mark: usize) -> Vec<usize> {
 
 /// Finds the beginnings of forms.
 #[derive(Debug)]
-pub struct PrefixIndex {
+pub(super) struct PrefixIndex {
     /// None if there is nothing to find, or in the case, not known to occur, that it cannot be built.
     automaton: Option<AhoCorasick>,
     /// The forms that begin with each of the automaton's patterns.
@@ -65,7 +65,7 @@ pub struct PrefixIndex {
 }
 
 impl PrefixIndex {
-    pub fn of(forms: &[SecretForm]) -> Self {
+    pub(super) fn of(forms: &[SecretForm]) -> Self {
         let mut by_head: BTreeMap<Vec<u8>, Vec<usize>> = BTreeMap::new();
         for (index, form) in forms.iter().enumerate() {
             if let Some(head) = form.text.as_bytes().get(..MIN_FORM) {
@@ -80,7 +80,7 @@ impl PrefixIndex {
     }
 
     /// The longest beginning of a form that is cut off there: which form, and where it starts.
-    pub fn before<'a>(
+    pub(super) fn before<'a>(
         &self,
         bytes: &[u8],
         cut: &Truncation,

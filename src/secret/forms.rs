@@ -7,7 +7,7 @@ use super::parts::{is_ordinary, parts};
 use super::readings::readings;
 
 /// A shorter form would be found in innocent words, and guards nothing.
-pub const MIN_FORM: usize = 6;
+pub(super) const MIN_FORM: usize = 6;
 /// Of a longer secret only the text itself, its lines and its members are known: in every encoding it would take
 /// megabytes.
 const MAX_ENCODED: usize = 16 << 10;
@@ -17,7 +17,7 @@ const MAX_ENCODED_TWICE: usize = 4 << 10;
 const BASE64_LINES: [usize; 2] = [64, 76];
 /// A form of a secret.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SecretForm {
+pub(super) struct SecretForm {
     /// The text to look for.
     pub text: String,
     /// Whether the letter of base64 before it is partly the secret's.
@@ -38,7 +38,7 @@ impl SecretForm {
     }
 
     /// Whether it goes on behind these bytes.
-    pub fn begins_with(&self, bytes: &[u8]) -> bool {
+    pub(super) fn begins_with(&self, bytes: &[u8]) -> bool {
         let begin = self.text.as_bytes().get(..bytes.len()).filter(|begin| begin.len() < self.text.len());
         begin.is_some_and(|begin| begin == bytes || (!self.is_exact && begin.eq_ignore_ascii_case(bytes)))
     }
@@ -46,7 +46,7 @@ impl SecretForm {
 
 /// Every form of a secret: of itself and of all that is secret with it (`parts.rs`) as they stand, in hex and in base64.
 /// Letters in another case are found all the same, and escaped ones are the concern of `views.rs`.
-pub fn forms(secret: &str) -> Vec<SecretForm> {
+pub(super) fn forms(secret: &str) -> Vec<SecretForm> {
     let parts = parts(secret);
     let mut forms: Vec<SecretForm> = parts.iter().flat_map(|text| encodings(text)).collect();
     // Nobody encodes what was only printed.

@@ -16,7 +16,7 @@ const MAX_ESCAPE_DEPTH: usize = 2;
 
 /// Secrets, and what finds them.
 #[derive(Debug, Default)]
-pub struct KnownSecrets {
+pub(super) struct KnownSecrets {
     secrets: HashMap<String, LastUsed>,
     /// How often something was learned.
     clock: u64,
@@ -61,7 +61,7 @@ impl KnownSecrets {
     }
 
     /// Learns a secret; one that is kept is not forgotten when there are too many.
-    pub fn learn(&mut self, secret: &str, shortest: usize, is_kept: bool) {
+    pub(super) fn learn(&mut self, secret: &str, shortest: usize, is_kept: bool) {
         if secret.len() < shortest || self.touch(secret, is_kept) {
             return;
         }
@@ -90,12 +90,12 @@ impl KnownSecrets {
     }
 
     /// Whether all that was learned can be found.
-    pub fn is_ready(&self) -> bool {
+    pub(super) fn is_ready(&self) -> bool {
         self.fresh.is_empty()
     }
 
     /// Makes all that was learned findable.
-    pub fn prepare(&mut self) {
+    pub(super) fn prepare(&mut self) {
         let mut forms = std::mem::take(&mut self.fresh);
         if forms.is_empty() {
             return;
@@ -108,7 +108,7 @@ impl KnownSecrets {
 
     /// Where secrets stand that have so many bytes, in order and without overlaps. With `has_end` the text's end may be
     /// in the middle of one.
-    pub fn places(&self, text: &str, shortest: usize, has_end: bool) -> Vec<Range<usize>> {
+    pub(super) fn places(&self, text: &str, shortest: usize, has_end: bool) -> Vec<Range<usize>> {
         if self.secrets.is_empty() {
             return Vec::new();
         }

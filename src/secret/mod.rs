@@ -183,7 +183,7 @@ impl Redactor {
 
 /// The passwords in an address, as they stand there and as they are meant; the rest of it may be seen.
 pub fn passwords_in(address: &str) -> Vec<String> {
-    let both = |range: Range<usize>| [address[range.clone()].to_owned(), views::percent_decoded(&address[range])];
+    let both = |range: Range<usize>| [address[range.clone()].to_owned(), percent_decoded(&address[range])];
     patterns::passwords_of_address(address).into_iter().flat_map(both).collect()
 }
 
@@ -213,7 +213,7 @@ mod tests {
 
     use super::*;
 
-    pub fn redactor(secrets: &[&str]) -> Redactor {
+    pub(crate) fn redactor(secrets: &[&str]) -> Redactor {
         let redactor = Redactor::default();
         secrets.iter().for_each(|secret| redactor.learn(secret));
         redactor

@@ -6,7 +6,7 @@ use std::ops::Range;
 const MAX_VALUE_BYTES: usize = 4096;
 
 /// A name with its value.
-pub struct NamedValue {
+pub(super) struct NamedValue {
     /// Where the name stands.
     pub name: Range<usize>,
     /// Where the value stands, with its quotes if it follows a `=`.
@@ -14,7 +14,7 @@ pub struct NamedValue {
 }
 
 /// The pairs of a text whose names are wanted.
-pub fn pairs(text: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<NamedValue> {
+pub(super) fn pairs(text: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<NamedValue> {
     let mut done = 0;
     let pair = |(at, mark): (usize, &str)| {
         let name =
@@ -27,7 +27,7 @@ pub fn pairs(text: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<NamedValue> {
 }
 
 /// Whether a letter may belong to a name.
-pub fn is_of_name(letter: char) -> bool {
+pub(super) fn is_of_name(letter: char) -> bool {
     letter.is_alphanumeric() || "_-.".contains(letter)
 }
 

@@ -76,7 +76,7 @@ const PLACES: [&str; 38] = [
 
 /// The secret itself and all that is secret with it. What is too short to be told from innocent words is left out, but
 /// for the secret itself.
-pub fn parts(secret: &str) -> BTreeSet<String> {
+pub(super) fn parts(secret: &str) -> BTreeSet<String> {
     let mut parts = SecretParts::default();
     parts.take(secret, MAX_DEPTH);
     parts.texts.insert(secret.to_owned());
@@ -194,7 +194,7 @@ fn is_place(name: &str) -> bool {
 }
 
 /// A day or a moment, as `2024-05-06`: many lines of a log have one.
-pub fn is_ordinary(text: &str) -> bool {
+pub(super) fn is_ordinary(text: &str) -> bool {
     let is_of_moment = |letter: char| letter.is_ascii_digit() || "-:.TZ+ ".contains(letter);
     text.get(..10).is_some_and(|day| day.parse::<chrono::NaiveDate>().is_ok()) && text.chars().all(is_of_moment)
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 /// The texts that a secret becomes, but for the secret itself.
-pub fn readings(secret: &str) -> Vec<String> {
+pub(super) fn readings(secret: &str) -> Vec<String> {
     let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let plain: String = secret.chars().filter(|letter| !letter.is_control()).collect();
     let spaced = secret.replace(char::is_control, " ");

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 /// A text with escapes undone.
-pub struct UnescapedView {
+pub(super) struct UnescapedView {
     /// What it reads.
     pub bytes: Vec<u8>,
     /// Where a piece of it begins, and where the same piece begins in the text that it was made of.
@@ -29,7 +29,7 @@ const MIN_LINE: usize = 60;
 
 impl UnescapedView {
     /// Every other reading of these bytes.
-    pub fn all_of(bytes: &[u8]) -> Vec<Self> {
+    pub(super) fn all_of(bytes: &[u8]) -> Vec<Self> {
         KINDS.iter().filter_map(|(begins, undo)| Self::of(bytes, begins, *undo)).collect()
     }
 
@@ -53,7 +53,7 @@ impl UnescapedView {
     }
 
     /// Where a part of the view stands in the text that it was made of.
-    pub fn place(&self, part: &Range<usize>) -> Range<usize> {
+    pub(super) fn place(&self, part: &Range<usize>) -> Range<usize> {
         let place = |at: usize| {
             let piece = self.pieces.partition_point(|(begins, _)| *begins <= at).saturating_sub(1);
             let (begins, place) = self.pieces[piece];

@@ -27,7 +27,7 @@ const NEEDED: [Part; 5] = [Part::Journal, Part::Disk, Part::Flows, Part::Schedul
 /// How ready a server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum ReadinessStatus {
+pub(super) enum ReadinessStatus {
     /// It does all of its work.
     Up,
     /// It works with exceptions: a flow that is broken, a backfill that cannot continue.
@@ -38,7 +38,7 @@ pub enum ReadinessStatus {
 
 /// The state of one part.
 #[derive(Clone, Debug, Serialize)]
-pub struct ReadinessCheck {
+pub(super) struct ReadinessCheck {
     pub name: Part,
     pub status: ReadinessStatus,
     /// What is wrong; left out for those who have no login.
@@ -48,7 +48,7 @@ pub struct ReadinessCheck {
 
 /// What `/ready` answers.
 #[derive(Clone, Debug, Serialize)]
-pub struct Readiness {
+pub(super) struct Readiness {
     pub status: ReadinessStatus,
     pub checks: Vec<ReadinessCheck>,
     /// Flow files that are broken, what else is wrong with the folders, and why checks failed; left out for those who

@@ -4,7 +4,7 @@ const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
 
 /// Where any of three bytes stands in a text, eight bytes at a time. Fields of a month have five bytes on average, for
 /// which a call of a vectorised search each is twice as slow.
-pub struct ByteFinder<'a> {
+pub(super) struct ByteFinder<'a> {
     text: &'a [u8],
     /// Each of the three bytes, eight times.
     wanted: [u64; 3],
@@ -16,7 +16,7 @@ pub struct ByteFinder<'a> {
 
 impl<'a> ByteFinder<'a> {
     /// Searches from `start` on.
-    pub fn new(text: &'a [u8], start: usize, wanted: [u8; 3]) -> Self {
+    pub(super) fn new(text: &'a [u8], start: usize, wanted: [u8; 3]) -> Self {
         Self { text, wanted: wanted.map(|byte| u64::from(byte) * 0x0101_0101_0101_0101), next: start, found: 0 }
     }
 

@@ -289,7 +289,7 @@ impl Pump {
             Diagnostic::error(format!("the zip archive cannot be read: {error}")).help(DOWNLOAD_AGAIN)
         };
         let mut archive = zip::ZipArchive::new(file).map_err(broken)?;
-        let names = archive.file_names().map(|name| name.map(|name| name.into_owned()));
+        let names = archive.file_names().map(|name| name.map(std::borrow::Cow::into_owned));
         let names: Vec<String> = names.collect::<std::result::Result<_, _>>().map_err(broken)?;
         if let Some(document) = super::signature::of_archive(&names) {
             return Err(document);

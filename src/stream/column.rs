@@ -19,7 +19,7 @@ const MAX_KEPT: usize = 1 << 20;
 
 /// Parses a column's fields, top to bottom. `None` is NULL, and so is a blank field of any type but text. Calls `bad`
 /// with the index of each field that does not fit; it is NULL in the column.
-pub fn fill<'a>(
+pub(super) fn fill<'a>(
     column: &Column,
     fields: impl ExactSizeIterator<Item = Option<&'a [u8]>>,
     bad: impl FnMut(usize),
@@ -64,7 +64,7 @@ pub fn fill<'a>(
 }
 
 /// The column of the rows' lines.
-pub fn lines(lines: impl Iterator<Item = u64>) -> Filled {
+pub(super) fn lines(lines: impl Iterator<Item = u64>) -> Filled {
     let lines: Vec<i64> = lines.map(u64::cast_signed).collect();
     Filled::new(PlSmallStr::from_static(LINE), lines)
 }
@@ -109,7 +109,7 @@ impl<'a, F: Iterator<Item = Option<&'a [u8]>>, B: FnMut(usize)> Parse<F, B> {
 ///
 /// # Errors
 /// When columns differ in length or share a name.
-pub fn frame<T>(rows: usize, columns: Vec<Filled>, complaints: &BTreeMap<usize, T>) -> PolarsResult<DataFrame> {
+pub(super) fn frame<T>(rows: usize, columns: Vec<Filled>, complaints: &BTreeMap<usize, T>) -> PolarsResult<DataFrame> {
     let frame = DataFrame::new(rows, columns)?;
     if complaints.is_empty() {
         return Ok(frame);
@@ -119,7 +119,7 @@ pub fn frame<T>(rows: usize, columns: Vec<Filled>, complaints: &BTreeMap<usize, 
 }
 
 /// Why a field is a bad one, naming its column.
-pub fn complaint(column: &Column, field: Option<&[u8]>) -> String {
+pub(super) fn complaint(column: &Column, field: Option<&[u8]>) -> String {
     match field.filter(|text| !text.trim_ascii().is_empty()) {
         None => format!("`{}` is empty, and it is required", column.name),
         Some(text) => {
@@ -130,7 +130,7 @@ pub fn complaint(column: &Column, field: Option<&[u8]>) -> String {
 }
 
 /// A value of a file as messages show it.
-pub fn shown(field: &[u8]) -> String {
+pub(super) fn shown(field: &[u8]) -> String {
     shortened(&String::from_utf8_lossy(field), MAX_SHOWN).into_owned()
 }
 

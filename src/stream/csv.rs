@@ -28,7 +28,7 @@ const INVALID: &[u8] = b"\xff";
 
 /// A delimited file whose header has been read.
 #[derive(Debug)]
-pub struct CsvFile {
+pub(super) struct CsvFile {
     source: Text,
     rows: Rows,
     spare: Vec<u8>,
@@ -52,7 +52,7 @@ impl CsvFile {
     ///
     /// # Errors
     /// When the file is empty, or is no text.
-    pub fn open(source: Text, options: &ReadOptions, name: &str) -> Result<Self> {
+    pub(super) fn open(source: Text, options: &ReadOptions, name: &str) -> Result<Self> {
         let dialect = Dialect {
             delimiter: options.delimiter,
             quote: options.quote,
@@ -101,22 +101,22 @@ impl CsvFile {
     }
 
     /// Whether values of this type have to be rewritten.
-    pub fn converts(&self, kind: ColumnType) -> bool {
+    pub(super) fn converts(&self, kind: ColumnType) -> bool {
         self.conversions.concern(kind)
     }
 
     /// See [`super::Reader::set_kinds`].
-    pub fn set_kinds(&mut self, kinds: &[(String, ColumnType)]) {
+    pub(super) fn set_kinds(&mut self, kinds: &[(String, ColumnType)]) {
         self.kinds = kinds.iter().filter(|(_, kind)| self.converts(*kind)).cloned().collect();
     }
 
     /// The line of the header, from 1; 0 without one.
-    pub fn header_line(&self) -> u64 {
+    pub(super) fn header_line(&self) -> u64 {
         self.header_line
     }
 
     /// The names in the header.
-    pub fn header(&self) -> &[String] {
+    pub(super) fn header(&self) -> &[String] {
         &self.header
     }
 
@@ -184,7 +184,7 @@ impl CsvFile {
     }
 
     /// What to do when a header of one name is not the one that is expected: another character seems to separate fields.
-    pub fn other_delimiter(&self) -> Option<String> {
+    pub(super) fn other_delimiter(&self) -> Option<String> {
         let [only] = self.header.as_slice() else { return None };
         self.separated_by(only.as_bytes(), 1)
     }
@@ -265,7 +265,7 @@ impl CsvFile {
     }
 
     /// The rows that begin on these lines; see [`super::Reader::rows_at`].
-    pub fn rows_at(
+    pub(super) fn rows_at(
         mut self,
         wanted: &BTreeMap<u64, Option<String>>,
         take: &mut dyn FnMut(u64, BadRow) -> Result<()>,
@@ -294,7 +294,7 @@ impl CsvFile {
     }
 
     /// The file's rows with the wanted columns, which the header must have.
-    pub fn batches(self, wanted: Vec<Column>) -> impl Iterator<Item = Result<Batch>> + Send {
+    pub(super) fn batches(self, wanted: Vec<Column>) -> impl Iterator<Item = Result<Batch>> + Send {
         let places = wanted.iter().map(|column| self.header.iter().position(|name| *name == column.name));
         let places = places.map(|place| place.unwrap_or(usize::MAX)).collect();
         let unlikely = vec![Cell::new(0); wanted.len()];

@@ -24,7 +24,7 @@ const MAX_COLUMN: usize = 2_000;
 
 /// A file of JSON objects whose keys are known.
 #[derive(Debug)]
-pub struct NdjsonFile {
+pub(super) struct NdjsonFile {
     records: Records,
     name: String,
     columns: Vec<(String, Option<ColumnType>)>,
@@ -35,7 +35,7 @@ impl NdjsonFile {
     ///
     /// # Errors
     /// When the file is empty or damaged, or is no JSON at all.
-    pub fn open(
+    pub(super) fn open(
         open: impl Fn(Arc<Progress>) -> Result<Text>,
         progress: Arc<Progress>,
         name: &str,
@@ -59,12 +59,12 @@ impl NdjsonFile {
     }
 
     /// The keys of all rows, with the types that they seem to have.
-    pub fn columns(&self) -> &[(String, Option<ColumnType>)] {
+    pub(super) fn columns(&self) -> &[(String, Option<ColumnType>)] {
         &self.columns
     }
 
     /// The rows at these places; see [`super::Reader::rows_at`].
-    pub fn rows_at(
+    pub(super) fn rows_at(
         mut self,
         wanted: &BTreeMap<u64, Option<String>>,
         take: &mut dyn FnMut(u64, BadRow) -> Result<()>,
@@ -86,7 +86,7 @@ impl NdjsonFile {
     }
 
     /// The file's rows with the wanted columns.
-    pub fn batches(self, wanted: Vec<Column>) -> impl Iterator<Item = Result<Batch>> + Send {
+    pub(super) fn batches(self, wanted: Vec<Column>) -> impl Iterator<Item = Result<Batch>> + Send {
         let keys = Keys::of(wanted.iter().map(|column| column.name.as_str()));
         NdjsonBatches { file: self, wanted, keys, is_over: false, is_first: true }
     }

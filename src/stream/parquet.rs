@@ -42,7 +42,7 @@ const MAX_TEXT_BYTES: usize = 16 << 20;
 const MAX_BATCH_TEXT_BYTES: usize = 64 << 20;
 
 /// A Parquet file whose index has been read.
-pub struct ParquetFile {
+pub(super) struct ParquetFile {
     name: String,
     scan: LazyFrame,
     columns: Vec<(String, Option<ColumnType>)>,
@@ -60,7 +60,7 @@ impl ParquetFile {
     ///
     /// # Errors
     /// When the file is cut off, packed, damaged, or no Parquet file.
-    pub fn open(path: &Path, name: &str, limits: UnpackLimits, progress: Arc<Progress>) -> Result<Self> {
+    pub(super) fn open(path: &Path, name: &str, limits: UnpackLimits, progress: Arc<Progress>) -> Result<Self> {
         let unopened = |error: std::io::Error| broken(name, format!("cannot open the file: {error}"));
         let mut file = File::open(path).map_err(unopened)?;
         let size = check_ends(&mut file, name)?;
@@ -95,12 +95,12 @@ impl ParquetFile {
     }
 
     /// The columns with their types; `None` where the file's type has no counterpart.
-    pub fn columns(&self) -> &[(String, Option<ColumnType>)] {
+    pub(super) fn columns(&self) -> &[(String, Option<ColumnType>)] {
         &self.columns
     }
 
     /// Whether a column is one of bytes that are no text.
-    pub fn is_of_bytes(&self, name: &str) -> bool {
+    pub(super) fn is_of_bytes(&self, name: &str) -> bool {
         self.empty.column(name).is_ok_and(|column| *column.dtype() == DataType::Binary)
     }
 
@@ -108,12 +108,12 @@ impl ParquetFile {
     ///
     /// # Errors
     /// Names one that cannot, and its type.
-    pub fn check(&self, wanted: &[Column]) -> Result<()> {
+    pub(super) fn check(&self, wanted: &[Column]) -> Result<()> {
         unsupported::check(&self.unreadable, wanted, &self.name)
     }
 
     /// The file's rows with the wanted columns, which the file must have.
-    pub fn batches(self, wanted: Vec<Column>) -> impl Iterator<Item = Result<Batch>> + Send {
+    pub(super) fn batches(self, wanted: Vec<Column>) -> impl Iterator<Item = Result<Batch>> + Send {
         let names = wanted.iter().map(|column| column.name.as_str()).filter(|name| *name != LINE);
         let names: Vec<&str> = names.collect();
         let (portions, rows) = (self.layout.portions(&names), self.layout.rows());
@@ -200,10 +200,10 @@ fn sized(frame: PolarsResult<DataFrame>) -> Vec<PolarsResult<DataFrame>> {
 fn text_size(column: &Filled) -> usize {
     match column.dtype() {
         DataType::String => {
-            column.str().map_or(0, |texts| texts.downcast_iter().map(|part| part.total_bytes_len()).sum())
+            column.str().map_or(0, |texts| texts.downcast_iter().map(|array| array.total_bytes_len()).sum())
         }
         DataType::Binary => {
-            column.binary().map_or(0, |bytes| bytes.downcast_iter().map(|part| part.total_bytes_len()).sum())
+            column.binary().map_or(0, |bytes| bytes.downcast_iter().map(|array| array.total_bytes_len()).sum())
         }
         _ => 0,
     }
@@ -341,7 +341,7 @@ fn convert_all(
 
 /// Whether values of the file's type are certainly what the server would make of their text in a column of the wanted
 /// type. A clock time without a zone is not, where an instant is due: the server knows its own zone.
-pub fn keeps(found: Option<ColumnType>, wanted: ColumnType) -> bool {
+pub(super) fn keeps(found: Option<ColumnType>, wanted: ColumnType) -> bool {
     match (found, wanted) {
         (Some(ColumnType::Bool), ColumnType::Bool)
         | (Some(ColumnType::Date), ColumnType::Date | ColumnType::Timestamp)
@@ -425,7 +425,7 @@ fn from_texts(texts: &[Option<&[u8]>], wanted: &Column, complaints: &mut BTreeMa
 }
 
 /// Writes frames of one schema as a Parquet file, packed with zstd.
-pub struct ParquetSink {
+pub(super) struct ParquetSink {
     writer: polars::io::parquet::write::BatchedWriter<BufWriter<File>>,
     waiting: Option<DataFrame>,
 }
@@ -435,13 +435,13 @@ impl ParquetSink {
     ///
     /// # Errors
     /// When a column's type has no place in a Parquet file.
-    pub fn new(file: File, first: &DataFrame) -> PolarsResult<Self> {
+    pub(super) fn new(file: File, first: &DataFrame) -> PolarsResult<Self> {
         let writer = ParquetWriter::new(BufWriter::new(file)).batched(first.schema())?;
         Ok(Self { writer, waiting: None })
     }
 
     /// Adds rows. They are written once a row group is full.
-    pub fn write(&mut self, frame: DataFrame) -> PolarsResult<()> {
+    pub(super) fn write(&mut self, frame: DataFrame) -> PolarsResult<()> {
         match &mut self.waiting {
             Some(waiting) => drop(waiting.vstack_mut(&frame)?),
             None => self.waiting = Some(frame),
@@ -450,7 +450,7 @@ impl ParquetSink {
     }
 
     /// Writes what is left, and the index.
-    pub fn finish(mut self) -> PolarsResult<()> {
+    pub(super) fn finish(mut self) -> PolarsResult<()> {
         self.flush()?;
         self.writer.finish().map(drop)
     }

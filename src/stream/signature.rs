@@ -24,7 +24,7 @@ const SIGNATURES: &[(&[u8], &str, &str)] = &[
 const MIN_LENGTH: usize = 8;
 
 /// What a file is that was to be delimited text; none if it may be that.
-pub fn of_text(start: &[u8]) -> Option<Diagnostic> {
+pub(super) fn of_text(start: &[u8]) -> Option<Diagnostic> {
     if is_web_page(start) {
         let start = start.get(..256).unwrap_or(start);
         let message = format!("the file is a web page, not data: it starts with `{}`", preview(start));
@@ -40,7 +40,7 @@ pub fn of_text(start: &[u8]) -> Option<Diagnostic> {
 }
 
 /// What a file is whose header is JSON.
-pub fn of_header(start: &[u8]) -> Option<Diagnostic> {
+pub(super) fn of_header(start: &[u8]) -> Option<Diagnostic> {
     let start = start.trim_ascii_start();
     let next = start.get(1..).unwrap_or_default().trim_ascii_start().first();
     let (what, help) = match (start.first()?, next) {
@@ -53,7 +53,7 @@ pub fn of_header(start: &[u8]) -> Option<Diagnostic> {
 }
 
 /// What an archive is that is a document.
-pub fn of_archive(names: &[String]) -> Option<Diagnostic> {
+pub(super) fn of_archive(names: &[String]) -> Option<Diagnostic> {
     let has = |name: &str| names.iter().any(|other| other == name);
     let what = match () {
         () if has("xl/workbook.xml") || has("xl/workbook.bin") => "an Excel workbook",

@@ -9,7 +9,7 @@ use super::byte_finder::ByteFinder;
 
 /// What separates and encloses fields.
 #[derive(Clone, Debug)]
-pub struct Dialect {
+pub(super) struct Dialect {
     /// Between fields.
     pub delimiter: u8,
     /// Around fields, or parts of fields, that hold delimiters or line ends.
@@ -24,7 +24,7 @@ pub struct Dialect {
 
 /// How lines end. The first line tells, and the others are held to it, as COPY does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LineEnd {
+pub(super) enum LineEnd {
     /// A newline.
     Lf,
     /// A carriage return and a newline.
@@ -61,7 +61,7 @@ impl LineEnd {
 
 /// What keeps a row from being one, as COPY would say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RowError {
+pub(super) enum RowError {
     /// A newline outside of quotes, where lines end otherwise.
     Newline,
     /// A carriage return outside of quotes, where lines end otherwise.
@@ -86,7 +86,7 @@ struct RewrittenField {
 
 /// One row of the text.
 #[derive(Clone, Copy, Debug)]
-pub struct Row {
+pub(super) struct Row {
     start: u32,
     end: u32,
     first_field: u32,
@@ -102,7 +102,7 @@ pub struct Row {
 
 /// Why no further row can be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoFurtherRow {
+pub(super) struct NoFurtherRow {
     /// Line on which the row starts.
     pub line: u64,
     /// Whether it is a quoted field that does not end.
@@ -113,7 +113,7 @@ pub struct NoFurtherRow {
 
 /// A stretch of text and the whole rows in it.
 #[derive(Debug)]
-pub struct Rows {
+pub(super) struct Rows {
     dialect: Dialect,
     /// The file's text, then the copies of fields that are rewritten, each after a quote.
     text: Vec<u8>,
@@ -138,7 +138,7 @@ pub struct Rows {
 
 impl Rows {
     /// No text yet. So many lines are left out before the first row.
-    pub fn new(dialect: Dialect, to_skip: u64) -> Self {
+    pub(super) fn new(dialect: Dialect, to_skip: u64) -> Self {
         let (text, fields, rows, rewritten) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         Self {
             dialect,
@@ -158,12 +158,12 @@ impl Rows {
     }
 
     /// From now on a blank line is a row of one empty field.
-    pub fn keep_blank_lines(&mut self) {
+    pub(super) fn keep_blank_lines(&mut self) {
         self.has_blank_rows = true;
     }
 
     /// Drops the rows that were found and adds the next stretch of text.
-    pub fn push(&mut self, block: &[u8]) {
+    pub(super) fn push(&mut self, block: &[u8]) {
         self.text.truncate(self.content);
         self.text.drain(..self.consumed);
         self.text.extend_from_slice(block);
@@ -172,32 +172,32 @@ impl Rows {
     }
 
     /// No further text follows.
-    pub fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         self.is_last = true;
     }
 
     /// Whether all text has been seen.
-    pub fn is_at_end(&self) -> bool {
+    pub(super) fn is_at_end(&self) -> bool {
         self.is_last
     }
 
     /// The rows that were found last.
-    pub fn found(&self) -> &[Row] {
+    pub(super) fn found(&self) -> &[Row] {
         &self.rows
     }
 
     /// The text that is not split yet.
-    pub fn rest(&self) -> &[u8] {
+    pub(super) fn rest(&self) -> &[u8] {
         self.text.get(self.consumed..self.content).unwrap_or_default()
     }
 
     /// How much text is worth another look: twice of what is there, so that a long row is not searched again and again.
-    pub fn enough(&self) -> usize {
+    pub(super) fn enough(&self) -> usize {
         (2 * self.rest().len()).min(self.dialect.longest_row + 1)
     }
 
     /// How lines end, once the first one has.
-    pub fn line_end(&self) -> Option<LineEnd> {
+    pub(super) fn line_end(&self) -> Option<LineEnd> {
         self.line_end
     }
 
@@ -206,7 +206,7 @@ impl Rows {
     ///
     /// # Errors
     /// When a quoted field does not end before the file does, or a row is larger than it may be.
-    pub fn split(&mut self, limit: usize) -> Result<(), NoFurtherRow> {
+    pub(super) fn split(&mut self, limit: usize) -> Result<(), NoFurtherRow> {
         self.fields.clear();
         self.rows.clear();
         self.rewritten.clear();
@@ -391,7 +391,7 @@ impl Rows {
     }
 
     /// A field's text without its quotes; `None` is an empty field without quotes, or one outside the row.
-    pub fn field(&self, row: &Row, column: usize) -> Option<&[u8]> {
+    pub(super) fn field(&self, row: &Row, column: usize) -> Option<&[u8]> {
         let field = self.fields.get(row.first_field as usize + column)?;
         let (start, end) = (field.start as usize, field.end as usize);
         if start == end && !self.is_quoted(start) {
@@ -406,17 +406,17 @@ impl Rows {
     }
 
     /// Whether there are quotes in a field.
-    pub fn is_field_quoted(&self, row: &Row, column: usize) -> bool {
+    pub(super) fn is_field_quoted(&self, row: &Row, column: usize) -> bool {
         self.fields.get(row.first_field as usize + column).is_some_and(|field| self.is_quoted(field.start as usize))
     }
 
     /// The row as the file has it, without its line end.
-    pub fn text_of(&self, row: &Row) -> &[u8] {
+    pub(super) fn text_of(&self, row: &Row) -> &[u8] {
         self.text.get(row.start as usize..row.end as usize).unwrap_or_default()
     }
 
     /// Where in its row a field begins, in characters from 1; 0 behind a line break, where that would be no place.
-    pub fn position_of(&self, row: &Row, column: usize) -> usize {
+    pub(super) fn position_of(&self, row: &Row, column: usize) -> usize {
         let index = row.first_field as usize + column;
         let original = self.rewritten.iter().find(|rewritten| rewritten.index == index).map(|field| &field.original);
         let start = original.or(self.fields.get(index)).map_or(row.start, |field| field.start);

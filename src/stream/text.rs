@@ -285,7 +285,7 @@ pub fn decoded(encoding: Option<&Encoding>, bytes: &[u8]) -> String {
 }
 
 /// What to do about a text that is no UTF-8, if its bytes tell: which encoding it may be in, and how it reads then.
-pub fn other_encoding(text: &[u8]) -> Option<String> {
+pub(super) fn other_encoding(text: &[u8]) -> Option<String> {
     let is_one_byte_each = text.utf8_chunks().all(|chunk| chunk.valid().is_ascii());
     let is_windows = text.iter().any(|byte| (0x80..0xa0).contains(byte));
     let name = if is_windows { "WIN1252" } else { "LATIN1" };

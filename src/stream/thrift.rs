@@ -20,7 +20,7 @@ pub(super) enum FieldType {
     Int64,
     Bytes,
     Struct(StructSchema),
-    List(&'static FieldType),
+    List(&'static Self),
 }
 
 impl FieldType {

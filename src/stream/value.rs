@@ -185,7 +185,7 @@ pub fn complaint(text: &[u8], kind: ColumnType) -> String {
 }
 
 fn not_int(text: &[u8], bits: u8) -> String {
-    if parse_float(text).is_none_or(|value| value.is_nan()) {
+    if parse_float(text).is_none_or(f64::is_nan) {
         return "is not a number".to_owned();
     }
     let is_fraction = whole_number(text).is_none() && parse_float(text).is_some_and(|value| value.fract() != 0.0);

@@ -19,7 +19,7 @@ const STORED: &str = "jitney:///*/";
 ///   with a checksum in the place of a query;
 /// - for another file in storage, such as one that a script made or somebody sent: the task run or input, and its name;
 /// - for any other file: its path from the flow's folder, or the whole path if it is elsewhere.
-pub fn address(context: &TaskContext, path: &Path) -> String {
+pub(super) fn address(context: &TaskContext, path: &Path) -> String {
     if context.storage.holds(path) {
         let stored = || format!("{STORED}{}", context.storage.within(path).unwrap_or_default());
         return context.storage.origin(path).unwrap_or_else(stored);
@@ -33,7 +33,7 @@ pub fn address(context: &TaskContext, path: &Path) -> String {
 ///
 /// # Errors
 /// When it is not exactly one.
-pub fn one_column<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
+pub(super) fn one_column<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
     let map = Map::deserialize(deserializer)?;
     match map.len() {
         1 => Ok(map),
@@ -45,7 +45,7 @@ pub fn one_column<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<Stri
 
 /// Whether two addresses are those of one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sameness {
+pub(super) enum Sameness {
     /// They are.
     Same,
     /// They are not.
@@ -57,7 +57,7 @@ pub enum Sameness {
 impl Sameness {
     /// Of the address of now and that of an earlier load. Of two files of one execution none is the other. Where one
     /// file has been given by two kinds of address, or by queries that may hold a new token each time, nobody can tell.
-    pub fn of(now: &str, then: &str, is_of_this_execution: bool) -> Self {
+    pub(super) fn of(now: &str, then: &str, is_of_this_execution: bool) -> Self {
         let place = |address: &str| address.split('?').next().unwrap_or_default().to_owned();
         let name = |address: &str| place(address).rsplit('/').next().unwrap_or_default().to_owned();
         // Earlier versions knew a file in storage by its name alone.
@@ -73,19 +73,19 @@ impl Sameness {
 
 /// The address of the file of a load in a ledger. Loads of earlier versions that replaced a partition have noted its value
 /// alone; their file is known by its name.
-pub fn noted_address(address: Option<String>, partition: String, source: String, now: &str) -> String {
+pub(super) fn noted_address(address: Option<String>, partition: String, source: String, now: &str) -> String {
     let is_address = partition.contains('/') || partition == now || partition == source;
     address.unwrap_or(if is_address { partition } else { source })
 }
 
 /// What to do where it is not known whether a file's rows are in the table.
-pub const EITHER_WAY: &str =
+pub(super) const EITHER_WAY: &str =
     "to add all rows of the file again, write `if_loaded: load`; to leave the table as it is, `if_loaded: skip`";
 
 /// What to do with a file that was loaded before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum IfLoaded {
+pub(super) enum IfLoaded {
     /// Nothing, whatever the table holds by now.
     Skip,
     /// The file is loaded again.
@@ -95,7 +95,7 @@ pub enum IfLoaded {
 }
 
 /// The earlier load that comes nearest.
-pub struct Before<'a> {
+pub(super) struct Before<'a> {
     /// The file that is to be loaded.
     pub file: &'a str,
     /// The table.
@@ -116,7 +116,7 @@ pub struct Before<'a> {
 
 /// What has become of an earlier load's rows, as far as the table tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub(super) enum Standing {
     /// All of them are there.
     Whole,
     /// None of them is there.
@@ -127,7 +127,7 @@ pub enum Standing {
 
 /// What is done.
 #[derive(Debug)]
-pub enum Verdict {
+pub(super) enum Verdict {
     /// The file is loaded, with a word about it to be said once that is done.
     Load(Level, String),
     /// It is not, with a word about it.
@@ -136,7 +136,7 @@ pub enum Verdict {
 
 impl Before<'_> {
     /// Whether the answer hangs on what the table holds.
-    pub fn depends_on_rows(&self, wanted: Option<IfLoaded>) -> bool {
+    pub(super) fn depends_on_rows(&self, wanted: Option<IfLoaded>) -> bool {
         wanted.is_none() && self.has_same_content && self.sameness != Sameness::Other
     }
 
@@ -144,7 +144,7 @@ impl Before<'_> {
     ///
     /// # Errors
     /// When the user wants it so, or when rows might get lost or doubled either way.
-    pub fn decide(&self, wanted: Option<IfLoaded>, standing: &Standing) -> Result<Verdict, TaskError> {
+    pub(super) fn decide(&self, wanted: Option<IfLoaded>, standing: &Standing) -> Result<Verdict, TaskError> {
         let Self { file, table, execution, rows, .. } = self;
         if !self.has_same_content {
             let message = format!(

@@ -2,7 +2,7 @@
 
 /// Rows of a load: `read = loaded + rejected + skipped`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Counts {
+pub(super) struct Counts {
     /// Rows in the file.
     pub read: u64,
     /// Rows that are new or changed in the table.
@@ -16,12 +16,12 @@ pub struct Counts {
 impl Counts {
     /// What a load counts that finds the file of these counts loaded already: nothing new.
     #[must_use]
-    pub fn again(self) -> Self {
+    pub(super) fn again(self) -> Self {
         Self { loaded: 0, skipped: self.read.saturating_sub(self.rejected), ..self }
     }
 }
 
 /// What to say of a file with a header alone: it may have been published too early.
-pub fn no_rows(name: &str) -> String {
+pub(super) fn no_rows(name: &str) -> String {
     format!("the file {name} has no rows")
 }

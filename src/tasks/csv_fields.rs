@@ -14,6 +14,7 @@ macro_rules! reads_csv {
     ($make:ident! { $(#[$meta:meta])* pub struct $name:ident { $($own:tt)* } }) => {
         $make! {
             $(#[$meta])*
+            #[allow(unreachable_pub, reason = "some of the tasks are private")]
             pub struct $name {
                 $($own)*
                 /// Whether the first line of a CSV file names the columns; it does by default.
@@ -176,7 +177,7 @@ impl<'de> Deserialize<'de> for Texts {
 
 impl CsvFields {
     /// What does not go together, for a file of this format; `by` is the field that tells the format.
-    pub fn conflicts(&self, format: Format, by: &'static str) -> Vec<FieldConflict> {
+    pub(crate) fn conflicts(&self, format: Format, by: &'static str) -> Vec<FieldConflict> {
         let mut conflicts = self.idle(format, by);
         conflicts.extend(self.named_twice());
         conflicts.extend(self.same_characters());
@@ -204,7 +205,7 @@ impl CsvFields {
     }
 
     /// The fields about values of a type that no column has, where all that is known of columns is what the task says.
-    pub fn without_columns(&self, kinds: &[ColumnType]) -> Vec<FieldConflict> {
+    pub(crate) fn without_columns(&self, kinds: &[ColumnType]) -> Vec<FieldConflict> {
         use ColumnType::{Bool, Date, Float, Int, Numeric, Real, Timestamp, TimestampTz};
         let has = |is: fn(&ColumnType) -> bool| kinds.iter().any(is);
         let numbers = has(|kind| matches!(kind, Int(_) | Float | Real | Numeric));
@@ -349,7 +350,7 @@ impl CsvFields {
     ///
     /// # Errors
     /// When a character is none of ASCII.
-    pub fn options(self, name: String, format: Option<Format>) -> Result<ReadOptions, TaskError> {
+    pub(crate) fn options(self, name: String, format: Option<Format>) -> Result<ReadOptions, TaskError> {
         let quote = self.quote.map_or(Some('"'), |quote| quote.0);
         Ok(ReadOptions {
             name: Some(name),

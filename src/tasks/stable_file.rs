@@ -8,7 +8,7 @@ use crate::task::{TaskContext, TaskError};
 
 /// A file to read, removed afterwards if it is a copy.
 #[derive(Debug)]
-pub struct StableFile {
+pub(super) struct StableFile {
     /// Where it is.
     pub path: PathBuf,
     is_copy: bool,
@@ -20,7 +20,7 @@ impl StableFile {
     ///
     /// # Errors
     /// When the file cannot be copied.
-    pub async fn of(context: &TaskContext, path: &Path) -> Result<Self, TaskError> {
+    pub(super) async fn of(context: &TaskContext, path: &Path) -> Result<Self, TaskError> {
         if context.storage.holds(path) || !is_parquet(path) {
             return Ok(Self { path: path.to_owned(), is_copy: false });
         }

@@ -144,7 +144,7 @@ async fn check(
         true => outln!("✓ {taxi}: the table holds the file's {} and {dollars} dollars", count(facts.rows, "row")),
         false => {
             let file = count(facts.rows, "row");
-            outln!("✗ {taxi}: the file has {file} and {dollars} dollars, the table {}", Value::from(rows))
+            outln!("✗ {taxi}: the file has {file} and {dollars} dollars, the table {}", Value::from(rows));
         }
     }
     Ok(same)

@@ -40,18 +40,18 @@ pub(super) fn write(
         row.money(amount);
     }
     if long {
-        row.long(trip.tip)
+        row.long(trip.tip);
     } else {
-        row.money(trip.tip)
+        row.money(trip.tip);
     }
     row.money(trip.tolls);
     if colour == TaxiColour::Green {
         row.whole(None); // ehail_fee has been empty for years
     }
     if long {
-        row.long(trip.improvement)
+        row.long(trip.improvement);
     } else {
-        row.money(trip.improvement)
+        row.money(trip.improvement);
     }
     row.money(trip.total());
     if colour == TaxiColour::Green {

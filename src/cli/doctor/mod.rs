@@ -19,7 +19,7 @@ use super::ExitStatus;
 
 /// `jitney doctor`
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// Print JSON: a list of {what, state, detail, fix}
     #[arg(long, global = true)]
     json: bool,
@@ -76,7 +76,7 @@ impl DoctorFinding {
 ///
 /// # Errors
 /// When the answer cannot be written as JSON.
-pub async fn run(arguments: Arguments, settings: &Settings) -> anyhow::Result<ExitStatus> {
+pub(super) async fn run(arguments: Arguments, settings: &Settings) -> anyhow::Result<ExitStatus> {
     let findings = match &arguments.topic {
         Some(DoctorTopic::Gcp(gcp)) => gcp::look(gcp, settings).await,
         None => look(settings).await,

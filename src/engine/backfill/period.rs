@@ -27,8 +27,8 @@ impl Period {
             || format!("`{text}` is not a month (2019-01), day (2019-01-31), hour (2019-01-31T06:00) or year (2019)");
         let (first, after) = local(text).ok_or_else(wrong)?;
         // A period holds both readings of a time that comes twice.
-        let begin = moment(zone, first, |readings| readings.earliest()).ok_or_else(wrong)?;
-        let end = moment(zone, after, |readings| readings.latest()).ok_or_else(wrong)?;
+        let begin = moment(zone, first, chrono::LocalResult::earliest).ok_or_else(wrong)?;
+        let end = moment(zone, after, chrono::LocalResult::latest).ok_or_else(wrong)?;
         Ok(Self { begin, end })
     }
 }

@@ -64,7 +64,7 @@ impl Executor {
                 claimed
                     .map_err(|error| {
                         if error.is_of_machine() {
-                            drop(unlocked.replace(Some(error)))
+                            drop(unlocked.replace(Some(error)));
                         }
                     })
                     .ok()

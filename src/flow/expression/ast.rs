@@ -29,9 +29,9 @@ pub(super) enum TemplateNode {
     Text(String),
     Print(Expr),
     Set { name: String, value: Expr },
-    If { arms: Vec<(Expr, Vec<TemplateNode>)>, otherwise: Vec<TemplateNode> },
-    For { item: String, list: Expr, body: Vec<TemplateNode>, otherwise: Vec<TemplateNode> },
-    Filter { filters: Vec<CallExpr>, body: Vec<TemplateNode> },
+    If { arms: Vec<(Expr, Vec<Self>)>, otherwise: Vec<Self> },
+    For { item: String, list: Expr, body: Vec<Self>, otherwise: Vec<Self> },
+    Filter { filters: Vec<CallExpr>, body: Vec<Self> },
 }
 
 /// A macro: parameters with their defaults, and what it writes.

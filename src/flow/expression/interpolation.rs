@@ -50,7 +50,7 @@ fn find_nested_quotes(all: &[TemplateNode], state: &mut ShellQuotes, expressions
                 });
             }
             TemplateNode::For { body, .. } | TemplateNode::Filter { body, .. } => {
-                find_nested_quotes(body, state, expressions)
+                find_nested_quotes(body, state, expressions);
             }
             TemplateNode::Print(_) | TemplateNode::Set { .. } => {}
         }

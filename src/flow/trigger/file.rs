@@ -139,7 +139,7 @@ fn matches_glob(pattern: &str, name: &str) -> bool {
                 pattern_at += 1;
             }
             Some(letter) if *letter == '?' || *letter == name[name_at] => {
-                (pattern_at, name_at) = (pattern_at + 1, name_at + 1)
+                (pattern_at, name_at) = (pattern_at + 1, name_at + 1);
             }
             // Let the last star take one letter more.
             _ => match star {

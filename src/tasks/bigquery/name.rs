@@ -10,7 +10,7 @@ use crate::task::TaskError;
 
 /// A table's full name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct TableName {
+pub(super) struct TableName {
     /// Its project.
     pub(super) project: String,
     /// Its dataset.

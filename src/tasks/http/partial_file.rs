@@ -33,7 +33,7 @@ impl FileIdentity {
     }
 
     /// Whether bytes of the one file can follow bytes of the other. A server may leave things out of a later answer.
-    pub(super) fn agrees(&self, other: &FileIdentity) -> bool {
+    pub(super) fn agrees(&self, other: &Self) -> bool {
         fn same<T: PartialEq>(a: &Option<T>, b: &Option<T>) -> bool {
             a.is_none() || b.is_none() || a == b
         }

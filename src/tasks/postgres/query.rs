@@ -247,7 +247,7 @@ impl Step<'_> {
                     }
                 }
                 SimpleQueryMessage::CommandComplete(count) if rows.is_none() || self.changes_rows() => {
-                    affected += count
+                    affected += count;
                 }
                 _ => {}
             }

@@ -61,7 +61,7 @@ impl ScriptRun<'_> {
         let mut report = Report::new(context, stderr);
         match docker {
             Some(runner) => {
-                self.run_in_container(context, &workspace, runner, (command, environment), &mut report).await?
+                self.run_in_container(context, &workspace, runner, (command, environment), &mut report).await?;
             }
             None => self.run_as_process(context, &workspace, (command, environment), &mut report).await?,
         }

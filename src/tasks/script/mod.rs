@@ -150,6 +150,6 @@ pub struct ScriptOutputs {
 
 /// Values of any kind as texts: lists and maps as JSON.
 fn texts<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
-    let values = <BTreeMap<String, serde_json::Value> as serde::Deserialize>::deserialize(deserializer)?;
+    let values = <BTreeMap<String, Value> as serde::Deserialize>::deserialize(deserializer)?;
     Ok(values.into_iter().map(|(name, value)| (name, crate::text::plain(&value))).collect())
 }

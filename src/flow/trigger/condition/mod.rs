@@ -52,7 +52,7 @@ pub struct Condition {
     pub kind: &'static ConditionType,
     test: ConditionTest,
     /// The conditions that `not` and `or` look at.
-    pub inner: Vec<Condition>,
+    pub inner: Vec<Self>,
 }
 
 #[derive(Clone, Debug)]

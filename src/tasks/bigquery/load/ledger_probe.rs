@@ -175,7 +175,7 @@ impl LedgerReader {
         let ask = |method: Method, address: String, body: Option<Value>| async move {
             let request = || {
                 let request = self.api.request(method.clone(), &address);
-                body.iter().fold(request, |request, body| request.json(body))
+                body.iter().fold(request, reqwest::RequestBuilder::json)
             };
             let answer: Result<Value, ApiFailure> = self.api.ask_value(&RetryPolicy::brief(), what, request).await;
             answer

@@ -18,7 +18,7 @@ use crate::text::plain;
 /// How rows get into the table. Each way is safe to repeat.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Mode {
+pub(super) enum Mode {
     /// Adds the file's rows. A file that the ledger knows, by its content and its path, is not added again while its rows
     /// are there.
     #[default]
@@ -37,7 +37,7 @@ pub enum Mode {
 /// How a merge compares.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Merge {
+pub(super) struct Merge {
     /// The columns that make a row unique; none of them may be NULL.
     pub(super) key: Vec<String>,
     /// What to do with a row whose key is there.
