@@ -18,7 +18,7 @@ pub(super) fn write(text: Arguments) {
     exact(&visible(&text.to_string()));
 }
 
-/// Writes data as they are, for the next program; a terminal gets them as [`write`] has it.
+/// Writes data as they are, for the next program; a terminal gets them as [`write()`] has it.
 pub(super) fn data(text: &str) {
     if io::stdout().is_terminal() { exact(&visible(text)) } else { exact(text) }
 }

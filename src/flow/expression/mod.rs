@@ -91,7 +91,7 @@ pub fn render(value: &Value, names: &Names, host: &dyn Host) -> Result<Value, Ex
 /// The same in the little time of a condition, or of somebody who waits for an answer.
 ///
 /// # Errors
-/// As [`render`].
+/// As [`render()`].
 pub fn render_interactive(value: &Value, names: &Names, host: &dyn Host) -> Result<Value, ExpressionError> {
     render_until(value, names, host, Instant::now() + limits::CONDITION_TIMEOUT)
 }
@@ -118,7 +118,7 @@ fn render_until(value: &Value, names: &Names, host: &dyn Host, end: Instant) -> 
 /// Whether a condition holds, by the rules of [`is_truthy`].
 ///
 /// # Errors
-/// As [`render`].
+/// As [`render()`].
 pub fn evaluate_condition(condition: &Value, names: &Names, host: &dyn Host) -> Result<bool, ExpressionError> {
     Ok(is_truthy(&render_interactive(condition, names, host)?))
 }
